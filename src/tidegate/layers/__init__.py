@@ -1,0 +1,29 @@
+"""Finding the layers of this folder; see README.md for what a layer's file holds."""
+
+from __future__ import annotations
+
+import importlib
+import os
+from types import ModuleType
+from typing import Any
+
+from ..errors import OptionError
+
+FOLDER = os.path.dirname(__file__)
+Layer = dict[str, Any]
+
+
+def kinds() -> list[str]:
+    """The layers there are.
+
+    >>> "dense" in kinds()
+    True
+    """
+    return sorted(f[:-3] for f in os.listdir(FOLDER) if f.endswith(".py") and not f.startswith("_"))
+
+
+def load(kind: Any) -> ModuleType:
+    """The module of a layer kind. Raises OptionError when there is none."""
+    if not isinstance(kind, str) or kind not in kinds():
+        raise OptionError(f"unknown layer {kind!r}; choose one of {', '.join(kinds())}")
+    return importlib.import_module(f"{__name__}.{kind}")

@@ -1,0 +1,40 @@
+"""One step by the tape, over any namespace of operations: the readable counterpart of the native interpreter."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from .tape import Tape
+
+
+def interpret(
+    tape: Tape,
+    op: Any,
+    x: Mapping[str, Any],
+    R: Mapping[str, Callable[[Any], Any]],
+    p: Mapping[str, Any],
+    s: Mapping[str, Any],
+) -> tuple[Any, dict[str, Any]]:
+    """The output and the next states of one step.
+
+    op: namespace with the operations as functions (`NumpyOps`, or another reader's). x: gate -> W_g x + b_g, [rows, H].
+    R: recurrent map -> function v -> R_g v + c_g. p, s: params [width] and states [rows, width], flattened.
+    """
+    reg: list[Any] = []
+    for ins in tape.instructions:
+        a = ins.args
+        match ins.name:
+            case "input":
+                reg.append(x[a[0]])
+            case "state":
+                reg.append(s[a[0]])
+            case "param":
+                reg.append(p[a[0]])
+            case "const":
+                reg.append(a[0])
+            case "recur":
+                reg.append(R[a[0]](reg[a[1]]))
+            case name:
+                reg.append(getattr(op, name)(*(reg[r] for r in a)))
+    return reg[tape.output], {name: reg[r] for name, r in tape.next.items()}

@@ -1,0 +1,57 @@
+"""The closed list of operations a cell may use, and what each means in NumPy."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+UNARY = ("neg", "abs", "exp", "sigmoid", "tanh", "relu")
+BINARY = ("add", "sub", "mul", "div", "minimum", "maximum")
+LEAVES = ("input", "state", "param", "const", "recur")
+OPCODES = {name: code for code, name in enumerate(LEAVES + UNARY + BINARY)}
+
+
+class NumpyOps:
+    """Operations of cells and layers on NumPy arrays of shape [rows, width], in the arrays' own precision."""
+
+    add, sub, mul, div = np.add, np.subtract, np.multiply, np.divide
+    neg, abs, exp, tanh, sqrt = np.negative, np.abs, np.exp, np.tanh, np.sqrt
+    minimum, maximum = np.minimum, np.maximum
+
+    @staticmethod
+    def relu(v: Any) -> Any:
+        return np.maximum(v, 0)
+
+    @staticmethod
+    def sigmoid(v: Any) -> Any:
+        return 0.5 + 0.5 * np.tanh(0.5 * v)
+
+    @staticmethod
+    def affine(x: Any, W: Any, b: Any) -> Any:
+        """x [rows, K], W [N, K], b [N] -> [rows, N]."""
+        return x @ W.T + b
+
+    @staticmethod
+    def mean(x: Any) -> Any:
+        return x.mean(-1, keepdims=True)
+
+    @staticmethod
+    def sum(x: Any) -> Any:
+        return x.sum(-1, keepdims=True)
+
+    @staticmethod
+    def peak(x: Any) -> Any:
+        return x.max(-1, keepdims=True)
+
+    @staticmethod
+    def concat(parts: list[Any]) -> Any:
+        return np.concatenate(parts, axis=-1)
+
+    @staticmethod
+    def split(x: Any, n: int) -> list[Any]:
+        return np.split(x, n, axis=-1)
+
+    @staticmethod
+    def take(table: Any, ids: Any) -> Any:
+        return table[ids]
