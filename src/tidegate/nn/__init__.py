@@ -1,0 +1,33 @@
+"""torch modules made from layers and tapes; see README.md."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ..errors import MissingExtra
+
+try:
+    import torch
+except ModuleNotFoundError as error:
+    raise MissingExtra('this needs torch, which is not installed; pip install "tidegate[train]"') from error
+
+from .network import Dropout, Network
+from .recurrent import engine
+
+if TYPE_CHECKING:
+    from ..model import Model
+
+__all__ = ["Dropout", "Network", "engine", "run"]
+
+
+def run(model: Model, x: Any, lengths: Any) -> tuple[Any, dict[str, Any]]:
+    """Outputs of every step, float32 [T, B, outputs], and the last states by name, of a model run in torch.
+
+    x: ids int [T, B] or float32 [T, B, features]; lengths: int [B], 1 to T.
+    """
+    network = Network(model.layers, model.tapes)
+    network.load_tensors(dict(model.tensors))
+    with torch.no_grad():
+        ids = torch.as_tensor(x, dtype=torch.int64 if x.ndim == 2 else torch.float32)
+        y, states = network.run(ids, torch.as_tensor(lengths, dtype=torch.int64))
+    return y.numpy(), {name: v.numpy() for name, v in states.items()}

@@ -1,0 +1,167 @@
+"""A model's layers as a torch module over whole padded batches."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from .. import layers
+from ..tape import Tape
+from .ops import TorchOps
+from .recurrent import sequence
+
+
+@dataclass(frozen=True)
+class Dropout:
+    """What training leaves out at random, each a probability; nothing of it is in a model file."""
+
+    embed: float = 0.0
+    recurrent: float = 0.0
+    pool: float = 0.0
+
+
+class Network(torch.nn.Module):
+    """The layers of a model document, differentiable.
+
+    document: `layers` and `tapes` are read. Parameters are float32, named by the document's tensor names.
+
+    Source of the equations: the layers' own files; recurrence by the tapes.
+    """
+
+    def __init__(self, document_layers: list[dict[str, Any]], tapes: dict[str, Tape], fused: bool = True) -> None:
+        super().__init__()
+        self.layers, self.tapes, self.fused = document_layers, tapes, fused
+        self.rooms = [layers.load(layer["kind"]) for layer in document_layers]
+        self.names: list[dict[str, str]] = [dict(layer["tensors"]) for layer in document_layers]
+        for layer, room in zip(document_layers, self.rooms, strict=True):
+            for role, shape in room.tensors(layer, tapes).items():
+                key = parameter_name(layer["tensors"][role])
+                self.register_parameter(key, torch.nn.Parameter(torch.zeros(shape)))
+
+    def weights(self, i: int) -> dict[str, torch.Tensor]:
+        return {role: self.get_parameter(parameter_name(name)) for role, name in self.names[i].items()}
+
+    def tensors(self) -> dict[str, npt.NDArray[Any]]:
+        """Every weight by tensor name, as float32 copies."""
+        return {
+            name: self.get_parameter(parameter_name(name)).detach().numpy().copy()
+            for names in self.names
+            for name in names.values()
+        }
+
+    def load_tensors(self, tensors: dict[str, npt.NDArray[Any]]) -> None:
+        with torch.no_grad():
+            for names in self.names:
+                for name in names.values():
+                    self.get_parameter(parameter_name(name)).copy_(torch.from_numpy(np.array(tensors[name])))
+
+    def forward(
+        self,
+        x: torch.Tensor,
+        lengths: torch.Tensor,
+        dropout: Dropout | None = None,
+        random: torch.Generator | None = None,
+        logits: bool = True,
+    ) -> torch.Tensor:
+        """The model's output after each row's last step [B, outputs].
+
+        x: ids [T, B] or numbers [T, B, features]; lengths: int64 [B], 1 to T. dropout, random: for training. logits:
+        leave out a softmax at the end.
+        """
+        pooled = False
+        outputs: list[torch.Tensor] = []
+        for i, (layer, room) in enumerate(zip(self.layers, self.rooms, strict=True)):
+            t, rate = self.weights(i), 0.0
+            if layer["kind"] == "recurrent":
+                x, _ = sequence(layer, self.tapes[layer["tape"]], t, x, self.fused)
+                rate = dropout.recurrent if dropout else 0.0
+            elif layer["kind"] == "pool":
+                x, pooled = pool(layer, t, x, lengths), True
+                rate = dropout.pool if dropout else 0.0
+            elif layer["kind"] == "softmax" and logits and i == len(self.layers) - 1:
+                pass
+            else:
+                x, _ = room.step(TorchOps, layer, self.tapes, t, {}, x, None)
+                rate = dropout.embed if dropout and layer["kind"] == "embed" else 0.0
+            x = drop(x, rate, random)
+            if layer.get("add") is not None:
+                x = x + outputs[layer["add"]]
+            outputs.append(x)
+        return x if pooled else last(x, lengths)
+
+    def run(self, x: torch.Tensor, lengths: torch.Tensor) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
+        """The output after every step [T, B, outputs] and the states after each row's last step, by layer array name.
+
+        The pool runs step by step, as in a stream; everything before it over the whole sequence, as in training.
+        """
+        states: dict[str, torch.Tensor] = {"steps": lengths.clone()}
+        outputs: list[torch.Tensor] = []
+        for i, (layer, room) in enumerate(zip(self.layers, self.rooms, strict=True)):
+            t, every = self.weights(i), {}
+            if layer["kind"] == "recurrent":
+                x, every = sequence(layer, self.tapes[layer["tape"]], t, x, self.fused)
+            elif layer["kind"] == "pool":
+                x, every = pool_steps(room, layer, t, x)
+            else:
+                x, _ = room.step(TorchOps, layer, self.tapes, t, {}, x, None)
+            if layer.get("add") is not None:
+                x = x + outputs[layer["add"]]
+            outputs.append(x)
+            states.update({f"layers.{i}.{name}": last(v, lengths) for name, v in every.items()})
+        return x, states
+
+
+def parameter_name(tensor: str) -> str:
+    """torch's parameter names have no dots.
+
+    >>> parameter_name("layers.2.p.alpha")
+    'layers_2_p_alpha'
+    """
+    return tensor.replace(".", "_")
+
+
+def drop(x: torch.Tensor, rate: float, random: torch.Generator | None) -> torch.Tensor:
+    """Inverted dropout from an explicit generator, so that a step's masks depend on nothing but its seed."""
+    if not rate:
+        return x
+    return x * torch.empty_like(x).bernoulli_(1 - rate, generator=random).div_(1 - rate)
+
+
+def last(x: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
+    """x [T, B, ...] at each row's last step: [B, ...]."""
+    return x[lengths - 1, torch.arange(x.shape[1])]
+
+
+def pool(layer: dict[str, Any], t: dict[str, torch.Tensor], x: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
+    """The pool over each whole row; what the layer's steps arrive at, in closed form. Masks select, they never blend."""
+    past = (torch.arange(x.shape[0])[:, None] >= lengths)[..., None]
+    out = []
+    for kind in layer["over"]:
+        if kind == "last":
+            out.append(last(x, lengths))
+        elif kind == "mean":
+            out.append(x.masked_fill(past, 0.0).sum(0) / lengths[:, None])
+        elif kind == "max":
+            out.append(x.masked_fill(past, -torch.inf).amax(0))
+        else:
+            e = TorchOps.affine(x, t["score"].reshape(1, -1), t["score_bias"]).masked_fill(past, -torch.inf)
+            out.append((e.softmax(0) * x.masked_fill(past, 0.0)).sum(0))
+    return torch.cat(out, -1)
+
+
+def pool_steps(
+    room: Any, layer: dict[str, Any], t: dict[str, torch.Tensor], x: torch.Tensor
+) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
+    """The pool after every step, and its states after every step."""
+    declared = room.state(layer, {})
+    s = {name: x.new_full((x.shape[1], *shape), fill) for name, (shape, fill) in declared.items()}
+    outputs, states = [], []
+    for k in range(x.shape[0]):
+        y, s = room.step(TorchOps, layer, {}, t, s, x[k], k + 1)
+        outputs.append(y)
+        states.append(s)
+    return torch.stack(outputs), {n: torch.stack([s[n] for s in states]) for n in s}

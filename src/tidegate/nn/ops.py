@@ -1,0 +1,58 @@
+"""The operations of cells and layers on torch tensors; the same names as `tape.NumpyOps`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+
+class TorchOps:
+    """Operations on tensors [..., width]; differentiable."""
+
+    add, sub, mul, div = torch.add, torch.sub, torch.mul, torch.div
+    neg, abs, exp, sigmoid, tanh, relu, sqrt = (
+        torch.neg, torch.abs, torch.exp, torch.sigmoid, torch.tanh, torch.relu, torch.sqrt,
+    )  # fmt: skip
+
+    @staticmethod
+    def minimum(a: Any, b: Any) -> torch.Tensor:
+        return torch.minimum(*paired(a, b))
+
+    @staticmethod
+    def maximum(a: Any, b: Any) -> torch.Tensor:
+        return torch.maximum(*paired(a, b))
+
+    @staticmethod
+    def affine(x: torch.Tensor, W: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
+        return torch.nn.functional.linear(x, W, b)
+
+    @staticmethod
+    def mean(x: torch.Tensor) -> torch.Tensor:
+        return x.mean(-1, keepdim=True)
+
+    @staticmethod
+    def sum(x: torch.Tensor) -> torch.Tensor:
+        return x.sum(-1, keepdim=True)
+
+    @staticmethod
+    def peak(x: torch.Tensor) -> torch.Tensor:
+        return x.amax(-1, keepdim=True)
+
+    @staticmethod
+    def concat(parts: list[torch.Tensor]) -> torch.Tensor:
+        return torch.cat(parts, -1)
+
+    @staticmethod
+    def split(x: torch.Tensor, n: int) -> list[torch.Tensor]:
+        return list(x.chunk(n, -1))
+
+    @staticmethod
+    def take(table: torch.Tensor, ids: torch.Tensor) -> torch.Tensor:
+        return torch.nn.functional.embedding(ids, table)
+
+
+def paired(a: Any, b: Any) -> tuple[torch.Tensor, torch.Tensor]:
+    """Both as tensors: torch's minimum and maximum take no plain numbers."""
+    like = a if isinstance(a, torch.Tensor) else b
+    return torch.as_tensor(a, dtype=like.dtype), torch.as_tensor(b, dtype=like.dtype)

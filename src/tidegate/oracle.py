@@ -1,0 +1,71 @@
+"""A model run in NumPy float64 by the layers' own equations: slow, readable, and what every target is held against."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from . import layers
+from .tape import NumpyOps
+
+if TYPE_CHECKING:
+    from .model import Model
+
+Arrays = dict[str, npt.NDArray[Any]]
+
+
+class Oracle:
+    """A model's layers over a namespace of operations; NumPy in float64 unless another reader is given.
+
+    xp: the operations; the weights enter as float64 arrays.
+    """
+
+    def __init__(self, model: Model, xp: Any = NumpyOps) -> None:
+        self.model, self.xp = model, xp
+        self.rooms = [layers.load(layer["kind"]) for layer in model.layers]
+        self.weights = [
+            {role: np.asarray(model.tensors[name], np.float64) for role, name in layer["tensors"].items()}
+            for layer in model.layers
+        ]
+
+    def initial(self, rows: int) -> Arrays:
+        """The state of `rows` streams before their first step: name -> [rows, *shape], steps int64, the rest float64."""
+        state: Arrays = {}
+        for array in self.model.state_schema:
+            kind = np.int64 if array["dtype"] == "int64" else np.float64
+            state[array["name"]] = np.full((rows, *array["shape"]), array.get("fill", 0), kind)
+        return state
+
+    def step(self, state: dict[str, Any], x: Any) -> tuple[Any, dict[str, Any]]:
+        """Output and next state of one step; x: ids int [rows] or numbers [rows, features]."""
+        steps = state["steps"] + 1
+        following: dict[str, Any] = {"steps": steps}
+        outputs: list[Any] = []
+        for i, (layer, room, weights) in enumerate(zip(self.model.layers, self.rooms, self.weights, strict=True)):
+            own = {name: state[f"layers.{i}.{name}"] for name in room.state(layer, self.model.tapes)}
+            x, last = room.step(self.xp, layer, self.model.tapes, weights, own, x, steps)
+            following.update({f"layers.{i}.{name}": v for name, v in last.items()})
+            if layer.get("add") is not None:
+                x = x + outputs[layer["add"]]
+            outputs.append(x)
+        return x, following
+
+    def run(
+        self, x: npt.NDArray[Any], lengths: npt.NDArray[Any] | None = None, state: Arrays | None = None
+    ) -> tuple[npt.NDArray[np.float64], Arrays]:
+        """Outputs of every step [T, rows, outputs] and the last states; a row stops changing after its length.
+
+        x: ids [T, rows] or numbers [T, rows, features]. Outputs past a row's length are NaN.
+        """
+        T, rows = x.shape[:2]
+        lengths = np.full(rows, T) if lengths is None else lengths
+        state = self.initial(rows) if state is None else state
+        outputs = []
+        for k in range(T):
+            on = lengths > k
+            y, following = self.step(state, np.where(on.reshape(-1, *[1] * (x.ndim - 2)), x[k], 0))
+            state = {n: np.where(on.reshape(-1, *[1] * (v.ndim - 1)), v, state[n]) for n, v in following.items()}
+            outputs.append(np.where(on[:, None], y, np.nan))
+        return np.stack(outputs), state

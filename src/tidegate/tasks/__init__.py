@@ -1,0 +1,27 @@
+"""Finding the tasks of this folder; see README.md for what a task's module holds."""
+
+from __future__ import annotations
+
+import importlib
+import os
+from types import ModuleType
+
+from ..errors import OptionError
+
+FOLDER = os.path.dirname(__file__)
+
+
+def names() -> list[str]:
+    """The tasks there are.
+
+    >>> names()
+    ['classify']
+    """
+    return sorted(f[:-3] for f in os.listdir(FOLDER) if f.endswith(".py") and not f.startswith("_"))
+
+
+def load(name: str) -> ModuleType:
+    """A task's module. Raises OptionError when there is none of that name."""
+    if name not in names():
+        raise OptionError(f"unknown task {name!r}; choose one of {', '.join(names())}")
+    return importlib.import_module(f"{__name__}.{name}")

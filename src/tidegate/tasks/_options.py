@@ -1,0 +1,51 @@
+"""How a task declares an option: default, help, choices and range in one place."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+from typing import Any, TypeVar
+
+from ..errors import OptionError
+
+T = TypeVar("T")
+
+
+def option(
+    default: Any, help: str, choices: tuple[Any, ...] | None = None, least: float | None = None, most: float | None = None
+) -> Any:
+    """A dataclass field with what a command line and a validator need to know."""
+    metadata = {"help": help, "choices": choices, "least": least, "most": most}
+    return dataclasses.field(default=default, metadata=metadata)
+
+
+def check(options: Any) -> None:
+    """Raises OptionError at the first field whose value is outside its choices or its range."""
+    for field in dataclasses.fields(options):
+        value, meta = getattr(options, field.name), field.metadata
+        if value is None and "None" in str(field.type):
+            continue
+        check_type(field.name, str(field.type).split(" |")[0], value)
+        if meta["choices"] and value not in meta["choices"]:
+            raise OptionError(f"{field.name} is {value!r}; choose one of {', '.join(map(str, meta['choices']))}")
+        least, most = meta["least"], meta["most"]
+        if (least is not None and value < least) or (most is not None and value > most):
+            bounds = f"at least {least}" if most is None else f"{least} to {most}"
+            raise OptionError(f"{field.name} is {value}; it must be {bounds}")
+
+
+def check_type(name: str, kind: str, value: Any) -> None:
+    wanted: Any = {"int": int, "float": (int, float), "str": str, "bool": bool}[kind]
+    if not isinstance(value, wanted) or (isinstance(value, bool) and kind != "bool"):
+        raise OptionError(f"{name} is {value!r}; expected {kind}")
+
+
+def make(kind: type[T], values: dict[str, Any]) -> T:
+    """The options of a dataclass from names and values; an unknown name is an error with the nearest known one."""
+    known = [f.name for f in dataclasses.fields(kind)]  # type: ignore[arg-type]
+    for name in values:
+        if name not in known:
+            near = difflib.get_close_matches(name, known, 1)
+            hint = f"did you mean {near[0]!r}? " if near else ""
+            raise OptionError(f"unknown option {name!r}; {hint}there are {', '.join(known)}")
+    return kind(**values)

@@ -1,0 +1,233 @@
+"""Classify: one label for each message, available after every word."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from .. import cells
+from ..errors import DataError, OptionError, located
+from ..features.text import Tokenizer, Vocabulary, encode
+from ..layers.pool import OVER
+from . import _metrics
+from ._options import check, option
+
+if TYPE_CHECKING:
+    import torch
+
+    from ..data import Table
+
+KIND = "classify"
+METRIC = "accuracy"
+score = _metrics.score
+
+
+@dataclass(frozen=True)
+class Options:
+    """The options of a text classifier. None: decided from the data by `resolved`, and recorded as decided."""
+
+    text: str = option("text", "column that holds the message")
+    label: str = option("label", "column that holds the label")
+    tokens: str = option("word", "what a step is", choices=("word", "char", "byte"))
+    fold: bool = option(True, "fold case (byte tokens never do)")
+    digits: str = option("keep", "keep digits, or show only their shape (every digit as 0)", choices=("keep", "shape"))
+    min_count: int = option(1, "rarer tokens count as unknown", least=1)
+    vocabulary: int = option(30_000, "most entries of the vocabulary", least=2, most=1_000_000)
+    cell: str = option("gru", "recurrence: a name, or a path to your own cell's .py file")
+    depth: int = option(1, "recurrent layers; a second one is residual, each behind a layer norm", least=1, most=8)
+    hidden: int = option(256, "width of the recurrence", least=1, most=4096)
+    embed: int = option(128, "width of the embedding", least=1, most=4096)
+    pool: str = option("last,mean,max", f"what the label is read from: any of {', '.join(OVER)}, by comma")
+    epochs: int | None = option(None, "passes over the data; decided from its size if not given", least=1)
+    batch: int | None = option(None, "rows a step; decided from the data if not given", least=1, most=65536)
+    rate: float = option(0.004, "peak learning rate", least=1e-7, most=1.0)
+    decay: float = option(0.01, "weight decay, on matrices only", least=0.0, most=1.0)
+    smoothing: float = option(0.1, "label smoothing", least=0.0, most=0.9)
+    drop_embed: float = option(0.2, "dropout after the embedding", least=0.0, most=0.95)
+    drop_pool: float = option(0.5, "dropout before the last layer", least=0.0, most=0.95)
+    drop_words: float = option(0.1, "share of words hidden in training", least=0.0, most=0.95)
+    average: float = option(0.0, "decay of the running average of weights that is evaluated; 0: none", least=0.0, most=0.9999)
+    class_weights: str = option("none", "weigh classes alike whatever their size", choices=("none", "balanced"))
+    hold_out: float = option(0.1, "share of rows held out to choose the best weights", least=0.001, most=0.9)
+    patience: int | None = option(None, "epochs without a better held-out metric before stopping", least=1)
+    seed: int = option(0, "every random choice follows from it", least=0, most=2**31 - 1)
+
+    def __post_init__(self) -> None:
+        check(self)
+        self.over()
+
+    def over(self) -> list[str]:
+        """The pools as a list. Raises OptionError for one that there is not."""
+        kinds = self.pool.split(",")
+        if unknown := [k for k in kinds if k not in OVER]:
+            raise OptionError(f"unknown pool {unknown[0]!r}; choose one or more of {', '.join(OVER)}, by comma")
+        if len(set(kinds)) != len(kinds):
+            raise OptionError(f"pool is {self.pool!r}; an entry stands twice")
+        return kinds
+
+    def tokenizer(self) -> Tokenizer:
+        fold = self.fold and self.tokens != "byte"
+        return Tokenizer(self.tokens, fold=fold, digits=self.digits)
+
+
+@dataclass(frozen=True)
+class Examples:
+    """Rows ready for training: tokens of each message, index of each label, and the file's line of each."""
+
+    tokens: list[list[bytes]]
+    targets: npt.NDArray[np.int64]
+    labels: list[str]
+    lines: list[int]
+
+
+def examples(table: Table, options: Options, labels: list[str] | None = None, unseen: str = "error") -> Examples:
+    """The rows of a table.
+
+    labels: those of a model (None: those that the table has, sorted). unseen: what a label that is not among them is:
+    an 'error', or 'wrong' (target -1). Raises DataError with file and line.
+    """
+    texts, names = table.column(options.text), table.column(options.label)
+    tokenizer, tokens = options.tokenizer(), []
+    for text, name, line in zip(texts, names, table.lines, strict=True):
+        with located(f"{table.path}:{line}"):
+            tokens.append(message(tokenizer, text, options.text))
+            if not name.strip():
+                raise DataError(f"the label in column {options.label!r} is empty; give one or leave the row out")
+    known = sorted(set(names)) if labels is None else labels
+    index = {name: i for i, name in enumerate(known)}
+    if unseen == "error":
+        for name, line in zip(names, table.lines, strict=True):
+            if name not in index:
+                raise DataError(
+                    f"{table.path}:{line}: label {name!r} was not seen in training; "
+                    "count such rows as wrong with --unseen wrong"
+                )
+    return Examples(tokens, np.array([index.get(n, -1) for n in names], np.int64), known, list(table.lines))
+
+
+def message(tokenizer: Tokenizer, text: str, column: str) -> list[bytes]:
+    """The tokens of a message; a message without one cannot be classified."""
+    if not (tokens := tokenizer.tokens(encode(text))):
+        what = "is empty" if not text.strip() else f"has no {tokenizer.kind}"
+        raise DataError(f"the text in column {column!r} {what}; give one or leave the row out")
+    return tokens
+
+
+def check_classes(found: Examples, path: str, options: Options) -> None:
+    """Raises DataError unless there is something to learn."""
+    if len(found.labels) < 2:
+        raise DataError(f"{path}: column {options.label!r} has one class only, {found.labels[0]!r}; needs two or more")
+
+
+def resolved(options: Options, found: Examples) -> Options:
+    """The options with everything that depends on the data decided.
+
+    Short messages and small files need more passes: about 18,000 steps' worth of rows, at least 10 epochs, at most 40.
+    """
+    rows = len(found.tokens)
+    batch = options.batch or (32 if rows < 10_000 else 64)
+    epochs = options.epochs or int(np.clip(round(240_000 / rows), 10, 40))
+    return replace(options, batch=batch, epochs=epochs, patience=options.patience or epochs)
+
+
+def inputs(options: Options, tokens: list[list[bytes]]) -> tuple[dict[str, Any], dict[str, npt.NDArray[Any]], Vocabulary]:
+    """The document's input section, its tensors, and the vocabulary learnt from the training rows' tokens."""
+    if options.tokens == "byte":
+        vocabulary = Vocabulary.of_bytes()
+    else:
+        counts = Counter(t for row in tokens for t in row)
+        vocabulary = Vocabulary.learn(counts, options.min_count, options.vocabulary)
+    data, offsets = vocabulary.arrays()
+    names = {"bytes": "input.vocabulary.bytes", "offsets": "input.vocabulary.offsets"}
+    section = {"kind": "text", "tokenizer": options.tokenizer().to_json(), "vocabulary": names, "size": len(vocabulary)}
+    return section, {names["bytes"]: data, names["offsets"]: offsets}, vocabulary
+
+
+def layers(options: Options, size: int, classes: int) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+    """The layers of a classifier and their tapes as JSON."""
+    cell = cells.load(options.cell)
+    made: list[dict[str, Any]] = []
+
+    def put(kind: str, roles: tuple[str, ...], add: int | None = None, **rest: Any) -> None:
+        names = {role: f"layers.{len(made)}.{role}" for role in roles}
+        made.append({"kind": kind, **rest, "tensors": names, **({} if add is None else {"add": add})})
+
+    put("embed", ("weight",), rows=size, size=options.embed)
+    width, H = options.embed, options.hidden
+    own = tuple(f"p.{name}" for name in cell.params)
+    for k in range(options.depth):
+        below = len(made) - 1
+        if k:
+            put("norm", ("gain", "bias"), size=width, eps=1e-5)
+        put("recurrent", ("W", "b", "R", "c", *own), add=below if k else None,
+            inputs=width, size=H, tape=cell.name, cell=cell.name, dialect=cell.dialect)  # fmt: skip
+        width = H
+    over = options.over()
+    put("pool", ("score", "score_bias") if "attention" in over else (), size=width, over=over)
+    put("dense", ("weight", "bias"), inputs=width * len(over), size=classes, activation="none")
+    put("softmax", (), size=classes)
+    return made, {cell.name: cell.tape.to_json()}
+
+
+def start(options: Options, document: dict[str, Any], shapes: dict[str, tuple[int, ...]]) -> dict[str, npt.NDArray[Any]]:
+    """First weights by tensor name, from the seed: orthogonal recurrent and Xavier input matrices per gate, zero biases."""
+    rng = np.random.default_rng([options.seed, 0x57A7])
+    init = cells.load(options.cell).init
+    made: dict[str, npt.NDArray[Any]] = {}
+    for layer in document["layers"]:
+        for role, name in layer["tensors"].items():
+            shape = shapes[name]
+            value = init.get(role.removeprefix("p."), 0.0) if role.startswith("p.") else None
+            made[name] = first(rng, layer["kind"], role, shape, layer.get("size", 1), value)
+    return made
+
+
+def first(
+    rng: np.random.Generator, kind: str, role: str, shape: tuple[int, ...], H: int, value: float | None
+) -> npt.NDArray[Any]:
+    """One tensor's first value, float32."""
+    if value is not None:
+        return np.full(shape, value, np.float32)
+    if role == "gain":
+        return np.ones(shape, np.float32)
+    if kind == "embed":
+        return (rng.standard_normal(shape) * 0.1).astype(np.float32)
+    if len(shape) == 1:
+        return np.zeros(shape, np.float32)
+    if role == "R":
+        return np.concatenate([orthogonal(rng, H) for _ in range(shape[0] // H)]).astype(np.float32)
+    blocks = shape[0] // H if role == "W" else 1
+    limit = math.sqrt(6 / (shape[0] / blocks + shape[1]))
+    return rng.uniform(-limit, limit, shape).astype(np.float32)
+
+
+def orthogonal(rng: np.random.Generator, H: int) -> npt.NDArray[np.float64]:
+    q, r = np.linalg.qr(rng.standard_normal((H, H)))
+    return np.asarray(q * np.sign(np.diag(r)))
+
+
+def weights_of_classes(options: Options, targets: npt.NDArray[np.int64], classes: int) -> npt.NDArray[np.float32]:
+    """float32 [classes], mean 1 over the rows: how much each class counts in the loss."""
+    if options.class_weights == "none":
+        return np.ones(classes, np.float32)
+    counts = np.bincount(targets, minlength=classes).clip(1)
+    return (len(targets) / (classes * counts)).astype(np.float32)
+
+
+def loss(options: Options, logits: torch.Tensor, targets: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
+    """Cross-entropy of a batch, with label smoothing; a scalar."""
+    from torch.nn.functional import cross_entropy
+
+    return cross_entropy(logits, targets, weights, label_smoothing=options.smoothing)
+
+
+def hide_words(options: Options, ids: npt.NDArray[np.int32], rng: np.random.Generator) -> npt.NDArray[np.int32]:
+    """Ids with a share replaced by the unknown token: the model learns to live without any one word."""
+    if not options.drop_words:
+        return ids
+    return np.where(rng.random(ids.shape) < options.drop_words, np.int32(0), ids)
