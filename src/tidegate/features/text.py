@@ -1,0 +1,289 @@
+"""The tokenizer: an automaton from UTF-8 bytes to tokens, fed in chunks that may fall anywhere.
+
+`feed` and `flush` are pure functions of the options and of `pending`, the unfinished word. Any split of a
+message into chunks gives the tokens of the whole message.
+"""
+
+from __future__ import annotations
+
+from codecs import utf_8_decode
+from collections.abc import Callable, Iterator
+from functools import cache
+from typing import TYPE_CHECKING, NoReturn
+
+from tidegate.errors import DataError, OptionError, StateError
+from tidegate.features.characters import UNICODE, VERSIONS, load
+from tidegate.features.vocabulary import Vocabulary
+
+if TYPE_CHECKING:
+    from re import Match
+
+__all__ = ["DIGITS", "KINDS", "WORD_BYTES", "Tokenizer", "Vocabulary", "encode"]
+
+KINDS = ("word", "char", "byte")
+DIGITS = ("keep", "shape")
+WORD_BYTES = 64  # a longer word is split; also the room that a stream's state has for the unfinished word
+
+_SHAPE = bytes.maketrans(b"123456789", b"000000000")
+_BYTES = tuple(bytes([byte]) for byte in range(256))
+_ASCII_WORD = frozenset(b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ_abcdefghijklmnopqrstuvwxyz")
+
+
+class Tokenizer:
+    """Options of the tokenizer; immutable, equal by value.
+
+    word: a run of letters, marks, digits and underscores is a token, split after 64 bytes; an ideograph, kana
+    and every other visible character are tokens of their own; white space, control and format characters
+    separate. char: every character is a token. byte: every byte is a token.
+
+    Args:
+        kind: one of `KINDS`.
+        fold: whether case is folded; left out, True for word and char, False for byte (which has no True).
+        digits: "keep", or "shape": every decimal digit becomes 0 (not for byte).
+        unicode: the version of Unicode that classes and folding are by.
+
+    Raises:
+        OptionError: a value that an option does not have.
+
+    >>> tokenizer = Tokenizer("word")
+    >>> tokens, pending = tokenizer.feed(b"What's my bal")
+    >>> tokens, pending
+    ([b'what', b"'", b's', b'my'], b'bal')
+    >>> tokenizer.feed(b"ance?", pending)
+    ([b'balance', b'?'], b'')
+    """
+
+    __slots__ = ("digits", "fold", "kind", "unicode")
+
+    kind: str
+    fold: bool
+    digits: str
+    unicode: str
+
+    def __init__(
+        self, kind: str = "word", fold: bool | None = None, digits: str = "keep", unicode: str = UNICODE
+    ) -> None:
+        _one_of("kind", kind, KINDS)
+        _one_of("digits", digits, DIGITS)
+        _one_of("unicode", unicode, VERSIONS)
+        folds = kind != "byte" if fold is None else fold
+        if not isinstance(folds, bool):
+            raise OptionError(f"fold is {folds!r}; choose true or false")
+        if kind == "byte" and (folds or digits != "keep"):
+            raise OptionError("kind byte keeps every byte, so fold is false and digits keep; or choose char")
+        for name, value in (("kind", kind), ("fold", folds), ("digits", digits), ("unicode", unicode)):
+            object.__setattr__(self, name, value)
+
+    def __setattr__(self, name: str, value: object) -> NoReturn:
+        raise AttributeError(f"a Tokenizer is immutable; make another one to change {name}")
+
+    def __reduce__(self) -> tuple[type[Tokenizer], tuple[object, ...]]:
+        return Tokenizer, self._values()
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Tokenizer) and self._values() == other._values()
+
+    def __hash__(self) -> int:
+        return hash(self._values())
+
+    def __repr__(self) -> str:
+        return f"Tokenizer({self.kind!r}, fold={self.fold}, digits={self.digits!r}, unicode={self.unicode!r})"
+
+    def _values(self) -> tuple[str, bool, str, str]:
+        return self.kind, self.fold, self.digits, self.unicode
+
+    def to_json(self) -> dict[str, str | bool]:
+        """The options as a JSON object; `from_json` reads it.
+
+        >>> Tokenizer("char", digits="shape").to_json()
+        {'kind': 'char', 'fold': True, 'digits': 'shape', 'unicode': 'unicode-14.0.0'}
+        """
+        return {"kind": self.kind, "fold": self.fold, "digits": self.digits, "unicode": self.unicode}
+
+    @classmethod
+    def from_json(cls, document: object) -> Tokenizer:
+        """The tokenizer that `to_json` described.
+
+        Args:
+            document: an object with exactly the keys kind, fold, digits and unicode.
+
+        Raises:
+            DataError: a key too few or too many, or a value that an option does not have.
+        """
+        keys = ("kind", "fold", "digits", "unicode")
+        if not isinstance(document, dict):
+            raise DataError(f"a tokenizer is a JSON object, not {type(document).__name__}")
+        for key in document:
+            if key not in keys:
+                raise DataError(f"unknown key {key!r} in the tokenizer; expected {', '.join(keys)}")
+        for key in keys:
+            if key not in document:
+                raise DataError(f"the tokenizer has no key {key!r}; expected {', '.join(keys)}")
+        if not isinstance(document["fold"], bool):
+            raise DataError(f"fold is {document['fold']!r}; choose true or false")
+        try:
+            return cls(**document)
+        except OptionError as error:
+            raise DataError(str(error)) from error
+
+    def feed(self, data: bytes, pending: bytes = b"") -> tuple[list[bytes], bytes]:
+        """The tokens that are finished after `data`, and what is still unfinished.
+
+        Args:
+            data: the next UTF-8 bytes of the message; they may begin and end inside a character.
+            pending: what the call before returned; empty at the start of a message; less than 64 bytes.
+
+        Raises:
+            DataError: bytes that are no UTF-8 (kind byte takes any); the offset is counted in `data`.
+            StateError: `pending` is longer than any that a call returns.
+        """
+        if not isinstance(data, bytes):
+            raise DataError(f"the tokenizer takes bytes, not {type(data).__name__}; encode text first")
+        if len(pending) >= WORD_BYTES:
+            raise StateError(f"the unfinished word has {len(pending)} bytes; expected less than {WORD_BYTES}")
+        whole = pending + data if pending else data
+        if self.kind == "byte":
+            return [_BYTES[byte] for byte in whole], b""
+        if whole.isascii():
+            return self._ascii_words(whole) if self.kind == "word" else (self._ascii_characters(whole), b"")
+        text, tail = _decoded(whole, len(pending))
+        return self._words(text, tail) if self.kind == "word" else (self._characters(text), tail)
+
+    def flush(self, pending: bytes) -> list[bytes]:
+        """The tokens that the end of the message finishes.
+
+        Args:
+            pending: what the last `feed` returned.
+
+        Raises:
+            DataError: the message ends inside a character.
+
+        >>> Tokenizer("word").flush(b"Balance")
+        [b'balance']
+        """
+        tokens, rest = self.feed(b"", pending)
+        if not rest:
+            return tokens
+        text, tail = _decoded(rest, 0)
+        if tail:
+            raise DataError(
+                f"the text ends inside a character, after 0x{tail.hex()}; feed the rest of it first"
+            )
+        return [*tokens, self._token(text)]
+
+    def tokens(self, data: bytes) -> list[bytes]:
+        """All tokens of one whole message.
+
+        >>> Tokenizer("word").tokens("Größe 7½ 世界".encode())[0].decode()
+        'grösse'
+        """
+        tokens, pending = self.feed(data)
+        return tokens + self.flush(pending) if pending else tokens
+
+    def _ascii_characters(self, whole: bytes) -> list[bytes]:
+        return [_BYTES[byte] for byte in self._ascii_folded(whole)]
+
+    def _ascii_words(self, whole: bytes) -> tuple[list[bytes], bytes]:
+        tokens = _ascii_pattern()(self._ascii_folded(whole))
+        if not whole or whole[-1] not in _ASCII_WORD or len(tokens[-1]) == WORD_BYTES:
+            return tokens, b""
+        return tokens, whole[-len(tokens.pop()) :]
+
+    def _ascii_folded(self, whole: bytes) -> bytes:
+        folded = whole.lower() if self.fold else whole
+        return folded.translate(_SHAPE) if self.digits == "shape" else folded
+
+    def _characters(self, text: str) -> list[bytes]:
+        return [self._token(character) for character in text]
+
+    def _words(self, text: str, tail: bytes) -> tuple[list[bytes], bytes]:
+        classes = text.translate(load(self.unicode)[0])
+        end = len(classes.rstrip("wd"))
+        runs = [match.span() for match in _class_pattern()(classes, 0, end)]
+        pieces = [piece for run in runs for piece in _pieces(text[slice(*run)])]
+        *full, last = _pieces(text[end:])
+        if _is_full(last, tail):
+            full, last = [*full, last], ""
+        return [self._token(piece) for piece in pieces + full], last.encode() + tail
+
+    def _token(self, text: str) -> bytes:
+        if text.isascii():
+            return self._ascii_folded(text.encode())
+        classes, folds = load(self.unicode)
+        if self.digits == "shape":
+            text = "".join("0" if classes[ord(character)] == "d" else character for character in text)
+        return (text.translate(folds) if self.fold else text).encode()
+
+
+def encode(text: str) -> bytes:
+    """UTF-8 bytes of a text, for `Tokenizer.feed`.
+
+    Args:
+        text: any text without lone surrogates.
+
+    Raises:
+        DataError: half of a surrogate pair, which is no character.
+
+    >>> encode("né")
+    b'n\\xc3\\xa9'
+    """
+    try:
+        return text.encode()
+    except UnicodeEncodeError as error:
+        code = ord(text[error.start])
+        raise DataError(
+            f"character {error.start} of the text is U+{code:04X}, half of a surrogate pair; "
+            "decode the text as UTF-8 again, without surrogateescape"
+        ) from error
+
+
+def _one_of(option: str, value: object, choices: tuple[str, ...]) -> None:
+    if value not in choices:
+        raise OptionError(f"unknown {option} {value!r}; choose one of {', '.join(choices)}")
+
+
+def _decoded(whole: bytes, pending: int) -> tuple[str, bytes]:
+    """The text of the whole characters, and up to 3 bytes of a last one that has only begun."""
+    try:
+        text, used = utf_8_decode(whole, "strict", False)
+    except UnicodeDecodeError as error:
+        start, byte = error.start - pending, whole[error.start]
+        where = f"byte {start}" if start >= 0 else "a character begun in the chunk before"
+        raise DataError(
+            f"the text is not UTF-8: {where} (0x{byte:02x}): {error.reason}; encode the text as UTF-8"
+        ) from error
+    return text, whole[used:]
+
+
+def _pieces(word: str) -> list[str]:
+    """A word, cut at the last character boundary that fits in 64 bytes, as often as needed."""
+    if len(word) <= WORD_BYTES // 4 or len(word.encode()) <= WORD_BYTES:
+        return [word]
+    pieces, start, size = [], 0, 0
+    for here, character in enumerate(word):
+        width = len(character.encode())
+        if size + width > WORD_BYTES:
+            pieces.append(word[start:here])
+            start, size = here, 0
+        size += width
+    return [*pieces, word[start:]]
+
+
+def _is_full(word: str, tail: bytes) -> bool:
+    """Whether a word can take no more: it has 64 bytes, or the character that has begun would not fit."""
+    begun = (2 + (tail[0] >= 0xE0) + (tail[0] >= 0xF0)) if tail else 1
+    return len(word.encode()) + begun > WORD_BYTES
+
+
+@cache
+def _ascii_pattern() -> Callable[[bytes], list[bytes]]:
+    import re
+
+    return re.compile(rb"[0-9A-Za-z_]{1,%d}|[!-/:-@\[-^`{-~]" % WORD_BYTES).findall
+
+
+@cache
+def _class_pattern() -> Callable[[str, int, int], Iterator[Match[str]]]:
+    import re
+
+    return re.compile("[wd]+|[io]").finditer
