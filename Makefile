@@ -1,0 +1,58 @@
+# make demo | test | check | bench | docs | clean.  Another interpreter: make PYTHON=python3.12 test
+
+PYTHON ?= python3
+VENV := .venv
+PY := $(VENV)/bin/python
+INSTALL := $(PY) -m pip install --disable-pip-version-check -c constraints.txt
+SOURCES := pyproject.toml constraints.txt $(wildcard CMakeLists.txt) $(shell find native -type f 2>/dev/null)
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check bench docs clean compiler
+.NOTPARALLEL:
+
+help:
+	@echo "make demo    train a topic model on Reuters news and stream words through it (4 minutes)"
+	@echo "make test    all tests"
+	@echo "make check   lint, format, types, rules of the house"
+	@echo "make bench   measure accuracy and speed into bench/results/"
+	@echo "make docs    put the figures of bench/results/ into README.md"
+	@echo "make clean   remove what these made"
+
+demo: $(VENV)/train.stamp
+	@$(PY) -m tidegate demo
+
+test: $(VENV)/dev.stamp
+	@$(PY) -m pytest --doctest-modules src/tidegate tests
+
+check: $(VENV)/dev.stamp
+	@$(PY) -m ruff check . || { echo "make check: the lint above failed; try: $(PY) -m ruff check --fix ."; exit 1; }
+	@$(PY) -m ruff format --check . || { echo "make check: format with: $(PY) -m ruff format ."; exit 1; }
+	@$(PY) -m mypy || { echo "make check: the types above are wrong"; exit 1; }
+	@$(PY) -m pytest tests/house
+
+bench: $(VENV)/dev.stamp
+	@for script in bench/*.py; do echo "== $$script"; $(PY) $$script || exit 1; done
+
+docs: $(VENV)/dev.stamp
+	@$(PY) tools/readme.py
+
+$(VENV)/train.stamp: $(SOURCES) | $(PY) compiler
+	@echo "installing tidegate and what training needs (torch) into $(VENV)"
+	@$(INSTALL) -q -e '.[train]' || { echo "make: the install failed, see above; it needs a C++17 compiler and pip's access to packages"; exit 1; }
+	@touch $@
+
+$(VENV)/dev.stamp: $(SOURCES) | $(PY) compiler
+	@echo "installing tidegate and what its tests need into $(VENV)"
+	@$(INSTALL) -q -e '.[dev]' || { echo "make: the install failed, see above; it needs a C++17 compiler and pip's access to packages"; exit 1; }
+	@touch $(VENV)/train.stamp $@
+
+$(PY):
+	@command -v $(PYTHON) >/dev/null || { echo "make: no $(PYTHON) here; install Python 3.11 or newer, or name one: make PYTHON=python3.12"; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "make: $(PYTHON) is older than 3.11; name a newer one: make PYTHON=python3.12"; exit 1; }
+	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); echo "make: $(PYTHON) cannot make a virtual environment; install its venv package (Debian: apt install python3-venv)"; exit 1; }
+
+compiler:
+	@command -v "$${CXX:-c++}" >/dev/null || command -v g++ >/dev/null || command -v clang++ >/dev/null || { echo "make: no C++ compiler here; install g++ or clang (Debian: apt install g++; macOS: xcode-select --install)"; exit 1; }
+
+clean:
+	rm -rf $(VENV) build dist demo .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,0 +1,70 @@
+"""What every test may use: the repository's root, and a Python process without torch."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+
+# Runs before the code under test: an import of torch fails as if it were not installed, and leaves a trace.
+WITHOUT_TORCH = """
+import sys
+class Blocked:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] == "torch":
+            print("torch was asked for", file=sys.stderr)
+            raise ModuleNotFoundError("No module named 'torch'", name="torch")
+sys.meta_path.insert(0, Blocked())
+"""
+
+
+@pytest.fixture(scope="session")
+def root() -> Path:
+    return ROOT
+
+
+Outcome = subprocess.CompletedProcess[str]
+
+
+def run_python(*args: str, stdin: str | None = None, cwd: Path | None = None, **env: str) -> Outcome:
+    """The outcome of a Python process with these arguments, its output as text."""
+    return subprocess.run(
+        [sys.executable, *args],
+        input=stdin,
+        cwd=cwd,
+        env={**os.environ, "COLUMNS": "80", "NO_COLOR": "1", **env},
+        capture_output=True,
+        text=True,
+        timeout=300,
+        encoding="utf-8",
+    )
+
+
+@pytest.fixture(scope="session")
+def python() -> Callable[..., Outcome]:
+    return run_python
+
+
+@pytest.fixture(scope="session")
+def tidegate() -> Callable[..., Outcome]:
+    """The command line in a process of its own: `tidegate("info", "--json")`."""
+    return lambda *args, **more: run_python("-m", "tidegate", *map(str, args), **more)
+
+
+@pytest.fixture(scope="session")
+def tidegate_without_torch() -> Callable[..., Outcome]:
+    """The same in a process where torch cannot be imported."""
+    code = WITHOUT_TORCH + "from tidegate.cli import main\nsys.exit(main(sys.argv[1:]))"
+    return lambda *args, **more: run_python("-c", code, *map(str, args), **more)
+
+
+@pytest.fixture(scope="session")
+def without_torch() -> Callable[..., Outcome]:
+    """Python code in a process where torch cannot be imported."""
+    return lambda code, **more: run_python("-c", WITHOUT_TORCH + code, **more)

@@ -1,0 +1,77 @@
+"""An import goes to a lower rank only; torch stays where training is. And these tests can fail."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+import imports as rules
+
+PACKAGE = Path(__file__).resolve().parents[2] / "src" / "tidegate"
+RANK = rules.ranks((PACKAGE.parents[1] / "ARCHITECTURE.md").read_text("utf-8"))
+TABLE = "| rank | room |\n| 0 | `errors.py`, `tape/` | x |\n| 1 | `cells/`, `layers/` | x |\n| 3 | `tasks/` | y |\n| 4 | `nn/` |"
+
+
+def test_the_table_names_every_room() -> None:
+    assert RANK["errors"] == 0
+    assert rules.homeless(PACKAGE, RANK) == []
+
+
+def test_imports_go_to_a_lower_rank() -> None:
+    assert rules.upward(PACKAGE, RANK) == []
+
+
+def test_torch_is_imported_where_training_is() -> None:
+    assert rules.torch_outside(PACKAGE) == []
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> Path:
+    for name in ("tape", "cells", "layers", "tasks", "nn"):
+        (tmp_path / "tidegate" / name).mkdir(parents=True)
+    return tmp_path / "tidegate"
+
+
+@pytest.mark.parametrize(
+    ("file", "code", "guilty"),
+    [
+        ("tape/a.py", "from ..cells import gru", True),
+        ("tape/a.py", "import tidegate.cells.gru", True),
+        ("tape/a.py", "def f():\n    from tidegate import cells", True),
+        ("cells/a.py", "from ..layers import dense", True),
+        ("cells/a.py", "from .b import c", False),
+        ("cells/a.py", "from ..tape import trace\nfrom ..errors import CellError", False),
+        ("tape/a.py", "from ..errors import CellError", False),
+        ("tape/a.py", "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from ..cells import gru", False),
+    ],
+)
+def test_an_import_that_goes_up_is_caught(house: Path, file: str, code: str, guilty: bool) -> None:
+    (house / file).write_text(code)
+    assert bool(rules.upward(house, rules.ranks(TABLE))) is guilty
+
+
+@pytest.mark.parametrize(
+    ("file", "code", "guilty"),
+    [
+        ("cells/a.py", "import torch", True),
+        ("cells/a.py", "def loss():\n    import torch.nn", True),
+        ("tasks/a.py", "from torch import nn", True),
+        ("tasks/a.py", "def score():\n    import torch", True),
+        ("tasks/a.py", "def loss(x):\n    import torch", False),
+        ("nn/a.py", "import torch", False),
+        ("cells/a.py", "import torchless", False),
+    ],
+)
+def test_a_stray_torch_is_caught(house: Path, file: str, code: str, guilty: bool) -> None:
+    (house / file).write_text(code)
+    assert bool(rules.torch_outside(house)) is guilty
+
+
+def test_a_room_without_a_rank_is_caught(house: Path) -> None:
+    (house / "attic").mkdir()
+    (house / "attic" / "a.py").write_text("")
+    (house / "cells" / "a.py").write_text("")
+    assert rules.homeless(house, rules.ranks(TABLE)) == ["attic"]
