@@ -1,0 +1,295 @@
+"""Safetensors: a JSON header and the bytes of named arrays. Our own small reader and writer; docs/format.md.
+
+The reader trusts nothing: every length, size and offset is checked against the real size of the file before
+anything is allocated. Small files are read in one call and are then independent of the file. Large ones are
+mapped, so that processes share their pages and a wrong document is refused before its weights are touched.
+Mapping is safe because models are replaced by renaming, never rewritten in place.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import mmap
+import os
+import stat
+from collections.abc import Mapping
+from typing import IO, Any, Final, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from .atomic import replace
+from .errors import ModelFileError, located
+from .strictjson import parse, show
+
+MAX_HEADER: Final = 4_000_000
+MAX_AXES: Final = 8
+MAP_FROM: Final = 16 << 20
+
+BF16: Final = np.dtype("<u2", metadata={"safetensors": "BF16"})
+DTYPES: Final[dict[str, np.dtype[Any]]] = {
+    "F64": np.dtype("<f8"), "F32": np.dtype("<f4"), "F16": np.dtype("<f2"), "BF16": BF16,
+    "I64": np.dtype("<i8"), "I32": np.dtype("<i4"), "I16": np.dtype("<i2"), "I8": np.dtype("i1"),
+    "U64": np.dtype("<u8"), "U32": np.dtype("<u4"), "U16": np.dtype("<u2"), "U8": np.dtype("u1"),
+    "BOOL": np.dtype("?"),
+}  # fmt: skip
+NAMES: Final = {(d.kind, d.itemsize): name for name, d in DTYPES.items() if name != "BF16"}
+
+Array = npt.NDArray[Any]
+Path = str | os.PathLike[str]
+
+
+class Entry(NamedTuple):
+    """One tensor of a header: `begin` and `end` count from the first byte after the header."""
+
+    name: str
+    dtype: str
+    shape: tuple[int, ...]
+    begin: int
+    end: int
+
+
+def read(path: Path) -> tuple[dict[str, Array], dict[str, str]]:
+    """The tensors of a file, as read-only arrays without a copy, and its metadata.
+
+    BF16 arrives as its 16 bits (uint16); `dtype_name` still says BF16.
+
+    Raises: ModelFileError when the file is missing or anything in it does not hold.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     write(folder + "/a", {"x": np.zeros((2, 3), np.float32)}, {"made": "here"})
+    ...     tensors, metadata = read(folder + "/a")
+    >>> tensors["x"].shape, metadata
+    ((2, 3), {'made': 'here'})
+    """
+    with located(os.fspath(path)):
+        try:
+            with _opened(path) as file:
+                return _read(file)
+        except OSError as error:
+            raise ModelFileError(f"cannot be read: {error.strerror or error}") from error
+
+
+def write(to: Path | IO[bytes], tensors: Mapping[str, npt.ArrayLike], metadata: Mapping[str, str]) -> None:
+    """Write a file, whole or not at all when `to` is a path; the same arguments always give the same bytes.
+
+    Wider items come first and then names in order, so every tensor is aligned. An array of dtype `BF16` (the
+    bits, as uint16) is written as BF16.
+
+    Raises: ModelFileError for a dtype, name or header that could not be read back; TidegateError when the
+    disk refuses.
+    """
+    arrays = {name: _little(name, np.asarray(value)) for name, value in tensors.items()}
+    order = sorted(arrays, key=lambda name: (-arrays[name].itemsize, name))
+    header = _header(order, arrays, metadata)
+    if isinstance(to, str | os.PathLike):
+        with replace(to) as file:
+            _write(file, header, [arrays[name] for name in order])
+    else:
+        _write(to, header, [arrays[name] for name in order])
+
+
+def dtype_name(array: Array) -> str:
+    """The safetensors name of an array's dtype; raises ModelFileError when it has none.
+
+    >>> dtype_name(np.zeros(2)), dtype_name(np.zeros(2, BF16))
+    ('F64', 'BF16')
+    """
+    if array.dtype.metadata and "safetensors" in array.dtype.metadata:
+        return str(array.dtype.metadata["safetensors"])
+    name = NAMES.get((array.dtype.kind, array.dtype.itemsize))
+    if name is None:
+        raise ModelFileError(f"dtype {array.dtype} cannot be stored; choose one of {', '.join(DTYPES)}")
+    return name
+
+
+# --- reading
+
+
+def _opened(path: Path) -> IO[bytes]:
+    try:
+        mode = os.stat(path).st_mode  # before opening: a pipe would block
+    except FileNotFoundError:
+        raise ModelFileError("there is no such file") from None
+    except ValueError:
+        raise ModelFileError("the path is not one: it has a zero byte") from None
+    if stat.S_ISDIR(mode):
+        raise ModelFileError("is a folder; give the path of a file")
+    if not stat.S_ISREG(mode):
+        raise ModelFileError("is no regular file; copy it to one first")
+    return open(path, "rb", buffering=0)
+
+
+def _read(file: IO[bytes]) -> tuple[dict[str, Array], dict[str, str]]:
+    size = os.fstat(file.fileno()).st_size
+    length = _header_length(file, size)
+    header = _exactly(file, length)
+    entries, metadata = parse_header(header, size - 8 - length)
+    data, base = _data(file, 8 + length, size)
+    return {e.name: _array(e, data, base) for e in entries}, metadata
+
+
+def _header_length(file: IO[bytes], size: int) -> int:
+    if size < 8:
+        found = f"has {size} bytes" if size else "is empty"
+        raise ModelFileError(f"{found}; a safetensors file starts with 8 bytes that give its header's length")
+    first = _exactly(file, 8)
+    length = int.from_bytes(first, "little")
+    if length > MAX_HEADER:
+        raise ModelFileError(
+            f"its first 8 bytes announce a header of {length} bytes; "
+            f"at most {MAX_HEADER} are allowed{_guess(first)}"
+        )
+    if length > size - 8:
+        raise ModelFileError(f"the header has {length} bytes, but the file ends after {size - 8} of them")
+    return length
+
+
+def _guess(first: bytes) -> str:
+    """What a file that is no safetensors file probably is."""
+    for start, kind in ((b"PK\x03\x04", "a zip archive"), (b"\x80", "a pickle"), (b"\x1f\x8b", "gzip")):
+        if first.startswith(start):
+            return f"; this looks like {kind}, which tidegate never opens: save the model as safetensors"
+    return "; this looks like text" if all(9 <= b < 127 for b in first) else ""
+
+
+def _exactly(file: IO[bytes], count: int) -> bytes:
+    """The next `count` bytes, a number that was checked against the size of the file."""
+    parts = []
+    while count > 0 and (part := file.read(count)):
+        parts.append(part)
+        count -= len(part)
+    if count:
+        raise ModelFileError("became shorter while it was read; try again when its writer is done")
+    return parts[0] if len(parts) == 1 else b"".join(parts)
+
+
+def _data(file: IO[bytes], start: int, size: int) -> tuple[bytes | mmap.mmap, int]:
+    """The bytes of the file from `start`, and where in them the first tensor lies."""
+    if size < MAP_FROM:
+        return _exactly(file, size - start), 0
+    return mmap.mmap(file.fileno(), size, access=mmap.ACCESS_READ), start
+
+
+def _array(entry: Entry, data: bytes | mmap.mmap, base: int) -> Array:
+    dtype, count = DTYPES[entry.dtype], math.prod(entry.shape)
+    place = base + entry.begin if count else 0  # an empty tensor may lie at the very end, which NumPy refuses
+    array = np.frombuffer(data if count else b"", dtype, count, place)
+    if entry.dtype == "BOOL" and count and int(array.view(np.uint8).max()) > 1:
+        raise ModelFileError(f"tensor {show(entry.name)} is BOOL and has bytes other than 0 and 1")
+    return array.reshape(entry.shape)
+
+
+# --- the header
+
+
+def parse_header(header: bytes, data_size: int) -> tuple[list[Entry], dict[str, str]]:
+    """The tensors, by place, and the metadata that a header describes over `data_size` bytes of data.
+
+    Raises: ModelFileError unless the tensors cover the data exactly, aligned, without gap or overlap.
+    """
+    if not header.startswith(b"{"):
+        raise ModelFileError(f"the header starts with {show(header[:8])}; expected a JSON object")
+    try:
+        found = parse(header.decode())
+    except UnicodeDecodeError as error:
+        raise ModelFileError(f"the header is no UTF-8: {error.reason} at byte {error.start}") from None
+    metadata = _metadata(found.pop("__metadata__", {}))
+    entries = sorted((_entry(name, value) for name, value in found.items()), key=lambda e: (e.begin, e.end))
+    _covered(entries, data_size)
+    if len(header) % 8:
+        raise ModelFileError(
+            f"the header has {len(header)} bytes; expected a multiple of 8, padded with spaces"
+        )
+    return entries, metadata
+
+
+def _metadata(value: Any) -> dict[str, str]:
+    if not isinstance(value, dict) or not all(isinstance(v, str) for v in value.values()):
+        raise ModelFileError("the metadata is no object of strings")
+    return value
+
+
+def _entry(name: str, value: Any) -> Entry:
+    with located(f"tensor {show(name)}"):
+        if not isinstance(value, dict) or set(value) != {"dtype", "shape", "data_offsets"}:
+            raise ModelFileError("expected an object of dtype, shape and data_offsets")
+        dtype, shape, offsets = value["dtype"], value["shape"], value["data_offsets"]
+        if not isinstance(dtype, str) or dtype not in DTYPES:
+            raise ModelFileError(f"unknown dtype {show(dtype)}; known are {', '.join(DTYPES)}")
+        if not _are_sizes(shape) or len(shape) > MAX_AXES:
+            raise ModelFileError(f"shape is {show(shape)}; expected at most {MAX_AXES} integers from 0")
+        if not _are_sizes(offsets) or len(offsets) != 2 or offsets[0] > offsets[1]:
+            raise ModelFileError(f"data_offsets is {show(offsets)}; expected [begin, end] with begin <= end")
+        _sized(dtype, shape, offsets[1] - offsets[0])
+        return Entry(name, dtype, tuple(shape), offsets[0], offsets[1])
+
+
+def _are_sizes(value: Any) -> bool:
+    return isinstance(value, list) and all(type(n) is int and n >= 0 for n in value)
+
+
+def _sized(dtype: str, shape: list[int], held: int) -> None:
+    item = DTYPES[dtype].itemsize
+    if math.prod(max(n, 1) for n in shape) * item >= 1 << 62:
+        raise ModelFileError(f"shape {show(shape)} is too large for any memory")
+    if (needed := math.prod(shape) * item) != held:
+        raise ModelFileError(f"{dtype} of shape {show(shape)} needs {needed} bytes; its offsets span {held}")
+
+
+def _covered(entries: list[Entry], data_size: int) -> None:
+    at = 0
+    for entry in entries:
+        if entry.begin != at:
+            fault = "overlaps the tensor before it" if entry.begin < at else "leaves a gap before it"
+            raise ModelFileError(
+                f"tensor {show(entry.name)}: begins at byte {entry.begin} and {fault}; expected {at}"
+            )
+        if entry.begin % DTYPES[entry.dtype].itemsize:  # kernels need it, a copy needs memory
+            raise ModelFileError(
+                f"tensor {show(entry.name)}: {entry.dtype} begins at byte {entry.begin}, "
+                "which is no multiple of its size; write wider tensors first"
+            )
+        at = entry.end
+    if at > data_size:
+        raise ModelFileError(f"is cut short: its tensors need {at} bytes and {data_size} are there")
+    if at < data_size:
+        raise ModelFileError(f"has {data_size - at} bytes after its last tensor; the file must end there")
+
+
+# --- writing
+
+
+def _little(name: str, array: Array) -> Array:
+    with located(f"tensor {show(name)}"):
+        if not isinstance(name, str) or name == "__metadata__":
+            raise ModelFileError("is no name for a tensor; expected a string other than __metadata__")
+        if array.ndim > MAX_AXES:
+            raise ModelFileError(f"has {array.ndim} axes; at most {MAX_AXES} are allowed")
+        return np.asarray(array, DTYPES[dtype_name(array)], order="C")
+
+
+def _header(order: list[str], arrays: Mapping[str, Array], metadata: Mapping[str, str]) -> bytes:
+    fields: dict[str, Any] = {"__metadata__": _metadata(dict(metadata))} if metadata else {}
+    at = 0
+    for name in order:
+        array = arrays[name]
+        end = at + array.nbytes
+        fields[name] = {"dtype": dtype_name(array), "shape": list(array.shape), "data_offsets": [at, end]}
+        at = end
+    try:
+        header = json.dumps(fields, ensure_ascii=False, separators=(",", ":")).encode()
+    except UnicodeEncodeError:
+        raise ModelFileError("the header has half of a surrogate pair in a name or in the metadata") from None
+    header += b" " * (-len(header) % 8)
+    if len(header) > MAX_HEADER:
+        raise ModelFileError(f"the header would have {len(header)} bytes; at most {MAX_HEADER} are allowed")
+    return header
+
+
+def _write(file: IO[bytes], header: bytes, arrays: list[Array]) -> None:
+    file.write(len(header).to_bytes(8, "little") + header)
+    for array in arrays:
+        file.write(array.tobytes())
