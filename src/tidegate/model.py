@@ -1,0 +1,175 @@
+"""The model file: one document and its tensors, immutable, with the hashes that states and caches carry."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterator, Mapping
+from types import MappingProxyType
+from typing import Any, Final, final
+
+import numpy as np
+import numpy.typing as npt
+
+from . import tensors as safetensors
+from .document import validate
+from .errors import ModelFileError, located
+from .strictjson import canonical, parse, show
+from .tape import Tape
+from .tensors import Array, dtype_name
+
+KEY: Final = "tidegate"
+HASHED: Final = ("tapes", "layers", "input", "labels")
+
+
+@final
+class Model:
+    """What a file holds, checked: a document (docs/format.md) and the tensors that it names. Never changes.
+
+    document: the JSON object; `check` may be None until the model is saved. tensors: name -> array; what
+    others could still write to is copied.
+
+    Raises: ModelFileError with the key or tensor, what was found and what was expected.
+    """
+
+    __slots__ = ("_document", "_hashes", "_tapes", "_tensors", "_text")
+
+    def __init__(self, document: Mapping[str, Any], tensors: Mapping[str, npt.ArrayLike]) -> None:
+        try:
+            text = json.dumps(dict(document), allow_nan=False, ensure_ascii=False, separators=(",", ":"))
+            text.encode()
+        except (TypeError, ValueError, RecursionError) as error:
+            raise ModelFileError(f"the document is no JSON: {error}") from error
+        self._fill(text, {name: _frozen(np.asarray(value)) for name, value in tensors.items()})
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> Model:
+        """The model of a file; raises ModelFileError when it is none, or damaged, newer or inconsistent."""
+        tensors, metadata = safetensors.read(path)
+        with located(os.fspath(path)):
+            model = cls.__new__(cls)
+            model._fill(_document_text(metadata), tensors)
+            if model._document["check"] is None:
+                raise ModelFileError("check: is null; a file needs one, so save the model with its check")
+            return model
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the file, whole or not at all; the same model always gives the same bytes.
+
+        Raises: ModelFileError for a model without a check; TidegateError when the disk refuses.
+        """
+        if self._document["check"] is None:
+            raise ModelFileError("the model has no check, and a file needs one; make it before saving")
+        safetensors.write(path, self._tensors, {KEY: self._text})
+
+    def _fill(self, text: str, tensors: Mapping[str, Array]) -> None:
+        self._text = text
+        self._document: dict[str, Any] = parse(text)
+        self._tensors = MappingProxyType(dict(tensors))
+        self._tapes = MappingProxyType(validate(self._document, tensors))
+        self._hashes: dict[str, str] = {}
+        for name, array in tensors.items():
+            _refuse_not_finite(name, array)
+
+    @property
+    def document(self) -> dict[str, Any]:
+        """A copy of the document; changing it changes nothing here."""
+        copy: dict[str, Any] = json.loads(self._text)
+        return copy
+
+    @property
+    def tensors(self) -> Mapping[str, Array]:
+        """Name -> read-only array."""
+        return self._tensors
+
+    @property
+    def tapes(self) -> Mapping[str, Tape]:
+        return self._tapes
+
+    @property
+    def layers(self) -> list[dict[str, Any]]:
+        """A copy of the layers, each a JSON object."""
+        layers: list[dict[str, Any]] = self.document["layers"]
+        return layers
+
+    @property
+    def labels(self) -> list[str] | None:
+        labels: list[str] | None = self._document["labels"]
+        return None if labels is None else list(labels)
+
+    @property
+    def state_schema(self) -> list[dict[str, Any]]:
+        """The arrays of a stream's state in order: name, dtype, shape, offset and, except for steps, fill."""
+        arrays: list[dict[str, Any]] = self.document["state"]["arrays"]
+        return arrays
+
+    @property
+    def state_bytes(self) -> int:
+        """Size of a stream's state block."""
+        return int(self._document["state"]["bytes"])
+
+    @property
+    def streams(self) -> tuple[bool, str]:
+        """Whether the model can stream, and why not ("" when it can)."""
+        streams = self._document["streams"]
+        return streams["yes"], streams.get("because", "")
+
+    @property
+    def weights_hash(self) -> str:
+        """SHA-256 in hex of all that decides an output: tapes, layers, input, labels and their tensors."""
+        return self._hash("weights", self._weights)
+
+    @property
+    def schema_hash(self) -> str:
+        """SHA-256 in hex of what a state looks like."""
+        return self._hash("schema", self._schema)
+
+    def _weights(self) -> Iterator[Any]:
+        yield canonical({key: self._document[key] for key in HASHED}) + b"\n"
+        for name in sorted(name for name in self._tensors if not name.startswith("check.")):
+            array = self._tensors[name]
+            yield canonical([name, dtype_name(array), list(array.shape)]) + b"\n"
+            yield array.reshape(-1).view(np.uint8)
+
+    def _schema(self) -> Iterator[Any]:
+        state = {name: tape["state"] for name, tape in self._document["tapes"].items()}
+        yield canonical({"arrays": self._document["state"]["arrays"], "tapes": state}) + b"\n"
+
+    def _hash(self, which: str, parts: Callable[[], Iterator[Any]]) -> str:
+        if which not in self._hashes:
+            import hashlib  # loading OpenSSL costs more than loading a small model
+
+            digest = hashlib.sha256()
+            for part in parts():
+                digest.update(part)
+            self._hashes[which] = digest.hexdigest()
+        return self._hashes[which]
+
+    def __repr__(self) -> str:
+        kinds = ", ".join(layer["kind"] for layer in self._document["layers"])
+        return f"Model({self._document['task']['kind']}: {kinds})"
+
+
+def _document_text(metadata: Mapping[str, str]) -> str:
+    if KEY not in metadata:
+        raise ModelFileError(f"is safetensors but no tidegate model: its metadata has no key {KEY!r}")
+    if extra := sorted(set(metadata) - {KEY}):
+        raise ModelFileError(f"its metadata has the key {show(extra[0])}; expected {KEY!r} alone")
+    return metadata[KEY]
+
+
+def _frozen(array: Array) -> Array:
+    """The array itself when nobody can write to it, otherwise a read-only copy."""
+    base: Any = array
+    while isinstance(base, np.ndarray) and not base.flags.writeable and base.base is not None:
+        base = base.base
+    if isinstance(base, np.ndarray) or not array.flags.c_contiguous:
+        array = np.array(array, order="C")
+        array = np.frombuffer(array.tobytes(), array.dtype).reshape(array.shape)
+    return array
+
+
+def _refuse_not_finite(name: str, array: Array) -> None:
+    if array.dtype.kind == "f" and not (finite := np.isfinite(array)).all():
+        count = array.size - int(np.count_nonzero(finite))
+        raise ModelFileError(f"tensor {show(name)}: {count} of {array.size} values are NaN or infinite")
