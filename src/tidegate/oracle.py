@@ -35,7 +35,7 @@ class Oracle:
         state: Arrays = {}
         for array in self.model.state_schema:
             kind = np.int64 if array["dtype"] == "int64" else np.float64
-            state[array["name"]] = np.full((rows, *array["shape"]), array.get("fill", 0), kind)
+            state[array["name"]] = np.full((rows, *array["shape"]), float(array.get("fill", 0)), kind)
         return state
 
     def step(self, state: dict[str, Any], x: Any) -> tuple[Any, dict[str, Any]]:

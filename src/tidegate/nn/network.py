@@ -53,6 +53,10 @@ class Network(torch.nn.Module):
             for name in names.values()
         }
 
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """The shape of every weight, by tensor name."""
+        return {name: value.shape for name, value in self.tensors().items()}
+
     def load_tensors(self, tensors: dict[str, npt.NDArray[Any]]) -> None:
         with torch.no_grad():
             for names in self.names:

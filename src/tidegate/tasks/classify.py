@@ -20,7 +20,7 @@ from ._options import check, option
 if TYPE_CHECKING:
     import torch
 
-    from ..data import Table
+    from ..data.table import Table
 
 KIND = "classify"
 METRIC = "accuracy"
@@ -54,6 +54,8 @@ class Options:
     average: float = option(0.0, "decay of the running average of weights that is evaluated; 0: none", least=0.0, most=0.9999)
     class_weights: str = option("none", "weigh classes alike whatever their size", choices=("none", "balanced"))
     hold_out: float = option(0.1, "share of rows held out to choose the best weights", least=0.001, most=0.9)
+    fold_epochs: int = option(0, "passes at the end that also learn from the held-out rows", least=0, most=1000)
+    fold_rate: float = option(0.3, "learning rate of those passes, as a share of the peak, falling to 0", least=0.0, most=1.0)
     patience: int | None = option(None, "epochs without a better held-out metric before stopping", least=1)
     seed: int = option(0, "every random choice follows from it", least=0, most=2**31 - 1)
 

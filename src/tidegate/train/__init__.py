@@ -1,0 +1,15 @@
+"""Training: a labelled file to a model file; see README.md."""
+
+from __future__ import annotations
+
+from ..errors import MissingExtra
+
+try:
+    import torch
+except ModuleNotFoundError as error:
+    raise MissingExtra('training needs torch, which is not installed; pip install "tidegate[train]"') from error
+
+from .job import fit
+from .progress import Progress
+
+__all__ = ["Progress", "fit"]

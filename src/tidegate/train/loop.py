@@ -1,0 +1,243 @@
+"""One training run. All that it is at a moment is `state()`; `restore` puts a new run there, to the last bit."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from ..nn import Dropout, Network
+from .batches import Rows, padded, plan
+from .progress import Progress, Report
+from .schedule import rate
+
+Tensors = dict[str, npt.NDArray[Any]]
+Loss = Callable[[torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor]
+
+
+@dataclass(frozen=True)
+class Data:
+    """What a run learns from. ids: per row int32 [T]. held: rows that choose the best weights."""
+
+    ids: list[npt.NDArray[np.int32]]
+    targets: npt.NDArray[np.int64]
+    kept: Rows
+    held: Rows
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a run learns: the task's options that the loop needs, and the task's own functions."""
+
+    epochs: int
+    fold: int
+    fold_rate: float
+    batch: int
+    rate: float
+    decay: float
+    average: float
+    patience: int
+    seed: int
+    metric: str
+    dropout: Dropout
+    class_weights: npt.NDArray[np.float32]
+    loss: Loss
+    disturb: Callable[[npt.NDArray[np.int32], np.random.Generator], npt.NDArray[np.int32]]
+
+
+class Run:
+    """A network in training: `run()` goes on from wherever it stands until the end, or until `stop` says so."""
+
+    def __init__(self, network: Network, data: Data, recipe: Recipe, report: Report | None = None) -> None:
+        self.network, self.data, self.recipe, self.report = network, data, recipe, report
+        self.lengths = np.array([len(row) for row in data.ids], np.int64)
+        self.parameters = dict(network.named_parameters())
+        self.optimiser = optimiser(list(self.parameters.values()), recipe.decay)
+        self.averaged = self.parameters if not recipe.average else copied(self.parameters)
+        self.best = copied(self.parameters)
+        self.epoch = self.offset = self.step = self.since = 0
+        self.best_epoch, self.best_value = 0, (-1.0, 0.0)
+        self.loss_sum = 0.0
+        self.history: list[dict[str, float]] = []
+        self.stopped_early = False
+
+    # ---- where a run stands
+
+    def named(self) -> Iterator[tuple[str, torch.Tensor]]:
+        """Every tensor that the run remembers, by name."""
+        for n, p in self.parameters.items():
+            own = self.optimiser.state[p]
+            kinds = {"weight": p, "m": own["exp_avg"], "v": own["exp_avg_sq"], "best": self.best[n]}
+            if self.averaged is not self.parameters:
+                kinds["average"] = self.averaged[n]
+            yield from ((f"{n}/{kind}", t.detach()) for kind, t in kinds.items())
+
+    def state(self) -> tuple[Tensors, dict[str, Any]]:
+        """Tensors and plain values that `restore` takes."""
+        return {name: t.numpy() for name, t in self.named()}, {name: getattr(self, name) for name in PLAIN}
+
+    @torch.no_grad()
+    def restore(self, tensors: Tensors, values: dict[str, Any]) -> None:
+        for name, t in self.named():
+            t.copy_(torch.from_numpy(np.array(tensors[name])))
+        for name, value in values.items():
+            setattr(self, name, tuple(value) if name == "best_value" else value)
+        for p in self.parameters.values():
+            self.optimiser.state[p]["step"].fill_(self.step)
+
+    # ---- the run
+
+    def run(self) -> Iterator[None]:
+        """Goes on to the end; yields wherever a checkpoint may be taken."""
+        begun, first = time.monotonic(), self.step
+        total = self.epochs_left_to_plan()
+        while self.epoch < self.recipe.epochs + self.recipe.fold:
+            batches = self.batches()
+            while self.offset < len(batches):
+                self.learn(batches[self.offset], len(batches))
+                self.offset += 1
+                self.step += 1
+                left = (time.monotonic() - begun) / (self.step - first) * (total - (self.step - first))
+                self.tell(len(batches), left, False)
+                yield
+            self.finish_epoch(len(batches))
+            yield
+        self.use_best()
+
+    def epochs_left_to_plan(self) -> int:
+        """How many steps are left, for the estimate of the time."""
+        full = -(-len(self.data.kept) // self.recipe.batch)
+        folded = -(-len(self.data.ids) // self.recipe.batch)
+        return full * self.recipe.epochs + folded * self.recipe.fold - self.step
+
+    @property
+    def folding(self) -> bool:
+        """Past the epochs that the held-out rows judge: they are learnt from too."""
+        return self.epoch >= self.recipe.epochs
+
+    def batches(self) -> list[Rows]:
+        rows = np.arange(len(self.data.ids)) if self.folding else self.data.kept
+        return plan(rows, self.lengths, self.recipe.batch, self.recipe.seed, self.epoch)
+
+    def learn(self, rows: Rows, count: int) -> None:
+        """One step: loss, gradients, AdamW, average. Every draw follows from (seed, step)."""
+        r = self.recipe
+        words = np.random.default_rng([r.seed, 3, self.step])
+        masks = torch.Generator().manual_seed(int(np.random.SeedSequence([r.seed, 4, self.step]).generate_state(1)[0]))
+        x, lengths = padded([r.disturb(self.data.ids[i], words) for i in rows])
+        logits = self.network(torch.from_numpy(x).long(), torch.from_numpy(lengths), r.dropout, masks)
+        loss = r.loss(logits, torch.from_numpy(self.data.targets[rows]), torch.from_numpy(r.class_weights))
+        self.network.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        torch.nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)
+        self.update(self.rate_now(count))
+        self.loss_sum += float(loss.detach())
+
+    def rate_now(self, count: int) -> float:
+        """The learning rate: the schedule over the judged epochs, then a constant low one, falling, while folding."""
+        r, done = self.recipe, self.offset
+        if not self.folding:
+            return rate(self.epoch * count + done, r.epochs * count, r.rate)
+        place = ((self.epoch - r.epochs) * count + done) / (r.fold * count)
+        return r.rate * r.fold_rate * (1 - place)
+
+    @torch.no_grad()
+    def update(self, rate: float) -> None:
+        """One step of the optimiser, and of the running average."""
+        for group in self.optimiser.param_groups:
+            group["lr"] = rate
+        self.optimiser.step()
+        if self.averaged is not self.parameters:
+            keep = min(self.recipe.average, (self.step + 1) / (self.step + 11))
+            for n, p in self.parameters.items():
+                self.averaged[n].lerp_(p, 1 - keep)
+
+    # ---- what an epoch ends with
+
+    def finish_epoch(self, count: int) -> None:
+        accuracy, nll = self.evaluate(self.data.held) if len(self.data.held) else (0.0, 0.0)
+        self.history.append({"loss": self.loss_sum / count, self.recipe.metric: accuracy, "nll": nll})
+        if self.folding or not len(self.data.held):
+            self.keep_best()
+        elif (accuracy, -nll) > self.best_value:
+            self.best_value, self.best_epoch, self.since = (accuracy, -nll), self.epoch, 0
+            self.keep_best()
+        else:
+            self.since += 1
+        self.tell(count, 0.0, True)
+        self.epoch, self.offset, self.loss_sum = self.epoch + 1, 0, 0.0
+        if not self.folding and self.since >= self.recipe.patience:
+            self.stopped_early, self.epoch = True, self.recipe.epochs
+        if self.epoch == self.recipe.epochs and self.recipe.fold:
+            self.use_best()
+
+    @torch.no_grad()
+    def keep_best(self) -> None:
+        for n, t in self.averaged.items():
+            self.best[n].copy_(t)
+
+    @torch.no_grad()
+    def use_best(self) -> None:
+        """The weights that the held-out rows chose become the network's."""
+        for n, p in self.parameters.items():
+            p.copy_(self.best[n])
+            self.averaged[n].copy_(self.best[n])
+
+    @torch.no_grad()
+    def evaluate(self, rows: Rows, batch: int = 128) -> tuple[float, float]:
+        """Share of rows right, and mean negative log likelihood, of the averaged weights."""
+        right, nll = 0, 0.0
+        order = rows[np.argsort(self.lengths[rows], kind="stable")]
+        for k in range(0, len(order), batch):
+            part = order[k : k + batch]
+            x, lengths = padded([self.data.ids[i] for i in part])
+            inputs = (torch.from_numpy(x).long(), torch.from_numpy(lengths))
+            logits = torch.func.functional_call(self.network, dict(self.averaged), inputs)
+            targets = torch.from_numpy(self.data.targets[part])
+            right += int((logits.argmax(1) == targets).sum())
+            nll += float(torch.nn.functional.cross_entropy(logits, targets, reduction="sum"))
+        return right / len(rows), nll / len(rows)
+
+    def tell(self, count: int, left: float, evaluated: bool) -> None:
+        if self.report is None:
+            return
+        name = self.recipe.metric
+        metric = self.history[-1][name] if self.history else None
+        best = max((h[name] for h in self.history[: self.recipe.epochs]), default=None)
+        epochs = self.recipe.epochs + self.recipe.fold
+        done = self.offset if not evaluated else count
+        self.report(
+            Progress("fold" if self.folding else "train", self.epoch + 1, epochs, done, count,
+                     self.loss_sum / max(1, done), name, metric, best, left, evaluated)
+        )  # fmt: skip
+
+
+PLAIN = ("epoch", "offset", "step", "since", "best_epoch", "best_value", "loss_sum", "history", "stopped_early")
+
+
+def copied(parameters: dict[str, torch.nn.Parameter]) -> dict[str, Any]:
+    return {n: p.detach().clone() for n, p in parameters.items()}
+
+
+def optimiser(parameters: list[torch.nn.Parameter], decay: float) -> torch.optim.AdamW:
+    """AdamW with decay on matrices only, its moments made at once so that they can be saved before the first step.
+
+    Source: Loshchilov and Hutter 2019 (arXiv:1711.05101), algorithm 2.
+    """
+    groups = [
+        {"params": [p for p in parameters if p.ndim > 1], "weight_decay": decay},
+        {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
+    ]
+    made = torch.optim.AdamW([g for g in groups if g["params"]], lr=0.0, betas=(0.9, 0.99), eps=1e-8, fused=True)
+    for p in parameters:
+        made.state[p] = {
+            "step": torch.zeros((), dtype=torch.float32),
+            "exp_avg": torch.zeros_like(p),
+            "exp_avg_sq": torch.zeros_like(p),
+        }
+    return made
