@@ -67,12 +67,12 @@ def home(path: Path, package: Path) -> str:
 def upward(package: Path, rank: dict[str, int]) -> list[str]:
     """Each import that goes up, or sideways into another room."""
     return [
-        f"{path.relative_to(package)}:{found.line}: {mine} (rank {rank[mine]}) imports {other} (rank {rank[other]})"
+        f"{path.relative_to(package)}:{found.line}: {mine} imports {other}"
         for path in sorted(package.rglob("*.py"))
         if (mine := home(path, package)) in rank
         for found in imports(path, package)
-        if (other := room(found.module, set(rank))) not in (None, mine, FOR_ALL)
-        and rank[other] >= rank[mine]  # type: ignore[index]
+        if (other := room(found.module, set(rank))) and other not in (mine, FOR_ALL)
+        if rank[other] >= rank[mine]
     ]
 
 

@@ -1,0 +1,108 @@
+"""Small recurrent models for streams: from a labelled file to a model that
+answers in microseconds, with the same answer wherever it runs.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from types import ModuleType
+
+from ..errors import TidegateError
+from ._parser import Parser
+
+__all__ = ["main", "names"]
+
+EXAMPLES = """\
+  tidegate demo
+  tidegate fit classify train.csv --text message --label intent \\
+      --out intent.safetensors
+  tidegate score intent.safetensors test.csv
+  tidegate predict intent.safetensors --text "what's my balance"
+  cat events.jsonl | tidegate stream intent.safetensors > scores.jsonl
+
+`tidegate COMMAND --help` tells the rest of a command."""
+
+BAD_INPUT, INTERRUPTED = 2, 130
+
+
+def names() -> list[str]:
+    """The commands: each file of this folder is one.
+
+    >>> "fit" in names()
+    True
+    """
+    folder = os.path.dirname(__file__)
+    return sorted(f[:-3] for f in os.listdir(folder) if f.endswith(".py") and not f.startswith("_"))
+
+
+def load(name: str) -> ModuleType:
+    """A command's module: a docstring, EXAMPLES, `flags(parser)` and `run(args) -> exit code`."""
+    return importlib.import_module(f".{name}", __name__)
+
+
+def main(argv: list[str] | None = None) -> int:
+    """The exit code of a command line: 0, 1 (a check failed), 2 (bad input) or 130 (interrupted)."""
+    try:
+        return run(sys.argv[1:] if argv is None else argv)
+    except TidegateError as error:
+        return complain(str(error), BAD_INPUT)
+    except KeyboardInterrupt as stop:
+        return complain(str(stop) or "interrupted", INTERRUPTED)
+    except BrokenPipeError:
+        return quiet()
+    except OSError as error:
+        return complain(system_error(error), BAD_INPUT)
+
+
+def run(argv: list[str]) -> int:
+    args = parser(argv).read(argv)
+    code: int = load(args.command).run(args)
+    sys.stdout.flush()
+    return code
+
+
+def parser(argv: list[str]) -> Parser:
+    """The parser; only the command that was asked for is built in full, so that the others cost nothing."""
+    chosen = next((word for word in argv if not word.startswith("-")), None)
+    whole = Parser(prog="tidegate", description=__doc__, examples=EXAMPLES)
+    whole.add_argument("--version", action="version", version=version(), help="print the version and leave")
+    commands = whole.add_subparsers(dest="command", metavar="COMMAND", required=True, title="commands")
+    for name in names():
+        module = load(name)
+        summary = (module.__doc__ or "").partition("\n")[0].rstrip(".")
+        one = commands.add_parser(name, help=summary, description=module.__doc__, examples=module.EXAMPLES)
+        if name == chosen:
+            module.flags(one)
+    return whole
+
+
+def version() -> str:
+    from importlib.metadata import PackageNotFoundError
+    from importlib.metadata import version as installed
+
+    try:
+        return f"tidegate {installed('tidegate')}"
+    except PackageNotFoundError:
+        return "tidegate (not installed)"
+
+
+def complain(sentence: str, code: int) -> int:
+    try:
+        sys.stdout.flush()
+    except OSError:
+        quiet()
+    print(f"tidegate: {' '.join(sentence.split())}", file=sys.stderr)
+    return code
+
+
+def system_error(error: OSError) -> str:
+    place = f"{error.filename}: " if error.filename else ""
+    return f"{place}{error.strerror or error}"
+
+
+def quiet() -> int:
+    """Whoever read our output has left; nothing more can be said to them."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 0

@@ -1,0 +1,64 @@
+"""Flags made from a dataclass of options: `batch_size: int` is `--batch-size N`."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import types
+import typing
+from typing import Any, get_args, get_origin, get_type_hints
+
+METAVARS = {int: "N", float: "X", str: "NAME"}
+
+
+def add(parser: argparse.ArgumentParser, options: type) -> None:
+    """Give the parser one flag for each field; a flag that is not typed leaves no trace."""
+    hints = get_type_hints(options)
+    group = parser.add_argument_group("options of the task")
+    for field in dataclasses.fields(options):
+        add_one(group, field, plain(hints[field.name]))
+
+
+def values(args: argparse.Namespace, options: type) -> dict[str, Any]:
+    """The fields that were typed."""
+    return {f.name: getattr(args, f.name) for f in dataclasses.fields(options) if hasattr(args, f.name)}
+
+
+def add_one(group: Any, field: dataclasses.Field[Any], kind: type) -> None:
+    flag = "--" + field.name.replace("_", "-")
+    about = described(field)
+    if kind is bool:
+        group.add_argument(flag, action=argparse.BooleanOptionalAction, default=argparse.SUPPRESS, help=about)
+        return
+    choices = field.metadata.get("choices")
+    metavar = None if choices else field.metadata.get("metavar", METAVARS[kind])
+    group.add_argument(
+        flag, dest=field.name, type=kind, choices=choices, metavar=metavar,
+        default=argparse.SUPPRESS, required=required(field), help=about,
+    )  # fmt: skip
+
+
+def required(field: dataclasses.Field[Any]) -> bool:
+    return field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
+
+
+def described(field: dataclasses.Field[Any]) -> str:
+    about = str(field.metadata.get("help", "")).replace("%", "%%")
+    if required(field) or field.default in (None, ""):
+        return about
+    default = ("yes" if field.default else "no") if isinstance(field.default, bool) else field.default
+    return f"{about} (default {default})"
+
+
+def plain(hint: Any) -> type:
+    """`int | None` -> int; int -> int.
+
+    >>> plain(float | None)
+    <class 'float'>
+    """
+    if get_origin(hint) in (types.UnionType, typing.Union):
+        return plain(next(arg for arg in get_args(hint) if arg is not type(None)))
+    if get_origin(hint) is typing.Literal:
+        return type(get_args(hint)[0])
+    assert hint in (bool, int, float, str), f"a flag cannot be made of {hint}"
+    return typing.cast(type, hint)

@@ -1,0 +1,80 @@
+"""Tables and figures in plain text."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[object]], left: int = 1) -> str:
+    """Columns of equal width under a head; the first `left` columns are flush left, the others flush right.
+
+    >>> print(table(["label", "rows"], [["spam", 12], ["ham", 1034]]))
+    label  rows
+    spam     12
+    ham    1034
+    """
+    cells = [list(head), *([str(cell) for cell in row] for row in rows)]
+    widths = [max(len(row[i]) for row in cells) for i in range(len(head))]
+    return "\n".join("  ".join(aligned(row, widths, left)).rstrip() for row in cells)
+
+
+def aligned(row: Sequence[str], widths: Sequence[int], left: int) -> list[str]:
+    return [
+        cell.ljust(width) if i < left else cell.rjust(width)
+        for i, (cell, width) in enumerate(zip(row, widths, strict=True))
+    ]
+
+
+def pairs(rows: Iterable[tuple[str, object]]) -> str:
+    """`name  value` lines, the values in one column.
+
+    >>> print(pairs([("task", "classify"), ("labels", 8)]))
+    task    classify
+    labels  8
+    """
+    listed = [(name, str(value)) for name, value in rows]
+    width = max(len(name) for name, _ in listed)
+    return "\n".join(f"{name:<{width}}  {value}".rstrip() for name, value in listed)
+
+
+def size(count: int) -> str:
+    """Bytes as a person reads them.
+
+    >>> size(812), size(25_300), size(3_354_455)
+    ('812 bytes', '25.3 KB', '3.4 MB')
+    """
+    if count < 1000:
+        return f"{count} bytes"
+    return f"{count / 1e3:.1f} KB" if count < 1e6 else f"{count / 1e6:.1f} MB"
+
+
+def bar(share: float, width: int = 20) -> str:
+    """A share of 1 as a bar of fixed width.
+
+    >>> bar(0.5, 4)
+    '##..'
+    """
+    full = round(share * width)
+    return "#" * full + "." * (width - full)
+
+
+def short(text: str, width: int) -> str:
+    """A text in one line of at most `width` characters.
+
+    >>> short("one  two three", 9)
+    'one tw...'
+    """
+    line = " ".join(text.split())
+    return line if len(line) <= width else line[: width - 3] + "..."
+
+
+def decimal(value: Any) -> float:
+    """The shortest decimal that reads back as the same float32.
+
+    >>> decimal(np.float32(0.1)), float(np.float32(0.1))
+    (0.1, 0.10000000149011612)
+    """
+    return float(str(np.float32(value)))

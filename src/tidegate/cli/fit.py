@@ -1,0 +1,94 @@
+"""Train a model from a labelled file (CSV, TSV, JSON lines).
+
+Writes one model file, and a checkpoint beside it while it works: Ctrl-C and
+--resume go together. Part of the rows is held out to choose the best weights,
+unless --valid names a file for that. Training needs torch.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from typing import TYPE_CHECKING, Any
+
+from .. import tasks
+from ..errors import OptionError
+from . import _flags
+from ._parser import Parser
+from ._progress import Reporter
+from ._table import size
+
+if TYPE_CHECKING:
+    from ..model import Model
+
+EXAMPLES = """\
+  tidegate fit classify train.csv --text message --label intent \\
+      --out intent.safetensors
+  tidegate fit classify train.jsonl --out m.safetensors --cell ./mycell.py
+  tidegate fit classify train.csv --out m.safetensors --resume"""
+
+
+def flags(parser: Parser) -> None:
+    """One sub-command a task, its flags made from the task's options."""
+    kinds = parser.add_subparsers(dest="task", metavar="TASK", required=True, title="tasks")
+    for name in tasks.names():
+        task = tasks.load(name)
+        summary = (task.__doc__ or "").partition("\n")[0].rstrip(".")
+        one = kinds.add_parser(name, help=summary, description=summary + ".", examples=EXAMPLES)
+        common(one)
+        _flags.add(one, task.Options)
+
+
+def common(parser: Parser) -> None:
+    parser.add_argument("train", metavar="FILE", help="the labelled rows: .csv, .tsv or .jsonl")
+    parser.add_argument("--out", metavar="FILE", required=True, help="the model file to write")
+    parser.add_argument("--valid", metavar="FILE", help="labelled rows to choose the best weights by")
+    parser.add_argument(
+        "--threads", metavar="N", type=int, help="threads (default 1; the weights depend on it)"
+    )
+    parser.add_argument("--json", action="store_true", help="print the outcome as JSON")
+    again = parser.add_mutually_exclusive_group()
+    again.add_argument(
+        "--resume", action="store_true", help="go on from the checkpoint of an interrupted run"
+    )
+    again.add_argument("--restart", action="store_true", help="throw away the checkpoint and begin again")
+
+
+def run(args: argparse.Namespace) -> int:
+    task = tasks.load(args.task)
+    options = task.Options(**_flags.values(args, task.Options))
+    if args.threads is not None and args.threads < 1:
+        raise OptionError(f"--threads is {args.threads}; it must be at least 1")
+    with Reporter(sys.stderr) as report:
+        model = train(args, options, report)
+    tell(args, model)
+    return 0
+
+
+def train(args: argparse.Namespace, options: Any, report: Reporter) -> Model:
+    from ..train import fit
+
+    try:
+        return fit(
+            args.task, args.train, options, args.out, valid=args.valid, resume=args.resume,
+            restart=args.restart, progress=report, threads=args.threads,
+        )  # fmt: skip
+    except KeyboardInterrupt:
+        kept = os.path.exists(args.out + ".checkpoint")
+        how = "run the same command with --resume to go on" if kept else "nothing was written yet"
+        raise KeyboardInterrupt(f"interrupted; {how}") from None
+
+
+def tell(args: argparse.Namespace, model: Model) -> None:
+    found = model.document["provenance"]
+    size_now = os.path.getsize(args.out)
+    if args.json:
+        import json
+
+        print(json.dumps({"file": args.out, "bytes": size_now, "provenance": found}))
+        return
+    held_out = found["metrics"]["held_out"]
+    figures = ", ".join(f"{name.replace('_', ' ')} {value:.4f}" for name, value in held_out.items())
+    print(f"wrote {args.out} ({size(size_now)}); on rows it did not learn from: {figures}")
+    print(f"next: tidegate score {args.out} TEST.csv")

@@ -1,0 +1,89 @@
+"""Score a model on a labelled file: accuracy, F1, log loss, confusions.
+
+Columns are those that the model was trained on, unless --text and --label name
+others. The answers come from the native engine, as they will in use.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+from typing import Any
+
+from ._parser import Parser
+from ._table import table
+
+EXAMPLES = """\
+  tidegate score intent.safetensors test.csv
+  tidegate score intent.safetensors test.csv --label gold --unseen wrong
+  tidegate score intent.safetensors test.csv --json"""
+
+MOST_CONFUSIONS = 10
+
+
+def flags(parser: Parser) -> None:
+    parser.add_argument("model", metavar="MODEL", help="the model file")
+    parser.add_argument("file", metavar="FILE", help="the labelled rows: .csv, .tsv or .jsonl")
+    parser.add_argument("--text", metavar="COLUMN", help="column that holds the message")
+    parser.add_argument("--label", metavar="COLUMN", help="column that holds the label")
+    parser.add_argument(
+        "--unseen", choices=("error", "wrong"), default="error",
+        help="a label that was not there in training: refuse the file (default), or count the row as wrong",
+    )  # fmt: skip
+    parser.add_argument("--json", action="store_true", help="print the figures as JSON")
+
+
+def run(args: argparse.Namespace) -> int:
+    metrics = measure(args.model, args.file, args.text, args.label, args.unseen)
+    if args.json:
+        import json
+
+        print(json.dumps(metrics, ensure_ascii=False))
+    else:
+        print(report(metrics))
+    return 0
+
+
+def measure(model: str, file: str, text: str | None, label: str | None, unseen: str) -> dict[str, Any]:
+    """The task's metrics of a model's answers to a file's rows."""
+    from .. import data, load, tasks
+
+    predictor = load(model)
+    recorded = predictor.model.document["task"]
+    task = tasks.load(recorded["kind"])
+    options = task.Options(**recorded["options"])
+    options = dataclasses.replace(options, text=text or options.text, label=label or options.label)
+    rows = data.read(file, [options.text, options.label])
+    found = task.examples(rows, options, predictor.model.labels, unseen)
+    probabilities = predictor.predict(rows.column(options.text))
+    metrics: dict[str, Any] = task.score(probabilities, list(found.targets), found.labels)
+    return metrics
+
+
+def report(metrics: dict[str, Any]) -> str:
+    """The figures as a person reads them: labels by support, then the confusions."""
+    parts = [summary(metrics), per_label(metrics["labels"])]
+    if metrics["confusions"]:
+        parts.append("most frequent confusions\n" + confusions(metrics["confusions"][:MOST_CONFUSIONS]))
+    return "\n\n".join(parts)
+
+
+def summary(metrics: dict[str, Any]) -> str:
+    names = (("accuracy", "accuracy"), ("macro_f1", "macro F1"), ("log_loss", "log loss"))
+    figures = [f"{shown} {metrics[name]:.4f}" for name, shown in names if metrics.get(name) is not None]
+    unseen = metrics.get("unseen", 0)
+    tail = f"  ({unseen} with a label unseen in training, counted as wrong)" if unseen else ""
+    return f"{metrics['rows']} rows  " + "  ".join(figures) + tail
+
+
+def per_label(labels: dict[str, dict[str, float]]) -> str:
+    ordered = sorted(labels.items(), key=lambda item: (-item[1]["support"], item[0]))
+    rows = [
+        [name, of["support"], *(f"{of[figure]:.3f}" for figure in ("precision", "recall", "f1"))]
+        for name, of in ordered
+    ]
+    return table(["label", "rows", "precision", "recall", "f1"], rows)
+
+
+def confusions(found: list[list[Any]]) -> str:
+    return table(["is", "taken for", "rows"], found, left=2)
