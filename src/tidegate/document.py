@@ -56,7 +56,8 @@ def validate(document: Any, tensors: Mapping[str, Array]) -> Tapes:
         raise ModelFileError(
             f"tensor {show(misnamed[0])}: names that start with check. are for the check only"
         )
-    _unreferenced(tensors, used | _check(document["check"], tensors))
+    counts = {"output": outputs, "state": _floats(document["state"]["arrays"])}
+    _unreferenced(tensors, used | _check(document["check"], counts, tensors))
     return tapes
 
 
@@ -284,8 +285,12 @@ def _streams(value: Any) -> None:
         _text("streams.because", value["because"])
 
 
-def _check(value: Any, tensors: Mapping[str, Array]) -> set[str]:
-    """The names of the check's tensors."""
+def _floats(arrays: list[dict[str, Any]]) -> int:
+    return sum(math.prod(array["shape"]) for array in arrays if array["dtype"] == "float32")
+
+
+def _check(value: Any, counts: Mapping[str, int], tensors: Mapping[str, Array]) -> set[str]:
+    """The names of the check's tensors. counts: how many numbers an output and a state have unstrided."""
     if value is None:
         return set()
     _keys("check", value, "seed", "stride", "cases")
@@ -295,7 +300,7 @@ def _check(value: Any, tensors: Mapping[str, Array]) -> set[str]:
     names: list[str] = []
     for i, case in enumerate(value["cases"]):
         with located(f"check.cases[{i}]"):
-            names += _case(case, tensors)
+            names += _case(case, value["stride"], counts, tensors)
     if len(set(names)) != len(names):
         raise ModelFileError("check.cases: a tensor stands twice; each output and state has its own")
     if (held := sum(tensors[name].nbytes for name in names)) > MAX_CHECK_BYTES:
@@ -303,11 +308,11 @@ def _check(value: Any, tensors: Mapping[str, Array]) -> set[str]:
     return set(names)
 
 
-def _case(case: Any, tensors: Mapping[str, Array]) -> list[str]:
+def _case(case: Any, stride: int, counts: Mapping[str, int], tensors: Mapping[str, Array]) -> list[str]:
     _keys("a case", case, "steps", "output", "state")
     _whole("steps", case["steps"], 1, MAX_CHECK_STEPS)
-    for key in ("output", "state"):
-        _tensor(key, case[key], tensors, "F64", (-1,))
+    for key, count in counts.items():
+        _tensor(key, case[key], tensors, "F64", (-(-count // stride),))
         if not case[key].startswith("check."):
             raise ModelFileError(f"{key}: tensor {show(case[key])} needs a name that starts with check.")
     return [case["output"], case["state"]]

@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 
 from tidegate import cells, layers
 from tidegate.document import state_schema
+from tidegate.features.text import Tokenizer
+from tidegate.features.vocabulary import Vocabulary
 from tidegate.tape import Tape
 
 Parts = tuple[dict[str, Any], dict[str, Any]]
 
-WORDS = [b"", b"tide", b"gate", b"a", b"the", b"opens", b"closes", b"water", "flüße".encode(), "潮".encode()]
-TOKENIZER = {"kind": "word", "fold": True, "digits": "keep", "unicode": "14.0.0"}
+WORDS = ("tide", "gate", "a", "the", "opens", "closes", "water", "flüsse", "潮")
 
 
 def classifier(H: int = 8, seed: int = 1) -> Parts:
     """Text to three labels; document and tensors, check None."""
-    V, E = len(WORDS), 5
-    cell = cells.load("gru")
+    vocabulary = Vocabulary.learn({word.encode(): 1 for word in WORDS})
+    V, E = len(vocabulary), 5
     chain = [
         {"kind": "embed", "rows": V, "size": E},
         recurrent(E, H, "gru"),
@@ -31,15 +33,13 @@ def classifier(H: int = 8, seed: int = 1) -> Parts:
     ]
     source = {
         "kind": "text",
-        "tokenizer": TOKENIZER,
+        "tokenizer": Tokenizer("word").to_json(),
         "vocabulary": {"bytes": "input.vocabulary.bytes", "offsets": "input.vocabulary.offsets"},
         "size": V,
     }
-    document, tensors = assembled(
-        "classify", source, chain, {"gru": cell.tape}, ["low", "high", "slack"], seed
-    )
-    tensors["input.vocabulary.bytes"] = np.frombuffer(b"".join(WORDS), np.uint8)
-    tensors["input.vocabulary.offsets"] = np.cumsum([0, *map(len, WORDS)], dtype=np.int64)
+    tapes, labels = {"gru": cells.load("gru").tape}, ["low", "high", "slack"]
+    document, tensors = assembled("classify", source, chain, tapes, labels, seed)
+    tensors["input.vocabulary.bytes"], tensors["input.vocabulary.offsets"] = vocabulary.arrays()
     return document, tensors
 
 
@@ -93,5 +93,7 @@ def with_empty_check(parts: Parts) -> Parts:
     """The same with a check whose values are zero: valid in form, so that it can be saved."""
     document, tensors = parts
     case = {"steps": 1, "output": "check.1.output", "state": "check.1.state"}
-    zeros = {"check.1.output": np.zeros(3), "check.1.state": np.zeros(4)}
+    floats = sum(math.prod(a["shape"]) for a in document["state"]["arrays"]) - 1
+    outputs = document["layers"][-1]["size"]
+    zeros = {"check.1.output": np.zeros(outputs), "check.1.state": np.zeros(floats)}
     return {**document, "check": {"seed": 0, "stride": 1, "cases": [case]}}, {**tensors, **zeros}
