@@ -1,0 +1,13 @@
+"""NaN as a number, which is no JSON and is equal to nothing."""
+
+from hostile import document_text, run, with_text
+
+REFUSED = "the JSON has NaN, which is no number of JSON"
+
+
+def attack(valid: bytes) -> bytes:
+    return with_text(valid, document_text(valid).replace('"eps": 1e-05', '"eps": NaN'))
+
+
+if __name__ == "__main__":
+    run(attack, REFUSED)

@@ -1,0 +1,13 @@
+"""A format of the future."""
+
+from hostile import run, with_document
+
+REFUSED = "made by a newer tidegate (format 2); this one reads format 1; upgrade tidegate"
+
+
+def attack(valid: bytes) -> bytes:
+    return with_document(valid, lambda d: d.update(format=2))
+
+
+if __name__ == "__main__":
+    run(attack, REFUSED)

@@ -1,0 +1,13 @@
+"""A layer that there is not, named to be looked for outside the folder of layers."""
+
+from hostile import run, with_document
+
+REFUSED = "layers[2]: unknown layer '../model'; choose one of"
+
+
+def attack(valid: bytes) -> bytes:
+    return with_document(valid, lambda d: d["layers"][2].update(kind="../model"))
+
+
+if __name__ == "__main__":
+    run(attack, REFUSED)
