@@ -1,0 +1,379 @@
+// The Python module tidegate._native: arrays in through the buffer protocol, errors out as ValueError and TypeError.
+// The only file that knows nanobind; it knows the engine by its C API alone.
+#include <nanobind/nanobind.h>
+#include <nanobind/stl/optional.h>
+#include <nanobind/stl/string.h>
+#include <nanobind/stl/vector.h>
+
+#include <array>
+#include <cstdarg>
+#include <cstdio>
+#include <memory>
+
+#include "tidegate.h"
+
+namespace nb = nanobind;
+
+namespace {
+
+[[noreturn, gnu::format(printf, 2, 3)]] void fail(PyObject* type, const char* format, ...) {
+  char message[TIDEGATE_MESSAGE + 128];
+  va_list values;
+  va_start(values, format);
+  std::vsnprintf(message, sizeof message, format, values);
+  va_end(values);
+  PyErr_SetString(type, message);
+  throw nb::python_error();
+}
+
+// The kinds of elements, as format codes of the buffer protocol.
+struct Kind {
+  const char *name, *codes;
+  Py_ssize_t size;
+};
+constexpr Kind kFloat = {"float32", "f", 4}, kInt32 = {"int32", "il", 4}, kInt64 = {"int64", "lq", 8},
+               kByte = {"uint8", "B", 1};
+
+// A C-contiguous array of one kind, held for the life of a scope.
+class Array {
+ public:
+  Array(nb::handle object, const char* name, Kind kind, int dimensions, bool write = false) : name_(name) {
+    if (PyObject_GetBuffer(object.ptr(), &view_, PyBUF_FORMAT | PyBUF_STRIDES) != 0) {
+      PyErr_Clear();
+      fail(PyExc_TypeError, "%s must be a %s array, found %s", name, kind.name, Py_TYPE(object.ptr())->tp_name);
+    }
+    try {
+      check(kind, dimensions, write);
+    } catch (...) {
+      PyBuffer_Release(&view_);
+      throw;
+    }
+  }
+  ~Array() { PyBuffer_Release(&view_); }
+  Array(const Array&) = delete;
+  Array& operator=(const Array&) = delete;
+
+  Py_ssize_t shape(int axis) const { return view_.shape[axis]; }
+  template <class T>
+  T* data() const {
+    return static_cast<T*>(view_.buf);
+  }
+
+  // Throws unless axis `axis` is `expected` long.
+  const Array& expect(int axis, Py_ssize_t expected) const {
+    if (shape(axis) != expected)
+      fail(PyExc_ValueError, "%s must have %zd along axis %d, found %zd", name_, expected, axis, shape(axis));
+    return *this;
+  }
+
+  // Throws if this array and the other share memory.
+  void apart(const Array& other) const {
+    const char *a = data<char>(), *b = other.data<char>();
+    if (view_.len > 0 && other.view_.len > 0 && a < b + other.view_.len && b < a + view_.len)
+      fail(PyExc_ValueError, "%s and %s must not overlap", name_, other.name_);
+  }
+
+ private:
+  void check(Kind kind, int dimensions, bool write) const {
+    const char* format = view_.format ? view_.format : "B";
+    const bool right = format[0] && !format[1] && std::char_traits<char>::find(kind.codes, std::char_traits<char>::length(kind.codes), format[0]);
+    if (!right || view_.itemsize != kind.size)
+      fail(PyExc_TypeError, "%s must hold %s, found elements of format '%s'", name_, kind.name, format);
+    if (view_.ndim != dimensions)
+      fail(PyExc_ValueError, "%s must have %d dimensions, found %d", name_, dimensions, view_.ndim);
+    if (!PyBuffer_IsContiguous(&view_, 'C')) fail(PyExc_ValueError, "%s must be C-contiguous, its strides are not", name_);
+    if (write && view_.readonly) fail(PyExc_ValueError, "%s must be writable, found a read-only array", name_);
+    if (reinterpret_cast<std::uintptr_t>(view_.buf) % static_cast<std::uintptr_t>(kind.size) != 0)
+      fail(PyExc_ValueError, "%s must be aligned to %zd bytes", name_, kind.size);
+  }
+
+  const char* name_;
+  Py_buffer view_;
+};
+
+// The message of a call of the C API, raised when the call failed.
+struct Message {
+  char text[TIDEGATE_MESSAGE] = "";
+  void raise(tidegate_status status) const {
+    if (status == TIDEGATE_OK) return;
+    fail(status == TIDEGATE_VALUE ? PyExc_ValueError : status == TIDEGATE_MEMORY ? PyExc_MemoryError : PyExc_RuntimeError,
+         "%s", text);
+  }
+};
+
+template <class Number>
+Number choice(const std::string& name, const char* what, std::initializer_list<const char*> names) {
+  int number = 0;
+  std::string known;
+  for (const char* candidate : names) {
+    if (name == candidate) return static_cast<Number>(number);
+    known += (number++ ? ", " : "") + std::string(candidate);
+  }
+  fail(PyExc_ValueError, "unknown %s '%.64s'; choose one of %s", what, name.c_str(), known.c_str());
+}
+
+class Engine {
+ public:
+  Engine(const std::string& target, std::int64_t state_bytes, bool fused) {
+    Message message;
+    message.raise(tidegate_open(target.c_str(), state_bytes, fused, &engine_, message.text, sizeof message.text));
+    facts_ = tidegate_about(engine_);
+  }
+  ~Engine() { tidegate_close(engine_); }
+  Engine(const Engine&) = delete;
+  Engine& operator=(const Engine&) = delete;
+
+  std::string target() const { return facts_.target; }
+  std::int64_t inputs() const { return facts_.inputs; }
+  std::int64_t outputs() const { return facts_.outputs; }
+  std::vector<int> fused_layers() const {
+    std::vector<int> layers;
+    for (int i = 0; i < tidegate_about(engine_).layers; ++i)
+      if (tidegate_fused(engine_, i)) layers.push_back(i);
+    return layers;
+  }
+
+  void embed(nb::handle weight_object, int add) {
+    const Array weight(weight_object, "weight", kFloat, 2);
+    Message message;
+    message.raise(tidegate_add_embed(engine_, weight.shape(0), weight.shape(1), weight.data<float>(), add, message.text,
+                                     sizeof message.text));
+  }
+
+  void dense(nb::handle weight_object, nb::handle bias_object, const std::string& activation, int add) {
+    const Array weight(weight_object, "weight", kFloat, 2), bias(bias_object, "bias", kFloat, 1);
+    bias.expect(0, weight.shape(0));
+    const auto kind = choice<tidegate_activation>(activation, "activation", {"none", "relu", "tanh", "sigmoid"});
+    Message message;
+    message.raise(tidegate_add_dense(engine_, weight.shape(1), weight.shape(0), weight.data<float>(),
+                                     bias.data<float>(), kind, add, message.text, sizeof message.text));
+  }
+
+  void norm(nb::handle gain_object, nb::handle bias_object, float eps, int add) {
+    const Array gain(gain_object, "gain", kFloat, 1), bias(bias_object, "bias", kFloat, 1);
+    bias.expect(0, gain.shape(0));
+    Message message;
+    message.raise(tidegate_add_norm(engine_, gain.shape(0), gain.data<float>(), bias.data<float>(), eps, add,
+                                    message.text, sizeof message.text));
+  }
+
+  void recurrent(nb::handle tape_object, nb::handle consts_object, nb::handle widths_object, int gates, int output,
+                 nb::handle next_object, nb::handle offsets_object, nb::handle sizes_object, nb::handle W_object,
+                 nb::handle b_object, nb::handle R_object, nb::handle c_object, const nb::list& param_list,
+                 std::int64_t size, int add) {
+    const Array tape(tape_object, "tape", kInt32, 2), consts(consts_object, "consts", kFloat, 1),
+        widths(widths_object, "widths", kInt32, 1), next(next_object, "next", kInt32, 1),
+        offsets(offsets_object, "state_offsets", kInt32, 1), sizes(sizes_object, "state_sizes", kInt32, 1),
+        W(W_object, "W", kFloat, 2), b(b_object, "b", kFloat, 1), R(R_object, "R", kFloat, 2),
+        c(c_object, "c", kFloat, 1);
+    if (size < 1 || size > TIDEGATE_MAX_SIZE)
+      fail(PyExc_ValueError, "size must be from 1 to %d, found %lld", TIDEGATE_MAX_SIZE, static_cast<long long>(size));
+    if (gates < 0 || gates > TIDEGATE_MAX_INSTRUCTIONS)
+      fail(PyExc_ValueError, "gates must be from 0 to %d, found %d", TIDEGATE_MAX_INSTRUCTIONS, gates);
+    tape.expect(1, 4);
+    widths.expect(0, tape.shape(0));
+    offsets.expect(0, next.shape(0));
+    sizes.expect(0, next.shape(0));
+    W.expect(0, gates * size);
+    b.expect(0, gates * size);
+    R.expect(1, size);
+    c.expect(0, R.shape(0));
+    if (R.shape(0) % size != 0)
+      fail(PyExc_ValueError, "R must have a multiple of size = %lld rows, found %zd", static_cast<long long>(size),
+           R.shape(0));
+    std::vector<float> params;
+    std::vector<std::int32_t> param_sizes;
+    for (nb::handle object : param_list) {
+      const Array param(object, "params", kFloat, 1);
+      params.insert(params.end(), param.data<float>(), param.data<float>() + param.shape(0));
+      param_sizes.push_back(count(param.shape(0)));
+    }
+    tidegate_recurrent cell = {};
+    cell.inputs = W.shape(1), cell.size = size;
+    cell.instructions = count(tape.shape(0)), cell.output = output;
+    cell.tape = tape.data<std::int32_t>(), cell.widths = widths.data<std::int32_t>();
+    cell.consts_count = count(consts.shape(0)), cell.consts = consts.data<float>();
+    cell.gates = gates, cell.maps = count(R.shape(0) / size), cell.states = count(next.shape(0));
+    cell.W = W.data<float>(), cell.b = b.data<float>(), cell.R = R.data<float>(), cell.c = c.data<float>();
+    cell.next = next.data<std::int32_t>();
+    cell.state_offsets = offsets.data<std::int32_t>(), cell.state_sizes = sizes.data<std::int32_t>();
+    cell.params_count = count(static_cast<Py_ssize_t>(param_sizes.size()));
+    cell.params = params.data(), cell.param_sizes = param_sizes.data();
+    Message message;
+    message.raise(tidegate_add_recurrent(engine_, &cell, add, message.text, sizeof message.text));
+  }
+
+  void pool(std::int64_t size, const std::vector<std::string>& over, nb::handle score_object, float score_bias,
+            const std::vector<std::int32_t>& offsets, int add) {
+    if (offsets.size() != over.size())
+      fail(PyExc_ValueError, "offsets must have one entry for each of the %zu pools, found %zu", over.size(),
+           offsets.size());
+    std::unique_ptr<Array> score;
+    if (!score_object.is_none()) {
+      score = std::make_unique<Array>(score_object, "score", kFloat, 1);
+      score->expect(0, size);
+    }
+    std::vector<tidegate_pool> pools;
+    for (const std::string& name : over)
+      pools.push_back(choice<tidegate_pool>(name, "pool", {"last", "mean", "max", "attention"}));
+    Message message;
+    message.raise(tidegate_add_pool(engine_, size, count(static_cast<Py_ssize_t>(pools.size())), pools.data(),
+                                    offsets.data(), score ? score->data<float>() : nullptr, score_bias, add,
+                                    message.text, sizeof message.text));
+  }
+
+  void softmax(std::int64_t size, int add) {
+    Message message;
+    message.raise(tidegate_add_softmax(engine_, size, add, message.text, sizeof message.text));
+  }
+
+  void finish() {
+    Message message;
+    message.raise(tidegate_finish(engine_, message.text, sizeof message.text));
+    facts_ = tidegate_about(engine_);
+  }
+
+  void run(nb::handle x_object, nb::handle lengths_object, nb::handle in_object, nb::handle out_state_object,
+           nb::handle out_object, bool every, int threads) const {
+    require_finished();
+    const Array x(x_object, "x", facts_.ids ? kInt32 : kFloat, facts_.ids ? 2 : 3),
+        lengths(lengths_object, "lengths", kInt32, 1), state_in(in_object, "state_in", kByte, 2),
+        state_out(out_state_object, "state_out", kByte, 2, true), out(out_object, "out", kFloat, every ? 3 : 2, true);
+    const Py_ssize_t T = x.shape(0), B = x.shape(1);
+    if (!facts_.ids) x.expect(2, facts_.inputs);
+    lengths.expect(0, B);
+    state_in.expect(0, B).expect(1, facts_.state_bytes);
+    state_out.expect(0, B).expect(1, facts_.state_bytes);
+    if (every) out.expect(0, T);
+    out.expect(every ? 1 : 0, B).expect(every ? 2 : 1, facts_.outputs);
+    for (const Array* read : {&x, &lengths, &state_in}) {
+      state_out.apart(*read);
+      out.apart(*read);
+    }
+    out.apart(state_out);
+    Message message;
+    tidegate_status status;
+    {
+      const nb::gil_scoped_release release;
+      status = tidegate_run(engine_, T, B, x.data<void>(), lengths.data<std::int32_t>(), state_in.data<std::uint8_t>(),
+                            state_out.data<std::uint8_t>(), out.data<float>(), every, threads, message.text,
+                            sizeof message.text);
+    }
+    message.raise(status);
+  }
+
+  void step(nb::handle x_object, nb::handle state_object, nb::handle out_object) const {
+    require_finished();
+    const Array x(x_object, "x", facts_.ids ? kInt32 : kFloat, 1), state(state_object, "state", kByte, 1, true),
+        out(out_object, "out", kFloat, 1, true);
+    x.expect(0, facts_.inputs);
+    state.expect(0, facts_.state_bytes);
+    out.expect(0, facts_.outputs);
+    out.apart(state);
+    state.apart(x);
+    Message message;
+    message.raise(tidegate_step(engine_, x.data<void>(), state.data<std::uint8_t>(), out.data<float>(), message.text,
+                                sizeof message.text));
+  }
+
+  void pool_step(nb::handle ids_object, nb::handle x_object, nb::handle states_object, nb::handle out_object,
+                 int threads) const {
+    require_finished();
+    const Array ids(ids_object, "ids", kInt64, 1), x(x_object, "x", facts_.ids ? kInt32 : kFloat, facts_.ids ? 1 : 2),
+        states(states_object, "states", kByte, 2, true), out(out_object, "out", kFloat, 2, true);
+    const Py_ssize_t n = ids.shape(0);
+    x.expect(0, n);
+    if (!facts_.ids) x.expect(1, facts_.inputs);
+    states.expect(1, facts_.state_bytes);
+    out.expect(0, n).expect(1, facts_.outputs);
+    for (const Array* read : {&ids, &x}) {
+      states.apart(*read);
+      out.apart(*read);
+    }
+    out.apart(states);
+    Message message;
+    tidegate_status status;
+    {
+      const nb::gil_scoped_release release;
+      status = tidegate_pool_step(engine_, n, ids.data<std::int64_t>(), x.data<void>(), states.shape(0),
+                                  states.data<std::uint8_t>(), out.data<float>(), threads, message.text,
+                                  sizeof message.text);
+    }
+    message.raise(status);
+  }
+
+ private:
+  static std::int32_t count(Py_ssize_t n) { return n > INT32_MAX ? INT32_MAX : static_cast<std::int32_t>(n); }
+  void require_finished() const {
+    if (!facts_.finished) fail(PyExc_ValueError, "the engine is not finished: call finish() before running it");
+  }
+
+  tidegate_engine* engine_ = nullptr;
+  tidegate_facts facts_ = {};
+};
+
+std::vector<std::string> names(const char* name_of(int)) {
+  std::vector<std::string> all;
+  for (int i = 0; const char* name = name_of(i); ++i) all.emplace_back(name);
+  return all;
+}
+
+std::string default_target() {
+  const char* name = nullptr;
+  Message message;
+  message.raise(tidegate_default_target(&name, message.text, sizeof message.text));
+  return name;
+}
+
+nb::dict opcodes() {
+  constexpr const char* kNames[TIDEGATE_OPCODES] = {"input", "state", "param", "const", "recur",   "neg",
+                                                    "abs",   "exp",   "sigmoid", "tanh", "relu",    "add",
+                                                    "sub",   "mul",   "div",   "minimum", "maximum"};
+  nb::dict all;
+  for (int i = 0; i < TIDEGATE_OPCODES; ++i) all[kNames[i]] = i;
+  return all;
+}
+
+nb::dict errors() {
+  nb::dict all;
+  for (const std::string& target : names(tidegate_compiled)) {
+    nb::dict bounds;
+    bounds["sigmoid_abs"] = TIDEGATE_SIGMOID_ABS;
+    bounds["tanh_rel"] = TIDEGATE_TANH_REL;
+    bounds["exp_rel"] = TIDEGATE_EXP_REL;
+    all[target.c_str()] = bounds;
+  }
+  return all;
+}
+
+}  // namespace
+
+NB_MODULE(_native, module) {
+  module.attr("OPCODES") = opcodes();
+  module.attr("ERRORS") = errors();
+  module.def("compiled", [] { return names(tidegate_compiled); });
+  module.def("targets", [] { return names(tidegate_target); });
+  module.def("default_target", default_target);
+  nb::class_<Engine>(module, "Engine")
+      .def(nb::init<const std::string&, std::int64_t, bool>(), nb::arg("target"), nb::arg("state_bytes"),
+           nb::arg("fused") = true)
+      .def_prop_ro("target", &Engine::target)
+      .def_prop_ro("fused_layers", &Engine::fused_layers)
+      .def_prop_ro("inputs", &Engine::inputs)
+      .def_prop_ro("outputs", &Engine::outputs)
+      .def("embed", &Engine::embed, nb::arg("weight"), nb::arg("add") = -1)
+      .def("dense", &Engine::dense, nb::arg("weight"), nb::arg("bias"), nb::arg("activation"), nb::arg("add") = -1)
+      .def("norm", &Engine::norm, nb::arg("gain"), nb::arg("bias"), nb::arg("eps"), nb::arg("add") = -1)
+      .def("recurrent", &Engine::recurrent, nb::arg("tape"), nb::arg("consts"), nb::arg("widths"), nb::arg("gates"),
+           nb::arg("output"), nb::arg("next"), nb::arg("state_offsets"), nb::arg("state_sizes"), nb::arg("W"),
+           nb::arg("b"), nb::arg("R"), nb::arg("c"), nb::arg("params"), nb::arg("size"), nb::arg("add") = -1)
+      .def("pool", &Engine::pool, nb::arg("size"), nb::arg("over"), nb::arg("score").none(), nb::arg("score_bias"),
+           nb::arg("offsets"), nb::arg("add") = -1)
+      .def("softmax", &Engine::softmax, nb::arg("size"), nb::arg("add") = -1)
+      .def("finish", &Engine::finish)
+      .def("run", &Engine::run, nb::arg("x"), nb::arg("lengths"), nb::arg("state_in"), nb::arg("state_out"),
+           nb::arg("out"), nb::arg("every"), nb::arg("threads"))
+      .def("step", &Engine::step, nb::arg("x"), nb::arg("state"), nb::arg("out"))
+      .def("pool_step", &Engine::pool_step, nb::arg("ids"), nb::arg("x"), nb::arg("states"), nb::arg("out"),
+           nb::arg("threads"));
+}

@@ -1,0 +1,195 @@
+/* tidegate: small recurrent models for streams. The native engine's C API.
+ *
+ * An engine is a chain of layers for one target (instruction set). Open it, add its layers in order, finish it, then
+ * run it, from as many threads as you like. Adding copies the weights: the caller's arrays may go afterwards.
+ *
+ * Arrays are C-contiguous; float32 unless said otherwise; shapes stand in brackets. T steps, B rows, F inputs,
+ * O outputs, N streams. A stream's state is a block of `state_bytes` bytes: the number of steps it has seen (int64, at
+ * offset 0), then the layers' arrays at the offsets given when they were added. All zeros at first, except a pool's
+ * max and peak, which start at minus infinity.
+ *
+ * Results are the same bits for a step, a sequence, any chunks of it, any batch and any number of threads, on one
+ * target and version.
+ *
+ * Functions that can fail return a status and write one sentence, without a final full stop, to `message`
+ * (`capacity` bytes, TIDEGATE_MESSAGE is enough; it may be null when capacity is 0). Nothing is thrown.
+ */
+#ifndef TIDEGATE_H
+#define TIDEGATE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#if defined(_WIN32) || !defined(__GNUC__)
+#define TIDEGATE_API
+#else
+#define TIDEGATE_API __attribute__((visibility("default")))
+#endif
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define TIDEGATE_MESSAGE 512
+
+typedef enum tidegate_status {
+  TIDEGATE_OK = 0,
+  TIDEGATE_VALUE = 1,    /* an argument is wrong; nothing has changed */
+  TIDEGATE_MEMORY = 2,   /* out of memory; nothing has changed */
+  TIDEGATE_INTERNAL = 3, /* a fault of this library */
+} tidegate_status;
+
+typedef struct tidegate_engine tidegate_engine;
+
+/* An instruction of a tape is four int32: opcode, a, b, 0. Instruction i writes register i and reads older ones. */
+typedef enum tidegate_opcode {
+  TIDEGATE_INPUT = 0, /* a: gate; H wide: W_a x + b_a */
+  TIDEGATE_STATE,     /* a: state */
+  TIDEGATE_PARAM,     /* a: parameter */
+  TIDEGATE_CONST,     /* a: constant; one wide */
+  TIDEGATE_RECUR,     /* a: recurrent map, b: register, H wide: R_a v + c_a */
+  TIDEGATE_NEG,       /* unary: a: register */
+  TIDEGATE_ABS,
+  TIDEGATE_EXP,
+  TIDEGATE_SIGMOID,
+  TIDEGATE_TANH,
+  TIDEGATE_RELU,
+  TIDEGATE_ADD, /* binary: a, b: registers of equal width, or one of them one wide */
+  TIDEGATE_SUB,
+  TIDEGATE_MUL,
+  TIDEGATE_DIV,
+  TIDEGATE_MINIMUM,
+  TIDEGATE_MAXIMUM,
+  TIDEGATE_OPCODES /* their number */
+} tidegate_opcode;
+
+typedef enum tidegate_activation {
+  TIDEGATE_NONE = 0,
+  TIDEGATE_ACTIVATION_RELU,
+  TIDEGATE_ACTIVATION_TANH,
+  TIDEGATE_ACTIVATION_SIGMOID,
+} tidegate_activation;
+
+typedef enum tidegate_pool {
+  TIDEGATE_LAST = 0,
+  TIDEGATE_MEAN,
+  TIDEGATE_MAX,
+  TIDEGATE_ATTENTION,
+} tidegate_pool;
+
+/* Largest errors of the activations, the same on every target (they use no fused multiply-add): sigmoid's absolute
+ * one; tanh's and exp's relative ones, where the exact result is a normal float. Tests hold them. */
+#define TIDEGATE_SIGMOID_ABS 1.2e-7
+#define TIDEGATE_TANH_REL 4.0e-7
+#define TIDEGATE_EXP_REL 2.0e-7
+
+/* Limits of a tape, of any size (inputs, outputs, widths), and of a stream's state. */
+#define TIDEGATE_MAX_INSTRUCTIONS 256
+#define TIDEGATE_MAX_REGISTERS 64
+#define TIDEGATE_MAX_SIZE (1 << 16)
+#define TIDEGATE_MAX_STATE_BYTES (1 << 20)
+
+/* Name of the i-th target of this build, best first; null past the end. */
+TIDEGATE_API const char* tidegate_compiled(int i);
+
+/* Name of the i-th target that this CPU can run, best first; null past the end. */
+TIDEGATE_API const char* tidegate_target(int i);
+
+/* *name: the value of the environment variable TIDEGATE_TARGET if set, else the best target. A value that names no
+ * target this CPU can run is an error. */
+TIDEGATE_API tidegate_status tidegate_default_target(const char** name, char* message, size_t capacity);
+
+/* A new engine without layers. fused: 0 keeps to the interpreter (same bits, slower). */
+TIDEGATE_API tidegate_status tidegate_open(const char* target, int64_t state_bytes, int fused,
+                                           tidegate_engine** engine, char* message, size_t capacity);
+
+/* Frees the engine; null is allowed. */
+TIDEGATE_API void tidegate_close(tidegate_engine* engine);
+
+/* In every tidegate_add_*: `add` is the index of an earlier layer whose output is added to this one's, or -1. */
+
+/* Row x of weight[rows, size] for id x. Must be the first layer; makes the engine's input int32 ids. */
+TIDEGATE_API tidegate_status tidegate_add_embed(tidegate_engine* engine, int64_t rows, int64_t size,
+                                                const float* weight, int add, char* message, size_t capacity);
+
+/* activation(weight[size, inputs] x + bias[size]). */
+TIDEGATE_API tidegate_status tidegate_add_dense(tidegate_engine* engine, int64_t inputs, int64_t size,
+                                                const float* weight, const float* bias, tidegate_activation activation,
+                                                int add, char* message, size_t capacity);
+
+/* (x - mean) / sqrt(variance + eps) * gain[size] + bias[size]; the variance divides by size. */
+TIDEGATE_API tidegate_status tidegate_add_norm(tidegate_engine* engine, int64_t size, const float* gain,
+                                               const float* bias, float eps, int add, char* message, size_t capacity);
+
+/* A cell, as its tape. H = size; params lie end to end in `params`, the p-th param_sizes[p] floats long. */
+typedef struct tidegate_recurrent {
+  int64_t inputs, size;
+  int32_t instructions, output; /* output: register, H wide */
+  const int32_t* tape;          /* [instructions, 4] */
+  const int32_t* widths;        /* [instructions]: floats in each register */
+  int32_t consts_count;
+  const float* consts;
+  int32_t gates, maps, states, params_count;
+  const float *W, *b;           /* [gates * H, inputs], [gates * H] */
+  const float *R, *c;           /* [maps * H, H], [maps * H] */
+  const int32_t* next;          /* [states]: register holding each state's next value */
+  const int32_t* state_offsets; /* [states]: bytes from the start of the state block */
+  const int32_t* state_sizes;   /* [states]: floats */
+  const float* params;
+  const int32_t* param_sizes; /* [params_count] */
+} tidegate_recurrent;
+
+TIDEGATE_API tidegate_status tidegate_add_recurrent(tidegate_engine* engine, const tidegate_recurrent* cell, int add,
+                                                    char* message, size_t capacity);
+
+/* The concatenation of `items` pools over the steps so far. offsets[i], in bytes: mean: sum[size]; max: max[size];
+ * attention: peak[1], weight[1], sum[size], end to end; last: -1. score[size] and score_bias are attention's. */
+TIDEGATE_API tidegate_status tidegate_add_pool(tidegate_engine* engine, int64_t size, int32_t items,
+                                               const tidegate_pool* over, const int32_t* offsets, const float* score,
+                                               float score_bias, int add, char* message, size_t capacity);
+
+/* exp(x - max) / sum of exp(x - max). */
+TIDEGATE_API tidegate_status tidegate_add_softmax(tidegate_engine* engine, int64_t size, int add, char* message,
+                                                  size_t capacity);
+
+/* Checks the chain of layers and allocates; the engine can run from here on, and takes no more layers. */
+TIDEGATE_API tidegate_status tidegate_finish(tidegate_engine* engine, char* message, size_t capacity);
+
+typedef struct tidegate_facts {
+  const char* target;
+  int64_t state_bytes;
+  int64_t inputs;  /* F; 1 where the input is ids */
+  int64_t outputs; /* O */
+  int ids;         /* whether the input is int32 ids */
+  int layers;
+  int finished;
+} tidegate_facts;
+
+TIDEGATE_API tidegate_facts tidegate_about(const tidegate_engine* engine);
+
+/* Whether layer i runs a fused kernel. */
+TIDEGATE_API int tidegate_fused(const tidegate_engine* engine, int layer);
+
+/* Runs B rows; row b takes its first lengths[b] of the T steps. x: int32[T, B] or float[T, B, F]; what lies past a
+ * row's length is not read. state_in, state_out: B blocks, not overlapping. every = 0: out[B, O] holds each row's
+ * output after its last step (untouched for length 0). every = 1: out[T, B, O], untouched past a row's length.
+ * threads: at most so many, 1 or more. */
+TIDEGATE_API tidegate_status tidegate_run(const tidegate_engine* engine, int64_t T, int64_t B, const void* x,
+                                          const int32_t* lengths, const uint8_t* state_in, uint8_t* state_out,
+                                          float* out, int every, int threads, char* message, size_t capacity);
+
+/* One step of one stream, in place on its state. x: int32[1] or float[F]; out[O]. Allocates nothing once warm. */
+TIDEGATE_API tidegate_status tidegate_step(const tidegate_engine* engine, const void* x, uint8_t* state, float* out,
+                                           char* message, size_t capacity);
+
+/* One step for each of n entries, in place on states[N]. Entry i is stream ids[i] with input x[i] (int32[n] or
+ * float[n, F]) and output out[i, O]; entries of one stream are applied in order. All is checked before any change. */
+TIDEGATE_API tidegate_status tidegate_pool_step(const tidegate_engine* engine, int64_t n, const int64_t* ids,
+                                                const void* x, int64_t N, uint8_t* states, float* out, int threads,
+                                                char* message, size_t capacity);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,237 @@
+// The C API: checks arguments, and turns exceptions into statuses and sentences.
+#include <algorithm>
+#include <cstring>
+#include <new>
+
+#include "engine.h"
+
+using tidegate::Engine;
+using tidegate::Job;
+using tidegate::Row;
+using tidegate::ValueError;
+
+struct tidegate_engine {
+  Engine engine;
+};
+
+namespace {
+
+tidegate_status report(tidegate_status status, const char* what, char* message, std::size_t capacity) {
+  if (message && capacity > 0) {
+    const std::size_t length = std::min(std::strlen(what), capacity - 1);
+    std::memcpy(message, what, length);
+    message[length] = 0;
+  }
+  return status;
+}
+
+template <class Body>
+tidegate_status guarded(char* message, std::size_t capacity, const Body& body) noexcept {
+  try {
+    body();
+    return TIDEGATE_OK;
+  } catch (const ValueError& error) {
+    return report(TIDEGATE_VALUE, error.what(), message, capacity);
+  } catch (const std::bad_alloc&) {
+    return report(TIDEGATE_MEMORY, "out of memory", message, capacity);
+  } catch (const std::exception& error) {
+    return report(TIDEGATE_INTERNAL, error.what(), message, capacity);
+  } catch (...) {
+    return report(TIDEGATE_INTERNAL, "unknown fault", message, capacity);
+  }
+}
+
+template <class Make>
+tidegate_status add_layer(tidegate_engine* engine, int add, char* message, std::size_t capacity, const Make& make) {
+  return guarded(message, capacity, [&] {
+    engine->engine.require_building();
+    engine->engine.add(make(engine->engine), add);
+  });
+}
+
+void require(bool holds, const char* name, std::int64_t found, const char* expected) {
+  if (!holds) throw ValueError(std::string(name) + " must be " + expected + ", found " + std::to_string(found));
+}
+
+void check_id(const Engine& engine, const void* x, std::size_t entry) {
+  if (!engine.ids) return;
+  const std::int32_t id = static_cast<const std::int32_t*>(x)[entry];
+  if (!engine.knows(id))
+    throw ValueError("x[" + std::to_string(entry) + "] (in C order) is id " + std::to_string(id) +
+                     ", expected from 0 to " + std::to_string(engine.layers.front()->inputs - 1));
+}
+
+// Rows of a run, longest first.
+std::vector<Row> rows_of_run(const Engine& engine, std::int64_t T, std::int64_t B, const void* x,
+                             const std::int32_t* lengths) {
+  const auto batch = static_cast<std::size_t>(B);
+  std::vector<Row> rows(batch);
+  for (std::size_t b = 0; b < batch; ++b) {
+    if (lengths[b] < 0 || lengths[b] > T)
+      throw ValueError("lengths[" + std::to_string(b) + "] must be from 0 to " + std::to_string(T) + ", found " +
+                       std::to_string(lengths[b]));
+    rows[b] = {b, batch, static_cast<std::size_t>(lengths[b]), b, b};
+    for (std::size_t t = 0; engine.ids && t < rows[b].length; ++t) check_id(engine, x, b + t * batch);
+  }
+  const auto longer = [](const Row& a, const Row& b) { return a.length > b.length; };
+  if (!std::is_sorted(rows.begin(), rows.end(), longer)) std::stable_sort(rows.begin(), rows.end(), longer);
+  return rows;
+}
+
+// Entries sorted by stream, in order within one, and a row for each stream, longest first.
+std::vector<Row> rows_of_pool(const std::int64_t* ids, std::vector<std::int64_t>& order) {
+  std::vector<Row> rows;
+  std::stable_sort(order.begin(), order.end(), [&](std::int64_t a, std::int64_t b) { return ids[a] < ids[b]; });
+  for (std::size_t i = 0; i < order.size(); ++i) {
+    const auto block = static_cast<std::size_t>(ids[order[i]]);
+    if (rows.empty() || rows.back().block != block) rows.push_back({i, 1, 0, block, 0});
+    ++rows.back().length;
+  }
+  std::stable_sort(rows.begin(), rows.end(), [](const Row& a, const Row& b) { return a.length > b.length; });
+  return rows;
+}
+
+}  // namespace
+
+extern "C" {
+
+const char* tidegate_compiled(int i) {
+  const tidegate::Kernels* const* target = tidegate::compiled_targets();
+  for (; *target && i > 0; --i) ++target;
+  return *target && i == 0 ? (*target)->name : nullptr;
+}
+
+const char* tidegate_target(int i) {
+  const tidegate::Kernels* const* target = tidegate::available_targets();
+  for (; *target && i > 0; --i) ++target;
+  return *target && i == 0 ? (*target)->name : nullptr;
+}
+
+tidegate_status tidegate_default_target(const char** name, char* message, size_t capacity) {
+  return guarded(message, capacity, [&] { *name = tidegate::default_target().name; });
+}
+
+tidegate_status tidegate_open(const char* target, int64_t state_bytes, int fused, tidegate_engine** engine,
+                              char* message, size_t capacity) {
+  return guarded(message, capacity, [&] {
+    *engine = new tidegate_engine{{tidegate::find_target(target, "target"), state_bytes, fused != 0}};
+  });
+}
+
+void tidegate_close(tidegate_engine* engine) { delete engine; }
+
+tidegate_status tidegate_add_embed(tidegate_engine* engine, int64_t rows, int64_t size, const float* weight, int add,
+                                   char* message, size_t capacity) {
+  return add_layer(engine, add, message, capacity,
+                   [&](const Engine& e) { return tidegate::make_embed(e.kernels, rows, size, weight); });
+}
+
+tidegate_status tidegate_add_dense(tidegate_engine* engine, int64_t inputs, int64_t size, const float* weight,
+                                   const float* bias, tidegate_activation activation, int add, char* message,
+                                   size_t capacity) {
+  return add_layer(engine, add, message, capacity, [&](const Engine& e) {
+    return tidegate::make_dense(e.kernels, inputs, size, weight, bias, activation);
+  });
+}
+
+tidegate_status tidegate_add_norm(tidegate_engine* engine, int64_t size, const float* gain, const float* bias,
+                                  float eps, int add, char* message, size_t capacity) {
+  return add_layer(engine, add, message, capacity,
+                   [&](const Engine& e) { return tidegate::make_norm(e.kernels, size, gain, bias, eps); });
+}
+
+tidegate_status tidegate_add_recurrent(tidegate_engine* engine, const tidegate_recurrent* cell, int add, char* message,
+                                       size_t capacity) {
+  return add_layer(engine, add, message, capacity,
+                   [&](const Engine& e) { return tidegate::make_recurrent(e.kernels, *cell, e.use_fused); });
+}
+
+tidegate_status tidegate_add_pool(tidegate_engine* engine, int64_t size, int32_t items, const tidegate_pool* over,
+                                  const int32_t* offsets, const float* score, float score_bias, int add, char* message,
+                                  size_t capacity) {
+  return add_layer(engine, add, message, capacity, [&](const Engine& e) {
+    return tidegate::make_pool(e.kernels, size, items, over, offsets, score, score_bias);
+  });
+}
+
+tidegate_status tidegate_add_softmax(tidegate_engine* engine, int64_t size, int add, char* message, size_t capacity) {
+  return add_layer(engine, add, message, capacity,
+                   [&](const Engine& e) { return tidegate::make_softmax(e.kernels, size); });
+}
+
+tidegate_status tidegate_finish(tidegate_engine* engine, char* message, size_t capacity) {
+  return guarded(message, capacity, [&] { engine->engine.finish(); });
+}
+
+tidegate_facts tidegate_about(const tidegate_engine* engine) {
+  const Engine& e = engine->engine;
+  return {e.kernels.name,
+          static_cast<int64_t>(e.state_bytes),
+          static_cast<int64_t>(e.inputs),
+          static_cast<int64_t>(e.outputs),
+          e.ids,
+          static_cast<int>(e.layers.size()),
+          e.finished};
+}
+
+int tidegate_fused(const tidegate_engine* engine, int layer) {
+  const auto& layers = engine->engine.layers;
+  return layer >= 0 && layer < static_cast<int>(layers.size()) && layers[static_cast<std::size_t>(layer)]->fused();
+}
+
+tidegate_status tidegate_run(const tidegate_engine* engine, int64_t T, int64_t B, const void* x,
+                             const int32_t* lengths, const uint8_t* state_in, uint8_t* state_out, float* out,
+                             int every, int threads, char* message, size_t capacity) {
+  return guarded(message, capacity, [&] {
+    const Engine& e = engine->engine;
+    e.require_finished();
+    require(T >= 0, "T", T, "0 or more");
+    require(B >= 0, "B", B, "0 or more");
+    require(threads >= 1, "threads", threads, "1 or more");
+    const std::vector<Row> rows = rows_of_run(e, T, B, x, lengths);
+    if (!rows.empty()) e.run({x, nullptr, state_in, state_out, out, every != 0}, rows.data(), rows.size(), threads);
+  });
+}
+
+tidegate_status tidegate_step(const tidegate_engine* engine, const void* x, uint8_t* state, float* out, char* message,
+                              size_t capacity) {
+  return guarded(message, capacity, [&] {
+    const Engine& e = engine->engine;
+    e.require_finished();
+    check_id(e, x, 0);
+    const Row row = {0, 1, 1, 0, 0};
+    e.run({x, nullptr, state, state, out, true}, &row, 1, 1);
+  });
+}
+
+tidegate_status tidegate_pool_step(const tidegate_engine* engine, int64_t n, const int64_t* ids, const void* x,
+                                   int64_t N, uint8_t* states, float* out, int threads, char* message,
+                                   size_t capacity) {
+  return guarded(message, capacity, [&] {
+    const Engine& e = engine->engine;
+    e.require_finished();
+    require(n >= 0, "n", n, "0 or more");
+    require(threads >= 1, "threads", threads, "1 or more");
+    bool ascending = true;
+    for (int64_t i = 0; i < n; ++i) {
+      if (ids[i] < 0 || ids[i] >= N)
+        throw ValueError("ids[" + std::to_string(i) + "] must be from 0 to " + std::to_string(N - 1) + ", found " +
+                         std::to_string(ids[i]));
+      check_id(e, x, static_cast<std::size_t>(i));
+      ascending = ascending && (i == 0 || ids[i] > ids[i - 1]);
+    }
+    if (n == 0) return;
+    std::vector<Row> rows;
+    std::vector<int64_t> order;
+    if (ascending) {
+      for (int64_t i = 0; i < n; ++i)
+        rows.push_back({static_cast<std::size_t>(i), 1, 1, static_cast<std::size_t>(ids[i]), 0});
+    } else {
+      for (int64_t i = 0; i < n; ++i) order.push_back(i);
+      rows = rows_of_pool(ids, order);
+    }
+    e.run({x, ascending ? nullptr : order.data(), states, states, out, true}, rows.data(), rows.size(), threads);
+  });
+}
+
+}  // extern "C"

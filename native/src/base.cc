@@ -1,0 +1,14 @@
+// The instruction set every machine of this kind has: SSE2 on x86-64, four lanes without FMA elsewhere.
+#define TARGET kernels_base
+#define TARGET_NAME "base"
+#define LANES 4
+#define ROWS 4
+#define MULTIPLY_ADD(a, b, c) ((a) * (b) + (c))
+#if defined(__x86_64__)
+#define IN_REGISTER(v) __asm__("" : "+x"(v))
+#elif defined(__aarch64__)
+#define IN_REGISTER(v) __asm__("" : "+w"(v))
+#else
+#define IN_REGISTER(v) (void)(v)
+#endif
+#include "kernel.inl"

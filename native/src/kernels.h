@@ -1,0 +1,61 @@
+// What one instruction set offers the engine: a table of function pointers.
+//
+// Rows are padded: a row of n floats takes `ld` floats, ld a multiple of `lanes`, and every kernel may read and
+// write the padding. Row counts and sizes are at least 1. Included by the instruction-set units, so: no templates
+// and no inline functions here, and nothing of the standard library but plain types.
+#pragma once
+
+#include <stddef.h>
+
+namespace tidegate {
+
+// Columns of a packed product stand in blocks of this many vectors; the last block may be narrower.
+constexpr int kBlockVectors = 3;
+
+// Which operand of a binary operation is one value per row, spread over the row.
+enum Form { kFormFull, kFormLeftOne, kFormRightOne };
+
+// A matrix of rows: row r starts at data + r * ld. ld = 0 repeats one row.
+struct Rows {
+  const float* data;
+  size_t ld;
+};
+
+// A packed matrix: block by block, k by k, `kBlockVectors * lanes` weights side by side; bias[vectors * lanes].
+struct Product {
+  size_t depth;
+  size_t vectors;
+  const float* weights;
+  const float* bias;
+};
+
+typedef void Unary(size_t rows, size_t width, Rows x, float* out, size_t ld);
+typedef void Binary(size_t rows, size_t width, Form form, Rows a, Rows b, float* out, size_t ld);
+
+struct Kernels {
+  const char* name;
+  size_t lanes;
+
+  // out[r, j] = bias[j] + sum over k ascending of x[r, k] * weights[k, j]: one chain per output.
+  void (*product)(size_t rows, const Product* product, Rows x, float* out, size_t ld);
+
+  // Elementwise; width is a multiple of lanes.
+  Unary *neg, *abs, *exp, *sigmoid, *tanh, *relu;
+  Binary *add, *sub, *mul, *div, *minimum, *maximum;
+
+  // (x - mean) / sqrt(variance + eps) * gain + bias over n values of each row.
+  void (*norm)(size_t rows, size_t n, Rows x, const float* gain, const float* bias, float eps, float* out, size_t ld);
+  void (*softmax)(size_t rows, size_t n, Rows x, float* out, size_t ld);
+
+  // One step of one row's pool: x joins the state, out is the value so far.
+  void (*pool_mean)(size_t n, const float* x, float steps, float* sum, float* out);
+  void (*pool_max)(size_t n, const float* x, float* max, float* out);
+  void (*pool_attention)(size_t n, const float* x, const float* score, float score_bias, float* peak, float* weight,
+                         float* sum, float* out);
+
+  // One fused step of a GRU (reset after, update keep), or null where fused kernels are left out. `recurrent` has a
+  // block [r z n] for every vector of h; inputs rows hold the input part in that order. out and h do not overlap.
+  void (*gru)(size_t rows, const Product* recurrent, Rows inputs, Rows h, float* out, size_t ld);
+};
+
+}  // namespace tidegate

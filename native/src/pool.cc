@@ -1,0 +1,97 @@
+// Pools over the steps so far: last, mean, max, attention, side by side. A pool is a step like any other.
+#include <cstring>
+
+#include "layer.h"
+
+namespace tidegate {
+namespace {
+
+struct Item {
+  tidegate_pool over;
+  std::size_t state;  // index of its first state array
+};
+
+class Pool final : public Layer {
+ public:
+  Pool(const Kernels& kernels, std::size_t size, std::vector<Item> items, std::vector<StateArray> arrays,
+       const float* score, float score_bias)
+      : Layer(kernels, "pool", size, size * items.size()), items_(std::move(items)), score_bias_(score_bias) {
+    states = std::move(arrays);
+    if (score) score_ = padded_copy(*this, score, size);
+  }
+
+  void run(const Chunk& chunk, const Tile& tile, Rows x, float* out) const override {
+    const std::size_t ld = padded(size);
+    for (std::size_t t = 0; t < chunk.steps; ++t) {
+      for (std::size_t r = 0; r < chunk.rows[t]; ++r, x.data += x.ld, out += ld)
+        for (std::size_t i = 0; i < items_.size(); ++i) {
+          pool(items_[i], tile, r, chunk.first + t, x.data);
+          std::memcpy(out + i * inputs, tile.scratch, inputs * sizeof(float));
+        }
+      for (std::size_t s = 0; s < states.size(); ++s)
+        store_state(tile, states[s], chunk.rows[t + 1], chunk.rows[t], {tile.state[s], row(s)});
+    }
+  }
+  std::size_t scratch() const override { return padded(inputs); }
+  std::size_t work() const override { return size * 4; }
+
+ private:
+  std::size_t row(std::size_t s) const { return padded(static_cast<std::size_t>(states[s].size)); }
+
+  // The value after this step of row r, in scratch.
+  void pool(const Item& item, const Tile& tile, std::size_t r, std::size_t step, const float* x) const {
+    const auto state = [&](std::size_t s) { return tile.state[item.state + s] + r * row(item.state + s); };
+    switch (item.over) {
+      case TIDEGATE_LAST: std::memcpy(tile.scratch, x, inputs * sizeof(float)); break;
+      case TIDEGATE_MEAN: {
+        const auto steps = static_cast<std::int64_t>(tile.seen[r] + step + 1);
+        kernels.pool_mean(inputs, x, static_cast<float>(steps), state(0), tile.scratch);
+        break;
+      }
+      case TIDEGATE_MAX: kernels.pool_max(inputs, x, state(0), tile.scratch); break;
+      case TIDEGATE_ATTENTION:
+        kernels.pool_attention(inputs, x, score_.data(), score_bias_, state(0), state(1), state(2), tile.scratch);
+        break;
+    }
+  }
+
+  std::vector<Item> items_;
+  Floats score_;
+  float score_bias_;
+};
+
+}  // namespace
+
+std::unique_ptr<Layer> make_pool(const Kernels& kernels, std::int64_t size, std::int32_t count,
+                                 const tidegate_pool* over, const std::int32_t* offsets, const float* score,
+                                 float score_bias) {
+  checked_size(size, "pool: size");
+  checked_size(count, "pool: the number of pools");
+  checked_size(size * count, "pool: the output's size");
+  std::vector<Item> items;
+  std::vector<StateArray> states;
+  bool attention = false;
+  for (std::int32_t i = 0; i < count; ++i) {
+    const std::int64_t offset = offsets[i];
+    items.push_back({over[i], states.size()});
+    switch (over[i]) {
+      case TIDEGATE_LAST:
+        if (offset != -1) throw ValueError("pool: last keeps no state, its offset must be -1, found " +
+                                           std::to_string(offset));
+        break;
+      case TIDEGATE_MEAN:
+      case TIDEGATE_MAX: states.push_back({offset, size}); break;
+      case TIDEGATE_ATTENTION:
+        attention = true;
+        states.insert(states.end(), {{offset, 1}, {offset + 4, 1}, {offset + 8, size}});
+        break;
+      default: throw ValueError("pool: unknown pool " + std::to_string(static_cast<int>(over[i])));
+    }
+  }
+  if (attention != (score != nullptr))
+    throw ValueError(attention ? "pool: attention needs a score" : "pool: a score is for attention only");
+  return std::make_unique<Pool>(kernels, static_cast<std::size_t>(size), std::move(items), std::move(states), score,
+                                score_bias);
+}
+
+}  // namespace tidegate

@@ -1,0 +1,211 @@
+// Recurrent layers: the interpreter of tapes, and the fused kernel for the one tape it was proved against.
+#include <cstring>
+#include <utility>
+
+#include "tape.h"
+
+namespace tidegate {
+namespace {
+
+StateArray state_array(const tidegate_recurrent& cell, std::int32_t s) {
+  return {cell.state_offsets[s], cell.state_sizes[s]};
+}
+
+// Column order of maps side by side, each padded to whole vectors: rows of a matrix [_ * H, depth], -1 for padding.
+std::vector<std::int64_t> side_by_side(const Layer& layer, const std::vector<std::int32_t>& maps) {
+  const auto H = static_cast<std::int64_t>(layer.size), wide = static_cast<std::int64_t>(layer.padded(layer.size));
+  std::vector<std::int64_t> order;
+  for (const std::int32_t map : maps)
+    for (std::int64_t j = 0; j < wide; ++j) order.push_back(j < H ? map * H + j : -1);
+  return order;
+}
+
+// Column order of three gates, vector by vector: r z n of the first `lanes` units, then of the next.
+std::vector<std::int64_t> interleaved(const Layer& layer) {
+  const auto H = static_cast<std::int64_t>(layer.size), lanes = static_cast<std::int64_t>(layer.kernels.lanes);
+  std::vector<std::int64_t> order;
+  for (std::int64_t unit = 0; unit < H; unit += lanes)
+    for (std::int64_t gate = 0; gate < 3; ++gate)
+      for (std::int64_t j = unit; j < unit + lanes; ++j) order.push_back(j < H ? gate * H + j : -1);
+  return order;
+}
+
+std::vector<std::int32_t> first_maps(std::int32_t count) {
+  std::vector<std::int32_t> maps;
+  for (std::int32_t g = 0; g < count; ++g) maps.push_back(g);
+  return maps;
+}
+
+class Interpreter final : public Layer {
+ public:
+  Interpreter(const Kernels& kernels, const tidegate_recurrent& cell)
+      : Layer(kernels, "recurrent", checked_size(cell.inputs, "recurrent: inputs"),
+              checked_size(cell.size, "recurrent: size")),
+        tape_(*this, cell),
+        gates_(cell.gates),
+        output_(cell.output),
+        next_(cell.next, cell.next + cell.states),
+        inputs_(kernels, inputs, side_by_side(*this, first_maps(cell.gates)), cell.W, cell.b) {
+    for (const Group& group : tape_.groups)
+      maps_.emplace_back(kernels, size, side_by_side(*this, group.maps), cell.R, cell.c);
+    for (std::int32_t s = 0; s < cell.states; ++s) states.push_back(state_array(cell, s));
+    for (std::int32_t i = 0; i < cell.consts_count; ++i) {
+      consts_.emplace_back(padded(1));
+      for (std::size_t j = 0; j < padded(1); ++j) consts_.back().data()[j] = cell.consts[i];
+    }
+    const float* param = cell.params;
+    for (std::int32_t p = 0; p < cell.params_count; param += cell.param_sizes[p++])
+      params_.push_back(padded_copy(*this, param, static_cast<std::size_t>(cell.param_sizes[p])));
+  }
+
+  void run(const Chunk& chunk, const Tile& tile, Rows x, float* out) const override {
+    const std::size_t H = padded(size), gate_row = gates_ * H;
+    if (gates_) kernels.product(chunk.items, &inputs_.product(), x, tile.scratch, gate_row);
+    const float* inputs = tile.scratch;
+    for (std::size_t t = 0; t < chunk.steps; ++t) {
+      const std::size_t rows = chunk.rows[t];
+      for (std::size_t r = 0; r < rows; r += block())
+        step(r, rows - r < block() ? rows - r : block(), tile, {inputs + r * gate_row, gate_row}, out + r * H);
+      for (std::size_t s = 0; s < states.size(); ++s) {
+        store_state(tile, states[s], chunk.rows[t + 1], rows, {tile.spare[s], state_row(s)});
+        std::swap(tile.state[s], tile.spare[s]);
+      }
+      inputs += rows * gate_row;
+      out += rows * H;
+    }
+  }
+
+  std::size_t scratch() const override {
+    std::size_t row = tape_.slot_floats;
+    for (const Packed& map : maps_) row += map.product().vectors * kernels.lanes;
+    return kTileRows * gates_ * padded(size) + block() * row;
+  }
+  std::size_t work() const override {
+    std::size_t columns = 0;
+    for (const Packed& map : maps_) columns += map.product().vectors * kernels.lanes;
+    return gates_ * size * inputs + columns * size + tape_.operations.size() * size;
+  }
+
+ private:
+  // Rows that go through the tape together: few enough that the registers stay in the first-level cache.
+  std::size_t block() const {
+    const std::size_t rows = 2048 / padded(size) / 8 * 8;
+    return rows < 8 ? 8 : rows > kTileRows ? kTileRows : rows;
+  }
+  std::size_t state_row(std::size_t s) const { return padded(static_cast<std::size_t>(states[s].size)); }
+  std::size_t group_row(std::size_t g) const { return maps_[g].product().vectors * kernels.lanes; }
+
+  // One step of `rows` rows from row `first` of the tile on; writes out and the spare states.
+  void step(std::size_t first, std::size_t rows, const Tile& tile, Rows inputs, float* out) const {
+    float* const slots = tile.scratch + kTileRows * gates_ * padded(size);
+    float* groups[TIDEGATE_MAX_INSTRUCTIONS];
+    float* end = slots + block() * tape_.slot_floats;
+    for (std::size_t g = 0; g < maps_.size(); end += block() * group_row(g++)) groups[g] = end;
+    Rows registers[TIDEGATE_MAX_INSTRUCTIONS];
+    for (std::size_t i = 0; i < tape_.registers.size(); ++i) {
+      const Register& reg = tape_.registers[i];
+      switch (reg.place) {
+        case Place::kInput: registers[i] = {inputs.data + reg.offset, inputs.ld}; break;
+        case Place::kState: registers[i] = {tile.state[reg.index] + first * reg.width, reg.width}; break;
+        case Place::kParam: registers[i] = {params_[reg.index].data(), 0}; break;
+        case Place::kConst: registers[i] = {consts_[reg.index].data(), 0}; break;
+        case Place::kGroup: registers[i] = {groups[reg.index] + reg.offset, group_row(reg.index)}; break;
+        case Place::kSlot: registers[i] = {slots + block() * reg.index, reg.width}; break;
+      }
+    }
+    for (const Operation& op : tape_.operations) execute(op, rows, registers, groups);
+    copy(rows, registers[output_], size, out, padded(size));
+    for (std::size_t s = 0; s < states.size(); ++s)
+      copy(rows, registers[next_[s]], static_cast<std::size_t>(states[s].size), tile.spare[s] + first * state_row(s),
+           state_row(s));
+  }
+
+  void execute(const Operation& op, std::size_t rows, const Rows* registers, float* const* groups) const {
+    const std::size_t width = tape_.registers[op.result].width;
+    float* const result = const_cast<float*>(registers[op.result].data);
+    if (op.group >= 0)
+      kernels.product(rows, &maps_[op.group].product(), registers[op.a], groups[op.group], group_row(op.group));
+    else if (op.unary)
+      op.unary(rows, width, registers[op.a], result, width);
+    else
+      op.binary(rows, width, op.form, registers[op.a], registers[op.b], result, width);
+  }
+
+  static void copy(std::size_t rows, Rows from, std::size_t width, float* to, std::size_t ld) {
+    for (std::size_t r = 0; r < rows; ++r) std::memcpy(to + r * ld, from.data + r * from.ld, width * sizeof(float));
+  }
+
+  Tape tape_;
+  std::size_t gates_, output_;
+  std::vector<std::int32_t> next_;
+  Packed inputs_;
+  std::vector<Packed> maps_;
+  std::vector<Floats> consts_, params_;
+};
+
+class FusedGru final : public Layer {
+ public:
+  FusedGru(const Kernels& kernels, const tidegate_recurrent& cell)
+      : Layer(kernels, "recurrent", checked_size(cell.inputs, "recurrent: inputs"),
+              checked_size(cell.size, "recurrent: size")),
+        inputs_(kernels, inputs, interleaved(*this), cell.W, cell.b),
+        recurrent_(kernels, size, interleaved(*this), cell.R, cell.c) {
+    states.push_back(state_array(cell, 0));
+  }
+
+  void run(const Chunk& chunk, const Tile& tile, Rows x, float* out) const override {
+    const std::size_t H = padded(size), gate_row = 3 * H;
+    kernels.product(chunk.items, &inputs_.product(), x, tile.scratch, gate_row);
+    const float* inputs = tile.scratch;
+    Rows h = {tile.state[0], H};
+    for (std::size_t t = 0; t < chunk.steps; ++t) {
+      const std::size_t rows = chunk.rows[t];
+      kernels.gru(rows, &recurrent_.product(), {inputs, gate_row}, h, out, H);
+      store_state(tile, states[0], chunk.rows[t + 1], rows, {out, H});
+      h.data = out;  // the output is the next state
+      inputs += rows * gate_row;
+      out += rows * H;
+    }
+    std::memcpy(tile.state[0], h.data, chunk.rows[chunk.steps] * H * sizeof(float));
+  }
+  bool fused() const override { return true; }
+  std::size_t scratch() const override { return kTileRows * 3 * padded(size); }
+  std::size_t work() const override { return 3 * size * (inputs + size + 16); }
+
+ private:
+  Packed inputs_, recurrent_;
+};
+
+// The tape that the fused GRU was proved against: opcode, a, b.
+constexpr std::int32_t kGru[][3] = {
+    {TIDEGATE_INPUT, 0, 0},                                              // 0: x.r
+    {TIDEGATE_STATE, 0, 0},                                              // 1: h
+    {TIDEGATE_RECUR, 0, 1},   {TIDEGATE_ADD, 0, 2}, {TIDEGATE_SIGMOID, 3, 0},  // 4: r
+    {TIDEGATE_INPUT, 1, 0},                                              // 5: x.z
+    {TIDEGATE_RECUR, 1, 1},   {TIDEGATE_ADD, 5, 6}, {TIDEGATE_SIGMOID, 7, 0},  // 8: z
+    {TIDEGATE_INPUT, 2, 0},                                              // 9: x.n
+    {TIDEGATE_RECUR, 2, 1},   {TIDEGATE_MUL, 4, 10},
+    {TIDEGATE_ADD, 9, 11},    {TIDEGATE_TANH, 12, 0},                    // 13: n
+    {TIDEGATE_SUB, 1, 13},    {TIDEGATE_MUL, 8, 14}, {TIDEGATE_ADD, 13, 15},   // 16: n + z * (h - n)
+};
+constexpr std::int32_t kGruInstructions = sizeof kGru / sizeof kGru[0];
+
+bool is_gru(const tidegate_recurrent& cell) {
+  if (cell.instructions != kGruInstructions || cell.gates != 3 || cell.maps != 3 || cell.states != 1) return false;
+  for (std::int32_t i = 0; i < kGruInstructions; ++i) {
+    const std::int32_t *row = cell.tape + 4 * i, *proved = kGru[i];
+    const bool reads_b = row[0] == TIDEGATE_RECUR || row[0] >= TIDEGATE_ADD;
+    if (row[0] != proved[0] || row[1] != proved[1] || (reads_b && row[2] != proved[2])) return false;
+  }
+  return cell.state_sizes[0] == cell.size && cell.output == 16 && cell.next[0] == 16;
+}
+
+}  // namespace
+
+std::unique_ptr<Layer> make_recurrent(const Kernels& kernels, const tidegate_recurrent& cell, bool fused) {
+  check_tape(cell);
+  if (fused && kernels.gru && is_gru(cell)) return std::make_unique<FusedGru>(kernels, cell);
+  return std::make_unique<Interpreter>(kernels, cell);
+}
+
+}  // namespace tidegate
