@@ -1,0 +1,143 @@
+"""torch's readers against the oracle: values, gradients, padding."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from tidegate import cells, layers
+from tidegate.nn import Network, engine
+from tidegate.nn.ops import TorchOps
+from tidegate.nn.recurrent import by_equation, sequence
+from tidegate.tape import BINARY, UNARY, NumpyOps, Tape
+
+H, I, T, B = 6, 5, 9, 4  # noqa: E741
+
+
+def recurrent(name: str) -> tuple[dict[str, Any], Tape, dict[str, torch.Tensor]]:
+    cell = cells.load(name)
+    layer = {"kind": "recurrent", "inputs": I, "size": H, "tape": name, "cell": name, "dialect": cell.dialect}
+    shapes = layers.load("recurrent").tensors(layer, {name: cell.tape})
+    gen = torch.Generator().manual_seed(1)
+    weights = {k: torch.randn(v, generator=gen, dtype=torch.float64, requires_grad=True) for k, v in shapes.items()}
+    return layer, cell.tape, weights
+
+
+@pytest.mark.parametrize("name", cells.names())
+def test_a_fused_sequence_has_the_values_and_gradients_of_the_equation(name: str) -> None:
+    layer, tape, t = recurrent(name)
+    x = torch.randn(T, B, I, dtype=torch.float64, requires_grad=True)
+    results = []
+    for run in (sequence, by_equation):
+        y, states = run(layer, tape, t, x)
+        grads = torch.autograd.grad((y * torch.arange(1, H + 1)).square().sum(), [x, *t.values()], allow_unused=True)
+        results.append((y, states, grads))
+    (y, states, grads), (y2, states2, grads2) = results
+    assert torch.allclose(y, y2, atol=1e-12)
+    for k in states:
+        assert torch.allclose(states[k], states2[k], atol=1e-12)
+    for a, b in zip(grads, grads2, strict=True):
+        assert (a is None) == (b is None)
+        assert a is None or torch.allclose(a, b, atol=1e-9, rtol=1e-9)
+
+
+@pytest.mark.parametrize("name", cells.names())
+def test_gradients_are_those_of_finite_differences(name: str) -> None:
+    layer, tape, t = recurrent(name)
+    x = torch.randn(3, 2, I, dtype=torch.float64, requires_grad=True)
+    roles = list(t)
+    assert torch.autograd.gradcheck(
+        lambda x, *w: by_equation(layer, tape, dict(zip(roles, w, strict=True)), x)[0], (x, *t.values())
+    )
+
+
+def test_the_engine_is_chosen_by_the_tape_and_not_by_its_name() -> None:
+    gru = cells.load("gru").tape
+    assert engine(gru) == "torch gru kernel"
+    other = gru.to_json()
+    other["instructions"][13] = ["sigmoid", 12]
+    assert engine(Tape.from_json(other)) == "tape"
+
+
+@pytest.mark.parametrize("name", UNARY)
+def test_torch_means_by_an_operation_what_numpy_means(name: str) -> None:
+    v = np.linspace(-4, 4, 33)
+    assert np.allclose(getattr(TorchOps, name)(torch.from_numpy(v)).numpy(), getattr(NumpyOps, name)(v), atol=1e-14)
+
+
+@pytest.mark.parametrize("name", BINARY)
+def test_torch_means_by_an_operation_of_two_what_numpy_means(name: str) -> None:
+    a, b = np.linspace(-4, 4, 33), np.linspace(3, -2, 33) + 0.01
+    got = getattr(TorchOps, name)(torch.from_numpy(a), torch.from_numpy(b)).numpy()
+    assert np.allclose(got, getattr(NumpyOps, name)(a, b), atol=1e-14)
+    scalar = getattr(TorchOps, name)(torch.from_numpy(a), 0.5).numpy()
+    assert np.allclose(scalar, getattr(NumpyOps, name)(a, 0.5), atol=1e-14)
+
+
+def stack(over: list[str]) -> tuple[list[dict[str, Any]], dict[str, Tape]]:
+    tape = {"gru": cells.load("gru").tape}
+    made: list[dict[str, Any]] = [
+        {"kind": "embed", "rows": 11, "size": H},
+        {"kind": "recurrent", "inputs": H, "size": H, "tape": "gru", "cell": "gru", "dialect": {}},
+        {"kind": "norm", "size": H, "eps": 1e-5},
+        {"kind": "recurrent", "inputs": H, "size": H, "tape": "gru", "cell": "gru", "dialect": {}, "add": 1},
+        {"kind": "pool", "size": H, "over": over},
+        {"kind": "dense", "inputs": H * len(over), "size": 3, "activation": "none"},
+        {"kind": "softmax", "size": 3},
+    ]
+    for i, layer in enumerate(made):
+        layer["tensors"] = {r: f"layers.{i}.{r}" for r in layers.load(layer["kind"]).tensors(layer, tape)}
+    return made, tape
+
+
+@pytest.mark.parametrize("over", [["last"], ["mean", "max"], ["attention"], ["last", "mean", "max", "attention"]])
+def test_a_whole_batch_is_what_its_rows_are_step_by_step(over: list[str]) -> None:
+    made, tapes = stack(over)
+    network = Network(made, tapes)
+    gen = torch.Generator().manual_seed(0)
+    for p in network.parameters():
+        p.data.normal_(0, 0.7, generator=gen)
+    lengths = torch.tensor([9, 1, 4, 7])
+    x = torch.randint(1, 11, (T, B), generator=gen)
+    whole = network(x, lengths, logits=False)
+    steps, states = network.run(x, lengths)
+    assert torch.allclose(whole, steps[lengths - 1, torch.arange(B)], atol=1e-6)
+    assert set(states) >= {"steps", "layers.1.h", "layers.3.h"}
+    padded = x.clone()
+    for b, n in enumerate(lengths):
+        padded[n:, b] = 0
+    assert torch.equal(whole, network(padded, lengths, logits=False))
+
+
+def test_padding_of_nan_changes_nothing() -> None:
+    tape = {"gru": cells.load("gru").tape}
+    made: list[dict[str, Any]] = [
+        {"kind": "recurrent", "inputs": I, "size": H, "tape": "gru", "cell": "gru", "dialect": {}},
+        {"kind": "pool", "size": H, "over": ["last", "mean", "max", "attention"]},
+    ]
+    for i, layer in enumerate(made):
+        layer["tensors"] = {r: f"layers.{i}.{r}" for r in layers.load(layer["kind"]).tensors(layer, tape)}
+    network = Network(made, tape)
+    gen = torch.Generator().manual_seed(0)
+    for p in network.parameters():
+        p.data.normal_(0, 0.7, generator=gen)
+    x, lengths = torch.randn(T, B, I, generator=gen), torch.tensor([9, 1, 4, 7])
+    filled = x.clone()
+    for b, n in enumerate(lengths):
+        filled[n:, b] = torch.nan
+    assert torch.equal(network(x, lengths), network(filled, lengths))
+
+
+def test_a_users_cell_trains_by_its_equation() -> None:
+    cell = cells.load(str(Path(__file__).parents[3] / "examples" / "leaky.py"))
+    layer = {"kind": "recurrent", "inputs": I, "size": H, "tape": "leaky", "cell": "leaky", "dialect": {}}
+    shapes = layers.load("recurrent").tensors(layer, {"leaky": cell.tape})
+    t = {k: torch.randn(v, requires_grad=True) for k, v in shapes.items()}
+    y, states = sequence(layer, cell.tape, t, torch.randn(T, B, I))
+    y.sum().backward()
+    assert set(states) == {"h", "trace"}
+    assert all(p.grad is not None and torch.isfinite(p.grad).all() for p in t.values())

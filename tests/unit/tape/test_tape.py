@@ -1,0 +1,146 @@
+"""The tape: what a step becomes, and what is refused."""
+
+from __future__ import annotations
+
+import copy
+import json
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tidegate import cells
+from tidegate.errors import CellError
+from tidegate.tape import OPCODES, Tape, trace
+
+
+def gru_json() -> dict[str, Any]:
+    return copy.deepcopy(cells.load("gru").tape.to_json())
+
+
+def test_the_gru_tape_is_the_equation_in_order_of_first_use() -> None:
+    tape = cells.load("gru").tape
+    assert [(i.name, *i.args) for i in tape.instructions] == [
+        ("input", "r"), ("state", "h"), ("recur", "r", 1), ("add", 0, 2), ("sigmoid", 3),
+        ("input", "z"), ("recur", "z", 1), ("add", 5, 6), ("sigmoid", 7),
+        ("input", "n"), ("recur", "n", 1), ("mul", 4, 10), ("add", 9, 11), ("tanh", 12),
+        ("sub", 1, 13), ("mul", 8, 14), ("add", 13, 15),
+    ]  # fmt: skip
+    assert (tape.output, tape.next) == (16, {"h": 16})
+
+
+def test_json_round_trip_keeps_the_tape() -> None:
+    tape = cells.load("gru").tape
+    assert Tape.from_json(json.loads(json.dumps(tape.to_json()))) == tape
+
+
+def test_code_names_opcodes_and_indices() -> None:
+    code = cells.load("gru").tape.encode(8)
+    assert code.tape.dtype == np.int32
+    assert code.tape.shape == (17, 4)
+    assert code.tape[2].tolist() == [OPCODES["recur"], 0, 1, 0]
+    assert code.widths.tolist() == [8] * 17
+    assert code.next.tolist() == [16]
+
+
+def test_what_no_result_needs_leaves_no_trace() -> None:
+    def step(op: Any, x: Any, R: Any, p: Any, s: Any) -> Any:
+        _ = op.tanh(R.n(s.h))
+        return op.tanh(x.n), s.replace(h=op.tanh(x.n))
+
+    tape = trace(step, ("n",), ("n",), {"h": ("H",)}, {})
+    assert [i.name for i in tape.instructions] == ["input", "tanh"]
+
+
+def test_a_state_that_a_step_leaves_alone_stays() -> None:
+    tape = trace(lambda op, x, R, p, s: (x.n + s.k, s), ("n",), (), {"k": ("H",)}, {})
+    assert tape.instructions[tape.next["k"]].name == "state"
+
+
+def branch(op: Any, x: Any, R: Any, p: Any, s: Any) -> Any:
+    return (x.n if x.n else s.h), s
+
+
+@pytest.mark.parametrize(
+    ("step", "sentence"),
+    [
+        (branch, "cannot branch"),
+        (lambda op, x, R, p, s: (op.sin(x.n), s), "unknown operation 'sin'; choose one of neg, abs, exp"),
+        (lambda op, x, R, p, s: (x.q, s), "no gate 'q'; the cell declares n"),
+        (lambda op, x, R, p, s: (R.z(s.h), s), "no recurrent map 'z'"),
+        (lambda op, x, R, p, s: (x.n, s.replace(c=x.n)), "no state 'c'"),
+        (lambda op, x, R, p, s: x.n, "returns two values"),
+        (lambda op, x, R, p, s: (op.tanh(x.n, x.n), s), "takes 1 operands; 2 given"),
+        (lambda op, x, R, p, s: (x.n + np.ones(3), s), "add of ndarray"),
+        (lambda op, x, R, p, s: (x.n * float("nan"), s), "not a finite number"),
+        (lambda op, x, R, p, s: (p.one, s), "the output has shape"),
+    ],
+)
+def test_a_step_that_cannot_be_recorded_says_why(step: Any, sentence: str) -> None:
+    with pytest.raises(CellError, match=sentence.replace("(", r"\(")):
+        trace(step, ("n",), ("n",), {"h": ("H",)}, {"one": (1,)})
+
+
+def test_limits_of_length_and_of_live_registers() -> None:
+    def long(op: Any, x: Any, R: Any, p: Any, s: Any) -> Any:
+        h = s.h
+        for _ in range(300):
+            h = op.tanh(h) + x.n
+        return h, s.replace(h=h)
+
+    def wide(op: Any, x: Any, R: Any, p: Any, s: Any) -> Any:
+        values = [op.tanh(x.n * (0.5 + k)) for k in range(70)]
+        h = s.h
+        for v in values:
+            h = h + v
+        return h, s.replace(h=h)
+
+    with pytest.raises(CellError, match="601 instructions|602 instructions|instructions; 1 to 256"):
+        trace(long, ("n",), (), {"h": ("H",)}, {})
+    with pytest.raises(CellError, match="registers are alive at once; at most 64|instructions; 1 to 256"):
+        trace(wide, ("n",), (), {"h": ("H",)}, {})
+
+
+def change(path: list[Any], value: Any) -> dict[str, Any]:
+    tape = gru_json()
+    place: Any = tape
+    for key in path[:-1]:
+        place = place[key]
+    place[path[-1]] = value
+    return tape
+
+
+@pytest.mark.parametrize(
+    ("tape", "sentence"),
+    [
+        (change(["instructions", 3], ["add", 0, 3]), "reads register 3; only the 3 older"),
+        (change(["instructions", 3], ["add", 0, 9]), "reads register 9"),
+        (change(["instructions", 3], ["add", 0, -1]), "reads register -1"),
+        (change(["instructions", 3], ["add", 0, True]), "reads register True"),
+        (change(["instructions", 3], ["add", 0, 1.0]), "reads register 1.0"),
+        (change(["instructions", 3], ["pow", 0, 1]), "unknown operation 'pow'"),
+        (change(["instructions", 4], ["sigmoid", 3, 3]), "2 arguments; sigmoid takes 1"),
+        (change(["instructions", 0], ["input", "q"]), "no input 'q'"),
+        (change(["instructions", 0], ["const", 10**400]), "not a finite number"),
+        (change(["instructions", 0], ["const", 0.5]), "a recurrent map|shape|of shapes|['H']"),
+        (change(["instructions"], [["const", 1.0]] * 257), "257 instructions"),
+        (change(["output"], 99), "output is register 99"),
+        (change(["next"], {"h": 99}), "next state 'h' is register 99"),
+        (change(["next"], {}), "the next states are"),
+        (change(["gates"], ["r", "z", "z"]), "a name stands twice"),
+        (change(["gates"], ["r", "z", 3]), "is not a name"),
+        (change(["state"], {"h": [0]}), "only 'H' and integers"),
+        (change(["state"], {"h": ["H", "H", "H"]}), "at most two of them"),
+        (change(["output"], "16"), "output is str; expected int"),
+        ({"gates": []}, "a tape is an object with the keys"),
+        ([], "a tape is an object"),
+    ],
+)
+def test_a_hostile_tape_is_refused_in_a_sentence(tape: Any, sentence: str) -> None:
+    if sentence.startswith("a recurrent map|"):  # a number in place of an input is still a valid equation
+        assert Tape.from_json(tape).shapes()[0] == ()
+        return
+    with pytest.raises(CellError) as caught:
+        Tape.from_json(tape)
+    assert sentence in str(caught.value)
+    assert len(str(caught.value)) < 300
