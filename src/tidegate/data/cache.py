@@ -1,0 +1,119 @@
+"""The cache of fetched data sets: a folder each, written aside and renamed, its sums checked at every use."""
+
+from __future__ import annotations
+
+import csv
+import errno
+import hashlib
+import io
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from tidegate.data.dataset import Pairs
+from tidegate.errors import DataError
+
+VARIABLE = "TIDEGATE_CACHE"
+SUMS = "sums.json"
+COLUMNS = ("text", "label")
+
+
+def root() -> Path:
+    """The cache folder: TIDEGATE_CACHE, else tidegate in XDG_CACHE_HOME, else ~/.cache/tidegate."""
+    if chosen := os.environ.get(VARIABLE):
+        return Path(chosen)
+    base = os.environ.get("XDG_CACHE_HOME", "")
+    return (Path(base) if os.path.isabs(base) else Path.home() / ".cache") / "tidegate"
+
+
+def load(name: str, splits: Mapping[str, int]) -> dict[str, Path] | None:
+    """The file of each split in the cache's folder `name`; None where one is missing or damaged.
+
+    Args:
+        name: of the folder.
+        splits: the splits that must be there.
+    """
+    folder = root() / name
+    try:
+        sums = json.loads((folder / SUMS).read_text("utf-8"))
+        paths = {split: folder / f"{split}.csv" for split in splits}
+        whole = all(_sum(path.read_bytes()) == sums[path.name] for path in paths.values())
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return paths if whole else None
+
+
+def store(name: str, splits: Mapping[str, Pairs]) -> None:
+    """Write every split as CSV (columns text and label) into the cache's folder `name`, all or nothing.
+
+    Args:
+        name: of the folder.
+        splits: (text, label) pairs by split.
+
+    Raises:
+        DataError: the cache cannot be written.
+    """
+    with scratch() as aside:
+        _write(aside, splits)
+        _rename(aside, root() / name)
+
+
+@contextmanager
+def scratch() -> Iterator[Path]:
+    """A new folder in the cache that is removed at the end, with all that is still in it.
+
+    Raises:
+        DataError: the cache cannot be written.
+    """
+    with _explained():
+        root().mkdir(parents=True, exist_ok=True)
+        folder = Path(tempfile.mkdtemp(prefix=".aside-", dir=root()))
+        try:
+            yield folder
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _write(folder: Path, splits: Mapping[str, Pairs]) -> None:
+    sums = {}
+    for split, pairs in splits.items():
+        file = io.StringIO(newline="")
+        csv.writer(file, lineterminator="\n").writerows([COLUMNS, *pairs])
+        data = file.getvalue().encode()
+        (folder / f"{split}.csv").write_bytes(data)
+        sums[f"{split}.csv"] = _sum(data)
+    (folder / SUMS).write_text(json.dumps(sums, indent=1) + "\n", "utf-8")
+    folder.chmod(0o755)
+
+
+def _rename(aside: Path, target: Path) -> None:
+    """Put a finished folder in its place; a damaged one that is there makes room."""
+    if target.exists():
+        old = aside.with_name(f"{aside.name}-old")
+        with suppress(FileNotFoundError):
+            target.rename(old)
+            shutil.rmtree(old, ignore_errors=True)
+    try:
+        aside.rename(target)
+    except OSError as error:
+        if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+            raise  # else another process was faster, with the same files
+
+
+def _sum(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+@contextmanager
+def _explained() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        place, remedy = f"the cache {root()}", f"set {VARIABLE} to another folder"
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise DataError(f"the disk of {place} is full; free some space, or {remedy}") from error
+        raise DataError(f"{place} cannot be written ({error.strerror or error}); {remedy}") from error

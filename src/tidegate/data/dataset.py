@@ -1,0 +1,111 @@
+"""What the catalogue knows about one public data set, and the sources that it can come from."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from tidegate.errors import DataError
+
+Say = Callable[[str], None]
+REMEDY = "or set TIDEGATE_DATA to a folder that holds the data set"
+Pairs = list[tuple[str, str]]
+
+
+@dataclass(frozen=True)
+class File:
+    """One file of a source.
+
+    Args:
+        path: inside the source, with forward slashes, never compressed.
+        size: in bytes.
+        sha256: of those bytes, in hexadecimal.
+    """
+
+    path: str
+    size: int
+    sha256: str
+
+    def checked(self, data: bytes, origin: str) -> bytes:
+        """The same bytes, if they are this file.
+
+        Raises:
+            DataError: another size or sum.
+
+        >>> File("a.txt", 1, "0" * 64).checked(b"x", "z.zip")
+        Traceback (most recent call last):
+            ...
+        tidegate.errors.DataError: a.txt of z.zip has SHA-256 2d711642b726, not 000000000000; replace it
+        """
+        found = hashlib.sha256(data).hexdigest()
+        if found != self.sha256:
+            sums = f"SHA-256 {found[:12]}, not {self.sha256[:12]}"
+            raise DataError(f"{self.path} of {origin} has {sums}; replace it")
+        return data
+
+
+class Source(Protocol):
+    """A place that a data set can come from."""
+
+    @property
+    def files(self) -> Mapping[str, File]:
+        """The files, each under a key that the set's `parse` knows."""
+
+    def here(self) -> bool:
+        """Whether this source can be tried: a folder is there, or it is one of the network."""
+
+    def bring(self, say: Say) -> dict[str, bytes]:
+        """The bytes of every file, sums checked."""
+
+
+@dataclass(frozen=True)
+class DataSet:
+    """One public data set.
+
+    Args:
+        title: what it is, in one line.
+        task: the task it is for.
+        licence: and who may redistribute it.
+        source: where its files come from, for a reader.
+        published: results of others, each with where it was read.
+        split: where train and test were divided, and by whom.
+        rows: how many rows each split has.
+        labels: how many labels there are in all splits together.
+        sources: tried in this order; the first that is here is used.
+        parse: from the bytes of the files to (text, label) pairs by split.
+    """
+
+    title: str
+    task: str
+    licence: str
+    source: str
+    published: tuple[str, ...]
+    split: str
+    rows: Mapping[str, int]
+    labels: int
+    sources: tuple[Source, ...]
+    parse: Callable[[Mapping[str, bytes]], Mapping[str, Pairs]]
+
+    def key(self) -> str:
+        """Ten digits that change when the definition of the files changes."""
+        sums = [file.sha256 for source in self.sources for file in source.files.values()]
+        return hashlib.sha256(" ".join(sums).encode()).hexdigest()[:10]
+
+    def pairs(self, say: Say) -> dict[str, Pairs]:
+        """The rows of every split, from the first source that is here.
+
+        Raises:
+            DataError: the source fails, or holds something else than expected.
+        """
+        source = next((source for source in self.sources if source.here()), self.sources[-1])
+        splits = dict(self.parse(source.bring(say)))
+        found = {split: len(rows) for split, rows in splits.items()}
+        labels = len({label for rows in splits.values() for _, label in rows})
+        if found != dict(self.rows) or labels != self.labels:
+            expected = f"{dict(self.rows)} and {self.labels} labels"
+            raise DataError(
+                f"{self.title}: found {found} and {labels} labels, expected {expected}; report this"
+            )
+        return splits

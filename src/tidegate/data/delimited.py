@@ -1,0 +1,133 @@
+"""Tables of fields with a delimiter: CSV with quotes, and TSV without."""
+
+from __future__ import annotations
+
+import csv
+import io
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Protocol
+
+from tidegate.data.columns import check_column
+from tidegate.errors import DataError
+
+Rows = tuple[list[str], list[list[str]], list[int]]
+
+
+class Reader(Protocol):
+    """What `csv.reader` returns: an iterator that counts lines."""
+
+    line_num: int
+
+    def __next__(self) -> list[str]: ...
+
+    def __iter__(self) -> Iterator[list[str]]: ...
+
+
+_LIMIT = threading.Lock()  # the csv module's limit on a field is one for the whole process
+
+
+def read_csv(text: str, path: str, columns: Sequence[str] | None = None) -> Rows:
+    """Column names, rows, and the line on which each row begins.
+
+    Fields are separated by commas. A field in double quotes may hold commas, lines and doubled quotes. Empty
+    lines are no rows.
+
+    Args:
+        text: the whole file.
+        path: its name, for messages.
+        columns: columns that must be there; all fields of a row are read.
+
+    Raises:
+        DataError: a row with too few or too many fields, quotes that do not match, a header without names or
+            with one twice.
+
+    >>> read_csv('text,label\\n"a, b",x\\n', "t.csv")
+    (['text', 'label'], [['a, b', 'x']], [2])
+    """
+    with _long_fields(text):
+        reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+        return _table(reader, path, columns or (), "quote a field that holds a comma")
+
+
+def read_tsv(text: str, path: str, columns: Sequence[str] | None = None) -> Rows:
+    """Column names, rows, and the line of each; fields are separated by tabs, and quotes mean nothing.
+
+    Args and raises: as `read_csv`.
+
+    >>> read_tsv('text\\tlabel\\n"a", b\\tx\\n', "t.tsv")
+    (['text', 'label'], [['"a", b', 'x']], [2])
+    """
+    with _long_fields(text):
+        reader = csv.reader(io.StringIO(text, newline=""), delimiter="\t", quoting=csv.QUOTE_NONE)
+        return _table(reader, path, columns or (), "a field cannot hold a tab or a line end")
+
+
+@contextmanager
+def _long_fields(text: str) -> Iterator[None]:
+    with _LIMIT:
+        before = csv.field_size_limit(max(csv.field_size_limit(), len(text) + 1))
+        try:
+            yield
+        finally:
+            csv.field_size_limit(before)
+
+
+def _table(reader: Reader, path: str, columns: Sequence[str], remedy: str) -> Rows:
+    records = _records(reader, path)
+    first, names = next(records, (1, []))
+    _check_header(names, f"{path}:{first}")
+    for wanted in columns:
+        check_column(path, wanted, names)
+    rows, lines = [], []
+    for line, record in records:
+        if len(record) != len(names):
+            expected = f"{len(names)} ({', '.join(names[:12])})"
+            raise DataError(f"{path}:{line}: found {_fields(len(record))}, expected {expected}; {remedy}")
+        rows.append(record)
+        lines.append(line)
+    return names, rows, lines
+
+
+def _fields(count: int) -> str:
+    return "1 field" if count == 1 else f"{count} fields"
+
+
+def _records(reader: Reader, path: str) -> Iterator[tuple[int, list[str]]]:
+    """Each record that is not an empty line, with the line on which it begins."""
+    while True:
+        line = reader.line_num + 1
+        try:
+            record = next(reader, None)
+        except csv.Error as error:
+            raise DataError(f"{path}:{line}: {_quote_fault(str(error))}") from error
+        if record is None:
+            return
+        if record:
+            yield line, record
+
+
+def _quote_fault(message: str) -> str:
+    if "unexpected end" in message:
+        return (
+            "the row that begins here has a quoted field that is never closed; close it, or double its quotes"
+        )
+    if "expected after" in message:
+        return (
+            "the row that begins here has text after a closing quote; double the quotes inside a quoted field"
+        )
+    return f"the row that begins here is no CSV: {message}"
+
+
+def _check_header(names: list[str], place: str) -> None:
+    if not any(name.strip() for name in names):
+        raise DataError(f"{place}: there is no header; put the names of the columns on the first line")
+    seen: dict[str, int] = {}
+    for number, name in enumerate(names, 1):
+        if not name.strip():
+            raise DataError(f"{place}: column {number} of the header has no name; name it or leave it out")
+        if name in seen:
+            twice = f"columns {seen[name]} and {number}"
+            raise DataError(f"{place}: {twice} of the header are both {name!r}; rename one")
+        seen[name] = number

@@ -1,0 +1,68 @@
+"""A data set that already lies in the folder named by TIDEGATE_DATA."""
+
+from __future__ import annotations
+
+import gzip
+import os
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from tidegate.data.dataset import File, Say
+from tidegate.errors import DataError
+
+VARIABLE = "TIDEGATE_DATA"
+
+
+@dataclass(frozen=True)
+class Folder:
+    """A source: the folder `name` in the folder that TIDEGATE_DATA names; files may be compressed with gzip.
+
+    Args:
+        name: of the folder.
+        files: see `Source`.
+    """
+
+    name: str
+    files: Mapping[str, File]
+
+    def here(self) -> bool:
+        """Whether TIDEGATE_DATA is set and has this folder.
+
+        Raises:
+            DataError: TIDEGATE_DATA names no folder.
+        """
+        root = os.environ.get(VARIABLE)
+        if root and not os.path.isdir(root):
+            raise DataError(f"{VARIABLE} is {root!r}, which is no folder; correct it or unset it")
+        return bool(root) and self._path().is_dir()
+
+    def bring(self, say: Say) -> dict[str, bytes]:
+        """The bytes of every file, sums checked.
+
+        Raises:
+            DataError: a file that is missing, unreadable or another one.
+        """
+        say(f"reading {self._path()}")
+        return {key: self._read(file) for key, file in self.files.items()}
+
+    def _path(self) -> Path:
+        return Path(os.environ.get(VARIABLE, "")) / self.name
+
+    def _read(self, file: File) -> bytes:
+        plain = self._path() / file.path
+        packed = plain.with_name(f"{plain.name}.gz")
+        path = plain if plain.exists() else packed
+        try:
+            with plain.open("rb") if path == plain else gzip.open(packed) as stream:
+                data: bytes = stream.read(file.size + 1)
+        except FileNotFoundError as error:
+            raise DataError(
+                f"there is neither {plain} nor {packed.name} beside it; unset {VARIABLE} to fetch"
+            ) from error
+        except (OSError, EOFError, zlib.error) as error:
+            raise DataError(
+                f"{path} cannot be read: {error}; replace it, or unset {VARIABLE} to fetch"
+            ) from error
+        return file.checked(data, str(self._path()))

@@ -1,0 +1,119 @@
+"""Tables of JSON lines: one object a line."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import NoReturn
+
+from tidegate.data.columns import check_column
+from tidegate.errors import DataError
+
+Rows = tuple[list[str], list[list[str]], list[int]]
+
+
+class Number(str):
+    """A number as it is written, so that 1.0 stays 1.0; it tells a bare number from a string."""
+
+    __slots__ = ()
+
+
+_NAMES: dict[type, str] = {dict: "an object", list: "a list", bool: "a boolean", type(None): "null"}
+_NAMES |= {str: "a string", Number: "a number"}
+
+
+def read_jsonl(text: str, path: str, columns: Sequence[str] | None = None) -> Rows:
+    """Column names, rows, and the line of each.
+
+    Values are strings or numbers; a number is kept as it is written. Without `columns`, every object must
+    have the keys of the first. Empty lines are no rows.
+
+    Args:
+        text: the whole file.
+        path: its name, for messages.
+        columns: the keys to read; other keys are then not looked at.
+
+    Raises:
+        DataError: a line that is no JSON object, a key that is missing, unexpected or there twice, a list.
+
+    >>> read_jsonl('{"text": "hi", "label": 1.0}\\n', "t.jsonl")
+    (['text', 'label'], [['hi', '1.0']], [1])
+    """
+    names = list(columns) if columns is not None else None
+    rows, lines = [], []
+    for line, source in enumerate(text.split("\n"), 1):
+        if source.strip():
+            record = _object(source, f"{path}:{line}")
+            names = _keys(record, f"{path}:{line}") if names is None else names
+            _check_keys(record, names, columns is None, f"{path}:{line}")
+            rows.append([_value(record[name], name, f"{path}:{line}") for name in names])
+            lines.append(line)
+    if names is None or not rows:
+        raise DataError(f"{path} has no rows; expected one JSON object a line")
+    return names, rows, lines
+
+
+def _object(source: str, place: str) -> dict[str, object]:
+    try:
+        value = json.loads(
+            source,
+            parse_int=Number,
+            parse_float=Number,
+            parse_constant=_no_constant,
+            object_pairs_hook=_unique,
+        )
+    except json.JSONDecodeError as error:
+        raise DataError(
+            f"{place}:{error.colno}: not JSON: {error.msg}; expected one object a line"
+        ) from error
+    except RecursionError as error:
+        raise DataError(
+            f"{place}: nested too deeply; expected one object with strings and numbers"
+        ) from error
+    except DataError as error:
+        raise DataError(f"{place}: {error}") from error
+    if not isinstance(value, dict):
+        found = _NAMES[type(value)]
+        raise DataError(
+            f'{place}: found {found}; expected an object such as {{"text": "...", "label": "..."}}'
+        )
+    return value
+
+
+def _no_constant(word: str) -> NoReturn:
+    raise DataError(f"{word} is no JSON number; write it as a string")
+
+
+def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    record: dict[str, object] = {}
+    for key, value in pairs:
+        if key in record:
+            raise DataError(f"the key {key!r} stands twice in one object; leave one out")
+        record[key] = value
+    return record
+
+
+def _keys(record: dict[str, object], place: str) -> list[str]:
+    if not record:
+        raise DataError(f"{place}: the object has no keys; its keys name the columns")
+    return list(record)
+
+
+def _check_keys(record: dict[str, object], names: list[str], exact: bool, place: str) -> None:
+    for name in names:
+        check_column(place, name, list(record), "object")
+    if exact and len(record) > len(names):
+        extra = next(key for key in record if key not in names)
+        raise DataError(f"{place}: the key {extra!r} is not in the first object; give it to all or to none")
+
+
+def _value(value: object, name: str, place: str) -> str:
+    if not isinstance(value, str):
+        raise DataError(f"{place}: {name!r} is {_NAMES[type(value)]}; expected a string or a number")
+    try:
+        value.encode()
+    except UnicodeEncodeError as error:
+        raise DataError(
+            f"{place}: {name!r} holds half of a surrogate pair; write the whole character"
+        ) from error
+    return str(value)

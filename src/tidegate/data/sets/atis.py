@@ -1,0 +1,66 @@
+"""ATIS: what a caller wants to know about flights."""
+
+from collections.abc import Mapping
+
+from tidegate.data.dataset import DataSet, File, Pairs
+from tidegate.data.folder import Folder
+from tidegate.data.web import Web
+
+FILES = {
+    "train text": File(
+        "train/seq.in", 289848, "3a670980841b21ab39088b2595efc17d487cdc45769c075a3e5f9458bba28c7f"
+    ),
+    "train label": File(
+        "train/label", 57831, "d0a771547665eecbdf9f96ea015ef07d1f6ee9f063e861020dafabb3c2a04377"
+    ),
+    "val text": File(
+        "valid/seq.in", 32761, "c7435b96e7948393608c34819628e863c5338f11ca68e8f896d2cc041d8e17f8"
+    ),
+    "val label": File(
+        "valid/label", 6518, "06957cfe6fdffac84f8280bc3a1f8ca85c85631b363817aa4543aac611f8addf"
+    ),
+    "test text": File(
+        "test/seq.in", 52122, "4b2119fc59c37f9398c6605db435d4f467505009e6ee3e5af04fed09f39dc397"
+    ),
+    "test label": File(
+        "test/label", 11634, "ce4bfe6590d9498e1078f30b4137d3e8b3e94277b444b26360c0bf2e9e282761"
+    ),
+}
+
+
+def parse(files: Mapping[str, bytes]) -> dict[str, Pairs]:
+    """The rows by split: a file of texts and a file of labels, line by line.
+
+    >>> parse({"train text": b"show flights\\n", "train label": b"atis_flight\\n"})
+    {'train': [('show flights', 'atis_flight')]}
+    """
+    splits = [key.removesuffix(" text") for key in files if key.endswith(" text")]
+    return {split: _rows(files[f"{split} text"], files[f"{split} label"]) for split in splits}
+
+
+def _rows(texts: bytes, labels: bytes) -> Pairs:
+    pairs = zip(texts.decode().split("\n"), labels.decode().split("\n"), strict=True)
+    return [(text.strip(), label.strip()) for text, label in pairs if text]
+
+
+SET = DataSet(
+    title="ATIS, intent of a question about air travel",
+    task="classify",
+    licence="derived from LDC93S5 and LDC94S19; used for research, not to be redistributed",
+    source="github MiuLab/SlotGated-SLU at 61f0307c, data/atis",
+    published=(
+        "accuracy of the intent, Goo et al. 2018: Slot-Gated 94.1",
+        "accuracy, measured on these files: linear SVM on tf-idf of words and characters 95.30",
+    ),
+    split="train, valid (here val) and test of Goo et al. 2018; 5 of the 26 labels are not in train",
+    rows={"train": 4478, "val": 500, "test": 893},
+    labels=26,
+    sources=(
+        Folder("atis", FILES),
+        Web(
+            "https://raw.githubusercontent.com/MiuLab/SlotGated-SLU/61f0307c729b1fad479ef1de94aa5ac5dee601b0/data/atis/",
+            FILES,
+        ),
+    ),
+    parse=parse,
+)

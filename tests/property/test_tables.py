@@ -1,0 +1,59 @@
+"""Tables written by the standard library come back; any bytes give a table or one clear error."""
+
+import csv
+import io
+import json
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tidegate.data.table import read
+from tidegate.errors import DataError
+
+cells = st.text(
+    st.one_of(st.sampled_from('a,"\n\r\t é世'), st.characters(exclude_categories=["Cs"])), max_size=12
+)
+cells = cells.filter(lambda cell: "\0" not in cell)
+tables = st.integers(2, 4).flatmap(
+    lambda width: st.lists(st.lists(cells, min_size=width, max_size=width), min_size=1, max_size=6)
+)
+anything = settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+
+
+@anything
+@given(tables)
+def test_csv_comes_back(tmp_path, rows):
+    names = [f"c{index}" for index in range(len(rows[0]))]
+    file = io.StringIO(newline="")
+    csv.writer(file).writerows([names, *rows])
+    (tmp_path / "t.csv").write_bytes(file.getvalue().encode())
+    table = read(tmp_path / "t.csv")
+    assert [list(row) for row in zip(*table.columns.values(), strict=True)] == rows
+
+
+@anything
+@given(tables)
+def test_json_lines_come_back(tmp_path, rows):
+    lines = [json.dumps({f"c{index}": cell for index, cell in enumerate(row)}) for row in rows]
+    (tmp_path / "t.jsonl").write_text("\n".join(lines), "utf-8")
+    table = read(tmp_path / "t.jsonl")
+    assert [list(row) for row in zip(*table.columns.values(), strict=True)] == rows
+    assert table.lines == list(range(1, len(rows) + 1))
+
+
+@anything
+@given(st.one_of(st.binary(max_size=60), st.text('ab,"\n\t{}:[]1', max_size=60).map(str.encode)))
+def test_any_bytes_give_a_table_or_one_sentence(tmp_path, content):
+    for suffix in ("csv", "tsv", "jsonl"):
+        path = tmp_path / f"t.{suffix}"
+        path.write_bytes(content)
+        try:
+            table = read(path)
+        except DataError as error:
+            message = str(error)
+        else:
+            message = str(path)
+            assert len(table) == len(table.lines) > 0
+            assert {len(column) for column in table.columns.values()} == {len(table)}
+        assert message.startswith(str(path))
+        assert "\n" not in message

@@ -1,0 +1,175 @@
+"""Tables of every kind of file, and what is said about files that are none."""
+
+import csv
+import hashlib
+import os
+
+import pytest
+
+from tidegate.data.table import Table, read
+from tidegate.errors import DataError
+
+
+@pytest.fixture
+def written(tmp_path, monkeypatch):
+    """A function that writes a file into an empty working folder."""
+    monkeypatch.chdir(tmp_path)
+
+    def write(name, content):
+        data = content.encode() if isinstance(content, str) else content
+        (tmp_path / name).write_bytes(data)
+        return name
+
+    return write
+
+
+def test_csv_with_quotes_and_lines(written):
+    content = 'text,label\r\n"a, ""b""\r\nc",x\r\n\r\nd,\r\n'
+    table = read(written("t.csv", content))
+    assert table.columns == {"text": ['a, "b"\r\nc', "d"], "label": ["x", ""]}
+    assert table.lines == [2, 5]
+    assert len(table) == 2
+    assert table.place(1) == "t.csv:5"
+    assert table.sha256 == hashlib.sha256(content.encode()).hexdigest()
+
+
+def test_byte_order_mark_and_other_line_ends(written):
+    assert read(written("t.csv", b"\xef\xbb\xbftext\nhi\n")).columns == {"text": ["hi"]}
+    assert read(written("t.csv", "text\rhi\r")).columns == {"text": ["hi"]}
+    assert read(written("t.csv", "text\nhi\u2028there\x0b\nyo")).columns == {
+        "text": ["hi\u2028there\x0b", "yo"]
+    }
+
+
+def test_tsv_takes_quotes_as_they_are(written):
+    table = read(written("t.tsv", 'text\tlabel\n"so" he said\tx\n"open\ty\n'))
+    assert table.columns == {"text": ['"so" he said', '"open'], "label": ["x", "y"]}
+    assert table.lines == [2, 3]
+
+
+@pytest.mark.parametrize("name", ["t.jsonl", "t.ndjson", "T.JSONL"])
+def test_json_lines(written, name):
+    table = read(written(name, '{"text": "a\\n\u2028b", "n": 1.50}\r\n\n{"n": 2e400, "text": ""}'))
+    assert table.columns == {"text": ["a\n\u2028b", ""], "n": ["1.50", "2e400"]}
+    assert table.lines == [1, 3]
+    assert {type(cell) for cells in table.columns.values() for cell in cells} == {str}
+
+
+def test_chosen_columns(written):
+    assert read(written("t.csv", "a,b,c\n1,2,3\n"), ["c", "a"]).columns == {"c": ["3"], "a": ["1"]}
+    source = '{"text": "hi", "meta": {"x": [1]}}\n{"text": "yo"}\n'
+    assert read(written("t.jsonl", source), ["text"]).columns == {"text": ["hi", "yo"]}
+
+
+def test_a_long_field_and_the_limit_of_the_process(written):
+    before = csv.field_size_limit()
+    long = "x" * 300_000
+    assert read(written("t.csv", f"text\n{long}\n")).columns == {"text": [long]}
+    assert csv.field_size_limit() == before
+
+
+def test_a_column_that_is_not_there():
+    table = Table("train.csv", {"message": ["hi"], "intent": ["x"]}, [2], "")
+    with pytest.raises(DataError) as caught:
+        table.column("mesage")
+    expected = "train.csv: no column 'mesage'; the file has 'message', 'intent'; did you mean 'message'?"
+    assert str(caught.value) == expected
+    with pytest.raises(DataError, match=r"the file has 'message', 'intent'$"):
+        table.column("zzz")
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("t.csv", "", "t.csv is empty; expected a header line or JSON objects"),
+        ("t.csv", "\n\n", "t.csv:1: there is no header"),
+        ("t.csv", " ,\na,b\n", "t.csv:1: there is no header"),
+        ("t.csv", "text,\na,b\n", "t.csv:1: column 2 of the header has no name"),
+        ("t.csv", "a,b,a\n1,2,3\n", "t.csv:1: columns 1 and 3 of the header are both 'a'; rename one"),
+        ("t.csv", "a,b\n", "t.csv has a header but no rows"),
+        ("t.csv", 'a,b\n"1\n2",3\n4\n', "t.csv:4: found 1 field, expected 2 (a, b); quote a field"),
+        ("t.csv", "a,b\n1,2,3\n", "t.csv:2: found 3 fields, expected 2 (a, b)"),
+        (
+            "t.csv",
+            'a,b\n1,2\n3,"4\n5,6\n',
+            "t.csv:3: the row that begins here has a quoted field that is never",
+        ),
+        (
+            "t.csv",
+            'a,b\n"so" he said,2\n',
+            "t.csv:2: the row that begins here has text after a closing quote",
+        ),
+        ("t.csv", "a,b\n1,2\0\n", "t.csv:2: byte 7 of the file is NUL"),
+        (
+            "t.csv",
+            b"a\n\xe9t\xe9\n",
+            "t.csv:2: byte 2 of the file (0xe9) is not UTF-8; save the file as UTF-8",
+        ),
+        ("t.csv", b"\xef\xbb\xbfa\n\xff\n", "t.csv:2: byte 5 of the file (0xff) is not UTF-8"),
+        ("t.csv", "a\n".encode("utf-16"), "t.csv is UTF-16; save it as UTF-8"),
+        ("t.tsv", "a\tb\n1\n", "t.tsv:2: found 1 field, expected 2 (a, b); a field cannot hold a tab"),
+        ("t.jsonl", "\n\n", "t.jsonl has no rows; expected one JSON object a line"),
+        ("t.jsonl", '{"a": "x"}\n{"a": x}\n', "t.jsonl:2:7: not JSON: Expecting value"),
+        ("t.jsonl", '[{"a": 1}]', "t.jsonl:1: found a list; expected an object such as"),
+        ("t.jsonl", "1", "t.jsonl:1: found a number; expected an object"),
+        ("t.jsonl", '"x"', "t.jsonl:1: found a string; expected an object"),
+        ("t.jsonl", "null", "t.jsonl:1: found null; expected an object"),
+        ("t.jsonl", "[" * 100_000, "t.jsonl:1: nested too deeply"),
+        ("t.jsonl", "{}", "t.jsonl:1: the object has no keys"),
+        (
+            "t.jsonl",
+            '{"text": "x"}\n{"txt": "y"}',
+            "t.jsonl:2: no column 'text'; the object has 'txt'; did you",
+        ),
+        ("t.jsonl", '{"a": "x"}\n{"a": "y", "b": 1}', "t.jsonl:2: the key 'b' is not in the first object"),
+        ("t.jsonl", '{"a": "x", "a": "y"}', "t.jsonl:1: the key 'a' stands twice"),
+        ("t.jsonl", '{"a": null}', "t.jsonl:1: 'a' is null; expected a string or a number"),
+        ("t.jsonl", '{"a": true}', "t.jsonl:1: 'a' is a boolean"),
+        ("t.jsonl", '{"a": ["x"]}', "t.jsonl:1: 'a' is a list"),
+        ("t.jsonl", '{"a": {}}', "t.jsonl:1: 'a' is an object"),
+        ("t.jsonl", '{"a": NaN}', "t.jsonl:1: NaN is no JSON number"),
+        ("t.jsonl", '{"a": "\\ud800"}', "t.jsonl:1: 'a' holds half of a surrogate pair"),
+        ("t.xlsx", "x", "t.xlsx has the extension '.xlsx'; supported are .csv, .tsv, .jsonl, .ndjson"),
+        ("table", "x", "table has no extension; supported are"),
+    ],
+)
+def test_a_file_that_is_no_table(written, name, content, message):
+    with pytest.raises(DataError) as caught:
+        read(written(name, content))
+    assert str(caught.value).startswith(message)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(("name", "content"), [("t.csv", "text\nx\n"), ("t.jsonl", '{"text": "x"}')])
+def test_a_chosen_column_that_is_not_there(written, name, content):
+    with pytest.raises(DataError, match=r"no column 'texts'; .*did you mean 'text'"):
+        read(written(name, content), ["texts"])
+
+
+def test_paths_that_are_no_file(tmp_path):
+    with pytest.raises(DataError, match=r"there is no file .*no\.csv; check the path"):
+        read(tmp_path / "no.csv")
+    (tmp_path / "a.csv").mkdir()
+    with pytest.raises(DataError, match=r"a\.csv is a directory; name a file in it"):
+        read(tmp_path / "a.csv")
+    with pytest.raises(DataError, match="cannot be read"):
+        read("a\0.csv")
+
+
+@pytest.mark.skipif(
+    os.name == "nt" or os.geteuid() == 0, reason="the owner of everything may read everything"
+)
+def test_a_file_that_may_not_be_read(written):
+    os.chmod(written("t.csv", "a\n1\n"), 0)
+    with pytest.raises(DataError, match="may not be read"):
+        read("t.csv")
+
+
+def test_a_refusal_by_the_system_is_one_sentence(written, monkeypatch):
+    def refuse(*args):
+        raise PermissionError(13, "Permission denied")
+
+    name = written("t.csv", "a\n1\n")
+    monkeypatch.setattr("builtins.open", refuse)
+    with pytest.raises(DataError, match=r"t\.csv may not be read; change its permissions"):
+        read(name)
