@@ -9,8 +9,7 @@ def attack(valid: bytes) -> bytes:
     header, data = split(valid)
     last = max((e for e in header.values() if "dtype" in e), key=lambda e: e["data_offsets"])
     last["data_offsets"] = [n + 4 for n in last["data_offsets"]]
-    data = data[: -last["data_offsets"][1] + last["data_offsets"][0]] + bytes(4) + data[-10:]
-    return join(header, data)
+    return join(header, data + bytes(4))
 
 
 if __name__ == "__main__":
