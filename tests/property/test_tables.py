@@ -17,7 +17,7 @@ cells = cells.filter(lambda cell: "\0" not in cell)
 tables = st.integers(2, 4).flatmap(
     lambda width: st.lists(st.lists(cells, min_size=width, max_size=width), min_size=1, max_size=6)
 )
-anything = settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+anything = settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 @anything

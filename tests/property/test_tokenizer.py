@@ -4,13 +4,14 @@ import unicodedata
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tidegate.errors import DataError
 from tidegate.features.characters import UNICODE, load
 from tidegate.features.text import WORD_BYTES, Tokenizer
 
+unhurried = settings(deadline=None)
 CLASSES, _ = load(UNICODE)
 MATCHING = f"unicode-{unicodedata.unidata_version}" == UNICODE
 
@@ -72,11 +73,13 @@ def in_chunks(tokenizer: Tokenizer, data: bytes, cuts: list[int]) -> list[bytes]
 
 
 @pytest.mark.skipif(not MATCHING, reason="this Python's str.casefold is of another Unicode version")
+@unhurried
 @given(tokenizers.filter(lambda t: t.kind != "byte"), texts)
 def test_the_tokens_are_those_of_the_definition(tokenizer, text):
     assert [token.decode() for token in tokenizer.tokens(text.encode())] == slow(tokenizer, text)
 
 
+@unhurried
 @given(tokenizers, texts, st.data())
 def test_any_split_gives_the_tokens_of_the_whole(tokenizer, text, draw):
     data = text.encode()
@@ -86,12 +89,14 @@ def test_any_split_gives_the_tokens_of_the_whole(tokenizer, text, draw):
     assert in_chunks(tokenizer, data, list(range(len(data)))) == whole
 
 
+@unhurried
 @given(texts)
 def test_bytes_and_characters_lose_nothing(text):
     assert b"".join(Tokenizer("byte").tokens(text.encode())) == text.encode()
     assert b"".join(Tokenizer("char", fold=False).tokens(text.encode())) == text.encode()
 
 
+@unhurried
 @given(texts, st.sampled_from(["word", "char"]))
 def test_folding_twice_is_folding_once(text, kind):
     once = Tokenizer(kind).tokens(text.encode())
@@ -100,6 +105,7 @@ def test_folding_twice_is_folding_once(text, kind):
     ]
 
 
+@unhurried
 @given(st.binary(max_size=12), st.binary(max_size=12), st.sampled_from(["word", "char"]))
 def test_any_bytes_give_tokens_or_one_error_whole_and_split(first, second, kind):
     def outcome(cuts):
