@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -28,16 +29,19 @@ def aligned(row: Sequence[str], widths: Sequence[int], left: int) -> list[str]:
     ]
 
 
-def pairs(rows: Iterable[tuple[str, object]]) -> str:
-    """`name  value` lines, the values in one column.
+def pairs(rows: Iterable[tuple[str, object]], wrapped: bool = False) -> str:
+    """`name  value` lines, the values in one column; `wrapped`: broken so that they fit 80 columns.
 
     >>> print(pairs([("task", "classify"), ("labels", 8)]))
     task    classify
     labels  8
     """
     listed = [(name, str(value)) for name, value in rows]
-    width = max(len(name) for name, _ in listed)
-    return "\n".join(f"{name:<{width}}  {value}".rstrip() for name, value in listed)
+    indent = max(len(name) for name, _ in listed) + 2
+    room = 79 - indent if wrapped else 10_000
+    lines = [(name, textwrap.wrap(value, room) or [""]) for name, value in listed]
+    joint = "\n" + " " * indent
+    return "\n".join(f"{name:<{indent}}{joint.join(parts)}".rstrip() for name, parts in lines)
 
 
 def size(count: int) -> str:

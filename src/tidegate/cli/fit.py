@@ -28,6 +28,8 @@ EXAMPLES = """\
   tidegate fit classify train.jsonl --out m.safetensors --cell ./mycell.py
   tidegate fit classify train.csv --out m.safetensors --resume"""
 
+USAGE = "tidegate fit {} FILE --out FILE [options]"
+
 
 def flags(parser: Parser) -> None:
     """One sub-command a task, its flags made from the task's options."""
@@ -35,7 +37,9 @@ def flags(parser: Parser) -> None:
     for name in tasks.names():
         task = tasks.load(name)
         summary = (task.__doc__ or "").partition("\n")[0].rstrip(".")
-        one = kinds.add_parser(name, help=summary, description=summary + ".", examples=EXAMPLES)
+        one = kinds.add_parser(
+            name, help=summary, description=summary + ".", examples=EXAMPLES, usage=USAGE.format(name)
+        )
         common(one)
         _flags.add(one, task.Options)
 

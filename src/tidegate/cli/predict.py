@@ -11,7 +11,7 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from ..errors import DataError, OptionError, located
+from ..errors import DataError, OptionError
 from ._parser import Parser
 from ._table import decimal, short
 
@@ -39,20 +39,34 @@ def flags(parser: Parser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     check(args)
-    from .. import load
+    from ..runtime import load
 
     predictor = load(args.model)
     texts, places = messages(args, predictor)
-    for text, place in zip(texts, places, strict=True):
-        if not text.strip():
-            raise DataError(f"{place}: the text is empty; give one or leave it out")
-    with located(args.file or "--text"):
-        probabilities = predictor.predict(texts)
+    probabilities = probabilities_of(predictor, texts, places)
     labels = predictor.model.labels or []
     for text, row in zip(texts, probabilities, strict=True):
         best = top(row, labels, args.top)
         print(json.dumps(answer(text, best, args.top), ensure_ascii=False) if args.json else line(text, best))
     return 0
+
+
+def probabilities_of(predictor: Predictor, texts: list[str], places: list[str]) -> Any:
+    """The outputs for all texts; a text that has none is named by its place."""
+    try:
+        return predictor.predict(texts)
+    except DataError:
+        for text, place in zip(texts, places, strict=True):
+            try:
+                predictor.predict([text])
+            except DataError as error:
+                fault = (
+                    "is empty"
+                    if not text.strip()
+                    else str(error).removeprefix("text 0 ").removeprefix("text 0: ")
+                )
+                raise DataError(f"{place}: the text {fault}; give one or leave it out") from error
+        raise
 
 
 def check(args: argparse.Namespace) -> None:
@@ -71,10 +85,10 @@ def messages(args: argparse.Namespace, predictor: Predictor) -> tuple[list[str],
     if args.file == "-":
         lines = stdin_lines()
         return lines, [f"stdin:{n}" for n in range(1, len(lines) + 1)]
-    from .. import data
+    from ..data.table import read
 
     column = args.column or predictor.model.document["task"]["options"]["text"]
-    rows = data.read(args.file, [column])
+    rows = read(args.file, [column])
     return rows.column(column), [rows.place(i) for i in range(len(rows))]
 
 

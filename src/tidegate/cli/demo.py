@@ -1,0 +1,147 @@
+"""The main job on real data: Reuters news in eight topics, in a few minutes.
+
+Fetches the set, trains with a progress bar, scores on the official test,
+verifies the file on every target of this machine, then streams messages word
+by word in a process that has no torch. Writes into --out (default demo/).
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from ..errors import TidegateError
+from ._parser import Parser
+from ._progress import Reporter, duration
+from ._table import size
+
+EXAMPLES = """\
+  tidegate demo
+  tidegate demo --out /tmp/reuters"""
+
+SET = "reuters_r8"
+# A smaller model and fewer passes than the defaults: the whole demo is to end within four minutes on two cores.
+OPTIONS: dict[str, Any] = {"hidden": 128, "epochs": 8}
+TOPICS, WORDS = 3, (8, 24)
+
+NEXT = """\
+On your own file, with a column for the text and one for the label:
+
+  {tidegate} fit classify train.csv --text message --label intent --out intent.safetensors
+  {tidegate} score intent.safetensors test.csv
+  {tidegate} predict intent.safetensors --text "what's my balance"
+  echo '{{"stream": 1, "text": "what is my ", "end": true}}' | {tidegate} stream intent.safetensors"""
+
+
+def flags(parser: Parser) -> None:
+    parser.add_argument("--out", metavar="DIR", default="demo", help="folder for the model (default demo)")
+
+
+def run(args: argparse.Namespace) -> int:
+    begun = time.monotonic()
+    os.makedirs(args.out, exist_ok=True)
+    model = os.path.join(args.out, "reuters.safetensors")
+    files = fetch()
+    train(files["train"], model)
+    score(model, files["test"])
+    code = verify(model)
+    stream(model, chosen(files["test"]))
+    step(f"Done in {duration(time.monotonic() - begun)}")
+    print(NEXT.format(tidegate=command()))
+    return code
+
+
+def step(title: str) -> None:
+    """A headline; bold where the terminal is one and wants it."""
+    bold = sys.stdout.isatty() and "NO_COLOR" not in os.environ
+    print(f"\n\033[1m{title}\033[0m\n" if bold else f"\n{title}\n", flush=True)
+
+
+def fetch() -> dict[str, Path]:
+    from ..data import catalogue
+
+    step("1. Reuters R8: news stories, eight topics")
+    known = catalogue.get(SET)
+    files = catalogue.fetch(SET, lambda said: print(said, flush=True))
+    print(f"{known.rows['train']:,} stories to learn from, {known.rows['test']:,} to test on")
+    return files
+
+
+def train(file: Path, model: str) -> None:
+    """Fit with the demo's options; a demo that was interrupted goes on where it was."""
+    from .. import tasks
+    from ..train import fit
+
+    step("2. Training a GRU on this CPU")
+    going_on = os.path.exists(model + ".checkpoint")
+    options = tasks.load("classify").Options(**OPTIONS)
+    begun = time.monotonic()
+    try:
+        with Reporter(sys.stderr) as report:
+            fit(
+                "classify",
+                str(file),
+                options,
+                model,
+                resume=going_on,
+                progress=report,
+                threads=min(2, cores()),
+            )
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt("interrupted; run the same command to go on") from None
+    print(f"wrote {model} ({size(os.path.getsize(model))}) after {duration(time.monotonic() - begun)}")
+
+
+def cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def score(model: str, file: Path) -> None:
+    from .score import measure, report
+
+    step("3. Scoring the file on the official test")
+    print(report(measure(model, str(file), None, None, "error")))
+
+
+def verify(model: str) -> int:
+    from . import verify as command
+
+    step("4. The same answer on every target of this machine?")
+    results = command.replay(model)
+    print(command.report(results))
+    return 0 if command.passed(results) else command.OVER
+
+
+def chosen(file: Path) -> list[tuple[str, str]]:
+    """The first (topic, text) of a few topics whose text is short enough to watch."""
+    from ..data.table import read
+
+    rows = read(file)
+    found: dict[str, str] = {}
+    for text, label in zip(rows.column("text"), rows.column("label"), strict=True):
+        if label not in found and WORDS[0] <= len(text.split()) <= WORDS[1]:
+            found[label] = text
+    return list(found.items())[:TOPICS]
+
+
+def stream(model: str, stories: list[tuple[str, str]]) -> None:
+    """Have a process without torch read the stories word by word."""
+    step("5. Live: word by word, in a process without torch")
+    child = subprocess.run(
+        [sys.executable, "-m", "tidegate.cli._live", model], input=json.dumps(stories), text=True
+    )
+    if child.returncode:
+        raise TidegateError("the process that streams failed, see above")
+
+
+def command() -> str:
+    """How tidegate is typed here: by name where it is on the path, else with this Python."""
+    import shutil
+
+    return "tidegate" if shutil.which("tidegate") else f"{os.path.relpath(sys.executable)} -m tidegate"

@@ -1,0 +1,184 @@
+"""Tell what is installed and active; with FILE, what a model file holds."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import os
+import platform
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from ._parser import Parser
+from ._table import pairs, short, size, table
+
+if TYPE_CHECKING:
+    from ..model import Model
+    from ..runtime import Predictor
+
+EXAMPLES = """\
+  tidegate info
+  tidegate info intent.safetensors
+  TIDEGATE_TARGET=base tidegate info"""
+
+LABELS_SHOWN = 12
+
+
+def flags(parser: Parser) -> None:
+    parser.add_argument("file", metavar="FILE", nargs="?", help="a model file")
+    parser.add_argument("--json", action="store_true", help="print as JSON")
+
+
+def run(args: argparse.Namespace) -> int:
+    if args.file is None:
+        found = installation()
+        print(
+            json.dumps(found)
+            if args.json
+            else pairs([(k.replace("_", " "), shown(v)) for k, v in found.items()])
+        )
+        return 0
+    from ..runtime import load
+
+    predictor = load(args.file)
+    found = {"file": args.file, "bytes": os.path.getsize(args.file), **contents(predictor)}
+    print(json.dumps(found, ensure_ascii=False) if args.json else report(found))
+    return 0
+
+
+def installation() -> dict[str, Any]:
+    """Versions, targets and threads of this installation."""
+    from .. import _native
+    from ..runtime.engine import target_name
+    from ..runtime.predictor import threads_of
+
+    return {
+        "tidegate": installed("tidegate"),
+        "python": platform.python_version(),
+        "numpy": installed("numpy"),
+        "torch": installed("torch") or "not installed (only training needs it)",
+        "targets_compiled": list(_native.compiled()),
+        "targets_of_this_machine": list(_native.targets()),
+        "target": target_name(None),
+        "threads": threads_of(None),
+    }
+
+
+def installed(name: str) -> str | None:
+    """The version of a package, found without importing it."""
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None
+
+
+def contents(predictor: Predictor) -> dict[str, Any]:
+    """What a model file holds and how it would run here."""
+    model, document = predictor.model, predictor.model.document
+    yes, because = model.streams
+    return {
+        "task": document["task"]["kind"],
+        "options": document["task"]["options"],
+        "input": {k: v for k, v in document["input"].items() if k != "vocabulary"},
+        "labels": model.labels,
+        "layers": [layer(i, model, predictor) for i in range(len(model.layers))],
+        "parameters": sum(one.size for name, one in weights(model)),
+        "state_bytes": model.state_bytes,
+        "streams": "yes" if yes else f"no, because {because}",
+        "target": predictor.target,
+        "threads": predictor.threads,
+        "weights_hash": model.weights_hash,
+        "schema_hash": model.schema_hash,
+        "provenance": document["provenance"],
+    }
+
+
+def weights(model: Model) -> Iterator[tuple[str, Any]]:
+    """The tensors of the layers."""
+    for one in model.layers:
+        for name in one["tensors"].values():
+            yield name, model.tensors[name]
+
+
+def layer(i: int, model: Model, predictor: Predictor) -> dict[str, Any]:
+    """One layer in figures: kind, sizes, parameters, the bytes of its state, and what executes it."""
+    found = model.layers[i]
+    arrays = [a for a in model.state_schema if a["name"].startswith(f"layers.{i}.")]
+    engine = (
+        "kernel"
+        if found["kind"] != "recurrent"
+        else "fused kernel"
+        if i in predictor.fused_layers
+        else "interpreter"
+    )
+    return {
+        "kind": found["kind"],
+        "what": sizes(found),
+        "parameters": sum(model.tensors[name].size for name in found["tensors"].values()),
+        "state_bytes": sum(4 * math.prod(a["shape"]) for a in arrays),
+        "runs_as": engine,
+    }
+
+
+def sizes(found: dict[str, Any]) -> str:
+    """`gru 128 -> 256, reset after, update keep` and the like."""
+    ins, out = found.get("rows", found.get("inputs", found["size"])), found["size"]
+    what = f"{ins} -> {out}"
+    if found["kind"] == "recurrent":
+        dialect = "".join(f", {k} {v}" for k, v in found["dialect"].items())
+        what = f"{found['cell']} {what}{dialect}"
+    elif found["kind"] == "pool":
+        what = f"{', '.join(found['over'])} of {out}"
+    elif found["kind"] == "dense" and found["activation"] != "none":
+        what += f", {found['activation']}"
+    return what + (f", plus layer {found['add']}" if "add" in found else "")
+
+
+def report(found: dict[str, Any]) -> str:
+    labels = found["labels"] or []
+    some = ", ".join(labels[:LABELS_SHOWN]) + (", ..." if len(labels) > LABELS_SHOWN else "")
+    facts = pairs(
+        [
+            ("file", f"{found['file']} ({size(found['bytes'])})"),
+            ("task", found["task"]),
+            ("labels", f"{len(labels)}: {short(some, 400)}" if labels else "none"),
+            ("input", shown(found["input"])),
+            ("parameters", f"{found['parameters']:,}"),
+            ("state", f"{found['state_bytes']:,} bytes a stream"),
+            ("streams", found["streams"]),
+            ("runs on", f"{found['target']}, {found['threads']} threads"),
+            ("weights hash", found["weights_hash"]),
+            ("schema hash", found["schema_hash"]),
+        ],
+        wrapped=True,
+    )
+    rows = [
+        [i, one["kind"], one["what"], f"{one['parameters']:,}", f"{one['state_bytes']:,}", one["runs_as"]]
+        for i, one in enumerate(found["layers"])
+    ]
+    layers = table(["layer", "kind", "what", "parameters", "state", "runs as"], rows, left=3)
+    origin = pairs([(k.replace("_", " "), shown(v)) for k, v in flat(found["provenance"])], wrapped=True)
+    return f"{facts}\n\n{layers}\n\n{origin}"
+
+
+def flat(provenance: dict[str, Any]) -> list[tuple[str, Any]]:
+    return [(k, v) for k, v in provenance.items() if v is not None and k != "history"]
+
+
+def shown(value: Any) -> str:
+    """A value in words.
+
+    >>> shown({"a": 1, "b": ["x", "y"], "c": {"d": 0.125}})
+    'a 1, b x y, c (d 0.125)'
+    """
+    if isinstance(value, dict):
+        inner = {k: f"({shown(v)})" if isinstance(v, dict) else shown(v) for k, v in value.items()}
+        return ", ".join(f"{k} {v}" for k, v in inner.items())
+    if isinstance(value, list | tuple):
+        return " ".join(shown(one) for one in value)
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return f"{value:.4g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,73 @@
+"""Replay a model file's own check on every target, whole and in pieces.
+
+The file carries an input made from a seed and the answer of a float64 oracle.
+Each target's largest error is held against a bound derived from the
+arithmetic. Exit code 1 if one is over it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from typing import TYPE_CHECKING, Any
+
+from ..errors import located
+from ._parser import Parser
+from ._table import table
+
+if TYPE_CHECKING:
+    from ..verify import Result
+
+EXAMPLES = """\
+  tidegate verify intent.safetensors
+  tidegate verify intent.safetensors --json"""
+
+OVER = 1
+
+
+def flags(parser: Parser) -> None:
+    parser.add_argument("file", metavar="FILE", help="the model file")
+    parser.add_argument("--json", action="store_true", help="print the figures as JSON")
+
+
+def run(args: argparse.Namespace) -> int:
+    results = replay(args.file)
+    if args.json:
+        print(
+            json.dumps({"file": args.file, "ok": passed(results), "targets": [r.to_json() for r in results]})
+        )
+    else:
+        print(report(results))
+    return 0 if passed(results) else OVER
+
+
+def replay(file: str) -> list[Result]:
+    from ..model import Model
+    from ..verify import verify
+
+    model = Model.load(file)
+    with located(file):
+        return verify(model)
+
+
+def passed(results: list[Result]) -> bool:
+    return all(result.ok for result in results)
+
+
+def report(results: list[Result]) -> str:
+    """A table of targets, and a sentence."""
+    head = ["target", "path", "largest error", "its bound", "of bound", "in pieces", "verdict"]
+    ran = sum(result.ran for result in results)
+    faults = sum(not result.ok for result in results)
+    said = "all within their bounds" if not faults else f"{faults} wrong"
+    return f"{table(head, map(row, results), left=2)}\n\n{ran} of {len(results)} ran here, {said}"
+
+
+def row(result: Result) -> list[str]:
+    pieces = {True: "same bits", False: "differ", None: "-"}[result.chunks]
+    figures = [figure(result.error, ".1e"), figure(result.bound, ".1e"), figure(result.ratio, ".1%")]
+    return [result.target, result.path, *figures, pieces, result.verdict]
+
+
+def figure(value: Any, form: str) -> str:
+    return "-" if value is None else format(value, form)
