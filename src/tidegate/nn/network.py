@@ -43,7 +43,7 @@ class Network(torch.nn.Module):
                 self.register_parameter(key, torch.nn.Parameter(torch.zeros(shape)))
 
     def weights(self, i: int) -> dict[str, torch.Tensor]:
-        return {role: self.get_parameter(parameter_name(name)) for role, name in self.names[i].items()}
+        return {role: getattr(self, parameter_name(name)) for role, name in self.names[i].items()}
 
     def tensors(self) -> dict[str, npt.NDArray[Any]]:
         """Every weight by tensor name, as float32 copies."""
