@@ -1,68 +1,55 @@
 // The fused step of a GRU, for speed alone: the same operations in the same order as its tape, so the same bits.
 //
 //   r = sigmoid(x.r + R.r h), z = sigmoid(x.z + R.z h), n = tanh(x.n + r * R.n h), h' = n + z * (h - n)
+//
+// Products go through a buffer that stays in the first-level cache: inlined behind a product's loop, the gates'
+// constants would take the registers its sums need.
 
 namespace tidegate {
 namespace {
 
-INLINE Vector gru_unit(const float* inputs, const Vector (&sums)[kBlockVectors], Vector h) {
-  const Vector r = logistic(load(inputs) + sums[0]);
-  const Vector z = logistic(load(inputs + LANES) + sums[1]);
-  const Vector n = hyperbolic_tangent(load(inputs + 2 * LANES) + r * sums[2]);
-  return n + z * (h - n);
+// `count` vectors of units: inputs and sums hold r z n of each; successive ones are a stride apart.
+__attribute__((noinline)) void gru_gates(size_t count, Rows inputs, const float* sums, Rows h, float* out, size_t ld) {
+  for (size_t i = 0; i < count; ++i, inputs.data += inputs.ld, sums += 3 * LANES, h.data += h.ld, out += ld) {
+    const Vector r = logistic(load(inputs.data) + load(sums));
+    const Vector z = logistic(load(inputs.data + LANES) + load(sums + LANES));
+    const Vector n = hyperbolic_tangent(load(inputs.data + 2 * LANES) + r * load(sums + 2 * LANES));
+    store(out, n + z * (load(h.data) - n));
+  }
 }
 
-// M rows, one block: block j of `inputs` and `bias`, vector j of h.
-template <int M>
-INLINE void gru_tile(size_t depth, const float* weights, const float* bias, const float* inputs, size_t ldi,
-                     const float* h, size_t ldh, size_t j, float* out, size_t ld) {
-  Vector sums[M][kBlockVectors];
-  UNROLL for (int m = 0; m < M; ++m)
-    UNROLL for (int v = 0; v < kBlockVectors; ++v) sums[m][v] = load(bias + v * LANES);
-  accumulate<M, kBlockVectors>(depth, h, ldh, weights, sums);
-  for (int m = 0; m < M; ++m)
-    store(out + m * ld + j, gru_unit(inputs + m * ldi, sums[m], load(h + m * ldh + j)));
+// One row: up to kTileRows blocks at a time.
+void gru_row(const Product& recurrent, const float* inputs, const float* h, float* out) {
+  alignas(64) float sums[kTileRows * kBlockVectors * LANES];
+  const size_t step = kBlockVectors * LANES, blocks = recurrent.vectors / kBlockVectors;
+  for (size_t b = 0; b < blocks; b += kTileRows) {
+    const size_t count = blocks - b < kTileRows ? blocks - b : kTileRows;
+    const Product part = {recurrent.depth, count * kBlockVectors, recurrent.weights + b * step * recurrent.depth,
+                          recurrent.bias + b * step};
+    product(1, &part, {h, 0}, sums, 0);
+    gru_gates(count, {inputs + b * step, step}, sums, {h + b * LANES, LANES}, out + b * LANES, LANES);
+  }
 }
 
-// One row, U blocks.
-template <int U>
-INLINE void gru_row(size_t depth, const float* weights, const float* bias, const float* inputs, const float* h,
-                    size_t j, float* out) {
-  Vector sums[U][kBlockVectors];
-  UNROLL for (int u = 0; u < U; ++u)
-    UNROLL for (int v = 0; v < kBlockVectors; ++v) sums[u][v] = load(bias + (u * kBlockVectors + v) * LANES);
-  accumulate_row<U>(depth, h, weights, sums);
-  UNROLL for (int u = 0; u < U; ++u)
-    store(out + j + u * LANES, gru_unit(inputs + u * kBlockVectors * LANES, sums[u], load(h + j + u * LANES)));
-}
-
-void gru_one(const Product* recurrent, const float* inputs, const float* h, float* out) {
-  const size_t depth = recurrent->depth, step = kBlockVectors * LANES, blocks = recurrent->vectors / kBlockVectors;
-  size_t b = 0;
-  for (; b + 4 <= blocks; b += 4)
-    gru_row<4>(depth, recurrent->weights + b * step * depth, recurrent->bias + b * step, inputs + b * step, h,
-               b * LANES, out);
-  for (; b < blocks; ++b)
-    gru_row<1>(depth, recurrent->weights + b * step * depth, recurrent->bias + b * step, inputs + b * step, h,
-               b * LANES, out);
+// Up to ROWS rows: block by block.
+void gru_rows(size_t rows, const Product& recurrent, Rows inputs, Rows h, float* out, size_t ld) {
+  alignas(64) float sums[ROWS * kBlockVectors * LANES];
+  const size_t step = kBlockVectors * LANES, blocks = recurrent.vectors / kBlockVectors;
+  for (size_t b = 0; b < blocks; ++b) {
+    product_block<kBlockVectors>(rows, recurrent.depth, h, recurrent.weights + b * step * recurrent.depth,
+                                 recurrent.bias + b * step, sums, step);
+    gru_gates(rows, {inputs.data + b * step, inputs.ld}, sums, {h.data + b * LANES, h.ld}, out + b * LANES, ld);
+  }
 }
 
 void gru(size_t rows, const Product* recurrent, Rows inputs, Rows h, float* out, size_t ld) {
-  if (rows == 1) return gru_one(recurrent, inputs.data, h.data, out);
-  const size_t depth = recurrent->depth, step = kBlockVectors * LANES, blocks = recurrent->vectors / kBlockVectors;
-  for (size_t b = 0; b < blocks; ++b) {
-    const float *weights = recurrent->weights + b * step * depth, *bias = recurrent->bias + b * step;
-    const float* x = inputs.data + b * step;
-    size_t r = 0;
-    for (; r + ROWS <= rows; r += ROWS)
-      gru_tile<ROWS>(depth, weights, bias, x + r * inputs.ld, inputs.ld, h.data + r * h.ld, h.ld, b * LANES,
-                     out + r * ld, ld);
-    for (; r + 2 <= rows; r += 2)
-      gru_tile<2>(depth, weights, bias, x + r * inputs.ld, inputs.ld, h.data + r * h.ld, h.ld, b * LANES, out + r * ld,
-                  ld);
-    if (r < rows)
-      gru_tile<1>(depth, weights, bias, x + r * inputs.ld, inputs.ld, h.data + r * h.ld, h.ld, b * LANES, out + r * ld,
-                  ld);
+  for (size_t r = 0; r < rows; r += ROWS) {
+    const size_t count = rows - r < ROWS ? rows - r : ROWS;
+    const float *x = inputs.data + r * inputs.ld, *old = h.data + r * h.ld;
+    if (count == 1)
+      gru_row(*recurrent, x, old, out + r * ld);
+    else
+      gru_rows(count, *recurrent, {x, inputs.ld}, {old, h.ld}, out + r * ld, ld);
   }
 }
 

@@ -12,6 +12,9 @@ namespace tidegate {
 // Columns of a packed product stand in blocks of this many vectors; the last block may be narrower.
 constexpr int kBlockVectors = 3;
 
+// Rows that run together at most.
+constexpr size_t kTileRows = 64;
+
 // Which operand of a binary operation is one value per row, spread over the row.
 enum Form { kFormFull, kFormLeftOne, kFormRightOne };
 

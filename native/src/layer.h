@@ -18,9 +18,6 @@ struct ValueError : std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
-// Rows that run together, and the items (row at a step) of one chunk.
-constexpr std::size_t kTileRows = 64;
-
 // Floats on a 64-byte boundary, all zero at first.
 class Floats {
  public:
@@ -50,7 +47,7 @@ struct Tile {
   float* scratch;
 };
 
-// A chunk of steps. At step t (0 is the chunk's first) the first rows[t] rows of the tile are alive; rows[steps] are so
+// A chunk of steps, of at most kTileRows items (a row at a step). At step t (0 is the chunk's first) the first rows[t] rows of the tile are alive; rows[steps] are so
 // after it. Items lie step by step: step t's begin after those of all steps before it.
 struct Chunk {
   std::size_t first;  // index of the chunk's first step in the run
