@@ -37,8 +37,8 @@ def replace(path: str | os.PathLike[str]) -> Iterator[IO[bytes]]:
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     with replace(folder + "/a") as file:
     ...         _ = file.write(b"whole")
-    ...     open(folder + "/a", "rb").read()
-    b'whole'
+    ...     os.listdir(folder)
+    ['a']
     """
     target = os.path.realpath(path)
     aside = os.path.join(os.path.dirname(target), f".tidegate-{os.urandom(6).hex()}.tmp")

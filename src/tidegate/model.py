@@ -66,7 +66,7 @@ class Model:
         self._text = text
         self._document: dict[str, Any] = parse(text)
         self._tensors = MappingProxyType(dict(tensors))
-        self._tapes = MappingProxyType(validate(self._document, tensors))
+        self._tapes = validate(self._document, tensors)
         self._hashes: dict[str, str] = {}
         for name, array in tensors.items():
             _refuse_not_finite(name, array)
@@ -83,8 +83,9 @@ class Model:
         return self._tensors
 
     @property
-    def tapes(self) -> Mapping[str, Tape]:
-        return self._tapes
+    def tapes(self) -> dict[str, Tape]:
+        """Name -> tape."""
+        return dict(self._tapes)
 
     @property
     def layers(self) -> list[dict[str, Any]]:

@@ -1,0 +1,36 @@
+"""Make the golden files of the current format: python tests/golden/make.py. A file that is there stays.
+
+A format's files are made once and then stay for ever; `hashes.json` holds what they must hash to.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import models
+
+from tidegate.document import FORMAT
+from tidegate.model import Model
+from tidegate.verify import attach
+
+HERE = Path(__file__).resolve().parent
+HASHES = HERE / "hashes.json"
+
+
+def main() -> None:
+    hashes = json.loads(HASHES.read_text("utf-8")) if HASHES.exists() else {}
+    for parts in (models.classifier, models.forecaster):
+        path = HERE / f"{FORMAT}-{parts.__name__}.safetensors"
+        if path.exists():
+            print(f"{path.name} is there and stays")
+            continue
+        model = attach(Model(*parts()))
+        model.save(path)
+        hashes[path.name] = {"weights_hash": model.weights_hash, "schema_hash": model.schema_hash}
+        print(f"{path.name}: {path.stat().st_size} bytes")
+    HASHES.write_text(json.dumps(hashes, indent=2) + "\n", "utf-8")
+
+
+if __name__ == "__main__":
+    main()
