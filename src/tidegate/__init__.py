@@ -1,0 +1,68 @@
+"""Small recurrent models for streams: from a labelled file to a model that answers in microseconds.
+
+    predictor = tidegate.load("intent.safetensors")
+    predictor.classify(["what's my balance"])
+    stream = predictor.stream()
+    stream.push("what's my").label
+
+Names are loaded when they are first used, so that `import tidegate` costs next to nothing.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .errors import TidegateError
+    from .model import Model
+    from .runtime import Pool, Predictor, Scores, State, Stream, load
+    from .train import fit
+
+    __version__: str
+
+__all__ = [
+    "Model", "Pool", "Predictor", "Scores", "State", "Stream", "TidegateError", "__version__", "fit", "load",
+]  # fmt: skip
+
+_HOMES = {
+    "Model": "model", "TidegateError": "errors", "fit": "train",
+    "Pool": "runtime", "Predictor": "runtime", "Scores": "runtime", "State": "runtime", "Stream": "runtime",
+    "load": "runtime",
+}  # fmt: skip
+
+
+def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        value: Any = _version()
+    elif name in _HOMES:
+        value = _loaded(name)
+    else:
+        raise AttributeError(f"module 'tidegate' has no attribute {name!r}")
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
+
+
+def _loaded(name: str) -> Any:
+    from importlib import import_module
+
+    try:
+        return getattr(import_module(f"tidegate.{_HOMES[name]}"), name)
+    except ModuleNotFoundError as error:
+        if error.name != "torch":
+            raise
+        from .errors import MissingExtra
+
+        raise MissingExtra('training needs torch; pip install "tidegate[train]"') from error
+
+
+def _version() -> str:
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return version("tidegate")
+    except PackageNotFoundError:
+        return "0+unknown"  # run from a source tree

@@ -1,0 +1,10 @@
+"""Running a model without torch: predictor, stream, pool and state; see README.md."""
+
+from .engine import compile
+from .pool import Pool
+from .predictor import Predictor, load
+from .scores import Scores
+from .state import State
+from .stream import Stream
+
+__all__ = ["Pool", "Predictor", "Scores", "State", "Stream", "compile", "load"]

@@ -1,0 +1,136 @@
+"""From what a user has to the engine's steps: text to token ids, numbers to rows of features.
+
+Both kinds have `feed(x, pending) -> (steps, pending)` and `flush(pending) -> steps`, pure functions, so that
+whoever calls them can look at everything before anything changes.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from ..errors import DataError, ModelFileError, StateError, located
+from ..features.text import Tokenizer, Vocabulary, encode
+from ..model import Model
+
+Steps = npt.NDArray[Any]
+NO_TOKEN: Final = "no complete word yet"
+NO_STEP: Final = "no step yet"
+
+
+class Text:
+    """Messages: `steps` are int32 ids [T]; `pending` is the unfinished word."""
+
+    kind = "text"
+    nothing = "no word"
+
+    def __init__(self, model: Model, entry: dict[str, Any]) -> None:
+        names = entry["vocabulary"]
+        with located("input"):
+            try:
+                self.tokenizer = Tokenizer.from_json(entry["tokenizer"])
+                self.vocabulary = Vocabulary(model.tensors[names["bytes"]], model.tensors[names["offsets"]])
+            except DataError as error:
+                raise ModelFileError(str(error)) from error
+        self.size: int = entry["size"]
+        self.reason = NO_TOKEN if self.tokenizer.kind == "word" else NO_STEP
+
+    def feed(self, x: Any, pending: bytes) -> tuple[Steps, bytes]:
+        """The ids of the words that are complete after `x` (str or bytes), and the unfinished one."""
+        if isinstance(x, str):
+            x = encode(x)
+        elif not isinstance(x, bytes):
+            raise DataError(f"this model takes text, str or bytes; {type(x).__name__} was given")
+        tokens, pending = self.tokenizer.feed(x, pending)
+        return self.vocabulary.ids(tokens), pending
+
+    def flush(self, pending: bytes) -> Steps:
+        return self.vocabulary.ids(self.tokenizer.flush(pending) if pending else [])
+
+    def whole(self, x: Any) -> Steps:
+        """The ids of a whole message."""
+        steps, pending = self.feed(x, b"")
+        return np.concatenate([steps, self.flush(pending)]) if pending else steps
+
+    def rows(self, x: Any) -> Steps:
+        """One id for each of n streams: int32 [n]."""
+        ids = np.asarray(x)
+        if ids.ndim != 1 or (ids.dtype.kind not in "iu" and ids.size):
+            raise DataError(
+                f"token ids are integers of shape [n]; {ids.dtype} of shape {list(ids.shape)} was given"
+            )
+        if ids.size and not 0 <= int(ids.min()) <= int(ids.max()) < self.size:
+            bad = int(ids.min()) if int(ids.min()) < 0 else int(ids.max())
+            raise DataError(f"there is no token {bad}; the vocabulary has ids 0 to {self.size - 1}")
+        return ids.astype(np.int32)
+
+    def check_pending(self, pending: bytes) -> None:
+        """Raises StateError unless `pending` is what this tokenizer leaves unfinished."""
+        try:
+            tokens, rest = self.tokenizer.feed(b"", pending)
+        except DataError as error:
+            raise StateError(f"its unfinished word is none of this model's: {error}") from error
+        if tokens or rest != pending:
+            raise StateError("its unfinished word is none of this model's: the tokenizer would split it")
+
+
+class Numbers:
+    """Series: `steps` are float32 [T, features]; nothing is ever pending. NaN is the model's business."""
+
+    kind = "array"
+    nothing = "no step"
+    reason = NO_STEP
+
+    def __init__(self, model: Model, entry: dict[str, Any]) -> None:
+        self.features: int = entry["features"]
+
+    def feed(self, x: Any, pending: bytes) -> tuple[Steps, bytes]:
+        """One step [features] or several [T, features], as float32."""
+        steps = numbers(x)
+        if steps.ndim == 1:
+            steps = steps[None]
+        if steps.ndim != 2 or steps.shape[1] != self.features:
+            raise DataError(
+                f"shape {list(np.shape(x))}; expected [{self.features}] for one step, "
+                f"or [T, {self.features}] for several"
+            )
+        return steps, b""
+
+    def flush(self, pending: bytes) -> Steps:
+        return np.zeros((0, self.features), np.float32)
+
+    def whole(self, x: Any) -> Steps:
+        return self.feed(x, b"")[0]
+
+    def rows(self, x: Any) -> Steps:
+        """One step for each of n streams: float32 [n, features]."""
+        steps = numbers(x)
+        if steps.ndim != 2 or steps.shape[1] != self.features:
+            raise DataError(
+                f"shape {list(steps.shape)}; expected [n, {self.features}], one step for each stream"
+            )
+        return steps
+
+    def check_pending(self, pending: bytes) -> None:
+        if pending:
+            raise StateError("it has an unfinished word; this model takes numbers")
+
+
+def numbers(x: Any) -> npt.NDArray[np.float32]:
+    """A C-contiguous float32 array of real numbers. Raises DataError for anything else."""
+    try:
+        found = np.asarray(x)
+    except ValueError as error:
+        raise DataError(f"the numbers are no array: {error}") from error
+    if found.dtype.kind not in "fiub":
+        raise DataError(f"this model takes numbers; {type(x).__name__} of {found.dtype} was given")
+    with np.errstate(over="ignore"):
+        return np.ascontiguousarray(found, np.float32) if found.ndim else np.asarray(found, np.float32)
+
+
+def inputs(model: Model) -> Text | Numbers:
+    """The input that a model's document describes."""
+    entry = model.document["input"]
+    return Text(model, entry) if entry["kind"] == "text" else Numbers(model, entry)

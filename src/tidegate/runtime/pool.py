@@ -1,0 +1,229 @@
+"""Many streams of one model, stepped together."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterable, Iterator, Sequence
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from ..errors import DataError, located
+from .scores import Scores
+from .session import Session, steps_of
+from .state import State
+
+FIRST_ROWS: Final = 16
+MOST_STEPS: Final = 1 << 16  # steps of one native call; more go in several
+
+
+class Planned(NamedTuple):
+    """An event that has been looked at: its place in the list, id, steps, and whether its message ends."""
+
+    place: int
+    id: Hashable
+    steps: npt.NDArray[Any]
+    end: bool
+
+
+class Pool:
+    """Streams by id, any hashable key; one is created at the first use of its id. Not for two threads at
+    once.
+
+    What each says is bit for bit what a `Stream` of its own would. All input of a call is looked at before
+    anything changes, so a refused call changes nothing.
+    """
+
+    def __init__(self, session: Session) -> None:
+        session.check_streams()
+        self._session = session
+        self._rows: dict[Hashable, int] = {}
+        self._free: list[int] = []
+        self._blocks = np.empty((0, len(session.initial)), np.uint8)
+        self._outputs = np.empty((0, session.outputs), np.float32)
+        self._pending: list[bytes] = []
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __contains__(self, id: Hashable) -> bool:
+        return id in self._rows
+
+    def __iter__(self) -> Iterator[Hashable]:
+        return iter(self._rows)
+
+    def step(self, ids: Sequence[Hashable], x: Any) -> npt.NDArray[np.float32]:
+        """The outputs [n, outputs] of one step of each stream, in one native call.
+
+        ids: n keys; one that stands twice is stepped twice, in order. x: float32 [n, features], or token ids
+        int [n]. Raises DataError.
+        """
+        keys = self._keys(ids)
+        steps = self._session.source.rows(x)
+        if len(steps) != len(keys):
+            raise DataError(f"there are {len(keys)} ids and {len(steps)} steps; both must be equal")
+        rows = np.array([self._row(key) for key in keys], np.int64)
+        return self._step(rows, steps)
+
+    def push(self, events: Iterable[Any]) -> list[Scores]:
+        """The scores after each event, as a `Stream` of its id would give them.
+
+        events: (id, piece) or (id, piece, end), pieces as `Stream.push` takes them; any number of one id, in
+        order. Raises DataError naming the event.
+        """
+        rounds, pending = self._plan(events)
+        for event in (event for planned in rounds for event in planned):
+            self._row(event.id)
+        scores: dict[int, Scores] = {}
+        for planned in rounds:
+            for group in grouped(planned):
+                self._apply(group, scores)
+        for key, word in pending.items():
+            self._pending[self._rows[key]] = word
+        return [scores[i] for i in range(len(scores))]
+
+    def end(self, id: Hashable) -> Scores:
+        """The final scores of an id's message, its last word included; its state is reset."""
+        if self._session.source.kind == "text":
+            return self.push([(id, b"", True)])[0]
+        row = self._row(*self._keys([id]))
+        scores = self._scores(row, True)
+        self._reset(row)
+        return scores
+
+    def reset(self, id: Hashable) -> None:
+        """Forget an id's message."""
+        self._reset(self._known(id))
+
+    def drop(self, id: Hashable) -> None:
+        """Forget an id; its place is given to the next new one."""
+        row = self._known(id)
+        self._reset(row)
+        del self._rows[id]
+        self._free.append(row)
+
+    def state(self, id: Hashable) -> State:
+        """A copy of all that an id's stream holds."""
+        row = self._known(id)
+        return self._session.state(self._blocks[row], self._outputs[row], self._pending[row])
+
+    def restore(self, id: Hashable, state: State) -> None:
+        """Let an id go on from a state of this model. Raises StateError for one of another; nothing changes
+        then.
+        """
+        self._session.check_state(state)
+        row = self._row(*self._keys([id]))
+        self._blocks[row], self._outputs[row], self._pending[row] = state.block, state.output, state.pending
+
+    def _keys(self, ids: Sequence[Hashable]) -> list[Hashable]:
+        keys: list[Hashable] = ids.tolist() if isinstance(ids, np.ndarray) else list(ids)
+        for key in keys:
+            hashable(key)
+        return keys
+
+    def _known(self, id: Hashable) -> int:
+        if id not in self._rows:
+            raise DataError(f"no stream {id!r} in the pool; it has {len(self)}")
+        return self._rows[id]
+
+    def _row(self, id: Hashable) -> int:
+        """The row of an id, a new one at its first use."""
+        row = self._rows.get(id)
+        if row is None:
+            if not self._free:
+                self._grow()
+            row = self._rows[id] = self._free.pop()
+        return row
+
+    def _grow(self) -> None:
+        old = len(self._blocks)
+        more = max(FIRST_ROWS, old)
+        self._blocks = np.concatenate([self._blocks, np.tile(self._session.initial, (more, 1))])
+        self._outputs = np.concatenate([self._outputs, np.zeros((more, self._session.outputs), np.float32)])
+        self._pending += [b""] * more
+        self._free += range(old + more - 1, old - 1, -1)
+
+    def _reset(self, row: int) -> None:
+        self._blocks[row] = self._session.initial
+        self._pending[row] = b""
+
+    def _scores(self, row: int, end: bool) -> Scores:
+        return self._session.scores(self._outputs[row], steps_of(self._blocks[row]), end)
+
+    def _step(self, rows: npt.NDArray[np.int64], steps: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
+        out = np.empty((len(rows), self._session.outputs), np.float32)
+        if len(rows):
+            self._session.engine.pool_step(rows, steps, self._blocks, out, self._session.threads)
+            self._outputs[rows] = out  # of an id that stands twice the last one stays
+        return out
+
+    def _plan(self, events: Iterable[Any]) -> tuple[list[list[Planned]], dict[Hashable, bytes]]:
+        """The events in rounds, an id's messages in one round each, and what is unfinished at the end."""
+        rounds: list[list[Planned]] = []
+        pending: dict[Hashable, bytes] = {}
+        ended: dict[Hashable, int] = {}
+        for i, event in enumerate(events):
+            with located(f"event {i}"):
+                id, x, end = opened(event)
+                before = pending.get(id)
+                if before is None:
+                    before = self._pending[self._rows[id]] if id in self._rows else b""
+                steps, rest = self._session.source.feed(x, before)
+                if end and rest:
+                    steps, rest = np.concatenate([steps, self._session.source.flush(rest)]), b""
+            pending[id] = rest
+            number = ended.get(id, 0)
+            if number == len(rounds):
+                rounds.append([])
+            rounds[number].append(Planned(i, id, steps, end))
+            ended[id] = number + end
+        return rounds, pending
+
+    def _apply(self, group: list[Planned], scores: dict[int, Scores]) -> None:
+        """Events of one round in one native call."""
+        rows = [self._rows[event.id] for event in group]
+        counts = [len(event.steps) for event in group]
+        before = {row: steps_of(self._blocks[row]) for row in rows}
+        outputs = {row: self._outputs[row].copy() for row in rows}
+        out = self._step(
+            np.repeat(np.array(rows, np.int64), counts), np.concatenate([e.steps for e in group])
+        )
+        at = 0
+        for event, row, count in zip(group, rows, counts, strict=True):
+            at, before[row] = at + count, before[row] + count
+            if count:
+                outputs[row] = out[at - 1]
+            scores[event.place] = self._session.scores(outputs[row], before[row], event.end)
+            if event.end:
+                self._reset(row)
+
+
+def opened(event: Any) -> tuple[Hashable, Any, bool]:
+    """An event's id, piece and end. Raises DataError."""
+    if not isinstance(event, tuple | list) or not 2 <= len(event) <= 3:
+        raise DataError("an event is (id, piece) or (id, piece, end)")
+    hashable(event[0])
+    return event[0], event[1], bool(event[2]) if len(event) == 3 else False
+
+
+def hashable(key: Any) -> None:
+    try:
+        hash(key)
+    except TypeError:
+        raise DataError(
+            f"a stream's id must be hashable, such as a str or an int; {type(key).__name__} is not"
+        ) from None
+
+
+def grouped(events: list[Planned]) -> Iterator[list[Planned]]:
+    """The events in order, in groups of at most MOST_STEPS steps, or of one event."""
+    group: list[Planned] = []
+    steps = 0
+    for event in events:
+        if group and steps + len(event.steps) > MOST_STEPS:
+            yield group
+            group, steps = [], 0
+        group.append(event)
+        steps += len(event.steps)
+    if group:
+        yield group

@@ -1,0 +1,155 @@
+"""A model ready to answer: whole inputs in batches, streams and pools."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from ..errors import DataError, OptionError, located
+from ..model import Model
+from .engine import compile, target_name
+from .inputs import Steps, inputs
+from .pool import Pool
+from .session import Session
+from .stream import Stream
+
+MOST_THREADS: Final = 16
+BATCH_ROWS: Final = 256
+BATCH_NUMBERS: Final = 1 << 21  # padded ids or features of one batch
+
+
+def threads_of(threads: int | None) -> int:
+    """The argument, else TIDEGATE_THREADS, else the cores this process may use, at most 16. Raises
+    OptionError.
+
+    >>> threads_of(3)
+    3
+    """
+    if threads is None:
+        text = os.environ.get("TIDEGATE_THREADS")
+        if text is None:
+            return min(MOST_THREADS, cores())
+        if not text.isascii() or not text.isdigit():
+            raise OptionError(f"TIDEGATE_THREADS is {text[:40]!r}; expected an integer of 1 to 1024")
+        threads = int(text[:9])
+    if type(threads) is not int or not 1 <= threads <= 1024:
+        raise OptionError(f"threads is {threads!r}; expected an integer of 1 to 1024")
+    return threads
+
+
+def cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+class Predictor:
+    """A model on one target; it never changes, so that any number of threads may use one.
+
+    model: the file's contents. target: a name of `tidegate._native.targets()`; None: the best, or
+    TIDEGATE_TARGET. threads: for batches and pools; see `threads_of`. Raises TargetError, OptionError,
+    ModelFileError.
+    """
+
+    __slots__ = ("_session", "model", "target")
+
+    def __init__(self, model: Model, target: str | None = None, threads: int | None = None) -> None:
+        self.model, self.target = model, target_name(target)
+        self._session = Session(model, compile(model, self.target), inputs(model), threads_of(threads))
+
+    @property
+    def labels(self) -> list[str] | None:
+        labels = self._session.labels
+        return None if labels is None else list(labels)
+
+    @property
+    def threads(self) -> int:
+        return self._session.threads
+
+    @property
+    def fused_layers(self) -> list[int]:
+        """The layers that run a fused kernel; the others run their tape, with the same bits."""
+        return list(self._session.engine.fused_layers)
+
+    def predict(self, rows: Sequence[Any] | npt.NDArray[Any]) -> npt.NDArray[np.float32]:
+        """The outputs after each whole input: float32 [n, outputs].
+
+        rows: texts (str or bytes), or series, each float32 [T, features] of any T. Inputs go in batches of
+        like length; neither that nor the number of threads changes a bit. Raises DataError naming the input.
+        """
+        if isinstance(rows, str | bytes):
+            raise DataError("predict takes a list of texts; put the text in a list")
+        what = self._session.source.kind == "text"
+        found: list[Steps] = []
+        for i, row in enumerate(rows):
+            with located(f"{'text' if what else 'series'} {i}"):
+                found.append(self._session.source.whole(row))
+        if empty := [i for i, steps in enumerate(found) if not len(steps)]:
+            raise DataError(f"{'text' if what else 'series'} {empty[0]} has {self._session.source.nothing}")
+        out = np.empty((len(found), self._session.outputs), np.float32)
+        for batch in batches([len(steps) for steps in found], getattr(self._session.source, "features", 1)):
+            out[batch] = self._run([found[i] for i in batch])
+        return out
+
+    def classify(self, rows: Sequence[Any] | npt.NDArray[Any]) -> list[str]:
+        """The label of each whole input. Raises DataError as `predict`; OptionError for a model without
+        labels.
+        """
+        labels = self._session.labels
+        if labels is None:
+            raise OptionError("this model has no labels; use predict, which gives its outputs")
+        return [labels[i] for i in self.predict(rows).argmax(-1).tolist()]
+
+    def stream(self) -> Stream:
+        """A fresh stream. Raises OptionError, in the file's sentence, when the model cannot stream."""
+        return Stream(self._session)
+
+    def pool(self) -> Pool:
+        """An empty pool of streams. Raises OptionError as `stream`."""
+        return Pool(self._session)
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the model's file."""
+        self.model.save(path)
+
+    def _run(self, rows: list[Steps]) -> npt.NDArray[np.float32]:
+        """The last outputs of one batch."""
+        session, B = self._session, len(rows)
+        lengths = np.array([len(row) for row in rows], np.int32)
+        x = np.zeros((int(lengths.max()), B, *rows[0].shape[1:]), rows[0].dtype)
+        for b, row in enumerate(rows):
+            x[: len(row), b] = row
+        states = np.tile(session.initial, (B, 1))
+        out = np.empty((B, session.outputs), np.float32)
+        session.engine.run(x, lengths, states, np.empty_like(states), out, False, session.threads)
+        return out
+
+    def __repr__(self) -> str:
+        return f"Predictor({self.model!r}, target={self.target!r}, threads={self.threads})"
+
+
+def batches(lengths: list[int], features: int) -> Iterator[list[int]]:
+    """Indices of inputs in batches of like length, longest first, of bounded padded size.
+
+    >>> list(batches([1, 5, 2], 1))
+    [[1, 2, 0]]
+    """
+    order = sorted(range(len(lengths)), key=lambda i: -lengths[i])
+    start = 0
+    while start < len(order):
+        room = BATCH_NUMBERS // (lengths[order[start]] * features)
+        count = max(1, min(BATCH_ROWS, room))
+        yield order[start : start + count]
+        start += count
+
+
+def load(path: str | os.PathLike[str], target: str | None = None, threads: int | None = None) -> Predictor:
+    """The predictor of a model file; needs NumPy and the native module only.
+
+    Raises: ModelFileError, TargetError, OptionError.
+    """
+    model = Model.load(path)
+    with located(os.fspath(path)):
+        return Predictor(model, target, threads)

@@ -1,0 +1,204 @@
+"""A stream's state as a value: named arrays, the unfinished word, the last output; to bytes and back.
+
+The bytes: b"tidegate", b"state\\0\\0\\0", version (uint32), length of the header (uint32), the header (JSON),
+the block, the last output (float32), the unfinished word, and the SHA-256 of everything before. Numbers are
+little-endian.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from ..errors import ModelFileError, StateError
+from ..strictjson import parse, show
+
+MAGIC: Final = b"tidegatestate\0\0\0"
+VERSION: Final = 1
+MAX_HEADER: Final = 1 << 20
+MAX_PENDING: Final = 64
+DTYPES: Final[dict[str, np.dtype[Any]]] = {"int64": np.dtype("<i8"), "float32": np.dtype("<f4")}
+KEYS: Final = {"schema_hash", "weights_hash", "arrays", "block", "output", "pending"}
+
+Bytes = npt.NDArray[np.uint8]
+
+
+class State:
+    """What a model remembers of one stream; immutable.
+
+    arrays: name -> read-only array, views of the block. steps: how many steps the message has seen. output:
+    float32 [O], what the model said after the last of them. pending: the unfinished word. schema_hash,
+    weights_hash: the model's.
+    """
+
+    __slots__ = ("_block", "_schema", "arrays", "output", "pending", "schema_hash", "weights_hash")
+
+    def __init__(
+        self,
+        block: Bytes,
+        schema: list[dict[str, Any]],
+        output: npt.NDArray[np.float32],
+        pending: bytes,
+        schema_hash: str,
+        weights_hash: str,
+    ) -> None:
+        self._block, self._schema = read_only(block), schema
+        self.output, self.pending = read_only(output), pending
+        self.schema_hash, self.weights_hash = schema_hash, weights_hash
+        self.arrays: Mapping[str, npt.NDArray[Any]] = MappingProxyType(
+            {array["name"]: view(self._block, array) for array in schema}
+        )
+
+    @property
+    def steps(self) -> int:
+        return int(self.arrays["steps"][0])
+
+    @property
+    def block(self) -> Bytes:
+        """The state as the engine keeps it: uint8 [state_bytes], read-only."""
+        block: Bytes = self._block
+        return block
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, State) and self.to_bytes() == other.to_bytes()
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __repr__(self) -> str:
+        return f"State({self.steps} steps, {self._block.nbytes} bytes, pending {self.pending!r})"
+
+    def to_bytes(self) -> bytes:
+        """The state as bytes; the same state always gives the same."""
+        from hashlib import sha256  # loading OpenSSL costs more than loading a small model
+
+        fields = {
+            "schema_hash": self.schema_hash, "weights_hash": self.weights_hash, "arrays": self._schema,
+            "block": self._block.nbytes, "output": len(self.output), "pending": len(self.pending),
+        }  # fmt: skip
+        header = json.dumps(fields, separators=(",", ":"), sort_keys=True).encode()
+        sizes = VERSION.to_bytes(4, "little") + len(header).to_bytes(4, "little")
+        body: bytes = MAGIC + sizes + header + self._block.tobytes() + self.output.tobytes() + self.pending
+        return body + sha256(body).digest()
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> State:
+        """The state that `to_bytes` wrote.
+
+        Raises: StateError for bytes that are no state, are cut short, damaged or too long, or of a newer
+        version.
+        """
+        header, start = opened(data)
+        try:
+            fields = parse(header.decode())
+        except (ModelFileError, UnicodeDecodeError) as error:
+            raise StateError(f"the state's header is no JSON: {error}") from error
+        check_fields(fields)
+        end = start + fields["block"] + 4 * fields["output"] + fields["pending"]
+        if len(data) != end + 32:
+            fault = "is cut short" if len(data) < end + 32 else "has bytes after its end"
+            raise StateError(f"the state {fault}: it has {len(data)} bytes, its header says {end + 32}")
+        check_sum(data, end)
+        block = np.frombuffer(data, np.uint8, fields["block"], start).copy()
+        output = np.frombuffer(data, DTYPES["float32"], fields["output"], start + fields["block"])
+        state = cls(
+            block, fields["arrays"], output.copy(), data[end - fields["pending"] : end],
+            fields["schema_hash"], fields["weights_hash"],
+        )  # fmt: skip
+        if state.steps < 0:
+            raise StateError(f"the state has seen {state.steps} steps; it must be 0 or more")
+        return state
+
+
+def read_only(array: Any) -> Any:
+    array = array.view()
+    array.flags.writeable = False
+    return array
+
+
+def view(block: Bytes, array: dict[str, Any]) -> npt.NDArray[Any]:
+    """One array of a schema within its block."""
+    dtype, offset = DTYPES[array["dtype"]], array["offset"]
+    size = math.prod(array["shape"]) * dtype.itemsize
+    return np.asarray(block[offset : offset + size].view(dtype).reshape(array["shape"]))
+
+
+def initial(schema: list[dict[str, Any]], size: int) -> Bytes:
+    """The block of a stream before its first step: uint8 [size]."""
+    block = np.zeros(size, np.uint8)
+    for array in schema:
+        view(block, array)[...] = float(array.get("fill", 0))
+    return block
+
+
+def opened(data: bytes) -> tuple[bytes, int]:
+    """The header's bytes, and where the block starts."""
+    if not isinstance(data, bytes):
+        raise StateError(f"a state is bytes; {type(data).__name__} was given")
+    if not MAGIC.startswith(data[:16]) or not data:
+        raise StateError(f"these bytes are no state: they start with {show(data[:16])}; expected {MAGIC!r}")
+    if len(data) < 24:
+        raise StateError(f"the state is cut short: it has {len(data)} bytes; its first part alone has 24")
+    version, length = int.from_bytes(data[16:20], "little"), int.from_bytes(data[20:24], "little")
+    if version > VERSION:
+        raise StateError(
+            f"the state is of version {version}; this tidegate reads version {VERSION}; upgrade tidegate"
+        )
+    if version != VERSION:
+        raise StateError(f"the state is of version {version}; expected {VERSION}")
+    if length > MAX_HEADER:
+        raise StateError(f"the state's header has {length} bytes; at most {MAX_HEADER} are allowed")
+    if len(data) < 24 + length:
+        raise StateError(
+            f"the state is cut short: its header has {length} bytes and {len(data) - 24} are there"
+        )
+    return data[24 : 24 + length], 24 + length
+
+
+def check_sum(data: bytes, end: int) -> None:
+    from hashlib import sha256
+
+    if sha256(data[:end]).digest() != data[end:]:
+        raise StateError("the state is damaged: its SHA-256 does not match; use another copy")
+
+
+def check_fields(fields: Any) -> None:
+    """Raises StateError unless the header is one that `to_bytes` writes."""
+    if not isinstance(fields, dict) or set(fields) != KEYS:
+        raise StateError(f"the state's header must have the keys {', '.join(sorted(KEYS))}")
+    for key in ("schema_hash", "weights_hash"):
+        if not isinstance(fields[key], str) or len(fields[key]) != 64:
+            raise StateError(f"the state's {key} is {show(fields[key])}; expected 64 hexadecimal digits")
+    for key in ("block", "output", "pending"):
+        if type(fields[key]) is not int or not 0 <= fields[key] <= 1 << 40:
+            raise StateError(f"the state's {key} is {show(fields[key])}; expected a size")
+    if fields["pending"] > MAX_PENDING:
+        raise StateError(
+            f"the state's unfinished word has {fields['pending']} bytes; at most {MAX_PENDING} are allowed"
+        )
+    arrays = fields["arrays"]
+    if not isinstance(arrays, list) or not arrays or not all(is_array(a, fields["block"]) for a in arrays):
+        raise StateError("the state's arrays must each have a name, dtype, shape and offset within the block")
+    if arrays[0]["name"] != "steps" or arrays[0]["dtype"] != "int64" or arrays[0]["shape"] != [1]:
+        raise StateError("the state's first array must be steps, one int64")
+
+
+def is_array(array: Any, block: int) -> bool:
+    if not isinstance(array, dict) or not {"name", "dtype", "shape", "offset"} <= set(array):
+        return False
+    name, dtype, shape, offset = (array[key] for key in ("name", "dtype", "shape", "offset"))
+    if (
+        not isinstance(name, str)
+        or not isinstance(dtype, str)
+        or dtype not in DTYPES
+        or not isinstance(shape, list)
+    ):
+        return False
+    if not all(type(n) is int and 0 < n <= 1 << 24 for n in shape) or type(offset) is not int or offset < 0:
+        return False
+    return len(shape) <= 4 and offset + math.prod(shape) * DTYPES[dtype].itemsize <= block

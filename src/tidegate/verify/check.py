@@ -1,0 +1,96 @@
+"""The `check` of a model file: an input made from a seed, and what the float64 oracle makes of it.
+
+The generator is splitmix64 (Steele, Lea and Flood 2014), so that any language makes the same input from the
+seed:
+
+    state += 0x9E3779B97F4A7C15; z = state
+    z = (z ^ z >> 30) * 0xBF58476D1CE4E5B9; z = (z ^ z >> 27) * 0x94D049BB133111EB; draw = z ^ z >> 31
+
+modulo 2^64, the state starting at the seed. A token id of V is draw * V >> 64. A number is the sum of the
+draw's four 16-bit parts, minus 131070, times 7 / 2^18: about normal with mean 0 and deviation 1, and exact in
+float32. One generator serves all cases in order; within a case time goes first, then the features of a step.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from ..document import MAX_CHECK_BYTES
+from ..model import Model
+from .carry import Trajectory, flat_state, trajectory
+
+SEED: Final = 0x7469646567617465  # "tidegate"
+LENGTHS: Final = (1, 37)
+_MASK: Final = (1 << 64) - 1
+
+Array = npt.NDArray[Any]
+
+
+def splitmix64(seed: int) -> Iterator[int]:
+    """The generator's draws, each 0 to 2^64 - 1.
+
+    >>> [hex(draw) for draw, _ in zip(splitmix64(0), range(2))]
+    ['0xe220a8397b1dcdaf', '0x6e789e6aa1b965f4']
+    """
+    state = seed
+    while True:
+        state = (state + 0x9E3779B97F4A7C15) & _MASK
+        z = (state ^ state >> 30) * 0xBF58476D1CE4E5B9 & _MASK
+        z = (z ^ z >> 27) * 0x94D049BB133111EB & _MASK
+        yield z ^ z >> 31
+
+
+def number(draw: int) -> float:
+    """An about normal number, exact in float32.
+
+    >>> number(0), number((1 << 64) - 1)
+    (-3.4999465942382812, 3.4999465942382812)
+    """
+    parts = (draw & 0xFFFF) + (draw >> 16 & 0xFFFF) + (draw >> 32 & 0xFFFF) + (draw >> 48)
+    return (parts - 131070) * 7 / (1 << 18)
+
+
+def inputs(model: Model, seed: int, lengths: list[int]) -> list[Array]:
+    """The input of each case: ids int32 [T], or numbers float32 [T, features]."""
+    draws, entry = splitmix64(seed), model.document["input"]
+    if entry["kind"] == "text":
+        return [np.array([next(draws) * entry["size"] >> 64 for _ in range(T)], np.int32) for T in lengths]
+    F = entry["features"]
+    return [
+        np.array([[number(next(draws)) for _ in range(F)] for _ in range(T)], np.float32) for T in lengths
+    ]
+
+
+def answer(run: Trajectory) -> tuple[Array, Array]:
+    """What a case stores before striding: the last output, and the last state's float arrays end to end."""
+    return run.outputs[-1], flat_state(run.last)
+
+
+def make_check(model: Model, seed: int = SEED) -> tuple[dict[str, Any], dict[str, Array]]:
+    """The `check` entry of a document, and its tensors (float64): for each case the oracle's last output and
+    state.
+
+    Every `stride`-th number is kept, with the least stride that fits the file's limit for checks.
+    """
+    answers = [answer(trajectory(model, x)) for x in inputs(model, seed, list(LENGTHS))]
+    stride = 1
+    while sum(v[::stride].nbytes for pair in answers for v in pair) > MAX_CHECK_BYTES:
+        stride += 1
+    cases: list[dict[str, Any]] = []
+    tensors: dict[str, Array] = {}
+    for i, (T, (output, state)) in enumerate(zip(LENGTHS, answers, strict=True)):
+        names = {"output": f"check.{i}.output", "state": f"check.{i}.state"}
+        cases.append({"steps": T, **names})
+        tensors |= {names["output"]: output[::stride].copy(), names["state"]: state[::stride].copy()}
+    return {"seed": seed, "stride": stride, "cases": cases}, tensors
+
+
+def attach(model: Model, seed: int = SEED) -> Model:
+    """The same model with its check made anew; what a model needs before it is saved."""
+    check, tensors = make_check(model, seed)
+    kept = {name: v for name, v in model.tensors.items() if not name.startswith("check.")}
+    return Model({**model.document, "check": check}, {**kept, **tensors})

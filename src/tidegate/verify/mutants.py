@@ -1,0 +1,73 @@
+"""Models that are wrong in one way each, as implementations of the GRU have been; a bound must tell each from
+the right one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from ..cells import gru
+from ..model import Model
+from ..tape import trace
+
+Step = Callable[..., Any]
+
+
+def reset_before(op: Any, x: Any, R: Any, p: Any, s: Any) -> Any:
+    r = op.sigmoid(x.r + R.r(s.h))
+    z = op.sigmoid(x.z + R.z(s.h))
+    n = op.tanh(x.n + R.n(r * s.h))
+    h = n + z * (s.h - n)
+    return h, s.replace(h=h)
+
+
+def gates_swapped(op: Any, x: Any, R: Any, p: Any, s: Any) -> Any:
+    r = op.sigmoid(x.z + R.z(s.h))
+    z = op.sigmoid(x.r + R.r(s.h))
+    n = op.tanh(x.n + r * R.n(s.h))
+    h = n + z * (s.h - n)
+    return h, s.replace(h=h)
+
+
+def hard_sigmoid(op: Any, x: Any, R: Any, p: Any, s: Any) -> Any:
+    def hard(v: Any) -> Any:
+        return op.maximum(op.minimum(0.2 * v + 0.5, 1.0), 0.0)
+
+    r, z = hard(x.r + R.r(s.h)), hard(x.z + R.z(s.h))
+    n = op.tanh(x.n + r * R.n(s.h))
+    h = n + z * (s.h - n)
+    return h, s.replace(h=h)
+
+
+def update_flipped(op: Any, x: Any, R: Any, p: Any, s: Any) -> Any:
+    r = op.sigmoid(x.r + R.r(s.h))
+    z = op.sigmoid(x.z + R.z(s.h))
+    n = op.tanh(x.n + r * R.n(s.h))
+    h = s.h + z * (n - s.h)
+    return h, s.replace(h=h)
+
+
+STEPS: dict[str, Step] = {
+    "reset moved": reset_before, "gates swapped": gates_swapped, "hard sigmoid": hard_sigmoid,
+    "update flipped": update_flipped,
+}  # fmt: skip
+BIASES = {"input bias dropped": "b", "recurrent bias dropped": "c"}
+
+
+def mutants(model: Model) -> dict[str, Model]:
+    """What is wrong -> the model with that wrong; the model's cells are GRUs whose reset comes after."""
+    found = {what: with_step(model, step) for what, step in STEPS.items()}
+    return found | {what: without(model, role) for what, role in BIASES.items()}
+
+
+def with_step(model: Model, step: Step) -> Model:
+    tape = trace(step, gru.GATES, gru.RECURRENT, gru.STATE, gru.PARAMS)  # type: ignore[arg-type]
+    return Model({**model.document, "tapes": {name: tape.to_json() for name in model.tapes}}, model.tensors)
+
+
+def without(model: Model, role: str) -> Model:
+    names = {layer["tensors"][role] for layer in model.layers if layer["kind"] == "recurrent"}
+    return Model(model.document, {n: np.zeros_like(v) if n in names else v for n, v in model.tensors.items()})

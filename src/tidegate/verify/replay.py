@@ -1,0 +1,209 @@
+"""The check of a model replayed: by the oracle, by torch where it is installed, and by every native
+target.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from .. import _native
+from ..errors import MissingExtra, ModelFileError
+from ..model import Model
+from ..runtime.engine import compile
+from ..runtime.state import initial, view
+from .bounds import ActivationErrors
+from .carry import Trajectory, carried, flat_state, trajectory
+from .check import answer, inputs
+
+# torch's own functions: within about one unit in the last place, its sigmoid within three
+TORCH_ERRORS: Final = ActivationErrors(sigmoid_abs=2.4e-7, tanh_rel=3.6e-7, exp_rel=2.4e-7)
+ORACLE_REL: Final = 1e-11  # float64's own roundings, which differ between machines and versions of NumPy
+
+Array = npt.NDArray[Any]
+Bounds = list[tuple[Array, Array]]
+
+
+@dataclass(frozen=True)
+class Result:
+    """One reader of the model against the stored check.
+
+    target: "oracle", "torch" or a native target. path: "float64", "autograd's forward", "fused" or
+    "interpreter". error: the largest absolute error of any number of the outputs and states; bound: that
+    number's bound; ratio: the worst error over its own bound; chunks: whether the run in pieces gave the same
+    bits (None: not run in pieces). verdict: "ok", or what is wrong or missing in a few words. ran: whether it
+    ran at all. ok: whether nothing is wrong.
+    """
+
+    target: str
+    path: str
+    verdict: str
+    ran: bool = True
+    ok: bool = True
+    error: float | None = None
+    bound: float | None = None
+    ratio: float | None = None
+    chunks: bool | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """The fields by name; a number that is not finite as None."""
+        fields = asdict(self).items()
+        return {k: None if isinstance(v, float) and not np.isfinite(v) else v for k, v in fields}
+
+
+class Replay:
+    """A model's check: inputs, stored answers, the oracle's runs, and bounds by the activations' errors."""
+
+    def __init__(self, model: Model) -> None:
+        check = model.document["check"]
+        if check is None:
+            raise ModelFileError("the model has no check to replay; save it with tidegate.verify.attach")
+        self.model, self.stride = model, check["stride"]
+        self.x = inputs(model, check["seed"], [case["steps"] for case in check["cases"]])
+        self.stored = [(model.tensors[c["output"]], model.tensors[c["state"]]) for c in check["cases"]]
+        self.runs = [trajectory(model, x) for x in self.x]
+        self.answers = [self.strided(*answer(run)) for run in self.runs]
+        for i, (found, own) in enumerate(zip(self.stored, self.answers, strict=True)):
+            if [v.shape for v in found] != [v.shape for v in own]:
+                raise ModelFileError(
+                    f"check.cases[{i}]: its tensors have other sizes than the model's answer"
+                )
+        self._bounds: dict[ActivationErrors, Bounds] = {}
+
+    def strided(self, output: Array, state: Array) -> tuple[Array, Array]:
+        return output[:: self.stride], state[:: self.stride]
+
+    def bounds(self, errors: ActivationErrors) -> Bounds:
+        """For each case the bounds of output and state."""
+        if errors not in self._bounds:
+            self._bounds[errors] = [self.bound(run, errors) for run in self.runs]
+        return self._bounds[errors]
+
+    def bound(self, run: Trajectory, errors: ActivationErrors) -> tuple[Array, Array]:
+        """Of a long state an even sample is bounded; the rest has no bound (infinity)."""
+        found = carried(self.model, run, errors)
+        state = np.full(sum(v.size for v in run.last.values()) - 1, np.inf)
+        state[found.numbers] = found.state
+        return self.strided(found.output, state)
+
+    def judged(
+        self,
+        target: str,
+        path: str,
+        answers: list[tuple[Array, Array]],
+        bounds: Bounds,
+        chunks: bool | None = None,
+    ) -> Result:
+        """The answers of a reader against the stored ones, number by number."""
+        error, bound = (np.concatenate([v for pair in pairs for v in pair]) for pairs in (
+            [(abs(o - a), abs(s - b)) for (o, s), (a, b) in zip(answers, self.stored, strict=True)], bounds
+        ))  # fmt: skip
+        with np.errstate(divide="ignore", invalid="ignore"):
+            ratio = np.where(error == 0, 0.0, error / bound)
+        worst = int(np.where(np.isinf(bound), -1.0, error).argmax())
+        within = bool((error <= bound).all())
+        verdict = (
+            "over its bound"
+            if not within
+            else "its pieces differ from the whole"
+            if chunks is False
+            else "ok"
+        )
+        return Result(
+            target, path, verdict, True, verdict == "ok", float(error[worst]), float(bound[worst]),
+            float(ratio.max()), chunks,
+        )  # fmt: skip
+
+
+def verify(model: Model) -> list[Result]:
+    """The check replayed on the oracle, on torch and on each target of this build, whole and in pieces.
+
+    Raises ModelFileError when the model has no check. What this machine lacks is listed, with `ran` false.
+    """
+    replay = Replay(model)
+    return [oracle(replay), torch(replay), *native(replay)]
+
+
+def oracle(replay: Replay) -> Result:
+    """The oracle made anew against what the file stores, to the last few digits of float64."""
+    bounds = [(ORACLE_REL * (1 + abs(y)), ORACLE_REL * (1 + abs(s))) for y, s in replay.stored]
+    return replay.judged("oracle", "float64", replay.answers, bounds)
+
+
+def torch(replay: Replay) -> Result:
+    path = "whole sequence"
+    try:
+        from ..nn import run
+    except MissingExtra:
+        return Result("torch", path, "not installed", ran=False)
+    answers = []
+    for x in replay.x:
+        y, states = run(replay.model, x[:, None], np.array([len(x)], np.int64))
+        state = flat_state({name: states[name] for name in replay.runs[0].last})
+        answers.append(replay.strided(np.asarray(y[-1, 0], np.float64), state))
+    return replay.judged("torch", path, answers, replay.bounds(TORCH_ERRORS))
+
+
+def native(replay: Replay) -> Iterator[Result]:
+    for target in _native.compiled():
+        if target in _native.targets():
+            yield from on_target(replay, target)
+        else:
+            yield Result(target, "native", "not on this machine", ran=False)
+
+
+def on_target(replay: Replay, target: str) -> Iterator[Result]:
+    """One native target by its fused kernels and by the interpreter, whose bits must be equal."""
+    model, bounds = replay.model, replay.bounds(ActivationErrors(**_native.ERRORS[target]))
+    whole: dict[str, list[Pair]] = {}
+    for path in ("fused", "interpreter"):
+        engine = compile(model, target, path == "fused")
+        begin = initial(model.state_schema, model.state_bytes)[None]
+        whole[path] = [pieces(engine, begin, x, [len(x)]) for x in replay.x]
+        chunks = all(
+            raw(a) == raw(in_pieces(engine, begin, x)) for a, x in zip(whole[path], replay.x, strict=True)
+        )
+        answers = [replay.strided(*numbers(model, *pair)) for pair in whole[path]]
+        yield replay.judged(target, path, answers, bounds, chunks)
+    if list(map(raw, whole["fused"])) != list(map(raw, whole["interpreter"])):
+        yield Result(target, "both", "fused kernel and interpreter differ", ok=False)
+
+
+Pair = tuple[Array, Array]  # last output float32 [O], state block uint8 [state_bytes]
+
+
+def raw(pair: Pair) -> tuple[bytes, bytes]:
+    return pair[0].tobytes(), pair[1].tobytes()
+
+
+def numbers(model: Model, output: Array, block: Array) -> tuple[Array, Array]:
+    """Output and state block as the check stores them: float64, the state's float arrays end to end."""
+    return output.astype(np.float64), flat_state({a["name"]: view(block, a) for a in model.state_schema})
+
+
+def pieces(engine: _native.Engine, state: Array, x: Array, sizes: list[int]) -> Pair:
+    """A native run in chunks of these sizes, from a state [1, state_bytes]."""
+    out, at = np.empty((1, engine.outputs), np.float32), 0
+    for size in sizes:
+        last = np.empty_like(state)
+        part = np.ascontiguousarray(x[at : at + size, None])
+        engine.run(part, np.array([size], np.int32), state, last, out, False, 1)
+        state, at = last, at + size
+    return out[0], state[0]
+
+
+def in_pieces(engine: _native.Engine, begin: Array, x: Array) -> Pair:
+    """The same in single steps, then chunks of growing size."""
+    state, out = begin.copy(), np.empty(engine.outputs, np.float32)
+    singles = min(len(x), 5)
+    for k in range(singles):
+        engine.step(x[k : k + 1] if x.ndim == 1 else x[k], state[0], out)
+    rest = len(x) - singles
+    sizes: list[int] = []
+    while sum(sizes) < rest:
+        sizes.append(min(len(sizes) * 3 + 2, rest - sum(sizes)))
+    return pieces(engine, state, x[singles:], sizes) if rest else (out, state[0])

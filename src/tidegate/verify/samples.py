@@ -1,0 +1,125 @@
+"""Models of random weights: what parity tests, mutants and benches are made of. Both biases are nonzero and
+asymmetric.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from .. import cells, layers
+from ..document import state_schema
+from ..features.text import Tokenizer, Vocabulary
+from ..model import Model
+
+Layer = dict[str, Any]
+TEXT = (
+    "i my the card a to is can you what how account money was not transfer top up have it of do cash get in "
+    "balance ? ' payment why me on for with exchange rate pin new 7 0 € 日 本 größe ça где ok"
+)
+WORDS = TEXT.split()
+
+
+def sample(
+    seed: int = 0,
+    features: int | None = None,
+    size: int = 32,
+    cell: str | None = "gru",
+    depth: int = 1,
+    over: tuple[str, ...] = ("last",),
+    norm: bool = False,
+    dense: str | None = None,
+    outputs: int | None = 5,
+    softmax: bool = True,
+    check: bool = False,
+) -> Model:
+    """A model of random weights.
+
+    features: width of the input; None: text over a small vocabulary, embedded `size` wide. size: H. cell: its
+    name; None: no recurrent layer. depth: recurrent layers; from the second on each is added to the one
+    before. over: pools; none: no pool layer. norm: a norm before the pool. dense: activation of a dense layer
+    before the last one. outputs: width of the last dense layer; None: none. softmax: whether one ends it.
+    check: whether it gets its check.
+    """
+    stack = Stack(np.random.default_rng(seed), cell)
+    width = size if features is None else features
+    if features is None:
+        stack.add({"kind": "embed", "rows": len(WORDS) + 1, "size": size})
+    for i in range(depth if cell else 0):
+        assert cell is not None
+        recurrent = {
+            "kind": "recurrent",
+            "inputs": width,
+            "size": size,
+            "tape": cell,
+            "cell": cell,
+            "dialect": {},
+        }
+        stack.add({**recurrent, "add": len(stack.layers) - 1} if i else recurrent)
+        width = size
+    if norm:
+        stack.add({"kind": "norm", "size": width, "eps": 1e-5})
+    if over:
+        stack.add({"kind": "pool", "size": width, "over": list(over)})
+        width *= len(over)
+    if dense:
+        stack.add({"kind": "dense", "inputs": width, "size": size, "activation": dense})
+        width = size
+    if outputs:
+        stack.add({"kind": "dense", "inputs": width, "size": outputs, "activation": "none"})
+        width = outputs
+    if softmax:
+        stack.add({"kind": "softmax", "size": width})
+    model = stack.model(features, width if softmax else None)
+    if check:
+        from .check import attach
+
+        return attach(model)
+    return model
+
+
+class Stack:
+    """Layers and their random tensors, one after the other."""
+
+    def __init__(self, random: np.random.Generator, cell: str | None) -> None:
+        self.random, self.layers = random, list[Layer]()
+        self.tapes = {cell: cells.load(cell).tape} if cell else {}
+        self.tensors: dict[str, npt.NDArray[Any]] = {}
+
+    def add(self, layer: Layer) -> None:
+        i, names = len(self.layers), {}
+        for role, shape in layers.load(layer["kind"]).tensors(layer, self.tapes).items():
+            names[role] = f"layers.{i}.{role}"
+            self.tensors[names[role]] = self.weights(role, shape)
+        self.layers.append({**layer, "tensors": names})
+
+    def weights(self, role: str, shape: tuple[int, ...]) -> npt.NDArray[np.float32]:
+        """Matrices scaled by their width; gains about one; biases off centre, so that each of them
+        matters.
+        """
+        drawn = self.random.standard_normal(shape)
+        if role == "gain":
+            drawn = 1 + 0.3 * drawn
+        elif len(shape) > 1:
+            drawn = drawn if role == "weight" and shape[0] == len(WORDS) + 1 else drawn / np.sqrt(shape[-1])
+        else:
+            drawn = 0.15 + 0.4 * drawn
+        return np.asarray(drawn, np.float32)
+
+    def model(self, features: int | None, labels: int | None) -> Model:
+        entry: dict[str, Any] = {"kind": "array", "features": features}
+        if features is None:
+            data, offsets = Vocabulary.learn({word.encode(): 1 for word in WORDS}).arrays()
+            names = {"bytes": "vocabulary.bytes", "offsets": "vocabulary.offsets"}
+            self.tensors |= {names["bytes"]: data, names["offsets"]: offsets}
+            entry = {"kind": "text", "tokenizer": Tokenizer("word").to_json(), "vocabulary": names,
+                     "size": len(WORDS) + 1}  # fmt: skip
+        document = {
+            "format": 1, "task": {"kind": "classify" if labels else "encode", "options": {}}, "input": entry,
+            "layers": self.layers, "tapes": {name: tape.to_json() for name, tape in self.tapes.items()},
+            "state": state_schema(self.layers, self.tapes), "streams": {"yes": True}, "provenance": {},
+            "labels": [f"label {i}" for i in range(labels)] if labels else None, "check": None,
+        }  # fmt: skip
+        return Model(document, self.tensors)
