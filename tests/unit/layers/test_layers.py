@@ -1,0 +1,124 @@
+"""Layers: what their options must be, and that their steps arrive at the textbook's values."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from tidegate import cells, layers
+from tidegate.errors import OptionError
+from tidegate.tape import NumpyOps
+
+TAPES = {"gru": cells.load("gru").tape}
+VALID: dict[str, tuple[dict[str, Any], int | None, int]] = {
+    "embed": ({"rows": 10, "size": 4}, None, 4),
+    "dense": ({"inputs": 4, "size": 3, "activation": "tanh"}, 4, 3),
+    "norm": ({"size": 4, "eps": 1e-5}, 4, 4),
+    "recurrent": ({"inputs": 4, "size": 5, "tape": "gru", "cell": "gru", "dialect": {}}, 4, 5),
+    "pool": ({"size": 4, "over": ["last", "mean", "max", "attention"]}, 4, 16),
+    "softmax": ({"size": 4}, 4, 4),
+}
+
+
+def test_every_layer_of_the_folder_is_tested_here() -> None:
+    assert set(VALID) == set(layers.kinds())
+
+
+@pytest.mark.parametrize("kind", VALID)
+def test_a_valid_layer_tells_its_width(kind: str) -> None:
+    options, width, out = VALID[kind]
+    assert layers.load(kind).check({"kind": kind, **options}, width, TAPES) == out
+
+
+@pytest.mark.parametrize("kind", VALID)
+def test_unknown_and_missing_options_are_named(kind: str) -> None:
+    options, width, _ = VALID[kind]
+    room = layers.load(kind)
+    with pytest.raises(OptionError, match="unknown option 'bogus'"):
+        room.check({"kind": kind, **options, "bogus": 1}, width, TAPES)
+    for key in options:
+        with pytest.raises(OptionError, match=f"'{key}' is missing"):
+            room.check({"kind": kind, **{k: v for k, v in options.items() if k != key}}, width, TAPES)
+
+
+@pytest.mark.parametrize(
+    ("kind", "change", "width", "sentence"),
+    [
+        ("embed", {"rows": 0}, None, "rows is 0; expected an integer of 1 to"),
+        ("embed", {}, 4, "embed takes token ids; its input is 4 numbers"),
+        ("dense", {"inputs": 5}, 4, "inputs is 5; the input is 4 wide"),
+        ("dense", {}, None, "an embed layer must come first"),
+        ("dense", {"activation": "gelu"}, 4, "choose one of none, relu, tanh, sigmoid"),
+        ("dense", {"size": 2**40}, 4, "expected an integer of 1 to"),
+        ("dense", {"size": True}, 4, "size is True"),
+        ("norm", {"eps": 0.0}, 4, "eps is 0.0"),
+        ("recurrent", {"tape": "lstm"}, 4, "tape is 'lstm'; the file has gru"),
+        ("recurrent", {"tape": ["gru"]}, 4, "tape is ['gru']"),
+        ("pool", {"over": []}, 4, "expected a list of last, mean, max, attention"),
+        ("pool", {"over": ["mean", "mean"]}, 4, "an entry stands twice"),
+        ("pool", {"over": [["mean"]]}, 4, "expected a list of"),
+        ("softmax", {"size": 9}, 4, "the input is 4 wide"),
+    ],
+)
+def test_values_that_cannot_be_are_refused(kind: str, change: dict[str, Any], width: int | None, sentence: str) -> None:
+    options, _, _ = VALID[kind]
+    with pytest.raises(OptionError) as caught:
+        layers.load(kind).check({"kind": kind, **options, **change}, width, TAPES)
+    assert sentence in str(caught.value)
+
+
+@pytest.mark.parametrize("kind", ["../cells/gru", "os", "_options", 3, None])
+def test_only_layers_of_the_folder_are_loaded(kind: Any) -> None:
+    with pytest.raises(OptionError, match="unknown layer"):
+        layers.load(kind)
+
+
+def weights(kind: str, seed: int = 0) -> tuple[dict[str, Any], dict[str, Any]]:
+    layer = {"kind": kind, **VALID[kind][0]}
+    rng = np.random.default_rng(seed)
+    return layer, {r: rng.normal(size=shape) for r, shape in layers.load(kind).tensors(layer, TAPES).items()}
+
+
+def test_the_gru_layer_is_torchs_gru() -> None:
+    layer, t = weights("recurrent")
+    theirs = torch.nn.GRU(4, 5).double()
+    for p, role in zip(theirs.parameters(), ("W", "R", "b", "c"), strict=True):
+        p.data = torch.from_numpy(t[role])
+    x = np.random.default_rng(1).normal(size=(20, 3, 4))
+    want, _ = theirs(torch.from_numpy(x))
+    s, got = {"h": np.zeros((3, 5))}, []
+    for k in range(20):
+        y, s = layers.load("recurrent").step(NumpyOps, layer, TAPES, t, s, x[k], None)
+        got.append(y)
+    assert np.abs(np.stack(got) - want.detach().numpy()).max() < 1e-14
+
+
+def test_the_norm_layer_is_torchs_layer_norm() -> None:
+    layer, t = weights("norm")
+    x = np.random.default_rng(1).normal(size=(3, 4))
+    y, _ = layers.load("norm").step(NumpyOps, layer, {}, t, {}, x, None)
+    named = [torch.from_numpy(v) for v in (x, t["gain"], t["bias"])]
+    assert np.allclose(y, torch.nn.functional.layer_norm(named[0], (4,), named[1], named[2], 1e-5).numpy(), atol=1e-14)
+
+
+def test_the_running_pools_are_the_pools_of_every_prefix() -> None:
+    layer, t = weights("pool")
+    room = layers.load("pool")
+    x = np.random.default_rng(1).normal(size=(9, 2, 4)) * 30
+    s = {n: np.full((2, *shape), fill) for n, (shape, fill) in room.state(layer, TAPES).items()}
+    for k in range(9):
+        y, s = room.step(NumpyOps, layer, TAPES, t, s, x[k], k + 1)
+        seen = x[: k + 1]
+        e = seen @ t["score"] + t["score_bias"]
+        a = np.exp(e - e.max(0))
+        attended = (a[..., None] * seen).sum(0) / a.sum(0)[:, None]
+        want = np.concatenate([seen[-1], seen.mean(0), seen.max(0), attended], -1)
+        assert np.allclose(y, want, atol=1e-12)
+
+
+def test_softmax_survives_large_scores() -> None:
+    y, _ = layers.load("softmax").step(NumpyOps, {}, {}, {}, {}, np.array([[1e4, 0.0, -1e4, 1e4]]), None)
+    assert np.allclose(y, [[0.5, 0, 0, 0.5]])

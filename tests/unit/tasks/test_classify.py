@@ -1,0 +1,90 @@
+"""The classify task: examples, defaults decided from the data, figures."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tidegate import tasks
+from tidegate.data.table import Table
+from tidegate.errors import DataError, OptionError
+from tidegate.tasks import classify
+from tidegate.tasks._metrics import score
+from tidegate.tasks._options import make
+
+
+def table(texts: list[str], labels: list[str]) -> Table:
+    return Table("t.csv", {"text": texts, "label": labels}, list(range(2, len(texts) + 2)), "")
+
+
+def test_tasks_are_found_by_listing() -> None:
+    assert tasks.names() == ["classify"]
+    with pytest.raises(OptionError, match="unknown task 'clasify'; choose one of classify"):
+        tasks.load("clasify")
+
+
+def test_labels_are_sorted_and_targets_index_them() -> None:
+    found = classify.examples(table(["a b", "c", "d"], ["y", "x", "y"]), classify.Options())
+    assert found.labels == ["x", "y"]
+    assert found.targets.tolist() == [1, 0, 1]
+    assert found.tokens[0] == [b"a", b"b"]
+
+
+def test_an_unseen_label_is_an_error_or_wrong_as_asked() -> None:
+    rows = table(["a", "b"], ["x", "new"])
+    with pytest.raises(DataError, match="t.csv:3: label 'new' was not seen in training.*--unseen wrong"):
+        classify.examples(rows, classify.Options(), ["x", "y"])
+    assert classify.examples(rows, classify.Options(), ["x", "y"], "wrong").targets.tolist() == [0, -1]
+
+
+def test_a_text_without_a_token_names_its_line() -> None:
+    with pytest.raises(DataError, match="t.csv:3: the text in column 'text' is empty"):
+        classify.examples(table(["a", " \t"], ["x", "y"]), classify.Options())
+    with pytest.raises(DataError, match="t.csv:2: the text in column 'text' has no word"):
+        classify.examples(table(["\u200b", "a"], ["x", "y"]), classify.Options())
+
+
+def test_what_the_user_sets_is_kept_and_the_rest_decided() -> None:
+    found = classify.examples(table(["a b"] * 50, ["x", "y"] * 25), classify.Options())
+    got = classify.resolved(classify.Options(epochs=3), found)
+    assert got.epochs == 3
+    assert got.batch is not None
+    assert got.patience is not None
+
+
+def test_an_unseen_label_counts_as_wrong_and_is_left_out_of_the_log_loss() -> None:
+    got = score(np.array([[0.8, 0.2], [0.3, 0.7]]), [0, -1], ["a", "b"])
+    assert got["accuracy"] == 0.5
+    assert got["unseen"] == 1
+    assert got["log_loss"] == pytest.approx(-np.log(0.8))
+    assert got["confusions"] == [["(unseen)", "b", 1]]
+
+
+def test_figures_equal_the_textbooks() -> None:
+    rng = np.random.default_rng(0)
+    truth = rng.integers(0, 3, 200)
+    p = rng.dirichlet([1, 1, 1], 200)
+    said = p.argmax(1)
+    got = score(p, list(truth), ["a", "b", "c"])
+    assert got["accuracy"] == pytest.approx((said == truth).mean())
+    f1 = []
+    for k, name in enumerate("abc"):
+        tp, fp, fn = ((said == k) & (truth == k)).sum(), ((said == k) & (truth != k)).sum(), ((said != k) & (truth == k)).sum()
+        f1.append(2 * tp / (2 * tp + fp + fn))
+        assert got["labels"][name]["f1"] == pytest.approx(f1[-1])
+    assert got["macro_f1"] == pytest.approx(np.mean(f1))
+    assert got["log_loss"] == pytest.approx(-np.log(p[np.arange(200), truth]).mean())
+
+
+def test_unknown_options_name_the_nearest() -> None:
+    with pytest.raises(OptionError, match="unknown option 'epoch'; did you mean 'epochs'"):
+        make(classify.Options, {"epoch": 3})
+
+
+def test_orthogonal_starts_per_gate(tmp_path: Path) -> None:
+    R = classify.first(np.random.default_rng(0), "recurrent", "R", (12, 4), 4, None)
+    for k in range(3):
+        block = R[4 * k : 4 * k + 4].astype(np.float64)
+        assert np.allclose(block @ block.T, np.eye(4), atol=1e-6)
