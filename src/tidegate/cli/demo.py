@@ -26,7 +26,7 @@ EXAMPLES = """\
   tidegate demo --out /tmp/reuters"""
 
 SET = "reuters_r8"
-# A smaller model and fewer passes than the defaults: the whole demo is to end within four minutes on two cores.
+# Smaller and fewer passes than the defaults: the whole demo is to end within four minutes on two cores.
 OPTIONS: dict[str, Any] = {"hidden": 128, "epochs": 8}
 TOPICS, WORDS = 3, (8, 24)
 
@@ -81,7 +81,7 @@ def train(file: Path, model: str) -> None:
     step("2. Training a GRU on this CPU")
     going_on = os.path.exists(model + ".checkpoint")
     options = tasks.load("classify").Options(**OPTIONS)
-    begun = time.monotonic()
+    begun, threads = time.monotonic(), min(2, cores())
     try:
         with Reporter(sys.stderr) as report:
             fit(
@@ -91,7 +91,7 @@ def train(file: Path, model: str) -> None:
                 model,
                 resume=going_on,
                 progress=report,
-                threads=min(2, cores()),
+                threads=threads,
             )
     except KeyboardInterrupt:
         raise KeyboardInterrupt("interrupted; run the same command to go on") from None

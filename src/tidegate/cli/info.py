@@ -132,6 +132,8 @@ def sizes(found: dict[str, Any]) -> str:
         what = f"{found['cell']} {what}{dialect}"
     elif found["kind"] == "pool":
         what = f"{', '.join(found['over'])} of {out}"
+    elif found["kind"] in ("norm", "softmax"):
+        what = f"of {out}"
     elif found["kind"] == "dense" and found["activation"] != "none":
         what += f", {found['activation']}"
     return what + (f", plus layer {found['add']}" if "add" in found else "")

@@ -78,7 +78,7 @@ class Streams:
 
     def shown(self, found: dict[str, Any], scores: Scores, end: bool) -> dict[str, Any]:
         said: dict[str, Any] = {key: found[key] for key in ("stream", "seq") if key in found}
-        if scores.label is None:
+        if scores.label is None or scores.values is None:
             said |= {"label": None, "score": None, "reason": scores.reason}
         else:
             said |= {"label": scores.label, "score": decimal(scores.score)}

@@ -1,0 +1,128 @@
+"""Measure accuracy on public data sets with the defaults and no option but the seed.
+
+Each model is fitted on the official train split, written, loaded again and scored on the official test split by
+the native runtime, causal, one file a seed. Writes bench/results/accuracy.json; other sets keep their entry.
+
+    python bench/accuracy.py reuters_r8 clinc150 --seeds 0 1 2
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import statistics
+import tempfile
+import time
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from tidegate.atomic import replace
+from tidegate.cli._table import table
+from tidegate.cli.score import measure
+from tidegate.data import catalogue
+from tidegate.tasks import load
+from tidegate.train import Progress, fit
+
+RESULTS = Path(__file__).parent / "results" / "accuracy.json"
+SETS = ["reuters_r8", "clinc150"]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("sets", nargs="*", default=SETS, help=f"data sets (default {' '.join(SETS)})")
+    parser.add_argument("--seeds", nargs="+", type=int, default=[0], help="one fit each (default 0)")
+    args = parser.parse_args()
+    for name in args.sets:
+        store(
+            name,
+            {
+                "published": list(catalogue.get(name).published),
+                "machine": machine(),
+                "runs": runs(name, args.seeds),
+            },
+        )
+    print(shown(json.loads(RESULTS.read_text("utf-8"))))
+
+
+def runs(name: str, seeds: list[int]) -> list[dict[str, Any]]:
+    files = catalogue.fetch(name)
+    return [one(name, files, seed) for seed in seeds]
+
+
+def one(name: str, files: dict[str, Path], seed: int) -> dict[str, Any]:
+    """Fit, write, load, score: the figures of one seed."""
+    with tempfile.TemporaryDirectory() as folder:
+        out = os.path.join(folder, "model.safetensors")
+        wall, cpu = time.perf_counter(), time.process_time()
+        valid = str(files["valid"]) if "valid" in files else None
+        fit(
+            "classify",
+            str(files["train"]),
+            load("classify").Options(seed=seed),
+            out,
+            valid=valid,
+            progress=told(name, seed),
+        )
+        spent = {"wall_seconds": time.perf_counter() - wall, "cpu_seconds": time.process_time() - cpu}
+        metrics = measure(out, str(files["test"]), None, None, "error")
+        figures = {key: metrics[key] for key in ("rows", "accuracy", "macro_f1", "log_loss")}
+        return {"seed": seed, **figures, **spent, "bytes": os.path.getsize(out)}
+
+
+def told(name: str, seed: int) -> Any:
+    """A report that prints a line an epoch."""
+
+    def line(progress: Progress) -> None:
+        if progress.evaluated:
+            print(
+                f"{name} seed {seed} epoch {progress.epoch}/{progress.epochs} held out {progress.metric:.4f}",
+                flush=True,
+            )
+
+    return line
+
+
+def store(name: str, found: dict[str, Any]) -> None:
+    RESULTS.parent.mkdir(exist_ok=True)
+    known = json.loads(RESULTS.read_text("utf-8")) if RESULTS.exists() else {}
+    with replace(RESULTS) as file:
+        file.write(json.dumps({**known, name: found}, indent=1, sort_keys=True).encode() + b"\n")
+
+
+def machine() -> dict[str, Any]:
+    """What the seconds were measured on."""
+    packages = {name: version(name) for name in ("tidegate", "torch", "numpy")}
+    return {"cpu": processor(), "cores": os.cpu_count(), "python": platform.python_version(), **packages}
+
+
+def processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text("utf-8").splitlines()
+        return next(line.partition(": ")[2] for line in lines if line.startswith("model name"))
+    except (OSError, StopIteration):
+        return platform.processor() or platform.machine()
+
+
+def shown(results: dict[str, Any]) -> str:
+    rows = []
+    for name, found in results.items():
+        accuracies = [run["accuracy"] for run in found["runs"]]
+        wall = statistics.mean(run["wall_seconds"] for run in found["runs"])
+        rows.append(
+            [
+                name,
+                len(accuracies),
+                *(f"{f(accuracies):.4f}" for f in (statistics.mean, min, max)),
+                f"{wall:.0f}",
+            ]
+        )
+    return table(["set", "seeds", "mean accuracy", "least", "most", "seconds a fit"], rows)
+
+
+if __name__ == "__main__":
+    main()
