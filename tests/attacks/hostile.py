@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 from tidegate import tensors as safetensors
 
 HERE = Path(__file__).resolve().parent
-SCRIPTS = sorted(p for p in HERE.glob("*.py") if p.stem not in ("hostile", "test_attacks"))
+SCRIPTS = sorted(p for p in HERE.glob("*.py") if p.stem != "hostile" and not p.stem.startswith("test_"))
 
 CPU_S = 1.0
 MEMORY_MB = 100
