@@ -70,27 +70,29 @@ def answer(run: Trajectory) -> tuple[Array, Array]:
     return run.outputs[-1], flat_state(run.last)
 
 
-def make_check(model: Model, seed: int = SEED) -> tuple[dict[str, Any], dict[str, Array]]:
+def make_check(
+    model: Model, seed: int = SEED, lengths: tuple[int, ...] = LENGTHS
+) -> tuple[dict[str, Any], dict[str, Array]]:
     """The `check` entry of a document, and its tensors (float64): for each case the oracle's last output and
     state.
 
     Every `stride`-th number is kept, with the least stride that fits the file's limit for checks.
     """
-    answers = [answer(trajectory(model, x)) for x in inputs(model, seed, list(LENGTHS))]
+    answers = [answer(trajectory(model, x)) for x in inputs(model, seed, list(lengths))]
     stride = 1
     while sum(v[::stride].nbytes for pair in answers for v in pair) > MAX_CHECK_BYTES:
         stride += 1
     cases: list[dict[str, Any]] = []
     tensors: dict[str, Array] = {}
-    for i, (T, (output, state)) in enumerate(zip(LENGTHS, answers, strict=True)):
+    for i, (T, (output, state)) in enumerate(zip(lengths, answers, strict=True)):
         names = {"output": f"check.{i}.output", "state": f"check.{i}.state"}
         cases.append({"steps": T, **names})
         tensors |= {names["output"]: output[::stride].copy(), names["state"]: state[::stride].copy()}
     return {"seed": seed, "stride": stride, "cases": cases}, tensors
 
 
-def attach(model: Model, seed: int = SEED) -> Model:
+def attach(model: Model, seed: int = SEED, lengths: tuple[int, ...] = LENGTHS) -> Model:
     """The same model with its check made anew; what a model needs before it is saved."""
-    check, tensors = make_check(model, seed)
+    check, tensors = make_check(model, seed, lengths)
     kept = {name: v for name, v in model.tensors.items() if not name.startswith("check.")}
     return Model({**model.document, "check": check}, {**kept, **tensors})

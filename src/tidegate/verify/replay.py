@@ -26,13 +26,14 @@ ORACLE_REL: Final = 1e-11  # float64's own roundings, which differ between machi
 
 Array = npt.NDArray[Any]
 Bounds = list[tuple[Array, Array]]
+Pair = tuple[Array, Array]  # last output float32 [O], state block uint8 [state_bytes]
 
 
 @dataclass(frozen=True)
 class Result:
     """One reader of the model against the stored check.
 
-    target: "oracle", "torch" or a native target. path: "float64", "autograd's forward", "fused" or
+    target: "oracle", "torch" or a native target. path: "float64", "whole sequence", "fused" or
     "interpreter". error: the largest absolute error of any number of the outputs and states; bound: that
     number's bound; ratio: the worst error over its own bound; chunks: whether the run in pieces gave the same
     bits (None: not run in pieces). verdict: "ok", or what is wrong or missing in a few words. ran: whether it
@@ -65,13 +66,9 @@ class Replay:
         self.model, self.stride = model, check["stride"]
         self.x = inputs(model, check["seed"], [case["steps"] for case in check["cases"]])
         self.stored = [(model.tensors[c["output"]], model.tensors[c["state"]]) for c in check["cases"]]
+        self.begin = initial(model.state_schema, model.state_bytes)[None]
         self.runs = [trajectory(model, x) for x in self.x]
         self.answers = [self.strided(*answer(run)) for run in self.runs]
-        for i, (found, own) in enumerate(zip(self.stored, self.answers, strict=True)):
-            if [v.shape for v in found] != [v.shape for v in own]:
-                raise ModelFileError(
-                    f"check.cases[{i}]: its tensors have other sizes than the model's answer"
-                )
         self._bounds: dict[ActivationErrors, Bounds] = {}
 
     def strided(self, output: Array, state: Array) -> tuple[Array, Array]:
@@ -89,6 +86,14 @@ class Replay:
         state = np.full(sum(v.size for v in run.last.values()) - 1, np.inf)
         state[found.numbers] = found.state
         return self.strided(found.output, state)
+
+    def run(self, engine: _native.Engine) -> list[Pair]:
+        """Each case in one native run."""
+        return [pieces(engine, self.begin, x, [len(x)]) for x in self.x]
+
+    def answers_of(self, pairs: list[Pair]) -> list[tuple[Array, Array]]:
+        """Native outputs and state blocks as the check stores them."""
+        return [self.strided(*numbers(self.model, *pair)) for pair in pairs]
 
     def judged(
         self,
@@ -162,18 +167,12 @@ def on_target(replay: Replay, target: str) -> Iterator[Result]:
     whole: dict[str, list[Pair]] = {}
     for path in ("fused", "interpreter"):
         engine = compile(model, target, path == "fused")
-        begin = initial(model.state_schema, model.state_bytes)[None]
-        whole[path] = [pieces(engine, begin, x, [len(x)]) for x in replay.x]
-        chunks = all(
-            raw(a) == raw(in_pieces(engine, begin, x)) for a, x in zip(whole[path], replay.x, strict=True)
-        )
-        answers = [replay.strided(*numbers(model, *pair)) for pair in whole[path]]
-        yield replay.judged(target, path, answers, bounds, chunks)
+        whole[path] = replay.run(engine)
+        in_parts = [in_pieces(engine, replay.begin, x) for x in replay.x]
+        chunks = list(map(raw, whole[path])) == list(map(raw, in_parts))
+        yield replay.judged(target, path, replay.answers_of(whole[path]), bounds, chunks)
     if list(map(raw, whole["fused"])) != list(map(raw, whole["interpreter"])):
         yield Result(target, "both", "fused kernel and interpreter differ", ok=False)
-
-
-Pair = tuple[Array, Array]  # last output float32 [O], state block uint8 [state_bytes]
 
 
 def raw(pair: Pair) -> tuple[bytes, bytes]:

@@ -1,0 +1,68 @@
+"""Each target's largest error beside its derived bound, over lengths, and the wrong models that it catches.
+
+    python bench/errors.py [--size 64] [--json]
+
+error: the largest in outputs and states, and its bound. ratio: of the number nearest to its bound. mutants:
+how many of the models that are wrong in one way exceed the right one's bound, and by what factor the least of
+them does.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from typing import Any
+
+from tidegate import _native
+from tidegate.runtime import compile
+from tidegate.verify import attach
+from tidegate.verify.bounds import ActivationErrors
+from tidegate.verify.mutants import mutants
+from tidegate.verify.replay import Replay
+from tidegate.verify.samples import sample
+
+LENGTHS = (1, 7, 100, 1000)
+
+
+def measured(size: int, length: int) -> list[dict[str, Any]]:
+    """One row for each target."""
+    model = attach(sample(seed=1, features=size, size=size, outputs=10), lengths=(length,))
+    replay, wrong = Replay(model), mutants(model)
+    rows = []
+    for target in _native.targets():
+        bounds = replay.bounds(ActivationErrors(**_native.ERRORS[target]))
+
+        def judged(engine: Any, target: str = target, bounds: Any = bounds) -> Any:
+            return replay.judged(target, "fused", replay.answers_of(replay.run(engine)), bounds)
+
+        right = judged(compile(model, target))
+        ratios = {name: judged(compile(mutant, target)).ratio for name, mutant in wrong.items()}
+        rows.append({
+            "target": target, "steps": length,
+            "error": right.error, "bound": right.bound, "ratio": right.ratio,
+            "mutants": len(wrong), "caught": sum(r > 1 for r in ratios.values()),
+            "least_mutant": min(ratios, key=lambda name: ratios[name]), "least_ratio": min(ratios.values()),
+        })  # fmt: skip
+    return rows
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--size", type=int, default=64)
+    parser.add_argument("--json", action="store_true")
+    options = parser.parse_args()
+    rows = [row for length in LENGTHS for row in measured(options.size, length)]
+    if options.json:
+        print(json.dumps(rows))
+        return
+    print(f"{'target':8} {'T':>5} {'error':>9} {'bound':>9} {'ratio':>7}  mutants caught")
+    for r in rows:
+        print(
+            f"{r['target']:8} {r['steps']:5} {r['error']:9.1e} {r['bound']:9.1e} {r['ratio']:7.3f}  "
+            f"{r['caught']} of {r['mutants']}; least: {r['least_mutant']}, "
+            f"{r['least_ratio']:.0f} times the bound"
+        )
+
+
+if __name__ == "__main__":
+    main()
