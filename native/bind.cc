@@ -8,6 +8,7 @@
 #include <array>
 #include <cstdarg>
 #include <cstdio>
+#include <cstring>
 #include <memory>
 
 #include "tidegate.h"
@@ -76,7 +77,7 @@ class Array {
  private:
   void check(Kind kind, int dimensions, bool write) const {
     const char* format = view_.format ? view_.format : "B";
-    const bool right = format[0] && !format[1] && std::char_traits<char>::find(kind.codes, std::char_traits<char>::length(kind.codes), format[0]);
+    const bool right = format[0] && !format[1] && std::strchr(kind.codes, format[0]);
     if (!right || view_.itemsize != kind.size)
       fail(PyExc_TypeError, "%s must hold %s, found elements of format '%s'", name_, kind.name, format);
     if (view_.ndim != dimensions)
@@ -349,6 +350,7 @@ nb::dict errors() {
 }  // namespace
 
 NB_MODULE(_native, module) {
+  const auto array = [](const char* name) { return nb::arg(name).none(); };  // None reaches the sentence of Array
   module.attr("OPCODES") = opcodes();
   module.attr("ERRORS") = errors();
   module.def("compiled", [] { return names(tidegate_compiled); });
@@ -361,19 +363,19 @@ NB_MODULE(_native, module) {
       .def_prop_ro("fused_layers", &Engine::fused_layers)
       .def_prop_ro("inputs", &Engine::inputs)
       .def_prop_ro("outputs", &Engine::outputs)
-      .def("embed", &Engine::embed, nb::arg("weight"), nb::arg("add") = -1)
-      .def("dense", &Engine::dense, nb::arg("weight"), nb::arg("bias"), nb::arg("activation"), nb::arg("add") = -1)
-      .def("norm", &Engine::norm, nb::arg("gain"), nb::arg("bias"), nb::arg("eps"), nb::arg("add") = -1)
-      .def("recurrent", &Engine::recurrent, nb::arg("tape"), nb::arg("consts"), nb::arg("widths"), nb::arg("gates"),
-           nb::arg("output"), nb::arg("next"), nb::arg("state_offsets"), nb::arg("state_sizes"), nb::arg("W"),
-           nb::arg("b"), nb::arg("R"), nb::arg("c"), nb::arg("params"), nb::arg("size"), nb::arg("add") = -1)
-      .def("pool", &Engine::pool, nb::arg("size"), nb::arg("over"), nb::arg("score").none(), nb::arg("score_bias"),
+      .def("embed", &Engine::embed, array("weight"), nb::arg("add") = -1)
+      .def("dense", &Engine::dense, array("weight"), array("bias"), nb::arg("activation"), nb::arg("add") = -1)
+      .def("norm", &Engine::norm, array("gain"), array("bias"), nb::arg("eps"), nb::arg("add") = -1)
+      .def("recurrent", &Engine::recurrent, array("tape"), array("consts"), array("widths"), nb::arg("gates"),
+           nb::arg("output"), array("next"), array("state_offsets"), array("state_sizes"), array("W"),
+           array("b"), array("R"), array("c"), nb::arg("params"), nb::arg("size"), nb::arg("add") = -1)
+      .def("pool", &Engine::pool, nb::arg("size"), nb::arg("over"), array("score"), nb::arg("score_bias"),
            nb::arg("offsets"), nb::arg("add") = -1)
       .def("softmax", &Engine::softmax, nb::arg("size"), nb::arg("add") = -1)
       .def("finish", &Engine::finish)
-      .def("run", &Engine::run, nb::arg("x"), nb::arg("lengths"), nb::arg("state_in"), nb::arg("state_out"),
-           nb::arg("out"), nb::arg("every"), nb::arg("threads"))
-      .def("step", &Engine::step, nb::arg("x"), nb::arg("state"), nb::arg("out"))
-      .def("pool_step", &Engine::pool_step, nb::arg("ids"), nb::arg("x"), nb::arg("states"), nb::arg("out"),
+      .def("run", &Engine::run, array("x"), array("lengths"), array("state_in"), array("state_out"),
+           array("out"), nb::arg("every"), nb::arg("threads"))
+      .def("step", &Engine::step, array("x"), array("state"), array("out"))
+      .def("pool_step", &Engine::pool_step, array("ids"), array("x"), array("states"), array("out"),
            nb::arg("threads"));
 }

@@ -224,6 +224,7 @@ tidegate_status tidegate_pool_step(const tidegate_engine* engine, int64_t n, con
     std::vector<Row> rows;
     std::vector<int64_t> order;
     if (ascending) {
+      rows.reserve(static_cast<std::size_t>(n));
       for (int64_t i = 0; i < n; ++i)
         rows.push_back({static_cast<std::size_t>(i), 1, 1, static_cast<std::size_t>(ids[i]), 0});
     } else {

@@ -1,0 +1,155 @@
+"""Wrong arguments: a ValueError or TypeError that names the argument, what was found and what was expected."""
+
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from native_reference import GRU, Model
+
+from tidegate import _native
+
+BEST = _native.targets()[0]
+
+
+@pytest.fixture
+def model() -> Model:
+    return Model().recurrent(GRU, 3, 5)
+
+
+@pytest.fixture
+def arguments(model):
+    states = model.states(2)
+    return {"x": np.zeros((4, 2, 3), np.float32), "lengths": np.full(2, 4, np.int32), "state_in": states,
+            "state_out": states.copy(), "out": np.zeros((2, 5), np.float32), "every": False, "threads": 1}
+
+
+def read_only(array: np.ndarray) -> np.ndarray:
+    array.flags.writeable = False
+    return array
+
+
+SHARED = np.zeros((2, 32), np.uint8)
+WRONG_RUN = [
+    ("x", [1.0], TypeError, "x must be a float32 array, found list"),
+    ("x", np.zeros((4, 2, 3)), TypeError, "x must hold float32, found elements of format 'd'"),
+    ("x", np.zeros((4, 2), np.float32), ValueError, "x must have 3 dimensions, found 2"),
+    ("x", np.zeros((4, 2, 4), np.float32), ValueError, "x must have 3 along axis 2, found 4"),
+    ("x", np.zeros((2, 4, 3), np.float32).transpose(1, 0, 2), ValueError, "x must be C-contiguous"),
+    ("x", np.zeros((4, 2, 3), ">f4"), TypeError, "x must hold float32, found elements of format '>f'"),
+    ("lengths", np.full(2, 4), TypeError, "lengths must hold int32, found elements of format 'l'"),
+    ("lengths", np.full(3, 4, np.int32), ValueError, "lengths must have 2 along axis 0, found 3"),
+    ("lengths", np.array([4, 5], np.int32), ValueError, r"lengths\[1\] must be from 0 to 4, found 5"),
+    ("lengths", np.array([-1, 4], np.int32), ValueError, r"lengths\[0\] must be from 0 to 4, found -1"),
+    ("state_in", np.zeros((2, 40), np.uint8), ValueError, "state_in must have 32 along axis 1, found 40"),
+    ("state_out", read_only(np.zeros((2, 32), np.uint8)), ValueError, "state_out must be writable"),
+    ("out", read_only(np.zeros((2, 5), np.float32)), ValueError, "out must be writable"),
+    ("out", np.zeros((4, 2, 5), np.float32), ValueError, "out must have 2 dimensions, found 3"),
+    ("every", True, ValueError, "out must have 3 dimensions, found 2"),
+    ("threads", 0, ValueError, "threads must be 1 or more, found 0"),
+]
+
+
+@pytest.mark.parametrize(("name", "value", "error", "sentence"), WRONG_RUN)
+def test_run_refuses(model, arguments, name, value, error, sentence):
+    before = arguments["state_out"].copy()
+    with pytest.raises(error, match=sentence):
+        model.engine(BEST).run(**(arguments | {name: value}))
+    np.testing.assert_array_equal(arguments["state_out"], before)
+    assert not arguments["out"].any()
+
+
+def test_run_refuses_overlap(model, arguments):
+    engine = model.engine(BEST)
+    with pytest.raises(ValueError, match="state_out and state_in must not overlap"):
+        engine.run(**(arguments | {"state_out": arguments["state_in"]}))
+    rows = np.concatenate([model.states(2), model.states(1)])
+    with pytest.raises(ValueError, match="state_out and state_in must not overlap"):
+        engine.run(**(arguments | {"state_in": rows[:2], "state_out": rows[1:]}))
+    with pytest.raises(ValueError, match="out and x must not overlap"):
+        engine.run(**(arguments | {"out": arguments["x"].ravel()[:10].reshape(2, 5)}))
+
+
+def test_step_refuses(model):
+    engine, state, out = model.engine(BEST), model.states(1)[0], np.zeros(5, np.float32)
+    x = np.zeros(3, np.float32)
+    with pytest.raises(ValueError, match="x must have 3 along axis 0, found 4"):
+        engine.step(np.zeros(4, np.float32), state, out)
+    with pytest.raises(ValueError, match="state must have 32 along axis 0, found 31"):
+        engine.step(x, state[:31], out)
+    with pytest.raises(ValueError, match="out and state must not overlap"):
+        engine.step(x, state, state[8:28].view(np.float32))
+    with pytest.raises(TypeError, match="out must be a float32 array, found NoneType"):
+        engine.step(x, state, None)
+
+
+def test_pool_step_checks_all_before_it_changes_any():
+    model = Model().embed(6, 4).pool(4, ["mean"])
+    engine, states, out = model.engine(BEST), model.states(3), np.zeros((3, 4), np.float32)
+    before = states.copy()
+    for ids, x, sentence in (([0, 1, 3], [1, 2, 3], r"ids\[2\] must be from 0 to 2, found 3"),
+                             ([0, -1, 2], [1, 2, 3], r"ids\[1\] must be from 0 to 2, found -1"),
+                             ([2, 1, 0], [1, 6, 3], r"x\[1\] .* is id 6, expected from 0 to 5"),
+                             ([2, 1, 0], [1, 5, -1], r"x\[2\] .* is id -1, expected from 0 to 5")):
+        with pytest.raises(ValueError, match=sentence):
+            engine.pool_step(np.array(ids, np.int64), np.array(x, np.int32), states, out, 1)
+        np.testing.assert_array_equal(states, before)
+        assert not out.any()
+    engine.pool_step(np.zeros(0, np.int64), np.zeros(0, np.int32), states, out[:0], 1)
+    np.testing.assert_array_equal(states, before)
+
+
+def test_the_builder_refuses():
+    zeros = lambda *shape: np.zeros(shape, np.float32)  # noqa: E731
+    new = lambda: _native.Engine(BEST, 8)  # noqa: E731
+    with pytest.raises(ValueError, match="an engine needs at least one layer"):
+        new().finish()
+    with pytest.raises(ValueError, match="bias must have 3 along axis 0, found 4"):
+        new().dense(zeros(3, 2), zeros(4), "none")
+    with pytest.raises(ValueError, match="unknown activation 'gelu'; choose one of none, relu, tanh, sigmoid"):
+        new().dense(zeros(3, 2), zeros(3), "gelu")
+    with pytest.raises(ValueError, match="unknown pool 'min'; choose one of last, mean, max, attention"):
+        new().pool(3, ["min"], None, 0.0, [-1])
+    with pytest.raises(ValueError, match="attention needs a score"):
+        new().pool(3, ["attention"], None, 0.0, [8])
+    with pytest.raises(ValueError, match="layer 0: add must be -1 or the index of an earlier layer, found 0"):
+        new().dense(zeros(3, 2), zeros(3), "none", add=0)
+    with pytest.raises(ValueError, match="state_bytes must be a multiple of 8"):
+        _native.Engine(BEST, 12)
+    with pytest.raises(ValueError, match="not finished"):
+        new().step(zeros(1), np.zeros(8, np.uint8), zeros(1))
+    engine = new()
+    engine.dense(zeros(3, 2), zeros(3), "none")
+    engine.dense(zeros(3, 4), zeros(3), "none")
+    with pytest.raises(ValueError, match=r"layer 1 \(dense\): takes 4 values, the layer before gives 3"):
+        engine.finish()
+    engine = new()
+    engine.softmax(3)
+    engine.embed(zeros(9, 3))
+    with pytest.raises(ValueError, match=r"layer 1 \(embed\): embed must be the first layer"):
+        engine.finish()
+    engine = new()
+    engine.softmax(3)
+    engine.finish()
+    with pytest.raises(ValueError, match="finished and takes no more layers"):
+        engine.softmax(3)
+
+
+def test_targets():
+    assert _native.targets() == [name for name in _native.compiled() if name in _native.targets()]
+    assert _native.targets()[-1] == "base"
+    with pytest.raises(ValueError, match=f"target 'sse9' is not in this build; choose one of {', '.join(_native.targets())}"):
+        _native.Engine("sse9", 8)
+
+
+@pytest.mark.parametrize("name", [*_native.targets(), "sse9", ""])
+def test_the_environment_names_the_default_target_or_fails(name):
+    script = "from tidegate import _native\ntry: print(_native.default_target())\nexcept ValueError as e: print('error:', e)"
+    outcome = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True,
+                             env=os.environ | {"TIDEGATE_TARGET": name})
+    if name in _native.targets():
+        assert outcome.stdout.strip() == name
+    else:
+        expected = f"error: TIDEGATE_TARGET '{name}' is not in this build; choose one of {', '.join(_native.targets())}"
+        assert outcome.stdout.strip() == expected

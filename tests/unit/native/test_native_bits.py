@@ -1,0 +1,233 @@
+"""One target, one result: step, sequence, chunks, batch, pool, threads, fused or not, give the same bits."""
+
+import ctypes
+import shutil
+import subprocess
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+from native_reference import CELLS, GRU, LSTM, ODD, Model
+
+from tidegate import _native
+
+TARGETS = pytest.mark.parametrize("target", _native.targets())
+T, B = 29, 21
+
+
+def everything(seed: int = 0, H: int = 33) -> Model:
+    """A model with every kind of layer."""
+    model = Model(seed).dense(7, H, "tanh").recurrent(GRU, H, H, add=0).norm(H).recurrent(LSTM, H, 20)
+    model.recurrent(ODD, 20, 17).pool(17, ["last", "mean", "max", "attention"])
+    return model.dense(68, 9).softmax(9)
+
+
+@dataclass
+class Run:
+    out: np.ndarray  # [T, B, O]
+    states: np.ndarray  # [B, state_bytes]
+
+
+def batch(model: Model, rows: int = B, inputs: int = 7) -> tuple[np.ndarray, np.ndarray]:
+    x = model.random.standard_normal((T, rows, inputs)).astype(np.float32)
+    lengths = model.random.integers(0, T + 1, rows).astype(np.int32)
+    lengths[:3] = 0, 1, T
+    for row, length in enumerate(lengths):
+        x[length:, row] = np.nan
+    return x, lengths
+
+
+def run(engine, model: Model, x, lengths, states=None, threads: int = 1) -> Run:
+    states = model.states(x.shape[1]) if states is None else states
+    result = Run(np.full((*x.shape[:2], engine.outputs), -7, np.float32), np.empty_like(states))
+    engine.run(x, lengths, states, result.states, result.out, True, threads)
+    return result
+
+
+def same(a: Run, b: Run) -> None:
+    np.testing.assert_array_equal(a.out.view(np.uint32), b.out.view(np.uint32))
+    np.testing.assert_array_equal(a.states, b.states)
+
+
+@TARGETS
+def test_padding_is_never_read_and_outputs_past_the_length_are_untouched(target):
+    model = everything()
+    x, lengths = batch(model)
+    states = model.states(B)
+    result = run(model.engine(target), model, x, lengths, states)
+    for row, length in enumerate(lengths):
+        assert np.isfinite(result.out[:length, row]).all()
+        assert (result.out[length:, row] == -7).all()
+    np.testing.assert_array_equal(result.states[0], states[0])
+    np.testing.assert_array_equal(result.states[:, :8].copy().view(np.int64).ravel(), lengths)
+
+
+@TARGETS
+def test_ids_past_the_length_are_not_looked_at(target):
+    model = Model(1).embed(10, 5).pool(5, ["mean"])
+    engine, x = model.engine(target), np.full((4, 2), -99, np.int32)
+    x[:2, 0], x[:3, 1] = 3, 9
+    lengths = np.array([2, 3], np.int32)
+    assert np.isfinite(run(engine, model, x, lengths).out[:2, 0]).all()
+    with pytest.raises(ValueError, match=r"x\[4\] .* is id -99, expected from 0 to 9"):
+        run(engine, model, x, lengths + 1)
+
+
+@TARGETS
+@pytest.mark.parametrize("H", [1, 5, 16, 33, 64, 100])
+def test_the_fused_gru_gives_the_interpreters_bits(target, H):
+    model = Model(2).recurrent(GRU, 11, H)
+    x, lengths = batch(model, inputs=11)
+    fused, plain = model.engine(target), model.engine(target, fused=False)
+    assert (fused.fused_layers, plain.fused_layers) == ([0], [])
+    same(run(fused, model, x, lengths), run(plain, model, x, lengths))
+
+
+@TARGETS
+@pytest.mark.parametrize("fused", [True, False])
+def test_a_step_at_a_time_gives_the_batchs_bits(target, fused):
+    model = everything(3)
+    x, lengths = batch(model)
+    engine = model.engine(target, fused)
+    whole, states, out = run(engine, model, x, lengths), model.states(B), np.empty(9, np.float32)
+    for row, length in enumerate(lengths):
+        for t in range(length):
+            engine.step(x[t, row], states[row], out)
+            np.testing.assert_array_equal(out.view(np.uint32), whole.out[t, row].view(np.uint32))
+    np.testing.assert_array_equal(states, whole.states)
+
+
+@TARGETS
+@pytest.mark.parametrize("chunk", [1, 4, 17])
+def test_chunks_give_the_wholes_bits(target, chunk):
+    model = everything(4)
+    x, lengths = batch(model)
+    engine = model.engine(target)
+    whole, parts, states = run(engine, model, x, lengths), [], model.states(B)
+    for t in range(0, T, chunk):
+        left = np.clip(lengths - t, 0, min(chunk, T - t)).astype(np.int32)
+        part = run(engine, model, x[t:t + chunk], left, states)
+        states = part.states
+        parts.append(part.out)
+    same(whole, Run(np.concatenate(parts), states))
+
+
+@TARGETS
+@pytest.mark.parametrize("rows", [1, 2, 7, 9])
+def test_rows_do_not_depend_on_their_neighbours(target, rows):
+    model = everything(5)
+    x, lengths = batch(model)
+    engine = model.engine(target)
+    whole = run(engine, model, x, lengths)
+    for first in range(0, B, rows):
+        part = slice(first, min(first + rows, B))
+        same(run(engine, model, np.ascontiguousarray(x[:, part]), lengths[part].copy()),
+             Run(np.ascontiguousarray(whole.out[:, part]), whole.states[part]))
+
+
+@TARGETS
+def test_only_the_last_output(target):
+    model = everything(6)
+    x, lengths = batch(model)
+    engine, states = model.engine(target), model.states(B)
+    whole, last = run(engine, model, x, lengths), np.full((B, 9), -7, np.float32)
+    engine.run(x, lengths, states, states.copy(), last, False, 1)
+    for row, length in enumerate(lengths):
+        np.testing.assert_array_equal(last[row], whole.out[length - 1, row] if length else -7)
+
+
+@TARGETS
+@pytest.mark.parametrize("threads", [2, 3, 8])
+def test_threads_change_no_bit(target, threads):
+    model = everything(7, 64)
+    x, lengths = batch(model, 201)
+    engine = model.engine(target)
+    same(run(engine, model, x, lengths), run(engine, model, x, lengths, threads=threads))
+
+
+@TARGETS
+@pytest.mark.parametrize("threads", [1, 3])
+def test_the_pool_applies_a_streams_entries_in_order(target, threads):
+    model = everything(8)
+    engine, streams, entries = model.engine(target), 50, 700
+    ids = model.random.integers(0, streams, entries)
+    ids[-100:] = 7
+    x = model.random.standard_normal((entries, 7)).astype(np.float32)
+    pooled, stepped = model.states(streams), model.states(streams)
+    out, one = np.empty((entries, 9), np.float32), np.empty(9, np.float32)
+    engine.pool_step(ids, x, pooled, out, threads)
+    for i, stream in enumerate(ids):
+        engine.step(x[i], stepped[stream], one)
+        np.testing.assert_array_equal(out[i], one)
+    np.testing.assert_array_equal(pooled, stepped)
+
+
+@TARGETS
+def test_the_pool_with_ascending_ids(target):
+    model = everything(9)
+    engine, states, ids = model.engine(target), model.states(90), np.arange(1, 90, 2)
+    x = model.random.standard_normal((1, ids.size, 7)).astype(np.float32)
+    expected = run(engine, model, x, np.ones(ids.size, np.int32), states[ids])
+    out = np.empty((ids.size, 9), np.float32)
+    engine.pool_step(ids, x[0], states, out, 1)
+    np.testing.assert_array_equal(out, expected.out[0])
+    np.testing.assert_array_equal(states[ids], expected.states)
+
+
+class Plain:
+    """The C API of a library built without fused kernels, as far as one GRU needs it."""
+
+    class Cell(ctypes.Structure):
+        _fields_ = [("inputs", ctypes.c_int64), ("size", ctypes.c_int64), ("instructions", ctypes.c_int32),
+                    ("output", ctypes.c_int32), ("tape", ctypes.c_void_p), ("widths", ctypes.c_void_p),
+                    ("consts_count", ctypes.c_int32), ("consts", ctypes.c_void_p), ("gates", ctypes.c_int32),
+                    ("maps", ctypes.c_int32), ("states", ctypes.c_int32), ("params_count", ctypes.c_int32),
+                    *((name, ctypes.c_void_p) for name in ("W", "b", "R", "c", "next", "state_offsets", "state_sizes",
+                                                           "params", "param_sizes"))]
+
+    def __init__(self, library: ctypes.CDLL, target: str, model: Model) -> None:
+        self.library, self.model, self.handle = library, model, ctypes.c_void_p()
+        self.call("open", target.encode(), ctypes.c_int64(model.state_bytes), 1, ctypes.byref(self.handle))
+        _, tape, _, widths, gates, output, next_, offsets, sizes, W, b, R, c, _, H, add = model.calls[0]
+        pointer = {name: array.ctypes.data for name, array in
+                   {"tape": tape, "widths": widths, "W": W, "b": b, "R": R, "c": c, "next": next_,
+                    "state_offsets": offsets, "state_sizes": sizes}.items()}
+        cell = self.Cell(inputs=W.shape[1], size=H, instructions=len(tape), output=output, gates=gates, maps=3,
+                         states=1, **pointer)
+        self.call("add_recurrent", self.handle, ctypes.byref(cell), add)
+        self.call("finish", self.handle)
+
+    def call(self, name: str, *arguments) -> None:
+        message = ctypes.create_string_buffer(512)
+        status = getattr(self.library, f"tidegate_{name}")(*arguments, message, ctypes.c_size_t(512))
+        assert status == 0, message.value
+
+    def run(self, x, lengths) -> Run:
+        states, H = self.model.states(x.shape[1]), self.model.calls[0][-2]
+        result = Run(np.full((*x.shape[:2], H), -7, np.float32), np.empty_like(states))
+        self.call("run", self.handle, ctypes.c_int64(x.shape[0]), ctypes.c_int64(x.shape[1]),
+                  *(ctypes.c_void_p(a.ctypes.data) for a in (x, lengths, states, result.states, result.out)), 1, 1)
+        return result
+
+
+@pytest.fixture(scope="module")
+def plain_library(tmp_path_factory, root):
+    if not (shutil.which("cmake") and shutil.which("c++")):
+        pytest.skip("needs cmake and a C++ compiler")
+    build = tmp_path_factory.mktemp("plain")
+    for command in (["cmake", "-S", root, "-B", build, "-DTIDEGATE_PYTHON=OFF", "-DTIDEGATE_NO_FUSED=ON"],
+                    ["cmake", "--build", build, "-j2"]):
+        outcome = subprocess.run(list(map(str, command)), capture_output=True, text=True, check=False)
+        assert outcome.returncode == 0, outcome.stderr
+    return ctypes.CDLL(str(next(build.glob("libtidegate.*"))))
+
+
+@TARGETS
+@pytest.mark.parametrize("H", [5, 64])
+def test_a_build_without_fused_kernels_gives_the_same_bits(target, H, plain_library):
+    model = Model(10).recurrent(CELLS["gru"], 11, H)
+    x, lengths = batch(model, inputs=11)
+    plain, fused = Plain(plain_library, target, model), model.engine(target)
+    assert plain_library.tidegate_fused(plain.handle, 0) == 0
+    assert fused.fused_layers == [0]
+    same(plain.run(x, lengths), run(fused, model, x, lengths))
