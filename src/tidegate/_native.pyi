@@ -1,9 +1,10 @@
 """The native engine: a chain of layers run by kernels of one instruction set ("target").
 
-Arrays come in through the buffer protocol and must be C-contiguous and of the very dtype named. A wrong dtype is a
-TypeError; a wrong shape, value, layout or overlap a ValueError; nothing has changed then. T steps, B rows, F inputs,
-O outputs. A stream's state is `state_bytes` bytes: steps seen (int64, offset 0), then the layers' float32 arrays.
-Results are the same bits for step, run and pool_step, whatever the batch, the chunks and the threads.
+Arrays come in through the buffer protocol and must be C-contiguous and of the very dtype named. A wrong dtype
+is a TypeError; a wrong shape, value, layout or overlap a ValueError; nothing has changed then. T steps, B
+rows, F inputs, O outputs. A stream's state is `state_bytes` bytes: steps seen (int64, offset 0), then the
+layers' float32 arrays. Results are the same bits for step, run and pool_step, whatever the batch, the chunks
+and the threads.
 """
 
 from typing import Final
@@ -20,8 +21,8 @@ OPCODES: Final[dict[str, int]]
 """Operation of a tape -> its number."""
 
 ERRORS: Final[dict[str, dict[str, float]]]
-"""Target -> bounds on the activations' errors: sigmoid_abs (absolute), tanh_rel and exp_rel (relative, where the exact
-value is a normal float32)."""
+"""Target -> bounds on the activations' errors: sigmoid_abs (absolute), tanh_rel and exp_rel (relative, where
+the exact value is a normal float32)."""
 
 def compiled() -> list[str]:
     """Targets of this build, best first."""
@@ -30,7 +31,8 @@ def targets() -> list[str]:
     """Targets this CPU can run, best first."""
 
 def default_target() -> str:
-    """The environment variable TIDEGATE_TARGET if set, else the best target. ValueError if it cannot run here."""
+    """The environment variable TIDEGATE_TARGET if set, else the best target. ValueError if it cannot run
+    here."""
 
 class Engine:
     """Layers added in order, then `finish()`, then run from any thread. Adding a layer copies its weights.
@@ -82,21 +84,29 @@ class Engine:
         size: int,
         add: int = -1,
     ) -> None:
-        """A cell of H = size, as its tape [n, 4]: rows (opcode, a, b, 0); row i writes register i, widths[i] wide.
+        """A cell of H = size, as its tape [n, 4]: rows (opcode, a, b, 0); row i writes register i, widths[i]
+        wide.
 
-        input: a = gate. state: a = state. param: a = index in params. const: a = index in consts. recur: a = recurrent
-        map, b = register. Unary: a; binary: a, b = registers. output: register; next [S]: register of each state's next
-        value; state_offsets [S]: bytes; state_sizes [S]: floats. W [G*H, I], b [G*H]: gate after gate. R [Gr*H, H],
-        c [Gr*H]: map after map. params: flat arrays. A tape that breaks a rule is a ValueError.
+        input: a = gate. state: a = state. param: a = index in params. const: a = index in consts. recur: a =
+        recurrent map, b = register. Unary: a; binary: a, b = registers. output: register; next [S]: register
+        of each state's next value; state_offsets [S]: bytes; state_sizes [S]: floats. W [G*H, I], b [G*H]:
+        gate after gate. R [Gr*H, H], c [Gr*H]: map after map. params: flat arrays. A tape that breaks a rule
+        is a ValueError.
         """
 
     def pool(
-        self, size: int, over: list[str], score: Float32 | None, score_bias: float, offsets: list[int], add: int = -1
+        self,
+        size: int,
+        over: list[str],
+        score: Float32 | None,
+        score_bias: float,
+        offsets: list[int],
+        add: int = -1,
     ) -> None:
         """Side by side, over the steps so far: last, mean, max, attention (score [size], score_bias).
 
-        offsets: one an item, in bytes: mean: sum [size]; max: max [size]; attention: peak [1], weight [1], sum [size],
-        end to end; last: -1.
+        offsets: one an item, in bytes: mean: sum [size]; max: max [size]; attention: peak [1], weight [1],
+        sum [size], end to end; last: -1.
         """
 
     def softmax(self, size: int, add: int = -1) -> None: ...
@@ -113,17 +123,21 @@ class Engine:
         every: bool,
         threads: int,
     ) -> None:
-        """Runs x, int32 [T, B] or float32 [T, B, F]; row b takes its first lengths[b] steps, the rest is not read.
+        """Runs x, int32 [T, B] or float32 [T, B, F]; row b takes its first lengths[b] steps, the rest is not
+        read.
 
-        state_in, state_out: uint8 [B, state_bytes]. every=False: out [B, O] after each row's last step, untouched for
-        length 0. every=True: out [T, B, O], untouched past a row's length. threads: at most so many.
+        state_in, state_out: uint8 [B, state_bytes]. every=False: out [B, O] after each row's last step,
+        untouched for length 0. every=True: out [T, B, O], untouched past a row's length. threads: at most so
+        many.
         """
 
     def step(self, x: Int32 | Float32, state: Bytes, out: Float32) -> None:
         """One step of one stream, in place on state [state_bytes]. x: int32 [1] or float32 [F]; out [O]."""
 
     def pool_step(self, ids: Int64, x: Int32 | Float32, states: Bytes, out: Float32, threads: int) -> None:
-        """One step for each entry: stream ids[i] of states [N, state_bytes], in place, with x[i], to out[i] (out [n, O]).
+        """One step for each entry: stream ids[i] of states [N, state_bytes], in place, with x[i], to out[i]
+        (out [n, O]).
 
-        x: int32 [n] or float32 [n, F]. Entries of one stream are applied in order. All is checked before any change.
+        x: int32 [n] or float32 [n, F]. Entries of one stream are applied in order. All is checked before any
+        change.
         """

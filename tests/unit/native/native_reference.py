@@ -1,4 +1,4 @@
-"""Float64 NumPy models built beside their native engines: the oracle of these tests, deliberately slow and plain."""
+"""Float64 NumPy models built beside their native engines: these tests' oracle, slow and plain."""
 
 from dataclasses import dataclass, field
 
@@ -15,10 +15,22 @@ def sigmoid(x: F64) -> F64:
         return 1 / (1 + np.exp(-x))
 
 
-UNARY = {"neg": np.negative, "abs": np.abs, "exp": np.exp, "sigmoid": sigmoid, "tanh": np.tanh,
-         "relu": lambda v: np.maximum(v, 0)}
-BINARY = {"add": np.add, "sub": np.subtract, "mul": np.multiply, "div": np.divide, "minimum": np.minimum,
-          "maximum": np.maximum}
+UNARY = {
+    "neg": np.negative,
+    "abs": np.abs,
+    "exp": np.exp,
+    "sigmoid": sigmoid,
+    "tanh": np.tanh,
+    "relu": lambda v: np.maximum(v, 0),
+}
+BINARY = {
+    "add": np.add,
+    "sub": np.subtract,
+    "mul": np.multiply,
+    "div": np.divide,
+    "minimum": np.minimum,
+    "maximum": np.maximum,
+}
 
 
 @dataclass
@@ -51,26 +63,126 @@ class Cell:
         return widths
 
     def tape(self) -> npt.NDArray[np.int32]:
-        return np.array([[_native.OPCODES[name], a, *(b or [0]), 0] for name, a, *b in self.instructions], np.int32)
+        return np.array(
+            [[_native.OPCODES[name], a, *(b or [0]), 0] for name, a, *b in self.instructions], np.int32
+        )
 
 
-GRU = Cell([("input", 0), ("state", 0), ("recur", 0, 1), ("add", 0, 2), ("sigmoid", 3), ("input", 1), ("recur", 1, 1),
-            ("add", 5, 6), ("sigmoid", 7), ("input", 2), ("recur", 2, 1), ("mul", 4, 10), ("add", 9, 11), ("tanh", 12),
-            ("sub", 1, 13), ("mul", 8, 14), ("add", 13, 15)], 3, 3, 16, [16], ["H"])
-GRU_BEFORE = Cell([("input", 0), ("state", 0), ("recur", 0, 1), ("add", 0, 2), ("sigmoid", 3), ("input", 1),
-                   ("recur", 1, 1), ("add", 5, 6), ("sigmoid", 7), ("input", 2), ("mul", 4, 1), ("recur", 2, 10),
-                   ("add", 9, 11), ("tanh", 12), ("sub", 1, 13), ("mul", 8, 14), ("add", 13, 15)], 3, 3, 16, [16], ["H"])
-LSTM = Cell([("state", 0), ("state", 1), *[row for g in range(4) for row in
-             (("input", g), ("recur", g, 0), ("add", 2 + 3 * g, 3 + 3 * g))],
-             ("sigmoid", 4), ("sigmoid", 7), ("sigmoid", 10), ("tanh", 13), ("mul", 15, 1), ("mul", 14, 17),
-             ("add", 18, 19), ("tanh", 20), ("mul", 16, 21)], 4, 4, 22, [22, 20], ["H", "H"])
+GRU = Cell(
+    [
+        ("input", 0),
+        ("state", 0),
+        ("recur", 0, 1),
+        ("add", 0, 2),
+        ("sigmoid", 3),
+        ("input", 1),
+        ("recur", 1, 1),
+        ("add", 5, 6),
+        ("sigmoid", 7),
+        ("input", 2),
+        ("recur", 2, 1),
+        ("mul", 4, 10),
+        ("add", 9, 11),
+        ("tanh", 12),
+        ("sub", 1, 13),
+        ("mul", 8, 14),
+        ("add", 13, 15),
+    ],
+    3,
+    3,
+    16,
+    [16],
+    ["H"],
+)
+GRU_BEFORE = Cell(
+    [
+        ("input", 0),
+        ("state", 0),
+        ("recur", 0, 1),
+        ("add", 0, 2),
+        ("sigmoid", 3),
+        ("input", 1),
+        ("recur", 1, 1),
+        ("add", 5, 6),
+        ("sigmoid", 7),
+        ("input", 2),
+        ("mul", 4, 1),
+        ("recur", 2, 10),
+        ("add", 9, 11),
+        ("tanh", 12),
+        ("sub", 1, 13),
+        ("mul", 8, 14),
+        ("add", 13, 15),
+    ],
+    3,
+    3,
+    16,
+    [16],
+    ["H"],
+)
+LSTM = Cell(
+    [
+        ("state", 0),
+        ("state", 1),
+        *[row for g in range(4) for row in (("input", g), ("recur", g, 0), ("add", 2 + 3 * g, 3 + 3 * g))],
+        ("sigmoid", 4),
+        ("sigmoid", 7),
+        ("sigmoid", 10),
+        ("tanh", 13),
+        ("mul", 15, 1),
+        ("mul", 14, 17),
+        ("add", 18, 19),
+        ("tanh", 20),
+        ("mul", 16, 21),
+    ],
+    4,
+    4,
+    22,
+    [22, 20],
+    ["H", "H"],
+)
 # Every operation, a scalar state, parameters of both widths, constants on both sides, states that swap.
-ODD = Cell([("input", 0), ("state", 0), ("state", 1), ("state", 2), ("param", 0), ("param", 1), ("const", 0),
-            ("const", 1), ("recur", 0, 1), ("abs", 0), ("neg", 9), ("exp", 10), ("mul", 4, 11), ("mul", 12, 5),
-            ("minimum", 13, 8), ("maximum", 14, 6), ("relu", 8), ("add", 15, 16), ("sub", 7, 17), ("add", 3, 7),
-            ("mul", 19, 6), ("exp", 10), ("add", 7, 21), ("div", 18, 22), ("recur", 1, 23), ("tanh", 24),
-            ("mul", 25, 20), ("sigmoid", 26), ("sub", 27, 2), ("div", 20, 7)],
-           1, 2, 28, [2, 27, 29], ["H", "H", "1"], [0.25, 1.5], ["H", "1"])
+ODD = Cell(
+    [
+        ("input", 0),
+        ("state", 0),
+        ("state", 1),
+        ("state", 2),
+        ("param", 0),
+        ("param", 1),
+        ("const", 0),
+        ("const", 1),
+        ("recur", 0, 1),
+        ("abs", 0),
+        ("neg", 9),
+        ("exp", 10),
+        ("mul", 4, 11),
+        ("mul", 12, 5),
+        ("minimum", 13, 8),
+        ("maximum", 14, 6),
+        ("relu", 8),
+        ("add", 15, 16),
+        ("sub", 7, 17),
+        ("add", 3, 7),
+        ("mul", 19, 6),
+        ("exp", 10),
+        ("add", 7, 21),
+        ("div", 18, 22),
+        ("recur", 1, 23),
+        ("tanh", 24),
+        ("mul", 25, 20),
+        ("sigmoid", 26),
+        ("sub", 27, 2),
+        ("div", 20, 7),
+    ],
+    1,
+    2,
+    28,
+    [2, 27, 29],
+    ["H", "H", "1"],
+    [0.25, 1.5],
+    ["H", "1"],
+)
 CELLS = {"gru": GRU, "gru_before": GRU_BEFORE, "lstm": LSTM, "odd": ODD}
 
 
@@ -112,12 +224,15 @@ class Model:
 
     def norm(self, size: int, eps: float = 1e-5, add: int = -1) -> "Model":
         g, b = self.bias(size), self.bias(size)
-        return self.put(lambda x, s, n: (x - x.mean()) / np.sqrt(x.var() + eps) * g + b, ("norm", g, b, eps), add)
+        return self.put(
+            lambda x, s, n: (x - x.mean()) / np.sqrt(x.var() + eps) * g + b, ("norm", g, b, eps), add
+        )
 
     def softmax(self, size: int, add: int = -1) -> "Model":
         def step(x, s, n):
             e = np.exp(x - x.max())
             return e / e.sum()
+
         return self.put(step, ("softmax", size), add)
 
     def recurrent(self, cell: Cell, inputs: int, H: int, add: int = -1) -> "Model":
@@ -136,19 +251,35 @@ class Model:
                 elif name in BINARY:
                     value = BINARY[name](registers[a], registers[rest[0]])
                 elif name == "recur":
-                    value = R[a * H:(a + 1) * H].astype(float) @ registers[rest[0]] + c[a * H:(a + 1) * H]
+                    value = R[a * H : (a + 1) * H].astype(float) @ registers[rest[0]] + c[a * H : (a + 1) * H]
                 else:
-                    value = {"input": lambda a=a: gate[a], "state": lambda a=a: s[offsets[a]].copy(),
-                             "param": lambda a=a: params[a].astype(float),
-                             "const": lambda a=a: np.array([float(np.float32(cell.consts[a]))])}[name]()
+                    value = {
+                        "input": lambda a=a: gate[a],
+                        "state": lambda a=a: s[offsets[a]].copy(),
+                        "param": lambda a=a: params[a].astype(float),
+                        "const": lambda a=a: np.array([float(np.float32(cell.consts[a]))]),
+                    }[name]()
                 registers.append(value)
             for offset, register in zip(offsets, cell.next, strict=True):
                 s[offset] = registers[register]
             return registers[cell.output]
 
         arrays = [np.array(v, np.int32) for v in (cell.widths(H), cell.next, offsets, sizes)]
-        call = ("recurrent", cell.tape(), np.array(cell.consts, np.float32), arrays[0], cell.gates, cell.output,
-                *arrays[1:], W, b, R, c, params, H)
+        call = (
+            "recurrent",
+            cell.tape(),
+            np.array(cell.consts, np.float32),
+            arrays[0],
+            cell.gates,
+            cell.output,
+            *arrays[1:],
+            W,
+            b,
+            R,
+            c,
+            params,
+            H,
+        )
         return self.put(step, call, add)
 
     def pool(self, size: int, over: list[str], add: int = -1) -> "Model":
@@ -176,8 +307,14 @@ class Model:
                     peak = np.maximum(s[at], e)
                     keep, take = np.exp(s[at] - peak), np.exp(e - peak)
                     s[at], s[at + 4], s[at + 8] = peak, s[at + 4] * keep + take, s[at + 8] * keep + take * x
-                parts.append({"last": lambda at=at: x, "mean": lambda at=at: s[at] / n, "max": lambda at=at: s[at],
-                              "attention": lambda at=at: s[at + 8] / s[at + 4]}[name]())
+                parts.append(
+                    {
+                        "last": lambda at=at: x,
+                        "mean": lambda at=at: s[at] / n,
+                        "max": lambda at=at: s[at],
+                        "attention": lambda at=at: s[at + 8] / s[at + 4],
+                    }[name]()
+                )
             return np.concatenate(parts)
 
         return self.put(step, ("pool", size, over, score, bias, offsets), add)
@@ -197,7 +334,7 @@ class Model:
     def states(self, rows: int) -> npt.NDArray[np.uint8]:
         block = np.zeros(self.state_bytes, np.uint8)
         for at, value in self.initial:
-            block[at:at + 4 * value.size] = value.view(np.uint8)
+            block[at : at + 4 * value.size] = value.view(np.uint8)
         return np.tile(block, (rows, 1))
 
     def oracle(self, xs) -> list[F64]:

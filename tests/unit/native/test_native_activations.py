@@ -1,4 +1,4 @@
-"""The activations' errors against float64, on a sample of all floats, and what they do with what is not a number."""
+"""The activations' errors against float64, on a sample of all floats; their limits, and NaN."""
 
 import numpy as np
 import pytest
@@ -16,8 +16,20 @@ def activate(target: str, name: str, x: np.ndarray) -> np.ndarray:
     ints = [np.array(v, np.int32) for v in ([1, 1], [], [], [])]
     tape = np.array([[_native.OPCODES["input"], 0, 0, 0], [_native.OPCODES[name], 0, 0, 0]], np.int32)
     one, nothing = np.ones((1, 1), np.float32), np.zeros(0, np.float32)
-    engine.recurrent(tape, nothing, ints[0], 1, 1, *ints[1:], one, np.full(1, -0.0, np.float32),
-                     np.zeros((0, 1), np.float32), nothing, [], 1)
+    engine.recurrent(
+        tape,
+        nothing,
+        ints[0],
+        1,
+        1,
+        *ints[1:],
+        one,
+        np.full(1, -0.0, np.float32),
+        np.zeros((0, 1), np.float32),
+        nothing,
+        [],
+        1,
+    )
     engine.finish()
     assert engine.target == target
     states, out = np.zeros((x.size, 8), np.uint8), np.empty((x.size, 1), np.float32)
@@ -43,7 +55,9 @@ def worst(target: str, name: str, x: np.ndarray) -> float:
 
 
 @TARGETS
-@pytest.mark.parametrize(("name", "bound"), [("sigmoid", "sigmoid_abs"), ("tanh", "tanh_rel"), ("exp", "exp_rel")])
+@pytest.mark.parametrize(
+    ("name", "bound"), [("sigmoid", "sigmoid_abs"), ("tanh", "tanh_rel"), ("exp", "exp_rel")]
+)
 def test_the_error_is_within_its_bound_and_the_bound_is_tight(target, name, bound):
     found = worst(target, name, sample())
     assert 0.5 * _native.ERRORS[target][bound] < found <= _native.ERRORS[target][bound]
@@ -63,8 +77,15 @@ def test_activations_are_the_same_bits_on_every_target(name):
 
 
 @TARGETS
-@pytest.mark.parametrize(("name", "low", "zero", "high"), [
-    ("sigmoid", 0.0, 0.5, 1.0), ("tanh", -1.0, 0.0, 1.0), ("exp", 0.0, 1.0, np.inf), ("relu", 0.0, 0.0, np.inf)])
+@pytest.mark.parametrize(
+    ("name", "low", "zero", "high"),
+    [
+        ("sigmoid", 0.0, 0.5, 1.0),
+        ("tanh", -1.0, 0.0, 1.0),
+        ("exp", 0.0, 1.0, np.inf),
+        ("relu", 0.0, 0.0, np.inf),
+    ],
+)
 def test_limits_and_nan(target, name, low, zero, high):
     x = np.array([-np.inf, 0.0, np.inf, np.nan], np.float32)
     np.testing.assert_array_equal(activate(target, name, x), np.array([low, zero, high, np.nan], np.float32))

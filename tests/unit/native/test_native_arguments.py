@@ -1,4 +1,4 @@
-"""Wrong arguments: a ValueError or TypeError that names the argument, what was found and what was expected."""
+"""Wrong arguments: a ValueError or TypeError that names the argument, the value and what was expected."""
 
 import os
 import subprocess
@@ -21,8 +21,15 @@ def model() -> Model:
 @pytest.fixture
 def arguments(model):
     states = model.states(2)
-    return {"x": np.zeros((4, 2, 3), np.float32), "lengths": np.full(2, 4, np.int32), "state_in": states,
-            "state_out": states.copy(), "out": np.zeros((2, 5), np.float32), "every": False, "threads": 1}
+    return {
+        "x": np.zeros((4, 2, 3), np.float32),
+        "lengths": np.full(2, 4, np.int32),
+        "state_in": states,
+        "state_out": states.copy(),
+        "out": np.zeros((2, 5), np.float32),
+        "every": False,
+        "threads": 1,
+    }
 
 
 def read_only(array: np.ndarray) -> np.ndarray:
@@ -88,10 +95,12 @@ def test_pool_step_checks_all_before_it_changes_any():
     model = Model().embed(6, 4).pool(4, ["mean"])
     engine, states, out = model.engine(BEST), model.states(3), np.zeros((3, 4), np.float32)
     before = states.copy()
-    for ids, x, sentence in (([0, 1, 3], [1, 2, 3], r"ids\[2\] must be from 0 to 2, found 3"),
-                             ([0, -1, 2], [1, 2, 3], r"ids\[1\] must be from 0 to 2, found -1"),
-                             ([2, 1, 0], [1, 6, 3], r"x\[1\] .* is id 6, expected from 0 to 5"),
-                             ([2, 1, 0], [1, 5, -1], r"x\[2\] .* is id -1, expected from 0 to 5")):
+    for ids, x, sentence in (
+        ([0, 1, 3], [1, 2, 3], r"ids\[2\] must be from 0 to 2, found 3"),
+        ([0, -1, 2], [1, 2, 3], r"ids\[1\] must be from 0 to 2, found -1"),
+        ([2, 1, 0], [1, 6, 3], r"x\[1\] .* is id 6, expected from 0 to 5"),
+        ([2, 1, 0], [1, 5, -1], r"x\[2\] .* is id -1, expected from 0 to 5"),
+    ):
         with pytest.raises(ValueError, match=sentence):
             engine.pool_step(np.array(ids, np.int64), np.array(x, np.int32), states, out, 1)
         np.testing.assert_array_equal(states, before)
@@ -107,7 +116,9 @@ def test_the_builder_refuses():
         new().finish()
     with pytest.raises(ValueError, match="bias must have 3 along axis 0, found 4"):
         new().dense(zeros(3, 2), zeros(4), "none")
-    with pytest.raises(ValueError, match="unknown activation 'gelu'; choose one of none, relu, tanh, sigmoid"):
+    with pytest.raises(
+        ValueError, match="unknown activation 'gelu'; choose one of none, relu, tanh, sigmoid"
+    ):
         new().dense(zeros(3, 2), zeros(3), "gelu")
     with pytest.raises(ValueError, match="unknown pool 'min'; choose one of last, mean, max, attention"):
         new().pool(3, ["min"], None, 0.0, [-1])
@@ -139,17 +150,29 @@ def test_the_builder_refuses():
 def test_targets():
     assert _native.targets() == [name for name in _native.compiled() if name in _native.targets()]
     assert _native.targets()[-1] == "base"
-    with pytest.raises(ValueError, match=f"target 'sse9' is not in this build; choose one of {', '.join(_native.targets())}"):
+    with pytest.raises(
+        ValueError, match=f"target 'sse9' is not in this build; choose one of {', '.join(_native.targets())}"
+    ):
         _native.Engine("sse9", 8)
 
 
 @pytest.mark.parametrize("name", [*_native.targets(), "sse9", ""])
 def test_the_environment_names_the_default_target_or_fails(name):
-    script = "from tidegate import _native\ntry: print(_native.default_target())\nexcept ValueError as e: print('error:', e)"
-    outcome = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True,
-                             env=os.environ | {"TIDEGATE_TARGET": name})
+    script = (
+        "from tidegate import _native\n"
+        "try: print(_native.default_target())\n"
+        "except ValueError as error: print('error:', error)"
+    )
+    outcome = subprocess.run(
+        [sys.executable, "-c", script],
+        capture_output=True,
+        text=True,
+        check=True,
+        env=os.environ | {"TIDEGATE_TARGET": name},
+    )
     if name in _native.targets():
         assert outcome.stdout.strip() == name
     else:
-        expected = f"error: TIDEGATE_TARGET '{name}' is not in this build; choose one of {', '.join(_native.targets())}"
+        choices = ", ".join(_native.targets())
+        expected = f"error: TIDEGATE_TARGET '{name}' is not in this build; choose one of {choices}"
         assert outcome.stdout.strip() == expected

@@ -106,7 +106,7 @@ def test_chunks_give_the_wholes_bits(target, chunk):
     whole, parts, states = run(engine, model, x, lengths), [], model.states(B)
     for t in range(0, T, chunk):
         left = np.clip(lengths - t, 0, min(chunk, T - t)).astype(np.int32)
-        part = run(engine, model, x[t:t + chunk], left, states)
+        part = run(engine, model, x[t : t + chunk], left, states)
         states = part.states
         parts.append(part.out)
     same(whole, Run(np.concatenate(parts), states))
@@ -121,8 +121,10 @@ def test_rows_do_not_depend_on_their_neighbours(target, rows):
     whole = run(engine, model, x, lengths)
     for first in range(0, B, rows):
         part = slice(first, min(first + rows, B))
-        same(run(engine, model, np.ascontiguousarray(x[:, part]), lengths[part].copy()),
-             Run(np.ascontiguousarray(whole.out[:, part]), whole.states[part]))
+        same(
+            run(engine, model, np.ascontiguousarray(x[:, part]), lengths[part].copy()),
+            Run(np.ascontiguousarray(whole.out[:, part]), whole.states[part]),
+        )
 
 
 @TARGETS
@@ -178,22 +180,63 @@ class Plain:
     """The C API of a library built without fused kernels, as far as one GRU needs it."""
 
     class Cell(ctypes.Structure):
-        _fields_ = [("inputs", ctypes.c_int64), ("size", ctypes.c_int64), ("instructions", ctypes.c_int32),
-                    ("output", ctypes.c_int32), ("tape", ctypes.c_void_p), ("widths", ctypes.c_void_p),
-                    ("consts_count", ctypes.c_int32), ("consts", ctypes.c_void_p), ("gates", ctypes.c_int32),
-                    ("maps", ctypes.c_int32), ("states", ctypes.c_int32), ("params_count", ctypes.c_int32),
-                    *((name, ctypes.c_void_p) for name in ("W", "b", "R", "c", "next", "state_offsets", "state_sizes",
-                                                           "params", "param_sizes"))]
+        _fields_ = [
+            ("inputs", ctypes.c_int64),
+            ("size", ctypes.c_int64),
+            ("instructions", ctypes.c_int32),
+            ("output", ctypes.c_int32),
+            ("tape", ctypes.c_void_p),
+            ("widths", ctypes.c_void_p),
+            ("consts_count", ctypes.c_int32),
+            ("consts", ctypes.c_void_p),
+            ("gates", ctypes.c_int32),
+            ("maps", ctypes.c_int32),
+            ("states", ctypes.c_int32),
+            ("params_count", ctypes.c_int32),
+            *(
+                (name, ctypes.c_void_p)
+                for name in (
+                    "W",
+                    "b",
+                    "R",
+                    "c",
+                    "next",
+                    "state_offsets",
+                    "state_sizes",
+                    "params",
+                    "param_sizes",
+                )
+            ),
+        ]
 
     def __init__(self, library: ctypes.CDLL, target: str, model: Model) -> None:
         self.library, self.model, self.handle = library, model, ctypes.c_void_p()
         self.call("open", target.encode(), ctypes.c_int64(model.state_bytes), 1, ctypes.byref(self.handle))
         _, tape, _, widths, gates, output, next_, offsets, sizes, W, b, R, c, _, H, add = model.calls[0]
-        pointer = {name: array.ctypes.data for name, array in
-                   {"tape": tape, "widths": widths, "W": W, "b": b, "R": R, "c": c, "next": next_,
-                    "state_offsets": offsets, "state_sizes": sizes}.items()}
-        cell = self.Cell(inputs=W.shape[1], size=H, instructions=len(tape), output=output, gates=gates, maps=3,
-                         states=1, **pointer)
+        pointer = {
+            name: array.ctypes.data
+            for name, array in {
+                "tape": tape,
+                "widths": widths,
+                "W": W,
+                "b": b,
+                "R": R,
+                "c": c,
+                "next": next_,
+                "state_offsets": offsets,
+                "state_sizes": sizes,
+            }.items()
+        }
+        cell = self.Cell(
+            inputs=W.shape[1],
+            size=H,
+            instructions=len(tape),
+            output=output,
+            gates=gates,
+            maps=3,
+            states=1,
+            **pointer,
+        )
         self.call("add_recurrent", self.handle, ctypes.byref(cell), add)
         self.call("finish", self.handle)
 
@@ -205,8 +248,15 @@ class Plain:
     def run(self, x, lengths) -> Run:
         states, H = self.model.states(x.shape[1]), self.model.calls[0][-2]
         result = Run(np.full((*x.shape[:2], H), -7, np.float32), np.empty_like(states))
-        self.call("run", self.handle, ctypes.c_int64(x.shape[0]), ctypes.c_int64(x.shape[1]),
-                  *(ctypes.c_void_p(a.ctypes.data) for a in (x, lengths, states, result.states, result.out)), 1, 1)
+        self.call(
+            "run",
+            self.handle,
+            ctypes.c_int64(x.shape[0]),
+            ctypes.c_int64(x.shape[1]),
+            *(ctypes.c_void_p(a.ctypes.data) for a in (x, lengths, states, result.states, result.out)),
+            1,
+            1,
+        )
         return result
 
 
@@ -215,8 +265,10 @@ def plain_library(tmp_path_factory, root):
     if not (shutil.which("cmake") and shutil.which("c++")):
         pytest.skip("needs cmake and a C++ compiler")
     build = tmp_path_factory.mktemp("plain")
-    for command in (["cmake", "-S", root, "-B", build, "-DTIDEGATE_PYTHON=OFF", "-DTIDEGATE_NO_FUSED=ON"],
-                    ["cmake", "--build", build, "-j2"]):
+    for command in (
+        ["cmake", "-S", root, "-B", build, "-DTIDEGATE_PYTHON=OFF", "-DTIDEGATE_NO_FUSED=ON"],
+        ["cmake", "--build", build, "-j2"],
+    ):
         outcome = subprocess.run(list(map(str, command)), capture_output=True, text=True, check=False)
         assert outcome.returncode == 0, outcome.stderr
     return ctypes.CDLL(str(next(build.glob("libtidegate.*"))))

@@ -10,18 +10,46 @@ H = 4
 OP = _native.OPCODES
 
 
-def add(tape, *, widths=None, gates=3, output=None, next_=None, sizes=(H,), consts=(0.5,), params=(2,), offsets=None,
-        fused=True):
+def add(
+    tape,
+    *,
+    widths=None,
+    gates=3,
+    output=None,
+    next_=None,
+    sizes=(H,),
+    consts=(0.5,),
+    params=(2,),
+    offsets=None,
+    fused=True,
+):
     """Offers a tape of rows (opcode, a, b) to a fresh engine and finishes it."""
     engine = _native.Engine(_native.targets()[0], 64, fused)
     tape = np.array([[*row, *[0] * (4 - len(row))] for row in tape], np.int32).reshape(-1, 4)
-    ints = [np.array(v, np.int32) for v in (
-        [H] * len(tape) if widths is None else widths, [len(tape) - 1] * len(sizes) if next_ is None else next_,
-        [8 + 4 * H * i for i in range(len(sizes))] if offsets is None else offsets, sizes)]
+    ints = [
+        np.array(v, np.int32)
+        for v in (
+            [H] * len(tape) if widths is None else widths,
+            [len(tape) - 1] * len(sizes) if next_ is None else next_,
+            [8 + 4 * H * i for i in range(len(sizes))] if offsets is None else offsets,
+            sizes,
+        )
+    ]
     zeros = lambda *shape: np.zeros(shape, np.float32)  # noqa: E731
-    engine.recurrent(tape, np.array(consts, np.float32), ints[0], gates, len(tape) - 1 if output is None else output,
-                     *ints[1:], zeros(gates * H, 3), zeros(gates * H), zeros(3 * H, H), zeros(3 * H),
-                     [zeros(n) for n in params], H)
+    engine.recurrent(
+        tape,
+        np.array(consts, np.float32),
+        ints[0],
+        gates,
+        len(tape) - 1 if output is None else output,
+        *ints[1:],
+        zeros(gates * H, 3),
+        zeros(gates * H),
+        zeros(3 * H, H),
+        zeros(3 * H),
+        [zeros(n) for n in params],
+        H,
+    )
     engine.finish()
     return engine
 
@@ -38,9 +66,17 @@ def test_the_tape_itself_is_taken():
     assert add(gru(), fused=False).fused_layers == []
 
 
-@pytest.mark.parametrize("changed", [
-    {"_14": (OP["sub"], 13, 1)}, {"_3": (OP["add"], 2, 0)}, {"_16": (OP["add"], 15, 13)}, {"_13": (OP["sigmoid"], 12)},
-    {"_6": (OP["recur"], 0, 1)}, {"_5": (OP["input"], 0)}])
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"_14": (OP["sub"], 13, 1)},
+        {"_3": (OP["add"], 2, 0)},
+        {"_16": (OP["add"], 15, 13)},
+        {"_13": (OP["sigmoid"], 12)},
+        {"_6": (OP["recur"], 0, 1)},
+        {"_5": (OP["input"], 0)},
+    ],
+)
 def test_a_tape_that_differs_anywhere_runs_in_the_interpreter(changed):
     assert add(gru(**changed)).fused_layers == []
 
@@ -49,55 +85,93 @@ def test_another_next_state_runs_in_the_interpreter():
     assert add(gru(), next_=[13]).fused_layers == []
 
 
+def offer(**arguments):
+    return arguments
+
+
 BIG = 2**31 - 1
 HOSTILE = {
-    "no instruction": (dict(tape=[], output=0, sizes=()), "number of instructions must be from 1 to 256, found 0"),
-    "257 instructions": (dict(tape=[(0, 0)] * 257), "found 257"),
-    "unknown opcode": (dict(tape=[(17, 0)]), "instruction 0: unknown opcode 17"),
-    "negative opcode": (dict(tape=[(-1, 0)]), "instruction 0: unknown opcode -1"),
-    "gate": (dict(tape=[(OP["input"], 3)]), "gate 3 does not exist, there are 3"),
-    "negative gate": (dict(tape=[(OP["input"], -1)]), "gate -1 does not exist"),
-    "state": (dict(tape=[(OP["state"], 1)]), "state 1 does not exist, there are 1"),
-    "param": (dict(tape=[(OP["param"], BIG)]), f"parameter {BIG} does not exist, there are 1"),
-    "const": (dict(tape=[(OP["const"], 1)], widths=[1]), "constant 1 does not exist"),
-    "map": (dict(tape=[(OP["state"], 0), (OP["recur"], 3, 0)]), "recurrent map 3 does not exist, there are 3"),
-    "itself": (dict(tape=[(OP["neg"], 0)]), "instruction 0: may read registers older than itself only, found register 0"),
-    "later": (dict(tape=[(OP["state"], 0), (OP["add"], 0, 2), (OP["state"], 0)]), "found register 2"),
-    "negative register": (dict(tape=[(OP["state"], 0), (OP["add"], 0, -1)]), "found register -1"),
-    "recur of itself": (dict(tape=[(OP["recur"], 0, 0)]), "found register 0"),
-    "recur of a narrow one": (dict(tape=[(OP["const"], 0), (OP["recur"], 0, 0)], widths=[1, H]),
-                              "operand must be 4 wide, register 0 is 1"),
-    "wide input": (dict(tape=[(OP["input"], 0)], widths=[BIG]), f"must be 4 wide, its width is given as {BIG}"),
-    "wide state": (dict(tape=[(OP["state"], 0)], widths=[5]), "must be 4 wide, its width is given as 5"),
-    "wide const": (dict(tape=[(OP["const"], 0)]), "must be 1 wide"),
-    "wide unary": (dict(tape=[(OP["state"], 0), (OP["neg"], 0)], widths=[H, 64]), "must be 4 wide"),
-    "zero width": (dict(tape=[(OP["state"], 0), (OP["neg"], 0)], widths=[H, 0]), "must be 4 wide"),
-    "unequal operands": (dict(tape=[(OP["state"], 0), (OP["param"], 0), (OP["add"], 0, 1)], widths=[H, 2, H]),
-                         "equally wide or one of them 1, found 4 and 2"),
-    "narrow result": (dict(tape=[(OP["state"], 0), (OP["const"], 0), (OP["add"], 0, 1)], widths=[H, 1, 1]),
-                      "must be 4 wide, its width is given as 1"),
-    "output": (dict(tape=[(OP["state"], 0)], output=1), "the output is register 1, there are 1"),
-    "negative output": (dict(tape=[(OP["state"], 0)], output=-1), "the output is register -1"),
-    "narrow output": (dict(tape=[(OP["const"], 0), (OP["state"], 0)], widths=[1, H], output=0), "the output must be 4 wide"),
-    "next": (dict(tape=[(OP["state"], 0)], next_=[7]), "the next value of state 0 is register 7"),
-    "narrow next": (dict(tape=[(OP["const"], 0), (OP["state"], 0)], widths=[1, H], next_=[0]), "state 0 must be 4 wide"),
-    "huge state": (dict(tape=[(OP["state"], 0)], sizes=[BIG]), "size must be from 1 to 65536"),
-    "negative state": (dict(tape=[(OP["state"], 0)], sizes=[-4]), "size must be from 1 to 65536, found -4"),
-    "65 alive": (dict(tape=[(OP["state"], 0)] + [(OP["neg"], 0)] * 64 + [(OP["add"], 1, k) for k in range(2, 65)]
-                      + [(OP["add"], 0, 1)]), "at most 64 registers may be alive at once"),
-    "state outside": (dict(tape=[(OP["state"], 0)], offsets=[52]), "does not fit in 64 bytes"),
-    "state before": (dict(tape=[(OP["state"], 0)], offsets=[4]), "overlaps what lies before byte 8"),
-    "state at a negative place": (dict(tape=[(OP["state"], 0)], offsets=[-(2**31)]), "overlaps"),
-    "state at an odd place": (dict(tape=[(OP["state"], 0)], offsets=[9]), "is not at a multiple of 4"),
-    "states overlap": (dict(tape=[(OP["state"], 0)], sizes=(H, H), offsets=[8, 16], next_=[0, 0]), "overlaps"),
+    "no instruction": (
+        offer(tape=[], output=0, sizes=()),
+        "number of instructions must be from 1 to 256, found 0",
+    ),
+    "257 instructions": (offer(tape=[(0, 0)] * 257), "found 257"),
+    "unknown opcode": (offer(tape=[(17, 0)]), "instruction 0: unknown opcode 17"),
+    "negative opcode": (offer(tape=[(-1, 0)]), "instruction 0: unknown opcode -1"),
+    "gate": (offer(tape=[(OP["input"], 3)]), "gate 3 does not exist, there are 3"),
+    "negative gate": (offer(tape=[(OP["input"], -1)]), "gate -1 does not exist"),
+    "state": (offer(tape=[(OP["state"], 1)]), "state 1 does not exist, there are 1"),
+    "param": (offer(tape=[(OP["param"], BIG)]), f"parameter {BIG} does not exist, there are 1"),
+    "const": (offer(tape=[(OP["const"], 1)], widths=[1]), "constant 1 does not exist"),
+    "map": (
+        offer(tape=[(OP["state"], 0), (OP["recur"], 3, 0)]),
+        "recurrent map 3 does not exist, there are 3",
+    ),
+    "itself": (
+        offer(tape=[(OP["neg"], 0)]),
+        "instruction 0: may read registers older than itself only, found register 0",
+    ),
+    "later": (offer(tape=[(OP["state"], 0), (OP["add"], 0, 2), (OP["state"], 0)]), "found register 2"),
+    "negative register": (offer(tape=[(OP["state"], 0), (OP["add"], 0, -1)]), "found register -1"),
+    "recur of itself": (offer(tape=[(OP["recur"], 0, 0)]), "found register 0"),
+    "recur of a narrow one": (
+        offer(tape=[(OP["const"], 0), (OP["recur"], 0, 0)], widths=[1, H]),
+        "operand must be 4 wide, register 0 is 1",
+    ),
+    "wide input": (
+        offer(tape=[(OP["input"], 0)], widths=[BIG]),
+        f"must be 4 wide, its width is given as {BIG}",
+    ),
+    "wide state": (offer(tape=[(OP["state"], 0)], widths=[5]), "must be 4 wide, its width is given as 5"),
+    "wide const": (offer(tape=[(OP["const"], 0)]), "must be 1 wide"),
+    "wide unary": (offer(tape=[(OP["state"], 0), (OP["neg"], 0)], widths=[H, 64]), "must be 4 wide"),
+    "zero width": (offer(tape=[(OP["state"], 0), (OP["neg"], 0)], widths=[H, 0]), "must be 4 wide"),
+    "unequal operands": (
+        offer(tape=[(OP["state"], 0), (OP["param"], 0), (OP["add"], 0, 1)], widths=[H, 2, H]),
+        "equally wide or one of them 1, found 4 and 2",
+    ),
+    "narrow result": (
+        offer(tape=[(OP["state"], 0), (OP["const"], 0), (OP["add"], 0, 1)], widths=[H, 1, 1]),
+        "must be 4 wide, its width is given as 1",
+    ),
+    "output": (offer(tape=[(OP["state"], 0)], output=1), "the output is register 1, there are 1"),
+    "negative output": (offer(tape=[(OP["state"], 0)], output=-1), "the output is register -1"),
+    "narrow output": (
+        offer(tape=[(OP["const"], 0), (OP["state"], 0)], widths=[1, H], output=0),
+        "the output must be 4 wide",
+    ),
+    "next": (offer(tape=[(OP["state"], 0)], next_=[7]), "the next value of state 0 is register 7"),
+    "narrow next": (
+        offer(tape=[(OP["const"], 0), (OP["state"], 0)], widths=[1, H], next_=[0]),
+        "state 0 must be 4 wide",
+    ),
+    "huge state": (offer(tape=[(OP["state"], 0)], sizes=[BIG]), "size must be from 1 to 65536"),
+    "negative state": (offer(tape=[(OP["state"], 0)], sizes=[-4]), "size must be from 1 to 65536, found -4"),
+    "65 alive": (
+        offer(
+            tape=[(OP["state"], 0)]
+            + [(OP["neg"], 0)] * 64
+            + [(OP["add"], 1, k) for k in range(2, 65)]
+            + [(OP["add"], 0, 1)]
+        ),
+        "at most 64 registers may be alive at once",
+    ),
+    "state outside": (offer(tape=[(OP["state"], 0)], offsets=[52]), "does not fit in 64 bytes"),
+    "state before": (offer(tape=[(OP["state"], 0)], offsets=[4]), "overlaps what lies before byte 8"),
+    "state at a negative place": (offer(tape=[(OP["state"], 0)], offsets=[-(2**31)]), "overlaps"),
+    "state at an odd place": (offer(tape=[(OP["state"], 0)], offsets=[9]), "is not at a multiple of 4"),
+    "states overlap": (
+        offer(tape=[(OP["state"], 0)], sizes=(H, H), offsets=[8, 16], next_=[0, 0]),
+        "overlaps",
+    ),
 }
 
 
 @pytest.mark.parametrize("name", HOSTILE)
 def test_a_hostile_tape_is_refused(name):
-    offer, sentence = HOSTILE[name]
+    arguments, sentence = HOSTILE[name]
     with pytest.raises(ValueError, match=sentence):
-        add(**offer)
+        add(**arguments)
 
 
 def test_the_largest_tape_runs():
