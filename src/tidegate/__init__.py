@@ -49,14 +49,7 @@ def __dir__() -> list[str]:
 def _loaded(name: str) -> Any:
     from importlib import import_module
 
-    try:
-        return getattr(import_module(f"tidegate.{_HOMES[name]}"), name)
-    except ModuleNotFoundError as error:
-        if error.name != "torch":
-            raise
-        from .errors import MissingExtra
-
-        raise MissingExtra('training needs torch; pip install "tidegate[train]"') from error
+    return getattr(import_module(f"tidegate.{_HOMES[name]}"), name)
 
 
 def _version() -> str:

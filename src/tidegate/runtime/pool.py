@@ -13,6 +13,7 @@ from .scores import Scores
 from .session import Session, steps_of
 from .state import State
 
+Ids = Sequence[Hashable] | npt.NDArray[Any]
 FIRST_ROWS: Final = 16
 MOST_STEPS: Final = 1 << 16  # steps of one native call; more go in several
 
@@ -52,7 +53,7 @@ class Pool:
     def __iter__(self) -> Iterator[Hashable]:
         return iter(self._rows)
 
-    def step(self, ids: Sequence[Hashable], x: Any) -> npt.NDArray[np.float32]:
+    def step(self, ids: Ids, x: Any) -> npt.NDArray[np.float32]:
         """The outputs [n, outputs] of one step of each stream, in one native call.
 
         ids: n keys; one that stands twice is stepped twice, in order. x: float32 [n, features], or token ids
@@ -115,7 +116,7 @@ class Pool:
         row = self._row(*self._keys([id]))
         self._blocks[row], self._outputs[row], self._pending[row] = state.block, state.output, state.pending
 
-    def _keys(self, ids: Sequence[Hashable]) -> list[Hashable]:
+    def _keys(self, ids: Ids) -> list[Hashable]:
         keys: list[Hashable] = ids.tolist() if isinstance(ids, np.ndarray) else list(ids)
         for key in keys:
             hashable(key)
@@ -144,8 +145,7 @@ class Pool:
         self._free += range(old + more - 1, old - 1, -1)
 
     def _reset(self, row: int) -> None:
-        self._blocks[row] = self._session.initial
-        self._pending[row] = b""
+        self._blocks[row], self._outputs[row], self._pending[row] = self._session.initial, 0.0, b""
 
     def _scores(self, row: int, end: bool) -> Scores:
         return self._session.scores(self._outputs[row], steps_of(self._blocks[row]), end)

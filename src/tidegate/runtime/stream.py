@@ -65,8 +65,7 @@ class Stream:
 
     def reset(self) -> None:
         """Forget the message."""
-        self._block[0] = self._session.initial
-        self._pending = b""
+        self._block[0], self._output[0], self._pending = self._session.initial, 0.0, b""
 
     def fork(self) -> Stream:
         """An independent stream that has seen the same."""

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tidegate.oracle import Oracle
-from tidegate.verify.bounds import U, ActivationErrors, Graph
+from tidegate.verify.bounds import ActivationErrors, Graph, U
 from tidegate.verify.carry import MOST_STATE, carried, flat_state, trajectory
 from tidegate.verify.check import inputs
 from tidegate.verify.samples import sample

@@ -1,0 +1,76 @@
+"""A million interleaved events over 1,000 streams of one pool against isolated streams: every score bit for
+bit.
+
+    python bench/leaks.py [--events 1000000] [--streams 1000]
+
+Events of all streams are shuffled together, pushed in batches of changing size, with ends, forgotten and
+restored streams in between. Any state that reaches another stream, or outlives its message, changes a bit.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from typing import Any
+
+import numpy as np
+
+from tidegate.runtime import Pool, Predictor, State, Stream
+from tidegate.verify.samples import WORDS, sample
+
+
+def drawn(events: int, streams: int, random: np.random.Generator) -> list[tuple[int, str, bool]]:
+    """Events in random order over the streams: pieces that end inside words, words, spaces, ends."""
+    parts = [w for word in WORDS for w in (word, word + " ", word[: len(word) // 2], " ")]
+    pieces = random.integers(len(parts), size=(events, 2))
+    ids, ends = random.integers(streams, size=events), random.random(events) < 0.1
+    return [
+        (int(id), parts[a] + parts[b], bool(end)) for id, (a, b), end in zip(ids, pieces, ends, strict=True)
+    ]
+
+
+def push(pool: Pool, streams: dict[int, Stream], events: list[tuple[int, str, bool]]) -> int:
+    """How many of the scores of the pool and of the isolated streams differ."""
+    together = pool.push(events)
+    apart = [streams[id].push(piece, end) for id, piece, end in events]
+    return sum(bits(a) != bits(b) for a, b in zip(together, apart, strict=True))
+
+
+def bits(scores: Any) -> tuple[bytes | None, str]:
+    return None if scores.values is None else scores.values.tobytes(), scores.reason
+
+
+def disturb(pool: Pool, streams: dict[int, Stream], predictor: Predictor, random: np.random.Generator) -> int:
+    """Forget one stream, send another through bytes; how many states differ from the isolated ones."""
+    gone, moved = (int(i) for i in random.choice(len(streams), 2, replace=False))
+    if gone in pool:
+        pool.drop(gone)
+    streams[gone] = predictor.stream()
+    if moved in pool:
+        pool.restore(moved, State.from_bytes(pool.state(moved).to_bytes()))
+    return sum(
+        pool.state(id) != stream.state for id, stream in streams.items() if id in pool and id % 50 == 0
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--events", type=int, default=1_000_000)
+    parser.add_argument("--streams", type=int, default=1000)
+    options = parser.parse_args()
+    random = np.random.default_rng(0)
+    predictor = Predictor(sample(size=24, over=("last", "mean", "max", "attention")))
+    pool, streams = predictor.pool(), {id: predictor.stream() for id in range(options.streams)}
+    done = wrong = 0
+    start = time.perf_counter()
+    while done < options.events:
+        events = drawn(min(int(random.integers(1, 5000)), options.events - done), options.streams, random)
+        wrong += push(pool, streams, events) + disturb(pool, streams, predictor, random)
+        done += len(events)
+    seconds = time.perf_counter() - start
+    print(f"{done:,} events over {options.streams:,} streams in {seconds:.0f} s: {wrong} differ")
+    raise SystemExit(bool(wrong))
+
+
+if __name__ == "__main__":
+    main()
