@@ -1,7 +1,8 @@
 """Measure accuracy on public data sets with the defaults and no option but the seed.
 
-Each model is fitted on the official train split, written, loaded again and scored on the official test split by
-the native runtime, causal, one file a seed. Writes bench/results/accuracy.json; other sets keep their entry.
+Each model is fitted on the official train split, written, loaded again and scored on the official test split
+by the native runtime, causal, one file a seed. Writes bench/results/accuracy.json; other sets keep their
+entry.
 
     python bench/accuracy.py reuters_r8 clinc150 --seeds 0 1 2
 """
@@ -59,7 +60,7 @@ def one(name: str, files: dict[str, Path], seed: int) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
         out = os.path.join(folder, "model.safetensors")
         wall, cpu = time.perf_counter(), time.process_time()
-        valid = str(files["valid"]) if "valid" in files else None
+        valid = str(files["val"]) if "val" in files else None
         fit(
             "classify",
             str(files["train"]),

@@ -18,6 +18,7 @@ class Reporter:
         self.out = out
         self.bar: Any = None
         self.live = out.isatty()
+        self.left = 0.0
 
     def __enter__(self) -> Reporter:
         return self
@@ -33,9 +34,10 @@ class Reporter:
             self.move(progress)
         elif progress.evaluated:
             self.line(progress)
+        self.left = progress.seconds_left or self.left
 
     def line(self, progress: Progress) -> None:
-        left = "" if progress.seconds_left is None else f"  {duration(progress.seconds_left)} left"
+        left = f"  {duration(self.left)} left" if progress.epoch < progress.epochs else ""
         print(
             f"epoch {progress.epoch}/{progress.epochs}  {figures(progress)}{left}", file=self.out, flush=True
         )
