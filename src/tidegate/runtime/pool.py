@@ -8,7 +8,7 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from ..errors import DataError, located
+from ..errors import DataError, TidegateError
 from .scores import Scores
 from .session import Session, steps_of
 from .state import State
@@ -162,38 +162,44 @@ class Pool:
         rounds: list[list[Planned]] = []
         pending: dict[Hashable, bytes] = {}
         ended: dict[Hashable, int] = {}
-        for i, event in enumerate(events):
-            with located(f"event {i}"):
+        place = 0
+        try:
+            for place, event in enumerate(events):
                 id, x, end = opened(event)
-                before = pending.get(id)
-                if before is None:
-                    before = self._pending[self._rows[id]] if id in self._rows else b""
-                steps, rest = self._session.source.feed(x, before)
-                if end and rest:
-                    steps, rest = np.concatenate([steps, self._session.source.flush(rest)]), b""
-            pending[id] = rest
-            number = ended.get(id, 0)
-            if number == len(rounds):
-                rounds.append([])
-            rounds[number].append(Planned(i, id, steps, end))
-            ended[id] = number + end
+                steps, pending[id] = self._fed(x, pending.get(id, self._unfinished(id)), end)
+                number = ended.get(id, 0)
+                if number == len(rounds):
+                    rounds.append([])
+                rounds[number].append(Planned(place, id, steps, end))
+                ended[id] = number + end
+        except TidegateError as error:
+            raise type(error)(f"event {place}: {error}") from error
         return rounds, pending
+
+    def _unfinished(self, id: Hashable) -> bytes:
+        return self._pending[self._rows[id]] if id in self._rows else b""
+
+    def _fed(self, x: Any, pending: bytes, end: bool) -> tuple[npt.NDArray[Any], bytes]:
+        source = self._session.source
+        steps, rest = source.feed(x, pending)
+        return (np.concatenate([steps, source.flush(rest)]), b"") if end and rest else (steps, rest)
 
     def _apply(self, group: list[Planned], scores: dict[int, Scores]) -> None:
         """Events of one round in one native call."""
         rows = [self._rows[event.id] for event in group]
         counts = [len(event.steps) for event in group]
-        before = {row: steps_of(self._blocks[row]) for row in rows}
-        outputs = {row: self._outputs[row].copy() for row in rows}
-        out = self._step(
-            np.repeat(np.array(rows, np.int64), counts), np.concatenate([e.steps for e in group])
-        )
+        at_rows = np.array(rows, np.int64)
+        seen = dict(zip(rows, self._blocks[:, :8][at_rows].view(np.int64)[:, 0].tolist(), strict=True))
+        outputs = {
+            row: self._outputs[row].copy() for row, count in zip(rows, counts, strict=True) if not count
+        }
+        out = self._step(np.repeat(at_rows, counts), np.concatenate([event.steps for event in group]))
         at = 0
         for event, row, count in zip(group, rows, counts, strict=True):
-            at, before[row] = at + count, before[row] + count
+            at, seen[row] = at + count, seen[row] + count
             if count:
                 outputs[row] = out[at - 1]
-            scores[event.place] = self._session.scores(outputs[row], before[row], event.end)
+            scores[event.place] = self._session.scores(outputs[row], seen[row], event.end)
             if event.end:
                 self._reset(row)
 

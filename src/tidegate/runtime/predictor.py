@@ -81,13 +81,15 @@ class Predictor:
         """
         if isinstance(rows, str | bytes):
             raise DataError("predict takes a list of texts; put the text in a list")
-        what = self._session.source.kind == "text"
+        what = "text" if self._session.source.kind == "text" else "series"
         found: list[Steps] = []
-        for i, row in enumerate(rows):
-            with located(f"{'text' if what else 'series'} {i}"):
+        try:
+            for row in rows:
                 found.append(self._session.source.whole(row))
+        except DataError as error:
+            raise DataError(f"{what} {len(found)}: {error}") from error
         if empty := [i for i, steps in enumerate(found) if not len(steps)]:
-            raise DataError(f"{'text' if what else 'series'} {empty[0]} has {self._session.source.nothing}")
+            raise DataError(f"{what} {empty[0]} has {self._session.source.nothing}")
         out = np.empty((len(found), self._session.outputs), np.float32)
         for batch in batches([len(steps) for steps in found], getattr(self._session.source, "features", 1)):
             out[batch] = self._run([found[i] for i in batch])
