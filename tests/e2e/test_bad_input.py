@@ -106,7 +106,19 @@ def test_a_full_disk_leaves_the_old_file(fitted: Any, tmp_path: Path) -> None:
     out = tmp_path / "m.safetensors"
     out.write_bytes(b"the old file")
     done = subprocess.run(
-        [sys.executable, "-m", "tidegate", "fit", "classify", str(fitted.train), *SMALL, "--out", str(out)],
+        [
+            sys.executable,
+            "-m",
+            "tidegate",
+            "fit",
+            "classify",
+            str(fitted.train),
+            *SMALL,
+            "--epochs",
+            "1",
+            "--out",
+            str(out),
+        ],
         capture_output=True,
         text=True,
         preexec_fn=lambda: resource.setrlimit(

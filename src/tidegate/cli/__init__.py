@@ -54,6 +54,8 @@ def main(argv: list[str] | None = None) -> int:
         return quiet()
     except OSError as error:
         return complain(system_error(error), BAD_INPUT)
+    except MemoryError:
+        return complain("out of memory; give it less at once, or use a machine with more", BAD_INPUT)
 
 
 def run(argv: list[str]) -> int:
