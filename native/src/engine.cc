@@ -54,8 +54,7 @@ void Engine::check_chain() const {
   for (std::size_t i = 0; i < layers.size(); ++i) {
     const Layer& layer = *layers[i];
     const std::string place = "layer " + std::to_string(i) + " (" + layer.kind + "): ";
-    const bool embed = std::string(layer.kind) == "embed";
-    if (i > 0 && embed) throw ValueError(place + "embed must be the first layer");
+    if (i > 0 && layer.table()) throw ValueError(place + "embed must be the first layer");
     if (i > 0 && layer.inputs != layers[i - 1]->size)
       throw ValueError(place + "takes " + std::to_string(layer.inputs) + " values, the layer before gives " +
                        std::to_string(layers[i - 1]->size));
@@ -81,6 +80,14 @@ void Engine::check_states() const {
   }
 }
 
+// Nothing else may want the embed's own output.
+void Engine::fold_embed() {
+  if (!ids || layers.size() < 2) return;
+  for (const auto& layer : layers)
+    if (layer->add == 0) return;
+  if (layers[1]->fold(layers[0]->table(), layers[0]->inputs)) first_ = 1;
+}
+
 void Engine::finish() {
   require_building();
   check_chain();
@@ -92,9 +99,10 @@ void Engine::finish() {
   };
   layout_ = {};
   const Layer& first = *layers.front();
-  ids = std::string(first.kind) == "embed";
+  ids = first.table() != nullptr;
   inputs = ids ? 1 : first.inputs;
   outputs = layers.back()->size;
+  fold_embed();
   layout_.input = reserve(kTileRows * first.padded(inputs));
   std::size_t scratch = 0;
   for (const auto& layer : layers) {

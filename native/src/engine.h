@@ -84,12 +84,14 @@ class Engine {
   friend class Loan;
   void check_chain() const;
   void check_states() const;
+  void fold_embed();
   Workspace* take() const;
   void give(Workspace* workspace) const;
   void run_tile(const Job& job, const Row* rows, std::size_t count, Workspace& workspace) const;
   std::size_t work() const;
 
   Layout layout_;
+  std::size_t first_ = 0;  // the layer that x goes to: 1 where the embed is folded into it
   mutable std::mutex mutex_;
   mutable Workspace* free_ = nullptr;
 };

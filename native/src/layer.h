@@ -65,6 +65,12 @@ class Layer {
   // x: the items' rows (embed: ids); out: padded rows of `size` floats. Writes the state of each row whose last
   // step this chunk holds to its block.
   virtual void run(const Chunk& chunk, const Tile& tile, Rows x, float* out) const = 0;
+
+  // The embed's table [inputs, size], or null.
+  virtual const float* table() const { return nullptr; }
+  // Takes the embed before it into this layer, so that its input becomes ids; false where that is not possible.
+  virtual bool fold(const float* rows, std::size_t count) { return (void)rows, (void)count, false; }
+
   virtual bool fused() const { return false; }
   virtual std::size_t scratch() const { return 0; }  // floats
   virtual std::size_t work() const { return size; }  // multiplications a step, about

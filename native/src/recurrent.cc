@@ -2,6 +2,7 @@
 #include <cstring>
 #include <utility>
 
+#include "projection.h"
 #include "tape.h"
 
 namespace tidegate {
@@ -60,7 +61,7 @@ class Interpreter final : public Layer {
 
   void run(const Chunk& chunk, const Tile& tile, Rows x, float* out) const override {
     const std::size_t H = padded(size), gate_row = gates_ * H;
-    if (gates_) kernels.product(chunk.items, &inputs_.product(), x, tile.scratch, gate_row);
+    inputs_.run(chunk.items, x, tile.scratch);
     const float* inputs = tile.scratch;
     for (std::size_t t = 0; t < chunk.steps; ++t) {
       const std::size_t rows = chunk.rows[t];
@@ -75,6 +76,7 @@ class Interpreter final : public Layer {
     }
   }
 
+  bool fold(const float* rows, std::size_t count) override { return inputs_.fold(rows, count); }
   std::size_t scratch() const override {
     std::size_t row = tape_.slot_floats;
     for (const Packed& map : maps_) row += map.product().vectors * kernels.lanes;
@@ -138,7 +140,7 @@ class Interpreter final : public Layer {
   Tape tape_;
   std::size_t gates_, output_;
   std::vector<std::int32_t> next_;
-  Packed inputs_;
+  Projection inputs_;
   std::vector<Packed> maps_;
   std::vector<Floats> consts_, params_;
 };
@@ -155,7 +157,7 @@ class FusedGru final : public Layer {
 
   void run(const Chunk& chunk, const Tile& tile, Rows x, float* out) const override {
     const std::size_t H = padded(size), gate_row = 3 * H;
-    kernels.product(chunk.items, &inputs_.product(), x, tile.scratch, gate_row);
+    inputs_.run(chunk.items, x, tile.scratch);
     const float* inputs = tile.scratch;
     Rows h = {tile.state[0], H};
     for (std::size_t t = 0; t < chunk.steps; ++t) {
@@ -168,12 +170,14 @@ class FusedGru final : public Layer {
     }
     std::memcpy(tile.state[0], h.data, chunk.rows[chunk.steps] * H * sizeof(float));
   }
+  bool fold(const float* rows, std::size_t count) override { return inputs_.fold(rows, count); }
   bool fused() const override { return true; }
   std::size_t scratch() const override { return kTileRows * 3 * padded(size); }
   std::size_t work() const override { return 3 * size * (inputs + size + 16); }
 
  private:
-  Packed inputs_, recurrent_;
+  Projection inputs_;
+  Packed recurrent_;
 };
 
 // The tape that the fused GRU was proved against: opcode, a, b.

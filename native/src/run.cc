@@ -92,7 +92,7 @@ void Engine::run_tile(const Job& job, const Row* rows, std::size_t count, Worksp
     const Chunk chunk = next_chunk(progress, workspace);
     gather(progress, chunk, inputs * sizeof(float), memory + layout_.input, input_row);
     Rows x = {memory + layout_.input, input_row};
-    for (std::size_t i = 0; i < layers.size(); ++i) {
+    for (std::size_t i = first_; i < layers.size(); ++i) {
       const Layer& layer = *layers[i];
       const std::size_t ld = layer.padded(layer.size);
       float* const out = memory + layout_.outputs[i];

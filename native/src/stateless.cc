@@ -19,6 +19,7 @@ class Embed final : public Layer {
       std::memcpy(out + i * padded(size), weight_.data() + static_cast<std::size_t>(id) * size, size * sizeof(float));
     }
   }
+  const float* table() const override { return weight_.data(); }
 
  private:
   std::vector<float> weight_;

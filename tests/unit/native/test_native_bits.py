@@ -128,6 +128,18 @@ def test_rows_do_not_depend_on_their_neighbours(target, rows):
 
 
 @TARGETS
+@pytest.mark.parametrize("name", CELLS)
+@pytest.mark.parametrize("rows", [3, 200])
+def test_an_embed_folded_into_its_cell_gives_the_bits_of_its_rows(target, name, rows):
+    model = Model(11).embed(rows, 19).recurrent(CELLS[name], 19, 33)
+    ids = model.random.integers(0, rows, (T, B)).astype(np.int32)
+    lengths = model.random.integers(0, T + 1, B).astype(np.int32)
+    folded = run(model.engine(target), model, ids, lengths)
+    table = model.calls.pop(0)[1]
+    same(folded, run(model.engine(target), model, table[ids], lengths))
+
+
+@TARGETS
 def test_only_the_last_output(target):
     model = everything(6)
     x, lengths = batch(model)
