@@ -1,96 +1,22 @@
 // The Python module tidegate._native: arrays in through the buffer protocol, errors out as ValueError and TypeError.
 // The only file that knows nanobind; it knows the engine by its C API alone.
 #include <nanobind/nanobind.h>
-#include <nanobind/stl/optional.h>
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/vector.h>
 
-#include <array>
-#include <cstdarg>
-#include <cstdio>
-#include <cstring>
 #include <memory>
 
-#include "tidegate.h"
+#include "array.h"
 
 namespace nb = nanobind;
+using tidegate::Array;
+using tidegate::fail;
+using tidegate::kByte;
+using tidegate::kFloat;
+using tidegate::kInt32;
+using tidegate::kInt64;
 
 namespace {
-
-[[noreturn, gnu::format(printf, 2, 3)]] void fail(PyObject* type, const char* format, ...) {
-  char message[TIDEGATE_MESSAGE + 128];
-  va_list values;
-  va_start(values, format);
-  std::vsnprintf(message, sizeof message, format, values);
-  va_end(values);
-  PyErr_SetString(type, message);
-  throw nb::python_error();
-}
-
-// The kinds of elements, as format codes of the buffer protocol.
-struct Kind {
-  const char *name, *codes;
-  Py_ssize_t size;
-};
-constexpr Kind kFloat = {"float32", "f", 4}, kInt32 = {"int32", "il", 4}, kInt64 = {"int64", "lq", 8},
-               kByte = {"uint8", "B", 1};
-
-// A C-contiguous array of one kind, held for the life of a scope.
-class Array {
- public:
-  Array(nb::handle object, const char* name, Kind kind, int dimensions, bool write = false) : name_(name) {
-    if (PyObject_GetBuffer(object.ptr(), &view_, PyBUF_FORMAT | PyBUF_STRIDES) != 0) {
-      PyErr_Clear();
-      fail(PyExc_TypeError, "%s must be a %s array, found %s", name, kind.name, Py_TYPE(object.ptr())->tp_name);
-    }
-    try {
-      check(kind, dimensions, write);
-    } catch (...) {
-      PyBuffer_Release(&view_);
-      throw;
-    }
-  }
-  ~Array() { PyBuffer_Release(&view_); }
-  Array(const Array&) = delete;
-  Array& operator=(const Array&) = delete;
-
-  Py_ssize_t shape(int axis) const { return view_.shape[axis]; }
-  template <class T>
-  T* data() const {
-    return static_cast<T*>(view_.buf);
-  }
-
-  // Throws unless axis `axis` is `expected` long.
-  const Array& expect(int axis, Py_ssize_t expected) const {
-    if (shape(axis) != expected)
-      fail(PyExc_ValueError, "%s must have %zd along axis %d, found %zd", name_, expected, axis, shape(axis));
-    return *this;
-  }
-
-  // Throws if this array and the other share memory.
-  void apart(const Array& other) const {
-    const char *a = data<char>(), *b = other.data<char>();
-    if (view_.len > 0 && other.view_.len > 0 && a < b + other.view_.len && b < a + view_.len)
-      fail(PyExc_ValueError, "%s and %s must not overlap", name_, other.name_);
-  }
-
- private:
-  void check(Kind kind, int dimensions, bool write) const {
-    const char* format = view_.format ? view_.format : "B";
-    const bool right = format[0] && !format[1] && std::strchr(kind.codes, format[0]);
-    if (!right || view_.itemsize != kind.size)
-      fail(PyExc_TypeError, "%s must hold %s, found elements of format '%s'", name_, kind.name, format);
-    if (view_.ndim != dimensions)
-      fail(PyExc_ValueError, "%s must have %d dimensions, found %d", name_, dimensions, view_.ndim);
-    if (!PyBuffer_IsContiguous(&view_, 'C')) fail(PyExc_ValueError, "%s must be C-contiguous, its strides are not", name_);
-    if (write && view_.readonly) fail(PyExc_ValueError, "%s must be writable, found a read-only array", name_);
-    if (reinterpret_cast<std::uintptr_t>(view_.buf) % static_cast<std::uintptr_t>(kind.size) != 0)
-      fail(PyExc_ValueError, "%s must be aligned to %zd bytes", name_, kind.size);
-  }
-
-  const char* name_;
-  Py_buffer view_;
-};
 
 // The message of a call of the C API, raised when the call failed.
 struct Message {
@@ -135,14 +61,14 @@ class Engine {
   }
 
   void embed(nb::handle weight_object, int add) {
-    const Array weight(weight_object, "weight", kFloat, 2);
+    const Array weight(weight_object.ptr(), "weight", kFloat, 2);
     Message message;
     message.raise(tidegate_add_embed(engine_, weight.shape(0), weight.shape(1), weight.data<float>(), add, message.text,
                                      sizeof message.text));
   }
 
   void dense(nb::handle weight_object, nb::handle bias_object, const std::string& activation, int add) {
-    const Array weight(weight_object, "weight", kFloat, 2), bias(bias_object, "bias", kFloat, 1);
+    const Array weight(weight_object.ptr(), "weight", kFloat, 2), bias(bias_object.ptr(), "bias", kFloat, 1);
     bias.expect(0, weight.shape(0));
     const auto kind = choice<tidegate_activation>(activation, "activation", {"none", "relu", "tanh", "sigmoid"});
     Message message;
@@ -151,7 +77,7 @@ class Engine {
   }
 
   void norm(nb::handle gain_object, nb::handle bias_object, float eps, int add) {
-    const Array gain(gain_object, "gain", kFloat, 1), bias(bias_object, "bias", kFloat, 1);
+    const Array gain(gain_object.ptr(), "gain", kFloat, 1), bias(bias_object.ptr(), "bias", kFloat, 1);
     bias.expect(0, gain.shape(0));
     Message message;
     message.raise(tidegate_add_norm(engine_, gain.shape(0), gain.data<float>(), bias.data<float>(), eps, add,
@@ -162,11 +88,11 @@ class Engine {
                  nb::handle next_object, nb::handle offsets_object, nb::handle sizes_object, nb::handle W_object,
                  nb::handle b_object, nb::handle R_object, nb::handle c_object, const nb::list& param_list,
                  std::int64_t size, int add) {
-    const Array tape(tape_object, "tape", kInt32, 2), consts(consts_object, "consts", kFloat, 1),
-        widths(widths_object, "widths", kInt32, 1), next(next_object, "next", kInt32, 1),
-        offsets(offsets_object, "state_offsets", kInt32, 1), sizes(sizes_object, "state_sizes", kInt32, 1),
-        W(W_object, "W", kFloat, 2), b(b_object, "b", kFloat, 1), R(R_object, "R", kFloat, 2),
-        c(c_object, "c", kFloat, 1);
+    const Array tape(tape_object.ptr(), "tape", kInt32, 2), consts(consts_object.ptr(), "consts", kFloat, 1),
+        widths(widths_object.ptr(), "widths", kInt32, 1), next(next_object.ptr(), "next", kInt32, 1),
+        offsets(offsets_object.ptr(), "state_offsets", kInt32, 1), sizes(sizes_object.ptr(), "state_sizes", kInt32, 1),
+        W(W_object.ptr(), "W", kFloat, 2), b(b_object.ptr(), "b", kFloat, 1), R(R_object.ptr(), "R", kFloat, 2),
+        c(c_object.ptr(), "c", kFloat, 1);
     if (size < 1 || size > TIDEGATE_MAX_SIZE)
       fail(PyExc_ValueError, "size must be from 1 to %d, found %lld", TIDEGATE_MAX_SIZE, static_cast<long long>(size));
     if (gates < 0 || gates > TIDEGATE_MAX_INSTRUCTIONS)
@@ -185,7 +111,7 @@ class Engine {
     std::vector<float> params;
     std::vector<std::int32_t> param_sizes;
     for (nb::handle object : param_list) {
-      const Array param(object, "params", kFloat, 1);
+      const Array param(object.ptr(), "params", kFloat, 1);
       params.insert(params.end(), param.data<float>(), param.data<float>() + param.shape(0));
       param_sizes.push_back(count(param.shape(0)));
     }
@@ -211,7 +137,7 @@ class Engine {
            offsets.size());
     std::unique_ptr<Array> score;
     if (!score_object.is_none()) {
-      score = std::make_unique<Array>(score_object, "score", kFloat, 1);
+      score = std::make_unique<Array>(score_object.ptr(), "score", kFloat, 1);
       score->expect(0, size);
     }
     std::vector<tidegate_pool> pools;
@@ -237,9 +163,9 @@ class Engine {
   void run(nb::handle x_object, nb::handle lengths_object, nb::handle in_object, nb::handle out_state_object,
            nb::handle out_object, bool every, int threads) const {
     require_finished();
-    const Array x(x_object, "x", facts_.ids ? kInt32 : kFloat, facts_.ids ? 2 : 3),
-        lengths(lengths_object, "lengths", kInt32, 1), state_in(in_object, "state_in", kByte, 2),
-        state_out(out_state_object, "state_out", kByte, 2, true), out(out_object, "out", kFloat, every ? 3 : 2, true);
+    const Array x(x_object.ptr(), "x", facts_.ids ? kInt32 : kFloat, facts_.ids ? 2 : 3),
+        lengths(lengths_object.ptr(), "lengths", kInt32, 1), state_in(in_object.ptr(), "state_in", kByte, 2),
+        state_out(out_state_object.ptr(), "state_out", kByte, 2, true), out(out_object.ptr(), "out", kFloat, every ? 3 : 2, true);
     const Py_ssize_t T = x.shape(0), B = x.shape(1);
     if (!facts_.ids) x.expect(2, facts_.inputs);
     lengths.expect(0, B);
@@ -265,8 +191,8 @@ class Engine {
 
   void step(nb::handle x_object, nb::handle state_object, nb::handle out_object) const {
     require_finished();
-    const Array x(x_object, "x", facts_.ids ? kInt32 : kFloat, 1), state(state_object, "state", kByte, 1, true),
-        out(out_object, "out", kFloat, 1, true);
+    const Array x(x_object.ptr(), "x", facts_.ids ? kInt32 : kFloat, 1), state(state_object.ptr(), "state", kByte, 1, true),
+        out(out_object.ptr(), "out", kFloat, 1, true);
     x.expect(0, facts_.inputs);
     state.expect(0, facts_.state_bytes);
     out.expect(0, facts_.outputs);
@@ -280,8 +206,8 @@ class Engine {
   void pool_step(nb::handle ids_object, nb::handle x_object, nb::handle states_object, nb::handle out_object,
                  int threads) const {
     require_finished();
-    const Array ids(ids_object, "ids", kInt64, 1), x(x_object, "x", facts_.ids ? kInt32 : kFloat, facts_.ids ? 1 : 2),
-        states(states_object, "states", kByte, 2, true), out(out_object, "out", kFloat, 2, true);
+    const Array ids(ids_object.ptr(), "ids", kInt64, 1), x(x_object.ptr(), "x", facts_.ids ? kInt32 : kFloat, facts_.ids ? 1 : 2),
+        states(states_object.ptr(), "states", kByte, 2, true), out(out_object.ptr(), "out", kFloat, 2, true);
     const Py_ssize_t n = ids.shape(0);
     x.expect(0, n);
     if (!facts_.ids) x.expect(1, facts_.inputs);
@@ -350,6 +276,12 @@ nb::dict errors() {
 }  // namespace
 
 NB_MODULE(_native, module) {
+  nb::register_exception_translator([](const std::exception_ptr& thrown, void*) {
+    try {
+      std::rethrow_exception(thrown);
+    } catch (const tidegate::Raised&) {  // Python's error is set already
+    }
+  });
   const auto array = [](const char* name) { return nb::arg(name).none(); };  // None reaches the sentence of Array
   module.attr("OPCODES") = opcodes();
   module.attr("ERRORS") = errors();
