@@ -46,8 +46,8 @@ class Reporter:
         if self.bar is None:
             self.bar = tqdm_bar(self.out)
         left = "" if progress.seconds_left is None else f"  {duration(progress.seconds_left)} left"
-        self.bar.set_description_str(f"epoch {progress.epoch}/{progress.epochs}", refresh=False)
-        self.bar.set_postfix_str(figures(progress) + left, refresh=False)
+        told = f"epoch {progress.epoch}/{progress.epochs}  {figures(progress)}{left}"
+        self.bar.set_description_str(told, refresh=False)
         done = (progress.epoch - 1 + progress.step / max(1, progress.steps)) / progress.epochs
         self.bar.update(done - self.bar.n)
 
@@ -60,7 +60,7 @@ def tqdm_bar(out: IO[str]) -> Any:
         raise MissingExtra(
             'the progress bar needs tqdm, which is not installed; pip install "tidegate[train]"'
         ) from error
-    layout = "{desc} {percentage:3.0f}% |{bar}| {postfix}"
+    layout = "{percentage:3.0f}% |{bar}| {desc}"
     return tqdm(total=1.0, file=out, bar_format=layout, ascii=" .#", dynamic_ncols=True)
 
 

@@ -39,5 +39,5 @@ def test_a_bar_on_a_terminal() -> None:
     with Reporter(out) as report:
         report(progress())
         report(progress(epoch=2, step=4, metric=0.75, best=0.8, evaluated=True))
-    assert "epoch 2/2 100% |" in out.getvalue()
-    assert "accuracy 0.750 (best 0.800)" in out.getvalue()
+    assert "100% |" in out.getvalue()
+    assert "epoch 2/2  loss 0.500  accuracy 0.750 (best 0.800)" in out.getvalue()
