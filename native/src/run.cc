@@ -1,7 +1,7 @@
 // The loop: tiles of rows over chunks of steps through the layers, and the threads that share the tiles.
 #include <algorithm>
 #include <cstring>
-#include <system_error>
+#include <exception>
 #include <thread>
 
 #include "engine.h"
@@ -134,7 +134,7 @@ void Engine::run(const Job& job, const Row* rows, std::size_t count, int threads
   std::size_t started = 1;
   try {
     for (; started < crew; ++started) helpers.emplace_back(work_off, started);
-  } catch (const std::system_error&) {
+  } catch (const std::exception&) {
     // The system gives no more threads: this one does their share.
   }
   work_off(0);

@@ -63,6 +63,15 @@ def test_padding_is_never_read_and_outputs_past_the_length_are_untouched(target)
 
 
 @TARGETS
+@pytest.mark.parametrize(("steps", "rows"), [(0, 0), (0, 3), (4, 0)])
+def test_nothing_to_do_changes_nothing(target, steps, rows):
+    model = everything()
+    states, x = model.states(rows), np.zeros((steps, rows, 7), np.float32)
+    result = run(model.engine(target), model, x, np.zeros(rows, np.int32), states)
+    np.testing.assert_array_equal(result.states, states)
+
+
+@TARGETS
 def test_ids_past_the_length_are_not_looked_at(target):
     model = Model(1).embed(10, 5).pool(5, ["mean"])
     engine, x = model.engine(target), np.full((4, 2), -99, np.int32)
