@@ -23,17 +23,18 @@ class Oracle:
     """
 
     def __init__(self, model: Model, xp: Any = NumpyOps) -> None:
-        self.model, self.xp = model, xp
-        self.rooms = [layers.load(layer["kind"]) for layer in model.layers]
+        self.xp = xp
+        self.layers, self.tapes, self.schema = model.layers, model.tapes, model.state_schema
+        self.rooms = [layers.load(layer["kind"]) for layer in self.layers]
         self.weights = [
             {role: np.asarray(model.tensors[name], np.float64) for role, name in layer["tensors"].items()}
-            for layer in model.layers
+            for layer in self.layers
         ]
 
     def initial(self, rows: int) -> Arrays:
         """The state of `rows` streams before their first step: name -> [rows, *shape], steps int64, the rest float64."""
         state: Arrays = {}
-        for array in self.model.state_schema:
+        for array in self.schema:
             kind = np.int64 if array["dtype"] == "int64" else np.float64
             state[array["name"]] = np.full((rows, *array["shape"]), float(array.get("fill", 0)), kind)
         return state
@@ -43,9 +44,9 @@ class Oracle:
         steps = state["steps"] + 1
         following: dict[str, Any] = {"steps": steps}
         outputs: list[Any] = []
-        for i, (layer, room, weights) in enumerate(zip(self.model.layers, self.rooms, self.weights, strict=True)):
-            own = {name: state[f"layers.{i}.{name}"] for name in room.state(layer, self.model.tapes)}
-            x, last = room.step(self.xp, layer, self.model.tapes, weights, own, x, steps)
+        for i, (layer, room, weights) in enumerate(zip(self.layers, self.rooms, self.weights, strict=True)):
+            own = {name: state[f"layers.{i}.{name}"] for name in room.state(layer, self.tapes)}
+            x, last = room.step(self.xp, layer, self.tapes, weights, own, x, steps)
             following.update({f"layers.{i}.{name}": v for name, v in last.items()})
             if layer.get("add") is not None:
                 x = x + outputs[layer["add"]]

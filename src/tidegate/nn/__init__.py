@@ -11,13 +11,13 @@ try:
 except ModuleNotFoundError as error:
     raise MissingExtra('this needs torch, which is not installed; pip install "tidegate[train]"') from error
 
-from .network import Dropout, Network
+from .network import Network, Noise
 from .recurrent import engine
 
 if TYPE_CHECKING:
     from ..model import Model
 
-__all__ = ["Dropout", "Network", "engine", "run"]
+__all__ = ["Network", "Noise", "engine", "run"]
 
 
 def run(model: Model, x: Any, lengths: Any) -> tuple[Any, dict[str, Any]]:

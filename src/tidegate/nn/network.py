@@ -16,12 +16,12 @@ from .recurrent import sequence
 
 
 @dataclass(frozen=True)
-class Dropout:
-    """What training leaves out at random, each a probability; nothing of it is in a model file."""
+class Noise:
+    """What one training step leaves out at random: probabilities, and where the randomness comes from."""
 
-    embed: float = 0.0
-    recurrent: float = 0.0
-    pool: float = 0.0
+    embed: float
+    pool: float
+    random: torch.Generator
 
 
 class Network(torch.nn.Module):
@@ -37,6 +37,8 @@ class Network(torch.nn.Module):
         self.layers, self.tapes, self.fused = document_layers, tapes, fused
         self.rooms = [layers.load(layer["kind"]) for layer in document_layers]
         self.names: list[dict[str, str]] = [dict(layer["tensors"]) for layer in document_layers]
+        kinds = [layer["kind"] for layer in document_layers]
+        self.pooled = kinds.index("pool") if "pool" in kinds else len(kinds)
         for layer, room in zip(document_layers, self.rooms, strict=True):
             for role, shape in room.tensors(layer, tapes).items():
                 key = parameter_name(layer["tensors"][role])
@@ -44,6 +46,15 @@ class Network(torch.nn.Module):
 
     def weights(self, i: int) -> dict[str, torch.Tensor]:
         return {role: getattr(self, parameter_name(name)) for role, name in self.names[i].items()}
+
+    def matrices(self) -> list[torch.nn.Parameter]:
+        """The weights that decay is for: matrices that multiply, not tables, gains or biases."""
+        return [
+            self.get_parameter(parameter_name(name))
+            for layer, names in zip(self.layers, self.names, strict=True)
+            for role, name in names.items()
+            if role in ("W", "R") or (role == "weight" and layer["kind"] == "dense")
+        ]
 
     def tensors(self) -> dict[str, npt.NDArray[Any]]:
         """Every weight by tensor name, as float32 copies."""
@@ -64,38 +75,57 @@ class Network(torch.nn.Module):
                     self.get_parameter(parameter_name(name)).copy_(torch.from_numpy(np.array(tensors[name])))
 
     def forward(
-        self,
-        x: torch.Tensor,
-        lengths: torch.Tensor,
-        dropout: Dropout | None = None,
-        random: torch.Generator | None = None,
-        logits: bool = True,
+        self, x: torch.Tensor, lengths: torch.Tensor, noise: Noise | None = None, logits: bool = True
     ) -> torch.Tensor:
         """The model's output after each row's last step [B, outputs].
 
-        x: ids [T, B] or numbers [T, B, features]; lengths: int64 [B], 1 to T. dropout, random: for training. logits:
-        leave out a softmax at the end.
+        x: ids [T, B] or numbers [T, B, features]; lengths: int64 [B], 1 to T. noise: for training. logits: leave out
+        a softmax at the end.
         """
-        pooled = False
+        return self.head(self.body(x, noise), lengths, noise, logits)
+
+    def body(self, x: torch.Tensor, noise: Noise | None = None) -> list[torch.Tensor]:
+        """Every layer's output [T, B, width] over the whole sequence, up to the pool."""
         outputs: list[torch.Tensor] = []
-        for i, (layer, room) in enumerate(zip(self.layers, self.rooms, strict=True)):
-            t, rate = self.weights(i), 0.0
-            if layer["kind"] == "recurrent":
-                x, _ = sequence(layer, self.tapes[layer["tape"]], t, x, self.fused)
-                rate = dropout.recurrent if dropout else 0.0
-            elif layer["kind"] == "pool":
-                x, pooled = pool(layer, t, x, lengths), True
-                rate = dropout.pool if dropout else 0.0
-            elif layer["kind"] == "softmax" and logits and i == len(self.layers) - 1:
-                pass
-            else:
-                x, _ = room.step(TorchOps, layer, self.tapes, t, {}, x, None)
-                rate = dropout.embed if dropout and layer["kind"] == "embed" else 0.0
-            x = drop(x, rate, random)
-            if layer.get("add") is not None:
-                x = x + outputs[layer["add"]]
-            outputs.append(x)
-        return x if pooled else last(x, lengths)
+        for i in range(self.pooled):
+            outputs.append(self.layer(i, outputs[-1] if outputs else x, outputs, noise))
+        return outputs
+
+    def head(
+        self,
+        body: list[torch.Tensor],
+        lengths: torch.Tensor,
+        noise: Noise | None = None,
+        logits: bool = True,
+        mix: tuple[float, torch.Tensor] | None = None,
+    ) -> torch.Tensor:
+        """What the pool and the layers behind it make of the first `lengths` steps of a body's output.
+
+        mix: share and permutation; each row's pool is blended with another row's (mixup of the pooled vectors;
+        Guo et al. 2019, arXiv:1905.08941).
+        """
+        if self.pooled == len(self.layers):
+            return last(body[-1], lengths)
+        x = pool(self.layers[self.pooled], self.weights(self.pooled), body[-1], lengths)
+        if mix is not None:
+            x = mix[0] * x + (1 - mix[0]) * x[mix[1]]
+        outputs = [*body, drop(x, noise.pool, noise.random) if noise else x]
+        for i in range(self.pooled + 1, len(self.layers)):
+            if logits and i == len(self.layers) - 1 and self.layers[i]["kind"] == "softmax":
+                break
+            outputs.append(self.layer(i, outputs[-1], outputs, noise))
+        return outputs[-1]
+
+    def layer(self, i: int, x: torch.Tensor, outputs: list[torch.Tensor], noise: Noise | None) -> torch.Tensor:
+        """Layer i's output, with what it adds and, after an embedding, its noise."""
+        layer, t = self.layers[i], self.weights(i)
+        if layer["kind"] == "recurrent":
+            x, _ = sequence(layer, self.tapes[layer["tape"]], t, x, self.fused)
+        else:
+            x, _ = self.rooms[i].step(TorchOps, layer, self.tapes, t, {}, x, None)
+        if noise and layer["kind"] == "embed":
+            x = drop(x, noise.embed, noise.random)
+        return x if layer.get("add") is None else x + outputs[layer["add"]]
 
     def run(self, x: torch.Tensor, lengths: torch.Tensor) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
         """The output after every step [T, B, outputs] and the states after each row's last step, by layer array name.
@@ -128,7 +158,7 @@ def parameter_name(tensor: str) -> str:
     return tensor.replace(".", "_")
 
 
-def drop(x: torch.Tensor, rate: float, random: torch.Generator | None) -> torch.Tensor:
+def drop(x: torch.Tensor, rate: float, random: torch.Generator) -> torch.Tensor:
     """Inverted dropout from an explicit generator, so that a step's masks depend on nothing but its seed."""
     if not rate:
         return x

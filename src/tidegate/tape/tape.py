@@ -89,8 +89,21 @@ class Tape:
             raise CellError(f"the tape has {len(self.instructions)} instructions; 1 to {MAX_INSTRUCTIONS} are allowed")
         shapes = self.shapes()
         self._check_results(shapes)
+        self._check_rows()
         if (live := self.live()) > MAX_LIVE:
             raise CellError(f"{live} registers are alive at once; at most {MAX_LIVE} are allowed")
+
+    def _check_rows(self) -> None:
+        """A result, and what a recurrent map multiplies, must belong to a stream: parameters and numbers alone do not."""
+        rows: list[bool] = []
+        for i, ins in enumerate(self.instructions):
+            own = ins.name in ("input", "state")
+            rows.append(own or any(rows[r] for r in self.operands(i)))
+            if ins.name == "recur" and not rows[i]:
+                raise CellError(f"instruction {i} (recur): multiplies parameters alone; it must see the input or a state")
+        for what, r in (("the output", self.output), *((f"next state {n!r}", r) for n, r in self.next.items())):
+            if not rows[r]:
+                raise CellError(f"{what} is made of parameters alone; it must depend on the input or a state")
 
     def _check_results(self, shapes: list[Shape]) -> None:
         if not is_index(self.output, len(shapes)):

@@ -41,21 +41,24 @@ class Options:
     cell: str = option("gru", "recurrence: a name, or a path to your own cell's .py file")
     depth: int = option(1, "recurrent layers; a second one is residual, each behind a layer norm", least=1, most=8)
     hidden: int = option(256, "width of the recurrence", least=1, most=4096)
-    embed: int = option(128, "width of the embedding", least=1, most=4096)
-    pool: str = option("last,mean,max", f"what the label is read from: any of {', '.join(OVER)}, by comma")
+    embed: int = option(256, "width of the embedding", least=1, most=4096)
+    pool: str = option("last,mean,max,attention", f"what the label is read from: any of {', '.join(OVER)}, by comma")
     epochs: int | None = option(None, "passes over the data; decided from its size if not given", least=1)
     batch: int | None = option(None, "rows a step; decided from the data if not given", least=1, most=65536)
-    rate: float = option(0.004, "peak learning rate", least=1e-7, most=1.0)
+    rate: float = option(0.003, "peak learning rate", least=1e-7, most=1.0)
     decay: float = option(0.01, "weight decay, on matrices only", least=0.0, most=1.0)
     smoothing: float = option(0.1, "label smoothing", least=0.0, most=0.9)
-    drop_embed: float = option(0.2, "dropout after the embedding", least=0.0, most=0.95)
+    drop_embed: float = option(0.5, "dropout after the embedding", least=0.0, most=0.95)
     drop_pool: float = option(0.5, "dropout before the last layer", least=0.0, most=0.95)
-    drop_words: float = option(0.1, "share of words hidden in training", least=0.0, most=0.95)
+    drop_words: float = option(0.1, "share of words read as unknown in training", least=0.0, most=0.95)
+    drop_rare: float = option(0.5, "rare words more often: a/(a + count) of them", least=0.0, most=100.0)
+    mix: float = option(0.4, "blend pooled messages in pairs, shares from Beta(mix, mix); 0: not", least=0.0, most=10.0)
+    prefix: float = option(0.3, "weight of the loss of a random beginning of each message", least=0.0, most=10.0)
     average: float = option(0.0, "decay of the running average of weights that is evaluated; 0: none", least=0.0, most=0.9999)
     class_weights: str = option("none", "weigh classes alike whatever their size", choices=("none", "balanced"))
     hold_out: float = option(0.1, "share of rows held out to choose the best weights", least=0.001, most=0.9)
-    fold_epochs: int = option(0, "passes at the end that also learn from the held-out rows", least=0, most=1000)
-    fold_rate: float = option(0.3, "learning rate of those passes, as a share of the peak, falling to 0", least=0.0, most=1.0)
+    fold_epochs: int = option(3, "passes at the end that also learn from the held-out rows", least=0, most=1000)
+    fold_rate: float = option(0.5, "learning rate of those passes, as a share of the peak, falling to 0", least=0.0, most=1.0)
     patience: int | None = option(None, "epochs without a better held-out metric before stopping", least=1)
     seed: int = option(0, "every random choice follows from it", least=0, most=2**31 - 1)
 
@@ -137,17 +140,27 @@ def resolved(options: Options, found: Examples) -> Options:
     return replace(options, batch=batch, epochs=epochs, patience=options.patience or epochs)
 
 
-def inputs(options: Options, tokens: list[list[bytes]]) -> tuple[dict[str, Any], dict[str, npt.NDArray[Any]], Vocabulary]:
-    """The document's input section, its tensors, and the vocabulary learnt from the training rows' tokens."""
+def inputs(
+    options: Options, tokens: list[list[bytes]]
+) -> tuple[dict[str, Any], dict[str, npt.NDArray[Any]], Vocabulary, npt.NDArray[np.float32]]:
+    """The document's input section, its tensors, the vocabulary learnt from the training rows' tokens, and for each of its
+    ids how often training reads it as unknown, float32 [size]."""
+    counts = Counter(t for row in tokens for t in row)
     if options.tokens == "byte":
         vocabulary = Vocabulary.of_bytes()
     else:
-        counts = Counter(t for row in tokens for t in row)
         vocabulary = Vocabulary.learn(counts, options.min_count, options.vocabulary)
     data, offsets = vocabulary.arrays()
     names = {"bytes": "input.vocabulary.bytes", "offsets": "input.vocabulary.offsets"}
     section = {"kind": "text", "tokenizer": options.tokenizer().to_json(), "vocabulary": names, "size": len(vocabulary)}
-    return section, {names["bytes"]: data, names["offsets"]: offsets}, vocabulary
+    return section, {names["bytes"]: data, names["offsets"]: offsets}, vocabulary, hide(options, counts, vocabulary)
+
+
+def hide(options: Options, counts: Counter[bytes], vocabulary: Vocabulary) -> npt.NDArray[np.float32]:
+    """How often each id is read as unknown in training: rare words more, as they are what new text has more of."""
+    seen = np.array([counts[token] for token in vocabulary.tokens], np.float64)
+    rare = options.drop_rare / np.maximum(options.drop_rare + seen, 1e-9)
+    return np.minimum(np.maximum(options.drop_words, rare), 0.95).astype(np.float32)
 
 
 def layers(options: Options, size: int, classes: int) -> tuple[list[dict[str, Any]], dict[str, Any]]:
@@ -226,10 +239,3 @@ def loss(options: Options, logits: torch.Tensor, targets: torch.Tensor, weights:
     from torch.nn.functional import cross_entropy
 
     return cross_entropy(logits, targets, weights, label_smoothing=options.smoothing)
-
-
-def hide_words(options: Options, ids: npt.NDArray[np.int32], rng: np.random.Generator) -> npt.NDArray[np.int32]:
-    """Ids with a share replaced by the unknown token: the model learns to live without any one word."""
-    if not options.drop_words:
-        return ids
-    return np.where(rng.random(ids.shape) < options.drop_words, np.int32(0), ids)

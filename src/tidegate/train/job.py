@@ -22,7 +22,7 @@ from ..data.table import Table, read
 from ..errors import DataError, OptionError
 from ..document import state_schema
 from ..model import Model
-from ..nn import Dropout, Network
+from ..nn import Network
 from ..tape import Tape
 from ..tasks._options import make
 from ..verify.check import attach
@@ -95,7 +95,7 @@ class Job:
         if not len(self.held):
             raise DataError(f"{table.path}: too few rows to hold some out; each class needs two or more rows")
         learnt = tokens if self.options.fold_epochs else [tokens[i] for i in self.kept]
-        self.input, self.arrays, vocabulary = room.inputs(self.options, learnt)
+        self.input, self.arrays, vocabulary, self.hide = room.inputs(self.options, learnt)
         self.data = Data([vocabulary.ids(t) for t in tokens], targets, self.kept, self.held)
         self.layers, self.tapes = room.layers(self.options, len(vocabulary), len(self.labels))
 
@@ -112,9 +112,8 @@ class Job:
         o, room = self.options, self.room
         return Recipe(
             o.epochs, o.fold_epochs, o.fold_rate, o.batch, o.rate, o.decay, o.average, o.patience, o.seed, room.METRIC,
-            Dropout(o.drop_embed, 0.0, o.drop_pool),
-            room.weights_of_classes(o, self.data.targets[self.kept], len(self.labels)),
-            partial(room.loss, o), partial(room.hide_words, o),
+            o.drop_embed, o.drop_pool, o.mix, o.prefix, self.hide,
+            room.weights_of_classes(o, self.data.targets[self.kept], len(self.labels)), partial(room.loss, o),
         )  # fmt: skip
 
     def identity(self) -> dict[str, Any]:

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from ..nn import Dropout, Network
+from ..nn import Network, Noise
 from .batches import Rows, padded, plan
 from .progress import Progress, Report
 from .schedule import rate
@@ -32,7 +32,11 @@ class Data:
 
 @dataclass(frozen=True)
 class Recipe:
-    """How a run learns: the task's options that the loop needs, and the task's own functions."""
+    """How a run learns: the task's options that the loop needs, decided, and the task's own loss.
+
+    mix: parameter of the Beta distribution that pooled vectors are blended by, 0: not at all. prefix: weight of the
+    loss of a random prefix of each row. hide: per id, how often it is read as unknown. class_weights: per class.
+    """
 
     epochs: int
     fold: int
@@ -44,10 +48,13 @@ class Recipe:
     patience: int
     seed: int
     metric: str
-    dropout: Dropout
+    drop_embed: float
+    drop_pool: float
+    mix: float
+    prefix: float
+    hide: npt.NDArray[np.float32]
     class_weights: npt.NDArray[np.float32]
     loss: Loss
-    disturb: Callable[[npt.NDArray[np.int32], np.random.Generator], npt.NDArray[np.int32]]
 
 
 class Run:
@@ -57,7 +64,7 @@ class Run:
         self.network, self.data, self.recipe, self.report = network, data, recipe, report
         self.lengths = np.array([len(row) for row in data.ids], np.int64)
         self.parameters = dict(network.named_parameters())
-        self.optimiser = optimiser(list(self.parameters.values()), recipe.decay)
+        self.optimiser = optimiser(list(self.parameters.values()), network.matrices(), recipe.decay)
         self.averaged = self.parameters if not recipe.average else copied(self.parameters)
         self.best = copied(self.parameters)
         self.epoch = self.offset = self.step = self.since = 0
@@ -126,17 +133,42 @@ class Run:
 
     def learn(self, rows: Rows, count: int) -> None:
         """One step: loss, gradients, AdamW, average. Every draw follows from (seed, step)."""
-        r = self.recipe
-        words = np.random.default_rng([r.seed, 3, self.step])
-        masks = torch.Generator().manual_seed(int(np.random.SeedSequence([r.seed, 4, self.step]).generate_state(1)[0]))
-        x, lengths = padded([r.disturb(self.data.ids[i], words) for i in rows])
-        logits = self.network(torch.from_numpy(x).long(), torch.from_numpy(lengths), r.dropout, masks)
-        loss = r.loss(logits, torch.from_numpy(self.data.targets[rows]), torch.from_numpy(r.class_weights))
+        r, targets = self.recipe, torch.from_numpy(self.data.targets[rows])
+        rng = np.random.default_rng([r.seed, 3, self.step])
+        noise = Noise(r.drop_embed, r.drop_pool, torch.Generator().manual_seed(int(rng.integers(2**62))))
+        x, lengths = padded([hidden(self.data.ids[i], r.hide, rng) for i in rows])
+        loss = self.loss(torch.from_numpy(x).long(), lengths, targets, noise, rng)
         self.network.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)
         self.update(self.rate_now(count))
         self.loss_sum += float(loss.detach())
+
+    def loss(
+        self,
+        x: torch.Tensor,
+        lengths: npt.NDArray[np.int64],
+        targets: torch.Tensor,
+        noise: Noise,
+        rng: np.random.Generator,
+    ) -> torch.Tensor:
+        """The loss of a batch: of the whole rows, blended in pairs, and of a random prefix of each.
+
+        The prefix teaches the model to answer early: a stream is scored after every step, not at its end alone.
+        """
+        r = self.recipe
+        weights, body = torch.from_numpy(r.class_weights), self.network.body(x, noise)
+        if r.mix:
+            share, other = float(rng.beta(r.mix, r.mix)), torch.from_numpy(rng.permutation(len(targets)))
+            logits = self.network.head(body, torch.from_numpy(lengths), noise, mix=(share, other))
+            loss = share * r.loss(logits, targets, weights) + (1 - share) * r.loss(logits, targets[other], weights)
+        else:
+            loss = r.loss(self.network.head(body, torch.from_numpy(lengths), noise), targets, weights)
+        if r.prefix:
+            shorter = torch.from_numpy(rng.integers(1, lengths + 1))
+            loss = loss + r.prefix * r.loss(self.network.head(body, shorter, noise), targets, weights)
+            loss = loss / (1 + r.prefix)
+        return loss
 
     def rate_now(self, count: int) -> float:
         """The learning rate: the schedule over the judged epochs, then a constant low one, falling, while folding."""
@@ -220,18 +252,26 @@ class Run:
 PLAIN = ("epoch", "offset", "step", "since", "best_epoch", "best_value", "loss_sum", "history", "stopped_early")
 
 
+def hidden(ids: npt.NDArray[np.int32], hide: npt.NDArray[np.float32], rng: np.random.Generator) -> npt.NDArray[np.int32]:
+    """Ids of which some are read as unknown: the model learns to live without any one word, and what unknown means."""
+    return np.where(rng.random(len(ids)) < hide[ids], np.int32(0), ids)
+
+
 def copied(parameters: dict[str, torch.nn.Parameter]) -> dict[str, Any]:
     return {n: p.detach().clone() for n, p in parameters.items()}
 
 
-def optimiser(parameters: list[torch.nn.Parameter], decay: float) -> torch.optim.AdamW:
+def optimiser(
+    parameters: list[torch.nn.Parameter], matrices: list[torch.nn.Parameter], decay: float
+) -> torch.optim.AdamW:
     """AdamW with decay on matrices only, its moments made at once so that they can be saved before the first step.
 
     Source: Loshchilov and Hutter 2019 (arXiv:1711.05101), algorithm 2.
     """
+    own = {id(p) for p in matrices}
     groups = [
-        {"params": [p for p in parameters if p.ndim > 1], "weight_decay": decay},
-        {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
+        {"params": matrices, "weight_decay": decay},
+        {"params": [p for p in parameters if id(p) not in own], "weight_decay": 0.0},
     ]
     made = torch.optim.AdamW([g for g in groups if g["params"]], lr=0.0, betas=(0.9, 0.99), eps=1e-8, fused=True)
     for p in parameters:

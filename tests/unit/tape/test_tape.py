@@ -74,11 +74,14 @@ def branch(op: Any, x: Any, R: Any, p: Any, s: Any) -> Any:
         (lambda op, x, R, p, s: (x.n + np.ones(3), s), "add of ndarray"),
         (lambda op, x, R, p, s: (x.n * float("nan"), s), "not a finite number"),
         (lambda op, x, R, p, s: (p.one, s), "the output has shape"),
+        (lambda op, x, R, p, s: (p.each, s), "the output is made of parameters alone"),
+        (lambda op, x, R, p, s: (x.n, s.replace(h=p.each * 2.0)), "next state 'h' is made of parameters alone"),
+        (lambda op, x, R, p, s: (x.n + R.n(p.each), s), "multiplies parameters alone"),
     ],
 )
 def test_a_step_that_cannot_be_recorded_says_why(step: Any, sentence: str) -> None:
     with pytest.raises(CellError, match=sentence.replace("(", r"\(")):
-        trace(step, ("n",), ("n",), {"h": ("H",)}, {"one": (1,)})
+        trace(step, ("n",), ("n",), {"h": ("H",)}, {"one": (1,), "each": ("H",)})
 
 
 def test_limits_of_length_and_of_live_registers() -> None:
