@@ -7,14 +7,16 @@
 
 namespace tidegate {
 
+// calloc leaves large blocks untouched, so that room for rows that never come costs no memory.
 Floats::Floats(std::size_t count) {
-  void* data = nullptr;
-  if (count > SIZE_MAX / 8 || posix_memalign(&data, 64, (count + 16) * sizeof(float)) != 0) throw std::bad_alloc();
-  std::memset(data, 0, (count + 16) * sizeof(float));
-  data_.reset(static_cast<float*>(data));
+  if (count > SIZE_MAX / 8) throw std::bad_alloc();
+  block_.reset(std::calloc((count + 16) * sizeof(float) + 64, 1));
+  if (!block_) throw std::bad_alloc();
+  const auto address = reinterpret_cast<std::uintptr_t>(block_.get());
+  data_ = reinterpret_cast<float*>((address + 63) / 64 * 64);
 }
 
-void Floats::Free::operator()(float* data) const { std::free(data); }
+void Floats::Free::operator()(void* block) const { std::free(block); }
 
 std::size_t checked_size(std::int64_t value, const char* what) {
   if (value < 1 || value > TIDEGATE_MAX_SIZE)

@@ -22,13 +22,14 @@ struct ValueError : std::runtime_error {
 class Floats {
  public:
   explicit Floats(std::size_t count = 0);
-  float* data() const { return data_.get(); }
+  float* data() const { return data_; }
 
  private:
   struct Free {
-    void operator()(float* data) const;
+    void operator()(void* block) const;
   };
-  std::unique_ptr<float[], Free> data_;
+  std::unique_ptr<void, Free> block_;
+  float* data_;
 };
 
 // One array of a layer's state: where it lies in the block of a stream.

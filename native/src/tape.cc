@@ -74,7 +74,7 @@ std::vector<std::int32_t> last_reads(const tidegate_recurrent& cell) {
 void check_live(const std::vector<std::int32_t>& last) {
   const auto count = static_cast<std::int32_t>(last.size());
   for (std::int32_t i = 0; i < count; ++i) {
-    const auto live = std::count_if(last.begin(), last.begin() + i, [&](std::int32_t read) { return read > i; }) + 1;
+    const auto live = std::count_if(last.begin(), last.begin() + i, [&](std::int32_t read) { return read >= i; }) + 1;
     if (live > TIDEGATE_MAX_REGISTERS)
       throw ValueError("tape: at most " + std::to_string(TIDEGATE_MAX_REGISTERS) +
                        " registers may be alive at once, instruction " + std::to_string(i) + " makes it " +

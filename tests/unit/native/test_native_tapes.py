@@ -145,8 +145,8 @@ HOSTILE = {
         offer(tape=[(OP["const"], 0), (OP["state"], 0)], widths=[1, H], next_=[0]),
         "state 0 must be 4 wide",
     ),
-    "huge state": (offer(tape=[(OP["state"], 0)], sizes=[BIG]), "size must be from 1 to 65536"),
-    "negative state": (offer(tape=[(OP["state"], 0)], sizes=[-4]), "size must be from 1 to 65536, found -4"),
+    "huge state": (offer(tape=[(OP["state"], 0)], sizes=[BIG]), "size must be from 1 to 1048576"),
+    "negative state": (offer(tape=[(OP["state"], 0)], sizes=[-4]), "size must be from 1 to 1048576, found -4"),
     "65 alive": (
         offer(
             tape=[(OP["state"], 0)]
