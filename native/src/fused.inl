@@ -31,9 +31,12 @@ void gru_row(const Product& recurrent, const float* inputs, const float* h, floa
   }
 }
 
-// Up to ROWS rows: block by block.
+// Rows that go through a block together: enough to pay for the gates' constants, few enough for the first-level cache.
+constexpr size_t kGateRows = 16;
+
+// Up to kGateRows rows: block by block.
 void gru_rows(size_t rows, const Product& recurrent, Rows inputs, Rows h, float* out, size_t ld) {
-  alignas(64) float sums[ROWS * kBlockVectors * LANES];
+  alignas(64) float sums[kGateRows * kBlockVectors * LANES];
   const size_t step = kBlockVectors * LANES, blocks = recurrent.vectors / kBlockVectors;
   for (size_t b = 0; b < blocks; ++b) {
     product_block<kBlockVectors>(rows, recurrent.depth, h, recurrent.weights + b * step * recurrent.depth,
@@ -43,8 +46,8 @@ void gru_rows(size_t rows, const Product& recurrent, Rows inputs, Rows h, float*
 }
 
 void gru(size_t rows, const Product* recurrent, Rows inputs, Rows h, float* out, size_t ld) {
-  for (size_t r = 0; r < rows; r += ROWS) {
-    const size_t count = rows - r < ROWS ? rows - r : ROWS;
+  for (size_t r = 0; r < rows; r += kGateRows) {
+    const size_t count = rows - r < kGateRows ? rows - r : kGateRows;
     const float *x = inputs.data + r * inputs.ld, *old = h.data + r * h.ld;
     if (count == 1)
       gru_row(*recurrent, x, old, out + r * ld);
