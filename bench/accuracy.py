@@ -32,9 +32,7 @@ SETS = ["reuters_r8", "clinc150"]
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("sets", nargs="*", default=SETS, help=f"data sets (default {' '.join(SETS)})")
     parser.add_argument("--seeds", nargs="+", type=int, default=[0], help="one fit each (default 0)")
     args = parser.parse_args()

@@ -24,9 +24,7 @@ def drawn(events: int, streams: int, random: np.random.Generator) -> list[tuple[
     parts = [w for word in WORDS for w in (word, word + " ", word[: len(word) // 2], " ")]
     pieces = random.integers(len(parts), size=(events, 2))
     ids, ends = random.integers(streams, size=events), random.random(events) < 0.1
-    return [
-        (int(id), parts[a] + parts[b], bool(end)) for id, (a, b), end in zip(ids, pieces, ends, strict=True)
-    ]
+    return [(int(id), parts[a] + parts[b], bool(end)) for id, (a, b), end in zip(ids, pieces, ends, strict=True)]
 
 
 def push(pool: Pool, streams: dict[int, Stream], events: list[tuple[int, str, bool]]) -> int:
@@ -48,9 +46,7 @@ def disturb(pool: Pool, streams: dict[int, Stream], predictor: Predictor, random
     streams[gone] = predictor.stream()
     if moved in pool:
         pool.restore(moved, State.from_bytes(pool.state(moved).to_bytes()))
-    return sum(
-        pool.state(id) != stream.state for id, stream in streams.items() if id in pool and id % 50 == 0
-    )
+    return sum(pool.state(id) != stream.state for id, stream in streams.items() if id in pool and id % 50 == 0)
 
 
 def main() -> None:

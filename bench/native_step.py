@@ -97,9 +97,7 @@ def main() -> None:
     times: dict[str, list[float]] = {name: [] for name in found}
     for _ in range(options.rounds):
         for name, (step, _) in found.items():
-            times[name].append(
-                timed(step, options.calls if name.startswith("native") else options.calls // 10)
-            )
+            times[name].append(timed(step, options.calls if name.startswith("native") else options.calls // 10))
     report(errors, times, options)
 
 

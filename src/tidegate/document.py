@@ -53,9 +53,7 @@ def validate(document: Any, tensors: Mapping[str, Array]) -> Tapes:
     _streams(document["streams"])
     _object("provenance", document["provenance"])
     if misnamed := sorted(name for name in used if name.startswith("check.")):
-        raise ModelFileError(
-            f"tensor {show(misnamed[0])}: names that start with check. are for the check only"
-        )
+        raise ModelFileError(f"tensor {show(misnamed[0])}: names that start with check. are for the check only")
     counts = {"output": outputs, "state": _floats(document["state"]["arrays"])}
     _unreferenced(tensors, used | _check(document["check"], counts, tensors))
     return tapes
@@ -138,9 +136,7 @@ def _tensor(place: str, name: Any, tensors: Mapping[str, Array], dtype: str, sha
         raise ModelFileError(f"{place}: tensor {show(name)} is {found}; expected {dtype}")
     if len(shape) != array.ndim or any(n not in (-1, m) for n, m in zip(shape, array.shape, strict=True)):
         wanted = ", ".join("any" if n < 0 else str(n) for n in shape)
-        raise ModelFileError(
-            f"{place}: tensor {show(name)} has shape {list(array.shape)}; expected [{wanted}]"
-        )
+        raise ModelFileError(f"{place}: tensor {show(name)} has shape {list(array.shape)}; expected [{wanted}]")
 
 
 # --- the keys, in the order of docs/format.md
@@ -217,14 +213,10 @@ def _add(place: str, index: Any, widths: list[int], width: int) -> None:
     if type(index) is not int or not 0 <= index < len(widths):
         raise ModelFileError(f"{place}: is {show(index)}; expected the index of an earlier layer")
     if widths[index] != width:
-        raise ModelFileError(
-            f"{place}: layer {index} is {widths[index]} wide and this one {width}; both must be equal"
-        )
+        raise ModelFileError(f"{place}: layer {index} is {widths[index]} wide and this one {width}; both must be equal")
 
 
-def _layer_tensors(
-    place: str, names: Any, needed: Mapping[str, tuple[int, ...]], tensors: Mapping[str, Array]
-) -> None:
+def _layer_tensors(place: str, names: Any, needed: Mapping[str, tuple[int, ...]], tensors: Mapping[str, Array]) -> None:
     _keys(place, names, *needed)
     for role, shape in needed.items():
         _tensor(f"{place}.{role}", names[role], tensors, "F32", tuple(shape))

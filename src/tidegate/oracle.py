@@ -32,7 +32,7 @@ class Oracle:
         ]
 
     def initial(self, rows: int) -> Arrays:
-        """The state of `rows` streams before their first step: name -> [rows, *shape], steps int64, the rest float64."""
+        """The state of `rows` new streams: name -> [rows, *shape]; steps int64, the rest float64."""
         state: Arrays = {}
         for array in self.schema:
             kind = np.int64 if array["dtype"] == "int64" else np.float64

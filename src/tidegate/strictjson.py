@@ -103,9 +103,7 @@ def _finite(text: str) -> float:
 
 def _integer(text: str) -> int:
     if len(text) > MAX_DIGITS:
-        raise ModelFileError(
-            f"the JSON has an integer of {len(text)} characters; at most {MAX_DIGITS} are allowed"
-        )
+        raise ModelFileError(f"the JSON has an integer of {len(text)} characters; at most {MAX_DIGITS} are allowed")
     return int(text)
 
 

@@ -139,8 +139,7 @@ def _header_length(file: IO[bytes], size: int) -> int:
     length = int.from_bytes(first, "little")
     if length > MAX_HEADER:
         raise ModelFileError(
-            f"its first 8 bytes announce a header of {length} bytes; "
-            f"at most {MAX_HEADER} are allowed{_guess(first)}"
+            f"its first 8 bytes announce a header of {length} bytes; at most {MAX_HEADER} are allowed{_guess(first)}"
         )
     if length > size - 8:
         raise ModelFileError(f"the header has {length} bytes, but the file ends after {size - 8} of them")
@@ -200,9 +199,7 @@ def parse_header(header: bytes, data_size: int) -> tuple[list[Entry], dict[str, 
     entries = sorted((_entry(name, value) for name, value in found.items()), key=lambda e: (e.begin, e.end))
     _covered(entries, data_size)
     if len(header) % 8:
-        raise ModelFileError(
-            f"the header has {len(header)} bytes; expected a multiple of 8, padded with spaces"
-        )
+        raise ModelFileError(f"the header has {len(header)} bytes; expected a multiple of 8, padded with spaces")
     return entries, metadata
 
 
@@ -244,9 +241,7 @@ def _covered(entries: list[Entry], data_size: int) -> None:
     for entry in entries:
         if entry.begin != at:
             fault = "overlaps the tensor before it" if entry.begin < at else "leaves a gap before it"
-            raise ModelFileError(
-                f"tensor {show(entry.name)}: begins at byte {entry.begin} and {fault}; expected {at}"
-            )
+            raise ModelFileError(f"tensor {show(entry.name)}: begins at byte {entry.begin} and {fault}; expected {at}")
         if entry.begin % DTYPES[entry.dtype].itemsize:  # kernels need it, a copy needs memory
             raise ModelFileError(
                 f"tensor {show(entry.name)}: {entry.dtype} begins at byte {entry.begin}, "

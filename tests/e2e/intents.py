@@ -61,8 +61,7 @@ def write(path: Path, rows: list[tuple[str, str]]) -> Path:
     with path.open("w", encoding="utf-8", newline="") as file:
         if path.suffix == ".jsonl":
             file.writelines(
-                json.dumps({"message": text, "intent": label}, ensure_ascii=False) + "\n"
-                for text, label in rows
+                json.dumps({"message": text, "intent": label}, ensure_ascii=False) + "\n" for text, label in rows
             )
         elif path.suffix == ".tsv":
             file.writelines(f"{text}\t{label}\n" for text, label in [("message", "intent"), *rows])

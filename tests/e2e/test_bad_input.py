@@ -121,9 +121,7 @@ def test_a_full_disk_leaves_the_old_file(fitted: Any, tmp_path: Path) -> None:
         ],
         capture_output=True,
         text=True,
-        preexec_fn=lambda: resource.setrlimit(
-            resource.RLIMIT_FSIZE, (4096, 4096)
-        ),  # stands for the disk's end
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096)),  # stands for the disk's end
     )
     refused(done, "m.safetensors")
     assert out.read_bytes() == b"the old file"

@@ -45,9 +45,7 @@ def test_a_label_unseen_in_training_is_an_error_or_wrong(fitted: Any, tidegate: 
     assert (metrics["rows"], metrics["unseen"]) == (9, 1)
 
 
-def test_predict_reads_text_file_and_stdin_alike(
-    fitted: Any, tidegate_without_torch: Run, tmp_path: Path
-) -> None:
+def test_predict_reads_text_file_and_stdin_alike(fitted: Any, tidegate_without_torch: Run, tmp_path: Path) -> None:
     rows = messages(12, 4)
     file = write(tmp_path / "new.jsonl", rows)
     texts = [text for text, _ in rows]
@@ -55,17 +53,13 @@ def test_predict_reads_text_file_and_stdin_alike(
     by_text = answers(tidegate_without_torch("predict", fitted.model, *flags, "--json", "--top", 4))
     by_file = answers(tidegate_without_torch("predict", fitted.model, file, "--json", "--top", 4))
     lines = "\n".join(texts) + "\n"
-    by_stdin = answers(
-        tidegate_without_torch("predict", fitted.model, "-", "--json", "--top", 4, stdin=lines)
-    )
+    by_stdin = answers(tidegate_without_torch("predict", fitted.model, "-", "--json", "--top", 4, stdin=lines))
     assert by_text == by_file == by_stdin
     assert [found["text"] for found in by_text] == texts
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 7, 100])
-def test_streaming_in_chunks_gives_the_bits_of_predict(
-    fitted: Any, tidegate_without_torch: Run, size: int
-) -> None:
+def test_streaming_in_chunks_gives_the_bits_of_predict(fitted: Any, tidegate_without_torch: Run, size: int) -> None:
     whole = answers(tidegate_without_torch("predict", fitted.model, "--text", TEXT, "--json", "--top", 4))[0]
     chunks = [TEXT[i : i + size] for i in range(0, len(TEXT), size)]
     streamed = answers(tidegate_without_torch("stream", fitted.model, "--all", stdin=events(chunks)))
@@ -77,18 +71,9 @@ def test_streaming_in_chunks_gives_the_bits_of_predict(
 
 def test_streams_do_not_touch_each_other(fitted: Any, tidegate_without_torch: Run) -> None:
     texts = {"a": "my card is gone", 7: "opening hours Paris?", "7": "send £15 to Peter"}
-    pieces = [
-        (name, word + " ")
-        for k in range(5)
-        for name, text in texts.items()
-        for word in text.split()[k : k + 1]
-    ]
-    sent = [{"stream": name, "text": word} for name, word in pieces] + [
-        {"stream": n, "end": True} for n in texts
-    ]
-    found = answers(
-        tidegate_without_torch("stream", fitted.model, stdin="".join(json.dumps(e) + "\n" for e in sent))
-    )
+    pieces = [(name, word + " ") for k in range(5) for name, text in texts.items() for word in text.split()[k : k + 1]]
+    sent = [{"stream": name, "text": word} for name, word in pieces] + [{"stream": n, "end": True} for n in texts]
+    found = answers(tidegate_without_torch("stream", fitted.model, stdin="".join(json.dumps(e) + "\n" for e in sent)))
     final = {answer["stream"]: answer["score"] for answer in found if answer.get("final")}
     alone = {
         name: answers(tidegate_without_torch("predict", fitted.model, "--text", text, "--json"))[0]["score"]
@@ -97,9 +82,7 @@ def test_streams_do_not_touch_each_other(fitted: Any, tidegate_without_torch: Ru
     assert final == alone
 
 
-def test_before_the_first_token_there_is_a_reason_and_no_score(
-    fitted: Any, tidegate_without_torch: Run
-) -> None:
+def test_before_the_first_token_there_is_a_reason_and_no_score(fitted: Any, tidegate_without_torch: Run) -> None:
     sent = '{"stream": "a", "seq": 3, "text": "hel"}\n{"stream": "a", "text": "lo "}\n'
     first, second = answers(tidegate_without_torch("stream", fitted.model, stdin=sent))
     assert (first["label"], first["score"], first["seq"]) == (None, None, 3)
@@ -131,9 +114,7 @@ def test_the_same_rows_give_the_same_model_from_any_file(
 
 
 @pytest.fixture(scope="module")
-def hash_of_csv(
-    tidegate: Run, weights_hash: Callable[[Path], str], tmp_path_factory: pytest.TempPathFactory
-) -> str:
+def hash_of_csv(tidegate: Run, weights_hash: Callable[[Path], str], tmp_path_factory: pytest.TempPathFactory) -> str:
     folder = tmp_path_factory.mktemp("csv")
     train = write(folder / "other name.csv", messages(80, 5))
     done = tidegate("fit", "classify", train, *SMALL, "--epochs", 1, "--out", folder / "m.safetensors")

@@ -51,9 +51,7 @@ def test_a_cell_of_ones_own_fits_verifies_and_streams(
 def test_a_cell_that_cannot_be_used_is_named(fitted: Any, tidegate: Run, tmp_path: Path) -> None:
     cell = tmp_path / "bad.py"
     cell.write_text(CELL.replace("op.sigmoid", "op.softplus"), "utf-8")
-    done = tidegate(
-        "fit", "classify", fitted.train, *SMALL, "--cell", cell, "--out", tmp_path / "m.safetensors"
-    )
+    done = tidegate("fit", "classify", fitted.train, *SMALL, "--cell", cell, "--out", tmp_path / "m.safetensors")
     assert done.returncode == 2
     assert "bad.py" in done.stderr
     assert "softplus" in done.stderr

@@ -17,9 +17,7 @@ PLACES = re.compile(
     "|".join(("/" + "work/", "/" + "root/", "/" + "home/[a-z]", "/" + "Users/[a-z]", "/" + "opt/wheels"))
 )
 HOSTS = re.compile(
-    "|".join(
-        ("pypi" + r"\.org", "pythonhosted" + r"\.org", "download" + r"\.pytorch", "conda" + r"\.anaconda")
-    )
+    "|".join(("pypi" + r"\.org", "pythonhosted" + r"\.org", "download" + r"\.pytorch", "conda" + r"\.anaconda"))
 )
 
 
@@ -71,7 +69,5 @@ def test_findings_can_be_found(tmp_path: Path) -> None:
 def test_every_room_explains_itself() -> None:
     rooms = [p.parent for p in (ROOT / "src" / "tidegate").glob("*/__init__.py")]
     assert rooms
-    short = {
-        room.name: len(lines(room / "README.md")) if (room / "README.md").is_file() else 0 for room in rooms
-    }
+    short = {room.name: len(lines(room / "README.md")) if (room / "README.md").is_file() else 0 for room in rooms}
     assert {name: count for name, count in short.items() if not 4 <= count <= 60} == {}

@@ -34,9 +34,7 @@ def test_this_test_can_fail(without_torch: Run, module: str) -> None:
 
 
 def test_fit_names_the_install_command(tidegate_without_torch: Run, tmp_path: object) -> None:
-    done = tidegate_without_torch(
-        "fit", "classify", "no.csv", "--text", "a", "--label", "b", "--out", "o.safetensors"
-    )
+    done = tidegate_without_torch("fit", "classify", "no.csv", "--text", "a", "--label", "b", "--out", "o.safetensors")
     assert done.returncode == 2
     assert "pip install" in done.stderr
     assert "[train]" in done.stderr

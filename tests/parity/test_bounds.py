@@ -19,9 +19,7 @@ from tidegate.verify.replay import TORCH_ERRORS, Replay, Result, torch
 from tidegate.verify.samples import sample
 
 LENGTHS = (1, 7, 100, 1000)
-LOOSEST = (
-    2000  # a bound may be this many times the worst error: gamma_K against K roundings that mostly cancel
-)
+LOOSEST = 2000  # a bound may be this many times the worst error: gamma_K against K roundings that mostly cancel
 STACKS: dict[str, dict[str, Any]] = {
     "text, every pool": {
         "size": 24,
@@ -58,9 +56,7 @@ def test_every_cell_stays_within_its_bound(cell: str, size: int, length: int, ta
     assert result.ok, result
     assert result.bound is not None
     assert 0 < result.bound < 1e-2
-    assert judged(replay, replay.model, target, fused=False) == Result(
-        **{**vars(result), "path": "interpreter"}
-    )
+    assert judged(replay, replay.model, target, fused=False) == Result(**{**vars(result), "path": "interpreter"})
 
 
 @pytest.mark.parametrize("target", _native.targets())

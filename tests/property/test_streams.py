@@ -186,10 +186,7 @@ def differing(count: int) -> int:
         size = int(random.integers(1, 700))
         ids, picked = random.integers(200, size=size).tolist(), random.integers(500, size=size).tolist()
         ends = (random.random(size) < 0.2).tolist()
-        events = [
-            (id, texts[k][: len(texts[k]) * 2 // 3], end)
-            for id, k, end in zip(ids, picked, ends, strict=True)
-        ]
+        events = [(id, texts[k][: len(texts[k]) * 2 // 3], end) for id, k, end in zip(ids, picked, ends, strict=True)]
         for ours, event in zip(pool.push(events), events, strict=True):
             theirs = streams[event[0]].push(*event[1:])
             wrong += ours.as_dict() != theirs.as_dict()

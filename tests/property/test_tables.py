@@ -10,9 +10,7 @@ from hypothesis import strategies as st
 from tidegate.data.table import read
 from tidegate.errors import DataError
 
-cells = st.text(
-    st.one_of(st.sampled_from('a,"\n\r\t é世'), st.characters(exclude_categories=["Cs"])), max_size=12
-)
+cells = st.text(st.one_of(st.sampled_from('a,"\n\r\t é世'), st.characters(exclude_categories=["Cs"])), max_size=12)
 cells = cells.filter(lambda cell: "\0" not in cell)
 tables = st.integers(2, 4).flatmap(
     lambda width: st.lists(st.lists(cells, min_size=width, max_size=width), min_size=1, max_size=6)

@@ -31,9 +31,7 @@ texts = st.one_of(
     st.text(st.sampled_from("aéक𝔸"), min_size=15, max_size=150),
 )
 tokenizers = st.one_of(
-    st.builds(
-        Tokenizer, st.sampled_from(["word", "char"]), st.booleans(), st.sampled_from(["keep", "shape"])
-    ),
+    st.builds(Tokenizer, st.sampled_from(["word", "char"]), st.booleans(), st.sampled_from(["keep", "shape"])),
     st.just(Tokenizer("byte")),
 )
 

@@ -326,9 +326,7 @@ def repeated_check(parts, count):
 
 def test_a_check_over_64_kilobytes_is_refused():
     Model(*repeated_check(checked(classifier()), 64))
-    with pytest.raises(
-        ModelFileError, match="check: its tensors have 84480 bytes; at most 65536 are allowed"
-    ):
+    with pytest.raises(ModelFileError, match="check: its tensors have 84480 bytes; at most 65536 are allowed"):
         Model(*repeated_check(checked(classifier(H=32)), 64))
 
 
@@ -359,9 +357,7 @@ def test_loading_asks_for_nothing_but_numpy_and_the_standard_library(tmp_path):
         "Model.load(sys.argv[1])\n"
         "print(*sorted({m.split('.')[0] for m in set(sys.modules) - before}))"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", code, tmp_path / "a"], capture_output=True, text=True, check=True
-    )
+    done = subprocess.run([sys.executable, "-c", code, tmp_path / "a"], capture_output=True, text=True, check=True)
     assert not {"torch", "safetensors", "hashlib", "tempfile", "pickle"} & set(done.stdout.split())
 
 

@@ -28,9 +28,7 @@ def entry(dtype="F32", shape=(2,), offsets=(0, 8)):
 
 
 EVERY = {
-    f"t.{name.lower()}": np.arange(6).reshape(2, 3).astype(dtype)
-    for name, dtype in DTYPES.items()
-    if name != "BF16"
+    f"t.{name.lower()}": np.arange(6).reshape(2, 3).astype(dtype) for name, dtype in DTYPES.items() if name != "BF16"
 }
 
 

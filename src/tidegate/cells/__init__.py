@@ -61,7 +61,9 @@ def load(name: str) -> Cell:
     if name not in names():
         near = difflib.get_close_matches(name, names(), 1)
         hint = f"did you mean {near[0]!r}? " if near else ""
-        raise CellError(f"unknown cell {name!r}; {hint}choose one of {', '.join(names())}, or give a path to a .py file")
+        raise CellError(
+            f"unknown cell {name!r}; {hint}choose one of {', '.join(names())}, or give a path to a .py file"
+        )
     return from_file(os.path.join(FOLDER, name + ".py"))
 
 

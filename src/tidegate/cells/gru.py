@@ -9,7 +9,7 @@ Source: Cho et al. 2014 (arXiv:1406.1078) with the reset applied after the produ
 Three gates where an LSTM has four: three quarters of its parameters.
 """
 
-GATES, RECURRENT, STATE, PARAMS = ("r", "z", "n"), ("r", "z", "n"), {"h": ("H",)}, {}
+GATES, RECURRENT, STATE = ("r", "z", "n"), ("r", "z", "n"), {"h": ("H",)}
 DIALECT = {"reset": "after", "update": "keep"}
 
 

@@ -24,9 +24,7 @@ def main(model: str) -> int:
     for topic, text in stories:
         print(f"a story about {topic!r}")
         watch(predictor, text)
-    spent = sorted(
-        seconds for _, text in stories for _ in range(REPEATS) for seconds in times(predictor, text)
-    )
+    spent = sorted(seconds for _, text in stories for _ in range(REPEATS) for seconds in times(predictor, text))
     median, slow = spent[len(spent) // 2] * 1e6, spent[len(spent) * 99 // 100] * 1e6
     print(f"{median:.0f} microseconds a word (99 of 100 words under {slow:.0f}), target {predictor.target}")
     if "torch" in sys.modules:

@@ -38,9 +38,7 @@ class Reporter:
 
     def line(self, progress: Progress) -> None:
         left = f"  {duration(self.left)} left" if progress.epoch < progress.epochs else ""
-        print(
-            f"epoch {progress.epoch}/{progress.epochs}  {figures(progress)}{left}", file=self.out, flush=True
-        )
+        print(f"epoch {progress.epoch}/{progress.epochs}  {figures(progress)}{left}", file=self.out, flush=True)
 
     def move(self, progress: Progress) -> None:
         if self.bar is None:

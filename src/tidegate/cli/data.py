@@ -52,8 +52,7 @@ def run(args: argparse.Namespace) -> int:
 
 def listing(known: dict[str, DataSet]) -> str:
     rows = [
-        [name, s.task, *(s.rows.get(split, "-") for split in ("train", "test")), s.labels]
-        for name, s in known.items()
+        [name, s.task, *(s.rows.get(split, "-") for split in ("train", "test")), s.labels] for name, s in known.items()
     ]
     return table(["name", "task", "train", "test", "labels"], rows, left=2)
 

@@ -122,9 +122,7 @@ def chosen(file: Path) -> list[tuple[str, str]]:
 def stream(model: str, stories: list[tuple[str, str]]) -> None:
     """Have a process without torch read the stories word by word."""
     step("5. Live: word by word, in a process without torch")
-    child = subprocess.run(
-        [sys.executable, "-m", "tidegate.cli._live", model], input=json.dumps(stories), text=True
-    )
+    child = subprocess.run([sys.executable, "-m", "tidegate.cli._live", model], input=json.dumps(stories), text=True)
     if child.returncode:
         raise TidegateError("the process that streams failed, see above")
 

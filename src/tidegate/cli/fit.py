@@ -48,14 +48,10 @@ def common(parser: Parser) -> None:
     parser.add_argument("train", metavar="FILE", help="the labelled rows: .csv, .tsv or .jsonl")
     parser.add_argument("--out", metavar="FILE", required=True, help="the model file to write")
     parser.add_argument("--valid", metavar="FILE", help="labelled rows to choose the best weights by")
-    parser.add_argument(
-        "--threads", metavar="N", type=int, help="threads (default 1; the weights depend on it)"
-    )
+    parser.add_argument("--threads", metavar="N", type=int, help="threads (default 1; the weights depend on it)")
     parser.add_argument("--json", action="store_true", help="print the outcome as JSON")
     again = parser.add_mutually_exclusive_group()
-    again.add_argument(
-        "--resume", action="store_true", help="go on from the checkpoint of an interrupted run"
-    )
+    again.add_argument("--resume", action="store_true", help="go on from the checkpoint of an interrupted run")
     again.add_argument("--restart", action="store_true", help="throw away the checkpoint and begin again")
 
 

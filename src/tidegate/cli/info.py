@@ -33,11 +33,7 @@ def flags(parser: Parser) -> None:
 def run(args: argparse.Namespace) -> int:
     if args.file is None:
         found = installation()
-        print(
-            json.dumps(found)
-            if args.json
-            else pairs([(k.replace("_", " "), shown(v)) for k, v in found.items()])
-        )
+        print(json.dumps(found) if args.json else pairs([(k.replace("_", " "), shown(v)) for k, v in found.items()]))
         return 0
     from ..runtime import load
 
@@ -108,11 +104,7 @@ def layer(i: int, model: Model, predictor: Predictor) -> dict[str, Any]:
     found = model.layers[i]
     arrays = [a for a in model.state_schema if a["name"].startswith(f"layers.{i}.")]
     engine = (
-        "kernel"
-        if found["kind"] != "recurrent"
-        else "fused kernel"
-        if i in predictor.fused_layers
-        else "interpreter"
+        "kernel" if found["kind"] != "recurrent" else "fused kernel" if i in predictor.fused_layers else "interpreter"
     )
     return {
         "kind": found["kind"],

@@ -30,9 +30,7 @@ def flags(parser: Parser) -> None:
     parser.add_argument("model", metavar="MODEL", help="the model file")
     parser.add_argument("file", metavar="FILE", nargs="?", help="rows to predict, or - for lines on stdin")
     parser.add_argument("--text", metavar="TEXT", action="append", help="a message; may be given again")
-    parser.add_argument(
-        "--column", metavar="NAME", help="column that holds the message (default: as in training)"
-    )
+    parser.add_argument("--column", metavar="NAME", help="column that holds the message (default: as in training)")
     parser.add_argument("--top", metavar="K", type=int, default=1, help="how many labels to show (default 1)")
     parser.add_argument("--json", action="store_true", help="print one JSON object a message")
 
@@ -60,11 +58,7 @@ def probabilities_of(predictor: Predictor, texts: list[str], places: list[str]) 
             try:
                 predictor.predict([text])
             except DataError as error:
-                fault = (
-                    "is empty"
-                    if not text.strip()
-                    else str(error).removeprefix("text 0 ").removeprefix("text 0: ")
-                )
+                fault = "is empty" if not text.strip() else str(error).removeprefix("text 0 ").removeprefix("text 0: ")
                 raise DataError(f"{place}: the text {fault}; give one or leave it out") from error
         raise
 
@@ -98,9 +92,7 @@ def stdin_lines() -> list[str]:
         try:
             lines.append(raw.decode().rstrip("\r\n"))
         except UnicodeDecodeError as error:
-            raise DataError(
-                f"stdin:{number}: not UTF-8 at byte {error.start} of the line; convert it first"
-            ) from error
+            raise DataError(f"stdin:{number}: not UTF-8 at byte {error.start} of the line; convert it first") from error
     return lines
 
 

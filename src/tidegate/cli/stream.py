@@ -32,9 +32,7 @@ REMEDY = "correct it, or leave bad events out with --skip-bad"
 def flags(parser: Parser) -> None:
     parser.add_argument("model", metavar="MODEL", help="the model file")
     parser.add_argument("--all", action="store_true", help="the score of every label, not only of the best")
-    parser.add_argument(
-        "--skip-bad", action="store_true", help="leave bad events out and list them at the end"
-    )
+    parser.add_argument("--skip-bad", action="store_true", help="leave bad events out and list them at the end")
 
 
 def run(args: argparse.Namespace) -> int:

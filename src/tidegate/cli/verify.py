@@ -33,9 +33,7 @@ def flags(parser: Parser) -> None:
 def run(args: argparse.Namespace) -> int:
     results = replay(args.file)
     if args.json:
-        print(
-            json.dumps({"file": args.file, "ok": passed(results), "targets": [r.to_json() for r in results]})
-        )
+        print(json.dumps({"file": args.file, "ok": passed(results), "targets": [r.to_json() for r in results]}))
     else:
         print(report(results))
     return 0 if passed(results) else OVER

@@ -105,7 +105,5 @@ class DataSet:
         labels = len({label for rows in splits.values() for _, label in rows})
         if found != dict(self.rows) or labels != self.labels:
             expected = f"{dict(self.rows)} and {self.labels} labels"
-            raise DataError(
-                f"{self.title}: found {found} and {labels} labels, expected {expected}; report this"
-            )
+            raise DataError(f"{self.title}: found {found} and {labels} labels, expected {expected}; report this")
         return splits

@@ -110,13 +110,9 @@ def _records(reader: Reader, path: str) -> Iterator[tuple[int, list[str]]]:
 
 def _quote_fault(message: str) -> str:
     if "unexpected end" in message:
-        return (
-            "the row that begins here has a quoted field that is never closed; close it, or double its quotes"
-        )
+        return "the row that begins here has a quoted field that is never closed; close it, or double its quotes"
     if "expected after" in message:
-        return (
-            "the row that begins here has text after a closing quote; double the quotes inside a quoted field"
-        )
+        return "the row that begins here has text after a closing quote; double the quotes inside a quoted field"
     return f"the row that begins here is no CSV: {message}"
 
 

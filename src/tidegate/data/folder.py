@@ -62,7 +62,5 @@ class Folder:
                 f"there is neither {plain} nor {packed.name} beside it; unset {VARIABLE} to fetch"
             ) from error
         except (OSError, EOFError, zlib.error) as error:
-            raise DataError(
-                f"{path} cannot be read: {error}; replace it, or unset {VARIABLE} to fetch"
-            ) from error
+            raise DataError(f"{path} cannot be read: {error}; replace it, or unset {VARIABLE} to fetch") from error
         return file.checked(data, str(self._path()))

@@ -63,20 +63,14 @@ def _object(source: str, place: str) -> dict[str, object]:
             object_pairs_hook=_unique,
         )
     except json.JSONDecodeError as error:
-        raise DataError(
-            f"{place}:{error.colno}: not JSON: {error.msg}; expected one object a line"
-        ) from error
+        raise DataError(f"{place}:{error.colno}: not JSON: {error.msg}; expected one object a line") from error
     except RecursionError as error:
-        raise DataError(
-            f"{place}: nested too deeply; expected one object with strings and numbers"
-        ) from error
+        raise DataError(f"{place}: nested too deeply; expected one object with strings and numbers") from error
     except DataError as error:
         raise DataError(f"{place}: {error}") from error
     if not isinstance(value, dict):
         found = _NAMES[type(value)]
-        raise DataError(
-            f'{place}: found {found}; expected an object such as {{"text": "...", "label": "..."}}'
-        )
+        raise DataError(f'{place}: found {found}; expected an object such as {{"text": "...", "label": "..."}}')
     return value
 
 
@@ -113,7 +107,5 @@ def _value(value: object, name: str, place: str) -> str:
     try:
         value.encode()
     except UnicodeEncodeError as error:
-        raise DataError(
-            f"{place}: {name!r} holds half of a surrogate pair; write the whole character"
-        ) from error
+        raise DataError(f"{place}: {name!r} holds half of a surrogate pair; write the whole character") from error
     return str(value)

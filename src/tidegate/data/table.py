@@ -103,9 +103,7 @@ def _text(name: str, data: bytes) -> str:
         raise DataError(f"{name} is UTF-16; save it as UTF-8")
     nul = data.find(0)
     if nul >= 0:
-        raise DataError(
-            f"{_line(name, data, nul)}: byte {nul} of the file is NUL, which no text has; repair it"
-        )
+        raise DataError(f"{_line(name, data, nul)}: byte {nul} of the file is NUL, which no text has; repair it")
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:

@@ -166,9 +166,7 @@ class Tokenizer:
             return tokens
         text, tail = _decoded(rest, 0)
         if tail:
-            raise DataError(
-                f"the text ends inside a character, after 0x{tail.hex()}; feed the rest of it first"
-            )
+            raise DataError(f"the text ends inside a character, after 0x{tail.hex()}; feed the rest of it first")
         return [*tokens, self._token(text)]
 
     def tokens(self, data: bytes) -> list[bytes]:

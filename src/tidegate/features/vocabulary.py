@@ -43,9 +43,7 @@ class Vocabulary:
         del self._ids[b""]
 
     @classmethod
-    def learn(
-        cls, counts: Mapping[bytes, int], min_count: int = 1, max_size: int | None = None
-    ) -> Vocabulary:
+    def learn(cls, counts: Mapping[bytes, int], min_count: int = 1, max_size: int | None = None) -> Vocabulary:
         """The vocabulary of the most frequent tokens, by falling count, then by bytes.
 
         Args:
@@ -136,9 +134,7 @@ def _check_layout(data: NDArray[np.uint8], offsets: NDArray[np.int64]) -> None:
         raise DataError(f"the vocabulary's offsets end at {offsets[-1]}, its data at {len(data)}")
 
 
-def _check_tokens(
-    whole: bytes, data: NDArray[np.uint8], offsets: NDArray[np.int64], tokens: list[bytes]
-) -> None:
+def _check_tokens(whole: bytes, data: NDArray[np.uint8], offsets: NDArray[np.int64], tokens: list[bytes]) -> None:
     """Check that each entry is UTF-8: the whole is, and no entry begins inside a character."""
     if whole == _EVERY_BYTE and len(tokens) == 257:
         return

@@ -55,7 +55,5 @@ def step(
     parts = xp.split(xp.affine(x, t["W"], t["b"]), len(tape.gates))
     flat = {name: v.reshape(v.shape[0], width(tape.state[name], H)) for name, v in s.items()}
     own = {name: t[f"p.{name}"].reshape(-1) for name in tape.params}
-    y, following = interpret(
-        tape, xp, dict(zip(tape.gates, parts, strict=True)), maps(xp, t, tape, H), own, flat
-    )
+    y, following = interpret(tape, xp, dict(zip(tape.gates, parts, strict=True)), maps(xp, t, tape, H), own, flat)
     return y, {name: v.reshape(v.shape[0], *concrete(tape.state[name], H)) for name, v in following.items()}

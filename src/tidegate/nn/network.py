@@ -135,7 +135,8 @@ class Network(torch.nn.Module):
         states: dict[str, torch.Tensor] = {"steps": lengths.clone()}
         outputs: list[torch.Tensor] = []
         for i, (layer, room) in enumerate(zip(self.layers, self.rooms, strict=True)):
-            t, every = self.weights(i), {}
+            t = self.weights(i)
+            every: dict[str, torch.Tensor] = {}
             if layer["kind"] == "recurrent":
                 x, every = sequence(layer, self.tapes[layer["tape"]], t, x, self.fused)
             elif layer["kind"] == "pool":
@@ -171,7 +172,7 @@ def last(x: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
 
 
 def pool(layer: dict[str, Any], t: dict[str, torch.Tensor], x: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
-    """The pool over each whole row; what the layer's steps arrive at, in closed form. Masks select, they never blend."""
+    """The pool over each whole row; what the layer's steps arrive at, in closed form. Masks select, never blend."""
     past = (torch.arange(x.shape[0])[:, None] >= lengths)[..., None]
     out = []
     for kind in layer["over"]:

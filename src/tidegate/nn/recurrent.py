@@ -29,7 +29,7 @@ def engine(tape: Tape) -> str:
 def sequence(
     layer: dict[str, Any], tape: Tape, t: Weights, x: torch.Tensor, fused: bool = True
 ) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
-    """Outputs [T, B, H] and every step's states, name -> [T, B, *shape], of a layer over x [T, B, inputs] from zero state.
+    """Outputs [T, B, H] and every step's states, name -> [T, B, *shape], of a layer over x [T, B, inputs] from zeros.
 
     What stands behind a row's length does not reach back, so right padding needs no mask here.
     """

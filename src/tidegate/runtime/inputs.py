@@ -58,9 +58,7 @@ class Text:
         """One id for each of n streams: int32 [n]."""
         ids = np.asarray(x)
         if ids.ndim != 1 or (ids.dtype.kind not in "iu" and ids.size):
-            raise DataError(
-                f"token ids are integers of shape [n]; {ids.dtype} of shape {list(ids.shape)} was given"
-            )
+            raise DataError(f"token ids are integers of shape [n]; {ids.dtype} of shape {list(ids.shape)} was given")
         if ids.size and not 0 <= int(ids.min()) <= int(ids.max()) < self.size:
             bad = int(ids.min()) if int(ids.min()) < 0 else int(ids.max())
             raise DataError(f"there is no token {bad}; the vocabulary has ids 0 to {self.size - 1}")
@@ -108,9 +106,7 @@ class Numbers:
         """One step for each of n streams: float32 [n, features]."""
         steps = numbers(x)
         if steps.ndim != 2 or steps.shape[1] != self.features:
-            raise DataError(
-                f"shape {list(steps.shape)}; expected [n, {self.features}], one step for each stream"
-            )
+            raise DataError(f"shape {list(steps.shape)}; expected [n, {self.features}], one step for each stream")
         return steps
 
     def check_pending(self, pending: bytes) -> None:

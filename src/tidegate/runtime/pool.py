@@ -190,9 +190,7 @@ class Pool:
         counts = [len(event.steps) for event in group]
         at_rows = np.array(rows, np.int64)
         seen = dict(zip(rows, self._blocks[:, :8][at_rows].view(np.int64)[:, 0].tolist(), strict=True))
-        outputs = {
-            row: self._outputs[row].copy() for row, count in zip(rows, counts, strict=True) if not count
-        }
+        outputs = {row: self._outputs[row].copy() for row, count in zip(rows, counts, strict=True) if not count}
         out = self._step(np.repeat(at_rows, counts), np.concatenate([event.steps for event in group]))
         at = 0
         for event, row, count in zip(group, rows, counts, strict=True):

@@ -23,9 +23,7 @@ class Scores:
 
     __slots__ = ("labels", "reason", "values")
 
-    def __init__(
-        self, values: npt.NDArray[np.float32] | None, labels: list[str] | None, reason: str = ""
-    ) -> None:
+    def __init__(self, values: npt.NDArray[np.float32] | None, labels: list[str] | None, reason: str = "") -> None:
         self.values, self.labels, self.reason = values, labels, reason
 
     @property

@@ -43,9 +43,7 @@ class Session:
         """The scores after `steps` steps; whole: the message has ended."""
         if steps:
             return Scores(output.copy(), self.labels)
-        return Scores(
-            None, self.labels, f"the message has {self.source.nothing}" if whole else self.source.reason
-        )
+        return Scores(None, self.labels, f"the message has {self.source.nothing}" if whole else self.source.reason)
 
     def state(self, block: Bytes, output: Floats, pending: bytes) -> State:
         """A copy of what a stream holds, as a value."""
@@ -55,9 +53,7 @@ class Session:
     def check_state(self, state: State) -> None:
         """Raises StateError unless the state is of this model."""
         if not isinstance(state, State):
-            raise StateError(
-                f"a State is expected; {type(state).__name__} was given; State.from_bytes reads bytes"
-            )
+            raise StateError(f"a State is expected; {type(state).__name__} was given; State.from_bytes reads bytes")
         if state.schema_hash != self.model.schema_hash:
             raise StateError("the state has another shape: it was made by a model with other layers")
         if state.weights_hash != self.model.weights_hash:

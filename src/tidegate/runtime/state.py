@@ -146,17 +146,13 @@ def opened(data: bytes) -> tuple[bytes, int]:
         raise StateError(f"the state is cut short: it has {len(data)} bytes; its first part alone has 24")
     version, length = int.from_bytes(data[16:20], "little"), int.from_bytes(data[20:24], "little")
     if version > VERSION:
-        raise StateError(
-            f"the state is of version {version}; this tidegate reads version {VERSION}; upgrade tidegate"
-        )
+        raise StateError(f"the state is of version {version}; this tidegate reads version {VERSION}; upgrade tidegate")
     if version != VERSION:
         raise StateError(f"the state is of version {version}; expected {VERSION}")
     if length > MAX_HEADER:
         raise StateError(f"the state's header has {length} bytes; at most {MAX_HEADER} are allowed")
     if len(data) < 24 + length:
-        raise StateError(
-            f"the state is cut short: its header has {length} bytes and {len(data) - 24} are there"
-        )
+        raise StateError(f"the state is cut short: its header has {length} bytes and {len(data) - 24} are there")
     return data[24 : 24 + length], 24 + length
 
 
@@ -192,12 +188,7 @@ def is_array(array: Any, block: int) -> bool:
     if not isinstance(array, dict) or not {"name", "dtype", "shape", "offset"} <= set(array):
         return False
     name, dtype, shape, offset = (array[key] for key in ("name", "dtype", "shape", "offset"))
-    if (
-        not isinstance(name, str)
-        or not isinstance(dtype, str)
-        or dtype not in DTYPES
-        or not isinstance(shape, list)
-    ):
+    if not isinstance(name, str) or not isinstance(dtype, str) or dtype not in DTYPES or not isinstance(shape, list):
         return False
     if not all(type(n) is int and 0 < n <= 1 << 24 for n in shape) or type(offset) is not int or offset < 0:
         return False

@@ -87,20 +87,21 @@ class Tape:
             raise CellError("the tape has no gate; a cell needs at least one")
         if not 0 < len(self.instructions) <= MAX_INSTRUCTIONS:
             raise CellError(f"the tape has {len(self.instructions)} instructions; 1 to {MAX_INSTRUCTIONS} are allowed")
-        shapes = self.shapes()
-        self._check_results(shapes)
+        self._check_results(self.shapes())
         self._check_rows()
         if (live := self.live()) > MAX_LIVE:
             raise CellError(f"{live} registers are alive at once; at most {MAX_LIVE} are allowed")
 
     def _check_rows(self) -> None:
-        """A result, and what a recurrent map multiplies, must belong to a stream: parameters and numbers alone do not."""
+        """A result, and what a recurrent map multiplies, must belong to a stream; parameters alone do not."""
         rows: list[bool] = []
         for i, ins in enumerate(self.instructions):
             own = ins.name in ("input", "state")
             rows.append(own or any(rows[r] for r in self.operands(i)))
             if ins.name == "recur" and not rows[i]:
-                raise CellError(f"instruction {i} (recur): multiplies parameters alone; it must see the input or a state")
+                raise CellError(
+                    f"instruction {i} (recur): multiplies parameters alone; it must see the input or a state"
+                )
         for what, r in (("the output", self.output), *((f"next state {n!r}", r) for n, r in self.next.items())):
             if not rows[r]:
                 raise CellError(f"{what} is made of parameters alone; it must depend on the input or a state")
@@ -189,8 +190,11 @@ class Tape:
         return [width(shape, H) for shape in self.shapes()]
 
     def encode(self, H: int) -> Code:
-        """The tape as integers: row i is (opcode, a, b, 0); a is an index into gates, states, params, consts or recurrent
-        maps for a leaf, a register otherwise; b the second register."""
+        """The tape as integers: row i is (opcode, a, b, 0).
+
+        a is an index into gates, states, params, consts or recurrent maps for a leaf, a register otherwise; b the
+        second register.
+        """
         index = {
             "input": list(self.gates), "state": list(self.state),
             "param": list(self.params), "recur": list(self.recurrent),

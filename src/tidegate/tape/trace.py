@@ -76,7 +76,7 @@ class Symbol:
     def _branch(self, *_: Any) -> NoReturn:
         raise CellError("a step cannot branch on its values; use op.minimum, op.maximum or a gate instead")
 
-    __bool__ = __lt__ = __le__ = __gt__ = __ge__ = __eq__ = __ne__ = __float__ = __int__ = __iter__ = _branch  # type: ignore[assignment]
+    __bool__ = __lt__ = __le__ = __gt__ = __ge__ = __eq__ = __ne__ = __float__ = __int__ = __iter__ = _branch
     __hash__ = None  # type: ignore[assignment]
 
 

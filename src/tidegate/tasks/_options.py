@@ -12,7 +12,11 @@ T = TypeVar("T")
 
 
 def option(
-    default: Any, help: str, choices: tuple[Any, ...] | None = None, least: float | None = None, most: float | None = None
+    default: Any,
+    help: str,
+    choices: tuple[Any, ...] | None = None,
+    least: float | None = None,
+    most: float | None = None,
 ) -> Any:
     """A dataclass field with what a command line and a validator need to know."""
     metadata = {"help": help, "choices": choices, "least": least, "most": most}

@@ -40,11 +40,11 @@ class Options:
     vocabulary: int = option(30_000, "most entries of the vocabulary", least=2, most=1_000_000)
     cell: str = option("gru", "recurrence: a name, or a path to your own cell's .py file")
     depth: int = option(1, "recurrent layers; a second one is residual, each behind a layer norm", least=1, most=8)
-    hidden: int = option(256, "width of the recurrence", least=1, most=4096)
+    hidden: int | None = option(None, "width of the recurrence; by message length if not given", least=1, most=4096)
     embed: int = option(256, "width of the embedding", least=1, most=4096)
     pool: str = option("last,mean,max,attention", f"what the label is read from: any of {', '.join(OVER)}, by comma")
-    epochs: int | None = option(None, "passes over the data; decided from its size if not given", least=1)
-    batch: int | None = option(None, "rows a step; decided from the data if not given", least=1, most=65536)
+    epochs: int | None = option(None, "passes over the data; by its size if not given", least=1)
+    batch: int | None = option(None, "rows a step; by the number of rows if not given", least=1, most=65536)
     rate: float = option(0.003, "peak learning rate", least=1e-7, most=1.0)
     decay: float = option(0.01, "weight decay, on matrices only", least=0.0, most=1.0)
     smoothing: float = option(0.1, "label smoothing", least=0.0, most=0.9)
@@ -54,11 +54,20 @@ class Options:
     drop_rare: float = option(0.5, "rare words more often: a/(a + count) of them", least=0.0, most=100.0)
     mix: float = option(0.4, "blend pooled messages in pairs, shares from Beta(mix, mix); 0: not", least=0.0, most=10.0)
     prefix: float = option(0.3, "weight of the loss of a random beginning of each message", least=0.0, most=10.0)
-    average: float = option(0.0, "decay of the running average of weights that is evaluated; 0: none", least=0.0, most=0.9999)
+    average: float = option(
+        0.0, "decay of the running average of weights that is evaluated; 0: none", least=0.0, most=0.9999
+    )
     class_weights: str = option("none", "weigh classes alike whatever their size", choices=("none", "balanced"))
-    hold_out: float = option(0.1, "share of rows held out to choose the best weights", least=0.001, most=0.9)
-    fold_epochs: int = option(3, "passes at the end that also learn from the held-out rows", least=0, most=1000)
-    fold_rate: float = option(0.5, "learning rate of those passes, as a share of the peak, falling to 0", least=0.0, most=1.0)
+    hold_out: float | None = option(
+        None, "share of rows held out to choose the best weights; at most 0.1 and 1,500 rows if not given",
+        least=0.0001, most=0.9,
+    )  # fmt: skip
+    fold_epochs: int | None = option(
+        None, "passes at the end that also learn from the held-out rows; a quarter of the others if not given", least=0
+    )
+    fold_rate: float = option(
+        0.5, "learning rate of those passes, as a share of the peak, falling to 0", least=0.0, most=1.0
+    )
     patience: int | None = option(None, "epochs without a better held-out metric before stopping", least=1)
     seed: int = option(0, "every random choice follows from it", least=0, most=2**31 - 1)
 
@@ -130,21 +139,29 @@ def check_classes(found: Examples, path: str, options: Options) -> None:
 
 
 def resolved(options: Options, found: Examples) -> Options:
-    """The options with everything that depends on the data decided.
+    """The options with everything that depends on the data decided, from the number and length of its messages alone.
 
-    Short messages and small files need more passes: about 18,000 steps' worth of rows, at least 10 epochs, at most 40.
+    Short messages afford a wide recurrence and need more passes; small files smaller batches, and at least 600 steps.
     """
-    rows = len(found.tokens)
-    batch = options.batch or (32 if rows < 10_000 else 64)
-    epochs = options.epochs or int(np.clip(round(240_000 / rows), 10, 40))
-    return replace(options, batch=batch, epochs=epochs, patience=options.patience or epochs)
+    rows, tokens = len(found.tokens), sum(map(len, found.tokens))
+    batch = options.batch or int(np.clip(2 ** round(math.log2(rows / 80)), 8, 64))
+    hold_out = options.hold_out or min(0.1, 1500 / rows)
+    steps = math.ceil(rows * (1 - hold_out) / batch)
+    epochs = options.epochs or max(int(np.clip(round(4.6e6 / tokens), 4, 14)), math.ceil(600 / steps))
+    folded = max(2, round(epochs / 4)) if options.fold_epochs is None else options.fold_epochs
+    hidden = options.hidden or (256 if tokens / rows <= 32 else 128)
+    return replace(
+        options, batch=batch, hold_out=hold_out, epochs=epochs, fold_epochs=folded, hidden=hidden,
+        patience=options.patience or epochs,
+    )  # fmt: skip
 
 
 def inputs(
     options: Options, tokens: list[list[bytes]]
 ) -> tuple[dict[str, Any], dict[str, npt.NDArray[Any]], Vocabulary, npt.NDArray[np.float32]]:
-    """The document's input section, its tensors, the vocabulary learnt from the training rows' tokens, and for each of its
-    ids how often training reads it as unknown, float32 [size]."""
+    """The document's input section, its tensors, the vocabulary that the training rows' tokens give, and for each
+    of its ids how often training reads it as unknown, float32 [size].
+    """
     counts = Counter(t for row in tokens for t in row)
     if options.tokens == "byte":
         vocabulary = Vocabulary.of_bytes()
@@ -173,6 +190,7 @@ def layers(options: Options, size: int, classes: int) -> tuple[list[dict[str, An
         made.append({"kind": kind, **rest, "tensors": names, **({} if add is None else {"add": add})})
 
     put("embed", ("weight",), rows=size, size=options.embed)
+    assert options.hidden is not None, "options are resolved first"
     width, H = options.embed, options.hidden
     own = tuple(f"p.{name}" for name in cell.params)
     for k in range(options.depth):
@@ -189,8 +207,10 @@ def layers(options: Options, size: int, classes: int) -> tuple[list[dict[str, An
     return made, {cell.name: cell.tape.to_json()}
 
 
-def start(options: Options, document: dict[str, Any], shapes: dict[str, tuple[int, ...]]) -> dict[str, npt.NDArray[Any]]:
-    """First weights by tensor name, from the seed: orthogonal recurrent and Xavier input matrices per gate, zero biases."""
+def start(
+    options: Options, document: dict[str, Any], shapes: dict[str, tuple[int, ...]]
+) -> dict[str, npt.NDArray[Any]]:
+    """First weights by tensor name, from the seed: R orthogonal and W Xavier, gate by gate; zero biases."""
     rng = np.random.default_rng([options.seed, 0x57A7])
     init = cells.load(options.cell).init
     made: dict[str, npt.NDArray[Any]] = {}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from ..errors import MissingExtra
 
 try:
-    import torch
+    import torch as _torch  # noqa: F401
 except ModuleNotFoundError as error:
     raise MissingExtra('training needs torch, which is not installed; pip install "tidegate[train]"') from error
 

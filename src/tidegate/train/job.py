@@ -19,8 +19,8 @@ import torch
 from .. import layers as layer_rooms
 from .. import tasks
 from ..data.table import Table, read
-from ..errors import DataError, OptionError
 from ..document import state_schema
+from ..errors import DataError, OptionError
 from ..model import Model
 from ..nn import Network
 from ..tape import Tape
@@ -145,7 +145,11 @@ class Job:
 
     def provenance(self, run: Run, metrics: dict[str, float]) -> dict[str, Any]:
         def described(table: Table | None) -> dict[str, Any] | None:
-            return table and {"file": os.path.basename(table.path), "sha256": table.sha256, "rows": len(table.lines)}
+            return (
+                None
+                if table is None
+                else {"file": os.path.basename(table.path), "sha256": table.sha256, "rows": len(table.lines)}
+            )
 
         held = "metrics on the held-out rows, which the last epochs also learnt from" if run.recipe.fold else "held out"
         return {
@@ -224,5 +228,3 @@ def torch_threads(count: int) -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
-
-

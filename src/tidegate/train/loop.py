@@ -252,7 +252,9 @@ class Run:
 PLAIN = ("epoch", "offset", "step", "since", "best_epoch", "best_value", "loss_sum", "history", "stopped_early")
 
 
-def hidden(ids: npt.NDArray[np.int32], hide: npt.NDArray[np.float32], rng: np.random.Generator) -> npt.NDArray[np.int32]:
+def hidden(
+    ids: npt.NDArray[np.int32], hide: npt.NDArray[np.float32], rng: np.random.Generator
+) -> npt.NDArray[np.int32]:
     """Ids of which some are read as unknown: the model learns to live without any one word, and what unknown means."""
     return np.where(rng.random(len(ids)) < hide[ids], np.int32(0), ids)
 

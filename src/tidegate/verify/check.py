@@ -60,9 +60,7 @@ def inputs(model: Model, seed: int, lengths: list[int]) -> list[Array]:
     if entry["kind"] == "text":
         return [np.array([next(draws) * entry["size"] >> 64 for _ in range(T)], np.int32) for T in lengths]
     F = entry["features"]
-    return [
-        np.array([[number(next(draws)) for _ in range(F)] for _ in range(T)], np.float32) for T in lengths
-    ]
+    return [np.array([[number(next(draws)) for _ in range(F)] for _ in range(T)], np.float32) for T in lengths]
 
 
 def answer(run: Trajectory) -> tuple[Array, Array]:

@@ -64,7 +64,7 @@ def mutants(model: Model) -> dict[str, Model]:
 
 
 def with_step(model: Model, step: Step) -> Model:
-    tape = trace(step, gru.GATES, gru.RECURRENT, gru.STATE, gru.PARAMS)  # type: ignore[arg-type]
+    tape = trace(step, gru.GATES, gru.RECURRENT, gru.STATE, {})  # type: ignore[arg-type]
     return Model({**model.document, "tapes": {name: tape.to_json() for name in model.tapes}}, model.tensors)
 
 

@@ -111,13 +111,7 @@ class Replay:
             ratio = np.where(error == 0, 0.0, error / bound)
         worst = int(np.where(np.isinf(bound), -1.0, error).argmax())
         within = bool((error <= bound).all())
-        verdict = (
-            "over its bound"
-            if not within
-            else "its pieces differ from the whole"
-            if chunks is False
-            else "ok"
-        )
+        verdict = "over its bound" if not within else "its pieces differ from the whole" if chunks is False else "ok"
         return Result(
             target, path, verdict, True, verdict == "ok", float(error[worst]), float(bound[worst]),
             float(ratio.max()), chunks,

@@ -15,7 +15,7 @@ EXAMPLE = Path(__file__).parents[3] / "examples" / "leaky.py"
 TWO_STATES = EXAMPLE.read_text()
 
 
-@pytest.fixture()
+@pytest.fixture
 def user_cell() -> cells.Cell:
     return cells.load(str(EXAMPLE))
 
@@ -54,7 +54,10 @@ def check_equation(cell: cells.Cell) -> None:
         ("import nothing_like_this", "the file does not run: ModuleNotFoundError"),
         (TWO_STATES.replace('"gain": 1.5', '"loss": 1.5'), "INIT names loss"),
         (TWO_STATES.replace("op.sigmoid", "op.sigmoidd"), "unknown operation 'sigmoidd'"),
-        (TWO_STATES.replace('{"h": ("H",), "trace": ("H",)}', "('h', 'c')"), "STATE is ('h', 'c'); expected name -> shape"),
+        (
+            TWO_STATES.replace('{"h": ("H",), "trace": ("H",)}', "('h', 'c')"),
+            "STATE is ('h', 'c'); expected name -> shape",
+        ),
     ],
 )
 def test_a_cell_file_that_is_wrong_says_where_and_why(tmp_path: Path, text: str, sentence: str) -> None:

@@ -63,9 +63,7 @@ def fake_pip(monkeypatch):
         def pip(arguments):
             calls.append(arguments)
             for index in range(wheels):
-                target = (
-                    Path(arguments[arguments.index("--dest") + 1]) / f"some_package-{index}-py3-none-any.whl"
-                )
+                target = Path(arguments[arguments.index("--dest") + 1]) / f"some_package-{index}-py3-none-any.whl"
                 with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:
                     for name, data in members.items():
                         archive.writestr(name, data)
@@ -100,9 +98,7 @@ def test_every_entry_says_what_it_must(name):
 
 def test_names_and_near_names():
     assert catalogue.names() == ["atis", "clinc150", "reuters_r8", "snips", "sst2", "trec"]
-    with pytest.raises(
-        OptionError, match=r"unknown data set 'clinc'; did you mean 'clinc150'\? choose one of atis"
-    ):
+    with pytest.raises(OptionError, match=r"unknown data set 'clinc'; did you mean 'clinc150'\? choose one of atis"):
         catalogue.get("clinc")
     with pytest.raises(OptionError, match=r"unknown data set '../errors'; choose one of"):
         catalogue.get("../errors")

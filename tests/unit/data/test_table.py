@@ -36,9 +36,7 @@ def test_csv_with_quotes_and_lines(written):
 def test_byte_order_mark_and_other_line_ends(written):
     assert read(written("t.csv", b"\xef\xbb\xbftext\nhi\n")).columns == {"text": ["hi"]}
     assert read(written("t.csv", "text\rhi\r")).columns == {"text": ["hi"]}
-    assert read(written("t.csv", "text\nhi\u2028there\x0b\nyo")).columns == {
-        "text": ["hi\u2028there\x0b", "yo"]
-    }
+    assert read(written("t.csv", "text\nhi\u2028there\x0b\nyo")).columns == {"text": ["hi\u2028there\x0b", "yo"]}
 
 
 def test_tsv_takes_quotes_as_they_are(written):
@@ -156,9 +154,7 @@ def test_paths_that_are_no_file(tmp_path):
         read("a\0.csv")
 
 
-@pytest.mark.skipif(
-    os.name == "nt" or os.geteuid() == 0, reason="the owner of everything may read everything"
-)
+@pytest.mark.skipif(os.name == "nt" or os.geteuid() == 0, reason="the owner of everything may read everything")
 def test_a_file_that_may_not_be_read(written):
     os.chmod(written("t.csv", "a\n1\n"), 0)
     with pytest.raises(DataError, match="may not be read"):

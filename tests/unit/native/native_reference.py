@@ -63,9 +63,7 @@ class Cell:
         return widths
 
     def tape(self) -> npt.NDArray[np.int32]:
-        return np.array(
-            [[_native.OPCODES[name], a, *(b or [0]), 0] for name, a, *b in self.instructions], np.int32
-        )
+        return np.array([[_native.OPCODES[name], a, *(b or [0]), 0] for name, a, *b in self.instructions], np.int32)
 
 
 GRU = Cell(
@@ -224,9 +222,7 @@ class Model:
 
     def norm(self, size: int, eps: float = 1e-5, add: int = -1) -> "Model":
         g, b = self.bias(size), self.bias(size)
-        return self.put(
-            lambda x, s, n: (x - x.mean()) / np.sqrt(x.var() + eps) * g + b, ("norm", g, b, eps), add
-        )
+        return self.put(lambda x, s, n: (x - x.mean()) / np.sqrt(x.var() + eps) * g + b, ("norm", g, b, eps), add)
 
     def softmax(self, size: int, add: int = -1) -> "Model":
         def step(x, s, n):

@@ -55,9 +55,7 @@ def worst(target: str, name: str, x: np.ndarray) -> float:
 
 
 @TARGETS
-@pytest.mark.parametrize(
-    ("name", "bound"), [("sigmoid", "sigmoid_abs"), ("tanh", "tanh_rel"), ("exp", "exp_rel")]
-)
+@pytest.mark.parametrize(("name", "bound"), [("sigmoid", "sigmoid_abs"), ("tanh", "tanh_rel"), ("exp", "exp_rel")])
 def test_the_error_is_within_its_bound_and_the_bound_is_tight(target, name, bound):
     found = worst(target, name, sample())
     assert 0.5 * _native.ERRORS[target][bound] < found <= _native.ERRORS[target][bound]

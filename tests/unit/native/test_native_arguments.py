@@ -116,9 +116,7 @@ def test_the_builder_refuses():
         new().finish()
     with pytest.raises(ValueError, match="bias must have 3 along axis 0, found 4"):
         new().dense(zeros(3, 2), zeros(4), "none")
-    with pytest.raises(
-        ValueError, match="unknown activation 'gelu'; choose one of none, relu, tanh, sigmoid"
-    ):
+    with pytest.raises(ValueError, match="unknown activation 'gelu'; choose one of none, relu, tanh, sigmoid"):
         new().dense(zeros(3, 2), zeros(3), "gelu")
     with pytest.raises(ValueError, match="unknown pool 'min'; choose one of last, mean, max, attention"):
         new().pool(3, ["min"], None, 0.0, [-1])

@@ -62,9 +62,7 @@ def test_softmax(target, size):
 
 @TARGETS
 @pytest.mark.parametrize("size", SIZES)
-@pytest.mark.parametrize(
-    "over", [["last"], ["mean"], ["max"], ["attention"], ["attention", "max", "last", "mean"]]
-)
+@pytest.mark.parametrize("over", [["last"], ["mean"], ["max"], ["attention"], ["attention", "max", "last", "mean"]])
 def test_pool(target, size, over):
     model = Model(4).pool(size, over)
     check(model, target, rows(model, size))

@@ -189,9 +189,7 @@ def test_an_unfinished_word_that_no_tokenizer_leaves_is_refused(text: Predictor)
     stream = text.stream()
     good = stream.state
     for word in (b"two words", b"\xff", b"x" * 64):
-        bad = State(
-            good.block, text.model.state_schema, good.output, word, good.schema_hash, good.weights_hash
-        )
+        bad = State(good.block, text.model.state_schema, good.output, word, good.schema_hash, good.weights_hash)
         with pytest.raises(StateError, match="unfinished word"):
             stream.restore(bad)
 
@@ -201,9 +199,7 @@ def test_a_model_that_cannot_stream_is_refused_in_the_files_sentence(text: Predi
     whole = Predictor(Model({**text.model.document, "streams": streams}, text.model.tensors))
     assert whole.predict([TEXT]).tobytes() == text.predict([TEXT]).tobytes()
     for door in (whole.stream, whole.pool):
-        with pytest.raises(
-            OptionError, match="streams: no, because it reads each message in both directions"
-        ):
+        with pytest.raises(OptionError, match="streams: no, because it reads each message in both directions"):
             door()
 
 

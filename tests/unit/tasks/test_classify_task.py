@@ -71,7 +71,11 @@ def test_figures_equal_the_textbooks() -> None:
     assert got["accuracy"] == pytest.approx((said == truth).mean())
     f1 = []
     for k, name in enumerate("abc"):
-        tp, fp, fn = ((said == k) & (truth == k)).sum(), ((said == k) & (truth != k)).sum(), ((said != k) & (truth == k)).sum()
+        tp, fp, fn = (
+            ((said == k) & (truth == k)).sum(),
+            ((said == k) & (truth != k)).sum(),
+            ((said != k) & (truth == k)).sum(),
+        )
         f1.append(2 * tp / (2 * tp + fp + fn))
         assert got["labels"][name]["f1"] == pytest.approx(f1[-1])
     assert got["macro_f1"] == pytest.approx(np.mean(f1))

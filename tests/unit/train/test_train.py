@@ -22,7 +22,7 @@ from tidegate.train.job import Job
 from tidegate.train.schedule import rate
 
 WORDS = {"weather": ["rain", "sun", "storm"], "music": ["play", "song", "band"], "money": ["pay", "bank", "bill"]}
-SMALL: dict[str, Any] = {"hidden": 8, "embed": 8, "epochs": 3, "batch": 8, "rate": 0.02}
+SMALL: dict[str, Any] = {"hidden": 8, "embed": 8, "epochs": 3, "batch": 8, "rate": 0.02, "fold_epochs": 0}
 
 
 @pytest.fixture(autouse=True)
@@ -33,7 +33,7 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(before)
 
 
-@pytest.fixture()
+@pytest.fixture
 def table(tmp_path: Path) -> Path:
     rng = np.random.default_rng(0)
     rows = ["text,label"]
@@ -87,8 +87,12 @@ def job(table: Path, **values: Any) -> Job:
     return Job(task, task.Options(**{**SMALL, **values}), read(str(table)), None, 1)
 
 
-@pytest.mark.parametrize("values", [{}, {"average": 0.95, "fold_epochs": 1}, {"drop_words": 0.0, "mix": 0.0, "prefix": 0.0, "patience": 1}])
-def test_a_run_stopped_after_any_step_ends_with_the_same_bits(table: Path, tmp_path: Path, values: dict[str, Any]) -> None:
+@pytest.mark.parametrize(
+    "values", [{}, {"average": 0.95, "fold_epochs": 1}, {"drop_words": 0.0, "mix": 0.0, "prefix": 0.0, "patience": 1}]
+)
+def test_a_run_stopped_after_any_step_ends_with_the_same_bits(
+    table: Path, tmp_path: Path, values: dict[str, Any]
+) -> None:
     whole = job(table, **values).run(None)
     moments = sum(1 for _ in whole.run())
     want, _ = whole.state()
@@ -127,11 +131,13 @@ def test_the_same_seed_gives_the_same_file_and_another_seed_another(table: Path,
 def test_a_fit_learns_reports_and_records(table: Path, tmp_path: Path) -> None:
     seen: list[Progress] = []
     out = tmp_path / "m.safetensors"
-    model = fit("classify", str(table), out=str(out), progress=seen.append, **{**SMALL, "epochs": 8})
+    model = fit("classify", str(table), out=str(out), progress=seen.append, **{**SMALL, "epochs": 8, "fold_epochs": 2})
     assert model.document["provenance"]["metrics"]["held_out"]["accuracy"] >= 0.9
     assert model.document["provenance"]["data"]["sha256"] == read(str(table)).sha256
     assert model.document["provenance"]["rows"] == {"trained": 81, "held_out": 9}
-    assert [p.epoch for p in seen if p.evaluated] == list(range(1, 9))
+    assert [(p.epoch, p.phase) for p in seen if p.evaluated] == [
+        *((e, "train") for e in range(1, 9)), (9, "fold"), (10, "fold")
+    ]  # fmt: skip
     assert seen[-1].seconds_left is not None
     assert Model.load(out).weights_hash == model.weights_hash
     assert not Path(checkpoints.path_of(str(out))).exists()

@@ -52,10 +52,7 @@ def test_derivatives_are_those_of_the_values(name: str) -> None:
         for k in range(4):
             step = np.zeros((1, 4))
             step[0, k] = 1e-6
-            moved = [
-                f(g := Graph(ERRORS), g.lift(a + s * (1 - at)), g.lift(b + s * at)).value
-                for s in (step, -step)
-            ]
+            moved = [f(g := Graph(ERRORS), g.lift(a + s * (1 - at)), g.lift(b + s * at)).value for s in (step, -step)]
             slope = (moved[0] - moved[1]).reshape(-1) / 2e-6
             assert found.get(id(leaf), np.zeros((len(slope), 4)))[:, k] == pytest.approx(slope, abs=1e-7)
 
@@ -107,9 +104,7 @@ def test_states_that_are_rounded_by_hand_stay_within_the_bound() -> None:
 
 def test_an_error_that_is_forgotten_stops_growing() -> None:
     model = sample(features=4, size=12)
-    bounds = [
-        carried(model, trajectory(model, inputs(model, 9, [T])[0]), ERRORS).output.max() for T in (50, 400)
-    ]
+    bounds = [carried(model, trajectory(model, inputs(model, 9, [T])[0]), ERRORS).output.max() for T in (50, 400)]
     assert bounds[1] < 3 * bounds[0]
 
 

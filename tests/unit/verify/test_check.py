@@ -95,12 +95,8 @@ def test_a_model_without_a_check_is_refused() -> None:
 def test_a_check_of_another_size_is_refused() -> None:
     model = attach(sample())
     tensors = dict(model.tensors) | {"check.0.output": np.zeros(3)}
-    with pytest.raises(
-        ModelFileError, match=r"check.cases\[0\]: output: tensor 'check.0.output' has shape \[3\]"
-    ):
+    with pytest.raises(ModelFileError, match=r"check.cases\[0\]: output: tensor 'check.0.output' has shape \[3\]"):
         Model(model.document, tensors)
     tensors = dict(model.tensors) | {"check.0.state": np.zeros(3)}
-    with pytest.raises(
-        ModelFileError, match=r"check.cases\[0\]: state: tensor 'check.0.state' has shape \[3\]"
-    ):
+    with pytest.raises(ModelFileError, match=r"check.cases\[0\]: state: tensor 'check.0.state' has shape \[3\]"):
         Model(model.document, tensors)

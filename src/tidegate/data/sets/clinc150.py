@@ -8,9 +8,7 @@ from tidegate.data.folder import Folder
 from tidegate.data.web import Web
 
 FILES = {
-    "full": File(
-        "data_full.json", 2495390, "36923c3705a59e08fe9c3883d8bc2dd966ef93e22cb78ac41171782a698d56e0"
-    ),
+    "full": File("data_full.json", 2495390, "36923c3705a59e08fe9c3883d8bc2dd966ef93e22cb78ac41171782a698d56e0"),
 }
 
 

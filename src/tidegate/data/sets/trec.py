@@ -7,9 +7,7 @@ from tidegate.data.folder import Folder
 from tidegate.data.web import Web
 
 FILES = {
-    "train": File(
-        "TREC.train.all", 292402, "c8183fd8c2a5cc4a9a1c56548d7c6410a8b71ed7843df9ef1f0a05cd7cf2fb3e"
-    ),
+    "train": File("TREC.train.all", 292402, "c8183fd8c2a5cc4a9a1c56548d7c6410a8b71ed7843df9ef1f0a05cd7cf2fb3e"),
     "test": File("TREC.test.all", 19479, "92a6a3cede5678b447ef5f1d7ec474134fcda211e6590e6fa627b4a2c68e4566"),
 }
 LABELS = ("description", "entity", "abbreviation", "human", "location", "number")
@@ -22,9 +20,7 @@ def parse(files: Mapping[str, bytes]) -> dict[str, Pairs]:
     {'test': [('How far is it from Denver to Aspen ?', 'number')]}
     """
     return {
-        split: [
-            (line[2:].strip(), LABELS[int(line[0])]) for line in data.decode("latin-1").split("\n") if line
-        ]
+        split: [(line[2:].strip(), LABELS[int(line[0])]) for line in data.decode("latin-1").split("\n") if line]
         for split, data in files.items()
     }
 
