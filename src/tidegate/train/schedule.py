@@ -9,7 +9,7 @@ def rate(step: int, steps: int, peak: float, warm: float = 0.1, end: float = 0.0
     """Linear warm-up over the first `warm` share of the steps, then a cosine down to `end` times the peak.
 
     >>> [round(rate(s, 100, 1.0), 3) for s in (0, 9, 10, 55, 99)]
-    [0.1, 1.0, 1.0, 0.505, 0.01]
+    [0.1, 1.0, 1.0, 0.496, 0.01]
     """
     rising = max(1, round(warm * steps))
     if step < rising:
