@@ -65,6 +65,8 @@ def tqdm_bar(out: IO[str]) -> Any:
 def figures(progress: Progress) -> str:
     """`loss 0.412  accuracy 0.931 (best 0.935)`"""
     parts = [f"loss {progress.loss:.3f}"]
+    if progress.phase == "fold":
+        return f"{parts[0]}  now learning from the held-out rows too"
     if progress.metric is not None:
         best = "" if progress.best is None else f" (best {progress.best:.3f})"
         parts.append(f"{progress.metric_name} {progress.metric:.3f}{best}")

@@ -28,7 +28,7 @@ EXAMPLES = """\
 
 SET = "reuters_r8"
 # Smaller and fewer passes than the defaults: the whole demo is to end within four minutes on two cores.
-OPTIONS: dict[str, Any] = {"hidden": 128, "epochs": 10, "batch": 64}
+OPTIONS: dict[str, Any] = {"hidden": 128, "embed": 128, "epochs": 8, "batch": 64}
 TOPICS, WORDS = 3, (8, 24)
 
 NEXT = """\

@@ -29,6 +29,13 @@ def test_a_line_an_epoch() -> None:
     assert second == "epoch 2/2  loss 0.500  accuracy 0.750 (best 0.800)"
 
 
+def test_rows_that_are_learnt_from_are_no_measure() -> None:
+    out = io.StringIO()
+    with Reporter(out) as report:
+        report(progress(phase="fold", epoch=2, metric=0.99, best=0.8, seconds_left=0.0, evaluated=True))
+    assert out.getvalue() == "epoch 2/2  loss 0.500  now learning from the held-out rows too\n"
+
+
 class Terminal(io.StringIO):
     def isatty(self) -> bool:
         return True
