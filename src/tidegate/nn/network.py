@@ -21,7 +21,7 @@ class Noise:
 
     embed: float
     pool: float
-    random: torch.Generator
+    random: np.random.Generator
 
 
 class Network(torch.nn.Module):
@@ -159,11 +159,15 @@ def parameter_name(tensor: str) -> str:
     return tensor.replace(".", "_")
 
 
-def drop(x: torch.Tensor, rate: float, random: torch.Generator) -> torch.Tensor:
-    """Inverted dropout from an explicit generator, so that a step's masks depend on nothing but its seed."""
-    if not rate:
+def drop(x: torch.Tensor, rate: float, random: np.random.Generator) -> torch.Tensor:
+    """Inverted dropout from an explicit generator, so that a step's masks depend on nothing but its seed.
+
+    One random byte decides an entry, four times as fast as a float; so the rate is rounded to 256ths.
+    """
+    if not (level := round(rate * 256)):
         return x
-    return x * torch.empty_like(x).bernoulli_(1 - rate, generator=random).div_(1 - rate)
+    kept = torch.from_numpy(np.frombuffer(random.bytes(x.numel()), np.uint8) >= level).view(x.shape)
+    return x * kept * (256 / (256 - level))
 
 
 def last(x: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:

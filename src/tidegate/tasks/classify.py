@@ -41,7 +41,7 @@ class Options:
     cell: str = option("gru", "recurrence: a name, or a path to your own cell's .py file")
     depth: int = option(1, "recurrent layers; a second one is residual, each behind a layer norm", least=1, most=8)
     hidden: int | None = option(None, "width of the recurrence; by message length if not given", least=1, most=4096)
-    embed: int = option(256, "width of the embedding", least=1, most=4096)
+    embed: int | None = option(None, "width of the embedding; that of the recurrence if not given", least=1, most=4096)
     pool: str = option("last,mean,max,attention", f"what the label is read from: any of {', '.join(OVER)}, by comma")
     epochs: int | None = option(None, "passes over the data; by its size if not given", least=1)
     batch: int | None = option(None, "rows a step; by the number of rows if not given", least=1, most=65536)
@@ -139,20 +139,21 @@ def check_classes(found: Examples, path: str, options: Options) -> None:
 
 
 def resolved(options: Options, found: Examples) -> Options:
-    """The options with everything that depends on the data decided, from the number and length of its messages alone.
+    """The options with everything that depends on the data decided, from the numbers of its messages, words and labels.
 
-    Short messages afford a wide recurrence and need more passes; small files smaller batches, and at least 600 steps.
+    Short messages afford a wide recurrence; many labels need more passes; small files smaller batches and 600 steps.
     """
     rows, tokens = len(found.tokens), sum(map(len, found.tokens))
     batch = options.batch or int(np.clip(2 ** round(math.log2(rows / 80)), 8, 64))
     hold_out = options.hold_out or min(0.1, 1500 / rows)
     steps = math.ceil(rows * (1 - hold_out) / batch)
-    epochs = options.epochs or max(int(np.clip(round(4.6e6 / tokens), 4, 14)), math.ceil(600 / steps))
+    most = 8 + min(6, len(found.labels) // 20)
+    epochs = options.epochs or max(int(np.clip(round(4.6e6 / tokens), 4, most)), math.ceil(600 / steps))
     folded = max(2, round(epochs / 4)) if options.fold_epochs is None else options.fold_epochs
     hidden = options.hidden or (256 if tokens / rows <= 32 else 128)
     return replace(
         options, batch=batch, hold_out=hold_out, epochs=epochs, fold_epochs=folded, hidden=hidden,
-        patience=options.patience or epochs,
+        embed=options.embed or hidden, patience=options.patience or max(8, epochs // 2),
     )  # fmt: skip
 
 
@@ -190,7 +191,8 @@ def layers(options: Options, size: int, classes: int) -> tuple[list[dict[str, An
         made.append({"kind": kind, **rest, "tensors": names, **({} if add is None else {"add": add})})
 
     put("embed", ("weight",), rows=size, size=options.embed)
-    assert options.hidden is not None, "options are resolved first"
+    assert options.hidden, "options are resolved first"
+    assert options.embed
     width, H = options.embed, options.hidden
     own = tuple(f"p.{name}" for name in cell.params)
     for k in range(options.depth):

@@ -68,7 +68,7 @@ class Run:
         self.averaged = self.parameters if not recipe.average else copied(self.parameters)
         self.best = copied(self.parameters)
         self.epoch = self.offset = self.step = self.since = 0
-        self.best_epoch, self.best_value = 0, (-1.0, 0.0)
+        self.kept_epoch, self.best_value = 0, (-1.0, 0.0)
         self.loss_sum = 0.0
         self.history: list[dict[str, float]] = []
         self.stopped_early = False
@@ -135,7 +135,7 @@ class Run:
         """One step: loss, gradients, AdamW, average. Every draw follows from (seed, step)."""
         r, targets = self.recipe, torch.from_numpy(self.data.targets[rows])
         rng = np.random.default_rng([r.seed, 3, self.step])
-        noise = Noise(r.drop_embed, r.drop_pool, torch.Generator().manual_seed(int(rng.integers(2**62))))
+        noise = Noise(r.drop_embed, r.drop_pool, rng)
         x, lengths = padded([hidden(self.data.ids[i], r.hide, rng) for i in rows])
         loss = self.loss(torch.from_numpy(x).long(), lengths, targets, noise, rng)
         self.network.zero_grad(set_to_none=True)
@@ -171,12 +171,11 @@ class Run:
         return loss
 
     def rate_now(self, count: int) -> float:
-        """The learning rate: the schedule over the judged epochs, then a constant low one, falling, while folding."""
+        """The learning rate: one schedule over the judged epochs, a lower one over those that fold."""
         r, done = self.recipe, self.offset
         if not self.folding:
             return rate(self.epoch * count + done, r.epochs * count, r.rate)
-        place = ((self.epoch - r.epochs) * count + done) / (r.fold * count)
-        return r.rate * r.fold_rate * (1 - place)
+        return rate((self.epoch - r.epochs) * count + done, r.fold * count, r.rate * r.fold_rate)
 
     @torch.no_grad()
     def update(self, rate: float) -> None:
@@ -193,20 +192,31 @@ class Run:
 
     def finish_epoch(self, count: int) -> None:
         accuracy, nll = self.evaluate(self.data.held) if len(self.data.held) else (0.0, 0.0)
-        self.history.append({"loss": self.loss_sum / count, self.recipe.metric: accuracy, "nll": nll})
+        self.history.append({"loss": self.loss_sum / count, self.recipe.metric: accuracy, "log_loss": nll})
         if self.folding or not len(self.data.held):
             self.keep_best()
-        elif (accuracy, -nll) > self.best_value:
-            self.best_value, self.best_epoch, self.since = (accuracy, -nll), self.epoch, 0
-            self.keep_best()
         else:
-            self.since += 1
+            self.judge(accuracy, nll)
         self.tell(count, 0.0, True)
         self.epoch, self.offset, self.loss_sum = self.epoch + 1, 0, 0.0
         if not self.folding and self.since >= self.recipe.patience:
             self.stopped_early, self.epoch = True, self.recipe.epochs
         if self.epoch == self.recipe.epochs and self.recipe.fold:
             self.use_best()
+
+    def judge(self, accuracy: float, nll: float) -> None:
+        """Keeps the weights of the latest epoch that is no more than one standard error below the best.
+
+        Few held-out rows make an early epoch look best by luck, while the schedule's late, small steps settle a model;
+        an epoch that is truly worse falls out. Source: the one-standard-error rule, Breiman et al. 1984, 3.4.3.
+        """
+        self.since += 1
+        if (accuracy, -nll) > self.best_value:
+            self.best_value, self.since = (accuracy, -nll), 0
+        best = self.best_value[0]
+        if accuracy >= best - (best * (1 - best) / len(self.data.held)) ** 0.5:
+            self.kept_epoch = self.epoch
+            self.keep_best()
 
     @torch.no_grad()
     def keep_best(self) -> None:
@@ -249,7 +259,7 @@ class Run:
         )  # fmt: skip
 
 
-PLAIN = ("epoch", "offset", "step", "since", "best_epoch", "best_value", "loss_sum", "history", "stopped_early")
+PLAIN = ("epoch", "offset", "step", "since", "kept_epoch", "best_value", "loss_sum", "history", "stopped_early")
 
 
 def hidden(
