@@ -15,7 +15,6 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Any
 
 from ..errors import TidegateError
 from ._parser import Parser
@@ -27,8 +26,6 @@ EXAMPLES = """\
   tidegate demo --out /tmp/reuters"""
 
 SET = "reuters_r8"
-# Smaller and fewer passes than the defaults: the whole demo is to end within four minutes on two cores.
-OPTIONS: dict[str, Any] = {"hidden": 128, "embed": 128, "epochs": 8, "batch": 64}
 TOPICS, WORDS = 3, (8, 24)
 
 NEXT = """\
@@ -75,17 +72,15 @@ def fetch() -> dict[str, Path]:
 
 
 def train(file: Path, model: str) -> None:
-    """Fit with the demo's options; a demo that was interrupted goes on where it was."""
-    from .. import tasks
+    """Fit with no option set; a demo that was interrupted goes on where it was."""
     from ..train import fit
 
     step("2. Training a GRU on this CPU")
     going_on = os.path.exists(model + ".checkpoint")
-    options = tasks.load("classify").Options(**OPTIONS)
     begun = time.monotonic()
     try:
         with Reporter(sys.stderr) as report:
-            fit("classify", str(file), options, model, resume=going_on, progress=report)
+            fit("classify", str(file), out=model, resume=going_on, progress=report)
     except KeyboardInterrupt:
         raise KeyboardInterrupt("interrupted; run the same command to go on") from None
     print(f"wrote {model} ({size(os.path.getsize(model))}) after {duration(time.monotonic() - begun)}")

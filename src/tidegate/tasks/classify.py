@@ -99,6 +99,11 @@ class Examples:
     lines: list[int]
 
 
+def columns(options: Options) -> list[str]:
+    """The columns of a file that the task reads."""
+    return [options.text, options.label]
+
+
 def examples(table: Table, options: Options, labels: list[str] | None = None, unseen: str = "error") -> Examples:
     """The rows of a table.
 

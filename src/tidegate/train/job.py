@@ -61,8 +61,9 @@ def fit(
     check_folder(out)
     saved = checkpoint.path_of(out)
     going_on = checkpoint.settle(saved, resume, restart)
-    table = read(path)
-    judged = read(valid) if valid else None
+    columns = room.columns(options)
+    table = read(path, columns)
+    judged = read(valid, columns) if valid else None
     job = Job(room, options, table, judged, threads or 1)
     with torch_threads(job.threads):
         run = job.run(progress)
