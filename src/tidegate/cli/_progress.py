@@ -65,7 +65,7 @@ def tqdm_bar(out: IO[str]) -> Any:
 def figures(progress: Progress) -> str:
     """`loss 0.412  accuracy 0.931 (best 0.935)`"""
     parts = [f"loss {progress.loss:.3f}"]
-    if progress.phase == "fold":
+    if progress.phase == "refit":
         return f"{parts[0]}  now learning from the held-out rows too"
     if progress.metric is not None:
         best = "" if progress.best is None else f" (best {progress.best:.3f})"

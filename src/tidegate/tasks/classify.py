@@ -62,10 +62,12 @@ class Options:
         None, "share of rows held out to choose the best weights; at most 0.1 and 1,500 rows if not given",
         least=0.0001, most=0.9,
     )  # fmt: skip
-    fold_epochs: int | None = option(
-        None, "passes at the end that also learn from the held-out rows; a quarter of the others if not given", least=0
+    refit_epochs: int | None = option(
+        None,
+        "passes at the end that learn from held-out rows too; if not given, a quarter more, none with --valid",
+        least=0,
     )
-    fold_rate: float = option(
+    refit_rate: float = option(
         0.5, "learning rate of those passes, as a share of the peak, falling to 0", least=0.0, most=1.0
     )
     patience: int | None = option(None, "epochs without a better held-out metric before stopping", least=1)
@@ -154,10 +156,10 @@ def resolved(options: Options, found: Examples) -> Options:
     steps = math.ceil(rows * (1 - hold_out) / batch)
     most = 8 + min(6, len(found.labels) // 20)
     epochs = options.epochs or max(int(np.clip(round(4.6e6 / tokens), 4, most)), math.ceil(600 / steps))
-    folded = max(2, round(epochs / 4)) if options.fold_epochs is None else options.fold_epochs
+    refit = max(2, round(epochs / 4)) if options.refit_epochs is None else options.refit_epochs
     hidden = options.hidden or (256 if tokens / rows <= 32 else 128)
     return replace(
-        options, batch=batch, hold_out=hold_out, epochs=epochs, fold_epochs=folded, hidden=hidden,
+        options, batch=batch, hold_out=hold_out, epochs=epochs, refit_epochs=refit, hidden=hidden,
         embed=options.embed or hidden, patience=options.patience or max(8, epochs // 2),
     )  # fmt: skip
 

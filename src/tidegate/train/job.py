@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, replace
+from dataclasses import asdict, fields, replace
 from functools import partial
 from typing import Any
 
@@ -85,6 +85,8 @@ class Job:
         found = room.examples(table, options)
         room.check_classes(found, table.path, options)
         self.labels: list[str] = found.labels
+        if judged is not None and options.refit_epochs is None:
+            options = replace(options, refit_epochs=0)  # a file given to judge by is not learnt from unasked
         self.options = room.resolved(options, found)
         tokens, targets = found.tokens, found.targets
         if judged is None:
@@ -95,7 +97,7 @@ class Job:
             tokens, targets = tokens + other.tokens, np.concatenate([targets, other.targets])
         if not len(self.held):
             raise DataError(f"{table.path}: too few rows to hold some out; each class needs two or more rows")
-        learnt = tokens if self.options.fold_epochs else [tokens[i] for i in self.kept]
+        learnt = tokens if self.options.refit_epochs else [tokens[i] for i in self.kept]
         self.input, self.arrays, vocabulary, self.hide = room.inputs(self.options, learnt)
         self.data = Data([vocabulary.ids(t) for t in tokens], targets, self.kept, self.held)
         self.layers, self.tapes = room.layers(self.options, len(vocabulary), len(self.labels))
@@ -110,12 +112,15 @@ class Job:
         return Run(network, self.data, self.recipe(), progress)
 
     def recipe(self) -> Recipe:
-        o, room = self.options, self.room
+        of_options = {f.name: getattr(self.options, f.name) for f in fields(Recipe) if hasattr(self.options, f.name)}
+        targets = self.data.targets[self.kept]
         return Recipe(
-            o.epochs, o.fold_epochs, o.fold_rate, o.batch, o.rate, o.decay, o.average, o.patience, o.seed, room.METRIC,
-            o.drop_embed, o.drop_pool, o.mix, o.prefix, self.hide,
-            room.weights_of_classes(o, self.data.targets[self.kept], len(self.labels)), partial(room.loss, o),
-        )  # fmt: skip
+            **of_options,
+            metric=self.room.METRIC,
+            hide=self.hide,
+            weights=self.room.weights_of_classes(self.options, targets, len(self.labels)),
+            loss=partial(self.room.loss, self.options),
+        )
 
     def identity(self) -> dict[str, Any]:
         """What must not change between a run and its resumption."""
@@ -152,7 +157,7 @@ class Job:
                 else {"file": os.path.basename(table.path), "sha256": table.sha256, "rows": len(table.lines)}
             )
 
-        held = "metrics on the held-out rows, which the last epochs also learnt from" if run.recipe.fold else "held out"
+        held = "held-out rows, which the last epochs also learnt from" if run.recipe.refit_epochs else "held-out rows"
         return {
             "data": described(self.table),
             "valid": described(self.judged),

@@ -35,12 +35,12 @@ class Recipe:
     """How a run learns: the task's options that the loop needs, decided, and the task's own loss.
 
     mix: parameter of the Beta distribution that pooled vectors are blended by, 0: not at all. prefix: weight of the
-    loss of a random prefix of each row. hide: per id, how often it is read as unknown. class_weights: per class.
+    loss of a random prefix of each row. hide: per id, how often it is read as unknown. weights: of each class.
     """
 
     epochs: int
-    fold: int
-    fold_rate: float
+    refit_epochs: int
+    refit_rate: float
     batch: int
     rate: float
     decay: float
@@ -53,12 +53,12 @@ class Recipe:
     mix: float
     prefix: float
     hide: npt.NDArray[np.float32]
-    class_weights: npt.NDArray[np.float32]
+    weights: npt.NDArray[np.float32]
     loss: Loss
 
 
 class Run:
-    """A network in training: `run()` goes on from wherever it stands until the end, or until `stop` says so."""
+    """A network in training: `run()` goes on from wherever it stands until the end."""
 
     def __init__(self, network: Network, data: Data, recipe: Recipe, report: Report | None = None) -> None:
         self.network, self.data, self.recipe, self.report = network, data, recipe, report
@@ -103,7 +103,7 @@ class Run:
         """Goes on to the end; yields wherever a checkpoint may be taken."""
         begun, first = time.monotonic(), self.step
         total = self.epochs_left_to_plan()
-        while self.epoch < self.recipe.epochs + self.recipe.fold:
+        while self.epoch < self.recipe.epochs + self.recipe.refit_epochs:
             batches = self.batches()
             while self.offset < len(batches):
                 self.learn(batches[self.offset], len(batches))
@@ -119,16 +119,16 @@ class Run:
     def epochs_left_to_plan(self) -> int:
         """How many steps are left, for the estimate of the time."""
         full = -(-len(self.data.kept) // self.recipe.batch)
-        folded = -(-len(self.data.ids) // self.recipe.batch)
-        return full * self.recipe.epochs + folded * self.recipe.fold - self.step
+        again = -(-len(self.data.ids) // self.recipe.batch)
+        return full * self.recipe.epochs + again * self.recipe.refit_epochs - self.step
 
     @property
-    def folding(self) -> bool:
+    def refitting(self) -> bool:
         """Past the epochs that the held-out rows judge: they are learnt from too."""
         return self.epoch >= self.recipe.epochs
 
     def batches(self) -> list[Rows]:
-        rows = np.arange(len(self.data.ids)) if self.folding else self.data.kept
+        rows = np.arange(len(self.data.ids)) if self.refitting else self.data.kept
         return plan(rows, self.lengths, self.recipe.batch, self.recipe.seed, self.epoch)
 
     def learn(self, rows: Rows, count: int) -> None:
@@ -157,7 +157,7 @@ class Run:
         The prefix teaches the model to answer early: a stream is scored after every step, not at its end alone.
         """
         r = self.recipe
-        weights, body = torch.from_numpy(r.class_weights), self.network.body(x, noise)
+        weights, body = torch.from_numpy(r.weights), self.network.body(x, noise)
         if r.mix:
             share, other = float(rng.beta(r.mix, r.mix)), torch.from_numpy(rng.permutation(len(targets)))
             logits = self.network.head(body, torch.from_numpy(lengths), noise, mix=(share, other))
@@ -171,11 +171,11 @@ class Run:
         return loss
 
     def rate_now(self, count: int) -> float:
-        """The learning rate: one schedule over the judged epochs, a lower one over those that fold."""
+        """The learning rate: one schedule over the judged epochs, a lower one while refitting."""
         r, done = self.recipe, self.offset
-        if not self.folding:
+        if not self.refitting:
             return rate(self.epoch * count + done, r.epochs * count, r.rate)
-        return rate((self.epoch - r.epochs) * count + done, r.fold * count, r.rate * r.fold_rate)
+        return rate((self.epoch - r.epochs) * count + done, r.refit_epochs * count, r.rate * r.refit_rate)
 
     @torch.no_grad()
     def update(self, rate: float) -> None:
@@ -193,15 +193,15 @@ class Run:
     def finish_epoch(self, count: int) -> None:
         accuracy, nll = self.evaluate(self.data.held) if len(self.data.held) else (0.0, 0.0)
         self.history.append({"loss": self.loss_sum / count, self.recipe.metric: accuracy, "log_loss": nll})
-        if self.folding or not len(self.data.held):
+        if self.refitting or not len(self.data.held):
             self.keep_best()
         else:
             self.judge(accuracy, nll)
         self.tell(count, 0.0, True)
         self.epoch, self.offset, self.loss_sum = self.epoch + 1, 0, 0.0
-        if not self.folding and self.since >= self.recipe.patience:
+        if not self.refitting and self.since >= self.recipe.patience:
             self.stopped_early, self.epoch = True, self.recipe.epochs
-        if self.epoch == self.recipe.epochs and self.recipe.fold:
+        if self.epoch == self.recipe.epochs and self.recipe.refit_epochs:
             self.use_best()
 
     def judge(self, accuracy: float, nll: float) -> None:
@@ -251,10 +251,10 @@ class Run:
         name = self.recipe.metric
         metric = self.history[-1][name] if self.history else None
         best = max((h[name] for h in self.history[: self.recipe.epochs]), default=None)
-        epochs = self.recipe.epochs + self.recipe.fold
+        epochs = self.recipe.epochs + self.recipe.refit_epochs
         done = self.offset if not evaluated else count
         self.report(
-            Progress("fold" if self.folding else "train", self.epoch + 1, epochs, done, count,
+            Progress("refit" if self.refitting else "train", self.epoch + 1, epochs, done, count,
                      self.loss_sum / max(1, done), name, metric, best, left, evaluated)
         )  # fmt: skip
 

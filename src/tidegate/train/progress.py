@@ -10,7 +10,7 @@ from dataclasses import dataclass
 class Progress:
     """One report: after a step, or after an epoch's evaluation (`evaluated`).
 
-    phase: "train", or "fold" when held-out rows are in too. loss: running mean. metric: held-out, of the newest
+    phase: "train", or "refit" when held-out rows are in too. loss: running mean. metric: held-out, of the newest
     evaluation, None before the first; best: the best so far. seconds_left: estimate for the rest, None at the start.
     """
 

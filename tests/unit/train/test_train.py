@@ -22,7 +22,7 @@ from tidegate.train.job import Job
 from tidegate.train.schedule import rate
 
 WORDS = {"weather": ["rain", "sun", "storm"], "music": ["play", "song", "band"], "money": ["pay", "bank", "bill"]}
-SMALL: dict[str, Any] = {"hidden": 8, "embed": 8, "epochs": 3, "batch": 8, "rate": 0.02, "fold_epochs": 0}
+SMALL: dict[str, Any] = {"hidden": 8, "embed": 8, "epochs": 3, "batch": 8, "rate": 0.02, "refit_epochs": 0}
 
 
 @pytest.fixture(autouse=True)
@@ -88,7 +88,7 @@ def job(table: Path, **values: Any) -> Job:
 
 
 @pytest.mark.parametrize(
-    "values", [{}, {"average": 0.95, "fold_epochs": 1}, {"drop_words": 0.0, "mix": 0.0, "prefix": 0.0, "patience": 1}]
+    "values", [{}, {"average": 0.95, "refit_epochs": 1}, {"drop_words": 0.0, "mix": 0.0, "prefix": 0.0, "patience": 1}]
 )
 def test_a_run_stopped_after_any_step_ends_with_the_same_bits(
     table: Path, tmp_path: Path, values: dict[str, Any]
@@ -131,12 +131,12 @@ def test_the_same_seed_gives_the_same_file_and_another_seed_another(table: Path,
 def test_a_fit_learns_reports_and_records(table: Path, tmp_path: Path) -> None:
     seen: list[Progress] = []
     out = tmp_path / "m.safetensors"
-    model = fit("classify", str(table), out=str(out), progress=seen.append, **{**SMALL, "epochs": 8, "fold_epochs": 2})
+    model = fit("classify", str(table), out=str(out), progress=seen.append, **{**SMALL, "epochs": 8, "refit_epochs": 2})
     assert model.document["provenance"]["metrics"]["held_out"]["accuracy"] >= 0.9
     assert model.document["provenance"]["data"]["sha256"] == read(str(table)).sha256
     assert model.document["provenance"]["rows"] == {"trained": 81, "held_out": 9}
     assert [(p.epoch, p.phase) for p in seen if p.evaluated] == [
-        *((e, "train") for e in range(1, 9)), (9, "fold"), (10, "fold")
+        *((e, "train") for e in range(1, 9)), (9, "refit"), (10, "refit")
     ]  # fmt: skip
     assert seen[-1].seconds_left is not None
     assert Model.load(out).weights_hash == model.weights_hash
@@ -165,6 +165,16 @@ def test_an_interrupt_leaves_a_checkpoint_and_resume_ends_with_the_same_file(tab
     assert fit("classify", str(table), out=str(out), resume=True, **SMALL).weights_hash == whole.weights_hash
     with pytest.raises(OptionError, match="no checkpoint to resume from"):
         fit("classify", str(table), out=str(out), resume=True, **SMALL)
+
+
+def test_a_file_to_judge_by_is_not_learnt_from_unasked(table: Path, tmp_path: Path) -> None:
+    task = tasks.load("classify")
+    rows = read(str(table))
+    own = Job(task, task.Options(**{**SMALL, "refit_epochs": None}), rows, None, 1)
+    judged = Job(task, task.Options(**{**SMALL, "refit_epochs": None}), rows, rows, 1)
+    assert own.options.refit_epochs >= 2
+    assert judged.options.refit_epochs == 0
+    assert (len(judged.kept), len(judged.held)) == (90, 90)
 
 
 def test_changed_data_are_refused_when_resuming(table: Path, tmp_path: Path) -> None:
