@@ -9,43 +9,33 @@ entry.
 
 from __future__ import annotations
 
-import argparse
-import json
 import os
-import platform
 import statistics
 import tempfile
 import time
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from tidegate.atomic import replace
+from common import record
+
 from tidegate.cli._table import table
 from tidegate.cli.score import measure
 from tidegate.data import catalogue
 from tidegate.tasks import load
 from tidegate.train import Progress, fit
 
-RESULTS = Path(__file__).parent / "results" / "accuracy.json"
 SETS = ["reuters_r8", "clinc150"]
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = record.arguments(__doc__)
     parser.add_argument("sets", nargs="*", default=SETS, help=f"data sets (default {' '.join(SETS)})")
     parser.add_argument("--seeds", nargs="+", type=int, default=[0], help="one fit each (default 0)")
     args = parser.parse_args()
     for name in args.sets:
-        store(
-            name,
-            {
-                "published": list(catalogue.get(name).published),
-                "machine": machine(),
-                "runs": runs(name, args.seeds),
-            },
-        )
-    print(shown(json.loads(RESULTS.read_text("utf-8"))))
+        figures = {"published": list(catalogue.get(name).published), "runs": runs(name, args.seeds)}
+        store(args.out, name, record.made(figures, "torch"))
+    print(shown(record.read(args.out, "accuracy")))
 
 
 def runs(name: str, seeds: list[int]) -> list[dict[str, Any]]:
@@ -86,32 +76,17 @@ def told(name: str, seed: int) -> Any:
     return line
 
 
-def store(name: str, found: dict[str, Any]) -> None:
-    RESULTS.parent.mkdir(exist_ok=True)
-    known = json.loads(RESULTS.read_text("utf-8")) if RESULTS.exists() else {}
-    with replace(RESULTS) as file:
-        file.write(json.dumps({**known, name: found}, indent=1, sort_keys=True).encode() + b"\n")
-
-
-def machine() -> dict[str, Any]:
-    """What the seconds were measured on."""
-    packages = {name: version(name) for name in ("tidegate", "torch", "numpy")}
-    return {"cpu": processor(), "cores": os.cpu_count(), "python": platform.python_version(), **packages}
-
-
-def processor() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text("utf-8").splitlines()
-        return next(line.partition(": ")[2] for line in lines if line.startswith("model name"))
-    except (OSError, StopIteration):
-        return platform.processor() or platform.machine()
+def store(folder: Path, name: str, found: dict[str, Any]) -> None:
+    """Put one set's figures into the file; those of other sets stay."""
+    known = {**record.read(folder, "accuracy"), name: found}
+    record.write(folder, "accuracy", {name: known[name] for name in sorted(known)})
 
 
 def shown(results: dict[str, Any]) -> str:
     rows = []
     for name, found in results.items():
-        accuracies = [run["accuracy"] for run in found["runs"]]
-        wall = statistics.mean(run["wall_seconds"] for run in found["runs"])
+        accuracies = [run["accuracy"] for run in found["figures"]["runs"]]
+        wall = statistics.mean(run["wall_seconds"] for run in found["figures"]["runs"])
         rows.append(
             [
                 name,

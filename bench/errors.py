@@ -1,6 +1,6 @@
 """Each target's largest error beside its derived bound, over lengths, and the wrong models that it catches.
 
-    python bench/errors.py [--size 64] [--json]
+    python bench/errors.py [--size 64] [--lengths 1 7 100 1000] [--json]
 
 error: the largest in outputs and states, and its bound. ratio: of the number nearest to its bound. mutants:
 how many of the models that are wrong in one way exceed the right one's bound, and by what factor the least of
@@ -9,9 +9,10 @@ them does.
 
 from __future__ import annotations
 
-import argparse
 import json
 from typing import Any
+
+from common import record
 
 from tidegate import _native
 from tidegate.runtime import compile
@@ -47,11 +48,13 @@ def measured(size: int, length: int) -> list[dict[str, Any]]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser = record.arguments(__doc__)
     parser.add_argument("--size", type=int, default=64)
+    parser.add_argument("--lengths", type=int, nargs="+", default=LENGTHS)
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
-    rows = [row for length in LENGTHS for row in measured(options.size, length)]
+    rows = [row for length in options.lengths for row in measured(options.size, length)]
+    record.write(options.out, "errors", record.made({"size": options.size, "rows": rows}))
     if options.json:
         print(json.dumps(rows))
         return

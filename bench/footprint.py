@@ -7,13 +7,14 @@ Each case runs in fresh processes, in turn; medians of CPU seconds and of reside
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import statistics
 import subprocess
 import sys
 import tempfile
+
+from common import record
 
 END = """
 import resource, sys
@@ -47,7 +48,7 @@ def module_bytes() -> int:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser = record.arguments(__doc__)
     parser.add_argument("--runs", type=int, default=7)
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
@@ -61,15 +62,17 @@ def main() -> None:
             for name, code in CASES.items():
                 found[name].append(measured(code.format(path=path)))
     rows = {n: tuple(map(statistics.median, zip(*v[1:], strict=True))) for n, v in found.items()}
-    report(rows, options.json)
+    cases = {n: {"cpu_s": c, "resident_mb": m} for n, (c, m) in rows.items()}
+    figures = {"runs": options.runs, "cases": cases, "module_bytes": module_bytes()}
+    record.write(options.out, "footprint", record.made(figures))
+    if options.json:
+        print(json.dumps(figures))
+    else:
+        report(rows)
 
 
-def report(rows: dict[str, tuple[float, ...]], as_json: bool) -> None:
+def report(rows: dict[str, tuple[float, ...]]) -> None:
     base_cpu, base_memory = rows["numpy"]
-    if as_json:
-        cases = {n: {"cpu_s": c, "resident_mb": m} for n, (c, m) in rows.items()}
-        print(json.dumps({"cases": cases, "module_bytes": module_bytes()}))
-        return
     print(f"{'':24} {'CPU s':>7} {'MB':>7} {'over numpy':>16}")
     for name, (cpu, memory) in rows.items():
         print(f"{name:24} {cpu:7.3f} {memory:7.1f} {cpu - base_cpu:+9.3f} {memory - base_memory:+6.1f}")

@@ -8,7 +8,6 @@ quartiles.
 
 from __future__ import annotations
 
-import argparse
 import json
 import statistics
 import time
@@ -16,6 +15,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+from common import record
 
 from tidegate import _native
 from tidegate.model import Model
@@ -64,12 +64,13 @@ def measured(target: str, size: int, batch: int, rounds: int) -> dict[str, Any]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser = record.arguments(__doc__)
     parser.add_argument("--size", type=int, default=64)
     parser.add_argument("--rounds", type=int, default=31)
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     rows = [measured(t, options.size, b, options.rounds) for t in _native.targets() for b in (1, 32)]
+    record.write(options.out, "interpreter", record.made({"rounds": options.rounds, "rows": rows}))
     if options.json:
         print(json.dumps(rows))
         return

@@ -9,11 +9,11 @@ restored streams in between. Any state that reaches another stream, or outlives 
 
 from __future__ import annotations
 
-import argparse
 import time
 from typing import Any
 
 import numpy as np
+from common import record
 
 from tidegate.runtime import Pool, Predictor, State, Stream
 from tidegate.verify.samples import WORDS, sample
@@ -50,7 +50,7 @@ def disturb(pool: Pool, streams: dict[int, Stream], predictor: Predictor, random
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser = record.arguments(__doc__)
     parser.add_argument("--events", type=int, default=1_000_000)
     parser.add_argument("--streams", type=int, default=1000)
     options = parser.parse_args()
@@ -64,6 +64,8 @@ def main() -> None:
         wrong += push(pool, streams, events) + disturb(pool, streams, predictor, random)
         done += len(events)
     seconds = time.perf_counter() - start
+    figures = {"events": done, "streams": options.streams, "differing": wrong, "seconds": seconds}
+    record.write(options.out, "leaks", record.made(figures))
     print(f"{done:,} events over {options.streams:,} streams in {seconds:.0f} s: {wrong} differ")
     raise SystemExit(bool(wrong))
 

@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from common import record
 
 from tidegate.model import Model
 from tidegate.runtime import compile
@@ -79,7 +80,7 @@ def timed(step: Step, calls: int) -> float:
 
 @torch.inference_mode()
 def main() -> None:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser = record.arguments(__doc__)
     for name, value in (("inputs", 64), ("size", 64), ("rounds", 31), ("calls", 2000)):
         parser.add_argument(f"--{name}", type=int, default=value)
     parser.add_argument("--json", action="store_true")
@@ -108,8 +109,10 @@ def report(errors: dict[str, float], times: dict[str, list[float]], options: arg
         low, middle, high = statistics.quantiles([t / b for t, b in zip(own, base, strict=True)], n=4)
         rows[name] = {"error": errors[name], "us": statistics.median(own) * 1e6, "ratio": middle,
                       "quartiles": [low, high]}  # fmt: skip
+    figures = {"inputs": options.inputs, "size": options.size, "rounds": options.rounds, "rows": rows}
+    record.write(options.out, "native_step", record.made(figures, "torch"))
     if options.json:
-        print(json.dumps({"inputs": options.inputs, "size": options.size, "rows": rows}))
+        print(json.dumps(figures))
         return
     print(f"a step of one stream, I = {options.inputs}, H = {options.size}, {options.rounds} rounds")
     for name, r in rows.items():

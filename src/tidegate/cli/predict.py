@@ -81,7 +81,7 @@ def messages(args: argparse.Namespace, predictor: Predictor) -> tuple[list[str],
         return lines, [f"stdin:{n}" for n in range(1, len(lines) + 1)]
     from ..data.table import read
 
-    column = args.column or predictor.model.document["task"]["options"]["text"]
+    column = args.column or predictor.model.document["task"]["options"].get("text", "text")
     rows = read(args.file, [column])
     return rows.column(column), [rows.place(i) for i in range(len(rows))]
 

@@ -49,11 +49,12 @@ def measure(model: str, file: str, text: str | None, label: str | None, unseen: 
     from .. import tasks
     from ..data.table import read
     from ..runtime import load
+    from ..tasks._options import recalled
 
     predictor = load(model)
     recorded = predictor.model.document["task"]
     task = tasks.load(recorded["kind"])
-    options = task.Options(**recorded["options"])
+    options = recalled(task.Options, recorded["options"])
     options = dataclasses.replace(options, text=text or options.text, label=label or options.label)
     rows = read(file, [options.text, options.label])
     found = task.examples(rows, options, predictor.model.labels, unseen)

@@ -44,6 +44,17 @@ def check_type(name: str, kind: str, value: Any) -> None:
         raise OptionError(f"{name} is {value!r}; expected {kind}")
 
 
+def recalled(kind: type[T], values: dict[str, Any]) -> T:
+    """The options that a model file recorded; files outlive options, so those that are no more are left out.
+
+    >>> from tidegate.tasks.classify import Options
+    >>> recalled(Options, {"text": "message", "of_long_ago": 3}).text
+    'message'
+    """
+    known = {f.name for f in dataclasses.fields(kind)}  # type: ignore[arg-type]
+    return kind(**{name: value for name, value in values.items() if name in known})
+
+
 def make(kind: type[T], values: dict[str, Any]) -> T:
     """The options of a dataclass from names and values; an unknown name is an error with the nearest known one."""
     known = [f.name for f in dataclasses.fields(kind)]  # type: ignore[arg-type]
