@@ -4,6 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 PY := $(VENV)/bin/python
 INSTALL := $(PY) -m pip install --disable-pip-version-check -c constraints.txt
+BENCH ?= $(filter-out clone,$(basename $(notdir $(sort $(wildcard bench/*.py)))))
 SOURCES := pyproject.toml constraints.txt $(wildcard CMakeLists.txt) $(shell find native -type f 2>/dev/null)
 
 .DEFAULT_GOAL := help
@@ -31,7 +32,7 @@ check: $(VENV)/dev.stamp
 	@$(PY) -m pytest tests/house
 
 bench: $(VENV)/dev.stamp
-	@for script in bench/*.py; do echo "== $$script"; $(PY) $$script || exit 1; done
+	@for name in $(BENCH); do echo "== $$name"; $(PY) bench/$$name.py || exit 1; done
 
 docs: $(VENV)/dev.stamp
 	@$(PY) tools/readme.py

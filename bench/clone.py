@@ -1,0 +1,63 @@
+"""From nothing to a trained model: clone this repository, `make demo`, `make test`; wall seconds of each.
+
+    python bench/clone.py
+
+What is cloned is the last commit. The data sets' cache is an empty one, so that the demo fetches its set; pip's
+own cache is left as it is. Installations are timed apart, and are part of the totals too.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from common import record
+
+ROOT = Path(__file__).resolve().parents[1]
+STAMPS = {"demo": ".venv/train.stamp", "test": ".venv/dev.stamp"}  # what `make` installs before each
+OURS = ("MAKEFLAGS", "MAKELEVEL", "MFLAGS", "PYTHONPATH", "VIRTUAL_ENV", "TIDEGATE_TARGET")
+VERSIONS = """
+import json
+from importlib.metadata import version
+print(json.dumps({name: version(name) for name in ("tidegate", "numpy", "torch")}))
+"""
+
+
+def main() -> None:
+    options = record.arguments(__doc__).parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        clone = Path(folder, "tidegate")
+        subprocess.run(["git", "clone", "--quiet", str(ROOT), str(clone)], check=True)
+        figures = {goal: measured(goal, clone) for goal in STAMPS}
+        found = record.made(figures)
+        asked = subprocess.run([".venv/bin/python", "-c", VERSIONS], cwd=clone, check=True, capture_output=True)
+        found["versions"].update(json.loads(asked.stdout))
+    record.write(options.out, "clone", found)
+    for goal, spent in figures.items():
+        print(f"make {goal}: {spent['seconds']:.0f} s, of these {spent['install_seconds']:.0f} s to install")
+
+
+def measured(goal: str, clone: Path) -> dict[str, float]:
+    """Seconds of the installation, then of all."""
+    install = timed(STAMPS[goal], clone)
+    return {"seconds": install + timed(goal, clone), "install_seconds": install}
+
+
+def timed(goal: str, clone: Path) -> float:
+    """Seconds of `make goal` as somebody who has only just cloned would run it."""
+    env = {name: value for name, value in os.environ.items() if name not in OURS}
+    env["TIDEGATE_CACHE"] = str(clone.parent / "cache")
+    begun = time.perf_counter()
+    done = subprocess.run(["make", f"PYTHON={sys.executable}", goal], cwd=clone, env=env)
+    if done.returncode:
+        raise SystemExit(f"make {goal} failed in a fresh clone (exit {done.returncode}), see above; nothing written")
+    return time.perf_counter() - begun
+
+
+if __name__ == "__main__":
+    main()
