@@ -2,6 +2,8 @@
 
 python tools/readme.py            write
 python tools/readme.py --check    exit 1 if README.md is not what this would write
+
+A section whose file is missing is left out.
 """
 
 from __future__ import annotations
@@ -10,50 +12,213 @@ import json
 import re
 import statistics
 import sys
+import textwrap
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS, README = ROOT / "bench" / "results", ROOT / "README.md"
 MARKED = re.compile(r"(<!-- figures: made by tools/readme\.py -->\n).*?(<!-- end of figures -->)", re.DOTALL)
+COSTS = {"cpu_s": 3, "resident_mb": 1}  # of a process: how many digits are shown
+Found = dict[str, Any]
 
 
-def main() -> int:
+def main(arguments: Sequence[str]) -> int:
     before = README.read_text("utf-8")
-    after = MARKED.sub(lambda found: found[1] + figures() + found[2], before)
-    if "--check" in sys.argv:
+    section = figures(RESULTS)
+    after, count = MARKED.subn(lambda found: found[1] + section + found[2], before)
+    if count != 1:
+        print(f"{README.name}: the markers of the figures stand there {count} times, not once", file=sys.stderr)
+        return 1
+    if "--check" in arguments:
+        if before != after:
+            print(f"{README.name} does not hold the figures of bench/results/; run make docs", file=sys.stderr)
         return int(before != after)
     README.write_text(after, "utf-8")
     return 0
 
 
-def figures() -> str:
-    """The tables in Markdown, as far as there are results."""
-    file = RESULTS / "accuracy.json"
-    return accuracy(json.loads(file.read_text("utf-8"))) if file.exists() else "No results are stored yet.\n"
+def figures(results: Path) -> str:
+    """The sections in Markdown, as far as there are results."""
+    files = [(results / f"{name}.json", section) for name, section in SECTIONS.items()]
+    parts = [section(json.loads(file.read_text("utf-8"))) for file, section in files if file.exists()]
+    return "\n".join(parts) if parts else "No results are stored yet.\n"
 
 
-def accuracy(results: dict[str, Any]) -> str:
-    head = "| set | accuracy on the official test | seeds | seconds a fit | file |\n" + "| --- " * 5 + "|\n"
-    rows = "".join(f"| {' | '.join(row(name, found))} |\n" for name, found in sorted(results.items()))
-    machine = next(iter(results.values()))["machine"]
-    where = f"{machine['cpu']}, torch {machine['torch']}, one thread, defaults and no option"
-    return f"{head}{rows}\n{where}; made by `bench/accuracy.py`.\n"
+def accuracy(results: dict[str, Found]) -> str:
+    published = [f"- {name}: {line}" for name, of in results.items() for line in of["figures"]["published"]]
+    return section(
+        "Accuracy",
+        "Official test splits, scored by the native engine; fitted on the train split with no option set but the seed, "
+        "and the set's own validation split where it has one.",
+        table(
+            ["set", "mean of seeds", "each seed", "seconds a fit", "model file"],
+            [[name, *accuracies(of["figures"]["runs"])] for name, of in results.items()],
+        ),
+        "Figures of others, in percent:\n\n" + "\n".join(published) if published else "",
+        made(*results.values()),
+    )
 
 
-def row(name: str, found: dict[str, Any]) -> list[str]:
-    runs = found["runs"]
-    values = [run["accuracy"] * 100 for run in runs]
-    spread = f" ({min(values):.2f} to {max(values):.2f})" if len(values) > 1 else ""
+def accuracies(runs: list[Found]) -> list[str]:
+    values = [100 * run["accuracy"] for run in runs]
     seconds = statistics.mean(run["wall_seconds"] for run in runs)
     return [
-        name,
-        f"{statistics.mean(values):.2f} %{spread}",
-        str(len(runs)),
+        f"{statistics.mean(values):.2f} %",
+        ", ".join(f"{value:.2f}" for value in values),
         f"{seconds:.0f}",
-        f"{runs[0]['bytes'] / 1e6:.1f} MB",
+        f"{statistics.mean(run['bytes'] for run in runs) / 1e6:.1f} MB",
     ]
 
 
+def step(result: Found) -> str:
+    found = result["figures"]
+    rows = found["rows"].items()
+    return section(
+        "One step",
+        f"One GRU step of one stream from Python, {found['inputs']} inputs, {found['size']} units, one thread: CPU "
+        f"time over the native engine's in the same round, median and quartiles of {found['rounds']} rounds; largest "
+        "error against float64.",
+        table(
+            ["", "times the native engine's", "quartiles", "error"],
+            [[name, f"{of['ratio']:.1f}", span(of["quartiles"], 1), f"{of['error']:.1e}"] for name, of in rows],
+        ),
+        made(result),
+    )
+
+
+def interpreter(result: Found) -> str:
+    found = result["figures"]
+    batches = unique(row["batch"] for row in found["rows"])
+    cell = {(row["target"], row["batch"]): slower(row) for row in found["rows"]}
+    targets = unique(row["target"] for row in found["rows"])
+    return section(
+        "A cell of your own",
+        "Time of the interpreter, which runs any cell, over that of the GRU's fused kernel, "
+        f"{found['rows'][0]['size']} units, one thread: median and quartiles of {found['rounds']} rounds.",
+        table(
+            ["target", *(f"batch {batch}" for batch in batches), "same bits"],
+            [
+                [
+                    target,
+                    *(cell[target, batch] for batch in batches),
+                    "yes" if all(row["same_bits"] for row in found["rows"] if row["target"] == target) else "NO",
+                ]
+                for target in targets
+            ],
+        ),
+        made(result),
+    )
+
+
+def slower(row: Found) -> str:
+    return f"{row['ratio']:.2f} ({span(row['quartiles'], 2)})"
+
+
+def footprint(result: Found) -> str:
+    found = result["figures"]
+    base = found["cases"]["numpy"]
+    names = [name for name in found["cases"] if name not in ("python", "numpy", "tidegate, nothing used")]
+    rows = [
+        [name, *(f"{found['cases'][name][key] - base[key]:+.{digits}f}" for key, digits in COSTS.items())]
+        for name in names
+    ]
+    return section(
+        "Footprint",
+        f"A fresh process over one that only imports NumPy ({base['cpu_s']:.3f} s, {base['resident_mb']:.1f} MB), "
+        f"medians of {found['runs']}; torch is not imported. The native module is a file of "
+        f"{found['module_bytes'] / 1e3:.0f} kB.",
+        table(["", "CPU seconds", "resident MB"], rows),
+        made(result),
+    )
+
+
+def errors(result: Found) -> str:
+    found = result["figures"]
+    rows = found["rows"]
+    lengths = unique(row["steps"] for row in rows)
+    return section(
+        "Errors",
+        f"A GRU of {found['size']} units and its classifier: the worst error of outputs and states against float64, "
+        "divided by its derived bound, after T steps; and how many models that are wrong in one way (a bias dropped, "
+        "the reset moved, ...) exceed that bound, over all T.",
+        table(
+            ["target", *(f"T = {length}" for length in lengths), "wrong models caught"],
+            [judged(target, lengths, rows) for target in unique(row["target"] for row in rows)],
+        ),
+        made(result),
+    )
+
+
+def judged(target: str, lengths: list[int], rows: list[Found]) -> list[str]:
+    own = {row["steps"]: row for row in rows if row["target"] == target}
+    caught, mutants = (sum(row[key] for row in own.values()) for key in ("caught", "mutants"))
+    return [target, *(f"{own[length]['ratio']:.3f}" for length in lengths), f"{caught} of {mutants}"]
+
+
+def leaks(result: Found) -> str:
+    found = result["figures"]
+    return section(
+        "Streams apart",
+        f"{found['events']:,} shuffled events over {found['streams']:,} streams of one pool, each score compared with "
+        f"that of an isolated stream, bit for bit: {found['differing']:,} differ.",
+        made(result),
+    )
+
+
+def clone(result: Found) -> str:
+    found = result["figures"]
+    spent = [
+        f"`make {goal}` {of['seconds']:.0f} s ({of['install_seconds']:.0f} s of it installation)"
+        for goal, of in found.items()
+    ]
+    return section(
+        "From nothing",
+        f"In a fresh clone, one after the other: {', '.join(spent)}; {result['cores']} cores.",
+        made(result),
+    )
+
+
+SECTIONS: dict[str, Callable[[Found], str]] = {
+    "accuracy": accuracy,
+    "native_step": step,
+    "interpreter": interpreter,
+    "footprint": footprint,
+    "errors": errors,
+    "leaks": leaks,
+    "clone": clone,
+}
+
+
+def section(title: str, said: str, *parts: str) -> str:
+    """A paragraph that begins with the title, in lines of 120, and what follows it."""
+    first = textwrap.fill(f"**{title}.** {said}", 120, break_long_words=False, break_on_hyphens=False)
+    return "\n\n".join([first, *(part for part in parts if part)]) + "\n"
+
+
+def table(head: list[str], rows: list[list[str]]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join(f"| {' | '.join(line)} |".replace("|  |", "| |") for line in lines)
+
+
+def span(quartiles: list[float], digits: int) -> str:
+    return " to ".join(f"{value:.{digits}f}" for value in quartiles)
+
+
+def unique(values: Iterable[Any]) -> list[Any]:
+    """Each value once, in the order of its first."""
+    return list(dict.fromkeys(values))
+
+
+def made(*results: Found) -> str:
+    """The commands and what they ran on; a line for each that differs."""
+    return "\n\n".join(unique(f"`{of['command']}`; {', '.join([of['cpu'], *on(of)])}" for of in results))
+
+
+def on(result: Found) -> list[str]:
+    return [*(f"{name} {number}" for name, number in result["versions"].items()), result["date"]]
+
+
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

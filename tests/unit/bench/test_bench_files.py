@@ -1,0 +1,137 @@
+"""Each bench writes its figures with what made them, and `make bench` runs those that do not take long."""
+
+import importlib
+import json
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+SMALL = {
+    "errors": ["--size", "4", "--lengths", "1", "7"],
+    "footprint": ["--runs", "1"],
+    "interpreter": ["--size", "4", "--rounds", "2"],
+    "leaks": ["--events", "200", "--streams", "60"],
+    "native_step": ["--size", "4", "--rounds", "2", "--calls", "20"],
+}
+LONG = {"accuracy", "clone"}
+ABOUT = ["command", "date", "cpu", "cores", "versions", "figures"]
+
+
+@pytest.fixture(autouse=True)
+def no_target_asked_for(monkeypatch):
+    monkeypatch.delenv("TIDEGATE_TARGET", raising=False)
+
+
+@pytest.fixture
+def bench(root, monkeypatch):
+    """Imports a bench by its name, as if it had been started with these arguments."""
+    monkeypatch.syspath_prepend(root / "bench")
+
+    def imported(name, *arguments):
+        monkeypatch.setattr(sys, "argv", [str(root / "bench" / f"{name}.py"), *map(str, arguments)])
+        return importlib.import_module(name)
+
+    yield imported
+    for name in (*SMALL, *LONG, "common", "common.record"):
+        sys.modules.pop(name, None)
+
+
+def test_every_bench_is_tried(root):
+    assert {path.stem for path in (root / "bench").glob("*.py")} == LONG | set(SMALL)
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_a_bench_writes_what_it_found_and_how(python, root, tmp_path, name):
+    out = tmp_path / "new" / "folder"
+    done = python(str(root / "bench" / f"{name}.py"), *SMALL[name], "--out", str(out))
+    assert done.returncode == 0, done.stderr
+    assert done.stdout
+    assert [path.name for path in out.iterdir()] == [f"{name}.json"]
+    text = (out / f"{name}.json").read_text("utf-8")
+    found = json.loads(text)
+    assert list(found) == ABOUT
+    assert found["command"] == " ".join(["python", f"bench/{name}.py", *SMALL[name]])
+    assert list(found["versions"]) == ["python", "tidegate", "numpy", *(["torch"] if name == "native_step" else [])]
+    assert found["cpu"]
+    assert str(tmp_path) not in text
+    assert str(root) not in text
+
+
+@pytest.mark.parametrize(
+    ("argv", "command"),
+    [
+        (["/a/b/bench/errors.py"], "python bench/errors.py"),
+        (["bench/errors.py", "--out", "/a b", "--size", "4"], "python bench/errors.py --size 4"),
+        (["bench/errors.py", "--size", "4", "--out=/a"], "python bench/errors.py --size 4"),
+    ],
+)
+def test_the_command_has_no_folder(bench, monkeypatch, argv, command):
+    bench("errors")
+    record = importlib.import_module("common.record")
+    assert record.command(argv) == command
+    monkeypatch.setenv("TIDEGATE_TARGET", "base")
+    assert record.command(argv) == f"TIDEGATE_TARGET=base {command}"
+
+
+def test_sets_keep_their_figures_when_another_is_run(bench, tmp_path, monkeypatch, capsys):
+    run = {"seed": 0, "accuracy": 0.5, "wall_seconds": 1.0, "bytes": 1}
+    for name in ("trec", "clinc150"):
+        accuracy = bench("accuracy", name, "--seeds", 0, "--out", tmp_path)
+        monkeypatch.setattr(accuracy, "runs", lambda name, seeds: [run for _ in seeds])
+        accuracy.main()
+    found = json.loads((tmp_path / "accuracy.json").read_text("utf-8"))
+    assert list(found) == ["clinc150", "trec"]
+    assert list(found["trec"]) == ABOUT
+    assert found["trec"]["command"] == "python bench/accuracy.py trec --seeds 0"
+    assert found["trec"]["figures"]["runs"] == [run]
+    assert found["trec"]["figures"]["published"]
+    assert "0.5000" in capsys.readouterr().out
+
+
+MAKEFILE = """\
+.venv/train.stamp .venv/dev.stamp:
+\t@mkdir -p .venv/bin
+\t@printf '#!/bin/sh\\nexec $(PYTHON) "$$@"\\n' > .venv/bin/python
+\t@chmod +x .venv/bin/python
+\t@touch $@
+demo: .venv/train.stamp
+test: .venv/dev.stamp
+\t@exit $(FAIL)
+"""
+
+
+def repository(folder, fail):
+    folder.mkdir()
+    (folder / "Makefile").write_text(f"FAIL = {fail}\n{MAKEFILE}")
+    git = ["git", "-c", "user.name=n", "-c", "user.email=e", "-c", "init.defaultBranch=main"]
+    for command in (["init", "-q"], ["add", "."], ["commit", "-q", "-m", "m"]):
+        subprocess.run([*git, *command], cwd=folder, check=True)
+    return folder
+
+
+@pytest.mark.skipif(not (shutil.which("git") and shutil.which("make")), reason="needs git and make")
+@pytest.mark.parametrize("fail", [0, 3])
+def test_a_clone_is_timed_and_one_that_fails_writes_nothing(bench, tmp_path, monkeypatch, fail):
+    out = tmp_path / "out"
+    clone = bench("clone", "--out", out)
+    monkeypatch.setattr(clone, "ROOT", repository(tmp_path / "there", fail))
+    if fail:
+        with pytest.raises(SystemExit, match="make test failed"):
+            clone.main()
+        assert not out.exists()
+        return
+    clone.main()
+    found = json.loads((out / "clone.json").read_text("utf-8"))
+    assert list(found) == ABOUT
+    assert list(found["figures"]) == ["demo", "test"]
+    assert all(spent["seconds"] > spent["install_seconds"] > 0 for spent in found["figures"].values())
+    assert "torch" in found["versions"]
+
+
+@pytest.mark.skipif(not shutil.which("make"), reason="needs make")
+def test_make_bench_leaves_out_the_clone(root):
+    done = subprocess.run(["make", "-n", "bench"], cwd=root, capture_output=True, text=True, check=True)
+    listed = done.stdout.partition("for name in ")[2].partition(";")[0].split()
+    assert listed == sorted({*SMALL, *LONG} - {"clone"})

@@ -1,0 +1,142 @@
+"""README.md holds what the files of results say, and nothing of files that are not there."""
+
+import copy
+import importlib.util
+import json
+
+import pytest
+
+MADE = {
+    "command": "python bench/some.py",
+    "date": "2026-01-02",
+    "cpu": "A CPU",
+    "cores": 2,
+    "versions": {"python": "3.11.7", "tidegate": "0.1.0"},
+}
+RUN = {"seed": 0, "accuracy": 0.961, "wall_seconds": 100.0, "bytes": 2_000_000}
+ERROR = {"error": 1e-8, "bound": 1e-6, "mutants": 6, "caught": 6}
+SPEED = {"target": "base", "size": 64, "same_bits": True, "quartiles": [1.11, 1.31]}
+FIGURES = {
+    "native_step": {
+        "inputs": 64, "size": 64, "rounds": 31,
+        "rows": {
+            "native base": {"error": 1e-7, "us": 1.0, "ratio": 1.0, "quartiles": [1.0, 1.0]},
+            "torch.nn.GRU": {"error": 2e-7, "us": 9.0, "ratio": 9.04, "quartiles": [8.5, 9.5]},
+        },
+    },
+    "interpreter": {
+        "rounds": 31,
+        "rows": [{**SPEED, "batch": 1, "ratio": 1.21}, {**SPEED, "batch": 32, "ratio": 1.22, "same_bits": False}],
+    },
+    "footprint": {
+        "runs": 7, "module_bytes": 320_000,
+        "cases": {
+            "numpy": {"cpu_s": 0.1, "resident_mb": 26.0},
+            "first prediction": {"cpu_s": 0.17, "resident_mb": 30.5},
+        },
+    },
+    "errors": {
+        "size": 64,
+        "rows": [
+            {**ERROR, "target": "base", "steps": 1, "ratio": 0.15},
+            {**ERROR, "target": "base", "steps": 1000, "ratio": 0.03, "caught": 5},
+        ],
+    },
+    "leaks": {"events": 1_000_000, "streams": 1000, "differing": 0, "seconds": 60.0},
+    "clone": {
+        "demo": {"seconds": 301.0, "install_seconds": 61.0},
+        "test": {"seconds": 120.0, "install_seconds": 15.0},
+    },
+}  # fmt: skip
+EXPECTED = {
+    "accuracy": "| reuters_r8 | 96.30 % | 96.10, 96.50 | 100 | 2.0 MB |",
+    "native_step": "| torch.nn.GRU | 9.0 | 8.5 to 9.5 | 2.0e-07 |",
+    "interpreter": "| base | 1.21 (1.11 to 1.31) | 1.22 (1.11 to 1.31) | NO |",
+    "footprint": "| first prediction | +0.070 | +4.5 |",
+    "errors": "| base | 0.150 | 0.030 | 11 of 12 |",
+    "leaks": "1,000,000 shuffled events over 1,000 streams",
+    "clone": "`make demo` 301 s (61 s of it installation)",
+}
+
+
+@pytest.fixture(scope="module")
+def readme(root):
+    spec = importlib.util.spec_from_file_location("readme_tool", root / "tools" / "readme.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture
+def house(readme, tmp_path, monkeypatch):
+    """An empty repository: a README with markers, and no results."""
+    monkeypatch.setattr(readme, "README", tmp_path / "README.md")
+    monkeypatch.setattr(readme, "RESULTS", tmp_path / "results")
+    (tmp_path / "results").mkdir()
+    (tmp_path / "README.md").write_text(
+        "before\n<!-- figures: made by tools/readme.py -->\nold\n<!-- end of figures -->\nafter\n"
+    )
+    return tmp_path
+
+
+def result(name):
+    if name == "accuracy":
+        runs = [RUN, {**RUN, "seed": 1, "accuracy": 0.965}]
+        return {"reuters_r8": {**MADE, "figures": {"published": ["accuracy, somebody: 96.09"], "runs": runs}}}
+    return {**MADE, "figures": copy.deepcopy(FIGURES[name])}
+
+
+def store(house, *names):
+    for name in names:
+        (house / "results" / f"{name}.json").write_text(json.dumps(result(name)))
+
+
+def test_every_section_has_its_test(readme):
+    assert list(readme.SECTIONS) == list(EXPECTED)
+
+
+def test_every_question_has_its_section(readme, root):
+    assert sorted(readme.SECTIONS) == sorted(path.stem for path in (root / "bench").glob("*.py"))
+
+
+@pytest.mark.parametrize("name", EXPECTED)
+def test_a_section_stands_alone_with_what_made_it(readme, house, name):
+    store(house, name)
+    assert readme.main([]) == 0
+    text = (house / "README.md").read_text()
+    assert [other for other, line in EXPECTED.items() if line in " ".join(text.split("\n"))] == [name]
+    assert "`python bench/some.py`; A CPU, python 3.11.7, tidegate 0.1.0, 2026-01-02\n" in text
+    assert text.startswith("before\n")
+    assert text.endswith("\nafter\n")
+    assert "old" not in text.split("\n")
+
+
+def test_published_figures_stand_under_the_set(readme, house):
+    store(house, "accuracy")
+    assert "\n- reuters_r8: accuracy, somebody: 96.09\n" in readme.figures(house / "results")
+
+
+def test_no_results(readme, house):
+    assert readme.main([]) == 0
+    assert "No results are stored yet." in (house / "README.md").read_text()
+
+
+def test_check_tells_a_stale_readme(readme, house, capsys):
+    store(house, *EXPECTED)
+    assert readme.main(["--check"]) == 1
+    assert "make docs" in capsys.readouterr().err
+    assert "\nold\n" in (house / "README.md").read_text()
+    readme.main([])
+    assert readme.main(["--check"]) == 0
+    assert readme.main([]) == 0
+    assert readme.main(["--check"]) == 0
+
+
+def test_missing_markers_are_an_error(readme, house, capsys):
+    (house / "README.md").write_text("nothing to fill\n")
+    assert readme.main([]) == 1
+    assert "markers" in capsys.readouterr().err
+
+
+def test_this_repositorys_readme_is_not_stale(readme):
+    assert readme.main(["--check"]) == 0
