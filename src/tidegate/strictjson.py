@@ -11,7 +11,7 @@ import math
 import re
 from typing import Any, Final
 
-from .errors import ModelFileError
+from .errors import DataError, ModelFileError
 
 MAX_DEPTH: Final = 32
 MAX_VALUES: Final = 200_000
@@ -32,13 +32,15 @@ def parse(text: str) -> Any:
     >>> parse('{"a": 1, "a": 2}')
     Traceback (most recent call last):
         ...
-    tidegate.errors.ModelFileError: the JSON has the key 'a' twice in one object
+    tidegate.errors.ModelFileError: in the JSON, the key 'a' stands twice in one object
     """
     _bound(text)
     try:
         value = _DECODER.decode(text)
         if _ESCAPED_SURROGATE.search(text):
             json.dumps(value, ensure_ascii=False).encode()
+    except DataError as error:
+        raise ModelFileError(f"in the JSON, {error}") from None
     except UnicodeEncodeError:
         raise ModelFileError("the JSON has half of a surrogate pair in a string") from None
     except ValueError as error:
@@ -82,17 +84,19 @@ def _bound(text: str) -> None:
             raise ModelFileError(f"the JSON has more than {MAX_VALUES} values")
 
 
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """For `object_pairs_hook`: an object whose keys stand once each. Raises DataError for one that stands twice."""
     found: dict[str, Any] = {}
     for key, value in pairs:
         if key in found:
-            raise ModelFileError(f"the JSON has the key {show(key)} twice in one object")
+            raise DataError(f"the key {show(key)} stands twice in one object")
         found[key] = value
     return found
 
 
-def _no_constant(name: str) -> Any:
-    raise ModelFileError(f"the JSON has {name}, which is no number of JSON")
+def no_constant(name: str) -> Any:
+    """For `parse_constant`: raises DataError for NaN and the infinities, which Python reads and JSON has not."""
+    raise DataError(f"{name} is no JSON number")
 
 
 def _finite(text: str) -> float:
@@ -108,5 +112,5 @@ def _integer(text: str) -> int:
 
 
 _DECODER = json.JSONDecoder(
-    object_pairs_hook=_unique, parse_constant=_no_constant, parse_float=_finite, parse_int=_integer
+    object_pairs_hook=unique, parse_constant=no_constant, parse_float=_finite, parse_int=_integer
 )

@@ -2,7 +2,7 @@
 
 from hostile import document_text, run, with_text
 
-REFUSED = "the JSON has the key 'format' twice in one object"
+REFUSED = "in the JSON, the key 'format' stands twice in one object"
 
 
 def attack(valid: bytes) -> bytes:

@@ -2,7 +2,7 @@
 
 from hostile import join, run
 
-REFUSED = "the JSON has the key 'layers.0.weight' twice in one object"
+REFUSED = "in the JSON, the key 'layers.0.weight' stands twice in one object"
 
 
 def attack(valid: bytes) -> bytes:

@@ -2,7 +2,7 @@
 
 from hostile import document_text, run, with_text
 
-REFUSED = "the JSON has NaN, which is no number of JSON"
+REFUSED = "in the JSON, NaN is no JSON number"
 
 
 def attack(valid: bytes) -> bytes:

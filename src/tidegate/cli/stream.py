@@ -11,8 +11,9 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
+from .. import strictjson
 from ..errors import DataError, TidegateError
 from ._parser import Parser
 from ._table import decimal
@@ -89,7 +90,7 @@ class Streams:
 def event(line: bytes) -> dict[str, Any]:
     """The event of a line, checked."""
     try:
-        found = json.loads(line.decode(), parse_constant=refuse, object_pairs_hook=once)
+        found = json.loads(line.decode(), parse_constant=strictjson.no_constant, object_pairs_hook=strictjson.unique)
     except UnicodeDecodeError as error:
         raise DataError(f"not UTF-8 at byte {error.start} of the line") from error
     except (json.JSONDecodeError, RecursionError) as error:
@@ -121,17 +122,3 @@ def check(found: dict[str, Any]) -> None:
         raise DataError("'x' is for series, and this model reads text; send 'text'")
     if "text" not in found and not found.get("end"):
         raise DataError("neither 'text' nor 'end' is there")
-
-
-def refuse(constant: str) -> NoReturn:
-    raise DataError(f"{constant} is no JSON number")
-
-
-def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """An object whose keys stand once each."""
-    found: dict[str, Any] = {}
-    for key, value in pairs:
-        if key in found:
-            raise DataError(f"the key {key!r} stands twice")
-        found[key] = value
-    return found

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from typing import NoReturn
 
+from tidegate import strictjson
 from tidegate.data.columns import check_column
 from tidegate.errors import DataError
 
@@ -59,8 +59,8 @@ def _object(source: str, place: str) -> dict[str, object]:
             source,
             parse_int=Number,
             parse_float=Number,
-            parse_constant=_no_constant,
-            object_pairs_hook=_unique,
+            parse_constant=strictjson.no_constant,
+            object_pairs_hook=strictjson.unique,
         )
     except json.JSONDecodeError as error:
         raise DataError(f"{place}:{error.colno}: not JSON: {error.msg}; expected one object a line") from error
@@ -72,19 +72,6 @@ def _object(source: str, place: str) -> dict[str, object]:
         found = _NAMES[type(value)]
         raise DataError(f'{place}: found {found}; expected an object such as {{"text": "...", "label": "..."}}')
     return value
-
-
-def _no_constant(word: str) -> NoReturn:
-    raise DataError(f"{word} is no JSON number; write it as a string")
-
-
-def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    record: dict[str, object] = {}
-    for key, value in pairs:
-        if key in record:
-            raise DataError(f"the key {key!r} stands twice in one object; leave one out")
-        record[key] = value
-    return record
 
 
 def _keys(record: dict[str, object], place: str) -> list[str]:

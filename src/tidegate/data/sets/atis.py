@@ -1,9 +1,8 @@
 """ATIS: what a caller wants to know about flights."""
 
-from collections.abc import Mapping
-
-from tidegate.data.dataset import DataSet, File, Pairs
+from tidegate.data.dataset import DataSet, File
 from tidegate.data.folder import Folder
+from tidegate.data.paired import parse
 from tidegate.data.web import Web
 
 FILES = {
@@ -14,22 +13,6 @@ FILES = {
     "test text": File("test/seq.in", 52122, "4b2119fc59c37f9398c6605db435d4f467505009e6ee3e5af04fed09f39dc397"),
     "test label": File("test/label", 11634, "ce4bfe6590d9498e1078f30b4137d3e8b3e94277b444b26360c0bf2e9e282761"),
 }
-
-
-def parse(files: Mapping[str, bytes]) -> dict[str, Pairs]:
-    """The rows by split: a file of texts and a file of labels, line by line.
-
-    >>> parse({"train text": b"show flights\\n", "train label": b"atis_flight\\n"})
-    {'train': [('show flights', 'atis_flight')]}
-    """
-    splits = [key.removesuffix(" text") for key in files if key.endswith(" text")]
-    return {split: _rows(files[f"{split} text"], files[f"{split} label"]) for split in splits}
-
-
-def _rows(texts: bytes, labels: bytes) -> Pairs:
-    pairs = zip(texts.decode().split("\n"), labels.decode().split("\n"), strict=True)
-    return [(text.strip(), label.strip()) for text, label in pairs if text]
-
 
 SET = DataSet(
     title="ATIS, intent of a question about air travel",

@@ -1,9 +1,8 @@
 """SNIPS: what a user asks of a voice assistant, seven intents."""
 
-from collections.abc import Mapping
-
-from tidegate.data.dataset import DataSet, File, Pairs
+from tidegate.data.dataset import DataSet, File
 from tidegate.data.folder import Folder
+from tidegate.data.paired import parse
 from tidegate.data.web import Web
 
 FILES = {
@@ -14,22 +13,6 @@ FILES = {
     "test text": File("test/seq.in", 33121, "c1e341173fcea2951a8ca371956a6f81c76de87b9583c62eb87edd6158fa3a7c"),
     "test label": File("test/label", 10120, "37a26da3ad079bb41c42c85a3a8f827eb47efec4c5917ce5d08f4b2736e4f830"),
 }
-
-
-def parse(files: Mapping[str, bytes]) -> dict[str, Pairs]:
-    """The rows by split: a file of texts and a file of labels, line by line.
-
-    >>> parse({"train text": b"play some jazz\\n", "train label": b"PlayMusic\\n"})
-    {'train': [('play some jazz', 'PlayMusic')]}
-    """
-    splits = [key.removesuffix(" text") for key in files if key.endswith(" text")]
-    return {split: _rows(files[f"{split} text"], files[f"{split} label"]) for split in splits}
-
-
-def _rows(texts: bytes, labels: bytes) -> Pairs:
-    pairs = zip(texts.decode().split("\n"), labels.decode().split("\n"), strict=True)
-    return [(text.strip(), label.strip()) for text, label in pairs if text]
-
 
 SET = DataSet(
     title="SNIPS, intent of a request to a voice assistant, 7 intents",
