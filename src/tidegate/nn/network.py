@@ -97,18 +97,11 @@ class Network(torch.nn.Module):
         lengths: torch.Tensor,
         noise: Noise | None = None,
         logits: bool = True,
-        mix: tuple[float, torch.Tensor] | None = None,
     ) -> torch.Tensor:
-        """What the pool and the layers behind it make of the first `lengths` steps of a body's output.
-
-        mix: share and permutation; each row's pool is blended with another row's (mixup of the pooled vectors;
-        Guo et al. 2019, arXiv:1905.08941).
-        """
+        """What the pool and the layers behind it make of the first `lengths` steps of a body's output."""
         if self.pooled == len(self.layers):
             return last(body[-1], lengths)
         x = pool(self.layers[self.pooled], self.weights(self.pooled), body[-1], lengths)
-        if mix is not None:
-            x = mix[0] * x + (1 - mix[0]) * x[mix[1]]
         outputs = [*body, drop(x, noise.pool, noise.random) if noise else x]
         for i in range(self.pooled + 1, len(self.layers)):
             if logits and i == len(self.layers) - 1 and self.layers[i]["kind"] == "softmax":

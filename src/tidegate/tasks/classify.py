@@ -52,7 +52,6 @@ class Options:
     drop_pool: float = option(0.5, "dropout before the last layer", least=0.0, most=0.95)
     drop_words: float = option(0.1, "share of words read as unknown in training", least=0.0, most=0.95)
     drop_rare: float = option(0.5, "rare words more often: a/(a + count) of them", least=0.0, most=100.0)
-    mix: float = option(0.4, "blend pooled messages in pairs, shares from Beta(mix, mix); 0: not", least=0.0, most=10.0)
     prefix: float = option(0.3, "weight of the loss of a random beginning of each message", least=0.0, most=10.0)
     average: float = option(
         0.0, "decay of the running average of weights that is evaluated; 0: none", least=0.0, most=0.9999

@@ -34,8 +34,8 @@ class Data:
 class Recipe:
     """How a run learns: the task's options that the loop needs, decided, and the task's own loss.
 
-    mix: parameter of the Beta distribution that pooled vectors are blended by, 0: not at all. prefix: weight of the
-    loss of a random prefix of each row. hide: per id, how often it is read as unknown. weights: of each class.
+    prefix: weight of the loss of a random prefix of each row. hide: per id, how often it is read as unknown. weights: of
+    each class.
     """
 
     epochs: int
@@ -50,7 +50,6 @@ class Recipe:
     metric: str
     drop_embed: float
     drop_pool: float
-    mix: float
     prefix: float
     hide: npt.NDArray[np.float32]
     weights: npt.NDArray[np.float32]
@@ -152,18 +151,13 @@ class Run:
         noise: Noise,
         rng: np.random.Generator,
     ) -> torch.Tensor:
-        """The loss of a batch: of the whole rows, blended in pairs, and of a random prefix of each.
+        """The loss of a batch: of the whole rows, and of a random prefix of each.
 
         The prefix teaches the model to answer early: a stream is scored after every step, not at its end alone.
         """
         r = self.recipe
         weights, body = torch.from_numpy(r.weights), self.network.body(x, noise)
-        if r.mix:
-            share, other = float(rng.beta(r.mix, r.mix)), torch.from_numpy(rng.permutation(len(targets)))
-            logits = self.network.head(body, torch.from_numpy(lengths), noise, mix=(share, other))
-            loss = share * r.loss(logits, targets, weights) + (1 - share) * r.loss(logits, targets[other], weights)
-        else:
-            loss = r.loss(self.network.head(body, torch.from_numpy(lengths), noise), targets, weights)
+        loss = r.loss(self.network.head(body, torch.from_numpy(lengths), noise), targets, weights)
         if r.prefix:
             shorter = torch.from_numpy(rng.integers(1, lengths + 1))
             loss = loss + r.prefix * r.loss(self.network.head(body, shorter, noise), targets, weights)

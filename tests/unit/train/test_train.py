@@ -88,7 +88,7 @@ def job(table: Path, **values: Any) -> Job:
 
 
 @pytest.mark.parametrize(
-    "values", [{}, {"average": 0.95, "refit_epochs": 1}, {"drop_words": 0.0, "mix": 0.0, "prefix": 0.0, "patience": 1}]
+    "values", [{}, {"average": 0.95, "refit_epochs": 1}, {"drop_words": 0.0, "prefix": 0.0, "patience": 1}]
 )
 def test_a_run_stopped_after_any_step_ends_with_the_same_bits(
     table: Path, tmp_path: Path, values: dict[str, Any]
