@@ -34,8 +34,8 @@ class Data:
 class Recipe:
     """How a run learns: the task's options that the loop needs, decided, and the task's own loss.
 
-    prefix: weight of the loss of a random prefix of each row. hide: per id, how often it is read as unknown. weights: of
-    each class.
+    prefix: weight of the loss of a random prefix of each row. hide: per id, how often it is read as unknown.
+    weights: of each class.
     """
 
     epochs: int
