@@ -92,16 +92,23 @@ def test_limits_of_length_and_of_live_registers() -> None:
         return h, s.replace(h=h)
 
     def wide(op: Any, x: Any, R: Any, p: Any, s: Any) -> Any:
-        values = [op.tanh(x.n * (0.5 + k)) for k in range(70)]
-        h = s.h
+        values, h = [x.n], s.h
+        for _ in range(63):
+            values.append(op.tanh(values[-1]))
         for v in values:
             h = h + v
         return h, s.replace(h=h)
 
-    with pytest.raises(CellError, match="601 instructions|602 instructions|instructions; 1 to 256"):
+    with pytest.raises(CellError, match="instructions; 1 to 256 are allowed"):
         trace(long, ("n",), (), {"h": ("H",)}, {})
-    with pytest.raises(CellError, match="registers are alive at once; at most 64|instructions; 1 to 256"):
+    with pytest.raises(CellError, match="65 registers are alive at once; at most 64"):
         trace(wide, ("n",), (), {"h": ("H",)}, {})
+
+
+def test_a_number_may_stand_where_an_input_was() -> None:
+    tape = Tape.from_json(change(["instructions", 0], ["const", 0.5]))
+    assert tape.shapes()[0] == ()
+    assert tape.widths(8)[:4] == [1, 8, 8, 8]
 
 
 def change(path: list[Any], value: Any) -> dict[str, Any]:
@@ -125,7 +132,6 @@ def change(path: list[Any], value: Any) -> dict[str, Any]:
         (change(["instructions", 4], ["sigmoid", 3, 3]), "2 arguments; sigmoid takes 1"),
         (change(["instructions", 0], ["input", "q"]), "no input 'q'"),
         (change(["instructions", 0], ["const", 10**400]), "not a finite number"),
-        (change(["instructions", 0], ["const", 0.5]), "a recurrent map|shape|of shapes|['H']"),
         (change(["instructions"], [["const", 1.0]] * 257), "257 instructions"),
         (change(["output"], 99), "output is register 99"),
         (change(["next"], {"h": 99}), "next state 'h' is register 99"),
@@ -140,9 +146,6 @@ def change(path: list[Any], value: Any) -> dict[str, Any]:
     ],
 )
 def test_a_hostile_tape_is_refused_in_a_sentence(tape: Any, sentence: str) -> None:
-    if sentence.startswith("a recurrent map|"):  # a number in place of an input is still a valid equation
-        assert Tape.from_json(tape).shapes()[0] == ()
-        return
     with pytest.raises(CellError) as caught:
         Tape.from_json(tape)
     assert sentence in str(caught.value)
