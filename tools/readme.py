@@ -212,8 +212,11 @@ def unique(values: Iterable[Any]) -> list[Any]:
 
 
 def made(*results: Found) -> str:
-    """The commands and what they ran on; a line for each that differs."""
-    return "\n\n".join(unique(f"`{of['command']}`; {', '.join([of['cpu'], *on(of)])}" for of in results))
+    """The commands and what they ran on; those that ran on the same stand together."""
+    together: dict[str, list[str]] = {}
+    for of in results:
+        together.setdefault(", ".join([of["cpu"], *on(of)]), []).append(f"`{of['command']}`")
+    return "\n\n".join(f"{', '.join(unique(commands))}; {place}" for place, commands in together.items())
 
 
 def on(result: Found) -> list[str]:
