@@ -47,6 +47,13 @@ class Network(torch.nn.Module):
     def weights(self, i: int) -> dict[str, torch.Tensor]:
         return {role: getattr(self, parameter_name(name)) for role, name in self.names[i].items()}
 
+    @torch.no_grad()
+    def scale_scores(self, factor: float) -> None:
+        """Multiplies the weights of the last dense layer, and so the scores that a softmax turns into probabilities."""
+        i = max(k for k, layer in enumerate(self.layers) if layer["kind"] == "dense")
+        for weight in self.weights(i).values():
+            weight.mul_(factor)
+
     def matrices(self) -> list[torch.nn.Parameter]:
         """The weights that decay is for: matrices that multiply, not tables, gains or biases."""
         return [

@@ -27,6 +27,7 @@ from ..tape import Tape
 from ..tasks._options import make
 from ..verify.check import attach
 from . import batches, checkpoint
+from .calibration import log_loss
 from .loop import Data, Recipe, Run
 from .progress import Report
 
@@ -129,7 +130,12 @@ class Job:
                 "tapes": self.tapes}  # fmt: skip
 
     def model(self, run: Run) -> Model:
-        accuracy, nll = run.evaluate(self.held)
+        logits, targets = run.answers(self.held)
+        final = {
+            run.recipe.metric: float((logits.argmax(1) == targets).mean()),
+            "log_loss": log_loss(logits, targets, run.scale),
+        }
+        run.network.scale_scores(run.scale)
         read_tapes = {name: Tape.from_json(tape) for name, tape in self.tapes.items()}
         document = {
             "format": 1,
@@ -140,7 +146,7 @@ class Job:
             "state": state_schema(self.layers, read_tapes),
             "labels": self.labels,
             "streams": {"yes": True},
-            "provenance": self.provenance(run, {run.recipe.metric: accuracy, "log_loss": nll}),
+            "provenance": self.provenance(run, final),
             "check": None,
         }
         return attach(Model(document, {**run.network.tensors(), **self.arrays}))
@@ -149,7 +155,7 @@ class Job:
         """The options as the file keeps them: a user's cell by its name, not by where it lay."""
         return asdict(replace(self.options, cell=os.path.basename(self.options.cell).removesuffix(".py")))
 
-    def provenance(self, run: Run, metrics: dict[str, float]) -> dict[str, Any]:
+    def provenance(self, run: Run, final: dict[str, float]) -> dict[str, Any]:
         def described(table: Table | None) -> dict[str, Any] | None:
             return (
                 None
@@ -157,14 +163,16 @@ class Job:
                 else {"file": os.path.basename(table.path), "sha256": table.sha256, "rows": len(table.lines)}
             )
 
+        kept = run.history[run.kept_epoch]
         held = "held-out rows, which the last epochs also learnt from" if run.recipe.refit_epochs else "held-out rows"
         return {
             "data": described(self.table),
             "valid": described(self.judged),
             "rows": {"trained": len(self.kept), "held_out": len(self.held)},
             "epochs": {"planned": run.recipe.epochs, "kept": run.kept_epoch + 1, "stopped_early": run.stopped_early},
-            "metrics": {"held_out": {k: run.history[run.kept_epoch][k] for k in metrics}},
-            "final": {**metrics, "on": held},
+            "metrics": {"held_out": {**{k: kept[k] for k in final}, "log_loss": run.kept_log_loss}},
+            "final": {**final, "on": held},
+            "calibration": {"factor": run.scale, "of": "the last layer's weights, fitted on the held-out rows"},
             "history": run.history,
             "seed": self.options.seed,
             "threads": self.threads,

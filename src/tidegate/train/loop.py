@@ -13,6 +13,7 @@ import torch
 
 from ..nn import Network, Noise
 from .batches import Rows, padded, plan
+from .calibration import calibrated, log_loss
 from .progress import Progress, Report
 from .schedule import rate
 
@@ -68,6 +69,7 @@ class Run:
         self.best = copied(self.parameters)
         self.epoch = self.offset = self.step = self.since = 0
         self.kept_epoch, self.best_value = 0, (-1.0, 0.0)
+        self.scale, self.kept_log_loss = 1.0, 0.0
         self.loss_sum = 0.0
         self.history: list[dict[str, float]] = []
         self.stopped_early = False
@@ -185,12 +187,15 @@ class Run:
     # ---- what an epoch ends with
 
     def finish_epoch(self, count: int) -> None:
-        accuracy, nll = self.evaluate(self.data.held) if len(self.data.held) else (0.0, 0.0)
+        logits, targets = self.answers(self.data.held)
+        accuracy, nll = float((logits.argmax(1) == targets).mean()), log_loss(logits, targets)
         self.history.append({"loss": self.loss_sum / count, self.recipe.metric: accuracy, "log_loss": nll})
-        if self.refitting or not len(self.data.held):
+        if self.refitting:
             self.keep_best()
-        else:
-            self.judge(accuracy, nll)
+        elif self.judged_worth_keeping(accuracy, nll):
+            self.kept_epoch, self.scale = self.epoch, calibrated(logits, targets)
+            self.kept_log_loss = log_loss(logits, targets, self.scale)
+            self.keep_best()
         self.tell(count, 0.0, True)
         self.epoch, self.offset, self.loss_sum = self.epoch + 1, 0, 0.0
         if not self.refitting and self.since >= self.recipe.patience:
@@ -198,8 +203,8 @@ class Run:
         if self.epoch == self.recipe.epochs and self.recipe.refit_epochs:
             self.use_best()
 
-    def judge(self, accuracy: float, nll: float) -> None:
-        """Keeps the weights of the latest epoch that is no more than one standard error below the best.
+    def judged_worth_keeping(self, accuracy: float, nll: float) -> bool:
+        """Whether this epoch is no more than one standard error below the best; the latest such epoch is kept.
 
         Few held-out rows make an early epoch look best by luck, while the schedule's late, small steps settle a model;
         an epoch that is truly worse falls out. Source: the one-standard-error rule, Breiman et al. 1984, 3.4.3.
@@ -208,9 +213,7 @@ class Run:
         if (accuracy, -nll) > self.best_value:
             self.best_value, self.since = (accuracy, -nll), 0
         best = self.best_value[0]
-        if accuracy >= best - (best * (1 - best) / len(self.data.held)) ** 0.5:
-            self.kept_epoch = self.epoch
-            self.keep_best()
+        return bool(accuracy >= best - (best * (1 - best) / len(self.data.held)) ** 0.5)
 
     @torch.no_grad()
     def keep_best(self) -> None:
@@ -225,19 +228,15 @@ class Run:
             self.averaged[n].copy_(self.best[n])
 
     @torch.no_grad()
-    def evaluate(self, rows: Rows, batch: int = 128) -> tuple[float, float]:
-        """Share of rows right, and mean negative log likelihood, of the averaged weights."""
-        right, nll = 0, 0.0
+    def answers(self, rows: Rows, batch: int = 128) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int64]]:
+        """Logits [n, classes] of the averaged weights, and the targets [n], of rows in an order of its own."""
         order = rows[np.argsort(self.lengths[rows], kind="stable")]
+        found = []
         for k in range(0, len(order), batch):
-            part = order[k : k + batch]
-            x, lengths = padded([self.data.ids[i] for i in part])
+            x, lengths = padded([self.data.ids[i] for i in order[k : k + batch]])
             inputs = (torch.from_numpy(x).long(), torch.from_numpy(lengths))
-            logits = torch.func.functional_call(self.network, dict(self.averaged), inputs)
-            targets = torch.from_numpy(self.data.targets[part])
-            right += int((logits.argmax(1) == targets).sum())
-            nll += float(torch.nn.functional.cross_entropy(logits, targets, reduction="sum"))
-        return right / len(rows), nll / len(rows)
+            found.append(torch.func.functional_call(self.network, dict(self.averaged), inputs).double().numpy())
+        return np.concatenate(found), self.data.targets[order]
 
     def tell(self, count: int, left: float, evaluated: bool) -> None:
         if self.report is None:
@@ -253,7 +252,10 @@ class Run:
         )  # fmt: skip
 
 
-PLAIN = ("epoch", "offset", "step", "since", "kept_epoch", "best_value", "loss_sum", "history", "stopped_early")
+PLAIN = (
+    "epoch", "offset", "step", "since", "kept_epoch", "best_value", "scale", "kept_log_loss", "loss_sum", "history",
+    "stopped_early",
+)  # fmt: skip
 
 
 def hidden(

@@ -1,0 +1,46 @@
+"""How sure a classifier may be: one factor on its last scores, from held-out rows."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+LEAST, MOST = 0.25, 4.0
+PRIOR_ROWS = 10  # the factor 1 counts as much as this many rows, so that a handful of rows cannot claim certainty
+
+
+def log_loss(logits: npt.NDArray[np.float64], targets: npt.NDArray[np.int64], scale: float = 1.0) -> float:
+    """Mean negative log likelihood of the targets [n] under softmax(scale * logits [n, classes])."""
+    z = scale * logits
+    z -= z.max(1, keepdims=True)
+    return float(np.mean(np.log(np.exp(z).sum(1)) - z[np.arange(len(z)), targets]))
+
+
+def calibrated(logits: npt.NDArray[np.float64], targets: npt.NDArray[np.int64]) -> float:
+    """The factor of the logits that makes the targets likeliest, between 0.25 and 4.
+
+    Training with label smoothing leaves a model too unsure; a factor changes no ranking, so no label. Found by golden
+    section over its logarithm. Source: temperature scaling, Guo et al. 2017 (arXiv:1706.04599), 4.2.
+
+    >>> logits = np.array([[2.0, 0.0]] * 90 + [[0.0, 2.0]] * 10)
+    >>> round(calibrated(logits, np.zeros(100, np.int64)), 1)  # right 9 times in 10: sure to 9 in 10
+    1.1
+    """
+
+    def worth(x: float) -> float:
+        return log_loss(logits, targets, float(np.exp(x))) + PRIOR_ROWS / len(targets) * x * x / 2
+
+    golden = (5**0.5 - 1) / 2
+    low, high = float(np.log(LEAST)), float(np.log(MOST))
+    a, b = high - golden * (high - low), low + golden * (high - low)
+    at_a, at_b = worth(a), worth(b)
+    for _ in range(30):
+        if at_a < at_b:
+            high, b, at_b = b, a, at_a
+            a = high - golden * (high - low)
+            at_a = worth(a)
+        else:
+            low, a, at_a = a, b, at_b
+            b = low + golden * (high - low)
+            at_b = worth(b)
+    return float(np.exp((low + high) / 2))
