@@ -12,8 +12,6 @@ from .scores import Scores
 from .session import Session, chunk, steps_of
 from .state import State
 
-Event = tuple[Any, bool]
-
 
 class Stream:
     """One conversation, sensor or device, and all that a model remembers of it. Not for two threads at once.

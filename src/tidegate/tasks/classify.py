@@ -105,11 +105,17 @@ def columns(options: Options) -> list[str]:
     return [options.text, options.label]
 
 
-def examples(table: Table, options: Options, labels: list[str] | None = None, unseen: str = "error") -> Examples:
+def examples(
+    table: Table,
+    options: Options,
+    labels: list[str] | None = None,
+    unseen: str = "error",
+    remedy: str = "count such rows as wrong with --unseen wrong",
+) -> Examples:
     """The rows of a table.
 
     labels: those of a model (None: those that the table has, sorted). unseen: what a label that is not among them is:
-    an 'error', or 'wrong' (target -1). Raises DataError with file and line.
+    an 'error', or 'wrong' (target -1). remedy: what the error tells to do. Raises DataError with file and line.
     """
     texts, names = table.column(options.text), table.column(options.label)
     tokenizer, tokens = options.tokenizer(), []
@@ -123,10 +129,7 @@ def examples(table: Table, options: Options, labels: list[str] | None = None, un
     if unseen == "error":
         for name, line in zip(names, table.lines, strict=True):
             if name not in index:
-                raise DataError(
-                    f"{table.path}:{line}: label {name!r} was not seen in training; "
-                    "count such rows as wrong with --unseen wrong"
-                )
+                raise DataError(f"{table.path}:{line}: label {name!r} was not seen in training; {remedy}")
     return Examples(tokens, np.array([index.get(n, -1) for n in names], np.int64), known, list(table.lines))
 
 

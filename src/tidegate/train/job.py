@@ -93,7 +93,8 @@ class Job:
         if judged is None:
             self.kept, self.held = batches.split(targets, self.options.hold_out, self.options.seed)
         else:
-            other = room.examples(judged, options, self.labels)
+            remedy = f"leave the row out, or add rows of that label to {table.path}"
+            other = room.examples(judged, options, self.labels, remedy=remedy)
             self.kept, self.held = np.arange(len(tokens)), len(tokens) + np.arange(len(other.tokens))
             tokens, targets = tokens + other.tokens, np.concatenate([targets, other.targets])
         if not len(self.held):

@@ -177,6 +177,23 @@ def test_a_file_to_judge_by_is_not_learnt_from_unasked(table: Path, tmp_path: Pa
     assert (len(judged.kept), len(judged.held)) == (90, 90)
 
 
+def test_a_label_that_only_the_judging_file_has_is_refused_with_what_to_do(table: Path, tmp_path: Path) -> None:
+    other = tmp_path / "valid.csv"
+    other.write_text("text,label\npay the bill,money\nhello,greeting\n")
+    with pytest.raises(
+        DataError, match="valid.csv:3: label 'greeting' was not seen in training; leave the row out"
+    ) as e:
+        fit("classify", str(table), out=str(tmp_path / "m"), valid=str(other), **SMALL)
+    assert "--unseen" not in str(e.value)
+
+
+def test_training_stops_early_when_the_held_out_rows_gain_no_more(table: Path, tmp_path: Path) -> None:
+    out, values = str(tmp_path / "m.safetensors"), {**SMALL, "epochs": 60, "patience": 2, "refit_epochs": 1}
+    recorded = fit("classify", str(table), out=out, **values).document["provenance"]
+    assert recorded["epochs"]["stopped_early"]
+    assert recorded["epochs"]["kept"] < len(recorded["history"]) < 60
+
+
 def test_changed_data_are_refused_when_resuming(table: Path, tmp_path: Path) -> None:
     first, path = job(table), str(tmp_path / "c")
     checkpoints.save(path, first.run(None), first.identity())
