@@ -49,8 +49,8 @@ def validate(document: Any, tensors: Mapping[str, Array]) -> Tapes:
     _vocabulary_rows(document)
     _unused_tapes(document["layers"], tapes)
     _labels(document["labels"], document["task"]["kind"], outputs)
+    _streams(document["streams"], rooms.whole_window(document["layers"]))
     _state(document["state"], state_schema(document["layers"], tapes))
-    _streams(document["streams"])
     _object("provenance", document["provenance"])
     if misnamed := sorted(name for name in used if name.startswith("check.")):
         raise ModelFileError(f"tensor {show(misnamed[0])}: names that start with check. are for the check only")
@@ -62,14 +62,15 @@ def validate(document: Any, tensors: Mapping[str, Array]) -> Tapes:
 def state_schema(layers: list[dict[str, Any]], tapes: Tapes) -> dict[str, Any]:
     """The `state` key that valid layers give: {"bytes": size of the block, "arrays": [...]} by offset.
 
-    Raises: ModelFileError when the block would be over 16 MiB.
+    A chain with a whole-window layer does not stream: it has `steps` alone. Raises: ModelFileError when the block
+    would be over 16 MiB.
 
     >>> state_schema([{"kind": "pool", "size": 2, "over": ["max"]}], {})["arrays"][1]
     {'name': 'layers.0.max', 'dtype': 'float32', 'shape': [2], 'offset': 8, 'fill': '-inf'}
     """
     arrays: list[dict[str, Any]] = [{"name": "steps", "dtype": "int64", "shape": [1], "offset": 0}]
     offset = 8
-    for i, layer in enumerate(layers):
+    for i, layer in enumerate([] if rooms.whole_window(layers) else layers):
         for name, (shape, fill) in rooms.load(layer["kind"]).state(layer, tapes).items():
             arrays.append({
                 "name": f"layers.{i}.{name}", "dtype": "float32", "shape": list(shape), "offset": offset,
@@ -266,7 +267,8 @@ def _same(a: Any, b: Any) -> bool:
     return canonical(a) == canonical(b)
 
 
-def _streams(value: Any) -> None:
+def _streams(value: Any, whole_window: str) -> None:
+    """whole_window: why the layers cannot go step by step, "" when they can; the file must say the same."""
     _object("streams", value)
     if type(value.get("yes")) is not bool:
         raise ModelFileError(f"streams.yes: is {show(value.get('yes'))}; expected true or false")
@@ -275,6 +277,9 @@ def _streams(value: Any) -> None:
     else:
         _keys("streams", value, "yes", "because")
         _text("streams.because", value["because"])
+    if value["yes"] == bool(whole_window):
+        why = f"because {whole_window}" if whole_window else "as each of its layers goes step by step"
+        raise ModelFileError(f"streams.yes: is {show(value['yes'])}; expected {show(not value['yes'])}, {why}")
 
 
 def _floats(arrays: list[dict[str, Any]]) -> int:

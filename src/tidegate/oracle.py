@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from . import layers
+from .errors import OptionError
 from .tape import NumpyOps
 
 if TYPE_CHECKING:
@@ -25,6 +26,8 @@ class Oracle:
     def __init__(self, model: Model, xp: Any = NumpyOps) -> None:
         self.xp = xp
         self.layers, self.tapes, self.schema = model.layers, model.tapes, model.state_schema
+        self.features: int | None = model.document["input"].get("features")
+        self.whole_window = layers.whole_window(self.layers)
         self.rooms = [layers.load(layer["kind"]) for layer in self.layers]
         self.weights = [
             {role: np.asarray(model.tensors[name], np.float64) for role, name in layer["tensors"].items()}
@@ -40,7 +43,12 @@ class Oracle:
         return state
 
     def step(self, state: dict[str, Any], x: Any) -> tuple[Any, dict[str, Any]]:
-        """Output and next state of one step; x: ids int [rows] or numbers [rows, features]."""
+        """Output and next state of one step; x: ids int [rows] or numbers [rows, features].
+
+        Raises OptionError for a model with a whole-window layer.
+        """
+        if self.whole_window:
+            raise OptionError(f"the model has no steps, because {self.whole_window}; run it whole")
         steps = state["steps"] + 1
         following: dict[str, Any] = {"steps": steps}
         outputs: list[Any] = []
@@ -62,6 +70,8 @@ class Oracle:
         """
         T, rows = x.shape[:2]
         lengths = np.full(rows, T) if lengths is None else lengths
+        if self.whole_window:
+            return self.run_whole(x, lengths, state)
         state = self.initial(rows) if state is None else state
         outputs = []
         for k in range(T):
@@ -70,3 +80,49 @@ class Oracle:
             state = {n: np.where(on.reshape(-1, *[1] * (v.ndim - 1)), v, state[n]) for n, v in following.items()}
             outputs.append(np.where(on[:, None], y, np.nan))
         return np.stack(outputs), state
+
+    def run_whole(
+        self, x: npt.NDArray[Any], lengths: npt.NDArray[Any], state: Arrays | None
+    ) -> tuple[npt.NDArray[np.float64], Arrays]:
+        """`run` of a model with a whole-window layer: rows of equal length together."""
+        if state is not None:
+            raise OptionError(f"the model goes on from no state, because {self.whole_window}; run it whole")
+        T, rows = x.shape[:2]
+        outputs = np.full((T, rows, self.width()), np.nan)
+        for length in sorted(set(lengths.tolist()) - {0}):
+            these = np.flatnonzero(lengths == length)
+            outputs[:length, these] = np.stack(self.whole(list(x[:length, these])))
+        return outputs, {"steps": np.array(lengths, np.int64)[:, None]}
+
+    def whole(self, xs: list[Any]) -> list[Any]:
+        """The output after each step of rows of one common length, layer by layer from their first step; any model.
+
+        xs: one step after the other, each ids int [rows] or numbers [rows, features].
+        """
+        outputs: list[list[Any]] = []
+        for i, layer in enumerate(self.layers):
+            xs = self.over(i, xs)
+            if layer.get("add") is not None:
+                xs = [x + y for x, y in zip(xs, outputs[layer["add"]], strict=True)]
+            outputs.append(xs)
+        return xs
+
+    def over(self, i: int, xs: list[Any]) -> list[Any]:
+        """Layer i over all steps, from its first state."""
+        layer, room, weights = self.layers[i], self.rooms[i], self.weights[i]
+        if layers.is_whole_window(layer):
+            return list(room.whole(self.xp, layer, self.tapes, weights, xs))
+        rows, out = xs[0].shape[0], []
+        s: dict[str, Any] = {n: np.full((rows, *shape), v) for n, (shape, v) in room.state(layer, self.tapes).items()}
+        for k, x in enumerate(xs):
+            y, s = room.step(self.xp, layer, self.tapes, weights, s, x, np.full((rows, 1), k + 1))
+            out.append(y)
+        return out
+
+    def width(self) -> int:
+        """How many outputs the model has."""
+        width: int | None = self.features
+        for layer, room in zip(self.layers, self.rooms, strict=True):
+            width = room.check(layer, width, self.tapes)
+        assert width is not None
+        return width

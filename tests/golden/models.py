@@ -54,6 +54,17 @@ def forecaster(H: int = 6, seed: int = 2) -> Parts:
     return assembled("forecast", source, chain, {"gru": cells.load("gru").tape}, None, seed)
 
 
+def tagger(H: int = 5, seed: int = 3) -> Parts:
+    """Three numbers a step to two, read whole; document and tensors, check None."""
+    chain = [
+        {"kind": "conv", "inputs": 3, "size": 2 * H, "width": 3, "centred": True, "activation": "relu"},
+        {**recurrent(2 * H, H, "gru", add=0), "kind": "bidirectional"},
+        {"kind": "conv", "inputs": 2 * H, "size": 2, "width": 2, "centred": False, "activation": "none"},
+    ]
+    source = {"kind": "array", "features": 3}
+    return assembled("encode", source, chain, {"gru": cells.load("gru").tape}, None, seed)
+
+
 def recurrent(inputs: int, size: int, cell: str, **more: Any) -> dict[str, Any]:
     options = {"tape": cell, "cell": cell, "dialect": cells.load(cell).dialect}
     return {"kind": "recurrent", "inputs": inputs, "size": size, **options, **more}
@@ -82,7 +93,7 @@ def assembled(
         "tapes": {name: tape.to_json() for name, tape in tapes.items()},
         "state": state_schema(chain, tapes),
         "labels": labels,
-        "streams": {"yes": True},
+        "streams": {"yes": False, "because": why} if (why := layers.whole_window(chain)) else {"yes": True},
         "provenance": {"made_by": "tests/golden/make.py", "seed": seed},
         "check": None,
     }

@@ -18,10 +18,11 @@ from tidegate.errors import ModelFileError, TidegateError
 from tidegate.model import Model
 
 MODELS = runpy.run_path(str(Path(__file__).parents[1] / "golden" / "models.py"))
-classifier, forecaster, checked = MODELS["classifier"], MODELS["forecaster"], MODELS["with_empty_check"]
+classifier, forecaster, tagger = MODELS["classifier"], MODELS["forecaster"], MODELS["tagger"]
+checked = MODELS["with_empty_check"]
 
 
-@pytest.fixture(params=[classifier, forecaster], ids=["classifier", "forecaster"])
+@pytest.fixture(params=[classifier, forecaster, tagger], ids=["classifier", "forecaster", "tagger"])
 def parts(request):
     return checked(request.param())
 
@@ -47,14 +48,27 @@ def test_what_a_model_tells(parts):
     assert model.labels == document["labels"]
     assert model.state_schema == document["state"]["arrays"]
     assert model.state_bytes == document["state"]["bytes"]
-    assert model.streams == (True, "")
+    assert model.streams[0] is document["streams"]["yes"]
     assert model.tapes["gru"].to_json() == document["tapes"]["gru"]
 
 
 def test_why_a_model_does_not_stream():
-    document, tensors = forecaster()
-    document["streams"] = {"yes": False, "because": "it reads both directions"}
+    document, tensors = tagger()
+    document["streams"]["because"] = "it reads both directions"
     assert Model(document, tensors).streams == (False, "it reads both directions")
+    assert [array["name"] for array in Model(document, tensors).state_schema] == ["steps"]
+
+
+def test_a_file_streams_if_and_only_if_its_layers_do():
+    document, tensors = tagger()
+    document["streams"] = {"yes": True}
+    reason = "its convolution looks 1 step ahead and it reads each input in both directions"
+    with pytest.raises(ModelFileError, match=f"streams.yes: is True; expected False, because {reason}"):
+        Model(document, tensors)
+    document, tensors = forecaster()
+    document["streams"] = {"yes": False, "because": "x"}
+    with pytest.raises(ModelFileError, match=r"streams\.yes: is False; expected True, as each of its layers goes"):
+        Model(document, tensors)
 
 
 def test_nothing_changes_a_model(parts):
@@ -216,7 +230,7 @@ WRONG = [
     (put("layers", []), "layers: has 0 entries; expected a list of 1 to 256"),
     (put("layers", {}), "layers: is {}; expected a list of 1 to 256"),
     (put("layers", 1, None), "layers[1]: is None; expected an object"),
-    (put("layers", 2, "kind", "attend"), "layers[2]: unknown layer 'attend'; choose one of dense, embed"),
+    (put("layers", 2, "kind", "attend"), "layers[2]: unknown layer 'attend'; choose one of bidirectional, conv, dense, embed"),
     (put("layers", 2, "kind", "_options"), "layers[2]: unknown layer '_options'"),
     (put("layers", 2, "kind", ["norm"]), "layers[2]: unknown layer ['norm']"),
     (put("layers", 2, "size", 9), "layers[2]: size is 9; the input is 8 wide"),

@@ -27,3 +27,18 @@ def load(kind: Any) -> ModuleType:
     if not isinstance(kind, str) or kind not in kinds():
         raise OptionError(f"unknown layer {kind!r}; choose one of {', '.join(kinds())}")
     return importlib.import_module(f"{__name__}.{kind}")
+
+
+def whole_window(layers: list[Layer]) -> str:
+    """Why a chain of valid layers cannot go step by step, in a few words; "" when it can.
+
+    >>> whole_window([{"kind": "conv", "width": 3, "centred": True}])
+    'its convolution looks 1 step ahead'
+    """
+    reasons = [room.whole_window(k) for k in layers if hasattr(room := load(k["kind"]), "whole_window")]
+    return " and ".join(dict.fromkeys(filter(None, reasons)))
+
+
+def is_whole_window(layer: Layer) -> bool:
+    """Whether a layer has a `whole` and no `step`."""
+    return bool(whole_window([layer]))

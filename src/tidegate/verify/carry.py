@@ -12,6 +12,9 @@ Second order (derivatives are taken at the exact state and not at float32's; a m
 branch when its operands are closer than their errors) is of the size of the error itself, relatively;
 `SECOND_ORDER` pays for it wherever first order means anything.
 
+A model with a whole-window layer has no state to chain by: one graph holds all of its steps, and one pass goes back
+through it.
+
 The work grows with the numbers that are bounded, so of a state of more than `MOST_STATE` numbers an even
 sample is.
 """
@@ -36,8 +39,8 @@ MOST_STATE: Final = 640
 
 class Trajectory(NamedTuple):
     """The oracle's run of one sequence. x: ids [T] or numbers [T, features]. states: name -> [T, *shape], the
-    state before each step (steps as int64 [T, 1]); last: name -> [*shape], after the last; outputs: float64
-    [T, O]."""
+    state before each step (steps as int64 [T, 1]), none of a model that does not stream; last: name -> [*shape],
+    after the last; outputs: float64 [T, O]."""
 
     x: npt.NDArray[Any]
     states: dict[str, npt.NDArray[Any]]
@@ -57,16 +60,19 @@ class Carried(NamedTuple):
 def trajectory(model: Model, x: npt.NDArray[Any]) -> Trajectory:
     """The oracle's run of one sequence from the first state."""
     oracle = Oracle(model)
+    if oracle.whole_window:
+        outputs, state = oracle.run(x[:, None])
+        return Trajectory(x, {}, {name: v[0] for name, v in state.items()}, outputs[:, 0])
     state = oracle.initial(1)
     seen: dict[str, list[Any]] = {name: [] for name in state}
-    outputs = []
+    said = []
     for k in range(len(x)):
         for name, value in state.items():
             seen[name].append(value)
         y, state = oracle.step(state, x[k : k + 1])
-        outputs.append(y)
+        said.append(y)
     states = {name: np.concatenate(values) for name, values in seen.items()}
-    return Trajectory(x, states, {name: v[0] for name, v in state.items()}, np.concatenate(outputs))
+    return Trajectory(x, states, {name: v[0] for name, v in state.items()}, np.concatenate(said))
 
 
 def flat_state(state: dict[str, npt.NDArray[Any]]) -> Float:
@@ -78,6 +84,8 @@ def flat_state(state: dict[str, npt.NDArray[Any]]) -> Float:
 def carried(model: Model, run: Trajectory, errors: ActivationErrors) -> Carried:
     """The bounds of a float32 run of `run.x`, on a target whose functions stray by `errors`."""
     oracle, T, Y = Oracle(model), len(run.x), run.outputs.shape[1]
+    if oracle.whole_window:
+        return carried_whole(oracle, run, errors)
     names = [name for name in run.states if name != "steps"]
     widths = [run.last[name].size for name in names]
     S = sum(widths)
@@ -100,3 +108,11 @@ def carried(model: Model, run: Trajectory, errors: ActivationErrors) -> Carried:
             break
         by_state = [found.get(id(before[n]), np.zeros((rows, w))) for n, w in zip(names, widths, strict=True)]
     return Carried(SECOND_ORDER * bound[:Y], SECOND_ORDER * bound[Y:], chosen)
+
+
+def carried_whole(oracle: Oracle, run: Trajectory, errors: ActivationErrors) -> Carried:
+    """The same of a model with a whole-window layer, whose only results are its outputs."""
+    oracle.xp = graph = Graph(errors)
+    y = oracle.whole([run.x[k : k + 1] for k in range(len(run.x))])[-1]
+    bound, _ = graph.backward([(y, np.eye(run.outputs.shape[1]))])
+    return Carried(SECOND_ORDER * bound, np.zeros(0), np.zeros(0, np.int64))

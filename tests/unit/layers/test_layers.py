@@ -20,6 +20,8 @@ VALID: dict[str, tuple[dict[str, Any], int | None, int]] = {
     "recurrent": ({"inputs": 4, "size": 5, "tape": "gru", "cell": "gru", "dialect": {}}, 4, 5),
     "pool": ({"size": 4, "over": ["last", "mean", "max", "attention"]}, 4, 16),
     "softmax": ({"size": 4}, 4, 4),
+    "conv": ({"inputs": 4, "size": 3, "width": 3, "centred": False, "activation": "none"}, 4, 3),
+    "bidirectional": ({"inputs": 4, "size": 5, "tape": "gru", "cell": "gru", "dialect": {}}, 4, 10),
 }
 
 
@@ -61,6 +63,14 @@ def test_unknown_and_missing_options_are_named(kind: str) -> None:
         ("pool", {"over": ["mean", "mean"]}, 4, "an entry stands twice"),
         ("pool", {"over": [["mean"]]}, 4, "expected a list of"),
         ("softmax", {"size": 9}, 4, "the input is 4 wide"),
+        ("conv", {"width": 0}, 4, "width is 0; expected an integer of 1 to 4096"),
+        ("conv", {"centred": 1}, 4, "centred is 1; expected true or false"),
+        ("conv", {"centred": True, "width": 1}, 4, "a window of one step has no centre, so say false"),
+        ("conv", {"activation": "gelu"}, 4, "choose one of none, relu, tanh, sigmoid"),
+        ("conv", {"inputs": 1 << 20}, 1 << 20, "width 3 times inputs 1048576 is over 1048576"),
+        ("conv", {}, None, "an embed layer must come first"),
+        ("bidirectional", {"tape": "lstm"}, 4, "tape is 'lstm'; the file has gru"),
+        ("bidirectional", {"inputs": 9}, 4, "inputs is 9; the input is 4 wide"),
     ],
 )
 def test_values_that_cannot_be_are_refused(kind: str, change: dict[str, Any], width: int | None, sentence: str) -> None:
@@ -117,6 +127,51 @@ def test_the_running_pools_are_the_pools_of_every_prefix() -> None:
         attended = (a[..., None] * seen).sum(0) / a.sum(0)[:, None]
         want = np.concatenate([seen[-1], seen.mean(0), seen.max(0), attended], -1)
         assert np.allclose(y, want, atol=1e-12)
+
+
+@pytest.mark.parametrize(("width", "centred"), [(1, False), (2, False), (5, False), (2, True), (4, True), (5, True)])
+def test_the_convolution_is_torchs(width: int, centred: bool) -> None:
+    layer, t = weights("conv")
+    layer |= {"width": width, "centred": centred, "activation": "tanh"}
+    t["weight"] = np.random.default_rng(2).normal(size=(3, width * 4))
+    x = np.random.default_rng(1).normal(size=(9, 2, 4))
+    back, ahead = ((width - 1) // 2, width // 2) if centred else (width - 1, 0)
+    kernel = torch.from_numpy(t["weight"].reshape(3, width, 4).transpose(0, 2, 1).copy())
+    padded = torch.nn.functional.pad(torch.from_numpy(x).permute(1, 2, 0), (back, ahead))
+    want = torch.nn.functional.conv1d(padded, kernel, torch.from_numpy(t["bias"])).tanh().permute(2, 0, 1)
+    assert np.abs(np.stack(over_time(layer, t, x)) - want.numpy()).max() < 1e-14
+
+
+def test_the_bidirectional_layer_is_torchs_bidirectional_gru() -> None:
+    layer, t = weights("bidirectional")
+    theirs = torch.nn.GRU(4, 5, bidirectional=True).double()
+    roles = [f"{way}.{role}" for way in ("forward", "backward") for role in ("W", "R", "b", "c")]
+    for p, role in zip(theirs.parameters(), roles, strict=True):
+        p.data = torch.from_numpy(t[role])
+    x = np.random.default_rng(1).normal(size=(20, 3, 4))
+    want, _ = theirs(torch.from_numpy(x))
+    assert np.abs(np.stack(over_time(layer, t, x)) - want.detach().numpy()).max() < 1e-14
+
+
+def over_time(layer: dict[str, Any], t: dict[str, Any], x: Any) -> list[Any]:
+    room = layers.load(layer["kind"])
+    if layers.is_whole_window(layer):
+        return list(room.whole(NumpyOps, layer, TAPES, t, list(x)))
+    s, out = {n: np.full((x.shape[1], *shape), v) for n, (shape, v) in room.state(layer, TAPES).items()}, []
+    for k in range(len(x)):
+        y, s = room.step(NumpyOps, layer, TAPES, t, s, x[k], None)
+        out.append(y)
+    return out
+
+
+def test_a_whole_window_layer_says_why_and_keeps_no_state() -> None:
+    two, both = {"kind": "conv", **VALID["conv"][0], "width": 5}, {"kind": "bidirectional", **VALID["bidirectional"][0]}
+    assert layers.whole_window([two]) == ""
+    assert layers.load("conv").state(two, TAPES) == {"past": ((4, 4), 0.0)}
+    two["centred"] = True
+    reason = "its convolution looks 2 steps ahead and it reads each input in both directions"
+    assert layers.whole_window([two, both, both]) == reason
+    assert layers.load("conv").state(two, TAPES) == layers.load("bidirectional").state(both, TAPES) == {}
 
 
 def test_softmax_survives_large_scores() -> None:

@@ -1,0 +1,59 @@
+"""Two recurrences over a row, one from its first step and one from its last, their outputs side by side.
+
+Source: Schuster and Paliwal 1997, "Bidirectional recurrent neural networks", section II.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ..tape import Tape
+from . import recurrent
+
+DIRECTIONS = ("forward", "backward")
+
+
+def check(layer: dict[str, Any], width_in: int | None, tapes: dict[str, Tape]) -> int:
+    return 2 * recurrent.check(layer, width_in, tapes)
+
+
+def tensors(layer: dict[str, Any], tapes: dict[str, Tape]) -> dict[str, tuple[int, ...]]:
+    own = recurrent.tensors(layer, tapes)
+    return {f"{way}.{role}": shape for way in DIRECTIONS for role, shape in own.items()}
+
+
+def state(layer: dict[str, Any], tapes: dict[str, Tape]) -> dict[str, tuple[tuple[int, ...], float]]:
+    return {}
+
+
+def whole_window(layer: dict[str, Any]) -> str:
+    return "it reads each input in both directions"
+
+
+def one_way(way: str, t: dict[str, Any]) -> dict[str, Any]:
+    """The tensors of one direction, by the roles of a recurrent layer.
+
+    >>> one_way("backward", {"forward.W": 1, "backward.W": 2, "backward.p.alpha": 3})
+    {'W': 2, 'p.alpha': 3}
+    """
+    return {role.split(".", 1)[1]: v for role, v in t.items() if role.startswith(way + ".")}
+
+
+def whole(xp: Any, layer: dict[str, Any], tapes: dict[str, Tape], t: dict[str, Any], xs: list[Any]) -> list[Any]:
+    ahead = over(xp, layer, tapes, one_way("forward", t), xs)
+    back = over(xp, layer, tapes, one_way("backward", t), xs[::-1])[::-1]
+    return [xp.concat([a, b]) for a, b in zip(ahead, back, strict=True)]
+
+
+def over(xp: Any, layer: dict[str, Any], tapes: dict[str, Tape], t: dict[str, Any], xs: list[Any]) -> list[Any]:
+    """The recurrence over the steps in this order, from zeros."""
+    s: dict[str, Any] = {
+        name: np.full((xs[0].shape[0], *shape), fill) for name, (shape, fill) in recurrent.state(layer, tapes).items()
+    }
+    out = []
+    for x in xs:
+        y, s = recurrent.step(xp, layer, tapes, t, s, x, None)
+        out.append(y)
+    return out
