@@ -87,7 +87,7 @@ class Engine {
   void recurrent(nb::handle tape_object, nb::handle consts_object, nb::handle widths_object, int gates, int output,
                  nb::handle next_object, nb::handle offsets_object, nb::handle sizes_object, nb::handle W_object,
                  nb::handle b_object, nb::handle R_object, nb::handle c_object, const nb::list& param_list,
-                 std::int64_t size, int add) {
+                 std::int64_t size, int add, nb::handle Q_object) {
     const Array tape(tape_object.ptr(), "tape", kInt32, 2), consts(consts_object.ptr(), "consts", kFloat, 1),
         widths(widths_object.ptr(), "widths", kInt32, 1), next(next_object.ptr(), "next", kInt32, 1),
         offsets(offsets_object.ptr(), "state_offsets", kInt32, 1), sizes(sizes_object.ptr(), "state_sizes", kInt32, 1),
@@ -103,7 +103,13 @@ class Engine {
     sizes.expect(0, next.shape(0));
     W.expect(0, gates * size);
     b.expect(0, gates * size);
-    R.expect(1, size);
+    std::unique_ptr<Array> Q;
+    if (!Q_object.is_none()) {
+      Q = std::make_unique<Array>(Q_object.ptr(), "Q", kFloat, 2);
+      Q->expect(1, size);
+      if (Q->shape(0) < 1) fail(PyExc_ValueError, "Q must have one row or more, found none");
+    }
+    R.expect(1, Q ? Q->shape(0) : size);
     c.expect(0, R.shape(0));
     if (R.shape(0) % size != 0)
       fail(PyExc_ValueError, "R must have a multiple of size = %lld rows, found %zd", static_cast<long long>(size),
@@ -116,7 +122,8 @@ class Engine {
       param_sizes.push_back(count(param.shape(0)));
     }
     tidegate_recurrent cell = {};
-    cell.inputs = W.shape(1), cell.size = size;
+    cell.inputs = W.shape(1), cell.size = size, cell.project = Q ? Q->shape(0) : 0;
+    cell.Q = Q ? Q->data<float>() : nullptr;
     cell.instructions = count(tape.shape(0)), cell.output = output;
     cell.tape = tape.data<std::int32_t>(), cell.widths = widths.data<std::int32_t>();
     cell.consts_count = count(consts.shape(0)), cell.consts = consts.data<float>();
@@ -253,9 +260,10 @@ std::string default_target() {
 }
 
 nb::dict opcodes() {
-  constexpr const char* kNames[TIDEGATE_OPCODES] = {"input", "state", "param", "const", "recur",   "neg",
-                                                    "abs",   "exp",   "sigmoid", "tanh", "relu",    "add",
-                                                    "sub",   "mul",   "div",   "minimum", "maximum"};
+  constexpr const char* kNames[TIDEGATE_OPCODES] = {"input", "state", "param", "const", "recur",   "project",
+                                                    "neg",   "abs",   "exp",   "sigmoid", "tanh",    "relu",
+                                                    "norm",  "add",   "sub",   "mul",   "div",     "minimum",
+                                                    "maximum"};
   nb::dict all;
   for (int i = 0; i < TIDEGATE_OPCODES; ++i) all[kNames[i]] = i;
   return all;
@@ -300,7 +308,8 @@ NB_MODULE(_native, module) {
       .def("norm", &Engine::norm, array("gain"), array("bias"), nb::arg("eps"), nb::arg("add") = -1)
       .def("recurrent", &Engine::recurrent, array("tape"), array("consts"), array("widths"), nb::arg("gates"),
            nb::arg("output"), array("next"), array("state_offsets"), array("state_sizes"), array("W"),
-           array("b"), array("R"), array("c"), nb::arg("params"), nb::arg("size"), nb::arg("add") = -1)
+           array("b"), array("R"), array("c"), nb::arg("params"), nb::arg("size"), nb::arg("add") = -1,
+           nb::arg("Q").none() = nb::none())
       .def("pool", &Engine::pool, nb::arg("size"), nb::arg("over"), array("score"), nb::arg("score_bias"),
            nb::arg("offsets"), nb::arg("add") = -1)
       .def("softmax", &Engine::softmax, nb::arg("size"), nb::arg("add") = -1)

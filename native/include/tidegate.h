@@ -48,12 +48,14 @@ typedef enum tidegate_opcode {
   TIDEGATE_PARAM,     /* a: parameter */
   TIDEGATE_CONST,     /* a: constant; one wide */
   TIDEGATE_RECUR,     /* a: recurrent map, b: register, H wide: R_a v + c_a */
+  TIDEGATE_PROJECT,   /* b: register, H wide: Q v, P wide */
   TIDEGATE_NEG,       /* unary: a: register */
   TIDEGATE_ABS,
   TIDEGATE_EXP,
   TIDEGATE_SIGMOID,
   TIDEGATE_TANH,
   TIDEGATE_RELU,
+  TIDEGATE_NORM, /* (v - mean) / sqrt(variance + TIDEGATE_NORM_EPS) over the whole register */
   TIDEGATE_ADD, /* binary: a, b: registers of equal width, or one of them one wide */
   TIDEGATE_SUB,
   TIDEGATE_MUL,
@@ -83,6 +85,8 @@ typedef enum tidegate_pool {
 #define TIDEGATE_SIGMOID_ABS 1.1e-7
 #define TIDEGATE_TANH_REL 3.7e-7
 #define TIDEGATE_EXP_REL 1.0e-7
+
+#define TIDEGATE_NORM_EPS 1e-5f
 
 /* Limits of a tape, of any size (inputs, outputs, widths), and of a stream's state. */
 #define TIDEGATE_MAX_INSTRUCTIONS 256
@@ -122,17 +126,20 @@ TIDEGATE_API tidegate_status tidegate_add_dense(tidegate_engine* engine, int64_t
 TIDEGATE_API tidegate_status tidegate_add_norm(tidegate_engine* engine, int64_t size, const float* gain,
                                                const float* bias, float eps, int add, char* message, size_t capacity);
 
-/* A cell, as its tape. H = size; params lie end to end in `params`, the p-th param_sizes[p] floats long. */
+/* A cell, as its tape. H = size; params lie end to end in `params`, the p-th param_sizes[p] floats long. A tape with a
+ * projection has P = project > 0 and Q: its output, and what its recurrent maps multiply, are P wide. Without one P = H,
+ * project = 0 and Q is null. */
 typedef struct tidegate_recurrent {
-  int64_t inputs, size;
-  int32_t instructions, output; /* output: register, H wide */
+  int64_t inputs, size, project;
+  int32_t instructions, output; /* output: register, P wide */
   const int32_t* tape;          /* [instructions, 4] */
   const int32_t* widths;        /* [instructions]: floats in each register */
   int32_t consts_count;
   const float* consts;
   int32_t gates, maps, states, params_count;
   const float *W, *b;           /* [gates * H, inputs], [gates * H] */
-  const float *R, *c;           /* [maps * H, H], [maps * H] */
+  const float *R, *c;           /* [maps * H, P], [maps * H] */
+  const float* Q;               /* [P, H] */
   const int32_t* next;          /* [states]: register holding each state's next value */
   const int32_t* state_offsets; /* [states]: bytes from the start of the state block */
   const int32_t* state_sizes;   /* [states]: floats */

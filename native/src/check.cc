@@ -29,11 +29,22 @@ struct Checker {
   void recur(std::int32_t i, std::int32_t map, std::int32_t operand) const {
     index(i, "recurrent map", map, cell.maps);
     older(i, operand);
-    if (cell.widths[operand] != cell.size)
-      fail(i, "a recurrent map's operand must be " + std::to_string(cell.size) + " wide, register " +
+    if (cell.widths[operand] != outputs())
+      fail(i, "a recurrent map's operand must be " + std::to_string(outputs()) + " wide, register " +
                   std::to_string(operand) + " is " + std::to_string(cell.widths[operand]));
     width(i, cell.size);
   }
+
+  void project(std::int32_t i, std::int32_t operand) const {
+    if (cell.project == 0) fail(i, "projects, but the cell has no projection");
+    older(i, operand);
+    if (cell.widths[operand] != cell.size)
+      fail(i, "a projection's operand must be " + std::to_string(cell.size) + " wide, register " +
+                  std::to_string(operand) + " is " + std::to_string(cell.widths[operand]));
+    width(i, cell.project);
+  }
+
+  std::int64_t outputs() const { return cell.project ? cell.project : cell.size; }
 
   void binary(std::int32_t i, std::int32_t a, std::int32_t b) const {
     older(i, a);
@@ -58,6 +69,7 @@ struct Checker {
       case TIDEGATE_STATE: index(i, "state", a, cell.states); return width(i, cell.state_sizes[a]);
       case TIDEGATE_PARAM: index(i, "parameter", a, cell.params_count); return width(i, cell.param_sizes[a]);
       case TIDEGATE_CONST: index(i, "constant", a, cell.consts_count); return width(i, 1);
+      case TIDEGATE_PROJECT: return project(i, row[2]);
       default: return recur(i, a, row[2]);
     }
   }
@@ -89,10 +101,11 @@ void check_tape(const tidegate_recurrent& cell) {
   check_count("states", cell.states, 0, TIDEGATE_MAX_INSTRUCTIONS);
   check_count("parameters", cell.params_count, 0, TIDEGATE_MAX_INSTRUCTIONS);
   check_count("constants", cell.consts_count, 0, TIDEGATE_MAX_INSTRUCTIONS);
+  if (cell.project) checked_size(cell.project, "tape: project");
   for (std::int32_t s = 0; s < cell.states; ++s) checked_size(cell.state_sizes[s], "tape: a state's size");
   for (std::int32_t p = 0; p < cell.params_count; ++p) checked_size(cell.param_sizes[p], "tape: a parameter's size");
   for (std::int32_t i = 0; i < cell.instructions; ++i) checker.instruction(i);
-  checker.result("the output", cell.output, cell.size);
+  checker.result("the output", cell.output, checker.outputs());
   for (std::int32_t s = 0; s < cell.states; ++s)
     checker.result("the next value of state " + std::to_string(s), cell.next[s], cell.state_sizes[s]);
 }

@@ -86,14 +86,26 @@ float dot(size_t n, const float* x, const float* y) {
   return lanes_sum(total);
 }
 
+float deviation(size_t n, const float* x, float mean, float eps) {
+  return __builtin_sqrtf(sum_of_squares(n, x, mean) / (float)n + eps);
+}
+
 void norm(size_t rows, size_t n, Rows x, const float* gain, const float* bias, float eps, float* out, size_t ld) {
   for (size_t r = 0; r < rows; ++r) {
     const float* row = x.data + r * x.ld;
     const float mean = sum(n, row) / (float)n;
-    const float variance = sum_of_squares(n, row, mean) / (float)n;
-    const Vector deviation = splat(__builtin_sqrtf(variance + eps));
+    const Vector spread = splat(deviation(n, row, mean, eps));
     for (size_t i = 0; i < n; i += LANES)
-      store(out + r * ld + i, (load(row + i) - splat(mean)) / deviation * load(gain + i) + load(bias + i));
+      store(out + r * ld + i, (load(row + i) - splat(mean)) / spread * load(gain + i) + load(bias + i));
+  }
+}
+
+void normalize(size_t rows, size_t n, Rows x, float eps, float* out, size_t ld) {
+  for (size_t r = 0; r < rows; ++r) {
+    const float* row = x.data + r * x.ld;
+    const float mean = sum(n, row) / (float)n;
+    const Vector spread = splat(deviation(n, row, mean, eps));
+    for (size_t i = 0; i < n; i += LANES) store(out + r * ld + i, (load(row + i) - splat(mean)) / spread);
   }
 }
 
@@ -150,7 +162,7 @@ const Kernels TARGET = {
     TARGET_NAME, LANES, product,
     neg,         abs,   exp,       sigmoid,  tanh,           relu,
     add,         sub,   mul,       div,      minimum,        maximum,
-    norm,        softmax, pool_mean, pool_max, pool_attention,
+    norm,        normalize, softmax, pool_mean, pool_max, pool_attention,
 #ifdef TIDEGATE_NO_FUSED
     nullptr,
 #else

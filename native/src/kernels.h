@@ -48,6 +48,8 @@ struct Kernels {
 
   // (x - mean) / sqrt(variance + eps) * gain + bias over n values of each row.
   void (*norm)(size_t rows, size_t n, Rows x, const float* gain, const float* bias, float eps, float* out, size_t ld);
+  // (x - mean) / sqrt(variance + eps) over n values of each row.
+  void (*normalize)(size_t rows, size_t n, Rows x, float eps, float* out, size_t ld);
   void (*softmax)(size_t rows, size_t n, Rows x, float* out, size_t ld);
 
   // One step of one row's pool: x joins the state, out is the value so far.

@@ -13,8 +13,8 @@ StateArray state_array(const tidegate_recurrent& cell, std::int32_t s) {
 }
 
 // Column order of maps side by side, each padded to whole vectors: rows of a matrix [_ * H, depth], -1 for padding.
-std::vector<std::int64_t> side_by_side(const Layer& layer, const std::vector<std::int32_t>& maps) {
-  const auto H = static_cast<std::int64_t>(layer.size), wide = static_cast<std::int64_t>(layer.padded(layer.size));
+std::vector<std::int64_t> side_by_side(const Layer& layer, std::size_t size, const std::vector<std::int32_t>& maps) {
+  const auto H = static_cast<std::int64_t>(size), wide = static_cast<std::int64_t>(layer.padded(size));
   std::vector<std::int64_t> order;
   for (const std::int32_t map : maps)
     for (std::int64_t j = 0; j < wide; ++j) order.push_back(j < H ? map * H + j : -1);
@@ -41,14 +41,19 @@ class Interpreter final : public Layer {
  public:
   Interpreter(const Kernels& kernels, const tidegate_recurrent& cell)
       : Layer(kernels, "recurrent", checked_size(cell.inputs, "recurrent: inputs"),
-              checked_size(cell.size, "recurrent: size")),
+              checked_size(cell.project ? cell.project : cell.size, "recurrent: size")),
+        units_(checked_size(cell.size, "recurrent: size")),
         tape_(*this, cell),
         gates_(cell.gates),
         output_(cell.output),
         next_(cell.next, cell.next + cell.states),
-        inputs_(kernels, inputs, side_by_side(*this, first_maps(cell.gates)), cell.W, cell.b) {
+        inputs_(kernels, inputs, side_by_side(*this, units_, first_maps(cell.gates)), cell.W, cell.b) {
+    const std::vector<float> no_bias(size);
     for (const Group& group : tape_.groups)
-      maps_.emplace_back(kernels, size, side_by_side(*this, group.maps), cell.R, cell.c);
+      if (group.project)
+        maps_.emplace_back(kernels, units_, side_by_side(*this, size, {0}), cell.Q, no_bias.data());
+      else
+        maps_.emplace_back(kernels, size, side_by_side(*this, units_, group.maps), cell.R, cell.c);
     for (std::int32_t s = 0; s < cell.states; ++s) states.push_back(state_array(cell, s));
     for (std::int32_t i = 0; i < cell.consts_count; ++i) {
       consts_.emplace_back(padded(1));
@@ -60,19 +65,19 @@ class Interpreter final : public Layer {
   }
 
   void run(const Chunk& chunk, const Tile& tile, Rows x, float* out) const override {
-    const std::size_t H = padded(size), gate_row = gates_ * H;
+    const std::size_t out_row = padded(size), gate_row = gates_ * padded(units_);
     inputs_.run(chunk.items, x, tile.scratch);
     const float* inputs = tile.scratch;
     for (std::size_t t = 0; t < chunk.steps; ++t) {
       const std::size_t rows = chunk.rows[t];
       for (std::size_t r = 0; r < rows; r += block())
-        step(r, rows - r < block() ? rows - r : block(), tile, {inputs + r * gate_row, gate_row}, out + r * H);
+        step(r, rows - r < block() ? rows - r : block(), tile, {inputs + r * gate_row, gate_row}, out + r * out_row);
       for (std::size_t s = 0; s < states.size(); ++s) {
         store_state(tile, states[s], chunk.rows[t + 1], rows, {tile.spare[s], state_row(s)});
         std::swap(tile.state[s], tile.spare[s]);
       }
       inputs += rows * gate_row;
-      out += rows * H;
+      out += rows * out_row;
     }
   }
 
@@ -80,18 +85,18 @@ class Interpreter final : public Layer {
   std::size_t scratch() const override {
     std::size_t row = tape_.slot_floats;
     for (const Packed& map : maps_) row += map.product().vectors * kernels.lanes;
-    return kTileRows * gates_ * padded(size) + block() * row;
+    return kTileRows * gates_ * padded(units_) + block() * row;
   }
   std::size_t work() const override {
     std::size_t columns = 0;
     for (const Packed& map : maps_) columns += map.product().vectors * kernels.lanes;
-    return gates_ * size * inputs + columns * size + tape_.operations.size() * size;
+    return gates_ * units_ * inputs + columns * size + tape_.operations.size() * units_;
   }
 
  private:
   // Rows that go through the tape together: few enough that the registers stay in the first-level cache.
   std::size_t block() const {
-    const std::size_t rows = 2048 / padded(size) / 8 * 8;
+    const std::size_t rows = 2048 / padded(units_) / 8 * 8;
     return rows < 8 ? 8 : rows > kTileRows ? kTileRows : rows;
   }
   std::size_t state_row(std::size_t s) const { return padded(static_cast<std::size_t>(states[s].size)); }
@@ -99,7 +104,7 @@ class Interpreter final : public Layer {
 
   // One step of `rows` rows from row `first` of the tile on; writes out and the spare states.
   void step(std::size_t first, std::size_t rows, const Tile& tile, Rows inputs, float* out) const {
-    float* const slots = tile.scratch + kTileRows * gates_ * padded(size);
+    float* const slots = tile.scratch + kTileRows * gates_ * padded(units_);
     float* groups[TIDEGATE_MAX_INSTRUCTIONS];
     float* end = slots + block() * tape_.slot_floats;
     for (std::size_t g = 0; g < maps_.size(); end += block() * group_row(g++)) groups[g] = end;
@@ -127,6 +132,8 @@ class Interpreter final : public Layer {
     float* const result = const_cast<float*>(registers[op.result].data);
     if (op.group >= 0)
       kernels.product(rows, &maps_[op.group].product(), registers[op.a], groups[op.group], group_row(op.group));
+    else if (op.norm)
+      kernels.normalize(rows, op.norm, registers[op.a], TIDEGATE_NORM_EPS, result, width);
     else if (op.unary)
       op.unary(rows, width, registers[op.a], result, width);
     else
@@ -137,6 +144,7 @@ class Interpreter final : public Layer {
     for (std::size_t r = 0; r < rows; ++r) std::memcpy(to + r * ld, from.data + r * from.ld, width * sizeof(float));
   }
 
+  std::size_t units_;  // H; `size` is P
   Tape tape_;
   std::size_t gates_, output_;
   std::vector<std::int32_t> next_;
@@ -195,7 +203,8 @@ constexpr std::int32_t kGru[][3] = {
 constexpr std::int32_t kGruInstructions = sizeof kGru / sizeof kGru[0];
 
 bool is_gru(const tidegate_recurrent& cell) {
-  if (cell.instructions != kGruInstructions || cell.gates != 3 || cell.maps != 3 || cell.states != 1) return false;
+  if (cell.instructions != kGruInstructions || cell.gates != 3 || cell.maps != 3 || cell.states != 1 || cell.project)
+    return false;
   for (std::int32_t i = 0; i < kGruInstructions; ++i) {
     const std::int32_t *row = cell.tape + 4 * i, *proved = kGru[i];
     const bool reads_b = row[0] == TIDEGATE_RECUR || row[0] >= TIDEGATE_ADD;

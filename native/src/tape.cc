@@ -63,7 +63,7 @@ std::vector<std::int32_t> last_reads(const tidegate_recurrent& cell) {
   for (std::int32_t i = 0; i < cell.instructions; ++i) {
     const std::int32_t *row = cell.tape + 4 * i, opcode = row[0];
     last[i] = i;
-    if (opcode == TIDEGATE_RECUR || opcode >= TIDEGATE_ADD) last[row[2]] = i;
+    if (opcode == TIDEGATE_RECUR || opcode == TIDEGATE_PROJECT || opcode >= TIDEGATE_ADD) last[row[2]] = i;
     if (opcode >= TIDEGATE_NEG) last[row[1]] = i;
   }
   last[cell.output] = cell.instructions;
@@ -103,21 +103,28 @@ Tape::Tape(const Layer& layer, const tidegate_recurrent& cell) {
       case TIDEGATE_PARAM: registers.push_back({Place::kParam, index, 0, width}); continue;
       case TIDEGATE_CONST: registers.push_back({Place::kConst, index, 0, width}); continue;
       case TIDEGATE_RECUR: {
-        auto group = std::find_if(groups.begin(), groups.end(), [&](const Group& g) { return g.operand == b; });
+        auto group = std::find_if(groups.begin(), groups.end(),
+                                  [&](const Group& g) { return g.operand == b && !g.project; });
         if (group == groups.end()) {
-          operations.push_back({nullptr, nullptr, kFormFull, static_cast<std::int32_t>(groups.size()), b, b, i});
-          group = groups.insert(groups.end(), {b, {}, {}});
+          operations.push_back({nullptr, nullptr, kFormFull, 0, static_cast<std::int32_t>(groups.size()), b, b, i});
+          group = groups.insert(groups.end(), {b, false, {}, {}});
         }
         registers.push_back({Place::kGroup, static_cast<std::size_t>(group - groups.begin()), group->maps.size() * H, H});
         group->maps.push_back(a);
         group->results.push_back(i);
         continue;
       }
+      case TIDEGATE_PROJECT:
+        operations.push_back({nullptr, nullptr, kFormFull, 0, static_cast<std::int32_t>(groups.size()), b, b, i});
+        registers.push_back({Place::kGroup, groups.size(), 0, width});
+        groups.push_back({b, true, {}, {i}});
+        continue;
       default: break;
     }
     registers.push_back({Place::kSlot, slots.take(width), 0, width});
     Operation operation = {unary_kernel(layer.kernels, opcode), binary_kernel(layer.kernels, opcode),
-                           kFormFull, -1, a, a, i};
+                           kFormFull, 0, -1, a, a, i};
+    if (opcode == TIDEGATE_NORM) operation.norm = static_cast<std::size_t>(cell.widths[i]);
     if (operation.binary) operation.b = b, operation.form = form_of(cell.widths[a], cell.widths[b]);
     operations.push_back(operation);
     release(a, i);

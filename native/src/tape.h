@@ -5,17 +5,19 @@
 
 namespace tidegate {
 
-// One unary or binary operation, or (`group` >= 0) one packed product of a group of recurrent maps.
+// One unary or binary operation, a norm of its first `norm` floats, or (`group` >= 0) one packed product of a group.
 struct Operation {
   Unary* unary;
   Binary* binary;
   Form form;
+  std::size_t norm;
   std::int32_t group, a, b, result;
 };
 
-// The recurrent maps of one operand, side by side.
+// The recurrent maps of one operand, side by side; or the projection of it.
 struct Group {
   std::int32_t operand;
+  bool project;
   std::vector<std::int32_t> maps, results;  // map of each part, register that holds it
 };
 

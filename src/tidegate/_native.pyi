@@ -83,14 +83,15 @@ class Engine:
         params: list[Float32],
         size: int,
         add: int = -1,
+        Q: Float32 | None = None,
     ) -> None:
         """A cell of H = size, as its tape [n, 4]: rows (opcode, a, b, 0); row i writes register i, widths[i]
         wide.
 
         input: a = gate. state: a = state. param: a = index in params. const: a = index in consts. recur: a =
-        recurrent map, b = register. Unary: a; binary: a, b = registers. output: register; next [S]: register
+        recurrent map, b = register. project: b = register. Unary: a; binary: a, b = registers. output: register; next [S]: register
         of each state's next value; state_offsets [S]: bytes; state_sizes [S]: floats. W [G*H, I], b [G*H]:
-        gate after gate. R [Gr*H, H], c [Gr*H]: map after map. params: flat arrays. A tape that breaks a rule
+        gate after gate. R [Gr*H, P], c [Gr*H]: map after map; P = H without Q [P, H]. params: flat arrays. A tape that breaks a rule
         is a ValueError.
         """
 

@@ -5,23 +5,31 @@ from __future__ import annotations
 import difflib
 import importlib.util
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
+from itertools import product
 from types import ModuleType
 from typing import Any
 
 from ..errors import CellError, located
 from ..tape import Names, Shape, Tape, trace
+from . import _norm
 
-__all__ = ["Cell", "Names", "load", "names"]
+__all__ = ["Cell", "Names", "dialects_of", "load", "names"]
 
 FOLDER = os.path.dirname(__file__)
 
 
+COMMON: dict[str, tuple[str, ...]] = {"norm": ("none", "layer"), "bias": ("yes", "no")}  # dialects of every cell
+
+
 @dataclass(frozen=True)
 class Cell:
-    """One recurrence: its declarations and its step; `tape` is the step recorded."""
+    """One recurrence in one dialect: its declarations and its step; `tape` is the step recorded.
+
+    dialects: key -> choices, the first of which is the default. dialect: key -> the choice of this cell.
+    """
 
     name: str
     gates: tuple[str, ...]
@@ -29,6 +37,7 @@ class Cell:
     state: dict[str, Shape]
     params: dict[str, Shape]
     dialect: dict[str, str]
+    dialects: dict[str, tuple[str, ...]]
     init: dict[str, float]
     linear: bool
     step: Callable[..., Any]
@@ -48,29 +57,42 @@ def names() -> list[str]:
     return sorted(f[:-3] for f in os.listdir(FOLDER) if f.endswith(".py") and not f.startswith("_"))
 
 
-def load(name: str) -> Cell:
-    """The cell of a name, or of a path to a Python file of the user's.
+def load(name: str, dialect: Mapping[str, str] | None = None) -> Cell:
+    """The cell of a name, or of a path to a Python file of the user's, in a dialect.
 
-    Raises CellError: unknown name, file that cannot be read or run, declaration missing or wrong.
+    dialect: some keys of the cell's dialects; the others take their defaults. `norm` (none or layer) and `bias` (yes or
+    no; without, zeros are stored) are keys of every cell.
 
-    >>> load("gru").gates
-    ('r', 'z', 'n')
+    Raises CellError: unknown name, file that cannot be read or run, declaration missing or wrong, unknown dialect.
+
+    >>> load("gru", {"reset": "before"}).dialect
+    {'reset': 'before', 'update': 'keep', 'norm': 'none', 'bias': 'yes'}
     """
     if name.endswith(".py") or os.sep in name:
-        return from_file(name)
+        return from_file(name, dialect or {})
     if name not in names():
         near = difflib.get_close_matches(name, names(), 1)
         hint = f"did you mean {near[0]!r}? " if near else ""
         raise CellError(
             f"unknown cell {name!r}; {hint}choose one of {', '.join(names())}, or give a path to a .py file"
         )
-    return from_file(os.path.join(FOLDER, name + ".py"))
+    return from_file(os.path.join(FOLDER, name + ".py"), dialect or {})
 
 
-def from_file(path: str) -> Cell:
+def dialects_of(name: str) -> list[dict[str, str]]:
+    """Every dialect of a cell that has a tape of its own, in full (all but those without bias).
+
+    >>> len(dialects_of("gru"))
+    8
+    """
+    choices = {**load(name).dialects, "bias": ("yes",)}
+    return [dict(zip(choices, chosen, strict=True)) for chosen in product(*choices.values())]
+
+
+def from_file(path: str, dialect: Mapping[str, str]) -> Cell:
     name = os.path.basename(path).removesuffix(".py")
     with located(path if not path.startswith(FOLDER) else f"cell {name}"):
-        cell = declared(name, execute(name, path))
+        cell = declared(name, execute(name, path), dialect)
         _ = cell.tape
         return cell
 
@@ -89,21 +111,44 @@ def execute(name: str, path: str) -> ModuleType:
     return module
 
 
-def declared(name: str, module: ModuleType) -> Cell:
+def declared(name: str, module: ModuleType, asked: Mapping[str, str]) -> Cell:
     for needed in ("GATES", "RECURRENT", "STATE", "step"):
         if not hasattr(module, needed):
             raise CellError(f"{needed} is missing; a cell declares GATES, RECURRENT, STATE and step")
+    own = {key: tuple(choices) for key, choices in getattr(module, "DIALECTS", {}).items()}
+    dialects = {**own, **COMMON}
+    dialect = chosen(dialects, asked)
+    values = {key: dialect[key] for key in own}
+    gates, recurrent = tuple(module.GATES), tuple(module.RECURRENT)
+    params = shapes("PARAMS", getattr(module, "PARAMS", {}), values)
     init = {k: float(v) for k, v in getattr(module, "INIT", {}).items()}
-    params = shapes("PARAMS", getattr(module, "PARAMS", {}))
     if unknown := set(init) - set(params):
         raise CellError(f"INIT names {', '.join(sorted(unknown))}, which PARAMS does not declare")
+    step: Callable[..., Any] = module.step
+    if dialect["norm"] == "layer":
+        gains = _norm.params(gates, recurrent)
+        step, params = _norm.normed(step), {**params, **gains}
+        init |= {gain: 1.0 for gain in gains if gain.startswith("gain_")}
     return Cell(
-        name, tuple(module.GATES), tuple(module.RECURRENT), shapes("STATE", module.STATE), params,
-        dict(getattr(module, "DIALECT", {})), init, bool(getattr(module, "LINEAR", False)), module.step,
+        name, gates, recurrent, shapes("STATE", module.STATE, values), params, dialect, dialects, init,
+        bool(getattr(module, "LINEAR", False)), partial(step, **values),
     )  # fmt: skip
 
 
-def shapes(what: str, value: Any) -> dict[str, Shape]:
+def chosen(dialects: dict[str, tuple[str, ...]], asked: Mapping[str, str]) -> dict[str, str]:
+    """The dialect in full. Raises CellError for a key or a choice that there is not."""
+    for key, value in asked.items():
+        if key not in dialects:
+            raise CellError(f"unknown dialect {key!r}; choose from {', '.join(dialects)}")
+        if value not in dialects[key]:
+            raise CellError(f"{key} is {value!r}; choose one of {', '.join(dialects[key])}")
+    return {key: asked.get(key, choices[0]) for key, choices in dialects.items()}
+
+
+def shapes(what: str, value: Any, dialect: dict[str, str]) -> dict[str, Shape]:
+    """Declared shapes; a declaration may be a function of the dialect."""
+    if callable(value):
+        value = value(**dialect)
     if not isinstance(value, dict) or not all(isinstance(v, tuple | list) for v in value.values()):
         raise CellError(f"{what} is {value!r}; expected name -> shape, such as {{'h': ('H',)}}")
     return {k: tuple(v) for k, v in value.items()}

@@ -28,6 +28,10 @@ class TorchOps:
         return torch.nn.functional.linear(x, W, b)
 
     @staticmethod
+    def matmul(x: torch.Tensor, W: torch.Tensor) -> torch.Tensor:
+        return torch.nn.functional.linear(x, W)
+
+    @staticmethod
     def mean(x: torch.Tensor) -> torch.Tensor:
         return x.mean(-1, keepdim=True)
 

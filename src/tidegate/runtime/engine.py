@@ -10,6 +10,7 @@ import numpy as np
 
 from .. import _native
 from ..errors import ModelFileError, TargetError, located
+from ..layers.recurrent import sizes
 from ..model import Model
 from ..tape import width
 
@@ -77,14 +78,14 @@ def norm(engine: _native.Engine, model: Model, layer: Layer, t: Tensors, offsets
 
 
 def recurrent(engine: _native.Engine, model: Model, layer: Layer, t: Tensors, offsets: Offsets) -> None:
-    tape, H = model.tapes[layer["tape"]], layer["size"]
-    code = tape.encode(H)
+    tape, (H, P) = model.tapes[layer["tape"]], sizes(layer)
+    code = tape.encode(H, P)
     engine.recurrent(
         code.tape, code.consts, code.widths, len(tape.gates), code.output, code.next,
         np.array([offsets[name] for name in tape.state], np.int32),
-        np.array([width(shape, H) for shape in tape.state.values()], np.int32),
+        np.array([width(shape, H, P) for shape in tape.state.values()], np.int32),
         t["W"], t["b"], t["R"], t["c"], [t[f"p.{name}"].reshape(-1) for name in tape.params],
-        H, layer.get("add", -1),
+        H, layer.get("add", -1), t.get("Q"),
     )  # fmt: skip
 
 

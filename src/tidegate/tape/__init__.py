@@ -1,11 +1,12 @@
 """A cell's equation recorded as straight-line code; see README.md."""
 
 from .interpret import interpret
-from .ops import BINARY, OPCODES, UNARY, NumpyOps
-from .tape import MAX_INSTRUCTIONS, MAX_LIVE, Code, Instruction, Shape, Tape, width
+from .ops import BINARY, NORM_EPS, OPCODES, UNARY, NumpyOps
+from .tape import MAX_INSTRUCTIONS, MAX_LIVE, Code, Instruction, Shape, Tape, concrete, width
 from .trace import Names, trace
 
 __all__ = [
-    "BINARY", "MAX_INSTRUCTIONS", "MAX_LIVE", "OPCODES", "UNARY",
-    "Code", "Instruction", "Names", "NumpyOps", "Shape", "Tape", "interpret", "trace", "width",
+    "BINARY", "MAX_INSTRUCTIONS", "MAX_LIVE", "NORM_EPS", "OPCODES", "UNARY",
+    "Code", "Instruction", "Names", "NumpyOps", "Shape", "Tape", "concrete", "interpret", "trace",
+    "width",
 ]  # fmt: skip

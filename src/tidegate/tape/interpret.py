@@ -19,7 +19,7 @@ def interpret(
     """The output and the next states of one step.
 
     op: namespace with the operations as functions (`NumpyOps`, or another reader's). x: gate -> W_g x + b_g, [rows, H].
-    R: recurrent map -> function v -> R_g v + c_g. p, s: params [width] and states [rows, width], flattened.
+    R: recurrent map -> function v -> R_g v + c_g, and for a projected tape "project" -> function v -> Q v. p, s: params [width] and states [rows, width], flattened.
     """
     reg: list[Any] = []
     for ins in tape.instructions:
@@ -35,6 +35,8 @@ def interpret(
                 reg.append(a[0])
             case "recur":
                 reg.append(R[a[0]](reg[a[1]]))
+            case "project":
+                reg.append(R["project"](reg[a[0]]))
             case name:
                 reg.append(getattr(op, name)(*(reg[r] for r in a)))
     return reg[tape.output], {name: reg[r] for name, r in tape.next.items()}

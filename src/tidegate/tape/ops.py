@@ -6,9 +6,10 @@ from typing import Any
 
 import numpy as np
 
-UNARY = ("neg", "abs", "exp", "sigmoid", "tanh", "relu")
+UNARY = ("neg", "abs", "exp", "sigmoid", "tanh", "relu", "norm")
 BINARY = ("add", "sub", "mul", "div", "minimum", "maximum")
-LEAVES = ("input", "state", "param", "const", "recur")
+LEAVES = ("input", "state", "param", "const", "recur", "project")
+NORM_EPS = 1e-5
 OPCODES = {name: code for code, name in enumerate(LEAVES + UNARY + BINARY)}
 
 
@@ -28,9 +29,20 @@ class NumpyOps:
         return 0.5 + 0.5 * np.tanh(0.5 * v)
 
     @staticmethod
+    def norm(v: Any) -> Any:
+        """Mean 0 and variance 1 over the width, without gain and bias (Ba et al. 2016, arXiv:1607.06450, equation 4)."""
+        d = v - v.mean(-1, keepdims=True)
+        return d / np.sqrt((d * d).mean(-1, keepdims=True) + NORM_EPS)
+
+    @staticmethod
     def affine(x: Any, W: Any, b: Any) -> Any:
         """x [rows, K], W [N, K], b [N] -> [rows, N]."""
         return x @ W.T + b
+
+    @staticmethod
+    def matmul(x: Any, W: Any) -> Any:
+        """x [rows, K], W [N, K] -> [rows, N]."""
+        return x @ W.T
 
     @staticmethod
     def mean(x: Any) -> Any:

@@ -21,7 +21,7 @@ Shape = tuple[int | str, ...]
 @dataclass(frozen=True)
 class Instruction:
     """register[own index] = name(*args): a name for input, state and param; a number for const; a map's name and a
-    register for recur; registers otherwise."""
+    register for recur; registers otherwise (one for project)."""
 
     name: str
     args: tuple[Any, ...]
@@ -38,13 +38,26 @@ class Code:
     next: npt.NDArray[np.int32]
 
 
-def width(shape: Shape, H: int) -> int:
-    """How many numbers a shape holds when the layer is H wide.
+def width(shape: Shape, H: int, P: int | None = None) -> int:
+    """How many numbers a shape holds when the layer is H wide and, if its tape is projected, projects to P.
 
     >>> width((4, "H"), 16)
     64
     """
-    return math.prod(H if n == "H" else int(n) for n in shape)
+    return math.prod(concrete(shape, H, P))
+
+
+def concrete(shape: Shape, H: int, P: int | None = None) -> tuple[int, ...]:
+    """A shape in numbers.
+
+    >>> concrete((4, "H", "P"), 16, 8)
+    (4, 16, 8)
+    """
+    sizes = {"H": H, "P": P}
+    found = tuple(sizes[n] if isinstance(n, str) else n for n in shape)
+    if None in found:
+        raise CellError(f"the shape {list(shape)} needs the width of the projection, and there is none")
+    return tuple(int(n) for n in found if n is not None)
 
 
 def joined(name: str, a: Shape, b: Shape) -> Shape:
@@ -66,6 +79,9 @@ class Tape:
     order of the rows of R and c. state, params: name -> shape, of "H" and positive integers. output: the register
     that is the layer's output. next: state name -> the register that becomes it.
 
+    A tape with a `project` instruction is projected: "P" may stand in its shapes, and what its recurrent maps multiply
+    and its output are ["P"], as in an LSTM with a projection (Sak et al. 2014, arXiv:1402.1128, equation 6).
+
     Raises CellError when anything does not hold.
     """
 
@@ -82,7 +98,9 @@ class Tape:
             check_names(what, names)
         for what, shapes in (("states", self.state), ("params", self.params)):
             check_names(what, tuple(shapes))
-            check_shapes(what, shapes)
+            check_shapes(what, shapes, ("H", "P") if self.projected else ("H",))
+        if "project" in self.recurrent:
+            raise CellError("a recurrent map is named 'project', which is the projection's name; choose another")
         if not self.gates:
             raise CellError("the tape has no gate; a cell needs at least one")
         if not 0 < len(self.instructions) <= MAX_INSTRUCTIONS:
@@ -92,15 +110,25 @@ class Tape:
         if (live := self.live()) > MAX_LIVE:
             raise CellError(f"{live} registers are alive at once; at most {MAX_LIVE} are allowed")
 
+    @property
+    def projected(self) -> bool:
+        """Whether the output is a projection, P wide, of what the cell computes."""
+        return any(ins.name == "project" for ins in self.instructions)
+
+    @property
+    def output_shape(self) -> Shape:
+        """The shape of the output, and of what a recurrent map multiplies."""
+        return ("P",) if self.projected else ("H",)
+
     def _check_rows(self) -> None:
         """A result, and what a recurrent map multiplies, must belong to a stream; parameters alone do not."""
         rows: list[bool] = []
         for i, ins in enumerate(self.instructions):
             own = ins.name in ("input", "state")
             rows.append(own or any(rows[r] for r in self.operands(i)))
-            if ins.name == "recur" and not rows[i]:
+            if ins.name in ("recur", "project") and not rows[i]:
                 raise CellError(
-                    f"instruction {i} (recur): multiplies parameters alone; it must see the input or a state"
+                    f"instruction {i} ({ins.name}): multiplies parameters alone; it must see the input or a state"
                 )
         for what, r in (("the output", self.output), *((f"next state {n!r}", r) for n, r in self.next.items())):
             if not rows[r]:
@@ -109,8 +137,8 @@ class Tape:
     def _check_results(self, shapes: list[Shape]) -> None:
         if not is_index(self.output, len(shapes)):
             raise CellError(f"output is register {self.output!r}; there are {len(shapes)}")
-        if shapes[self.output] != ("H",):
-            raise CellError(f"the output has shape {list(shapes[self.output])}; it must be ['H']")
+        if shapes[self.output] != self.output_shape:
+            raise CellError(f"the output has shape {list(shapes[self.output])}; it must be {list(self.output_shape)}")
         if set(self.next) != set(self.state):
             raise CellError(f"the next states are {sorted(self.next)}, the declared ones {sorted(self.state)}")
         for name, register in self.next.items():
@@ -138,6 +166,10 @@ class Tape:
             raise CellError(f"unknown operation {name!r}; choose one of {', '.join(OPCODES)}")
         if len(args) != count:
             raise CellError(f"{len(args)} arguments; {name} takes {count}")
+        if name == "project":
+            if (shape := older[self._register(args[0], len(older))]) != ("H",):
+                raise CellError(f"a projection of shape {list(shape)}; it must be ['H']")
+            return ("P",)
         if name in LEAVES:
             return self._leaf(name, args, older)
         operands = [older[self._register(a, len(older))] for a in args]
@@ -151,8 +183,8 @@ class Tape:
         known: Any = {"input": self.gates, "state": self.state, "param": self.params, "recur": self.recurrent}[name]
         if not isinstance(args[0], str) or args[0] not in known:
             raise CellError(f"no {name} {args[0]!r}; there are {', '.join(known) or 'none'}")
-        if name == "recur" and (shape := older[self._register(args[1], len(older))]) != ("H",):
-            raise CellError(f"a recurrent map of shape {list(shape)}; it must be ['H']")
+        if name == "recur" and (shape := older[self._register(args[1], len(older))]) != self.output_shape:
+            raise CellError(f"a recurrent map of shape {list(shape)}; it must be {list(self.output_shape)}")
         if name in ("state", "param"):
             return tuple(known[args[0]])
         return ("H",)
@@ -168,7 +200,7 @@ class Tape:
         ins = self.instructions[i]
         if ins.name == "recur":
             return (ins.args[1],)
-        return () if ins.name in LEAVES else ins.args
+        return () if ins.name in LEAVES and ins.name != "project" else ins.args
 
     def live(self) -> int:
         """The largest number of registers alive at once."""
@@ -185,15 +217,15 @@ class Tape:
             alive -= ends[i]
         return most
 
-    def widths(self, H: int) -> list[int]:
-        """The flat width of each register in a layer that is H wide."""
-        return [width(shape, H) for shape in self.shapes()]
+    def widths(self, H: int, P: int | None = None) -> list[int]:
+        """The flat width of each register in a layer that is H wide and projects to P."""
+        return [width(shape, H, P) for shape in self.shapes()]
 
-    def encode(self, H: int) -> Code:
+    def encode(self, H: int, P: int | None = None) -> Code:
         """The tape as integers: row i is (opcode, a, b, 0).
 
-        a is an index into gates, states, params, consts or recurrent maps for a leaf, a register otherwise; b the
-        second register.
+        a is an index into gates, states, params, consts or recurrent maps for a leaf (0 for project), a register
+        otherwise; b the second register, or what recur and project multiply.
         """
         index = {
             "input": list(self.gates), "state": list(self.state),
@@ -205,11 +237,13 @@ class Tape:
             if ins.name == "const":
                 consts.append(args[0])
                 args = [len(consts) - 1]
+            elif ins.name == "project":
+                args = [0, *args]
             elif ins.name in index:
                 args[0] = index[ins.name].index(args[0])
             rows.append((OPCODES[ins.name], *args, *[0] * (3 - len(args))))
         return Code(
-            np.array(rows, np.int32), np.array(consts, np.float32), np.array(self.widths(H), np.int32),
+            np.array(rows, np.int32), np.array(consts, np.float32), np.array(self.widths(H, P), np.int32),
             self.output, np.array([self.next[s] for s in self.state], np.int32),
         )  # fmt: skip
 
@@ -263,12 +297,13 @@ def check_names(what: str, names: tuple[Any, ...]) -> None:
         raise CellError(f"{what} {', '.join(names)}: a name stands twice")
 
 
-def check_shapes(what: str, shapes: dict[str, Shape]) -> None:
+def check_shapes(what: str, shapes: dict[str, Shape], symbols: tuple[str, ...]) -> None:
     for name, shape in shapes.items():
         for n in shape:
-            if n != "H" and not (type(n) is int and 0 < n <= 1 << 16):
-                raise CellError(f"{what}: the shape of {name!r} has {n!r}; only 'H' and integers of 1 to 65536 can be")
-        if not 1 <= len(shape) <= 4 or shape.count("H") > 2:
+            if n not in symbols and not (type(n) is int and 0 < n <= 1 << 16):
+                known = " and ".join(map(repr, symbols))
+                raise CellError(f"{what}: the shape of {name!r} has {n!r}; only {known} and integers of 1 to 65536 can be")
+        if not 1 <= len(shape) <= 4 or sum(n in symbols for n in shape) > 2:
             raise CellError(f"{what}: the shape of {name!r} is {list(shape)}; 1 to 4 axes, at most two of them 'H'")
 
 

@@ -9,6 +9,8 @@ from ..errors import CellError
 from .ops import BINARY, UNARY
 from .tape import Instruction, Shape, Tape
 
+REGISTERS_ONLY = (*UNARY, *BINARY, "project")  # instructions whose arguments are all registers
+
 
 class Names:
     """Named values with attribute access: what a step receives as x, R, p and s."""
@@ -164,10 +166,13 @@ def trace(
     def recur(name: str) -> Callable[[Any], Symbol]:
         return lambda v: rec.emit("recur", name, rec.operand("a recurrent map", v).register)
 
+    def project(v: Any) -> Any:
+        return rec.emit("project", rec.operand("the projection", v).register)
+
     result = step(
         Operations(rec),
         Leaves("gate", {g: leaf("input", g) for g in gates}),
-        Names("recurrent map", {g: recur(g) for g in recurrent}),
+        Names("recurrent map", {**{g: recur(g) for g in recurrent}, "project": project}),
         Leaves("param", {n: leaf("param", n) for n in params}),
         Leaves("state", {n: leaf("state", n) for n in state}),
     )
@@ -207,10 +212,10 @@ def prune(
 def registers(ins: Instruction) -> tuple[int, ...]:
     if ins.name == "recur":
         return (ins.args[1],)
-    return ins.args if ins.name in UNARY + BINARY else ()
+    return ins.args if ins.name in REGISTERS_ONLY else ()
 
 
 def moved(ins: Instruction, place: dict[int, int]) -> Instruction:
     if ins.name == "recur":
         return Instruction("recur", (ins.args[0], place[ins.args[1]]))
-    return Instruction(ins.name, tuple(place[a] for a in ins.args)) if ins.name in UNARY + BINARY else ins
+    return Instruction(ins.name, tuple(place[a] for a in ins.args)) if ins.name in REGISTERS_ONLY else ins

@@ -30,6 +30,8 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from ..tape import NORM_EPS
+
 U: Final = 2.0**-24
 TINY: Final = 2.0**-126
 Float = npt.NDArray[np.float64]
@@ -126,7 +128,8 @@ class Graph:
         return Value(self, exact, abs(finite - finite.astype(np.float32)), [])
 
     def backward(self, seeds: list[tuple[Any, Float]]) -> tuple[Float, dict[int, Float]]:
-        """The error bound [n] of n results, and id of a value -> the results' derivatives by it [n, width].
+        """The error bound [n] of n results, and id of a value without operands -> the results' derivatives by it
+        [n, width].
 
         seeds: (value, the results' derivatives by it [n, width]); a value may stand several times.
         """
@@ -142,6 +145,8 @@ class Graph:
             for operand, back in value.operands:
                 part = back(d)
                 found[id(operand)] = found[id(operand)] + part if id(operand) in found else part
+            if value.operands:
+                del found[id(value)]  # a long graph's would fill the memory
         return bound, found
 
     def binary(self, value: Float, own: Any, a: Value, by_a: Any, b: Value, by_b: Any) -> Value:
@@ -218,6 +223,14 @@ class Graph:
         x, K = self.lift(x), W.shape[1]
         own = gamma(K + 1) * (abs(x.value) @ abs(W).T + abs(b)) + K * TINY
         return Value(self, x.value @ W.T + b, own, [(x, lambda d: d @ W)])
+
+    def matmul(self, x: Any, W: Float) -> Value:
+        return self.affine(x, W, np.zeros(len(W)))
+
+    def norm(self, a: Any) -> Value:
+        """In the order of `NumpyOps.norm`; `own` of each of its operations."""
+        d = self.sub(a, self.mean(a))
+        return self.div(d, self.sqrt(self.add(self.mean(self.mul(d, d)), NORM_EPS)))
 
     def sum(self, x: Any) -> Value:
         x = self.lift(x)

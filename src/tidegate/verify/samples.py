@@ -27,6 +27,8 @@ def sample(
     features: int | None = None,
     size: int = 32,
     cell: str | None = "gru",
+    dialect: dict[str, str] | None = None,
+    project: int | None = None,
     depth: int = 1,
     over: tuple[str, ...] = ("last",),
     norm: bool = False,
@@ -38,27 +40,31 @@ def sample(
     """A model of random weights.
 
     features: width of the input; None: text over a small vocabulary, embedded `size` wide. size: H. cell: its
-    name; None: no recurrent layer. depth: recurrent layers; from the second on each is added to the one
+    name; None: no recurrent layer. dialect: of the cell, some of its keys. project: P of a cell whose dialect
+    projects (half of H if not given). depth: recurrent layers; from the second on each is added to the one
     before. over: pools; none: no pool layer. norm: a norm before the pool. dense: activation of a dense layer
     before the last one. outputs: width of the last dense layer; None: none. softmax: whether one ends it.
     check: whether it gets its check.
     """
-    stack = Stack(np.random.default_rng(seed), cell)
+    loaded = cells.load(cell, dialect) if cell else None
+    stack = Stack(np.random.default_rng(seed), loaded)
     width = size if features is None else features
     if features is None:
         stack.add({"kind": "embed", "rows": len(WORDS) + 1, "size": size})
     for i in range(depth if cell else 0):
-        assert cell is not None
+        assert loaded is not None
         recurrent = {
             "kind": "recurrent",
             "inputs": width,
             "size": size,
-            "tape": cell,
-            "cell": cell,
-            "dialect": {},
+            "tape": loaded.name,
+            "cell": loaded.name,
+            "dialect": loaded.dialect,
         }
-        stack.add({**recurrent, "add": len(stack.layers) - 1} if i else recurrent)
         width = size
+        if loaded.tape.projected:
+            width = recurrent["project"] = project or max(1, size // 2)
+        stack.add({**recurrent, "add": len(stack.layers) - 1} if i else recurrent)
     if norm:
         stack.add({"kind": "norm", "size": width, "eps": 1e-5})
     if over:
@@ -83,9 +89,9 @@ def sample(
 class Stack:
     """Layers and their random tensors, one after the other."""
 
-    def __init__(self, random: np.random.Generator, cell: str | None) -> None:
+    def __init__(self, random: np.random.Generator, cell: cells.Cell | None) -> None:
         self.random, self.layers = random, list[Layer]()
-        self.tapes = {cell: cells.load(cell).tape} if cell else {}
+        self.tapes = {cell.name: cell.tape} if cell else {}
         self.tensors: dict[str, npt.NDArray[Any]] = {}
 
     def add(self, layer: Layer) -> None:
@@ -100,10 +106,10 @@ class Stack:
         matters.
         """
         drawn = self.random.standard_normal(shape)
-        if role == "gain":
+        if role == "gain" or role.startswith("p.gain"):
             drawn = 1 + 0.3 * drawn
         elif len(shape) > 1:
-            drawn = drawn if role == "weight" and shape[0] == len(WORDS) + 1 else drawn / np.sqrt(shape[-1])
+            drawn = drawn if role == "weight" and shape[0] == len(WORDS) + 1 else drawn / np.sqrt(max(1, shape[-1]))
         else:
             drawn = 0.15 + 0.4 * drawn
         return np.asarray(drawn, np.float32)

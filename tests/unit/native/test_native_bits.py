@@ -204,6 +204,7 @@ class Plain:
         _fields_ = [
             ("inputs", ctypes.c_int64),
             ("size", ctypes.c_int64),
+            ("project", ctypes.c_int64),
             ("instructions", ctypes.c_int32),
             ("output", ctypes.c_int32),
             ("tape", ctypes.c_void_p),
@@ -221,6 +222,7 @@ class Plain:
                     "b",
                     "R",
                     "c",
+                    "Q",
                     "next",
                     "state_offsets",
                     "state_sizes",

@@ -96,7 +96,7 @@ HOSTILE = {
         "number of instructions must be from 1 to 256, found 0",
     ),
     "257 instructions": (offer(tape=[(0, 0)] * 257), "found 257"),
-    "unknown opcode": (offer(tape=[(17, 0)]), "instruction 0: unknown opcode 17"),
+    "unknown opcode": (offer(tape=[(19, 0)]), "instruction 0: unknown opcode 19"),
     "negative opcode": (offer(tape=[(-1, 0)]), "instruction 0: unknown opcode -1"),
     "gate": (offer(tape=[(OP["input"], 3)]), "gate 3 does not exist, there are 3"),
     "negative gate": (offer(tape=[(OP["input"], -1)]), "gate -1 does not exist"),
@@ -186,7 +186,7 @@ def random_tape(random) -> tuple[list, list]:
     """Instructions and widths that are mostly in order."""
     tape, widths = [], []
     for i in range(int(random.integers(1, 12))):
-        opcode, a, b = (int(v) for v in random.integers(0, (17, max(i, 1), max(i, 1))))
+        opcode, a, b = (int(v) for v in random.integers(0, (19, max(i, 1), max(i, 1))))
         if opcode <= OP["recur"]:
             a = int(random.integers(0, {OP["input"]: 3, OP["recur"]: 3}.get(opcode, 1)))
         if random.random() < 0.02:
