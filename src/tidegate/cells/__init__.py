@@ -16,7 +16,7 @@ from ..errors import CellError, located
 from ..tape import Names, Shape, Tape, trace
 from . import _norm
 
-__all__ = ["Cell", "Names", "dialects_of", "load", "names"]
+__all__ = ["Cell", "Names", "dialects_of", "load", "names", "spoken"]
 
 FOLDER = os.path.dirname(__file__)
 
@@ -77,6 +77,22 @@ def load(name: str, dialect: Mapping[str, str] | None = None) -> Cell:
             f"unknown cell {name!r}; {hint}choose one of {', '.join(names())}, or give a path to a .py file"
         )
     return from_file(os.path.join(FOLDER, name + ".py"), dialect or {})
+
+
+def spoken(text: str) -> dict[str, str]:
+    """A dialect from its text. Raises CellError.
+
+    >>> spoken("reset=before, norm=layer")
+    {'reset': 'before', 'norm': 'layer'}
+    """
+    pairs = [part.strip() for part in text.split(",")] if text.strip() else []
+    found: dict[str, str] = {}
+    for pair in pairs:
+        key, equals, value = pair.partition("=")
+        if not equals or not key or not value or key in found:
+            raise CellError(f"dialect {pair!r} is no key=value that stands once; write such as reset=before,norm=layer")
+        found[key] = value
+    return found
 
 
 def dialects_of(name: str) -> list[dict[str, str]]:

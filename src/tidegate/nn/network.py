@@ -42,7 +42,8 @@ class Network(torch.nn.Module):
         for layer, room in zip(document_layers, self.rooms, strict=True):
             for role, shape in room.tensors(layer, tapes).items():
                 key = parameter_name(layer["tensors"][role])
-                self.register_parameter(key, torch.nn.Parameter(torch.zeros(shape)))
+                learnt = role.split(".")[-1] not in ("b", "c") or layer["dialect"].get("bias") != "no"
+                self.register_parameter(key, torch.nn.Parameter(torch.zeros(shape), requires_grad=learnt))
 
     def weights(self, i: int) -> dict[str, torch.Tensor]:
         return {role: getattr(self, parameter_name(name)) for role, name in self.names[i].items()}

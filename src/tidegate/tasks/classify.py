@@ -39,6 +39,11 @@ class Options:
     min_count: int = option(1, "rarer tokens count as unknown", least=1)
     vocabulary: int = option(30_000, "most entries of the vocabulary", least=2, most=1_000_000)
     cell: str = option("gru", "recurrence: a name, or a path to your own cell's .py file")
+    dialect: str = option("", "dialect of the cell, by comma, such as reset=before,norm=layer")
+    project: int | None = option(
+        None, "width of the projection (--cell lstm --dialect projection=yes); half of the recurrence if not given",
+        least=1, most=4096,
+    )  # fmt: skip
     depth: int = option(1, "recurrent layers; a second one is residual, each behind a layer norm", least=1, most=8)
     hidden: int | None = option(None, "width of the recurrence; by message length if not given", least=1, most=4096)
     embed: int | None = option(None, "width of the embedding; that of the recurrence if not given", least=1, most=4096)
@@ -75,6 +80,13 @@ class Options:
     def __post_init__(self) -> None:
         check(self)
         self.over()
+        dialect = cells.spoken(self.dialect)
+        if self.project is not None and dialect.get("projection") != "yes":
+            raise OptionError("project is given without a projection; add --cell lstm --dialect projection=yes")
+
+    def recurrence(self) -> cells.Cell:
+        """The cell in its dialect. Raises CellError."""
+        return cells.load(self.cell, cells.spoken(self.dialect))
 
     def over(self) -> list[str]:
         """The pools as a list. Raises OptionError for one that there is not."""
@@ -192,7 +204,7 @@ def hide(options: Options, counts: Counter[bytes], vocabulary: Vocabulary) -> np
 
 def layers(options: Options, size: int, classes: int) -> tuple[list[dict[str, Any]], dict[str, Any]]:
     """The layers of a classifier and their tapes as JSON."""
-    cell = cells.load(options.cell)
+    cell = options.recurrence()
     made: list[dict[str, Any]] = []
 
     def put(kind: str, roles: tuple[str, ...], add: int | None = None, **rest: Any) -> None:
@@ -204,13 +216,15 @@ def layers(options: Options, size: int, classes: int) -> tuple[list[dict[str, An
     assert options.embed
     width, H = options.embed, options.hidden
     own = tuple(f"p.{name}" for name in cell.params)
+    projected = {"project": options.project or max(1, H // 2)} if cell.tape.projected else {}
+    roles = ("W", "b", "R", "c", *(("Q",) if projected else ()), *own)
     for k in range(options.depth):
         below = len(made) - 1
         if k:
             put("norm", ("gain", "bias"), size=width, eps=1e-5)
-        put("recurrent", ("W", "b", "R", "c", *own), add=below if k else None,
-            inputs=width, size=H, tape=cell.name, cell=cell.name, dialect=cell.dialect)  # fmt: skip
-        width = H
+        put("recurrent", roles, add=below if k else None, inputs=width, size=H, tape=cell.name, cell=cell.name,
+            dialect=cell.dialect, **projected)  # fmt: skip
+        width = projected.get("project", H)
     over = options.over()
     put("pool", ("score", "score_bias") if "attention" in over else (), size=width, over=over)
     put("dense", ("weight", "bias"), inputs=width * len(over), size=classes, activation="none")
@@ -223,7 +237,7 @@ def start(
 ) -> dict[str, npt.NDArray[Any]]:
     """First weights by tensor name, from the seed: R orthogonal and W Xavier, gate by gate; zero biases."""
     rng = np.random.default_rng([options.seed, 0x57A7])
-    init = cells.load(options.cell).init
+    init = options.recurrence().init
     made: dict[str, npt.NDArray[Any]] = {}
     for layer in document["layers"]:
         for role, name in layer["tensors"].items():
@@ -246,15 +260,20 @@ def first(
     if len(shape) == 1:
         return np.zeros(shape, np.float32)
     if role == "R":
-        return np.concatenate([orthogonal(rng, H) for _ in range(shape[0] // H)]).astype(np.float32)
-    blocks = shape[0] // H if role == "W" else 1
-    limit = math.sqrt(6 / (shape[0] / blocks + shape[1]))
+        blocks = [np.zeros((0, shape[1])), *(orthogonal(rng, H, shape[1]) for _ in range(shape[0] // H))]
+        return np.concatenate(blocks).astype(np.float32)
+    limit = math.sqrt(6 / ((H if role == "W" else shape[0]) + shape[1]))
     return rng.uniform(-limit, limit, shape).astype(np.float32)
 
 
-def orthogonal(rng: np.random.Generator, H: int) -> npt.NDArray[np.float64]:
-    q, r = np.linalg.qr(rng.standard_normal((H, H)))
-    return np.asarray(q * np.sign(np.diag(r)))
+def orthogonal(rng: np.random.Generator, rows: int, columns: int) -> npt.NDArray[np.float64]:
+    """A matrix whose rows or columns, whichever are fewer, are orthonormal.
+
+    Source: Saxe et al. 2014 (arXiv:1312.6120).
+    """
+    q, r = np.linalg.qr(rng.standard_normal((max(rows, columns), min(rows, columns))))
+    q = q * np.sign(np.diag(r))
+    return np.asarray(q if rows >= columns else q.T)
 
 
 def weights_of_classes(options: Options, targets: npt.NDArray[np.int64], classes: int) -> npt.NDArray[np.float32]:
