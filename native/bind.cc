@@ -76,6 +76,19 @@ class Engine {
                                      bias.data<float>(), kind, add, message.text, sizeof message.text));
   }
 
+  void conv(nb::handle weight_object, nb::handle bias_object, std::int64_t width, const std::string& activation,
+            std::int32_t past_offset, int add) {
+    const Array weight(weight_object.ptr(), "weight", kFloat, 2), bias(bias_object.ptr(), "bias", kFloat, 1);
+    bias.expect(0, weight.shape(0));
+    if (width < 1 || weight.shape(1) % width != 0)
+      fail(PyExc_ValueError, "weight must have a multiple of width = %lld columns, found %zd",
+           static_cast<long long>(width), weight.shape(1));
+    const auto kind = choice<tidegate_activation>(activation, "activation", {"none", "relu", "tanh", "sigmoid"});
+    Message message;
+    message.raise(tidegate_add_conv(engine_, weight.shape(1) / width, weight.shape(0), width, weight.data<float>(),
+                                    bias.data<float>(), kind, past_offset, add, message.text, sizeof message.text));
+  }
+
   void norm(nb::handle gain_object, nb::handle bias_object, float eps, int add) {
     const Array gain(gain_object.ptr(), "gain", kFloat, 1), bias(bias_object.ptr(), "bias", kFloat, 1);
     bias.expect(0, gain.shape(0));
@@ -305,6 +318,8 @@ NB_MODULE(_native, module) {
       .def_prop_ro("outputs", &Engine::outputs)
       .def("embed", &Engine::embed, array("weight"), nb::arg("add") = -1)
       .def("dense", &Engine::dense, array("weight"), array("bias"), nb::arg("activation"), nb::arg("add") = -1)
+      .def("conv", &Engine::conv, array("weight"), array("bias"), nb::arg("width"), nb::arg("activation"),
+           nb::arg("past_offset"), nb::arg("add") = -1)
       .def("norm", &Engine::norm, array("gain"), array("bias"), nb::arg("eps"), nb::arg("add") = -1)
       .def("recurrent", &Engine::recurrent, array("tape"), array("consts"), array("widths"), nb::arg("gates"),
            nb::arg("output"), array("next"), array("state_offsets"), array("state_sizes"), array("W"),

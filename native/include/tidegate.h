@@ -122,6 +122,13 @@ TIDEGATE_API tidegate_status tidegate_add_dense(tidegate_engine* engine, int64_t
                                                 const float* weight, const float* bias, tidegate_activation activation,
                                                 int add, char* message, size_t capacity);
 
+/* activation(weight[size, width * inputs] (the last `width` inputs end to end, oldest first) + bias[size]); zeros stand
+ * before a row's first input. past_offset, in bytes: past[(width - 1) * inputs], oldest first, zeros at first; -1 for
+ * a width of 1. */
+TIDEGATE_API tidegate_status tidegate_add_conv(tidegate_engine* engine, int64_t inputs, int64_t size, int64_t width,
+                                               const float* weight, const float* bias, tidegate_activation activation,
+                                               int32_t past_offset, int add, char* message, size_t capacity);
+
 /* (x - mean) / sqrt(variance + eps) * gain[size] + bias[size]; the variance divides by size. */
 TIDEGATE_API tidegate_status tidegate_add_norm(tidegate_engine* engine, int64_t size, const float* gain,
                                                const float* bias, float eps, int add, char* message, size_t capacity);

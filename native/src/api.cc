@@ -134,6 +134,14 @@ tidegate_status tidegate_add_dense(tidegate_engine* engine, int64_t inputs, int6
   });
 }
 
+tidegate_status tidegate_add_conv(tidegate_engine* engine, int64_t inputs, int64_t size, int64_t width,
+                                  const float* weight, const float* bias, tidegate_activation activation,
+                                  int32_t past_offset, int add, char* message, size_t capacity) {
+  return add_layer(engine, add, message, capacity, [&](const Engine& e) {
+    return tidegate::make_conv(e.kernels, inputs, size, width, weight, bias, activation, past_offset);
+  });
+}
+
 tidegate_status tidegate_add_norm(tidegate_engine* engine, int64_t size, const float* gain, const float* bias,
                                   float eps, int add, char* message, size_t capacity) {
   return add_layer(engine, add, message, capacity,

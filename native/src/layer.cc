@@ -25,6 +25,22 @@ std::size_t checked_size(std::int64_t value, const char* what) {
   return static_cast<std::size_t>(value);
 }
 
+Unary* activation_kernel(const Kernels& kernels, tidegate_activation activation) {
+  switch (activation) {
+    case TIDEGATE_NONE: return nullptr;
+    case TIDEGATE_ACTIVATION_RELU: return kernels.relu;
+    case TIDEGATE_ACTIVATION_TANH: return kernels.tanh;
+    case TIDEGATE_ACTIVATION_SIGMOID: return kernels.sigmoid;
+  }
+  throw ValueError("unknown activation " + std::to_string(static_cast<int>(activation)));
+}
+
+std::vector<std::int64_t> in_order(std::size_t n) {
+  std::vector<std::int64_t> order(n);
+  for (std::size_t j = 0; j < n; ++j) order[j] = static_cast<std::int64_t>(j);
+  return order;
+}
+
 Packed::Packed(const Kernels& kernels, std::size_t depth, const std::vector<std::int64_t>& order, const float* weights,
                const float* bias)
     : weights_(depth * ((order.size() + kernels.lanes - 1) / kernels.lanes * kernels.lanes)),

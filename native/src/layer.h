@@ -92,6 +92,12 @@ class Layer {
 // Throws unless 1 <= value <= TIDEGATE_MAX_SIZE.
 std::size_t checked_size(std::int64_t value, const char* what);
 
+// Null for none. Throws for a number that is no activation.
+Unary* activation_kernel(const Kernels& kernels, tidegate_activation activation);
+
+// 0, 1 ... n - 1.
+std::vector<std::int64_t> in_order(std::size_t n);
+
 // A matrix packed for Kernels::product.
 class Packed {
  public:
@@ -114,6 +120,9 @@ void store_state(const Tile& tile, const StateArray& array, std::size_t from, st
 std::unique_ptr<Layer> make_embed(const Kernels&, std::int64_t rows, std::int64_t size, const float* weight);
 std::unique_ptr<Layer> make_dense(const Kernels&, std::int64_t inputs, std::int64_t size, const float* weight,
                                   const float* bias, tidegate_activation activation);
+std::unique_ptr<Layer> make_conv(const Kernels&, std::int64_t inputs, std::int64_t size, std::int64_t width,
+                                 const float* weight, const float* bias, tidegate_activation activation,
+                                 std::int64_t past_offset);
 std::unique_ptr<Layer> make_norm(const Kernels&, std::int64_t size, const float* gain, const float* bias, float eps);
 std::unique_ptr<Layer> make_softmax(const Kernels&, std::int64_t size);
 std::unique_ptr<Layer> make_pool(const Kernels&, std::int64_t size, std::int32_t items, const tidegate_pool* over,

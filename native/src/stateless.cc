@@ -25,22 +25,6 @@ class Embed final : public Layer {
   std::vector<float> weight_;
 };
 
-Unary* activation_kernel(const Kernels& kernels, tidegate_activation activation) {
-  switch (activation) {
-    case TIDEGATE_NONE: return nullptr;
-    case TIDEGATE_ACTIVATION_RELU: return kernels.relu;
-    case TIDEGATE_ACTIVATION_TANH: return kernels.tanh;
-    case TIDEGATE_ACTIVATION_SIGMOID: return kernels.sigmoid;
-  }
-  throw ValueError("unknown activation " + std::to_string(static_cast<int>(activation)));
-}
-
-std::vector<std::int64_t> in_order(std::size_t n) {
-  std::vector<std::int64_t> order(n);
-  for (std::size_t j = 0; j < n; ++j) order[j] = static_cast<std::int64_t>(j);
-  return order;
-}
-
 class Dense final : public Layer {
  public:
   Dense(const Kernels& kernels, std::size_t inputs, std::size_t size, const float* weight, const float* bias,

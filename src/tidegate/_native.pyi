@@ -63,6 +63,14 @@ class Engine:
     def dense(self, weight: Float32, bias: Float32, activation: str, add: int = -1) -> None:
         """activation(weight [O, I] x + bias [O]); activation: none, relu, tanh or sigmoid."""
 
+    def conv(
+        self, weight: Float32, bias: Float32, width: int, activation: str, past_offset: int, add: int = -1
+    ) -> None:
+        """activation(weight [O, width * I] (the last `width` inputs end to end, oldest first) + bias [O]).
+
+        Zeros stand before the first input. past_offset, in bytes: past [(width - 1) * I]; -1 for a width of 1.
+        """
+
     def norm(self, gain: Float32, bias: Float32, eps: float, add: int = -1) -> None:
         """(x - mean) / sqrt(biased variance + eps) * gain [N] + bias [N]."""
 

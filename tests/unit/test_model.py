@@ -230,7 +230,7 @@ WRONG = [
     (put("layers", []), "layers: has 0 entries; expected a list of 1 to 256"),
     (put("layers", {}), "layers: is {}; expected a list of 1 to 256"),
     (put("layers", 1, None), "layers[1]: is None; expected an object"),
-    (put("layers", 2, "kind", "attend"), "layers[2]: unknown layer 'attend'; choose one of bidirectional, conv, dense, embed"),
+    (put("layers", 2, "kind", "attend"), "layers[2]: unknown layer 'attend'; choose one of bidirectional, conv"),
     (put("layers", 2, "kind", "_options"), "layers[2]: unknown layer '_options'"),
     (put("layers", 2, "kind", ["norm"]), "layers[2]: unknown layer ['norm']"),
     (put("layers", 2, "size", 9), "layers[2]: size is 9; the input is 8 wide"),

@@ -49,19 +49,19 @@ def step(
 ) -> tuple[Any, dict[str, Any]]:
     if not s:
         return activated(xp, layer, xp.affine(x, t["weight"], t["bias"])), {}
-    k, I = layer["width"], layer["inputs"]
-    window = [*xp.split(s["past"].reshape(-1, (k - 1) * I), k - 1), x]
+    k, wide = layer["width"], layer["inputs"]
+    window = [*xp.split(s["past"].reshape(-1, (k - 1) * wide), k - 1), x]
     y = activated(xp, layer, xp.affine(xp.concat(window), t["weight"], t["bias"]))
-    return y, {"past": xp.concat(window[1:]).reshape(-1, k - 1, I)}
+    return y, {"past": xp.concat(window[1:]).reshape(-1, k - 1, wide)}
 
 
 def whole(xp: Any, layer: dict[str, Any], tapes: dict[str, Any], t: dict[str, Any], xs: list[Any]) -> list[Any]:
     """Centred. At the ends, the weights of the steps that are not there are left out, as those are zeros."""
-    k, I, out = layer["width"], layer["inputs"], []
+    k, wide, out = layer["width"], layer["inputs"], []
     for i in range(len(xs)):
         first = i - (k - 1) // 2
         here = range(max(0, first), min(len(xs), first + k))
-        W = t["weight"][:, (here.start - first) * I : (here.stop - first) * I]
+        W = t["weight"][:, (here.start - first) * wide : (here.stop - first) * wide]
         out.append(activated(xp, layer, xp.affine(xp.concat(xs[here.start : here.stop]), W, t["bias"])))
     return out
 

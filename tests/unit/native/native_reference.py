@@ -220,6 +220,19 @@ class Model:
         f = UNARY.get(activation, lambda v: v)
         return self.put(lambda x, s, n: f(W.astype(float) @ x + b), ("dense", W, b, activation), add)
 
+    def conv(self, inputs: int, size: int, width: int, activation: str = "none", add: int = -1) -> "Model":
+        W, b = self.weights(size, width * inputs), self.bias(size)
+        f = UNARY.get(activation, lambda v: v)
+        past = self.reserve((width - 1) * inputs) if width > 1 else -1
+
+        def step(x, s, n):
+            window = np.concatenate([s[past], x]) if width > 1 else x
+            if width > 1:
+                s[past] = window[inputs:]
+            return f(W.astype(float) @ window + b)
+
+        return self.put(step, ("conv", W, b, width, activation, past), add)
+
     def norm(self, size: int, eps: float = 1e-5, add: int = -1) -> "Model":
         g, b = self.bias(size), self.bias(size)
         return self.put(lambda x, s, n: (x - x.mean()) / np.sqrt(x.var() + eps) * g + b, ("norm", g, b, eps), add)
