@@ -1,0 +1,119 @@
+"""The recurrences that ONNX has nodes of. A tape is one of them when it is identical to the cell's, whatever it is
+called; weights are put into the order of the node's gates.
+
+Source: ONNX operators GRU-14, LSTM-14, RNN-14.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ... import cells
+from ...tape import Tape
+from .frame import Frame
+from .graph import Value
+
+Array = npt.NDArray[Any]
+Weights = Mapping[str, Array]
+
+
+@dataclass(frozen=True)
+class Form:
+    """A node and the cell that it computes. order: our gates in the order of the node's. state: in the order of its
+    inputs. activations: one for each direction, where the node does not have the cell's by itself."""
+
+    node: str
+    cell: str
+    dialect: dict[str, str]
+    order: tuple[str, ...]
+    state: tuple[str, ...] = ("h",)
+    peepholes: tuple[str, ...] = ()
+    activations: tuple[str, ...] = ()
+    attributes: dict[str, int] = field(default_factory=dict)
+
+
+GRU, LSTM = ("z", "r", "n"), ("i", "o", "f", "g")
+FORMS = (
+    Form("GRU", "gru", {"reset": "after"}, GRU, attributes={"linear_before_reset": 1}),
+    Form("GRU", "gru", {"reset": "before"}, GRU, attributes={"linear_before_reset": 0}),
+    Form("LSTM", "lstm", {}, LSTM, ("h", "c")),
+    Form("LSTM", "lstm", {"peepholes": "yes"}, LSTM, ("h", "c"), ("peep_i", "peep_o", "peep_f")),
+    Form("RNN", "rnn", {"activation": "tanh"}, ("n",), activations=("Tanh",)),
+    Form("RNN", "rnn", {"activation": "relu"}, ("n",), activations=("Relu",)),
+)
+
+
+@cache
+def known() -> list[tuple[Tape, Form]]:
+    return [(cells.load(form.cell, form.dialect).tape, form) for form in FORMS]
+
+
+def form_of(tape: Tape) -> Form | None:
+    """The node for a tape; None: ONNX has none.
+
+    >>> form_of(cells.load("gru").tape).node, form_of(cells.load("mingru").tape)
+    ('GRU', None)
+    """
+    return next((form for own, form in known() if own == tape), None)
+
+
+def run(
+    frame: Frame, form: Form, tape: Tape, ways: list[Weights], s: dict[str, Value], x: Value
+) -> tuple[Value, dict[str, Value]]:
+    """Outputs [T, B, H of each way] and last states, by one node.
+
+    ways: the tensors of a recurrent layer, of one direction or of forward and backward. s: name -> [B, H], or
+    nothing for zeros. x: [T, B, inputs].
+    """
+    g, H = frame.g, ways[0]["c"].shape[0] // len(tape.recurrent)
+    first = [g.one("Unsqueeze", s[name], g.whole(0)) for name in form.state] if s else []
+    attributes: dict[str, Any] = {"hidden_size": H, **form.attributes}
+    attributes |= {"direction": "bidirectional"} if len(ways) == 2 else {}
+    attributes |= {"activations": list(form.activations) * len(ways)} if form.activations else {}
+    lengths = frame.lengths if frame.sequence else None
+    peepholes = [stacked(frame, "P", [peeps(form, way) for way in ways])] if form.peepholes else []
+    if peepholes:
+        first += [None] * (len(form.state) - len(first))  # type: ignore[list-item]
+    y, *last = g.outputs(
+        1 + len(form.state), form.node, x, *matrices(frame, form, tape, ways), lengths, *first, *peepholes, **attributes
+    )
+    return sides(frame, y, len(ways)), {
+        name: g.one("Squeeze", v, g.whole(0)) for name, v in zip(form.state, last, strict=True) if s
+    }
+
+
+def matrices(frame: Frame, form: Form, tape: Tape, ways: list[Weights]) -> tuple[Value, Value, Value]:
+    """W [ways, G H, inputs], R [ways, G H, H] and both biases [ways, 2 G H], in the node's order of gates."""
+
+    def ordered(rows: Array, names: tuple[str, ...]) -> Array:
+        blocks = np.split(rows, len(names))
+        return np.concatenate([blocks[names.index(gate)] for gate in form.order])
+
+    return (
+        stacked(frame, "W", [ordered(t["W"], tape.gates) for t in ways]),
+        stacked(frame, "R", [ordered(t["R"], tape.recurrent) for t in ways]),
+        stacked(frame, "B", [
+            np.concatenate([ordered(t["b"], tape.gates), ordered(t["c"], tape.recurrent)]) for t in ways
+        ]),
+    )  # fmt: skip
+
+
+def peeps(form: Form, t: Weights) -> Array:
+    return np.concatenate([t[f"p.{name}"] for name in form.peepholes])
+
+
+def stacked(frame: Frame, role: str, arrays: list[Array]) -> Value:
+    return frame.g.constant(f"{frame.g.place}/{role}", np.stack(arrays))
+
+
+def sides(frame: Frame, y: Value, ways: int) -> Value:
+    """[T, ways, B, H] -> [T, B, ways H]."""
+    if ways == 1:
+        return frame.g.one("Squeeze", y, frame.g.whole(1))
+    return frame.g.one("Transpose", y, perm=[0, 2, 1, 3]).reshape(0, 0, -1)
