@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +14,7 @@ from .. import layers
 from ..tape import Tape
 from .ops import TorchOps
 from .recurrent import sequence
+from .windows import both_ways, convolution, past, pasts
 
 
 @dataclass(frozen=True)
@@ -38,6 +40,7 @@ class Network(torch.nn.Module):
         self.rooms = [layers.load(layer["kind"]) for layer in document_layers]
         self.names: list[dict[str, str]] = [dict(layer["tensors"]) for layer in document_layers]
         kinds = [layer["kind"] for layer in document_layers]
+        self.whole_window = layers.whole_window(document_layers)
         self.pooled = kinds.index("pool") if "pool" in kinds else len(kinds)
         for layer, room in zip(document_layers, self.rooms, strict=True):
             for role, shape in room.tensors(layer, tapes).items():
@@ -61,7 +64,7 @@ class Network(torch.nn.Module):
             self.get_parameter(parameter_name(name))
             for layer, names in zip(self.layers, self.names, strict=True)
             for role, name in names.items()
-            if role in ("W", "R") or (role == "weight" and layer["kind"] == "dense")
+            if multiplies(layer["kind"], role)
         ]
 
     def tensors(self) -> dict[str, npt.NDArray[Any]]:
@@ -90,13 +93,17 @@ class Network(torch.nn.Module):
         x: ids [T, B] or numbers [T, B, features]; lengths: int64 [B], 1 to T. noise: for training. logits: leave out
         a softmax at the end.
         """
-        return self.head(self.body(x, noise), lengths, noise, logits)
+        return self.head(self.body(x, lengths, noise), lengths, noise, logits)
 
-    def body(self, x: torch.Tensor, noise: Noise | None = None) -> list[torch.Tensor]:
-        """Every layer's output [T, B, width] over the whole sequence, up to the pool."""
+    def body(self, x: torch.Tensor, lengths: torch.Tensor, noise: Noise | None = None) -> list[torch.Tensor]:
+        """Every layer's output [T, B, width] over each whole row, up to the pool.
+
+        Of a model that streams, the first steps are those of any shorter row; with a whole-window layer they are not.
+        """
+        x = unpadded(x, lengths)
         outputs: list[torch.Tensor] = []
         for i in range(self.pooled):
-            outputs.append(self.layer(i, outputs[-1] if outputs else x, outputs, noise))
+            outputs.append(self.layer(i, outputs[-1] if outputs else x, lengths, outputs, noise))
         return outputs
 
     def head(
@@ -114,19 +121,29 @@ class Network(torch.nn.Module):
         for i in range(self.pooled + 1, len(self.layers)):
             if logits and i == len(self.layers) - 1 and self.layers[i]["kind"] == "softmax":
                 break
-            outputs.append(self.layer(i, outputs[-1], outputs, noise))
+            outputs.append(self.layer(i, outputs[-1], lengths, outputs, noise))
         return outputs[-1]
 
-    def layer(self, i: int, x: torch.Tensor, outputs: list[torch.Tensor], noise: Noise | None) -> torch.Tensor:
+    def layer(
+        self, i: int, x: torch.Tensor, lengths: torch.Tensor, outputs: list[torch.Tensor], noise: Noise | None
+    ) -> torch.Tensor:
         """Layer i's output, with what it adds and, after an embedding, its noise."""
+        x = self.plain(i, x, lengths)
+        if noise and self.layers[i]["kind"] == "embed":
+            x = drop(x, noise.embed, noise.random)
+        return x if self.layers[i].get("add") is None else x + outputs[self.layers[i]["add"]]
+
+    def plain(self, i: int, x: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
+        """Layer i's own output, over whole rows x [T, B, ...] or, behind a pool, over x [B, ...]."""
         layer, t = self.layers[i], self.weights(i)
         if layer["kind"] == "recurrent":
-            x, _ = sequence(layer, self.tapes[layer["tape"]], t, x, self.fused)
-        else:
-            x, _ = self.rooms[i].step(TorchOps, layer, self.tapes, t, {}, x, None)
-        if noise and layer["kind"] == "embed":
-            x = drop(x, noise.embed, noise.random)
-        return x if layer.get("add") is None else x + outputs[layer["add"]]
+            return sequence(layer, self.tapes[layer["tape"]], t, x, self.fused)[0]
+        if layer["kind"] == "bidirectional":
+            return both_ways(layer, self.tapes[layer["tape"]], t, x, lengths, self.fused)
+        if layer["kind"] == "conv":
+            return convolution(layer, t, x, lengths)
+        y, _ = self.rooms[i].step(TorchOps, layer, self.tapes, t, {}, x, None)
+        return torch.as_tensor(y)
 
     def run(self, x: torch.Tensor, lengths: torch.Tensor) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
         """The output after every step [T, B, outputs] and the states after each row's last step, by layer array name.
@@ -135,20 +152,41 @@ class Network(torch.nn.Module):
         """
         states: dict[str, torch.Tensor] = {"steps": lengths.clone()}
         outputs: list[torch.Tensor] = []
-        for i, (layer, room) in enumerate(zip(self.layers, self.rooms, strict=True)):
-            t = self.weights(i)
-            every: dict[str, torch.Tensor] = {}
-            if layer["kind"] == "recurrent":
-                x, every = sequence(layer, self.tapes[layer["tape"]], t, x, self.fused)
-            elif layer["kind"] == "pool":
-                x, every = pool_steps(room, layer, t, x)
-            else:
-                x, _ = room.step(TorchOps, layer, self.tapes, t, {}, x, None)
+        x = unpadded(x, lengths)
+        for i, layer in enumerate(self.layers):
+            x, every = self.with_states(i, x, lengths)
             if layer.get("add") is not None:
                 x = x + outputs[layer["add"]]
             outputs.append(x)
-            states.update({f"layers.{i}.{name}": last(v, lengths) for name, v in every.items()})
+            if not self.whole_window:
+                states.update({f"layers.{i}.{name}": last(v, lengths) for name, v in every.items()})
         return x, states
+
+    def with_states(
+        self, i: int, x: torch.Tensor, lengths: torch.Tensor
+    ) -> tuple[torch.Tensor, Mapping[str, torch.Tensor]]:
+        """Layer i's own output over x [T, B, ...], and its states after every step."""
+        layer, t = self.layers[i], self.weights(i)
+        if layer["kind"] == "recurrent":
+            return sequence(layer, self.tapes[layer["tape"]], t, x, self.fused)
+        if layer["kind"] == "pool":
+            return pool_steps(self.rooms[i], layer, t, x)
+        return self.plain(i, x, lengths), pasts(layer, x) if layer["kind"] == "conv" else {}
+
+
+def unpadded(x: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
+    """x with zeros for numbers behind a row's length: a NaN there would reach gradients, as 0 x NaN is NaN."""
+    return x.masked_fill(past(x, lengths), 0.0) if x.is_floating_point() else x
+
+
+def multiplies(kind: str, role: str) -> bool:
+    """Whether a layer's tensor is a matrix that multiplies.
+
+    >>> multiplies("bidirectional", "backward.R"), multiplies("recurrent", "p.W"), multiplies("embed", "weight")
+    (True, False, False)
+    """
+    *place, name = role.split(".")
+    return kind in ("dense", "conv") if name == "weight" else name in ("W", "R", "Q") and "p" not in place
 
 
 def parameter_name(tensor: str) -> str:
@@ -178,18 +216,19 @@ def last(x: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
 
 def pool(layer: dict[str, Any], t: dict[str, torch.Tensor], x: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
     """The pool over each whole row; what the layer's steps arrive at, in closed form. Masks select, never blend."""
-    past = (torch.arange(x.shape[0])[:, None] >= lengths)[..., None]
+    behind = past(x, lengths)
+    x = x.masked_fill(behind, 0.0)
     out = []
     for kind in layer["over"]:
         if kind == "last":
             out.append(last(x, lengths))
         elif kind == "mean":
-            out.append(x.masked_fill(past, 0.0).sum(0) / lengths[:, None])
+            out.append(x.sum(0) / lengths[:, None])
         elif kind == "max":
-            out.append(x.masked_fill(past, -torch.inf).amax(0))
+            out.append(x.masked_fill(behind, -torch.inf).amax(0))
         else:
-            e = TorchOps.affine(x, t["score"].reshape(1, -1), t["score_bias"]).masked_fill(past, -torch.inf)
-            out.append((e.softmax(0) * x.masked_fill(past, 0.0)).sum(0))
+            e = TorchOps.affine(x, t["score"].reshape(1, -1), t["score_bias"]).masked_fill(behind, -torch.inf)
+            out.append((e.softmax(0) * x).sum(0))
     return torch.cat(out, -1)
 
 

@@ -155,13 +155,16 @@ class Run:
     ) -> torch.Tensor:
         """The loss of a batch: of the whole rows, and of a random prefix of each.
 
-        The prefix teaches the model to answer early: a stream is scored after every step, not at its end alone.
+        The prefix teaches the model to answer early: a stream is scored after every step, not at its end alone. A
+        model with a whole-window layer has seen the rest in the body, so its prefix gets a body of its own.
         """
-        r = self.recipe
-        weights, body = torch.from_numpy(r.weights), self.network.body(x, noise)
-        loss = r.loss(self.network.head(body, torch.from_numpy(lengths), noise), targets, weights)
+        r, whole = self.recipe, torch.from_numpy(lengths)
+        weights, body = torch.from_numpy(r.weights), self.network.body(x, whole, noise)
+        loss = r.loss(self.network.head(body, whole, noise), targets, weights)
         if r.prefix:
             shorter = torch.from_numpy(rng.integers(1, lengths + 1))
+            if self.network.whole_window:
+                body = self.network.body(x, shorter, noise)
             loss = loss + r.prefix * r.loss(self.network.head(body, shorter, noise), targets, weights)
             loss = loss / (1 + r.prefix)
         return loss
