@@ -4,19 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from .. import _native
-from ..errors import ModelFileError, TargetError, located
+from ..document import state_schema
+from ..errors import ModelFileError, OptionError, TargetError, located
+from ..layers import whole_window
 from ..layers.recurrent import sizes
 from ..model import Model
-from ..tape import width
+from ..tape import Tape, width
 
 Layer = dict[str, Any]
 Tensors = dict[str, Any]
 Offsets = dict[str, int]
+Tapes = dict[str, Tape]
 
 
 def target_name(target: str | None) -> str:
@@ -36,21 +39,42 @@ def target_name(target: str | None) -> str:
     return chosen
 
 
+class Part(NamedTuple):
+    """A layer of a chain, and its tensors by role."""
+
+    layer: Layer
+    tensors: Tensors
+
+
+def parts(model: Model) -> list[Part]:
+    """A model's layers with their tensors."""
+    named = ((layer, layer["tensors"].items()) for layer in model.layers)
+    return [Part(layer, {role: model.tensors[name] for role, name in roles}) for layer, roles in named]
+
+
 def compile(model: Model, target: str | None = None, fused: bool = True) -> _native.Engine:
-    """The native engine of a model; it copies the weights, never changes and serves any number of threads.
+    """The native engine of a model that streams; it copies the weights, never changes and serves any number of threads.
 
     target: one of `tidegate._native.targets()`, None for the default. fused: whether fused kernels may be
     chosen; the bits are the same without.
 
-    Raises: TargetError; ModelFileError when the engine refuses a layer.
+    Raises: TargetError; ModelFileError when the engine refuses a layer; OptionError for a model that does not stream,
+    which `stages.runner` runs.
     """
-    engine = _native.Engine(target_name(target), model.state_bytes, fused)
-    offsets = {array["name"]: array["offset"] for array in model.state_schema}
-    for i, layer in enumerate(model.layers):
-        own = {name.split(".", 2)[2]: at for name, at in offsets.items() if name.startswith(f"layers.{i}.")}
-        tensors = {role: model.tensors[name] for role, name in layer["tensors"].items()}
-        with refusals(f"layers[{i}]"):
-            BUILDERS[layer["kind"]](engine, model, layer, tensors, own)
+    if reason := whole_window(model.layers):
+        raise OptionError(f"the model is no single engine, because {reason}; run it by stages.runner")
+    return assembled(parts(model), model.tapes, target_name(target), fused)
+
+
+def assembled(chain: list[Part], tapes: Tapes, target: str, fused: bool, first: int = 0) -> _native.Engine:
+    """The engine of a chain of layers that go step by step. first: the index of its first one in the model."""
+    schema = state_schema([part.layer for part in chain], tapes)
+    engine = _native.Engine(target, schema["bytes"], fused)
+    for i, (layer, tensors) in enumerate(chain):
+        mine = f"layers.{i}."
+        own = {a["name"].removeprefix(mine): a["offset"] for a in schema["arrays"] if a["name"].startswith(mine)}
+        with refusals(f"layers[{first + i}]"):
+            BUILDERS[layer["kind"]](engine, tapes, layer, tensors, own)
     with refusals("layers"):
         engine.finish()
     return engine
@@ -65,20 +89,25 @@ def refusals(place: str) -> Iterator[None]:
             raise ModelFileError(f"the native engine refuses it: {error}") from error
 
 
-def embed(engine: _native.Engine, model: Model, layer: Layer, t: Tensors, offsets: Offsets) -> None:
+def embed(engine: _native.Engine, tapes: Tapes, layer: Layer, t: Tensors, offsets: Offsets) -> None:
     engine.embed(t["weight"], layer.get("add", -1))
 
 
-def dense(engine: _native.Engine, model: Model, layer: Layer, t: Tensors, offsets: Offsets) -> None:
+def dense(engine: _native.Engine, tapes: Tapes, layer: Layer, t: Tensors, offsets: Offsets) -> None:
     engine.dense(t["weight"], t["bias"], layer["activation"], layer.get("add", -1))
 
 
-def norm(engine: _native.Engine, model: Model, layer: Layer, t: Tensors, offsets: Offsets) -> None:
+def conv(engine: _native.Engine, tapes: Tapes, layer: Layer, t: Tensors, offsets: Offsets) -> None:
+    past = offsets.get("past", -1)
+    engine.conv(t["weight"], t["bias"], layer["width"], layer["activation"], past, layer.get("add", -1))
+
+
+def norm(engine: _native.Engine, tapes: Tapes, layer: Layer, t: Tensors, offsets: Offsets) -> None:
     engine.norm(t["gain"], t["bias"], layer["eps"], layer.get("add", -1))
 
 
-def recurrent(engine: _native.Engine, model: Model, layer: Layer, t: Tensors, offsets: Offsets) -> None:
-    tape, (H, P) = model.tapes[layer["tape"]], sizes(layer)
+def recurrent(engine: _native.Engine, tapes: Tapes, layer: Layer, t: Tensors, offsets: Offsets) -> None:
+    tape, (H, P) = tapes[layer["tape"]], sizes(layer)
     code = tape.encode(H, P)
     engine.recurrent(
         code.tape, code.consts, code.widths, len(tape.gates), code.output, code.next,
@@ -89,17 +118,18 @@ def recurrent(engine: _native.Engine, model: Model, layer: Layer, t: Tensors, of
     )  # fmt: skip
 
 
-def pool(engine: _native.Engine, model: Model, layer: Layer, t: Tensors, offsets: Offsets) -> None:
+def pool(engine: _native.Engine, tapes: Tapes, layer: Layer, t: Tensors, offsets: Offsets) -> None:
     first = {"last": None, "mean": "mean", "max": "max", "attention": "peak"}
     places = [-1 if first[kind] is None else offsets[str(first[kind])] for kind in layer["over"]]
     bias = float(t["score_bias"][0]) if "score_bias" in t else 0.0
     engine.pool(layer["size"], layer["over"], t.get("score"), bias, places, layer.get("add", -1))
 
 
-def softmax(engine: _native.Engine, model: Model, layer: Layer, t: Tensors, offsets: Offsets) -> None:
+def softmax(engine: _native.Engine, tapes: Tapes, layer: Layer, t: Tensors, offsets: Offsets) -> None:
     engine.softmax(layer["size"], layer.get("add", -1))
 
 
 BUILDERS: dict[str, Callable[..., None]] = {
-    "embed": embed, "dense": dense, "norm": norm, "recurrent": recurrent, "pool": pool, "softmax": softmax,
+    "embed": embed, "dense": dense, "conv": conv, "norm": norm, "recurrent": recurrent, "pool": pool,
+    "softmax": softmax,
 }  # fmt: skip

@@ -11,10 +11,11 @@ import numpy.typing as npt
 
 from ..errors import DataError, OptionError, located
 from ..model import Model
-from .engine import compile, target_name
+from .engine import target_name
 from .inputs import Steps, inputs
 from .pool import Pool
 from .session import Session
+from .stages import runner
 from .stream import Stream
 
 MOST_THREADS: Final = 16
@@ -57,7 +58,7 @@ class Predictor:
 
     def __init__(self, model: Model, target: str | None = None, threads: int | None = None) -> None:
         self.model, self.target = model, target_name(target)
-        self._session = Session(model, compile(model, self.target), inputs(model), threads_of(threads))
+        self._session = Session(model, runner(model, self.target), inputs(model), threads_of(threads))
 
     @property
     def labels(self) -> list[str] | None:
@@ -71,7 +72,7 @@ class Predictor:
     @property
     def fused_layers(self) -> list[int]:
         """The layers that run a fused kernel; the others run their tape, with the same bits."""
-        return list(self._session.engine.fused_layers)
+        return list(self._session.runner.fused_layers)
 
     def predict(self, rows: Sequence[Any] | npt.NDArray[Any]) -> npt.NDArray[np.float32]:
         """The outputs after each whole input: float32 [n, outputs].
@@ -125,7 +126,7 @@ class Predictor:
             x[: len(row), b] = row
         states = np.tile(session.initial, (B, 1))
         out = np.empty((B, session.outputs), np.float32)
-        session.engine.run(x, lengths, states, np.empty_like(states), out, False, session.threads)
+        session.runner.run(x, lengths, states, np.empty_like(states), out, False, session.threads)
         return out
 
     def __repr__(self) -> str:

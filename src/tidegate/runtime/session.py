@@ -14,6 +14,7 @@ from ..errors import OptionError, StateError
 from ..model import Model
 from .inputs import Numbers, Text
 from .scores import Scores
+from .stages import Staged
 from .state import State, initial
 
 Floats = npt.NDArray[np.float32]
@@ -23,14 +24,18 @@ Bytes = npt.NDArray[np.uint8]
 class Session:
     """A model ready to stream.
 
-    initial: uint8 [state_bytes], the state before a message's first step.
+    runner: runs whole inputs. engine: goes step by step; the runner itself, of a model that streams, and otherwise
+    not there. initial: uint8 [state_bytes], the state before a message's first step.
     """
 
-    __slots__ = ("engine", "initial", "labels", "model", "outputs", "schema", "source", "threads")
+    __slots__ = ("engine", "initial", "labels", "model", "outputs", "runner", "schema", "source", "threads")
+    engine: _native.Engine
 
-    def __init__(self, model: Model, engine: _native.Engine, source: Text | Numbers, threads: int) -> None:
-        self.model, self.engine, self.source, self.threads = model, engine, source, threads
-        self.labels, self.schema, self.outputs = model.labels, model.state_schema, int(engine.outputs)
+    def __init__(self, model: Model, runner: _native.Engine | Staged, source: Text | Numbers, threads: int) -> None:
+        self.model, self.runner, self.source, self.threads = model, runner, source, threads
+        if isinstance(runner, _native.Engine):
+            self.engine = runner
+        self.labels, self.schema, self.outputs = model.labels, model.state_schema, int(runner.outputs)
         self.initial = initial(self.schema, model.state_bytes)
 
     def check_streams(self) -> None:

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from .. import _native
 from ..errors import MissingExtra, ModelFileError
 from ..model import Model
-from ..runtime.engine import compile
+from ..runtime.stages import Staged, runner
 from ..runtime.state import initial, view
 from .bounds import ActivationErrors
 from .carry import Trajectory, carried, flat_state, trajectory
@@ -87,7 +87,7 @@ class Replay:
         state[found.numbers] = found.state
         return self.strided(found.output, state)
 
-    def run(self, engine: _native.Engine) -> list[Pair]:
+    def run(self, engine: _native.Engine | Staged) -> list[Pair]:
         """Each case in one native run."""
         return [pieces(engine, self.begin, x, [len(x)]) for x in self.x]
 
@@ -119,12 +119,13 @@ class Replay:
 
 
 def verify(model: Model) -> list[Result]:
-    """The check replayed on the oracle, on torch and on each target of this build, whole and in pieces.
+    """The check replayed on the oracle, on torch and on each target of this build, whole and, of a model that streams,
+    in pieces.
 
     Raises ModelFileError when the model has no check. What this machine lacks is listed, with `ran` false.
     """
     replay = Replay(model)
-    return [oracle(replay), torch(replay), *native(replay)]
+    return [oracle(replay), torch(replay), *onnx(replay), *native(replay)]
 
 
 def oracle(replay: Replay) -> Result:
@@ -160,10 +161,11 @@ def on_target(replay: Replay, target: str) -> Iterator[Result]:
     model, bounds = replay.model, replay.bounds(ActivationErrors(**_native.ERRORS[target]))
     whole: dict[str, list[Pair]] = {}
     for path in ("fused", "interpreter"):
-        engine = compile(model, target, path == "fused")
-        whole[path] = replay.run(engine)
-        in_parts = [in_pieces(engine, replay.begin, x) for x in replay.x]
-        chunks = list(map(raw, whole[path])) == list(map(raw, in_parts))
+        engine = runner(model, target, path == "fused")
+        whole[path], chunks = replay.run(engine), None
+        if isinstance(engine, _native.Engine):
+            in_parts = [in_pieces(engine, replay.begin, x) for x in replay.x]
+            chunks = list(map(raw, whole[path])) == list(map(raw, in_parts))
         yield replay.judged(target, path, replay.answers_of(whole[path]), bounds, chunks)
     if list(map(raw, whole["fused"])) != list(map(raw, whole["interpreter"])):
         yield Result(target, "both", "fused kernel and interpreter differ", ok=False)
@@ -178,7 +180,7 @@ def numbers(model: Model, output: Array, block: Array) -> tuple[Array, Array]:
     return output.astype(np.float64), flat_state({a["name"]: view(block, a) for a in model.state_schema})
 
 
-def pieces(engine: _native.Engine, state: Array, x: Array, sizes: list[int]) -> Pair:
+def pieces(engine: _native.Engine | Staged, state: Array, x: Array, sizes: list[int]) -> Pair:
     """A native run in chunks of these sizes, from a state [1, state_bytes]."""
     out, at = np.empty((1, engine.outputs), np.float32), 0
     for size in sizes:
