@@ -11,13 +11,20 @@ try:
 except ModuleNotFoundError as error:
     raise MissingExtra('this needs torch, which is not installed; pip install "tidegate[train]"') from error
 
+from .cell_modules import GRUCell, LSTMCell, RNNCell
+from .dialects import convert
+from .modules import GRU, LSTM, RNN, MinGRU
 from .network import Network, Noise
 from .recurrent import engine
+from .scan import check as check_linear
 
 if TYPE_CHECKING:
     from ..model import Model
 
-__all__ = ["Network", "Noise", "engine", "run"]
+__all__ = [
+    "GRU", "LSTM", "RNN", "GRUCell", "LSTMCell", "MinGRU", "Network", "Noise", "RNNCell", "check_linear", "convert",
+    "engine", "run",
+]  # fmt: skip
 
 
 def run(model: Model, x: Any, lengths: Any) -> tuple[Any, dict[str, Any]]:

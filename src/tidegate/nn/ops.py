@@ -6,6 +6,8 @@ from typing import Any
 
 import torch
 
+from ..tape import NORM_EPS
+
 
 class TorchOps:
     """Operations on tensors [..., width]; differentiable."""
@@ -22,6 +24,10 @@ class TorchOps:
     @staticmethod
     def maximum(a: Any, b: Any) -> torch.Tensor:
         return torch.maximum(*paired(a, b))
+
+    @staticmethod
+    def norm(v: torch.Tensor) -> torch.Tensor:
+        return torch.nn.functional.layer_norm(v, v.shape[-1:], eps=NORM_EPS)
 
     @staticmethod
     def affine(x: torch.Tensor, W: torch.Tensor, b: torch.Tensor) -> torch.Tensor:

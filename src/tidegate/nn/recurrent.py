@@ -1,7 +1,9 @@
-"""A tape over a whole sequence in torch, for training."""
+"""A tape over whole sequences in torch: by torch's own kernel, by a scan over time, or step by step."""
 
 from __future__ import annotations
 
+import warnings
+from collections.abc import Callable, Iterator, Mapping
 from functools import cache
 from typing import Any
 
@@ -9,53 +11,191 @@ import torch
 
 from .. import cells
 from ..layers import recurrent as layer_room
-from ..tape import Tape, interpret, width
+from ..tape import Tape, concrete, interpret, width
+from . import packing, scan
 from .ops import TorchOps
 
-Weights = dict[str, torch.Tensor]
+Tensors = dict[str, torch.Tensor]
+Layer = dict[str, Any]
+
+# Kernel of torch, and the cell and dialect whose tape it computes; the parity tests hold kernel and tape together.
+KERNELS: tuple[tuple[str, str, tuple[tuple[str, str], ...]], ...] = (
+    ("gru", "gru", ()),
+    ("lstm", "lstm", ()),
+    ("lstm", "lstm", (("projection", "yes"),)),
+    ("rnn_tanh", "rnn", ()),
+    ("rnn_relu", "rnn", (("activation", "relu"),)),
+)
 
 
 @cache
-def torch_gru() -> dict[str, Any]:
-    """The tape that torch's GRU kernel computes; the parity tests hold kernel and tape together."""
-    return cells.load("gru").tape.to_json()
+def cell_of(name: str, dialect: tuple[tuple[str, str], ...]) -> cells.Cell:
+    """A cell of tidegate's own, loaded once; `tidegate.cells.load` has the errors."""
+    return cells.load(name, dict(dialect))
+
+
+def kernel_of(tape: Tape) -> str | None:
+    """The name of the kernel in torch that computes exactly this tape; None when there is none."""
+    return next((kernel for kernel, cell, dialect in KERNELS if cell_of(cell, dialect).tape == tape), None)
 
 
 def engine(tape: Tape) -> str:
-    """Which code runs a tape: 'torch gru kernel' when it is the kernel's own equation, else 'tape'."""
-    return "torch gru kernel" if tape.to_json() == torch_gru() else "tape"
+    """Which code runs a tape: 'torch gru kernel' (lstm, rnn_tanh, rnn_relu) when that is the kernel's own equation,
+    'linear scan' when the tape is linear in its states, else 'tape'.
+
+    >>> engine(cells.load("mingru").tape), engine(cells.load("gru", {"reset": "before"}).tape)
+    ('linear scan', 'tape')
+    """
+    if kernel := kernel_of(tape):
+        return f"torch {kernel} kernel"
+    return "linear scan" if scan.is_linear(tape) else "tape"
 
 
 def sequence(
-    layer: dict[str, Any], tape: Tape, t: Weights, x: torch.Tensor, fused: bool = True
-) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
-    """Outputs [T, B, H] and every step's states, name -> [T, B, *shape], of a layer over x [T, B, inputs] from zeros.
+    layer: Layer, tape: Tape, t: Tensors, x: torch.Tensor, fused: bool = True, state: Tensors | None = None
+) -> tuple[torch.Tensor, Mapping[str, torch.Tensor]]:
+    """Outputs [T, B, outputs] and every step's states, name -> [T, B, *shape], of a layer over x [T, B, inputs].
 
-    What stands behind a row's length does not reach back, so right padding needs no mask here.
+    fused: whether torch's kernels and the scan may be used. state: name -> [B, *shape] before the first step; zeros
+    if not given. What stands behind a row's length does not reach back, so right padding needs no mask here.
     """
-    if fused and engine(tape) == "torch gru kernel":
-        start = x.new_zeros(1, x.shape[1], layer["size"])
-        weights = [t["W"], t["R"], t["b"], t["c"]]
-        y, _ = torch._VF.gru(x, start, weights, True, 1, 0.0, torch.is_grad_enabled(), False, False)
-        return y, {"h": y}
-    return by_equation(layer, tape, t, x)
+    how = engine(tape) if fused else "tape"
+    if how == "linear scan":
+        y, every = scan.solved(tape, *bound(layer, tape, t, x), flat(layer, tape, x, x.shape[1], state))
+        return y, shaped(layer, tape, every)
+    if how == "tape":
+        return by_equation(layer, tape, t, x, state)
+    y, _ = by_kernel(tape, t, x, None, flat(layer, tape, x, x.shape[1], state))
+    return y, Late(tuple(tape.state), {"h": y}, lambda: by_equation(layer, tape, t, x, state)[1])
 
 
 def by_equation(
-    layer: dict[str, Any], tape: Tape, t: Weights, x: torch.Tensor
-) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
+    layer: Layer, tape: Tape, t: Tensors, x: torch.Tensor, state: Tensors | None = None
+) -> tuple[torch.Tensor, Tensors]:
     """The same for any cell: its tape, step by step."""
-    H = layer["size"]
-    parts = TorchOps.split(TorchOps.affine(x, t["W"], t["b"]), len(tape.gates))
-    maps = layer_room.maps(TorchOps, t, tape, H)
-    own = {name: t[f"p.{name}"].reshape(-1) for name in tape.params}
-    s = {name: x.new_zeros(x.shape[1], width(shape, H)) for name, shape in tape.state.items()}
-    outputs, states = [], []
-    for k in range(x.shape[0]):
-        gates = {g: part[k] for g, part in zip(tape.gates, parts, strict=True)}
-        y, s = interpret(tape, TorchOps, gates, maps, own, s)
+    outputs, states, _ = stepped(layer, tape, t, x, None, flat(layer, tape, x, x.shape[1], state))
+    every = {name: torch.stack([s[name] for s in states]) for name in tape.state}
+    return torch.stack(outputs), shaped(layer, tape, every)
+
+
+def last(
+    layer: Layer,
+    tape: Tape,
+    t: Tensors,
+    x: torch.Tensor,
+    sizes: torch.Tensor | None = None,
+    state: Tensors | None = None,
+    backward: bool = False,
+    fused: bool = True,
+) -> tuple[torch.Tensor, Tensors]:
+    """Outputs in the layout of x, and the states after each row's last step, name -> [B, *shape].
+
+    x: [T, B, inputs], or with `sizes` packed [N, inputs], the longest row first: sizes[k] rows, int64 on the CPU, have
+    a step k. state: as in `sequence`. backward: from each row's last step to its first; outputs stay at their inputs.
+    """
+    rows = x.shape[1] if sizes is None else int(sizes[0])
+    start = flat(layer, tape, x, rows, state)
+    given = packing.reversed_in_time(x, sizes) if backward else x
+    how = engine(tape) if fused else "tape"
+    if how == "linear scan":
+        y, s = by_scan(layer, tape, t, given, sizes, start)
+    elif how == "tape":
+        outputs, _, s = stepped(layer, tape, t, given, sizes, start)
+        y = torch.cat(outputs) if sizes is not None else torch.stack(outputs)
+    else:
+        y, s = by_kernel(tape, t, given, sizes, start)
+    return packing.reversed_in_time(y, sizes) if backward else y, shaped(layer, tape, s)
+
+
+def by_kernel(
+    tape: Tape, t: Tensors, x: torch.Tensor, sizes: torch.Tensor | None, state: Tensors
+) -> tuple[torch.Tensor, Tensors]:
+    """Outputs and last states by torch's kernel of this tape, one layer and direction."""
+    first = tuple(state[name][None] for name in tape.state)
+    hx: Any = first if len(first) > 1 else first[0]
+    weights = [t[role] for role in ("W", "R", "b", "c", "Q") if role in t]
+    ahead, behind = ((x, hx), (False,)) if sizes is None else ((x, sizes, hx), ())
+    kernel: Callable[..., Any] = getattr(torch._VF, str(kernel_of(tape)))
+    with warnings.catch_warnings():
+        if tape.projected:  # torch says once that oneDNN has no projection; it is no news and nothing can be done
+            warnings.filterwarnings("ignore", "LSTM with projections is not supported with oneDNN")
+        y, *final = kernel(*ahead, weights, "b" in t, 1, 0.0, torch.is_grad_enabled(), False, *behind)
+    return y, {name: v[0] for name, v in zip(tape.state, final, strict=True)}
+
+
+def step_by_kernel(tape: Tape, t: Tensors, x: torch.Tensor, state: Tensors) -> Tensors:
+    """The next states [B, H] by torch's kernel of one step of this tape; x: [B, inputs]."""
+    hx: Any = tuple(state.values()) if len(state) > 1 else state["h"]
+    kernel: Callable[..., Any] = getattr(torch._VF, f"{kernel_of(tape)}_cell")
+    found = kernel(x, hx, t["W"], t["R"], t.get("b"), t.get("c"))
+    return dict(zip(state, found if len(state) > 1 else (found,), strict=True))
+
+
+def by_scan(
+    layer: Layer, tape: Tape, t: Tensors, x: torch.Tensor, sizes: torch.Tensor | None, state: Tensors
+) -> tuple[torch.Tensor, Tensors]:
+    """Outputs and last states of a linear tape, all steps at once."""
+    padded, lengths = packing.padded(x, sizes)
+    y, every = scan.solved(tape, *bound(layer, tape, t, padded), state)
+    rows = torch.arange(padded.shape[1], device=x.device)
+    return packing.packed(y, lengths, sizes), {n: v[lengths.to(x.device) - 1, rows] for n, v in every.items()}
+
+
+def stepped(
+    layer: Layer, tape: Tape, t: Tensors, x: torch.Tensor, sizes: torch.Tensor | None, state: Tensors
+) -> tuple[list[torch.Tensor], list[Tensors], Tensors]:
+    """Each step's output and states, and the states after each row's last step; a step sees only rows that have it."""
+    counts = [x.shape[1]] * x.shape[0] if sizes is None else sizes.tolist()
+    gates, maps, own = bound(layer, tape, t, x if sizes is not None else x.flatten(0, 1))
+    parts = {g: torch.split_with_sizes(v, counts) for g, v in gates.items()}
+    outputs, states, ended, s = [], list[Tensors](), list[Tensors](), state
+    for k, n in enumerate(counts):
+        if n < (before := counts[max(k - 1, 0)]):
+            ended.append({name: v[n:before] for name, v in s.items()})
+            s = {name: v[:n] for name, v in s.items()}
+        y, s = interpret(tape, TorchOps, {g: v[k] for g, v in parts.items()}, maps, own, s)
         outputs.append(y)
         states.append(s)
-    shapes = {name: layer_room.concrete(shape, H) for name, shape in tape.state.items()}
-    every = {n: torch.stack([s[n] for s in states]).reshape(*x.shape[:2], *shape) for n, shape in shapes.items()}
-    return torch.stack(outputs), every
+    return outputs, states, {name: torch.cat([part[name] for part in (s, *reversed(ended))]) for name in tape.state}
+
+
+def bound(layer: Layer, tape: Tape, t: Tensors, x: torch.Tensor) -> tuple[Tensors, dict[str, Any], Tensors]:
+    """What a tape reads besides its states: input parts, recurrent maps, params. Absent biases are zeros."""
+    H = layer["size"]
+    absent = {role: x.new_zeros(t[of].shape[0]) for role, of in (("b", "W"), ("c", "R")) if of in t and role not in t}
+    t = {**t, **absent}
+    parts = TorchOps.split(TorchOps.affine(x, t["W"], t["b"]), len(tape.gates))
+    own = {name: t[f"p.{name}"].reshape(-1) for name in tape.params}
+    return dict(zip(tape.gates, parts, strict=True)), layer_room.maps(TorchOps, t, tape, H), own
+
+
+def flat(layer: Layer, tape: Tape, x: torch.Tensor, rows: int, state: Tensors | None) -> Tensors:
+    """The states before the first step as a tape reads them, [rows, width]; zeros where none are given."""
+    sizes = layer_room.sizes(layer)
+    if state is None:
+        return {name: x.new_zeros(rows, width(shape, *sizes)) for name, shape in tape.state.items()}
+    return {name: state[name].reshape(rows, width(shape, *sizes)) for name, shape in tape.state.items()}
+
+
+def shaped(layer: Layer, tape: Tape, states: Tensors) -> Tensors:
+    """Flat states in their declared shapes."""
+    sizes = layer_room.sizes(layer)
+    return {name: v.reshape(*v.shape[:-1], *concrete(tape.state[name], *sizes)) for name, v in states.items()}
+
+
+class Late(Mapping[str, torch.Tensor]):
+    """States of every step; those that a kernel keeps to itself are made by the tape when first asked for."""
+
+    def __init__(self, names: tuple[str, ...], known: Tensors, make: Callable[[], Tensors]) -> None:
+        self.names, self.known, self.make = names, known, make
+
+    def __getitem__(self, name: str) -> torch.Tensor:
+        if name in self.names and name not in self.known:
+            self.known = {**self.make(), **self.known}
+        return self.known[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.names)
+
+    def __len__(self) -> int:
+        return len(self.names)

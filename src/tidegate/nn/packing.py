@@ -1,0 +1,92 @@
+"""Rows of a batch in the order a recurrence wants them, and back: time first, or packed with the longest row first."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
+
+
+@dataclass(frozen=True)
+class Rows:
+    """A module's input, and how what comes out is put back in the caller's layout.
+
+    x: [T, B, features], or packed [N, features] with `sizes`. batch: axis of the batch in the caller's layout; None:
+    the caller gave one row without a batch axis. order, back: how a packed sequence was sorted, and the way back.
+    """
+
+    x: torch.Tensor
+    sizes: torch.Tensor | None = None
+    batch: int | None = 1
+    order: torch.Tensor | None = None
+    back: torch.Tensor | None = None
+
+    @classmethod
+    def of(cls, given: Any, batch_first: bool) -> Rows:
+        """A tensor of 2 axes (one row, whatever `batch_first` says) or 3, or a PackedSequence."""
+        if isinstance(given, PackedSequence):
+            return cls(given.data, given.batch_sizes, 1, given.sorted_indices, given.unsorted_indices)
+        if given.dim() == 2:
+            return cls(given.unsqueeze(1), batch=None)
+        return cls(given.transpose(0, 1), batch=0) if batch_first else cls(given)
+
+    @property
+    def count(self) -> int:
+        """How many rows there are."""
+        return self.x.shape[1] if self.sizes is None else int(self.sizes[0])
+
+    def enter(self, state: torch.Tensor) -> torch.Tensor:
+        """A state [D * layers, B, width] of the caller (or [D * layers, width]) in the order of the rows."""
+        if self.batch is None:
+            return state.unsqueeze(1)
+        return state if self.order is None else state.index_select(1, self.order)
+
+    def leave(self, state: torch.Tensor) -> torch.Tensor:
+        if self.batch is None:
+            return state.squeeze(1)
+        return state if self.back is None else state.index_select(1, self.back)
+
+    def output(self, y: torch.Tensor) -> Any:
+        """Outputs in the layout of the input."""
+        if self.sizes is not None:
+            return PackedSequence(y, self.sizes, self.order, self.back)
+        if self.batch is None:
+            return y.squeeze(1)
+        return y.transpose(0, 1) if self.batch == 0 else y
+
+
+def reversed_in_time(x: torch.Tensor, sizes: torch.Tensor | None) -> torch.Tensor:
+    """Every row from its own last step to its first, in the same layout.
+
+    >>> packed = torch.tensor([[10], [20], [11], [12]])  # rows of 3 steps and of 1
+    >>> reversed_in_time(packed, torch.tensor([2, 1, 1])).flatten().tolist()
+    [12, 20, 11, 10]
+    """
+    return x.flip(0) if sizes is None else x.index_select(0, mirror(sizes).to(x.device))
+
+
+def mirror(sizes: torch.Tensor) -> torch.Tensor:
+    """Where in packed data the step stands that takes each step's place when time runs backwards: int64 [N]."""
+    starts = sizes.cumsum(0) - sizes
+    step = torch.repeat_interleave(torch.arange(len(sizes)), sizes)
+    row = torch.arange(int(sizes.sum())) - starts[step]
+    return starts[lengths_of(sizes)[row] - 1 - step] + row
+
+
+def lengths_of(sizes: torch.Tensor) -> torch.Tensor:
+    """The length of each row, longest first: int64 [B]."""
+    return (sizes[:, None] > torch.arange(int(sizes[0]))).sum(0)
+
+
+def padded(x: torch.Tensor, sizes: torch.Tensor | None) -> tuple[torch.Tensor, torch.Tensor]:
+    """x as [T, B, features], and the lengths."""
+    if sizes is None:
+        return x, torch.full((x.shape[1],), x.shape[0])
+    return pad_packed_sequence(PackedSequence(x, sizes))
+
+
+def packed(y: torch.Tensor, lengths: torch.Tensor, sizes: torch.Tensor | None) -> torch.Tensor:
+    """y [T, B, width] in the layout that `padded` was given."""
+    return y if sizes is None else pack_padded_sequence(y, lengths).data
