@@ -12,7 +12,8 @@ gamma_k = k u / (1 - k u), `own` is
 
     a + b, a - b, sqrt     u |v|
     a b, a / b             u |v|
-    W x + b                gamma_{K+1} (|W| |x| + |b|)     any order of the sum, fused multiply-add or not
+    W x + b                gamma_{K+1} (|W| |x| + |b|)     any order of the sum, fused multiply-add or not; gamma of
+                                                           `chain` more where other sums are added to the same
     sum, mean              gamma_{n-1} sum |x|; two more roundings for the mean
     exp, sigmoid, tanh     what the target's function strays by: `ActivationErrors`
     neg, abs, relu, minimum, maximum, max over an axis, rows of a table     nothing
@@ -39,11 +40,15 @@ Back = Callable[[Float], Float]
 
 
 class ActivationErrors(NamedTuple):
-    """What a target's own functions stray by: sigmoid absolutely, tanh and exp relative to the value."""
+    """What a target's own functions stray by: sigmoid absolutely, tanh and exp relative to the value, tanh also
+    absolutely where that is more. chain: how many further roundings a term of W x + b meets, on a target that goes on
+    adding to that sum."""
 
     sigmoid_abs: float
     tanh_rel: float
     exp_rel: float
+    tanh_abs: float = 0.0
+    chain: int = 0
 
 
 def gamma(k: int) -> float:
@@ -196,7 +201,8 @@ class Graph:
     def tanh(self, a: Any) -> Value:
         a = self.lift(a)
         value = np.tanh(a.value)
-        return self.unary(a, value, self.errors.tanh_rel * abs(value) + TINY, 1 - value * value)
+        own = self.errors.tanh_rel * abs(value) + self.errors.tanh_abs + TINY
+        return self.unary(a, value, own, 1 - value * value)
 
     def relu(self, a: Any) -> Value:
         a = self.lift(a)
@@ -221,7 +227,7 @@ class Graph:
     def affine(self, x: Any, W: Float, b: Float) -> Value:
         """x [1, K], W [N, K], b [N] -> [1, N]."""
         x, K = self.lift(x), W.shape[1]
-        own = gamma(K + 1) * (abs(x.value) @ abs(W).T + abs(b)) + K * TINY
+        own = gamma(K + 1 + self.errors.chain) * (abs(x.value) @ abs(W).T + abs(b)) + K * TINY
         return Value(self, x.value @ W.T + b, own, [(x, lambda d: d @ W)])
 
     def matmul(self, x: Any, W: Float) -> Value:

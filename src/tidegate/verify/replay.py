@@ -124,8 +124,10 @@ def verify(model: Model) -> list[Result]:
 
     Raises ModelFileError when the model has no check. What this machine lacks is listed, with `ran` false.
     """
+    from .onnx_target import onnx
+
     replay = Replay(model)
-    return [oracle(replay), torch(replay), *native(replay)]
+    return [oracle(replay), torch(replay), *onnx(replay), *native(replay)]
 
 
 def oracle(replay: Replay) -> Result:

@@ -15,7 +15,9 @@ from ...model import Model
 from .build import MODES, build
 from .wire import Message
 
-__all__ = ["LARGEST", "MODES", "encode", "export"]
+__all__ = ["LARGEST", "MODES", "OPTIONS", "SUFFIX", "encode", "export"]
+SUFFIX: Final = ".onnx"
+OPTIONS: Final = {"mode": "sequence (default): T steps of B rows at once; step: one step of B streams"}
 LARGEST: Final = (1 << 31) - 1  # bytes that a protocol buffer may have
 
 
@@ -25,8 +27,8 @@ def export(model: Model, out: str | os.PathLike[str], answers: Any = None, mode:
     out: the file's name. answers: not used; `tidegate verify` holds the graph against the model's check. mode:
     "sequence", [T, B] at once, or "step", one step of B streams.
 
-    Raises: OptionError for an unknown mode, or one that the model does not have; ModelFileError for a model of more than
-    2 GB; TidegateError when the disk refuses.
+    Raises: OptionError for an unknown mode, or one that the model does not have; ModelFileError for a model of more
+    than 2 GB; TidegateError when the disk refuses.
 
     >>> import tempfile
     >>> from tidegate.document import state_schema

@@ -64,7 +64,7 @@ class Build:
     def entry(self) -> Value:
         """ids are int32, as in the native engine; Gather takes both kinds of integers."""
         entry, axes = self.model.document["input"], ["T", "B"] if self.sequence else ["B"]
-        if entry["kind"] == "text":
+        if entry["kind"] != "array":
             return self.input("ids", "int32", axes, f"token ids, 0 to {entry['size'] - 1}")
         return self.input("x", "float32", [*axes, entry["features"]], "the numbers of each step")
 

@@ -1,0 +1,207 @@
+"""The check replayed in onnxruntime, on the graphs of `tidegate export --to onnx`, whole, in pieces and in one batch.
+
+The bound is that of what onnxruntime computes, which differs from a native target in three ways:
+
+- its functions' own errors, below;
+- GRU, LSTM and RNN nodes add W x + b and R h + c in one chain, so a term meets the other product's roundings too;
+- the GRU node's update is (1 - z) n + z h, and not n + z (h - n).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from ..cells import gru
+from ..errors import MissingExtra, ModelFileError
+from ..export.onnx import encode
+from ..export.onnx.standard import Form, form_of
+from ..model import Model
+from ..tape import Tape, trace
+from .bounds import ActivationErrors
+from .carry import flat_state
+
+if TYPE_CHECKING:
+    from .replay import Replay, Result
+
+# Measured with onnxruntime 1.31 over floats of every size (tests/parity/test_onnx.py holds it): Sigmoid and the gates
+# of GRU and LSTM 1.5e-7; Tanh and that of LSTM 2.6e-7, of GRU 6.0e-7, relative; Exp 7.2e-8, relative. The RNN node's
+# tanh is made from an exponential: 1.8e-7 absolutely, however small the value.
+ORT_ERRORS: Final = ActivationErrors(sigmoid_abs=2.4e-7, tanh_rel=9e-7, exp_rel=2.4e-7)
+RNN_TANH_ABS: Final = 2.7e-7
+
+Array = npt.NDArray[Any]
+State = dict[str, Array]
+Pair = tuple[Array, State]  # last output float32 [O], and the state after it: name -> [1, *shape]
+
+
+class Session:
+    """A model's graph in onnxruntime, on one thread.
+
+    Raises: MissingExtra without onnxruntime; ModelFileError for a model that ONNX cannot hold.
+    """
+
+    def __init__(self, model: Model, mode: str) -> None:
+        try:
+            import onnxruntime as ort
+        except ImportError:
+            raise MissingExtra("onnxruntime is not installed; pip install 'tidegate[onnx]'") from None
+        options = ort.SessionOptions()
+        options.intra_op_num_threads = options.inter_op_num_threads = 1
+        options.log_severity_level = 3
+        self.schema = model.state_schema if model.streams[0] else []
+        self.session = ort.InferenceSession(encode(model, mode), options, providers=["CPUExecutionProvider"])
+        self.input = self.session.get_inputs()[0].name
+        self.outputs = [v.name for v in self.session.get_outputs()]
+
+    def first(self, rows: int) -> State:
+        """The state of `rows` new streams."""
+        return {a["name"]: np.full((rows, *a["shape"]), float(a.get("fill", 0)), a["dtype"]) for a in self.schema}
+
+    def run(self, x: Array, state: State, lengths: Array | None = None) -> tuple[State, State]:
+        """Outputs and next state, each by name. x: [T, B] or [T, B, features] with lengths int32 [B]; or of a step."""
+        fed = {self.input: x, **state} | ({} if lengths is None else {"lengths": lengths})
+        found: State = dict(zip(self.outputs, self.session.run(None, fed), strict=True))
+        following = {name: found.pop(f"next.{name}") for name in state}
+        return found, following
+
+    def whole(self, x: Array, sizes: list[int]) -> Pair:
+        """One row of a sequence's graph in chunks of these sizes."""
+        state, out, at = self.first(1), np.empty(0), 0
+        for size in sizes:
+            found, state = self.run(x[at : at + size, None], state, np.array([size], np.int32))
+            out, at = found["output"][0], at + size
+        return out, state
+
+    def steps(self, x: Array) -> Pair:
+        """One row of a step's graph."""
+        state, out = self.first(1), np.empty(0)
+        for one in x:
+            found, state = self.run(one[None], state)
+            out = found["output"][0]
+        return out, state
+
+    def batch(self, xs: list[Array]) -> list[Pair]:
+        """Rows of their own lengths in one run."""
+        lengths = np.array([len(x) for x in xs], np.int32)
+        padded = np.zeros((lengths.max(), len(xs), *xs[0].shape[1:]), xs[0].dtype)
+        for b, x in enumerate(xs):
+            padded[: len(x), b] = x
+        found, state = self.run(padded, self.first(len(xs)), lengths)
+        return [(found["output"][b], {n: v[b : b + 1] for n, v in state.items()}) for b in range(len(xs))]
+
+
+def onnx(replay: Replay) -> Iterator[Result]:
+    """The graph of a sequence, and where the model streams that of a step."""
+    from .replay import Result
+
+    try:
+        yield sequence(replay)
+        if replay.model.streams[0]:
+            yield step(replay)
+    except MissingExtra:
+        yield Result("onnx", "onnxruntime", "onnxruntime is not installed", ran=False)
+    except ModelFileError as error:
+        yield Result("onnx", "onnxruntime", str(error), ran=False)
+
+
+def sequence(replay: Replay) -> Result:
+    """Each case whole, all in one batch, and in pieces; the worst of them. Pieces need not have the same bits: the
+    order of a product's sum may follow its size."""
+    session = Session(replay.model, "sequence")
+    runs = [[session.whole(x, [len(x)]) for x in replay.x], session.batch(replay.x)]
+    same = None
+    if replay.model.streams[0]:
+        runs.append([session.whole(x, growing(len(x))) for x in replay.x])
+        same = True if list(map(raw, runs[0])) == list(map(raw, runs[-1])) else None
+    return worst(replay, "onnxruntime sequence", runs, same)
+
+
+def step(replay: Replay) -> Result:
+    """Each case step by step."""
+    session = Session(replay.model, "step")
+    return worst(replay, "onnxruntime step", [[session.steps(x) for x in replay.x]], None)
+
+
+def worst(replay: Replay, path: str, runs: list[list[Pair]], same: bool | None) -> Result:
+    limits = bounds(replay)
+    found = [
+        replay.judged(
+            "onnx", path, [replay.strided(out.astype(np.float64), flat_state(s)) for out, s in run], limits, same
+        )
+        for run in runs
+    ]
+    return max(found, key=lambda result: (not result.ok, result.ratio or 0.0))
+
+
+def growing(T: int) -> list[int]:
+    """Chunks of T steps: 1, 2, 4 ... and the rest.
+
+    >>> growing(10)
+    [1, 2, 4, 3]
+    """
+    sizes: list[int] = []
+    while (rest := T - sum(sizes)) > 0:
+        sizes.append(min(2 ** len(sizes), rest))
+    return sizes
+
+
+def raw(pair: Pair) -> tuple[bytes, ...]:
+    return pair[0].tobytes(), *(v.tobytes() for v in pair[1].values())
+
+
+# --- the bound of what onnxruntime computes
+
+
+def bounds(replay: Replay) -> list[tuple[Array, Array]]:
+    """For each case the bounds of output and state."""
+    from .replay import Replay
+
+    model, errors = replay.model, errors_of(replay.model)
+    if "GRU" not in {form.node for form in forms(model)}:
+        return replay.bounds(errors)
+    return Replay(as_computed(model)).bounds(errors)
+
+
+def forms(model: Model) -> list[Form]:
+    """The ONNX nodes that the model's recurrences become."""
+    return [form for tape in model.tapes.values() if (form := form_of(tape))]
+
+
+def errors_of(model: Model) -> ActivationErrors:
+    """What onnxruntime strays by on this model's graph."""
+    errors = ORT_ERRORS
+    if any(form.node == "RNN" for form in forms(model)):
+        errors = errors._replace(tanh_abs=RNN_TANH_ABS)
+    return errors._replace(chain=max([0, *map(chain(model), model.layers)]))
+
+
+def chain(model: Model) -> Callable[[dict[str, Any]], int]:
+    """Layer -> how many terms a standard node adds to a sum of ours: the other product's, and its bias."""
+    tapes = model.tapes
+    return lambda k: max(k["inputs"], k["size"]) + 1 if "tape" in k and form_of(tapes[k["tape"]]) else 0
+
+
+def as_computed(model: Model) -> Model:
+    """The model with each GRU's equation as its node has it; the same in exact arithmetic."""
+    tapes = {name: blended(tape).to_json() for name, tape in model.tapes.items()}
+    return Model({**model.document, "tapes": tapes}, model.tensors)
+
+
+def blended(tape: Tape) -> Tape:
+    form = form_of(tape)
+    if form is None or form.node != "GRU":
+        return tape
+    reset = form.dialect["reset"]
+
+    def equation(op: Any, x: Any, R: Any, p: Any, s: Any) -> Any:
+        r = op.sigmoid(x.r + R.r(s.h))
+        z = op.sigmoid(x.z + R.z(s.h))
+        n = op.tanh(x.n + r * R.n(s.h)) if reset == "after" else op.tanh(x.n + R.n(r * s.h))
+        h = (1.0 - z) * n + z * s.h
+        return h, s.replace(h=h)
+
+    return trace(equation, gru.GATES, gru.RECURRENT, gru.STATE, {})  # type: ignore[arg-type]
