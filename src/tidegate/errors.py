@@ -18,6 +18,18 @@ class OptionError(TidegateError):
     """An option or argument that does not exist, or a value it cannot take."""
 
 
+class WrongValue(OptionError, ValueError):
+    """An argument of a module in `tidegate.nn` of a value that it cannot have; a ValueError, as torch.nn raises."""
+
+
+class WrongType(OptionError, TypeError):
+    """An argument of a module in `tidegate.nn` of a type that it cannot have; a TypeError, as torch.nn raises."""
+
+
+class WrongShape(OptionError, RuntimeError):
+    """A tensor whose shape or dtype a module in `tidegate.nn` cannot take; a RuntimeError, as torch.nn raises."""
+
+
 class DataError(TidegateError):
     """A data file, row, field or event that cannot be used."""
 
@@ -36,6 +48,10 @@ class CellError(TidegateError):
 
 class TargetError(TidegateError):
     """A target that this machine or this build does not have."""
+
+
+class ModuleError(TidegateError):
+    """A torch module that no model file can hold."""
 
 
 class MissingExtra(TidegateError):
