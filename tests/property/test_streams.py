@@ -48,7 +48,7 @@ def messages(count: int, seed: int) -> list[str]:
 
 @cache
 def predictor(target: str, text: bool = True) -> Predictor:
-    return Predictor(sample(features=None if text else 6, size=19, over=POOLS, norm=True), target, 2)
+    return Predictor(sample(features=None if text else 6, size=19, conv=3, over=POOLS, norm=True), target, 2)
 
 
 @pytest.mark.parametrize("target", _native.targets())

@@ -29,6 +29,9 @@ def sample(
     cell: str | None = "gru",
     dialect: dict[str, str] | None = None,
     project: int | None = None,
+    direction: str = "causal",
+    conv: int = 0,
+    centred: bool = False,
     depth: int = 1,
     over: tuple[str, ...] = ("last",),
     norm: bool = False,
@@ -41,7 +44,8 @@ def sample(
 
     features: width of the input; None: text over a small vocabulary, embedded `size` wide. size: H. cell: its
     name; None: no recurrent layer. dialect: of the cell, some of its keys. project: P of a cell whose dialect
-    projects (half of H if not given). depth: recurrent layers; from the second on each is added to the one
+    projects (half of H if not given). direction: "both" for bidirectional layers. conv: width of a convolution before
+    the recurrence, centred or not; 0: none. depth: recurrent layers; from the second on each is added to the one
     before. over: pools; none: no pool layer. norm: a norm before the pool. dense: activation of a dense layer
     before the last one. outputs: width of the last dense layer; None: none. softmax: whether one ends it.
     check: whether it gets its check.
@@ -51,10 +55,14 @@ def sample(
     width = size if features is None else features
     if features is None:
         stack.add({"kind": "embed", "rows": len(WORDS) + 1, "size": size})
+    if conv:
+        options = {"inputs": width, "size": size, "width": conv, "centred": centred, "activation": "tanh"}
+        stack.add({"kind": "conv", **options})
+        width = size
     for i in range(depth if cell else 0):
         assert loaded is not None
         recurrent = {
-            "kind": "recurrent",
+            "kind": "recurrent" if direction == "causal" else "bidirectional",
             "inputs": width,
             "size": size,
             "tape": loaded.name,
@@ -64,6 +72,7 @@ def sample(
         width = size
         if loaded.tape.projected:
             width = recurrent["project"] = project or max(1, size // 2)
+        width *= 1 if direction == "causal" else 2
         stack.add({**recurrent, "add": len(stack.layers) - 1} if i else recurrent)
     if norm:
         stack.add({"kind": "norm", "size": width, "eps": 1e-5})
@@ -106,7 +115,7 @@ class Stack:
         matters.
         """
         drawn = self.random.standard_normal(shape)
-        if role == "gain" or role.startswith("p.gain"):
+        if role.rsplit(".", 1)[-1].startswith("gain"):
             drawn = 1 + 0.3 * drawn
         elif len(shape) > 1:
             drawn = drawn if role == "weight" and shape[0] == len(WORDS) + 1 else drawn / np.sqrt(max(1, shape[-1]))
@@ -122,10 +131,12 @@ class Stack:
             self.tensors |= {names["bytes"]: data, names["offsets"]: offsets}
             entry = {"kind": "text", "tokenizer": Tokenizer("word").to_json(), "vocabulary": names,
                      "size": len(WORDS) + 1}  # fmt: skip
+        why = layers.whole_window(self.layers)
+        streams = {"yes": False, "because": why} if why else {"yes": True}
         document = {
             "format": 1, "task": {"kind": "classify" if labels else "encode", "options": {}}, "input": entry,
             "layers": self.layers, "tapes": {name: tape.to_json() for name, tape in self.tapes.items()},
-            "state": state_schema(self.layers, self.tapes), "streams": {"yes": True}, "provenance": {},
+            "state": state_schema(self.layers, self.tapes), "streams": streams, "provenance": {},
             "labels": [f"label {i}" for i in range(labels)] if labels else None, "check": None,
         }  # fmt: skip
         return Model(document, self.tensors)
