@@ -10,9 +10,12 @@ Names are loaded when they are first used, so that `import tidegate` costs next 
 
 from __future__ import annotations
 
+import sys
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from .bridge import export, from_torch, to_torch
     from .errors import TidegateError
     from .model import Model
     from .runtime import Pool, Predictor, Scores, State, Stream, load
@@ -21,14 +24,27 @@ if TYPE_CHECKING:
     __version__: str
 
 __all__ = [
-    "Model", "Pool", "Predictor", "Scores", "State", "Stream", "TidegateError", "__version__", "fit", "load",
+    "Model", "Pool", "Predictor", "Scores", "State", "Stream", "TidegateError", "__version__", "export",
+    "fit", "from_torch", "load", "to_torch",
 ]  # fmt: skip
 
 _HOMES = {
+    "export": "bridge", "from_torch": "bridge", "to_torch": "bridge",
     "Model": "model", "TidegateError": "errors", "fit": "train",
     "Pool": "runtime", "Predictor": "runtime", "Scores": "runtime", "State": "runtime", "Stream": "runtime",
     "load": "runtime",
 }  # fmt: skip
+
+
+class _Front(ModuleType):
+    """This module, where `export` stays the function when the package of that name is imported too."""
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if not (name in _HOMES and isinstance(value, ModuleType)):
+            super().__setattr__(name, value)
+
+
+sys.modules[__name__].__class__ = _Front
 
 
 def __getattr__(name: str) -> Any:

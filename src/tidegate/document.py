@@ -178,8 +178,12 @@ def _input(value: Any, tensors: Mapping[str, Array]) -> int | None:
     if value.get("kind") == "array":
         _keys("input", value, "kind", "features")
         return _whole("input.features", value["features"], 1, MAX_WIDTH)
+    if value.get("kind") == "ids":
+        _keys("input", value, "kind", "size")
+        _whole("input.size", value["size"], 1, MAX_VOCABULARY)
+        return None
     if value.get("kind") != "text":
-        raise ModelFileError(f"input.kind: is {show(value.get('kind'))}; expected 'text' or 'array'")
+        raise ModelFileError(f"input.kind: is {show(value.get('kind'))}; expected 'text', 'ids' or 'array'")
     _keys("input", value, "kind", "tokenizer", "vocabulary", "size")
     _object("input.tokenizer", value["tokenizer"])
     _keys("input.vocabulary", value["vocabulary"], "bytes", "offsets")

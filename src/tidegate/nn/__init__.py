@@ -17,12 +17,14 @@ from .modules import GRU, LSTM, RNN, MinGRU
 from .network import Network, Noise
 from .recurrent import engine
 from .scan import check as check_linear
+from .sequential import Sequential
 
 if TYPE_CHECKING:
     from ..model import Model
 
 __all__ = [
-    "GRU", "LSTM", "RNN", "GRUCell", "LSTMCell", "MinGRU", "Network", "Noise", "RNNCell", "check_linear", "convert",
+    "GRU", "LSTM", "RNN", "GRUCell", "LSTMCell", "MinGRU", "Network", "Noise", "RNNCell", "Sequential",
+    "check_linear", "convert",
     "engine", "run",
 ]  # fmt: skip
 

@@ -1,6 +1,6 @@
 """From what a user has to the engine's steps: text to token ids, numbers to rows of features.
 
-Both kinds have `feed(x, pending) -> (steps, pending)` and `flush(pending) -> steps`, pure functions, so that
+All kinds have `feed(x, pending) -> (steps, pending)` and `flush(pending) -> steps`, pure functions, so that
 whoever calls them can look at everything before anything changes.
 """
 
@@ -56,13 +56,7 @@ class Text:
 
     def rows(self, x: Any) -> Steps:
         """One id for each of n streams: int32 [n]."""
-        ids = np.asarray(x)
-        if ids.ndim != 1 or (ids.dtype.kind not in "iu" and ids.size):
-            raise DataError(f"token ids are integers of shape [n]; {ids.dtype} of shape {list(ids.shape)} was given")
-        if ids.size and not 0 <= int(ids.min()) <= int(ids.max()) < self.size:
-            bad = int(ids.min()) if int(ids.min()) < 0 else int(ids.max())
-            raise DataError(f"there is no token {bad}; the vocabulary has ids 0 to {self.size - 1}")
-        return ids.astype(np.int32)
+        return token_ids(x, self.size)
 
     def check_pending(self, pending: bytes) -> None:
         """Raises StateError unless `pending` is what this tokenizer leaves unfinished."""
@@ -72,6 +66,37 @@ class Text:
             raise StateError(f"its unfinished word is none of this model's: {error}") from error
         if tokens or rest != pending:
             raise StateError("its unfinished word is none of this model's: the tokenizer would split it")
+
+
+class Ids:
+    """Token ids that somebody else makes: `steps` are int32 ids [T]; nothing is ever pending."""
+
+    kind = "ids"
+    nothing = "no step"
+    reason = NO_STEP
+
+    def __init__(self, model: Model, entry: dict[str, Any]) -> None:
+        self.size: int = entry["size"]
+
+    def feed(self, x: Any, pending: bytes) -> tuple[Steps, bytes]:
+        """One id, or several [T], as int32."""
+        if isinstance(x, str | bytes):
+            raise DataError(f"this model takes token ids, integers of 0 to {self.size - 1}; text was given")
+        return token_ids([x] if np.ndim(x) == 0 else x, self.size), b""
+
+    def flush(self, pending: bytes) -> Steps:
+        return np.zeros(0, np.int32)
+
+    def whole(self, x: Any) -> Steps:
+        return self.feed(x, b"")[0]
+
+    def rows(self, x: Any) -> Steps:
+        """One id for each of n streams: int32 [n]."""
+        return token_ids(x, self.size)
+
+    def check_pending(self, pending: bytes) -> None:
+        if pending:
+            raise StateError("it has an unfinished word; this model takes token ids")
 
 
 class Numbers:
@@ -114,6 +139,17 @@ class Numbers:
             raise StateError("it has an unfinished word; this model takes numbers")
 
 
+def token_ids(x: Any, size: int) -> npt.NDArray[np.int32]:
+    """Ids of 0 to size - 1 as int32 [n]. Raises DataError for anything else."""
+    ids = np.asarray(x)
+    if ids.ndim != 1 or (ids.dtype.kind not in "iu" and ids.size):
+        raise DataError(f"token ids are integers of shape [n]; {ids.dtype} of shape {list(ids.shape)} was given")
+    if ids.size and not 0 <= int(ids.min()) <= int(ids.max()) < size:
+        bad = int(ids.min()) if int(ids.min()) < 0 else int(ids.max())
+        raise DataError(f"there is no token {bad}; the vocabulary has ids 0 to {size - 1}")
+    return ids.astype(np.int32)
+
+
 def numbers(x: Any) -> npt.NDArray[np.float32]:
     """A C-contiguous float32 array of real numbers. Raises DataError for anything else."""
     try:
@@ -126,7 +162,8 @@ def numbers(x: Any) -> npt.NDArray[np.float32]:
         return np.ascontiguousarray(found, np.float32) if found.ndim else np.asarray(found, np.float32)
 
 
-def inputs(model: Model) -> Text | Numbers:
+def inputs(model: Model) -> Text | Ids | Numbers:
     """The input that a model's document describes."""
     entry = model.document["input"]
-    return Text(model, entry) if entry["kind"] == "text" else Numbers(model, entry)
+    kinds: dict[str, type[Text | Ids | Numbers]] = {"text": Text, "ids": Ids, "array": Numbers}
+    return kinds[entry["kind"]](model, entry)

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from .. import _native
 from ..errors import OptionError, StateError
 from ..model import Model
-from .inputs import Numbers, Text
+from .inputs import Ids, Numbers, Text
 from .scores import Scores
 from .stages import Staged
 from .state import State, initial
@@ -31,7 +31,9 @@ class Session:
     __slots__ = ("engine", "initial", "labels", "model", "outputs", "runner", "schema", "source", "threads")
     engine: _native.Engine
 
-    def __init__(self, model: Model, runner: _native.Engine | Staged, source: Text | Numbers, threads: int) -> None:
+    def __init__(
+        self, model: Model, runner: _native.Engine | Staged, source: Text | Ids | Numbers, threads: int
+    ) -> None:
         self.model, self.runner, self.source, self.threads = model, runner, source, threads
         if isinstance(runner, _native.Engine):
             self.engine = runner

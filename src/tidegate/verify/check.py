@@ -57,7 +57,7 @@ def number(draw: int) -> float:
 def inputs(model: Model, seed: int, lengths: list[int]) -> list[Array]:
     """The input of each case: ids int32 [T], or numbers float32 [T, features]."""
     draws, entry = splitmix64(seed), model.document["input"]
-    if entry["kind"] == "text":
+    if entry["kind"] != "array":
         return [np.array([next(draws) * entry["size"] >> 64 for _ in range(T)], np.int32) for T in lengths]
     F = entry["features"]
     return [np.array([[number(next(draws)) for _ in range(F)] for _ in range(T)], np.float32) for T in lengths]

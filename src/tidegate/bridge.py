@@ -1,0 +1,106 @@
+"""To and from other runtimes: `from_torch` reads torch modules, `to_torch` makes them, `export` writes formats."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+from . import _native
+from .errors import OptionError
+from .model import Model
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import torch
+
+    from .export import Answer
+    from .runtime import Predictor
+
+
+def from_torch(*modules: torch.nn.Module, labels: Sequence[str] | None = None) -> Predictor:
+    """A predictor of trained torch modules applied one after the other: it saves, verifies and streams from now on.
+
+    modules: GRU, LSTM, RNN and their cells, of torch.nn or of tidegate.nn; Embedding first; Linear with ReLU, Tanh or
+    Sigmoid right behind it; LayerNorm; Softmax over the last dim; Dropout and Identity, which answering leaves out; or
+    a Sequential of these. A recurrence passes its output sequence on. All float32. labels: names of the outputs.
+
+    The model takes what the first module takes at one step: a token id, or a row of numbers; its answer is the last
+    module's at that step, after every step so far. The state before the first step is zeros, as torch has it where no
+    initial state is given; `stream().restore(state)` starts from another one. The weights are copied, float32 as they
+    are; so the answers are those of the modules up to float32's roundings, which `verify` holds against their bound.
+
+    Raises: ModuleError naming the submodule that cannot be brought (a forward of its own, a hook, quantised, float64,
+    NaN), and ModelFileError for labels that do not fit.
+
+    >>> import torch
+    >>> predictor = from_torch(torch.nn.GRU(3, 8), torch.nn.Linear(8, 2))
+    >>> stream = predictor.stream()
+    >>> stream.push([0.1, 0.2, 0.3]).values.shape
+    (2,)
+    """
+    from .nn.bring import bring
+    from .runtime import Predictor
+    from .verify import attach
+
+    return Predictor(attach(bring(modules, labels)))
+
+
+def to_torch(model: Model | Predictor | str | os.PathLike[str]) -> torch.nn.Module:
+    """A model as torch modules with its weights; the way back of `from_torch`.
+
+    A stack of recurrences in the dialect of torch is a torch.nn.GRU, LSTM or RNN, in any other one of tidegate.nn;
+    more than one module is a `tidegate.nn.Sequential`. In eval mode, on the CPU, time first: [T, B, ...].
+
+    Raises: ModuleError for a layer that has no module, such as a pool.
+    """
+    from .nn.give import give
+
+    return give(opened(model))
+
+
+def export(
+    model: Model | Predictor | str | os.PathLike[str], to: str, out: str | os.PathLike[str], **options: Any
+) -> list[str]:
+    """The files that were written for a model in another format, `out` first.
+
+    model: a model with its check, a predictor, or the path of a model file. to: one of `tidegate.export.formats()`,
+    such as "c". out: the path to write, with the format's suffix. options: the format's own, such as name="intent" for
+    the prefix of everything in C.
+
+    Raises: OptionError for an unknown format or option, or a value that it cannot take; ModelFileError for a model that
+    the format cannot hold, or one without its check; TidegateError when the disk refuses.
+
+    >>> import os, tempfile
+    >>> from tidegate.verify.samples import sample
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     files = export(sample(size=4, check=True), "c", os.path.join(folder, "intent.c"))
+    >>> [os.path.basename(file) for file in files]
+    ['intent.c', 'intent.h']
+    """
+    from .export import load, write
+
+    load(to)
+    whole = opened(model)
+    return write(whole, to, out, answers(whole), **options)
+
+
+def opened(model: Any) -> Model:
+    """The model itself, that of a predictor, or that of a file."""
+    if isinstance(model, str | os.PathLike):
+        return Model.load(model)
+    found = getattr(model, "model", model)
+    if not isinstance(found, Model):
+        raise OptionError(f"model is {type(model).__name__}; expected a Model, a Predictor or the path of a model file")
+    return found
+
+
+def answers(model: Model) -> list[Answer]:
+    """The check's stored answers, with the bounds of a target whose functions are those of the native base target."""
+    from .export import Answer
+    from .verify.bounds import ActivationErrors
+    from .verify.replay import Replay
+
+    replay = Replay(model)
+    bounds = replay.bounds(ActivationErrors(**_native.ERRORS["base"]))
+    return [Answer(y, y_bound, s, s_bound) for (y, s), (y_bound, s_bound) in zip(replay.stored, bounds, strict=True)]

@@ -1,0 +1,193 @@
+"""torch modules read into a model: layers, tapes and weights, or a refusal that names the module."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from .. import cells
+from ..document import FORMAT, state_schema
+from ..errors import ModuleError
+from ..layers import whole_window
+from ..model import Model
+from ..tape import Tape
+from . import kinds
+from .kinds import array, bias
+from .sequential import Sequential
+
+Array = npt.NDArray[np.float32]
+Module = torch.nn.Module
+IDENTITIES = (torch.nn.Identity, torch.nn.modules.dropout._DropoutNd)
+CONTAINERS = (torch.nn.Sequential, Sequential)
+
+
+def bring(modules: Sequence[Module], labels: Sequence[str] | None = None) -> Model:
+    """The model, without its check, that modules applied one after the other to every step are.
+
+    modules: see `tidegate.from_torch`. labels: names of the outputs, for a classifier.
+
+    Raises: ModuleError naming the module that cannot be brought; ModelFileError when the labels do not fit.
+    """
+    reader = Reader()
+    for i, module in enumerate(modules):
+        name = type(module).__name__ if len(modules) == 1 else f"[{i}]"
+        for path, part in parts(name, module, ""):
+            reader.read(path, part)
+    if not reader.layers:
+        raise ModuleError("there is no layer in it; give a recurrence, or a model of one")
+    return reader.model(labels)
+
+
+def parts(name: str, module: Any, prefix: str) -> Iterator[tuple[str, Module]]:
+    """The modules that do something, in order, with their path; containers are opened."""
+    if not isinstance(module, Module):
+        raise ModuleError(f"{name} is {type(module).__name__}; expected a torch.nn.Module")
+    path = prefix or name
+    refuse_hooks(path, module)
+    if not isinstance(module, CONTAINERS):
+        yield path, module
+        return
+    refuse_own_forward(path, module, CONTAINERS)
+    for key, child in module.named_children():
+        yield from parts(key, child, f"{path}.{key}")
+
+
+def refuse_hooks(path: str, module: Module) -> None:
+    """A forward hook may change what the module gives, and a model file holds no code."""
+    for kind, hooks in (("forward", module._forward_hooks), ("forward pre-", module._forward_pre_hooks)):
+        if hooks:
+            raise ModuleError(f"{path} has a {kind} hook, which may change what it gives; remove it first")
+
+
+def refuse_own_forward(path: str, module: Module, known: tuple[type[Module], ...]) -> None:
+    own = type(module)
+    if "forward" not in vars(module) and any(own.forward is kind.forward for kind in known):
+        return
+    names = [f"m.{name}" for name, _ in module.named_children()]
+    how = f"give its parts in order, such as from_torch({', '.join(names)})" if names else "bring the plain module"
+    raise ModuleError(f"{path} ({own.__name__}) has a forward of its own, which cannot be read; {how}")
+
+
+class Reader:
+    """What has been read so far. width: of the last layer's output; None before the first layer, and for ids."""
+
+    def __init__(self) -> None:
+        self.layers: list[dict[str, Any]] = []
+        self.tapes: dict[str, Tape] = {}
+        self.tensors: dict[str, Array] = {}
+        self.entry: dict[str, Any] = {}
+        self.sources: list[str] = []
+        self.width: int | None = None
+
+    def read(self, path: str, module: Module) -> None:
+        if "quantized" in type(module).__module__:
+            raise ModuleError(f"{path} ({type(module).__name__}) is quantised; bring the float module it was made of")
+        if isinstance(module, IDENTITIES):
+            return
+        if isinstance(module, kinds.ALL):
+            refuse_own_forward(path, module, kinds.ALL)
+            self.recurrence(path, module)
+        elif (found := next((kind for kind in READERS if isinstance(module, kind)), None)) is not None:
+            refuse_own_forward(path, module, (found,))
+            READERS[found](self, path, module)
+        else:
+            self.refuse(path, module)
+        self.sources.append(f"{path}: {type(module).__name__}")
+
+    def refuse(self, path: str, module: Module) -> None:
+        if list(module.children()):
+            refuse_own_forward(path, module, ())
+        known = ", ".join(sorted({kind.__name__ for kind in (*kinds.STACKS, *kinds.SINGLES, *READERS)}))
+        raise ModuleError(f"{path} is a {type(module).__name__}, which no layer is; there are those of {known}")
+
+    def add(self, path: str, inputs: int | None, outputs: int, layer: dict[str, Any], weights: dict[str, Any]) -> None:
+        """One more layer. inputs: the width that it takes; None for ids."""
+        if not self.layers:
+            self.entry = (
+                {"kind": "ids", "size": layer["rows"]} if inputs is None else {"kind": "array", "features": inputs}
+            )
+        elif inputs is None:
+            raise ModuleError(f"{path} takes token ids; it must be the first layer")
+        elif inputs != self.width:
+            raise ModuleError(f"{path} takes {inputs} numbers a step; what comes before it gives {self.width}")
+        names = {role: f"layers.{len(self.layers)}.{role}" for role in weights}
+        self.tensors |= {names[role]: weight for role, weight in weights.items()}
+        self.layers.append({**layer, "tensors": names})
+        self.width = outputs
+
+    def recurrence(self, path: str, module: Module) -> None:
+        for found in kinds.recurrences(path, module):
+            tape, cell, width = self.tape(found.cell), found.cell, found.outputs
+            layer: dict[str, Any] = {
+                "kind": "bidirectional" if found.both else "recurrent", "inputs": found.inputs, "size": found.size,
+                "tape": tape, "cell": cell.name, "dialect": cell.dialect,
+            }  # fmt: skip
+            if cell.tape.projected:
+                layer["project"] = width
+            if found.residual:
+                layer["add"] = len(self.layers) - 1
+            self.add(path, found.inputs, 2 * width if found.both else width, layer, found.weights)
+
+    def tape(self, cell: cells.Cell) -> str:
+        """The name of the cell's tape in the document; cells of another dialect get a number."""
+        name, n = cell.name, 2
+        while self.tapes.setdefault(name, cell.tape) != cell.tape:
+            name, n = f"{cell.name}-{n}", n + 1
+        return name
+
+    def embedding(self, path: str, module: torch.nn.Embedding) -> None:
+        if module.max_norm is not None:
+            raise ModuleError(f"{path} has max_norm, which changes the table as it is read; bring one without")
+        rows, size = module.num_embeddings, module.embedding_dim
+        layer = {"kind": "embed", "rows": rows, "size": size}
+        self.add(path, None, size, layer, {"weight": array(f"{path}.weight", module.weight)})
+
+    def linear(self, path: str, module: torch.nn.Linear) -> None:
+        inputs, size = module.in_features, module.out_features
+        weights = {"weight": array(f"{path}.weight", module.weight), "bias": bias(f"{path}.bias", module.bias, size)}
+        self.add(path, inputs, size, {"kind": "dense", "inputs": inputs, "size": size, "activation": "none"}, weights)
+
+    def norm(self, path: str, module: torch.nn.LayerNorm) -> None:
+        if len(module.normalized_shape) != 1:
+            raise ModuleError(f"{path} normalises over {list(module.normalized_shape)}; only the last axis can be")
+        size = module.normalized_shape[0]
+        gain = np.ones(size, np.float32) if module.weight is None else array(f"{path}.weight", module.weight)
+        layer = {"kind": "norm", "size": size, "eps": float(module.eps)}
+        self.add(path, size, size, layer, {"gain": gain, "bias": bias(f"{path}.bias", module.bias, size)})
+
+    def activation(self, path: str, module: Module) -> None:
+        last = self.layers[-1] if self.layers else {}
+        if last.get("kind") != "dense" or last.get("activation") != "none":
+            raise ModuleError(f"{path} ({type(module).__name__}) must come right after a Linear")
+        last["activation"] = type(module).__name__.lower()
+
+    def softmax(self, path: str, module: torch.nn.Softmax) -> None:
+        if module.dim not in (-1, 2):
+            raise ModuleError(f"{path} is a Softmax over dim {module.dim}; only over the last, dim=-1, can be")
+        if self.width is None:
+            raise ModuleError(f"{path} is the first layer; a model needs one before it")
+        self.add(path, self.width, self.width, {"kind": "softmax", "size": self.width}, {})
+
+    def model(self, labels: Sequence[str] | None) -> Model:
+        reason = whole_window(self.layers)
+        document = {
+            "format": FORMAT, "task": {"kind": "encode" if labels is None else "classify", "options": {}},
+            "input": self.entry, "layers": self.layers,
+            "tapes": {name: tape.to_json() for name, tape in self.tapes.items()},
+            "state": state_schema(self.layers, self.tapes),
+            "streams": {"yes": False, "because": reason} if reason else {"yes": True},
+            "labels": None if labels is None else list(labels), "check": None,
+            "provenance": {"from": "torch modules", "torch": str(torch.__version__), "modules": self.sources},
+        }  # fmt: skip
+        return Model(document, self.tensors)
+
+
+READERS: dict[type[Module], Callable[[Reader, str, Any], None]] = {
+    torch.nn.Embedding: Reader.embedding, torch.nn.Linear: Reader.linear, torch.nn.LayerNorm: Reader.norm,
+    torch.nn.ReLU: Reader.activation, torch.nn.Tanh: Reader.activation, torch.nn.Sigmoid: Reader.activation,
+    torch.nn.Softmax: Reader.softmax,
+}  # fmt: skip

@@ -1,0 +1,260 @@
+"""torch modules to a model and back: same answers, same weights, and a clear refusal of what cannot be brought."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch.nn.utils import parametrizations
+
+import tidegate
+from tidegate import nn
+from tidegate.errors import ModelFileError, ModuleError
+from tidegate.verify import verify
+
+BROUGHT: dict[str, Any] = {
+    "gru": lambda: [torch.nn.GRU(3, 8)],
+    "two layers and a head": lambda: [torch.nn.GRU(3, 8, 2, dropout=0.5), torch.nn.Dropout(0.5), torch.nn.Linear(8, 2)],
+    "batch first": lambda: [torch.nn.LSTM(3, 8, batch_first=True)],
+    "projection": lambda: [torch.nn.LSTM(3, 8, 2, proj_size=4, bias=False)],
+    "relu without bias": lambda: [torch.nn.RNN(3, 8, nonlinearity="relu", bias=False)],
+    "ids": lambda: [torch.nn.Embedding(9, 3, padding_idx=0), torch.nn.GRU(3, 8), torch.nn.Softmax(-1)],
+    "norm and activations": lambda: [
+        torch.nn.Linear(3, 4, bias=False),
+        torch.nn.Tanh(),
+        torch.nn.RNN(4, 8),
+        torch.nn.LayerNorm(8, bias=False),
+        torch.nn.Linear(8, 4),
+        torch.nn.ReLU(),
+        torch.nn.Linear(4, 2),
+        torch.nn.Sigmoid(),
+    ],
+    "plain norm": lambda: [torch.nn.GRU(3, 8), torch.nn.LayerNorm(8, elementwise_affine=False)],
+    "another dialect": lambda: [nn.GRU(3, 8, 2, reset="before", update="replace", norm=True, residual=True)],
+    "two dialects": lambda: [nn.GRU(3, 8, reset="before"), torch.nn.GRU(8, 8), nn.GRU(8, 4, update="replace")],
+    "peepholes": lambda: [nn.LSTM(3, 8, peepholes=True, norm=True, proj_size=2)],
+    "minimal": lambda: [nn.MinGRU(3, 8, 2, norm=True)],
+    "sequential": lambda: [
+        nn.Sequential(torch.nn.Sequential(torch.nn.Linear(3, 4)), torch.nn.Identity(), nn.RNN(4, 8))
+    ],
+    "weights by parametrisation": lambda: [parametrizations.weight_norm(torch.nn.Linear(3, 4)), torch.nn.GRU(4, 8)],
+}
+
+
+def seeded(make: Any) -> list[torch.nn.Module]:
+    torch.manual_seed(1)
+    return list(make())
+
+
+def given(modules: list[torch.nn.Module], steps: int) -> torch.Tensor:
+    if isinstance(modules[0], torch.nn.Embedding):
+        return torch.randint(0, modules[0].num_embeddings, (steps, 1))
+    return torch.randn(steps, 1, 3)
+
+
+def answers(modules: list[torch.nn.Module], x: torch.Tensor) -> np.ndarray:
+    """Time first, whatever the modules say."""
+    with torch.no_grad():
+        for module in modules:
+            swap = getattr(module, "batch_first", False)
+            x = module.eval()(x.transpose(0, 1) if swap else x)
+            x = x[0] if isinstance(x, tuple) else x
+            x = x.transpose(0, 1) if swap else x
+    return x.numpy()
+
+
+@pytest.mark.filterwarnings("ignore:LSTM with projections")
+@pytest.mark.parametrize("name", BROUGHT)
+def test_a_stream_answers_as_the_modules_do(name):
+    modules = seeded(BROUGHT[name])
+    x = given(modules, 30)
+    predictor = tidegate.from_torch(*modules)
+    stream, expected = predictor.stream(), answers(modules, x)
+    for k in range(30):
+        np.testing.assert_allclose(stream.push(x[k, 0].numpy()).values, expected[k, 0], rtol=1e-4, atol=2e-6)
+    np.testing.assert_array_equal(predictor.predict([x[:, 0].numpy()])[0], stream.scores.values)
+
+
+@pytest.mark.filterwarnings("ignore:LSTM with projections")
+@pytest.mark.parametrize("name", BROUGHT)
+def test_the_way_back_gives_the_same_answers_and_the_same_model(name):
+    modules = seeded(BROUGHT[name])
+    x, predictor = given(modules, 7), tidegate.from_torch(*modules)
+    back = tidegate.to_torch(predictor)
+    assert not back.training
+    np.testing.assert_array_equal(answers([back], x), answers(modules, x))
+    assert tidegate.from_torch(back).model.weights_hash == predictor.model.weights_hash
+
+
+def test_the_way_back_of_the_default_dialect_is_torchs_own_class():
+    back = tidegate.to_torch(tidegate.from_torch(nn.GRU(3, 8, 2), torch.nn.Linear(8, 1)))
+    assert [type(m) for m in back] == [torch.nn.GRU, torch.nn.Linear]
+    assert back[0].num_layers == 2
+
+
+CELLS = [
+    torch.nn.GRUCell(3, 4),
+    torch.nn.LSTMCell(3, 4),
+    torch.nn.RNNCell(3, 4, nonlinearity="relu"),
+    nn.GRUCell(3, 4, reset="before"),
+    nn.LSTMCell(3, 4),
+    nn.RNNCell(3, 4, bias=False),
+]
+
+
+@pytest.mark.parametrize("module", CELLS)
+def test_a_cell_is_a_model_of_one_step(module):
+    stream, state = tidegate.from_torch(module).stream(), None
+    for x in torch.randn(9, 3):
+        with torch.no_grad():
+            state = module(x[None], state)
+        h = state[0] if isinstance(state, tuple) else state
+        np.testing.assert_allclose(stream.push(x.numpy()).values, h[0].numpy(), atol=1e-6)
+
+
+def test_both_directions_predict_and_say_why_they_do_not_stream():
+    modules = seeded(lambda: [torch.nn.GRU(3, 8, 2, bidirectional=True), torch.nn.Linear(16, 2)])
+    predictor = tidegate.from_torch(*modules)
+    rows = [np.random.default_rng(i).standard_normal((4 + i, 3)).astype(np.float32) for i in range(5)]
+    for row, found in zip(rows, predictor.predict(rows), strict=True):
+        expected = answers(modules, torch.from_numpy(row)[:, None])[-1, 0]
+        np.testing.assert_allclose(found, expected, atol=1e-6)
+    back = tidegate.to_torch(predictor)
+    np.testing.assert_array_equal(answers([back], x := given(modules, 6)), answers(modules, x))
+    with pytest.raises(tidegate.TidegateError, match="streams: no, because it reads each input in both directions"):
+        predictor.stream()
+
+
+def test_the_model_verifies_saves_and_loads(tmp_path):
+    predictor = tidegate.from_torch(torch.nn.GRU(3, 8), torch.nn.Linear(8, 2), labels=["no", "yes"])
+    assert all(result.ok for result in verify(predictor.model))
+    predictor.save(tmp_path / "m.safetensors")
+    again = tidegate.load(tmp_path / "m.safetensors")
+    assert again.labels == ["no", "yes"]
+    assert again.model.weights_hash == predictor.model.weights_hash
+    assert again.model.document["provenance"]["modules"] == ["[0]: GRU", "[1]: Linear"]
+
+
+def test_the_weights_are_copied():
+    module = torch.nn.GRU(3, 4)
+    predictor = tidegate.from_torch(module)
+    before = predictor.predict([np.ones((5, 3))])
+    with torch.no_grad():
+        module.weight_hh_l0.zero_()
+    np.testing.assert_array_equal(predictor.predict([np.ones((5, 3))]), before)
+
+
+class Intent(torch.nn.Module):
+    """What people write: parts, and a forward of their own."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.embedding, self.gru, self.head = torch.nn.Embedding(9, 3), torch.nn.GRU(3, 4), torch.nn.Linear(4, 2)
+
+    def forward(self, ids: torch.Tensor) -> torch.Tensor:
+        return self.head(self.gru(self.embedding(ids))[1][-1])
+
+
+class Louder(torch.nn.GRU):
+    def forward(self, *args: Any) -> Any:
+        y, h = super().forward(*args)
+        return 2 * y, h
+
+
+def hooked(kind: str) -> torch.nn.Module:
+    module = torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.Linear(4, 4))
+    getattr(module[1], f"register_forward_{kind}")(lambda *_: None)
+    return module
+
+
+def patched() -> torch.nn.Module:
+    module = torch.nn.GRU(3, 4)
+    module.forward = lambda x: x  # type: ignore[method-assign]
+    return module
+
+
+def spoilt(value: float) -> torch.nn.Module:
+    module = torch.nn.Sequential(torch.nn.Linear(3, 3), torch.nn.GRU(3, 4, 2))
+    with torch.no_grad():
+        module[1].weight_hh_l1[:3, 0] = value
+    return module
+
+
+def quantised() -> torch.nn.Module:
+    from torch.ao.nn.quantized import ReLU6
+
+    return torch.nn.Sequential(ReLU6())
+
+
+REFUSED: dict[str, tuple[Any, str]] = {
+    "a forward of its own": (
+        Intent,
+        r"Intent \(Intent\) has a forward of its own, which cannot be read; give its parts in order, such as "
+        r"from_torch\(m.embedding, m.gru, m.head\)",
+    ),
+    "a subclass": (lambda: torch.nn.Sequential(Louder(3, 4)), r"Sequential.0 \(Louder\) has a forward of its own"),
+    "a forward put on the object": (patched, r"GRU \(GRU\) has a forward of its own"),
+    "a hook": (lambda: hooked("hook"), "Sequential.1 has a forward hook, which may change what it gives"),
+    "a hook before": (lambda: hooked("pre_hook"), "Sequential.1 has a forward pre- hook"),
+    "quantised": (quantised, r"Sequential.0 \(ReLU6\) is quantised; bring the float module"),
+    "no layer": (
+        lambda: torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.Conv1d(3, 4, 1)),
+        "Sequential.1 is a Conv1d, which no layer is; there are those of Embedding, GRU, ",
+    ),
+    "nothing": (torch.nn.Identity, "there is no layer in it"),
+    "nan": (lambda: spoilt(float("nan")), "Sequential.1.weight_hh_l1: 3 of 48 values are NaN or infinite"),
+    "infinity": (lambda: spoilt(float("inf")), "Sequential.1.weight_hh_l1: 3 of 48 values are NaN or infinite"),
+    "float64": (lambda: torch.nn.GRU(3, 4).double(), r"GRU.weight_ih_l0 is torch.float64; .* module.float\(\)"),
+    "half": (lambda: torch.nn.Linear(3, 4).half(), "Linear.weight is torch.float16"),
+    "meta": (lambda: torch.nn.GRU(3, 4, device="meta"), "GRU.weight_ih_l0 is on the meta device"),
+    "lazy": (lambda: torch.nn.LazyLinear(4), "LazyLinear has a forward pre- hook|has no shape yet"),
+    "widths": (
+        lambda: torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.GRU(5, 6)),
+        "Sequential.1 takes 5 numbers a step; what comes before it gives 4",
+    ),
+    "ids in the middle": (
+        lambda: torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.Embedding(5, 6)),
+        "Sequential.1 takes token ids; it must be the first layer",
+    ),
+    "max_norm": (lambda: torch.nn.Embedding(5, 6, max_norm=1.0), "Embedding has max_norm"),
+    "norm over two axes": (lambda: torch.nn.LayerNorm((2, 3)), r"LayerNorm normalises over \[2, 3\]"),
+    "softmax over time": (
+        lambda: torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.Softmax(0)),
+        "Sequential.1 is a Softmax over dim 0",
+    ),
+    "an activation alone": (
+        lambda: torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.LayerNorm(4), torch.nn.ReLU()),
+        r"Sequential.2 \(ReLU\) must come right after a Linear",
+    ),
+}
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_cannot_be_brought_is_refused_by_its_name(name):
+    make, sentence = REFUSED[name]
+    with pytest.raises(ModuleError, match=sentence):
+        tidegate.from_torch(make())
+
+
+def test_no_module_is_refused():
+    with pytest.raises(ModuleError, match=r"\[1\] is str; expected a torch.nn.Module"):
+        tidegate.from_torch(torch.nn.GRU(3, 4), "head")
+
+
+def test_labels_must_fit():
+    with pytest.raises(ModelFileError, match="labels: there are 3; the last layer has 4 outputs"):
+        tidegate.from_torch(torch.nn.GRU(3, 4), labels=["a", "b", "c"])
+
+
+def test_what_has_no_module_is_refused():
+    from tidegate.verify.samples import sample
+
+    with pytest.raises(ModuleError, match=r"layers\[1\] is a pool, which has no torch module"):
+        tidegate.to_torch(sample(features=3, size=4))
+    cell = str(Path(__file__).parents[3] / "examples" / "leaky.py")
+    with pytest.raises(ModuleError, match=r"layers\[0\] runs a cell of its own, 'leaky'"):
+        tidegate.to_torch(sample(features=3, size=4, cell=cell, over=()))
