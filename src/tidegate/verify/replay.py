@@ -33,7 +33,7 @@ Pair = tuple[Array, Array]  # last output float32 [O], state block uint8 [state_
 class Result:
     """One reader of the model against the stored check.
 
-    target: "oracle", "torch" or a native target. path: "float64", "whole sequence", "fused" or
+    target: "oracle", "torch", "onnx", "c" or a native target. path: "float64", "whole sequence", "fused" or
     "interpreter". error: the largest absolute error of any number of the outputs and states; bound: that
     number's bound; ratio: the worst error over its own bound; chunks: whether the run in pieces gave the same
     bits (None: not run in pieces). verdict: "ok", or what is wrong or missing in a few words. ran: whether it
@@ -124,10 +124,11 @@ def verify(model: Model) -> list[Result]:
 
     Raises ModelFileError when the model has no check. What this machine lacks is listed, with `ran` false.
     """
+    from .c_target import c
     from .onnx_target import onnx
 
     replay = Replay(model)
-    return [oracle(replay), torch(replay), *onnx(replay), *native(replay)]
+    return [oracle(replay), torch(replay), *onnx(replay), c(replay), *native(replay)]
 
 
 def oracle(replay: Replay) -> Result:

@@ -1,0 +1,87 @@
+"""Float C99: one .c and one .h, without malloc, with the state in the caller's hands and a self-test.
+
+The code is made from the layers and their tapes, so any cell will do. It gives the bits of the native target `base`.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+from collections.abc import Iterable
+from contextlib import suppress
+from typing import Any, Final, NamedTuple
+
+from ...atomic import replace
+from ...errors import OptionError
+from ...model import Model
+from .. import Answer
+from .literals import checked_name, name_from
+from .program import Program, program
+from .selftest import self_test
+from .source import MADE, header, source
+
+__all__ = ["OPTIONS", "SUFFIX", "Code", "code", "export", "report"]
+
+SUFFIX: Final = ".c"
+OPTIONS: Final = {"name": "what all names in the C start with (default: made of the file's name)"}
+
+
+class Code(NamedTuple):
+    """The text of a .c and its .h, and what they were made of."""
+
+    c: str
+    h: str
+    program: Program
+
+
+def code(model: Model, name: str, file: str, answers: list[Answer] | None = None, loose: Iterable[str] = ()) -> Code:
+    """A model as C. name: what all public names start with. file: how the .h will be called. answers: the check's, for
+    the self-test; None: without one. loose: tables that stay out of the text, see `source`.
+
+    Raises: ModelFileError for a model that does not stream.
+    """
+    found = program(model)
+    test = "" if answers is None else self_test(found, name, answers)
+    return Code(source(found, name, file, test, loose), header(found, name, file), found)
+
+
+def export(model: Model, out: str, answers: list[Answer] | None = None, name: str | None = None) -> list[str]:
+    """Writes `out`, which ends with .c, and the .h beside it; their paths.
+
+    Raises: OptionError for a name that C has not, or a path that ends otherwise or holds a file that is not of this
+    command; ModelFileError for a model that does not stream; TidegateError when the disk refuses.
+    """
+    stem, suffix = os.path.splitext(out)
+    if suffix != SUFFIX or set(os.path.basename(stem)) & set('"\\\n\r'):
+        raise OptionError(f"out is {out!r}; expected a path that ends with .c, without quotes and backslashes in it")
+    files = [out, stem + ".h"]
+    for file in files:
+        refuse_others(file)
+    made = code(model, chosen(out, name), os.path.basename(stem) + ".h", answers)
+    for file, content in zip(files, (made.c, made.h), strict=True):
+        with replace(file) as opened:
+            opened.write(content.encode())
+    return files
+
+
+def chosen(out: str, name: str | None) -> str:
+    return name_from(os.path.splitext(os.path.basename(out))[0]) if name is None else checked_name(name)
+
+
+def refuse_others(file: str) -> None:
+    """Raises OptionError rather than replace what somebody wrote by hand."""
+    with suppress(FileNotFoundError, IsADirectoryError, NotADirectoryError), open(file, "rb") as opened:
+        if not opened.read(len(MADE)) == MADE.encode():
+            raise OptionError(f"{file} is there already and was not made by tidegate export; give another --out")
+
+
+def report(model: Model, files: list[str], name: str | None = None) -> dict[str, Any]:
+    """Figures of what `export` wrote: bytes, and how to compile and run its self-test."""
+    found = program(model)
+    folder, file = os.path.split(files[0])
+    define = f"-D{chosen(files[0], name).upper()}_SELF_TEST"
+    test = shlex.join(["cc", "-std=c99", "-O2", "-ffp-contract=off", define, file, "-lm", "-o", "self_test"])
+    return {
+        "weight_bytes": found.weight_bytes, "state_bytes": model.state_bytes, "stack_bytes": found.stack,
+        "self_test": (f"cd {shlex.quote(folder)} && " if folder else "") + f"{test} && ./self_test",
+    }  # fmt: skip

@@ -1,0 +1,254 @@
+"""The C functions that a model may need; each is written into the file only where it is used.
+
+They do what the native target `base` does, in the same order, so the bits are the same: a product is one chain from
+its bias, a sum over a vector has four lanes, and the activations are those of native/src/activation.inl. None is taken
+from the machine's own library but sqrtf, which IEEE 754 rounds exactly.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+
+class Function(NamedTuple):
+    """needs: functions that this one calls. code: its C."""
+
+    needs: tuple[str, ...]
+    code: str
+
+
+ACTIVATIONS = {"exp": "exponential", "sigmoid": "logistic", "tanh": "hyperbolic_tangent", "relu": "rectified"}
+
+FUNCTIONS: dict[str, Function] = {
+    "larger": Function((), """\
+/* The larger one; NaN if either is. */
+static float larger(float a, float b) { return a > b || a != a ? a : b; }
+"""),
+    "smaller": Function((), """\
+/* The smaller one; NaN if either is. */
+static float smaller(float a, float b) { return a < b || a != a ? a : b; }
+"""),
+    "rectified": Function((), """\
+static float rectified(float x) { return x < 0.0f ? 0.0f : x; }
+"""),
+    "limited": Function((), """\
+/* x within [low, high]; NaN stays NaN. */
+static float limited(float x, float low, float high) {
+  x = x > high ? high : x;
+  return x < low ? low : x;
+}
+"""),
+    "power_of_two": Function((), """\
+/* t + SHIFT has t's nearest whole number in its last bits, as the last one is worth 1. */
+#define SHIFT 12582912.0f
+
+typedef union {
+  float value;
+  int32_t bits;
+} Number;
+
+/* 2^n for n in [-127, 128]: 0 and infinity at the ends. */
+static float power_of_two(int32_t n) {
+  Number power;
+  power.bits = (int32_t)((uint32_t)(n + 127) << 23);
+  return power.value;
+}
+
+/* The whole number n nearest to t, from t + SHIFT. */
+static int32_t whole(float shifted) {
+  Number sum, shift;
+  sum.value = shifted;
+  shift.value = SHIFT;
+  return shifted == shifted ? sum.bits - shift.bits : 0;
+}
+"""),
+    "exponential": Function(("limited", "power_of_two"), """\
+/* e^x = 2^n e^r; e^r by a polynomial. */
+static float exponential(float x) {
+  float shifted, n, r, p;
+  int32_t number, half;
+  x = limited(x, -110.0f, 100.0f);
+  shifted = x * 1.44269504f + SHIFT;
+  n = shifted - SHIFT;
+  r = (x - n * 0.693359375f) - n * -2.12194440e-4f; /* ln 2 in two parts: n times the first is exact */
+  p = 0.00138146f;
+  p = p * r + 0.00836871564f;
+  p = p * r + 0.041668389f;
+  p = p * r + 0.166665211f;
+  p = p * r + 0.49999994f;
+  p = (p * r) * r + r + 1.0f;
+  number = whole(shifted);
+  half = (number - (number < 0)) / 2; /* rounded down; 2^n alone may be out of range */
+  return p * power_of_two(half) * power_of_two(number - half);
+}
+"""),
+    "logistic": Function(("limited", "power_of_two"), """\
+/* 1 / (1 + e^-x), with e^-x = 2^n 2^f; 2^f by a polynomial. */
+static float logistic(float x) {
+  const float t = limited(x * -1.44269504f, -126.0f, 128.0f);
+  const float shifted = t + SHIFT;
+  const float f = t - (shifted - SHIFT);
+  float p = 0.000153533605f;
+  p = p * f + 0.0013398875f;
+  p = p * f + 0.00961843692f;
+  p = p * f + 0.0555033237f;
+  p = p * f + 0.240226477f;
+  p = p * f + 0.693147182f;
+  p = p * f + 1.0f;
+  return 1.0f / (1.0f + p * power_of_two(whole(shifted)));
+}
+"""),
+    "hyperbolic_tangent": Function(("limited",), """\
+/* tanh x as a quotient of two polynomials; 1 from 9 on. */
+static float hyperbolic_tangent(float x) {
+  const float c = limited(x, -9.0f, 9.0f), s = c * c;
+  float p = -8.56183681e-14f, q = 0.000254888932f;
+  p = p * s + 5.30936822e-11f;
+  p = p * s + -2.02969357e-08f;
+  p = p * s + 1.11734416e-05f;
+  p = p * s + 0.00310588116f;
+  p = p * s + 0.130857661f;
+  p = p * s + 1.0f;
+  q = q * s + 0.0245029442f;
+  q = q * s + 0.46419096f;
+  q = q * s + 1.0f;
+  if (x >= 9.0f) return 1.0f;
+  if (x <= -9.0f) return -1.0f;
+  return limited(c * p / q, -1.0f, 1.0f);
+}
+"""),
+    "product": Function((), """\
+/* y = W x + b. Each y is one chain of sums that starts from its bias. */
+static void product(size_t rows, size_t columns, const float *W, const float *b, const float *x, float *y) {
+  for (size_t j = 0; j < rows; ++j, W += columns) {
+    float sum = b[j];
+    for (size_t k = 0; k < columns; ++k) sum += W[k] * x[k];
+    y[j] = sum;
+  }
+}
+"""),
+    "projection": Function((), """\
+/* y = Q x. */
+static void projection(size_t rows, size_t columns, const float *Q, const float *x, float *y) {
+  for (size_t j = 0; j < rows; ++j, Q += columns) {
+    float sum = 0.0f;
+    for (size_t k = 0; k < columns; ++k) sum += Q[k] * x[k];
+    y[j] = sum;
+  }
+}
+"""),
+    "convolution": Function((), """\
+/* y = W (past, x) + b, and past moves on by one x. past: the `older` numbers that came before x, oldest first. */
+static void convolution(size_t rows, size_t columns, size_t older, const float *W, const float *b, const float *x,
+                        float *past, float *y) {
+  for (size_t j = 0; j < rows; ++j, W += older + columns) {
+    float sum = b[j];
+    for (size_t k = 0; k < older; ++k) sum += W[k] * past[k];
+    for (size_t k = 0; k < columns; ++k) sum += W[older + k] * x[k];
+    y[j] = sum;
+  }
+  for (size_t k = columns; k < older; ++k) past[k - columns] = past[k];
+  for (size_t k = 0; k < columns; ++k) past[older - columns + k] = x[k];
+}
+"""),
+    "lanes": Function((), """\
+/* A sum over a vector goes in four lanes; lane l has the numbers l, l + 4, l + 8 ... */
+static float lanes(const float *lane) { return lane[0] + lane[1] + lane[2] + lane[3]; }
+"""),
+    "moments": Function(("lanes",), """\
+/* The mean of x, and the root of its variance plus eps. */
+static float mean_of(size_t n, const float *x) {
+  float lane[4] = {0.0f, 0.0f, 0.0f, 0.0f};
+  for (size_t i = 0; i < n; ++i) lane[i % 4] += x[i];
+  return lanes(lane) / (float)n;
+}
+
+static float spread_of(size_t n, const float *x, float mean, float eps) {
+  float lane[4] = {0.0f, 0.0f, 0.0f, 0.0f};
+  for (size_t i = 0; i < n; ++i) lane[i % 4] += (x[i] - mean) * (x[i] - mean);
+  return sqrtf(lanes(lane) / (float)n + eps);
+}
+"""),
+    "norm": Function(("moments",), """\
+static void norm(size_t n, const float *x, const float *gain, const float *bias, float eps, float *y) {
+  const float mean = mean_of(n, x), spread = spread_of(n, x, mean, eps);
+  for (size_t i = 0; i < n; ++i) y[i] = (x[i] - mean) / spread * gain[i] + bias[i];
+}
+"""),
+    "normalize": Function(("moments",), """\
+/* x with mean 0 and variance 1. */
+static void normalize(size_t n, const float *x, float eps, float *y) {
+  const float mean = mean_of(n, x), spread = spread_of(n, x, mean, eps);
+  for (size_t i = 0; i < n; ++i) y[i] = (x[i] - mean) / spread;
+}
+"""),
+    "softmax": Function(("larger", "exponential"), """\
+static void softmax(size_t n, const float *x, float *y) {
+  float peak = x[0], total = 0.0f;
+  for (size_t i = 1; i < n; ++i) peak = larger(peak, x[i]);
+  for (size_t i = 0; i < n; ++i) total += y[i] = exponential(x[i] - peak);
+  for (size_t i = 0; i < n; ++i) y[i] /= total;
+}
+"""),
+    "copy": Function((), """\
+static void copy(size_t n, const float *x, float *y) {
+  for (size_t i = 0; i < n; ++i) y[i] = x[i];
+}
+"""),
+    "plus": Function((), """\
+static void plus(size_t n, const float *x, float *y) {
+  for (size_t i = 0; i < n; ++i) y[i] += x[i];
+}
+"""),
+    "pool_mean": Function((), """\
+/* The mean of the steps so far; sum belongs to the state. */
+static void pool_mean(size_t n, const float *x, float steps, float *sum, float *y) {
+  for (size_t i = 0; i < n; ++i) {
+    sum[i] += x[i];
+    y[i] = sum[i] / steps;
+  }
+}
+"""),
+    "pool_max": Function(("larger",), """\
+/* The largest of the steps so far, which is the state. */
+static void pool_max(size_t n, const float *x, float *max, float *y) {
+  for (size_t i = 0; i < n; ++i) y[i] = max[i] = larger(max[i], x[i]);
+}
+"""),
+    "pool_attention": Function(("larger", "exponential", "lanes"), """\
+/* The mean of the steps so far, weighed by a softmax of their scores. State: the largest score, the weights' sum, the
+ * weighted sum. */
+static void pool_attention(size_t n, const float *x, const float *score, float score_bias, float *state, float *y) {
+  float *const peak = state, *const weight = state + 1, *const sum = state + 2;
+  float lane[4] = {0.0f, 0.0f, 0.0f, 0.0f}, energy, most, keep, take;
+  for (size_t i = 0; i < n; ++i) lane[i % 4] += x[i] * score[i];
+  energy = lanes(lane) + score_bias;
+  most = larger(*peak, energy);
+  keep = exponential(*peak - most);
+  take = exponential(energy - most);
+  *peak = most;
+  *weight = *weight * keep + take;
+  for (size_t i = 0; i < n; ++i) {
+    sum[i] = sum[i] * keep + take * x[i];
+    y[i] = sum[i] / *weight;
+  }
+}
+"""),
+}  # fmt: skip
+
+
+def needed(names: Iterable[str]) -> Iterator[str]:
+    """The code of these functions and of all that they call, callees first.
+
+    >>> [code.split("(")[0] for code in needed(["rectified"])]
+    ['static float rectified']
+    """
+    wanted: set[str] = set()
+    waiting = list(names)
+    while waiting:
+        name = waiting.pop()
+        if name not in wanted:
+            wanted.add(name)
+            waiting += FUNCTIONS[name].needs
+    return (function.code for name, function in FUNCTIONS.items() if name in wanted)

@@ -1,0 +1,128 @@
+"""The text of the .c and the .h of a program."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from importlib.resources import files
+
+from .functions import needed
+from .literals import comment, string, table
+from .program import Program
+
+MADE = "/* Made by tidegate export --to c"
+TEMPLATES = files(__package__)
+
+HEAD = """\
+{made}; see {header}. Compile it as C99, with products not fused with sums
+ * (-ffp-contract=off) and without -ffast-math; then the answers are the same bits on every machine. */
+#include "{header}"
+
+#include <float.h>
+#include <math.h>
+#include <stddef.h>
+
+#if defined(__FAST_MATH__)
+#error "-ffast-math changes what this file computes; compile it without"
+#endif
+#if FLT_EVAL_METHOD < 0 || FLT_EVAL_METHOD == 1 || FLT_EVAL_METHOD == 2
+#error "floats must be computed as floats here; on 32-bit x86 compile with -msse2 -mfpmath=sse"
+#endif
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC optimize("fp-contract=off", "no-tree-slp-vectorize") /* gcc 12's SLP fuses addsub all the same */
+#else
+#pragma STDC FP_CONTRACT OFF
+#endif
+
+typedef char {name}_state_must_be_as_in_the_file[sizeof({name}_state) == {NAME}_STATE_BYTES ? 1 : -1];
+"""
+
+
+def header(program: Program, name: str, file: str) -> str:
+    """The .h. file: its name."""
+    model, NAME = program.model, name.upper()
+    what = f"{NAME}_IDS {program.inputs} /* token ids: 0 to this less 1 */"
+    if not program.text:
+        what = f"{NAME}_INPUTS {program.inputs} /* floats that a step reads */"
+    floats = f"\n  float data[{NAME}_STATE_FLOATS];" if program.floats else ""
+    labels = ""
+    if model.labels is not None:
+        labels = (
+            f"\n/* What each output stands for, in UTF-8. */\nextern const char *const {name}_labels[{NAME}_OUTPUTS];\n"
+        )
+    text = (TEMPLATES / "header.txt").read_text("utf-8")
+    return substituted(text, {
+        "MADE": MADE, "guard": f"{NAME}_H", "NAME": NAME, "name": name, "call": "id" if program.text else "x",
+        "source": comment(file.removesuffix(".h") + ".c"), "what": what,
+        "task": comment(model.document["task"]["kind"][:80]), "outputs": program.outputs, "floats": floats,
+        "state_floats": program.floats, "state_bytes": model.state_bytes, "weight_bytes": program.weight_bytes,
+        "stack_bytes": program.stack, "weights_hash": model.weights_hash, "schema_hash": model.schema_hash,
+        "labels": labels, "argument": argument(program), "input": described(program, NAME),
+        "error": f", /* a pointer is null */\n  {NAME}_NO_SUCH_ID = 2 /* a token id below 0, or not below {NAME}_IDS */"
+        if program.text else " /* a pointer is null */",
+    })  # fmt: skip
+
+
+def substituted(text: str, values: dict[str, object]) -> str:
+    """The text with each @key@ replaced."""
+    for key, value in values.items():
+        text = text.replace(f"@{key}@", str(value))
+    return text
+
+
+def argument(program: Program) -> str:
+    return "int32_t id" if program.text else "const float *x"
+
+
+def described(program: Program, NAME: str) -> str:
+    if program.text:
+        return "id: a token's; the tokenizer that makes ids of text is not part of this file"
+    return f"x: {NAME}_INPUTS floats"
+
+
+def source(program: Program, name: str, header_file: str, test: str = "", loose: Iterable[str] = ()) -> str:
+    """The .c. header_file: the name of the .h. test: the C of the self-test. loose: tables that whoever loads the
+    compiled code gives by setting the pointer of that name, so that no compiler has to read their numbers."""
+    loose = set(loose)
+    given = [f"const float *{table_name};\n" for table_name in program.tables if table_name in loose]
+    tables = [table(n, values) for n, values in program.tables.items() if n not in loose]
+    parts = [
+        HEAD.format(made=MADE, header=header_file, name=name, NAME=name.upper()),
+        labels(program, name), "".join(given), "".join(tables), *needed(program.functions),
+        *("\n".join(lines) + "\n" for lines in program.own), init(program, name), step(program, name), test,
+    ]  # fmt: skip
+    return "\n".join(part for part in parts if part)
+
+
+def labels(program: Program, name: str) -> str:
+    if program.model.labels is None:
+        return ""
+    listed = ",\n  ".join(map(string, program.model.labels))
+    return f"const char *const {name}_labels[{name.upper()}_OUTPUTS] = {{\n  {listed}}};\n"
+
+
+def init(program: Program, name: str) -> str:
+    """Zeros, but for what starts at minus infinity."""
+    lines = ["if (!state) return {N}_NULL;", "state->steps = 0;"]
+    if program.floats:
+        lines.append("for (size_t i = 0; i < {N}_STATE_FLOATS; ++i) state->data[i] = 0.0f;")
+    for array in program.model.state_schema[1:]:
+        if array["fill"] == "-inf":
+            at, size = (array["offset"] - 8) // 4, 1
+            for n in array["shape"]:
+                size *= n
+            lines.append(f"for (size_t i = {at}; i < {at + size}; ++i) state->data[i] = -INFINITY;")
+    return function(f"int {name}_init({name}_state *state)", [*lines, "return {N}_OK;"], name)
+
+
+def step(program: Program, name: str) -> str:
+    pointers = "!state || !out" if program.text else "!state || !x || !out"
+    checks = [f"if ({pointers}) return {{N}}_NULL;"]
+    if program.text:
+        checks.append("if (id < 0 || id >= {N}_IDS) return {N}_NO_SUCH_ID;")
+    head = f"int {name}_step({name}_state *state, {argument(program)}, float *out)"
+    return function(head, [*checks, "state->steps += 1;", *program.step, "return {N}_OK;"], name)
+
+
+def function(head: str, lines: list[str], name: str) -> str:
+    body = "".join(f"  {line.replace('{N}', name.upper())}\n" for line in lines)
+    return f"{head} {{\n{body}}}\n"

@@ -1,0 +1,159 @@
+"""The C of `tidegate export` as a target: compiled by this machine's C compiler, loaded, and run step by step."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import shlex
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from .. import _native
+from ..errors import TargetError
+from ..export.c import code
+from .bounds import ActivationErrors
+
+if TYPE_CHECKING:
+    from ..model import Model
+    from .replay import Replay, Result
+
+COMPILERS: Final = ("cc", "gcc", "clang")
+LEVEL: Final = "-O2"
+NAME: Final = "model"
+LOOSE: Final = (
+    1 << 17
+)  # numbers; a table of more is handed over by its address, as a compiler reads a million in seconds
+TIMEOUT_S: Final = 300
+
+Array = npt.NDArray[Any]
+Pair = tuple[Array, Array]
+
+
+def c(replay: Replay) -> Result:
+    """The check replayed by the exported C, whole and with the state copied between steps. Its functions are those of
+    the native target base, so its errors are too."""
+    from .replay import Result, raw
+
+    streams, because = replay.model.streams
+    if not streams:
+        return Result("c", "compiled", f"no steps, because {because}", ran=False)
+    path, begin = "compiled", replay.begin[0]
+    try:
+        command = compiler()
+        if command is None:
+            return Result("c", path, "no C compiler", ran=False)
+        path = described(command, LEVEL)
+        with library(replay.model, command, LEVEL) as compiled:
+            whole = [compiled.run(begin, x) for x in replay.x]
+            chunks = list(map(raw, whole)) == [raw(compiled.run(begin, x, pieces=True)) for x in replay.x]
+    except TargetError as error:
+        return Result("c", path, str(error), ran=False, ok=False)
+    bounds = replay.bounds(ActivationErrors(**_native.ERRORS["base"]))
+    return replay.judged("c", path, replay.answers_of(whole), bounds, chunks)
+
+
+class Library(NamedTuple):
+    """A compiled model. step: the C function. outputs: how many floats it writes. keep: what it points into."""
+
+    step: Any
+    outputs: int
+    keep: list[Array]
+
+    def run(self, state: Array, x: Array, pieces: bool = False) -> Pair:
+        """Output and state block after all steps of x from a state block uint8 [state_bytes]. pieces: each step has
+        the state copied out and back."""
+        block, out = aligned(state), np.empty(self.outputs, np.float32)
+        for k in range(len(x)):
+            if pieces:
+                block = aligned(block)
+            value = int(x[k]) if x.ndim == 1 else x[k].ctypes.data
+            if status := self.step(block.ctypes.data, value, out.ctypes.data):
+                raise TargetError(f"the compiled C refuses step {k} with {status}; this is a bug of tidegate export")
+        return out, block
+
+
+def compiler() -> list[str] | None:
+    """The command of a C compiler: $CC if it is set, else the first of cc, gcc, clang that there is; None without one.
+
+    Raises: TargetError where $CC names none.
+    """
+    if words := shlex.split(os.environ.get("CC", "")):
+        if not shutil.which(words[0]):
+            raise TargetError(f"CC is {words[0]!r}, and there is no such program")
+        return words
+    return next(([name] for name in COMPILERS if shutil.which(name)), None)
+
+
+def described(command: list[str], *flags: str) -> str:
+    """`gcc -O2` and the like: a compiler without its folder."""
+    return " ".join([os.path.basename(command[0]), *command[1:], *flags])
+
+
+@contextmanager
+def library(model: Model, command: list[str], *flags: str) -> Iterator[Library]:
+    """The model compiled and loaded; the files are gone afterwards.
+
+    command: the compiler. flags: what it is given beside what a shared library needs.
+
+    Raises: TargetError with the compiler's first line; ModelFileError for a model that does not stream.
+    """
+    large = sorted(name for name, table in code(model, NAME, NAME + ".h").program.tables.items() if table.size > LOOSE)
+    text = code(model, NAME, NAME + ".h", loose=large)
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+        path = compiled(folder, text.c, text.h, [*command, *flags])
+        loaded = ctypes.CDLL(path)
+        keep = [np.ascontiguousarray(text.program.tables[name]) for name in large]
+        for name, values in zip(large, keep, strict=True):
+            ctypes.c_void_p.in_dll(loaded, name).value = values.ctypes.data
+        step = loaded[f"{NAME}_step"]
+        step.argtypes = [ctypes.c_void_p, ctypes.c_int32 if text.program.text else ctypes.c_void_p, ctypes.c_void_p]
+        step.restype = ctypes.c_int
+        try:
+            yield Library(step, text.program.outputs, keep)
+        finally:
+            unload(loaded)
+
+
+def compiled(folder: str, c: str, h: str, command: list[str]) -> str:
+    """The path of a shared library made of these texts in a folder."""
+    source, suffix = os.path.join(folder, NAME + ".c"), {"win32": ".dll", "darwin": ".dylib"}.get(sys.platform, ".so")
+    for path, text in ((source, c), (os.path.join(folder, NAME + ".h"), h)):
+        with open(path, "w", encoding="utf-8", newline="\n") as file:
+            file.write(text)
+    out = os.path.join(folder, NAME + suffix)
+    kind = ["-dynamiclib"] if sys.platform == "darwin" else ["-shared"]
+    position = [] if sys.platform == "win32" else ["-fPIC"]
+    words = [*command, "-std=c99", "-ffp-contract=off", *kind, *position, "-o", out, source, "-lm"]
+    try:
+        done = subprocess.run(words, capture_output=True, text=True, timeout=TIMEOUT_S, check=False, errors="replace")
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise TargetError(f"{described(command)} does not run: {error}") from error
+    if done.returncode or not os.path.exists(out):
+        lines = [line for line in (done.stderr + done.stdout).splitlines() if line.strip()]
+        raise TargetError((lines or [f"the compiler ended with {done.returncode}"])[0].replace(folder + os.sep, ""))
+    return out
+
+
+def unload(loaded: ctypes.CDLL) -> None:
+    """So that its file can be removed, and memory is given back."""
+    if sys.platform == "win32":
+        ctypes.WinDLL("kernel32").FreeLibrary(ctypes.c_void_p(loaded._handle))
+    else:
+        import _ctypes
+
+        _ctypes.dlclose(loaded._handle)
+
+
+def aligned(block: Array) -> Array:
+    """A copy at a multiple of 8 bytes, as the C's struct needs."""
+    copy = np.empty(block.size // 8, np.int64).view(np.uint8)
+    copy[:] = block
+    return copy
