@@ -4,6 +4,7 @@ wrong.
 
 from __future__ import annotations
 
+import json
 from functools import cache
 from typing import Any
 
@@ -14,7 +15,7 @@ from tidegate.model import Model
 from tidegate.runtime import compile
 from tidegate.verify import attach
 from tidegate.verify.bounds import ActivationErrors
-from tidegate.verify.mutants import mutants
+from tidegate.verify.mutants import mistaken, mutants
 from tidegate.verify.replay import TORCH_ERRORS, Replay, Result, torch
 from tidegate.verify.samples import sample
 
@@ -34,9 +35,25 @@ STACKS: dict[str, dict[str, Any]] = {
 }
 
 
-@cache
+DIALECTS = [(cell, dialect) for cell in cells.names() for dialect in cells.dialects_of(cell)]
+DIALECT_NAMES = ["-".join([cell, *dialect.values()]) for cell, dialect in DIALECTS]
+STACKS |= {
+    "residual, projected": {"features": 4, "size": 12, "cell": "lstm", "dialect": {"projection": "yes"}, "depth": 2},
+    "text, minimal": {"size": 16, "cell": "mingru", "dialect": {"norm": "layer"}, "over": ("mean",)},
+}
+
+
+def replay_of_dialect(cell: str, dialect: dict[str, str], length: int) -> Replay:
+    return Replay(attach(sample(seed=4, features=6, size=11, cell=cell, dialect=dialect), lengths=(length,)))
+
+
 def replay_of(length: int, **options: Any) -> Replay:
-    return Replay(attach(sample(seed=3, **options), lengths=(length,)))
+    return replay_of_text(length, json.dumps(options))
+
+
+@cache
+def replay_of_text(length: int, options: str) -> Replay:
+    return Replay(attach(sample(seed=3, **json.loads(options)), lengths=(length,)))
 
 
 def judged(replay: Replay, model: Model, target: str, fused: bool = True) -> Result:
@@ -57,6 +74,34 @@ def test_every_cell_stays_within_its_bound(cell: str, size: int, length: int, ta
     assert result.bound is not None
     assert 0 < result.bound < 1e-2
     assert judged(replay, replay.model, target, fused=False) == Result(**{**vars(result), "path": "interpreter"})
+
+
+@pytest.mark.parametrize("length", [1, 7, 100])
+@pytest.mark.parametrize(("cell", "dialect"), DIALECTS, ids=DIALECT_NAMES)
+def test_every_dialect_stays_within_its_bound(cell: str, dialect: dict[str, str], length: int) -> None:
+    replay = replay_of_dialect(cell, dialect, length)
+    for target in _native.targets():
+        result = judged(replay, replay.model, target)
+        assert result.ok, result
+        assert judged(replay, replay.model, target, fused=False) == Result(**{**vars(result), "path": "interpreter"})
+
+
+@pytest.mark.parametrize(("cell", "dialect"), DIALECTS, ids=DIALECT_NAMES)
+def test_torch_stays_within_the_bound_of_every_dialect(cell: str, dialect: dict[str, str]) -> None:
+    pytest.importorskip("torch")
+    result = torch(replay_of_dialect(cell, dialect, 7))
+    assert result.ran
+    assert result.ok, result
+
+
+@pytest.mark.parametrize(("cell", "dialect"), DIALECTS, ids=DIALECT_NAMES)
+def test_a_mistaken_dialect_exceeds_the_bound(cell: str, dialect: dict[str, str]) -> None:
+    target = _native.targets()[0]
+    for length in (1, 7):
+        replay = replay_of_dialect(cell, dialect, length)
+        found = {what: judged(replay, wrong, target).ratio for what, wrong in mistaken(replay.model).items()}
+        assert found
+        assert {what: ratio for what, ratio in found.items() if not ratio or ratio < 10} == {}
 
 
 @pytest.mark.parametrize("target", _native.targets())

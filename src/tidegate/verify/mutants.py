@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from .. import cells
 from ..cells import gru
 from ..model import Model
 from ..tape import trace
@@ -61,6 +62,31 @@ def mutants(model: Model) -> dict[str, Model]:
     """What is wrong -> the model with that wrong; the model's cells are GRUs whose reset comes after."""
     found = {what: with_step(model, step) for what, step in STEPS.items()}
     return found | {what: without(model, role) for what, role in BIASES.items()}
+
+
+def mistaken(model: Model) -> dict[str, Model]:
+    """What is wrong -> the model with that wrong, for any cell: another dialect's equation on the same weights, two
+    gates that have changed places, biases that are left out.
+    """
+    layer = next(layer for layer in model.layers if layer["kind"] == "recurrent")
+    found = {}
+    for dialect in cells.dialects_of(layer["cell"]):
+        tape, own = cells.load(layer["cell"], dialect).tape, model.tapes[layer["tape"]]
+        if tape != own and (tape.params, tape.state) == (own.params, own.state):
+            changed = [f"{k}={v}" for k, v in dialect.items() if layer["dialect"].get(k) != v]
+            tapes = {name: tape.to_json() for name in model.tapes}
+            found[", ".join(changed)] = Model({**model.document, "tapes": tapes}, model.tensors)
+    if len(model.tapes[layer["tape"]].gates) > 1:
+        found["gates swapped"] = swapped(model, layer)
+    roles = {what: role for what, role in BIASES.items() if model.tensors[layer["tensors"][role]].size}
+    return found | {what: without(model, role) for what, role in roles.items()}
+
+
+def swapped(model: Model, layer: dict[str, Any]) -> Model:
+    """The model whose first two gates have changed places in W."""
+    name = layer["tensors"]["W"]
+    first, second, *rest = np.split(model.tensors[name], len(model.tapes[layer["tape"]].gates))
+    return Model(model.document, {**model.tensors, name: np.concatenate([second, first, *rest])})
 
 
 def with_step(model: Model, step: Step) -> Model:
