@@ -14,8 +14,10 @@ SMALL = {
     "interpreter": ["--size", "4", "--rounds", "2"],
     "leaks": ["--events", "200", "--streams", "60"],
     "native_step": ["--size", "4", "--rounds", "2", "--calls", "20"],
+    "onnx_export": ["--size", "3", "--batches", "1", "2", "--lengths", "1", "2"],
 }
 LONG = {"accuracy", "clone"}
+PEERS = {"native_step": ["torch"], "onnx_export": ["onnxruntime"]}
 ABOUT = ["command", "date", "cpu", "cores", "versions", "figures"]
 
 
@@ -53,7 +55,7 @@ def test_a_bench_writes_what_it_found_and_how(python, root, tmp_path, name):
     found = json.loads(text)
     assert list(found) == ABOUT
     assert found["command"] == " ".join(["python", f"bench/{name}.py", *SMALL[name]])
-    assert list(found["versions"]) == ["python", "tidegate", "numpy", *(["torch"] if name == "native_step" else [])]
+    assert list(found["versions"]) == ["python", "tidegate", "numpy", *PEERS.get(name, [])]
     assert found["cpu"]
     assert str(tmp_path) not in text
     assert str(root) not in text

@@ -1,0 +1,137 @@
+"""Each cell's, dialect's and stack's ONNX graphs in onnxruntime against the float64 oracle, over batches and lengths.
+
+    python bench/onnx_export.py [--size 8] [--batches 1 2 33] [--lengths 1 2 500] [--json]
+
+ratio: the worst error of any output or state over its own bound, of the graph of a sequence (rows of unequal lengths)
+and of that of a step, fed its own states. A batch's rows are three sequences over and over, which have T, T and 2 T / 3
+steps.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import numpy as np
+from common import record
+
+from tidegate import cells
+from tidegate.export.onnx.standard import form_of
+from tidegate.verify import onnx_target as target
+from tidegate.verify.carry import carried, flat_state, trajectory
+from tidegate.verify.samples import sample
+
+SEQUENCES = 3
+EVERY = ("last", "mean", "max", "attention")
+STACKS: dict[str, dict[str, Any]] = {
+    "text, every pool": {"over": EVERY, "norm": True, "dense": "tanh"},
+    "two residual layers": {"features": 4, "depth": 2, "over": ("max", "attention")},
+    "conv, every pool": {"features": 4, "conv": 3, "over": EVERY},
+    "conv centred, every pool": {"features": 4, "conv": 4, "centred": True, "over": EVERY},
+    "bidirectional GRU": {"features": 4, "direction": "both", "over": EVERY},
+    "bidirectional minGRU": {"features": 4, "direction": "both", "cell": "mingru", "over": EVERY},
+}
+
+
+class Truth:
+    """A model's sequences of T steps: input, and after each one's own length the exact answer and its bound."""
+
+    def __init__(self, model: Any, T: int) -> None:
+        random, entry = np.random.default_rng(T), model.document["input"]
+        self.model, self.T, shape = model, T, (T, SEQUENCES)
+        self.x = (
+            random.standard_normal((*shape, entry["features"])).astype(np.float32)
+            if entry["kind"] == "array"
+            else random.integers(0, entry["size"], shape, dtype=np.int32)
+        )
+        self.lengths = np.array([T, T, max(1, 2 * T // 3)], np.int32)
+        same = target.as_computed(model)
+        runs = [trajectory(same, self.x[:n, k]) for k, n in enumerate(self.lengths)]
+        limits = [carried(same, run, target.errors_of(model)) for run in runs]
+        self.names = list(runs[0].last) if model.streams[0] else []
+        self.exact = [np.concatenate([run.outputs[-1], flat_state(run.last)]) for run in runs]
+        self.limits = [np.concatenate([found.output, found.state]) for found in limits]
+
+    def ratio(self, row: int, output: Any, state: dict[str, Any]) -> tuple[float, float]:
+        """The worst error over its bound, and the largest error, of one row's last output and state."""
+        k = row % SEQUENCES
+        error = abs(np.concatenate([output, flat_state({n: state[n] for n in self.names})]) - self.exact[k])
+        return float(np.divide(error, self.limits[k], where=error > 0, out=np.zeros_like(error)).max()), float(
+            error.max()
+        )
+
+    def sequence(self, session: Any, B: int) -> tuple[float, float]:
+        rows = np.arange(B) % SEQUENCES
+        found, state = session.run(self.x[:, rows], session.first(B), self.lengths[rows])
+        return worst(self.ratio(b, found["output"][b], {n: v[b] for n, v in state.items()}) for b in range(B))
+
+    def step(self, session: Any, B: int) -> tuple[float, float]:
+        """Every row takes all steps; each is looked at after its own length."""
+        rows, state, ratios = np.arange(B) % SEQUENCES, session.first(B), []
+        for t in range(self.T):
+            found, state = session.run(self.x[t, rows], state)
+            for b in np.flatnonzero(self.lengths[rows] == t + 1):
+                ratios.append(self.ratio(b, found["output"][b], {n: v[b] for n, v in state.items()}))
+        return worst(ratios)
+
+
+def worst(ratios: Any) -> tuple[float, float]:
+    ratio, error = zip(*ratios, strict=True)
+    return max(ratio), max(error)
+
+
+def cases(size: int) -> Any:
+    """(name, dialect, model)."""
+    for cell in cells.names():
+        for dialect in cells.dialects_of(cell):
+            told = ", ".join(f"{k} {v}" for k, v in dialect.items() if k != "bias")
+            yield cell, told, sample(1, 4, size, cell, dialect, over=(), outputs=3, softmax=False)
+    for name, options in STACKS.items():
+        yield name, "", sample(1, size=size, outputs=3, **options)
+
+
+def measured(name: str, dialect: str, model: Any, batches: list[int], lengths: list[int]) -> dict[str, Any]:
+    nodes = [form.node if (form := form_of(tape)) else "Scan" for tape in model.tapes.values()]
+    sessions = {
+        mode: target.Session(model, mode) for mode in (("sequence", "step") if model.streams[0] else ("sequence",))
+    }
+    rows = []
+    for T in lengths:
+        truth = Truth(model, T)
+        for mode, session in sessions.items():
+            for B in batches:
+                ratio, error = getattr(truth, mode)(session, B)
+                rows.append({"graph": mode, "batch": B, "steps": T, "ratio": ratio, "error": error})
+    most = {mode: max(r["ratio"] for r in rows if r["graph"] == mode) for mode in sessions}
+    return {"model": name, "dialect": dialect, "node": ", ".join(nodes), "ratio": most, "rows": rows}
+
+
+def main() -> None:
+    parser = record.arguments(__doc__)
+    parser.add_argument("--size", type=int, default=8)
+    parser.add_argument("--batches", type=int, nargs="+", default=[1, 2, 33])
+    parser.add_argument("--lengths", type=int, nargs="+", default=[1, 2, 500])
+    parser.add_argument("--json", action="store_true")
+    options = parser.parse_args()
+    found = [measured(*case, options.batches, options.lengths) for case in cases(options.size)]
+    over = [f"{f['model']} {f['dialect']}" for f in found if max(f["ratio"].values()) > 1]
+    figures = {
+        "size": options.size,
+        "batches": options.batches,
+        "lengths": options.lengths,
+        "over": over,
+        "models": found,
+    }
+    record.write(options.out, "onnx_export", record.made(figures, "onnxruntime"))
+    if options.json:
+        print(json.dumps(figures))
+        return
+    print(f"{'model':26} {'dialect':46} {'node':5} {'sequence':>9} {'step':>9}   error over bound")
+    for f in found:
+        told = [f"{f['ratio'][mode]:9.3f}" if mode in f["ratio"] else f"{'-':>9}" for mode in ("sequence", "step")]
+        print(f"{f['model']:26} {f['dialect']:46} {f['node']:5} {' '.join(told)}")
+    print(f"{len(found) - len(over)} of {len(found)} within their bounds")
+
+
+if __name__ == "__main__":
+    main()

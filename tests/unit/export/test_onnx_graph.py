@@ -1,0 +1,175 @@
+"""The graphs of models: what goes in and out, which nodes they are made of, what the onnx package says of them."""
+
+from __future__ import annotations
+
+import json
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tidegate import cells
+from tidegate.errors import ModelFileError, OptionError
+from tidegate.export import onnx as format_onnx
+from tidegate.export.onnx import standard
+from tidegate.model import Model
+from tidegate.verify.samples import sample
+
+onnx = pytest.importorskip("onnx", reason="the onnx package, which checks the files, is not installed")
+
+EVERY = ("last", "mean", "max", "attention")
+STACKS: dict[str, dict[str, Any]] = {
+    "text, every pool": {"over": EVERY, "norm": True, "dense": "tanh"},
+    "two layers": {"features": 5, "depth": 2, "over": ("max",)},
+    "conv": {"features": 3, "conv": 3},
+    "conv centred": {"features": 3, "conv": 4, "centred": True, "over": EVERY},
+    "bidirectional": {"features": 3, "direction": "both"},
+    "bidirectional scan": {"direction": "both", "cell": "mingru"},
+    "dense alone": {"features": 3, "cell": None, "over": ("mean",), "dense": "relu"},
+}
+DIALECTS = [(cell, dialect) for cell in cells.names() for dialect in cells.dialects_of(cell)]
+
+
+def graph_of(model: Model, mode: str = "sequence") -> Any:
+    """The file as the onnx package reads it, once its checker and its shape inference found nothing."""
+    found = onnx.load_from_string(format_onnx.encode(model, mode))
+    onnx.checker.check_model(found, full_check=True)
+    return found
+
+
+def dims(values: Any) -> dict[str, list[Any]]:
+    return {v.name: [d.dim_param or d.dim_value for d in v.type.tensor_type.shape.dim] for v in values}
+
+
+def ops(found: Any) -> list[str]:
+    return [node.op_type for node in found.graph.node]
+
+
+@pytest.mark.parametrize(("cell", "dialect"), DIALECTS, ids=lambda v: v if isinstance(v, str) else "-".join(v.values()))
+def test_every_cell_passes_the_checker(cell: str, dialect: dict[str, str]) -> None:
+    for mode in format_onnx.MODES:
+        graph_of(sample(size=6, features=3, cell=cell, dialect=dialect), mode)
+
+
+@pytest.mark.parametrize("stack", STACKS)
+def test_every_stack_passes_the_checker(stack: str) -> None:
+    model = sample(size=6, **STACKS[stack])
+    for mode in ("sequence", "step") if model.streams[0] else ("sequence",):
+        graph_of(model, mode)
+
+
+def test_inputs_and_outputs_of_a_sequence() -> None:
+    graph = graph_of(sample(size=6, features=3, over=("attention",), outputs=5)).graph
+    state = {"steps": ["B", 1], "layers.0.h": ["B", 6], "layers.1.peak": ["B", 1], "layers.1.weight": ["B", 1],
+             "layers.1.sum": ["B", 6]}  # fmt: skip
+    assert dims(graph.input) == {"x": ["T", "B", 3], "lengths": ["B"], **state}
+    following = {f"next.{name}": shape for name, shape in state.items()}
+    assert dims(graph.output) == {"y": ["T", "B", 5], "output": ["B", 5], **following}
+    docs = {v.name: v.doc_string for v in graph.input}
+    assert docs["layers.1.peak"] == "state; at first -inf"
+    assert docs["steps"] == "state; at first 0"
+
+
+def test_inputs_and_outputs_of_a_step() -> None:
+    graph = graph_of(sample(size=6, over=(), outputs=5), "step").graph
+    assert dims(graph.input) == {"ids": ["B"], "steps": ["B", 1], "layers.1.h": ["B", 6]}
+    assert dims(graph.output) == {"output": ["B", 5], "next.steps": ["B", 1], "next.layers.1.h": ["B", 6]}
+    assert graph.input[0].type.tensor_type.elem_type == onnx.TensorProto.INT32
+
+
+def test_a_model_that_does_not_stream_has_no_states() -> None:
+    graph = graph_of(sample(size=6, features=3, direction="both", over=("max",), outputs=2)).graph
+    assert dims(graph.input) == {"x": ["T", "B", 3], "lengths": ["B"]}
+    assert dims(graph.output) == {"y": ["T", "B", 2], "output": ["B", 2]}
+
+
+def test_the_metadata_says_what_the_file_is() -> None:
+    model = sample(size=6)
+    found = {p.key: p.value for p in graph_of(model, "step").metadata_props}
+    assert (found["weights_hash"], found["schema_hash"], found["mode"]) == (
+        model.weights_hash,
+        model.schema_hash,
+        "step",
+    )
+    assert json.loads(found["labels"]) == model.labels
+    assert json.loads(found["task"]) == model.document["task"]
+    assert json.loads(found["state"]) == model.state_schema
+    assert json.loads(found["input"])["kind"] == "text"
+
+
+@pytest.mark.parametrize(
+    ("cell", "dialect", "node", "attributes"),
+    [
+        ("gru", {}, "GRU", {"linear_before_reset": 1}),
+        ("gru", {"reset": "before"}, "GRU", {"linear_before_reset": 0}),
+        ("gru", {"update": "replace"}, "Scan", None),
+        ("gru", {"norm": "layer"}, "Scan", None),
+        ("gru", {"bias": "no"}, "GRU", {"linear_before_reset": 1}),
+        ("lstm", {}, "LSTM", {}),
+        ("lstm", {"peepholes": "yes"}, "LSTM", {}),
+        ("lstm", {"projection": "yes"}, "Scan", None),
+        ("rnn", {}, "RNN", {"activations": [b"Tanh"]}),
+        ("rnn", {"activation": "relu"}, "RNN", {"activations": [b"Relu"]}),
+        ("mingru", {}, "Scan", None),
+    ],
+)
+def test_standard_nodes_where_there_are(cell: str, dialect: dict[str, str], node: str, attributes: Any) -> None:
+    found = graph_of(sample(size=6, features=3, cell=cell, dialect=dialect, over=("last",)))
+    assert [op for op in ops(found) if op in ("GRU", "LSTM", "RNN", "Scan")] == [node]
+    if attributes is not None:
+        made = next(n for n in found.graph.node if n.op_type == node)
+        held = {a.name: onnx.helper.get_attribute_value(a) for a in made.attribute}
+        assert held == {"hidden_size": 6, **attributes}
+        assert len(made.input) == {"GRU": 6, "RNN": 6, "LSTM": 8 if dialect else 7}[node]
+
+
+def test_a_tape_is_known_by_its_equation_and_not_by_its_name() -> None:
+    model = sample(size=6, features=3)
+    document = model.document
+    layer = document["layers"][0]
+    assert layer["kind"] == "recurrent"
+    layer["cell"], layer["dialect"] = "somebody's own", {"reset": "before"}
+    assert "GRU" in ops(graph_of(Model(document, model.tensors)))
+    document["tapes"]["gru"] = cells.load("gru", {"update": "replace"}).tape.to_json()
+    assert "GRU" not in ops(graph_of(Model(document, model.tensors)))
+
+
+def test_forms_are_distinct() -> None:
+    assert len({json.dumps(tape.to_json()) for tape, _ in standard.known()}) == len(standard.FORMS)
+
+
+@pytest.mark.parametrize("cell", ["gru", "mingru"])
+def test_weights_stand_once(cell: str) -> None:
+    model = sample(size=64, features=8, cell=cell, depth=2)
+    held = sum(v.nbytes for v in model.tensors.values())
+    for mode in format_onnx.MODES:
+        assert len(format_onnx.encode(model, mode)) < held + 16_000
+
+
+def test_a_step_of_a_model_that_needs_the_whole_is_refused() -> None:
+    model = sample(size=6, features=3, direction="both")
+    with pytest.raises(OptionError, match="does not stream, because it reads each input in both directions"):
+        format_onnx.encode(model, "step")
+
+
+def test_an_unknown_mode_is_refused() -> None:
+    with pytest.raises(OptionError, match="mode is 'batch'; choose one of sequence, step"):
+        format_onnx.encode(sample(), "batch")
+
+
+def test_what_protocol_buffers_cannot_hold_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    model = sample(size=6)
+    monkeypatch.setattr(format_onnx, "LARGEST", len(format_onnx.encode(model)))
+    format_onnx.export(model, tmp_path / "a.onnx")
+    monkeypatch.setattr(format_onnx, "LARGEST", len(format_onnx.encode(model)) - 1)
+    with pytest.raises(ModelFileError, match="protocol buffers end at"):
+        format_onnx.export(model, tmp_path / "b.onnx")
+    assert [p.name for p in tmp_path.iterdir()] == ["a.onnx"]
+
+
+def test_export_writes_what_encode_gives(tmp_path: Path) -> None:
+    model = sample(size=6)
+    for mode, out in product(format_onnx.MODES, [tmp_path / "m.onnx"]):
+        assert format_onnx.export(model, out, mode=mode) == [str(out)]
+        assert out.read_bytes() == format_onnx.encode(model, mode)
