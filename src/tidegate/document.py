@@ -82,6 +82,16 @@ def state_schema(layers: list[dict[str, Any]], tapes: Tapes) -> dict[str, Any]:
     return {"bytes": -(-offset // 8) * 8, "arrays": arrays}
 
 
+def streams_of(layers: list[dict[str, Any]]) -> dict[str, Any]:
+    """The `streams` key that valid layers give.
+
+    >>> streams_of([{"kind": "softmax", "size": 2}])
+    {'yes': True}
+    """
+    because = rooms.whole_window(layers)
+    return {"yes": False, "because": because} if because else {"yes": True}
+
+
 @contextmanager
 def _placed(place: str) -> Iterator[None]:
     """Faults of tapes and layers as faults of the file, with their place and of bounded length."""

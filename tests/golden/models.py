@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from tidegate import cells, layers
-from tidegate.document import state_schema
+from tidegate.document import state_schema, streams_of
 from tidegate.features.text import Tokenizer
 from tidegate.features.vocabulary import Vocabulary
 from tidegate.tape import Tape
@@ -93,7 +93,7 @@ def assembled(
         "tapes": {name: tape.to_json() for name, tape in tapes.items()},
         "state": state_schema(chain, tapes),
         "labels": labels,
-        "streams": {"yes": False, "because": why} if (why := layers.whole_window(chain)) else {"yes": True},
+        "streams": streams_of(chain),
         "provenance": {"made_by": "tests/golden/make.py", "seed": seed},
         "check": None,
     }

@@ -103,9 +103,9 @@ def layer(i: int, model: Model, predictor: Predictor) -> dict[str, Any]:
     """One layer in figures: kind, sizes, parameters, the bytes of its state, and what executes it."""
     found = model.layers[i]
     arrays = [a for a in model.state_schema if a["name"].startswith(f"layers.{i}.")]
-    engine = (
-        "kernel" if found["kind"] != "recurrent" else "fused kernel" if i in predictor.fused_layers else "interpreter"
-    )
+    engine = "kernel"
+    if "tape" in found:
+        engine = "fused kernel" if i in predictor.fused_layers else "interpreter"
     return {
         "kind": found["kind"],
         "what": sizes(found),
@@ -119,9 +119,13 @@ def sizes(found: dict[str, Any]) -> str:
     """`gru 128 -> 256, reset after, update keep` and the like."""
     ins, out = found.get("rows", found.get("inputs", found["size"])), found["size"]
     what = f"{ins} -> {out}"
-    if found["kind"] == "recurrent":
+    if "tape" in found:
         dialect = "".join(f", {k} {v}" for k, v in found["dialect"].items())
-        what = f"{found['cell']} {what}{dialect}"
+        both = ", both directions" if found["kind"] == "bidirectional" else ""
+        what = f"{found['cell']} {what}{dialect}{both}"
+    elif found["kind"] == "conv":
+        activation = f", {found['activation']}" if found["activation"] != "none" else ""
+        what += f", {'centred ' if found['centred'] else ''}window of {found['width']}{activation}"
     elif found["kind"] == "pool":
         what = f"{', '.join(found['over'])} of {out}"
     elif found["kind"] in ("norm", "softmax"):
@@ -141,7 +145,10 @@ def report(found: dict[str, Any]) -> str:
             ("labels", f"{len(labels)}: {short(some, 400)}" if labels else "none"),
             ("input", shown(found["input"])),
             ("parameters", f"{found['parameters']:,}"),
-            ("state", f"{found['state_bytes']:,} bytes a stream"),
+            (
+                "state",
+                f"{found['state_bytes']:,} bytes a stream" if found["streams"] == "yes" else "none, it does not stream",
+            ),
             ("streams", found["streams"]),
             ("runs on", f"{found['target']}, {found['threads']} threads"),
             ("weights hash", found["weights_hash"]),

@@ -14,7 +14,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from .. import strictjson
-from ..errors import DataError, TidegateError
+from ..errors import DataError, TidegateError, located
 from ._parser import Parser
 from ._table import decimal
 
@@ -39,7 +39,10 @@ def flags(parser: Parser) -> None:
 def run(args: argparse.Namespace) -> int:
     from ..runtime import load
 
-    streams = Streams(load(args.model), args.all)
+    predictor = load(args.model)
+    with located(args.model):
+        predictor.stream()  # a model that cannot stream is refused before the first event
+    streams = Streams(predictor, args.all)
     bad = []
     for number, line in enumerate(sys.stdin.buffer, 1):
         if not line.strip():
@@ -63,7 +66,6 @@ class Streams:
     def __init__(self, predictor: Predictor, every: bool) -> None:
         self.predictor, self.every = predictor, every
         self.open: dict[str | int, Stream] = {}
-        predictor.stream()  # a model that cannot stream is refused before the first event
 
     def answer(self, line: bytes) -> dict[str, Any]:
         found = event(line)

@@ -44,7 +44,7 @@ class Session:
         """Raises OptionError, in the file's own sentence, when the model cannot stream."""
         yes, because = self.model.streams
         if not yes:
-            raise OptionError(f"streams: no, because {because}")
+            raise OptionError(f"streams: no, because {because}; predict takes whole inputs")
 
     def scores(self, output: Floats, steps: int, whole: bool = False) -> Scores:
         """The scores after `steps` steps; whole: the message has ended."""

@@ -13,6 +13,7 @@ import numpy.typing as npt
 from .. import cells
 from ..errors import DataError, OptionError, located
 from ..features.text import Tokenizer, Vocabulary, encode
+from ..layers.bidirectional import DIRECTIONS
 from ..layers.pool import OVER
 from . import _metrics
 from ._options import check, option
@@ -44,8 +45,15 @@ class Options:
         None, "width of the projection (--cell lstm --dialect projection=yes); half of the recurrence if not given",
         least=1, most=4096,
     )  # fmt: skip
+    direction: str = option(
+        "causal", "both: reads each message from its end too, so that the model does not stream",
+        choices=("causal", "both"),
+    )  # fmt: skip
+    conv: int = option(0, "width of a causal convolution before the recurrence; 0: none", least=0, most=64)
     depth: int = option(1, "recurrent layers; a second one is residual, each behind a layer norm", least=1, most=8)
-    hidden: int | None = option(None, "width of the recurrence; by message length if not given", least=1, most=4096)
+    hidden: int | None = option(
+        None, "width of the recurrence in each direction; by message length if not given", least=1, most=4096
+    )
     embed: int | None = option(None, "width of the embedding; that of the recurrence if not given", least=1, most=4096)
     pool: str = option("last,mean,max,attention", f"what the label is read from: any of {', '.join(OVER)}, by comma")
     epochs: int | None = option(None, "passes over the data; by its size if not given", least=1)
@@ -57,7 +65,11 @@ class Options:
     drop_pool: float = option(0.5, "dropout before the last layer", least=0.0, most=0.95)
     drop_words: float = option(0.1, "share of words read as unknown in training", least=0.0, most=0.95)
     drop_rare: float = option(0.5, "rare words more often: a/(a + count) of them", least=0.0, most=100.0)
-    prefix: float = option(0.3, "weight of the loss of a random beginning of each message", least=0.0, most=10.0)
+    prefix: float | None = option(
+        None,
+        "weight of the loss of a random beginning of each message; 0.3 if not given, 0 with --direction both",
+        least=0.0, most=10.0,
+    )  # fmt: skip
     average: float = option(
         0.0, "decay of the running average of weights that is evaluated; 0: none", least=0.0, most=0.9999
     )
@@ -172,9 +184,11 @@ def resolved(options: Options, found: Examples) -> Options:
     epochs = options.epochs or max(int(np.clip(round(4.6e6 / tokens), 4, most)), math.ceil(600 / steps))
     refit = max(2, round(epochs / 4)) if options.refit_epochs is None else options.refit_epochs
     hidden = options.hidden or (256 if tokens / rows <= 32 else 128)
+    early = 0.3 if options.direction == "causal" else 0.0  # who never streams is never asked early
+    prefix = early if options.prefix is None else options.prefix
     return replace(
         options, batch=batch, hold_out=hold_out, epochs=epochs, refit_epochs=refit, hidden=hidden,
-        embed=options.embed or hidden, patience=options.patience or max(8, epochs // 2),
+        embed=options.embed or hidden, prefix=prefix, patience=options.patience or max(8, epochs // 2),
     )  # fmt: skip
 
 
@@ -215,16 +229,21 @@ def layers(options: Options, size: int, classes: int) -> tuple[list[dict[str, An
     assert options.hidden, "options are resolved first"
     assert options.embed
     width, H = options.embed, options.hidden
+    if options.conv:
+        put("conv", ("weight", "bias"), inputs=width, size=width, width=options.conv, centred=False, activation="relu")
     own = tuple(f"p.{name}" for name in cell.params)
     projected = {"project": options.project or max(1, H // 2)} if cell.tape.projected else {}
     roles = ("W", "b", "R", "c", *(("Q",) if projected else ()), *own)
+    kind, ways = "recurrent", 1
+    if options.direction == "both":
+        kind, ways, roles = "bidirectional", 2, tuple(f"{way}.{role}" for way in DIRECTIONS for role in roles)
     for k in range(options.depth):
         below = len(made) - 1
         if k:
             put("norm", ("gain", "bias"), size=width, eps=1e-5)
-        put("recurrent", roles, add=below if k else None, inputs=width, size=H, tape=cell.name, cell=cell.name,
+        put(kind, roles, add=below if k else None, inputs=width, size=H, tape=cell.name, cell=cell.name,
             dialect=cell.dialect, **projected)  # fmt: skip
-        width = projected.get("project", H)
+        width = ways * projected.get("project", H)
     over = options.over()
     put("pool", ("score", "score_bias") if "attention" in over else (), size=width, over=over)
     put("dense", ("weight", "bias"), inputs=width * len(over), size=classes, activation="none")
@@ -240,8 +259,8 @@ def start(
     init = options.recurrence().init
     made: dict[str, npt.NDArray[Any]] = {}
     for layer in document["layers"]:
-        for role, name in layer["tensors"].items():
-            shape = shapes[name]
+        for place, name in layer["tensors"].items():
+            shape, role = shapes[name], place.removeprefix("forward.").removeprefix("backward.")
             value = init.get(role.removeprefix("p."), 0.0) if role.startswith("p.") else None
             made[name] = first(rng, layer["kind"], role, shape, layer.get("size", 1), value)
     return made

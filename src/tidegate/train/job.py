@@ -19,7 +19,7 @@ import torch
 from .. import layers as layer_rooms
 from .. import tasks
 from ..data.table import Table, read
-from ..document import state_schema
+from ..document import state_schema, streams_of
 from ..errors import DataError, OptionError
 from ..model import Model
 from ..nn import Network
@@ -146,7 +146,7 @@ class Job:
             "tapes": self.tapes,
             "state": state_schema(self.layers, read_tapes),
             "labels": self.labels,
-            "streams": {"yes": True},
+            "streams": streams_of(self.layers),
             "provenance": self.provenance(run, final),
             "check": None,
         }

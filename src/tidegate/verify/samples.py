@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .. import cells, layers
-from ..document import state_schema
+from ..document import state_schema, streams_of
 from ..features.text import Tokenizer, Vocabulary
 from ..model import Model
 
@@ -131,12 +131,10 @@ class Stack:
             self.tensors |= {names["bytes"]: data, names["offsets"]: offsets}
             entry = {"kind": "text", "tokenizer": Tokenizer("word").to_json(), "vocabulary": names,
                      "size": len(WORDS) + 1}  # fmt: skip
-        why = layers.whole_window(self.layers)
-        streams = {"yes": False, "because": why} if why else {"yes": True}
         document = {
             "format": 1, "task": {"kind": "classify" if labels else "encode", "options": {}}, "input": entry,
             "layers": self.layers, "tapes": {name: tape.to_json() for name, tape in self.tapes.items()},
-            "state": state_schema(self.layers, self.tapes), "streams": streams, "provenance": {},
+            "state": state_schema(self.layers, self.tapes), "streams": streams_of(self.layers), "provenance": {},
             "labels": [f"label {i}" for i in range(labels)] if labels else None, "check": None,
         }  # fmt: skip
         return Model(document, self.tensors)

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
-from tidegate import tasks
+from tidegate import layers, tasks
 from tidegate.data.table import Table
 from tidegate.errors import DataError, OptionError
+from tidegate.tape import Tape
 from tidegate.tasks import classify
 from tidegate.tasks._metrics import score
-from tidegate.tasks._options import make
+from tidegate.tasks._options import make, recalled
 
 
 def table(texts: list[str], labels: list[str]) -> Table:
@@ -92,3 +94,44 @@ def test_orthogonal_starts_per_gate(tmp_path: Path) -> None:
     for k in range(3):
         block = R[4 * k : 4 * k + 4].astype(np.float64)
         assert np.allclose(block @ block.T, np.eye(4), atol=1e-6)
+
+
+def decided(**values: object) -> classify.Options:
+    found = classify.examples(table(["a b", "c"] * 10, ["x", "y"] * 10), classify.Options())
+    return classify.resolved(classify.Options(hidden=6, embed=5, **values), found)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("values", "kinds", "pooled"),
+    [
+        ({}, ["recurrent"], 6),
+        ({"conv": 3}, ["conv", "recurrent"], 6),
+        ({"direction": "both"}, ["bidirectional"], 12),
+        ({"direction": "both", "conv": 1, "depth": 2}, ["conv", "bidirectional", "norm", "bidirectional"], 12),
+        ({"direction": "both", "cell": "lstm", "dialect": "projection=yes", "project": 4}, ["bidirectional"], 8),
+        ({"cell": "mingru", "dialect": "norm=layer", "direction": "both"}, ["bidirectional"], 12),
+    ],
+)
+def test_the_layers_of_each_option_hold_together(values: dict[str, Any], kinds: list[str], pooled: int) -> None:
+    options = decided(**values)
+    made, tapes = classify.layers(options, 9, 2)
+    assert [layer["kind"] for layer in made] == ["embed", *kinds, "pool", "dense", "softmax"]
+    read, width, shapes = {name: Tape.from_json(tape) for name, tape in tapes.items()}, None, {}
+    for layer in made:
+        room = layers.load(layer["kind"])
+        needed = room.tensors(layer, read)
+        assert set(needed) == set(layer["tensors"])
+        shapes |= {layer["tensors"][role]: shape for role, shape in needed.items()}
+        if layer["kind"] == "pool":
+            assert width == pooled
+        width = room.check(layer, width, read)
+    first = classify.start(options, {"layers": made}, shapes)
+    assert {name: value.shape for name, value in first.items()} == shapes
+    if options.direction == "both":
+        ways = [first[f"layers.{1 + bool(options.conv)}.{way}.W"] for way in ("forward", "backward")]
+        assert not np.array_equal(*ways)
+
+
+def test_a_file_without_the_newer_options_is_read_by_their_defaults() -> None:
+    old = recalled(classify.Options, {"text": "message", "cell": "gru", "prefix": 0.3})
+    assert (old.direction, old.conv, old.prefix) == ("causal", 0, 0.3)
