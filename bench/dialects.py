@@ -1,0 +1,82 @@
+"""Every cell in every dialect on every target: its largest error beside the derived bound, over lengths.
+
+    python bench/dialects.py [--size 16] [--lengths 1 7 100 1000] [--json]
+
+error: the largest in outputs and states against the float64 oracle, and its bound. ratio: of the number nearest to its
+bound. mistaken: what the least of the same weights in another dialect, with two gates swapped or without a bias makes
+of that ratio; it must be far above 1. C and ONNX have benches of their own.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from common import record
+
+from tidegate import _native, cells
+from tidegate.runtime import compile
+from tidegate.verify import attach
+from tidegate.verify.bounds import ActivationErrors
+from tidegate.verify.mutants import mistaken
+from tidegate.verify.replay import Replay, Result, torch
+from tidegate.verify.samples import sample
+
+LENGTHS = (1, 7, 100, 1000)
+
+
+def measured(cell: str, dialect: dict[str, str], size: int, length: int) -> list[dict[str, Any]]:
+    """One row for each target."""
+    model = attach(sample(seed=1, features=size, size=size, cell=cell, dialect=dialect), lengths=(length,))
+    replay, wrong = Replay(model), mistaken(model)
+    rows = []
+    for target in _native.targets():
+        bounds = replay.bounds(ActivationErrors(**_native.ERRORS[target]))
+
+        def judged(engine: Any, target: str = target, bounds: Any = bounds) -> Result:
+            return replay.judged(target, "fused", replay.answers_of(replay.run(engine)), bounds)
+
+        result = judged(compile(model, target))
+        ratios = [float(judged(compile(one, target)).ratio or 0) for one in wrong.values()]
+        rows.append(row(cell, dialect, length, result, min(ratios)))
+    return [*rows, row(cell, dialect, length, torch(replay), None)]
+
+
+def row(cell: str, dialect: dict[str, str], length: int, result: Result, mistaken: float | None) -> dict[str, Any]:
+    said = [f"{k}={v}" for k, v in dialect.items() if v != cells.load(cell).dialect[k]]
+    return {
+        "cell": cell, "dialect": ", ".join(said), "target": result.target, "steps": length, "error": result.error,
+        "bound": result.bound, "ratio": result.ratio, "ok": result.ok, "mistaken": mistaken,
+    }  # fmt: skip
+
+
+def main() -> None:
+    parser = record.arguments(__doc__)
+    parser.add_argument("--size", type=int, default=16)
+    parser.add_argument("--lengths", type=int, nargs="+", default=LENGTHS)
+    parser.add_argument("--json", action="store_true")
+    options = parser.parse_args()
+    rows = [
+        found
+        for cell in cells.names()
+        for dialect in cells.dialects_of(cell)
+        for length in options.lengths
+        for found in measured(cell, dialect, options.size, length)
+    ]
+    record.write(options.out, "dialects", record.made({"size": options.size, "rows": rows}, "torch"))
+    if options.json:
+        print(json.dumps(rows))
+        return
+    print(f"{'cell':7} {'dialect':45} {'target':7} {'T':>5} {'error':>9} {'bound':>9} {'ratio':>6} {'mistaken':>9}")
+    for r in rows:
+        wrong = "-" if r["mistaken"] is None else f"{r['mistaken']:.0f}"
+        print(
+            f"{r['cell']:7} {r['dialect'] or 'default':45} {r['target']:7} {r['steps']:5} {r['error']:9.1e} "
+            f"{r['bound']:9.1e} {r['ratio']:6.3f} {wrong:>9}{'' if r['ok'] else '  OVER'}"
+        )
+    within = sum(r["ok"] for r in rows)
+    print(f"{within} of {len(rows)} within their bounds; worst ratio {max(r['ratio'] for r in rows):.3f}")
+
+
+if __name__ == "__main__":
+    main()
