@@ -13,7 +13,7 @@ import torch
 
 from ..cells import Cell
 from ..errors import CellError
-from ..tape import Tape, interpret
+from ..tape import Tape
 from .ops import TorchOps
 
 FREE, LINEAR, OTHER = 0, 1, 2  # how a register depends on the state in question
@@ -78,27 +78,32 @@ def solved(
 
     x, R, p: as `tape.interpret` takes them, x of all steps, [T, B, H]. start: states before the first step, [B, width].
     """
-    like = next(iter(x.values()))
-    past: dict[str, torch.Tensor] = {}
+    reader, like = Reader(tape, x, R, p), next(iter(x.values()))
     for name in order(tape):
-        line = Reader(tape, name, x, R, p, past).line(tape.next[name])
         shape = (*like.shape[:2], start[name].shape[-1])
+        line = reader.line(name)
         a, b = (torch.as_tensor(v, dtype=like.dtype, device=like.device).expand(shape) for v in line)
-        h = recurrence(a, b, start[name])
-        past[name] = torch.cat([start[name][None], h[:-1]])
-    return interpret(tape, TorchOps, x, R, p, past)
+        reader.know(name, start[name], recurrence(a, b, start[name]))
+    return reader.read(tape.output), {name: reader.read(tape.next[name]) for name in tape.state}
 
 
 class Reader:
-    """Registers of all steps at once, as numbers or as lines of one state; only those that are asked for."""
+    """Registers of all steps at once, only those that are asked for: numbers, or lines of a state not yet known."""
 
-    def __init__(self, tape: Tape, state: str, *given: Any) -> None:
-        self.tape, self.state = tape, state
-        self.x, self.R, self.p, self.past = given
+    def __init__(self, tape: Tape, x: dict[str, Any], R: dict[str, Any], p: dict[str, Any]) -> None:
+        self.tape, self.x, self.R, self.p = tape, x, R, p
+        self.past: dict[str, torch.Tensor] = {}
         self.found: dict[int, Any] = {}
 
-    def line(self, register: int) -> Line:
-        return lined(self.read(register))
+    def line(self, state: str) -> Line:
+        """What a state becomes, as a line of itself."""
+        return lined(self.read(self.tape.next[state]))
+
+    def know(self, state: str, start: torch.Tensor, h: torch.Tensor) -> None:
+        """From now on a state is known: h [T, B, width] after each step."""
+        self.past[state] = torch.cat([start[None], h[:-1]])
+        self.found = {i: v for i, v in self.found.items() if not isinstance(v, Line)}
+        self.found[self.tape.next[state]] = h
 
     def read(self, i: int) -> Any:
         if i not in self.found:
@@ -112,7 +117,7 @@ class Reader:
             case "input":
                 return self.x[ins.args[0]]
             case "state":
-                return Line(1.0, 0.0) if ins.args[0] == self.state else self.past[ins.args[0]]
+                return self.past.get(ins.args[0], Line(1.0, 0.0))
             case "param":
                 return self.p[ins.args[0]]
             case "const":
@@ -165,9 +170,8 @@ class Recurrence(torch.autograd.Function):
 
     @staticmethod
     def forward(a: torch.Tensor, b: torch.Tensor, start: torch.Tensor) -> torch.Tensor:
-        b = torch.cat([b[:1] + a[:1] * start, b[1:]])
         bounded = a.is_meta or a.numel() == 0 or bool(a.abs().amax() <= 1)
-        return odd_even(a, b) if bounded else loop(a, b)
+        return odd_even(a, b, start) if bounded else loop(a, b, start)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: torch.Tensor) -> None:
@@ -177,26 +181,26 @@ class Recurrence(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, g: torch.Tensor) -> tuple[torch.Tensor, ...]:
         a, start, h = ctx.saved_tensors
-        after = torch.cat([a[1:], torch.zeros_like(a[:1])])
-        d = recurrence(after.flip(0), g.flip(0), torch.zeros_like(start)).flip(0)
+        following = -torch.arange(len(a), device=a.device) % len(a)  # the first slope met meets zeros, so any will do
+        d = recurrence(a.index_select(0, following), g.flip(0), torch.zeros_like(start)).flip(0)
         return d * torch.cat([start[None], h[:-1]]), d, a[0] * d[0]
 
 
-def odd_even(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
-    """The recurrence from zero: pairs of steps solved as single ones, then the steps between."""
+def odd_even(a: torch.Tensor, b: torch.Tensor, start: torch.Tensor) -> torch.Tensor:
+    """The recurrence: pairs of steps solved as single ones, then the steps between."""
     if len(a) <= SHORT:
-        return loop(a, b)
+        return loop(a, b, start)
     n = len(a) // 2 * 2
-    odd = odd_even(a[1:n:2] * a[0:n:2], torch.addcmul(b[1:n:2], a[1:n:2], b[0:n:2]))
-    h = torch.empty_like(b)
-    h[0], h[1::2] = b[0], odd
+    odd = odd_even(a[1:n:2] * a[0:n:2], torch.addcmul(b[1:n:2], a[1:n:2], b[0:n:2]), start)
+    h = torch.empty(b.shape, dtype=b.dtype, device=b.device)
+    h[0], h[1::2] = torch.addcmul(b[0], a[0], start), odd
     h[2::2] = torch.addcmul(b[2::2], a[2::2], odd[: (len(a) - 1) // 2])
     return h
 
 
-def loop(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
+def loop(a: torch.Tensor, b: torch.Tensor, start: torch.Tensor) -> torch.Tensor:
     """The same step by step."""
-    h = [b[0]]
-    for k in range(1, len(a)):
-        h.append(torch.addcmul(b[k], a[k], h[-1]))
-    return torch.stack(h)
+    h = [start]
+    for slope, constant in zip(a, b, strict=True):
+        h.append(torch.addcmul(constant, slope, h[-1]))
+    return torch.stack(h[1:])
