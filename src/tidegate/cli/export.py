@@ -1,0 +1,83 @@
+"""Write a model in another format, for another runtime.
+
+c: float C99, one .c and one .h without malloc, with the state in your hands
+and a self-test. onnx: one graph with the state as inputs and outputs.
+docs/export.md tells the rest.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+from typing import Any
+
+from ..errors import OptionError, located
+from ._parser import Parser
+from ._table import pairs, size
+
+EXAMPLES = """\
+  tidegate export intent.safetensors --to c
+  tidegate export intent.safetensors --to c --out firmware/intent.c --name chat
+  tidegate export intent.safetensors --to onnx --mode step"""
+
+
+def flags(parser: Parser) -> None:
+    from ..export import formats
+
+    parser.add_argument("file", metavar="FILE", help="the model file")
+    parser.add_argument("--to", required=True, choices=formats(), help="the format")
+    parser.add_argument("--out", metavar="FILE", help="the file to write (default: beside FILE)")
+    parser.add_argument("--json", action="store_true", help="print what was written as JSON")
+    for name, about in sorted(options().items()):
+        parser.add_argument("--" + name.replace("_", "-"), dest=name, metavar=name.upper(), help=about)
+
+
+def options() -> dict[str, str]:
+    """The options of all formats -> what they mean, and to which format."""
+    from ..export import formats, load
+
+    found: dict[str, list[str]] = {}
+    for to in formats():
+        for name, about in getattr(load(to), "OPTIONS", {}).items():
+            found.setdefault(name, []).append(f"{to}: {about}")
+    return {name: "; ".join(said).replace("%", "%%") for name, said in found.items()}
+
+
+def run(args: argparse.Namespace) -> int:
+    from ..bridge import export
+    from ..export import load
+    from ..model import Model
+
+    model, module = Model.load(args.file), load(args.to)
+    given = {name: getattr(args, name) for name in options() if getattr(args, name) is not None}
+    out = beside(args.file, module.SUFFIX) if args.out is None else args.out
+    with located(args.file):
+        files = export(model, args.to, out, **given)
+    figures = module.report(model, files, **given) if hasattr(module, "report") else {}
+    if args.json:
+        print(json.dumps({"file": args.file, "to": args.to, "files": files, **figures}, ensure_ascii=False))
+    else:
+        print(told(files, figures))
+    return 0
+
+
+def beside(file: str, suffix: str) -> str:
+    """The model's path with another suffix.
+
+    >>> beside("models/intent.safetensors", ".c")
+    'models/intent.c'
+    """
+    out = os.path.splitext(file)[0] + suffix
+    if out == file:
+        raise OptionError(f"{file} ends with {suffix} itself; say with --out where to write")
+    return out
+
+
+def told(files: list[str], figures: dict[str, Any]) -> str:
+    """What was written, in lines."""
+    rows = [("wrote", f"{file} ({size(os.path.getsize(file))})") for file in files]
+    for name, value in figures.items():
+        title = name.removesuffix("_bytes").replace("_", " ")
+        rows.append((title, size(value) if name.endswith("_bytes") else str(value)))
+    return pairs(rows)
