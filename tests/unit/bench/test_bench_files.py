@@ -14,10 +14,11 @@ SMALL = {
     "interpreter": ["--size", "4", "--rounds", "2"],
     "leaks": ["--events", "200", "--streams", "60"],
     "native_step": ["--size", "4", "--rounds", "2", "--calls", "20"],
+    "nn_parity": ["--cases", "8", "--steps", "20"],
     "onnx_export": ["--size", "3", "--batches", "1", "2", "--lengths", "1", "2"],
 }
 LONG = {"accuracy", "clone"}
-PEERS = {"native_step": ["torch"], "onnx_export": ["onnxruntime"]}
+PEERS = {"native_step": ["torch"], "nn_parity": ["torch"], "onnx_export": ["onnxruntime"]}
 ABOUT = ["command", "date", "cpu", "cores", "versions", "figures"]
 
 
