@@ -35,6 +35,7 @@ RNN_TANH_ABS: Final = 2.7e-7
 
 Array = npt.NDArray[Any]
 State = dict[str, Array]
+Bounds = list[tuple[Array, Array]]
 Pair = tuple[Array, State]  # last output float32 [O], and the state after it: name -> [1, *shape]
 
 
@@ -99,35 +100,35 @@ def onnx(replay: Replay) -> Iterator[Result]:
     from .replay import Result
 
     try:
-        yield sequence(replay)
+        session = Session(replay.model, "sequence")
+        limits = bounds(replay)
+        yield sequence(replay, session, limits)
         if replay.model.streams[0]:
-            yield step(replay)
+            yield step(replay, limits)
     except MissingExtra:
         yield Result("onnx", "onnxruntime", "onnxruntime is not installed", ran=False)
     except ModelFileError as error:
         yield Result("onnx", "onnxruntime", str(error), ran=False)
 
 
-def sequence(replay: Replay) -> Result:
+def sequence(replay: Replay, session: Session, limits: Bounds) -> Result:
     """Each case whole, all in one batch, and in pieces; the worst of them. Pieces need not have the same bits: the
     order of a product's sum may follow its size."""
-    session = Session(replay.model, "sequence")
     runs = [[session.whole(x, [len(x)]) for x in replay.x], session.batch(replay.x)]
     same = None
     if replay.model.streams[0]:
         runs.append([session.whole(x, growing(len(x))) for x in replay.x])
         same = True if list(map(raw, runs[0])) == list(map(raw, runs[-1])) else None
-    return worst(replay, "onnxruntime sequence", runs, same)
+    return worst(replay, "onnxruntime sequence", runs, limits, same)
 
 
-def step(replay: Replay) -> Result:
+def step(replay: Replay, limits: Bounds) -> Result:
     """Each case step by step."""
     session = Session(replay.model, "step")
-    return worst(replay, "onnxruntime step", [[session.steps(x) for x in replay.x]], None)
+    return worst(replay, "onnxruntime step", [[session.steps(x) for x in replay.x]], limits)
 
 
-def worst(replay: Replay, path: str, runs: list[list[Pair]], same: bool | None) -> Result:
-    limits = bounds(replay)
+def worst(replay: Replay, path: str, runs: list[list[Pair]], limits: Bounds, same: bool | None = None) -> Result:
     found = [
         replay.judged(
             "onnx", path, [replay.strided(out.astype(np.float64), flat_state(s)) for out, s in run], limits, same
@@ -156,7 +157,7 @@ def raw(pair: Pair) -> tuple[bytes, ...]:
 # --- the bound of what onnxruntime computes
 
 
-def bounds(replay: Replay) -> list[tuple[Array, Array]]:
+def bounds(replay: Replay) -> Bounds:
     """For each case the bounds of output and state."""
     from .replay import Replay
 
