@@ -20,7 +20,7 @@ HASHES = HERE / "hashes.json"
 
 def main() -> None:
     hashes = json.loads(HASHES.read_text("utf-8")) if HASHES.exists() else {}
-    for parts in (models.classifier, models.forecaster, models.tagger):
+    for parts in (models.classifier, models.forecaster, models.tagger, models.encoder):
         path = HERE / f"{FORMAT}-{parts.__name__}.safetensors"
         if path.exists():
             print(f"{path.name} is there and stays")

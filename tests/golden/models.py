@@ -54,6 +54,25 @@ def forecaster(H: int = 6, seed: int = 2) -> Parts:
     return assembled("forecast", source, chain, {"gru": cells.load("gru").tape}, None, seed)
 
 
+def encoder(H: int = 6, P: int = 3, seed: int = 4) -> Parts:
+    """Token ids to the states of cells in dialects of their own; document and tensors, check None."""
+    used = {
+        "lstm": ("lstm", {"peepholes": "yes", "projection": "yes", "norm": "layer"}),
+        "gru": ("gru", {"reset": "before", "update": "replace"}),
+        "rnn": ("rnn", {"activation": "relu"}),
+        "mingru": ("mingru", {"norm": "layer"}),
+    }
+    tapes = {name: cells.load(*chosen).tape for name, chosen in used.items()}
+    chain: list[dict[str, Any]] = [{"kind": "embed", "rows": 7, "size": 4}]
+    width = 4
+    for name, (cell, dialect) in used.items():
+        layer = recurrent(width, H, name) | {"dialect": cells.load(cell, dialect).dialect}
+        width = P if tapes[name].projected else H
+        chain.append(layer | ({"project": P} if tapes[name].projected else {}))
+    chain.append({"kind": "conv", "inputs": H, "size": 2, "width": 3, "centred": False, "activation": "none"})
+    return assembled("encode", {"kind": "ids", "size": 7}, chain, tapes, None, seed)
+
+
 def tagger(H: int = 5, seed: int = 3) -> Parts:
     """Three numbers a step to two, read whole; document and tensors, check None."""
     chain = [

@@ -1,0 +1,91 @@
+"""Projected tapes: P where it belongs and nowhere else; and norm, an operation over a whole register."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tidegate import cells
+from tidegate.errors import CellError
+from tidegate.tape import OPCODES, NumpyOps, Tape, concrete, trace, width
+
+
+def projected() -> dict[str, Any]:
+    return copy.deepcopy(cells.load("lstm", {"projection": "yes"}).tape.to_json())
+
+
+def test_a_projected_tape_says_so_and_knows_its_widths() -> None:
+    tape = Tape.from_json(projected())
+    assert tape.projected
+    assert tape.output_shape == ("P",)
+    assert not cells.load("lstm").tape.projected
+    widths = tape.widths(8, 3)
+    assert widths[tape.output] == 3
+    assert widths[tape.next["c"]] == 8
+    code = tape.encode(8, 3)
+    row = next(row for row in code.tape.tolist() if row[0] == OPCODES["project"])
+    assert tape.widths(8, 3)[row[2]] == 8
+
+
+def test_a_shape_of_p_needs_p() -> None:
+    assert concrete(("P", 2), 8, 3) == (3, 2)
+    with pytest.raises(CellError, match=r"the shape \['P'\] needs the width of the projection"):
+        width(("P",), 8)
+
+
+def changed(change: Any) -> dict[str, Any]:
+    tape = projected()
+    change(tape)
+    return tape
+
+
+def where(tape: dict[str, Any], name: str) -> int:
+    return next(i for i, ins in enumerate(tape["instructions"]) if ins[0] == name)
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        (lambda t: t["state"].update(h=["H"]), "a recurrent map of shape ['H']; it must be ['P']"),
+        (lambda t: t.update(output=t["next"]["c"]), "the output has shape ['H']; it must be ['P']"),
+        (lambda t: t["next"].update(c=t["next"]["h"]), "state 'c' becomes shape ['P']; declared is ['H']"),
+        (
+            lambda t: t["instructions"][where(t, "project")].__setitem__(1, t["instructions"].index(["state", "h"])),
+            "a projection of shape ['P']; it must be ['H']",
+        ),
+        (lambda t: t["instructions"][where(t, "project")].__setitem__(1, 99), "reads register 99"),
+        (lambda t: t["instructions"][where(t, "project")].append(1), "2 arguments; project takes 1"),
+        (lambda t: t["recurrent"].__setitem__(0, "project"), "a recurrent map is named 'project'"),
+        (lambda t: t["state"].update(c=["Q"]), "only 'H' and 'P' and integers of 1 to 65536 can be"),
+    ],
+)
+def test_what_a_projected_tape_cannot_be(change: Any, sentence: str) -> None:
+    with pytest.raises(CellError) as caught:
+        Tape.from_json(changed(change))
+    assert sentence in str(caught.value)
+
+
+def test_p_stands_in_no_other_tape() -> None:
+    tape = cells.load("gru").tape.to_json()
+    tape["state"] = {"h": ["P"]}
+    with pytest.raises(CellError, match="the shape of 'h' has 'P'; only 'H' and integers"):
+        Tape.from_json(tape)
+
+
+def test_a_projection_sees_a_stream() -> None:
+    with pytest.raises(CellError, match=r"\(project\): multiplies parameters alone"):
+        trace(lambda op, x, R, p, s: (R.project(p.a), s), ("n",), (), {}, {"a": ("H",)})
+
+
+def test_norm_has_mean_0_and_variance_1_over_the_register() -> None:
+    v = np.random.default_rng(0).normal(3, 5, (4, 50))
+    y = NumpyOps.norm(v)
+    np.testing.assert_allclose(y.mean(-1), 0, atol=1e-12)
+    np.testing.assert_allclose(y.var(-1), v.var(-1) / (v.var(-1) + 1e-5), rtol=1e-12)
+    tape = trace(lambda op, x, R, p, s: (op.norm(x.n), s), ("n",), (), {}, {})
+    assert [i.name for i in tape.instructions] == ["input", "norm"]
+    with pytest.raises(CellError, match="op.norm takes 1 operands; 2 given"):
+        trace(lambda op, x, R, p, s: (op.norm(x.n, x.n), s), ("n",), (), {}, {})
