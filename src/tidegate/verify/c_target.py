@@ -137,9 +137,15 @@ def compiled(folder: str, c: str, h: str, command: list[str]) -> str:
     except (OSError, subprocess.TimeoutExpired) as error:
         raise TargetError(f"{described(command)} does not run: {error}") from error
     if done.returncode or not os.path.exists(out):
-        lines = [line for line in (done.stderr + done.stdout).splitlines() if line.strip()]
-        raise TargetError((lines or [f"the compiler ended with {done.returncode}"])[0].replace(folder + os.sep, ""))
+        raise TargetError(complaint(done).replace(folder + os.sep, ""))
     return out
+
+
+def complaint(done: subprocess.CompletedProcess[str]) -> str:
+    """The first line that speaks of an error, else the first one."""
+    lines = [line for line in (done.stderr + done.stdout).splitlines() if line.strip()]
+    lines.append(f"the compiler ended with {done.returncode}")
+    return next((line for line in lines if "error" in line), lines[0])
 
 
 def unload(loaded: ctypes.CDLL) -> None:

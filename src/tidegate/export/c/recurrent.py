@@ -11,7 +11,7 @@ from ...tape import NORM_EPS, Tape
 from .functions import ACTIVATIONS
 from .literals import Names, comment, number
 from .piece import Piece, Place
-from .schedule import LEAVES, WHOLE, schedule
+from .schedule import LEAVES, WHOLE, changes, schedule
 
 OPERATORS = {"add": "+", "sub": "-", "mul": "*", "div": "/"}
 CHOICES = {"minimum": "smaller", "maximum": "larger"}
@@ -38,8 +38,9 @@ class Writer:
         self.tables: dict[tuple[str, str], str] = {}  # role and name -> C name
 
     def piece(self) -> Piece:
-        for name in filter(self.changes, self.tape.state):
-            self.leaf("state", name)
+        for name in self.tape.state:
+            if changes(self.tape, name):
+                self.leaf("state", name)
         for i in self.plan.level:
             self.declare(i)
         for level in range(self.plan.levels):
@@ -172,7 +173,7 @@ class Writer:
 
     def ends(self) -> dict[int, list[str]]:
         """Width -> how a loop of the last level ends: it stores the output and the next states, old ones read first."""
-        wide = {s: r for s, r in self.tape.next.items() if self.widths[r] > 1 and self.changes(s)}
+        wide = {s: r for s, r in self.tape.next.items() if self.widths[r] > 1 and changes(self.tape, s)}
         found: dict[int, list[str]] = {}
         if (width := self.widths[self.tape.output]) > 1:
             found[width] = [f"out[i] = {self.operand(self.tape.output)};"]
@@ -184,11 +185,9 @@ class Writer:
         """The same of single numbers, after the loops that read them."""
         if self.widths[self.tape.output] == 1:
             self.lines.append(f"out[0] = {self.operand(self.tape.output)};")
-        self.lines += self.stores({s: r for s, r in self.tape.next.items() if self.widths[r] == 1 and self.changes(s)})
-
-    def changes(self, state: str) -> bool:
-        ins = self.tape.instructions[self.tape.next[state]]
-        return (ins.name, *ins.args) != ("state", state)
+        self.lines += self.stores(
+            {s: r for s, r in self.tape.next.items() if self.widths[r] == 1 and changes(self.tape, s)}
+        )
 
     def stores(self, following: dict[str, int]) -> list[str]:
         """States that become other states go through copies, since those may be stored first."""

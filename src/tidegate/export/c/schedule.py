@@ -42,11 +42,17 @@ def schedule(tape: Tape) -> Schedule:
 
 def needed(tape: Tape) -> list[int]:
     """The instructions that the output or a next state depends on, in order."""
-    found = {tape.output, *tape.next.values()}
+    found = {tape.output, *(r for state, r in tape.next.items() if changes(tape, state))}
     for i in range(len(tape.instructions) - 1, -1, -1):
         if i in found:
             found.update(tape.operands(i))
     return sorted(found)
+
+
+def changes(tape: Tape, state: str) -> bool:
+    """Whether a step may give a state another value."""
+    ins = tape.instructions[tape.next[state]]
+    return (ins.name, *ins.args) != ("state", state)
 
 
 def earliest(tape: Tape, wanted: list[int]) -> dict[int, int]:
@@ -75,5 +81,5 @@ def crossing(tape: Tape, level: dict[int, int], last: int) -> set[int]:
     for i in level:
         whole = tape.instructions[i].name in WHOLE
         found.update(r for r in tape.operands(i) if whole or level[r] < level[i])
-    found.update(r for r in (tape.output, *tape.next.values()) if level[r] < last)
+    found.update(r for r in (tape.output, *tape.next.values()) if level.get(r, last) < last)
     return {r for r in found if tape.instructions[r].name not in (*WHOLE, *LEAVES)}

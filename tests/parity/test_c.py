@@ -1,0 +1,143 @@
+"""The exported C against the native target base, bit for bit, and against the oracle within the derived bound."""
+
+from __future__ import annotations
+
+import random as standard
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tidegate import _native, cells
+from tidegate.model import Model
+from tidegate.runtime import compile
+from tidegate.verify import attach
+from tidegate.verify.bounds import ActivationErrors
+from tidegate.verify.c_target import Library, compiler, library
+from tidegate.verify.replay import Replay, pieces
+from tidegate.verify.samples import Stack, sample
+
+sys.path.insert(0, str(Path(__file__).parent))
+from random_tapes import random_tape
+
+COMMAND = compiler()
+pytestmark = pytest.mark.skipif(COMMAND is None, reason="no C compiler here")
+STRICT = ["-Wall", "-Wextra", "-Wpedantic", "-Wconversion", "-Werror"]
+EVERY = [(name, dialect) for name in cells.names() for dialect in cells.dialects_of(name)]
+STACKS: dict[str, dict[str, Any]] = {
+    "text, every pool": {"size": 13, "over": ("last", "mean", "max", "attention"), "norm": True, "dense": "tanh"},
+    "two layers, added": {"features": 5, "size": 9, "depth": 3, "over": ("max", "attention")},
+    "no recurrence": {"features": 3, "size": 6, "cell": None, "over": ("mean", "max"), "dense": "relu"},
+    "no pool, no softmax": {"features": 4, "size": 7, "over": (), "dense": "sigmoid", "softmax": False},
+    "the state alone": {"features": 4, "size": 10, "over": (), "outputs": None, "softmax": False},
+    "one unit": {"features": 1, "size": 1, "over": ("last", "mean"), "norm": True},
+    "embed alone": {"size": 4, "cell": None, "over": (), "outputs": None, "softmax": False},
+    "convolution": {"features": 3, "size": 7, "conv": 4},
+    "convolution of text": {"size": 5, "conv": 2, "cell": None, "over": ("max",)},
+    "convolution of one step": {"features": 3, "size": 4, "conv": 1},
+}
+
+
+def bits(pair: tuple[Any, Any]) -> list[Any]:
+    """Output and state as integers; every NaN is the same."""
+    output = pair[0].copy()
+    output[np.isnan(output)] = np.nan
+    return [output.view(np.uint32).tolist(), pair[1].tolist()]
+
+
+def assert_parity(model: Model, lengths: tuple[int, ...] = (1, 7), level: str = "-O1") -> None:
+    """On a check of these lengths: the bits of base, in pieces too, and all within the bound."""
+    replay = Replay(attach(model, lengths=lengths))
+    engine = compile(replay.model, "base", fused=False)
+    assert COMMAND is not None
+    with library(replay.model, COMMAND, level, *STRICT) as built:
+        found = [built.run(replay.begin[0], x) for x in replay.x]
+        expected = [pieces(engine, replay.begin, x, [len(x)]) for x in replay.x]
+        assert list(map(bits, found)) == list(map(bits, expected))
+        assert list(map(bits, found)) == [bits(built.run(replay.begin[0], x, pieces=True)) for x in replay.x]
+    bounds = replay.bounds(ActivationErrors(**_native.ERRORS["base"]))
+    result = replay.judged("c", level, replay.answers_of(found), bounds)
+    assert result.ok, result
+
+
+@pytest.mark.parametrize(("cell", "dialect"), EVERY, ids=lambda v: v if isinstance(v, str) else " ".join(v.values()))
+def test_every_cell_and_dialect(cell: str, dialect: dict[str, str]) -> None:
+    assert_parity(sample(seed=4, features=3, size=6, cell=cell, dialect=dialect))
+
+
+@pytest.mark.parametrize("stack", STACKS)
+def test_every_layer(stack: str) -> None:
+    assert_parity(sample(seed=5, **STACKS[stack]), (1, 7, 37))
+
+
+def test_a_cell_of_ones_own(root: Path) -> None:
+    assert_parity(model_of(cells.load(str(root / "examples" / "leaky.py")).tape), (1, 7, 100))
+
+
+def model_of(tape: Any, H: int = 5, seed: int = 0) -> Model:
+    """A recurrent layer of this tape, behind two numbers, and a dense one."""
+    stack = Stack(np.random.default_rng(seed), SimpleNamespace(name="own", tape=tape))  # type: ignore[arg-type]
+    layer = {"kind": "recurrent", "inputs": 2, "size": H, "tape": "own", "cell": "own", "dialect": {}}
+    width = H
+    if tape.projected:
+        width = layer["project"] = max(1, H - 2)
+    stack.add(layer)
+    stack.add({"kind": "dense", "inputs": width, "size": 3, "activation": "none"})
+    return stack.model(2, None)
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(0, 1 << 32), st.booleans(), st.sampled_from((1, 2, 5)))
+def test_any_tape(seed: int, projected: bool, H: int) -> None:
+    tape = random_tape(seed, projected, steps=standard.Random(seed).randrange(1, 40))
+    assert_parity(model_of(tape, H, seed), (1, 5), "-O0")
+
+
+def test_nan_stays_nan_and_infinities_are_as_in_base() -> None:
+    model = attach(sample(seed=1, features=3, size=6, over=("last", "mean", "max", "attention"), norm=True))
+    engine, begin = compile(model, "base"), Replay(model).begin
+    assert COMMAND is not None
+    with library(model, COMMAND) as built:
+        for odd in (np.nan, np.inf, -np.inf, 3e38):
+            x = np.array([[0.5, 1, 2], [1, odd, 0], [1, 2, 3]], np.float32)
+            expected = pieces(engine, begin, x, [3])
+            assert same(built, begin[0], x, expected), odd
+            assert np.isnan(expected[0]).all() or np.isfinite(odd)
+
+
+def same(built: Library, begin: Any, x: Any, expected: tuple[Any, Any]) -> bool:
+    output, block = built.run(begin, x)
+    pairs = ((output, expected[0]), (block[8:].view(np.float32), expected[1][8:].view(np.float32)))
+    return all(np.array_equal(a, b, equal_nan=True) for a, b in pairs)
+
+
+@pytest.mark.parametrize("name", ["sigmoid", "tanh", "exp"])
+def test_activations_are_those_of_base_on_a_sample_of_all_floats(name: str) -> None:
+    every = np.arange(0, 0x7F800000, 60_013, dtype=np.uint32).view(np.float32)
+    x = np.concatenate([every, -every, np.linspace(-20, 20, 20_001, dtype=np.float32)])[:, None]
+    model = model_of_one(name)
+    engine, begin = compile(model, "base"), np.zeros(8, np.uint8)
+    assert COMMAND is not None
+    expected, out = np.empty((len(x), 1), np.float32), np.empty(1, np.float32)
+    with library(model, COMMAND, "-O2") as built:
+        block = np.zeros(1, np.int64)
+        for k in range(len(x)):
+            engine.step(x[k], begin, expected[k])
+            built.step(block.ctypes.data, x[k].ctypes.data, out.ctypes.data)
+            assert out.view(np.uint32) == expected[k].view(np.uint32), x[k]
+
+
+def model_of_one(name: str) -> Model:
+    """Its output is the activation of its input."""
+    from tidegate.tape import Instruction, Tape
+
+    tape = Tape(("x",), (), {}, {}, (Instruction("input", ("x",)), Instruction(name, (0,))), 1, {})
+    stack = Stack(np.random.default_rng(0), SimpleNamespace(name="own", tape=tape))  # type: ignore[arg-type]
+    stack.add({"kind": "recurrent", "inputs": 1, "size": 1, "tape": "own", "cell": "own", "dialect": {}})
+    stack.tensors |= {"layers.0.W": np.ones((1, 1), np.float32), "layers.0.b": np.full(1, -0.0, np.float32)}
+    return stack.model(1, None)
