@@ -4,7 +4,8 @@ from .engine import compile
 from .pool import Pool
 from .predictor import Predictor, load
 from .scores import Scores
+from .stages import Staged, runner
 from .state import State
 from .stream import Stream
 
-__all__ = ["Pool", "Predictor", "Scores", "State", "Stream", "compile", "load"]
+__all__ = ["Pool", "Predictor", "Scores", "Staged", "State", "Stream", "compile", "load", "runner"]

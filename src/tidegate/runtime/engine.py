@@ -59,10 +59,10 @@ def compile(model: Model, target: str | None = None, fused: bool = True) -> _nat
     chosen; the bits are the same without.
 
     Raises: TargetError; ModelFileError when the engine refuses a layer; OptionError for a model that does not stream,
-    which `stages.runner` runs.
+    which `stages.runner` runs whole.
     """
     if reason := whole_window(model.layers):
-        raise OptionError(f"the model is no single engine, because {reason}; run it by stages.runner")
+        raise OptionError(f"the model is no single engine, because {reason}; tidegate.runtime.runner runs it whole")
     return assembled(parts(model), model.tapes, target_name(target), fused)
 
 
