@@ -50,6 +50,14 @@ def step(op, x, R, p, s):
     h = op.tanh(x.a + R.b(op.abs(s.h))) / (1.0 + op.exp(-x.b)) - beat * p.scale + op.relu(-op.norm(s.h))
     return h * 0.5, s.replace(h=h, slow=slow, beat=beat)
 """
+UNUSED_CELL = """
+GATES, RECURRENT, STATE, PARAMS = ("a", "b", "c"), ("m", "n"), {"h": ("H",)}, {"idle": ("H",)}
+
+
+def step(op, x, R, p, s):
+    h = op.tanh(x.b + R.n(s.h))
+    return h, s.replace(h=h)
+"""
 STATELESS_CELL = """
 GATES, RECURRENT, STATE = ("a", "b"), ("m",), {}
 
@@ -85,9 +93,16 @@ def within(model: Model, x: Array, found: dict[str, Array], state: dict[str, Arr
         assert np.array_equal(found["y"][length - 1, row], found["output"][row])
 
 
+def same(one: tuple[dict[str, Array], ...], other: tuple[dict[str, Array], ...]) -> None:
+    """A session's second run has the bits of its first."""
+    for a, b in zip(one, other, strict=True):
+        assert {name: v.tobytes() for name, v in a.items()} == {name: v.tobytes() for name, v in b.items()}
+
+
 def check_sequence(model: Model, T: int, B: int) -> None:
     session, (x, lengths) = target.Session(model, "sequence"), drawn(model, T, B)
     found, state = session.run(x, session.first(B), lengths)
+    same((found, state), session.run(x, session.first(B), lengths))
     y, _ = Oracle(model).run(np.where(np.isnan(x), 0, x) if x.ndim == 3 else x, lengths)
     assert (abs(np.nan_to_num(y) - found["y"]) < 1e-4).all()
     assert (found["y"][np.isnan(y)] == 0).all()
@@ -139,7 +154,9 @@ def test_stacks_stay_within_their_bound(stack: str) -> None:
     check_all(sample(seed=4, **STACKS[stack]))
 
 
-@pytest.mark.parametrize("code", [OWN_CELL, STATELESS_CELL], ids=["states of many shapes", "no state"])
+@pytest.mark.parametrize(
+    "code", [OWN_CELL, UNUSED_CELL, STATELESS_CELL], ids=["many shapes", "unused gates", "no state"]
+)
 @pytest.mark.parametrize("kind", ["recurrent", "bidirectional"])
 def test_a_users_cell(code: str, kind: str, tmp_path: Path) -> None:
     (tmp_path / "own.py").write_text(code)

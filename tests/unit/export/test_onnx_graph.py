@@ -35,7 +35,18 @@ def graph_of(model: Model, mode: str = "sequence") -> Any:
     """The file as the onnx package reads it, once its checker and its shape inference found nothing."""
     found = onnx.load_from_string(format_onnx.encode(model, mode))
     onnx.checker.check_model(found, full_check=True)
+    assert unread(found.graph) == []
     return found
+
+
+def unread(graph: Any) -> list[str]:
+    """The nodes and tensors of a graph that nothing reads, and those of the graphs inside it."""
+    bodies = [a.g for node in graph.node for a in node.attribute if a.HasField("g")]
+    inside = {name for body in bodies for node in body.node for name in node.input}
+    read = inside | {v.name for v in graph.output} | {name for node in graph.node for name in node.input}
+    idle = [node.name for node in graph.node if not read & set(node.output)]
+    idle += [tensor.name for tensor in graph.initializer if tensor.name not in read]
+    return idle + [name for body in bodies for name in unread(body)]
 
 
 def dims(values: Any) -> dict[str, list[Any]]:

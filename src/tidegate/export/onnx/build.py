@@ -11,7 +11,7 @@ from . import frame as frames
 from . import layer as layer_nodes
 from . import proto
 from .frame import Frame
-from .graph import Operations, Value
+from .graph import Operations, Value, needed
 from .wire import Message
 
 MODES: Final = ("sequence", "step")
@@ -33,6 +33,7 @@ class Build:
         self.streams = model.streams[0]
         self.inputs: list[Message] = []
         self.outputs: list[Message] = []
+        self.made: set[str] = set()
         for layer in self.layers:
             for name in layer["tensors"].values():
                 self.g.know(name, model.tensors[name])
@@ -51,7 +52,9 @@ class Build:
         self.g.place = "graph"
         self.finish(frame, y, following | self.steps(frame, steps))
         doc = "Made by tidegate; times are T, rows B. Feed each next.NAME back as NAME to go on."
-        return proto.graph("tidegate", self.g.added, self.inputs, self.outputs, self.g.tensors.values(), doc)
+        nodes, reads = needed(self.g.added, self.made)
+        tensors = [tensor for name, tensor in self.g.tensors.items() if name in reads]
+        return proto.graph("tidegate", nodes, self.inputs, self.outputs, tensors, doc)
 
     def input(self, name: str, dtype: str, dims: list[Any], doc: str) -> Value:
         self.inputs.append(proto.value(name, dtype, dims, doc))
@@ -59,6 +62,7 @@ class Build:
 
     def output(self, name: str, dtype: str, dims: list[Any], doc: str, value: Value) -> None:
         self.g.named(name, value)
+        self.made.add(name)
         self.outputs.append(proto.value(name, dtype, dims, doc))
 
     def entry(self) -> Value:
@@ -73,7 +77,7 @@ class Build:
         if not self.streams:
             return {}
         return {
-            a["name"]: self.input(a["name"], a["dtype"], ["B", *a["shape"]], f"state; at first {a.get('fill', 0)}")
+            a["name"]: self.input(a["name"], a["dtype"], ["B", *a["shape"]], f"state; at first {first(a)}")
             for a in self.model.state_schema
         }
 
@@ -83,10 +87,9 @@ class Build:
         outputs: list[Value] = []
         for i, layer in enumerate(self.layers):
             self.g.place = f"layers.{i}.{layer['kind']}"
-            first = layers.load(layer["kind"]).state(layer, self.tapes)
             s = {
                 name: states[f"layers.{i}.{name}"] if self.streams else frame.filled(shape, fill)
-                for name, (shape, fill) in first.items()
+                for name, (shape, fill) in layers.load(layer["kind"]).state(layer, self.tapes).items()
             }
             t = {role: self.model.tensors[name] for role, name in layer["tensors"].items()}
             x, last = layer_nodes.run(frame, layer, self.tapes, t, s, x)
@@ -114,6 +117,11 @@ class Build:
         self.output("output", "float32", ["B", width], LAST["sequence" if frame.sequence else "step"], last)
         for a in self.model.state_schema if self.streams else ():
             self.output(NEXT + a["name"], a["dtype"], ["B", *a["shape"]], f"becomes {a['name']}", following[a["name"]])
+
+
+def first(array: dict[str, Any]) -> str:
+    fill = array.get("fill", 0)
+    return "the fill in the metadata's state" if isinstance(fill, list) else str(fill)
 
 
 def last_of(frame: Frame, y: Value) -> Value:

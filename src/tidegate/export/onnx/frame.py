@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,11 +29,12 @@ class Frame:
     def sequence(self) -> bool:
         return self.on is not None
 
-    def filled(self, shape: tuple[int, ...], fill: float) -> Value:
-        """The first value of a state: [B, *shape]."""
+    def filled(self, shape: tuple[int, ...], fill: Any) -> Value:
+        """The first value of a state: [B, *shape]. fill: one number, or one for each element."""
         whole = self.g.one("Concat", self.rows, self.g.whole(*shape), axis=0)
-        value = "-inf" if fill == -math.inf else repr(float(fill))
-        return self.g.one("Expand", self.g.constant(f"fill.{value}", np.array(fill, np.float32)), whole)
+        value = np.array(fill, np.float32)
+        first = self.g.constant(f"fill.{value.item()!r}", value) if value.ndim == 0 else self.g.lift(value)
+        return self.g.one("Expand", first, whole)
 
     def within(self, x: Value) -> Value:
         """A sequence [T, B, width] with zeros past each row's length."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -64,6 +64,35 @@ class Value:
         return self.nodes.one("Reshape", self, self.nodes.whole(*dims))
 
 
+class Node(NamedTuple):
+    """A node's message, the names that it reads (those that its body takes from around it too) and those it makes."""
+
+    message: Message
+    reads: frozenset[str]
+    makes: tuple[str, ...]
+
+
+class Body(NamedTuple):
+    """A node's graph of its own, and the names that it reads."""
+
+    message: Message
+    reads: frozenset[str]
+
+
+def needed(nodes: list[Node], wanted: set[str]) -> tuple[list[Message], set[str]]:
+    """The nodes that some of these names come from, and all names that are read for it.
+
+    What nothing reads is left out: it misleads the memory plan of onnxruntime (seen in 1.15 to 1.17), so that a
+    session's second run gives other answers than its first.
+    """
+    read, kept = set(wanted), []
+    for node in reversed(nodes):
+        if read.intersection(node.makes):
+            read |= node.reads
+            kept.append(node.message)
+    return kept[::-1], read
+
+
 class Nodes:
     """The nodes so far, in the order in which they run, and all constants. A body's nodes (of a Scan) are apart;
     names are unique over all, and a body reads the names around it."""
@@ -71,19 +100,19 @@ class Nodes:
     def __init__(self) -> None:
         self.place = "graph"
         self.tensors: dict[str, Message] = {}
-        self._scopes: list[list[Message]] = [[]]
+        self._scopes: list[list[Node]] = [[]]
         self._known: dict[Any, tuple[Any, str]] = {}
         self._count = 0
 
     @contextmanager
-    def body(self) -> Iterator[list[Message]]:
+    def body(self) -> Iterator[list[Node]]:
         """What is added inside goes to a list of its own."""
         self._scopes.append([])
         yield self._scopes[-1]
         self._scopes.pop()
 
     @property
-    def added(self) -> list[Message]:
+    def added(self) -> list[Node]:
         """The nodes of the graph or body under construction."""
         return self._scopes[-1]
 
@@ -95,7 +124,10 @@ class Nodes:
         """One node's outputs. inputs: Values, arrays, numbers, or None for what is left out."""
         names = [self.fresh(op) for _ in range(count)]
         given = ["" if v is None else self.lift(v).name for v in inputs]
-        self.added.append(proto.node(op, given, names, attributes))
+        inner = [v.reads for v in attributes.values() if isinstance(v, Body)]
+        plain = {k: v.message if isinstance(v, Body) else v for k, v in attributes.items()}
+        reads = frozenset(given).union(*inner)
+        self.added.append(Node(proto.node(op, given, names, plain), reads, tuple(names)))
         return [Value(self, name) for name in names]
 
     def one(self, op: str, *inputs: Any, **attributes: Any) -> Value:
@@ -103,7 +135,7 @@ class Nodes:
 
     def named(self, name: str, value: Value) -> None:
         """The value under a name of the graph's own: an output."""
-        self.added.append(proto.node("Identity", [value.name], [name], {}))
+        self.added.append(Node(proto.node("Identity", [value.name], [name], {}), frozenset([value.name]), (name,)))
 
     def constant(self, name: str, array: Array) -> Value:
         """A tensor of the file, as float32 or integers; the same name twice is the same tensor."""

@@ -9,7 +9,7 @@ from ...layers import recurrent
 from ...tape import Tape, concrete, interpret, width
 from . import proto
 from .frame import Frame
-from .graph import Value
+from .graph import Body, Value, needed
 from .standard import Weights
 
 States = dict[str, Value]
@@ -33,7 +33,8 @@ def scan(frame: Frame, step: Step, s: States, shapes: dict[str, tuple[int, ...]]
     inputs += [proto.value(v.name, "float32", ["B", g.fresh("width")]) for v in x]
     outputs = [proto.value(kept[name].name, "float32", ["B", *shapes[name]]) for name in names]
     outputs += [proto.value(out.name, "float32", ["B", g.fresh("width")])]
-    body = proto.graph(f"{g.place}/body", nodes, inputs, outputs)
+    kept_nodes, reads = needed(nodes, {out.name, *(v.name for v in kept.values())})
+    body = Body(proto.graph(f"{g.place}/body", kept_nodes, inputs, outputs), frozenset(reads))
     *last, ys = g.outputs(len(names) + 1, "Scan", *s.values(), frame.on, *xs, body=body, num_scan_inputs=1 + len(xs))
     return ys, dict(zip(names, last, strict=True))
 

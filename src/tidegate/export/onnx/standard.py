@@ -72,20 +72,26 @@ def run(
     nothing for zeros. x: [T, B, inputs].
     """
     g, H = frame.g, ways[0]["c"].shape[0] // len(tape.recurrent)
-    first = [g.one("Unsqueeze", s[name], g.whole(0)) for name in form.state] if s else []
+    states = form.state if s else ()
     attributes: dict[str, Any] = {"hidden_size": H, **form.attributes}
     attributes |= {"direction": "bidirectional"} if len(ways) == 2 else {}
     attributes |= {"activations": list(form.activations) * len(ways)} if form.activations else {}
-    lengths = frame.lengths if frame.sequence else None
-    peepholes = [stacked(frame, "P", [peeps(form, way) for way in ways])] if form.peepholes else []
-    if peepholes:
-        first += [None] * (len(form.state) - len(first))  # type: ignore[list-item]
-    y, *last = g.outputs(
-        1 + len(form.state), form.node, x, *matrices(frame, form, tape, ways), lengths, *first, *peepholes, **attributes
-    )
-    return sides(frame, y, len(ways)), {
-        name: g.one("Squeeze", v, g.whole(0)) for name, v in zip(form.state, last, strict=True) if s
-    }
+    inputs: list[Value | None] = [x, *matrices(frame, form, tape, ways), frame.lengths]
+    inputs += [g.one("Unsqueeze", s[name], g.whole(0)) for name in states]
+    if form.peepholes:
+        inputs += [None] * (len(form.state) - len(states))
+        inputs.append(stacked(frame, "P", [peeps(form, way) for way in ways]))
+    y, *last = g.outputs(1 + len(states), form.node, *inputs, **attributes)
+    ends = {name: g.one("Squeeze", v, g.whole(0)) for name, v in zip(states, last, strict=True)}
+    return sides(frame, y, len(ways)), {name: kept(frame, v, s[name]) for name, v in ends.items()}
+
+
+def kept(frame: Frame, last: Value, first: Value) -> Value:
+    """A row of length 0 keeps its state; ONNX does not say what a node makes of such a row."""
+    if frame.lengths is None:
+        return last
+    some = frame.g.one("Greater", frame.lengths, frame.g.constant("none", np.zeros(1, np.int32)))
+    return frame.g.one("Where", some.reshape(-1, 1), last, first)
 
 
 def matrices(frame: Frame, form: Form, tape: Tape, ways: list[Weights]) -> tuple[Value, Value, Value]:
