@@ -28,9 +28,7 @@ if TYPE_CHECKING:
 COMPILERS: Final = ("cc", "gcc", "clang")
 LEVEL: Final = "-O2"
 NAME: Final = "model"
-LOOSE: Final = (
-    1 << 17
-)  # numbers; a table of more is handed over by its address, as a compiler reads a million in seconds
+LARGEST: Final = 1 << 17  # numbers; a larger table goes by its address, as a compiler reads a million in seconds
 TIMEOUT_S: Final = 300
 
 Array = npt.NDArray[Any]
@@ -51,9 +49,10 @@ def c(replay: Replay) -> Result:
         if command is None:
             return Result("c", path, "no C compiler", ran=False)
         path = described(command, LEVEL)
-        with library(replay.model, command, LEVEL) as compiled:
-            whole = [compiled.run(begin, x) for x in replay.x]
-            chunks = list(map(raw, whole)) == [raw(compiled.run(begin, x, pieces=True)) for x in replay.x]
+        with library(replay.model, command, LEVEL) as built:
+            path += ", large tables by address" if built.keep else ""
+            whole = [built.run(begin, x) for x in replay.x]
+            chunks = list(map(raw, whole)) == [raw(built.run(begin, x, pieces=True)) for x in replay.x]
     except TargetError as error:
         return Result("c", path, str(error), ran=False, ok=False)
     bounds = replay.bounds(ActivationErrors(**_native.ERRORS["base"]))
@@ -65,7 +64,7 @@ class Library(NamedTuple):
 
     step: Any
     outputs: int
-    keep: list[Array]
+    keep: dict[str, Array]
 
     def run(self, state: Array, x: Array, pieces: bool = False) -> Pair:
         """Output and state block after all steps of x from a state block uint8 [state_bytes]. pieces: each step has
@@ -105,19 +104,17 @@ def library(model: Model, command: list[str], *flags: str) -> Iterator[Library]:
 
     Raises: TargetError with the compiler's first line; ModelFileError for a model that does not stream.
     """
-    large = sorted(name for name, table in code(model, NAME, NAME + ".h").program.tables.items() if table.size > LOOSE)
-    text = code(model, NAME, NAME + ".h", loose=large)
+    text = code(model, NAME, NAME + ".h", largest=LARGEST)
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         path = compiled(folder, text.c, text.h, [*command, *flags])
         loaded = ctypes.CDLL(path)
-        keep = [np.ascontiguousarray(text.program.tables[name]) for name in large]
-        for name, values in zip(large, keep, strict=True):
+        for name, values in text.loose.items():
             ctypes.c_void_p.in_dll(loaded, name).value = values.ctypes.data
         step = loaded[f"{NAME}_step"]
         step.argtypes = [ctypes.c_void_p, ctypes.c_int32 if text.program.text else ctypes.c_void_p, ctypes.c_void_p]
         step.restype = ctypes.c_int
         try:
-            yield Library(step, text.program.outputs, keep)
+            yield Library(step, text.program.outputs, text.loose)
         finally:
             unload(loaded)
 

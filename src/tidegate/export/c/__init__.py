@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import os
 import shlex
-from collections.abc import Iterable
 from contextlib import suppress
 from typing import Any, Final, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
 
 from ...atomic import replace
 from ...errors import OptionError
@@ -27,22 +29,25 @@ OPTIONS: Final = {"name": "what all names in the C start with (default: made of 
 
 
 class Code(NamedTuple):
-    """The text of a .c and its .h, and what they were made of."""
+    """The text of a .c and its .h, what they were made of, and the tables that stayed out of the text: for each there
+    is a pointer of its name, for whoever loads the compiled code to set."""
 
     c: str
     h: str
     program: Program
+    loose: dict[str, npt.NDArray[np.float32]]
 
 
-def code(model: Model, name: str, file: str, answers: list[Answer] | None = None, loose: Iterable[str] = ()) -> Code:
+def code(model: Model, name: str, file: str, answers: list[Answer] | None = None, largest: int | None = None) -> Code:
     """A model as C. name: what all public names start with. file: how the .h will be called. answers: the check's, for
-    the self-test; None: without one. loose: tables that stay out of the text, see `source`.
+    the self-test; None: without one. largest: tables of more numbers stay out of the text; None: all are in it.
 
     Raises: ModelFileError for a model that does not stream.
     """
     found = program(model)
+    loose = {n: values for n, values in found.tables.items() if largest is not None and values.size > largest}
     test = "" if answers is None else self_test(found, name, answers)
-    return Code(source(found, name, file, test, loose), header(found, name, file), found)
+    return Code(source(found, name, file, test, loose), header(found, name, file), found, loose)
 
 
 def export(model: Model, out: str, answers: list[Answer] | None = None, name: str | None = None) -> list[str]:

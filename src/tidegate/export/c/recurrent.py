@@ -38,9 +38,8 @@ class Writer:
         self.tables: dict[tuple[str, str], str] = {}  # role and name -> C name
 
     def piece(self) -> Piece:
-        for name in self.tape.state:
-            if changes(self.tape, name):
-                self.leaf("state", name)
+        for name in self.following():
+            self.leaf("state", name)
         for i in self.plan.level:
             self.declare(i)
         for level in range(self.plan.levels):
@@ -173,13 +172,17 @@ class Writer:
 
     def ends(self) -> dict[int, list[str]]:
         """Width -> how a loop of the last level ends: it stores the output and the next states, old ones read first."""
-        wide = {s: r for s, r in self.tape.next.items() if self.widths[r] > 1 and changes(self.tape, s)}
+        wide = {s: r for s, r in self.following().items() if self.widths[r] > 1}
         found: dict[int, list[str]] = {}
         if (width := self.widths[self.tape.output]) > 1:
             found[width] = [f"out[i] = {self.operand(self.tape.output)};"]
         for width in dict.fromkeys(self.widths[r] for r in wide.values()):
             found.setdefault(width, []).extend(self.stores({s: r for s, r in wide.items() if self.widths[r] == width}))
         return found
+
+    def following(self) -> dict[str, int]:
+        """State -> the register that it becomes, of those that change."""
+        return {s: r for s, r in self.tape.next.items() if changes(self.tape, s)}
 
     def store_singles(self) -> None:
         """The same of single numbers, after the loops that read them."""

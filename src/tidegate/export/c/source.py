@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import math
+from collections.abc import Collection
 from importlib.resources import files
 
+import numpy as np
+
 from .functions import needed
-from .literals import comment, string, table
+from .literals import comment, exact, string, table
 from .program import Program
 
 MADE = "/* Made by tidegate export --to c"
@@ -79,11 +82,10 @@ def described(program: Program, NAME: str) -> str:
     return f"x: {NAME}_INPUTS floats"
 
 
-def source(program: Program, name: str, header_file: str, test: str = "", loose: Iterable[str] = ()) -> str:
+def source(program: Program, name: str, header_file: str, test: str = "", loose: Collection[str] = ()) -> str:
     """The .c. header_file: the name of the .h. test: the C of the self-test. loose: tables that whoever loads the
     compiled code gives by setting the pointer of that name, so that no compiler has to read their numbers."""
-    loose = set(loose)
-    given = [f"const float *{table_name};\n" for table_name in program.tables if table_name in loose]
+    given = [f"const float *{table_name};\n" for table_name in loose]
     tables = [table(n, values) for n, values in program.tables.items() if n not in loose]
     parts = [
         HEAD.format(made=MADE, header=header_file, name=name, NAME=name.upper()),
@@ -101,15 +103,17 @@ def labels(program: Program, name: str) -> str:
 
 
 def init(program: Program, name: str) -> str:
-    """Zeros, but for what starts at minus infinity."""
+    """Zeros, but for what starts at minus infinity or at values of its own."""
     lines = ["if (!state) return {N}_NULL;", "state->steps = 0;"]
     if program.floats:
         lines.append("for (size_t i = 0; i < {N}_STATE_FLOATS; ++i) state->data[i] = 0.0f;")
     for array in program.model.state_schema[1:]:
-        if array["fill"] == "-inf":
-            at, size = (array["offset"] - 8) // 4, 1
-            for n in array["shape"]:
-                size *= n
+        at, size = (array["offset"] - 8) // 4, math.prod(array["shape"])
+        if isinstance(array["fill"], list):
+            values = np.array(array["fill"], np.float32).reshape(-1)
+            lines.append(f"static const float first_{at}[{size}] = {{{', '.join(map(exact, values.tolist()))}}};")
+            lines.append(f"for (size_t i = 0; i < {size}; ++i) state->data[{at} + i] = first_{at}[i];")
+        elif array["fill"] == "-inf":
             lines.append(f"for (size_t i = {at}; i < {at + size}; ++i) state->data[i] = -INFINITY;")
     return function(f"int {name}_init({name}_state *state)", [*lines, "return {N}_OK;"], name)
 

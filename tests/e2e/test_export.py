@@ -1,0 +1,111 @@
+"""tidegate export: from a fitted model to a C program that answers as the model does."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from subprocess import CompletedProcess
+from typing import Any
+
+import pytest
+
+Run = Callable[..., CompletedProcess[str]]
+
+PROGRAM = """\
+#include <stdio.h>
+#include <stdlib.h>
+#include "chat.h"
+
+int main(int count, char **words) {
+  chat_state state;
+  float scores[CHAT_OUTPUTS];
+  int best = 0;
+  chat_init(&state);
+  for (int i = 1; i < count; ++i)
+    if (chat_step(&state, (int32_t)atoi(words[i]), scores) != CHAT_OK) return 1;
+  for (int i = 1; i < CHAT_OUTPUTS; ++i)
+    if (scores[i] > scores[best]) best = i;
+  printf("%s %.9g\\n", chat_labels[best], scores[best]);
+  return 0;
+}
+"""
+
+
+def test_c_answers_as_the_model_does(fitted: Any, tidegate: Run, tidegate_without_torch: Run, tmp_path: Path) -> None:
+    if not (cc := shutil.which("cc")):
+        pytest.skip("no C compiler here")
+    model = tmp_path / "intent.safetensors"
+    shutil.copy(fitted.model, model)
+    done = tidegate_without_torch(
+        "export", model, "--to", "c", "--name", "chat", "--out", tmp_path / "chat.c", "--json"
+    )
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout)
+    assert told["files"] == [str(tmp_path / "chat.c"), str(tmp_path / "chat.h")]
+    test = subprocess.run(told["self_test"], shell=True, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert (test.returncode, test.stdout.count("ok")) == (0, 2), test.stdout + test.stderr
+    (tmp_path / "main.c").write_text(PROGRAM)
+    command = [cc, "-std=c99", "-O2", "-Wall", "-Wextra", "-Werror", "main.c", "chat.c", "-lm", "-o", "chat"]
+    subprocess.run(command, cwd=tmp_path, check=True)
+    text = "send 7.50 to my landlord"
+    label, score = answer(model, text, tmp_path)
+    said = json.loads(tidegate("predict", model, "--text", text, "--json").stdout)
+    assert label == said["label"]
+    assert score == pytest.approx(said["score"], abs=1e-5)
+
+
+def answer(model: Path, text: str, folder: Path) -> tuple[str, float]:
+    """What the C program says to the ids of a text."""
+    import tidegate
+
+    predictor = tidegate.load(model)
+    ids = map(str, ids_of(predictor, text))
+    done = subprocess.run([str(folder / "chat"), *ids], capture_output=True, text=True, check=True)
+    label, _, score = done.stdout.rpartition(" ")
+    return label, float(score)
+
+
+def ids_of(predictor: Any, text: str) -> list[int]:
+    from tidegate.features.text import Tokenizer
+    from tidegate.features.vocabulary import Vocabulary
+
+    entry, tensors = predictor.model.document["input"], predictor.model.tensors
+    vocabulary = Vocabulary(*(tensors[entry["vocabulary"][key]] for key in ("bytes", "offsets")))
+    return vocabulary.ids(Tokenizer.from_json(entry["tokenizer"]).tokens(text.encode())).tolist()
+
+
+def test_verify_counts_the_c_among_its_targets(fitted: Any, tidegate: Run) -> None:
+    done = tidegate("verify", fitted.model, "--json")
+    assert done.returncode == 0
+    (found,) = [target for target in json.loads(done.stdout)["targets"] if target["target"] == "c"]
+    assert found["ok"]
+    assert found["ran"] == (shutil.which("cc") is not None)
+
+
+def test_the_files_lie_beside_the_model(fitted: Any, tidegate: Run, tmp_path: Path) -> None:
+    shutil.copy(fitted.model, tmp_path / "my intent.safetensors")
+    done = tidegate("export", tmp_path / "my intent.safetensors", "--to", "c")
+    assert done.returncode == 0
+    assert "my intent.c" in done.stdout
+    assert "-DMY_INTENT_SELF_TEST" in done.stdout
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["my intent.c", "my intent.h", "my intent.safetensors"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--to", "c", "--name", "3"], "expected a C identifier"),
+        (["--to", "c", "--mode", "step"], "unknown option 'mode'; c has name"),
+        (["--to", "c", "--out", "a.cpp"], "ends with .c"),
+        (["--to", "fortran"], "choose from"),
+        ([], "--to"),
+    ],
+)
+def test_bad_input_is_one_line(fitted: Any, tidegate: Run, arguments: list[str], said: str) -> None:
+    done = tidegate("export", fitted.model, *arguments)
+    assert done.returncode == 2
+    assert len(done.stderr.splitlines()) == 1
+    assert said in done.stderr

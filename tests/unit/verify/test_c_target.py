@@ -1,0 +1,87 @@
+"""The exported C among the targets of verify: what is said where it cannot run, and that faults are found."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tidegate.verify import attach, c_target
+from tidegate.verify.c_target import c, compiler
+from tidegate.verify.replay import Replay, Result
+from tidegate.verify.samples import sample
+
+
+@pytest.fixture(scope="module")
+def replay() -> Replay:
+    return Replay(attach(sample(features=3, size=5, over=("mean", "attention"))))
+
+
+def test_it_runs_whole_and_in_pieces(replay: Replay, monkeypatch: pytest.MonkeyPatch) -> None:
+    if not (command := compiler()):
+        pytest.skip("no C compiler here")
+    result = c(replay)
+    assert (result.target, result.verdict, result.ran, result.chunks) == ("c", "ok", True, True), result
+    assert result.path == f"{Path(command[0]).name} -O2"
+    monkeypatch.setattr(c_target, "LARGEST", 10)
+    again = c(replay)
+    assert again == Result(**{**vars(result), "path": result.path + ", large tables by address"})
+
+
+def test_without_a_compiler_it_is_listed(replay: Replay, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.delenv("CC", raising=False)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert c(replay) == Result("c", "compiled", "no C compiler", ran=False)
+
+
+def test_a_compiler_that_is_named_and_missing_is_a_fault(replay: Replay, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CC", "no-such-cc -O1")
+    assert c(replay) == Result("c", "compiled", "CC is 'no-such-cc', and there is no such program", ran=False, ok=False)
+
+
+def test_a_compiler_that_fails_is_a_fault_with_its_words(
+    replay: Replay, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    script = tmp_path / "failing.py"
+    script.write_text("import sys\nprint('In function f:\\nmodel.c:1: error: odd', file=sys.stderr)\nsys.exit(1)\n")
+    monkeypatch.setenv("CC", f"{sys.executable} {script}")
+    result = c(replay)
+    assert (result.ran, result.ok, result.verdict) == (False, False, "model.c:1: error: odd")
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong"),
+    [
+        ("float sum = b[j];", "float sum = 0.0f;"),
+        ("logistic(v", "rectified(v"),
+        ("x_r[i] + R_r[i]", "x_r[i] - R_r[i]"),
+        ("*peak = most;", ""),
+        ("v4 * R_n[i]", "R_n[i]"),
+        ("sum[i] / steps", "sum[i]"),
+    ],
+)
+def test_code_that_is_wrong_is_found(replay: Replay, right: str, wrong: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    if not compiler():
+        pytest.skip("no C compiler here")
+    made = c_target.code
+
+    def changed(*args: Any, **options: Any) -> Any:
+        found = made(*args, **options)
+        assert right in found.c
+        text = found.c.replace(right, wrong)
+        if "rectified" in wrong:
+            text = text.replace(
+                "/* layers[0]", "static float rectified(float x) { return x < 0.0f ? 0.0f : x; }\n/*", 1
+            )
+        return found._replace(c=text)
+
+    monkeypatch.setattr(c_target, "code", changed)
+    assert c(replay).verdict == "over its bound"
+
+
+def test_a_model_that_does_not_stream_is_listed() -> None:
+    result = c(Replay(attach(sample(features=2, size=3, direction="both"))))
+    assert (result.ran, result.ok) == (False, True)
+    assert result.verdict.startswith("no steps, because it reads each input in both directions")
