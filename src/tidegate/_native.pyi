@@ -97,10 +97,10 @@ class Engine:
         wide.
 
         input: a = gate. state: a = state. param: a = index in params. const: a = index in consts. recur: a =
-        recurrent map, b = register. project: b = register. Unary: a; binary: a, b = registers. output: register; next [S]: register
-        of each state's next value; state_offsets [S]: bytes; state_sizes [S]: floats. W [G*H, I], b [G*H]:
-        gate after gate. R [Gr*H, P], c [Gr*H]: map after map; P = H without Q [P, H]. params: flat arrays. A tape that breaks a rule
-        is a ValueError.
+        recurrent map, b = register. project: b = register. Unary: a; binary: a, b = registers. output: register;
+        next [S]: register of each state's next value; state_offsets [S]: bytes; state_sizes [S]: floats. W
+        [G*H, I], b [G*H]: gate after gate. R [Gr*H, P], c [Gr*H]: map after map; P = H without Q [P, H]. params:
+        flat arrays. A tape that breaks a rule is a ValueError.
         """
 
     def pool(

@@ -18,17 +18,18 @@ if TYPE_CHECKING:
     from .runtime import Predictor
 
 
-def from_torch(*modules: torch.nn.Module, labels: Sequence[str] | None = None) -> Predictor:
+def from_torch(*modules: torch.nn.Module, labels: Sequence[str] | None = None, initial: Any = None) -> Predictor:
     """A predictor of trained torch modules applied one after the other: it saves, verifies and streams from now on.
 
     modules: GRU, LSTM, RNN and their cells, of torch.nn or of tidegate.nn; Embedding first; Linear with ReLU, Tanh or
     Sigmoid right behind it; LayerNorm; Softmax over the last dim; Dropout and Identity, which answering leaves out; or
     a Sequential of these. A recurrence passes its output sequence on. All float32. labels: names of the outputs.
+    initial: the state before the first step, as the recurrence takes it for one row: [layers, width], for an LSTM a
+    pair; with several recurrences, name -> state. None is zeros, as torch has it.
 
     The model takes what the first module takes at one step: a token id, or a row of numbers; its answer is the last
-    module's at that step, after every step so far. The state before the first step is zeros, as torch has it where no
-    initial state is given; `stream().restore(state)` starts from another one. The weights are copied, float32 as they
-    are; so the answers are those of the modules up to float32's roundings, which `verify` holds against their bound.
+    module's at that step, after every step so far. The weights are copied, float32 as they are; so the answers are
+    those of the modules up to float32's roundings, which `verify` holds against their bound.
 
     Raises: ModuleError naming the submodule that cannot be brought (a forward of its own, a hook, quantised, float64,
     NaN), and ModelFileError for labels that do not fit.
@@ -43,7 +44,7 @@ def from_torch(*modules: torch.nn.Module, labels: Sequence[str] | None = None) -
     from .runtime import Predictor
     from .verify import attach
 
-    return Predictor(attach(bring(modules, labels)))
+    return Predictor(attach(bring(modules, labels, initial)))
 
 
 def to_torch(model: Model | Predictor | str | os.PathLike[str]) -> torch.nn.Module:

@@ -74,7 +74,7 @@ def state_schema(layers: list[dict[str, Any]], tapes: Tapes) -> dict[str, Any]:
         for name, (shape, fill) in rooms.load(layer["kind"]).state(layer, tapes).items():
             arrays.append({
                 "name": f"layers.{i}.{name}", "dtype": "float32", "shape": list(shape), "offset": offset,
-                "fill": "-inf" if fill == -math.inf else float(fill),
+                "fill": fill if isinstance(fill, list) else "-inf" if fill == -math.inf else float(fill),
             })  # fmt: skip
             offset += 4 * math.prod(shape)
     if offset > MAX_STATE_BYTES:

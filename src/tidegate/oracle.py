@@ -39,7 +39,7 @@ class Oracle:
         state: Arrays = {}
         for array in self.schema:
             kind = np.int64 if array["dtype"] == "int64" else np.float64
-            state[array["name"]] = np.full((rows, *array["shape"]), float(array.get("fill", 0)), kind)
+            state[array["name"]] = np.full((rows, *array["shape"]), np.asarray(array.get("fill", 0), np.float64), kind)
         return state
 
     def step(self, state: dict[str, Any], x: Any) -> tuple[Any, dict[str, Any]]:

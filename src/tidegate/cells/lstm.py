@@ -9,9 +9,11 @@
 
 m is the state `c` of the cell; the terms in p are the peepholes'.
 
-Source: Gers et al. 2000 (Learning to forget); peepholes: Gers and Schmidhuber 2000 (Recurrent nets that time and count);
-projection: Sak et al. 2014 (arXiv:1402.1128), equation 6. Gate order of torch.nn.LSTM.
+Source: Gers et al. 2000 (Learning to forget); peepholes: Gers and Schmidhuber 2000 (Recurrent nets that time and
+count); projection: Sak et al. 2014 (arXiv:1402.1128), equation 6. Gate order of torch.nn.LSTM.
 """
+
+from typing import Any
 
 GATES, RECURRENT = ("i", "f", "g", "o"), ("i", "f", "g", "o")
 DIALECTS = {"peepholes": ("no", "yes"), "projection": ("no", "yes")}
@@ -26,7 +28,7 @@ def PARAMS(peepholes, **_):  # type: ignore[no-untyped-def]
 
 
 def step(op, x, R, p, s, peepholes, projection):  # type: ignore[no-untyped-def]
-    def gate(g, sees):  # type: ignore[no-untyped-def]
+    def gate(g: str, sees: Any) -> Any:
         v = getattr(x, g) + getattr(R, g)(s.h)
         return op.sigmoid(v + getattr(p, f"peep_{g}") * sees if peepholes == "yes" else v)
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from ..errors import OptionError
 from ..tape import Tape
 from . import recurrent
 
@@ -16,6 +17,8 @@ DIRECTIONS = ("forward", "backward")
 
 
 def check(layer: dict[str, Any], width_in: int | None, tapes: dict[str, Tape]) -> int:
+    if "initial" in layer:
+        raise OptionError("initial is given; a bidirectional layer starts from zeros at both ends")
     return 2 * recurrent.check(layer, width_in, tapes)
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from ..errors import OptionError
 from ..tape import Tape, concrete, interpret, width
 from . import _options as options
@@ -11,7 +13,7 @@ from . import _options as options
 
 def check(layer: dict[str, Any], width_in: int | None, tapes: dict[str, Tape]) -> int:
     named = ("inputs", "size", "tape", "cell", "dialect")
-    options.keys(layer, *named, *(("project",) if "project" in layer else ()))
+    options.keys(layer, *named, *(key for key in ("project", "initial") if key in layer))
     options.same_width(layer, "inputs", width_in)
     if not isinstance(layer["tape"], str) or layer["tape"] not in tapes:
         raise OptionError(f"tape is {layer['tape']!r}; the file has {', '.join(tapes) or 'none'}")
@@ -28,7 +30,30 @@ def check(layer: dict[str, Any], width_in: int | None, tapes: dict[str, Tape]) -
     P = options.size(layer, "project") if tape.projected else None
     if (most := max(tape.widths(H, P))) > options.MAX_WIDTH:
         raise OptionError(f"a register of the tape is {most} wide; at most {options.MAX_WIDTH} is allowed")
+    if "initial" in layer:
+        check_initial(layer, tape, H, P)
     return H if P is None else P
+
+
+def check_initial(layer: dict[str, Any], tape: Tape, H: int, P: int | None) -> None:
+    """Raises OptionError unless `initial` holds, for some states, float32 numbers in the state's shape."""
+    if not isinstance(layer["initial"], dict) or not layer["initial"]:
+        raise OptionError("initial must be an object of one state or more; leave it out for zeros")
+    for name, value in layer["initial"].items():
+        if name not in tape.state:
+            raise OptionError(f"initial names {name!r}; the states are {', '.join(tape.state) or 'none'}")
+        shape = concrete(tape.state[name], H, P)
+        try:
+            found = np.array(value, object)
+        except ValueError:
+            found = np.array(None)
+        if found.shape != shape or not all(map(is_float32, found.reshape(-1))):
+            raise OptionError(f"initial.{name} must be float32 numbers of shape {list(shape)}")
+
+
+def is_float32(n: Any) -> bool:
+    """Whether a number of the file is a finite float32, written with fraction or exponent."""
+    return type(n) is float and abs(n) <= float(np.finfo(np.float32).max) and float(np.float32(n)) == n
 
 
 def sizes(layer: dict[str, Any]) -> tuple[int, int | None]:
@@ -45,8 +70,11 @@ def tensors(layer: dict[str, Any], tapes: dict[str, Tape]) -> dict[str, tuple[in
     return {"W": (G * H, layer["inputs"]), "b": (G * H,), "R": (Gr * H, P or H), "c": (Gr * H,), **own}
 
 
-def state(layer: dict[str, Any], tapes: dict[str, Tape]) -> dict[str, tuple[tuple[int, ...], float]]:
-    return {name: (concrete(shape, *sizes(layer)), 0.0) for name, shape in tapes[layer["tape"]].state.items()}
+def state(layer: dict[str, Any], tapes: dict[str, Tape]) -> dict[str, tuple[tuple[int, ...], Any]]:
+    """Zeros at first, but for those that `initial` gives."""
+    first = layer.get("initial", {})
+    declared = tapes[layer["tape"]].state
+    return {name: (concrete(shape, *sizes(layer)), first.get(name, 0.0)) for name, shape in declared.items()}
 
 
 def maps(xp: Any, t: dict[str, Any], tape: Tape, H: int) -> dict[str, Any]:

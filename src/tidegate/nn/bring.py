@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -25,20 +25,21 @@ IDENTITIES = (torch.nn.Identity, torch.nn.modules.dropout._DropoutNd)
 CONTAINERS = (torch.nn.Sequential, Sequential)
 
 
-def bring(modules: Sequence[Module], labels: Sequence[str] | None = None) -> Model:
+def bring(modules: Sequence[Module], labels: Sequence[str] | None = None, initial: Any = None) -> Model:
     """The model, without its check, that modules applied one after the other to every step are.
 
-    modules: see `tidegate.from_torch`. labels: names of the outputs, for a classifier.
+    modules, labels, initial: see `tidegate.from_torch`.
 
     Raises: ModuleError naming the module that cannot be brought; ModelFileError when the labels do not fit.
     """
-    reader = Reader()
+    reader = Reader(initial)
     for i, module in enumerate(modules):
         name = type(module).__name__ if len(modules) == 1 else f"[{i}]"
         for path, part in parts(name, module, ""):
             reader.read(path, part)
     if not reader.layers:
         raise ModuleError("there is no layer in it; give a recurrence, or a model of one")
+    reader.check_initial()
     return reader.model(labels)
 
 
@@ -73,9 +74,11 @@ def refuse_own_forward(path: str, module: Module, known: tuple[type[Module], ...
 
 
 class Reader:
-    """What has been read so far. width: of the last layer's output; None before the first layer, and for ids."""
+    """What has been read so far. width: of the last layer's output; None before the first layer, and for ids. initial:
+    what recurrences start from; one value for the only one, or path -> value."""
 
-    def __init__(self) -> None:
+    def __init__(self, initial: Any = None) -> None:
+        self.initial, self.recurrences = initial, list[str]()
         self.layers: list[dict[str, Any]] = []
         self.tapes: dict[str, Tape] = {}
         self.tensors: dict[str, Array] = {}
@@ -120,7 +123,10 @@ class Reader:
         self.width = outputs
 
     def recurrence(self, path: str, module: Module) -> None:
-        for found in kinds.recurrences(path, module):
+        self.recurrences.append(path)
+        given = self.initial.get(path) if isinstance(self.initial, Mapping) else self.initial
+        first = kinds.first(path, module, given)
+        for k, found in enumerate(kinds.recurrences(path, module)):
             tape, cell, width = self.tape(found.cell), found.cell, found.outputs
             layer: dict[str, Any] = {
                 "kind": "bidirectional" if found.both else "recurrent", "inputs": found.inputs, "size": found.size,
@@ -128,9 +134,20 @@ class Reader:
             }  # fmt: skip
             if cell.tape.projected:
                 layer["project"] = width
+            if first:
+                layer["initial"] = first[k]
             if found.residual:
                 layer["add"] = len(self.layers) - 1
             self.add(path, found.inputs, 2 * width if found.both else width, layer, found.weights)
+
+    def check_initial(self) -> None:
+        """Raises ModuleError unless it is clear which recurrence each first state is for."""
+        paths = ", ".join(self.recurrences) or "none"
+        if isinstance(self.initial, Mapping):
+            if unknown := [path for path in self.initial if path not in self.recurrences]:
+                raise ModuleError(f"initial names {unknown[0]!r}, which is no recurrence; there are {paths}")
+        elif self.initial is not None and len(self.recurrences) != 1:
+            raise ModuleError(f"initial is one state and the recurrences are {paths}; give a mapping from these names")
 
     def tape(self, cell: cells.Cell) -> str:
         """The name of the cell's tape in the document; cells of another dialect get a number."""

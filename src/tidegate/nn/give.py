@@ -63,6 +63,8 @@ def belongs(layer: Layer, i: int, group: list[tuple[int, Layer]]) -> bool:
 def recurrence(model: Model, group: list[tuple[int, Layer]]) -> Module:
     """A recurrent module of as many layers as the group has."""
     i, first = group[0]
+    if any("initial" in layer for _, layer in group):
+        raise ModuleError(f"layers[{i}] starts from a state of its own, which a torch module is given at each call")
     if first.get("add") is not None:
         raise ModuleError(f"layers[{i}] adds an earlier layer's output, which its module cannot; bring it by hand")
     module = empty(model, i, first, len(group), residual=len(group) > 1 and group[1][1].get("add") is not None)

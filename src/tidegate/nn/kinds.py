@@ -55,6 +55,35 @@ def recurrences(path: str, module: Any) -> Iterator[Recurrence]:
         width = 2 * outputs if both else outputs
 
 
+def first(path: str, module: Any, hx: Any) -> list[dict[str, Any]]:
+    """For each layer, state -> the numbers that it starts from; empty for zeros.
+
+    hx: as the module takes it for one row: [layers, width] or [layers, 1, width], of a cell [width] or [1, width]; a
+    pair of these for an LSTM. Raises ModuleError for another shape, and for a module that runs in both directions.
+    """
+    if hx is None:
+        return []
+    if getattr(module, "bidirectional", False):
+        raise ModuleError(f"{path} runs in both directions, and such a layer of a model file starts from zeros")
+    states = tuple(cell_of(module).state)
+    given = hx if isinstance(hx, tuple | list) else (hx,)
+    if len(given) != len(states):
+        raise ModuleError(f"initial of {path} has {len(given)} tensors; its states are {', '.join(states)}")
+    layers, found = int(getattr(module, "num_layers", 1)), list[dict[str, Any]]()
+    for state, value in zip(states, given, strict=True):
+        H, P = int(module.hidden_size), int(getattr(module, "proj_size", 0)) or int(module.hidden_size)
+        width = P if state == "h" else H
+        values = array(f"initial of {path}, {state}", torch.as_tensor(value))
+        if values.size != layers * width or values.shape[-1] != width or values.ndim > 3:
+            raise ModuleError(
+                f"initial of {path}, {state}: shape {list(values.shape)}; expected [{layers}, {width}], for one row"
+            )
+        found = found or [{} for _ in range(layers)]
+        for layer, row in zip(found, values.reshape(layers, width), strict=True):
+            layer[state] = row.tolist()
+    return found
+
+
 def cell_of(module: Any) -> cells.Cell:
     """The cell whose tape a recurrent module computes."""
     if isinstance(module, modules.Recurrent | cell_modules.CellModule):

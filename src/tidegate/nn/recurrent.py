@@ -170,10 +170,15 @@ def bound(layer: Layer, tape: Tape, t: Tensors, x: torch.Tensor) -> tuple[Tensor
 
 
 def flat(layer: Layer, tape: Tape, x: torch.Tensor, rows: int, state: Tensors | None) -> Tensors:
-    """The states before the first step as a tape reads them, [rows, width]; zeros where none are given."""
+    """The states before the first step as a tape reads them, [rows, width]: where none are given the layer's own, which
+    are zeros unless it says otherwise."""
     sizes = layer_room.sizes(layer)
     if state is None:
-        return {name: x.new_zeros(rows, width(shape, *sizes)) for name, shape in tape.state.items()}
+        first = {name: x.new_zeros(rows, width(shape, *sizes)) for name, shape in tape.state.items()}
+        own = {name: x.new_tensor(value).reshape(1, -1) for name, value in layer.get("initial", {}).items()}
+        return {
+            name: own[name].expand_as(zeros).contiguous() if name in own else zeros for name, zeros in first.items()
+        }
     return {name: state[name].reshape(rows, width(shape, *sizes)) for name, shape in tape.state.items()}
 
 

@@ -132,7 +132,7 @@ def initial(schema: list[dict[str, Any]], size: int) -> Bytes:
     """The block of a stream before its first step: uint8 [size]."""
     block = np.zeros(size, np.uint8)
     for array in schema:
-        view(block, array)[...] = float(array.get("fill", 0))
+        view(block, array)[...] = np.asarray(array.get("fill", 0), np.float64)
     return block
 
 

@@ -19,7 +19,8 @@ def interpret(
     """The output and the next states of one step.
 
     op: namespace with the operations as functions (`NumpyOps`, or another reader's). x: gate -> W_g x + b_g, [rows, H].
-    R: recurrent map -> function v -> R_g v + c_g, and for a projected tape "project" -> function v -> Q v. p, s: params [width] and states [rows, width], flattened.
+    R: recurrent map -> function v -> R_g v + c_g, and for a projected tape "project" -> function v -> Q v. p, s: params
+    [width] and states [rows, width], flattened.
     """
     reg: list[Any] = []
     for ins in tape.instructions:

@@ -30,7 +30,7 @@ class NumpyOps:
 
     @staticmethod
     def norm(v: Any) -> Any:
-        """Mean 0 and variance 1 over the width, without gain and bias (Ba et al. 2016, arXiv:1607.06450, equation 4)."""
+        """Mean 0 and variance 1 over the width (Ba et al. 2016, arXiv:1607.06450, equation 4)."""
         d = v - v.mean(-1, keepdims=True)
         return d / np.sqrt((d * d).mean(-1, keepdims=True) + NORM_EPS)
 

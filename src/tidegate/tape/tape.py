@@ -302,7 +302,8 @@ def check_shapes(what: str, shapes: dict[str, Shape], symbols: tuple[str, ...]) 
         for n in shape:
             if n not in symbols and not (type(n) is int and 0 < n <= 1 << 16):
                 known = " and ".join(map(repr, symbols))
-                raise CellError(f"{what}: the shape of {name!r} has {n!r}; only {known} and integers of 1 to 65536 can be")
+                can = f"only {known} and integers of 1 to 65536 can be"
+                raise CellError(f"{what}: the shape of {name!r} has {n!r}; {can}")
         if not 1 <= len(shape) <= 4 or sum(n in symbols for n in shape) > 2:
             raise CellError(f"{what}: the shape of {name!r} is {list(shape)}; 1 to 4 axes, at most two of them 'H'")
 

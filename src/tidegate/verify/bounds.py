@@ -48,10 +48,10 @@ class ActivationErrors(NamedTuple):
     tanh_rel: float
     exp_rel: float
     tanh_abs: float = 0.0
-    chain: int = 0
+    chain: float = 0.0
 
 
-def gamma(k: int) -> float:
+def gamma(k: float) -> float:
     """The relative error of k roundings in a row.
 
     >>> gamma(1) > U

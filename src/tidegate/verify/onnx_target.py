@@ -60,7 +60,8 @@ class Session:
 
     def first(self, rows: int) -> State:
         """The state of `rows` new streams."""
-        return {a["name"]: np.full((rows, *a["shape"]), float(a.get("fill", 0)), a["dtype"]) for a in self.schema}
+        fills = {a["name"]: np.asarray(a.get("fill", 0), np.float64) for a in self.schema}
+        return {a["name"]: np.full((rows, *a["shape"]), fills[a["name"]], a["dtype"]) for a in self.schema}
 
     def run(self, x: Array, state: State, lengths: Array | None = None) -> tuple[State, State]:
         """Outputs and next state, each by name. x: [T, B] or [T, B, features] with lengths int32 [B]; or of a step."""

@@ -14,6 +14,7 @@ from tidegate.errors import ModelFileError, OptionError
 from tidegate.export import onnx as format_onnx
 from tidegate.export.onnx import standard
 from tidegate.model import Model
+from tidegate.verify import attach
 from tidegate.verify.samples import sample
 
 onnx = pytest.importorskip("onnx", reason="the onnx package, which checks the files, is not installed")
@@ -184,3 +185,28 @@ def test_export_writes_what_encode_gives(tmp_path: Path) -> None:
     for mode, out in product(format_onnx.MODES, [tmp_path / "m.onnx"]):
         assert format_onnx.export(model, out, mode=mode) == [str(out)]
         assert out.read_bytes() == format_onnx.encode(model, mode)
+
+
+def test_the_report_says_what_each_recurrence_became() -> None:
+    gru, own = sample(size=6, depth=2), sample(size=6, cell="mingru")
+    assert format_onnx.report(gru, ["a"]) == {"mode": "sequence", "recurrence": "layers.1: GRU, layers.2: GRU"}
+    assert format_onnx.report(own, ["a"])["recurrence"] == "layers.1: Scan"
+    assert format_onnx.report(own, ["a"], "step")["recurrence"] == "layers.1: operations of its tape"
+    assert format_onnx.report(sample(size=6, cell=None), ["a"]) == {"mode": "sequence"}
+
+
+@pytest.mark.parametrize("mode", format_onnx.MODES)
+def test_the_command_writes_the_graph(tidegate_without_torch: Any, tmp_path: Path, mode: str) -> None:
+    model = attach(sample(size=6))
+    model.save(tmp_path / "m.safetensors")
+    done = tidegate_without_torch("export", tmp_path / "m.safetensors", "--to", "onnx", "--mode", mode, "--json")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert json.loads(done.stdout)["mode"] == mode
+    assert (tmp_path / "m.onnx").read_bytes() == format_onnx.encode(model, mode)
+
+
+def test_the_command_refuses_a_step_of_what_does_not_stream(tidegate_without_torch: Any, tmp_path: Path) -> None:
+    attach(sample(features=3, size=6, direction="both")).save(tmp_path / "m.safetensors")
+    done = tidegate_without_torch("export", tmp_path / "m.safetensors", "--to", "onnx", "--mode", "step")
+    assert done.returncode == 2
+    assert "does not stream, because it reads each input in both directions; use mode sequence" in done.stderr

@@ -138,6 +138,62 @@ def test_the_model_verifies_saves_and_loads(tmp_path):
     assert again.model.document["provenance"]["modules"] == ["[0]: GRU", "[1]: Linear"]
 
 
+@pytest.mark.filterwarnings("ignore:LSTM with projections")
+def test_the_state_before_the_first_step_is_explicit(tmp_path):
+    torch.manual_seed(2)
+    lstm, head, x = torch.nn.LSTM(3, 8, 2, proj_size=4), torch.nn.Linear(4, 2), torch.randn(3, 1, 3)
+    hx = (torch.randn(2, 1, 4), torch.randn(2, 1, 8))
+    with torch.no_grad():
+        expected, without = head(lstm(x, hx)[0])[-1, 0].numpy(), head(lstm(x)[0])[-1, 0].numpy()
+    predictor = tidegate.from_torch(lstm, head, initial=hx)
+    predictor.save(tmp_path / "m.safetensors")
+    for one in (predictor, tidegate.load(tmp_path / "m.safetensors")):
+        np.testing.assert_allclose(one.predict([x[:, 0].numpy()])[0], expected, atol=1e-6)
+        stream = one.stream()
+        for _ in range(2):
+            np.testing.assert_allclose(stream.push(x[:, 0].numpy(), end=True).values, expected, atol=1e-6)
+    assert abs(expected - without).max() > 1e-3
+    assert all(result.ok for result in verify(predictor.model))
+    with pytest.raises(ModuleError, match=r"layers\[0\] starts from a state of its own"):
+        tidegate.to_torch(predictor)
+
+
+def test_several_recurrences_have_their_initial_states_by_name():
+    modules = seeded(lambda: [torch.nn.GRU(3, 4), torch.nn.GRUCell(4, 5)])
+    h, g = torch.randn(1, 4), torch.randn(5)
+    predictor = tidegate.from_torch(*modules, initial={"[0]": h, "[1]": g})
+    x = torch.randn(1, 3)
+    with torch.no_grad():
+        expected = modules[1](modules[0](x, h)[0], g[None])[0].numpy()
+    np.testing.assert_allclose(predictor.predict([x.numpy()])[0], expected, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("modules", "initial", "sentence"),
+    [
+        ([torch.nn.GRU(3, 4)], torch.zeros(2, 4), r"initial of GRU, h: shape \[2, 4\]; expected \[1, 4\], for one row"),
+        ([torch.nn.GRU(3, 4)], torch.zeros(1, 3, 4), r"shape \[1, 3, 4\]; expected \[1, 4\]"),
+        ([torch.nn.LSTM(3, 4)], torch.zeros(1, 4), "initial of LSTM has 1 tensors; its states are h, c"),
+        ([torch.nn.GRU(3, 4, bidirectional=True)], torch.zeros(2, 4), "runs in both directions"),
+        (
+            [torch.nn.GRU(3, 4), torch.nn.GRU(4, 4)],
+            torch.zeros(1, 4),
+            r"the recurrences are \[0\], \[1\]; give a mapping",
+        ),
+        (
+            [torch.nn.GRU(3, 4)],
+            {"gru": torch.zeros(1, 4)},
+            "initial names 'gru', which is no recurrence; there are GRU",
+        ),
+        ([torch.nn.Linear(3, 4)], torch.zeros(1, 4), "the recurrences are none"),
+        ([torch.nn.GRU(3, 4)], torch.full((1, 4), float("nan")), "initial of GRU, h: 4 of 4 values are NaN"),
+    ],
+)
+def test_an_initial_state_that_does_not_fit_is_refused(modules, initial, sentence):
+    with pytest.raises(ModuleError, match=sentence):
+        tidegate.from_torch(*modules, initial=initial)
+
+
 def test_the_weights_are_copied():
     module = torch.nn.GRU(3, 4)
     predictor = tidegate.from_torch(module)

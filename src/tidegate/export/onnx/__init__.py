@@ -13,9 +13,10 @@ from ...atomic import replace
 from ...errors import ModelFileError, OptionError
 from ...model import Model
 from .build import MODES, build
+from .standard import form_of
 from .wire import Message
 
-__all__ = ["LARGEST", "MODES", "OPTIONS", "SUFFIX", "encode", "export"]
+__all__ = ["LARGEST", "MODES", "OPTIONS", "SUFFIX", "encode", "export", "report"]
 SUFFIX: Final = ".onnx"
 OPTIONS: Final = {"mode": "sequence (default): T steps of B rows at once; step: one step of B streams"}
 LARGEST: Final = (1 << 31) - 1  # bytes that a protocol buffer may have
@@ -46,6 +47,14 @@ def export(model: Model, out: str | os.PathLike[str], answers: Any = None, mode:
         for part in message:
             file.write(part)
     return [os.fspath(out)]
+
+
+def report(model: Model, files: list[str], mode: str = "sequence") -> dict[str, Any]:
+    """What `export` wrote: its mode, and what each recurrence became."""
+    other = "Scan" if mode == "sequence" else "operations of its tape"
+    found = {i: form_of(model.tapes[k["tape"]]) for i, k in enumerate(model.layers) if "tape" in k}
+    nodes = [f"layers.{i}: {form.node if form else other}" for i, form in found.items()]
+    return {"mode": mode, **({"recurrence": ", ".join(nodes)} if nodes else {})}
 
 
 def encode(model: Model, mode: str = "sequence") -> bytes:
