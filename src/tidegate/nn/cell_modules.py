@@ -24,7 +24,7 @@ class CellModule(dialects.Speaker):
     ) -> None:
         super().__init__()
         arguments.whole("input_size", input_size)
-        arguments.whole("hidden_size", hidden_size)
+        arguments.whole("hidden_size", hidden_size, 0)
         arguments.flag("bias", bias)
         self.input_size, self.hidden_size, self.bias = input_size, hidden_size, bias
         self._cell = (cell, tuple(sorted({**dialect, "bias": "yes" if bias else "no"}.items())))

@@ -51,7 +51,7 @@ def split(stacked: torch.Tensor | None, roles: list[str]) -> dict[str, torch.Ten
 @torch.no_grad()
 def reset(named: Mapping[str, torch.Tensor], H: int) -> None:
     """First values: uniform within 1 / sqrt(H), as torch.nn's; a norm's gain 1 and its bias 0."""
-    bound = H**-0.5
+    bound = H**-0.5 if H else 0.0
     for name, weight in named.items():
         if "norm_weight_" in name or "norm_bias_" in name:
             weight.fill_(1.0 if "norm_weight_" in name else 0.0)

@@ -86,7 +86,7 @@ def test_steps_of_a_cell_are_the_sequence_of_its_module(kind: str, norm: bool) -
 
 @pytest.mark.parametrize(
     ("options", "error"),
-    [({"hidden_size": 0}, ValueError), ({"input_size": 1.5}, TypeError), ({"bias": 0}, TypeError),
+    [({"hidden_size": -1}, ValueError), ({"input_size": 0}, ValueError), ({"input_size": 1.5}, TypeError), ({"bias": 0}, TypeError),
      ({"nonlinearity": "sine"}, ValueError), ({"norm": "layer"}, TypeError)],
 )  # fmt: skip
 def test_a_wrong_argument_is_an_error_that_names_it(options: dict[str, Any], error: type[Exception]) -> None:
@@ -99,6 +99,13 @@ def test_an_lstm_cell_wants_both_states() -> None:
         nn.LSTMCell(3, 4)(Z(2, 3), Z(2, 4))
     with pytest.raises(ValueError, match="3 tensors; expected 2"):
         nn.LSTMCell(3, 4)(Z(2, 3), (Z(2, 4),) * 3)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_cell_of_no_units_gives_no_numbers(kind: str) -> None:
+    for room in (torch.nn, nn):
+        y = getattr(room, kind)(3, 0)(torch.randn(2, 3))
+        assert (y[0] if kind == "LSTMCell" else y).shape == (2, 0)
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -94,6 +94,8 @@ def test_a_batch_of_no_rows_gives_no_rows(kind: str, fused: bool) -> None:
     y, last = module(Z(5, 0, 3))
     assert y.shape == (5, 0, 8)
     assert (last[0] if kind == "LSTM" else last).shape == (4, 0, 4)
+    y.sum().backward()
+    assert not any(w.grad is None or w.grad.any() for w in module.parameters())
 
 
 @pytest.mark.parametrize("kind", ALL)
@@ -279,6 +281,17 @@ def test_gradients_go_where_they_are_asked_for(kind: str, fused: bool) -> None:
         assert not module(x)[0].requires_grad
     module.requires_grad_(False)
     assert not module(x.detach())[0].requires_grad
+
+
+@pytest.mark.parametrize("kind", ALL)
+@pytest.mark.parametrize("fused", [True, False])
+def test_a_graph_that_is_kept_gives_the_same_gradients_again(kind: str, fused: bool) -> None:
+    module = getattr(nn, kind)(3, 4, 2)
+    module.fused = fused
+    total = module(torch.randn(5, 2, 3))[0].sum()
+    first = torch.autograd.grad(total, list(module.parameters()), retain_graph=True)
+    again = torch.autograd.grad(total, list(module.parameters()))
+    assert all(torch.equal(a, b) for a, b in zip(first, again, strict=True))
 
 
 @pytest.mark.parametrize("kind", ALL)
