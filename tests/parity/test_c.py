@@ -56,7 +56,8 @@ def assert_parity(model: Model, lengths: tuple[int, ...] = (1, 7), level: str = 
     engine = compile(replay.model, "base", fused=False)
     assert COMMAND is not None
     with library(replay.model, COMMAND, level, *STRICT) as built:
-        found = [built.run(replay.begin[0], x) for x in replay.x]
+        assert built.first().tobytes() == replay.begin.tobytes()
+        found = [built.run(built.first(), x) for x in replay.x]
         expected = [pieces(engine, replay.begin, x, [len(x)]) for x in replay.x]
         assert list(map(bits, found)) == list(map(bits, expected))
         assert list(map(bits, found)) == [bits(built.run(replay.begin[0], x, pieces=True)) for x in replay.x]
@@ -107,7 +108,7 @@ def test_nan_stays_nan_and_infinities_are_as_in_base() -> None:
             x = np.array([[0.5, 1, 2], [1, odd, 0], [1, 2, 3]], np.float32)
             expected = pieces(engine, begin, x, [3])
             assert same(built, begin[0], x, expected), odd
-            assert np.isnan(expected[0]).all() or np.isfinite(odd)
+            assert np.isnan(expected[0]).all() or not np.isnan(odd)
 
 
 def same(built: Library, begin: Any, x: Any, expected: tuple[Any, Any]) -> bool:

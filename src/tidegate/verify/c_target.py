@@ -43,7 +43,7 @@ def c(replay: Replay) -> Result:
     streams, because = replay.model.streams
     if not streams:
         return Result("c", "compiled", f"no steps, because {because}", ran=False)
-    path, begin = "compiled", replay.begin[0]
+    path = "compiled"
     try:
         command = compiler()
         if command is None:
@@ -51,6 +51,7 @@ def c(replay: Replay) -> Result:
         path = described(command, LEVEL)
         with library(replay.model, command, LEVEL) as built:
             path += ", large tables by address" if built.keep else ""
+            begin = built.first()
             whole = [built.run(begin, x) for x in replay.x]
             chunks = list(map(raw, whole)) == [raw(built.run(begin, x, pieces=True)) for x in replay.x]
     except TargetError as error:
@@ -60,11 +61,21 @@ def c(replay: Replay) -> Result:
 
 
 class Library(NamedTuple):
-    """A compiled model. step: the C function. outputs: how many floats it writes. keep: what it points into."""
+    """A compiled model. init, step: the C functions. state_bytes: of its state. outputs: how many floats it writes.
+    keep: what it points into."""
 
+    init: Any
     step: Any
+    state_bytes: int
     outputs: int
     keep: dict[str, Array]
+
+    def first(self) -> Array:
+        """The state block before the first step, uint8 [state_bytes]."""
+        block = aligned(np.full(self.state_bytes, 0xA5, np.uint8))
+        if status := self.init(block.ctypes.data):
+            raise TargetError(f"the compiled C refuses to make a state with {status}; this is a bug of tidegate export")
+        return block
 
     def run(self, state: Array, x: Array, pieces: bool = False) -> Pair:
         """Output and state block after all steps of x from a state block uint8 [state_bytes]. pieces: each step has
@@ -110,11 +121,12 @@ def library(model: Model, command: list[str], *flags: str) -> Iterator[Library]:
         loaded = ctypes.CDLL(path)
         for name, values in text.loose.items():
             ctypes.c_void_p.in_dll(loaded, name).value = values.ctypes.data
-        step = loaded[f"{NAME}_step"]
+        init, step = loaded[f"{NAME}_init"], loaded[f"{NAME}_step"]
+        init.argtypes, init.restype = [ctypes.c_void_p], ctypes.c_int
         step.argtypes = [ctypes.c_void_p, ctypes.c_int32 if text.program.text else ctypes.c_void_p, ctypes.c_void_p]
         step.restype = ctypes.c_int
         try:
-            yield Library(step, text.program.outputs, text.loose)
+            yield Library(init, step, model.state_bytes, text.program.outputs, text.loose)
         finally:
             unload(loaded)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -13,13 +14,15 @@ from ...errors import ModelFileError
 from ...layers import load
 from ...model import Model
 from .layers import KINDS
+from .literals import comment
 from .piece import Piece, Place
 
 
 @dataclass(frozen=True)
 class Program:
-    """tables: C name -> numbers. functions: of the library. own: functions of single layers, as lines. step: the
-    statements between the checks and the return. stack: bytes of all arrays that are alive at once."""
+    """tables: C name -> numbers. functions: of the library. own: functions of single layers, as lines. first: what the
+    state before the first step has beside zeros, as statements. step: those between the checks and the return. stack:
+    bytes of all arrays that are alive at once."""
 
     model: Model
     text: bool
@@ -28,6 +31,7 @@ class Program:
     tables: dict[str, npt.NDArray[np.float32]]
     functions: set[str]
     own: list[list[str]]
+    first: list[str]
     step: list[str]
     stack: int
 
@@ -51,12 +55,27 @@ def program(model: Model) -> Program:
     plan = Outputs(model)
     pieces = list(plan.pieces(source["size"] if text else source["features"]))
     step = [line for piece in pieces for line in piece.body]
+    pieces.append(begin := first_state(model))
     return Program(
         model, text, source["size"] if text else source["features"], plan.widths[-1],
         {name: table for piece in pieces for name, table in piece.tables.items()},
         {name for piece in pieces for name in piece.functions}, [piece.own for piece in pieces if piece.own],
-        [*plan.declared(), *step], 4 * sum(plan.buffers) + max(piece.stack for piece in pieces),
+        begin.body, [*plan.declared(), *step], 4 * sum(plan.buffers) + max(piece.stack for piece in pieces),
     )  # fmt: skip
+
+
+def first_state(model: Model) -> Piece:
+    """What is not zero before the first step."""
+    piece = Piece()
+    for k, array in enumerate(model.state_schema[1:]):
+        at, size, fill = (array["offset"] - 8) // 4, math.prod(array["shape"]), array["fill"]
+        if fill == "-inf":
+            piece.body.append(f"for (size_t i = {at}; i < {at + size}; ++i) state->data[i] = -INFINITY;")
+        elif isinstance(fill, list):
+            piece.tables[f"first_{k}"] = np.array(fill, np.float32)
+            piece.functions.add("copy")
+            piece.body.append(f"copy({size}, first_{k}, state->data + {at}); /* {comment(array['name'])} */")
+    return piece
 
 
 class Outputs:

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Collection
 from importlib.resources import files
 
-import numpy as np
-
 from .functions import needed
-from .literals import comment, exact, string, table
+from .literals import comment, string, table
 from .program import Program
 
 MADE = "/* Made by tidegate export --to c"
@@ -107,15 +104,7 @@ def init(program: Program, name: str) -> str:
     lines = ["if (!state) return {N}_NULL;", "state->steps = 0;"]
     if program.floats:
         lines.append("for (size_t i = 0; i < {N}_STATE_FLOATS; ++i) state->data[i] = 0.0f;")
-    for array in program.model.state_schema[1:]:
-        at, size = (array["offset"] - 8) // 4, math.prod(array["shape"])
-        if isinstance(array["fill"], list):
-            values = np.array(array["fill"], np.float32).reshape(-1)
-            lines.append(f"static const float first_{at}[{size}] = {{{', '.join(map(exact, values.tolist()))}}};")
-            lines.append(f"for (size_t i = 0; i < {size}; ++i) state->data[{at} + i] = first_{at}[i];")
-        elif array["fill"] == "-inf":
-            lines.append(f"for (size_t i = {at}; i < {at + size}; ++i) state->data[i] = -INFINITY;")
-    return function(f"int {name}_init({name}_state *state)", [*lines, "return {N}_OK;"], name)
+    return function(f"int {name}_init({name}_state *state)", [*lines, *program.first, "return {N}_OK;"], name)
 
 
 def step(program: Program, name: str) -> str:
