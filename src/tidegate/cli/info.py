@@ -118,9 +118,11 @@ def layer(i: int, model: Model, predictor: Predictor) -> dict[str, Any]:
 def sizes(found: dict[str, Any]) -> str:
     """`gru 128 -> 256, reset after, update keep` and the like."""
     ins, out = found.get("rows", found.get("inputs", found["size"])), found["size"]
-    what = f"{ins} -> {out}"
+    what = f"{ins} -> {out}" + (f" -> {found['project']}" if "project" in found else "")
     if "tape" in found:
-        dialect = "".join(f", {k} {v}" for k, v in found["dialect"].items())
+        said = {k: v for k, v in found["dialect"].items() if v not in ("none", "no") and (k, v) != ("bias", "yes")}
+        without = ", no bias" if found["dialect"].get("bias") == "no" else ""
+        dialect = "".join(f", {k} {v}" for k, v in said.items()) + without
         both = ", both directions" if found["kind"] == "bidirectional" else ""
         what = f"{found['cell']} {what}{dialect}{both}"
     elif found["kind"] == "conv":

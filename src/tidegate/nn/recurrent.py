@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from functools import cache
 from typing import Any
 
@@ -116,11 +117,17 @@ def by_kernel(
     weights = [t[role] for role in ("W", "R", "b", "c", "Q") if role in t]
     ahead, behind = ((x, hx), (False,)) if sizes is None else ((x, sizes, hx), ())
     kernel: Callable[..., Any] = getattr(torch._VF, str(kernel_of(tape)))
-    with warnings.catch_warnings():
-        if tape.projected:  # torch says once that oneDNN has no projection; it is no news and nothing can be done
-            warnings.filterwarnings("ignore", "LSTM with projections is not supported with oneDNN")
+    with no_news() if tape.projected else nullcontext():
         y, *final = kernel(*ahead, weights, "b" in t, 1, 0.0, torch.is_grad_enabled(), False, *behind)
     return y, {name: v[0] for name, v in zip(tape.state, final, strict=True)}
+
+
+@contextmanager
+def no_news() -> Iterator[None]:
+    """Without torch's warning that oneDNN has no projection: another of its kernels runs, and nothing can be done."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "LSTM with projections is not supported with oneDNN")
+        yield
 
 
 def step_by_kernel(tape: Tape, t: Tensors, x: torch.Tensor, state: Tensors) -> Tensors:
