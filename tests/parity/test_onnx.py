@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import random as standard
+import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from tidegate import cells
 from tidegate.cells import Cell
@@ -20,6 +25,9 @@ from tidegate.verify.carry import carried, flat_state, trajectory
 from tidegate.verify.mutants import mutants
 from tidegate.verify.replay import Replay
 from tidegate.verify.samples import Stack, sample
+
+sys.path.insert(0, str(Path(__file__).parent))
+from random_tapes import random_tape
 
 ort = pytest.importorskip("onnxruntime", reason="onnxruntime is not installed")
 
@@ -173,6 +181,18 @@ def test_a_long_sequence() -> None:
     model = sample(seed=3, features=3, size=6, over=("attention",), outputs=3)
     check_sequence(model, 500, 2)
     check_steps(model, 500, 2)
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(0, 1 << 32), st.booleans(), st.sampled_from((1, 2, 5)))
+def test_any_tape(seed: int, projected: bool, size: int) -> None:
+    tape = random_tape(seed, projected, steps=standard.Random(seed).randrange(1, 40))
+    stack = Stack(np.random.default_rng(seed), SimpleNamespace(name="own", tape=tape))  # type: ignore[arg-type]
+    layer = {"kind": "recurrent", "inputs": 2, "size": size, "tape": "own", "cell": "own", "dialect": {}}
+    stack.add({**layer, "project": 3} if projected else layer)
+    results = list(target.onnx(Replay(attach(stack.model(2, None), lengths=(1, 5)))))
+    assert [r.path for r in results] == ["onnxruntime sequence", "onnxruntime step"]
+    assert all(r.ok for r in results), results
 
 
 @pytest.mark.parametrize("length", [1, 37])
