@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..cells import gru
-from ..errors import MissingExtra, ModelFileError
+from ..errors import MissingExtra, ModelFileError, TargetError
 from ..export.onnx import encode
 from ..export.onnx.standard import Form, form_of
 from ..model import Model
@@ -42,7 +42,8 @@ Pair = tuple[Array, State]  # last output float32 [O], and the state after it: n
 class Session:
     """A model's graph in onnxruntime, on one thread.
 
-    Raises: MissingExtra without onnxruntime; ModelFileError for a model that ONNX cannot hold.
+    Raises: MissingExtra without onnxruntime; ModelFileError for a model that ONNX cannot hold; TargetError for a graph
+    that this onnxruntime cannot run.
     """
 
     def __init__(self, model: Model, mode: str) -> None:
@@ -54,7 +55,12 @@ class Session:
         options.intra_op_num_threads = options.inter_op_num_threads = 1
         options.log_severity_level = 3
         self.schema = model.state_schema if model.streams[0] else []
-        self.session = ort.InferenceSession(encode(model, mode), options, providers=["CPUExecutionProvider"])
+        data = encode(model, mode)
+        try:
+            self.session = ort.InferenceSession(data, options, providers=["CPUExecutionProvider"])
+        except Exception as error:  # of many types, each a RuntimeError or an Exception of onnxruntime's own
+            said = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+            raise TargetError(f"onnxruntime {ort.__version__} refuses the graph: {said[:200]}") from error
         self.input = self.session.get_inputs()[0].name
         self.outputs = [v.name for v in self.session.get_outputs()]
 
@@ -110,6 +116,8 @@ def onnx(replay: Replay) -> Iterator[Result]:
         yield Result("onnx", "onnxruntime", "onnxruntime is not installed", ran=False)
     except ModelFileError as error:
         yield Result("onnx", "onnxruntime", str(error), ran=False)
+    except TargetError as error:
+        yield Result("onnx", "onnxruntime", str(error), ran=False, ok=False)
 
 
 def sequence(replay: Replay, session: Session, limits: Bounds) -> Result:

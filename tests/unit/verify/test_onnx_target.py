@@ -31,6 +31,14 @@ def test_a_model_too_large_for_the_format_is_listed(monkeypatch: pytest.MonkeyPa
     assert "protocol buffers end at 100" in found.verdict
 
 
+def test_a_graph_that_onnxruntime_refuses_is_a_fault(monkeypatch: pytest.MonkeyPatch) -> None:
+    ort = pytest.importorskip("onnxruntime", reason="onnxruntime is not installed")
+    monkeypatch.setattr(target, "encode", lambda model, mode: b"not a graph")
+    (found,) = target.onnx(Replay(attach(sample(features=2, size=4))))
+    assert (found.ran, found.ok) == (False, False)
+    assert found.verdict.startswith(f"onnxruntime {ort.__version__} refuses the graph: ")
+
+
 @pytest.mark.parametrize("dialect", cells.dialects_of("gru"), ids=lambda d: "-".join(d.values()))
 def test_the_nodes_equation_is_the_cells_in_exact_arithmetic(dialect: dict[str, str]) -> None:
     model = sample(features=3, size=8, dialect=dialect, over=())
