@@ -10,6 +10,7 @@ from .literals import comment, string, table
 from .program import Program
 
 MADE = "/* Made by tidegate export --to c"
+FROM_MATH = ("sqrtf(", "fabsf(", "INFINITY")
 TEMPLATES = files(__package__)
 
 HEAD = """\
@@ -18,8 +19,7 @@ HEAD = """\
 #include "{header}"
 
 #include <float.h>
-#include <math.h>
-#include <stddef.h>
+{math}#include <stddef.h>
 
 #if defined(__FAST_MATH__)
 #error "-ffast-math changes what this file computes; compile it without"
@@ -85,11 +85,13 @@ def source(program: Program, name: str, header_file: str, test: str = "", loose:
     given = [f"const float *{table_name};\n" for table_name in loose]
     tables = [table(n, values) for n, values in program.tables.items() if n not in loose]
     parts = [
-        HEAD.format(made=MADE, header=header_file, name=name, NAME=name.upper()),
-        labels(program, name), "".join(given), "".join(tables), *needed(program.functions),
-        *("\n".join(lines) + "\n" for lines in program.own), init(program, name), step(program, name), test,
+        *needed(program.functions), *("\n".join(lines) + "\n" for lines in program.own), init(program, name),
+        step(program, name),
     ]  # fmt: skip
-    return "\n".join(part for part in parts if part)
+    math = "#include <math.h>\n" if any(word in part for part in parts for word in FROM_MATH) else ""
+    head = HEAD.format(made=MADE, header=header_file, name=name, NAME=name.upper(), math=math)
+    whole = [head, labels(program, name), "".join(given), "".join(tables), *parts, test]
+    return "\n".join(part for part in whole if part)
 
 
 def labels(program: Program, name: str) -> str:
