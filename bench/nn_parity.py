@@ -4,8 +4,8 @@
 
 Each configuration runs by the engine that the module chooses and once more by the tape. differences: the largest over
 all cases, over the largest number of its tensor where that is above 1; torch's: of torch.nn in that dtype from itself
-in float64. dialects: every cell in every dialect in float64, the largest difference over 100 steps from the tape as NumPy
-reads it, and whether its gradients are those of finite differences. scan: a minimal GRU of one layer, forward and
+in float64. dialects: every cell in every dialect in float64, the largest difference over 100 steps from the tape as
+NumPy reads it, and whether its gradients are those of finite differences. scan: a minimal GRU of one layer, forward and
 backward, all steps at once over step by step, and its error.
 """
 

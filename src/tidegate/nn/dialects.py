@@ -71,7 +71,7 @@ def encode(dialect: Mapping[str, str]) -> torch.Tensor:
     >>> bytes(encode({"update": "replace"}).tolist())
     b'{"update":"replace"}'
     """
-    return torch.tensor(list(text(dialect).encode()), dtype=torch.uint8)
+    return torch.tensor(list(text(dialect).encode()), dtype=torch.uint8, device="cpu")
 
 
 def text(dialect: Mapping[str, str]) -> str:

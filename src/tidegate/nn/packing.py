@@ -70,20 +70,20 @@ def reversed_in_time(x: torch.Tensor, sizes: torch.Tensor | None) -> torch.Tenso
 def mirror(sizes: torch.Tensor) -> torch.Tensor:
     """Where in packed data the step stands that takes each step's place when time runs backwards: int64 [N]."""
     starts = sizes.cumsum(0) - sizes
-    step = torch.repeat_interleave(torch.arange(len(sizes)), sizes)
-    row = torch.arange(int(sizes.sum())) - starts[step]
+    step = torch.repeat_interleave(torch.arange(len(sizes), device=sizes.device), sizes)
+    row = torch.arange(int(sizes.sum()), device=sizes.device) - starts[step]
     return starts[lengths_of(sizes)[row] - 1 - step] + row
 
 
 def lengths_of(sizes: torch.Tensor) -> torch.Tensor:
     """The length of each row, longest first: int64 [B]."""
-    return (sizes[:, None] > torch.arange(int(sizes[0]))).sum(0)
+    return (sizes[:, None] > torch.arange(int(sizes[0]), device=sizes.device)).sum(0)
 
 
 def padded(x: torch.Tensor, sizes: torch.Tensor | None) -> tuple[torch.Tensor, torch.Tensor]:
     """x as [T, B, features], and the lengths."""
     if sizes is None:
-        return x, torch.full((x.shape[1],), x.shape[0])
+        return x, torch.full((x.shape[1],), x.shape[0], device="cpu")
     return pad_packed_sequence(PackedSequence(x, sizes))
 
 

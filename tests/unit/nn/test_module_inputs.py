@@ -226,6 +226,19 @@ def test_an_input_on_another_device_is_an_error(kind: str, fused: bool) -> None:
 
 
 @pytest.mark.parametrize("kind", ALL)
+@pytest.mark.parametrize("fused", [True, False])
+def test_the_default_device_is_not_asked_about_tensors_that_are_there(kind: str, fused: bool) -> None:
+    module = getattr(nn, kind)(3, 4, 2, bidirectional=True, norm=True)
+    module.fused = fused
+    rows = pack_sequence([torch.randn(5, 3), torch.randn(2, 3)])
+    wanted, entry = module(rows)[0].data, module.state_dict()["dialect"]
+    with torch.device("meta"):
+        assert torch.equal(module(rows)[0].data, wanted)
+        assert module(torch.zeros(5, 2, 3, device="cpu"))[0].device.type == "cpu"
+        assert torch.equal(module.state_dict()["dialect"], entry)
+
+
+@pytest.mark.parametrize("kind", ALL)
 def test_dropout_is_between_layers_in_training_alone(kind: str) -> None:
     torch.manual_seed(0)
     module, x = getattr(nn, kind)(3, 8, 2, dropout=0.5), torch.randn(6, 2, 3)
