@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..errors import DataError, OptionError
+from ._inputs import needs_labelled_text
 from ._parser import Parser
 from ._table import decimal, short
 
@@ -40,6 +41,7 @@ def run(args: argparse.Namespace) -> int:
     from ..runtime import load
 
     predictor = load(args.model)
+    needs_labelled_text(predictor.model, args.model, "predict")
     texts, places = messages(args, predictor)
     probabilities = probabilities_of(predictor, texts, places)
     labels = predictor.model.labels or []

@@ -10,6 +10,7 @@ import argparse
 import dataclasses
 from typing import Any
 
+from ._inputs import needs_labelled_text
 from ._parser import Parser
 from ._table import table
 
@@ -52,6 +53,7 @@ def measure(model: str, file: str, text: str | None, label: str | None, unseen: 
     from ..tasks._options import recalled
 
     predictor = load(model)
+    needs_labelled_text(predictor.model, model, "score")
     recorded = predictor.model.document["task"]
     task = tasks.load(recorded["kind"])
     options = recalled(task.Options, recorded["options"])

@@ -1,9 +1,12 @@
 """Answer live events: JSON lines in, one JSON line out for each.
 
 An event is {"stream": id, "text": "..."}: a piece of a message, cut anywhere.
-"end": true gives the final score and begins the stream's next message;
-"seq", an integer, comes back as it is. Before the first token label and score
-are null and "reason" says why. Every answer is flushed at once.
+For a model of numbers it is {"stream": id, "x": [...]}: one step, or a list of
+steps; for one of token ids "x" is an id, or a list of ids. "end": true gives
+the final score and begins the stream's next message; "seq", an integer, comes
+back as it is. Before the first step label and score are null and "reason" says
+why; a model without labels answers with "values". Every answer is flushed at
+once.
 """
 
 from __future__ import annotations
@@ -15,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from .. import strictjson
 from ..errors import DataError, TidegateError, located
+from ._inputs import TAKES
 from ._parser import Parser
 from ._table import decimal
 
@@ -64,22 +68,26 @@ class Streams:
     """One stream an id; it is forgotten when its message ends, so memory follows the messages under way."""
 
     def __init__(self, predictor: Predictor, every: bool) -> None:
-        self.predictor, self.every = predictor, every
+        self.predictor, self.every, self.kind = predictor, every, predictor.model.document["input"]["kind"]
         self.open: dict[str | int, Stream] = {}
 
     def answer(self, line: bytes) -> dict[str, Any]:
-        found = event(line)
+        found = event(line, self.kind)
         name, end = found["stream"], found.get("end", False)
-        if name not in self.open:
-            self.open[name] = self.predictor.stream()
-        scores = self.open[name].push(found.get("text", ""), end=end)
+        stream = self.open[name] if name in self.open else self.predictor.stream()
+        piece = found.get("text" if self.kind == "text" else "x")
+        scores = stream.end() if piece is None else stream.push(piece, end=end)
+        self.open[name] = stream
         if end:
             del self.open[name]
         return self.shown(found, scores, end)
 
     def shown(self, found: dict[str, Any], scores: Scores, end: bool) -> dict[str, Any]:
         said: dict[str, Any] = {key: found[key] for key in ("stream", "seq") if key in found}
-        if scores.label is None or scores.values is None:
+        if self.predictor.labels is None:
+            values = None if scores.values is None else list(map(decimal, scores.values))
+            said |= {"values": values} if values is not None else {"values": None, "reason": scores.reason}
+        elif scores.label is None or scores.values is None:
             said |= {"label": None, "score": None, "reason": scores.reason}
         else:
             said |= {"label": scores.label, "score": decimal(scores.score)}
@@ -89,8 +97,8 @@ class Streams:
         return {**said, "final": True} if end else said
 
 
-def event(line: bytes) -> dict[str, Any]:
-    """The event of a line, checked."""
+def event(line: bytes, kind: str) -> dict[str, Any]:
+    """The event of a line, checked. kind: of the model's input."""
     try:
         found = json.loads(line.decode(), parse_constant=strictjson.no_constant, object_pairs_hook=strictjson.unique)
     except UnicodeDecodeError as error:
@@ -102,11 +110,11 @@ def event(line: bytes) -> dict[str, Any]:
     for key in found:
         if key not in KEYS:
             raise DataError(f"unknown key {key!r}; an event has {', '.join(KEYS)}")
-    check(found)
+    check(found, kind)
     return found
 
 
-def check(found: dict[str, Any]) -> None:
+def check(found: dict[str, Any], kind: str) -> None:
     """Raises DataError for a key of the wrong type, or when there is nothing to answer."""
     if "stream" not in found:
         raise DataError("the key 'stream' is missing")
@@ -120,7 +128,8 @@ def check(found: dict[str, Any]) -> None:
             raise DataError(f"{key!r} is {found[key]!r}; expected {said}")
     if not isinstance(found.get("end", False), bool):
         raise DataError(f"'end' is {found['end']!r}; expected true or false")
-    if "x" in found:
-        raise DataError("'x' is for series, and this model reads text; send 'text'")
-    if "text" not in found and not found.get("end"):
-        raise DataError("neither 'text' nor 'end' is there")
+    piece, other = ("text", "x") if kind == "text" else ("x", "text")
+    if other in found:
+        raise DataError(f"{other!r} is there, and this model takes {TAKES[kind]}; send {piece!r}")
+    if found.get(piece) is None and not found.get("end"):
+        raise DataError(f"neither {piece!r} nor 'end' is there")
