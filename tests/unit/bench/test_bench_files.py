@@ -9,6 +9,7 @@ import sys
 import pytest
 
 SMALL = {
+    "c_export": ["--cells", "mingru", "--lengths", "1", "2", "--rows", "100"],
     "errors": ["--size", "4", "--lengths", "1", "7"],
     "footprint": ["--runs", "1"],
     "interpreter": ["--size", "4", "--rounds", "2"],

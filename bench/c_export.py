@@ -1,0 +1,175 @@
+"""The exported C of every cell and dialect: its errors beside their bounds, and whether its bits are the base target's.
+
+    python bench/c_export.py [--cells gru lstm ...] [--lengths 1 7 100 1000] [--rows 20000] [--json]
+
+Each model (3 inputs, 8 units, 4 outputs) is compiled with gcc and clang at -O0 and -O3 for this machine's own
+instruction set, and its self-test with gcc's sanitizers of addresses and undefined behaviour. error: the largest of
+outputs and states over all cells and dialects; ratio: the worst error over its own bound. Then the seconds that a
+model with an embed of --rows takes to be written and compiled.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from common import record
+
+from tidegate import _native, bridge, cells
+from tidegate.model import Model
+from tidegate.runtime import compile
+from tidegate.verify import attach
+from tidegate.verify.bounds import ActivationErrors
+from tidegate.verify.c_target import library
+from tidegate.verify.replay import Pair, Replay, pieces
+from tidegate.verify.samples import sample
+
+LENGTHS = (1, 7, 100, 1000)
+LEVELS = ("-O0", "-O3 -march=native")
+SANITIZED = ["-g", "-O1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
+STRICT = ["-Wall", "-Wextra", "-Wpedantic", "-Wconversion", "-Werror"]
+Found = dict[str, Any]
+
+
+def compilers() -> dict[str, list[str]]:
+    """gcc and clang, as far as they are there: name -> command."""
+    found = {name: [name] for name in ("gcc", "clang") if shutil.which(name)}
+    if "clang" not in found and importlib.util.find_spec("ziglang"):
+        found["clang"] = [sys.executable, "-m", "ziglang", "cc"]
+    return found
+
+
+def versions() -> dict[str, str]:
+    return {
+        name: subprocess.run([*command, "--version"], capture_output=True, text=True, check=True).stdout.splitlines()[0]
+        for name, command in compilers().items()
+    }
+
+
+def measured(cell: str, dialect: dict[str, str], lengths: tuple[int, ...]) -> list[Found]:
+    """One row for each compiler, level and length."""
+    model = attach(sample(seed=1, features=3, size=8, outputs=4, cell=cell, dialect=dialect), lengths=lengths)
+    replay, engine = Replay(model), compile(model, "base", fused=False)
+    bounds = replay.bounds(ActivationErrors(**_native.ERRORS["base"]))
+    base = [pieces(engine, replay.begin, x, [len(x)]) for x in replay.x]
+    rows = []
+    for name, command in compilers().items():
+        for level in LEVELS:
+            with library(model, command, *level.split(), *STRICT) as built:
+                found = [built.run(built.first(), x) for x in replay.x]
+            answers = replay.answers_of(found)
+            for k, length in enumerate(lengths):
+                pairs = zip(answers[k], replay.stored[k], strict=True)
+                errors, limits = (np.concatenate(v) for v in ([abs(a - b) for a, b in pairs], bounds[k]))
+                rows.append({
+                    "cell": cell, "dialect": dialect, "compiler": name, "level": level, "steps": length,
+                    "error": float(errors.max()), "bound": float(limits[errors.argmax()]),
+                    "ratio": float(np.divide(errors, limits, out=np.zeros_like(errors), where=errors > 0).max()),
+                    "same_bits": raw(found[k]) == raw(base[k]),
+                })  # fmt: skip
+    return rows
+
+
+def raw(pair: Pair) -> tuple[bytes, bytes]:
+    return pair[0].tobytes(), pair[1].tobytes()
+
+
+def sanitized(cell: str, dialect: dict[str, str]) -> bool:
+    """Whether the self-test, compiled with the sanitizers, ends well."""
+    model = attach(sample(seed=1, features=3, size=8, outputs=4, cell=cell, dialect=dialect), lengths=(1, 100))
+    with tempfile.TemporaryDirectory() as folder:
+        bridge.export(model, "c", Path(folder) / "m.c", name="m")
+        command = ["gcc", "-std=c99", *SANITIZED, *STRICT, "-DM_SELF_TEST", "m.c", "-lm", "-o", "m"]
+        subprocess.run(command, cwd=folder, check=True)
+        return subprocess.run([str(Path(folder) / "m")], capture_output=True, check=False).returncode == 0
+
+
+def large(rows: int) -> Found:
+    """Seconds that a model with an embed of so many rows, 128 wide, takes to be written and compiled."""
+    model = with_rows(rows, 128)
+    found: Found = {"weights": sum(model.tensors[n].size for one in model.layers for n in one["tensors"].values())}
+    with tempfile.TemporaryDirectory() as folder:
+        start = time.perf_counter()
+        bridge.export(model, "c", Path(folder) / "m.c", name="m")
+        found["write_s"] = round(time.perf_counter() - start, 2)
+        for name, command in compilers().items():
+            start = time.perf_counter()
+            subprocess.run([*command, "-std=c99", "-O2", "-c", "m.c", "-o", "m.o"], cwd=folder, check=True)
+            found[f"{name}_s"] = round(time.perf_counter() - start, 2)
+    name, command = next(iter(compilers().items()))
+    start = time.perf_counter()
+    with library(model, command, "-O2") as built:
+        assert built.outputs == 150
+    found["verify_compile_s"] = round(time.perf_counter() - start, 2)
+    return found
+
+
+def with_rows(rows: int, size: int) -> Model:
+    """A classifier of token ids whose embed has this many rows."""
+    small = sample(seed=1, size=size, outputs=150)
+    document, tensors = small.document, dict(small.tensors)
+    names = document["input"]["vocabulary"]
+    words = [b""] + [b"%d" % i for i in range(1, rows)]
+    document["input"]["size"] = document["layers"][0]["rows"] = rows
+    tensors[names["bytes"]] = np.frombuffer(b"".join(words), np.uint8)
+    tensors[names["offsets"]] = np.cumsum([0, *map(len, words)], dtype=np.int64)
+    tensors["layers.0.weight"] = np.random.default_rng(1).standard_normal((rows, size), np.float32)
+    return attach(Model(document, tensors), lengths=(1,))
+
+
+def summary(rows: list[Found]) -> list[Found]:
+    """Over cells and dialects: the worst of each compiler, level and length."""
+    keys = list(dict.fromkeys((r["compiler"], r["level"], r["steps"]) for r in rows))
+    found = []
+    for key in keys:
+        mine = [r for r in rows if (r["compiler"], r["level"], r["steps"]) == key]
+        worst = max(mine, key=lambda r: r["error"])
+        found.append({
+            "compiler": key[0], "level": key[1], "steps": key[2], "models": len(mine), "error": worst["error"],
+            "bound": worst["bound"], "ratio": max(r["ratio"] for r in mine),
+            "same_bits": sum(r["same_bits"] for r in mine),
+        })  # fmt: skip
+    return found
+
+
+def main() -> None:
+    parser = record.arguments(__doc__)
+    parser.add_argument("--cells", nargs="+", choices=cells.names(), default=cells.names())
+    parser.add_argument("--rows", type=int, default=20_000)
+    parser.add_argument("--lengths", type=int, nargs="+", default=LENGTHS)
+    parser.add_argument("--json", action="store_true")
+    options = parser.parse_args()
+    if not compilers():
+        parser.error("there is neither gcc nor clang here; install one")
+    every = [(cell, dialect) for cell in options.cells for dialect in cells.dialects_of(cell)]
+    rows, clean = [], 0
+    for cell, dialect in every:
+        rows += measured(cell, dialect, tuple(options.lengths))
+        clean += sanitized(cell, dialect) if "gcc" in compilers() else 0
+    figures = {
+        "models": len(every), "compilers": versions(), "summary": summary(rows), "sanitizers": " ".join(SANITIZED),
+        "sanitized_ok": clean, "large": large(options.rows), "rows": rows,
+    }  # fmt: skip
+    record.write(options.out, "c_export", record.made(figures))
+    if options.json:
+        print(json.dumps(figures))
+        return
+    print(f"{'compiler':9} {'level':18} {'T':>5} {'error':>9} {'bound':>9} {'ratio':>7}  same bits as base")
+    for r in figures["summary"]:
+        print(
+            f"{r['compiler']:9} {r['level']:18} {r['steps']:5} {r['error']:9.1e} {r['bound']:9.1e} {r['ratio']:7.3f}  "
+            f"{r['same_bits']} of {r['models']}"
+        )
+    print(f"\nwith {' '.join(SANITIZED)}: {clean} of {len(every)} self-tests pass\nlarge model: {figures['large']}")
+
+
+if __name__ == "__main__":
+    main()
