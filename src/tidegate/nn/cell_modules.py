@@ -84,8 +84,8 @@ class CellModule(dialects.Speaker):
     def step(self, x: Tensor, state: dict[str, Tensor]) -> dict[str, Tensor]:
         tape = self.cell.tape
         t = dialects.tensors(self.cell, lambda name: getattr(self, name, None))
-        if self.fused and recurrent.kernel_of(tape):
-            return recurrent.step_by_kernel(tape, t, x, state)
+        if self.fused and (kernel := recurrent.kernel_of(tape)):
+            return recurrent.step_by_kernel(kernel, t, x, state)
         layer = {"size": self.hidden_size, "inputs": self.input_size}
         return recurrent.last(layer, tape, t, x[None], None, state, fused=False)[1]
 

@@ -60,14 +60,14 @@ def sequence(
     fused: whether torch's kernels and the scan may be used. state: name -> [B, *shape] before the first step; zeros
     if not given. What stands behind a row's length does not reach back, so right padding needs no mask here.
     """
-    how = engine(tape) if fused else "tape"
-    if how == "linear scan":
-        y, every = scan.solved(tape, *bound(layer, tape, t, x), flat(layer, tape, x, x.shape[1], state))
+    start = flat(layer, tape, x, x.shape[1], state)
+    if fused and (kernel := kernel_of(tape)):
+        y, _ = by_kernel(kernel, tape, t, x, None, start)
+        return y, Late(tuple(tape.state), {"h": y}, lambda: by_equation(layer, tape, t, x, state)[1])
+    if fused and scan.is_linear(tape):
+        y, every = scan.solved(tape, *bound(layer, tape, t, x), start)
         return y, shaped(layer, tape, every)
-    if how == "tape":
-        return by_equation(layer, tape, t, x, state)
-    y, _ = by_kernel(tape, t, x, None, flat(layer, tape, x, x.shape[1], state))
-    return y, Late(tuple(tape.state), {"h": y}, lambda: by_equation(layer, tape, t, x, state)[1])
+    return by_equation(layer, tape, t, x, state)
 
 
 def by_equation(
@@ -97,26 +97,25 @@ def last(
     rows = x.shape[1] if sizes is None else int(sizes[0])
     start = flat(layer, tape, x, rows, state)
     given = packing.reversed_in_time(x, sizes) if backward else x
-    how = engine(tape) if fused else "tape"
-    if how == "linear scan":
+    if fused and (kernel := kernel_of(tape)):
+        y, s = by_kernel(kernel, tape, t, given, sizes, start)
+    elif fused and scan.is_linear(tape):
         y, s = by_scan(layer, tape, t, given, sizes, start)
-    elif how == "tape":
+    else:
         outputs, _, s = stepped(layer, tape, t, given, sizes, start)
         y = torch.cat(outputs) if sizes is not None else torch.stack(outputs)
-    else:
-        y, s = by_kernel(tape, t, given, sizes, start)
     return packing.reversed_in_time(y, sizes) if backward else y, shaped(layer, tape, s)
 
 
 def by_kernel(
-    tape: Tape, t: Tensors, x: torch.Tensor, sizes: torch.Tensor | None, state: Tensors
+    name: str, tape: Tape, t: Tensors, x: torch.Tensor, sizes: torch.Tensor | None, state: Tensors
 ) -> tuple[torch.Tensor, Tensors]:
-    """Outputs and last states by torch's kernel of this tape, one layer and direction."""
+    """Outputs and last states by the kernel in torch that computes this tape, one layer and direction."""
     first = tuple(state[name][None] for name in tape.state)
     hx: Any = first if len(first) > 1 else first[0]
     weights = [t[role] for role in ("W", "R", "b", "c", "Q") if role in t]
     ahead, behind = ((x, hx), (False,)) if sizes is None else ((x, sizes, hx), ())
-    kernel: Callable[..., Any] = getattr(torch._VF, str(kernel_of(tape)))
+    kernel: Callable[..., Any] = getattr(torch._VF, name)
     with no_news() if tape.projected else nullcontext():
         y, *final = kernel(*ahead, weights, "b" in t, 1, 0.0, torch.is_grad_enabled(), False, *behind)
     return y, {name: v[0] for name, v in zip(tape.state, final, strict=True)}
@@ -130,10 +129,10 @@ def no_news() -> Iterator[None]:
         yield
 
 
-def step_by_kernel(tape: Tape, t: Tensors, x: torch.Tensor, state: Tensors) -> Tensors:
-    """The next states [B, H] by torch's kernel of one step of this tape; x: [B, inputs]."""
+def step_by_kernel(name: str, t: Tensors, x: torch.Tensor, state: Tensors) -> Tensors:
+    """The next states [B, H] by a kernel in torch of one step; x: [B, inputs]."""
     hx: Any = tuple(state.values()) if len(state) > 1 else state["h"]
-    kernel: Callable[..., Any] = getattr(torch._VF, f"{kernel_of(tape)}_cell")
+    kernel: Callable[..., Any] = getattr(torch._VF, f"{name}_cell")
     found = kernel(x, hx, t["W"], t["R"], t.get("b"), t.get("c"))
     return dict(zip(state, found if len(state) > 1 else (found,), strict=True))
 

@@ -258,6 +258,15 @@ def test_a_dropout_of_one_leaves_the_second_layer_without_input() -> None:
     assert not torch.equal(module.eval()(x)[0], module(torch.randn(5, 2, 3))[0])
 
 
+def test_dropout_and_layout_follow_the_attributes_as_in_torch() -> None:
+    module, x = nn.GRU(3, 4, 2), torch.randn(5, 2, 3)
+    before = module(x)[0]
+    module.dropout = 1.0
+    assert not torch.equal(module(x)[0], before)
+    module.dropout, module.batch_first = 0.0, True
+    assert torch.allclose(module(x.transpose(0, 1))[0].transpose(0, 1), before, atol=1e-6)
+
+
 @pytest.mark.parametrize("room", [torch.nn, nn])
 def test_dropout_zeroes_its_share_and_scales_the_rest(room: Any) -> None:
     """The second layer passes on what it is given: relu, an identity for its input and no recurrence."""
@@ -308,8 +317,9 @@ def test_a_graph_that_is_kept_gives_the_same_gradients_again(kind: str, fused: b
 
 
 @pytest.mark.parametrize("kind", ALL)
-def test_second_derivatives_exist_on_the_tape(kind: str) -> None:
+@pytest.mark.parametrize("fused", [True, False])
+def test_second_derivatives_exist(kind: str, fused: bool) -> None:
     module = getattr(nn, kind)(2, 2, dtype=torch.float64)
-    module.fused = kind == "MinGRU"
+    module.fused = fused
     x = torch.randn(3, 1, 2, dtype=torch.float64, requires_grad=True)
     assert torch.autograd.gradgradcheck(lambda x: module(x)[0], (x,))
