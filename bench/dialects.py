@@ -1,6 +1,6 @@
 """Every cell in every dialect on every target: its largest error beside the derived bound, over lengths.
 
-    python bench/dialects.py [--size 16] [--lengths 1 7 100 1000] [--json]
+    python bench/dialects.py [--cells ...] [--size 16] [--lengths 1 7 100 1000] [--json]
 
 error: the largest in outputs and states against the float64 oracle, and its bound. ratio: of the number nearest to its
 bound. mistaken: what the least of the same weights in another dialect, with two gates swapped or without a bias makes
@@ -52,13 +52,14 @@ def row(cell: str, dialect: dict[str, str], length: int, result: Result, mistake
 
 def main() -> None:
     parser = record.arguments(__doc__)
+    parser.add_argument("--cells", nargs="+", choices=cells.names(), default=cells.names())
     parser.add_argument("--size", type=int, default=16)
     parser.add_argument("--lengths", type=int, nargs="+", default=LENGTHS)
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     rows = [
         found
-        for cell in cells.names()
+        for cell in options.cells
         for dialect in cells.dialects_of(cell)
         for length in options.lengths
         for found in measured(cell, dialect, options.size, length)

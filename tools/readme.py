@@ -157,6 +157,110 @@ def judged(target: str, lengths: list[int], rows: list[Found]) -> list[str]:
     return [target, *(f"{own[length]['ratio']:.3f}" for length in lengths), f"{caught} of {mutants}"]
 
 
+def dialects(result: Found) -> str:
+    found = result["figures"]
+    rows = found["rows"]
+    targets, cells = unique(row["target"] for row in rows), unique(row["cell"] for row in rows)
+    least = min(row["mistaken"] for row in rows if row["mistaken"] is not None)
+    return section(
+        "Every recurrence",
+        f"Cells of {found['size']} units in every dialect (reset, update, peepholes, projection, activation, norm) "
+        f"after T = {listed(unique(row['steps'] for row in rows))} steps: the worst error of outputs and states "
+        "against float64, divided by its derived bound, and the largest error. The same weights in another dialect, "
+        f"with two gates swapped or without a bias are at least {least:,.0f} times over the bound.",
+        table(
+            ["cell", "dialects", *targets],
+            [
+                [cell, str(len(unique(row["dialect"] for row in rows if row["cell"] == cell)))]
+                + [worst([row for row in rows if (row["cell"], row["target"]) == (cell, target)]) for target in targets]
+                for cell in cells
+            ],
+        ),
+        made(result),
+    )
+
+
+def worst(rows: list[Found]) -> str:
+    return f"{max(row['ratio'] for row in rows):.3f} ({max(row['error'] for row in rows):.0e})"
+
+
+def onnx(result: Found) -> str:
+    found = result["figures"]
+    rows = {name: [row for of in found["models"] if of["model"] == name for row in of["rows"]] for name in
+            unique(of["model"] for of in found["models"])}  # fmt: skip
+    return section(
+        "ONNX",
+        f"The graphs in onnxruntime at batches of {listed(found['batches'])} and T = {listed(found['lengths'])} steps, "
+        "of a sequence at once and of single steps: the worst error divided by its bound, and the largest error; every "
+        "dialect of a cell.",
+        table(["model", "sequence", "step"], [[name, *graphs(of)] for name, of in rows.items()]),
+        made(result),
+    )
+
+
+def graphs(rows: list[Found]) -> list[str]:
+    parts = [[row for row in rows if row["graph"] == graph] for graph in ("sequence", "step")]
+    return [worst(part) if part else "-" for part in parts]
+
+
+def modules(result: Found) -> str:
+    found = result["figures"]
+    rows = [
+        [
+            "engine of its choice" if of["way"] == "chosen" else "tape alone", of["dtype"], str(of["cases"]),
+            f"{of['values']:.1e} ({of['torch_values']:.1e})", f"{of['gradients']:.1e} ({of['torch_gradients']:.1e})",
+        ]
+        for of in found["parity"]
+    ]  # fmt: skip
+    long = max(found["scan"], key=lambda of: (of["steps"], -of["rows"]))
+    return section(
+        "In place of torch.nn",
+        "Random GRU, LSTM and RNN modules of tidegate.nn against those of torch.nn with the same state_dict: the "
+        "largest error of values and of gradients against torch.nn in float64, beside torch.nn's own in brackets. "
+        f"{sum(of['gradients_hold'] for of in found['dialects'])} of {len(found['dialects'])} cells and dialects pass "
+        f"finite differences. Over {long['steps']:,} steps a minimal GRU's scan takes 1/{long['times_faster']:.0f} of "
+        f"the loop's time, with an error of {long['error']:.0e}.",
+        table(["runs", "dtype", "modules", "values", "gradients"], rows),
+        made(result),
+    )
+
+
+def brought(result: Found) -> str:
+    found = result["figures"]
+    return section(
+        "From torch",
+        f"{found['modules']} random models of torch modules: a stream's answer equals torch's whole sequence within "
+        f"the bound for {found['within']}; largest error {found['largest_error']:.1e}, at most "
+        f"{found['worst']['ratio']:.3f} of its bound. Back in torch {found['back_equal']} of them answer with the same "
+        "bits.",
+        made(result),
+    )
+
+
+def c(result: Found) -> str:
+    found = result["figures"]
+    large = found["large"]
+    kinds = unique((row["compiler"], row["level"]) for row in found["summary"])
+    rows = {kind: [row for row in found["summary"] if (row["compiler"], row["level"]) == kind] for kind in kinds}
+    lengths = listed(unique(row["steps"] for row in found["summary"]))
+    return section(
+        "C",
+        f"The C99 of every cell in every dialect, {found['models']} in all, after T = {lengths} steps: the worst error "
+        "divided by its bound, the largest error, and how many runs have the bits of the native base target. "
+        f"{found['sanitized_ok']} of {found['models']} self-tests pass under the sanitizers of addresses and undefined "
+        f"behaviour. A model of {large['weights']:,} weights is written in {large['write_s']:.0f} s and compiled in "
+        f"{max(v for k, v in large.items() if k in ('gcc_s', 'clang_s')):.0f} s.",
+        table(
+            ["compiler", "options", "error", "bits of base"],
+            [
+                [name, f"`{level}`", worst(of), f"{sum(r['same_bits'] for r in of)} of {sum(r['models'] for r in of)}"]
+                for (name, level), of in rows.items()
+            ],
+        ),
+        made(result),
+    )
+
+
 def leaks(result: Found) -> str:
     found = result["figures"]
     return section(
@@ -186,6 +290,11 @@ SECTIONS: dict[str, Callable[[Found], str]] = {
     "interpreter": interpreter,
     "footprint": footprint,
     "errors": errors,
+    "dialects": dialects,
+    "nn_parity": modules,
+    "from_torch": brought,
+    "c_export": c,
+    "onnx_export": onnx,
     "leaks": leaks,
     "clone": clone,
 }
@@ -200,6 +309,15 @@ def section(title: str, said: str, *parts: str) -> str:
 def table(head: list[str], rows: list[list[str]]) -> str:
     lines = [head, ["---"] * len(head), *rows]
     return "\n".join(f"| {' | '.join(line)} |".replace("|  |", "| |") for line in lines)
+
+
+def listed(numbers: Sequence[int]) -> str:
+    """
+    >>> listed([1, 2, 33])
+    '1, 2 and 33'
+    """
+    *first, last = map(str, numbers)
+    return f"{', '.join(first)} and {last}" if first else last
 
 
 def span(quartiles: list[float], digits: int) -> str:

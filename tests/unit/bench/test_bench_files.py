@@ -10,8 +10,10 @@ import pytest
 
 SMALL = {
     "c_export": ["--cells", "mingru", "--lengths", "1", "2", "--rows", "100"],
+    "dialects": ["--cells", "mingru", "--size", "4", "--lengths", "1", "7"],
     "errors": ["--size", "4", "--lengths", "1", "7"],
     "footprint": ["--runs", "1"],
+    "from_torch": ["--count", "3"],
     "interpreter": ["--size", "4", "--rounds", "2"],
     "leaks": ["--events", "200", "--streams", "60"],
     "native_step": ["--size", "4", "--rounds", "2", "--calls", "20"],
@@ -19,7 +21,13 @@ SMALL = {
     "onnx_export": ["--size", "3", "--batches", "1", "2", "--lengths", "1", "2"],
 }
 LONG = {"accuracy", "clone"}
-PEERS = {"native_step": ["torch"], "nn_parity": ["torch"], "onnx_export": ["onnxruntime"]}
+PEERS = {
+    "dialects": ["torch"],
+    "from_torch": ["torch"],
+    "native_step": ["torch"],
+    "nn_parity": ["torch"],
+    "onnx_export": ["onnxruntime"],
+}
 ABOUT = ["command", "date", "cpu", "cores", "versions", "figures"]
 
 

@@ -42,6 +42,42 @@ FIGURES = {
             {**ERROR, "target": "base", "steps": 1000, "ratio": 0.03, "caught": 5},
         ],
     },
+    "dialects": {
+        "size": 16,
+        "rows": [
+            {**ERROR, "cell": "gru", "dialect": "", "target": "base", "steps": 1, "ratio": 0.15, "mistaken": 9000.0},
+            {**ERROR, "cell": "gru", "dialect": "reset=before", "target": "base", "steps": 7, "ratio": 0.03,
+             "mistaken": 8264.4},
+            {**ERROR, "cell": "gru", "dialect": "", "target": "torch", "steps": 1, "ratio": 0.11, "mistaken": None},
+        ],
+    },
+    "nn_parity": {
+        "parity": [{"way": "tape", "dtype": "float32", "cases": 246, "values": 4e-7, "gradients": 6e-7,
+                    "torch_values": 5e-7, "torch_gradients": 1.3e-6}],
+        "dialects": [{"gradients_hold": True}, {"gradients_hold": False}],
+        "scan": [{"steps": 100, "rows": 1, "times_faster": 2.5, "error": 3e-7},
+                 {"steps": 10000, "rows": 8, "times_faster": 3.3, "error": 3e-7},
+                 {"steps": 10000, "rows": 1, "times_faster": 28.4, "error": 2e-7}],
+    },
+    "from_torch": {
+        "modules": 200, "within": 199, "back_equal": 198, "largest_error": 9.5e-7, "worst": {"ratio": 0.073},
+    },
+    "c_export": {
+        "models": 22, "sanitized_ok": 21,
+        "large": {"weights": 2_560_000, "write_s": 3.4, "gcc_s": 5.2, "clang_s": 9.1, "verify_compile_s": 0.5},
+        "summary": [
+            {**ERROR, "compiler": "gcc", "level": "-O0", "steps": 1, "models": 22, "ratio": 0.2, "same_bits": 22},
+            {**ERROR, "compiler": "gcc", "level": "-O0", "steps": 7, "models": 22, "ratio": 0.1, "same_bits": 20},
+        ],
+    },
+    "onnx_export": {
+        "batches": [1, 2, 33], "lengths": [1, 500],
+        "models": [
+            {"model": "lstm", "rows": [{"graph": "sequence", "ratio": 0.1, "error": 1e-7},
+                                       {"graph": "step", "ratio": 0.09, "error": 3e-7}]},
+            {"model": "both ways", "rows": [{"graph": "sequence", "ratio": 0.02, "error": 1e-7}]},
+        ],
+    },
     "leaks": {"events": 1_000_000, "streams": 1000, "differing": 0, "seconds": 60.0},
     "clone": {
         "demo": {"seconds": 301.0, "install_seconds": 61.0},
@@ -54,6 +90,11 @@ EXPECTED = {
     "interpreter": "| base | 1.21 (1.11 to 1.31) | 1.22 (1.11 to 1.31) | NO |",
     "footprint": "| first prediction | +0.070 | +4.5 |",
     "errors": "| base | 0.150 | 0.030 | 11 of 12 |",
+    "dialects": "| gru | 2 | 0.150 (1e-08) | 0.110 (1e-08) |",
+    "nn_parity": "| tape alone | float32 | 246 | 4.0e-07 (5.0e-07) | 6.0e-07 (1.3e-06) |",
+    "from_torch": "within the bound for 199; largest error 9.5e-07, at most 0.073 of its bound.",
+    "c_export": "| gcc | `-O0` | 0.200 (1e-08) | 42 of 44 |",
+    "onnx_export": "| lstm | 0.100 (1e-07) | 0.090 (3e-07) |",
     "leaks": "1,000,000 shuffled events over 1,000 streams",
     "clone": "`make demo` 301 s (61 s of it installation)",
 }
