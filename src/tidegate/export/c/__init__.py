@@ -75,7 +75,7 @@ def chosen(out: str, name: str | None) -> str:
 
 def refuse_others(file: str) -> None:
     """Raises OptionError rather than replace what somebody wrote by hand."""
-    with suppress(FileNotFoundError, IsADirectoryError, NotADirectoryError), open(file, "rb") as opened:
+    with suppress(OSError), open(file, "rb") as opened:  # `replace` tells what is wrong with a path
         if not opened.read(len(MADE)) == MADE.encode():
             raise OptionError(f"{file} is there already and was not made by tidegate export; give another --out")
 
