@@ -265,3 +265,14 @@ def test_the_function_stays_when_the_package_is_imported() -> None:
 
     assert callable(tidegate.export)
     assert "c" in formats()
+
+
+@needs_compiler
+def test_the_program_in_the_docs_runs(root: Path, tmp_path: Path) -> None:
+    assert COMMAND is not None
+    (program,) = re.findall(r"```c\n(.*?)```", (root / "docs" / "export.md").read_text("utf-8"), re.DOTALL)
+    (tmp_path / "main.c").write_text(program, "utf-8")
+    tidegate.export(attach(sample(features=3, size=4, outputs=2)), "c", tmp_path / "chat.c")
+    done = run(tmp_path, *COMMAND, *STRICT, "-O2", "main.c", "chat.c", "-lm", "-o", "main")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert 0 < float(run(tmp_path, "./main").stdout) < 1
