@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tidegate.verify import attach, c_target
-from tidegate.verify.c_target import c, compiler
+from tidegate.verify.c_target import c, compiler, described
 from tidegate.verify.replay import Replay, Result
 from tidegate.verify.samples import sample
 
@@ -24,7 +24,7 @@ def test_it_runs_whole_and_in_pieces(replay: Replay, monkeypatch: pytest.MonkeyP
         pytest.skip("no C compiler here")
     result = c(replay)
     assert (result.target, result.verdict, result.ran, result.chunks) == ("c", "ok", True, True), result
-    assert result.path == f"{Path(command[0]).name} -O2"
+    assert result.path == described(command, "-O2")
     monkeypatch.setattr(c_target, "LARGEST", 10)
     again = c(replay)
     assert again == Result(**{**vars(result), "path": result.path + ", large tables by address"})
