@@ -13,7 +13,7 @@ from types import ModuleType
 from typing import Any
 
 from ..errors import CellError, located
-from ..tape import Names, Shape, Tape, trace
+from ..tape import Names, Shape, Tape, order, trace
 from . import _norm
 
 __all__ = ["Cell", "Names", "dialects_of", "load", "names", "spoken"]
@@ -109,8 +109,19 @@ def from_file(path: str, dialect: Mapping[str, str]) -> Cell:
     name = os.path.basename(path).removesuffix(".py")
     with located(path if not path.startswith(FOLDER) else f"cell {name}"):
         cell = declared(name, execute(name, path), dialect)
-        _ = cell.tape
+        check_linear(cell)
         return cell
+
+
+def check_linear(cell: Cell) -> None:
+    """Raises CellError for a tape that cannot be, and for a cell that declares LINEAR and is not."""
+    unsolved = [state for state in cell.state if state not in order(cell.tape)]
+    if cell.linear and unsolved:
+        state = unsolved[0]
+        raise CellError(
+            f"it says LINEAR but is not: state {state!r} does not become a * {state} + b, with a and b free of the "
+            "states that are still unsolved, by add, sub, neg, mul and div alone; correct the step or remove LINEAR"
+        )
 
 
 def execute(name: str, path: str) -> ModuleType:

@@ -16,7 +16,6 @@ from .dialects import convert
 from .modules import GRU, LSTM, RNN, MinGRU
 from .network import Network, Noise
 from .recurrent import engine
-from .scan import check as check_linear
 from .sequential import Sequential
 
 if TYPE_CHECKING:
@@ -24,7 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "GRU", "LSTM", "RNN", "GRUCell", "LSTMCell", "MinGRU", "Network", "Noise", "RNNCell", "Sequential",
-    "check_linear", "convert",
+    "convert",
     "engine", "run",
 ]  # fmt: skip
 

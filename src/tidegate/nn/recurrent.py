@@ -12,7 +12,7 @@ import torch
 
 from .. import cells
 from ..layers import recurrent as layer_room
-from ..tape import Tape, concrete, interpret, width
+from ..tape import Tape, concrete, interpret, is_linear, width
 from . import packing, scan
 from .ops import TorchOps
 
@@ -49,7 +49,7 @@ def engine(tape: Tape) -> str:
     """
     if kernel := kernel_of(tape):
         return f"torch {kernel} kernel"
-    return "linear scan" if scan.is_linear(tape) else "tape"
+    return "linear scan" if is_linear(tape) else "tape"
 
 
 def sequence(
@@ -64,7 +64,7 @@ def sequence(
     if fused and (kernel := kernel_of(tape)):
         y, _ = by_kernel(kernel, tape, t, x, None, start)
         return y, Late(tuple(tape.state), {"h": y}, lambda: by_equation(layer, tape, t, x, state)[1])
-    if fused and scan.is_linear(tape):
+    if fused and is_linear(tape):
         y, every = scan.solved(tape, *bound(layer, tape, t, x), start)
         return y, shaped(layer, tape, every)
     return by_equation(layer, tape, t, x, state)
@@ -99,7 +99,7 @@ def last(
     given = packing.reversed_in_time(x, sizes) if backward else x
     if fused and (kernel := kernel_of(tape)):
         y, s = by_kernel(kernel, tape, t, given, sizes, start)
-    elif fused and scan.is_linear(tape):
+    elif fused and is_linear(tape):
         y, s = by_scan(layer, tape, t, given, sizes, start)
     else:
         outputs, _, s = stepped(layer, tape, t, given, sizes, start)

@@ -11,12 +11,9 @@ from typing import Any, NamedTuple
 
 import torch
 
-from ..cells import Cell
-from ..errors import CellError
-from ..tape import Tape
+from ..tape import Tape, order
 from .ops import TorchOps
 
-FREE, LINEAR, OTHER = 0, 1, 2  # how a register depends on the state in question
 SHORT = 8  # steps that a loop does faster than another level of the scan
 
 
@@ -25,50 +22,6 @@ class Line(NamedTuple):
 
     slope: Any
     constant: Any
-
-
-def is_linear(tape: Tape) -> bool:
-    """Whether all steps of a tape can be solved at once."""
-    return len(order(tape)) == len(tape.state)
-
-
-def check(cell: Cell) -> None:
-    """Raises CellError when a cell declares LINEAR and its equation is not.
-
-    >>> from tidegate import cells
-    >>> check(cells.load("mingru"))
-    """
-    if not cell.linear or is_linear(cell.tape):
-        return
-    name = next(n for n in cell.tape.state if n not in order(cell.tape))
-    raise CellError(
-        f"cell {cell.name} says LINEAR but is not: state {name!r} does not become a * {name} + b, with a and b free of "
-        "the states that are still unsolved, by add, sub, neg, mul and div alone; correct the step or remove LINEAR"
-    )
-
-
-def order(tape: Tape) -> list[str]:
-    """The states that can be solved, each after those that it needs."""
-    found: list[str] = []
-    while fit := [n for n in tape.state if n not in found and kinds(tape, n, found)[tape.next[n]] < OTHER]:
-        found.append(fit[0])
-    return found
-
-
-def kinds(tape: Tape, state: str, known: list[str]) -> list[int]:
-    """How each register depends on a state when the `known` ones are given for all steps."""
-    found: list[int] = []
-    for i, ins in enumerate(tape.instructions):
-        operands = [found[r] for r in tape.operands(i)]
-        if ins.name == "state":
-            found.append(LINEAR if ins.args[0] == state else FREE if ins.args[0] in known else OTHER)
-        elif ins.name in ("add", "sub", "neg"):
-            found.append(max(operands))
-        elif ins.name == "mul" or (ins.name == "div" and operands[1] == FREE):
-            found.append(min(sum(operands), OTHER))
-        else:
-            found.append(OTHER if any(operands) else FREE)
-    return found
 
 
 def solved(

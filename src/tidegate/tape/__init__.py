@@ -1,12 +1,13 @@
 """A cell's equation recorded as straight-line code; see README.md."""
 
 from .interpret import interpret
+from .linear import is_linear, order
 from .ops import BINARY, NORM_EPS, OPCODES, UNARY, NumpyOps
 from .tape import MAX_INSTRUCTIONS, MAX_LIVE, Code, Instruction, Shape, Tape, concrete, width
 from .trace import Names, trace
 
 __all__ = [
     "BINARY", "MAX_INSTRUCTIONS", "MAX_LIVE", "NORM_EPS", "OPCODES", "UNARY",
-    "Code", "Instruction", "Names", "NumpyOps", "Shape", "Tape", "concrete", "interpret", "trace",
+    "Code", "Instruction", "Names", "NumpyOps", "Shape", "Tape", "concrete", "interpret", "is_linear", "order", "trace",
     "width",
 ]  # fmt: skip
