@@ -63,7 +63,7 @@ def test_it_neither_allocates_nor_keeps_anything(written: Path) -> None:
     assert COMMAND is not None
     if sys.platform != "linux" or not shutil.which("nm"):
         pytest.skip("no nm of Linux here")
-    assert run(written, *COMMAND, *STRICT, "-O2", "-fno-pic", "-c", "intent.c", "-o", "kept.o").returncode == 0
+    assert run(written, *COMMAND, *STRICT, "-O2", "-c", "intent.c", "-o", "kept.o").returncode == 0
     symbols = [line.split() for line in run(written, "nm", "kept.o").stdout.splitlines()]
     assert {words[-1] for words in symbols if words[-2] == "U"} <= {"sqrtf", "memset", "memcpy", "memmove"}
     assert [words for words in symbols if words[-2] in "bBC"] == []  # nothing that can be written to
@@ -105,16 +105,15 @@ def test_the_header_tells_the_files_figures(written: Path) -> None:
 
 @needs_compiler
 def test_the_header_is_read_by_cplusplus(written: Path) -> None:
-    if not shutil.which("g++"):
-        pytest.skip("no g++ here")
+    if not shutil.which("g++") or not shutil.which("gcc"):
+        pytest.skip("no gcc and g++ here")
     (written / "main.cc").write_text(
         '#include "intent.h"\n#include <cstring>\n'
         "int main() {\n  intent_state state;\n  float out[INTENT_OUTPUTS];\n"
         "  if (intent_init(&state) || intent_step(&state, 3, out)) return 1;\n"
         '  return std::strcmp(intent_labels[2], "label 2");\n}\n'
     )
-    assert COMMAND is not None
-    assert run(written, *COMMAND, "-std=c99", "-c", "intent.c", "-o", "plain.o").returncode == 0
+    assert run(written, "gcc", "-std=c99", "-c", "intent.c", "-o", "plain.o").returncode == 0
     done = run(written, "g++", "-Wall", "-Wextra", "-Wpedantic", "-Werror", "main.cc", "plain.o", "-lm", "-o", "main")
     assert (done.returncode, done.stderr) == (0, "")
     assert run(written, "./main").returncode == 0
