@@ -53,11 +53,11 @@ class Draw:
     def step(self) -> None:
         kind = self.random.choice(("leaf", "unary", "unary", "binary", "binary", "binary", "recur", "exp", "div"))
         operand = ("P",) if self.projected else ("H",)
-        a = self.pick()
+        a = self.pick(("H",), (2, "H"), ("H", 2), ("P",), (1,))  # no operation is on numbers alone
         if kind == "leaf" or a is None:
             self.leaf()
         elif kind == "unary":
-            self.unary(self.random.choice(UNARY if self.shapes[a] else UNARY[:-1]), a)  # no norm of a number
+            self.unary(self.random.choice(UNARY), a)
         elif kind == "exp":  # of at most 0
             self.unary("exp", self.unary("neg", self.unary("abs", a)))
         elif kind == "div":  # by at least 1

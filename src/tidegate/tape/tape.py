@@ -173,6 +173,8 @@ class Tape:
         if name in LEAVES:
             return self._leaf(name, args, older)
         operands = [older[self._register(a, len(older))] for a in args]
+        if not any(operands):
+            raise CellError("works on numbers alone; write the number that comes out as a constant")
         return operands[0] if name in UNARY else joined(name, operands[0], operands[1])
 
     def _leaf(self, name: str, args: tuple[Any, ...], older: list[Shape]) -> Shape:

@@ -89,3 +89,9 @@ def test_norm_has_mean_0_and_variance_1_over_the_register() -> None:
     assert [i.name for i in tape.instructions] == ["input", "norm"]
     with pytest.raises(CellError, match="op.norm takes 1 operands; 2 given"):
         trace(lambda op, x, R, p, s: (op.norm(x.n, x.n), s), ("n",), (), {}, {})
+
+
+@pytest.mark.parametrize("step", [lambda op: op.tanh(0.5), lambda op: op.norm(1.0), lambda op: op.add(1.0, 2.0)])
+def test_numbers_alone_are_worked_out_by_whoever_writes_them(step: Any) -> None:
+    with pytest.raises(CellError, match="works on numbers alone; write the number that comes out as a constant"):
+        trace(lambda op, x, R, p, s: (x.n * step(op), s), ("n",), (), {}, {})
