@@ -16,7 +16,7 @@ import numpy as np
 from common import record
 
 from tidegate import cells
-from tidegate.export.onnx.standard import form_of
+from tidegate.formats.onnx.standard import form_of
 from tidegate.verify import onnx_target as target
 from tidegate.verify.carry import carried, flat_state, trajectory
 from tidegate.verify.samples import sample

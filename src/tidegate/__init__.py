@@ -10,8 +10,6 @@ Names are loaded when they are first used, so that `import tidegate` costs next 
 
 from __future__ import annotations
 
-import sys
-from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -34,17 +32,6 @@ _HOMES = {
     "Pool": "runtime", "Predictor": "runtime", "Scores": "runtime", "State": "runtime", "Stream": "runtime",
     "load": "runtime",
 }  # fmt: skip
-
-
-class _Front(ModuleType):
-    """This module, where `export` stays the function when the package of that name is imported too."""
-
-    def __setattr__(self, name: str, value: Any) -> None:
-        if not (name in _HOMES and isinstance(value, ModuleType)):
-            super().__setattr__(name, value)
-
-
-sys.modules[__name__].__class__ = _Front
 
 
 def __getattr__(name: str) -> Any:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     import torch
 
-    from .export import Answer
+    from .formats import Answer
     from .runtime import Predictor
 
 
@@ -65,7 +65,7 @@ def export(
 ) -> list[str]:
     """The files that were written for a model in another format, `out` first.
 
-    model: a model with its check, a predictor, or the path of a model file. to: one of `tidegate.export.formats()`,
+    model: a model with its check, a predictor, or the path of a model file. to: one of `tidegate.formats.names()`,
     such as "c". out: the path to write, with the format's suffix. options: the format's own, such as name="intent" for
     the prefix of everything in C.
 
@@ -79,7 +79,7 @@ def export(
     >>> [os.path.basename(file) for file in files]
     ['intent.c', 'intent.h']
     """
-    from .export import load, write
+    from .formats import load, write
 
     load(to)
     whole = opened(model)
@@ -98,7 +98,7 @@ def opened(model: Any) -> Model:
 
 def answers(model: Model) -> list[Answer]:
     """The check's stored answers, with the bounds of a target whose functions are those of the native base target."""
-    from .export import Answer
+    from .formats import Answer
     from .verify.bounds import ActivationErrors
     from .verify.replay import Replay
 

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 
 from tidegate import cells
 from tidegate.cells import Cell
-from tidegate.export import onnx as format_onnx
-from tidegate.export.onnx import proto
+from tidegate.formats import onnx as format_onnx
+from tidegate.formats.onnx import proto
 from tidegate.model import Model
 from tidegate.oracle import Oracle
 from tidegate.verify import attach, verify

@@ -23,10 +23,10 @@ EXAMPLES = """\
 
 
 def flags(parser: Parser) -> None:
-    from ..export import formats
+    from ..formats import names
 
     parser.add_argument("file", metavar="FILE", help="the model file")
-    parser.add_argument("--to", required=True, choices=formats(), help="the format")
+    parser.add_argument("--to", required=True, choices=names(), help="the format")
     parser.add_argument("--out", metavar="FILE", help="the file to write (default: beside FILE)")
     parser.add_argument("--json", action="store_true", help="print what was written as JSON")
     for name, about in sorted(options().items()):
@@ -35,10 +35,10 @@ def flags(parser: Parser) -> None:
 
 def options() -> dict[str, str]:
     """The options of all formats -> what they mean, and to which format."""
-    from ..export import formats, load
+    from ..formats import load, names
 
     found: dict[str, list[str]] = {}
-    for to in formats():
+    for to in names():
         for name, about in getattr(load(to), "OPTIONS", {}).items():
             found.setdefault(name, []).append(f"{to}: {about}")
     return {name: "; ".join(said).replace("%", "%%") for name, said in found.items()}
@@ -46,7 +46,7 @@ def options() -> dict[str, str]:
 
 def run(args: argparse.Namespace) -> int:
     from ..bridge import export
-    from ..export import load
+    from ..formats import load
     from ..model import Model
 
     model, module = Model.load(args.file), load(args.to)

@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from .. import _native
 from ..errors import TargetError
-from ..export.c import code
+from ..formats.c import code
 from .bounds import ActivationErrors
 
 if TYPE_CHECKING:

@@ -17,8 +17,8 @@ import numpy.typing as npt
 
 from ..cells import gru
 from ..errors import MissingExtra, ModelFileError, TargetError
-from ..export.onnx import encode
-from ..export.onnx.standard import Form, form_of
+from ..formats.onnx import encode
+from ..formats.onnx.standard import Form, form_of
 from ..model import Model
 from ..tape import Tape, trace
 from .bounds import ActivationErrors

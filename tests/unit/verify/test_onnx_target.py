@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from tidegate import cells
-from tidegate.export import onnx as format_onnx
+from tidegate.formats import onnx as format_onnx
 from tidegate.verify import attach
 from tidegate.verify import onnx_target as target
 from tidegate.verify.carry import trajectory

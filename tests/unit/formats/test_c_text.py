@@ -13,7 +13,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tidegate.errors import ModelFileError, OptionError
-from tidegate.export.c.literals import Names, checked_name, comment, exact, name_from, number, string
+from tidegate.formats.c.literals import Names, checked_name, comment, exact, name_from, number, string
 
 FLOATS = st.floats(width=32, allow_nan=False, allow_infinity=False)
 

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from ..errors import OptionError
 from ..model import Model
 
-__all__ = ["Answer", "formats", "load", "write"]
+__all__ = ["Answer", "load", "names", "write"]
 
 FOLDER = os.path.dirname(__file__)
 Float = npt.NDArray[np.float64]
@@ -33,10 +33,10 @@ class Answer(NamedTuple):
     state_bound: Float
 
 
-def formats() -> list[str]:
+def names() -> list[str]:
     """The formats there are.
 
-    >>> "c" in formats()
+    >>> "c" in names()
     True
     """
     found = (f for f in os.listdir(FOLDER) if not f.startswith(("_", ".")))
@@ -49,8 +49,8 @@ def package(name: str) -> str:
 
 def load(to: str) -> ModuleType:
     """The module of a format. Raises OptionError when there is none."""
-    if to not in formats():
-        raise OptionError(f"unknown format {to!r}; choose one of {', '.join(formats())}")
+    if to not in names():
+        raise OptionError(f"unknown format {to!r}; choose one of {', '.join(names())}")
     return importlib.import_module(f"{__name__}.{to}")
 
 

@@ -11,8 +11,8 @@ import pytest
 
 from tidegate import cells
 from tidegate.errors import ModelFileError, OptionError
-from tidegate.export import onnx as format_onnx
-from tidegate.export.onnx import standard
+from tidegate.formats import onnx as format_onnx
+from tidegate.formats.onnx import standard
 from tidegate.model import Model
 from tidegate.verify import attach
 from tidegate.verify.samples import sample

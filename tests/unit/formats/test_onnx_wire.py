@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tidegate.export.onnx import proto
-from tidegate.export.onnx.wire import Message, varint
+from tidegate.formats.onnx import proto
+from tidegate.formats.onnx.wire import Message, varint
 
 onnx = pytest.importorskip("onnx", reason="the onnx package, which reads the files back, is not installed")
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tidegate import cells
-from tidegate.export.c.schedule import LEAVES, WHOLE, changes, needed, schedule
+from tidegate.formats.c.schedule import LEAVES, WHOLE, changes, needed, schedule
 from tidegate.tape import Instruction, Tape
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "parity"))
