@@ -6,11 +6,12 @@ import ctypes
 import os
 import shlex
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
@@ -95,7 +96,12 @@ def compiler() -> list[str] | None:
 
     Raises: TargetError where $CC names none.
     """
-    if words := shlex.split(os.environ.get("CC", "")):
+    named = os.environ.get("CC", "")
+    try:
+        words = shlex.split(named)
+    except ValueError as error:
+        raise TargetError(f"CC is {named[:80]!r}, and no command: {error}") from error
+    if words:
         if not shutil.which(words[0]):
             raise TargetError(f"CC is {words[0]!r}, and there is no such program")
         return words
@@ -117,8 +123,7 @@ def library(model: Model, command: list[str], *flags: str) -> Iterator[Library]:
     """
     text = code(model, NAME, NAME + ".h", largest=LARGEST)
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
-        path = compiled(folder, text.c, text.h, [*command, *flags])
-        loaded = ctypes.CDLL(path)
+        loaded = opened(compiled(folder, text.c, text.h, [*command, *flags]), command)
         for name, values in text.loose.items():
             ctypes.c_void_p.in_dll(loaded, name).value = values.ctypes.data
         init, step = loaded[f"{NAME}_init"], loaded[f"{NAME}_step"]
@@ -141,20 +146,60 @@ def compiled(folder: str, c: str, h: str, command: list[str]) -> str:
     kind = ["-dynamiclib"] if sys.platform == "darwin" else ["-shared"]
     position = [] if sys.platform == "win32" else ["-fPIC"]
     words = [*command, "-std=c99", "-ffp-contract=off", *kind, *position, "-o", out, source, "-lm"]
-    try:
-        done = subprocess.run(words, capture_output=True, text=True, timeout=TIMEOUT_S, check=False, errors="replace")
-    except (OSError, subprocess.TimeoutExpired) as error:
-        raise TargetError(f"{described(command)} does not run: {error}") from error
-    if done.returncode or not os.path.exists(out):
-        raise TargetError(complaint(done).replace(folder + os.sep, ""))
+    status, said = ended(words)
+    if status:
+        raise TargetError(complaint(status, said).replace(folder + os.sep, ""))
+    if not os.path.exists(out):
+        raise TargetError(f"{described(command)} ended well and wrote nothing; is it a C compiler?")
     return out
 
 
-def complaint(done: subprocess.CompletedProcess[str]) -> str:
+def ended(command: list[str]) -> tuple[int, str]:
+    """The exit code of a compiler, and what it said. One that takes too long is ended with all that it started.
+
+    Raises: TargetError for one that does not start or does not end.
+    """
+    pipe, none = subprocess.PIPE, subprocess.DEVNULL
+    try:
+        process = subprocess.Popen(
+            command, stdin=none, stdout=pipe, stderr=subprocess.STDOUT, text=True, errors="replace",
+            start_new_session=True,
+        )  # fmt: skip
+    except OSError as error:
+        raise TargetError(f"{described(command[:1])} does not run: {error.strerror}") from error
+    with process:
+        try:
+            said, _ = process.communicate(timeout=TIMEOUT_S)
+        except BaseException as error:
+            end(process)
+            if not isinstance(error, subprocess.TimeoutExpired):
+                raise
+            raise TargetError(f"{described(command[:1])} did not end within {TIMEOUT_S} s") from error
+    return process.returncode, said
+
+
+def end(process: subprocess.Popen[str]) -> None:
+    """Compilers start others, which would go on alone."""
+    if sys.platform == "win32":
+        process.kill()
+    else:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+
+
+def complaint(status: int, said: str) -> str:
     """The first line that speaks of an error, else the first one."""
-    lines = [line for line in (done.stderr + done.stdout).splitlines() if line.strip()]
-    lines.append(f"the compiler ended with {done.returncode}")
+    lines = [line for line in said.splitlines() if line.strip()]
+    lines.append(f"the compiler ended with {status}")
     return next((line for line in lines if "error" in line), lines[0])
+
+
+def opened(path: str, command: list[str]) -> ctypes.CDLL:
+    try:
+        return ctypes.CDLL(path)
+    except OSError as error:  # for another machine, or no library at all
+        why = str(error).removeprefix(f"{path}: ")
+        raise TargetError(f"what {described(command)} made does not load here: {why}") from error
 
 
 def unload(loaded: ctypes.CDLL) -> None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import re
 import sys
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +52,60 @@ def test_a_compiler_that_fails_is_a_fault_with_its_words(
     monkeypatch.setenv("CC", f"{sys.executable} {script}")
     result = c(replay)
     assert (result.ran, result.ok, result.verdict) == (False, False, "model.c:1: error: odd")
+
+
+def test_a_command_that_is_none_is_a_fault(replay: Replay, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CC", 'gcc "-O1')
+    result = c(replay)
+    assert (result.ran, result.ok) == (False, False)
+    assert result.verdict == "CC is 'gcc \"-O1', and no command: No closing quotation"
+
+
+def test_a_compiler_that_cannot_be_started_is_a_fault(
+    replay: Replay, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "cc").write_text("no program")
+    (tmp_path / "cc").chmod(0o755)
+    monkeypatch.setenv("CC", str(tmp_path / "cc"))
+    assert c(replay).verdict == "cc does not run: Exec format error"
+
+
+@pytest.mark.parametrize(
+    ("does", "said"),
+    [
+        ("pass", r"ended well and wrote nothing; is it a C compiler\?"),
+        ("open(sys.argv[sys.argv.index('-o') + 1], 'w').write('no library')", "does not load here: "),
+        ("sys.exit(f'{len(sys.stdin.read())} bytes of stdin are an error')", "0 bytes of stdin are an error"),
+    ],
+)
+def test_a_compiler_that_makes_no_library_is_a_fault(
+    replay: Replay, does: str, said: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "odd.py").write_text(f"import sys\n{does}\n")
+    monkeypatch.setenv("CC", f"{sys.executable} {tmp_path / 'odd.py'}")
+    result = c(replay)
+    assert (result.ran, result.ok) == (False, False)
+    assert re.search(said, result.verdict)
+    assert str(Path(tempfile.gettempdir(), "tmp")) not in result.verdict
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes here")
+def test_a_compiler_that_does_not_end_is_ended_with_what_it_started(
+    replay: Replay, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    fifo = tmp_path / "alive"
+    os.mkfifo(fifo)
+    child = f"import time; file = open({str(fifo)!r}, 'w'); file.write('here'); file.flush(); time.sleep(60)"
+    (tmp_path / "slow.py").write_text(f"import subprocess, sys\nsubprocess.run([sys.executable, '-c', {child!r}])\n")
+    monkeypatch.setenv("CC", f"{sys.executable} {tmp_path / 'slow.py'}")
+    monkeypatch.setattr(c_target, "TIMEOUT_S", 2)
+    reader = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK)
+    result = c(replay)
+    assert (result.ran, result.ok) == (False, False)
+    assert result.verdict == f"{Path(sys.executable).name} did not end within 2 s"
+    os.set_blocking(reader, True)  # the end comes when the last writer has gone
+    with os.fdopen(reader) as file:
+        assert file.read() == "here"
 
 
 @pytest.mark.parametrize(
