@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import inspect
 import os
+from contextlib import suppress
 from types import ModuleType
 from typing import Any, NamedTuple
 
@@ -14,7 +15,7 @@ import numpy.typing as npt
 from ..errors import OptionError
 from ..model import Model
 
-__all__ = ["Answer", "load", "names", "write"]
+__all__ = ["Answer", "load", "names", "refuse_others", "write"]
 
 FOLDER = os.path.dirname(__file__)
 Float = npt.NDArray[np.float64]
@@ -70,3 +71,12 @@ def write(
         raise OptionError(f"unknown option {unknown[0]!r}; {to} has {', '.join(known) or 'none'}")
     files: list[str] = module.export(model, os.fspath(out), answers, **options)
     return files
+
+
+def refuse_others(file: str, start: bytes) -> None:
+    """Raises OptionError rather than replace a file that is there and does not begin as this format's do: a model, or
+    what somebody wrote by hand.
+    """
+    with suppress(OSError), open(file, "rb") as opened:  # `atomic.replace` tells what is wrong with a path
+        if opened.read(len(start)) != start:
+            raise OptionError(f"{file} is there already and was not made by tidegate export; give another --out")

@@ -187,6 +187,22 @@ def test_export_writes_what_encode_gives(tmp_path: Path) -> None:
         assert out.read_bytes() == format_onnx.encode(model, mode)
 
 
+@pytest.mark.parametrize("name", ["m.safetensors", "m.c", "m", ".onnx"])
+def test_a_path_of_another_kind_is_refused(name: str, tmp_path: Path) -> None:
+    with pytest.raises(OptionError, match=r"expected a path that ends with \.onnx"):
+        format_onnx.export(sample(size=6), tmp_path / name)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("content", [b"", b"\x08\x08\x12\x07another", b"kept by somebody"])
+def test_a_file_of_somebody_else_is_not_replaced(content: bytes, tmp_path: Path) -> None:
+    out = tmp_path / "m.onnx"
+    out.write_bytes(content)
+    with pytest.raises(OptionError, match="was not made by tidegate export"):
+        format_onnx.export(sample(size=6), out)
+    assert out.read_bytes() == content
+
+
 def test_the_report_says_what_each_recurrence_became() -> None:
     gru, own = sample(size=6, depth=2), sample(size=6, cell="mingru")
     assert format_onnx.report(gru, ["a"]) == {"mode": "sequence", "recurrence": "layers.1: GRU, layers.2: GRU"}

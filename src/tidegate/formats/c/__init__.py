@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import shlex
-from contextlib import suppress
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -16,7 +15,7 @@ import numpy.typing as npt
 from ...atomic import replace
 from ...errors import OptionError
 from ...model import Model
-from .. import Answer
+from .. import Answer, refuse_others
 from .literals import checked_name, name_from
 from .program import Program, program
 from .selftest import self_test
@@ -61,7 +60,7 @@ def export(model: Model, out: str, answers: list[Answer] | None = None, name: st
         raise OptionError(f"out is {out!r}; expected a path that ends with .c, without quotes and backslashes in it")
     files = [out, stem + ".h"]
     for file in files:
-        refuse_others(file)
+        refuse_others(file, MADE.encode())
     made = code(model, chosen(out, name), os.path.basename(stem) + ".h", answers)
     for file, content in zip(files, (made.c, made.h), strict=True):
         with replace(file) as opened:
@@ -71,13 +70,6 @@ def export(model: Model, out: str, answers: list[Answer] | None = None, name: st
 
 def chosen(out: str, name: str | None) -> str:
     return name_from(os.path.splitext(os.path.basename(out))[0]) if name is None else checked_name(name)
-
-
-def refuse_others(file: str) -> None:
-    """Raises OptionError rather than replace what somebody wrote by hand."""
-    with suppress(OSError), open(file, "rb") as opened:  # `replace` tells what is wrong with a path
-        if not opened.read(len(MADE)) == MADE.encode():
-            raise OptionError(f"{file} is there already and was not made by tidegate export; give another --out")
 
 
 def report(model: Model, files: list[str], name: str | None = None) -> dict[str, Any]:

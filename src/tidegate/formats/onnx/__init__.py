@@ -12,7 +12,9 @@ from typing import Any, Final
 from ...atomic import replace
 from ...errors import ModelFileError, OptionError
 from ...model import Model
+from .. import refuse_others
 from .build import MODES, build
+from .proto import MADE
 from .standard import form_of
 from .wire import Message
 
@@ -28,8 +30,9 @@ def export(model: Model, out: str | os.PathLike[str], answers: Any = None, mode:
     out: the file's name. answers: not used; `tidegate verify` holds the graph against the model's check. mode:
     "sequence", [T, B] at once, or "step", one step of B streams.
 
-    Raises: OptionError for an unknown mode, or one that the model does not have; ModelFileError for a model of more
-    than 2 GB; TidegateError when the disk refuses.
+    Raises: OptionError for an unknown mode, or one that the model does not have, or a path that does not end with
+    .onnx or holds a file that is not of this command; ModelFileError for a model of more than 2 GB; TidegateError when
+    the disk refuses.
 
     >>> import tempfile
     >>> from tidegate.document import state_schema
@@ -42,11 +45,15 @@ def export(model: Model, out: str | os.PathLike[str], answers: Any = None, mode:
     >>> [os.path.basename(file) for file in files]
     ['max.onnx']
     """
+    path = os.fspath(out)
+    if os.path.splitext(path)[1] != SUFFIX:
+        raise OptionError(f"out is {path!r}; expected a path that ends with {SUFFIX}")
+    refuse_others(path, MADE)
     message = encoded(model, mode)
-    with replace(out) as file:
+    with replace(path) as file:
         for part in message:
             file.write(part)
-    return [os.fspath(out)]
+    return [path]
 
 
 def report(model: Model, files: list[str], mode: str = "sequence") -> dict[str, Any]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any, Final
 
+import numpy as np
+
 from ... import layers
 from ...model import Model
 from . import frame as frames
@@ -48,7 +50,7 @@ class Build:
         else:
             assert steps is not None
             frame = frames.of_step(self.g, x, steps)
-        y, following = self.chain(frame, states, x)
+        y, following = self.chain(frame, states, x if x.name == "x" else self.checked(frame, x))
         self.g.place = "graph"
         self.finish(frame, y, following | self.steps(frame, steps))
         doc = "Made by tidegate; times are T, rows B. Feed each next.NAME back as NAME to go on."
@@ -71,6 +73,15 @@ class Build:
         if entry["kind"] != "array":
             return self.input("ids", "int32", axes, f"token ids, 0 to {entry['size'] - 1}")
         return self.input("x", "float32", [*axes, entry["features"]], "the numbers of each step")
+
+    def checked(self, frame: Frame, ids: Value) -> Value:
+        """The ids with 0 past a row's length. A negative one, which Gather would count from the table's end, becomes
+        the first that there is not, so that it is refused.
+        """
+        g, none = self.g, self.g.constant("id.none", np.array(self.model.document["input"]["size"], np.int32))
+        zero = g.constant("id.0", np.array(0, np.int32))
+        found = g.one("Where", g.one("Less", ids, zero), none, ids)
+        return found if frame.on is None else g.one("Where", g.one("Squeeze", frame.on, g.whole(2)), found, zero)
 
     def states(self) -> dict[str, Value]:
         """The state arrays as inputs, under their names in the file; none where the model does not stream."""
@@ -125,10 +136,14 @@ def first(array: dict[str, Any]) -> str:
 
 
 def last_of(frame: Frame, y: Value) -> Value:
-    """The output at each row's end; index -1, of a row of length 0, is the last step, where that row has zeros."""
+    """The output at each row's end; index -1, of a row of length 0, is the last step, where that row has zeros. Index T
+    is none, so that a negative length is refused as one over T is.
+    """
     g = frame.g
     assert frame.lengths is not None
-    ends = g.one("Sub", g.cast(frame.lengths, proto.INT64), g.whole(1)).reshape(-1, 1)
+    lengths = g.cast(frame.lengths, proto.INT64)
+    negative = g.one("Less", lengths, g.whole(0))
+    ends = g.one("Where", negative, g.dim(y, 0), g.one("Sub", lengths, g.whole(1))).reshape(-1, 1)
     return g.one("GatherND", g.one("Transpose", y, perm=[1, 0, 2]), ends, batch_dims=1)
 
 

@@ -94,9 +94,17 @@ def graph(
     return message
 
 
+def begun() -> Message:
+    """A ModelProto's first fields: the version of the format, and who made the file."""
+    return Message().integer(1, IR_VERSION).text(2, "tidegate")
+
+
+MADE: Final = b"".join(begun())
+
+
 def model(body: Message, version: str, doc: str, metadata: Mapping[str, str]) -> Message:
     """A ModelProto of this package's; metadata: its metadata_props."""
-    message = Message().integer(1, IR_VERSION).text(2, "tidegate").text(3, version).text(6, doc).message(7, body)
+    message = begun().text(3, version).text(6, doc).message(7, body)
     message.message(8, Message().text(1, "").integer(2, OPSET))
     for key, entry in metadata.items():
         message.message(14, Message().text(1, key).text(2, entry))

@@ -6,6 +6,7 @@ Source: ONNX operators GRU-14, LSTM-14, RNN-14.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
@@ -82,8 +83,31 @@ def run(
         inputs += [None] * (len(form.state) - len(states))
         inputs.append(stacked(frame, "P", [peeps(form, way) for way in ways]))
     y, *last = g.outputs(1 + len(states), form.node, *inputs, **attributes)
-    ends = {name: g.one("Squeeze", v, g.whole(0)) for name, v in zip(states, last, strict=True)}
+    y, end = with_nan(frame, y, x, list(s.values()), len(ways))
+    ends = {name: g.one("Squeeze", v, g.whole(0)) + end for name, v in zip(states, last, strict=True)}
     return sides(frame, y, len(ways)), {name: kept(frame, v, s[name]) for name, v in ends.items()}
+
+
+def with_nan(frame: Frame, y: Value, x: Value, states: list[Value], ways: int) -> tuple[Value, Value]:
+    """The node's outputs [T, ways, B, H] with NaN from a row's first one on, of which onnxruntime's GRU, LSTM and relu
+    make numbers; and what is added to the last states for that, 0 or NaN: [B, 1].
+
+    x: [T, B, inputs]. states: each [B, H], before the first step. One among them is one in all gates of that step, and
+    so in all that follows.
+    """
+    g, axis = frame.g, frame.g.constant("axis.0", np.array(0, np.int64))
+    seen = nan(frame, x) if frame.on is None else frame.within(nan(frame, x))
+    before = [nan(frame, v) for v in states]
+    every = [g.one("CumSum", seen, axis), g.one("CumSum", seen, axis, reverse=1)][:ways]
+    sides = [sum(before, v) for v in every]
+    y = y + g.one("Concat", *(g.one("Unsqueeze", v, g.whole(1)) for v in sides), axis=1)
+    return y, sum(before, g.one("ReduceSum", seen, g.whole(0), keepdims=0))
+
+
+def nan(frame: Frame, v: Value) -> Value:
+    """NaN where there is one along the last axis, which stays with size 1, and 0 elsewhere."""
+    g = frame.g
+    return g.sum(g.one("Where", g.one("IsNaN", v), math.nan, 0.0))
 
 
 def kept(frame: Frame, last: Value, first: Value) -> Value:
