@@ -8,11 +8,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
+from torch.nn.modules.lazy import LazyModuleMixin
 
 from .. import cells
 from ..document import FORMAT, state_schema
-from ..errors import ModuleError
-from ..layers import whole_window
+from ..errors import ModuleError, OptionError
+from ..layers import load, whole_window
 from ..model import Model
 from ..tape import Tape
 from . import kinds
@@ -22,7 +23,8 @@ from .sequential import Sequential
 Array = npt.NDArray[np.float32]
 Module = torch.nn.Module
 IDENTITIES = (torch.nn.Identity, torch.nn.modules.dropout._DropoutNd)
-CONTAINERS = (torch.nn.Sequential, Sequential)
+CONTAINERS = (Sequential, torch.nn.Sequential)
+DECISIVE = ("forward", "__call__", "permute_hidden", "run", "step", "first", "weights", "cell")  # make the answers
 
 
 def bring(modules: Sequence[Module], labels: Sequence[str] | None = None, initial: Any = None) -> Model:
@@ -32,6 +34,9 @@ def bring(modules: Sequence[Module], labels: Sequence[str] | None = None, initia
 
     Raises: ModuleError naming the module that cannot be brought; ModelFileError when the labels do not fit.
     """
+    if isinstance(labels, str):
+        raise ModuleError(f"labels is one string, {labels!r}; give a list of strings, one for each output")
+    refuse_global_hooks()
     reader = Reader(initial)
     for i, module in enumerate(modules):
         name = type(module).__name__ if len(modules) == 1 else f"[{i}]"
@@ -46,31 +51,49 @@ def bring(modules: Sequence[Module], labels: Sequence[str] | None = None, initia
 def parts(name: str, module: Any, prefix: str) -> Iterator[tuple[str, Module]]:
     """The modules that do something, in order, with their path; containers are opened."""
     if not isinstance(module, Module):
-        raise ModuleError(f"{name} is {type(module).__name__}; expected a torch.nn.Module")
+        found = module.__name__ if isinstance(module, type) else type(module).__name__
+        many = "; give several one after the other, from_torch(*modules)" if isinstance(module, list | tuple) else ""
+        what = "the argument" if name == type(module).__name__ else name
+        raise ModuleError(f"{what} is {found}; expected a torch.nn.Module{many}")
     path = prefix or name
+    if isinstance(module, LazyModuleMixin) and module.has_uninitialized_params():
+        raise ModuleError(f"{path} has no shapes yet; run the module once, so that it gets them")
     refuse_hooks(path, module)
     if not isinstance(module, CONTAINERS):
         yield path, module
         return
     refuse_own_forward(path, module, CONTAINERS)
-    for key, child in module.named_children():
+    for key, child in module._modules.items():  # named_children() would leave out a module that stands twice
         yield from parts(key, child, f"{path}.{key}")
 
 
 def refuse_hooks(path: str, module: Module) -> None:
     """A forward hook may change what the module gives, and a model file holds no code."""
-    for kind, hooks in (("forward", module._forward_hooks), ("forward pre-", module._forward_pre_hooks)):
+    for kind, hooks in (("forward hook", module._forward_hooks), ("forward pre-hook", module._forward_pre_hooks)):
         if hooks:
-            raise ModuleError(f"{path} has a {kind} hook, which may change what it gives; remove it first")
+            raise ModuleError(f"{path} has a {kind}, which may change what it gives; remove it first")
+
+
+def refuse_global_hooks() -> None:
+    room = torch.nn.modules.module
+    if room._global_forward_hooks or room._global_forward_pre_hooks:
+        raise ModuleError("torch has a forward hook for all modules, which may change what they give; remove it first")
 
 
 def refuse_own_forward(path: str, module: Module, known: tuple[type[Module], ...]) -> None:
-    own = type(module)
-    if "forward" not in vars(module) and any(own.forward is kind.forward for kind in known):
+    """Raises ModuleError unless a module's answers come from the code of one of the `known` kinds."""
+    own, kind = type(module), next((kind for kind in known if isinstance(module, kind)), Module)
+    changed = [
+        name
+        for name in DECISIVE
+        if hasattr(kind, name) and (name in vars(module) or getattr(own, name) is not getattr(kind, name))
+    ]
+    if kind is not Module and not changed:
         return
-    names = [f"m.{name}" for name, _ in module.named_children()]
+    names = [f"m[{name}]" if name.isdigit() else f"m.{name}" for name, _ in module.named_children()]
     how = f"give its parts in order, such as from_torch({', '.join(names)})" if names else "bring the plain module"
-    raise ModuleError(f"{path} ({own.__name__}) has a forward of its own, which cannot be read; {how}")
+    what = changed[0] if changed else "forward"
+    raise ModuleError(f"{path} ({own.__name__}) has a {what} of its own, which cannot be read; {how}")
 
 
 class Reader:
@@ -117,6 +140,10 @@ class Reader:
             raise ModuleError(f"{path} takes token ids; it must be the first layer")
         elif inputs != self.width:
             raise ModuleError(f"{path} takes {inputs} numbers a step; what comes before it gives {self.width}")
+        try:
+            load(layer["kind"]).check(layer, inputs, self.tapes)
+        except OptionError as error:
+            raise ModuleError(f"{path}: {error}") from None
         names = {role: f"layers.{len(self.layers)}.{role}" for role in weights}
         self.tensors |= {names[role]: weight for role, weight in weights.items()}
         self.layers.append({**layer, "tensors": names})

@@ -73,15 +73,25 @@ def first(path: str, module: Any, hx: Any) -> list[dict[str, Any]]:
     for state, value in zip(states, given, strict=True):
         H, P = int(module.hidden_size), int(getattr(module, "proj_size", 0)) or int(module.hidden_size)
         width = P if state == "h" else H
-        values = array(f"initial of {path}, {state}", torch.as_tensor(value))
-        if values.size != layers * width or values.shape[-1] != width or values.ndim > 3:
+        values = array(f"initial of {path}, {state}", tensor(f"initial of {path}, {state}", value))
+        single = isinstance(module, (*SINGLES, *OWN_SINGLES))
+        shapes = [(width,), (1, width)] if single else [(layers, width), (layers, 1, width)]
+        if values.shape not in shapes:
             raise ModuleError(
-                f"initial of {path}, {state}: shape {list(values.shape)}; expected [{layers}, {width}], for one row"
+                f"initial of {path}, {state}: shape {list(values.shape)}; expected {list(shapes[0])}, for one row"
             )
         found = found or [{} for _ in range(layers)]
         for layer, row in zip(found, values.reshape(layers, width), strict=True):
             layer[state] = row.tolist()
     return found
+
+
+def tensor(name: str, value: Any) -> torch.Tensor:
+    """Numbers as a tensor. Raises ModuleError for what are none."""
+    try:
+        return torch.as_tensor(value)
+    except (TypeError, ValueError, RuntimeError):
+        raise ModuleError(f"{name} is {type(value).__name__}; expected a tensor of numbers") from None
 
 
 def cell_of(module: Any) -> cells.Cell:
@@ -118,8 +128,6 @@ def arrays(path: str, module: Any, cell: cells.Cell, end: str) -> dict[str, Arra
 
 def array(name: str, value: Any) -> Array:
     """A weight as float32. Raises ModuleError when that would change it, or when it is not finite or not there."""
-    if torch.nn.parameter.is_lazy(value):
-        raise ModuleError(f"{name} has no shape yet; run the module once, so that it gets one")
     if value.is_meta:
         raise ModuleError(f"{name} is on the meta device and holds no numbers; load the weights first")
     if value.dtype != torch.float32:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import torch
+from torch.nn.utils.rnn import PackedSequence
 
 
 class Sequential(torch.nn.Sequential):
@@ -21,6 +22,6 @@ class Sequential(torch.nn.Sequential):
     def forward(self, input: Any) -> Any:
         for module in self:
             input = module(input)
-            if isinstance(input, tuple):
+            if isinstance(input, tuple) and not isinstance(input, PackedSequence):
                 input = input[0]
         return input

@@ -40,8 +40,20 @@ BROUGHT: dict[str, Any] = {
     "sequential": lambda: [
         nn.Sequential(torch.nn.Sequential(torch.nn.Linear(3, 4)), torch.nn.Identity(), nn.RNN(4, 8))
     ],
+    "a module that stands twice": lambda: [twice(torch.nn.Linear(3, 3), torch.nn.Tanh()), torch.nn.GRU(3, 4)],
+    "a subclass": lambda: [Named(3, 4)],
     "weights by parametrisation": lambda: [parametrizations.weight_norm(torch.nn.Linear(3, 4)), torch.nn.GRU(4, 8)],
 }
+
+
+def twice(*modules: torch.nn.Module) -> torch.nn.Module:
+    return torch.nn.Sequential(*modules, *modules)
+
+
+def empty_place() -> torch.nn.Module:
+    container = torch.nn.Sequential(torch.nn.Linear(3, 4))
+    container.register_module("later", None)
+    return container
 
 
 def seeded(make: Any) -> list[torch.nn.Module]:
@@ -185,6 +197,11 @@ def test_several_recurrences_have_their_initial_states_by_name():
             {"gru": torch.zeros(1, 4)},
             "initial names 'gru', which is no recurrence; there are GRU",
         ),
+        ([torch.nn.GRU(3, 4, 2)], torch.zeros(1, 2, 4), r"shape \[1, 2, 4\]; expected \[2, 4\]"),
+        ([torch.nn.GRU(3, 4)], torch.zeros(4), r"shape \[4\]; expected \[1, 4\]"),
+        ([torch.nn.GRU(3, 1)], 0.5, r"shape \[\]; expected \[1, 1\]"),
+        ([torch.nn.GRUCell(3, 4)], torch.zeros(1, 1, 4), r"shape \[1, 1, 4\]; expected \[4\]"),
+        ([torch.nn.GRU(3, 4)], "zeros", "initial of GRU, h is str; expected a tensor of numbers"),
         ([torch.nn.Linear(3, 4)], torch.zeros(1, 4), "the recurrences are none"),
         ([torch.nn.GRU(3, 4)], torch.full((1, 4), float("nan")), "initial of GRU, h: 4 of 4 values are NaN"),
     ],
@@ -220,6 +237,23 @@ class Louder(torch.nn.GRU):
         return 2 * y, h
 
 
+class LouderWithin(nn.GRU):
+    def run(self, *args: Any) -> Any:
+        y, last = super().run(*args)
+        return 2 * y, last
+
+
+class LouderWithout(torch.nn.Linear):
+    def __call__(self, x: torch.Tensor) -> torch.Tensor:
+        return 2 * super().__call__(x)
+
+
+class Named(torch.nn.GRU):
+    """A subclass that computes what its kind does, with a method of its own."""
+
+    def step(self) -> None: ...
+
+
 def hooked(kind: str) -> torch.nn.Module:
     module = torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.Linear(4, 4))
     getattr(module[1], f"register_forward_{kind}")(lambda *_: None)
@@ -252,9 +286,21 @@ REFUSED: dict[str, tuple[Any, str]] = {
         r"from_torch\(m.embedding, m.gru, m.head\)",
     ),
     "a subclass": (lambda: torch.nn.Sequential(Louder(3, 4)), r"Sequential.0 \(Louder\) has a forward of its own"),
+    "a part of the forward": (lambda: LouderWithin(3, 4), r"LouderWithin \(LouderWithin\) has a run of its own"),
+    "a call": (lambda: LouderWithout(3, 4), r"LouderWithout \(LouderWithout\) has a __call__ of its own"),
+    "a list": (lambda: torch.nn.ModuleList([torch.nn.GRU(3, 4)]), r"in order, such as from_torch\(m\[0\]\)"),
+    "compiled": (lambda: torch.compile(torch.nn.GRU(3, 4)), r"from_torch\(m._orig_mod\)"),
+    "a plain list": (lambda: [torch.nn.GRU(3, 4)], r"the argument is list; .* from_torch\(\*modules\)"),
+    "no module in a place": (empty_place, "later is NoneType; expected a torch.nn.Module"),
+    "a class": (lambda: torch.nn.GRU, "the argument is GRU; expected a torch.nn.Module"),
+    "an epsilon": (
+        lambda: torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.LayerNorm(4, eps=0)),
+        "Sequential.1: eps is 0.0; expected a number of 1e-12 to 1",
+    ),
+    "no outputs": (lambda: torch.nn.Linear(3, 0), "Linear: size is 0; expected an integer of 1 to"),
     "a forward put on the object": (patched, r"GRU \(GRU\) has a forward of its own"),
     "a hook": (lambda: hooked("hook"), "Sequential.1 has a forward hook, which may change what it gives"),
-    "a hook before": (lambda: hooked("pre_hook"), "Sequential.1 has a forward pre- hook"),
+    "a hook before": (lambda: hooked("pre_hook"), "Sequential.1 has a forward pre-hook"),
     "quantised": (quantised, r"Sequential.0 \(ReLU6\) is quantised; bring the float module"),
     "no layer": (
         lambda: torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.Conv1d(3, 4, 1)),
@@ -266,7 +312,7 @@ REFUSED: dict[str, tuple[Any, str]] = {
     "float64": (lambda: torch.nn.GRU(3, 4).double(), r"GRU.weight_ih_l0 is torch.float64; .* module.float\(\)"),
     "half": (lambda: torch.nn.Linear(3, 4).half(), "Linear.weight is torch.float16"),
     "meta": (lambda: torch.nn.GRU(3, 4, device="meta"), "GRU.weight_ih_l0 is on the meta device"),
-    "lazy": (lambda: torch.nn.LazyLinear(4), "LazyLinear has a forward pre- hook|has no shape yet"),
+    "lazy": (lambda: torch.nn.LazyLinear(4), "LazyLinear has no shapes yet; run the module once"),
     "widths": (
         lambda: torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.GRU(5, 6)),
         "Sequential.1 takes 5 numbers a step; what comes before it gives 4",
@@ -301,7 +347,18 @@ def test_no_module_is_refused():
         tidegate.from_torch(torch.nn.GRU(3, 4), "head")
 
 
+def test_a_hook_for_all_modules_is_refused():
+    hook = torch.nn.modules.module.register_module_forward_hook(lambda *_: None)
+    try:
+        with pytest.raises(ModuleError, match="torch has a forward hook for all modules"):
+            tidegate.from_torch(torch.nn.GRU(3, 4))
+    finally:
+        hook.remove()
+
+
 def test_labels_must_fit():
+    with pytest.raises(ModuleError, match="labels is one string, 'ab'; give a list"):
+        tidegate.from_torch(torch.nn.GRU(3, 2), labels="ab")
     with pytest.raises(ModelFileError, match="labels: there are 3; the last layer has 4 outputs"):
         tidegate.from_torch(torch.nn.GRU(3, 4), labels=["a", "b", "c"])
 
@@ -314,3 +371,10 @@ def test_what_has_no_module_is_refused():
     cell = str(Path(__file__).parents[3] / "examples" / "leaky.py")
     with pytest.raises(ModuleError, match=r"layers\[0\] runs a cell of its own, 'leaky'"):
         tidegate.to_torch(sample(features=3, size=4, cell=cell, over=()))
+
+
+def test_a_sequential_passes_packed_rows_on_as_they_are():
+    packed = torch.nn.utils.rnn.pack_padded_sequence(torch.randn(5, 3, 3), [5, 3, 1])
+    first, second = nn.GRU(3, 4), nn.GRU(4, 2)
+    found = nn.Sequential(torch.nn.Identity(), first, second)(packed)
+    torch.testing.assert_close(found.data, second(first(packed)[0])[0].data, rtol=0, atol=0)
