@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -13,6 +14,7 @@ from ..errors import OptionError
 
 ENTRY = "dialect"
 SAID_BY_KEYS = ("bias", "projection", "activation")  # what torch's own state_dict says by its keys, or does not say
+SIGNED = re.compile(r"(weight|bias|norm_weight|norm_bias)_(ih|hh)(_l\d+(_reverse)?)?")  # keys of a GRU's weights
 Get = Callable[[str], torch.Tensor | None]
 
 
@@ -135,14 +137,19 @@ class Speaker(torch.nn.Module):
     ) -> None:  # fmt: skip
         """Weights of another dialect are refused whole; torch raises what stands in error_msgs, strict or not."""
         rest = {k: v for k, v in state_dict.items() if k != prefix + ENTRY}
-        try:
-            reason = difference(decode(state_dict.get(prefix + ENTRY)), self.dialect_entry())
-        except OptionError as error:
-            reason = str(error)
-        if reason:
+        if reason := self.refusal(state_dict, prefix):
             error_msgs.append(f"{prefix[:-1]}: {reason}" if prefix else reason)
             return
         super()._load_from_state_dict(rest, prefix, local_metadata, strict, missing_keys, unexpected_keys, error_msgs)
+
+    def refusal(self, state_dict: Mapping[str, Any], prefix: str) -> str:
+        """Why the weights in a state_dict are not this module's; "" when they are, or when it has none of them."""
+        if not any(key.startswith(prefix) for key in state_dict):
+            return ""
+        try:
+            return difference(decode(state_dict.get(prefix + ENTRY)), self.dialect_entry())
+        except OptionError as error:
+            return str(error)
 
 
 def convert(
@@ -160,6 +167,8 @@ def convert(
     >>> bytes(weights["dialect"].tolist())
     b'{"update":"replace"}'
     """
+    if not isinstance(state_dict, Mapping):
+        raise OptionError(f"state_dict is {type(state_dict).__name__}; expected a mapping; give module.state_dict()")
     for key, value, choices in (("update", update, ("keep", "replace")), ("reset", reset, ("after", "before"))):
         if value not in (None, *choices):
             raise OptionError(f"{key} is {value!r}; choose {choices[0]!r} or {choices[1]!r}")
@@ -180,13 +189,18 @@ def convert(
 
 def negated(state_dict: Mapping[str, Any], prefix: str) -> dict[str, torch.Tensor]:
     """The weights that the update gate's sign is in, that gate's rows negated."""
-    stems = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
-    own = [k for k in state_dict if k.startswith(prefix) and k[len(prefix) :].startswith((*stems, "norm_bias_"))]
-    square = [v for k in own if k[len(prefix) :].startswith("weight_hh") and len(v := state_dict[k]) != 3 * v.shape[1]]
-    if square or not any(k[len(prefix) :].startswith("weight_hh") for k in own):
+    own = {k[len(prefix) :]: v for k, v in state_dict.items() if k.startswith(prefix)}
+    stems = ("weight_ih", "weight_hh", "bias_", "norm_", "parametrizations.weight_", "parametrizations.bias_")
+    if made := [k for k in own if k.startswith(stems) and not SIGNED.fullmatch(k)]:
+        raise OptionError(
+            f"{prefix}{made[0]} is no weight but a part of one that another part reshapes, as a parametrisation or "
+            "pruning does; remove that first, so that the weight itself is in the state_dict"
+        )
+    square = [len(v) == 3 * v.shape[1] for k, v in own.items() if k.startswith("weight_hh")]
+    if not square or not all(square):
         raise OptionError(f"the keys {prefix}weight_hh... are not there or not of a GRU; update is a GRU's dialect")
     found = {}
-    for key in own:
+    for key in (prefix + k for k in own if SIGNED.fullmatch(k) and not k.startswith("norm_weight_")):
         rows = state_dict[key].detach().clone()
         H = len(rows) // 3
         rows[H : 2 * H].neg_()

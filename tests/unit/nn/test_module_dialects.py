@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import torch
 from torch.nn.functional import layer_norm, linear
+from torch.nn.utils import prune
 
 from tidegate import nn
 from tidegate.errors import OptionError
@@ -223,6 +224,32 @@ def test_the_place_of_the_reset_cannot_be_converted(now: str) -> None:
     other = "before" if now == "after" else "after"
     with pytest.raises(OptionError, match=f"'{now}' .* cannot be converted to '{other}'"):
         nn.convert(nn.GRU(3, 4, reset=now).state_dict(), reset=other)
+
+
+@pytest.mark.parametrize("weight", ["weight_ih_l0", "weight_hh_l0"])
+@pytest.mark.parametrize("change", ["parametrisation", "pruning", "old weight norm"])
+@pytest.mark.filterwarnings("ignore")
+def test_weights_in_parts_are_not_converted(weight: str, change: str) -> None:
+    module = nn.GRU(3, 4)
+    if change == "parametrisation":
+        torch.nn.utils.parametrizations.weight_norm(module, weight)
+    elif change == "pruning":
+        prune.random_unstructured(module, weight, 0.5)
+    else:
+        torch.nn.utils.weight_norm(module, weight)
+    with pytest.raises(OptionError, match="is no weight but a part of one"):
+        nn.convert(module.state_dict(), update="replace")
+
+
+def test_a_state_dict_without_a_modules_weights_says_nothing_of_its_dialect() -> None:
+    module = torch.nn.ModuleDict({"gru": nn.GRU(3, 4, reset="before"), "head": torch.nn.Linear(4, 2)})
+    head = {key: value for key, value in module.state_dict().items() if key.startswith("head")}
+    found = module.load_state_dict(head, strict=False)
+    assert len(found.missing_keys) == 4
+    with pytest.raises(RuntimeError, match="Missing key"):
+        module.load_state_dict(head)
+    with pytest.raises(RuntimeError, match="is of the default dialect"):
+        module.load_state_dict({"gru.bias_ih_l0": module["gru"].bias_ih_l0}, strict=False)
 
 
 def test_what_is_no_gru_or_no_choice_is_an_error() -> None:
