@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import importlib.util
+import math
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -142,13 +143,13 @@ def declared(name: str, module: ModuleType, asked: Mapping[str, str]) -> Cell:
     for needed in ("GATES", "RECURRENT", "STATE", "step"):
         if not hasattr(module, needed):
             raise CellError(f"{needed} is missing; a cell declares GATES, RECURRENT, STATE and step")
-    own = {key: tuple(choices) for key, choices in getattr(module, "DIALECTS", {}).items()}
+    own = own_dialects(getattr(module, "DIALECTS", {}))
     dialects = {**own, **COMMON}
     dialect = chosen(dialects, asked)
     values = {key: dialect[key] for key in own}
-    gates, recurrent = tuple(module.GATES), tuple(module.RECURRENT)
+    gates, recurrent = names_in("GATES", module.GATES), names_in("RECURRENT", module.RECURRENT)
     params = shapes("PARAMS", getattr(module, "PARAMS", {}), values)
-    init = {k: float(v) for k, v in getattr(module, "INIT", {}).items()}
+    init = first_values(getattr(module, "INIT", {}))
     if unknown := set(init) - set(params):
         raise CellError(f"INIT names {', '.join(sorted(unknown))}, which PARAMS does not declare")
     step: Callable[..., Any] = module.step
@@ -160,6 +161,28 @@ def declared(name: str, module: ModuleType, asked: Mapping[str, str]) -> Cell:
         name, gates, recurrent, shapes("STATE", module.STATE, values), params, dialect, dialects, init,
         bool(getattr(module, "LINEAR", False)), partial(step, **values),
     )  # fmt: skip
+
+
+def names_in(what: str, value: Any) -> tuple[str, ...]:
+    if not isinstance(value, tuple | list) or not all(isinstance(name, str) for name in value):
+        raise CellError(f"{what} is {value!r}; expected a tuple of names, such as ('z', 'n') or ('n',)")
+    return tuple(value)
+
+
+def own_dialects(value: Any) -> dict[str, tuple[str, ...]]:
+    """A cell's own DIALECTS. Raises CellError unless each key has choices, and none is a key of every cell."""
+    if not isinstance(value, dict) or not all(value.values()):
+        raise CellError(f"DIALECTS is {value!r}; expected key -> choices, such as {{'leak': ('no', 'yes')}}")
+    if taken := [key for key in value if key in COMMON]:
+        raise CellError(f"DIALECTS has the key {taken[0]!r}, which every cell has already; choose another")
+    return {key: names_in(f"DIALECTS[{key!r}]", choices) for key, choices in value.items()}
+
+
+def first_values(value: Any) -> dict[str, float]:
+    """A cell's INIT. Raises CellError unless it is param -> finite number."""
+    if not isinstance(value, dict) or not all(type(v) in (int, float) and math.isfinite(v) for v in value.values()):
+        raise CellError(f"INIT is {value!r}; expected param -> finite number, such as {{'decay': 0.9}}")
+    return {name: float(v) for name, v in value.items()}
 
 
 def chosen(dialects: dict[str, tuple[str, ...]], asked: Mapping[str, str]) -> dict[str, str]:
@@ -175,7 +198,10 @@ def chosen(dialects: dict[str, tuple[str, ...]], asked: Mapping[str, str]) -> di
 def shapes(what: str, value: Any, dialect: dict[str, str]) -> dict[str, Shape]:
     """Declared shapes; a declaration may be a function of the dialect."""
     if callable(value):
-        value = value(**dialect)
+        try:
+            value = value(**dialect)
+        except Exception as error:
+            raise CellError(f"{what} does not run: {type(error).__name__}: {error}") from error
     if not isinstance(value, dict) or not all(isinstance(v, tuple | list) for v in value.values()):
         raise CellError(f"{what} is {value!r}; expected name -> shape, such as {{'h': ('H',)}}")
     return {k: tuple(v) for k, v in value.items()}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NoReturn
 
-from ..errors import CellError
+from ..errors import CellError, TidegateError
 from .ops import BINARY, UNARY
 from .tape import Instruction, Shape, Tape
 
@@ -169,17 +169,29 @@ def trace(
     def project(v: Any) -> Any:
         return rec.emit("project", rec.operand("the projection", v).register)
 
-    result = step(
-        Operations(rec),
-        Leaves("gate", {g: leaf("input", g) for g in gates}),
-        Names("recurrent map", {**{g: recur(g) for g in recurrent}, "project": project}),
-        Leaves("param", {n: leaf("param", n) for n in params}),
-        Leaves("state", {n: leaf("state", n) for n in state}),
+    output, last = results(
+        run(
+            step,
+            Operations(rec),
+            Leaves("gate", {g: leaf("input", g) for g in gates}),
+            Names("recurrent map", {**{g: recur(g) for g in recurrent}, "project": project}),
+            Leaves("param", {n: leaf("param", n) for n in params}),
+            Leaves("state", {n: leaf("state", n) for n in state}),
+        )
     )
-    output, last = results(result)
     following = {n: v() if callable(v) else v for n, v in last.items()}
     symbols = {n: rec.operand(f"next state {n!r}", v).register for n, v in following.items()}
     return prune(rec.instructions, rec.operand("the output", output).register, symbols, gates, recurrent, state, params)
+
+
+def run(step: Callable[..., Any], *args: Any) -> Any:
+    """What the step returns. Raises CellError, with what was wrong, when it does not run."""
+    try:
+        return step(*args)
+    except TidegateError:
+        raise
+    except Exception as error:
+        raise CellError(f"the step does not run: {type(error).__name__}: {error}") from error
 
 
 def results(result: Any) -> tuple[Any, dict[str, Any]]:

@@ -12,6 +12,12 @@ from tidegate.errors import CellError
 from tidegate.tape import Names, NumpyOps, interpret, width
 
 EXAMPLE = Path(__file__).parents[3] / "examples" / "leaky.py"
+PLAIN = """
+GATES, RECURRENT, STATE = ('n',), ('n',), {'h': ('H',)}
+def step(op, x, R, p, s):
+    h = op.tanh(x.n + R.n(s.h))
+    return h, s.replace(h=h)
+"""
 TWO_STATES = EXAMPLE.read_text()
 
 
@@ -58,6 +64,14 @@ def check_equation(cell: cells.Cell) -> None:
             TWO_STATES.replace('{"h": ("H",), "trace": ("H",)}', "('h', 'c')"),
             "STATE is ('h', 'c'); expected name -> shape",
         ),
+        (PLAIN.replace("('n',)", "'n'", 1), "GATES is 'n'; expected a tuple of names"),
+        (PLAIN + "INIT = {'w': 'x'}", "INIT is {'w': 'x'}; expected param -> finite number"),
+        (PLAIN + "DIALECTS = {'norm': ('none', 'rms')}", "DIALECTS has the key 'norm', which every cell has already"),
+        (PLAIN + "DIALECTS = {'leak': 'yes'}", "DIALECTS['leak'] is 'yes'; expected a tuple of names"),
+        (PLAIN + "DIALECTS = {'leak': ()}", "DIALECTS is {'leak': ()}; expected key -> choices"),
+        (PLAIN + "DIALECTS = {'leak': ('no', 'yes')}", "the step does not run: TypeError: step() got an unexpected"),
+        (PLAIN.replace("op.tanh", "numpy.tanh"), "the step does not run: NameError: name 'numpy' is not defined"),
+        (PLAIN + "DIALECTS = {'a': ('b',)}\nPARAMS = lambda: {}", "PARAMS does not run: TypeError"),
     ],
 )
 def test_a_cell_file_that_is_wrong_says_where_and_why(tmp_path: Path, text: str, sentence: str) -> None:
