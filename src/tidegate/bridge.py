@@ -6,8 +6,7 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from . import _native
-from .errors import OptionError
-from .model import Model
+from .model import Model, opened
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -84,16 +83,6 @@ def export(
     load(to)
     whole = opened(model)
     return write(whole, to, out, answers(whole), **options)
-
-
-def opened(model: Any) -> Model:
-    """The model itself, that of a predictor, or that of a file."""
-    if isinstance(model, str | os.PathLike):
-        return Model.load(model)
-    found = getattr(model, "model", model)
-    if not isinstance(found, Model):
-        raise OptionError(f"model is {type(model).__name__}; expected a Model, a Predictor or the path of a model file")
-    return found
 
 
 def answers(model: Model) -> list[Answer]:

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from . import tensors as safetensors
 from .document import validate
-from .errors import ModelFileError, located
+from .errors import ModelFileError, OptionError, located
 from .strictjson import canonical, parse, show
 from .tape import Tape
 from .tensors import Array, dtype_name
@@ -149,6 +149,19 @@ class Model:
     def __repr__(self) -> str:
         kinds = ", ".join(layer["kind"] for layer in self._document["layers"])
         return f"Model({self._document['task']['kind']}: {kinds})"
+
+
+def opened(model: Any) -> Model:
+    """The model itself, that of a predictor, or that of the file at a path.
+
+    Raises: OptionError for anything else; ModelFileError for a file that is no model.
+    """
+    if isinstance(model, str | os.PathLike):
+        return Model.load(model)
+    found = getattr(model, "model", model)
+    if not isinstance(found, Model):
+        raise OptionError(f"model is {type(model).__name__}; expected a Model, a Predictor or the path of a model file")
+    return found
 
 
 def _document_text(metadata: Mapping[str, str]) -> str:

@@ -4,21 +4,25 @@ target.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
 from .. import _native
 from ..errors import MissingExtra, ModelFileError
-from ..model import Model
+from ..model import Model, opened
 from ..runtime.stages import Staged, runner
 from ..runtime.state import initial, view
 from .bounds import ActivationErrors
 from .carry import Trajectory, carried, flat_state, trajectory
 from .check import answer, inputs
+
+if TYPE_CHECKING:
+    from ..runtime import Predictor
 
 # torch's own functions: within about one unit in the last place, its sigmoid within three
 TORCH_ERRORS: Final = ActivationErrors(sigmoid_abs=2.4e-7, tanh_rel=3.6e-7, exp_rel=2.4e-7)
@@ -118,16 +122,17 @@ class Replay:
         )  # fmt: skip
 
 
-def verify(model: Model) -> list[Result]:
+def verify(model: Model | Predictor | str | os.PathLike[str]) -> list[Result]:
     """The check replayed on the oracle, on torch and on each target of this build, whole and, of a model that streams,
-    in pieces.
+    in pieces. model: a model, a predictor, or the path of a model file.
 
-    Raises ModelFileError when the model has no check. What this machine lacks is listed, with `ran` false.
+    Raises ModelFileError when the model has no check, or the file is none; OptionError for what is no model.
+    What this machine lacks is listed, with `ran` false.
     """
     from .c_target import c
     from .onnx_target import onnx
 
-    replay = Replay(model)
+    replay = Replay(opened(model))
     return [oracle(replay), torch(replay), *onnx(replay), c(replay), *native(replay)]
 
 

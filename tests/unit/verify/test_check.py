@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tidegate.errors import ModelFileError
+import tidegate
+from tidegate.errors import ModelFileError, OptionError
 from tidegate.model import Model
 from tidegate.verify import attach, make_check, verify
 from tidegate.verify.check import SEED, inputs, number, splitmix64
@@ -100,3 +101,12 @@ def test_a_check_of_another_size_is_refused() -> None:
     tensors = dict(model.tensors) | {"check.0.state": np.zeros(3)}
     with pytest.raises(ModelFileError, match=r"check.cases\[0\]: state: tensor 'check.0.state' has shape \[3\]"):
         Model(model.document, tensors)
+
+
+def test_a_model_a_predictor_and_a_path_are_verified_alike(tmp_path: Path) -> None:
+    path, model = tmp_path / "m.safetensors", sample(size=4, check=True)
+    model.save(path)
+    for one in (model, tidegate.load(path), path, str(path)):
+        assert [result.verdict for result in verify(one) if result.ran and not result.ok] == []
+    with pytest.raises(OptionError, match="model is int; expected a Model, a Predictor or the path"):
+        verify(7)  # type: ignore[arg-type]
