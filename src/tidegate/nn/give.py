@@ -44,6 +44,8 @@ def groups(layers: list[Layer]) -> list[list[tuple[int, Layer]]]:
     for i, layer in enumerate(layers):
         if found and belongs(layer, i, found[-1]):
             found[-1].append((i, layer))
+        elif layer.get("add") is not None and found and len(found[-1]) > 1 and belongs(layer, i, found[-1][-1:]):
+            found.append([found[-1].pop(), (i, layer)])  # the first residual one: its module begins at the layer before
         else:
             found.append([(i, layer)])
     return found

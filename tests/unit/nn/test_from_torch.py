@@ -35,6 +35,12 @@ BROUGHT: dict[str, Any] = {
     "plain norm": lambda: [torch.nn.GRU(3, 8), torch.nn.LayerNorm(8, elementwise_affine=False)],
     "another dialect": lambda: [nn.GRU(3, 8, 2, reset="before", update="replace", norm=True, residual=True)],
     "two dialects": lambda: [nn.GRU(3, 8, reset="before"), torch.nn.GRU(8, 8), nn.GRU(8, 4, update="replace")],
+    "plain layers under residual ones": lambda: [
+        torch.nn.GRU(3, 4, 2),
+        nn.GRU(4, 4, 3, residual=True),
+        torch.nn.GRU(4, 4),
+        nn.GRU(4, 4, 2, residual=True),
+    ],
     "peepholes": lambda: [nn.LSTM(3, 8, peepholes=True, norm=True, proj_size=2)],
     "minimal": lambda: [nn.MinGRU(3, 8, 2, norm=True)],
     "sequential": lambda: [
