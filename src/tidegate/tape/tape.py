@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -110,7 +111,7 @@ class Tape:
         if (live := self.live()) > MAX_LIVE:
             raise CellError(f"{live} registers are alive at once; at most {MAX_LIVE} are allowed")
 
-    @property
+    @cached_property
     def projected(self) -> bool:
         """Whether the output is a projection, P wide, of what the cell computes."""
         return any(ins.name == "project" for ins in self.instructions)
