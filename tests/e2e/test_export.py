@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 from collections.abc import Callable
@@ -10,7 +11,11 @@ from pathlib import Path
 from subprocess import CompletedProcess
 from typing import Any
 
+import numpy as np
 import pytest
+
+from tidegate import load
+from tidegate.oracle import Oracle
 
 Run = Callable[..., CompletedProcess[str]]
 
@@ -59,10 +64,7 @@ def test_c_answers_as_the_model_does(fitted: Any, tidegate: Run, tidegate_withou
 
 def answer(model: Path, text: str, folder: Path) -> tuple[str, float]:
     """What the C program says to the ids of a text."""
-    import tidegate
-
-    predictor = tidegate.load(model)
-    ids = map(str, ids_of(predictor, text))
+    ids = map(str, ids_of(load(model), text))
     done = subprocess.run([str(folder / "chat"), *ids], capture_output=True, text=True, check=True)
     label, _, score = done.stdout.rpartition(" ")
     return label, float(score)
@@ -92,6 +94,28 @@ def test_the_files_lie_beside_the_model(fitted: Any, tidegate: Run, tmp_path: Pa
     assert "my intent.c" in done.stdout
     assert "-DMY_INTENT_SELF_TEST" in done.stdout
     assert sorted(p.name for p in tmp_path.iterdir()) == ["my intent.c", "my intent.h", "my intent.safetensors"]
+
+
+def test_the_python_in_the_docs_runs(
+    fitted: Any, tidegate: Run, root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The ids are those that the C program is given; the graph says of each row what the model says of its ids."""
+    pytest.importorskip("onnxruntime", reason="onnxruntime is not installed")
+    shutil.copy(fitted.model, tmp_path / "intent.safetensors")
+    assert tidegate("export", tmp_path / "intent.safetensors", "--to", "onnx").returncode == 0
+    tokens, graph = re.findall(r"```python\n(.*?)```", (root / "docs" / "export.md").read_text("utf-8"), re.DOTALL)
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, Any] = {}
+    exec(compile(tokens, "docs/export.md", "exec"), names)
+    model = names["model"]
+    assert names["ids"].tolist() == ids_of(load(fitted.model), "what's my balance")
+    exec(compile(graph, "docs/export.md", "exec"), names)
+    oracle = Oracle(model)
+    for row, ids in enumerate(([3, 14, 9], [5])):
+        y, last = oracle.run(np.array(ids)[:, None])
+        assert np.abs(names["found"]["output"][row] - y[-1, 0]).max() < 1e-5
+        assert names["labels"][row] == model.labels[y[-1, 0].argmax()]
+        assert all(np.abs(names["state"][name][row] - v[0]).max() < 1e-4 for name, v in last.items())
 
 
 @pytest.mark.parametrize(
