@@ -42,7 +42,9 @@ class Options:
     cell: str = option("gru", "recurrence: a name, or a path to your own cell's .py file")
     dialect: str = option("", "dialect of the cell, by comma, such as reset=before,norm=layer")
     project: int | None = option(
-        None, "width of the projection (--cell lstm --dialect projection=yes); half of the recurrence if not given",
+        None,
+        "width of the projection, of a cell that has one (--cell lstm --dialect projection=yes); "
+        "half of the recurrence if not given",
         least=1, most=4096,
     )  # fmt: skip
     direction: str = option(
@@ -92,13 +94,17 @@ class Options:
     def __post_init__(self) -> None:
         check(self)
         self.over()
-        dialect = cells.spoken(self.dialect)
-        if self.project is not None and dialect.get("projection") != "yes":
-            raise OptionError("project is given without a projection; add --cell lstm --dialect projection=yes")
+        cells.spoken(self.dialect)
 
     def recurrence(self) -> cells.Cell:
-        """The cell in its dialect. Raises CellError."""
-        return cells.load(self.cell, cells.spoken(self.dialect))
+        """The cell in its dialect. Raises CellError; OptionError for a projection that it does not have."""
+        cell = cells.load(self.cell, cells.spoken(self.dialect))
+        if self.project is not None and not cell.tape.projected:
+            raise OptionError(
+                f"project is given and the cell {cell.name} has no projection; choose one that has, such as "
+                "--cell lstm --dialect projection=yes, or leave it out"
+            )
+        return cell
 
     def over(self) -> list[str]:
         """The pools as a list. Raises OptionError for one that there is not."""

@@ -132,6 +132,20 @@ def test_the_layers_of_each_option_hold_together(values: dict[str, Any], kinds: 
         assert not np.array_equal(*ways)
 
 
+def test_the_width_of_a_projection_is_for_any_cell_that_has_one(tmp_path: Path) -> None:
+    cell = tmp_path / "mine.py"
+    cell.write_text(
+        "GATES, RECURRENT, STATE = ('n',), ('n',), {'h': ('P',)}\n"
+        "def step(op, x, R, p, s):\n"
+        "    h = R.project(op.tanh(x.n + R.n(s.h)))\n"
+        "    return h, s.replace(h=h)\n"
+    )
+    made, _ = classify.layers(decided(cell=str(cell), project=4), 9, 2)
+    assert made[1]["project"] == made[2]["size"] == 4
+    with pytest.raises(OptionError, match="project is given and the cell lstm has no projection"):
+        classify.layers(decided(cell="lstm", project=4), 9, 2)
+
+
 def test_a_file_without_the_newer_options_is_read_by_their_defaults() -> None:
     old = recalled(classify.Options, {"text": "message", "cell": "gru", "prefix": 0.3})
     assert (old.direction, old.conv, old.prefix) == ("causal", 0, 0.3)
