@@ -140,14 +140,22 @@ class Reader:
             raise ModuleError(f"{path} takes token ids; it must be the first layer")
         elif inputs != self.width:
             raise ModuleError(f"{path} takes {inputs} numbers a step; what comes before it gives {self.width}")
-        try:
-            load(layer["kind"]).check(layer, inputs, self.tapes)
-        except OptionError as error:
-            raise ModuleError(f"{path}: {error}") from None
+        self.check(path, inputs, layer, weights)
         names = {role: f"layers.{len(self.layers)}.{role}" for role in weights}
         self.tensors |= {names[role]: weight for role, weight in weights.items()}
         self.layers.append({**layer, "tensors": names})
         self.width = outputs
+
+    def check(self, path: str, inputs: int | None, layer: dict[str, Any], weights: dict[str, Any]) -> None:
+        """Raises ModuleError, with the module's path, for what the file would refuse by the number of a layer."""
+        room = load(layer["kind"])
+        try:
+            room.check(layer, inputs, self.tapes)
+        except OptionError as error:
+            raise ModuleError(f"{path}: {error}") from None
+        for role, shape in room.tensors(layer, self.tapes).items():
+            if (found := weights[role].shape) != shape:
+                raise ModuleError(f"{path}: the weights {role} have shape {list(found)}; expected {list(shape)}")
 
     def recurrence(self, path: str, module: Module) -> None:
         self.recurrences.append(path)

@@ -260,6 +260,11 @@ class Named(torch.nn.GRU):
     def step(self) -> None: ...
 
 
+def reshaped(module: torch.nn.Module, name: str, shape: tuple[int, ...]) -> torch.nn.Module:
+    setattr(module, name, torch.nn.Parameter(torch.zeros(shape)))
+    return module
+
+
 def hooked(kind: str) -> torch.nn.Module:
     module = torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.Linear(4, 4))
     getattr(module[1], f"register_forward_{kind}")(lambda *_: None)
@@ -302,6 +307,10 @@ REFUSED: dict[str, tuple[Any, str]] = {
     "an epsilon": (
         lambda: torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.LayerNorm(4, eps=0)),
         "Sequential.1: eps is 0.0; expected a number of 1e-12 to 1",
+    ),
+    "a weight of another shape": (
+        lambda: torch.nn.Sequential(reshaped(torch.nn.GRU(3, 4), "weight_ih_l0", (15, 3))),
+        r"Sequential.0: the weights W have shape \[15, 3\]; expected \[12, 3\]",
     ),
     "no outputs": (lambda: torch.nn.Linear(3, 0), "Linear: size is 0; expected an integer of 1 to"),
     "a forward put on the object": (patched, r"GRU \(GRU\) has a forward of its own"),
