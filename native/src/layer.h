@@ -48,8 +48,9 @@ struct Tile {
   float* scratch;
 };
 
-// A chunk of steps, of at most kTileRows items (a row at a step). At step t (0 is the chunk's first) the first rows[t] rows of the tile are alive; rows[steps] are so
-// after it. Items lie step by step: step t's begin after those of all steps before it.
+// A chunk of steps, of at most kTileRows items (a row at a step). At step t (0 is the chunk's first) the first rows[t]
+// rows of the tile are alive; rows[steps] are so after it. Items lie step by step: step t's begin after those of all
+// steps before it.
 struct Chunk {
   std::size_t first;  // index of the chunk's first step in the run
   std::size_t steps;

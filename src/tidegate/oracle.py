@@ -88,7 +88,8 @@ class Oracle:
         if state is not None:
             raise OptionError(f"the model goes on from no state, because {self.whole_window}; run it whole")
         T, rows = x.shape[:2]
-        outputs = np.full((T, rows, self.width()), np.nan)
+        width = layers.widths(self.layers, self.features, self.tapes)[-1]
+        outputs = np.full((T, rows, width), np.nan)
         for length in sorted(set(lengths.tolist()) - {0}):
             these = np.flatnonzero(lengths == length)
             outputs[:length, these] = np.stack(self.whole(list(x[:length, these])))
@@ -118,11 +119,3 @@ class Oracle:
             y, s = room.step(self.xp, layer, self.tapes, weights, s, x, np.full((rows, 1), k + 1))
             out.append(y)
         return out
-
-    def width(self) -> int:
-        """How many outputs the model has."""
-        width: int | None = self.features
-        for layer, room in zip(self.layers, self.rooms, strict=True):
-            width = room.check(layer, width, self.tapes)
-        assert width is not None
-        return width

@@ -29,6 +29,19 @@ def load(kind: Any) -> ModuleType:
     return importlib.import_module(f"{__name__}.{kind}")
 
 
+def widths(layers: list[Layer], inputs: int | None, tapes: dict[str, Any]) -> list[int]:
+    """Each layer's output width, of a chain of valid layers. inputs: the width of its input; None: token ids.
+
+    >>> widths([{"kind": "pool", "size": 3, "over": ["mean", "max"], "tensors": {}}], 3, {})
+    [6]
+    """
+    found, width = list[int](), inputs
+    for layer in layers:
+        width = load(layer["kind"]).check(layer, width, tapes)
+        found.append(width)
+    return found
+
+
 def whole_window(layers: list[Layer]) -> str:
     """Why a chain of valid layers cannot go step by step, in a few words; "" when it can.
 

@@ -1,5 +1,5 @@
-"""The check of a model replayed: by the oracle, by torch where it is installed, and by every native
-target.
+"""The check of a model replayed: by the oracle, by torch and onnxruntime where they are installed, by
+the exported C where there is a compiler, and by every native target.
 """
 
 from __future__ import annotations
@@ -123,8 +123,8 @@ class Replay:
 
 
 def verify(model: Model | Predictor | str | os.PathLike[str]) -> list[Result]:
-    """The check replayed on the oracle, on torch and on each target of this build, whole and, of a model that streams,
-    in pieces. model: a model, a predictor, or the path of a model file.
+    """The check replayed on the oracle, torch, the ONNX graphs, the C and each target of this build, whole and, of a
+    model that streams, in pieces. model: a model, a predictor, or the path of a model file.
 
     Raises ModelFileError when the model has no check, or the file is none; OptionError for what is no model.
     What this machine lacks is listed, with `ran` false.

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ...errors import ModelFileError
-from ...layers import load
+from ...layers import widths
 from ...model import Model
 from .layers import KINDS
 from .literals import comment
@@ -83,14 +83,11 @@ class Outputs:
     buffers, which are used again once nobody reads them."""
 
     def __init__(self, model: Model) -> None:
-        self.model, self.layers, tapes = model, model.layers, model.tapes
-        self.widths: list[int] = []
-        width: Any = model.document["input"].get("features")
+        self.model, self.layers = model, model.layers
         for i, layer in enumerate(self.layers):
             if layer["kind"] not in KINDS:
                 raise ModelFileError(f"layers[{i}]: {layer['kind']} has no C; choose one of {', '.join(sorted(KINDS))}")
-            width = load(layer["kind"]).check(layer, width, tapes)
-            self.widths.append(width)
+        self.widths = widths(self.layers, model.document["input"].get("features"), model.tapes)
         self.buffers: list[int] = []
         self.homes = list(self.find_homes())
 

@@ -50,7 +50,7 @@ class Build:
         else:
             assert steps is not None
             frame = frames.of_step(self.g, x, steps)
-        y, following = self.chain(frame, states, x if x.name == "x" else self.checked(frame, x))
+        y, following = self.chain(frame, states, self.checked(frame, x) if x.name == "ids" else x)
         self.g.place = "graph"
         self.finish(frame, y, following | self.steps(frame, steps))
         doc = "Made by tidegate; times are T, rows B. Feed each next.NAME back as NAME to go on."
@@ -119,7 +119,7 @@ class Build:
         return {"steps": self.g.one("Add", steps, taken)}
 
     def finish(self, frame: Frame, y: Value, following: dict[str, Value]) -> None:
-        width = width_of(self.model)
+        width = layers.widths(self.layers, self.model.document["input"].get("features"), self.tapes)[-1]
         last = y
         if frame.sequence:
             y = frame.within(y)
@@ -145,15 +145,6 @@ def last_of(frame: Frame, y: Value) -> Value:
     negative = g.one("Less", lengths, g.whole(0))
     ends = g.one("Where", negative, g.dim(y, 0), g.one("Sub", lengths, g.whole(1))).reshape(-1, 1)
     return g.one("GatherND", g.one("Transpose", y, perm=[1, 0, 2]), ends, batch_dims=1)
-
-
-def width_of(model: Model) -> int:
-    """How many outputs the model has."""
-    width: int | None = model.document["input"].get("features")
-    for layer in model.layers:
-        width = layers.load(layer["kind"]).check(layer, width, model.tapes)
-    assert width is not None
-    return width
 
 
 def metadata(model: Model, mode: str) -> dict[str, str]:
