@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -38,14 +39,28 @@ def bring(modules: Sequence[Module], labels: Sequence[str] | None = None, initia
         raise ModuleError(f"labels is one string, {labels!r}; give a list of strings, one for each output")
     refuse_global_hooks()
     reader = Reader(initial)
-    for i, module in enumerate(modules):
-        name = type(module).__name__ if len(modules) == 1 else f"[{i}]"
-        for path, part in parts(name, module, ""):
-            reader.read(path, part)
+    with answering(modules):
+        for i, module in enumerate(modules):
+            name = type(module).__name__ if len(modules) == 1 else f"[{i}]"
+            for path, part in parts(name, module, ""):
+                reader.read(path, part)
     if not reader.layers:
         raise ModuleError("there is no layer in it; give a recurrence, or a model of one")
     reader.check_initial()
     return reader.model(labels)
+
+
+@contextmanager
+def answering(modules: Sequence[Any]) -> Iterator[None]:
+    """Modules in eval mode, then as they were: a parametrisation may give other weights while it is trained."""
+    before = {part: part.training for module in modules if isinstance(module, Module) for part in module.modules()}
+    for part in before:
+        part.training = False
+    try:
+        yield
+    finally:
+        for part, training in before.items():
+            part.training = training
 
 
 def parts(name: str, module: Any, prefix: str) -> Iterator[tuple[str, Module]]:

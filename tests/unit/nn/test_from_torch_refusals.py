@@ -1,0 +1,164 @@
+"""What from_torch cannot bring is refused, by the name of the submodule."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+
+import tidegate
+from tidegate import nn
+from tidegate.errors import ModelFileError, ModuleError
+
+
+def empty_place() -> torch.nn.Module:
+    container = torch.nn.Sequential(torch.nn.Linear(3, 4))
+    container.register_module("later", None)
+    return container
+
+
+class Intent(torch.nn.Module):
+    """What people write: parts, and a forward of their own."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.embedding, self.gru, self.head = torch.nn.Embedding(9, 3), torch.nn.GRU(3, 4), torch.nn.Linear(4, 2)
+
+    def forward(self, ids: torch.Tensor) -> torch.Tensor:
+        return self.head(self.gru(self.embedding(ids))[1][-1])
+
+
+class Louder(torch.nn.GRU):
+    def forward(self, *args: Any) -> Any:
+        y, h = super().forward(*args)
+        return 2 * y, h
+
+
+class LouderWithin(nn.GRU):
+    def run(self, *args: Any) -> Any:
+        y, last = super().run(*args)
+        return 2 * y, last
+
+
+class LouderWithout(torch.nn.Linear):
+    def __call__(self, x: torch.Tensor) -> torch.Tensor:
+        return 2 * super().__call__(x)
+
+
+def reshaped(module: torch.nn.Module, name: str, shape: tuple[int, ...]) -> torch.nn.Module:
+    setattr(module, name, torch.nn.Parameter(torch.zeros(shape)))
+    return module
+
+
+def hooked(kind: str) -> torch.nn.Module:
+    module = torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.Linear(4, 4))
+    getattr(module[1], f"register_forward_{kind}")(lambda *_: None)
+    return module
+
+
+def patched() -> torch.nn.Module:
+    module = torch.nn.GRU(3, 4)
+    module.forward = lambda x: x  # type: ignore[method-assign]
+    return module
+
+
+def spoilt(value: float) -> torch.nn.Module:
+    module = torch.nn.Sequential(torch.nn.Linear(3, 3), torch.nn.GRU(3, 4, 2))
+    with torch.no_grad():
+        module[1].weight_hh_l1[:3, 0] = value
+    return module
+
+
+def quantised() -> torch.nn.Module:
+    from torch.ao.nn.quantized import ReLU6
+
+    return torch.nn.Sequential(ReLU6())
+
+
+REFUSED: dict[str, tuple[Any, str]] = {
+    "a forward of its own": (
+        Intent,
+        r"Intent \(Intent\) has a forward of its own, which cannot be read; give its parts in order, such as "
+        r"from_torch\(m.embedding, m.gru, m.head\)",
+    ),
+    "a subclass": (lambda: torch.nn.Sequential(Louder(3, 4)), r"Sequential.0 \(Louder\) has a forward of its own"),
+    "a part of the forward": (lambda: LouderWithin(3, 4), r"LouderWithin \(LouderWithin\) has a run of its own"),
+    "a call": (lambda: LouderWithout(3, 4), r"LouderWithout \(LouderWithout\) has a __call__ of its own"),
+    "a list": (lambda: torch.nn.ModuleList([torch.nn.GRU(3, 4)]), r"in order, such as from_torch\(m\[0\]\)"),
+    "compiled": (lambda: torch.compile(torch.nn.GRU(3, 4)), r"from_torch\(m._orig_mod\)"),
+    "a plain list": (lambda: [torch.nn.GRU(3, 4)], r"the argument is list; .* from_torch\(\*modules\)"),
+    "no module in a place": (empty_place, "later is NoneType; expected a torch.nn.Module"),
+    "a class": (lambda: torch.nn.GRU, "the argument is GRU; expected a torch.nn.Module"),
+    "an epsilon": (
+        lambda: torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.LayerNorm(4, eps=0)),
+        "Sequential.1: eps is 0.0; expected a number of 1e-12 to 1",
+    ),
+    "a weight of another shape": (
+        lambda: torch.nn.Sequential(reshaped(torch.nn.GRU(3, 4), "weight_ih_l0", (15, 3))),
+        r"Sequential.0: the weights W have shape \[15, 3\]; expected \[12, 3\]",
+    ),
+    "no outputs": (lambda: torch.nn.Linear(3, 0), "Linear: size is 0; expected an integer of 1 to"),
+    "a forward put on the object": (patched, r"GRU \(GRU\) has a forward of its own"),
+    "a hook": (lambda: hooked("hook"), "Sequential.1 has a forward hook, which may change what it gives"),
+    "a hook before": (lambda: hooked("pre_hook"), "Sequential.1 has a forward pre-hook"),
+    "quantised": (quantised, r"Sequential.0 \(ReLU6\) is quantised; bring the float module"),
+    "no layer": (
+        lambda: torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.Conv1d(3, 4, 1)),
+        "Sequential.1 is a Conv1d, which no layer is; there are those of Embedding, GRU, ",
+    ),
+    "nothing": (torch.nn.Identity, "there is no layer in it"),
+    "nan": (lambda: spoilt(float("nan")), "Sequential.1.weight_hh_l1: 3 of 48 values are NaN or infinite"),
+    "infinity": (lambda: spoilt(float("inf")), "Sequential.1.weight_hh_l1: 3 of 48 values are NaN or infinite"),
+    "float64": (lambda: torch.nn.GRU(3, 4).double(), r"GRU.weight_ih_l0 is torch.float64; .* module.float\(\)"),
+    "half": (lambda: torch.nn.Linear(3, 4).half(), "Linear.weight is torch.float16"),
+    "meta": (lambda: torch.nn.GRU(3, 4, device="meta"), "GRU.weight_ih_l0 is on the meta device"),
+    "lazy": (lambda: torch.nn.LazyLinear(4), "LazyLinear has no shapes yet; run the module once"),
+    "widths": (
+        lambda: torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.GRU(5, 6)),
+        "Sequential.1 takes 5 numbers a step; what comes before it gives 4",
+    ),
+    "ids in the middle": (
+        lambda: torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.Embedding(5, 6)),
+        "Sequential.1 takes token ids; it must be the first layer",
+    ),
+    "max_norm": (lambda: torch.nn.Embedding(5, 6, max_norm=1.0), "Embedding has max_norm"),
+    "norm over two axes": (lambda: torch.nn.LayerNorm((2, 3)), r"LayerNorm normalises over \[2, 3\]"),
+    "softmax over time": (
+        lambda: torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.Softmax(0)),
+        "Sequential.1 is a Softmax over dim 0",
+    ),
+    "an activation alone": (
+        lambda: torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.LayerNorm(4), torch.nn.ReLU()),
+        r"Sequential.2 \(ReLU\) must come right after a Linear",
+    ),
+}
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_cannot_be_brought_is_refused_by_its_name(name):
+    make, sentence = REFUSED[name]
+    with pytest.raises(ModuleError, match=sentence):
+        tidegate.from_torch(make())
+
+
+def test_no_module_is_refused():
+    with pytest.raises(ModuleError, match=r"\[1\] is str; expected a torch.nn.Module"):
+        tidegate.from_torch(torch.nn.GRU(3, 4), "head")
+
+
+def test_a_hook_for_all_modules_is_refused():
+    hook = torch.nn.modules.module.register_module_forward_hook(lambda *_: None)
+    try:
+        with pytest.raises(ModuleError, match="torch has a forward hook for all modules"):
+            tidegate.from_torch(torch.nn.GRU(3, 4))
+    finally:
+        hook.remove()
+
+
+def test_labels_must_fit():
+    with pytest.raises(ModuleError, match="labels is one string, 'ab'; give a list"):
+        tidegate.from_torch(torch.nn.GRU(3, 2), labels="ab")
+    with pytest.raises(ModelFileError, match="labels: there are 3; the last layer has 4 outputs"):
+        tidegate.from_torch(torch.nn.GRU(3, 4), labels=["a", "b", "c"])
