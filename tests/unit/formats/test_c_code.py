@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 import tidegate
-from tidegate.errors import ModelFileError, OptionError
+from tidegate.errors import ModelFileError, OptionError, TidegateError
 from tidegate.formats import Answer, names, write
 from tidegate.formats.c import code, export, report
 from tidegate.model import Model
@@ -238,6 +238,17 @@ def test_what_is_asked_wrongly_is_refused(tmp_path: Path) -> None:
         tidegate.export(model, "c", tmp_path / "a.c")
     assert (tmp_path / "a.h").read_text() == "mine"
     assert not (tmp_path / "a.c").exists()
+
+
+def test_where_one_file_cannot_be_written_the_other_stays(tmp_path: Path) -> None:
+    old, new = (attach(sample(seed=seed, features=2, size=2)) for seed in (1, 2))
+    before = Path(tidegate.export(old, "c", tmp_path / "a.c")[0]).read_bytes()
+    (tmp_path / "a.h").unlink()
+    (tmp_path / "a.h").mkdir()
+    with pytest.raises(TidegateError, match=r"a\.h: it is a folder"):
+        tidegate.export(new, "c", tmp_path / "a.c")
+    assert (tmp_path / "a.c").read_bytes() == before
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["a.c", "a.h"]
 
 
 def test_the_same_model_gives_the_same_text_and_may_be_written_again(tmp_path: Path) -> None:

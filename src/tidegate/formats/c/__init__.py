@@ -62,9 +62,9 @@ def export(model: Model, out: str, answers: list[Answer] | None = None, name: st
     for file in files:
         refuse_others(file, MADE.encode())
     made = code(model, chosen(out, name), os.path.basename(stem) + ".h", answers)
-    for file, content in zip(files, (made.c, made.h), strict=True):
-        with replace(file) as opened:
-            opened.write(content.encode())
+    with replace(files[0]) as c, replace(files[1]) as h:  # both or, where one cannot be written, neither
+        c.write(made.c.encode())
+        h.write(made.h.encode())
     return files
 
 
