@@ -32,6 +32,7 @@ BROUGHT: dict[str, Any] = {
         torch.nn.Linear(4, 2),
         torch.nn.Sigmoid(),
     ],
+    "scaled": lambda: [nn.Scale([5.0, -2.0, 0.1], [2.0, 0.5, 3.0]), torch.nn.GRU(3, 8), torch.nn.Linear(8, 2)],
     "plain norm": lambda: [torch.nn.GRU(3, 8), torch.nn.LayerNorm(8, elementwise_affine=False)],
     "another dialect": lambda: [nn.GRU(3, 8, 2, reset="before", update="replace", norm=True, residual=True)],
     "two dialects": lambda: [nn.GRU(3, 8, reset="before"), torch.nn.GRU(8, 8), nn.GRU(8, 4, update="replace")],
@@ -329,6 +330,11 @@ REFUSED: dict[str, tuple[Any, str]] = {
     ),
     "max_norm": (lambda: torch.nn.Embedding(5, 6, max_norm=1.0), "Embedding has max_norm"),
     "norm over two axes": (lambda: torch.nn.LayerNorm((2, 3)), r"LayerNorm normalises over \[2, 3\]"),
+    "no deviation": (
+        lambda: torch.nn.Sequential(nn.Scale([0.0, 0.0, 1.0], [1.0, 0.0, -2.0]), torch.nn.GRU(3, 4)),
+        "Sequential.0.deviation: 2 of 3 values are not above 0",
+    ),
+    "a scale of two shapes": (lambda: nn.Scale([0.0, 1.0], 1.0), r"Scale: mean has shape \[2\] and deviation \[\]"),
     "softmax over time": (
         lambda: torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.Softmax(0)),
         "Sequential.1 is a Softmax over dim 0",
