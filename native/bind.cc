@@ -97,6 +97,14 @@ class Engine {
                                     message.text, sizeof message.text));
   }
 
+  void scale(nb::handle mean_object, nb::handle deviation_object, int add) {
+    const Array mean(mean_object.ptr(), "mean", kFloat, 1), deviation(deviation_object.ptr(), "deviation", kFloat, 1);
+    deviation.expect(0, mean.shape(0));
+    Message message;
+    message.raise(tidegate_add_scale(engine_, mean.shape(0), mean.data<float>(), deviation.data<float>(), add,
+                                     message.text, sizeof message.text));
+  }
+
   void recurrent(nb::handle tape_object, nb::handle consts_object, nb::handle widths_object, int gates, int output,
                  nb::handle next_object, nb::handle offsets_object, nb::handle sizes_object, nb::handle W_object,
                  nb::handle b_object, nb::handle R_object, nb::handle c_object, const nb::list& param_list,
@@ -321,6 +329,7 @@ NB_MODULE(_native, module) {
       .def("conv", &Engine::conv, array("weight"), array("bias"), nb::arg("width"), nb::arg("activation"),
            nb::arg("past_offset"), nb::arg("add") = -1)
       .def("norm", &Engine::norm, array("gain"), array("bias"), nb::arg("eps"), nb::arg("add") = -1)
+      .def("scale", &Engine::scale, array("mean"), array("deviation"), nb::arg("add") = -1)
       .def("recurrent", &Engine::recurrent, array("tape"), array("consts"), array("widths"), nb::arg("gates"),
            nb::arg("output"), array("next"), array("state_offsets"), array("state_sizes"), array("W"),
            array("b"), array("R"), array("c"), nb::arg("params"), nb::arg("size"), nb::arg("add") = -1,

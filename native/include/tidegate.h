@@ -133,6 +133,10 @@ TIDEGATE_API tidegate_status tidegate_add_conv(tidegate_engine* engine, int64_t 
 TIDEGATE_API tidegate_status tidegate_add_norm(tidegate_engine* engine, int64_t size, const float* gain,
                                                const float* bias, float eps, int add, char* message, size_t capacity);
 
+/* (x - mean[size]) / deviation[size]. */
+TIDEGATE_API tidegate_status tidegate_add_scale(tidegate_engine* engine, int64_t size, const float* mean,
+                                                const float* deviation, int add, char* message, size_t capacity);
+
 /* A cell, as its tape. H = size; params lie end to end in `params`, the p-th param_sizes[p] floats long. A tape with a
  * projection has P = project > 0 and Q: its output, and what its recurrent maps multiply, are P wide. Without one P = H,
  * project = 0 and Q is null. */

@@ -148,6 +148,12 @@ tidegate_status tidegate_add_norm(tidegate_engine* engine, int64_t size, const f
                    [&](const Engine& e) { return tidegate::make_norm(e.kernels, size, gain, bias, eps); });
 }
 
+tidegate_status tidegate_add_scale(tidegate_engine* engine, int64_t size, const float* mean, const float* deviation,
+                                   int add, char* message, size_t capacity) {
+  return add_layer(engine, add, message, capacity,
+                   [&](const Engine& e) { return tidegate::make_scale(e.kernels, size, mean, deviation); });
+}
+
 tidegate_status tidegate_add_recurrent(tidegate_engine* engine, const tidegate_recurrent* cell, int add, char* message,
                                        size_t capacity) {
   return add_layer(engine, add, message, capacity,

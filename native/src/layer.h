@@ -125,6 +125,7 @@ std::unique_ptr<Layer> make_conv(const Kernels&, std::int64_t inputs, std::int64
                                  const float* weight, const float* bias, tidegate_activation activation,
                                  std::int64_t past_offset);
 std::unique_ptr<Layer> make_norm(const Kernels&, std::int64_t size, const float* gain, const float* bias, float eps);
+std::unique_ptr<Layer> make_scale(const Kernels&, std::int64_t size, const float* mean, const float* deviation);
 std::unique_ptr<Layer> make_softmax(const Kernels&, std::int64_t size);
 std::unique_ptr<Layer> make_pool(const Kernels&, std::int64_t size, std::int32_t items, const tidegate_pool* over,
                                  const std::int32_t* offsets, const float* score, float score_bias);

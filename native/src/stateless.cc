@@ -62,6 +62,23 @@ class Norm final : public Layer {
   float eps_;
 };
 
+class Scale final : public Layer {
+ public:
+  Scale(const Kernels& kernels, std::size_t size, const float* mean, const float* deviation)
+      : Layer(kernels, "scale", size, size),
+        mean_(padded_copy(*this, mean, size)),
+        deviation_(padded_copy(*this, deviation, size)) {}
+
+  void run(const Chunk& chunk, const Tile&, Rows x, float* out) const override {
+    const std::size_t ld = padded(size);
+    kernels.sub(chunk.items, ld, kFormFull, x, {mean_.data(), 0}, out, ld);
+    kernels.div(chunk.items, ld, kFormFull, {out, ld}, {deviation_.data(), 0}, out, ld);
+  }
+
+ private:
+  Floats mean_, deviation_;
+};
+
 class Softmax final : public Layer {
  public:
   Softmax(const Kernels& kernels, std::size_t size) : Layer(kernels, "softmax", size, size) {}
@@ -89,6 +106,11 @@ std::unique_ptr<Layer> make_norm(const Kernels& kernels, std::int64_t size, cons
                                  float eps) {
   if (!(eps >= 0.0f)) throw ValueError("norm: eps must be 0 or more, found " + std::to_string(eps));
   return std::make_unique<Norm>(kernels, checked_size(size, "norm: size"), gain, bias, eps);
+}
+
+std::unique_ptr<Layer> make_scale(const Kernels& kernels, std::int64_t size, const float* mean,
+                                  const float* deviation) {
+  return std::make_unique<Scale>(kernels, checked_size(size, "scale: size"), mean, deviation);
 }
 
 std::unique_ptr<Layer> make_softmax(const Kernels& kernels, std::int64_t size) {

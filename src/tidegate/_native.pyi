@@ -74,6 +74,9 @@ class Engine:
     def norm(self, gain: Float32, bias: Float32, eps: float, add: int = -1) -> None:
         """(x - mean) / sqrt(biased variance + eps) * gain [N] + bias [N]."""
 
+    def scale(self, mean: Float32, deviation: Float32, add: int = -1) -> None:
+        """(x - mean [N]) / deviation [N]."""
+
     def recurrent(
         self,
         tape: Int32,

@@ -22,6 +22,7 @@ from tidegate.verify.samples import sample
 LENGTHS = (1, 7, 100, 1000)
 LOOSEST = 2000  # a bound may be this many times the worst error: gamma_K against K roundings that mostly cancel
 STACKS: dict[str, dict[str, Any]] = {
+    "scaled numbers": {"features": 5, "size": 9, "over": ("last",), "scale": True},
     "text, every pool": {
         "size": 24,
         "over": ("last", "mean", "max", "attention"),

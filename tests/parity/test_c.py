@@ -30,6 +30,7 @@ pytestmark = pytest.mark.skipif(COMMAND is None, reason="no C compiler here")
 STRICT = ["-Wall", "-Wextra", "-Wpedantic", "-Wconversion", "-Werror"]
 EVERY = [(name, dialect) for name in cells.names() for dialect in cells.dialects_of(name)]
 STACKS: dict[str, dict[str, Any]] = {
+    "scaled numbers": {"features": 5, "size": 9, "over": ("last",), "scale": True},
     "text, every pool": {"size": 13, "over": ("last", "mean", "max", "attention"), "norm": True, "dense": "tanh"},
     "two layers, added": {"features": 5, "size": 9, "depth": 3, "over": ("max", "attention")},
     "no recurrence": {"features": 3, "size": 6, "cell": None, "over": ("mean", "max"), "dense": "relu"},

@@ -36,6 +36,7 @@ EVERY = ("last", "mean", "max", "attention")
 BATCHES = ((1, 1), (2, 2), (9, 33))
 DIALECTS = [(cell, dialect) for cell in cells.names() for dialect in cells.dialects_of(cell)]
 STACKS: dict[str, dict[str, Any]] = {
+    "scaled numbers": {"features": 5, "size": 9, "over": ("last",), "scale": True},
     "text, every pool": {"size": 12, "over": EVERY, "norm": True, "dense": "tanh"},
     "two layers": {"features": 5, "size": 9, "depth": 2, "over": ("max", "attention")},
     "dense alone": {"features": 3, "size": 8, "cell": None, "over": ("mean", "max"), "dense": "relu"},

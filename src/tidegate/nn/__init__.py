@@ -16,13 +16,14 @@ from .dialects import convert
 from .modules import GRU, LSTM, RNN, MinGRU
 from .network import Network, Noise
 from .recurrent import engine
+from .scale import Scale
 from .sequential import Sequential
 
 if TYPE_CHECKING:
     from ..model import Model
 
 __all__ = [
-    "GRU", "LSTM", "RNN", "GRUCell", "LSTMCell", "MinGRU", "Network", "Noise", "RNNCell", "Sequential",
+    "GRU", "LSTM", "RNN", "GRUCell", "LSTMCell", "MinGRU", "Network", "Noise", "RNNCell", "Scale", "Sequential",
     "convert",
     "engine", "run",
 ]  # fmt: skip

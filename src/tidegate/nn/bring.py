@@ -19,6 +19,7 @@ from ..model import Model
 from ..tape import Tape
 from . import kinds
 from .kinds import array, bias
+from .scale import Scale
 from .sequential import Sequential
 
 Array = npt.NDArray[np.float32]
@@ -226,6 +227,17 @@ class Reader:
         layer = {"kind": "norm", "size": size, "eps": float(module.eps)}
         self.add(path, size, size, layer, {"gain": gain, "bias": bias(f"{path}.bias", module.bias, size)})
 
+    def scale(self, path: str, module: Scale) -> None:
+        mean, deviation = array(f"{path}.mean", module.mean), array(f"{path}.deviation", module.deviation)
+        if mean.ndim != 1 or mean.shape != deviation.shape:
+            raise ModuleError(
+                f"{path}: mean has shape {list(mean.shape)} and deviation {list(deviation.shape)}; expected [features]"
+            )
+        if bad := int((deviation <= 0).sum()):
+            raise ModuleError(f"{path}.deviation: {bad} of {deviation.size} values are not above 0")
+        weights = {"mean": mean, "deviation": deviation}
+        self.add(path, mean.size, mean.size, {"kind": "scale", "size": mean.size}, weights)
+
     def activation(self, path: str, module: Module) -> None:
         last = self.layers[-1] if self.layers else {}
         if last.get("kind") != "dense" or last.get("activation") != "none":
@@ -256,5 +268,5 @@ class Reader:
 READERS: dict[type[Module], Callable[[Reader, str, Any], None]] = {
     torch.nn.Embedding: Reader.embedding, torch.nn.Linear: Reader.linear, torch.nn.LayerNorm: Reader.norm,
     torch.nn.ReLU: Reader.activation, torch.nn.Tanh: Reader.activation, torch.nn.Sigmoid: Reader.activation,
-    torch.nn.Softmax: Reader.softmax,
+    torch.nn.Softmax: Reader.softmax, Scale: Reader.scale,
 }  # fmt: skip

@@ -13,6 +13,7 @@ from ..errors import CellError, ModuleError
 from ..model import Model
 from . import kinds
 from .recurrent import kernel_of
+from .scale import Scale
 from .sequential import Sequential
 
 Layer = dict[str, Any]
@@ -137,6 +138,11 @@ def norm(model: Model, layer: Layer) -> list[Module]:
     return [made]
 
 
+def scale(model: Model, layer: Layer) -> list[Module]:
+    mean, deviation = (np.array(model.tensors[layer["tensors"][role]]) for role in ("mean", "deviation"))
+    return [Scale(mean, deviation)]
+
+
 def softmax(model: Model, layer: Layer) -> list[Module]:
     return [torch.nn.Softmax(-1)]
 
@@ -147,5 +153,5 @@ def loaded(module: Module, model: Model, layer: Layer, roles: dict[str, str]) ->
 
 
 MAKERS: dict[str, Callable[[Model, Layer], list[Module]]] = {
-    "embed": embedding, "dense": linear, "norm": norm, "softmax": softmax,
+    "embed": embedding, "dense": linear, "norm": norm, "scale": scale, "softmax": softmax,
 }  # fmt: skip

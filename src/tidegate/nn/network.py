@@ -45,7 +45,7 @@ class Network(torch.nn.Module):
         for layer, room in zip(document_layers, self.rooms, strict=True):
             for role, shape in room.tensors(layer, tapes).items():
                 key = parameter_name(layer["tensors"][role])
-                learnt = role.split(".")[-1] not in ("b", "c") or layer["dialect"].get("bias") != "no"
+                learnt = is_learnt(layer, role)
                 self.register_parameter(key, torch.nn.Parameter(torch.zeros(shape), requires_grad=learnt))
 
     def weights(self, i: int) -> dict[str, torch.Tensor]:
@@ -187,6 +187,13 @@ def multiplies(kind: str, role: str) -> bool:
     """
     *place, name = role.split(".")
     return kind in ("dense", "conv") if name == "weight" else name in ("W", "R", "Q") and "p" not in place
+
+
+def is_learnt(layer: dict[str, Any], role: str) -> bool:
+    """Whether training changes a tensor: not the statistics of a scale, and not the biases of a cell without."""
+    if layer["kind"] == "scale":
+        return False
+    return role.split(".")[-1] not in ("b", "c") or layer["dialect"].get("bias") != "no"
 
 
 def parameter_name(tensor: str) -> str:

@@ -125,11 +125,15 @@ def pool(engine: _native.Engine, tapes: Tapes, layer: Layer, t: Tensors, offsets
     engine.pool(layer["size"], layer["over"], t.get("score"), bias, places, layer.get("add", -1))
 
 
+def scale(engine: _native.Engine, tapes: Tapes, layer: Layer, t: Tensors, offsets: Offsets) -> None:
+    engine.scale(t["mean"], t["deviation"], layer.get("add", -1))
+
+
 def softmax(engine: _native.Engine, tapes: Tapes, layer: Layer, t: Tensors, offsets: Offsets) -> None:
     engine.softmax(layer["size"], layer.get("add", -1))
 
 
 BUILDERS: dict[str, Callable[..., None]] = {
-    "embed": embed, "dense": dense, "conv": conv, "norm": norm, "recurrent": recurrent, "pool": pool,
+    "embed": embed, "dense": dense, "conv": conv, "norm": norm, "recurrent": recurrent, "pool": pool, "scale": scale,
     "softmax": softmax,
 }  # fmt: skip

@@ -39,6 +39,7 @@ def sample(
     outputs: int | None = 5,
     softmax: bool = True,
     check: bool = False,
+    scale: bool = False,
 ) -> Model:
     """A model of random weights.
 
@@ -48,11 +49,13 @@ def sample(
     the recurrence, centred or not; 0: none. depth: recurrent layers; from the second on each is added to the one
     before. over: pools; none: no pool layer. norm: a norm before the pool. dense: activation of a dense layer
     before the last one. outputs: width of the last dense layer; None: none. softmax: whether one ends it.
-    check: whether it gets its check.
+    check: whether it gets its check. scale: whether numbers are scaled first.
     """
     loaded = cells.load(cell, dialect) if cell else None
     stack = Stack(np.random.default_rng(seed), loaded)
     width = size if features is None else features
+    if scale and features is not None:
+        stack.add({"kind": "scale", "size": features})
     if features is None:
         stack.add({"kind": "embed", "rows": len(WORDS) + 1, "size": size})
     if conv:
@@ -117,6 +120,8 @@ class Stack:
         drawn = self.random.standard_normal(shape)
         if role.rsplit(".", 1)[-1].startswith("gain"):
             drawn = 1 + 0.3 * drawn
+        elif role == "deviation":
+            drawn = 0.5 + abs(drawn)
         elif len(shape) > 1:
             drawn = drawn if role == "weight" and shape[0] == len(WORDS) + 1 else drawn / np.sqrt(max(1, shape[-1]))
         else:

@@ -19,6 +19,7 @@ VALID: dict[str, tuple[dict[str, Any], int | None, int]] = {
     "norm": ({"size": 4, "eps": 1e-5}, 4, 4),
     "recurrent": ({"inputs": 4, "size": 5, "tape": "gru", "cell": "gru", "dialect": {}}, 4, 5),
     "pool": ({"size": 4, "over": ["last", "mean", "max", "attention"]}, 4, 16),
+    "scale": ({"size": 4}, 4, 4),
     "softmax": ({"size": 4}, 4, 4),
     "conv": ({"inputs": 4, "size": 3, "width": 3, "centred": False, "activation": "none"}, 4, 3),
     "bidirectional": ({"inputs": 4, "size": 5, "tape": "gru", "cell": "gru", "dialect": {}}, 4, 10),

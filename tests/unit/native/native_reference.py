@@ -237,6 +237,10 @@ class Model:
         g, b = self.bias(size), self.bias(size)
         return self.put(lambda x, s, n: (x - x.mean()) / np.sqrt(x.var() + eps) * g + b, ("norm", g, b, eps), add)
 
+    def scale(self, size: int, add: int = -1) -> "Model":
+        mean, deviation = self.bias(size), np.abs(self.bias(size)) + np.float32(0.5)
+        return self.put(lambda x, s, n: (x - mean.astype(float)) / deviation, ("scale", mean, deviation), add)
+
     def softmax(self, size: int, add: int = -1) -> "Model":
         def step(x, s, n):
             e = np.exp(x - x.max())

@@ -17,8 +17,8 @@ T, B = 29, 21
 
 def everything(seed: int = 0, H: int = 33) -> Model:
     """A model with every kind of layer."""
-    model = Model(seed).dense(7, H, "tanh").recurrent(GRU, H, H, add=0).norm(H).recurrent(LSTM, H, 20)
-    model.conv(20, 20, 4, "relu", add=3).recurrent(ODD, 20, 17).pool(17, ["last", "mean", "max", "attention"])
+    model = Model(seed).scale(7).dense(7, H, "tanh").recurrent(GRU, H, H, add=1).norm(H).recurrent(LSTM, H, 20)
+    model.conv(20, 20, 4, "relu", add=4).recurrent(ODD, 20, 17).pool(17, ["last", "mean", "max", "attention"])
     return model.dense(68, 9).softmax(9)
 
 

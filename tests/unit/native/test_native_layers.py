@@ -55,6 +55,13 @@ def test_norm(target, size):
 
 @TARGETS
 @pytest.mark.parametrize("size", SIZES)
+def test_scale(target, size):
+    model = Model(2).scale(size)
+    check(model, target, rows(model, size))
+
+
+@TARGETS
+@pytest.mark.parametrize("size", SIZES)
 def test_softmax(target, size):
     model = Model(3).softmax(size)
     check(model, target, 4 * rows(model, size))

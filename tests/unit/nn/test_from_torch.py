@@ -32,6 +32,7 @@ BROUGHT: dict[str, Any] = {
         torch.nn.Linear(4, 2),
         torch.nn.Sigmoid(),
     ],
+    "scaled": lambda: [nn.Scale([5.0, -2.0, 0.1], [2.0, 0.5, 3.0]), torch.nn.GRU(3, 8), torch.nn.Linear(8, 2)],
     "plain norm": lambda: [torch.nn.GRU(3, 8), torch.nn.LayerNorm(8, elementwise_affine=False)],
     "another dialect": lambda: [nn.GRU(3, 8, 2, reset="before", update="replace", norm=True, residual=True)],
     "two dialects": lambda: [nn.GRU(3, 8, reset="before"), torch.nn.GRU(8, 8), nn.GRU(8, 4, update="replace")],

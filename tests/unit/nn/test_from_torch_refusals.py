@@ -124,6 +124,11 @@ REFUSED: dict[str, tuple[Any, str]] = {
     ),
     "max_norm": (lambda: torch.nn.Embedding(5, 6, max_norm=1.0), "Embedding has max_norm"),
     "norm over two axes": (lambda: torch.nn.LayerNorm((2, 3)), r"LayerNorm normalises over \[2, 3\]"),
+    "no deviation": (
+        lambda: torch.nn.Sequential(nn.Scale([0.0, 0.0, 1.0], [1.0, 0.0, -2.0]), torch.nn.GRU(3, 4)),
+        "Sequential.0.deviation: 2 of 3 values are not above 0",
+    ),
+    "a scale of two shapes": (lambda: nn.Scale([0.0, 1.0], 1.0), r"Scale: mean has shape \[2\] and deviation \[\]"),
     "softmax over time": (
         lambda: torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.Softmax(0)),
         "Sequential.1 is a Softmax over dim 0",

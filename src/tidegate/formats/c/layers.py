@@ -47,6 +47,14 @@ def norm(place: Place) -> Piece:
     return piece
 
 
+def scale(place: Place) -> Piece:
+    piece, n = Piece(), place.size
+    mean, deviation = tables(piece, place, "mean", "deviation")
+    each = f"({place.x}[i] - {mean}[i]) / {deviation}[i]"
+    piece.body.append(f"for (size_t i = 0; i < {n}; ++i) {place.y}[i] = {each};")
+    return piece
+
+
 def softmax(place: Place) -> Piece:
     piece = Piece()
     call(piece, "softmax", place.size, place.x, place.y)
@@ -72,7 +80,7 @@ def pool(place: Place) -> Piece:
 
 KINDS: dict[str, Callable[[Place], Piece]] = {
     "embed": embed, "dense": dense, "conv": conv, "norm": norm, "recurrent": recurrent, "pool": pool,
-    "softmax": softmax,
+    "scale": scale, "softmax": softmax,
 }  # fmt: skip
 
 

@@ -1,0 +1,26 @@
+"""Numbers on their own scales to numbers about 0 and 1: (x - mean) / deviation, by statistics of the training data."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from . import _options as options
+
+
+def check(layer: dict[str, Any], width: int | None, tapes: dict[str, Any]) -> int:
+    options.keys(layer, "size")
+    return options.same_width(layer, "size", width)
+
+
+def tensors(layer: dict[str, Any], tapes: dict[str, Any]) -> dict[str, tuple[int, ...]]:
+    return {"mean": (layer["size"],), "deviation": (layer["size"],)}
+
+
+def state(layer: dict[str, Any], tapes: dict[str, Any]) -> dict[str, tuple[tuple[int, ...], float]]:
+    return {}
+
+
+def step(
+    xp: Any, layer: dict[str, Any], tapes: dict[str, Any], t: dict[str, Any], s: dict[str, Any], x: Any, steps: Any
+) -> tuple[Any, dict[str, Any]]:
+    return (x - t["mean"]) / t["deviation"], {}

@@ -1,0 +1,32 @@
+"""Inputs on their own scales brought to about 0 and 1."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+
+class Scale(torch.nn.Module):
+    """(x - mean) / deviation, by statistics of the training data; nothing is learnt.
+
+    In front of a recurrence it takes the scaling into the model: `tidegate.from_torch(Scale(mean, deviation), gru)`.
+    mean, deviation: numbers of shape [features], kept as float32 buffers. Input and output: [..., features].
+
+    >>> Scale([10.0, 0.0], [2.0, 1.0])(torch.tensor([14.0, 3.0])).tolist()
+    [2.0, 3.0]
+    """
+
+    mean: torch.Tensor
+    deviation: torch.Tensor
+
+    def __init__(self, mean: Any, deviation: Any) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.as_tensor(mean, dtype=torch.float32).detach().clone())
+        self.register_buffer("deviation", torch.as_tensor(deviation, dtype=torch.float32).detach().clone())
+
+    def forward(self, input: torch.Tensor) -> torch.Tensor:
+        return (input - self.mean) / self.deviation
+
+    def extra_repr(self) -> str:
+        return f"{self.mean.numel()}"
