@@ -62,21 +62,8 @@ def sample(
         options = {"inputs": width, "size": size, "width": conv, "centred": centred, "activation": "tanh"}
         stack.add({"kind": "conv", **options})
         width = size
-    for i in range(depth if cell else 0):
-        assert loaded is not None
-        recurrent = {
-            "kind": "recurrent" if direction == "causal" else "bidirectional",
-            "inputs": width,
-            "size": size,
-            "tape": loaded.name,
-            "cell": loaded.name,
-            "dialect": loaded.dialect,
-        }
-        width = size
-        if loaded.tape.projected:
-            width = recurrent["project"] = project or max(1, size // 2)
-        width *= 1 if direction == "causal" else 2
-        stack.add({**recurrent, "add": len(stack.layers) - 1} if i else recurrent)
+    for i in range(depth if loaded else 0):
+        width = stack.recurrence(width, size, project, direction, residual=i > 0)
     if norm:
         stack.add({"kind": "norm", "size": width, "eps": 1e-5})
     if over:
@@ -102,7 +89,7 @@ class Stack:
     """Layers and their random tensors, one after the other."""
 
     def __init__(self, random: np.random.Generator, cell: cells.Cell | None) -> None:
-        self.random, self.layers = random, list[Layer]()
+        self.random, self.layers, self.cell = random, list[Layer](), cell
         self.tapes = {cell.name: cell.tape} if cell else {}
         self.tensors: dict[str, npt.NDArray[Any]] = {}
 
@@ -112,6 +99,19 @@ class Stack:
             names[role] = f"layers.{i}.{role}"
             self.tensors[names[role]] = self.weights(role, shape)
         self.layers.append({**layer, "tensors": names})
+
+    def recurrence(self, inputs: int, size: int, project: int | None, direction: str, residual: bool) -> int:
+        """A layer of the stack's cell; its output width. residual: the output before is added to its own."""
+        assert self.cell is not None
+        name, both = self.cell.name, direction == "both"
+        layer: Layer = {"inputs": inputs, "size": size, "tape": name, "cell": name, "dialect": self.cell.dialect}
+        if self.cell.tape.projected:
+            layer["project"] = project or max(1, size // 2)
+        if residual:
+            layer["add"] = len(self.layers) - 1
+        self.add({"kind": "bidirectional" if both else "recurrent", **layer})
+        width: int = layer.get("project", size)
+        return 2 * width if both else width
 
     def weights(self, role: str, shape: tuple[int, ...]) -> npt.NDArray[np.float32]:
         """Matrices scaled by their width; gains about one; biases off centre, so that each of them
