@@ -59,6 +59,24 @@ def test_it_compiles_without_a_warning(written: Path, command: list[str], flags:
 
 
 @needs_compiler
+@pytest.mark.parametrize(
+    ("command", "flag"),
+    [
+        *((command, flag) for command in (["gcc"], CLANG) for flag in ("-ffast-math", "-ffinite-math-only")),
+        (["gcc"], "-funsafe-math-optimizations"),
+    ],
+)
+def test_what_changes_its_arithmetic_is_refused(written: Path, command: list[str], flag: str) -> None:
+    if not shutil.which(command[0]):
+        pytest.skip(f"no {command[0]} here")
+    if flag.startswith("-funsafe") and "clang" in run(written, *command, "--version").stdout:
+        pytest.skip("clang does not let the code know of this flag")
+    done = run(written, *command, "-std=c99", "-O2", flag, "-c", "intent.c", "-o", "fast.o")
+    assert done.returncode != 0
+    assert "-ffast-math and its parts change what this file computes" in done.stderr
+
+
+@needs_compiler
 def test_it_neither_allocates_nor_keeps_anything(written: Path) -> None:
     assert COMMAND is not None
     if sys.platform != "linux" or not shutil.which("nm"):

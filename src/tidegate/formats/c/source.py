@@ -21,8 +21,9 @@ HEAD = """\
 #include <float.h>
 {math}#include <stddef.h>
 
-#if defined(__FAST_MATH__)
-#error "-ffast-math changes what this file computes; compile it without"
+#if defined(__FAST_MATH__) || defined(__ASSOCIATIVE_MATH__) || defined(__RECIPROCAL_MATH__) || \\
+    (defined(__FINITE_MATH_ONLY__) && __FINITE_MATH_ONLY__)
+#error "-ffast-math and its parts change what this file computes; compile it without"
 #endif
 #if FLT_EVAL_METHOD < 0 || FLT_EVAL_METHOD == 1 || FLT_EVAL_METHOD == 2
 #error "floats must be computed as floats here; on 32-bit x86 compile with -msse2 -mfpmath=sse"
