@@ -1,8 +1,11 @@
 """Tables written by the standard library come back; any bytes give a table or one clear error."""
 
+import bz2
 import csv
+import gzip
 import io
 import json
+import lzma
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -10,6 +13,7 @@ from hypothesis import strategies as st
 from tidegate.data.table import read
 from tidegate.errors import DataError
 
+PACKERS = {".gz": gzip.compress, ".bz2": bz2.compress, ".xz": lzma.compress}
 cells = st.text(st.one_of(st.sampled_from('a,"\n\r\t é世'), st.characters(exclude_categories=["Cs"])), max_size=12)
 cells = cells.filter(lambda cell: "\0" not in cell)
 tables = st.integers(2, 4).flatmap(
@@ -37,6 +41,34 @@ def test_json_lines_come_back(tmp_path, rows):
     table = read(tmp_path / "t.jsonl")
     assert [list(row) for row in zip(*table.columns.values(), strict=True)] == rows
     assert table.lines == list(range(1, len(rows) + 1))
+
+
+@anything
+@given(tables, st.sampled_from([".gz", ".bz2", ".xz"]), st.integers(0, 200))
+def test_compressed_tables_are_those_that_were_packed(tmp_path, rows, packer, cut):
+    names = [f"c{index}" for index in range(len(rows[0]))]
+    file = io.StringIO(newline="")
+    csv.writer(file).writerows([names, *rows])
+    data, pack = file.getvalue().encode(), PACKERS[packer]
+    (tmp_path / "t.csv").write_bytes(data)
+    (tmp_path / f"t.csv{packer}").write_bytes(b"".join(pack(part) for part in (data[:cut], data[cut:]) if part))
+    whole, packed = read(tmp_path / "t.csv"), read(tmp_path / f"t.csv{packer}")
+    assert (packed.columns, packed.lines) == (whole.columns, whole.lines)
+
+
+@anything
+@given(st.binary(max_size=80), st.sampled_from([".gz", ".bz2", ".xz"]), st.integers(0, 80), st.integers(0, 255))
+def test_a_changed_byte_of_an_archive_gives_the_same_table_or_one_sentence(tmp_path, noise, packer, at, byte):
+    data = bytearray(PACKERS[packer](b"text,label\nhello there,a\n"))
+    data[at % len(data)] = byte
+    path = tmp_path / f"t.csv{packer}"
+    path.write_bytes(bytes(data) + noise)
+    try:
+        message = "" if read(path).columns == {"text": ["hello there"], "label": ["a"]} else "another table"
+    except DataError as error:
+        message = str(error)
+    assert message == "" or message.startswith(str(path))
+    assert "\n" not in message
 
 
 @anything

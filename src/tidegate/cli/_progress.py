@@ -36,6 +36,10 @@ class Reporter:
             self.line(progress)
         self.left = progress.seconds_left or self.left
 
+    def say(self, sentence: str) -> None:
+        """Print a sentence on a line of its own, before the bar begins."""
+        print(sentence, file=self.out, flush=True)
+
     def line(self, progress: Progress) -> None:
         left = f"  {duration(self.left)} left" if progress.epoch < progress.epochs else ""
         print(f"epoch {progress.epoch}/{progress.epochs}  {figures(progress)}{left}", file=self.out, flush=True)

@@ -1,4 +1,4 @@
-"""Train a model from a labelled file (CSV, TSV, JSON lines).
+"""Train a model from a labelled file (CSV, TSV, JSON lines, Parquet).
 
 Writes one model file, and a checkpoint beside it while it works: Ctrl-C and
 --resume go together. Part of the rows is held out to choose the best weights,
@@ -45,7 +45,7 @@ def flags(parser: Parser) -> None:
 
 
 def common(parser: Parser) -> None:
-    parser.add_argument("train", metavar="FILE", help="the labelled rows: .csv, .tsv or .jsonl")
+    parser.add_argument("train", metavar="FILE", help="the labelled rows: .csv, .tsv or .jsonl, also .gz; .parquet")
     parser.add_argument("--out", metavar="FILE", required=True, help="the model file to write")
     parser.add_argument("--valid", metavar="FILE", help="labelled rows to choose the best weights by")
     parser.add_argument("--threads", metavar="N", type=int, help="threads (default 1; the weights depend on it)")
@@ -72,7 +72,7 @@ def train(args: argparse.Namespace, options: Any, report: Reporter) -> Model:
     try:
         return fit(
             args.task, args.train, options, args.out, valid=args.valid, resume=args.resume,
-            restart=args.restart, progress=report, threads=args.threads,
+            restart=args.restart, progress=report, say=report.say, threads=args.threads,
         )  # fmt: skip
     except KeyboardInterrupt:
         kept = os.path.exists(args.out + ".checkpoint")

@@ -1,6 +1,7 @@
 """Predict the label of messages: of --text, of a file's rows, or of stdin's lines.
 
-A file is .csv, .tsv or .jsonl; `-` reads one message a line from stdin.
+A file is .csv, .tsv or .jsonl, also .gz, or .parquet; `-` reads one message a
+line from stdin.
 """
 
 from __future__ import annotations

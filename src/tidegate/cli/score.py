@@ -24,7 +24,7 @@ MOST_CONFUSIONS = 10
 
 def flags(parser: Parser) -> None:
     parser.add_argument("model", metavar="MODEL", help="the model file")
-    parser.add_argument("file", metavar="FILE", help="the labelled rows: .csv, .tsv or .jsonl")
+    parser.add_argument("file", metavar="FILE", help="the labelled rows: .csv, .tsv or .jsonl, also .gz; .parquet")
     parser.add_argument("--text", metavar="COLUMN", help="column that holds the message")
     parser.add_argument("--label", metavar="COLUMN", help="column that holds the label")
     parser.add_argument(
@@ -48,7 +48,6 @@ def run(args: argparse.Namespace) -> int:
 def measure(model: str, file: str, text: str | None, label: str | None, unseen: str) -> dict[str, Any]:
     """The task's metrics of a model's answers to a file's rows."""
     from .. import tasks
-    from ..data.table import read
     from ..runtime import load
     from ..tasks._options import recalled
 
@@ -58,7 +57,7 @@ def measure(model: str, file: str, text: str | None, label: str | None, unseen: 
     task = tasks.load(recorded["kind"])
     options = recalled(task.Options, recorded["options"])
     options = dataclasses.replace(options, text=text or options.text, label=label or options.label)
-    rows = read(file, [options.text, options.label])
+    rows = task.rows(file, options)
     found = task.examples(rows, options, predictor.model.labels, unseen)
     probabilities = predictor.predict(rows.column(options.text))
     metrics: dict[str, Any] = task.score(probabilities, list(found.targets), found.labels)

@@ -8,8 +8,36 @@ from difflib import get_close_matches
 from tidegate.errors import DataError
 
 
+class MissingColumn(DataError):
+    """A column that was asked for is not there; `names` are those that are, `near` the one that may be meant."""
+
+    names: Sequence[str] = ()
+    near: str = ""
+
+
+def check_columns(path: str, names: Sequence[str], wanted: Sequence[str], holder: str) -> None:
+    """Raise DataError if a name is there twice, or one of `wanted` is not.
+
+    Args:
+        path, names, holder: as below.
+        wanted: the names of columns.
+
+    >>> check_columns("frame", ["a", "b", "a"], ["b"], "frame")
+    Traceback (most recent call last):
+        ...
+    tidegate.errors.DataError: frame: columns 1 and 3 are both 'a'; rename one
+    """
+    seen: dict[str, int] = {}
+    for number, name in enumerate(names, 1):
+        if name in seen:
+            raise DataError(f"{path}: columns {seen[name]} and {number} are both {name!r}; rename one")
+        seen[name] = number
+    for name in wanted:
+        check_column(path, name, names, holder)
+
+
 def check_column(place: str, wanted: str, names: Sequence[str], holder: str = "file") -> None:
-    """Raise DataError unless `wanted` is one of `names`; the message shows them and the nearest.
+    """Raise MissingColumn unless `wanted` is one of `names`; the message shows them and the nearest.
 
     Args:
         place: the file, or the file and line, for the message.
@@ -20,11 +48,13 @@ def check_column(place: str, wanted: str, names: Sequence[str], holder: str = "f
     >>> check_column("a.csv", "lable", ["text", "label"])
     Traceback (most recent call last):
         ...
-    tidegate.errors.DataError: a.csv: no column 'lable'; the file has 'text', 'label'; did you mean 'label'?
+    tidegate.data.columns.MissingColumn: a.csv: no column 'lable'; the file has 'text', 'label'; did you mean 'label'?
     """
     if wanted in names:
         return
     shown = ", ".join(repr(name) for name in names[:12]) + (" ..." if len(names) > 12 else "")
-    near = get_close_matches(wanted, names, 1)
-    hint = f"; did you mean {near[0]!r}?" if near else ""
-    raise DataError(f"{place}: no column {wanted!r}; the {holder} has {shown or 'none'}{hint}")
+    near = next(iter(get_close_matches(wanted, names, 1)), "")
+    hint = f"; did you mean {near!r}?" if near else ""
+    error = MissingColumn(f"{place}: no column {wanted!r}; the {holder} has {shown or 'none'}{hint}")
+    error.names, error.near = names, near
+    raise error

@@ -79,6 +79,7 @@ def _table(reader: Reader, path: str, columns: Sequence[str], remedy: str) -> Ro
     first, names = next(records, (1, []))
     _check_header(names, f"{path}:{first}")
     for wanted in columns:
+        _check_delimiter(names, wanted, f"{path}:{first}")
         check_column(path, wanted, names)
     rows, lines = [], []
     for line, record in records:
@@ -88,6 +89,14 @@ def _table(reader: Reader, path: str, columns: Sequence[str], remedy: str) -> Ro
         rows.append(record)
         lines.append(line)
     return names, rows, lines
+
+
+def _check_delimiter(names: list[str], wanted: str, place: str) -> None:
+    """One column, whose name holds the wanted one and a delimiter: the file is of another kind than it says."""
+    for delimiter in (";", "\t", "|", ","):
+        if len(names) == 1 and wanted != names[0] and wanted in names[0].split(delimiter):
+            expected = "a .csv has commas and a .tsv tabs; save or rename it so"
+            raise DataError(f"{place}: the header is {names[0]!r}, separated by {delimiter!r}; {expected}")
 
 
 def _fields(count: int) -> str:

@@ -11,6 +11,9 @@ import numpy as np
 import numpy.typing as npt
 
 from .. import cells
+from ..data.candidates import suggestion
+from ..data.columns import MissingColumn
+from ..data.table import Table, read
 from ..errors import DataError, OptionError, located
 from ..features.text import Tokenizer, Vocabulary, encode
 from ..layers.bidirectional import DIRECTIONS
@@ -20,8 +23,6 @@ from ._options import check, option
 
 if TYPE_CHECKING:
     import torch
-
-    from ..data.table import Table
 
 KIND = "classify"
 METRIC = "accuracy"
@@ -130,9 +131,24 @@ class Examples:
     lines: list[int]
 
 
-def columns(options: Options) -> list[str]:
-    """The columns of a file that the task reads."""
-    return [options.text, options.label]
+def rows(source: Any, options: Options) -> Table:
+    """The table of a file or frame with the columns that the task reads.
+
+    Raises DataError; for a column that is not there, it names those that look as if they were meant.
+    """
+    try:
+        return read(source, [options.text, options.label])
+    except MissingColumn as error:
+        if not error.near and (hint := suggestion(source, error.names)):
+            raise DataError(f"{error}; {hint}") from error
+        raise
+
+
+def taken(table: Table, options: Options, found: Examples) -> str:
+    """What each column of a table was taken for, in words."""
+    kind, count = table.kind(options.label), len(set(found.targets.tolist()))
+    how = "" if kind == "text" else f"{kind} taken as text, "
+    return f"text: column {options.text!r}, label: column {options.label!r} ({how}{count} labels)"
 
 
 def examples(
@@ -147,19 +163,19 @@ def examples(
     labels: those of a model (None: those that the table has, sorted). unseen: what a label that is not among them is:
     an 'error', or 'wrong' (target -1). remedy: what the error tells to do. Raises DataError with file and line.
     """
-    texts, names = table.column(options.text), table.column(options.label)
+    texts, names = table.column(options.text), table.labels(options.label)
     tokenizer, tokens = options.tokenizer(), []
-    for text, name, line in zip(texts, names, table.lines, strict=True):
-        with located(f"{table.path}:{line}"):
+    for row, (text, name) in enumerate(zip(texts, names, strict=True)):
+        with located(table.place(row)):
             tokens.append(message(tokenizer, text, options.text))
             if not name.strip():
                 raise DataError(f"the label in column {options.label!r} is empty; give one or leave the row out")
     known = sorted(set(names)) if labels is None else labels
     index = {name: i for i, name in enumerate(known)}
     if unseen == "error":
-        for name, line in zip(names, table.lines, strict=True):
+        for row, name in enumerate(names):
             if name not in index:
-                raise DataError(f"{table.path}:{line}: label {name!r} was not seen in training; {remedy}")
+                raise DataError(f"{table.place(row)}: label {name!r} was not seen in training; {remedy}")
     return Examples(tokens, np.array([index.get(n, -1) for n in names], np.int64), known, list(table.lines))
 
 

@@ -7,7 +7,7 @@ import platform
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, fields, replace
 from functools import partial
@@ -18,7 +18,7 @@ import torch
 
 from .. import layers as layer_rooms
 from .. import tasks
-from ..data.table import Table, read
+from ..data.table import Table
 from ..document import state_schema, streams_of
 from ..errors import DataError, OptionError
 from ..model import Model
@@ -36,24 +36,27 @@ CHECKPOINT_SECONDS = 15.0
 
 def fit(
     task: str,
-    path: str,
+    data: Any,
     options: Any = None,
     out: str = "",
     *,
-    valid: str | None = None,
+    valid: Any = None,
     resume: bool = False,
     restart: bool = False,
     progress: Report | None = None,
+    say: Callable[[str], None] | None = None,
     threads: int | None = None,
     **values: Any,
 ) -> Model:
-    """The model learnt from a labelled file; written to `out`, which is only replaced when all went well.
+    """The model learnt from a labelled file or frame; written to `out`, which is only replaced when all went well.
 
-    task: a name of `tidegate.tasks.names()`. path: CSV, TSV or JSONL. options: the task's Options, or its fields as
-    keywords. valid: a file that chooses the best weights, instead of rows held out. resume, restart: what to do about
-    the checkpoint of an unfinished run beside `out`. threads: of torch, default 1; results depend on it.
+    task: a name of `tidegate.tasks.names()`. data: a path, or a frame of pandas, polars or Arrow (`data.table.read`).
+    options: the task's Options, or its fields as keywords. valid: a file or frame that chooses the best weights,
+    instead of rows held out. resume, restart: what to do about the checkpoint of an unfinished run beside `out`. say:
+    takes a sentence about what each source was taken for. threads: of torch, default 1; results depend on it.
 
-    Raises DataError, OptionError, ModelFileError; KeyboardInterrupt after Ctrl-C, with the checkpoint written.
+    Raises DataError, OptionError, ModelFileError, MissingExtra; KeyboardInterrupt after Ctrl-C, with the checkpoint
+    written.
     """
     room = tasks.load(task)
     options = make(room.Options, values) if options is None else options
@@ -62,10 +65,11 @@ def fit(
     check_folder(out)
     saved = checkpoint.path_of(out)
     going_on = checkpoint.settle(saved, resume, restart)
-    columns = room.columns(options)
-    table = read(path, columns)
-    judged = read(valid, columns) if valid else None
+    table = room.rows(data, options)
+    judged = None if valid is None else room.rows(valid, options)
     job = Job(room, options, table, judged, threads or 1)
+    for path, taken in job.taken:
+        (say or ignore)(f"{path}: {taken}")
     with torch_threads(job.threads):
         run = job.run(progress)
         if going_on:
@@ -86,6 +90,7 @@ class Job:
         found = room.examples(table, options)
         room.check_classes(found, table.path, options)
         self.labels: list[str] = found.labels
+        self.taken = [(table.path, f"{table.described()}; {room.taken(table, options, found)}")]
         if judged is not None and options.refit_epochs is None:
             options = replace(options, refit_epochs=0)  # a file given to judge by is not learnt from unasked
         self.options = room.resolved(options, found)
@@ -95,6 +100,7 @@ class Job:
         else:
             remedy = f"leave the row out, or add rows of that label to {table.path}"
             other = room.examples(judged, options, self.labels, remedy=remedy)
+            self.taken.append((judged.path, f"{judged.described()}; {room.taken(judged, options, other)}"))
             self.kept, self.held = np.arange(len(tokens)), len(tokens) + np.arange(len(other.tokens))
             tokens, targets = tokens + other.tokens, np.concatenate([targets, other.targets])
         if not len(self.held):
@@ -157,18 +163,11 @@ class Job:
         return asdict(replace(self.options, cell=os.path.basename(self.options.cell).removesuffix(".py")))
 
     def provenance(self, run: Run, final: dict[str, float]) -> dict[str, Any]:
-        def described(table: Table | None) -> dict[str, Any] | None:
-            return (
-                None
-                if table is None
-                else {"file": os.path.basename(table.path), "sha256": table.sha256, "rows": len(table.lines)}
-            )
-
         kept = run.history[run.kept_epoch]
         held = "held-out rows, which the last epochs also learnt from" if run.recipe.refit_epochs else "held-out rows"
         return {
-            "data": described(self.table),
-            "valid": described(self.judged),
+            "data": described(self.table, self.taken[0][1]),
+            "valid": described(self.judged, self.taken[1][1]) if self.judged else None,
             "rows": {"trained": len(self.kept), "held_out": len(self.held)},
             "epochs": {"planned": run.recipe.epochs, "kept": run.kept_epoch + 1, "stopped_early": run.stopped_early},
             "metrics": {"held_out": {**{k: kept[k] for k in final}, "log_loss": run.kept_log_loss}},
@@ -179,6 +178,16 @@ class Job:
             "threads": self.threads,
             "versions": versions(),
         }
+
+
+def described(table: Table, taken: str) -> dict[str, Any]:
+    """A source as the model file keeps it: by its name, not by where it lay, and what it was taken for."""
+    source = "file" if table.form else "frame"
+    return {source: os.path.basename(table.path), "sha256": table.sha256, "rows": len(table), "taken": taken}
+
+
+def ignore(sentence: str) -> None:
+    """Say nothing."""
 
 
 def versions() -> dict[str, str]:

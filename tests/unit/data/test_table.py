@@ -144,12 +144,69 @@ def test_a_chosen_column_that_is_not_there(written, name, content):
         read(written(name, content), ["texts"])
 
 
+@pytest.mark.parametrize(
+    ("name", "content", "form"),
+    [
+        ("t.csv", "a\n1\n", "comma-separated with header, UTF-8, 1 row"),
+        ("t.tsv", "a\n1\n2\n", "tab-separated with header, UTF-8, 2 rows"),
+        ("t.csv", "\ufeffa\n1\n", "comma-separated with header, UTF-8 with byte order mark, 1 row"),
+        ("t.ndjson", '{"a": 1}', "JSON lines, UTF-8, 1 row"),
+    ],
+)
+def test_what_a_file_was_taken_for(written, name, content, form):
+    assert read(written(name, content)).described() == form
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "delimiter"),
+    [
+        ("t.csv", "text;label\nhi;a\n", "';'"),
+        ("t.csv", "text\tlabel\nhi\ta\n", "'\\t'"),
+        ("t.csv", "text|label\nhi|a\n", "'|'"),
+        ("t.tsv", "text,label\nhi,a\n", "','"),
+    ],
+)
+def test_another_delimiter_than_the_name_says(written, name, content, delimiter):
+    with pytest.raises(DataError) as caught:
+        read(written(name, content), ["text", "label"])
+    header = content.partition("\n")[0]
+    want = f"{name}:1: the header is {header!r}, separated by {delimiter}; a .csv has commas and a .tsv tabs; save or "
+    assert str(caught.value) == want + "rename it so"
+
+
+def test_a_column_whose_name_has_a_delimiter_is_a_column(written):
+    assert read(written("t.csv", "text;label\nhi\n"), ["text;label"]).columns == {"text;label": ["hi"]}
+    with pytest.raises(DataError, match="no column 'lab'"):
+        read(written("t.csv", "text;label\nhi\n"), ["lab"])
+
+
+def test_numbers_of_a_text_file(written):
+    table = read(written("t.csv", "x\n 1\n-2.5e3\n.5\n+7.\n"))
+    assert table.numbers("x").tolist() == [1.0, -2500.0, 0.5, 7.0]
+    assert read(written("t.jsonl", '{"x": 1.50}\n{"x": "2"}')).numbers("x").tolist() == [1.5, 2.0]
+
+
+@pytest.mark.parametrize("cell", ["1,5", "", "nan", "inf", "1_000", "0x10", "١", "1 2", "e3", ".", "1e"])
+def test_what_is_no_number(written, cell):
+    table = read(written("t.csv", f'n,x\n1,2\n2,"{cell}"\n'))
+    with pytest.raises(DataError) as caught:
+        table.numbers("x")
+    assert str(caught.value) == f"t.csv:3: column 'x' is {cell!r}; expected a number such as -1.5 or 2e3"
+
+
+def test_a_number_that_is_too_large(written):
+    with pytest.raises(DataError, match="t.csv:2: column 'x' is '2e400', which float64 cannot hold"):
+        read(written("t.csv", "x\n2e400\n")).numbers("x")
+
+
 def test_paths_that_are_no_file(tmp_path):
     with pytest.raises(DataError, match=r"there is no file .*no\.csv; check the path"):
         read(tmp_path / "no.csv")
     (tmp_path / "a.csv").mkdir()
     with pytest.raises(DataError, match=r"a\.csv is a directory; name a file in it"):
         read(tmp_path / "a.csv")
+    with pytest.raises(DataError, match="is a directory"):
+        read(tmp_path)
     with pytest.raises(DataError, match="cannot be read"):
         read("a\0.csv")
 

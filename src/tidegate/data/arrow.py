@@ -1,0 +1,115 @@
+"""Parquet files, and tables of other libraries that speak Arrow; both are read by pyarrow."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from tidegate.data.cells import Place
+from tidegate.data.columns import check_columns
+from tidegate.data.compressed import check_size
+from tidegate.errors import DataError, MissingExtra
+
+PLAIN = ("is_string", "is_large_string", "is_integer", "is_boolean", "is_floating", "is_null")
+BATCH = 4096  # few, so that a bomb is seen before it goes off
+POINTER = 8  # bytes
+
+Columns = dict[str, list[Any]]
+
+
+def read_parquet(data: bytes, path: str, columns: Sequence[str] | None, place: Place) -> Columns:
+    """The cells of a Parquet file's columns as Python values.
+
+    Args:
+        data: the whole file.
+        path: its name, for messages.
+        columns: those to read; None: all.
+        place: the place of a row, counted from 0.
+
+    Raises:
+        MissingExtra: pyarrow is not installed.
+        DataError: no Parquet file or a damaged one, a column that is missing, there twice or of a type that is neither
+            text nor number, more data than `compressed.limit`.
+    """
+    pa = _pyarrow(path, "Parquet")
+    parquet = importlib.import_module("pyarrow.parquet")
+    with _explained(pa, f"{path} is no whole Parquet file", "write it anew"):
+        file = parquet.ParquetFile(pa.BufferReader(data))
+        schema = file.schema_arrow
+    wanted = _wanted(pa, schema, path, columns, "file")
+    with _explained(pa, f"{path} is no whole Parquet file", "write it anew"):
+        batches = file.iter_batches(batch_size=BATCH, columns=wanted)
+        return _cells(batches, wanted, place, lambda size: check_size(size, len(data), path))
+
+
+def read_stream(source: Any, path: str, columns: Sequence[str] | None, place: Place) -> Columns:
+    """The same of an object with `__arrow_c_stream__`, such as a pyarrow Table.
+
+    Raises:
+        MissingExtra: pyarrow is not installed.
+        DataError: as above, or an object that is no table.
+    """
+    pa = _pyarrow(path, "Arrow")
+    with _explained(pa, f"{path} is no table", "give one with columns"):
+        table = pa.table(source)
+    wanted = _wanted(pa, table.schema, path, columns, "table")
+    with _explained(pa, f"{path} cannot be read", "repair it"):
+        return _cells(table.select(wanted).to_batches(BATCH), wanted, place, lambda size: None)
+
+
+def _pyarrow(path: str, what: str) -> Any:
+    try:
+        return importlib.import_module("pyarrow")
+    except ImportError as error:
+        message = f'{path}: reading {what} needs pyarrow, which is not installed; pip install "tidegate[parquet]"'
+        raise MissingExtra(message) from error
+
+
+def _wanted(pa: Any, schema: Any, path: str, columns: Sequence[str] | None, holder: str) -> list[str]:
+    """The names of the columns to read, all of them of a type that can be read."""
+    check_columns(path, schema.names, columns or (), holder)
+    wanted = list(dict.fromkeys(schema.names if columns is None else columns))
+    for name in wanted:
+        kind = schema.field(name).type
+        inner = kind.value_type if pa.types.is_dictionary(kind) else kind
+        views = hasattr(pa.types, "is_string_view") and pa.types.is_string_view(inner)
+        if not views and not any(getattr(pa.types, test)(inner) for test in PLAIN):
+            expected = "expected text, integers, booleans or numbers"
+            raise DataError(f"{path}: column {name!r} is of type {kind}; {expected}; convert it")
+    return wanted
+
+
+def _cells(batches: Iterable[Any], names: list[str], place: Place, count: Callable[[int], None]) -> Columns:
+    columns: Columns = {name: [] for name in names}
+    size = 0
+    for batch in batches:
+        for name, cells in columns.items():
+            array = batch.column(name)
+            array = array.dictionary_decode() if hasattr(array, "dictionary_decode") else array
+            size += array.nbytes + POINTER * len(array)
+            count(size)
+            cells.extend(_values(array, name, len(cells), place))
+    return columns
+
+
+def _values(array: Any, name: str, start: int, place: Place) -> list[Any]:
+    try:
+        return list(array.to_pylist())
+    except UnicodeDecodeError:
+        for row, cell in enumerate(array):
+            try:
+                cell.as_py()
+            except UnicodeDecodeError as error:
+                raise DataError(f"{place(start + row)}: column {name!r} is not UTF-8; write it as text") from error
+        raise
+
+
+@contextmanager
+def _explained(pa: Any, fault: str, remedy: str) -> Iterator[None]:
+    try:
+        yield
+    except (pa.ArrowException, OSError) as error:
+        reason = str(error).splitlines()[0].rstrip(".") if str(error) else type(error).__name__
+        raise DataError(f"{fault} ({reason}); {remedy}") from error

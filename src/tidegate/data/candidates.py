@@ -1,0 +1,88 @@
+"""Which columns of a table look like a message and like a label: for a message about those that are not there."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import Any
+
+from tidegate.data.table import Table, read
+from tidegate.errors import TidegateError
+
+LONGEST_LABEL = 60
+IDEOGRAPHS = "\u2e80"  # from here on, a few characters without spaces can be a sentence
+
+
+def suggestion(source: Any, names: Sequence[str]) -> str:
+    """The one column that looks like text and the one that looks like a label, in words; "" if not one of each.
+
+    Args:
+        source: as of `table.read`.
+        names: its columns. Those that cannot be read are passed over.
+    """
+    return likely(readable(source, names))
+
+
+def readable(source: Any, names: Sequence[str]) -> list[Table]:
+    """The columns of a source that can be read, in one table or in one each."""
+    try:
+        return [read(source)]
+    except TidegateError:
+        tables = []
+        for name in names:
+            with suppress(TidegateError):  # the message is about another column
+                tables.append(read(source, [name]))
+        return tables
+
+
+def likely(tables: list[Table]) -> str:
+    """The words of `suggestion` about the columns of tables.
+
+    >>> rows = {"utterance": ["hi there", "good bye", "see you", "hello you"], "category": ["a", "b", "b", "a"]}
+    >>> likely([Table("t.csv", rows, [2, 3, 4, 5], "")])
+    "'utterance' looks like text, 'category' has 2 distinct values: say --text utterance --label category"
+    """
+    columns = [(table, name) for table in tables for name in table.columns]
+    texts = [name for table, name in columns if looks_like_text(table, name)]
+    labels = [(table, name) for table, name in columns if name not in texts and looks_like_labels(table, name)]
+    if len(texts) != 1 or len(labels) != 1:
+        return ""
+    (text,), ((table, label),) = texts, labels
+    found = f"{text!r} looks like text, {label!r} has {len(set(table.columns[label]))} distinct values"
+    return f"{found}: say --text {shown(text)} --label {shown(label)}"
+
+
+def looks_like_text(table: Table, name: str) -> bool:
+    """Whether most cells of a column differ, and most are sentences: two words or more."""
+    cells = table.columns[name]
+    if table.kind(name) != "text" or 2 * len(set(cells)) <= len(cells):
+        return False
+    return 2 * sum(map(is_sentence, cells)) > len(cells)
+
+
+def looks_like_labels(table: Table, name: str) -> bool:
+    """Whether a column has two values or more, each twice on average, and all of them short."""
+    if table.kind(name) == "numbers":
+        return False
+    values = set(table.columns[name])
+    return 2 <= len(values) <= len(table) / 2 and all(len(str(value)) <= LONGEST_LABEL for value in values)
+
+
+def is_sentence(cell: str) -> bool:
+    """Two words or more, one of them with a letter; or two ideographs or more.
+
+    >>> is_sentence("good bye"), is_sentence("2024-01-01 10:00"), is_sentence("\u4f60\u597d")
+    (True, False, True)
+    """
+    if sum(character >= IDEOGRAPHS for character in cell) >= 2:
+        return True
+    return len(cell.split()) >= 2 and any(map(str.isalpha, cell))
+
+
+def shown(name: str) -> str:
+    """A name as it is typed after a flag.
+
+    >>> shown("intent"), shown("my label")
+    ('intent', '"my label"')
+    """
+    return name if name.replace("_", "").replace("-", "").isalnum() else f'"{name}"'

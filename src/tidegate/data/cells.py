@@ -1,0 +1,81 @@
+"""Cells that have a type, as frames and Parquet files have them: each column is of one kind, and nothing is missing."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from tidegate.errors import DataError
+
+KINDS: dict[type, str] = {str: "text", int: "integers", bool: "booleans", float: "numbers"}
+MISSING = ("NoneType", "NAType", "NaTType")
+SHOWN = 40
+
+Place = Callable[[int], str]
+
+
+def checked(cells: Sequence[Any], name: str, place: Place) -> list[Any]:
+    """The cells as plain str, int, bool or float, all of them alike.
+
+    Args:
+        cells: Python values, or NumPy's.
+        name: of the column, for messages.
+        place: the place of a row, counted from 0.
+
+    Raises:
+        DataError: a cell that is missing (None, NaN, NaT), of another kind than the first, or of no such type.
+
+    >>> checked(["a", None], "text", lambda row: f"frame, row {row + 1}")
+    Traceback (most recent call last):
+        ...
+    tidegate.errors.DataError: frame, row 2: no value in column 'text' (None); fill it or leave the row out
+    """
+    plain = [cell.item() if isinstance(cell, np.generic) else cell for cell in cells]
+    for row, cell in enumerate(plain):
+        if type(cell).__name__ in MISSING or (type(cell) is float and cell != cell):
+            raise DataError(f"{place(row)}: no value in column {name!r} ({cell}); fill it or leave the row out")
+        if type(cell) not in KINDS:
+            expected = "expected text, integers, booleans or numbers"
+            raise DataError(f"{place(row)}: column {name!r} holds a {type(cell).__name__}; {expected}; convert it")
+        if type(cell) is not type(plain[0]):
+            found = f"{shown(cell)} among {KINDS[type(plain[0])]}"
+            raise DataError(f"{place(row)}: column {name!r} is {found}; make all cells of a column alike")
+    if plain and isinstance(plain[0], str):
+        _check_characters(plain, name, place)
+    return plain
+
+
+def shown(cell: object) -> str:
+    """A cell for a message, long ones cut.
+
+    >>> shown("ab"), shown(3)
+    ("'ab'", '3')
+    """
+    text = repr(cell)
+    return text if len(text) <= SHOWN else text[:SHOWN] + "..."
+
+
+def sha256(columns: Mapping[str, Sequence[Any]]) -> str:
+    """The SHA-256 of columns: of one line of JSON each, [name, [cells]], in UTF-8; whatever library held them.
+
+    >>> sha256({"text": ["hi"]}) == hashlib.sha256(b'["text",["hi"]]' + bytes([10])).hexdigest()
+    True
+    """
+    found = hashlib.sha256()
+    for name, cells in columns.items():
+        line = json.dumps([name, cells], ensure_ascii=False, separators=(",", ":")) + "\n"
+        found.update(line.encode())
+    return found.hexdigest()
+
+
+def _check_characters(cells: list[str], name: str, place: Place) -> None:
+    for row, cell in enumerate(cells):
+        try:
+            cell.encode()
+        except UnicodeEncodeError as error:
+            fault = "holds half of a surrogate pair; write the whole character"
+            raise DataError(f"{place(row)}: column {name!r} {fault}") from error

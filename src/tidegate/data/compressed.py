@@ -1,0 +1,142 @@
+"""Compressed files: what they hold, unless that is more than a table would be."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import zlib
+from collections.abc import Callable, Iterator
+from typing import Any, Protocol
+
+from tidegate.errors import DataError
+
+GIGA, MEGA = 1_000_000_000, 1_000_000
+MOST = 4 * GIGA
+RATIO, FLOOR = 200, 256 * MEGA
+MEMORY = 256 * MEGA
+PIECE = 1 << 16
+
+
+class Machine(Protocol):
+    """What unpacks one stream; those of bz2, lzma and zstd are such."""
+
+    eof: bool
+    needs_input: bool
+    unused_data: bytes
+
+    def decompress(self, data: bytes, max_length: int) -> bytes: ...
+
+
+class Gzip:
+    """A `Machine` of gzip; its sums are checked."""
+
+    def __init__(self) -> None:
+        self._inner = zlib.decompressobj(wbits=31)
+
+    @property
+    def eof(self) -> bool:
+        return self._inner.eof
+
+    @property
+    def needs_input(self) -> bool:
+        return not self._inner.unconsumed_tail
+
+    @property
+    def unused_data(self) -> bytes:
+        return self._inner.unused_data
+
+    def decompress(self, data: bytes, max_length: int) -> bytes:
+        return self._inner.decompress(self._inner.unconsumed_tail + data, max_length)
+
+
+def _xz(lzma: Any) -> Any:
+    return lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=MEMORY)
+
+
+FORMATS: dict[str, tuple[str, str, Callable[[Any], Any]]] = {
+    ".gz": ("gzip", "zlib", lambda _: Gzip()),
+    ".bz2": ("bzip2", "bz2", lambda bz2: bz2.BZ2Decompressor()),
+    ".xz": ("xz", "lzma", _xz),
+    ".zst": ("zstd", "compression.zstd", lambda zstd: zstd.ZstdDecompressor()),
+}
+
+
+def split(path: str) -> tuple[str, str]:
+    """A path without the extension of its compression, and that extension; "" where it is not compressed.
+
+    >>> split("train.csv.GZ"), split("train.csv")
+    (('train.csv', '.gz'), ('train.csv', ''))
+    """
+    stem, extension = os.path.splitext(path)
+    return (stem, extension.lower()) if extension.lower() in FORMATS else (path, "")
+
+
+def limit(size: int) -> int:
+    """The most bytes that a file of `size` bytes may unpack to: 200 times as many, at least 256 MB, at most 4 GB.
+
+    >>> limit(1000), limit(10_000_000), limit(10**9)
+    (256000000, 2000000000, 4000000000)
+    """
+    return min(MOST, max(FLOOR, RATIO * size))
+
+
+def check_size(found: int, size: int, path: str) -> None:
+    """Raise DataError if a file of `size` bytes gave `found` bytes or more, which is over its `limit`."""
+    if found > (most := limit(size)):
+        why = "files of up to 4 GB are read" if most == MOST else f"which is over {RATIO} times its size"
+        raise DataError(
+            f"{path} unpacks to more than {most // MEGA} MB, {why}; if it is no bomb, unpack or split it first"
+        )
+
+
+def unpack(data: bytes, extension: str, path: str) -> bytes:
+    """What a compressed file holds; streams that follow one another are one text.
+
+    Args:
+        data: the bytes of the file.
+        extension: a key of FORMATS.
+        path: its name, for messages.
+
+    Raises:
+        DataError: a file that is cut short or damaged, unpacks to more than `limit`, or that this Python cannot read.
+
+    >>> import gzip
+    >>> unpack(gzip.compress(b"text,label"), ".gz", "t.csv.gz")
+    b'text,label'
+    """
+    name, module, make = FORMATS[extension]
+    try:
+        library = importlib.import_module(module)
+    except ImportError as error:
+        newer = ", which came with Python 3.14" if extension == ".zst" else ""
+        raise DataError(f"{path}: this Python has no module {module}{newer}; unpack the file first") from error
+    faults = (OSError, EOFError, ValueError, *(getattr(library, k) for k in ERRORS if hasattr(library, k)))
+    unpacked = bytearray()
+    try:
+        for piece in _pieces(data, lambda: make(library)):
+            unpacked += piece
+            check_size(len(unpacked), len(data), path)
+    except faults as error:
+        raise DataError(f"{path} is no whole {name} file ({error}); fetch or compress it anew") from error
+    return bytes(unpacked)
+
+
+ERRORS = ("error", "LZMAError", "ZstdError")
+
+
+def _pieces(data: bytes, make: Callable[[], Machine]) -> Iterator[bytes]:
+    """The pieces of every stream; zeros between streams are padding, anything else after them is damage."""
+    start = 0
+    while start < len(data):
+        machine, fed = make(), start
+        while not machine.eof:
+            piece = b""
+            if machine.needs_input:
+                piece = data[fed : fed + PIECE]
+                fed += len(piece)
+                if not piece:
+                    raise EOFError("it ends too early")
+            yield machine.decompress(piece, PIECE)
+        start = fed - len(machine.unused_data)
+        while data[start : start + 1] == b"\0":
+            start += 1
