@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 
 
-def table(head: Sequence[str], rows: Iterable[Sequence[object]], left: int = 1) -> str:
-    """Columns of equal width under a head; the first `left` columns are flush left, the others flush right.
+def table(head: Sequence[str], rows: Iterable[Sequence[object]], left: int = 1, words_last: bool = False) -> str:
+    """Columns of equal width under a head; the first `left` columns are flush left, and with `words_last` the last one
+    too, the others flush right.
 
     >>> print(table(["label", "rows"], [["spam", 12], ["ham", 1034]]))
     label  rows
@@ -19,12 +20,13 @@ def table(head: Sequence[str], rows: Iterable[Sequence[object]], left: int = 1) 
     """
     cells = [list(head), *([str(cell) for cell in row] for row in rows)]
     widths = [max(len(row[i]) for row in cells) for i in range(len(head))]
-    return "\n".join("  ".join(aligned(row, widths, left)).rstrip() for row in cells)
+    flush = {*range(left), *([len(head) - 1] if words_last else [])}
+    return "\n".join("  ".join(aligned(row, widths, flush)).rstrip() for row in cells)
 
 
-def aligned(row: Sequence[str], widths: Sequence[int], left: int) -> list[str]:
+def aligned(row: Sequence[str], widths: Sequence[int], left: set[int]) -> list[str]:
     return [
-        cell.ljust(width) if i < left else cell.rjust(width)
+        cell.ljust(width) if i in left else cell.rjust(width)
         for i, (cell, width) in enumerate(zip(row, widths, strict=True))
     ]
 

@@ -58,7 +58,7 @@ def report(results: list[Result]) -> str:
     ran = sum(result.ran for result in results)
     faults = sum(not result.ok for result in results)
     said = "all within their bounds" if not faults else f"{faults} wrong"
-    return f"{table(head, map(row, results), left=2)}\n\n{ran} of {len(results)} ran here, {said}"
+    return f"{table(head, map(row, results), left=2, words_last=True)}\n\n{ran} of {len(results)} ran here, {said}"
 
 
 def row(result: Result) -> list[str]:
