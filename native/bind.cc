@@ -168,7 +168,7 @@ class Engine {
       score = std::make_unique<Array>(score_object.ptr(), "score", kFloat, 1);
       score->expect(0, size);
     }
-    std::vector<tidegate_pool> pools;
+    std::vector<std::int32_t> pools;
     for (const std::string& name : over)
       pools.push_back(choice<tidegate_pool>(name, "pool", {"last", "mean", "max", "attention"}));
     Message message;

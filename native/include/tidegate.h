@@ -12,7 +12,8 @@
  * target and version.
  *
  * Functions that can fail return a status and write one sentence, without a final full stop, to `message`
- * (`capacity` bytes, TIDEGATE_MESSAGE is enough; it may be null when capacity is 0). Nothing is thrown.
+ * (`capacity` bytes, TIDEGATE_MESSAGE is enough; it may be null when capacity is 0). Nothing is thrown. Opcodes,
+ * activations and pools are passed as int32, so that one that does not exist is refused like any other number.
  */
 #ifndef TIDEGATE_H
 #define TIDEGATE_H
@@ -119,14 +120,14 @@ TIDEGATE_API tidegate_status tidegate_add_embed(tidegate_engine* engine, int64_t
 
 /* activation(weight[size, inputs] x + bias[size]). */
 TIDEGATE_API tidegate_status tidegate_add_dense(tidegate_engine* engine, int64_t inputs, int64_t size,
-                                                const float* weight, const float* bias, tidegate_activation activation,
+                                                const float* weight, const float* bias, int32_t activation,
                                                 int add, char* message, size_t capacity);
 
 /* activation(weight[size, width * inputs] (the last `width` inputs end to end, oldest first) + bias[size]); zeros stand
  * before a row's first input. past_offset, in bytes: past[(width - 1) * inputs], oldest first, zeros at first; -1 for
  * a width of 1. */
 TIDEGATE_API tidegate_status tidegate_add_conv(tidegate_engine* engine, int64_t inputs, int64_t size, int64_t width,
-                                               const float* weight, const float* bias, tidegate_activation activation,
+                                               const float* weight, const float* bias, int32_t activation,
                                                int32_t past_offset, int add, char* message, size_t capacity);
 
 /* (x - mean) / sqrt(variance + eps) * gain[size] + bias[size]; the variance divides by size. */
@@ -164,7 +165,7 @@ TIDEGATE_API tidegate_status tidegate_add_recurrent(tidegate_engine* engine, con
 /* The concatenation of `items` pools over the steps so far. offsets[i], in bytes: mean: sum[size]; max: max[size];
  * attention: peak[1], weight[1], sum[size], end to end; last: -1. score[size] and score_bias are attention's. */
 TIDEGATE_API tidegate_status tidegate_add_pool(tidegate_engine* engine, int64_t size, int32_t items,
-                                               const tidegate_pool* over, const int32_t* offsets, const float* score,
+                                               const int32_t* over, const int32_t* offsets, const float* score,
                                                float score_bias, int add, char* message, size_t capacity);
 
 /* exp(x - max) / sum of exp(x - max). */

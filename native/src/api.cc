@@ -127,7 +127,7 @@ tidegate_status tidegate_add_embed(tidegate_engine* engine, int64_t rows, int64_
 }
 
 tidegate_status tidegate_add_dense(tidegate_engine* engine, int64_t inputs, int64_t size, const float* weight,
-                                   const float* bias, tidegate_activation activation, int add, char* message,
+                                   const float* bias, int32_t activation, int add, char* message,
                                    size_t capacity) {
   return add_layer(engine, add, message, capacity, [&](const Engine& e) {
     return tidegate::make_dense(e.kernels, inputs, size, weight, bias, activation);
@@ -135,7 +135,7 @@ tidegate_status tidegate_add_dense(tidegate_engine* engine, int64_t inputs, int6
 }
 
 tidegate_status tidegate_add_conv(tidegate_engine* engine, int64_t inputs, int64_t size, int64_t width,
-                                  const float* weight, const float* bias, tidegate_activation activation,
+                                  const float* weight, const float* bias, int32_t activation,
                                   int32_t past_offset, int add, char* message, size_t capacity) {
   return add_layer(engine, add, message, capacity, [&](const Engine& e) {
     return tidegate::make_conv(e.kernels, inputs, size, width, weight, bias, activation, past_offset);
@@ -160,7 +160,7 @@ tidegate_status tidegate_add_recurrent(tidegate_engine* engine, const tidegate_r
                    [&](const Engine& e) { return tidegate::make_recurrent(e.kernels, *cell, e.use_fused); });
 }
 
-tidegate_status tidegate_add_pool(tidegate_engine* engine, int64_t size, int32_t items, const tidegate_pool* over,
+tidegate_status tidegate_add_pool(tidegate_engine* engine, int64_t size, int32_t items, const int32_t* over,
                                   const int32_t* offsets, const float* score, float score_bias, int add, char* message,
                                   size_t capacity) {
   return add_layer(engine, add, message, capacity, [&](const Engine& e) {

@@ -9,7 +9,7 @@ namespace {
 class Conv final : public Layer {
  public:
   Conv(const Kernels& kernels, std::size_t inputs, std::size_t size, std::size_t width, const float* weight,
-       const float* bias, tidegate_activation activation, std::int64_t past_offset)
+       const float* bias, std::int32_t activation, std::int64_t past_offset)
       : Layer(kernels, "conv", inputs, size),
         depth_(width * inputs),
         activation_(activation_kernel(kernels, activation)),
@@ -55,7 +55,7 @@ class Conv final : public Layer {
 }  // namespace
 
 std::unique_ptr<Layer> make_conv(const Kernels& kernels, std::int64_t inputs, std::int64_t size, std::int64_t width,
-                                 const float* weight, const float* bias, tidegate_activation activation,
+                                 const float* weight, const float* bias, std::int32_t activation,
                                  std::int64_t past_offset) {
   checked_size(inputs, "conv: inputs");
   checked_size(width, "conv: width");

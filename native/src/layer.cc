@@ -25,14 +25,14 @@ std::size_t checked_size(std::int64_t value, const char* what) {
   return static_cast<std::size_t>(value);
 }
 
-Unary* activation_kernel(const Kernels& kernels, tidegate_activation activation) {
+Unary* activation_kernel(const Kernels& kernels, std::int32_t activation) {
   switch (activation) {
     case TIDEGATE_NONE: return nullptr;
     case TIDEGATE_ACTIVATION_RELU: return kernels.relu;
     case TIDEGATE_ACTIVATION_TANH: return kernels.tanh;
     case TIDEGATE_ACTIVATION_SIGMOID: return kernels.sigmoid;
   }
-  throw ValueError("unknown activation " + std::to_string(static_cast<int>(activation)));
+  throw ValueError("unknown activation " + std::to_string(activation));
 }
 
 std::vector<std::int64_t> in_order(std::size_t n) {

@@ -94,7 +94,7 @@ class Layer {
 std::size_t checked_size(std::int64_t value, const char* what);
 
 // Null for none. Throws for a number that is no activation.
-Unary* activation_kernel(const Kernels& kernels, tidegate_activation activation);
+Unary* activation_kernel(const Kernels& kernels, std::int32_t activation);
 
 // 0, 1 ... n - 1.
 std::vector<std::int64_t> in_order(std::size_t n);
@@ -120,14 +120,14 @@ void store_state(const Tile& tile, const StateArray& array, std::size_t from, st
 
 std::unique_ptr<Layer> make_embed(const Kernels&, std::int64_t rows, std::int64_t size, const float* weight);
 std::unique_ptr<Layer> make_dense(const Kernels&, std::int64_t inputs, std::int64_t size, const float* weight,
-                                  const float* bias, tidegate_activation activation);
+                                  const float* bias, std::int32_t activation);
 std::unique_ptr<Layer> make_conv(const Kernels&, std::int64_t inputs, std::int64_t size, std::int64_t width,
-                                 const float* weight, const float* bias, tidegate_activation activation,
+                                 const float* weight, const float* bias, std::int32_t activation,
                                  std::int64_t past_offset);
 std::unique_ptr<Layer> make_norm(const Kernels&, std::int64_t size, const float* gain, const float* bias, float eps);
 std::unique_ptr<Layer> make_scale(const Kernels&, std::int64_t size, const float* mean, const float* deviation);
 std::unique_ptr<Layer> make_softmax(const Kernels&, std::int64_t size);
-std::unique_ptr<Layer> make_pool(const Kernels&, std::int64_t size, std::int32_t items, const tidegate_pool* over,
+std::unique_ptr<Layer> make_pool(const Kernels&, std::int64_t size, std::int32_t items, const std::int32_t* over,
                                  const std::int32_t* offsets, const float* score, float score_bias);
 // The fused layer if `fused` and there is a kernel proved against this very tape, else the interpreter.
 std::unique_ptr<Layer> make_recurrent(const Kernels&, const tidegate_recurrent& cell, bool fused);

@@ -7,7 +7,7 @@ namespace tidegate {
 namespace {
 
 struct Item {
-  tidegate_pool over;
+  std::int32_t over;  // tidegate_pool
   std::size_t state;  // index of its first state array
 };
 
@@ -63,7 +63,7 @@ class Pool final : public Layer {
 }  // namespace
 
 std::unique_ptr<Layer> make_pool(const Kernels& kernels, std::int64_t size, std::int32_t count,
-                                 const tidegate_pool* over, const std::int32_t* offsets, const float* score,
+                                 const std::int32_t* over, const std::int32_t* offsets, const float* score,
                                  float score_bias) {
   checked_size(size, "pool: size");
   checked_size(count, "pool: the number of pools");
@@ -85,7 +85,7 @@ std::unique_ptr<Layer> make_pool(const Kernels& kernels, std::int64_t size, std:
         attention = true;
         states.insert(states.end(), {{offset, 1}, {offset + 4, 1}, {offset + 8, size}});
         break;
-      default: throw ValueError("pool: unknown pool " + std::to_string(static_cast<int>(over[i])));
+      default: throw ValueError("pool: unknown pool " + std::to_string(over[i]));
     }
   }
   if (attention != (score != nullptr))

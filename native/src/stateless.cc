@@ -28,7 +28,7 @@ class Embed final : public Layer {
 class Dense final : public Layer {
  public:
   Dense(const Kernels& kernels, std::size_t inputs, std::size_t size, const float* weight, const float* bias,
-        tidegate_activation activation)
+        std::int32_t activation)
       : Layer(kernels, "dense", inputs, size),
         activation_(activation_kernel(kernels, activation)),
         packed_(kernels, inputs, in_order(size), weight, bias) {}
@@ -97,7 +97,7 @@ std::unique_ptr<Layer> make_embed(const Kernels& kernels, std::int64_t rows, std
 }
 
 std::unique_ptr<Layer> make_dense(const Kernels& kernels, std::int64_t inputs, std::int64_t size, const float* weight,
-                                  const float* bias, tidegate_activation activation) {
+                                  const float* bias, std::int32_t activation) {
   return std::make_unique<Dense>(kernels, checked_size(inputs, "dense: inputs"), checked_size(size, "dense: size"),
                                  weight, bias, activation);
 }

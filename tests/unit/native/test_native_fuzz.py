@@ -1,0 +1,50 @@
+"""The fuzz target under the sanitizers: some seconds of it are clean."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+SECONDS = 5
+FLAGS = ["-fsanitize=address,undefined"]
+
+
+def outcome(*command: object, cwd: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([str(word) for word in command], cwd=cwd, capture_output=True, text=True, timeout=600)
+
+
+@pytest.fixture(scope="module")
+def compiler(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A compiler whose programs run under the sanitizers."""
+    folder = tmp_path_factory.mktemp("compiler")
+    (folder / "a.cc").write_text("int main() {}\n")
+    if shutil.which("cmake") is None:
+        pytest.skip("no cmake here")
+    for name in ("clang++", "g++", "c++"):
+        commands = ((name, *FLAGS, "a.cc", "-o", "a"), ("./a",))
+        if shutil.which(name) and all(outcome(*command, cwd=folder).returncode == 0 for command in commands):
+            return name
+    pytest.skip("no compiler here whose programs run under the sanitizers")
+
+
+@pytest.fixture(scope="module")
+def fuzzer(tmp_path_factory: pytest.TempPathFactory, root: Path, compiler: str) -> Path:
+    build = tmp_path_factory.mktemp("fuzz")
+    configure = ("cmake", "-S", root, "-B", build, "-DTIDEGATE_FUZZ=ON", f"-DCMAKE_CXX_COMPILER={compiler}")
+    for command in (configure, ("cmake", "--build", build, "-j", "2", "--target", "engine_fuzz")):
+        done = outcome(*command, cwd=build)
+        assert done.returncode == 0, done.stdout + done.stderr
+    return build / "native" / "fuzz" / "engine_fuzz"
+
+
+def test_seconds_of_it_are_clean(fuzzer: Path, tmp_path: Path) -> None:
+    limits = (f"-max_total_time={SECONDS}", "-max_len=1024", "-len_control=0", "-seed=1")
+    done = outcome(fuzzer, *limits, cwd=tmp_path)
+    said = done.stdout + done.stderr
+    assert done.returncode == 0, said[-4000:]
+    runs = next(int(line.split()[1]) for line in said.splitlines() if line.startswith("Done "))
+    assert runs > 100
+    assert list(tmp_path.iterdir()) == []
