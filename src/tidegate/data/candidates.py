@@ -13,14 +13,15 @@ LONGEST_LABEL = 60
 IDEOGRAPHS = "\u2e80"  # from here on, a few characters without spaces can be a sentence
 
 
-def suggestion(source: Any, names: Sequence[str]) -> str:
+def suggestion(source: Any, names: Sequence[str], text: str, label: str) -> str:
     """The one column that looks like text and the one that looks like a label, in words; "" if not one of each.
 
     Args:
         source: as of `table.read`.
         names: its columns. Those that cannot be read are passed over.
+        text, label: the columns asked for; one that is there is taken for what it was asked for.
     """
-    return likely(readable(source, names))
+    return likely(readable(source, names), text, label)
 
 
 def readable(source: Any, names: Sequence[str]) -> list[Table]:
@@ -35,20 +36,22 @@ def readable(source: Any, names: Sequence[str]) -> list[Table]:
         return tables
 
 
-def likely(tables: list[Table]) -> str:
+def likely(tables: list[Table], text: str, label: str) -> str:
     """The words of `suggestion` about the columns of tables.
 
     >>> rows = {"utterance": ["hi there", "good bye", "see you", "hello you"], "category": ["a", "b", "b", "a"]}
-    >>> likely([Table("t.csv", rows, [2, 3, 4, 5], "")])
+    >>> likely([Table("t.csv", rows, [2, 3, 4, 5], "")], "text", "label")
     "'utterance' looks like text, 'category' has 2 distinct values: say --text utterance --label category"
     """
-    columns = [(table, name) for table in tables for name in table.columns]
-    texts = [name for table, name in columns if looks_like_text(table, name)]
-    labels = [(table, name) for table, name in columns if name not in texts and looks_like_labels(table, name)]
+    columns = {name: table for table in tables for name in table.columns}
+    texts = [name for name in columns if name != label and looks_like_text(columns[name], name)]
+    texts = [text] if text in columns else texts
+    labels = [name for name in columns if name not in texts and looks_like_labels(columns[name], name)]
+    labels = [label] if label in columns else labels
     if len(texts) != 1 or len(labels) != 1:
         return ""
-    (text,), ((table, label),) = texts, labels
-    found = f"{text!r} looks like text, {label!r} has {len(set(table.columns[label]))} distinct values"
+    (text,), (label,) = texts, labels
+    found = f"{text!r} looks like text, {label!r} has {len(set(columns[label].columns[label]))} distinct values"
     return f"{found}: say --text {shown(text)} --label {shown(label)}"
 
 

@@ -9,10 +9,10 @@ from tidegate.errors import DataError
 
 
 class MissingColumn(DataError):
-    """A column that was asked for is not there; `names` are those that are, `near` the one that may be meant."""
+    """A column that was asked for is not there; `names` are those that are, `hint` what its message ends with."""
 
     names: Sequence[str] = ()
-    near: str = ""
+    hint: str = ""
 
 
 def check_columns(path: str, names: Sequence[str], wanted: Sequence[str], holder: str) -> None:
@@ -53,8 +53,8 @@ def check_column(place: str, wanted: str, names: Sequence[str], holder: str = "f
     if wanted in names:
         return
     shown = ", ".join(repr(name) for name in names[:12]) + (" ..." if len(names) > 12 else "")
-    near = next(iter(get_close_matches(wanted, names, 1)), "")
-    hint = f"; did you mean {near!r}?" if near else ""
+    near = get_close_matches(wanted, names, 1)
+    hint = f"; did you mean {near[0]!r}?" if near else ""
     error = MissingColumn(f"{place}: no column {wanted!r}; the {holder} has {shown or 'none'}{hint}")
-    error.names, error.near = names, near
+    error.names, error.hint = names, hint
     raise error

@@ -139,8 +139,8 @@ def rows(source: Any, options: Options) -> Table:
     try:
         return read(source, [options.text, options.label])
     except MissingColumn as error:
-        if not error.near and (hint := suggestion(source, error.names)):
-            raise DataError(f"{error}; {hint}") from error
+        if hint := suggestion(source, error.names, options.text, options.label):
+            raise DataError(f"{str(error).removesuffix(error.hint)}; {hint}") from error
         raise
 
 

@@ -59,13 +59,25 @@ def test_the_error_names_the_candidates_and_what_to_say(tmp_path, monkeypatch):
     assert classify.rows("t.csv", classify.Options(text="utterance", label="category")).column("utterance") == TEXTS
 
 
+def test_what_is_there_as_asked_keeps_its_part(tmp_path):
+    path = tmp_path / "t.csv"
+    path.write_text(lines(intent=LABELS, lang=LABELS, message=TEXTS, id=IDS))
+    with pytest.raises(DataError) as caught:
+        classify.rows(path, classify.Options(label="lang"))
+    assert "did you mean" not in str(caught.value)  # 'intent', which is near to 'text', is not what was meant
+    assert str(caught.value).endswith("'lang' has 3 distinct values: say --text message --label lang")
+    path.write_text(lines(id=TEXTS, message=TEXTS))
+    with pytest.raises(DataError, match="say --text id --label message"):
+        classify.rows(path, classify.Options(text="txt", label="message"))
+
+
 @pytest.mark.parametrize(
     ("columns", "end"),
     [
         ({"a": TEXTS, "b": TEXTS[::-1], "c": LABELS}, "the file has 'a', 'b', 'c'"),
         ({"a": TEXTS, "b": LABELS, "c": LABELS}, "the file has 'a', 'b', 'c'"),
         ({"a": TEXTS, "b": IDS}, "the file has 'a', 'b'"),
-        ({"texts": TEXTS, "b": LABELS}, "did you mean 'texts'?"),
+        ({"texts": TEXTS, "b": IDS}, "did you mean 'texts'?"),
     ],
 )
 def test_nothing_is_said_where_it_would_be_a_guess(tmp_path, columns, end):
@@ -78,7 +90,7 @@ def test_nothing_is_said_where_it_would_be_a_guess(tmp_path, columns, end):
 def test_columns_that_cannot_be_read_are_passed_over():
     pd = pytest.importorskip("pandas")
     frame = pd.DataFrame({"at": pd.to_datetime(["2024-01-01"] * 12), "said": TEXTS, "gap": [None] * 12, "of": LABELS})
-    assert suggestion(frame, list(frame.columns)).endswith("say --text said --label of")
+    assert suggestion(frame, list(frame.columns), "text", "label").endswith("say --text said --label of")
     with pytest.raises(DataError, match="'said' looks like text"):
         classify.rows(frame, classify.Options())
     with pytest.raises(DataError, match="no value in column 'gap'"):
