@@ -7,6 +7,7 @@ import io
 import json
 import lzma
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -68,6 +69,28 @@ def test_a_changed_byte_of_an_archive_gives_the_same_table_or_one_sentence(tmp_p
     except DataError as error:
         message = str(error)
     assert message == "" or message.startswith(str(path))
+    assert "\n" not in message
+
+
+@anything
+@given(st.lists(st.tuples(st.integers(0, 10_000), st.integers(0, 255)), min_size=1, max_size=8))
+def test_changed_bytes_of_a_parquet_file_give_a_table_or_one_sentence(tmp_path, changes):
+    parquet = pytest.importorskip("pyarrow.parquet")
+    pyarrow = pytest.importorskip("pyarrow")
+    path = tmp_path / "t.parquet"
+    parquet.write_table(pyarrow.table({"text": ["hello", "good bye"] * 20, "label": [1, 2] * 20}), path)
+    data = bytearray(path.read_bytes())
+    for at, byte in changes:
+        data[at % len(data)] = byte
+    path.write_bytes(data)
+    try:
+        table = read(path)
+    except DataError as error:
+        message = str(error)
+    else:
+        message = str(path)
+        assert {len(column) for column in table.columns.values()} == {len(table)}
+    assert message.startswith(str(path))
     assert "\n" not in message
 
 

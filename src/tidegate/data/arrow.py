@@ -110,6 +110,6 @@ def _values(array: Any, name: str, start: int, place: Place) -> list[Any]:
 def _explained(pa: Any, fault: str, remedy: str) -> Iterator[None]:
     try:
         yield
-    except (pa.ArrowException, OSError) as error:
+    except (pa.ArrowException, OSError, ValueError) as error:  # also a name that is not UTF-8
         reason = str(error).splitlines()[0].rstrip(".") if str(error) else type(error).__name__
         raise DataError(f"{fault} ({reason}); {remedy}") from error

@@ -113,6 +113,15 @@ def test_text_that_is_not_utf8_names_its_row(here):
         read("t.parquet")
 
 
+def test_a_column_whose_name_is_not_utf8(here):
+    data = (here / written({"the name": ["x"]})).read_bytes()
+    (here / "t.parquet").write_bytes(data.replace(b"the name", b"the n\xffme"))
+    with pytest.raises(
+        DataError, match=r"^t\.parquet is no whole Parquet file \('utf-8' codec can't decode.*; write it anew"
+    ):
+        read("t.parquet")
+
+
 @pytest.mark.parametrize(
     "array", [["x" * 100] * 200_000, pa.nulls(1_000_000), pa.array(["x" * 100] * 200_000).dictionary_encode()]
 )
