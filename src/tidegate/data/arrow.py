@@ -56,7 +56,7 @@ def read_stream(source: Any, path: str, columns: Sequence[str] | None, place: Pl
         table = pa.table(source)
     wanted = _wanted(pa, table.schema, path, columns, "table")
     with _explained(pa, f"{path} cannot be read", "repair it"):
-        return _cells(table.select(wanted).to_batches(BATCH), wanted, place, lambda size: None)
+        return _cells(table.select(wanted).to_batches(BATCH), wanted, place)
 
 
 def _pyarrow(path: str, what: str) -> Any:
@@ -81,15 +81,19 @@ def _wanted(pa: Any, schema: Any, path: str, columns: Sequence[str] | None, hold
     return wanted
 
 
-def _cells(batches: Iterable[Any], names: list[str], place: Place, count: Callable[[int], None]) -> Columns:
+def _cells(
+    batches: Iterable[Any], names: list[str], place: Place, count: Callable[[int], None] | None = None
+) -> Columns:
+    """The values of all batches by column. count: is told how many bytes there are so far, and may refuse them."""
     columns: Columns = {name: [] for name in names}
     size = 0
     for batch in batches:
         for name, cells in columns.items():
             array = batch.column(name)
             array = array.dictionary_decode() if hasattr(array, "dictionary_decode") else array
-            size += array.nbytes + POINTER * len(array)
-            count(size)
+            if count is not None:
+                size += array.nbytes + POINTER * len(array)
+                count(size)
             cells.extend(_values(array, name, len(cells), place))
     return columns
 
