@@ -225,6 +225,7 @@ tidegate_status tidegate_pool_step(const tidegate_engine* engine, int64_t n, con
     const Engine& e = engine->engine;
     e.require_finished();
     require(n >= 0, "n", n, "0 or more");
+    require(N >= 0, "N", N, "0 or more");
     require(threads >= 1, "threads", threads, "1 or more");
     bool ascending = true;
     for (int64_t i = 0; i < n; ++i) {

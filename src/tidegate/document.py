@@ -27,6 +27,7 @@ MAX_TAPES: Final = 64
 MAX_WIDTH: Final = 1 << 20
 MAX_VOCABULARY: Final = 1 << 26
 MAX_STATE_BYTES: Final = 16 << 20
+MAX_STEP_NUMBERS: Final = 1 << 22
 MAX_CHECK_BYTES: Final = 64 << 10
 MAX_CHECK_STEPS: Final = 10_000
 
@@ -62,23 +63,28 @@ def validate(document: Any, tensors: Mapping[str, Array]) -> Tapes:
 def state_schema(layers: list[dict[str, Any]], tapes: Tapes) -> dict[str, Any]:
     """The `state` key that valid layers give: {"bytes": size of the block, "arrays": [...]} by offset.
 
-    A chain with a whole-window layer does not stream: it has `steps` alone. Raises: ModelFileError when the block
-    would be over 16 MiB.
+    A chain with a whole-window layer does not stream: it has `steps` alone. Raises: ModelFileError when the layers
+    together carry over 16 MiB from step to step.
 
     >>> state_schema([{"kind": "pool", "size": 2, "over": ["max"]}], {})["arrays"][1]
     {'name': 'layers.0.max', 'dtype': 'float32', 'shape': [2], 'offset': 8, 'fill': '-inf'}
     """
     arrays: list[dict[str, Any]] = [{"name": "steps", "dtype": "int64", "shape": [1], "offset": 0}]
     offset = 8
-    for i, layer in enumerate([] if rooms.whole_window(layers) else layers):
-        for name, (shape, fill) in rooms.load(layer["kind"]).state(layer, tapes).items():
+    for i, layer in enumerate(layers):
+        room = rooms.load(layer["kind"])
+        for name, (shape, fill) in getattr(room, "carried", room.state)(layer, tapes).items():
             arrays.append({
                 "name": f"layers.{i}.{name}", "dtype": "float32", "shape": list(shape), "offset": offset,
                 "fill": fill if isinstance(fill, list) else "-inf" if fill == -math.inf else float(fill),
             })  # fmt: skip
             offset += 4 * math.prod(shape)
     if offset > MAX_STATE_BYTES:
-        raise ModelFileError(f"state: a stream's has {offset} bytes; at most {MAX_STATE_BYTES} are allowed")
+        raise ModelFileError(
+            f"state: the layers carry {offset} bytes from step to step; at most {MAX_STATE_BYTES} are allowed"
+        )
+    if rooms.whole_window(layers):
+        arrays, offset = arrays[:1], 8
     return {"bytes": -(-offset // 8) * 8, "arrays": arrays}
 
 
@@ -211,6 +217,7 @@ def _layers(value: Any, tapes: Tapes, width: int | None, tensors: Mapping[str, A
     """The width of the last layer's output; each layer gets the output of the one before."""
     _list("layers", value, 1, MAX_LAYERS)
     widths: list[int] = []
+    numbers = 0
     for i, layer in enumerate(value):
         place = f"layers[{i}]"
         _object(place, layer)
@@ -219,9 +226,17 @@ def _layers(value: Any, tapes: Tapes, width: int | None, tensors: Mapping[str, A
             width = int(room.check(layer, width, tapes))
         if "add" in layer:
             _add(f"{place}.add", layer["add"], widths, width)
+        if (numbers := numbers + width + _registers(layer, tapes)) > MAX_STEP_NUMBERS:
+            most = f"at most {MAX_STEP_NUMBERS} are allowed"
+            raise ModelFileError(f"{place}: the layers up to here work out {numbers} numbers a step; {most}")
         _layer_tensors(f"{place}.tensors", layer.get("tensors"), room.tensors(layer, tapes), tensors)
         widths.append(width)
     return widths[-1]
+
+
+def _registers(layer: dict[str, Any], tapes: Tapes) -> int:
+    """How many numbers a layer's tape works out in a step: they cost time, and no byte of the file."""
+    return sum(tapes[layer["tape"]].widths(layer["size"], layer.get("project"))) if "tape" in layer else 0
 
 
 def _add(place: str, index: Any, widths: list[int], width: int) -> None:

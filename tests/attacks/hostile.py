@@ -1,4 +1,6 @@
-"""The valid file that attacks start from, ways to edit its bytes, and the measured process that loads it."""
+"""The valid model and the valid state that attacks start from, ways to edit their bytes, and the measured process that
+loads the one and restores the other.
+"""
 
 from __future__ import annotations
 
@@ -9,13 +11,20 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
+from hashlib import sha256
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from tidegate import tensors as safetensors
+from tidegate.model import Model
+from tidegate.runtime import Predictor
 
 HERE = Path(__file__).resolve().parent
-SCRIPTS = sorted(p for p in HERE.glob("*.py") if p.stem != "hostile" and not p.stem.startswith("test_"))
+SCRIPTS = sorted(
+    path
+    for path in HERE.glob("*.py")
+    if path.stem not in ("hostile", "mutations") and not path.stem.startswith("test_")
+)
 
 CPU_S = 1.0
 MEMORY_MB = 100
@@ -23,9 +32,12 @@ MEMORY_MB = 100
 LOAD = """
 import resource, sys
 from tidegate.errors import TidegateError
-from tidegate.model import Model
+from tidegate.runtime import State, load
 try:
-    Model.load(sys.argv[1])
+    predictor = load(sys.argv[1])
+    for path in sys.argv[2:]:
+        with open(path, "rb") as file:
+            predictor.stream().restore(State.from_bytes(file.read()))
 except TidegateError as error:
     print(str(error).removeprefix(sys.argv[1] + ": "))
 else:
@@ -40,20 +52,33 @@ print(used.ru_utime + used.ru_stime, peak / 1000)
 
 
 class Verdict(NamedTuple):
-    """What loading a file said and took."""
+    """What loading a model, or restoring a state, said and took."""
 
     sentence: str
     cpu_s: float
     memory_mb: float
 
 
-def valid() -> bytes:
+def valid(**options: int) -> bytes:
     """The bytes of a small valid classifier."""
-    models = runpy.run_path(str(HERE.parent / "golden" / "models.py"))
-    document, tensors = models["with_empty_check"](models["classifier"]())
     file = io.BytesIO()
+    document, tensors = classifier(**options)
     safetensors.write(file, tensors, {"tidegate": json.dumps(document, ensure_ascii=False)})
     return file.getvalue()
+
+
+def classifier(**options: int) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Its document and tensors. options: H and seed, for another model than the valid one."""
+    models = runpy.run_path(str(HERE.parent / "golden" / "models.py"))
+    parts: tuple[dict[str, Any], dict[str, Any]] = models["with_empty_check"](models["classifier"](**options))
+    return parts
+
+
+def valid_state(**options: int) -> bytes:
+    """The bytes of a state of the valid classifier, or of one with other options, in the middle of a word."""
+    stream = Predictor(Model(*classifier(**options))).stream()
+    stream.push("the gate opens, the wat")
+    return stream.state.to_bytes()
 
 
 def split(content: bytes) -> tuple[dict[str, Any], bytes]:
@@ -87,23 +112,69 @@ def document_text(content: bytes) -> str:
     return str(split(content)[0]["__metadata__"]["tidegate"])
 
 
-def load(path: Path) -> Verdict:
-    """Load a file in a process of its own; raises CalledProcessError when that ends in a traceback."""
-    done = subprocess.run(
-        [sys.executable, "-c", LOAD, str(path)], capture_output=True, text=True, check=True, timeout=60
-    )
+def split_state(content: bytes) -> tuple[dict[str, Any], bytes]:
+    """The header of a state as JSON; and its block, output and unfinished word."""
+    end = 24 + int.from_bytes(content[20:24], "little")
+    return json.loads(content[24:end]), content[end:-32]
+
+
+def join_state(header: dict[str, Any] | bytes, data: bytes, version: int = 1) -> bytes:
+    """A state of a header, JSON or bytes, with a true length and a true sum."""
+    text = header if isinstance(header, bytes) else json.dumps(header, separators=(",", ":"), sort_keys=True).encode()
+    sizes = version.to_bytes(4, "little") + len(text).to_bytes(4, "little")
+    return summed(b"tidegatestate\0\0\0" + sizes + text + data)
+
+
+def summed(body: bytes) -> bytes:
+    """The bytes with their sum behind them."""
+    return body + sha256(body).digest()
+
+
+def with_fields(content: bytes, **fields: Any) -> bytes:
+    """The state with other fields in its header."""
+    header, data = split_state(content)
+    return join_state({**header, **fields}, data)
+
+
+def with_array(content: bytes, index: int, **changed: Any) -> bytes:
+    """The state with one of its arrays described otherwise."""
+    arrays = split_state(content)[0]["arrays"]
+    arrays[index].update(changed)
+    return with_fields(content, arrays=arrays)
+
+
+def load(model: Path, *states: Path) -> Verdict:
+    """Load a model, and restore states into it, in a process of its own; CalledProcessError when that ends in a
+    traceback.
+    """
+    command = [sys.executable, "-c", LOAD, *map(str, (model, *states))]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
     sentence, figures = done.stdout.rstrip("\n").rsplit("\n", 1)
     cpu_s, memory_mb = map(float, figures.split())
     return Verdict(sentence, cpu_s, memory_mb)
 
 
+def verdict(attack: Callable[[bytes], bytes], of_state: bool, folder: Path) -> Verdict:
+    """The verdict on what an attack makes of the valid model, or of the valid state."""
+    model, state = folder / "model.safetensors", folder / "state"
+    if not of_state:
+        model.write_bytes(attack(valid()))
+        return load(model)
+    model.write_bytes(valid())
+    state.write_bytes(attack(valid_state()))
+    return load(model, state)
+
+
+def attacks_state(script: Path) -> bool:
+    """By its name: state_*.py is about a stream's state, any other about a model file."""
+    return script.stem.startswith("state_")
+
+
 def run(attack: Callable[[bytes], bytes], refused: str) -> None:
-    """Print the verdict of one attack; exit 1 when it was not refused as it must be."""
+    """Print the verdict of one attack, the running script; exit 1 when it was not refused as it must be."""
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "hostile.safetensors"
-        path.write_bytes(attack(valid()))
-        verdict = load(path)
-    held = refused in verdict.sentence and verdict.cpu_s < CPU_S and verdict.memory_mb < MEMORY_MB
-    figures = f"{verdict.cpu_s:.2f} s, {verdict.memory_mb:.0f} MB"
-    print(f"{'refused' if held else 'NOT HELD'}: {verdict.sentence} ({figures})")
+        found = verdict(attack, attacks_state(Path(sys.argv[0])), Path(folder))
+    held = refused in found.sentence and found.cpu_s < CPU_S and found.memory_mb < MEMORY_MB
+    figures = f"{found.cpu_s:.2f} s, {found.memory_mb:.0f} MB"
+    print(f"{'refused' if held else 'NOT HELD'}: {found.sentence} ({figures})")
     sys.exit(not held)

@@ -14,12 +14,16 @@ def test_the_valid_file_loads(tmp_path):
     assert 5 < verdict.memory_mb < hostile.MEMORY_MB
 
 
+def test_the_valid_state_is_restored(tmp_path):
+    (tmp_path / "valid").write_bytes(hostile.valid())
+    (tmp_path / "state").write_bytes(hostile.valid_state())
+    assert hostile.load(tmp_path / "valid", tmp_path / "state").sentence == "loaded"
+
+
 @pytest.mark.parametrize("script", hostile.SCRIPTS, ids=lambda path: path.stem)
 def test_refused_within_the_limits(tmp_path, script):
     module = runpy.run_path(str(script))
-    path = tmp_path / "hostile.safetensors"
-    path.write_bytes(module["attack"](hostile.valid()))
-    verdict = hostile.load(path)
+    verdict = hostile.verdict(module["attack"], hostile.attacks_state(script), tmp_path)
     assert module["REFUSED"] in verdict.sentence
     assert "\n" not in verdict.sentence
     assert len(verdict.sentence) < 700
@@ -28,7 +32,9 @@ def test_refused_within_the_limits(tmp_path, script):
 
 
 def test_there_are_attacks():
-    assert len(hostile.SCRIPTS) >= 20
+    of_states = [script for script in hostile.SCRIPTS if hostile.attacks_state(script)]
+    assert len(of_states) >= 25
+    assert len(hostile.SCRIPTS) - len(of_states) >= 50
 
 
 def test_a_process_that_needs_more_is_seen(tmp_path, monkeypatch):

@@ -353,7 +353,7 @@ def test_the_check_names_each_tensor_once():
 
 def test_a_state_over_16_megabytes_is_refused():
     layers = [{"kind": "pool", "size": 1 << 20, "over": ["mean", "max"]}] * 3
-    with pytest.raises(ModelFileError, match="state: a stream's has 25165832 bytes; at most 16777216"):
+    with pytest.raises(ModelFileError, match="state: the layers carry 25165832 bytes from step to step; at most"):
         state_schema(layers, {})
 
 

@@ -31,6 +31,11 @@ def state(layer: dict[str, Any], tapes: dict[str, Tape]) -> dict[str, tuple[tupl
     return {}
 
 
+def carried(layer: dict[str, Any], tapes: dict[str, Tape]) -> dict[str, tuple[tuple[int, ...], Any]]:
+    """What each direction hands on from step to step, within one run."""
+    return recurrent.state(layer, tapes)
+
+
 def whole_window(layer: dict[str, Any]) -> str:
     return "it reads each input in both directions"
 

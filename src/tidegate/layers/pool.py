@@ -22,6 +22,8 @@ def check(layer: dict[str, Any], width: int | None, tapes: dict[str, Any]) -> in
         raise OptionError(f"over is {over!r}; expected a list of {', '.join(OVER)}")
     if len(set(over)) != len(over):
         raise OptionError(f"over is {over!r}; an entry stands twice")
+    if H * len(over) > options.MAX_WIDTH:
+        raise OptionError(f"size {H} times {len(over)} entries is over {options.MAX_WIDTH}; pool fewer")
     return H * len(over)
 
 

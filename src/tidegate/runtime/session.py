@@ -67,6 +67,8 @@ class Session:
             raise StateError("the state was made by other weights: restore it into the model that made it")
         if state.block.nbytes != len(self.initial) or len(state.output) != self.outputs:
             raise StateError("the state has another shape: its block or output is of another size")
+        if state.schema != self.schema:
+            raise StateError("the state has another shape: its arrays are not those that its schema_hash stands for")
         self.source.check_pending(state.pending)
 
 

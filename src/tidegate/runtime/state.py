@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
+from itertools import pairwise
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -23,6 +24,7 @@ MAGIC: Final = b"tidegatestate\0\0\0"
 VERSION: Final = 1
 MAX_HEADER: Final = 1 << 20
 MAX_PENDING: Final = 64
+MAX_STEPS: Final = 1 << 62  # what comes after can still be counted
 DTYPES: Final[dict[str, np.dtype[Any]]] = {"int64": np.dtype("<i8"), "float32": np.dtype("<f4")}
 KEYS: Final = {"schema_hash", "weights_hash", "arrays", "block", "output", "pending"}
 
@@ -60,6 +62,11 @@ class State:
         return int(self.arrays["steps"][0])
 
     @property
+    def schema(self) -> list[dict[str, Any]]:
+        """Name, dtype, shape and offset of each array."""
+        return self._schema
+
+    @property
     def block(self) -> Bytes:
         """The state as the engine keeps it: uint8 [state_bytes], read-only."""
         block: Bytes = self._block
@@ -90,8 +97,8 @@ class State:
     def from_bytes(cls, data: bytes) -> State:
         """The state that `to_bytes` wrote.
 
-        Raises: StateError for bytes that are no state, are cut short, damaged or too long, or of a newer
-        version.
+        The numbers may be anything, NaN too: they are what a model made of its input. Raises: StateError for bytes
+        that are no state, are cut short, damaged or too long, or of a newer version.
         """
         header, start = opened(data)
         try:
@@ -110,8 +117,8 @@ class State:
             block, fields["arrays"], output.copy(), data[end - fields["pending"] : end],
             fields["schema_hash"], fields["weights_hash"],
         )  # fmt: skip
-        if state.steps < 0:
-            raise StateError(f"the state has seen {state.steps} steps; it must be 0 or more")
+        if not 0 <= state.steps <= MAX_STEPS:
+            raise StateError(f"the state has seen {state.steps} steps; it must be 0 to {MAX_STEPS}")
         return state
 
 
@@ -123,9 +130,8 @@ def read_only(array: Any) -> Any:
 
 def view(block: Bytes, array: dict[str, Any]) -> npt.NDArray[Any]:
     """One array of a schema within its block."""
-    dtype, offset = DTYPES[array["dtype"]], array["offset"]
-    size = math.prod(array["shape"]) * dtype.itemsize
-    return np.asarray(block[offset : offset + size].view(dtype).reshape(array["shape"]))
+    at = block[array["offset"] : array["offset"] + nbytes(array)]
+    return np.asarray(at.view(DTYPES[array["dtype"]]).reshape(array["shape"]))
 
 
 def initial(schema: list[dict[str, Any]], size: int) -> Bytes:
@@ -177,11 +183,28 @@ def check_fields(fields: Any) -> None:
         raise StateError(
             f"the state's unfinished word has {fields['pending']} bytes; at most {MAX_PENDING} are allowed"
         )
-    arrays = fields["arrays"]
-    if not isinstance(arrays, list) or not arrays or not all(is_array(a, fields["block"]) for a in arrays):
+    check_arrays(fields["arrays"], fields["block"])
+
+
+def check_arrays(arrays: Any, block: int) -> None:
+    """Raises StateError unless the arrays lie in a block of so many bytes, apart, and begin with the steps."""
+    if not isinstance(arrays, list) or not arrays or not all(is_array(a, block) for a in arrays):
         raise StateError("the state's arrays must each have a name, dtype, shape and offset within the block")
-    if arrays[0]["name"] != "steps" or arrays[0]["dtype"] != "int64" or arrays[0]["shape"] != [1]:
-        raise StateError("the state's first array must be steps, one int64")
+    first = {key: arrays[0][key] for key in ("name", "dtype", "shape", "offset")}
+    if first != {"name": "steps", "dtype": "int64", "shape": [1], "offset": 0}:
+        raise StateError("the state's first array must be steps, one int64 at offset 0")
+    if len({array["name"] for array in arrays}) != len(arrays):
+        raise StateError("the state's arrays must each have a name of their own")
+    for before, array in pairwise(arrays):
+        if array["offset"] < before["offset"] + nbytes(before) or array["offset"] % DTYPES[array["dtype"]].itemsize:
+            raise StateError(
+                f"the state's array {show(array['name'])} lies at byte {array['offset']}; expected a multiple of its "
+                "items' size, behind the array before it"
+            )
+
+
+def nbytes(array: dict[str, Any]) -> int:
+    return math.prod(array["shape"]) * DTYPES[array["dtype"]].itemsize
 
 
 def is_array(array: Any, block: int) -> bool:
@@ -192,4 +215,4 @@ def is_array(array: Any, block: int) -> bool:
         return False
     if not all(type(n) is int and 0 < n <= 1 << 24 for n in shape) or type(offset) is not int or offset < 0:
         return False
-    return len(shape) <= 4 and offset + math.prod(shape) * DTYPES[dtype].itemsize <= block
+    return len(shape) <= 4 and offset + nbytes(array) <= block

@@ -1,0 +1,26 @@
+"""A bidirectional layer, which shows no state, that hands 20 MB from step to step."""
+
+from typing import Any
+
+from hostile import run, with_document
+
+REFUSED = "the layers carry 20971560 bytes from step to step; at most 16777216"
+
+
+def attack(valid: bytes) -> bytes:
+    return with_document(valid, lambda document: widen(document))
+
+
+def widen(document: dict[str, Any]) -> None:
+    roles = {way + role: "layers.1." + role for way in ("forward.", "backward.") for role in "WbRc"}
+    document["layers"][1] |= {"kind": "bidirectional", "tensors": roles}
+    document["layers"][2:], document["labels"], document["task"]["kind"] = [], None, "encode"
+    document["streams"] = {"yes": False, "because": "it reads each input in both directions"}
+    tape = document["tapes"]["gru"]
+    for name in "abcde":
+        tape["state"][name], tape["next"][name] = ["H", 65536, 2], len(tape["instructions"])
+    tape["instructions"].append(["state", "a"])
+
+
+if __name__ == "__main__":
+    run(attack, REFUSED)

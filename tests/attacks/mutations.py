@@ -1,0 +1,114 @@
+"""Mutations of valid files, tried in this process: each is read or refused in one sentence, never a traceback.
+
+python tests/attacks/mutations.py --seconds 60 --seed 1 tries as many as go into the time, prints their number, and
+leaves a file that fails as mutation.bin.
+"""
+
+from __future__ import annotations
+
+import argparse
+import random
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import hostile
+
+from tidegate.errors import TidegateError
+from tidegate.runtime import Predictor, State, load
+
+GOLDEN = hostile.HERE.parent / "golden"
+LONGEST_SENTENCE = 1000
+
+
+class Target(NamedTuple):
+    """Valid bytes, and a reader of their mutations."""
+
+    name: str
+    valid: bytes
+    read: Callable[[bytes, Path], object]
+
+
+def targets(folder: Path) -> list[Target]:
+    """The golden models, and a state of the classifier."""
+    model = folder / "valid.safetensors"
+    model.write_bytes(hostile.valid())
+    predictor = load(model)
+    files = [Target(path.name, path.read_bytes(), load_model) for path in sorted(GOLDEN.glob("*.safetensors"))]
+    return [*files, Target("state", hostile.valid_state(), lambda content, _: restore(content, predictor))]
+
+
+def load_model(content: bytes, folder: Path) -> object:
+    path = folder / "mutation.safetensors"
+    path.write_bytes(content)
+    return load(path)
+
+
+def restore(content: bytes, predictor: Predictor) -> object:
+    """What a mutation's stream says next; its sum is mended, so that what lies before it is looked at."""
+    if len(content) > 32:
+        content = hostile.summed(content[:-32])
+    stream = predictor.stream()
+    stream.restore(State.from_bytes(content))
+    return stream.push("er closes", end=True)
+
+
+def mutated(content: bytes, rng: random.Random) -> bytes:
+    """The bytes with up to four changes, most of them in the header, where the words are."""
+    changed = bytearray(content)
+    for _ in range(rng.choice([1, 1, 2, 4])):
+        at = rng.randrange(min(len(changed), rng.choice([32, 4000, len(changed)]))) if changed else 0
+        end = at + rng.choice([0, 1, 1, 2, 8, 40])
+        flipped = bytes(byte ^ 1 << rng.randrange(8) for byte in changed[at : at + 1])
+        tokens = (b"0", b"-1", b"9" * 30, b'"', b"[", b"}", b"null")
+        changed[at:end] = rng.choice([
+            b"", rng.randbytes(1), rng.randbytes(end - at), rng.choice(tokens), changed[end : 2 * end - at], flipped,
+        ])  # fmt: skip
+    return bytes(changed)
+
+
+def tried(target: Target, folder: Path, rng: random.Random) -> str | None:
+    """The sentence that refuses one more mutation; None for one that can be read."""
+    content = mutated(target.valid, rng)
+    try:
+        target.read(content, folder)
+    except TidegateError as error:
+        sentence = str(error)
+        if "\n" not in sentence and len(sentence) < LONGEST_SENTENCE:
+            return sentence
+        raise AssertionError(f"{target.name}: no short sentence: {sentence!r}") from error
+    except Exception:
+        Path("mutation.bin").write_bytes(content)
+        raise
+    return None
+
+
+def sentences(folder: Path, seed: int) -> Iterator[str | None]:
+    """The sentences of ever more mutations, of one target after the other."""
+    rng, files = random.Random(seed), targets(folder)
+    while True:
+        for target in files:
+            yield tried(target, folder, rng)
+
+
+def main() -> None:
+    import tempfile
+
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seconds", type=float, default=60)
+    parser.add_argument("--seed", type=int, default=1)
+    args = parser.parse_args()
+    count = read = 0
+    with tempfile.TemporaryDirectory() as folder:
+        end = time.monotonic() + args.seconds
+        for sentence in sentences(Path(folder), args.seed):
+            count, read = count + 1, read + (sentence is None)
+            if time.monotonic() > end:
+                break
+    print(f"{count} mutations, {count - read} refused, {read} read")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

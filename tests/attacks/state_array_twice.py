@@ -1,0 +1,13 @@
+"""Two arrays have one name; readers differ in which one they take."""
+
+from hostile import run, with_array
+
+REFUSED = "the state's arrays must each have a name of their own"
+
+
+def attack(valid: bytes) -> bytes:
+    return with_array(valid, 2, name="layers.1.h")
+
+
+if __name__ == "__main__":
+    run(attack, REFUSED)

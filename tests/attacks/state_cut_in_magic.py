@@ -1,0 +1,13 @@
+"""The state ends inside its first word."""
+
+from hostile import run
+
+REFUSED = "is cut short: it has 9 bytes; its first part alone has 24"
+
+
+def attack(valid: bytes) -> bytes:
+    return valid[:9]
+
+
+if __name__ == "__main__":
+    run(attack, REFUSED)

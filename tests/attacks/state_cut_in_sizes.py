@@ -1,0 +1,13 @@
+"""The state ends before the length of its header."""
+
+from hostile import run
+
+REFUSED = "is cut short: it has 22 bytes; its first part alone has 24"
+
+
+def attack(valid: bytes) -> bytes:
+    return valid[:22]
+
+
+if __name__ == "__main__":
+    run(attack, REFUSED)

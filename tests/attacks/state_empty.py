@@ -1,0 +1,13 @@
+"""No byte at all."""
+
+from hostile import run
+
+REFUSED = "these bytes are no state: they start with b''"
+
+
+def attack(valid: bytes) -> bytes:
+    return b""
+
+
+if __name__ == "__main__":
+    run(attack, REFUSED)

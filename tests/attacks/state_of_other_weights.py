@@ -1,0 +1,13 @@
+"""The state of a model of the same layers, trained otherwise."""
+
+from hostile import run, valid_state
+
+REFUSED = "the state was made by other weights: restore it into the model that made it"
+
+
+def attack(valid: bytes) -> bytes:
+    return valid_state(seed=9)
+
+
+if __name__ == "__main__":
+    run(attack, REFUSED)

@@ -1,0 +1,13 @@
+"""The hashes of the model, over arrays of another shape."""
+
+from hostile import run, with_array
+
+REFUSED = "its arrays are not those that its schema_hash stands for"
+
+
+def attack(valid: bytes) -> bytes:
+    return with_array(valid, 1, shape=[4, 2])
+
+
+if __name__ == "__main__":
+    run(attack, REFUSED)

@@ -1,0 +1,13 @@
+"""A version that never was."""
+
+from hostile import join_state, run, split_state
+
+REFUSED = "the state is of version 0; expected 1"
+
+
+def attack(valid: bytes) -> bytes:
+    return join_state(*split_state(valid), version=0)
+
+
+if __name__ == "__main__":
+    run(attack, REFUSED)

@@ -1,0 +1,15 @@
+"""An unfinished word that is two, so that one would be lost."""
+
+from hostile import join_state, run, split_state
+
+REFUSED = "its unfinished word is none of this model's: the tokenizer would split it"
+
+
+def attack(valid: bytes) -> bytes:
+    header, data = split_state(valid)
+    word = b"two words"
+    return join_state({**header, "pending": len(word)}, data[: -header["pending"]] + word)
+
+
+if __name__ == "__main__":
+    run(attack, REFUSED)

@@ -1,0 +1,13 @@
+"""An array of a type that states do not have."""
+
+from hostile import run, with_array
+
+REFUSED = "arrays must each have a name, dtype, shape and offset within the block"
+
+
+def attack(valid: bytes) -> bytes:
+    return with_array(valid, 1, dtype="object")
+
+
+if __name__ == "__main__":
+    run(attack, REFUSED)

@@ -1,0 +1,13 @@
+"""A tokenizer that there is not."""
+
+from hostile import run, with_document
+
+REFUSED = "input: unknown kind 'eval'; choose one of word, char, byte"
+
+
+def attack(valid: bytes) -> bytes:
+    return with_document(valid, lambda d: d["input"]["tokenizer"].update(kind="eval"))
+
+
+if __name__ == "__main__":
+    run(attack, REFUSED)

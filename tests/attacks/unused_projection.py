@@ -1,0 +1,13 @@
+"""A layer that says how wide it projects, over a tape that does not."""
+
+from hostile import run, with_document
+
+REFUSED = "project is given, but the tape has no projection; remove it"
+
+
+def attack(valid: bytes) -> bytes:
+    return with_document(valid, lambda d: d["layers"][1].update(project=4))
+
+
+if __name__ == "__main__":
+    run(attack, REFUSED)
