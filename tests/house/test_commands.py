@@ -8,6 +8,8 @@ from subprocess import CompletedProcess
 
 import pytest
 
+from tidegate import tasks
+
 Run = Callable[..., CompletedProcess[str]]
 FOLDER = Path(__file__).resolve().parents[2] / "src" / "tidegate" / "cli"
 COMMANDS = sorted(p.stem for p in FOLDER.glob("*.py") if not p.name.startswith("_"))
@@ -20,7 +22,7 @@ def test_help_lists_every_command(tidegate: Run) -> None:
     assert [name for name in COMMANDS if name not in listed] == []
 
 
-@pytest.mark.parametrize("command", ["", *COMMANDS])
+@pytest.mark.parametrize("command", ["", *COMMANDS, *(f"fit {name}" for name in tasks.names())])
 def test_help_fits_80_columns_and_has_an_example(tidegate_without_torch: Run, command: str) -> None:
     done = tidegate_without_torch(*command.split(), "--help")
     assert done.returncode == 0, done.stderr

@@ -67,7 +67,11 @@ def run(argv: list[str]) -> int:
 
 def parser(argv: list[str]) -> Parser:
     """The parser; only the command that was asked for is built in full, so that the others cost nothing."""
-    chosen = next((word for word in argv if not word.startswith("-")), None)
+    return built([word for word in argv if not word.startswith("-")][:1])
+
+
+def built(in_full: list[str]) -> Parser:
+    """The parser of all commands, these with their flags."""
     whole = Parser(prog="tidegate", description=__doc__, examples=EXAMPLES)
     whole.add_argument("--version", action="version", version=version(), help="print the version and leave")
     commands = whole.add_subparsers(dest="command", metavar="COMMAND", required=True, title="commands")
@@ -75,7 +79,7 @@ def parser(argv: list[str]) -> Parser:
         module = load(name)
         summary = (module.__doc__ or "").partition("\n")[0].rstrip(".")
         one = commands.add_parser(name, help=summary, description=module.__doc__, examples=module.EXAMPLES)
-        if name == chosen:
+        if name in in_full:
             module.flags(one)
     return whole
 

@@ -21,6 +21,7 @@ class Parser(argparse.ArgumentParser):
     def __init__(self, *, examples: str = "", **options: Any) -> None:
         epilog = f"examples:\n{examples}" if examples else None
         super().__init__(**options, epilog=epilog, formatter_class=formatter, allow_abbrev=False)
+        self._positionals.title = "arguments"
 
     def error(self, message: str) -> NoReturn:
         raise OptionError(f"{message}; see '{self.prog} --help'")

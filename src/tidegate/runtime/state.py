@@ -204,7 +204,7 @@ def check_arrays(arrays: Any, block: int) -> None:
 
 
 def nbytes(array: dict[str, Any]) -> int:
-    return math.prod(array["shape"]) * DTYPES[array["dtype"]].itemsize
+    return int(math.prod(array["shape"]) * DTYPES[array["dtype"]].itemsize)
 
 
 def is_array(array: Any, block: int) -> bool:
