@@ -112,9 +112,7 @@ class Job:
 
     def run(self, progress: Report | None) -> Run:
         read_tapes = {name: Tape.from_json(tape) for name, tape in self.tapes.items()}
-        width: int | None = None
-        for layer in self.layers:
-            width = layer_rooms.load(layer["kind"]).check(layer, width, read_tapes)
+        layer_rooms.widths(self.layers, None, read_tapes)  # raises where a layer does not fit
         network = Network(self.layers, read_tapes)
         network.load_tensors(self.room.start(self.options, {"layers": self.layers}, network.shapes()))
         return Run(network, self.data, self.recipe(), progress)
