@@ -1,0 +1,323 @@
+"""Series of numbers to the rows that a model's first layer gets, and its outputs back to the data's units.
+
+A step has one number for each column. Columns have a role: `target` is forecast, `past` is known up to now, `known` is
+known `horizon` steps ahead (a step then brings the number of the step that far ahead), `static` never changes. What is
+missing (NaN) is treated by one of four policies. Then numbers are scaled by the statistics of their series in training,
+or by a window of the latest steps, which is cut into segments.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from ..errors import DataError
+from .calendar import positions
+
+ROLES: Final = ("target", "past", "known", "static")
+MISSING: Final = ("error", "drop", "ffill", "mask")
+CENTRES: Final = ("last", "mean")
+SPREADS: Final = ("training", "window")
+FLAT: Final = 1e-6  # a window that varies by less than this share of its largest number counts as constant
+
+Floats = npt.NDArray[np.float64]
+Rows = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Window:
+    """The latest `length` steps, each less the one `season` before it (0: as they are), less their centre, over their
+    spread, in segments of `segment` steps.
+    """
+
+    length: int
+    segment: int = 1
+    season: int = 0
+    centre: str = "last"
+    spread: str = "training"
+
+    @property
+    def reach(self) -> int:
+        """How many steps must have been seen."""
+        return self.length + self.season
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What the outputs are: `horizon` steps ahead, of each target, each of these quantiles."""
+
+    horizon: int
+    quantiles: tuple[float, ...]
+    head: str = "direct"
+
+
+@dataclass(frozen=True)
+class Frame:
+    """Between the data's units and the model's, for B forecasts: y = out x spread + centre + base.
+
+    centre, spread: float64 [B, targets]; base: float64 [B, horizon, targets]. A spread of 0 (a constant window): the
+    forecast is the constant.
+    """
+
+    centre: Floats
+    spread: Floats
+    base: Floats
+
+    def restored(self, out: npt.NDArray[Any], quantiles: int) -> Floats:
+        """Outputs [B, horizon x targets x quantiles] in the data's units: float64 [B, horizon, targets, quantiles]."""
+        B, H, k = self.base.shape
+        y = out.astype(np.float64).reshape(B, H, k, quantiles)
+        return np.asarray(y * self.spread[:, None, :, None] + (self.centre[:, None] + self.base)[..., None])
+
+    def scaled(self, y: Floats) -> Rows:
+        """Truth [B, horizon, targets] in the model's units, float32; NaN where a constant window has no unit."""
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return np.where(
+                self.spread[:, None] > 0, (y - self.base - self.centre[:, None]) / self.spread[:, None], np.nan
+            ).astype(np.float32)
+
+
+@dataclass(frozen=True)
+class Intake:
+    """From raw steps to rows, as a model file describes it.
+
+    names: the series that `mean` and `deviation` [series, columns] are of, None where all series are treated alike. A mean
+    alone stands for what was never seen (policy 'mask'); with deviations it scales.
+    """
+
+    columns: tuple[str, ...]
+    roles: tuple[str, ...]
+    calendar: tuple[str, ...] = ()
+    missing: str = "error"
+    names: tuple[str, ...] | None = None
+    mean: Floats | None = None
+    deviation: Floats | None = None
+    window: Window | None = None
+    answer: Answer | None = None
+
+    # ---- sizes
+
+    @property
+    def width(self) -> int:
+        """Numbers of a step after the missing ones are treated: values, what was missing, calendar."""
+        return len(self.columns) * (2 if self.missing == "mask" else 1) + 2 * len(self.calendar)
+
+    @property
+    def features(self) -> int:
+        """Numbers of a row: what the first layer gets."""
+        return self.width * (self.window.segment if self.window else 1)
+
+    @property
+    def targets(self) -> int:
+        return self.roles.count("target")
+
+    def of(self, *roles: str) -> list[int]:
+        """The columns that have one of these roles."""
+        return [i for i, role in enumerate(self.roles) if role in roles]
+
+    # ---- from raw steps to steps without holes
+
+    def treated(
+        self, x: npt.NDArray[Any], times: Any, last: Rows | None = None, first: int = 0
+    ) -> tuple[Rows, npt.NDArray[np.int64], Rows]:
+        """Steps [T, columns] with nothing missing any more.
+
+        times: datetime64 [T], read only where the calendar is used. last: what was seen last of each column [columns],
+        None at the start. first: the number of the first step, for messages. Returns the steps kept float32
+        [T', width], their indices [T'], and what was then seen last. Raises DataError for infinity, and for NaN where
+        the policy is 'error'.
+        """
+        with np.errstate(over="ignore"):
+            values = np.asarray(x, np.float32)
+        self.refuse(x, values, first)
+        last = self.unseen() if last is None else last
+        holes = np.isnan(values)
+        if self.missing in ("ffill", "mask"):
+            values, last = filled(values, holes, last)
+        keep = np.arange(len(values))
+        if self.missing in ("drop", "ffill"):
+            keep = np.flatnonzero(~np.isnan(values).any(1))
+        parts = [values[keep]]
+        if self.missing == "mask":
+            parts.append(holes.astype(np.float32))
+        if self.calendar:
+            parts.append(positions(times[keep], self.calendar))
+        return np.concatenate(parts, 1), keep, last
+
+    def unseen(self, series: int = 0) -> Rows:
+        """What stands for a column of which nothing has been seen: its mean in training, or NaN, float32 [columns]."""
+        if self.missing == "mask" and self.mean is not None:
+            return np.asarray(self.mean[series], np.float32)
+        return np.full(len(self.columns), np.nan, np.float32)
+
+    def refuse(self, x: npt.NDArray[Any], values: Rows, first: int) -> None:
+        """Raises DataError at the first number that cannot be used."""
+        bad = np.isinf(values) if self.missing != "error" else ~np.isfinite(values)
+        if not bad.any():
+            return
+        t, c = np.argwhere(bad)[0]
+        found, name = x[t, c], self.columns[c]
+        if np.isnan(found):
+            raise DataError(
+                f"step {first + t}, {name!r}: NaN, and this model was fitted with --missing error; fill it, or fit "
+                "with --missing drop, ffill or mask"
+            )
+        what = "is infinite" if np.isinf(found) else f"is {found}, which float32 cannot hold"
+        raise DataError(f"step {first + t}, {name!r}: {what}; correct it, or leave it out as missing")
+
+    # ---- fixed scaling
+
+    def index(self, name: str | None) -> int:
+        """The row of the statistics that a series has. Raises DataError for one that was not there in training."""
+        if self.names is None:
+            return 0
+        if name is None or name not in self.names:
+            known = ", ".join(map(repr, self.names[:5])) + (" ..." if len(self.names) > 5 else "")
+            found = "no series was named" if name is None else f"the series {name!r} was not there in training"
+            raise DataError(
+                f"{found}, and this model scales each by its own statistics; it knows {known}; fit with --scale window "
+                "for series that are new"
+            )
+        return self.names.index(name)
+
+    def fixed(self, steps: Rows, series: int) -> Rows:
+        """Treated steps [T, width] scaled by the statistics of a series, if the intake has them: float32 [T, width]."""
+        if self.mean is None or self.deviation is None:
+            return steps
+        C = len(self.columns)
+        rows = steps.copy()
+        rows[:, :C] = (steps[:, :C].astype(np.float64) - self.mean[series]) / self.deviation[series]
+        return rows
+
+    def fixed_frame(self, series: int, count: int = 1) -> Frame:
+        """The frame of `count` forecasts of a series that is scaled by its statistics."""
+        assert self.answer, "a model that forecasts"
+        assert self.mean is not None
+        assert self.deviation is not None
+        k = self.of("target")
+        shape = (count, len(k))
+        return Frame(
+            np.broadcast_to(self.mean[series][k], shape), np.broadcast_to(self.deviation[series][k], shape),
+            np.zeros((count, self.answer.horizon, len(k))),
+        )  # fmt: skip
+
+    # ---- windows
+
+    def windows(self, steps: Rows, ends: npt.NDArray[np.int64]) -> tuple[Rows, Frame]:
+        """The windows that end with the treated steps `ends` [B], each at least reach - 1.
+
+        steps: float32 [T, width]. Returns rows float32 [B, length / segment, features] and the frame of the forecasts.
+        """
+        w = self.window
+        assert w, "an intake with a window"
+        back = np.arange(1 - w.length, 1)
+        whole = steps[ends[:, None] + back].astype(np.float64)
+        own, C = self.of("target", "past"), len(self.columns)
+        moved = whole[..., own]
+        if w.season:
+            moved = moved - steps[ends[:, None] + back - w.season][..., own]
+        mean = total(moved) / w.length
+        centre = moved[:, -1] if w.centre == "last" else mean
+        spread, divisor = self.spreads(moved, mean, own)
+        whole[..., own] = (moved - centre[:, None]) / divisor[:, None]
+        if self.mean is not None and self.deviation is not None:
+            rest = self.of("known", "static")
+            whole[..., rest] = (whole[..., rest] - self.mean[0][rest]) / self.deviation[0][rest]
+        whole[..., :C] = np.where(np.isnan(whole[..., :C]), 0.0, whole[..., :C])
+        rows = whole.astype(np.float32).reshape(len(ends), w.length // w.segment, self.features)
+        k = [own.index(i) for i in self.of("target")]
+        return rows, Frame(centre[:, k], spread[:, k], self.base(steps, ends))
+
+    def spreads(self, moved: Floats, mean: Floats, own: list[int]) -> tuple[Floats, Floats]:
+        """What multiplies forecasts of windows [B, length, own columns], 0 where one is constant, and what divides."""
+        assert self.window
+        if self.window.spread == "training":
+            assert self.deviation is not None
+            spread = np.broadcast_to(self.deviation[0][own], mean.shape)
+            return spread, spread
+        spread = np.sqrt(total((moved - mean[:, None]) ** 2) / self.window.length)
+        spread = np.where(spread > FLAT * np.abs(moved).max(1), spread, 0.0)
+        return spread, np.where(spread > 0, spread, 1.0)
+
+    def base(self, steps: Rows, ends: npt.NDArray[np.int64]) -> Floats:
+        """What is added to forecasts: the targets a season before each step ahead, float64 [B, horizon, targets]."""
+        k = self.of("target")
+        if self.answer is None or not self.window or not (s := self.window.season):
+            return np.zeros((len(ends), self.answer.horizon if self.answer else 0, len(k)))
+        ahead = np.arange(1, self.answer.horizon + 1)
+        ahead = ahead - s * -(-ahead // s)
+        return np.asarray(steps[ends[:, None] + ahead][..., k], np.float64)
+
+    # ---- the model file
+
+    def to_json(self) -> tuple[dict[str, Any], dict[str, npt.NDArray[np.float32]]]:
+        """The `input` section of a document, and its tensors."""
+        tensors: dict[str, npt.NDArray[np.float32]] = {}
+        scale = None
+        if self.mean is not None and self.deviation is not None:
+            tensors = {
+                f"input.{n}": v.astype(np.float32) for n, v in (("mean", self.mean), ("deviation", self.deviation))
+            }
+            names = None if self.names is None else list(self.names)
+            scale = {"names": names, "mean": "input.mean", "deviation": "input.deviation"}
+        section: dict[str, Any] = {
+            "kind": "series", "columns": list(self.columns), "roles": list(self.roles), "calendar": list(self.calendar),
+            "missing": self.missing, "scale": scale, "window": None if self.window is None else vars(self.window),
+            "answer": None if self.answer is None else {**vars(self.answer), "quantiles": list(self.answer.quantiles)},
+            "features": self.features,
+        }  # fmt: skip
+        return section, tensors
+
+    @classmethod
+    def from_json(cls, section: Mapping[str, Any], tensors: Mapping[str, npt.NDArray[Any]]) -> Intake:
+        """The intake of a valid `input` section and its tensors."""
+        made = cls(
+            tuple(section["columns"]), tuple(section["roles"]), tuple(section["calendar"]), section["missing"],
+            window=None if section["window"] is None else Window(**section["window"]),
+        )  # fmt: skip
+        if (answer := section["answer"]) is not None:
+            made = replace(made, answer=Answer(answer["horizon"], tuple(answer["quantiles"]), answer["head"]))
+        if (scale := section["scale"]) is None:
+            return made
+        names = None if scale["names"] is None else tuple(scale["names"])
+        mean, deviation = (
+            None if scale[role] is None else np.asarray(tensors[scale[role]], np.float64)
+            for role in ("mean", "deviation")
+        )
+        return replace(made, names=names, mean=mean, deviation=deviation)
+
+
+def filled(values: Rows, holes: npt.NDArray[np.bool_], last: Rows) -> tuple[Rows, Rows]:
+    """What is missing of values [T, C] as it was last seen, and what is then seen last [C].
+
+    >>> nan = np.nan
+    >>> x = np.array([[nan], [2.0], [nan]], np.float32)
+    >>> filled(x, np.isnan(x), np.array([1.0], np.float32))[0].ravel().tolist()
+    [1.0, 2.0, 2.0]
+    """
+    longer = np.concatenate([last[None], values])
+    seen = np.where(holes, 0, np.arange(1, len(longer))[:, None])
+    newest = np.maximum.accumulate(seen, 0)
+    whole = np.take_along_axis(longer, newest, 0)
+    return whole, (whole[-1] if len(whole) else last).copy()
+
+
+def total(x: Floats) -> Floats:
+    """The sum over axis 1, one after the other, so that its bits do not depend on how many rows are summed at once."""
+    return np.asarray(np.add.accumulate(x, 1)[:, -1])
+
+
+def ahead(values: Floats, known: list[int], horizon: int) -> Floats:
+    """Values [T, columns] whose known columns are those of `horizon` steps later, NaN at the end.
+
+    >>> ahead(np.array([[1.0, 5.0], [2.0, 6.0]]), [1], 1).tolist()
+    [[1.0, 6.0], [2.0, nan]]
+    """
+    moved = values.copy()
+    for c in known:
+        moved[:, c] = np.concatenate([values[horizon:, c], np.full(min(horizon, len(values)), np.nan)])
+    return moved
