@@ -20,9 +20,9 @@ def score(
 
     The 0.5 quantile is the point forecast, of which mae, mse, rmse, smape (percent) and mase are taken.
 
-    forecasts: float [origins, horizon, targets, quantiles]. truth: float [origins, horizon, targets], NaN where unknown;
-    those are counted in `unknown` and left out of every figure but `crossing`, which needs no truth: the share of
-    forecasts whose quantiles do not ascend. quantiles: ascending, 0.5 among them. scale: the denominator of MASE, by
+    forecasts: float [origins, horizon, targets, quantiles]. truth: float [origins, horizon, targets], NaN where it is
+    unknown; those are counted in `unknown` and left out of every figure but `crossing`, which needs no truth: the share
+    of forecasts whose quantiles do not ascend. quantiles: ascending, 0.5 among them. scale: the denominator of MASE, by
     `seasonal_scale`, float [targets] or [origins, targets]; what has none (0 or NaN) is left out of `mase`, and
     `mase_reason` says so. `coverage` has the share of truth within each symmetric pair of quantiles, its ends included.
 
@@ -55,8 +55,8 @@ def score(
 def seasonal_scale(values: npt.NDArray[Any], season: int) -> Floats:
     """MASE's denominator: the mean absolute difference of values a season apart, float64 [targets].
 
-    values: float [T, targets], the history before the first origin, NaN where missing. NaN where no two known values are
-    a season apart.
+    values: float [T, targets], the history before the first origin, NaN where missing. The result is NaN where no two
+    known values are a season apart.
 
     Source: Hyndman and Koehler 2006, section 3, with the seasonal naive forecast in place of the naive one.
 
@@ -185,4 +185,4 @@ def reason(y: Floats, scale: Floats) -> str | None:
     if not without.any():
         return None
     what = "all" if (without == known).all() else f"{int(without.sum())} of {int(known.sum())}"
-    return f"{what} true values have no scale, as their history is constant over a season, or shorter; mase leaves them out"
+    return f"{what} true values have no scale (a history that is constant or shorter than a season); they are left out"
