@@ -13,13 +13,14 @@ from tidegate.data.compressed import check_size
 from tidegate.errors import DataError, MissingExtra
 
 PLAIN = ("is_string", "is_large_string", "is_integer", "is_boolean", "is_floating", "is_null")
+DATES = ("is_timestamp", "is_date")
 BATCH = 4096  # few, so that a bomb is seen before it goes off
 POINTER = 8  # bytes
 
 Columns = dict[str, list[Any]]
 
 
-def read_parquet(data: bytes, path: str, columns: Sequence[str] | None, place: Place) -> Columns:
+def read_parquet(data: bytes, path: str, columns: Sequence[str] | None, place: Place, dates: bool = False) -> Columns:
     """The cells of a Parquet file's columns as Python values.
 
     Args:
@@ -27,6 +28,7 @@ def read_parquet(data: bytes, path: str, columns: Sequence[str] | None, place: P
         path: its name, for messages.
         columns: those to read; None: all.
         place: the place of a row, counted from 0.
+        dates: columns may hold timestamps and dates.
 
     Raises:
         MissingExtra: pyarrow is not installed.
@@ -38,13 +40,13 @@ def read_parquet(data: bytes, path: str, columns: Sequence[str] | None, place: P
     with _explained(pa, f"{path} is no whole Parquet file", "write it anew"):
         file = parquet.ParquetFile(pa.BufferReader(data))
         schema = file.schema_arrow
-    wanted = _wanted(pa, schema, path, columns, "file")
+    wanted = _wanted(pa, schema, path, columns, "file", dates)
     with _explained(pa, f"{path} is no whole Parquet file", "write it anew"):
         batches = file.iter_batches(batch_size=BATCH, columns=wanted)
         return _cells(batches, wanted, place, lambda size: check_size(size, len(data), path))
 
 
-def read_stream(source: Any, path: str, columns: Sequence[str] | None, place: Place) -> Columns:
+def read_stream(source: Any, path: str, columns: Sequence[str] | None, place: Place, dates: bool = False) -> Columns:
     """The same of an object with `__arrow_c_stream__`, such as a pyarrow Table.
 
     Raises:
@@ -54,7 +56,7 @@ def read_stream(source: Any, path: str, columns: Sequence[str] | None, place: Pl
     pa = _pyarrow(path, "Arrow")
     with _explained(pa, f"{path} is no table", "give one with columns"):
         table = pa.table(source)
-    wanted = _wanted(pa, table.schema, path, columns, "table")
+    wanted = _wanted(pa, table.schema, path, columns, "table", dates)
     with _explained(pa, f"{path} cannot be read", "repair it"):
         return _cells(table.select(wanted).to_batches(BATCH), wanted, place)
 
@@ -67,15 +69,16 @@ def _pyarrow(path: str, what: str) -> Any:
         raise MissingExtra(message) from error
 
 
-def _wanted(pa: Any, schema: Any, path: str, columns: Sequence[str] | None, holder: str) -> list[str]:
+def _wanted(pa: Any, schema: Any, path: str, columns: Sequence[str] | None, holder: str, dates: bool) -> list[str]:
     """The names of the columns to read, all of them of a type that can be read."""
     check_columns(path, schema.names, columns or (), holder)
     wanted = list(dict.fromkeys(schema.names if columns is None else columns))
+    known = (*PLAIN, *DATES) if dates else PLAIN
     for name in wanted:
         kind = schema.field(name).type
         inner = kind.value_type if pa.types.is_dictionary(kind) else kind
         views = hasattr(pa.types, "is_string_view") and pa.types.is_string_view(inner)
-        if not views and not any(getattr(pa.types, test)(inner) for test in PLAIN):
+        if not views and not any(getattr(pa.types, test)(inner) for test in known):
             expected = "expected text, integers, booleans or numbers"
             raise DataError(f"{path}: column {name!r} is of type {kind}; {expected}; convert it")
     return wanted

@@ -1,7 +1,8 @@
-"""Cells that have a type, as frames and Parquet files have them: each column is of one kind, and nothing is missing."""
+"""Cells that have a type, as frames and Parquet files have them: each column is of one kind; gaps only if asked for."""
 
 from __future__ import annotations
 
+import datetime
 import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
@@ -49,6 +50,48 @@ def checked(cells: Sequence[Any], name: str, place: Place) -> list[Any]:
     return plain
 
 
+def gapped(cells: Sequence[Any], name: str, place: Place) -> list[Any]:
+    """The cells as `checked` gives them, but a cell may be missing, and is then None, and dates may stand there.
+
+    Args and raises: as `checked`; dates are datetime.date, datetime.datetime or pandas' Timestamp.
+
+    >>> gapped([1.5, float("nan"), None], "load", lambda row: f"frame, row {row + 1}")
+    [1.5, None, None]
+    """
+    plain = [
+        None if is_missing(cell) else cell.item() if isinstance(cell, np.number | np.bool_) else cell for cell in cells
+    ]
+    kinds: dict[str, int] = {}
+    for kind in set(map(type, plain)) - {type(None)}:
+        row = next(row for row, cell in enumerate(plain) if type(cell) is kind)
+        kinds[_kind(kind, name, place(row))] = row
+    if len(kinds) > 1:
+        first, row = sorted(kinds.values())[:2]
+        among = _kind(type(plain[first]), name, "")
+        raise DataError(f"{place(row)}: column {name!r} is {shown(plain[row])} among {among}; make its cells alike")
+    if "text" in kinds:
+        _check_characters([cell or "" for cell in plain], name, place)
+    return plain
+
+
+def is_missing(cell: object) -> bool:
+    """Whether a cell of a frame holds nothing: None, NaN, NaT or NA.
+
+    >>> is_missing(None), is_missing(float("nan")), is_missing("")
+    (True, True, False)
+    """
+    return type(cell).__name__ in MISSING or (isinstance(cell, float | np.floating) and cell != cell)
+
+
+def _kind(kind: type, name: str, place: str) -> str:
+    if issubclass(kind, datetime.date):
+        return "dates"
+    if kind in KINDS:
+        return KINDS[kind]
+    expected = "expected text, integers, booleans, numbers or dates"
+    raise DataError(f"{place}: column {name!r} holds a {kind.__name__}; {expected}; convert it")
+
+
 def shown(cell: object) -> str:
     """A cell for a message, long ones cut.
 
@@ -67,7 +110,7 @@ def sha256(columns: Mapping[str, Sequence[Any]]) -> str:
     """
     found = hashlib.sha256()
     for name, cells in columns.items():
-        line = json.dumps([name, cells], ensure_ascii=False, separators=(",", ":")) + "\n"
+        line = json.dumps([name, cells], ensure_ascii=False, separators=(",", ":"), default=str) + "\n"
         found.update(line.encode())
     return found.hexdigest()
 

@@ -34,7 +34,7 @@ def name_of(source: object) -> str:
     raise DataError(f"found a {found}; expected a path, or a frame of pandas, polars or Arrow{hint}")
 
 
-def read_frame(source: Any, path: str, columns: Sequence[str] | None, place: Place) -> Columns:
+def read_frame(source: Any, path: str, columns: Sequence[str] | None, place: Place, dates: bool = False) -> Columns:
     """The cells of a frame's columns as its library gives them to Python.
 
     Args:
@@ -42,6 +42,7 @@ def read_frame(source: Any, path: str, columns: Sequence[str] | None, place: Pla
         path: its name, for messages.
         columns: those to read; None: all.
         place: the place of a row, counted from 0.
+        dates: a table of Arrow may have columns of timestamps and dates; `cells` says it of other frames.
 
     Raises:
         DataError: a column that is missing or there twice, names that are no text or of several levels.
@@ -51,7 +52,7 @@ def read_frame(source: Any, path: str, columns: Sequence[str] | None, place: Pla
         return _columns(source.columns.tolist(), lambda i: source.iloc[:, i].tolist(), path, columns)
     if _is_frame(source, "polars"):
         return _columns(list(source.columns), lambda i: source.to_series(i).to_list(), path, columns)
-    return read_stream(source, path, columns, place)
+    return read_stream(source, path, columns, place, dates)
 
 
 def _columns(names: list[Any], cells: Callable[[int], list[Any]], path: str, columns: Sequence[str] | None) -> Columns:

@@ -8,6 +8,7 @@ import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -136,7 +137,7 @@ class Table:
         return number
 
 
-def read(source: Any, columns: Sequence[str] | None = None) -> Table:
+def read(source: Any, columns: Sequence[str] | None = None, *, gaps: bool = False) -> Table:
     """The table in a file or frame.
 
     Args:
@@ -144,27 +145,31 @@ def read(source: Any, columns: Sequence[str] | None = None) -> Table:
             .parquet; or a frame of pandas or polars, or an object with `__arrow_c_stream__`.
         columns: the columns to read; None: all. In JSON lines, other keys may then hold anything; in frames and
             Parquet files, other columns may be of any type.
+        gaps: for series: cells may be missing (the empty text in text files and null in JSON lines; None in frames and
+            Parquet files), and frames and Parquet files may have columns of dates.
 
     Raises:
         DataError: a source that cannot be opened or is no such table; the message has file, line or row, and remedy.
         MissingExtra: Parquet or Arrow, and pyarrow is not installed.
     """
     if not isinstance(source, str | os.PathLike):
-        return _frame(source, columns)
+        return _frame(source, columns, gaps)
     name = os.fspath(source)
     if os.path.isdir(name):
         raise DataError(f"{name} is a directory; name a file in it")
     if _suffix(name) == PARQUET:
-        return _parquet(name, columns)
-    return _text_file(name, columns)
+        return _parquet(name, columns, gaps)
+    return _text_file(name, columns, gaps)
 
 
-def _text_file(name: str, columns: Sequence[str] | None) -> Table:
-    data = _contents(name)
+def _text_file(name: str, columns: Sequence[str] | None, gaps: bool) -> Table:
+    data = contents(name)
     packed = compressed.split(name)[1]
     text = compressed.unpack(data, packed, name) if packed else data
     suffix = _suffix(name)
-    names, rows, lines = READERS[suffix](_text(name, text, "unpacked text" if packed else "file"), name, columns)
+    reader = READERS[suffix]
+    reader = partial(read_jsonl, nulls=True) if gaps and reader is read_jsonl else reader
+    names, rows, lines = reader(_text(name, text, "unpacked text" if packed else "file"), name, columns)
     if not rows:
         raise DataError(f"{name} has a header but no rows; add at least one row")
     table: dict[str, list[Any]] = dict(zip(names, map(list, zip(*rows, strict=True)), strict=True))
@@ -176,23 +181,24 @@ def _text_file(name: str, columns: Sequence[str] | None) -> Table:
     return Table(name, kept, lines, hashlib.sha256(data).hexdigest(), form)
 
 
-def _parquet(name: str, columns: Sequence[str] | None) -> Table:
-    data = _contents(name)
-    found = read_parquet(data, name, columns, lambda row: f"{name}, row {row + 1}")
-    return _typed(name, found, "Parquet", hashlib.sha256(data).hexdigest())
+def _parquet(name: str, columns: Sequence[str] | None, gaps: bool) -> Table:
+    data = contents(name)
+    found = read_parquet(data, name, columns, lambda row: f"{name}, row {row + 1}", gaps)
+    return _typed(name, found, "Parquet", hashlib.sha256(data).hexdigest(), gaps)
 
 
-def _frame(source: Any, columns: Sequence[str] | None) -> Table:
+def _frame(source: Any, columns: Sequence[str] | None, gaps: bool) -> Table:
     name = name_of(source)
-    return _typed(name, read_frame(source, name, columns, lambda row: f"{name}, row {row + 1}"), "", None)
+    return _typed(name, read_frame(source, name, columns, lambda row: f"{name}, row {row + 1}", gaps), "", None, gaps)
 
 
-def _typed(name: str, columns: dict[str, list[Any]], form: str, sha256: str | None) -> Table:
+def _typed(name: str, columns: dict[str, list[Any]], form: str, sha256: str | None, gaps: bool) -> Table:
     """The table of columns that have types, every cell checked."""
     rows = max(map(len, columns.values()), default=0)
     if not rows:
         raise DataError(f"{name} has no rows; add at least one row")
-    plain = {c: cells.checked(found, c, lambda row: f"{name}, row {row + 1}") for c, found in columns.items()}
+    check = cells.gapped if gaps else cells.checked
+    plain = {c: check(found, c, lambda row: f"{name}, row {row + 1}") for c, found in columns.items()}
     return Table(name, plain, list(range(1, rows + 1)), sha256 or cells.sha256(plain), form, "row")
 
 
@@ -207,7 +213,12 @@ def _suffix(name: str) -> str:
     return suffix
 
 
-def _contents(name: str) -> bytes:
+def contents(name: str) -> bytes:
+    """The bytes of a file.
+
+    Raises:
+        DataError: a file that is not there, may not be read or is empty.
+    """
     try:
         with open(name, "rb") as file:
             data = file.read()

@@ -1,0 +1,95 @@
+"""Series and collections of them: numbers step by step, and the place in the source of every step."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+Floats = npt.NDArray[np.float64]
+Times = npt.NDArray[np.datetime64]
+
+
+@dataclass(frozen=True, eq=False)
+class Series:
+    """One series: rows of numbers, one a step.
+
+    Args:
+        id: its name; "" where the source gives it none.
+        values: float64 [T, C], T >= 1; NaN where a value is missing, never infinite.
+        times: datetime64[us] [T], strictly ascending, without a zone, or in UTC where the source has zones; None where
+            it has no times, or steps that are counted.
+        label: of the whole series, or None.
+        lines: for every step, its line (or row, or step) in the source, from 1.
+    """
+
+    id: str
+    values: Floats
+    times: Times | None
+    label: str | None
+    lines: Sequence[int]
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+
+@dataclass(frozen=True, eq=False)
+class Collection:
+    """The series of one source; all have the same channels.
+
+    Args:
+        path: the source, as it was named, or what it is called.
+        columns: the names of the channels.
+        series: in the source's order, one or more.
+        sha256: of the source's bytes, in hexadecimal (docs/data.md says of which).
+        form: what the source was taken for.
+        unit: what `Series.lines` counts: "line", "row" of a frame or Parquet file, or "step".
+        files: for a folder, the path and the unit of every series.
+
+    >>> one = Series("", np.array([[1.0], [2.0]]), None, None, range(2, 4))
+    >>> load = Collection("load.csv", ["load"], [one], "", "table, one step a row", "line")
+    >>> load.place(0, 1), load.described()
+    ('load.csv:3', 'table, one step a row, 1 series of 2 steps, 1 channel')
+    """
+
+    path: str
+    columns: list[str]
+    series: list[Series]
+    sha256: str
+    form: str
+    unit: str
+    files: Sequence[tuple[str, str]] = field(default=())
+
+    def __len__(self) -> int:
+        return len(self.series)
+
+    def place(self, i: int, t: int) -> str:
+        """Where step t of series i stands, both counted from 0, for a message about it.
+
+        Returns:
+            "train.csv:17"; "frame, row 17"; "train.npz, series 3, step 12" (in a source of one series "train.npz, step
+            12"); where one line holds the whole series, "train.csv:17, step 12".
+        """
+        path, unit = self.files[i] if self.files else (self.path, self.unit)
+        lines = self.series[i].lines
+        if unit == "step":
+            several = f", series {i + 1}" if len(self.series) > 1 and not self.files else ""
+            return f"{path}{several}, step {lines[t]}"
+        place = f"{path}:{lines[t]}" if unit == "line" else f"{path}, row {lines[t]}"
+        return f"{place}, step {t + 1}" if len(lines) > 1 and lines[0] == lines[1] else place
+
+    def described(self) -> str:
+        """What the source was taken for, how many series and channels it has, and how many values are missing."""
+        steps = sorted(map(len, self.series))
+        count = _many(len(steps), "series", "series")
+        length = _many(steps[-1], "step", "steps") if steps[0] == steps[-1] else f"{steps[0]:,} to {steps[-1]:,} steps"
+        parts = [self.form, f"{count} of {length}", _many(len(self.columns), "channel", "channels")]
+        if gaps := sum(int(np.isnan(one.values).sum()) for one in self.series):
+            parts.append(_many(gaps, "missing value", "missing values"))
+        return ", ".join(parts)
+
+
+def _many(count: int, one: str, many: str) -> str:
+    return f"{count:,} {one if count == 1 else many}"

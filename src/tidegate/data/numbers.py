@@ -1,0 +1,113 @@
+"""Columns of cells as numbers, NaN where a cell is missing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from tidegate.data import cells
+from tidegate.data.collection import Floats
+from tidegate.data.table import NUMBER, Table
+from tidegate.errors import DataError
+
+MISSING = frozenset({"", "nan", "NaN", "NA"})
+EXACT = 2**53
+NAN = float("nan")
+
+
+class NoNumbers(DataError):
+    """A column that holds something else than numbers."""
+
+
+def column(table: Table, name: str) -> Floats:
+    """The numbers of one column, float64 [rows], NaN where a cell is missing.
+
+    Missing are None, and the texts "", "nan", "NaN" and "NA", with or without spaces around.
+
+    Args:
+        table: one that was read with `gaps`.
+        name: of a column that is there.
+
+    Raises:
+        NoNumbers: text that is no number, booleans, dates.
+        DataError: an infinite number, or one that float64 cannot hold.
+
+    >>> column(Table("t.csv", {"x": ["1", "", "-2.5e3"]}, [2, 3, 4], ""), "x").tolist()
+    [1.0, nan, -2500.0]
+    """
+    found = table.columns[name]
+    kind = next((type(cell) for cell in found if cell is not None), float)
+    if kind is str:
+        return _of_text(table, name, found)
+    if kind not in (int, float):
+        row = next(row for row, cell in enumerate(found) if cell is not None)
+        what = "booleans" if kind is bool else "dates"
+        shown = cells.shown(found[row])
+        raise NoNumbers(f"{table.place(row)}: column {name!r} holds {what}, as {shown}; expected numbers; convert it")
+    if kind is int:
+        _check_integers(table, name, found)
+    values = np.array(found, np.float64)
+    _check_finite(table, name, values)
+    return values
+
+
+def _of_text(table: Table, name: str, found: Sequence[Any]) -> Floats:
+    texts: list[str] = ["" if cell is None else cell for cell in found]
+    joined = "".join(texts)
+    try:
+        if not joined.isascii() or "_" in joined:  # float() would take both
+            raise ValueError
+        values = np.array(_floats(texts), np.float64)
+    except ValueError:
+        for row, text in enumerate(texts):
+            if text.strip() not in MISSING and not NUMBER.fullmatch(text.strip()) and not _is_infinite(text):
+                fault = f"column {name!r} is {cells.shown(text)}; expected a number such as -1.5 or 2e3; correct it"
+                raise NoNumbers(f"{table.place(row)}: {fault}") from None
+        values = np.array([NAN if text.strip() in MISSING else float(text) for text in texts], np.float64)
+    _check_nan(table, name, texts, values)
+    _check_finite(table, name, values)
+    return values
+
+
+def _floats(texts: list[str]) -> list[float]:
+    try:
+        return list(map(float, texts))
+    except ValueError:
+        return [NAN if text in MISSING else float(text) for text in texts]
+
+
+def _is_infinite(text: str) -> bool:
+    return text.strip().lower().lstrip("+-") in ("inf", "infinity")
+
+
+def _check_nan(table: Table, name: str, texts: list[str], values: Floats) -> None:
+    """Other spellings that float() knows, such as -nan, are no missing value."""
+    for row in np.flatnonzero(np.isnan(values)).tolist():
+        if texts[row].strip() not in MISSING:
+            expected = "a missing value is empty, nan, NaN or NA; write it so"
+            raise DataError(f"{table.place(row)}: column {name!r} is {cells.shown(texts[row])}; {expected}")
+
+
+def _check_finite(table: Table, name: str, values: Floats) -> None:
+    if np.isinf(values).any():
+        row = int(np.flatnonzero(np.isinf(values))[0])
+        cell = table.columns[name][row]
+        if isinstance(cell, str) and not _is_infinite(cell):
+            raise DataError(f"{table.place(row)}: column {name!r} is {cells.shown(cell)}, which float64 cannot hold")
+        fault = f"column {name!r} is {cells.shown(cell)}; a value is finite, or left out if it is not known"
+        raise DataError(f"{table.place(row)}: {fault}")
+
+
+def _check_integers(table: Table, name: str, found: Sequence[Any]) -> None:
+    for row, cell in enumerate(found):
+        if cell is not None and abs(cell) > EXACT and not _is_exact(cell):
+            raise DataError(f"{table.place(row)}: column {name!r} is {cells.shown(cell)}, which float64 cannot hold")
+
+
+def _is_exact(cell: int) -> bool:
+    try:
+        return int(float(cell)) == cell
+    except OverflowError:
+        return False

@@ -1,0 +1,92 @@
+"""Series from any source: tables of steps or of series, archives and arrays of NumPy, folders of files."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from tidegate.data.collection import Collection, Series
+from tidegate.data.series_arrays import of_arrays
+from tidegate.data.series_npz import chosen, of_npz
+from tidegate.data.series_tables import of_rows, of_steps
+from tidegate.errors import DataError, OptionError
+
+__all__ = ["LAYOUTS", "Collection", "Series", "of_arrays", "read_series"]
+
+LAYOUTS = ("steps", "rows")
+NPZ = ".npz"
+
+
+def read_series(
+    source: Any,
+    *,
+    values: Sequence[str] | None = None,
+    time: str | None = None,
+    id: str | None = None,
+    label: str | None = None,
+    layout: str | None = None,
+) -> Collection:
+    """The series in a file, folder, frame or array.
+
+    Args:
+        source: what `table.read` reads; a path that ends in .npz; a folder, each file of which is one series; what
+            `of_arrays` takes; or a Collection.
+        values: the columns of numbers, one a channel; None: all that have no other role.
+        time: the column of timestamps (ISO 8601 or dates) or of integers that count steps.
+        id: the column that tells series apart.
+        label: the column of labels; for a folder any name, the label is that of the sub-folder.
+        layout: "steps" (a row is one step) or "rows" (a row is one series of one channel); None: "steps", unless there
+            is a label, and neither id nor time. In an archive it decides what an array `x` of two axes is.
+
+    Raises:
+        OptionError: a layout that there is not, or arguments that do not fit the source.
+        DataError: a source that cannot be read so; the message has the place, what was found, and what to do.
+        MissingExtra: Parquet or Arrow, and pyarrow is not installed.
+
+    >>> found = read_series(np.array([[1.0, 2.0], [3.0, np.nan]]))
+    >>> found.described(), found.series[0].values.tolist()
+    ('arrays, 2 series of 2 steps, 1 channel, 1 missing value', [[1.0], [2.0]])
+    """
+    names = {"time": time, "id": id, "label": label}
+    if layout is not None and layout not in LAYOUTS:
+        raise OptionError(f"unknown layout {layout!r}; choose one of {', '.join(LAYOUTS)}")
+    if values is not None and not values:
+        raise OptionError("values names no columns; name one or more, or leave it out for all of them")
+    if isinstance(source, Collection):
+        return _as_it_is(source, values, names)
+    if isinstance(source, np.ndarray | list | tuple):
+        return _in_memory(source, values, names, layout)
+    path = os.fspath(source) if isinstance(source, str | os.PathLike) else ""
+    if path and os.path.splitext(path)[1].lower() == NPZ and not os.path.isdir(path):
+        return of_npz(path, values, time, id, label, layout)
+    if layout is None:
+        layout = "rows" if label is not None and id is None and time is None else "steps"
+    if layout == "steps":
+        return of_steps(source, values, time, id, label)
+    if time is not None:
+        raise OptionError(f"time names {time!r}, but in layout rows a row is a whole series; leave one out")
+    return of_rows(source, values, id, label)
+
+
+def _as_it_is(found: Collection, values: Sequence[str] | None, names: dict[str, str | None]) -> Collection:
+    _check_unnamed("a collection of series", {role: name for role, name in names.items() if role != "label"})
+    if names["label"] is not None and any(one.label is None for one in found.series):
+        raise DataError(f"{found.path}: its series have no labels; give them as of_arrays(x, labels=...)")
+    return found if values is None else chosen(found, values)
+
+
+def _in_memory(x: Any, values: Sequence[str] | None, names: dict[str, str | None], layout: str | None) -> Collection:
+    _check_unnamed("an array", names)
+    single = isinstance(x, np.ndarray) and x.ndim == 2 and layout == "steps"
+    found = of_arrays([x] if single else x)
+    return found if values is None else chosen(found, values)
+
+
+def _check_unnamed(what: str, names: dict[str, str | None]) -> None:
+    for role, name in names.items():
+        if name is not None:
+            remedy = "give labels and names as of_arrays(x, labels=..., columns=..., ids=...)"
+            raise OptionError(f"{role} names the column {name!r}, but {what} has none; {remedy}")

@@ -1,0 +1,173 @@
+"""Series from arrays in memory."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from tidegate.data import cells
+from tidegate.data.collection import Collection, Floats, Series
+from tidegate.data.columns import check_columns
+from tidegate.data.table import Table
+from tidegate.errors import DataError
+
+ONE_CHANNEL = "value"
+EXACT = 2**53
+SHAPES = "[series, steps, channels] or [series, steps]"
+
+
+def of_arrays(
+    x: Any,
+    labels: Sequence[Any] | None = None,
+    columns: Sequence[str] | None = None,
+    *,
+    ids: Sequence[Any] | None = None,
+) -> Collection:
+    """The series in arrays, copied to float64.
+
+    Args:
+        x: a NumPy array [n, T, C], [n, T] (n series of one channel) or [T] (one series); or a sequence of n arrays
+            [T, C] or [T], which may differ in T. Numbers; NaN where a value is missing.
+        labels: [n], text, integers or booleans; None: the series have none.
+        columns: the names of the C channels; None: "value" for one channel, else "c1", "c2", ...
+        ids: [n], text or integers, each once; None: the series have no names.
+
+    Raises:
+        DataError: other shapes or numbers, values that are infinite, labels, columns or ids that do not fit.
+
+    >>> found = of_arrays([np.zeros((3, 2)), np.ones((5, 2))], labels=["a", "b"])
+    >>> found.described(), found.columns, found.series[1].label, found.place(1, 4)
+    ('arrays, 2 series of 3 to 5 steps, 2 channels', ['c1', 'c2'], 'b', 'arrays, series 2, step 5')
+    """
+    arrays = [_numbers(one, f"arrays, series {i}") for i, one in enumerate(_apart(x), 1)]
+    sums = hashlib.sha256()
+    for one in arrays:
+        sums.update(json.dumps([one.dtype.str, one.shape]).encode() + one.tobytes())
+    for names in (labels, columns, ids):
+        if names is not None:
+            sums.update(json.dumps(list(names), default=str).encode())
+    return assembled("arrays", arrays, labels, columns, ids, sums.hexdigest(), "arrays")
+
+
+def assembled(
+    path: str,
+    arrays: Sequence[Any],
+    labels: Sequence[Any] | None,
+    columns: Sequence[str] | None,
+    ids: Sequence[Any] | None,
+    sha256: str,
+    form: str,
+) -> Collection:
+    """The collection of arrays [T, C] or [T] of numbers, all that goes with them checked; as `of_arrays`."""
+    values = [_values(one, place) for one, place in zip(arrays, _places(path, len(arrays)), strict=True)]
+    width = values[0].shape[1]
+    for one, place in zip(values, _places(path, len(arrays)), strict=True):
+        if one.shape[1] != width:
+            raise DataError(f"{place} has {one.shape[1]} channels, but the first has {width}; make them alike")
+    names = _columns(path, columns, width)
+    found = _names(path, labels, "label", len(values))
+    called = _names(path, ids, "id", len(values))
+    if called is not None:
+        _check_once(path, called)
+    series = [
+        Series(
+            "" if called is None else called[i], one, None, None if found is None else found[i], range(1, len(one) + 1)
+        )
+        for i, one in enumerate(values)
+    ]
+    checked = Collection(path, names, series, sha256, form, "step")
+    _check_finite(checked)
+    return checked
+
+
+def _apart(x: Any) -> list[Any]:
+    """The arrays of every series."""
+    if isinstance(x, np.ndarray):
+        _check_kind(x, "the array")
+        if x.ndim not in (1, 2, 3):
+            raise DataError(f"the array has the shape {list(x.shape)}; expected {SHAPES}; reshape it")
+        found = [x] if x.ndim == 1 else list(x)
+    elif isinstance(x, Sequence) and not isinstance(x, str | bytes):
+        found = list(x)
+    else:
+        raise DataError(f"found a {type(x).__name__}; expected a NumPy array {SHAPES}, or a list of arrays")
+    if not found:
+        raise DataError(f"there are no series in the arrays; expected {SHAPES} with one or more")
+    return found
+
+
+def _numbers(one: Any, place: str) -> Any:
+    try:
+        array = one if isinstance(one, np.ndarray) else np.asarray(one)
+    except ValueError as error:
+        raise DataError(f"{place} is no array: its rows differ in length; give every step the same channels") from error
+    _check_kind(array, place)
+    return array
+
+
+def _check_kind(array: Any, place: str) -> None:
+    if isinstance(array, np.ma.MaskedArray):
+        raise DataError(f"{place} is masked; fill it, as x.filled(numpy.nan) does")
+    if array.dtype.kind not in "iuf":
+        raise DataError(f"{place} holds {array.dtype}; expected integers or floating-point numbers; convert it")
+
+
+def _values(one: Any, place: str) -> Floats:
+    """float64 [T, C] of its own."""
+    if one.ndim not in (1, 2):
+        raise DataError(f"{place} has the shape {list(one.shape)}; expected [steps, channels] or [steps]; reshape it")
+    if 0 in one.shape:
+        raise DataError(f"{place} has the shape {list(one.shape)}, so no values; leave it out")
+    values = np.array(one[:, None] if one.ndim == 1 else one, np.float64, order="C")
+    large = one.reshape(values.shape)[np.abs(values) > EXACT].tolist() if one.dtype.kind in "iu" else []
+    if any(int(float(number)) != number for number in large) or one.dtype.itemsize > values.itemsize:
+        raise DataError(f"{place} holds {one.dtype} that float64 cannot hold; convert it")
+    return values
+
+
+def _check_finite(found: Collection) -> None:
+    for i, one in enumerate(found.series):
+        if np.isinf(one.values).any():
+            t, c = (int(where[0]) for where in np.nonzero(np.isinf(one.values)))
+            fault = f"channel {found.columns[c]!r} is {one.values[t, c]}"
+            raise DataError(f"{found.place(i, t)}: {fault}; a value is finite, or NaN if it is not known")
+
+
+def _columns(path: str, columns: Sequence[str] | None, width: int) -> list[str]:
+    if columns is None:
+        return [ONE_CHANNEL] if width == 1 else [f"c{c}" for c in range(1, width + 1)]
+    names = list(columns)
+    if len(names) != width or not all(isinstance(name, str) and name for name in names):
+        shown = ", ".join(map(repr, names[:12]))
+        raise DataError(f"{path}: the columns are {shown or 'none'}; expected a name for each of {width} channels")
+    check_columns(path, names, (), "array")
+    return list(map(str, names))
+
+
+def _names(path: str, names: Sequence[Any] | None, role: str, count: int) -> list[str] | None:
+    """Labels or ids as text, one a series."""
+    if names is None:
+        return None
+    plain = cells.checked(list(names), role, lambda row: f"{path}, series {row + 1}")
+    if len(plain) != count:
+        raise DataError(f"{path}: found {len(plain)} {role}s for {count} series; give one each")
+    for i, name in enumerate(plain):
+        if name == "":
+            raise DataError(f"{path}, series {i + 1}: the {role} is empty; name it")
+    return Table(path, {role: plain}, list(range(1, count + 1)), "", unit="row").labels(role)
+
+
+def _check_once(path: str, ids: list[str]) -> None:
+    seen: dict[str, int] = {}
+    for number, name in enumerate(ids, 1):
+        if name in seen:
+            raise DataError(f"{path}: series {seen[name]} and {number} both have the id {name!r}; rename one")
+        seen[name] = number
+
+
+def _places(path: str, count: int) -> list[str]:
+    return [f"{path}, series {i}" for i in range(1, count + 1)] if count > 1 else [path]

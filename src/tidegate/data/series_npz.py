@@ -1,0 +1,130 @@
+"""Series from an .npz archive: an array `x` of numbers, and beside it what is known about each series."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from tidegate.data.collection import Collection, Series, Times
+from tidegate.data.columns import check_column
+from tidegate.data.npz import Array, read_npz
+from tidegate.data.series_arrays import assembled
+from tidegate.data.table import contents
+from tidegate.data.times import Clock
+from tidegate.errors import DataError
+
+IDS, TIME, LENGTHS, COLUMNS = "ids", "time", "lengths", "columns"
+
+
+def of_npz(
+    path: str, values: Sequence[str] | None, time: str | None, id: str | None, label: str | None, layout: str | None
+) -> Collection:
+    """The series of an archive; `series.read_series` has the arguments, docs/data.md the arrays."""
+    data = contents(path)
+    arrays = read_npz(data, path)
+    for wanted in ("x", *(name for name in (time, id, label) if name is not None)):
+        check_column(path, wanted, list(arrays), "archive")
+    x, apart = arrays["x"], _whole(path, arrays, label, id, layout)
+    ids = arrays.get(IDS if id is None else id)
+    found = assembled(
+        path,
+        [x] if apart is None else apart,
+        None if label is None else _flat(path, label, arrays[label]),
+        [str(name) for name in arrays[COLUMNS].ravel()] if COLUMNS in arrays else None,
+        None if ids is None else _flat(path, IDS if id is None else id, ids),
+        hashlib.sha256(data).hexdigest(),
+        "NPZ",
+    )
+    name = TIME if time is None else time
+    found = found if name not in arrays else _timed(found, arrays, name)
+    return found if values is None else chosen(found, values)
+
+
+def chosen(found: Collection, values: Sequence[str]) -> Collection:
+    """The same series with some of their channels, in the order in which these are named."""
+    for name in values:
+        check_column(found.path, name, found.columns, "source")
+    index = [found.columns.index(name) for name in values]
+    series = [replace(one, values=np.ascontiguousarray(one.values[:, index])) for one in found.series]
+    return replace(found, columns=list(values), series=series)
+
+
+def _whole(
+    path: str, arrays: dict[str, Array], label: str | None, id: str | None, layout: str | None
+) -> list[Array] | None:
+    """The array of each series; None where `x` is one series."""
+    x = arrays["x"]
+    if x.dtype.kind not in "iuf":
+        raise DataError(f"{path}: array 'x' holds {x.dtype}; expected integers or floating-point numbers; convert it")
+    if LENGTHS in arrays:
+        return _cut(path, x, arrays[LENGTHS])
+    if x.ndim not in (1, 2, 3) or 0 in x.shape:
+        expected = "[series, steps, channels], [series, steps], [steps, channels] or [steps], none of them 0"
+        raise DataError(f"{path}: array 'x' has the shape {list(x.shape)}; expected {expected}; reshape it")
+    named = label is not None or id is not None or IDS in arrays
+    if x.ndim == 1 or (x.ndim == 2 and (layout == "steps" or (layout is None and not named))):
+        return None
+    return list(x)
+
+
+def _cut(path: str, x: Array, lengths: Array) -> list[Array]:
+    if x.ndim not in (1, 2) or lengths.ndim != 1 or lengths.dtype.kind not in "iu" or not lengths.size:
+        shapes = f"'x' {list(x.shape)} and 'lengths' {lengths.dtype} {list(lengths.shape)}"
+        raise DataError(f"{path}: found {shapes}; expected [all steps, channels] and integers [series]; reshape them")
+    counts = list(map(int, lengths))
+    if min(counts) < 1 or sum(counts) != len(x):
+        found = f"'lengths' from {min(counts)} on, with the sum {sum(counts)}"
+        raise DataError(
+            f"{path}: found {found}; expected each over 0, and the sum {len(x)}, the steps in 'x'; correct it"
+        )
+    return np.split(x, np.cumsum(counts)[:-1])
+
+
+def _flat(path: str, name: str, array: Array) -> list[object]:
+    if array.ndim != 1:
+        raise DataError(
+            f"{path}: array {name!r} has the shape {list(array.shape)}; expected one value a series; reshape it"
+        )
+    return list(array.tolist())
+
+
+def _timed(found: Collection, arrays: dict[str, Array], name: str) -> Collection:
+    """The same series with the times of the array `name`: one a step, or those that all series share."""
+    times, counts = arrays[name], [len(one) for one in found.series]
+    ends = np.cumsum(counts)
+    if times.shape == (counts[0],) and len(set(counts)) == 1:
+        times = np.tile(times, len(counts))
+    x = arrays["x"].shape
+    if times.shape not in ((ends[-1],), x[:1], x[:2]) or times.size != ends[-1]:
+        raise DataError(
+            f"{found.path}: array {name!r} has the shape {list(times.shape)}; expected a time a step; reshape it"
+        )
+
+    def place(row: int) -> str:
+        i = int(np.searchsorted(ends, row, "right"))
+        return found.place(i, row - int(ends[i] - counts[i]))
+
+    clock = Clock(_moments(found.path, name, times.ravel()), name, place)
+    rows = np.split(np.arange(ends[-1]), ends[:-1])
+    return replace(found, series=[_at(one, clock.steps(r)) for one, r in zip(found.series, rows, strict=True)])
+
+
+def _moments(path: str, name: str, times: Times | Array) -> list[object]:
+    """The cells of an array of times, None where there is none."""
+    if times.dtype.kind != "M":
+        return list(times.tolist())
+    fine = times.astype("datetime64[us]")
+    there = ~np.isnat(times)
+    if (fine.astype(times.dtype) != times)[there].any():
+        raise DataError(f"{path}: array {name!r} has times finer than a microsecond; round them")
+    found: list[object] = list(fine.tolist())
+    if any(type(cell) is int for cell in found):  # what NumPy gives where Python has no date
+        raise DataError(f"{path}: array {name!r} has times outside of the years 1 to 9999; correct it")
+    return found
+
+
+def _at(one: Series, times: Times | None) -> Series:
+    return replace(one, times=times)

@@ -1,0 +1,171 @@
+"""Series from tables: of one step a row, or of one series a row."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from tidegate.data import numbers
+from tidegate.data.collection import Collection, Floats, Series
+from tidegate.data.columns import check_column
+from tidegate.data.table import Table, read
+from tidegate.data.times import Clock
+from tidegate.errors import DataError, OptionError
+
+ONE_CHANNEL = "value"
+NAMED_ON_CLI = 12
+
+Names = Sequence[str]
+
+
+def of_steps(source: Any, values: Names | None, time: str | None, id: str | None, label: str | None) -> Collection:
+    """The series of a table of one step a row; `series.read_series` has the arguments."""
+    table = _table(source, values, {"time": time, "id": id, "label": label})
+    columns = _columns(table, values, (time, id, label))
+    matrix = _matrix(table, columns, values is not None)
+    clock = None if time is None else Clock(table.columns[time], time, table.place)
+    labels = None if label is None else names_of(table, label, "label")
+    series = []
+    for name, rows in _groups(table, id):
+        times = None if clock is None else clock.steps(rows)
+        chosen = None if labels is None else _constant(table, labels, rows, name, label)
+        lines = [table.lines[row] for row in rows.tolist()]
+        series.append(Series(name, matrix[rows], times, chosen, lines))
+    return _collection(table, columns, series, "table, one step a row" if id is None else "long table")
+
+
+def of_rows(source: Any, values: Names | None, id: str | None, label: str | None) -> Collection:
+    """The series of a table of one series a row, one channel; `series.read_series` has the arguments."""
+    table = _table(source, values, {"id": id, "label": label})
+    columns = _columns(table, values, (id, label))
+    matrix = _matrix(table, columns, values is not None)
+    ids = [""] * len(table) if id is None else names_of(table, id, "id")
+    labels = [None] * len(table) if label is None else names_of(table, label, "label")
+    if id is not None:
+        _check_once(table, ids, id)
+    steps = [_without_end(table, row, found) for row, found in enumerate(matrix)]
+    series = [
+        Series(ids[row], found, None, labels[row], [table.lines[row]] * len(found)) for row, found in enumerate(steps)
+    ]
+    return _collection(table, [ONE_CHANNEL], series, "table, one series a row")
+
+
+def names_of(table: Table, name: str, role: str) -> list[str]:
+    """The ids or labels of a column: text as it is, integers in decimal, booleans as true and false; none is missing.
+
+    Args:
+        table: one that was read with `gaps`.
+        name: of the column.
+        role: "id" or "label", for messages.
+
+    Raises:
+        DataError: a cell that is missing or the empty text; numbers with a fraction, dates.
+    """
+    for row, cell in enumerate(table.columns[name]):
+        if cell is None or cell == "":
+            raise DataError(f"{table.place(row)}: no {role} in column {name!r}; fill it or leave the row out")
+    first = table.columns[name][0]
+    if not isinstance(first, str | int):
+        expected = f"expected text or integers as {role}"
+        raise DataError(f"{table.place(0)}: column {name!r} holds {first!s:.40}; {expected}; convert the column")
+    return table.labels(name)
+
+
+def _table(source: Any, values: Names | None, roles: dict[str, str | None]) -> Table:
+    """The table, with the columns that are needed; no column has two roles."""
+    taken: dict[str, str] = {}
+    for role, name in [*roles.items(), *(("value", name) for name in values or ())]:
+        if name is None:
+            continue
+        if name in taken:
+            roles_of = "value twice" if role == taken[name] else f"{taken[name]} and as {role}"
+            raise OptionError(f"column {name!r} is named as {roles_of}; name it once")
+        taken[name] = role
+    return read(source, None if values is None else list(taken), gaps=True)
+
+
+def _columns(table: Table, values: Names | None, roles: Sequence[str | None]) -> list[str]:
+    for name in roles:
+        if name is not None:
+            check_column(table.path, name, list(table.columns), "file" if table.unit == "line" else "table")
+    columns = list(values) if values is not None else [name for name in table.columns if name not in roles]
+    if not columns:
+        found = "no column was named" if values is not None else "no other column is there"
+        raise DataError(f"{table.path}: {found} to take values from; name one or more with --values")
+    return columns
+
+
+def _matrix(table: Table, columns: list[str], named: bool) -> Floats:
+    """The columns side by side, [rows, columns]. named: they were asked for by name."""
+    try:
+        return np.stack([numbers.column(table, name) for name in columns], axis=1)
+    except numbers.NoNumbers as error:
+        good = "" if named else _numeric(table, columns)
+        raise DataError(f"{error}, or leave the column out: --values {good}" if good else str(error)) from error
+
+
+def _numeric(table: Table, columns: list[str]) -> str:
+    """The columns that hold numbers, as they are typed after a flag; "" if there are none or too many."""
+    good = []
+    for name in columns:
+        with suppress(DataError):
+            numbers.column(table, name)
+            good.append(name)
+    listed = ",".join(good)
+    if len(good) > NAMED_ON_CLI:
+        return "NAME,NAME,..."
+    return listed if all(map(_is_word, good)) else f'"{listed}"'
+
+
+def _is_word(name: str) -> bool:
+    return name.replace("_", "").replace("-", "").isalnum()
+
+
+def _groups(table: Table, id: str | None) -> list[tuple[str, npt.NDArray[np.int64]]]:
+    """The name and the rows of every series, in the order in which they begin."""
+    if id is None:
+        return [("", np.arange(len(table)))]
+    codes: dict[str, int] = {}
+    code = np.array([codes.setdefault(name, len(codes)) for name in names_of(table, id, "id")])
+    order = np.argsort(code, kind="stable")
+    return list(zip(codes, np.split(order, np.cumsum(np.bincount(code))[:-1]), strict=True))
+
+
+def _constant(table: Table, labels: list[str], rows: npt.NDArray[np.int64], name: str, column: str | None) -> str:
+    first = int(rows[0])
+    for row in rows.tolist():
+        if labels[row] != labels[first]:
+            whose = f"series {name!r}" if name else "the series"
+            before = f"{labels[first]!r} before ({table.place(first)})"
+            remedy = "a series has one label; correct it, or name the column that tells series apart as id"
+            raise DataError(
+                f"{table.place(row)}: column {column!r} is {labels[row]!r}, but {whose} has {before}; {remedy}"
+            )
+    return labels[first]
+
+
+def _check_once(table: Table, ids: list[str], column: str) -> None:
+    seen: dict[str, int] = {}
+    for row, name in enumerate(ids):
+        if name in seen:
+            before = f"as on {table.place(seen[name])}"
+            remedy = "in layout rows a series is one row; rename one, or set the layout to steps"
+            raise DataError(f"{table.place(row)}: column {column!r} is {name!r}, {before}; {remedy}")
+        seen[name] = row
+
+
+def _without_end(table: Table, row: int, steps: Floats) -> Floats:
+    """The steps of a row as [T, 1], up to the last one that is there."""
+    there = np.flatnonzero(~np.isnan(steps))
+    if not there.size:
+        raise DataError(f"{table.place(row)}: the row has no values; fill it or leave it out")
+    return np.ascontiguousarray(steps[: there[-1] + 1, None])
+
+
+def _collection(table: Table, columns: list[str], series: list[Series], form: str) -> Collection:
+    form = f"{form}, {table.form}" if table.form else form
+    return Collection(table.path, columns, series, table.sha256, form, table.unit)
