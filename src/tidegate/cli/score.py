@@ -10,7 +10,6 @@ import argparse
 import dataclasses
 from typing import Any
 
-from ._inputs import needs_labelled_text
 from ._parser import Parser
 from ._table import table
 
@@ -52,15 +51,14 @@ def measure(model: str, file: str, text: str | None, label: str | None, unseen: 
     from ..tasks._options import recalled
 
     predictor = load(model)
-    needs_labelled_text(predictor.model, model, "score")
     recorded = predictor.model.document["task"]
     task = tasks.load(recorded["kind"])
     options = recalled(task.Options, recorded["options"])
     options = dataclasses.replace(options, text=text or options.text, label=label or options.label)
-    rows = task.rows(file, options)
-    found = task.examples(rows, options, predictor.model.labels, unseen)
-    probabilities = predictor.predict(rows.column(options.text))
-    metrics: dict[str, Any] = task.score(probabilities, list(found.targets), found.labels)
+    source = task.rows(file, options, predictor.model.document["input"].get("columns"))
+    targets, labels = task.targets(source, options, predictor.model.labels, unseen)
+    probabilities = predictor.predict(**task.questions(source, options))
+    metrics: dict[str, Any] = task.score(probabilities, list(targets), labels)
     return metrics
 
 

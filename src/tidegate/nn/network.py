@@ -86,13 +86,20 @@ class Network(torch.nn.Module):
                     self.get_parameter(parameter_name(name)).copy_(torch.from_numpy(np.array(tensors[name])))
 
     def forward(
-        self, x: torch.Tensor, lengths: torch.Tensor, noise: Noise | None = None, logits: bool = True
+        self,
+        x: torch.Tensor,
+        lengths: torch.Tensor,
+        noise: Noise | None = None,
+        logits: bool = True,
+        every: bool = False,
     ) -> torch.Tensor:
         """The model's output after each row's last step [B, outputs].
 
         x: ids [T, B] or numbers [T, B, features]; lengths: int64 [B], 1 to T. noise: for training. logits: leave out
-        a softmax at the end.
+        a softmax at the end. every: the outputs [T, B, outputs] after all steps, of a model without a pool.
         """
+        if every:
+            return self.body(x, lengths, noise)[-1]
         return self.head(self.body(x, lengths, noise), lengths, noise, logits)
 
     def body(self, x: torch.Tensor, lengths: torch.Tensor, noise: Noise | None = None) -> list[torch.Tensor]:

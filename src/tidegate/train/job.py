@@ -18,17 +18,18 @@ import torch
 
 from .. import layers as layer_rooms
 from .. import tasks
+from ..data.series import Collection
 from ..data.table import Table
 from ..document import state_schema, streams_of
-from ..errors import DataError, OptionError
+from ..errors import OptionError
 from ..model import Model
 from ..nn import Network
 from ..tape import Tape
+from ..tasks._lesson import Lesson
 from ..tasks._options import make
 from ..verify.check import attach
-from . import batches, checkpoint
-from .calibration import log_loss
-from .loop import Data, Recipe, Run
+from . import checkpoint
+from .loop import Recipe, Run
 from .progress import Report
 
 CHECKPOINT_SECONDS = 15.0
@@ -65,9 +66,9 @@ def fit(
     check_folder(out)
     saved = checkpoint.path_of(out)
     going_on = checkpoint.settle(saved, resume, restart)
-    table = room.rows(data, options)
+    source = room.rows(data, options)
     judged = None if valid is None else room.rows(valid, options)
-    job = Job(room, options, table, judged, threads or 1)
+    job = Job(room, options, source, judged, threads or 1)
     for path, taken in job.taken:
         (say or ignore)(f"{path}: {taken}")
     with torch_threads(job.threads):
@@ -85,102 +86,78 @@ def fit(
 class Job:
     """What a run is made of, and what its model is made of: data, options as decided, document, first weights."""
 
-    def __init__(self, room: Any, options: Any, table: Table, judged: Table | None, threads: int) -> None:
-        self.room, self.table, self.judged, self.threads = room, table, judged, threads
-        found = room.examples(table, options)
-        room.check_classes(found, table.path, options)
-        self.labels: list[str] = found.labels
-        self.taken = [(table.path, f"{table.described()}; {room.taken(table, options, found)}")]
-        if judged is not None and options.refit_epochs is None:
-            options = replace(options, refit_epochs=0)  # a file given to judge by is not learnt from unasked
-        self.options = room.resolved(options, found)
-        tokens, targets = found.tokens, found.targets
-        if judged is None:
-            self.kept, self.held = batches.split(targets, self.options.hold_out, self.options.seed)
-        else:
-            remedy = f"leave the row out, or add rows of that label to {table.path}"
-            other = room.examples(judged, options, self.labels, remedy=remedy)
-            self.taken.append((judged.path, f"{judged.described()}; {room.taken(judged, options, other)}"))
-            self.kept, self.held = np.arange(len(tokens)), len(tokens) + np.arange(len(other.tokens))
-            tokens, targets = tokens + other.tokens, np.concatenate([targets, other.targets])
-        if not len(self.held):
-            raise DataError(f"{table.path}: too few rows to hold some out; each class needs two or more rows")
-        learnt = tokens if self.options.refit_epochs else [tokens[i] for i in self.kept]
-        self.input, self.arrays, vocabulary, self.hide = room.inputs(self.options, learnt)
-        self.data = Data([vocabulary.ids(t) for t in tokens], targets, self.kept, self.held)
-        self.layers, self.tapes = room.layers(self.options, len(vocabulary), len(self.labels))
+    def __init__(self, room: Any, options: Any, source: Any, judged: Any, threads: int) -> None:
+        self.room, self.source, self.judged, self.threads = room, source, judged, threads
+        self.lesson: Lesson = room.lesson(options, source, judged)
+        self.options = self.lesson.options
+        self.tapes = {name: Tape.from_json(tape) for name, tape in self.lesson.tapes.items()}
+        sources = [source] if judged is None else [source, judged]
+        self.taken = [(each.path, said) for each, said in zip(sources, self.lesson.taken, strict=True)]
 
     def run(self, progress: Report | None) -> Run:
-        read_tapes = {name: Tape.from_json(tape) for name, tape in self.tapes.items()}
-        layer_rooms.widths(self.layers, None, read_tapes)  # raises where a layer does not fit
-        network = Network(self.layers, read_tapes)
-        network.load_tensors(self.room.start(self.options, {"layers": self.layers}, network.shapes()))
-        return Run(network, self.data, self.recipe(), progress)
+        made = self.lesson
+        layer_rooms.widths(made.layers, made.features, self.tapes)  # raises where a layer does not fit
+        network = Network(made.layers, self.tapes)
+        network.load_tensors(self.room.start(made, network.shapes()))
+        return Run(network, made.rows, made.kept, made.held, self.recipe(), progress)
 
     def recipe(self) -> Recipe:
+        made = self.lesson
         of_options = {f.name: getattr(self.options, f.name) for f in fields(Recipe) if hasattr(self.options, f.name)}
-        targets = self.data.targets[self.kept]
         return Recipe(
-            **of_options,
-            metric=self.room.METRIC,
-            hide=self.hide,
-            weights=self.room.weights_of_classes(self.options, targets, len(self.labels)),
+            **of_options, judge=made.judge, weights=made.weights, every=made.every, most=made.most,
             loss=partial(self.room.loss, self.options),
-        )
+        )  # fmt: skip
 
     def identity(self) -> dict[str, Any]:
         """What must not change between a run and its resumption."""
-        files = {"data": self.table.sha256, "valid": self.judged.sha256 if self.judged else None}
+        files = {"data": self.source.sha256, "valid": self.judged.sha256 if self.judged else None}
         return {**files, "options": asdict(self.options), "threads": self.threads, "versions": versions(),
-                "tapes": self.tapes}  # fmt: skip
+                "tapes": self.lesson.tapes}  # fmt: skip
 
     def model(self, run: Run) -> Model:
-        logits, targets = run.answers(self.held)
-        final = {
-            run.recipe.metric: float((logits.argmax(1) == targets).mean()),
-            "log_loss": log_loss(logits, targets, run.scale),
-        }
-        run.network.scale_scores(run.scale)
-        read_tapes = {name: Tape.from_json(tape) for name, tape in self.tapes.items()}
+        made, outputs, targets = self.lesson, *run.answers(run.held)
+        final = run.judge.figures(run.judge.adjusted(outputs, run.adjustment), targets)
+        run.judge.adjust(run.network, run.adjustment)
         document = {
             "format": 1,
             "task": {"kind": self.room.KIND, "options": self.recorded()},
-            "input": self.input,
-            "layers": self.layers,
-            "tapes": self.tapes,
-            "state": state_schema(self.layers, read_tapes),
-            "labels": self.labels,
-            "streams": streams_of(self.layers),
+            "input": made.input,
+            "layers": made.layers,
+            "tapes": made.tapes,
+            "state": state_schema(made.layers, self.tapes),
+            "labels": made.labels,
+            "streams": streams_of(made.layers),
             "provenance": self.provenance(run, final),
             "check": None,
         }
-        return attach(Model(document, {**run.network.tensors(), **self.arrays}))
+        return attach(Model(document, {**run.network.tensors(), **made.arrays}))
 
     def recorded(self) -> dict[str, Any]:
         """The options as the file keeps them: a user's cell by its name, not by where it lay."""
         return asdict(replace(self.options, cell=os.path.basename(self.options.cell).removesuffix(".py")))
 
     def provenance(self, run: Run, final: dict[str, float]) -> dict[str, Any]:
-        kept = run.history[run.kept_epoch]
         held = "held-out rows, which the last epochs also learnt from" if run.recipe.refit_epochs else "held-out rows"
         return {
-            "data": described(self.table, self.taken[0][1]),
+            "data": described(self.source, self.taken[0][1]),
             "valid": described(self.judged, self.taken[1][1]) if self.judged else None,
-            "rows": {"trained": len(self.kept), "held_out": len(self.held)},
+            "rows": {"trained": len(run.kept), "held_out": len(run.held)},
             "epochs": {"planned": run.recipe.epochs, "kept": run.kept_epoch + 1, "stopped_early": run.stopped_early},
-            "metrics": {"held_out": {**{k: kept[k] for k in final}, "log_loss": run.kept_log_loss}},
+            "metrics": {"held_out": run.kept_figures},
             "final": {**final, "on": held},
-            "calibration": {"factor": run.scale, "of": "the last layer's weights, fitted on the held-out rows"},
+            "calibration": run.judge.recorded(run.adjustment),
             "history": run.history,
             "seed": self.options.seed,
             "threads": self.threads,
             "versions": versions(),
+            **self.lesson.about,
         }
 
 
-def described(table: Table, taken: str) -> dict[str, Any]:
+def described(table: Table | Collection, taken: str) -> dict[str, Any]:
     """A source as the model file keeps it: by its name, not by where it lay, and what it was taken for."""
-    source = "file" if table.form else "frame"
+    source = "series" if isinstance(table, Collection) else "file" if table.form else "frame"
     return {source: os.path.basename(table.path), "sha256": table.sha256, "rows": len(table), "taken": taken}
 
 

@@ -12,8 +12,8 @@ import numpy.typing as npt
 import torch
 
 from ..nn import Network, Noise
-from .batches import Rows, padded, plan
-from .calibration import calibrated, log_loss
+from ..tasks._lesson import Indices, Judge, Rows
+from .batches import plan
 from .progress import Progress, Report
 from .schedule import rate
 
@@ -22,21 +22,11 @@ Loss = Callable[[torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor]
 
 
 @dataclass(frozen=True)
-class Data:
-    """What a run learns from. ids: per row int32 [T]. held: rows that choose the best weights."""
-
-    ids: list[npt.NDArray[np.int32]]
-    targets: npt.NDArray[np.int64]
-    kept: Rows
-    held: Rows
-
-
-@dataclass(frozen=True)
 class Recipe:
     """How a run learns: the task's options that the loop needs, decided, and the task's own loss.
 
-    prefix: weight of the loss of a random prefix of each row. hide: per id, how often it is read as unknown.
-    weights: of each class.
+    judge: how held-out rows choose the weights. prefix: weight of the loss of a random prefix of each row. weights: of
+    each class. every: the outputs of all steps are learnt from. most: rows of an epoch, None: all.
     """
 
     epochs: int
@@ -48,28 +38,32 @@ class Recipe:
     average: float
     patience: int
     seed: int
-    metric: str
+    judge: Judge
     drop_embed: float
     drop_pool: float
     prefix: float
-    hide: npt.NDArray[np.float32]
     weights: npt.NDArray[np.float32]
     loss: Loss
+    every: bool = False
+    most: int | None = None
 
 
 class Run:
     """A network in training: `run()` goes on from wherever it stands until the end."""
 
-    def __init__(self, network: Network, data: Data, recipe: Recipe, report: Report | None = None) -> None:
-        self.network, self.data, self.recipe, self.report = network, data, recipe, report
-        self.lengths = np.array([len(row) for row in data.ids], np.int64)
+    def __init__(
+        self, network: Network, rows: Rows, kept: Indices, held: Indices, recipe: Recipe, report: Report | None = None
+    ) -> None:
+        self.network, self.rows, self.kept, self.held = network, rows, kept, held
+        self.recipe, self.report, self.judge = recipe, report, recipe.judge
         self.parameters = dict(network.named_parameters())
         self.optimiser = optimiser(list(self.parameters.values()), network.matrices(), recipe.decay)
         self.averaged = self.parameters if not recipe.average else copied(self.parameters)
         self.best = copied(self.parameters)
         self.epoch = self.offset = self.step = self.since = 0
-        self.kept_epoch, self.best_value = 0, (-1.0, 0.0)
-        self.scale, self.kept_log_loss = 1.0, 0.0
+        self.kept_epoch, self.best_value = 0, (-1e300, 0.0)
+        self.adjustment: list[float] = []
+        self.kept_figures: dict[str, float] = {}
         self.loss_sum = 0.0
         self.history: list[dict[str, float]] = []
         self.stopped_early = False
@@ -119,8 +113,9 @@ class Run:
 
     def epochs_left_to_plan(self) -> int:
         """How many steps are left, for the estimate of the time."""
-        full = -(-len(self.data.kept) // self.recipe.batch)
-        again = -(-len(self.data.ids) // self.recipe.batch)
+        most = self.recipe.most or len(self.rows.lengths)
+        full = -(-min(most, len(self.kept)) // self.recipe.batch)
+        again = -(-min(most, len(self.rows.lengths)) // self.recipe.batch)
         return full * self.recipe.epochs + again * self.recipe.refit_epochs - self.step
 
     @property
@@ -128,17 +123,17 @@ class Run:
         """Past the epochs that the held-out rows judge: they are learnt from too."""
         return self.epoch >= self.recipe.epochs
 
-    def batches(self) -> list[Rows]:
-        rows = np.arange(len(self.data.ids)) if self.refitting else self.data.kept
-        return plan(rows, self.lengths, self.recipe.batch, self.recipe.seed, self.epoch)
+    def batches(self) -> list[Indices]:
+        rows = np.arange(len(self.rows.lengths)) if self.refitting else self.kept
+        return plan(rows, self.rows.lengths, self.recipe.batch, self.recipe.seed, self.epoch, self.recipe.most)
 
-    def learn(self, rows: Rows, count: int) -> None:
+    def learn(self, rows: Indices, count: int) -> None:
         """One step: loss, gradients, AdamW, average. Every draw follows from (seed, step)."""
-        r, targets = self.recipe, torch.from_numpy(self.data.targets[rows])
+        r = self.recipe
         rng = np.random.default_rng([r.seed, 3, self.step])
         noise = Noise(r.drop_embed, r.drop_pool, rng)
-        x, lengths = padded([hidden(self.data.ids[i], r.hide, rng) for i in rows])
-        loss = self.loss(torch.from_numpy(x).long(), lengths, targets, noise, rng)
+        x, lengths, targets = self.rows.batch(rows, rng)
+        loss = self.loss(torch.from_numpy(x), lengths, torch.from_numpy(targets), noise, rng)
         self.network.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)
@@ -160,6 +155,8 @@ class Run:
         """
         r, whole = self.recipe, torch.from_numpy(lengths)
         weights, body = torch.from_numpy(r.weights), self.network.body(x, whole, noise)
+        if r.every:
+            return r.loss(body[-1], targets, weights)
         loss = r.loss(self.network.head(body, whole, noise), targets, weights)
         if r.prefix:
             shorter = torch.from_numpy(rng.integers(1, lengths + 1))
@@ -190,14 +187,14 @@ class Run:
     # ---- what an epoch ends with
 
     def finish_epoch(self, count: int) -> None:
-        logits, targets = self.answers(self.data.held)
-        accuracy, nll = float((logits.argmax(1) == targets).mean()), log_loss(logits, targets)
-        self.history.append({"loss": self.loss_sum / count, self.recipe.metric: accuracy, "log_loss": nll})
+        outputs, targets = self.answers(self.held)
+        figures = self.judge.figures(outputs, targets)
+        self.history.append({"loss": self.loss_sum / count, **figures})
         if self.refitting:
             self.keep_best()
-        elif self.judged_worth_keeping(accuracy, nll):
-            self.kept_epoch, self.scale = self.epoch, calibrated(logits, targets)
-            self.kept_log_loss = log_loss(logits, targets, self.scale)
+        elif self.judged_worth_keeping(self.judge.value(figures)):
+            self.kept_epoch, self.adjustment = self.epoch, self.judge.adjustment(outputs, targets)
+            self.kept_figures = self.judge.figures(self.judge.adjusted(outputs, self.adjustment), targets)
             self.keep_best()
         self.tell(count, 0.0, True)
         self.epoch, self.offset, self.loss_sum = self.epoch + 1, 0, 0.0
@@ -206,17 +203,13 @@ class Run:
         if self.epoch == self.recipe.epochs and self.recipe.refit_epochs:
             self.use_best()
 
-    def judged_worth_keeping(self, accuracy: float, nll: float) -> bool:
-        """Whether this epoch is no more than one standard error below the best; the latest such epoch is kept.
-
-        Few held-out rows make an early epoch look best by luck, while the schedule's late, small steps settle a model;
-        an epoch that is truly worse falls out. Source: the one-standard-error rule, Breiman et al. 1984, 3.4.3.
-        """
+    def judged_worth_keeping(self, value: tuple[float, float]) -> bool:
+        """Whether this epoch is no further below the best than the judge's slack; the latest such epoch is kept."""
         self.since += 1
-        if (accuracy, -nll) > self.best_value:
-            self.best_value, self.since = (accuracy, -nll), 0
+        if value > self.best_value:
+            self.best_value, self.since = value, 0
         best = self.best_value[0]
-        return bool(accuracy >= best - (best * (1 - best) / len(self.data.held)) ** 0.5)
+        return value[0] >= best - self.judge.slack(best, len(self.held))
 
     @torch.no_grad()
     def keep_best(self) -> None:
@@ -231,22 +224,34 @@ class Run:
             self.averaged[n].copy_(self.best[n])
 
     @torch.no_grad()
-    def answers(self, rows: Rows, batch: int = 128) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int64]]:
-        """Logits [n, classes] of the averaged weights, and the targets [n], of rows in an order of its own."""
-        order = rows[np.argsort(self.lengths[rows], kind="stable")]
-        found = []
+    def answers(self, rows: Indices, batch: int = 128) -> tuple[npt.NDArray[np.float64], npt.NDArray[Any]]:
+        """Outputs [n, outputs] of the averaged weights, and the targets [n, ...], of rows in an order of its own.
+
+        Where every step is learnt from, n counts the steps that have a target.
+        """
+        order = rows[np.argsort(self.rows.lengths[rows], kind="stable")]
+        found, truth = [], []
         for k in range(0, len(order), batch):
-            x, lengths = padded([self.data.ids[i] for i in order[k : k + batch]])
-            inputs = (torch.from_numpy(x).long(), torch.from_numpy(lengths))
-            found.append(torch.func.functional_call(self.network, dict(self.averaged), inputs).double().numpy())
-        return np.concatenate(found), self.data.targets[order]
+            x, lengths, targets = self.rows.batch(order[k : k + batch])
+            inputs = (torch.from_numpy(x), torch.from_numpy(lengths))
+            outputs = torch.func.functional_call(
+                self.network, dict(self.averaged), inputs, {"every": self.recipe.every}
+            )
+            y = outputs.double().numpy()
+            if self.recipe.every:
+                some = ~np.isnan(targets).all(tuple(range(2, targets.ndim)))
+                y, targets = y[some], targets[some]
+            found.append(y)
+            truth.append(targets)
+        return np.concatenate(found), np.concatenate(truth)
 
     def tell(self, count: int, left: float, evaluated: bool) -> None:
         if self.report is None:
             return
-        name = self.recipe.metric
+        name = self.judge.metric
         metric = self.history[-1][name] if self.history else None
-        best = max((h[name] for h in self.history[: self.recipe.epochs]), default=None)
+        seen = [h[name] for h in self.history[: self.recipe.epochs]]
+        best = (min(seen) if self.judge.lower else max(seen)) if seen else None
         epochs = self.recipe.epochs + self.recipe.refit_epochs
         done = self.offset if not evaluated else count
         self.report(
@@ -256,16 +261,9 @@ class Run:
 
 
 PLAIN = (
-    "epoch", "offset", "step", "since", "kept_epoch", "best_value", "scale", "kept_log_loss", "loss_sum", "history",
+    "epoch", "offset", "step", "since", "kept_epoch", "best_value", "adjustment", "kept_figures", "loss_sum", "history",
     "stopped_early",
 )  # fmt: skip
-
-
-def hidden(
-    ids: npt.NDArray[np.int32], hide: npt.NDArray[np.float32], rng: np.random.Generator
-) -> npt.NDArray[np.int32]:
-    """Ids of which some are read as unknown: the model learns to live without any one word, and what unknown means."""
-    return np.where(rng.random(len(ids)) < hide[ids], np.int32(0), ids)
 
 
 def copied(parameters: dict[str, torch.nn.Parameter]) -> dict[str, Any]:

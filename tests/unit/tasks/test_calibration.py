@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tidegate.train.calibration import calibrated, log_loss
+from tidegate.tasks._calibration import calibrated, log_loss
 
 
 def drawn(factor: float, rows: int) -> tuple[np.ndarray, np.ndarray]:

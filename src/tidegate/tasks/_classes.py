@@ -1,0 +1,45 @@
+"""How a classifier's answers are judged: accuracy, then log loss; and how sure it may be."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ._calibration import calibrated, log_loss
+
+Logits = npt.NDArray[Any]
+Targets = npt.NDArray[np.int64]
+
+
+class OneOf:
+    """One label a row: targets int64 [n], logits [n, classes]."""
+
+    metric, lower = "accuracy", False
+
+    def figures(self, outputs: Logits, targets: Targets) -> dict[str, float]:
+        return {"accuracy": float((outputs.argmax(1) == targets).mean()), "log_loss": log_loss(outputs, targets)}
+
+    def value(self, figures: dict[str, float]) -> tuple[float, float]:
+        return figures["accuracy"], -figures["log_loss"]
+
+    def slack(self, best: float, rows: int) -> float:
+        """One standard error. Few held-out rows make an early epoch look best by luck, while the schedule's late,
+        small steps settle a model; an epoch that is truly worse falls out.
+
+        Source: the one-standard-error rule, Breiman et al. 1984, 3.4.3.
+        """
+        return float((best * (1 - best) / rows) ** 0.5)
+
+    def adjustment(self, outputs: Logits, targets: Targets) -> list[float]:
+        return [calibrated(outputs, targets)]
+
+    def adjusted(self, outputs: Logits, adjustment: list[float]) -> Logits:
+        return adjustment[0] * outputs
+
+    def adjust(self, network: Any, adjustment: list[float]) -> None:
+        network.scale_scores(adjustment[0])
+
+    def recorded(self, adjustment: list[float]) -> dict[str, Any]:
+        return {"factor": adjustment[0], "of": "the last layer's weights, fitted on the held-out rows"}

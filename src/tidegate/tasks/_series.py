@@ -1,0 +1,198 @@
+"""Series of numbers as a task's input: where they come from, and rows of steps for training."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ..data.series import Collection, Series, read_series
+from ..errors import DataError, OptionError, located
+from ..features.calendar import PERIODS
+from ..features.series import MISSING, Intake, Window
+from ._lesson import Array, Indices, padded
+from ._options import option
+
+Steps = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class SeriesSource:
+    """Options of series as input."""
+
+    values: str | None = option(None, "columns of numbers, by comma; all others if not given")
+    time: str | None = option(None, "column of timestamps, ascending within a series")
+    id: str | None = option(None, "column that says which series a row belongs to")
+    layout: str | None = option(
+        None, "a row of the table is one of the steps of a series, or holds all of it", choices=("steps", "rows")
+    )
+    calendar: str = option(
+        "", f"positions of each time in periods as further inputs, by comma: {', '.join(PERIODS)}; needs --time"
+    )
+    missing: str = option(
+        "error",
+        "missing numbers: refuse them, drop such steps, fill with the last one seen, or fill and tell the model (mask)",
+        choices=MISSING,
+    )
+
+    def columns(self) -> list[str] | None:
+        """The named columns. Raises OptionError for a name that is empty or stands twice."""
+        return None if self.values is None else listed("values", self.values)
+
+    def periods(self) -> tuple[str, ...]:
+        """The periods of the calendar. Raises OptionError for one that there is not, or without a column of times."""
+        periods = listed("calendar", self.calendar) if self.calendar else []
+        if unknown := [p for p in periods if p not in PERIODS]:
+            raise OptionError(f"unknown period {unknown[0]!r} in calendar; choose of {', '.join(PERIODS)}, by comma")
+        return tuple(periods)
+
+
+def listed(name: str, text: str) -> list[str]:
+    """The entries of an option given by comma. Raises OptionError for one that is empty or stands twice.
+
+    >>> listed("values", "a, b")
+    ['a', 'b']
+    """
+    entries = [entry.strip() for entry in text.split(",")]
+    if not all(entries):
+        raise OptionError(f"{name} is {text!r}; an entry is empty")
+    if len(set(entries)) != len(entries):
+        raise OptionError(f"{name} is {text!r}; an entry stands twice")
+    return entries
+
+
+def rows(source: Any, options: SeriesSource, label: str | None, columns: Sequence[str] | None = None) -> Collection:
+    """The series of a source. columns: those of a model, which the source must then have.
+
+    Raises DataError, with file, line and column.
+    """
+    if isinstance(source, Collection):
+        found = source
+    else:
+        found = read_series(
+            source, values=options.columns(), time=options.time, id=options.id, label=label, layout=options.layout
+        )
+    if columns is not None and list(columns) != found.columns:
+        raise DataError(
+            f"{found.path}: has {counted(found.columns)}; the model was fitted on {counted(columns)}; give it those, "
+            "in this order"
+        )
+    if options.calendar and any(s.times is None for s in found.series):
+        raise DataError(f"{found.path}: calendar needs times, and there are none; name their column with --time")
+    return found
+
+
+def counted(columns: Sequence[str]) -> str:
+    shown = ", ".join(map(repr, columns[:8])) + (" ..." if len(columns) > 8 else "")
+    return f"{len(columns)} column{'s'[: len(columns) != 1]} ({shown})"
+
+
+def taken(source: Collection, options: SeriesSource) -> str:
+    """What the columns of a source were taken for, in words."""
+    parts = [f"values: {counted(source.columns)}"]
+    parts += [f"{what}: column {name!r}" for what, name in (("time", options.time), ("id", options.id)) if name]
+    holes = sum(int(np.isnan(s.values).sum()) for s in source.series)
+    if holes:
+        parts.append(f"{holes:,} missing numbers ({options.missing})")
+    return "; ".join(parts)
+
+
+def treated(source: Collection, intake: Intake) -> list[tuple[Steps, Indices]]:
+    """For every series its steps with nothing missing, and which steps of the source they are.
+
+    Raises DataError with the place of a number that cannot be used.
+    """
+    found = []
+    for i, series in enumerate(source.series):
+        refuse(source, i, intake.missing)
+        with located(source.place(i, 0)):
+            steps, keep, _ = intake.treated(series.values, series.times)
+            if not len(steps):
+                raise DataError("nothing is left of the series without its missing numbers; leave it out")
+        found.append((steps, keep))
+    return found
+
+
+def refuse(source: Collection, i: int, missing: str) -> None:
+    """Raises DataError for a missing number of series i where none is allowed, with its own line and column."""
+    if missing != "error":
+        return
+    holes = np.argwhere(np.isnan(source.series[i].values))
+    if len(holes):
+        t, c = holes[0]
+        raise DataError(
+            f"{source.place(i, int(t))}: no number in column {source.columns[c]!r}; fill it, or choose --missing drop, "
+            "ffill or mask"
+        )
+
+
+def statistics(values: npt.NDArray[np.float64], columns: Sequence[str], place: str) -> tuple[Array, Array]:
+    """Mean and deviation of columns [n, columns], as float64 of float32 numbers; NaN is left out.
+
+    Raises DataError for a column that never changes.
+    """
+    mean, deviation = np.nanmean(values, 0), np.nanstd(values, 0)
+    flat = ~(deviation > 1e-7 * np.abs(mean).clip(1e-30))
+    if flat.any():
+        c = int(flat.argmax())
+        raise DataError(
+            f"{place}: column {columns[c]!r} is {mean[c]:.6g} at every step, which tells nothing; leave it out of "
+            "--values"
+        )
+    return mean.astype(np.float32).astype(np.float64), deviation.astype(np.float32).astype(np.float64)
+
+
+class Sequences:
+    """Rows of steps float32 [T, features]. noise: deviation of what training adds to each feature."""
+
+    def __init__(self, steps: list[Steps], targets: Array, noise: npt.NDArray[np.float32]) -> None:
+        self.steps, self.targets, self.noise = steps, targets, noise
+        self.lengths: Indices = np.array([len(row) for row in steps], np.int64)
+
+    def batch(self, rows: Indices, random: np.random.Generator | None = None) -> tuple[Array, Indices, Array]:
+        """See `Rows`: float32 [T, B, features]."""
+        x, lengths = padded([self.steps[i] for i in rows])
+        if random is not None and self.noise.any():
+            x = x + random.standard_normal(x.shape, np.float32) * self.noise
+        return x, lengths, self.targets[rows]
+
+
+@dataclass(frozen=True)
+class Pieces:
+    """Rows for a classifier, and the series that each is a piece of."""
+
+    steps: list[Steps]
+    origin: Indices
+
+
+def pieces(source: Collection, intake: Intake) -> Pieces:
+    """Whole series, or where the intake has a window, windows every half of its length and the last one."""
+    steps: list[Steps] = []
+    origin: list[int] = []
+    for i, (found, _) in enumerate(treated(source, intake)):
+        if intake.window is None:
+            parts = [found]
+        else:
+            parts = list(intake.windows(found, ends(len(found), intake.window, source, i))[0])
+        steps += parts
+        origin += [i] * len(parts)
+    return Pieces(steps, np.array(origin, np.int64))
+
+
+def ends(length: int, window: Window, source: Collection, i: int) -> Indices:
+    """Where the windows of a series end. Raises DataError for a series that is shorter than one."""
+    if length < window.reach:
+        raise DataError(
+            f"{source.place(i, 0)}: the series has {length} steps; the window needs {window.reach}; leave it out, or "
+            "choose a shorter --window"
+        )
+    stride = max(1, window.length // 2)
+    return np.arange(length - 1, window.reach - 2, -stride)[::-1].copy()
+
+
+def fixed(series: list[Series]) -> npt.NDArray[np.float64]:
+    """All steps of all series, one after the other."""
+    return np.concatenate([s.values for s in series])
