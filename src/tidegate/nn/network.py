@@ -58,6 +58,13 @@ class Network(torch.nn.Module):
         for weight in self.weights(i).values():
             weight.mul_(factor)
 
+    @torch.no_grad()
+    def shift_outputs(self, offsets: list[float]) -> None:
+        """Adds to the biases of the last dense layer."""
+        i = max(k for k, layer in enumerate(self.layers) if layer["kind"] == "dense")
+        bias = self.weights(i)["bias"]
+        bias.add_(torch.tensor(offsets, dtype=bias.dtype))
+
     def matrices(self) -> list[torch.nn.Parameter]:
         """The weights that decay is for: matrices that multiply, not tables, gains or biases."""
         return [
@@ -110,6 +117,8 @@ class Network(torch.nn.Module):
         x = unpadded(x, lengths)
         outputs: list[torch.Tensor] = []
         for i in range(self.pooled):
+            if noise and i and i == len(self.layers) - 1:  # the last layer, where no pool stands before it
+                outputs[-1] = drop(outputs[-1], noise.pool, noise.random)
             outputs.append(self.layer(i, outputs[-1] if outputs else x, lengths, outputs, noise))
         return outputs
 

@@ -39,11 +39,11 @@ class Recipe:
     patience: int
     seed: int
     judge: Judge
-    drop_embed: float
-    drop_pool: float
-    prefix: float
     weights: npt.NDArray[np.float32]
     loss: Loss
+    drop_embed: float = 0.0
+    drop_pool: float = 0.0
+    prefix: float = 0.0
     every: bool = False
     most: int | None = None
 

@@ -1,0 +1,335 @@
+"""Forecast: what series of numbers will be, with quantiles, after every step."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from .. import cells
+from ..data.series import Collection
+from ..errors import DataError, OptionError
+from ..features.series import CENTRES, SPREADS, Answer, Intake, Window
+from . import _series
+from ._baselines import Ridge, seasonal_naive
+from ._chain import Chain, Learning, Recurrence
+from ._chain import start as first_weights
+from ._lesson import Array, Lesson
+from ._options import check, option
+from ._quantiles import Quantiles
+from ._seasons import likely_season
+from ._windows import HELD, KEPT, Places, Stretches, Track, Windows, about, placed, scaled, single, tracks
+
+if TYPE_CHECKING:
+    import torch
+
+KIND = "forecast"
+APART = "value"  # the one column of a series whose channels are forecast apart
+
+
+@dataclass(frozen=True)
+class Options(Learning, Recurrence, _series.SeriesSource):
+    """The options of a forecaster. None: decided from the data, and recorded as decided."""
+
+    horizon: int | None = option(None, "how many steps ahead are forecast; must be given", least=1, most=10_000)
+    targets: str | None = option(None, "columns to forecast, by comma; all that have no other role if not given")
+    known: str = option("", "columns known ahead for the whole horizon, by comma; the last rows are the future")
+    static: str = option("", "columns that never change within a series, by comma")
+    channels: str | None = option(
+        None, "targets each by themselves, as series of one model (apart), or all from all (together); apart if not "
+        "given, but together where other columns are read", choices=("apart", "together"),
+    )  # fmt: skip
+    quantiles: str = option("0.1,0.5,0.9", "quantiles that are forecast, by comma; 0.5 must be there")
+    head: str = option(
+        "direct", "all steps ahead at once, or one after the other from the model's own forecasts",
+        choices=("direct", "autoregressive"),
+    )  # fmt: skip
+    scale: str = option(
+        "window", "scale by the latest steps (any series), or by each series' statistics in training (fixed)",
+        choices=("window", "fixed"),
+    )  # fmt: skip
+    lookback: int | None = option(
+        None,
+        "steps that a forecast is made from (window), or that are read before one counts in training (fixed); by "
+        "the data if not given",
+        least=1,
+        most=1_000_000,
+    )
+    segment: int | None = option(
+        None, "steps that the recurrence reads at once (window); by the look-back if not given", least=1, most=100_000
+    )
+    season: int | None = option(
+        None, "steps of a season, 0: none; a window takes it off; by the data if not given", least=0, most=1_000_000
+    )
+    centre: str = option("last", "what is taken off a window besides", choices=CENTRES)
+    spread: str | None = option(
+        None, "unit of a window: that of the training data, or its own; window's own for several series if not given",
+        choices=SPREADS,
+    )  # fmt: skip
+    hidden: int | None = option(None, "width of the recurrence; by the data if not given", least=1, most=4096)
+    drop_pool: float = option(0.3, "dropout before the last layer", least=0.0, most=0.95)
+    windows: int = option(8192, "most windows that are learnt from in an epoch, drawn anew for each", least=1)
+    hold_out: float = option(
+        0.15, "share of each series, its end, held out to choose the best weights", least=0.001, most=0.9
+    )
+    refit_epochs: int | None = option(
+        None, "passes at the end that learn from the held-out end too; if not given, a quarter more, none with --valid",
+        least=0,
+    )  # fmt: skip
+
+    def __post_init__(self) -> None:
+        check(self)
+        cells.spoken(self.dialect)
+        self.columns()
+        self.levels()
+        self.roles()
+        if self.periods() and self.time is None:
+            raise OptionError("calendar needs times; name their column with --time")
+        if self.scale == "fixed" and self.segment is not None:
+            raise OptionError("segment is for --scale window; with fixed every step is read as it comes")
+        if self.lookback and self.segment and self.lookback % self.segment:
+            raise OptionError(f"lookback is {self.lookback}, no multiple of the segment {self.segment}; choose one")
+
+    def levels(self) -> tuple[float, ...]:
+        """The quantiles. Raises OptionError unless they are between 0 and 1, ascend, and 0.5 is one of them."""
+        try:
+            found = tuple(float(word) for word in _series.listed("quantiles", self.quantiles))
+        except ValueError:
+            found = ()
+        if not found or any(not 0 < q < 1 for q in found) or list(found) != sorted(set(found)) or 0.5 not in found:
+            raise OptionError(
+                f"quantiles is {self.quantiles!r}; expected numbers between 0 and 1 that ascend, 0.5 among them, such "
+                "as 0.1,0.5,0.9"
+            )
+        return found
+
+    def roles(self) -> dict[str, str]:
+        """The columns that the options name -> their role. Raises OptionError for one that is named twice."""
+        found: dict[str, str] = {}
+        for role, text in (("target", self.targets), ("known", self.known), ("static", self.static)):
+            for name in _series.listed(role, text) if text else []:
+                if name in found:
+                    raise OptionError(f"column {name!r} is named as {found[name]} and as {role}; choose one")
+                found[name] = role
+        return found
+
+
+# ---- sources
+
+
+def rows(source: Any, options: Options, columns: list[str] | None = None) -> Collection:
+    """The series of a source as the model reads them: targets first, then past, known and static columns, and with
+    channels apart one series for each target. columns: those of a model.
+
+    Raises DataError.
+    """
+    if options.horizon is None:
+        raise OptionError("horizon is missing; say how many steps ahead to forecast, such as --horizon 48")
+    named = options.roles()
+    values = options.columns()
+    if values is not None:
+        options = replace(options, values=",".join(dict.fromkeys([*values, *named])))
+    found = _series.rows(source, options, None)
+    if strange := [name for name in named if name not in found.columns]:
+        shown = _series.counted(found.columns)
+        raise DataError(f"{found.path}: no column {strange[0]!r} to be {named[strange[0]]}; there are {shown}")
+    ordered = sorted(range(len(found.columns)), key=lambda c: ORDER.index(role_of(found.columns[c], options)))
+    found = picked(found, ordered)
+    if together(options, found.columns):
+        made = found
+    else:
+        own = [c for c, name in enumerate(found.columns) if role_of(name, options) == "target"]
+        made = single(found, own, [c for c in range(len(found.columns)) if c not in own], APART)
+    if columns is not None and columns != made.columns:
+        raise DataError(
+            f"{found.path}: has {_series.counted(made.columns)}; the model was fitted on {_series.counted(columns)}; "
+            "give it those"
+        )
+    return made
+
+
+ORDER = ("target", "past", "known", "static")
+
+
+def role_of(name: str, options: Options) -> str:
+    """The role of a column: as named; otherwise a target where none is named, else known up to now."""
+    return options.roles().get(name, "past" if options.targets else "target")
+
+
+def together(options: Options, columns: list[str]) -> bool:
+    """Whether all targets are forecast from all columns."""
+    roles = [role_of(name, options) for name in columns]
+    if options.channels is not None:
+        return options.channels == "together"
+    return roles.count("target") == 1 or "past" in roles
+
+
+def picked(source: Collection, columns: list[int]) -> Collection:
+    """A source with these of its columns, in this order."""
+    series = [replace(s, values=s.values[:, columns]) for s in source.series]
+    return replace(source, columns=[source.columns[c] for c in columns], series=series)
+
+
+def taken(source: Collection, options: Options) -> str:
+    """What a source and its columns were taken for, in words."""
+    return f"{source.described()}; {_series.taken(source, options)}"
+
+
+# ---- what is learnt from
+
+
+def lesson(options: Options, source: Collection, judged: Collection | None) -> Lesson:
+    """See `Lesson`. judged: series that choose the weights, instead of the end of the source's. Raises DataError."""
+    intake = bare(options, source)
+    found = tracks(source, intake)
+    more = [] if judged is None else tracks(judged, intake)
+    if judged is not None and options.refit_epochs is None:
+        options = replace(options, refit_epochs=0)  # a file given to judge by is not learnt from unasked
+    cuts = [len(t.steps) - (0 if more else math.ceil(options.hold_out * len(t.steps))) for t in found]
+    options = resolved(options, source, found, cuts)
+    intake = replace(intake, window=window_of(options))
+    learnt = one_step(intake)
+    places = placed(found, more, cuts, intake, source.path)
+    intake, learnt = (scaled(each, found, cuts, places, source) for each in (intake, learnt))
+    data = (Windows if intake.window else stretched)(learnt, places)
+    said = [taken(each, options) for each in (source, judged) if each is not None]
+    if places.short:
+        said[0] += f"; {places.short} series with fewer than {places.least} steps are not learnt from"
+    beside = baselines(options, learnt, places, [t.truth[:cut] for t, cut in zip(found, cuts, strict=True)])
+    section, arrays = intake.to_json()
+    kept, held = (data.rows_of(part) for part in (KEPT, HELD))
+    return Lesson(
+        options, data, kept, held, Quantiles(options.levels()), section, arrays, intake.features,
+        *chained(options, learnt), None, said, np.ones(1, np.float32), every=intake.window is None,
+        most=options.windows if intake.window else None,
+        about={"baselines": beside, "fitted_on": about(found)},
+    )  # fmt: skip
+
+
+def bare(options: Options, source: Collection) -> Intake:
+    """The intake of a source's columns as `rows` gives them, not scaled yet."""
+    assert options.horizon, "checked by rows"
+    roles = tuple("target" if name == APART else role_of(name, options) for name in source.columns)
+    answer = Answer(options.horizon, options.levels(), options.head)
+    return Intake(tuple(source.columns), roles, options.periods(), options.missing, answer=answer)
+
+
+def one_step(intake: Intake) -> Intake:
+    """The intake whose answer is what the layers give: one step ahead where forecasts go on from forecasts."""
+    assert intake.answer
+    return replace(intake, answer=replace(intake.answer, horizon=1)) if intake.answer.head != "direct" else intake
+
+
+def window_of(options: Options) -> Window | None:
+    if options.scale == "fixed":
+        return None
+    assert options.lookback
+    assert options.segment
+    return Window(options.lookback, options.segment, options.season or 0, options.centre, options.spread or "training")
+
+
+def resolved(options: Options, source: Collection, found: list[Track], cuts: list[int]) -> Options:
+    """The options with everything that depends on the data decided, from the part that is learnt from."""
+    assert options.horizon
+    H, season, lookback, segment = options.horizon, options.season, options.lookback, options.segment
+    longest = max(cuts)
+    if season is None:
+        histories = [t.truth[:cut] for t, cut in zip(found, cuts, strict=True)]
+        season = likely_season(histories, H, [s.times for s in source.series])
+    if lookback is None:
+        lookback = max(1, min(2 * H if segment is None else 12 * segment, (longest - season) // 2 - H))
+    if options.scale == "window":
+        segment = segment or next(w for w in range(max(1, lookback // 12), 0, -1) if lookback % w == 0)
+        if options.lookback is None:
+            lookback -= lookback % segment
+    count = min(options.windows, sum(cuts))
+    batch = options.batch or int(np.clip(2 ** round(math.log2(max(1, count / 100))), 16, 128))
+    epochs = options.epochs or 10
+    refit = max(1, round(epochs / 4)) if options.refit_epochs is None else options.refit_epochs
+    return replace(
+        options, lookback=lookback, segment=segment, season=season, batch=batch, epochs=epochs, refit_epochs=refit,
+        spread=options.spread or ("training" if len(found) == 1 else "window"), hidden=options.hidden or 128,
+        channels="apart" if source.columns[0] == APART else "together",
+        patience=options.patience or max(8, epochs // 2),
+    )  # fmt: skip
+
+
+def stretched(intake: Intake, places: Places) -> Stretches:
+    """Rows of steps that are scaled by their series' statistics."""
+    return Stretches(intake, places, length=256)
+
+
+def baselines(options: Options, intake: Intake, places: Places, histories: list[Array]) -> dict[str, Any]:
+    """Mean absolute errors on the held-out origins of what a model has to beat, each fitted on the part before."""
+    assert intake.answer
+    H, season = intake.answer.horizon, options.season or 0
+    tries: dict[str, Any] = {"last value": lambda: 1}
+    if season > 1:
+        tries[f"seasonal naive ({season} steps)"] = lambda: season
+    tries["ridge on the same window"] = lambda: Ridge.fit(
+        histories, options.lookback or H, H, season, options.centre, options.spread or "training"
+    )
+    found: dict[str, Any] = {}
+    for name, make in tries.items():
+        try:
+            found[name] = error_of(make(), places, H)
+        except DataError as error:
+            found[name] = f"not possible: {error}"
+    return found
+
+
+def error_of(baseline: int | Ridge, places: Places, H: int) -> float:
+    """The mean absolute error of a season's naive forecast, or of a ridge, on the held-out origins."""
+    total, count = 0.0, 0
+    for i, track in enumerate(places.tracks):
+        ends = places.ends[(places.series == i) & (places.part == HELD)]
+        if not len(ends):
+            continue
+        made = (
+            seasonal_naive(track.truth, ends, H, baseline)
+            if isinstance(baseline, int)
+            else (baseline.predict(track.truth, ends))
+        )
+        wrong = np.abs(made - track.truth[ends[:, None] + np.arange(1, H + 1)])
+        total, count = total + float(np.nansum(wrong)), count + int((~np.isnan(wrong)).sum())
+    return total / max(1, count)
+
+
+# ---- the model
+
+
+def chained(options: Options, intake: Intake) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+    """The layers of a forecaster, and their tapes as JSON."""
+    cell, answer = options.recurrence(), intake.answer
+    assert answer
+    assert options.hidden
+    chain = Chain(intake.features)
+    chain.recurrent(cell, options.hidden, options.project, "causal", options.depth)
+    if intake.window:
+        chain.pool(["last"])
+    chain.dense(answer.horizon * intake.targets * len(answer.quantiles))
+    return chain.layers, {cell.name: cell.tape.to_json()}
+
+
+def start(lesson: Lesson, shapes: dict[str, tuple[int, ...]]) -> dict[str, npt.NDArray[Any]]:
+    """First weights by tensor name, from the seed."""
+    options: Options = lesson.options
+    return first_weights(options.seed, options.recurrence(), lesson.layers, shapes)
+
+
+def loss(options: Options, outputs: torch.Tensor, targets: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
+    """The pinball loss of all quantiles together, a scalar, over what is known of the truth.
+
+    Source: Koenker and Bassett 1978, Regression quantiles, eq. 1.1.
+    """
+    import torch
+
+    levels = torch.tensor(options.levels(), dtype=outputs.dtype)
+    y = targets.select(-3, 0)
+    known = ~y.isnan()
+    above = y.masked_fill(~known, 0.0)[..., None] - outputs.reshape(*y.shape, len(levels))
+    lost = torch.maximum(levels * above, (levels - 1) * above).sum(-1)
+    return (lost * known).sum() / known.sum().clamp(min=1)
