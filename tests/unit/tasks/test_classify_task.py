@@ -12,7 +12,9 @@ from tidegate import layers, tasks
 from tidegate.data.table import Table
 from tidegate.errors import DataError, OptionError
 from tidegate.tape import Tape
-from tidegate.tasks import classify
+from tidegate.tasks import _messages, classify
+from tidegate.tasks._chain import first
+from tidegate.tasks._lesson import Lesson
 from tidegate.tasks._metrics import score
 from tidegate.tasks._options import make, recalled
 
@@ -21,36 +23,40 @@ def table(texts: list[str], labels: list[str]) -> Table:
     return Table("t.csv", {"text": texts, "label": labels}, list(range(2, len(texts) + 2)), "")
 
 
+def lesson(texts: list[str], labels: list[str], **values: Any) -> Lesson:
+    return classify.lesson(classify.Options(**values), table(texts, labels), None)
+
+
 def test_tasks_are_found_by_listing() -> None:
-    assert tasks.names() == ["classify"]
-    with pytest.raises(OptionError, match="unknown task 'clasify'; choose one of classify"):
+    assert tasks.names() == ["classify", "forecast"]
+    with pytest.raises(OptionError, match="unknown task 'clasify'; choose one of classify, forecast"):
         tasks.load("clasify")
 
 
 def test_labels_are_sorted_and_targets_index_them() -> None:
-    found = classify.examples(table(["a b", "c", "d"], ["y", "x", "y"]), classify.Options())
-    assert found.labels == ["x", "y"]
-    assert found.targets.tolist() == [1, 0, 1]
-    assert found.tokens[0] == [b"a", b"b"]
+    rows = table(["a b", "c", "d"], ["y", "x", "y"])
+    targets, labels = classify.targets(rows, classify.Options())
+    assert labels == ["x", "y"]
+    assert targets.tolist() == [1, 0, 1]
+    assert _messages.tokens_of(rows, classify.Options())[0] == [b"a", b"b"]
 
 
 def test_an_unseen_label_is_an_error_or_wrong_as_asked() -> None:
     rows = table(["a", "b"], ["x", "new"])
     with pytest.raises(DataError, match="t.csv:3: label 'new' was not seen in training.*--unseen wrong"):
-        classify.examples(rows, classify.Options(), ["x", "y"])
-    assert classify.examples(rows, classify.Options(), ["x", "y"], "wrong").targets.tolist() == [0, -1]
+        classify.targets(rows, classify.Options(), ["x", "y"])
+    assert classify.targets(rows, classify.Options(), ["x", "y"], "wrong")[0].tolist() == [0, -1]
 
 
 def test_a_text_without_a_token_names_its_line() -> None:
     with pytest.raises(DataError, match="t.csv:3: the text in column 'text' is empty"):
-        classify.examples(table(["a", " \t"], ["x", "y"]), classify.Options())
+        lesson(["a", " \t"], ["x", "y"])
     with pytest.raises(DataError, match="t.csv:2: the text in column 'text' has no word"):
-        classify.examples(table(["\u200b", "a"], ["x", "y"]), classify.Options())
+        lesson(["\u200b", "a"], ["x", "y"])
 
 
 def test_what_the_user_sets_is_kept_and_the_rest_decided() -> None:
-    found = classify.examples(table(["a b"] * 50, ["x", "y"] * 25), classify.Options())
-    got = classify.resolved(classify.Options(epochs=3), found)
+    got = lesson(["a b"] * 50, ["x", "y"] * 25, epochs=3).options
     assert got.epochs == 3
     assert got.batch is not None
     assert got.patience is not None
@@ -90,15 +96,14 @@ def test_unknown_options_name_the_nearest() -> None:
 
 
 def test_orthogonal_starts_per_gate(tmp_path: Path) -> None:
-    R = classify.first(np.random.default_rng(0), "recurrent", "R", (12, 4), 4, None)
+    R = first(np.random.default_rng(0), "recurrent", "R", (12, 4), 4, None)
     for k in range(3):
         block = R[4 * k : 4 * k + 4].astype(np.float64)
         assert np.allclose(block @ block.T, np.eye(4), atol=1e-6)
 
 
-def decided(**values: object) -> classify.Options:
-    found = classify.examples(table(["a b", "c"] * 10, ["x", "y"] * 10), classify.Options())
-    return classify.resolved(classify.Options(hidden=6, embed=5, **values), found)  # type: ignore[arg-type]
+def decided(**values: Any) -> Lesson:
+    return lesson(["a b", "c"] * 10, ["x", "y"] * 10, hidden=6, embed=5, **values)
 
 
 @pytest.mark.parametrize(
@@ -113,8 +118,8 @@ def decided(**values: object) -> classify.Options:
     ],
 )
 def test_the_layers_of_each_option_hold_together(values: dict[str, Any], kinds: list[str], pooled: int) -> None:
-    options = decided(**values)
-    made, tapes = classify.layers(options, 9, 2)
+    found = decided(**values)
+    made, tapes = found.layers, found.tapes
     assert [layer["kind"] for layer in made] == ["embed", *kinds, "pool", "dense", "softmax"]
     read, width, shapes = {name: Tape.from_json(tape) for name, tape in tapes.items()}, None, {}
     for layer in made:
@@ -125,10 +130,10 @@ def test_the_layers_of_each_option_hold_together(values: dict[str, Any], kinds: 
         if layer["kind"] == "pool":
             assert width == pooled
         width = room.check(layer, width, read)
-    first = classify.start(options, {"layers": made}, shapes)
-    assert {name: value.shape for name, value in first.items()} == shapes
-    if options.direction == "both":
-        ways = [first[f"layers.{1 + bool(options.conv)}.{way}.W"] for way in ("forward", "backward")]
+    begun = classify.start(found, shapes)
+    assert {name: value.shape for name, value in begun.items()} == shapes
+    if found.options.direction == "both":
+        ways = [begun[f"layers.{1 + bool(found.options.conv)}.{way}.W"] for way in ("forward", "backward")]
         assert not np.array_equal(*ways)
 
 
@@ -140,10 +145,10 @@ def test_the_width_of_a_projection_is_for_any_cell_that_has_one(tmp_path: Path) 
         "    h = R.project(op.tanh(x.n + R.n(s.h)))\n"
         "    return h, s.replace(h=h)\n"
     )
-    made, _ = classify.layers(decided(cell=str(cell), project=4), 9, 2)
+    made = decided(cell=str(cell), project=4).layers
     assert made[1]["project"] == made[2]["size"] == 4
     with pytest.raises(OptionError, match="project is given and the cell lstm has no projection"):
-        classify.layers(decided(cell="lstm", project=4), 9, 2)
+        decided(cell="lstm", project=4)
 
 
 def test_a_file_without_the_newer_options_is_read_by_their_defaults() -> None:

@@ -15,9 +15,10 @@ from tidegate import tasks
 from tidegate.data.table import read
 from tidegate.errors import DataError, ModelFileError, OptionError, TidegateError
 from tidegate.model import Model
+from tidegate.tasks._lesson import padded, split
 from tidegate.train import Progress, fit
 from tidegate.train import checkpoint as checkpoints
-from tidegate.train.batches import padded, plan, split
+from tidegate.train.batches import plan
 from tidegate.train.job import Job
 from tidegate.train.schedule import rate
 
@@ -174,7 +175,7 @@ def test_a_file_to_judge_by_is_not_learnt_from_unasked(table: Path, tmp_path: Pa
     judged = Job(task, task.Options(**{**SMALL, "refit_epochs": None}), rows, rows, 1)
     assert own.options.refit_epochs >= 2
     assert judged.options.refit_epochs == 0
-    assert (len(judged.kept), len(judged.held)) == (90, 90)
+    assert (len(judged.lesson.kept), len(judged.lesson.held)) == (90, 90)
 
 
 def test_a_label_that_only_the_judging_file_has_is_refused_with_what_to_do(table: Path, tmp_path: Path) -> None:
