@@ -42,19 +42,18 @@ def tracks(source: Collection, intake: Intake, first: int = 0) -> list[Track]:
     known, H = intake.of("known"), intake.answer.horizon
     found = []
     for i, series in enumerate(source.series):
-        values, T = series.values, len(series.values)
-        if known:
-            T = len(values) - H
-            if T < 1:
-                raise DataError(
-                    f"{source.place(i, 0)}: the series has {len(values)} rows, and with columns known ahead the last "
-                    f"{H} are the future; give it more"
-                )
-        moved = ahead(values, known, H)[:T]
-        refuse(source, i, moved, intake, H)
+        values = series.values
+        if known and len(values) <= H:
+            raise DataError(
+                f"{source.place(i, 0)}: the series has {len(values)} rows, and with columns known ahead the last {H} "
+                "are the future; give it more"
+            )
+        x = moved(values, intake)
+        T = len(x)
+        refuse(source, i, x, intake, H)
         times = None if series.times is None else series.times[:T]
         with located(source.place(i, 0)):
-            steps, kept, _ = intake.treated(moved, times)
+            steps, kept, _ = intake.treated(x, times)
             if not len(steps):
                 raise DataError("nothing is left of the series without its missing numbers; leave it out")
         truth = np.concatenate([values[kept], values[T:]])[:, intake.of("target")]
@@ -62,11 +61,19 @@ def tracks(source: Collection, intake: Intake, first: int = 0) -> list[Track]:
     return found
 
 
-def refuse(source: Collection, i: int, moved: Floats, intake: Intake, horizon: int) -> None:
+def moved(values: Floats, intake: Intake) -> Floats:
+    """Values [T, columns] as a forecaster reads them: known columns `horizon` ahead, the last rows their future."""
+    known, answer = intake.of("known"), intake.answer
+    if not known or answer is None:
+        return values
+    return ahead(values, known, answer.horizon)[: len(values) - answer.horizon]
+
+
+def refuse(source: Collection, i: int, x: Floats, intake: Intake, horizon: int) -> None:
     """Raises DataError for the first missing number of series i, at its own place, where none is allowed."""
     if intake.missing != "error":
         return
-    holes = np.argwhere(np.isnan(moved))
+    holes = np.argwhere(np.isnan(x))
     if len(holes):
         t, c = (int(v) for v in holes[0])
         place = source.place(i, t + (horizon if intake.roles[c] == "known" else 0))

@@ -1,0 +1,191 @@
+"""Back-testing: a forecaster over rolling origins of known series, beside what it has to beat."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from .data.series import Collection
+from .errors import DataError, OptionError, located
+from .features.series import Intake
+from .model import Model, opened
+from .runtime import Predictor
+from .tasks import forecast
+from .tasks._baselines import Ridge, seasonal_naive, verdict
+from .tasks._forecast_metrics import score, seasonal_scale
+from .tasks._options import recalled
+from .tasks._windows import Track, digest, moved, tracks
+
+Floats = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Rolled:
+    """One series' forecasts, float64 [origins, horizon, targets, quantiles], their truth [origins, horizon, targets],
+    and the steps after which they were made.
+    """
+
+    name: str
+    origins: npt.NDArray[np.int64]
+    forecasts: Floats
+    truth: Floats
+    track: Track
+
+
+@dataclass(frozen=True)
+class Backtest:
+    """What a back-test found.
+
+    metrics: of all forecasts together, see `tasks._forecast_metrics.score`. baselines: name -> mean absolute error on
+    the same origins, or why there is none. warning: a sentence where a baseline is not beaten, or "". begins: how the
+    first origin was chosen, in words.
+    """
+
+    series: list[Rolled]
+    metrics: dict[str, Any]
+    baselines: dict[str, float | str]
+    warning: str
+    begins: str
+
+
+def backtest(
+    model: Model | Predictor | str | os.PathLike[str], data: Any, start: int | str | None = None, every: int = 1
+) -> Backtest:
+    """Forecasts after every step from `start` on, each from the steps before it alone, and how far they were off.
+
+    model: a forecaster. data: what `fit` takes, with the columns of the model. start: the first step that is forecast,
+    as a number counted from 0 or a timestamp; None: after the rows that the model was fitted on, where the data begins
+    with them, else as soon as the look-back is full. every: origins this many steps apart. The ridge is fitted on the
+    steps before `start`.
+
+    Raises OptionError for another model or a start that leaves nothing; DataError.
+    """
+    predictor = model if isinstance(model, Predictor) else Predictor(opened(model))
+    document = predictor.model.document
+    if document["task"]["kind"] != forecast.KIND:
+        raise OptionError(f"the model is for {document['task']['kind']}; a back-test needs one that forecasts")
+    if every < 1:
+        raise OptionError(f"every is {every}; it must be at least 1")
+    options = recalled(forecast.Options, document["task"]["options"])
+    intake = Intake.from_json(document["input"], predictor.model.tensors)
+    source = forecast.rows(data, options, list(intake.columns))
+    found = tracks(source, intake)
+    firsts, begins = first_origins(source, found, intake, document["provenance"], start)
+    rolled = [
+        one
+        for i, track in enumerate(found)
+        if (one := roll(predictor, source, i, track, intake, firsts[i], every)) is not None
+    ]
+    if not rolled:
+        assert intake.answer
+        raise DataError(
+            f"{source.path}: no step is left to forecast: each origin needs {reach_of(intake)} steps before it and "
+            f"{intake.answer.horizon} after it; give more rows, or an earlier start"
+        )
+    return judged(rolled, options, intake, begins)
+
+
+def reach_of(intake: Intake) -> int:
+    return intake.window.reach if intake.window else 1
+
+
+def first_origins(
+    source: Collection, found: list[Track], intake: Intake, provenance: dict[str, Any], start: int | str | None
+) -> tuple[list[int], str]:
+    """For each series the first treated step after which forecasts are made, and how it was chosen."""
+    least = reach_of(intake) - 1
+    if start is not None:
+        at = [begin(source, i, start) for i in range(len(found))]
+        firsts = [int(np.searchsorted(t.kept, n)) - 1 for t, n in zip(found, at, strict=True)]
+        return [max(least, first) for first in firsts], f"from {start}"
+    fitted = {each["id"]: each for each in provenance.get("fitted_on", [])}
+    firsts, seen = [], 0
+    for track in found:
+        known = fitted.get(track.name)
+        n = 0 if known is None else known["steps"]
+        same = 0 < n <= len(track.kept) and digest(track.truth[:n]) == (known or {})["digest"]
+        seen += same
+        firsts.append(max(least, n - 1) if same else least)
+    return firsts, f"after the rows that the model was fitted on ({seen} series)" if seen else "as soon as it is warm"
+
+
+def begin(source: Collection, i: int, start: int | str) -> int:
+    """The number of the first step of series i that is forecast."""
+    series = source.series[i]
+    if isinstance(start, int) or start.isdigit():
+        return int(start)
+    if series.times is None:
+        raise OptionError(f"start is {start!r}, and {source.path} has no times; give the number of a step")
+    try:
+        moment = np.datetime64(start, "us")
+    except ValueError as error:
+        raise OptionError(f"start is {start!r}; expected the number of a step or a time such as 2026-01-31") from error
+    return int(np.searchsorted(series.times, moment))
+
+
+def roll(
+    predictor: Predictor, source: Collection, i: int, track: Track, intake: Intake, first: int, every: int
+) -> Rolled | None:
+    """The forecasts of one series; None where there are no origins."""
+    assert intake.answer
+    H = intake.answer.horizon
+    ends = np.arange(first, len(track.truth) - H, every)
+    if not len(ends):
+        return None
+    series = source.series[i]
+    values = moved(series.values, intake)
+    times = series.times[: len(values)] if intake.calendar and series.times is not None else None
+    name = series.id if intake.names else None
+    with located(source.place(i, 0)):
+        made = predictor.forecasts(values, track.kept[ends], times=times, series=name)
+    return Rolled(track.name, ends, made, track.truth[ends[:, None] + np.arange(1, H + 1)], track)
+
+
+def judged(rolled: list[Rolled], options: forecast.Options, intake: Intake, begins: str) -> Backtest:
+    """The figures of forecasts and of the baselines on the same origins."""
+    assert intake.answer
+    H, season = intake.answer.horizon, options.season or 0
+    scales = [np.repeat(seasonal_scale(history(one), max(1, season))[None], len(one.origins), 0) for one in rolled]
+    forecasts, truth = np.concatenate([o.forecasts for o in rolled]), np.concatenate([o.truth for o in rolled])
+    metrics = score(forecasts, truth, intake.answer.quantiles, np.concatenate(scales))
+    beside: dict[str, float | str] = {}
+    for name, lag in {"last value": 1, f"seasonal naive ({season} steps)": season}.items():
+        if lag:
+            beside[name] = attempt(
+                lambda lag=lag: [seasonal_naive(o.track.truth, o.origins, H, lag) for o in rolled], truth
+            )
+    beside["ridge on the same window"] = attempt(lambda: ridged(rolled, options, H, season), truth)
+    figures = {name: v for name, v in beside.items() if isinstance(v, float)}
+    return Backtest(rolled, metrics, beside, verdict(metrics["mae"], figures) or "", begins)
+
+
+def history(one: Rolled) -> Floats:
+    """The targets before the first origin's forecast."""
+    return one.track.truth[: one.origins[0] + 1]
+
+
+def ridged(rolled: list[Rolled], options: forecast.Options, H: int, season: int) -> list[Floats]:
+    """A ridge's forecasts, fitted on what lies before each series' first origin."""
+    ridge = Ridge.fit(
+        [history(one) for one in rolled],
+        options.lookback or 2 * H,
+        H,
+        season,
+        options.centre,
+        options.spread or "training",
+    )
+    return [ridge.predict(one.track.truth, one.origins) for one in rolled]
+
+
+def attempt(make: Any, truth: Floats) -> float | str:
+    """The mean absolute error of a baseline, or why it has none."""
+    try:
+        made: Sequence[Floats] = make()
+    except DataError as error:
+        return f"not possible: {error}"
+    return float(np.nanmean(np.abs(np.concatenate(made) - truth)))
