@@ -103,7 +103,8 @@ class Network(torch.nn.Module):
         """The model's output after each row's last step [B, outputs].
 
         x: ids [T, B] or numbers [T, B, features]; lengths: int64 [B], 1 to T. noise: for training. logits: leave out
-        a softmax at the end. every: the outputs [T, B, outputs] after all steps, of a model without a pool.
+        a softmax, or the sigmoid of a dense layer, at the end. every: the outputs [T, B, outputs] after all steps, of a
+        model without a pool.
         """
         if every:
             return self.body(x, lengths, noise)[-1]
@@ -135,10 +136,19 @@ class Network(torch.nn.Module):
         x = pool(self.layers[self.pooled], self.weights(self.pooled), body[-1], lengths)
         outputs = [*body, drop(x, noise.pool, noise.random) if noise else x]
         for i in range(self.pooled + 1, len(self.layers)):
-            if logits and i == len(self.layers) - 1 and self.layers[i]["kind"] == "softmax":
-                break
+            if logits and i == len(self.layers) - 1 and (end := self.before_squashing(outputs[-1])) is not None:
+                return end
             outputs.append(self.layer(i, outputs[-1], lengths, outputs, noise))
         return outputs[-1]
+
+    def before_squashing(self, x: torch.Tensor) -> torch.Tensor | None:
+        """What the last layer turns into probabilities, by a softmax or a dense layer's sigmoid; None: neither."""
+        layer, t = self.layers[-1], self.weights(len(self.layers) - 1)
+        if layer["kind"] == "softmax":
+            return x
+        if layer["kind"] == "dense" and layer["activation"] == "sigmoid" and "add" not in layer:
+            return torch.as_tensor(TorchOps.affine(x, t["weight"], t["bias"]))
+        return None
 
     def layer(
         self, i: int, x: torch.Tensor, lengths: torch.Tensor, outputs: list[torch.Tensor], noise: Noise | None

@@ -2,36 +2,66 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
+
+THRESHOLD: Final = 0.5  # from which value on a label of a multi-label model holds
+
+
+def chosen(values: npt.NDArray[np.float32], labels: list[str], multi_label: bool) -> list[list[str]]:
+    """The labels that hold in each row of values [n, labels]: the likeliest, or all from 0.5 on, in their order.
+
+    >>> chosen(np.array([[0.9, 0.5, 0.1], [0.4, 0.2, 0.0]]), ["a", "b", "c"], True)
+    [['a', 'b'], []]
+    """
+    if not multi_label:
+        return [[labels[i]] for i in values.argmax(-1).tolist()]
+    return [[labels[i] for i in np.flatnonzero(row)] for row in values >= THRESHOLD]
 
 
 class Scores:
     """The model's output, or why there is none yet.
 
     values: float32 [outputs], or None. reason: why values is None, otherwise "". labels: the outputs' names,
-    or None.
+    or None. multi_label: each label holds or not by itself (`Model.multi_label`).
 
     >>> scores = Scores(np.array([0.25, 0.75], np.float32), ["no", "yes"])
     >>> scores.label, scores.score, scores.top(1)
     ('yes', 0.75, [('yes', 0.75)])
     >>> Scores(None, ["no", "yes"], "no complete word yet").label is None
     True
+    >>> Scores(np.array([0.75, 0.5, 0.25], np.float32), ["rain", "wind", "sun"], multi_label=True).chosen
+    ['rain', 'wind']
     """
 
-    __slots__ = ("labels", "reason", "values")
+    __slots__ = ("labels", "multi_label", "reason", "values")
 
-    def __init__(self, values: npt.NDArray[np.float32] | None, labels: list[str] | None, reason: str = "") -> None:
-        self.values, self.labels, self.reason = values, labels, reason
+    def __init__(
+        self,
+        values: npt.NDArray[np.float32] | None,
+        labels: list[str] | None,
+        reason: str = "",
+        multi_label: bool = False,
+    ) -> None:
+        self.values, self.labels, self.reason, self.multi_label = values, labels, reason, multi_label
 
     @property
     def label(self) -> str | None:
-        """The label of the largest value; None without values or labels."""
+        """The label of the largest value, whether it holds or not; None without values or labels."""
         if self.values is None or self.labels is None:
             return None
         return self.labels[int(self.values.argmax())]
+
+    @property
+    def chosen(self) -> list[str]:
+        """The labels that hold: the one of the largest value; of a multi-label model all with a value of at least 0.5,
+        in their order. Empty without values or labels.
+        """
+        if self.values is None or self.labels is None:
+            return []
+        return chosen(self.values[None], self.labels, self.multi_label)[0]
 
     @property
     def score(self) -> float | None:
@@ -50,8 +80,8 @@ class Scores:
         return [(str(i) if self.labels is None else self.labels[i], float(self.values[i])) for i in order]
 
     def as_dict(self) -> dict[str, Any]:
-        """For JSON: label, score and scores by label; values alone without labels; nulls and a reason without
-        values.
+        """For JSON: label, score and scores by label, of a multi-label model `labels` too, those that hold; values
+        alone without labels; nulls and a reason without values.
 
         >>> Scores(None, None, "no step yet").as_dict()
         {'values': None, 'reason': 'no step yet'}
@@ -61,7 +91,8 @@ class Scores:
         if self.labels is None:
             return {"values": listed, **why}
         named = None if listed is None else dict(zip(self.labels, listed, strict=True))
-        return {"label": self.label, "score": self.score, "scores": named, **why}
+        several = {"labels": self.chosen} if self.multi_label else {}
+        return {"label": self.label, "score": self.score, **several, "scores": named, **why}
 
     def __repr__(self) -> str:
         if self.values is None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 
@@ -16,8 +19,22 @@ def log_loss(logits: npt.NDArray[np.float64], targets: npt.NDArray[np.int64], sc
     return float(np.mean(np.log(np.exp(z).sum(1)) - z[np.arange(len(z)), targets]))
 
 
-def calibrated(logits: npt.NDArray[np.float64], targets: npt.NDArray[np.int64]) -> float:
-    """The factor of the logits that makes the targets likeliest, between 0.25 and 4.
+def binary_log_loss(logits: npt.NDArray[np.float64], targets: npt.NDArray[Any], scale: float = 1.0) -> float:
+    """Negative log likelihood of the targets [n, labels], 0 or 1 each, under sigmoid(scale * logits): mean over rows of
+    the sum over labels.
+
+    >>> round(binary_log_loss(np.zeros((1, 3)), np.array([[0, 1, 1]])), 3)
+    2.079
+    """
+    z = scale * logits
+    return float((np.logaddexp(0, z) - targets * z).sum(1).mean())
+
+
+def calibrated(
+    logits: npt.NDArray[np.float64], targets: npt.NDArray[Any], loss: Callable[..., float] = log_loss
+) -> float:
+    """The factor of the logits that makes the targets likeliest, between 0.25 and 4. loss: that of logits, targets and
+    a factor.
 
     Training with label smoothing leaves a model too unsure; a factor changes no ranking, so no label. Found by golden
     section over its logarithm. Source: temperature scaling, Guo et al. 2017 (arXiv:1706.04599), 4.2.
@@ -28,7 +45,7 @@ def calibrated(logits: npt.NDArray[np.float64], targets: npt.NDArray[np.int64]) 
     """
 
     def worth(x: float) -> float:
-        return log_loss(logits, targets, float(np.exp(x))) + PRIOR_ROWS / len(targets) * x * x / 2
+        return loss(logits, targets, float(np.exp(x))) + PRIOR_ROWS / len(targets) * x * x / 2
 
     golden = (5**0.5 - 1) / 2
     low, high = float(np.log(LEAST)), float(np.log(MOST))

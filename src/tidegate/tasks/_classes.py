@@ -1,4 +1,4 @@
-"""How a classifier's answers are judged: accuracy, then log loss; and how sure it may be."""
+"""How a classifier's answers are judged: accuracy or F1, then log loss; and how sure it may be."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ._calibration import calibrated, log_loss
+from ._calibration import binary_log_loss, calibrated, log_loss
+from ._metrics import micro_f1
 
 Logits = npt.NDArray[Any]
 Targets = npt.NDArray[np.int64]
@@ -22,7 +23,7 @@ class OneOf:
         return {"accuracy": float((outputs.argmax(1) == targets).mean()), "log_loss": log_loss(outputs, targets)}
 
     def value(self, figures: dict[str, float]) -> tuple[float, float]:
-        return figures["accuracy"], -figures["log_loss"]
+        return figures[self.metric], -figures["log_loss"]
 
     def slack(self, best: float, rows: int) -> float:
         """One standard error. Few held-out rows make an early epoch look best by luck, while the schedule's late,
@@ -43,3 +44,16 @@ class OneOf:
 
     def recorded(self, adjustment: list[float]) -> dict[str, Any]:
         return {"factor": adjustment[0], "of": "the last layer's weights, fitted on the held-out rows"}
+
+
+class AnyOf(OneOf):
+    """Any number of labels a row: targets float32 [n, labels] of 0 and 1, logits [n, labels]."""
+
+    metric = "micro_f1"
+
+    def figures(self, outputs: Logits, targets: npt.NDArray[Any]) -> dict[str, float]:
+        loss = binary_log_loss(outputs, targets) / targets.shape[1]
+        return {"micro_f1": micro_f1(outputs >= 0, targets > 0), "log_loss": loss}
+
+    def adjustment(self, outputs: Logits, targets: npt.NDArray[Any]) -> list[float]:
+        return [calibrated(outputs, targets, binary_log_loss)]

@@ -1,4 +1,4 @@
-"""Classify: one label for each message or series, available after every word or step."""
+"""Classify: one label for each message or series, or several, available after every word or step."""
 
 from __future__ import annotations
 
@@ -13,14 +13,15 @@ import numpy.typing as npt
 from .. import cells
 from ..data.series import Collection
 from ..data.table import Table
-from ..errors import DataError, OptionError, located
+from ..errors import DataError, OptionError
 from ..features.series import Intake, Window
 from ..layers.pool import OVER
-from . import _messages, _metrics, _series
+from . import _labels, _messages, _metrics, _series
 from ._chain import Chain, Learning, Recurrence
 from ._chain import start as first_weights
-from ._classes import OneOf
-from ._lesson import Array, Indices, Lesson, split
+from ._classes import AnyOf, OneOf
+from ._labels import Targets
+from ._lesson import Array, Indices, Judge, Lesson, split
 from ._options import check, option
 
 if TYPE_CHECKING:
@@ -39,6 +40,9 @@ class Options(Learning, Recurrence, _series.SeriesSource, _messages.TextSource):
         None, "texts, or series of numbers; if not given, series where --values, --id, --time or --layout is, and of "
         "arrays and folders", choices=("text", "series"),
     )  # fmt: skip
+    label_separator: str | None = option(
+        None, "what stands between the labels of a row, where a row may have several, one, or none (an empty cell)"
+    )
     window: int = option(
         0, "series are classified by their latest N steps, less their mean and over their deviation; 0: by all steps",
         least=0, most=1_000_000,
@@ -82,6 +86,8 @@ class Options(Learning, Recurrence, _series.SeriesSource, _messages.TextSource):
         self.over()
         cells.spoken(self.dialect)
         self.columns()
+        if self.label_separator == "":
+            raise OptionError("label_separator is empty; give what stands between labels, or leave it out")
         if self.periods() and self.time is None:
             raise OptionError("calendar needs times; name their column with --time")
 
@@ -131,17 +137,11 @@ def questions(source: Source, options: Options) -> dict[str, Any]:
     return {"rows": [s.values for s in source.series], **timed}
 
 
-def named(source: Source, options: Options) -> list[tuple[str, str]]:
-    """The place and the label of every row. Raises DataError for a label that is missing."""
+def named(source: Source, options: Options) -> _labels.Cells:
+    """The place and the cell of the label of every row."""
     if isinstance(source, Table):
-        found = [(source.place(i), name) for i, name in enumerate(source.labels(options.label))]
-    else:
-        found = [(source.place(i, 0), s.label or "") for i, s in enumerate(source.series)]
-    for place, name in found:
-        if not name.strip():
-            with located(place):
-                raise DataError(f"the label in column {options.label!r} is empty; give one or leave the row out")
-    return found
+        return [(source.place(i), cell) for i, cell in enumerate(source.labels(options.label))]
+    return [(source.place(i, 0), s.label or "") for i, s in enumerate(source.series)]
 
 
 def targets(
@@ -149,31 +149,28 @@ def targets(
     options: Options,
     labels: list[str] | None = None,
     unseen: str = "error",
-    remedy: str = "count such rows as wrong with --unseen wrong",
-) -> tuple[Indices, list[str]]:
-    """The index of every row's label, and the labels.
+    remedy: str = _labels.REMEDY,
+) -> tuple[Targets, list[str]]:
+    """The index of every row's label, int64 [n], or which labels each has, float32 [n, labels]; and the labels.
 
     labels: those of a model (None: those that the source has, sorted). unseen: what a label that is not among them is:
-    an 'error', or 'wrong' (target -1). remedy: what the error tells to do. Raises DataError with file and line.
+    an 'error', or 'wrong' (target -1, or a further column). remedy: what the error tells to do. Raises DataError with
+    file and line.
     """
-    found = named(source, options)
-    known = sorted({name for _, name in found}) if labels is None else labels
-    index = {name: i for i, name in enumerate(known)}
-    if unseen == "error":
-        for place, name in found:
-            if name not in index:
-                raise DataError(f"{place}: label {name!r} was not seen in training; {remedy}")
-    return np.array([index.get(name, -1) for _, name in found], np.int64), known
+    found, separator = named(source, options), options.label_separator
+    if separator is None:
+        return _labels.one_each(found, options.label, labels, unseen, remedy)
+    return _labels.several(found, options.label, separator, labels, unseen, remedy)
 
 
-def taken(source: Source, options: Options, classes: int) -> str:
-    """What a source and its columns were taken for, in words."""
+def taken(source: Source, options: Options, y: Targets) -> str:
+    """What a source and its columns were taken for, in words. y: its targets."""
+    labels = _labels.described(y, named(source, options), options.label_separator)
     if isinstance(source, Collection):
-        return f"{source.described()}; {_series.taken(source, options)}; {classes} labels"
+        return f"{source.described()}; {_series.taken(source, options)}; {labels}"
     kind = source.kind(options.label)
     how = "" if kind == "text" else f"{kind} taken as text, "
-    label = f"label: column {options.label!r} ({how}{classes} labels)"
-    return f"{source.described()}; text: column {options.text!r}, {label}"
+    return f"{source.described()}; text: column {options.text!r}, label: column {options.label!r} ({how}{labels})"
 
 
 # ---- what is learnt from
@@ -182,13 +179,12 @@ def taken(source: Source, options: Options, classes: int) -> str:
 def lesson(options: Options, source: Source, judged: Source | None) -> Lesson:
     """See `Lesson`. judged: rows that choose the weights, instead of some of the source's. Raises DataError."""
     y, labels = targets(source, options)
-    if len(labels) < 2:
-        raise DataError(f"{source.path}: column {options.label!r} has one class only, {labels[0]!r}; needs two or more")
-    said = [taken(source, options, len(labels))]
+    _labels.check_differ(y, labels, source.path, options.label)
+    said = [taken(source, options, y)]
     if judged is not None:
         remedy = f"leave the row out, or add rows of that label to {source.path}"
         more, _ = targets(judged, options, labels, remedy=remedy)
-        said.append(taken(judged, options, len(set(more.tolist()))))
+        said.append(taken(judged, options, more))
         y = np.concatenate([y, more])
         if options.refit_epochs is None:
             options = replace(options, refit_epochs=0)  # a file given to judge by is not learnt from unasked
@@ -197,10 +193,10 @@ def lesson(options: Options, source: Source, judged: Source | None) -> Lesson:
     return made
 
 
-def held_out(options: Options, source: Source, judged: Source | None, y: Indices) -> tuple[Indices, Indices]:
+def held_out(options: Options, source: Source, judged: Source | None, y: Targets) -> tuple[Indices, Indices]:
     """Rows to learn from, and rows that choose the weights."""
     if judged is None:
-        kept, held = split(y, options.hold_out or 0.1, options.seed)
+        kept, held = split(_labels.kinds_of(y), options.hold_out or 0.1, options.seed)
         if not len(held):
             raise DataError(f"{source.path}: too few rows to hold some out; each class needs two or more rows")
         return kept, held
@@ -208,7 +204,7 @@ def held_out(options: Options, source: Source, judged: Source | None, y: Indices
 
 
 def of_texts(
-    options: Options, source: Table, judged: Table | None, y: Indices, labels: list[str], said: list[str]
+    options: Options, source: Table, judged: Table | None, y: Targets, labels: list[str], said: list[str]
 ) -> Lesson:
     tokens = _messages.tokens_of(source, options)
     options = resolved(options, "text", [len(t) for t in tokens], len(labels))
@@ -221,12 +217,12 @@ def of_texts(
     chain.put("embed", ("weight",), options.embed or 0, rows=len(vocabulary), size=options.embed)
     found = _messages.Messages([vocabulary.ids(t) for t in tokens], y, hide)
     weights = weights_of_classes(options, y[kept], len(labels))
-    return Lesson(options, found, kept, held, OneOf(), section, arrays, None, *finished(chain, options, len(labels)),
-                  labels, said, weights)  # fmt: skip
+    return Lesson(options, found, kept, held, judge(options), section, arrays, None,
+                  *finished(chain, options, len(labels)), labels, said, weights)  # fmt: skip
 
 
 def of_series(
-    options: Options, source: Collection, judged: Collection | None, y: Indices, labels: list[str], said: list[str]
+    options: Options, source: Collection, judged: Collection | None, y: Targets, labels: list[str], said: list[str]
 ) -> Lesson:
     options = resolved(options, "series", [len(s.values) for s in source.series], len(labels))
     kept, held = held_out(options, source, judged, y)
@@ -246,7 +242,7 @@ def of_series(
     given = {"layers.0.mean": mean, "layers.0.deviation": deviation} if intake.window is None else {}
     kept, held = (np.flatnonzero(np.isin(origin, part)) for part in (kept, held))
     weights = weights_of_classes(options, y[origin][kept], len(labels))
-    return Lesson(options, found, kept, held, OneOf(), section, arrays, intake.features,
+    return Lesson(options, found, kept, held, judge(options), section, arrays, intake.features,
                   *finished(chain, options, len(labels)), labels, said, weights, given=given)  # fmt: skip
 
 
@@ -300,8 +296,9 @@ def finished(chain: Chain, options: Options, classes: int) -> tuple[list[dict[st
         chain.conv(chain.width if options.input == "text" else options.hidden, options.conv)
     chain.recurrent(cell, options.hidden, options.project, options.direction, options.depth)
     chain.pool(options.over())
-    chain.dense(classes)
-    chain.put("softmax", (), classes, size=classes)
+    chain.dense(classes, "none" if options.label_separator is None else "sigmoid")
+    if options.label_separator is None:
+        chain.put("softmax", (), classes, size=classes)
     return chain.layers, {cell.name: cell.tape.to_json()}
 
 
@@ -311,16 +308,21 @@ def start(lesson: Lesson, shapes: dict[str, tuple[int, ...]]) -> dict[str, npt.N
     return {**first_weights(options.seed, options.recurrence(), lesson.layers, shapes), **lesson.given}
 
 
-def weights_of_classes(options: Options, targets: Indices, classes: int) -> npt.NDArray[np.float32]:
-    """float32 [classes], mean 1 over the rows: how much each class counts in the loss."""
-    if options.class_weights == "none":
-        return np.ones(classes, np.float32)
-    counts = np.bincount(targets, minlength=classes).clip(1)
-    return (len(targets) / (classes * counts)).astype(np.float32)
+def judge(options: Options) -> Judge:
+    """How held-out answers are judged."""
+    return OneOf() if options.label_separator is None else AnyOf()
+
+
+def weights_of_classes(options: Options, targets: Targets, classes: int) -> npt.NDArray[np.float32]:
+    """float32 [classes]: how much each class counts in the loss; see `_labels.weights`."""
+    return _labels.weights(targets, classes, options.class_weights == "balanced")
 
 
 def loss(options: Options, logits: torch.Tensor, targets: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
-    """Cross-entropy of a batch, with label smoothing; a scalar."""
-    from torch.nn.functional import cross_entropy
+    """Cross-entropy of a batch, with label smoothing; a scalar. Of rows with several labels the mean over labels."""
+    from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
 
-    return cross_entropy(logits, targets, weights, label_smoothing=options.smoothing)
+    if targets.ndim == 1:
+        return cross_entropy(logits, targets, weights, label_smoothing=options.smoothing)
+    smooth = targets * (1 - options.smoothing) + options.smoothing / 2
+    return binary_cross_entropy_with_logits(logits, smooth, pos_weight=weights)
