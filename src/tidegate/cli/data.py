@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shlex
 import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -28,7 +29,7 @@ EXAMPLES = """\
 
 def flags(parser: Parser) -> None:
     parser.add_argument("name", metavar="NAME", nargs="?", help="a data set; left out, all are listed")
-    parser.add_argument("--out", metavar="DIR", help="fetch it and put its files (CSV: text, label) there")
+    parser.add_argument("--out", metavar="DIR", help="fetch it and put its files (CSV or NPZ) there")
     parser.add_argument("--json", action="store_true", help="print as JSON")
 
 
@@ -42,23 +43,25 @@ def run(args: argparse.Namespace) -> int:
         print(json.dumps({n: facts(s) for n, s in known.items()}) if args.json else listing(known))
         return 0
     found = catalogue.get(args.name)
+    cached = {split: str(path) for split, path in catalogue.cached(args.name).items()} if not args.out else {}
     files = place(catalogue.fetch(args.name), args.out) if args.out else {}
     if args.json:
-        print(json.dumps({"name": args.name, **facts(found), "files": files}, ensure_ascii=False))
+        print(json.dumps({"name": args.name, **facts(found), "files": files, "cached": cached}, ensure_ascii=False))
     else:
-        print(described(args.name, found, files))
+        print(described(args.name, found, files, cached))
     return 0
 
 
 def listing(known: dict[str, DataSet]) -> str:
     rows = [
-        [name, s.task, *(s.rows.get(split, "-") for split in ("train", "test")), s.labels] for name, s in known.items()
+        [name, s.task, s.unit, *(s.rows.get(split, "-") for split in ("train", "test")), s.labels or "-"]
+        for name, s in known.items()
     ]
-    return table(["name", "task", "train", "test", "labels"], rows, left=2)
+    return table(["name", "task", "rows", "train", "test", "labels"], rows, left=3)
 
 
 def facts(found: DataSet) -> dict[str, Any]:
-    kept = ("title", "task", "labels", "split", "licence", "source")
+    kept = ("title", "task", "labels", "split", "licence", "source", "unit", "flags")
     return {
         **{name: getattr(found, name) for name in kept},
         "rows": dict(found.rows),
@@ -66,23 +69,36 @@ def facts(found: DataSet) -> dict[str, Any]:
     }
 
 
-def described(name: str, found: DataSet, files: dict[str, str]) -> str:
-    rows = ", ".join(f"{split} {count:,}" for split, count in found.rows.items())
-    lines = [
+def described(name: str, found: DataSet, files: dict[str, str], cached: dict[str, str]) -> str:
+    rows = ", ".join(f"{split} {count:,}" for split, count in found.rows.items()) + f" {found.unit}"
+    lines: list[tuple[str, object]] = [
         ("name", name),
         ("what", found.title),
         ("task", found.task),
         ("rows", rows),
-        ("labels", found.labels),
     ]
+    lines += [("labels", found.labels)] if found.labels else []
     lines += [("split", found.split), ("licence", found.licence), ("source", found.source)]
     lines += [("published" if i == 0 else "", said) for i, said in enumerate(found.published)]
-    lines += [("wrote", path) for path in files.values()]
-    hint = "" if files else f"\n\nfetch it: tidegate data {name} --out DIR"
-    return pairs(lines, wrapped=True) + hint
+    paths = [("wrote", path) for path in files.values()] + [("cached", path) for path in cached.values()]
+    train = (files or cached).get("train", f"DIR/train{found.suffix}")
+    parts = [pairs(lines, wrapped=True), *([pairs(paths)] if paths else [])]
+    parts += [] if files else [f"put it into a folder: tidegate data {name} --out DIR"]
+    return "\n\n".join([*parts, f"fit a model: {fit_command(name, found, train)}"])
+
+
+def fit_command(name: str, found: DataSet, train: str) -> str:
+    """What fits a model on a set, as it is typed.
+
+    >>> from tidegate.data import catalogue
+    >>> fit_command("trec", catalogue.get("trec"), "train.csv")
+    'tidegate fit classify train.csv --text text --label label --out trec.safetensors'
+    """
+    words = ["tidegate fit", found.task, shlex.quote(train), found.flags, f"--out {name}.safetensors"]
+    return " ".join(word for word in words if word)
 
 
 def place(cached: dict[str, Path], out: str) -> dict[str, str]:
     """Copies of the cached files in a folder, by split."""
     os.makedirs(out, exist_ok=True)
-    return {split: shutil.copyfile(path, os.path.join(out, f"{split}.csv")) for split, path in cached.items()}
+    return {split: shutil.copyfile(path, os.path.join(out, path.name)) for split, path in cached.items()}

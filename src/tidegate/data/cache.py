@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import csv
 import errno
 import hashlib
-import io
 import json
 import os
 import shutil
@@ -14,12 +12,11 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from tidegate.data.dataset import Pairs
+from tidegate.data.stored import Stored
 from tidegate.errors import DataError
 
 VARIABLE = "TIDEGATE_CACHE"
 SUMS = "sums.json"
-COLUMNS = ("text", "label")
 
 
 def root() -> Path:
@@ -40,19 +37,20 @@ def load(name: str, splits: Mapping[str, int]) -> dict[str, Path] | None:
     folder = root() / name
     try:
         sums = json.loads((folder / SUMS).read_text("utf-8"))
-        paths = {split: folder / f"{split}.csv" for split in splits}
+        paths = {Path(name).stem: folder / Path(name).name for name in sums}
+        paths = {split: paths[split] for split in splits}
         whole = all(_sum(path.read_bytes()) == sums[path.name] for path in paths.values())
     except (OSError, ValueError, KeyError, TypeError):
         return None
     return paths if whole else None
 
 
-def store(name: str, splits: Mapping[str, Pairs]) -> None:
-    """Write every split as CSV (columns text and label) into the cache's folder `name`, all or nothing.
+def store(name: str, splits: Mapping[str, Stored]) -> None:
+    """Write the file of every split into the cache's folder `name`, all or nothing.
 
     Args:
         name: of the folder.
-        splits: (text, label) pairs by split.
+        splits: the files by split.
 
     Raises:
         DataError: the cache cannot be written.
@@ -78,14 +76,12 @@ def scratch() -> Iterator[Path]:
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def _write(folder: Path, splits: Mapping[str, Pairs]) -> None:
+def _write(folder: Path, splits: Mapping[str, Stored]) -> None:
     sums = {}
-    for split, pairs in splits.items():
-        file = io.StringIO(newline="")
-        csv.writer(file, lineterminator="\n").writerows([COLUMNS, *pairs])
-        data = file.getvalue().encode()
-        (folder / f"{split}.csv").write_bytes(data)
-        sums[f"{split}.csv"] = _sum(data)
+    for split, file in splits.items():
+        name = split + file.suffix
+        (folder / name).write_bytes(file.data)
+        sums[name] = _sum(file.data)
     (folder / SUMS).write_text(json.dumps(sums, indent=1) + "\n", "utf-8")
     folder.chmod(0o755)
 

@@ -46,8 +46,18 @@ def note(message: str) -> None:
     print(message, file=sys.stderr)
 
 
+def cached(name: str) -> dict[str, Path]:
+    """The file of every split, if all of them lie whole in the cache; else none.
+
+    Raises:
+        OptionError: no data set has this name.
+    """
+    known = get(name)
+    return cache.load(f"{name}-{known.key()}", known.rows) or {}
+
+
 def fetch(name: str, say: Say = note) -> dict[str, Path]:
-    """The CSV file (columns text and label) of every split, from the cache, or fetched into it.
+    """The file of every split, from the cache, or fetched into it: CSV, or NPZ; of messages CSV of text and label.
 
     Args:
         name: one of `names()`.
@@ -64,7 +74,7 @@ def fetch(name: str, say: Say = note) -> dict[str, Path]:
         return paths
     if (cache.root() / folder).exists():
         say(f"{cache.root() / folder} is not as it was written; fetching {name} again")
-    cache.store(folder, known.pairs(say))
+    cache.store(folder, known.files(say))
     paths = cache.load(folder, known.rows)
     if paths is None:
         raise DataError(f"{cache.root() / folder} changed while it was written; fetch {name} again")

@@ -7,11 +7,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
+from tidegate.data.stored import Pairs, Stored, of_pairs
 from tidegate.errors import DataError
+
+__all__ = ["DataSet", "File", "Pairs", "Say", "Source", "Stored"]
 
 Say = Callable[[str], None]
 REMEDY = "or set TIDEGATE_DATA to a folder that holds the data set"
-Pairs = list[tuple[str, str]]
 
 
 @dataclass(frozen=True)
@@ -71,10 +73,13 @@ class DataSet:
         source: where its files come from, for a reader.
         published: results of others, each with where it was read.
         split: where train and test were divided, and by whom.
-        rows: how many rows each split has.
-        labels: how many labels there are in all splits together.
+        rows: how many rows each split has; what a row is, `unit` says.
+        labels: how many labels there are in all splits together; 0 where there are none.
         sources: tried in this order; the first that is here is used.
-        parse: from the bytes of the files to (text, label) pairs by split.
+        parse: from the bytes of the files to (text, label) pairs, or the finished file, by split.
+        unit: what `rows` counts: messages, series or steps.
+        flags: those that `tidegate fit TASK` needs to read a split.
+        suffix: that of its files.
     """
 
     title: str
@@ -86,23 +91,31 @@ class DataSet:
     rows: Mapping[str, int]
     labels: int
     sources: tuple[Source, ...]
-    parse: Callable[[Mapping[str, bytes]], Mapping[str, Pairs]]
+    parse: Callable[[Mapping[str, bytes]], Mapping[str, Pairs | Stored]]
+    unit: str = "messages"
+    flags: str = "--text text --label label"
+    suffix: str = ".csv"
 
     def key(self) -> str:
         """Ten digits that change when the definition of the files changes."""
         sums = [file.sha256 for source in self.sources for file in source.files.values()]
         return hashlib.sha256(" ".join(sums).encode()).hexdigest()[:10]
 
-    def pairs(self, say: Say) -> dict[str, Pairs]:
-        """The rows of every split, from the first source that is here.
+    def files(self, say: Say) -> dict[str, Stored]:
+        """The file of every split, from the first source that is here.
 
         Raises:
             DataError: the source fails, or holds something else than expected.
         """
-        source = next((source for source in self.sources if source.here()), self.sources[-1])
-        splits = dict(self.parse(source.bring(say)))
-        found = {split: len(rows) for split, rows in splits.items()}
-        labels = len({label for rows in splits.values() for _, label in rows})
+        source = next((source for source in self.sources if source.here()), None)
+        if source is None:
+            raise DataError(
+                f"{self.title}: it cannot be fetched; set TIDEGATE_DATA to a folder that holds the data set"
+            )
+        made = self.parse(source.bring(say))
+        splits = {split: one if isinstance(one, Stored) else of_pairs(one) for split, one in made.items()}
+        found = {split: one.rows for split, one in splits.items()}
+        labels = len({label for one in splits.values() for label in one.labels})
         if found != dict(self.rows) or labels != self.labels:
             expected = f"{dict(self.rows)} and {self.labels} labels"
             raise DataError(f"{self.title}: found {found} and {labels} labels, expected {expected}; report this")

@@ -13,6 +13,7 @@ from tidegate.data.dataset import File, Say
 from tidegate.errors import DataError
 
 VARIABLE = "TIDEGATE_DATA"
+FETCH = f"unset {VARIABLE} to fetch"
 
 
 @dataclass(frozen=True)
@@ -58,9 +59,7 @@ class Folder:
             with plain.open("rb") if path == plain else gzip.open(packed) as stream:
                 data: bytes = stream.read(file.size + 1)
         except FileNotFoundError as error:
-            raise DataError(
-                f"there is neither {plain} nor {packed.name} beside it; unset {VARIABLE} to fetch"
-            ) from error
+            raise DataError(f"there is neither {plain} nor {packed.name} beside it; {FETCH}") from error
         except (OSError, EOFError, zlib.error) as error:
-            raise DataError(f"{path} cannot be read: {error}; replace it, or unset {VARIABLE} to fetch") from error
+            raise DataError(f"{path} cannot be read: {error}; replace it, or {FETCH}") from error
         return file.checked(data, str(self._path()))

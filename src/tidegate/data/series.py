@@ -10,6 +10,7 @@ import numpy as np
 
 from tidegate.data.collection import Collection, Series
 from tidegate.data.series_arrays import of_arrays
+from tidegate.data.series_folder import NPZ, of_folder, without_names
 from tidegate.data.series_npz import chosen, of_npz
 from tidegate.data.series_tables import of_rows, of_steps
 from tidegate.errors import DataError, OptionError
@@ -17,7 +18,6 @@ from tidegate.errors import DataError, OptionError
 __all__ = ["LAYOUTS", "Collection", "Series", "of_arrays", "read_series"]
 
 LAYOUTS = ("steps", "rows")
-NPZ = ".npz"
 
 
 def read_series(
@@ -59,9 +59,11 @@ def read_series(
         return _as_it_is(source, values, names)
     if isinstance(source, np.ndarray | list | tuple):
         return _in_memory(source, values, names, layout)
-    path = os.fspath(source) if isinstance(source, str | os.PathLike) else ""
-    if path and os.path.splitext(path)[1].lower() == NPZ and not os.path.isdir(path):
-        return of_npz(path, values, time, id, label, layout)
+    if isinstance(source, str | os.PathLike) and os.path.isdir(source):
+        clock = without_names(time, id, layout)
+        return of_folder(os.fspath(source), values, label, lambda path, columns: _file(path, columns, clock))
+    if _is_npz(source):
+        return of_npz(os.fspath(source), values, time, id, label, layout)
     if layout is None:
         layout = "rows" if label is not None and id is None and time is None else "steps"
     if layout == "steps":
@@ -69,6 +71,17 @@ def read_series(
     if time is not None:
         raise OptionError(f"time names {time!r}, but in layout rows a row is a whole series; leave one out")
     return of_rows(source, values, id, label)
+
+
+def _is_npz(source: Any) -> bool:
+    return isinstance(source, str | os.PathLike) and os.path.splitext(os.fspath(source))[1].lower() == NPZ
+
+
+def _file(path: str, values: Sequence[str] | None, time: str | None) -> Collection:
+    """The one series of a file in a folder."""
+    if _is_npz(path):
+        return of_npz(path, values, time, None, None, "steps")
+    return of_steps(path, values, time, None, None)
 
 
 def _as_it_is(found: Collection, values: Sequence[str] | None, names: dict[str, str | None]) -> Collection:

