@@ -14,6 +14,7 @@ import numpy.typing as npt
 from . import tensors as safetensors
 from .document import validate
 from .errors import ModelFileError, OptionError, located
+from .layers import whole_window
 from .strictjson import canonical, parse, show
 from .tape import Tape
 from .tensors import Array, dtype_name
@@ -99,6 +100,14 @@ class Model:
         return None if labels is None else list(labels)
 
     @property
+    def multi_label(self) -> bool:
+        """Whether each label holds or not by itself: there are labels, and the last layer is a dense one with a
+        sigmoid, where otherwise one of them holds.
+        """
+        last = self._document["layers"][-1]
+        return self._document["labels"] is not None and last["kind"] == "dense" and last["activation"] == "sigmoid"
+
+    @property
     def state_schema(self) -> list[dict[str, Any]]:
         """The arrays of a stream's state in order: name, dtype, shape, offset and, except for steps, fill."""
         arrays: list[dict[str, Any]] = self.document["state"]["arrays"]
@@ -114,6 +123,11 @@ class Model:
         """Whether the model can stream, and why not ("" when it can)."""
         streams = self._document["streams"]
         return streams["yes"], streams.get("because", "")
+
+    @property
+    def whole_window(self) -> str:
+        """Why the layers cannot go step by step; "" when they can. A model with a window streams all the same."""
+        return whole_window(self._document["layers"])
 
     @property
     def weights_hash(self) -> str:

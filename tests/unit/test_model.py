@@ -210,7 +210,7 @@ WRONG = [
     (put("task", []), "task: is []; expected an object"),
     (put("task", "kind", ""), "task.kind: is ''; expected a string that is not empty"),
     (put("task", "options", 3), "task.options: is 3; expected an object"),
-    (put("input", "kind", "sound"), "input.kind: is 'sound'; expected 'text', 'ids' or 'array'"),
+    (put("input", "kind", "sound"), "input.kind: is 'sound'; expected 'text', 'ids', 'array' or 'series'"),
     (
         put("input", {"kind": "array", "features": 0}),
         "input.features: is 0; expected an integer of 1 to 1048576",

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+
+from ..errors import DataError
 
 PERIODS = ("day", "week", "month", "year")
 DAY = 86_400_000_000  # microseconds
@@ -45,3 +49,40 @@ def share(times: Times, period: str) -> npt.NDArray[np.float64]:
         return np.asarray((times - begun.astype("M8[us]")) / whole, np.float64)
     length, first = (DAY, 0) if period == "day" else (7 * DAY, MONDAY)
     return np.asarray((times.astype(np.int64) - first) % length / length, np.float64)
+
+
+def moments(time: Any) -> Times:
+    """One or several times as datetime64[us] [n]; those with a zone in UTC, the others as they are.
+
+    time: datetime, ISO 8601 text or datetime64, or a sequence of them. Raises DataError for what is no time.
+
+    >>> moments(["2024-01-01T06:00+02:00"])
+    array(['2024-01-01T04:00:00.000000'], dtype='datetime64[us]')
+    """
+    several = isinstance(time, list | tuple) or (isinstance(time, np.ndarray) and time.ndim == 1)
+    found = (
+        time if isinstance(time, np.ndarray) else np.array([moment(t) for t in (time if several else [time])], "M8[us]")
+    )
+    if found.dtype.kind != "M":
+        found = np.array([moment(t) for t in found.ravel().tolist()], "M8[us]")
+    found = found.reshape(-1).astype("M8[us]")
+    if np.isnat(found).any():
+        raise DataError("a time is missing (NaT); each step has one")
+    return found
+
+
+def moment(time: Any) -> Any:
+    """One time as datetime64[us], in UTC where it has a zone. Raises DataError."""
+    if isinstance(time, str):
+        try:
+            time = datetime.fromisoformat(time)
+        except ValueError as error:
+            raise DataError(f"{time[:40]!r} is no time; expected ISO 8601, such as 2024-01-31T23:30:00") from error
+    if isinstance(time, datetime):
+        try:
+            return np.datetime64(time if time.tzinfo is None else time.astimezone(UTC).replace(tzinfo=None))
+        except OverflowError as error:
+            raise DataError(f"{time} is outside of the years 1 to 9999 in UTC") from error
+    if isinstance(time, np.datetime64):
+        return time.astype("M8[us]")
+    raise DataError(f"a time is a datetime, ISO 8601 text or datetime64; {type(time).__name__} was given")

@@ -8,8 +8,9 @@ or by a window of the latest steps, which is cut into segments.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any, Final
 
 import numpy as np
@@ -22,10 +23,13 @@ ROLES: Final = ("target", "past", "known", "static")
 MISSING: Final = ("error", "drop", "ffill", "mask")
 CENTRES: Final = ("last", "mean")
 SPREADS: Final = ("training", "window")
+HEADS: Final = ("direct", "autoregressive")
 FLAT: Final = 1e-6  # a window that varies by less than this share of its largest number counts as constant
 
 Floats = npt.NDArray[np.float64]
 Rows = npt.NDArray[np.float32]
+Flags = npt.NDArray[np.bool_]
+Indices = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -48,11 +52,19 @@ class Window:
 
 @dataclass(frozen=True)
 class Answer:
-    """What the outputs are: `horizon` steps ahead, of each target, each of these quantiles."""
+    """What the outputs are: `horizon` steps ahead, of each target, each of these quantiles.
+
+    head: 'direct', all of them at once; 'autoregressive', one step ahead, from which the next is made.
+    """
 
     horizon: int
     quantiles: tuple[float, ...]
     head: str = "direct"
+
+    @property
+    def chain_horizon(self) -> int:
+        """How many steps ahead the chain's output goes, and known columns are known."""
+        return self.horizon if self.head == "direct" else 1
 
 
 @dataclass(frozen=True)
@@ -73,6 +85,10 @@ class Frame:
         y = out.astype(np.float64).reshape(B, H, k, quantiles)
         return np.asarray(y * self.spread[:, None, :, None] + (self.centre[:, None] + self.base)[..., None])
 
+    def at(self, i: int) -> Frame:
+        """That of forecast i alone."""
+        return Frame(self.centre[i : i + 1], self.spread[i : i + 1], self.base[i : i + 1])
+
     def scaled(self, y: Floats) -> Rows:
         """Truth [B, horizon, targets] in the model's units, float32; NaN where a constant window has no unit."""
         with np.errstate(divide="ignore", invalid="ignore"):
@@ -85,8 +101,8 @@ class Frame:
 class Intake:
     """From raw steps to rows, as a model file describes it.
 
-    names: the series that `mean` and `deviation` [series, columns] are of, None where all series are treated alike. A mean
-    alone stands for what was never seen (policy 'mask'); with deviations it scales.
+    names: the series that `mean` and `deviation` [series, columns] are of, None where all series are treated alike. A
+    mean alone stands for what was never seen (policy 'mask'); with deviations it scales.
     """
 
     columns: tuple[str, ...]
@@ -119,11 +135,16 @@ class Intake:
         """The columns that have one of these roles."""
         return [i for i, role in enumerate(self.roles) if role in roles]
 
+    @property
+    def fills(self) -> bool:
+        """Whether a missing number becomes the one that was last seen."""
+        return self.missing in ("ffill", "mask")
+
     # ---- from raw steps to steps without holes
 
     def treated(
         self, x: npt.NDArray[Any], times: Any, last: Rows | None = None, first: int = 0
-    ) -> tuple[Rows, npt.NDArray[np.int64], Rows]:
+    ) -> tuple[Rows, Indices, Rows]:
         """Steps [T, columns] with nothing missing any more.
 
         times: datetime64 [T], read only where the calendar is used. last: what was seen last of each column [columns],
@@ -131,22 +152,43 @@ class Intake:
         [T', width], their indices [T'], and what was then seen last. Raises DataError for infinity, and for NaN where
         the policy is 'error'.
         """
+        values, holes = self.read(x, lambda t: f"step {first + t}")
+        last = self.unseen() if last is None else last
+        if self.fills:
+            values, last = filled(values, holes, last)
+        return *self.kept(values, holes, times), last
+
+    def across(
+        self, x: npt.NDArray[Any], times: Any, last: Rows, place: Callable[[int], str]
+    ) -> tuple[Rows, Indices, Rows]:
+        """`treated` for one step of each of n streams [n, columns], with what each saw last [n, columns]."""
+        values, holes = self.read(x, place)
+        if self.fills:
+            values = last = values if holes is None else np.where(holes, last, values)
+        return *self.kept(values, holes, times), last
+
+    def read(self, x: npt.NDArray[Any], place: Callable[[int], str]) -> tuple[Rows, Flags | None]:
+        """Steps as float32, and where they have holes, None if nowhere. Raises DataError for what cannot be used."""
         with np.errstate(over="ignore"):
             values = np.asarray(x, np.float32)
-        self.refuse(x, values, first)
-        last = self.unseen() if last is None else last
+        if np.isfinite(values).all():
+            return values, None
         holes = np.isnan(values)
-        if self.missing in ("ffill", "mask"):
-            values, last = filled(values, holes, last)
+        self.refuse(x, np.isinf(values) if self.missing != "error" else holes | np.isinf(values), place)
+        return values, holes
+
+    def kept(self, values: Rows, holes: Flags | None, times: Any) -> tuple[Rows, Indices]:
+        """The steps that count float32 [T', width], with what was missing and the calendar, and their indices."""
         keep = np.arange(len(values))
-        if self.missing in ("drop", "ffill"):
+        if holes is not None and self.missing in ("drop", "ffill"):
             keep = np.flatnonzero(~np.isnan(values).any(1))
-        parts = [values[keep]]
+            values, times = values[keep], times[keep] if self.calendar else None
+        parts = [values]
         if self.missing == "mask":
-            parts.append(holes.astype(np.float32))
+            parts.append(np.zeros(values.shape, np.float32) if holes is None else holes.astype(np.float32))
         if self.calendar:
-            parts.append(positions(times[keep], self.calendar))
-        return np.concatenate(parts, 1), keep, last
+            parts.append(positions(times, self.calendar))
+        return np.concatenate(parts, 1), keep
 
     def unseen(self, series: int = 0) -> Rows:
         """What stands for a column of which nothing has been seen: its mean in training, or NaN, float32 [columns]."""
@@ -154,20 +196,19 @@ class Intake:
             return np.asarray(self.mean[series], np.float32)
         return np.full(len(self.columns), np.nan, np.float32)
 
-    def refuse(self, x: npt.NDArray[Any], values: Rows, first: int) -> None:
+    def refuse(self, x: npt.NDArray[Any], bad: Flags, place: Callable[[int], str]) -> None:
         """Raises DataError at the first number that cannot be used."""
-        bad = np.isinf(values) if self.missing != "error" else ~np.isfinite(values)
         if not bad.any():
             return
         t, c = np.argwhere(bad)[0]
-        found, name = x[t, c], self.columns[c]
+        found, at = x[t, c], f"{place(int(t))}, {self.columns[c]!r}"
         if np.isnan(found):
             raise DataError(
-                f"step {first + t}, {name!r}: NaN, and this model was fitted with --missing error; fill it, or fit "
-                "with --missing drop, ffill or mask"
+                f"{at}: NaN, and this model was fitted with --missing error; fill it, or fit with --missing drop, "
+                "ffill or mask"
             )
         what = "is infinite" if np.isinf(found) else f"is {found}, which float32 cannot hold"
-        raise DataError(f"step {first + t}, {name!r}: {what}; correct it, or leave it out as missing")
+        raise DataError(f"{at}: {what}; correct it, or leave it out as missing")
 
     # ---- fixed scaling
 
@@ -175,17 +216,24 @@ class Intake:
         """The row of the statistics that a series has. Raises DataError for one that was not there in training."""
         if self.names is None:
             return 0
-        if name is None or name not in self.names:
+        if name not in self.places:
             known = ", ".join(map(repr, self.names[:5])) + (" ..." if len(self.names) > 5 else "")
             found = "no series was named" if name is None else f"the series {name!r} was not there in training"
             raise DataError(
                 f"{found}, and this model scales each by its own statistics; it knows {known}; fit with --scale window "
                 "for series that are new"
             )
-        return self.names.index(name)
+        return self.places[name]
 
-    def fixed(self, steps: Rows, series: int) -> Rows:
-        """Treated steps [T, width] scaled by the statistics of a series, if the intake has them: float32 [T, width]."""
+    @cached_property
+    def places(self) -> dict[str | None, int]:
+        """The row of the statistics by the name of a series."""
+        return {name: i for i, name in enumerate(self.names or ())}
+
+    def fixed(self, steps: Rows, series: int | Indices) -> Rows:
+        """Treated steps [T, width] scaled by the statistics of a series, or each of its own [T]: float32 [T, width]; as
+        they are where the intake has no statistics.
+        """
         if self.mean is None or self.deviation is None:
             return steps
         C = len(self.columns)
@@ -193,62 +241,65 @@ class Intake:
         rows[:, :C] = (steps[:, :C].astype(np.float64) - self.mean[series]) / self.deviation[series]
         return rows
 
-    def fixed_frame(self, series: int, count: int = 1) -> Frame:
-        """The frame of `count` forecasts of a series that is scaled by its statistics."""
+    def fixed_frame(self, series: int | Indices, count: int = 1) -> Frame:
+        """The frame of `count` forecasts of a series that is scaled by its statistics, or each of its own [count]."""
         assert self.answer, "a model that forecasts"
         assert self.mean is not None
         assert self.deviation is not None
         k = self.of("target")
         shape = (count, len(k))
         return Frame(
-            np.broadcast_to(self.mean[series][k], shape), np.broadcast_to(self.deviation[series][k], shape),
-            np.zeros((count, self.answer.horizon, len(k))),
+            np.broadcast_to(self.mean[series][..., k], shape), np.broadcast_to(self.deviation[series][..., k], shape),
+            np.zeros((count, self.answer.chain_horizon, len(k))),
         )  # fmt: skip
 
     # ---- windows
 
-    def windows(self, steps: Rows, ends: npt.NDArray[np.int64]) -> tuple[Rows, Frame]:
+    def windows(self, steps: Rows, ends: Indices) -> tuple[Rows, Frame]:
         """The windows that end with the treated steps `ends` [B], each at least reach - 1.
 
         steps: float32 [T, width]. Returns rows float32 [B, length / segment, features] and the frame of the forecasts.
         """
         w = self.window
         assert w, "an intake with a window"
-        back = np.arange(1 - w.length, 1)
-        whole = steps[ends[:, None] + back].astype(np.float64)
-        own, C = self.of("target", "past"), len(self.columns)
+        own, k = self.own
+        whole = latest(steps, ends, w.length).astype(np.float64)
         moved = whole[..., own]
         if w.season:
-            moved = moved - steps[ends[:, None] + back - w.season][..., own]
-        mean = total(moved) / w.length
-        centre = moved[:, -1] if w.centre == "last" else mean
-        spread, divisor = self.spreads(moved, mean, own)
+            moved = moved - latest(steps, ends - w.season, w.length)[..., own]
+        mean = total(moved) / w.length if w.centre == "mean" or w.spread == "window" else None
+        centre = moved[:, -1].copy() if mean is None or w.centre == "last" else mean
+        spread, divisor = self.spreads(moved, mean)
         whole[..., own] = (moved - centre[:, None]) / divisor[:, None]
-        if self.mean is not None and self.deviation is not None:
-            rest = self.of("known", "static")
+        if (rest := self.of("known", "static")) and self.mean is not None and self.deviation is not None:
             whole[..., rest] = (whole[..., rest] - self.mean[0][rest]) / self.deviation[0][rest]
-        whole[..., :C] = np.where(np.isnan(whole[..., :C]), 0.0, whole[..., :C])
         rows = whole.astype(np.float32).reshape(len(ends), w.length // w.segment, self.features)
-        k = [own.index(i) for i in self.of("target")]
         return rows, Frame(centre[:, k], spread[:, k], self.base(steps, ends))
 
-    def spreads(self, moved: Floats, mean: Floats, own: list[int]) -> tuple[Floats, Floats]:
+    @cached_property
+    def own(self) -> tuple[slice | list[int], list[int]]:
+        """The columns that are scaled by their window, and which of them are targets."""
+        own = self.of("target", "past")
+        together = own == list(range(len(own)))
+        return slice(0, len(own)) if together else own, [own.index(i) for i in self.of("target")]
+
+    def spreads(self, moved: Floats, mean: Floats | None) -> tuple[Floats, Floats]:
         """What multiplies forecasts of windows [B, length, own columns], 0 where one is constant, and what divides."""
         assert self.window
-        if self.window.spread == "training":
+        if mean is None or self.window.spread == "training":
             assert self.deviation is not None
-            spread = np.broadcast_to(self.deviation[0][own], mean.shape)
+            spread = np.broadcast_to(self.deviation[0][self.own[0]], (len(moved), moved.shape[2]))
             return spread, spread
         spread = np.sqrt(total((moved - mean[:, None]) ** 2) / self.window.length)
         spread = np.where(spread > FLAT * np.abs(moved).max(1), spread, 0.0)
         return spread, np.where(spread > 0, spread, 1.0)
 
-    def base(self, steps: Rows, ends: npt.NDArray[np.int64]) -> Floats:
+    def base(self, steps: Rows, ends: Indices) -> Floats:
         """What is added to forecasts: the targets a season before each step ahead, float64 [B, horizon, targets]."""
-        k = self.of("target")
-        if self.answer is None or not self.window or not (s := self.window.season):
-            return np.zeros((len(ends), self.answer.horizon if self.answer else 0, len(k)))
-        ahead = np.arange(1, self.answer.horizon + 1)
+        k, horizon = self.of("target"), self.answer.chain_horizon if self.answer else 0
+        if not horizon or not self.window or not (s := self.window.season):
+            return np.zeros((len(ends), horizon, len(k)))
+        ahead = np.arange(1, horizon + 1)
         ahead = ahead - s * -(-ahead // s)
         return np.asarray(steps[ends[:, None] + ahead][..., k], np.float64)
 
@@ -257,16 +308,15 @@ class Intake:
     def to_json(self) -> tuple[dict[str, Any], dict[str, npt.NDArray[np.float32]]]:
         """The `input` section of a document, and its tensors."""
         tensors: dict[str, npt.NDArray[np.float32]] = {}
-        scale = None
-        if self.mean is not None and self.deviation is not None:
-            tensors = {
-                f"input.{n}": v.astype(np.float32) for n, v in (("mean", self.mean), ("deviation", self.deviation))
-            }
-            names = None if self.names is None else list(self.names)
-            scale = {"names": names, "mean": "input.mean", "deviation": "input.deviation"}
+        scale: dict[str, Any] | None = None
+        if self.mean is not None:
+            statistics = {"mean": self.mean, "deviation": self.deviation}
+            tensors = {f"input.{role}": v.astype(np.float32) for role, v in statistics.items() if v is not None}
+            scale = {role: None if v is None else f"input.{role}" for role, v in statistics.items()}
+            scale["names"] = None if self.names is None else list(self.names)
         section: dict[str, Any] = {
             "kind": "series", "columns": list(self.columns), "roles": list(self.roles), "calendar": list(self.calendar),
-            "missing": self.missing, "scale": scale, "window": None if self.window is None else vars(self.window),
+            "missing": self.missing, "scale": scale, "window": None if self.window is None else dict(vars(self.window)),
             "answer": None if self.answer is None else {**vars(self.answer), "quantiles": list(self.answer.quantiles)},
             "features": self.features,
         }  # fmt: skip
@@ -291,7 +341,7 @@ class Intake:
         return replace(made, names=names, mean=mean, deviation=deviation)
 
 
-def filled(values: Rows, holes: npt.NDArray[np.bool_], last: Rows) -> tuple[Rows, Rows]:
+def filled(values: Rows, holes: Flags | None, last: Rows) -> tuple[Rows, Rows]:
     """What is missing of values [T, C] as it was last seen, and what is then seen last [C].
 
     >>> nan = np.nan
@@ -299,11 +349,20 @@ def filled(values: Rows, holes: npt.NDArray[np.bool_], last: Rows) -> tuple[Rows
     >>> filled(x, np.isnan(x), np.array([1.0], np.float32))[0].ravel().tolist()
     [1.0, 2.0, 2.0]
     """
+    if holes is None:
+        return values, (values[-1] if len(values) else last).copy()
     longer = np.concatenate([last[None], values])
     seen = np.where(holes, 0, np.arange(1, len(longer))[:, None])
     newest = np.maximum.accumulate(seen, 0)
     whole = np.take_along_axis(longer, newest, 0)
     return whole, (whole[-1] if len(whole) else last).copy()
+
+
+def latest(steps: Rows, ends: Indices, length: int) -> Rows:
+    """The `length` steps up to and with each of `ends` [B]: [B, length, width]."""
+    if len(ends) == 1:
+        return steps[None, int(ends[0]) + 1 - length : int(ends[0]) + 1]
+    return np.asarray(steps[ends[:, None] + np.arange(1 - length, 1)])
 
 
 def total(x: Floats) -> Floats:

@@ -1,11 +1,14 @@
 """From what a user has to the engine's steps: text to token ids, numbers to rows of features.
 
-All kinds have `feed(x, pending) -> (steps, pending)` and `flush(pending) -> steps`, pure functions, so that
-whoever calls them can look at everything before anything changes.
+All kinds have `feed(x, pending, time) -> (steps, pending)` and `flush(pending) -> steps`, pure functions, so that
+whoever calls them can look at everything before anything changes. `pending` is what the kind keeps of a stream beside
+the block, a value that never changes; `stored` and `revived` are the way to bytes and back.
 """
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
+from collections.abc import Callable
 from typing import Any, Final
 
 import numpy as np
@@ -16,11 +19,101 @@ from ..features.text import Tokenizer, Vocabulary, encode
 from ..model import Model
 
 Steps = npt.NDArray[Any]
+MAX_WORD: Final = 64
 NO_TOKEN: Final = "no complete word yet"
 NO_STEP: Final = "no step yet"
 
 
-class Text:
+class Input(ABC):
+    """A kind of input. nothing: what an input without a step has none of."""
+
+    kind: str
+    nothing = "no step"
+
+    @abstractmethod
+    def fresh(self, series: str | None = None) -> Any:
+        """What is pending of a new stream. series: its name. Raises DataError for a name where none is needed."""
+
+    @abstractmethod
+    def emptied(self, pending: Any) -> Any:
+        """What is pending of a stream that forgets its message."""
+
+    @abstractmethod
+    def feed(self, x: Any, pending: Any, time: Any = None) -> tuple[Steps, Any]:
+        """The steps that are complete after `x`, and what is then pending. Raises DataError."""
+
+    @abstractmethod
+    def flush(self, pending: Any) -> Steps:
+        """The steps that an end makes of what is pending."""
+
+    @abstractmethod
+    def whole(self, x: Any, times: Any = None, series: str | None = None) -> Steps:
+        """What the layers run over for a whole input. Raises DataError."""
+
+    @abstractmethod
+    def rows(self, x: Any) -> Steps:
+        """One step of each of n streams. Raises DataError."""
+
+    @abstractmethod
+    def warm(self, steps: int) -> bool:
+        """Whether there is an answer after so many steps."""
+
+    @abstractmethod
+    def why(self, steps: int) -> str:
+        """Why there is none."""
+
+    @abstractmethod
+    def stored(self, pending: Any) -> bytes:
+        """What is pending, as a state keeps it."""
+
+    @abstractmethod
+    def revived(self, pending: bytes, steps: int) -> Any:
+        """What `stored` made bytes of, of a stream of so many steps. Raises StateError for bytes of another model."""
+
+
+class Plain(Input):
+    """What all kinds but series share: `pending` is bytes, every step counts, and nothing is named or timed."""
+
+    reason = NO_STEP
+
+    def fresh(self, series: str | None = None) -> bytes:
+        if series is not None:
+            raise DataError(f"the series {series!r} is named, and this model takes none; leave the name out")
+        return b""
+
+    def emptied(self, pending: bytes) -> bytes:
+        return b""
+
+    def feed(self, x: Any, pending: bytes, time: Any = None) -> tuple[Steps, bytes]:
+        if time is not None:
+            raise DataError("times were given, and this model uses no calendar; leave them out")
+        return self.fed(x, pending)
+
+    @abstractmethod
+    def fed(self, x: Any, pending: bytes) -> tuple[Steps, bytes]: ...
+
+    def whole(self, x: Any, times: Any = None, series: str | None = None) -> Steps:
+        steps, pending = self.feed(x, self.fresh(series), times)
+        return np.concatenate([steps, self.flush(pending)]) if pending else steps
+
+    def warm(self, steps: int) -> bool:
+        return steps > 0
+
+    def why(self, steps: int) -> str:
+        return self.reason
+
+    def stored(self, pending: bytes) -> bytes:
+        return pending
+
+    def revived(self, pending: bytes, steps: int) -> bytes:
+        self.check_pending(pending)
+        return pending
+
+    @abstractmethod
+    def check_pending(self, pending: bytes) -> None: ...
+
+
+class Text(Plain):
     """Messages: `steps` are int32 ids [T]; `pending` is the unfinished word."""
 
     kind = "text"
@@ -37,7 +130,7 @@ class Text:
         self.size: int = entry["size"]
         self.reason = NO_TOKEN if self.tokenizer.kind == "word" else NO_STEP
 
-    def feed(self, x: Any, pending: bytes) -> tuple[Steps, bytes]:
+    def fed(self, x: Any, pending: bytes) -> tuple[Steps, bytes]:
         """The ids of the words that are complete after `x` (str or bytes), and the unfinished one."""
         if isinstance(x, str):
             x = encode(x)
@@ -49,17 +142,14 @@ class Text:
     def flush(self, pending: bytes) -> Steps:
         return self.vocabulary.ids(self.tokenizer.flush(pending) if pending else [])
 
-    def whole(self, x: Any) -> Steps:
-        """The ids of a whole message."""
-        steps, pending = self.feed(x, b"")
-        return np.concatenate([steps, self.flush(pending)]) if pending else steps
-
     def rows(self, x: Any) -> Steps:
         """One id for each of n streams: int32 [n]."""
         return token_ids(x, self.size)
 
     def check_pending(self, pending: bytes) -> None:
         """Raises StateError unless `pending` is what this tokenizer leaves unfinished."""
+        if len(pending) > MAX_WORD:
+            raise StateError(f"the state's unfinished word has {len(pending)} bytes; at most {MAX_WORD} are allowed")
         try:
             tokens, rest = self.tokenizer.feed(b"", pending)
         except DataError as error:
@@ -68,17 +158,15 @@ class Text:
             raise StateError("its unfinished word is none of this model's: the tokenizer would split it")
 
 
-class Ids:
+class Ids(Plain):
     """Token ids that somebody else makes: `steps` are int32 ids [T]; nothing is ever pending."""
 
     kind = "ids"
-    nothing = "no step"
-    reason = NO_STEP
 
     def __init__(self, model: Model, entry: dict[str, Any]) -> None:
         self.size: int = entry["size"]
 
-    def feed(self, x: Any, pending: bytes) -> tuple[Steps, bytes]:
+    def fed(self, x: Any, pending: bytes) -> tuple[Steps, bytes]:
         """One id, or several [T], as int32."""
         if isinstance(x, str | bytes):
             raise DataError(f"this model takes token ids, integers of 0 to {self.size - 1}; text was given")
@@ -86,9 +174,6 @@ class Ids:
 
     def flush(self, pending: bytes) -> Steps:
         return np.zeros(0, np.int32)
-
-    def whole(self, x: Any) -> Steps:
-        return self.feed(x, b"")[0]
 
     def rows(self, x: Any) -> Steps:
         """One id for each of n streams: int32 [n]."""
@@ -99,17 +184,15 @@ class Ids:
             raise StateError("it has an unfinished word; this model takes token ids")
 
 
-class Numbers:
+class Numbers(Plain):
     """Series: `steps` are float32 [T, features]; nothing is ever pending. NaN is the model's business."""
 
     kind = "array"
-    nothing = "no step"
-    reason = NO_STEP
 
     def __init__(self, model: Model, entry: dict[str, Any]) -> None:
         self.features: int = entry["features"]
 
-    def feed(self, x: Any, pending: bytes) -> tuple[Steps, bytes]:
+    def fed(self, x: Any, pending: bytes) -> tuple[Steps, bytes]:
         """One step [features] or several [T, features], as float32."""
         steps = numbers(x)
         if steps.ndim == 1:
@@ -123,9 +206,6 @@ class Numbers:
 
     def flush(self, pending: bytes) -> Steps:
         return np.zeros((0, self.features), np.float32)
-
-    def whole(self, x: Any) -> Steps:
-        return self.feed(x, b"")[0]
 
     def rows(self, x: Any) -> Steps:
         """One step for each of n streams: float32 [n, features]."""
@@ -162,8 +242,12 @@ def numbers(x: Any) -> npt.NDArray[np.float32]:
         return np.ascontiguousarray(found, np.float32) if found.ndim else np.asarray(found, np.float32)
 
 
-def inputs(model: Model) -> Text | Ids | Numbers:
+def inputs(model: Model) -> Input:
     """The input that a model's document describes."""
     entry = model.document["input"]
-    kinds: dict[str, type[Text | Ids | Numbers]] = {"text": Text, "ids": Ids, "array": Numbers}
+    if entry["kind"] == "series":
+        from .series import Series  # models of text need none of it
+
+        return Series(model, entry)
+    kinds: dict[str, Callable[[Model, dict[str, Any]], Plain]] = {"text": Text, "ids": Ids, "array": Numbers}
     return kinds[entry["kind"]](model, entry)

@@ -14,6 +14,7 @@ from ..model import Model
 from .engine import target_name
 from .inputs import Steps, inputs
 from .pool import Pool
+from .scores import chosen
 from .session import Session
 from .stages import runner
 from .stream import Stream
@@ -74,19 +75,27 @@ class Predictor:
         """The layers that run a fused kernel; the others run their tape, with the same bits."""
         return list(self._session.runner.fused_layers)
 
-    def predict(self, rows: Sequence[Any] | npt.NDArray[Any]) -> npt.NDArray[np.float32]:
+    def predict(
+        self, rows: Sequence[Any] | npt.NDArray[Any], times: Sequence[Any] | None = None,
+        series: Sequence[str] | None = None,
+    ) -> npt.NDArray[np.float32]:  # fmt: skip
         """The outputs after each whole input: float32 [n, outputs].
 
-        rows: texts (str or bytes), or series, each float32 [T, features] of any T. Inputs go in batches of
-        like length; neither that nor the number of threads changes a bit. Raises DataError naming the input.
+        rows: texts (str or bytes), or series, each [T, columns] of any T. times: of each series the times of its steps,
+        where the model uses a calendar. series: the name of each, where the model scales each by its own statistics.
+        Inputs go in batches of like length; neither that nor the number of threads changes a bit. Raises DataError
+        naming the input; OptionError for a model that forecasts.
         """
+        session = self._session
         if isinstance(rows, str | bytes):
             raise DataError("predict takes a list of texts; put the text in a list")
-        what = "text" if self._session.source.kind == "text" else "series"
+        if session.series is not None and session.series.intake.answer is not None:
+            raise OptionError("this model forecasts; use forecasts, which gives quantiles in the data's units")
+        what = "text" if session.source.kind == "text" else "series"
         found: list[Steps] = []
         try:
-            for row in rows:
-                found.append(self._session.source.whole(row))
+            for row, time, name in aligned(rows, times, series):
+                found.append(session.source.whole(row, time, name))
         except DataError as error:
             raise DataError(f"{what} {len(found)}: {error}") from error
         if empty := [i for i, steps in enumerate(found) if not len(steps)]:
@@ -96,18 +105,55 @@ class Predictor:
             out[batch] = self._run([found[i] for i in batch])
         return out
 
-    def classify(self, rows: Sequence[Any] | npt.NDArray[Any]) -> list[str]:
-        """The label of each whole input. Raises DataError as `predict`; OptionError for a model without
-        labels.
+    def classify(
+        self, rows: Sequence[Any] | npt.NDArray[Any], times: Sequence[Any] | None = None,
+        series: Sequence[str] | None = None,
+    ) -> list[str]:  # fmt: skip
+        """The label of each whole input, as `predict` takes them. Raises DataError as `predict`; OptionError for a
+        model without labels, or with several a row.
+        """
+        if self._session.multi_label:
+            raise OptionError("a row may have several labels in this model; use chosen, which gives a list for each")
+        return [names[0] for names in self.chosen(rows, times, series)]
+
+    def chosen(
+        self, rows: Sequence[Any] | npt.NDArray[Any], times: Sequence[Any] | None = None,
+        series: Sequence[str] | None = None,
+    ) -> list[list[str]]:  # fmt: skip
+        """The labels that hold for each whole input, as `Scores.chosen`: one, or of a multi-label model any number.
+
+        Raises DataError as `predict`; OptionError for a model without labels.
         """
         labels = self._session.labels
         if labels is None:
             raise OptionError("this model has no labels; use predict, which gives its outputs")
-        return [labels[i] for i in self.predict(rows).argmax(-1).tolist()]
+        return chosen(self.predict(rows, times, series), labels, self._session.multi_label)
 
-    def stream(self) -> Stream:
-        """A fresh stream. Raises OptionError, in the file's sentence, when the model cannot stream."""
-        return Stream(self._session)
+    def forecasts(
+        self, values: Any, origins: Any = None, times: Any = None, series: str | None = None, paths: int = 100,
+        seed: int = 0, known: Any = None,
+    ) -> npt.NDArray[np.float64]:  # fmt: skip
+        """Forecasts of one series from rolling origins, in its units: float64 [origins, horizon, targets, quantiles].
+
+        values: the steps [T, columns] as a stream takes them: a known column has the number of `horizon` steps later
+        (of the next step, where the head is autoregressive). origins: indices of the steps after which forecasts are
+        made, the last one if not given. times: of each step, where the model uses a calendar. series: the name, where the
+        model scales each by its own statistics. paths, seed, known [origins, horizon, known columns]: as
+        `Stream.forecast`, of a head that is autoregressive; known columns are read in `values` if not given.
+
+        Each forecast is bit for bit that of a stream pushed up to its origin. Raises DataError; OptionError for a model
+        that does not forecast.
+        """
+        from .origins import forecasts
+
+        return forecasts(self._session, values, origins, times, series, paths, seed, known)
+
+    def stream(self, series: str | None = None) -> Stream:
+        """A fresh stream. series: its name, exactly where the model scales each series by its own statistics.
+
+        Raises OptionError, in the file's sentence, when the model cannot stream; DataError for an unknown series.
+        """
+        return Stream(self._session, series)
 
     def pool(self) -> Pool:
         """An empty pool of streams. Raises OptionError as `stream`."""
@@ -131,6 +177,15 @@ class Predictor:
 
     def __repr__(self) -> str:
         return f"Predictor({self.model!r}, target={self.target!r}, threads={self.threads})"
+
+
+def aligned(rows: Any, times: Sequence[Any] | None, series: Sequence[str] | None) -> Iterator[tuple[Any, Any, Any]]:
+    """Each input with its times and name, or None for them. Raises DataError unless there is one for each."""
+    for what, given in (("times", times), ("series", series)):
+        if given is not None and len(given) != len(rows):
+            raise DataError(f"there are {len(rows)} inputs and {len(given)} {what}; each input has one")
+    for i, row in enumerate(rows):
+        yield row, None if times is None else times[i], None if series is None else series[i]
 
 
 def batches(lengths: list[int], features: int) -> Iterator[list[int]]:

@@ -1,8 +1,8 @@
-"""A stream's state as a value: named arrays, the unfinished word, the last output; to bytes and back.
+"""A stream's state as a value: named arrays, what the input keeps, the last output; to bytes and back.
 
 The bytes: b"tidegate", b"state\\0\\0\\0", version (uint32), length of the header (uint32), the header (JSON),
-the block, the last output (float32), the unfinished word, and the SHA-256 of everything before. Numbers are
-little-endian.
+the block, the last output (float32), the unfinished word or a series' memory, and the SHA-256 of everything before.
+Numbers are little-endian.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from ..strictjson import parse, show
 MAGIC: Final = b"tidegatestate\0\0\0"
 VERSION: Final = 1
 MAX_HEADER: Final = 1 << 20
-MAX_PENDING: Final = 64
+MAX_PENDING: Final = 16 << 20
 MAX_STEPS: Final = 1 << 62  # what comes after can still be counted
 DTYPES: Final[dict[str, np.dtype[Any]]] = {"int64": np.dtype("<i8"), "float32": np.dtype("<f4")}
 KEYS: Final = {"schema_hash", "weights_hash", "arrays", "block", "output", "pending"}
@@ -35,8 +35,8 @@ class State:
     """What a model remembers of one stream; immutable.
 
     arrays: name -> read-only array, views of the block. steps: how many steps the message has seen. output:
-    float32 [O], what the model said after the last of them. pending: the unfinished word. schema_hash,
-    weights_hash: the model's.
+    float32 [O], what the model said after the last of them. pending: what the input keeps beside the block: the
+    unfinished word of a text, the memory of a series (features/memory.py). schema_hash, weights_hash: the model's.
     """
 
     __slots__ = ("_block", "_schema", "arrays", "output", "pending", "schema_hash", "weights_hash")
@@ -78,7 +78,8 @@ class State:
     __hash__ = None  # type: ignore[assignment]
 
     def __repr__(self) -> str:
-        return f"State({self.steps} steps, {self._block.nbytes} bytes, pending {self.pending!r})"
+        pending = repr(self.pending) if len(self.pending) <= 64 else f"{len(self.pending)} bytes"
+        return f"State({self.steps} steps, {self._block.nbytes} bytes, pending {pending})"
 
     def to_bytes(self) -> bytes:
         """The state as bytes; the same state always gives the same."""
@@ -180,9 +181,7 @@ def check_fields(fields: Any) -> None:
         if type(fields[key]) is not int or not 0 <= fields[key] <= 1 << 40:
             raise StateError(f"the state's {key} is {show(fields[key])}; expected a size")
     if fields["pending"] > MAX_PENDING:
-        raise StateError(
-            f"the state's unfinished word has {fields['pending']} bytes; at most {MAX_PENDING} are allowed"
-        )
+        raise StateError(f"the state's pending has {fields['pending']} bytes; at most {MAX_PENDING} are allowed")
     check_arrays(fields["arrays"], fields["block"])
 
 

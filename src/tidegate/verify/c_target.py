@@ -41,8 +41,7 @@ def c(replay: Replay) -> Result:
     the native target base, so its errors are too."""
     from .replay import Result, raw
 
-    streams, because = replay.model.streams
-    if not streams:
+    if because := replay.model.whole_window:
         return Result("c", "compiled", f"no steps, because {because}", ran=False)
     path = "compiled"
     try:

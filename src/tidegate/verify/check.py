@@ -19,7 +19,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from ..document import MAX_CHECK_BYTES
+from ..document.limits import MAX_CHECK_BYTES, MAX_CHECK_STEPS
 from ..model import Model
 from .carry import Trajectory, flat_state, trajectory
 
@@ -55,12 +55,20 @@ def number(draw: int) -> float:
 
 
 def inputs(model: Model, seed: int, lengths: list[int]) -> list[Array]:
-    """The input of each case: ids int32 [T], or numbers float32 [T, features]."""
+    """The input of each case: ids int32 [T], or numbers float32 [T, features], for series those of rows."""
     draws, entry = splitmix64(seed), model.document["input"]
-    if entry["kind"] != "array":
+    if entry["kind"] in ("text", "ids"):
         return [np.array([next(draws) * entry["size"] >> 64 for _ in range(T)], np.int32) for T in lengths]
     F = entry["features"]
     return [np.array([[number(next(draws)) for _ in range(F)] for _ in range(T)], np.float32) for T in lengths]
+
+
+def lengths_of(model: Model) -> tuple[int, ...]:
+    """The lengths of the cases: 1 and 37, or 1 and the rows of a model's window."""
+    window = model.document["input"].get("window")
+    if window is None:
+        return LENGTHS
+    return tuple(sorted({1, min(MAX_CHECK_STEPS, window["length"] // window["segment"])}))
 
 
 def answer(run: Trajectory) -> tuple[Array, Array]:
@@ -69,13 +77,14 @@ def answer(run: Trajectory) -> tuple[Array, Array]:
 
 
 def make_check(
-    model: Model, seed: int = SEED, lengths: tuple[int, ...] = LENGTHS
+    model: Model, seed: int = SEED, lengths: tuple[int, ...] | None = None
 ) -> tuple[dict[str, Any], dict[str, Array]]:
     """The `check` entry of a document, and its tensors (float64): for each case the oracle's last output and
     state.
 
     Every `stride`-th number is kept, with the least stride that fits the file's limit for checks.
     """
+    lengths = lengths_of(model) if lengths is None else lengths
     answers = [answer(trajectory(model, x)) for x in inputs(model, seed, list(lengths))]
     stride = 1
     while sum(v[::stride].nbytes for pair in answers for v in pair) > MAX_CHECK_BYTES:
@@ -89,7 +98,7 @@ def make_check(
     return {"seed": seed, "stride": stride, "cases": cases}, tensors
 
 
-def attach(model: Model, seed: int = SEED, lengths: tuple[int, ...] = LENGTHS) -> Model:
+def attach(model: Model, seed: int = SEED, lengths: tuple[int, ...] | None = None) -> Model:
     """The same model with its check made anew; what a model needs before it is saved."""
     check, tensors = make_check(model, seed, lengths)
     kept = {name: v for name, v in model.tensors.items() if not name.startswith("check.")}

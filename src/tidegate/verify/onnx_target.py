@@ -54,7 +54,7 @@ class Session:
         options = ort.SessionOptions()
         options.intra_op_num_threads = options.inter_op_num_threads = 1
         options.log_severity_level = 3
-        self.schema = model.state_schema if model.streams[0] else []
+        self.schema = [] if model.whole_window else model.state_schema
         data = encode(model, mode)
         try:
             self.session = ort.InferenceSession(data, options, providers=["CPUExecutionProvider"])
@@ -110,7 +110,7 @@ def onnx(replay: Replay) -> Iterator[Result]:
         session = Session(replay.model, "sequence")
         limits = bounds(replay)
         yield sequence(replay, session, limits)
-        if replay.model.streams[0]:
+        if not replay.model.whole_window:
             yield step(replay, limits)
     except MissingExtra:
         yield Result("onnx", "onnxruntime", "onnxruntime is not installed", ran=False)
@@ -125,7 +125,7 @@ def sequence(replay: Replay, session: Session, limits: Bounds) -> Result:
     order of a product's sum may follow its size."""
     runs = [[session.whole(x, [len(x)]) for x in replay.x], session.batch(replay.x)]
     same = None
-    if replay.model.streams[0]:
+    if not replay.model.whole_window:
         runs.append([session.whole(x, growing(len(x))) for x in replay.x])
         same = True if list(map(raw, runs[0])) == list(map(raw, runs[-1])) else None
     return worst(replay, "onnxruntime sequence", runs, limits, same)

@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from .. import cells, layers
 from ..document import state_schema, streams_of
+from ..features.series import Intake
 from ..features.text import Tokenizer, Vocabulary
 from ..model import Model
 
@@ -85,6 +86,34 @@ def sample(
     return model
 
 
+def series_sample(
+    intake: Intake,
+    seed: int = 0,
+    size: int = 8,
+    cell: str = "gru",
+    direction: str = "causal",
+    labels: int = 3,
+    check: bool = False,
+) -> Model:
+    """A model of random weights behind an intake: it forecasts where the intake has an answer, and classifies into
+    `labels` otherwise.
+    """
+    stack = Stack(np.random.default_rng(seed), cells.load(cell))
+    width = stack.recurrence(intake.features, size, None, direction, residual=False)
+    stack.add({"kind": "pool", "size": width, "over": ["last"]})
+    answer = intake.answer
+    outputs = labels if answer is None else answer.chain_horizon * intake.targets * len(answer.quantiles)
+    stack.add({"kind": "dense", "inputs": width, "size": outputs, "activation": "none"})
+    if answer is None:
+        stack.add({"kind": "softmax", "size": outputs})
+    model = stack.model(intake.features, None if answer else labels, intake)
+    if check:
+        from .check import attach
+
+        return attach(model)
+    return model
+
+
 class Stack:
     """Layers and their random tensors, one after the other."""
 
@@ -128,9 +157,12 @@ class Stack:
             drawn = 0.15 + 0.4 * drawn
         return np.asarray(drawn, np.float32)
 
-    def model(self, features: int | None, labels: int | None) -> Model:
+    def model(self, features: int | None, labels: int | None, intake: Intake | None = None) -> Model:
         entry: dict[str, Any] = {"kind": "array", "features": features}
-        if features is None:
+        if intake is not None:
+            entry, arrays = intake.to_json()
+            self.tensors |= arrays
+        elif features is None:
             data, offsets = Vocabulary.learn({word.encode(): 1 for word in WORDS}).arrays()
             names = {"bytes": "vocabulary.bytes", "offsets": "vocabulary.offsets"}
             self.tensors |= {names["bytes"]: data, names["offsets"]: offsets}
@@ -139,7 +171,7 @@ class Stack:
         document = {
             "format": 1, "task": {"kind": "classify" if labels else "encode", "options": {}}, "input": entry,
             "layers": self.layers, "tapes": {name: tape.to_json() for name, tape in self.tapes.items()},
-            "state": state_schema(self.layers, self.tapes), "streams": streams_of(self.layers), "provenance": {},
+            "state": state_schema(self.layers, self.tapes), "streams": streams_of(self.layers, entry), "provenance": {},
             "labels": [f"label {i}" for i in range(labels)] if labels else None, "check": None,
         }  # fmt: skip
         return Model(document, self.tensors)

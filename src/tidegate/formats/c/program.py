@@ -47,11 +47,10 @@ class Program:
 
 def program(model: Model) -> Program:
     """The program of a model. Raises ModelFileError for one that has no step, or a layer that has no C."""
-    yes, because = model.streams
-    if not yes:
+    if because := model.whole_window:
         raise ModelFileError(f"streams: no, because {because}; C has a step only, so it cannot hold this model")
     source = model.document["input"]
-    text = source["kind"] != "array"
+    text = source["kind"] in ("text", "ids")
     plan = Outputs(model)
     pieces = list(plan.pieces(source["size"] if text else source["features"]))
     step = [line for piece in pieces for line in piece.body]

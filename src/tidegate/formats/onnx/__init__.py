@@ -72,8 +72,7 @@ def encode(model: Model, mode: str = "sequence") -> bytes:
 def encoded(model: Model, mode: str) -> Message:
     if mode not in MODES:
         raise OptionError(f"mode is {mode!r}; choose one of {', '.join(MODES)}")
-    streams, because = model.streams
-    if mode == "step" and not streams:
+    if mode == "step" and (because := model.whole_window):
         raise OptionError(f"mode is 'step', but the model does not stream, because {because}; use mode sequence")
     from ... import __version__
 

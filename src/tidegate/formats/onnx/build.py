@@ -9,6 +9,7 @@ import numpy as np
 
 from ... import layers
 from ...model import Model
+from .._rows import taken
 from . import frame as frames
 from . import layer as layer_nodes
 from . import proto
@@ -32,7 +33,7 @@ class Build:
     def __init__(self, model: Model, sequence: bool) -> None:
         self.model, self.sequence, self.g = model, sequence, Operations()
         self.layers, self.tapes = model.layers, model.tapes
-        self.streams = model.streams[0]
+        self.streams = not model.whole_window
         self.inputs: list[Message] = []
         self.outputs: list[Message] = []
         self.made: set[str] = set()
@@ -70,9 +71,10 @@ class Build:
     def entry(self) -> Value:
         """ids are int32, as in the native engine; Gather takes both kinds of integers."""
         entry, axes = self.model.document["input"], ["T", "B"] if self.sequence else ["B"]
-        if entry["kind"] != "array":
+        if entry["kind"] in ("text", "ids"):
             return self.input("ids", "int32", axes, f"token ids, 0 to {entry['size'] - 1}")
-        return self.input("x", "float32", [*axes, entry["features"]], "the numbers of each step")
+        what = "the numbers of each step" if entry["kind"] == "array" else taken(entry)
+        return self.input("x", "float32", [*axes, entry["features"]], what)
 
     def checked(self, frame: Frame, ids: Value) -> Value:
         """The ids with 0 past a row's length. A negative one, which Gather would count from the table's end, becomes
@@ -153,7 +155,7 @@ def metadata(model: Model, mode: str) -> dict[str, str]:
     entry = {key: v for key, v in document["input"].items() if key != "vocabulary"}
     facts = {
         "task": document["task"], "labels": document["labels"], "input": entry, "streams": document["streams"],
-        "state": model.state_schema if model.streams[0] else [],
+        "state": [] if model.whole_window else model.state_schema,
     }  # fmt: skip
     hashes = {"weights_hash": model.weights_hash, "schema_hash": model.schema_hash, "mode": mode}
     return hashes | {key: json.dumps(value, ensure_ascii=False) for key, value in facts.items()}

@@ -1,0 +1,20 @@
+"""What bounds the cost of a model file, whatever it says."""
+
+from __future__ import annotations
+
+from typing import Final
+
+MAX_LAYERS: Final = 256
+MAX_TAPES: Final = 64
+MAX_WIDTH: Final = 1 << 20
+MAX_VOCABULARY: Final = 1 << 26
+MAX_STATE_BYTES: Final = 16 << 20
+MAX_STEP_NUMBERS: Final = 1 << 22
+MAX_WINDOW_NUMBERS: Final = 1 << 26
+MAX_CHECK_BYTES: Final = 64 << 10
+MAX_CHECK_STEPS: Final = 10_000
+MAX_COLUMNS: Final = 4096
+MAX_SERIES: Final = 1 << 16
+MAX_REACH: Final = 1 << 20
+MAX_HORIZON: Final = 1 << 16
+MAX_QUANTILES: Final = 99

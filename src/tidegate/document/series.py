@@ -1,0 +1,144 @@
+"""The `input` of kind `series`: raw numbers to rows, and outputs to forecasts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from itertools import pairwise
+from typing import Any
+
+from ..errors import ModelFileError
+from ..features.calendar import PERIODS
+from ..features.memory import memory_bytes
+from ..features.series import CENTRES, HEADS, MISSING, ROLES, SPREADS, Intake
+from ..strictjson import show
+from ..tensors import Array
+from .expect import keys, listed, tensor, text, whole
+from .limits import (
+    MAX_COLUMNS,
+    MAX_HORIZON,
+    MAX_QUANTILES,
+    MAX_REACH,
+    MAX_SERIES,
+    MAX_STATE_BYTES,
+    MAX_WIDTH,
+)  # fmt: skip
+
+KEYS = ("kind", "columns", "roles", "calendar", "missing", "scale", "window", "answer", "features")
+
+Value = dict[str, Any]
+Tensors = Mapping[str, Array]
+
+
+def check(value: Value, tensors: Tensors) -> int:
+    """The width that the first layer gets. Raises ModelFileError."""
+    keys("input", value, *KEYS)
+    columns(value)
+    named("input.calendar", value["calendar"], 0, len(PERIODS), PERIODS)
+    one_of("input.missing", value["missing"], MISSING)
+    if value["scale"] is not None:
+        scale(value, tensors)
+    if value["window"] is not None:
+        window(value["window"])
+    if value["answer"] is not None:
+        answer(value)
+    together(value)
+    return sizes(value, Intake.from_json(value, tensors))
+
+
+def columns(value: Value) -> None:
+    named("input.columns", value["columns"], 1, MAX_COLUMNS)
+    listed("input.roles", value["roles"], 1, MAX_COLUMNS)
+    for i, role in enumerate(value["roles"]):
+        one_of(f"input.roles[{i}]", role, ROLES)
+    if (found := len(value["roles"])) != (needed := len(value["columns"])):
+        raise ModelFileError(f"input.roles: has {found} entries and input.columns {needed}; both must be equal")
+
+
+def scale(value: Value, tensors: Tensors) -> None:
+    """Statistics of the columns, one row for each series that is scaled by its own; every deviation above 0."""
+    found, place = value["scale"], "input.scale"
+    keys(place, found, "names", "mean", "deviation")
+    if found["names"] is not None:
+        named(f"{place}.names", found["names"], 1, MAX_SERIES)
+    shape = (1 if found["names"] is None else len(found["names"]), len(value["columns"]))
+    tensor(f"{place}.mean", found["mean"], tensors, "F32", shape)
+    if found["deviation"] is None:
+        return
+    tensor(f"{place}.deviation", found["deviation"], tensors, "F32", shape)
+    numbers = tensors[found["deviation"]]
+    if not (numbers > 0).all():
+        least = float(numbers.min())
+        raise ModelFileError(f"{place}.deviation: holds {least}, and what divides must be greater than 0")
+
+
+def window(found: Any) -> None:
+    place = "input.window"
+    keys(place, found, "length", "segment", "season", "centre", "spread")
+    length = whole(f"{place}.length", found["length"], 1, MAX_REACH)
+    segment = whole(f"{place}.segment", found["segment"], 1, length)
+    whole(f"{place}.season", found["season"], 0, MAX_REACH - length)
+    if length % segment:
+        raise ModelFileError(f"{place}.segment: is {segment}, which does not divide the window's length, {length}")
+    one_of(f"{place}.centre", found["centre"], CENTRES)
+    one_of(f"{place}.spread", found["spread"], SPREADS)
+
+
+def answer(value: Value) -> None:
+    found, place = value["answer"], "input.answer"
+    keys(place, found, "horizon", "quantiles", "head")
+    horizon = whole(f"{place}.horizon", found["horizon"], 1, MAX_HORIZON)
+    listed(f"{place}.quantiles", found["quantiles"], 1, MAX_QUANTILES)
+    for i, q in enumerate(found["quantiles"]):
+        if type(q) is not float or not 0 < q < 1:
+            raise ModelFileError(f"{place}.quantiles[{i}]: is {show(q)}; expected a number between 0 and 1")
+    if not all(a < b for a, b in pairwise(found["quantiles"])):
+        raise ModelFileError(f"{place}.quantiles: are {show(found['quantiles'])}; each must be greater than the last")
+    one_of(f"{place}.head", found["head"], HEADS)
+    if not (targets := value["roles"].count("target")):
+        raise ModelFileError("input.roles: has no 'target', and with an answer there must be one to forecast")
+    if (count := horizon * targets * len(found["quantiles"])) > MAX_WIDTH:
+        raise ModelFileError(f"{place}: a forecast has {count} numbers; at most {MAX_WIDTH} are allowed")
+
+
+def together(value: Value) -> None:
+    """What one key asks of the others."""
+    scale, window = value["scale"], value["window"]
+    scales = scale is not None and scale["deviation"] is not None
+    if value["missing"] == "mask" and scale is None:
+        raise ModelFileError("input.scale: is null; missing 'mask' needs the mean, for what was never seen")
+    if scale is not None and not scales and value["missing"] != "mask":
+        raise ModelFileError("input.scale.deviation: is null; the mean alone is for missing 'mask' only")
+    if scale is not None and scale["names"] is not None and (window is not None or not scales):
+        raise ModelFileError("input.scale.names: only without a window, and with deviations, has a series its own")
+    if window is not None and window["spread"] == "training" and not scales:
+        raise ModelFileError("input.window.spread: is 'training', which needs the deviations of input.scale")
+    if value["answer"] is not None and window is None and not scales:
+        raise ModelFileError("input.answer: needs a window, or means and deviations, to bring outputs to their units")
+
+
+def sizes(value: Value, intake: Intake) -> int:
+    if (features := intake.features) > MAX_WIDTH:
+        raise ModelFileError(f"input: a row has {features} numbers; at most {MAX_WIDTH} are allowed")
+    if type(value["features"]) is not int or value["features"] != features:
+        raise ModelFileError(f"input.features: is {show(value['features'])}; the keys beside it give {features}")
+    if (held := memory_bytes(intake)) > MAX_STATE_BYTES:
+        raise ModelFileError(f"input: a stream must keep {held} bytes; at most {MAX_STATE_BYTES} are allowed")
+    return features
+
+
+def named(place: str, value: Any, least: int, most: int, choices: tuple[str, ...] | None = None) -> None:
+    """A list of strings, none empty and none twice."""
+    listed(place, value, least, most)
+    for i, name in enumerate(value):
+        text(f"{place}[{i}]", name)
+        if choices is not None:
+            one_of(f"{place}[{i}]", name, choices)
+    if len(set(value)) != len(value):
+        ordered = sorted(value)
+        twice = next(a for a, b in pairwise(ordered) if a == b)
+        raise ModelFileError(f"{place}: {show(twice)} stands twice; each must be there once")
+
+
+def one_of(place: str, value: Any, choices: tuple[str, ...]) -> None:
+    if not isinstance(value, str) or value not in choices:
+        raise ModelFileError(f"{place}: is {show(value)}; expected one of {', '.join(choices)}")

@@ -1,0 +1,152 @@
+"""What a series' intake keeps of a stream between steps: as a value, for many streams at once, and as bytes.
+
+The bytes, little-endian, of one size for a model: `series` int64, the row of its statistics, where they have names;
+`time` and `gap` int64, microseconds since 1970 of the last step and between the last two, the least int64 for none,
+where the calendar is used; `last` float32 [columns], what was last seen of each, where holes are filled or forecasts
+are fed back; `ring` float32 [reach, width], the latest steps with nothing missing, oldest first, then zeros, where
+there is a window.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from ..errors import DataError, StateError
+from .series import Indices, Intake, Rows
+
+NONE: Final = -(1 << 63)  # NaT
+
+Times = npt.NDArray[np.datetime64]
+
+
+class Seen(NamedTuple):
+    """One stream's memory; never changes. series: the row of its statistics. time, gap: microseconds, or None.
+
+    last: float32 [columns], or None. ring: the latest steps float32 [up to reach, width], or None without a window.
+    """
+
+    series: int = 0
+    time: int | None = None
+    gap: int | None = None
+    last: Rows | None = None
+    ring: Rows | None = None
+
+
+def keeps_last(intake: Intake) -> bool:
+    """Whether a stream keeps what it saw last of each column."""
+    return intake.fills or (intake.answer is not None and intake.answer.head == "autoregressive")
+
+
+def memory_bytes(intake: Intake) -> int:
+    """The size of a stream's memory as bytes."""
+    ring = intake.window.reach * intake.width if intake.window else 0
+    last = len(intake.columns) if keeps_last(intake) else 0
+    return 8 * (intake.names is not None) + 16 * bool(intake.calendar) + 4 * (last + ring)
+
+
+def fresh(intake: Intake, series: int) -> Seen:
+    """The memory of a stream that has seen nothing."""
+    last = intake.unseen(series) if keeps_last(intake) else None
+    return Seen(series, last=last, ring=np.zeros((0, intake.width), np.float32) if intake.window else None)
+
+
+def after(intake: Intake, seen: Seen, x: npt.NDArray[Any], times: Times | None) -> tuple[Rows, Seen]:
+    """The treated steps [T', width] of steps [T, columns] of one stream, and its memory after them.
+
+    times: datetime64[us] [T] where the calendar is used. Raises DataError, and then nothing has changed.
+    """
+    time, gap = clock(seen, times) if times is not None else (None, None)
+    steps, _, last = intake.treated(x, times, seen.last if intake.fills else None)
+    if seen.last is not None and not intake.fills:
+        last = steps[-1, : len(intake.columns)] if len(steps) else seen.last
+    return steps, Seen(seen.series, time, gap, last if seen.last is not None else None, ringed(intake, seen, steps))
+
+
+def across(
+    intake: Intake, seen: Sequence[Seen], x: npt.NDArray[Any], times: Times | None, streams: Sequence[Any]
+) -> tuple[Rows, Indices, list[Seen]]:
+    """`after` for one step of each of n streams [n, columns]: the treated steps kept [n', width], whose they are [n'],
+    and all memories. streams: names for messages.
+    """
+    clocks = [(None, None)] * len(seen) if times is None else [
+        clock(one, times[i : i + 1], f"stream {streams[i]!r}") for i, one in enumerate(seen)
+    ]  # fmt: skip
+    C = len(intake.columns)
+    before = (
+        np.stack([one.last for one in seen if one.last is not None])
+        if intake.fills and seen
+        else np.zeros((0, C), np.float32)
+    )
+    steps, keep, last = intake.across(x, times, before, lambda i: f"stream {streams[i]!r}")
+    place = np.full(len(seen), -1)
+    place[keep] = np.arange(len(keep))
+    found = []
+    for i, (one, at) in enumerate(zip(seen, place.tolist(), strict=True)):
+        own = steps[at : at + 1] if at >= 0 else steps[:0]
+        newest = one.last if one.last is None else last[i] if intake.fills else own[0, :C] if at >= 0 else one.last
+        found.append(Seen(one.series, *clocks[i], newest, ringed(intake, one, own)))
+    return steps, keep, found
+
+
+def ringed(intake: Intake, seen: Seen, steps: Rows) -> Rows | None:
+    """The latest steps once these have come."""
+    if intake.window is None or seen.ring is None or not len(steps):
+        return seen.ring
+    reach = intake.window.reach
+    return np.concatenate((seen.ring[max(0, len(seen.ring) + len(steps) - reach) :], steps[-reach:]))
+
+
+def clock(seen: Seen, times: Times, place: str | None = None) -> tuple[int | None, int | None]:
+    """Time and gap after steps of these times. Raises DataError unless each is later than the one before."""
+    if not len(times):
+        return seen.time, seen.gap
+    ticks = times.astype("M8[us]").astype(np.int64)
+    if seen.time is not None:
+        ticks = np.concatenate(([seen.time], ticks))
+    gaps = ticks[1:] - ticks[:-1]
+    if (gaps <= 0).any():
+        t = int((gaps <= 0).argmax())
+        before, late = ticks[t : t + 2].astype("M8[us]")
+        number = t if seen.time is not None else t + 1
+        at = place or f"step {number}"
+        raise DataError(f"{at}: its time is {late}, and that of the step before it {before}; times must ascend")
+    return int(ticks[-1]), int(gaps[-1]) if len(gaps) else seen.gap
+
+
+def to_bytes(intake: Intake, seen: Seen) -> bytes:
+    """A stream's memory as bytes, `memory_bytes` of them."""
+    parts = [] if intake.names is None else [np.array(seen.series, "<i8").tobytes()]
+    if intake.calendar:
+        parts += [np.array(NONE if v is None else v, "<i8").tobytes() for v in (seen.time, seen.gap)]
+    if seen.last is not None:
+        parts.append(seen.last.astype("<f4").tobytes())
+    if intake.window is not None and seen.ring is not None:
+        parts += [seen.ring.astype("<f4").tobytes(), bytes(4 * (intake.window.reach - len(seen.ring)) * intake.width)]
+    return b"".join(parts)
+
+
+def from_bytes(intake: Intake, data: bytes, steps: int) -> Seen:
+    """The memory that `to_bytes` wrote, of a stream that has kept so many steps. Raises StateError for another's."""
+    if len(data) != (size := memory_bytes(intake)):
+        raise StateError(f"its input's memory has {len(data)} bytes; this model's has {size}")
+    at = 8 * (intake.names is not None)
+    series = int(np.frombuffer(data, "<i8", 1)[0]) if at else 0
+    if intake.names is not None and not 0 <= series < len(intake.names):
+        raise StateError(f"its memory is of series {series}; this model knows 0 to {len(intake.names) - 1}")
+    time = gap = last = ring = None
+    if intake.calendar:
+        time, gap = (None if v == NONE else int(v) for v in np.frombuffer(data, "<i8", 2, at))
+        at += 16
+    if keeps_last(intake):
+        last = np.frombuffer(data, "<f4", len(intake.columns), at).astype(np.float32)
+        at += 4 * len(last)
+    if intake.window is not None:
+        rows = np.frombuffer(data, "<f4", offset=at).reshape(intake.window.reach, intake.width)
+        ring = rows[: min(steps, len(rows))].astype(np.float32)
+        if rows[len(ring) :].view(np.uint32).any():
+            raise StateError(f"its memory holds more than the {steps} steps that it has seen")
+    return Seen(series, time, gap, last, ring)

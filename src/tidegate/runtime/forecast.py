@@ -1,0 +1,98 @@
+"""What a model says about the steps ahead."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ..errors import OptionError
+
+Floats = npt.NDArray[np.float64]
+
+
+class Forecast:
+    """Quantiles of each target at each step ahead, in the data's units, or why there are none yet.
+
+    values: float64 [horizon, targets, quantiles], or None; a function that gives them is called when they are first
+    read. quantiles: their levels, ascending. columns: the targets. reason: why values is None, otherwise "".
+
+    A network may say that a higher quantile is the lower number; the values are put in ascending order, which brings
+    them no further from the true quantiles.
+
+    >>> forecast = Forecast(np.array([[[1.0, 2.0, 4.0]]]), [0.1, 0.5, 0.9], ["load"])
+    >>> forecast.median.tolist(), forecast.quantile(0.9).tolist()
+    ([[2.0]], [[4.0]])
+    >>> Forecast(None, [0.5], ["load"], "warming up 3 of 32").reason
+    'warming up 3 of 32'
+
+    Source: Chernozhukov, Fernández-Val and Galichon 2010, Quantile and probability curves without crossing.
+    """
+
+    __slots__ = ("_made", "columns", "quantiles", "reason")
+
+    def __init__(
+        self,
+        values: Floats | Callable[[], Floats] | None,
+        quantiles: Sequence[float],
+        columns: Sequence[str],
+        reason: str = "",
+    ) -> None:
+        self._made = values
+        self.quantiles, self.columns, self.reason = list(quantiles), list(columns), reason
+
+    @property
+    def values(self) -> Floats | None:
+        if callable(self._made):
+            self._made = self._made()
+        return self._made
+
+    @property
+    def median(self) -> Floats:
+        """The middle of each distribution: float64 [horizon, targets]."""
+        return self.quantile(0.5)
+
+    def quantile(self, level: float) -> Floats:
+        """One quantile: float64 [horizon, targets]; between two of the model's levels, on the line between them.
+
+        Raises OptionError for a level outside of the model's, or where there are no values.
+        """
+        if self.values is None:
+            raise OptionError(f"there is no forecast: {self.reason}")
+        levels = self.quantiles
+        if not levels[0] <= level <= levels[-1]:
+            raise OptionError(f"there is no quantile {level}; the model has those of {levels[0]} to {levels[-1]}")
+        if level in levels:
+            return self.values[..., levels.index(level)].copy()
+        above = next(i for i, q in enumerate(levels) if q > level)
+        share = (level - levels[above - 1]) / (levels[above] - levels[above - 1])
+        return (1 - share) * self.values[..., above - 1] + share * self.values[..., above]
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON: the median as `forecast`, where the levels reach around it, and each quantile, by target; or null
+        and a reason.
+
+        >>> Forecast(np.array([[[1.0, 2.0, 4.0]]]), [0.1, 0.5, 0.9], ["load"]).as_dict()["quantiles"]["0.9"]
+        {'load': [4.0]}
+        """
+        if self.values is None:
+            return {"forecast": None, "reason": self.reason}
+        levels = self.quantiles
+        middle = {"forecast": self.named(self.median)} if levels[0] <= 0.5 <= levels[-1] else {}
+        return {**middle, "quantiles": {repr(q): self.named(self.values[..., i]) for i, q in enumerate(levels)}}
+
+    def named(self, numbers: Floats) -> dict[str, list[float]]:
+        return dict(zip(self.columns, numbers.T.tolist(), strict=True))
+
+    def __repr__(self) -> str:
+        if self._made is None:
+            return f"Forecast(None, {self.reason!r})"
+        shown = f"{', '.join(self.columns[:3])}{', ...' if len(self.columns) > 3 else ''}"
+        return f"Forecast({shown}; quantiles {', '.join(map(str, self.quantiles))})"
+
+
+def ordered(values: Floats) -> Floats:
+    """Quantiles [..., quantiles] in ascending order."""
+    return np.sort(values, -1)

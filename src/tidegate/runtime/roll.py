@@ -1,0 +1,197 @@
+"""Forecasts of a model that goes one step ahead: many possible futures, each drawn step by step and fed back.
+
+A step is drawn from the model's quantiles: between two of them on the line that joins them, outside at the outer one;
+each target on its own. Steps ahead follow each other as the last two did; columns that are neither forecast nor known
+stay as they are. The first step ahead is what the model says itself; of the later ones the quantiles are those of the
+paths.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from ..errors import DataError, OptionError
+from ..features.memory import Seen
+from ..features.series import Frame
+from .forecast import Forecast
+from .inputs import numbers
+from .session import Bytes, Session, steps_of
+
+PATHS: Final = 100
+MOST_PATHS: Final = 10_000
+ROLLED_NUMBERS: Final = 1 << 21  # of all memories and outputs that roll together
+
+Floats = npt.NDArray[np.float64]
+Rows = npt.NDArray[np.float32]
+
+
+def ahead(
+    session: Session, block: Bytes, output: Rows, pending: Any, horizon: int | None, paths: int, seed: int, known: Any
+) -> Forecast:
+    """`Stream.forecast` of a stream's block and output [1, ...]."""
+    source = session.needs_series()
+    answer = source.intake.answer
+    assert answer is not None
+    horizon = whole_number("horizon", answer.horizon if horizon is None else horizon, 1, 1 << 16)
+    steps = steps_of(block[0])
+    if not source.warm(steps):
+        return Forecast(None, answer.quantiles, source.targets, source.why(steps))
+    if not session.rolls:
+        return direct(session, output, pending, horizon, known)
+    if why := source.obstacle(pending, known is not None, horizon):
+        return Forecast(None, answer.quantiles, source.targets, why)
+    after = None if known is None else shaped(session, known, 1, horizon, [pending])
+    values = rolled(session, block.copy(), output.copy(), [pending], horizon, paths, seed, after)
+    return Forecast(values[0], answer.quantiles, source.targets)
+
+
+def direct(session: Session, output: Rows, pending: Any, horizon: int, known: Any) -> Forecast:
+    source = session.needs_series()
+    answer = source.intake.answer
+    assert answer is not None
+    if horizon > answer.horizon:
+        raise OptionError(f"horizon is {horizon}; this model forecasts {answer.horizon} steps ahead at once")
+    if known is not None:
+        raise OptionError(
+            "known is for a model whose head is autoregressive; here each step brings what is known ahead"
+        )
+    values = session.restored(output, source.frames([pending]))[0, :horizon]
+    return Forecast(values, answer.quantiles, source.targets)
+
+
+def shaped(session: Session, known: Any, count: int, horizon: int, seen: Sequence[Seen]) -> Rows:
+    """What is known of the steps ahead of each of `count` streams: float32 [count, horizon, known columns].
+
+    Raises OptionError for a model without such columns; DataError for another shape, for what is not finite, and where
+    the first step is not as the last one of the stream brought it.
+    """
+    source = session.needs_series()
+    if not source.known:
+        raise OptionError("known was given, and this model has no column that is known ahead")
+    found, shape = numbers(known), (count, horizon, len(source.known))
+    if found.shape == shape[1:] and count == 1:
+        found = found[None]
+    if found.shape != shape:
+        raise DataError(f"known has shape {list(found.shape)}; expected {list(shape[1:] if count == 1 else shape)}")
+    if not np.isfinite(found).all():
+        raise DataError("known holds a number that is missing or infinite")
+    if not source.intake.fills:
+        brought = np.stack([one.last[source.known] for one in seen if one.last is not None])
+        if (found[:, 0] != brought).any():
+            raise DataError(
+                "the first row of known is not what the last step brought; it is of the step right after it"
+            )
+    return found
+
+
+def rolled(
+    session: Session,
+    blocks: Bytes,
+    outputs: Rows,
+    seen: Sequence[Seen],
+    horizon: int,
+    paths: int = PATHS,
+    seed: int = 0,
+    known: Rows | None = None,
+) -> Floats:
+    """Forecasts of n warm streams [n, horizon, targets, quantiles], of each as if it were alone.
+
+    blocks, outputs, seen: where each stands. known: [n, horizon, known columns] where the model has such columns.
+    """
+    session.check_streams()
+    paths = whole_number("paths", paths, 1, MOST_PATHS)
+    seed = whole_number("seed", seed, 0, (1 << 63) - 1)
+    draws = np.random.default_rng(seed).random((horizon, paths, len(session.needs_series().targets)))
+    intake, found = session.needs_series().intake, []
+    size = max(intake.window.reach * intake.width if intake.window else 0, blocks.shape[1] // 4, outputs.shape[1])
+    most = max(1, ROLLED_NUMBERS // (size * paths))
+    for at in range(0, len(seen), most):
+        part = slice(at, at + most)
+        start = Paths(session, blocks[part], outputs[part], seen[part], paths)
+        found.append(futures(start, horizon, draws, None if known is None else known[part]))
+    return np.concatenate(found)
+
+
+class Paths:
+    """Possible futures side by side: `paths` for each of n streams. Goes on with each `push`."""
+
+    def __init__(self, session: Session, blocks: Bytes, outputs: Rows, seen: Sequence[Seen], paths: int) -> None:
+        self.session, self.source = session, session.needs_series()
+        self.intake, self.count, self.paths = self.source.intake, len(seen), paths
+        self.blocks, self.outputs = np.repeat(blocks, paths, 0), np.repeat(outputs, paths, 0)
+        frame = self.source.frames(seen)
+        self.frame = Frame(*(np.repeat(v, paths, 0) for v in (frame.centre, frame.spread, frame.base)))
+        self.series = np.repeat([one.series for one in seen], paths)
+        self.last = np.repeat(np.stack([one.last for one in seen if one.last is not None]), paths, 0)
+        rings = [one.ring for one in seen if one.ring is not None]
+        self.ring = np.repeat(np.stack(rings), paths, 0) if rings else None
+        clocks = np.array([(one.time or 0, one.gap or 0) for one in seen], np.int64)
+        self.time, self.gap = np.repeat(clocks[:, 0], paths), np.repeat(clocks[:, 1], paths)
+
+    def quantiles(self) -> Floats:
+        """Of the next step of each path: [n x paths, targets, quantiles]."""
+        return self.session.restored(self.outputs, self.frame)[:, 0]
+
+    def push(self, targets: Floats, known: Rows | None) -> None:
+        """The next step of each path. targets: [n x paths, targets]; known: [n, known columns], of the one after."""
+        x = self.last.astype(np.float64)
+        x[:, self.intake.of("target")] = targets
+        if known is not None:
+            x[:, self.source.known] = np.repeat(known, self.paths, 0)
+        self.time = self.time + self.gap
+        steps, _, _ = self.intake.across(x, self.time.view("M8[us]"), self.last, lambda i: "a step that was forecast")
+        self.last = steps[:, : x.shape[1]]
+        if self.ring is None:
+            rows = np.ascontiguousarray(self.intake.fixed(steps, self.series))
+            self.session.engine.pool_step(np.arange(len(rows)), rows, self.blocks, self.outputs, self.session.threads)
+            self.frame = self.intake.fixed_frame(self.series, len(rows))
+            return
+        self.ring = np.concatenate([self.ring[:, 1:], steps[:, None]], 1)
+        ends = np.arange(1, len(steps) + 1) * self.source.reach - 1
+        rows, self.frame = self.intake.windows(self.ring.reshape(-1, self.intake.width), ends)
+        self.outputs = self.session.afresh(rows)
+
+
+def futures(paths: Paths, horizon: int, draws: Floats, known: Rows | None) -> Floats:
+    """Quantiles of every step ahead [n, horizon, targets, quantiles]. draws: [horizon, paths, targets], from 0 to 1."""
+    answer = paths.intake.answer
+    assert answer is not None
+    levels = np.array(answer.quantiles)
+    found = np.empty((paths.count, horizon, draws.shape[2], len(levels)))
+    for h in range(horizon):
+        values = paths.quantiles()
+        y = drawn(values, levels, np.tile(draws[h], (paths.count, 1)))
+        if h == 0:
+            found[:, 0] = values[:: paths.paths]
+        else:
+            spread = np.quantile(y.reshape(paths.count, paths.paths, -1), levels, axis=1)
+            found[:, h] = np.moveaxis(spread, 0, -1)
+        if h + 1 < horizon:
+            paths.push(y, None if known is None else known[:, h + 1])
+    return found
+
+
+def drawn(values: Floats, levels: Floats, shares: Floats) -> Floats:
+    """Numbers at these shares [n, k] of distributions whose quantiles are values [n, k, levels].
+
+    >>> drawn(np.array([[[1.0, 3.0]]]), np.array([0.25, 0.75]), np.array([[0.5]])).tolist()
+    [[2.0]]
+    >>> drawn(np.array([[[1.0, 3.0]]]), np.array([0.25, 0.75]), np.array([[0.9]])).tolist()
+    [[3.0]]
+    """
+    if len(levels) == 1:
+        return values[..., 0]
+    place = np.interp(shares, levels, np.arange(len(levels)))
+    low = np.minimum(place.astype(np.int64), len(levels) - 2)
+    below, above = (np.take_along_axis(values, at[..., None], -1)[..., 0] for at in (low, low + 1))
+    return np.asarray(below + (place - low) * (above - below))
+
+
+def whole_number(name: str, value: Any, least: int, most: int) -> int:
+    if isinstance(value, bool) or not isinstance(value, int | np.integer) or not least <= value <= most:
+        raise OptionError(f"{name} is {value!r}; expected an integer of {least} to {most}")
+    return int(value)
