@@ -28,7 +28,7 @@ class Reader(Protocol):
 _LIMIT = threading.Lock()  # the csv module's limit on a field is one for the whole process
 
 
-def read_csv(text: str, path: str, columns: Sequence[str] | None = None) -> Rows:
+def read_csv(text: str, path: str, columns: Sequence[str] | None = None, *, gaps: bool = False) -> Rows:
     """Column names, rows, and the line on which each row begins.
 
     Fields are separated by commas. A field in double quotes may hold commas, lines and doubled quotes. Empty
@@ -38,6 +38,7 @@ def read_csv(text: str, path: str, columns: Sequence[str] | None = None) -> Rows
         text: the whole file.
         path: its name, for messages.
         columns: columns that must be there; all fields of a row are read.
+        gaps: an empty line between rows of one column is refused: it could be a missing value.
 
     Raises:
         DataError: a row with too few or too many fields, quotes that do not match, a header without names or
@@ -48,10 +49,10 @@ def read_csv(text: str, path: str, columns: Sequence[str] | None = None) -> Rows
     """
     with _long_fields(text):
         reader = csv.reader(io.StringIO(text, newline=""), strict=True)
-        return _table(reader, path, columns or (), "quote a field that holds a comma")
+        return _table(reader, path, columns or (), "quote a field that holds a comma", gaps)
 
 
-def read_tsv(text: str, path: str, columns: Sequence[str] | None = None) -> Rows:
+def read_tsv(text: str, path: str, columns: Sequence[str] | None = None, *, gaps: bool = False) -> Rows:
     """Column names, rows, and the line of each; fields are separated by tabs, and quotes mean nothing.
 
     Args and raises: as `read_csv`.
@@ -61,7 +62,7 @@ def read_tsv(text: str, path: str, columns: Sequence[str] | None = None) -> Rows
     """
     with _long_fields(text):
         reader = csv.reader(io.StringIO(text, newline=""), delimiter="\t", quoting=csv.QUOTE_NONE)
-        return _table(reader, path, columns or (), "a field cannot hold a tab or a line end")
+        return _table(reader, path, columns or (), "a field cannot hold a tab or a line end", gaps)
 
 
 @contextmanager
@@ -74,7 +75,7 @@ def _long_fields(text: str) -> Iterator[None]:
             csv.field_size_limit(before)
 
 
-def _table(reader: Reader, path: str, columns: Sequence[str], remedy: str) -> Rows:
+def _table(reader: Reader, path: str, columns: Sequence[str], remedy: str, gaps: bool) -> Rows:
     records = _records(reader, path)
     first, names = next(records, (1, []))
     _check_header(names, f"{path}:{first}")
@@ -82,7 +83,11 @@ def _table(reader: Reader, path: str, columns: Sequence[str], remedy: str) -> Ro
         _check_delimiter(names, wanted, f"{path}:{first}")
         check_column(path, wanted, names)
     rows, lines = [], []
+    end = reader.line_num
     for line, record in records:
+        if gaps and len(names) == 1 and line > end + 1:
+            raise DataError(f"{path}:{end + 1}: the line is empty; write NA for a missing value, or leave the line out")
+        end = reader.line_num
         if len(record) != len(names):
             expected = f"{len(names)} ({', '.join(names[:12])})"
             raise DataError(f"{path}:{line}: found {_fields(len(record))}, expected {expected}; {remedy}")

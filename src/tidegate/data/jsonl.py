@@ -22,7 +22,7 @@ _NAMES: dict[type, str] = {dict: "an object", list: "a list", bool: "a boolean",
 _NAMES |= {str: "a string", Number: "a number"}
 
 
-def read_jsonl(text: str, path: str, columns: Sequence[str] | None = None, *, nulls: bool = False) -> Rows:
+def read_jsonl(text: str, path: str, columns: Sequence[str] | None = None, *, gaps: bool = False) -> Rows:
     """Column names, rows, and the line of each.
 
     Values are strings or numbers; a number is kept as it is written. Without `columns`, every object must
@@ -32,7 +32,7 @@ def read_jsonl(text: str, path: str, columns: Sequence[str] | None = None, *, nu
         text: the whole file.
         path: its name, for messages.
         columns: the keys to read; other keys are then not looked at.
-        nulls: a value may be null, and is then the empty text.
+        gaps: a value may be null, and is then the empty text.
 
     Raises:
         DataError: a line that is no JSON object, a key that is missing, unexpected or there twice, a list.
@@ -47,7 +47,7 @@ def read_jsonl(text: str, path: str, columns: Sequence[str] | None = None, *, nu
             record = _object(source, f"{path}:{line}")
             names = _keys(record, f"{path}:{line}") if names is None else names
             _check_keys(record, names, columns is None, f"{path}:{line}")
-            rows.append([_value(record[name], name, f"{path}:{line}", nulls) for name in names])
+            rows.append([_value(record[name], name, f"{path}:{line}", gaps) for name in names])
             lines.append(line)
     if names is None or not rows:
         raise DataError(f"{path} has no rows; expected one JSON object a line")
@@ -89,8 +89,8 @@ def _check_keys(record: dict[str, object], names: list[str], exact: bool, place:
         raise DataError(f"{place}: the key {extra!r} is not in the first object; give it to all or to none")
 
 
-def _value(value: object, name: str, place: str, nulls: bool) -> str:
-    if value is None and nulls:
+def _value(value: object, name: str, place: str, gaps: bool) -> str:
+    if value is None and gaps:
         return ""
     if not isinstance(value, str):
         raise DataError(f"{place}: {name!r} is {_NAMES[type(value)]}; expected a string or a number")

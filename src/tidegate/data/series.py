@@ -53,8 +53,7 @@ def read_series(
     names = {"time": time, "id": id, "label": label}
     if layout is not None and layout not in LAYOUTS:
         raise OptionError(f"unknown layout {layout!r}; choose one of {', '.join(LAYOUTS)}")
-    if values is not None and not values:
-        raise OptionError("values names no columns; name one or more, or leave it out for all of them")
+    _check_values(values)
     if isinstance(source, Collection):
         return _as_it_is(source, values, names)
     if isinstance(source, np.ndarray | list | tuple):
@@ -71,6 +70,16 @@ def read_series(
     if time is not None:
         raise OptionError(f"time names {time!r}, but in layout rows a row is a whole series; leave one out")
     return of_rows(source, values, id, label)
+
+
+def _check_values(values: Sequence[str] | None) -> None:
+    if isinstance(values, str):
+        raise OptionError(f"values is the text {values!r}; expected a list of columns, as [{values!r}]")
+    if values is not None and not values:
+        raise OptionError("values names no columns; name one or more, or leave it out for all of them")
+    if values is not None and len(set(values)) < len(values):
+        twice = next(name for i, name in enumerate(values) if name in values[:i])
+        raise OptionError(f"values names the column {twice!r} twice; name it once")
 
 
 def _is_npz(source: Any) -> bool:

@@ -123,7 +123,7 @@ def _values(one: Any, place: str) -> Floats:
     if 0 in one.shape:
         raise DataError(f"{place} has the shape {list(one.shape)}, so no values; leave it out")
     values = np.array(one[:, None] if one.ndim == 1 else one, np.float64, order="C")
-    large = one.reshape(values.shape)[np.abs(values) > EXACT].tolist() if one.dtype.kind in "iu" else []
+    large = one.reshape(values.shape)[np.abs(values) >= EXACT].tolist() if one.dtype.kind in "iu" else []
     if any(int(float(number)) != number for number in large) or one.dtype.itemsize > values.itemsize:
         raise DataError(f"{place} holds {one.dtype} that float64 cannot hold; convert it")
     return values

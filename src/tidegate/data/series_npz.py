@@ -36,7 +36,7 @@ def of_npz(
         path,
         [x] if apart is None else apart,
         None if label is None else _flat(path, label, arrays[label]),
-        [str(name) for name in arrays[COLUMNS].ravel()] if COLUMNS in arrays else None,
+        _columns(path, arrays),
         None if ids is None else _flat(path, IDS if id is None else id, ids),
         hashlib.sha256(data).hexdigest(),
         "NPZ" if label is None else f"NPZ, labels {label!r}",
@@ -84,6 +84,16 @@ def _cut(path: str, x: Array, lengths: Array) -> list[Array]:
             f"{path}: found {found}; expected each over 0, and the sum {len(x)}, the steps in 'x'; correct it"
         )
     return np.split(x, np.cumsum(counts)[:-1])
+
+
+def _columns(path: str, arrays: dict[str, Array]) -> list[str] | None:
+    if COLUMNS not in arrays:
+        return None
+    names = arrays[COLUMNS]
+    if names.dtype.kind != "U" or names.ndim != 1:
+        found = f"{names.dtype} {list(names.shape)}"
+        raise DataError(f"{path}: array {COLUMNS!r} is {found}; expected the names of the channels, text; convert it")
+    return list(map(str, names.tolist()))
 
 
 def _flat(path: str, name: str, array: Array) -> list[object]:

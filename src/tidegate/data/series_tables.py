@@ -82,8 +82,7 @@ def _table(source: Any, values: Names | None, roles: dict[str, str | None]) -> T
         if name is None:
             continue
         if name in taken:
-            roles_of = "value twice" if role == taken[name] else f"{taken[name]} and as {role}"
-            raise OptionError(f"column {name!r} is named as {roles_of}; name it once")
+            raise OptionError(f"column {name!r} is named as {taken[name]} and as {role}; name it once")
         taken[name] = role
     return read(source, None if values is None else list(taken), gaps=True)
 

@@ -8,7 +8,6 @@ import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -166,10 +165,8 @@ def _text_file(name: str, columns: Sequence[str] | None, gaps: bool) -> Table:
     data = contents(name)
     packed = compressed.split(name)[1]
     text = compressed.unpack(data, packed, name) if packed else data
-    suffix = _suffix(name)
-    reader = READERS[suffix]
-    reader = partial(read_jsonl, nulls=True) if gaps and reader is read_jsonl else reader
-    names, rows, lines = reader(_text(name, text, "unpacked text" if packed else "file"), name, columns)
+    suffix, plain = _suffix(name), _text(name, text, "unpacked text" if packed else "file")
+    names, rows, lines = READERS[suffix](plain, name, columns, gaps=gaps)
     if not rows:
         raise DataError(f"{name} has a header but no rows; add at least one row")
     table: dict[str, list[Any]] = dict(zip(names, map(list, zip(*rows, strict=True)), strict=True))

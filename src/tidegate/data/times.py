@@ -113,6 +113,9 @@ class Clock:
             try:
                 moment = datetime.datetime.fromisoformat(cell)
             except ValueError as error:
+                if COUNTER.fullmatch(cell):  # then the fault is the one that is no integer
+                    row = next(row for row, other in enumerate(self._cells) if not COUNTER.fullmatch(other))
+                    cell = self._cells[row]
                 fault = f"column {self._name!r} is {cells.shown(cell)}; {ISO}"
                 raise DataError(f"{self._place(row)}: {fault}") from error
             finer = len(cell) >= SHORTEST_FINER and FINER.search(cell) is not None
