@@ -20,6 +20,7 @@ from .tape import Tape
 from .tensors import Array, dtype_name
 
 KEY: Final = "tidegate"
+HOLDS: Final = 0.5  # from which value on a label of a multi-label model holds
 HASHED: Final = ("tapes", "layers", "input", "labels")
 
 

@@ -77,7 +77,7 @@ def test_commands_for_texts_say_what_the_model_takes(tidegate, folder, command, 
     name, *rest = command
     done = tidegate(name, folder / file, *rest)
     assert done.returncode == 2
-    assert f"this model takes {takes}, and {name} is for labels of texts; stream its events" in done.stderr
+    assert f"this model takes {takes}, and {name} is for labels of texts and series; stream its events" in done.stderr
 
 
 def test_it_verifies_and_tells_where_it_is_from(tidegate, folder):

@@ -1,4 +1,4 @@
-"""What a model takes, for commands that read texts."""
+"""What a model takes, for commands that tell labels."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from ..errors import OptionError
 if TYPE_CHECKING:
     from ..model import Model
 
-TAKES = {"text": "text", "array": "numbers", "ids": "token ids"}
+TAKES = {"text": "text", "series": "series of numbers", "array": "numbers", "ids": "token ids"}
 
 
-def needs_labelled_text(model: Model, file: str, command: str) -> None:
-    """Raises OptionError unless the model turns text into labels."""
+def needs_labels(model: Model, file: str, command: str) -> None:
+    """Raises OptionError unless the model turns texts or series into labels."""
     kind = model.document["input"]["kind"]
-    if kind == "text" and model.labels is not None:
+    if kind in ("text", "series") and model.labels is not None:
         return
-    what = f"takes {TAKES[kind]}" if kind != "text" else "has no labels"
+    what = "has no labels" if kind in ("text", "series") else f"takes {TAKES[kind]}"
     raise OptionError(
-        f"{file}: this model {what}, and {command} is for labels of texts; stream its events with tidegate stream, or "
-        "use tidegate.load in Python"
+        f"{file}: this model {what}, and {command} is for labels of texts and series; stream its events with "
+        "tidegate stream, or use tidegate.load in Python"
     )

@@ -1,7 +1,8 @@
 """Predict the label of messages: of --text, of a file's rows, or of stdin's lines.
 
 A file is .csv, .tsv or .jsonl, also .gz, or .parquet; `-` reads one message a
-line from stdin.
+line from stdin. A model of series takes a file of them. Where rows may have
+several labels, those with a probability of 0.5 or more are shown.
 """
 
 from __future__ import annotations
@@ -10,15 +11,15 @@ import argparse
 import json
 import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..errors import DataError, OptionError
-from ._inputs import needs_labelled_text
+from ._inputs import needs_labels
 from ._parser import Parser
 from ._table import decimal, short
 
 if TYPE_CHECKING:
-    from ..runtime import Predictor
+    from ..runtime import Predictor, Scores
 
 EXAMPLES = """\
   tidegate predict intent.safetensors --text "what's my balance"
@@ -33,23 +34,46 @@ def flags(parser: Parser) -> None:
     parser.add_argument("file", metavar="FILE", nargs="?", help="rows to predict, or - for lines on stdin")
     parser.add_argument("--text", metavar="TEXT", action="append", help="a message; may be given again")
     parser.add_argument("--column", metavar="NAME", help="column that holds the message (default: as in training)")
-    parser.add_argument("--top", metavar="K", type=int, default=1, help="how many labels to show (default 1)")
+    parser.add_argument("--top", metavar="K", type=int, help="how many labels to show (default 1)")
     parser.add_argument("--json", action="store_true", help="print one JSON object a message")
 
 
 def run(args: argparse.Namespace) -> int:
     check(args)
-    from ..runtime import load
+    from ..runtime import Scores, load
 
     predictor = load(args.model)
-    needs_labelled_text(predictor.model, args.model, "predict")
-    texts, places = messages(args, predictor)
-    probabilities = probabilities_of(predictor, texts, places)
-    labels = predictor.model.labels or []
-    for text, row in zip(texts, probabilities, strict=True):
-        best = top(row, labels, args.top)
-        print(json.dumps(answer(text, best, args.top), ensure_ascii=False) if args.json else line(text, best))
+    needs_labels(predictor.model, args.model, "predict")
+    kind = predictor.model.document["input"]["kind"]
+    names, probabilities = (of_series if kind == "series" else of_texts)(args, predictor)
+    for name, row in zip(names, probabilities, strict=True):
+        scores = Scores(row, predictor.labels, multi_label=predictor.model.multi_label)
+        found = Answer(kind, name, scores, args.top)
+        print(json.dumps(found.as_dict(), ensure_ascii=False) if args.json else found.line())
     return 0
+
+
+def of_texts(args: argparse.Namespace, predictor: Predictor) -> tuple[list[str], Any]:
+    """The texts, and the outputs for each."""
+    texts, places = messages(args, predictor)
+    return texts, probabilities_of(predictor, texts, places)
+
+
+def of_series(args: argparse.Namespace, predictor: Predictor) -> tuple[list[str], Any]:
+    """The names of the series in a file, or the places where they begin, and the outputs for each."""
+    from .. import tasks
+    from ..tasks._options import recalled
+
+    if args.file in (None, "-"):
+        raise OptionError("this model takes series of numbers; give a file of them, or their steps to tidegate stream")
+    if args.column:
+        raise OptionError("--column is for messages, and this model takes series; leave it out")
+    document = predictor.model.document
+    task = tasks.load(document["task"]["kind"])
+    options = recalled(task.Options, document["task"]["options"])
+    source = task.asked(args.file, options, document["input"]["columns"])
+    names = [series.id or source.place(i, 0) for i, series in enumerate(source.series)]
+    return names, predictor.predict(**task.questions(source, options))
 
 
 def probabilities_of(predictor: Predictor, texts: list[str], places: list[str]) -> Any:
@@ -71,7 +95,7 @@ def check(args: argparse.Namespace) -> None:
         raise OptionError("give either --text, a file, or - for stdin; see 'tidegate predict --help'")
     if args.column and args.file in (None, "-"):
         raise OptionError("--column is for a file; --text and - have no columns")
-    if args.top < 1:
+    if args.top is not None and args.top < 1:
         raise OptionError(f"--top is {args.top}; it must be at least 1")
 
 
@@ -105,11 +129,28 @@ def top(row: Any, labels: Sequence[str], k: int) -> list[tuple[str, float]]:
     return [(labels[i], decimal(row[i])) for i in order[:k]]
 
 
-def answer(text: str, best: list[tuple[str, float]], k: int) -> dict[str, Any]:
-    found: dict[str, Any] = {"text": text, "label": best[0][0], "score": best[0][1]}
-    return {**found, "top": [list(pair) for pair in best]} if k > 1 else found
+class Answer(NamedTuple):
+    """What is said about one input. kind: text or series. name: the text, or what the series is called. asked: how many
+    labels were asked for; None: those that hold.
+    """
 
+    kind: str
+    name: str
+    scores: Scores
+    asked: int | None
 
-def line(text: str, best: list[tuple[str, float]]) -> str:
-    shown = ", ".join(f"{label} {score:.3f}" for label, score in best)
-    return f"{shown}\t{short(text, WIDTH)}"
+    def best(self) -> list[tuple[str, float]]:
+        """The labels to show with their probabilities, the likeliest first."""
+        labels, chosen = self.scores.labels or [], self.scores.chosen
+        found = top(self.scores.values, labels, self.asked or len(labels))
+        return found if self.asked else [pair for pair in found if pair[0] in chosen]
+
+    def as_dict(self) -> dict[str, Any]:
+        found: dict[str, Any] = {self.kind: self.name, "label": self.scores.label, "score": decimal(self.scores.score)}
+        if self.scores.multi_label:
+            found["labels"] = self.scores.chosen
+        return {**found, "top": [list(pair) for pair in self.best()]} if self.asked and self.asked > 1 else found
+
+    def line(self) -> str:
+        shown = ", ".join(f"{label} {score:.3f}" for label, score in self.best())
+        return f"{shown or '(none)'}\t{short(self.name, WIDTH)}"

@@ -1,7 +1,8 @@
 """Score a model on a labelled file: accuracy, F1, log loss, confusions.
 
 Columns are those that the model was trained on, unless --text and --label name
-others. The answers come from the native engine, as they will in use.
+others. The answers come from the native engine, as they will in use. Where rows
+may have several labels, those with a probability of 0.5 or more are predicted.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import argparse
 import dataclasses
 from typing import Any
 
+from ._inputs import needs_labels
 from ._parser import Parser
 from ._table import table
 
@@ -19,6 +21,10 @@ EXAMPLES = """\
   tidegate score intent.safetensors test.csv --json"""
 
 MOST_CONFUSIONS = 10
+FIGURES = (
+    ("accuracy", "accuracy"), ("subset_accuracy", "subset accuracy"), ("micro_f1", "micro F1"),
+    ("macro_f1", "macro F1"), ("sample_f1", "sample F1"), ("hamming_loss", "Hamming loss"), ("log_loss", "log loss"),
+)  # fmt: skip
 
 
 def flags(parser: Parser) -> None:
@@ -51,6 +57,7 @@ def measure(model: str, file: str, text: str | None, label: str | None, unseen: 
     from ..tasks._options import recalled
 
     predictor = load(model)
+    needs_labels(predictor.model, model, "score")
     recorded = predictor.model.document["task"]
     task = tasks.load(recorded["kind"])
     options = recalled(task.Options, recorded["options"])
@@ -63,19 +70,26 @@ def measure(model: str, file: str, text: str | None, label: str | None, unseen: 
 
 
 def report(metrics: dict[str, Any]) -> str:
-    """The figures as a person reads them: labels by support, then the confusions."""
+    """The figures as a person reads them: labels by support, then the confusions, where a row has one label."""
     parts = [summary(metrics), per_label(metrics["labels"])]
-    if metrics["confusions"]:
+    if metrics.get("confusions"):
         parts.append("most frequent confusions\n" + confusions(metrics["confusions"][:MOST_CONFUSIONS]))
     return "\n\n".join(parts)
 
 
 def summary(metrics: dict[str, Any]) -> str:
-    names = (("accuracy", "accuracy"), ("macro_f1", "macro F1"), ("log_loss", "log loss"))
-    figures = [f"{shown} {metrics[name]:.4f}" for name, shown in names if metrics.get(name) is not None]
+    figures = [f"{shown} {metrics[name]:.4f}" for name, shown in FIGURES if metrics.get(name) is not None]
     unseen = metrics.get("unseen", 0)
     tail = f"  ({unseen} with a label unseen in training, counted as wrong)" if unseen else ""
-    return f"{metrics['rows']} rows  " + "  ".join(figures) + tail
+    return f"{metrics['rows']} rows  " + "  ".join(figures) + tail + several(metrics)
+
+
+def several(metrics: dict[str, Any]) -> str:
+    """How many labels rows have, where they may have several."""
+    if "threshold" not in metrics:
+        return ""
+    found, said = metrics["labels_a_row"], metrics["predicted_a_row"]
+    return f"\n{found:.2f} labels a row, {said:.2f} predicted, from a probability of {metrics['threshold']} on"
 
 
 def per_label(labels: dict[str, dict[str, float]]) -> str:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-THRESHOLD: Final = 0.5  # from which value on a label of a multi-label model holds
+from ..model import HOLDS
 
 
 def chosen(values: npt.NDArray[np.float32], labels: list[str], multi_label: bool) -> list[list[str]]:
@@ -18,7 +18,7 @@ def chosen(values: npt.NDArray[np.float32], labels: list[str], multi_label: bool
     """
     if not multi_label:
         return [[labels[i]] for i in values.argmax(-1).tolist()]
-    return [[labels[i] for i in np.flatnonzero(row)] for row in values >= THRESHOLD]
+    return [[labels[i] for i in np.flatnonzero(row)] for row in values >= HOLDS]
 
 
 class Scores:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-THRESHOLD = 0.5  # from which probability on a label is said, of rows that may have several
+from ..model import HOLDS
 
 
 def score(probabilities: npt.NDArray[Any], truth: Sequence[Any], labels: Sequence[str]) -> dict[str, Any]:
@@ -57,7 +57,7 @@ def of_several(probabilities: npt.NDArray[Any], truth: npt.NDArray[np.bool_], la
     (0.5, 0.25, 0.8)
     """
     said = np.zeros(truth.shape, bool)
-    said[:, : len(labels)] = probabilities >= THRESHOLD
+    said[:, : len(labels)] = probabilities >= HOLDS
     known = truth[:, : len(labels)]
     p = np.clip(np.asarray(probabilities, np.float64), 1e-12, 1 - 1e-12)
     per_label = {name: of_label(said[:, k], truth[:, k]) for k, name in enumerate(labels)}
@@ -70,7 +70,7 @@ def of_several(probabilities: npt.NDArray[Any], truth: npt.NDArray[np.bool_], la
         "subset_accuracy": float((said == truth).all(1).mean()),
         "hamming_loss": float((said != truth).mean()),
         "log_loss": float(-np.where(known, np.log(p), np.log(1 - p)).mean()),
-        "threshold": THRESHOLD,
+        "threshold": HOLDS,
         "labels_a_row": float(truth.sum(1).mean()),
         "predicted_a_row": float(said.sum(1).mean()),
         "unseen": int(truth[:, len(labels) :].any(1).sum()),

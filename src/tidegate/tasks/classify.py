@@ -11,8 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from .. import cells
-from ..data.series import Collection
-from ..data.table import Table
+from ..data.series import Collection, read_series
+from ..data.table import Table, read
 from ..errors import DataError, OptionError
 from ..features.series import Intake, Window
 from ..layers.pool import OVER
@@ -59,7 +59,9 @@ class Options(Learning, Recurrence, _series.SeriesSource, _messages.TextSource):
     pool: str | None = option(
         None, f"what the label is read from: any of {', '.join(OVER)}, by comma; by the kind of input if not given"
     )
-    smoothing: float = option(0.1, "label smoothing", least=0.0, most=0.9)
+    smoothing: float | None = option(
+        None, "label smoothing; if not given 0.1, and 0 where rows may have several labels", least=0.0, most=0.9
+    )
     noise: float = option(
         0.1, "noise on series in training, as a share of each column's deviation", least=0.0, most=10.0
     )
@@ -126,6 +128,22 @@ def rows(source: Any, options: Options, columns: list[str] | None = None) -> Sou
     if kind_of(source, options) == "series":
         return _series.rows(source, options, options.label, columns)
     return source if isinstance(source, Table) else _messages.rows(source, options)
+
+
+def asked(source: Any, options: Options, columns: list[str]) -> Source:
+    """What a model of series is asked about: as `rows`, without labels. columns: those of the model.
+
+    Raises DataError.
+    """
+    path = os.fspath(source) if isinstance(source, str | os.PathLike) else ""
+    layout: str | None = options.layout or ("steps" if options.id or options.time else "rows")  # as labels would have it
+    values = columns
+    if os.path.isdir(path):
+        layout = options.layout
+    elif layout == "rows" and not path.endswith(".npz"):
+        values = [name for name in read(source, gaps=True).columns if name not in (options.id, options.label)]
+    found = read_series(source, values=values, time=options.time, id=options.id, layout=layout)
+    return _series.rows(found, options, None, columns)
 
 
 def questions(source: Source, options: Options) -> dict[str, Any]:
@@ -276,11 +294,14 @@ def resolved(options: Options, kind: str, lengths: list[int], classes: int) -> O
     epochs = options.epochs or max(int(np.clip(round(4.6e6 / steps), 4, most)), least)
     refit = max(2, round(epochs / 4)) if options.refit_epochs is None else options.refit_epochs
     hidden = options.hidden or (256 if steps / rows <= 32 and kind == "text" else 128)
+    one = 0.1 if options.label_separator is None else 0.0
+    smoothing = one if options.smoothing is None else options.smoothing
     early = 0.3 if options.direction == "causal" else 0.0  # who never streams is never asked early
     return replace(
         options, input=kind, batch=batch, hold_out=hold_out, epochs=epochs, refit_epochs=refit, hidden=hidden,
         embed=options.embed or hidden, prefix=early if options.prefix is None else options.prefix,
-        pool=options.pool or "last,mean,max,attention", patience=options.patience or max(8, epochs // 2),
+        smoothing=smoothing, pool=options.pool or "last,mean,max,attention",
+        patience=options.patience or max(8, epochs // 2),
     )  # fmt: skip
 
 
@@ -322,6 +343,7 @@ def loss(options: Options, logits: torch.Tensor, targets: torch.Tensor, weights:
     """Cross-entropy of a batch, with label smoothing; a scalar. Of rows with several labels the mean over labels."""
     from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
 
+    assert options.smoothing is not None, "options are resolved first"
     if targets.ndim == 1:
         return cross_entropy(logits, targets, weights, label_smoothing=options.smoothing)
     smooth = targets * (1 - options.smoothing) + options.smoothing / 2

@@ -1,0 +1,255 @@
+"""Rows with any number of labels: what is read from a cell, the split, the loss, how answers are judged and scored."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+import tidegate
+from tidegate.data.table import Table
+from tidegate.errors import DataError, OptionError
+from tidegate.model import Model
+from tidegate.runtime import Scores
+from tidegate.tasks import classify
+from tidegate.tasks._calibration import binary_log_loss, calibrated
+from tidegate.tasks._classes import AnyOf
+from tidegate.tasks._labels import kinds_of, weights
+from tidegate.tasks._lesson import Lesson, split
+from tidegate.tasks._metrics import score
+from tidegate.train import fit
+
+SMALL: dict[str, Any] = {"hidden": 12, "embed": 12, "epochs": 8, "batch": 8, "rate": 0.02, "refit_epochs": 0}
+WORDS = {"weather": ["rain", "sun", "storm"], "music": ["play", "song", "band"], "money": ["pay", "bank", "bill"]}
+SEVERAL = classify.Options(label_separator=";")
+
+
+def table(labels: list[str]) -> Table:
+    return Table("t.csv", {"text": ["a b", "c d"] * (len(labels) // 2) + ["e"] * (len(labels) % 2), "label": labels},
+                 list(range(2, len(labels) + 2)), "")  # fmt: skip
+
+
+def lesson(labels: list[str], **values: Any) -> Lesson:
+    return classify.lesson(classify.Options(label_separator=";", **values), table(labels), None)
+
+
+def written(path: Path, count: int, seed: int) -> Path:
+    """Rows with none to three labels, each of which two words in the text tell."""
+    rng = np.random.default_rng(seed)
+    lines = ["text,label"]
+    for _ in range(count):
+        names = sorted(rng.choice(list(WORDS), rng.integers(0, 4), replace=False))
+        words = ["the", "a", "please", *(str(w) for name in names for w in rng.choice(WORDS[name], 2))]
+        lines.append(" ".join(rng.permutation(words)) + "," + " ; ".join(names))
+    path.write_text("\n".join(lines) + "\n")
+    return path
+
+
+# ---- cells
+
+
+def test_a_cell_holds_any_number_of_labels() -> None:
+    targets, labels = classify.targets(table(["b; a", "", "c", "a;b;c", " "]), SEVERAL)
+    assert labels == ["a", "b", "c"]
+    assert targets.tolist() == [[1, 1, 0], [0, 0, 0], [0, 0, 1], [1, 1, 1], [0, 0, 0]]
+    assert targets.dtype == np.float32
+
+
+@pytest.mark.parametrize(
+    ("cell", "sentence"),
+    [
+        ("a;;b", "t.csv:3: the labels in column 'label' are 'a;;b'; an entry is empty"),
+        ("a;", "t.csv:3: the labels in column 'label' are 'a;'; an entry is empty"),
+        ("; a", "an entry is empty; leave out the ';' beside it"),
+        ("b;a; b", "t.csv:3: the labels in column 'label' are 'b;a; b'; 'b' stands twice"),
+    ],
+)
+def test_a_cell_that_is_no_list_of_labels_is_refused(cell: str, sentence: str) -> None:
+    with pytest.raises(DataError) as caught:
+        classify.targets(table(["a", cell]), SEVERAL)
+    assert sentence in str(caught.value)
+
+
+def test_a_separator_may_be_anything_but_empty() -> None:
+    targets, labels = classify.targets(table(["a b", "a"]), classify.Options(label_separator=" "))
+    assert (labels, targets.tolist()) == (["a", "b"], [[1, 1], [1, 0]])
+    assert classify.targets(table(["a, b", "c"]), classify.Options(label_separator=", "))[1] == ["a", "b", "c"]
+    with pytest.raises(OptionError, match="label_separator is empty"):
+        classify.Options(label_separator="")
+
+
+def test_an_unseen_label_is_an_error_or_a_column_of_its_own() -> None:
+    rows = table(["a", "b;new;newer"])
+    with pytest.raises(DataError, match="t.csv:3: label 'new' was not seen in training.*--unseen wrong"):
+        classify.targets(rows, SEVERAL, ["a", "b"])
+    targets, labels = classify.targets(rows, SEVERAL, ["a", "b"], "wrong")
+    assert labels == ["a", "b"]
+    assert targets.tolist() == [[1, 0, 0, 0], [0, 1, 1, 1]]
+
+
+def test_what_was_taken_says_how_many_labels_rows_have() -> None:
+    assert (
+        lesson(["a;b", "", "a", ""] * 5)
+        .taken[0]
+        .endswith("label: column 'label' (2 labels separated by ';', 0 to 2 a row, 10 rows without)")
+    )
+    assert lesson(["a", "b"] * 5).taken[0].endswith("(2 labels separated by ';', which never occurs, 1 a row)")
+
+
+@pytest.mark.parametrize(
+    ("labels", "sentence"),
+    [
+        (["", ""], "t.csv: column 'label' is empty in every row; needs labels"),
+        (["a;b", "b;a"], "t.csv: column 'label' has the same labels in every row, 'a', 'b'; needs rows that differ"),
+        (["a", "b"], "too few rows to hold some out"),
+    ],
+)
+def test_rows_that_teach_nothing_are_refused(labels: list[str], sentence: str) -> None:
+    with pytest.raises(DataError) as caught:
+        lesson(labels)
+    assert sentence in str(caught.value)
+
+
+def test_one_label_that_some_rows_have_is_enough_and_one_that_all_have_is_no_fault() -> None:
+    assert lesson(["spam", "", ""] * 4).labels == ["spam"]
+    assert lesson(["all;a", "all", "all;b"] * 4).labels == ["a", "all", "b"]
+
+
+# ---- what is learnt from
+
+
+def test_a_row_is_held_out_as_one_of_its_rarest_label() -> None:
+    targets = np.array([[1, 0, 0]] * 40 + [[1, 1, 0]] * 20 + [[1, 1, 1]] * 2 + [[0, 0, 0]] * 10, np.float32)
+    kinds = kinds_of(targets)
+    assert kinds.tolist() == [0] * 40 + [1] * 20 + [2] * 2 + [3] * 10
+    kept, held = split(kinds, 0.1, 5)
+    assert np.bincount(kinds[held]).tolist() == [4, 2, 1, 1]
+    assert targets[kept].any(0).all()
+    assert all(np.array_equal(a, b) for a, b in zip((kept, held), split(kinds, 0.1, 5), strict=True))
+    assert not np.array_equal(held, split(kinds, 0.1, 6)[1])
+
+
+def test_balanced_weights_make_rows_with_and_without_a_label_count_alike() -> None:
+    targets = np.array([[1, 1, 1, 0]] * 10 + [[1, 0, 1, 0]] * 90, np.float32)
+    targets[50:, 2] = 0
+    assert weights(targets, 4, True).tolist() == pytest.approx([0.01, 9, 1, 100])
+    assert weights(targets, 4, False).tolist() == [1, 1, 1, 1]
+
+
+def test_the_loss_is_the_mean_binary_cross_entropy_of_smoothed_targets() -> None:
+    logits, targets = torch.tensor([[2.0, -1.0]]), torch.tensor([[1.0, 0.0]])
+    found = classify.loss(classify.Options(smoothing=0.2), logits, targets, torch.tensor([3.0, 1.0]))
+    p = 1 / (1 + np.exp([-2.0, 1.0]))
+    wanted = -(3 * 0.9 * np.log(p[0]) + 0.1 * np.log(1 - p[0])) - (0.1 * np.log(p[1]) + 0.9 * np.log(1 - p[1]))
+    assert float(found) == pytest.approx(wanted / 2, rel=1e-6)
+
+
+def test_the_layers_end_in_a_sigmoid_and_smoothing_is_left_out_unless_asked_for() -> None:
+    found = lesson(["a;b", "b"] * 10)
+    assert [layer["kind"] for layer in found.layers][-2:] == ["pool", "dense"]
+    assert found.layers[-1]["activation"] == "sigmoid"
+    assert found.options.smoothing == 0.0
+    assert lesson(["a;b", "b"] * 10, smoothing=0.1).options.smoothing == 0.1
+
+
+# ---- how answers are judged
+
+
+def test_the_judge_looks_at_micro_f1_then_log_loss() -> None:
+    logits = np.array([[3.0, -2.0], [1.0, 0.5], [-1.0, -1.0]])
+    truth = np.array([[1, 0], [1, 0], [0, 1]], np.float32)
+    figures = AnyOf().figures(logits, truth)
+    assert figures["micro_f1"] == pytest.approx(2 * 2 / (3 + 3))
+    p = 1 / (1 + np.exp(-logits))
+    assert figures["log_loss"] == pytest.approx(-np.where(truth > 0, np.log(p), np.log(1 - p)).mean())
+    assert AnyOf().value({"micro_f1": 0.5, "log_loss": 0.1}) > AnyOf().value({"micro_f1": 0.5, "log_loss": 0.2})
+
+
+@pytest.mark.parametrize("factor", [0.5, 2.0])
+def test_the_factor_that_made_the_labels_is_found(factor: float) -> None:
+    rng = np.random.default_rng(0)
+    logits = rng.normal(size=(4000, 3)) * 2
+    truth = (rng.random((4000, 3)) < 1 / (1 + np.exp(-factor * logits))).astype(np.float32)
+    assert calibrated(logits, truth, binary_log_loss) == pytest.approx(factor, rel=0.1)
+    assert np.isfinite(binary_log_loss(1e4 * logits, truth))
+
+
+def test_figures_equal_those_of_scikit_learn() -> None:
+    metrics = pytest.importorskip("sklearn.metrics")
+    rng = np.random.default_rng(1)
+    p, truth = rng.random((200, 4)), rng.random((200, 4)) < 0.4
+    truth[:, 0] |= ~truth.any(1)  # scikit-learn has no F1 of a row without labels
+    said, got = p >= 0.5, score(p, list(truth.astype(np.float32)), list("abcd"))
+    for name, kind in (("micro_f1", "micro"), ("macro_f1", "macro"), ("sample_f1", "samples")):
+        assert got[name] == pytest.approx(metrics.f1_score(truth, said, average=kind, zero_division=0)), name
+    assert got["subset_accuracy"] == pytest.approx(metrics.accuracy_score(truth, said))
+    assert got["hamming_loss"] == pytest.approx(metrics.hamming_loss(truth, said))
+    assert got["labels"]["b"]["precision"] == pytest.approx(metrics.precision_score(truth[:, 1], said[:, 1]))
+    assert got["log_loss"] == pytest.approx(np.mean([metrics.log_loss(truth[:, k], p[:, k]) for k in range(4)]))
+
+
+def test_figures_by_hand() -> None:
+    p = np.array([[0.9, 0.5], [0.1, 0.4], [0.2, 0.3]])
+    truth = np.array([[1, 1, 0], [0, 0, 0], [0, 1, 1]], np.float32)  # the last column: a label that is not known
+    got = score(p, list(truth), ["a", "b"])
+    assert got["subset_accuracy"] == pytest.approx(2 / 3)
+    assert got["micro_f1"] == pytest.approx(2 * 2 / (2 + 4))
+    assert got["sample_f1"] == pytest.approx((1 + 1 + 0) / 3)  # nothing to find and nothing said is right
+    assert got["hamming_loss"] == pytest.approx(2 / 9)
+    assert got["macro_f1"] == pytest.approx((1 + 2 / 3) / 2)
+    assert (got["unseen"], got["labels"]["b"]["support"]) == (1, 2)
+    assert (got["labels_a_row"], got["predicted_a_row"]) == pytest.approx((4 / 3, 2 / 3))
+
+
+# ---- from fit to answers
+
+
+@pytest.fixture(scope="module")
+def fitted(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("several")
+    out = folder / "m.safetensors"
+    fit("classify", written(folder / "t.csv", 160, 0), out=str(out), label_separator=";", **SMALL)
+    return out
+
+
+def test_a_fit_learns_streams_and_chooses(fitted: Path) -> None:
+    recorded = Model.load(fitted).document["provenance"]
+    assert recorded["metrics"]["held_out"]["micro_f1"] > 0.9
+    model = tidegate.load(fitted)
+    text = "play the song in the rain"
+    assert model.chosen([text, "the"])[0] == ["music", "weather"]
+    with pytest.raises(OptionError, match="a row may have several labels in this model; use chosen"):
+        model.classify([text])
+    stream, pool = model.stream(), model.pool()
+    last = [stream.push(word) for word in text.split(" ") for word in (word, " ")][-1]
+    (pooled,) = pool.push([("x", text + " ")])
+    assert last.chosen == pooled.chosen == ["music", "weather"]
+    assert last.label == pooled.label == last.top(1)[0][0]
+    assert last.as_dict()["labels"] == ["music", "weather"]
+    assert np.array_equal(last.values, model.predict([text])[0])
+
+
+def test_scores_of_both_kinds_choose() -> None:
+    values = np.array([0.5, 0.4999, 0.7], np.float32)
+    assert Scores(values, ["a", "b", "c"], multi_label=True).chosen == ["a", "c"]
+    assert Scores(values - 0.4, ["a", "b", "c"], multi_label=True).chosen == []
+    assert Scores(values, ["a", "b", "c"]).chosen == ["c"]
+    assert Scores(None, ["a"], "no step yet", multi_label=True).as_dict()["labels"] == []
+    assert "labels" not in Scores(values, ["a", "b", "c"]).as_dict()
+
+
+def test_a_file_to_judge_by_is_read_with_the_same_labels(fitted: Path, tmp_path: Path) -> None:
+    train, valid = written(tmp_path / "t.csv", 60, 1), written(tmp_path / "v.csv", 30, 2)
+    said: list[str] = []
+    few = {**SMALL, "epochs": 1, "class_weights": "balanced", "direction": "both"}
+    model = fit(
+        "classify", train, out=str(tmp_path / "m"), valid=valid, say=said.append, label_separator=";", **few
+    )  # fmt: skip
+    assert model.document["provenance"]["rows"] == {"trained": 60, "held_out": 30}
+    assert ["3 labels separated by ';', 0 to 3 a row" in sentence for sentence in said] == [True, True]
+    valid.write_text("text,label\nrain,weather;snow\n")
+    with pytest.raises(DataError, match="v.csv:2: label 'snow' was not seen in training; leave the row out"):
+        fit("classify", train, out=str(tmp_path / "m"), valid=valid, label_separator=";", **few)
