@@ -1,0 +1,144 @@
+"""Series from a folder of files, each of which is one."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+
+import numpy as np
+import pytest
+
+from tidegate.data.series import read_series
+from tidegate.errors import DataError, OptionError
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """Writes files into the folder `d` of the test's folder, which is the working directory."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "d").mkdir()
+
+    def fill(files):
+        for name, data in files.items():
+            path = tmp_path / "d" / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(data if isinstance(data, bytes) else data.encode())
+        return "d"
+
+    return fill
+
+
+def archive(tmp_path, **arrays):
+    np.savez(tmp_path / "aside.npz", **arrays)
+    return (tmp_path / "aside.npz").read_bytes()
+
+
+def test_files_of_every_kind_in_the_order_of_their_names(folder, tmp_path):
+    files = {
+        "walk/b.csv": "x,y\n1,2\n3,\n",
+        "run/c.jsonl.gz": gzip.compress(b'{"x": 5, "y": 6}\n'),
+        "walk/a.npz": archive(tmp_path, x=np.array([[7.0, 8.0]]), columns=["x", "y"]),
+        ".hidden": "no table",
+        ".cache/d.csv": "z\n1\n",
+    }
+    found = read_series(folder(files), label="anything")
+    assert [(one.id, one.label) for one in found.series] == [("run/c", "run"), ("walk/a", "walk"), ("walk/b", "walk")]
+    assert [one.values.tolist()[0] for one in found.series] == [[5, 6], [7, 8], [1, 2]]
+    assert [found.place(i, 0) for i in range(3)] == ["d/run/c.jsonl.gz:1", "d/walk/a.npz, step 1", "d/walk/b.csv:2"]
+    names = ("run/c.jsonl.gz", "walk/a.npz", "walk/b.csv")
+    sums = [hashlib.sha256(files[n] if isinstance(files[n], bytes) else files[n].encode()).hexdigest() for n in names]
+    lines = [f"{name}\0{one}\n" for name, one in zip(names, sums, strict=True)]
+    assert found.sha256 == hashlib.sha256("".join(lines).encode()).hexdigest()
+    assert found.described() == (
+        "folder of: table, one step a row, gzip, JSON lines, UTF-8, NPZ, table, one step a row, comma-separated with "
+        "header, UTF-8, 3 series of 1 to 2 steps, 2 channels, 1 missing value"
+    )
+
+
+def test_without_labels_files_need_no_sub_folder(folder):
+    found = read_series(folder({"b.csv": "t,x\n1,2\n", "a.csv": "t,x\n1,3\n"}), time="t")
+    assert [(one.id, one.label, one.values.tolist()) for one in found.series] == [
+        ("a", None, [[3]]),
+        ("b", None, [[2]]),
+    ]
+
+
+def test_the_columns_that_are_named_may_stand_in_any_order(folder):
+    found = read_series(folder({"a.csv": "x,y\n1,2\n", "b.csv": "y,z,x\n3,u,4\n"}), values=["x", "y"])
+    assert [one.values.tolist() for one in found.series] == [[[1, 2]], [[4, 3]]]
+
+
+@pytest.mark.parametrize(
+    ("files", "arguments", "message"),
+    [
+        ({}, {}, "d has no files; put one file a series there"),
+        (
+            {"a.csv": "x\n1\n"},
+            {"label": "y"},
+            "d has the file 'a' in no sub-folder; put it into one that is named as its label",
+        ),
+        (
+            {"a.csv": "x\n1\n", "a.tsv": "x\n1\n"},
+            {},
+            "d has 'a.csv' and 'a.tsv', which would be one series; rename one",
+        ),
+        (
+            {"a.csv": "x\n1\n", "b.csv": "y\n1\n"},
+            {},
+            "d/b.csv: found the columns 'y'; d/a.csv has 'x'; give all files the same",
+        ),
+        (
+            {"a.csv": "x,y\n1,2\n", "b.csv": "y,x\n1,2\n"},
+            {},
+            "d/b.csv: its columns are in another order than those of d/a.csv; name them in values",
+        ),
+        (
+            {"u/a.csv": "kind,x\n1,2\n"},
+            {"label": "kind"},
+            "d/u/a.csv: label names 'kind', which is a column of numbers there; in a folder the label is the name of "
+            "the sub-folder; take the column out, or give label another name",
+        ),
+        (
+            {"a.csv": "x\n1\n", "b.csv": "x\nword\n"},
+            {},
+            "d/b.csv:2: column 'x' is 'word'; expected a number such as -1.5 or 2e3; correct it",
+        ),
+    ],
+)
+def test_folders_that_are_refused(folder, files, arguments, message):
+    with pytest.raises(DataError) as caught:
+        read_series(folder(files), **arguments)
+    assert str(caught.value) == message
+
+
+def test_a_file_that_is_no_series_is_refused(folder):
+    with pytest.raises(DataError, match=r"d/notes\.txt has the extension '\.txt'; supported are \.csv"):
+        read_series(folder({"notes.txt": "hello"}))
+
+
+def test_an_archive_of_several_series_is_refused(folder, tmp_path):
+    name = folder({"a.npz": archive(tmp_path, x=np.zeros((2, 3, 1)))})
+    with pytest.raises(DataError) as caught:
+        read_series(name)
+    assert str(caught.value) == "d/a.npz holds 2 series; in a folder each file is one"
+
+
+def test_a_link_to_a_folder_is_refused(folder, tmp_path):
+    name = folder({"a.csv": "x\n1\n"})
+    (tmp_path / "d" / "loop").symlink_to(tmp_path / "d")
+    with pytest.raises(DataError) as caught:
+        read_series(name)
+    assert str(caught.value) == "d/loop is a link to a folder; put the folder itself there"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"id": "i"}, "id names 'i', but in a folder each file is a series, with its name as id; leave it out"),
+        ({"layout": "rows"}, "in a folder each file is a series, one step a row; leave out the layout rows"),
+    ],
+)
+def test_arguments_that_do_not_fit_a_folder(folder, arguments, message):
+    with pytest.raises(OptionError) as caught:
+        read_series(folder({"a.csv": "x\n1\n"}), **arguments)
+    assert str(caught.value) == message

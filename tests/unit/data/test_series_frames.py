@@ -1,0 +1,181 @@
+"""Series from frames of pandas, polars and Arrow, and from Parquet files: gaps, dates, and what is refused."""
+
+from __future__ import annotations
+
+import datetime
+import hashlib
+
+import numpy as np
+import pytest
+
+from tidegate.data.series import read_series
+from tidegate.data.table import read
+from tidegate.errors import DataError
+
+pd = pytest.importorskip("pandas")
+pl = pytest.importorskip("polars")
+pa = pytest.importorskip("pyarrow")
+parquet = pytest.importorskip("pyarrow.parquet")
+
+MAKERS = {"pandas": pd.DataFrame, "polars": pl.DataFrame, "arrow": pa.table}
+EVERY = pytest.mark.parametrize("make", MAKERS.values(), ids=list(MAKERS))
+UTC = datetime.UTC
+HOURS = [datetime.datetime(2020, 1, 1, hour) for hour in (0, 1, 2, 0)]
+ROWS = {
+    "id": ["a", "a", "a", "b"], "at": HOURS, "x": [1.5, None, 2.0, 4.0], "n": [1, 2, 3, 4], "kind": [7, 7, 7, 8],
+}  # fmt: skip
+
+
+def refusal(source, **arguments):
+    with pytest.raises(DataError) as caught:
+        read_series(source, **arguments)
+    return str(caught.value)
+
+
+@EVERY
+def test_a_frame_of_many_series(make):
+    found = read_series(make(ROWS), id="id", time="at", label="kind")
+    assert found.columns == ["x", "n"]
+    np.testing.assert_array_equal(found.series[0].values, [[1.5, 1], [np.nan, 2], [2, 3]])
+    assert [(one.id, one.label, list(one.lines)) for one in found.series] == [("a", "7", [1, 2, 3]), ("b", "8", [4])]
+    assert found.series[0].times.tolist() == HOURS[:3]
+    assert found.place(1, 0).endswith(" frame, row 4") or found.place(1, 0) == "pyarrow Table, row 4"
+
+
+def test_the_sum_is_that_of_the_cells_whatever_the_library():
+    rows = {name: cells for name, cells in ROWS.items() if name != "at"}
+    sums = {read_series(make(rows), id="id").sha256 for make in MAKERS.values()}
+    assert len(sums) == 1
+    rows["x"] = [1.5, 0.0, 2.0, 4.0]
+    assert read_series(pl.DataFrame(rows), id="id").sha256 not in sums
+
+
+@pytest.mark.parametrize("zone", [None, UTC])
+@EVERY
+def test_dates_with_and_without_a_zone(make, zone):
+    times = [datetime.datetime(2020, 1, day, 5, tzinfo=zone) for day in (1, 2)]
+    found = read_series(make({"at": times, "x": [1, 2]}), time="at")
+    assert [str(t) for t in found.series[0].times.astype("datetime64[h]")] == ["2020-01-01T05", "2020-01-02T05"]
+
+
+def test_a_zone_is_turned_into_universal_time():
+    times = pd.to_datetime(["2020-07-01T00:00", "2020-07-01T01:00"]).tz_localize("Europe/Paris")
+    found = read_series(pd.DataFrame({"at": times, "x": [1, 2]}), time="at")
+    assert str(found.series[0].times[0]) == "2020-06-30T22:00:00.000000"
+
+
+def test_days_of_polars():
+    days = [datetime.date(2020, 1, 1), datetime.date(2020, 1, 2)]
+    found = read_series(pl.DataFrame({"at": days, "x": [1, 2]}), time="at")
+    assert str(found.series[0].times[1]) == "2020-01-02T00:00:00.000000"
+
+
+def test_one_series_a_row_ends_where_a_frame_has_no_more():
+    frame = pd.DataFrame({"kind": ["u", "v"], "a": [1.0, 3.0], "b": [2.0, np.nan], "c": [np.nan, np.nan]})
+    found = read_series(frame, label="kind")
+    assert [one.values[:, 0].tolist() for one in found.series] == [[1, 2], [3]]
+
+
+def test_every_kind_of_missing_cell():
+    frame = pd.DataFrame(
+        {"a": pd.array([1, None], "Int64"), "b": [None, 2.5], "c": pd.array([pd.NA, 3.5], "Float64"), "d": ["", "4"]}
+    )
+    np.testing.assert_array_equal(
+        read_series(frame).series[0].values, [[1, np.nan, np.nan, np.nan], [np.nan, 2.5, 3.5, 4]]
+    )
+
+
+def test_a_parquet_file(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    parquet.write_table(pa.table(ROWS), "t.parquet")
+    found = read_series("t.parquet", id="id", time="at", values=["x"])
+    np.testing.assert_array_equal(found.series[0].values, [[1.5], [np.nan], [2]])
+    assert found.series[0].times.tolist() == HOURS[:3]
+    assert found.sha256 == hashlib.sha256((tmp_path / "t.parquet").read_bytes()).hexdigest()
+    assert found.place(1, 0) == "t.parquet, row 4"
+    assert found.described() == "long table, Parquet, 2 series of 1 to 3 steps, 1 channel, 1 missing value"
+
+
+@pytest.mark.parametrize(
+    ("columns", "arguments", "message"),
+    [
+        (
+            {"x": [True, False]},
+            {},
+            "polars frame, row 1: column 'x' holds booleans, as True; expected numbers; convert it",
+        ),
+        (
+            {"x": [1.0, 2.0], "s": ["a", "b"]},
+            {},
+            "polars frame, row 1: column 's' is 'a'; expected a number such as -1.5 or 2e3; correct it, or leave the "
+            "column out: --values x",
+        ),
+        (
+            {"x": [1.0, 2.0], "at": HOURS[:2]},
+            {},
+            "polars frame, row 1: column 'at' holds dates, as datetime.datetime(2020, 1, 1, 0, 0); expected numbers; "
+            "convert it, or leave the column out: --values x",
+        ),
+        (
+            {"x": [None, float("inf")]},
+            {},
+            "polars frame, row 2: column 'x' is inf; a value is finite, or left out if it is not known",
+        ),
+        (
+            {"x": [2**53, 2**53 + 1]},
+            {},
+            "polars frame, row 2: column 'x' is 9007199254740993, which float64 cannot hold",
+        ),
+        (
+            {"x": [1, 2], "id": ["a", None]},
+            {"id": "id"},
+            "polars frame, row 2: no id in column 'id'; fill it or leave the row out",
+        ),
+        (
+            {"x": [1, 2], "id": [None, 1.5]},
+            {"id": "id", "values": ["x"]},
+            "polars frame, row 1: no id in column 'id'; fill it or leave the row out",
+        ),
+        (
+            {"x": [1, 2], "id": [0.5, 1.5]},
+            {"id": "id"},
+            "polars frame, row 1: column 'id' holds 0.5; expected text or integers as id; convert the column",
+        ),
+        (
+            {"x": [1, 2], "at": [0.5, 1.5]},
+            {"time": "at"},
+            "polars frame, row 1: column 'at' holds numbers, as 0.5; expected an ISO 8601 date or time such as "
+            "2020-01-31 or 2020-01-31T23:30:00+01:00, or an integer that counts steps",
+        ),
+        (
+            {"x": [1, 2], "at": [HOURS[1], HOURS[0]]},
+            {"time": "at"},
+            "polars frame, row 2: column 'at' is 2020-01-01 00:00:00, after 2020-01-01 01:00:00 (polars frame, row 1); "
+            "sort the rows by time, or name the column that tells series apart as id",
+        ),
+        ({"x": [1, 2]}, {"time": "at"}, "polars frame: no column 'at'; the table has 'x'"),
+        (
+            {"x": [[1], [2]]},
+            {},
+            "polars frame, row 1: column 'x' holds a list; expected text, integers, booleans, numbers or dates; "
+            "convert it",
+        ),
+    ],
+)
+def test_frames_that_are_refused(columns, arguments, message):
+    assert refusal(pl.DataFrame(columns), **arguments) == message
+
+
+def test_pandas_cells_that_are_refused():
+    mixed = pd.DataFrame({"x": pd.Series([1, "a"], dtype=object)})
+    assert refusal(mixed) == "pandas frame, row 2: column 'x' is 'a' among integers; make its cells alike"
+    fine = pd.DataFrame({"at": pd.to_datetime([1, 2], unit="ns"), "x": [1, 2]})
+    assert refusal(fine, time="at").endswith("finer than a microsecond; round the times")
+
+
+def test_tables_of_texts_still_have_no_gaps():
+    with pytest.raises(DataError) as caught:
+        read(pl.DataFrame({"x": [1.0, None]}))
+    assert str(caught.value) == "polars frame, row 2: no value in column 'x' (None); fill it or leave the row out"
+    with pytest.raises(DataError, match="column 'at' holds a datetime; expected text"):
+        read(pl.DataFrame({"at": HOURS}))
