@@ -1,0 +1,1 @@
+"""Forecasts to look at: a picture file, or a chart of characters. See README.md."""
