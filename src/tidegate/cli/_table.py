@@ -39,7 +39,7 @@ def pairs(rows: Iterable[tuple[str, object]], wrapped: bool = False) -> str:
     labels  8
     """
     listed = [(name, str(value)) for name, value in rows]
-    indent = max(len(name) for name, _ in listed) + 2
+    indent = max((len(name) for name, _ in listed), default=0) + 2
     room = 79 - indent if wrapped else 10_000
     lines = [(name, textwrap.wrap(value, room) or [""]) for name, value in listed]
     joint = "\n" + " " * indent

@@ -10,11 +10,14 @@ from __future__ import annotations
 import argparse
 import json
 import os
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..errors import OptionError, located
 from ._parser import Parser
 from ._table import pairs, size
+
+if TYPE_CHECKING:
+    from ..model import Model
 
 EXAMPLES = """\
   tidegate export intent.safetensors --to c
@@ -55,11 +58,22 @@ def run(args: argparse.Namespace) -> int:
     with located(args.file):
         files = export(model, args.to, out, **given)
     figures = module.report(model, files, **given) if hasattr(module, "report") else {}
+    figures = {**said(model), **figures}
     if args.json:
         print(json.dumps({"file": args.file, "to": args.to, "files": files, **figures}, ensure_ascii=False))
     else:
         print(told(files, figures))
     return 0
+
+
+def said(model: Model) -> dict[str, str]:
+    """What the export of a model of series is fed and gives: only its layers are in there, not what makes rows."""
+    from ..formats._rows import given, taken
+
+    entry = model.document["input"]
+    if entry["kind"] != "series":
+        return {}
+    return {"takes": taken(entry), **({"gives": made} if (made := given(entry)) else {})}
 
 
 def beside(file: str, suffix: str) -> str:

@@ -10,6 +10,7 @@ import platform
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+from . import _intake
 from ._parser import Parser
 from ._table import pairs, short, size, table
 
@@ -83,6 +84,7 @@ def contents(predictor: Predictor) -> dict[str, Any]:
         "layers": [layer(i, model, predictor) for i in range(len(model.layers))],
         "parameters": sum(one.size for name, one in weights(model)),
         "state_bytes": model.state_bytes,
+        "memory_bytes": memory(model),
         "streams": "yes" if yes else f"no, because {because}",
         "target": predictor.target,
         "threads": predictor.threads,
@@ -90,6 +92,17 @@ def contents(predictor: Predictor) -> dict[str, Any]:
         "schema_hash": model.schema_hash,
         "provenance": document["provenance"],
     }
+
+
+def memory(model: Model) -> int:
+    """Bytes that the input keeps of a stream beside the block; what a tokenizer has not finished is not counted."""
+    entry = model.document["input"]
+    if entry["kind"] != "series":
+        return 0
+    from ..features.memory import memory_bytes
+    from ..features.series import Intake
+
+    return memory_bytes(Intake.from_json(entry, model.tensors))
 
 
 def weights(model: Model) -> Iterator[tuple[str, Any]]:
@@ -145,12 +158,9 @@ def report(found: dict[str, Any]) -> str:
             ("file", f"{found['file']} ({size(found['bytes'])})"),
             ("task", found["task"]),
             ("labels", f"{len(labels)}: {short(some, 400)}" if labels else "none"),
-            ("input", shown(found["input"])),
+            *inputs(found["input"]),
             ("parameters", f"{found['parameters']:,}"),
-            (
-                "state",
-                f"{found['state_bytes']:,} bytes a stream" if found["streams"] == "yes" else "none, it does not stream",
-            ),
+            ("state", held(found)),
             ("streams", found["streams"]),
             ("runs on", f"{found['target']}, {found['threads']} threads"),
             ("weights hash", found["weights_hash"]),
@@ -165,6 +175,20 @@ def report(found: dict[str, Any]) -> str:
     layers = table(["layer", "kind", "what", "parameters", "state", "runs as"], rows, left=3)
     origin = pairs([(k.replace("_", " "), shown(v)) for k, v in flat(found["provenance"])], wrapped=True)
     return f"{facts}\n\n{layers}\n\n{origin}"
+
+
+def inputs(entry: dict[str, Any]) -> list[tuple[str, str]]:
+    """What goes in, and of a model of series what comes out."""
+    return _intake.facts(entry) if entry["kind"] == "series" else [("input", shown(entry))]
+
+
+def held(found: dict[str, Any]) -> str:
+    """What a stream takes."""
+    if found["streams"] != "yes":
+        return "none, it does not stream"
+    block, memory = found["state_bytes"], found["memory_bytes"]
+    parts = f" ({block:,} of the layers, {memory:,} of the input)" if memory else ""
+    return f"{block + memory:,} bytes a stream{parts}"
 
 
 def flat(provenance: dict[str, Any]) -> list[tuple[str, Any]]:

@@ -1,12 +1,18 @@
 """Answer live events: JSON lines in, one JSON line out for each.
 
 An event is {"stream": id, "text": "..."}: a piece of a message, cut anywhere.
-For a model of numbers it is {"stream": id, "x": [...]}: one step, or a list of
-steps; for one of token ids "x" is an id, or a list of ids. "end": true gives
-the final score and begins the stream's next message; "seq", an integer, comes
-back as it is. Before the first step label and score are null and "reason" says
-why; a model without labels answers with "values". Every answer is flushed at
-once.
+For a model of series or numbers it is {"stream": id, "x": [...]}: one step, or
+a list of steps, with null for a missing number of a series; "time", ISO 8601
+text or a list of it, goes with it where the model uses a calendar, and
+"series" names the series where the model scales each by its own statistics and
+the stream's id is no such name. For a model of token ids "x" is an id, or a
+list of ids. A forecaster answers with "forecast", the median of each step
+ahead by column, and "quantiles". "end": true gives the final answer and begins
+the stream's next message; "seq", an integer, comes back as it is. Before the
+first answer, label and score, or the forecast, are null and "reason" says why;
+a model without labels answers with "values", and one whose rows may have
+several labels with "labels" too: those with a score of 0.5 or more. Every
+answer is flushed at once.
 """
 
 from __future__ import annotations
@@ -23,14 +29,17 @@ from ._parser import Parser
 from ._table import decimal
 
 if TYPE_CHECKING:
-    from ..runtime import Predictor, Scores, Stream
+    from ..runtime import Forecast, Predictor, Scores, Stream
 
 EXAMPLES = """\
   cat events.jsonl | tidegate stream intent.safetensors > scores.jsonl
   echo '{"stream": 1, "text": "what is my", "end": true}' | \\
-      tidegate stream intent.safetensors --all"""
+      tidegate stream intent.safetensors --all
+  echo '{"stream": "a", "x": [0.5, null], "time": "2024-01-31T23:30:00"}' | \\
+      tidegate stream load.safetensors"""
 
-KEYS = ("stream", "text", "x", "seq", "end")
+KEYS = ("stream", "text", "x", "time", "series", "seq", "end")
+OF_SERIES = ("time", "series")
 REMEDY = "correct it, or leave bad events out with --skip-bad"
 
 
@@ -45,7 +54,7 @@ def run(args: argparse.Namespace) -> int:
 
     predictor = load(args.model)
     with located(args.model):
-        predictor.stream()  # a model that cannot stream is refused before the first event
+        predictor.pool()  # a model that cannot stream is refused before the first event
     streams = Streams(predictor, args.all)
     bad = []
     for number, line in enumerate(sys.stdin.buffer, 1):
@@ -69,32 +78,57 @@ class Streams:
 
     def __init__(self, predictor: Predictor, every: bool) -> None:
         self.predictor, self.every, self.kind = predictor, every, predictor.model.document["input"]["kind"]
+        self.named = predictor.model.document["input"].get("scale") or {"names": None}
         self.open: dict[str | int, Stream] = {}
+        self.series: dict[str | int, str | None] = {}
 
     def answer(self, line: bytes) -> dict[str, Any]:
         found = event(line, self.kind)
         name, end = found["stream"], found.get("end", False)
-        stream = self.open[name] if name in self.open else self.predictor.stream()
+        stream = self.stream(found)
         piece = found.get("text" if self.kind == "text" else "x")
-        scores = stream.end() if piece is None else stream.push(piece, end=end)
-        self.open[name] = stream
+        answer = stream.end() if piece is None else stream.push(piece, end=end, time=found.get("time"))
+        self.open[name], self.series[name] = stream, self.series_of(found)
         if end:
-            del self.open[name]
-        return self.shown(found, scores, end)
+            del self.open[name], self.series[name]
+        return self.shown(found, answer, end)
 
-    def shown(self, found: dict[str, Any], scores: Scores, end: bool) -> dict[str, Any]:
+    def stream(self, found: dict[str, Any]) -> Stream:
+        """The stream of an event. Raises DataError for one that another series has begun."""
+        name, series = found["stream"], self.series_of(found)
+        if name not in self.open:
+            return self.predictor.stream(series)
+        if series != self.series[name]:
+            raise DataError(f"'series' is {series!r}, and this stream is {self.series[name]!r}; end it first")
+        return self.open[name]
+
+    def series_of(self, found: dict[str, Any]) -> str | None:
+        """The name of an event's series, which is its stream's id unless it says another."""
+        name = found.get("series")
+        if name is None and self.named["names"] is not None:
+            return self.series.get(found["stream"], str(found["stream"]))
+        return str(name) if name is not None else None
+
+    def shown(self, found: dict[str, Any], answer: Scores | Forecast, end: bool) -> dict[str, Any]:
+        from ..runtime import Scores
+
         said: dict[str, Any] = {key: found[key] for key in ("stream", "seq") if key in found}
+        said |= self.scored(answer) if isinstance(answer, Scores) else answer.as_dict()
+        return {**said, "final": True} if end else said
+
+    def scored(self, scores: Scores) -> dict[str, Any]:
         if self.predictor.labels is None:
             values = None if scores.values is None else list(map(decimal, scores.values))
-            said |= {"values": values} if values is not None else {"values": None, "reason": scores.reason}
-        elif scores.label is None or scores.values is None:
-            said |= {"label": None, "score": None, "reason": scores.reason}
-        else:
-            said |= {"label": scores.label, "score": decimal(scores.score)}
-            if self.every:
-                labels = self.predictor.model.labels or []
-                said["scores"] = dict(zip(labels, map(decimal, scores.values), strict=True))
-        return {**said, "final": True} if end else said
+            return {"values": values} if values is not None else {"values": None, "reason": scores.reason}
+        if scores.label is None or scores.values is None:
+            return {"label": None, "score": None, "reason": scores.reason}
+        said: dict[str, Any] = {"label": scores.label, "score": decimal(scores.score)}
+        if scores.multi_label:
+            said["labels"] = scores.chosen
+        if self.every:
+            labels = self.predictor.model.labels or []
+            said["scores"] = dict(zip(labels, map(decimal, scores.values), strict=True))
+        return said
 
 
 def event(line: bytes, kind: str) -> dict[str, Any]:
@@ -121,6 +155,8 @@ def check(found: dict[str, Any], kind: str) -> None:
     wanted = (
         ("stream", (str, int), "text or an integer"),
         ("text", (str,), "text"),
+        ("series", (str,), "text"),
+        ("time", (str, list), "text, or a list of it"),
         ("seq", (int,), "an integer"),
     )
     for key, kinds, said in wanted:
@@ -131,5 +167,7 @@ def check(found: dict[str, Any], kind: str) -> None:
     piece, other = ("text", "x") if kind == "text" else ("x", "text")
     if other in found:
         raise DataError(f"{other!r} is there, and this model takes {TAKES[kind]}; send {piece!r}")
+    if kind != "series" and (more := [key for key in OF_SERIES if key in found]):
+        raise DataError(f"{more[0]!r} is there, and this model takes {TAKES[kind]}; leave it out")
     if found.get(piece) is None and not found.get("end"):
         raise DataError(f"neither {piece!r} nor 'end' is there")

@@ -20,7 +20,7 @@ def taken(entry: dict[str, Any]) -> str:
     season = f" less the one {window['season']} steps before" if window["season"] else ""
     rows = f"{window['length'] // window['segment']} rows from the first state"
     centre = "last step" if window["centre"] == "last" else "mean"
-    spread = "its deviation" if window["spread"] == "window" else "that of training"
+    spread = "its deviation" if window["spread"] == "window" else "the deviation of training"
     return f"{size}: each window of {window['length']} steps{season} is {rows}, less its {centre}, over {spread}"
 
 

@@ -1,6 +1,7 @@
 """Running a model without torch: predictor, stream, pool and state; see README.md."""
 
 from .engine import compile
+from .forecast import Forecast
 from .pool import Pool
 from .predictor import Predictor, load
 from .scores import Scores
@@ -8,4 +9,4 @@ from .stages import Staged, runner
 from .state import State
 from .stream import Stream
 
-__all__ = ["Pool", "Predictor", "Scores", "Staged", "State", "Stream", "compile", "load", "runner"]
+__all__ = ["Forecast", "Pool", "Predictor", "Scores", "Staged", "State", "Stream", "compile", "load", "runner"]

@@ -137,8 +137,8 @@ class Predictor:
 
         values: the steps [T, columns] as a stream takes them: a known column has the number of `horizon` steps later
         (of the next step, where the head is autoregressive). origins: indices of the steps after which forecasts are
-        made, the last one if not given. times: of each step, where the model uses a calendar. series: the name, where the
-        model scales each by its own statistics. paths, seed, known [origins, horizon, known columns]: as
+        made, the last one if not given. times: of each step, where the model uses a calendar. series: the name, where
+        the model scales each by its own statistics. paths, seed, known [origins, horizon, known columns]: as
         `Stream.forecast`, of a head that is autoregressive; known columns are read in `values` if not given.
 
         Each forecast is bit for bit that of a stream pushed up to its origin. Raises DataError; OptionError for a model

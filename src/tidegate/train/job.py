@@ -127,7 +127,7 @@ class Job:
             "tapes": made.tapes,
             "state": state_schema(made.layers, self.tapes),
             "labels": made.labels,
-            "streams": streams_of(made.layers),
+            "streams": streams_of(made.layers, made.input),
             "provenance": self.provenance(run, final),
             "check": None,
         }

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Collection
 from importlib.resources import files
 
+from .._rows import given, taken
 from .functions import needed
 from .literals import comment, string, table
 from .program import Program
@@ -77,7 +79,11 @@ def argument(program: Program) -> str:
 def described(program: Program, NAME: str) -> str:
     if program.text:
         return "id: a token's; the tokenizer that makes ids of text is not part of this file"
-    return f"x: {NAME}_INPUTS floats"
+    entry = program.model.document["input"]
+    if entry["kind"] == "array":
+        return f"x: {NAME}_INPUTS floats"
+    units = f". The outputs are {given(entry)}" if given(entry) else ""
+    return "\n * ".join(textwrap.wrap(f"x: {NAME}_INPUTS floats, {taken(entry)}{units}", 110))
 
 
 def source(program: Program, name: str, header_file: str, test: str = "", loose: Collection[str] = ()) -> str:

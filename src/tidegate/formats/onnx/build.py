@@ -9,7 +9,7 @@ import numpy as np
 
 from ... import layers
 from ...model import Model
-from .._rows import taken
+from .._rows import given, taken
 from . import frame as frames
 from . import layer as layer_nodes
 from . import proto
@@ -112,6 +112,12 @@ class Build:
             outputs.append(x)
         return x, following
 
+    def said(self, mode: str) -> str:
+        """What the output is."""
+        entry = self.model.document["input"]
+        units = given(entry) if entry["kind"] == "series" else ""
+        return f"{LAST[mode]}{units and ': ' + units}"
+
     def steps(self, frame: Frame, steps: Value | None) -> dict[str, Value]:
         if steps is None:
             return {}
@@ -127,7 +133,7 @@ class Build:
             y = frame.within(y)
             self.output("y", "float32", ["T", "B", width], EVERY, y)
             last = last_of(frame, y)
-        self.output("output", "float32", ["B", width], LAST["sequence" if frame.sequence else "step"], last)
+        self.output("output", "float32", ["B", width], self.said("sequence" if frame.sequence else "step"), last)
         for a in self.model.state_schema if self.streams else ():
             self.output(NEXT + a["name"], a["dtype"], ["B", *a["shape"]], f"becomes {a['name']}", following[a["name"]])
 
