@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -97,6 +97,18 @@ class Frame:
             ).astype(np.float32)
 
 
+class Placed(NamedTuple):
+    """Columns: of the targets, of those scaled by their window, of the targets among these, and of the others; and which
+    steps before a window's end stand a season before those ahead.
+    """
+
+    target: slice | list[int]
+    own: slice | list[int]
+    targets: slice | list[int]
+    rest: list[int]
+    before: Indices
+
+
 @dataclass(frozen=True)
 class Intake:
     """From raw steps to rows, as a model file describes it.
@@ -117,17 +129,17 @@ class Intake:
 
     # ---- sizes
 
-    @property
+    @cached_property
     def width(self) -> int:
         """Numbers of a step after the missing ones are treated: values, what was missing, calendar."""
         return len(self.columns) * (2 if self.missing == "mask" else 1) + 2 * len(self.calendar)
 
-    @property
+    @cached_property
     def features(self) -> int:
         """Numbers of a row: what the first layer gets."""
         return self.width * (self.window.segment if self.window else 1)
 
-    @property
+    @cached_property
     def targets(self) -> int:
         return self.roles.count("target")
 
@@ -153,7 +165,7 @@ class Intake:
         the policy is 'error'.
         """
         values, holes = self.read(x, lambda t: f"step {first + t}")
-        last = self.unseen() if last is None else last
+        last = self.nothing if last is None else last
         if self.fills:
             values, last = filled(values, holes, last)
         return *self.kept(values, holes, times), last
@@ -188,7 +200,11 @@ class Intake:
             parts.append(np.zeros(values.shape, np.float32) if holes is None else holes.astype(np.float32))
         if self.calendar:
             parts.append(positions(times, self.calendar))
-        return np.concatenate(parts, 1), keep
+        return np.concatenate(parts, 1) if len(parts) > 1 else values, keep
+
+    @cached_property
+    def nothing(self) -> Rows:
+        return self.unseen()
 
     def unseen(self, series: int = 0) -> Rows:
         """What stands for a column of which nothing has been seen: its mean in training, or NaN, float32 [columns]."""
@@ -246,12 +262,10 @@ class Intake:
         assert self.answer, "a model that forecasts"
         assert self.mean is not None
         assert self.deviation is not None
-        k = self.of("target")
-        shape = (count, len(k))
-        return Frame(
-            np.broadcast_to(self.mean[series][..., k], shape), np.broadcast_to(self.deviation[series][..., k], shape),
-            np.zeros((count, self.answer.chain_horizon, len(k))),
-        )  # fmt: skip
+        centre, spread = (v[:, self.placed.target][series] for v in (self.mean, self.deviation))
+        shape = (count, self.targets)
+        base = np.zeros((count, self.answer.chain_horizon, self.targets))
+        return Frame(np.broadcast_to(centre, shape), np.broadcast_to(spread, shape), base)
 
     # ---- windows
 
@@ -260,35 +274,27 @@ class Intake:
 
         steps: float32 [T, width]. Returns rows float32 [B, length / segment, features] and the frame of the forecasts.
         """
-        w = self.window
+        w, at = self.window, self.placed
         assert w, "an intake with a window"
-        own, k = self.own
         whole = latest(steps, ends, w.length).astype(np.float64)
-        moved = whole[..., own]
+        moved = whole[..., at.own]
         if w.season:
-            moved = moved - latest(steps, ends - w.season, w.length)[..., own]
+            moved = moved - latest(steps, ends - w.season, w.length)[..., at.own]
         mean = total(moved) / w.length if w.centre == "mean" or w.spread == "window" else None
         centre = moved[:, -1].copy() if mean is None or w.centre == "last" else mean
         spread, divisor = self.spreads(moved, mean)
-        whole[..., own] = (moved - centre[:, None]) / divisor[:, None]
-        if (rest := self.of("known", "static")) and self.mean is not None and self.deviation is not None:
-            whole[..., rest] = (whole[..., rest] - self.mean[0][rest]) / self.deviation[0][rest]
+        whole[..., at.own] = (moved - centre[:, None]) / divisor[:, None]
+        if at.rest and self.mean is not None and self.deviation is not None:
+            whole[..., at.rest] = (whole[..., at.rest] - self.mean[0][at.rest]) / self.deviation[0][at.rest]
         rows = whole.astype(np.float32).reshape(len(ends), w.length // w.segment, self.features)
-        return rows, Frame(centre[:, k], spread[:, k], self.base(steps, ends))
-
-    @cached_property
-    def own(self) -> tuple[slice | list[int], list[int]]:
-        """The columns that are scaled by their window, and which of them are targets."""
-        own = self.of("target", "past")
-        together = own == list(range(len(own)))
-        return slice(0, len(own)) if together else own, [own.index(i) for i in self.of("target")]
+        return rows, Frame(centre[:, at.targets], spread[:, at.targets], self.base(steps, ends))
 
     def spreads(self, moved: Floats, mean: Floats | None) -> tuple[Floats, Floats]:
         """What multiplies forecasts of windows [B, length, own columns], 0 where one is constant, and what divides."""
         assert self.window
         if mean is None or self.window.spread == "training":
             assert self.deviation is not None
-            spread = np.broadcast_to(self.deviation[0][self.own[0]], (len(moved), moved.shape[2]))
+            spread = self.deviation[0:1, self.placed.own].repeat(len(moved), 0)
             return spread, spread
         spread = np.sqrt(total((moved - mean[:, None]) ** 2) / self.window.length)
         spread = np.where(spread > FLAT * np.abs(moved).max(1), spread, 0.0)
@@ -296,12 +302,20 @@ class Intake:
 
     def base(self, steps: Rows, ends: Indices) -> Floats:
         """What is added to forecasts: the targets a season before each step ahead, float64 [B, horizon, targets]."""
-        k, horizon = self.of("target"), self.answer.chain_horizon if self.answer else 0
-        if not horizon or not self.window or not (s := self.window.season):
-            return np.zeros((len(ends), horizon, len(k)))
-        ahead = np.arange(1, horizon + 1)
-        ahead = ahead - s * -(-ahead // s)
-        return np.asarray(steps[ends[:, None] + ahead][..., k], np.float64)
+        at = self.placed
+        if not len(at.before):
+            return np.zeros((len(ends), self.answer.chain_horizon if self.answer else 0, self.targets))
+        return np.asarray(steps[ends[:, None] + at.before][..., at.target], np.float64)
+
+    @cached_property
+    def placed(self) -> Placed:
+        """Where the columns of each role stand, worked out once."""
+        own, season = self.of("target", "past"), self.window.season if self.window else 0
+        ahead = np.arange(1, self.answer.chain_horizon + 1 if self.answer and season else 1)
+        return Placed(
+            span(self.of("target")), span(own), span([own.index(i) for i in self.of("target")]),
+            self.of("known", "static"), ahead - season * -(-ahead // max(1, season)),
+        )  # fmt: skip
 
     # ---- the model file
 
@@ -356,6 +370,12 @@ def filled(values: Rows, holes: Flags | None, last: Rows) -> tuple[Rows, Rows]:
     newest = np.maximum.accumulate(seen, 0)
     whole = np.take_along_axis(longer, newest, 0)
     return whole, (whole[-1] if len(whole) else last).copy()
+
+
+def span(columns: list[int]) -> slice | list[int]:
+    """Neighbouring columns as a slice, which is the faster index."""
+    first = columns[0] if columns else 0
+    return slice(first, first + len(columns)) if columns == list(range(first, first + len(columns))) else columns
 
 
 def latest(steps: Rows, ends: Indices, length: int) -> Rows:

@@ -94,5 +94,6 @@ class Forecast:
 
 
 def ordered(values: Floats) -> Floats:
-    """Quantiles [..., quantiles] in ascending order."""
-    return np.sort(values, -1)
+    """Quantiles [..., quantiles], put in ascending order where they are."""
+    values.sort(-1)
+    return values

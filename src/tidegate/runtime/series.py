@@ -33,6 +33,8 @@ class Series(Input):
         self.targets = [self.intake.columns[i] for i in self.intake.of("target")]
         self.known = self.intake.of("known")
         answer = self.intake.answer
+        self._frames: dict[int, Frame] = {}
+        self._end = np.array([self.reach - 1])
         self.rolls = answer is not None and answer.head == "autoregressive"
 
     # ---- raw steps
@@ -102,15 +104,21 @@ class Series(Input):
 
     def windows(self, seen: Sequence[Seen]) -> tuple[Rows, Frame]:
         """The newest window of each of B warm streams: rows [B, K, features] and their frame."""
+        if len(seen) == 1 and seen[0].ring is not None:
+            return self.intake.windows(seen[0].ring, self._end)
         rings = [one.ring for one in seen if one.ring is not None]
-        ends = np.arange(1, len(rings) + 1) * self.reach - 1
-        return self.intake.windows(rings[0] if len(rings) == 1 else np.concatenate(rings), ends)
+        return self.intake.windows(np.concatenate(rings), np.arange(1, len(rings) + 1) * self.reach - 1)
 
     def frames(self, seen: Sequence[Seen]) -> Frame:
         """The frame of forecasts of B warm streams."""
         if self.reach:
             return self.windows(seen)[1]
-        return self.intake.fixed_frame(np.array([one.series for one in seen], np.int64), len(seen))
+        if len(seen) > 1:
+            return self.intake.fixed_frame(np.array([one.series for one in seen], np.int64), len(seen))
+        (one,) = seen
+        if one.series not in self._frames:
+            self._frames[one.series] = self.intake.fixed_frame(one.series)
+        return self._frames[one.series]
 
     def obstacle(self, seen: Seen, known: bool = False, horizon: int | None = None) -> str:
         """Why a warm stream's forecast cannot be fed back, "" when it can. known: whether known columns are given."""

@@ -70,8 +70,8 @@ class Session:
         out = np.empty((B, self.outputs), np.float32)
         for at in range(0, B, most := max(1, WINDOW_NUMBERS // (K * F))):
             x = np.ascontiguousarray(rows[at : at + most].swapaxes(0, 1))
-            states = np.tile(self.initial, (x.shape[1], 1))
-            lengths = np.full(x.shape[1], K, np.int32)
+            states = self.initial[None].repeat(x.shape[1], 0)
+            lengths = np.array([K], np.int32).repeat(x.shape[1])
             self.runner.run(x, lengths, states, np.empty_like(states), out[at : at + most], False, self.threads)
         return out
 

@@ -141,9 +141,9 @@ class Stream:
 
     def _rewind(self, count: int, pending: Any) -> Frame | None:
         """Count the steps that have come, and run the newest window from the first state."""
-        session, steps = self._session, self._block[:, :8].view(np.int64)
-        steps += count
-        if not count or not session.source.warm(int(steps[0, 0])):
+        session, steps = self._session, self._block[0, :8].view(np.int64)
+        steps[0] += count
+        if not count or not session.source.warm(int(steps[0])):
             return None
         assert session.series is not None
         rows, frame = session.series.windows([pending])
