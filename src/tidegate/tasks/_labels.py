@@ -125,7 +125,7 @@ def kinds_of(targets: Targets) -> Indices:
     if targets.ndim == 1:
         return targets
     often = np.where(targets > 0, targets.sum(0), np.inf)
-    return np.where(targets.any(1), often.argmin(1), targets.shape[1]).astype(np.int64)
+    return np.asarray(np.where(targets.any(1), often.argmin(1), targets.shape[1]), np.int64)
 
 
 def weights(targets: Targets, classes: int, balanced: bool) -> npt.NDArray[np.float32]:

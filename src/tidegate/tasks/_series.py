@@ -145,18 +145,48 @@ def statistics(values: npt.NDArray[np.float64], columns: Sequence[str], place: s
     return mean.astype(np.float32).astype(np.float64), deviation.astype(np.float32).astype(np.float64)
 
 
-class Sequences:
-    """Rows of steps float32 [T, features]. noise: deviation of what training adds to each feature."""
+@dataclass(frozen=True)
+class Variation:
+    """What training changes of rows, so that the model lives with other sensors than those it learnt from: noise on
+    every number, and for each row and column an offset and a factor about the mean, all normal.
 
-    def __init__(self, steps: list[Steps], targets: Array, noise: npt.NDArray[np.float32]) -> None:
-        self.steps, self.targets, self.noise = steps, targets, noise
+    mean, deviation: of each feature [features], the latter 0 for a feature that stays as it is. noise, shift: shares of
+    the deviation. gain: deviation of the factor from 1.
+    """
+
+    mean: npt.NDArray[np.float32]
+    deviation: npt.NDArray[np.float32]
+    noise: float
+    shift: float
+    gain: float
+
+    def of(self, x: Steps, random: np.random.Generator) -> Steps:
+        """Rows float32 [T, B, features], changed."""
+
+        def draws(shape: tuple[int, ...]) -> Steps:
+            return random.standard_normal(shape, np.float32)
+
+        each = x.shape[1:]
+        if self.gain:
+            varied = (self.deviation > 0).astype(np.float32)
+            x = x + (x - self.mean) * np.float32(self.gain) * draws(each) * varied
+        if self.shift:
+            x = x + draws(each) * self.deviation * np.float32(self.shift)
+        return x + draws(x.shape) * self.deviation * np.float32(self.noise) if self.noise else x
+
+
+class Sequences:
+    """Rows of steps float32 [T, features]. variation: what training changes of them."""
+
+    def __init__(self, steps: list[Steps], targets: Array, variation: Variation) -> None:
+        self.steps, self.targets, self.variation = steps, targets, variation
         self.lengths: Indices = np.array([len(row) for row in steps], np.int64)
 
     def batch(self, rows: Indices, random: np.random.Generator | None = None) -> tuple[Array, Indices, Array]:
         """See `Rows`: float32 [T, B, features]."""
         x, lengths = padded([self.steps[i] for i in rows])
-        if random is not None and self.noise.any():
-            x = x + random.standard_normal(x.shape, np.float32) * self.noise
+        if random is not None:
+            x = self.variation.of(x, random)
         return x, lengths, self.targets[rows]
 
 

@@ -51,7 +51,10 @@ class Options(Learning, Recurrence, _series.SeriesSource, _messages.TextSource):
         "causal", "both: reads each message from its end too, so that the model does not stream",
         choices=("causal", "both"),
     )  # fmt: skip
-    conv: int = option(0, "width of a causal convolution before the recurrence; 0: none", least=0, most=64)
+    conv: int | None = option(
+        None, "width of a causal convolution before the recurrence, 0: none; if not given 5 for series of over 32 "
+        "steps, else 0", least=0, most=64,
+    )  # fmt: skip
     hidden: int | None = option(
         None, "width of the recurrence in each direction; by message length if not given", least=1, most=4096
     )
@@ -63,8 +66,15 @@ class Options(Learning, Recurrence, _series.SeriesSource, _messages.TextSource):
         None, "label smoothing; if not given 0.1, and 0 where rows may have several labels", least=0.0, most=0.9
     )
     noise: float = option(
-        0.1, "noise on series in training, as a share of each column's deviation", least=0.0, most=10.0
+        0.3, "noise on series in training, as a share of each column's deviation", least=0.0, most=10.0
     )
+    shift: float = option(
+        0.3, "offset of each series and column in training, as a share of its deviation", least=0.0, most=10.0
+    )
+    gain: float = option(
+        0.1, "how far each series and column is stretched in training: deviation of a factor about 1",
+        least=0.0, most=10.0,
+    )  # fmt: skip
     drop_embed: float = option(0.5, "dropout after the embedding", least=0.0, most=0.95)
     drop_pool: float = option(0.5, "dropout before the last layer", least=0.0, most=0.95)
     prefix: float | None = option(
@@ -136,7 +146,9 @@ def asked(source: Any, options: Options, columns: list[str]) -> Source:
     Raises DataError.
     """
     path = os.fspath(source) if isinstance(source, str | os.PathLike) else ""
-    layout: str | None = options.layout or ("steps" if options.id or options.time else "rows")  # as labels would have it
+    layout: str | None = options.layout or (
+        "steps" if options.id or options.time else "rows"
+    )  # as labels would have it
     values = columns
     if os.path.isdir(path):
         layout = options.layout
@@ -254,14 +266,19 @@ def of_series(
     chain = Chain(intake.features)
     if intake.window is None:
         chain.put("scale", ("mean", "deviation"), intake.features, size=intake.features)
-    noise = options.noise * deviation * (np.arange(intake.features) < len(source.columns))
-    found = _series.Sequences(steps, y[origin], noise.astype(np.float32))
+    found = _series.Sequences(steps, y[origin], variation(options, mean, deviation, len(source.columns)))
     section, arrays = intake.to_json()
     given = {"layers.0.mean": mean, "layers.0.deviation": deviation} if intake.window is None else {}
     kept, held = (np.flatnonzero(np.isin(origin, part)) for part in (kept, held))
     weights = weights_of_classes(options, y[origin][kept], len(labels))
     return Lesson(options, found, kept, held, judge(options), section, arrays, intake.features,
                   *finished(chain, options, len(labels)), labels, said, weights, given=given)  # fmt: skip
+
+
+def variation(options: Options, mean: Array, deviation: Array, columns: int) -> _series.Variation:
+    """What training changes of the columns; what says that a number was missing, and the calendar, stay."""
+    varied = np.where(np.arange(len(deviation)) < columns, deviation, 0).astype(np.float32)
+    return _series.Variation(mean.astype(np.float32), varied, options.noise, options.shift, options.gain)
 
 
 def intake_of(options: Options, source: Collection) -> tuple[Intake, Array, Array]:
@@ -282,27 +299,46 @@ def intake_of(options: Options, source: Collection) -> tuple[Intake, Array, Arra
 
 
 def resolved(options: Options, kind: str, lengths: list[int], classes: int) -> Options:
-    """The options with everything that depends on the data decided, from the numbers of its rows, steps and labels.
+    """The options with everything that depends on the data decided, from the numbers of its rows, steps and labels."""
+    hold_out = options.hold_out or min(0.1, 1500 / len(lengths))
+    options = replace(options, input=kind, hold_out=hold_out)
+    options = (of_short_and_long if kind == "series" else of_messages)(options, lengths, classes)
+    one = 0.1 if options.label_separator is None else 0.0
+    early = 0.3 if options.direction == "causal" else 0.0  # who never streams is never asked early
+    epochs = options.epochs or 0
+    return replace(
+        options, refit_epochs=max(2, round(epochs / 4)) if options.refit_epochs is None else options.refit_epochs,
+        embed=options.embed or options.hidden, prefix=early if options.prefix is None else options.prefix,
+        smoothing=one if options.smoothing is None else options.smoothing,
+        pool=options.pool or "last,mean,max,attention", patience=options.patience or max(8, epochs // 2),
+    )  # fmt: skip
 
-    Short messages afford a wide recurrence; many labels need more passes; small files smaller batches and 600 steps.
+
+def of_messages(options: Options, lengths: list[int], classes: int) -> Options:
+    """Short messages afford a wide recurrence; many labels need more passes; small files smaller batches and 600
+    steps.
     """
     rows, steps = len(lengths), sum(lengths)
     batch = options.batch or int(np.clip(2 ** round(math.log2(rows / 80)), 8, 64))
-    hold_out = options.hold_out or min(0.1, 1500 / rows)
     most = 8 + min(6, classes // 20)
-    least = math.ceil(600 / math.ceil(rows * (1 - hold_out) / batch))
+    least = math.ceil(600 / batches(options, rows, batch))
     epochs = options.epochs or max(int(np.clip(round(4.6e6 / steps), 4, most)), least)
-    refit = max(2, round(epochs / 4)) if options.refit_epochs is None else options.refit_epochs
-    hidden = options.hidden or (256 if steps / rows <= 32 and kind == "text" else 128)
-    one = 0.1 if options.label_separator is None else 0.0
-    smoothing = one if options.smoothing is None else options.smoothing
-    early = 0.3 if options.direction == "causal" else 0.0  # who never streams is never asked early
-    return replace(
-        options, input=kind, batch=batch, hold_out=hold_out, epochs=epochs, refit_epochs=refit, hidden=hidden,
-        embed=options.embed or hidden, prefix=early if options.prefix is None else options.prefix,
-        smoothing=smoothing, pool=options.pool or "last,mean,max,attention",
-        patience=options.patience or max(8, epochs // 2),
-    )  # fmt: skip
+    hidden = options.hidden or (256 if steps / rows <= 32 else 128)
+    return replace(options, batch=batch, epochs=epochs, hidden=hidden, conv=options.conv or 0)
+
+
+def of_short_and_long(options: Options, lengths: list[int], classes: int) -> Options:
+    """Long series are first read by a convolution, and afford less width; small files take 400 steps."""
+    rows, short = len(lengths), sum(lengths) <= 32 * len(lengths)
+    batch = options.batch or int(np.clip(2 ** round(math.log2(rows / 32)), 16, 64))
+    epochs = options.epochs or max(8, math.ceil(400 / batches(options, rows, batch)))
+    conv = (0 if short else 5) if options.conv is None else options.conv
+    return replace(options, batch=batch, epochs=epochs, hidden=options.hidden or (128 if short else 64), conv=conv)
+
+
+def batches(options: Options, rows: int, batch: int) -> int:
+    """How many steps an epoch has."""
+    return math.ceil(rows * (1 - (options.hold_out or 0.0)) / batch)
 
 
 # ---- the model

@@ -153,4 +153,4 @@ def test_the_width_of_a_projection_is_for_any_cell_that_has_one(tmp_path: Path) 
 
 def test_a_file_without_the_newer_options_is_read_by_their_defaults() -> None:
     old = recalled(classify.Options, {"text": "message", "cell": "gru", "prefix": 0.3})
-    assert (old.direction, old.conv, old.prefix) == ("causal", 0, 0.3)
+    assert (old.direction, old.conv, old.prefix) == ("causal", None, 0.3)
