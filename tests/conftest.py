@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
+os.environ.setdefault("SCIPY_ARRAY_API", "1")  # without it, set before SciPy loads, scikit-learn skips a check
 
 # Runs before the code under test: an import of torch fails as if it were not installed, and leaves a trace.
 WITHOUT_TORCH = """

@@ -16,21 +16,21 @@ if TYPE_CHECKING:
     from .bridge import export, from_torch, to_torch
     from .errors import TidegateError
     from .model import Model
-    from .runtime import Pool, Predictor, Scores, State, Stream, load
+    from .runtime import Forecast, Pool, Predictor, Scores, State, Stream, load
     from .train import fit
 
     __version__: str
 
 __all__ = [
-    "Model", "Pool", "Predictor", "Scores", "State", "Stream", "TidegateError", "__version__", "export",
+    "Forecast", "Model", "Pool", "Predictor", "Scores", "State", "Stream", "TidegateError", "__version__", "export",
     "fit", "from_torch", "load", "to_torch",
 ]  # fmt: skip
 
 _HOMES = {
     "export": "bridge", "from_torch": "bridge", "to_torch": "bridge",
     "Model": "model", "TidegateError": "errors", "fit": "train",
-    "Pool": "runtime", "Predictor": "runtime", "Scores": "runtime", "State": "runtime", "Stream": "runtime",
-    "load": "runtime",
+    "Forecast": "runtime", "Pool": "runtime", "Predictor": "runtime", "Scores": "runtime", "State": "runtime",
+    "Stream": "runtime", "load": "runtime",
 }  # fmt: skip
 
 
@@ -39,6 +39,10 @@ def __getattr__(name: str) -> Any:
         value: Any = _version()
     elif name in _HOMES:
         value = _loaded(name)
+    elif name == "estimators":
+        from importlib import import_module
+
+        value = import_module("tidegate.estimators")
     else:
         raise AttributeError(f"module 'tidegate' has no attribute {name!r}")
     globals()[name] = value

@@ -19,7 +19,9 @@ class OptionError(TidegateError):
 
 
 class WrongValue(OptionError, ValueError):
-    """An argument of a module in `tidegate.nn` of a value that it cannot have; a ValueError, as torch.nn raises."""
+    """An argument of a module in `tidegate.nn`, or of an estimator, of a value that it cannot have; a ValueError, as
+    torch.nn and scikit-learn raise.
+    """
 
 
 class WrongType(OptionError, TypeError):
@@ -32,6 +34,10 @@ class WrongShape(OptionError, RuntimeError):
 
 class DataError(TidegateError):
     """A data file, row, field or event that cannot be used."""
+
+
+class WrongData(DataError, ValueError):
+    """Data that an estimator of `tidegate.estimators` cannot use; a ValueError, as scikit-learn raises."""
 
 
 class ModelFileError(TidegateError):

@@ -1,0 +1,16 @@
+"""Estimators by scikit-learn's conventions: Classifier and Forecaster; see README.md."""
+
+from __future__ import annotations
+
+from ..errors import MissingExtra
+
+try:
+    import sklearn as _sklearn  # noqa: F401
+except ModuleNotFoundError as error:
+    raise MissingExtra(
+        'estimators need scikit-learn, which is not installed; pip install "tidegate[sklearn,train]"'
+    ) from error
+
+from .classifier import Classifier
+
+__all__ = ["Classifier"]

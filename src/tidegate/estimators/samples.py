@@ -1,0 +1,105 @@
+"""What a classifier takes as X: texts, a table with a series in every row, or series of any lengths."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from sklearn.utils import check_consistent_length, column_or_1d
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import validate_data
+
+from ..data import cells
+from ..data.series import Collection, of_arrays
+from ..data.table import Table
+from ..errors import WrongData
+
+Rows = list[Any]
+NO_LABELS = "requires y to be passed, but the target y is None"
+TABLE = ("n_features_in_", "feature_names_in_")  # what scikit-learn keeps of a table
+
+
+def rows(estimator: Any, X: Any) -> Rows:
+    """The texts (str), or the series float64 [T, channels], that a fitted classifier is asked about."""
+    if (found := _apart(X)) is not None:
+        return found
+    finite = True if estimator.missing == "error" else "allow-nan"
+    return list(validate_data(estimator, X, reset=False, dtype=np.float64, ensure_all_finite=finite)[:, :, None])
+
+
+def labelled(estimator: Any, X: Any, y: Any) -> tuple[Rows, Any]:
+    """The same of X, and y as an array [n] of class labels. Sets what scikit-learn keeps of a table's columns."""
+    if (found := _apart(X)) is None:
+        finite = True if estimator.missing == "error" else "allow-nan"
+        table, y = validate_data(estimator, X, y, dtype=np.float64, ensure_all_finite=finite)
+        found = list(table[:, :, None])
+    else:
+        if y is None:
+            raise WrongData(f"{type(estimator).__name__} {NO_LABELS}")
+        y = column_or_1d(y, warn=True)
+        check_consistent_length(found, y)
+        for name in TABLE:
+            estimator.__dict__.pop(name, None)
+    check_classification_targets(y)
+    return found, y
+
+
+def source(found: Rows, labels: list[str]) -> Table | Collection:
+    """What a task learns from: the rows and their labels."""
+    if not isinstance(found[0], str):
+        return of_arrays(found, labels)
+    plain = cells.checked(found, "text", lambda row: f"X, row {row + 1}")
+    columns = {"text": [text or "" for text in plain], "label": labels}
+    return Table("X", columns, list(range(1, len(labels) + 1)), cells.sha256(columns), unit="row")
+
+
+def names(classes: Any) -> list[str]:
+    """The classes as a model file names them: text as it is, whole numbers in decimal, booleans as true and false.
+
+    >>> names(np.array([False, True])), names(np.array([1.0, 2.0]))
+    (['false', 'true'], ['1', '2'])
+    """
+    found = []
+    for one in classes.tolist():
+        if isinstance(one, bool):
+            found.append(str(one).lower())
+        else:
+            found.append(str(int(one)) if isinstance(one, float) else str(one))
+    return found
+
+
+def _apart(X: Any) -> Rows | None:
+    """Texts, or series that are no rows of a table; None for all else, which scikit-learn checks."""
+    if isinstance(X, np.ndarray) and X.ndim == 3:
+        return _numbers(list(X))
+    listed = _one_by_one(X)
+    if not listed:
+        return None
+    if all(isinstance(one, str) for one in listed):
+        return [str(one) for one in listed]
+    shapes = [np.shape(one) if _is_array(one) else None for one in listed]
+    if None in shapes or (len(set(shapes)) == 1 and len(shapes[0] or ()) == 1):
+        return None
+    return _numbers(listed)
+
+
+def _one_by_one(X: Any) -> Sequence[Any] | None:
+    """The rows of a list, or of an array or column of objects or texts."""
+    if isinstance(X, list | tuple):
+        return X
+    if isinstance(X, np.ndarray):
+        return X.tolist() if X.ndim == 1 and X.dtype.kind in "OUT" else None
+    if type(X).__name__ == "Series" and hasattr(X, "to_list"):
+        return list(X.to_list())
+    return None
+
+
+def _is_array(one: Any) -> bool:
+    """Whether it is one series: an array, a frame, or a list of numbers."""
+    return hasattr(one, "__array__") or (isinstance(one, list | tuple) and bool(one))
+
+
+def _numbers(series: Sequence[Any]) -> Rows:
+    """Series as float64 [T, channels]. Raises DataError."""
+    return [one.values for one in of_arrays([np.asarray(one) for one in series]).series]

@@ -1,0 +1,261 @@
+"""A classifier as scikit-learn's tools use it: all that X may be, and the same model as by `fit`."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Callable
+from dataclasses import fields
+from pathlib import Path
+from subprocess import CompletedProcess
+from typing import Any
+
+import numpy as np
+import pytest
+from sklearn.base import clone
+from sklearn.model_selection import GridSearchCV, cross_val_score
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer
+
+import tidegate
+from tidegate.data.series import of_arrays
+from tidegate.errors import DataError, OptionError, TidegateError, WrongData, WrongValue
+from tidegate.estimators import Classifier
+from tidegate.estimators.parameters import COLUMNS
+from tidegate.tasks.classify import Options
+
+QUICK: dict[str, Any] = {"hidden": 8, "epochs": 6, "refit_epochs": 1, "batch": 4}
+TEXTS = ["hello there", "hi you", "good morning to you", "hello again", "bye now", "see you", "good night", "bye bye"]
+GREETS = ["greet"] * 4 + ["leave"] * 4
+
+
+def waves(n: int = 40, shortest: int = 9, longest: int = 15) -> tuple[list[Any], list[str]]:
+    """Series [T, 2] of unequal lengths; the channel that moves is the class."""
+    rng = np.random.default_rng(0)
+    series, labels = [], []
+    for i in range(n):
+        x = rng.normal(size=(int(rng.integers(shortest, longest)), 2)) * 0.1
+        x[:, i % 2] += np.sin(np.arange(len(x)))
+        series.append(x)
+        labels.append("left" if i % 2 == 0 else "right")
+    return series, labels
+
+
+SERIES, SIDES = waves()
+
+
+@pytest.fixture(scope="module")
+def fitted() -> Classifier:
+    return Classifier(**QUICK).fit(SERIES, SIDES)
+
+
+# ---- parameters
+
+
+def test_every_option_is_a_parameter_or_names_a_column() -> None:
+    params = set(Classifier().get_params())
+    assert params == {f.name for f in fields(Options)} - COLUMNS - {"calendar"} | {"threads", "verbose"}
+    assert {f.name: f.default for f in fields(Options)}["rate"] == Classifier().rate
+
+
+def test_repr_shows_what_differs_from_the_defaults() -> None:
+    assert repr(Classifier(hidden=8, rate=0.01)) == "Classifier(hidden=8, rate=0.01)"
+
+
+def test_an_unknown_parameter_is_named() -> None:
+    with pytest.raises(TypeError, match="Classifier: got an unexpected keyword argument 'hiden'"):
+        Classifier(hiden=3)
+    with pytest.raises(TypeError, match="too many positional arguments"):
+        Classifier(3)
+
+
+def test_parameters_are_checked_by_fit_alone() -> None:
+    made = Classifier(hidden=-1).set_params(cell="gruu", rate=np.float64(0.01))
+    assert made.hidden == -1
+    with pytest.raises(WrongValue, match="hidden is -1; it must be 1 to 4096") as caught:
+        made.fit(SERIES, SIDES)
+    assert isinstance(caught.value, ValueError)
+    assert isinstance(caught.value, OptionError)
+    with pytest.raises(WrongValue, match="threads is 0"):
+        Classifier(**QUICK, threads=0).fit(SERIES, SIDES)
+
+
+def test_clone_has_the_parameters_and_no_model(fitted: Classifier) -> None:
+    again = clone(fitted)
+    assert again.get_params() == fitted.get_params()
+    assert not hasattr(again, "model_")
+
+
+# ---- what X may be
+
+
+def test_it_is_the_model_of_fit(fitted: Classifier, tmp_path: Path) -> None:
+    model = tidegate.fit("classify", of_arrays(SERIES, SIDES), out=str(tmp_path / "m.safetensors"), **QUICK)
+    assert fitted.model_.weights_hash == model.weights_hash
+
+
+def test_unequal_lengths_and_their_answers(fitted: Classifier) -> None:
+    assert fitted.score(SERIES, SIDES) >= 0.9
+    assert fitted.predict_proba(SERIES).shape == (40, 2)
+    assert not hasattr(fitted, "n_features_in_")
+    alone = np.concatenate([fitted.predict_proba([x]) for x in SERIES[:5]])
+    assert alone.tobytes() == fitted.predict_proba(SERIES)[:5].tobytes()
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        np.stack,
+        lambda rows: [row.tolist() for row in rows],
+        lambda rows: tuple(rows),
+        lambda rows: np.stack(rows).astype(np.float32).astype(np.float64),
+    ],
+    ids=["array", "lists", "tuple", "float32"],
+)
+def test_equal_lengths_in_every_form(form: Callable[[list[Any]], Any]) -> None:
+    rows = [x[:9].astype(np.float32).astype(np.float64) for x in SERIES]
+    asked = Classifier(**QUICK).fit(rows, SIDES)
+    again = Classifier(**QUICK).fit(form(rows), SIDES)
+    assert again.model_.weights_hash == asked.model_.weights_hash
+    assert again.predict(form(rows)).tolist() == asked.predict(rows).tolist()
+
+
+def test_an_object_array_of_series(fitted: Classifier) -> None:
+    column = np.empty(len(SERIES), object)
+    column[:] = SERIES
+    assert fitted.predict(column).tolist() == fitted.predict(SERIES).tolist()
+
+
+def test_a_row_of_a_table_is_a_series_of_one_channel() -> None:
+    table = np.stack([x[:9, 0] for x in SERIES])
+    made = Classifier(**QUICK).fit(table, SIDES)
+    assert made.n_features_in_ == 9
+    assert made.model_.document["input"]["columns"] == ["value"]
+    assert made.predict(list(table[:, :, None])).tolist() == made.predict(table).tolist()
+    with pytest.raises(ValueError, match="X has 8 features, but Classifier is expecting 9"):
+        made.predict(table[:, :8])
+    with pytest.raises(WrongData, match="expected"):
+        made.predict(SERIES)
+
+
+@pytest.mark.parametrize("library", ["pandas", "polars"])
+def test_frames(library: str) -> None:
+    frames = pytest.importorskip(library)
+    table = np.stack([x[:5, 0] for x in SERIES])
+    frame = frames.DataFrame({f"t{k}": table[:, k] for k in range(5)})
+    made = Classifier(**QUICK).fit(frame, frames.Series(SIDES))
+    assert made.feature_names_in_.tolist() == ["t0", "t1", "t2", "t3", "t4"]
+    assert made.model_.weights_hash == Classifier(**QUICK).fit(table, SIDES).model_.weights_hash
+    texts = Classifier(**QUICK).fit(frames.Series(TEXTS), frames.Series(GREETS))
+    assert texts.predict(frames.Series(TEXTS)).tolist() == texts.predict(TEXTS).tolist()
+
+
+def test_texts_are_those_of_a_file(tmp_path: Path) -> None:
+    file = tmp_path / "t.csv"
+    file.write_text("text,label\n" + "".join(f"{t},{g}\n" for t, g in zip(TEXTS, GREETS, strict=True)))
+    model = tidegate.fit("classify", str(file), out=str(tmp_path / "m.safetensors"), **QUICK)
+    for X in (TEXTS, np.array(TEXTS), np.array(TEXTS, object), tuple(TEXTS)):
+        made = Classifier(**QUICK).fit(X, GREETS)
+        assert made.model_.weights_hash == model.weights_hash
+    made.save(tmp_path / "e.safetensors")
+    assert tidegate.load(tmp_path / "e.safetensors").classify(TEXTS) == made.predict(TEXTS).tolist()
+
+
+def test_refitting_on_another_kind_forgets_the_table() -> None:
+    made = Classifier(**QUICK).fit(np.stack([x[:5, 0] for x in SERIES]), SIDES)
+    made.fit(TEXTS, GREETS)
+    assert not hasattr(made, "n_features_in_")
+
+
+def test_missing_numbers_where_they_are_asked_for() -> None:
+    table = np.stack([x[:9, 0] for x in SERIES])
+    table[3, 2] = np.nan
+    with pytest.raises(ValueError, match="NaN"):
+        Classifier(**QUICK).fit(table, SIDES)
+    made = Classifier(**QUICK, missing="mask").fit(table, SIDES)
+    assert made.predict(table).shape == (40,)
+    assert made.__sklearn_tags__().input_tags.allow_nan
+
+
+# ---- labels
+
+
+@pytest.mark.parametrize(
+    "classes",
+    [[10, 9], [True, False], ["b", "a"], np.array([2.0, 11.0]), np.array([-1, 1], np.int8)],
+    ids=["integers", "booleans", "texts", "floats", "int8"],
+)
+def test_classes_come_back_as_given(classes: Any) -> None:
+    y = np.array([classes[k] for k in (0, 1)] * 20)
+    made = Classifier(**QUICK).fit(SERIES, y)
+    assert made.classes_.tolist() == sorted(np.unique(y).tolist())
+    assert made.predict(SERIES).dtype == y.dtype
+    assert made.score(SERIES, y) >= 0.9
+    best = made.predict_proba(SERIES).argmax(1)
+    assert made.classes_[best].tolist() == made.predict(SERIES).tolist()
+
+
+@pytest.mark.parametrize(
+    ("X", "y", "message"),
+    [
+        (SERIES, ["a"] * 40, "one class only"),
+        (SERIES, None, "requires y to be passed"),
+        (SERIES, SIDES[:-1], "inconsistent numbers of samples"),
+        (SERIES, np.linspace(0, 1, 40), "Unknown label type"),
+        ([np.zeros((3, 2)), np.zeros((4, 3))], ["a", "b"], "3 channels, but the first has 2"),
+        ([np.zeros((3, 2)), np.full((4, 2), np.inf)], ["a", "b"], "step 1.*inf"),
+        ([np.full((3, 1), np.nan), np.arange(4.0)] * 2, ["a", "b"] * 2, "series 1, step 1: no number"),
+        (["a", " "] * 4, ["a", "b"] * 4, "X, row 2: the text .* is empty"),
+        (np.ones((8, 3)), ["a", "b"] * 4, "tells nothing"),
+    ],
+)
+def test_what_cannot_be_learnt_from(X: Any, y: Any, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        Classifier(**QUICK).fit(X, y)
+
+
+def test_errors_of_data_are_of_both_kinds() -> None:
+    with pytest.raises(WrongData) as caught:
+        Classifier(**QUICK).fit(["a", " "] * 4, ["a", "b"] * 4)
+    assert isinstance(caught.value, DataError)
+    assert isinstance(caught.value, TidegateError)
+
+
+# ---- scikit-learn's tools
+
+
+def test_a_pickle_answers_in_another_process_without_torch(
+    fitted: Classifier, tmp_path: Path, without_torch: Callable[..., CompletedProcess[str]]
+) -> None:
+    file = tmp_path / "made.pickle"
+    file.write_bytes(pickle.dumps(fitted))
+    np.save(tmp_path / "x.npy", SERIES[0])
+    code = f"""
+import pickle, numpy
+made = pickle.load(open({str(file)!r}, "rb"))
+print(made.model_.weights_hash, made.predict_proba([numpy.load({str(tmp_path / "x.npy")!r})]).tobytes().hex())
+"""
+    done = without_torch(code)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split() == [fitted.model_.weights_hash, fitted.predict_proba(SERIES[:1]).tobytes().hex()]
+
+
+def test_a_grid_over_a_pipeline_of_series() -> None:
+    centred = FunctionTransformer(lambda rows: [x - x.mean(0) for x in rows])
+    steps = make_pipeline(centred, Classifier(**{**QUICK, "epochs": 30}))
+    grid = GridSearchCV(steps, {"classifier__hidden": np.array([1, 8])}, cv=2).fit(SERIES, SIDES)
+    assert grid.best_params_ == {"classifier__hidden": 8}
+    assert grid.best_score_ >= 0.9
+    assert grid.best_estimator_[-1].model_.document["task"]["options"]["hidden"] == 8
+
+
+def test_cross_validation_of_texts_in_a_pipeline() -> None:
+    lower = FunctionTransformer(lambda texts: [text.lower() for text in texts])
+    scores = cross_val_score(make_pipeline(lower, Classifier(**QUICK)), TEXTS * 4, GREETS * 4, cv=2)
+    assert scores.min() >= 0.9
+
+
+def test_verbose_tells_what_was_taken_and_every_epoch(capsys: pytest.CaptureFixture[str]) -> None:
+    Classifier(**{**QUICK, "epochs": 2}, verbose=True).fit(TEXTS, GREETS)
+    said = capsys.readouterr().out.splitlines()
+    assert "8 rows" in said[0]
+    assert [line.split(":")[0] for line in said[1:]] == ["train 1/3", "train 2/3", "refit 3/3"]

@@ -1,0 +1,14 @@
+"""Every check that scikit-learn has for a classifier, none of them skipped or expected to fail."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+from tidegate.estimators import Classifier
+
+
+@parametrize_with_checks([Classifier(hidden=8, epochs=4, refit_epochs=1)])
+def test_scikit_learn(estimator: Any, check: Any) -> None:
+    check(estimator)
