@@ -58,9 +58,7 @@ def gapped(cells: Sequence[Any], name: str, place: Place) -> list[Any]:
     >>> gapped([1.5, float("nan"), None], "load", lambda row: f"frame, row {row + 1}")
     [1.5, None, None]
     """
-    plain = [
-        None if is_missing(cell) else cell.item() if isinstance(cell, np.number | np.bool_) else cell for cell in cells
-    ]
+    plain = _without_missing(cells)
     kinds: dict[str, int] = {}
     for kind in set(map(type, plain)) - {type(None)}:
         row = next(row for row, cell in enumerate(plain) if type(cell) is kind)
@@ -72,6 +70,17 @@ def gapped(cells: Sequence[Any], name: str, place: Place) -> list[Any]:
     if "text" in kinds:
         _check_characters([cell or "" for cell in plain], name, place)
     return plain
+
+
+def _without_missing(cells: Sequence[Any]) -> list[Any]:
+    """Python's own values, None where a cell is missing; quick where the cells are of Python's own types already."""
+    kinds = set(map(type, cells))
+    if kinds <= {str, int, bool, type(None)}:
+        return list(cells)
+    if kinds == {float}:
+        return [None if cell != cell else cell for cell in cells]
+    own = np.number | np.bool_
+    return [None if is_missing(cell) else cell.item() if isinstance(cell, own) else cell for cell in cells]
 
 
 def is_missing(cell: object) -> bool:

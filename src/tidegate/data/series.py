@@ -28,6 +28,7 @@ def read_series(
     id: str | None = None,
     label: str | None = None,
     layout: str | None = None,
+    unlabelled: bool = False,
 ) -> Collection:
     """The series in a file, folder, frame or array.
 
@@ -40,6 +41,7 @@ def read_series(
         label: the column of labels; for a folder any name, the label is that of the sub-folder.
         layout: "steps" (a row is one step) or "rows" (a row is one series of one channel); None: "steps", unless there
             is a label, and neither id nor time. In an archive it decides what an array `x` of two axes is.
+        unlabelled: a label may be missing (the empty text), where a series may have several labels or none.
 
     Raises:
         OptionError: a layout that there is not, or arguments that do not fit the source.
@@ -62,14 +64,14 @@ def read_series(
         clock = without_names(time, id, layout)
         return of_folder(os.fspath(source), values, label, lambda path, columns: _file(path, columns, clock))
     if _is_npz(source):
-        return of_npz(os.fspath(source), values, time, id, label, layout)
+        return of_npz(os.fspath(source), values, time, id, label, layout, unlabelled)
     if layout is None:
         layout = "rows" if label is not None and id is None and time is None else "steps"
     if layout == "steps":
-        return of_steps(source, values, time, id, label)
+        return of_steps(source, values, time, id, label, unlabelled)
     if time is not None:
         raise OptionError(f"time names {time!r}, but in layout rows a row is a whole series; leave one out")
-    return of_rows(source, values, id, label)
+    return of_rows(source, values, id, label, unlabelled)
 
 
 def _check_values(values: Sequence[str] | None) -> None:

@@ -26,6 +26,7 @@ def of_arrays(
     columns: Sequence[str] | None = None,
     *,
     ids: Sequence[Any] | None = None,
+    unlabelled: bool = False,
 ) -> Collection:
     """The series in arrays, copied to float64.
 
@@ -35,6 +36,7 @@ def of_arrays(
         labels: [n], text, integers or booleans; None: the series have none.
         columns: the names of the C channels; None: "value" for one channel, else "c1", "c2", ...
         ids: [n], text or integers, each once; None: the series have no names.
+        unlabelled: a label may be the empty text, where a series may have several labels or none.
 
     Raises:
         DataError: other shapes or numbers, values that are infinite, labels, columns or ids that do not fit.
@@ -50,7 +52,7 @@ def of_arrays(
     for names in (labels, columns, ids):
         if names is not None:
             sums.update(json.dumps(list(names), default=str).encode())
-    return assembled("arrays", arrays, labels, columns, ids, sums.hexdigest(), "arrays")
+    return assembled("arrays", arrays, labels, columns, ids, sums.hexdigest(), "arrays", unlabelled)
 
 
 def assembled(
@@ -61,6 +63,7 @@ def assembled(
     ids: Sequence[Any] | None,
     sha256: str,
     form: str,
+    unlabelled: bool = False,
 ) -> Collection:
     """The collection of arrays [T, C] or [T] of numbers, all that goes with them checked; as `of_arrays`."""
     values = [_values(one, place) for one, place in zip(arrays, _places(path, len(arrays)), strict=True)]
@@ -69,7 +72,7 @@ def assembled(
         if one.shape[1] != width:
             raise DataError(f"{place} has {one.shape[1]} channels, but the first has {width}; make them alike")
     names = _columns(path, columns, width)
-    found = _names(path, labels, "label", len(values))
+    found = _names(path, labels, "label", len(values), unlabelled)
     called = _names(path, ids, "id", len(values))
     if called is not None:
         _check_once(path, called)
@@ -148,15 +151,17 @@ def _columns(path: str, columns: Sequence[str] | None, width: int) -> list[str]:
     return list(map(str, names))
 
 
-def _names(path: str, names: Sequence[Any] | None, role: str, count: int) -> list[str] | None:
-    """Labels or ids as text, one a series."""
+def _names(
+    path: str, names: Sequence[Any] | None, role: str, count: int, missing: bool = False
+) -> list[str] | None:
+    """Labels or ids as text, one a series. missing: some may be the empty text."""
     if names is None:
         return None
     plain = cells.checked(list(names), role, lambda row: f"{path}, series {row + 1}")
     if len(plain) != count:
         raise DataError(f"{path}: found {len(plain)} {role}s for {count} series; give one each")
     for i, name in enumerate(plain):
-        if name == "":
+        if name == "" and not missing:
             raise DataError(f"{path}, series {i + 1}: the {role} is empty; name it")
     return Table(path, {role: plain}, list(range(1, count + 1)), "", unit="row").labels(role)
 

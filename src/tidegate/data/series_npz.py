@@ -20,7 +20,8 @@ LABELS, IDS, TIME, LENGTHS, COLUMNS = "y", "ids", "time", "lengths", "columns"
 
 
 def of_npz(
-    path: str, values: Sequence[str] | None, time: str | None, id: str | None, label: str | None, layout: str | None
+    path: str, values: Sequence[str] | None, time: str | None, id: str | None, label: str | None, layout: str | None,
+    unlabelled: bool = False,
 ) -> Collection:
     """The series of an archive; `series.read_series` has the arguments, docs/data.md the arrays."""
     data = contents(path)
@@ -40,6 +41,7 @@ def of_npz(
         None if ids is None else _flat(path, IDS if id is None else id, ids),
         hashlib.sha256(data).hexdigest(),
         "NPZ" if label is None else f"NPZ, labels {label!r}",
+        unlabelled,
     )
     name = TIME if time is None else time
     found = found if name not in arrays else _timed(found, arrays, name)

@@ -22,13 +22,15 @@ NAMED_ON_CLI = 12
 Names = Sequence[str]
 
 
-def of_steps(source: Any, values: Names | None, time: str | None, id: str | None, label: str | None) -> Collection:
+def of_steps(
+    source: Any, values: Names | None, time: str | None, id: str | None, label: str | None, unlabelled: bool = False
+) -> Collection:
     """The series of a table of one step a row; `series.read_series` has the arguments."""
     table = _table(source, values, {"time": time, "id": id, "label": label})
     columns = _columns(table, values, (time, id, label))
     matrix = _matrix(table, columns, values is not None)
     clock = None if time is None else Clock(table.columns[time], time, table.place)
-    labels = None if label is None else names_of(table, label, "label")
+    labels = None if label is None else names_of(table, label, "label", unlabelled)
     series = []
     for name, rows in _groups(table, id):
         times = None if clock is None else clock.steps(rows)
@@ -38,13 +40,15 @@ def of_steps(source: Any, values: Names | None, time: str | None, id: str | None
     return _collection(table, columns, series, "table, one step a row" if id is None else "long table")
 
 
-def of_rows(source: Any, values: Names | None, id: str | None, label: str | None) -> Collection:
+def of_rows(
+    source: Any, values: Names | None, id: str | None, label: str | None, unlabelled: bool = False
+) -> Collection:
     """The series of a table of one series a row, one channel; `series.read_series` has the arguments."""
     table = _table(source, values, {"id": id, "label": label})
     columns = _columns(table, values, (id, label))
     matrix = _matrix(table, columns, values is not None)
     ids = [""] * len(table) if id is None else names_of(table, id, "id")
-    labels = [None] * len(table) if label is None else names_of(table, label, "label")
+    labels = [None] * len(table) if label is None else names_of(table, label, "label", unlabelled)
     if id is not None:
         _check_once(table, ids, id)
     steps = [_without_end(table, row, found) for row, found in enumerate(matrix)]
@@ -54,13 +58,14 @@ def of_rows(source: Any, values: Names | None, id: str | None, label: str | None
     return _collection(table, [ONE_CHANNEL], series, "table, one series a row")
 
 
-def names_of(table: Table, name: str, role: str) -> list[str]:
-    """The ids or labels of a column: text as it is, integers in decimal, booleans as true and false; none is missing.
+def names_of(table: Table, name: str, role: str, missing: bool = False) -> list[str]:
+    """The ids or labels of a column: text as it is, integers in decimal, booleans as true and false.
 
     Args:
         table: one that was read with `gaps`.
         name: of the column.
         role: "id" or "label", for messages.
+        missing: some may be missing, and are then the empty text.
 
     Raises:
         DataError: a cell that is missing or the empty text; numbers with a fraction, dates.
