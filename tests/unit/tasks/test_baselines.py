@@ -184,16 +184,23 @@ def test_noise_asks_for_a_larger_penalty() -> None:
 
 
 def test_the_penalty_is_chosen_on_windows_after_the_fitted_ones(monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[tuple[int, int]] = []
     fitted: list[tuple[int, int]] = []
-    solved = Moments.solved
+    examples, solved = View.examples, Moments.solved
 
-    def watched(self: Moments, penalties: Any) -> Any:
+    def reading(self: View, x: Floats, first: int, last: int) -> Any:
+        read.append((first, last))
+        return examples(self, x, first, last)
+
+    def solving(self: Moments, penalties: Any) -> Any:
         fitted.append((self.count, len(penalties)))
         return solved(self, penalties)
 
-    monkeypatch.setattr(Moments, "solved", watched)
+    monkeypatch.setattr(View, "examples", reading)
+    monkeypatch.setattr(Moments, "solved", solving)
     Ridge.fit(walk(100), 10, 5, hold_out=0.2)
-    # origins 9 to 74: the last one's truth ends with step 79, before the held-out part; then 9 to 94
+    # The truth of origin 74 ends with step 79, that of origin 79 begins with step 80; then the rest is added.
+    assert read == [(0, 74), (79, 94), (75, 94)]
     assert fitted == [(66, len(_baselines.PENALTIES)), (86, 1)]
 
 
