@@ -151,9 +151,7 @@ def _columns(path: str, columns: Sequence[str] | None, width: int) -> list[str]:
     return list(map(str, names))
 
 
-def _names(
-    path: str, names: Sequence[Any] | None, role: str, count: int, missing: bool = False
-) -> list[str] | None:
+def _names(path: str, names: Sequence[Any] | None, role: str, count: int, missing: bool = False) -> list[str] | None:
     """Labels or ids as text, one a series. missing: some may be the empty text."""
     if names is None:
         return None

@@ -20,7 +20,12 @@ LABELS, IDS, TIME, LENGTHS, COLUMNS = "y", "ids", "time", "lengths", "columns"
 
 
 def of_npz(
-    path: str, values: Sequence[str] | None, time: str | None, id: str | None, label: str | None, layout: str | None,
+    path: str,
+    values: Sequence[str] | None,
+    time: str | None,
+    id: str | None,
+    label: str | None,
+    layout: str | None,
     unlabelled: bool = False,
 ) -> Collection:
     """The series of an archive; `series.read_series` has the arguments, docs/data.md the arrays."""

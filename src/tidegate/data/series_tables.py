@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -70,14 +71,17 @@ def names_of(table: Table, name: str, role: str, missing: bool = False) -> list[
     Raises:
         DataError: a cell that is missing or the empty text; numbers with a fraction, dates.
     """
-    for row, cell in enumerate(table.columns[name]):
-        if cell is None or cell == "":
-            raise DataError(f"{table.place(row)}: no {role} in column {name!r}; fill it or leave the row out")
-    first = table.columns[name][0]
-    if not isinstance(first, str | int):
-        expected = f"expected text or integers as {role}"
-        raise DataError(f"{table.place(0)}: column {name!r} holds {first!s:.40}; {expected}; convert the column")
-    return table.labels(name)
+    column = table.columns[name]
+    there = [row for row, cell in enumerate(column) if cell is not None and cell != ""]
+    if not missing and len(there) < len(column):
+        row = next(row for row, cell in enumerate(column) if cell is None or cell == "")
+        raise DataError(f"{table.place(row)}: no {role} in column {name!r}; fill it or leave the row out")
+    if there and not isinstance(column[there[0]], str | int):
+        fault = f"column {name!r} holds {column[there[0]]!s:.40}; expected text or integers as {role}"
+        raise DataError(f"{table.place(there[0])}: {fault}; convert the column")
+    some = replace(table, columns={name: [column[row] for row in there]}, lines=[table.lines[row] for row in there])
+    found = dict(zip(there, some.labels(name), strict=True))
+    return [found.get(row, "") for row in range(len(column))]
 
 
 def _table(source: Any, values: Names | None, roles: dict[str, str | None]) -> Table:

@@ -64,8 +64,12 @@ def listed(name: str, text: str) -> list[str]:
     return entries
 
 
-def rows(source: Any, options: SeriesSource, label: str | None, columns: Sequence[str] | None = None) -> Collection:
-    """The series of a source. columns: those of a model, which the source must then have.
+def rows(
+    source: Any, options: SeriesSource, label: str | None, columns: Sequence[str] | None = None,
+    unlabelled: bool = False,
+) -> Collection:  # fmt: skip
+    """The series of a source. columns: those of a model, which the source must then have. unlabelled: a label may be
+    missing.
 
     Raises DataError, with file, line and column.
     """
@@ -73,8 +77,9 @@ def rows(source: Any, options: SeriesSource, label: str | None, columns: Sequenc
         found = source
     else:
         found = read_series(
-            source, values=options.columns(), time=options.time, id=options.id, label=label, layout=options.layout
-        )
+            source, values=options.columns(), time=options.time, id=options.id, label=label, layout=options.layout,
+            unlabelled=unlabelled,
+        )  # fmt: skip
     if columns is not None and list(columns) != found.columns:
         raise DataError(
             f"{found.path}: has {counted(found.columns)}; the model was fitted on {counted(columns)}; give it those, "

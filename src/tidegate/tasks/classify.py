@@ -136,7 +136,7 @@ def rows(source: Any, options: Options, columns: list[str] | None = None) -> Sou
     Raises DataError.
     """
     if kind_of(source, options) == "series":
-        return _series.rows(source, options, options.label, columns)
+        return _series.rows(source, options, options.label, columns, options.label_separator is not None)
     return source if isinstance(source, Table) else _messages.rows(source, options)
 
 

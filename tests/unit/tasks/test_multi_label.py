@@ -10,6 +10,8 @@ import pytest
 import torch
 
 import tidegate
+from tidegate.cli.score import measure
+from tidegate.data.series import of_arrays
 from tidegate.data.table import Table
 from tidegate.errors import DataError, OptionError
 from tidegate.model import Model
@@ -253,3 +255,65 @@ def test_a_file_to_judge_by_is_read_with_the_same_labels(fitted: Path, tmp_path:
     valid.write_text("text,label\nrain,weather;snow\n")
     with pytest.raises(DataError, match="v.csv:2: label 'snow' was not seen in training; leave the row out"):
         fit("classify", train, out=str(tmp_path / "m"), valid=valid, label_separator=";", **few)
+
+
+# ---- series
+
+
+def series_file(path: Path, count: int, seed: int, labelled: bool = True) -> Path:
+    """A long table: `up` where the level is over 0, `busy` where the series is noisy, both or neither."""
+    rng = np.random.default_rng(seed)
+    lines = ["id,value,other,label"[: None if labelled else -6]]
+    for i in range(count):
+        up, busy = rng.random(2) < 0.5
+        names = ";".join([*["busy"] * bool(busy), *["up"] * bool(up)])
+        for t in range(12):
+            value = (1 if up else -1) + rng.normal() * (1.5 if busy else 0.1)
+            lines.append(f"s{i},{value:.3f},{t % 5},{names}"[: None if labelled else -1 - len(names)])
+    path.write_text("\n".join(lines) + "\n")
+    return path
+
+
+def test_series_may_have_several_labels_or_none(tmp_path: Path) -> None:
+    train, out = series_file(tmp_path / "t.csv", 120, 0), tmp_path / "m.safetensors"
+    said: list[str] = []
+    values = {"hidden": 12, "epochs": 12, "rate": 0.01, "refit_epochs": 0}
+    fit("classify", train, out=str(out), id="id", label_separator=";", say=said.append, **values)
+    assert "2 labels separated by ';', 0 to 2 a row, " in said[0]
+    metrics = measure(str(out), str(series_file(tmp_path / "v.csv", 60, 1)), None, None, "error")
+    assert metrics["micro_f1"] > 0.85
+    assert metrics["labels"]["up"]["support"] > 10
+    model, x = tidegate.load(out), np.column_stack([np.ones(12), np.arange(12) % 5])
+    stream = model.stream()
+    last = [stream.push(step) for step in x][-1]
+    assert last.chosen == model.chosen([x])[0] == ["up"]
+    assert np.array_equal(last.values, model.predict([x])[0])
+
+
+def test_series_of_any_source_may_be_without_labels_where_several_are_allowed(tmp_path: Path) -> None:
+    found = of_arrays(np.zeros((3, 4)), labels=["a;b", "", "b"], unlabelled=True)
+    assert classify.targets(found, SEVERAL)[0].tolist() == [[1, 1], [0, 0], [0, 1]]
+    with pytest.raises(DataError, match="series 2: the label is empty; name it"):
+        of_arrays(np.zeros((3, 4)), labels=["a;b", "", "b"])
+    np.savez(tmp_path / "t.npz", x=np.zeros((2, 4)), y=np.array(["", "a"]))
+    (tmp_path / "rows.csv").write_text("label,t1,t2\na;b,1,2\n,3,4\n")
+    for source, labels in (("t.npz", ["", "a"]), ("rows.csv", ["a;b", ""])):
+        options = classify.Options(label_separator=";", input="series", layout="rows")
+        assert [s.label for s in classify.rows(tmp_path / source, options).series] == labels
+        with pytest.raises(DataError, match="empty; name it|no label in column 'label'"):
+            classify.rows(tmp_path / source, classify.Options(input="series", layout="rows"))
+
+
+@pytest.mark.parametrize("layout", ["steps", "rows", "npz"])
+def test_a_model_of_series_is_asked_without_labels(tmp_path: Path, layout: str) -> None:
+    if layout == "npz":
+        np.savez(tmp_path / "new.npz", x=np.arange(6.0).reshape(2, 3))
+        source, options, columns = tmp_path / "new.npz", classify.Options(input="series"), ["value"]
+    elif layout == "rows":
+        (tmp_path / "new.csv").write_text("t1,t2,t3,label\n0,1,2,a\n3,4,5,\n")
+        source, options, columns = tmp_path / "new.csv", classify.Options(input="series"), ["value"]
+    else:
+        (tmp_path / "new.csv").write_text("note,id,value\nx,p,0\nx,q,3\nx,p,1\nx,q,4\nx,p,2\nx,q,5\n")
+        source, options, columns = tmp_path / "new.csv", classify.Options(input="series", id="id"), ["value"]
+    found = classify.asked(source, options, columns)
+    assert [s.values[:, 0].tolist() for s in found.series] == [[0, 1, 2], [3, 4, 5]]
