@@ -78,7 +78,7 @@ class DataSet:
         sources: tried in this order; the first that is here is used.
         parse: from the bytes of the files to (text, label) pairs, or the finished file, by split.
         unit: what `rows` counts: messages, series or steps.
-        flags: those that `tidegate fit TASK` needs to read a split.
+        flags: those that `tidegate fit TASK` needs: how to read a split, and how far to forecast.
         suffix: that of its files.
     """
 

@@ -32,6 +32,8 @@ def flags(name):
     """The arguments of `read_series` that a set's flags stand for."""
     words = shlex.split(catalogue.get(name).flags)
     named = {flag.removeprefix("--"): word for flag, word in zip(words[::2], words[1::2], strict=True)}
+    assert ("horizon" in named) == (catalogue.get(name).task == "forecast")
+    named.pop("horizon", None)
     return {**named, "values": named["values"].split(",")} if "values" in named else named
 
 
@@ -162,7 +164,7 @@ def test_the_command_says_where_the_files_are_and_what_fits(monkeypatch, capsys,
     parser = command.Parser()
     command.flags(parser)
     assert command.run(parser.parse_args(["load"])) == 0
-    assert "DIR/train.csv --time time --values load --out load.safetensors" in capsys.readouterr().out
+    assert "DIR/train.csv --time time --values load --horizon 48 --out load.safetensors" in capsys.readouterr().out
     assert command.run(parser.parse_args(["load", "--out", str(tmp_path / "a b")])) == 0
     said = capsys.readouterr().out
     assert f"tidegate fit forecast '{tmp_path}/a b/train.csv' --time time --values load" in said

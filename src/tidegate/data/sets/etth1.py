@@ -48,5 +48,5 @@ SET = DataSet(
     ),
     parse=parse,
     unit="steps",
-    flags="--time date",
+    flags="--time date --horizon 96",
 )

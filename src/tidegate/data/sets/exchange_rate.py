@@ -60,5 +60,5 @@ SET = DataSet(
     ),
     parse=parse,
     unit="steps",
-    flags="",
+    flags="--horizon 24",
 )

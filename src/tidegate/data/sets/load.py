@@ -71,5 +71,5 @@ SET = DataSet(
     ),
     parse=parse,
     unit="steps",
-    flags="--time time --values load",
+    flags="--time time --values load --horizon 48",
 )

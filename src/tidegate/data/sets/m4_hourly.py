@@ -62,5 +62,5 @@ SET = DataSet(
     ),
     parse=parse,
     unit="series",
-    flags="--layout rows --id V1",
+    flags="--layout rows --id V1 --horizon 48",
 )
