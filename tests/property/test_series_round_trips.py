@@ -5,12 +5,14 @@ from __future__ import annotations
 import csv
 import io
 import json
+from contextlib import suppress
 
 import numpy as np
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tidegate.data.series import of_arrays, read_series
+from tidegate.errors import DataError
 
 numbers = st.one_of(st.floats(allow_infinity=False), st.integers(-(2**53), 2**53).map(float))
 steps = st.integers(1, 3).flatmap(
@@ -91,3 +93,18 @@ def test_archives_and_arrays_come_back(tmp_path, series):
     np.savez(tmp_path / "t.npz", x=np.concatenate(made), lengths=[len(one) for one in made])
     assert_same(read_series(tmp_path / "t.npz"), series)
     assert_same(of_arrays(made), series)
+
+
+@anything
+@given(st.lists(st.tuples(st.integers(0, 10_000), st.integers(0, 255)), min_size=1, max_size=6), st.booleans())
+def test_a_changed_archive_gives_series_or_one_clear_error(tmp_path, changes, packed):
+    file = io.BytesIO()
+    (np.savez_compressed if packed else np.savez)(
+        file, x=np.arange(12.0).reshape(2, 3, 2), y=["a", "b"], time=[1, 2, 3]
+    )
+    data = bytearray(file.getvalue())
+    for place, byte in changes:
+        data[place % len(data)] = byte
+    (tmp_path / "t.npz").write_bytes(data)
+    with suppress(DataError):
+        assert read_series(tmp_path / "t.npz", label="y").series[0].values.ndim == 2

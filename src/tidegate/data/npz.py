@@ -19,6 +19,7 @@ from tidegate.errors import DataError
 MAGIC = b"\x93NUMPY"
 LONGEST_HEADER = 10_000
 PLAIN = re.compile(r"[<>|=]?[biufUS][0-9]+|[<>=]?M8\[[a-zA-Z]{1,2}\]")
+FAULTS = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, OSError, ValueError)
 Array = npt.NDArray[Any]
 
 
@@ -41,7 +42,7 @@ def read_npz(data: bytes, path: str) -> dict[str, Array]:
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             return _members(archive, len(data), path)
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, OSError) as error:
+    except FAULTS as error:
         reason = str(error) or type(error).__name__
         raise DataError(f"{path} is no whole .npz archive ({reason}); write it anew with numpy.savez") from error
 
@@ -53,6 +54,8 @@ def _members(archive: zipfile.ZipFile, size: int, path: str) -> dict[str, Array]
         name = member.filename.removesuffix(".npy")
         if name in found:
             raise DataError(f"{path} has the array {name!r} twice; write it anew with numpy.savez")
+        if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+            raise DataError(f"{path}: array {name!r} is packed in a way that NumPy does not use; write it anew")
         if name == member.filename:
             raise DataError(f"{path} has the member {name!r}, which is no array; write it anew with numpy.savez")
         with archive.open(member) as stream:

@@ -308,6 +308,24 @@ def test_hostile_archives(data, message):
     assert str(caught.value) == message
 
 
+@pytest.mark.parametrize(("field", "fault"), [(16, "seek"), (12, "offset")])
+def test_an_end_that_points_elsewhere_is_refused(field, fault):
+    data = bytearray(archive(x=member()))
+    end = data.rindex(b"PK\5\6")
+    data[end + field + 2] = 255
+    with pytest.raises(DataError, match=rf"t\.npz is no whole \.npz archive \(.*({fault})"):
+        read_npz(bytes(data), "t.npz")
+
+
+def test_only_what_numpy_packs_with_is_unpacked():
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_BZIP2) as made:
+        made.writestr("x.npy", member())
+    with pytest.raises(DataError) as caught:
+        read_npz(file.getvalue(), "t.npz")
+    assert str(caught.value) == "t.npz: array 'x' is packed in a way that NumPy does not use; write it anew"
+
+
 def test_a_damaged_member_is_refused():
     data = bytearray(archive(x=member(data=bytes(range(16)))))
     data[-100] ^= 255
