@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from tidegate.tasks._classes import AnyOf
 from tidegate.tasks._labels import kinds_of, weights
 from tidegate.tasks._lesson import Lesson, split
 from tidegate.tasks._metrics import score
-from tidegate.train import fit
+from tidegate.train import Progress, fit
 
 SMALL: dict[str, Any] = {"hidden": 12, "embed": 12, "epochs": 8, "batch": 8, "rate": 0.02, "refit_epochs": 0}
 WORDS = {"weather": ["rain", "sun", "storm"], "music": ["play", "song", "band"], "money": ["pay", "bank", "bill"]}
@@ -232,6 +233,20 @@ def test_a_fit_learns_streams_and_chooses(fitted: Path) -> None:
     assert last.label == pooled.label == last.top(1)[0][0]
     assert last.as_dict()["labels"] == ["music", "weather"]
     assert np.array_equal(last.values, model.predict([text])[0])
+
+
+def test_an_interrupted_run_is_resumed_to_the_same_bits(fitted: Path, tmp_path: Path) -> None:
+    def press(progress: Progress) -> None:
+        if (progress.epoch, progress.step) == (3, 2):
+            signal.raise_signal(signal.SIGINT)
+
+    data = {"label_separator": ";", "out": str(tmp_path / "m"), **SMALL}
+    with pytest.raises(KeyboardInterrupt):
+        fit("classify", fitted.parent / "t.csv", progress=press, **data)
+    with pytest.raises(OptionError, match="options label_separator was ';' and is ' ; ' now"):
+        fit("classify", fitted.parent / "t.csv", resume=True, **{**data, "label_separator": " ; "})
+    resumed = fit("classify", fitted.parent / "t.csv", resume=True, **data)
+    assert resumed.weights_hash == Model.load(fitted).weights_hash
 
 
 def test_scores_of_both_kinds_choose() -> None:
