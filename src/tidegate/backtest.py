@@ -10,11 +10,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from .data.series import Collection
+from .data.series import Collection, Series
 from .errors import DataError, OptionError, located
 from .features.series import Intake
 from .model import Model, opened
 from .runtime import Predictor
+from .runtime.forecast import Forecast
 from .tasks import forecast
 from .tasks._baselines import Ridge, seasonal_naive, verdict
 from .tasks._forecast_metrics import score, seasonal_scale
@@ -41,12 +42,14 @@ class Rolled:
 class Backtest:
     """What a back-test found.
 
-    metrics: of all forecasts together, see `tasks._forecast_metrics.score`. baselines: name -> mean absolute error on
-    the same origins, or why there is none. warning: a sentence where a baseline is not beaten, or "". begins: how the
-    first origin was chosen, in words.
+    quantiles, columns: their levels, and the targets. metrics: of all forecasts together, see
+    `tasks._forecast_metrics.score`. baselines: name -> mean absolute error on the same origins, or why there is none.
+    warning: a sentence where a baseline is not beaten, or "". begins: how the first origin was chosen, in words.
     """
 
     series: list[Rolled]
+    quantiles: list[float]
+    columns: list[str]
     metrics: dict[str, Any]
     baselines: dict[str, float | str]
     warning: str
@@ -65,17 +68,12 @@ def backtest(
 
     Raises OptionError for another model or a start that leaves nothing; DataError.
     """
-    predictor = model if isinstance(model, Predictor) else Predictor(opened(model))
-    document = predictor.model.document
-    if document["task"]["kind"] != forecast.KIND:
-        raise OptionError(f"the model is for {document['task']['kind']}; a back-test needs one that forecasts")
     if every < 1:
         raise OptionError(f"every is {every}; it must be at least 1")
-    options = recalled(forecast.Options, document["task"]["options"])
-    intake = Intake.from_json(document["input"], predictor.model.tensors)
+    predictor, options, intake = forecaster(model)
     source = forecast.rows(data, options, list(intake.columns))
     found = tracks(source, intake)
-    firsts, begins = first_origins(source, found, intake, document["provenance"], start)
+    firsts, begins = first_origins(source, found, intake, predictor.model.document["provenance"], start)
     rolled = [
         one
         for i, track in enumerate(found)
@@ -88,6 +86,80 @@ def backtest(
             f"{intake.answer.horizon} after it; give more rows, or an earlier start"
         )
     return judged(rolled, options, intake, begins)
+
+
+@dataclass(frozen=True)
+class Onward:
+    """The forecast after the last known step of a series: history float64 [T, targets], and what the steps ahead are
+    called, by number or time.
+    """
+
+    name: str
+    history: Floats
+    forecast: Forecast
+    steps: list[str]
+    times: npt.NDArray[np.datetime64] | None
+
+    @property
+    def values(self) -> Floats:
+        """float64 [horizon, targets, quantiles]."""
+        assert self.forecast.values is not None, "made by `onward`"
+        return self.forecast.values
+
+
+def onward(model: Model | Predictor | str | os.PathLike[str], data: Any) -> list[Onward]:
+    """Forecasts after the last known step of every series. Of columns known ahead, the last rows are the future.
+
+    Raises OptionError for a model that does not forecast; DataError, also for a series shorter than the look-back.
+    """
+    predictor, options, intake = forecaster(model)
+    assert intake.answer
+    source = forecast.rows(data, options, list(intake.columns))
+    names = [intake.columns[c] for c in intake.of("target")]
+    found = []
+    for i, track in enumerate(tracks(source, intake)):
+        series = source.series[i]
+        last = len(series.values) - 1 - (intake.answer.horizon if intake.of("known") else 0)
+        values = moved(series.values, intake)
+        with located(source.place(i, max(0, last))):
+            if last < 0:
+                raise DataError("with columns known ahead the last rows are the future, and there are no others")
+            made = predictor.forecasts(
+                values, [last], times=timed(series, values, intake), series=series.id if intake.names else None
+            )[0]
+        forecast_now = Forecast(made, list(intake.answer.quantiles), names)
+        times = None if series.times is None else following(series.times[: last + 1], len(made))
+        steps = [f"+{h}" for h in range(1, len(made) + 1)] if times is None else [str(t)[:19] for t in times]
+        known = track.truth[: int(np.searchsorted(track.kept, last + 1))]
+        found.append(Onward(track.name, known, forecast_now, steps, times))
+    return found
+
+
+def following(times: npt.NDArray[np.datetime64], count: int) -> npt.NDArray[np.datetime64] | None:
+    """The times after the last one, as far apart as times mostly are; None where a single time says nothing.
+
+    >>> following(np.array(["2024-01-01", "2024-01-02"], "M8[us]"), 1).astype("M8[D]").tolist()
+    [datetime.date(2024, 1, 3)]
+    """
+    if len(times) < 2:
+        return None
+    gap = np.timedelta64(int(np.median(np.diff(times).astype(np.int64))), "us")
+    return np.asarray(times[-1] + gap * np.arange(1, count + 1))
+
+
+def timed(series: Series, values: Floats, intake: Intake) -> npt.NDArray[np.datetime64] | None:
+    """The times of steps, where the model reads them."""
+    return series.times[: len(values)] if intake.calendar and series.times is not None else None
+
+
+def forecaster(model: Model | Predictor | str | os.PathLike[str]) -> tuple[Predictor, forecast.Options, Intake]:
+    """A model that forecasts, its options and its input. Raises OptionError for one that does not."""
+    predictor = model if isinstance(model, Predictor) else Predictor(opened(model))
+    document = predictor.model.document
+    if document["task"]["kind"] != forecast.KIND:
+        raise OptionError(f"the model is for {document['task']['kind']}; expected one that forecasts")
+    options = recalled(forecast.Options, document["task"]["options"])
+    return predictor, options, Intake.from_json(document["input"], predictor.model.tensors)
 
 
 def reach_of(intake: Intake) -> int:
@@ -139,10 +211,9 @@ def roll(
         return None
     series = source.series[i]
     values = moved(series.values, intake)
-    times = series.times[: len(values)] if intake.calendar and series.times is not None else None
     name = series.id if intake.names else None
     with located(source.place(i, 0)):
-        made = predictor.forecasts(values, track.kept[ends], times=times, series=name)
+        made = predictor.forecasts(values, track.kept[ends], times=timed(series, values, intake), series=name)
     return Rolled(track.name, ends, made, track.truth[ends[:, None] + np.arange(1, H + 1)], track)
 
 
@@ -161,7 +232,10 @@ def judged(rolled: list[Rolled], options: forecast.Options, intake: Intake, begi
             )
     beside["ridge on the same window"] = attempt(lambda: ridged(rolled, options, H, season), truth)
     figures = {name: v for name, v in beside.items() if isinstance(v, float)}
-    return Backtest(rolled, metrics, beside, verdict(metrics["mae"], figures) or "", begins)
+    names = [intake.columns[c] for c in intake.of("target")]
+    return Backtest(
+        rolled, list(intake.answer.quantiles), names, metrics, beside, verdict(metrics["mae"], figures) or "", begins
+    )
 
 
 def history(one: Rolled) -> Floats:

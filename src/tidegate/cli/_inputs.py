@@ -12,6 +12,13 @@ if TYPE_CHECKING:
 TAKES = {"text": "text", "series": "series of numbers", "array": "numbers", "ids": "token ids"}
 
 
+def task_of(file: str) -> str:
+    """The task of the model in a file. Raises ModelFileError."""
+    from ..model import Model
+
+    return str(Model.load(file).document["task"]["kind"])
+
+
 def needs_labels(model: Model, file: str, command: str) -> None:
     """Raises OptionError unless the model turns texts or series into labels."""
     kind = model.document["input"]["kind"]

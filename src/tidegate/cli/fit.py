@@ -1,4 +1,4 @@
-"""Train a model from a labelled file (CSV, TSV, JSON lines, Parquet).
+"""Train a model from labelled rows, or from series of numbers, in a file.
 
 Writes one model file, and a checkpoint beside it while it works: Ctrl-C and
 --resume go together. Part of the rows is held out to choose the best weights,
@@ -26,6 +26,8 @@ EXAMPLES = """\
   tidegate fit classify train.csv --text message --label intent \\
       --out intent.safetensors
   tidegate fit classify train.jsonl --out m.safetensors --cell ./mycell.py
+  tidegate fit classify beats.csv --id beat --label kind --out m.safetensors
+  tidegate fit forecast load.csv --horizon 48 --out load.safetensors
   tidegate fit classify train.csv --out m.safetensors --resume"""
 
 USAGE = "tidegate fit {} FILE --out FILE [options]"
@@ -45,9 +47,11 @@ def flags(parser: Parser) -> None:
 
 
 def common(parser: Parser) -> None:
-    parser.add_argument("train", metavar="FILE", help="the labelled rows: .csv, .tsv or .jsonl, also .gz; .parquet")
+    parser.add_argument(
+        "train", metavar="FILE", help="the rows: .csv, .tsv or .jsonl, also .gz; .parquet; .npz; a folder"
+    )
     parser.add_argument("--out", metavar="FILE", required=True, help="the model file to write")
-    parser.add_argument("--valid", metavar="FILE", help="labelled rows to choose the best weights by")
+    parser.add_argument("--valid", metavar="FILE", help="rows to choose the best weights by")
     parser.add_argument("--threads", metavar="N", type=int, help="threads (default 1; the weights depend on it)")
     parser.add_argument("--json", action="store_true", help="print the outcome as JSON")
     again = parser.add_mutually_exclusive_group()
@@ -87,6 +91,12 @@ def tell(args: argparse.Namespace, model: Model) -> None:
         import json
 
         print(json.dumps({"file": args.out, "bytes": size_now, "provenance": found}))
+        return
+    if "baselines" in found:
+        from . import _forecasts
+
+        print(f"wrote {args.out} ({size(size_now)})\n{_forecasts.fitted(found)}")
+        print(f"next: tidegate predict {args.out} SERIES.csv")
         return
     held_out = found["metrics"]["held_out"]
     figures = ", ".join(f"{name.replace('_', ' ')} {value:.4f}" for name, value in held_out.items())

@@ -1,8 +1,10 @@
-"""Predict the label of messages: of --text, of a file's rows, or of stdin's lines.
+"""Predict labels of messages or series, or how series go on.
 
-A file is .csv, .tsv or .jsonl, also .gz, or .parquet; `-` reads one message a
-line from stdin. A model of series takes a file of them. Where rows may have
-several labels, those with a probability of 0.5 or more are shown.
+Messages are given by --text, as a file's rows, or with - as stdin's lines; a
+model of series takes a file of them. A file is .csv, .tsv or .jsonl, also .gz,
+or .parquet; of series also .npz or a folder. Where rows may have several labels,
+those with a probability of 0.5 or more are shown. A forecaster answers with its
+quantiles for every step ahead, and on a terminal with a chart.
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..errors import DataError, OptionError
+from . import _forecasts
 from ._inputs import needs_labels
 from ._parser import Parser
 from ._table import decimal, short
@@ -24,7 +27,8 @@ if TYPE_CHECKING:
 EXAMPLES = """\
   tidegate predict intent.safetensors --text "what's my balance"
   tidegate predict intent.safetensors new.csv --column message --top 3
-  echo "what's my balance" | tidegate predict intent.safetensors - --json"""
+  echo "what's my balance" | tidegate predict intent.safetensors - --json
+  tidegate predict load.safetensors load.csv --plot forecast.png"""
 
 WIDTH = 60
 
@@ -35,7 +39,8 @@ def flags(parser: Parser) -> None:
     parser.add_argument("--text", metavar="TEXT", action="append", help="a message; may be given again")
     parser.add_argument("--column", metavar="NAME", help="column that holds the message (default: as in training)")
     parser.add_argument("--top", metavar="K", type=int, help="how many labels to show (default 1)")
-    parser.add_argument("--json", action="store_true", help="print one JSON object a message")
+    parser.add_argument("--json", action="store_true", help="print one JSON object a message or series")
+    parser.add_argument("--plot", metavar="FILE", help="draw a forecast and what came before it, as PNG")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -43,6 +48,10 @@ def run(args: argparse.Namespace) -> int:
     from ..runtime import Scores, load
 
     predictor = load(args.model)
+    if predictor.model.document["task"]["kind"] == "forecast":
+        return _forecasts.predict(args, predictor)
+    if args.plot:
+        raise OptionError("--plot is for forecasts, and this model tells labels; leave it out")
     needs_labels(predictor.model, args.model, "predict")
     kind = predictor.model.document["input"]["kind"]
     names, probabilities = (of_series if kind == "series" else of_texts)(args, predictor)

@@ -1,8 +1,13 @@
-"""Score a model on a labelled file: accuracy, F1, log loss, confusions.
+"""Score a model on a file: accuracy, F1, confusions; errors of forecasts.
 
 Columns are those that the model was trained on, unless --text and --label name
 others. The answers come from the native engine, as they will in use. Where rows
 may have several labels, those with a probability of 0.5 or more are predicted.
+
+A forecaster is back-tested: from every step on, forecasts are made from the
+steps before it alone, and stand beside seasonal naive and ridge regression.
+Where a file begins with the rows that the model was fitted on, this begins
+after them, unless --from says otherwise.
 """
 
 from __future__ import annotations
@@ -11,14 +16,16 @@ import argparse
 import dataclasses
 from typing import Any
 
-from ._inputs import needs_labels
+from . import _forecasts
+from ._inputs import needs_labels, task_of
 from ._parser import Parser
 from ._table import table
 
 EXAMPLES = """\
   tidegate score intent.safetensors test.csv
   tidegate score intent.safetensors test.csv --label gold --unseen wrong
-  tidegate score intent.safetensors test.csv --json"""
+  tidegate score intent.safetensors test.csv --json
+  tidegate score load.safetensors all.csv --from 2688 --plot last.png"""
 
 MOST_CONFUSIONS = 10
 FIGURES = (
@@ -29,7 +36,11 @@ FIGURES = (
 
 def flags(parser: Parser) -> None:
     parser.add_argument("model", metavar="MODEL", help="the model file")
-    parser.add_argument("file", metavar="FILE", help="the labelled rows: .csv, .tsv or .jsonl, also .gz; .parquet")
+    parser.add_argument(
+        "file",
+        metavar="FILE",
+        help="the labelled rows or series: .csv, .tsv or .jsonl, also .gz; .parquet; .npz; folder",
+    )
     parser.add_argument("--text", metavar="COLUMN", help="column that holds the message")
     parser.add_argument("--label", metavar="COLUMN", help="column that holds the label")
     parser.add_argument(
@@ -37,9 +48,13 @@ def flags(parser: Parser) -> None:
         help="a label that was not there in training: refuse the file (default), or count the row as wrong",
     )  # fmt: skip
     parser.add_argument("--json", action="store_true", help="print the figures as JSON")
+    _forecasts.flags(parser)
 
 
 def run(args: argparse.Namespace) -> int:
+    if task_of(args.model) == "forecast":
+        return _forecasts.score(args)
+    _forecasts.refuse(args)
     metrics = measure(args.model, args.file, args.text, args.label, args.unseen)
     if args.json:
         import json

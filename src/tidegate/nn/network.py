@@ -58,13 +58,6 @@ class Network(torch.nn.Module):
         for weight in self.weights(i).values():
             weight.mul_(factor)
 
-    @torch.no_grad()
-    def shift_outputs(self, offsets: list[float]) -> None:
-        """Adds to the biases of the last dense layer."""
-        i = max(k for k, layer in enumerate(self.layers) if layer["kind"] == "dense")
-        bias = self.weights(i)["bias"]
-        bias.add_(torch.tensor(offsets, dtype=bias.dtype))
-
     def matrices(self) -> list[torch.nn.Parameter]:
         """The weights that decay is for: matrices that multiply, not tables, gains or biases."""
         return [

@@ -25,7 +25,7 @@ class OneOf:
     def value(self, figures: dict[str, float]) -> tuple[float, float]:
         return figures[self.metric], -figures["log_loss"]
 
-    def slack(self, best: float, rows: int) -> float:
+    def slack(self, best: float, figures: dict[str, float], rows: int) -> float:
         """One standard error. Few held-out rows make an early epoch look best by luck, while the schedule's late,
         small steps settle a model; an epoch that is truly worse falls out.
 

@@ -36,8 +36,8 @@ class Judge(Protocol):
     def value(self, figures: dict[str, float]) -> tuple[float, float]:
         """What figures are worth: more is better, the second number decides between equal first ones."""
 
-    def slack(self, best: float, rows: int) -> float:
-        """How far below the best value an epoch may be and still be kept."""
+    def slack(self, best: float, figures: dict[str, float], rows: int) -> float:
+        """How far below the best value an epoch with these figures may be and still be kept."""
 
     def adjustment(self, outputs: Array, targets: Array) -> list[float]:
         """What, learnt from held-out rows, is folded into the last dense layer."""

@@ -35,22 +35,21 @@ class Track:
 def tracks(source: Collection, intake: Intake, first: int = 0) -> list[Track]:
     """Every series of a source with nothing missing. first: the number of the first series, where they are numbered.
 
-    With columns known ahead the last `horizon` rows are the future: their known columns are read, their targets may be
+    With columns known ahead the last `lead_of` rows are the future: their known columns are read, their targets may be
     missing. Raises DataError with the place of what cannot be used.
     """
-    assert intake.answer, "a forecaster"
-    known, H = intake.of("known"), intake.answer.horizon
+    known, lead = intake.of("known"), lead_of(intake)
     found = []
     for i, series in enumerate(source.series):
         values = series.values
-        if known and len(values) <= H:
+        if known and len(values) <= lead:
             raise DataError(
-                f"{source.place(i, 0)}: the series has {len(values)} rows, and with columns known ahead the last {H} "
-                "are the future; give it more"
+                f"{source.place(i, 0)}: the series has {len(values)} rows, and with columns known ahead the last "
+                f"{lead} are the future; give it more"
             )
         x = moved(values, intake)
         T = len(x)
-        refuse(source, i, x, intake, H)
+        refuse(source, i, x, intake, lead)
         times = None if series.times is None else series.times[:T]
         with located(source.place(i, 0)):
             steps, kept, _ = intake.treated(x, times)
@@ -61,22 +60,26 @@ def tracks(source: Collection, intake: Intake, first: int = 0) -> list[Track]:
     return found
 
 
+def lead_of(intake: Intake) -> int:
+    """How many steps ahead known columns are read: the horizon, or one where forecasts go on from forecasts."""
+    assert intake.answer, "a forecaster"
+    return intake.answer.horizon if intake.answer.head == "direct" else 1
+
+
 def moved(values: Floats, intake: Intake) -> Floats:
-    """Values [T, columns] as a forecaster reads them: known columns `horizon` ahead, the last rows their future."""
-    known, answer = intake.of("known"), intake.answer
-    if not known or answer is None:
-        return values
-    return ahead(values, known, answer.horizon)[: len(values) - answer.horizon]
+    """Values [T, columns] as a forecaster reads them: known columns `lead_of` ahead; the last rows are their future."""
+    known, lead = intake.of("known"), lead_of(intake)
+    return ahead(values, known, lead)[: len(values) - lead] if known else values
 
 
-def refuse(source: Collection, i: int, x: Floats, intake: Intake, horizon: int) -> None:
+def refuse(source: Collection, i: int, x: Floats, intake: Intake, lead: int) -> None:
     """Raises DataError for the first missing number of series i, at its own place, where none is allowed."""
     if intake.missing != "error":
         return
     holes = np.argwhere(np.isnan(x))
     if len(holes):
         t, c = (int(v) for v in holes[0])
-        place = source.place(i, t + (horizon if intake.roles[c] == "known" else 0))
+        place = source.place(i, t + (lead if intake.roles[c] == "known" else 0))
         raise DataError(
             f"{place}: no number in column {source.columns[c]!r}; fill it, or choose --missing drop, ffill or mask"
         )
@@ -120,7 +123,7 @@ def placed(found: list[Track], more: list[Track], cuts: list[int], intake: Intak
     Raises DataError where none can be learnt from, or none is held out.
     """
     assert intake.answer
-    H = intake.answer.horizon if intake.answer.head == "direct" else 1
+    H = lead_of(intake)
     reach = intake.window.reach if intake.window else 1
     series, ends, parts, short = [], [], [], 0
     for i, track in enumerate([*found, *more]):

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     import torch
 
 KIND = "forecast"
+SEGMENTS = 15  # of a window, where nothing else is said: few steps for the recurrence, each of many numbers
 APART = "value"  # the one column of a series whose channels are forecast apart
 
 
@@ -240,11 +241,12 @@ def resolved(options: Options, source: Collection, found: list[Track], cuts: lis
         histories = [t.truth[:cut] for t, cut in zip(found, cuts, strict=True)]
         season = likely_season(histories, H, [s.times for s in source.series])
     if lookback is None:
-        lookback = max(1, min(2 * H if segment is None else 12 * segment, (longest - season) // 2 - H))
-    if options.scale == "window":
-        segment = segment or next(w for w in range(max(1, lookback // 12), 0, -1) if lookback % w == 0)
-        if options.lookback is None:
+        lookback = max(1, min(round(7.5 * H), sum(cuts) // 12, (longest - season) // 3))
+        if options.scale == "window":
+            segment = segment or max(1, lookback // SEGMENTS)
             lookback -= lookback % segment
+    elif options.scale == "window" and segment is None:
+        segment = next(w for w in range(max(1, lookback // SEGMENTS), 0, -1) if lookback % w == 0)
     count = min(options.windows, sum(cuts))
     batch = options.batch or int(np.clip(2 ** round(math.log2(max(1, count / 100))), 16, 128))
     epochs = options.epochs or 10

@@ -192,7 +192,7 @@ class Run:
         self.history.append({"loss": self.loss_sum / count, **figures})
         if self.refitting:
             self.keep_best()
-        elif self.judged_worth_keeping(self.judge.value(figures)):
+        elif self.judged_worth_keeping(figures):
             self.kept_epoch, self.adjustment = self.epoch, self.judge.adjustment(outputs, targets)
             self.kept_figures = self.judge.figures(self.judge.adjusted(outputs, self.adjustment), targets)
             self.keep_best()
@@ -203,13 +203,13 @@ class Run:
         if self.epoch == self.recipe.epochs and self.recipe.refit_epochs:
             self.use_best()
 
-    def judged_worth_keeping(self, value: tuple[float, float]) -> bool:
+    def judged_worth_keeping(self, figures: dict[str, float]) -> bool:
         """Whether this epoch is no further below the best than the judge's slack; the latest such epoch is kept."""
-        self.since += 1
+        self.since, value = self.since + 1, self.judge.value(figures)
         if value > self.best_value:
             self.best_value, self.since = value, 0
         best = self.best_value[0]
-        return value[0] >= best - self.judge.slack(best, len(self.held))
+        return value[0] >= best - self.judge.slack(best, figures, len(self.held))
 
     @torch.no_grad()
     def keep_best(self) -> None:

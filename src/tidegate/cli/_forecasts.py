@@ -1,0 +1,168 @@
+"""What `fit`, `score` and `predict` say about forecasters."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+from typing import TYPE_CHECKING, Any
+
+from ..errors import OptionError
+from ._table import table
+
+if TYPE_CHECKING:
+    import argparse
+
+    from ..backtest import Backtest, Onward, Rolled
+    from ..runtime import Predictor
+    from ._parser import Parser
+
+CHARTS = 4  # series that are drawn; the others are in the numbers alone
+
+
+def number(value: float) -> str:
+    """A figure with the digits that mean something.
+
+    >>> number(231.4159), number(0.35503), number(21671.3), number(1.5e12)
+    ('231.4', '0.355', '21,671', '1.5e+12')
+    """
+    return f"{value:,.0f}" if 1000 <= abs(value) < 1e9 else f"{value:.4g}"
+
+
+# ---- fit
+
+
+def fitted(provenance: dict[str, Any]) -> str:
+    """The held-out figures of a new forecaster beside its baselines, and a warning where it does not beat them."""
+    from ..tasks._baselines import verdict
+
+    found, beside = provenance["metrics"]["held_out"], provenance["baselines"]
+    rows = [["the model", number(found["mae"])], *([name, figure(v)] for name, v in beside.items())]
+    lines = [f"held-out end: {provenance['rows']['held_out']} forecasts", table(["", "mean absolute error"], rows)]
+    warning = verdict(found["mae"], {name: v for name, v in beside.items() if isinstance(v, float)})
+    return "\n".join([*lines, *([f"warning: {warning}"] if warning else [])])
+
+
+def figure(value: float | str) -> str:
+    return number(value) if isinstance(value, float) else value
+
+
+# ---- score
+
+
+def flags(parser: Parser) -> None:
+    """The flags of `score` that are for forecasters."""
+    group = parser.add_argument_group("options of a forecaster")
+    group.add_argument("--from", metavar="STEP", dest="start", help="first step to forecast: its number, or a time")
+    group.add_argument("--every", metavar="N", type=int, help="make a forecast after every Nth step (default 1)")
+    group.add_argument("--plot", metavar="FILE", help="draw the last forecast and what came, as PNG")
+
+
+def refuse(args: argparse.Namespace) -> None:
+    """Raises OptionError for a flag of a forecaster."""
+    for name, flag in (("start", "--from"), ("every", "--every"), ("plot", "--plot")):
+        if getattr(args, name) is not None:
+            raise OptionError(f"{flag} is for forecasters, and this model tells labels; leave it out")
+
+
+def score(args: argparse.Namespace) -> int:
+    """Back-test a forecaster on a file."""
+    from ..backtest import backtest
+
+    for name in ("text", "label"):
+        if getattr(args, name) is not None:
+            raise OptionError(f"--{name} is for labels, and this model forecasts; leave it out")
+    found = backtest(args.model, args.file, args.start, 1 if args.every is None else args.every)
+    if args.plot:
+        print(f"wrote {drawn(found.series[0], found, args.plot)}", file=sys.stderr)
+    if args.json:
+        print(json.dumps(as_dict(found)))
+    else:
+        print(report(found))
+    return 0
+
+
+def as_dict(found: Backtest) -> dict[str, Any]:
+    """A back-test for JSON."""
+    return {**found.metrics, "baselines": found.baselines, "warning": found.warning, "begins": found.begins}
+
+
+def report(found: Backtest) -> str:
+    """A back-test as a person reads it: the model and what it has to beat, then the quality of its intervals."""
+    m = found.metrics
+    head = f"{m['origins']:,} forecasts of {len(m['per_step'])} steps, {found.begins}"
+    rows = [["the model", number(m["mae"])], *([name, figure(v)] for name, v in found.baselines.items())]
+    parts = [head, table(["", "mean absolute error"], rows)]
+    if found.warning:
+        parts.append(f"warning: {found.warning}")
+    names = (("rmse", "RMSE"), ("mase", "MASE"), ("smape", "sMAPE %"), ("pinball", "pinball loss"))
+    figures = [f"{shown} {number(m[name])}" for name, shown in names if m.get(name) is not None]
+    parts.append("  ".join(figures))
+    inside = [f"{float(share):.0%} interval holds {v:.1%}" for share, v in m["coverage"].items() if v is not None]
+    if inside:
+        parts.append(", ".join(inside) + " of what came")
+    if m["unknown"]:
+        parts.append(f"{m['unknown']:,} numbers of the truth are missing and left out")
+    return "\n\n".join(parts)
+
+
+def drawn(one: Rolled, found: Backtest, path: str) -> str:
+    """A picture of the last forecast of a series, with what came."""
+    from ..plots import png
+
+    history = one.track.truth[: int(one.origins[-1]) + 1]
+    png.forecast(
+        path, history, one.forecasts[-1], found.quantiles, truth=one.truth[-1], title=one.name or "the last forecast",
+        names=found.columns,
+    )  # fmt: skip
+    return path
+
+
+# ---- predict
+
+
+def predict(args: argparse.Namespace, predictor: Predictor) -> int:
+    """Forecasts after the last step of every series of a file."""
+    from ..backtest import onward
+
+    if args.file in (None, "-") or args.text or args.column:
+        raise OptionError("this model forecasts; give it a file of series, such as tidegate predict MODEL series.csv")
+    found = onward(predictor, args.file)
+    if args.plot and len(found) > 1:
+        raise OptionError(f"--plot draws one series, and {args.file} has {len(found)}; give a file of one")
+    for k, one in enumerate(found):
+        if args.json:
+            print(json.dumps({"series": one.name, "steps": one.steps, **one.forecast.as_dict()}, ensure_ascii=False))
+            continue
+        if k < CHARTS and sys.stdout.isatty():
+            print(chart(one))
+        print(listing(one))
+    if args.plot:
+        from ..plots import png
+
+        one = found[0]
+        png.forecast(
+            args.plot, one.history, one.values, one.forecast.quantiles, title=one.name or "forecast",
+            names=one.forecast.columns,
+        )  # fmt: skip
+        print(f"wrote {args.plot}", file=sys.stderr)
+    return 0
+
+
+def chart(one: Onward) -> str:
+    """The latest history and the forecast as text."""
+    from ..plots import terminal
+
+    width = min(100, shutil.get_terminal_size().columns)
+    unicode = (sys.stdout.encoding or "").lower().startswith("utf")
+    names = one.forecast.columns
+    return terminal.forecast(one.history, one.values, one.forecast.quantiles, width, unicode=unicode, names=names)
+
+
+def listing(one: Onward) -> str:
+    """The steps ahead of one series, one a line."""
+    levels, names = one.forecast.quantiles, one.forecast.columns
+    heads = [f"{name} {level:g}" if len(names) > 1 else f"{level:g}" for name in names for level in levels]
+    rows = [[step, *map(number, ahead.ravel().tolist())] for step, ahead in zip(one.steps, one.values, strict=True)]
+    title = f"{one.name}\n" if one.name else ""
+    return title + table(["step" if one.times is None else "time", *heads], rows)
