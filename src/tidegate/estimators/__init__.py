@@ -12,5 +12,6 @@ except ModuleNotFoundError as error:
     ) from error
 
 from .classifier import Classifier
+from .forecaster import Forecaster
 
-__all__ = ["Classifier"]
+__all__ = ["Classifier", "Forecaster"]

@@ -1,0 +1,150 @@
+"""What a forecaster takes as y and X: the numbers of a series, and the form in which an answer goes on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ..data.series import of_arrays
+from ..errors import DataError, OptionError
+
+Floats = npt.NDArray[np.float64]
+Steps = npt.NDArray[np.int64]
+ENDS = ("lower", "upper")
+
+
+class Timeline:
+    """One series of an array: values float64 [T, columns], and answers as arrays.
+
+    columns: names, None where they have none. times: datetime64[us] [T], None where steps are counted.
+    """
+
+    form = "array"
+
+    def __init__(self, y: Any) -> None:
+        found = np.asarray(y)
+        if found.ndim not in (1, 2) or 0 in found.shape:
+            raise DataError(
+                f"y has the shape {list(found.shape)}; expected [steps] or [steps, columns], with one or more"
+            )
+        self.flat = found.ndim == 1
+        self.values: Floats = of_arrays([found]).series[0].values
+        self.columns: list[str] | None = None
+        self.times: npt.NDArray[np.datetime64] | None = None
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def settle(self) -> None:
+        """Finds out what follows the last step. Raises DataError where nobody can tell."""
+
+    @property
+    def cutoff(self) -> Any:
+        """What the last step is called."""
+        return len(self) - 1
+
+    def relative(self, fh: Any) -> list[int]:
+        """How many steps ahead an absolute horizon of this form is. Raises OptionError."""
+        raise OptionError(f"fh is {fh!r}; expected steps ahead, integers from 1")
+
+    def joined(self, more: Timeline) -> Timeline:
+        """This one and what comes right after it. Raises DataError for what does not follow."""
+        made = type(self).__new__(type(self))
+        made.__dict__.update(self.__dict__)
+        self.check_alike(more)
+        made.values = np.concatenate([self.values, more.values])
+        return made
+
+    def check_alike(self, more: Timeline) -> None:
+        """Raises DataError for another form or other columns."""
+        if more.form != self.form or more.columns != self.columns or more.values.shape[1] != self.values.shape[1]:
+            raise DataError(f"found {more.described()}; expected {self.described()}, as before")
+
+    def described(self) -> str:
+        names = (
+            "" if self.columns is None else f" ({', '.join(self.columns[:8])}{', ...'[: 5 * (len(self.columns) > 8)]})"
+        )
+        return f"{self.form}, {self.values.shape[1]} column{'s'[: self.values.shape[1] != 1]}{names}"
+
+    def beside(self, X: Timeline) -> Floats:
+        """The rows of X that belong to the steps of this series [T, columns]. Raises DataError."""
+        if len(X) != len(self):
+            raise DataError(f"X has {len(X)} rows and y has {len(self)}; each step has one")
+        return X.values
+
+    def ahead(self, X: Timeline, count: int) -> Floats:
+        """The rows of X for the `count` steps after this series [count, columns]. Raises DataError."""
+        if len(X) < count:
+            raise DataError(f"X has {len(X)} rows; the model reads {count} steps ahead; give X for all of them")
+        return X.values[:count]
+
+    # ---- answers
+
+    def answer(self, steps: Steps, values: Floats) -> Any:
+        """Values [n, columns] of the steps ahead, in this series' form."""
+        return values[:, 0] if self.flat else values
+
+    def spread(self, steps: Steps, values: Floats, levels: Sequence[Any]) -> Any:
+        """The same of values [n, columns, levels], or [n, columns, levels, 2] where a level has two ends."""
+        return values[:, 0] if self.flat else values
+
+
+def timelines(y: Any, what: str = "y") -> tuple[list[Timeline], bool]:
+    """The series in y, and whether they were several: a list of arrays, or of frames or columns.
+
+    Raises DataError for what is neither, or numbers that cannot be used.
+    """
+    if y is None:
+        raise DataError(f"{what} is None; expected a series of numbers")
+    if isinstance(y, list | tuple) and len(y) and any(np.ndim(one) > 0 for one in y):
+        found = [timeline(one, f"{what}[{i}]") for i, one in enumerate(y)]
+        if all(one.flat for one in found) and any(one.columns != found[0].columns for one in found):
+            for one in found:
+                one.columns = None  # each has a name of its own, which no column of all can have
+        return found, True
+    return [timeline(y, what)], False
+
+
+def timeline(y: Any, what: str) -> Timeline:
+    """One series in whatever form. what: its name in messages."""
+    from .pandas_timeline import PandasTimeline
+    from .polars_timeline import PolarsTimeline
+
+    try:
+        if of_library(y, "pandas"):
+            return PandasTimeline(y)
+        if of_library(y, "polars"):
+            return PolarsTimeline(y)
+        return Timeline(y)
+    except DataError as error:
+        raise DataError(f"{what}: {error}") from error
+
+
+def of_library(y: Any, library: str) -> bool:
+    """Whether y is a frame or column of a library, which is not imported for this."""
+    return any(
+        kind.__module__.partition(".")[0] == library and kind.__name__ in ("Series", "DataFrame")
+        for kind in type(y).__mro__
+    )
+
+
+def names_of(columns: list[Any]) -> list[str]:
+    """The names of columns as text. Raises DataError for two of one name, or names of several levels."""
+    for name in columns:
+        if isinstance(name, tuple):
+            raise DataError(f"its columns have {len(name)} levels, as {name}; give each one name")
+    found = [str(name) for name in columns]
+    if len(set(found)) != len(found):
+        twice = next(name for name in found if found.count(name) > 1)
+        raise DataError(f"the column {twice!r} is there twice; rename one")
+    return found
+
+
+def check_ascending(index: npt.NDArray[Any], shown: Any) -> None:
+    """Raises DataError unless int64 [T] ascend. shown: labels by position."""
+    if len(late := np.flatnonzero(np.diff(index) <= 0)):
+        t = int(late[0])
+        raise DataError(f"the index has {shown[t + 1]} after {shown[t]}; sort it, and keep each step once")
