@@ -37,7 +37,7 @@ try:
     predictor = load(sys.argv[1])
     for path in sys.argv[2:]:
         with open(path, "rb") as file:
-            predictor.stream().restore(State.from_bytes(file.read()))
+            predictor.pool().restore(0, State.from_bytes(file.read()))
 except TidegateError as error:
     print(str(error).removeprefix(sys.argv[1] + ": "))
 else:
@@ -59,25 +59,33 @@ class Verdict(NamedTuple):
     memory_mb: float
 
 
-def valid(**options: int) -> bytes:
-    """The bytes of a small valid classifier."""
+def valid(model: str = "classifier", **options: int) -> bytes:
+    """The bytes of a small valid classifier, or of another model of tests/golden/models.py."""
     file = io.BytesIO()
-    document, tensors = classifier(**options)
+    document, tensors = parts(model, **options)
     safetensors.write(file, tensors, {"tidegate": json.dumps(document, ensure_ascii=False)})
     return file.getvalue()
 
 
-def classifier(**options: int) -> tuple[dict[str, Any], dict[str, Any]]:
+def parts(model: str, **options: int) -> tuple[dict[str, Any], dict[str, Any]]:
     """Its document and tensors. options: H and seed, for another model than the valid one."""
     models = runpy.run_path(str(HERE.parent / "golden" / "models.py"))
-    parts: tuple[dict[str, Any], dict[str, Any]] = models["with_empty_check"](models["classifier"](**options))
-    return parts
+    made: tuple[dict[str, Any], dict[str, Any]] = models["with_empty_check"](models[model](**options))
+    return made
 
 
-def valid_state(**options: int) -> bytes:
-    """The bytes of a state of the valid classifier, or of one with other options, in the middle of a word."""
-    stream = Predictor(Model(*classifier(**options))).stream()
-    stream.push("the gate opens, the wat")
+def valid_state(model: str = "classifier", **options: int) -> bytes:
+    """The bytes of a state of the valid classifier in the middle of a word, or of another model after three steps."""
+    predictor = Predictor(Model(*parts(model, **options)))
+    if model == "stations":
+        stream = predictor.stream("south")
+        stream.push([1.0, 2.0, 3.0])
+    elif model == "seasonal":
+        stream = predictor.stream()
+        stream.push([[60.0, 11.0, 0.0]] * 3, time=["2026-01-01T00", "2026-01-01T01", "2026-01-01T02"])
+    else:
+        stream = predictor.stream()
+        stream.push("the gate opens, the wat")
     return stream.state.to_bytes()
 
 
@@ -154,14 +162,14 @@ def load(model: Path, *states: Path) -> Verdict:
     return Verdict(sentence, cpu_s, memory_mb)
 
 
-def verdict(attack: Callable[[bytes], bytes], of_state: bool, folder: Path) -> Verdict:
-    """The verdict on what an attack makes of the valid model, or of the valid state."""
+def verdict(attack: Callable[[bytes], bytes], of_state: bool, folder: Path, name: str = "classifier") -> Verdict:
+    """The verdict on what an attack makes of the valid model of this name, or of its valid state."""
     model, state = folder / "model.safetensors", folder / "state"
     if not of_state:
-        model.write_bytes(attack(valid()))
+        model.write_bytes(attack(valid(name)))
         return load(model)
-    model.write_bytes(valid())
-    state.write_bytes(attack(valid_state()))
+    model.write_bytes(valid(name))
+    state.write_bytes(attack(valid_state(name)))
     return load(model, state)
 
 
@@ -170,10 +178,10 @@ def attacks_state(script: Path) -> bool:
     return script.stem.startswith("state_")
 
 
-def run(attack: Callable[[bytes], bytes], refused: str) -> None:
+def run(attack: Callable[[bytes], bytes], refused: str, model: str = "classifier") -> None:
     """Print the verdict of one attack, the running script; exit 1 when it was not refused as it must be."""
     with tempfile.TemporaryDirectory() as folder:
-        found = verdict(attack, attacks_state(Path(sys.argv[0])), Path(folder))
+        found = verdict(attack, attacks_state(Path(sys.argv[0])), Path(folder), model)
     held = refused in found.sentence and found.cpu_s < CPU_S and found.memory_mb < MEMORY_MB
     figures = f"{found.cpu_s:.2f} s, {found.memory_mb:.0f} MB"
     print(f"{'refused' if held else 'NOT HELD'}: {found.sentence} ({figures})")

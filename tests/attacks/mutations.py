@@ -17,6 +17,7 @@ from typing import NamedTuple
 import hostile
 
 from tidegate.errors import TidegateError
+from tidegate.model import Model
 from tidegate.runtime import Predictor, State, load
 
 GOLDEN = hostile.HERE.parent / "golden"
@@ -37,7 +38,12 @@ def targets(folder: Path) -> list[Target]:
     model.write_bytes(hostile.valid())
     predictor = load(model)
     files = [Target(path.name, path.read_bytes(), load_model) for path in sorted(GOLDEN.glob("*.safetensors"))]
-    return [*files, Target("state", hostile.valid_state(), lambda content, _: restore(content, predictor))]
+    stations = Predictor(Model(*hostile.parts("stations")))
+    return [
+        *files,
+        Target("state", hostile.valid_state(), lambda content, _: restore(content, predictor, "er closes")),
+        Target("state of a series", hostile.valid_state("stations"), lambda c, _: restore(c, stations, 1.5)),
+    ]
 
 
 def load_model(content: bytes, folder: Path) -> object:
@@ -46,13 +52,13 @@ def load_model(content: bytes, folder: Path) -> object:
     return load(path)
 
 
-def restore(content: bytes, predictor: Predictor) -> object:
+def restore(content: bytes, predictor: Predictor, piece: object) -> object:
     """What a mutation's stream says next; its sum is mended, so that what lies before it is looked at."""
     if len(content) > 32:
         content = hostile.summed(content[:-32])
-    stream = predictor.stream()
-    stream.restore(State.from_bytes(content))
-    return stream.push("er closes", end=True)
+    pool = predictor.pool()
+    pool.restore(0, State.from_bytes(content))
+    return pool.push([(0, piece, True)])[0].values
 
 
 def mutated(content: bytes, rng: random.Random) -> bytes:

@@ -6,24 +6,28 @@ import hostile
 import pytest
 
 
-def test_the_valid_file_loads(tmp_path):
-    (tmp_path / "valid").write_bytes(hostile.valid())
+@pytest.mark.parametrize("model", ["classifier", "seasonal", "stations", "gestures"])
+def test_the_valid_file_loads(tmp_path, model):
+    (tmp_path / "valid").write_bytes(hostile.valid(model))
     verdict = hostile.load(tmp_path / "valid")
     assert verdict.sentence == "loaded"
     assert 0 < verdict.cpu_s < hostile.CPU_S
     assert 5 < verdict.memory_mb < hostile.MEMORY_MB
 
 
-def test_the_valid_state_is_restored(tmp_path):
-    (tmp_path / "valid").write_bytes(hostile.valid())
-    (tmp_path / "state").write_bytes(hostile.valid_state())
+@pytest.mark.parametrize("model", ["classifier", "seasonal", "stations"])
+def test_the_valid_state_is_restored(tmp_path, model):
+    (tmp_path / "valid").write_bytes(hostile.valid(model))
+    (tmp_path / "state").write_bytes(hostile.valid_state(model))
     assert hostile.load(tmp_path / "valid", tmp_path / "state").sentence == "loaded"
 
 
 @pytest.mark.parametrize("script", hostile.SCRIPTS, ids=lambda path: path.stem)
 def test_refused_within_the_limits(tmp_path, script):
     module = runpy.run_path(str(script))
-    verdict = hostile.verdict(module["attack"], hostile.attacks_state(script), tmp_path)
+    verdict = hostile.verdict(
+        module["attack"], hostile.attacks_state(script), tmp_path, module.get("MODEL", "classifier")
+    )
     assert module["REFUSED"] in verdict.sentence
     assert "\n" not in verdict.sentence
     assert len(verdict.sentence) < 700

@@ -1,4 +1,4 @@
-"""Two small valid models of format 1, which the golden files, the attacks and the unit tests start from."""
+"""Small valid models of format 1, which the golden files, the attacks and the unit tests start from."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import numpy as np
 
 from tidegate import cells, layers
 from tidegate.document import state_schema, streams_of
+from tidegate.features.series import Answer, Intake, Window
 from tidegate.features.text import Tokenizer
 from tidegate.features.vocabulary import Vocabulary
 from tidegate.tape import Tape
@@ -84,6 +85,45 @@ def tagger(H: int = 5, seed: int = 3) -> Parts:
     return assembled("encode", source, chain, {"gru": cells.load("gru").tape}, None, seed)
 
 
+def seasonal(H: int = 5, seed: int = 5) -> Parts:
+    """A window of three columns with a season, a calendar and a mask to forecasts; document and tensors, check None."""
+    intake = Intake(
+        ("load", "temperature", "holiday"), ("target", "past", "known"), ("day", "week"), "mask",
+        mean=np.array([[60.0, 11.5, 0.125]]), deviation=np.array([[12.0, 6.5, 0.25]]),
+        window=Window(6, segment=3, season=4), answer=Answer(2, (0.1, 0.5, 0.9)),
+    )  # fmt: skip
+    return series("forecast", intake, H, 2 * 3, None, seed)
+
+
+def stations(H: int = 4, seed: int = 6) -> Parts:
+    """Two series, each by its own statistics, one step ahead that is fed back; document and tensors, check None."""
+    intake = Intake(
+        ("level",), ("target",), (), "ffill", ("north", "south"), np.array([[4.0], [-2.5]]), np.array([[1.5], [0.75]]),
+        answer=Answer(3, (0.25, 0.5, 0.75), "autoregressive"),
+    )  # fmt: skip
+    return series("forecast", intake, H, 3, None, seed)
+
+
+def gestures(H: int = 3, seed: int = 7) -> Parts:
+    """Windows of two columns, read in both directions, to labels; document and tensors, check None."""
+    window = Window(8, segment=2, centre="mean", spread="window")
+    intake = Intake(("x", "y"), ("past", "past"), missing="drop", window=window)
+    return series("classify", intake, H, 2, ["wave", "rest"], seed, "bidirectional")
+
+
+def series(
+    task: str, intake: Intake, H: int, outputs: int, labels: list[str] | None, seed: int, kind: str = "recurrent"
+) -> Parts:
+    source, arrays = intake.to_json()
+    width = 2 * H if kind == "bidirectional" else H
+    chain = [
+        {**recurrent(intake.features, H, "gru"), "kind": kind},
+        {"kind": "dense", "inputs": width, "size": outputs, "activation": "none"},
+    ]
+    document, tensors = assembled(task, source, chain, {"gru": cells.load("gru").tape}, labels, seed)
+    return document, tensors | arrays
+
+
 def recurrent(inputs: int, size: int, cell: str, **more: Any) -> dict[str, Any]:
     options = {"tape": cell, "cell": cell, "dialect": cells.load(cell).dialect}
     return {"kind": "recurrent", "inputs": inputs, "size": size, **options, **more}
@@ -112,7 +152,7 @@ def assembled(
         "tapes": {name: tape.to_json() for name, tape in tapes.items()},
         "state": state_schema(chain, tapes),
         "labels": labels,
-        "streams": streams_of(chain),
+        "streams": streams_of(chain, source),
         "provenance": {"made_by": "tests/golden/make.py", "seed": seed},
         "check": None,
     }

@@ -79,7 +79,7 @@ def shaped(session: Session, known: Any, count: int, horizon: int, seen: Sequenc
         raise DataError(f"known has shape {list(found.shape)}; expected {list(shape[1:] if count == 1 else shape)}")
     if not np.isfinite(found).all():
         raise DataError("known holds a number that is missing or infinite")
-    if not source.intake.fills:
+    if source.intake.missing == "error":
         brought = np.stack([one.last[source.known] for one in seen if one.last is not None])
         if (found[:, 0] != brought).any():
             raise DataError(

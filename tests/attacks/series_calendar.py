@@ -1,0 +1,14 @@
+"""A calendar of the moon."""
+
+from hostile import run, with_document
+
+MODEL = "seasonal"
+REFUSED = "input.calendar[1]: is 'moon'; expected one of day, week, month, year"
+
+
+def attack(valid: bytes) -> bytes:
+    return with_document(valid, lambda d: d["input"].update(calendar=["day", "moon"]))
+
+
+if __name__ == "__main__":
+    run(attack, REFUSED, MODEL)

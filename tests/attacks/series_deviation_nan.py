@@ -1,0 +1,16 @@
+"""A deviation that is no number."""
+
+from hostile import join, run, split
+
+MODEL = "stations"
+REFUSED = "input.scale.deviation: holds nan, and what divides must be greater than 0"
+
+
+def attack(valid: bytes) -> bytes:
+    header, data = split(valid)
+    at = header["input.deviation"]["data_offsets"][0]
+    return join(header, data[:at] + b"\x00\x00\xc0\x7f" + data[at + 4 :])
+
+
+if __name__ == "__main__":
+    run(attack, REFUSED, MODEL)

@@ -1,0 +1,14 @@
+"""An unknown way with missing numbers."""
+
+from hostile import run, with_document
+
+MODEL = "seasonal"
+REFUSED = "input.missing: is 'guess'; expected one of error, drop, ffill, mask"
+
+
+def attack(valid: bytes) -> bytes:
+    return with_document(valid, lambda d: d["input"].update(missing="guess"))
+
+
+if __name__ == "__main__":
+    run(attack, REFUSED, MODEL)

@@ -1,0 +1,14 @@
+"""Statistics of training, and none there."""
+
+from hostile import run, with_document
+
+MODEL = "seasonal"
+REFUSED = "input.scale: is null; missing 'mask' needs the mean"
+
+
+def attack(valid: bytes) -> bytes:
+    return with_document(valid, lambda d: d["input"].update(scale=None))
+
+
+if __name__ == "__main__":
+    run(attack, REFUSED, MODEL)

@@ -1,0 +1,14 @@
+"""Quantiles that fall."""
+
+from hostile import run, with_document
+
+MODEL = "seasonal"
+REFUSED = "input.answer.quantiles: are [0.1, 0.9, 0.5]; each must be greater than the last"
+
+
+def attack(valid: bytes) -> bytes:
+    return with_document(valid, lambda d: d["input"]["answer"].update(quantiles=[0.1, 0.9, 0.5]))
+
+
+if __name__ == "__main__":
+    run(attack, REFUSED, MODEL)

@@ -1,0 +1,14 @@
+"""No quantile at all."""
+
+from hostile import run, with_document
+
+MODEL = "seasonal"
+REFUSED = "input.answer.quantiles: has 0 entries; expected a list of 1 to 99"
+
+
+def attack(valid: bytes) -> bytes:
+    return with_document(valid, lambda d: d["input"]["answer"].update(quantiles=[]))
+
+
+if __name__ == "__main__":
+    run(attack, REFUSED, MODEL)

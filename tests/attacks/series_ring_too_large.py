@@ -1,0 +1,14 @@
+"""A ring that no state may hold."""
+
+from hostile import run, with_document
+
+MODEL = "seasonal"
+REFUSED = "input: a stream must keep 41943068 bytes; at most 16777216 are allowed"
+
+
+def attack(valid: bytes) -> bytes:
+    return with_document(valid, lambda d: d["input"]["window"].update(season=(1 << 20) - 6))
+
+
+if __name__ == "__main__":
+    run(attack, REFUSED, MODEL)

@@ -1,0 +1,14 @@
+"""A season that lies ahead."""
+
+from hostile import run, with_document
+
+MODEL = "seasonal"
+REFUSED = "input.window.season: is -4; expected an integer of 0"
+
+
+def attack(valid: bytes) -> bytes:
+    return with_document(valid, lambda d: d["input"]["window"].update(season=-4))
+
+
+if __name__ == "__main__":
+    run(attack, REFUSED, MODEL)

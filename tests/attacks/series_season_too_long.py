@@ -1,0 +1,14 @@
+"""A window and its season, together longer than may be."""
+
+from hostile import run, with_document
+
+MODEL = "seasonal"
+REFUSED = "input.window.season: is 1048571; expected an integer of 0 to 1048570"
+
+
+def attack(valid: bytes) -> bytes:
+    return with_document(valid, lambda d: d["input"]["window"].update(season=1048571))
+
+
+if __name__ == "__main__":
+    run(attack, REFUSED, MODEL)

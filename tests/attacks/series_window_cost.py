@@ -1,0 +1,18 @@
+"""A window whose rows, times its layers' numbers, cost more than any answer may."""
+
+from hostile import run, with_document
+from hostile import valid as made
+
+MODEL = "gestures"
+REFUSED = "numbers a window; at most 67108864 are allowed"
+
+
+def attack(valid: bytes) -> bytes:
+    def change(document: dict[str, object]) -> None:
+        document["input"]["window"].update(length=1 << 20, segment=2)  # type: ignore[index]
+
+    return with_document(made("gestures", H=9), change)
+
+
+if __name__ == "__main__":
+    run(attack, REFUSED, MODEL)

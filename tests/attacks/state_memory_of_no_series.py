@@ -1,0 +1,16 @@
+"""A memory of a series that the model has no statistics of."""
+
+from hostile import join_state, run, split_state
+
+MODEL = "stations"
+REFUSED = "its memory is of series 2; this model knows 0 to 1"
+
+
+def attack(valid: bytes) -> bytes:
+    header, data = split_state(valid)
+    start = len(data) - header["pending"]
+    return join_state(header, data[:start] + (2).to_bytes(8, "little") + data[start + 8 :])
+
+
+if __name__ == "__main__":
+    run(attack, REFUSED, MODEL)

@@ -1,0 +1,61 @@
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta, timezone
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tidegate.errors import DataError
+from tidegate.features.calendar import PERIODS, moments, positions, share
+
+NOON = np.datetime64("2024-02-29T12:00", "us")
+
+
+@pytest.mark.parametrize(
+    "time",
+    [
+        "2024-02-29T12:00",
+        "2024-02-29T12:00Z",
+        "2024-02-29T14:00+02:00",
+        datetime(2024, 2, 29, 12),
+        datetime(2024, 2, 29, 12, tzinfo=UTC),
+        datetime(2024, 2, 29, 7, tzinfo=timezone(timedelta(hours=-5))),
+        NOON,
+        NOON.astype("M8[h]"),
+        np.array(NOON),
+    ],
+)
+def test_a_time_in_every_form(time: Any) -> None:
+    assert moments(time).tolist() == [NOON.item()]
+    assert moments([moments(time)[0], NOON]).dtype == np.dtype("M8[us]")
+    assert len(moments((NOON, NOON))) == 2
+
+
+@pytest.mark.parametrize(
+    ("time", "message"),
+    [
+        ("noon", "'noon' is no time; expected ISO 8601"),
+        (1_700_000_000, "a time is a datetime, ISO 8601 text or datetime64; int was given"),
+        (None, "NoneType was given"),
+        (np.datetime64("NaT"), "a time is missing"),
+        ([NOON, np.datetime64("NaT")], "a time is missing"),
+        ("0001-01-01T00:00+01:00", "outside of the years 1 to 9999"),
+    ],
+)
+def test_what_is_no_time_is_refused(time: Any, message: str) -> None:
+    with pytest.raises(DataError, match=message):
+        moments(time)
+
+
+def test_a_year_begins_and_ends() -> None:
+    times = np.array(["2024-01-01", "2024-07-02", "2024-12-31T23:59"], "M8[us]")
+    np.testing.assert_allclose(share(times, "year"), [0, 0.5, 1], atol=1e-5)
+    assert share(times[:1], "month").tolist() == [0]
+
+
+def test_positions_are_on_the_circle_and_alone_as_together() -> None:
+    times = NOON + np.timedelta64(61, "m") * np.arange(500)
+    found = positions(times, PERIODS)
+    np.testing.assert_allclose(found[:, ::2] ** 2 + found[:, 1::2] ** 2, 1, rtol=1e-6)
+    assert b"".join(positions(times[i : i + 1], PERIODS).tobytes() for i in range(500)) == found.tobytes()

@@ -1,0 +1,98 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from tidegate.errors import DataError, StateError
+from tidegate.features import memory
+from tidegate.features.memory import Seen
+from tidegate.features.series import Answer, Intake, Window
+
+HOUR = np.timedelta64(1, "h")
+START = np.datetime64("2026-01-01T00:00", "us")
+ALL = Intake(
+    ("load", "sun"), ("target", "past"), ("day",), "mask", None, np.ones((1, 2)), np.ones((1, 2)), Window(3, season=2)
+)
+INTAKES = [
+    Intake(("load",), ("target",)),
+    ALL,
+    replace(ALL, window=None, names=("a", "b"), mean=np.ones((2, 2)), deviation=np.ones((2, 2))),
+    replace(ALL, calendar=(), missing="error", answer=Answer(2, (0.5,), "autoregressive")),
+    replace(ALL, calendar=(), missing="drop"),
+]
+
+
+def seen_after(intake: Intake, steps: int) -> Seen:
+    x = np.arange(steps * len(intake.columns), dtype=float).reshape(steps, len(intake.columns))
+    times = START + HOUR * np.arange(steps) if intake.calendar else None
+    return memory.after(intake, memory.fresh(intake, 0), x, times)[1]
+
+
+@pytest.mark.parametrize("intake", INTAKES)
+@pytest.mark.parametrize("steps", [0, 1, 4, 5, 9])
+def test_bytes_and_back(intake: Intake, steps: int) -> None:
+    seen = seen_after(intake, steps)
+    data = memory.to_bytes(intake, seen)
+    assert len(data) == memory.memory_bytes(intake)
+    again = memory.from_bytes(intake, data, steps)
+    assert memory.to_bytes(intake, again) == data
+    for name in Seen._fields:
+        np.testing.assert_array_equal(getattr(again, name), getattr(seen, name))
+
+
+def test_the_sizes() -> None:
+    assert [memory.memory_bytes(intake) for intake in INTAKES] == [
+        0, 16 + 8 + 4 * 5 * 6, 8 + 16 + 8, 8 + 4 * 5 * 2, 4 * 5 * 2,
+    ]  # fmt: skip
+
+
+def test_a_memory_is_a_value() -> None:
+    before = seen_after(ALL, 7)
+    kept = memory.to_bytes(ALL, before)
+    memory.after(ALL, before, np.zeros((3, 2)), START + HOUR * np.arange(9, 12))
+    assert memory.to_bytes(ALL, before) == kept
+
+
+def test_the_ring_holds_the_latest_steps_alone() -> None:
+    ring = seen_after(replace(ALL, calendar=(), missing="drop"), 1000).ring
+    assert ring is not None
+    assert ring.shape == (5, 2)
+    assert ring[:, 0].tolist() == [1990, 1992, 1994, 1996, 1998]
+    assert ring.base is None or ring.base.size < 100
+
+
+def test_times_must_ascend() -> None:
+    seen = memory.fresh(ALL, 0)
+    times = START + HOUR * np.array([0, 1, 1])
+    with pytest.raises(DataError, match="step 2: its time is 2026-01-01T01:00:00.000000, and that of the step before"):
+        memory.after(ALL, seen, np.zeros((3, 2)), times)
+    _, seen = memory.after(ALL, seen, np.zeros((2, 2)), times[:2])
+    assert (seen.time, seen.gap) == (int((START + HOUR).astype(np.int64)), 3600 * 10**6)
+    with pytest.raises(DataError, match="step 0: its time is .*; times must ascend"):
+        memory.after(ALL, seen, np.zeros((1, 2)), times[:1])
+    with pytest.raises(DataError, match="stream 'b': its time"):
+        memory.across(ALL, [memory.fresh(ALL, 0), seen], np.zeros((2, 2)), times[:2], ["a", "b"])
+
+
+def test_a_dropped_step_has_its_time() -> None:
+    intake = replace(ALL, missing="drop")
+    _, seen = memory.after(
+        intake, memory.fresh(intake, 0), np.array([[1, 2], [np.nan, 3]]), START + HOUR * np.arange(2)
+    )
+    assert seen.ring is not None
+    assert len(seen.ring) == 1
+    assert seen.time == int((START + HOUR).astype(np.int64))
+
+
+def test_memories_of_others_are_refused() -> None:
+    intake = INTAKES[2]
+    data = memory.to_bytes(intake, seen_after(intake, 2))
+    with pytest.raises(StateError, match="its input's memory has 31 bytes; this model's has 32"):
+        memory.from_bytes(intake, data[:-1], 2)
+    with pytest.raises(StateError, match="its memory is of series 2; this model knows 0 to 1"):
+        memory.from_bytes(intake, b"\2" + data[1:], 2)
+    ringed = memory.to_bytes(ALL, seen_after(ALL, 4))
+    with pytest.raises(StateError, match="its memory holds more than the 3 steps that it has seen"):
+        memory.from_bytes(ALL, ringed, 3)

@@ -1,0 +1,159 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from tidegate.errors import DataError
+from tidegate.features.series import Answer, Intake, Window, ahead
+
+NAN = np.nan
+TWO = Intake(("load", "sun"), ("target", "past"))
+HOURLY = np.datetime64("2026-01-05T00:00", "us") + np.timedelta64(6, "h") * np.arange(9)
+
+
+def test_missing_numbers_by_every_policy() -> None:
+    x = np.array([[NAN, 1], [2, NAN], [NAN, NAN], [5, 6]])
+    mean = np.array([[10.0, 20.0]])
+    found = {
+        policy: replace(TWO, missing=policy, mean=mean).treated(x, None)[:2] for policy in ("drop", "ffill", "mask")
+    }
+    assert found["drop"][0].tolist() == [[5, 6]]
+    assert found["drop"][1].tolist() == [3]
+    assert found["ffill"][0].tolist() == [[2, 1], [2, 1], [5, 6]]
+    assert found["ffill"][1].tolist() == [1, 2, 3]
+    assert found["mask"][0].tolist() == [[10, 1, 1, 0], [2, 1, 0, 1], [2, 1, 1, 1], [5, 6, 0, 0]]
+    with pytest.raises(DataError, match="step 4, 'load': NaN, and this model was fitted with --missing error; fill it"):
+        TWO.treated(x, None, first=4)
+
+
+@pytest.mark.parametrize("missing", ["error", "drop", "ffill", "mask"])
+def test_infinity_is_never_missing(missing: str) -> None:
+    intake = replace(TWO, missing=missing, mean=np.zeros((1, 2)))
+    with pytest.raises(DataError, match="step 1, 'sun': is infinite; correct it"):
+        intake.treated(np.array([[1, 2], [3, np.inf]]), None)
+    with pytest.raises(DataError, match="step 0, 'load': is 1e\\+39, which float32 cannot hold"):
+        intake.treated(np.array([[1e39, 2]]), None)
+
+
+@pytest.mark.parametrize("missing", ["drop", "ffill", "mask"])
+def test_steps_in_pieces_are_steps_at_once(missing: str) -> None:
+    random = np.random.default_rng(0)
+    x = random.standard_normal((40, 2))
+    x[random.random(x.shape) < 0.4] = NAN
+    intake = replace(TWO, missing=missing, mean=np.ones((1, 2)))
+    whole, keep, end = intake.treated(x, None)
+    last, parts, kept = None, [], []
+    for at in range(0, 40, 7):
+        steps, some, last = intake.treated(x[at : at + 7], None, last, at)
+        parts.append(steps)
+        kept.append(some + at)
+    assert np.concatenate(parts).tobytes() == whole.tobytes()
+    assert np.concatenate(kept).tolist() == keep.tolist()
+    assert last is not None
+    assert last.tobytes() == end.tobytes()
+
+
+@pytest.mark.parametrize("missing", ["error", "drop", "ffill", "mask"])
+def test_steps_of_many_streams_are_those_of_each(missing: str) -> None:
+    random = np.random.default_rng(1)
+    x, last = random.standard_normal((9, 2)), random.standard_normal((9, 2)).astype(np.float32)
+    if missing != "error":
+        x[random.random(x.shape) < 0.5] = NAN
+    intake = replace(TWO, missing=missing, calendar=("day",))
+    steps, keep, after = intake.across(x, HOURLY, last, str)
+    for i in range(9):
+        alone, kept, end = intake.treated(x[i : i + 1], HOURLY[i : i + 1], last[i])
+        assert alone.tobytes() == steps[keep == i].tobytes()
+        assert len(kept) == (i in keep)
+        assert not intake.fills or end.tobytes() == after[i].tobytes()
+
+
+def test_a_window_is_scaled_by_hand() -> None:
+    intake = replace(
+        TWO,
+        roles=("target", "known"),
+        mean=np.array([[0.0, 1.0]]),
+        deviation=np.array([[2.0, 4.0]]),
+        window=Window(4, segment=2, season=3),
+        answer=Answer(4, (0.5,)),
+    )
+    steps = np.column_stack([np.arange(8.0) ** 2, np.arange(8.0)]).astype(np.float32)
+    rows, frame = intake.windows(steps, np.array([6, 7]))
+    moved = np.array([t**2 - (t - 3) ** 2 for t in range(4, 8)], float)
+    expected = np.column_stack([(moved - moved[-1]) / 2, (np.arange(4, 8) - 1) / 4]).reshape(2, 4)
+    np.testing.assert_array_equal(rows[1], expected.astype(np.float32))
+    assert frame.base[1, :, 0].tolist() == [25, 36, 49, 25]
+    assert frame.centre[1].tolist() == [moved[-1]]
+    restored = frame.restored(np.ones((2, 4)), 1)
+    np.testing.assert_array_equal(restored[1, :, 0, 0], frame.base[1, :, 0] + moved[-1] + 2)
+    np.testing.assert_array_equal(frame.scaled(restored[..., 0]), np.ones((2, 4, 1)))
+
+
+def test_a_window_by_its_own_mean_and_deviation_and_a_constant_one() -> None:
+    intake = replace(
+        TWO, roles=("target", "target"), window=Window(4, 1, 0, "mean", "window"), answer=Answer(1, (0.5,))
+    )
+    steps = np.column_stack([[1, 2, 3, 4], [7, 7, 7, 7]]).astype(np.float32)
+    rows, frame = intake.windows(steps, np.array([3]))
+    np.testing.assert_allclose(rows[0, :, 0], (np.arange(1, 5) - 2.5) / np.sqrt(1.25), rtol=1e-7)
+    assert rows[0, :, 1].tolist() == [0, 0, 0, 0]
+    assert frame.spread[0].tolist() == [np.sqrt(1.25), 0]
+    assert frame.restored(np.array([[3.0, 3.0]]), 1)[0, 0, 1, 0] == 7
+    assert np.isnan(frame.scaled(np.array([[[3.0, 8.0]]]))[0, 0, 1])
+
+
+def test_windows_of_many_are_those_of_each() -> None:
+    intake = replace(TWO, window=Window(6, 3, 5, "mean", "window"), answer=Answer(7, (0.1, 0.9)))
+    steps = np.random.default_rng(2).standard_normal((60, 2)).astype(np.float32)
+    ends = np.arange(10, 60, 7)
+    rows, frame = intake.windows(steps, ends)
+    for i, end in enumerate(ends):
+        alone, own = intake.windows(steps[end - 10 : end + 1], np.array([10]))
+        assert alone[0].tobytes() == rows[i].tobytes()
+        for name in ("centre", "spread", "base"):
+            assert getattr(own, name)[0].tobytes() == getattr(frame.at(i), name)[0].tobytes()
+
+
+def test_the_intake_goes_through_a_file() -> None:
+    mean = np.array([[1.5, 2.5], [3.5, 4.5]])
+    for intake in (
+        TWO,
+        replace(TWO, missing="mask", mean=mean[:1]),
+        replace(TWO, names=("a", "b"), mean=mean, deviation=mean, answer=Answer(3, (0.1, 0.5), "autoregressive")),
+        replace(TWO, calendar=("year",), window=Window(6, 2, 1, "mean", "window")),
+    ):
+        section, tensors = intake.to_json()
+        again = Intake.from_json(section, tensors)
+        assert again.to_json()[0] == section
+        assert section["features"] == intake.features
+        assert {name: v.tolist() for name, v in again.to_json()[1].items()} == {
+            n: v.tolist() for n, v in tensors.items()
+        }
+
+
+def test_a_series_that_was_not_there_in_training_is_refused() -> None:
+    intake = replace(TWO, names=tuple("abcdefg"))
+    assert intake.index("c") == 2
+    with pytest.raises(
+        DataError, match="the series 'z' was not there in training, .* it knows 'a', .*'e' ...; fit with"
+    ):
+        intake.index("z")
+    with pytest.raises(DataError, match="no series was named"):
+        intake.index(None)
+    assert TWO.index("anything") == 0
+
+
+def test_an_autoregressive_head_goes_one_step() -> None:
+    answer = Answer(24, (0.5,), "autoregressive")
+    assert (answer.chain_horizon, replace(answer, head="direct").chain_horizon) == (1, 24)
+    intake = replace(TWO, window=Window(4, season=2), answer=answer, deviation=np.ones((1, 2)), mean=np.ones((1, 2)))
+    assert intake.windows(np.ones((6, 2), np.float32), np.array([5]))[1].base.shape == (1, 1, 1)
+    assert replace(intake, window=None).fixed_frame(0, 3).base.shape == (3, 1, 1)
+
+
+def test_known_columns_come_ahead() -> None:
+    values = np.arange(8.0).reshape(4, 2)
+    np.testing.assert_array_equal(ahead(values, [1], 2)[:, 1], [5, 7, NAN, NAN])
+    np.testing.assert_array_equal(ahead(values, [1], 9)[:, 1], [NAN] * 4)

@@ -1,0 +1,393 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tidegate.errors import DataError, OptionError, StateError
+from tidegate.features.series import Answer, Intake, Window
+from tidegate.runtime import Forecast, Predictor
+from tidegate.runtime.roll import drawn
+from tidegate.verify.samples import sample, series_sample
+
+ONE = np.array([[0.0]]), np.array([[1.0]])
+LOAD = Intake(("load",), ("target",), mean=ONE[0], deviation=ONE[1], answer=Answer(3, (0.1, 0.5, 0.9)))
+WINDOW = replace(LOAD, window=Window(4, 2, 3))
+ROLL = replace(LOAD, answer=Answer(3, (0.1, 0.5, 0.9), "autoregressive"))
+SENSORS = Intake(("x", "y"), ("past", "past"))
+HOURS = np.datetime64("2026-01-01T00:00", "us") + np.timedelta64(1, "h") * np.arange(40)
+
+
+def made(intake: Intake, **more: Any) -> Predictor:
+    return Predictor(series_sample(intake, size=6, **more), threads=1)
+
+
+# ---- what comes back
+
+
+def test_a_forecast_has_its_shape_and_is_in_order() -> None:
+    forecast = made(LOAD).stream().push([[1.0], [2.0]])
+    assert isinstance(forecast, Forecast)
+    assert forecast.values is not None
+    assert forecast.values.shape == (3, 1, 3)
+    assert forecast.values.dtype == np.float64
+    assert (np.diff(forecast.values, axis=-1) >= 0).all()
+    assert (forecast.columns, forecast.quantiles, forecast.reason) == (["load"], [0.1, 0.5, 0.9], "")
+    np.testing.assert_array_equal(forecast.median, forecast.values[..., 1])
+    np.testing.assert_array_equal(forecast.quantile(0.9), forecast.values[..., 2])
+    np.testing.assert_allclose(forecast.quantile(0.3), forecast.values[..., :2].mean(-1))
+    assert repr(forecast) == "Forecast(load; quantiles 0.1, 0.5, 0.9)"
+    shown = forecast.as_dict()
+    assert shown["forecast"] == {"load": forecast.median[:, 0].tolist()}
+    assert shown["quantiles"]["0.9"] == {"load": forecast.values[:, 0, 2].tolist()}
+
+
+def test_outputs_that_cross_are_put_in_order() -> None:
+    """The layers' own outputs are not in order, and the forecast has the same numbers."""
+    predictor = made(LOAD)
+    session = predictor._session
+    stream = predictor.stream()
+    stream.push([2.0])
+    raw = stream._output[0].reshape(3, 1, 3).astype(np.float64)
+    assert (np.diff(raw, axis=-1) < 0).any()
+    np.testing.assert_array_equal(stream.scores.values, np.sort(raw, -1))
+    assert session.series is not None
+
+
+def test_no_quantile_outside_of_the_models() -> None:
+    forecast = made(LOAD).stream().push(1.0)
+    with pytest.raises(OptionError, match=r"there is no quantile 0.95; the model has those of 0.1 to 0.9"):
+        forecast.quantile(0.95)
+    with pytest.raises(OptionError, match="there is no forecast: warming up 1 of 7"):
+        made(WINDOW).stream().push(1.0).quantile(0.5)
+    assert "forecast" not in Forecast(np.ones((1, 1, 1)), [0.9], ["load"]).as_dict()
+
+
+def test_a_stream_warms_up() -> None:
+    stream = made(WINDOW).stream()
+    assert stream.scores.reason == "warming up 0 of 7"
+    for t in range(6):
+        forecast = stream.push(float(t))
+        assert (forecast.values, forecast.reason) == (None, f"warming up {t + 1} of 7")
+    assert forecast.as_dict() == {"forecast": None, "reason": "warming up 6 of 7"}
+    assert stream.push(6.0).values is not None
+    assert stream.state.steps == 7
+    assert made(LOAD).stream().scores.reason == "no step yet"
+    assert made(LOAD).stream().end().reason == "the message has no step"
+
+
+def test_end_forgets_the_window() -> None:
+    stream = made(WINDOW).stream()
+    assert stream.push(np.arange(9.0), end=True).values is not None
+    assert stream.push(1.0).reason == "warming up 1 of 7"
+    stream.reset()
+    assert stream.state == made(WINDOW).stream().state
+
+
+def test_a_window_follows_its_level() -> None:
+    """With the last value taken off, a series that is moved up by a number has a forecast moved up by it."""
+    x = np.array([1.0, 3, 2, 5, 4, 6, 5, 7])
+    low, high = made(WINDOW).stream().push(x).values, made(WINDOW).stream().push(x + 64).values
+    np.testing.assert_array_equal(low + 64, high)
+
+
+def test_a_model_of_whole_windows_streams_behind_one() -> None:
+    predictor = made(replace(SENSORS, window=Window(4, 1, 0, "mean", "window")), direction="both")
+    assert predictor.model.streams == (True, "")
+    assert predictor.model.whole_window == "it reads each input in both directions"
+    x = np.random.default_rng(0).standard_normal((9, 2))
+    stream = predictor.stream()
+    found = [stream.push(step).values for step in x][-1]
+    assert found.tobytes() == predictor.predict([x])[0].tobytes()
+    with pytest.raises(OptionError, match="streams: no, because it reads each input in both directions"):
+        made(SENSORS, direction="both").stream()
+
+
+# ---- what goes in
+
+
+def test_steps_in_every_form_are_the_same() -> None:
+    states = []
+    for x in (2, 2.0, [2], [2.0], [[2.0]], np.float32(2), np.array([2]), np.array([[2.0]])):
+        stream = made(LOAD).stream()
+        stream.push(x)
+        states.append(stream.state)
+    assert all(state == states[0] for state in states)
+    stream = made(replace(SENSORS, missing="ffill")).stream()
+    stream.push([[1, None], [None, 2.5]])
+    assert stream.state.steps == 1
+
+
+@pytest.mark.parametrize(
+    ("x", "message"),
+    [
+        (3.0, r"shape \[\]; expected \[2\] for one step, or \[T, 2\] for several \('x', 'y'\)"),
+        ([1.0, 2.0, 3.0], r"shape \[3\]; expected \[2\]"),
+        (np.zeros((2, 3)), r"shape \[2, 3\]"),
+        ("1, 2", "this model takes numbers; str"),
+        (["1", "2"], "this model takes numbers; list of <U1"),
+        ([None, "2"], "this model takes numbers; list of object"),
+        ([[1, 2], [3]], "the numbers are no array"),
+        ([1.0, None], "step 0, 'y': NaN, and this model was fitted with --missing error; fill it"),
+        ([[1.0, 2.0], [np.inf, 1.0]], "step 1, 'x': is infinite; correct it"),
+    ],
+)
+def test_steps_that_are_refused_change_nothing(x: Any, message: str) -> None:
+    predictor = made(SENSORS)
+    stream, pool = predictor.stream(), predictor.pool()
+    stream.push([1.0, 2.0])
+    pool.push([("a", [1.0, 2.0])])
+    with pytest.raises(DataError, match=message):
+        stream.push(x)
+    with pytest.raises(DataError, match="event 1: " + message):
+        pool.push([("a", [1.0, 2.0]), ("a", x)])
+    other = predictor.stream()
+    other.push([1.0, 2.0])
+    assert stream.state == other.state == pool.state("a")
+
+
+def test_times_are_needed_exactly_with_a_calendar() -> None:
+    timed = made(replace(LOAD, calendar=("day",)))
+    stream = timed.stream()
+    with pytest.raises(DataError, match=r"this model uses the calendar \(day\); give the time of each step"):
+        stream.push(1.0)
+    with pytest.raises(DataError, match="there are 2 steps and 3 times; each step has one"):
+        stream.push([1.0, 2.0], time=HOURS[:3])
+    with pytest.raises(DataError, match="times were given, and this model uses no calendar; leave them out"):
+        made(LOAD).stream().push(1.0, time=HOURS[0])
+    with pytest.raises(DataError, match="times were given, and this model uses no calendar"):
+        Predictor(sample(features=2, size=4)).stream().push([1.0, 2.0], time=HOURS[0])
+    stream.push(1.0, time="2026-01-01T00:00")
+    before = stream.state
+    with pytest.raises(DataError, match="times must ascend"):
+        stream.push(1.0, time=datetime(2026, 1, 1))
+    assert stream.state == before
+    stream.push([1.0, 2.0], time=["2026-01-01T01:00", HOURS[2]])
+    assert stream.state.steps == 3
+
+
+def test_the_name_of_a_series_is_needed_exactly_with_statistics_of_each() -> None:
+    named = replace(LOAD, names=("a", "b"), mean=np.array([[0.0], [5.0]]), deviation=np.array([[1.0], [2.0]]))
+    predictor = made(named)
+    with pytest.raises(DataError, match="no series was named"):
+        predictor.stream()
+    with pytest.raises(DataError, match="the series 'c' was not there in training"):
+        predictor.stream("c")
+    with pytest.raises(DataError, match="the series 'a' is named, and this model treats all alike"):
+        made(LOAD).stream("a")
+    with pytest.raises(DataError, match="the series 'a' is named, and this model takes none"):
+        Predictor(sample(features=2, size=4)).stream("a")
+    low, high = predictor.stream("a").push(1.0).values, predictor.stream("b").push(7.0).values
+    np.testing.assert_array_equal(low * 2 + 5, high)
+    pool = predictor.pool()
+    pool.add(3, "b")
+    assert pool.push([("a", 1.0), (3, 7.0)])[1].values.tobytes() == high.tobytes()
+    pool.end(3)
+    assert pool.step([3], [7.0])[0].tobytes() == high.tobytes()
+    with pytest.raises(DataError, match="the stream 4 has no name of a series; add it to the pool with one"):
+        pool.step([4], [1.0])
+    with pytest.raises(DataError, match="the stream 3 is in the pool already; drop it first"):
+        pool.add(3, "a")
+    assert len(pool) == 2
+
+
+def test_a_stream_stays_of_its_series() -> None:
+    named = replace(LOAD, names=("a", "b"), mean=np.array([[0.0], [5.0]]), deviation=np.array([[1.0], [2.0]]))
+    predictor = made(named)
+    stream = predictor.stream("a")
+    other = predictor.stream("b")
+    other.push(3.0)
+    stream.restore(other.state)
+    assert stream.push(4.0).values.tobytes() == other.push(4.0).values.tobytes()
+    stream.reset()
+    assert stream.state == predictor.stream("b").state
+    assert [f.values.tobytes() for f in stream.replay([3.0, (4.0, True)])][-1] == other.scores.values.tobytes()
+
+
+def test_states_of_other_memories_are_refused() -> None:
+    state = made(WINDOW).stream().state
+    with pytest.raises(StateError, match="the state was made by other weights|another shape"):
+        made(replace(WINDOW, window=Window(4, 2, 2))).stream().restore(state)
+
+
+# ---- pools
+
+
+def test_streams_that_are_not_warm_say_nan_and_why() -> None:
+    pool = made(WINDOW).pool()
+    for t in range(7):
+        out = pool.step(["a"], [float(t)])
+    out = pool.step(["b", "a"], [[1.0], [2.0]])
+    assert out.shape == (2, 3, 1, 3)
+    assert np.isnan(out[0]).all()
+    assert np.isfinite(out[1]).all()
+    assert pool.scores("b").reason == "warming up 1 of 7"
+    assert pool.scores("a").values.tobytes() == out[1].tobytes()
+    with pytest.raises(DataError, match="no stream 'c' in the pool"):
+        pool.scores("c")
+
+
+def test_a_refused_step_of_many_changes_nothing() -> None:
+    pool = made(SENSORS).pool()
+    pool.step(["a"], [[1.0, 2.0]])
+    before = pool.state("a")
+    with pytest.raises(DataError, match="stream 'b', 'y': NaN"):
+        pool.step(["a", "b"], [[1.0, 2.0], [3.0, np.nan]])
+    with pytest.raises(DataError, match=r"shape \[2, 3\]; expected \[n, 2\]"):
+        pool.step(["a", "b"], np.zeros((2, 3)))
+    with pytest.raises(DataError, match="there are 1 ids and 2 steps"):
+        pool.step(["a"], np.zeros((2, 2)))
+    assert pool.state("a") == before
+    assert len(pool) == 1
+
+
+# ---- whole series and rolling origins
+
+
+def test_a_series_shorter_than_the_window_is_refused() -> None:
+    predictor = made(replace(SENSORS, window=Window(32, 8, 0, "mean", "window")))
+    rows = [np.random.default_rng(0).standard_normal((T, 2)) for T in (40, 32, 20)]
+    assert predictor.predict(rows[:2]).shape == (2, 3)
+    with pytest.raises(DataError, match="series 2: has 20 steps; this model's window needs 32"):
+        predictor.predict(rows)
+    with pytest.raises(DataError, match="there are 2 inputs and 1 times"):
+        predictor.predict(rows[:2], times=[None])
+    with pytest.raises(OptionError, match="this model forecasts; use forecasts"):
+        made(LOAD).predict([np.zeros((3, 1))])
+    with pytest.raises(OptionError, match="this model does not forecast; use predict"):
+        predictor.forecasts(rows[0])
+    with pytest.raises(DataError, match="series 0 has no step"):
+        made(SENSORS).predict([np.zeros((0, 2))])
+
+
+def test_rolling_origins() -> None:
+    x = np.arange(20.0)[:, None]
+    predictor = made(WINDOW)
+    assert predictor.forecasts(x).shape == (1, 3, 1, 3)
+    assert predictor.forecasts(x, []).shape == (0, 3, 1, 3)
+    assert predictor.forecasts(x, [6, 19]).shape == (2, 3, 1, 3)
+    future = x.copy()
+    future[13:] = np.nan
+    assert predictor.forecasts(future, [12, 8]).tobytes() == predictor.forecasts(x, [12, 8]).tobytes()
+    for origins, message in (
+        ([5], "origin 5: there are 6 steps up to it; this model's window needs 7"),
+        ([20], "there is no origin 20; the series has steps 0 to 19"),
+        ([-1], "there is no origin -1"),
+        ([0.5], r"origins are integers \[n\]; float64"),
+    ):
+        with pytest.raises(DataError, match=message):
+            predictor.forecasts(x, origins)
+    with pytest.raises(DataError, match="the series has no step"):
+        predictor.forecasts(x[:0])
+
+
+def test_batches_of_any_size_give_equal_bits(monkeypatch: pytest.MonkeyPatch) -> None:
+    x, origins = np.random.default_rng(3).standard_normal((90, 1)), np.arange(8, 90)
+    for intake in (WINDOW, LOAD, ROLL, replace(ROLL, window=Window(4, 2))):
+        whole = made(intake).forecasts(x, origins, paths=5)
+        with monkeypatch.context() as patch:
+            for place in ("origins.RUN_NUMBERS", "session.WINDOW_NUMBERS", "roll.ROLLED_NUMBERS"):
+                patch.setattr(f"tidegate.runtime.{place}", 40)
+            assert made(intake).forecasts(x, origins, paths=5).tobytes() == whole.tobytes()
+
+
+# ---- forecasts that are fed back
+
+
+def test_paths_follow_from_the_seed() -> None:
+    stream = made(ROLL).stream()
+    stream.push([1.0, 2.0])
+    before = stream.state
+    first = stream.forecast(horizon=5, paths=40, seed=1)
+    assert first.values is not None
+    assert first.values.shape == (5, 1, 3)
+    assert stream.state == before
+    assert stream.forecast(5, 40, 1).values.tobytes() == first.values.tobytes()
+    assert stream.forecast(5, 40, 2).values[1:].tobytes() != first.values[1:].tobytes()
+    assert stream.forecast(3, 40, 2).values[0].tobytes() == first.values[0].tobytes()
+    assert stream.scores.values.tobytes() == stream.forecast().values.tobytes()
+    assert stream.forecast(1).values.tobytes() == stream.scores.values[:1].tobytes()
+
+
+def test_one_path_of_a_median_is_the_model_fed_its_own_answers() -> None:
+    for window in (None, Window(4, 2, 2)):
+        predictor = made(replace(ROLL, answer=Answer(4, (0.5,), "autoregressive"), window=window))
+        stream = predictor.stream()
+        stream.push(np.arange(8.0))
+        rolled = stream.forecast(paths=1).values
+        by_hand = []
+        for _ in range(4):
+            by_hand.append(stream.forecast(1).values[0, 0, 0])
+            stream.push(by_hand[-1])
+        np.testing.assert_array_equal(rolled[:, 0, 0], by_hand)
+
+
+def test_past_columns_stay_and_known_ones_are_given_and_time_goes_on() -> None:
+    intake = Intake(
+        ("load", "sun", "holiday"), ("target", "past", "known"), ("day",), "error", None, np.zeros((1, 3)), np.ones((1, 3)),
+        answer=Answer(3, (0.5,), "autoregressive"),
+    )  # fmt: skip
+    stream, x = made(intake).stream(), np.array([[1.0, 5, 0], [2, 6, 1]])
+    assert stream.push(x[0], time=HOURS[0]).reason.startswith(
+        "what is known of the steps ahead (holiday) must be given"
+    )
+    known = np.array([[0.0], [0], [1]])
+    assert stream.forecast(known=known).reason == "how far steps lie apart is known after two of them"
+    stream.push(x[1], time=HOURS[1])
+    with pytest.raises(DataError, match="the first row of known is not what the last step brought"):
+        stream.forecast(known=known)
+    known[0] = 1
+    rolled = stream.forecast(known=known, paths=3)
+    by_hand = [stream.forecast(1, known=known[:1]).values[0, 0, 0]]
+    for h in (1, 2):
+        stream.push([by_hand[-1], 6.0, known[h, 0]], time=HOURS[1 + h])
+        by_hand.append(
+            stream.forecast(1, known=known[h:]).values[0, 0, 0] if h == 3 else stream.forecast(1).values[0, 0, 0]
+        )
+    np.testing.assert_array_equal(rolled.values[:, 0, 0], by_hand)
+    with pytest.raises(DataError, match=r"known has shape \[2, 1\]; expected \[3, 1\]"):
+        stream.forecast(known=known[:2])
+    with pytest.raises(DataError, match="known holds a number that is missing"):
+        stream.forecast(known=known * np.nan)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"horizon": 0}, "horizon is 0; expected an integer of 1 to 65536"),
+        ({"paths": 0}, "paths is 0; expected an integer of 1 to 10000"),
+        ({"paths": True}, "paths is True"),
+        ({"seed": -1}, "seed is -1"),
+        ({"known": [[1.0]]}, "known was given, and this model has no column that is known ahead"),
+    ],
+)
+def test_what_a_forecast_cannot_take(options: dict[str, Any], message: str) -> None:
+    stream = made(ROLL).stream()
+    stream.push(1.0)
+    with pytest.raises(OptionError, match=message):
+        stream.forecast(**options)
+
+
+def test_a_direct_head_goes_as_far_as_it_was_fitted() -> None:
+    stream = made(LOAD).stream()
+    whole = stream.push([1.0])
+    assert stream.forecast(2).values.tobytes() == whole.values[:2].tobytes()
+    with pytest.raises(OptionError, match="horizon is 4; this model forecasts 3 steps ahead at once"):
+        stream.forecast(4)
+    with pytest.raises(OptionError, match="known is for a model whose head is autoregressive"):
+        stream.forecast(known=[[1.0]] * 3)
+    with pytest.raises(OptionError, match="this model does not forecast"):
+        made(SENSORS).stream().forecast()
+
+
+def test_draws_follow_the_quantiles() -> None:
+    values, levels = np.array([[[-1.0, 0.0, 4.0]]]), np.array([0.1, 0.5, 0.9])
+    shares = np.random.default_rng(0).random(20000)
+    found = np.array([drawn(values, levels, np.array([[u]]))[0, 0] for u in shares[:500]])
+    many = drawn(np.repeat(values, 20000, 0), levels, shares[:, None])[:, 0]
+    assert many[:500].tobytes() == found.tobytes()
+    np.testing.assert_allclose(np.quantile(many, [0.2, 0.5, 0.7]), [-0.75, 0.0, 2.0], atol=0.06)
+    assert (many.min(), many.max()) == (-1.0, 4.0)
