@@ -2,9 +2,9 @@
 
 Messages are given by --text, as a file's rows, or with - as stdin's lines; a
 model of series takes a file of them. A file is .csv, .tsv or .jsonl, also .gz,
-or .parquet; of series also .npz or a folder. Where rows may have several labels,
-those with a probability of 0.5 or more are shown. A forecaster answers with its
-quantiles for every step ahead, and on a terminal with a chart.
+or .parquet; of series also .npz or a folder. Where rows may have several
+labels, those with a probability of 0.5 or more are shown. A forecaster answers
+with its quantiles for every step ahead, and on a terminal with a chart.
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ def names() -> list[str]:
     """The tasks there are.
 
     >>> names()
-    ['classify']
+    ['classify', 'forecast']
     """
     return sorted(f[:-3] for f in os.listdir(FOLDER) if f.endswith(".py") and not f.startswith("_"))
 

@@ -1,4 +1,4 @@
-"""Classify: one label for each message or series, or several, available after every word or step."""
+"""Classify: one label or several for each message or series, at every step."""
 
 from __future__ import annotations
 
