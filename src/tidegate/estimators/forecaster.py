@@ -74,7 +74,7 @@ class Forecaster(Fitted, Parameters):
             options = self._chosen(lines, beside, steps)
             self.predictor_ = learnt(self, "forecast", options, collection(lines, beside))
             self.options_ = recalled(Options, self.predictor_.model.document["task"]["options"])
-            self._lines, self._beside, self._several, self._fh = lines, beside, several, steps
+            self._asked, self._lines, self._beside, self._several, self._fh = options, lines, beside, several, steps
         return self
 
     def update(self, y: Any, X: Any = None, update_params: bool = False) -> Forecaster:
@@ -199,7 +199,7 @@ class Forecaster(Fitted, Parameters):
         intake = Intake.from_json(document["input"], tensors)
         assert intake.answer
         future = self._future(X, intake.answer.horizon)
-        source = forecast.rows(collection(self._lines, self._beside, future), self.options_, list(intake.columns))
+        source = forecast.rows(collection(self._lines, self._beside, future), self._asked, list(intake.columns))
         made = [
             self._forecast(source, i, intake, 0 if future is None else intake.answer.horizon)
             for i in range(len(source))

@@ -139,7 +139,7 @@ def frequency(index: Any) -> Any:
     gaps = set(np.diff(index.asi8).tolist())
     if len(gaps) == 1:
         return index[1] - index[0]
-    found = pandas.infer_freq(index) if len(index) > 2 else None
+    found = pandas.DatetimeIndex(index, freq="infer").freq if len(index) > 2 else None
     if found is None:
         raise DataError(
             "the index of times has no frequency, so nobody can tell what follows; give it one by asfreq, or use a "
