@@ -16,7 +16,8 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import DataError, StateError
-from .series import Indices, Intake, Rows
+from .series import Intake
+from .steps import Indices, Rows
 
 NONE: Final = -(1 << 63)  # NaT
 

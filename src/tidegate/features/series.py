@@ -18,6 +18,7 @@ import numpy.typing as npt
 
 from ..errors import DataError
 from .calendar import positions
+from .steps import Flags, Floats, Indices, Rows, filled, latest, span, total
 
 ROLES: Final = ("target", "past", "known", "static")
 MISSING: Final = ("error", "drop", "ffill", "mask")
@@ -25,11 +26,6 @@ CENTRES: Final = ("last", "mean")
 SPREADS: Final = ("training", "window")
 HEADS: Final = ("direct", "autoregressive")
 FLAT: Final = 1e-6  # a window that varies by less than this share of its largest number counts as constant
-
-Floats = npt.NDArray[np.float64]
-Rows = npt.NDArray[np.float32]
-Flags = npt.NDArray[np.bool_]
-Indices = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -98,8 +94,8 @@ class Frame:
 
 
 class Placed(NamedTuple):
-    """Columns: of the targets, of those scaled by their window, of the targets among these, and of the others; and which
-    steps before a window's end stand a season before those ahead.
+    """Columns: the targets, those scaled by their window, the targets among these, the others; and which steps before a
+    window's end stand a season before those ahead.
     """
 
     target: slice | list[int]
@@ -353,41 +349,6 @@ class Intake:
             for role in ("mean", "deviation")
         )
         return replace(made, names=names, mean=mean, deviation=deviation)
-
-
-def filled(values: Rows, holes: Flags | None, last: Rows) -> tuple[Rows, Rows]:
-    """What is missing of values [T, C] as it was last seen, and what is then seen last [C].
-
-    >>> nan = np.nan
-    >>> x = np.array([[nan], [2.0], [nan]], np.float32)
-    >>> filled(x, np.isnan(x), np.array([1.0], np.float32))[0].ravel().tolist()
-    [1.0, 2.0, 2.0]
-    """
-    if holes is None:
-        return values, (values[-1] if len(values) else last).copy()
-    longer = np.concatenate([last[None], values])
-    seen = np.where(holes, 0, np.arange(1, len(longer))[:, None])
-    newest = np.maximum.accumulate(seen, 0)
-    whole = np.take_along_axis(longer, newest, 0)
-    return whole, (whole[-1] if len(whole) else last).copy()
-
-
-def span(columns: list[int]) -> slice | list[int]:
-    """Neighbouring columns as a slice, which is the faster index."""
-    first = columns[0] if columns else 0
-    return slice(first, first + len(columns)) if columns == list(range(first, first + len(columns))) else columns
-
-
-def latest(steps: Rows, ends: Indices, length: int) -> Rows:
-    """The `length` steps up to and with each of `ends` [B]: [B, length, width]."""
-    if len(ends) == 1:
-        return steps[None, int(ends[0]) + 1 - length : int(ends[0]) + 1]
-    return np.asarray(steps[ends[:, None] + np.arange(1 - length, 1)])
-
-
-def total(x: Floats) -> Floats:
-    """The sum over axis 1, one after the other, so that its bits do not depend on how many rows are summed at once."""
-    return np.asarray(np.add.accumulate(x, 1)[:, -1])
 
 
 def ahead(values: Floats, known: list[int], horizon: int) -> Floats:

@@ -1,0 +1,46 @@
+"""Arithmetic over the steps of a series; the bits of a row do not depend on those beside it."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+Floats = npt.NDArray[np.float64]
+Rows = npt.NDArray[np.float32]
+Flags = npt.NDArray[np.bool_]
+Indices = npt.NDArray[np.int64]
+
+
+def filled(values: Rows, holes: Flags | None, last: Rows) -> tuple[Rows, Rows]:
+    """What is missing of values [T, C] as it was last seen, and what is then seen last [C].
+
+    >>> nan = np.nan
+    >>> x = np.array([[nan], [2.0], [nan]], np.float32)
+    >>> filled(x, np.isnan(x), np.array([1.0], np.float32))[0].ravel().tolist()
+    [1.0, 2.0, 2.0]
+    """
+    if holes is None:
+        return values, (values[-1] if len(values) else last).copy()
+    longer = np.concatenate([last[None], values])
+    seen = np.where(holes, 0, np.arange(1, len(longer))[:, None])
+    newest = np.maximum.accumulate(seen, 0)
+    whole = np.take_along_axis(longer, newest, 0)
+    return whole, (whole[-1] if len(whole) else last).copy()
+
+
+def span(columns: list[int]) -> slice | list[int]:
+    """Neighbouring columns as a slice, which is the faster index."""
+    first = columns[0] if columns else 0
+    return slice(first, first + len(columns)) if columns == list(range(first, first + len(columns))) else columns
+
+
+def latest(steps: Rows, ends: Indices, length: int) -> Rows:
+    """The `length` steps up to and with each of `ends` [B]: [B, length, width]."""
+    if len(ends) == 1:
+        return steps[None, int(ends[0]) + 1 - length : int(ends[0]) + 1]
+    return np.asarray(steps[ends[:, None] + np.arange(1 - length, 1)])
+
+
+def total(x: Floats) -> Floats:
+    """The sum over axis 1, one after the other, so that its bits do not depend on how many rows are summed at once."""
+    return np.asarray(np.add.accumulate(x, 1)[:, -1])

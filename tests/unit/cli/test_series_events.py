@@ -1,0 +1,155 @@
+"""Events of series, and what is said about models of them, in this process."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tidegate.cli import main
+from tidegate.cli.stream import Streams
+from tidegate.errors import DataError
+from tidegate.features.series import Answer, Intake, Window
+from tidegate.runtime import Predictor
+from tidegate.verify.samples import sample, series_sample
+
+STATIONS = Intake(
+    ("level", "rain"), ("target", "past"), (), "ffill", ("north", "7"), np.zeros((2, 2)), np.ones((2, 2)),
+    answer=Answer(2, (0.1, 0.5, 0.9)),
+)  # fmt: skip
+TIMED = replace(STATIONS, names=None, mean=np.zeros((1, 2)), deviation=np.ones((1, 2)), calendar=("day",),
+                window=Window(2, 1, 1))  # fmt: skip
+
+
+def answers(intake: Intake, *events: dict[str, Any]) -> list[dict[str, Any]]:
+    streams = Streams(Predictor(series_sample(intake, size=4), threads=1), False)
+    return [streams.answer(json.dumps(event).encode()) for event in events]
+
+
+def test_a_forecast_of_each_event() -> None:
+    first, second, last = answers(
+        STATIONS,
+        {"stream": "north", "x": [1, None], "seq": 3},
+        {"stream": "north", "x": [[None, 2], [3, 4]]},
+        {"stream": "north", "end": True},
+    )
+    assert first == {"stream": "north", "seq": 3, "forecast": None, "reason": "no step yet"}
+    stream = Predictor(series_sample(STATIONS, size=4), threads=1).stream("north")
+    stream.push([1, None])
+    expected = stream.push([[None, 2], [3, 4]]).as_dict()
+    assert second == {"stream": "north", **expected}
+    assert last == {"stream": "north", **expected, "final": True}
+    assert list(second["quantiles"]) == ["0.1", "0.5", "0.9"]
+    assert second["forecast"] == second["quantiles"]["0.5"]
+
+
+def test_a_streams_id_names_its_series_unless_the_event_does() -> None:
+    found = answers(
+        STATIONS,
+        {"stream": "north", "x": [1, 2]},
+        {"stream": "a", "series": "north", "x": [1, 2]},
+        {"stream": "a", "x": [1, 2]},
+        {"stream": 7, "x": [1, 2], "end": True},
+        {"stream": "a", "end": True},
+        {"stream": "a", "series": "7", "x": [1, 2]},
+    )
+    assert found[0]["forecast"] == found[1]["forecast"]
+    assert found[4]["final"]
+    with pytest.raises(DataError, match="the series 'a' was not there in training"):
+        answers(STATIONS, {"stream": "a", "x": [1, 2]})
+    with pytest.raises(DataError, match="'series' is '7', and this stream is 'north'; end it first"):
+        answers(STATIONS, {"stream": "north", "x": [1, 2]}, {"stream": "north", "series": "7", "x": [1, 2]})
+    with pytest.raises(DataError, match="the series 'a' is named, and this model treats all alike"):
+        answers(TIMED, {"stream": 1, "series": "a", "x": [1, 2], "time": "2026-01-01"})
+
+
+def test_times_go_with_events() -> None:
+    times = ["2026-01-01T00:00", "2026-01-01T02:00+01:00", "2026-01-01T02:00Z"]
+    found = answers(
+        TIMED,
+        {"stream": 1, "x": [1, 2], "time": times[0]},
+        {"stream": 1, "x": [[1, 2], [3, 4]], "time": times[1:]},
+        {"stream": 2, "x": [[1, 2], [1, 2], [3, 4]], "time": times},
+    )
+    assert found[0]["reason"] == "warming up 1 of 3"
+    assert found[1]["forecast"] == found[2]["forecast"] is not None
+    for event, message in (
+        ({"x": [1, 2]}, r"this model uses the calendar \(day\); give the time of each step"),
+        ({"x": [1, 2], "time": 5}, "'time' is 5; expected text, or a list of it"),
+        ({"x": [1, 2], "time": "noon"}, "'noon' is no time"),
+        ({"text": "a"}, "'text' is there, and this model takes series of numbers; send 'x'"),
+        ({"x": None}, "neither 'x' nor 'end' is there"),
+    ):
+        with pytest.raises(DataError, match=message):
+            answers(TIMED, {"stream": 1, **event})
+
+
+def test_times_and_names_are_of_series_alone() -> None:
+    streams = Streams(Predictor(sample(features=2, size=4)), False)
+    for key, value in (("time", "2026-01-01"), ("series", "a")):
+        with pytest.raises(DataError, match=f"'{key}' is there, and this model takes numbers; leave it out"):
+            streams.answer(json.dumps({"stream": 1, "x": [1, 2], key: value}).encode())
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    folder, found = tmp_path_factory.mktemp("models"), {}
+    sensors = Intake(("x", "y"), ("past", "past"), missing="drop", window=Window(4, 2, centre="mean", spread="window"))
+    for name, intake in {"stations": STATIONS, "timed": TIMED, "sensors": sensors}.items():
+        series_sample(intake, size=4, check=True).save(found.setdefault(name, folder / f"{name}.safetensors"))
+    return found
+
+
+@pytest.mark.parametrize(
+    ("name", "lines"),
+    [
+        ("stations", (
+            "2 columns: level (target), rain (past)", "filled with the last one seen",
+            "by statistics of training for each of 2 series: north, 7",
+            "2 steps ahead of level, all at once; quantiles 0.1, 0.5, 0.9",
+            "40 bytes a stream (24 of the layers, 16 of the input)",
+        )),
+        ("timed", (
+            "each step's time in its day",
+            "window of the last 2 steps, each less the one 1 steps before, less their last",
+            "bytes a stream (24 of the layers, 72 of the input)",
+        )),
+        ("sensors", (
+            "2 columns: x, y", "a step with one does not count",
+            "less their mean, over their own deviation: 2 rows of 4",
+        )),
+    ],
+)  # fmt: skip
+def test_info_says_what_goes_in_and_out(
+    files: dict[str, Path], name: str, lines: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["info", str(files[name])]) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    for line in lines:
+        assert line in said
+    assert main(["info", "--json", str(files[name])]) == 0
+    assert json.loads(capsys.readouterr().out)["memory_bytes"] > 0
+
+
+def test_an_export_says_what_it_takes_and_gives(files: dict[str, Path], capsys: pytest.CaptureFixture[str]) -> None:
+    for to, suffix in (("c", ".c"), ("onnx", ".onnx")):
+        out = files["timed"].with_suffix(suffix)
+        assert main(["export", str(files["timed"]), "--to", to, "--out", str(out), "--json"]) == 0
+        said = json.loads(capsys.readouterr().out)
+        assert said["takes"].startswith(
+            "rows of 4 numbers: each window of 2 steps less the one 1 steps before is 2 rows"
+        )
+        assert said["gives"] == "2 steps ahead x 1 targets x 3 quantiles, in the scaled units of the rows"
+        content = out.with_suffix(".h").read_bytes() if to == "c" else out.read_bytes()
+        assert b"rows of 4 numbers" in content
+        assert b"in the scaled units" in content
+
+
+def test_verify_runs_the_rows_of_a_window(files: dict[str, Path], capsys: pytest.CaptureFixture[str]) -> None:
+    for path in files.values():
+        assert main(["verify", str(path), "--json"]) == 0
+        capsys.readouterr()
