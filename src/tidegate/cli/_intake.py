@@ -32,11 +32,12 @@ MISSING = {
 
 def columns(entry: dict[str, Any]) -> str:
     names, roles = entry["columns"], entry["roles"]
+    count = f"{len(names)} column{'s'[: len(names) != 1]}"
     if entry["answer"] is None:
-        return f"{len(names)} columns: {listed(names)}"
+        return f"{count}: {listed(names)}"
     horizon = entry["answer"]["horizon"] if entry["answer"]["head"] == "direct" else 1
     said = {"target": "target", "past": "past", "known": f"known {horizon} ahead", "static": "static"}
-    return f"{len(names)} columns: {listed([f'{n} ({said[r]})' for n, r in zip(names, roles, strict=True)])}"
+    return f"{count}: {listed([f'{n} ({said[r]})' for n, r in zip(names, roles, strict=True)])}"
 
 
 def scaling(entry: dict[str, Any]) -> str:

@@ -145,9 +145,13 @@ def from_bytes(intake: Intake, data: bytes, steps: int) -> Seen:
     if keeps_last(intake):
         last = np.frombuffer(data, "<f4", len(intake.columns), at).astype(np.float32)
         at += 4 * len(last)
+        if not (np.isfinite(last) | (np.isnan(last) & (steps == 0))).all():
+            raise StateError("its memory holds a number that is missing or infinite, which no step left there")
     if intake.window is not None:
         rows = np.frombuffer(data, "<f4", offset=at).reshape(intake.window.reach, intake.width)
         ring = rows[: min(steps, len(rows))].astype(np.float32)
+        if not np.isfinite(ring).all():
+            raise StateError("its memory holds a number that is missing or infinite, which no step left there")
         if rows[len(ring) :].view(np.uint32).any():
             raise StateError(f"its memory holds more than the {steps} steps that it has seen")
     return Seen(series, time, gap, last, ring)

@@ -75,6 +75,7 @@ class Frame:
     spread: Floats
     base: Floats
 
+    @np.errstate(invalid="ignore")
     def restored(self, out: npt.NDArray[Any], quantiles: int) -> Floats:
         """Outputs [B, horizon x targets x quantiles] in the data's units: float64 [B, horizon, targets, quantiles]."""
         B, H, k = self.base.shape
@@ -242,6 +243,7 @@ class Intake:
         """The row of the statistics by the name of a series."""
         return {name: i for i, name in enumerate(self.names or ())}
 
+    @np.errstate(over="ignore", invalid="ignore")
     def fixed(self, steps: Rows, series: int | Indices) -> Rows:
         """Treated steps [T, width] scaled by the statistics of a series, or each of its own [T]: float32 [T, width]; as
         they are where the intake has no statistics.
@@ -265,6 +267,7 @@ class Intake:
 
     # ---- windows
 
+    @np.errstate(over="ignore", invalid="ignore")
     def windows(self, steps: Rows, ends: Indices) -> tuple[Rows, Frame]:
         """The windows that end with the treated steps `ends` [B], each at least reach - 1.
 

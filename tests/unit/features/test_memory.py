@@ -93,6 +93,9 @@ def test_memories_of_others_are_refused() -> None:
         memory.from_bytes(intake, data[:-1], 2)
     with pytest.raises(StateError, match="its memory is of series 2; this model knows 0 to 1"):
         memory.from_bytes(intake, b"\2" + data[1:], 2)
+    infinite = data[:-4] + np.float32(np.inf).tobytes()
+    with pytest.raises(StateError, match="its memory holds a number that is missing or infinite"):
+        memory.from_bytes(intake, infinite, 2)
     ringed = memory.to_bytes(ALL, seen_after(ALL, 4))
     with pytest.raises(StateError, match="its memory holds more than the 3 steps that it has seen"):
         memory.from_bytes(ALL, ringed, 3)

@@ -1,0 +1,16 @@
+"""A ring with a number that is none."""
+
+from hostile import join_state, run, split_state
+
+MODEL = "seasonal"
+REFUSED = "its memory holds a number that is missing or infinite, which no step left there"
+
+
+def attack(valid: bytes) -> bytes:
+    header, data = split_state(valid)
+    ring = len(data) - 400
+    return join_state(header, data[:ring] + b"\x01\x00\x80\x7f" + data[ring + 4 :])
+
+
+if __name__ == "__main__":
+    run(attack, REFUSED, MODEL)
