@@ -17,6 +17,7 @@ QUIET = [
     "tidegate.tasks",
     "tidegate.data",
     "tidegate.cli",
+    "tidegate.estimators",
 ]
 
 

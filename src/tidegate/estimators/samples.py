@@ -78,10 +78,10 @@ def _apart(X: Any) -> Rows | None:
         return None
     if all(isinstance(one, str) for one in listed):
         return [str(one) for one in listed]
-    shapes = [np.shape(one) if _is_array(one) else None for one in listed]
-    if None in shapes or (len(set(shapes)) == 1 and len(shapes[0] or ()) == 1):
+    if not all(hasattr(one, "__array__") or (isinstance(one, list | tuple) and one) for one in listed):
         return None
-    return _numbers(listed)
+    lengths = {len(one) if _is_plain(one) else None for one in listed}
+    return None if len(lengths) == 1 and None not in lengths else _numbers(listed)
 
 
 def _one_by_one(X: Any) -> Sequence[Any] | None:
@@ -95,11 +95,11 @@ def _one_by_one(X: Any) -> Sequence[Any] | None:
     return None
 
 
-def _is_array(one: Any) -> bool:
-    """Whether it is one series: an array, a frame, or a list of numbers."""
-    return hasattr(one, "__array__") or (isinstance(one, list | tuple) and bool(one))
+def _is_plain(one: Any) -> bool:
+    """Whether it is a list of scalars, which may be the row of a table."""
+    return isinstance(one, list | tuple) and not any(isinstance(v, list | tuple) or hasattr(v, "__len__") for v in one)
 
 
 def _numbers(series: Sequence[Any]) -> Rows:
     """Series as float64 [T, channels]. Raises DataError."""
-    return [one.values for one in of_arrays([np.asarray(one) for one in series]).series]
+    return [one.values for one in of_arrays(list(series)).series]

@@ -149,6 +149,16 @@ def test_frames(library: str) -> None:
     assert texts.predict(frames.Series(TEXTS)).tolist() == texts.predict(TEXTS).tolist()
 
 
+def test_a_list_of_arrays_may_be_asked_with_another_length() -> None:
+    rows = [x[:9, 0] for x in SERIES]
+    made = Classifier(**QUICK).fit(rows, SIDES)
+    assert not hasattr(made, "n_features_in_")
+    assert made.predict([row[:7] for row in rows]).shape == (40,)
+    assert made.model_.weights_hash == Classifier(**QUICK).fit(np.stack(rows), SIDES).model_.weights_hash
+    uneven = [row[: 9 - i % 2].tolist() for i, row in enumerate(rows)]
+    assert made.predict(uneven).tolist() == made.predict([np.array(row) for row in uneven]).tolist()
+
+
 def test_texts_are_those_of_a_file(tmp_path: Path) -> None:
     file = tmp_path / "t.csv"
     file.write_text("text,label\n" + "".join(f"{t},{g}\n" for t, g in zip(TEXTS, GREETS, strict=True)))
