@@ -35,7 +35,7 @@ class Classifier(ClassifierMixin, Fitted, Parameters):  # type: ignore[misc]
     X is one of
         texts: a list, array or column of str;
         a table [n, T] (array, frame of pandas or polars): each row is a series of T steps of one channel;
-        series: an array [n, T, channels], or a list of arrays [T, channels] or [T]; T may differ, here and in `predict`.
+        series: an array [n, T, channels], or a list of arrays [T, channels] or [T]; T may differ, also in `predict`.
 
     After fit: `classes_`; `predictor_` and `model_`, which stream, verify and export as any other;
     `n_features_in_` and `feature_names_in_` where X was a table.
