@@ -248,8 +248,10 @@ def resolved(options: Options, source: Collection, found: list[Track], cuts: lis
     elif options.scale == "window" and segment is None:
         segment = next(w for w in range(max(1, lookback // SEGMENTS), 0, -1) if lookback % w == 0)
     count = min(options.windows, sum(cuts))
-    batch = options.batch or int(np.clip(2 ** round(math.log2(max(1, count / 100))), 16, 128))
-    epochs = options.epochs or 10
+    batch = options.batch or int(np.clip(2 ** round(math.log2(max(1, count / 40))), 16, 128))
+    epochs = options.epochs or (
+        10 if sum(cuts) > options.windows else 6
+    )  # windows overlap; few are soon known by heart
     refit = max(1, round(epochs / 4)) if options.refit_epochs is None else options.refit_epochs
     return replace(
         options, lookback=lookback, segment=segment, season=season, batch=batch, epochs=epochs, refit_epochs=refit,
