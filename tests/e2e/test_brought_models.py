@@ -41,7 +41,7 @@ def test_numbers_stream_by_the_step_or_several_at_once(tidegate, folder):
     first, empty, last = lines(done.stdout)
     whole = package.load(folder / ARRAY).predict([x])[0]
     assert last == {"stream": "a", "seq": 7, "values": pytest.approx(whole.tolist(), rel=1e-6), "final": True}
-    assert empty == {"stream": "b", "values": None, "reason": "no step yet", "final": True}
+    assert empty == {"stream": "b", "values": None, "reason": "the message has no step", "final": True}
     assert len(first["values"]) == 2
 
 
