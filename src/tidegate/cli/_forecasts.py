@@ -151,12 +151,21 @@ def predict(args: argparse.Namespace, predictor: Predictor) -> int:
 
 def chart(one: Onward) -> str:
     """The latest history and the forecast as text."""
+    return written(one.history, one.values, one.forecast.quantiles, one.forecast.columns)
+
+
+def chart_of(one: Rolled, found: Backtest) -> str:
+    """The last forecast of a back-test and what was before, as text."""
+    history = one.track.truth[: int(one.origins[-1]) + 1]
+    return written(history, one.forecasts[-1], found.quantiles, found.columns)
+
+
+def written(history: Any, values: Any, quantiles: list[float], names: list[str]) -> str:
     from ..plots import terminal
 
     width = min(100, shutil.get_terminal_size().columns)
     unicode = (sys.stdout.encoding or "").lower().startswith("utf")
-    names = one.forecast.columns
-    return terminal.forecast(one.history, one.values, one.forecast.quantiles, width, unicode=unicode, names=names)
+    return terminal.forecast(history, values, quantiles, width, unicode=unicode, names=names)
 
 
 def listing(one: Onward) -> str:

@@ -1,8 +1,10 @@
-"""The main job on real data: Reuters news in eight topics, in a few minutes.
+"""The main jobs on real data: news topics and a forecast, in a few minutes.
 
-Fetches the set, trains with a progress bar, scores on the official test,
-verifies the file on every target of this machine, then streams messages word
-by word in a process that has no torch. Writes into --out (default demo/).
+Fetches Reuters news in eight topics, trains with a progress bar, scores on the
+official test, verifies the file on every target of this machine, then streams
+messages word by word in a process that has no torch. Then the same with numbers:
+half-hourly demand for electricity, a day ahead, with a picture of the forecast.
+Writes into --out (default demo/).
 """
 
 from __future__ import annotations
@@ -15,8 +17,9 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
-from ..errors import TidegateError
+from ..errors import MissingExtra, TidegateError
 from ._parser import Parser
 from ._progress import Reporter, duration
 from ._table import size
@@ -26,15 +29,17 @@ EXAMPLES = """\
   tidegate demo --out /tmp/reuters"""
 
 SET = "reuters_r8"
+SERIES, HORIZON = "load", 48
 TOPICS, WORDS = 3, (8, 24)
 
 NEXT = """\
-On your own file, with a column for the text and one for the label:
+On your own files, with a column for the text and one for the label, or with columns of numbers:
 
   {tidegate} fit classify train.csv --text message --label intent --out intent.safetensors
   {tidegate} score intent.safetensors test.csv
   {tidegate} predict intent.safetensors --text "what's my balance"
-  echo '{{"stream": 1, "text": "what is my ", "end": true}}' | {tidegate} stream intent.safetensors"""
+  echo '{{"stream": 1, "text": "what is my ", "end": true}}' | {tidegate} stream intent.safetensors
+  {tidegate} fit forecast sales.csv --horizon 14 --out sales.safetensors"""
 
 
 def flags(parser: Parser) -> None:
@@ -46,10 +51,11 @@ def run(args: argparse.Namespace) -> int:
     os.makedirs(args.out, exist_ok=True)
     model = os.path.join(args.out, "reuters.safetensors")
     files = fetch()
-    train(files["train"], model)
+    train("classify", files["train"], model)
     score(model, files["test"])
     code = verify(model)
     stream(model, chosen(files["test"]))
+    forecast(args.out)
     step(f"Done in {duration(time.monotonic() - begun)}")
     print(NEXT.format(tidegate=command()))
     return code
@@ -71,16 +77,17 @@ def fetch() -> dict[str, Path]:
     return files
 
 
-def train(file: Path, model: str) -> None:
-    """Fit with no option set; a demo that was interrupted goes on where it was."""
+def train(task: str, file: Path, model: str, **options: Any) -> None:
+    """Fit; a demo that was interrupted goes on where it was."""
     from ..train import fit
 
-    step("2. Training a GRU on this CPU")
+    if task == "classify":
+        step("2. Training a GRU on this CPU")
     going_on = os.path.exists(model + ".checkpoint")
     begun = time.monotonic()
     try:
         with Reporter(sys.stderr) as report:
-            fit("classify", str(file), out=model, resume=going_on, progress=report)
+            fit(task, str(file), out=model, resume=going_on, progress=report, **options)
     except KeyboardInterrupt:
         raise KeyboardInterrupt("interrupted; run the same command to go on") from None
     print(f"wrote {model} ({size(os.path.getsize(model))}) after {duration(time.monotonic() - begun)}")
@@ -120,6 +127,26 @@ def stream(model: str, stories: list[tuple[str, str]]) -> None:
     child = subprocess.run([sys.executable, "-m", "tidegate.cli._live", model], input=json.dumps(stories), text=True)
     if child.returncode:
         raise TidegateError("the process that streams failed, see above")
+
+
+def forecast(folder: str) -> None:
+    """Half-hourly load a day ahead: eight weeks to learn from, four to be tested on, and a picture."""
+    from ..backtest import backtest
+    from ..data import catalogue
+    from . import _forecasts
+
+    step("6. Numbers: half-hourly demand for electricity, a day ahead")
+    files = catalogue.fetch(SERIES, lambda said: print(said, flush=True))
+    model = os.path.join(folder, "load.safetensors")
+    train("forecast", files["train"], model, horizon=HORIZON, time="time", values="load")
+    found = backtest(model, str(files["all"]))
+    print(f"\n{_forecasts.report(found)}\n")
+    print(_forecasts.chart_of(found.series[0], found))
+    picture = os.path.join(folder, "load.png")
+    try:
+        print(f"wrote {_forecasts.drawn(found.series[0], found, picture)}")
+    except MissingExtra as error:
+        print(f"no picture: {error}")
 
 
 def command() -> str:

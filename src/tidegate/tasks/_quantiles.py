@@ -27,8 +27,8 @@ class Quantiles:
         return outputs.reshape(*y.shape, len(self.levels)), y, unit
 
     def figures(self, outputs: Floats, targets: Floats) -> dict[str, float]:
-        """Mean pinball loss in the model's units, and its standard error; the median's mean absolute error in the data's
-        units; coverage.
+        """Mean pinball loss in the model's units, and its standard error; the median's mean absolute error in the
+        data's units; coverage.
 
         Origins that share steps ahead err alike: only one in `horizon` counts for the standard error.
         """
