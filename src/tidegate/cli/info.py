@@ -192,7 +192,7 @@ def held(found: dict[str, Any]) -> str:
 
 
 def flat(provenance: dict[str, Any]) -> list[tuple[str, Any]]:
-    return [(k, v) for k, v in provenance.items() if v is not None and k != "history"]
+    return [(k, v) for k, v in provenance.items() if v not in (None, {}, []) and k != "history"]
 
 
 def shown(value: Any) -> str:
@@ -204,6 +204,8 @@ def shown(value: Any) -> str:
     if isinstance(value, dict):
         inner = {k: f"({shown(v)})" if isinstance(v, dict) else shown(v) for k, v in value.items()}
         return ", ".join(f"{k} {v}" for k, v in inner.items())
+    if isinstance(value, list) and value and isinstance(value[0], dict):
+        return f"{len(value)} series"
     if isinstance(value, list | tuple):
         return " ".join(shown(one) for one in value)
     if isinstance(value, bool):
