@@ -12,7 +12,7 @@ SOURCES := pyproject.toml constraints.txt $(wildcard CMakeLists.txt) $(shell fin
 .NOTPARALLEL:
 
 help:
-	@echo "make demo    train a topic model on Reuters news and stream words through it (4 minutes)"
+	@echo "make demo    train on Reuters news, stream words; forecast a load curve (4 minutes)"
 	@echo "make test    all tests"
 	@echo "make check   lint, format, types, rules of the house"
 	@echo "make bench   measure accuracy and speed into bench/results/"

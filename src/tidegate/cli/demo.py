@@ -2,9 +2,9 @@
 
 Fetches Reuters news in eight topics, trains with a progress bar, scores on the
 official test, verifies the file on every target of this machine, then streams
-messages word by word in a process that has no torch. Then the same with numbers:
-half-hourly demand for electricity, a day ahead, with a picture of the forecast.
-Writes into --out (default demo/).
+messages word by word in a process that has no torch. Then numbers: half-hourly
+demand for electricity, a day ahead, with a picture of the forecast. Writes into
+--out (default demo/).
 """
 
 from __future__ import annotations
