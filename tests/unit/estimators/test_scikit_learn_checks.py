@@ -9,6 +9,6 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 from tidegate.estimators import Classifier
 
 
-@parametrize_with_checks([Classifier(hidden=8, epochs=4, refit_epochs=1)])
+@parametrize_with_checks([Classifier(hidden=16, epochs=6, refit_epochs=2, rate=0.01)])
 def test_scikit_learn(estimator: Any, check: Any) -> None:
     check(estimator)
