@@ -38,8 +38,8 @@ docs: $(VENV)/dev.stamp
 	@$(PY) tools/readme.py
 
 $(VENV)/train.stamp: $(SOURCES) | $(PY) compiler
-	@echo "installing tidegate and what training needs (torch) into $(VENV)"
-	@$(INSTALL) -q -e '.[train]' || { echo "make: the install failed, see above; it needs a C++17 compiler and pip's access to packages"; exit 1; }
+	@echo "installing tidegate and what training (torch) and plots need into $(VENV)"
+	@$(INSTALL) -q -e '.[train,plot]' || { echo "make: the install failed, see above; it needs a C++17 compiler and pip's access to packages"; exit 1; }
 	@touch $@
 
 $(VENV)/dev.stamp: $(SOURCES) | $(PY) compiler
