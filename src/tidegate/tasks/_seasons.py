@@ -55,10 +55,13 @@ def candidates(times: Sequence[Any]) -> list[int]:
 
     >>> candidates([np.arange("2024-01-01", "2024-01-03", 30 * 60, "M8[s]").astype("M8[us]")])
     [2, 48, 336, 17532]
+    >>> candidates([np.arange("2020-01", "2024-01", dtype="M8[M]").astype("M8[us]")])
+    [12]
     """
     known = [t for t in times if t is not None and len(t) > 2]
     if not known:
         return list(COMMON)
     gap = float(np.median(np.concatenate([np.diff(t.astype(np.int64)) for t in known]))) / 1e6
     counts = [period / gap for period in PERIODS]
-    return [round(n) for n in counts if n >= 2 and abs(n - round(n)) < 0.01 * n]
+    uneven = 0.03 if gap > 20 * 86_400 else 0.01  # months and quarters are not all alike
+    return [round(n) for n in counts if n >= 2 and abs(n - round(n)) < uneven * n]

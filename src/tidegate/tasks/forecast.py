@@ -73,9 +73,10 @@ class Options(Learning, Recurrence, _series.SeriesSource):
     hidden: int | None = option(None, "width of the recurrence; by the data if not given", least=1, most=4096)
     drop_pool: float = option(0.3, "dropout before the last layer", least=0.0, most=0.95)
     windows: int = option(8192, "most windows that are learnt from in an epoch, drawn anew for each", least=1)
-    hold_out: float = option(
-        0.15, "share of each series, its end, held out to choose the best weights", least=0.001, most=0.9
-    )
+    hold_out: float | None = option(
+        None, "share of each series, its end, held out to choose the best weights; 0.15 if not given, more where that "
+        "is shorter than twice the horizon, at most 0.4", least=0.001, most=0.9,
+    )  # fmt: skip
     refit_epochs: int | None = option(
         None, "passes at the end that learn from the held-out end too; if not given, a quarter more, none with --valid",
         least=0,
@@ -163,9 +164,9 @@ def role_of(name: str, options: Options) -> str:
 def together(options: Options, columns: list[str]) -> bool:
     """Whether all targets are forecast from all columns."""
     roles = [role_of(name, options) for name in columns]
-    if options.channels is not None:
-        return options.channels == "together"
-    return roles.count("target") == 1 or "past" in roles
+    if roles.count("target") == 1 and (options.channels is None or columns[roles.index("target")] == APART):
+        return True  # a series that was made of one of several, or that is called so
+    return "past" in roles if options.channels is None else options.channels == "together"
 
 
 def picked(source: Collection, columns: list[int]) -> Collection:
@@ -189,7 +190,9 @@ def lesson(options: Options, source: Collection, judged: Collection | None) -> L
     more = [] if judged is None else tracks(judged, intake)
     if judged is not None and options.refit_epochs is None:
         options = replace(options, refit_epochs=0)  # a file given to judge by is not learnt from unasked
-    cuts = [len(t.steps) - (0 if more else math.ceil(options.hold_out * len(t.steps))) for t in found]
+    share = options.hold_out or held_share(options, found)
+    cuts = [len(t.steps) - (0 if more else math.ceil(share * len(t.steps))) for t in found]
+    options = replace(options, hold_out=share)
     options = resolved(options, source, found, cuts)
     intake = replace(intake, window=window_of(options))
     learnt = one_step(intake)
@@ -208,6 +211,12 @@ def lesson(options: Options, source: Collection, judged: Collection | None) -> L
         most=options.windows if intake.window else None,
         about={"baselines": beside, "fitted_on": about(found)},
     )  # fmt: skip
+
+
+def held_share(options: Options, found: list[Track]) -> float:
+    """How much of each series is held out, where nobody says."""
+    horizon = (options.horizon or 1) if options.head == "direct" else 1
+    return min(0.4, max(0.15, 2 * horizon / max(len(t.steps) for t in found)))
 
 
 def bare(options: Options, source: Collection) -> Intake:
