@@ -1,12 +1,13 @@
 // The Python module tidegate._native: arrays in through the buffer protocol, errors out as ValueError and TypeError.
-// The only file that knows nanobind; it knows the engine by its C API alone.
+// Only this file and bind_training.cc know nanobind; they know the engine by its C API alone.
 #include <nanobind/nanobind.h>
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/vector.h>
 
 #include <memory>
 
-#include "array.h"
+#include "bind_training.h"
+#include "message.h"
 
 namespace nb = nanobind;
 using tidegate::Array;
@@ -15,18 +16,9 @@ using tidegate::kByte;
 using tidegate::kFloat;
 using tidegate::kInt32;
 using tidegate::kInt64;
+using tidegate::Message;
 
 namespace {
-
-// The message of a call of the C API, raised when the call failed.
-struct Message {
-  char text[TIDEGATE_MESSAGE] = "";
-  void raise(tidegate_status status) const {
-    if (status == TIDEGATE_OK) return;
-    fail(status == TIDEGATE_VALUE ? PyExc_ValueError : status == TIDEGATE_MEMORY ? PyExc_MemoryError : PyExc_RuntimeError,
-         "%s", text);
-  }
-};
 
 template <class Number>
 Number choice(const std::string& name, const char* what, std::initializer_list<const char*> names) {
@@ -317,6 +309,7 @@ NB_MODULE(_native, module) {
   module.def("compiled", [] { return names(tidegate_compiled); });
   module.def("targets", [] { return names(tidegate_target); });
   module.def("default_target", default_target);
+  tidegate::bind_training(module);
   nb::class_<Engine>(module, "Engine")
       .def(nb::init<const std::string&, std::int64_t, bool>(), nb::arg("target"), nb::arg("state_bytes"),
            nb::arg("fused") = true)

@@ -208,6 +208,51 @@ TIDEGATE_API tidegate_status tidegate_pool_step(const tidegate_engine* engine, i
                                                 const void* x, int64_t N, uint8_t* states, float* out, int threads,
                                                 char* message, size_t capacity);
 
+/* Training: a cell's recurrence over whole rows, and its gradients. No engine is needed. The outputs have the bits of
+ * an engine that runs the same cell. */
+typedef enum tidegate_cell {
+  TIDEGATE_CELL_GRU = 0,     /* gates r z n; reset after, update keep */
+  TIDEGATE_CELL_GRU_REPLACE, /* the same, update replace */
+  TIDEGATE_CELL_LSTM,        /* gates i f g o; states h c */
+  TIDEGATE_CELL_RNN_TANH,    /* gate n */
+  TIDEGATE_CELL_RNN_RELU,
+  TIDEGATE_CELL_MINGRU, /* gates z n of the input alone: no R, c */
+  TIDEGATE_CELLS        /* their number */
+} tidegate_cell;
+
+/* T steps of B rows; rows[t] of them, the first ones, have a step t: rows[0] = B, and never more than before. Entries
+ * stand step by step without gaps, N = the sum of rows. G gates, M recurrent maps, S states. */
+typedef struct tidegate_training {
+  int32_t cell;
+  int64_t steps, inputs, size; /* T, I, H */
+  const int64_t* rows;         /* [T] */
+  const float* x;              /* [N, I] */
+  const float *W, *b;          /* [G * H, I], [G * H] */
+  const float *R, *c;          /* [M * H, H], [M * H] */
+  const float* first;          /* [S, B, H]: states before the first step */
+} tidegate_training;
+
+/* Floats that tidegate_train_forward saves for each entry. */
+TIDEGATE_API tidegate_status tidegate_train_saved(const char* target, int32_t cell, int64_t size, int64_t* floats,
+                                                  char* message, size_t capacity);
+
+/* y[N, H]: outputs; last[S, B, H]: states after each row's last step; saved[N * floats], or null where no gradients will
+ * be asked for. threads: at most so many; no bit depends on them. */
+TIDEGATE_API tidegate_status tidegate_train_forward(const char* target, const tidegate_training* training, float* y,
+                                                    float* last, float* saved, int threads, char* message,
+                                                    size_t capacity);
+
+/* Gradients, from those of y and last. dx[N, I] may be null; dfirst[S, B, H]; dW, db, dR, dc as W, b, R, c. Those of the
+ * weights depend on which rows stand together, none on threads. Reads y and saved, and writes neither. */
+typedef struct tidegate_gradients {
+  const float *y, *saved, *dy, *dlast;
+  float *dx, *dfirst, *dW, *db, *dR, *dc;
+} tidegate_gradients;
+
+TIDEGATE_API tidegate_status tidegate_train_backward(const char* target, const tidegate_training* training,
+                                                     const tidegate_gradients* gradients, int threads, char* message,
+                                                     size_t capacity);
+
 #ifdef __cplusplus
 }
 #endif

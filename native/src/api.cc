@@ -1,11 +1,9 @@
 // The C API: checks arguments, and turns exceptions into statuses and sentences.
-#include <algorithm>
-#include <cstring>
-#include <new>
-
 #include "engine.h"
+#include "guarded.h"
 
 using tidegate::Engine;
+using tidegate::guarded;
 using tidegate::Job;
 using tidegate::Row;
 using tidegate::ValueError;
@@ -15,31 +13,6 @@ struct tidegate_engine {
 };
 
 namespace {
-
-tidegate_status report(tidegate_status status, const char* what, char* message, std::size_t capacity) {
-  if (message && capacity > 0) {
-    const std::size_t length = std::min(std::strlen(what), capacity - 1);
-    std::memcpy(message, what, length);
-    message[length] = 0;
-  }
-  return status;
-}
-
-template <class Body>
-tidegate_status guarded(char* message, std::size_t capacity, const Body& body) noexcept {
-  try {
-    body();
-    return TIDEGATE_OK;
-  } catch (const ValueError& error) {
-    return report(TIDEGATE_VALUE, error.what(), message, capacity);
-  } catch (const std::bad_alloc&) {
-    return report(TIDEGATE_MEMORY, "out of memory", message, capacity);
-  } catch (const std::exception& error) {
-    return report(TIDEGATE_INTERNAL, error.what(), message, capacity);
-  } catch (...) {
-    return report(TIDEGATE_INTERNAL, "unknown fault", message, capacity);
-  }
-}
 
 template <class Make>
 tidegate_status add_layer(tidegate_engine* engine, int add, char* message, std::size_t capacity, const Make& make) {

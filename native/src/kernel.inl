@@ -5,6 +5,7 @@
 
 #include "activation.inl"
 #include "product.inl"
+#include "training.inl"
 #ifndef TIDEGATE_NO_FUSED
 #include "fused.inl"
 #endif
@@ -168,6 +169,14 @@ const Kernels TARGET = {
 #else
     gru,
 #endif
+    outer,
+    row,
+    {{gru_forward<true>, gru_backward<true>},
+     {gru_forward<false>, gru_backward<false>},
+     {lstm_forward, lstm_backward},
+     {rnn_forward<true>, rnn_backward<true>},
+     {rnn_forward<false>, rnn_backward<false>},
+     {mingru_forward, mingru_backward}},
 };
 
 }  // namespace tidegate

@@ -35,6 +35,34 @@ struct Product {
 typedef void Unary(size_t rows, size_t width, Rows x, float* out, size_t ld);
 typedef void Binary(size_t rows, size_t width, Form form, Rows a, Rows b, float* out, size_t ld);
 
+// One step of a cell in training. Rows lie without gaps: inputs (W x + b) hold a plane of `units` floats a gate, sums
+// (R h + c) one a map, states and outputs one. Units are whole vectors; what lies beyond a cell's size is padding.
+struct CellForward {
+  const float *inputs, *sums;
+  const float* state[2];
+  float* next[2];
+  float* saved;  // what the way back needs, rows of `ld`; null: nothing is kept
+  size_t ld;
+};
+
+// The same step on the way back. planes: gradients of the gates before they are squashed, rows of `ld`.
+struct CellBackward {
+  const float* saved;
+  size_t ld_saved;
+  const float* state[2];  // before the step
+  const float* output;    // gradient of the step's own output
+  const float* product;   // what comes from later steps through the recurrent maps
+  float* carry[2];        // what comes from later steps directly; then what goes to the step before
+  float* planes;
+  size_t ld;
+};
+
+struct CellKernels {
+  void (*forward)(size_t rows, size_t units, const CellForward& step);
+  void (*backward)(size_t rows, size_t size, size_t units, const CellBackward& step);
+};
+constexpr int kTrainedCells = 6;
+
 struct Kernels {
   const char* name;
   size_t lanes;
@@ -61,6 +89,14 @@ struct Kernels {
   // One fused step of a GRU (reset after, update keep), or null where fused kernels are left out. `recurrent` has a
   // block [r z n] for every vector of h; inputs rows hold the input part in that order. out and h do not overlap.
   void (*gru)(size_t rows, const Product* recurrent, Rows inputs, Rows h, float* out, size_t ld);
+
+  // out[i, j] += sum over k of a[k, i] * b[k][j], and sums[i] that of a[k, i], for k < depth, i < columns (whole vectors)
+  // and j < width. scratch: (columns + 16 + 3 * lanes) * depth floats.
+  void (*outer)(size_t depth, size_t columns, Rows a, size_t width, const float* const* b, float* out, size_t ld,
+                float* sums, float* scratch);
+  // out = sum over k ascending of x[k] * weights[k], of `vectors` vectors: 8, 4, 2 or 1.
+  void (*row)(size_t depth, size_t vectors, const float* x, const float* weights, float* out);
+  CellKernels cells[kTrainedCells];  // by tidegate_cell
 };
 
 }  // namespace tidegate

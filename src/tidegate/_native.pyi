@@ -34,6 +34,58 @@ def default_target() -> str:
     """The environment variable TIDEGATE_TARGET if set, else the best target. ValueError if it cannot run
     here."""
 
+def train_saved(target: str, cell: str, size: int) -> int:
+    """Floats that `train_forward` saves for each entry. cell: "gru", "gru replace", "lstm", "rnn tanh", "rnn relu" or
+    "mingru", each the equation of `tidegate.cells`."""
+
+def train_forward(
+    target: str,
+    cell: str,
+    x: Float32,
+    rows: Int64,
+    first: Float32,
+    W: Float32,
+    b: Float32,
+    R: Float32,
+    c: Float32,
+    y: Float32,
+    last: Float32,
+    saved: Float32 | None,
+    threads: int,
+) -> None:
+    """A cell over whole rows: entries stand step by step, N in all; rows [T]: how many of the B rows, the first ones,
+    have each step.
+
+    x [N, I]; first [S, B, H]: states before the first step; W [G*H, I], b [G*H], R [M*H, H], c [M*H]. Writes y [N, H],
+    last [S, B, H]: states after each row's last step, and saved [N, train_saved(...)] unless None. The bits of y and
+    last depend neither on the batch nor on threads, and are those of `Engine`.
+    """
+
+def train_backward(
+    target: str,
+    cell: str,
+    x: Float32,
+    rows: Int64,
+    first: Float32,
+    W: Float32,
+    b: Float32,
+    R: Float32,
+    c: Float32,
+    y: Float32,
+    saved: Float32,
+    dy: Float32,
+    dlast: Float32,
+    dx: Float32 | None,
+    dfirst: Float32,
+    dW: Float32,
+    db: Float32,
+    dR: Float32,
+    dc: Float32,
+    threads: int,
+) -> None:
+    """The gradients, from dy [N, H] and dlast [S, B, H]; each as what it is the gradient of. Bits depend on no threads,
+    and those of dx and dfirst not on the batch."""
+
 class Engine:
     """Layers added in order, then `finish()`, then run from any thread. Adding a layer copies its weights.
 

@@ -1,0 +1,13 @@
+// Training's part of the Python module.
+#pragma once
+
+#include <nanobind/nanobind.h>
+#include <nanobind/stl/string.h>
+
+#include <memory>
+
+namespace tidegate {
+
+void bind_training(nanobind::module_& module);
+
+}  // namespace tidegate

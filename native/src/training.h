@@ -1,0 +1,63 @@
+// Training a recurrence: what the two ways share.
+#pragma once
+
+#include <algorithm>
+#include <cstring>
+#include <functional>
+
+#include "layer.h"
+
+namespace tidegate {
+
+// A cell in figures. On the way back planes hold the gradients of its gates: those of the inputs stand from plane 0 on,
+// those of the recurrent maps from plane `recurrent` on; `input_gates` and `recurrent_maps` say which each is.
+struct TrainedCell {
+  std::size_t gates, maps, states, saved, planes, recurrent;
+  std::size_t second;  // the saved plane that holds the second state
+  std::size_t input_gates[4], recurrent_maps[4];
+};
+
+// Neighbouring rows of a batch that go through the steps together.
+struct Share {
+  std::size_t first, count;
+};
+
+// The caller's arrays, checked, and what follows from their sizes.
+struct Training {
+  // Throws ValueError where the figures do not fit together.
+  Training(const Kernels& kernels, const tidegate_training& given);
+
+  // How many rows of a tile have step t.
+  std::size_t alive(const Share& tile, std::size_t t) const {
+    return t >= steps || rows[t] <= tile.first ? 0 : std::min(rows[t] - tile.first, tile.count);
+  }
+  bool unpadded() const { return size == units; }
+  std::vector<Share> tiles(std::size_t crew) const;
+  // As many threads as are worth it.
+  std::size_t crew(int threads) const;
+
+  const Kernels& kernels;
+  const tidegate_training& given;
+  const TrainedCell& cell;
+  const CellKernels& step;
+  const std::size_t inputs, size, units, steps;  // units: size in whole vectors
+  std::size_t batch, entries;
+  std::vector<std::size_t> rows, starts;  // of each step: its rows, and where its entries begin
+};
+
+const TrainedCell& trained_cell(std::int32_t cell);
+
+// last: [S, B, H]. saved: null, or `cell.saved * units` floats an entry.
+void train_forward(const Training& training, float* y, float* last, float* saved, int threads);
+void train_backward(const Training& training, const tidegate_gradients& gradients, int threads);
+
+// Runs work(0) ... work(crew - 1), each on a thread of its own as far as the system gives them.
+void share_out(std::size_t crew, const std::function<void(std::size_t)>& work);
+
+// Copies `count` rows of `width` floats between arrays whose rows are so far apart.
+inline void copy_rows(std::size_t count, std::size_t width, const float* from, std::size_t ld_from, float* to,
+                      std::size_t ld_to) {
+  for (std::size_t r = 0; r < count; ++r) std::memcpy(to + r * ld_to, from + r * ld_from, width * sizeof(float));
+}
+
+}  // namespace tidegate

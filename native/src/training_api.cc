@@ -1,0 +1,34 @@
+// The C API of training.
+#include "engine.h"
+#include "guarded.h"
+#include "training.h"
+
+using tidegate::find_target;
+using tidegate::guarded;
+using tidegate::Training;
+
+extern "C" {
+
+tidegate_status tidegate_train_saved(const char* target, int32_t cell, int64_t size, int64_t* floats, char* message,
+                                     size_t capacity) {
+  return guarded(message, capacity, [&] {
+    const std::size_t lanes = find_target(target, "target").lanes, units = tidegate::checked_size(size, "size");
+    *floats = static_cast<int64_t>(tidegate::trained_cell(cell).saved * ((units + lanes - 1) / lanes * lanes));
+  });
+}
+
+tidegate_status tidegate_train_forward(const char* target, const tidegate_training* training, float* y, float* last,
+                                       float* saved, int threads, char* message, size_t capacity) {
+  return guarded(message, capacity,
+                 [&] { train_forward(Training(find_target(target, "target"), *training), y, last, saved, threads); });
+}
+
+tidegate_status tidegate_train_backward(const char* target, const tidegate_training* training,
+                                        const tidegate_gradients* gradients, int threads, char* message,
+                                        size_t capacity) {
+  return guarded(message, capacity, [&] {
+    train_backward(Training(find_target(target, "target"), *training), *gradients, threads);
+  });
+}
+
+}  // extern "C"

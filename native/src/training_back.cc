@@ -1,0 +1,233 @@
+// Training's way back: gradients step by step, then over all entries of a chunk of steps at once.
+#include "training.h"
+
+namespace tidegate {
+namespace {
+
+// Floats of gates' gradients that a chunk holds: few enough for the second-level cache.
+constexpr std::size_t kChunkFloats = std::size_t{1} << 18;
+
+// Entries whose products are summed before the sum joins a weight's gradient: a panel fits the first-level cache, and
+// short sums err less. Sums must not depend on threads, so neither this nor a chunk does.
+constexpr std::size_t kEntriesTogether = 128;
+
+std::size_t whole_vectors(const Training& of, std::size_t n) {
+  return (n + of.kernels.lanes - 1) / of.kernels.lanes * of.kernels.lanes;
+}
+
+// A matrix [_ * H, columns] turned, for products with planes: its map order[p] goes with plane p. single: rows come one
+// at a time.
+class Turned {
+ public:
+  Turned(const Training& of, const float* matrix, std::size_t columns, std::size_t maps, const std::size_t* order,
+         bool single)
+      : row(whole_vectors(of, columns)), single_(single), kernels_(of.kernels), weights_(maps * of.units * row), bias_(row) {
+    const std::size_t depth = maps * of.units, vectors = row / kernels_.lanes;
+    for (std::size_t v = 0, wide; v < vectors; v += wide) {
+      wide = panel(vectors - v);
+      float* const to = weights_.data() + v * kernels_.lanes * depth;
+      const std::size_t j = v * kernels_.lanes, floats = wide * kernels_.lanes;
+      for (std::size_t p = 0; p < maps; ++p)
+        copy_rows(of.size, std::min(floats, columns - j), matrix + order[p] * of.size * columns + j, columns,
+                  to + p * of.units * floats, floats);
+      panels_.push_back({depth, wide, to, bias_.data()});
+    }
+  }
+
+  // out: rows of `row` floats.
+  void multiply(std::size_t rows, Rows x, float* out) const {
+    for (const Product& panel : panels_) {
+      if (single_)
+        kernels_.row(panel.depth, panel.vectors, x.data, panel.weights, out);
+      else
+        kernels_.product(rows, &panel, x, out, row);
+      out += panel.vectors * kernels_.lanes;
+    }
+  }
+
+  const std::size_t row;
+
+ private:
+  // Vectors side by side: three, but two and two where one would be left over, as one alone is slow.
+  std::size_t panel(std::size_t left) const {
+    if (single_) return left >= 8 ? 8 : left >= 4 ? 4 : left >= 2 ? 2 : 1;
+    return left == 4 ? 2 : std::min<std::size_t>(left, kBlockVectors);
+  }
+
+  const bool single_;
+  const Kernels& kernels_;
+  Floats weights_, bias_;
+  std::vector<Product> panels_;
+};
+
+// The gradients of one matrix and its bias, padded, in the order of planes.
+struct WeightGradient {
+  WeightGradient(const Training& of, std::size_t maps, std::size_t columns)
+      : maps(maps), width(columns), row(whole_vectors(of, columns)), planes(maps * of.units), matrix(planes * row),
+        bias(planes) {}
+
+  void write(const Training& of, const std::size_t* order, float* to, float* to_bias) const {
+    for (std::size_t p = 0; p < maps; ++p) {
+      copy_rows(of.size, width, matrix.data() + p * of.units * row, row, to + order[p] * of.size * width, width);
+      copy_rows(1, of.size, bias.data() + p * of.units, 0, to_bias + order[p] * of.size, 0);
+    }
+  }
+
+  const std::size_t maps, width, row, planes;
+  Floats matrix, bias;
+};
+
+// Steps [begin, end).
+struct Steps {
+  std::size_t begin, end;
+};
+
+class Back {
+ public:
+  Back(const Training& training, const tidegate_gradients& gradients)
+      : of_(training), to_(gradients), ld_(training.cell.planes * training.units + training.kernels.lanes),
+        chunk_(std::max(training.batch, std::max<std::size_t>(kChunkFloats / ld_, kEntriesTogether))),
+        W_(training, training.given.W, training.inputs, training.cell.gates, training.cell.input_gates,
+           false),
+        R_(training, training.given.R, training.size, training.cell.maps, training.cell.recurrent_maps,
+           training.batch == 1),
+        dW_(training, training.cell.gates, training.inputs), dR_(training, training.cell.maps, training.size),
+        planes_(chunk_ * ld_), carry_(training.cell.states * plane()), product_(plane()), x_(chunk_), h_(chunk_) {
+    for (std::size_t s = 0; s < of_.cell.states; ++s)
+      copy_rows(of_.batch, of_.size, to_.dlast + s * of_.batch * of_.size, of_.size, carry(s), of_.units);
+  }
+
+  void run(std::size_t crew) {
+    const std::vector<Share> tiles = of_.tiles(crew);
+    for (std::size_t end = of_.steps; end > 0;) {
+      const Steps steps = {chunk_before(end), end};
+      share_out(crew, [&](std::size_t i) {
+        for (std::size_t n = i; n < tiles.size(); n += crew) descend(steps, tiles[n]);
+      });
+      const std::size_t count = point(steps);
+      share_out(crew, [&](std::size_t i) { gather(steps, count, i, crew); });
+      end = steps.begin;
+    }
+    finish();
+  }
+
+ private:
+  std::size_t plane() const { return of_.batch * of_.units; }
+  float* carry(std::size_t s) const { return carry_.data() + s * plane(); }
+
+  std::size_t chunk_before(std::size_t end) const {
+    std::size_t begin = end - 1, items = of_.rows[begin];
+    while (begin > 0 && items + of_.rows[begin - 1] <= chunk_) items += of_.rows[--begin];
+    return begin;
+  }
+
+  // A tile's gates, from the chunk's last step to its first.
+  void descend(const Steps& steps, const Share& tile) {
+    Floats rows((of_.cell.states + 1) * tile.count * of_.units);
+    const std::size_t at = tile.first * of_.units;
+    for (std::size_t t = steps.end; t-- > steps.begin;) {
+      const std::size_t count = of_.alive(tile, t), entry = of_.starts[t] + tile.first;
+      if (count == 0) continue;
+      CellBackward step = {to_.saved + entry * saved_row(), saved_row(), {}, nullptr, product_.data() + at, {},
+                           planes_.data() + (entry - of_.starts[steps.begin]) * ld_, ld_};
+      step.output = padded(count, to_.dy + entry * of_.size, rows.data());
+      for (std::size_t s = 0; s < of_.cell.states; ++s) {
+        step.state[s] = before(s, t, tile.first, count, rows.data() + (s + 1) * tile.count * of_.units);
+        step.carry[s] = carry(s) + at;
+      }
+      of_.step.backward(count, of_.size, of_.units, step);
+      if (of_.cell.maps)
+        R_.multiply(count, {step.planes + of_.cell.recurrent * of_.units, ld_}, product_.data() + at);
+    }
+  }
+
+  std::size_t saved_row() const { return of_.cell.saved * of_.units; }
+
+  // Where row r's output before step t stands.
+  const float* output_before(std::size_t t, std::size_t r) const {
+    return t == 0 ? of_.given.first + r * of_.size : to_.y + (of_.starts[t - 1] + r) * of_.size;
+  }
+
+  // Rows of H floats where they lie if they need no padding, else copied to `room`.
+  const float* padded(std::size_t count, const float* rows, float* room) const {
+    if (of_.unpadded()) return rows;
+    copy_rows(count, of_.size, rows, of_.size, room, of_.units);
+    return room;
+  }
+
+  // State s of rows before step t.
+  const float* before(std::size_t s, std::size_t t, std::size_t first, std::size_t count, float* room) const {
+    if (s == 0) return padded(count, output_before(t, first), room);
+    if (t == 0) return padded(count, of_.given.first + (s * of_.batch + first) * of_.size, room);
+    copy_rows(count, of_.units, to_.saved + (of_.starts[t - 1] + first) * saved_row() + of_.cell.second * of_.units,
+              saved_row(), room, of_.units);
+    return room;
+  }
+
+  // Where the chunk's inputs and states before each step lie; returns how many entries it has.
+  std::size_t point(const Steps& steps) {
+    std::size_t n = 0;
+    for (std::size_t t = steps.begin; t < steps.end; ++t)
+      for (std::size_t r = 0; r < of_.rows[t]; ++r, ++n) {
+        x_[n] = of_.given.x + (of_.starts[t] + r) * of_.inputs;
+        h_[n] = output_before(t, r);
+      }
+    return n;
+  }
+
+  // One of `crew` shares of what the chunk adds to the weights' gradients, by planes, and of dx, by entries.
+  void gather(const Steps& steps, std::size_t count, std::size_t i, std::size_t crew) {
+    const std::size_t share = (count + crew - 1) / crew, first = std::min(count, i * share);
+    if (to_.dx) write_dx(of_.starts[steps.begin], first, std::min(count, first + share));
+    add_up(count, 0, x_.data(), dW_, i, crew);
+    if (of_.cell.maps) add_up(count, of_.cell.recurrent * of_.units, h_.data(), dR_, i, crew);
+  }
+
+  void write_dx(std::size_t entry, std::size_t first, std::size_t end) {
+    Floats rows(kTileRows * W_.row);
+    const bool whole = W_.row == of_.inputs;
+    for (; first < end; first += kTileRows) {
+      const std::size_t count = std::min(kTileRows, end - first);
+      float* const dx = to_.dx + (entry + first) * of_.inputs;
+      W_.multiply(count, {planes_.data() + first * ld_, ld_}, whole ? dx : rows.data());
+      if (!whole) copy_rows(count, of_.inputs, rows.data(), W_.row, dx, of_.inputs);
+    }
+  }
+
+  void add_up(std::size_t count, std::size_t plane, const float* const* rows, WeightGradient& to, std::size_t i,
+              std::size_t crew) {
+    const std::size_t lanes = of_.kernels.lanes, share = (to.planes / lanes + crew - 1) / crew * lanes;
+    const std::size_t first = std::min(to.planes, i * share), columns = std::min(to.planes - first, share);
+    if (columns == 0) return;
+    Floats scratch((columns + 16 + kBlockVectors * lanes) * kEntriesTogether);
+    for (std::size_t k = 0; k < count; k += kEntriesTogether)
+      of_.kernels.outer(std::min(kEntriesTogether, count - k), columns,
+                        {planes_.data() + k * ld_ + plane + first, ld_}, to.width, rows + k,
+                        to.matrix.data() + first * to.row, to.row, to.bias.data() + first, scratch.data());
+  }
+
+  void finish() {
+    of_.kernels.add(of_.batch, of_.units, kFormFull, {carry(0), of_.units}, {product_.data(), of_.units}, carry(0),
+                    of_.units);
+    for (std::size_t s = 0; s < of_.cell.states; ++s)
+      copy_rows(of_.batch, of_.size, carry(s), of_.units, to_.dfirst + s * of_.batch * of_.size, of_.size);
+    dW_.write(of_, of_.cell.input_gates, to_.dW, to_.db);
+    dR_.write(of_, of_.cell.recurrent_maps, to_.dR, to_.dc);
+  }
+
+  const Training& of_;
+  const tidegate_gradients& to_;
+  const std::size_t ld_, chunk_;  // floats between rows of planes (no power of two: those share cache lines); entries
+  const Turned W_, R_;
+  WeightGradient dW_, dR_;
+  Floats planes_, carry_, product_;
+  std::vector<const float*> x_, h_;
+};
+
+}  // namespace
+
+void train_backward(const Training& training, const tidegate_gradients& gradients, int threads) {
+  Back(training, gradients).run(training.crew(threads));
+}
+
+}  // namespace tidegate
