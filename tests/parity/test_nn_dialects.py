@@ -81,9 +81,9 @@ def test_torch_stays_within_the_bound_of_a_stack_on_text(name: str) -> None:
 
 def test_engines_are_chosen_by_the_tape() -> None:
     found = {(name, tuple(d.items())): nn.engine(cells.load(name, d).tape) for name, d in DIALECTS}
-    kernels = [how for how in found.values() if how.startswith("torch")]
+    kernels = [how for how in found.values() if how.startswith(("native", "torch"))]
     assert sorted(kernels) == [
-        "torch gru kernel", "torch lstm kernel", "torch lstm kernel", "torch rnn_relu kernel", "torch rnn_tanh kernel",
+        "native gru", "native gru replace", "native lstm", "native rnn relu", "native rnn tanh", "torch lstm kernel",
     ]  # fmt: skip
     assert {how for (name, _), how in found.items() if name == "mingru"} == {"linear scan"}
     assert {how for (_, dialect), how in found.items() if ("norm", "layer") in dialect} == {"tape", "linear scan"}

@@ -32,9 +32,11 @@ __all__ = [
 def run(model: Model, x: Any, lengths: Any) -> tuple[Any, dict[str, Any]]:
     """Outputs of every step, float32 [T, B, outputs], and the last states by name, of a model run in torch.
 
+    The native engine takes no part: `verify` compares the two.
+
     x: ids int [T, B] or float32 [T, B, features]; lengths: int [B], 1 to T.
     """
-    network = Network(model.layers, model.tapes)
+    network = Network(model.layers, model.tapes, native=False)
     network.load_tensors(dict(model.tensors))
     with torch.no_grad():
         ids = torch.as_tensor(x, dtype=torch.int64 if x.ndim == 2 else torch.float32)

@@ -42,7 +42,7 @@ class CellModule(dialects.Speaker):
     @property
     def engine(self) -> str:
         """Which code runs: see `tidegate.nn.engine`."""
-        return recurrent.engine(self.cell.tape) if self.fused else "tape"
+        return recurrent.engine(self.cell.tape, native=False) if self.fused else "tape"
 
     def dialect_entry(self) -> dict[str, str]:
         return dialects.spoken(self.cell)

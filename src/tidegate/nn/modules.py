@@ -19,10 +19,11 @@ Tensor = torch.Tensor
 class Recurrent(dialects.Speaker):
     """What the modules of this file have in common; make one of those.
 
-    fused: False runs every layer step by step by its tape (for tests).
+    fused: False runs every layer step by step by its tape (for tests). native: False leaves float32 on the CPU to
+    torch's kernels too.
     """
 
-    fused = True
+    fused, native = True, True
 
     def __init__(
         self, cell: str, dialect: dict[str, str], mode: str, input_size: int, hidden_size: int, num_layers: int,
@@ -67,7 +68,10 @@ class Recurrent(dialects.Speaker):
     @property
     def engine(self) -> str:
         """Which code runs: see `tidegate.nn.engine`."""
-        return recurrent.engine(self.cell.tape) if self.fused else "tape"
+        if not self.fused:
+            return "tape"
+        where = cast(Tensor, self.weight_ih_l0).device.type
+        return recurrent.engine(self.cell.tape, self.dtype, where, self.native)
 
     @property
     def all_weights(self) -> list[list[torch.nn.Parameter]]:
@@ -127,6 +131,7 @@ class Recurrent(dialects.Speaker):
                 y, final = recurrent.last(
                     {"size": self.hidden_size, "inputs": x.shape[-1], "project": self.proj_size or None},
                     self.cell.tape, self.weights(layer, direction), x, rows.sizes, state, direction != "", self.fused,
+                    self.native,
                 )  # fmt: skip
                 outputs.append(y)
                 last.append(final)
@@ -166,7 +171,7 @@ class GRU(Recurrent):
 
     >>> module = GRU(3, 4, num_layers=2, update="replace")
     >>> module
-    GRU(3, 4, num_layers=2, update=replace, engine=tape)
+    GRU(3, 4, num_layers=2, update=replace, engine=native gru replace)
     >>> y, h = module(torch.zeros(5, 2, 3))
     >>> y.shape, h.shape
     (torch.Size([5, 2, 4]), torch.Size([2, 2, 4]))
@@ -222,7 +227,7 @@ class RNN(Recurrent):
     Raises WrongValue, WrongType (a ValueError, a TypeError).
 
     >>> RNN(3, 4, 1, "relu")
-    RNN(3, 4, engine=torch rnn_relu kernel)
+    RNN(3, 4, engine=native rnn relu)
 
     Source: the equation of `tidegate.cells.rnn`.
     """

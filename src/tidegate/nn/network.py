@@ -29,14 +29,17 @@ class Noise:
 class Network(torch.nn.Module):
     """The layers of a model document, differentiable.
 
-    document: `layers` and `tapes` are read. Parameters are float32, named by the document's tensor names.
+    document: `layers` and `tapes` are read. fused, native: as in `recurrent.sequence`. Parameters are float32, named by
+    the document's tensor names.
 
     Source of the equations: the layers' own files; recurrence by the tapes.
     """
 
-    def __init__(self, document_layers: list[dict[str, Any]], tapes: dict[str, Tape], fused: bool = True) -> None:
+    def __init__(
+        self, document_layers: list[dict[str, Any]], tapes: dict[str, Tape], fused: bool = True, native: bool = True
+    ) -> None:
         super().__init__()
-        self.layers, self.tapes, self.fused = document_layers, tapes, fused
+        self.layers, self.tapes, self.fused, self.native = document_layers, tapes, fused, native
         self.rooms = [layers.load(layer["kind"]) for layer in document_layers]
         self.names: list[dict[str, str]] = [dict(layer["tensors"]) for layer in document_layers]
         kinds = [layer["kind"] for layer in document_layers]
@@ -156,9 +159,9 @@ class Network(torch.nn.Module):
         """Layer i's own output, over whole rows x [T, B, ...] or, behind a pool, over x [B, ...]."""
         layer, t = self.layers[i], self.weights(i)
         if layer["kind"] == "recurrent":
-            return sequence(layer, self.tapes[layer["tape"]], t, x, self.fused)[0]
+            return sequence(layer, self.tapes[layer["tape"]], t, x, self.fused, native=self.native)[0]
         if layer["kind"] == "bidirectional":
-            return both_ways(layer, self.tapes[layer["tape"]], t, x, lengths, self.fused)
+            return both_ways(layer, self.tapes[layer["tape"]], t, x, lengths, self.fused, self.native)
         if layer["kind"] == "conv":
             return convolution(layer, t, x, lengths)
         y, _ = self.rooms[i].step(TorchOps, layer, self.tapes, t, {}, x, None)
@@ -187,7 +190,7 @@ class Network(torch.nn.Module):
         """Layer i's own output over x [T, B, ...], and its states after every step."""
         layer, t = self.layers[i], self.weights(i)
         if layer["kind"] == "recurrent":
-            return sequence(layer, self.tapes[layer["tape"]], t, x, self.fused)
+            return sequence(layer, self.tapes[layer["tape"]], t, x, self.fused, native=self.native)
         if layer["kind"] == "pool":
             return pool_steps(self.rooms[i], layer, t, x)
         return self.plain(i, x, lengths), pasts(layer, x) if layer["kind"] == "conv" else {}

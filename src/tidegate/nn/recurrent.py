@@ -1,4 +1,4 @@
-"""A tape over whole sequences in torch: by torch's own kernel, by a scan over time, or step by step."""
+"""A tape over whole sequences in torch: by the native engine, torch's own kernel, a scan over time, or step by step."""
 
 from __future__ import annotations
 
@@ -8,11 +8,13 @@ from contextlib import contextmanager, nullcontext
 from functools import cache
 from typing import Any
 
+import numpy as np
 import torch
 
 from .. import cells
 from ..layers import recurrent as layer_room
 from ..tape import Tape, concrete, interpret, is_linear, width
+from . import native as engine_room
 from . import packing, scan
 from .ops import TorchOps
 
@@ -40,29 +42,43 @@ def kernel_of(tape: Tape) -> str | None:
     return next((kernel for kernel, cell, dialect in KERNELS if cell_of(cell, dialect).tape == tape), None)
 
 
-def engine(tape: Tape) -> str:
-    """Which code runs a tape: 'torch gru kernel' (lstm, rnn_tanh, rnn_relu) when that is the kernel's own equation,
-    'linear scan' when the tape is linear in its states, else 'tape'.
+def engine(tape: Tape, dtype: torch.dtype = torch.float32, device: str = "cpu", native: bool = True) -> str:
+    """Which code runs a tape over numbers of this dtype on this kind of device.
 
+    'native gru' (gru replace, lstm, rnn tanh, rnn relu): float32 on the CPU where the native engine trains this very
+    cell, unless `native` is False; 'torch gru kernel' (lstm, rnn_tanh, rnn_relu): where the tape is that kernel's own
+    equation; 'linear scan': where it is linear in its states; else 'tape'.
+
+    >>> engine(cells.load("gru").tape), engine(cells.load("gru").tape, torch.float64)
+    ('native gru', 'torch gru kernel')
     >>> engine(cells.load("mingru").tape), engine(cells.load("gru", {"reset": "before"}).tape)
     ('linear scan', 'tape')
     """
+    if native and dtype == torch.float32 and device == "cpu" and (cell := engine_room.cell_of(tape)):
+        return f"native {cell}"
     if kernel := kernel_of(tape):
         return f"torch {kernel} kernel"
     return "linear scan" if is_linear(tape) else "tape"
 
 
 def sequence(
-    layer: Layer, tape: Tape, t: Tensors, x: torch.Tensor, fused: bool = True, state: Tensors | None = None
+    layer: Layer,
+    tape: Tape,
+    t: Tensors,
+    x: torch.Tensor,
+    fused: bool = True,
+    state: Tensors | None = None,
+    native: bool = True,
 ) -> tuple[torch.Tensor, Mapping[str, torch.Tensor]]:
     """Outputs [T, B, outputs] and every step's states, name -> [T, B, *shape], of a layer over x [T, B, inputs].
 
-    fused: whether torch's kernels and the scan may be used. state: name -> [B, *shape] before the first step; zeros
-    if not given. What stands behind a row's length does not reach back, so right padding needs no mask here.
+    fused: whether anything but the tape, step by step, may be used; native: whether the native engine may. state: name
+    -> [B, *shape] before the first step; zeros if not given. What stands behind a row's length does not reach back, so
+    right padding needs no mask here.
     """
     start = flat(layer, tape, x, x.shape[1], state)
-    if fused and (kernel := kernel_of(tape)):
-        y, _ = by_kernel(kernel, tape, t, x, None, start)
+    if fused and (found := by_whole_rows(layer, tape, t, x, None, start, native)):
+        y, _ = found
         return y, Late(tuple(tape.state), {"h": y}, lambda: by_equation(layer, tape, t, x, state)[1])
     if fused and is_linear(tape):
         y, every = scan.solved(tape, *bound(layer, tape, t, x), start)
@@ -88,23 +104,53 @@ def last(
     state: Tensors | None = None,
     backward: bool = False,
     fused: bool = True,
+    native: bool = True,
 ) -> tuple[torch.Tensor, Tensors]:
     """Outputs in the layout of x, and the states after each row's last step, name -> [B, *shape].
 
     x: [T, B, inputs], or with `sizes` packed [N, inputs], the longest row first: sizes[k] rows, int64 on the CPU, have
-    a step k. state: as in `sequence`. backward: from each row's last step to its first; outputs stay at their inputs.
+    a step k. state, fused, native: as in `sequence`. backward: from each row's last step to its
+    first; outputs stay at their inputs.
     """
     rows = x.shape[1] if sizes is None else int(sizes[0])
     start = flat(layer, tape, x, rows, state)
     given = packing.reversed_in_time(x, sizes) if backward else x
-    if fused and (kernel := kernel_of(tape)):
-        y, s = by_kernel(kernel, tape, t, given, sizes, start)
+    if fused and (found := by_whole_rows(layer, tape, t, given, sizes, start, native)):
+        y, s = found
     elif fused and is_linear(tape):
         y, s = by_scan(layer, tape, t, given, sizes, start)
     else:
         outputs, _, s = stepped(layer, tape, t, given, sizes, start)
         y = torch.cat(outputs) if sizes is not None else torch.stack(outputs)
     return packing.reversed_in_time(y, sizes) if backward else y, shaped(layer, tape, s)
+
+
+def by_whole_rows(
+    layer: Layer, tape: Tape, t: Tensors, x: torch.Tensor, sizes: torch.Tensor | None, start: Tensors, natively: bool
+) -> tuple[torch.Tensor, Tensors] | None:
+    """Outputs and last states by the native engine, else by torch's kernel; None when neither computes this tape."""
+    if natively and (cell := engine_room.cell_of(tape)) and engine_room.takes(x, *t.values(), *start.values()):
+        return by_native(cell, layer, tape, t, x, sizes, start)
+    if kernel := kernel_of(tape):
+        return by_kernel(kernel, tape, t, x, sizes, start)
+    return None
+
+
+def by_native(
+    cell: str, layer: Layer, tape: Tape, t: Tensors, x: torch.Tensor, sizes: torch.Tensor | None, start: Tensors
+) -> tuple[torch.Tensor, Tensors]:
+    """Outputs and last states by the native engine, which trains a cell of this name."""
+    rows = np.full(x.shape[0], x.shape[1], np.int64) if sizes is None else sizes.numpy()
+    counts = torch.from_numpy(rows)
+
+    def again(x: torch.Tensor, first: torch.Tensor, *weights: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        roles = {role: v for role, v in zip(("W", "R", "b", "c"), weights, strict=True) if v is not None}
+        y, _, s = stepped(layer, tape, roles, x, counts, dict(zip(tape.state, first, strict=True)))
+        return torch.cat(y), torch.stack([s[name] for name in tape.state])
+
+    first = torch.stack([start[name] for name in tape.state])
+    y, s = engine_room.run(cell, x.reshape(-1, x.shape[-1]), rows, first, t, again)
+    return y if sizes is not None else y.reshape(*x.shape[:2], -1), dict(zip(tape.state, s, strict=True))
 
 
 def by_kernel(

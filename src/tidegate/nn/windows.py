@@ -43,12 +43,18 @@ def pasts(layer: Layer, x: torch.Tensor) -> Tensors:
 
 
 def both_ways(
-    layer: Layer, tape: Tape, t: Tensors, x: torch.Tensor, lengths: torch.Tensor, fused: bool = True
+    layer: Layer,
+    tape: Tape,
+    t: Tensors,
+    x: torch.Tensor,
+    lengths: torch.Tensor,
+    fused: bool = True,
+    native: bool = True,
 ) -> torch.Tensor:
     """Outputs [T, B, 2 x outputs] of a bidirectional layer over x [T, B, inputs]."""
     forward, backward = (one_way(way, t) for way in DIRECTIONS)
-    ahead, _ = sequence(layer, tape, forward, x, fused)
-    back, _ = sequence(layer, tape, backward, turned(x, lengths), fused)
+    ahead, _ = sequence(layer, tape, forward, x, fused, native=native)
+    back, _ = sequence(layer, tape, backward, turned(x, lengths), fused, native=native)
     return torch.cat([ahead, turned(back, lengths)], -1)
 
 

@@ -133,12 +133,17 @@ def test_attributes_names_shapes_and_first_weights_are_torchs(kind: str, options
     assert not isinstance(own, torch.nn.RNNBase)
 
 
+CELL = {"GRU": "gru", "LSTM": "lstm", "RNN": "rnn tanh"}
+
+
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("options", OPTIONS)
 def test_repr_is_torchs_and_names_the_engine(kind: str, options: dict[str, Any]) -> None:
     theirs, own = both(kind, 3, 4, **options)
-    kernel = {"GRU": "gru", "LSTM": "lstm", "RNN": "rnn_tanh"}[kind]
-    assert repr(own) == repr(theirs)[:-1] + f", engine=torch {kernel} kernel)"
+    kernel = f"torch {CELL[kind].replace(' ', '_')} kernel"
+    engine = f"native {CELL[kind]}" if own.dtype == torch.float32 else kernel
+    assert repr(own) == repr(theirs)[:-1] + f", engine={engine})"
+    assert own.double().engine == kernel
 
 
 @pytest.mark.parametrize(
@@ -147,8 +152,8 @@ def test_repr_is_torchs_and_names_the_engine(kind: str, options: dict[str, Any])
         (nn.LSTM(3, 4, proj_size=2), "LSTM(3, 4, proj_size=2, engine=torch lstm kernel)"),
         (nn.LSTM(3, 4, peepholes=True), "LSTM(3, 4, peepholes=yes, engine=tape)"),
         (nn.GRU(3, 4, reset="before", norm=True), "GRU(3, 4, reset=before, norm=layer, engine=tape)"),
-        (nn.GRU(3, 4, 2, residual=True), "GRU(3, 4, num_layers=2, residual=yes, engine=torch gru kernel)"),
-        (nn.RNN(3, 4, nonlinearity="relu"), "RNN(3, 4, engine=torch rnn_relu kernel)"),
+        (nn.GRU(3, 4, 2, residual=True), "GRU(3, 4, num_layers=2, residual=yes, engine=native gru)"),
+        (nn.RNN(3, 4, nonlinearity="relu"), "RNN(3, 4, engine=native rnn relu)"),
         (nn.MinGRU(3, 4, norm=True), "MinGRU(3, 4, norm=layer, engine=linear scan)"),
         (nn.GRUCell(3, 4, False), "GRUCell(3, 4, bias=False, engine=torch gru kernel)"),
         (nn.RNNCell(3, 4, nonlinearity="relu"), "RNNCell(3, 4, nonlinearity=relu, engine=torch rnn_relu kernel)"),

@@ -57,7 +57,8 @@ def test_gradients_are_those_of_finite_differences(name: str) -> None:
 
 def test_the_engine_is_chosen_by_the_tape_and_not_by_its_name() -> None:
     gru = cells.load("gru").tape
-    assert engine(gru) == "torch gru kernel"
+    assert engine(gru) == "native gru"
+    assert engine(gru, torch.float64) == engine(gru, device="cuda") == "torch gru kernel"
     other = gru.to_json()
     other["instructions"][13] = ["sigmoid", 12]
     assert engine(Tape.from_json(other)) == "tape"

@@ -1,0 +1,144 @@
+"""A recurrence of float32 rows on the CPU by the native engine, as one autograd function: outputs, states, gradients.
+
+Outputs have the bits of the engine that runs the model file. Gradients of gradients, and those inside torch.func, are
+worked out by the tape.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import cache
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from .. import _native, cells
+from ..errors import TargetError
+from ..tape import Tape
+
+Tensor = torch.Tensor
+Again = Callable[..., tuple[Tensor, Tensor]]
+
+# The native engine's name of a cell, and the cell and dialect whose tape it computes.
+CELLS: tuple[tuple[str, str, tuple[tuple[str, str], ...]], ...] = (
+    ("gru", "gru", ()),
+    ("gru replace", "gru", (("update", "replace"),)),
+    ("lstm", "lstm", ()),
+    ("rnn tanh", "rnn", ()),
+    ("rnn relu", "rnn", (("activation", "relu"),)),
+)
+
+
+@cache
+def tape_of(cell: str, dialect: tuple[tuple[str, str], ...]) -> Tape:
+    return cells.load(cell, dict(dialect)).tape
+
+
+def cell_of(tape: Tape) -> str | None:
+    """The native engine's name of the cell that is exactly this tape; None when it trains no such cell."""
+    return next((name for name, cell, dialect in CELLS if tape_of(cell, dialect) == tape), None)
+
+
+def takes(*tensors: Tensor | None) -> bool:
+    """Whether these are tensors that the native engine reads: some float32 numbers in the CPU's memory.
+
+    >>> takes(torch.zeros(2), None), takes(torch.zeros(2).double()), takes(torch.zeros(2, 0))
+    (True, False, False)
+    """
+    given = [v for v in tensors if v is not None]
+    plain = all(v.dtype == torch.float32 and v.device.type == "cpu" and v.layout == torch.strided for v in given)
+    elsewhere = torch.compiler.is_compiling() or torch.is_autocast_enabled("cpu")
+    return plain and all(v.numel() > 0 for v in given) and not elsewhere
+
+
+def run(
+    cell: str, x: Tensor, rows: npt.NDArray[np.int64], first: Tensor, t: Mapping[str, Tensor], again: Again
+) -> tuple[Tensor, Tensor]:
+    """Outputs [N, H], and the states [S, B, H] after each row's last step.
+
+    cell: a name of `CELLS`. x [N, inputs]: step after step, rows[k] of the rows (the first ones) have a step k. first
+    [S, B, H]: states before the first step. t: W, R and, where there are biases, b, c. again: the same by the tape, of
+    (x, first, W, R, b, c).
+    """
+    given = (x, first, t["W"], t["R"], t.get("b"), t.get("c"))
+    keep = torch.is_grad_enabled() and any(v is not None and v.requires_grad for v in given)
+    y, last, _ = Recurrence.apply(cell, rows, keep, again, *given)  # type: ignore[no-untyped-call]
+    return y, last
+
+
+class Recurrence(torch.autograd.Function):
+    """The arguments of `run`; keep: whether gradients may be asked for, which needs saved gates."""
+
+    @staticmethod
+    def forward(
+        cell: str, rows: npt.NDArray[np.int64], keep: bool, again: Again, *given: Tensor | None
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        x, first, W, R, b, c = given
+        assert x is not None
+        assert first is not None
+        y, last = x.new_empty(len(x), first.shape[2]), torch.empty_like(first, memory_format=torch.contiguous_format)
+        target = target_name()
+        saved = x.new_empty(len(x) if keep else 0, _native.train_saved(target, cell, first.shape[2]))
+        written: dict[str, Any] = {"y": numbers(y), "last": numbers(last), "saved": numbers(saved) if keep else None}
+        read = arrays(x, rows, first, W, b, R, c)
+        _native.train_forward(target, cell, **read, **written, threads=torch.get_num_threads())
+        return y, last, saved
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor, Tensor]) -> None:
+        ctx.cell, ctx.rows, _, ctx.again, *given = inputs
+        y, _, saved = output
+        ctx.mark_non_differentiable(saved)
+        ctx.set_materialize_grads(False)  # the saved gates would be given zeros of their size
+        ctx.save_for_backward(*given, y, saved)
+
+    @staticmethod
+    def backward(ctx: Any, dy: Tensor | None, dlast: Tensor | None, _: Any) -> tuple[Tensor | None, ...]:
+        *given, y, saved = ctx.saved_tensors
+        dy = torch.zeros_like(y) if dy is None else dy
+        dlast = torch.zeros_like(given[1]) if dlast is None else dlast
+        needed = ctx.needs_input_grad[4:]
+        if torch.is_grad_enabled():
+            return (None,) * 4 + by_tape(ctx.again, given, needed, dy, dlast)
+        x, first, W, R, b, c = given
+        read = arrays(x, ctx.rows, first, W, b, R, c)
+        like = {"dx": x, "dfirst": first, "dW": W, "dR": R, "db": W[:, 0], "dc": R[:, 0]}
+        made = {name: torch.empty_like(v, memory_format=torch.contiguous_format) for name, v in like.items()}
+        written: dict[str, Any] = {name: numbers(v) for name, v in made.items()} | ({} if needed[0] else {"dx": None})
+        _native.train_backward(
+            target_name(), ctx.cell, **read, y=numbers(y), saved=numbers(saved), dy=numbers(dy), dlast=numbers(dlast),
+            **written, threads=torch.get_num_threads(),
+        )  # fmt: skip
+        return (None,) * 4 + tuple(v if need else None for v, need in zip(made.values(), needed, strict=True))
+
+
+def by_tape(
+    again: Again, given: list[Tensor | None], needed: tuple[bool, ...], dy: Tensor, dlast: Tensor
+) -> tuple[Tensor | None, ...]:
+    """The gradients once more, as a graph that can itself be differentiated."""
+    asked = [v for v, need in zip(given, needed, strict=True) if need and v is not None]
+    found = iter(torch.autograd.grad(again(*given), asked, (dy, dlast), create_graph=True, allow_unused=True))
+    return tuple(next(found) if need else None for need in needed)
+
+
+def target_name() -> str:
+    """The instruction set that runs here; TargetError for a TIDEGATE_TARGET that this machine has not."""
+    try:
+        return _native.default_target()
+    except ValueError as error:
+        raise TargetError(str(error)) from error
+
+
+def numbers(v: Tensor) -> npt.NDArray[np.float32]:
+    """The tensor's own memory where it is contiguous, else a copy."""
+    found: npt.NDArray[np.float32] = v.detach().contiguous().numpy()
+    return found
+
+
+def arrays(x: Tensor, rows: npt.NDArray[np.int64], first: Tensor, W: Any, b: Any, R: Any, c: Any) -> dict[str, Any]:
+    """What both ways read, by the native functions' names; absent biases are zeros."""
+    b, c = (v.new_zeros(v.shape[0]) if bias is None else bias for v, bias in ((W, b), (R, c)))
+    read = {"x": x, "first": first, "W": W, "b": b, "R": R, "c": c}
+    return {"rows": rows, **{name: numbers(v) for name, v in read.items()}}
