@@ -225,6 +225,26 @@ def modules(result: Found) -> str:
     )
 
 
+def training(result: Found) -> str:
+    found = result["figures"]
+    rows = [
+        [
+            of["cell"], of["shape"], peer, f"{ratios[1]:.1f}", span([ratios[0], ratios[2]], 1),
+            ", ".join(f"{error:.1e}" for error in of["errors"].values()),
+        ]
+        for of in found["rows"]
+        for peer, ratios in of["ratios"].items()
+    ]  # fmt: skip
+    return section(
+        "Training",
+        "Forward, backward and all gradients of one layer of tidegate.nn, float32, one thread: CPU time of torch.nn's "
+        f"over its own in the same round, median and quartiles of {found['rounds']} rounds; the largest error of a gradient "
+        "against float64, its own and torch.nn's. Shapes are rows x steps x inputs x units.",
+        table(["cell", "shape", "against", "times as fast", "quartiles", "errors"], rows),
+        made(result),
+    )
+
+
 def brought(result: Found) -> str:
     found = result["figures"]
     return section(
@@ -292,6 +312,7 @@ SECTIONS: dict[str, Callable[[Found], str]] = {
     "errors": errors,
     "dialects": dialects,
     "nn_parity": modules,
+    "training": training,
     "from_torch": brought,
     "c_export": c,
     "onnx_export": onnx,

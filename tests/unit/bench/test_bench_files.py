@@ -19,6 +19,7 @@ SMALL = {
     "native_step": ["--size", "4", "--rounds", "2", "--calls", "20"],
     "nn_parity": ["--cases", "8", "--steps", "20"],
     "onnx_export": ["--size", "3", "--batches", "1", "2", "--lengths", "1", "2"],
+    "training": ["--shapes", "2x5x3x4", "--rounds", "2"],
 }
 LONG = {"accuracy", "clone"}
 PEERS = {
@@ -27,6 +28,7 @@ PEERS = {
     "native_step": ["torch"],
     "nn_parity": ["torch"],
     "onnx_export": ["onnxruntime"],
+    "training": ["torch"],
 }
 ABOUT = ["command", "date", "cpu", "cores", "versions", "figures"]
 

@@ -59,6 +59,11 @@ FIGURES = {
                  {"steps": 10000, "rows": 8, "times_faster": 3.3, "error": 3e-7},
                  {"steps": 10000, "rows": 1, "times_faster": 28.4, "error": 2e-7}],
     },
+    "training": {
+        "rounds": 9,
+        "rows": [{"cell": "GRU", "shape": "1x2x3x4", "errors": {"tidegate.nn.GRU": 1.2e-6, "torch.nn.GRU": 1.1e-6},
+                  "ratios": {"torch.nn.GRU": [17.7, 18.04, 18.7]}}],
+    },
     "from_torch": {
         "modules": 200, "within": 199, "back_equal": 198, "largest_error": 9.5e-7, "worst": {"ratio": 0.073},
     },
@@ -92,6 +97,7 @@ EXPECTED = {
     "errors": "| base | 0.150 | 0.030 | 11 of 12 |",
     "dialects": "| gru | 2 | 0.150 (1e-08) | 0.110 (1e-08) |",
     "nn_parity": "| tape alone | float32 | 246 | 4.0e-07 (5.0e-07) | 6.0e-07 (1.3e-06) |",
+    "training": "| GRU | 1x2x3x4 | torch.nn.GRU | 18.0 | 17.7 to 18.7 | 1.2e-06, 1.1e-06 |",
     "from_torch": "within the bound for 199; largest error 9.5e-07, at most 0.073 of its bound.",
     "c_export": "| gcc | `-O0` | 0.200 (1e-08) | 42 of 44 |",
     "onnx_export": "| lstm | 0.100 (1e-07) | 0.090 (3e-07) |",
