@@ -17,7 +17,8 @@ struct Cell {
   Py_ssize_t gates, maps, states;
 };
 constexpr Cell kCells[TIDEGATE_CELLS] = {{"gru", 3, 3, 1},      {"gru replace", 3, 3, 1}, {"lstm", 4, 4, 2},
-                                         {"rnn tanh", 1, 1, 1}, {"rnn relu", 1, 1, 1},    {"mingru", 2, 0, 1}};
+                                         {"rnn tanh", 1, 1, 1}, {"rnn relu", 1, 1, 1},    {"mingru", 2, 0, 1},
+                                         {"gru before", 3, 3, 1}, {"gru before replace", 3, 3, 1}};
 
 std::int32_t cell_number(const std::string& name) {
   std::string known;

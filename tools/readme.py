@@ -238,8 +238,8 @@ def training(result: Found) -> str:
     return section(
         "Training",
         "Forward, backward and all gradients of one layer of tidegate.nn, float32, one thread: CPU time of torch.nn's "
-        f"over its own in the same round, median and quartiles of {found['rounds']} rounds; the largest error of a gradient "
-        "against float64, its own and torch.nn's. Shapes are rows x steps x inputs x units.",
+        f"over its own in the same round, median and quartiles of {found['rounds']} rounds; the largest error of a "
+        "gradient against float64, its own and torch.nn's. Shapes are rows x steps x inputs x units.",
         table(["cell", "shape", "against", "times as fast", "quartiles", "errors"], rows),
         made(result),
     )

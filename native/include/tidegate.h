@@ -217,7 +217,9 @@ typedef enum tidegate_cell {
   TIDEGATE_CELL_RNN_TANH,    /* gate n */
   TIDEGATE_CELL_RNN_RELU,
   TIDEGATE_CELL_MINGRU, /* gates z n of the input alone: no R, c */
-  TIDEGATE_CELLS        /* their number */
+  TIDEGATE_CELL_GRU_BEFORE, /* gates r z n; reset before, update keep */
+  TIDEGATE_CELL_GRU_BEFORE_REPLACE,
+  TIDEGATE_CELLS /* their number */
 } tidegate_cell;
 
 /* T steps of B rows; rows[t] of them, the first ones, have a step t: rows[0] = B, and never more than before. Entries

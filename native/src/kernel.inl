@@ -171,12 +171,14 @@ const Kernels TARGET = {
 #endif
     outer,
     row,
-    {{gru_forward<true>, gru_backward<true>},
-     {gru_forward<false>, gru_backward<false>},
-     {lstm_forward, lstm_backward},
-     {rnn_forward<true>, rnn_backward<true>},
-     {rnn_forward<false>, rnn_backward<false>},
-     {mingru_forward, mingru_backward}},
+    {{gru_forward<true>, gru_backward<true>, nullptr, nullptr},
+     {gru_forward<false>, gru_backward<false>, nullptr, nullptr},
+     {lstm_forward, lstm_backward, nullptr, nullptr},
+     {rnn_forward<true>, rnn_backward<true>, nullptr, nullptr},
+     {rnn_forward<false>, rnn_backward<false>, nullptr, nullptr},
+     {mingru_forward, mingru_backward, nullptr, nullptr},
+     {before_forward<true>, before_backward<true>, reset_forward, reset_backward},
+     {before_forward<false>, before_backward<false>, reset_forward, reset_backward}},
 };
 
 }  // namespace tidegate

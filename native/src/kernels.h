@@ -60,8 +60,13 @@ struct CellBackward {
 struct CellKernels {
   void (*forward)(size_t rows, size_t units, const CellForward& step);
   void (*backward)(size_t rows, size_t size, size_t units, const CellBackward& step);
+  // Where the last map multiplies a number of the cell's own, `inner`, and not h; null elsewhere. Ahead: from the sums of
+  // the other maps, before `forward`. Back: after `backward`, from inner's gradient; works inner out once more.
+  void (*inner_forward)(size_t rows, size_t units, const CellForward& step, float* sums, float* inner);
+  void (*inner_backward)(size_t rows, size_t size, size_t units, const CellBackward& step, const float* gradient,
+                         float* inner);
 };
-constexpr int kTrainedCells = 6;
+constexpr int kTrainedCells = 8;
 
 struct Kernels {
   const char* name;

@@ -8,12 +8,14 @@ namespace tidegate {
 namespace {
 
 constexpr TrainedCell kCells[TIDEGATE_CELLS] = {
-    {3, 3, 1, 4, 4, 1, 0, {2, 0, 1}, {0, 1, 2}},        // gru: planes n r z, and R.n's
-    {3, 3, 1, 4, 4, 1, 0, {2, 0, 1}, {0, 1, 2}},        // gru, update replace
-    {4, 4, 2, 5, 4, 0, 4, {0, 1, 2, 3}, {0, 1, 2, 3}},  // lstm
-    {1, 1, 1, 1, 1, 0, 0, {0}, {0}},                    // rnn tanh
-    {1, 1, 1, 1, 1, 0, 0, {0}, {0}},                    // rnn relu
-    {2, 0, 1, 2, 2, 0, 0, {0, 1}, {}},                  // mingru
+    {3, 3, 0, 1, 4, 4, 1, 0, {2, 0, 1}, {0, 1, 2}},        // gru: planes n r z, and R.n's
+    {3, 3, 0, 1, 4, 4, 1, 0, {2, 0, 1}, {0, 1, 2}},        // gru, update replace
+    {4, 4, 0, 2, 5, 4, 0, 4, {0, 1, 2, 3}, {0, 1, 2, 3}},  // lstm
+    {1, 1, 0, 1, 1, 1, 0, 0, {0}, {0}},                    // rnn tanh
+    {1, 1, 0, 1, 1, 1, 0, 0, {0}, {0}},                    // rnn relu
+    {2, 0, 0, 1, 2, 2, 0, 0, {0, 1}, {}},                  // mingru
+    {3, 3, 1, 1, 3, 3, 0, 0, {0, 1, 2}, {0, 1, 2}},        // gru, reset before
+    {3, 3, 1, 1, 3, 3, 0, 0, {0, 1, 2}, {0, 1, 2}},        // gru, reset before, update replace
 };
 static_assert(kTrainedCells == TIDEGATE_CELLS, "kernels.h and tidegate.h name the same cells");
 
@@ -29,20 +31,33 @@ std::size_t counted(std::int64_t value, const char* what) {
   return static_cast<std::size_t>(value);
 }
 
-// Column order of `maps` maps side by side, each padded to whole vectors; -1 for padding.
-std::vector<std::int64_t> planes(std::size_t maps, std::size_t size, std::size_t units) {
+// Column order of maps [first, end) side by side, each padded to whole vectors; -1 for padding.
+std::vector<std::int64_t> planes(std::size_t first, std::size_t end, std::size_t size, std::size_t units) {
   std::vector<std::int64_t> order;
-  for (std::size_t map = 0; map < maps; ++map)
+  for (std::size_t map = first; map < end; ++map)
     for (std::size_t j = 0; j < units; ++j) order.push_back(j < size ? static_cast<std::int64_t>(map * size + j) : -1);
   return order;
 }
 
+// The weights of the way ahead.
+struct Weights {
+  explicit Weights(const Training& of) : Weights(of, of.cell.maps - of.cell.inner) {}
+  const Packed inputs, recurrent, inner;
+
+ private:
+  Weights(const Training& of, std::size_t outer)
+      : inputs(of.kernels, of.inputs, planes(0, of.cell.gates, of.size, of.units), of.given.W, of.given.b),
+        recurrent(of.kernels, of.size, planes(0, outer, of.size, of.units), of.given.R, of.given.c),
+        inner(of.kernels, of.size, planes(outer, of.cell.maps, of.size, of.units), of.given.R, of.given.c) {}
+};
+
 // The way ahead of one tile of rows.
 class Ahead {
  public:
-  Ahead(const Training& training, const Packed& inputs, const Packed& recurrent, const Share& tile)
-      : of_(training), W_(inputs), R_(recurrent), tile_(tile), whole_(tile.count == training.batch),
+  Ahead(const Training& training, const Weights& weights, const Share& tile)
+      : of_(training), weights_(weights), tile_(tile), whole_(tile.count == training.batch),
         inputs_(kTileRows * gate_row()), sums_(kRowsTogether * training.cell.maps * training.units),
+        inner_(kRowsTogether * training.cell.inner * training.units),
         states_(2 * training.cell.states * tile.count * training.units) {
     for (std::size_t s = 0; s < of_.cell.states; ++s) {
       before_[s] = states_.data() + 2 * s * tile.count * of_.units;
@@ -79,7 +94,7 @@ class Ahead {
     for (std::size_t more; (more = of_.alive(tile_, end)) > 0 && items + more <= kTileRows; ++end) items += more;
     float* to = inputs_.data();
     const auto product = [&](std::size_t first, std::size_t count) {
-      of_.kernels.product(count, &W_.product(), {of_.given.x + first * of_.inputs, of_.inputs}, to, gate_row());
+      of_.kernels.product(count, &weights_.inputs.product(), {of_.given.x + first * of_.inputs, of_.inputs}, to, gate_row());
       to += count * gate_row();
     };
     if (whole_)
@@ -98,8 +113,14 @@ class Ahead {
         step.state[s] = before_[s] + at;
         step.next[s] = after_[s] + at;
       }
+      const std::size_t sums_row = of_.cell.maps * of_.units;
       if (of_.cell.maps)
-        of_.kernels.product(rows, &R_.product(), {step.state[0], of_.units}, sums_.data(), of_.cell.maps * of_.units);
+        of_.kernels.product(rows, &weights_.recurrent.product(), {step.state[0], of_.units}, sums_.data(), sums_row);
+      if (of_.cell.inner) {
+        of_.step.inner_forward(rows, of_.units, step, sums_.data(), inner_.data());
+        of_.kernels.product(rows, &weights_.inner.product(), {inner_.data(), of_.units},
+                            sums_.data() + sums_row - of_.units, sums_row);
+      }
       of_.step.forward(rows, of_.units, step);
     }
   }
@@ -113,10 +134,10 @@ class Ahead {
   }
 
   const Training& of_;
-  const Packed &W_, &R_;
+  const Weights& weights_;
   const Share tile_;
   const bool whole_;
-  Floats inputs_, sums_, states_;
+  Floats inputs_, sums_, inner_, states_;
   float *before_[2], *after_[2];  // states; outputs that need no padding lie where the caller wants them
 };
 
@@ -187,14 +208,11 @@ void share_out(std::size_t crew, const std::function<void(std::size_t)>& work) {
 }
 
 void train_forward(const Training& training, float* y, float* last, float* saved, int threads) {
-  const TrainedCell& cell = training.cell;
-  const tidegate_training& given = training.given;
-  const Packed W(training.kernels, training.inputs, planes(cell.gates, training.size, training.units), given.W, given.b);
-  const Packed R(training.kernels, training.size, planes(cell.maps, training.size, training.units), given.R, given.c);
+  const Weights weights(training);
   const std::size_t crew = training.crew(threads);
   const std::vector<Share> tiles = training.tiles(crew);
   share_out(crew, [&](std::size_t i) {
-    for (std::size_t n = i; n < tiles.size(); n += crew) Ahead(training, W, R, tiles[n]).run(y, last, saved);
+    for (std::size_t n = i; n < tiles.size(); n += crew) Ahead(training, weights, tiles[n]).run(y, last, saved);
   });
 }
 

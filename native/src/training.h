@@ -11,8 +11,9 @@ namespace tidegate {
 
 // A cell in figures. On the way back planes hold the gradients of its gates: those of the inputs stand from plane 0 on,
 // those of the recurrent maps from plane `recurrent` on; `input_gates` and `recurrent_maps` say which each is.
+// The last `inner` of the maps multiply a number of the cell's own.
 struct TrainedCell {
-  std::size_t gates, maps, states, saved, planes, recurrent;
+  std::size_t gates, maps, inner, states, saved, planes, recurrent;
   std::size_t second;  // the saved plane that holds the second state
   std::size_t input_gates[4], recurrent_maps[4];
 };

@@ -120,6 +120,63 @@ void rnn_backward(size_t rows, size_t size, size_t units, const CellBackward& b)
     }
 }
 
+// Reset before, first part: r and z take the place of their sums, r * h goes to `inner`.
+void reset_forward(size_t rows, size_t units, const CellForward& f, float* sums, float* inner) {
+  for (size_t row = 0; row < rows; ++row, sums += 3 * units)
+    for (size_t i = 0; i < units; i += LANES) {
+      const float* x = f.inputs + row * 3 * units + i;
+      const Vector r = logistic(load(x) + load(sums + i));
+      store(inner + row * units + i, r * load(f.state[0] + row * units + i));
+      store(sums + units + i, logistic(load(x + units) + load(sums + units + i)));
+      store(sums + i, r);
+    }
+}
+
+// Second part: sums hold r, z and R.n (r * h) + c.n.
+template <bool KEEP>
+void before_forward(size_t rows, size_t units, const CellForward& f) {
+  for (size_t row = 0; row < rows; ++row)
+    for (size_t i = 0; i < units; i += LANES) {
+      const float* sums = f.sums + row * 3 * units + i;
+      const Vector h = load(f.state[0] + row * units + i), z = load(sums + units);
+      const Vector n = hyperbolic_tangent(load(f.inputs + (row * 3 + 2) * units + i) + load(sums + 2 * units));
+      store(f.next[0] + row * units + i, KEEP ? n + z * (h - n) : h + z * (n - h));
+      if (!f.saved) continue;
+      float* to = f.saved + row * f.ld + i;
+      store(to, load(sums));
+      store(to + units, z);
+      store(to + 2 * units, n);
+    }
+}
+
+// Planes r z n: z and n.
+template <bool KEEP>
+void before_backward(size_t rows, size_t size, size_t units, const CellBackward& b) {
+  for (size_t row = 0; row < rows; ++row)
+    for (size_t i = 0; i < units; i += LANES) {
+      const size_t at = row * units + i;
+      const float* from = b.saved + row * b.ld_saved + i;
+      const Vector z = load(from + units), n = load(from + 2 * units), h = load(b.state[0] + at);
+      const Vector d = reached(b, at), other = splat(1.0f) - z;
+      store(b.carry[0] + at, d * (KEEP ? z : other));
+      float* to = b.planes + row * b.ld + i;
+      store(to + units, first(size - i, d * (KEEP ? h - n : n - h) * logistic_slope(z), 0.0f));
+      store(to + 2 * units, first(size - i, d * (KEEP ? other : z) * tangent_slope(n), 0.0f));
+    }
+}
+
+// Then r, from the gradient of r * h; `inner` becomes r * h.
+void reset_backward(size_t rows, size_t size, size_t units, const CellBackward& b, const float* gradient, float* inner) {
+  for (size_t row = 0; row < rows; ++row)
+    for (size_t i = 0; i < units; i += LANES) {
+      const size_t at = row * units + i;
+      const Vector r = load(b.saved + row * b.ld_saved + i), h = load(b.state[0] + at), d = load(gradient + at);
+      store(b.carry[0] + at, load(b.carry[0] + at) + d * r);
+      store(b.planes + row * b.ld + i, first(size - i, d * h * logistic_slope(r), 0.0f));
+      store(inner + at, r * h);
+    }
+}
+
 // A minimal GRU: gates z n of the input alone.
 void mingru_forward(size_t rows, size_t units, const CellForward& f) {
   for (size_t row = 0; row < rows; ++row)

@@ -85,14 +85,16 @@ struct Steps {
 class Back {
  public:
   Back(const Training& training, const tidegate_gradients& gradients)
-      : of_(training), to_(gradients), ld_(training.cell.planes * training.units + training.kernels.lanes),
+      : of_(training), to_(gradients), maps_(training.cell.maps - training.cell.inner), ld_(training.cell.planes * training.units + training.kernels.lanes),
         chunk_(std::max(training.batch, std::max<std::size_t>(kChunkFloats / ld_, kEntriesTogether))),
         W_(training, training.given.W, training.inputs, training.cell.gates, training.cell.input_gates,
            false),
-        R_(training, training.given.R, training.size, training.cell.maps, training.cell.recurrent_maps,
-           training.batch == 1),
-        dW_(training, training.cell.gates, training.inputs), dR_(training, training.cell.maps, training.size),
-        planes_(chunk_ * ld_), carry_(training.cell.states * plane()), product_(plane()), x_(chunk_), h_(chunk_) {
+        R_(training, training.given.R, training.size, maps_, training.cell.recurrent_maps, training.batch == 1),
+        inner_R_(training, training.given.R, training.size, training.cell.inner, training.cell.recurrent_maps + maps_,
+                 training.batch == 1),
+        dW_(training, training.cell.gates, training.inputs), dR_(training, maps_, training.size),
+        inner_dR_(training, training.cell.inner, training.size),
+        planes_(chunk_ * ld_), carry_(training.cell.states * plane()), product_(plane()), inner_(training.cell.inner * chunk_ * training.units), x_(chunk_), h_(chunk_) {
     for (std::size_t s = 0; s < of_.cell.states; ++s)
       copy_rows(of_.batch, of_.size, to_.dlast + s * of_.batch * of_.size, of_.size, carry(s), of_.units);
   }
@@ -123,7 +125,7 @@ class Back {
 
   // A tile's gates, from the chunk's last step to its first.
   void descend(const Steps& steps, const Share& tile) {
-    Floats rows((of_.cell.states + 1) * tile.count * of_.units);
+    Floats rows((of_.cell.states + 1) * tile.count * of_.units), inner(of_.cell.inner * tile.count * of_.units);
     const std::size_t at = tile.first * of_.units;
     for (std::size_t t = steps.end; t-- > steps.begin;) {
       const std::size_t count = of_.alive(tile, t), entry = of_.starts[t] + tile.first;
@@ -136,6 +138,11 @@ class Back {
         step.carry[s] = carry(s) + at;
       }
       of_.step.backward(count, of_.size, of_.units, step);
+      if (of_.cell.inner) {
+        inner_R_.multiply(count, {step.planes + (of_.cell.recurrent + maps_) * of_.units, ld_}, inner.data());
+        of_.step.inner_backward(count, of_.size, of_.units, step, inner.data(),
+                                inner_.data() + (entry - of_.starts[steps.begin]) * of_.units);
+      }
       if (of_.cell.maps)
         R_.multiply(count, {step.planes + of_.cell.recurrent * of_.units, ld_}, product_.data() + at);
     }
@@ -181,6 +188,10 @@ class Back {
     if (to_.dx) write_dx(of_.starts[steps.begin], first, std::min(count, first + share));
     add_up(count, 0, x_.data(), dW_, i, crew);
     if (of_.cell.maps) add_up(count, of_.cell.recurrent * of_.units, h_.data(), dR_, i, crew);
+    if (!of_.cell.inner) return;
+    std::vector<const float*> inner;
+    for (std::size_t n = 0; n < count; ++n) inner.push_back(inner_.data() + n * of_.units);
+    add_up(count, (of_.cell.recurrent + maps_) * of_.units, inner.data(), inner_dR_, i, crew);
   }
 
   void write_dx(std::size_t entry, std::size_t first, std::size_t end) {
@@ -213,14 +224,16 @@ class Back {
       copy_rows(of_.batch, of_.size, carry(s), of_.units, to_.dfirst + s * of_.batch * of_.size, of_.size);
     dW_.write(of_, of_.cell.input_gates, to_.dW, to_.db);
     dR_.write(of_, of_.cell.recurrent_maps, to_.dR, to_.dc);
+    inner_dR_.write(of_, of_.cell.recurrent_maps + maps_, to_.dR, to_.dc);
   }
 
   const Training& of_;
   const tidegate_gradients& to_;
+  const std::size_t maps_;        // that multiply h
   const std::size_t ld_, chunk_;  // floats between rows of planes (no power of two: those share cache lines); entries
-  const Turned W_, R_;
-  WeightGradient dW_, dR_;
-  Floats planes_, carry_, product_;
+  const Turned W_, R_, inner_R_;
+  WeightGradient dW_, dR_, inner_dR_;
+  Floats planes_, carry_, product_, inner_;
   std::vector<const float*> x_, h_;
 };
 

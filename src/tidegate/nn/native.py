@@ -28,6 +28,8 @@ CELLS: tuple[tuple[str, str, tuple[tuple[str, str], ...]], ...] = (
     ("lstm", "lstm", ()),
     ("rnn tanh", "rnn", ()),
     ("rnn relu", "rnn", (("activation", "relu"),)),
+    ("gru before", "gru", (("reset", "before"),)),
+    ("gru before replace", "gru", (("reset", "before"), ("update", "replace"))),
 )
 
 

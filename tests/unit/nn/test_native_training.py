@@ -16,6 +16,8 @@ CELLS: dict[str, tuple[str, dict[str, Any]]] = {
     "gru": ("GRU", {}),
     "gru replace": ("GRU", {"update": "replace"}),
     "gru without bias": ("GRU", {"bias": False}),
+    "gru before": ("GRU", {"reset": "before"}),
+    "gru before replace": ("GRU", {"reset": "before", "update": "replace"}),
     "lstm": ("LSTM", {}),
     "rnn tanh": ("RNN", {}),
     "rnn relu": ("RNN", {"nonlinearity": "relu"}),
@@ -94,7 +96,7 @@ def test_values_and_gradients_are_those_of_the_tape(name, inputs, size, packed, 
 
 
 @pytest.mark.parametrize(("steps", "rows"), [(1, 1), (200, 1), (3, 150), (50, 33)])
-@pytest.mark.parametrize("name", ["gru", "lstm"])
+@pytest.mark.parametrize("name", ["gru", "gru before", "lstm"])
 def test_so_are_those_of_many_steps_and_rows(name, steps, rows):
     batch = Batch(name, steps, rows, 5, 24)
     assert_close(batch.through(module(name, 5, 24)), batch.through(exact(name, 5, 24)), 1e-5)
@@ -139,7 +141,7 @@ def test_outputs_have_the_bits_of_inference(name):
         np.testing.assert_array_equal(stream.push(x[k, 0].numpy()).values, y[k, 0].detach().numpy())
 
 
-@pytest.mark.parametrize("name", ["gru", "gru replace", "lstm"])
+@pytest.mark.parametrize("name", ["gru", "gru replace", "gru before", "lstm"])
 def test_a_row_has_the_same_bits_alone_and_among_others(name):
     batch = Batch(name, 12, 19, 6, 20)
     together = batch.through(module(name, 6, 20))
@@ -154,7 +156,7 @@ def test_a_row_has_the_same_bits_alone_and_among_others(name):
             assert torch.equal(found[key], together[key][:, row : row + 1]), key
 
 
-@pytest.mark.parametrize("name", ["gru", "lstm"])
+@pytest.mark.parametrize("name", ["gru", "gru before", "lstm"])
 def test_no_bit_depends_on_threads(name):
     batch = Batch(name, 40, 50, 40, 48)
     one = batch.through(module(name, 40, 48))
