@@ -43,7 +43,7 @@ def dialects() -> list[dict[str, Any]]:
     """One row for each cell and dialect and each way to run it."""
     rows = []
     for name, dialect in nn_tapes.every():
-        engine = nn.engine(cells.load(name, dialect).tape)
+        engine = nn.engine(cells.load(name, dialect).tape, torch.float64)
         for fused in (True, False) if engine != "tape" else (False,):
             rows.append({
                 "cell": name, "dialect": dialect, "engine": engine if fused else "tape",
@@ -57,6 +57,7 @@ def scanned(steps: int, rows: int, hidden: int = 64, rounds: int = 5) -> dict[st
     """Time of the scan and of the tape step by step, and the scan's error in float32 against the loop in float64."""
     torch.manual_seed(0)
     module, x = nn.MinGRU(hidden, hidden), torch.randn(steps, rows, hidden)
+    module.native = False
     both = {True: list[float](), False: list[float]()}
     for _ in range(rounds):
         for fused, taken in both.items():

@@ -35,8 +35,8 @@ def default_target() -> str:
     here."""
 
 def train_saved(target: str, cell: str, size: int) -> int:
-    """Floats that `train_forward` saves for each entry. cell: "gru", "gru replace", "lstm", "rnn tanh", "rnn relu" or
-    "mingru", each the equation of `tidegate.cells`."""
+    """Floats that `train_forward` saves for each entry. cell: "gru", "gru replace", "lstm", "rnn tanh", "rnn relu",
+    "mingru", "gru before" or "gru before replace", each the equation of `tidegate.cells`."""
 
 def train_forward(
     target: str,

@@ -28,6 +28,7 @@ CELLS: tuple[tuple[str, str, tuple[tuple[str, str], ...]], ...] = (
     ("lstm", "lstm", ()),
     ("rnn tanh", "rnn", ()),
     ("rnn relu", "rnn", (("activation", "relu"),)),
+    ("mingru", "mingru", ()),
     ("gru before", "gru", (("reset", "before"),)),
     ("gru before replace", "gru", (("reset", "before"), ("update", "replace"))),
 )
@@ -43,16 +44,16 @@ def cell_of(tape: Tape) -> str | None:
     return next((name for name, cell, dialect in CELLS if tape_of(cell, dialect) == tape), None)
 
 
-def takes(*tensors: Tensor | None) -> bool:
-    """Whether these are tensors that the native engine reads: some float32 numbers in the CPU's memory.
+def takes(x: Tensor, *others: Tensor) -> bool:
+    """Whether these are tensors that the native engine reads: float32 in the CPU's memory, some of it in x.
 
-    >>> takes(torch.zeros(2), None), takes(torch.zeros(2).double()), takes(torch.zeros(2, 0))
+    >>> takes(torch.zeros(2)), takes(torch.zeros(2), torch.zeros(2).double()), takes(torch.zeros(2, 0))
     (True, False, False)
     """
-    given = [v for v in tensors if v is not None]
+    given = (x, *others)
     plain = all(v.dtype == torch.float32 and v.device.type == "cpu" and v.layout == torch.strided for v in given)
     elsewhere = torch.compiler.is_compiling() or torch.is_autocast_enabled("cpu")
-    return plain and all(v.numel() > 0 for v in given) and not elsewhere
+    return plain and x.numel() > 0 and not elsewhere
 
 
 def run(
@@ -64,7 +65,8 @@ def run(
     [S, B, H]: states before the first step. t: W, R and, where there are biases, b, c. again: the same by the tape, of
     (x, first, W, R, b, c).
     """
-    given = (x, first, t["W"], t["R"], t.get("b"), t.get("c"))
+    R = t["R"] if "R" in t else x.new_empty(0, first.shape[2])  # of a cell without recurrent maps
+    given = (x, first, t["W"], R, t.get("b"), t.get("c"))
     keep = torch.is_grad_enabled() and any(v is not None and v.requires_grad for v in given)
     y, last, _ = Recurrence.apply(cell, rows, keep, again, *given)  # type: ignore[no-untyped-call]
     return y, last

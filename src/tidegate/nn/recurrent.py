@@ -45,13 +45,13 @@ def kernel_of(tape: Tape) -> str | None:
 def engine(tape: Tape, dtype: torch.dtype = torch.float32, device: str = "cpu", native: bool = True) -> str:
     """Which code runs a tape over numbers of this dtype on this kind of device.
 
-    'native gru' (gru replace, lstm, rnn tanh, rnn relu): float32 on the CPU where the native engine trains this very
+    'native gru' (any name in `native.CELLS`): float32 on the CPU where the native engine trains this very
     cell, unless `native` is False; 'torch gru kernel' (lstm, rnn_tanh, rnn_relu): where the tape is that kernel's own
     equation; 'linear scan': where it is linear in its states; else 'tape'.
 
     >>> engine(cells.load("gru").tape), engine(cells.load("gru").tape, torch.float64)
     ('native gru', 'torch gru kernel')
-    >>> engine(cells.load("mingru").tape), engine(cells.load("gru", {"reset": "before"}).tape)
+    >>> engine(cells.load("mingru").tape, native=False), engine(cells.load("gru", {"norm": "layer"}).tape)
     ('linear scan', 'tape')
     """
     if native and dtype == torch.float32 and device == "cpu" and (cell := engine_room.cell_of(tape)):

@@ -21,6 +21,7 @@ CELLS: dict[str, tuple[str, dict[str, Any]]] = {
     "lstm": ("LSTM", {}),
     "rnn tanh": ("RNN", {}),
     "rnn relu": ("RNN", {"nonlinearity": "relu"}),
+    "mingru": ("MinGRU", {}),
 }
 LENGTHS = torch.tensor([7, 2, 5, 5, 1])
 Found = dict[str, torch.Tensor]
