@@ -248,7 +248,7 @@ class RNN(Recurrent):
 class MinGRU(Recurrent):
     """Outputs and last state of a minimal GRU, whose gates see the input alone.
 
-    Float32 on the CPU goes through the native engine, other numbers through a scan, all steps at once. Arguments as `GRU`.
+    Float32 on the CPU goes through the native engine, else all steps at once through a scan. Arguments as `GRU`.
     There are no recurrent weights: weight_ih_l{k} [2 * hidden_size, inputs] and bias_ih_l{k}, gates z, n.
 
     Raises WrongValue, WrongType (a ValueError, a TypeError).
