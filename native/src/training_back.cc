@@ -86,7 +86,8 @@ class Back {
  public:
   Back(const Training& training, const tidegate_gradients& gradients)
       : of_(training), to_(gradients), maps_(training.cell.maps - training.cell.inner), ld_(training.cell.planes * training.units + training.kernels.lanes),
-        chunk_(std::max(training.batch, std::max<std::size_t>(kChunkFloats / ld_, kEntriesTogether))),
+        chunk_(std::min(training.entries,
+                        std::max(training.batch, std::max<std::size_t>(kChunkFloats / ld_, kEntriesTogether)))),
         W_(training, training.given.W, training.inputs, training.cell.gates, training.cell.input_gates,
            false),
         R_(training, training.given.R, training.size, maps_, training.cell.recurrent_maps, training.batch == 1),

@@ -6,6 +6,7 @@ worked out by the tape.
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Any
@@ -116,6 +117,10 @@ class Recurrence(torch.autograd.Function):
             **written, threads=torch.get_num_threads(),
         )  # fmt: skip
         return (None,) * 4 + tuple(v if need else None for v, need in zip(made.values(), needed, strict=True))
+
+
+# torch reads it at each call; found anew, it would cost more than a short sequence.
+Recurrence.forward.__signature__ = inspect.signature(Recurrence.forward)  # type: ignore[attr-defined]
 
 
 def by_tape(
