@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     import torch
 
 KIND = "forecast"
+STRETCH = 128  # origins of a row of steps that follow each other
 SEGMENTS = 15  # of a window, where nothing else is said: few steps for the recurrence, each of many numbers
 APART = "value"  # the one column of a series whose channels are forecast apart
 
@@ -256,11 +257,7 @@ def resolved(options: Options, source: Collection, found: list[Track], cuts: lis
             lookback -= lookback % segment
     elif options.scale == "window" and segment is None:
         segment = next(w for w in range(max(1, lookback // SEGMENTS), 0, -1) if lookback % w == 0)
-    count = min(options.windows, sum(cuts))
-    batch = options.batch or int(np.clip(2 ** round(math.log2(max(1, count / 40))), 16, 128))
-    epochs = options.epochs or (
-        10 if sum(cuts) > options.windows else 6
-    )  # windows overlap; few are soon known by heart
+    batch, epochs = effort(options, cuts)
     refit = max(1, round(epochs / 4)) if options.refit_epochs is None else options.refit_epochs
     return replace(
         options, lookback=lookback, segment=segment, season=season, batch=batch, epochs=epochs, refit_epochs=refit,
@@ -270,9 +267,23 @@ def resolved(options: Options, source: Collection, found: list[Track], cuts: lis
     )  # fmt: skip
 
 
+def effort(options: Options, cuts: list[int]) -> tuple[int, int]:
+    """Batch and passes.
+
+    Windows overlap, so that few of them are soon known by heart; stretches do not, and 400 steps learn them.
+    """
+    if options.scale == "fixed":
+        rows = sum(-(-cut // STRETCH) for cut in cuts)
+        batch = options.batch or int(np.clip(2 ** round(math.log2(max(1, rows / 4))), 4, 32))
+        return batch, options.epochs or max(6, math.ceil(400 / math.ceil(rows / batch)))
+    count = min(options.windows, sum(cuts))
+    batch = options.batch or int(np.clip(2 ** round(math.log2(max(1, count / 40))), 16, 128))
+    return batch, options.epochs or (10 if sum(cuts) > options.windows else 6)
+
+
 def stretched(intake: Intake, places: Places) -> Stretches:
     """Rows of steps that are scaled by their series' statistics."""
-    return Stretches(intake, places, length=256)
+    return Stretches(intake, places, STRETCH)
 
 
 def baselines(options: Options, intake: Intake, places: Places, histories: list[Array]) -> dict[str, Any]:
