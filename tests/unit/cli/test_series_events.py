@@ -88,6 +88,24 @@ def test_times_go_with_events() -> None:
             answers(TIMED, {"stream": 1, **event})
 
 
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ('{"stream": 1, "x": [true, 2]}', "'x' holds true or false; expected numbers"),
+        ('{"stream": 1, "x": [[1, 2], [1, false]]}', "'x' holds true or false"),
+        ('{"stream": 1, "x": [1, ' + "9" * 5000 + "]}", "it has an integer of too many digits"),
+        ('{"stream": "\\ud800", "x": [1, 2]}', r"'stream' is '\\ud800', with half of a surrogate pair; expected text"),
+        ('{"stream": 1, "end": true, "time": "2026-01-01"}', "'time' is there without 'x', whose steps it is of"),
+        ('{"stream": 1, "x": [1, 2], "time": "2026-01-01T00:00:00.0000001"}', "finer than a microsecond; round"),
+    ],
+)
+def test_what_would_be_answered_wrongly_or_not_at_all(line: str, message: str) -> None:
+    streams = Streams(Predictor(series_sample(TIMED, size=4), threads=1), False)
+    with pytest.raises(DataError, match=message):
+        streams.answer(line.encode())
+    assert not streams.open
+
+
 def test_times_and_names_are_of_series_alone() -> None:
     streams = Streams(Predictor(sample(features=2, size=4)), False)
     for key, value in (("time", "2026-01-01"), ("series", "a")):
