@@ -13,7 +13,7 @@ import re
 import statistics
 import sys
 import textwrap
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -62,9 +62,7 @@ def accuracy(results: dict[str, Found]) -> str:
 
 def others(said: str, results: dict[str, Found]) -> str:
     """The published figures under each set, once."""
-    lines = unique(
-        f"- {name.split()[0]}: {line}" for name, of in results.items() for line in of["figures"]["published"]
-    )
+    lines = unique(f"- {n.split()[0]}: {line}" for n, of in results.items() for line in of["figures"]["published"])
     return "\n".join([said, "", *lines]) if lines else ""
 
 
@@ -90,23 +88,20 @@ def forecast(results: dict[str, Found]) -> str:
         "`tidegate score` must say so.",
         table(
             ["set", "figure", "mean of seeds", "each seed", "beside it"],
-            [
-                [name, *forecasts(row)]
-                for name, of in results.items()
-                for row in of["figures"]["rows"]
-                if not row.get("detail")
-            ],
+            [[name, *row] for name, of in results.items() for row in forecasts(of["figures"]["rows"])],
         ),
         others("Figures of others:", results),
         made(*results.values()),
     )
 
 
-def forecasts(row: Found) -> list[str]:
-    digits = row["digits"]
-    beside = "; ".join(f"{name} {value:,.{digits}f}" for name, value in row["beside"].items())
-    each = " ".join(f"{value:,.{digits}f}" for value in row["values"])
-    return [row["figure"], f"{statistics.mean(row['values']):,.{digits}f}", each, beside]
+def forecasts(rows: list[Found]) -> Iterator[list[str]]:
+    """The rows that are no details."""
+    for row in rows:
+        each = [f"{value:,.{row['digits']}f}" for value in (statistics.mean(row["values"]), *row["values"])]
+        beside = "; ".join(f"{name} {value:,.{row['digits']}f}" for name, value in row["beside"].items())
+        if not row.get("detail"):
+            yield [row["figure"], each[0], " ".join(each[1:]), beside]
 
 
 def step(result: Found) -> str:
@@ -156,20 +151,15 @@ def interpreter(result: Found) -> str:
     batches = unique(row["batch"] for row in found["rows"])
     cell = {(row["target"], row["batch"]): slower(row) for row in found["rows"]}
     targets = unique(row["target"] for row in found["rows"])
+    wrong = {row["target"] for row in found["rows"] if not row["same_bits"]}
+    same = {target: "NO" if target in wrong else "yes" for target in targets}
     return section(
         "A cell of your own",
         "Time of the interpreter, which runs any cell, over that of the GRU's fused kernel, "
         f"{found['rows'][0]['size']} units, one thread: median and quartiles of {found['rounds']} rounds.",
         table(
             ["target", *(f"batch {batch}" for batch in batches), "same bits"],
-            [
-                [
-                    target,
-                    *(cell[target, batch] for batch in batches),
-                    "yes" if all(row["same_bits"] for row in found["rows"] if row["target"] == target) else "NO",
-                ]
-                for target in targets
-            ],
+            [[target, *(cell[target, batch] for batch in batches), same[target]] for target in targets],
         ),
         made(result),
     )
