@@ -105,14 +105,13 @@ def rolled(
     session.check_streams()
     paths = whole_number("paths", paths, 1, MOST_PATHS)
     seed = whole_number("seed", seed, 0, (1 << 63) - 1)
-    draws = np.random.default_rng(seed).random((horizon, paths, len(session.needs_series().targets)))
     intake, found = session.needs_series().intake, []
     size = max(intake.window.reach * intake.width if intake.window else 0, blocks.shape[1] // 4, outputs.shape[1])
     most = max(1, ROLLED_NUMBERS // (size * paths))
     for at in range(0, len(seen), most):
         part = slice(at, at + most)
         start = Paths(session, blocks[part], outputs[part], seen[part], paths)
-        found.append(futures(start, horizon, draws, None if known is None else known[part]))
+        found.append(futures(start, horizon, np.random.default_rng(seed), None if known is None else known[part]))
     return np.concatenate(found)
 
 
@@ -156,15 +155,15 @@ class Paths:
         self.outputs = self.session.afresh(rows)
 
 
-def futures(paths: Paths, horizon: int, draws: Floats, known: Rows | None) -> Floats:
-    """Quantiles of every step ahead [n, horizon, targets, quantiles]. draws: [horizon, paths, targets], from 0 to 1."""
-    answer = paths.intake.answer
+def futures(paths: Paths, horizon: int, random: np.random.Generator, known: Rows | None) -> Floats:
+    """Quantiles of every step ahead [n, horizon, targets, quantiles]; each stream's paths get the same draws."""
+    answer, targets = paths.intake.answer, paths.intake.targets
     assert answer is not None
     levels = np.array(answer.quantiles)
-    found = np.empty((paths.count, horizon, draws.shape[2], len(levels)))
+    found = np.empty((paths.count, horizon, targets, len(levels)))
     for h in range(horizon):
         values = paths.quantiles()
-        y = drawn(values, levels, np.tile(draws[h], (paths.count, 1)))
+        y = drawn(values, levels, np.tile(random.random((paths.paths, targets)), (paths.count, 1)))
         if h == 0:
             found[:, 0] = values[:: paths.paths]
         else:

@@ -284,6 +284,18 @@ def test_rolling_origins() -> None:
         predictor.forecasts(x[:0])
 
 
+def test_the_first_origin_has_no_gap_wherever_it_stands() -> None:
+    """The steps between are dropped, so that two origins stand at the same treated step."""
+    predictor = made(replace(ROLL, calendar=("day",), missing="drop"))
+    x = np.array([[1.0], [np.nan], [2.0]])
+    for origins in ([0, 1], [1, 0]):
+        with pytest.raises(DataError, match="origin 0: how far steps lie apart is known after two of them"):
+            predictor.forecasts(x, origins, HOURS[:3])
+    stream = predictor.stream()
+    stream.push(x[:2], time=HOURS[:2])
+    assert predictor.forecasts(x, [1], HOURS[:3])[0].tobytes() == stream.scores.values.tobytes()
+
+
 def test_batches_of_any_size_give_equal_bits(monkeypatch: pytest.MonkeyPatch) -> None:
     x, origins = np.random.default_rng(3).standard_normal((90, 1)), np.arange(8, 90)
     for intake in (WINDOW, LOAD, ROLL, replace(ROLL, window=Window(4, 2))):
