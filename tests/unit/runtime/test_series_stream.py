@@ -296,6 +296,22 @@ def test_the_first_origin_has_no_gap_wherever_it_stands() -> None:
     assert predictor.forecasts(x, [1], HOURS[:3])[0].tobytes() == stream.scores.values.tobytes()
 
 
+@pytest.mark.parametrize("head", ["direct", "autoregressive"])
+def test_windows_of_many_streams_are_worked_out_in_parts(head: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    intake = replace(WINDOW, answer=Answer(3, (0.1, 0.5, 0.9), head), missing="drop")
+    x = np.random.default_rng(4).standard_normal((9, 30))
+    x[8, 1::2] = np.nan
+    found = []
+    for numbers in (1 << 21, 7 * 4):
+        monkeypatch.setattr("tidegate.runtime.series.PART_NUMBERS", numbers)
+        pool = made(intake).pool()
+        pushed = pool.push([(i, x[:8, i]) for i in range(30)])
+        stepped = pool.step(range(30), x[8])
+        said = np.stack([forecast.values for forecast in pushed])
+        found.append(said.tobytes() + stepped.tobytes())
+    assert found[0] == found[1]
+
+
 def test_batches_of_any_size_give_equal_bits(monkeypatch: pytest.MonkeyPatch) -> None:
     x, origins = np.random.default_rng(3).standard_normal((90, 1)), np.arange(8, 90)
     for intake in (WINDOW, LOAD, ROLL, replace(ROLL, window=Window(4, 2))):
