@@ -38,7 +38,9 @@ def fitted(provenance: dict[str, Any]) -> str:
 
     found, beside = provenance["metrics"]["held_out"], provenance["baselines"]
     rows = [["the model", number(found["mae"])], *([name, figure(v)] for name, v in beside.items())]
-    lines = [f"held-out end: {provenance['rows']['held_out']} forecasts", table(["", "mean absolute error"], rows)]
+    ahead = f"{provenance['steps_ahead']} step{'s'[: provenance['steps_ahead'] != 1]} ahead"
+    where = "--valid" if provenance["valid"] else "held-out end"
+    lines = [f"{where}: {provenance['rows']['held_out']:,} forecasts {ahead}", table(["", "mean absolute error"], rows)]
     warning = verdict(found["mae"], {name: v for name, v in beside.items() if isinstance(v, float)})
     return "\n".join([*lines, *([f"warning: {warning}"] if warning else [])])
 
@@ -127,6 +129,8 @@ def predict(args: argparse.Namespace, predictor: Predictor) -> int:
 
     if args.file in (None, "-") or args.text or args.column:
         raise OptionError("this model forecasts; give it a file of series, such as tidegate predict MODEL series.csv")
+    if args.top is not None:
+        raise OptionError("--top is for labels, and this model forecasts; leave it out")
     found = onward(predictor, args.file)
     if args.plot and len(found) > 1:
         raise OptionError(f"--plot draws one series, and {args.file} has {len(found)}; give a file of one")
