@@ -82,7 +82,8 @@ def rows(
         )  # fmt: skip
     if columns is not None and sorted(columns) == sorted(found.columns):
         order = [found.columns.index(name) for name in columns]
-        found = replace(found, columns=list(columns), series=[replace(s, values=s.values[:, order]) for s in found.series])
+        series = [replace(s, values=s.values[:, order]) for s in found.series]
+        found = replace(found, columns=list(columns), series=series)
     if columns is not None and list(columns) != found.columns:
         raise DataError(
             f"{found.path}: has {counted(found.columns)}; the model was fitted on {counted(columns)}; give it those"
