@@ -16,6 +16,7 @@ import argparse
 import dataclasses
 from typing import Any
 
+from ..errors import OptionError
 from . import _forecasts
 from ._inputs import needs_labels, task_of
 from ._parser import Parser
@@ -53,6 +54,8 @@ def flags(parser: Parser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     if task_of(args.model) == "forecast":
+        if args.unseen != "error":
+            raise OptionError("--unseen is for labels, and this model forecasts; leave it out")
         return _forecasts.score(args)
     _forecasts.refuse(args)
     metrics = measure(args.model, args.file, args.text, args.label, args.unseen)

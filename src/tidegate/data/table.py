@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import math
 import os
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -16,7 +15,7 @@ import numpy.typing as npt
 from tidegate.data import cells, compressed
 from tidegate.data.arrow import read_parquet
 from tidegate.data.columns import check_column
-from tidegate.data.delimited import read_csv, read_tsv
+from tidegate.data.delimited import NUMBER, read_csv, read_tsv
 from tidegate.data.frames import name_of, read_frame
 from tidegate.data.jsonl import read_jsonl
 from tidegate.errors import DataError
@@ -25,7 +24,6 @@ READERS = {".csv": read_csv, ".tsv": read_tsv, ".jsonl": read_jsonl, ".ndjson": 
 FORMS = {".csv": "comma-separated with header", ".tsv": "tab-separated with header"}
 PARQUET = ".parquet"
 MARK = b"\xef\xbb\xbf"
-NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
 
 
 @dataclass(frozen=True)
