@@ -5,7 +5,7 @@ rolling origins, and the bytes of a state.
 
 Models have the sizes of the defaults on public sets; one short epoch fits them, which changes no time. First each
 one's largest error against float64, in the units of its outputs, and that streams and pools answer with the bits of
-whole series. One thread. `waves` is made up, and needs no data set.
+whole series. One thread, whose CPU time is taken. `waves` is made up, and needs no data set.
 """
 
 from __future__ import annotations
@@ -195,15 +195,15 @@ def native(predictor: Predictor, intake: Intake, x: Floats) -> Callable[[], None
 
 
 def pushed(stream: Stream, alone: Callable[[], None], x: Floats, pushes: int) -> tuple[list[float], list[float]]:
-    """Seconds of every push, and of the native run alone right after it."""
+    """CPU seconds of every push, and of the native run alone right after it."""
     own, native_alone = [], []
     for row in samples(x, pushes + 20):
-        start = time.perf_counter()
+        start = time.thread_time()
         stream.push(row)
-        between = time.perf_counter()
+        between = time.thread_time()
         alone()
         own.append(between - start)
-        native_alone.append(time.perf_counter() - between)
+        native_alone.append(time.thread_time() - between)
     return own[20:], native_alone[20:]
 
 
@@ -223,9 +223,9 @@ def pooled(predictor: Predictor, x: Floats, reach: int, streams: int) -> float:
     spent = []
     for k in range(POOL_ROUNDS):
         rows = x[(places + max(1, reach) + k) % len(x)]
-        start = time.perf_counter()
+        start = time.thread_time()
         pool.step(ids, rows)
-        spent.append(time.perf_counter() - start)
+        spent.append(time.thread_time() - start)
     return statistics.median(spent[2:])
 
 
@@ -235,9 +235,9 @@ def rolling(predictor: Predictor, x: Floats, reach: int) -> float:
     predictor.forecasts(x, origins[:2])
     spent = []
     for _ in range(5):
-        start = time.perf_counter()
+        start = time.thread_time()
         predictor.forecasts(x, origins)
-        spent.append(time.perf_counter() - start)
+        spent.append(time.thread_time() - start)
     return len(origins) / statistics.median(spent)
 
 

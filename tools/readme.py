@@ -125,8 +125,8 @@ def pushes(result: Found) -> str:
     rows = found["rows"]
     return section(
         "A sample of a series",
-        f"Microseconds of one push of a sample from Python, median and 99 % of {found['pushes']:,}, and how many times "
-        "the native run alone right after it (of one step, or of a window); in a pool of "
+        f"CPU microseconds of one push of a sample from Python, median and 99 % of {found['pushes']:,}, and how many "
+        "times the native run alone right after it (of one step, or of a window); in a pool of "
         f"{found['streams']:,} streams that step together; one thread, models of the sizes of the defaults. Largest "
         f"error against float64 {max(row['error'] for row in rows):.1e}; {sum(row['compared'] for row in rows):,} "
         "answers of streams and pools have the bits of whole series.",
