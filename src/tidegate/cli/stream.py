@@ -22,6 +22,8 @@ import json
 import sys
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from .. import strictjson
 from ..errors import DataError, TidegateError, located
 from ._inputs import TAKES
@@ -40,6 +42,7 @@ EXAMPLES = """\
 
 KEYS = ("stream", "text", "x", "time", "series", "seq", "end")
 OF_SERIES = ("time", "series")
+NOT_FINITE = "the answer is no finite number, as what went in was none or too large; end the stream"
 REMEDY = "correct it, or leave bad events out with --skip-bad"
 
 
@@ -110,8 +113,13 @@ class Streams:
         return str(name) if name is not None else None
 
     def shown(self, found: dict[str, Any], answer: Scores | Forecast, end: bool) -> dict[str, Any]:
-        from ..runtime import Scores
+        from ..runtime import Forecast, Scores
 
+        if answer.values is not None and not np.isfinite(answer.values).all():
+            if isinstance(answer, Scores):
+                answer = Scores(None, answer.labels, NOT_FINITE, answer.multi_label)
+            else:
+                answer = Forecast(None, answer.quantiles, answer.columns, NOT_FINITE)
         said: dict[str, Any] = {key: found[key] for key in ("stream", "seq") if key in found}
         said |= self.scored(answer) if isinstance(answer, Scores) else answer.as_dict()
         return {**said, "final": True} if end else said

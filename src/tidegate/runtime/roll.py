@@ -3,7 +3,7 @@
 A step is drawn from the model's quantiles: between two of them on the line that joins them, outside at the outer one;
 each target on its own. Steps ahead follow each other as the last two did; columns that are neither forecast nor known
 stay as they are. The first step ahead is what the model says itself; of the later ones the quantiles are those of the
-paths.
+paths, or NaN once a path has gone beyond float32.
 """
 
 from __future__ import annotations
@@ -136,9 +136,12 @@ class Paths:
         return self.session.restored(self.outputs, self.frame)[:, 0]
 
     def push(self, targets: Floats, known: Rows | None) -> None:
-        """The next step of each path. targets: [n x paths, targets]; known: [n, known columns], of the one after."""
+        """The next step of each path. targets: [n x paths, targets], NaN where a path is lost and its last ones stay;
+        known: [n, known columns], of the step after.
+        """
         x = self.last.astype(np.float64)
-        x[:, self.intake.of("target")] = targets
+        at = self.intake.of("target")
+        x[:, at] = np.where(np.isnan(targets), x[:, at], targets)
         if known is not None:
             x[:, self.source.known] = np.repeat(known, self.paths, 0)
         self.time = self.time + self.gap
@@ -161,9 +164,11 @@ def futures(paths: Paths, horizon: int, random: np.random.Generator, known: Rows
     assert answer is not None
     levels = np.array(answer.quantiles)
     found = np.empty((paths.count, horizon, targets, len(levels)))
+    lost = np.zeros(paths.count * paths.paths, bool)
     for h in range(horizon):
         values = paths.quantiles()
         y = drawn(values, levels, np.tile(random.random((paths.paths, targets)), (paths.count, 1)))
+        y[lost := lost | beyond(y)] = np.nan  # such a path says nothing more, and neither does its stream
         if h == 0:
             found[:, 0] = values[:: paths.paths]
         else:
@@ -174,6 +179,13 @@ def futures(paths: Paths, horizon: int, random: np.random.Generator, known: Rows
     return found
 
 
+def beyond(y: Floats) -> npt.NDArray[np.bool_]:
+    """Which rows of y [n, targets] hold what float32 cannot."""
+    with np.errstate(over="ignore"):
+        return ~np.isfinite(y.astype(np.float32)).all(1)
+
+
+@np.errstate(invalid="ignore", over="ignore")
 def drawn(values: Floats, levels: Floats, shares: Floats) -> Floats:
     """Numbers at these shares [n, k] of distributions whose quantiles are values [n, k, levels].
 

@@ -106,6 +106,29 @@ def test_what_would_be_answered_wrongly_or_not_at_all(line: str, message: str) -
     assert not streams.open
 
 
+@pytest.mark.parametrize("missing", ["error", "drop", "ffill", "mask"])
+@pytest.mark.parametrize("head", ["direct", "autoregressive"])
+def test_an_answer_that_is_no_number_is_null(missing: str, head: str) -> None:
+    """Both numbers fit into float32; scaled they do not, and infinity less infinity is none."""
+    intake = replace(STATIONS, names=None, mean=np.zeros((1, 2)), deviation=np.full((1, 2), 1e-3), missing=missing,
+                     answer=Answer(3, (0.1, 0.5, 0.9), head))  # fmt: skip
+    found = answers(intake, {"stream": 1, "x": [[3e38, 3e38], [-3e38, 3e38]]}, {"stream": 1, "x": [1, 2]},
+                    {"stream": 1, "end": True}, {"stream": 1, "x": [1, 2]})  # fmt: skip
+    for one in found[:3]:
+        assert one["forecast"] is None
+        assert one["reason"].startswith("the answer is no finite number")
+        json.dumps(one, allow_nan=False)
+    assert found[3]["forecast"]
+
+
+def test_scores_that_are_no_numbers_are_null() -> None:
+    streams = Streams(Predictor(sample(features=2, size=4)), True)
+    assert streams.answer(b'{"stream": 1, "x": [3e38, -3e38]}')["score"] is not None
+    said = streams.answer(b'{"stream": 1, "x": [1e999, -1e999]}')
+    assert (said["label"], said["score"]) == (None, None)
+    assert said["reason"].startswith("the answer is no finite number")
+
+
 def test_times_and_names_are_of_series_alone() -> None:
     streams = Streams(Predictor(sample(features=2, size=4)), False)
     for key, value in (("time", "2026-01-01"), ("series", "a")):

@@ -353,6 +353,23 @@ def test_one_path_of_a_median_is_the_model_fed_its_own_answers() -> None:
         np.testing.assert_array_equal(rolled[:, 0, 0], by_hand)
 
 
+@pytest.mark.parametrize("missing", ["error", "drop", "ffill", "mask"])
+@pytest.mark.parametrize("window", [None, Window(2, 1, 0, "last", "training")])
+def test_a_forecast_beyond_float32_is_nan_for_its_stream_alone(missing: str, window: Window | None) -> None:
+    intake = replace(ROLL, missing=missing, deviation=np.array([[1e-3]]), window=window)
+    two = Intake(
+        ("a", "b"), ("target", "past"), missing=missing, mean=np.zeros((1, 2)), deviation=np.full((1, 2), 1e-3),
+        window=window, answer=intake.answer,
+    )  # fmt: skip
+    pool = made(two).pool()
+    pool.push([("bad", [[3e38, 3e38], [-3e38, 3e38]]), ("good", [[1.0, 2.0], [2.0, 1.0]])])
+    found = pool.step(["bad", "good"], [[1.0, 2.0], [1.0, 2.0]])
+    alone = made(two).stream()
+    assert found[1].tobytes() == alone.push([[1.0, 2.0], [2.0, 1.0], [1.0, 2.0]]).values.tobytes()
+    assert np.isnan(found[0]).any(axis=(1, 2))[-1]
+    assert np.isfinite(found[1]).all()
+
+
 def test_past_columns_stay_and_known_ones_are_given_and_time_goes_on() -> None:
     intake = Intake(
         ("load", "sun", "holiday"), ("target", "past", "known"), ("day",), mean=np.zeros((1, 3)),
