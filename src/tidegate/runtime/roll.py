@@ -182,7 +182,7 @@ def futures(paths: Paths, horizon: int, random: np.random.Generator, known: Rows
 def beyond(y: Floats) -> npt.NDArray[np.bool_]:
     """Which rows of y [n, targets] hold what float32 cannot."""
     with np.errstate(over="ignore"):
-        return ~np.isfinite(y.astype(np.float32)).all(1)
+        return np.asarray(~np.isfinite(y.astype(np.float32)).all(1))
 
 
 @np.errstate(invalid="ignore", over="ignore")

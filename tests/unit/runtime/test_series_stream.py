@@ -263,6 +263,16 @@ def test_a_series_shorter_than_the_window_is_refused() -> None:
         made(SENSORS).predict([np.zeros((0, 2))])
 
 
+def test_no_label_is_told_of_what_is_no_number() -> None:
+    intake = replace(SENSORS, mean=np.zeros((1, 2)), deviation=np.full((1, 2), 1e-3))
+    predictor, x = made(intake), np.array([[3e38, 3e38], [-3e38, 3e38]])
+    with pytest.raises(DataError, match="series 1: the answer is no finite number, as one that went in is too large"):
+        predictor.classify([x / 1e38, x])
+    scores = predictor.stream().push(x)
+    assert np.isnan(scores.values).all()
+    assert (scores.label, scores.chosen) == (None, [])
+
+
 def test_rolling_origins() -> None:
     x = np.arange(20.0)[:, None]
     predictor = made(WINDOW)
