@@ -33,7 +33,7 @@ def of_steps(
     table = _table(source, values, {"time": time, "id": id, "label": label})
     columns = _columns(source, table, values, (time, id, label))
     matrix = _matrix(table, columns, values is not None)
-    clock = None if time is None else Clock(table.columns[time], time, table.place)
+    clock = None if time is None else Clock(table.columns[time], time, table.place, id is not None)
     labels = None if label is None else names_of(table, label, "label", unlabelled)
     series = []
     for name, rows in _groups(table, id):

@@ -322,3 +322,10 @@ def test_an_index_that_is_named_as_a_value_and_rows_of_one_step_that_are_asked_f
     name = file("t.csv", "Unnamed: 0,a,label\n0,1,p\n1,1,q\n")
     assert read_series(name, values=["Unnamed: 0"]).series[0].values.tolist() == [[0], [1]]
     assert len(read_series(name, values=["a"], label="label", layout="rows")) == 2
+
+
+def test_disorder_within_series_that_are_told_apart_names_no_id(file):
+    name = file("t.csv", "id,at,x\na,2,1\nb,1,1\na,1,2\n")
+    with pytest.raises(DataError) as caught:
+        read_series(name, time="at", id="id")
+    assert str(caught.value) == "t.csv:4: column 'at' is '1', after '2' (t.csv:2); sort the rows by time"
