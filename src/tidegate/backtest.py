@@ -84,7 +84,7 @@ def backtest(
     if not rolled:
         assert intake.answer
         raise DataError(
-            f"{source.path}: no step is left to forecast {begins}: each origin needs {reach_of(intake)} steps up to it "
+            f"{source.path}: no step is left to forecast {begins.partition(',')[0]}: each origin needs {reach_of(intake)} steps up to it "
             f"and {intake.answer.horizon} after it; give more rows, or say from which step on with --from"
         )
     if all(np.isnan(one.truth).all() for one in rolled):
@@ -157,9 +157,10 @@ def following(times: npt.NDArray[np.datetime64], count: int) -> npt.NDArray[np.d
         return None
     months = times.astype("M8[M]")
     steps = np.diff(months.astype(np.int64))
-    for first in (months, months + 1):
+    for first, least, most in ((months + 1, -1, 0), (months, 0, 28)):  # a last day, or one that every month has
         into = times - first.astype("M8[us]")
-        if (into == into[0]).all() and (steps == steps[0]).all() and steps[0] > 0:
+        day = int(into[0] // np.timedelta64(1, "D"))
+        if least <= day < most and (into == into[0]).all() and (steps == steps[0]).all() and steps[0] > 0:
             return np.asarray((first[-1] + steps[0] * np.arange(1, count + 1)).astype("M8[us]") + into[0])
     gap = np.timedelta64(int(np.median(np.diff(times).astype(np.int64))), "us")
     return np.asarray(times[-1] + gap * np.arange(1, count + 1))

@@ -162,7 +162,9 @@ def statistics(
     Raises DataError for a column without a number, and if `varied` for one that never changes.
     """
     if (empty := np.isnan(values).all(0)).any():
-        raise DataError(f"{place}: column {columns[int(empty.argmax())]!r} has no number at all; leave it out")
+        raise DataError(
+            f"{place}: column {columns[int(empty.argmax())]!r} has no number to learn from; leave it out, or give more"
+        )
     mean, deviation = np.nanmean(values, 0), np.nanstd(values, 0)
     flat = ~(deviation > 1e-7 * np.abs(mean).clip(1e-30))
     if varied and flat.any():

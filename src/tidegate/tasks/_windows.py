@@ -124,6 +124,7 @@ def single(source: Collection, columns: list[int], rest: list[int]) -> Apart:
 
 
 KEPT, HELD, BETWEEN = 0, 1, 2
+MOST = 1e30  # units that a truth may be off its window: sums of more overflow float32
 APART = "value"  # the column of targets that are series of their own
 
 
@@ -197,7 +198,12 @@ def scaled(intake: Intake, cuts: list[int], places: Places, source: Collection) 
     if rest:
         mean[0, rest], deviation[0, rest] = statistics_of(parts, rest, source, source.path)
     if intake.window is None:
-        if len(parts) > 1 or places.tracks[0].name:
+        if len(parts) > 1 and not all(t.name for t in places.tracks[: len(parts)]):
+            raise DataError(
+                f"{source.path}: has {len(parts)} series without names, and --scale fixed knows each by its name; name "
+                "their column with --id, or choose --scale window"
+            )
+        if places.tracks[0].name:
             mean, deviation = (np.repeat(v, len(parts), 0) for v in (mean, deviation))
             intake = replace(intake, names=tuple(t.name for t in places.tracks[: len(parts)]))
         for i, part in enumerate(parts):
@@ -249,8 +255,8 @@ def units(intake: Intake, places: Places, own: list[int], source: Collection, mo
     if (flat := ~(found > 0)).any():
         name = source.columns[own[int(flat.argmax())]]
         raise DataError(
-            f"{source.path}: column {name!r} never changes, or is the same every season; there is nothing to learn; "
-            "leave it out of --values"
+            f"{source.path}: column {name!r} never changes in float32, or is the same every season; there is nothing to "
+            "learn; leave it out of --values"
         )
     return np.asarray(found)
 
@@ -263,7 +269,8 @@ class Windows:
         self.intake, self.part = intake, places.part
         self.steps = np.concatenate([t.steps for t in places.tracks])
         self.truth = np.concatenate([t.truth for t in places.tracks])
-        first = np.cumsum([0, *(len(t.steps) for t in places.tracks)])[places.series]
+        self.series = places.series
+        self.first = first = np.cumsum([0, *(len(t.steps) for t in places.tracks)])[places.series]
         after = np.cumsum([0, *(len(t.truth) for t in places.tracks)])[places.series]
         self.ends, self.after = first + places.ends, after + places.ends + 1
         self.lengths: Indices = np.full(len(self.ends), intake.window.length // intake.window.segment, np.int64)
@@ -286,7 +293,16 @@ class Windows:
         """See `Rows`: x float32 [K, B, features]; targets float32 [B, 2, horizon, targets], see `Quantiles`."""
         x, frame, y = self.framed(rows)
         unit = np.broadcast_to(frame.spread[:, None].astype(np.float32), y.shape)
-        return np.ascontiguousarray(x.swapaxes(0, 1)), self.lengths[rows], np.stack([frame.scaled(y), unit], 1)
+        with np.errstate(over="ignore"):
+            scaled = frame.scaled(y)
+        if (wild := np.abs(scaled) > MOST).any():
+            b = int(np.argwhere(wild)[0][0])
+            raise DataError(
+                f"after step {self.ends[rows[b]] - self.first[rows[b]] + 1} of series {self.series[rows[b]] + 1} comes "
+                f"{np.nanmax(np.abs(y[b])):.3g}, and its window varies by {frame.spread[b].min():.3g}: too far apart to "
+                "learn from; correct it, or choose --spread training"
+            )
+        return np.ascontiguousarray(x.swapaxes(0, 1)), self.lengths[rows], np.stack([scaled, unit], 1)
 
 
 class Stretches:

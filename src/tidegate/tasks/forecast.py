@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from .. import cells
 from ..data.series import Collection
-from ..document.limits import MAX_QUANTILES
+from ..document.limits import MAX_QUANTILES, MAX_WIDTH
 from ..errors import DataError, OptionError
 from ..features.series import CENTRES, SPREADS, Answer, Intake, Window
 from . import _series
@@ -100,6 +100,8 @@ class Options(Learning, Recurrence, _series.SeriesSource):
             raise OptionError(
                 "known columns are read so many steps ahead, and --missing drop leaves steps out; choose ffill or mask"
             )
+        if self.scale == "window" and self.lookback == 1:
+            raise OptionError("lookback is 1, and a window of one step, less its centre, is always 0; choose 2 or more")
         if self.lookback and self.segment and self.lookback % self.segment:
             raise OptionError(f"lookback is {self.lookback}, no multiple of the segment {self.segment}; choose one")
 
@@ -148,6 +150,8 @@ def rows(source: Any, options: Options, columns: list[str] | None = None) -> Col
     if strange := [name for name in named if name not in found.columns]:
         shown = _series.counted(found.columns)
         raise DataError(f"{found.path}: no column {strange[0]!r} to be {named[strange[0]]}; there are {shown}")
+    if all(role_of(name, options) != "target" for name in found.columns):
+        raise DataError(f"{found.path}: no column is left to forecast of {_series.counted(found.columns)}; name others")
     ordered = sorted(range(len(found.columns)), key=lambda c: ORDER.index(role_of(found.columns[c], options)))
     found = picked(found, ordered)
     if together(options, found.columns):
@@ -281,7 +285,7 @@ def resolved(options: Options, source: Collection, found: list[Track], cuts: lis
         intake = bare(options, source)
         season = likely_season([filled(t, intake)[:cut] for t, cut in zip(found, cuts, strict=True)], H, times)
     if lookback is None:
-        lookback = max(1, min(round(7.5 * H), sum(cuts) // 12, (longest - season) // 3))
+        lookback = max(2, min(round(7.5 * H), sum(cuts) // 12, (longest - season) // 3))
         if options.scale == "window":
             segment = segment or max(1, lookback // SEGMENTS)
             lookback = max(segment, lookback - lookback % segment)
@@ -319,11 +323,17 @@ def chained(options: Options, intake: Intake) -> tuple[list[dict[str, Any]], dic
     cell, answer = options.recurrence(), intake.answer
     assert answer
     assert options.hidden
+    H, k, q = answer.horizon, intake.targets, len(answer.quantiles)
+    if H * k * q > MAX_WIDTH:
+        raise OptionError(
+            f"a forecast of {H:,} steps, {k} targets and {q} quantiles has {H * k * q:,} numbers; at most {MAX_WIDTH:,} "
+            "are possible; shorten --horizon, or choose --channels apart"
+        )
     chain = Chain(intake.features)
     chain.recurrent(cell, options.hidden, options.project, "causal", options.depth)
     if intake.window:
         chain.pool(["last"])
-    chain.dense(answer.horizon * intake.targets * len(answer.quantiles))
+    chain.dense(H * k * q)
     return chain.layers, {cell.name: cell.tape.to_json()}
 
 
