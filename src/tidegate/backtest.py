@@ -83,8 +83,9 @@ def backtest(
     ]
     if not rolled:
         assert intake.answer
+        said = begins.partition(",")[0]
         raise DataError(
-            f"{source.path}: no step is left to forecast {begins.partition(',')[0]}: each origin needs {reach_of(intake)} steps up to it "
+            f"{source.path}: no step is left to forecast {said}: each origin needs {reach_of(intake)} steps up to it "
             f"and {intake.answer.horizon} after it; give more rows, or say from which step on with --from"
         )
     if all(np.isnan(one.truth).all() for one in rolled):

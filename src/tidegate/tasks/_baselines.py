@@ -20,6 +20,7 @@ Floats = npt.NDArray[np.float64]
 Origins = npt.NDArray[np.int64]
 
 PENALTIES: Final = tuple(10.0**k for k in range(-6, 2))  # per window and standardised input
+MOST_INPUTS: Final = 2048  # of one target: memory goes with its square, time with its cube
 CHUNK: Final = 4096  # windows held in memory at once
 
 
@@ -253,6 +254,8 @@ class Ridge:
 
         Raises: DataError where there is no window to fit or none to choose by.
         """
+        if lookback > MOST_INPUTS:
+            raise DataError(f"ridge takes a look-back of {MOST_INPUTS:,} steps at most; this one has {lookback:,}")
         view = View(lookback, horizon, season, centre, spread)
         series = [checked(x) for x in listed(history)]
         if len({x.shape[1] for x in series}) != 1:

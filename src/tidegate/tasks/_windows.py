@@ -255,8 +255,8 @@ def units(intake: Intake, places: Places, own: list[int], source: Collection, mo
     if (flat := ~(found > 0)).any():
         name = source.columns[own[int(flat.argmax())]]
         raise DataError(
-            f"{source.path}: column {name!r} never changes in float32, or is the same every season; there is nothing to "
-            "learn; leave it out of --values"
+            f"{source.path}: column {name!r} never changes in float32, or is the same every season; there is nothing "
+            "to learn; leave it out of --values"
         )
     return np.asarray(found)
 
@@ -299,8 +299,8 @@ class Windows:
             b = int(np.argwhere(wild)[0][0])
             raise DataError(
                 f"after step {self.ends[rows[b]] - self.first[rows[b]] + 1} of series {self.series[rows[b]] + 1} comes "
-                f"{np.nanmax(np.abs(y[b])):.3g}, and its window varies by {frame.spread[b].min():.3g}: too far apart to "
-                "learn from; correct it, or choose --spread training"
+                f"{np.nanmax(np.abs(y[b])):.3g}, and its window varies by {frame.spread[b].min():.3g}: too far apart "
+                "to learn from; correct it, or choose --spread training"
             )
         return np.ascontiguousarray(x.swapaxes(0, 1)), self.lengths[rows], np.stack([scaled, unit], 1)
 

@@ -326,8 +326,8 @@ def chained(options: Options, intake: Intake) -> tuple[list[dict[str, Any]], dic
     H, k, q = answer.horizon, intake.targets, len(answer.quantiles)
     if H * k * q > MAX_WIDTH:
         raise OptionError(
-            f"a forecast of {H:,} steps, {k} targets and {q} quantiles has {H * k * q:,} numbers; at most {MAX_WIDTH:,} "
-            "are possible; shorten --horizon, or choose --channels apart"
+            f"a forecast of {H:,} steps, {k} targets and {q} quantiles has {H * k * q:,} numbers; at most "
+            f"{MAX_WIDTH:,} are possible; shorten --horizon, or choose --channels apart"
         )
     chain = Chain(intake.features)
     chain.recurrent(cell, options.hidden, options.project, "causal", options.depth)
