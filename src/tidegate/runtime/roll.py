@@ -19,11 +19,13 @@ from ..features.memory import Seen
 from ..features.series import Frame
 from .forecast import Forecast
 from .inputs import numbers
+from .series import joined
 from .session import Bytes, Session, steps_of
 
 PATHS: Final = 100
 MOST_PATHS: Final = 10_000
 ROLLED_NUMBERS: Final = 1 << 21  # of all memories and outputs that roll together
+MOST_NUMBERS: Final = 1 << 27  # of one stream's paths
 
 Floats = npt.NDArray[np.float64]
 Rows = npt.NDArray[np.float32]
@@ -107,6 +109,11 @@ def rolled(
     seed = whole_number("seed", seed, 0, (1 << 63) - 1)
     intake, found = session.needs_series().intake, []
     size = max(intake.window.reach * intake.width if intake.window else 0, blocks.shape[1] // 4, outputs.shape[1])
+    if size * paths > MOST_NUMBERS:
+        raise OptionError(
+            f"{paths} paths of a stream that keeps {size} numbers are {size * paths} together; at most {MOST_NUMBERS} "
+            f"are allowed, so ask the stream's forecast with paths={MOST_NUMBERS // size}"
+        )
     most = max(1, ROLLED_NUMBERS // (size * paths))
     for at in range(0, len(seen), most):
         part = slice(at, at + most)
@@ -153,9 +160,14 @@ class Paths:
             self.frame = self.intake.fixed_frame(self.series, len(rows))
             return
         self.ring = np.concatenate([self.ring[:, 1:], steps[:, None]], 1)
-        ends = np.arange(1, len(steps) + 1) * self.source.reach - 1
-        rows, self.frame = self.intake.windows(self.ring.reshape(-1, self.intake.width), ends)
-        self.outputs = self.session.afresh(rows)
+        parts, most = [], max(1, ROLLED_NUMBERS // self.ring[0].size)
+        for at in range(0, len(steps), most):
+            ring = self.ring[at : at + most]
+            ends = np.arange(1, len(ring) + 1) * self.source.reach - 1
+            rows, frame = self.intake.windows(ring.reshape(-1, self.intake.width), ends)
+            self.outputs[at : at + most] = self.session.afresh(rows)
+            parts.append(frame)
+        self.frame = joined(parts)
 
 
 def futures(paths: Paths, horizon: int, random: np.random.Generator, known: Rows | None) -> Floats:

@@ -424,6 +424,15 @@ def test_what_a_forecast_cannot_take(options: dict[str, Any], message: str) -> N
         stream.forecast(**options)
 
 
+def test_paths_that_would_take_too_much_are_refused_and_fewer_go(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tidegate.runtime.roll.MOST_NUMBERS", 8 * 9)
+    stream = made(replace(ROLL, window=Window(4, 2, 3))).stream()
+    stream.push(np.arange(7.0))
+    with pytest.raises(OptionError, match="100 paths of a stream that keeps 8 numbers are 800 together; .* paths=9"):
+        stream.forecast()
+    assert stream.forecast(paths=9).values is not None
+
+
 def test_a_direct_head_goes_as_far_as_it_was_fitted() -> None:
     stream = made(LOAD).stream()
     whole = stream.push([1.0])
