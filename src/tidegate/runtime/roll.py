@@ -147,8 +147,8 @@ class Paths:
         known: [n, known columns], of the step after.
         """
         x = self.last.astype(np.float64)
-        at = self.intake.of("target")
-        x[:, at] = np.where(np.isnan(targets), x[:, at], targets)
+        own = self.intake.of("target")
+        x[:, own] = np.where(np.isnan(targets), x[:, own], targets)
         if known is not None:
             x[:, self.source.known] = np.repeat(known, self.paths, 0)
         self.time = self.time + self.gap
