@@ -12,7 +12,7 @@ import numpy.typing as npt
 from ..data.series import Collection, Series, read_series
 from ..errors import DataError, OptionError, located
 from ..features.calendar import PERIODS
-from ..features.series import MISSING, Intake, Window
+from ..features.series import FLAT, MISSING, Intake, Window
 from ._lesson import Array, Indices, padded
 from ._options import option
 
@@ -159,20 +159,21 @@ def statistics(
 ) -> tuple[Array, Array]:
     """Mean and deviation of columns [n, columns], as float64 of float32 numbers; NaN is left out.
 
-    Raises DataError for a column without a number, and if `varied` for one that never changes.
+    Raises DataError for a column without a number, and if `varied` for one that never changes, or by so little beside
+    its size that float32 numbers, which models take, hardly tell it.
     """
     if (empty := np.isnan(values).all(0)).any():
         raise DataError(
             f"{place}: column {columns[int(empty.argmax())]!r} has no number to learn from; leave it out, or give more"
         )
     mean, deviation = np.nanmean(values, 0), np.nanstd(values, 0)
-    flat = ~(deviation > 1e-7 * np.abs(mean).clip(1e-30))
+    flat = ~(deviation > FLAT * np.abs(mean).clip(1e-30))
     if varied and flat.any():
         c = int(flat.argmax())
-        raise DataError(
-            f"{place}: column {columns[c]!r} is {mean[c]:.6g} at every step, which tells nothing; leave it out of "
-            "--values"
-        )
+        fault = f"is {mean[c]:.6g} at every step, which tells nothing; leave it out of --values"
+        if deviation[c] > 1e-12 * abs(mean[c]):
+            fault = f"varies by {deviation[c]:.3g} about {mean[c]:.6g}, too little for float32; take a constant off it"
+        raise DataError(f"{place}: column {columns[c]!r} {fault}")
     return mean.astype(np.float32).astype(np.float64), deviation.astype(np.float32).astype(np.float64)
 
 
