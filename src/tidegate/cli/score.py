@@ -76,6 +76,8 @@ def measure(model: str, file: str, text: str | None, label: str | None, unseen: 
 
     predictor = load(model)
     needs_labels(predictor.model, model, "score")
+    if text and predictor.model.document["input"]["kind"] == "series":
+        raise OptionError("--text is for messages, and this model takes series; leave it out")
     recorded = predictor.model.document["task"]
     task = tasks.load(recorded["kind"])
     options = recalled(task.Options, recorded["options"])

@@ -154,7 +154,7 @@ def read(source: Any, columns: Sequence[str] | None = None, *, gaps: bool = Fals
     name = os.fspath(source)
     if os.path.isdir(name):
         raise DataError(f"{name} is a directory; name a file in it")
-    if _suffix(name) == PARQUET:
+    if _suffix(name, gaps) == PARQUET:
         return _parquet(name, columns, gaps)
     return _text_file(name, columns, gaps)
 
@@ -163,7 +163,7 @@ def _text_file(name: str, columns: Sequence[str] | None, gaps: bool) -> Table:
     data = contents(name)
     packed = compressed.split(name)[1]
     text = compressed.unpack(data, packed, name) if packed else data
-    suffix, plain = _suffix(name), _text(name, text, "unpacked text" if packed else "file")
+    suffix, plain = _suffix(name, gaps), _text(name, text, "unpacked text" if packed else "file")
     names, rows, lines = READERS[suffix](plain, name, columns, gaps=gaps)
     if not rows:
         raise DataError(f"{name} has a header but no rows; add at least one row")
@@ -197,13 +197,16 @@ def _typed(name: str, columns: dict[str, list[Any]], form: str, sha256: str | No
     return Table(name, plain, list(range(1, rows + 1)), sha256 or cells.sha256(plain), form, "row")
 
 
-def _suffix(name: str) -> str:
-    """The extension that says what a file is, of what was compressed where it is compressed."""
+def _suffix(name: str, series: bool) -> str:
+    """The extension that says what a file is, of what was compressed where it is compressed. series: what is read."""
     stem, packed = compressed.split(name)
     suffix = os.path.splitext(stem)[1].lower()
     if suffix not in READERS and (packed or suffix != PARQUET):
         found = f"the extension {suffix + packed!r}" if suffix or packed else "no extension"
+        if not os.path.exists(name):
+            raise DataError(f"there is no file {name}; check the path")
         also = f"also with {', '.join(compressed.FORMATS)}, and {PARQUET}"
+        also += ", and for series .npz and folders" * series
         raise DataError(f"{name} has {found}; supported are {', '.join(READERS)}, {also}")
     return suffix
 
