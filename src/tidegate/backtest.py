@@ -25,12 +25,13 @@ from .tasks._options import recalled
 from .tasks._windows import Track, digest, moved, tracks
 
 Floats = npt.NDArray[np.float64]
+Times = npt.NDArray[np.datetime64]
 
 
 @dataclass(frozen=True)
 class Rolled:
     """One series' forecasts, float64 [origins, horizon, targets, quantiles], their truth [origins, horizon, targets],
-    and the steps after which they were made.
+    and the steps after which they were made. times: of all steps of the track and those ahead of it, where there are.
     """
 
     name: str
@@ -38,6 +39,7 @@ class Rolled:
     forecasts: Floats
     truth: Floats
     track: Track
+    times: Times | None = None
 
 
 @dataclass(frozen=True)
@@ -103,7 +105,8 @@ class Onward:
     history: Floats
     forecast: Forecast
     steps: list[str]
-    times: npt.NDArray[np.datetime64] | None
+    times: Times | None
+    past: Times | None
 
     @property
     def values(self) -> Floats:
@@ -139,8 +142,9 @@ def onward(model: Model | Predictor | str | os.PathLike[str], data: Any) -> list
         if series.times is not None:
             times = series.times[last + 1 :] if intake.of("known") else following(series.times[track.kept], len(made))
         steps = [f"+{h}" for h in range(1, len(made) + 1)] if times is None else [str(t)[:19] for t in times]
-        known = track.truth[: int(np.searchsorted(track.kept, last + 1))]
-        found.append(Onward(track.name, known, forecast_now, steps, times))
+        seen = int(np.searchsorted(track.kept, last + 1))
+        past = None if series.times is None else series.times[track.kept[:seen]]
+        found.append(Onward(track.name, track.truth[:seen], forecast_now, steps, times, past))
     return found
 
 
@@ -247,7 +251,15 @@ def roll(
     name = series.id if intake.names else None
     with located(source.place(i, 0)):
         made = predictor.forecasts(values, track.kept[ends], times=timed(series, values, intake), series=name)
-    return Rolled(track.name, ends, made, track.truth[ends[:, None] + np.arange(1, H + 1)], track)
+    truth = track.truth[ends[:, None] + np.arange(1, H + 1)]
+    return Rolled(track.name, ends, made, truth, track, stamped(series, track, len(values)))
+
+
+def stamped(series: Series, track: Track, read: int) -> Times | None:
+    """The times of a track's steps, and of those ahead of the `read` steps of the series."""
+    if series.times is None:
+        return None
+    return np.concatenate([series.times[:read][track.kept], series.times[read:]])
 
 
 def judged(rolled: list[Rolled], options: forecast.Options, intake: Intake, begins: str) -> Backtest:
