@@ -241,12 +241,14 @@ def statistics_of(
     return _series.statistics(np.concatenate([part[:, columns] for part in parts]), names, place, varied)
 
 
-def units(intake: Intake, places: Places, own: list[int], source: Collection, most: int = 2000) -> Floats:
+def units(intake: Intake, places: Places, own: list[int], source: Collection) -> Floats:
     """The unit of each target and past column [own]: the root mean square of windows less their centre.
 
     Raises DataError for a column that never changes.
     """
     rows = np.flatnonzero(places.part == KEPT)
+    assert intake.window
+    most = min(2000, together(intake.window.length * intake.width))
     rows = rows[:: -(-len(rows) // most)]
     data = Windows(intake, places)
     x, _, _ = data.framed(rows)
@@ -259,6 +261,11 @@ def units(intake: Intake, places: Places, own: list[int], source: Collection, mo
             "to learn; leave it out of --values"
         )
     return np.asarray(found)
+
+
+def together(numbers: int) -> int:
+    """How many windows of so many numbers are worked out at once."""
+    return max(1, (1 << 24) // numbers)
 
 
 class Windows:
@@ -280,7 +287,9 @@ class Windows:
 
     def judged(self, rows: Indices) -> Floats:
         """The truth [n, horizon, targets] in the data's units, NaN where the window is constant and judges nothing."""
-        parts = [self.framed(rows[k : k + 1024]) for k in range(0, len(rows), 1024)]
+        assert self.intake.window
+        most = together(self.intake.window.length * self.intake.width)
+        parts = [self.framed(rows[k : k + most]) for k in range(0, len(rows), most)]
         return np.concatenate([np.where(frame.spread[:, None] > 0, y, np.nan) for _, frame, y in parts])
 
     def framed(self, rows: Indices) -> tuple[Array, Frame, Floats]:
