@@ -168,8 +168,13 @@ def placed(found: list[Track], more: list[Track], cuts: list[int], intake: Intak
     of, at, part = (np.concatenate(v) for v in (series, ends, parts))
     made = Places([*found, *more], of, at, part, reach + H, short)
     check_part(made, KEPT, H, f"{paths[0]}: no forecast is left to learn from", max(cuts))
-    longest = max(len(t.truth) for t in more or found)
-    check_part(made, HELD, H, f"{paths[-1]}: no forecast is left to judge by", longest)
+    what = f"{paths[-1]}: no forecast is left to judge by"
+    if not more and (end := max(len(t.truth) - cut for t, cut in zip(found, cuts, strict=True))) < H:
+        raise DataError(
+            f"{what}: {end} steps are held out, and the horizon takes {H}; shorten --horizon, or choose more of "
+            "--hold-out, or a file for --valid"
+        )
+    check_part(made, HELD, H, what, max(len(t.truth) for t in more or found))
     return made
 
 

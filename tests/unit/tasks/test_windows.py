@@ -15,7 +15,19 @@ from tidegate.features.memory import after, fresh
 from tidegate.features.series import Answer, Intake, Window
 from tidegate.tasks._lesson import Lesson
 from tidegate.tasks._windows import (
-    BETWEEN, HELD, KEPT, Places, Stretches, Windows, about, digest, moved, placed, scaled, single, tracks,
+    BETWEEN,
+    HELD,
+    KEPT,
+    Places,
+    Stretches,
+    Windows,
+    about,
+    digest,
+    moved,
+    placed,
+    scaled,
+    single,
+    tracks,
 )  # fmt: skip
 from tidegate.tasks.forecast import Options, lesson, rows
 
@@ -172,7 +184,7 @@ def test_a_mask_of_fixed_scaling_has_a_mean_for_each_series() -> None:
     made = lesson(options, rows(source, options), None)
     intake = Intake.from_json(made.input, made.arrays)
     assert intake.names == ("a", "b")
-    x, lengths, _ = made.rows.batch(np.arange(len(made.rows.lengths)))
+    x, _lengths, _ = made.rows.batch(np.arange(len(made.rows.lengths)))
     first = x[0, [0, int(np.argmax(np.diff(made.rows.series) > 0)) + 1]]  # type: ignore[attr-defined]
     assert first.tolist() == [[0.0, 1.0], [0.0, 1.0]]
     assert np.isfinite(x).all()
