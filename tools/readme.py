@@ -84,8 +84,8 @@ def forecast(results: dict[str, Found]) -> str:
         "alone, with the defaults and a seed; a point forecast is the median. load: half-hourly demand for "
         "electricity, a day ahead, mean absolute error over that of the better seasonal naive, a week of the test by "
         "the first step ahead; etth1: 7 channels, 96 hours ahead, over the deviations of training; m4_hourly: 414 "
-        "series, 48 hours ahead at the end of each; exchange_rate: 24 days ahead, where nothing is known to beat the last value and "
-        "`tidegate score` must say so.",
+        "series, 48 hours ahead at the end of each; exchange_rate: 24 days ahead, where nothing is known to beat the "
+        "last value and `tidegate score` must say so.",
         table(
             ["set", "figure", "mean of seeds", "each seed", "beside it"],
             [[name, *row] for name, of in results.items() for row in forecasts(of["figures"]["rows"])],
