@@ -146,6 +146,20 @@ def test_nothing_is_decided_by_the_held_out_end(head: str) -> None:
     assert all(a.tobytes() == b.tobytes() for a, b in zip(*(m.rows.batch(m.kept) for m in (one, other)), strict=True))
 
 
+def test_the_season_is_looked_for_before_the_held_out_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[tuple[int, ...]] = []
+
+    def looking(histories: Any, horizon: int, times: Any) -> int:
+        seen.append((*map(len, histories), *map(len, times)))
+        return 0
+
+    monkeypatch.setattr("tidegate.tasks.forecast.likely_season", looking)
+    source = table(a=WAVE)
+    source.series[0].__dict__["times"] = np.datetime64("2024-01-01", "us") + np.arange(120)
+    learnt(source, hold_out=0.25)
+    assert seen == [(90, 90)]
+
+
 def test_a_file_to_judge_by_leaves_all_to_learn_from() -> None:
     made = learnt(table(a=WAVE), table(a=WAVE[:60] * 2), lookback=4)
     assert made.options.refit_epochs == 0

@@ -18,8 +18,8 @@ def hours(count: int) -> np.ndarray[tuple[int], np.dtype[np.datetime64]]:
 
 
 def test_a_season_is_found() -> None:
-    assert likely_season([RUGGED], 12, [hours(480)]) == 24
-    assert likely_season([RUGGED, RUGGED * 1e6], 12, [hours(480), None]) == 24
+    assert likely_season([RUGGED], 6, [hours(480)]) == 24
+    assert likely_season([RUGGED, RUGGED * 1e6], 6, [hours(480), None]) == 24
 
 
 def test_noise_and_walks_have_none() -> None:

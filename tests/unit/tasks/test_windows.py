@@ -40,7 +40,7 @@ def walks(*lengths: int) -> Collection:
     """Series of four columns: a walk, noise, days off, and a constant of the series."""
     arrays = [
         np.stack(
-            [RANDOM.standard_normal(n).cumsum(), RANDOM.standard_normal(n), np.arange(n) % 3 == 0, np.full(n, i)], 1
+            [RANDOM.standard_normal(n).cumsum(), RANDOM.standard_normal(n), np.arange(n) % 4 == 0, np.full(n, i)], 1
         )
         for i, n in enumerate(lengths)
     ]
