@@ -1,10 +1,11 @@
-"""Measure accuracy on public data sets with the defaults and no option but the seed.
+"""Measure accuracy on public sets of messages and of series with the defaults and no option but the seed.
 
 Each model is fitted on the official train split alone, written, loaded again and scored on the official test split
-by the native runtime, causal, one file a seed. Writes bench/results/accuracy.json; other sets keep their
-entry.
+by the native runtime, causal unless --direction both, one file a seed. Writes bench/results/accuracy.json; other
+entries stay; another direction has an entry of its own.
 
     python bench/accuracy.py reuters_r8 clinc150 --seeds 0 1 2
+    python bench/accuracy.py japanese_vowels --direction both
 """
 
 from __future__ import annotations
@@ -12,17 +13,14 @@ from __future__ import annotations
 import os
 import statistics
 import tempfile
-import time
 from pathlib import Path
 from typing import Any
 
-from common import record
+from common import fits, record
 
 from tidegate.cli._table import table
 from tidegate.cli.score import measure
 from tidegate.data import catalogue
-from tidegate.tasks import load
-from tidegate.train import Progress, fit
 
 SETS = ["reuters_r8", "clinc150"]
 
@@ -31,47 +29,32 @@ def main() -> None:
     parser = record.arguments(__doc__)
     parser.add_argument("sets", nargs="*", default=SETS, help=f"data sets (default {' '.join(SETS)})")
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2], help="one fit each (default 0 1 2)")
+    parser.add_argument("--direction", choices=("causal", "both"), default="causal", help="of every model")
     args = parser.parse_args()
     for name in args.sets:
-        figures = {"published": list(catalogue.get(name).published), "runs": runs(name, args.seeds)}
-        store(args.out, name, record.made(figures, "torch"))
+        figures = {"published": list(catalogue.get(name).published), "runs": runs(name, args.seeds, args.direction)}
+        store(args.out, entry(name, args.direction), record.made(figures, "torch"))
     print(shown(record.read(args.out, "accuracy")))
 
 
-def runs(name: str, seeds: list[int]) -> list[dict[str, Any]]:
+def entry(name: str, direction: str) -> str:
+    """What the figures of a set stand under: its name, and what is not the default."""
+    return name if direction == "causal" else f"{name} --direction {direction}"
+
+
+def runs(name: str, seeds: list[int], direction: str) -> list[dict[str, Any]]:
     files = catalogue.fetch(name)
-    return [one(name, files, seed) for seed in seeds]
+    return [one(name, files, seed, direction) for seed in seeds]
 
 
-def one(name: str, files: dict[str, Path], seed: int) -> dict[str, Any]:
+def one(name: str, files: dict[str, Path], seed: int, direction: str) -> dict[str, Any]:
     """Fit, write, load, score: the figures of one seed."""
     with tempfile.TemporaryDirectory() as folder:
         out = os.path.join(folder, "model.safetensors")
-        wall, cpu = time.perf_counter(), time.process_time()
-        fit(
-            "classify",
-            str(files["train"]),
-            load("classify").Options(seed=seed),
-            out,
-            progress=told(name, seed),
-        )
-        spent = {"wall_seconds": time.perf_counter() - wall, "cpu_seconds": time.process_time() - cpu}
+        spent = fits.fitted(name, files["train"], out, entry(name, direction), seed=seed, direction=direction)
         metrics = measure(out, str(files["test"]), None, None, "wrong")  # as the published figures count them
         figures = {key: metrics[key] for key in ("rows", "accuracy", "macro_f1", "log_loss", "unseen")}
         return {"seed": seed, **figures, **spent, "bytes": os.path.getsize(out)}
-
-
-def told(name: str, seed: int) -> Any:
-    """A report that prints a line an epoch."""
-
-    def line(progress: Progress) -> None:
-        if progress.evaluated:
-            print(
-                f"{name} seed {seed} epoch {progress.epoch}/{progress.epochs} held out {progress.metric:.4f}",
-                flush=True,
-            )
-
-    return line
 
 
 def store(folder: Path, name: str, found: dict[str, Any]) -> None:

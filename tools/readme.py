@@ -12,16 +12,15 @@ import json
 import re
 import statistics
 import sys
-import textwrap
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+
+from figures_markdown import Found, listed, made, section, span, table, unique
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS, README = ROOT / "bench" / "results", ROOT / "README.md"
 MARKED = re.compile(r"(<!-- figures: made by tools/readme\.py -->\n).*?(<!-- end of figures -->)", re.DOTALL)
 COSTS = {"cpu_s": 3, "resident_mb": 1}  # of a process: how many digits are shown
-Found = dict[str, Any]
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -47,18 +46,23 @@ def figures(results: Path) -> str:
 
 
 def accuracy(results: dict[str, Found]) -> str:
-    published = [f"- {name}: {line}" for name, of in results.items() for line in of["figures"]["published"]]
     return section(
         "Accuracy",
-        "Official test splits, scored by the native engine; fitted on the train split alone, with the "
-        "defaults and a seed.",
+        "Official test splits of messages and of series, scored by the native engine; fitted on the train split "
+        "alone, with the defaults, what stands beside the set's name, and a seed.",
         table(
             ["set", "mean of seeds", "each seed", "CPU seconds a fit", "model file"],
             [[name, *accuracies(of["figures"]["runs"])] for name, of in results.items()],
         ),
-        "Figures of others, in percent:\n\n" + "\n".join(published) if published else "",
+        others("Figures of others, in percent:", results),
         made(*results.values()),
     )
+
+
+def others(said: str, results: dict[str, Found]) -> str:
+    """The published figures under each set, once."""
+    lines = unique(f"- {n.split()[0]}: {line}" for n, of in results.items() for line in of["figures"]["published"])
+    return "\n".join([said, "", *lines]) if lines else ""
 
 
 def accuracies(runs: list[Found]) -> list[str]:
@@ -70,6 +74,33 @@ def accuracies(runs: list[Found]) -> list[str]:
         f"{seconds:.0f}",
         f"{statistics.mean(run['bytes'] for run in runs) / 1e6:.1f} MB",
     ]
+
+
+def forecast(results: dict[str, Found]) -> str:
+    return section(
+        "Forecasts",
+        "Official test splits, forecast by the native engine from every origin of the test; fitted on the train split "
+        "alone, with the defaults and a seed; a point forecast is the median. load: half-hourly demand for "
+        "electricity, a day ahead, mean absolute error over that of the better seasonal naive, a week of the test by "
+        "the first step ahead; etth1: 7 channels, 96 hours ahead, over the deviations of training; m4_hourly: 414 "
+        "series, 48 hours ahead at the end of each; exchange_rate: 24 days ahead, where nothing is known to beat the "
+        "last value and `tidegate score` must say so.",
+        table(
+            ["set", "figure", "mean of seeds", "each seed", "beside it"],
+            [[name, *row] for name, of in results.items() for row in forecasts(of["figures"]["rows"])],
+        ),
+        others("Figures of others:", results),
+        made(*results.values()),
+    )
+
+
+def forecasts(rows: list[Found]) -> Iterator[list[str]]:
+    """The rows that are no details."""
+    for row in rows:
+        each = [f"{value:,.{row['digits']}f}" for value in (statistics.mean(row["values"]), *row["values"])]
+        beside = "; ".join(f"{name} {value:,.{row['digits']}f}" for name, value in row["beside"].items())
+        if not row.get("detail"):
+            yield [row["figure"], each[0], " ".join(each[1:]), beside]
 
 
 def step(result: Found) -> str:
@@ -88,25 +119,46 @@ def step(result: Found) -> str:
     )
 
 
+def pushes(result: Found) -> str:
+    found = result["figures"]
+    rows = found["rows"]
+    return section(
+        "A sample of a series",
+        f"CPU microseconds of one push of a sample from Python, median and 99 % of {found['pushes']:,}, and how many "
+        "times the native run alone right after it (of one step, or of a window); in a pool of "
+        f"{found['streams']:,} streams that step together; one thread, models of the sizes of the defaults. Largest "
+        f"error against float64 {max(row['error'] for row in rows):.1e}; {sum(row['compared'] for row in rows):,} "
+        "answers of streams and pools have the bits of whole series.",
+        table(
+            ["", "us a push", "99 %", "times native", "us in the pool", "bytes of a state", "origins a second"],
+            [[row["case"], *pushed(row)] for row in rows],
+        ),
+        made(result),
+    )
+
+
+def pushed(row: Found) -> list[str]:
+    """Times, and the bytes that the layers and the input's memory keep."""
+    times = [f"{row[key]:.1f}" for key in ("us", "us_99", "ratio", "pool_us")]
+    rolling = row["origins_a_second"]
+    kept = f"{row['layers_bytes']:,} + {row['memory_bytes']:,}"
+    return [*times, kept, "-" if rolling is None else f"{rolling:,.0f}"]
+
+
 def interpreter(result: Found) -> str:
     found = result["figures"]
     batches = unique(row["batch"] for row in found["rows"])
     cell = {(row["target"], row["batch"]): slower(row) for row in found["rows"]}
     targets = unique(row["target"] for row in found["rows"])
+    wrong = {row["target"] for row in found["rows"] if not row["same_bits"]}
+    same = {target: "NO" if target in wrong else "yes" for target in targets}
     return section(
         "A cell of your own",
         "Time of the interpreter, which runs any cell, over that of the GRU's fused kernel, "
         f"{found['rows'][0]['size']} units, one thread: median and quartiles of {found['rounds']} rounds.",
         table(
             ["target", *(f"batch {batch}" for batch in batches), "same bits"],
-            [
-                [
-                    target,
-                    *(cell[target, batch] for batch in batches),
-                    "yes" if all(row["same_bits"] for row in found["rows"] if row["target"] == target) else "NO",
-                ]
-                for target in targets
-            ],
+            [[target, *(cell[target, batch] for batch in batches), same[target]] for target in targets],
         ),
         made(result),
     )
@@ -306,7 +358,9 @@ def clone(result: Found) -> str:
 
 SECTIONS: dict[str, Callable[[Found], str]] = {
     "accuracy": accuracy,
+    "forecast": forecast,
     "native_step": step,
+    "series_stream": pushes,
     "interpreter": interpreter,
     "footprint": footprint,
     "errors": errors,
@@ -319,47 +373,6 @@ SECTIONS: dict[str, Callable[[Found], str]] = {
     "leaks": leaks,
     "clone": clone,
 }
-
-
-def section(title: str, said: str, *parts: str) -> str:
-    """A paragraph that begins with the title, in lines of 120, and what follows it."""
-    first = textwrap.fill(f"**{title}.** {said}", 120, break_long_words=False, break_on_hyphens=False)
-    return "\n\n".join([first, *(part for part in parts if part)]) + "\n"
-
-
-def table(head: list[str], rows: list[list[str]]) -> str:
-    lines = [head, ["---"] * len(head), *rows]
-    return "\n".join(f"| {' | '.join(line)} |".replace("|  |", "| |") for line in lines)
-
-
-def listed(numbers: Sequence[int]) -> str:
-    """
-    >>> listed([1, 2, 33])
-    '1, 2 and 33'
-    """
-    *first, last = map(str, numbers)
-    return f"{', '.join(first)} and {last}" if first else last
-
-
-def span(quartiles: list[float], digits: int) -> str:
-    return " to ".join(f"{value:.{digits}f}" for value in quartiles)
-
-
-def unique(values: Iterable[Any]) -> list[Any]:
-    """Each value once, in the order of its first."""
-    return list(dict.fromkeys(values))
-
-
-def made(*results: Found) -> str:
-    """The commands and what they ran on; those that ran on the same stand together."""
-    together: dict[str, list[str]] = {}
-    for of in results:
-        together.setdefault(", ".join([of["cpu"], *on(of)]), []).append(f"`{of['command']}`")
-    return "\n\n".join(f"{', '.join(unique(commands))}; {place}" for place, commands in together.items())
-
-
-def on(result: Found) -> list[str]:
-    return [*(f"{name} {number}" for name, number in result["versions"].items()), result["date"]]
 
 
 if __name__ == "__main__":

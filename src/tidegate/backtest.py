@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
@@ -18,17 +19,19 @@ from .runtime import Predictor
 from .runtime.forecast import Forecast
 from .tasks import forecast
 from .tasks._baselines import Ridge, seasonal_naive, verdict
+from .tasks._beside import filled
 from .tasks._forecast_metrics import score, seasonal_scale
 from .tasks._options import recalled
 from .tasks._windows import Track, digest, moved, tracks
 
 Floats = npt.NDArray[np.float64]
+Times = npt.NDArray[np.datetime64]
 
 
 @dataclass(frozen=True)
 class Rolled:
     """One series' forecasts, float64 [origins, horizon, targets, quantiles], their truth [origins, horizon, targets],
-    and the steps after which they were made.
+    and the steps after which they were made. times: of all steps of the track and those ahead of it, where there are.
     """
 
     name: str
@@ -36,6 +39,7 @@ class Rolled:
     forecasts: Floats
     truth: Floats
     track: Track
+    times: Times | None = None
 
 
 @dataclass(frozen=True)
@@ -81,24 +85,28 @@ def backtest(
     ]
     if not rolled:
         assert intake.answer
+        said = begins.partition(",")[0]
         raise DataError(
-            f"{source.path}: no step is left to forecast: each origin needs {reach_of(intake)} steps before it and "
-            f"{intake.answer.horizon} after it; give more rows, or an earlier start"
+            f"{source.path}: no step is left to forecast {said}: each origin needs {reach_of(intake)} steps up to it "
+            f"and {intake.answer.horizon} after it; give more rows, or say from which step on with --from"
         )
+    if all(np.isnan(one.truth).all() for one in rolled):
+        raise DataError(f"{source.path}: what was forecast {begins} is missing everywhere; give rows that have it")
     return judged(rolled, options, intake, begins)
 
 
 @dataclass(frozen=True)
 class Onward:
     """The forecast after the last known step of a series: history float64 [T, targets], and what the steps ahead are
-    called, by number or time.
+    called, by number, or by the times that the source has for them or that follow.
     """
 
     name: str
     history: Floats
     forecast: Forecast
     steps: list[str]
-    times: npt.NDArray[np.datetime64] | None
+    times: Times | None
+    past: Times | None
 
     @property
     def values(self) -> Floats:
@@ -121,28 +129,44 @@ def onward(model: Model | Predictor | str | os.PathLike[str], data: Any) -> list
         series = source.series[i]
         last = len(series.values) - 1 - (intake.answer.horizon if intake.of("known") else 0)
         values = moved(series.values, intake)
-        with located(source.place(i, max(0, last))):
-            if last < 0:
-                raise DataError("with columns known ahead the last rows are the future, and there are no others")
+        if last < 0:
+            raise DataError(
+                f"{source.path}: with columns known ahead the last rows are the future; there are no others"
+            )
+        with located(source.place(i, last)):
             made = predictor.forecasts(
                 values, [last], times=timed(series, values, intake), series=series.id if intake.names else None
             )[0]
         forecast_now = Forecast(made, list(intake.answer.quantiles), names)
-        times = None if series.times is None else following(series.times[: last + 1], len(made))
+        times = None
+        if series.times is not None:
+            times = series.times[last + 1 :] if intake.of("known") else following(series.times[track.kept], len(made))
         steps = [f"+{h}" for h in range(1, len(made) + 1)] if times is None else [str(t)[:19] for t in times]
-        known = track.truth[: int(np.searchsorted(track.kept, last + 1))]
-        found.append(Onward(track.name, known, forecast_now, steps, times))
+        seen = int(np.searchsorted(track.kept, last + 1))
+        past = None if series.times is None else series.times[track.kept[:seen]]
+        found.append(Onward(track.name, track.truth[:seen], forecast_now, steps, times, past))
     return found
 
 
 def following(times: npt.NDArray[np.datetime64], count: int) -> npt.NDArray[np.datetime64] | None:
     """The times after the last one, as far apart as times mostly are; None where a single time says nothing.
 
+    Where all stand equally far into their month, or before its end, they go on by months.
+
     >>> following(np.array(["2024-01-01", "2024-01-02"], "M8[us]"), 1).astype("M8[D]").tolist()
     [datetime.date(2024, 1, 3)]
+    >>> following(np.array(["2023-12-31", "2024-01-31"], "M8[us]"), 1).astype("M8[D]").tolist()
+    [datetime.date(2024, 2, 29)]
     """
     if len(times) < 2:
         return None
+    months = times.astype("M8[M]")
+    steps = np.diff(months.astype(np.int64))
+    for first, least, most in ((months + 1, -1, 0), (months, 0, 28)):  # a last day, or one that every month has
+        into = times - first.astype("M8[us]")
+        day = int(into[0] // np.timedelta64(1, "D"))
+        if least <= day < most and (into == into[0]).all() and (steps == steps[0]).all() and steps[0] > 0:
+            return np.asarray((first[-1] + steps[0] * np.arange(1, count + 1)).astype("M8[us]") + into[0])
     gap = np.timedelta64(int(np.median(np.diff(times).astype(np.int64))), "us")
     return np.asarray(times[-1] + gap * np.arange(1, count + 1))
 
@@ -171,33 +195,46 @@ def first_origins(
 ) -> tuple[list[int], str]:
     """For each series the first treated step after which forecasts are made, and how it was chosen."""
     least = reach_of(intake) - 1
-    if start is not None:
-        at = [begin(source, i, start) for i in range(len(found))]
-        firsts = [int(np.searchsorted(t.kept, n)) - 1 for t, n in zip(found, at, strict=True)]
-        return [max(least, first) for first in firsts], f"from {start}"
-    fitted = {each["id"]: each for each in provenance.get("fitted_on", [])}
-    firsts, seen = [], 0
-    for track in found:
-        known = fitted.get(track.name)
-        n = 0 if known is None else known["steps"]
-        same = 0 < n <= len(track.kept) and digest(track.truth[:n]) == (known or {})["digest"]
-        seen += same
-        firsts.append(max(least, n - 1) if same else least)
-    return firsts, f"after the rows that the model was fitted on ({seen} series)" if seen else "as soon as it is warm"
+    learnt = [learnt_of(track, provenance) for track in found]
+    seen = sum(n > 0 for n in learnt)
+    if start is None:
+        said = f"after the rows that the model was fitted on ({seen} series)" if seen else "as soon as it is warm"
+        return [max(least, n - 1) for n in learnt], said
+    at = [begin(source, i, start) for i in range(len(found))]
+    firsts = [int(np.searchsorted(t.kept, n)) - 1 for t, n in zip(found, at, strict=True)]
+    said = f"from {start}"
+    if late := sum(first < least for first in firsts):
+        said += f", in {late} of {len(found)} series as soon as it is warm"
+    if sum(max(first, least) < n - 1 for first, n in zip(firsts, learnt, strict=True)):
+        said += ", some of which the model was fitted on: these figures are no test"
+    return [max(least, first) for first in firsts], said
+
+
+def learnt_of(track: Track, provenance: dict[str, Any]) -> int:
+    """Up to which step a track is what the model was fitted on; 0 where it is another series."""
+    for known in provenance.get("fitted_on", []):
+        n = known["steps"]
+        if known["id"] == track.name and 0 < n <= len(track.truth) and digest(track.truth[:n]) == known["digest"]:
+            return int(n)
+    return 0
 
 
 def begin(source: Collection, i: int, start: int | str) -> int:
     """The number of the first step of series i that is forecast."""
     series = source.series[i]
-    if isinstance(start, int) or start.isdigit():
+    if isinstance(start, int | np.integer) or start.isdigit():
+        if int(start) < 0:
+            raise OptionError(f"start is {start}; steps are counted from 0")
         return int(start)
     if series.times is None:
         raise OptionError(f"start is {start!r}, and {source.path} has no times; give the number of a step")
     try:
-        moment = np.datetime64(start, "us")
+        moment = datetime.fromisoformat(start)
     except ValueError as error:
         raise OptionError(f"start is {start!r}; expected the number of a step or a time such as 2026-01-31") from error
-    return int(np.searchsorted(series.times, moment))
+    if moment.tzinfo is not None:
+        moment = moment.astimezone(UTC).replace(tzinfo=None)
+    return int(np.searchsorted(series.times, np.datetime64(moment, "us")))
 
 
 def roll(
@@ -214,7 +251,15 @@ def roll(
     name = series.id if intake.names else None
     with located(source.place(i, 0)):
         made = predictor.forecasts(values, track.kept[ends], times=timed(series, values, intake), series=name)
-    return Rolled(track.name, ends, made, track.truth[ends[:, None] + np.arange(1, H + 1)], track)
+    truth = track.truth[ends[:, None] + np.arange(1, H + 1)]
+    return Rolled(track.name, ends, made, truth, track, stamped(series, track, len(values)))
+
+
+def stamped(series: Series, track: Track, read: int) -> Times | None:
+    """The times of a track's steps, and of those ahead of the `read` steps of the series."""
+    if series.times is None:
+        return None
+    return np.concatenate([series.times[:read][track.kept], series.times[read:]])
 
 
 def judged(rolled: list[Rolled], options: forecast.Options, intake: Intake, begins: str) -> Backtest:
@@ -230,7 +275,7 @@ def judged(rolled: list[Rolled], options: forecast.Options, intake: Intake, begi
             beside[name] = attempt(
                 lambda lag=lag: [seasonal_naive(o.track.truth, o.origins, H, lag) for o in rolled], truth
             )
-    beside["ridge on the same window"] = attempt(lambda: ridged(rolled, options, H, season), truth)
+    beside["ridge on the same window"] = attempt(lambda: ridged(rolled, options, intake, H, season), truth)
     figures = {name: v for name, v in beside.items() if isinstance(v, float)}
     names = [intake.columns[c] for c in intake.of("target")]
     return Backtest(
@@ -243,17 +288,18 @@ def history(one: Rolled) -> Floats:
     return one.track.truth[: one.origins[0] + 1]
 
 
-def ridged(rolled: list[Rolled], options: forecast.Options, H: int, season: int) -> list[Floats]:
+def ridged(rolled: list[Rolled], options: forecast.Options, intake: Intake, H: int, season: int) -> list[Floats]:
     """A ridge's forecasts, fitted on what lies before each series' first origin."""
+    histories = [filled(one.track, intake) for one in rolled]
     ridge = Ridge.fit(
-        [history(one) for one in rolled],
+        [known[: one.origins[0] + 1] for known, one in zip(histories, rolled, strict=True)],
         options.lookback or 2 * H,
         H,
         season,
         options.centre,
         options.spread or "training",
     )
-    return [ridge.predict(one.track.truth, one.origins) for one in rolled]
+    return [ridge.predict(known, one.origins) for known, one in zip(histories, rolled, strict=True)]
 
 
 def attempt(make: Any, truth: Floats) -> float | str:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import sys
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from ..errors import OptionError
 from ._table import table
@@ -17,6 +20,7 @@ if TYPE_CHECKING:
     from ..runtime import Predictor
     from ._parser import Parser
 
+NARROWEST = 40  # columns of a terminal that has room for a chart
 CHARTS = 4  # series that are drawn; the others are in the numbers alone
 
 
@@ -37,14 +41,18 @@ def fitted(provenance: dict[str, Any]) -> str:
     from ..tasks._baselines import verdict
 
     found, beside = provenance["metrics"]["held_out"], provenance["baselines"]
-    rows = [["the model", number(found["mae"])], *([name, figure(v)] for name, v in beside.items())]
-    lines = [f"held-out end: {provenance['rows']['held_out']} forecasts", table(["", "mean absolute error"], rows)]
+    ahead = f"{provenance['steps_ahead']} step{'s'[: provenance['steps_ahead'] != 1]} ahead"
+    where = "--valid" if provenance["valid"] else "held-out end"
+    lines = [f"{where}: {provenance['rows']['held_out']:,} forecasts {ahead}", beaten(found["mae"], beside)]
     warning = verdict(found["mae"], {name: v for name, v in beside.items() if isinstance(v, float)})
     return "\n".join([*lines, *([f"warning: {warning}"] if warning else [])])
 
 
-def figure(value: float | str) -> str:
-    return number(value) if isinstance(value, float) else value
+def beaten(mae: float, baselines: dict[str, float | str]) -> str:
+    """The model's mean absolute error above those of the baselines; below them, why one has none."""
+    rows = [["the model", number(mae)], *([name, number(v)] for name, v in baselines.items() if isinstance(v, float))]
+    reasons = [f"{name}: {why}" for name, why in baselines.items() if isinstance(why, str)]
+    return "\n".join([table(["", "mean absolute error"], rows), *reasons])
 
 
 # ---- score
@@ -72,6 +80,7 @@ def score(args: argparse.Namespace) -> int:
     for name in ("text", "label"):
         if getattr(args, name) is not None:
             raise OptionError(f"--{name} is for labels, and this model forecasts; leave it out")
+    check_plot(args.plot)
     found = backtest(args.model, args.file, args.start, 1 if args.every is None else args.every)
     if args.plot:
         print(f"wrote {drawn(found.series[0], found, args.plot)}", file=sys.stderr)
@@ -80,6 +89,17 @@ def score(args: argparse.Namespace) -> int:
     else:
         print(report(found))
     return 0
+
+
+def check_plot(path: str | None) -> None:
+    """Raises OptionError for a picture that could not be written at the end."""
+    if path is None:
+        return
+    suffix = os.path.splitext(path)[1]
+    if suffix.lower() not in (".png", ""):
+        raise OptionError(f"--plot is {path}, but a plot is written as PNG; name it .png")
+    if not os.path.isdir(folder := os.path.dirname(os.path.abspath(path))):
+        raise OptionError(f"--plot is {path}: there is no folder {folder}; make it first")
 
 
 def as_dict(found: Backtest) -> dict[str, Any]:
@@ -91,8 +111,7 @@ def report(found: Backtest) -> str:
     """A back-test as a person reads it: the model and what it has to beat, then the quality of its intervals."""
     m = found.metrics
     head = f"{m['origins']:,} forecasts of {len(m['per_step'])} steps, {found.begins}"
-    rows = [["the model", number(m["mae"])], *([name, figure(v)] for name, v in found.baselines.items())]
-    parts = [head, table(["", "mean absolute error"], rows)]
+    parts = [head, beaten(m["mae"], found.baselines)]
     if found.warning:
         parts.append(f"warning: {found.warning}")
     names = (("rmse", "RMSE"), ("mase", "MASE"), ("smape", "sMAPE %"), ("pinball", "pinball loss"))
@@ -110,10 +129,11 @@ def drawn(one: Rolled, found: Backtest, path: str) -> str:
     """A picture of the last forecast of a series, with what came."""
     from ..plots import png
 
-    history = one.track.truth[: int(one.origins[-1]) + 1]
+    end = int(one.origins[-1]) + 1
+    times = None if one.times is None else one.times[: end + len(one.truth[-1])]
     png.forecast(
-        path, history, one.forecasts[-1], found.quantiles, truth=one.truth[-1], title=one.name or "the last forecast",
-        names=found.columns,
+        path, one.track.truth[:end], one.forecasts[-1], found.quantiles, times, one.truth[-1],
+        one.name or "the last forecast", found.columns,
     )  # fmt: skip
     return path
 
@@ -127,6 +147,9 @@ def predict(args: argparse.Namespace, predictor: Predictor) -> int:
 
     if args.file in (None, "-") or args.text or args.column:
         raise OptionError("this model forecasts; give it a file of series, such as tidegate predict MODEL series.csv")
+    if args.top is not None:
+        raise OptionError("--top is for labels, and this model forecasts; leave it out")
+    check_plot(args.plot)
     found = onward(predictor, args.file)
     if args.plot and len(found) > 1:
         raise OptionError(f"--plot draws one series, and {args.file} has {len(found)}; give a file of one")
@@ -134,15 +157,16 @@ def predict(args: argparse.Namespace, predictor: Predictor) -> int:
         if args.json:
             print(json.dumps({"series": one.name, "steps": one.steps, **one.forecast.as_dict()}, ensure_ascii=False))
             continue
-        if k < CHARTS and sys.stdout.isatty():
+        if k < CHARTS and sys.stdout.isatty() and shutil.get_terminal_size().columns >= NARROWEST:
             print(chart(one))
         print(listing(one))
     if args.plot:
         from ..plots import png
 
         one = found[0]
+        times = None if one.past is None or one.times is None else np.concatenate([one.past, one.times])
         png.forecast(
-            args.plot, one.history, one.values, one.forecast.quantiles, title=one.name or "forecast",
+            args.plot, one.history, one.values, one.forecast.quantiles, times, title=one.name or "forecast",
             names=one.forecast.columns,
         )  # fmt: skip
         print(f"wrote {args.plot}", file=sys.stderr)

@@ -81,6 +81,7 @@ def contents(predictor: Predictor) -> dict[str, Any]:
         "options": document["task"]["options"],
         "input": {k: v for k, v in document["input"].items() if k != "vocabulary"},
         "labels": model.labels,
+        "multi_label": model.multi_label,
         "layers": [layer(i, model, predictor) for i in range(len(model.layers))],
         "parameters": sum(one.size for name, one in weights(model)),
         "state_bytes": model.state_bytes,
@@ -153,11 +154,12 @@ def sizes(found: dict[str, Any]) -> str:
 def report(found: dict[str, Any]) -> str:
     labels = found["labels"] or []
     some = ", ".join(labels[:LABELS_SHOWN]) + (", ..." if len(labels) > LABELS_SHOWN else "")
+    several = ", of which a row may have any number" if found["multi_label"] else ""
     facts = pairs(
         [
             ("file", f"{found['file']} ({size(found['bytes'])})"),
             ("task", found["task"]),
-            ("labels", f"{len(labels)}: {short(some, 400)}" if labels else "none"),
+            ("labels", f"{len(labels)}{several}: {short(some, 400)}" if labels else "none"),
             *inputs(found["input"]),
             ("parameters", f"{found['parameters']:,}"),
             ("state", held(found)),

@@ -49,6 +49,8 @@ def run(args: argparse.Namespace) -> int:
 
     predictor = load(args.model)
     if predictor.model.document["task"]["kind"] == "forecast":
+        if args.top is not None:
+            raise OptionError("--top is for labels, and this model forecasts; leave it out")
         return _forecasts.predict(args, predictor)
     if args.plot:
         raise OptionError("--plot is for forecasts, and this model tells labels; leave it out")
@@ -81,7 +83,7 @@ def of_series(args: argparse.Namespace, predictor: Predictor) -> tuple[list[str]
     task = tasks.load(document["task"]["kind"])
     options = recalled(task.Options, document["task"]["options"])
     source = task.asked(args.file, options, document["input"]["columns"])
-    names = [series.id or source.place(i, 0) for i, series in enumerate(source.series)]
+    names = [series.id or source.place(i, 0).removesuffix(", step 1") for i, series in enumerate(source.series)]
     return names, predictor.predict(**task.questions(source, options))
 
 

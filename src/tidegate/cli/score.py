@@ -16,6 +16,7 @@ import argparse
 import dataclasses
 from typing import Any
 
+from ..errors import OptionError
 from . import _forecasts
 from ._inputs import needs_labels, task_of
 from ._parser import Parser
@@ -53,6 +54,8 @@ def flags(parser: Parser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     if task_of(args.model) == "forecast":
+        if args.unseen != "error":
+            raise OptionError("--unseen is for labels, and this model forecasts; leave it out")
         return _forecasts.score(args)
     _forecasts.refuse(args)
     metrics = measure(args.model, args.file, args.text, args.label, args.unseen)
@@ -73,6 +76,8 @@ def measure(model: str, file: str, text: str | None, label: str | None, unseen: 
 
     predictor = load(model)
     needs_labels(predictor.model, model, "score")
+    if text and predictor.model.document["input"]["kind"] == "series":
+        raise OptionError("--text is for messages, and this model takes series; leave it out")
     recorded = predictor.model.document["task"]
     task = tasks.load(recorded["kind"])
     options = recalled(task.Options, recorded["options"])

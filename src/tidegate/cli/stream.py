@@ -22,6 +22,8 @@ import json
 import sys
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from .. import strictjson
 from ..errors import DataError, TidegateError, located
 from ._inputs import TAKES
@@ -40,6 +42,7 @@ EXAMPLES = """\
 
 KEYS = ("stream", "text", "x", "time", "series", "seq", "end")
 OF_SERIES = ("time", "series")
+NOT_FINITE = "the answer is no finite number, as what went in was none or too large; end the stream"
 REMEDY = "correct it, or leave bad events out with --skip-bad"
 
 
@@ -110,8 +113,13 @@ class Streams:
         return str(name) if name is not None else None
 
     def shown(self, found: dict[str, Any], answer: Scores | Forecast, end: bool) -> dict[str, Any]:
-        from ..runtime import Scores
+        from ..runtime import Forecast, Scores
 
+        if answer.values is not None and not np.isfinite(answer.values).all():
+            if isinstance(answer, Scores):
+                answer = Scores(None, answer.labels, NOT_FINITE, answer.multi_label)
+            else:
+                answer = Forecast(None, answer.quantiles, answer.columns, NOT_FINITE)
         said: dict[str, Any] = {key: found[key] for key in ("stream", "seq") if key in found}
         said |= self.scored(answer) if isinstance(answer, Scores) else answer.as_dict()
         return {**said, "final": True} if end else said
@@ -139,12 +147,16 @@ def event(line: bytes, kind: str) -> dict[str, Any]:
         raise DataError(f"not UTF-8 at byte {error.start} of the line") from error
     except (json.JSONDecodeError, RecursionError) as error:
         raise DataError(f"not JSON ({error})") from error
+    except ValueError as error:  # Python reads no integer of thousands of digits
+        raise DataError("it has an integer of too many digits") from error
     if not isinstance(found, dict):
         raise DataError(f"expected a JSON object, found {type(found).__name__}")
     for key in found:
         if key not in KEYS:
             raise DataError(f"unknown key {key!r}; an event has {', '.join(KEYS)}")
     check(found, kind)
+    if kind != "text" and (b"true" in line or b"false" in line) and has_boolean(found.get("x")):
+        raise DataError("'x' holds true or false; expected numbers; send 1 or 0 where that is meant")
     return found
 
 
@@ -162,6 +174,8 @@ def check(found: dict[str, Any], kind: str) -> None:
     for key, kinds, said in wanted:
         if key in found and (not isinstance(found[key], kinds) or isinstance(found[key], bool)):
             raise DataError(f"{key!r} is {found[key]!r}; expected {said}")
+    if isinstance(found["stream"], str) and not encodes(found["stream"]):
+        raise DataError(f"'stream' is {found['stream']!r}, with half of a surrogate pair; expected text")
     if not isinstance(found.get("end", False), bool):
         raise DataError(f"'end' is {found['end']!r}; expected true or false")
     piece, other = ("text", "x") if kind == "text" else ("x", "text")
@@ -171,3 +185,20 @@ def check(found: dict[str, Any], kind: str) -> None:
         raise DataError(f"{more[0]!r} is there, and this model takes {TAKES[kind]}; leave it out")
     if found.get(piece) is None and not found.get("end"):
         raise DataError(f"neither {piece!r} nor 'end' is there")
+    if found.get(piece) is None and "time" in found:
+        raise DataError(f"'time' is there without {piece!r}, whose steps it is of; leave it out")
+
+
+def has_boolean(x: Any, depth: int = 2) -> bool:
+    """Whether a number, or lists of numbers so deep, are true or false."""
+    if isinstance(x, list):
+        return depth > 0 and any(has_boolean(one, depth - 1) for one in x)
+    return isinstance(x, bool)
+
+
+def encodes(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

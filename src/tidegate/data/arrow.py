@@ -79,7 +79,7 @@ def _wanted(pa: Any, schema: Any, path: str, columns: Sequence[str] | None, hold
         inner = kind.value_type if pa.types.is_dictionary(kind) else kind
         views = hasattr(pa.types, "is_string_view") and pa.types.is_string_view(inner)
         if not views and not any(getattr(pa.types, test)(inner) for test in known):
-            expected = "expected text, integers, booleans or numbers"
+            expected = f"expected text, integers, booleans{', numbers or dates' if dates else ' or numbers'}"
             raise DataError(f"{path}: column {name!r} is of type {kind}; {expected}; convert it")
     return wanted
 

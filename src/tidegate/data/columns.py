@@ -9,8 +9,9 @@ from tidegate.errors import DataError
 
 
 class MissingColumn(DataError):
-    """A column that was asked for is not there; `names` are those that are, `hint` what its message ends with."""
+    """A column `wanted` that was asked for is not there; `names` are there, `hint` is what its message ends with."""
 
+    wanted: str = ""
     names: Sequence[str] = ()
     hint: str = ""
 
@@ -56,5 +57,5 @@ def check_column(place: str, wanted: str, names: Sequence[str], holder: str = "f
     near = get_close_matches(wanted, names, 1)
     hint = f"; did you mean {near[0]!r}?" if near else ""
     error = MissingColumn(f"{place}: no column {wanted!r}; the {holder} has {shown or 'none'}{hint}")
-    error.names, error.hint = names, hint
+    error.wanted, error.names, error.hint = wanted, names, hint
     raise error

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import csv
+import datetime
 import io
+import re
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from itertools import pairwise
 from typing import Protocol
 
 from tidegate.data.columns import check_column
@@ -25,6 +28,8 @@ class Reader(Protocol):
     def __iter__(self) -> Iterator[list[str]]: ...
 
 
+NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
+SEPARATED = "a .csv has commas and a .tsv tabs; save or rename it so"
 _LIMIT = threading.Lock()  # the csv module's limit on a field is one for the whole process
 
 
@@ -38,11 +43,12 @@ def read_csv(text: str, path: str, columns: Sequence[str] | None = None, *, gaps
         text: the whole file.
         path: its name, for messages.
         columns: columns that must be there; all fields of a row are read.
-        gaps: an empty line between rows of one column is refused: it could be a missing value.
+        gaps: for series: an empty line between rows of one column is refused, since it could be a missing value, and
+            so is a header of numbers, which may be the first row of a file without one.
 
     Raises:
         DataError: a row with too few or too many fields, quotes that do not match, a header without names or
-            with one twice.
+            with one twice, one column where another delimiter makes several.
 
     >>> read_csv('text,label\\n"a, b",x\\n', "t.csv")
     (['text', 'label'], [['a, b', 'x']], [2])
@@ -78,13 +84,18 @@ def _long_fields(text: str) -> Iterator[None]:
 def _table(reader: Reader, path: str, columns: Sequence[str], remedy: str, gaps: bool) -> Rows:
     records = _records(reader, path)
     first, names = next(records, (1, []))
+    if gaps:
+        _check_names(names, f"{path}:{first}")
     _check_header(names, f"{path}:{first}")
     for wanted in columns:
         _check_delimiter(names, wanted, f"{path}:{first}")
         check_column(path, wanted, names)
-    rows, lines = [], []
+    rows: list[list[str]] = []
+    lines: list[int] = []
     end = reader.line_num
     for line, record in records:
+        if gaps and not rows:
+            _check_one_column(names, record, f"{path}:{first}")
         if gaps and len(names) == 1 and line > end + 1:
             raise DataError(f"{path}:{end + 1}: the line is empty; write NA for a missing value, or leave the line out")
         end = reader.line_num
@@ -100,8 +111,37 @@ def _check_delimiter(names: list[str], wanted: str, place: str) -> None:
     """One column, whose name holds the wanted one and a delimiter: the file is of another kind than it says."""
     for delimiter in (";", "\t", "|", ","):
         if len(names) == 1 and wanted != names[0] and wanted in names[0].split(delimiter):
-            expected = "a .csv has commas and a .tsv tabs; save or rename it so"
-            raise DataError(f"{place}: the header is {names[0]!r}, separated by {delimiter!r}; {expected}")
+            raise DataError(f"{place}: the header is {names[0]!r}, separated by {delimiter!r}; {SEPARATED}")
+
+
+def _check_one_column(names: list[str], record: list[str], place: str) -> None:
+    """The same, where no column was asked for: header and first row are divided alike by something else."""
+    for delimiter in (";", "\t", "|"):
+        parts = names[0].count(delimiter)
+        if len(names) == 1 and parts and ",".join(record).count(delimiter) == parts:
+            raise DataError(f"{place}: the header is {names[0]!r}, separated by {delimiter!r}; {SEPARATED}")
+
+
+def _check_names(names: list[str], place: str) -> None:
+    """Refuse numbers, or dates and numbers, as names, unless they count or lie evenly apart, as years do."""
+    numbers = [float(name) for name in names if NUMBER.fullmatch(name.strip())]
+    others = [name for name in names if not NUMBER.fullmatch(name.strip())]
+    if not numbers or not all(map(_is_date, others)):
+        return
+    apart = {round(b - a, 9) for a, b in pairwise(numbers)}
+    counts = numbers[0] in (0, 1) if len(numbers) == 1 else apart == {1}
+    if others or (not counts and not (len(numbers) > 2 and len(apart) == 1 and apart != {0})):
+        shown = ", ".join(names[:6]) + (" ..." if len(names) > 6 else "")
+        what = "numbers" + " and dates" * bool(others)
+        remedy = "put the names of the columns on the first line, and if these are names, write them with a letter"
+        raise DataError(f"{place}: the header is {shown}, {what} alone, so it may be the first row; {remedy}")
+
+
+def _is_date(text: str) -> bool:
+    try:
+        return bool(datetime.datetime.fromisoformat(text))
+    except ValueError:
+        return False
 
 
 def _fields(count: int) -> str:
@@ -136,7 +176,8 @@ def _check_header(names: list[str], place: str) -> None:
     seen: dict[str, int] = {}
     for number, name in enumerate(names, 1):
         if not name.strip():
-            raise DataError(f"{place}: column {number} of the header has no name; name it or leave it out")
+            index = " (an index of pandas, which to_csv(index=False) leaves out)" if number == 1 else ""
+            raise DataError(f"{place}: column {number} of the header has no name{index}; name it or leave it out")
         if name in seen:
             twice = f"columns {seen[name]} and {number}"
             raise DataError(f"{place}: {twice} of the header are both {name!r}; rename one")

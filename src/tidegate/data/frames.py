@@ -7,7 +7,7 @@ from typing import Any
 
 from tidegate.data.arrow import Columns, read_stream
 from tidegate.data.cells import Place
-from tidegate.data.columns import check_columns
+from tidegate.data.columns import MissingColumn, check_columns
 from tidegate.errors import DataError
 
 
@@ -49,9 +49,12 @@ def read_frame(source: Any, path: str, columns: Sequence[str] | None, place: Pla
         MissingExtra: a table of Arrow, and pyarrow is not installed.
     """
     if _is_frame(source, "pandas"):
-        return _columns(source.columns.tolist(), lambda i: source.iloc[:, i].tolist(), path, columns)
+        try:
+            return _columns(source.columns.tolist(), lambda i: source.iloc[:, i].tolist(), path, columns)
+        except MissingColumn as error:
+            raise of_index(source, error) from error
     if _is_frame(source, "polars"):
-        return _columns(list(source.columns), lambda i: source.to_series(i).to_list(), path, columns)
+        return _columns(list(source.columns), lambda i: _polars(source.to_series(i), path), path, columns)
     return read_stream(source, path, columns, place, dates)
 
 
@@ -63,6 +66,21 @@ def _columns(names: list[Any], cells: Callable[[int], list[Any]], path: str, col
             raise DataError(f"{path}: column {number} is named {name!r}, which is no text; rename it")
     check_columns(path, names, columns or (), "frame")
     return {name: cells(names.index(name)) for name in (names if columns is None else columns)}
+
+
+def of_index(source: Any, error: MissingColumn) -> DataError:
+    """The error, with what to do where the column is the index of a pandas frame."""
+    if error.wanted not in getattr(getattr(source, "index", None), "names", ()):
+        return error
+    return DataError(f"{error}; it is the frame's index: reset_index() makes it a column")
+
+
+def _polars(column: Any, path: str) -> list[Any]:
+    """The cells of a column; Python's dates end at microseconds, where polars would cut them in silence."""
+    nano = getattr(column.dtype, "time_unit", None) == "ns"
+    if nano and (column != column.dt.cast_time_unit("us").dt.cast_time_unit("ns")).any():
+        raise DataError(f"{path}: column {column.name!r} has times finer than a microsecond; round the times")
+    return list(column.to_list())
 
 
 def _is_frame(source: object, library: str) -> bool:

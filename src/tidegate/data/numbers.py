@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import datetime
+import shlex
 from collections.abc import Sequence
 from typing import Any
 
@@ -9,11 +11,13 @@ import numpy as np
 
 from tidegate.data import cells
 from tidegate.data.collection import Floats
-from tidegate.data.table import NUMBER, Table
+from tidegate.data.delimited import NUMBER
+from tidegate.data.table import Table
 from tidegate.errors import DataError
 
 MISSING = frozenset({"", "nan", "NaN", "NA"})
 EXACT = 2**53
+OTHERS = frozenset({"null", "none", "n/a", "#n/a", "<na>", "na", "nat", "nil", "missing", "?", "-", "--", "."})
 NAN = float("nan")
 
 
@@ -44,8 +48,9 @@ def column(table: Table, name: str) -> Floats:
     if kind not in (int, float):
         row = next(row for row, cell in enumerate(found) if cell is not None)
         what = "booleans" if kind is bool else "dates"
-        shown = cells.shown(found[row])
-        raise NoNumbers(f"{table.place(row)}: column {name!r} holds {what}, as {shown}; expected numbers; convert it")
+        shown = cells.shown(found[row]) if kind is bool else str(found[row])
+        fault = f"column {name!r} holds {what}, as {shown}; expected numbers; {_remedy(name, found[row], 'convert it')}"
+        raise NoNumbers(f"{table.place(row)}: {fault}")
     if kind is int:
         _check_integers(table, name, found)
     values = np.array(found, np.float64)
@@ -63,12 +68,24 @@ def _of_text(table: Table, name: str, found: Sequence[Any]) -> Floats:
     except ValueError:
         for row, text in enumerate(texts):
             if text.strip() not in MISSING and not NUMBER.fullmatch(text.strip()) and not _is_infinite(text):
-                fault = f"column {name!r} is {cells.shown(text)}; expected a number such as -1.5 or 2e3; correct it"
+                expected = "expected a number such as -1.5 or 2e3"
+                if text.strip().lower() in OTHERS:
+                    expected = "expected a number, or if it is missing an empty cell, nan, NaN or NA"
+                fault = f"column {name!r} is {cells.shown(text)}; {expected}; {_remedy(name, text, 'correct it')}"
                 raise NoNumbers(f"{table.place(row)}: {fault}") from None
         values = np.array([NAN if text.strip() in MISSING else float(text) for text in texts], np.float64)
     _check_nan(table, name, texts, values)
     _check_finite(table, name, values)
     return values
+
+
+def _remedy(name: str, cell: Any, other: str) -> str:
+    """What to do about a cell that is no number: a column of dates may be that of the times."""
+    try:
+        date = isinstance(cell, datetime.date) or bool(datetime.datetime.fromisoformat(cell))
+    except (ValueError, TypeError):
+        date = False
+    return f"name the column of times as --time {shlex.quote(name)}" if date else other
 
 
 def _floats(texts: list[str]) -> list[float]:

@@ -65,13 +65,17 @@ def read_series(
         return of_folder(os.fspath(source), values, label, lambda path, columns: _file(path, columns, clock))
     if _is_npz(source):
         return of_npz(os.fspath(source), values, time, id, label, layout, unlabelled)
-    if layout is None:
-        layout = "rows" if label is not None and id is None and time is None else "steps"
-    if layout == "steps":
+    if layout == "steps" or (layout is None and (label is None or id is not None or time is not None)):
         return of_steps(source, values, time, id, label, unlabelled)
-    if time is not None:
+    if layout == "rows" and time is not None:
         raise OptionError(f"time names {time!r}, but in layout rows a row is a whole series; leave one out")
-    return of_rows(source, values, id, label, unlabelled)
+    found = of_rows(source, values, id, label, unlabelled)
+    if layout is None and max(map(len, found.series)) == 1:
+        fault = f"each of {len(found)} rows would be a series of one step"
+        raise DataError(
+            f"{found.path}: {fault}; name the column that tells series apart as id, or set the layout to rows"
+        )
+    return found
 
 
 def _check_values(values: Sequence[str] | None) -> None:

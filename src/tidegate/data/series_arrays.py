@@ -159,6 +159,9 @@ def _names(path: str, names: Sequence[Any] | None, role: str, count: int, missin
     if len(plain) != count:
         raise DataError(f"{path}: found {len(plain)} {role}s for {count} series; give one each")
     for i, name in enumerate(plain):
+        if isinstance(name, float):
+            remedy = "expected text, integers or booleans; convert them"
+            raise DataError(f"{path}, series {i + 1}: the {role} is {name}; {remedy}")
         if name == "" and not missing:
             raise DataError(f"{path}, series {i + 1}: the {role} is empty; name it")
     return Table(path, {role: plain}, list(range(1, count + 1)), "", unit="row").labels(role)

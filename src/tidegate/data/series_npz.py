@@ -35,7 +35,8 @@ def of_npz(
     for wanted in ("x", *(name for name in (time, id, label) if name is not None)):
         if wanted not in arrays:
             listed = ", ".join(map(repr, arrays)) or "none"
-            raise DataError(f"{path}: no array {wanted!r}; the archive has {listed}; name one of them, or add it")
+            remedy = "save the numbers as x" if wanted == "x" else "name one of them, or add it"
+            raise DataError(f"{path}: no array {wanted!r}; the archive has {listed}; {remedy}")
     x, apart = arrays["x"], _whole(path, arrays, label, id, layout)
     ids = arrays.get(IDS if id is None else id)
     found = assembled(

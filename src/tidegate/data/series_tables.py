@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -12,13 +13,15 @@ import numpy.typing as npt
 
 from tidegate.data import numbers
 from tidegate.data.collection import Collection, Floats, Series
-from tidegate.data.columns import check_column
+from tidegate.data.columns import MissingColumn, check_column
+from tidegate.data.frames import of_index
 from tidegate.data.table import Table, read
 from tidegate.data.times import Clock
 from tidegate.errors import DataError, OptionError
 
 ONE_CHANNEL = "value"
 NAMED_ON_CLI = 12
+INDEX = re.compile(r"__index_level_\d+__|Unnamed: \d+")  # pandas calls an index so that has no name
 
 Names = Sequence[str]
 
@@ -28,14 +31,14 @@ def of_steps(
 ) -> Collection:
     """The series of a table of one step a row; `series.read_series` has the arguments."""
     table = _table(source, values, {"time": time, "id": id, "label": label})
-    columns = _columns(table, values, (time, id, label))
+    columns = _columns(source, table, values, (time, id, label))
     matrix = _matrix(table, columns, values is not None)
-    clock = None if time is None else Clock(table.columns[time], time, table.place)
+    clock = None if time is None else Clock(table.columns[time], time, table.place, id is not None)
     labels = None if label is None else names_of(table, label, "label", unlabelled)
     series = []
     for name, rows in _groups(table, id):
         times = None if clock is None else clock.steps(rows)
-        chosen = None if labels is None else _constant(table, labels, rows, name, label)
+        chosen = None if labels is None else _constant(table, labels, rows, name, label, id)
         lines = [table.lines[row] for row in rows.tolist()]
         series.append(Series(name, matrix[rows], times, chosen, lines))
     return _collection(table, columns, series, "table, one step a row" if id is None else "long table")
@@ -46,7 +49,7 @@ def of_rows(
 ) -> Collection:
     """The series of a table of one series a row, one channel; `series.read_series` has the arguments."""
     table = _table(source, values, {"id": id, "label": label})
-    columns = _columns(table, values, (id, label))
+    columns = _columns(source, table, values, (id, label))
     matrix = _matrix(table, columns, values is not None)
     ids = [""] * len(table) if id is None else names_of(table, id, "id")
     labels = [None] * len(table) if label is None else names_of(table, label, "label", unlabelled)
@@ -96,11 +99,17 @@ def _table(source: Any, values: Names | None, roles: dict[str, str | None]) -> T
     return read(source, None if values is None else list(taken), gaps=True)
 
 
-def _columns(table: Table, values: Names | None, roles: Sequence[str | None]) -> list[str]:
+def _columns(source: Any, table: Table, values: Names | None, roles: Sequence[str | None]) -> list[str]:
     for name in roles:
-        if name is not None:
-            check_column(table.path, name, list(table.columns), "file" if table.unit == "line" else "table")
+        try:
+            if name is not None:
+                check_column(table.path, name, list(table.columns), "file" if table.unit == "line" else "table")
+        except MissingColumn as error:
+            raise of_index(source, error) from error
     columns = list(values) if values is not None else [name for name in table.columns if name not in roles]
+    if values is None and (index := [name for name in columns if INDEX.fullmatch(name)]):
+        remedy = "write the table without it (index=False), or name the columns of numbers with --values"
+        raise DataError(f"{table.path}: column {index[0]!r} is the index of a pandas frame, no channel; {remedy}")
     if not columns:
         found = "no column was named" if values is not None else "no other column is there"
         raise DataError(f"{table.path}: {found} to take values from; name one or more with --values")
@@ -143,13 +152,16 @@ def _groups(table: Table, id: str | None) -> list[tuple[str, npt.NDArray[np.int6
     return list(zip(codes, np.split(order, np.cumsum(np.bincount(code))[:-1]), strict=True))
 
 
-def _constant(table: Table, labels: list[str], rows: npt.NDArray[np.int64], name: str, column: str | None) -> str:
+def _constant(
+    table: Table, labels: list[str], rows: npt.NDArray[np.int64], name: str, column: str | None, id: str | None
+) -> str:
     first = int(rows[0])
     for row in rows.tolist():
         if labels[row] != labels[first]:
             whose = f"series {name!r}" if name else "the series"
             before = f"{labels[first]!r} before ({table.place(first)})"
-            remedy = "a series has one label; correct it, or name the column that tells series apart as id"
+            remedy = "a series has one label; correct it"
+            remedy += ", or name the column that tells series apart as id" if id is None else ""
             raise DataError(
                 f"{table.place(row)}: column {column!r} is {labels[row]!r}, but {whose} has {before}; {remedy}"
             )

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import math
 import os
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -16,7 +15,7 @@ import numpy.typing as npt
 from tidegate.data import cells, compressed
 from tidegate.data.arrow import read_parquet
 from tidegate.data.columns import check_column
-from tidegate.data.delimited import read_csv, read_tsv
+from tidegate.data.delimited import NUMBER, read_csv, read_tsv
 from tidegate.data.frames import name_of, read_frame
 from tidegate.data.jsonl import read_jsonl
 from tidegate.errors import DataError
@@ -25,7 +24,6 @@ READERS = {".csv": read_csv, ".tsv": read_tsv, ".jsonl": read_jsonl, ".ndjson": 
 FORMS = {".csv": "comma-separated with header", ".tsv": "tab-separated with header"}
 PARQUET = ".parquet"
 MARK = b"\xef\xbb\xbf"
-NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
 
 
 @dataclass(frozen=True)
@@ -156,7 +154,7 @@ def read(source: Any, columns: Sequence[str] | None = None, *, gaps: bool = Fals
     name = os.fspath(source)
     if os.path.isdir(name):
         raise DataError(f"{name} is a directory; name a file in it")
-    if _suffix(name) == PARQUET:
+    if _suffix(name, gaps) == PARQUET:
         return _parquet(name, columns, gaps)
     return _text_file(name, columns, gaps)
 
@@ -165,7 +163,7 @@ def _text_file(name: str, columns: Sequence[str] | None, gaps: bool) -> Table:
     data = contents(name)
     packed = compressed.split(name)[1]
     text = compressed.unpack(data, packed, name) if packed else data
-    suffix, plain = _suffix(name), _text(name, text, "unpacked text" if packed else "file")
+    suffix, plain = _suffix(name, gaps), _text(name, text, "unpacked text" if packed else "file")
     names, rows, lines = READERS[suffix](plain, name, columns, gaps=gaps)
     if not rows:
         raise DataError(f"{name} has a header but no rows; add at least one row")
@@ -199,13 +197,16 @@ def _typed(name: str, columns: dict[str, list[Any]], form: str, sha256: str | No
     return Table(name, plain, list(range(1, rows + 1)), sha256 or cells.sha256(plain), form, "row")
 
 
-def _suffix(name: str) -> str:
-    """The extension that says what a file is, of what was compressed where it is compressed."""
+def _suffix(name: str, series: bool) -> str:
+    """The extension that says what a file is, of what was compressed where it is compressed. series: what is read."""
     stem, packed = compressed.split(name)
     suffix = os.path.splitext(stem)[1].lower()
     if suffix not in READERS and (packed or suffix != PARQUET):
         found = f"the extension {suffix + packed!r}" if suffix or packed else "no extension"
+        if not os.path.exists(name):
+            raise DataError(f"there is no file {name}; check the path")
         also = f"also with {', '.join(compressed.FORMATS)}, and {PARQUET}"
+        also += ", and for series .npz and folders" * series
         raise DataError(f"{name} has {found}; supported are {', '.join(READERS)}, {also}")
     return suffix
 

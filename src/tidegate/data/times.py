@@ -30,6 +30,7 @@ class Clock:
         found: the cells, text, integers or dates; None where missing.
         name: of the column, for messages.
         place: the place of a row, counted from 0.
+        apart: series are told apart already, so that no column is missing for that.
 
     Raises:
         DataError: a cell that is missing, no time, finer than a microsecond; times with a zone among some without.
@@ -40,8 +41,9 @@ class Clock:
           dtype='datetime64[us]')
     """
 
-    def __init__(self, found: Sequence[Any], name: str, place: Place) -> None:
+    def __init__(self, found: Sequence[Any], name: str, place: Place, apart: bool = False) -> None:
         self._cells, self._name, self._place = found, name, place
+        self._or = "" if apart else ", or name the column that tells series apart as id"
         for row, cell in enumerate(found):
             if cell is None or cell == "":
                 raise DataError(f"{place(row)}: no time in column {name!r}; fill it or leave the row out")
@@ -68,10 +70,9 @@ class Clock:
     def _disorder(self, before: int, row: int) -> str:
         shown, earlier = self._shown(row), f"{self._shown(before)} ({self._place(before)})"
         if self._values[before] == self._values[row]:
-            remedy = "a series has each time once; leave one out, or name the column that tells series apart as id"
+            remedy = f"a series has each time once; leave one out{self._or}"
             return f"column {self._name!r} is {shown}, as it was before: {earlier}; {remedy}"
-        remedy = "sort the rows by time, or name the column that tells series apart as id"
-        return f"column {self._name!r} is {shown}, after {earlier}; {remedy}"
+        return f"column {self._name!r} is {shown}, after {earlier}; sort the rows by time{self._or}"
 
     def _shown(self, row: int) -> str:
         cell = self._cells[row]

@@ -30,6 +30,8 @@ def rows(estimator: Any, X: Any) -> Rows:
 
 def labelled(estimator: Any, X: Any, y: Any) -> tuple[Rows, Any]:
     """The same of X, and y as an array [n] of class labels. Sets what scikit-learn keeps of a table's columns."""
+    if isinstance(y, list | tuple):  # of which NumPy would make texts in silence
+        _check_alike("y", y, "labels")
     if (found := _apart(X)) is None:
         finite = True if estimator.missing == "error" else "allow-nan"
         table, y = validate_data(estimator, X, y, dtype=np.float64, ensure_all_finite=finite)
@@ -78,10 +80,19 @@ def _apart(X: Any) -> Rows | None:
         return None
     if all(isinstance(one, str) for one in listed):
         return [str(one) for one in listed]
+    _check_alike("X", listed, "texts")
     if not all(hasattr(one, "__array__") or (isinstance(one, list | tuple) and one) for one in listed):
         return None
     lengths = {len(one) if _is_plain(one) else None for one in listed}
     return None if len(lengths) == 1 and None not in lengths else _numbers(listed)
+
+
+def _check_alike(name: str, cells: Sequence[Any], what: str) -> None:
+    """Raises WrongData where some are text and some are not."""
+    texts = [isinstance(cell, str) for cell in cells]
+    if any(texts) and not all(texts):
+        row = texts.index(False)
+        raise WrongData(f"{name}, row {row + 1}: found {cells[row]!r:.40} among {what} that are text; make them alike")
 
 
 def _one_by_one(X: Any) -> Sequence[Any] | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -15,6 +16,7 @@ from ..errors import DataError
 PERIODS = ("day", "week", "month", "year")
 DAY = 86_400_000_000  # microseconds
 MONDAY = 4 * DAY  # 1970-01-05, the first one after the epoch
+FINER = re.compile(r"[.,][0-9]{6}0*[1-9]")
 
 Times = npt.NDArray[np.datetime64]
 
@@ -54,7 +56,8 @@ def share(times: Times, period: str) -> npt.NDArray[np.float64]:
 def moments(time: Any) -> Times:
     """One or several times as datetime64[us] [n]; those with a zone in UTC, the others as they are.
 
-    time: datetime, ISO 8601 text or datetime64, or a sequence of them. Raises DataError for what is no time.
+    time: datetime, ISO 8601 text or datetime64, or a sequence of them. Raises DataError for what is no time, and for
+    one that is finer than a microsecond.
 
     >>> moments(["2024-01-01T06:00+02:00"])
     array(['2024-01-01T04:00:00.000000'], dtype='datetime64[us]')
@@ -65,24 +68,31 @@ def moments(time: Any) -> Times:
     )
     if found.dtype.kind != "M":
         found = np.array([moment(t) for t in found.ravel().tolist()], "M8[us]")
-    found = found.reshape(-1).astype("M8[us]")
+    exact, found = found.reshape(-1), found.reshape(-1).astype("M8[us]")
     if np.isnat(found).any():
         raise DataError("a time is missing (NaT); each step has one")
+    if (finer := found != exact).any():
+        raise DataError(f"{exact[finer.argmax()]} is finer than a microsecond; round the times")
     return found
 
 
 def moment(time: Any) -> Any:
     """One time as datetime64[us], in UTC where it has a zone. Raises DataError."""
     if isinstance(time, str):
+        text = time
         try:
-            time = datetime.fromisoformat(time)
+            time = datetime.fromisoformat(text)
         except ValueError as error:
-            raise DataError(f"{time[:40]!r} is no time; expected ISO 8601, such as 2024-01-31T23:30:00") from error
+            raise DataError(f"{text[:40]!r} is no time; expected ISO 8601, such as 2024-01-31T23:30:00") from error
+        if FINER.search(text):
+            raise DataError(f"{text!r} is finer than a microsecond; round the times")
     if isinstance(time, datetime):
+        if getattr(time, "nanosecond", 0):  # a datetime of pandas
+            raise DataError(f"{time} is finer than a microsecond; round the times")
         try:
             return np.datetime64(time if time.tzinfo is None else time.astimezone(UTC).replace(tzinfo=None))
         except OverflowError as error:
             raise DataError(f"{time} is outside of the years 1 to 9999 in UTC") from error
     if isinstance(time, np.datetime64):
-        return time.astype("M8[us]")
+        return moments(np.array([time]))[0]
     raise DataError(f"a time is a datetime, ISO 8601 text or datetime64; {type(time).__name__} was given")

@@ -63,7 +63,7 @@ def after(intake: Intake, seen: Seen, x: npt.NDArray[Any], times: Times | None) 
     time, gap = clock(seen, times) if times is not None else (None, None)
     steps, _, last = intake.treated(x, times, seen.last if intake.fills else None)
     if seen.last is not None and not intake.fills:
-        last = steps[-1, : len(intake.columns)] if len(steps) else seen.last
+        last = steps[-1, : len(intake.columns)].copy() if len(steps) else seen.last  # a view would keep all steps
     return steps, Seen(seen.series, time, gap, last if seen.last is not None else None, ringed(intake, seen, steps))
 
 
@@ -89,6 +89,7 @@ def across(
     for i, (one, at) in enumerate(zip(seen, place.tolist(), strict=True)):
         own = steps[at : at + 1] if at >= 0 else steps[:0]
         newest = one.last if one.last is None else last[i] if intake.fills else own[0, :C] if at >= 0 else one.last
+        newest = None if newest is None else newest.copy()
         found.append(Seen(one.series, *clocks[i], newest, ringed(intake, one, own)))
     return steps, keep, found
 
@@ -142,6 +143,8 @@ def from_bytes(intake: Intake, data: bytes, steps: int) -> Seen:
     if intake.calendar:
         time, gap = (None if v == NONE else int(v) for v in np.frombuffer(data, "<i8", 2, at))
         at += 16
+        if (time is None and (gap is not None or steps)) or (gap is not None and gap <= 0):
+            raise StateError(f"its memory holds the time {time} and the gap {gap}, which no step left there")
     if keeps_last(intake):
         last = np.frombuffer(data, "<f4", len(intake.columns), at).astype(np.float32)
         at += 4 * len(last)

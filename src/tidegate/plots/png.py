@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..atomic import replace
-from ..errors import DataError, MissingExtra
+from ..errors import DataError, MissingExtra, OptionError
 from .panel import MOST, Floats, Panel, left_out, panels
 
 if TYPE_CHECKING:
@@ -42,8 +42,8 @@ def forecast(
     the median distance of its steps, or of both [T + horizon]; without, steps are counted from now. truth: float
     [horizon, targets], NaN where unknown. names: of the targets. The file is written aside and renamed.
 
-    Raises: MissingExtra without matplotlib; DataError for arrays that do not fit or that no plot can show;
-    TidegateError for a path that cannot be written.
+    Raises: OptionError for a name that ends as another kind of file; MissingExtra without matplotlib; DataError for
+    arrays that do not fit or that no plot can show; TidegateError for a path that cannot be written.
 
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
@@ -51,6 +51,9 @@ def forecast(
     ...     os.listdir(folder)
     ['a.png']
     """
+    suffix = os.path.splitext(path)[1]
+    if suffix.lower() not in (".png", ""):
+        raise OptionError(f"{os.fspath(path)} ends in {suffix!r}, but a plot is written as PNG; name it .png")
     found = panels(history, forecast, quantiles, truth, names)
     past, ahead = stamps(times, len(history), len(forecast), len(found[0].history))
     for panel in found[:MOST]:

@@ -9,8 +9,9 @@ import numpy as np
 import numpy.typing as npt
 
 from ..features import memory
+from ..features.memory import Seen
 from ..features.series import Frame
-from .series import Series
+from .series import Series, joined
 from .session import Session
 
 if TYPE_CHECKING:
@@ -86,8 +87,17 @@ def counted(pool: Pool, rows: Indices, steps: Any) -> Indices:
 def rewound(pool: Pool, rows: Indices) -> None:
     """Run the newest window of each of these streams from the first state."""
     if len(rows):
-        windows, _ = series_of(pool._session).windows([pool._pending[row] for row in rows.tolist()])
-        pool._outputs[rows] = pool._session.afresh(windows)
+        pool._outputs[rows], _ = newest(pool._session, [pool._pending[row] for row in rows.tolist()])
+
+
+def newest(session: Session, seen: list[Seen]) -> tuple[npt.NDArray[np.float32], Frame]:
+    """Outputs [B, outputs] and frames of the newest windows of B warm streams."""
+    outputs, frames = [], []
+    for part in series_of(session).parts(seen):
+        windows, frame = series_of(session).windows(part)
+        outputs.append(session.afresh(windows))
+        frames.append(frame)
+    return np.concatenate(outputs), joined(frames)
 
 
 def answered(pool: Pool, rows: Indices) -> npt.NDArray[Any]:
@@ -130,8 +140,8 @@ def windows_of(pool: Pool, group: list[Planned], rows: list[int], answers: dict[
     outputs: dict[int, Any] = {}
     frames: dict[int, Frame] = {}
     if fresh:
-        windows, frame = source.windows([group[i].pending for i in fresh])
-        outputs = dict(zip(fresh, session.afresh(windows), strict=True))
+        found, frame = newest(session, [group[i].pending for i in fresh])
+        outputs = dict(zip(fresh, found, strict=True))
         frames = {i: frame.at(k) for k, i in enumerate(fresh)}
     for i, (event, row) in enumerate(zip(group, rows, strict=True)):
         if i in outputs:

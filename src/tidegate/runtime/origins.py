@@ -42,7 +42,7 @@ def forecasts(
     if not session.rolls:
         return np.concatenate(list(track.direct(ends)))
     here = track.places(ends, at)
-    if why := source.obstacle(here[2][int(ends.argmin())], known=True):
+    if why := source.obstacle(here[2][int(at.argmin())], known=True):
         raise DataError(f"origin {at.min()}: {why}")
     if after is not None:
         after = shaped(session, after, len(at), answer.horizon, here[2])

@@ -69,7 +69,8 @@ class Pool:
         float64 [n, horizon, targets, quantiles]; NaN for a stream that has none yet, and `scores` says why.
 
         ids: n keys; one that stands twice is stepped twice, in order. x: float32 [n, features], raw numbers
-        [n, columns] of series, or token ids int [n]. times: [n], where the model uses a calendar. Raises DataError.
+        [n, columns] of series, or token ids int [n]. times: [n], where the model uses a calendar. Forecasts of a head
+        that is autoregressive are all drawn here; those of `push` when they are read. Raises DataError.
         """
         keys = self._keys(ids)
         steps = self._session.source.rows(x)

@@ -103,6 +103,8 @@ class Predictor:
         out = np.empty((len(found), self._session.outputs), np.float32)
         for batch in batches([len(steps) for steps in found], getattr(self._session.source, "features", 1)):
             out[batch] = self._run([found[i] for i in batch])
+        if session.series is not None and (lost := ~np.isfinite(out).all(1)).any():
+            raise DataError(f"series {lost.argmax()}: the answer is no finite number, as one that went in is too large")
         return out
 
     def classify(

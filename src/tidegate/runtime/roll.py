@@ -3,7 +3,7 @@
 A step is drawn from the model's quantiles: between two of them on the line that joins them, outside at the outer one;
 each target on its own. Steps ahead follow each other as the last two did; columns that are neither forecast nor known
 stay as they are. The first step ahead is what the model says itself; of the later ones the quantiles are those of the
-paths.
+paths, or NaN once a path has gone beyond float32.
 """
 
 from __future__ import annotations
@@ -19,11 +19,13 @@ from ..features.memory import Seen
 from ..features.series import Frame
 from .forecast import Forecast
 from .inputs import numbers
+from .series import joined
 from .session import Bytes, Session, steps_of
 
 PATHS: Final = 100
 MOST_PATHS: Final = 10_000
 ROLLED_NUMBERS: Final = 1 << 21  # of all memories and outputs that roll together
+MOST_NUMBERS: Final = 1 << 27  # of one stream's paths
 
 Floats = npt.NDArray[np.float64]
 Rows = npt.NDArray[np.float32]
@@ -105,14 +107,18 @@ def rolled(
     session.check_streams()
     paths = whole_number("paths", paths, 1, MOST_PATHS)
     seed = whole_number("seed", seed, 0, (1 << 63) - 1)
-    draws = np.random.default_rng(seed).random((horizon, paths, len(session.needs_series().targets)))
     intake, found = session.needs_series().intake, []
     size = max(intake.window.reach * intake.width if intake.window else 0, blocks.shape[1] // 4, outputs.shape[1])
+    if size * paths > MOST_NUMBERS:
+        raise OptionError(
+            f"{paths} paths of a stream that keeps {size} numbers are {size * paths} together; at most {MOST_NUMBERS} "
+            f"are allowed, so ask the stream's forecast with paths={MOST_NUMBERS // size}"
+        )
     most = max(1, ROLLED_NUMBERS // (size * paths))
     for at in range(0, len(seen), most):
         part = slice(at, at + most)
         start = Paths(session, blocks[part], outputs[part], seen[part], paths)
-        found.append(futures(start, horizon, draws, None if known is None else known[part]))
+        found.append(futures(start, horizon, np.random.default_rng(seed), None if known is None else known[part]))
     return np.concatenate(found)
 
 
@@ -137,9 +143,12 @@ class Paths:
         return self.session.restored(self.outputs, self.frame)[:, 0]
 
     def push(self, targets: Floats, known: Rows | None) -> None:
-        """The next step of each path. targets: [n x paths, targets]; known: [n, known columns], of the one after."""
+        """The next step of each path. targets: [n x paths, targets], NaN where a path is lost and its last ones stay;
+        known: [n, known columns], of the step after.
+        """
         x = self.last.astype(np.float64)
-        x[:, self.intake.of("target")] = targets
+        own = self.intake.of("target")
+        x[:, own] = np.where(np.isnan(targets), x[:, own], targets)
         if known is not None:
             x[:, self.source.known] = np.repeat(known, self.paths, 0)
         self.time = self.time + self.gap
@@ -151,20 +160,27 @@ class Paths:
             self.frame = self.intake.fixed_frame(self.series, len(rows))
             return
         self.ring = np.concatenate([self.ring[:, 1:], steps[:, None]], 1)
-        ends = np.arange(1, len(steps) + 1) * self.source.reach - 1
-        rows, self.frame = self.intake.windows(self.ring.reshape(-1, self.intake.width), ends)
-        self.outputs = self.session.afresh(rows)
+        parts, most = [], max(1, ROLLED_NUMBERS // self.ring[0].size)
+        for at in range(0, len(steps), most):
+            ring = self.ring[at : at + most]
+            ends = np.arange(1, len(ring) + 1) * self.source.reach - 1
+            rows, frame = self.intake.windows(ring.reshape(-1, self.intake.width), ends)
+            self.outputs[at : at + most] = self.session.afresh(rows)
+            parts.append(frame)
+        self.frame = joined(parts)
 
 
-def futures(paths: Paths, horizon: int, draws: Floats, known: Rows | None) -> Floats:
-    """Quantiles of every step ahead [n, horizon, targets, quantiles]. draws: [horizon, paths, targets], from 0 to 1."""
-    answer = paths.intake.answer
+def futures(paths: Paths, horizon: int, random: np.random.Generator, known: Rows | None) -> Floats:
+    """Quantiles of every step ahead [n, horizon, targets, quantiles]; each stream's paths get the same draws."""
+    answer, targets = paths.intake.answer, paths.intake.targets
     assert answer is not None
     levels = np.array(answer.quantiles)
-    found = np.empty((paths.count, horizon, draws.shape[2], len(levels)))
+    found = np.empty((paths.count, horizon, targets, len(levels)))
+    lost = np.zeros(paths.count * paths.paths, bool)
     for h in range(horizon):
         values = paths.quantiles()
-        y = drawn(values, levels, np.tile(draws[h], (paths.count, 1)))
+        y = drawn(values, levels, np.tile(random.random((paths.paths, targets)), (paths.count, 1)))
+        y[lost := lost | beyond(y)] = np.nan  # such a path says nothing more, and neither does its stream
         if h == 0:
             found[:, 0] = values[:: paths.paths]
         else:
@@ -175,6 +191,13 @@ def futures(paths: Paths, horizon: int, draws: Floats, known: Rows | None) -> Fl
     return found
 
 
+def beyond(y: Floats) -> npt.NDArray[np.bool_]:
+    """Which rows of y [n, targets] hold what float32 cannot."""
+    with np.errstate(over="ignore"):
+        return np.asarray(~np.isfinite(y.astype(np.float32)).all(1))
+
+
+@np.errstate(invalid="ignore", over="ignore")
 def drawn(values: Floats, levels: Floats, shares: Floats) -> Floats:
     """Numbers at these shares [n, k] of distributions whose quantiles are values [n, k, levels].
 

@@ -49,17 +49,19 @@ class Scores:
 
     @property
     def label(self) -> str | None:
-        """The label of the largest value, whether it holds or not; None without values or labels."""
-        if self.values is None or self.labels is None:
+        """The label of the largest value, whether it holds or not; None without values or labels, and where one is NaN,
+        of which none is the largest.
+        """
+        if self.values is None or self.labels is None or np.isnan(self.values).any():
             return None
         return self.labels[int(self.values.argmax())]
 
     @property
     def chosen(self) -> list[str]:
         """The labels that hold: the one of the largest value; of a multi-label model all with a value of at least 0.5,
-        in their order. Empty without values or labels.
+        in their order. Empty without values or labels, and where one is NaN.
         """
-        if self.values is None or self.labels is None:
+        if self.values is None or self.labels is None or np.isnan(self.values).any():
             return []
         return chosen(self.values[None], self.labels, self.multi_label)[0]
 

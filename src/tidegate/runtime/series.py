@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +19,7 @@ from .inputs import NO_STEP, Input, numbers
 Rows = npt.NDArray[np.float32]
 Floats = npt.NDArray[np.float64]
 Times = npt.NDArray[np.datetime64]
+PART_NUMBERS: Final = 1 << 21  # of the windows that are worked out together
 
 
 class Series(Input):
@@ -109,10 +110,15 @@ class Series(Input):
         rings = [one.ring for one in seen if one.ring is not None]
         return self.intake.windows(np.concatenate(rings), np.arange(1, len(rings) + 1) * self.reach - 1)
 
+    def parts(self, seen: Sequence[Seen]) -> Iterator[Sequence[Seen]]:
+        """Warm streams, as many at once as keep their windows within bounds."""
+        most = max(1, PART_NUMBERS // (self.reach * self.intake.width))
+        return (seen[at : at + most] for at in range(0, len(seen), most))
+
     def frames(self, seen: Sequence[Seen]) -> Frame:
         """The frame of forecasts of B warm streams."""
         if self.reach:
-            return self.windows(seen)[1]
+            return joined([self.windows(part)[1] for part in self.parts(seen)])
         if len(seen) > 1:
             return self.intake.fixed_frame(np.array([one.series for one in seen], np.int64), len(seen))
         (one,) = seen
@@ -167,6 +173,13 @@ def raw(x: Any) -> Floats:
     if found.dtype.kind not in "fiu":
         return np.asarray(numbers(x), np.float64)
     return np.asarray(found, np.float64)
+
+
+def joined(frames: list[Frame]) -> Frame:
+    """The frames of some streams and those of others as one."""
+    if len(frames) == 1:
+        return frames[0]
+    return Frame(*(np.concatenate([getattr(f, name) for f in frames]) for name in ("centre", "spread", "base")))
 
 
 def counted(steps: int) -> str:

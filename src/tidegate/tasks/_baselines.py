@@ -20,6 +20,8 @@ Floats = npt.NDArray[np.float64]
 Origins = npt.NDArray[np.int64]
 
 PENALTIES: Final = tuple(10.0**k for k in range(-6, 2))  # per window and standardised input
+MOST_INPUTS: Final = 2048  # of one target: memory goes with its square, time with its cube
+MOST_WINDOWS: Final = 1 << 16
 CHUNK: Final = 4096  # windows held in memory at once
 
 
@@ -158,12 +160,12 @@ class View:
         spread = np.where(spread > FLAT * np.abs(rows).max(1), spread, 0.0)
         return moved / np.where(spread > 0, spread, 1.0)[:, None], base, spread
 
-    def examples(self, x: Floats, first: int, last: int) -> Iterator[tuple[Floats, Floats]]:
-        """Inputs and scaled truth of every window with an origin from `first` to `last`, less those with anything
-        missing or no spread."""
+    def examples(self, x: Floats, first: int, last: int, every: int = 1) -> Iterator[tuple[Floats, Floats]]:
+        """Inputs and scaled truth of windows with every `every`th origin from `first` to `last`, less those with
+        anything missing or no spread."""
         ahead = np.arange(1, self.horizon + 1)
-        for start in range(max(first, self.reach - 1), last + 1, CHUNK):
-            origins = np.arange(start, min(start + CHUNK, last + 1))
+        for start in range(max(first, self.reach - 1), last + 1, CHUNK * every):
+            origins = np.arange(start, min(start + CHUNK * every, last + 1), every)
             rows, base, spread = self.windows(x, origins)
             whole = (spread > 0) & ~np.isnan(rows).any(1)
             y = (x[origins[:, None] + ahead] - base)[whole] / spread[whole, None]
@@ -249,10 +251,13 @@ class Ridge:
 
         The penalty of each target is the one with the least mean absolute error on the last `hold_out` of every series
         (at least one window), into which no window looks that the choice is fitted on; then all windows are fitted. A
-        third by default, as a short part speaks for its own weather only. Windows with a missing value are left out.
+        third by default, as a short part speaks for its own weather only. Windows with a missing value are left out; of
+        more than 65,536 only every second is taken, or every third, and so on.
 
         Raises: DataError where there is no window to fit or none to choose by.
         """
+        if lookback > MOST_INPUTS:
+            raise DataError(f"ridge takes a look-back of {MOST_INPUTS:,} steps at most; this one has {lookback:,}")
         view = View(lookback, horizon, season, centre, spread)
         series = [checked(x) for x in listed(history)]
         if len({x.shape[1] for x in series}) != 1:
@@ -289,8 +294,9 @@ def of_target(view: View, series: list[Floats], hold_out: float) -> tuple[Map, f
     moments = Moments(view.lookback, view.horizon)
     least = view.reach + view.horizon
     cuts = [min(max(math.floor(len(x) * (1 - hold_out)), least), len(x) - view.horizon) for x in series]
+    every = max(1, -(-sum(len(x) for x in series) // MOST_WINDOWS))
     for x, cut in zip(series, cuts, strict=True):
-        for rows, y in view.examples(x, 0, cut - view.horizon - 1):
+        for rows, y in view.examples(x, 0, cut - view.horizon - 1, every):
             moments.add(rows, y)
     if not moments.count:
         raise DataError(
@@ -300,13 +306,13 @@ def of_target(view: View, series: list[Floats], hold_out: float) -> tuple[Map, f
     choices = moments.solved(PENALTIES)
     errors, judged = np.zeros(len(choices)), 0
     for x, cut in zip(series, cuts, strict=True):
-        for rows, y in view.examples(x, cut - 1, len(x) - view.horizon - 1):
+        for rows, y in view.examples(x, cut - 1, len(x) - view.horizon - 1, every):
             errors += [float(np.abs(choice(rows) - y).sum()) for choice in choices]
             judged += len(rows)
     if not judged:
         raise DataError("ridge found no window without gaps in the last part of any series; fill the gaps")
     for x, cut in zip(series, cuts, strict=True):
-        for rows, y in view.examples(x, cut - view.horizon, len(x) - view.horizon - 1):
+        for rows, y in view.examples(x, cut - view.horizon, len(x) - view.horizon - 1, every):
             moments.add(rows, y)
     penalty = PENALTIES[int(errors.argmin())]
     return moments.solved([penalty])[0], penalty, moments.count

@@ -19,26 +19,40 @@ def likely_season(histories: list[npt.NDArray[Any]], horizon: int, times: Sequen
     """The season whose removal makes forecasts better, 0 for none.
 
     histories: float [T, targets], what may be looked at. Candidates are whole periods of the times' frequency, or where
-    there are no times, common lengths; each must fit in three times. The one that repeats best, as seasonal naive
-    forecasts show, is compared with none by a ridge regression on twice the horizon, fitted on the first four fifths
+    there are no times, common lengths; each must fit in three times. The three that repeat best, as seasonal naive
+    forecasts show, are compared with none by a ridge regression on twice the horizon, fitted on the first four fifths
     and judged on the rest: what repeats is not always better taken off.
     """
     longest = max(map(len, histories))
     known = [s for s in candidates(times) if 3 * s <= longest and longest > s * -(-horizon // s)]
     try:
-        best = seasons(histories, [1, *known], horizon)
-        if best > 1:
-            return min((best, 0), key=lambda season: judged(histories, horizon, season))
+        if seasons(histories, [1, *known], horizon) > 1:
+            tried = likeliest(histories, known, horizon)
+            errors = {season: judged(histories, horizon, season) for season in (*tried, 0)}
+            best = min(tried, key=lambda season: errors[season])
+            return best if errors[best] <= 1.03 * errors[0] else 0  # of near equals the one that repeats
     except DataError:  # too short to compare
         pass
     return 0
 
 
+def likeliest(histories: list[npt.NDArray[Any]], known: list[int], horizon: int, count: int = 3) -> list[int]:
+    """The seasons that repeat best, best first."""
+    found: list[int] = []
+    while len(found) < count and (left := [s for s in known if s not in found]):
+        found.append(seasons(histories, left, horizon))
+    return found
+
+
 def judged(histories: list[npt.NDArray[Any]], horizon: int, season: int) -> float:
-    """The mean absolute error of a ridge regression on the last fifth of each series, in units of its deviation."""
+    """The mean absolute error of a ridge regression on the last fifth of a series, in units of its deviation; of
+    several, that of the middle one, so that a few wild ones do not decide.
+    """
     lookback = 2 * horizon
+    spread = "training" if len(histories) == 1 else "window"
     cuts = [len(x) * 4 // 5 for x in histories]
-    ridge = Ridge.fit([x[:cut] for x, cut in zip(histories, cuts, strict=True)], lookback, horizon, season)
+    learnt = [x[:cut] for x, cut in zip(histories, cuts, strict=True)]
+    ridge = Ridge.fit(learnt, lookback, horizon, season, spread=spread)
     errors = []
     for x, cut in zip(histories, cuts, strict=True):
         at = np.arange(max(cut - 1, lookback + season - 1), len(x) - horizon)
@@ -47,7 +61,7 @@ def judged(histories: list[npt.NDArray[Any]], horizon: int, season: int) -> floa
             errors.append(np.abs(made - x[at[:, None] + np.arange(1, horizon + 1)]).mean() / unit)
     if not errors:
         raise DataError("no series is long enough to compare seasons")
-    return float(np.mean(errors))
+    return float(np.median(errors))
 
 
 def candidates(times: Sequence[Any]) -> list[int]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -12,7 +12,7 @@ import numpy.typing as npt
 from ..data.series import Collection, Series, read_series
 from ..errors import DataError, OptionError, located
 from ..features.calendar import PERIODS
-from ..features.series import MISSING, Intake, Window
+from ..features.series import FLAT, MISSING, Intake, Window
 from ._lesson import Array, Indices, padded
 from ._options import option
 
@@ -68,8 +68,8 @@ def rows(
     source: Any, options: SeriesSource, label: str | None, columns: Sequence[str] | None = None,
     unlabelled: bool = False,
 ) -> Collection:  # fmt: skip
-    """The series of a source. columns: those of a model, which the source must then have. unlabelled: a label may be
-    missing.
+    """The series of a source. columns: those of a model, which the source must then have, in any order. unlabelled: a
+    label may be missing.
 
     Raises DataError, with file, line and column.
     """
@@ -80,10 +80,13 @@ def rows(
             source, values=options.columns(), time=options.time, id=options.id, label=label, layout=options.layout,
             unlabelled=unlabelled,
         )  # fmt: skip
+    if columns is not None and sorted(columns) == sorted(found.columns):
+        order = [found.columns.index(name) for name in columns]
+        series = [replace(s, values=s.values[:, order]) for s in found.series]
+        found = replace(found, columns=list(columns), series=series)
     if columns is not None and list(columns) != found.columns:
         raise DataError(
-            f"{found.path}: has {counted(found.columns)}; the model was fitted on {counted(columns)}; give it those, "
-            "in this order"
+            f"{found.path}: has {counted(found.columns)}; the model was fitted on {counted(columns)}; give it those"
         )
     if options.calendar and any(s.times is None for s in found.series):
         raise DataError(f"{found.path}: calendar needs times, and there are none; name their column with --time")
@@ -95,14 +98,31 @@ def counted(columns: Sequence[str]) -> str:
     return f"{len(columns)} column{'s'[: len(columns) != 1]} ({shown})"
 
 
-def taken(source: Collection, options: SeriesSource) -> str:
-    """What the columns of a source were taken for, in words."""
-    parts = [f"values: {counted(source.columns)}"]
+def taken(source: Collection, options: SeriesSource, columns: str = "") -> str:
+    """What the columns of a source were taken for, in words. columns: what is said about those of numbers."""
+    parts = [columns or f"values: {counted(source.columns)}"]
     parts += [f"{what}: column {name!r}" for what, name in (("time", options.time), ("id", options.id)) if name]
     holes = sum(int(np.isnan(s.values).sum()) for s in source.series)
     if holes:
         parts.append(f"{holes:,} missing numbers ({options.missing})")
-    return "; ".join(parts)
+    return "; ".join([*parts, *uneven(source)])
+
+
+def uneven(source: Collection) -> list[str]:
+    """A sentence about times that are not evenly apart, or none: models count steps.
+
+    Half as far again as usual is uneven, so months are even.
+    """
+    found, clocks = [], {id(s.times): (i, s.times) for i, s in reversed(list(enumerate(source.series)))}
+    for i, times in reversed(clocks.values()):
+        if times is not None and len(times) > 2:
+            gaps = np.diff(times.astype(np.int64)).astype(np.float64)
+            odd = np.abs(np.log(gaps / np.median(gaps))) > np.log(1.5)
+            found += [(i, int(t) + 1) for t in np.flatnonzero(odd)]
+    if not found:
+        return []
+    many = f"{len(found):,} step{'s'[: len(found) != 1]}"
+    return [f"time is uneven at {many}, first at {source.place(*found[0])}: steps are counted, not times"]
 
 
 def treated(source: Collection, intake: Intake) -> list[tuple[Steps, Indices]]:
@@ -134,19 +154,26 @@ def refuse(source: Collection, i: int, missing: str) -> None:
         )
 
 
-def statistics(values: npt.NDArray[np.float64], columns: Sequence[str], place: str) -> tuple[Array, Array]:
+def statistics(
+    values: npt.NDArray[np.float64], columns: Sequence[str], place: str, varied: bool = True
+) -> tuple[Array, Array]:
     """Mean and deviation of columns [n, columns], as float64 of float32 numbers; NaN is left out.
 
-    Raises DataError for a column that never changes.
+    Raises DataError for a column without a number, and if `varied` for one that never changes, or by so little beside
+    its size that float32 numbers, which models take, hardly tell it.
     """
-    mean, deviation = np.nanmean(values, 0), np.nanstd(values, 0)
-    flat = ~(deviation > 1e-7 * np.abs(mean).clip(1e-30))
-    if flat.any():
-        c = int(flat.argmax())
+    if (empty := np.isnan(values).all(0)).any():
         raise DataError(
-            f"{place}: column {columns[c]!r} is {mean[c]:.6g} at every step, which tells nothing; leave it out of "
-            "--values"
+            f"{place}: column {columns[int(empty.argmax())]!r} has no number to learn from; leave it out, or give more"
         )
+    mean, deviation = np.nanmean(values, 0), np.nanstd(values, 0)
+    flat = ~(deviation > FLAT * np.abs(mean).clip(1e-30))
+    if varied and flat.any():
+        c = int(flat.argmax())
+        fault = f"is {mean[c]:.6g} at every step, which tells nothing; leave it out of --values"
+        if deviation[c] > 1e-12 * abs(mean[c]):
+            fault = f"varies by {deviation[c]:.3g} about {mean[c]:.6g}, too little for float32; take a constant off it"
+        raise DataError(f"{place}: column {columns[c]!r} {fault}")
     return mean.astype(np.float32).astype(np.float64), deviation.astype(np.float32).astype(np.float64)
 
 
@@ -226,6 +253,17 @@ def ends(length: int, window: Window, source: Collection, i: int) -> Indices:
         )
     stride = max(1, window.length // 2)
     return np.arange(length - 1, window.reach - 2, -stride)[::-1].copy()
+
+
+def lengths(source: Collection, window: int) -> list[int]:
+    """Steps of every row that `pieces` gives where no step is left out: of each series, or of each of its windows.
+
+    Raises DataError for a series that is shorter than a window.
+    """
+    if not window:
+        return [len(s.values) for s in source.series]
+    cut = Window(window)
+    return [window] * sum(len(ends(len(s.values), cut, source, i)) for i, s in enumerate(source.series))
 
 
 def fixed(series: list[Series]) -> npt.NDArray[np.float64]:

@@ -32,8 +32,8 @@ class Track:
     kept: Indices
 
 
-def tracks(source: Collection, intake: Intake, first: int = 0) -> list[Track]:
-    """Every series of a source with nothing missing. first: the number of the first series, where they are numbered.
+def tracks(source: Collection, intake: Intake) -> list[Track]:
+    """Every series of a source with nothing missing, but what was never seen where the intake has no means yet.
 
     With columns known ahead the last `lead_of` rows are the future: their known columns are read, their targets may be
     missing. Raises DataError with the place of what cannot be used.
@@ -50,9 +50,11 @@ def tracks(source: Collection, intake: Intake, first: int = 0) -> list[Track]:
         x = moved(values, intake)
         T = len(x)
         refuse(source, i, x, intake, lead)
+        unchanging(source, i, intake)
         times = None if series.times is None else series.times[:T]
         with located(source.place(i, 0)):
-            steps, kept, _ = intake.treated(x, times)
+            unseen = intake.unseen(intake.index(series.id if intake.names else None))
+            steps, kept, _ = intake.treated(x, times, unseen)
             if not len(steps):
                 raise DataError("nothing is left of the series without its missing numbers; leave it out")
         truth = np.concatenate([values[kept], values[T:]])[:, intake.of("target")]
@@ -85,21 +87,45 @@ def refuse(source: Collection, i: int, x: Floats, intake: Intake, lead: int) -> 
         )
 
 
-def single(source: Collection, columns: list[int], rest: list[int], name: str) -> Collection:
-    """Each of `columns` as a series of its own with one column `name`, beside the columns `rest` of all.
+def unchanging(source: Collection, i: int, intake: Intake) -> None:
+    """Raises DataError for a static column that changes within series i."""
+    for c in intake.of("static"):
+        values = source.series[i].values[:, c]
+        known = np.flatnonzero(~np.isnan(values))
+        if len(other := known[values[known] != values[known[:1]]]):
+            raise DataError(
+                f"{source.place(i, int(other[0]))}: column {source.columns[c]!r} is static, and changes from "
+                f"{values[known[0]]:g} to {values[other[0]]:g} within its series; leave it out of --static"
+            )
+
+
+@dataclass(frozen=True, eq=False)
+class Apart(Collection):
+    """A collection in which each target is a series of its own, in the first column. targets: how they are called."""
+
+    targets: tuple[str, ...] = ()
+
+
+def single(source: Collection, columns: list[int], rest: list[int]) -> Apart:
+    """Each of `columns` as a series of its own with one column `value`, beside the columns `rest` of all.
 
     A series' id becomes `id/column`, or `column` where it has none.
     """
+    beside = [source.columns[c] for c in rest]
+    name = next(name for name in (APART, *(f"{APART} {n}" for n in range(2, len(rest) + 3))) if name not in beside)
     series = [
         replace(s, id="/".join(filter(None, (s.id, source.columns[c]))), values=s.values[:, [c, *rest]])
         for s in source.series
         for c in columns
     ]
     files = [file for file in source.files for _ in columns]
-    return replace(source, columns=[name, *(source.columns[c] for c in rest)], series=series, files=files)
+    named = tuple(source.columns[c] for c in columns)
+    return Apart(**{**vars(source), "columns": [name, *beside], "series": series, "files": files}, targets=named)
 
 
 KEPT, HELD, BETWEEN = 0, 1, 2
+MOST = 1e30  # units that a truth may be off its window: sums of more overflow float32
+APART = "value"  # the column of targets that are series of their own
 
 
 @dataclass(frozen=True)
@@ -116,15 +142,19 @@ class Places:
     least: int
     short: int
 
+    def of(self, i: int, part: int) -> Indices:
+        """The origins in track i that are of a part."""
+        at = slice(*np.searchsorted(self.series, (i, i + 1)))
+        return np.asarray(self.ends[at][self.part[at] == part])
 
-def placed(found: list[Track], more: list[Track], cuts: list[int], intake: Intake, path: str) -> Places:
+
+def placed(found: list[Track], more: list[Track], cuts: list[int], intake: Intake, paths: list[str]) -> Places:
     """The origins of series whose steps from `cuts` on are held out, or of which other series (`more`) are.
 
-    Raises DataError where none can be learnt from, or none is held out.
+    paths: of the source, and of the other series' one. Raises DataError where none can be learnt from, or none is held
+    out, or their truth is missing.
     """
-    assert intake.answer
-    H = lead_of(intake)
-    reach = intake.window.reach if intake.window else 1
+    H, reach = lead_of(intake), intake.window.reach if intake.window else 1
     series, ends, parts, short = [], [], [], 0
     for i, track in enumerate([*found, *more]):
         at = np.arange(reach - 1, len(track.truth) - H)
@@ -137,57 +167,110 @@ def placed(found: list[Track], more: list[Track], cuts: list[int], intake: Intak
             parts.append(np.where(at + H < cuts[i], KEPT, np.where(at + 1 >= cuts[i], HELD, BETWEEN)))
     of, at, part = (np.concatenate(v) for v in (series, ends, parts))
     made = Places([*found, *more], of, at, part, reach + H, short)
-    for which, what in ((KEPT, "to learn from"), (HELD, "held out to judge by")):
-        if not (part == which).any():
-            raise DataError(
-                f"{path}: no forecast is left {what}: a look-back of {reach} and a horizon of {H} steps need "
-                f"{reach + H}, and the longest series has {max(cuts)} to learn from and "
-                f"{max(len(t.truth) for t in made.tracks)} in all; shorten --lookback, --season or --horizon"
-            )
+    check_part(made, KEPT, H, f"{paths[0]}: no forecast is left to learn from", max(cuts))
+    what = f"{paths[-1]}: no forecast is left to judge by"
+    if not more and (end := max(len(t.truth) - cut for t, cut in zip(found, cuts, strict=True))) < H:
+        raise DataError(
+            f"{what}: {end} steps are held out, and the horizon takes {H}; shorten --horizon, or choose more of "
+            "--hold-out, or a file for --valid"
+        )
+    check_part(made, HELD, H, what, max(len(t.truth) for t in more or found))
     return made
 
 
-def scaled(intake: Intake, found: list[Track], cuts: list[int], places: Places, source: Collection) -> Intake:
-    """The intake with the statistics of the part that is learnt from. Raises DataError for what never changes."""
-    parts = [t.steps[:cut, : len(intake.columns)].astype(np.float64) for t, cut in zip(found, cuts, strict=True)]
-    own, rest = intake.of("target", "past"), intake.of("known", "static")
-    everything = np.concatenate(parts)
+def check_part(places: Places, part: int, H: int, what: str, steps: int) -> None:
+    """Raises DataError where a part has no origin, or none of its truth is known."""
+    if not (places.part == part).any():
+        raise DataError(
+            f"{what}: a look-back with its season and the horizon take {places.least} steps, and the longest series "
+            f"has {steps} for that; shorten --lookback, --season or --horizon, or give longer series"
+        )
+    for i, track in enumerate(places.tracks):
+        ends = places.of(i, part)
+        if len(ends) and not np.isnan(track.truth[ends[0] + 1 : ends[-1] + H + 1]).all():
+            return
+    raise DataError(f"{what}: its targets are all missing; give some that are not")
+
+
+def scaled(intake: Intake, cuts: list[int], places: Places, source: Collection) -> tuple[Intake, Places]:
+    """The intake with the statistics of the part that is learnt from, and places whose tracks have nothing missing.
+
+    Raises DataError for what never changes.
+    """
+    own, rest, masked = intake.of("target", "past"), intake.of("known", "static"), intake.missing == "mask"
+    parts = [observed(t.steps[:cut], intake) for t, cut in zip(places.tracks, cuts, strict=False)]
     mean, deviation = np.zeros((1, len(intake.columns))), np.ones((1, len(intake.columns)))
     if rest:
-        mean[0, rest], deviation[0, rest] = _series.statistics(
-            everything[:, rest], [intake.columns[c] for c in rest], source.path
-        )
+        mean[0, rest], deviation[0, rest] = statistics_of(parts, rest, source, source.path)
     if intake.window is None:
-        if len(found) > 1:
-            mean, deviation = (np.repeat(v, len(found), 0) for v in (mean, deviation))
-            intake = replace(intake, names=tuple(t.name for t in found))
-        for i, part in enumerate(parts):
-            mean[i, own], deviation[i, own] = _series.statistics(
-                part[:, own], [intake.columns[c] for c in own], source.place(i, 0)
+        if len(parts) > 1 and not all(t.name for t in places.tracks[: len(parts)]):
+            raise DataError(
+                f"{source.path}: has {len(parts)} series without names, and --scale fixed knows each by its name; name "
+                "their column with --id, or choose --scale window"
             )
-    elif intake.window.spread == "training":
-        deviation[0, own] = units(replace(intake, mean=mean, deviation=deviation), places, own, source)
-    return replace(intake, mean=mean, deviation=deviation)
+        if places.tracks[0].name:
+            mean, deviation = (np.repeat(v, len(parts), 0) for v in (mean, deviation))
+            intake = replace(intake, names=tuple(t.name for t in places.tracks[: len(parts)]))
+        for i, part in enumerate(parts):
+            mean[i, own], deviation[i, own] = statistics_of([part], own, source, source.place(i, 0))
+    elif masked:
+        mean[0, own] = statistics_of(parts, own, source, source.path, varied=False)[0]
+    made = replace(intake, mean=mean, deviation=deviation)
+    if masked:
+        places = replace(places, tracks=[seen(t, made) for t in places.tracks])
+    if made.window and made.window.spread == "training":
+        deviation[0, own] = units(made, places, own, source)
+    return made, places
 
 
-def units(intake: Intake, places: Places, own: list[int], source: Collection, most: int = 2000) -> Floats:
+def observed(steps: npt.NDArray[np.float32], intake: Intake) -> Floats:
+    """Steps [T, columns], NaN where they were missing."""
+    C = len(intake.columns)
+    values = steps[:, :C].astype(np.float64)
+    return np.where(steps[:, C : 2 * C] > 0, np.nan, values) if intake.missing == "mask" else values
+
+
+def seen(track: Track, intake: Intake) -> Track:
+    """A track in which the mean stands for what was never seen, as in a stream."""
+    C, unseen = len(intake.columns), intake.unseen(intake.index(track.name if intake.names else None))
+    steps = track.steps.copy()
+    steps[:, :C] = np.where(np.isnan(steps[:, :C]), unseen, steps[:, :C])
+    return replace(track, steps=steps)
+
+
+def statistics_of(
+    parts: list[Floats], columns: list[int], source: Collection, place: str, varied: bool = True
+) -> tuple[Array, Array]:
+    """Mean and deviation of these columns. varied: one that never changes is refused."""
+    names = [source.columns[c] for c in columns]
+    return _series.statistics(np.concatenate([part[:, columns] for part in parts]), names, place, varied)
+
+
+def units(intake: Intake, places: Places, own: list[int], source: Collection) -> Floats:
     """The unit of each target and past column [own]: the root mean square of windows less their centre.
 
     Raises DataError for a column that never changes.
     """
     rows = np.flatnonzero(places.part == KEPT)
+    assert intake.window
+    most = min(2000, together(intake.window.length * intake.width))
     rows = rows[:: -(-len(rows) // most)]
     data = Windows(intake, places)
     x, _, _ = data.framed(rows)
     values = x.reshape(len(rows), -1, intake.width)[..., own].astype(np.float64)
-    found = np.sqrt(np.nanmean(values**2, (0, 1))).astype(np.float32).astype(np.float64)
+    found = np.sqrt(np.mean(values**2, (0, 1))).astype(np.float32).astype(np.float64)
     if (flat := ~(found > 0)).any():
         name = source.columns[own[int(flat.argmax())]]
         raise DataError(
-            f"{source.path}: column {name!r} never changes, or is the same every season; there is nothing to learn; "
-            "leave it out of --values"
+            f"{source.path}: column {name!r} never changes in float32, or is the same every season; there is nothing "
+            "to learn; leave it out of --values"
         )
     return np.asarray(found)
+
+
+def together(numbers: int) -> int:
+    """How many windows of so many numbers are worked out at once."""
+    return max(1, (1 << 24) // numbers)
 
 
 class Windows:
@@ -198,13 +281,21 @@ class Windows:
         self.intake, self.part = intake, places.part
         self.steps = np.concatenate([t.steps for t in places.tracks])
         self.truth = np.concatenate([t.truth for t in places.tracks])
-        first = np.cumsum([0, *(len(t.steps) for t in places.tracks)])[places.series]
+        self.series = places.series
+        self.first = first = np.cumsum([0, *(len(t.steps) for t in places.tracks)])[places.series]
         after = np.cumsum([0, *(len(t.truth) for t in places.tracks)])[places.series]
         self.ends, self.after = first + places.ends, after + places.ends + 1
         self.lengths: Indices = np.full(len(self.ends), intake.window.length // intake.window.segment, np.int64)
 
     def rows_of(self, part: int) -> Indices:
         return np.flatnonzero(self.part == part)
+
+    def judged(self, rows: Indices) -> Floats:
+        """The truth [n, horizon, targets] in the data's units, NaN where the window is constant and judges nothing."""
+        assert self.intake.window
+        most = together(self.intake.window.length * self.intake.width)
+        parts = [self.framed(rows[k : k + most]) for k in range(0, len(rows), most)]
+        return np.concatenate([np.where(frame.spread[:, None] > 0, y, np.nan) for _, frame, y in parts])
 
     def framed(self, rows: Indices) -> tuple[Array, Frame, Floats]:
         """Inputs [B, K, features], frames, and truth [B, horizon, targets] in the data's units."""
@@ -216,25 +307,34 @@ class Windows:
         """See `Rows`: x float32 [K, B, features]; targets float32 [B, 2, horizon, targets], see `Quantiles`."""
         x, frame, y = self.framed(rows)
         unit = np.broadcast_to(frame.spread[:, None].astype(np.float32), y.shape)
-        return np.ascontiguousarray(x.swapaxes(0, 1)), self.lengths[rows], np.stack([frame.scaled(y), unit], 1)
+        with np.errstate(over="ignore"):
+            scaled = frame.scaled(y)
+        if (wild := np.abs(scaled) > MOST).any():
+            b = int(np.argwhere(wild)[0][0])
+            raise DataError(
+                f"after step {self.ends[rows[b]] - self.first[rows[b]] + 1} of series {self.series[rows[b]] + 1} comes "
+                f"{np.nanmax(np.abs(y[b])):.3g}, and its window varies by {frame.spread[b].min():.3g}: too far apart "
+                "to learn from; correct it, or choose --spread training"
+            )
+        return np.ascontiguousarray(x.swapaxes(0, 1)), self.lengths[rows], np.stack([scaled, unit], 1)
 
 
 class Stretches:
-    """Rows of `length` origins that follow each other, and up to as many steps before them, which count for nothing.
+    """Rows of `length` origins that follow each other, and up to `before` steps ahead of them, which count for nothing.
 
     Every step is scaled by the statistics of its series.
     """
 
-    def __init__(self, intake: Intake, places: Places, length: int) -> None:
+    def __init__(self, intake: Intake, places: Places, length: int, before: int) -> None:
         self.intake, self.tracks = intake, places.tracks
         self.index = [intake.index(t.name if intake.names else None) for t in places.tracks]
         found = []
         for i in range(len(places.tracks)):
             for part in (KEPT, HELD, BETWEEN):
-                of = places.ends[(places.series == i) & (places.part == part)]
+                of = places.of(i, part)
                 found += [(i, part, int(of[k]), int(of[k : k + length][-1]) + 1) for k in range(0, len(of), length)]
         self.series, self.part, self.first, self.end = np.array(found, np.int64).T
-        self.begin = np.maximum(0, self.first - length)
+        self.begin = np.maximum(0, self.first - before)
         self.lengths: Indices = self.end - self.begin
 
     def rows_of(self, part: int) -> Indices:
@@ -254,22 +354,31 @@ class Stretches:
             targets[counted, b, 0], targets[counted, b, 1] = frame.scaled(y), frame.spread[:, None]
         return x, lengths, targets
 
+    def judged(self, rows: Indices) -> Floats:
+        """The truth [n, horizon, targets] of all origins of these rows in the data's units."""
+        assert self.intake.answer
+        ahead = np.arange(1, self.intake.answer.horizon + 1)
+        return np.concatenate(
+            [self.tracks[self.series[i]].truth[np.arange(self.first[i], self.end[i])[:, None] + ahead] for i in rows]
+        )
+
     def row(self, i: int) -> Array:
         of = self.series[i]
         return self.intake.fixed(self.tracks[of].steps[self.begin[i] : self.end[i]], self.index[of])
 
 
 def about(found: list[Track]) -> list[dict[str, Any]]:
-    """For each series its name, its number of steps and a digest of its targets: what later tells that a file begins
-    with the rows that were learnt from.
+    """For each series its name, up to which step its targets were known, and a digest of them: what later tells that a
+    file begins with the rows that were learnt from.
     """
-    return [{"id": t.name, "steps": len(t.kept), "digest": digest(t.truth[: len(t.kept)])} for t in found]
+    ends = [int(np.flatnonzero(~np.isnan(t.truth).all(1)).max(initial=-1)) + 1 for t in found]
+    return [{"id": t.name, "steps": n, "digest": digest(t.truth[:n])} for t, n in zip(found, ends, strict=True)]
 
 
 def digest(truth: Floats) -> str:
-    """16 hexadecimal digits of targets [T, k].
+    """16 hexadecimal digits of targets [T, k]; one NaN is as another.
 
     >>> digest(np.zeros((1, 1)))
     'af5570f5a1810b7a'
     """
-    return hashlib.sha256(np.ascontiguousarray(truth, np.float64).tobytes()).hexdigest()[:16]
+    return hashlib.sha256(np.where(np.isnan(truth), np.nan, truth).astype(np.float64).tobytes()).hexdigest()[:16]

@@ -11,7 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from .. import cells
-from ..data.series import Collection, read_series
+from ..data.series import Collection, Series, read_series
+from ..data.series_arrays import ONE_CHANNEL
 from ..data.table import Table, read
 from ..errors import DataError, OptionError
 from ..features.series import Intake, Window
@@ -127,7 +128,7 @@ def kind_of(source: Any, options: Options) -> str:
     said = options.values, options.time, options.id, options.layout
     arrays = isinstance(source, Collection | np.ndarray | list | tuple)
     path = os.fspath(source) if isinstance(source, str | os.PathLike) else ""
-    return "series" if any(said) or arrays or path.endswith(".npz") or os.path.isdir(path) else "text"
+    return "series" if any(said) or arrays or path.lower().endswith(".npz") or os.path.isdir(path) else "text"
 
 
 def rows(source: Any, options: Options, columns: list[str] | None = None) -> Source:
@@ -136,6 +137,8 @@ def rows(source: Any, options: Options, columns: list[str] | None = None) -> Sou
     Raises DataError.
     """
     if kind_of(source, options) == "series":
+        if columns is not None and isinstance(source, str | os.PathLike) and os.path.isdir(source):
+            options = replace(options, id=None)  # each file is a series there, whatever the model was fitted on
         return _series.rows(source, options, options.label, columns, options.label_separator is not None)
     return source if isinstance(source, Table) else _messages.rows(source, options)
 
@@ -146,23 +149,27 @@ def asked(source: Any, options: Options, columns: list[str]) -> Source:
     Raises DataError.
     """
     path = os.fspath(source) if isinstance(source, str | os.PathLike) else ""
-    layout: str | None = options.layout or (
-        "steps" if options.id or options.time else "rows"
-    )  # as labels would have it
-    values = columns
+    archive = path.lower().endswith(".npz")
+    steps = not archive and (options.id or options.time or columns != [ONE_CHANNEL])
+    layout: str | None = options.layout or ("steps" if steps else "rows")  # as labels would have it
+    values, id = columns, options.id
     if os.path.isdir(path):
-        layout = options.layout
-    elif layout == "rows" and not path.endswith(".npz"):
-        values = [name for name in read(source, gaps=True).columns if name not in (options.id, options.label)]
-    found = read_series(source, values=values, time=options.time, id=options.id, layout=layout)
+        layout, id = options.layout, None  # each file is a series there
+    elif layout == "rows" and not archive:
+        others = (options.id, options.label)
+        values = options.columns() or [n for n in read(source, gaps=True).columns if n not in others]
+    found = read_series(source, values=values, time=options.time, id=id, layout=layout)
     return _series.rows(found, options, None, columns)
 
 
 def questions(source: Source, options: Options) -> dict[str, Any]:
-    """What a predictor's `predict` takes of a source, as its arguments."""
+    """What a predictor's `predict` takes of a source, as its arguments. Raises DataError for what it would refuse."""
     if isinstance(source, Table):
         return {"rows": source.column(options.text)}
-    _series.treated(source, Intake(tuple(source.columns), ("past",) * len(source.columns), missing=options.missing))
+    bare = Intake(tuple(source.columns), ("past",) * len(source.columns), missing=options.missing)
+    for i, (steps, _) in enumerate(_series.treated(source, bare)):
+        if options.window:
+            _series.ends(len(steps), Window(options.window), source, i)
     timed = {"times": [s.times for s in source.series]} if options.calendar else {}
     return {"rows": [s.values for s in source.series], **timed}
 
@@ -254,13 +261,15 @@ def of_texts(
 def of_series(
     options: Options, source: Collection, judged: Collection | None, y: Targets, labels: list[str], said: list[str]
 ) -> Lesson:
-    options = resolved(options, "series", [len(s.values) for s in source.series], len(labels))
+    options = replace(options, hold_out=options.hold_out or share_held(len(source)))
+    options = resolved(options, "series", _series.lengths(source, options.window), len(labels))
     kept, held = held_out(options, source, judged, y)
-    intake, mean, deviation = intake_of(options, source)
+    learnt = source.series if options.refit_epochs else [source.series[i] for i in kept]
+    intake, mean, deviation = intake_of(options, source, learnt)
     parts = _series.pieces(source, intake)
     steps, origin = parts.steps, parts.origin
     if judged is not None:
-        _series.rows(judged, options, options.label, source.columns)
+        judged = _series.rows(judged, options, options.label, source.columns)
         more = _series.pieces(judged, intake)
         steps, origin = steps + more.steps, np.concatenate([origin, more.origin + len(source)])
     chain = Chain(intake.features)
@@ -281,15 +290,15 @@ def variation(options: Options, mean: Array, deviation: Array, columns: int) -> 
     return _series.Variation(mean.astype(np.float32), varied, options.noise, options.shift, options.gain)
 
 
-def intake_of(options: Options, source: Collection) -> tuple[Intake, Array, Array]:
-    """The intake of a source's columns, and mean and deviation of its features in training, float32 [features].
+def intake_of(options: Options, source: Collection, learnt: list[Series]) -> tuple[Intake, Array, Array]:
+    """The intake of a source's columns, and mean and deviation of its features in what is learnt, float32 [features].
 
     What was missing, and the calendar, stay as they are; in a window every column is about 0 and 1 already.
     """
     window = Window(options.window, centre="mean", spread="window") if options.window else None
     roles = ("past",) * len(source.columns)
     intake = Intake(tuple(source.columns), roles, options.periods(), options.missing, window=window)
-    mean, deviation = _series.statistics(_series.fixed(source.series), source.columns, source.path)
+    mean, deviation = _series.statistics(_series.fixed(learnt), source.columns, source.path)
     if options.missing == "mask":
         intake = replace(intake, mean=mean[None])
     if window:
@@ -300,8 +309,7 @@ def intake_of(options: Options, source: Collection) -> tuple[Intake, Array, Arra
 
 def resolved(options: Options, kind: str, lengths: list[int], classes: int) -> Options:
     """The options with everything that depends on the data decided, from the numbers of its rows, steps and labels."""
-    hold_out = options.hold_out or min(0.1, 1500 / len(lengths))
-    options = replace(options, input=kind, hold_out=hold_out)
+    options = replace(options, input=kind, hold_out=options.hold_out or share_held(len(lengths)))
     options = (of_short_and_long if kind == "series" else of_messages)(options, lengths, classes)
     one = 0.1 if options.label_separator is None else 0.0
     early = 0.3 if options.direction == "causal" else 0.0  # who never streams is never asked early
@@ -312,6 +320,11 @@ def resolved(options: Options, kind: str, lengths: list[int], classes: int) -> O
         smoothing=one if options.smoothing is None else options.smoothing,
         pool=options.pool or "last,mean,max,attention", patience=options.patience or max(8, epochs // 2),
     )  # fmt: skip
+
+
+def share_held(rows: int) -> float:
+    """The share of rows that is held out where nothing is said."""
+    return min(0.1, 1500 / rows)
 
 
 def of_messages(options: Options, lengths: list[int], classes: int) -> Options:

@@ -11,24 +11,25 @@ import numpy.typing as npt
 
 from .. import cells
 from ..data.series import Collection
+from ..document.limits import MAX_QUANTILES, MAX_WIDTH
 from ..errors import DataError, OptionError
 from ..features.series import CENTRES, SPREADS, Answer, Intake, Window
 from . import _series
-from ._baselines import Ridge, seasonal_naive
+from ._beside import baselines, filled
 from ._chain import Chain, Learning, Recurrence
 from ._chain import start as first_weights
-from ._lesson import Array, Lesson
+from ._lesson import Lesson
 from ._options import check, option
 from ._quantiles import Quantiles
 from ._seasons import likely_season
-from ._windows import HELD, KEPT, Places, Stretches, Track, Windows, about, placed, scaled, single, tracks
+from ._windows import HELD, KEPT, Apart, Stretches, Track, Windows, about, lead_of, placed, scaled, single, tracks
 
 if TYPE_CHECKING:
     import torch
 
 KIND = "forecast"
+STRETCH = 128  # origins of a row of steps that follow each other
 SEGMENTS = 15  # of a window, where nothing else is said: few steps for the recurrence, each of many numbers
-APART = "value"  # the one column of a series whose channels are forecast apart
 
 
 @dataclass(frozen=True)
@@ -90,8 +91,17 @@ class Options(Learning, Recurrence, _series.SeriesSource):
         self.roles()
         if self.periods() and self.time is None:
             raise OptionError("calendar needs times; name their column with --time")
-        if self.scale == "fixed" and self.segment is not None:
-            raise OptionError("segment is for --scale window; with fixed every step is read as it comes")
+        if self.scale == "fixed" and (self.segment, self.spread, self.centre) != (None, None, "last"):
+            raise OptionError(
+                "segment, spread and centre are for --scale window; with fixed every step is read as it comes, less "
+                "the mean of its series, over its deviation; leave them out"
+            )
+        if self.missing == "drop" and self.known:
+            raise OptionError(
+                "known columns are read so many steps ahead, and --missing drop leaves steps out; choose ffill or mask"
+            )
+        if self.scale == "window" and self.lookback == 1:
+            raise OptionError("lookback is 1, and a window of one step, less its centre, is always 0; choose 2 or more")
         if self.lookback and self.segment and self.lookback % self.segment:
             raise OptionError(f"lookback is {self.lookback}, no multiple of the segment {self.segment}; choose one")
 
@@ -101,6 +111,8 @@ class Options(Learning, Recurrence, _series.SeriesSource):
             found = tuple(float(word) for word in _series.listed("quantiles", self.quantiles))
         except ValueError:
             found = ()
+        if len(found) > MAX_QUANTILES:
+            raise OptionError(f"quantiles has {len(found)} entries; at most {MAX_QUANTILES} are possible")
         if not found or any(not 0 < q < 1 for q in found) or list(found) != sorted(set(found)) or 0.5 not in found:
             raise OptionError(
                 f"quantiles is {self.quantiles!r}; expected numbers between 0 and 1 that ascend, 0.5 among them, such "
@@ -138,19 +150,27 @@ def rows(source: Any, options: Options, columns: list[str] | None = None) -> Col
     if strange := [name for name in named if name not in found.columns]:
         shown = _series.counted(found.columns)
         raise DataError(f"{found.path}: no column {strange[0]!r} to be {named[strange[0]]}; there are {shown}")
+    if all(role_of(name, options) != "target" for name in found.columns):
+        raise DataError(f"{found.path}: no column is left to forecast of {_series.counted(found.columns)}; name others")
     ordered = sorted(range(len(found.columns)), key=lambda c: ORDER.index(role_of(found.columns[c], options)))
     found = picked(found, ordered)
     if together(options, found.columns):
         made = found
     else:
         own = [c for c, name in enumerate(found.columns) if role_of(name, options) == "target"]
-        made = single(found, own, [c for c in range(len(found.columns)) if c not in own], APART)
-    if columns is not None and columns != made.columns:
+        made = single(found, own, [c for c in range(len(found.columns)) if c not in own])
+    return made if columns is None else in_order(made, columns)
+
+
+def in_order(source: Collection, columns: list[str]) -> Collection:
+    """A source with the columns of a model, in its order. Raises DataError for others."""
+    if sorted(columns) != sorted(source.columns):
+        its = [*source.targets, *source.columns[1:]] if isinstance(source, Apart) else source.columns
         raise DataError(
-            f"{found.path}: has {_series.counted(made.columns)}; the model was fitted on {_series.counted(columns)}; "
-            "give it those"
+            f"{source.path}: has {_series.counted(its)}; the model was fitted on "
+            f"{_series.counted(columns)}; give it those"
         )
-    return made
+    return picked(source, [source.columns.index(name) for name in columns])
 
 
 ORDER = ("target", "past", "known", "static")
@@ -163,10 +183,10 @@ def role_of(name: str, options: Options) -> str:
 
 def together(options: Options, columns: list[str]) -> bool:
     """Whether all targets are forecast from all columns."""
+    if options.channels is not None:
+        return options.channels == "together"
     roles = [role_of(name, options) for name in columns]
-    if roles.count("target") == 1 and (options.channels is None or columns[roles.index("target")] == APART):
-        return True  # a series that was made of one of several, or that is called so
-    return "past" in roles if options.channels is None else options.channels == "together"
+    return roles.count("target") == 1 or "past" in roles
 
 
 def picked(source: Collection, columns: list[int]) -> Collection:
@@ -177,7 +197,15 @@ def picked(source: Collection, columns: list[int]) -> Collection:
 
 def taken(source: Collection, options: Options) -> str:
     """What a source and its columns were taken for, in words."""
-    return f"{source.described()}; {_series.taken(source, options)}"
+    roles = {name: role_of(name, options) for name in source.columns}
+    if isinstance(source, Apart):
+        beside = {name: roles[name] for name in source.columns[1:]}
+        roles = dict.fromkeys(source.targets, "targets, each a series of its own") | beside
+    parts = [
+        f"{role}: {_series.counted([name for name, other in roles.items() if other == role])}"
+        for role in dict.fromkeys(roles.values())
+    ]
+    return f"{source.described()}; {_series.taken(source, options, '; '.join(parts))}"
 
 
 # ---- what is learnt from
@@ -185,31 +213,35 @@ def taken(source: Collection, options: Options) -> str:
 
 def lesson(options: Options, source: Collection, judged: Collection | None) -> Lesson:
     """See `Lesson`. judged: series that choose the weights, instead of the end of the source's. Raises DataError."""
+    if judged is not None:
+        judged = in_order(judged, source.columns)
+        if options.refit_epochs is None:
+            options = replace(options, refit_epochs=0)  # a file given to judge by is not learnt from unasked
+    sources = [each for each in (source, judged) if each is not None]
     intake = bare(options, source)
-    found = tracks(source, intake)
-    more = [] if judged is None else tracks(judged, intake)
-    if judged is not None and options.refit_epochs is None:
-        options = replace(options, refit_epochs=0)  # a file given to judge by is not learnt from unasked
+    found, *others = (tracks(each, intake) for each in sources)
+    more = others[0] if others else []
     share = options.hold_out or held_share(options, found)
-    cuts = [len(t.steps) - (0 if more else math.ceil(share * len(t.steps))) for t in found]
-    options = replace(options, hold_out=share)
-    options = resolved(options, source, found, cuts)
-    intake = replace(intake, window=window_of(options))
-    learnt = one_step(intake)
-    places = placed(found, more, cuts, intake, source.path)
-    intake, learnt = (scaled(each, found, cuts, places, source) for each in (intake, learnt))
-    data = (Windows if intake.window else stretched)(learnt, places)
-    said = [taken(each, options) for each in (source, judged) if each is not None]
+    cuts = [len(t.steps) - (0 if others else math.ceil(share * len(t.steps))) for t in found]
+    options = resolved(replace(options, hold_out=share), source, found, cuts)
+    learnt = one_step(replace(intake, window=window_of(options)))
+    places = placed(found, more, cuts, learnt, [each.path for each in sources])
+    learnt, places = scaled(learnt, cuts, places, source)
+    data = Windows(learnt, places) if learnt.window else Stretches(learnt, places, STRETCH, options.lookback or 0)
+    said = [taken(each, options) for each in sources]
     if places.short:
         said[0] += f"; {places.short} series with fewer than {places.least} steps are not learnt from"
-    beside = baselines(options, learnt, places, [t.truth[:cut] for t, cut in zip(found, cuts, strict=True)])
-    section, arrays = intake.to_json()
+    section, arrays = replace(learnt, answer=intake.answer).to_json()
     kept, held = (data.rows_of(part) for part in (KEPT, HELD))
+    counts = {name: int((places.part == part).sum()) for name, part in (("trained", KEPT), ("held_out", HELD))}
     return Lesson(
-        options, data, kept, held, Quantiles(options.levels()), section, arrays, intake.features,
-        *chained(options, learnt), None, said, np.ones(1, np.float32), every=intake.window is None,
-        most=options.windows if intake.window else None,
-        about={"baselines": beside, "fitted_on": about(found)},
+        options, data, kept, held, Quantiles(options.levels()), section, arrays, learnt.features,
+        *chained(options, learnt), None, said, np.ones(1, np.float32), every=learnt.window is None,
+        most=options.windows if learnt.window else None,
+        about={
+            "rows": counts, "steps_ahead": lead_of(learnt), "fitted_on": about(found),
+            "baselines": baselines(options, learnt, places, data, cuts),
+        },
     )  # fmt: skip
 
 
@@ -222,7 +254,9 @@ def held_share(options: Options, found: list[Track]) -> float:
 def bare(options: Options, source: Collection) -> Intake:
     """The intake of a source's columns as `rows` gives them, not scaled yet."""
     assert options.horizon, "checked by rows"
-    roles = tuple("target" if name == APART else role_of(name, options) for name in source.columns)
+    roles = tuple(role_of(name, options) for name in source.columns)
+    if isinstance(source, Apart):
+        roles = ("target", *roles[1:])
     answer = Answer(options.horizon, options.levels(), options.head)
     return Intake(tuple(source.columns), roles, options.periods(), options.missing, answer=answer)
 
@@ -245,70 +279,40 @@ def resolved(options: Options, source: Collection, found: list[Track], cuts: lis
     """The options with everything that depends on the data decided, from the part that is learnt from."""
     assert options.horizon
     H, season, lookback, segment = options.horizon, options.season, options.lookback, options.segment
-    longest = max(cuts)
+    longest, fixed = max(cuts), options.scale == "fixed"
     if season is None:
-        histories = [t.truth[:cut] for t, cut in zip(found, cuts, strict=True)]
-        season = likely_season(histories, H, [s.times for s in source.series])
+        times = [None if s.times is None else s.times[:cut] for s, cut in zip(source.series, cuts, strict=True)]
+        intake = bare(options, source)
+        season = likely_season([filled(t, intake)[:cut] for t, cut in zip(found, cuts, strict=True)], H, times)
     if lookback is None:
-        lookback = max(1, min(round(7.5 * H), sum(cuts) // 12, (longest - season) // 3))
+        lookback = max(2, min(round(7.5 * H), sum(cuts) // 12, (longest - season) // 3))
         if options.scale == "window":
             segment = segment or max(1, lookback // SEGMENTS)
-            lookback -= lookback % segment
+            lookback = max(segment, lookback - lookback % segment)
     elif options.scale == "window" and segment is None:
         segment = next(w for w in range(max(1, lookback // SEGMENTS), 0, -1) if lookback % w == 0)
-    count = min(options.windows, sum(cuts))
-    batch = options.batch or int(np.clip(2 ** round(math.log2(max(1, count / 40))), 16, 128))
-    epochs = options.epochs or (
-        10 if sum(cuts) > options.windows else 6
-    )  # windows overlap; few are soon known by heart
+    batch, epochs = effort(options, cuts)
     refit = max(1, round(epochs / 4)) if options.refit_epochs is None else options.refit_epochs
     return replace(
         options, lookback=lookback, segment=segment, season=season, batch=batch, epochs=epochs, refit_epochs=refit,
-        spread=options.spread or ("training" if len(found) == 1 else "window"), hidden=options.hidden or 128,
-        channels="apart" if source.columns[0] == APART else "together",
+        spread=options.spread or (None if fixed else "training" if len(found) == 1 else "window"),
+        hidden=options.hidden or 128, channels="apart" if isinstance(source, Apart) else "together",
         patience=options.patience or max(8, epochs // 2),
     )  # fmt: skip
 
 
-def stretched(intake: Intake, places: Places) -> Stretches:
-    """Rows of steps that are scaled by their series' statistics."""
-    return Stretches(intake, places, length=256)
+def effort(options: Options, cuts: list[int]) -> tuple[int, int]:
+    """Batch and passes.
 
-
-def baselines(options: Options, intake: Intake, places: Places, histories: list[Array]) -> dict[str, Any]:
-    """Mean absolute errors on the held-out origins of what a model has to beat, each fitted on the part before."""
-    assert intake.answer
-    H, season = intake.answer.horizon, options.season or 0
-    tries: dict[str, Any] = {"last value": lambda: 1}
-    if season > 1:
-        tries[f"seasonal naive ({season} steps)"] = lambda: season
-    tries["ridge on the same window"] = lambda: Ridge.fit(
-        histories, options.lookback or H, H, season, options.centre, options.spread or "training"
-    )
-    found: dict[str, Any] = {}
-    for name, make in tries.items():
-        try:
-            found[name] = error_of(make(), places, H)
-        except DataError as error:
-            found[name] = f"not possible: {error}"
-    return found
-
-
-def error_of(baseline: int | Ridge, places: Places, H: int) -> float:
-    """The mean absolute error of a season's naive forecast, or of a ridge, on the held-out origins."""
-    total, count = 0.0, 0
-    for i, track in enumerate(places.tracks):
-        ends = places.ends[(places.series == i) & (places.part == HELD)]
-        if not len(ends):
-            continue
-        made = (
-            seasonal_naive(track.truth, ends, H, baseline)
-            if isinstance(baseline, int)
-            else (baseline.predict(track.truth, ends))
-        )
-        wrong = np.abs(made - track.truth[ends[:, None] + np.arange(1, H + 1)])
-        total, count = total + float(np.nansum(wrong)), count + int((~np.isnan(wrong)).sum())
-    return total / max(1, count)
+    Windows overlap, so that few of them are soon known by heart; stretches do not, and 400 steps learn them.
+    """
+    if options.scale == "fixed":
+        rows = sum(-(-cut // STRETCH) for cut in cuts)
+        batch = options.batch or int(np.clip(2 ** round(math.log2(max(1, rows / 4))), 4, 32))
+        return batch, options.epochs or max(6, math.ceil(400 / math.ceil(rows / batch)))
+    count = min(options.windows, sum(cuts))
+    batch = options.batch or int(np.clip(2 ** round(math.log2(max(1, count / 40))), 16, 128))
+    return batch, options.epochs or (10 if sum(cuts) > options.windows else 6)
 
 
 # ---- the model
@@ -319,11 +323,17 @@ def chained(options: Options, intake: Intake) -> tuple[list[dict[str, Any]], dic
     cell, answer = options.recurrence(), intake.answer
     assert answer
     assert options.hidden
+    H, k, q = answer.horizon, intake.targets, len(answer.quantiles)
+    if H * k * q > MAX_WIDTH:
+        raise OptionError(
+            f"a forecast of {H:,} steps, {k} targets and {q} quantiles has {H * k * q:,} numbers; at most "
+            f"{MAX_WIDTH:,} are possible; shorten --horizon, or choose --channels apart"
+        )
     chain = Chain(intake.features)
     chain.recurrent(cell, options.hidden, options.project, "causal", options.depth)
     if intake.window:
         chain.pool(["last"])
-    chain.dense(answer.horizon * intake.targets * len(answer.quantiles))
+    chain.dense(H * k * q)
     return chain.layers, {cell.name: cell.tape.to_json()}
 
 

@@ -21,7 +21,7 @@ from .. import tasks
 from ..data.series import Collection
 from ..data.table import Table
 from ..document import state_schema, streams_of
-from ..errors import OptionError
+from ..errors import OptionError, located
 from ..model import Model
 from ..nn import Network
 from ..tape import Tape
@@ -99,6 +99,8 @@ class Job:
         layer_rooms.widths(made.layers, made.features, self.tapes)  # raises where a layer does not fit
         network = Network(made.layers, self.tapes)
         network.load_tensors(self.room.start(made, network.shapes()))
+        with located("these options make no model file"):
+            self.draft(network, {})
         return Run(network, made.rows, made.kept, made.held, self.recipe(), progress)
 
     def recipe(self) -> Recipe:
@@ -116,9 +118,14 @@ class Job:
                 "tapes": self.lesson.tapes}  # fmt: skip
 
     def model(self, run: Run) -> Model:
-        made, outputs, targets = self.lesson, *run.answers(run.held)
+        outputs, targets = run.answers(run.held)
         final = run.judge.figures(run.judge.adjusted(outputs, run.adjustment), targets)
         run.judge.adjust(run.network, run.adjustment)
+        return attach(self.draft(run.network, self.provenance(run, final)))
+
+    def draft(self, network: Network, provenance: dict[str, Any]) -> Model:
+        """The model without its check. Raises ModelFileError for one that no file can hold."""
+        made = self.lesson
         document = {
             "format": 1,
             "task": {"kind": self.room.KIND, "options": self.recorded()},
@@ -128,10 +135,10 @@ class Job:
             "state": state_schema(made.layers, self.tapes),
             "labels": made.labels,
             "streams": streams_of(made.layers, made.input),
-            "provenance": self.provenance(run, final),
+            "provenance": provenance,
             "check": None,
         }
-        return attach(Model(document, {**run.network.tensors(), **made.arrays}))
+        return Model(document, {**network.tensors(), **made.arrays})
 
     def recorded(self) -> dict[str, Any]:
         """The options as the file keeps them: a user's cell by its name, not by where it lay."""

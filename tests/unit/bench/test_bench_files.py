@@ -19,15 +19,17 @@ SMALL = {
     "native_step": ["--size", "4", "--rounds", "2", "--calls", "20"],
     "nn_parity": ["--cases", "8", "--steps", "20"],
     "onnx_export": ["--size", "3", "--batches", "1", "2", "--lengths", "1", "2"],
+    "series_stream": ["waves", "--pushes", "20", "--streams", "3"],
     "training": ["--shapes", "2x5x3x4", "--rounds", "2"],
 }
-LONG = {"accuracy", "clone"}
+LONG = {"accuracy", "clone", "forecast"}
 PEERS = {
     "dialects": ["torch"],
     "from_torch": ["torch"],
     "native_step": ["torch"],
     "nn_parity": ["torch"],
     "onnx_export": ["onnxruntime"],
+    "series_stream": ["torch"],
     "training": ["torch"],
 }
 ABOUT = ["command", "date", "cpu", "cores", "versions", "figures"]
@@ -48,7 +50,7 @@ def bench(root, monkeypatch):
         return importlib.import_module(name)
 
     yield imported
-    for name in (*SMALL, *LONG, "common", "common.record"):
+    for name in (*SMALL, *LONG, "common", "common.fits", "common.record"):
         sys.modules.pop(name, None)
 
 
@@ -93,7 +95,7 @@ def test_sets_keep_their_figures_when_another_is_run(bench, tmp_path, monkeypatc
     run = {"seed": 0, "accuracy": 0.5, "wall_seconds": 1.0, "bytes": 1}
     for name in ("trec", "clinc150"):
         accuracy = bench("accuracy", name, "--seeds", 0, "--out", tmp_path)
-        monkeypatch.setattr(accuracy, "runs", lambda name, seeds: [run for _ in seeds])
+        monkeypatch.setattr(accuracy, "runs", lambda name, seeds, direction: [run for _ in seeds])
         accuracy.main()
     found = json.loads((tmp_path / "accuracy.json").read_text("utf-8"))
     assert list(found) == ["clinc150", "trec"]
@@ -102,6 +104,28 @@ def test_sets_keep_their_figures_when_another_is_run(bench, tmp_path, monkeypatc
     assert found["trec"]["figures"]["runs"] == [run]
     assert found["trec"]["figures"]["published"]
     assert "0.5000" in capsys.readouterr().out
+
+
+def test_another_direction_has_an_entry_of_its_own(bench, tmp_path, monkeypatch):
+    accuracy = bench("accuracy", "japanese_vowels", "--direction", "both", "--seeds", 0, "--out", tmp_path)
+    asked = []
+    run = {"seed": 0, "accuracy": 0.5, "wall_seconds": 1.0, "bytes": 1}
+    monkeypatch.setattr(accuracy, "runs", lambda *given: asked.append(given) or [run])
+    accuracy.main()
+    found = json.loads((tmp_path / "accuracy.json").read_text("utf-8"))
+    assert list(found) == ["japanese_vowels --direction both"]
+    assert asked == [("japanese_vowels", [0], "both")]
+
+
+def test_a_set_is_fitted_with_the_defaults_and_its_flags(bench):
+    bench("accuracy")
+    fits = importlib.import_module("common.fits")
+    classify, forecast = (
+        importlib.import_module(f"tidegate.tasks.{name}").Options for name in ("classify", "forecast")
+    )
+    assert fits.options("reuters_r8", seed=2) == classify(seed=2)
+    assert fits.options("ecg5000", direction="both") == classify(label="y", layout="rows", direction="both")
+    assert fits.options("load", seed=1) == forecast(horizon=48, time="time", values="load", seed=1)
 
 
 MAKEFILE = """\

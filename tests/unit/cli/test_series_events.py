@@ -88,6 +88,47 @@ def test_times_go_with_events() -> None:
             answers(TIMED, {"stream": 1, **event})
 
 
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ('{"stream": 1, "x": [true, 2]}', "'x' holds true or false; expected numbers"),
+        ('{"stream": 1, "x": [[1, 2], [1, false]]}', "'x' holds true or false"),
+        ('{"stream": 1, "x": [1, ' + "9" * 5000 + "]}", "it has an integer of too many digits"),
+        ('{"stream": "\\ud800", "x": [1, 2]}', r"'stream' is '\\ud800', with half of a surrogate pair; expected text"),
+        ('{"stream": 1, "end": true, "time": "2026-01-01"}', "'time' is there without 'x', whose steps it is of"),
+        ('{"stream": 1, "x": [1, 2], "time": "2026-01-01T00:00:00.0000001"}', "finer than a microsecond; round"),
+    ],
+)
+def test_what_would_be_answered_wrongly_or_not_at_all(line: str, message: str) -> None:
+    streams = Streams(Predictor(series_sample(TIMED, size=4), threads=1), False)
+    with pytest.raises(DataError, match=message):
+        streams.answer(line.encode())
+    assert not streams.open
+
+
+@pytest.mark.parametrize("missing", ["error", "drop", "ffill", "mask"])
+@pytest.mark.parametrize("head", ["direct", "autoregressive"])
+def test_an_answer_that_is_no_number_is_null(missing: str, head: str) -> None:
+    """Both numbers fit into float32; scaled they do not, and infinity less infinity is none."""
+    intake = replace(STATIONS, names=None, mean=np.zeros((1, 2)), deviation=np.full((1, 2), 1e-3), missing=missing,
+                     answer=Answer(3, (0.1, 0.5, 0.9), head))  # fmt: skip
+    found = answers(intake, {"stream": 1, "x": [[3e38, 3e38], [-3e38, 3e38]]}, {"stream": 1, "x": [1, 2]},
+                    {"stream": 1, "end": True}, {"stream": 1, "x": [1, 2]})  # fmt: skip
+    for one in found[:3]:
+        assert one["forecast"] is None
+        assert one["reason"].startswith("the answer is no finite number")
+        json.dumps(one, allow_nan=False)
+    assert found[3]["forecast"]
+
+
+def test_scores_that_are_no_numbers_are_null() -> None:
+    streams = Streams(Predictor(sample(features=2, size=4)), True)
+    assert streams.answer(b'{"stream": 1, "x": [3e38, -3e38]}')["score"] is not None
+    said = streams.answer(b'{"stream": 1, "x": [1e999, -1e999]}')
+    assert (said["label"], said["score"]) == (None, None)
+    assert said["reason"].startswith("the answer is no finite number")
+
+
 def test_times_and_names_are_of_series_alone() -> None:
     streams = Streams(Predictor(sample(features=2, size=4)), False)
     for key, value in (("time", "2026-01-01"), ("series", "a")):

@@ -132,8 +132,7 @@ BIG = 2**53 + 1
          "arrays, series 2: no value in column 'label' (None); fill it or leave the row out"),
         (X, {"labels": ["a", ""]}, "arrays, series 2: the label is empty; name it"),
         (X, {"labels": [1.5, 2.0]},
-         "arrays, row 1: column 'label' holds numbers, as 1.5; a label is text, an integer or a boolean; "
-         "convert the column"),
+         "arrays, series 1: the label is 1.5; expected text, integers or booleans; convert them"),
         (X, {"ids": ["a", "a"]}, "arrays: series 1 and 2 both have the id 'a'; rename one"),
         (X, {"columns": ["a"]}, "arrays: the columns are 'a'; expected a name for each of 4 channels"),
         (X, {"columns": list("abca")}, "arrays: columns 1 and 4 are both 'a'; rename one"),
@@ -206,8 +205,10 @@ def test_times_of_an_archive(npz):
 @pytest.mark.parametrize(
     ("arrays", "arguments", "message"),
     [
-        ({"a": X}, {}, "t.npz: no array 'x'; the archive has 'a'; name one of them, or add it"),
+        ({"a": X}, {}, "t.npz: no array 'x'; the archive has 'a'; save the numbers as x"),
         ({"x": X}, {"label": "label"}, "t.npz: no array 'y'; the archive has 'x'; name one of them, or add it"),
+        ({"x": X, "y": [1.0, 2.0]}, {"label": "y"},
+         "t.npz, series 1: the label is 1.0; expected text, integers or booleans; convert them"),
         ({"x": np.array([None])}, {},
          "t.npz: array 'x' holds Python objects, which need pickle, and pickle can run code; save numbers or text"),
         ({"x": ["a"]}, {}, "t.npz: array 'x' holds <U1; expected integers or floating-point numbers; convert it"),

@@ -113,8 +113,8 @@ def test_a_parquet_file(tmp_path, monkeypatch):
         (
             {"x": [1.0, 2.0], "at": HOURS[:2]},
             {},
-            "polars frame, row 1: column 'at' holds dates, as datetime.datetime(2020, 1, 1, 0, 0); expected numbers; "
-            "convert it, or leave the column out: --values x",
+            "polars frame, row 1: column 'at' holds dates, as 2020-01-01 00:00:00; expected numbers; name the column "
+            "of times as --time at, or leave the column out: --values x",
         ),
         (
             {"x": [None, float("inf")]},
@@ -179,3 +179,38 @@ def test_tables_of_texts_still_have_no_gaps():
     assert str(caught.value) == "polars frame, row 2: no value in column 'x' (None); fill it or leave the row out"
     with pytest.raises(DataError, match="column 'at' holds a datetime; expected text"):
         read(pl.DataFrame({"at": HOURS}))
+
+
+def test_polars_times_finer_than_a_microsecond_are_refused_not_cut():
+    times = pl.Series("at", [1_000, 2_001]).cast(pl.Datetime("ns"))
+    frame = pl.DataFrame({"at": times, "x": [1, 2]})
+    message = "polars frame: column 'at' has times finer than a microsecond; round the times"
+    assert refusal(frame, time="at") == message
+    assert refusal(frame.with_columns(pl.col("at").dt.replace_time_zone("UTC")), time="at") == message
+    whole = pl.DataFrame({"at": pl.Series([1_000, 2_000]).cast(pl.Datetime("ns")), "x": [1, 2]})
+    assert read_series(whole, time="at").series[0].times.astype(int).tolist() == [1, 2]
+
+
+def test_what_lies_in_the_index_of_a_pandas_frame_is_told():
+    frame = pd.DataFrame({"x": [1.0, 2.0]}, index=pd.Index(HOURS[:2], name="at"))
+    message = "pandas frame: no column 'at'; the {} has 'x'; it is the frame's index: reset_index() makes it a column"
+    assert refusal(frame, time="at") == message.format("table")
+    assert refusal(frame, time="at", values=["x"]) == message.format("frame")
+    assert len(read_series(frame.reset_index(), time="at").series[0]) == 2
+
+
+def test_an_index_that_pandas_wrote_into_a_parquet_file_is_no_channel(tmp_path):
+    path = tmp_path / "t.parquet"
+    pd.DataFrame({"x": [1.0, 2.0]}, index=[5, 7]).to_parquet(path)
+    assert refusal(path) == (
+        f"{path}: column '__index_level_0__' is the index of a pandas frame, no channel; write the table without it "
+        "(index=False), or name the columns of numbers with --values"
+    )
+    assert read_series(path, values=["x"]).columns == ["x"]
+
+
+def test_dates_that_may_be_the_times():
+    assert refusal(pd.DataFrame({"at": HOURS[:2], "x": [1.0, 2.0]})) == (
+        "pandas frame, row 1: column 'at' holds dates, as 2020-01-01 00:00:00; expected numbers; name the column of "
+        "times as --time at, or leave the column out: --values x"
+    )

@@ -105,7 +105,7 @@ def test_one_series_a_row_with_ids(file):
     [({}, 1), ({"label": "k"}, 4), ({"label": "k", "layout": "steps"}, 1), ({"layout": "rows", "values": ["x"]}, 4)],
 )
 def test_which_layout_is_taken(file, arguments, count):
-    text = "k,x\n1,1\n1,2\n1,3\n1,4\n"
+    text = "k,x,y\n1,1,0\n1,2,0\n1,3,0\n1,4,0\n"
     assert len(read_series(file("t.csv", text), **arguments)) == count
 
 
@@ -200,8 +200,7 @@ def test_times_that_are_refused(file, cells, message):
          "t.csv:4: column 'k' is 'b', but the series has 'a' before (t.csv:2); a series has one label; correct it, or "
          "name the column that tells series apart as id"),
         ("i,k,x\n1,a,1\n2,a,2\n1,b,3\n", {"id": "i", "label": "k"},
-         "t.csv:4: column 'k' is 'b', but series '1' has 'a' before (t.csv:2); a series has one label; correct it, or "
-         "name the column that tells series apart as id"),
+         "t.csv:4: column 'k' is 'b', but series '1' has 'a' before (t.csv:2); a series has one label; correct it"),
         ("i,x\na,1\n,2\n", {"id": "i"}, "t.csv:3: no id in column 'i'; fill it or leave the row out"),
         ("k,x\na,1\n,2\n", {"label": "k"}, "t.csv:3: no label in column 'k'; fill it or leave the row out"),
         ("i,x\na,1\na,2\n", {"id": "i", "layout": "rows"},
@@ -254,3 +253,79 @@ def test_a_long_list_of_columns_is_not_printed(file):
     text = ",".join([*names, "word"]) + "\n" + "1," * 20 + "abc\n"
     with pytest.raises(DataError, match="or leave the column out: --values NAME,NAME,"):
         read_series(file("t.csv", text))
+
+
+@pytest.mark.parametrize(
+    ("header", "shown"),
+    [
+        ("22262", "22262, numbers alone"),
+        ("0.1,0.5", "0.1, 0.5, numbers alone"),
+        ("1,-0.5,-0.5,2", "1, -0.5, -0.5, 2, numbers alone"),  # UCR's files: label and values
+        ("2020-01-01,0.5", "2020-01-01, 0.5, numbers and dates alone"),
+        ("2,2,2", "2, 2, 2, numbers alone"),
+    ],
+)
+def test_a_first_row_of_numbers_is_not_lost_as_a_header(file, header, shown):
+    name = file("t.csv", f"{header}\n{header}\n")
+    for arguments in ({}, {"label": "label"}):
+        with pytest.raises(DataError) as caught:
+            read_series(name, **arguments)
+        assert str(caught.value) == (
+            f"t.csv:1: the header is {shown}, so it may be the first row; put the names of the columns on the first "
+            "line, and if these are names, write them with a letter"
+        )
+
+
+@pytest.mark.parametrize("header", ["0", "1", "0,1", "2001,2002,2003", "400.5,401,401.5", "3,2,1", "2020-01,x", "1,x"])
+def test_names_that_count_or_lie_evenly_apart(file, header):
+    found = read_series(file("t.csv", header + "\n" + ",".join("5" for _ in header.split(",")) + "\n"))
+    assert found.columns == header.split(",")
+
+
+@pytest.mark.parametrize("arguments", [{}, {"time": "time"}, {"values": ["load"]}])
+@pytest.mark.parametrize("text", ["time;load\n2020-01-01;5\n", "time;load\n2020-01-01;5,3\n", "time;load\n1;\n"])
+def test_a_csv_with_semicolons_is_told_so(file, text, arguments):
+    with pytest.raises(DataError) as caught:
+        read_series(file("t.csv", text), **arguments)
+    expected = "a .csv has commas and a .tsv tabs; save or rename it so"
+    assert str(caught.value) == f"t.csv:1: the header is 'time;load', separated by ';'; {expected}"
+
+
+@pytest.mark.parametrize(
+    ("text", "arguments", "message"),
+    [
+        ("a\n1\nN/A\n", {},
+         "t.csv:3: column 'a' is 'N/A'; expected a number, or if it is missing an empty cell, nan, NaN "
+         "or NA; correct it"),
+        ("at,a\n2020-01-31 13:00,1\n", {},
+         "t.csv:2: column 'at' is '2020-01-31 13:00'; expected a number such as -1.5 or "
+         "2e3; name the column of times as --time at, or leave the column out: --values a"),
+        ("Unnamed: 0,a\n0,1\n1,1\n", {},
+         "t.csv: column 'Unnamed: 0' is the index of a pandas frame, no channel; write the "
+         "table without it (index=False), or name the columns of numbers with --values"),
+        (",a\n0,1\n", {}, "t.csv:1: column 1 of the header has no name (an index of pandas, which to_csv(index=False) "
+         "leaves out); name it or leave it out"),
+        ("id,x,label\np,1,a\np,2,b\n", {"id": "id", "label": "label"}, "t.csv:3: column 'label' is 'b', but series 'p' "
+         "has 'a' before (t.csv:2); a series has one label; correct it"),
+        ("id,x,label\np,1,a\np,2,b\n", {"values": ["x"], "label": "label"},
+         "t.csv: each of 2 rows would be a series of "
+         "one step; name the column that tells series apart as id, or set the layout to rows"),
+    ],
+)  # fmt: skip
+def test_what_users_files_have_and_what_to_do(file, text, arguments, message):
+    with pytest.raises(DataError) as caught:
+        read_series(file("t.csv", text), **arguments)
+    assert str(caught.value) == message
+
+
+def test_an_index_that_is_named_as_a_value_and_rows_of_one_step_that_are_asked_for(file):
+    name = file("t.csv", "Unnamed: 0,a,label\n0,1,p\n1,1,q\n")
+    assert read_series(name, values=["Unnamed: 0"]).series[0].values.tolist() == [[0], [1]]
+    assert len(read_series(name, values=["a"], label="label", layout="rows")) == 2
+
+
+def test_disorder_within_series_that_are_told_apart_names_no_id(file):
+    name = file("t.csv", "id,at,x\na,2,1\nb,1,1\na,1,2\n")
+    with pytest.raises(DataError) as caught:
+        read_series(name, time="at", id="id")
+    assert str(caught.value) == "t.csv:4: column 'at' is '1', after '2' (t.csv:2); sort the rows by time"

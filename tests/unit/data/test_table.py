@@ -226,3 +226,20 @@ def test_a_refusal_by_the_system_is_one_sentence(written, monkeypatch):
     monkeypatch.setattr("builtins.open", refuse)
     with pytest.raises(DataError, match=r"t\.csv may not be read; change its permissions"):
         read(name)
+
+
+@pytest.mark.parametrize("name", ["beats", "beats.txt", "no/beats.csv", "beats.csv.gz"])
+def test_a_file_that_is_not_there_is_told_whatever_it_is_called(tmp_path, monkeypatch, name):
+    monkeypatch.chdir(tmp_path)
+    for gaps in (False, True):
+        with pytest.raises(DataError) as caught:
+            read(name, gaps=gaps)
+        assert str(caught.value) == f"there is no file {name}; check the path"
+
+
+def test_what_series_may_be_besides_tables_is_told(tmp_path):
+    (tmp_path / "x.npy").write_bytes(b"x")
+    with pytest.raises(DataError, match=r"and \.parquet, and for series \.npz and folders$"):
+        read(tmp_path / "x.npy", gaps=True)
+    with pytest.raises(DataError, match=r"and \.parquet$"):
+        read(tmp_path / "x.npy")

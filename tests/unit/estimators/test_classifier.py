@@ -269,3 +269,10 @@ def test_verbose_tells_what_was_taken_and_every_epoch(capsys: pytest.CaptureFixt
     said = capsys.readouterr().out.splitlines()
     assert "8 rows" in said[0]
     assert [line.split(":")[0] for line in said[1:]] == ["train 1/3", "train 2/3", "refit 3/3"]
+
+
+def test_texts_and_labels_of_two_kinds_are_refused_not_converted() -> None:
+    with pytest.raises(WrongData, match="X, row 2: found None among texts that are text; make them alike"):
+        Classifier(epochs=1).fit(["hello there", None, "bye now", "bye"], ["a", "b", "a", "b"])
+    with pytest.raises(WrongData, match="y, row 1: found 1 among labels that are text; make them alike"):
+        Classifier(epochs=1).fit(np.zeros((4, 3)), [1, "a", 1, "a"])

@@ -41,6 +41,9 @@ def test_a_time_in_every_form(time: Any) -> None:
         (np.datetime64("NaT"), "a time is missing"),
         ([NOON, np.datetime64("NaT")], "a time is missing"),
         ("0001-01-01T00:00+01:00", "outside of the years 1 to 9999"),
+        ("2024-01-31T23:30:00.1234567", "'2024-01-31T23:30:00.1234567' is finer than a microsecond; round the times"),
+        (np.datetime64("2024-01-31T23:30:00.123456789"), "2024-01-31T23:30:00.123456789 is finer than a microsecond"),
+        (np.array(["2024-01-31T23:30", "2024-01-31T23:30:00.000000001"], "M8[ns]"), "00.000000001 is finer than"),
     ],
 )
 def test_what_is_no_time_is_refused(time: Any, message: str) -> None:

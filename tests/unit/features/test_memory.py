@@ -63,6 +63,16 @@ def test_the_ring_holds_the_latest_steps_alone() -> None:
     assert ring.base is None or ring.base.size < 100
 
 
+@pytest.mark.parametrize("missing", ["error", "drop", "ffill", "mask"])
+def test_a_memory_keeps_no_step_alive_that_it_does_not_hold(missing: str) -> None:
+    intake = replace(INTAKES[3], missing=missing)
+    _, seen = memory.after(intake, memory.fresh(intake, 0), np.ones((1000, 2)), None)
+    _, _, many = memory.across(intake, [seen] * 1000, np.ones((1000, 2)), None, range(1000))
+    for one in (seen, many[0]):
+        assert one.last is not None
+        assert one.last.base is None or one.last.base.size < 100
+
+
 def test_times_must_ascend() -> None:
     seen = memory.fresh(ALL, 0)
     times = START + HOUR * np.array([0, 1, 1])
@@ -96,6 +106,10 @@ def test_memories_of_others_are_refused() -> None:
     infinite = data[:-4] + np.float32(np.inf).tobytes()
     with pytest.raises(StateError, match="its memory holds a number that is missing or infinite"):
         memory.from_bytes(intake, infinite, 2)
+    for time, gap in ((memory.NONE, memory.NONE), (memory.NONE, 5), (5, 0), (5, -7)):
+        clock = np.array([time, gap], "<i8").tobytes()
+        with pytest.raises(StateError, match=r"its memory holds the time (5|None) and the gap .*no step left there"):
+            memory.from_bytes(intake, data[:8] + clock + data[24:], 2)
     ringed = memory.to_bytes(ALL, seen_after(ALL, 4))
     with pytest.raises(StateError, match="its memory holds more than the 3 steps that it has seen"):
         memory.from_bytes(ALL, ringed, 3)

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tidegate.errors import DataError, MissingExtra, TidegateError
+from tidegate.errors import DataError, MissingExtra, OptionError, TidegateError
 from tidegate.plots import png
 from tidegate.plots.panel import panels
 
@@ -204,3 +204,11 @@ assert "matplotlib.figure" in sys.modules and "matplotlib.pyplot" not in sys.mod
 """
     done = python("-W", "error", "-c", code)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_a_name_of_another_kind_of_picture_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(OptionError, match=r"ends in '.jpg', but a plot is written as PNG; name it .png"):
+        png.forecast(tmp_path / "a.jpg", HISTORY, WIDENING, LEVELS)
+    for name in ("a", "b.PNG"):
+        png.forecast(tmp_path / name, HISTORY, WIDENING, LEVELS)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["a", "b.PNG"]

@@ -10,7 +10,6 @@ import pytest
 from tidegate.errors import DataError, OptionError, StateError
 from tidegate.features.series import Answer, Intake, Window
 from tidegate.runtime import Forecast, Predictor
-from tidegate.runtime.roll import drawn
 from tidegate.verify.samples import sample, series_sample
 
 ONE = np.array([[0.0]]), np.array([[1.0]])
@@ -263,6 +262,16 @@ def test_a_series_shorter_than_the_window_is_refused() -> None:
         made(SENSORS).predict([np.zeros((0, 2))])
 
 
+def test_no_label_is_told_of_what_is_no_number() -> None:
+    intake = replace(SENSORS, mean=np.zeros((1, 2)), deviation=np.full((1, 2), 1e-3))
+    predictor, x = made(intake), np.array([[3e38, 3e38], [-3e38, 3e38]])
+    with pytest.raises(DataError, match="series 1: the answer is no finite number, as one that went in is too large"):
+        predictor.classify([x / 1e38, x])
+    scores = predictor.stream().push(x)
+    assert np.isnan(scores.values).all()
+    assert (scores.label, scores.chosen) == (None, [])
+
+
 def test_rolling_origins() -> None:
     x = np.arange(20.0)[:, None]
     predictor = made(WINDOW)
@@ -284,6 +293,22 @@ def test_rolling_origins() -> None:
         predictor.forecasts(x[:0])
 
 
+@pytest.mark.parametrize("head", ["direct", "autoregressive"])
+def test_windows_of_many_streams_are_worked_out_in_parts(head: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    intake = replace(WINDOW, answer=Answer(3, (0.1, 0.5, 0.9), head), missing="drop")
+    x = np.random.default_rng(4).standard_normal((9, 30))
+    x[8, 1::2] = np.nan
+    found = []
+    for numbers in (1 << 21, 7 * 4):
+        monkeypatch.setattr("tidegate.runtime.series.PART_NUMBERS", numbers)
+        pool = made(intake).pool()
+        pushed = pool.push([(i, x[:8, i]) for i in range(30)])
+        stepped = pool.step(range(30), x[8])
+        said = np.stack([forecast.values for forecast in pushed])
+        found.append(said.tobytes() + stepped.tobytes())
+    assert found[0] == found[1]
+
+
 def test_batches_of_any_size_give_equal_bits(monkeypatch: pytest.MonkeyPatch) -> None:
     x, origins = np.random.default_rng(3).standard_normal((90, 1)), np.arange(8, 90)
     for intake in (WINDOW, LOAD, ROLL, replace(ROLL, window=Window(4, 2))):
@@ -292,100 +317,3 @@ def test_batches_of_any_size_give_equal_bits(monkeypatch: pytest.MonkeyPatch) ->
             for place in ("origins.RUN_NUMBERS", "session.WINDOW_NUMBERS", "roll.ROLLED_NUMBERS"):
                 patch.setattr(f"tidegate.runtime.{place}", 40)
             assert made(intake).forecasts(x, origins, paths=5).tobytes() == whole.tobytes()
-
-
-# ---- forecasts that are fed back
-
-
-def test_paths_follow_from_the_seed() -> None:
-    stream = made(ROLL).stream()
-    stream.push([1.0, 2.0])
-    before = stream.state
-    first = stream.forecast(horizon=5, paths=40, seed=1)
-    assert first.values is not None
-    assert first.values.shape == (5, 1, 3)
-    assert stream.state == before
-    assert stream.forecast(5, 40, 1).values.tobytes() == first.values.tobytes()
-    assert stream.forecast(5, 40, 2).values[1:].tobytes() != first.values[1:].tobytes()
-    assert stream.forecast(3, 40, 2).values[0].tobytes() == first.values[0].tobytes()
-    assert stream.scores.values.tobytes() == stream.forecast().values.tobytes()
-    assert stream.forecast(1).values.tobytes() == stream.scores.values[:1].tobytes()
-
-
-def test_one_path_of_a_median_is_the_model_fed_its_own_answers() -> None:
-    for window in (None, Window(4, 2, 2)):
-        predictor = made(replace(ROLL, answer=Answer(4, (0.5,), "autoregressive"), window=window))
-        stream = predictor.stream()
-        stream.push(np.arange(8.0))
-        rolled = stream.forecast(paths=1).values
-        by_hand = []
-        for _ in range(4):
-            by_hand.append(stream.forecast(1).values[0, 0, 0])
-            stream.push(by_hand[-1])
-        np.testing.assert_array_equal(rolled[:, 0, 0], by_hand)
-
-
-def test_past_columns_stay_and_known_ones_are_given_and_time_goes_on() -> None:
-    intake = Intake(
-        ("load", "sun", "holiday"), ("target", "past", "known"), ("day",), mean=np.zeros((1, 3)),
-        deviation=np.ones((1, 3)), answer=Answer(3, (0.5,), "autoregressive"),
-    )  # fmt: skip
-    stream, x = made(intake).stream(), np.array([[1.0, 5, 0], [2, 6, 1]])
-    assert stream.push(x[0], time=HOURS[0]).reason.startswith(
-        "what is known of the steps ahead (holiday) must be given"
-    )
-    known = np.array([[0.0], [0], [1]])
-    assert stream.forecast(known=known).reason == "how far steps lie apart is known after two of them"
-    stream.push(x[1], time=HOURS[1])
-    with pytest.raises(DataError, match="the first row of known is not what the last step brought"):
-        stream.forecast(known=known)
-    known[0] = 1
-    rolled = stream.forecast(known=known, paths=3)
-    by_hand = [stream.forecast(1, known=known[:1]).values[0, 0, 0]]
-    for h in (1, 2):
-        stream.push([by_hand[-1], 6.0, known[h, 0]], time=HOURS[1 + h])
-        by_hand.append(stream.forecast(1).values[0, 0, 0])
-    np.testing.assert_array_equal(rolled.values[:, 0, 0], by_hand)
-    with pytest.raises(DataError, match=r"known has shape \[2, 1\]; expected \[3, 1\]"):
-        stream.forecast(known=known[:2])
-    with pytest.raises(DataError, match="known holds a number that is missing"):
-        stream.forecast(known=known * np.nan)
-
-
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        ({"horizon": 0}, "horizon is 0; expected an integer of 1 to 65536"),
-        ({"paths": 0}, "paths is 0; expected an integer of 1 to 10000"),
-        ({"paths": True}, "paths is True"),
-        ({"seed": -1}, "seed is -1"),
-        ({"known": [[1.0]]}, "known was given, and this model has no column that is known ahead"),
-    ],
-)
-def test_what_a_forecast_cannot_take(options: dict[str, Any], message: str) -> None:
-    stream = made(ROLL).stream()
-    stream.push(1.0)
-    with pytest.raises(OptionError, match=message):
-        stream.forecast(**options)
-
-
-def test_a_direct_head_goes_as_far_as_it_was_fitted() -> None:
-    stream = made(LOAD).stream()
-    whole = stream.push([1.0])
-    assert stream.forecast(2).values.tobytes() == whole.values[:2].tobytes()
-    with pytest.raises(OptionError, match="horizon is 4; this model forecasts 3 steps ahead at once"):
-        stream.forecast(4)
-    with pytest.raises(OptionError, match="known is for a model whose head is autoregressive"):
-        stream.forecast(known=[[1.0]] * 3)
-    with pytest.raises(OptionError, match="this model does not forecast"):
-        made(SENSORS).stream().forecast()
-
-
-def test_draws_follow_the_quantiles() -> None:
-    values, levels = np.array([[[-1.0, 0.0, 4.0]]]), np.array([0.1, 0.5, 0.9])
-    shares = np.random.default_rng(0).random(20000)
-    found = np.array([drawn(values, levels, np.array([[u]]))[0, 0] for u in shares[:500]])
-    many = drawn(np.repeat(values, 20000, 0), levels, shares[:, None])[:, 0]
-    assert many[:500].tobytes() == found.tobytes()
-    np.testing.assert_allclose(np.quantile(many, [0.2, 0.5, 0.7]), [-0.75, 0.0, 2.0], atol=0.06)
-    assert (many.min(), many.max()) == (-1.0, 4.0)

@@ -188,9 +188,9 @@ def test_the_penalty_is_chosen_on_windows_after_the_fitted_ones(monkeypatch: pyt
     fitted: list[tuple[int, int]] = []
     examples, solved = View.examples, Moments.solved
 
-    def reading(self: View, x: Floats, first: int, last: int) -> Any:
+    def reading(self: View, x: Floats, first: int, last: int, every: int) -> Any:
         read.append((first, last))
-        return examples(self, x, first, last)
+        return examples(self, x, first, last, every)
 
     def solving(self: Moments, penalties: Any) -> Any:
         fitted.append((self.count, len(penalties)))
@@ -296,3 +296,14 @@ def test_the_verdict_names_every_baseline_that_is_not_beaten() -> None:
     )
     assert "last value" not in said
     assert verdict(nan, {"ridge": 0.9}) is not None
+
+
+def test_of_many_windows_every_nth_is_fitted(monkeypatch: pytest.MonkeyPatch) -> None:
+    noise = np.random.default_rng(7).standard_normal((600, 1))
+    whole = Ridge.fit(noise, 8, 2)
+    monkeypatch.setattr("tidegate.tasks._baselines.MOST_WINDOWS", 200)
+    thinned = Ridge.fit(noise, 8, 2)
+    assert whole.windows == (591,)
+    assert 591 // 3 <= thinned.windows[0] <= 591 // 3 + 2
+    with pytest.raises(DataError, match="look-back of 2,048 steps at most; this one has 2,049"):
+        Ridge.fit(noise, 2049, 2)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
 from tidegate.data.series import of_arrays
+from tidegate.errors import DataError
 from tidegate.tasks import classify
 from tidegate.tasks._lesson import Lesson
 from tidegate.tasks._series import Sequences, Variation
@@ -33,6 +35,85 @@ def test_small_files_take_400_steps() -> None:
     assert options.batch == 16
     assert options.epochs == -(-400 // -(-180 // options.batch))
     assert lesson(4, rows=200, epochs=3).options.epochs == 3
+
+
+def test_windows_not_series_decide_how_long_is_learnt() -> None:
+    found = lesson(1000, rows=10, window=20)
+    assert len(found.kept) + len(found.held) == 10 * 99
+    assert found.options.batch == 32
+    assert found.options.epochs == 400 // 28 + 1  # 28 batches are 90 of 100 windows
+    assert found.options.conv == 0
+    assert {i // 99 for i in found.kept}.isdisjoint(i // 99 for i in found.held)  # no series on both sides
+
+
+@pytest.mark.parametrize("missing", ["error", "mask"])
+def test_without_a_refit_held_out_rows_tell_nothing(missing: str) -> None:
+    """Neither statistics nor what stands for the missing: held-out series a million away change no tensor."""
+    x, labels = np.random.default_rng(0).normal(size=(40, 5, 2)), ["a", "b"] * 20
+    for refit, same in ((0, True), (2, False)):
+        options = classify.Options(refit_epochs=refit, missing=missing)
+        first = classify.lesson(options, of_arrays(x, labels=labels), None)
+        moved = x.copy()
+        moved[first.held] += 1e6
+        second = classify.lesson(options, of_arrays(moved, labels=labels), None)
+        assert np.array_equal(first.held, second.held)
+        tensors = {**first.given, **first.arrays}
+        assert all(np.array_equal(v, {**second.given, **second.arrays}[k]) for k, v in tensors.items()) == same
+
+
+TABLE = "id,x,y,label\n" + "".join(
+    f"s{i},{t + i},{-t * i},{'ab'[i % 2]}\n" for i in range(20) for t in range(4 + i % 3)
+)
+FILES = ("t.csv", "turned.csv")
+TURNED = "\n".join(",".join(row.split(",")[k] for k in (0, 2, 1, 3)) for row in TABLE.split())
+
+
+def test_columns_in_another_order_are_the_same_columns(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text(TABLE)
+    (tmp_path / "turned.csv").write_text(TURNED)
+    options = classify.Options(id="id")
+    source = classify.rows(tmp_path / "t.csv", options)
+    turned = classify.rows(tmp_path / "turned.csv", options, ["x", "y"])
+    for a, b in zip(source.series, turned.series, strict=True):
+        np.testing.assert_array_equal(a.values, b.values)
+    judged = [classify.lesson(options, source, classify.rows(tmp_path / name, options)) for name in FILES]
+    for one in judged:
+        np.testing.assert_array_equal(one.rows.batch(one.held)[0], judged[0].rows.batch(one.held)[0])
+    with pytest.raises(DataError, match=r"has 2 columns \('x', 'y'\); the model was fitted on 1 column \('x'\)"):
+        classify.rows(tmp_path / "t.csv", options, ["x"])
+
+
+def test_what_is_asked_has_the_named_columns_alone(tmp_path: Path) -> None:
+    """A row is a series; its other columns are no steps of it."""
+    (tmp_path / "wide.csv").write_text("v0,v1,v2,age,label\n1,2,3,70,a\n4,5,6,71,b\n")
+    options = classify.Options(values="v0,v1,v2", input="series")
+    learnt = classify.rows(tmp_path / "wide.csv", options)
+    found = classify.asked(tmp_path / "wide.csv", options, ["value"])
+    assert [s.values[:, 0].tolist() for s in found.series] == [[1, 2, 3], [4, 5, 6]]
+    assert [s.values.tolist() for s in found.series] == [s.values.tolist() for s in learnt.series]
+
+
+@pytest.mark.parametrize(
+    ("offset", "size", "message"),
+    [
+        (1e8, 1.0, r"column 'value' varies by 1(.0\d)? about 1e\+08, too little for float32; take a constant off it"),
+        (1e6, 0.5, "column 'value' varies by"),
+        (0.3, 0.0, "column 'value' is 0.3 at every step, which tells nothing; leave it out of --values"),
+        (0.0, 0.0, "column 'value' is 0 at every step"),
+    ],
+)
+def test_a_column_that_float32_cannot_tell_is_refused(offset: float, size: float, message: str) -> None:
+    """Of 1e8 and its neighbours float32 has every eighth number."""
+    x = np.random.default_rng(0).normal(size=(40, 9, 1)) * size + offset
+    with pytest.raises(DataError, match=message):
+        classify.lesson(classify.Options(), of_arrays(x, labels=["a", "b"] * 20), None)
+
+
+def test_a_series_shorter_than_the_window_is_named_by_its_place(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text(TABLE)
+    options = classify.Options(id="id", window=5)
+    with pytest.raises(DataError, match=r"t.csv:2: the series has 4 steps; the window needs 5"):
+        classify.questions(classify.asked(tmp_path / "t.csv", options, ["x", "y"]), options)
 
 
 def variation(**values: float) -> Variation:

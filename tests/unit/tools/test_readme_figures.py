@@ -24,6 +24,15 @@ FIGURES = {
             "torch.nn.GRU": {"error": 2e-7, "us": 9.0, "ratio": 9.04, "quartiles": [8.5, 9.5]},
         },
     },
+    "series_stream": {
+        "pushes": 3000, "streams": 1000,
+        "rows": [
+            {"case": "load", "error": 1e-7, "compared": 400, "us": 81.04, "us_99": 130.0, "ratio": 2.61,
+             "pool_us": 36.8, "layers_bytes": 520, "memory_bytes": 2064, "origins_a_second": 42_653.4},
+            {"case": "japanese_vowels", "error": 2.5e-8, "compared": 420, "us": 15.1, "us_99": 56.6, "ratio": 3.7,
+             "pool_us": 3.3, "layers_bytes": 1064, "memory_bytes": 0, "origins_a_second": None},
+        ],
+    },
     "interpreter": {
         "rounds": 31,
         "rows": [{**SPEED, "batch": 1, "ratio": 1.21}, {**SPEED, "batch": 32, "ratio": 1.22, "same_bits": False}],
@@ -91,7 +100,9 @@ FIGURES = {
 }  # fmt: skip
 EXPECTED = {
     "accuracy": "| reuters_r8 | 96.30 % | 96.10, 96.50 | 100 | 2.0 MB |",
+    "forecast": "| load | MSE | 0.200 | 0.100 0.300 | ridge 0.377; day before 1,000.000 |",
     "native_step": "| torch.nn.GRU | 9.0 | 8.5 to 9.5 | 2.0e-07 |",
+    "series_stream": "| load | 81.0 | 130.0 | 2.6 | 36.8 | 520 + 2,064 | 42,653 |",
     "interpreter": "| base | 1.21 (1.11 to 1.31) | 1.22 (1.11 to 1.31) | NO |",
     "footprint": "| first prediction | +0.070 | +4.5 |",
     "errors": "| base | 0.150 | 0.030 | 11 of 12 |",
@@ -110,7 +121,9 @@ EXPECTED = {
 def readme(root):
     spec = importlib.util.spec_from_file_location("readme_tool", root / "tools" / "readme.py")
     module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(root / "tools")
+        spec.loader.exec_module(module)
     return module
 
 
@@ -130,6 +143,10 @@ def result(name):
     if name == "accuracy":
         runs = [RUN, {**RUN, "seed": 1, "accuracy": 0.965}]
         return {"reuters_r8": {**MADE, "figures": {"published": ["accuracy, somebody: 96.09"], "runs": runs}}}
+    if name == "forecast":
+        row = {"figure": "MSE", "digits": 3, "values": [0.1, 0.3], "beside": {"ridge": 0.377, "day before": 1000.0}}
+        rows = [row, {**row, "figure": "bytes of the file", "detail": True}]
+        return {"load": {**MADE, "figures": {"published": ["MSE, somebody: 0.5"], "seeds": [0, 1], "rows": rows}}}
     return {**MADE, "figures": copy.deepcopy(FIGURES[name])}
 
 
@@ -161,6 +178,22 @@ def test_a_section_stands_alone_with_what_made_it(readme, house, name):
 def test_published_figures_stand_under_the_set(readme, house):
     store(house, "accuracy")
     assert "\n- reuters_r8: accuracy, somebody: 96.09\n" in readme.figures(house / "results")
+
+
+def test_two_entries_of_a_set_give_its_published_figures_once(readme, house):
+    found = result("accuracy")
+    found["reuters_r8 --direction both"] = found["reuters_r8"]
+    (house / "results" / "accuracy.json").write_text(json.dumps(found))
+    text = readme.figures(house / "results")
+    assert text.count("somebody: 96.09") == 1
+    assert "| reuters_r8 --direction both | 96.30 % |" in text
+
+
+def test_what_is_a_detail_is_left_out(readme, house):
+    store(house, "forecast")
+    text = readme.figures(house / "results")
+    assert "\n- load: MSE, somebody: 0.5\n" in text
+    assert "bytes of the file" not in text
 
 
 def test_no_results(readme, house):

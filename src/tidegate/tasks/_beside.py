@@ -1,0 +1,59 @@
+"""What a forecaster has to beat, on the held-out origins of its own training."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ..errors import DataError
+from ..features.series import Intake
+from ._baselines import Ridge, seasonal_naive
+from ._windows import HELD, Floats, Places, Stretches, Track, Windows
+
+
+def baselines(
+    options: Any, intake: Intake, places: Places, data: Windows | Stretches, cuts: list[int]
+) -> dict[str, float | str]:
+    """Mean absolute errors on the held-out origins that judge the model too, or why there is none: last value, seasonal
+    naive, and a ridge regression. cuts: of each track that is learnt from, where its held-out end begins.
+    """
+    assert intake.answer
+    H, season = intake.answer.horizon, options.season or 0
+    tries: dict[str, Any] = {"last value": lambda: 1}
+    if season > 1:
+        tries[f"seasonal naive ({season} steps)"] = lambda: season
+    histories = [filled(t, intake)[:cut] for t, cut in zip(places.tracks, cuts, strict=False)]
+    tries["ridge on the same window"] = lambda: Ridge.fit(
+        histories, options.lookback, H, season, options.centre, options.spread or "training"
+    )
+    truth = data.judged(data.rows_of(HELD))
+    if np.isnan(truth).all():
+        raise DataError("every window of the held-out end is constant, which judges nothing; choose --spread training")
+    found: dict[str, float | str] = {}
+    for name, make in tries.items():
+        try:
+            found[name] = error_of(make(), places, intake, truth)
+        except DataError as error:
+            found[name] = f"not possible: {error}"
+    return found
+
+
+def error_of(baseline: int | Ridge, places: Places, intake: Intake, truth: Floats) -> float:
+    """The mean absolute error of a season's naive forecast, or of a ridge, on the held-out origins."""
+    made = []
+    for i, track in enumerate(places.tracks):
+        if not len(ends := places.of(i, HELD)):
+            continue
+        if isinstance(baseline, int):
+            made.append(seasonal_naive(track.truth, ends, truth.shape[1], baseline))
+        else:
+            made.append(baseline.predict(filled(track, intake), ends))
+    return float(np.nanmean(np.abs(np.concatenate(made) - truth)))
+
+
+def filled(track: Track, intake: Intake) -> Floats:
+    """The targets of a track [T, targets], where they are missing as the model reads them."""
+    T = len(track.steps)
+    read = np.concatenate([track.steps[:, intake.of("target")], track.truth[T:]])
+    return np.where(np.isnan(track.truth), read, track.truth)

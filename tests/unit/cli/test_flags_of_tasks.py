@@ -1,0 +1,35 @@
+"""Flags that mean nothing for a model's task are refused, not passed over."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import pytest
+
+import tidegate.runtime
+from tidegate import cli
+from tidegate.cli import score
+
+
+@pytest.fixture
+def forecaster(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every model file is that of a forecaster."""
+    model = SimpleNamespace(document={"task": {"kind": "forecast"}})
+    monkeypatch.setattr(tidegate.runtime, "load", lambda path: SimpleNamespace(model=model))
+    monkeypatch.setattr(score, "task_of", lambda path: "forecast")
+
+
+@pytest.mark.parametrize(
+    ("command", "flag"),
+    [
+        (["predict", "m.safetensors", "t.csv", "--top", "3"], "--top"),
+        (["score", "m.safetensors", "t.csv", "--unseen", "wrong"], "--unseen"),
+    ],
+)
+def test_flags_of_labels_for_a_forecaster(
+    forecaster: None, capsys: pytest.CaptureFixture[str], command: list[str], flag: str
+) -> None:
+    assert cli.main(command) == 2
+    said = capsys.readouterr()
+    assert said.err == f"tidegate: {flag} is for labels, and this model forecasts; leave it out\n"
+    assert said.out == ""

@@ -1,0 +1,235 @@
+"""A forecaster's options and columns, and what it decides from data."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tidegate.data.series import Collection, of_arrays
+from tidegate.errors import DataError, OptionError
+from tidegate.features.series import Intake
+from tidegate.tasks._baselines import Ridge, seasonal_naive
+from tidegate.tasks._lesson import Lesson
+from tidegate.tasks._windows import HELD, KEPT, Apart, Windows
+from tidegate.tasks.forecast import Options, lesson, rows, taken
+
+RANDOM = np.random.default_rng(11)
+WAVE = np.sin(np.arange(120) / 3) + RANDOM.standard_normal(120) / 9
+FLAG = (np.arange(120) % 5 == 0).astype(float)
+
+
+def table(**columns: Any) -> Collection:
+    return of_arrays([np.stack(list(columns.values()), 1)], columns=list(columns))
+
+
+def learnt(source: Any, judged: Any = None, **options: Any) -> Lesson:
+    given = Options(**{"horizon": 2, "hidden": 2, **options})
+    return lesson(given, rows(source, given), None if judged is None else rows(judged, given))
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"horizon": 0}, "horizon is 0; it must be 1 to 10000"),
+        ({"quantiles": "0.1,0.9"}, "0.5 among them"),
+        ({"quantiles": "0.9,0.5"}, "ascend"),
+        ({"quantiles": "0.5,nan"}, "between 0 and 1"),
+        ({"quantiles": ",".join(str(i / 200) for i in range(1, 200))}, "199 entries; at most 99"),
+        ({"targets": "a,a"}, "stands twice"),
+        ({"targets": "a", "known": "a"}, "'a' is named as target and as known"),
+        ({"known": "a,,b"}, "an entry is empty"),
+        ({"calendar": "day"}, "calendar needs times"),
+        ({"lookback": 10, "segment": 3}, "no multiple of the segment 3"),
+        ({"lookback": 1}, "is always 0; choose 2 or more"),
+        ({"scale": "fixed", "segment": 2}, "are for --scale window"),
+        ({"scale": "fixed", "spread": "window"}, "are for --scale window"),
+        ({"scale": "fixed", "centre": "mean"}, "are for --scale window"),
+        ({"missing": "drop", "known": "a"}, "choose ffill or mask"),
+        ({"head": "both"}, "choose one of direct, autoregressive"),
+    ],
+)
+def test_options_that_make_no_sense(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(OptionError, match=message):
+        Options(**{"horizon": 2, **options})
+
+
+def test_roles_by_what_is_named() -> None:
+    source = table(k=FLAG, a=WAVE, b=WAVE, value=WAVE)
+    found = rows(source, Options(horizon=2, known="k"))
+    assert isinstance(found, Apart)
+    assert (found.columns, found.targets) == (["value", "k"], ("a", "b", "value"))
+    found = rows(source, Options(horizon=2, known="k", targets="b"))
+    assert found.columns == ["b", "a", "value", "k"]
+    assert learnt(source, known="k", targets="b").input["roles"] == ["target", "past", "past", "known"]
+    found = rows(table(a=WAVE, b=WAVE, value=FLAG), Options(horizon=2, known="value"))
+    assert isinstance(found, Apart)
+    assert (found.columns, found.targets) == (["value 2", "value"], ("a", "b"))
+
+
+def test_a_column_called_value_is_as_any_other() -> None:
+    made = learnt(table(value=WAVE, temp=FLAG + WAVE), targets="temp")
+    assert made.input["columns"] == ["temp", "value"]
+    assert made.input["roles"] == ["target", "past"]
+    assert made.options.channels == "together"
+    made = learnt(table(value=WAVE, temp=FLAG + WAVE), channels="together")
+    assert made.input["roles"] == ["target", "target"]
+    assert made.options.channels == "together"
+    assert learnt(table(value=WAVE, temp=FLAG + WAVE)).options.channels == "apart"
+
+
+def test_columns_are_found_by_name_in_any_order() -> None:
+    options = Options(horizon=2, channels="together")
+    found = rows(table(b=FLAG, a=WAVE), options, ["a", "b"])
+    assert found.columns == ["a", "b"]
+    assert found.series[0].values[:, 0].tolist() == WAVE.tolist()
+    for source in (table(a=WAVE), table(a=WAVE, c=WAVE), table(a=WAVE, b=WAVE, c=WAVE)):
+        with pytest.raises(DataError, match=r"has . columns? .*; the model was fitted on 2 columns \('a', 'b'\)"):
+            rows(source, options, ["a", "b"])
+    with pytest.raises(DataError, match=r"has 2 columns \('a', 'b'\); the model was fitted on 1 column \('c'\)"):
+        rows(table(a=WAVE, b=WAVE), Options(horizon=2), ["c"])
+
+
+def test_columns_that_are_not_there() -> None:
+    for role in ("targets", "known", "static"):
+        with pytest.raises(DataError, match=r"no column 'x' to be .*; there are 1 column \('a'\)"):
+            rows(table(a=WAVE), Options(**{"horizon": 2, role: "x"}))
+    with pytest.raises(DataError, match="no column is left to forecast"):
+        rows(table(a=WAVE), Options(horizon=2, known="a"))
+    with pytest.raises(OptionError, match="horizon is missing"):
+        rows(table(a=WAVE), Options())
+
+
+def test_what_was_taken_is_said(tmp_path: Path) -> None:
+    source = table(a=WAVE, b=WAVE, k=FLAG)
+    said = taken(rows(source, options := Options(horizon=2, known="k")), options)
+    assert "targets, each a series of its own: 2 columns ('a', 'b'); known: 1 column ('k')" in said
+    file = tmp_path / "t.csv"
+    days = np.r_[np.arange(10), np.arange(12, 20)]
+    file.write_text("day,y\n" + "".join(f"{np.datetime64('2024-01-01') + d},{d}\n" for d in days.tolist()))
+    options = Options(horizon=2, time="day")
+    assert taken(rows(str(file), options), options).endswith(
+        "time is uneven at 1 step, first at " + f"{file}:12: steps are counted, not times"
+    )
+    file.write_text("day,y\n" + "".join(f"{2020 + m // 12}-{m % 12 + 1:02d}-01,{m}\n" for m in range(30)))
+    assert "uneven" not in taken(rows(str(file), options), options)
+
+
+# ---- what is decided
+
+
+def test_what_is_decided_is_recorded_and_fits_together() -> None:
+    for n in (30, 60, 120):
+        made = learnt(table(a=np.tile(WAVE, 2)[:n])).options
+        assert made.lookback % made.segment == 0
+        assert made.lookback >= 2
+        assert None not in (made.season, made.batch, made.epochs, made.spread, made.patience, made.refit_epochs)
+    wide = learnt(table(a=WAVE), segment=30).options
+    assert (wide.lookback, wide.segment) == (30, 30)
+    assert learnt(table(a=WAVE), lookback=26).options.segment == 1
+    fixed = learnt(table(a=WAVE), scale="fixed").options
+    assert (fixed.segment, fixed.spread) == (None, None)
+
+
+@pytest.mark.parametrize("head", ["direct", "autoregressive"])
+def test_nothing_is_decided_by_the_held_out_end(head: str) -> None:
+    y = np.tile(WAVE[:24], 10) + RANDOM.standard_normal(240) / 20
+    later = y.copy()
+    later[205:] = RANDOM.standard_normal(35) * 100
+    one, other = (learnt(table(a=values), head=head) for values in (y, later))
+    assert one.options == other.options
+    assert one.arrays.keys() == other.arrays.keys()
+    assert all(one.arrays[name].tobytes() == other.arrays[name].tobytes() for name in one.arrays)
+    assert one.options.season == other.options.season
+    assert all(a.tobytes() == b.tobytes() for a, b in zip(*(m.rows.batch(m.kept) for m in (one, other)), strict=True))
+
+
+def test_the_season_is_looked_for_before_the_held_out_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[tuple[int, ...]] = []
+
+    def looking(histories: Any, horizon: int, times: Any) -> int:
+        seen.append((*map(len, histories), *map(len, times)))
+        return 0
+
+    monkeypatch.setattr("tidegate.tasks.forecast.likely_season", looking)
+    source = table(a=WAVE)
+    source.series[0].__dict__["times"] = np.datetime64("2024-01-01", "us") + np.arange(120)
+    learnt(source, hold_out=0.25)
+    assert seen == [(90, 90)]
+
+
+def test_a_file_to_judge_by_leaves_all_to_learn_from() -> None:
+    made = learnt(table(a=WAVE), table(a=WAVE[:60] * 2), lookback=4)
+    assert made.options.refit_epochs == 0
+    assert made.about["rows"] == {"trained": 120 - 3 - 2, "held_out": 60 - 3 - 2}
+    with pytest.raises(DataError, match="to judge by: .* take 6 steps, and the longest series has 5"):
+        learnt(table(a=WAVE), table(a=WAVE[:5]), lookback=4)
+    with pytest.raises(DataError, match="to judge by: 12 steps are held out, and the horizon takes 20"):
+        learnt(table(a=WAVE), lookback=4, season=0, horizon=20, hold_out=0.1)
+    with pytest.raises(DataError, match="the model was fitted on 1 column"):
+        learnt(table(a=WAVE), table(b=WAVE), lookback=4)
+    two = of_arrays([WAVE, WAVE * 2], ids=["x", "y"])
+    assert learnt(two, of_arrays([WAVE], ids=["y"]), scale="fixed").about["rows"]["held_out"] == 118
+    with pytest.raises(DataError, match="'z' was not there in training"):
+        learnt(two, of_arrays([WAVE], ids=["z"]), scale="fixed")
+
+
+def test_fixed_scaling_knows_series_by_name() -> None:
+    with pytest.raises(DataError, match=r"has 2 series without names.*name their column with --id"):
+        learnt(of_arrays([WAVE, WAVE]), scale="fixed")
+    named = learnt(of_arrays([WAVE], ids=["only"]), scale="fixed")
+    assert Intake.from_json(named.input, named.arrays).names == ("only",)
+    assert Intake.from_json((free := learnt(table(a=WAVE), scale="fixed")).input, free.arrays).names is None
+    with pytest.raises(DataError, match="series 2, step 1: column 'value' is 3 at every step"):
+        learnt(of_arrays([WAVE, np.full(50, 3.0)], ids=["a", "b"]), scale="fixed")
+
+
+def test_a_model_that_no_file_could_hold_is_refused_at_once() -> None:
+    with pytest.raises(OptionError, match="1,069,200 numbers; at most 1,048,576 are possible"):
+        learnt(
+            of_arrays([RANDOM.standard_normal((2000, 12))]), horizon=900, channels="together", season=0, lookback=4,
+            hold_out=0.5, quantiles=",".join(str(i / 100) for i in range(1, 100)),
+        )  # fmt: skip
+
+
+# ---- what has to be beaten
+
+
+def test_baselines_err_on_the_origins_that_judge_the_model() -> None:
+    two = of_arrays([WAVE, WAVE[:50] * 3 + 1])
+    made = learnt(two, lookback=6, season=4, spread="training")
+    assert isinstance(made.rows, Windows)
+    wrong: dict[str, list[Any]] = {"last": [], "season": [], "ridge": []}
+    ridge = Ridge.fit([WAVE[:102, None], WAVE[:42, None] * 3 + 1], 6, 2, 4)
+    for i, y in enumerate((WAVE[:, None], WAVE[:50, None] * 3 + 1)):
+        here = (made.rows.part == HELD) & (made.rows.series == i)
+        ends = (made.rows.ends - made.rows.first)[here]
+        truth = y[ends[:, None] + [1, 2]]
+        made_by = (("last", seasonal_naive(y, ends, 2, 1)), ("season", seasonal_naive(y, ends, 2, 4)))
+        for name, forecast in (*made_by, ("ridge", ridge.predict(y, ends))):
+            wrong[name] += np.abs(forecast - truth).ravel().tolist()
+    found = list(made.about["baselines"].values())
+    assert np.allclose(found, [np.mean(wrong[name]) for name in ("last", "season", "ridge")])
+    assert made.about["rows"] == {"trained": int((made.rows.part == KEPT).sum()), "held_out": len(wrong["last"]) // 2}
+
+
+def test_baselines_judge_where_the_model_is_judged() -> None:
+    y = np.r_[WAVE, np.full(12, 5.0), WAVE[:8]]
+    made = learnt(table(a=y), lookback=6, season=0, spread="window")
+    targets = made.rows.batch(made.held)[2][:, 0, :, 0]
+    constant = np.isnan(targets).all(1)
+    assert 0 < constant.sum() < len(constant)
+    assert isinstance(made.rows, Windows)
+    ends = made.rows.ends[made.held][~constant]
+    expected = np.abs(y[ends[:, None] + [1, 2]] - y[ends, None]).mean()
+    assert made.about["baselines"]["last value"] == pytest.approx(expected)
+
+
+def test_the_ridge_reads_what_the_model_reads() -> None:
+    y = WAVE.copy()
+    y[[30, 110]] = np.nan
+    for missing in ("ffill", "mask"):
+        assert isinstance(learnt(table(a=y), missing=missing).about["baselines"]["ridge on the same window"], float)
+    assert learnt(table(a=WAVE), head="autoregressive", horizon=9).about["steps_ahead"] == 1

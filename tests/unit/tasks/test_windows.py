@@ -1,0 +1,317 @@
+"""Rows of a forecaster: worked out one by one in float64, the same in a stream, and blind to what comes later."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tidegate.data.series import Collection, of_arrays
+from tidegate.errors import DataError
+from tidegate.features.memory import after, fresh
+from tidegate.features.series import Answer, Intake, Window
+from tidegate.tasks._lesson import Lesson
+from tidegate.tasks._windows import (
+    BETWEEN,
+    HELD,
+    KEPT,
+    Places,
+    Stretches,
+    Windows,
+    about,
+    digest,
+    moved,
+    placed,
+    scaled,
+    single,
+    tracks,
+)  # fmt: skip
+from tidegate.tasks.forecast import Options, lesson, rows
+
+RANDOM = np.random.default_rng(3)
+COLUMNS = ("y", "z", "k", "s")
+ROLES = ("target", "past", "known", "static")
+
+
+def walks(*lengths: int) -> Collection:
+    """Series of four columns: a walk, noise, days off, and a constant of the series."""
+    arrays = [
+        np.stack(
+            [RANDOM.standard_normal(n).cumsum(), RANDOM.standard_normal(n), np.arange(n) % 4 == 0, np.full(n, i)], 1
+        )
+        for i, n in enumerate(lengths)
+    ]
+    return of_arrays(arrays, columns=list(COLUMNS), ids=[f"walk {i}" for i in range(len(lengths))])
+
+
+def windows(source: Collection, horizon: int = 3, missing: str = "error", **window: Any) -> Windows:
+    """All windows of a source, the last fifth of each series held out."""
+    intake = Intake(
+        tuple(source.columns), ROLES[: len(source.columns)], (), missing, window=Window(**window),
+        answer=Answer(horizon, (0.5,)),
+    )  # fmt: skip
+    found = tracks(source, intake)
+    cuts = [len(t.steps) - len(t.steps) // 5 for t in found]
+    made, places = scaled(intake, cuts, placed(found, [], cuts, intake, [source.path]), source)
+    return Windows(made, places)
+
+
+SHAPES = [
+    {"length": 6, "segment": 2},
+    {"length": 6, "segment": 3, "season": 4, "centre": "mean"},
+    {"length": 5, "spread": "window"},
+    {"length": 4, "season": 2, "centre": "mean", "spread": "window"},
+]
+
+
+@pytest.mark.parametrize("window", SHAPES, ids=str)
+def test_windows_are_those_worked_out_one_by_one(window: dict[str, Any]) -> None:
+    source = walks(60, 41, 9)
+    data, H = windows(source, **window), 3
+    L, w, s = window["length"], window.get("segment", 1), window.get("season", 0)
+    row, seen = 0, []
+    for i, series in enumerate(source.series):
+        values = series.values.astype(np.float32).astype(np.float64)
+        T, cut = len(values) - H, math.ceil((len(values) - H) * 0.8)
+        for t in range(L + s - 1, len(values) - H):
+            x = values[t - L + 1 : t + 1].copy()
+            x[:, 2] = values[t - L + 1 + H : t + 1 + H, 2]
+            own = x[:, :2] - (values[t - s - L + 1 : t - s + 1, :2] if s else 0)
+            centre = own.mean(0) if window.get("centre") == "mean" else own[-1]
+            spread = own.std(0) if window.get("spread") == "window" else data.intake.deviation[0, :2]  # type: ignore[index]
+            x[:, :2] = (own - centre) / spread
+            x[:, 2:] = (x[:, 2:] - data.intake.mean[0, 2:]) / data.intake.deviation[0, 2:]  # type: ignore[index]
+            got, length, targets = data.batch(np.array([row]))
+            assert np.allclose(got[:, 0], x.reshape(L // w, -1), rtol=1e-5, atol=1e-6)
+            base = [values[t + h - s * math.ceil(h / s), 0] if s else 0.0 for h in range(1, H + 1)]
+            truth = (series.values[t + 1 : t + 1 + H, 0] - base - centre[0]) / spread[0]
+            assert np.allclose(targets[0, 0, :, 0], truth, rtol=1e-5, atol=1e-5)
+            assert np.allclose(targets[0, 1], spread[0], rtol=1e-6)
+            assert length.tolist() == [L // w]
+            seen.append(KEPT if t + H < cut else HELD if t + 1 >= cut else BETWEEN)
+            row += 1
+        assert T >= 0
+        assert i < 3
+    assert data.part.tolist() == seen
+    assert row == len(data.lengths)
+
+
+@pytest.mark.parametrize("window", SHAPES, ids=str)
+def test_windows_are_a_streams_to_the_bit(window: dict[str, Any]) -> None:
+    source = walks(40, 33)
+    data, row = windows(source, **window), 0
+    for series in source.series:
+        memory, x = fresh(data.intake, 0), moved(series.values, data.intake)
+        for t, step in enumerate(x):
+            _, memory = after(data.intake, memory, step[None], None)
+            assert memory.ring is not None
+            if t + 1 < data.intake.window.reach or t + 3 >= len(series):  # type: ignore[union-attr]
+                continue
+            streamed, frame = data.intake.windows(memory.ring, np.array([len(memory.ring) - 1]))
+            learnt, own, _ = data.framed(np.array([row]))
+            assert streamed.tobytes() == learnt.tobytes()
+            assert (frame.base == own.base).all()
+            assert (frame.centre == own.centre).all()
+            row += 1
+    many = data.batch(np.arange(row))[0]
+    assert many.swapaxes(0, 1).tobytes() == data.framed(np.arange(row))[0].tobytes()
+    assert row == len(data.lengths)
+
+
+def test_what_comes_later_changes_no_earlier_row_and_no_statistic() -> None:
+    source = walks(80, 30)
+    changed = source.series[0].values.copy()
+    cut = 77 - 77 // 5
+    changed[cut + 3 :, :] *= -9.0  # known columns of the last learnt step reach three steps on
+    changed[:, 3] = 0
+    later = replace(source, series=[replace(source.series[0], values=changed), source.series[1]])
+    one, other = (windows(s, length=6, season=2) for s in (source, later))
+    assert one.intake.deviation.tobytes() == other.intake.deviation.tobytes()  # type: ignore[union-attr]
+    assert one.intake.mean.tobytes() == other.intake.mean.tobytes()  # type: ignore[union-attr]
+    kept = one.rows_of(KEPT)
+    for before, now in zip(one.batch(kept), other.batch(kept), strict=True):
+        assert before.tobytes() == now.tobytes()
+    held = one.rows_of(HELD)
+    assert one.batch(held)[2].tobytes() != other.batch(held)[2].tobytes()
+
+
+def test_no_learnt_truth_is_held_out_or_read_while_judging() -> None:
+    data = windows(walks(80, 50), length=6)
+    for i, steps in enumerate((77, 47)):
+        cut, of = steps - steps // 5, data.series == i
+        ends, part = (data.ends - data.first)[of], data.part[of]
+        assert (ends[part == KEPT] + 3).max() == cut - 1
+        assert (ends[part == HELD] + 1).min() == cut
+        assert ends[part == BETWEEN].tolist() == [cut - 3, cut - 2]
+
+
+# ---- what is missing
+
+
+def holed(missing: str, values: np.ndarray[Any, Any], **more: Any) -> Lesson:
+    source = of_arrays([values[:, None]], columns=["y"])
+    options = Options(horizon=2, missing=missing, lookback=4, segment=1, season=0, hidden=2, **more)
+    return lesson(options, rows(source, options), None)
+
+
+def test_a_mask_begins_with_the_mean_of_training_as_a_stream_does() -> None:
+    y = 50 + RANDOM.standard_normal(60)
+    y[[0, 1, 30, 59]] = np.nan
+    made = holed("mask", y)
+    intake = Intake.from_json(made.input, made.arrays)
+    learnt = y[: 60 - math.ceil(0.15 * 60)]
+    assert intake.mean is not None
+    assert intake.mean[0, 0] == np.float32(np.nanmean(learnt.astype(np.float32).astype(np.float64)))
+    x, _, targets = made.rows.batch(np.arange(len(made.rows.lengths)))
+    assert np.isfinite(x).all()
+    memory = fresh(intake, 0)
+    for t in range(58):
+        _, memory = after(intake, memory, y[t : t + 1, None], None)
+        assert memory.ring is not None
+        if t >= 3:
+            streamed = intake.windows(memory.ring, np.array([len(memory.ring) - 1]))[0]
+            assert streamed[0].tobytes() == np.ascontiguousarray(x[:, t - 3]).tobytes()
+    unknown = np.isnan(targets[:, 0, :, 0])
+    assert unknown.tolist() == [[bool(np.isnan(y[t + h])) for h in (1, 2)] for t in range(3, 58)]
+
+
+def test_a_mask_of_fixed_scaling_has_a_mean_for_each_series() -> None:
+    source = of_arrays([np.r_[np.nan, np.arange(40.0)], np.r_[np.nan, 100 + np.arange(40.0)]], ids=["a", "b"])
+    options = Options(horizon=2, missing="mask", scale="fixed", hidden=2)
+    made = lesson(options, rows(source, options), None)
+    intake = Intake.from_json(made.input, made.arrays)
+    assert intake.names == ("a", "b")
+    x, _lengths, _ = made.rows.batch(np.arange(len(made.rows.lengths)))
+    first = x[0, [0, int(np.argmax(np.diff(made.rows.series) > 0)) + 1]]  # type: ignore[attr-defined]
+    assert first.tolist() == [[0.0, 1.0], [0.0, 1.0]]
+    assert np.isfinite(x).all()
+
+
+@pytest.mark.parametrize("missing", ["drop", "ffill"])
+def test_dropped_and_filled_steps(missing: str) -> None:
+    y = np.arange(60.0) ** 1.5
+    y[[0, 20, 21]] = np.nan
+    made = holed(missing, y)
+    assert isinstance(made.rows, Windows)
+    kept = y[~np.isnan(y)]
+    if missing == "drop":
+        assert made.rows.steps[:, 0].tolist() == kept.astype(np.float32).tolist()
+        assert np.isfinite(made.rows.truth).all()
+    else:
+        assert made.rows.steps[18:22, 0].tolist() == np.float32([y[19], y[19], y[19], y[22]]).tolist()
+        assert np.isnan(made.rows.truth).sum() == 2
+
+
+@pytest.mark.parametrize(
+    ("values", "options", "message"),
+    [
+        (np.r_[np.ones(9), np.nan, np.ones(50)], {}, "step 10: no number in column 'y'; fill it"),
+        (np.full(60, np.nan), {"missing": "ffill"}, "nothing is left of the series"),
+        (np.full(60, np.nan), {"missing": "mask"}, "to learn from: its targets are all missing"),
+        (np.r_[np.arange(50.0), np.full(20, np.nan)], {"missing": "mask"}, "to judge by: its targets are all missing"),
+        (np.r_[np.full(40, np.nan), np.arange(3.0)], {"missing": "mask"}, "to learn from: its targets are all missing"),
+        (np.arange(8.0), {}, r"look-back .* take 6 steps, and the longest series has 4 for that; shorten"),
+        (np.ones(60), {}, "'y' never changes in float32"),
+        (1e6 + 1e-6 * np.arange(60.0), {}, "'y' never changes in float32"),
+        (np.ones(60), {"spread": "window"}, "every window of the held-out end is constant"),
+        (np.ones(60), {"scale": "fixed", "segment": None}, "'y' is 1 at every step"),
+        (1e300 * np.arange(1.0, 60.0), {}, "which float32 cannot hold"),
+    ],
+)
+def test_what_cannot_be_learnt_from(values: Any, options: dict[str, Any], message: str) -> None:
+    given = Options(**{"horizon": 2, "lookback": 4, "segment": 1, "season": 0, "hidden": 2, **options})
+    source = of_arrays([values[:, None]], columns=["y"])
+    with pytest.raises(DataError, match=message):
+        lesson(given, rows(source, given), None)
+
+
+def test_a_truth_far_off_its_window_is_refused_in_words() -> None:
+    y = np.where(np.arange(60) % 20 == 19, 1e35, 1.0 + 1e-4 * np.sin(np.arange(60)))
+    made = holed("error", y, spread="window")
+    with pytest.raises(DataError, match=r"after step 1\d of series 1 comes 1e\+35, and its window varies by"):
+        made.rows.batch(made.kept)
+
+
+def test_numbers_near_the_ends_of_float32_are_learnt_from() -> None:
+    y = RANDOM.standard_normal(60)
+    plain = holed("error", y).rows.batch(np.arange(20))
+    for unit in (2.0**100, 2.0**-100):
+        scaled_by = holed("error", y * unit).rows.batch(np.arange(20))
+        assert np.allclose(scaled_by[0], plain[0], rtol=1e-5)
+        assert np.allclose(scaled_by[2][:, 0], plain[2][:, 0], rtol=1e-5, atol=1e-6)
+
+
+def test_a_static_column_may_not_change() -> None:
+    source = walks(30, 30)
+    source.series[1].values[4, 3] = 7
+    with pytest.raises(DataError, match="series 2, step 5: column 's' is static, and changes from 1 to 7"):
+        windows(source, length=4)
+
+
+# ---- stretches
+
+
+def test_stretches_count_each_origin_once_and_read_what_a_stream_has_read() -> None:
+    source = of_arrays([RANDOM.standard_normal((70, 1)) * 9, RANDOM.standard_normal((25, 1)) + 4], ids=["a", "b"])
+    intake = Intake(("c1",), ("target",), answer=Answer(2, (0.5,)))
+    found = tracks(source, intake)
+    cuts = [60, 20]
+    made, places = scaled(intake, cuts, placed(found, [], cuts, intake, [""]), source)
+    data = Stretches(made, places, length=8, before=5)
+    x, lengths, targets = data.batch(np.arange(len(data.lengths)))
+    counted: list[tuple[int, int]] = []
+    for b in range(len(lengths)):
+        i = int(data.series[b])
+        values = source.series[i].values[:, 0].astype(np.float32).astype(np.float64)
+        mean, deviation = values[: cuts[i]].mean(), values[: cuts[i]].std()
+        rows_of = slice(int(data.begin[b]), int(data.end[b]))
+        assert np.allclose(x[: lengths[b], b, 0], (values[rows_of] - mean) / deviation, rtol=1e-5, atol=1e-6)
+        for k in range(int(lengths[b])):
+            t = int(data.begin[b]) + k
+            if t < data.first[b]:
+                assert np.isnan(targets[k, b]).all()
+                continue
+            counted.append((i, t))
+            assert np.allclose(targets[k, b, 0, :, 0], (values[t + 1 : t + 3] - mean) / deviation, rtol=1e-4, atol=1e-5)
+            assert data.part[b] == (KEPT if t + 2 < cuts[i] else HELD if t + 1 >= cuts[i] else BETWEEN)
+        assert np.isnan(targets[int(lengths[b]) :, b]).all()
+        assert int(data.first[b] - data.begin[b]) == min(5, int(data.first[b]))
+    assert sorted(counted) == [(0, t) for t in range(68)] + [(1, t) for t in range(23)]
+    held = data.rows_of(HELD)
+    assert data.judged(held).shape == (68 - 59 + 23 - 19, 2, 1)
+    assert data.judged(held)[0, :, 0].tolist() == source.series[0].values[60:62, 0].tolist()
+
+
+# ---- apart, places and digests
+
+
+def test_targets_apart_keep_what_is_beside_them() -> None:
+    source = walks(20, 20)
+    made = single(source, [0, 1], [2, 3])
+    assert made.columns == ["value", "k", "s"]
+    assert made.targets == ("y", "z")
+    assert [s.id for s in made.series] == ["walk 0/y", "walk 0/z", "walk 1/y", "walk 1/z"]
+    assert (made.series[1].values == source.series[0].values[:, [1, 2, 3]]).all()
+    named = replace(source, columns=["a", "b", "value", "value 2"])
+    assert single(named, [0, 1], [2, 3]).columns == ["value 3", "value", "value 2"]
+
+
+def test_places_find_the_origins_of_a_track() -> None:
+    places = Places([], np.array([0, 0, 2, 2]), np.array([5, 6, 5, 7]), np.array([KEPT, HELD, HELD, HELD]), 1, 0)
+    assert [places.of(i, HELD).tolist() for i in range(3)] == [[6], [], [5, 7]]
+
+
+def test_what_was_learnt_from_ends_with_the_last_known_truth() -> None:
+    source = walks(20)
+    source.series[0].values[18:, 0] = np.nan
+    intake = Intake(COLUMNS, ROLES, (), "ffill", answer=Answer(3, (0.5,)))
+    (track,) = tracks(source, intake)
+    assert len(track.kept) == 17
+    assert about([track]) == [{"id": "walk 0", "steps": 18, "digest": digest(source.series[0].values[:18, :1])}]
+    (whole,) = tracks(walks(20), intake)
+    assert about([whole])[0]["steps"] == 20
+    negative = np.array([[1.0], [np.copysign(np.nan, -1.0)]])
+    assert digest(negative) == digest(np.abs(negative))

@@ -1,0 +1,206 @@
+"""Back-tests and forecasts onward: each forecast is a stream's, each baseline blind to what comes later."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+import tidegate
+from tidegate.backtest import backtest, following, onward
+from tidegate.data.series import Collection, of_arrays
+from tidegate.errors import DataError, OptionError
+from tidegate.model import Model
+from tidegate.tasks._baselines import Ridge, seasonal_naive
+
+torch.set_num_threads(1)
+
+RANDOM = np.random.default_rng(2)
+T = 130
+WAVE = 20 + np.sin(np.arange(T) / 3) + RANDOM.standard_normal(T) / 5
+FLAG = (np.arange(T) % 5 == 0).astype(float)
+HOURS = (np.datetime64("2024-01-01") + np.arange(T) * np.timedelta64(1, "h")).astype("M8[us]")
+
+
+def table(until: int = T, times: bool = False, **columns: Any) -> Collection:
+    found = of_arrays([np.stack(list(columns.values()), 1)[:until]], columns=list(columns))
+    if times:
+        found.series[0].__dict__["times"] = HOURS[:until]
+    return found
+
+
+def fitted(folder: Path, source: Any, **options: Any) -> Model:
+    quick = {"horizon": 3, "hidden": 3, "epochs": 1, "refit_epochs": 1, "season": 0}
+    return tidegate.fit("forecast", source, out=str(folder / "m.safetensors"), restart=True, **{**quick, **options})
+
+
+@pytest.fixture(scope="module")
+def plain(tmp_path_factory: pytest.TempPathFactory) -> Model:
+    return fitted(tmp_path_factory.mktemp("plain"), table(100, y=WAVE), lookback=6, season=4)
+
+
+def test_it_begins_after_the_rows_learnt_from(plain: Model) -> None:
+    found = backtest(plain, table(y=WAVE))
+    (one,) = found.series
+    assert one.origins.tolist() == list(range(99, T - 3))
+    assert found.begins == "after the rows that the model was fitted on (1 series)"
+    changed = WAVE.copy()
+    changed[50] += 1
+    assert backtest(plain, table(y=changed)).series[0].origins[0] == 9
+    assert backtest(plain, table(y=changed)).begins == "as soon as it is warm"
+    with pytest.raises(DataError, match="no step is left to forecast after the rows that the model was fitted on"):
+        backtest(plain, table(100, y=WAVE))
+
+
+def test_rows_whose_targets_were_learnt_beside_known_columns_are_no_test(tmp_path: Path) -> None:
+    for head in ("direct", "autoregressive"):
+        model = fitted(tmp_path, table(100, y=WAVE, k=FLAG), known="k", lookback=6, head=head)
+        found = backtest(model, table(y=WAVE, k=FLAG))
+        assert found.series[0].origins.tolist() == list(range(99, T - 3))
+        ahead = WAVE.copy()
+        ahead[97:100] = np.nan  # the future, as its known columns come
+        model = fitted(tmp_path, table(100, y=ahead, k=FLAG), known="k", lookback=6, head=head, missing="ffill")
+        assert backtest(model, table(y=WAVE, k=FLAG)).series[0].origins[0] == 96
+
+
+def test_forecasts_truth_and_baselines_one_by_one(plain: Model) -> None:
+    found = backtest(plain, table(y=WAVE), every=4)
+    (one,) = found.series
+    assert one.origins.tolist() == list(range(99, T - 3, 4))
+    predictor = tidegate.Predictor(plain)
+    for k, origin in enumerate(one.origins.tolist()):
+        stream = predictor.stream()
+        values = stream.push(WAVE[: origin + 1, None]).values
+        assert values.tobytes() == np.ascontiguousarray(one.forecasts[k]).tobytes()
+        assert one.truth[k, :, 0].tolist() == WAVE[origin + 1 : origin + 4].tolist()
+    truth, y = one.truth, WAVE[:, None]
+    assert found.metrics["mae"] == pytest.approx(np.abs(one.forecasts[..., 1] - truth).mean())
+    ridge = Ridge.fit([y[:100]], 6, 3, 4)
+    expected = [
+        seasonal_naive(y, one.origins, 3, 1),
+        seasonal_naive(y, one.origins, 3, 4),
+        ridge.predict(y, one.origins),
+    ]
+    assert np.allclose(list(found.baselines.values()), [np.abs(made - truth).mean() for made in expected])
+    scale = np.abs(WAVE[4:100] - WAVE[:96]).mean()
+    assert found.metrics["mase"] == pytest.approx(found.metrics["mae"] / scale)
+
+
+@pytest.mark.parametrize("options", [{"lookback": 6}, {"scale": "fixed"}, {"head": "autoregressive", "lookback": 6}])
+def test_the_future_changes_no_forecast(options: dict[str, Any], tmp_path: Path) -> None:
+    model = fitted(tmp_path, table(80, y=WAVE), **options)
+    later = WAVE.copy()
+    later[110:] = 1e6
+    one, other = (backtest(model, table(y=y), start=90).series[0] for y in (WAVE, later))
+    same = one.origins < 110
+    assert one.forecasts[same].tobytes() == other.forecasts[same].tobytes()
+    assert one.forecasts[~same].tobytes() != other.forecasts[~same].tobytes()
+
+
+def test_where_it_starts(plain: Model) -> None:
+    timed = table(times=True, y=WAVE)
+    assert backtest(plain, timed, start=110).series[0].origins[0] == 109
+    assert backtest(plain, timed, start="110").series[0].origins[0] == 109
+    assert backtest(plain, timed, start=str(HOURS[110])).series[0].origins[0] == 109
+    assert backtest(plain, timed, start="2024-01-05T15:00:00+01:00").series[0].origins[0] == 109
+    early = backtest(plain, timed, start=2)
+    assert early.series[0].origins[0] == 9
+    assert early.begins == (
+        "from 2, in 1 of 1 series as soon as it is warm, "
+        "some of which the model was fitted on: these figures are no test"
+    )
+    assert backtest(plain, timed, start=100).begins == "from 100"
+    for start, message in ((-1, "start is -1"), ("-5", "expected the number of a step or a time"), ("soon", "'soon'")):
+        with pytest.raises(OptionError, match=message):
+            backtest(plain, timed, start=start)
+    with pytest.raises(OptionError, match="has no times; give the number of a step"):
+        backtest(plain, table(y=WAVE), start="2024-01-05")
+    with pytest.raises(DataError, match="no step is left to forecast from 129: each origin needs 10 steps"):
+        backtest(plain, timed, start=129)
+    with pytest.raises(OptionError, match="every is 0"):
+        backtest(plain, timed, every=0)
+
+
+def test_what_cannot_be_scored(plain: Model, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"has 2 columns \('y', 'z'\); the model was fitted on 1 column \('y'\)"):
+        backtest(plain, table(y=WAVE, z=WAVE))
+    holed = WAVE.copy()
+    holed[7] = np.nan
+    with pytest.raises(DataError, match="step 8: no number in column 'y'"):
+        backtest(plain, table(y=holed))
+    masked = fitted(tmp_path, table(100, y=WAVE), lookback=6, missing="mask")
+    with pytest.raises(DataError, match="what was forecast from 110 is missing everywhere"):
+        backtest(masked, table(y=np.where(np.arange(T) < 110, WAVE, np.nan)), start=110)
+    with pytest.raises(OptionError, match="is for classify; expected one that forecasts"):
+        backtest(Path(__file__).parents[1] / "golden" / "1-classifier.safetensors", table(y=WAVE))
+
+
+def test_gaps_of_the_truth_are_left_out_and_counted(tmp_path: Path) -> None:
+    model = fitted(tmp_path, table(100, y=WAVE), lookback=6, missing="mask")
+    holed = WAVE.copy()
+    holed[[3, 105, 120]] = np.nan
+    found = backtest(model, table(y=holed), start=100)
+    assert found.metrics["unknown"] == 6
+    assert all(isinstance(v, float) for v in found.baselines.values())
+
+
+def test_series_of_fixed_scaling_are_known_by_name(tmp_path: Path) -> None:
+    two = of_arrays([WAVE, WAVE[:70] * 100], ids=["a", "b"])
+    model = fitted(tmp_path, two, scale="fixed")
+    found = backtest(model, of_arrays([WAVE[:70] * 100, WAVE], ids=["b", "a"]), start=60)
+    assert [round(one.forecasts.mean() / 100) for one in found.series] == [20, 0]
+    assert [one.name for one in onward(model, two)] == ["a", "b"]
+    with pytest.raises(DataError, match="'c' was not there in training"):
+        backtest(model, of_arrays([WAVE], ids=["c"]))
+
+
+# ---- onward
+
+
+def test_onward_is_the_forecast_after_the_last_step(plain: Model) -> None:
+    (found,) = onward(plain, table(y=WAVE))
+    assert found.values.tobytes() == tidegate.Predictor(plain).stream().push(WAVE[:, None]).values.tobytes()
+    assert found.history[:, 0].tolist() == WAVE.tolist()
+    assert found.steps == ["+1", "+2", "+3"]
+    (timed,) = onward(plain, table(times=True, y=WAVE))
+    assert timed.steps == ["2024-01-06T10:00:00", "2024-01-06T11:00:00", "2024-01-06T12:00:00"]
+    with pytest.raises(DataError, match="step 5: origin 4: there are 5 steps up to it; this model's window needs 10"):
+        onward(plain, table(5, y=WAVE))
+
+
+@pytest.mark.parametrize("head", ["direct", "autoregressive"])
+def test_onward_reads_what_is_known_and_not_the_targets_there(head: str, tmp_path: Path) -> None:
+    model = fitted(tmp_path, table(100, y=WAVE, k=FLAG), known="k", lookback=6, head=head, missing="ffill")
+    unknown = np.where(np.arange(T) < T - 3, WAVE, np.nan)
+    (one,), (other,) = (onward(model, table(times=True, y=y, k=FLAG)) for y in (WAVE, unknown))
+    assert one.values.tobytes() == other.values.tobytes()
+    assert len(one.history) == T - 3
+    assert one.steps == [str(t)[:19] for t in HOURS[-3:]]
+    (third,) = onward(model, table(y=WAVE, k=1 - FLAG))
+    assert third.values.tobytes() != one.values.tobytes()
+
+
+def test_dropped_steps_do_not_count_in_the_times_ahead(tmp_path: Path) -> None:
+    model = fitted(tmp_path, table(100, y=WAVE), lookback=6, missing="drop")
+    (found,) = onward(model, table(times=True, y=np.where(np.arange(T) < T - 2, WAVE, np.nan)))
+    assert found.steps[0] == str(HOURS[T - 2])[:19]
+
+
+@pytest.mark.parametrize(
+    ("times", "ahead"),
+    [
+        (["2023-11-30", "2023-12-31", "2024-01-31"], ["2024-02-29", "2024-03-31"]),
+        (["2023-12-01", "2024-01-01"], ["2024-02-01", "2024-03-01"]),
+        (["2023-07-15", "2023-10-15", "2024-01-15"], ["2024-04-15", "2024-07-15"]),
+        (["2022-06-30", "2023-06-30"], ["2024-06-30", "2025-06-30"]),
+        (["2024-01-01", "2024-01-02", "2024-01-05", "2024-01-06"], ["2024-01-07", "2024-01-08"]),
+    ],
+)
+def test_times_go_on(times: list[str], ahead: list[str]) -> None:
+    found = following(np.array(times, "M8[us]"), 2)
+    assert found is not None
+    assert found.astype("M8[D]").astype(str).tolist() == ahead
+    assert following(np.array(times[:1], "M8[us]"), 2) is None
