@@ -12,16 +12,15 @@ import json
 import re
 import statistics
 import sys
-import textwrap
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+
+from sections import Found, listed, made, section, span, table, unique
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS, README = ROOT / "bench" / "results", ROOT / "README.md"
 MARKED = re.compile(r"(<!-- figures: made by tools/readme\.py -->\n).*?(<!-- end of figures -->)", re.DOTALL)
 COSTS = {"cpu_s": 3, "resident_mb": 1}  # of a process: how many digits are shown
-Found = dict[str, Any]
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -144,6 +143,45 @@ def pushed(row: Found) -> list[str]:
     rolling = row["origins_a_second"]
     kept = f"{row['layers_bytes']:,} + {row['memory_bytes']:,}"
     return [*times, kept, "-" if rolling is None else f"{rolling:,.0f}"]
+
+
+def kernels(result: Found) -> str:
+    found = result["figures"]
+    names = unique(name for of in found["cases"] for name in of["peers"])
+    rows = [
+        [shape(of), *(against(of["peers"].get(name)) for name in names[1:]), errors_of(of), part(of["share"])]
+        for of in found["cases"]
+    ]
+    absent = f" Not installed: {', '.join(found['absent'])}." if found["absent"] else ""
+    return section(
+        "Kernels",
+        f"A GRU on one thread, {names[0]}: CPU time of others over the native engine's in the same round, median and "
+        f"quartiles of {found['rounds']} rounds; the largest error against float64, its own and the least of the "
+        "others; and the share of the core's most multiply-adds that the products reach. A step is one stream's, from "
+        "Python; a sequence is batch x steps; a pool is one step of all streams. The last two numbers are inputs x "
+        f"units.{absent}",
+        table(["", *names[1:], "error", "of the peak"], rows),
+        made(result),
+    )
+
+
+def shape(of: Found) -> str:
+    sizes = f"{of['inputs']}x{of['size']}"
+    batch = {"step": "", "pool": f" {of['rows']:,},", "sequence": f" {of['rows']}x{of['steps']},"}[of["kind"]]
+    return f"{of['kind']}{batch} {sizes}"
+
+
+def against(row: Found | None) -> str:
+    return f"{row['ratio']:.2f} ({span(row['quartiles'], 2)})" if row else "-"
+
+
+def errors_of(of: Found) -> str:
+    own, *others = (row["error"] for row in of["peers"].values())
+    return f"{own:.0e} ({min(others):.0e})" if others else f"{own:.0e}"
+
+
+def part(share: float | None) -> str:
+    return "-" if share is None else f"{share:.0%}"
 
 
 def interpreter(result: Found) -> str:
@@ -342,6 +380,7 @@ SECTIONS: dict[str, Callable[[Found], str]] = {
     "forecast": forecast,
     "native_step": step,
     "series_stream": pushes,
+    "kernels": kernels,
     "interpreter": interpreter,
     "footprint": footprint,
     "errors": errors,
@@ -353,47 +392,6 @@ SECTIONS: dict[str, Callable[[Found], str]] = {
     "leaks": leaks,
     "clone": clone,
 }
-
-
-def section(title: str, said: str, *parts: str) -> str:
-    """A paragraph that begins with the title, in lines of 120, and what follows it."""
-    first = textwrap.fill(f"**{title}.** {said}", 120, break_long_words=False, break_on_hyphens=False)
-    return "\n\n".join([first, *(part for part in parts if part)]) + "\n"
-
-
-def table(head: list[str], rows: list[list[str]]) -> str:
-    lines = [head, ["---"] * len(head), *rows]
-    return "\n".join(f"| {' | '.join(line)} |".replace("|  |", "| |") for line in lines)
-
-
-def listed(numbers: Sequence[int]) -> str:
-    """
-    >>> listed([1, 2, 33])
-    '1, 2 and 33'
-    """
-    *first, last = map(str, numbers)
-    return f"{', '.join(first)} and {last}" if first else last
-
-
-def span(quartiles: list[float], digits: int) -> str:
-    return " to ".join(f"{value:.{digits}f}" for value in quartiles)
-
-
-def unique(values: Iterable[Any]) -> list[Any]:
-    """Each value once, in the order of its first."""
-    return list(dict.fromkeys(values))
-
-
-def made(*results: Found) -> str:
-    """The commands and what they ran on; those that ran on the same stand together."""
-    together: dict[str, list[str]] = {}
-    for of in results:
-        together.setdefault(", ".join([of["cpu"], *on(of)]), []).append(f"`{of['command']}`")
-    return "\n\n".join(f"{', '.join(unique(commands))}; {place}" for place, commands in together.items())
-
-
-def on(result: Found) -> list[str]:
-    return [*(f"{name} {number}" for name, number in result["versions"].items()), result["date"]]
 
 
 if __name__ == "__main__":
