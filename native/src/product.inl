@@ -41,9 +41,9 @@ INLINE void product_tile(size_t depth, const float* x, size_t ldx, const float* 
     UNROLL for (int v = 0; v < N; ++v) store(out + m * ld + v * LANES, sums[m][v]);
 }
 
-// All rows of one block of N vectors.
+// All rows of one block of N vectors. Never inlined: in a larger function the sums lose their registers.
 template <int N>
-void product_block(size_t rows, size_t depth, Rows x, const float* weights, const float* bias, float* out, size_t ld) {
+__attribute__((noinline)) void product_block(size_t rows, size_t depth, Rows x, const float* weights, const float* bias, float* out, size_t ld) {
   size_t r = 0;
   for (; r + ROWS <= rows; r += ROWS)
     product_tile<ROWS, N>(depth, x.data + r * x.ld, x.ld, weights, bias, out + r * ld, ld);
