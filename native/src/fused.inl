@@ -37,6 +37,15 @@ void gru_row(const Product& recurrent, const float* inputs, const float* h, floa
   }
 }
 
+void gru_step(const Product* input, const float* x, float* inputs, const Product* recurrent, const float* h,
+              float* sums, float* out, int backwards) {
+  if (input && !backwards) product_groups(*input, x, inputs, false);
+  product_groups(*recurrent, h, sums, backwards);
+  if (input && backwards) product_groups(*input, x, inputs, true);
+  const size_t blocks = recurrent->vectors / kBlockVectors;
+  gru_gates(blocks, {inputs, kBlockVectors * LANES}, sums, {h, LANES}, out, LANES);
+}
+
 // Rows that go through a block together: enough to pay for the gates' constants, few enough for the first-level cache.
 constexpr size_t kGateRows = 16;
 

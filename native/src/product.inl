@@ -62,6 +62,26 @@ INLINE void product_row(size_t depth, const float* x, const float* weights, cons
     UNROLL for (int v = 0; v < kBlockVectors; ++v) store(out + (u * kBlockVectors + v) * LANES, sums[u][v]);
 }
 
+// Blocks of a row's group: 24 KB of weights at a depth of 64, so that the last group is in the first-level cache still
+// when the next row begins with it.
+constexpr size_t kGroup = LANES >= 16 ? 2 : 4;
+
+// One row of a product whose vectors are whole blocks, group by group from either end.
+void product_groups(const Product& product, const float* x, float* out, bool backwards) {
+  const size_t step = kBlockVectors * LANES, blocks = product.vectors / kBlockVectors;
+  const size_t groups = (blocks + kGroup - 1) / kGroup;
+  for (size_t i = 0; i < groups; ++i) {
+    const size_t block = (backwards ? groups - 1 - i : i) * kGroup, left = blocks - block;
+    const float *weights = product.weights + block * step * product.depth, *bias = product.bias + block * step;
+    if (left >= kGroup) {
+      product_row<kGroup>(product.depth, x, weights, bias, out + block * step);
+      continue;
+    }
+    for (size_t b = 0; b < left; ++b)
+      product_row<1>(product.depth, x, weights + b * step * product.depth, bias + b * step, out + (block + b) * step);
+  }
+}
+
 void product(size_t rows, const Product* product, Rows x, float* out, size_t ld) {
   const size_t depth = product->depth, step = kBlockVectors * LANES;
   const float *weights = product->weights, *bias = product->bias;
