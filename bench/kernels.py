@@ -26,6 +26,7 @@ from common import record
 from common.fma import peak
 from common.gru_peers import Float, Weights, Work
 
+from tidegate import _native
 from tidegate.model import Model
 from tidegate.oracle import Oracle
 from tidegate.runtime import compile
@@ -84,8 +85,8 @@ def native(model: Model, x: Float, of: Case) -> Work:
     if of.kind == "pool":
         rows = itertools.cycle(list(x))
         return Work(lambda: engine.pool_step(ids, next(rows), states, out, 1), lambda: out)
-    rows, state, only = itertools.cycle(list(x[:, 0])), states[0], out[0]
-    return Work(lambda: engine.step(next(rows), state, only), lambda: out)
+    rows, stepper = itertools.cycle(list(x[:, 0])), _native.Stepper(engine, states[0], out[0])
+    return Work(lambda: stepper.step(next(rows)), lambda: out)
 
 
 def works(of: Case, peers: list[str], model: Model, x: Float) -> dict[str, Work]:
