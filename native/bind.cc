@@ -209,20 +209,6 @@ class Engine {
     message.raise(status);
   }
 
-  void step(nb::handle x_object, nb::handle state_object, nb::handle out_object) const {
-    require_finished();
-    const Array x(x_object.ptr(), "x", facts_.ids ? kInt32 : kFloat, 1), state(state_object.ptr(), "state", kByte, 1, true),
-        out(out_object.ptr(), "out", kFloat, 1, true);
-    x.expect(0, facts_.inputs);
-    state.expect(0, facts_.state_bytes);
-    out.expect(0, facts_.outputs);
-    out.apart(state);
-    state.apart(x);
-    Message message;
-    message.raise(tidegate_step(engine_, x.data<void>(), state.data<std::uint8_t>(), out.data<float>(), message.text,
-                                sizeof message.text));
-  }
-
   void pool_step(nb::handle ids_object, nb::handle x_object, nb::handle states_object, nb::handle out_object,
                  int threads) const {
     require_finished();
@@ -250,6 +236,7 @@ class Engine {
   }
 
  private:
+  friend class Stepper;
   static std::int32_t count(Py_ssize_t n) { return n > INT32_MAX ? INT32_MAX : static_cast<std::int32_t>(n); }
   void require_finished() const {
     if (!facts_.finished) fail(PyExc_ValueError, "the engine is not finished: call finish() before running it");
@@ -258,6 +245,33 @@ class Engine {
   tidegate_engine* engine_ = nullptr;
   tidegate_facts facts_ = {};
 };
+
+// The steps of one stream, whose state and output are looked at once.
+class Stepper {
+ public:
+  Stepper(const Engine& engine, nb::handle state_object, nb::handle out_object)
+      : engine_(engine), state_(state_object.ptr(), "state", kByte, 1, true), out_(out_object.ptr(), "out", kFloat, 1, true) {
+    engine.require_finished();
+    state_.expect(0, engine.facts_.state_bytes);
+    out_.expect(0, engine.facts_.outputs);
+    out_.apart(state_);
+  }
+
+  void step(nb::handle x_object) const {
+    const Array x(x_object.ptr(), "x", engine_.facts_.ids ? kInt32 : kFloat, 1);
+    x.expect(0, engine_.facts_.inputs);
+    state_.apart(x);
+    Message message;
+    message.raise(tidegate_step(engine_.engine_, x.data<void>(), state_.data<std::uint8_t>(), out_.data<float>(),
+                                message.text, sizeof message.text));
+  }
+
+ private:
+  const Engine& engine_;
+  Array state_, out_;
+};
+
+void step(const Engine& engine, nb::handle x, nb::handle state, nb::handle out) { Stepper(engine, state, out).step(x); }
 
 std::vector<std::string> names(const char* name_of(int)) {
   std::vector<std::string> all;
@@ -310,6 +324,10 @@ NB_MODULE(_native, module) {
   module.def("targets", [] { return names(tidegate_target); });
   module.def("default_target", default_target);
   tidegate::bind_training(module);
+  nb::class_<Stepper>(module, "Stepper")
+      .def(nb::init<const Engine&, nb::handle, nb::handle>(), nb::arg("engine"), array("state"), array("out"),
+           nb::keep_alive<1, 2>())
+      .def("step", &Stepper::step, array("x"));
   nb::class_<Engine>(module, "Engine")
       .def(nb::init<const std::string&, std::int64_t, bool>(), nb::arg("target"), nb::arg("state_bytes"),
            nb::arg("fused") = true)
@@ -333,7 +351,7 @@ NB_MODULE(_native, module) {
       .def("finish", &Engine::finish)
       .def("run", &Engine::run, array("x"), array("lengths"), array("state_in"), array("state_out"),
            array("out"), nb::arg("every"), nb::arg("threads"))
-      .def("step", &Engine::step, array("x"), array("state"), array("out"))
+      .def("step", step, array("x"), array("state"), array("out"))
       .def("pool_step", &Engine::pool_step, array("ids"), array("x"), array("states"), array("out"),
            nb::arg("threads"));
 }

@@ -6,7 +6,7 @@
 namespace tidegate {
 
 struct Message {
-  char text[TIDEGATE_MESSAGE] = "";
+  char text[TIDEGATE_MESSAGE];  // only an error fills it
   void raise(tidegate_status status) const {
     if (status == TIDEGATE_OK) return;
     fail(status == TIDEGATE_VALUE ? PyExc_ValueError : status == TIDEGATE_MEMORY ? PyExc_MemoryError : PyExc_RuntimeError,

@@ -15,7 +15,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from figures_markdown import Found, listed, made, section, span, table, unique
+from sections import Found, listed, made, section, span, table, unique
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS, README = ROOT / "bench" / "results", ROOT / "README.md"
@@ -143,6 +143,45 @@ def pushed(row: Found) -> list[str]:
     rolling = row["origins_a_second"]
     kept = f"{row['layers_bytes']:,} + {row['memory_bytes']:,}"
     return [*times, kept, "-" if rolling is None else f"{rolling:,.0f}"]
+
+
+def kernels(result: Found) -> str:
+    found = result["figures"]
+    names = unique(name for of in found["cases"] for name in of["peers"])
+    rows = [
+        [shape(of), *(against(of["peers"].get(name)) for name in names[1:]), errors_of(of), part(of["share"])]
+        for of in found["cases"]
+    ]
+    absent = f" Not installed: {', '.join(found['absent'])}." if found["absent"] else ""
+    return section(
+        "Kernels",
+        f"A GRU on one thread, {names[0]}: CPU time of others over the native engine's in the same round, median and "
+        f"quartiles of {found['rounds']} rounds; the largest error against float64, its own and the least of the "
+        "others; and the share of the core's most multiply-adds that the products reach. A step is one stream's, from "
+        "Python; a sequence is batch x steps; a pool is one step of all streams. The last two numbers are inputs x "
+        f"units.{absent}",
+        table(["", *names[1:], "error", "of the peak"], rows),
+        made(result),
+    )
+
+
+def shape(of: Found) -> str:
+    sizes = f"{of['inputs']}x{of['size']}"
+    batch = {"step": "", "pool": f" {of['rows']:,},", "sequence": f" {of['rows']}x{of['steps']},"}[of["kind"]]
+    return f"{of['kind']}{batch} {sizes}"
+
+
+def against(row: Found | None) -> str:
+    return f"{row['ratio']:.2f} ({span(row['quartiles'], 2)})" if row else "-"
+
+
+def errors_of(of: Found) -> str:
+    own, *others = (row["error"] for row in of["peers"].values())
+    return f"{own:.0e} ({min(others):.0e})" if others else f"{own:.0e}"
+
+
+def part(share: float | None) -> str:
+    return "-" if share is None else f"{share:.0%}"
 
 
 def interpreter(result: Found) -> str:
@@ -361,6 +400,7 @@ SECTIONS: dict[str, Callable[[Found], str]] = {
     "forecast": forecast,
     "native_step": step,
     "series_stream": pushes,
+    "kernels": kernels,
     "interpreter": interpreter,
     "footprint": footprint,
     "errors": errors,

@@ -127,7 +127,7 @@ void Chain::conv() {
   const std::int64_t inputs = in_.size(width_), size = in_.size(1 + in_.below(20)), width = in_.size(1 + in_.below(6));
   const std::vector<float> weight = in_.floats(size, inputs, width), bias = in_.floats(size);
   const std::int32_t activation = in_.given32(in_.below(in_.once_in(32) ? 8 : 4));
-  const std::int32_t past = width == 1 ? in_.given32(-1) : room(product(inputs, width - 1));
+  const std::int32_t past = width < 2 ? in_.given32(-1) : room(product(inputs, width - 1));
   const int add = earlier(size);
   if (both([&](tidegate_engine* e, char* m, std::size_t n) {
         return tidegate_add_conv(e, inputs, size, width, weight.data(), bias.data(), activation, past, add, m, n);

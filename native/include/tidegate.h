@@ -192,8 +192,8 @@ TIDEGATE_API int tidegate_fused(const tidegate_engine* engine, int layer);
 
 /* Runs B rows; row b takes its first lengths[b] of the T steps. x: int32[T, B] or float[T, B, F]; what lies past a
  * row's length is not read. state_in, state_out: B blocks, not overlapping. every = 0: out[B, O] holds each row's
- * output after its last step (untouched for length 0). every = 1: out[T, B, O], untouched past a row's length.
- * threads: at most so many, 1 or more. */
+ * output after its last step (untouched for length 0). every = 1: out[T, B, O], untouched past a row's length; it
+ * overlaps neither x nor the states. threads: at most so many, 1 or more. */
 TIDEGATE_API tidegate_status tidegate_run(const tidegate_engine* engine, int64_t T, int64_t B, const void* x,
                                           const int32_t* lengths, const uint8_t* state_in, uint8_t* state_out,
                                           float* out, int every, int threads, char* message, size_t capacity);
@@ -203,7 +203,8 @@ TIDEGATE_API tidegate_status tidegate_step(const tidegate_engine* engine, const 
                                            char* message, size_t capacity);
 
 /* One step for each of n entries, in place on states[N]. Entry i is stream ids[i] with input x[i] (int32[n] or
- * float[n, F]) and output out[i, O]; entries of one stream are applied in order. All is checked before any change. */
+ * float[n, F]) and output out[i, O]; entries of one stream are applied in order. out overlaps neither x nor the states. All is checked before
+ * any change. */
 TIDEGATE_API tidegate_status tidegate_pool_step(const tidegate_engine* engine, int64_t n, const int64_t* ids,
                                                 const void* x, int64_t N, uint8_t* states, float* out, int threads,
                                                 char* message, size_t capacity);

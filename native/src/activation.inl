@@ -18,8 +18,8 @@ INLINE Whole whole(Vector t) {
 
 INLINE Vector power_of_two(Mask n) { return (Vector)((n + 127) << 23); }
 
-INLINE Vector at_most(Vector x, float limit) { return select(x > splat(limit), splat(limit), x); }
-INLINE Vector at_least(Vector x, float limit) { return select(x < splat(limit), splat(limit), x); }
+INLINE Vector at_most(Vector x, float limit) { return LESSER(splat(limit), x); }
+INLINE Vector at_least(Vector x, float limit) { return GREATER(splat(limit), x); }
 
 INLINE Vector exponential(Vector x) {
   x = at_least(at_most(x, 100.0f), -110.0f);  // beyond, the result is infinity or zero all the same
@@ -65,8 +65,7 @@ INLINE Vector hyperbolic_tangent(Vector x) {
   q = q * s + splat(0.0245029442f);
   q = q * s + splat(0.46419096f);
   q = q * s + splat(1.0f);
-  const Vector y = at_least(at_most(c * p / q, 1.0f), -1.0f);
-  return select(x >= splat(9.0f), splat(1.0f), select(x <= splat(-9.0f), splat(-1.0f), y));
+  return at_least(at_most(c * p / q, 1.0f), -1.0f);  // at 9 and beyond, exactly 1
 }
 
 }  // namespace

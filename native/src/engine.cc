@@ -25,6 +25,7 @@ Engine::Engine(const Kernels& kernels, std::int64_t bytes, bool fused)
 }
 
 Engine::~Engine() {
+  delete ready_.load();
   while (free_) {
     Workspace* next = free_->next;
     delete free_;
@@ -128,6 +129,7 @@ std::size_t Engine::work() const {
 }
 
 Workspace* Engine::take() const {
+  if (Workspace* const workspace = ready_.exchange(nullptr)) return workspace;
   {
     const std::lock_guard<std::mutex> lock(mutex_);
     if (free_) {
@@ -140,6 +142,8 @@ Workspace* Engine::take() const {
 }
 
 void Engine::give(Workspace* workspace) const {
+  Workspace* none = nullptr;
+  if (ready_.compare_exchange_strong(none, workspace)) return;
   const std::lock_guard<std::mutex> lock(mutex_);
   workspace->next = free_;
   free_ = workspace;

@@ -1,6 +1,7 @@
 // An engine: a finished chain of layers, and the workspaces it runs in.
 #pragma once
 
+#include <atomic>
 #include <mutex>
 
 #include "layer.h"
@@ -94,6 +95,7 @@ class Engine {
   std::size_t first_ = 0;  // the layer that x goes to: 1 where the embed is folded into it
   mutable std::mutex mutex_;
   mutable Workspace* free_ = nullptr;
+  mutable std::atomic<Workspace*> ready_{nullptr};  // one of the free ones, for whoever comes first: without the lock
 };
 
 // A workspace for the life of a scope.

@@ -8,13 +8,19 @@
 namespace tidegate {
 namespace {
 
-// `count` vectors of units: inputs and sums hold r z n of each; successive ones are a stride apart.
-__attribute__((noinline)) void gru_gates(size_t count, Rows inputs, const float* sums, Rows h, float* out, size_t ld) {
-  for (size_t i = 0; i < count; ++i, inputs.data += inputs.ld, sums += 3 * LANES, h.data += h.ld, out += ld) {
-    const Vector r = logistic(load(inputs.data) + load(sums));
-    const Vector z = logistic(load(inputs.data + LANES) + load(sums + LANES));
-    const Vector n = hyperbolic_tangent(load(inputs.data + 2 * LANES) + r * load(sums + 2 * LANES));
-    store(out, n + z * (load(h.data) - n));
+// `count` vectors of units: inputs and sums hold r z n of each; successive ones are a stride apart. Two loops: one
+// activation's chain is long, and the machine looks ahead only so far for the next vector's.
+__attribute__((noinline)) void gru_gates(size_t count, Rows inputs, float* sums, Rows h, float* out, size_t ld) {
+  float* s = sums;
+  for (size_t i = 0; i < count; ++i, inputs.data += inputs.ld, s += 3 * LANES) {
+    const Vector r = logistic(load(inputs.data) + load(s));
+    const Vector z = logistic(load(inputs.data + LANES) + load(s + LANES));
+    store(s + LANES, z);
+    store(s + 2 * LANES, load(inputs.data + 2 * LANES) + r * load(s + 2 * LANES));
+  }
+  for (size_t i = 0; i < count; ++i, sums += 3 * LANES, h.data += h.ld, out += ld) {
+    const Vector n = hyperbolic_tangent(load(sums + 2 * LANES));
+    store(out, n + load(sums + LANES) * (load(h.data) - n));
   }
 }
 
@@ -29,6 +35,15 @@ void gru_row(const Product& recurrent, const float* inputs, const float* h, floa
     product(1, &part, {h, 0}, sums, 0);
     gru_gates(count, {inputs + b * step, step}, sums, {h + b * LANES, LANES}, out + b * LANES, LANES);
   }
+}
+
+void gru_step(const Product* input, const float* x, float* inputs, const Product* recurrent, const float* h,
+              float* sums, float* out, int backwards) {
+  if (input && !backwards) product_groups(*input, x, inputs, false);
+  product_groups(*recurrent, h, sums, backwards);
+  if (input && backwards) product_groups(*input, x, inputs, true);
+  const size_t blocks = recurrent->vectors / kBlockVectors;
+  gru_gates(blocks, {inputs, kBlockVectors * LANES}, sums, {h, LANES}, out, LANES);
 }
 
 // Rows that go through a block together: enough to pay for the gates' constants, few enough for the first-level cache.

@@ -165,9 +165,9 @@ const Kernels TARGET = {
     add,         sub,   mul,       div,      minimum,        maximum,
     norm,        normalize, softmax, pool_mean, pool_max, pool_attention,
 #ifdef TIDEGATE_NO_FUSED
-    nullptr,
+    nullptr, nullptr,
 #else
-    gru,
+    gru,         gru_step,
 #endif
     outer,
     row,

@@ -95,6 +95,12 @@ struct Kernels {
   // block [r z n] for every vector of h; inputs rows hold the input part in that order. out and h do not overlap.
   void (*gru)(size_t rows, const Product* recurrent, Rows inputs, Rows h, float* out, size_t ld);
 
+  // The same for one row, with its input part: unless `input` is null, W x + b of x is worked out into `inputs`. sums: room
+  // for as much. backwards: the weights' blocks from last to first; by turns with forwards, what one step read last is
+  // what the next reads first, from the nearest cache.
+  void (*gru_step)(const Product* input, const float* x, float* inputs, const Product* recurrent, const float* h,
+                   float* sums, float* out, int backwards);
+
   // out[i, j] += sum over k of a[k, i] * b[k][j], and sums[i] that of a[k, i], for k < depth, i < columns (whole vectors)
   // and j < width. scratch: (columns + 16 + 3 * lanes) * depth floats.
   void (*outer)(size_t depth, size_t columns, Rows a, size_t width, const float* const* b, float* out, size_t ld,

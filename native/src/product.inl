@@ -41,9 +41,9 @@ INLINE void product_tile(size_t depth, const float* x, size_t ldx, const float* 
     UNROLL for (int v = 0; v < N; ++v) store(out + m * ld + v * LANES, sums[m][v]);
 }
 
-// All rows of one block of N vectors.
+// All rows of one block of N vectors. Never inlined: in a larger function the sums lose their registers.
 template <int N>
-void product_block(size_t rows, size_t depth, Rows x, const float* weights, const float* bias, float* out, size_t ld) {
+__attribute__((noinline)) void product_block(size_t rows, size_t depth, Rows x, const float* weights, const float* bias, float* out, size_t ld) {
   size_t r = 0;
   for (; r + ROWS <= rows; r += ROWS)
     product_tile<ROWS, N>(depth, x.data + r * x.ld, x.ld, weights, bias, out + r * ld, ld);
@@ -60,6 +60,26 @@ INLINE void product_row(size_t depth, const float* x, const float* weights, cons
   accumulate_row<U>(depth, x, weights, sums);
   UNROLL for (int u = 0; u < U; ++u)
     UNROLL for (int v = 0; v < kBlockVectors; ++v) store(out + (u * kBlockVectors + v) * LANES, sums[u][v]);
+}
+
+// Blocks of a row's group: 24 KB of weights at a depth of 64, so that the last group is in the first-level cache still
+// when the next row begins with it.
+constexpr size_t kGroup = LANES >= 16 ? 2 : 4;
+
+// One row of a product whose vectors are whole blocks, group by group from either end.
+void product_groups(const Product& product, const float* x, float* out, bool backwards) {
+  const size_t step = kBlockVectors * LANES, blocks = product.vectors / kBlockVectors;
+  const size_t groups = (blocks + kGroup - 1) / kGroup;
+  for (size_t i = 0; i < groups; ++i) {
+    const size_t block = (backwards ? groups - 1 - i : i) * kGroup, left = blocks - block;
+    const float *weights = product.weights + block * step * product.depth, *bias = product.bias + block * step;
+    if (left >= kGroup) {
+      product_row<kGroup>(product.depth, x, weights, bias, out + block * step);
+      continue;
+    }
+    for (size_t b = 0; b < left; ++b)
+      product_row<1>(product.depth, x, weights + b * step * product.depth, bias + b * step, out + (block + b) * step);
+  }
 }
 
 void product(size_t rows, const Product* product, Rows x, float* out, size_t ld) {

@@ -18,6 +18,9 @@ class Projection {
   // x: rows of `depth` floats or, once folded, ids. out: rows of `columns` floats.
   void run(std::size_t items, Rows x, float* out) const;
 
+  // What run() works out; null once folded, when it only looks up.
+  const Product* product() const { return table_ ? nullptr : &packed_.product(); }
+
   const std::size_t columns;
 
  private:

@@ -165,12 +165,17 @@ class FusedGru final : public Layer {
 
   void run(const Chunk& chunk, const Tile& tile, Rows x, float* out) const override {
     const std::size_t H = padded(size), gate_row = 3 * H;
-    inputs_.run(chunk.items, x, tile.scratch);
-    const float* inputs = tile.scratch;
+    const Product* const input = chunk.items == 1 ? inputs_.product() : nullptr;  // one step takes it along
+    if (!input) inputs_.run(chunk.items, x, tile.scratch);
+    float* inputs = tile.scratch;
     Rows h = {tile.state[0], H};
     for (std::size_t t = 0; t < chunk.steps; ++t) {
       const std::size_t rows = chunk.rows[t];
-      kernels.gru(rows, &recurrent_.product(), {inputs, gate_row}, h, out, H);
+      if (rows == 1)
+        kernels.gru_step(input, x.data, inputs, &recurrent_.product(), h.data, tile.scratch + kTileRows * gate_row, out,
+                         (tile.seen[0] + chunk.first + t) % 2);
+      else
+        kernels.gru(rows, &recurrent_.product(), {inputs, gate_row}, h, out, H);
       store_state(tile, states[0], chunk.rows[t + 1], rows, {out, H});
       h.data = out;  // the output is the next state
       inputs += rows * gate_row;
@@ -180,7 +185,7 @@ class FusedGru final : public Layer {
   }
   bool fold(const float* rows, std::size_t count) override { return inputs_.fold(rows, count); }
   bool fused() const override { return true; }
-  std::size_t scratch() const override { return kTileRows * 3 * padded(size); }
+  std::size_t scratch() const override { return (kTileRows + 1) * 3 * padded(size); }
   std::size_t work() const override { return 3 * size * (inputs + size + 16); }
 
  private:

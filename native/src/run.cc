@@ -33,6 +33,16 @@ Chunk next_chunk(const Progress& progress, Workspace& workspace) {
   return chunk;
 }
 
+// Whether the chunk's items are entries one after the other: then nothing is copied to put rows of whole vectors together.
+bool together(const Progress& progress, const Chunk& chunk) {
+  if (chunk.items < 2) return false;
+  std::size_t next = progress.job.entry(progress.rows[0], chunk.first);
+  for (std::size_t t = 0; t < chunk.steps; ++t)
+    for (std::size_t r = 0; r < chunk.rows[t]; ++r)
+      if (progress.job.entry(progress.rows[r], chunk.first + t) != next++) return false;
+  return true;
+}
+
 // Copies the chunk's entries of x, `bytes` long each, to padded rows.
 void gather(const Progress& progress, const Chunk& chunk, std::size_t bytes, float* to, std::size_t ld) {
   const auto* x = static_cast<const std::uint8_t*>(progress.job.x);
@@ -90,12 +100,19 @@ void Engine::run_tile(const Job& job, const Row* rows, std::size_t count, Worksp
   while (progress.step < rows[0].length) {
     while (progress.rows[progress.count - 1].length <= progress.step) --progress.count;
     const Chunk chunk = next_chunk(progress, workspace);
-    gather(progress, chunk, inputs * sizeof(float), memory + layout_.input, input_row);
+    const std::size_t entry = job.entry(rows[0], chunk.first);
+    const bool as_they_lie = together(progress, chunk);
     Rows x = {memory + layout_.input, input_row};
+    if (as_they_lie && input_row == inputs)
+      x.data = static_cast<const float*>(job.x) + entry * inputs;
+    else
+      gather(progress, chunk, inputs * sizeof(float), memory + layout_.input, input_row);
+    const bool in_place = as_they_lie && job.every && layers.back()->padded(outputs) == outputs;
     for (std::size_t i = first_; i < layers.size(); ++i) {
       const Layer& layer = *layers[i];
       const std::size_t ld = layer.padded(layer.size);
-      float* const out = memory + layout_.outputs[i];
+      const bool last = i + 1 == layers.size();
+      float* const out = last && in_place ? job.out + entry * outputs : memory + layout_.outputs[i];
       const Tile tile = {workspace.seen, workspace.block, workspace.state[i].data(), workspace.spare[i].data(),
                          memory + layout_.scratch};
       layer.run(chunk, tile, x, out);
@@ -103,7 +120,7 @@ void Engine::run_tile(const Job& job, const Row* rows, std::size_t count, Worksp
       if (layer.add >= 0)
         kernels.add(chunk.items, ld, kFormFull, x, {memory + layout_.outputs[layer.add], ld}, out, ld);
     }
-    scatter(progress, chunk, outputs, x.data, x.ld);
+    if (!in_place) scatter(progress, chunk, outputs, x.data, x.ld);
     progress.step += chunk.steps;
   }
 }

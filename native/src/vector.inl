@@ -3,6 +3,7 @@
 //   LANES            floats in a vector
 //   ROWS             rows of a product computed together
 //   MULTIPLY_ADD     (a, b, c) -> a * b + c; fused where the instruction set can
+//   LESSER, GREATER  (a, b) -> a < b ? a : b and a > b ? a : b, which is b where one is NaN; default: by a select
 //   IN_REGISTER(v)   keep a vector in a register (stops the compiler from reloading a broadcast for each use)
 #include "kernels.h"
 
@@ -24,6 +25,10 @@ INLINE Vector load(const float* p) { return *(const Unaligned*)p; }
 INLINE void store(float* p, Vector v) { *(Unaligned*)p = v; }
 INLINE Vector splat(float x) { return x - Vector{}; }
 INLINE Vector select(Mask mask, Vector yes, Vector no) { return mask ? yes : no; }
+#ifndef LESSER
+#define LESSER(a, b) select((a) < (b), a, b)
+#define GREATER(a, b) select((a) > (b), a, b)
+#endif
 INLINE size_t padded(size_t n) { return (n + LANES - 1) / LANES * LANES; }
 
 INLINE Mask lane() {

@@ -205,3 +205,14 @@ class Engine:
         x: int32 [n] or float32 [n, F]. Entries of one stream are applied in order. All is checked before any
         change.
         """
+
+class Stepper:
+    """Steps of one stream whose state and output are looked at once, which takes less time than `Engine.step`; both are
+    held, and cannot be resized, as long as it lives. The same bits, and nothing is allocated.
+    """
+
+    def __init__(self, engine: Engine, state: Bytes, out: Float32) -> None:
+        """state [state_bytes] and out [O] are changed in place by each step."""
+
+    def step(self, x: Int32 | Float32) -> None:
+        """One step. x: int32 [1] or float32 [F]."""

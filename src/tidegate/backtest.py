@@ -133,7 +133,12 @@ def onward(model: Model | Predictor | str | os.PathLike[str], data: Any) -> list
             raise DataError(
                 f"{source.path}: with columns known ahead the last rows are the future; there are no others"
             )
+        seen = int(np.searchsorted(track.kept, last + 1))
         with located(source.place(i, last)):
+            if seen < reach_of(intake):
+                raise DataError(
+                    f"the series has {seen} steps; this model needs {reach_of(intake)}; give earlier rows too"
+                )
             made = predictor.forecasts(
                 values, [last], times=timed(series, values, intake), series=series.id if intake.names else None
             )[0]
@@ -142,7 +147,6 @@ def onward(model: Model | Predictor | str | os.PathLike[str], data: Any) -> list
         if series.times is not None:
             times = series.times[last + 1 :] if intake.of("known") else following(series.times[track.kept], len(made))
         steps = [f"+{h}" for h in range(1, len(made) + 1)] if times is None else [str(t)[:19] for t in times]
-        seen = int(np.searchsorted(track.kept, last + 1))
         past = None if series.times is None else series.times[track.kept[:seen]]
         found.append(Onward(track.name, track.truth[:seen], forecast_now, steps, times, past))
     return found

@@ -105,7 +105,7 @@ def test_predict_and_stream_give_the_same_numbers(made: Made, tidegate_without_t
         ({"at": HOURS, "load": [1.0, "inf"] * (T // 2)}, (".csv:3", "inf")),
         ({"at": [*HOURS[:9], *HOURS[:9]], "load": LOAD[:18].tolist()}, (".csv:11", "at")),
         ({"at": [HOURS[0], HOURS[1] + "Z"], "load": [1.0, 2.0]}, (".csv:3", "zone")),
-        ({"at": HOURS[:5], "load": LOAD[:5].tolist()}, ("5 steps up to it; this model's window needs",)),
+        ({"at": HOURS[:5], "load": LOAD[:5].tolist()}, ("has 5 steps; this model needs", "give earlier rows")),
         ({"load": LOAD.tolist()}, ("'at'",)),
     ],
     ids=["columns", "missing", "infinite", "unsorted", "zones", "short", "no times"],

@@ -51,6 +51,11 @@ def test_no_file_is_too_long() -> None:
     assert [f"{p.name}: {n} lines" for p in code if (n := len(lines(p))) > LONGEST] == []
 
 
+def test_test_files_have_names_of_their_own() -> None:
+    names = [path.name for path in tracked() if path.name.startswith("test_") and path.suffix == ".py"]
+    assert sorted(names) == sorted(set(names)), "pytest imports tests by their file's name alone"
+
+
 def test_no_file_names_a_place_on_somebodys_machine() -> None:
     assert findings(PLACES, tracked()) == []
 

@@ -167,7 +167,7 @@ def test_onward_is_the_forecast_after_the_last_step(plain: Model) -> None:
     assert found.steps == ["+1", "+2", "+3"]
     (timed,) = onward(plain, table(times=True, y=WAVE))
     assert timed.steps == ["2024-01-06T10:00:00", "2024-01-06T11:00:00", "2024-01-06T12:00:00"]
-    with pytest.raises(DataError, match="step 5: origin 4: there are 5 steps up to it; this model's window needs 10"):
+    with pytest.raises(DataError, match="step 5: the series has 5 steps; this model needs 10; give earlier rows too"):
         onward(plain, table(5, y=WAVE))
 
 

@@ -83,7 +83,8 @@ def score(args: argparse.Namespace) -> int:
     check_plot(args.plot)
     found = backtest(args.model, args.file, args.start, 1 if args.every is None else args.every)
     if args.plot:
-        print(f"wrote {drawn(found.series[0], found, args.plot)}", file=sys.stderr)
+        of = f", the first of {len(found.series)} series" if len(found.series) > 1 else ""
+        print(f"wrote {drawn(found.series[0], found, args.plot)}{of}", file=sys.stderr)
     if args.json:
         print(json.dumps(as_dict(found)))
     else:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from .. import _native
 from ..errors import DataError, located
 from .forecast import Forecast
 from .scores import Scores
@@ -25,13 +26,14 @@ class Stream:
     message. Input that is refused changes nothing.
     """
 
-    __slots__ = ("_block", "_fresh", "_length", "_output", "_pending", "_session", "_spare")
+    __slots__ = ("_block", "_fresh", "_length", "_output", "_pending", "_session", "_spare", "_stepper")
 
     def __init__(self, session: Session, series: str | None = None) -> None:
         session.check_streams()
         self._session = session
         self._block = session.initial[None].copy()
         self._spare = np.empty_like(self._block)
+        self._stepper: _native.Stepper | None = None
         self._output = np.zeros((1, session.outputs), np.float32)
         self._length = np.zeros(1, np.int32)
         self._pending: Any = session.source.fresh(series)
@@ -90,7 +92,7 @@ class Stream:
         other = object.__new__(Stream)
         other._session, other._fresh, other._pending = self._session, self._fresh, self._pending
         other._block, other._output, other._length = self._block.copy(), self._output.copy(), self._length.copy()
-        other._spare = np.empty_like(self._block)
+        other._spare, other._stepper = np.empty_like(self._block), None
         return other
 
     @property
@@ -130,13 +132,15 @@ class Stream:
             return self._rewind(len(steps), pending)
         engine = self._session.engine
         if len(steps) == 1:
-            engine.step(steps[0] if steps.ndim > 1 else steps, self._block[0], self._output[0])
+            if self._stepper is None:
+                self._stepper = _native.Stepper(engine, self._block[0], self._output[0])
+            self._stepper.step(steps[0] if steps.ndim > 1 else steps)
         elif len(steps):
             if len(steps) > np.iinfo(np.int32).max:
                 raise DataError(f"{len(steps)} steps in one piece; push fewer at once")
             self._length[0] = len(steps)
             engine.run(chunk(steps), self._length, self._block, self._spare, self._output, False, 1)
-            self._block, self._spare = self._spare, self._block
+            self._block, self._spare, self._stepper = self._spare, self._block, None
         return None
 
     def _rewind(self, count: int, pending: Any) -> Frame | None:

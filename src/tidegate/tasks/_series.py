@@ -132,7 +132,7 @@ def treated(source: Collection, intake: Intake) -> list[tuple[Steps, Indices]]:
     """
     found = []
     for i, series in enumerate(source.series):
-        refuse(source, i, intake.missing)
+        refuse(source, i, series.values, intake.missing)
         with located(source.place(i, 0)):
             steps, keep, _ = intake.treated(series.values, series.times)
             if not len(steps):
@@ -141,16 +141,18 @@ def treated(source: Collection, intake: Intake) -> list[tuple[Steps, Indices]]:
     return found
 
 
-def refuse(source: Collection, i: int, missing: str) -> None:
-    """Raises DataError for a missing number of series i where none is allowed, with its own line and column."""
-    if missing != "error":
-        return
-    holes = np.argwhere(np.isnan(source.series[i].values))
-    if len(holes):
-        t, c = holes[0]
+def refuse(
+    source: Collection, i: int, x: npt.NDArray[np.float64], missing: str, known: Sequence[int] = (), lead: int = 0
+) -> None:
+    """Raises DataError for the first missing number of series i, at its own line and column, where none is allowed.
+
+    x: the numbers as they are read, [T, columns], those of the columns `known` from `lead` rows further on.
+    """
+    if missing == "error" and len(holes := np.argwhere(np.isnan(x))):
+        t, c = (int(v) for v in holes[0])
+        place = source.place(i, t + (lead if c in known else 0))
         raise DataError(
-            f"{source.place(i, int(t))}: no number in column {source.columns[c]!r}; fill it, or choose --missing drop, "
-            "ffill or mask"
+            f"{place}: no number in column {source.columns[c]!r}; fill it, or choose --missing drop, ffill or mask"
         )
 
 

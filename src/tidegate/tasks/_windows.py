@@ -49,7 +49,7 @@ def tracks(source: Collection, intake: Intake) -> list[Track]:
             )
         x = moved(values, intake)
         T = len(x)
-        refuse(source, i, x, intake, lead)
+        _series.refuse(source, i, x, intake.missing, known, lead)
         unchanging(source, i, intake)
         times = None if series.times is None else series.times[:T]
         with located(source.place(i, 0)):
@@ -72,19 +72,6 @@ def moved(values: Floats, intake: Intake) -> Floats:
     """Values [T, columns] as a forecaster reads them: known columns `lead_of` ahead; the last rows are their future."""
     known, lead = intake.of("known"), lead_of(intake)
     return ahead(values, known, lead)[: len(values) - lead] if known else values
-
-
-def refuse(source: Collection, i: int, x: Floats, intake: Intake, lead: int) -> None:
-    """Raises DataError for the first missing number of series i, at its own place, where none is allowed."""
-    if intake.missing != "error":
-        return
-    holes = np.argwhere(np.isnan(x))
-    if len(holes):
-        t, c = (int(v) for v in holes[0])
-        place = source.place(i, t + (lead if intake.roles[c] == "known" else 0))
-        raise DataError(
-            f"{place}: no number in column {source.columns[c]!r}; fill it, or choose --missing drop, ffill or mask"
-        )
 
 
 def unchanging(source: Collection, i: int, intake: Intake) -> None:

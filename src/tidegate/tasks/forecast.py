@@ -308,7 +308,7 @@ def effort(options: Options, cuts: list[int]) -> tuple[int, int]:
     """
     if options.scale == "fixed":
         rows = sum(-(-cut // STRETCH) for cut in cuts)
-        batch = options.batch or int(np.clip(2 ** round(math.log2(max(1, rows / 4))), 4, 32))
+        batch = options.batch or int(np.clip(2 ** round(math.log2(max(1, rows / 12))), 4, 32))
         return batch, options.epochs or max(6, math.ceil(400 / math.ceil(rows / batch)))
     count = min(options.windows, sum(cuts))
     batch = options.batch or int(np.clip(2 ** round(math.log2(max(1, count / 40))), 16, 128))

@@ -15,17 +15,22 @@ SMALL = {
     "footprint": ["--runs", "1"],
     "from_torch": ["--count", "3"],
     "interpreter": ["--size", "4", "--rounds", "2"],
+    "kernels": [
+        "--cases", "step:8x4", "sequence:2x3x8x4", "pool:5x8x4", "--peers", "torch", "onnxruntime", "--rounds", "2",
+        "--seconds", "0",
+    ],
     "leaks": ["--events", "200", "--streams", "60"],
     "native_step": ["--size", "4", "--rounds", "2", "--calls", "20"],
     "nn_parity": ["--cases", "8", "--steps", "20"],
     "onnx_export": ["--size", "3", "--batches", "1", "2", "--lengths", "1", "2"],
     "series_stream": ["waves", "--pushes", "20", "--streams", "3"],
     "training": ["--shapes", "2x5x3x4", "--rounds", "2"],
-}
+}  # fmt: skip
 LONG = {"accuracy", "clone", "forecast"}
 PEERS = {
     "dialects": ["torch"],
     "from_torch": ["torch"],
+    "kernels": ["torch", "onnxruntime"],
     "native_step": ["torch"],
     "nn_parity": ["torch"],
     "onnx_export": ["onnxruntime"],

@@ -186,6 +186,27 @@ def test_the_pool_applies_a_streams_entries_in_order(target, threads):
 
 
 @TARGETS
+@pytest.mark.parametrize("even", [True, False])
+def test_rows_of_whole_vectors_are_read_and_written_where_they_lie(target, even):
+    model = Model(12).dense(32, 48, "tanh").recurrent(GRU, 48, 64).dense(64, 64, "relu", add=1)
+    x, lengths = batch(model, 70, 32)
+    if even:
+        x, lengths = np.nan_to_num(x), np.full(70, T, np.int32)
+    engine, before, out = model.engine(target), x.copy(), np.empty(64, np.float32)
+    whole, stepped = run(engine, model, x, lengths), model.states(70)
+    np.testing.assert_array_equal(x, before)
+    for row, t in np.argwhere(np.arange(T) < lengths[:, None]):
+        engine.step(x[t, row], stepped[row], out)
+        np.testing.assert_array_equal(out.view(np.uint32), whole.out[t, row].view(np.uint32))
+    assert all((whole.out[length:, row] == -7).all() for row, length in enumerate(lengths))
+    np.testing.assert_array_equal(stepped, whole.states)
+    pooled, one, ids = model.states(90), np.full((70, 64), -7, np.float32), np.arange(10, 80)
+    engine.pool_step(ids, x[0], pooled, one, 1)
+    on = lengths > 0
+    np.testing.assert_array_equal(one[on], whole.out[0][on])
+
+
+@TARGETS
 def test_the_pool_with_ascending_ids(target):
     model = everything(9)
     engine, states, ids = model.engine(target), model.states(90), np.arange(1, 90, 2)

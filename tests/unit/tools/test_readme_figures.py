@@ -33,6 +33,14 @@ FIGURES = {
              "pool_us": 3.3, "layers_bytes": 1064, "memory_bytes": 0, "origins_a_second": None},
         ],
     },
+    "kernels": {
+        "rounds": 11, "absent": ["jax"],
+        "cases": [
+            {"kind": "pool", "rows": 10000, "steps": 8, "inputs": 64, "size": 32, "peak_gflops": 100.0, "share": 0.514,
+             "peers": {"native base": {"error": 3e-7, "us": 1.0, "ratio": 1.0, "quartiles": [1.0, 1.0]},
+                       "torch": {"error": 2e-7, "us": 9.0, "ratio": 9.04, "quartiles": [8.5, 9.5]}}},
+        ],
+    },
     "interpreter": {
         "rounds": 31,
         "rows": [{**SPEED, "batch": 1, "ratio": 1.21}, {**SPEED, "batch": 32, "ratio": 1.22, "same_bits": False}],
@@ -103,6 +111,7 @@ EXPECTED = {
     "forecast": "| load | MSE | 0.200 | 0.100 0.300 | ridge 0.377; day before 1,000.000 |",
     "native_step": "| torch.nn.GRU | 9.0 | 8.5 to 9.5 | 2.0e-07 |",
     "series_stream": "| load | 81.0 | 130.0 | 2.6 | 36.8 | 520 + 2,064 | 42,653 |",
+    "kernels": "| pool 10,000, 64x32 | 9.04 (8.50 to 9.50) | 3e-07 (2e-07) | 51% |",
     "interpreter": "| base | 1.21 (1.11 to 1.31) | 1.22 (1.11 to 1.31) | NO |",
     "footprint": "| first prediction | +0.070 | +4.5 |",
     "errors": "| base | 0.150 | 0.030 | 11 of 12 |",
@@ -122,7 +131,7 @@ def readme(root):
     spec = importlib.util.spec_from_file_location("readme_tool", root / "tools" / "readme.py")
     module = importlib.util.module_from_spec(spec)
     with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(root / "tools")
+        patch.syspath_prepend(root / "tools")  # as when it is started
         spec.loader.exec_module(module)
     return module
 

@@ -1,4 +1,4 @@
-"""What a section of figures is made of: paragraphs, tables, numbers in words, and how the figures came about."""
+"""How a section of figures is written: its paragraph, its table, and what made it."""
 
 from __future__ import annotations
 
