@@ -13,7 +13,6 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from .. import tasks
-from ..errors import OptionError
 from . import _flags
 from ._parser import Parser
 from ._progress import Reporter
@@ -52,7 +51,9 @@ def common(parser: Parser) -> None:
     )
     parser.add_argument("--out", metavar="FILE", required=True, help="the model file to write")
     parser.add_argument("--valid", metavar="FILE", help="rows to choose the best weights by")
-    parser.add_argument("--threads", metavar="N", type=int, help="threads (default 1; the weights depend on it)")
+    parser.add_argument(
+        "--threads", metavar="N", type=int, help="threads (else TIDEGATE_THREADS, else 1; the weights depend on it)"
+    )
     parser.add_argument("--json", action="store_true", help="print the outcome as JSON")
     again = parser.add_mutually_exclusive_group()
     again.add_argument("--resume", action="store_true", help="go on from the checkpoint of an interrupted run")
@@ -62,8 +63,6 @@ def common(parser: Parser) -> None:
 def run(args: argparse.Namespace) -> int:
     task = tasks.load(args.task)
     options = task.Options(**_flags.values(args, task.Options))
-    if args.threads is not None and args.threads < 1:
-        raise OptionError(f"--threads is {args.threads}; it must be at least 1")
     with Reporter(sys.stderr) as report:
         model = train(args, options, report)
     tell(args, model)

@@ -24,6 +24,7 @@ EXAMPLES = """\
   TIDEGATE_TARGET=base tidegate info"""
 
 LABELS_SHOWN = 12
+BY_TORCH = "other numbers, devices and cells, as print(module) says"
 
 
 def flags(parser: Parser) -> None:
@@ -59,7 +60,15 @@ def installation() -> dict[str, Any]:
         "targets_of_this_machine": list(_native.targets()),
         "target": target_name(None),
         "threads": threads_of(None),
+        "training": training(target_name(None)),
     }
+
+
+def training(target: str) -> str:
+    """Which engine trains, and why."""
+    if installed("torch") is None:
+        return 'none, because torch is not installed; pip install "tidegate[train]"'
+    return f"native on {target}, because fit trains float32 on the CPU; torch for {BY_TORCH}"
 
 
 def installed(name: str) -> str | None:

@@ -11,6 +11,7 @@ import torch
 
 from .. import cells
 from . import arguments, dialects, recurrent
+from .native import elsewhere
 from .packing import Rows
 
 Tensor = torch.Tensor
@@ -70,8 +71,8 @@ class Recurrent(dialects.Speaker):
         """Which code runs: see `tidegate.nn.engine`."""
         if not self.fused:
             return "tape"
-        where = cast(Tensor, self.weight_ih_l0).device.type
-        return recurrent.engine(self.cell.tape, self.dtype, where, self.native)
+        where, native = cast(Tensor, self.weight_ih_l0).device.type, self.native and not elsewhere()
+        return recurrent.engine(self.cell.tape, self.dtype, where, native)
 
     @property
     def all_weights(self) -> list[list[torch.nn.Parameter]]:

@@ -35,6 +35,10 @@ CELLS: tuple[tuple[str, str, tuple[tuple[str, str], ...]], ...] = (
 )
 
 
+# A subclass may keep its numbers elsewhere; torch knows where.
+PLAIN = (Tensor, torch.nn.Parameter)
+
+
 @cache
 def tape_of(cell: str, dialect: tuple[tuple[str, str], ...]) -> Tape:
     return cells.load(cell, dict(dialect)).tape
@@ -46,15 +50,22 @@ def cell_of(tape: Tape) -> str | None:
 
 
 def takes(x: Tensor, *others: Tensor) -> bool:
-    """Whether these are tensors that the native engine reads: float32 in the CPU's memory, some of it in x.
+    """Whether these are tensors that the native engine reads: plain, float32, in the CPU's memory, some of it in x.
 
     >>> takes(torch.zeros(2)), takes(torch.zeros(2), torch.zeros(2).double()), takes(torch.zeros(2, 0))
     (True, False, False)
     """
     given = (x, *others)
-    plain = all(v.dtype == torch.float32 and v.device.type == "cpu" and v.layout == torch.strided for v in given)
-    elsewhere = torch.compiler.is_compiling() or torch.is_autocast_enabled("cpu")
-    return plain and x.numel() > 0 and not elsewhere
+    plain = all(
+        v.dtype == torch.float32 and v.device.type == "cpu" and v.layout == torch.strided and type(v) in PLAIN
+        for v in given
+    )
+    return plain and x.numel() > 0 and not elsewhere()
+
+
+def elsewhere() -> bool:
+    """Whether torch itself is to run all there is now: while it compiles, and where autocast chooses the numbers."""
+    return torch.compiler.is_compiling() or torch.is_autocast_enabled("cpu")
 
 
 def run(

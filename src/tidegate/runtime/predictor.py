@@ -24,9 +24,10 @@ BATCH_ROWS: Final = 256
 BATCH_NUMBERS: Final = 1 << 21  # padded ids or features of one batch
 
 
-def threads_of(threads: int | None) -> int:
-    """The argument, else TIDEGATE_THREADS, else the cores this process may use, at most 16. Raises
-    OptionError.
+def threads_of(threads: int | None, default: int | None = None) -> int:
+    """The argument, else TIDEGATE_THREADS, else the default, else the cores this process may use, at most 16.
+
+    Raises OptionError.
 
     >>> threads_of(3)
     3
@@ -34,7 +35,7 @@ def threads_of(threads: int | None) -> int:
     if threads is None:
         text = os.environ.get("TIDEGATE_THREADS")
         if text is None:
-            return min(MOST_THREADS, cores())
+            return default or min(MOST_THREADS, cores())
         if not text.isascii() or not text.isdigit():
             raise OptionError(f"TIDEGATE_THREADS is {text[:40]!r}; expected an integer of 1 to 1024")
         threads = int(text[:9])

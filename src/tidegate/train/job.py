@@ -24,6 +24,7 @@ from ..document import state_schema, streams_of
 from ..errors import OptionError, located
 from ..model import Model
 from ..nn import Network
+from ..runtime.predictor import threads_of
 from ..tape import Tape
 from ..tasks._lesson import Lesson
 from ..tasks._options import make
@@ -54,7 +55,8 @@ def fit(
     task: a name of `tidegate.tasks.names()`. data: a path, or a frame of pandas, polars or Arrow (`data.table.read`).
     options: the task's Options, or its fields as keywords. valid: a file or frame that chooses the best weights,
     instead of rows held out. resume, restart: what to do about the checkpoint of an unfinished run beside `out`. say:
-    takes a sentence about what each source was taken for. threads: of torch, default 1; results depend on it.
+    takes a sentence about what each source was taken for. threads: 1 to 1024, else TIDEGATE_THREADS, else 1; results
+    depend on it.
 
     Raises DataError, OptionError, ModelFileError, MissingExtra; KeyboardInterrupt after Ctrl-C, with the checkpoint
     written.
@@ -64,11 +66,12 @@ def fit(
     if not out:
         raise OptionError("out is missing; give the path of the model file to write")
     check_folder(out)
+    crew = threads_of(threads, 1)
     saved = checkpoint.path_of(out)
     going_on = checkpoint.settle(saved, resume, restart)
     source = room.rows(data, options)
     judged = None if valid is None else room.rows(valid, options)
-    job = Job(room, options, source, judged, threads or 1)
+    job = Job(room, options, source, judged, crew)
     for path, taken in job.taken:
         (say or ignore)(f"{path}: {taken}")
     with torch_threads(job.threads):

@@ -260,3 +260,22 @@ def test_options_are_checked(table: Path, tmp_path: Path, values: dict[str, Any]
 def test_a_folder_that_is_not_there_is_refused_before_training(table: Path, tmp_path: Path) -> None:
     with pytest.raises(OptionError, match="there is no folder"):
         fit("classify", str(table), out=str(tmp_path / "no" / "m.safetensors"))
+
+
+def test_threads_are_the_argument_else_the_environments_else_one(
+    table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def threads(**given: Any) -> int:
+        model = fit("classify", str(table), out=str(tmp_path / "m.safetensors"), **{**SMALL, "epochs": 1}, **given)
+        return int(model.document["provenance"]["threads"])
+
+    monkeypatch.delenv("TIDEGATE_THREADS", raising=False)
+    assert threads() == 1
+    monkeypatch.setenv("TIDEGATE_THREADS", "2")
+    assert (threads(), threads(threads=1)) == (2, 1)
+    for value in ("0", "two"):
+        monkeypatch.setenv("TIDEGATE_THREADS", value)
+        with pytest.raises(OptionError, match="expected an integer of 1 to 1024"):
+            threads()
+    with pytest.raises(OptionError, match="threads is 0; expected an integer of 1 to 1024"):
+        threads(threads=0)

@@ -1,0 +1,40 @@
+"""`tidegate info` without a file: what is installed, which targets there are, and what trains."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from tidegate import _native, cli
+from tidegate.cli import info
+
+TARGETS = _native.targets()
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_it_says_which_engine_trains_and_why(
+    target: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("TIDEGATE_TARGET", target)
+    assert cli.main(["info", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["target"] == target
+    assert found["training"].startswith(f"native on {target}, because fit trains float32 on the CPU; torch for ")
+    assert cli.main(["info"]) == 0
+    assert found["training"] in capsys.readouterr().out
+
+
+def test_without_torch_nothing_trains(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(info, "installed", lambda package: None)
+    assert info.installation()["training"] == 'none, because torch is not installed; pip install "tidegate[train]"'
+
+
+def test_a_target_that_is_not_here_is_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("TIDEGATE_TARGET", "z80")
+    assert cli.main(["info"]) == 2
+    assert capsys.readouterr().err.splitlines() == [
+        f"tidegate: TIDEGATE_TARGET 'z80' is not in this build; choose one of {', '.join(TARGETS)}"
+    ]
