@@ -24,9 +24,10 @@ std::int32_t cell_number(const std::string& name) {
   std::string known;
   for (std::int32_t i = 0; i < TIDEGATE_CELLS; ++i) {
     if (name == kCells[i].name) return i;
+    if (name == kCells[i].name + std::string(" norm")) return i + TIDEGATE_CELL_NORMED;
     known += (i ? ", " : "") + std::string(kCells[i].name);
   }
-  fail(PyExc_ValueError, "unknown cell '%.64s'; choose one of %s", name.c_str(), known.c_str());
+  fail(PyExc_ValueError, "unknown cell '%.64s'; choose one of %s, with ' norm' behind it for its norms", name.c_str(), known.c_str());
 }
 
 std::int64_t saved_floats(const std::string& target, std::int32_t cell, std::int64_t size) {
@@ -39,19 +40,20 @@ std::int64_t saved_floats(const std::string& target, std::int32_t cell, std::int
 // What both ways read, held and checked.
 struct Given {
   Given(const std::string& target_name, const std::string& cell_name, nb::handle x_object, nb::handle rows_object,
-        nb::handle first_object, nb::handle W_object, nb::handle b_object, nb::handle R_object, nb::handle c_object)
-      : target(target_name), cell(cell_number(cell_name)), facts(kCells[cell]), x(x_object.ptr(), "x", kFloat, 2),
+        nb::handle first_object, nb::handle W_object, nb::handle b_object, nb::handle R_object, nb::handle c_object, nb::handle own_object)
+      : target(target_name), cell(cell_number(cell_name)), facts(kCells[cell & ~TIDEGATE_CELL_NORMED]), x(x_object.ptr(), "x", kFloat, 2),
         rows(rows_object.ptr(), "rows", kInt64, 1), first(first_object.ptr(), "first", kFloat, 3),
         W(W_object.ptr(), "W", kFloat, 2), b(b_object.ptr(), "b", kFloat, 1), R(R_object.ptr(), "R", kFloat, 2),
-        c(c_object.ptr(), "c", kFloat, 1), size(first.shape(2)), saved(saved_floats(target, cell, size)) {
+        c(c_object.ptr(), "c", kFloat, 1), own(own_object.ptr(), "own", kFloat, 2), size(first.shape(2)), saved(saved_floats(target, cell, size)) {
     first.expect(0, facts.states);
     W.expect(0, facts.gates * size).expect(1, x.shape(1));
     b.expect(0, facts.gates * size);
     R.expect(0, facts.maps * size).expect(1, size);
     c.expect(0, facts.maps * size);
+    own.expect(0, cell & TIDEGATE_CELL_NORMED ? 2 * (facts.gates + facts.maps) : 0).expect(1, size);
     x.expect(0, entries());
     training = {cell, rows.shape(0), x.shape(1), size, rows.data<std::int64_t>(), x.data<float>(), W.data<float>(),
-                b.data<float>(), R.data<float>(), c.data<float>(), first.data<float>()};
+                b.data<float>(), R.data<float>(), c.data<float>(), first.data<float>(), own.data<float>()};
   }
 
   // How many there are, by `rows`.
@@ -75,7 +77,7 @@ struct Given {
   const std::string target;
   const std::int32_t cell;
   const Cell& facts;
-  const Array x, rows, first, W, b, R, c;
+  const Array x, rows, first, W, b, R, c, own;
   const Py_ssize_t size;
   const std::int64_t saved;
   tidegate_training training;
@@ -96,9 +98,9 @@ class Optional {
 };
 
 void forward(const std::string& target, const std::string& cell, nb::handle x, nb::handle rows, nb::handle first,
-             nb::handle W, nb::handle b, nb::handle R, nb::handle c, nb::handle y_object, nb::handle last_object,
+             nb::handle W, nb::handle b, nb::handle R, nb::handle c, nb::handle own, nb::handle y_object, nb::handle last_object,
              nb::handle saved_object, int threads) {
-  const Given given(target, cell, x, rows, first, W, b, R, c);
+  const Given given(target, cell, x, rows, first, W, b, R, c, own);
   const Array y(y_object.ptr(), "y", kFloat, 2, true), last(last_object.ptr(), "last", kFloat, 3, true);
   const Optional saved(saved_object, "saved", 2, true);
   given.like_outputs(y);
@@ -115,15 +117,15 @@ void forward(const std::string& target, const std::string& cell, nb::handle x, n
 }
 
 void backward(const std::string& target, const std::string& cell, nb::handle x, nb::handle rows, nb::handle first,
-              nb::handle W, nb::handle b, nb::handle R, nb::handle c, nb::handle y_object, nb::handle saved_object,
+              nb::handle W, nb::handle b, nb::handle R, nb::handle c, nb::handle own, nb::handle y_object, nb::handle saved_object,
               nb::handle dy_object, nb::handle dlast_object, nb::handle dx_object, nb::handle dfirst_object,
-              nb::handle dW_object, nb::handle db_object, nb::handle dR_object, nb::handle dc_object, int threads) {
-  const Given given(target, cell, x, rows, first, W, b, R, c);
+              nb::handle dW_object, nb::handle db_object, nb::handle dR_object, nb::handle dc_object, nb::handle down_object, int threads) {
+  const Given given(target, cell, x, rows, first, W, b, R, c, own);
   const Array y(y_object.ptr(), "y", kFloat, 2), saved(saved_object.ptr(), "saved", kFloat, 2),
       dy(dy_object.ptr(), "dy", kFloat, 2), dlast(dlast_object.ptr(), "dlast", kFloat, 3),
       dfirst(dfirst_object.ptr(), "dfirst", kFloat, 3, true), dW(dW_object.ptr(), "dW", kFloat, 2, true),
       db(db_object.ptr(), "db", kFloat, 1, true), dR(dR_object.ptr(), "dR", kFloat, 2, true),
-      dc(dc_object.ptr(), "dc", kFloat, 1, true);
+      dc(dc_object.ptr(), "dc", kFloat, 1, true), down(down_object.ptr(), "down", kFloat, 2, true);
   const Optional dx(dx_object, "dx", 2, true);
   given.like_outputs(y);
   given.like_outputs(dy);
@@ -135,9 +137,10 @@ void backward(const std::string& target, const std::string& cell, nb::handle x, 
   db.expect(0, given.b.shape(0));
   dR.expect(0, given.R.shape(0)).expect(1, given.R.shape(1));
   dc.expect(0, given.c.shape(0));
+  down.expect(0, given.own.shape(0)).expect(1, given.size);
   const tidegate_gradients gradients = {y.data<float>(),  saved.data<float>(), dy.data<float>(), dlast.data<float>(),
                                         dx.data(),        dfirst.data<float>(), dW.data<float>(), db.data<float>(),
-                                        dR.data<float>(), dc.data<float>()};
+                                        dR.data<float>(), dc.data<float>(), down.data<float>()};
   Message message;
   tidegate_status status;
   {
@@ -156,9 +159,9 @@ void tidegate::bind_training(nb::module_& module) {
     return saved_floats(target, cell_number(cell), size);
   });
   module.def("train_forward", forward, nb::arg("target"), nb::arg("cell"), array("x"), array("rows"), array("first"),
-             array("W"), array("b"), array("R"), array("c"), array("y"), array("last"), array("saved"),
+             array("W"), array("b"), array("R"), array("c"), array("own"), array("y"), array("last"), array("saved"),
              nb::arg("threads"));
   module.def("train_backward", backward, nb::arg("target"), nb::arg("cell"), array("x"), array("rows"), array("first"),
-             array("W"), array("b"), array("R"), array("c"), array("y"), array("saved"), array("dy"), array("dlast"),
-             array("dx"), array("dfirst"), array("dW"), array("db"), array("dR"), array("dc"), nb::arg("threads"));
+             array("W"), array("b"), array("R"), array("c"), array("own"), array("y"), array("saved"), array("dy"), array("dlast"),
+             array("dx"), array("dfirst"), array("dW"), array("db"), array("dR"), array("dc"), array("down"), nb::arg("threads"));
 }

@@ -220,7 +220,8 @@ typedef enum tidegate_cell {
   TIDEGATE_CELL_MINGRU, /* gates z n of the input alone: no R, c */
   TIDEGATE_CELL_GRU_BEFORE, /* gates r z n; reset before, update keep */
   TIDEGATE_CELL_GRU_BEFORE_REPLACE,
-  TIDEGATE_CELLS /* their number */
+  TIDEGATE_CELLS, /* their number */
+  TIDEGATE_CELL_NORMED = 256 /* added to a cell: a norm of each gate's W x + b and each map's R v + c, apart */
 } tidegate_cell;
 
 /* T steps of B rows; rows[t] of them, the first ones, have a step t: rows[0] = B, and never more than before. Entries
@@ -233,6 +234,9 @@ typedef struct tidegate_training {
   const float *W, *b;          /* [G * H, I], [G * H] */
   const float *R, *c;          /* [M * H, H], [M * H] */
   const float* first;          /* [S, B, H]: states before the first step */
+  /* [O, H], or null where O is 0: the cell's own parameters (none today), then with norms the gains of the gates and of
+   * the maps, then the biases of the same. */
+  const float* own;
 } tidegate_training;
 
 /* Floats that tidegate_train_forward saves for each entry. */
@@ -249,7 +253,7 @@ TIDEGATE_API tidegate_status tidegate_train_forward(const char* target, const ti
  * weights depend on which rows stand together, none on threads. Reads y and saved, and writes neither. */
 typedef struct tidegate_gradients {
   const float *y, *saved, *dy, *dlast;
-  float *dx, *dfirst, *dW, *db, *dR, *dc;
+  float *dx, *dfirst, *dW, *db, *dR, *dc, *down; /* down: as own */
 } tidegate_gradients;
 
 TIDEGATE_API tidegate_status tidegate_train_backward(const char* target, const tidegate_training* training,

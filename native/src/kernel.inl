@@ -5,6 +5,7 @@
 
 #include "activation.inl"
 #include "product.inl"
+#include "normed.inl"
 #include "training.inl"
 #ifndef TIDEGATE_NO_FUSED
 #include "fused.inl"
@@ -163,7 +164,7 @@ const Kernels TARGET = {
     TARGET_NAME, LANES, product,
     neg,         abs,   exp,       sigmoid,  tanh,           relu,
     add,         sub,   mul,       div,      minimum,        maximum,
-    norm,        normalize, softmax, pool_mean, pool_max, pool_attention,
+    norm,        normalize, softmax, normed, normed_back, column_sums, pool_mean, pool_max, pool_attention,
 #ifdef TIDEGATE_NO_FUSED
     nullptr, nullptr,
 #else

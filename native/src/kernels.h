@@ -57,6 +57,13 @@ struct CellBackward {
   size_t ld;
 };
 
+// What a norm inside a cell leaves for the way back: the scaled rows, and the deviation of each; rows of `ld` both. Null:
+// nothing is kept.
+struct Kept {
+  float *normed, *spreads;
+  size_t ld;
+};
+
 struct CellKernels {
   void (*forward)(size_t rows, size_t units, const CellForward& step);
   void (*backward)(size_t rows, size_t size, size_t units, const CellBackward& step);
@@ -84,6 +91,13 @@ struct Kernels {
   // (x - mean) / sqrt(variance + eps) over n values of each row.
   void (*normalize)(size_t rows, size_t n, Rows x, float eps, float* out, size_t ld);
   void (*softmax)(size_t rows, size_t n, Rows x, float* out, size_t ld);
+
+  // The same times gain, plus bias, for the norm inside a cell: gain and bias go row by row with x (ld 0: one for all).
+  void (*normed)(size_t rows, size_t n, Rows x, Rows gain, Rows bias, float eps, float* out, size_t ld, const Kept& kept);
+  // Its gradient with respect to x, from that of what came out, whose padding is zero; so is out's.
+  void (*normed_back)(size_t rows, size_t n, Rows gradient, const float* gain, const Kept& kept, float* out, size_t ld);
+  // out[i] += sum over k < count of a[k, i] * b[k, i]; without b, of a[k, i].
+  void (*column_sums)(size_t count, size_t width, Rows a, Rows b, float* out);
 
   // One step of one row's pool: x joins the state, out is the value so far.
   void (*pool_mean)(size_t n, const float* x, float steps, float* sum, float* out);

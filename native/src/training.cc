@@ -70,12 +70,12 @@ class Ahead {
   void run(float* y, float* last, float* saved) {
     for (std::size_t t = 0; of_.alive(tile_, t) > 0;) {
       const std::size_t end = project(t);
-      const float* inputs = inputs_.data();
+      float* inputs = inputs_.data();
       for (; t < end; ++t) {
         const std::size_t count = of_.alive(tile_, t), entry = of_.starts[t] + tile_.first;
         float* const out = y + entry * of_.size;
         if (of_.unpadded()) after_[0] = out;
-        step(count, inputs, saved ? saved + entry * saved_row() : nullptr);
+        step(count, inputs, saved ? saved + entry * of_.saved_row() : nullptr);
         if (!of_.unpadded()) copy_rows(count, of_.size, after_[0], of_.units, out, of_.size);
         end_rows(t, count, last);
         for (std::size_t s = 0; s < of_.cell.states; ++s) std::swap(before_[s], after_[s]);
@@ -86,7 +86,6 @@ class Ahead {
 
  private:
   std::size_t gate_row() const { return of_.cell.gates * of_.units; }
-  std::size_t saved_row() const { return of_.cell.saved * of_.units; }
 
   // W x + b of step t and as many after it as fit; returns the step behind them.
   std::size_t project(std::size_t t) {
@@ -104,11 +103,12 @@ class Ahead {
     return end;
   }
 
-  void step(std::size_t count, const float* inputs, float* saved) {
+  void step(std::size_t count, float* inputs, float* saved) {
     for (std::size_t r = 0; r < count; r += kRowsTogether) {
       const std::size_t rows = std::min(kRowsTogether, count - r), at = r * of_.units;
-      CellForward step = {inputs + r * gate_row(), sums_.data(), {}, {}, saved ? saved + r * saved_row() : nullptr,
-                          saved_row()};
+      float* const kept = saved ? saved + r * of_.saved_row() : nullptr;
+      CellForward step = {inputs + r * gate_row(), sums_.data(), {}, {}, kept, of_.saved_row()};
+      if (of_.cell.normed) norm(rows, 0, of_.cell.gates, inputs + r * gate_row(), gate_row(), kept);
       for (std::size_t s = 0; s < of_.cell.states; ++s) {
         step.state[s] = before_[s] + at;
         step.next[s] = after_[s] + at;
@@ -116,13 +116,22 @@ class Ahead {
       const std::size_t sums_row = of_.cell.maps * of_.units;
       if (of_.cell.maps)
         of_.kernels.product(rows, &weights_.recurrent.product(), {step.state[0], of_.units}, sums_.data(), sums_row);
+      if (of_.cell.normed) norm(rows, of_.cell.gates, of_.cell.maps - of_.cell.inner, sums_.data(), sums_row, kept);
       if (of_.cell.inner) {
         of_.step.inner_forward(rows, of_.units, step, sums_.data(), inner_.data());
         of_.kernels.product(rows, &weights_.inner.product(), {inner_.data(), of_.units},
                             sums_.data() + sums_row - of_.units, sums_row);
+        if (of_.cell.normed) norm(rows, of_.cell.norms() - 1, 1, sums_.data() + sums_row - of_.units, sums_row, kept);
       }
       of_.step.forward(rows, of_.units, step);
     }
+  }
+
+  // Norms [k, k + count) of planes side by side, in place.
+  void norm(std::size_t rows, std::size_t k, std::size_t count, float* planes, std::size_t ld, float* saved) {
+    for (const std::size_t end = k + count; k < end; ++k, planes += of_.units)
+      of_.kernels.normed(rows, of_.size, {planes, ld}, {of_.gain(k), 0}, {of_.bias(k), 0}, TIDEGATE_NORM_EPS, planes, ld,
+                         of_.kept(saved, k));
   }
 
   // The states of rows whose last step was t.
@@ -143,23 +152,32 @@ class Ahead {
 
 }  // namespace
 
-const TrainedCell& trained_cell(std::int32_t cell) {
-  if (cell < 0 || cell >= TIDEGATE_CELLS)
-    throw ValueError("cell must be from 0 to " + std::to_string(TIDEGATE_CELLS - 1) + ", found " + std::to_string(cell));
-  return kCells[cell];
+TrainedCell trained_cell(std::int32_t cell) {
+  const std::int32_t plain = cell & ~TIDEGATE_CELL_NORMED;
+  if (plain < 0 || plain >= TIDEGATE_CELLS)
+    throw ValueError("cell must be from 0 to " + std::to_string(TIDEGATE_CELLS - 1) + ", found " + std::to_string(plain));
+  TrainedCell found = kCells[plain];
+  if (cell == plain) return found;
+  found.normed = true;
+  found.saved += found.norms();
+  found.planes = found.norms();
+  found.recurrent = found.gates;
+  return found;
 }
 
 Training::Training(const Kernels& kernels, const tidegate_training& given)
     : kernels(kernels),
       given(given),
       cell(trained_cell(given.cell)),
-      step(kernels.cells[given.cell]),
+      step(kernels.cells[given.cell & ~TIDEGATE_CELL_NORMED]),
       inputs(checked_size(given.inputs, "inputs")),
       size(checked_size(given.size, "size")),
       units((size + kernels.lanes - 1) / kernels.lanes * kernels.lanes),
       steps(counted(given.steps, "steps")),
       batch(counted(given.rows[0], "rows[0]")),
-      entries(0) {
+      entries(0),
+      own(cell.parameters() * units) {
+  copy_rows(cell.parameters(), size, given.own, size, own.data(), units);
   for (std::size_t t = 0; t < steps; ++t) {
     if (given.rows[t] < 1 || (t > 0 && given.rows[t] > given.rows[t - 1]))
       throw ValueError("rows[" + std::to_string(t) + "] must be from 1 to those of the step before, found " +

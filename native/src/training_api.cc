@@ -13,7 +13,9 @@ tidegate_status tidegate_train_saved(const char* target, int32_t cell, int64_t s
                                      size_t capacity) {
   return guarded(message, capacity, [&] {
     const std::size_t lanes = find_target(target, "target").lanes, units = tidegate::checked_size(size, "size");
-    *floats = static_cast<int64_t>(tidegate::trained_cell(cell).saved * ((units + lanes - 1) / lanes * lanes));
+    const tidegate::TrainedCell found = tidegate::trained_cell(cell);
+    *floats = static_cast<int64_t>(found.saved * ((units + lanes - 1) / lanes * lanes) +
+                                   (found.normed ? tidegate::kDeviations : 0));
   });
 }
 

@@ -95,6 +95,8 @@ class Back {
                  training.batch == 1),
         dW_(training, training.cell.gates, training.inputs), dR_(training, maps_, training.size),
         inner_dR_(training, training.cell.inner, training.size),
+        raw_ld_(training.cell.normed ? training.cell.raw_planes * training.units : ld_),
+        raw_(training.cell.normed ? chunk_ * raw_ld_ : 0), down_(training.cell.parameters() * training.units),
         planes_(chunk_ * ld_), carry_(training.cell.states * plane()), product_(plane()), inner_(training.cell.inner * chunk_ * training.units), x_(chunk_), h_(chunk_) {
     for (std::size_t s = 0; s < of_.cell.states; ++s)
       copy_rows(of_.batch, of_.size, to_.dlast + s * of_.batch * of_.size, of_.size, carry(s), of_.units);
@@ -131,8 +133,10 @@ class Back {
     for (std::size_t t = steps.end; t-- > steps.begin;) {
       const std::size_t count = of_.alive(tile, t), entry = of_.starts[t] + tile.first;
       if (count == 0) continue;
+      const std::size_t n = entry - of_.starts[steps.begin];
+      float* const planes = planes_.data() + n * ld_;
       CellBackward step = {to_.saved + entry * saved_row(), saved_row(), {}, nullptr, product_.data() + at, {},
-                           planes_.data() + (entry - of_.starts[steps.begin]) * ld_, ld_};
+                           raw() + n * raw_ld_, raw_ld_};
       step.output = padded(count, to_.dy + entry * of_.size, rows.data());
       for (std::size_t s = 0; s < of_.cell.states; ++s) {
         step.state[s] = before(s, t, tile.first, count, rows.data() + (s + 1) * tile.count * of_.units);
@@ -140,16 +144,40 @@ class Back {
       }
       of_.step.backward(count, of_.size, of_.units, step);
       if (of_.cell.inner) {
-        inner_R_.multiply(count, {step.planes + (of_.cell.recurrent + maps_) * of_.units, ld_}, inner.data());
+        if (of_.cell.normed) norm_maps(count, entry, n, maps_, of_.cell.maps);
+        inner_R_.multiply(count, {planes + (of_.cell.recurrent + maps_) * of_.units, ld_}, inner.data());
         of_.step.inner_backward(count, of_.size, of_.units, step, inner.data(),
-                                inner_.data() + (entry - of_.starts[steps.begin]) * of_.units);
+                                inner_.data() + n * of_.units);
       }
+      if (of_.cell.normed) norm_maps(count, entry, n, 0, maps_);
+      if (of_.cell.normed) norm_gates(count, entry, n);
       if (of_.cell.maps)
-        R_.multiply(count, {step.planes + of_.cell.recurrent * of_.units, ld_}, product_.data() + at);
+        R_.multiply(count, {planes + of_.cell.recurrent * of_.units, ld_}, product_.data() + at);
     }
   }
 
-  std::size_t saved_row() const { return of_.cell.saved * of_.units; }
+  std::size_t saved_row() const { return of_.saved_row(); }
+
+  // The cell's own gradients of its planes, before a norm's.
+  float* raw() const { return of_.cell.normed ? raw_.data() : planes_.data(); }
+
+  // What norm k kept of an entry; it is only read.
+  Kept kept(std::size_t entry, std::size_t k) const {
+    return of_.kept(const_cast<float*>(to_.saved) + entry * saved_row(), k);
+  }
+
+  // The n-th entries of the chunk: a plane's gradient through norm k.
+  void norm(std::size_t count, std::size_t entry, std::size_t n, std::size_t k, std::size_t from, std::size_t to) {
+    of_.kernels.normed_back(count, of_.size, {raw_.data() + n * raw_ld_ + from * of_.units, raw_ld_}, of_.gain(k),
+                            kept(entry, k), planes_.data() + n * ld_ + to * of_.units, ld_);
+  }
+  void norm_gates(std::size_t count, std::size_t entry, std::size_t n) {
+    for (std::size_t p = 0; p < of_.cell.gates; ++p) norm(count, entry, n, of_.cell.input_gates[p], p, p);
+  }
+  void norm_maps(std::size_t count, std::size_t entry, std::size_t n, std::size_t p, std::size_t end) {
+    for (; p < end; ++p)
+      norm(count, entry, n, of_.cell.gates + of_.cell.recurrent_maps[p], of_.cell.raw_recurrent + p, of_.cell.recurrent + p);
+  }
 
   // Where row r's output before step t stands.
   const float* output_before(std::size_t t, std::size_t r) const {
@@ -189,10 +217,28 @@ class Back {
     if (to_.dx) write_dx(of_.starts[steps.begin], first, std::min(count, first + share));
     add_up(count, 0, x_.data(), dW_, i, crew);
     if (of_.cell.maps) add_up(count, of_.cell.recurrent * of_.units, h_.data(), dR_, i, crew);
+    if (of_.cell.normed) add_norms(of_.starts[steps.begin], count, i, crew);
     if (!of_.cell.inner) return;
     std::vector<const float*> inner;
     for (std::size_t n = 0; n < count; ++n) inner.push_back(inner_.data() + n * of_.units);
     add_up(count, (of_.cell.recurrent + maps_) * of_.units, inner.data(), inner_dR_, i, crew);
+  }
+
+  // One share of what the chunk adds to the gradients of gains and biases.
+  void add_norms(std::size_t entry, std::size_t count, std::size_t i, std::size_t crew) {
+    for (std::size_t p = i; p < of_.cell.norms(); p += crew) {
+      const bool gate = p < of_.cell.gates;
+      const std::size_t map = p - of_.cell.gates;
+      const std::size_t plane = gate ? p : of_.cell.raw_recurrent + map;
+      const std::size_t norm = gate ? of_.cell.input_gates[p] : of_.cell.gates + of_.cell.recurrent_maps[map];
+      float* const gain = down_.data() + (of_.cell.own + norm) * of_.units;
+      for (std::size_t k = 0; k < count; k += kEntriesTogether) {
+        const Rows gradient = {raw_.data() + k * raw_ld_ + plane * of_.units, raw_ld_};
+        const std::size_t together = std::min(kEntriesTogether, count - k);
+        of_.kernels.column_sums(together, of_.units, gradient, {kept(entry + k, norm).normed, saved_row()}, gain);
+        of_.kernels.column_sums(together, of_.units, gradient, {nullptr, 0}, gain + of_.cell.norms() * of_.units);
+      }
+    }
   }
 
   void write_dx(std::size_t entry, std::size_t first, std::size_t end) {
@@ -223,6 +269,7 @@ class Back {
                     of_.units);
     for (std::size_t s = 0; s < of_.cell.states; ++s)
       copy_rows(of_.batch, of_.size, carry(s), of_.units, to_.dfirst + s * of_.batch * of_.size, of_.size);
+    copy_rows(of_.cell.parameters(), of_.size, down_.data(), of_.units, to_.down, of_.size);
     dW_.write(of_, of_.cell.input_gates, to_.dW, to_.db);
     dR_.write(of_, of_.cell.recurrent_maps, to_.dR, to_.dc);
     inner_dR_.write(of_, of_.cell.recurrent_maps + maps_, to_.dR, to_.dc);
@@ -234,6 +281,8 @@ class Back {
   const std::size_t ld_, chunk_;  // floats between rows of planes (no power of two: those share cache lines); entries
   const Turned W_, R_, inner_R_;
   WeightGradient dW_, dR_, inner_dR_;
+  const std::size_t raw_ld_;
+  Floats raw_, down_;  // raw planes of a norm; gradients of the cell's own parameters and its norms'
   Floats planes_, carry_, product_, inner_;
   std::vector<const float*> x_, h_;
 };

@@ -23,7 +23,7 @@ Tensor = torch.Tensor
 Again = Callable[..., tuple[Tensor, Tensor]]
 
 # The native engine's name of a cell, and the cell and dialect whose tape it computes.
-CELLS: tuple[tuple[str, str, tuple[tuple[str, str], ...]], ...] = (
+PLAIN: tuple[tuple[str, str, tuple[tuple[str, str], ...]], ...] = (
     ("gru", "gru", ()),
     ("gru replace", "gru", (("update", "replace"),)),
     ("lstm", "lstm", ()),
@@ -33,6 +33,7 @@ CELLS: tuple[tuple[str, str, tuple[tuple[str, str], ...]], ...] = (
     ("gru before", "gru", (("reset", "before"),)),
     ("gru before replace", "gru", (("reset", "before"), ("update", "replace"))),
 )
+CELLS = PLAIN + tuple((f"{name} norm", cell, (*dialect, ("norm", "layer"))) for name, cell, dialect in PLAIN)
 
 
 # A subclass may keep its numbers elsewhere; torch knows where.
@@ -47,6 +48,11 @@ def tape_of(cell: str, dialect: tuple[tuple[str, str], ...]) -> Tape:
 def cell_of(tape: Tape) -> str | None:
     """The native engine's name of the cell that is exactly this tape; None when it trains no such cell."""
     return next((name for name, cell, dialect in CELLS if tape_of(cell, dialect) == tape), None)
+
+
+def own_names(tape: Tape) -> list[str]:
+    """A tape's parameters in the native engine's order: the cell's own, its norms' gains, then their biases."""
+    return sorted(tape.params, key=lambda name: name.startswith("gain_") + 2 * name.startswith("bias_"))
 
 
 def takes(x: Tensor, *others: Tensor) -> bool:
@@ -74,11 +80,11 @@ def run(
     """Outputs [N, H], and the states [S, B, H] after each row's last step.
 
     cell: a name of `CELLS`. x [N, inputs]: step after step, rows[k] of the rows (the first ones) have a step k. first
-    [S, B, H]: states before the first step. t: W, R and, where there are biases, b, c. again: the same by the tape, of
-    (x, first, W, R, b, c).
+    [S, B, H]: states before the first step. t: W, R, where there are biases b, c, and where the cell has parameters of
+    its own own [O, H], in the order of `own_names`. again: the same by the tape, of (x, first, W, R, b, c, own).
     """
     R = t["R"] if "R" in t else x.new_empty(0, first.shape[2])  # of a cell without recurrent maps
-    given = (x, first, t["W"], R, t.get("b"), t.get("c"))
+    given = (x, first, t["W"], R, t.get("b"), t.get("c"), t.get("own"))
     keep = torch.is_grad_enabled() and any(v is not None and v.requires_grad for v in given)
     y, last, _ = Recurrence.apply(cell, rows, keep, again, *given)  # type: ignore[no-untyped-call]
     return y, last
@@ -91,14 +97,14 @@ class Recurrence(torch.autograd.Function):
     def forward(
         cell: str, rows: npt.NDArray[np.int64], keep: bool, again: Again, *given: Tensor | None
     ) -> tuple[Tensor, Tensor, Tensor]:
-        x, first, W, R, b, c = given
+        x, first, W, R, b, c, own = given
         assert x is not None
         assert first is not None
         y, last = x.new_empty(len(x), first.shape[2]), torch.empty_like(first, memory_format=torch.contiguous_format)
         target = target_name()
         saved = x.new_empty(len(x) if keep else 0, _native.train_saved(target, cell, first.shape[2]))
         written: dict[str, Any] = {"y": numbers(y), "last": numbers(last), "saved": numbers(saved) if keep else None}
-        read = arrays(x, rows, first, W, b, R, c)
+        read = arrays(x, rows, first, W, b, R, c, own)
         _native.train_forward(target, cell, **read, **written, threads=torch.get_num_threads())
         return y, last, saved
 
@@ -118,9 +124,10 @@ class Recurrence(torch.autograd.Function):
         needed = ctx.needs_input_grad[4:]
         if torch.is_grad_enabled():
             return (None,) * 4 + by_tape(ctx.again, given, needed, dy, dlast)
-        x, first, W, R, b, c = given
-        read = arrays(x, ctx.rows, first, W, b, R, c)
+        x, first, W, R, b, c, own = given
+        read = arrays(x, ctx.rows, first, W, b, R, c, own)
         like = {"dx": x, "dfirst": first, "dW": W, "dR": R, "db": W[:, 0], "dc": R[:, 0]}
+        like["down"] = W.new_empty(0, first.shape[2]) if own is None else own
         made = {name: torch.empty_like(v, memory_format=torch.contiguous_format) for name, v in like.items()}
         written: dict[str, Any] = {name: numbers(v) for name, v in made.items()} | ({} if needed[0] else {"dx": None})
         _native.train_backward(
@@ -157,8 +164,11 @@ def numbers(v: Tensor) -> npt.NDArray[np.float32]:
     return found
 
 
-def arrays(x: Tensor, rows: npt.NDArray[np.int64], first: Tensor, W: Any, b: Any, R: Any, c: Any) -> dict[str, Any]:
-    """What both ways read, by the native functions' names; absent biases are zeros."""
+def arrays(
+    x: Tensor, rows: npt.NDArray[np.int64], first: Tensor, W: Any, b: Any, R: Any, c: Any, own: Any
+) -> dict[str, Any]:
+    """What both ways read, by the native functions' names; absent biases are zeros, absent parameters none."""
     b, c = (v.new_zeros(v.shape[0]) if bias is None else bias for v, bias in ((W, b), (R, c)))
-    read = {"x": x, "first": first, "W": W, "b": b, "R": R, "c": c}
+    own = W.new_empty(0, first.shape[2]) if own is None else own
+    read = {"x": x, "first": first, "W": W, "b": b, "R": R, "c": c, "own": own}
     return {"rows": rows, **{name: numbers(v) for name, v in read.items()}}

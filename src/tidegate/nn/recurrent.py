@@ -52,7 +52,7 @@ def engine(tape: Tape, dtype: torch.dtype = torch.float32, device: str = "cpu", 
     >>> engine(cells.load("gru").tape), engine(cells.load("gru").tape, torch.float64)
     ('native gru', 'torch gru kernel')
     >>> engine(cells.load("mingru").tape, native=False), engine(cells.load("gru", {"norm": "layer"}).tape)
-    ('linear scan', 'tape')
+    ('linear scan', 'native gru norm')
     """
     if native and dtype == torch.float32 and device == "cpu" and (cell := engine_room.cell_of(tape)):
         return f"native {cell}"
@@ -141,14 +141,17 @@ def by_native(
 ) -> tuple[torch.Tensor, Tensors]:
     """Outputs and last states by the native engine, which trains a cell of this name."""
     rows = np.full(x.shape[0], x.shape[1], np.int64) if sizes is None else sizes.numpy()
-    counts = torch.from_numpy(rows)
+    counts, names = torch.from_numpy(rows), engine_room.own_names(tape)
 
     def again(x: torch.Tensor, first: torch.Tensor, *weights: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        roles = {role: v for role, v in zip(("W", "R", "b", "c"), weights, strict=True) if v is not None}
+        *shared, own = weights
+        roles = {role: v for role, v in zip(("W", "R", "b", "c"), shared, strict=True) if v is not None}
+        roles |= {f"p.{name}": own[k] for k, name in enumerate(names)}
         y, _, s = stepped(layer, tape, roles, x, counts, dict(zip(tape.state, first, strict=True)))
         return torch.cat(y), torch.stack([s[name] for name in tape.state])
 
     first = torch.stack([start[name] for name in tape.state])
+    t = {**t, "own": torch.stack([t[f"p.{name}"] for name in names])} if names else t
     y, s = engine_room.run(cell, x.reshape(-1, x.shape[-1]), rows, first, t, again)
     return y if sizes is not None else y.reshape(*x.shape[:2], -1), dict(zip(tape.state, s, strict=True))
 

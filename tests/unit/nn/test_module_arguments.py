@@ -151,10 +151,10 @@ def test_repr_is_torchs_and_names_the_engine(kind: str, options: dict[str, Any])
     [
         (nn.LSTM(3, 4, proj_size=2), "LSTM(3, 4, proj_size=2, engine=torch lstm kernel)"),
         (nn.LSTM(3, 4, peepholes=True), "LSTM(3, 4, peepholes=yes, engine=tape)"),
-        (nn.GRU(3, 4, reset="before", norm=True), "GRU(3, 4, reset=before, norm=layer, engine=tape)"),
+        (nn.GRU(3, 4, reset="before", norm=True), "GRU(3, 4, reset=before, norm=layer, engine=native gru before norm)"),
         (nn.GRU(3, 4, 2, residual=True), "GRU(3, 4, num_layers=2, residual=yes, engine=native gru)"),
         (nn.RNN(3, 4, nonlinearity="relu"), "RNN(3, 4, engine=native rnn relu)"),
-        (nn.MinGRU(3, 4, norm=True), "MinGRU(3, 4, norm=layer, engine=linear scan)"),
+        (nn.MinGRU(3, 4, norm=True), "MinGRU(3, 4, norm=layer, engine=native mingru norm)"),
         (nn.GRUCell(3, 4, False), "GRUCell(3, 4, bias=False, engine=torch gru kernel)"),
         (nn.RNNCell(3, 4, nonlinearity="relu"), "RNNCell(3, 4, nonlinearity=relu, engine=torch rnn_relu kernel)"),
         (nn.GRUCell(3, 4, update="replace"), "GRUCell(3, 4, update=replace, engine=tape)"),
