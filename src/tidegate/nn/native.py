@@ -23,7 +23,7 @@ Tensor = torch.Tensor
 Again = Callable[..., tuple[Tensor, Tensor]]
 
 # The native engine's name of a cell, and the cell and dialect whose tape it computes.
-PLAIN: tuple[tuple[str, str, tuple[tuple[str, str], ...]], ...] = (
+UNNORMED: tuple[tuple[str, str, tuple[tuple[str, str], ...]], ...] = (
     ("gru", "gru", ()),
     ("gru replace", "gru", (("update", "replace"),)),
     ("lstm", "lstm", ()),
@@ -33,7 +33,7 @@ PLAIN: tuple[tuple[str, str, tuple[tuple[str, str], ...]], ...] = (
     ("gru before", "gru", (("reset", "before"),)),
     ("gru before replace", "gru", (("reset", "before"), ("update", "replace"))),
 )
-CELLS = PLAIN + tuple((f"{name} norm", cell, (*dialect, ("norm", "layer"))) for name, cell, dialect in PLAIN)
+CELLS = UNNORMED + tuple((f"{name} norm", cell, (*dialect, ("norm", "layer"))) for name, cell, dialect in UNNORMED)
 
 
 # A subclass may keep its numbers elsewhere; torch knows where.
