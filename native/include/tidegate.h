@@ -203,8 +203,8 @@ TIDEGATE_API tidegate_status tidegate_step(const tidegate_engine* engine, const 
                                            char* message, size_t capacity);
 
 /* One step for each of n entries, in place on states[N]. Entry i is stream ids[i] with input x[i] (int32[n] or
- * float[n, F]) and output out[i, O]; entries of one stream are applied in order. out overlaps neither x nor the states. All is checked before
- * any change. */
+ * float[n, F]) and output out[i, O]; entries of one stream are applied in order. out overlaps neither x nor the states.
+ * All is checked before any change. On one thread it allocates nothing once warm. */
 TIDEGATE_API tidegate_status tidegate_pool_step(const tidegate_engine* engine, int64_t n, const int64_t* ids,
                                                 const void* x, int64_t N, uint8_t* states, float* out, int threads,
                                                 char* message, size_t capacity);

@@ -34,11 +34,19 @@ void check_id(const Engine& engine, const void* x, std::size_t entry) {
                      ", expected from 0 to " + std::to_string(engine.layers.front()->inputs - 1));
 }
 
+// Longest first, else as they came. Not stable_sort, which allocates.
+void sort_by_length(std::vector<Row>& rows) {
+  const auto before = [](const Row& a, const Row& b) {
+    return a.length != b.length ? a.length > b.length : a.first < b.first;
+  };
+  if (!std::is_sorted(rows.begin(), rows.end(), before)) std::sort(rows.begin(), rows.end(), before);
+}
+
 // Rows of a run, longest first.
-std::vector<Row> rows_of_run(const Engine& engine, std::int64_t T, std::int64_t B, const void* x,
-                             const std::int32_t* lengths) {
+void rows_of_run(const Engine& engine, std::int64_t T, std::int64_t B, const void* x, const std::int32_t* lengths,
+                 std::vector<Row>& rows) {
   const auto batch = static_cast<std::size_t>(B);
-  std::vector<Row> rows(batch);
+  rows.resize(batch);
   for (std::size_t b = 0; b < batch; ++b) {
     if (lengths[b] < 0 || lengths[b] > T)
       throw ValueError("lengths[" + std::to_string(b) + "] must be from 0 to " + std::to_string(T) + ", found " +
@@ -46,22 +54,19 @@ std::vector<Row> rows_of_run(const Engine& engine, std::int64_t T, std::int64_t 
     rows[b] = {b, batch, static_cast<std::size_t>(lengths[b]), b, b};
     for (std::size_t t = 0; engine.ids && t < rows[b].length; ++t) check_id(engine, x, b + t * batch);
   }
-  const auto longer = [](const Row& a, const Row& b) { return a.length > b.length; };
-  if (!std::is_sorted(rows.begin(), rows.end(), longer)) std::stable_sort(rows.begin(), rows.end(), longer);
-  return rows;
+  sort_by_length(rows);
 }
 
 // Entries sorted by stream, in order within one, and a row for each stream, longest first.
-std::vector<Row> rows_of_pool(const std::int64_t* ids, std::vector<std::int64_t>& order) {
-  std::vector<Row> rows;
-  std::stable_sort(order.begin(), order.end(), [&](std::int64_t a, std::int64_t b) { return ids[a] < ids[b]; });
+void rows_of_pool(const std::int64_t* ids, std::vector<std::int64_t>& order, std::vector<Row>& rows) {
+  std::sort(order.begin(), order.end(),
+            [&](std::int64_t a, std::int64_t b) { return ids[a] != ids[b] ? ids[a] < ids[b] : a < b; });
   for (std::size_t i = 0; i < order.size(); ++i) {
     const auto block = static_cast<std::size_t>(ids[order[i]]);
     if (rows.empty() || rows.back().block != block) rows.push_back({i, 1, 0, block, 0});
     ++rows.back().length;
   }
-  std::stable_sort(rows.begin(), rows.end(), [](const Row& a, const Row& b) { return a.length > b.length; });
-  return rows;
+  sort_by_length(rows);
 }
 
 }  // namespace
@@ -175,8 +180,11 @@ tidegate_status tidegate_run(const tidegate_engine* engine, int64_t T, int64_t B
     require(T >= 0, "T", T, "0 or more");
     require(B >= 0, "B", B, "0 or more");
     require(threads >= 1, "threads", threads, "1 or more");
-    const std::vector<Row> rows = rows_of_run(e, T, B, x, lengths);
-    if (!rows.empty()) e.run({x, nullptr, state_in, state_out, out, every != 0}, rows.data(), rows.size(), threads);
+    const tidegate::Loan workspace(e);
+    std::vector<Row>& rows = (*workspace).rows;
+    rows_of_run(e, T, B, x, lengths, rows);
+    if (rows.empty()) return;
+    e.run({x, nullptr, state_in, state_out, out, every != 0}, rows.data(), rows.size(), threads, *workspace);
   });
 }
 
@@ -187,7 +195,8 @@ tidegate_status tidegate_step(const tidegate_engine* engine, const void* x, uint
     e.require_finished();
     check_id(e, x, 0);
     const Row row = {0, 1, 1, 0, 0};
-    e.run({x, nullptr, state, state, out, true}, &row, 1, 1);
+    const tidegate::Loan workspace(e);
+    e.run({x, nullptr, state, state, out, true}, &row, 1, 1, *workspace);
   });
 }
 
@@ -209,17 +218,20 @@ tidegate_status tidegate_pool_step(const tidegate_engine* engine, int64_t n, con
       ascending = ascending && (i == 0 || ids[i] > ids[i - 1]);
     }
     if (n == 0) return;
-    std::vector<Row> rows;
-    std::vector<int64_t> order;
+    const tidegate::Loan workspace(e);
+    std::vector<Row>& rows = (*workspace).rows;
+    std::vector<int64_t>& order = (*workspace).order;
+    rows.clear();
+    order.clear();
     if (ascending) {
-      rows.reserve(static_cast<std::size_t>(n));
       for (int64_t i = 0; i < n; ++i)
         rows.push_back({static_cast<std::size_t>(i), 1, 1, static_cast<std::size_t>(ids[i]), 0});
     } else {
       for (int64_t i = 0; i < n; ++i) order.push_back(i);
-      rows = rows_of_pool(ids, order);
+      rows_of_pool(ids, order, rows);
     }
-    e.run({x, ascending ? nullptr : order.data(), states, states, out, true}, rows.data(), rows.size(), threads);
+    e.run({x, ascending ? nullptr : order.data(), states, states, out, true}, rows.data(), rows.size(), threads,
+          *workspace);
   });
 }
 

@@ -39,7 +39,8 @@ struct Job {
   }
 };
 
-// The memory of one tile in progress. Linked, so that taking and returning one allocates nothing.
+// The memory of one tile in progress, and of the order in which a call takes its rows. Linked, and kept, so that taking and
+// returning one allocates nothing.
 struct Workspace {
   Workspace(const Layout& layout, const std::vector<std::unique_ptr<Layer>>& layers);
 
@@ -48,6 +49,8 @@ struct Workspace {
   std::uint64_t seen[kTileRows];
   std::uint8_t* block[kTileRows];
   std::size_t alive[kTileRows + 1];  // Chunk::rows
+  std::vector<Row> rows;
+  std::vector<std::int64_t> order;
   Workspace* next = nullptr;
 };
 
@@ -65,9 +68,9 @@ class Engine {
   void require_finished() const;
   void require_building() const;
 
-  // Runs rows, longest first; no thread but the caller's where the work is small. Nothing it does can fail but for
-  // memory, which is taken before anything is written.
-  void run(const Job& job, const Row* rows, std::size_t count, int threads) const;
+  // Runs rows, longest first, in the caller's workspace; no thread but the caller's where the work is small. Nothing it
+  // does can fail but for memory, which is taken before anything is written.
+  void run(const Job& job, const Row* rows, std::size_t count, int threads, Workspace& workspace) const;
 
   // Throws ValueError unless id fits the table of a first layer that is embed; true for float input.
   bool knows(std::int32_t id) const;

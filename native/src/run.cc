@@ -125,11 +125,8 @@ void Engine::run_tile(const Job& job, const Row* rows, std::size_t count, Worksp
   }
 }
 
-void Engine::run(const Job& job, const Row* rows, std::size_t count, int threads) const {
-  if (count == 1) {
-    const Loan workspace(*this);
-    return run_tile(job, rows, 1, *workspace);
-  }
+void Engine::run(const Job& job, const Row* rows, std::size_t count, int threads, Workspace& workspace) const {
+  if (count == 1) return run_tile(job, rows, 1, workspace);
   std::size_t steps = 0;
   for (std::size_t r = 0; r < count; ++r) steps += rows[r].length;
   const std::size_t worth = std::max<std::size_t>(1, steps * work() / kWorkPerThread);
@@ -140,12 +137,13 @@ void Engine::run(const Job& job, const Row* rows, std::size_t count, int threads
   crew = std::min(crew, tiles);
 
   // Thread i takes tiles i, i + crew, ...: rows are sorted by length, so the shares are about even.
-  std::vector<std::unique_ptr<Loan>> loans;
-  for (std::size_t i = 0; i < crew; ++i) loans.push_back(std::make_unique<Loan>(*this));
-  const auto work_off = [&](std::size_t i) noexcept {
-    for (std::size_t n = i; n < tiles; n += crew)
-      run_tile(job, rows + n * tile, std::min(tile, count - n * tile), **loans[i]);
+  const auto take_turns = [&](std::size_t i, Workspace& own) noexcept {
+    for (std::size_t n = i; n < tiles; n += crew) run_tile(job, rows + n * tile, std::min(tile, count - n * tile), own);
   };
+  if (crew == 1) return take_turns(0, workspace);
+  std::vector<std::unique_ptr<Loan>> loans;
+  for (std::size_t i = 1; i < crew; ++i) loans.push_back(std::make_unique<Loan>(*this));
+  const auto work_off = [&](std::size_t i) noexcept { take_turns(i, i ? **loans[i - 1] : workspace); };
   std::vector<std::thread> helpers;
   helpers.reserve(crew);
   std::size_t started = 1;

@@ -1,0 +1,215 @@
+"""The native module's faces over a program at the end of a pipe (native/remote), which may run on another CPU."""
+
+from __future__ import annotations
+
+import shlex
+import struct
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tidegate import _native
+
+ACTIVATIONS = ("none", "relu", "tanh", "sigmoid")
+POOLS = ("last", "mean", "max", "attention")
+CELLS = (
+    "gru", "gru replace", "lstm", "rnn tanh", "rnn relu", "mingru", "gru before", "gru before replace",
+)  # fmt: skip
+FAULTS: dict[int, type[Exception]] = {1: ValueError, 2: MemoryError, 3: SystemError}
+
+
+def packed(value: Any) -> bytes:
+    """An argument as the program reads it."""
+    if value is None:
+        return struct.pack("<q", -1)
+    if isinstance(value, float):
+        return struct.pack("<d", value)
+    if isinstance(value, str | bytes | np.ndarray):
+        raw = (
+            value.encode()
+            if isinstance(value, str)
+            else bytes(np.ascontiguousarray(value))
+            if not isinstance(value, bytes)
+            else value
+        )
+        return struct.pack("<q", len(raw)) + raw
+    return struct.pack("<q", int(value))
+
+
+class Remote:
+    """The program, run until `close`. Raises what its answers say; AssertionError with its last words if it dies."""
+
+    def __init__(self, command: list[str], log: Path) -> None:
+        self.log = log
+        with log.open("wb") as errors:
+            self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors)
+
+    def call(self, name: str, *arguments: Any) -> None:
+        """Sends a request; what it wrote is read by `number` and `array` afterwards."""
+        assert self.process.stdin is not None
+        try:
+            self.process.stdin.write(b"".join(map(packed, (name, *arguments))))
+            self.process.stdin.flush()
+        except BrokenPipeError:
+            self.died()
+        status, message = self.number(), self.array(np.uint8).tobytes().decode()
+        if status:
+            raise FAULTS[status](message)
+
+    def read(self, count: int) -> bytes:
+        assert self.process.stdout is not None
+        found = self.process.stdout.read(count)
+        return found if len(found) == count else self.died()
+
+    def died(self) -> Any:
+        raise AssertionError(f"the program ended with {self.process.wait()}: {self.log.read_text('utf-8')[-3000:]}")
+
+    def number(self) -> int:
+        return int(struct.unpack("<q", self.read(8))[0])
+
+    def text(self) -> str:
+        return self.array(np.uint8).tobytes().decode()
+
+    def array(self, dtype: Any) -> np.ndarray:
+        return np.frombuffer(self.read(max(0, self.number())), dtype)
+
+    def into(self, *arrays: np.ndarray | None) -> None:
+        """What it wrote, into the caller's arrays."""
+        for array in arrays:
+            found = self.array(np.uint8 if array is None else array.dtype)
+            if array is not None:
+                array[...] = found.reshape(array.shape)
+
+    def close(self) -> str:
+        """Ends it; what it said on the way out."""
+        self.process.communicate(timeout=60)
+        code, said = self.process.returncode, self.log.read_text("utf-8")
+        assert code == 0, f"the program ended with {code}: {said[-3000:]}"
+        return said
+
+    @property
+    def targets(self) -> tuple[list[str], list[str]]:
+        """Those of its build, and those its CPU runs."""
+        self.call("targets")
+        return self.text().split(), self.text().split()
+
+
+class Engine:
+    """`_native.Engine` of a program."""
+
+    remote: Remote
+
+    def __init__(self, target: str, state_bytes: int, fused: bool = True) -> None:
+        self.target, self.state_bytes = target, state_bytes
+        self.remote.call("open", target, state_bytes, fused)
+        self.handle = self.remote.number()
+
+    def add(self, name: str, *arguments: Any) -> None:
+        self.remote.call(name, self.handle, *arguments)
+
+    def embed(self, weight: Any, add: int = -1) -> None:
+        self.add("embed", *weight.shape, weight, add)
+
+    def dense(self, weight: Any, bias: Any, activation: str, add: int = -1) -> None:
+        self.add("dense", weight.shape[1], weight.shape[0], weight, bias, ACTIVATIONS.index(activation), add)
+
+    def conv(self, weight: Any, bias: Any, width: int, activation: str, past_offset: int, add: int = -1) -> None:
+        size, depth = weight.shape
+        self.add("conv", depth // width, size, width, weight, bias, ACTIVATIONS.index(activation), past_offset, add)
+
+    def norm(self, gain: Any, bias: Any, eps: float, add: int = -1) -> None:
+        self.add("norm", len(gain), gain, bias, float(eps), add)
+
+    def scale(self, mean: Any, deviation: Any, add: int = -1) -> None:
+        self.add("scale", len(mean), mean, deviation, add)
+
+    def recurrent(
+        self, tape: Any, consts: Any, widths: Any, gates: int, output: int, next: Any, state_offsets: Any,
+        state_sizes: Any, W: Any, b: Any, R: Any, c: Any, params: Any, size: int, add: int = -1, Q: Any = None,
+    ) -> None:  # fmt: skip
+        flat = np.concatenate([np.zeros(0, np.float32), *params])
+        sizes = np.array([len(v) for v in params], np.int32)
+        self.add(
+            "recurrent", W.shape[1], size, 0 if Q is None else Q.shape[0], gates, R.shape[0] // size, output, tape,
+            widths, consts, W, b, R, c, Q, flat, next, state_offsets, state_sizes, sizes, add,
+        )  # fmt: skip
+
+    def pool(self, size: int, over: Any, score: Any, score_bias: float, offsets: Any, add: int = -1) -> None:
+        kinds = np.array([POOLS.index(name) for name in over], np.int32)
+        self.add("pool", size, kinds, np.array(offsets, np.int32), score, float(score_bias), add)
+
+    def softmax(self, size: int, add: int = -1) -> None:
+        self.add("softmax", size, add)
+
+    def finish(self) -> None:
+        self.add("finish")
+        self.add("about")
+        self.inputs, self.outputs = self.remote.number(), self.remote.number()
+        self.fused_layers = [int(i) for i in self.remote.text().split()]
+
+    def run(self, x: Any, lengths: Any, state_in: Any, state_out: Any, out: Any, every: bool, threads: int) -> None:
+        self.add("run", *x.shape[:2], x, lengths, state_in, state_out, out, every, threads)
+        self.remote.into(state_out, out)
+
+    def step(self, x: Any, state: Any, out: Any, count: int = 1, spoil: bool = False) -> int:
+        """count: how often; returns how many allocations all but the first made. spoil: allocate once in between."""
+        self.add("step", count, x, state, out, spoil)
+        self.remote.into(state, out)
+        return self.remote.number()
+
+    def pool_step(
+        self, ids: Any, x: Any, states: Any, out: Any, threads: int, count: int = 1, spoil: bool = False
+    ) -> int:
+        self.add("pool_step", count, ids, x, states, out, len(states), threads, spoil)
+        self.remote.into(states, out)
+        return self.remote.number()
+
+
+def settle(remote: Remote, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Everything that asks `_native` for engines and training goes to the program from here on."""
+    compiled, targets = remote.targets
+
+    def saved(target: str, cell: str, size: int) -> int:
+        remote.call("train_saved", target, CELLS.index(cell), size)
+        return remote.number()
+
+    def trained(name: str, target: str, cell: str, given: dict[str, Any], written: list[str], read: list[str]) -> None:
+        both = [given[key] for key in ("x", "rows", "first", "W", "b", "R", "c")]
+        rest = [given[key] for key in (*read, *written)]
+        sizes = (given["x"].shape[1], given["first"].shape[2])
+        remote.call(name, target, CELLS.index(cell), *sizes, *both, *rest, given["threads"])
+        remote.into(*(given[key] for key in written))
+
+    def forward(target: str, cell: str, **given: Any) -> None:
+        trained("train_forward", target, cell, given, ["y", "last", "saved"], [])
+
+    def backward(target: str, cell: str, **given: Any) -> None:
+        written = ["dx", "dfirst", "dW", "db", "dR", "dc"]
+        trained("train_backward", target, cell, given, written, ["y", "saved", "dy", "dlast"])
+
+    own = type("Engine", (Engine,), {"remote": remote})
+    errors = dict.fromkeys(compiled, _native.ERRORS["base"])  # bounds of the activations, which all targets share
+    for name, face in {
+        "Engine": own, "targets": lambda: targets, "compiled": lambda: compiled, "default_target": lambda: targets[0],
+        "ERRORS": errors, "train_saved": saved, "train_forward": forward, "train_backward": backward,
+    }.items():  # fmt: skip
+        monkeypatch.setattr(_native, name, face)
+
+
+def built(root: Path, folder: Path, program: str, *options: str) -> Path:
+    """A program of native/remote, built in the folder."""
+    configure = ["cmake", "-S", str(root), "-B", str(folder), "-DTIDEGATE_PYTHON=OFF", *options]
+    for command in (configure, ["cmake", "--build", str(folder), "-j", "2", "--target", program]):
+        done = subprocess.run(command, capture_output=True, text=True, timeout=900, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
+    return folder / "native" / "remote" / program
+
+
+def script(path: Path, command: list[str]) -> Path:
+    """A file that runs the command with whatever it is given, for where only one word may stand."""
+    path.write_text(f'#!/bin/sh\nexec {shlex.join(command)} "$@"\n')
+    path.chmod(0o755)
+    return path
