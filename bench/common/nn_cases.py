@@ -91,12 +91,14 @@ def reference(chosen: Case) -> torch.nn.Module:
     return module
 
 
-def copy(chosen: Case, weights: Tensors, dtype: torch.dtype, of: Any = ours, fused: bool = True) -> torch.nn.Module:
+def copy(
+    chosen: Case, weights: Tensors, dtype: torch.dtype, of: Any = ours, fused: bool = True, native: bool = True
+) -> torch.nn.Module:
     """A module of a case in this dtype with these weights."""
     module: torch.nn.Module = getattr(of, chosen.kind)(*chosen.sizes, **chosen.options, dtype=dtype)
     module.load_state_dict(weights)
     if of is ours:
-        module.fused = fused
+        module.fused, module.native = fused, native
     return module
 
 
@@ -135,13 +137,13 @@ def apart(a: Tensors, b: Tensors) -> float:
     return max(float((a[k].double() - b[k].double()).abs().max() / b[k].abs().max().clamp(min=1)) for k in a)
 
 
-def measured(chosen: Case, fused: bool) -> dict[str, Any]:
+def measured(chosen: Case, fused: bool, native: bool = True) -> dict[str, Any]:
     """Differences of ours from torch's in the case's dtype; torch's own error there; keys and loading both ways."""
     exact, what = reference(chosen), given(chosen)
     dtype = torch.float64 if chosen.double else torch.float32
     weights = {k: v.to(dtype) for k, v in exact.state_dict().items()}
     theirs = copy(chosen, weights, dtype, of=torch.nn)
-    own = copy(chosen, weights, dtype, fused=fused)
+    own = copy(chosen, weights, dtype, fused=fused, native=native)
     keys = list(own.state_dict()) == list(theirs.state_dict())
     theirs.load_state_dict(own.state_dict())
     values, grads = answers(chosen, own, what.to(dtype))

@@ -1,4 +1,4 @@
-"""tidegate.nn's modules against torch.nn's: values, gradients and keys, by torch's kernels and by the tape."""
+"""Modules of tidegate.nn against torch.nn: values, gradients, keys; by the native engine, torch kernels and the tape."""
 
 from __future__ import annotations
 
@@ -24,11 +24,16 @@ CELLS: list[tuple[str, dict[str, Any]]] = [
 ]
 
 
-@pytest.mark.parametrize("fused", [True, False])
+@pytest.mark.parametrize("way", ["native", "kernel", "tape"])
 @pytest.mark.parametrize("seed", CASES)
-def test_a_module_has_the_values_gradients_and_keys_of_torchs(seed: int, fused: bool) -> None:
-    found = nn_cases.measured(nn_cases.case(seed), fused)
-    assert found["engine"].endswith("kernel" if fused else "tape")
+def test_a_module_has_the_values_gradients_and_keys_of_torchs(seed: int, way: str) -> None:
+    chosen = nn_cases.case(seed)
+    found = nn_cases.measured(chosen, fused=way != "tape", native=way == "native")
+    # what the engine does not train is left to torch's kernel: float64, projections
+    natively = way == "native" and found["dtype"] == "float32" and "proj_size" not in chosen.options
+    assert (
+        found["engine"].startswith("native ") if natively else found["engine"].endswith(way.replace("native", "kernel"))
+    )
     assert found["keys"]
     assert found["values"] < BOUND[found["dtype"]]
     assert found["gradients"] < BOUND[found["dtype"]]
