@@ -116,7 +116,7 @@ struct Kernels {
                    float* sums, float* out, int backwards);
 
   // out[i, j] += sum over k of a[k, i] * b[k][j], and sums[i] that of a[k, i], for k < depth, i < columns (whole vectors)
-  // and j < width. scratch: (columns + 16 + 3 * lanes) * depth floats.
+  // and j < width. scratch: 3 * lanes * depth floats.
   void (*outer)(size_t depth, size_t columns, Rows a, size_t width, const float* const* b, float* out, size_t ld,
                 float* sums, float* scratch);
   // out = sum over k ascending of x[k] * weights[k], of `vectors` vectors: 8, 4, 2 or 1.

@@ -22,8 +22,9 @@ static_assert(kTrainedCells == TIDEGATE_CELLS, "kernels.h and tidegate.h name th
 // Below so many multiplications a thread, another one costs more than it brings.
 constexpr std::size_t kWorkPerThread = std::size_t{8} << 20;
 
-// Rows between two looks at the recurrent weights: the sums of a product wait in the cache for the gates.
-constexpr std::size_t kRowsTogether = 16;
+// Rows between two looks at the recurrent weights: the sums of a product wait in the cache for the gates. All of a
+// tile's where the weights are more floats than a second-level cache has room for, and come from further away.
+constexpr std::size_t kRowsTogether = 16, kNearWeights = std::size_t{3} << 17;
 
 std::size_t counted(std::int64_t value, const char* what) {
   if (value < 1 || value > INT64_MAX / 4096)
@@ -56,8 +57,9 @@ class Ahead {
  public:
   Ahead(const Training& training, const Weights& weights, const Share& tile)
       : of_(training), weights_(weights), tile_(tile), whole_(tile.count == training.batch),
-        inputs_(kTileRows * gate_row()), sums_(kRowsTogether * training.cell.maps * training.units),
-        inner_(kRowsTogether * training.cell.inner * training.units),
+        together_(training.cell.maps * training.units * training.size > kNearWeights ? kTileRows : kRowsTogether),
+        inputs_(kTileRows * gate_row()), sums_(together_ * training.cell.maps * training.units),
+        inner_(together_ * training.cell.inner * training.units),
         states_(2 * training.cell.states * tile.count * training.units) {
     for (std::size_t s = 0; s < of_.cell.states; ++s) {
       before_[s] = states_.data() + 2 * s * tile.count * of_.units;
@@ -104,8 +106,8 @@ class Ahead {
   }
 
   void step(std::size_t count, float* inputs, float* saved) {
-    for (std::size_t r = 0; r < count; r += kRowsTogether) {
-      const std::size_t rows = std::min(kRowsTogether, count - r), at = r * of_.units;
+    for (std::size_t r = 0; r < count; r += together_) {
+      const std::size_t rows = std::min(together_, count - r), at = r * of_.units;
       float* const kept = saved ? saved + r * of_.saved_row() : nullptr;
       CellForward step = {inputs + r * gate_row(), sums_.data(), {}, {}, kept, of_.saved_row()};
       if (of_.cell.normed) norm(rows, 0, of_.cell.gates, inputs + r * gate_row(), gate_row(), kept);
@@ -146,6 +148,7 @@ class Ahead {
   const Weights& weights_;
   const Share tile_;
   const bool whole_;
+  const std::size_t together_;  // rows
   Floats inputs_, sums_, inner_, states_;
   float *before_[2], *after_[2];  // states; outputs that need no padding lie where the caller wants them
 };

@@ -221,22 +221,13 @@ void row(size_t depth, size_t vectors, const float* x, const float* weights, flo
   if (vectors == 1) row_block<1>(depth, x, weights, out);
 }
 
-// Columns of `a` in groups of ROWS, k by k within a group; adds each column up.
-void pack_columns(size_t depth, size_t columns, Rows a, float* packed, float* sums) {
-  for (size_t i = 0; i < columns; i += LANES) {
-    Vector total = {};
-    float* to = packed + i * depth;
-    for (size_t k = 0; k < depth; ++k) {
-      const Vector value = load(a.data + k * a.ld + i);
-      total += value;
-      if (LANES >= ROWS)
-        for (size_t part = 0; part < LANES; part += ROWS)
-          __builtin_memcpy(to + part * depth + k * ROWS, (const float*)&value + part, ROWS * sizeof(float));
-      else
-        store(packed + (i / ROWS * depth + k) * ROWS + i % ROWS, value);
-    }
-    store(sums + i, load(sums + i) + total);
-  }
+// sums[i] += each column of `a` added up, k ascending: four vectors of columns at once, as one chain alone would wait.
+template <int V>
+INLINE void add_columns(size_t depth, Rows a, float* sums) {
+  Vector totals[V] = {};
+  for (size_t k = 0; k < depth; ++k)
+    UNROLL for (int v = 0; v < V; ++v) totals[v] += load(a.data + k * a.ld + v * LANES);
+  UNROLL for (int v = 0; v < V; ++v) store(sums + v * LANES, load(sums + v * LANES) + totals[v]);
 }
 
 // Vectors side by side: three, but two and two where one would be left over, as one alone is slow.
@@ -254,15 +245,17 @@ void pack_rows(size_t depth, size_t width, const float* const* rows, size_t j, s
     }
 }
 
-// out[m, v] += sum over k of a[k, m] * b[k, v]: a packed by columns, M of them; b by rows.
+// out[m, v] += sum over k of a[k, m] * b[k, v], b packed. The rows of `a` are read where they lie: they are in the
+// second-level cache, and packing them would cost more than asking for the next ones ahead of time.
 template <int M, int N>
-INLINE void outer_tile(size_t depth, const float* a, size_t lda, const float* b, float* out, size_t ld) {
+INLINE void outer_tile(size_t depth, Rows a, const float* b, float* out, size_t ld) {
   Vector sums[M][N] = {};
-  for (size_t k = 0; k < depth; ++k, a += lda, b += N * LANES) {
+  for (size_t k = 0; k < depth; ++k, a.data += a.ld, b += N * LANES) {
     Vector w[N];
     UNROLL for (int v = 0; v < N; ++v) w[v] = load(b + v * LANES);
+    __builtin_prefetch(a.data + 16);  // a cache line ahead
     UNROLL for (int m = 0; m < M; ++m) {
-      Vector value = splat(a[m]);
+      Vector value = splat(a.data[m]);
       IN_REGISTER(value);
       UNROLL for (int v = 0; v < N; ++v) sums[m][v] = MULTIPLY_ADD(value, w[v], sums[m][v]);
     }
@@ -275,24 +268,25 @@ INLINE void outer_tile(size_t depth, const float* a, size_t lda, const float* b,
 }
 
 template <int N>
-void outer_block(size_t depth, size_t columns, const float* a, const float* b, float* out, size_t ld) {
+void outer_block(size_t depth, size_t columns, Rows a, const float* b, float* out, size_t ld) {
   size_t i = 0;
-  for (; i + ROWS <= columns; i += ROWS) outer_tile<ROWS, N>(depth, a + i * depth, ROWS, b, out + i * ld, ld);
-  for (const size_t group = i; i < columns; ++i)  // where ROWS is more than LANES
-    outer_tile<1, N>(depth, a + group * depth + (i - group), ROWS, b, out + i * ld, ld);
+  for (; i + ROWS <= columns; i += ROWS) outer_tile<ROWS, N>(depth, {a.data + i, a.ld}, b, out + i * ld, ld);
+  for (; i < columns; ++i)  // where ROWS is more than LANES
+    outer_tile<1, N>(depth, {a.data + i, a.ld}, b, out + i * ld, ld);
 }
 
 void outer(size_t depth, size_t columns, Rows a, size_t width, const float* const* b, float* out, size_t ld, float* sums,
            float* scratch) {
-  float* const rows = scratch + (columns + ROWS) * depth;
-  pack_columns(depth, columns, a, scratch, sums);
+  size_t i = 0;
+  for (; i + 4 * LANES <= columns; i += 4 * LANES) add_columns<4>(depth, {a.data + i, a.ld}, sums + i);
+  for (; i < columns; i += LANES) add_columns<1>(depth, {a.data + i, a.ld}, sums + i);
   const size_t vectors = padded(width) / LANES;
   for (size_t v = 0, wide; v < vectors; v += wide, out += wide * LANES) {
     wide = panel(vectors - v);
-    pack_rows(depth, width, b, v * LANES, wide * LANES, rows);
-    if (wide == 3) outer_block<3>(depth, columns, scratch, rows, out, ld);
-    if (wide == 2) outer_block<2>(depth, columns, scratch, rows, out, ld);
-    if (wide == 1) outer_block<1>(depth, columns, scratch, rows, out, ld);
+    pack_rows(depth, width, b, v * LANES, wide * LANES, scratch);
+    if (wide == 3) outer_block<3>(depth, columns, a, scratch, out, ld);
+    if (wide == 2) outer_block<2>(depth, columns, a, scratch, out, ld);
+    if (wide == 1) outer_block<1>(depth, columns, a, scratch, out, ld);
   }
 }
 

@@ -257,7 +257,7 @@ class Back {
     const std::size_t lanes = of_.kernels.lanes, share = (to.planes / lanes + crew - 1) / crew * lanes;
     const std::size_t first = std::min(to.planes, i * share), columns = std::min(to.planes - first, share);
     if (columns == 0) return;
-    Floats scratch((columns + 16 + kBlockVectors * lanes) * kEntriesTogether);
+    Floats scratch(kBlockVectors * lanes * kEntriesTogether);
     for (std::size_t k = 0; k < count; k += kEntriesTogether)
       of_.kernels.outer(std::min(kEntriesTogether, count - k), columns,
                         {planes_.data() + k * ld_ + plane + first, ld_}, to.width, rows + k,
