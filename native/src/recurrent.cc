@@ -1,25 +1,14 @@
-// Recurrent layers: the interpreter of tapes, and the fused kernel for the one tape it was proved against.
+// Recurrent layers: the interpreter of tapes, the fused GRU, and which of a tape's layers is chosen.
 #include <cstring>
 #include <utility>
 
 #include "projection.h"
+#include "proved.h"
+#include "recurrent.h"
 #include "tape.h"
 
 namespace tidegate {
 namespace {
-
-StateArray state_array(const tidegate_recurrent& cell, std::int32_t s) {
-  return {cell.state_offsets[s], cell.state_sizes[s]};
-}
-
-// Column order of maps side by side, each padded to whole vectors: rows of a matrix [_ * H, depth], -1 for padding.
-std::vector<std::int64_t> side_by_side(const Layer& layer, std::size_t size, const std::vector<std::int32_t>& maps) {
-  const auto H = static_cast<std::int64_t>(size), wide = static_cast<std::int64_t>(layer.padded(size));
-  std::vector<std::int64_t> order;
-  for (const std::int32_t map : maps)
-    for (std::int64_t j = 0; j < wide; ++j) order.push_back(j < H ? map * H + j : -1);
-  return order;
-}
 
 // Column order of three gates, vector by vector: r z n of the first `lanes` units, then of the next.
 std::vector<std::int64_t> interleaved(const Layer& layer) {
@@ -29,12 +18,6 @@ std::vector<std::int64_t> interleaved(const Layer& layer) {
     for (std::int64_t gate = 0; gate < 3; ++gate)
       for (std::int64_t j = unit; j < unit + lanes; ++j) order.push_back(j < H ? gate * H + j : -1);
   return order;
-}
-
-std::vector<std::int32_t> first_maps(std::int32_t count) {
-  std::vector<std::int32_t> maps;
-  for (std::int32_t g = 0; g < count; ++g) maps.push_back(g);
-  return maps;
 }
 
 class Interpreter final : public Layer {
@@ -193,36 +176,31 @@ class FusedGru final : public Layer {
   Packed recurrent_;
 };
 
-// The tape that the fused GRU was proved against: opcode, a, b.
-constexpr std::int32_t kGru[][3] = {
-    {TIDEGATE_INPUT, 0, 0},                                              // 0: x.r
-    {TIDEGATE_STATE, 0, 0},                                              // 1: h
-    {TIDEGATE_RECUR, 0, 1},   {TIDEGATE_ADD, 0, 2}, {TIDEGATE_SIGMOID, 3, 0},  // 4: r
-    {TIDEGATE_INPUT, 1, 0},                                              // 5: x.z
-    {TIDEGATE_RECUR, 1, 1},   {TIDEGATE_ADD, 5, 6}, {TIDEGATE_SIGMOID, 7, 0},  // 8: z
-    {TIDEGATE_INPUT, 2, 0},                                              // 9: x.n
-    {TIDEGATE_RECUR, 2, 1},   {TIDEGATE_MUL, 4, 10},
-    {TIDEGATE_ADD, 9, 11},    {TIDEGATE_TANH, 12, 0},                    // 13: n
-    {TIDEGATE_SUB, 1, 13},    {TIDEGATE_MUL, 8, 14}, {TIDEGATE_ADD, 13, 15},   // 16: n + z * (h - n)
-};
-constexpr std::int32_t kGruInstructions = sizeof kGru / sizeof kGru[0];
+}  // namespace
 
-bool is_gru(const tidegate_recurrent& cell) {
-  if (cell.instructions != kGruInstructions || cell.gates != 3 || cell.maps != 3 || cell.states != 1 || cell.project)
-    return false;
-  for (std::int32_t i = 0; i < kGruInstructions; ++i) {
-    const std::int32_t *row = cell.tape + 4 * i, *proved = kGru[i];
-    const bool reads_b = row[0] == TIDEGATE_RECUR || row[0] >= TIDEGATE_ADD;
-    if (row[0] != proved[0] || row[1] != proved[1] || (reads_b && row[2] != proved[2])) return false;
-  }
-  return cell.state_sizes[0] == cell.size && cell.output == 16 && cell.next[0] == 16;
+StateArray state_array(const tidegate_recurrent& cell, std::int32_t s) {
+  return {cell.state_offsets[s], cell.state_sizes[s]};
 }
 
-}  // namespace
+std::vector<std::int64_t> side_by_side(const Layer& layer, std::size_t size, const std::vector<std::int32_t>& maps) {
+  const auto H = static_cast<std::int64_t>(size), wide = static_cast<std::int64_t>(layer.padded(size));
+  std::vector<std::int64_t> order;
+  for (const std::int32_t map : maps)
+    for (std::int64_t j = 0; j < wide; ++j) order.push_back(j < H ? map * H + j : -1);
+  return order;
+}
+
+std::vector<std::int32_t> first_maps(std::int32_t count) {
+  std::vector<std::int32_t> maps;
+  for (std::int32_t g = 0; g < count; ++g) maps.push_back(g);
+  return maps;
+}
 
 std::unique_ptr<Layer> make_recurrent(const Kernels& kernels, const tidegate_recurrent& cell, bool fused) {
   check_tape(cell);
-  if (fused && kernels.gru && is_gru(cell)) return std::make_unique<FusedGru>(kernels, cell);
+  const std::int32_t proved = fused && kernels.gru ? proved_cell(cell) : -1;
+  if (proved == TIDEGATE_CELL_GRU) return std::make_unique<FusedGru>(kernels, cell);
+  if (proved >= 0) return make_fused_cell(kernels, cell, proved);
   return std::make_unique<Interpreter>(kernels, cell);
 }
 

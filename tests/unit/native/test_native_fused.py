@@ -1,0 +1,111 @@
+"""Fused kernels: chosen for the tapes they were proved against and no other, and equal to the interpreter in every bit."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tidegate import _native, cells
+from tidegate.model import Model
+from tidegate.runtime import compile
+from tidegate.tape import Tape
+from tidegate.verify.samples import sample
+
+DIALECTS = [(name, dialect) for name in cells.names() for dialect in cells.dialects_of(name)]
+INTERPRETED = {"projection": "yes", "peepholes": "yes"}  # dialects that no fused kernel has
+LENGTHS = np.array([9, 1, 9, 4, 0, 7, 9, 2, 3, 9, 5, 9, 8, 9, 6, 1, 9, 9, 9], np.int32)
+
+
+def fused(dialect: dict[str, str]) -> bool:
+    return not any(dialect.get(key) == choice for key, choice in INTERPRETED.items())
+
+
+def made(name: str, dialect: dict[str, str], size: int) -> Model:
+    model = sample(seed=size, features=6, size=size, cell=name, dialect=dialect, over=(), outputs=None, softmax=False)
+    random, tensors = np.random.default_rng(1), dict(model.tensors)
+    for key in [key for key in tensors if ".p." in key]:  # gains of 1 and biases of 0 would hide a fault
+        tensors[key] = tensors[key] + random.uniform(-0.5, 0.5, tensors[key].shape).astype(np.float32)
+    return Model(model.document, tensors)
+
+
+def with_tape(model: Model, tape: dict[str, Any]) -> Model:
+    document = dict(model.document)
+    document["tapes"] = {model.layers[0]["tape"]: tape}
+    return Model(document, model.tensors)
+
+
+def bits(engine: _native.Engine, model: Model, x: Any, state: Any) -> list[Any]:
+    """Outputs and states of rows of unequal lengths, of a pool's step and of one row's, one after another."""
+    out = np.zeros((*x.shape[:2], engine.outputs), np.float32)
+    whole, pooled, alone = np.zeros_like(state), state.copy(), state.copy()
+    engine.run(x, LENGTHS, state, whole, out, True, 1)
+    some, one = np.zeros((len(LENGTHS), engine.outputs), np.float32), np.zeros(engine.outputs, np.float32)
+    engine.pool_step(np.arange(len(LENGTHS)), x[0], pooled, some, 1)
+    steps = []
+    for t in range(3):
+        engine.step(x[t, 0], alone[0], one)
+        steps.append(one.copy())
+    return [v.view(np.uint32 if v.dtype == np.float32 else v.dtype) for v in (out, whole, some, pooled, alone, *steps)]
+
+
+@pytest.mark.parametrize("target", _native.targets())
+@pytest.mark.parametrize("size", [1, 15, 33, 48])
+@pytest.mark.parametrize(("name", "dialect"), DIALECTS)
+def test_bits_are_the_interpreters(name, dialect, size, target):
+    model = made(name, dialect, size)
+    engines = [compile(model, target, choice) for choice in (True, False)]
+    assert [list(e.fused_layers) for e in engines] == [[0] if fused(dialect) else [], []]
+    random = np.random.default_rng(0)
+    x = random.standard_normal((9, len(LENGTHS), 6)).astype(np.float32)
+    x[2, 3] = np.nan
+    x[3, 5, 1] = np.inf
+    state = np.zeros((len(LENGTHS), model.state_bytes), np.uint8)
+    state[:, 8:] = random.standard_normal((len(LENGTHS), model.state_bytes // 4 - 2)).astype(np.float32).view(np.uint8)
+    for own, right in zip(*(bits(engine, model, x, state) for engine in engines), strict=True):
+        np.testing.assert_array_equal(own, right)
+
+
+@pytest.mark.parametrize("name", cells.names())
+def test_so_are_those_of_words_whose_projection_is_a_table(name):
+    model = sample(seed=3, size=12, cell=name, dialect={"norm": "layer"}, depth=2, outputs=None, softmax=False)
+    own, plain = (compile(model, None, choice) for choice in (True, False))
+    x, lengths = np.random.default_rng(0).integers(0, 20, (8, 3)).astype(np.int32), np.array([8, 2, 5], np.int32)
+    found = []
+    for engine in (own, plain):
+        out, end = np.zeros((3, engine.outputs), np.float32), np.zeros((3, model.state_bytes), np.uint8)
+        engine.run(x, lengths, np.zeros_like(end), end, out, False, 1)
+        found.append((out.tobytes(), end.tobytes()))
+    assert found[0] == found[1]
+    assert len(own.fused_layers) == 2
+
+
+def changed(tape: dict[str, Any], i: int) -> dict[str, Any] | None:
+    """The tape with another operation, or its operands exchanged, at instruction i; None where there is nothing to change."""
+    other = {"add": "sub", "sub": "add", "mul": "minimum", "sigmoid": "tanh", "tanh": "sigmoid", "relu": "tanh"}
+    rows = [list(row) for row in tape["instructions"]]
+    if rows[i][0] in other:
+        rows[i][0] = other[rows[i][0]]
+    elif rows[i][0] in ("input", "recur", "param"):
+        names = {"input": tape["gates"], "recur": tape["recurrent"], "param": list(tape["params"])}[rows[i][0]]
+        if len(names) == 1:
+            return None
+        rows[i][1] = names[(names.index(rows[i][1]) + 1) % len(names)]
+    else:
+        return None
+    return {**tape, "instructions": rows}
+
+
+@pytest.mark.parametrize(("name", "dialect"), [(n, d) for n, d in DIALECTS if fused(d)])
+def test_a_tape_that_differs_anywhere_is_interpreted(name, dialect):
+    model = made(name, dialect, 5)
+    own = cells.load(name, dialect).tape.to_json()
+    assert list(compile(with_tape(model, own)).fused_layers) == [0]
+    others = [other for i in range(len(own["instructions"])) if (other := changed(own, i))]
+    assert len(others) >= 2
+    known = [cells.load(name, d).tape for d in cells.dialects_of(name)]
+    for other in others:
+        tape = Tape.from_json(other)
+        if tape not in known:
+            assert not list(compile(with_tape(model, other)).fused_layers), other
