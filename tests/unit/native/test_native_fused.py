@@ -1,4 +1,4 @@
-"""Fused kernels: chosen for the tapes they were proved against and no other, and equal to the interpreter in every bit."""
+"""Fused kernels: chosen for the tapes they were proved against and no other, and the interpreter's in every bit."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def test_so_are_those_of_words_whose_projection_is_a_table(name):
 
 
 def changed(tape: dict[str, Any], i: int) -> dict[str, Any] | None:
-    """The tape with another operation, or its operands exchanged, at instruction i; None where there is nothing to change."""
+    """The tape with another operation, gate, map or parameter at instruction i; None where there is none."""
     other = {"add": "sub", "sub": "add", "mul": "minimum", "sigmoid": "tanh", "tanh": "sigmoid", "relu": "tanh"}
     rows = [list(row) for row in tape["instructions"]]
     if rows[i][0] in other:

@@ -82,7 +82,7 @@ def test_pool(target, size, over):
 def test_recurrent(target, H, name, fused):
     model = Model(5).recurrent(CELLS[name], 9, H)
     engine = check(model, target, rows(model, 9), fused, 1e-5)
-    assert engine.fused_layers == ([0] if fused and name != "odd" else [])
+    assert engine.fused_layers == ([0] if fused and name.startswith("gru") else [])
 
 
 @TARGETS
@@ -90,7 +90,7 @@ def test_layers_add_up(target):
     model = Model(6).embed(20, 24).recurrent(GRU, 24, 24, add=0).norm(24).recurrent(LSTM, 24, 24, add=1)
     model.pool(24, ["mean", "attention"]).dense(48, 5).softmax(5)
     engine = check(model, target, model.random.integers(0, 20, (STEPS, 3)).astype(np.int32), tolerance=1e-5)
-    assert engine.fused_layers == [1, 3]
+    assert engine.fused_layers == [1]
 
 
 @TARGETS
