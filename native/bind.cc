@@ -31,11 +31,16 @@ Number choice(const std::string& name, const char* what, std::initializer_list<c
   fail(PyExc_ValueError, "unknown %s '%.64s'; choose one of %s", what, name.c_str(), known.c_str());
 }
 
+tidegate_precision precision_of(const std::string& name) {
+  return choice<tidegate_precision>(name, "precision", {"float32", "weights=bf16", "compute=bf16"});
+}
+
 class Engine {
  public:
-  Engine(const std::string& target, std::int64_t state_bytes, bool fused) {
+  Engine(const std::string& target, std::int64_t state_bytes, bool fused, const std::string& precision) {
     Message message;
-    message.raise(tidegate_open(target.c_str(), state_bytes, fused, &engine_, message.text, sizeof message.text));
+    message.raise(tidegate_open_in(precision_of(precision), target.c_str(), state_bytes, fused, &engine_, message.text,
+                                   sizeof message.text));
     facts_ = tidegate_about(engine_);
   }
   ~Engine() { tidegate_close(engine_); }
@@ -273,16 +278,19 @@ class Stepper {
 
 void step(const Engine& engine, nb::handle x, nb::handle state, nb::handle out) { Stepper(engine, state, out).step(x); }
 
-std::vector<std::string> names(const char* name_of(int)) {
+std::vector<std::string> names(const char* name_of(std::int32_t, int), const std::string& precision) {
   std::vector<std::string> all;
-  for (int i = 0; const char* name = name_of(i); ++i) all.emplace_back(name);
+  for (int i = 0; const char* name = name_of(precision_of(precision), i); ++i) all.emplace_back(name);
   return all;
 }
 
-std::string default_target() {
+std::vector<std::string> compiled(const std::string& precision) { return names(tidegate_compiled_in, precision); }
+std::vector<std::string> targets(const std::string& precision) { return names(tidegate_target_in, precision); }
+
+std::string default_target(const std::string& precision) {
   const char* name = nullptr;
   Message message;
-  message.raise(tidegate_default_target(&name, message.text, sizeof message.text));
+  message.raise(tidegate_default_target_in(precision_of(precision), &name, message.text, sizeof message.text));
   return name;
 }
 
@@ -298,7 +306,7 @@ nb::dict opcodes() {
 
 nb::dict errors() {
   nb::dict all;
-  for (const std::string& target : names(tidegate_compiled)) {
+  for (const std::string& target : compiled("compute=bf16")) {
     nb::dict bounds;
     bounds["sigmoid_abs"] = TIDEGATE_SIGMOID_ABS;
     bounds["tanh_rel"] = TIDEGATE_TANH_REL;
@@ -320,17 +328,18 @@ NB_MODULE(_native, module) {
   const auto array = [](const char* name) { return nb::arg(name).none(); };  // None reaches the sentence of Array
   module.attr("OPCODES") = opcodes();
   module.attr("ERRORS") = errors();
-  module.def("compiled", [] { return names(tidegate_compiled); });
-  module.def("targets", [] { return names(tidegate_target); });
-  module.def("default_target", default_target);
+  const auto precision = nb::arg("precision") = "float32";
+  module.def("compiled", compiled, precision);
+  module.def("targets", targets, precision);
+  module.def("default_target", default_target, precision);
   tidegate::bind_training(module);
   nb::class_<Stepper>(module, "Stepper")
       .def(nb::init<const Engine&, nb::handle, nb::handle>(), nb::arg("engine"), array("state"), array("out"),
            nb::keep_alive<1, 2>())
       .def("step", &Stepper::step, array("x"));
   nb::class_<Engine>(module, "Engine")
-      .def(nb::init<const std::string&, std::int64_t, bool>(), nb::arg("target"), nb::arg("state_bytes"),
-           nb::arg("fused") = true)
+      .def(nb::init<const std::string&, std::int64_t, bool, const std::string&>(), nb::arg("target"),
+           nb::arg("state_bytes"), nb::arg("fused") = true, precision)
       .def_prop_ro("target", &Engine::target)
       .def_prop_ro("fused_layers", &Engine::fused_layers)
       .def_prop_ro("inputs", &Engine::inputs)

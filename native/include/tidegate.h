@@ -95,19 +95,35 @@ typedef enum tidegate_pool {
 #define TIDEGATE_MAX_SIZE (1 << 20)
 #define TIDEGATE_MAX_STATE_BYTES (1 << 24)
 
-/* Name of the i-th target of this build, best first; null past the end. */
+/* What products multiply; states, outputs and sums are float32 always. Weights that multiply (of embed, dense and conv; W,
+ * R and Q) are rounded to the nearest bfloat16, the even one of two; biases, gains and parameters are not. */
+typedef enum tidegate_precision {
+  TIDEGATE_FLOAT32 = 0,
+  TIDEGATE_WEIGHTS_BF16, /* bfloat16 weights, of half the bytes, widened */
+  TIDEGATE_COMPUTE_BF16, /* what they multiply is rounded to bfloat16 as well */
+  TIDEGATE_PRECISIONS    /* their number */
+} tidegate_precision;
+
+/* Name of the i-th target of this build, best first; null past the end. In a precision: those with an instruction for
+ * bfloat16 are there for TIDEGATE_COMPUTE_BF16 alone. */
 TIDEGATE_API const char* tidegate_compiled(int i);
+TIDEGATE_API const char* tidegate_compiled_in(int32_t precision, int i);
 
 /* Name of the i-th target that this CPU can run, best first; null past the end. */
 TIDEGATE_API const char* tidegate_target(int i);
+TIDEGATE_API const char* tidegate_target_in(int32_t precision, int i);
 
 /* *name: the value of the environment variable TIDEGATE_TARGET if set, else the best target. A value that names no
  * target this CPU can run is an error. */
 TIDEGATE_API tidegate_status tidegate_default_target(const char** name, char* message, size_t capacity);
+TIDEGATE_API tidegate_status tidegate_default_target_in(int32_t precision, const char** name, char* message,
+                                                        size_t capacity);
 
 /* A new engine without layers. fused: 0 keeps to the interpreter (same bits, slower). */
 TIDEGATE_API tidegate_status tidegate_open(const char* target, int64_t state_bytes, int fused,
                                            tidegate_engine** engine, char* message, size_t capacity);
+TIDEGATE_API tidegate_status tidegate_open_in(int32_t precision, const char* target, int64_t state_bytes, int fused,
+                                              tidegate_engine** engine, char* message, size_t capacity);
 
 /* Frees the engine; null is allowed. */
 TIDEGATE_API void tidegate_close(tidegate_engine* engine);

@@ -26,6 +26,18 @@ void require(bool holds, const char* name, std::int64_t found, const char* expec
   if (!holds) throw ValueError(std::string(name) + " must be " + expected + ", found " + std::to_string(found));
 }
 
+bool is_precision(std::int32_t precision) { return precision >= 0 && precision < TIDEGATE_PRECISIONS; }
+
+tidegate::Precision precision_of(std::int32_t precision) {
+  require(is_precision(precision), "precision", precision, "one of tidegate_precision");
+  return static_cast<tidegate::Precision>(precision);
+}
+
+const char* nth(const tidegate::Kernels* const* target, int i) {
+  for (; *target && i > 0; --i) ++target;
+  return *target && i == 0 ? (*target)->name : nullptr;
+}
+
 void check_id(const Engine& engine, const void* x, std::size_t entry) {
   if (!engine.ids) return;
   const std::int32_t id = static_cast<const std::int32_t*>(x)[entry];
@@ -73,26 +85,35 @@ void rows_of_pool(const std::int64_t* ids, std::vector<std::int64_t>& order, std
 
 extern "C" {
 
-const char* tidegate_compiled(int i) {
-  const tidegate::Kernels* const* target = tidegate::compiled_targets();
-  for (; *target && i > 0; --i) ++target;
-  return *target && i == 0 ? (*target)->name : nullptr;
+const char* tidegate_compiled(int i) { return tidegate_compiled_in(TIDEGATE_FLOAT32, i); }
+const char* tidegate_target(int i) { return tidegate_target_in(TIDEGATE_FLOAT32, i); }
+
+const char* tidegate_compiled_in(int32_t precision, int i) {
+  return is_precision(precision) ? nth(tidegate::compiled_targets(precision_of(precision)), i) : nullptr;
 }
 
-const char* tidegate_target(int i) {
-  const tidegate::Kernels* const* target = tidegate::available_targets();
-  for (; *target && i > 0; --i) ++target;
-  return *target && i == 0 ? (*target)->name : nullptr;
+const char* tidegate_target_in(int32_t precision, int i) {
+  return is_precision(precision) ? nth(tidegate::available_targets(precision_of(precision)), i) : nullptr;
 }
 
 tidegate_status tidegate_default_target(const char** name, char* message, size_t capacity) {
-  return guarded(message, capacity, [&] { *name = tidegate::default_target().name; });
+  return tidegate_default_target_in(TIDEGATE_FLOAT32, name, message, capacity);
+}
+
+tidegate_status tidegate_default_target_in(int32_t precision, const char** name, char* message, size_t capacity) {
+  return guarded(message, capacity, [&] { *name = tidegate::default_target(precision_of(precision)).name; });
 }
 
 tidegate_status tidegate_open(const char* target, int64_t state_bytes, int fused, tidegate_engine** engine,
                               char* message, size_t capacity) {
+  return tidegate_open_in(TIDEGATE_FLOAT32, target, state_bytes, fused, engine, message, capacity);
+}
+
+tidegate_status tidegate_open_in(int32_t precision, const char* target, int64_t state_bytes, int fused,
+                                 tidegate_engine** engine, char* message, size_t capacity) {
   return guarded(message, capacity, [&] {
-    *engine = new tidegate_engine{{tidegate::find_target(target, "target"), state_bytes, fused != 0}};
+    const tidegate::Kernels& kernels = tidegate::find_target(target, "target", precision_of(precision));
+    *engine = new tidegate_engine{{kernels, state_bytes, fused != 0}};
   });
 }
 

@@ -2,73 +2,140 @@
 #include <cstdlib>
 #include <string>
 
+#ifdef TIDEGATE_AMX
+#include <cpuid.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+#endif
+
 #include "engine.h"
 
 namespace tidegate {
 
-extern const Kernels kernels_base;
+extern const Kernels kernels_base[];
 #if defined(__x86_64__)
-extern const Kernels kernels_avx2, kernels_avx512;
+extern const Kernels kernels_avx2[], kernels_avx512[];
 #elif defined(__aarch64__)
-extern const Kernels kernels_neon;
+extern const Kernels kernels_neon[];
+#endif
+#ifdef TIDEGATE_AVX512BF16
+extern const Products products_avx512bf16;
+#endif
+#ifdef TIDEGATE_AMX
+extern const Products products_amx;
 #endif
 
 namespace {
 
-struct Targets {
-  const Kernels* available[4] = {};
-  Targets() {
-    std::size_t n = 0;
-    for (const Kernels* const* target = compiled_targets(); *target; ++target)
-      if (runs(**target)) available[n++] = *target;
-  }
+constexpr int kMostTargets = 5;
 
-  static bool runs(const Kernels& target) {
 #if defined(__x86_64__)
-    if (&target == &kernels_avx512)
-      return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-             __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("fma");
-    if (&target == &kernels_avx2) return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+bool has_avx512() {
+  return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
+         __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("fma");
+}
+bool has_avx2() { return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"); }
 #endif
-    (void)target;
-    return true;
+#ifdef TIDEGATE_AVX512BF16
+bool has_avx512bf16() { return has_avx512() && __builtin_cpu_supports("avx512bf16"); }
+#endif
+#ifdef TIDEGATE_AMX
+// The CPU has it, and the system lets this process use it from here on.
+bool has_amx() {
+  constexpr unsigned kBf16 = 1u << 22, kTile = 1u << 24;
+  constexpr long kRequestPermission = 0x1023, kTileData = 18;
+  unsigned a, b, c, d = 0;
+  return has_avx512bf16() && __get_cpuid_count(7, 0, &a, &b, &c, &d) && (d & kBf16) && (d & kTile) &&
+         syscall(SYS_arch_prctl, kRequestPermission, kTileData) == 0;
+}
+#endif
+bool always() { return true; }
+
+// Another target's kernels, but for what multiplies.
+[[maybe_unused]] Kernels with(const Kernels& kernels, const Products& products, const char* name) {
+  Kernels made = kernels;
+  static_cast<Products&>(made) = products;
+  made.name = name;
+  return made;
+}
+
+struct Target {
+  const Kernels* kernels;
+  bool (*runs)();
+};
+
+// The targets of this build in one precision, best first. Those with an instruction for bfloat16 are for that alone.
+struct Targets {
+  Target all[kMostTargets] = {};
+  const Kernels* compiled[kMostTargets + 1] = {};
+  const Kernels* available[kMostTargets + 1] = {};
+
+  explicit Targets(Precision precision) {
+    std::size_t count = 0;
+#ifdef TIDEGATE_AMX
+    static const Kernels amx = with(kernels_avx512[kComputeBf16], products_amx, "amx");
+    if (precision == kComputeBf16) all[count++] = {&amx, has_amx};
+#endif
+#ifdef TIDEGATE_AVX512BF16
+    static const Kernels avx512bf16 = with(kernels_avx512[kComputeBf16], products_avx512bf16, "avx512bf16");
+    if (precision == kComputeBf16) all[count++] = {&avx512bf16, has_avx512bf16};
+#endif
+#if defined(__x86_64__)
+    all[count++] = {&kernels_avx512[precision], has_avx512};
+    all[count++] = {&kernels_avx2[precision], has_avx2};
+#elif defined(__aarch64__)
+    all[count++] = {&kernels_neon[precision], always};
+#endif
+    all[count++] = {&kernels_base[precision], always};
+    for (std::size_t i = 0, n = 0; i < count; ++i) {
+      compiled[i] = all[i].kernels;
+      if (all[i].runs()) available[n++] = all[i].kernels;
+    }
   }
 };
 
+const Targets& targets(Precision precision) {
+  static const Targets float32(kFloat32), weights(kWeightsBf16);
+  if (precision == kFloat32) return float32;
+  if (precision == kWeightsBf16) return weights;
+  static const Targets compute(kComputeBf16);  // asks the system for AMX, so not before somebody wants it
+  return compute;
+}
+
 }  // namespace
 
-const Kernels* const* compiled_targets() {
-#if defined(__x86_64__)
-  static const Kernels* const targets[] = {&kernels_avx512, &kernels_avx2, &kernels_base, nullptr};
-#elif defined(__aarch64__)
-  static const Kernels* const targets[] = {&kernels_neon, &kernels_base, nullptr};
-#else
-  static const Kernels* const targets[] = {&kernels_base, nullptr};
-#endif
-  return targets;
+const Kernels* const* compiled_targets(Precision precision) { return targets(precision).compiled; }
+
+const Kernels* const* available_targets(Precision precision) { return targets(precision).available; }
+
+namespace {
+
+bool holds(const Kernels* const* targets, const char* name) {
+  for (; *targets; ++targets)
+    if (std::string(name) == (*targets)->name) return true;
+  return false;
 }
 
-const Kernels* const* available_targets() {
-  static const Targets targets;
-  return targets.available;
+const char* why_not(const char* name, Precision precision) {
+  if (holds(compiled_targets(precision), name)) return "cannot run on this CPU";
+  return holds(compiled_targets(kComputeBf16), name) ? "is for compute=bf16 alone" : "is not in this build";
 }
 
-const Kernels& find_target(const char* name, const char* source) {
+}  // namespace
+
+const Kernels& find_target(const char* name, const char* source, Precision precision) {
   std::string names;
-  for (const Kernels* const* target = available_targets(); *target; ++target) {
+  for (const Kernels* const* target = available_targets(precision); *target; ++target) {
     if (std::string(name) == (*target)->name) return **target;
     names += (names.empty() ? "" : ", ") + std::string((*target)->name);
   }
-  bool built = false;
-  for (const Kernels* const* target = compiled_targets(); *target; ++target)
-    built = built || std::string(name) == (*target)->name;
-  throw ValueError(std::string(source) + " '" + std::string(name).substr(0, 64) + "' " +
-                   (built ? "cannot run on this CPU" : "is not in this build") + "; choose one of " + names);
+  throw ValueError(std::string(source) + " '" + std::string(name).substr(0, 64) + "' " + why_not(name, precision) +
+                   "; choose one of " + names);
 }
 
-const Kernels& default_target() {
+const Kernels& default_target(Precision precision) {
   const char* name = std::getenv("TIDEGATE_TARGET");
-  return name ? find_target(name, "TIDEGATE_TARGET") : **available_targets();
+  return name ? find_target(name, "TIDEGATE_TARGET", precision) : **available_targets(precision);
 }
 
 }  // namespace tidegate

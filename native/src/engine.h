@@ -115,11 +115,11 @@ class Loan {
   Workspace* workspace_;
 };
 
-// The targets of this build and of this CPU, best first, null at the end.
-const Kernels* const* compiled_targets();
-const Kernels* const* available_targets();
+// The targets of this build and of this CPU in one precision, best first, null at the end.
+const Kernels* const* compiled_targets(Precision precision = kFloat32);
+const Kernels* const* available_targets(Precision precision = kFloat32);
 // Throws ValueError, naming those that can run here. `source` says where the name comes from.
-const Kernels& find_target(const char* name, const char* source);
-const Kernels& default_target();
+const Kernels& find_target(const char* name, const char* source, Precision precision = kFloat32);
+const Kernels& default_target(Precision precision = kFloat32);
 
 }  // namespace tidegate

@@ -24,24 +24,33 @@ __attribute__((noinline)) void gru_gates(size_t count, Rows inputs, float* sums,
   }
 }
 
+// `count` blocks of a product from block `first` on.
+template <class F>
+INLINE Product blocks_of(const Product& product, size_t first, size_t count) {
+  const size_t step = kBlockVectors * LANES;
+  return {product.depth, count * kBlockVectors, product.weights + first * step * span<F>(product) / F::kTogether,
+          product.bias + first * step};
+}
+
 // One row: up to kTileRows blocks at a time.
-void gru_row(const Product& recurrent, const float* inputs, const float* h, float* out) {
+template <class F>
+void gru_row(typename F::Room& room, const Product& recurrent, const float* inputs, const float* h, float* out) {
   alignas(64) float sums[kTileRows * kBlockVectors * LANES];
   const size_t step = kBlockVectors * LANES, blocks = recurrent.vectors / kBlockVectors;
   for (size_t b = 0; b < blocks; b += kTileRows) {
-    const size_t count = blocks - b < kTileRows ? blocks - b : kTileRows;
-    const Product part = {recurrent.depth, count * kBlockVectors, recurrent.weights + b * step * recurrent.depth,
-                          recurrent.bias + b * step};
-    product(1, &part, {h, 0}, sums, 0);
+    const size_t count = lesser(blocks - b, kTileRows);
+    product_in<F>(room, 1, blocks_of<F>(recurrent, b, count), {h, 0}, sums, 0);
     gru_gates(count, {inputs + b * step, step}, sums, {h + b * LANES, LANES}, out + b * LANES, LANES);
   }
 }
 
+template <class F>
 void gru_step(const Product* input, const float* x, float* inputs, const Product* recurrent, const float* h,
               float* sums, float* out, int backwards) {
-  if (input && !backwards) product_groups(*input, x, inputs, false);
-  product_groups(*recurrent, h, sums, backwards);
-  if (input && backwards) product_groups(*input, x, inputs, true);
+  typename F::Room room;
+  if (input && !backwards) product_groups<F>(room, *input, x, inputs, false);
+  product_groups<F>(room, *recurrent, h, sums, backwards);
+  if (input && backwards) product_groups<F>(room, *input, x, inputs, true);
   const size_t blocks = recurrent->vectors / kBlockVectors;
   gru_gates(blocks, {inputs, kBlockVectors * LANES}, sums, {h, LANES}, out, LANES);
 }
@@ -50,24 +59,34 @@ void gru_step(const Product* input, const float* x, float* inputs, const Product
 constexpr size_t kGateRows = 16;
 
 // Up to kGateRows rows: block by block.
-void gru_rows(size_t rows, const Product& recurrent, Rows inputs, Rows h, float* out, size_t ld) {
+template <class F>
+void gru_rows(typename F::Room& room, size_t rows, const Product& recurrent, Rows inputs, Rows h, float* out,
+              size_t ld) {
   alignas(64) float sums[kGateRows * kBlockVectors * LANES];
-  const size_t step = kBlockVectors * LANES, blocks = recurrent.vectors / kBlockVectors;
+  const size_t step = kBlockVectors * LANES, blocks = recurrent.vectors / kBlockVectors, depth = recurrent.depth;
+  const bool deep = depth > F::kDepth;
+  Numbers<typename F::Number> numbers = {};
+  if (!deep) numbers = F::read(room, rows, depth, h);
   for (size_t b = 0; b < blocks; ++b) {
-    product_block<kBlockVectors>(rows, recurrent.depth, h, recurrent.weights + b * step * recurrent.depth,
-                                 recurrent.bias + b * step, sums, step);
+    const Product block = blocks_of<F>(recurrent, b, 1);
+    if (deep)
+      product_in<F>(room, rows, block, h, sums, step);
+    else
+      product_block<F, kBlockVectors>(rows, depth, numbers, weights_of<F>(block), {block.bias, 0}, sums, step);
     gru_gates(rows, {inputs.data + b * step, inputs.ld}, sums, {h.data + b * LANES, h.ld}, out + b * LANES, ld);
   }
 }
 
+template <class F>
 void gru(size_t rows, const Product* recurrent, Rows inputs, Rows h, float* out, size_t ld) {
+  typename F::Room room;
   for (size_t r = 0; r < rows; r += kGateRows) {
-    const size_t count = rows - r < kGateRows ? rows - r : kGateRows;
+    const size_t count = lesser(rows - r, kGateRows);
     const float *x = inputs.data + r * inputs.ld, *old = h.data + r * h.ld;
     if (count == 1)
-      gru_row(*recurrent, x, old, out + r * ld);
+      gru_row<F>(room, *recurrent, x, old, out + r * ld);
     else
-      gru_rows(count, *recurrent, {x, inputs.ld}, {old, h.ld}, out + r * ld, ld);
+      gru_rows<F>(room, count, *recurrent, {x, inputs.ld}, {old, h.ld}, out + r * ld, ld);
   }
 }
 

@@ -1,15 +1,9 @@
 // Every kernel's body, once. A unit of one instruction set defines its macros (see vector.inl), includes this file
 // and has its table. Nothing from the standard library: an inline function compiled here for a new instruction set
 // could be the copy the linker keeps for all.
-#include "vector.inl"
-
-#include "activation.inl"
-#include "product.inl"
+#include "products.inl"
 #include "normed.inl"
 #include "training.inl"
-#ifndef TIDEGATE_NO_FUSED
-#include "fused.inl"
-#endif
 
 namespace tidegate {
 namespace {
@@ -157,19 +151,14 @@ void pool_attention(size_t n, const float* x, const float* score, float score_bi
   }
 }
 
-}  // namespace
-
-extern const Kernels TARGET;
-const Kernels TARGET = {
-    TARGET_NAME, LANES, product,
+// The table in one precision.
+template <class F>
+constexpr Kernels table() {
+  return {
+    products<F>(), TARGET_NAME, LANES,
     neg,         abs,   exp,       sigmoid,  tanh,           relu,
     add,         sub,   mul,       div,      minimum,        maximum,
     norm,        normalize, softmax, normed, normed_back, column_sums, pool_mean, pool_max, pool_attention,
-#ifdef TIDEGATE_NO_FUSED
-    nullptr, nullptr,
-#else
-    gru,         gru_step,
-#endif
     outer,
     row,
     {{gru_forward<true>, gru_backward<true>, nullptr, nullptr},
@@ -180,6 +169,12 @@ const Kernels TARGET = {
      {mingru_forward, mingru_backward, nullptr, nullptr},
      {before_forward<true>, before_backward<true>, reset_forward, reset_backward},
      {before_forward<false>, before_backward<false>, reset_forward, reset_backward}},
-};
+  };
+}
+
+}  // namespace
+
+extern const Kernels TARGET[kPrecisions];
+const Kernels TARGET[kPrecisions] = {table<Float32>(), table<WeightsBf16>(), table<ComputeBf16>()};
 
 }  // namespace tidegate

@@ -24,7 +24,16 @@ struct Rows {
   size_t ld;
 };
 
-// A packed matrix: block by block, k by k, `kBlockVectors * lanes` weights side by side; bias[vectors * lanes].
+// What products multiply; their sums are float32 always.
+enum Precision {
+  kFloat32,
+  kWeightsBf16,  // weights are kept as bfloat16 and widened: half the bytes to read
+  kComputeBf16,  // what they multiply is rounded to bfloat16 too
+};
+constexpr int kPrecisions = 3;
+
+// A packed matrix: block by block, k by k, `kBlockVectors * lanes` weights side by side; bias[vectors * lanes]. A
+// float of weights may be two of bfloat16, see Products.
 struct Product {
   size_t depth;
   size_t vectors;
@@ -75,12 +84,30 @@ struct CellKernels {
 };
 constexpr int kTrainedCells = 8;
 
-struct Kernels {
+// What multiplies, in one precision.
+struct Products {
+  Precision precision;
+  size_t together;  // of a column of packed weights, so many k stand side by side: 1 of float, 2 of bfloat16
+  size_t deep;      // and zeros fill its depth to a multiple of this
+
+  // out[r, j] = bias[j] + sum over k of x[r, k] * weights[k, j]: one chain per output, k ascending; where an instruction
+  // takes several k at once, in its order, the same for any number of rows.
+  void (*product)(size_t rows, const Product* product, Rows x, float* out, size_t ld);
+
+  // One fused step of a GRU (reset after, update keep), or null where fused kernels are left out. `recurrent` has a
+  // block [r z n] for every vector of h; inputs rows hold the input part in that order. out and h do not overlap.
+  void (*gru)(size_t rows, const Product* recurrent, Rows inputs, Rows h, float* out, size_t ld);
+
+  // The same for one row, with its input part: unless `input` is null, W x + b of x is worked out into `inputs`. sums: room
+  // for as much. backwards: the weights' blocks from last to first; by turns with forwards, what one step read last is
+  // what the next reads first, from the nearest cache.
+  void (*gru_step)(const Product* input, const float* x, float* inputs, const Product* recurrent, const float* h,
+                   float* sums, float* out, int backwards);
+};
+
+struct Kernels : Products {
   const char* name;
   size_t lanes;
-
-  // out[r, j] = bias[j] + sum over k ascending of x[r, k] * weights[k, j]: one chain per output.
-  void (*product)(size_t rows, const Product* product, Rows x, float* out, size_t ld);
 
   // Elementwise; width is a multiple of lanes.
   Unary *neg, *abs, *exp, *sigmoid, *tanh, *relu;
@@ -104,16 +131,6 @@ struct Kernels {
   void (*pool_max)(size_t n, const float* x, float* max, float* out);
   void (*pool_attention)(size_t n, const float* x, const float* score, float score_bias, float* peak, float* weight,
                          float* sum, float* out);
-
-  // One fused step of a GRU (reset after, update keep), or null where fused kernels are left out. `recurrent` has a
-  // block [r z n] for every vector of h; inputs rows hold the input part in that order. out and h do not overlap.
-  void (*gru)(size_t rows, const Product* recurrent, Rows inputs, Rows h, float* out, size_t ld);
-
-  // The same for one row, with its input part: unless `input` is null, W x + b of x is worked out into `inputs`. sums: room
-  // for as much. backwards: the weights' blocks from last to first; by turns with forwards, what one step read last is
-  // what the next reads first, from the nearest cache.
-  void (*gru_step)(const Product* input, const float* x, float* inputs, const Product* recurrent, const float* h,
-                   float* sums, float* out, int backwards);
 
   // out[i, j] += sum over k of a[k, i] * b[k][j], and sums[i] that of a[k, i], for k < depth, i < columns (whole vectors)
   // and j < width. scratch: 3 * lanes * depth floats.

@@ -1,6 +1,7 @@
 // What layers share: aligned floats, packing, state rows.
 #include "layer.h"
 
+#include <cmath>
 #include <cstdlib>
 #include <cstring>
 #include <new>
@@ -41,21 +42,55 @@ std::vector<std::int64_t> in_order(std::size_t n) {
   return order;
 }
 
+namespace {
+
+std::size_t multiple(std::size_t n, std::size_t of) { return (n + of - 1) / of * of; }
+
+}  // namespace
+
+std::uint16_t to_bf16(float x) {
+  std::uint32_t bits;
+  std::memcpy(&bits, &x, sizeof bits);
+  if (x != x) return static_cast<std::uint16_t>(bits >> 16 | 0x40);
+  const std::uint32_t half = (bits + 0x7fff + (bits >> 16 & 1)) >> 16;
+  if ((half & 0x7fff) == 0x7f80 && std::isfinite(x))
+    throw ValueError("a weight of " + std::to_string(static_cast<double>(x) / 1e38) +
+                     "e38 is too large for bfloat16; keep the weights as float32");
+  return static_cast<std::uint16_t>(half);
+}
+
+std::vector<float> kept(const Kernels& kernels, const float* values, std::size_t n) {
+  std::vector<float> all(values, values + n);
+  if (kernels.precision == kFloat32) return all;
+  for (float& value : all) {
+    const std::uint32_t bits = static_cast<std::uint32_t>(to_bf16(value)) << 16;
+    std::memcpy(&value, &bits, sizeof value);
+  }
+  return all;
+}
+
+// Column j stands in a block of `width` columns, a group of `together` k after another.
 Packed::Packed(const Kernels& kernels, std::size_t depth, const std::vector<std::int64_t>& order, const float* weights,
                const float* bias)
-    : weights_(depth * ((order.size() + kernels.lanes - 1) / kernels.lanes * kernels.lanes)),
-      bias_((order.size() + kernels.lanes - 1) / kernels.lanes * kernels.lanes) {
-  const std::size_t vectors = (order.size() + kernels.lanes - 1) / kernels.lanes, columns = vectors * kernels.lanes;
-  const std::size_t block = kBlockVectors * kernels.lanes;
+    : weights_(multiple(depth, kernels.deep) * multiple(order.size(), kernels.lanes) / kernels.together),
+      bias_(multiple(order.size(), kernels.lanes)) {
+  const std::size_t columns = multiple(order.size(), kernels.lanes), together = kernels.together;
+  const std::size_t block = kBlockVectors * kernels.lanes, deep = multiple(depth, kernels.deep);
+  auto* const halves = reinterpret_cast<std::uint16_t*>(weights_.data());
   for (std::size_t j = 0; j < order.size(); ++j) {
     if (order[j] < 0) continue;
     const std::size_t first = j / block * block, width = first + block <= columns ? block : columns - first;
-    float* to = weights_.data() + first * depth + (j - first);
     const float* from = weights + static_cast<std::size_t>(order[j]) * depth;
-    for (std::size_t k = 0; k < depth; ++k) to[k * width] = from[k];
+    for (std::size_t k = 0; k < depth; ++k) {
+      const std::size_t to = first * deep + (k / together * width + (j - first)) * together + k % together;
+      if (kernels.precision == kFloat32)
+        weights_.data()[to] = from[k];
+      else
+        halves[to] = to_bf16(from[k]);
+    }
     bias_.data()[j] = bias[order[j]];
   }
-  product_ = {depth, vectors, weights_.data(), bias_.data()};
+  product_ = {depth, columns / kernels.lanes, weights_.data(), bias_.data()};
 }
 
 Floats padded_copy(const Layer& layer, const float* values, std::size_t n) {

@@ -99,7 +99,13 @@ Unary* activation_kernel(const Kernels& kernels, std::int32_t activation);
 // 0, 1 ... n - 1.
 std::vector<std::int64_t> in_order(std::size_t n);
 
-// A matrix packed for Kernels::product.
+// Nearest bfloat16, the even one of two; NaN stays NaN. Throws ValueError where a finite number would become infinite.
+std::uint16_t to_bf16(float x);
+
+// n floats as an engine of these kernels keeps them: rounded, unless all is float32.
+std::vector<float> kept(const Kernels& kernels, const float* values, std::size_t n);
+
+// A matrix packed for Kernels::product, in its precision.
 class Packed {
  public:
   // Column j of the product is row order[j] of weights[_, depth] and bias, or zeros where order[j] < 0.

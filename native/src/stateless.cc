@@ -9,7 +9,7 @@ namespace {
 class Embed final : public Layer {
  public:
   Embed(const Kernels& kernels, std::size_t rows, std::size_t size, const float* weight)
-      : Layer(kernels, "embed", rows, size), weight_(weight, weight + rows * size) {}
+      : Layer(kernels, "embed", rows, size), weight_(kept(kernels, weight, rows * size)) {}
 
   // x holds int32 ids, already checked.
   void run(const Chunk& chunk, const Tile&, Rows x, float* out) const override {

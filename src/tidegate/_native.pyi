@@ -24,13 +24,15 @@ ERRORS: Final[dict[str, dict[str, float]]]
 """Target -> bounds on the activations' errors: sigmoid_abs (absolute), tanh_rel and exp_rel (relative, where
 the exact value is a normal float32)."""
 
-def compiled() -> list[str]:
-    """Targets of this build, best first."""
+def compiled(precision: str = "float32") -> list[str]:
+    """Targets of this build, best first. precision: "float32", "weights=bf16" (weights that multiply are rounded to
+    bfloat16) or "compute=bf16" (what they multiply as well); targets with an instruction for bfloat16 are the last's
+    alone. ValueError for another."""
 
-def targets() -> list[str]:
+def targets(precision: str = "float32") -> list[str]:
     """Targets this CPU can run, best first."""
 
-def default_target() -> str:
+def default_target(precision: str = "float32") -> str:
     """The environment variable TIDEGATE_TARGET if set, else the best target. ValueError if it cannot run
     here."""
 
@@ -92,8 +94,8 @@ class Engine:
     `add`: index of an earlier layer whose output is added to this one's; -1: none.
     """
 
-    def __init__(self, target: str, state_bytes: int, fused: bool = True) -> None:
-        """`fused=False` keeps to the interpreter of tapes: the same bits, slower."""
+    def __init__(self, target: str, state_bytes: int, fused: bool = True, precision: str = "float32") -> None:
+        """`fused=False` keeps to the interpreter of tapes: the same bits, slower. precision: as `targets` has it."""
 
     @property
     def target(self) -> str: ...

@@ -15,6 +15,7 @@ from ..layers import whole_window
 from ..layers.recurrent import sizes
 from ..model import Model
 from ..tape import Tape, width
+from .precision import COMPUTE_BF16, FLOAT32, precision_of
 
 Layer = dict[str, Any]
 Tensors = dict[str, Any]
@@ -22,21 +23,37 @@ Offsets = dict[str, int]
 Tapes = dict[str, Tape]
 
 
-def target_name(target: str | None) -> str:
-    """The target itself when this machine has it; without one the best, or what TIDEGATE_TARGET names.
+def target_name(target: str | None, precision: str = FLOAT32) -> str:
+    """The target itself when this machine has it in a precision; without one the best, or what TIDEGATE_TARGET names.
 
     Raises: TargetError for one that this machine or this build does not have.
     """
     try:
-        chosen = _native.default_target() if target is None else target
+        chosen = _native.default_target(precision) if target is None else target
     except ValueError as error:
         raise TargetError(str(error)) from error
-    if chosen not in _native.targets():
-        known = ", ".join(_native.targets())
-        built = chosen in _native.compiled()
+    if chosen not in _native.targets(precision):
+        known = ", ".join(_native.targets(precision))
+        built = chosen in _native.compiled(precision)
         why = "this machine cannot run it" if built else "this build has none of that name"
+        if chosen in _native.compiled(COMPUTE_BF16) and not built:
+            why = "it is for compute=bf16 alone"
         raise TargetError(f"target {chosen!r}: {why}; choose one of {known}")
     return chosen
+
+
+class Means(NamedTuple):
+    """What runs a model: a target that this machine has, fused kernels or not, and one of PRECISIONS."""
+
+    target: str
+    fused: bool = True
+    precision: str = FLOAT32
+
+
+def means(target: str | None, fused: bool = True, weights: str | None = None, compute: str | None = None) -> Means:
+    """The means that are asked for. Raises TargetError, OptionError."""
+    precision = precision_of(weights, compute)
+    return Means(target_name(target, precision), fused, precision)
 
 
 class Part(NamedTuple):
@@ -52,24 +69,26 @@ def parts(model: Model) -> list[Part]:
     return [Part(layer, {role: model.tensors[name] for role, name in roles}) for layer, roles in named]
 
 
-def compile(model: Model, target: str | None = None, fused: bool = True) -> _native.Engine:
+def compile(
+    model: Model, target: str | None = None, fused: bool = True, weights: str | None = None, compute: str | None = None
+) -> _native.Engine:
     """The native engine of a model that streams; it copies the weights, never changes and serves any number of threads.
 
     target: one of `tidegate._native.targets()`, None for the default. fused: whether fused kernels may be
-    chosen; the bits are the same without.
+    chosen; the bits are the same without. weights, compute: "float32" or "bf16"; see `precision.precision_of`.
 
-    Raises: TargetError; ModelFileError when the engine refuses a layer; OptionError for a model that does not stream,
-    which `stages.runner` runs whole.
+    Raises: TargetError; ModelFileError when the engine refuses a layer; OptionError for a precision that there is not,
+    and for a model that does not stream, which `stages.runner` runs whole.
     """
     if reason := whole_window(model.layers):
         raise OptionError(f"the model is no single engine, because {reason}; tidegate.runtime.runner runs it whole")
-    return assembled(parts(model), model.tapes, target_name(target), fused)
+    return assembled(parts(model), model.tapes, means(target, fused, weights, compute))
 
 
-def assembled(chain: list[Part], tapes: Tapes, target: str, fused: bool, first: int = 0) -> _native.Engine:
+def assembled(chain: list[Part], tapes: Tapes, by: Means, first: int = 0) -> _native.Engine:
     """The engine of a chain of layers that go step by step. first: the index of its first one in the model."""
     schema = state_schema([part.layer for part in chain], tapes)
-    engine = _native.Engine(target, schema["bytes"], fused)
+    engine = _native.Engine(by.target, schema["bytes"], by.fused, by.precision)
     for i, (layer, tensors) in enumerate(chain):
         mine = f"layers.{i}."
         own = {a["name"].removeprefix(mine): a["offset"] for a in schema["arrays"] if a["name"].startswith(mine)}

@@ -14,6 +14,7 @@ from ..model import Model
 from .engine import target_name
 from .inputs import Steps, inputs
 from .pool import Pool
+from .precision import FLOAT32, precision_of
 from .scores import chosen
 from .session import Session
 from .stages import runner
@@ -52,15 +53,21 @@ class Predictor:
     """A model on one target; it never changes, so that any number of threads may use one.
 
     model: the file's contents. target: a name of `tidegate._native.targets()`; None: the best, or
-    TIDEGATE_TARGET. threads: for batches and pools; see `threads_of`. Raises TargetError, OptionError,
-    ModelFileError.
+    TIDEGATE_TARGET. threads: for batches and pools; see `threads_of`. weights: "float32", the default, or "bf16": kept
+    as bfloat16, of half the bytes. compute: "float32", the default, or "bf16": what they multiply is rounded too, and
+    then so are they. Raises TargetError, OptionError, ModelFileError.
     """
 
-    __slots__ = ("_session", "model", "target")
+    __slots__ = ("_session", "model", "precision", "target")
 
-    def __init__(self, model: Model, target: str | None = None, threads: int | None = None) -> None:
-        self.model, self.target = model, target_name(target)
-        self._session = Session(model, runner(model, self.target), inputs(model), threads_of(threads))
+    def __init__(
+        self, model: Model, target: str | None = None, threads: int | None = None, weights: str | None = None,
+        compute: str | None = None,
+    ) -> None:  # fmt: skip
+        self.model, self.precision = model, precision_of(weights, compute)
+        self.target = target_name(target, self.precision)
+        run = runner(model, self.target, True, weights, compute)
+        self._session = Session(model, run, inputs(model), threads_of(threads))
 
     @property
     def labels(self) -> list[str] | None:
@@ -179,7 +186,8 @@ class Predictor:
         return out
 
     def __repr__(self) -> str:
-        return f"Predictor({self.model!r}, target={self.target!r}, threads={self.threads})"
+        kind = "" if self.precision == FLOAT32 else ", {}={!r}".format(*self.precision.split("="))
+        return f"Predictor({self.model!r}, target={self.target!r}, threads={self.threads}{kind})"
 
 
 def aligned(rows: Any, times: Sequence[Any] | None, series: Sequence[str] | None) -> Iterator[tuple[Any, Any, Any]]:
@@ -206,11 +214,14 @@ def batches(lengths: list[int], features: int) -> Iterator[list[int]]:
         start += count
 
 
-def load(path: str | os.PathLike[str], target: str | None = None, threads: int | None = None) -> Predictor:
-    """The predictor of a model file; needs NumPy and the native module only.
+def load(
+    path: str | os.PathLike[str], target: str | None = None, threads: int | None = None, weights: str | None = None,
+    compute: str | None = None,
+) -> Predictor:  # fmt: skip
+    """The predictor of a model file; needs NumPy and the native module only. The arguments are `Predictor`'s.
 
     Raises: ModelFileError, TargetError, OptionError.
     """
     model = Model.load(path)
     with located(os.fspath(path)):
-        return Predictor(model, target, threads)
+        return Predictor(model, target, threads, weights, compute)

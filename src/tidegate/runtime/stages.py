@@ -20,7 +20,7 @@ from ..errors import OptionError
 from ..layers import is_whole_window, whole_window
 from ..layers.bidirectional import DIRECTIONS, one_way
 from ..model import Model
-from .engine import Part, Tapes, assembled, compile, parts, target_name
+from .engine import Means, Part, Tapes, assembled, compile, means, parts
 from .state import initial
 
 MOST_NUMBERS: Final = 1 << 24  # of all stages' outputs of the rows that run together
@@ -33,9 +33,9 @@ Lengths = npt.NDArray[np.int32]
 class Stretch:
     """Layers that go step by step, over whole rows."""
 
-    def __init__(self, chain: list[Part], tapes: Tapes, target: str, fused: bool, first: int) -> None:
+    def __init__(self, chain: list[Part], tapes: Tapes, by: Means, first: int) -> None:
         schema = state_schema([part.layer for part in chain], tapes)
-        self.engine = assembled(chain, tapes, target, fused, first)
+        self.engine = assembled(chain, tapes, by, first)
         self.initial = initial(schema["arrays"], schema["bytes"])
         self.outputs = int(self.engine.outputs)
         self.fused_layers = [first + i for i in self.engine.fused_layers]
@@ -51,11 +51,10 @@ class Stretch:
 class BothWays:
     """A bidirectional layer. before: an embed that both directions look up themselves, or nothing."""
 
-    def __init__(self, before: list[Part], part: Part, tapes: Tapes, target: str, fused: bool, first: int) -> None:
+    def __init__(self, before: list[Part], part: Part, tapes: Tapes, by: Means, first: int) -> None:
         layer = {key: v for key, v in part.layer.items() if key != "add"} | {"kind": "recurrent"}
         self.ways = [
-            Stretch([*before, Part(layer, one_way(way, part.tensors))], tapes, target, fused, first)
-            for way in DIRECTIONS
+            Stretch([*before, Part(layer, one_way(way, part.tensors))], tapes, by, first) for way in DIRECTIONS
         ]
         self.outputs = sum(way.outputs for way in self.ways)
         self.fused_layers = self.ways[0].fused_layers
@@ -70,9 +69,9 @@ class BothWays:
 class Centred:
     """A centred convolution: the causal one, read `ahead` steps later, over rows that many zeros longer."""
 
-    def __init__(self, part: Part, tapes: Tapes, target: str, fused: bool, first: int) -> None:
+    def __init__(self, part: Part, tapes: Tapes, by: Means, first: int) -> None:
         layer = {key: v for key, v in part.layer.items() if key != "add"} | {"centred": False}
-        self.causal = Stretch([Part(layer, part.tensors)], tapes, target, fused, first)
+        self.causal = Stretch([Part(layer, part.tensors)], tapes, by, first)
         self.ahead: int = layer["width"] // 2
         self.outputs, self.fused_layers = self.causal.outputs, self.causal.fused_layers
 
@@ -100,9 +99,13 @@ class Staged:
 
     __slots__ = ("_stages", "_why", "fused_layers", "outputs", "target")
 
-    def __init__(self, model: Model, target: str | None = None, fused: bool = True) -> None:
-        self.target, self._why = target_name(target), whole_window(model.layers)
-        self._stages = list(placed(parts(model), model.tapes, self.target, fused))
+    def __init__(
+        self, model: Model, target: str | None = None, fused: bool = True, weights: str | None = None,
+        compute: str | None = None,
+    ) -> None:  # fmt: skip
+        by = means(target, fused, weights, compute)
+        self.target, self._why = by.target, whole_window(model.layers)
+        self._stages = list(placed(parts(model), model.tapes, by))
         self.outputs = self._stages[-1].stage.outputs
         self.fused_layers = sorted(i for made in self._stages for i in made.stage.fused_layers)
 
@@ -146,23 +149,28 @@ class Staged:
         return x
 
 
-def runner(model: Model, target: str | None = None, fused: bool = True) -> _native.Engine | Staged:
-    """What runs a model natively: its engine, or its stages when it does not stream. Raises as `engine.compile`."""
-    return Staged(model, target, fused) if whole_window(model.layers) else compile(model, target, fused)
+def runner(
+    model: Model, target: str | None = None, fused: bool = True, weights: str | None = None, compute: str | None = None
+) -> _native.Engine | Staged:
+    """What runs a model natively: its engine, or its stages when it does not stream. Arguments and errors as
+    `engine.compile` has them.
+    """
+    how = Staged if whole_window(model.layers) else compile
+    return how(model, target, fused, weights, compute)
 
 
-def placed(chain: list[Part], tapes: Tapes, target: str, fused: bool) -> Iterator[Placed]:
+def placed(chain: list[Part], tapes: Tapes, by: Means) -> Iterator[Placed]:
     """The stages of a chain in order."""
     for first, end in stretches([part.layer for part in chain]):
         *before, part = chain[first:end]
         add = part.layer.get("add")
         stage: Stage
         if part.layer["kind"] == "bidirectional":
-            stage = BothWays(before, part, tapes, target, fused, first)
+            stage = BothWays(before, part, tapes, by, first)
         elif is_whole_window(part.layer):
-            stage = Centred(part, tapes, target, fused, first)
+            stage = Centred(part, tapes, by, first)
         else:
-            stage = Stretch([within(part, first) for part in chain[first:end]], tapes, target, fused, first)
+            stage = Stretch([within(part, first) for part in chain[first:end]], tapes, by, first)
         yield Placed(stage, end - 1, add if add is not None and add < first else None)
 
 
