@@ -1,4 +1,4 @@
-"""Modules of tidegate.nn against torch.nn: values, gradients, keys; by the native engine, torch kernels and the tape."""
+"""Modules of tidegate.nn against torch.nn: values, gradients, keys; by native engine, torch kernel and tape."""
 
 from __future__ import annotations
 
