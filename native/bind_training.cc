@@ -14,11 +14,12 @@ namespace {
 
 struct Cell {
   const char* name;
-  Py_ssize_t gates, maps, states;
+  Py_ssize_t gates, maps, states, own = 0;
 };
 constexpr Cell kCells[TIDEGATE_CELLS] = {{"gru", 3, 3, 1},      {"gru replace", 3, 3, 1}, {"lstm", 4, 4, 2},
                                          {"rnn tanh", 1, 1, 1}, {"rnn relu", 1, 1, 1},    {"mingru", 2, 0, 1},
-                                         {"gru before", 3, 3, 1}, {"gru before replace", 3, 3, 1}};
+                                         {"gru before", 3, 3, 1}, {"gru before replace", 3, 3, 1},
+                                         {"lstm peepholes", 4, 4, 2, 3}};
 
 std::int32_t cell_number(const std::string& name) {
   std::string known;
@@ -50,7 +51,7 @@ struct Given {
     b.expect(0, facts.gates * size);
     R.expect(0, facts.maps * size).expect(1, size);
     c.expect(0, facts.maps * size);
-    own.expect(0, cell & TIDEGATE_CELL_NORMED ? 2 * (facts.gates + facts.maps) : 0).expect(1, size);
+    own.expect(0, facts.own + (cell & TIDEGATE_CELL_NORMED ? 2 * (facts.gates + facts.maps) : 0)).expect(1, size);
     x.expect(0, entries());
     training = {cell, rows.shape(0), x.shape(1), size, rows.data<std::int64_t>(), x.data<float>(), W.data<float>(),
                 b.data<float>(), R.data<float>(), c.data<float>(), first.data<float>(), own.data<float>()};

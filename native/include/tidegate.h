@@ -236,6 +236,7 @@ typedef enum tidegate_cell {
   TIDEGATE_CELL_MINGRU, /* gates z n of the input alone: no R, c */
   TIDEGATE_CELL_GRU_BEFORE, /* gates r z n; reset before, update keep */
   TIDEGATE_CELL_GRU_BEFORE_REPLACE,
+  TIDEGATE_CELL_LSTM_PEEPHOLES, /* own parameters: what i, f and o multiply the cell state by */
   TIDEGATE_CELLS, /* their number */
   TIDEGATE_CELL_NORMED = 256 /* added to a cell: a norm of each gate's W x + b and each map's R v + c, apart */
 } tidegate_cell;
@@ -250,7 +251,7 @@ typedef struct tidegate_training {
   const float *W, *b;          /* [G * H, I], [G * H] */
   const float *R, *c;          /* [M * H, H], [M * H] */
   const float* first;          /* [S, B, H]: states before the first step */
-  /* [O, H], or null where O is 0: the cell's own parameters (none today), then with norms the gains of the gates and of
+  /* [O, H], or null where O is 0: the cell's own parameters, then with norms the gains of the gates and of
    * the maps, then the biases of the same. */
   const float* own;
 } tidegate_training;

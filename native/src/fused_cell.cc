@@ -22,12 +22,15 @@ class FusedCell final : public Layer {
         inputs_(kernels, inputs, side_by_side(*this, size, first_maps(cell.gates)), cell.W, cell.b),
         recurrent_(kernels, size, side_by_side(*this, size, first_maps(cell.maps - inner_)), cell.R, cell.c),
         last_map_(kernels, size, side_by_side(*this, size, inner_ ? std::vector<std::int32_t>{cell.maps - 1} : std::vector<std::int32_t>{}), cell.R, cell.c),
-        gains_(normed_ ? (gates_ + maps_) * units_ : 0), biases_(normed_ ? (gates_ + maps_) * units_ : 0) {
+        own_(own(cell) * units_), gains_(normed_ ? (gates_ + maps_) * units_ : 0), biases_(normed_ ? (gates_ + maps_) * units_ : 0) {
     for (std::int32_t s = 0; s < cell.states; ++s) states.push_back(state_array(cell, s));
+    const float* param = cell.params;
+    for (std::size_t k = 0; k < own(cell); ++k, param += size)
+      std::memcpy(own_.data() + k * units_, param, size * sizeof(float));
     if (!normed_) return;
-    for (std::size_t k = 0; k < gates_ + maps_; ++k) {  // gain and bias by turns
-      std::memcpy(gains_.data() + k * units_, cell.params + 2 * k * size, size * sizeof(float));
-      std::memcpy(biases_.data() + k * units_, cell.params + (2 * k + 1) * size, size * sizeof(float));
+    for (std::size_t k = 0; k < gates_ + maps_; ++k, param += 2 * size) {  // gain and bias by turns
+      std::memcpy(gains_.data() + k * units_, param, size * sizeof(float));
+      std::memcpy(biases_.data() + k * units_, param + size, size * sizeof(float));
     }
   }
 
@@ -60,12 +63,17 @@ class FusedCell final : public Layer {
   std::size_t work() const override { return size * (gates_ * inputs + maps_ * size + 16); }
 
  private:
+  // How many parameters are the cell's own, and no norm's.
+  std::size_t own(const tidegate_recurrent& cell) const {
+    return static_cast<std::size_t>(cell.params_count) - (normed_ ? 2 * (gates_ + maps_) : 0);
+  }
   // Rows [first, first + rows) of one step.
   void step(std::size_t first, std::size_t rows, const Tile& tile, const float* inputs, const float* h, float* out) const {
     float* const sums = tile.scratch + kTileRows * gates_ * units_;
     float* const inner = sums + kRowsTogether * maps_ * units_;
     const std::size_t at = first * units_, sums_row = maps_ * units_;
-    CellForward step = {inputs + first * gates_ * units_, sums, {h + at, nullptr}, {out + at, nullptr}, nullptr, 0};
+    CellForward step = {inputs + first * gates_ * units_, sums, {h + at, nullptr}, {out + at, nullptr}, nullptr, 0,
+                        own_.data()};
     if (states.size() > 1) step.state[1] = tile.state[1] + at, step.next[1] = tile.spare[1] + at;
     if (maps_) kernels.product(rows, &recurrent_.product(), {step.state[0], units_}, sums, sums_row);
     if (normed_) norm(rows, gates_, maps_ - inner_, sums, sums_row);
@@ -94,7 +102,7 @@ class FusedCell final : public Layer {
   const std::size_t units_;
   Projection inputs_;
   Packed recurrent_, last_map_;
-  Floats gains_, biases_;
+  Floats own_, gains_, biases_;
 };
 
 }  // namespace

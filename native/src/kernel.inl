@@ -163,12 +163,13 @@ constexpr Kernels table() {
     row,
     {{gru_forward<true>, gru_backward<true>, nullptr, nullptr},
      {gru_forward<false>, gru_backward<false>, nullptr, nullptr},
-     {lstm_forward, lstm_backward, nullptr, nullptr},
+     {lstm_forward<false>, lstm_backward<false>, nullptr, nullptr},
      {rnn_forward<true>, rnn_backward<true>, nullptr, nullptr},
      {rnn_forward<false>, rnn_backward<false>, nullptr, nullptr},
      {mingru_forward, mingru_backward, nullptr, nullptr},
      {before_forward<true>, before_backward<true>, reset_forward, reset_backward},
-     {before_forward<false>, before_backward<false>, reset_forward, reset_backward}},
+     {before_forward<false>, before_backward<false>, reset_forward, reset_backward},
+     {lstm_forward<true>, lstm_backward<true>, nullptr, nullptr}},
   };
 }
 

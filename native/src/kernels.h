@@ -52,6 +52,7 @@ struct CellForward {
   float* next[2];
   float* saved;  // what the way back needs, rows of `ld`; null: nothing is kept
   size_t ld;
+  const float* own;  // the cell's own parameters, a plane each
 };
 
 // The same step on the way back. planes: gradients of the gates before they are squashed, rows of `ld`.
@@ -64,6 +65,7 @@ struct CellBackward {
   float* carry[2];        // what comes from later steps directly; then what goes to the step before
   float* planes;
   size_t ld;
+  const float* own;
 };
 
 // What a norm inside a cell leaves for the way back: the scaled rows, and the deviation of each; rows of `ld` both. Null:
@@ -82,7 +84,7 @@ struct CellKernels {
   void (*inner_backward)(size_t rows, size_t size, size_t units, const CellBackward& step, const float* gradient,
                          float* inner);
 };
-constexpr int kTrainedCells = 8;
+constexpr int kTrainedCells = 9;
 
 // What multiplies, in one precision.
 struct Products {

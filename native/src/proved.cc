@@ -10,15 +10,19 @@ namespace {
 
 using Instruction = std::array<std::int32_t, 3>;  // opcode, a, b
 
+struct Counts {
+  std::int32_t gates, maps, own;  // own: parameters that are no norm's
+};
+
 // Writes a tape. With norms, what a gate or a map gives is scaled, times a gain, plus a bias: parameters by turns.
 class Equation {
  public:
-  Equation(std::int32_t cell, std::int32_t gates, std::int32_t maps)
-      : gates(gates), maps(maps), normed(cell & TIDEGATE_CELL_NORMED) {
+  Equation(std::int32_t cell, const Counts& counts)
+      : gates(counts.gates), maps(counts.maps), own(counts.own), normed(cell & TIDEGATE_CELL_NORMED) {
     write(cell & ~TIDEGATE_CELL_NORMED);
   }
 
-  const std::int32_t gates, maps;
+  const std::int32_t gates, maps, own;
   const bool normed;
   std::vector<Instruction> instructions;
   std::vector<std::int32_t> next;  // states' registers; the first is the output as well
@@ -40,8 +44,8 @@ class Equation {
   }
   std::int32_t part(std::int32_t value, std::int32_t norm) {
     if (!normed) return value;
-    const std::int32_t scaled = op(TIDEGATE_NORM, value), gained = mul(scaled, op(TIDEGATE_PARAM, 2 * norm));
-    return add(gained, op(TIDEGATE_PARAM, 2 * norm + 1));
+    const std::int32_t scaled = op(TIDEGATE_NORM, value), gained = mul(scaled, op(TIDEGATE_PARAM, own + 2 * norm));
+    return add(gained, op(TIDEGATE_PARAM, own + 2 * norm + 1));
   }
   std::int32_t input(std::int32_t gate) { return part(op(TIDEGATE_INPUT, gate), gate); }
   std::int32_t recur(std::int32_t map, std::int32_t v) { return part(op(TIDEGATE_RECUR, map, v), gates + map); }
@@ -57,7 +61,8 @@ class Equation {
       case TIDEGATE_CELL_GRU_REPLACE: return gru(false, false);
       case TIDEGATE_CELL_GRU_BEFORE: return gru(true, true);
       case TIDEGATE_CELL_GRU_BEFORE_REPLACE: return gru(true, false);
-      case TIDEGATE_CELL_LSTM: return lstm();
+      case TIDEGATE_CELL_LSTM: return lstm(false);
+      case TIDEGATE_CELL_LSTM_PEEPHOLES: return lstm(true);
       case TIDEGATE_CELL_RNN_TANH: next = {tanh(gate(0))}; return;
       case TIDEGATE_CELL_RNN_RELU: next = {op(TIDEGATE_RELU, gate(0))}; return;
       default: return mingru();
@@ -71,10 +76,16 @@ class Equation {
     next = {keep ? add(n, mul(z, sub(h, n))) : add(h, mul(z, sub(n, h)))};
   }
 
-  void lstm() {
-    const std::int32_t c = state(1), i = sigmoid(gate(0)), f = sigmoid(gate(1)), kept = mul(f, c);
+  // Gate g, to which parameter p times the cell state is added.
+  std::int32_t seeing(bool peepholes, std::int32_t g, std::int32_t p, std::int32_t c) {
+    const std::int32_t value = gate(g);
+    return sigmoid(peepholes ? add(value, mul(op(TIDEGATE_PARAM, p), c)) : value);
+  }
+
+  void lstm(bool peepholes) {
+    const std::int32_t c = state(1), i = seeing(peepholes, 0, 0, c), f = seeing(peepholes, 1, 1, c), kept = mul(f, c);
     const std::int32_t now = add(kept, mul(i, tanh(gate(2))));
-    const std::int32_t o = sigmoid(gate(3));
+    const std::int32_t o = seeing(peepholes, 3, 2, now);
     next = {mul(o, tanh(now)), now};
   }
 
@@ -86,15 +97,15 @@ class Equation {
   std::int32_t states_[2] = {-1, -1};
 };
 
-constexpr std::int32_t kGates[TIDEGATE_CELLS] = {3, 3, 4, 1, 1, 2, 3, 3};
-constexpr std::int32_t kMaps[TIDEGATE_CELLS] = {3, 3, 4, 1, 1, 0, 3, 3};
+constexpr Counts kCounts[TIDEGATE_CELLS] = {{3, 3, 0}, {3, 3, 0}, {4, 4, 0}, {1, 1, 0}, {1, 1, 0},
+                                            {2, 0, 0}, {3, 3, 0}, {3, 3, 0}, {4, 4, 3}};
 
 bool reads_b(std::int32_t opcode) { return opcode == TIDEGATE_RECUR || opcode >= TIDEGATE_ADD; }
 
 bool same(const Equation& proved, const tidegate_recurrent& cell) {
   const auto instructions = static_cast<std::int32_t>(proved.instructions.size());
   const auto states = static_cast<std::int32_t>(proved.next.size());
-  const std::int32_t params = proved.normed ? 2 * (proved.gates + proved.maps) : 0;
+  const std::int32_t params = proved.own + (proved.normed ? 2 * (proved.gates + proved.maps) : 0);
   if (cell.instructions != instructions || cell.gates != proved.gates || cell.maps != proved.maps || cell.project ||
       cell.states != states || cell.params_count != params || cell.output != proved.next[0])
     return false;
@@ -114,7 +125,7 @@ bool same(const Equation& proved, const tidegate_recurrent& cell) {
 std::int32_t proved_cell(const tidegate_recurrent& cell) {
   for (const std::int32_t norm : {0, static_cast<std::int32_t>(TIDEGATE_CELL_NORMED)})
     for (std::int32_t i = 0; i < TIDEGATE_CELLS; ++i)
-      if (same(Equation(i + norm, kGates[i], kMaps[i]), cell)) return i + norm;
+      if (same(Equation(i + norm, kCounts[i]), cell)) return i + norm;
   return -1;
 }
 

@@ -16,6 +16,7 @@ constexpr TrainedCell kCells[TIDEGATE_CELLS] = {
     {2, 0, 0, 1, 2, 2, 0, 0, {0, 1}, {}},                  // mingru
     {3, 3, 1, 1, 3, 3, 0, 0, {0, 1, 2}, {0, 1, 2}},        // gru, reset before
     {3, 3, 1, 1, 3, 3, 0, 0, {0, 1, 2}, {0, 1, 2}},        // gru, reset before, update replace
+    {4, 4, 0, 2, 6, 4, 0, 4, {0, 1, 2, 3}, {0, 1, 2, 3}, 3, {0, 1, 3}, {5, 5, 4}},  // lstm with peepholes
 };
 static_assert(kTrainedCells == TIDEGATE_CELLS, "kernels.h and tidegate.h name the same cells");
 
@@ -109,7 +110,8 @@ class Ahead {
     for (std::size_t r = 0; r < count; r += together_) {
       const std::size_t rows = std::min(together_, count - r), at = r * of_.units;
       float* const kept = saved ? saved + r * of_.saved_row() : nullptr;
-      CellForward step = {inputs + r * gate_row(), sums_.data(), {}, {}, kept, of_.saved_row()};
+      CellForward step = {inputs + r * gate_row(), sums_.data(), {}, {}, kept, of_.saved_row(),
+                          of_.own.data()};
       if (of_.cell.normed) norm(rows, 0, of_.cell.gates, inputs + r * gate_row(), gate_row(), kept);
       for (std::size_t s = 0; s < of_.cell.states; ++s) {
         step.state[s] = before_[s] + at;

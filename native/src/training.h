@@ -16,7 +16,8 @@ struct TrainedCell {
   std::size_t gates, maps, inner, states, saved, planes, recurrent;
   std::size_t second;  // the saved plane that holds the second state
   std::size_t input_gates[4], recurrent_maps[4];
-  std::size_t own = 0;  // parameters of the cell's own
+  std::size_t own = 0;  // parameters of the cell's own: each multiplies a saved plane, and joins a gate's
+  std::size_t own_planes[3] = {}, own_factors[3] = {};
 
   // With a norm, planes stand twice: as its gradients reach them (raw), and as they reach inputs and maps, each apart.
   // Behind the cell's own saved planes stand what was scaled, of the gates, then of the maps, and the deviations.

@@ -55,16 +55,26 @@ void gru_backward(size_t rows, size_t size, size_t units, const CellBackward& b)
     }
 }
 
+template <bool PEEPHOLES>
+INLINE Vector seen(Vector value, const float* peephole, Vector c) {
+  return PEEPHOLES ? value + load(peephole) * c : value;
+}
+
+// With peepholes, gates see the cell state, times own parameters: i and f the one before, o the next.
+template <bool PEEPHOLES>
 void lstm_forward(size_t rows, size_t units, const CellForward& f) {
   for (size_t row = 0; row < rows; ++row) {
     const float *x = f.inputs + row * 4 * units, *sums = f.sums + row * 4 * units;
     for (size_t u = 0; u < units; u += LANES) {
       const size_t at = row * units + u;
-      const Vector i = logistic(load(x + u) + load(sums + u));
+      const Vector before = load(f.state[1] + at);
+      const Vector i = logistic(seen<PEEPHOLES>(load(x + u) + load(sums + u), f.own + u, before));
       const Vector g = hyperbolic_tangent(load(x + 2 * units + u) + load(sums + 2 * units + u));
-      const Vector f_gate = logistic(load(x + units + u) + load(sums + units + u));
-      const Vector c = f_gate * load(f.state[1] + at) + i * g;
-      const Vector o = logistic(load(x + 3 * units + u) + load(sums + 3 * units + u));
+      const Vector f_gate =
+          logistic(seen<PEEPHOLES>(load(x + units + u) + load(sums + units + u), f.own + units + u, before));
+      const Vector c = f_gate * before + i * g;
+      const Vector o =
+          logistic(seen<PEEPHOLES>(load(x + 3 * units + u) + load(sums + 3 * units + u), f.own + 2 * units + u, c));
       store(f.next[0] + at, o * hyperbolic_tangent(c));
       store(f.next[1] + at, c);
       if (!f.saved) continue;
@@ -74,11 +84,13 @@ void lstm_forward(size_t rows, size_t units, const CellForward& f) {
       store(to + 2 * units, g);
       store(to + 3 * units, o);
       store(to + 4 * units, c);
+      if (PEEPHOLES) store(to + 5 * units, before);
     }
   }
 }
 
 // Planes i f g o.
+template <bool PEEPHOLES>
 void lstm_backward(size_t rows, size_t size, size_t units, const CellBackward& b) {
   for (size_t row = 0; row < rows; ++row)
     for (size_t u = 0; u < units; u += LANES) {
@@ -86,14 +98,18 @@ void lstm_backward(size_t rows, size_t size, size_t units, const CellBackward& b
       const float* from = b.saved + row * b.ld_saved + u;
       const Vector i = load(from), f = load(from + units), g = load(from + 2 * units), o = load(from + 3 * units);
       const Vector squashed = hyperbolic_tangent(load(from + 4 * units)), dh = reached(b, at);
-      const Vector dc = load(b.carry[1] + at) + dh * o * tangent_slope(squashed);
+      const Vector d_o = dh * squashed * logistic_slope(o);
+      Vector dc = load(b.carry[1] + at) + dh * o * tangent_slope(squashed);
+      if (PEEPHOLES) dc += d_o * load(b.own + 2 * units + u);
+      const Vector di = dc * g * logistic_slope(i), df = dc * load(b.state[1] + at) * logistic_slope(f);
       store(b.carry[0] + at, Vector{});
-      store(b.carry[1] + at, dc * f);
+      const Vector kept = dc * f;
+      store(b.carry[1] + at, PEEPHOLES ? kept + di * load(b.own + u) + df * load(b.own + units + u) : kept);
       float* to = b.planes + row * b.ld + u;
-      store(to, first(size - u, dc * g * logistic_slope(i), 0.0f));
-      store(to + units, first(size - u, dc * load(b.state[1] + at) * logistic_slope(f), 0.0f));
+      store(to, first(size - u, di, 0.0f));
+      store(to + units, first(size - u, df, 0.0f));
       store(to + 2 * units, first(size - u, dc * i * tangent_slope(g), 0.0f));
-      store(to + 3 * units, first(size - u, dh * squashed * logistic_slope(o), 0.0f));
+      store(to + 3 * units, first(size - u, d_o, 0.0f));
     }
 }
 

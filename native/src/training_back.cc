@@ -136,7 +136,7 @@ class Back {
       const std::size_t n = entry - of_.starts[steps.begin];
       float* const planes = planes_.data() + n * ld_;
       CellBackward step = {to_.saved + entry * saved_row(), saved_row(), {}, nullptr, product_.data() + at, {},
-                           raw() + n * raw_ld_, raw_ld_};
+                           raw() + n * raw_ld_, raw_ld_, of_.own.data()};
       step.output = padded(count, to_.dy + entry * of_.size, rows.data());
       for (std::size_t s = 0; s < of_.cell.states; ++s) {
         step.state[s] = before(s, t, tile.first, count, rows.data() + (s + 1) * tile.count * of_.units);
@@ -217,11 +217,23 @@ class Back {
     if (to_.dx) write_dx(of_.starts[steps.begin], first, std::min(count, first + share));
     add_up(count, 0, x_.data(), dW_, i, crew);
     if (of_.cell.maps) add_up(count, of_.cell.recurrent * of_.units, h_.data(), dR_, i, crew);
+    add_own(of_.starts[steps.begin], count, i, crew);
     if (of_.cell.normed) add_norms(of_.starts[steps.begin], count, i, crew);
     if (!of_.cell.inner) return;
     std::vector<const float*> inner;
     for (std::size_t n = 0; n < count; ++n) inner.push_back(inner_.data() + n * of_.units);
     add_up(count, (of_.cell.recurrent + maps_) * of_.units, inner.data(), inner_dR_, i, crew);
+  }
+
+  // One share of what the chunk adds to the gradients of the cell's own parameters.
+  void add_own(std::size_t entry, std::size_t count, std::size_t i, std::size_t crew) {
+    for (std::size_t p = i; p < of_.cell.own; p += crew)
+      for (std::size_t k = 0; k < count; k += kEntriesTogether)
+        of_.kernels.column_sums(
+            std::min(kEntriesTogether, count - k), of_.units,
+            {raw() + k * raw_ld_ + of_.cell.own_planes[p] * of_.units, raw_ld_},
+            {to_.saved + (entry + k) * saved_row() + of_.cell.own_factors[p] * of_.units, saved_row()},
+            down_.data() + p * of_.units);
   }
 
   // One share of what the chunk adds to the gradients of gains and biases.

@@ -32,6 +32,7 @@ UNNORMED: tuple[tuple[str, str, tuple[tuple[str, str], ...]], ...] = (
     ("mingru", "mingru", ()),
     ("gru before", "gru", (("reset", "before"),)),
     ("gru before replace", "gru", (("reset", "before"), ("update", "replace"))),
+    ("lstm peepholes", "lstm", (("peepholes", "yes"),)),
 )
 CELLS = UNNORMED + tuple((f"{name} norm", cell, (*dialect, ("norm", "layer"))) for name, cell, dialect in UNNORMED)
 

@@ -14,7 +14,7 @@ from tidegate.tape import Tape
 from tidegate.verify.samples import sample
 
 DIALECTS = [(name, dialect) for name in cells.names() for dialect in cells.dialects_of(name)]
-INTERPRETED = {"projection": "yes", "peepholes": "yes"}  # dialects that no fused kernel has
+INTERPRETED = {"projection": "yes"}  # dialects that no fused kernel has
 LENGTHS = np.array([9, 1, 9, 4, 0, 7, 9, 2, 3, 9, 5, 9, 8, 9, 6, 1, 9, 9, 9], np.int32)
 
 

@@ -150,7 +150,7 @@ def test_repr_is_torchs_and_names_the_engine(kind: str, options: dict[str, Any])
     ("module", "written"),
     [
         (nn.LSTM(3, 4, proj_size=2), "LSTM(3, 4, proj_size=2, engine=torch lstm kernel)"),
-        (nn.LSTM(3, 4, peepholes=True), "LSTM(3, 4, peepholes=yes, engine=tape)"),
+        (nn.LSTM(3, 4, peepholes=True), "LSTM(3, 4, peepholes=yes, engine=native lstm peepholes)"),
         (nn.GRU(3, 4, reset="before", norm=True), "GRU(3, 4, reset=before, norm=layer, engine=native gru before norm)"),
         (nn.GRU(3, 4, 2, residual=True), "GRU(3, 4, num_layers=2, residual=yes, engine=native gru)"),
         (nn.RNN(3, 4, nonlinearity="relu"), "RNN(3, 4, engine=native rnn relu)"),

@@ -19,6 +19,7 @@ CELLS: dict[str, tuple[str, dict[str, Any]]] = {
     "gru before": ("GRU", {"reset": "before"}),
     "gru before replace": ("GRU", {"reset": "before", "update": "replace"}),
     "lstm": ("LSTM", {}),
+    "lstm peepholes": ("LSTM", {"peepholes": True}),
     "rnn tanh": ("RNN", {}),
     "rnn relu": ("RNN", {"nonlinearity": "relu"}),
     "mingru": ("MinGRU", {}),
