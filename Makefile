@@ -15,8 +15,8 @@ help:
 	@echo "make demo    train on Reuters news, stream words; forecast a load curve (4 minutes)"
 	@echo "make test    all tests"
 	@echo "make check   lint, format, types, rules of the house"
-	@echo "make bench   measure accuracy and speed into bench/results/"
-	@echo "make docs    put the figures of bench/results/ into README.md"
+	@echo "make bench   measure speed into bench/runs/, accuracy and errors into bench/results/"
+	@echo "make docs    put the figures of both into README.md"
 	@echo "make clean   remove what these made"
 
 demo: $(VENV)/train.stamp
@@ -31,7 +31,7 @@ check: $(VENV)/dev.stamp
 	@$(PY) -m mypy || { echo "make check: the types above are wrong"; exit 1; }
 	@$(PY) -m pytest tests/house
 
-bench: $(VENV)/dev.stamp
+bench: $(VENV)/bench.stamp
 	@for name in $(BENCH); do echo "== $$name"; $(PY) bench/$$name.py || exit 1; done
 
 docs: $(VENV)/dev.stamp
@@ -46,6 +46,11 @@ $(VENV)/dev.stamp: $(SOURCES) | $(PY) compiler
 	@echo "installing tidegate and what its tests need into $(VENV)"
 	@$(INSTALL) -q -e '.[dev]' || { echo "make: the install failed, see above; it needs a C++17 compiler and pip's access to packages"; exit 1; }
 	@touch $(VENV)/train.stamp $@
+
+$(VENV)/bench.stamp: $(SOURCES) | $(PY) compiler
+	@echo "installing tidegate and the libraries that it is measured against into $(VENV)"
+	@$(INSTALL) -q -e '.[bench]' || { echo "make: the install failed, see above; it needs a C++17 compiler and pip's access to packages"; exit 1; }
+	@touch $(VENV)/train.stamp $(VENV)/dev.stamp $@
 
 $(PY):
 	@command -v $(PYTHON) >/dev/null || { echo "make: no $(PYTHON) here; install Python 3.11 or newer, or name one: make PYTHON=python3.12"; exit 1; }

@@ -1,20 +1,23 @@
-"""What importing tidegate and a first prediction cost over `import numpy` alone, without torch.
+"""What importing tidegate and a first answer cost, beside the same with the libraries that have a GRU.
 
-    python bench/footprint.py [--runs 7] [--json]
+    python bench/footprint.py [--runs 7] [--peers torch onnxruntime]
 
-Each case runs in fresh processes, in turn; medians of CPU seconds and of resident memory at the end.
+Each case runs in fresh processes, in turn: medians of CPU seconds and of resident memory at the end. A first step: the
+library, a file of a GRU of 64 inputs and 64 units, and one step of it. A first message: a classifier of text.
 """
 
 from __future__ import annotations
 
-import json
 import os
 import statistics
 import subprocess
 import sys
 import tempfile
+from pathlib import Path
 
-from common import record
+from common import forward, ours, peers, record
+from common.cases import parse
+from common.gru_peers import Weights
 
 END = """
 import resource, sys
@@ -26,19 +29,61 @@ CASES = {
     "python": "",
     "numpy": "import numpy",
     "tidegate, nothing used": "import tidegate",
-    "numpy, tidegate": "import numpy, tidegate; tidegate.load",
-    "first prediction": "import tidegate; tidegate.load({path!r}).predict(['where is my card?'])",
-    "first stream": "import tidegate; tidegate.load({path!r}).stream().push('where is my card?')",
+    "tidegate, imported": "import numpy, tidegate; tidegate.load",
+    "tidegate, first step": "import tidegate; tidegate.load('gru.safetensors').stream().push([0.5] * 64)",
+    "tidegate, first message": "import tidegate; tidegate.load('text.safetensors').predict(['where is my card?'])",
+    "tidegate, first stream": "import tidegate; tidegate.load('text.safetensors').stream().push('where is my card?')",
+}
+PEERS = {
+    "torch": """
+import torch
+gru = torch.nn.GRU(64, 64)
+gru.load_state_dict(torch.load('gru.pt'))
+with torch.inference_mode():
+    gru(torch.full((1, 1, 64), 0.5))
+""",
+    "onnxruntime": """
+import numpy as np, onnxruntime
+session = onnxruntime.InferenceSession('gru.onnx', providers=['CPUExecutionProvider'])
+session.run(None, {'x': np.full((1, 1, 64), 0.5, np.float32), 'h': np.zeros((1, 1, 64), np.float32)})
+""",
+    "openvino": """
+import numpy as np, openvino
+model = openvino.Core().compile_model('gru.onnx', 'CPU', {'INFERENCE_PRECISION_HINT': 'f32'})
+model({'x': np.full((1, 1, 64), 0.5, np.float32), 'h': np.zeros((1, 1, 64), np.float32)})
+""",
+    "jax": """
+import numpy as np, jax
+from jax import numpy as jnp
+W, R, b, c = (jnp.asarray(value) for value in np.load('gru.npz').values())
+def step(h, x):
+    (xr, xz, xn), (hr, hz, hn) = jnp.split(x @ W.T + b, 3), jnp.split(h @ R.T + c, 3)
+    r, z = jax.nn.sigmoid(xr + hr), jax.nn.sigmoid(xz + hz)
+    n = jnp.tanh(xn + r * hn)
+    return n + z * (h - n)
+jax.jit(step)(jnp.zeros(64), jnp.full(64, 0.5)).block_until_ready()
+""",
+    "ai-edge-litert": """
+import numpy as np
+from ai_edge_litert.interpreter import Interpreter
+model = Interpreter(model_path='gru.tflite', num_threads=1)
+model.allocate_tensors()
+for place, value in zip(model.get_input_details(), (0.5, 0.0)):
+    model.set_tensor(place['index'], np.full((1, 64), value, np.float32))
+model.invoke()
+""",
 }
 
 
-def measured(code: str) -> tuple[float, float]:
+def measured(code: str, folder: str, name: str) -> tuple[float, float]:
     """CPU seconds and megabytes of a fresh process."""
     # byte code is cached, as in any installed package: without it every process would compile the sources anew
     cached = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
-    run = subprocess.run([sys.executable, "-c", code + END], capture_output=True, text=True, check=True, env=cached)
-    cpu, memory, torch = run.stdout.split()
-    if torch == "True":
+    run = subprocess.run(
+        [sys.executable, "-c", code + END], capture_output=True, text=True, check=True, env=cached, cwd=folder
+    )
+    cpu, memory, torch = run.stdout.splitlines()[-1].split()
+    if torch == "True" and name.startswith("tidegate"):
         raise SystemExit("torch was imported; the runtime must not need it")
     return float(cpu), float(memory)
 
@@ -49,35 +94,61 @@ def module_bytes() -> int:
     return os.path.getsize(_native.__file__)
 
 
-def main() -> None:
-    parser = record.arguments(__doc__)
-    parser.add_argument("--runs", type=int, default=7)
-    parser.add_argument("--json", action="store_true")
-    options = parser.parse_args()
+def written(folder: Path, here: list[str]) -> None:
+    """The files that the cases read: the same GRU for every library."""
+    from tidegate.verify import attach
     from tidegate.verify.samples import sample
 
-    found: dict[str, list[tuple[float, float]]] = {name: [] for name in CASES}
+    sample(size=64, over=("last", "mean", "max"), outputs=77, check=True).save(folder / "text.safetensors")
+    gru = ours.model(parse("step", "64x64"))
+    attach(gru).save(folder / "gru.safetensors")
+    weights = Weights(*(gru.tensors[f"layers.0.{role}"] for role in "WRbc"))
+    if "torch" in here:
+        import torch
+
+        import tidegate
+
+        torch.save(tidegate.to_torch(gru).state_dict(), folder / "gru.pt")
+    if {"onnxruntime", "openvino"} & {*here}:
+        from common.gru_peers import graph
+
+        (folder / "gru.onnx").write_bytes(graph(weights))
+    if "jax" in here:
+        import numpy as np
+
+        np.savez(folder / "gru.npz", **weights._asdict())
+    if "ai-edge-litert" in here:
+        from common import gru_litert
+
+        (folder / "gru.tflite").write_bytes(gru_litert.graph(weights, 1))
+
+
+def main() -> None:
+    parser = record.timed_arguments(__doc__)
+    peers.add(parser)
+    parser.add_argument("--runs", type=int, default=7)
+    options = parser.parse_args()
+    here = peers.installed(options.peers)
+    cases = {**CASES, **{f"{name}, first step": PEERS[name] for name in here}}
+    found: dict[str, list[tuple[float, float]]] = {name: [] for name in cases}
     with tempfile.TemporaryDirectory() as folder:
-        path = os.path.join(folder, "model.safetensors")
-        sample(size=64, over=("last", "mean", "max"), outputs=77, check=True).save(path)
+        written(Path(folder), here)
         for _ in range(options.runs + 1):
-            for name, code in CASES.items():
-                found[name].append(measured(code.format(path=path)))
+            for name, code in cases.items():
+                found[name].append(measured(code, folder, name))
     rows = {n: tuple(map(statistics.median, zip(*v[1:], strict=True))) for n, v in found.items()}
-    cases = {n: {"cpu_s": c, "resident_mb": m} for n, (c, m) in rows.items()}
-    figures = {"runs": options.runs, "cases": cases, "module_bytes": module_bytes()}
-    record.write(options.out, "footprint", record.made(figures))
-    if options.json:
-        print(json.dumps(figures))
-    else:
-        report(rows)
+    told = {n: {"cpu_s": c, "resident_mb": m} for n, (c, m) in rows.items()}
+    figures = {"runs": options.runs, "absent": forward.absent(options.peers, here), "cases": told,
+               "module_bytes": module_bytes()}  # fmt: skip
+    record.write(options.out, "footprint", record.made(figures, *here))
+    report(rows)
 
 
 def report(rows: dict[str, tuple[float, ...]]) -> None:
     base_cpu, base_memory = rows["numpy"]
-    print(f"{'':24} {'CPU s':>7} {'MB':>7} {'over numpy':>16}")
+    print(f"{'':28} {'CPU s':>7} {'MB':>7} {'over numpy':>16}")
     for name, (cpu, memory) in rows.items():
-        print(f"{name:24} {cpu:7.3f} {memory:7.1f} {cpu - base_cpu:+9.3f} {memory - base_memory:+6.1f}")
+        print(f"{name:28} {cpu:7.3f} {memory:7.1f} {cpu - base_cpu:+9.3f} {memory - base_memory:+6.1f}")
     print(f"native module: {module_bytes() / 1e3:.0f} kB")
 
 

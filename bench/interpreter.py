@@ -64,7 +64,7 @@ def measured(target: str, size: int, batch: int, rounds: int) -> dict[str, Any]:
 
 
 def main() -> None:
-    parser = record.arguments(__doc__)
+    parser = record.timed_arguments(__doc__)
     parser.add_argument("--size", type=int, default=64)
     parser.add_argument("--rounds", type=int, default=31)
     parser.add_argument("--json", action="store_true")

@@ -58,7 +58,7 @@ CASES = {
 
 
 def main() -> None:
-    parser = record.arguments(__doc__)
+    parser = record.timed_arguments(__doc__)
     parser.add_argument("cases", nargs="*", default=list(CASES), help=f"default {', '.join(CASES)}; also waves")
     parser.add_argument("--pushes", type=int, default=3000)
     parser.add_argument("--streams", type=int, default=1000, help="of the pool")

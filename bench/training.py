@@ -1,124 +1,83 @@
-"""Training a recurrence: forward, backward and all gradients by tidegate.nn against torch.nn, in one interleaved run.
+"""Training one recurrent layer by tidegate.nn, beside torch.nn and jax: forward, backward and all gradients.
 
-    python bench/training.py [--shapes 32x100x64x128 ...] [--cells GRU LSTM] [--rounds 9] [--json]
+    python bench/training.py [--cases 32x100x64x128 lstm:32x100x64x128] [--peers torch jax] [--rounds 9]
 
-A shape is rows x steps x inputs x units. The same weights everywhere. Each one's largest error over all gradients comes
-first, against float64 and over that gradient's largest number; then the median over rounds of torch.nn's CPU time
-divided by tidegate's in the same round, with the quartiles. float32, one thread.
+A case is [CELL[,KEY=VALUE ...]:]BxTxIxH: rows, steps, inputs, units, and a dialect's keys. The same weights everywhere,
+float32, one thread. Each one's largest error over the gradients of inputs and weights comes first, against float64 and
+over that gradient's largest number. Times are CPU time, in turns in one run: each one's median and quartiles, and those
+of its time over ours in the same round; beside a GRU also torch.nn's LSTM and ours, of a dialect also our default. jax:
+value and gradients of a jitted scan. The share is of the core's most multiply-adds in float32, by three products for
+each of the forward ones.
 """
 
 from __future__ import annotations
 
-import argparse
-import json
-import statistics
-import time
-from collections.abc import Callable
-from typing import Any
+from common import cases, forward, interleaved, peers, record, training
+from common.interleaved import Plan, Row, Work
 
-import torch
-from common import record
+from tidegate import _native
 
-from tidegate import nn
-
-SHAPES = ("1x1000x64x128", "32x100x64x128", "32x100x256x256", "32x100x32x32", "16x200x32x64", "8x400x64x128")
-PEERS = {"GRU": ("GRU", "LSTM"), "LSTM": ("LSTM",)}  # torch.nn's modules that each of tidegate.nn is timed against
-Gradients = list[torch.Tensor]
+CASES = [
+    "1x1000x64x128", "32x100x64x128", "32x100x256x256", "64x256x512x512", "32x100x32x32", "16x200x32x64",
+    "8x400x64x128",
+    *(f"gru,reset=before:{shape}" for shape in ("1x1000x64x128", "32x100x64x128", "32x100x256x256")),
+    "gru,norm=layer:32x100x64x128",
+    *(f"lstm:{shape}" for shape in ("32x100x64x128", "32x100x256x256")), "rnn:32x100x64x128", "mingru:32x100x64x128",
+]  # fmt: skip
+WRONG = 1e-3  # no rounding of float32 takes a gradient so far, over its largest number
 
 
-class Case:
-    """One module over one batch: what a training step of it costs, and its gradients."""
-
-    def __init__(self, module: torch.nn.Module, x: torch.Tensor, dy: torch.Tensor) -> None:
-        self.module, self.x, self.dy = module, x.clone().requires_grad_(), dy
-
-    def gradients(self) -> Gradients:
-        y, _ = self.module(self.x)
-        return list(torch.autograd.grad(y, [self.x, *self.module.parameters()], self.dy))
-
-    def seconds(self) -> float:
-        """CPU seconds of a training step."""
-        start = time.process_time()
-        self.gradients()
-        return time.process_time() - start
-
-
-def cases(cell: str, shape: str) -> tuple[dict[str, Case], Case]:
-    """Name -> module over the same batch; and the first one in float64."""
-    B, T, inputs, H = map(int, shape.split("x"))
-    torch.manual_seed(0)
-    x, dy = torch.randn(T, B, inputs), torch.randn(T, B, H)
-    own = getattr(nn, cell)(inputs, H)
-    exact = getattr(torch.nn, cell)(inputs, H, dtype=torch.float64)
-    exact.load_state_dict(own.state_dict())
-    found = {"tidegate.nn." + cell: Case(own, x, dy)}
-    for peer in PEERS[cell]:
-        module = getattr(torch.nn, peer)(inputs, H)
-        if peer == cell:
-            module.load_state_dict(own.state_dict())
-        found["torch.nn." + peer] = Case(module, x, dy)
-    return found, Case(exact, x.double(), dy.double())
+def works(case: cases.Case, here: list[str]) -> tuple[dict[str, Work], dict[str, float | None]]:
+    """The works by name, ours first, and the largest error of each that has the case's equation or a dialect of it."""
+    x, dy = training.given(case)
+    own = training.module(case)
+    found = {f"tidegate {_native.default_target()}": training.work(own, x, dy)}
+    right = dict.fromkeys(found, training.exact(case, x, dy))
+    for name, plainer in case.against().items():
+        found[name], right[name] = training.work(training.module(plainer), x, dy), training.exact(plainer, x, dy)
+    if case.plain:
+        found["tidegate lstm"] = training.work(training.module(case._replace(cell="lstm")), x, dy)
+    others = training.peers(case, x, dy, own) if "torch" in here else {}
+    if "jax" in here and case.plain:
+        others["jax"] = training.jax_gru(own, x, dy)
+    same = ("jax", f"torch.nn.{training.OURS[case.cell]}")
+    right |= {name: next(iter(right.values())) for name in others if name in same}
+    found |= others
+    errors = {name: error(work, right.get(name)) for name, work in found.items()}
+    return found, errors
 
 
-def error(found: Gradients, right: Gradients) -> float:
-    """The largest difference, over the largest number of its gradient."""
-    pairs = zip(found, right, strict=True)
-    return max(float((one.double() - exact).abs().max() / exact.abs().max()) for one, exact in pairs)
+def error(work: Work, right: training.Gradients | None) -> float | None:
+    work.before()
+    work.call()
+    return None if right is None else training.error(work.left(), right)
 
 
-def measured(cell: str, shape: str, rounds: int) -> dict[str, Any]:
-    """One row of the table for each peer, the module's own first."""
-    found, exact = cases(cell, shape)
-    right = exact.gradients()
-    same = [name for name in found if name.endswith("." + cell)]
-    errors = {name: error(found[name].gradients(), right) for name in same}
-    times: dict[str, list[float]] = {name: [] for name in found}
-    taken(found, lambda name, seconds: None)
-    for _ in range(rounds):
-        taken(found, lambda name, seconds: times[name].append(seconds))
-    own, *peers = times
-    return {
-        "cell": cell, "shape": shape, "engine": found[own].module.engine,
-        "milliseconds": {name: 1e3 * statistics.median(of) for name, of in times.items()},
-        "errors": errors,
-        "ratios": {peer: ratios(times[peer], times[own]) for peer in peers},
-    }  # fmt: skip
-
-
-def taken(found: dict[str, Case], note: Callable[[str, float], None]) -> None:
-    for name, case in found.items():
-        note(name, case.seconds())
-
-
-def ratios(peer: list[float], own: list[float]) -> list[float]:
-    """Quartiles of how many times the peer takes longer."""
-    return statistics.quantiles([p / o for p, o in zip(peer, own, strict=True)], n=4)
+def measured(case: cases.Case, here: list[str], plan: Plan) -> Row:
+    """The figures of a case; says its errors before it takes a time."""
+    found, errors = works(case, here)
+    print(interleaved.errors_line(case.called, errors), flush=True)
+    name = next(iter(found))
+    if not (errors[name] or 0.0) < WRONG:
+        raise SystemExit(f"{case.called}: an error of {errors[name]} is no rounding; nothing is timed")
+    row = interleaved.row(case.called, interleaved.taken(found, plan), errors)
+    return {**row, **forward.share(case, row["ours"]), "kind": case.kind, "plain": case.plain,
+            "engine": training.module(case).engine}  # fmt: skip
 
 
 def main() -> None:
-    parser = record.arguments(__doc__)
-    parser.add_argument("--shapes", nargs="+", default=list(SHAPES))
-    parser.add_argument("--cells", nargs="+", choices=list(PEERS), default=list(PEERS))
-    parser.add_argument("--rounds", type=int, default=9)
-    parser.add_argument("--json", action="store_true")
+    parser = record.timed_arguments(__doc__)
+    cases.add(parser, "training", CASES)
+    peers.add(parser, "torch", "jax")
+    forward.plans(parser, rounds=9)
     options = parser.parse_args()
-    torch.set_num_threads(1)
-    rows = [measured(cell, shape, options.rounds) for cell in options.cells for shape in options.shapes]
-    report(rows, options)
-
-
-def report(rows: list[dict[str, Any]], options: argparse.Namespace) -> None:
-    figures = {"rounds": options.rounds, "rows": rows}
-    record.write(options.out, "training", record.made(figures, "torch"))
-    if options.json:
-        print(json.dumps(figures))
-        return
-    for row in rows:
-        errors = ", ".join(f"{name} {value:.1e}" for name, value in row["errors"].items())
-        print(f"{row['cell']} {row['shape']} ({row['engine']}): error {errors}")
-        for name, ms in row["milliseconds"].items():
-            low, middle, high = row["ratios"].get(name, (1.0, 1.0, 1.0))
-            print(f"  {name:16} {ms:9.2f} ms  {middle:5.1f} times as long ({low:.1f} to {high:.1f})")
+    here, rows = peers.installed(options.peers), []
+    for case in options.cases:
+        rows.append(measured(case, here, Plan(options.rounds, options.seconds)))
+        for line in interleaved.lines(rows[-1]):
+            print(line, flush=True)
+    figures = {"absent": forward.absent(options.peers, here), "rows": rows}
+    record.write(options.out, "training", record.made(figures, "torch", *(name for name in here if name != "torch")))
 
 
 if __name__ == "__main__":

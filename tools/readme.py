@@ -1,9 +1,9 @@
-"""Put the figures of bench/results/ into README.md, between its markers; nobody types them.
+"""Put the figures of bench/results/ and bench/runs/ into README.md, between its markers; nobody types them.
 
 python tools/readme.py            write
 python tools/readme.py --check    exit 1 if README.md is not what this would write
 
-A section whose file is missing is left out.
+Of a question of speed the latest run counts. A section whose file is missing is left out.
 """
 
 from __future__ import annotations
@@ -16,49 +16,45 @@ from pathlib import Path
 
 from outcomes import accuracy, forecast
 from sections import Found, listed, made, section, span, table, unique
+from speed import fits, footprint, kernels, threads
 
 ROOT = Path(__file__).resolve().parents[1]
-RESULTS, README = ROOT / "bench" / "results", ROOT / "README.md"
+BENCH, README = ROOT / "bench", ROOT / "README.md"
 MARKED = re.compile(r"(<!-- figures: made by tools/readme\.py -->\n).*?(<!-- end of figures -->)", re.DOTALL)
-COSTS = {"cpu_s": 3, "resident_mb": 1}  # of a process: how many digits are shown
 
 
 def main(arguments: Sequence[str]) -> int:
     before = README.read_text("utf-8")
-    section = figures(RESULTS)
+    section = figures(BENCH)
     after, count = MARKED.subn(lambda found: found[1] + section + found[2], before)
     if count != 1:
         print(f"{README.name}: the markers of the figures stand there {count} times, not once", file=sys.stderr)
         return 1
     if "--check" in arguments:
         if before != after:
-            print(f"{README.name} does not hold the figures of bench/results/; run make docs", file=sys.stderr)
+            print(f"{README.name} does not hold the figures of bench/; run make docs", file=sys.stderr)
         return int(before != after)
     README.write_text(after, "utf-8")
     return 0
 
 
-def figures(results: Path) -> str:
+def figures(bench: Path) -> str:
     """The sections in Markdown, as far as there are results."""
-    files = [(results / f"{name}.json", section) for name, section in SECTIONS.items()]
-    parts = [section(json.loads(file.read_text("utf-8"))) for file, section in files if file.exists()]
+    parts = []
+    for names, written in SECTIONS:
+        found = {name: json.loads(file.read_text("utf-8")) for name in names if (file := latest(bench, name))}
+        if found and len(names) > 1:
+            parts.append(written(found))
+        elif found:
+            parts.append(written(*found.values()))
     return "\n".join(parts) if parts else "No results are stored yet.\n"
 
 
-def step(result: Found) -> str:
-    found = result["figures"]
-    rows = found["rows"].items()
-    return section(
-        "One step",
-        f"One GRU step of one stream from Python, {found['inputs']} inputs, {found['size']} units, one thread: CPU "
-        f"time over the native engine's in the same round, median and quartiles of {found['rounds']} rounds; largest "
-        "error against float64.",
-        table(
-            ["", "times the native engine's", "quartiles", "error"],
-            [[name, f"{of['ratio']:.1f}", span(of["quartiles"], 1), f"{of['error']:.1e}"] for name, of in rows],
-        ),
-        made(result),
-    )
+def latest(bench: Path, name: str) -> Path | None:
+    """A question's file: of the latest run, where runs are kept, whose folders begin with the day."""
+    runs = sorted((bench / "runs").glob(f"*/{name}.json"))
+    kept = bench / "results" / f"{name}.json"
+    return runs[-1] if runs else kept if kept.exists() else None
 
 
 def pushes(result: Found) -> str:
@@ -87,45 +83,6 @@ def pushed(row: Found) -> list[str]:
     return [*times, kept, "-" if rolling is None else f"{rolling:,.0f}"]
 
 
-def kernels(result: Found) -> str:
-    found = result["figures"]
-    names = unique(name for of in found["cases"] for name in of["peers"])
-    rows = [
-        [shape(of), *(against(of["peers"].get(name)) for name in names[1:]), errors_of(of), part(of["share"])]
-        for of in found["cases"]
-    ]
-    absent = f" Not installed: {', '.join(found['absent'])}." if found["absent"] else ""
-    return section(
-        "Kernels",
-        f"A GRU on one thread, {names[0]}: CPU time of others over the native engine's in the same round, median and "
-        f"quartiles of {found['rounds']} rounds; the largest error against float64, its own and the least of the "
-        "others; and the share of the core's most multiply-adds that the products reach. A step is one stream's, from "
-        "Python; a sequence is batch x steps; a pool is one step of all streams. The last two numbers are inputs x "
-        f"units.{absent}",
-        table(["", *names[1:], "error", "of the peak"], rows),
-        made(result),
-    )
-
-
-def shape(of: Found) -> str:
-    sizes = f"{of['inputs']}x{of['size']}"
-    batch = {"step": "", "pool": f" {of['rows']:,},", "sequence": f" {of['rows']}x{of['steps']},"}[of["kind"]]
-    return f"{of['kind']}{batch} {sizes}"
-
-
-def against(row: Found | None) -> str:
-    return f"{row['ratio']:.2f} ({span(row['quartiles'], 2)})" if row else "-"
-
-
-def errors_of(of: Found) -> str:
-    own, *others = (row["error"] for row in of["peers"].values())
-    return f"{own:.0e} ({min(others):.0e})" if others else f"{own:.0e}"
-
-
-def part(share: float | None) -> str:
-    return "-" if share is None else f"{share:.0%}"
-
-
 def interpreter(result: Found) -> str:
     found = result["figures"]
     batches = unique(row["batch"] for row in found["rows"])
@@ -147,24 +104,6 @@ def interpreter(result: Found) -> str:
 
 def slower(row: Found) -> str:
     return f"{row['ratio']:.2f} ({span(row['quartiles'], 2)})"
-
-
-def footprint(result: Found) -> str:
-    found = result["figures"]
-    base = found["cases"]["numpy"]
-    names = [name for name in found["cases"] if name not in ("python", "numpy", "tidegate, nothing used")]
-    rows = [
-        [name, *(f"{found['cases'][name][key] - base[key]:+.{digits}f}" for key, digits in COSTS.items())]
-        for name in names
-    ]
-    return section(
-        "Footprint",
-        f"A fresh process over one that only imports NumPy ({base['cpu_s']:.3f} s, {base['resident_mb']:.1f} MB), "
-        f"medians of {found['runs']}; torch is not imported. The native module is a file of "
-        f"{found['module_bytes'] / 1e3:.0f} kB.",
-        table(["", "CPU seconds", "resident MB"], rows),
-        made(result),
-    )
 
 
 def errors(result: Found) -> str:
@@ -258,26 +197,6 @@ def modules(result: Found) -> str:
     )
 
 
-def training(result: Found) -> str:
-    found = result["figures"]
-    rows = [
-        [
-            of["cell"], of["shape"], peer, f"{ratios[1]:.1f}", span([ratios[0], ratios[2]], 1),
-            ", ".join(f"{error:.1e}" for error in of["errors"].values()),
-        ]
-        for of in found["rows"]
-        for peer, ratios in of["ratios"].items()
-    ]  # fmt: skip
-    return section(
-        "Training",
-        "Forward, backward and all gradients of one layer of tidegate.nn, float32, one thread: CPU time of torch.nn's "
-        f"over its own in the same round, median and quartiles of {found['rounds']} rounds; the largest error of a "
-        "gradient against float64, its own and torch.nn's. Shapes are rows x steps x inputs x units.",
-        table(["cell", "shape", "against", "times as fast", "quartiles", "errors"], rows),
-        made(result),
-    )
-
-
 def brought(result: Found) -> str:
     found = result["figures"]
     return section(
@@ -337,24 +256,25 @@ def clone(result: Found) -> str:
     )
 
 
-SECTIONS: dict[str, Callable[[Found], str]] = {
-    "accuracy": accuracy,
-    "forecast": forecast,
-    "native_step": step,
-    "series_stream": pushes,
-    "kernels": kernels,
-    "interpreter": interpreter,
-    "footprint": footprint,
-    "errors": errors,
-    "dialects": dialects,
-    "nn_parity": modules,
-    "training": training,
-    "from_torch": brought,
-    "c_export": c,
-    "onnx_export": onnx,
-    "leaks": leaks,
-    "clone": clone,
-}
+SPEED = ("step", "step_cold", "sequence", "pool", "training")
+SECTIONS: list[tuple[tuple[str, ...], Callable[..., str]]] = [
+    (SPEED, kernels),
+    (("threads",), threads),
+    (("end_to_end",), fits),
+    (("footprint",), footprint),
+    (("series_stream",), pushes),
+    (("interpreter",), interpreter),
+    (("accuracy",), accuracy),
+    (("forecast",), forecast),
+    (("errors",), errors),
+    (("dialects",), dialects),
+    (("nn_parity",), modules),
+    (("from_torch",), brought),
+    (("c_export",), c),
+    (("onnx_export",), onnx),
+    (("leaks",), leaks),
+    (("clone",), clone),
+]
 
 
 if __name__ == "__main__":

@@ -16,7 +16,8 @@ import numpy.typing as npt
 from ai_edge_litert import schema_py_generated as schema
 from ai_edge_litert.interpreter import Interpreter
 
-from .gru_peers import Float, Weights, Work
+from .gru_peers import Float, Weights
+from .interleaved import Work
 
 VERSION, IDENTIFIER = 3, b"TFL3"
 

@@ -1,8 +1,8 @@
-"""One GRU in every library that a kernel is measured against: the same weights, one thread, float32.
+"""One GRU in the libraries that run graphs: the same weights, one thread, float32.
 
-A peer is a function of the weights, inputs x [T, B, I] and whether it goes step by step. It gives a `Work`: a call to
-time and what that call has left. Step by step a call is one step of x, the next one by turns, from the state that the
-last call left; else it is all T steps from a state of zeros. Inputs are the library's own arrays before the clock runs.
+A peer is a function of the weights, inputs x [T, B, I] and whether it goes step by step. It gives a `Work`. Step by
+step a call is one step of x, the next one by turns, from the state that the last call left; else it is all T steps from
+a state of zeros. Inputs are the library's own arrays before the clock runs.
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+
+from .interleaved import Work
 
 Float = npt.NDArray[np.float32]
 
@@ -28,33 +30,6 @@ class Weights(NamedTuple):
     @property
     def sizes(self) -> tuple[int, int]:
         return self.W.shape[1], self.R.shape[1]
-
-
-class Work(NamedTuple):
-    """call: what is timed. left: the last state [B, H] of a step, or all outputs [T, B, H]."""
-
-    call: Callable[[], Any]
-    left: Callable[[], Any]
-
-
-def torch_gru(weights: Weights, x: Float, stepwise: bool) -> Work:
-    import torch
-
-    torch.set_num_threads(1)
-    module = torch.nn.GRU(*weights.sizes).eval()
-    for name, value in zip(("weight_ih", "weight_hh", "bias_ih", "bias_hh"), weights, strict=True):
-        getattr(module, f"{name}_l0").data.copy_(torch.from_numpy(value))
-    zeros = torch.zeros(1, x.shape[1], weights.sizes[1])
-    now = {"out": zeros, "h": zeros}
-    rows = itertools.cycle(torch.from_numpy(x).split(1 if stepwise else len(x)))
-
-    @torch.inference_mode()
-    def call() -> None:
-        now["out"], h = module(next(rows), now["h"])
-        if stepwise:
-            now["h"] = h
-
-    return Work(call, lambda: now["h"][0].numpy() if stepwise else now["out"].numpy())
 
 
 def graph(weights: Weights) -> bytes:

@@ -6,6 +6,7 @@ import argparse
 import json
 import os
 import platform
+import re
 import shlex
 import sys
 from collections.abc import Iterable
@@ -16,21 +17,37 @@ from typing import Any
 
 from tidegate.atomic import replace
 
-RESULTS = Path(__file__).resolve().parents[1] / "results"
+BENCH = Path(__file__).resolve().parents[1]
+RESULTS, RUNS = BENCH / "results", BENCH / "runs"
 
 
-def arguments(doc: str | None, **more: Any) -> argparse.ArgumentParser:
+def arguments(doc: str | None, out: Path = RESULTS) -> argparse.ArgumentParser:
     """A parser that knows --out; its help is the first line of `doc`."""
-    parser = argparse.ArgumentParser(description=(doc or "").splitlines()[0], allow_abbrev=False, **more)
-    parser.add_argument("--out", metavar="DIR", type=Path, default=RESULTS, help="folder of the file of figures")
+    parser = argparse.ArgumentParser(description=(doc or "").splitlines()[0], allow_abbrev=False)
+    parser.add_argument("--out", metavar="DIR", type=Path, default=out, help="folder of the file of figures")
     return parser
+
+
+def timed_arguments(doc: str | None) -> argparse.ArgumentParser:
+    """The same of a question of speed, whose figures belong to a day and a CPU."""
+    return arguments(doc, RUNS / run_name())
+
+
+def run_name() -> str:
+    """The day and the CPU in small letters: what a run's folder is called."""
+    plain = re.sub(r"\((R|TM|C)\)", "", processor(), flags=re.IGNORECASE)
+    return f"{today()}-{'-'.join(re.findall('[a-z0-9]+', plain.lower()))}"
+
+
+def today() -> str:
+    return datetime.now(UTC).date().isoformat()
 
 
 def made(figures: Any, *packages: str) -> dict[str, Any]:
     """The figures with the command, the versions of tidegate, NumPy and `packages`, the CPU and the day."""
     return {
         "command": command(sys.argv),
-        "date": datetime.now(UTC).date().isoformat(),
+        "date": today(),
         "cpu": processor(),
         "cores": os.cpu_count(),
         "versions": versions(("tidegate", "numpy", *packages)),
@@ -69,9 +86,11 @@ def versions(packages: Iterable[str]) -> dict[str, str]:
 
 
 def processor() -> str:
-    """The CPU's model name."""
+    """The CPU's model name, and where Linux tells them its family and model: a virtual machine may hide the name."""
     try:
-        lines = Path("/proc/cpuinfo").read_text("utf-8").splitlines()
-        return next(line.partition(": ")[2] for line in lines if line.startswith("model name"))
-    except (OSError, StopIteration):
+        text = Path("/proc/cpuinfo").read_text("utf-8").partition("\n\n")[0]
+    except OSError:
         return platform.processor() or platform.machine()
+    said = dict(re.findall(r"^(.+?)\s*: (.*)$", text, re.MULTILINE))
+    numbers = [f"{key} {said[of]}" for key, of in (("family", "cpu family"), ("model", "model")) if of in said]
+    return ", ".join([said["model name"], *numbers]) if "model name" in said else platform.machine()

@@ -8,33 +8,38 @@ import sys
 
 import pytest
 
+QUICK = ["--peers", "torch", "onnxruntime", "--rounds", "2", "--seconds", "0"]
 SMALL = {
     "c_export": ["--cells", "mingru", "--lengths", "1", "2", "--rows", "100"],
     "dialects": ["--cells", "mingru", "--size", "4", "--lengths", "1", "7"],
     "errors": ["--size", "4", "--lengths", "1", "7"],
-    "footprint": ["--runs", "1"],
+    "footprint": ["--runs", "1", "--peers", "torch", "onnxruntime"],
     "from_torch": ["--count", "3"],
     "interpreter": ["--size", "4", "--rounds", "2"],
-    "kernels": [
-        "--cases", "step:8x4", "sequence:2x3x8x4", "pool:5x8x4", "--peers", "torch", "onnxruntime", "--rounds", "2",
-        "--seconds", "0",
-    ],
     "leaks": ["--events", "200", "--streams", "60"],
-    "native_step": ["--size", "4", "--rounds", "2", "--calls", "20"],
     "nn_parity": ["--cases", "8", "--steps", "20"],
     "onnx_export": ["--size", "3", "--batches", "1", "2", "--lengths", "1", "2"],
+    "pool": ["--cases", "5x8x4", "gru,reset=before:5x8x4", *QUICK],
+    "sequence": ["--cases", "2x3x8x4", "gru,norm=layer:2x3x8x4", *QUICK],
     "series_stream": ["waves", "--pushes", "20", "--streams", "3"],
-    "training": ["--shapes", "2x5x3x4", "--rounds", "2"],
+    "step": ["--cases", "8x4", "lstm:8x4", "rnn:8x4", "mingru:8x4", *QUICK],
+    "step_cold": ["--cases", "8x4", "--peers", "torch", "onnxruntime", "--wakes", "3", "--megabytes", "1"],
+    "threads": ["--cases", "sequence:4x3x8x4", "pool:5x8x4", "training:4x3x8x4", "--rounds", "2", "--seconds", "0"],
+    "training": [
+        "--cases", "2x5x3x4", "gru,reset=before,norm=layer:2x5x3x4", "lstm,peepholes=yes:2x5x3x4",
+        "rnn,activation=relu:2x5x3x4", "mingru:2x5x3x4", "--peers", "torch", "--rounds", "2", "--seconds", "0",
+    ],
 }  # fmt: skip
-LONG = {"accuracy", "clone", "forecast"}
+LONG = {"accuracy", "clone", "end_to_end", "forecast"}
+BOTH = ["torch", "onnxruntime"]
 PEERS = {
+    **dict.fromkeys(["footprint", "pool", "sequence", "step", "step_cold"], BOTH),
     "dialects": ["torch"],
     "from_torch": ["torch"],
-    "kernels": ["torch", "onnxruntime"],
-    "native_step": ["torch"],
     "nn_parity": ["torch"],
     "onnx_export": ["onnxruntime"],
     "series_stream": ["torch"],
+    "threads": ["torch"],
     "training": ["torch"],
 }
 ABOUT = ["command", "date", "cpu", "cores", "versions", "figures"]
@@ -55,8 +60,8 @@ def bench(root, monkeypatch):
         return importlib.import_module(name)
 
     yield imported
-    for name in (*SMALL, *LONG, "common", "common.fits", "common.record"):
-        sys.modules.pop(name, None)
+    for name in [name for name in sys.modules if name in (*SMALL, *LONG) or name.split(".")[0] == "common"]:
+        sys.modules.pop(name)
 
 
 def test_every_bench_is_tried(root):

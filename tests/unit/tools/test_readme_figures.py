@@ -15,14 +15,47 @@ MADE = {
 }
 RUN = {"seed": 0, "accuracy": 0.961, "wall_seconds": 130.0, "cpu_seconds": 100.0, "bytes": 2_000_000}
 ERROR = {"error": 1e-8, "bound": 1e-6, "mutants": 6, "caught": 6}
-SPEED = {"target": "base", "size": 64, "same_bits": True, "quartiles": [1.11, 1.31]}
+INTERPRETED = {"target": "base", "size": 64, "same_bits": True, "quartiles": [1.11, 1.31]}
+OURS = {"name": "tidegate base", "error": 3e-7, "us": 1.516, "spread": [1.4, 1.6], "bound": 1e-6, "share": 0.514}
+TIMES = {"error": 2e-7, "us": 9.0, "spread": [8.9, 9.1], "ratio": 9.04, "quartiles": [8.51, 9.5]}
 FIGURES = {
-    "native_step": {
-        "inputs": 64, "size": 64, "rounds": 31,
-        "rows": {
-            "native base": {"error": 1e-7, "us": 1.0, "ratio": 1.0, "quartiles": [1.0, 1.0]},
-            "torch.nn.GRU": {"error": 2e-7, "us": 9.0, "ratio": 9.04, "quartiles": [8.5, 9.5]},
-        },
+    "step": {
+        "absent": ["jax"],
+        "rows": [
+            {"case": "step I=64 H=32 float32", "plain": True, "rounds": 15, "ours": OURS,
+             "peers": {"torch.nn.GRU": TIMES, "onnxruntime": {**TIMES, "ratio": 4.444}}},
+            {"case": "step I=64 H=32 lstm float32", "plain": False, "rounds": 15, "ours": OURS,
+             "peers": {"torch.nn.LSTM": TIMES}},
+        ],
+    },
+    "step_cold": {
+        "absent": [], "megabytes": 16,
+        "rows": [{"case": "step I=64 H=32 float32 cold", "plain": True, "rounds": 15,
+                  "ours": {**OURS, "us": 2512.0, "hot_us": 1.0, "share": None}, "peers": {"torch.nn.GRU": TIMES}}],
+    },
+    "sequence": {
+        "absent": [],
+        "rows": [{"case": "sequence 1x2x3 rnn float32", "plain": False, "rounds": 15, "ours": OURS,
+                  "peers": {"tidegate gru": {**TIMES, "ratio": 0.91}}}],
+    },
+    "pool": {
+        "absent": [],
+        "rows": [{"case": "pool 5x3x4 compute=bf16", "plain": True, "rounds": 15, "ours": OURS,
+                  "peers": {"tidegate float32": {**TIMES, "ratio": 1.75}, "openvino": TIMES}}],
+    },
+    "training": {
+        "absent": [],
+        "rows": [{"case": "training 1x2x3x4 float32", "plain": True, "rounds": 9, "ours": OURS,
+                  "peers": {"torch.nn.LSTM": {**TIMES, "error": None}}}],
+    },
+    "threads": {
+        "rows": [{"case": "pool 5x3x4 float32, 2 threads", "rounds": 9, "ours": OURS,
+                  "peers": {"torch.nn.GRU": TIMES, "tidegate with 1": {**TIMES, "ratio": 1.913}}}],
+    },
+    "end_to_end": {
+        "set": "trec", "seed": 0,
+        "rows": [{"engine": "torch.nn.GRU", "cpu_ratio": 2.514, "wall_ratio": 2.2,
+                  "runs": [{"accuracy": 0.9731, "epochs": 9, "cpu_s": 120.04, "wall_s": 121.5}]}],
     },
     "series_stream": {
         "pushes": 3000, "streams": 1000,
@@ -33,23 +66,18 @@ FIGURES = {
              "pool_us": 3.3, "layers_bytes": 1064, "memory_bytes": 0, "origins_a_second": None},
         ],
     },
-    "kernels": {
-        "rounds": 11, "absent": ["jax"],
-        "cases": [
-            {"kind": "pool", "rows": 10000, "steps": 8, "inputs": 64, "size": 32, "peak_gflops": 100.0, "share": 0.514,
-             "peers": {"native base": {"error": 3e-7, "us": 1.0, "ratio": 1.0, "quartiles": [1.0, 1.0]},
-                       "torch": {"error": 2e-7, "us": 9.0, "ratio": 9.04, "quartiles": [8.5, 9.5]}}},
-        ],
-    },
     "interpreter": {
         "rounds": 31,
-        "rows": [{**SPEED, "batch": 1, "ratio": 1.21}, {**SPEED, "batch": 32, "ratio": 1.22, "same_bits": False}],
+        "rows": [
+            {**INTERPRETED, "batch": 1, "ratio": 1.21},
+            {**INTERPRETED, "batch": 32, "ratio": 1.22, "same_bits": False},
+        ],
     },
     "footprint": {
         "runs": 7, "module_bytes": 320_000,
         "cases": {
             "numpy": {"cpu_s": 0.1, "resident_mb": 26.0},
-            "first prediction": {"cpu_s": 0.17, "resident_mb": 30.5},
+            "torch, first step": {"cpu_s": 0.17, "resident_mb": 30.5},
         },
     },
     "errors": {
@@ -76,11 +104,6 @@ FIGURES = {
                  {"steps": 10000, "rows": 8, "times_faster": 3.3, "error": 3e-7},
                  {"steps": 10000, "rows": 1, "times_faster": 28.4, "error": 2e-7}],
     },
-    "training": {
-        "rounds": 9,
-        "rows": [{"cell": "GRU", "shape": "1x2x3x4", "errors": {"tidegate.nn.GRU": 1.2e-6, "torch.nn.GRU": 1.1e-6},
-                  "ratios": {"torch.nn.GRU": [17.7, 18.04, 18.7]}}],
-    },
     "from_torch": {
         "modules": 200, "within": 199, "back_equal": 198, "largest_error": 9.5e-7, "worst": {"ratio": 0.073},
     },
@@ -106,18 +129,27 @@ FIGURES = {
         "test": {"seconds": 120.0, "install_seconds": 15.0},
     },
 }  # fmt: skip
+DAY = "2026-01-02-a-cpu"
+TIMED = {
+    "step", "step_cold", "sequence", "pool", "training", "threads", "end_to_end", "footprint", "series_stream",
+    "interpreter",
+}  # fmt: skip
 EXPECTED = {
     "accuracy": "| reuters_r8 | 96.30 % | 96.10, 96.50 | 100 | 2.0 MB |",
     "forecast": "| load | MSE | 0.200 | 0.100 0.300 | ridge 0.377; day before 1,000.000 |",
-    "native_step": "| torch.nn.GRU | 9.0 | 8.5 to 9.5 | 2.0e-07 |",
+    "step": "| step I=64 H=32 | 1.52 us | 9.04 | 4.44 | 3e-07 | 51% |",
+    "step_cold": "| step I=64 H=32 cold | 2.51 ms | 9.04 | 3e-07 | - |",
+    "sequence": "| sequence 1x2x3 rnn float32 | 1.52 us | tidegate gru | 0.91 (8.51 to 9.50) | 3e-07 | 51% |",
+    "pool": "| pool 5x3x4 compute=bf16 | 1.52 us | tidegate float32 | 1.75 (8.51 to 9.50) | 3e-07 | 51% |",
+    "training": "| training 1x2x3x4 | 1.52 us | 9.04 | 3e-07 | 51% |",
+    "threads": "| pool 5x3x4, 2 threads | 1.52 us | tidegate with 1 | 1.91 (8.51 to 9.50) |",
+    "end_to_end": "| torch.nn.GRU | 97.31 % | 9 | 120.0 | 121.5 | 2.51 |",
     "series_stream": "| load | 81.0 | 130.0 | 2.6 | 36.8 | 520 + 2,064 | 42,653 |",
-    "kernels": "| pool 10,000, 64x32 | 9.04 (8.50 to 9.50) | 3e-07 (2e-07) | 51% |",
     "interpreter": "| base | 1.21 (1.11 to 1.31) | 1.22 (1.11 to 1.31) | NO |",
-    "footprint": "| first prediction | +0.070 | +4.5 |",
+    "footprint": "| torch, first step | +0.070 | +4.5 |",
     "errors": "| base | 0.150 | 0.030 | 11 of 12 |",
     "dialects": "| gru | 2 | 0.150 (1e-08) | 0.110 (1e-08) |",
     "nn_parity": "| tape alone | float32 | 246 | 4.0e-07 (5.0e-07) | 6.0e-07 (1.3e-06) |",
-    "training": "| GRU | 1x2x3x4 | torch.nn.GRU | 18.0 | 17.7 to 18.7 | 1.2e-06, 1.1e-06 |",
     "from_torch": "within the bound for 199; largest error 9.5e-07, at most 0.073 of its bound.",
     "c_export": "| gcc | `-O0` | 0.200 (1e-08) | 42 of 44 |",
     "onnx_export": "| lstm | 0.100 (1e-07) | 0.090 (3e-07) |",
@@ -140,8 +172,9 @@ def readme(root):
 def house(readme, tmp_path, monkeypatch):
     """An empty repository: a README with markers, and no results."""
     monkeypatch.setattr(readme, "README", tmp_path / "README.md")
-    monkeypatch.setattr(readme, "RESULTS", tmp_path / "results")
-    (tmp_path / "results").mkdir()
+    monkeypatch.setattr(readme, "BENCH", tmp_path)
+    for folder in ("results", f"runs/{DAY}"):
+        (tmp_path / folder).mkdir(parents=True)
     (tmp_path / "README.md").write_text(
         "before\n<!-- figures: made by tools/readme.py -->\nold\n<!-- end of figures -->\nafter\n"
     )
@@ -161,15 +194,43 @@ def result(name):
 
 def store(house, *names):
     for name in names:
-        (house / "results" / f"{name}.json").write_text(json.dumps(result(name)))
+        (house / ("runs/" + DAY if name in TIMED else "results") / f"{name}.json").write_text(json.dumps(result(name)))
+
+
+def questions(readme):
+    return sorted(name for names, _ in readme.SECTIONS for name in names)
 
 
 def test_every_section_has_its_test(readme):
-    assert list(readme.SECTIONS) == list(EXPECTED)
+    assert questions(readme) == sorted(EXPECTED)
 
 
 def test_every_question_has_its_section(readme, root):
-    assert sorted(readme.SECTIONS) == sorted(path.stem for path in (root / "bench").glob("*.py"))
+    assert questions(readme) == sorted(path.stem for path in (root / "bench").glob("*.py"))
+
+
+def test_questions_of_speed_keep_runs(root):
+    asked = {path.stem: path.read_text("utf-8") for path in (root / "bench").glob("*.py")}
+    shared = "forward.ask("  # has the folder of a run
+    assert {name for name, text in asked.items() if "timed_arguments" in text or shared in text} == TIMED
+
+
+def test_of_runs_the_latest_counts(readme, house):
+    store(house, "training")
+    for day, us in (("2025-12-31-z-cpu", 777.0), ("2026-01-03-a-cpu", 888.0)):
+        found = result("training")
+        found["figures"]["rows"][0]["ours"]["us"] = us
+        (house / "runs" / day).mkdir()
+        (house / "runs" / day / "training.json").write_text(json.dumps(found))
+    text = readme.figures(house)
+    assert "| 888 us |" in text
+    assert "777" not in text
+    store(house, "step")  # which the latest run has not
+    text = readme.figures(house)
+    assert "| step I=64 H=32 | 1.52 us | 9.04 | 4.44 | - | 3e-07 | 51% |" in text
+    assert "| training 1x2x3x4 | 888 us | - | - | 9.04 | 3e-07 | 51% |" in text
+    assert " of A CPU, " in text
+    assert "Not installed: jax." in text
 
 
 @pytest.mark.parametrize("name", EXPECTED)
@@ -186,21 +247,21 @@ def test_a_section_stands_alone_with_what_made_it(readme, house, name):
 
 def test_published_figures_stand_under_the_set(readme, house):
     store(house, "accuracy")
-    assert "\n- reuters_r8: accuracy, somebody: 96.09\n" in readme.figures(house / "results")
+    assert "\n- reuters_r8: accuracy, somebody: 96.09\n" in readme.figures(house)
 
 
 def test_two_entries_of_a_set_give_its_published_figures_once(readme, house):
     found = result("accuracy")
     found["reuters_r8 --direction both"] = found["reuters_r8"]
     (house / "results" / "accuracy.json").write_text(json.dumps(found))
-    text = readme.figures(house / "results")
+    text = readme.figures(house)
     assert text.count("somebody: 96.09") == 1
     assert "| reuters_r8 --direction both | 96.30 % |" in text
 
 
 def test_what_is_a_detail_is_left_out(readme, house):
     store(house, "forecast")
-    text = readme.figures(house / "results")
+    text = readme.figures(house)
     assert "\n- load: MSE, somebody: 0.5\n" in text
     assert "bytes of the file" not in text
 

@@ -1,0 +1,63 @@
+"""One `tidegate fit` in a process of its own, its recurrences by an engine of choice:
+
+    python bench/common/fit_on.py native | torch.nn.GRU | native=False | fused=False  fit classify train.csv ...
+
+native: `tidegate` as it is. torch.nn.GRU: every recurrence goes through a torch.nn.GRU with the network's own weights;
+model, loop, seed and all else are the same. native=False, fused=False: the arguments of tidegate's networks that leave
+recurrences to torch's operations: its kernel where there is one, or the tape step by step.
+"""
+
+from __future__ import annotations
+
+import functools
+import sys
+from typing import Any
+
+
+def swapped(engine: str) -> None:
+    """Puts the engine in place of the native one."""
+    from tidegate.nn import recurrent
+    from tidegate.train import job
+
+    if engine == "torch.nn.GRU":
+        recurrent.by_whole_rows = by_module
+    elif engine != "native":
+        flag, _, _ = engine.partition("=")
+        job.Network = functools.partial(job.Network, **{flag: False})
+
+
+def by_module(layer: dict[str, Any], tape: Any, t: dict[str, Any], x: Any, sizes: Any, start: Any, _: bool) -> Any:
+    """In place of `recurrent.by_whole_rows`: outputs and last states by torch.nn.GRU."""
+    import torch
+
+    from tidegate.nn import recurrent
+
+    if recurrent.kernel_of(tape) != "gru":
+        raise SystemExit("the model's cell is not torch.nn.GRU's; nothing stands in for it")
+    module = made(layer["inputs"], layer["size"])
+    weights = {"weight_ih_l0": t["W"], "weight_hh_l0": t["R"], "bias_ih_l0": t["b"], "bias_hh_l0": t["c"]}
+    given = x if sizes is None else torch.nn.utils.rnn.PackedSequence(x, sizes)
+    y, last = torch.func.functional_call(module, weights, (given, start["h"][None]))
+    return (y if sizes is None else y.data), {"h": last[0]}
+
+
+@functools.cache
+def made(inputs: int, size: int) -> Any:
+    import torch
+
+    return torch.nn.GRU(inputs, size)
+
+
+def main(arguments: list[str]) -> int:
+    from tidegate import cli
+
+    engine, *command = arguments
+    swapped(engine)
+    code = cli.main(command)
+    if engine == "torch.nn.GRU" and not made.cache_info().currsize:
+        raise SystemExit("no recurrence went through torch.nn.GRU")
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

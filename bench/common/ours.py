@@ -1,0 +1,79 @@
+"""What is timed of tidegate: its engine's steps, sequences and pools; and how far they are from float64."""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from tidegate import _native
+from tidegate.model import Model
+from tidegate.oracle import Oracle
+from tidegate.runtime import compile
+from tidegate.verify.bounds import ActivationErrors
+from tidegate.verify.carry import carried, trajectory
+from tidegate.verify.samples import sample
+
+from .cases import Case
+from .interleaved import Work
+
+Float = npt.NDArray[np.float32]
+BOUNDED = 32  # steps of the first row that are held against their bound
+
+
+def model(case: Case) -> Model:
+    """One recurrent layer of random weights."""
+    made = {"cell": case.cell, "dialect": case.dialect, "over": (), "outputs": None, "softmax": False}
+    return sample(features=case.inputs, size=case.size, **made)
+
+
+def given(case: Case) -> Float:
+    """Inputs [T, B, I]."""
+    return np.random.default_rng(0).standard_normal((case.steps, case.rows, case.inputs)).astype(np.float32)
+
+
+def exact(case: Case, of: Model, x: Float) -> npt.NDArray[np.float64]:
+    """What float64 makes of x, as `Work.left` of the case has it."""
+    outputs = Oracle(of).run(x)[0]
+    return outputs[-1] if case.stepwise else outputs
+
+
+def compiled(case: Case, of: Model) -> _native.Engine:
+    return compile(of, **case.precision)
+
+
+def name(engine: _native.Engine) -> str:
+    return f"tidegate {engine.target}"
+
+
+def work(case: Case, of: Model, engine: _native.Engine, x: Float, threads: int = 1) -> Work:
+    """Steps go through a stepper and a pool's through its call, as streams and pools do."""
+    (T, B), H = x.shape[:2], case.size
+    states, out = np.zeros((B, of.state_bytes), np.uint8), np.zeros((B, H), np.float32)
+    if case.kind == "sequence":
+        lengths, last, every = np.full(B, T, np.int32), np.zeros_like(states), np.zeros((T, B, H), np.float32)
+        return Work(lambda: engine.run(x, lengths, states, last, every, True, threads), lambda: every)
+    if case.kind == "pool":
+        batches, ids = itertools.cycle(list(x)), np.arange(B)
+        return Work(lambda: engine.pool_step(ids, next(batches), states, out, threads), lambda: out)
+    rows, stepper = itertools.cycle(list(x[:, 0])), _native.Stepper(engine, states[0], out[0])
+    return Work(lambda: stepper.step(next(rows)), lambda: out)
+
+
+def bound(case: Case, of: Model, engine: _native.Engine, x: Float) -> dict[str, Any] | None:
+    """The first row's largest error after its first steps, that number's bound, and the worst part of a bound that is
+    reached; None for a precision without a derived bound. Ends the bench where an error is over its bound."""
+    if case.precision:
+        return None
+    row = np.ascontiguousarray(x[:BOUNDED, :1])
+    run = trajectory(of, row[:, 0])
+    state, out = np.zeros((1, of.state_bytes), np.uint8), np.zeros((1, case.size), np.float32)
+    engine.run(row, np.array([len(row)], np.int32), state, np.zeros_like(state), out, False, 1)
+    error = abs(out[0] - run.outputs[-1])
+    limit = carried(of, run, ActivationErrors(**_native.ERRORS[engine.target])).output
+    part = float((error / limit).max())
+    if not part <= 1:
+        raise SystemExit(f"{case.called}: an error is {part:.2f} times its bound; nothing is timed")
+    return {"bound": float(limit[error.argmax()]), "of_bound": part}

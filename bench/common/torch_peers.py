@@ -1,0 +1,60 @@
+"""torch.nn's recurrences and their cells: the same weights where they have the equation, float32."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+
+import tidegate
+from tidegate.model import Model
+
+from .cases import Case
+from .interleaved import Work
+from .ours import Float
+
+MODULES = {"gru": "GRU", "lstm": "LSTM", "rnn": "RNN", "mingru": "GRU"}  # torch.nn has no minimal GRU: one as wide
+
+
+def module(case: Case, of: Model) -> torch.nn.Module:
+    """The module of torch.nn with the case's weights; random ones where it is of another equation."""
+    if case.cell == "mingru":
+        return torch.nn.GRU(case.inputs, case.size).eval()
+    return tidegate.to_torch(of)
+
+
+def works(case: Case, of: Model, x: Float, threads: int = 1) -> dict[str, Work]:
+    """By name; a cell of its own only for single rows."""
+    if case.dialect:
+        return {}
+    torch.set_num_threads(threads)
+    kind, whole = MODULES[case.cell], module(case, of)
+    found = {f"torch.nn.{kind}": run(case, whole, x, (1, len(x[0])))}
+    if case.kind == "step":
+        alone = getattr(torch.nn, f"{kind}Cell")(case.inputs, case.size).eval()
+        alone.load_state_dict({name.removesuffix("_l0"): value for name, value in whole.state_dict().items()})
+        found[f"torch.nn.{kind}Cell"] = run(case, lambda row, h: (None, alone(row[0], h)), x, (1,))
+    return found
+
+
+def run(case: Case, module: Callable[..., Any], x: Float, batch: tuple[int, ...]) -> Work:
+    """A module's call: of an input and a state to an output and the next state. batch: what precedes H in a state."""
+    zeros: Any = torch.zeros(*batch, case.size)
+    zeros = (zeros, zeros) if case.cell == "lstm" else zeros
+    rows = itertools.cycle(torch.from_numpy(x).split(1 if case.stepwise else len(x)))
+    now: dict[str, Any] = {"out": None, "h": zeros}
+
+    @torch.inference_mode()
+    def call() -> None:
+        now["out"], h = module(next(rows), now["h"])
+        if case.stepwise:
+            now["h"] = h
+
+    def left() -> np.ndarray[Any, Any]:
+        h = now["h"][0] if case.cell == "lstm" else now["h"]
+        return h.reshape(case.rows, -1).numpy() if case.stepwise else now["out"].numpy()
+
+    return Work(call, left)

@@ -1,0 +1,99 @@
+"""A training step of one recurrent layer, forward, backward and all gradients: tidegate.nn's modules and torch.nn's."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from tidegate import nn
+
+from .cases import Case
+from .interleaved import Work, nothing
+
+OURS = {"gru": "GRU", "lstm": "LSTM", "rnn": "RNN", "mingru": "MinGRU"}
+FLAGS = {"layer": True, "yes": True, "none": False, "no": False}  # where a module's argument is a truth value
+Gradients = list[torch.Tensor]
+
+
+def module(case: Case, dtype: torch.dtype = torch.float32) -> torch.nn.Module:
+    """Ours, with weights that depend on nothing but the case; in float64 torch's own operations run it."""
+    torch.manual_seed(0)
+    dialect: dict[str, Any] = {key: FLAGS.get(value, value) for key, value in case.dialect.items()}
+    if "activation" in dialect:
+        dialect["nonlinearity"] = dialect.pop("activation")
+    made: torch.nn.Module = getattr(nn, OURS[case.cell])(case.inputs, case.size, **dialect)
+    return made.to(dtype)
+
+
+def given(case: Case) -> tuple[torch.Tensor, torch.Tensor]:
+    """Inputs [T, B, I], and the weights [T, B, H] of the sum of outputs that is derived."""
+    torch.manual_seed(1)
+    x = torch.randn(case.steps, case.rows, case.inputs)
+    return x, torch.randn(case.steps, case.rows, case.size)
+
+
+def work(module: torch.nn.Module, x: torch.Tensor, dy: torch.Tensor, threads: int = 1) -> Work:
+    """left: the gradients of inputs, then of weights in the order of the module's parameters."""
+    x, now = x.clone().requires_grad_(), dict[str, Gradients]()
+
+    def call() -> None:
+        y, _ = module(x)
+        now["left"] = list(torch.autograd.grad(y, [x, *module.parameters()], dy))
+
+    return Work(call, lambda: now["left"], (lambda: torch.set_num_threads(threads)) if threads else nothing)
+
+
+def exact(case: Case, x: torch.Tensor, dy: torch.Tensor) -> Gradients:
+    """The gradients in float64 by torch's operations."""
+    double = work(module(case, torch.float64), x.double(), dy.double())
+    double.call()
+    return list(double.left())
+
+
+def error(found: Gradients, right: Gradients) -> float:
+    """The largest difference, over the largest number of its gradient."""
+    pairs = zip(found, right, strict=True)
+    return max(float((one.double() - exact).abs().max() / exact.abs().max()) for one, exact in pairs)
+
+
+def peers(case: Case, x: torch.Tensor, dy: torch.Tensor, own: torch.nn.Module, threads: int = 1) -> dict[str, Work]:
+    """torch.nn's module of the same equation, and its LSTM beside a GRU, by name."""
+    if case.dialect:
+        return {}
+    found = {}
+    for kind in {"gru": ("GRU", "LSTM"), "mingru": ("GRU",)}.get(case.cell, (OURS[case.cell],)):
+        theirs = getattr(torch.nn, kind)(case.inputs, case.size)
+        if kind == OURS[case.cell]:
+            theirs.load_state_dict(own.state_dict())
+        found[f"torch.nn.{kind}"] = work(theirs, x, dy, threads)
+    return found
+
+
+def jax_gru(own: torch.nn.Module, x: torch.Tensor, dy: torch.Tensor) -> Work:
+    """Value and gradients of a jitted scan of the GRU, with the module's weights."""
+    import jax
+    import numpy as np
+    from jax import numpy as jnp
+
+    weights = [jnp.asarray(value.detach().numpy()) for value in own.parameters()]
+    rows, dy_rows = jnp.asarray(x.numpy()), jnp.asarray(dy.numpy())
+
+    def value(rows: Any, W: Any, R: Any, b: Any, c: Any) -> Any:
+        def step(h: Any, given: Any) -> tuple[Any, Any]:
+            (xr, xz, xn), (hr, hz, hn) = jnp.split(given, 3, -1), jnp.split(h @ R.T + c, 3, -1)
+            r, z = jax.nn.sigmoid(xr + hr), jax.nn.sigmoid(xz + hz)
+            n = jnp.tanh(xn + r * hn)
+            h = n + z * (h - n)
+            return h, h
+
+        first = jnp.zeros((rows.shape[1], R.shape[1]), jnp.float32)
+        return (jax.lax.scan(step, first, rows @ W.T + b)[1] * dy_rows).sum()
+
+    both = jax.jit(jax.value_and_grad(value, argnums=(0, 1, 2, 3, 4)))
+    now: dict[str, Any] = {}
+
+    def call() -> None:
+        now["left"] = jax.block_until_ready(both(rows, *weights))[1]
+
+    return Work(call, lambda: [torch.from_numpy(np.array(value)) for value in now["left"]])
