@@ -123,9 +123,9 @@ def duration(of: Row) -> str:
 
 
 def digits(value: float) -> str:
-    """At least two of them.
+    """Three of them, more of large numbers.
 
-    >>> digits(0.843), digits(6.31), digits(42.4), digits(1210.2)
-    ('0.84', '6.3', '42', '1210')
+    >>> digits(0.8432), digits(6.31), digits(42.44), digits(1210.2)
+    ('0.843', '6.31', '42.4', '1210')
     """
-    return f"{value:.2g}" if value < 100 else f"{value:.0f}"
+    return f"{value:.3g}" if value < 100 else f"{value:.0f}"
