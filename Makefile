@@ -16,7 +16,7 @@ help:
 	@echo "make test    all tests"
 	@echo "make check   lint, format, types, rules of the house"
 	@echo "make bench   measure speed into bench/runs/, accuracy and errors into bench/results/"
-	@echo "make docs    put the figures of both into README.md"
+	@echo "make docs    put the figures of both into README.md and docs/speed.md"
 	@echo "make clean   remove what these made"
 
 demo: $(VENV)/train.stamp

@@ -1,9 +1,9 @@
-"""Put the figures of bench/results/ and bench/runs/ into README.md, between its markers; nobody types them.
+"""Put the figures of bench/results/ and bench/runs/ into README.md and docs/speed.md; nobody types them.
 
 python tools/readme.py            write
-python tools/readme.py --check    exit 1 if README.md is not what this would write
+python tools/readme.py --check    exit 1 if they are not what this would write
 
-Of a question of speed the latest run counts. A section whose file is missing is left out.
+They stand between markers. Of a question of speed the latest run counts. A section whose file is missing is left out.
 """
 
 from __future__ import annotations
@@ -16,32 +16,36 @@ from pathlib import Path
 
 from outcomes import accuracy, forecast
 from sections import Found, listed, made, section, span, table, unique
-from speed import fits, footprint, kernels, threads
+from speed import fits, footprint, kernels, pairs, threads
 
 ROOT = Path(__file__).resolve().parents[1]
-BENCH, README = ROOT / "bench", ROOT / "README.md"
 MARKED = re.compile(r"(<!-- figures: made by tools/readme\.py -->\n).*?(<!-- end of figures -->)", re.DOTALL)
+Sections = list[tuple[tuple[str, ...], Callable[..., str]]]
 
 
 def main(arguments: Sequence[str]) -> int:
-    before = README.read_text("utf-8")
-    section = figures(BENCH)
-    after, count = MARKED.subn(lambda found: found[1] + section + found[2], before)
+    return max(page(ROOT / name, sections, "--check" in arguments) for name, sections in PAGES.items())
+
+
+def page(path: Path, sections: Sections, check: bool) -> int:
+    """Writes one page, or checks it; the exit code."""
+    before, own = path.read_text("utf-8"), figures(ROOT / "bench", sections)
+    after, count = MARKED.subn(lambda found: found[1] + own + found[2], before)
     if count != 1:
-        print(f"{README.name}: the markers of the figures stand there {count} times, not once", file=sys.stderr)
+        print(f"{path.name}: the markers of the figures stand there {count} times, not once", file=sys.stderr)
         return 1
-    if "--check" in arguments:
+    if check:
         if before != after:
-            print(f"{README.name} does not hold the figures of bench/; run make docs", file=sys.stderr)
+            print(f"{path.name} does not hold the figures of bench/; run make docs", file=sys.stderr)
         return int(before != after)
-    README.write_text(after, "utf-8")
+    path.write_text(after, "utf-8")
     return 0
 
 
-def figures(bench: Path) -> str:
+def figures(bench: Path, sections: Sections) -> str:
     """The sections in Markdown, as far as there are results."""
     parts = []
-    for names, written in SECTIONS:
+    for names, written in sections:
         found = {name: json.loads(file.read_text("utf-8")) for name in names if (file := latest(bench, name))}
         if found and len(names) > 1:
             parts.append(written(found))
@@ -257,24 +261,29 @@ def clone(result: Found) -> str:
 
 
 SPEED = ("step", "step_cold", "sequence", "pool", "training")
-SECTIONS: list[tuple[tuple[str, ...], Callable[..., str]]] = [
-    (SPEED, kernels),
-    (("threads",), threads),
-    (("end_to_end",), fits),
-    (("footprint",), footprint),
-    (("series_stream",), pushes),
-    (("interpreter",), interpreter),
-    (("accuracy",), accuracy),
-    (("forecast",), forecast),
-    (("errors",), errors),
-    (("dialects",), dialects),
-    (("nn_parity",), modules),
-    (("from_torch",), brought),
-    (("c_export",), c),
-    (("onnx_export",), onnx),
-    (("leaks",), leaks),
-    (("clone",), clone),
-]
+PAGES: dict[str, Sections] = {
+    "README.md": [
+        (SPEED, kernels),
+        (("end_to_end",), fits),
+        (("footprint",), footprint),
+        (("accuracy",), accuracy),
+        (("forecast",), forecast),
+        (("errors",), errors),
+        (("dialects",), dialects),
+        (("nn_parity",), modules),
+        (("from_torch",), brought),
+        (("c_export",), c),
+        (("onnx_export",), onnx),
+        (("leaks",), leaks),
+        (("clone",), clone),
+    ],
+    "docs/speed.md": [
+        (SPEED, pairs),
+        (("threads",), threads),
+        (("series_stream",), pushes),
+        (("interpreter",), interpreter),
+    ],
+}
 
 
 if __name__ == "__main__":

@@ -11,10 +11,9 @@ BESIDE = ("numpy", "python", "tidegate, nothing used")  # what the others are co
 
 
 def kernels(results: dict[str, Found]) -> str:
-    """Steps, cold steps, sequences, pools and training, as far as they were run."""
-    rows = [row for of in results.values() for row in of["figures"]["rows"]]
-    plain = [row for row in rows if row["plain"]]
-    libraries = unique(name for row in plain for name in others(row))
+    """A GRU's steps, cold steps, sequences, pools and training beside the libraries, as far as they were run."""
+    rows = [row for row in every(results) if row["plain"]]
+    libraries = sorted(unique(name for row in rows for name in others(row)), key=order)
     missing = unique(name for of in results.values() for name in of["figures"]["absent"])
     cold = results.get("step_cold")
     places = unique(of["cpu"] for of in results.values())
@@ -22,44 +21,74 @@ def kernels(results: dict[str, Found]) -> str:
         "Speed",
         f"A GRU on one thread of {' and of '.join(places)}, float32 where nothing else is said: the median time of a "
         "call from Python, and how many times as long the same takes in other libraries, which run by turns with it "
-        "(above 1: tidegate is faster; more in the second table). error: the largest against float64, of training "
-        "over the gradient's largest number. peak: the share of the core's most multiply-adds in float32 that the "
-        "products reach. I inputs, H units; a sequence and a training step (forward, backward, all gradients): rows x "
-        "steps x I x H; a pool: one step of streams x I x H."
+        "(above 1: tidegate is faster). error: the largest against float64, of training over the gradient's largest "
+        "number. peak: the share of the core's most multiply-adds in float32 that the products reach. I inputs, H "
+        "units; a sequence and a training step (forward, backward, all gradients): rows x steps x I x H; a pool: one "
+        "step of streams x I x H."
         + (f" cold: {cold['figures']['megabytes']} MB went through the caches since the last step." if cold else "")
-        + (f" Not installed: {', '.join(missing)}." if missing else ""),
+        + (f" Not installed: {', '.join(missing)}." if missing else "")
+        + " Quartiles, threads, other cells and dialects: [docs/speed.md](docs/speed.md).",
         table(
             ["", "time", *libraries, "error", "peak"],
-            [[row["case"].replace(" float32", ""), time(row), *(ratio(row, name) for name in libraries), *held(row)]
-             for row in plain],
-        ) if plain else "",
-        pairs(rows),
+            [[short(row), time(row["ours"]), *(ratio(row, name) for name in libraries), *held(row)] for row in rows],
+        ),
         made(*results.values()),
-    )  # fmt: skip
+    )
 
 
-def pairs(rows: list[Found]) -> str:
-    """Other cells and dialects beside whatever has them, and our own beside our own."""
-    told = [
-        [row["case"], time(row), name, spread(of), *held(row)]
-        for row in rows
-        for name, of in row["peers"].items()
-        if not row["plain"] or name not in others(row)
-    ]
-    return table(["", "time", "beside", "takes so many times as long", "error", "peak"], told) if told else ""
+def every(results: dict[str, Found]) -> list[Found]:
+    return [row for of in results.values() for row in of["figures"]["rows"]]
+
+
+def pairs(results: dict[str, Found]) -> str:
+    """Every case beside everything that it was timed with, other cells and dialects too."""
+    return section(
+        "One layer",
+        "A case a line and peer, on one thread, float32 where nothing else is said: both medians; the median and "
+        "quartiles of the peer's time over tidegate's in the same round; the error of tidegate's own and of the peer's "
+        "answer. `tidegate gru` (or another cell) is tidegate's own in the default dialect, `tidegate float32` in that "
+        "precision.",
+        table(
+            ["", "time", "beside", "its time", "as long", "errors"],
+            [
+                [short(row), time(row["ours"]), name, time(of), spread(of), f"{told(row['ours'])}, {told(of)}"]
+                for row in every(results)
+                for name, of in row["peers"].items()
+            ],
+        ),
+        made(*results.values()),
+    )
+
+
+def short(row: Found) -> str:
+    return str(row["case"]).replace(" float32", "")
+
+
+def told(of: Found) -> str:
+    return "-" if of["error"] is None else f"{of['error']:.0e}"
+
+
+def order(name: str) -> tuple[bool, str]:
+    """torch's modules first."""
+    return not name.startswith("torch.nn"), name
 
 
 def others(row: Found) -> list[str]:
     return [name for name in row["peers"] if not name.startswith("tidegate")]
 
 
-def time(row: Found) -> str:
-    us = row["ours"]["us"]
-    return f"{us:.3g} us" if us < 1e3 else f"{us / 1e3:.3g} ms"
+def time(of: Found) -> str:
+    us = of["us"]
+    return f"{digits(us)} us" if us < 1e3 else f"{digits(us / 1e3)} ms"
+
+
+def digits(value: float) -> str:
+    """Three of them, more of large numbers."""
+    return f"{value:.3g}" if value < 100 else f"{value:.0f}"
 
 
 def ratio(row: Found, name: str) -> str:
-    return f"{row['peers'][name]['ratio']:.3g}" if name in row["peers"] else "-"
+    return digits(row["peers"][name]["ratio"]) if name in row["peers"] else "-"
 
 
 def spread(of: Found) -> str:
@@ -69,7 +98,7 @@ def spread(of: Found) -> str:
 def held(row: Found) -> Iterator[str]:
     """The error, and the share of the peak."""
     share = row["ours"].get("share")
-    yield f"{row['ours']['error']:.0e}"
+    yield told(row["ours"])
     yield "-" if share is None else f"{share:.0%}"
 
 
@@ -82,8 +111,8 @@ def threads(result: Found) -> str:
             ["", "time", "beside", "takes so many times as long"],
             [
                 [
-                    row["case"].replace(" float32", ""),
-                    time(row),
+                    short(row),
+                    time(row["ours"]),
                     name,
                     f"{of['ratio']:.2f} ({span(of['quartiles'], 2)})",
                 ]

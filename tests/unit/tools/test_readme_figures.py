@@ -139,8 +139,8 @@ EXPECTED = {
     "forecast": "| load | MSE | 0.200 | 0.100 0.300 | ridge 0.377; day before 1,000.000 |",
     "step": "| step I=64 H=32 | 1.52 us | 9.04 | 4.44 | 3e-07 | 51% |",
     "step_cold": "| step I=64 H=32 cold | 2.51 ms | 9.04 | 3e-07 | - |",
-    "sequence": "| sequence 1x2x3 rnn float32 | 1.52 us | tidegate gru | 0.91 (8.51 to 9.50) | 3e-07 | 51% |",
-    "pool": "| pool 5x3x4 compute=bf16 | 1.52 us | tidegate float32 | 1.75 (8.51 to 9.50) | 3e-07 | 51% |",
+    "sequence": "| sequence 1x2x3 rnn | 1.52 us | tidegate gru | 9 us | 0.91 (8.51 to 9.50) | 3e-07, 2e-07 |",
+    "pool": "| pool 5x3x4 compute=bf16 | 1.52 us | 9.04 | 3e-07 | 51% |",
     "training": "| training 1x2x3x4 | 1.52 us | 9.04 | 3e-07 | 51% |",
     "threads": "| pool 5x3x4, 2 threads | 1.52 us | tidegate with 1 | 1.91 (8.51 to 9.50) |",
     "end_to_end": "| torch.nn.GRU | 97.31 % | 9 | 120.0 | 121.5 | 2.51 |",
@@ -170,15 +170,24 @@ def readme(root):
 
 @pytest.fixture
 def house(readme, tmp_path, monkeypatch):
-    """An empty repository: a README with markers, and no results."""
-    monkeypatch.setattr(readme, "README", tmp_path / "README.md")
-    monkeypatch.setattr(readme, "BENCH", tmp_path)
-    for folder in ("results", f"runs/{DAY}"):
+    """An empty repository: pages with markers, and no results."""
+    monkeypatch.setattr(readme, "ROOT", tmp_path)
+    for folder in ("bench/results", f"bench/runs/{DAY}", "docs"):
         (tmp_path / folder).mkdir(parents=True)
-    (tmp_path / "README.md").write_text(
-        "before\n<!-- figures: made by tools/readme.py -->\nold\n<!-- end of figures -->\nafter\n"
-    )
+    for name in readme.PAGES:
+        (tmp_path / name).write_text(
+            "before\n<!-- figures: made by tools/readme.py -->\nold\n<!-- end of figures -->\nafter\n"
+        )
     return tmp_path
+
+
+def pages(readme, house):
+    return [(house / name).read_text() for name in readme.PAGES]
+
+
+def shown(readme, house):
+    """The figures of both pages."""
+    return "".join(readme.figures(house / "bench", sections) for sections in readme.PAGES.values())
 
 
 def result(name):
@@ -194,11 +203,12 @@ def result(name):
 
 def store(house, *names):
     for name in names:
-        (house / ("runs/" + DAY if name in TIMED else "results") / f"{name}.json").write_text(json.dumps(result(name)))
+        folder = house / "bench" / (f"runs/{DAY}" if name in TIMED else "results")
+        (folder / f"{name}.json").write_text(json.dumps(result(name)))
 
 
 def questions(readme):
-    return sorted(name for names, _ in readme.SECTIONS for name in names)
+    return sorted({name for sections in readme.PAGES.values() for names, _ in sections for name in names})
 
 
 def test_every_section_has_its_test(readme):
@@ -220,15 +230,15 @@ def test_of_runs_the_latest_counts(readme, house):
     for day, us in (("2025-12-31-z-cpu", 777.0), ("2026-01-03-a-cpu", 888.0)):
         found = result("training")
         found["figures"]["rows"][0]["ours"]["us"] = us
-        (house / "runs" / day).mkdir()
-        (house / "runs" / day / "training.json").write_text(json.dumps(found))
-    text = readme.figures(house)
+        (house / "bench" / "runs" / day).mkdir()
+        (house / "bench" / "runs" / day / "training.json").write_text(json.dumps(found))
+    text = shown(readme, house)
     assert "| 888 us |" in text
     assert "777" not in text
     store(house, "step")  # which the latest run has not
-    text = readme.figures(house)
-    assert "| step I=64 H=32 | 1.52 us | 9.04 | 4.44 | - | 3e-07 | 51% |" in text
-    assert "| training 1x2x3x4 | 888 us | - | - | 9.04 | 3e-07 | 51% |" in text
+    text = shown(readme, house)
+    assert "| step I=64 H=32 | 1.52 us | 9.04 | - | 4.44 | 3e-07 | 51% |" in text
+    assert "| training 1x2x3x4 | 888 us | - | 9.04 | - | 3e-07 | 51% |" in text
     assert " of A CPU, " in text
     assert "Not installed: jax." in text
 
@@ -237,55 +247,63 @@ def test_of_runs_the_latest_counts(readme, house):
 def test_a_section_stands_alone_with_what_made_it(readme, house, name):
     store(house, name)
     assert readme.main([]) == 0
-    text = (house / "README.md").read_text()
-    assert [other for other, line in EXPECTED.items() if line in " ".join(text.split("\n"))] == [name]
+    text = "\n".join(pages(readme, house))
+    assert [other for other, line in EXPECTED.items() if line in text.replace("\n", " ")] == [name]
     assert "`python bench/some.py`; A CPU, python 3.11.7, tidegate 0.1.0, 2026-01-02\n" in text
-    assert text.startswith("before\n")
-    assert text.endswith("\nafter\n")
-    assert "old" not in text.split("\n")
+    for page in pages(readme, house):
+        assert page.startswith("before\n")
+        assert page.endswith("\nafter\n")
+        assert "old" not in page.split("\n")
 
 
 def test_published_figures_stand_under_the_set(readme, house):
     store(house, "accuracy")
-    assert "\n- reuters_r8: accuracy, somebody: 96.09\n" in readme.figures(house)
+    assert "\n- reuters_r8: accuracy, somebody: 96.09\n" in shown(readme, house)
 
 
 def test_two_entries_of_a_set_give_its_published_figures_once(readme, house):
     found = result("accuracy")
     found["reuters_r8 --direction both"] = found["reuters_r8"]
-    (house / "results" / "accuracy.json").write_text(json.dumps(found))
-    text = readme.figures(house)
+    (house / "bench" / "results" / "accuracy.json").write_text(json.dumps(found))
+    text = shown(readme, house)
     assert text.count("somebody: 96.09") == 1
     assert "| reuters_r8 --direction both | 96.30 % |" in text
 
 
 def test_what_is_a_detail_is_left_out(readme, house):
     store(house, "forecast")
-    text = readme.figures(house)
+    text = shown(readme, house)
     assert "\n- load: MSE, somebody: 0.5\n" in text
     assert "bytes of the file" not in text
 
 
 def test_no_results(readme, house):
     assert readme.main([]) == 0
-    assert "No results are stored yet." in (house / "README.md").read_text()
+    assert all("No results are stored yet." in page for page in pages(readme, house))
 
 
 def test_check_tells_a_stale_readme(readme, house, capsys):
     store(house, *EXPECTED)
     assert readme.main(["--check"]) == 1
     assert "make docs" in capsys.readouterr().err
-    assert "\nold\n" in (house / "README.md").read_text()
+    assert all("\nold\n" in page for page in pages(readme, house))
     readme.main([])
     assert readme.main(["--check"]) == 0
     assert readme.main([]) == 0
     assert readme.main(["--check"]) == 0
 
 
-def test_missing_markers_are_an_error(readme, house, capsys):
-    (house / "README.md").write_text("nothing to fill\n")
+@pytest.mark.parametrize("name", ["README.md", "docs/speed.md"])
+def test_a_page_that_alone_is_stale_or_without_markers_is_an_error(readme, house, capsys, name):
+    store(house, *EXPECTED)
+    readme.main([])
+    text = (house / name).read_text()
+    (house / name).write_text(text.replace("A CPU", "Another CPU", 1))
+    assert readme.main(["--check"]) == 1
+    (house / name).write_text("nothing to fill\n")
+    capsys.readouterr()
     assert readme.main([]) == 1
-    assert "markers" in capsys.readouterr().err
+    assert capsys.readouterr().err.startswith(f"{house.joinpath(name).name}: the markers")
 
 
 def test_this_repositorys_readme_is_not_stale(readme):
