@@ -78,9 +78,9 @@ def elsewhere() -> bool:
 def run(
     cell: str, x: Tensor, rows: npt.NDArray[np.int64], first: Tensor, t: Mapping[str, Tensor], again: Again
 ) -> tuple[Tensor, Tensor]:
-    """Outputs [N, H], and the states [S, B, H] after each row's last step.
+    """Outputs [..., H], and the states [S, B, H] after each row's last step.
 
-    cell: a name of `CELLS`. x [N, inputs]: step after step, rows[k] of the rows (the first ones) have a step k. first
+    cell: a name of `CELLS`. x [..., inputs]: step after step, rows[k] of the rows (the first ones) have a step k. first
     [S, B, H]: states before the first step. t: W, R, where there are biases b, c, and where the cell has parameters of
     its own own [O, H], in the order of `own_names`. again: the same by the tape, of (x, first, W, R, b, c, own).
     """
@@ -101,10 +101,10 @@ class Recurrence(torch.autograd.Function):
         x, first, W, R, b, c, own = given
         assert x is not None
         assert first is not None
-        y, last = x.new_empty(len(x), first.shape[2]), torch.empty_like(first, memory_format=torch.contiguous_format)
-        target = target_name()
-        saved = x.new_empty(len(x) if keep else 0, _native.train_saved(target, cell, first.shape[2]))
-        written: dict[str, Any] = {"y": numbers(y), "last": numbers(last), "saved": numbers(saved) if keep else None}
+        H, target = first.shape[2], target_name()
+        y, last = x.new_empty(*x.shape[:-1], H), first.new_empty(first.shape)
+        saved = x.new_empty(y.numel() // H if keep else 0, _native.train_saved(target, cell, H))
+        written: dict[str, Any] = {"y": flat(y), "last": numbers(last), "saved": numbers(saved) if keep else None}
         read = arrays(x, rows, first, W, b, R, c, own)
         _native.train_forward(target, cell, **read, **written, threads=torch.get_num_threads())
         return y, last, saved
@@ -127,12 +127,13 @@ class Recurrence(torch.autograd.Function):
             return (None,) * 4 + by_tape(ctx.again, given, needed, dy, dlast)
         x, first, W, R, b, c, own = given
         read = arrays(x, ctx.rows, first, W, b, R, c, own)
-        like = {"dx": x, "dfirst": first, "dW": W, "dR": R, "db": W[:, 0], "dc": R[:, 0]}
-        like["down"] = W.new_empty(0, first.shape[2]) if own is None else own
-        made = {name: torch.empty_like(v, memory_format=torch.contiguous_format) for name, v in like.items()}
-        written: dict[str, Any] = {name: numbers(v) for name, v in made.items()} | ({} if needed[0] else {"dx": None})
+        shapes = {"dx": x.shape, "dfirst": first.shape, "dW": W.shape, "dR": R.shape, "db": W.shape[:1]}
+        shapes |= {"dc": R.shape[:1], "down": read["own"].shape}
+        made = {name: W.new_empty(shape) for name, shape in shapes.items()}
+        written: dict[str, Any] = {name: numbers(v) for name, v in made.items()}
+        written["dx"] = flat(made["dx"]) if needed[0] else None
         _native.train_backward(
-            target_name(), ctx.cell, **read, y=numbers(y), saved=numbers(saved), dy=numbers(dy), dlast=numbers(dlast),
+            target_name(), ctx.cell, **read, y=flat(y), saved=numbers(saved), dy=flat(dy), dlast=numbers(dlast),
             **written, threads=torch.get_num_threads(),
         )  # fmt: skip
         return (None,) * 4 + tuple(v if need else None for v, need in zip(made.values(), needed, strict=True))
@@ -161,8 +162,13 @@ def target_name() -> str:
 
 def numbers(v: Tensor) -> npt.NDArray[np.float32]:
     """The tensor's own memory where it is contiguous, else a copy."""
-    found: npt.NDArray[np.float32] = v.detach().contiguous().numpy()
+    found: npt.NDArray[np.float32] = (v.detach() if v.requires_grad else v).contiguous().numpy()
     return found
+
+
+def flat(v: Tensor) -> npt.NDArray[np.float32]:
+    """The same as rows, [N, width]."""
+    return numbers(v).reshape(-1, v.shape[-1])
 
 
 def arrays(
@@ -170,6 +176,6 @@ def arrays(
 ) -> dict[str, Any]:
     """What both ways read, by the native functions' names; absent biases are zeros, absent parameters none."""
     b, c = (v.new_zeros(v.shape[0]) if bias is None else bias for v, bias in ((W, b), (R, c)))
-    own = W.new_empty(0, first.shape[2]) if own is None else own
-    read = {"x": x, "first": first, "W": W, "b": b, "R": R, "c": c, "own": own}
-    return {"rows": rows, **{name: numbers(v) for name, v in read.items()}}
+    of_its_own = np.empty((0, first.shape[2]), np.float32) if own is None else numbers(own)
+    read = {"first": first, "W": W, "b": b, "R": R, "c": c}
+    return {"rows": rows, "x": flat(x), "own": of_its_own, **{name: numbers(v) for name, v in read.items()}}

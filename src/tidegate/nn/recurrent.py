@@ -141,19 +141,21 @@ def by_native(
 ) -> tuple[torch.Tensor, Tensors]:
     """Outputs and last states by the native engine, which trains a cell of this name."""
     rows = np.full(x.shape[0], x.shape[1], np.int64) if sizes is None else sizes.numpy()
-    counts, names = torch.from_numpy(rows), engine_room.own_names(tape)
+    names = engine_room.own_names(tape)
 
     def again(x: torch.Tensor, first: torch.Tensor, *weights: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         *shared, own = weights
         roles = {role: v for role, v in zip(("W", "R", "b", "c"), shared, strict=True) if v is not None}
         roles |= {f"p.{name}": own[k] for k, name in enumerate(names)}
-        y, _, s = stepped(layer, tape, roles, x, counts, dict(zip(tape.state, first, strict=True)))
-        return torch.cat(y), torch.stack([s[name] for name in tape.state])
+        counts, state = torch.from_numpy(rows), dict(zip(tape.state, first, strict=True))
+        y, _, s = stepped(layer, tape, roles, x.flatten(0, -2), counts, state)
+        return torch.cat(y).reshape(*x.shape[:-1], -1), torch.stack([s[name] for name in tape.state])
 
-    first = torch.stack([start[name] for name in tape.state])
+    states = [start[name] for name in tape.state]
+    first = torch.stack(states) if len(states) > 1 else states[0].unsqueeze(0)
     t = {**t, "own": torch.stack([t[f"p.{name}"] for name in names])} if names else t
-    y, s = engine_room.run(cell, x.reshape(-1, x.shape[-1]), rows, first, t, again)
-    return y if sizes is not None else y.reshape(*x.shape[:2], -1), dict(zip(tape.state, s, strict=True))
+    y, s = engine_room.run(cell, x, rows, first, t, again)
+    return y, dict(zip(tape.state, s, strict=True))
 
 
 def by_kernel(
