@@ -333,6 +333,7 @@ NB_MODULE(_native, module) {
   module.def("targets", targets, precision);
   module.def("default_target", default_target, precision);
   tidegate::bind_training(module);
+  tidegate::bind_pooling(module);
   nb::class_<Stepper>(module, "Stepper")
       .def(nb::init<const Engine&, nb::handle, nb::handle>(), nb::arg("engine"), array("state"), array("out"),
            nb::keep_alive<1, 2>())

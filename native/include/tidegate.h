@@ -277,6 +277,31 @@ TIDEGATE_API tidegate_status tidegate_train_backward(const char* target, const t
                                                      const tidegate_gradients* gradients, int threads, char* message,
                                                      size_t capacity);
 
+/* Pools side by side over rows that lie as tidegate_training has them, at K ends of each row at once. The values have the
+ * bits of an engine's pool. score[H] and score_bias are attention's; score is null without it. */
+typedef struct tidegate_pooling {
+  int64_t steps, size;  /* T, H */
+  const int64_t* rows;  /* [T] */
+  const float* x;       /* [N, H] */
+  int64_t count;        /* K */
+  const int64_t* ends;  /* [K, B]: steps that a value is over, from 1 to the row's own */
+  int32_t items;
+  const int32_t* over;  /* [items]: tidegate_pool */
+  const float* score;
+  float score_bias;
+} tidegate_pooling;
+
+/* out[K, B, items * H]. threads: at most so many; no bit depends on them. */
+TIDEGATE_API tidegate_status tidegate_train_pool_forward(const char* target, const tidegate_pooling* pooling,
+                                                         float* out, int threads, char* message, size_t capacity);
+
+/* Gradients, from that of out: dx[N, H]; dscore[H] and dbias[1], both untouched without attention. Of equal largest
+ * numbers the first one has max's gradient. */
+TIDEGATE_API tidegate_status tidegate_train_pool_backward(const char* target, const tidegate_pooling* pooling,
+                                                          const float* out, const float* dout, float* dx,
+                                                          float* dscore, float* dbias, int threads, char* message,
+                                                          size_t capacity);
+
 #ifdef __cplusplus
 }
 #endif

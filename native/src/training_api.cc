@@ -1,10 +1,12 @@
 // The C API of training.
 #include "engine.h"
 #include "guarded.h"
+#include "pool_training.h"
 #include "training.h"
 
 using tidegate::find_target;
 using tidegate::guarded;
+using tidegate::Pooling;
 using tidegate::Training;
 
 extern "C" {
@@ -30,6 +32,20 @@ tidegate_status tidegate_train_backward(const char* target, const tidegate_train
                                         size_t capacity) {
   return guarded(message, capacity, [&] {
     train_backward(Training(find_target(target, "target"), *training), *gradients, threads);
+  });
+}
+
+tidegate_status tidegate_train_pool_forward(const char* target, const tidegate_pooling* pooling, float* out,
+                                            int threads, char* message, size_t capacity) {
+  return guarded(message, capacity,
+                 [&] { pool_forward(Pooling(find_target(target, "target"), *pooling), out, threads); });
+}
+
+tidegate_status tidegate_train_pool_backward(const char* target, const tidegate_pooling* pooling, const float* out,
+                                             const float* dout, float* dx, float* dscore, float* dbias, int threads,
+                                             char* message, size_t capacity) {
+  return guarded(message, capacity, [&] {
+    pool_backward(Pooling(find_target(target, "target"), *pooling), out, dout, dx, dscore, dbias, threads);
   });
 }
 

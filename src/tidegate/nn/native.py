@@ -124,7 +124,7 @@ class Recurrence(torch.autograd.Function):
         dlast = torch.zeros_like(given[1]) if dlast is None else dlast
         needed = ctx.needs_input_grad[4:]
         if torch.is_grad_enabled():
-            return (None,) * 4 + by_tape(ctx.again, given, needed, dy, dlast)
+            return (None,) * 4 + by_graph(ctx.again, given, needed, dy, dlast)
         x, first, W, R, b, c, own = given
         read = arrays(x, ctx.rows, first, W, b, R, c, own)
         shapes = {"dx": x.shape, "dfirst": first.shape, "dW": W.shape, "dR": R.shape, "db": W.shape[:1]}
@@ -143,12 +143,12 @@ class Recurrence(torch.autograd.Function):
 Recurrence.forward.__signature__ = inspect.signature(Recurrence.forward)  # type: ignore[attr-defined]
 
 
-def by_tape(
-    again: Again, given: list[Tensor | None], needed: tuple[bool, ...], dy: Tensor, dlast: Tensor
+def by_graph(
+    again: Callable[..., Any], given: list[Tensor | None], needed: tuple[bool, ...], *gradients: Tensor
 ) -> tuple[Tensor | None, ...]:
     """The gradients once more, as a graph that can itself be differentiated."""
     asked = [v for v, need in zip(given, needed, strict=True) if need and v is not None]
-    found = iter(torch.autograd.grad(again(*given), asked, (dy, dlast), create_graph=True, allow_unused=True))
+    found = iter(torch.autograd.grad(again(*given), asked, gradients, create_graph=True, allow_unused=True))
     return tuple(next(found) if need else None for need in needed)
 
 

@@ -12,9 +12,11 @@ import torch
 
 from .. import layers
 from ..tape import Tape
+from .entries import Entries
 from .ops import TorchOps
-from .recurrent import sequence
-from .windows import both_ways, convolution, past, pasts
+from .pooling import pool
+from .recurrent import last, sequence
+from .windows import both_ways, convolution, pasts
 
 
 @dataclass(frozen=True)
@@ -24,6 +26,14 @@ class Noise:
     embed: float
     pool: float
     random: np.random.Generator
+
+
+@dataclass(frozen=True)
+class Body:
+    """The outputs [N, width] of every layer up to the pool, over whole rows."""
+
+    entries: Entries
+    outputs: list[torch.Tensor]
 
 
 class Network(torch.nn.Module):
@@ -98,44 +108,56 @@ class Network(torch.nn.Module):
     ) -> torch.Tensor:
         """The model's output after each row's last step [B, outputs].
 
-        x: ids [T, B] or numbers [T, B, features]; lengths: int64 [B], 1 to T. noise: for training. logits: leave out
-        a softmax, or the sigmoid of a dense layer, at the end. every: the outputs [T, B, outputs] after all steps, of a
-        model without a pool.
+        x: ids [T, B] or numbers [T, B, features]; lengths: int64 [B], 1 to T; what stands behind them is not read. noise:
+        for training. logits: leave out a softmax, or the sigmoid of a dense layer, at the end. every: the outputs
+        [longest, B, outputs] after all steps, of a model without a pool; zeros behind a row's length.
         """
+        body = self.body(x, lengths, noise)
         if every:
-            return self.body(x, lengths, noise)[-1]
-        return self.head(self.body(x, lengths, noise), lengths, noise, logits)
+            return body.entries.padded(body.outputs[-1])
+        return self.heads(body, [lengths], noise, logits)[0]
 
-    def body(self, x: torch.Tensor, lengths: torch.Tensor, noise: Noise | None = None) -> list[torch.Tensor]:
-        """Every layer's output [T, B, width] over each whole row, up to the pool.
+    def body(self, x: torch.Tensor, lengths: torch.Tensor, noise: Noise | None = None) -> Body:
+        """Every layer over each whole row, up to the pool.
 
         Of a model that streams, the first steps are those of any shorter row; with a whole-window layer they are not.
         """
-        x = unpadded(x, lengths)
-        outputs: list[torch.Tensor] = []
+        body = Body(Entries(lengths), [])
+        x, outputs = body.entries.taken(x), body.outputs
         for i in range(self.pooled):
             if noise and i and i == len(self.layers) - 1:  # the last layer, where no pool stands before it
                 outputs[-1] = drop(outputs[-1], noise.pool, noise.random)
-            outputs.append(self.layer(i, outputs[-1] if outputs else x, lengths, outputs, noise))
-        return outputs
+            y = self.plain(i, outputs[-1] if outputs else x, body.entries)
+            if noise and self.layers[i]["kind"] == "embed":
+                y = drop(y, noise.embed, noise.random)
+            outputs.append(y if (add := self.layers[i].get("add")) is None else y + outputs[add])
+        return body
 
-    def head(
-        self,
-        body: list[torch.Tensor],
-        lengths: torch.Tensor,
-        noise: Noise | None = None,
-        logits: bool = True,
+    def heads(
+        self, body: Body, ends: list[torch.Tensor], noise: Noise | None = None, logits: bool = True
     ) -> torch.Tensor:
-        """What the pool and the layers behind it make of the first `lengths` steps of a body's output."""
+        """What the pool and the layers behind it make of the first `ends` steps of each row: [K, B, outputs].
+
+        ends: K times int64 [B], each from 1 to the row's length.
+        """
         if self.pooled == len(self.layers):
-            return last(body[-1], lengths)
-        x = pool(self.layers[self.pooled], self.weights(self.pooled), body[-1], lengths)
-        outputs = [*body, drop(x, noise.pool, noise.random) if noise else x]
+            return self.at(body, -1, ends)
+        layer, t = self.layers[self.pooled], self.weights(self.pooled)
+        x = pool(layer, t, body.outputs[-1], body.entries, ends, self.native)
+        if (add := layer.get("add")) is not None:
+            x = x + self.at(body, add, ends)
+        found = {self.pooled: drop(x, noise.pool, noise.random) if noise else x}
         for i in range(self.pooled + 1, len(self.layers)):
-            if logits and i == len(self.layers) - 1 and (end := self.before_squashing(outputs[-1])) is not None:
+            if logits and i == len(self.layers) - 1 and (end := self.before_squashing(found[i - 1])) is not None:
                 return end
-            outputs.append(self.layer(i, outputs[-1], lengths, outputs, noise))
-        return outputs[-1]
+            found[i] = self.plain(i, found[i - 1], body.entries)
+            if (add := self.layers[i].get("add")) is not None:
+                found[i] = found[i] + (found[add] if add in found else self.at(body, add, ends))
+        return found[len(self.layers) - 1]
+
+    def at(self, body: Body, i: int, ends: list[torch.Tensor]) -> torch.Tensor:
+        """Layer i's output [K, B, width] at each row's step number `ends`."""
+        return torch.stack([body.entries.last(body.outputs[i], end) for end in ends])
 
     def before_squashing(self, x: torch.Tensor) -> torch.Tensor | None:
         """What the last layer turns into probabilities, by a softmax or a dense layer's sigmoid; None: neither."""
@@ -146,24 +168,17 @@ class Network(torch.nn.Module):
             return torch.as_tensor(TorchOps.affine(x, t["weight"], t["bias"]))
         return None
 
-    def layer(
-        self, i: int, x: torch.Tensor, lengths: torch.Tensor, outputs: list[torch.Tensor], noise: Noise | None
-    ) -> torch.Tensor:
-        """Layer i's output, with what it adds and, after an embedding, its noise."""
-        x = self.plain(i, x, lengths)
-        if noise and self.layers[i]["kind"] == "embed":
-            x = drop(x, noise.embed, noise.random)
-        return x if self.layers[i].get("add") is None else x + outputs[self.layers[i]["add"]]
-
-    def plain(self, i: int, x: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
-        """Layer i's own output, over whole rows x [T, B, ...] or, behind a pool, over x [B, ...]."""
+    def plain(self, i: int, x: torch.Tensor, entries: Entries) -> torch.Tensor:
+        """Layer i's own output, over entries x [N, ...] or, behind a pool, over x [..., width]."""
         layer, t = self.layers[i], self.weights(i)
         if layer["kind"] == "recurrent":
-            return sequence(layer, self.tapes[layer["tape"]], t, x, self.fused, native=self.native)[0]
+            return last(
+                layer, self.tapes[layer["tape"]], t, x, entries.sizes, fused=self.fused, native=self.native
+            )[0]
         if layer["kind"] == "bidirectional":
-            return both_ways(layer, self.tapes[layer["tape"]], t, x, lengths, self.fused, self.native)
+            return both_ways(layer, self.tapes[layer["tape"]], t, x, entries, self.fused, self.native)
         if layer["kind"] == "conv":
-            return convolution(layer, t, x, lengths)
+            return convolution(layer, t, x, entries)
         y, _ = self.rooms[i].step(TorchOps, layer, self.tapes, t, {}, x, None)
         return torch.as_tensor(y)
 
@@ -174,18 +189,19 @@ class Network(torch.nn.Module):
         """
         states: dict[str, torch.Tensor] = {"steps": lengths.clone()}
         outputs: list[torch.Tensor] = []
-        x = unpadded(x, lengths)
+        entries, rows = Entries(lengths), torch.arange(x.shape[1])
+        x = entries.padded(entries.taken(x))
         for i, layer in enumerate(self.layers):
-            x, every = self.with_states(i, x, lengths)
+            x, every = self.with_states(i, x, entries)
             if layer.get("add") is not None:
                 x = x + outputs[layer["add"]]
             outputs.append(x)
             if not self.whole_window:
-                states.update({f"layers.{i}.{name}": last(v, lengths) for name, v in every.items()})
+                states.update({f"layers.{i}.{name}": v[lengths - 1, rows] for name, v in every.items()})
         return x, states
 
     def with_states(
-        self, i: int, x: torch.Tensor, lengths: torch.Tensor
+        self, i: int, x: torch.Tensor, entries: Entries
     ) -> tuple[torch.Tensor, Mapping[str, torch.Tensor]]:
         """Layer i's own output over x [T, B, ...], and its states after every step."""
         layer, t = self.layers[i], self.weights(i)
@@ -193,12 +209,8 @@ class Network(torch.nn.Module):
             return sequence(layer, self.tapes[layer["tape"]], t, x, self.fused, native=self.native)
         if layer["kind"] == "pool":
             return pool_steps(self.rooms[i], layer, t, x)
-        return self.plain(i, x, lengths), pasts(layer, x) if layer["kind"] == "conv" else {}
-
-
-def unpadded(x: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
-    """x with zeros for numbers behind a row's length: a NaN there would reach gradients, as 0 x NaN is NaN."""
-    return x.masked_fill(past(x, lengths), 0.0) if x.is_floating_point() else x
+        y = entries.padded(self.plain(i, entries.taken(x), entries))
+        return y, pasts(layer, x) if layer["kind"] == "conv" else {}
 
 
 def multiplies(kind: str, role: str) -> bool:
@@ -236,29 +248,6 @@ def drop(x: torch.Tensor, rate: float, random: np.random.Generator) -> torch.Ten
         return x
     kept = torch.from_numpy(np.frombuffer(random.bytes(x.numel()), np.uint8) >= level).view(x.shape)
     return x * kept * (256 / (256 - level))
-
-
-def last(x: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
-    """x [T, B, ...] at each row's last step: [B, ...]."""
-    return x[lengths - 1, torch.arange(x.shape[1])]
-
-
-def pool(layer: dict[str, Any], t: dict[str, torch.Tensor], x: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
-    """The pool over each whole row; what the layer's steps arrive at, in closed form. Masks select, never blend."""
-    behind = past(x, lengths)
-    x = x.masked_fill(behind, 0.0)
-    out = []
-    for kind in layer["over"]:
-        if kind == "last":
-            out.append(last(x, lengths))
-        elif kind == "mean":
-            out.append(x.sum(0) / lengths[:, None])
-        elif kind == "max":
-            out.append(x.masked_fill(behind, -torch.inf).amax(0))
-        else:
-            e = TorchOps.affine(x, t["score"].reshape(1, -1), t["score_bias"]).masked_fill(behind, -torch.inf)
-            out.append((e.softmax(0) * x).sum(0))
-    return torch.cat(out, -1)
 
 
 def pool_steps(

@@ -156,15 +156,16 @@ class Run:
         r, whole = self.recipe, torch.from_numpy(lengths)
         weights, body = torch.from_numpy(r.weights), self.network.body(x, whole, noise)
         if r.every:
-            return r.loss(body[-1], targets, weights)
-        loss = r.loss(self.network.head(body, whole, noise), targets, weights)
-        if r.prefix:
-            shorter = torch.from_numpy(rng.integers(1, lengths + 1))
-            if self.network.whole_window:
-                body = self.network.body(x, shorter, noise)
-            loss = loss + r.prefix * r.loss(self.network.head(body, shorter, noise), targets, weights)
-            loss = loss / (1 + r.prefix)
-        return loss
+            return r.loss(body.entries.padded(body.outputs[-1]), targets, weights)
+        if not r.prefix:
+            return r.loss(self.network.heads(body, [whole], noise)[0], targets, weights)
+        shorter = torch.from_numpy(rng.integers(1, lengths + 1))
+        if self.network.whole_window:
+            first = self.network.heads(body, [whole], noise)[0]
+            second = self.network.heads(self.network.body(x, shorter, noise), [shorter], noise)[0]
+        else:
+            first, second = self.network.heads(body, [whole, shorter], noise)
+        return (r.loss(first, targets, weights) + r.prefix * r.loss(second, targets, weights)) / (1 + r.prefix)
 
     def rate_now(self, count: int) -> float:
         """The learning rate: one schedule over the judged epochs, a lower one while refitting."""

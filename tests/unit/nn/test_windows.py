@@ -10,7 +10,6 @@ import torch
 
 from tidegate.model import Model
 from tidegate.nn import Network, Noise
-from tidegate.nn.windows import turned
 from tidegate.oracle import Oracle
 from tidegate.verify.samples import sample
 
@@ -97,14 +96,6 @@ def test_gradients_reach_every_weight(name: str) -> None:
     reached = {n for n, p in network.named_parameters() if p.grad is not None and p.grad.abs().sum() > 0}
     of_no_use = {n for n, p in network.named_parameters() if not p.numel() or n.endswith("score_bias")}
     assert {n for n, _ in network.named_parameters()} - reached - of_no_use == set()
-
-
-def test_a_row_turned_twice_is_itself() -> None:
-    x = torch.randn(9, len(LENGTHS), 2)
-    once = turned(x, LENGTHS)
-    assert torch.equal(once[0], x[LENGTHS - 1, torch.arange(len(LENGTHS))])
-    assert torch.equal(once[4:, 2], x[4:, 2])
-    assert torch.equal(turned(once, LENGTHS), x)
 
 
 def test_the_matrices_of_both_directions_and_windows_decay() -> None:
