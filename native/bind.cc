@@ -1,5 +1,5 @@
 // The Python module tidegate._native: arrays in through the buffer protocol, errors out as ValueError and TypeError.
-// Only this file and bind_training.cc know nanobind; they know the engine by its C API alone.
+// Only this file and its like (bind_*.cc) know nanobind; they know the engine by its C API alone.
 #include <nanobind/nanobind.h>
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/vector.h>
@@ -334,6 +334,7 @@ NB_MODULE(_native, module) {
   module.def("default_target", default_target, precision);
   tidegate::bind_training(module);
   tidegate::bind_pooling(module);
+  tidegate::bind_learning(module);
   nb::class_<Stepper>(module, "Stepper")
       .def(nb::init<const Engine&, nb::handle, nb::handle>(), nb::arg("engine"), array("state"), array("out"),
            nb::keep_alive<1, 2>())

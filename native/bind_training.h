@@ -10,5 +10,6 @@ namespace tidegate {
 
 void bind_training(nanobind::module_& module);
 void bind_pooling(nanobind::module_& module);
+void bind_learning(nanobind::module_& module);
 
 }  // namespace tidegate

@@ -302,6 +302,37 @@ TIDEGATE_API tidegate_status tidegate_train_pool_backward(const char* target, co
                                                           float* dscore, float* dbias, int threads, char* message,
                                                           size_t capacity);
 
+/* Rows of a table[rows, H] for entries, with dropout: an entry's number stays, times 256 / (256 - level), where its random
+ * byte is `level` or more, and is 0 elsewhere. */
+typedef struct tidegate_embedding {
+  int64_t rows, size, entries; /* rows, H, N */
+  const int64_t* ids;          /* [N] */
+  const uint8_t* random;       /* [N, H]; null: all stays as it is */
+  int32_t level;               /* 0 to 255 */
+} tidegate_embedding;
+
+/* out[N, H]. */
+TIDEGATE_API tidegate_status tidegate_train_embed_forward(const tidegate_embedding* embedding, const float* table,
+                                                          float* out, char* message, size_t capacity);
+
+/* The gradient of the rows that were taken: values[count, H], where entry n's is added to row slots[n]. */
+TIDEGATE_API tidegate_status tidegate_train_embed_backward(const tidegate_embedding* embedding, const int64_t* slots,
+                                                           int64_t count, const float* dout, float* values,
+                                                           char* message, size_t capacity);
+
+/* One step of AdamW. factor: multiplies the gradient. step: its number, from 1. */
+typedef struct tidegate_adamw {
+  int64_t rows, size, step;
+  double rate, beta1, beta2, eps, decay;
+  float factor;
+} tidegate_adamw;
+
+/* In place on weights, mean and square [rows, size]. which[count]: the rows that gradient[count, size] is of, ascending; the
+ * gradient of others is 0. null: of all. */
+TIDEGATE_API tidegate_status tidegate_train_adamw(const tidegate_adamw* adamw, float* weights, float* mean,
+                                                  float* square, const int64_t* which, int64_t count,
+                                                  const float* gradient, char* message, size_t capacity);
+
 #ifdef __cplusplus
 }
 #endif

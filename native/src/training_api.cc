@@ -1,6 +1,7 @@
 // The C API of training.
 #include "engine.h"
 #include "guarded.h"
+#include "learning.h"
 #include "pool_training.h"
 #include "training.h"
 
@@ -47,6 +48,22 @@ tidegate_status tidegate_train_pool_backward(const char* target, const tidegate_
   return guarded(message, capacity, [&] {
     pool_backward(Pooling(find_target(target, "target"), *pooling), out, dout, dx, dscore, dbias, threads);
   });
+}
+
+tidegate_status tidegate_train_embed_forward(const tidegate_embedding* embedding, const float* table, float* out,
+                                             char* message, size_t capacity) {
+  return guarded(message, capacity, [&] { tidegate::embed_forward(*embedding, table, out); });
+}
+
+tidegate_status tidegate_train_embed_backward(const tidegate_embedding* embedding, const int64_t* slots, int64_t count,
+                                              const float* dout, float* values, char* message, size_t capacity) {
+  return guarded(message, capacity, [&] { tidegate::embed_backward(*embedding, slots, count, dout, values); });
+}
+
+tidegate_status tidegate_train_adamw(const tidegate_adamw* adamw, float* weights, float* mean, float* square,
+                                     const int64_t* which, int64_t count, const float* gradient, char* message,
+                                     size_t capacity) {
+  return guarded(message, capacity, [&] { tidegate::adamw(*adamw, weights, mean, square, which, count, gradient); });
 }
 
 }  // extern "C"

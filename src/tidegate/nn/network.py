@@ -12,6 +12,7 @@ import torch
 
 from .. import layers
 from ..tape import Tape
+from .embedding import drawn, dropped, embedded
 from .entries import Entries
 from .ops import TorchOps
 from .pooling import pool
@@ -127,9 +128,10 @@ class Network(torch.nn.Module):
         for i in range(self.pooled):
             if noise and i and i == len(self.layers) - 1:  # the last layer, where no pool stands before it
                 outputs[-1] = drop(outputs[-1], noise.pool, noise.random)
-            y = self.plain(i, outputs[-1] if outputs else x, body.entries)
             if noise and self.layers[i]["kind"] == "embed":
-                y = drop(y, noise.embed, noise.random)
+                y = embedded(self.weights(i)["weight"], x, noise.embed, noise.random, self.native)
+            else:
+                y = self.plain(i, outputs[-1] if outputs else x, body.entries)
             outputs.append(y if (add := self.layers[i].get("add")) is None else y + outputs[add])
         return body
 
@@ -240,14 +242,8 @@ def parameter_name(tensor: str) -> str:
 
 
 def drop(x: torch.Tensor, rate: float, random: np.random.Generator) -> torch.Tensor:
-    """Inverted dropout from an explicit generator, so that a step's masks depend on nothing but its seed.
-
-    One random byte decides an entry, four times as fast as a float; so the rate is rounded to 256ths.
-    """
-    if not (level := round(rate * 256)):
-        return x
-    kept = torch.from_numpy(np.frombuffer(random.bytes(x.numel()), np.uint8) >= level).view(x.shape)
-    return x * kept * (256 / (256 - level))
+    """Dropout from an explicit generator, so that a step's masks depend on nothing but its seed."""
+    return dropped(x, *drawn(x.numel(), rate, random))
 
 
 def pool_steps(

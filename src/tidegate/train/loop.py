@@ -13,6 +13,7 @@ import torch
 
 from ..nn import Network, Noise
 from ..tasks._lesson import Indices, Judge, Rows
+from .adamw import AdamW
 from .batches import plan
 from .progress import Progress, Report
 from .schedule import rate
@@ -57,7 +58,7 @@ class Run:
         self.network, self.rows, self.kept, self.held = network, rows, kept, held
         self.recipe, self.report, self.judge = recipe, report, recipe.judge
         self.parameters = dict(network.named_parameters())
-        self.optimiser = optimiser(list(self.parameters.values()), network.matrices(), recipe.decay)
+        self.optimiser = AdamW(self.parameters, network.matrices(), recipe.decay)
         self.averaged = self.parameters if not recipe.average else copied(self.parameters)
         self.best = copied(self.parameters)
         self.epoch = self.offset = self.step = self.since = 0
@@ -73,8 +74,7 @@ class Run:
     def named(self) -> Iterator[tuple[str, torch.Tensor]]:
         """Every tensor that the run remembers, by name."""
         for n, p in self.parameters.items():
-            own = self.optimiser.state[p]
-            kinds = {"weight": p, "m": own["exp_avg"], "v": own["exp_avg_sq"], "best": self.best[n]}
+            kinds = {"weight": p, "m": self.optimiser.mean[n], "v": self.optimiser.square[n], "best": self.best[n]}
             if self.averaged is not self.parameters:
                 kinds["average"] = self.averaged[n]
             yield from ((f"{n}/{kind}", t.detach()) for kind, t in kinds.items())
@@ -89,8 +89,6 @@ class Run:
             t.copy_(torch.from_numpy(np.array(tensors[name])))
         for name, value in values.items():
             setattr(self, name, tuple(value) if name == "best_value" else value)
-        for p in self.parameters.values():
-            self.optimiser.state[p]["step"].fill_(self.step)
 
     # ---- the run
 
@@ -136,7 +134,6 @@ class Run:
         loss = self.loss(torch.from_numpy(x), lengths, torch.from_numpy(targets), noise, rng)
         self.network.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
-        torch.nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)
         self.update(self.rate_now(count))
         self.loss_sum += float(loss.detach())
 
@@ -177,9 +174,7 @@ class Run:
     @torch.no_grad()
     def update(self, rate: float) -> None:
         """One step of the optimiser, and of the running average."""
-        for group in self.optimiser.param_groups:
-            group["lr"] = rate
-        self.optimiser.step()
+        self.optimiser.step(rate, self.step + 1)
         if self.averaged is not self.parameters:
             keep = min(self.recipe.average, (self.step + 1) / (self.step + 11))
             for n, p in self.parameters.items():
@@ -269,25 +264,3 @@ PLAIN = (
 
 def copied(parameters: dict[str, torch.nn.Parameter]) -> dict[str, Any]:
     return {n: p.detach().clone() for n, p in parameters.items()}
-
-
-def optimiser(
-    parameters: list[torch.nn.Parameter], matrices: list[torch.nn.Parameter], decay: float
-) -> torch.optim.AdamW:
-    """AdamW with decay on matrices only, its moments made at once so that they can be saved before the first step.
-
-    Source: Loshchilov and Hutter 2019 (arXiv:1711.05101), algorithm 2.
-    """
-    own = {id(p) for p in matrices}
-    groups = [
-        {"params": matrices, "weight_decay": decay},
-        {"params": [p for p in parameters if id(p) not in own], "weight_decay": 0.0},
-    ]
-    made = torch.optim.AdamW([g for g in groups if g["params"]], lr=0.0, betas=(0.9, 0.99), eps=1e-8, fused=True)
-    for p in parameters:
-        made.state[p] = {
-            "step": torch.zeros((), dtype=torch.float32),
-            "exp_avg": torch.zeros_like(p),
-            "exp_avg_sq": torch.zeros_like(p),
-        }
-    return made

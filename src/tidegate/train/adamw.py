@@ -1,0 +1,50 @@
+"""The optimiser: AdamW with clipped gradients, by the native engine, one pass over a weight and its moments."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from .. import _native
+
+BETAS, EPS = (0.9, 0.99), 1e-8
+MOST = 1.0  # norm of all gradients together; they are scaled down to it
+
+
+class AdamW:
+    """AdamW of named parameters, with decay on some. mean, square: its moments by name, zeros before the first step.
+
+    A gradient may be sparse, of some rows of a table; the step is the one that zeros in its other rows make.
+
+    Source: Loshchilov and Hutter 2019 (arXiv:1711.05101), algorithm 2.
+    """
+
+    def __init__(self, parameters: Mapping[str, torch.nn.Parameter], decayed: list[torch.nn.Parameter], decay: float):
+        own = {id(p) for p in decayed}
+        self.parameters = parameters
+        self.decay = {name: decay if id(p) in own else 0.0 for name, p in parameters.items()}
+        self.mean = {name: torch.zeros_like(p) for name, p in parameters.items()}
+        self.square = {name: torch.zeros_like(p) for name, p in parameters.items()}
+
+    @torch.no_grad()
+    def step(self, rate: float, step: int) -> None:
+        """Step number `step`, from 1, in place on the parameters that have a gradient."""
+        given = {name: p.grad for name, p in self.parameters.items() if p.grad is not None and p.numel()}
+        found = {name: g.coalesce() if g.is_sparse else g for name, g in given.items()}
+        values = {name: g.values() if g.is_sparse else g for name, g in found.items()}
+        norm = math.sqrt(sum(float(torch.linalg.vector_norm(v, dtype=torch.float64)) ** 2 for v in values.values()))
+        factor = min(1.0, MOST / (norm + 1e-6))
+        for name, g in found.items():
+            which = g.indices()[0].numpy() if g.is_sparse else None
+            p, m, v = (flat(t[name]) for t in (self.parameters, self.mean, self.square))
+            _native.train_adamw(p, m, v, which, flat(values[name]), factor, step, rate, *BETAS, EPS, self.decay[name])
+
+
+def flat(v: torch.Tensor) -> npt.NDArray[np.float32]:
+    """The tensor's own memory as rows."""
+    found: npt.NDArray[np.float32] = v.detach().numpy()
+    return found.reshape(len(found), -1)
