@@ -7,9 +7,9 @@ namespace tidegate {
 namespace {
 
 // Room for what one entry's random bytes leave: the factor of what stays, or 0.
-class Kept {
+class Factors {
  public:
-  explicit Kept(const tidegate_embedding& given)
+  explicit Factors(const tidegate_embedding& given)
       : given_(given), size_(static_cast<std::size_t>(given.size)), factors_(size_) {
     if (given.level < 0 || given.level > 255)
       throw ValueError("level must be from 0 to 255, found " + std::to_string(given.level));
@@ -73,11 +73,11 @@ struct Step {
 }  // namespace
 
 void embed_forward(const tidegate_embedding& given, const float* table, float* out) {
-  const Kept kept(given);
+  const Factors dropout(given);
   const auto size = static_cast<std::size_t>(given.size);
   for (std::int64_t n = 0; n < given.entries; ++n) {
     const float* const row = table + static_cast<std::size_t>(checked_row(given.ids[n], given.rows, "an id")) * size;
-    const float* const factors = kept.of(static_cast<std::size_t>(n));
+    const float* const factors = dropout.of(static_cast<std::size_t>(n));
     float* const to = out + static_cast<std::size_t>(n) * size;
     for (std::size_t j = 0; j < size; ++j) to[j] = row[j] * factors[j];
   }
@@ -85,12 +85,12 @@ void embed_forward(const tidegate_embedding& given, const float* table, float* o
 
 void embed_backward(const tidegate_embedding& given, const std::int64_t* slots, std::int64_t count, const float* dout,
                     float* values) {
-  const Kept kept(given);
+  const Factors dropout(given);
   const auto size = static_cast<std::size_t>(given.size);
   std::fill_n(values, static_cast<std::size_t>(std::max<std::int64_t>(count, 0)) * size, 0.0f);
   for (std::int64_t n = 0; n < given.entries; ++n) {
     float* const to = values + static_cast<std::size_t>(checked_row(slots[n], count, "a slot")) * size;
-    const float* const factors = kept.of(static_cast<std::size_t>(n));
+    const float* const factors = dropout.of(static_cast<std::size_t>(n));
     const float* const from = dout + static_cast<std::size_t>(n) * size;
     for (std::size_t j = 0; j < size; ++j) to[j] += from[j] * factors[j];
   }

@@ -88,6 +88,66 @@ def train_backward(
     """The gradients, from dy [N, H] and dlast [S, B, H]; each as what it is the gradient of. Bits depend on no threads,
     and those of dx and dfirst not on the batch."""
 
+def train_pool_forward(
+    target: str,
+    x: Float32,
+    rows: Int64,
+    ends: Int64,
+    over: Int32,
+    score: Float32 | None,
+    score_bias: float,
+    out: Float32,
+    threads: int,
+) -> None:
+    """Pools side by side over entries x [N, H] that lie as those of `train_forward`; ends [K, B]: how many of each
+    row's steps a value is over. over: 0 last, 1 mean, 2 max, 3 attention, which alone has a score [H].
+
+    Writes out [K, B, len(over) * H], whose bits are those of `Engine` and depend on no threads.
+    """
+
+def train_pool_backward(
+    target: str,
+    x: Float32,
+    rows: Int64,
+    ends: Int64,
+    over: Int32,
+    score: Float32 | None,
+    score_bias: float,
+    out: Float32,
+    dout: Float32,
+    dx: Float32,
+    dscore: Float32,
+    dbias: Float32,
+    threads: int,
+) -> None:
+    """The gradients: dx [N, H]; dscore [H] and dbias [1], both untouched without attention, whatever the threads."""
+
+def train_embed_forward(table: Float32, ids: Int64, random: Bytes | None, level: int, out: Float32) -> None:
+    """Rows ids [N] of a table [rows, H] into out [N, H]. With random [N, H], a number stays, times 256 / (256 - level),
+    where its byte is the level (0 to 255) or more, and is 0 elsewhere."""
+
+def train_embed_backward(slots: Int64, random: Bytes | None, level: int, dout: Float32, values: Float32) -> None:
+    """values [count, H]: sums of the gradient dout [N, H] over the entries whose slot is each row's."""
+
+def train_adamw(
+    weights: Float32,
+    mean: Float32,
+    square: Float32,
+    which: Int64 | None,
+    gradient: Float32,
+    factor: float,
+    step: int,
+    rate: float,
+    beta1: float,
+    beta2: float,
+    eps: float,
+    decay: float,
+) -> None:
+    """Step number `step` (from 1) of AdamW, in place on weights and moments [rows, H], with the gradient times factor.
+
+    which: the rows that gradient [len(which), H] is of, ascending, and it is 0 elsewhere; None: of all.
+    """
+
 class Engine:
     """Layers added in order, then `finish()`, then run from any thread. Adding a layer copies its weights.
 

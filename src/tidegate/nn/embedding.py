@@ -1,4 +1,4 @@
-"""Rows of a table with dropout, by the native engine as an autograd function; its gradient is of the rows taken alone."""
+"""Rows of a table with dropout, by the native engine as an autograd function; its gradient is of the rows taken."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Rows of a padded batch without their padding: entries step by step, the longest row first, as recurrences take them."""
+"""Rows of a padded batch without their padding: entries step by step, the longest row first."""
 
 from __future__ import annotations
 
@@ -70,8 +70,9 @@ class Entries:
         return y.index_select(0, self.starts[lengths - 1] + self.place)
 
     def around(self, back: int, ahead: int) -> Tensor:
-        """[N, back + 1 + ahead]: of each entry those of its row from `back` steps before it to `ahead` after it; N where
-        the row has no such step."""
+        """[N, back + 1 + ahead]: for each entry those of its row from `back` steps before it to `ahead` after it; N
+        where the row has no such step.
+        """
         N, found = len(self.step), []
         lengths = self.lengths[self.order][self.row]
         for offset in range(-back, ahead + 1):

@@ -109,9 +109,9 @@ class Network(torch.nn.Module):
     ) -> torch.Tensor:
         """The model's output after each row's last step [B, outputs].
 
-        x: ids [T, B] or numbers [T, B, features]; lengths: int64 [B], 1 to T; what stands behind them is not read. noise:
-        for training. logits: leave out a softmax, or the sigmoid of a dense layer, at the end. every: the outputs
-        [longest, B, outputs] after all steps, of a model without a pool; zeros behind a row's length.
+        x: ids [T, B] or numbers [T, B, features]; lengths: int64 [B], 1 to T; what stands behind them is not read.
+        noise: for training. logits: leave out a softmax, or the sigmoid of a dense layer, at the end. every: the
+        outputs [longest, B, outputs] after all steps, of a model without a pool; zeros behind a row's length.
         """
         body = self.body(x, lengths, noise)
         if every:
@@ -174,9 +174,7 @@ class Network(torch.nn.Module):
         """Layer i's own output, over entries x [N, ...] or, behind a pool, over x [..., width]."""
         layer, t = self.layers[i], self.weights(i)
         if layer["kind"] == "recurrent":
-            return last(
-                layer, self.tapes[layer["tape"]], t, x, entries.sizes, fused=self.fused, native=self.native
-            )[0]
+            return last(layer, self.tapes[layer["tape"]], t, x, entries.sizes, fused=self.fused, native=self.native)[0]
         if layer["kind"] == "bidirectional":
             return both_ways(layer, self.tapes[layer["tape"]], t, x, entries, self.fused, self.native)
         if layer["kind"] == "conv":
@@ -202,9 +200,7 @@ class Network(torch.nn.Module):
                 states.update({f"layers.{i}.{name}": v[lengths - 1, rows] for name, v in every.items()})
         return x, states
 
-    def with_states(
-        self, i: int, x: torch.Tensor, entries: Entries
-    ) -> tuple[torch.Tensor, Mapping[str, torch.Tensor]]:
+    def with_states(self, i: int, x: torch.Tensor, entries: Entries) -> tuple[torch.Tensor, Mapping[str, torch.Tensor]]:
         """Layer i's own output over x [T, B, ...], and its states after every step."""
         layer, t = self.layers[i], self.weights(i)
         if layer["kind"] == "recurrent":

@@ -67,7 +67,9 @@ class Pool(torch.autograd.Function):
     """over: numbers of the pools; sizes [T]; ends [K, B]; again: the same as a graph; x; attention's score and bias."""
 
     @staticmethod
-    def forward(over: Any, sizes: Tensor, ends: Tensor, again: Callable[..., Tensor], x: Tensor, *weights: Tensor) -> Tensor:
+    def forward(
+        over: Any, sizes: Tensor, ends: Tensor, again: Callable[..., Tensor], x: Tensor, *weights: Tensor
+    ) -> Tensor:
         out = x.new_empty(*ends.shape, len(over) * x.shape[1])
         read = arrays(over, sizes, ends, x, weights)
         _native.train_pool_forward(target_name(), **read, out=numbers(out), threads=torch.get_num_threads())
@@ -86,7 +88,7 @@ class Pool(torch.autograd.Function):
             return (None,) * 4 + engine_room.by_graph(ctx.again, given, needed, dout)
         x, *weights = given
         made = [torch.empty_like(x), x.new_zeros(x.shape[1]), x.new_zeros(1)]
-        written = dict(zip(("dx", "dscore", "dbias"), map(numbers, made), strict=True))
+        written: dict[str, Any] = dict(zip(("dx", "dscore", "dbias"), map(numbers, made), strict=True))
         _native.train_pool_backward(
             target_name(), **arrays(ctx.over, ctx.sizes, ctx.ends, x, weights), out=numbers(out), dout=numbers(dout),
             **written, threads=torch.get_num_threads(),
@@ -100,6 +102,6 @@ Pool.forward.__signature__ = inspect.signature(Pool.forward)  # type: ignore[att
 
 def arrays(over: Any, sizes: Tensor, ends: Tensor, x: Tensor, weights: Any) -> dict[str, Any]:
     """What both ways read, by the native functions' names."""
-    score, bias = (numbers(weights[0]), float(weights[1])) if weights else (None, 0.0)
+    score, bias = (numbers(weights[0]), float(weights[1].detach())) if weights else (None, 0.0)
     read = {"x": numbers(x), "rows": sizes.numpy(), "ends": ends.contiguous().numpy(), "over": over}
     return {**read, "score": score, "score_bias": bias}
