@@ -10,7 +10,13 @@ in the same round. The share is of the core's most multiply-adds in float32, pro
 
 from common import forward
 
-CASES = ["10000x64x64", "gru,reset=before:10000x64x64", "lstm:10000x64x64"]
+CASES = [
+    "10000x64x64",
+    "gru,weights=bf16:10000x64x64",
+    "gru,compute=bf16:10000x64x64",
+    "gru,reset=before:10000x64x64",
+    "lstm:10000x64x64",
+]
 
 if __name__ == "__main__":
     forward.ask("pool", __doc__, CASES)

@@ -12,6 +12,7 @@ from common import forward
 
 CASES = [
     *(f"64x{size}" for size in (32, 64, 128, 256, 512)),
+    *(f"gru,{bf16}:64x{size}" for size in (128, 256, 512) for bf16 in ("weights=bf16", "compute=bf16")),
     *(f"{cell}:64x128" for cell in ("gru,reset=before", "gru,norm=layer", "lstm", "rnn", "mingru")),
 ]
 

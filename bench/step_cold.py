@@ -21,7 +21,7 @@ import numpy as np
 from common import cases, forward, interleaved, peers, record
 from common.interleaved import Row, Times, Work
 
-CASES = [*(f"64x{size}" for size in (32, 64, 128, 256, 512)), "lstm:64x128"]
+CASES = [*(f"64x{size}" for size in (32, 64, 128, 256, 512)), "lstm:64x128", "gru,weights=bf16:64x512"]
 HOT = 200
 
 

@@ -6,6 +6,8 @@ import argparse
 from functools import cache
 from typing import Any
 
+from tidegate import _native
+
 from . import cases, interleaved, ours, peers, record
 from .fma import peak
 from .interleaved import Plan, Row, Work
@@ -76,7 +78,7 @@ def error(case: cases.Case, work: Work, right: Any) -> float | None:
 
 def share(case: cases.Case, own: Row) -> Row:
     """What part of the core's most multiply-adds in float32 the products reach; nothing without a C compiler."""
-    most = rate(own["name"].removeprefix("tidegate "))
+    most = rate(_native.default_target())
     if most is None:
         return {"ours": {**own, "share": None}, "peak_gflops": None}
     return {"ours": {**own, "share": case.operations / own["us"] / 1e3 / most}, "peak_gflops": most}
