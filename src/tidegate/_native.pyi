@@ -38,7 +38,8 @@ def default_target(precision: str = "float32") -> str:
 
 def train_saved(target: str, cell: str, size: int) -> int:
     """Floats that `train_forward` saves for each entry. cell: "gru", "gru replace", "lstm", "rnn tanh", "rnn relu",
-    "mingru", "gru before" or "gru before replace", each the equation of `tidegate.cells`."""
+    "mingru", "gru before", "gru before replace" or "lstm peepholes", each an equation of `tidegate.cells`; with " norm"
+    behind it, its dialect norm=layer."""
 
 def train_forward(
     target: str,
@@ -50,6 +51,7 @@ def train_forward(
     b: Float32,
     R: Float32,
     c: Float32,
+    own: Float32,
     y: Float32,
     last: Float32,
     saved: Float32 | None,
@@ -58,7 +60,8 @@ def train_forward(
     """A cell over whole rows: entries stand step by step, N in all; rows [T]: how many of the B rows, the first ones,
     have each step.
 
-    x [N, I]; first [S, B, H]: states before the first step; W [G*H, I], b [G*H], R [M*H, H], c [M*H]. Writes y [N, H],
+    x [N, I]; first [S, B, H]: states before the first step; W [G*H, I], b [G*H], R [M*H, H], c [M*H]; own [O, H]: the
+    cell's own parameters, then with norms the gains of the gates and maps, then their biases. Writes y [N, H],
     last [S, B, H]: states after each row's last step, and saved [N, train_saved(...)] unless None. The bits of y and
     last depend neither on the batch nor on threads, and are those of `Engine`.
     """
@@ -73,6 +76,7 @@ def train_backward(
     b: Float32,
     R: Float32,
     c: Float32,
+    own: Float32,
     y: Float32,
     saved: Float32,
     dy: Float32,
@@ -83,6 +87,7 @@ def train_backward(
     db: Float32,
     dR: Float32,
     dc: Float32,
+    down: Float32,
     threads: int,
 ) -> None:
     """The gradients, from dy [N, H] and dlast [S, B, H]; each as what it is the gradient of. Bits depend on no threads,
