@@ -139,8 +139,9 @@ class Recurrence(torch.autograd.Function):
         return (None,) * 4 + tuple(v if need else None for v, need in zip(made.values(), needed, strict=True))
 
 
-# torch reads it at each call; found anew, it would cost more than a short sequence.
-Recurrence.forward.__signature__ = inspect.signature(Recurrence.forward)  # type: ignore[attr-defined]
+# torch binds the arguments to it at each call: to one name that takes them all, as every other would cost its time.
+ALL = inspect.Parameter("given", inspect.Parameter.VAR_POSITIONAL)
+Recurrence.forward.__signature__ = inspect.Signature([ALL])  # type: ignore[attr-defined]
 
 
 def by_graph(
