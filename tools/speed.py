@@ -134,7 +134,7 @@ def fits(result: Found) -> str:
     return section(
         "A whole fit",
         f"`tidegate fit` on {found['set']}, the whole process with the defaults, beside the same model, loop and seed "
-        "with its recurrences on torch.nn.GRU, or left to torch's operations by tidegate's own switch (native=False).",
+        "with its recurrences on torch.nn.GRU.",
         table(
             ["recurrences on", "accuracy", "epochs", "CPU seconds", "on the wall", "times the CPU of the first"], rows
         ),

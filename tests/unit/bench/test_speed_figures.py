@@ -8,7 +8,10 @@ import json
 import sys
 
 import pytest
+import torch
 
+from tidegate import cells
+from tidegate.nn import recurrent
 from tidegate.verify.mutants import mutants
 
 
@@ -209,6 +212,21 @@ def test_a_whole_fit_by_each_engine(bench, monkeypatch, tmp_path, messages, caps
     assert (rows[0]["cpu_ratio"], rows[0]["wall_ratio"]) == (1, 1)
     assert rows[1]["cpu_ratio"] == rows[1]["runs"][0]["cpu_s"] / rows[0]["runs"][0]["cpu_s"]
     assert "fit trec vs torch.nn.GRU: " in capsys.readouterr().out
+
+
+def test_what_stands_in_for_the_native_engine_answers_alike(bench):
+    by_module = bench("common.fit_on").by_module
+    tape, random = cells.load("gru").tape, torch.Generator().manual_seed(0)
+    shapes = {"W": (12, 3), "R": (12, 4), "b": (12,), "c": (12,)}
+    t = {role: torch.randn(shape, generator=random) for role, shape in shapes.items()}
+    x, start = torch.randn(8, 3, generator=random), {"h": torch.randn(3, 4, generator=random)}
+    layer = {"inputs": 3, "size": 4}
+    for sizes in (torch.tensor([3, 2, 2, 1]), None):
+        rows = x if sizes is not None else x[:6].reshape(2, 3, 3)
+        y, last = by_module(layer, tape, t, rows, sizes, start, True)
+        wanted, wanted_last = recurrent.by_whole_rows(layer, tape, t, rows, sizes, start, True)
+        torch.testing.assert_close(y, wanted)
+        torch.testing.assert_close(last["h"], wanted_last["h"])
 
 
 def test_a_fit_that_avoids_the_engine_it_was_to_use_fails(bench, monkeypatch, tmp_path, messages):
