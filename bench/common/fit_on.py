@@ -4,8 +4,8 @@
 
 native: `tidegate` as it is. torch.nn.GRU: every recurrence goes through a torch.nn.GRU with the network's own weights,
 over rows padded to the longest of the batch, which torch runs fastest; model, loop, seed and all else are the same.
-native=False, fused=False: the arguments of tidegate's networks that leave all of it to torch's operations, or recurrences
-to the tape step by step.
+native=False, fused=False: the arguments of tidegate's networks that leave all of it to torch's operations, or
+recurrences to the tape step by step.
 """
 
 from __future__ import annotations
