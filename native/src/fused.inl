@@ -58,22 +58,29 @@ void gru_step(const Product* input, const float* x, float* inputs, const Product
 // Rows that go through a block together: enough to pay for the gates' constants, few enough for the first-level cache.
 constexpr size_t kGateRows = 16;
 
-// Up to kGateRows rows: block by block.
+// Up to kGateRows rows: a few blocks' products, then their gates. Tiles take long to answer, so several are asked at once.
 template <class F>
 void gru_rows(typename F::Room& room, size_t rows, const Product& recurrent, Rows inputs, Rows h, float* out,
               size_t ld) {
-  alignas(64) float sums[kGateRows * kBlockVectors * LANES];
-  const size_t step = kBlockVectors * LANES, blocks = recurrent.vectors / kBlockVectors, depth = recurrent.depth;
+  constexpr size_t kBlocks = F::kTiles ? 4 : 1, kStep = kBlockVectors * LANES;
+  alignas(64) float sums[kBlocks][kGateRows * kStep];
+  const size_t blocks = recurrent.vectors / kBlockVectors, depth = recurrent.depth;
   const bool deep = depth > F::kDepth;
   Numbers<typename F::Number> numbers = {};
   if (!deep) numbers = F::read(room, rows, depth, h);
-  for (size_t b = 0; b < blocks; ++b) {
-    const Product block = blocks_of<F>(recurrent, b, 1);
-    if (deep)
-      product_in<F>(room, rows, block, h, sums, step);
-    else
-      product_block<F, kBlockVectors>(rows, depth, numbers, weights_of<F>(block), {block.bias, 0}, sums, step);
-    gru_gates(rows, {inputs.data + b * step, inputs.ld}, sums, {h.data + b * LANES, h.ld}, out + b * LANES, ld);
+  for (size_t first = 0; first < blocks; first += kBlocks) {
+    const size_t end = lesser(first + kBlocks, blocks);
+    for (size_t b = first; b < end; ++b) {
+      const Product block = blocks_of<F>(recurrent, b, 1);
+      if (deep)
+        product_in<F>(room, rows, block, h, sums[b - first], kStep);
+      else
+        product_block<F, kBlockVectors>(rows, depth, numbers, weights_of<F>(block), {block.bias, 0}, sums[b - first],
+                                        kStep);
+    }
+    for (size_t b = first; b < end; ++b)
+      gru_gates(rows, {inputs.data + b * kStep, inputs.ld}, sums[b - first], {h.data + b * LANES, h.ld}, out + b * LANES,
+                ld);
   }
 }
 

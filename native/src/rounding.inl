@@ -14,25 +14,20 @@ struct RoundedPairs {
   };
 };
 
-INLINE void round_to(uint16_t* to, __m512 x) {
-  const __m256bh half = _mm512_cvtneps_pbh(x);
-  __builtin_memcpy(to, &half, sizeof half);
+// The first `count` of 32 numbers, zeros for the others.
+INLINE void round_32(uint16_t* to, const float* x, size_t count) {
+  const __mmask32 there = count < 32 ? (1u << count) - 1 : ~0u;
+  const __m512 left = _mm512_maskz_loadu_ps((__mmask16)there, x), right = _mm512_maskz_loadu_ps((__mmask16)(there >> 16), x + 16);
+  const __m512bh all = _mm512_cvtne2ps_pbh(right, left);
+  __builtin_memcpy(to, &all, sizeof all);
 }
 
 // Rows of `depth` in the room, with zeros to a multiple of 32.
 template <class Room>
 Numbers<uint16_t> round_rows(Room& room, size_t rows, size_t depth, Rows x) {
   const size_t ld = filled(depth, 32);
-  for (size_t r = 0; r < rows; ++r) {
-    const float* from = x.data + r * x.ld;
-    uint16_t* to = room.numbers + r * ld;
-    size_t k = 0;
-    for (; k + LANES <= depth; k += LANES) round_to(to + k, _mm512_loadu_ps(from + k));
-    for (; k < ld; k += LANES) {
-      const __mmask16 there = k < depth ? (__mmask16)((1u << (depth - k)) - 1) : (__mmask16)0;
-      round_to(to + k, _mm512_maskz_loadu_ps(there, from + (k < depth ? k : 0)));
-    }
-  }
+  for (size_t r = 0; r < rows; ++r)
+    for (size_t k = 0; k < ld; k += 32) round_32(room.numbers + r * ld + k, x.data + r * x.ld + k, depth - k);
   return {room.numbers, ld};
 }
 
