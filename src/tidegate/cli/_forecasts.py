@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..errors import OptionError
+from ._precision import asked
 from ._table import table
 
 if TYPE_CHECKING:
@@ -76,12 +77,13 @@ def refuse(args: argparse.Namespace) -> None:
 def score(args: argparse.Namespace) -> int:
     """Back-test a forecaster on a file."""
     from ..backtest import backtest
+    from ..runtime import load
 
     for name in ("text", "label"):
         if getattr(args, name) is not None:
             raise OptionError(f"--{name} is for labels, and this model forecasts; leave it out")
     check_plot(args.plot)
-    found = backtest(args.model, args.file, args.start, 1 if args.every is None else args.every)
+    found = backtest(load(args.model, **asked(args)), args.file, args.start, 1 if args.every is None else args.every)
     if args.plot:
         of = f", the first of {len(found.series)} series" if len(found.series) > 1 else ""
         print(f"wrote {drawn(found.series[0], found, args.plot)}{of}", file=sys.stderr)

@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..errors import DataError, OptionError
-from . import _forecasts
+from . import _forecasts, _precision
 from ._inputs import needs_labels
 from ._parser import Parser
 from ._table import decimal, short
@@ -41,13 +41,14 @@ def flags(parser: Parser) -> None:
     parser.add_argument("--top", metavar="K", type=int, help="how many labels to show (default 1)")
     parser.add_argument("--json", action="store_true", help="print one JSON object a message or series")
     parser.add_argument("--plot", metavar="FILE", help="draw a forecast and what came before it, as PNG")
+    _precision.flags(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     check(args)
     from ..runtime import Scores, load
 
-    predictor = load(args.model)
+    predictor = load(args.model, **_precision.asked(args))
     if predictor.model.document["task"]["kind"] == "forecast":
         if args.top is not None:
             raise OptionError("--top is for labels, and this model forecasts; leave it out")

@@ -17,7 +17,7 @@ import dataclasses
 from typing import Any
 
 from ..errors import OptionError
-from . import _forecasts
+from . import _forecasts, _precision
 from ._inputs import needs_labels, task_of
 from ._parser import Parser
 from ._table import table
@@ -49,6 +49,7 @@ def flags(parser: Parser) -> None:
         help="a label that was not there in training: refuse the file (default), or count the row as wrong",
     )  # fmt: skip
     parser.add_argument("--json", action="store_true", help="print the figures as JSON")
+    _precision.flags(parser)
     _forecasts.flags(parser)
 
 
@@ -58,7 +59,7 @@ def run(args: argparse.Namespace) -> int:
             raise OptionError("--unseen is for labels, and this model forecasts; leave it out")
         return _forecasts.score(args)
     _forecasts.refuse(args)
-    metrics = measure(args.model, args.file, args.text, args.label, args.unseen)
+    metrics = measure(args.model, args.file, args.text, args.label, args.unseen, **_precision.asked(args))
     if args.json:
         import json
 
@@ -68,13 +69,16 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def measure(model: str, file: str, text: str | None, label: str | None, unseen: str) -> dict[str, Any]:
+def measure(
+    model: str, file: str, text: str | None, label: str | None, unseen: str, weights: str | None = None,
+    compute: str | None = None,
+) -> dict[str, Any]:  # fmt: skip
     """The task's metrics of a model's answers to a file's rows."""
     from .. import tasks
     from ..runtime import load
     from ..tasks._options import recalled
 
-    predictor = load(model)
+    predictor = load(model, weights=weights, compute=compute)
     needs_labels(predictor.model, model, "score")
     if text and predictor.model.document["input"]["kind"] == "series":
         raise OptionError("--text is for messages, and this model takes series; leave it out")

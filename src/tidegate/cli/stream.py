@@ -26,6 +26,7 @@ import numpy as np
 
 from .. import strictjson
 from ..errors import DataError, TidegateError, located
+from . import _precision
 from ._inputs import TAKES
 from ._parser import Parser
 from ._table import decimal
@@ -50,12 +51,13 @@ def flags(parser: Parser) -> None:
     parser.add_argument("model", metavar="MODEL", help="the model file")
     parser.add_argument("--all", action="store_true", help="the score of every label, not only of the best")
     parser.add_argument("--skip-bad", action="store_true", help="leave bad events out and list them at the end")
+    _precision.flags(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     from ..runtime import load
 
-    predictor = load(args.model)
+    predictor = load(args.model, **_precision.asked(args))
     with located(args.model):
         predictor.pool()  # a model that cannot stream is refused before the first event
     streams = Streams(predictor, args.all)

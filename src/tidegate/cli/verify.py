@@ -2,7 +2,8 @@
 
 The file carries an input made from a seed and the answer of a float64 oracle.
 Each target's largest error is held against a bound derived from the
-arithmetic. Exit code 1 if one is over it.
+arithmetic. Exit code 1 if one is over it. With bfloat16 weights the oracle gets
+the rounded weights, and the table's end says how far those move its answers.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from ..errors import located
+from . import _precision
 from ._parser import Parser
 from ._table import table
 
@@ -20,7 +22,8 @@ if TYPE_CHECKING:
 
 EXAMPLES = """\
   tidegate verify intent.safetensors
-  tidegate verify intent.safetensors --json"""
+  tidegate verify intent.safetensors --json
+  tidegate verify intent.safetensors --compute bf16"""
 
 OVER = 1
 
@@ -28,10 +31,11 @@ OVER = 1
 def flags(parser: Parser) -> None:
     parser.add_argument("file", metavar="FILE", help="the model file")
     parser.add_argument("--json", action="store_true", help="print the figures as JSON")
+    _precision.flags(parser)
 
 
 def run(args: argparse.Namespace) -> int:
-    results = replay(args.file)
+    results = replay(args.file, **_precision.asked(args))
     if args.json:
         print(json.dumps({"file": args.file, "ok": passed(results), "targets": [r.to_json() for r in results]}))
     else:
@@ -39,13 +43,13 @@ def run(args: argparse.Namespace) -> int:
     return 0 if passed(results) else OVER
 
 
-def replay(file: str) -> list[Result]:
+def replay(file: str, weights: str | None = None, compute: str | None = None) -> list[Result]:
     from ..model import Model
     from ..verify import verify
 
     model = Model.load(file)
     with located(file):
-        return verify(model)
+        return verify(model, weights, compute)
 
 
 def passed(results: list[Result]) -> bool:
@@ -58,6 +62,9 @@ def report(results: list[Result]) -> str:
     ran = sum(result.ran for result in results)
     faults = sum(not result.ok for result in results)
     said = "all within their bounds" if not faults else f"{faults} wrong"
+    moved = [result.moved for result in results if result.moved is not None]
+    if moved:
+        said += f"; rounding the weights moves the answers by up to {max(moved):.1e}"
     return f"{table(head, map(row, results), left=2, words_last=True)}\n\n{ran} of {len(results)} ran here, {said}"
 
 

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from typing import Final
 
+import numpy as np
+import numpy.typing as npt
+
 from ..errors import OptionError
+from ..model import Model
 
 FLOAT32: Final = "float32"
 BF16: Final = "bf16"
@@ -31,3 +35,42 @@ def precision_of(weights: str | None = None, compute: str | None = None) -> str:
             raise OptionError("compute=bf16 rounds the weights as well; leave weights=float32 out")
         return COMPUTE_BF16
     return WEIGHTS_BF16 if weights == BF16 else FLOAT32
+
+
+def arguments(precision: str) -> dict[str, str]:
+    """The arguments that ask for one of PRECISIONS.
+
+    >>> arguments("weights=bf16")
+    {'weights': 'bf16'}
+    """
+    return dict([precision.split("=")]) if precision != FLOAT32 else {}
+
+
+def rounded(values: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """Each finite number as the nearest bfloat16, the even one of two; in float32.
+
+    >>> rounded(np.array([1 + 2**-8, 1 + 3 * 2**-8, 3.0], np.float32)).tolist()
+    [1.0, 1.015625, 3.0]
+    """
+    bits = np.ascontiguousarray(values, np.float32).view(np.uint32)
+    return ((bits + 0x7FFF + (bits >> 16 & 1)) & np.uint32(0xFFFF0000)).view(np.float32)
+
+
+MULTIPLY: Final = ("weight", "W", "R", "Q")  # roles of tensors that multiply, or are looked up
+
+
+def multiplies(role: str) -> bool:
+    """Whether a tensor of this role is kept as bfloat16; a cell's own parameter is not.
+
+    >>> multiplies("backward.W"), multiplies("b"), multiplies("forward.p.W")
+    (True, False, False)
+    """
+    *places, name = role.split(".")
+    return name in MULTIPLY and "p" not in places
+
+
+def with_rounded_weights(model: Model) -> Model:
+    """The model that an engine with bfloat16 weights works out: those that multiply rounded, the others as they are."""
+    roles = [item for layer in model.layers for item in layer["tensors"].items()]
+    names = {name for role, name in roles if multiplies(role)}
+    return Model(model.document, {k: rounded(v) if k in names else v for k, v in model.tensors.items()})

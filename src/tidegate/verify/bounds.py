@@ -13,7 +13,8 @@ gamma_k = k u / (1 - k u), `own` is
     a + b, a - b, sqrt     u |v|
     a b, a / b             u |v|
     W x + b                gamma_{K+1} (|W| |x| + |b|)     any order of the sum, fused multiply-add or not; gamma of
-                                                           `chain` more where other sums are added to the same
+                                                           `chain` more where other sums are added to the same;
+                                                           and `operand` |W| |x| where x is rounded first
     sum, mean              gamma_{n-1} sum |x|; two more roundings for the mean
     exp, sigmoid, tanh     what the target's function strays by: `ActivationErrors`
     neg, abs, relu, minimum, maximum, max over an axis, rows of a table     nothing
@@ -42,13 +43,14 @@ Back = Callable[[Float], Float]
 class ActivationErrors(NamedTuple):
     """What a target's own functions stray by: sigmoid absolutely, tanh and exp relative to the value, tanh also
     absolutely where that is more. chain: how many further roundings a term of W x + b meets, on a target that goes on
-    adding to that sum."""
+    adding to that sum. operand: how far x is rounded first, relatively, on a target that takes it in fewer digits."""
 
     sigmoid_abs: float
     tanh_rel: float
     exp_rel: float
     tanh_abs: float = 0.0
     chain: float = 0.0
+    operand: float = 0.0
 
 
 def gamma(k: float) -> float:
@@ -227,7 +229,10 @@ class Graph:
     def affine(self, x: Any, W: Float, b: Float) -> Value:
         """x [1, K], W [N, K], b [N] -> [1, N]."""
         x, K = self.lift(x), W.shape[1]
-        own = gamma(K + 1 + self.errors.chain) * (abs(x.value) @ abs(W).T + abs(b)) + K * TINY
+        rounding = self.errors.operand
+        own = gamma(K + 1 + self.errors.chain) * ((1 + rounding) * abs(x.value) @ abs(W).T + abs(b)) + K * TINY
+        if rounding:
+            own = own + (rounding * abs(x.value) + TINY) @ abs(W).T
         return Value(self, x.value @ W.T + b, own, [(x, lambda d: d @ W)])
 
     def matmul(self, x: Any, W: Float) -> Value:

@@ -10,7 +10,8 @@ recurrence forgets is forgotten here too.
 
 Second order (derivatives are taken at the exact state and not at float32's; a maximum may choose the other
 branch when its operands are closer than their errors) is of the size of the error itself, relatively;
-`SECOND_ORDER` pays for it wherever first order means anything.
+`SECOND_ORDER` pays for it wherever first order means anything; `SECOND_ORDER_BF16`, where what products take is rounded
+to bfloat16, whose roundings are 2^16 times float32's.
 
 A model with a whole-window layer has no state to chain by: one graph holds all of its steps, and one pass goes back
 through it.
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 
 Float = npt.NDArray[np.float64]
 SECOND_ORDER: Final = 1.01
+SECOND_ORDER_BF16: Final = 1.5
 MOST_STATE: Final = 640
 
 
@@ -107,7 +109,12 @@ def carried(model: Model, run: Trajectory, errors: ActivationErrors) -> Carried:
         if not seeds:
             break
         by_state = [found.get(id(before[n]), np.zeros((rows, w))) for n, w in zip(names, widths, strict=True)]
-    return Carried(SECOND_ORDER * bound[:Y], SECOND_ORDER * bound[Y:], chosen)
+    more = second_order(errors)
+    return Carried(more * bound[:Y], more * bound[Y:], chosen)
+
+
+def second_order(errors: ActivationErrors) -> float:
+    return SECOND_ORDER_BF16 if errors.operand else SECOND_ORDER
 
 
 def carried_whole(oracle: Oracle, run: Trajectory, errors: ActivationErrors) -> Carried:
@@ -115,4 +122,4 @@ def carried_whole(oracle: Oracle, run: Trajectory, errors: ActivationErrors) -> 
     oracle.xp = graph = Graph(errors)
     y = oracle.whole([run.x[k : k + 1] for k in range(len(run.x))])[-1]
     bound, _ = graph.backward([(y, np.eye(run.outputs.shape[1]))])
-    return Carried(SECOND_ORDER * bound, np.zeros(0), np.zeros(0, np.int64))
+    return Carried(second_order(errors) * bound, np.zeros(0), np.zeros(0, np.int64))

@@ -15,6 +15,7 @@ import numpy.typing as npt
 from .. import _native
 from ..errors import MissingExtra, ModelFileError
 from ..model import Model, opened
+from ..runtime.precision import COMPUTE_BF16, FLOAT32, arguments, precision_of, with_rounded_weights
 from ..runtime.stages import Staged, runner
 from ..runtime.state import initial, view
 from .bounds import ActivationErrors
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
 # torch's own functions: within about one unit in the last place, its sigmoid within three
 TORCH_ERRORS: Final = ActivationErrors(sigmoid_abs=2.4e-7, tanh_rel=3.6e-7, exp_rel=2.4e-7)
+BF16_REL: Final = 2.0**-8  # half of a bfloat16's last place, relatively
 ORACLE_REL: Final = 1e-11  # float64's own roundings, which differ between machines and versions of NumPy
 
 Array = npt.NDArray[Any]
@@ -38,10 +40,11 @@ class Result:
     """One reader of the model against the stored check.
 
     target: "oracle", "torch", "onnx", "c" or a native target. path: "float64", "whole sequence", "fused" or
-    "interpreter". error: the largest absolute error of any number of the outputs and states; bound: that
-    number's bound; ratio: the worst error over its own bound; chunks: whether the run in pieces gave the same
-    bits (None: not run in pieces). verdict: "ok", or what is wrong or missing in a few words. ran: whether it
-    ran at all. ok: whether nothing is wrong.
+    "interpreter", and the precision unless it is float32. error: the largest absolute error of any number of the
+    outputs and states; bound: that number's bound; ratio: the worst error over its own bound; chunks: whether the run
+    in pieces gave the same bits (None: not run in pieces). moved: how far rounding the weights moves the oracle's own
+    answers, at most; error and bound are then about the oracle with rounded weights. verdict: "ok", or what is wrong
+    or missing in a few words. ran: whether it ran at all. ok: whether nothing is wrong.
     """
 
     target: str
@@ -53,6 +56,7 @@ class Result:
     bound: float | None = None
     ratio: float | None = None
     chunks: bool | None = None
+    moved: float | None = None
 
     def to_json(self) -> dict[str, Any]:
         """The fields by name; a number that is not finite as None."""
@@ -61,22 +65,37 @@ class Result:
 
 
 class Replay:
-    """A model's check: inputs, stored answers, the oracle's runs, and bounds by the activations' errors."""
+    """A model's check: inputs, stored answers, the oracle's runs, and bounds by the activations' errors.
 
-    def __init__(self, model: Model) -> None:
+    precision: of a native run. Rounded weights are known numbers: so the oracle gets them too, and answers in place of
+    what is stored.
+    """
+
+    def __init__(self, model: Model, precision: str = FLOAT32) -> None:
         check = model.document["check"]
         if check is None:
             raise ModelFileError("the model has no check to replay; save it with tidegate.verify.attach")
-        self.model, self.stride = model, check["stride"]
+        self.precision, self.stride = precision, check["stride"]
+        self.model, self.exact = model, model if precision == FLOAT32 else with_rounded_weights(model)
         self.x = inputs(model, check["seed"], [case["steps"] for case in check["cases"]])
         self.stored = [(model.tensors[c["output"]], model.tensors[c["state"]]) for c in check["cases"]]
         self.begin = initial(model.state_schema, model.state_bytes)[None]
-        self.runs = [trajectory(model, x) for x in self.x]
+        self.runs = [trajectory(self.exact, x) for x in self.x]
         self.answers = [self.strided(*answer(run)) for run in self.runs]
         self._bounds: dict[ActivationErrors, Bounds] = {}
+        self.moved: float | None = None
+        if precision != FLOAT32:
+            pairs = zip(self.answers, self.stored, strict=True)
+            self.moved = max(float(abs(a - b).max(initial=0)) for pair in pairs for a, b in zip(*pair, strict=True))
+            self.stored = self.answers
 
     def strided(self, output: Array, state: Array) -> tuple[Array, Array]:
         return output[:: self.stride], state[:: self.stride]
+
+    def bounds_on(self, target: str) -> Bounds:
+        """Those of a native target, in the replay's precision."""
+        errors = ActivationErrors(**_native.ERRORS[target])
+        return self.bounds(errors._replace(operand=BF16_REL) if self.precision == COMPUTE_BF16 else errors)
 
     def bounds(self, errors: ActivationErrors) -> Bounds:
         """For each case the bounds of output and state."""
@@ -86,7 +105,7 @@ class Replay:
 
     def bound(self, run: Trajectory, errors: ActivationErrors) -> tuple[Array, Array]:
         """Of a long state an even sample is bounded; the rest has no bound (infinity)."""
-        found = carried(self.model, run, errors)
+        found = carried(self.exact, run, errors)
         state = np.full(sum(v.size for v in run.last.values()) - 1, np.inf)
         state[found.numbers] = found.state
         return self.strided(found.output, state)
@@ -118,21 +137,26 @@ class Replay:
         verdict = "over its bound" if not within else "its pieces differ from the whole" if chunks is False else "ok"
         return Result(
             target, path, verdict, True, verdict == "ok", float(error[worst]), float(bound[worst]),
-            float(ratio.max()), chunks,
+            float(ratio.max()), chunks, self.moved,
         )  # fmt: skip
 
 
-def verify(model: Model | Predictor | str | os.PathLike[str]) -> list[Result]:
+def verify(
+    model: Model | Predictor | str | os.PathLike[str], weights: str | None = None, compute: str | None = None
+) -> list[Result]:
     """The check replayed on the oracle, torch, the ONNX graphs, the C and each target of this build, whole and, of a
-    model that streams, in pieces. model: a model, a predictor, or the path of a model file.
+    model that streams, in pieces. model: a model, a predictor, or the path of a model file. weights, compute: as
+    `tidegate.load` has them; "bf16" replays the oracle and the native targets in that precision.
 
-    Raises ModelFileError when the model has no check, or the file is none; OptionError for what is no model.
-    What this machine lacks is listed, with `ran` false.
+    Raises ModelFileError when the model has no check, or the file is none; OptionError for what is no model or no
+    precision. What this machine lacks is listed, with `ran` false.
     """
     from .c_target import c
     from .onnx_target import onnx
 
     replay = Replay(opened(model))
+    if (precision := precision_of(weights, compute)) != FLOAT32:
+        return [oracle(replay), *native(Replay(replay.model, precision))]
     return [oracle(replay), torch(replay), *onnx(replay), c(replay), *native(replay)]
 
 
@@ -157,8 +181,8 @@ def torch(replay: Replay) -> Result:
 
 
 def native(replay: Replay) -> Iterator[Result]:
-    for target in _native.compiled():
-        if target in _native.targets():
+    for target in _native.compiled(replay.precision):
+        if target in _native.targets(replay.precision):
             yield from on_target(replay, target)
         else:
             yield Result(target, "native", "not on this machine", ran=False)
@@ -166,17 +190,18 @@ def native(replay: Replay) -> Iterator[Result]:
 
 def on_target(replay: Replay, target: str) -> Iterator[Result]:
     """One native target by its fused kernels, where the model has any, and by the interpreter: equal bits."""
-    model, bounds = replay.model, replay.bounds(ActivationErrors(**_native.ERRORS[target]))
+    model, bounds = replay.model, replay.bounds_on(target)
+    precision = "" if replay.precision == FLOAT32 else f", {replay.precision}"
     whole: dict[str, list[Pair]] = {}
     for path in ("fused", "interpreter"):
-        engine = runner(model, target, path == "fused")
+        engine = runner(model, target, path == "fused", **arguments(replay.precision))
         if path == "fused" and not engine.fused_layers:
             continue
         whole[path], chunks = replay.run(engine), None
         if isinstance(engine, _native.Engine):
             in_parts = [in_pieces(engine, replay.begin, x) for x in replay.x]
             chunks = list(map(raw, whole[path])) == list(map(raw, in_parts))
-        yield replay.judged(target, path, replay.answers_of(whole[path]), bounds, chunks)
+        yield replay.judged(target, path + precision, replay.answers_of(whole[path]), bounds, chunks)
     if "fused" in whole and list(map(raw, whole["fused"])) != list(map(raw, whole["interpreter"])):
         yield Result(target, "both", "fused kernel and interpreter differ", ok=False)
 
