@@ -15,7 +15,7 @@ from tidegate.cli import score
 def forecaster(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every model file is that of a forecaster."""
     model = SimpleNamespace(document={"task": {"kind": "forecast"}})
-    monkeypatch.setattr(tidegate.runtime, "load", lambda path: SimpleNamespace(model=model))
+    monkeypatch.setattr(tidegate.runtime, "load", lambda path, **_: SimpleNamespace(model=model))
     monkeypatch.setattr(score, "task_of", lambda path: "forecast")
 
 

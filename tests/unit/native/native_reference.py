@@ -337,7 +337,9 @@ class Model:
         return -(-self.end // 8) * 8
 
     def engine(self, target: str, fused: bool = True):
-        engine = _native.Engine(target, self.state_bytes, fused)
+        """target: its name, and behind a space a precision that is not float32."""
+        target, _, precision = target.partition(" ")
+        engine = _native.Engine(target, self.state_bytes, fused, precision or "float32")
         for name, *arguments in self.calls:
             getattr(engine, name)(*arguments)
         engine.finish()

@@ -10,6 +10,7 @@ import pytest
 from tidegate import _native, cells
 from tidegate.model import Model
 from tidegate.runtime import compile
+from tidegate.runtime.precision import PRECISIONS, arguments
 from tidegate.tape import Tape
 from tidegate.verify.samples import sample
 
@@ -50,12 +51,15 @@ def bits(engine: _native.Engine, model: Model, x: Any, state: Any) -> list[Any]:
     return [v.view(np.uint32 if v.dtype == np.float32 else v.dtype) for v in (out, whole, some, pooled, alone, *steps)]
 
 
-@pytest.mark.parametrize("target", _native.targets())
+RUNS = [(target, kind) for kind in PRECISIONS for target in _native.targets(kind)]
+
+
+@pytest.mark.parametrize(("target", "precision"), RUNS)
 @pytest.mark.parametrize("size", [1, 15, 33, 48])
 @pytest.mark.parametrize(("name", "dialect"), DIALECTS)
-def test_bits_are_the_interpreters(name, dialect, size, target):
+def test_bits_are_the_interpreters(name, dialect, size, target, precision):
     model = made(name, dialect, size)
-    engines = [compile(model, target, choice) for choice in (True, False)]
+    engines = [compile(model, target, choice, **arguments(precision)) for choice in (True, False)]
     assert [list(e.fused_layers) for e in engines] == [[0] if fused(dialect) else [], []]
     random = np.random.default_rng(0)
     x = random.standard_normal((9, len(LENGTHS), 6)).astype(np.float32)

@@ -1,0 +1,130 @@
+"""bfloat16 against the oracle: within the bound of its own where it is right, beyond it where it is wrong."""
+
+from __future__ import annotations
+
+import json
+from functools import cache
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tidegate import _native, cells
+from tidegate.model import Model
+from tidegate.runtime.precision import COMPUTE_BF16, WEIGHTS_BF16, arguments, multiplies, with_rounded_weights
+from tidegate.runtime.stages import runner
+from tidegate.verify import attach, verify
+from tidegate.verify.mutants import mistaken, mutants
+from tidegate.verify.replay import Replay, Result
+from tidegate.verify.samples import sample
+
+RUNS = [(target, precision) for precision in (WEIGHTS_BF16, COMPUTE_BF16) for target in _native.targets(precision)]
+EACH = pytest.mark.parametrize(("target", "precision"), RUNS)
+LENGTHS = (1, 7, 100)
+STACKS: dict[str, dict[str, Any]] = {
+    "text, every pool": {"size": 24, "over": ["last", "mean", "max", "attention"], "norm": True, "dense": "tanh"},
+    "two layers, conv": {"features": 5, "size": 17, "depth": 2, "conv": 3, "over": ["max"]},
+    "projected": {"features": 4, "size": 12, "cell": "lstm", "dialect": {"projection": "yes"}},
+    "both ways": {"size": 9, "direction": "both", "over": ["mean"]},
+    "centred": {"features": 3, "size": 8, "conv": 5, "centred": True},
+}
+
+
+def replay_of(precision: str, length: int, **options: Any) -> Replay:
+    return replay_of_text(precision, length, json.dumps(options))
+
+
+@cache
+def replay_of_text(precision: str, length: int, options: str) -> Replay:
+    return Replay(attach(sample(seed=3, **json.loads(options)), lengths=(length,)), precision)
+
+
+def judged(replay: Replay, model: Model, target: str, precision: str | None = None) -> Result:
+    """`model` on a target, in the replay's precision unless another is given, by the replay's answers and bound."""
+    precision = replay.precision if precision is None else precision
+    if target not in _native.targets(precision):
+        target = _native.targets(precision)[0]
+    answers = replay.answers_of(replay.run(runner(model, target, **arguments(precision))))
+    return replay.judged(target, precision, answers, replay.bounds_on(target))
+
+
+@EACH
+@pytest.mark.parametrize("length", LENGTHS)
+@pytest.mark.parametrize("size", [5, 65])
+@pytest.mark.parametrize("cell", cells.names())
+def test_every_cell_stays_within_its_bound(cell: str, size: int, length: int, target: str, precision: str) -> None:
+    replay = replay_of(precision, length, features=8, size=size, cell=cell)
+    result = judged(replay, replay.model, target)
+    assert result.ok, result
+    assert result.bound is not None
+    assert 0 < result.bound < (1e-3 if precision == WEIGHTS_BF16 else 2)
+    assert result.moved is not None
+    assert 1e-5 < result.moved < 0.1
+
+
+@EACH
+@pytest.mark.parametrize("length", [1, 37])
+@pytest.mark.parametrize("stack", STACKS)
+def test_stacks_stay_within_their_bound(stack: str, length: int, target: str, precision: str) -> None:
+    replay = replay_of(precision, length, **STACKS[stack])
+    result = judged(replay, replay.model, target)
+    assert result.ok, result
+
+
+@EACH
+@pytest.mark.parametrize("length", LENGTHS)
+def test_every_mutant_exceeds_the_bound(length: int, target: str, precision: str) -> None:
+    replay = replay_of(precision, length, features=8, size=32)
+    least = 100 if precision == WEIGHTS_BF16 else 1
+    ratios = {what: judged(replay, wrong, target).ratio for what, wrong in mutants(replay.model).items()}
+    assert len(ratios) == 6
+    assert {what: ratio for what, ratio in ratios.items() if not ratio or ratio <= least} == {}
+
+
+@pytest.mark.parametrize("cell", cells.names())
+def test_a_mistaken_cell_exceeds_the_bound_of_rounded_weights(cell: str) -> None:
+    replay = replay_of(WEIGHTS_BF16, 7, features=6, size=11, cell=cell)
+    found = {what: judged(replay, wrong, "base").ratio for what, wrong in mistaken(replay.model).items()}
+    assert found
+    assert {what: ratio for what, ratio in found.items() if not ratio or ratio < 10} == {}
+
+
+def cut(values: Any) -> Any:
+    """The upper half of each number: rounded towards zero."""
+    return (np.ascontiguousarray(values).view(np.uint32) & np.uint32(0xFFFF0000)).view(np.float32)
+
+
+def test_weights_that_are_rounded_otherwise_exceed_the_bound() -> None:
+    """Not at all, towards zero, the biases too, and what they multiply too."""
+    replay = replay_of(WEIGHTS_BF16, 7, features=8, size=32)
+    model, roles = replay.model, [item for layer in replay.model.layers for item in layer["tensors"].items()]
+    weights, biases = ({name for role, name in roles if multiplies(role) == which} for which in (True, False))
+    assert weights
+    assert biases
+    by_cut = Model(model.document, {k: cut(v) if k in weights else v for k, v in model.tensors.items()})
+    more = Model(model.document, {k: cut(v) if k in biases else v for k, v in model.tensors.items()})
+    wrong = {
+        "not rounded": judged(replay, model, "base", "float32"),
+        "towards zero": judged(replay, by_cut, "base"),
+        "biases too": judged(replay, more, "base"),
+        "activations too": judged(replay, model, "base", COMPUTE_BF16),
+    }
+    assert {what: result.ratio for what, result in wrong.items() if not result.ratio or result.ratio < 10} == {}
+    assert judged(replay, with_rounded_weights(model), "base", "float32").ok
+
+
+def test_the_bound_of_rounded_activations_is_not_absurdly_loose() -> None:
+    for length in LENGTHS:
+        replay = replay_of(COMPUTE_BF16, length, features=8, size=32)
+        assert (judged(replay, replay.model, "base").ratio or 0) > 1 / 200
+
+
+def test_verify_lists_every_target_of_a_precision() -> None:
+    model = attach(sample(features=3, size=4), lengths=(3,))
+    for precision in (WEIGHTS_BF16, COMPUTE_BF16):
+        found = verify(model, **arguments(precision))
+        assert [r.target for r in found if r.path.startswith("fused")] == _native.targets(precision)
+        assert {r.path for r in found} == {"float64", f"fused, {precision}", f"interpreter, {precision}"}
+        assert all(r.ok and r.ran for r in found)
+        assert {r.chunks for r in found[1:]} == {True}
+    assert all(r.moved is None for r in verify(model))

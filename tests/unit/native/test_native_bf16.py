@@ -1,0 +1,160 @@
+"""bfloat16 in products: what is rounded, how, and what is not."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from tidegate import _native
+from tidegate.runtime.precision import rounded
+
+WEIGHTS = pytest.mark.parametrize("target", _native.targets("weights=bf16"))
+COMPUTE = pytest.mark.parametrize("target", _native.targets("compute=bf16"))
+BOTH = pytest.mark.parametrize(
+    ("target", "precision"), [(t, p) for p in ("weights=bf16", "compute=bf16") for t in _native.targets(p)]
+)
+
+RANDOM = np.random.default_rng(0)
+BITS = np.concatenate([RANDOM.integers(0, 2**32, 3000, np.uint32), np.arange(2**15 - 40, 2**15 + 40, dtype=np.uint32)])
+FLOATS = BITS.view(np.float32)
+ANY = FLOATS[np.isfinite(FLOATS) & (abs(FLOATS) < 3e38)]
+NORMAL = ANY[abs(ANY) >= 2.0**-126]
+
+
+def dense(target: str, precision: str, weight: np.ndarray, bias: np.ndarray | None = None) -> _native.Engine:
+    engine = _native.Engine(target, 8, True, precision)
+    bias = np.zeros(len(weight), np.float32) if bias is None else bias
+    engine.dense(np.ascontiguousarray(weight, np.float32), bias, "none")
+    engine.finish()
+    return engine
+
+
+def answers(engine: _native.Engine, x: np.ndarray) -> np.ndarray:
+    """Outputs [B, O] of rows x [B, F], by a batch and one by one: the same bits."""
+    B = len(x)
+    states, out = np.zeros((B, 8), np.uint8), np.zeros((B, engine.outputs), np.float32)
+    engine.pool_step(np.arange(B), np.ascontiguousarray(x, np.float32), states, out, 1)
+    for row, said in zip(x, out, strict=True):
+        one = np.zeros(engine.outputs, np.float32)
+        engine.step(np.ascontiguousarray(row, np.float32), np.zeros(8, np.uint8), one)
+        np.testing.assert_array_equal(one.view(np.uint32), said.view(np.uint32))
+    return out
+
+
+def nearest(values: np.ndarray) -> np.ndarray:
+    """The nearest bfloat16 in exact arithmetic: of the two at either side, the nearer, and of two as near the even."""
+    below = (values.view(np.uint32) & np.uint32(0xFFFF0000)).view(np.float32)
+    above = ((values.view(np.uint32) & np.uint32(0xFFFF0000)) + np.uint32(0x10000)).view(np.float32)
+    to_below, to_above = (abs(values.astype(float) - side.astype(float)) for side in (below, above))
+    even = (below.view(np.uint32) >> 16 & 1) == 0
+    return np.where((to_below < to_above) | ((to_below == to_above) & even), below, above)
+
+
+def test_the_reference_itself_rounds_to_the_nearest():
+    np.testing.assert_array_equal(rounded(ANY), nearest(ANY))
+
+
+@WEIGHTS
+def test_weights_are_the_nearest_bfloat16(target):
+    found = answers(dense(target, "weights=bf16", ANY[:, None]), np.ones((1, 1), np.float32))[0]
+    np.testing.assert_array_equal(found, nearest(ANY))
+
+
+@WEIGHTS
+def test_what_weights_multiply_is_not_rounded(target):
+    found = answers(dense(target, "weights=bf16", np.ones((1, 1))), ANY[:200, None])[:, 0]
+    np.testing.assert_array_equal(found, ANY[:200])
+
+
+@COMPUTE
+def test_what_weights_multiply_is_rounded_to_the_nearest(target):
+    x = NORMAL[:500, None]
+    found = answers(dense(target, "compute=bf16", np.ones((1, 1))), x)
+    np.testing.assert_array_equal(found, nearest(x))
+
+
+@COMPUTE
+def test_compute_rounds_weights_as_well(target):
+    found = answers(dense(target, "compute=bf16", NORMAL[:, None]), np.ones((1, 1), np.float32))[0]
+    np.testing.assert_array_equal(found, nearest(NORMAL))
+
+
+@BOTH
+def test_biases_are_not_rounded(target, precision):
+    bias = NORMAL[:100].copy()
+    found = answers(dense(target, precision, np.zeros((100, 3)), bias), np.ones((1, 3), np.float32))[0]
+    np.testing.assert_array_equal(found, bias)
+
+
+@BOTH
+@pytest.mark.parametrize("bits", [0x7FC00000, 0x7F800001, 0xFFFFFFFF, 0x7F80FFFF])
+def test_nan_stays_nan_and_infinity_infinity(target, precision, bits):
+    x = np.zeros((3, 5), np.float32)
+    x[0, 4], x[1, 2] = np.array([bits], np.uint32).view(np.float32)[0], -np.inf
+    found = answers(dense(target, precision, np.ones((20, 5))), x)
+    assert np.isnan(found[0]).all()
+    assert (found[1] == -np.inf).all()
+    assert (found[2] == 0).all()
+
+
+@BOTH
+def test_what_lies_behind_a_row_is_not_read(target, precision):
+    """An odd depth is filled with zeros, which must not meet a NaN of the padding."""
+    engine, random = _native.Engine(target, 8, True, precision), np.random.default_rng(1)
+    engine.dense(random.standard_normal((7, 5)).astype(np.float32), np.zeros(7, np.float32), "none")
+    engine.softmax(7)  # writes 7 of 16 numbers; the others are whatever stood there
+    engine.dense(random.standard_normal((3, 7)).astype(np.float32), np.zeros(3, np.float32), "none")
+    engine.finish()
+    found = answers(engine, random.standard_normal((40, 5)).astype(np.float32))
+    poisoned = random.standard_normal((64, 5)).astype(np.float32)
+    poisoned[:] = np.nan
+    answers(engine, poisoned)
+    assert np.isfinite(found).all()
+    assert np.isfinite(answers(engine, random.standard_normal((40, 5)).astype(np.float32))).all()
+
+
+@BOTH
+@pytest.mark.parametrize("depth", [1, 2, 31, 33, 1024, 1025, 2100])
+def test_products_of_any_depth(target, precision, depth):
+    random = np.random.default_rng(depth)
+    weight, x = (random.standard_normal((n, depth)).astype(np.float32) for n in (70, 19))
+    found = answers(dense(target, precision, weight), x)
+    operand = rounded(x) if precision == "compute=bf16" else x
+    exact = operand.astype(float) @ rounded(weight).astype(float).T
+    terms = abs(operand.astype(float)) @ abs(rounded(weight).astype(float)).T
+    assert (abs(found - exact) <= 2.0**-24 * (depth + 2) * terms).all()
+
+
+@BOTH
+def test_an_embed_is_looked_up_rounded(target, precision):
+    table = RANDOM.standard_normal((9, 21)).astype(np.float32)
+    engine = _native.Engine(target, 8, True, precision)
+    engine.embed(table)
+    engine.pool(21, ["last"], None, 0.0, [-1])
+    engine.finish()
+    out = np.zeros((9, 21), np.float32)
+    engine.pool_step(np.arange(9), np.arange(9, dtype=np.int32), np.zeros((9, 8), np.uint8), out, 1)
+    np.testing.assert_array_equal(out, rounded(table))
+
+
+@BOTH
+def test_a_weight_that_is_too_large_is_refused(target, precision):
+    with pytest.raises(ValueError, match=r"a weight of -3\.402823e38 is too large for bfloat16; keep the weights as"):
+        dense(target, precision, np.full((1, 1), -3.4028235e38))
+
+
+def test_precisions_that_there_are_not():
+    with pytest.raises(ValueError, match="unknown precision 'half'; choose one of float32, weights=bf16, compute=bf16"):
+        _native.Engine("base", 8, True, "half")
+    with pytest.raises(ValueError, match="unknown precision"):
+        _native.targets("bf16")
+
+
+def test_targets_with_an_instruction_for_bfloat16_are_for_compute_alone():
+    every, plain = _native.compiled("compute=bf16"), _native.compiled()
+    assert every[-len(plain) :] == plain == _native.compiled("weights=bf16")
+    for target in every[: -len(plain)]:
+        with pytest.raises(ValueError, match=f"'{target}' is for compute=bf16 alone; choose one of "):
+            _native.Engine(target, 8)
+    for precision in ("float32", "weights=bf16", "compute=bf16"):
+        assert _native.targets(precision)[-1] == "base"
