@@ -35,23 +35,25 @@ bool answer(tidegate_status status) {
   return status == TIDEGATE_OK;
 }
 
-std::string joined(const char* name_of(int)) {
+std::string joined(const char* name_of(std::int32_t, int), std::int32_t precision) {
   std::string all;
-  for (int i = 0; const char* name = name_of(i); ++i) all += (i ? " " : "") + std::string(name);
+  for (int i = 0; const char* name = name_of(precision, i); ++i) all += (i ? " " : "") + std::string(name);
   return all;
 }
 
 void targets() {
+  const std::int32_t precision = wire.integer();
   answer(TIDEGATE_OK);
-  wire.put(joined(tidegate_compiled));
-  wire.put(joined(tidegate_target));
+  wire.put(joined(tidegate_compiled_in, precision));
+  wire.put(joined(tidegate_target_in, precision));
 }
 
 void open() {
   const std::string target = wire.text();
   const std::int64_t bytes = wire.number();
+  const std::int32_t fused = wire.integer(), precision = wire.integer();
   tidegate_engine* made = nullptr;
-  if (!answer(tidegate_open(target.c_str(), bytes, wire.integer(), &made, message, sizeof message))) return;
+  if (!answer(tidegate_open_in(precision, target.c_str(), bytes, fused, &made, message, sizeof message))) return;
   const auto handle = static_cast<std::int64_t>(engines.size());
   engines[handle] = made;
   wire.put(handle);

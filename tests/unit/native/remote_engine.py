@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from tidegate import _native
+from tidegate.runtime.precision import PRECISIONS
 
 ACTIVATIONS = ("none", "relu", "tanh", "sigmoid")
 POOLS = ("last", "mean", "max", "attention")
@@ -90,10 +91,9 @@ class Remote:
         assert code == 0, f"the program ended with {code}: {said[-3000:]}"
         return said
 
-    @property
-    def targets(self) -> tuple[list[str], list[str]]:
+    def targets(self, precision: str) -> tuple[list[str], list[str]]:
         """Those of its build, and those its CPU runs."""
-        self.call("targets")
+        self.call("targets", PRECISIONS.index(precision))
         return self.text().split(), self.text().split()
 
 
@@ -102,9 +102,9 @@ class Engine:
 
     remote: Remote
 
-    def __init__(self, target: str, state_bytes: int, fused: bool = True) -> None:
+    def __init__(self, target: str, state_bytes: int, fused: bool = True, precision: str = "float32") -> None:
         self.target, self.state_bytes = target, state_bytes
-        self.remote.call("open", target, state_bytes, fused)
+        self.remote.call("open", target, state_bytes, fused, PRECISIONS.index(precision))
         self.handle = self.remote.number()
 
     def add(self, name: str, *arguments: Any) -> None:
@@ -170,7 +170,13 @@ class Engine:
 
 def settle(remote: Remote, monkeypatch: pytest.MonkeyPatch) -> None:
     """Everything that asks `_native` for engines and training goes to the program from here on."""
-    compiled, targets = remote.targets
+    found = {precision: remote.targets(precision) for precision in PRECISIONS}
+
+    def compiled(precision: str = "float32") -> list[str]:
+        return found[precision][0]
+
+    def targets(precision: str = "float32") -> list[str]:
+        return found[precision][1]
 
     def saved(target: str, cell: str, size: int) -> int:
         remote.call("train_saved", target, CELLS.index(cell), size)
@@ -191,9 +197,11 @@ def settle(remote: Remote, monkeypatch: pytest.MonkeyPatch) -> None:
         trained("train_backward", target, cell, given, written, ["y", "saved", "dy", "dlast"])
 
     own = type("Engine", (Engine,), {"remote": remote})
-    errors = dict.fromkeys(compiled, _native.ERRORS["base"])  # bounds of the activations, which all targets share
+    errors = dict.fromkeys(
+        compiled(PRECISIONS[-1]), _native.ERRORS["base"]
+    )  # bounds of the activations, which all targets share
     for name, face in {
-        "Engine": own, "targets": lambda: targets, "compiled": lambda: compiled, "default_target": lambda: targets[0],
+        "Engine": own, "targets": targets, "compiled": compiled, "default_target": lambda: targets()[0],
         "ERRORS": errors, "train_saved": saved, "train_forward": forward, "train_backward": backward,
     }.items():  # fmt: skip
         monkeypatch.setattr(_native, name, face)

@@ -62,8 +62,11 @@ def inputs(model: Model, name: str, count: int) -> Any:
     )
 
 
+HALVES = [f"{_native.targets(precision)[0]} {precision}" for precision in ("weights=bf16", "compute=bf16")]
+
+
 @pytest.mark.parametrize("fused", [True, False])
-@pytest.mark.parametrize("target", _native.targets())
+@pytest.mark.parametrize("target", [*_native.targets(), *HALVES])
 @pytest.mark.parametrize("name", MODELS)
 def test_a_step_allocates_nothing(name: str, target: str, fused: bool, counted: Remote) -> None:
     model = MODELS[name]()

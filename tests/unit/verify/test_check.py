@@ -83,7 +83,7 @@ def test_a_target_of_another_machine_is_listed(monkeypatch: pytest.MonkeyPatch) 
     from tidegate import _native
 
     compiled = [*_native.compiled(), "neon"]
-    monkeypatch.setattr(_native, "compiled", lambda: compiled)
+    monkeypatch.setattr(_native, "compiled", lambda precision: compiled)
     last = verify(attach(sample(features=2, size=4)))[-1]
     assert (last.target, last.verdict, last.ran, last.ok) == ("neon", "not on this machine", False, True)
 
