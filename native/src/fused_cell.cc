@@ -38,7 +38,6 @@ class FusedCell final : public Layer {
     const float* h = tile.state[0];
     float* inputs = tile.scratch;
     inputs_.run(chunk.items, x, inputs);
-    if (normed_) norm(chunk.items, 0, gates_, inputs, gates_ * units_);
     for (std::size_t t = 0; t < chunk.steps; ++t) {
       const std::size_t rows = chunk.rows[t], left = chunk.rows[t + 1];
       for (std::size_t r = 0; r < rows; r += kRowsTogether)
@@ -68,7 +67,7 @@ class FusedCell final : public Layer {
     return static_cast<std::size_t>(cell.params_count) - (normed_ ? 2 * (gates_ + maps_) : 0);
   }
   // Rows [first, first + rows) of one step.
-  void step(std::size_t first, std::size_t rows, const Tile& tile, const float* inputs, const float* h, float* out) const {
+  void step(std::size_t first, std::size_t rows, const Tile& tile, float* inputs, const float* h, float* out) const {
     float* const sums = tile.scratch + kTileRows * gates_ * units_;
     float* const inner = sums + kRowsTogether * maps_ * units_;
     const std::size_t at = first * units_, sums_row = maps_ * units_;
@@ -76,6 +75,7 @@ class FusedCell final : public Layer {
                         own_.data()};
     if (states.size() > 1) step.state[1] = tile.state[1] + at, step.next[1] = tile.spare[1] + at;
     if (maps_) kernels.product(rows, &recurrent_.product(), {step.state[0], units_}, sums, sums_row);
+    if (normed_) norm(rows, 0, gates_, inputs + first * gates_ * units_, gates_ * units_);
     if (normed_) norm(rows, gates_, maps_ - inner_, sums, sums_row);
     if (inner_) {
       step_.inner_forward(rows, units_, step, sums, inner);

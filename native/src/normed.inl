@@ -1,21 +1,50 @@
 // The norm inside a cell: rows of H numbers scaled to mean 0 and deviation 1, times a gain, plus a bias; and its gradient.
 //
-// The same operations in the same order as the tape's norm, mul and add, so the same bits. Rows go through together: a sum
-// over lanes is one long chain, and the machine works on several at once.
+// The same operations in the same order as the tape's norm, mul and add, so the same bits. As many rows as there are lanes
+// go through together: turned, the sums over their lanes are sums of vectors.
 
 namespace tidegate {
 namespace {
 
-constexpr int kNormedTogether = 4;
+#if LANES == 16
+#define LOW_HALVES 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23
+#define HIGH_HALVES 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31
+#elif LANES == 8
+#define LOW_HALVES 0, 8, 1, 9, 2, 10, 3, 11
+#define HIGH_HALVES 4, 12, 5, 13, 6, 14, 7, 15
+#else
+#define LOW_HALVES 0, 4, 1, 5
+#define HIGH_HALVES 2, 6, 3, 7
+#endif
+#if defined(__clang__)
+#define INTERLEAVE(a, b, ...) __builtin_shufflevector(a, b, __VA_ARGS__)
+#else
+#define INTERLEAVE(a, b, ...) __builtin_shuffle(a, b, Mask{__VA_ARGS__})
+#endif
+
+// Rows become columns: interleaving the first half with the second does it, once for each bit of a lane's number.
+INLINE void turn(Vector (&v)[LANES]) {
+  UNROLL for (int bit = 1; bit < LANES; bit *= 2) {
+    Vector next[LANES];
+    UNROLL for (int i = 0; i < LANES / 2; ++i) {
+      next[2 * i] = INTERLEAVE(v[i], v[i + LANES / 2], LOW_HALVES);
+      next[2 * i + 1] = INTERLEAVE(v[i], v[i + LANES / 2], HIGH_HALVES);
+    }
+    UNROLL for (int i = 0; i < LANES; ++i) v[i] = next[i];
+  }
+}
 
 // sums[m] = the lanes of totals[m], added in order.
 template <int M>
-INLINE void lanes_sums(const Vector (&totals)[M], float (&sums)[M]) {
-  alignas(64) float lanes[M][LANES];
-  UNROLL for (int m = 0; m < M; ++m) store(lanes[m], totals[m]);
-  UNROLL for (int m = 0; m < M; ++m) sums[m] = lanes[m][0];
-  UNROLL for (int l = 1; l < LANES; ++l)
-    UNROLL for (int m = 0; m < M; ++m) sums[m] += lanes[m][l];
+INLINE void lanes_sums(Vector (&totals)[M], float (&sums)[M]) {
+  if constexpr (M == LANES) {
+    turn(totals);
+    Vector sum = totals[0];
+    UNROLL for (int l = 1; l < LANES; ++l) sum += totals[l];
+    store(sums, sum);
+  } else {
+    UNROLL for (int m = 0; m < M; ++m) sums[m] = lanes_sum(totals[m]);
+  }
 }
 
 template <int M>
@@ -36,7 +65,7 @@ INLINE void deviations_of(size_t n, Rows x, const float (&means)[M], float eps, 
       totals[m] += d * d;
     }
   lanes_sums<M>(totals, spreads);
-  UNROLL for (int m = 0; m < M; ++m) spreads[m] = __builtin_sqrtf(spreads[m] / (float)n + eps);
+  for (int m = 0; m < M; ++m) spreads[m] = __builtin_sqrtf(spreads[m] / (float)n + eps);
 }
 
 template <int M>
@@ -44,8 +73,8 @@ void normed_rows(size_t n, Rows x, Rows gain, Rows bias, float eps, float* out, 
   float means[M], spreads[M];
   means_of<M>(n, x, means);
   deviations_of<M>(n, x, means, eps, spreads);
-  for (size_t i = 0; i < n; i += LANES)
-    UNROLL for (int m = 0; m < M; ++m) {
+  for (int m = 0; m < M; ++m)
+    for (size_t i = 0; i < n; i += LANES) {
       const Vector y = (load(x.data + m * x.ld + i) - splat(means[m])) / splat(spreads[m]);
       if (kept.normed) store(kept.normed + m * kept.ld + i, y);
       store(out + m * ld + i, y * load(gain.data + m * gain.ld + i) + load(bias.data + m * bias.ld + i));
@@ -61,12 +90,11 @@ void normed(size_t rows, size_t n, Rows x, Rows gain, Rows bias, float eps, floa
     return {kept.normed ? kept.normed + r * kept.ld : nullptr, kept.spreads ? kept.spreads + r * kept.ld : nullptr, kept.ld};
   };
   size_t r = 0;
-  for (; r + kNormedTogether <= rows; r += kNormedTogether)
-    normed_rows<kNormedTogether>(n, from(x, r), from(gain, r), from(bias, r), eps, out + r * ld, ld, part(r));
-  if (rows - r == 3)
+  for (; r + LANES <= rows; r += LANES)
+    normed_rows<LANES>(n, from(x, r), from(gain, r), from(bias, r), eps, out + r * ld, ld, part(r));
+  for (; r + 3 <= rows; r += 3)
     normed_rows<3>(n, from(x, r), from(gain, r), from(bias, r), eps, out + r * ld, ld, part(r));
-  else
-    for (; r < rows; ++r) normed_rows<1>(n, from(x, r), from(gain, r), from(bias, r), eps, out + r * ld, ld, part(r));
+  for (; r < rows; ++r) normed_rows<1>(n, from(x, r), from(gain, r), from(bias, r), eps, out + r * ld, ld, part(r));
 }
 
 // Of g = gradient * gain, with y = what was scaled: (g - mean(g) - y * mean(g * y)) / deviation.
