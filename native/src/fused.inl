@@ -55,6 +55,19 @@ void gru_step(const Product* input, const float* x, float* inputs, const Product
   gru_gates(blocks, {inputs, kBlockVectors * LANES}, sums, {h, LANES}, out, LANES);
 }
 
+template <class F>
+void row_product(const Product* product, const float* x, float* out, int backwards) {
+  typename F::Room room;
+  const size_t blocks = product->vectors / kBlockVectors, rest = product->vectors % kBlockVectors;
+  const Product whole = blocks_of<F>(*product, 0, blocks);
+  Product last = blocks_of<F>(*product, blocks, 0);
+  last.vectors = rest;
+  float* const behind = out + blocks * kBlockVectors * LANES;
+  if (rest && backwards) product_in<F>(room, 1, last, {x, 0}, behind, 0);
+  product_groups<F>(room, whole, x, out, backwards);
+  if (rest && !backwards) product_in<F>(room, 1, last, {x, 0}, behind, 0);
+}
+
 // Rows that go through a block together: enough to pay for the gates' constants, few enough for the first-level cache.
 constexpr size_t kGateRows = 16;
 

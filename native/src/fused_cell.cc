@@ -37,11 +37,13 @@ class FusedCell final : public Layer {
   void run(const Chunk& chunk, const Tile& tile, Rows x, float* out) const override {
     const float* h = tile.state[0];
     float* inputs = tile.scratch;
-    inputs_.run(chunk.items, x, inputs);
+    const Product* const input = chunk.items == 1 ? inputs_.product() : nullptr;  // one step takes it along
+    if (!input) inputs_.run(chunk.items, x, inputs);
     for (std::size_t t = 0; t < chunk.steps; ++t) {
       const std::size_t rows = chunk.rows[t], left = chunk.rows[t + 1];
+      const Alone alone = {input, x.data, static_cast<int>((tile.seen[0] + chunk.first + t) % 2)};
       for (std::size_t r = 0; r < rows; r += kRowsTogether)
-        step(r, rows - r < kRowsTogether ? rows - r : kRowsTogether, tile, inputs, h, out);
+        step(r, rows - r < kRowsTogether ? rows - r : kRowsTogether, tile, inputs, h, out, alone);
       store_state(tile, states[0], left, rows, {out, units_});
       if (states.size() > 1) {
         store_state(tile, states[1], left, rows, {tile.spare[1], units_});
@@ -66,15 +68,27 @@ class FusedCell final : public Layer {
   std::size_t own(const tidegate_recurrent& cell) const {
     return static_cast<std::size_t>(cell.params_count) - (normed_ ? 2 * (gates_ + maps_) : 0);
   }
+  // How one row goes through a step: its input, unless that is worked out already (null), and the weights from their
+  // last blocks on or from the first (see Products::gru_step).
+  struct Alone {
+    const Product* input;
+    const float* x;
+    int backwards;
+  };
+
   // Rows [first, first + rows) of one step.
-  void step(std::size_t first, std::size_t rows, const Tile& tile, float* inputs, const float* h, float* out) const {
+  void step(std::size_t first, std::size_t rows, const Tile& tile, float* inputs, const float* h, float* out,
+            const Alone& alone) const {
     float* const sums = tile.scratch + kTileRows * gates_ * units_;
     float* const inner = sums + kRowsTogether * maps_ * units_;
     const std::size_t at = first * units_, sums_row = maps_ * units_;
     CellForward step = {inputs + first * gates_ * units_, sums, {h + at, nullptr}, {out + at, nullptr}, nullptr, 0,
                         own_.data()};
     if (states.size() > 1) step.state[1] = tile.state[1] + at, step.next[1] = tile.spare[1] + at;
-    if (maps_) kernels.product(rows, &recurrent_.product(), {step.state[0], units_}, sums, sums_row);
+    if (rows == 1)
+      products(alone, step.state[0], inputs + at * gates_, sums);
+    else if (maps_)
+      kernels.product(rows, &recurrent_.product(), {step.state[0], units_}, sums, sums_row);
     if (normed_) norm(rows, 0, gates_, inputs + first * gates_ * units_, gates_ * units_);
     if (normed_) norm(rows, gates_, maps_ - inner_, sums, sums_row);
     if (inner_) {
@@ -84,6 +98,13 @@ class FusedCell final : public Layer {
       if (normed_) norm(rows, gates_ + maps_ - 1, 1, last, sums_row);
     }
     step_.forward(rows, units_, step);
+  }
+
+  // One row's products that need no number of the cell's own.
+  void products(const Alone& alone, const float* h, float* inputs, float* sums) const {
+    if (alone.input && !alone.backwards) kernels.row_product(alone.input, alone.x, inputs, 0);
+    if (maps_) kernels.row_product(&recurrent_.product(), h, sums, alone.backwards);
+    if (alone.input && alone.backwards) kernels.row_product(alone.input, alone.x, inputs, 1);
   }
 
   // Norms [k, k + count) of planes side by side, in place. One row's go together, as rows of several do.

@@ -105,6 +105,9 @@ struct Products {
   // what the next reads first, from the nearest cache.
   void (*gru_step)(const Product* input, const float* x, float* inputs, const Product* recurrent, const float* h,
                    float* sums, float* out, int backwards);
+
+  // `product` of one row, from the weights' first blocks on or from the last, for the same reason; null with gru.
+  void (*row_product)(const Product* product, const float* x, float* out, int backwards);
 };
 
 struct Kernels : Products {

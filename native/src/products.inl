@@ -14,9 +14,9 @@ namespace {
 template <class F>
 constexpr Products products() {
 #ifdef TIDEGATE_NO_FUSED
-  return {F::kPrecision, F::kTogether, F::kDeep, product<F>, nullptr, nullptr};
+  return {F::kPrecision, F::kTogether, F::kDeep, product<F>, nullptr, nullptr, nullptr};
 #else
-  return {F::kPrecision, F::kTogether, F::kDeep, product<F>, gru<F>, gru_step<F>};
+  return {F::kPrecision, F::kTogether, F::kDeep, product<F>, gru<F>, gru_step<F>, row_product<F>};
 #endif
 }
 
