@@ -51,6 +51,11 @@ class Entries:
         """[N]: where each entry stands among the T x B of a padded batch."""
         return self.step * len(self.order) + self.order[self.row]
 
+    @cached_property
+    def longest_first_place(self) -> Tensor:
+        """[N]: the same where the batch's rows are in the order of entries."""
+        return self.step * len(self.order) + self.row
+
     def taken(self, x: Tensor) -> Tensor:
         """The entries [N, ...] of x [at least T, B, ...]; what stands behind a row's length is not read."""
         return x.flatten(0, 1).index_select(0, self.padded_place)
@@ -58,8 +63,7 @@ class Entries:
     def longest_first(self, y: Tensor) -> Tensor:
         """[T, B, ...] of entries [N, ...], rows in the order of entries, zeros behind a row's length."""
         whole = y.new_zeros(len(self.sizes) * len(self.order), *y.shape[1:])
-        places = self.step * len(self.order) + self.row
-        return whole.index_copy(0, places, y).view(len(self.sizes), len(self.order), *y.shape[1:])
+        return whole.index_copy(0, self.longest_first_place, y).view(len(self.sizes), len(self.order), *y.shape[1:])
 
     def padded(self, y: Tensor) -> Tensor:
         """[T, B, ...] of entries [N, ...], zeros behind a row's length."""

@@ -16,8 +16,8 @@ from .embedding import drawn, dropped, embedded
 from .entries import Entries
 from .ops import TorchOps
 from .pooling import pool
-from .recurrent import last, sequence
-from .windows import both_ways, convolution, pasts
+from .recurrent import sequence
+from .windows import both_ways, convolution, one_way_round, pasts
 
 
 @dataclass(frozen=True)
@@ -174,7 +174,7 @@ class Network(torch.nn.Module):
         """Layer i's own output, over entries x [N, ...] or, behind a pool, over x [..., width]."""
         layer, t = self.layers[i], self.weights(i)
         if layer["kind"] == "recurrent":
-            return last(layer, self.tapes[layer["tape"]], t, x, entries.sizes, fused=self.fused, native=self.native)[0]
+            return one_way_round(layer, self.tapes[layer["tape"]], t, x, entries, self.fused, self.native)
         if layer["kind"] == "bidirectional":
             return both_ways(layer, self.tapes[layer["tape"]], t, x, entries, self.fused, self.native)
         if layer["kind"] == "conv":

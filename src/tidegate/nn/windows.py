@@ -1,4 +1,4 @@
-"""Convolutions and bidirectional recurrences over rows without their padding."""
+"""Convolutions and recurrences, in one direction or both, over rows without their padding."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ import torch
 from ..layers.bidirectional import DIRECTIONS, one_way
 from ..layers.conv import activated
 from ..tape import Tape
+from . import packing
 from .entries import Entries
 from .ops import TorchOps
-from .recurrent import last
+from .recurrent import engine, last, sequence
 
 Tensors = dict[str, torch.Tensor]
 Layer = dict[str, Any]
@@ -36,6 +37,28 @@ def pasts(layer: Layer, x: torch.Tensor) -> Tensors:
     return {"past": torch.stack([longer[j : j + T] for j in range(k - 1)], 2)}
 
 
+def one_way_round(
+    layer: Layer,
+    tape: Tape,
+    t: Tensors,
+    x: torch.Tensor,
+    entries: Entries,
+    fused: bool = True,
+    native: bool = True,
+    backward: bool = False,
+) -> torch.Tensor:
+    """Outputs [N, outputs] of a recurrent layer over x [N, inputs]; backward: from each row's last step to its first.
+
+    torch's kernels get padded rows: over packed ones, gradients take time that grows with the square of the steps.
+    """
+    if not (fused and engine(tape, x.dtype, x.device.type, native).startswith("torch")):
+        return last(layer, tape, t, x, entries.sizes, backward=backward, fused=fused, native=native)[0]
+    given = packing.reversed_in_time(x, entries.sizes) if backward else x
+    y, _ = sequence(layer, tape, t, entries.longest_first(given), fused, native=native)
+    y = y.flatten(0, 1).index_select(0, entries.longest_first_place)
+    return packing.reversed_in_time(y, entries.sizes) if backward else y
+
+
 def both_ways(
     layer: Layer,
     tape: Tape,
@@ -47,6 +70,6 @@ def both_ways(
 ) -> torch.Tensor:
     """Outputs [N, 2 x outputs] of a bidirectional layer over x [N, inputs]."""
     forward, backward = (one_way(way, t) for way in DIRECTIONS)
-    ahead, _ = last(layer, tape, forward, x, entries.sizes, fused=fused, native=native)
-    back, _ = last(layer, tape, backward, x, entries.sizes, backward=True, fused=fused, native=native)
+    ahead = one_way_round(layer, tape, forward, x, entries, fused, native)
+    back = one_way_round(layer, tape, backward, x, entries, fused, native, backward=True)
     return torch.cat([ahead, back], -1)
