@@ -21,14 +21,14 @@ class FusedCell final : public Layer {
         inner_(step_.inner_forward ? 1 : 0), normed_(proved & TIDEGATE_CELL_NORMED), units_(padded(size)),
         inputs_(kernels, inputs, side_by_side(*this, size, first_maps(cell.gates)), cell.W, cell.b),
         recurrent_(kernels, size, side_by_side(*this, size, first_maps(cell.maps - inner_)), cell.R, cell.c),
-        last_map_(kernels, size, side_by_side(*this, size, inner_ ? std::vector<std::int32_t>{cell.maps - 1} : std::vector<std::int32_t>{}), cell.R, cell.c),
-        own_(own(cell) * units_), gains_(normed_ ? (gates_ + maps_) * units_ : 0), biases_(normed_ ? (gates_ + maps_) * units_ : 0) {
+        last_map_(kernels, size, side_by_side(*this, size, std::vector<std::int32_t>(inner_, cell.maps - 1)), cell.R,
+                  cell.c),
+        own_(own(cell) * units_), gains_(norms() * units_), biases_(norms() * units_) {
     for (std::int32_t s = 0; s < cell.states; ++s) states.push_back(state_array(cell, s));
     const float* param = cell.params;
     for (std::size_t k = 0; k < own(cell); ++k, param += size)
       std::memcpy(own_.data() + k * units_, param, size * sizeof(float));
-    if (!normed_) return;
-    for (std::size_t k = 0; k < gates_ + maps_; ++k, param += 2 * size) {  // gain and bias by turns
+    for (std::size_t k = 0; k < norms(); ++k, param += 2 * size) {  // gain and bias by turns
       std::memcpy(gains_.data() + k * units_, param, size * sizeof(float));
       std::memcpy(biases_.data() + k * units_, param + size, size * sizeof(float));
     }
@@ -66,8 +66,10 @@ class FusedCell final : public Layer {
  private:
   // How many parameters are the cell's own, and no norm's.
   std::size_t own(const tidegate_recurrent& cell) const {
-    return static_cast<std::size_t>(cell.params_count) - (normed_ ? 2 * (gates_ + maps_) : 0);
+    return static_cast<std::size_t>(cell.params_count) - 2 * norms();
   }
+  std::size_t norms() const { return normed_ ? gates_ + maps_ : 0; }
+
   // How one row goes through a step: its input, unless that is worked out already (null), and the weights from their
   // last blocks on or from the first (see Products::gru_step).
   struct Alone {
@@ -94,7 +96,10 @@ class FusedCell final : public Layer {
     if (inner_) {
       step_.inner_forward(rows, units_, step, sums, inner);
       float* const last = sums + (maps_ - 1) * units_;
-      kernels.product(rows, &last_map_.product(), {inner, units_}, last, sums_row);
+      if (rows == 1)
+        kernels.row_product(&last_map_.product(), inner, last, alone.backwards);
+      else
+        kernels.product(rows, &last_map_.product(), {inner, units_}, last, sums_row);
       if (normed_) norm(rows, gates_ + maps_ - 1, 1, last, sums_row);
     }
     step_.forward(rows, units_, step);

@@ -1,7 +1,7 @@
-// The norm inside a cell: rows of H numbers scaled to mean 0 and deviation 1, times a gain, plus a bias; and its gradient.
+// The norm inside a cell: rows of H numbers scaled to mean 0 and deviation 1, times a gain, plus a bias; its gradient.
 //
-// The same operations in the same order as the tape's norm, mul and add, so the same bits. As many rows as there are lanes
-// go through together: turned, the sums over their lanes are sums of vectors.
+// The same operations in the same order as the tape's norm, mul and add, so the same bits. As many rows as there are
+// lanes go through together: turned, the sums over their lanes are sums of vectors.
 
 namespace tidegate {
 namespace {
@@ -87,7 +87,8 @@ INLINE Rows from(Rows rows, size_t r) { return {rows.data + r * rows.ld, rows.ld
 
 void normed(size_t rows, size_t n, Rows x, Rows gain, Rows bias, float eps, float* out, size_t ld, const Kept& kept) {
   const auto part = [&](size_t r) -> Kept {
-    return {kept.normed ? kept.normed + r * kept.ld : nullptr, kept.spreads ? kept.spreads + r * kept.ld : nullptr, kept.ld};
+    return {kept.normed ? kept.normed + r * kept.ld : nullptr, kept.spreads ? kept.spreads + r * kept.ld : nullptr,
+            kept.ld};
   };
   size_t r = 0;
   for (; r + LANES <= rows; r += LANES)

@@ -1,4 +1,5 @@
-// The equations that fused kernels were proved against, written down as tapes: in the order in which a cell's file reads.
+// The equations that fused kernels were proved against, written down as tapes, in the order in which a cell's file
+// reads.
 #include "proved.h"
 
 #include <algorithm>

@@ -176,7 +176,8 @@ class Back {
   }
   void norm_maps(std::size_t count, std::size_t entry, std::size_t n, std::size_t p, std::size_t end) {
     for (; p < end; ++p)
-      norm(count, entry, n, of_.cell.gates + of_.cell.recurrent_maps[p], of_.cell.raw_recurrent + p, of_.cell.recurrent + p);
+      norm(count, entry, n, of_.cell.gates + of_.cell.recurrent_maps[p], of_.cell.raw_recurrent + p,
+           of_.cell.recurrent + p);
   }
 
   // Where row r's output before step t stands.
