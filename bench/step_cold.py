@@ -56,7 +56,7 @@ def measured(case: cases.Case, here: list[str], wakes: int, megabytes: int) -> R
     works, errors, held = forward.checked(case, here)
     own = next(iter(works.values()))
     hot = statistics.median(interleaved.timed(own, HOT) for _ in range(interleaved.LEAST_ROUNDS))
-    row = interleaved.row(f"{case.called} cold", taken(works, wakes, megabytes), errors, **(held or {}))
+    row = interleaved.row(f"{case.called} cold", taken(works, wakes, megabytes), errors, **held)
     row["ours"]["hot_us"] = hot * 1e6
     return {**row, "kind": "step_cold", "plain": case.plain}
 

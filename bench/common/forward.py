@@ -45,11 +45,11 @@ def measured(case: cases.Case, here: list[str], plan: Plan) -> Row:
     """The figures of a case; says its errors before it takes a time."""
     works, errors, held = checked(case, here)
     times = interleaved.taken(works, plan)
-    found = interleaved.row(case.called, times, errors, **(held or {}))
+    found = interleaved.row(case.called, times, errors, **held)
     return {**found, **share(case, found["ours"]), "kind": case.kind, "plain": case.plain}
 
 
-def checked(case: cases.Case, here: list[str]) -> tuple[dict[str, Work], dict[str, float | None], Row | None]:
+def checked(case: cases.Case, here: list[str]) -> tuple[dict[str, Work], dict[str, float | None], Row]:
     """The works by name, ours first; each one's largest error against float64; and ours beside its bound."""
     model, x = ours.model(case), ours.given(case)
     engine = ours.compiled(case, model)

@@ -90,9 +90,20 @@ def over(peer: list[float], own: list[float]) -> list[float]:
 def errors_line(called: str, errors: dict[str, float | None], bound: Row | None = None) -> str:
     """The errors, ours first with its bound where there is one."""
     name, *others = errors
-    held = f" ({bound['of_bound']:.3f} of its bound)" if bound else ""
+    held = f" ({within(bound)})" if bound else ""
     rest = "".join(f", {other} {told(errors[other])}" for other in others)
     return f"{called}: error {name} {told(errors[name])}{held}{rest}"
+
+
+def within(bound: Row) -> str:
+    """
+    >>> within({"bound": 2e-4, "of_bound": 0.05})
+    '0.050 of its bound 2e-04'
+    >>> within({"of_rounded": 1e-5, "bound": 2e-4, "of_bound": 0.05})
+    'from the rounded weights 1e-05, 0.050 of its bound 2e-04'
+    """
+    rounded = f"from the rounded weights {told(bound['of_rounded'])}, " if "of_rounded" in bound else ""
+    return f"{rounded}{bound['of_bound']:.3f} of its bound {told(bound['bound'])}"
 
 
 def told(error: float | None) -> str:

@@ -12,8 +12,10 @@ from tidegate import _native
 from tidegate.model import Model
 from tidegate.oracle import Oracle
 from tidegate.runtime import compile
+from tidegate.runtime.precision import COMPUTE_BF16, FLOAT32, precision_of, with_rounded_weights
 from tidegate.verify.bounds import ActivationErrors
 from tidegate.verify.carry import carried, trajectory
+from tidegate.verify.replay import BF16_REL
 from tidegate.verify.samples import sample
 
 from .cases import Case
@@ -62,18 +64,24 @@ def work(case: Case, of: Model, engine: _native.Engine, x: Float, threads: int =
     return Work(lambda: stepper.step(next(rows)), lambda: out)
 
 
-def bound(case: Case, of: Model, engine: _native.Engine, x: Float) -> dict[str, Any] | None:
+def bound(case: Case, of: Model, engine: _native.Engine, x: Float) -> dict[str, Any]:
     """The first row's largest error after its first steps, that number's bound, and the worst part of a bound that is
-    reached; None for a precision without a derived bound. Ends the bench where an error is over its bound."""
-    if case.precision:
-        return None
+    reached. Ends the bench where an error is over its bound.
+
+    Rounded weights are known numbers: the float64 that this error is from has them too, unlike that of `exact`.
+    """
+    precision = precision_of(**case.precision)
+    known = of if precision == FLOAT32 else with_rounded_weights(of)
+    errors = ActivationErrors(**_native.ERRORS[engine.target])
+    errors = errors._replace(operand=BF16_REL) if precision == COMPUTE_BF16 else errors
     row = np.ascontiguousarray(x[:BOUNDED, :1])
-    run = trajectory(of, row[:, 0])
+    run = trajectory(known, row[:, 0])
     state, out = np.zeros((1, of.state_bytes), np.uint8), np.zeros((1, case.size), np.float32)
     engine.run(row, np.array([len(row)], np.int32), state, np.zeros_like(state), out, False, 1)
     error = abs(out[0] - run.outputs[-1])
-    limit = carried(of, run, ActivationErrors(**_native.ERRORS[engine.target])).output
+    limit = carried(known, run, errors).output
     part = float((error / limit).max())
     if not part <= 1:
         raise SystemExit(f"{case.called}: an error is {part:.2f} times its bound; nothing is timed")
-    return {"bound": float(limit[error.argmax()]), "of_bound": part}
+    found = {"bound": float(limit[error.argmax()]), "of_bound": part}
+    return found if known is of else {"of_rounded": float(error.max()), **found}

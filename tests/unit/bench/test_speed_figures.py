@@ -117,10 +117,10 @@ def test_a_library_that_is_not_here_is_named(bench, monkeypatch, capsys):
 # ---- errors end a bench before it times
 
 
-@pytest.mark.parametrize("kind", ["step:8x4", "sequence:2x3x8x4"])
+@pytest.mark.parametrize("kind", ["step 8x4", "sequence 2x3x8x4", "step gru,weights=bf16:8x4"])
 def test_an_error_over_its_bound_ends_the_bench(bench, kind):
     ours, parse = bench("common.ours"), bench("common.cases").parse
-    case = parse(*kind.split(":"))
+    case = parse(*kind.split())
     model, x = ours.model(case), ours.given(case)
     assert 0 < ours.bound(case, model, ours.compiled(case, model), x)["of_bound"] < 1
     wrong = mutants(model)
