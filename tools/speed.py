@@ -21,10 +21,10 @@ def kernels(results: dict[str, Found]) -> str:
         "Speed",
         f"A GRU on one thread of {' and of '.join(places)}, float32 where nothing else is said: the median time of a "
         "call from Python, and how many times as long the same takes in other libraries, which run by turns with it "
-        "(above 1: tidegate is faster). error: the largest against float64 with unrounded weights, of training over the "
-        "gradient's largest number. peak: the share of the core's most multiply-adds in float32 that the products "
-        "reach, which is more than all where they are in bfloat16. I inputs, H units; a sequence and a training step (forward, backward, all gradients): rows x steps x I x H; a pool: one "
-        "step of streams x I x H."
+        "(above 1: tidegate is faster). error: the largest against float64 with unrounded weights, of training over "
+        "the gradient's largest number. peak: the share of the core's most multiply-adds in float32 that the products "
+        "reach; in bfloat16 it may be over 100%. I inputs, H units; a sequence and a training step (forward, backward, "
+        "all gradients): rows x steps x I x H; a pool: one step of streams x I x H."
         + (f" cold: {cold['figures']['megabytes']} MB went through the caches since the last step." if cold else "")
         + (f" Not installed: {', '.join(missing)}." if missing else "")
         + " Quartiles, threads, other cells and dialects: [docs/speed.md](docs/speed.md).",
