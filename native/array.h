@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <cstdio>
 #include <cstring>
+#include <vector>
 
 #include "tidegate.h"
 
@@ -63,6 +64,14 @@ class Array {
     if (shape(axis) != expected)
       fail(PyExc_ValueError, "%s must have %zd along axis %d, found %zd", name_, expected, axis, shape(axis));
     return *this;
+  }
+
+  // Throws if any that is written shares memory with one that is read, or with another that is written. Null: none.
+  static void apart(const std::vector<const Array*>& written, const std::vector<const Array*>& read) {
+    for (const Array* one : written)
+      for (const auto* others : {&read, &written})
+        for (const Array* other : *others)
+          if (one && other && one != other) one->apart(*other);
   }
 
   // Throws if this array and the other share memory.

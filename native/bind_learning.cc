@@ -32,7 +32,7 @@ void embed_forward(nb::handle table_object, nb::handle ids_object, nb::handle ra
   const Array table(table_object.ptr(), "table", kFloat, 2), ids(ids_object.ptr(), "ids", kInt64, 1),
       out(out_object.ptr(), "out", kFloat, 2, true);
   const Maybe random = maybe(random_object, "random", kByte, 2);
-  out.expect(1, table.shape(1));
+  out.expect(1, table.shape(1)).apart(table);
   const tidegate_embedding given = embedding(table.shape(0), ids, out, random, level);
   Message message;
   message.raise(tidegate_train_embed_forward(&given, table.data<float>(), out.data<float>(), message.text,
@@ -44,7 +44,7 @@ void embed_backward(nb::handle slots_object, nb::handle random_object, int level
   const Array slots(slots_object.ptr(), "slots", kInt64, 1), dout(dout_object.ptr(), "dout", kFloat, 2),
       values(values_object.ptr(), "values", kFloat, 2, true);
   const Maybe random = maybe(random_object, "random", kByte, 2);
-  values.expect(1, dout.shape(1));
+  values.expect(1, dout.shape(1)).apart(dout);
   const tidegate_embedding given = embedding(values.shape(0), slots, dout, random, level);
   Message message;
   message.raise(tidegate_train_embed_backward(&given, slots.data<std::int64_t>(), values.shape(0), dout.data<float>(),
@@ -60,7 +60,8 @@ void adamw(nb::handle weights_object, nb::handle mean_object, nb::handle square_
   for (const Array* like : {&mean, &square}) like->expect(0, weights.shape(0)).expect(1, weights.shape(1));
   gradient.expect(0, which ? which->shape(0) : weights.shape(0)).expect(1, weights.shape(1));
   for (const Array* other : {&mean, &square, &gradient}) weights.apart(*other);
-  mean.apart(square);
+  for (const Array* other : {&square, &gradient}) mean.apart(*other);
+  square.apart(gradient);
   const tidegate_adamw given = {weights.shape(0), weights.shape(1), step, rate, beta1, beta2, eps, decay, factor};
   Message message;
   tidegate_status status;

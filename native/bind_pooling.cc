@@ -31,6 +31,7 @@ struct Given {
         fail(PyExc_ValueError, "rows[%zd] must be from 1 to those of the step before, found %lld", t,
              static_cast<long long>(counts[t]));
       sum += static_cast<Py_ssize_t>(counts[t]);
+      if (sum > x.shape(0)) break;  // before a sum of anything grows too large; x is refused below
     }
     x.expect(0, sum);
     ends.expect(1, static_cast<Py_ssize_t>(counts[0]));
@@ -53,6 +54,7 @@ void forward(const std::string& target, nb::handle x, nb::handle rows, nb::handl
   const Given given(x, rows, ends, over, score, score_bias);
   const Array out(out_object.ptr(), "out", kFloat, 3, true);
   given.like_values(out);
+  out.apart(given.x);
   Message message;
   tidegate_status status;
   {
@@ -73,6 +75,7 @@ void backward(const std::string& target, nb::handle x, nb::handle rows, nb::hand
   given.like_values(out);
   given.like_values(dout);
   dx.expect(0, given.x.shape(0)).expect(1, given.x.shape(1));
+  for (const Array* read : {&given.x, &out, &dout}) dx.apart(*read);
   dscore.expect(0, given.x.shape(1));
   dbias.expect(0, 1);
   Message message;

@@ -70,6 +70,7 @@ struct Given {
     return sum;
   }
 
+  std::vector<const Array*> read() const { return {&x, &rows, &first, &W, &b, &R, &c, &own}; }
   void like_first(const Array& array) const {
     for (int axis = 0; axis < 3; ++axis) array.expect(axis, first.shape(axis));
   }
@@ -91,6 +92,7 @@ class Optional {
     if (!object.is_none()) array_ = std::make_unique<Array>(object.ptr(), name, kFloat, dimensions, write);
   }
   const Array* operator->() const { return array_.get(); }
+  const Array* get() const { return array_.get(); }
   explicit operator bool() const { return array_ != nullptr; }
   float* data() const { return array_ ? array_->data<float>() : nullptr; }
 
@@ -107,6 +109,7 @@ void forward(const std::string& target, const std::string& cell, nb::handle x, n
   given.like_outputs(y);
   given.like_first(last);
   if (saved) saved->expect(0, given.x.shape(0)).expect(1, given.saved);
+  Array::apart({&y, &last, saved.get()}, given.read());
   Message message;
   tidegate_status status;
   {
@@ -139,6 +142,9 @@ void backward(const std::string& target, const std::string& cell, nb::handle x, 
   dR.expect(0, given.R.shape(0)).expect(1, given.R.shape(1));
   dc.expect(0, given.c.shape(0));
   down.expect(0, given.own.shape(0)).expect(1, given.size);
+  std::vector<const Array*> read = given.read();
+  read.insert(read.end(), {&y, &saved, &dy, &dlast});
+  Array::apart({dx.get(), &dfirst, &dW, &db, &dR, &dc, &down}, read);
   const tidegate_gradients gradients = {y.data<float>(),  saved.data<float>(), dy.data<float>(), dlast.data<float>(),
                                         dx.data(),        dfirst.data<float>(), dW.data<float>(), db.data<float>(),
                                         dR.data<float>(), dc.data<float>(), down.data<float>()};

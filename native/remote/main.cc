@@ -23,10 +23,13 @@ namespace remote {
 namespace {
 
 Wire wire;
-std::map<std::int64_t, tidegate_engine*> engines;
+struct Close {
+  void operator()(tidegate_engine* engine) const { tidegate_close(engine); }
+};
+std::map<std::int64_t, std::unique_ptr<tidegate_engine, Close>> engines;
 char message[TIDEGATE_MESSAGE];
 
-tidegate_engine* engine() { return engines.at(wire.number()); }
+tidegate_engine* engine() { return engines.at(wire.number()).get(); }
 
 // Status and message; whether the rest of the answer follows.
 bool answer(tidegate_status status) {
@@ -49,20 +52,19 @@ void targets() {
 }
 
 void open() {
+  const std::int32_t precision = wire.integer();
   const std::string target = wire.text();
   const std::int64_t bytes = wire.number();
-  const std::int32_t fused = wire.integer(), precision = wire.integer();
   tidegate_engine* made = nullptr;
-  if (!answer(tidegate_open_in(precision, target.c_str(), bytes, fused, &made, message, sizeof message))) return;
+  if (!answer(tidegate_open_in(precision, target.c_str(), bytes, wire.integer(), &made, message, sizeof message)))
+    return;
   const auto handle = static_cast<std::int64_t>(engines.size());
-  engines[handle] = made;
+  engines[handle].reset(made);
   wire.put(handle);
 }
 
 void close() {
-  tidegate_engine*& closed = engines.at(wire.number());
-  tidegate_close(closed);
-  closed = nullptr;
+  engines.at(wire.number()).reset();
   answer(TIDEGATE_OK);
 }
 
@@ -226,9 +228,9 @@ struct Trained {
   Floats x = wire.array<float>();
   Array<std::int64_t> rows = wire.array<std::int64_t>();
   Floats first = wire.array<float>(), W = wire.array<float>(), b = wire.array<float>(), R = wire.array<float>(),
-         c = wire.array<float>();
-  tidegate_training given = {cell, rows.size(), inputs, size, rows.data(), x.data(), W.data(), b.data(), R.data(),
-                             c.data(), first.data()};
+         c = wire.array<float>(), own = wire.array<float>();
+  tidegate_training given = {cell,     rows.size(), inputs,   size,         rows.data(), x.data(), W.data(), b.data(),
+                             R.data(), c.data(),    first.data(), own.data()};
 };
 
 void train_forward() {
@@ -244,12 +246,82 @@ void train_backward() {
   Trained from;
   Floats y = wire.array<float>(), saved = wire.array<float>(), dy = wire.array<float>(), dlast = wire.array<float>();
   Floats dx = wire.array<float>(), dfirst = wire.array<float>(), dW = wire.array<float>(), db = wire.array<float>(),
-         dR = wire.array<float>(), dc = wire.array<float>();
-  const tidegate_gradients to = {y.data(),      saved.data(), dy.data(), dlast.data(), dx.data(),
-                                 dfirst.data(), dW.data(),    db.data(), dR.data(),    dc.data()};
+         dR = wire.array<float>(), dc = wire.array<float>(), down = wire.array<float>();
+  const tidegate_gradients to = {y.data(),  saved.data(), dy.data(), dlast.data(), dx.data(),  dfirst.data(),
+                                 dW.data(), db.data(),    dR.data(), dc.data(),    down.data()};
   if (!answer(tidegate_train_backward(from.target.c_str(), &from.given, &to, wire.integer(), message, sizeof message)))
     return;
-  for (Floats* one : {&dx, &dfirst, &dW, &db, &dR, &dc}) wire.put(*one);
+  for (Floats* one : {&dx, &dfirst, &dW, &db, &dR, &dc, &down}) wire.put(*one);
+}
+
+// Pools of training: what both ways read.
+struct Pooled {
+  std::string target = wire.text();
+  std::int64_t size = wire.number();
+  Floats x = wire.array<float>();
+  Array<std::int64_t> rows = wire.array<std::int64_t>();
+  std::int64_t count = wire.number();
+  Array<std::int64_t> ends = wire.array<std::int64_t>();
+  Array<std::int32_t> over = wire.array<std::int32_t>();
+  Floats score = wire.array<float>();
+  tidegate_pooling given = {rows.size(), size, rows.data(), x.data(), count, ends.data(),
+                            static_cast<std::int32_t>(over.size()), over.data(), score.data(),
+                            static_cast<float>(wire.real())};
+};
+
+void train_pool_forward() {
+  Pooled from;
+  Floats out = wire.array<float>();
+  if (answer(tidegate_train_pool_forward(from.target.c_str(), &from.given, out.data(), wire.integer(), message,
+                                         sizeof message)))
+    wire.put(out);
+}
+
+void train_pool_backward() {
+  Pooled from;
+  Floats out = wire.array<float>(), dout = wire.array<float>(), dx = wire.array<float>(), dscore = wire.array<float>(),
+         dbias = wire.array<float>();
+  if (!answer(tidegate_train_pool_backward(from.target.c_str(), &from.given, out.data(), dout.data(), dx.data(),
+                                           dscore.data(), dbias.data(), wire.integer(), message, sizeof message)))
+    return;
+  for (Floats* one : {&dx, &dscore, &dbias}) wire.put(*one);
+}
+
+void train_embed_forward() {
+  const std::int64_t rows = wire.number(), size = wire.number();
+  Floats table = wire.array<float>();
+  Array<std::int64_t> ids = wire.array<std::int64_t>();
+  Bytes random = wire.array<std::uint8_t>();
+  const tidegate_embedding given = {rows, size, ids.size(), ids.data(), random.data(), wire.integer()};
+  Floats out = wire.array<float>();
+  if (answer(tidegate_train_embed_forward(&given, table.data(), out.data(), message, sizeof message))) wire.put(out);
+}
+
+void train_embed_backward() {
+  const std::int64_t count = wire.number(), size = wire.number();
+  Array<std::int64_t> slots = wire.array<std::int64_t>();
+  Bytes random = wire.array<std::uint8_t>();
+  const tidegate_embedding given = {count, size, slots.size(), slots.data(), random.data(), wire.integer()};
+  Floats dout = wire.array<float>(), values = wire.array<float>();
+  if (answer(tidegate_train_embed_backward(&given, slots.data(), count, dout.data(), values.data(), message,
+                                           sizeof message)))
+    wire.put(values);
+}
+
+void train_adamw() {
+  const std::int64_t rows = wire.number(), size = wire.number(), step = wire.number();
+  double settings[5];
+  for (double& setting : settings) setting = wire.real();
+  const tidegate_adamw given = {rows, size, step, settings[0], settings[1], settings[2], settings[3], settings[4],
+                                static_cast<float>(wire.real())};
+  Floats weights = wire.array<float>(), mean = wire.array<float>(), square = wire.array<float>();
+  Array<std::int64_t> which = wire.array<std::int64_t>();
+  const std::int64_t count = wire.number();
+  Floats gradient = wire.array<float>();
+  if (!answer(tidegate_train_adamw(&given, weights.data(), mean.data(), square.data(), which.data(), count,
+                                   gradient.data(), message, sizeof message)))
+    return;
+  for (Floats* one : {&weights, &mean, &square}) wire.put(*one);
 }
 
 }  // namespace
@@ -259,7 +331,9 @@ int main() {
       {"targets", targets}, {"open", open}, {"close", close}, {"about", about}, {"embed", embed}, {"dense", dense},
       {"conv", conv}, {"norm", norm}, {"scale", scale}, {"recurrent", recurrent}, {"pool", pool}, {"softmax", softmax},
       {"finish", finish}, {"run", run}, {"step", step}, {"pool_step", pool_step}, {"train_saved", train_saved},
-      {"train_forward", train_forward}, {"train_backward", train_backward}};
+      {"train_forward", train_forward}, {"train_backward", train_backward}, {"train_pool_forward", train_pool_forward},
+      {"train_pool_backward", train_pool_backward}, {"train_embed_forward", train_embed_forward},
+      {"train_embed_backward", train_embed_backward}, {"train_adamw", train_adamw}};
   for (;;) {
     functions.at(wire.text())();
     wire.end();

@@ -13,6 +13,13 @@
 
 namespace tidegate {
 
+// Whether threads start for any work, as they do where they are to be tested.
+#ifdef TIDEGATE_EAGER_THREADS
+constexpr bool kEagerThreads = true;
+#else
+constexpr bool kEagerThreads = false;
+#endif
+
 // A fault in what the caller gave; becomes TIDEGATE_VALUE and its sentence.
 struct ValueError : std::runtime_error {
   using std::runtime_error::runtime_error;

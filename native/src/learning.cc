@@ -40,6 +40,11 @@ std::int64_t checked_row(std::int64_t row, std::int64_t rows, const char* what) 
   return row;
 }
 
+// All of them, before anything is written.
+void check_rows(const std::int64_t* found, std::int64_t count, std::int64_t rows, const char* what) {
+  for (std::int64_t n = 0; n < count; ++n) checked_row(found[n], rows, what);
+}
+
 struct Step {
   explicit Step(const tidegate_adamw& of)
       : of(of), rate(static_cast<float>(of.rate / (1.0 - std::pow(of.beta1, static_cast<double>(of.step))))),
@@ -75,8 +80,9 @@ struct Step {
 void embed_forward(const tidegate_embedding& given, const float* table, float* out) {
   const Factors dropout(given);
   const auto size = static_cast<std::size_t>(given.size);
+  check_rows(given.ids, given.entries, given.rows, "an id");
   for (std::int64_t n = 0; n < given.entries; ++n) {
-    const float* const row = table + static_cast<std::size_t>(checked_row(given.ids[n], given.rows, "an id")) * size;
+    const float* const row = table + static_cast<std::size_t>(given.ids[n]) * size;
     const float* const factors = dropout.of(static_cast<std::size_t>(n));
     float* const to = out + static_cast<std::size_t>(n) * size;
     for (std::size_t j = 0; j < size; ++j) to[j] = row[j] * factors[j];
@@ -87,9 +93,10 @@ void embed_backward(const tidegate_embedding& given, const std::int64_t* slots, 
                     float* values) {
   const Factors dropout(given);
   const auto size = static_cast<std::size_t>(given.size);
+  check_rows(slots, given.entries, count, "a slot");
   std::fill_n(values, static_cast<std::size_t>(std::max<std::int64_t>(count, 0)) * size, 0.0f);
   for (std::int64_t n = 0; n < given.entries; ++n) {
-    float* const to = values + static_cast<std::size_t>(checked_row(slots[n], count, "a slot")) * size;
+    float* const to = values + static_cast<std::size_t>(slots[n]) * size;
     const float* const factors = dropout.of(static_cast<std::size_t>(n));
     const float* const from = dout + static_cast<std::size_t>(n) * size;
     for (std::size_t j = 0; j < size; ++j) to[j] += from[j] * factors[j];

@@ -6,7 +6,7 @@
 namespace tidegate {
 namespace {
 
-constexpr std::size_t kWorkPerThread = std::size_t{1} << 20;
+constexpr std::size_t kWorkPerThread = kEagerThreads ? 1 : std::size_t{1} << 20;
 constexpr std::size_t kChains = 16;  // sums side by side, so that they are worked out in vectors
 
 float dot(std::size_t n, const float* a, const float* b) {

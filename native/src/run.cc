@@ -10,7 +10,7 @@ namespace tidegate {
 namespace {
 
 // Below so many multiplications a thread, another one costs more than it brings.
-constexpr std::size_t kWorkPerThread = std::size_t{4} << 20;
+constexpr std::size_t kWorkPerThread = kEagerThreads ? 1 : std::size_t{4} << 20;
 
 // A tile being run: its rows, longest first, and how far they are.
 struct Progress {

@@ -21,7 +21,7 @@ constexpr TrainedCell kCells[TIDEGATE_CELLS] = {
 static_assert(kTrainedCells == TIDEGATE_CELLS, "kernels.h and tidegate.h name the same cells");
 
 // Below so many multiplications a thread, another one costs more than it brings.
-constexpr std::size_t kWorkPerThread = std::size_t{8} << 20;
+constexpr std::size_t kWorkPerThread = kEagerThreads ? 1 : std::size_t{8} << 20;
 
 // Rows between two looks at the recurrent weights: the sums of a product wait in the cache for the gates. All of a
 // tile's where the weights are more floats than a second-level cache has room for, and come from further away.
@@ -182,7 +182,6 @@ Training::Training(const Kernels& kernels, const tidegate_training& given)
       batch(counted(given.rows[0], "rows[0]")),
       entries(0),
       own(cell.parameters() * units) {
-  copy_rows(cell.parameters(), size, given.own, size, own.data(), units);
   for (std::size_t t = 0; t < steps; ++t) {
     if (given.rows[t] < 1 || (t > 0 && given.rows[t] > given.rows[t - 1]))
       throw ValueError("rows[" + std::to_string(t) + "] must be from 1 to those of the step before, found " +
@@ -191,6 +190,7 @@ Training::Training(const Kernels& kernels, const tidegate_training& given)
     starts.push_back(entries);
     entries += rows.back();
   }
+  copy_rows(cell.parameters(), size, given.own, size, own.data(), units);
 }
 
 std::size_t Training::crew(int threads) const {

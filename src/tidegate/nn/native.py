@@ -87,21 +87,21 @@ def run(
     R = t["R"] if "R" in t else x.new_empty(0, first.shape[2])  # of a cell without recurrent maps
     given = (x, first, t["W"], R, t.get("b"), t.get("c"), t.get("own"))
     keep = torch.is_grad_enabled() and any(v is not None and v.requires_grad for v in given)
-    y, last, _ = Recurrence.apply(cell, rows, keep, again, *given)  # type: ignore[no-untyped-call]
+    y, last, _ = Recurrence.apply((target_name(), cell), rows, keep, again, *given)  # type: ignore[no-untyped-call]
     return y, last
 
 
 class Recurrence(torch.autograd.Function):
-    """The arguments of `run`; keep: whether gradients may be asked for, which needs saved gates."""
+    """The arguments of `run`; runs: target and cell, of both ways; keep: whether saved gates may be needed."""
 
     @staticmethod
     def forward(
-        cell: str, rows: npt.NDArray[np.int64], keep: bool, again: Again, *given: Tensor | None
+        runs: tuple[str, str], rows: npt.NDArray[np.int64], keep: bool, again: Again, *given: Tensor | None
     ) -> tuple[Tensor, Tensor, Tensor]:
         x, first, W, R, b, c, own = given
         assert x is not None
         assert first is not None
-        H, target = first.shape[2], target_name()
+        (target, cell), H = runs, first.shape[2]
         y, last = x.new_empty(*x.shape[:-1], H), first.new_empty(first.shape)
         saved = x.new_empty(y.numel() // H if keep else 0, _native.train_saved(target, cell, H))
         written: dict[str, Any] = {"y": flat(y), "last": numbers(last), "saved": numbers(saved) if keep else None}
@@ -111,7 +111,7 @@ class Recurrence(torch.autograd.Function):
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor, Tensor]) -> None:
-        ctx.cell, ctx.rows, _, ctx.again, *given = inputs
+        ctx.runs, ctx.rows, _, ctx.again, *given = inputs
         y, _, saved = output
         ctx.mark_non_differentiable(saved)
         ctx.set_materialize_grads(False)  # the saved gates would be given zeros of their size
@@ -125,7 +125,7 @@ class Recurrence(torch.autograd.Function):
         needed = ctx.needs_input_grad[4:]
         if torch.is_grad_enabled():
             return (None,) * 4 + by_graph(ctx.again, given, needed, dy, dlast)
-        x, first, W, R, b, c, own = given
+        (target, cell), (x, first, W, R, b, c, own) = ctx.runs, given
         read = arrays(x, ctx.rows, first, W, b, R, c, own)
         shapes = {"dx": x.shape, "dfirst": first.shape, "dW": W.shape, "dR": R.shape, "db": W.shape[:1]}
         shapes |= {"dc": R.shape[:1], "down": read["own"].shape}
@@ -133,7 +133,7 @@ class Recurrence(torch.autograd.Function):
         written: dict[str, Any] = {name: numbers(v) for name, v in made.items()}
         written["dx"] = flat(made["dx"]) if needed[0] else None
         _native.train_backward(
-            target_name(), ctx.cell, **read, y=flat(y), saved=numbers(saved), dy=flat(dy), dlast=numbers(dlast),
+            target, cell, **read, y=flat(y), saved=numbers(saved), dy=flat(dy), dlast=numbers(dlast),
             **written, threads=torch.get_num_threads(),
         )  # fmt: skip
         return (None,) * 4 + tuple(v if need else None for v, need in zip(made.values(), needed, strict=True))

@@ -87,7 +87,7 @@ class Pool(torch.autograd.Function):
         if torch.is_grad_enabled():
             return (None,) * 4 + engine_room.by_graph(ctx.again, given, needed, dout)
         x, *weights = given
-        made = [torch.empty_like(x), x.new_zeros(x.shape[1]), x.new_zeros(1)]
+        made = [x.new_empty(x.shape), x.new_zeros(x.shape[1]), x.new_zeros(1)]
         written: dict[str, Any] = dict(zip(("dx", "dscore", "dbias"), map(numbers, made), strict=True))
         _native.train_pool_backward(
             target_name(), **arrays(ctx.over, ctx.sizes, ctx.ends, x, weights), out=numbers(out), dout=numbers(dout),

@@ -18,8 +18,14 @@ ACTIVATIONS = ("none", "relu", "tanh", "sigmoid")
 POOLS = ("last", "mean", "max", "attention")
 CELLS = (
     "gru", "gru replace", "lstm", "rnn tanh", "rnn relu", "mingru", "gru before", "gru before replace",
+    "lstm peepholes",
 )  # fmt: skip
+NORMED = 256
 FAULTS: dict[int, type[Exception]] = {1: ValueError, 2: MemoryError, 3: SystemError}
+
+
+def cell_number(name: str) -> int:
+    return CELLS.index(name.removesuffix(" norm")) + (NORMED if name.endswith(" norm") else 0)
 
 
 def packed(value: Any) -> bytes:
@@ -91,7 +97,7 @@ class Remote:
         assert code == 0, f"the program ended with {code}: {said[-3000:]}"
         return said
 
-    def targets(self, precision: str) -> tuple[list[str], list[str]]:
+    def targets(self, precision: str = "float32") -> tuple[list[str], list[str]]:
         """Those of its build, and those its CPU runs."""
         self.call("targets", PRECISIONS.index(precision))
         return self.text().split(), self.text().split()
@@ -104,7 +110,7 @@ class Engine:
 
     def __init__(self, target: str, state_bytes: int, fused: bool = True, precision: str = "float32") -> None:
         self.target, self.state_bytes = target, state_bytes
-        self.remote.call("open", target, state_bytes, fused, PRECISIONS.index(precision))
+        self.remote.call("open", PRECISIONS.index(precision), target, state_bytes, fused)
         self.handle = self.remote.number()
 
     def add(self, name: str, *arguments: Any) -> None:
@@ -170,40 +176,77 @@ class Engine:
 
 def settle(remote: Remote, monkeypatch: pytest.MonkeyPatch) -> None:
     """Everything that asks `_native` for engines and training goes to the program from here on."""
-    found = {precision: remote.targets(precision) for precision in PRECISIONS}
-
-    def compiled(precision: str = "float32") -> list[str]:
-        return found[precision][0]
-
-    def targets(precision: str = "float32") -> list[str]:
-        return found[precision][1]
 
     def saved(target: str, cell: str, size: int) -> int:
-        remote.call("train_saved", target, CELLS.index(cell), size)
+        remote.call("train_saved", target, cell_number(cell), size)
         return remote.number()
 
     def trained(name: str, target: str, cell: str, given: dict[str, Any], written: list[str], read: list[str]) -> None:
-        both = [given[key] for key in ("x", "rows", "first", "W", "b", "R", "c")]
+        both = [given[key] for key in ("x", "rows", "first", "W", "b", "R", "c", "own")]
         rest = [given[key] for key in (*read, *written)]
         sizes = (given["x"].shape[1], given["first"].shape[2])
-        remote.call(name, target, CELLS.index(cell), *sizes, *both, *rest, given["threads"])
+        remote.call(name, target, cell_number(cell), *sizes, *both, *rest, given["threads"])
         remote.into(*(given[key] for key in written))
 
     def forward(target: str, cell: str, **given: Any) -> None:
         trained("train_forward", target, cell, given, ["y", "last", "saved"], [])
 
     def backward(target: str, cell: str, **given: Any) -> None:
-        written = ["dx", "dfirst", "dW", "db", "dR", "dc"]
+        written = ["dx", "dfirst", "dW", "db", "dR", "dc", "down"]
         trained("train_backward", target, cell, given, written, ["y", "saved", "dy", "dlast"])
+
+    def pooled(name: str, target: str, given: dict[str, Any], read: list[str], written: list[str]) -> None:
+        x, ends = given["x"], given["ends"]
+        rest = [given[key] for key in (*read, *written)]
+        remote.call(
+            name, target, x.shape[1], x, given["rows"], len(ends), ends, given["over"], given["score"],
+            float(given["score_bias"]), *rest, given["threads"],
+        )  # fmt: skip
+        remote.into(*(given[key] for key in written))
+
+    def pool_forward(target: str, **given: Any) -> None:
+        pooled("train_pool_forward", target, given, [], ["out"])
+
+    def pool_backward(target: str, **given: Any) -> None:
+        pooled("train_pool_backward", target, given, ["out", "dout"], ["dx", "dscore", "dbias"])
+
+    def embed_forward(table: Any, ids: Any, random: Any, level: int, out: Any) -> None:
+        remote.call("train_embed_forward", *table.shape, table, ids, random, level, out)
+        remote.into(out)
+
+    def embed_backward(slots: Any, random: Any, level: int, dout: Any, values: Any) -> None:
+        remote.call("train_embed_backward", *values.shape, slots, random, level, dout, values)
+        remote.into(values)
+
+    def adamw(
+        weights: Any, mean: Any, square: Any, which: Any, gradient: Any, factor: float, step: int, *rates: float
+    ) -> None:
+        settings = [float(v) for v in (*rates, factor)]
+        remote.call(
+            "train_adamw", *weights.shape, step, *settings, weights, mean, square, which, len(gradient), gradient
+        )
+        remote.into(weights, mean, square)
 
     own = type("Engine", (Engine,), {"remote": remote})
     errors = dict.fromkeys(
-        compiled(PRECISIONS[-1]), _native.ERRORS["base"]
+        remote.targets("compute=bf16")[0], _native.ERRORS["base"]
     )  # bounds of the activations, which all targets share
-    for name, face in {
-        "Engine": own, "targets": targets, "compiled": compiled, "default_target": lambda: targets()[0],
-        "ERRORS": errors, "train_saved": saved, "train_forward": forward, "train_backward": backward,
-    }.items():  # fmt: skip
+    faces = {
+        "Engine": own,
+        "targets": lambda precision="float32": remote.targets(precision)[1],
+        "compiled": lambda precision="float32": remote.targets(precision)[0],
+        "default_target": lambda precision="float32": remote.targets(precision)[1][0],
+        "ERRORS": errors,
+        "train_saved": saved,
+        "train_forward": forward,
+        "train_backward": backward,
+        "train_pool_forward": pool_forward,
+        "train_pool_backward": pool_backward,
+        "train_embed_forward": embed_forward,
+        "train_embed_backward": embed_backward,
+        "train_adamw": adamw,
+    }
+    for name, face in faces.items():
         monkeypatch.setattr(_native, name, face)
 
 

@@ -1,4 +1,4 @@
-"""The fuzz target under the sanitizers: some seconds of it are clean."""
+"""The fuzz targets under the sanitizers: some seconds of each are clean."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 SECONDS = 5
+TARGETS = ("engine_fuzz", "training_fuzz")
 FLAGS = ["-fsanitize=address,undefined"]
 
 
@@ -31,18 +32,19 @@ def compiler(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 @pytest.fixture(scope="module")
-def fuzzer(tmp_path_factory: pytest.TempPathFactory, root: Path, compiler: str) -> Path:
+def fuzzers(tmp_path_factory: pytest.TempPathFactory, root: Path, compiler: str) -> Path:
     build = tmp_path_factory.mktemp("fuzz")
     configure = ("cmake", "-S", root, "-B", build, "-DTIDEGATE_FUZZ=ON", f"-DCMAKE_CXX_COMPILER={compiler}")
-    for command in (configure, ("cmake", "--build", build, "-j", "2", "--target", "engine_fuzz")):
+    for command in (configure, ("cmake", "--build", build, "-j", "2", "--target", *TARGETS)):
         done = outcome(*command, cwd=build)
         assert done.returncode == 0, done.stdout + done.stderr
-    return build / "native" / "fuzz" / "engine_fuzz"
+    return build / "native" / "fuzz"
 
 
-def test_seconds_of_it_are_clean(fuzzer: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("target", TARGETS)
+def test_seconds_of_it_are_clean(target: str, fuzzers: Path, tmp_path: Path) -> None:
     limits = (f"-max_total_time={SECONDS}", "-max_len=1024", "-len_control=0", "-seed=1")
-    done = outcome(fuzzer, *limits, cwd=tmp_path)
+    done = outcome(fuzzers / target, *limits, cwd=tmp_path)
     said = done.stdout + done.stderr
     assert done.returncode == 0, said[-4000:]
     runs = next(int(line.split()[1]) for line in said.splitlines() if line.startswith("Done "))

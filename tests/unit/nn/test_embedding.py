@@ -56,3 +56,15 @@ def test_only_what_fits_together_is_taken() -> None:
         _native.train_embed_forward(table, ids, np.zeros((2, 3), np.uint8), 0, out)
     with pytest.raises(ValueError, match="a slot must be from 0 to 1, found 2"):
         _native.train_embed_backward(np.array([0, 2]), random, 0, out, np.zeros((2, 4), np.float32))
+
+
+def test_what_is_refused_changes_nothing() -> None:
+    table, out = np.ones((10, 4), np.float32), np.zeros((2, 4), np.float32)
+    with pytest.raises(ValueError, match="an id must be from 0 to 9, found 10"):
+        _native.train_embed_forward(table, np.array([0, 10]), None, 0, out)
+    with pytest.raises(ValueError, match="a slot must be from 0 to 1, found 2"):
+        _native.train_embed_backward(np.array([0, 2]), None, 0, np.ones((2, 4), np.float32), out)
+    with pytest.raises(ValueError, match="out and table must not overlap"):
+        _native.train_embed_forward(table, np.array([0, 1]), None, 0, table[1:3])
+    assert not out.any()
+    assert (table == 1).all()

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import torch
 
-from tidegate import nn
+from tidegate import _native, nn
 from tidegate.nn import native
 
 MODULES: dict[str, Any] = {"gru": nn.GRU, "lstm": nn.LSTM, "rnn tanh": nn.RNN, "mingru": nn.MinGRU}
@@ -66,3 +66,15 @@ def test_a_subclass_of_tensor_is_left_to_torch(calls: list[str]) -> None:
     assert calls == []
     torch.testing.assert_close(found.as_subclass(torch.Tensor), module(x)[0], rtol=1e-5, atol=1e-6)
     assert calls == ["gru"]
+
+
+@pytest.mark.parametrize("size", [16, 11])
+def test_the_way_back_is_on_the_target_of_the_way_ahead(size: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    module, x = nn.GRU(3, size), torch.randn(5, 2, 3)
+    found = []
+    for later in _native.targets():
+        monkeypatch.setenv("TIDEGATE_TARGET", "base")
+        y = module(x)[0]
+        monkeypatch.setenv("TIDEGATE_TARGET", later)
+        found.append(torch.autograd.grad(y.sum(), list(module.parameters())))
+    assert all(torch.equal(a, b) for other in found[1:] for a, b in zip(found[0], other, strict=True))

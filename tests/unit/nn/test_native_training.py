@@ -249,3 +249,49 @@ def test_arrays_that_do_not_fit_are_refused(changed, said):
     _native.train_forward(**given)
     with pytest.raises(ValueError, match=said):
         _native.train_forward(**{**given, **changed})
+
+
+def test_arrays_that_are_written_stand_apart():
+    def zeros(*shape: int) -> np.ndarray:
+        return np.zeros(shape, np.float32)
+
+    read = {
+        "x": zeros(4, 4), "rows": np.array([2, 2]), "first": zeros(1, 2, 4), "W": zeros(12, 4), "b": zeros(12),
+        "R": zeros(12, 4), "c": zeros(12), "own": zeros(0, 4),
+    }  # fmt: skip
+    target, y, last = _native.targets()[0], zeros(4, 4), zeros(1, 2, 4)
+    saved = zeros(4, _native.train_saved(target, "gru", 4))
+    for changed, said in (
+        ({"y": read["x"]}, "y and x"),
+        ({"last": y[None, :2]}, "y and last"),
+        ({"y": read["W"][:4]}, "y and W"),
+    ):
+        ahead = {**read, "y": y, "last": last, "saved": saved, **changed}
+        with pytest.raises(ValueError, match=f"{said} must not overlap"):
+            _native.train_forward(target, "gru", **ahead, threads=1)
+    written = {
+        "dx": zeros(4, 4),
+        "dfirst": zeros(1, 2, 4),
+        "dW": zeros(12, 4),
+        "db": zeros(12),
+        "dR": zeros(12, 4),
+        "dc": zeros(12),
+    }
+    back = {
+        **read,
+        "y": y,
+        "saved": saved,
+        "dy": zeros(4, 4),
+        "dlast": last,
+        **written,
+        "down": zeros(0, 4),
+        "threads": 1,
+    }
+    _native.train_backward(target, "gru", **back)
+    for changed, said in (
+        ({"dW": read["W"]}, "dW and W"),
+        ({"dR": written["dW"]}, "dW and dR"),
+        ({"dx": y}, "dx and y"),
+    ):
+        with pytest.raises(ValueError, match=f"{said} must not overlap"):
+            _native.train_backward(target, "gru", **{**back, **changed})

@@ -122,3 +122,13 @@ def test_only_what_fits_together_is_taken() -> None:
     for name, value, sentence in wrong:
         with pytest.raises(ValueError, match=sentence):
             _native.train_pool_forward(_native.targets()[0], **{**read, name: value}, threads=1)
+
+
+def test_entries_that_lie_column_by_column_have_the_same_gradients() -> None:
+    layer, t, x, entries = given(5, ALL)
+    turned = x.detach().T.contiguous().T.requires_grad_()
+    assert not turned.is_contiguous()
+    dy = torch.randn(2, len(LENGTHS), 20, generator=torch.Generator().manual_seed(3))
+    asked = [[v, *t.values()] for v in (x, turned)]
+    found = [torch.autograd.grad(pooling.pool(layer, t, v[0], entries, ENDS), v, dy) for v in asked]
+    assert all(torch.equal(a, b) for a, b in zip(*found, strict=True))

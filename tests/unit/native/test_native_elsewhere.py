@@ -1,0 +1,273 @@
+"""The engine and training where Python is not: on aarch64 (NEON) under an emulator, and here under the sanitizers.
+
+What runs there is the program of native/remote; `_native` hands it every call, so golden files, tapes and modules go
+through it as they are.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import platform
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pytest
+import torch
+from native_reference import CELLS, GRU, LSTM, ODD, Model
+from remote_engine import Remote, built, script, settle
+
+from tidegate import _native, nn
+from tidegate.layers.pool import OVER
+from tidegate.model import Model as File
+from tidegate.nn import native, pooling
+from tidegate.nn.entries import Entries
+from tidegate.verify.replay import Replay, on_target
+
+ROOT = Path(__file__).resolve().parents[3]
+GOLDEN = sorted((ROOT / "tests" / "golden").glob("*.safetensors"))
+HERE = platform.machine().lower()
+T, B = 11, 19
+
+
+def emulator(folder: Path) -> list[str]:
+    """The command of the program built for aarch64: nothing before it on such a machine, else an emulator."""
+    if HERE in ("aarch64", "arm64"):
+        return [str(built(ROOT, folder, "engine_remote"))]
+    runs = next(filter(None, map(shutil.which, ("qemu-aarch64-static", "qemu-aarch64"))), None)
+    if runs is None:
+        pytest.skip("no qemu-aarch64 here; Debian: qemu-user-static")
+    options = ["-DCMAKE_SYSTEM_NAME=Linux", "-DCMAKE_SYSTEM_PROCESSOR=aarch64"]
+    if shutil.which("aarch64-linux-gnu-g++"):
+        options += ["-DCMAKE_CXX_COMPILER=aarch64-linux-gnu-g++", "-DCMAKE_EXE_LINKER_FLAGS=-static"]
+    elif importlib.util.find_spec("ziglang"):
+        zig = [sys.executable, "-m", "ziglang"]
+        options.append(f"-DCMAKE_CXX_COMPILER={script(folder / 'c++', [*zig, 'c++', '-target', 'aarch64-linux-musl'])}")
+        options += [f"-DCMAKE_{name.upper()}={script(folder / name, [*zig, name])}" for name in ("ar", "ranlib")]
+    else:
+        pytest.skip("no compiler for aarch64 here; Debian: g++-aarch64-linux-gnu, or the Python package ziglang")
+    return [runs, str(built(ROOT, folder / "build", "engine_remote", *options))]
+
+
+def sanitized(folder: Path) -> list[str]:
+    """The command of the program under AddressSanitizer and UndefinedBehaviorSanitizer."""
+    (folder / "a.cc").write_text("int main() {}\n")
+    for name in ("clang++", "g++", "c++"):
+        command = [name, "-fsanitize=address,undefined", "a.cc", "-o", "a"]
+        if shutil.which(name) and subprocess.run(command, cwd=folder, check=False, capture_output=True).returncode == 0:
+            options = ("-DTIDEGATE_FUZZ=ON", f"-DCMAKE_CXX_COMPILER={name}")
+            return [str(built(ROOT, folder / "build", "engine_remote", *options))]
+    pytest.skip("no compiler here whose programs run under the sanitizers")
+
+
+class Place(NamedTuple):
+    """Where the program runs, by which command, the targets it must have there, and the one to run on."""
+
+    name: str
+    command: list[str]
+    targets: list[str]
+    target: str
+
+
+PLACES: dict[str, tuple[Callable[[Path], list[str]], list[str]]] = {
+    "aarch64": (emulator, ["neon", "base"]),
+    "sanitized": (sanitized, _native.targets()),
+}
+BUILT: dict[str, list[str]] = {}
+
+
+@pytest.fixture(scope="module", params=[(name, target) for name in PLACES for target in PLACES[name][1]], ids="-".join)
+def place(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Place:
+    if not shutil.which("cmake"):
+        pytest.skip("no cmake here")
+    name, target = request.param
+    command, targets = PLACES[name]
+    if name not in BUILT:
+        BUILT[name] = command(tmp_path_factory.mktemp(name))
+    return Place(name, BUILT[name], targets, target)
+
+
+@pytest.fixture
+def remote(place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Remote]:
+    found = Remote(place.command, tmp_path / "said.txt")
+    with monkeypatch.context() as changed:
+        settle(found, changed)
+        yield found
+    assert found.close() == ""
+
+
+@pytest.fixture
+def target(place: Place, remote: Remote, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The target to run on, on which modules then train too."""
+    monkeypatch.setattr(_native, "default_target", lambda precision="float32": place.target)
+    return place.target
+
+
+def test_it_has_the_targets_it_should(place: Place, remote: Remote) -> None:
+    assert _native.targets() == remote.targets()[1] == place.targets
+
+
+def chains() -> dict[str, Callable[[], Model]]:
+    found = {name: lambda cell=cell, H=H: Model(1).recurrent(cell, 7, H) for name, cell, H in (
+        (f"{name} {H}", cell, H) for name, cell in CELLS.items() for H in (1, 16, 33)
+    )}  # fmt: skip
+    everything = Model(0).scale(7).dense(7, 33, "tanh").recurrent(GRU, 33, 33, add=1).norm(33).recurrent(LSTM, 33, 20)
+    everything.conv(20, 20, 4, "relu", add=4).recurrent(ODD, 20, 17).pool(17, ["last", "mean", "max", "attention"])
+    return {**found, "everything": lambda: everything.dense(68, 9).softmax(9)}
+
+
+def one_result(model: Model, target: str, precision: str = "float32") -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Inputs, lengths and outputs of a batch: those of fused kernels and the interpreter, any threads, and a pool."""
+    fused, plain = (model.engine(f"{target} {precision}", fused) for fused in (True, False))
+    x = model.random.standard_normal((T, B, 7)).astype(np.float32)
+    lengths = model.random.integers(0, T + 1, B).astype(np.int32)
+    outs, ends = [], []
+    for engine, threads in ((fused, 1), (plain, 3)):
+        outs.append(np.zeros((T, B, engine.outputs), np.float32))
+        ends.append(model.states(B))
+        engine.run(x, lengths, model.states(B), ends[-1], outs[-1], True, threads)
+    np.testing.assert_array_equal(outs[0].view(np.uint32), outs[1].view(np.uint32))
+    np.testing.assert_array_equal(ends[0], ends[1])
+    states = model.states(B)
+    for t in range(T):
+        alive = np.flatnonzero(lengths > t)[::-1].copy()
+        part = np.zeros((len(alive), fused.outputs), np.float32)
+        fused.pool_step(alive, np.ascontiguousarray(x[t, alive]), states, part, 2)
+        np.testing.assert_array_equal(part.view(np.uint32), outs[0][t, alive].view(np.uint32))
+    np.testing.assert_array_equal(states, ends[0])
+    return x, lengths, outs[0]
+
+
+@pytest.mark.parametrize("name", chains())
+def test_a_run_steps_and_a_pool_have_the_same_bits_near_the_oracle(name: str, target: str) -> None:
+    model = chains()[name]()
+    x, lengths, out = one_result(model, target)
+    row = int(lengths.argmax())
+    right = np.array(model.oracle(x[: lengths[row], row]))
+    np.testing.assert_allclose(out[: lengths[row], row], right, rtol=2e-4, atol=2e-5)
+
+
+@pytest.mark.parametrize("precision", ["weights=bf16", "compute=bf16"])
+@pytest.mark.parametrize("name", ["gru 33", "lstm 16", "odd 33", "everything"])
+def test_so_they_have_in_bfloat16(name: str, precision: str, place: Place, target: str) -> None:
+    own = [found for found in _native.targets(precision) if found not in place.targets]
+    for one in [target, *(own if target == place.targets[0] else [])]:
+        assert np.isfinite(one_result(chains()[name](), one, precision)[2]).all()
+
+
+@pytest.mark.parametrize("path", GOLDEN, ids=lambda path: path.stem)
+def test_golden_files_stay_within_their_bounds(path: Path, target: str) -> None:
+    results = list(on_target(Replay(File.load(path)), target))
+    assert results
+    assert [(r.path, r.verdict) for r in results] == [(r.path, "ok") for r in results]
+
+
+def test_the_base_target_has_this_machines_bits(place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def bits() -> list[np.ndarray]:
+        model = chains()["everything"]()
+        engine, x = model.engine("base"), np.random.default_rng(2).standard_normal((T, B, 7)).astype(np.float32)
+        out, end = np.zeros((T, B, engine.outputs), np.float32), model.states(B)
+        engine.run(x, np.full(B, T, np.int32), model.states(B), end, out, True, 1)
+        return [out.view(np.uint32), end]
+
+    own, found = bits(), Remote(place.command, tmp_path / "said.txt")
+    with monkeypatch.context() as changed:
+        settle(found, changed)
+        for ours, theirs in zip(own, bits(), strict=True):
+            np.testing.assert_array_equal(ours, theirs)
+    found.close()
+
+
+MODULES: dict[str, tuple[type[Any], dict[str, Any]]] = {
+    "gru": (nn.GRU, {}), "gru replace": (nn.GRU, {"update": "replace"}), "gru before": (nn.GRU, {"reset": "before"}),
+    "gru before replace": (nn.GRU, {"reset": "before", "update": "replace"}), "lstm": (nn.LSTM, {}),
+    "rnn tanh": (nn.RNN, {}), "rnn relu": (nn.RNN, {"nonlinearity": "relu"}), "mingru": (nn.MinGRU, {}),
+    "lstm peepholes": (nn.LSTM, {"peepholes": True}),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+@pytest.mark.parametrize(("inputs", "size"), [(1, 1), (6, 11), (16, 48), (70, 65)])
+@pytest.mark.parametrize("name", [name for name, _, _ in native.CELLS])
+def test_outputs_and_gradients_are_those_of_the_tape(
+    name: str, inputs: int, size: int, threads: int, target: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kind, options = MODULES[name.removesuffix(" norm")]
+    torch.manual_seed(3)
+    own = kind(inputs, size, **options, norm=name.endswith(" norm"))
+    exact = kind(inputs, size, **options, norm=name.endswith(" norm")).double()
+    exact.load_state_dict(own.state_dict())
+    exact.fused = False
+    assert own.engine == f"native {name}"
+    monkeypatch.setattr(torch, "get_num_threads", lambda: threads)
+    x, sizes = torch.randn(60, inputs), torch.tensor([20, 19, 9, 8, 4])
+    found = []
+    for module in (own, exact):
+        given = x.to(module.dtype).clone().requires_grad_()
+        y, last = module(torch.nn.utils.rnn.PackedSequence(given, sizes))
+        ends = [last] if isinstance(last, torch.Tensor) else list(last)
+        (y.data.pow(2).sum() + sum(v.sum() for v in ends)).backward()
+        found.append([y.data, *ends, given.grad, *(v.grad for v in module.parameters())])
+    for value, right in zip(*found, strict=True):
+        bound = 5e-6 * max(1.0, float(right.detach().abs().max()))
+        assert float((value.detach().double() - right.detach()).abs().max()) <= bound
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+@pytest.mark.parametrize("size", [5, 16, 37])
+def test_pools_have_the_gradients_of_the_closed_form(
+    size: int, threads: int, target: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch, "get_num_threads", lambda: threads)
+    lengths = torch.tensor([3, 1, 9, 3, 6, 9, 2])
+    entries, ends = Entries(lengths), [lengths, torch.tensor([2, 1, 4, 3, 1, 9, 1])]
+    gen = torch.Generator().manual_seed(2)
+    given = [torch.randn(shape, generator=gen) for shape in ((len(entries.step), size), (size,), (1,))]
+    found = []
+    for dtype in (torch.float32, torch.float64):
+        x, score, bias = (v.detach().to(dtype).requires_grad_() for v in given)
+        layer = {"over": list(OVER), "size": size}
+        y = pooling.pool(layer, {"score": score, "score_bias": bias}, x, entries, ends)
+        y.pow(2).sum().backward()
+        found.append([y, x.grad, score.grad, bias.grad])
+    largest = max(float(right.detach().abs().max()) for right in found[1])
+    for value, right in zip(*found, strict=True):
+        assert float((value.detach().double() - right.detach()).abs().max()) <= 5e-6 * largest
+
+
+def test_a_tables_rows_and_the_optimiser_are_those_of_this_machine(place: Place, tmp_path: Path) -> None:
+    def learnt() -> list[np.ndarray]:
+        rng = np.random.default_rng(1)
+        table, square = (rng.standard_normal((9, 5)).astype(np.float32) for _ in range(2))
+        mean, square = np.zeros_like(table), square * square
+        ids, random = rng.integers(0, 9, 30), rng.integers(0, 256, (30, 5)).astype(np.uint8)
+        out, (which, slots) = np.empty((30, 5), np.float32), np.unique(ids, return_inverse=True)
+        values = np.empty((len(which), 5), np.float32)
+        _native.train_embed_forward(table, ids, random, 64, out)
+        _native.train_embed_backward(slots, random, 64, out, values)
+        _native.train_adamw(table, mean, square, which, values, 0.5, 3, 0.01, 0.9, 0.99, 1e-8, 0.1)
+        _native.train_adamw(table, mean, square, None, mean.copy(), 0.5, 4, 0.01, 0.9, 0.99, 1e-8, 0.1)
+        return [out, values, table, mean, square]
+
+    own, found = learnt(), Remote(place.command, tmp_path / "said.txt")
+    with pytest.MonkeyPatch.context() as changed:
+        settle(found, changed)
+        for ours, theirs in zip(own, learnt(), strict=True):
+            np.testing.assert_allclose(theirs, ours, rtol=1e-6, atol=1e-7)
+    assert found.close() == ""
+
+
+@pytest.mark.parametrize("place", [("sanitized", _native.targets()[0])], indirect=True, ids="-".join)
+def test_the_sanitizers_watch_and_what_they_find_fails_the_test(place: Place, tmp_path: Path) -> None:
+    found = Remote(place.command, tmp_path / "said.txt")
+    short = np.zeros(4, np.float32)  # of the five numbers that a step writes
+    with pytest.MonkeyPatch.context() as changed:
+        settle(found, changed)
+        engine = Model().recurrent(GRU, 7, 5).engine(_native.targets()[0])
+        with pytest.raises(AssertionError, match="heap-buffer-overflow"):
+            engine.step(np.zeros(7, np.float32), np.zeros(32, np.uint8), short)
+    found.process.communicate()
