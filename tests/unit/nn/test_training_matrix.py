@@ -16,7 +16,7 @@ from tidegate import cells, nn
 
 Found = dict[str, torch.Tensor]
 INPUTS, SIZE, STEPS = 21, 70, 10
-ROWS = {"gru": 180, "lstm": 140, "rnn": 500, "mingru": 260}
+ROWS = {"gru": 180, "lstm": 140, "rnn": 700, "mingru": 260}
 KINDS = {"gru": "GRU", "lstm": "LSTM", "rnn": "RNN", "mingru": "MinGRU"}
 Dialect = tuple[tuple[str, str], ...]
 DIALECTS: list[tuple[str, Dialect]] = [
