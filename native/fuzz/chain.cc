@@ -35,13 +35,16 @@ static std::int64_t product(std::int64_t a, std::int64_t b) {
 }
 
 Chain::Chain(Input& in) : in_(in), width_(1 + in.below(20)) {
-  const char* names[] = {tidegate_target(static_cast<int>(in.below(4))), "none", ""};
+  const auto precision = static_cast<std::int32_t>(in.once_in(64) ? in.below(256) : in.below(TIDEGATE_PRECISIONS));
+  const char* names[] = {tidegate_target_in(precision, static_cast<int>(in.below(6))), "none", ""};
   const char* name = names[in.once_in(32) ? 1 + in.below(2) : 0];
   if (!name) name = tidegate_target(0);
   const std::int64_t bytes = in.given(8 * (1 + (in.once_in(4) ? in.below(256) : 255)));
   if (bytes > kMostBytes && bytes <= TIDEGATE_MAX_STATE_BYTES) throw Skip();
   for (tidegate_engine** engine : {&fused, &plain})
-    called(in, [&](char* m, std::size_t n) { return tidegate_open(name, bytes, engine == &fused, engine, m, n); });
+    called(in, [&](char* m, std::size_t n) {
+      return tidegate_open_in(precision, name, bytes, engine == &fused, engine, m, n);
+    });
   require(!fused == !plain, "both engines open, or none");
 }
 

@@ -15,7 +15,8 @@ BOTH = pytest.mark.parametrize(
 )
 
 RANDOM = np.random.default_rng(0)
-BITS = np.concatenate([RANDOM.integers(0, 2**32, 3000, np.uint32), np.arange(2**15 - 40, 2**15 + 40, dtype=np.uint32)])
+TIES = RANDOM.integers(0, 2**16, 400, np.uint32) << 16 | 0x8000
+BITS = np.concatenate([TIES, RANDOM.integers(0, 2**32, 3000, np.uint32), np.arange(2**15 - 40, 2**15 + 40, dtype="u4")])
 FLOATS = BITS.view(np.float32)
 ANY = FLOATS[np.isfinite(FLOATS) & (abs(FLOATS) < 3e38)]
 NORMAL = ANY[abs(ANY) >= 2.0**-126]
