@@ -140,10 +140,12 @@ def test_gradients_are_those_of_finite_differences(name):
             )
 
 
+@pytest.mark.parametrize("target", _native.targets())
 @pytest.mark.parametrize("name", CELLS)
-def test_outputs_have_the_bits_of_inference(name):
+def test_outputs_have_the_bits_of_inference(name, target, monkeypatch):
     import tidegate
 
+    monkeypatch.setenv("TIDEGATE_TARGET", target)
     own = module(name, 6, 11)
     x = torch.randn(9, 1, 6)
     stream = tidegate.from_torch(own).stream()
@@ -152,8 +154,10 @@ def test_outputs_have_the_bits_of_inference(name):
         np.testing.assert_array_equal(stream.push(x[k, 0].numpy()).values, y[k, 0].detach().numpy())
 
 
-@pytest.mark.parametrize("name", ["gru", "gru replace", "gru before", "lstm", "lstm norm", "gru before norm"])
-def test_a_row_has_the_same_bits_alone_and_among_others(name):
+@pytest.mark.parametrize("target", _native.targets())
+@pytest.mark.parametrize("name", CELLS)
+def test_a_row_has_the_same_bits_alone_and_among_others(name, target, monkeypatch):
+    monkeypatch.setenv("TIDEGATE_TARGET", target)
     batch = Batch(name, 12, 19, 6, 20)
     together = batch.through(module(name, 6, 20))
     for row in (0, 7, 18):
@@ -167,9 +171,11 @@ def test_a_row_has_the_same_bits_alone_and_among_others(name):
             assert torch.equal(found[key], together[key][:, row : row + 1]), key
 
 
-@pytest.mark.parametrize("name", ["gru", "gru before", "lstm", "gru norm", "gru before norm"])
-def test_no_bit_depends_on_threads(name):
-    batch = Batch(name, 40, 50, 40, 48)
+@pytest.mark.parametrize("target", _native.targets())
+@pytest.mark.parametrize("name", CELLS)
+def test_no_bit_depends_on_threads(name, target, monkeypatch):
+    monkeypatch.setenv("TIDEGATE_TARGET", target)
+    batch = Batch(name, 40, 100, 40, 48)
     one = batch.through(module(name, 40, 48))
     torch.set_num_threads(3)
     three = batch.through(module(name, 40, 48))
