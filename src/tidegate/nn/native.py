@@ -147,10 +147,21 @@ Recurrence.forward.__signature__ = inspect.Signature([ALL])  # type: ignore[attr
 def by_graph(
     again: Callable[..., Any], given: list[Tensor | None], needed: tuple[bool, ...], *gradients: Tensor
 ) -> tuple[Tensor | None, ...]:
-    """The gradients once more, as a graph that can itself be differentiated."""
-    asked = [v for v, need in zip(given, needed, strict=True) if need and v is not None]
-    found = iter(torch.autograd.grad(again(*given), asked, gradients, create_graph=True, allow_unused=True))
-    return tuple(next(found) if need else None for need in needed)
+    """The gradients once more, as a graph that can itself be differentiated.
+
+    What is given may itself come from what is given (a first state from the same weights), and that part of a gradient
+    is torch's to hand on: torch.func.vjp takes each as standing alone. Autocast was off on the way ahead, too.
+    """
+    asked = [k for k, (v, need) in enumerate(zip(given, needed, strict=True)) if need and v is not None]
+
+    def of_asked(*values: Tensor) -> Any:
+        found = dict(zip(asked, values, strict=True))
+        return again(*(found.get(k, v) for k, v in enumerate(given)))
+
+    with torch.autocast("cpu", enabled=False):
+        pull: Any = torch.func.vjp(of_asked, *(given[k] for k in asked))[1]
+        found = dict(zip(asked, pull(gradients if len(gradients) > 1 else gradients[0]), strict=True))
+    return tuple(found.get(k) for k in range(len(given)))
 
 
 def target_name() -> str:
