@@ -10,6 +10,7 @@ import numpy.typing as npt
 import torch
 
 from .. import _native
+from ..errors import OptionError
 
 BETAS, EPS = (0.9, 0.99), 1e-8
 MOST = 1.0  # norm of all gradients together; they are scaled down to it
@@ -32,16 +33,26 @@ class AdamW:
 
     @torch.no_grad()
     def step(self, rate: float, step: int) -> None:
-        """Step number `step`, from 1, in place on the parameters that have a gradient."""
+        """Step number `step`, from 1, in place on the parameters that have a gradient.
+
+        Raises OptionError for gradients that are not finite, before anything is changed.
+        """
         given = {name: p.grad for name, p in self.parameters.items() if p.grad is not None and p.numel()}
         found = {name: g.coalesce() if g.is_sparse else g for name, g in given.items()}
         values = {name: g.values() if g.is_sparse else g for name, g in found.items()}
         norm = math.sqrt(sum(float(torch.linalg.vector_norm(v, dtype=torch.float64)) ** 2 for v in values.values()))
+        if not math.isfinite(norm):
+            wrong = [name for name, v in values.items() if not bool(v.isfinite().all())]
+            raise OptionError(
+                f"step {step}: the gradient of {wrong[0] if wrong else 'all weights'} is NaN or infinite; "
+                "choose a lower rate, or look for very large numbers in the data"
+            )
         factor = min(1.0, MOST / (norm + 1e-6))
         for name, g in found.items():
             which = g.indices()[0].numpy() if g.is_sparse else None
             p, m, v = (flat(t[name]) for t in (self.parameters, self.mean, self.square))
             _native.train_adamw(p, m, v, which, flat(values[name]), factor, step, rate, *BETAS, EPS, self.decay[name])
+            torch.autograd.graph.increment_version(self.parameters[name])  # a graph made before must not go back
 
 
 def flat(v: torch.Tensor) -> npt.NDArray[np.float32]:

@@ -24,6 +24,7 @@ from ..document import state_schema, streams_of
 from ..errors import OptionError, located
 from ..model import Model
 from ..nn import Network
+from ..nn.native import target_name
 from ..runtime.predictor import threads_of
 from ..tape import Tape
 from ..tasks._lesson import Lesson
@@ -115,10 +116,11 @@ class Job:
         )  # fmt: skip
 
     def identity(self) -> dict[str, Any]:
-        """What must not change between a run and its resumption."""
+        """What must not change between a run and its resumption: all that bits depend on."""
+        instructions = {"native": target_name(), "torch": torch.backends.cpu.get_cpu_capability()}
         files = {"data": self.source.sha256, "valid": self.judged.sha256 if self.judged else None}
         return {**files, "options": asdict(self.options), "threads": self.threads, "versions": versions(),
-                "tapes": self.lesson.tapes}  # fmt: skip
+                "instructions": instructions, "tapes": self.lesson.tapes}  # fmt: skip
 
     def model(self, run: Run) -> Model:
         outputs, targets = run.answers(run.held)

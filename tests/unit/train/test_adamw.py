@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from tidegate import _native
+from tidegate.errors import OptionError
 from tidegate.train.adamw import AdamW
 
 
@@ -59,6 +60,29 @@ def test_a_table_has_the_same_bits_whether_its_gradient_is_sparse() -> None:
             optimiser.step(0.05, step)
     assert torch.equal(dense["table"], some["table"])
     assert not torch.equal(dense["table"], parameters()["table"])
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_gradients_that_are_not_finite_change_nothing(value: float) -> None:
+    own = parameters()
+    optimiser = AdamW(own, [own["W"]], 0.1)
+    for name, g in gradients(1).items():
+        own[name].grad = g.to_sparse(1) if name == "table" else g
+    own["W"].grad[2, 1] = value  # type: ignore[index]
+    with pytest.raises(OptionError, match=r"step 1: the gradient of W is NaN or infinite; choose a lower rate"):
+        optimiser.step(0.1, 1)
+    for name, p in parameters().items():
+        assert torch.equal(own[name], p)
+        assert not optimiser.mean[name].any()
+
+
+def test_a_graph_from_before_a_step_does_not_go_back() -> None:
+    own = parameters()
+    loss = own["W"].square().sum()
+    own["W"].grad = torch.ones(4, 3)
+    AdamW(own, [], 0.0).step(0.1, 1)
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        loss.backward()
 
 
 def test_only_what_fits_together_is_taken() -> None:

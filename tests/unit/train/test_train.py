@@ -144,7 +144,9 @@ def test_a_fit_learns_reports_and_records(table: Path, tmp_path: Path) -> None:
     assert not Path(checkpoints.path_of(str(out))).exists()
 
 
-def test_an_interrupt_leaves_a_checkpoint_and_resume_ends_with_the_same_file(table: Path, tmp_path: Path) -> None:
+def test_an_interrupt_leaves_a_checkpoint_and_resume_ends_with_the_same_file(
+    table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     whole = fit("classify", str(table), out=str(tmp_path / "whole.safetensors"), **SMALL)
     out = tmp_path / "m.safetensors"
 
@@ -163,6 +165,10 @@ def test_an_interrupt_leaves_a_checkpoint_and_resume_ends_with_the_same_file(tab
         fit("classify", str(table), out=str(out), resume=True, **SMALL, seed=1)
     with pytest.raises(OptionError, match="threads was 1 and is 2 now"):
         fit("classify", str(table), out=str(out), resume=True, threads=2, **SMALL)
+    monkeypatch.setattr("tidegate.train.job.target_name", lambda: "other")
+    with pytest.raises(OptionError, match=r"instructions native was '\w+' and is 'other' now"):
+        fit("classify", str(table), out=str(out), resume=True, **SMALL)
+    monkeypatch.undo()
     assert fit("classify", str(table), out=str(out), resume=True, **SMALL).weights_hash == whole.weights_hash
     with pytest.raises(OptionError, match="no checkpoint to resume from"):
         fit("classify", str(table), out=str(out), resume=True, **SMALL)
