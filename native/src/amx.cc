@@ -40,6 +40,7 @@ struct Tiles : RoundedPairs<32> {
     alignas(64) Shape shape = {};
     shape.palette = 1;
     for (int i = 0; i < 7; ++i) shape.row_bytes[i] = 64, shape.rows[i] = (uint8_t)(i < 4 ? rows : 16);
+    __asm__ volatile("" : "+m"(shape));  // all of it: some compilers think that the instruction reads 8 bytes
     _tile_loadconfig(&shape);
   }
 

@@ -59,54 +59,59 @@ bool always() { return true; }
   return made;
 }
 
-struct Target {
-  const Kernels* kernels;
-  bool (*runs)();
-};
+// The targets of this build in one precision, best first, and whether each runs here. Those with an instruction for
+// bfloat16 are for that alone.
+struct Build {
+  const Kernels* targets[kMostTargets + 1] = {};
+  bool (*runs[kMostTargets])() = {};
 
-// The targets of this build in one precision, best first. Those with an instruction for bfloat16 are for that alone.
-struct Targets {
-  Target all[kMostTargets] = {};
-  const Kernels* compiled[kMostTargets + 1] = {};
-  const Kernels* available[kMostTargets + 1] = {};
-
-  explicit Targets(Precision precision) {
+  explicit Build(Precision precision) {
     std::size_t count = 0;
+    const auto add = [&](const Kernels& kernels, bool (*here)()) { targets[count] = &kernels, runs[count++] = here; };
 #ifdef TIDEGATE_AMX
     static const Kernels amx = with(kernels_avx512[kComputeBf16], products_amx, "amx");
-    if (precision == kComputeBf16) all[count++] = {&amx, has_amx};
+    if (precision == kComputeBf16) add(amx, has_amx);
 #endif
 #ifdef TIDEGATE_AVX512BF16
     static const Kernels avx512bf16 = with(kernels_avx512[kComputeBf16], products_avx512bf16, "avx512bf16");
-    if (precision == kComputeBf16) all[count++] = {&avx512bf16, has_avx512bf16};
+    if (precision == kComputeBf16) add(avx512bf16, has_avx512bf16);
 #endif
 #if defined(__x86_64__)
-    all[count++] = {&kernels_avx512[precision], has_avx512};
-    all[count++] = {&kernels_avx2[precision], has_avx2};
+    add(kernels_avx512[precision], has_avx512);
+    add(kernels_avx2[precision], has_avx2);
 #elif defined(__aarch64__)
-    all[count++] = {&kernels_neon[precision], always};
+    add(kernels_neon[precision], always);
 #endif
-    all[count++] = {&kernels_base[precision], always};
-    for (std::size_t i = 0, n = 0; i < count; ++i) {
-      compiled[i] = all[i].kernels;
-      if (all[i].runs()) available[n++] = all[i].kernels;
-    }
+    add(kernels_base[precision], always);
   }
 };
 
-const Targets& targets(Precision precision) {
-  static const Targets float32(kFloat32), weights(kWeightsBf16);
-  if (precision == kFloat32) return float32;
-  if (precision == kWeightsBf16) return weights;
-  static const Targets compute(kComputeBf16);  // asks the system for AMX, so not before somebody wants it
-  return compute;
+const Build& build(Precision precision) {
+  static const Build builds[kPrecisions] = {Build(kFloat32), Build(kWeightsBf16), Build(kComputeBf16)};
+  return builds[precision];
 }
+
+// Those of them that run here.
+struct Available {
+  const Kernels* targets[kMostTargets + 1] = {};
+
+  explicit Available(const Build& all) {
+    for (std::size_t i = 0, n = 0; all.targets[i]; ++i)
+      if (all.runs[i]()) targets[n++] = all.targets[i];
+  }
+};
 
 }  // namespace
 
-const Kernels* const* compiled_targets(Precision precision) { return targets(precision).compiled; }
+const Kernels* const* compiled_targets(Precision precision) { return build(precision).targets; }
 
-const Kernels* const* available_targets(Precision precision) { return targets(precision).available; }
+const Kernels* const* available_targets(Precision precision) {
+  static const Available float32(build(kFloat32)), weights(build(kWeightsBf16));
+  if (precision == kFloat32) return float32.targets;
+  if (precision == kWeightsBf16) return weights.targets;
+  static const Available compute(build(kComputeBf16));  // asks the system for AMX, so not before somebody wants it
+  return compute.targets;
+}
 
 namespace {
 
@@ -117,7 +122,7 @@ bool holds(const Kernels* const* targets, const char* name) {
 }
 
 const char* why_not(const char* name, Precision precision) {
-  if (holds(compiled_targets(precision), name)) return "cannot run on this CPU";
+  if (holds(compiled_targets(precision), name)) return "cannot run on this machine";
   return holds(compiled_targets(kComputeBf16), name) ? "is for compute=bf16 alone" : "is not in this build";
 }
 

@@ -55,7 +55,7 @@ void Engine::check_chain() const {
   for (std::size_t i = 0; i < layers.size(); ++i) {
     const Layer& layer = *layers[i];
     const std::string place = "layer " + std::to_string(i) + " (" + layer.kind + "): ";
-    if (i > 0 && layer.table()) throw ValueError(place + "embed must be the first layer");
+    if (i > 0 && layer.looks_up()) throw ValueError(place + "embed must be the first layer");
     if (i > 0 && layer.inputs != layers[i - 1]->size)
       throw ValueError(place + "takes " + std::to_string(layer.inputs) + " values, the layer before gives " +
                        std::to_string(layers[i - 1]->size));
@@ -86,7 +86,7 @@ void Engine::fold_embed() {
   if (!ids || layers.size() < 2) return;
   for (const auto& layer : layers)
     if (layer->add == 0) return;
-  if (layers[1]->fold(layers[0]->table(), layers[0]->inputs)) first_ = 1;
+  if (layers[1]->fold(*layers[0])) first_ = 1;
 }
 
 void Engine::finish() {
@@ -100,7 +100,7 @@ void Engine::finish() {
   };
   layout_ = {};
   const Layer& first = *layers.front();
-  ids = first.table() != nullptr;
+  ids = first.looks_up();
   inputs = ids ? 1 : first.inputs;
   outputs = layers.back()->size;
   fold_embed();

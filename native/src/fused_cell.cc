@@ -56,7 +56,7 @@ class FusedCell final : public Layer {
     std::memcpy(tile.state[0], h, chunk.rows[chunk.steps] * units_ * sizeof(float));
   }
 
-  bool fold(const float* rows, std::size_t count) override { return inputs_.fold(rows, count); }
+  bool fold(const Layer& embed) override { return inputs_.fold(embed); }
   bool fused() const override { return true; }
   std::size_t scratch() const override {
     return (kTileRows * gates_ + kRowsTogether * (maps_ + inner_)) * units_;

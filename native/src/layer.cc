@@ -59,16 +59,6 @@ std::uint16_t to_bf16(float x) {
   return static_cast<std::uint16_t>(half);
 }
 
-std::vector<float> kept(const Kernels& kernels, const float* values, std::size_t n) {
-  std::vector<float> all(values, values + n);
-  if (kernels.precision == kFloat32) return all;
-  for (float& value : all) {
-    const std::uint32_t bits = static_cast<std::uint32_t>(to_bf16(value)) << 16;
-    std::memcpy(&value, &bits, sizeof value);
-  }
-  return all;
-}
-
 // Column j stands in a block of `width` columns, a group of `together` k after another.
 Packed::Packed(const Kernels& kernels, std::size_t depth, const std::vector<std::int64_t>& order, const float* weights,
                const float* bias)

@@ -75,10 +75,11 @@ class Layer {
   // step this chunk holds to its block.
   virtual void run(const Chunk& chunk, const Tile& tile, Rows x, float* out) const = 0;
 
-  // The embed's table [inputs, size], or null.
-  virtual const float* table() const { return nullptr; }
+  // Whether its input is ids, as an embed's is; then rows [first, first + count) of its table, padded, go to `out`.
+  virtual bool looks_up() const { return false; }
+  virtual void look_up(std::size_t first, std::size_t count, float* out) const { (void)first, (void)count, (void)out; }
   // Takes the embed before it into this layer, so that its input becomes ids; false where that is not possible.
-  virtual bool fold(const float* rows, std::size_t count) { return (void)rows, (void)count, false; }
+  virtual bool fold(const Layer& embed) { return (void)embed, false; }
 
   virtual bool fused() const { return false; }
   virtual std::size_t scratch() const { return 0; }  // floats
@@ -108,9 +109,6 @@ std::vector<std::int64_t> in_order(std::size_t n);
 
 // Nearest bfloat16, the even one of two; NaN stays NaN. Throws ValueError where a finite number would become infinite.
 std::uint16_t to_bf16(float x);
-
-// n floats as an engine of these kernels keeps them: rounded, unless all is float32.
-std::vector<float> kept(const Kernels& kernels, const float* values, std::size_t n);
 
 // A matrix packed for Kernels::product, in its precision.
 class Packed {

@@ -14,13 +14,16 @@ Projection::Projection(const Kernels& kernels, std::size_t depth, const std::vec
                        const float* weights, const float* bias)
     : columns(order.size()), kernels_(kernels), packed_(kernels, depth, order, weights, bias) {}
 
-bool Projection::fold(const float* rows, std::size_t count) {
+bool Projection::fold(const Layer& embed) {
+  const std::size_t count = embed.inputs, ld = embed.padded(embed.size);
   if (columns == 0 || count > kTableFloats / columns) return false;
   table_ = std::make_unique<Floats>(count * columns);
-  const std::size_t depth = packed_.product().depth;
-  for (std::size_t r = 0; r < count; r += kTileRows)
-    kernels_.product(count - r < kTileRows ? count - r : kTileRows, &packed_.product(), {rows + r * depth, depth},
-                     table_->data() + r * columns, columns);
+  const Floats rows(kTileRows * ld);
+  for (std::size_t r = 0; r < count; r += kTileRows) {
+    const std::size_t some = count - r < kTileRows ? count - r : kTileRows;
+    embed.look_up(r, some, rows.data());
+    kernels_.product(some, &packed_.product(), {rows.data(), ld}, table_->data() + r * columns, columns);
+  }
   return true;
 }
 

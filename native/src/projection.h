@@ -11,9 +11,9 @@ class Projection {
   Projection(const Kernels& kernels, std::size_t depth, const std::vector<std::int64_t>& order, const float* weights,
              const float* bias);
 
-  // Works out the projection of each of `count` rows of an embed [count, depth], so that run() takes ids and only looks
-  // them up: the same bits. False, and nothing is done, where that table would be empty or too large.
-  bool fold(const float* rows, std::size_t count);
+  // Works out the projection of each row of an embed `depth` wide, so that run() takes ids and only looks them up: the
+  // same bits. False, and nothing is done, where that table would be empty or too large.
+  bool fold(const Layer& embed);
 
   // x: rows of `depth` floats or, once folded, ids. out: rows of `columns` floats.
   void run(std::size_t items, Rows x, float* out) const;

@@ -64,7 +64,7 @@ class Interpreter final : public Layer {
     }
   }
 
-  bool fold(const float* rows, std::size_t count) override { return inputs_.fold(rows, count); }
+  bool fold(const Layer& embed) override { return inputs_.fold(embed); }
   std::size_t scratch() const override {
     std::size_t row = tape_.slot_floats;
     for (const Packed& map : maps_) row += map.product().vectors * kernels.lanes;
@@ -166,7 +166,7 @@ class FusedGru final : public Layer {
     }
     std::memcpy(tile.state[0], h.data, chunk.rows[chunk.steps] * H * sizeof(float));
   }
-  bool fold(const float* rows, std::size_t count) override { return inputs_.fold(rows, count); }
+  bool fold(const Layer& embed) override { return inputs_.fold(embed); }
   bool fused() const override { return true; }
   std::size_t scratch() const override { return (kTileRows + 1) * 3 * padded(size); }
   std::size_t work() const override { return 3 * size * (inputs + size + 16); }

@@ -6,23 +6,45 @@
 namespace tidegate {
 namespace {
 
+// A table of floats or, unless all is float32, of bfloat16 in half the bytes.
 class Embed final : public Layer {
  public:
   Embed(const Kernels& kernels, std::size_t rows, std::size_t size, const float* weight)
-      : Layer(kernels, "embed", rows, size), weight_(kept(kernels, weight, rows * size)) {}
+      : Layer(kernels, "embed", rows, size) {
+    const std::size_t count = rows * size;
+    if (kernels.precision == kFloat32) {
+      floats_.assign(weight, weight + count);
+    } else {
+      halves_.resize(count);
+      for (std::size_t i = 0; i < count; ++i) halves_[i] = to_bf16(weight[i]);
+    }
+  }
 
   // x holds int32 ids, already checked.
   void run(const Chunk& chunk, const Tile&, Rows x, float* out) const override {
     for (std::size_t i = 0; i < chunk.items; ++i) {
       std::int32_t id;
       std::memcpy(&id, x.data + i * x.ld, sizeof id);
-      std::memcpy(out + i * padded(size), weight_.data() + static_cast<std::size_t>(id) * size, size * sizeof(float));
+      look_up(static_cast<std::size_t>(id), 1, out + i * padded(size));
     }
   }
-  const float* table() const override { return weight_.data(); }
+  bool looks_up() const override { return true; }
+  void look_up(std::size_t first, std::size_t count, float* out) const override {
+    for (std::size_t r = first; r < first + count; ++r, out += padded(size)) {
+      if (!floats_.empty()) {
+        std::memcpy(out, floats_.data() + r * size, size * sizeof(float));
+        continue;
+      }
+      for (std::size_t i = 0; i < size; ++i) {
+        const std::uint32_t bits = static_cast<std::uint32_t>(halves_[r * size + i]) << 16;
+        std::memcpy(out + i, &bits, sizeof bits);
+      }
+    }
+  }
 
  private:
-  std::vector<float> weight_;
+  std::vector<float> floats_;
+  std::vector<std::uint16_t> halves_;
 };
 
 class Dense final : public Layer {

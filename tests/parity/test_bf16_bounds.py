@@ -11,6 +11,7 @@ import pytest
 
 from tidegate import _native, cells
 from tidegate.model import Model
+from tidegate.runtime import Predictor
 from tidegate.runtime.precision import COMPUTE_BF16, WEIGHTS_BF16, arguments, multiplies, with_rounded_weights
 from tidegate.runtime.stages import runner
 from tidegate.verify import attach, verify
@@ -117,6 +118,24 @@ def test_the_bound_of_rounded_activations_is_not_absurdly_loose() -> None:
     for length in LENGTHS:
         replay = replay_of(COMPUTE_BF16, length, features=8, size=32)
         assert (judged(replay, replay.model, "base").ratio or 0) > 1 / 200
+
+
+def test_weights_that_an_instruction_takes_for_zero_stay_within_the_bound() -> None:
+    """Those below 2^-126, times numbers that are large."""
+    model = sample(features=3, cell=None, over=(), outputs=4, softmax=False, scale=True)
+    small = {role: model.layers[i]["tensors"][role] for i, role in ((0, "deviation"), (1, "weight"), (1, "bias"))}
+    values = {"deviation": 1e-3, "weight": 1e-39, "bias": 0.0}
+    changed = {name: np.full_like(model.tensors[name], values[role]) for role, name in small.items()}
+    found = verify(attach(Model(model.document, {**model.tensors, **changed})), compute="bf16")
+    assert [result.target for result in found if not result.ok] == []
+
+
+def test_a_predictors_own_precision_is_verified() -> None:
+    model = attach(sample(features=3, size=4), lengths=(3,))
+    for precision in (WEIGHTS_BF16, COMPUTE_BF16):
+        predictor = Predictor(model, **arguments(precision))
+        assert verify(predictor) == verify(model, **arguments(precision))
+        assert verify(predictor, weights="float32") == verify(model)
 
 
 def test_verify_lists_every_target_of_a_precision() -> None:

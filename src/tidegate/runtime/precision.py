@@ -7,7 +7,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from ..errors import OptionError
+from ..errors import ModelFileError, OptionError
 from ..model import Model
 
 FLOAT32: Final = "float32"
@@ -70,7 +70,15 @@ def multiplies(role: str) -> bool:
 
 
 def with_rounded_weights(model: Model) -> Model:
-    """The model that an engine with bfloat16 weights works out: those that multiply rounded, the others as they are."""
+    """The model that an engine with bfloat16 weights works out: those that multiply rounded, the others as they are.
+
+    Raises ModelFileError for a weight that would become infinite, as the engine does.
+    """
     roles = [item for layer in model.layers for item in layer["tensors"].items()]
     names = {name for role, name in roles if multiplies(role)}
-    return Model(model.document, {k: rounded(v) if k in names else v for k, v in model.tensors.items()})
+    halves = {name: rounded(model.tensors[name]) for name in sorted(names)}
+    for name, half in halves.items():
+        if (lost := ~np.isfinite(half)).any():
+            large = f"a weight of {model.tensors[name][lost][0]:g} is too large for bfloat16"
+            raise ModelFileError(f"tensor {name!r}: {large}; keep the weights as float32")
+    return Model(model.document, {**model.tensors, **halves})

@@ -14,7 +14,8 @@ gamma_k = k u / (1 - k u), `own` is
     a b, a / b             u |v|
     W x + b                gamma_{K+1} (|W| |x| + |b|)     any order of the sum, fused multiply-add or not; gamma of
                                                            `chain` more where other sums are added to the same;
-                                                           and `operand` |W| |x| where x is rounded first
+                                                           and `operand` |W| |x| where x is rounded first,
+                                                           2^-126 (|W| + |x|) where what is less is taken for 0
     sum, mean              gamma_{n-1} sum |x|; two more roundings for the mean
     exp, sigmoid, tanh     what the target's function strays by: `ActivationErrors`
     neg, abs, relu, minimum, maximum, max over an axis, rows of a table     nothing
@@ -232,7 +233,7 @@ class Graph:
         rounding = self.errors.operand
         own = gamma(K + 1 + self.errors.chain) * ((1 + rounding) * abs(x.value) @ abs(W).T + abs(b)) + K * TINY
         if rounding:
-            own = own + (rounding * abs(x.value) + TINY) @ abs(W).T
+            own = own + (rounding * abs(x.value) + TINY) @ abs(W).T + TINY * abs(x.value).sum()
         return Value(self, x.value @ W.T + b, own, [(x, lambda d: d @ W)])
 
     def matmul(self, x: Any, W: Float) -> Value:

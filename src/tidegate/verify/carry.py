@@ -11,7 +11,8 @@ recurrence forgets is forgotten here too.
 Second order (derivatives are taken at the exact state and not at float32's; a maximum may choose the other
 branch when its operands are closer than their errors) is of the size of the error itself, relatively;
 `SECOND_ORDER` pays for it wherever first order means anything; `SECOND_ORDER_BF16`, where what products take is rounded
-to bfloat16, whose roundings are 2^16 times float32's.
+to bfloat16, whose roundings are 2^16 times float32's. It does not pay where first order says nothing: an output behind
+relus that are all 0 has a derivative of 0, whatever a rounding wakes.
 
 A model with a whole-window layer has no state to chain by: one graph holds all of its steps, and one pass goes back
 through it.

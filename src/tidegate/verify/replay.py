@@ -146,7 +146,8 @@ def verify(
 ) -> list[Result]:
     """The check replayed on the oracle, torch, the ONNX graphs, the C and each target of this build, whole and, of a
     model that streams, in pieces. model: a model, a predictor, or the path of a model file. weights, compute: as
-    `tidegate.load` has them; "bf16" replays the oracle and the native targets in that precision.
+    `tidegate.load` has them; "bf16" replays the oracle and the native targets in that precision. Without either it is a
+    predictor's own.
 
     Raises ModelFileError when the model has no check, or the file is none; OptionError for what is no model or no
     precision. What this machine lacks is listed, with `ran` false.
@@ -154,8 +155,10 @@ def verify(
     from .c_target import c
     from .onnx_target import onnx
 
-    replay = Replay(opened(model))
-    if (precision := precision_of(weights, compute)) != FLOAT32:
+    replay, precision = Replay(opened(model)), precision_of(weights, compute)
+    if weights is compute is None:
+        precision = getattr(model, "precision", FLOAT32)
+    if precision != FLOAT32:
         return [oracle(replay), *native(Replay(replay.model, precision))]
     return [oracle(replay), torch(replay), *onnx(replay), c(replay), *native(replay)]
 

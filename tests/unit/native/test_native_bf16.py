@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+import ctypes
+import json
+import subprocess
+import sys
+import threading
+
 import numpy as np
 import pytest
 
@@ -136,6 +142,94 @@ def test_an_embed_is_looked_up_rounded(target, precision):
     out = np.zeros((9, 21), np.float32)
     engine.pool_step(np.arange(9), np.arange(9, dtype=np.int32), np.zeros((9, 8), np.uint8), out, 1)
     np.testing.assert_array_equal(out, rounded(table))
+
+
+class Allocated(ctypes.Structure):
+    """What glibc says of its heap: mallinfo2."""
+
+    _fields_ = [(name, ctypes.c_size_t) for name in (
+        "arena", "ordblks", "smblks", "hblks", "hblkhd", "usmblks", "fsmblks", "uordblks", "fordblks", "keepcost",
+    )]  # fmt: skip
+
+
+def allocated() -> int:
+    """Bytes in use on the heap."""
+    try:
+        mallinfo2 = ctypes.CDLL(None).mallinfo2
+    except AttributeError:
+        pytest.skip("the C library does not say what is allocated")
+    mallinfo2.restype = Allocated
+    found = mallinfo2()
+    return int(found.uordblks + found.hblkhd)
+
+
+def table(target: str, precision: str, weight: np.ndarray) -> _native.Engine:
+    engine = _native.Engine(target, 8, True, precision)
+    engine.embed(weight)
+    engine.finish()
+    return engine
+
+
+@pytest.mark.parametrize("made", [table, dense])
+@BOTH
+def test_weights_take_half_the_bytes(target, precision, made):
+    weight, taken = np.ones((2000, 1000), np.float32), {}
+    plain = target if target in _native.targets() else _native.targets()[0]
+    for place, kind in ((plain, "float32"), (target, precision)):
+        before = allocated()
+        engine = made(place, kind, weight)
+        taken[kind] = allocated() - before
+        del engine
+    assert taken["float32"] - taken[precision] == pytest.approx(weight.nbytes / 2, rel=0.05)
+
+
+@COMPUTE
+def test_threads_beside_each_other_give_the_same_bits(target):
+    """Each thread has tiles of its own; those of an engine's crew end with it."""
+    random = np.random.default_rng(2)
+    engine, found = dense(target, "compute=bf16", random.standard_normal((300, 200))), []
+    x = random.standard_normal((20, 70, 200)).astype(np.float32)
+
+    def work(threads: int) -> None:
+        for _ in range(3):
+            states, out = np.zeros((70, 8), np.uint8), np.zeros((20, 70, 300), np.float32)
+            engine.run(x, np.full(70, 20, np.int32), states, states.copy(), out, True, threads)
+            found.append(out.tobytes())
+
+    crew = [threading.Thread(target=work, args=(threads,)) for threads in (1, 2, 3)]
+    for one in crew:
+        one.start()
+    for one in crew:
+        one.join()
+    assert len(found) == 9
+    assert set(found) == {answers(engine, x.reshape(-1, 200)).tobytes()}
+
+
+ASKED = """
+import ctypes, sys
+
+def asked():
+    mask = ctypes.c_uint64(0)
+    arch_prctl, get_permission = 158, 0x1022
+    ctypes.CDLL(None).syscall(arch_prctl, get_permission, ctypes.byref(mask))
+    return bool(mask.value >> 18 & 1)
+
+found = [asked()]
+from tidegate import _native
+found.append(asked())
+for precision in ("float32", "weights=bf16", "compute=bf16"):
+    for name in _native.targets(precision):
+        _native.Engine(name, 8, True, precision)
+    found.append(asked())
+print(found)
+"""
+
+
+@pytest.mark.skipif("amx" not in _native.targets("compute=bf16"), reason="no AMX here")
+def test_the_system_is_asked_for_tiles_when_somebody_wants_them():
+    """And not as the module is imported: with them the system wants 8 KB more of every stack for signals."""
+    said = subprocess.run([sys.executable, "-c", ASKED], capture_output=True, text=True, check=True).stdout
+    assert json.loads(said.lower()) == [False, False, False, False, True]
 
 
 @BOTH

@@ -14,6 +14,7 @@ from tidegate.errors import ModelFileError, OptionError, TargetError
 from tidegate.model import Model
 from tidegate.runtime import Predictor, compile
 from tidegate.runtime.precision import PRECISIONS, arguments, precision_of, with_rounded_weights
+from tidegate.verify import attach, verify
 from tidegate.verify.samples import sample
 
 TEXTS = ["how much money do i have", "my card", "transfer 7 € to me please", "what is the exchange rate", "get cash"]
@@ -93,6 +94,14 @@ def test_a_weight_too_large_is_named_by_its_layer(tmp_path: Path) -> None:
     large = Model(model.document, {**model.tensors, name: np.full_like(model.tensors[name], 3.4e38)})
     with pytest.raises(ModelFileError, match=r"layers\[0\]: the native engine refuses it: a weight of 3\.4.*bfloat16"):
         Predictor(large, weights="bf16")
+
+
+def test_a_weight_too_large_is_named_by_verify_too() -> None:
+    model = sample(features=3, size=4)
+    name = model.layers[0]["tensors"]["W"]
+    large = attach(Model(model.document, {**model.tensors, name: np.full_like(model.tensors[name], -3.4e38)}))
+    with pytest.raises(ModelFileError, match=r"'layers.0.W': a weight of -3.4e\+38 is too large for bfloat16; keep"):
+        verify(large, weights="bf16")
 
 
 def test_load_takes_what_a_predictor_takes() -> None:
