@@ -71,19 +71,24 @@ void row_product(const Product* product, const float* x, float* out, int backwar
 // Rows that go through a block together: enough to pay for the gates' constants, few enough for the first-level cache.
 constexpr size_t kGateRows = 16;
 
-// Up to kGateRows rows: a few blocks' products, then their gates. Tiles take long to answer, so several are asked at once.
+// Weights that the second-level cache keeps from one kGateRows rows to the next. Of more, each few blocks go through all rows
+// before the next ones: they are read once a step.
+constexpr size_t kNearWeights = size_t{3} << 17;
+
+// Up to kGateRows rows, blocks [begin, end): a few blocks' products, then their gates. Tiles take long to answer, so
+// several are asked at once.
 template <class F>
-void gru_rows(typename F::Room& room, size_t rows, const Product& recurrent, Rows inputs, Rows h, float* out,
-              size_t ld) {
+void gru_rows(typename F::Room& room, size_t rows, const Product& recurrent, size_t begin, size_t end, Rows inputs,
+              Rows h, float* out, size_t ld) {
   constexpr size_t kBlocks = F::kTiles ? 4 : 1, kStep = kBlockVectors * LANES;
   alignas(64) float sums[kBlocks][kGateRows * kStep];
-  const size_t blocks = recurrent.vectors / kBlockVectors, depth = recurrent.depth;
+  const size_t depth = recurrent.depth;
   const bool deep = depth > F::kDepth;
   Numbers<typename F::Number> numbers = {};
   if (!deep) numbers = F::read(room, rows, depth, h);
-  for (size_t first = 0; first < blocks; first += kBlocks) {
-    const size_t end = lesser(first + kBlocks, blocks);
-    for (size_t b = first; b < end; ++b) {
+  for (size_t first = begin; first < end; first += kBlocks) {
+    const size_t last = lesser(first + kBlocks, end);
+    for (size_t b = first; b < last; ++b) {
       const Product block = blocks_of<F>(recurrent, b, 1);
       if (deep)
         product_in<F>(room, rows, block, h, sums[b - first], kStep);
@@ -91,7 +96,7 @@ void gru_rows(typename F::Room& room, size_t rows, const Product& recurrent, Row
         product_block<F, kBlockVectors>(rows, depth, numbers, weights_of<F>(block), {block.bias, 0}, sums[b - first],
                                         kStep);
     }
-    for (size_t b = first; b < end; ++b)
+    for (size_t b = first; b < last; ++b)
       gru_gates(rows, {inputs.data + b * kStep, inputs.ld}, sums[b - first], {h.data + b * LANES, h.ld}, out + b * LANES,
                 ld);
   }
@@ -100,14 +105,19 @@ void gru_rows(typename F::Room& room, size_t rows, const Product& recurrent, Row
 template <class F>
 void gru(size_t rows, const Product* recurrent, Rows inputs, Rows h, float* out, size_t ld) {
   typename F::Room room;
-  for (size_t r = 0; r < rows; r += kGateRows) {
-    const size_t count = lesser(rows - r, kGateRows);
-    const float *x = inputs.data + r * inputs.ld, *old = h.data + r * h.ld;
-    if (count == 1)
-      gru_row<F>(room, *recurrent, x, old, out + r * ld);
-    else
-      gru_rows<F>(room, count, *recurrent, {x, inputs.ld}, {old, h.ld}, out + r * ld, ld);
-  }
+  const size_t blocks = recurrent->vectors / kBlockVectors;
+  const bool near = recurrent->vectors * LANES * recurrent->depth / F::kTogether <= kNearWeights;
+  const size_t few = near || rows <= kGateRows ? blocks : 8;
+  for (size_t begin = 0; begin < blocks; begin += few)
+    for (size_t r = 0; r < rows; r += kGateRows) {
+      const size_t count = lesser(rows - r, kGateRows);
+      const float *x = inputs.data + r * inputs.ld, *old = h.data + r * h.ld;
+      if (count == 1 && few == blocks)
+        gru_row<F>(room, *recurrent, x, old, out + r * ld);
+      else
+        gru_rows<F>(room, count, *recurrent, begin, lesser(begin + few, blocks), {x, inputs.ld}, {old, h.ld}, out + r * ld,
+                    ld);
+    }
 }
 
 }  // namespace

@@ -71,6 +71,19 @@ def test_bits_are_the_interpreters(name, dialect, size, target, precision):
         np.testing.assert_array_equal(own, right)
 
 
+@pytest.mark.parametrize(("target", "precision"), RUNS)
+def test_bits_of_recurrent_weights_beyond_the_second_cache_are_the_interpreters(target, precision):
+    model = made("gru", {}, 600)
+    x = np.random.default_rng(2).standard_normal((2, 35, 6)).astype(np.float32)
+    state = np.zeros((35, model.state_bytes), np.uint8)
+    found = []
+    for choice in (True, False):
+        engine, out = compile(model, target, choice, **arguments(precision)), np.zeros((2, 35, 600), np.float32)
+        engine.run(x, np.full(35, 2, np.int32), state, state.copy(), out, True, 1)
+        found.append(out)
+    np.testing.assert_array_equal(*found)
+
+
 @pytest.mark.parametrize("name", cells.names())
 def test_so_are_those_of_words_whose_projection_is_a_table(name):
     model = sample(seed=3, size=12, cell=name, dialect={"norm": "layer"}, depth=2, outputs=None, softmax=False)
