@@ -109,12 +109,12 @@ typedef enum tidegate_precision {
 TIDEGATE_API const char* tidegate_compiled(int i);
 TIDEGATE_API const char* tidegate_compiled_in(int32_t precision, int i);
 
-/* Name of the i-th target that this CPU can run, best first; null past the end. */
+/* Name of the i-th target that this machine can run, best first; null past the end. */
 TIDEGATE_API const char* tidegate_target(int i);
 TIDEGATE_API const char* tidegate_target_in(int32_t precision, int i);
 
 /* *name: the value of the environment variable TIDEGATE_TARGET if set, else the best target. A value that names no
- * target this CPU can run is an error. */
+ * target this machine can run is an error. */
 TIDEGATE_API tidegate_status tidegate_default_target(const char** name, char* message, size_t capacity);
 TIDEGATE_API tidegate_status tidegate_default_target_in(int32_t precision, const char** name, char* message,
                                                         size_t capacity);

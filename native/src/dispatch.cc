@@ -1,4 +1,4 @@
-// The targets of this build, those this CPU can run, and the default: settled once.
+// The targets of this build, those this machine can run, and the default: settled once.
 #include <cstdlib>
 #include <string>
 
