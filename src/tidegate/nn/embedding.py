@@ -25,7 +25,7 @@ def embedded(table: Tensor, ids: Tensor, rate: float, random: np.random.Generato
     sparse tensor.
     """
     level, given = drawn(len(ids) * table.shape[1], rate, random)
-    given = None if given is None else given.reshape(len(ids), -1)
+    given = None if given is None else given.reshape(len(ids), table.shape[1])
 
     def again(table: Tensor) -> Tensor:
         return dropped(torch.nn.functional.embedding(ids, table), level, given)

@@ -71,8 +71,11 @@ def takes(x: Tensor, *others: Tensor) -> bool:
 
 
 def elsewhere() -> bool:
-    """Whether torch itself is to run all there is now: while it compiles, and where autocast chooses the numbers."""
-    return torch.compiler.is_compiling() or torch.is_autocast_enabled("cpu")
+    """Whether torch itself is to run all there is now: while it compiles or traces, as then it sees its own operations
+    alone, and where autocast chooses the numbers.
+    """
+    traced = torch.compiler.is_compiling() or torch._C._is_tracing() or torch._C._len_torch_dispatch_stack() > 0
+    return traced or torch.is_autocast_enabled("cpu")
 
 
 def run(

@@ -57,7 +57,7 @@ def one(kind: str, x: Tensor, behind: Tensor, end: Tensor, weights: tuple[Tensor
     if kind == "mean":
         return x.sum(0) / end[:, None]
     if kind == "max":
-        return x.masked_fill(behind, -torch.inf).amax(0)
+        return x.masked_fill(behind, -torch.inf).max(0).values  # of equal ones the first has the gradient
     score, bias = weights
     energies = TorchOps.affine(x, score[None], bias).masked_fill(behind, -torch.inf)
     return (energies.softmax(0) * x).sum(0)

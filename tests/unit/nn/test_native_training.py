@@ -215,6 +215,19 @@ def test_other_numbers_take_the_path_of_torch():
         assert not native.takes(x)
 
 
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::torch.jit.TracerWarning")
+def test_what_torch_traces_is_made_of_its_own_operations():
+    from torch.fx.experimental.proxy_tensor import make_fx
+
+    own, x, other = module("gru", 3, 4), torch.randn(5, 2, 3), torch.randn(5, 2, 3)
+    found = own(other)[0]
+    traced = torch.jit.trace(own, (x,), check_trace=False)
+    assert "Recurrence" not in str(traced.inlined_graph)
+    with torch.no_grad():
+        for graph in (make_fx(lambda x: own(x)[0])(x), lambda x: traced(x)[0]):
+            torch.testing.assert_close(graph(other), found, rtol=1e-5, atol=1e-6)
+
+
 def test_at_most_five_floats_a_unit_are_kept_for_the_way_back():
     for target in _native.targets():
         assert _native.train_saved(target, "gru", 64) == 4 * 64  # and the outputs

@@ -132,3 +132,14 @@ def test_entries_that_lie_column_by_column_have_the_same_gradients() -> None:
     asked = [[v, *t.values()] for v in (x, turned)]
     found = [torch.autograd.grad(pooling.pool(layer, t, v[0], entries, ENDS), v, dy) for v in asked]
     assert all(torch.equal(a, b) for a, b in zip(*found, strict=True))
+
+
+def test_of_equal_steps_the_first_has_the_gradient_of_a_maximum() -> None:
+    x = torch.tensor([[1.0], [0.0], [1.0], [0.0], [1.0]])
+
+    def gradient(create_graph: bool, native: bool) -> list[float]:
+        given = x.clone().requires_grad_()
+        y = pooling.pool({"over": ["max"]}, {}, given, Entries(torch.tensor([3, 2])), [torch.tensor([3, 2])], native)
+        return list(torch.autograd.grad(y.sum(), given, create_graph=create_graph)[0].flatten())
+
+    assert gradient(False, True) == gradient(True, True) == gradient(False, False) == [1.0, 1.0, 0.0, 0.0, 0.0]
