@@ -54,7 +54,7 @@ void forward(const std::string& target, nb::handle x, nb::handle rows, nb::handl
   const Given given(x, rows, ends, over, score, score_bias);
   const Array out(out_object.ptr(), "out", kFloat, 3, true);
   given.like_values(out);
-  out.apart(given.x);
+  Array::apart({&out}, {&given.x, given.score.get()});
   Message message;
   tidegate_status status;
   {
@@ -75,7 +75,7 @@ void backward(const std::string& target, nb::handle x, nb::handle rows, nb::hand
   given.like_values(out);
   given.like_values(dout);
   dx.expect(0, given.x.shape(0)).expect(1, given.x.shape(1));
-  for (const Array* read : {&given.x, &out, &dout}) dx.apart(*read);
+  Array::apart({&dx, &dscore, &dbias}, {&given.x, &out, &dout, given.score.get()});
   dscore.expect(0, given.x.shape(1));
   dbias.expect(0, 1);
   Message message;

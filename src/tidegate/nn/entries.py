@@ -6,6 +6,8 @@ from functools import cached_property
 
 import torch
 
+from ..errors import WrongValue
+
 Tensor = torch.Tensor
 
 
@@ -13,7 +15,7 @@ class Entries:
     """Where the steps of rows of these lengths (int64 [B], on the CPU) stand: N entries, step after step.
 
     order [B]: the rows, longest first, and of equal lengths in their own order. sizes [T]: how many of them, the first
-    ones, have each step. place [B]: where in that order each row is.
+    ones, have each step. place [B]: where in that order each row is. Raises WrongValue for a row without a step.
 
     >>> entries = Entries(torch.tensor([1, 3]))
     >>> entries.order.tolist(), entries.sizes.tolist()
@@ -25,6 +27,8 @@ class Entries:
     def __init__(self, lengths: Tensor) -> None:
         self.lengths = lengths
         ordered, self.order = torch.sort(lengths, descending=True, stable=True)
+        if len(ordered) and int(ordered[-1]) < 1:
+            raise WrongValue(f"lengths has a {int(ordered[-1])}; every row must have a step, so leave such rows out")
         self.sizes = (ordered > torch.arange(int(ordered[0]))[:, None]).sum(1)
 
     @cached_property

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
+from tidegate.errors import WrongValue
 from tidegate.nn.entries import Entries
 
 LENGTHS = torch.tensor([3, 1, 5, 3, 2])
@@ -46,3 +47,9 @@ def test_the_steps_around_an_entry_are_of_its_row_alone() -> None:
     assert windows[6].tolist() == [-1, 0, 1, 2]
     assert windows[8].tolist() == [-1, 40, 41, -1]
     assert windows[-1].tolist() == [22, 23, 24, -1]
+
+
+@pytest.mark.parametrize("lengths", [[2, 0], [-1, 2], [0, 0]])
+def test_a_row_without_a_step_is_refused(lengths: list[int]) -> None:
+    with pytest.raises(WrongValue, match=r"lengths has a -?\d; every row must have a step"):
+        Entries(torch.tensor(lengths))

@@ -143,3 +143,16 @@ def test_of_equal_steps_the_first_has_the_gradient_of_a_maximum() -> None:
         return list(torch.autograd.grad(y.sum(), given, create_graph=create_graph)[0].flatten())
 
     assert gradient(False, True) == gradient(True, True) == gradient(False, False) == [1.0, 1.0, 0.0, 0.0, 0.0]
+
+
+def test_a_pools_gradients_stand_apart() -> None:
+    x, room = np.zeros((5, 3), np.float32), np.zeros(15, np.float32)
+    read: dict[str, Any] = {
+        "x": x, "rows": np.array([2, 2, 1]), "ends": np.array([[3, 2]]), "over": np.array([1], np.int32), "score": None,
+        "score_bias": 0.0, "out": np.zeros((1, 2, 3), np.float32), "dout": np.zeros((1, 2, 3), np.float32),
+        "threads": 1,
+    }  # fmt: skip
+    written = {"dx": room.reshape(5, 3), "dscore": np.zeros(3, np.float32), "dbias": np.zeros(1, np.float32)}
+    _native.train_pool_backward(_native.targets()[0], **read, **written)
+    with pytest.raises(ValueError, match="dx and dscore must not overlap"):
+        _native.train_pool_backward(_native.targets()[0], **read, **{**written, "dscore": room[:3]})
