@@ -92,19 +92,20 @@ def place(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
 
 
 @pytest.fixture
-def remote(place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Remote]:
+def remote(place: Place, tmp_path: Path) -> Iterator[Remote]:
     found = Remote(place.command, tmp_path / "said.txt")
-    with monkeypatch.context() as changed:
+    with pytest.MonkeyPatch.context() as changed:
         settle(found, changed)
         yield found
     assert found.close() == ""
 
 
 @pytest.fixture
-def target(place: Place, remote: Remote, monkeypatch: pytest.MonkeyPatch) -> str:
+def target(place: Place, remote: Remote) -> Iterator[str]:
     """The target to run on, on which modules then train too."""
-    monkeypatch.setattr(_native, "default_target", lambda precision="float32": place.target)
-    return place.target
+    with pytest.MonkeyPatch.context() as changed:  # undone before the program's own faces are
+        changed.setattr(_native, "default_target", lambda precision="float32": place.target)
+        yield place.target
 
 
 def test_it_has_the_targets_it_should(place: Place, remote: Remote) -> None:
