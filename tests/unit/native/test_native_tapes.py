@@ -62,8 +62,8 @@ def gru(**changed):
 
 
 def test_the_tape_itself_is_taken():
-    assert add(gru()).fused_layers == [0]
-    assert add(gru(), fused=False).fused_layers == []
+    assert add(gru(), params=()).fused_layers == [0]
+    assert add(gru(), params=(), fused=False).fused_layers == []
 
 
 @pytest.mark.parametrize(
@@ -78,11 +78,15 @@ def test_the_tape_itself_is_taken():
     ],
 )
 def test_a_tape_that_differs_anywhere_runs_in_the_interpreter(changed):
-    assert add(gru(**changed)).fused_layers == []
+    assert add(gru(**changed), params=()).fused_layers == []
 
 
 def test_another_next_state_runs_in_the_interpreter():
-    assert add(gru(), next_=[13]).fused_layers == []
+    assert add(gru(), params=(), next_=[13]).fused_layers == []
+
+
+def test_a_parameter_of_its_own_runs_in_the_interpreter():
+    assert add(gru(), params=(H,)).fused_layers == []
 
 
 def offer(**arguments):
