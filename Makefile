@@ -12,7 +12,7 @@ SOURCES := pyproject.toml constraints.txt $(wildcard CMakeLists.txt) $(shell fin
 .NOTPARALLEL:
 
 help:
-	@echo "make demo    train on Reuters news, stream words; forecast a load curve (4 minutes)"
+	@echo "make demo    train on Reuters news, stream words; forecast a load curve (3 minutes)"
 	@echo "make test    all tests"
 	@echo "make check   lint, format, types, rules of the house"
 	@echo "make bench   measure speed into bench/runs/, accuracy and errors into bench/results/"
