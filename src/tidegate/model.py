@@ -49,8 +49,7 @@ class Model:
         """The model of a file; raises ModelFileError when it is none, or damaged, newer or inconsistent."""
         tensors, metadata = safetensors.read(path)
         with located(os.fspath(path)):
-            model = cls.__new__(cls)
-            model._fill(_document_text(metadata), tensors)
+            model = cls._of(_document_text(metadata), tensors)
             if model._document["check"] is None:
                 raise ModelFileError("check: is null; a file needs one, so save the model with its check")
             return model
@@ -72,6 +71,21 @@ class Model:
         self._hashes: dict[str, str] = {}
         for name, array in tensors.items():
             _refuse_not_finite(name, array)
+
+    @classmethod
+    def _of(cls, text: str, tensors: Mapping[str, Array]) -> Model:
+        model = cls.__new__(cls)
+        model._fill(text, {name: _frozen(array) for name, array in tensors.items()})
+        return model
+
+    def __copy__(self) -> Model:
+        return self
+
+    def __deepcopy__(self, memo: Any) -> Model:
+        return self
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Model._of, (self._text, dict(self._tensors))
 
     @property
     def document(self) -> dict[str, Any]:

@@ -49,7 +49,7 @@ def installation() -> dict[str, Any]:
     """Versions, targets and threads of this installation."""
     from .. import _native
     from ..runtime.engine import target_name
-    from ..runtime.predictor import threads_of
+    from ..runtime.session import threads_of
 
     return {
         "tidegate": installed("tidegate"),

@@ -35,19 +35,6 @@ class Fitted(BaseEstimator):  # type: ignore[misc]
         """Write the model's file, which `tidegate.load` and every command takes."""
         self.model_.save(path)
 
-    def __getstate__(self) -> dict[str, Any]:
-        state: dict[str, Any] = dict(super().__getstate__())
-        if (predictor := state.pop("predictor_", None)) is not None:
-            state["_file"] = predictor.model.document, dict(predictor.model.tensors), predictor.threads
-        return state
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        kept = {name: value for name, value in state.items() if name != "_file"}
-        if "_file" in state:
-            document, tensors, threads = state["_file"]
-            kept["predictor_"] = Predictor(Model(document, tensors), threads=threads)
-        super().__setstate__(kept)
-
 
 def learnt(estimator: Any, task: str, options: Any, source: Any) -> Predictor:
     """The predictor of a model fitted to a source, with the estimator's threads."""

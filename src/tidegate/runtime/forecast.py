@@ -43,6 +43,9 @@ class Forecast:
         self._made = values
         self.quantiles, self.columns, self.reason = list(quantiles), list(columns), reason
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Forecast, (self.values, self.quantiles, self.columns, self.reason)
+
     @property
     def values(self) -> Floats | None:
         if callable(self._made):

@@ -11,46 +11,20 @@ import numpy.typing as npt
 
 from ..errors import DataError, OptionError, located
 from ..model import Model
-from .engine import target_name
-from .inputs import Steps, inputs
+from .inputs import Steps
 from .pool import Pool
-from .precision import FLOAT32, precision_of
+from .precision import FLOAT32
 from .scores import chosen
 from .session import Session
-from .stages import runner
 from .stream import Stream
 
-MOST_THREADS: Final = 16
 BATCH_ROWS: Final = 256
 BATCH_NUMBERS: Final = 1 << 21  # padded ids or features of one batch
 
 
-def threads_of(threads: int | None, default: int | None = None) -> int:
-    """The argument, else TIDEGATE_THREADS, else the default, else the cores this process may use, at most 16.
-
-    Raises OptionError.
-
-    >>> threads_of(3)
-    3
-    """
-    if threads is None:
-        text = os.environ.get("TIDEGATE_THREADS")
-        if text is None:
-            return default or min(MOST_THREADS, cores())
-        if not text.isascii() or not text.isdigit():
-            raise OptionError(f"TIDEGATE_THREADS is {text[:40]!r}; expected an integer of 1 to 1024")
-        threads = int(text[:9])
-    if type(threads) is not int or not 1 <= threads <= 1024:
-        raise OptionError(f"threads is {threads!r}; expected an integer of 1 to 1024")
-    return threads
-
-
-def cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
 class Predictor:
-    """A model on one target; it never changes, so that any number of threads may use one.
+    """A model on one target; it never changes, so that any number of threads may use one. It may be pickled: the
+    pickle holds the model, and where it is opened a target that was not named is chosen anew.
 
     model: the file's contents. target: a name of `tidegate._native.targets()`; None: the best, or
     TIDEGATE_TARGET. threads: for batches and pools; see `threads_of`. weights: "float32", the default, or "bf16": kept
@@ -58,16 +32,35 @@ class Predictor:
     then so are they. Raises TargetError, OptionError, ModelFileError.
     """
 
-    __slots__ = ("_session", "model", "precision", "target")
+    __slots__ = ("_session",)
 
     def __init__(
         self, model: Model, target: str | None = None, threads: int | None = None, weights: str | None = None,
         compute: str | None = None,
     ) -> None:  # fmt: skip
-        self.model, self.precision = model, precision_of(weights, compute)
-        self.target = target_name(target, self.precision)
-        run = runner(model, self.target, True, weights, compute)
-        self._session = Session(model, run, inputs(model), threads_of(threads))
+        self._session = Session(model, target, threads, weights, compute)
+
+    @classmethod
+    def _of(cls, session: Session) -> Predictor:
+        predictor = cls.__new__(cls)
+        predictor._session = session
+        return predictor
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Predictor._of, (self._session,)
+
+    @property
+    def model(self) -> Model:
+        return self._session.model
+
+    @property
+    def target(self) -> str:
+        return self._session.target
+
+    @property
+    def precision(self) -> str:
+        """One of `precision.PRECISIONS`."""
+        return self._session.precision
 
     @property
     def labels(self) -> list[str] | None:

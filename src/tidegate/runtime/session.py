@@ -4,6 +4,8 @@ changes.
 
 from __future__ import annotations
 
+import os
+from struct import Struct
 from typing import TYPE_CHECKING, Any, Final, cast
 
 import numpy as np
@@ -12,10 +14,12 @@ import numpy.typing as npt
 from .. import _native
 from ..errors import OptionError, StateError
 from ..model import Model
+from .engine import target_name
 from .forecast import Forecast, ordered
-from .inputs import Input
+from .inputs import inputs
+from .precision import precision_of
 from .scores import Scores
-from .stages import Staged
+from .stages import runner
 from .state import State, initial
 
 if TYPE_CHECKING:
@@ -25,10 +29,37 @@ if TYPE_CHECKING:
 Floats = npt.NDArray[np.float32]
 Bytes = npt.NDArray[np.uint8]
 WINDOW_NUMBERS: Final = 1 << 21  # of the windows that run together
+STEPS: Final = Struct("=q")
+MOST_THREADS: Final = 16
+
+
+def threads_of(threads: int | None, default: int | None = None) -> int:
+    """The argument, else TIDEGATE_THREADS, else the default, else the cores this process may use, at most 16.
+
+    Raises OptionError.
+
+    >>> threads_of(3)
+    3
+    """
+    if threads is None:
+        text = os.environ.get("TIDEGATE_THREADS")
+        if text is None:
+            return default or min(MOST_THREADS, cores())
+        if not text.isascii() or not text.isdigit():
+            raise OptionError(f"TIDEGATE_THREADS is {text[:40]!r}; expected an integer of 1 to 1024")
+        threads = int(text[:9])
+    if type(threads) is not int or not 1 <= threads <= 1024:
+        raise OptionError(f"threads is {threads!r}; expected an integer of 1 to 1024")
+    return threads
+
+
+def cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 class Session:
-    """A model ready to stream.
+    """A model ready to stream, made from what `Predictor` is asked for. Copies are the session itself; a pickle holds
+    the model and what was asked for, so that a target that nobody named is chosen anew where the pickle is opened.
 
     runner: runs whole inputs. engine: goes step by step; the runner itself, of a model that streams, and otherwise
     not there. initial: uint8 [state_bytes], the state before a message's first step. series: the source, of a model of
@@ -37,20 +68,36 @@ class Session:
     """
 
     __slots__ = (
-        "engine", "initial", "labels", "model", "multi_label", "outputs", "rolls", "runner", "schema", "series",
-        "source", "threads", "windowed",
+        "asked", "engine", "initial", "labels", "model", "multi_label", "outputs", "precision", "rolls", "runner",
+        "schema", "series", "source", "target", "threads", "windowed",
     )  # fmt: skip
     engine: _native.Engine
 
-    def __init__(self, model: Model, runner: _native.Engine | Staged, source: Input, threads: int) -> None:
-        self.model, self.runner, self.source, self.threads = model, runner, source, threads
-        if isinstance(runner, _native.Engine):
-            self.engine = runner
-        self.labels, self.schema, self.outputs = model.labels, model.state_schema, int(runner.outputs)
+    def __init__(
+        self, model: Model, target: str | None = None, threads: int | None = None, weights: str | None = None,
+        compute: str | None = None,
+    ) -> None:  # fmt: skip
+        self.asked = target, threads, weights, compute
+        self.model, self.precision = model, precision_of(weights, compute)
+        self.target = target_name(target, self.precision)
+        self.runner = runner(model, self.target, True, weights, compute)
+        self.source, self.threads = inputs(model), threads_of(threads)
+        if isinstance(self.runner, _native.Engine):
+            self.engine = self.runner
+        self.labels, self.schema, self.outputs = model.labels, model.state_schema, int(self.runner.outputs)
         self.initial, self.multi_label = initial(self.schema, model.state_bytes), model.multi_label
-        self.series = cast("Series", source) if source.kind == "series" else None
+        self.series = cast("Series", self.source) if self.source.kind == "series" else None
         self.windowed = self.series is not None and self.series.reach > 0
         self.rolls = self.series is not None and self.series.rolls
+
+    def __copy__(self) -> Session:
+        return self
+
+    def __deepcopy__(self, memo: Any) -> Session:
+        return self
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Session, (self.model, *self.asked)
 
     def check_streams(self) -> None:
         """Raises OptionError, in the file's own sentence, when the model cannot stream."""
@@ -130,7 +177,7 @@ class Session:
 
 def steps_of(block: Bytes) -> int:
     """How many steps a state block has seen."""
-    return int(block[:8].view(np.int64)[0])
+    return int(STEPS.unpack_from(block)[0])
 
 
 def chunk(steps: npt.NDArray[Any]) -> npt.NDArray[Any]:

@@ -77,6 +77,9 @@ class State:
 
     __hash__ = None  # type: ignore[assignment]
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return State.from_bytes, (self.to_bytes(),)
+
     def __repr__(self) -> str:
         pending = repr(self.pending) if len(self.pending) <= 64 else f"{len(self.pending)} bytes"
         return f"State({self.steps} steps, {self._block.nbytes} bytes, pending {pending})"

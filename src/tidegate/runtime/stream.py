@@ -3,41 +3,47 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
-from .. import _native
-from ..errors import DataError, located
+from ..errors import DataError, StateError, located
 from .forecast import Forecast
 from .scores import Scores
-from .session import Session, chunk, steps_of
+from .session import Bytes, Floats, Session, chunk, steps_of
 from .state import State
 
 if TYPE_CHECKING:
     from ..features.series import Frame
 
+# All that a stream remembers: block [state_bytes], output [outputs], what the input keeps, and what came after. Nothing
+# of it is written to once it is there. `after` is empty, then holds the next one for ever: `setdefault` is one call that
+# neither a signal nor another thread can come into, so that of two changes to the same `Held` one alone takes place.
+MOST_STEPS: Final = (1 << 31) - 1  # of one native run
+BUSY: Final = (
+    "this stream is being pushed by another thread; give each thread its own stream, or hold a lock around push"
+)
+Held = tuple[Bytes, Floats, Any, dict[None, Any]]
+
 
 class Stream:
-    """One conversation, sensor or device, and all that a model remembers of it. Not for two threads at once.
+    """One conversation, sensor or device, and all that a model remembers of it.
 
     Pieces may be cut anywhere, inside a word or a character; the scores are bit for bit those of the whole
-    message. Input that is refused changes nothing.
+    message. Input that is refused changes nothing, and neither does a push that is interrupted: block, answer and
+    what the input keeps change together at its end. Of two threads that change a stream at once, one gets a
+    StateError and has changed nothing; threads may read at any time. A copy is a fork; a pickle holds the model and the
+    state.
     """
 
-    __slots__ = ("_block", "_fresh", "_length", "_output", "_pending", "_session", "_spare", "_stepper")
+    __slots__ = ("_fresh", "_held", "_session")
 
     def __init__(self, session: Session, series: str | None = None) -> None:
         session.check_streams()
         self._session = session
-        self._block = session.initial[None].copy()
-        self._spare = np.empty_like(self._block)
-        self._stepper: _native.Stepper | None = None
-        self._output = np.zeros((1, session.outputs), np.float32)
-        self._length = np.zeros(1, np.int32)
-        self._pending: Any = session.source.fresh(series)
-        self._fresh = self._pending
+        self._fresh: Any = session.source.fresh(series)
+        self._held: Held = self._begun()
 
     def push(self, x: Any, end: bool = False, time: Any = None) -> Any:
         """What the model says after a piece of the message: Scores, or a Forecast of a model that forecasts.
@@ -45,31 +51,42 @@ class Stream:
         x: str or bytes of UTF-8; for a model of numbers one step [columns] or several [T, columns], where NaN and None
         are missing, and a plain number is a step of one column. end: the message ends here: its last word is scored
         and the state is reset. time: of each step, where the model uses a calendar: datetime, ISO 8601 text or
-        datetime64, later than those before. Raises DataError for input that cannot be used.
+        datetime64, later than those before. Raises DataError for input that cannot be used; StateError when another
+        thread has changed the stream meanwhile.
         """
-        source = self._session.source
-        steps, pending = source.feed(x, self._pending, time)
+        held, session = self._held, self._session
+        if held[3]:
+            held = self._newest()
+        source = session.source
+        steps, pending = source.feed(x, held[2], time)
         if end and source.kind == "text" and pending:
             steps, pending = np.concatenate([steps, source.flush(pending)]), b""
-        frame = self._advance(steps, pending)
-        self._pending = pending
-        answer = self._answer(end, frame)
-        if end:
-            self.reset()
+        block, output, frame = self._advanced(held, steps, pending)
+        answer = session.answer(output, steps_of(block), pending, block, end, frame)
+        after = self._begun() if end else (block, output, pending, {})
+        if held[3].setdefault(None, after) is not after:
+            raise StateError(BUSY)
+        self._held = after
         return answer
 
     def end(self) -> Any:
         """The message's final answer, its last word included; the state is reset."""
         if self._session.source.kind == "text":
             return self.push(b"", end=True)
-        answer = self._answer(True)
-        self.reset()
+        held = self._newest()
+        answer = self._answer(held, True)
+        self._change(held, self._begun())
         return answer
+
+    @property
+    def steps(self) -> int:
+        """How many steps the message has seen."""
+        return steps_of(self._newest()[0])
 
     @property
     def scores(self) -> Any:
         """What the last `push` gave; the same values as long as no step is completed."""
-        return self._answer()
+        return self._answer(self._newest())
 
     def forecast(self, horizon: int | None = None, paths: int = 100, seed: int = 0, known: Any = None) -> Forecast:
         """The forecast after the last step. horizon: how many steps ahead, as the model was fitted if not given.
@@ -81,32 +98,41 @@ class Stream:
         """
         from .roll import ahead
 
-        return ahead(self._session, self._block, self._output, self._pending, horizon, paths, seed, known)
+        block, output, pending, _ = self._newest()
+        return ahead(self._session, block[None], output[None], pending, horizon, paths, seed, known)
 
     def reset(self) -> None:
         """Forget the message; the stream stays one of its series."""
-        self._block[0], self._output[0], self._pending = self._session.initial, 0.0, self._fresh
+        self._change(self._newest(), self._begun())
 
     def fork(self) -> Stream:
         """An independent stream that has seen the same."""
         other = object.__new__(Stream)
-        other._session, other._fresh, other._pending = self._session, self._fresh, self._pending
-        other._block, other._output, other._length = self._block.copy(), self._output.copy(), self._length.copy()
-        other._spare, other._stepper = np.empty_like(self._block), None
+        other._session, other._fresh, other._held = self._session, self._fresh, (*self._newest()[:3], {})
         return other
+
+    def __copy__(self) -> Stream:
+        return self.fork()
+
+    def __deepcopy__(self, memo: Any) -> Stream:
+        return self.fork()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return revived, (self._session, self.state)
 
     @property
     def state(self) -> State:
         """A copy of all that the stream holds."""
-        return self._session.state(self._block[0], self._output[0], self._pending)
+        return self._session.state(*self._newest()[:3])
 
     def restore(self, state: State) -> None:
         """Go on from a state of this model. Raises StateError for one of another model; nothing changes
         then.
         """
-        pending = self._session.revived(state)
-        self._block[0], self._output[0], self._pending = state.block, state.output, pending
-        self._fresh = self._session.source.emptied(pending)
+        held, pending = self._newest(), self._session.revived(state)
+        fresh = self._session.source.emptied(pending)
+        self._change(held, (state.block.copy(), state.output.copy(), pending, {}))
+        self._fresh = fresh
 
     def replay(self, events: Iterable[Any]) -> list[Any]:
         """The scores after each event, from a fresh state and without touching this one.
@@ -120,36 +146,58 @@ class Stream:
                 scores.append(other.push(*event) if isinstance(event, tuple) else other.push(event))
         return scores
 
-    def _answer(self, whole: bool = False, frame: Frame | None = None) -> Scores | Forecast:
-        block = self._block[0]
-        return self._session.answer(self._output[0], steps_of(block), self._pending, block, whole, frame)
+    def _begun(self) -> Held:
+        """What a stream remembers before its first step."""
+        session = self._session
+        return session.initial, np.zeros(session.outputs, np.float32), self._fresh, {}
 
-    def _advance(self, steps: npt.NDArray[Any], pending: Any) -> Frame | None:
-        """One step goes in place; several go through the run of a batch of one, whose bits are the same. Of a model
-        with a window the newest one is run, and its frame comes back.
+    def _newest(self) -> Held:
+        held = self._held
+        while held[3]:  # the thread that made it has not got to the end of `_change`, or was interrupted there
+            held = held[3][None]
+        return held
+
+    def _change(self, held: Held, after: Held) -> None:
+        """Raises StateError when `held` is not the newest any more."""
+        if held[3].setdefault(None, after) is not after:
+            raise StateError(BUSY)
+        self._held = after
+
+    def _answer(self, held: Held, whole: bool = False) -> Scores | Forecast:
+        block, output, pending, _ = held
+        return self._session.answer(output, steps_of(block), pending, block, whole)
+
+    def _advanced(self, held: Held, steps: npt.NDArray[Any], pending: Any) -> tuple[Bytes, Floats, Frame | None]:
+        """Block and output after these steps. One step is stepped; several go through the run of a batch of one, whose
+        bits are the same. Of a model with a window the newest one is run from the first state, and its frame comes
+        back.
         """
-        if self._session.windowed:
-            return self._rewind(len(steps), pending)
-        engine = self._session.engine
-        if len(steps) == 1:
-            if self._stepper is None:
-                self._stepper = _native.Stepper(engine, self._block[0], self._output[0])
-            self._stepper.step(steps[0] if steps.ndim > 1 else steps)
-        elif len(steps):
-            if len(steps) > np.iinfo(np.int32).max:
-                raise DataError(f"{len(steps)} steps in one piece; push fewer at once")
-            self._length[0] = len(steps)
-            engine.run(chunk(steps), self._length, self._block, self._spare, self._output, False, 1)
-            self._block, self._spare, self._stepper = self._spare, self._block, None
-        return None
+        session, count, output = self._session, len(steps), held[1]
+        if not count:
+            return held[0], output, None
+        block = held[0].copy()
+        if session.windowed:
+            assert session.series is not None
+            block[:8].view(np.int64)[0] += count
+            if not session.source.warm(steps_of(block)):
+                return block, output, None
+            rows, frame = session.series.windows([pending])
+            return block, session.afresh(rows)[0], frame
+        output = output.copy()  # faster than an empty one
+        if count == 1:
+            session.engine.step(steps[0] if steps.ndim > 1 else steps, block, output)
+            return block, output, None
+        if count > MOST_STEPS:
+            raise DataError(f"{count} steps in one piece; push fewer at once")
+        lengths = np.array([count], np.int32)
+        session.engine.run(chunk(steps), lengths, held[0][None], block[None], output[None], False, 1)
+        return block, output, None
 
-    def _rewind(self, count: int, pending: Any) -> Frame | None:
-        """Count the steps that have come, and run the newest window from the first state."""
-        session, steps = self._session, self._block[0, :8].view(np.int64)
-        steps[0] += count
-        if not count or not session.source.warm(int(steps[0])):
-            return None
-        assert session.series is not None
-        rows, frame = session.series.windows([pending])
-        self._output = session.afresh(rows)
-        return frame
+
+def revived(session: Session, state: State) -> Stream:
+    """A stream that goes on from a state of the session's model."""
+    pending = session.revived(state)
+    stream = object.__new__(Stream)
+    stream._session, stream._fresh = session, session.source.emptied(pending)
+    stream._held = state.block.copy(), state.output.copy(), pending, {}
+    return stream

@@ -25,7 +25,7 @@ from ..errors import OptionError, located
 from ..model import Model
 from ..nn import Network
 from ..nn.native import target_name
-from ..runtime.predictor import threads_of
+from ..runtime.session import threads_of
 from ..tape import Tape
 from ..tasks._lesson import Lesson
 from ..tasks._options import make

@@ -9,7 +9,8 @@ import tidegate
 from tidegate import _native
 from tidegate.errors import DataError, ModelFileError, OptionError, TargetError
 from tidegate.runtime import Predictor, Scores, compile
-from tidegate.runtime.predictor import batches, threads_of
+from tidegate.runtime.predictor import batches
+from tidegate.runtime.session import threads_of
 from tidegate.verify.samples import sample
 
 
