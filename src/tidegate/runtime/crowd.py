@@ -35,9 +35,9 @@ def stepped(pool: Pool, keys: list[Hashable], x: Floats, times: Any) -> npt.NDAr
         )
         begun |= zip(streams, after, strict=True)
         plan.append((these, steps, keep, after))
-    answers = empty(session, len(keys))
+    answers, places = empty(session, len(keys)), pool._open(keys)
     for these, steps, keep, after in plan:
-        rows = np.array([pool._row(keys[i]) for i in these], np.int64)
+        rows = places[these]
         for row, seen in zip(rows.tolist(), after, strict=True):
             pool._pending[row] = seen
         answers[these] = advanced(pool, rows, steps, keep)

@@ -8,12 +8,12 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from ..errors import DataError, TidegateError
-from .session import Session, steps_of
+from ..errors import DataError, StateError, TidegateError
+from .rows import BUSY, Rows
+from .session import Bytes, Floats, Session, steps_of
 from .state import State
 
 Ids = Sequence[Hashable] | npt.NDArray[Any]
-FIRST_ROWS: Final = 16
 MOST_STEPS: Final = 1 << 16  # steps of one native call; more go in several
 
 
@@ -29,40 +29,49 @@ class Planned(NamedTuple):
     end: bool
 
 
-class Pool:
-    """Streams by id, any hashable key; one is created at the first use of its id. Not for two threads at
-    once.
+class Pool(Rows):
+    """Streams by id, any hashable key; one is created at the first use of its id.
 
-    What each says is bit for bit what a `Stream` of its own would. All input of a call is looked at before
-    anything changes, so a refused call changes nothing.
+    What each says is bit for bit what a `Stream` of its own would. A call that is refused or interrupted changes
+    nothing: blocks, answers and what the input keeps of all its streams change together at its end. Of two threads that
+    change a pool at once, one gets a StateError and has changed nothing; threads may read at any time. A copy is a
+    fork; a pickle holds the model and the states.
     """
 
     def __init__(self, session: Session) -> None:
         session.check_streams()
-        self._session = session
-        self._rows: dict[Hashable, int] = {}
-        self._free: list[int] = []
-        self._blocks = np.empty((0, len(session.initial)), np.uint8)
-        self._outputs = np.empty((0, session.outputs), np.float32)
-        self._pending: list[Any] = []
+        super().__init__(session)
 
     def __len__(self) -> int:
-        return len(self._rows)
+        return len(self._places())
 
     def __contains__(self, id: Hashable) -> bool:
-        return id in self._rows
+        return id in self._places()
 
     def __iter__(self) -> Iterator[Hashable]:
-        return iter(self._rows)
+        return iter(list(self._places()))
+
+    def __copy__(self) -> Pool:
+        return self.fork()
+
+    def __deepcopy__(self, memo: Any) -> Pool:
+        return self.fork()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        ids, blocks, outputs, pending = self._copied()
+        return revived, (self._session, ids, blocks, outputs, [self._session.source.stored(kept) for kept in pending])
 
     def add(self, id: Hashable, series: str | None = None) -> None:
         """A new stream. series: its name, where the model scales each series by its own statistics; the id is the name
         of a stream that is created at its first use. Raises DataError for an id that is there already.
         """
-        (key,) = self._keys([id])
-        if key in self._rows:
-            raise DataError(f"the stream {id!r} is in the pool already; drop it first")
-        self._place(key, self._session.source.fresh(series))
+        (key,), fresh = self._keys([id]), self._session.source.fresh(series)
+        with self._turn:
+            self._settled()
+            if key in self._rows:
+                raise DataError(f"the stream {id!r} is in the pool already; drop it first")
+            self._open([key], {key: fresh})
+            self._done()
 
     def step(self, ids: Ids, x: Any, times: Any = None) -> npt.NDArray[Any]:
         """The answers to one step of each stream, in one native call: outputs float32 [n, outputs], or forecasts
@@ -76,69 +85,95 @@ class Pool:
         steps = self._session.source.rows(x)
         if len(steps) != len(keys):
             raise DataError(f"there are {len(keys)} ids and {len(steps)} steps; both must be equal")
-        if self._session.series is not None:
-            from .crowd import stepped
-
-            return stepped(self, keys, steps, times)
-        if times is not None:
+        if self._session.series is None and times is not None:
             raise DataError("times were given, and this model uses no calendar; leave them out")
-        rows = np.array([self._row(key) for key in keys], np.int64)
-        return self._step(rows, steps)
+        with self._turn:
+            self._settled()
+            if self._session.series is not None:
+                from .crowd import stepped
+
+                answers = stepped(self, keys, steps, times)
+            else:
+                answers = self._step(self._open(keys, pending=False), steps)
+            self._done()
+            return answers
 
     def push(self, events: Iterable[Any]) -> list[Any]:
         """The scores or forecasts after each event, as a `Stream` of its id would give them.
 
         events: (id, piece), (id, piece, end) or (id, piece, end, time), as `Stream.push` takes them; any number of one
-        id, in order. Raises DataError naming the event.
+        id, in order. Raises DataError naming the event; StateError while another thread changes the pool.
         """
-        rounds, pending = self._plan(events)
-        for key in pending:
-            self._row(key)
-        scores: dict[int, Any] = {}
-        for planned in rounds:
-            for group in grouped(planned):
-                self._apply(group, scores)
-        for key, kept in pending.items():
-            self._pending[self._rows[key]] = kept
-        return [scores[i] for i in range(len(scores))]
+        with self._turn:
+            now = self._settled()
+            rounds, pending = self._plan(events)
+            if self._now is not now:  # where the events come from, they have changed the pool
+                raise StateError(BUSY)
+            self._open(list(pending))
+            scores: dict[int, Any] = {}
+            for planned in rounds:
+                for group in grouped(planned):
+                    self._apply(group, scores)
+            for key, kept in pending.items():
+                self._pending[self._rows[key]] = kept
+            answers = [scores[i] for i in range(len(scores))]
+            self._done()
+            return answers
 
     def scores(self, id: Hashable) -> Any:
         """What was last said to an id: Scores or a Forecast, with the reason where it has no values."""
-        return self._said(self._known(id))
+        return self._said(*self._held(*self._keys([id])))
 
     def end(self, id: Hashable) -> Any:
         """The final answer to an id's message, its last word included; its state is reset."""
         if self._session.source.kind == "text":
             return self.push([(id, b"", True)])[0]
-        row = self._row(*self._keys([id]))
-        answer = self._said(row, True)
-        self._reset(row)
-        return answer
+        with self._turn:
+            self._settled()
+            (row,) = self._open(self._keys([id])).tolist()
+            answer = self._said(self._blocks[row], self._outputs[row], self._pending[row], True)
+            self._reset(row)
+            self._done()
+            return answer
 
     def reset(self, id: Hashable) -> None:
         """Forget an id's message."""
-        self._reset(self._known(id))
+        with self._turn:
+            self._settled()
+            row = self._known(id)
+            self._open([id])
+            self._reset(row)
+            self._done()
 
     def drop(self, id: Hashable) -> None:
         """Forget an id; its place is given to the next new one."""
-        row = self._known(id)
-        self._reset(row)
-        del self._rows[id]
-        self._free.append(row)
+        with self._turn:
+            self._settled()
+            row = self._known(id)
+            self._begin({id: row}, np.zeros(0, np.int64), False)
+            del self._rows[id]
+            self._free.append(row)
+            self._done()
 
     def state(self, id: Hashable) -> State:
         """A copy of all that an id's stream holds."""
-        row = self._known(id)
-        return self._session.state(self._blocks[row], self._outputs[row], self._pending[row])
+        return self._session.state(*self._held(*self._keys([id])))
 
     def restore(self, id: Hashable, state: State) -> None:
         """Let an id go on from a state of this model. Raises StateError for one of another; nothing changes
         then.
         """
         pending = self._session.revived(state)
-        (key,) = self._keys([id])
-        row = self._rows[key] if key in self._rows else self._place(key, pending)
-        self._blocks[row], self._outputs[row], self._pending[row] = state.block, state.output, pending
+        keys = self._keys([id])
+        with self._turn:
+            self._settled()
+            (row,) = self._open(keys, {keys[0]: pending}).tolist()
+            self._blocks[row], self._outputs[row], self._pending[row] = state.block, state.output, pending
+            self._done()
+
+    def fork(self) -> Pool:
+        """An independent pool whose streams have seen the same."""
+        return filled(self._session, *self._copied())
 
     def _keys(self, ids: Ids) -> list[Hashable]:
         keys: list[Hashable] = ids.tolist() if isinstance(ids, np.ndarray) else list(ids)
@@ -147,46 +182,17 @@ class Pool:
         return keys
 
     def _known(self, id: Hashable) -> int:
+        hashable(id)
         if id not in self._rows:
             raise DataError(f"no stream {id!r} in the pool; it has {len(self)}")
         return self._rows[id]
-
-    def _row(self, id: Hashable) -> int:
-        """The row of an id, a new one at its first use."""
-        row = self._rows.get(id)
-        return self._place(id, self._begun(id)) if row is None else row
-
-    def _begun(self, id: Hashable) -> Any:
-        """What is pending of an id that has no row yet."""
-        series = self._session.series
-        if series is None or series.intake.names is None:
-            return self._session.source.fresh()
-        if not isinstance(id, str):
-            raise DataError(f"the stream {id!r} has no name of a series; add it to the pool with one")
-        return series.fresh(id)
-
-    def _place(self, id: Hashable, pending: Any) -> int:
-        if not self._free:
-            self._grow()
-        row = self._rows[id] = self._free.pop()
-        self._pending[row] = pending
-        return row
-
-    def _grow(self) -> None:
-        old = len(self._blocks)
-        more = max(FIRST_ROWS, old)
-        self._blocks = np.concatenate([self._blocks, np.tile(self._session.initial, (more, 1))])
-        self._outputs = np.concatenate([self._outputs, np.zeros((more, self._session.outputs), np.float32)])
-        self._pending += [None] * more
-        self._free += range(old + more - 1, old - 1, -1)
 
     def _reset(self, row: int) -> None:
         pending = self._session.source.emptied(self._pending[row])
         self._blocks[row], self._outputs[row], self._pending[row] = self._session.initial, 0.0, pending
 
-    def _said(self, row: int, end: bool = False) -> Any:
-        block = self._blocks[row]
-        return self._session.answer(self._outputs[row], steps_of(block), self._pending[row], block, end)
+    def _said(self, block: Bytes, output: Floats, pending: Any, end: bool = False) -> Any:
+        return self._session.answer(output, steps_of(block), pending, block, end)
 
     def _step(self, rows: npt.NDArray[np.int64], steps: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
         out = np.empty((len(rows), self._session.outputs), np.float32)
@@ -222,6 +228,8 @@ class Pool:
         steps, rest = source.feed(x, pending, time)
         if end and source.kind == "text" and rest:
             return np.concatenate([steps, source.flush(rest)]), b""
+        if steps is x or steps.base is not None:  # an array of the caller's, who may write the next event's into it
+            steps = steps.copy()
         return steps, rest
 
     def _apply(self, group: list[Planned], scores: dict[int, Any]) -> None:
@@ -234,9 +242,9 @@ class Pool:
             return
         counts = [len(event.steps) for event in group]
         at_rows = np.array(rows, np.int64)
-        seen = dict(zip(rows, self._blocks[:, :8][at_rows].view(np.int64)[:, 0].tolist(), strict=True))
+        seen = dict(zip(rows, self._blocks.take(at_rows, 0)[:, :8].view(np.int64)[:, 0].tolist(), strict=True))
         outputs = {row: self._outputs[row].copy() for row, count in zip(rows, counts, strict=True) if not count}
-        out = self._step(np.repeat(at_rows, counts), np.concatenate([event.steps for event in group]))
+        out = self._step(at_rows.repeat(counts), np.concatenate([event.steps for event in group]))
         at = 0
         for event, row, count in zip(group, rows, counts, strict=True):
             at, seen[row] = at + count, seen[row] + count
@@ -246,6 +254,20 @@ class Pool:
             scores[event.place] = self._session.answer(outputs[row], seen[row], event.pending, block, event.end)
             if event.end:
                 self._reset(row)
+
+
+def filled(session: Session, ids: list[Hashable], blocks: Bytes, outputs: Floats, pending: list[Any]) -> Pool:
+    """A pool of these streams, which becomes the owner of what is given."""
+    pool = Pool(session)
+    pool._rows, pool._pending = {id: row for row, id in enumerate(ids)}, pending
+    pool._blocks, pool._outputs = blocks, outputs
+    return pool
+
+
+def revived(session: Session, ids: list[Hashable], blocks: Bytes, outputs: Floats, stored: list[bytes]) -> Pool:
+    """The pool that was pickled. stored: what is pending, as states keep it."""
+    kept = [session.source.revived(one, steps_of(block)) for one, block in zip(stored, blocks, strict=True)]
+    return filled(session, ids, blocks, outputs, kept)
 
 
 def opened(event: Any) -> tuple[Hashable, Any, bool, Any]:

@@ -175,8 +175,8 @@ class Session:
         return self.source.revived(state.pending, state.steps)
 
 
-def steps_of(block: Bytes) -> int:
-    """How many steps a state block has seen."""
+def steps_of(block: Any) -> int:
+    """How many steps a state block, uint8 [state_bytes], has seen."""
     return int(STEPS.unpack_from(block)[0])
 
 

@@ -17,13 +17,14 @@ from .state import State
 if TYPE_CHECKING:
     from ..features.series import Frame
 
-# All that a stream remembers: block [state_bytes], output [outputs], what the input keeps, and what came after. Nothing
-# of it is written to once it is there. `after` is empty, then holds the next one for ever: `setdefault` is one call that
-# neither a signal nor another thread can come into, so that of two changes to the same `Held` one alone takes place.
 MOST_STEPS: Final = (1 << 31) - 1  # of one native run
 BUSY: Final = (
     "this stream is being pushed by another thread; give each thread its own stream, or hold a lock around push"
 )
+
+# All that a stream remembers: its block [state_bytes], its output [outputs], what the input keeps, and what came after.
+# Nothing of it is written to once it is there. What came after is empty, then holds the next one for ever, put there by
+# `setdefault`: one call that no signal and no other thread can come into, so that of two changes of a `Held` one wins.
 Held = tuple[Bytes, Floats, Any, dict[None, Any]]
 
 
@@ -37,13 +38,12 @@ class Stream:
     state.
     """
 
-    __slots__ = ("_fresh", "_held", "_session")
+    __slots__ = ("_held", "_session")
 
     def __init__(self, session: Session, series: str | None = None) -> None:
         session.check_streams()
         self._session = session
-        self._fresh: Any = session.source.fresh(series)
-        self._held: Held = self._begun()
+        self._held = begun(session, session.source.fresh(series))
 
     def push(self, x: Any, end: bool = False, time: Any = None) -> Any:
         """What the model says after a piece of the message: Scores, or a Forecast of a model that forecasts.
@@ -63,7 +63,7 @@ class Stream:
             steps, pending = np.concatenate([steps, source.flush(pending)]), b""
         block, output, frame = self._advanced(held, steps, pending)
         answer = session.answer(output, steps_of(block), pending, block, end, frame)
-        after = self._begun() if end else (block, output, pending, {})
+        after = ended(session, pending) if end else (block, output, pending, {})
         if held[3].setdefault(None, after) is not after:
             raise StateError(BUSY)
         self._held = after
@@ -75,7 +75,7 @@ class Stream:
             return self.push(b"", end=True)
         held = self._newest()
         answer = self._answer(held, True)
-        self._change(held, self._begun())
+        self._change(held, ended(self._session, held[2]))
         return answer
 
     @property
@@ -103,12 +103,13 @@ class Stream:
 
     def reset(self) -> None:
         """Forget the message; the stream stays one of its series."""
-        self._change(self._newest(), self._begun())
+        held = self._newest()
+        self._change(held, ended(self._session, held[2]))
 
     def fork(self) -> Stream:
         """An independent stream that has seen the same."""
         other = object.__new__(Stream)
-        other._session, other._fresh, other._held = self._session, self._fresh, (*self._newest()[:3], {})
+        other._session, other._held = self._session, (*self._newest()[:3], {})
         return other
 
     def __copy__(self) -> Stream:
@@ -129,10 +130,7 @@ class Stream:
         """Go on from a state of this model. Raises StateError for one of another model; nothing changes
         then.
         """
-        held, pending = self._newest(), self._session.revived(state)
-        fresh = self._session.source.emptied(pending)
-        self._change(held, (state.block.copy(), state.output.copy(), pending, {}))
-        self._fresh = fresh
+        self._change(self._newest(), restored(self._session, state))
 
     def replay(self, events: Iterable[Any]) -> list[Any]:
         """The scores after each event, from a fresh state and without touching this one.
@@ -145,11 +143,6 @@ class Stream:
             with located(f"event {i}"):
                 scores.append(other.push(*event) if isinstance(event, tuple) else other.push(event))
         return scores
-
-    def _begun(self) -> Held:
-        """What a stream remembers before its first step."""
-        session = self._session
-        return session.initial, np.zeros(session.outputs, np.float32), self._fresh, {}
 
     def _newest(self) -> Held:
         held = self._held
@@ -194,10 +187,24 @@ class Stream:
         return block, output, None
 
 
-def revived(session: Session, state: State) -> Stream:
-    """A stream that goes on from a state of the session's model."""
+def begun(session: Session, pending: Any) -> Held:
+    """What a stream remembers before its first step."""
+    return session.initial, np.zeros(session.outputs, np.float32), pending, {}
+
+
+def ended(session: Session, pending: Any) -> Held:
+    """What a stream remembers that has forgotten its message; it stays one of its series."""
+    return begun(session, session.source.emptied(pending))
+
+
+def restored(session: Session, state: State) -> Held:
+    """What a stream remembers that goes on from a state. Raises StateError for a state of another model."""
     pending = session.revived(state)
+    return state.block.copy(), state.output.copy(), pending, {}
+
+
+def revived(session: Session, state: State) -> Stream:
+    """The stream that was pickled."""
     stream = object.__new__(Stream)
-    stream._session, stream._fresh = session, session.source.emptied(pending)
-    stream._held = state.block.copy(), state.output.copy(), pending, {}
+    stream._session, stream._held = session, restored(session, state)
     return stream

@@ -1,0 +1,187 @@
+"""The rows of a pool: what many streams remember, changed whole or not at all, by one thread at a time.
+
+A change keeps what was there before it begins to write, and is done when the pool's mark is set anew, which is one
+assignment. Whoever reads while a change goes on, or after it was interrupted, is given what it kept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping
+from threading import get_ident
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from ..errors import DataError, StateError
+from .session import Bytes, Floats, Session
+
+FIRST_ROWS: Final = 16
+BUSY: Final = (
+    "this pool is being pushed by another thread; give each thread its own pool, or hold a lock around its calls"
+)
+
+Indices = npt.NDArray[np.int64]
+
+
+class Turn:
+    """A thread's turn to change a pool. One that was interrupted before it could end its turn gets it again.
+
+    >>> turn = Turn()
+    >>> with turn:
+    ...     pass
+    """
+
+    __slots__ = ("_by",)
+
+    def __init__(self) -> None:
+        self._by: dict[None, int] = {}
+
+    def __enter__(self) -> None:
+        """Raises StateError when it is another thread's turn."""
+        me = get_ident()
+        if self._by.setdefault(None, me) != me:  # one call, which no other thread can come into
+            raise StateError(BUSY)
+
+    def __exit__(self, *error: object) -> None:
+        self._by.clear()
+
+
+class Change(NamedTuple):
+    """What was there before: the mark; the row of each id that comes (None) or goes; of the rows that are changed the
+    blocks, the outputs and, unless it stays, what is pending.
+    """
+
+    mark: object
+    members: Mapping[Hashable, int | None]
+    rows: Indices
+    blocks: Bytes
+    outputs: Floats
+    pending: list[Any] | None
+
+    def take_back(self, blocks: Bytes, outputs: Floats, pending: list[Any]) -> None:
+        """Put into these arrays what was there before; as often as one likes."""
+        blocks[self.rows], outputs[self.rows] = self.blocks, self.outputs
+        for row, kept in zip(self.rows.tolist(), self.pending or (), strict=False):
+            pending[row] = kept
+
+    def places(self, places: dict[Hashable, int]) -> dict[Hashable, int]:
+        """The rows by id as they were before."""
+        before = {id: row for id, row in places.items() if self.members.get(id, row) is not None}
+        return before | {id: row for id, row in self.members.items() if row is not None}
+
+    def before(self, row: int, now: tuple[Bytes, Floats, Any]) -> tuple[Bytes, Floats, Any]:
+        """What a row, which now holds this, held before."""
+        at = np.flatnonzero(self.rows == row)[:1].tolist()
+        if not at:
+            return now
+        return self.blocks[at[0]], self.outputs[at[0]], now[2] if self.pending is None else self.pending[at[0]]
+
+
+class Rows:
+    """Blocks, outputs and what is pending of many streams, by id."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._turn = Turn()
+        self._now: object = object()  # the mark; or the `Change` that goes on, or was interrupted
+        self._rows: dict[Hashable, int] = {}
+        self._free: list[int] = []
+        self._blocks = np.empty((0, len(session.initial)), np.uint8)
+        self._outputs = np.empty((0, session.outputs), np.float32)
+        self._pending: list[Any] = []
+
+    # ---- changes: within a turn, after `_settled`, from `_open` to a new mark
+
+    def _settled(self) -> object:
+        """The mark, once a change that was interrupted has been taken back."""
+        if isinstance(change := self._now, Change):
+            change.take_back(self._blocks, self._outputs, self._pending)
+            self._rows = change.places(self._rows)
+            self._free = self._unused()
+            self._now = change.mark
+        return self._now
+
+    def _open(self, keys: list[Hashable], begun: Mapping[Hashable, Any] | None = None, pending: bool = True) -> Indices:
+        """Begin a change of these streams; their rows, new ones at their first use. begun: what is pending of new ones.
+        pending: whether what is pending changes.
+        """
+        found = [self._rows.get(key) for key in keys]
+        if None not in found:
+            rows = np.array(found, np.int64)
+            self._begin({}, rows, pending)
+            return rows
+        new = {key: begun[key] if begun else self._begun(key) for key in keys if key not in self._rows}
+        if len(self._free) < len(new):
+            self._grow(len(new))
+        fresh = self._free[-len(new) :][::-1]
+        self._begin(dict.fromkeys(new), np.array([row for row in found if row is not None], np.int64), pending)
+        self._blocks[fresh], self._outputs[fresh] = self._session.initial, 0.0
+        for row, kept in zip(fresh, new.values(), strict=True):
+            self._pending[row] = kept
+        del self._free[-len(new) :]
+        self._rows.update(zip(new, fresh, strict=True))
+        return np.array([self._rows[key] for key in keys], np.int64)
+
+    def _begin(self, members: Mapping[Hashable, int | None], rows: Indices, pending: bool) -> None:
+        kept = [self._pending[row] for row in rows.tolist()] if pending else None
+        self._now = Change(self._now, members, rows, self._blocks.take(rows, 0), self._outputs.take(rows, 0), kept)
+
+    def _done(self) -> None:
+        self._now = object()
+
+    def _begun(self, id: Hashable) -> Any:
+        """What is pending of an id that has no row yet."""
+        series = self._session.series
+        if series is None or series.intake.names is None:
+            return self._session.source.fresh()
+        if not isinstance(id, str):
+            raise DataError(f"the stream {id!r} has no name of a series; add it to the pool with one")
+        return series.fresh(id)
+
+    def _grow(self, least: int) -> None:
+        """Have so many rows free. The blocks, which tell how many rows there are, come last of the three."""
+        old = len(self._blocks)
+        more = max(FIRST_ROWS, old, least)
+        self._outputs = np.concatenate([self._outputs[:old], np.zeros((more, self._session.outputs), np.float32)])
+        self._pending = [*self._pending[:old], *[None] * more]
+        self._blocks = np.concatenate([self._blocks, np.tile(self._session.initial, (more, 1))])
+        self._free = self._unused()
+
+    def _unused(self) -> list[int]:
+        return sorted({*range(len(self._blocks))}.difference(self._rows.values()), reverse=True)
+
+    # ---- what any thread may read: all as it was before a change, or all as it is after it
+
+    def _places(self) -> dict[Hashable, int]:
+        """The rows by id."""
+        now = self._now
+        return now.places(self._rows.copy()) if isinstance(now, Change) else self._rows
+
+    def _held(self, id: Hashable) -> tuple[Bytes, Floats, Any]:
+        """Copies of an id's block and output, and what is pending. Raises DataError for an id that is not there."""
+        while True:
+            now, row, found = self._now, self._rows.get(id), None
+            change = now if isinstance(now, Change) else None
+            if change:
+                row = change.members.get(id, row)
+            if row is not None:
+                found = self._blocks[row].copy(), self._outputs[row].copy(), self._pending[row]
+                found = change.before(row, found) if change else found
+            if self._now is now:
+                break
+        if found is None:
+            raise DataError(f"no stream {id!r} in the pool; it has {len(self._places())}")
+        return found
+
+    def _copied(self) -> tuple[list[Hashable], Bytes, Floats, list[Any]]:
+        """All ids, with copies of their blocks and outputs and what is pending, in the same order."""
+        while True:
+            now, places = self._now, self._rows.copy()
+            blocks, outputs, pending = self._blocks.copy(), self._outputs.copy(), self._pending.copy()
+            if isinstance(now, Change):
+                now.take_back(blocks, outputs, pending)
+                places = now.places(places)
+            if self._now is now:
+                rows = list(places.values())
+                return list(places), blocks[rows], outputs[rows], [pending[row] for row in rows]

@@ -1,0 +1,215 @@
+"""Threads: many may use a predictor and read a stream or a pool; of two that change one at once, one is told."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tidegate.errors import StateError
+from tidegate.features.series import Answer, Intake, Window
+from tidegate.runtime import Predictor, Stream
+from tidegate.runtime.rows import Turn
+from tidegate.verify.samples import sample, series_sample
+
+ONE = np.array([[0.0]]), np.array([[1.0]])
+LOAD = Intake(("load",), ("target",), mean=ONE[0], deviation=ONE[1], answer=Answer(2, (0.1, 0.5, 0.9)))
+WINDOW = replace(LOAD, window=Window(4, 2, 2))
+ROLL = replace(LOAD, answer=Answer(2, (0.1, 0.5, 0.9), "autoregressive"))
+
+
+@pytest.fixture(autouse=True)
+def often() -> Iterator[None]:
+    """Threads take turns as often as they can."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    yield
+    sys.setswitchinterval(before)
+
+
+def together(count: int, work: Callable[[int], Any]) -> list[Any]:
+    """What threads give that begin at the same time; an error is raised here."""
+    found: list[Any] = [None] * count
+    gate = threading.Barrier(count)
+
+    def run(i: int) -> None:
+        gate.wait()
+        try:
+            found[i] = work(i)
+        except BaseException as error:
+            found[i] = error
+
+    threads = [threading.Thread(target=run, args=(i,)) for i in range(count)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for one in found:
+        if isinstance(one, BaseException):
+            raise one
+    return found
+
+
+def landed(push: Callable[[], Any], times: int) -> int:
+    """How many of these pushes took place; the others were told that another thread pushes."""
+    count = 0
+    for _ in range(times):
+        try:
+            push()
+            count += 1
+        except StateError as error:
+            if "is being pushed by another thread; give each thread its own" not in str(error):
+                raise
+    return count
+
+
+@pytest.mark.parametrize("kind", ["text", "numbers", "window"])
+def test_of_two_threads_in_one_stream_one_is_told_and_none_is_lost(kind: str) -> None:
+    predictor, x = {
+        "text": (Predictor(sample(size=6)), "card "),
+        "numbers": (Predictor(sample(features=3, size=6)), np.ones(3)),
+        "window": (Predictor(series_sample(WINDOW, size=4)), 1.0),
+    }[kind]
+    stream, alone = predictor.stream(), predictor.stream()
+    count = sum(together(2, lambda i: landed(lambda: stream.push(x), 400)))
+    for _ in range(count):
+        alone.push(x)
+    assert stream.steps == count
+    assert stream.state == alone.state
+
+
+def test_a_change_on_top_of_another_is_refused() -> None:
+    """The other thread's push comes while this one's is being worked out."""
+    stream = Predictor(sample(features=3, size=6)).stream()
+
+    class Late:
+        def __array__(self, dtype: Any = None, copy: Any = None) -> Any:
+            stream.push([1.0, 2.0, 3.0])
+            return np.ones(3)
+
+    with pytest.raises(StateError, match="this stream is being pushed by another thread"):
+        stream.push(Late())
+    assert stream.steps == 1
+
+
+@pytest.mark.parametrize("way", ["push", "step"])
+def test_of_two_threads_in_one_pool_one_is_told_and_none_is_lost(way: str) -> None:
+    predictor = Predictor(sample(features=3, size=6), threads=1)
+    pool, alone, ids = predictor.pool(), predictor.pool(), [f"s{i}" for i in range(40)]
+    x = np.ones((40, 3), np.float32)
+
+    def once(pool: Any) -> Any:
+        return pool.step(ids, x) if way == "step" else pool.push(zip(ids, x, strict=True))
+
+    count = sum(together(2, lambda i: landed(lambda: once(pool), 60)))
+    for _ in range(count):
+        once(alone)
+    assert Counter(pool.state(id).steps for id in pool) == {count: 40}
+    assert all(pool.state(id) == alone.state(id) for id in ids)
+
+
+def test_another_thread_cannot_come_into_a_pools_call() -> None:
+    """Nor can who makes the events, in the same thread."""
+    pool = Predictor(sample(features=3, size=6)).pool()
+
+    def events(work: Callable[[], Any]) -> Iterator[Any]:
+        yield "a", [1.0, 2.0, 3.0]
+        work()
+
+    calls: list[Callable[[], Any]] = [
+        lambda: pool.push([("b", [1.0, 2.0, 3.0])]), lambda: pool.step(["b"], [[1.0, 2.0, 3.0]]),
+        lambda: pool.add("b"), lambda: pool.end("a"), lambda: pool.reset("a"), lambda: pool.drop("a"),
+    ]  # fmt: skip
+
+    def elsewhere() -> None:
+        for call in calls:
+            assert together(1, lambda i, call=call: landed(call, 1)) == [0]
+
+    pool.push(events(elsewhere))
+    assert list(pool) == ["a"]
+    with pytest.raises(StateError, match="this pool is being pushed by another thread"):
+        pool.push(events(calls[0]))
+    assert (pool.state("a").steps, pool.state("b").steps) == (1, 1)
+
+
+def test_a_thread_that_was_interrupted_gets_its_turn_again() -> None:
+    turn = Turn()
+    turn.__enter__()
+    with turn, pytest.raises(StateError, match="by another thread"):
+        together(1, lambda i: turn.__enter__())
+    together(1, lambda i: turn.__enter__())
+
+
+def test_who_reads_while_another_thread_pushes_gets_the_old_or_the_new_whole_one() -> None:
+    predictor = Predictor(series_sample(WINDOW, size=4), threads=1)
+    x = np.random.default_rng(0).standard_normal(60)
+    whole, alone = {}, predictor.stream()
+    for value in x:
+        alone.push(value)
+        whole[alone.steps] = alone.state, alone.scores.as_dict()
+    stream, pool = predictor.stream(), predictor.pool()
+    stream.push(x[0])
+    pool.step(["a", "b"], x[[0, 0]])
+    done = threading.Event()
+
+    def write() -> None:
+        for value in x[1:]:
+            stream.push(value)
+            pool.step(["a", "b"], [value, value])
+        done.set()
+
+    def read() -> int:
+        seen = 0
+        while not done.is_set():
+            fork, kept = stream.fork(), pool.fork()
+            for state in (stream.state, fork.state, pool.state("b"), kept.state("a"), kept.state("b")):
+                assert state == whole[state.steps][0]
+            assert fork.scores.as_dict() == whole[fork.steps][1]
+            assert kept.state("a").steps == kept.state("b").steps
+            assert pool.scores("a").as_dict() in [said for _, said in whole.values()]
+            assert (len(pool), "a" in pool, list(pool)) == (2, True, ["a", "b"])
+            seen += 1
+        return seen
+
+    _, *seen = together(3, lambda i: read() if i else write())
+    assert min(seen) > 0
+    assert stream.state == pool.state("a") == whole[60][0]
+
+
+def test_eight_threads_may_use_one_predictor() -> None:
+    texts = ["where is my card", "größe 7½ 世界", "", "balance?"] * 3
+    classifier = Predictor(sample(size=6, over=("mean",)), threads=2)
+    texts[2::4] = ["no"] * 3
+    names = ("a", "b", "c")
+    each = replace(LOAD, names=names, mean=np.array([[0.0], [1], [2]]), deviation=np.ones((3, 1)))
+    x = np.random.default_rng(0).standard_normal(30)
+
+    def all_answers(forecasters: list[Predictor]) -> list[bytes]:
+        found = [classifier.predict(texts).tobytes(), repr(classifier.classify(texts)).encode()]
+        for forecaster in forecasters:
+            series = names if forecaster.model.document["input"]["scale"]["names"] else (None,)
+            found += [forecaster.forecasts(x, [12, 20], series=name, paths=3).tobytes() for name in series]
+            found += [forecaster.stream(name).push(x).values.tobytes() for name in series]
+        return [*found, forecaster.model.weights_hash.encode()]
+
+    def made() -> list[Predictor]:
+        return [Predictor(series_sample(intake, size=4), threads=2) for intake in (LOAD, WINDOW, ROLL, each)]
+
+    wanted, fresh = all_answers(made()), made()
+    assert together(8, lambda i: all_answers(fresh)) == [wanted] * 8
+
+
+def test_streams_of_one_predictor_may_be_pushed_by_many_threads() -> None:
+    predictor = Predictor(sample(size=6, over=("mean",)))
+    pieces = ["where ", "is my ", "card, größe ", "7?"]
+
+    def spoken(stream: Stream) -> list[Any]:
+        return [stream.push(piece).as_dict() for piece in pieces * 20]
+
+    assert together(8, lambda i: spoken(predictor.stream())) == [spoken(predictor.stream())] * 8
