@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .. import _native
-from ..errors import OptionError, StateError
+from ..errors import OptionError, StateError, located
 from ..model import Model
 from .engine import target_name
 from .forecast import Forecast, ordered
@@ -97,7 +97,7 @@ class Session:
         return self
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return Session, (self.model, *self.asked)
+        return reopened, (self.model, *self.asked)
 
     def check_streams(self) -> None:
         """Raises OptionError, in the file's own sentence, when the model cannot stream."""
@@ -173,6 +173,12 @@ class Session:
         if state.schema != self.schema:
             raise StateError("the state has another shape: its arrays are not those that its schema_hash stands for")
         return self.source.revived(state.pending, state.steps)
+
+
+def reopened(model: Model, *asked: Any) -> Session:
+    """The session that was pickled."""
+    with located("the pickled model"):
+        return Session(model, *asked)
 
 
 def steps_of(block: Any) -> int:
