@@ -62,6 +62,13 @@ class Network(torch.nn.Module):
                 learnt = is_learnt(layer, role)
                 self.register_parameter(key, torch.nn.Parameter(torch.zeros(shape), requires_grad=learnt))
 
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in self.__dict__.items() if name != "rooms"}  # no module can be pickled
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)  # type: ignore[no-untyped-call]
+        self.rooms = [layers.load(layer["kind"]) for layer in self.layers]
+
     def weights(self, i: int) -> dict[str, torch.Tensor]:
         return {role: getattr(self, parameter_name(name)) for role, name in self.names[i].items()}
 

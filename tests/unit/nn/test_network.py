@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,7 @@ from tidegate.nn import Network, engine
 from tidegate.nn.ops import TorchOps
 from tidegate.nn.recurrent import by_equation, sequence
 from tidegate.tape import BINARY, UNARY, NumpyOps, Tape
+from tidegate.verify.samples import sample
 
 H, I, T, B = 6, 5, 9, 4  # noqa: E741
 
@@ -142,3 +145,14 @@ def test_a_users_cell_trains_by_its_equation() -> None:
     y.sum().backward()
     assert set(states) == {"h", "trace"}
     assert all(p.grad is not None and torch.isfinite(p.grad).all() for p in t.values())
+
+
+@pytest.mark.parametrize("way", [copy.copy, copy.deepcopy, lambda network: pickle.loads(pickle.dumps(network))])
+def test_a_network_can_be_copied_and_pickled(way: Any) -> None:
+    model = sample(size=6, over=("mean",))
+    network = Network(model.layers, model.tapes)
+    network.load_tensors(dict(model.tensors))
+    x, lengths = torch.randint(0, 3, (4, 2)), torch.tensor([4, 3])
+    again = way(network)
+    assert torch.equal(again(x, lengths), network(x, lengths))
+    assert again.state_dict().keys() == network.state_dict().keys()
