@@ -72,8 +72,12 @@ class Forecaster(Fitted, Parameters):
             beside = None if X is None else known_of(lines, X, several)
             steps = None if fh is None else relative(fh, lines[0])
             options = self._chosen(lines, beside, steps)
-            self.predictor_ = learnt(self, "forecast", options, collection(lines, beside))
-            self.options_ = recalled(Options, self.predictor_.model.document["task"]["options"])
+            predictor = learnt(self, "forecast", options, collection(lines, beside))
+            recorded = recalled(Options, predictor.model.document["task"]["options"])
+            self.predictor_, self.options_ = (
+                predictor,
+                recorded,
+            )  # with what follows: nothing that may fail between them
             self._asked, self._lines, self._beside, self._several, self._fh = options, lines, beside, several, steps
         return self
 

@@ -48,9 +48,10 @@ class Forecast:
 
     @property
     def values(self) -> Floats | None:
-        if callable(self._made):
-            self._made = self._made()
-        return self._made
+        made = self._made
+        if callable(made):
+            made = self._made = made()
+        return made
 
     @property
     def median(self) -> Floats:

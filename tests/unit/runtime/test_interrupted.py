@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import os
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from copy import copy
 from dataclasses import replace
+from itertools import count
 from typing import Any
 
 import numpy as np
 import pytest
 
 import tidegate
+from tidegate.errors import StateError
 from tidegate.features.series import Answer, Intake, Window
-from tidegate.runtime import Pool, Predictor, Stream
+from tidegate.runtime import Forecast, Pool, Predictor, Stream
 from tidegate.verify.samples import sample, series_sample
 
 ONE = np.array([[0.0]]), np.array([[1.0]])
@@ -39,15 +42,16 @@ def made(intake: Intake) -> Predictor:
 
 
 @contextmanager
-def interrupted(at: int, what: str) -> Iterator[list[int]]:
-    """KeyboardInterrupt at the at-th line or bytecode of the runtime; the list then holds how many came before."""
-    count = [0]
+def meanwhile(at: int, what: str, act: Callable[..., Any], *args: Any) -> Iterator[None]:
+    """Something happens right before the at-th line or bytecode of the runtime."""
+    left = at
 
     def local(frame: Any, event: str, arg: Any) -> Any:
+        nonlocal left
         if event == what:
-            count[0] += 1
-            if count[0] > at:
-                raise KeyboardInterrupt
+            left -= 1
+            if left == -1:
+                act(*args)
         return local
 
     def trace(frame: Any, event: str, arg: Any) -> Any:
@@ -59,9 +63,20 @@ def interrupted(at: int, what: str) -> Iterator[list[int]]:
     before = sys.gettrace()
     sys.settrace(trace)
     try:
-        yield count
+        yield
     finally:
         sys.settrace(before)
+
+
+def interrupt() -> None:
+    raise KeyboardInterrupt
+
+
+def elsewhere(found: list[Any], work: Callable[..., Any], *args: Any) -> None:
+    """Adds what another thread gives."""
+    thread = threading.Thread(target=lambda: found.append(work(*args)))
+    thread.start()
+    thread.join()
 
 
 def bits(subject: Stream | Pool) -> Any:
@@ -91,7 +106,7 @@ def whole_or_nothing(begun: Stream | Pool, work: Callable[[Any], Any], most: int
     while True:
         subject = copy(begun)
         try:
-            with interrupted(at, what):
+            with meanwhile(at, what, interrupt):
                 found = work(subject)
         except KeyboardInterrupt:
             if (now := bits(subject)) == before:
@@ -168,7 +183,7 @@ def test_a_call_of_a_pool_that_is_interrupted_anywhere_changes_all_or_nothing(ca
     maker, first, work = POOLS[case]
     pool = maker().pool()
     pool.push([(id, first) for id in ("a", "b", "c")])
-    whole_or_nothing(pool, work, most=12, what="line")
+    whole_or_nothing(pool, work, most=8, what="line")
 
 
 def test_new_rows_of_a_pool_are_all_there_or_none(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -192,3 +207,84 @@ def test_a_pools_call_that_fails_midway_changes_nothing(monkeypatch: pytest.Monk
     other.step(["a", "b"], [1.0, 2.0])
     assert pool.step(["a", "new"], [3.0, 4.0]).tobytes() == other.step(["a", "new"], [3.0, 4.0]).tobytes()
     assert bits(pool) == bits(other)
+
+
+def tried(work: Callable[..., Any], *args: Any) -> Any:
+    """What it gives, or the error that another thread changes the same."""
+    try:
+        return work(*args)
+    except StateError as error:
+        return error
+
+
+@pytest.mark.parametrize("kind", ["stream", "pool"])
+def test_what_another_thread_changes_at_any_place_of_a_change_is_lost_nowhere(kind: str) -> None:
+    predictor = numbers()
+    begun: Any = predictor.stream() if kind == "stream" else predictor.pool()
+
+    def pushed(subject: Any, value: float) -> Any:
+        return subject.push([value] * 3) if kind == "stream" else subject.push([("a", [value] * 3), (value, [0.0] * 3)])
+
+    pushed(begun, 0.0)
+    orders: dict[tuple[float, ...], Any] = {}
+    for order in ((1.0,), (2.0,), (1.0, 2.0), (2.0, 1.0)):
+        straight = copy(begun)
+        for value in order:
+            pushed(straight, value)
+        orders[order] = bits(straight)
+    seen, outcomes = [], set()
+    for at in count():
+        subject, other = copy(begun), list[Any]()
+        with meanwhile(at, "line", elsewhere, other, tried, pushed, subject, 2.0):
+            own = tried(pushed, subject, 1.0)
+        if not other:
+            break
+        failed = isinstance(own, StateError), isinstance(other[0], StateError)
+        wanted = {(True, False): [(2.0,)], (False, True): [(1.0,)], (False, False): [(1.0, 2.0), (2.0, 1.0)]}[failed]
+        assert bits(subject) in [orders[order] for order in wanted], at
+        outcomes.add(failed)
+        seen.append(at)
+    assert len(seen) > 10
+    assert len(outcomes) == 2
+    assert (False, False) in outcomes
+
+
+@pytest.mark.parametrize("kind", ["stream", "pool"])
+def test_what_another_thread_reads_at_any_place_of_a_change_is_the_old_or_the_new_whole(kind: str) -> None:
+    predictor = made(WINDOW)
+    begun: Any = predictor.stream() if kind == "stream" else predictor.pool()
+
+    def pushed(subject: Any) -> Any:
+        if kind == "stream":
+            return subject.push(7.0)
+        return subject.push([("a", 7.0), ("new", 1.0), ("b", [2.0, 3.0], True), ("a", 8.0)])
+
+    def read(subject: Any) -> Any:
+        said = [subject.scores] if kind == "stream" else [subject.scores(id) for id in ("a", "b")]
+        kept = subject.fork()
+        return bits(subject), bits(kept), [one.as_dict() for one in said], kind == "pool" and "new" in subject
+
+    if kind == "stream":
+        begun.push(np.arange(7.0))
+    else:
+        begun.push([(id, np.arange(7.0)) for id in ("a", "b")])
+    straight = copy(begun)
+    pushed(straight)
+    old, new, found = read(begun), read(straight), list[Any]()
+    for at in count():
+        subject, before = copy(begun), len(found)
+        with meanwhile(at, "line", elsewhere, found, read, subject):
+            pushed(subject)
+        if len(found) == before:
+            break
+        assert found[-1] in (old, new), at
+    assert found[0] == old
+    assert len(found) > 10
+
+
+def test_values_that_another_thread_works_out_meanwhile_are_given() -> None:
+    for at in range(30):
+        forecast = Forecast(lambda: np.ones((1, 1, 1)), [0.5], ["load"])
+        with meanwhile(at, "opcode", getattr, forecast, "values"):
+            assert forecast.values is not None
+            assert forecast.values.tolist() == [[[1.0]]]
