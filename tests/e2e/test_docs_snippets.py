@@ -12,7 +12,7 @@ NEEDS = ("intent.safetensors", "intent.onnx", "GATES")  # a fitted file, an expo
 
 
 def snippets() -> list[tuple[str, str]]:
-    docs = ("data.md", "torch.md", "estimators.md", "forecast.md")
+    docs = ("data.md", "torch.md", "estimators.md", "forecast.md", "streams.md")
     pages = [ROOT / "README.md", *(ROOT / "docs" / name for name in docs)]
     found = [(page.name, text) for page in pages for text in re.findall(r"```python\n(.*?)```", page.read_text(), re.S)]
     return [(name, text) for name, text in found if not any(word in text for word in NEEDS)]

@@ -1,4 +1,4 @@
-"""What a fitted estimator is: a predictor, what it was made from, and how both are kept."""
+"""What a fitted estimator is: a predictor, and what it was made from."""
 
 from __future__ import annotations
 
