@@ -8,8 +8,8 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from ..errors import DataError, StateError, TidegateError
-from .rows import BUSY, Rows
+from ..errors import DataError, TidegateError
+from .rows import Rows
 from .session import Bytes, Floats, Session, steps_of
 from .state import State
 
@@ -105,10 +105,8 @@ class Pool(Rows):
         id, in order. Raises DataError naming the event; StateError while another thread changes the pool.
         """
         with self._turn:
-            now = self._settled()
+            self._settled()
             rounds, pending = self._plan(events)
-            if self._now is not now:  # where the events come from, they have changed the pool
-                raise StateError(BUSY)
             self._open(list(pending))
             scores: dict[int, Any] = {}
             for planned in rounds:

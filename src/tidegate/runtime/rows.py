@@ -1,4 +1,4 @@
-"""The rows of a pool: what many streams remember, changed whole or not at all, by one thread at a time.
+"""The rows of a pool: what many streams remember, changed whole or not at all, by one call at a time.
 
 A change keeps what was there before it begins to write, and is done when the pool's mark is set anew, which is one
 assignment. Whoever reads while a change goes on, or after it was interrupted, is given what it kept.
@@ -6,8 +6,10 @@ assignment. Whoever reads while a change goes on, or after it was interrupted, i
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Hashable, Mapping
 from threading import get_ident
+from types import FrameType
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -18,33 +20,50 @@ from .session import Bytes, Floats, Session
 
 FIRST_ROWS: Final = 16
 BUSY: Final = (
-    "this pool is being pushed by another thread; give each thread its own pool, or hold a lock around its calls"
+    "this pool is being pushed by another thread, or by the call that this one comes from; give each thread its own "
+    "pool, or hold a lock around its calls"
 )
 
 Indices = npt.NDArray[np.int64]
 
 
 class Turn:
-    """A thread's turn to change a pool. One that was interrupted before it could end its turn gets it again.
+    """A call's turn to change a pool: from its `with` to the end of that, or until the call is over.
 
     >>> turn = Turn()
     >>> with turn:
     ...     pass
     """
 
-    __slots__ = ("_by",)
+    __slots__ = ("_holder",)
 
     def __init__(self) -> None:
-        self._by: dict[None, int] = {}
+        self._holder: dict[None, Holder] = {}
 
     def __enter__(self) -> None:
-        """Raises StateError when it is another thread's turn."""
-        me = get_ident()
-        if self._by.setdefault(None, me) != me:  # one call, which no other thread can come into
+        """Raises StateError while it is another call's turn."""
+        mine = (get_ident(), sys._getframe(1), dict[None, Any]())
+        first = holder = self._holder.setdefault(None, mine)  # one call, which no other thread can come into
+        while holder is not mine:  # another call's turn, or that of one which was interrupted before it could end it
+            if not holder[2] and goes_on(holder):
+                raise StateError(BUSY)
+            holder = holder[2].setdefault(None, mine)
+        if self._holder.get(None) is not first:  # it was over by then, and may be somebody else's again
             raise StateError(BUSY)
 
     def __exit__(self, *error: object) -> None:
-        self._by.clear()
+        self._holder.clear()
+
+
+Holder = tuple[int, FrameType, dict[None, Any]]  # a thread, its call, and who has taken the turn over from it
+
+
+def goes_on(holder: Holder) -> bool:
+    """Whether a holder's call is not over yet."""
+    frame = sys._current_frames().get(holder[0])
+    while frame is not None and frame is not holder[1]:
+        frame = frame.f_back
+    return frame is not None
 
 
 class Change(NamedTuple):
@@ -93,14 +112,13 @@ class Rows:
 
     # ---- changes: within a turn, after `_settled`, from `_open` to a new mark
 
-    def _settled(self) -> object:
-        """The mark, once a change that was interrupted has been taken back."""
+    def _settled(self) -> None:
+        """Take back a change that was interrupted."""
         if isinstance(change := self._now, Change):
             change.take_back(self._blocks, self._outputs, self._pending)
             self._rows = change.places(self._rows)
             self._free = self._unused()
             self._now = change.mark
-        return self._now
 
     def _open(self, keys: list[Hashable], begun: Mapping[Hashable, Any] | None = None, pending: bool = True) -> Indices:
         """Begin a change of these streams; their rows, new ones at their first use. begun: what is pending of new ones.
