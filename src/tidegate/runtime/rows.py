@@ -42,7 +42,7 @@ class Turn:
 
     def __enter__(self) -> None:
         """Raises StateError while it is another call's turn."""
-        mine = (get_ident(), sys._getframe(1), dict[None, Any]())
+        mine: Holder = (get_ident(), sys._getframe(1), {})
         first = holder = self._holder.setdefault(None, mine)  # one call, which no other thread can come into
         while holder is not mine:  # another call's turn, or that of one which was interrupted before it could end it
             if not holder[2] and goes_on(holder):

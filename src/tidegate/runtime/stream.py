@@ -58,25 +58,30 @@ class Stream:
         if held[3]:
             held = self._newest()
         source = session.source
-        steps, pending = source.feed(x, held[2], time)
-        if end and source.kind == "text" and pending:
-            steps, pending = np.concatenate([steps, source.flush(pending)]), b""
-        block, output, frame = self._advanced(held, steps, pending)
-        answer = session.answer(output, steps_of(block), pending, block, end, frame)
-        after = ended(session, pending) if end else (block, output, pending, {})
-        if held[3].setdefault(None, after) is not after:
-            raise StateError(BUSY)
-        self._held = after
-        return answer
+        try:
+            steps, pending = source.feed(x, held[2], time)
+            if end and source.kind == "text" and pending:
+                steps, pending = np.concatenate([steps, source.flush(pending)]), b""
+            block, output, frame = self._advanced(held[0], held[1], steps, pending)
+            answer = session.answer(output, steps_of(block), pending, block, end, frame)
+            self._change(held, ended(session, pending) if end else (block, output, pending, {}))
+            return answer
+        except BaseException:
+            del held  # a traceback that is kept would keep all that comes after it
+            raise
 
     def end(self) -> Any:
         """The message's final answer, its last word included; the state is reset."""
         if self._session.source.kind == "text":
             return self.push(b"", end=True)
         held = self._newest()
-        answer = self._answer(held, True)
-        self._change(held, ended(self._session, held[2]))
-        return answer
+        try:
+            answer = self._answer(held, True)
+            self._change(held, ended(self._session, held[2]))
+            return answer
+        except BaseException:
+            del held
+            raise
 
     @property
     def steps(self) -> int:
@@ -152,23 +157,29 @@ class Stream:
 
     def _change(self, held: Held, after: Held) -> None:
         """Raises StateError when `held` is not the newest any more."""
-        if held[3].setdefault(None, after) is not after:
-            raise StateError(BUSY)
-        self._held = after
+        try:
+            if held[3].setdefault(None, after) is not after:
+                raise StateError(BUSY)
+            self._held = after
+        except BaseException:
+            del held, after
+            raise
 
     def _answer(self, held: Held, whole: bool = False) -> Scores | Forecast:
         block, output, pending, _ = held
         return self._session.answer(output, steps_of(block), pending, block, whole)
 
-    def _advanced(self, held: Held, steps: npt.NDArray[Any], pending: Any) -> tuple[Bytes, Floats, Frame | None]:
+    def _advanced(
+        self, block: Bytes, output: Floats, steps: npt.NDArray[Any], pending: Any
+    ) -> tuple[Bytes, Floats, Frame | None]:
         """Block and output after these steps. One step is stepped; several go through the run of a batch of one, whose
         bits are the same. Of a model with a window the newest one is run from the first state, and its frame comes
         back.
         """
-        session, count, output = self._session, len(steps), held[1]
+        session, count, before = self._session, len(steps), block
         if not count:
-            return held[0], output, None
-        block = held[0].copy()
+            return block, output, None
+        block = block.copy()
         if session.windowed:
             assert session.series is not None
             block[:8].view(np.int64)[0] += count
@@ -183,7 +194,7 @@ class Stream:
         if count > MOST_STEPS:
             raise DataError(f"{count} steps in one piece; push fewer at once")
         lengths = np.array([count], np.int32)
-        session.engine.run(chunk(steps), lengths, held[0][None], block[None], output[None], False, 1)
+        session.engine.run(chunk(steps), lengths, before[None], block[None], output[None], False, 1)
         return block, output, None
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import inspect
 import sys
 import threading
+import tracemalloc
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -13,7 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tidegate.errors import StateError
+from tidegate.errors import DataError, StateError
 from tidegate.features.series import Answer, Intake, Window
 from tidegate.runtime import Predictor, Stream
 from tidegate.runtime.rows import Turn
@@ -97,6 +99,30 @@ def test_a_change_on_top_of_another_is_refused() -> None:
     with pytest.raises(StateError, match="this stream is being pushed by another thread"):
         stream.push(Late())
     assert stream.steps == 1
+
+
+def test_an_error_that_is_kept_keeps_nothing_that_comes_later() -> None:
+    """Its traceback knows the push that was refused."""
+    stream = Predictor(sample(features=3, size=512)).stream()
+    size, kept = stream.state.block.nbytes, []
+
+    class Late:
+        def __array__(self, dtype: Any = None, copy: Any = None) -> Any:
+            stream.push(np.ones(3))
+            return np.ones(3)
+
+    for bad in ("text", Late()):
+        with pytest.raises((DataError, StateError)) as error:
+            stream.push(bad)
+        kept.append(error.value)
+    gc.collect()
+    tracemalloc.start()
+    for _ in range(100):
+        stream.push(np.ones(3))
+    grown = tracemalloc.get_traced_memory()[0]
+    tracemalloc.stop()
+    assert len(kept) == 2
+    assert grown < 10 * size
 
 
 @pytest.mark.parametrize("way", ["push", "step"])
