@@ -242,7 +242,9 @@ class Pool(Rows):
         at_rows = np.array(rows, np.int64)
         seen = dict(zip(rows, self._blocks.take(at_rows, 0)[:, :8].view(np.int64)[:, 0].tolist(), strict=True))
         outputs = {row: self._outputs[row].copy() for row, count in zip(rows, counts, strict=True) if not count}
-        out = self._step(at_rows.repeat(counts), np.concatenate([event.steps for event in group]))
+        steps = [event.steps for event in group]
+        whole = np.ascontiguousarray(steps[0]) if len(steps) == 1 else np.concatenate(steps)
+        out = self._step(at_rows.repeat(counts), whole)
         at = 0
         for event, row, count in zip(group, rows, counts, strict=True):
             at, seen[row] = at + count, seen[row] + count
