@@ -148,7 +148,8 @@ class Pool(Rows):
         with self._turn:
             self._settled()
             row = self._known(id)
-            self._begin({id: row}, np.zeros(0, np.int64), False)
+            self._begin({id: row}, np.array([row]), True)
+            self._reset(row)
             del self._rows[id]
             self._free.append(row)
             self._done()

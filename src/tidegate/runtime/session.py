@@ -86,6 +86,7 @@ class Session:
             self.engine = self.runner
         self.labels, self.schema, self.outputs = model.labels, model.state_schema, int(self.runner.outputs)
         self.initial, self.multi_label = initial(self.schema, model.state_bytes), model.multi_label
+        self.initial.flags.writeable = False  # streams share it
         self.series = cast("Series", self.source) if self.source.kind == "series" else None
         self.windowed = self.series is not None and self.series.reach > 0
         self.rolls = self.series is not None and self.series.rolls

@@ -145,7 +145,7 @@ def test_a_push_that_is_interrupted_anywhere_changes_all_or_nothing(case: str) -
     maker, first, work = STREAMS[case]
     stream = maker().stream()
     stream.push(first)
-    whole_or_nothing(stream, work, most=12)
+    whole_or_nothing(stream, work, most=20)
 
 
 def test_a_restore_that_is_interrupted_changes_all_or_nothing() -> None:
@@ -154,7 +154,7 @@ def test_a_restore_that_is_interrupted_changes_all_or_nothing() -> None:
     stream.push(1.0)
     other.push(7.0)
     state = other.state
-    whole_or_nothing(stream, lambda stream: stream.restore(state), most=12)
+    whole_or_nothing(stream, lambda stream: stream.restore(state), most=20)
 
 
 TEXTS = [("a", "rd. "), ("new", "how "), ("a", "balance", True), ("b", "my"), ("a", "again ")]
@@ -189,7 +189,7 @@ def test_a_call_of_a_pool_that_is_interrupted_anywhere_changes_all_or_nothing(ca
 def test_new_rows_of_a_pool_are_all_there_or_none(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tidegate.runtime.rows.FIRST_ROWS", 2)
     pool = numbers().pool()
-    whole_or_nothing(pool, lambda pool: pool.push([(id, [1.0, 2.0, 3.0]) for id in range(5)]), 12, "line")
+    whole_or_nothing(pool, lambda pool: pool.push([(id, [1.0, 2.0, 3.0]) for id in range(5)]), 8, "line")
 
 
 def test_a_pools_call_that_fails_midway_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -97,6 +98,19 @@ def test_several_messages_of_one_id_in_one_call(text: Predictor) -> None:
     expected = [stream.push("my ca"), stream.push("rd", True), text.stream().push("cash", True)]
     expected += [stream.push("is", True), stream.push(""), stream.push("new ")]
     assert [s.as_dict() for s in found] == [s.as_dict() for s in expected]
+
+
+def test_who_makes_the_events_may_write_each_into_the_same_array(series: Predictor) -> None:
+    rows = np.random.default_rng(0).standard_normal((4, 3)).astype(np.float32)
+
+    def events() -> Iterator[Any]:
+        here = np.empty(3, np.float32)
+        for row in rows:
+            here[:] = row
+            yield "a", here
+
+    found = series.pool().push(events())
+    assert [s.as_dict() for s in found] == [s.as_dict() for s in series.pool().push([("a", row) for row in rows])]
 
 
 def test_many_steps_go_in_several_native_calls(text: Predictor, monkeypatch: pytest.MonkeyPatch) -> None:
