@@ -67,11 +67,10 @@ def goes_on(holder: Holder) -> bool:
 
 
 class Change(NamedTuple):
-    """What was there before: the mark; the row of each id that comes (None) or goes; of the rows that are changed the
-    blocks, the outputs and, unless it stays, what is pending.
+    """What was there before: the row of each id that comes (None) or goes; of the rows that are changed the blocks, the
+    outputs and, unless it stays, what is pending.
     """
 
-    mark: object
     members: Mapping[Hashable, int | None]
     rows: Indices
     blocks: Bytes
@@ -103,7 +102,7 @@ class Rows:
     def __init__(self, session: Session) -> None:
         self._session = session
         self._turn = Turn()
-        self._now: object = object()  # the mark; or the `Change` that goes on, or was interrupted
+        self._now: object = object()  # the mark, another one after each change; or the change that goes on
         self._rows: dict[Hashable, int] = {}
         self._free: list[int] = []
         self._blocks = np.empty((0, len(session.initial)), np.uint8)
@@ -118,7 +117,7 @@ class Rows:
             change.take_back(self._blocks, self._outputs, self._pending)
             self._rows = change.places(self._rows)
             self._free = self._unused()
-            self._now = change.mark
+            self._done()
 
     def _open(self, keys: list[Hashable], begun: Mapping[Hashable, Any] | None = None, pending: bool = True) -> Indices:
         """Begin a change of these streams; their rows, new ones at their first use. begun: what is pending of new ones.
@@ -143,9 +142,10 @@ class Rows:
 
     def _begin(self, members: Mapping[Hashable, int | None], rows: Indices, pending: bool) -> None:
         kept = [self._pending[row] for row in rows.tolist()] if pending else None
-        self._now = Change(self._now, members, rows, self._blocks.take(rows, 0), self._outputs.take(rows, 0), kept)
+        self._now = Change(members, rows, self._blocks.take(rows, 0), self._outputs.take(rows, 0), kept)
 
     def _done(self) -> None:
+        """End a change."""
         self._now = object()
 
     def _begun(self, id: Hashable) -> Any:
