@@ -45,7 +45,7 @@ class ModelFileError(TidegateError):
 
 
 class StateError(TidegateError):
-    """A stream's state that is damaged, newer, or of another model."""
+    """A state that is damaged, newer, or of another model; a stream or pool that another thread is changing."""
 
 
 class CellError(TidegateError):
