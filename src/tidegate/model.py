@@ -49,7 +49,8 @@ class Model:
         """The model of a file; raises ModelFileError when it is none, or damaged, newer or inconsistent."""
         tensors, metadata = safetensors.read(path)
         with located(os.fspath(path)):
-            model = cls._of(_document_text(metadata), tensors)
+            model = cls.__new__(cls)
+            model._fill(_document_text(metadata), tensors)
             if model._document["check"] is None:
                 raise ModelFileError("check: is null; a file needs one, so save the model with its check")
             return model
