@@ -222,7 +222,7 @@ def _suffix(name: str, series: bool) -> str:
         kind = files.kind_of(files.read(name, DataError, 512))
         also = f"also with {', '.join(compressed.FORMATS)}, and {PARQUET}"
         also += ", and for series .npz and folders" * series
-        remedy = f"; it looks like {kind}: {_remedy(kind)}" if kind else ""
+        remedy = f"; it looks like {kind}: {_remedy(kind)}" if kind and kind not in KINDS.get(suffix, ()) else ""
         raise DataError(f"{name} has {found}; supported are {', '.join(READERS)}, {also}{remedy}")
     return suffix
 
