@@ -181,10 +181,12 @@ def _header_length(data: bytes) -> int:
 
 _OWN = "tidegate reads its own .safetensors files alone"
 _CODE = "opening it can run code, so load it with torch if you trust it, then tidegate.from_torch(module).save(path)"
+_ONNX = (
+    "tidegate writes ONNX and does not read it, so load what it was made from; tidegate.from_torch takes torch modules"
+)
 _UNPACK, _DATA = "unpack it first", "if it is data, tidegate fit makes a model of it"
 _REMEDIES: Final = {
-    "an ONNX model": "tidegate writes ONNX and does not read it, so load the file that it was exported from, or give the "
-    "torch module to tidegate.from_torch",
+    "an ONNX model": _ONNX,
     "a pickle": _CODE, "a PyTorch file (.pt)": _CODE, "a zip archive": _UNPACK, "gzip": _UNPACK, "bzip2": _UNPACK,
     "xz": _UNPACK, "zstd": _UNPACK, "an HDF5 file (Keras .h5)": _OWN, "a Keras model (.keras)": _OWN,
     "a TensorFlow Lite model": _OWN, "a GGUF model": _OWN, "SQLite": _OWN, "a PDF": _OWN,
