@@ -181,9 +181,7 @@ def _header_length(data: bytes) -> int:
 
 _OWN = "tidegate reads its own .safetensors files alone"
 _CODE = "opening it can run code, so load it with torch if you trust it, then tidegate.from_torch(module).save(path)"
-_ONNX = (
-    "tidegate writes ONNX and does not read it, so load what it was made from; tidegate.from_torch takes torch modules"
-)
+_ONNX = "tidegate writes ONNX and does not read it; load what it was made from, or give the torch module to from_torch"
 _UNPACK, _DATA = "unpack it first", "if it is data, tidegate fit makes a model of it"
 _REMEDIES: Final = {
     "an ONNX model": _ONNX,
