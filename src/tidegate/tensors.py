@@ -166,8 +166,8 @@ def _parsed(data: bytes) -> tuple[dict[str, Array], dict[str, str]]:
 
 def _header_length(data: bytes) -> int:
     size, length = len(data), int.from_bytes(data[:8], "little")
-    kind = files.kind_of(data[:512])
-    if (length > MAX_HEADER or length > size - 8) and kind in _REMEDIES:
+    beyond = length > min(MAX_HEADER, size - 8)
+    if beyond and (kind := files.kind_of(data[:512])) in _REMEDIES:
         raise ModelFileError(f"looks like {kind}; expected safetensors; {_REMEDIES[kind]}")
     if size < 8:
         found = f"has {size} bytes" if size else "is empty"

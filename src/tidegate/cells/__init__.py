@@ -130,7 +130,7 @@ def execute(name: str, path: str, source: bytes) -> ModuleType:
     module = ModuleType(f"tidegate_cell_{name}")
     module.__file__ = path
     try:
-        exec(compile(source, path, "exec"), module.__dict__)
+        exec(compile(source, path, "exec", dont_inherit=True), module.__dict__)
     except Exception as error:
         raise CellError(f"the file does not run: {type(error).__name__}: {error}") from error
     return module
