@@ -9,12 +9,14 @@ from __future__ import annotations
 import importlib
 import os
 import stat
+import time
 from collections.abc import Iterable, Iterator
 from typing import Any, BinaryIO, Final
 
 from .errors import DataError, TidegateError
 
 MAX_LINE: Final = 16_000_000  # bytes of a line, characters of a field
+SETTLED_NS: Final = 10_000_000_000  # after so long without a write none is under way
 LEAN: Final = 1 << 18  # bytes that are hashed sooner than OpenSSL is loaded
 
 _FLAGS: Final = os.O_RDONLY | sum(getattr(os, flag, 0) for flag in ("O_BINARY", "O_CLOEXEC", "O_NONBLOCK", "O_NOCTTY"))
@@ -50,6 +52,7 @@ def read(path: str | os.PathLike[str], error: type[TidegateError], most: int | N
             wanted = before.st_size if most is None else min(most, before.st_size)
             _refuse_too_large(wanted, name, error)
             data = file.read(wanted + (most is None))  # one more, which a file that has grown gives
+            same = most is not None or time.time_ns() - before.st_mtime_ns > SETTLED_NS or _is_again(file, data)
             after = os.fstat(file.fileno())
     except FileNotFoundError as fault:
         raise error(f"{name}: there is no such file; check the path") from fault
@@ -60,9 +63,20 @@ def read(path: str | os.PathLike[str], error: type[TidegateError], most: int | N
     except (OSError, ValueError) as fault:
         reason = "its path has a zero byte" if "\0" in str(name) else getattr(fault, "strerror", None) or fault
         raise error(f"{name}: cannot be read: {reason}") from fault
-    if len(data) != wanted or (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
+    if not same or len(data) != wanted or (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
         raise error(f"{name}: changed while it was read; try again when its writer is done")
     return data
+
+
+def _is_again(file: BinaryIO, data: bytes) -> bool:
+    """Whether a file still holds what was read of it; a write that has begun tells its time at its beginning alone."""
+    file.seek(0)
+    at = 0
+    while piece := file.read(1 << 20):
+        if piece != data[at : at + len(piece)]:
+            return False
+        at += len(piece)
+    return at == len(data)
 
 
 def check(path: str | os.PathLike[str], error: type[TidegateError]) -> None:

@@ -8,6 +8,7 @@ import io
 import os
 import pickle
 import socket
+import time
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -125,6 +126,25 @@ def test_a_file_that_is_rewritten_while_it_is_read_is_refused(
     monkeypatch.setattr("os.open", open_and_rewrite)
     with pytest.raises(DataError, match=r"t\.csv: changed while it was read; try again when its writer is done"):
         read_table(path)
+
+
+def test_a_write_under_way_whose_time_has_been_told_already_is_seen(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One long write tells its time when it begins: the file's time is the same before and after."""
+    path, now = tmp_path / "t.csv", time.time_ns
+    path.write_bytes(b"text,label\nhi,a\n")
+    begun = path.stat().st_mtime_ns
+
+    def write_on() -> int:
+        with open(path, "r+b") as file:
+            file.write(b"text,label\nho,b\n")
+        os.utime(path, ns=(begun, begun))
+        return now()
+
+    monkeypatch.setattr("time.time_ns", write_on)
+    with pytest.raises(DataError, match="changed while it was read"):
+        files.read(path, DataError)
 
 
 def test_a_file_replaced_by_renaming_while_it_is_read_gives_the_old_one(
