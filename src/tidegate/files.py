@@ -72,7 +72,7 @@ def _is_again(file: BinaryIO, data: bytes) -> bool:
     """Whether a file still holds what was read of it; a write that has begun tells its time at its beginning alone."""
     file.seek(0)
     at = 0
-    while piece := file.read(1 << 20):
+    while piece := file.read(1 << 17):
         if piece != data[at : at + len(piece)]:
             return False
         at += len(piece)
