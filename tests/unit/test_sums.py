@@ -72,10 +72,10 @@ def refused(content: bytes, monkeypatch: pytest.MonkeyPatch) -> bool:
 
 
 def test_every_flipped_bit_of_a_model_file_is_refused(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """One bit of every byte of the header and of the last bytes, every third byte elsewhere."""
+    """Every bit of the header's first and last bytes; one bit of every second byte of it, of every fifth elsewhere."""
     content = file.read_bytes()
     header = 8 + int.from_bytes(content[:8], "little")
-    places = {*range(header), *range(header, len(content), 3), *range(len(content) - 8, len(content))}
+    places = {*range(16), *range(16, header, 2), *range(header - 8, header), *range(header, len(content), 5)}
     loaded = []
     for at in sorted(places):
         for bit in range(8) if at < 16 or header - 8 <= at < header else (at * 5 % 8,):
