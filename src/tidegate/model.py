@@ -14,10 +14,11 @@ import numpy.typing as npt
 from . import tensors as safetensors
 from .document import validate
 from .errors import ModelFileError, OptionError, located
+from .files import sha256
 from .layers import whole_window
 from .strictjson import canonical, parse, show
 from .tape import Tape
-from .tensors import Array, dtype_name
+from .tensors import Array, hashed
 
 KEY: Final = "tidegate"
 HOLDS: Final = 0.5  # from which value on a label of a multi-label model holds
@@ -34,7 +35,7 @@ class Model:
     Raises: ModelFileError with the key or tensor, what was found and what was expected.
     """
 
-    __slots__ = ("_document", "_hashes", "_tapes", "_tensors", "_text")
+    __slots__ = ("_document", "_hashes", "_sha256", "_tapes", "_tensors", "_text")
 
     def __init__(self, document: Mapping[str, Any], tensors: Mapping[str, npt.ArrayLike]) -> None:
         try:
@@ -47,10 +48,10 @@ class Model:
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Model:
         """The model of a file; raises ModelFileError when it is none, or damaged, newer or inconsistent."""
-        tensors, metadata = safetensors.read(path)
+        tensors, text, said = safetensors.load(path, KEY)
         with located(os.fspath(path)):
             model = cls.__new__(cls)
-            model._fill(_document_text(metadata), tensors)
+            model._fill(text, tensors, said)
             if model._document["check"] is None:
                 raise ModelFileError("check: is null; a file needs one, so save the model with its check")
             return model
@@ -62,10 +63,10 @@ class Model:
         """
         if self._document["check"] is None:
             raise ModelFileError("the model has no check, and a file needs one; make it before saving")
-        safetensors.write(path, self._tensors, {KEY: self._text})
+        safetensors.save(path, self._tensors, KEY, self._text)
 
-    def _fill(self, text: str, tensors: Mapping[str, Array]) -> None:
-        self._text = text
+    def _fill(self, text: str, tensors: Mapping[str, Array], said: str | None = None) -> None:
+        self._text, self._sha256 = text, said
         self._document: dict[str, Any] = parse(text)
         self._tensors = MappingProxyType(dict(tensors))
         self._tapes = validate(self._document, tensors)
@@ -146,6 +147,13 @@ class Model:
         return whole_window(self._document["layers"])
 
     @property
+    def sha256(self) -> str | None:
+        """The file's SHA-256 in hex, compared when it was loaded; None of a file without one, as older ones are, and of
+        a model made in memory.
+        """
+        return self._sha256
+
+    @property
     def weights_hash(self) -> str:
         """SHA-256 in hex of all that decides an output: tapes, layers, input, labels and their tensors."""
         return self._hash("weights", self._weights)
@@ -157,10 +165,7 @@ class Model:
 
     def _weights(self) -> Iterator[Any]:
         yield canonical({key: self._document[key] for key in HASHED}) + b"\n"
-        for name in sorted(name for name in self._tensors if not name.startswith("check.")):
-            array = self._tensors[name]
-            yield canonical([name, dtype_name(array), list(array.shape)]) + b"\n"
-            yield array.reshape(-1).view(np.uint8)
+        yield from hashed({name: v for name, v in self._tensors.items() if not name.startswith("check.")})
 
     def _schema(self) -> Iterator[Any]:
         state = {name: tape["state"] for name, tape in self._document["tapes"].items()}
@@ -168,12 +173,7 @@ class Model:
 
     def _hash(self, which: str, parts: Callable[[], Iterator[Any]]) -> str:
         if which not in self._hashes:
-            import hashlib  # loading OpenSSL costs more than loading a small model
-
-            digest = hashlib.sha256()
-            for part in parts():
-                digest.update(part)
-            self._hashes[which] = digest.hexdigest()
+            self._hashes[which] = sha256(parts(), sum(array.nbytes for array in self._tensors.values()))
         return self._hashes[which]
 
     def __repr__(self) -> str:
@@ -192,14 +192,6 @@ def opened(model: Any) -> Model:
     if not isinstance(found, Model):
         raise OptionError(f"model is {type(model).__name__}; expected a Model, a Predictor or the path of a model file")
     return found
-
-
-def _document_text(metadata: Mapping[str, str]) -> str:
-    if KEY not in metadata:
-        raise ModelFileError(f"is safetensors but no tidegate model: its metadata has no key {KEY!r}")
-    if extra := sorted(set(metadata) - {KEY}):
-        raise ModelFileError(f"its metadata has the key {show(extra[0])}; expected {KEY!r} alone")
-    return metadata[KEY]
 
 
 def _frozen(array: Array) -> Array:

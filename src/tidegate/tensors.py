@@ -1,31 +1,29 @@
 """Safetensors: a JSON header and the bytes of named arrays. Our own small reader and writer; docs/format.md.
 
-The reader trusts nothing: every length, size and offset is checked against the real size of the file before
-anything is allocated. Small files are read in one call and are then independent of the file. Large ones are
-mapped, so that processes share their pages and a wrong document is refused before its weights are touched.
-Mapping is safe because models are replaced by renaming, never rewritten in place.
+The reader trusts nothing: every length, size and offset is checked against the bytes that are there before anything
+is made of them. A file is read once, whole (files.py), so that what happens to it later changes nothing.
 """
 
 from __future__ import annotations
 
 import json
 import math
-import mmap
 import os
-import stat
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import IO, Any, Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
+from . import files
 from .atomic import replace
 from .errors import ModelFileError, located
-from .strictjson import parse, show
+from .strictjson import canonical, parse, show
 
 MAX_HEADER: Final = 4_000_000
 MAX_AXES: Final = 8
-MAP_FROM: Final = 16 << 20
+SUM: Final = "tidegate.sha256"
+KINDS: Final = {"tidegate": "tidegate model", "tidegate_checkpoint": "checkpoint of an unfinished tidegate run"}
 
 BF16: Final = np.dtype("<u2", metadata={"safetensors": "BF16"})
 DTYPES: Final[dict[str, np.dtype[Any]]] = {
@@ -64,12 +62,64 @@ def read(path: Path) -> tuple[dict[str, Array], dict[str, str]]:
     >>> tensors["x"].shape, metadata
     ((2, 3), {'made': 'here'})
     """
+    data = files.read(path, ModelFileError)
     with located(os.fspath(path)):
-        try:
-            with _opened(path) as file:
-                return _read(file)
-        except OSError as error:
-            raise ModelFileError(f"cannot be read: {error.strerror or error}") from error
+        return _parsed(data)
+
+
+def load(path: Path, key: str) -> tuple[dict[str, Array], str, str | None]:
+    """Read the tensors of a file, its document, and the sum over both; None where the file has no sum.
+
+    key: under which the document stands in the metadata, one of KINDS.
+
+    Raises: ModelFileError as `read`, and for a file without this key or with others, and for a wrong sum.
+    """
+    tensors, metadata = read(path)
+    with located(os.fspath(path)):
+        if key not in metadata:
+            other = next((f"; it is a {kind}" for other, kind in KINDS.items() if other in metadata), "")
+            raise ModelFileError(f"is safetensors but no {KINDS[key]}: its metadata has no key {key!r}{other}")
+        if extra := sorted(set(metadata) - {key, SUM}):
+            raise ModelFileError(f"its metadata has the key {show(extra[0])}; expected {key!r} and {SUM!r} alone")
+        said, document = metadata.get(SUM), metadata[key]
+        if said is not None and said != (found := checksum(document, tensors)):
+            raise ModelFileError(
+                f"is damaged, or was changed without its sum: {SUM} is {show(said, 14)}, and its contents have "
+                f"{show(found, 14)}; get another copy, or make it anew"
+            )
+        return tensors, document, said
+
+
+def save(to: Path | IO[bytes], tensors: Mapping[str, npt.ArrayLike], key: str, document: str) -> None:
+    """Write a file that `load` reads, with its sum.
+
+    Raises: as `write`.
+    """
+    arrays = {name: _little(name, np.asarray(value)) for name, value in tensors.items()}
+    write(to, arrays, {key: document, SUM: checksum(document, arrays)})
+
+
+def checksum(document: str, tensors: Mapping[str, Array]) -> str:
+    """Compute the SHA-256, in hexadecimal, over a document and each tensor's name, dtype, shape and bytes."""
+    try:
+        text = document.encode()
+    except UnicodeEncodeError:
+        raise ModelFileError("the document has half of a surrogate pair") from None
+    size = len(text) + sum(array.nbytes for array in tensors.values())
+    return files.sha256(_summed(text, tensors), size)
+
+
+def _summed(text: bytes, tensors: Mapping[str, Array]) -> Iterator[Any]:
+    yield text + b"\n"
+    yield from hashed(tensors)
+
+
+def hashed(tensors: Mapping[str, Array]) -> Iterator[Any]:
+    """Yield what sums see of tensors: of each, by name, its name, dtype and shape as a line of JSON, then its bytes."""
+    for name in sorted(tensors):
+        array = tensors[name]
+        yield canonical([name, dtype_name(array), list(array.shape)]) + b"\n"
+        yield array.reshape(-1).view(np.uint8)
 
 
 def write(to: Path | IO[bytes], tensors: Mapping[str, npt.ArrayLike], metadata: Mapping[str, str]) -> None:
@@ -108,71 +158,45 @@ def dtype_name(array: Array) -> str:
 # --- reading
 
 
-def _opened(path: Path) -> IO[bytes]:
-    try:
-        mode = os.stat(path).st_mode  # before opening: a pipe would block
-    except FileNotFoundError:
-        raise ModelFileError("there is no such file") from None
-    except ValueError:
-        raise ModelFileError("the path is not one: it has a zero byte") from None
-    if stat.S_ISDIR(mode):
-        raise ModelFileError("is a folder; give the path of a file")
-    if not stat.S_ISREG(mode):
-        raise ModelFileError("is no regular file; copy it to one first")
-    return open(path, "rb", buffering=0)
+def _parsed(data: bytes) -> tuple[dict[str, Array], dict[str, str]]:
+    length = _header_length(data)
+    entries, metadata = parse_header(data[8 : 8 + length], len(data) - 8 - length)
+    return {e.name: _array(e, data, 8 + length) for e in entries}, metadata
 
 
-def _read(file: IO[bytes]) -> tuple[dict[str, Array], dict[str, str]]:
-    size = os.fstat(file.fileno()).st_size
-    length = _header_length(file, size)
-    header = _exactly(file, length)
-    entries, metadata = parse_header(header, size - 8 - length)
-    data, base = _data(file, 8 + length, size)
-    return {e.name: _array(e, data, base) for e in entries}, metadata
-
-
-def _header_length(file: IO[bytes], size: int) -> int:
+def _header_length(data: bytes) -> int:
+    size, length = len(data), int.from_bytes(data[:8], "little")
+    beyond = length > min(MAX_HEADER, size - 8)
+    if beyond and (kind := files.kind_of(data[:512])) in _REMEDIES:
+        raise ModelFileError(f"looks like {kind}; expected safetensors; {_REMEDIES[kind]}")
     if size < 8:
         found = f"has {size} bytes" if size else "is empty"
         raise ModelFileError(f"{found}; a safetensors file starts with 8 bytes that give its header's length")
-    first = _exactly(file, 8)
-    length = int.from_bytes(first, "little")
     if length > MAX_HEADER:
-        raise ModelFileError(
-            f"its first 8 bytes announce a header of {length} bytes; at most {MAX_HEADER} are allowed{_guess(first)}"
-        )
+        raise ModelFileError(f"its first 8 bytes announce a header of {length} bytes; at most {MAX_HEADER} are allowed")
     if length > size - 8:
         raise ModelFileError(f"the header has {length} bytes, but the file ends after {size - 8} of them")
     return length
 
 
-def _guess(first: bytes) -> str:
-    """What a file that is no safetensors file probably is."""
-    for start, kind in ((b"PK\x03\x04", "a zip archive"), (b"\x80", "a pickle"), (b"\x1f\x8b", "gzip")):
-        if first.startswith(start):
-            return f"; this looks like {kind}, which tidegate never opens: save the model as safetensors"
-    return "; this looks like text" if all(9 <= b < 127 for b in first) else ""
+_OWN = "tidegate reads its own .safetensors files alone"
+_CODE = "opening it can run code, so load it with torch if you trust it, then tidegate.from_torch(module).save(path)"
+_ONNX = "tidegate writes ONNX and does not read it; load what it was made from, or give the torch module to from_torch"
+_UNPACK, _DATA = "unpack it first", "if it is data, tidegate fit makes a model of it"
+_REMEDIES: Final = {
+    "an ONNX model": _ONNX,
+    "a pickle": _CODE, "a PyTorch file (.pt)": _CODE, "a zip archive": _UNPACK, "gzip": _UNPACK, "bzip2": _UNPACK,
+    "xz": _UNPACK, "zstd": _UNPACK, "an HDF5 file (Keras .h5)": _OWN, "a Keras model (.keras)": _OWN,
+    "a TensorFlow Lite model": _OWN, "a GGUF model": _OWN, "SQLite": _OWN, "a PDF": _OWN,
+    "a NumPy array (.npy)": _DATA, "a NumPy archive (.npz)": _DATA, "a Parquet file": _DATA, "an Arrow file": _DATA,
+    "an Excel workbook": _DATA, "JSON": _DATA, "text": _DATA,
+    "an HTML page": "the download went wrong, so fetch it anew",
+    "a Git LFS pointer": "it stands for the file, which git lfs pull fetches",
+    "the state of a stream": "load its model first, then restore it with State.from_bytes",
+}  # fmt: skip
 
 
-def _exactly(file: IO[bytes], count: int) -> bytes:
-    """The next `count` bytes, a number that was checked against the size of the file."""
-    parts = []
-    while count > 0 and (part := file.read(count)):
-        parts.append(part)
-        count -= len(part)
-    if count:
-        raise ModelFileError("became shorter while it was read; try again when its writer is done")
-    return parts[0] if len(parts) == 1 else b"".join(parts)
-
-
-def _data(file: IO[bytes], start: int, size: int) -> tuple[bytes | mmap.mmap, int]:
-    """The bytes of the file from `start`, and where in them the first tensor lies."""
-    if size < MAP_FROM:
-        return _exactly(file, size - start), 0
-    return mmap.mmap(file.fileno(), size, access=mmap.ACCESS_READ), start
-
-
-def _array(entry: Entry, data: bytes | mmap.mmap, base: int) -> Array:
+def _array(entry: Entry, data: bytes, base: int) -> Array:
     dtype, count = DTYPES[entry.dtype], math.prod(entry.shape)
     place = base + entry.begin if count else 0  # an empty tensor may lie at the very end, which NumPy refuses
     array = np.frombuffer(data if count else b"", dtype, count, place)

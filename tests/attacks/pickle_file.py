@@ -4,7 +4,7 @@ import pickle
 
 from hostile import run
 
-REFUSED = "this looks like a pickle, which tidegate never opens"
+REFUSED = "looks like a pickle; expected safetensors; opening it can run code"
 
 
 def attack(valid: bytes) -> bytes:

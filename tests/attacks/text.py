@@ -2,7 +2,7 @@
 
 from hostile import run
 
-REFUSED = "; this looks like text"
+REFUSED = "looks like text; expected safetensors; if it is data, tidegate fit makes a model of it"
 
 
 def attack(valid: bytes) -> bytes:

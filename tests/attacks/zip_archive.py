@@ -5,7 +5,7 @@ import zipfile
 
 from hostile import run
 
-REFUSED = "this looks like a zip archive, which tidegate never opens"
+REFUSED = "looks like a PyTorch file (.pt); expected safetensors; opening it can run code"
 
 
 def attack(valid: bytes) -> bytes:

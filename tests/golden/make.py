@@ -21,8 +21,10 @@ HASHES = HERE / "hashes.json"
 def main() -> None:
     hashes = json.loads(HASHES.read_text("utf-8")) if HASHES.exists() else {}
     of_series = (models.seasonal, models.stations, models.gestures)
-    for parts in (models.classifier, models.forecaster, models.tagger, models.encoder, *of_series):
-        path = HERE / f"{FORMAT}-{parts.__name__}.safetensors"
+    every = (models.classifier, models.forecaster, models.tagger, models.encoder, *of_series)
+    summed = [("classifier-with-sum", models.classifier)]  # the others are from before files had a sum
+    for name, parts in [*((parts.__name__, parts) for parts in every), *summed]:
+        path = HERE / f"{FORMAT}-{name}.safetensors"
         if path.exists():
             print(f"{path.name} is there and stays")
             continue

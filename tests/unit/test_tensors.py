@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 import safetensors.numpy
 
-from tidegate import tensors
 from tidegate.errors import ModelFileError, TidegateError
 from tidegate.tensors import BF16, DTYPES, dtype_name, read, write
 
@@ -99,13 +98,13 @@ def test_arrays_cannot_be_written_to(tmp_path):
             array.flags.writeable = True
 
 
-def test_a_large_file_is_mapped_and_outlives_its_name(tmp_path, monkeypatch):
-    monkeypatch.setattr(tensors, "MAP_FROM", 0)
-    write(tmp_path / "f", EVERY, {})
+@pytest.mark.parametrize("content", [b"", b"another file"])
+def test_a_large_file_that_is_overwritten_or_cut_later_leaves_its_arrays_alone(tmp_path, content):
+    large = np.arange((16 << 20) // 4 + 1, dtype=np.float32)
+    write(tmp_path / "f", {"large": large}, {})
     found, _ = read(tmp_path / "f")
-    write(tmp_path / "f", {"other": np.zeros(5)}, {})
-    for name, array in EVERY.items():
-        np.testing.assert_array_equal(found[name], array)
+    (tmp_path / "f").write_bytes(content)  # in place, as cp does it
+    np.testing.assert_array_equal(found["large"], large)
 
 
 def test_same_arguments_same_bytes(tmp_path):
@@ -175,13 +174,20 @@ def test_a_malformed_header_is_one_sentence(tmp_path, case):
 
 LENGTHS = {
     b"": "is empty",
-    b"1234567": "has 7 bytes; a safetensors file starts with 8 bytes",
+    b"\1\2\3\4\5\6\7": "has 7 bytes; a safetensors file starts with 8 bytes",
     (2**60).to_bytes(8, "little"): "a header of 1152921504606846976 bytes; at most 4000000 are allowed",
     (4_000_001).to_bytes(8, "little"): "announce a header of 4000001 bytes",
     (9).to_bytes(8, "little") + b"{}": "the header has 9 bytes, but the file ends after 2",
-    b"PK\x03\x04aaaaaaaa": "this looks like a zip archive, which tidegate never opens",
-    b"\x80\x04\x95aaaaaaaa": "this looks like a pickle",
-    b"import numpy as np": "this looks like text",
+    b"PK\x03\x04aaaaaaaa": "looks like a zip archive; expected safetensors; unpack it first",
+    b"\x80\x04\x95aaaaaaaa": "looks like a pickle; expected safetensors; opening it can run code",
+    b"import numpy as np": "looks like text; expected safetensors",
+    b"\x08\x09\x12\x08tidegate": "looks like an ONNX model; expected safetensors; tidegate writes ONNX and does",
+    b"\x1c\0\0\0TFL3\0\0\0\0": "looks like a TensorFlow Lite model; expected safetensors",
+    b"\x89HDF\r\n\x1a\n\0\0": "looks like an HDF5 file (Keras .h5); expected safetensors",
+    b"GGUF\3\0\0\0\0\0": "looks like a GGUF model; expected safetensors",
+    b"\x1f\x8b\x08\0\0\0\0\0\0": "looks like gzip; expected safetensors; unpack it first",
+    b'{"format": 1}': "looks like JSON; expected safetensors",
+    b"version https://git-lfs.github.com/spec/v1\n": "looks like a Git LFS pointer; expected safetensors",
 }
 
 
@@ -195,7 +201,7 @@ def test_a_wrong_length_is_one_sentence(tmp_path, content):
 
 def test_what_is_no_file(tmp_path):
     os.mkfifo(tmp_path / "pipe")
-    kinds = {"": "is a folder", "none": "there is no such file", "pipe": "no regular file"}
+    kinds = {"": "is a folder", "none": "there is no such file", "pipe": "is a pipe and no regular file"}
     for name, sentence in kinds.items():
         with pytest.raises(ModelFileError, match=sentence):
             read(tmp_path / name)
@@ -203,21 +209,18 @@ def test_what_is_no_file(tmp_path):
         read("a\0b")
 
 
-@pytest.mark.parametrize(
-    ("header", "size"),
-    [({"x": entry("U8", [2**50], [0, 2**50])}, 8), ({"x": entry("F32", [2**28], [0, 2**30])}, 2**30)],
-)
-def test_a_claimed_size_is_never_allocated(tmp_path, header, size):
-    """The second file is as large as it claims, but sparse: it is mapped."""
-    path = raw(tmp_path / "f", header)
-    os.truncate(path, path.stat().st_size + size)
+@pytest.mark.parametrize(("size", "sentence"), [(8, "cut short"), (2**43, "and this machine's memory")])
+def test_a_claimed_size_is_never_allocated(tmp_path, size, sentence):
+    """The second file is as large as it claims, but sparse."""
+    path = raw(tmp_path / "f", {"x": entry("U8", [2**43], [0, 2**43])})
+    try:
+        os.truncate(path, path.stat().st_size + size)
+    except OSError:
+        pytest.skip("this file system has no such files")
     tracemalloc.start()
     try:
-        if size == 8:
-            with pytest.raises(ModelFileError, match="cut short"):
-                read(path)
-        else:
-            assert read(path)[0]["x"].shape == (2**28,)
+        with pytest.raises(ModelFileError, match=sentence):
+            read(path)
         assert tracemalloc.get_traced_memory()[1] < 1 << 20
     finally:
         tracemalloc.stop()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import importlib.util
 import math
 import os
 from collections.abc import Callable, Mapping
@@ -13,6 +12,7 @@ from itertools import product
 from types import ModuleType
 from typing import Any
 
+from .. import files
 from ..errors import CellError, located
 from ..tape import Names, Shape, Tape, order, trace
 from . import _norm
@@ -108,8 +108,9 @@ def dialects_of(name: str) -> list[dict[str, str]]:
 
 def from_file(path: str, dialect: Mapping[str, str]) -> Cell:
     name = os.path.basename(path).removesuffix(".py")
+    source = files.read(path, CellError)
     with located(path if not path.startswith(FOLDER) else f"cell {name}"):
-        cell = declared(name, execute(name, path), dialect)
+        cell = declared(name, execute(name, path, source), dialect)
         check_linear(cell)
         return cell
 
@@ -125,15 +126,11 @@ def check_linear(cell: Cell) -> None:
         )
 
 
-def execute(name: str, path: str) -> ModuleType:
-    if not os.path.isfile(path):
-        raise CellError("no such file; a cell is a Python file with GATES, RECURRENT, STATE and step")
-    spec = importlib.util.spec_from_file_location(f"tidegate_cell_{name}", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
+def execute(name: str, path: str, source: bytes) -> ModuleType:
+    module = ModuleType(f"tidegate_cell_{name}")
+    module.__file__ = path
     try:
-        spec.loader.exec_module(module)
+        exec(compile(source, path, "exec", dont_inherit=True), module.__dict__)
     except Exception as error:
         raise CellError(f"the file does not run: {type(error).__name__}: {error}") from error
     return module

@@ -10,11 +10,12 @@ import argparse
 import json
 import os
 import shlex
-import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..errors import OptionError
+from ..atomic import replace
+from ..errors import DataError, OptionError
+from ..files import read
 from ._parser import Parser
 from ._table import pairs, table
 
@@ -101,4 +102,9 @@ def fit_command(name: str, found: DataSet, train: str) -> str:
 def place(cached: dict[str, Path], out: str) -> dict[str, str]:
     """Copies of the cached files in a folder, by split."""
     os.makedirs(out, exist_ok=True)
-    return {split: shutil.copyfile(path, os.path.join(out, path.name)) for split, path in cached.items()}
+    found = {split: os.path.join(out, path.name) for split, path in cached.items()}
+    for split, path in cached.items():
+        data = read(path, DataError)
+        with replace(found[split]) as file:
+            file.write(data)
+    return found

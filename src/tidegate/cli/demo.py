@@ -104,7 +104,7 @@ def verify(model: str) -> int:
     from . import verify as command
 
     step("4. The same answer on every target of this machine?")
-    results = command.replay(model)
+    _, results = command.replay(model)
     print(command.report(results))
     return 0 if command.passed(results) else command.OVER
 

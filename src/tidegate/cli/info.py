@@ -24,6 +24,7 @@ EXAMPLES = """\
   TIDEGATE_TARGET=base tidegate info"""
 
 LABELS_SHOWN = 12
+WITHOUT_SUM = "none, so damage may go unseen; tidegate.load(file).save(file) adds one"
 BY_TORCH = "other numbers, devices and cells, as print(module) says"
 
 
@@ -99,6 +100,7 @@ def contents(predictor: Predictor) -> dict[str, Any]:
         "streams": "yes" if yes else f"no, because {because}",
         "target": predictor.target,
         "threads": predictor.threads,
+        "sha256": model.sha256,
         "weights_hash": model.weights_hash,
         "schema_hash": model.schema_hash,
         "provenance": document["provenance"],
@@ -175,6 +177,7 @@ def report(found: dict[str, Any]) -> str:
             ("state", held(found)),
             ("streams", found["streams"]),
             ("runs on", f"{found['target']}, {found['threads']} threads"),
+            ("SHA-256", found["sha256"] or WITHOUT_SUM),
             ("weights hash", found["weights_hash"]),
             ("schema hash", found["schema_hash"]),
         ],

@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..errors import DataError, OptionError
+from ..files import check_line, lines
 from . import _forecasts, _precision
 from ._inputs import needs_labels
 from ._parser import Parser
@@ -116,8 +117,8 @@ def messages(args: argparse.Namespace, predictor: Predictor) -> tuple[list[str],
     if args.text is not None:
         return args.text, ["--text"] * len(args.text)
     if args.file == "-":
-        lines = stdin_lines()
-        return lines, [f"stdin:{n}" for n in range(1, len(lines) + 1)]
+        found = stdin_lines()
+        return found, [f"stdin:{n}" for n in range(1, len(found) + 1)]
     from ..data.table import read
 
     column = args.column or predictor.model.document["task"]["options"].get("text", "text")
@@ -126,13 +127,16 @@ def messages(args: argparse.Namespace, predictor: Predictor) -> tuple[list[str],
 
 
 def stdin_lines() -> list[str]:
-    lines = []
-    for number, raw in enumerate(sys.stdin.buffer, 1):
+    found = []
+    for number, raw in lines(sys.stdin.buffer):
         try:
-            lines.append(raw.decode().rstrip("\r\n"))
+            check_line(raw)
+            found.append(raw.decode().rstrip("\r\n"))
+        except DataError as error:
+            raise DataError(f"stdin:{number}: {error}") from error
         except UnicodeDecodeError as error:
             raise DataError(f"stdin:{number}: not UTF-8 at byte {error.start} of the line; convert it first") from error
-    return lines
+    return found
 
 
 def top(row: Any, labels: Sequence[str], k: int) -> list[tuple[str, float]]:

@@ -26,6 +26,7 @@ import numpy as np
 
 from .. import strictjson
 from ..errors import DataError, TidegateError, located
+from ..files import check_line, lines
 from . import _precision
 from ._inputs import TAKES
 from ._parser import Parser
@@ -62,7 +63,7 @@ def run(args: argparse.Namespace) -> int:
         predictor.pool()  # a model that cannot stream is refused before the first event
     streams = Streams(predictor, args.all)
     bad = []
-    for number, line in enumerate(sys.stdin.buffer, 1):
+    for number, line in lines(sys.stdin.buffer):
         if not line.strip():
             continue
         try:
@@ -143,6 +144,7 @@ class Streams:
 
 def event(line: bytes, kind: str) -> dict[str, Any]:
     """The event of a line, checked. kind: of the model's input."""
+    check_line(line)
     try:
         found = json.loads(line.decode(), parse_constant=strictjson.no_constant, object_pairs_hook=strictjson.unique)
     except UnicodeDecodeError as error:

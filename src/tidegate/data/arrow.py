@@ -9,7 +9,7 @@ from typing import Any
 
 from tidegate.data.cells import Place
 from tidegate.data.columns import check_columns
-from tidegate.data.compressed import check_size
+from tidegate.data.compressed import FLOOR, check_size
 from tidegate.errors import DataError, MissingExtra
 
 PLAIN = ("is_string", "is_large_string", "is_integer", "is_boolean", "is_floating", "is_null")
@@ -42,8 +42,33 @@ def read_parquet(data: bytes, path: str, columns: Sequence[str] | None, place: P
         schema = file.schema_arrow
     wanted = _wanted(pa, schema, path, columns, "file", dates)
     with _explained(pa, f"{path} is no whole Parquet file", "write it anew"):
-        batches = file.iter_batches(batch_size=BATCH, columns=wanted)
+        check_size(_unpacked(file.metadata, wanted), len(data), path)
+        groups = range(file.num_row_groups)
+        apart = parquet.ParquetFile(pa.BufferReader(data), read_dictionary=wanted)
+        rows = [_rows(apart, group, wanted) for group in groups]
+        batches = (b for g in groups for b in file.iter_batches(rows[g], row_groups=[g], columns=wanted))
         return _cells(batches, wanted, place, lambda size: check_size(size, len(data), path))
+
+
+def _unpacked(metadata: Any, wanted: list[str], groups: Iterable[int] | None = None) -> int:
+    """How many bytes columns have unpacked, as the file says; a value that stands once for many rows counts once."""
+    found = range(metadata.num_row_groups) if groups is None else groups
+    chunks = (metadata.row_group(g).column(c) for g in found for c in range(metadata.num_columns))
+    return sum(int(c.total_uncompressed_size) for c in chunks if c.path_in_schema in wanted)
+
+
+def _rows(file: Any, group: int, wanted: list[str]) -> int:
+    """How many rows of a group to read at a time: few where a long value stands once for many rows.
+
+    file: opened so that columns keep their dictionaries; the first row brings them whole.
+    """
+    if _unpacked(file.metadata, wanted, [group]) * BATCH < FLOOR:
+        return BATCH
+    compute = importlib.import_module("pyarrow.compute")
+    first = next(iter(file.iter_batches(1, row_groups=[group], columns=wanted)), None)
+    held = [c.dictionary for c in first.columns if hasattr(c, "dictionary")] if first is not None else []
+    longest = max((compute.max(compute.binary_length(values)).as_py() or 0 for values in held), default=0)
+    return max(1, min(BATCH, FLOOR // max(1, 4 * longest)))
 
 
 def read_stream(source: Any, path: str, columns: Sequence[str] | None, place: Place, dates: bool = False) -> Columns:

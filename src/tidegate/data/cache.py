@@ -1,10 +1,9 @@
-"""The cache of fetched data sets: a folder each, written aside and renamed, its sums checked at every use."""
+"""The cache of fetched data sets: a folder each, written aside and renamed, and held to the catalogue's sums."""
 
 from __future__ import annotations
 
 import errno
 import hashlib
-import json
 import os
 import shutil
 import tempfile
@@ -12,11 +11,11 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from tidegate import files
 from tidegate.data.stored import Stored
 from tidegate.errors import DataError
 
 VARIABLE = "TIDEGATE_CACHE"
-SUMS = "sums.json"
 
 
 def root() -> Path:
@@ -27,20 +26,17 @@ def root() -> Path:
     return (Path(base) if os.path.isabs(base) else Path.home() / ".cache") / "tidegate"
 
 
-def load(name: str, splits: Mapping[str, int]) -> dict[str, Path] | None:
-    """The file of each split in the cache's folder `name`; None where one is missing or damaged.
+def load(name: str, sums: Mapping[str, str]) -> dict[str, Path] | None:
+    """The file of each split in the cache's folder `name`; None where one is missing or has another sum.
 
     Args:
         name: of the folder.
-        splits: the splits that must be there.
+        sums: the SHA-256 of each split's file, by the file's name.
     """
-    folder = root() / name
+    paths = {Path(file).stem: root() / name / file for file in sums}
     try:
-        sums = json.loads((folder / SUMS).read_text("utf-8"))
-        paths = {Path(name).stem: folder / Path(name).name for name in sums}
-        paths = {split: paths[split] for split in splits}
-        whole = all(_sum(path.read_bytes()) == sums[path.name] for path in paths.values())
-    except (OSError, ValueError, KeyError, TypeError):
+        whole = all(sum_of(files.read(path, DataError)) == sums[path.name] for path in paths.values())
+    except DataError:
         return None
     return paths if whole else None
 
@@ -77,12 +73,8 @@ def scratch() -> Iterator[Path]:
 
 
 def _write(folder: Path, splits: Mapping[str, Stored]) -> None:
-    sums = {}
     for split, file in splits.items():
-        name = split + file.suffix
-        (folder / name).write_bytes(file.data)
-        sums[name] = _sum(file.data)
-    (folder / SUMS).write_text(json.dumps(sums, indent=1) + "\n", "utf-8")
+        (folder / (split + file.suffix)).write_bytes(file.data)
     folder.chmod(0o755)
 
 
@@ -100,7 +92,8 @@ def _rename(aside: Path, target: Path) -> None:
             raise  # else another process was faster, with the same files
 
 
-def _sum(data: bytes) -> str:
+def sum_of(data: bytes) -> str:
+    """The SHA-256 of bytes, in hexadecimal."""
     return hashlib.sha256(data).hexdigest()
 
 

@@ -53,7 +53,7 @@ def cached(name: str) -> dict[str, Path]:
         OptionError: no data set has this name.
     """
     known = get(name)
-    return cache.load(f"{name}-{known.key()}", known.rows) or {}
+    return cache.load(f"{name}-{known.key()}", known.named()) or {}
 
 
 def fetch(name: str, say: Say = note) -> dict[str, Path]:
@@ -69,13 +69,13 @@ def fetch(name: str, say: Say = note) -> dict[str, Path]:
     """
     known = get(name)
     folder = f"{name}-{known.key()}"
-    paths = cache.load(folder, known.rows)
+    paths = cache.load(folder, known.named())
     if paths is not None:
         return paths
     if (cache.root() / folder).exists():
         say(f"{cache.root() / folder} is not as it was written; fetching {name} again")
     cache.store(folder, known.files(say))
-    paths = cache.load(folder, known.rows)
+    paths = cache.load(folder, known.named())
     if paths is None:
         raise DataError(f"{cache.root() / folder} changed while it was written; fetch {name} again")
     return paths

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
+from tidegate.data import cache
 from tidegate.data.stored import Pairs, Stored, of_pairs
 from tidegate.errors import DataError
 
@@ -76,6 +77,7 @@ class DataSet:
         rows: how many rows each split has; what a row is, `unit` says.
         labels: how many labels there are in all splits together; 0 where there are none.
         sources: tried in this order; the first that is here is used.
+        sums: the SHA-256 of the file that `parse` makes of each split, in hexadecimal.
         parse: from the bytes of the files to (text, label) pairs, or the finished file, by split.
         unit: what `rows` counts: messages, series or steps.
         flags: those that `tidegate fit TASK` needs: how to read a split, and how far to forecast.
@@ -91,15 +93,19 @@ class DataSet:
     rows: Mapping[str, int]
     labels: int
     sources: tuple[Source, ...]
+    sums: Mapping[str, str]
     parse: Callable[[Mapping[str, bytes]], Mapping[str, Pairs | Stored]]
     unit: str = "messages"
     flags: str = "--text text --label label"
     suffix: str = ".csv"
 
     def key(self) -> str:
-        """Ten digits that change when the definition of the files changes."""
-        sums = [file.sha256 for source in self.sources for file in source.files.values()]
-        return hashlib.sha256(" ".join(sums).encode()).hexdigest()[:10]
+        """Ten digits that change when the files do."""
+        return hashlib.sha256(" ".join(self.sums.values()).encode()).hexdigest()[:10]
+
+    def named(self) -> dict[str, str]:
+        """The sums by the name of the file, as the cache has them."""
+        return {split + self.suffix: found for split, found in self.sums.items()}
 
     def files(self, say: Say) -> dict[str, Stored]:
         """The file of every split, from the first source that is here.
@@ -119,4 +125,6 @@ class DataSet:
         if found != dict(self.rows) or labels != self.labels:
             expected = f"{dict(self.rows)} and {self.labels} labels"
             raise DataError(f"{self.title}: found {found} and {labels} labels, expected {expected}; report this")
+        if other := [split for split in splits if cache.sum_of(splits[split].data) != self.sums[split]]:
+            raise DataError(f"{self.title}: the file made for {other[0]} has another SHA-256; report this")
         return splits

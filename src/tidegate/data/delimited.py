@@ -9,11 +9,12 @@ import re
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from itertools import pairwise
+from itertools import islice, pairwise
 from typing import Protocol
 
 from tidegate.data.columns import check_column
 from tidegate.errors import DataError
+from tidegate.files import MAX_LINE
 
 Rows = tuple[list[str], list[list[str]], list[int]]
 
@@ -29,6 +30,7 @@ class Reader(Protocol):
 
 
 NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
+BLOCK = 1 << 20  # characters
 SEPARATED = "a .csv has commas and a .tsv tabs; save or rename it so"
 _LIMIT = threading.Lock()  # the csv module's limit on a field is one for the whole process
 
@@ -53,9 +55,9 @@ def read_csv(text: str, path: str, columns: Sequence[str] | None = None, *, gaps
     >>> read_csv('text,label\\n"a, b",x\\n', "t.csv")
     (['text', 'label'], [['a, b', 'x']], [2])
     """
-    with _long_fields(text):
-        reader = csv.reader(io.StringIO(text, newline=""), strict=True)
-        return _table(reader, path, columns or (), "quote a field that holds a comma", gaps)
+    with _long_fields():
+        reader = csv.reader(_lines(text), strict=True)
+        return _table(reader, text, path, columns or (), "quote a field that holds a comma", gaps)
 
 
 def read_tsv(text: str, path: str, columns: Sequence[str] | None = None, *, gaps: bool = False) -> Rows:
@@ -66,23 +68,32 @@ def read_tsv(text: str, path: str, columns: Sequence[str] | None = None, *, gaps
     >>> read_tsv('text\\tlabel\\n"a", b\\tx\\n', "t.tsv")
     (['text', 'label'], [['"a", b', 'x']], [2])
     """
-    with _long_fields(text):
-        reader = csv.reader(io.StringIO(text, newline=""), delimiter="\t", quoting=csv.QUOTE_NONE)
-        return _table(reader, path, columns or (), "a field cannot hold a tab or a line end", gaps)
+    with _long_fields():
+        reader = csv.reader(_lines(text), delimiter="\t", quoting=csv.QUOTE_NONE)
+        return _table(reader, text, path, columns or (), "a field cannot hold a tab or a line end", gaps)
+
+
+def _lines(text: str) -> Iterator[str]:
+    """The lines of a text with their ends, whichever they are. StringIO takes 4 bytes a character, hence the blocks."""
+    at = 0
+    while at < len(text):
+        end = text.find("\n", at + BLOCK) + 1 or len(text)
+        yield from io.StringIO(text[at:end], newline="")
+        at = end
 
 
 @contextmanager
-def _long_fields(text: str) -> Iterator[None]:
+def _long_fields() -> Iterator[None]:
     with _LIMIT:
-        before = csv.field_size_limit(max(csv.field_size_limit(), len(text) + 1))
+        before = csv.field_size_limit(MAX_LINE)
         try:
             yield
         finally:
             csv.field_size_limit(before)
 
 
-def _table(reader: Reader, path: str, columns: Sequence[str], remedy: str, gaps: bool) -> Rows:
-    records = _records(reader, path)
+def _table(reader: Reader, text: str, path: str, columns: Sequence[str], remedy: str, gaps: bool) -> Rows:
+    records = _records(reader, text, path)
     first, names = next(records, (1, []))
     if gaps:
         _check_names(names, f"{path}:{first}")
@@ -148,18 +159,32 @@ def _fields(count: int) -> str:
     return "1 field" if count == 1 else f"{count} fields"
 
 
-def _records(reader: Reader, path: str) -> Iterator[tuple[int, list[str]]]:
+def _records(reader: Reader, text: str, path: str) -> Iterator[tuple[int, list[str]]]:
     """Each record that is not an empty line, with the line on which it begins."""
     while True:
         line = reader.line_num + 1
         try:
             record = next(reader, None)
         except csv.Error as error:
-            raise DataError(f"{path}:{line}: {_quote_fault(str(error))}") from error
+            long = "field limit" in str(error)
+            fault = _long_field(text, line, reader.line_num) if long else _quote_fault(str(error))
+            raise DataError(f"{path}:{line}: {fault}") from error
         if record is None:
             return
         if record:
             yield line, record
+
+
+def _long_field(text: str, begin: int, end: int) -> str:
+    """Which field of the row in the lines `begin` to `end` is too long, and how long as far as it has been read. Lines
+    with tabs are shorter than that.
+    """
+    lines = list(islice(_lines(text), begin - 1, end))
+    csv.field_size_limit(sum(map(len, lines)))
+    fields = next(csv.reader(lines))
+    column = next(i for i, field in enumerate(fields) if len(field) > MAX_LINE)
+    found = f"column {column + 1} of the row that begins here has {len(fields[column]):,} characters or more"
+    return f"{found}; a field may have at most {MAX_LINE:,}; close its quotes, or divide it"
 
 
 def _quote_fault(message: str) -> str:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import gzip
+import io
 import os
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from tidegate import files
 from tidegate.data.dataset import File, Say
 from tidegate.errors import DataError
 
@@ -54,12 +56,12 @@ class Folder:
     def _read(self, file: File) -> bytes:
         plain = self._path() / file.path
         packed = plain.with_name(f"{plain.name}.gz")
+        if not plain.exists() and not packed.exists():
+            raise DataError(f"there is neither {plain} nor {packed.name} beside it; {FETCH}")
         path = plain if plain.exists() else packed
+        data = files.read(path, DataError)
         try:
-            with plain.open("rb") if path == plain else gzip.open(packed) as stream:
-                data: bytes = stream.read(file.size + 1)
-        except FileNotFoundError as error:
-            raise DataError(f"there is neither {plain} nor {packed.name} beside it; {FETCH}") from error
+            data = data if path == plain else gzip.GzipFile(fileobj=io.BytesIO(data)).read(file.size + 1)
         except (OSError, EOFError, zlib.error) as error:
             raise DataError(f"{path} cannot be read: {error}; replace it, or {FETCH}") from error
         return file.checked(data, str(self._path()))

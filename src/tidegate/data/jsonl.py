@@ -83,9 +83,11 @@ def _keys(record: dict[str, object], place: str) -> list[str]:
 
 def _check_keys(record: dict[str, object], names: list[str], exact: bool, place: str) -> None:
     for name in names:
-        check_column(place, name, list(record), "object")
+        if name not in record:
+            check_column(place, name, list(record), "object")
     if exact and len(record) > len(names):
-        extra = next(key for key in record if key not in names)
+        known = set(names)
+        extra = next(key for key in record if key not in known)
         raise DataError(f"{place}: the key {extra!r} is not in the first object; give it to all or to none")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -29,7 +30,7 @@ def of_npz(
     unlabelled: bool = False,
 ) -> Collection:
     """The series of an archive; `series.read_series` has the arguments, docs/data.md the arrays."""
-    data = contents(path)
+    data = contents(path, os.path.splitext(path)[1].lower())
     arrays = read_npz(data, path)
     label = LABELS if label == "label" and label not in arrays else label
     for wanted in ("x", *(name for name in (time, id, label) if name is not None)):

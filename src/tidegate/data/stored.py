@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import zipfile
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -60,5 +61,10 @@ def of_series(x: npt.NDArray[Any], y: Iterable[object], **more: Sequence[Any] | 
     """
     labels = np.array(list(y))
     file = io.BytesIO()
-    np.savez(file, allow_pickle=False, x=x, y=labels, **{name: np.asarray(array) for name, array in more.items()})
+    with zipfile.ZipFile(file, "w") as archive:  # numpy.savez gives other bytes in other versions of Python
+        for name, array in {"x": x, "y": labels, **more}.items():
+            member, content = zipfile.ZipInfo(f"{name}.npy"), io.BytesIO()
+            member.create_system = 3
+            np.lib.format.write_array(content, np.asarray(array), allow_pickle=False)
+            archive.writestr(member, content.getvalue())
     return Stored(".npz", file.getvalue(), len(labels), frozenset(map(str, labels.tolist())))

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from tidegate import files
 from tidegate.data import cells, compressed
 from tidegate.data.arrow import read_parquet
 from tidegate.data.columns import check_column
@@ -24,6 +25,20 @@ READERS = {".csv": read_csv, ".tsv": read_tsv, ".jsonl": read_jsonl, ".ndjson": 
 FORMS = {".csv": "comma-separated with header", ".tsv": "tab-separated with header"}
 PARQUET = ".parquet"
 MARK = b"\xef\xbb\xbf"
+KINDS = {
+    ".parquet": ("a Parquet file",), ".npz": ("a NumPy archive (.npz)", "a zip archive"), ".gz": ("gzip",),
+    ".bz2": ("bzip2",), ".xz": ("xz",), ".zst": ("zstd",),
+}  # fmt: skip
+REMEDIES = {
+    "an Excel workbook": "save the sheet as CSV in UTF-8",
+    "a zip archive": "unpack it first",
+    "a safetensors file": "that is a model and no data",
+    "an HTML page": "the download went wrong, so fetch it anew",
+    "a Git LFS pointer": "it stands for the file, which git lfs pull fetches",
+    "a NumPy array (.npy)": "save the array as x with numpy.savez",
+    "text": "name it .csv, .tsv or .jsonl",
+    "JSON": "name it .jsonl, with one object a line",
+}
 
 
 @dataclass(frozen=True)
@@ -152,18 +167,19 @@ def read(source: Any, columns: Sequence[str] | None = None, *, gaps: bool = Fals
     if not isinstance(source, str | os.PathLike):
         return _frame(source, columns, gaps)
     name = os.fspath(source)
-    if os.path.isdir(name):
-        raise DataError(f"{name} is a directory; name a file in it")
+    files.check(name, DataError)
     if _suffix(name, gaps) == PARQUET:
         return _parquet(name, columns, gaps)
     return _text_file(name, columns, gaps)
 
 
 def _text_file(name: str, columns: Sequence[str] | None, gaps: bool) -> Table:
-    data = contents(name)
-    packed = compressed.split(name)[1]
+    suffix, packed = _suffix(name, gaps), compressed.split(name)[1]
+    data = contents(name, packed or suffix)
     text = compressed.unpack(data, packed, name) if packed else data
-    suffix, plain = _suffix(name, gaps), _text(name, text, "unpacked text" if packed else "file")
+    if packed:
+        _refuse_others(name, text, suffix)
+    plain = _text(name, text, "unpacked text" if packed else "file")
     names, rows, lines = READERS[suffix](plain, name, columns, gaps=gaps)
     if not rows:
         raise DataError(f"{name} has a header but no rows; add at least one row")
@@ -177,7 +193,7 @@ def _text_file(name: str, columns: Sequence[str] | None, gaps: bool) -> Table:
 
 
 def _parquet(name: str, columns: Sequence[str] | None, gaps: bool) -> Table:
-    data = contents(name)
+    data = contents(name, PARQUET)
     found = read_parquet(data, name, columns, lambda row: f"{name}, row {row + 1}", gaps)
     return _typed(name, found, "Parquet", hashlib.sha256(data).hexdigest(), gaps)
 
@@ -203,32 +219,45 @@ def _suffix(name: str, series: bool) -> str:
     suffix = os.path.splitext(stem)[1].lower()
     if suffix not in READERS and (packed or suffix != PARQUET):
         found = f"the extension {suffix + packed!r}" if suffix or packed else "no extension"
-        if not os.path.exists(name):
-            raise DataError(f"there is no file {name}; check the path")
+        kind = files.kind_of(files.read(name, DataError, 512))
         also = f"also with {', '.join(compressed.FORMATS)}, and {PARQUET}"
         also += ", and for series .npz and folders" * series
-        raise DataError(f"{name} has {found}; supported are {', '.join(READERS)}, {also}")
+        remedy = f"; it looks like {kind}: {_remedy(kind)}" if kind and kind not in KINDS.get(suffix, ()) else ""
+        raise DataError(f"{name} has {found}; supported are {', '.join(READERS)}, {also}{remedy}")
     return suffix
 
 
-def contents(name: str) -> bytes:
+def contents(name: str, wanted: str) -> bytes:
     """The bytes of a file.
 
+    Args:
+        name: the path.
+        wanted: the extension that says what it must be.
+
     Raises:
-        DataError: a file that is not there, may not be read or is empty.
+        DataError: as `files.read`; a file that is empty, or plainly something else.
     """
-    try:
-        with open(name, "rb") as file:
-            data = file.read()
-    except FileNotFoundError as error:
-        raise DataError(f"there is no file {name}; check the path") from error
-    except PermissionError as error:
-        raise DataError(f"{name} may not be read; change its permissions") from error
-    except (OSError, ValueError) as error:
-        raise DataError(f"{name} cannot be read: {getattr(error, 'strerror', None) or error}") from error
+    data = files.read(name, DataError)
     if not data:
         raise DataError(f"{name} is empty; expected a header line or JSON objects")
+    _refuse_others(name, data, wanted)
     return data
+
+
+def _refuse_others(name: str, data: bytes, wanted: str) -> None:
+    """Raise DataError for bytes that are plainly not what the extension `wanted` says."""
+    kind = files.kind_of(data[:512])
+    if kind and kind not in KINDS.get(wanted, ("text", "JSON")):
+        expected = KINDS.get(wanted, ("text",))[0]
+        raise DataError(f"{name}: looks like {kind}, and its extension says {expected}; {_remedy(kind)}")
+
+
+def _remedy(kind: str) -> str:
+    """What to do with a file of a kind that was not expected."""
+    if kind in REMEDIES:
+        return REMEDIES[kind]
+    named = {kind: extension for extension, kinds in KINDS.items() for kind in kinds[:1]}
+    return f"name it with {named[kind]}" if kind in named else "give a file of rows or series"
 
 
 def _text(name: str, data: bytes, what: str) -> str:
@@ -241,6 +270,7 @@ def _text(name: str, data: bytes, what: str) -> str:
     if nul >= 0:
         raise DataError(f"{_line(name, data, nul)}: byte {nul} of the {what} is NUL, which no text has; repair it")
     try:
+        _check_lines(name, data)
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         start = error.start + (3 if data.startswith(MARK) else 0)
@@ -248,6 +278,22 @@ def _text(name: str, data: bytes, what: str) -> str:
             f"{_line(name, data, start)}: byte {start} of the {what} (0x{data[start]:02x}) is not UTF-8; "
             "save the file as UTF-8"
         ) from error
+
+
+def _check_lines(name: str, data: bytes) -> None:
+    """Raise DataError for a line of more than `files.MAX_LINE` bytes, before anything is made of it."""
+    at = 0
+    while len(data) - at > files.MAX_LINE:
+        end = at + files.MAX_LINE
+        found = max(data.rfind(b"\n", at, end), data.rfind(b"\r", at, end))
+        if found < 0:
+            ends = [place for mark in (b"\n", b"\r") if (place := data.find(mark, end)) >= 0]
+            size = min(ends, default=len(data)) - at
+            raise DataError(
+                f"{_line(name, data, at)}: the line has {size:,} bytes; a line may have at most {files.MAX_LINE:,}; "
+                "divide it, or give Parquet, or for series an .npz"
+            )
+        at = found + 1
 
 
 def _line(name: str, data: bytes, offset: int) -> str:

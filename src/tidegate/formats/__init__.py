@@ -12,7 +12,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from ..errors import OptionError
+from .. import files
+from ..errors import OptionError, TidegateError
 from ..model import Model
 
 __all__ = ["Answer", "load", "names", "refuse_others", "write"]
@@ -77,6 +78,8 @@ def refuse_others(file: str, start: bytes) -> None:
     """Raises OptionError rather than replace a file that is there and does not begin as this format's do: a model, or
     what somebody wrote by hand.
     """
-    with suppress(OSError), open(file, "rb") as opened:  # `atomic.replace` tells what is wrong with a path
-        if opened.read(len(start)) != start:
-            raise OptionError(f"{file} is there already and was not made by tidegate export; give another --out")
+    with suppress(TidegateError):  # `atomic.replace` tells what is wrong with a path
+        if files.read(file, TidegateError, len(start)) == start:
+            return
+    if os.path.isfile(file):
+        raise OptionError(f"{file} is there already and was not made by tidegate export; give another --out")

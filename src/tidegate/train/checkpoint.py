@@ -1,17 +1,23 @@
-"""A run's state in one safetensors file, written aside and renamed."""
+"""A run's state in one safetensors file with a sum, written aside and renamed."""
 
 from __future__ import annotations
 
 import json
 import os
+from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
 from .. import tensors
-from ..errors import ModelFileError, OptionError
-from .loop import Run
+from ..errors import ModelFileError, OptionError, located
+from ..strictjson import parse, show
+from .loop import PLAIN, Run
 
 KEY = "tidegate_checkpoint"
-VERSION = 1
+VERSION = 2
+MOST = 1 << 53  # of a count
+MOST_SHOWN = 70  # characters: a SHA-256 is whole
 
 
 def path_of(out: str) -> str:
@@ -23,32 +29,108 @@ def save(path: str, run: Run, identity: dict[str, Any]) -> None:
     """identity: what must be equal for a run to go on: data, options, threads, versions."""
     arrays, values = run.state()
     document = {"version": VERSION, "identity": identity, "values": values}
-    tensors.write(path, arrays, {KEY: json.dumps(document)})
+    try:
+        text = json.dumps(document, allow_nan=False)
+    except ValueError as error:
+        raise ModelFileError(f"{path}: the loss or a figure is NaN or infinite; choose a lower rate") from error
+    tensors.save(path, arrays, KEY, text)
 
 
 def load(path: str, run: Run, identity: dict[str, Any]) -> None:
     """Puts a run where the checkpoint left off. Raises when it is damaged or of another run: what differs, and how."""
-    arrays, metadata = tensors.read(path)
-    if KEY not in metadata:
-        raise ModelFileError(f"{path}: no checkpoint of a tidegate run; remove it, or begin anew with --restart")
-    document = json.loads(metadata[KEY])
-    if document.get("version") != VERSION:
-        raise ModelFileError(f"{path}: made by another version of tidegate; begin anew with --restart")
-    for key, now in identity.items():
-        if (then := document["identity"].get(key)) != now:
+    try:
+        arrays, text, said = tensors.load(path, KEY)
+        with located(path):
+            document = parse(text)
+            check_parts(document, said)
+            check_same(document["identity"], json.loads(json.dumps(identity)))
+            check_values(document["values"], run)
+            check_tensors(arrays, run)
+    except ModelFileError as error:
+        raise ModelFileError(f"{error}; begin anew with --restart") from error
+    run.restore(arrays, document["values"])
+
+
+def check_parts(document: Any, said: str | None) -> None:
+    """Raises ModelFileError unless the document has the parts of this version, and the file a sum."""
+    if not isinstance(document, dict) or said is None or document.get("version") != VERSION:
+        raise ModelFileError("made by another version of tidegate")
+    if set(document) != {"version", "identity", "values"} or not isinstance(document["identity"], dict):
+        raise ModelFileError("its document has other parts than version, identity and values")
+
+
+def check_same(then: dict[str, Any], now: dict[str, Any]) -> None:
+    """Raises OptionError for what is not as it was when the run began."""
+    for key in (*now, *then):
+        if then.get(key) != now.get(key):
             raise OptionError(
-                f"{path}: {difference(key, then, now)}; a resumed run must be the same run: "
+                f"{difference(key, then.get(key), now.get(key))}; a resumed run must be the same run: "
                 "put it back, or begin anew with --restart"
             )
-    run.restore(arrays, document["values"])
+
+
+def check_values(values: Any, run: Run) -> None:
+    """Raises ModelFileError for a value that a run cannot have."""
+    if not isinstance(values, dict) or set(values) != set(PLAIN):
+        raise ModelFileError(f"its values must be {', '.join(PLAIN)}")
+    metric = run.judge.metric
+    kinds: dict[str, Callable[[Any], bool]] = {
+        "best_value": lambda v: is_list(v, is_number) and len(v) == 2,
+        "adjustment": lambda v: is_list(v, is_number) and fits(run, v, values["history"]),
+        "kept_figures": is_figures,
+        "loss_sum": is_number,
+        "history": lambda v: is_list(v, lambda one: is_figures(one) and {"loss", metric} <= set(one)),
+        "stopped_early": lambda v: type(v) is bool,
+    }
+    for name in sorted(values, key=list(kinds).__contains__):  # counts, and then what is looked at with others
+        if not kinds.get(name, is_count)(values[name]):
+            raise ModelFileError(f"its value {name} is {show(values[name])}, which a run cannot have")
+
+
+def check_tensors(arrays: dict[str, Any], run: Run) -> None:
+    """Raises ModelFileError unless the tensors are those of the run, and finite."""
+    wanted = {name: t.numpy() for name, t in run.named()}
+    if other := sorted(set(wanted) ^ set(arrays)):
+        raise ModelFileError(f"the tensor {show(other[0])} is {'missing' if other[0] in wanted else 'not of this run'}")
+    for name, now in wanted.items():
+        then = arrays[name]
+        if (then.dtype, then.shape) != (now.dtype, now.shape):
+            found, expected = (f"{a.dtype} {list(a.shape)}" for a in (then, now))
+            raise ModelFileError(f"tensor {show(name)}: is {found}; expected {expected}")
+        if not np.isfinite(then).all():
+            raise ModelFileError(f"tensor {show(name)}: has values that are NaN or infinite")
+
+
+def is_count(value: Any) -> bool:
+    return type(value) is int and 0 <= value <= MOST
+
+
+def is_number(value: Any) -> bool:
+    return type(value) in (int, float)
+
+
+def is_list(value: Any, each: Callable[[Any], bool]) -> bool:
+    return isinstance(value, list) and all(map(each, value))
+
+
+def is_figures(value: Any) -> bool:
+    return isinstance(value, dict) and all(map(is_number, value.values()))
+
+
+def fits(run: Run, adjustment: list[float], history: Any) -> bool:
+    """Whether the task's judge can use an adjustment; before an epoch has been judged there is none."""
+    try:
+        return not history or bool([run.judge.recorded(adjustment)])
+    except IndexError:
+        return False
 
 
 def difference(key: str, then: Any, now: Any) -> str:
     """What differs, in words."""
     if isinstance(then, dict) and isinstance(now, dict):
         changed = [k for k in sorted({*then, *now}) if then.get(k) != now.get(k)]
-        return f"{key} {changed[0]} was {then.get(changed[0])!r} and is {now.get(changed[0])!r} now"
-    return f"{key} was {then!r} and is {now!r} now"
+        then, now, key = then.get(changed[0]), now.get(changed[0]), f"{key} {changed[0]}"
+    return f"{key} was {show(then, MOST_SHOWN)} and is {show(now, MOST_SHOWN)} now"
 
 
 def settle(path: str, resume: bool, restart: bool) -> bool:

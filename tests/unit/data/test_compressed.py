@@ -58,7 +58,7 @@ def test_damage_and_what_follows_the_end_are_refused(here, packer):
     data = PACKERS[packer](bytes(range(32, 127)) * 200)
     changed = bytearray(data)
     changed[len(data) // 2] ^= 0x55
-    for wrong in (bytes(changed), data + b"text", b"text,label\nhi,a\n"):
+    for wrong in (bytes(changed), data + b"text"):
         (here / f"t.csv{packer}").write_bytes(wrong)
         with pytest.raises(DataError, match="is no whole"):
             read(f"t.csv{packer}")

@@ -200,12 +200,12 @@ def test_a_number_that_is_too_large(written):
 
 
 def test_paths_that_are_no_file(tmp_path):
-    with pytest.raises(DataError, match=r"there is no file .*no\.csv; check the path"):
+    with pytest.raises(DataError, match=r"no\.csv: there is no such file; check the path"):
         read(tmp_path / "no.csv")
     (tmp_path / "a.csv").mkdir()
-    with pytest.raises(DataError, match=r"a\.csv is a directory; name a file in it"):
+    with pytest.raises(DataError, match=r"a\.csv: is a folder; give the path of a file"):
         read(tmp_path / "a.csv")
-    with pytest.raises(DataError, match="is a directory"):
+    with pytest.raises(DataError, match="is a folder"):
         read(tmp_path)
     with pytest.raises(DataError, match="cannot be read"):
         read("a\0.csv")
@@ -224,7 +224,7 @@ def test_a_refusal_by_the_system_is_one_sentence(written, monkeypatch):
 
     name = written("t.csv", "a\n1\n")
     monkeypatch.setattr("builtins.open", refuse)
-    with pytest.raises(DataError, match=r"t\.csv may not be read; change its permissions"):
+    with pytest.raises(DataError, match=r"t\.csv: may not be read; change its permissions"):
         read(name)
 
 
@@ -234,7 +234,7 @@ def test_a_file_that_is_not_there_is_told_whatever_it_is_called(tmp_path, monkey
     for gaps in (False, True):
         with pytest.raises(DataError) as caught:
             read(name, gaps=gaps)
-        assert str(caught.value) == f"there is no file {name}; check the path"
+        assert str(caught.value) == f"{name}: there is no such file; check the path"
 
 
 def test_what_series_may_be_besides_tables_is_told(tmp_path):

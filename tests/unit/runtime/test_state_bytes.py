@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 import json
 from hashlib import sha256
 
@@ -42,8 +43,8 @@ def test_bytes_and_back(state: State) -> None:
 
 def test_every_flipped_bit_and_every_cut_is_found(state: State) -> None:
     data = state.to_bytes()
-    for at in range(0, len(data), 3):
-        changed = data[:at] + bytes([data[at] ^ 1 << at % 8]) + data[at + 1 :]
+    for at, bit in itertools.product(range(len(data)), range(8)):
+        changed = data[:at] + bytes([data[at] ^ 1 << bit]) + data[at + 1 :]
         with pytest.raises(StateError):
             State.from_bytes(changed)
     for end in range(0, len(data), 3):

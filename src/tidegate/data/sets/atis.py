@@ -33,5 +33,10 @@ SET = DataSet(
             FILES,
         ),
     ),
+    sums={
+        "train": "b4c5ff10155ad9fef7f78660642aab8bb30ffbc012d79abb2c59d50dfbf9a5fb",
+        "val": "fc767c951be0e078ee92bfd2da9505b40840094c28b46317962123ae3605f8f2",
+        "test": "0132c1cda4e02ec96ef0bb02b1048030d6f39c41078014818b0bbcd96929e493",
+    },
     parse=parse,
 )

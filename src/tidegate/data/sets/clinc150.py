@@ -42,5 +42,10 @@ SET = DataSet(
             FILES,
         ),
     ),
+    sums={
+        "train": "8de4c000e4024b9778bb1238e5cfa47bb916f948b93c31226aaac74d611796d0",
+        "val": "07255be49fafe97979804ce7a339acecbe18c7bb1681d29b12db2caff6412e88",
+        "test": "9998ce647eb338c578c90ca21d803e55221b2877deedfd3f67a9988fb858af40",
+    },
     parse=parse,
 )

@@ -51,6 +51,11 @@ SET = DataSet(
             {"all": File("ecg5000.npz", 2598004, "f4f869e7035e6a999ba21d45fb062bdbabd1e7c32d951b1f74f58076674abdc2")},
         ),
     ),
+    sums={
+        "train": "6c941096e9ae2ba6c2534f49cbb44a087d5d29d600e0892170786a94c6bc8fa1",
+        "test": "7b7abf99e240c4b6b74dfac1c4995bb508ba081631de849d5c774e05fd115e5e",
+        "normal": "7209d1c44e648cab779b2fa6ee16a77cfb169147db91927e0cc8bdfffb1d59fb",
+    },
     parse=parse,
     unit="series",
     suffix=".npz",

@@ -46,6 +46,12 @@ SET = DataSet(
             FILES,
         ),
     ),
+    sums={
+        "train": "a06338d5f985608f8d445769917d91cd6c68a35068be12164f2e2231b02e3e77",
+        "val": "1cd545c2c30e561f6a8cd75e6b282a330309b2ba4f13424f01f9088e5d3bffa5",
+        "test": "e11438f125c72eefe5a37a825dce3843d25ee697329959b7cc592f184f809a70",
+        "all": "fe15f28bbaed7f8bc3854be7b87306268cc60df6b6692fbb784f43017992dddf",
+    },
     parse=parse,
     unit="steps",
     flags="--time date --horizon 96",

@@ -58,6 +58,12 @@ SET = DataSet(
             },
         ),
     ),
+    sums={
+        "train": "85bb7c02df3c0e61b624b321ef50118883b0d78f80e9a2a6d29a9c631fa9ee81",
+        "val": "ffa5a9379d7fd4b1dfc565f7737db90e61df50dbd7238273236aa98868fde7fb",
+        "test": "e95b243b4bac7f9bdeefdfafd9a9097b2c10f7e1b84408f6517659a9ed480997",
+        "all": "54a0e999ffb154dc8aaa82f2bd791ab45f07a726769c5d14be911bf814d648a9",
+    },
     parse=parse,
     unit="steps",
     flags="--horizon 24",

@@ -59,6 +59,10 @@ SET = DataSet(
             },
         ),
     ),
+    sums={
+        "train": "aa205c88b441934473d23c2bf864fb473e6100ee966ecd216e39f6d5a8ea9440",
+        "test": "968481c06b70788f419bc2df9993d8bb75940e2af25a1a481e63b679a1297d24",
+    },
     parse=parse,
     unit="series",
     suffix=".npz",

@@ -69,6 +69,11 @@ SET = DataSet(
             ),
         ),
     ),
+    sums={
+        "train": "e2efa187ce8b4ab4055b447fc7aeedc57dd3a811ee315bf3f7038e0ac2ca34cf",
+        "test": "b527627082cebf8ca5d6af849854fc86eceb439f52846ce6873aabca4b7ff62e",
+        "all": "55c771cdd00d483db86651f7d28621c422d2fd6bd5becd963b7b3dd27093ec93",
+    },
     parse=parse,
     unit="steps",
     flags="--time time --values load --horizon 48",

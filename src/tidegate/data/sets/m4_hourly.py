@@ -60,6 +60,11 @@ SET = DataSet(
             APART,
         ),
     ),
+    sums={
+        "train": "ea59b7783573c49077a835ab6465c7d66f1474783360f310988a9a737fbca62f",
+        "test": "71a57fccb15e534d973626ada4fb87febf789e9317715b7cc6dd3b5f90db6f42",
+        "all": "3a50542f3c56a185b22968605f5748ad6d1e21ba126499e86e86bfd38c493e31",
+    },
     parse=parse,
     unit="series",
     flags="--layout rows --id V1 --horizon 48",

@@ -68,5 +68,9 @@ SET = DataSet(
             },
         ),
     ),
+    sums={
+        "train": "aed52e64411fd2a66a9eedc708386d97a52d5ef4d481594f51031673590d7b74",
+        "test": "564b6c42d5a747767bfb78334e262a05ff37cbc4a0b47734e7c925042cce7547",
+    },
     parse=parse,
 )

@@ -33,5 +33,10 @@ SET = DataSet(
             FILES,
         ),
     ),
+    sums={
+        "train": "229fc0e281cdbed82a3335401e04840ad6e5e2248ee7ae1aa9319319395f0729",
+        "val": "6d53fa726c2ca13b3497c450a47a73731929c34ec4fbafbbb2311ac3ebed5fcd",
+        "test": "a910a931dc7babc854807995a2ac8a0ffe47f3e64efce153069849c5094191e4",
+    },
     parse=parse,
 )

@@ -42,5 +42,10 @@ SET = DataSet(
             FILES,
         ),
     ),
+    sums={
+        "train": "af784b61f51171c09544918dbb037fc0878610af43b4398e89fc4b0e7a26637d",
+        "val": "6fd81843f4cbee409c2e0ba1a48b7f6b019dc83b92e9e57c71480b3eddcf24b6",
+        "test": "6e6eaab460eac1144dbb28ab52846e56810514cfd55858a72d4845e92db0c219",
+    },
     parse=parse,
 )

@@ -41,5 +41,9 @@ SET = DataSet(
             FILES,
         ),
     ),
+    sums={
+        "train": "fc0875f092c48e8e11b765cb6a12c4bdab53a067c286b1f0c82943c95e1218c1",
+        "test": "0e728e768c4a0eb86760accdeb6433ce4a475db2eeb4f5f483e86ea04ba6f126",
+    },
     parse=parse,
 )

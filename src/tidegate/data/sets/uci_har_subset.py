@@ -47,6 +47,10 @@ SET = DataSet(
             },
         ),
     ),
+    sums={
+        "train": "c18a0160361e0525df0b5a83a9548bb356b157d0c0c5ae98bc3b06db6e66ce69",
+        "test": "714257315922f076d815cab4df3ec27a6363f4fc2a94f1c2e2ff4d26e1f5a823",
+    },
     parse=parse,
     unit="series",
     suffix=".npz",

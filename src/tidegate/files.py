@@ -1,0 +1,213 @@
+"""Read files: regular ones, once and whole, and what unknown bytes look like.
+
+Whatever tidegate reads comes through `read`, so that nothing waits for a pipe, no device fills the memory, and no file
+is taken that somebody else writes meanwhile.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import stat
+import time
+from collections.abc import Iterable, Iterator
+from typing import Any, BinaryIO, Final
+
+from .errors import DataError, TidegateError
+
+MAX_LINE: Final = 16_000_000  # bytes of a line, characters of a field
+SETTLED_NS: Final = 10_000_000_000  # after so long without a write none is under way
+LEAN: Final = 1 << 18  # bytes that are hashed sooner than OpenSSL is loaded
+
+_FLAGS: Final = os.O_RDONLY | sum(getattr(os, flag, 0) for flag in ("O_BINARY", "O_CLOEXEC", "O_NONBLOCK", "O_NOCTTY"))
+_IRREGULAR: Final = (
+    (stat.S_ISFIFO, "a pipe"), (stat.S_ISSOCK, "a socket"), (stat.S_ISCHR, "a device"), (stat.S_ISBLK, "a device"),
+)  # fmt: skip
+
+
+def read(path: str | os.PathLike[str], error: type[TidegateError], most: int | None = None) -> bytes:
+    """Read the bytes of a regular file, all as they were at one moment.
+
+    Args:
+        path: of the file.
+        error: the type that is raised.
+        most: how many bytes to read from its beginning; None: all.
+
+    Raises:
+        error: there is no such file; it is a folder, a pipe, a socket or a device; it may not be read, changed while it
+            was read, or is larger than the memory.
+
+    >>> import tempfile
+    >>> with tempfile.NamedTemporaryFile() as file:
+    ...     _ = file.write(b"text,label"), file.flush()
+    ...     read(file.name, DataError)
+    b'text,label'
+    """
+    name = os.fspath(path)
+    try:
+        _refuse_irregular(os.stat(path).st_mode, name, error)  # before opening: some devices act when they are opened
+        with open(os.open(path, _FLAGS), "rb") as file:
+            before = os.fstat(file.fileno())
+            _refuse_irregular(before.st_mode, name, error)  # what was opened may be another file
+            wanted = before.st_size if most is None else min(most, before.st_size)
+            _refuse_too_large(wanted, name, error)
+            data = file.read(wanted + (most is None))  # one more, which a file that has grown gives
+            same = most is not None or time.time_ns() - before.st_mtime_ns > SETTLED_NS or _is_again(file, data)
+            after = os.fstat(file.fileno())
+    except FileNotFoundError as fault:
+        raise error(f"{name}: there is no such file; check the path") from fault
+    except PermissionError as fault:
+        raise error(f"{name}: may not be read; change its permissions") from fault
+    except MemoryError as fault:
+        raise error(f"{name}: is larger than the memory that is left; free some or split the file") from fault
+    except (OSError, ValueError) as fault:
+        reason = "its path has a zero byte" if "\0" in str(name) else getattr(fault, "strerror", None) or fault
+        raise error(f"{name}: cannot be read: {reason}") from fault
+    if not same or len(data) != wanted or (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
+        raise error(f"{name}: changed while it was read; try again when its writer is done")
+    return data
+
+
+def _is_again(file: BinaryIO, data: bytes) -> bool:
+    """Whether a file still holds what was read of it; a write that has begun tells its time at its beginning alone."""
+    file.seek(0)
+    at = 0
+    while piece := file.read(1 << 17):
+        if piece != data[at : at + len(piece)]:
+            return False
+        at += len(piece)
+    return at == len(data)
+
+
+def check(path: str | os.PathLike[str], error: type[TidegateError]) -> None:
+    """Refuse a path that `read` would refuse before it opens the file.
+
+    Raises:
+        error: as `read`.
+    """
+    read(path, error, 0)
+
+
+def lines(stream: BinaryIO) -> Iterator[tuple[int, bytes]]:
+    """Yield each line of a stream as it arrives, with its number from 1; of one too long, its beginning.
+
+    `check_line` refuses the latter. The rest of such a line is passed over when the next one is asked for.
+
+    >>> import io
+    >>> list(lines(io.BytesIO(b"a\\nb")))
+    [(1, b'a\\n'), (2, b'b')]
+    """
+    number = 0
+    while line := stream.readline(MAX_LINE + 1):
+        yield (number := number + 1), line
+        while len(line) > MAX_LINE and not line.endswith(b"\n"):
+            line = stream.readline(MAX_LINE + 1)
+
+
+def check_line(line: bytes) -> None:
+    """Refuse a line of `lines` that is too long.
+
+    Raises:
+        DataError: it has more than MAX_LINE bytes.
+    """
+    if len(line) > MAX_LINE:
+        raise DataError(f"the line has more than {MAX_LINE:,} bytes, the most that a line may have; send it in pieces")
+
+
+def sha256(parts: Iterable[Any], size: int) -> str:
+    """Compute the SHA-256 of bytes and contiguous arrays, one after the other, in hexadecimal.
+
+    Args:
+        parts: what is hashed.
+        size: about how many bytes they have; it decides what hashes them, and so the time, but not the sum.
+
+    >>> sha256([b"a", b"bc"], 3)[:8]
+    'ba7816bf'
+    """
+    found = _sha256(size <= LEAN)
+    for part in parts:
+        found.update(part)
+    return str(found.hexdigest())
+
+
+def _sha256(lean: bool) -> Any:
+    """A new sum; a lean one is Python's own, as `random` takes it: OpenSSL loads longer than a small model."""
+    for module in ("_sha2", "_sha256") if lean else ():  # of Python 3.12 and later, and of 3.11
+        try:
+            return importlib.import_module(module).sha256()
+        except ImportError:
+            continue
+    return importlib.import_module("hashlib").sha256()
+
+
+def _refuse_irregular(mode: int, name: str, error: type[TidegateError]) -> None:
+    if stat.S_ISDIR(mode):
+        raise error(f"{name}: is a folder; give the path of a file")
+    if not stat.S_ISREG(mode):
+        found = next((kind for test, kind in _IRREGULAR if test(mode)), "something else")
+        raise error(f"{name}: is {found} and no regular file; write what it gives to a file first")
+
+
+def _refuse_too_large(size: int, name: str, error: type[TidegateError]) -> None:
+    """A file may be larger than the memory and yet hold nothing (sparse), so no allocation tells."""
+    if size > 1 << 30 and hasattr(os, "sysconf"):
+        memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+        if 0 < memory < size:
+            raise error(f"{name}: has {size:,} bytes, and this machine's memory {memory:,}; split the file")
+
+
+# --- what bytes look like
+
+_STARTS: Final = (
+    (b"PAR1", "a Parquet file"), (b"ARROW1", "an Arrow file"), (b"\x93NUMPY", "a NumPy array (.npy)"),
+    (b"\x89HDF\r\n\x1a\n", "an HDF5 file (Keras .h5)"), (b"GGUF\x02\0\0\0", "a GGUF model"),
+    (b"GGUF\x03\0\0\0", "a GGUF model"), (b"\x1f\x8b\x08", "gzip"), (b"\xfd7zXZ\0", "xz"),
+    (b"\x28\xb5\x2f\xfd", "zstd"), (b"tidegatestate\0", "the state of a stream"), (b"SQLite format 3\0", "SQLite"),
+    (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "an Excel workbook"), (b"%PDF-", "a PDF"),
+    (b"version https://git-lfs.github.com/", "a Git LFS pointer"),
+)  # fmt: skip
+_MEMBERS: Final = (
+    ("data.pkl", "a PyTorch file (.pt)"), (".npy", "a NumPy archive (.npz)"),
+    ("[Content_Types].xml", "an Excel workbook"), ("metadata.json", "a Keras model (.keras)"),
+    ("config.json", "a Keras model (.keras)"),
+)  # fmt: skip
+
+
+def kind_of(data: bytes) -> str:
+    """Say what the beginning of a file, 512 bytes or more, looks like; "" where it looks like nothing known.
+
+    >>> kind_of(b"PAR1...."), kind_of(b'{"a": 1}'), kind_of(bytes([1, 2, 3]))
+    ('a Parquet file', 'JSON', '')
+    """
+    for start, kind in _STARTS:
+        if data.startswith(start):
+            return kind
+    if data.startswith(b"PK\x03\x04"):
+        return _zipped(data)
+    if data[:2] in (b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05"):
+        return "a pickle"
+    if data[:3] == b"BZh" and b"1AY&SY".startswith(data[4:10]):
+        return "bzip2"
+    if data[2:8] == b"\0\0TFL3":
+        return "a TensorFlow Lite model"
+    if data[:1] == b"\x08" and data[1:2] <= b"\x20" and data[2:3] in (b"\x12", b"\x1a", b"\x22", b"\x3a", b"\x42"):
+        return "an ONNX model"
+    if data[8:9] == b"{" and int.from_bytes(data[:8], "little") < 1 << 32:
+        return "a safetensors file"
+    return _worded(data[:512])
+
+
+def _zipped(data: bytes) -> str:
+    """A zip archive, by the name of its first member."""
+    name = data[30 : 30 + int.from_bytes(data[26:28], "little")].decode("utf-8", "replace")
+    return next((kind for member, kind in _MEMBERS if name.endswith(member)), "a zip archive")
+
+
+def _worded(data: bytes) -> str:
+    text = data.decode("utf-8-sig", "replace").rstrip("\ufffd")  # a character may be cut at the end
+    if len(text.strip()) < 8 or "\ufffd" in text or any(c < " " and c not in "\t\n\r\f" for c in text):
+        return ""
+    text = text.lstrip().lower()
+    if text.startswith(("<!doctype html", "<html")):
+        return "an HTML page"
+    return "JSON" if text.startswith(("{", "[")) else "text"
