@@ -75,9 +75,9 @@ class Model:
             _refuse_not_finite(name, array)
 
     @classmethod
-    def _of(cls, text: str, tensors: Mapping[str, Array]) -> Model:
+    def _of(cls, text: str, tensors: Mapping[str, Array], said: str | None) -> Model:
         model = cls.__new__(cls)
-        model._fill(text, {name: _frozen(array) for name, array in tensors.items()})
+        model._fill(text, {name: _frozen(array) for name, array in tensors.items()}, said)
         return model
 
     def __copy__(self) -> Model:
@@ -87,7 +87,7 @@ class Model:
         return self
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return Model._of, (self._text, dict(self._tensors))
+        return Model._of, (self._text, dict(self._tensors), self._sha256)
 
     @property
     def document(self) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pickle
 import runpy
 from hashlib import sha256
 from pathlib import Path
@@ -160,3 +161,9 @@ def test_a_model_copied_over_a_file_in_use_changes_neither_answers_nor_states(tm
     assert (after[0].values.tolist(), after[1]) == (before[0].values.tolist(), before[1])
     with pytest.raises(ModelFileError):
         tidegate.load(path)
+
+
+def test_a_pickled_model_keeps_the_sum_of_its_file(file: Path) -> None:
+    model = Model.load(file)
+    assert model.sha256 is not None
+    assert pickle.loads(pickle.dumps(model)).sha256 == model.sha256
