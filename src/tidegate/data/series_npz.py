@@ -27,12 +27,13 @@ def of_npz(
     label: str | None,
     layout: str | None,
     unlabelled: bool = False,
+    group: str | None = None,
 ) -> Collection:
     """The series of an archive; `series.read_series` has the arguments, docs/data.md the arrays."""
     data = contents(path)
     arrays = read_npz(data, path)
     label = LABELS if label == "label" and label not in arrays else label
-    for wanted in ("x", *(name for name in (time, id, label) if name is not None)):
+    for wanted in ("x", *(name for name in (time, id, label, group) if name is not None)):
         if wanted not in arrays:
             listed = ", ".join(map(repr, arrays)) or "none"
             remedy = "save the numbers as x" if wanted == "x" else "name one of them, or add it"
@@ -48,6 +49,7 @@ def of_npz(
         hashlib.sha256(data).hexdigest(),
         "NPZ" if label is None else f"NPZ, labels {label!r}",
         unlabelled,
+        None if group is None else _flat(path, group, arrays[group]),
     )
     name = TIME if time is None else time
     found = found if name not in arrays else _timed(found, arrays, name)

@@ -64,8 +64,12 @@ class Table:
             raise DataError(f"{place}: column {name!r} holds {kind}, as {cell}; expected text; name another column")
         return list(self.columns[name])
 
-    def labels(self, name: str) -> list[str]:
+    def labels(self, name: str, role: str = "label") -> list[str]:
         """The label of every row in one column: text as it is, integers in decimal, booleans as true and false.
+
+        Args:
+            name: of the column.
+            role: what its cells are, for messages.
 
         Raises:
             DataError: there is no such column, or it holds numbers with a fraction.
@@ -75,7 +79,7 @@ class Table:
         """
         if (kind := self.kind(name)) == "numbers":
             place, cell = self.place(0), cells.shown(self.columns[name][0])
-            expected = "a label is text, an integer or a boolean; convert the column"
+            expected = f"a {role} is text, an integer or a boolean; convert the column"
             raise DataError(f"{place}: column {name!r} holds numbers, as {cell}; {expected}")
         if kind == "booleans":
             return [str(cell).lower() for cell in self.columns[name]]

@@ -14,6 +14,7 @@ from ..data.columns import MissingColumn
 from ..data.table import Table, read
 from ..errors import DataError, located
 from ..features.text import Tokenizer, Vocabulary, encode
+from ._holdout import numbered
 from ._lesson import Array, Indices, padded
 from ._options import option
 
@@ -24,6 +25,9 @@ class TextSource:
 
     text: str = option("text", "column that holds the message")
     label: str = option("label", "column that holds the label")
+    group: str | None = option(
+        None, "column that says which rows belong together, such as those of one patient; they are held out together"
+    )
     tokens: str = option("word", "what a step is", choices=("word", "char", "byte"))
     fold: bool = option(True, "fold case (byte tokens never do)")
     digits: str = option("keep", "keep digits, or show only their shape (every digit as 0)", choices=("keep", "shape"))
@@ -60,10 +64,11 @@ def rows(source: Any, options: TextSource) -> Table:
 
     Raises DataError; for a column that is not there, it names those that look as if they were meant.
     """
+    wanted = [options.text, options.label]
     try:
-        return read(source, [options.text, options.label])
+        return read(source, wanted if options.group is None else [*wanted, options.group])
     except MissingColumn as error:
-        if hint := suggestion(source, error.names, options.text, options.label):
+        if error.wanted in wanted and (hint := suggestion(source, error.names, options.text, options.label)):
             raise DataError(f"{str(error).removesuffix(error.hint)}; {hint}") from error
         raise
 
@@ -91,15 +96,25 @@ def inputs(
     """The document's input section, its tensors, the vocabulary that the training rows' tokens give, and for each
     of its ids how often training reads it as unknown, float32 [size].
     """
-    counts = Counter(t for row in tokens for t in row)
-    if options.tokens == "byte":
-        vocabulary = Vocabulary.of_bytes()
-    else:
-        vocabulary = Vocabulary.learn(counts, options.min_count, options.vocabulary)
+    counts, vocabulary = learnt(options, tokens)
     data, offsets = vocabulary.arrays()
     names = {"bytes": "input.vocabulary.bytes", "offsets": "input.vocabulary.offsets"}
     section = {"kind": "text", "tokenizer": options.tokenizer().to_json(), "vocabulary": names, "size": len(vocabulary)}
     return section, {names["bytes"]: data, names["offsets"]: offsets}, vocabulary, hide(options, counts, vocabulary)
+
+
+def learnt(options: TextSource, tokens: list[list[bytes]]) -> tuple[Counter[bytes], Vocabulary]:
+    """How often each token occurs in rows, and the vocabulary that they give."""
+    counts = Counter(t for row in tokens for t in row)
+    if options.tokens == "byte":
+        return counts, Vocabulary.of_bytes()
+    return counts, Vocabulary.learn(counts, options.min_count, options.vocabulary)
+
+
+def alike(options: TextSource, tokens: list[list[bytes]], more: list[list[bytes]]) -> Indices:
+    """Number the rows of tokens, then those of another source (`more`), by what the model reads of them, int64 [n]."""
+    vocabulary = learnt(options, tokens)[1]
+    return numbered(vocabulary.ids(row).tobytes() for row in [*tokens, *more])
 
 
 def hide(options: TextSource, counts: Counter[bytes], vocabulary: Vocabulary) -> npt.NDArray[np.float32]:

@@ -13,6 +13,7 @@ from ..data.series import Collection, Series, read_series
 from ..errors import DataError, OptionError, located
 from ..features.calendar import PERIODS
 from ..features.series import FLAT, MISSING, Intake, Window
+from ._holdout import numbered
 from ._lesson import Array, Indices, padded
 from ._options import option
 
@@ -66,10 +67,10 @@ def listed(name: str, text: str) -> list[str]:
 
 def rows(
     source: Any, options: SeriesSource, label: str | None, columns: Sequence[str] | None = None,
-    unlabelled: bool = False,
+    unlabelled: bool = False, group: str | None = None,
 ) -> Collection:  # fmt: skip
     """The series of a source. columns: those of a model, which the source must then have, in any order. unlabelled: a
-    label may be missing.
+    label may be missing. group: the column that says which series belong together.
 
     Raises DataError, with file, line and column.
     """
@@ -78,7 +79,7 @@ def rows(
     else:
         found = read_series(
             source, values=options.columns(), time=options.time, id=options.id, label=label, layout=options.layout,
-            unlabelled=unlabelled,
+            unlabelled=unlabelled, group=group,
         )  # fmt: skip
     if columns is not None and sorted(columns) == sorted(found.columns):
         order = [found.columns.index(name) for name in columns]
@@ -139,6 +140,12 @@ def treated(source: Collection, intake: Intake) -> list[tuple[Steps, Indices]]:
                 raise DataError("nothing is left of the series without its missing numbers; leave it out")
         found.append((steps, keep))
     return found
+
+
+def alike(sources: Sequence[Collection], intake: Intake) -> Indices:
+    """Number the series of all sources by their steps with nothing missing, int64 [n]: equal ones have one number."""
+    found = [steps for source in sources for steps, _ in treated(source, intake)]
+    return numbered((len(steps), steps.tobytes()) for steps in found)
 
 
 def refuse(

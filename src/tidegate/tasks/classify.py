@@ -21,8 +21,9 @@ from . import _labels, _messages, _metrics, _series
 from ._chain import Chain, Learning, Recurrence
 from ._chain import start as first_weights
 from ._classes import AnyOf, OneOf
+from ._holdout import HoldOut, by_file, numbered, part_of
 from ._labels import Targets
-from ._lesson import Array, Indices, Judge, Lesson, split
+from ._lesson import Array, Indices, Judge, Lesson
 from ._options import check, option
 
 if TYPE_CHECKING:
@@ -139,7 +140,7 @@ def rows(source: Any, options: Options, columns: list[str] | None = None) -> Sou
     if kind_of(source, options) == "series":
         if columns is not None and isinstance(source, str | os.PathLike) and os.path.isdir(source):
             options = replace(options, id=None)  # each file is a series there, whatever the model was fitted on
-        return _series.rows(source, options, options.label, columns, options.label_separator is not None)
+        return _series.rows(source, options, options.label, columns, options.label_separator is not None, options.group)
     return source if isinstance(source, Table) else _messages.rows(source, options)
 
 
@@ -156,7 +157,7 @@ def asked(source: Any, options: Options, columns: list[str]) -> Source:
     if os.path.isdir(path):
         layout, id = options.layout, None  # each file is a series there
     elif layout == "rows" and not archive:
-        others = (options.id, options.label)
+        others = (options.id, options.label, options.group)
         values = options.columns() or [n for n in read(source, gaps=True).columns if n not in others]
     found = read_series(source, values=values, time=options.time, id=id, layout=layout)
     return _series.rows(found, options, None, columns)
@@ -230,14 +231,45 @@ def lesson(options: Options, source: Source, judged: Source | None) -> Lesson:
     return made
 
 
-def held_out(options: Options, source: Source, judged: Source | None, y: Targets) -> tuple[Indices, Indices]:
-    """Rows to learn from, and rows that choose the weights."""
-    if judged is None:
-        kept, held = split(_labels.kinds_of(y), options.hold_out or 0.1, options.seed)
-        if not len(held):
-            raise DataError(f"{source.path}: too few rows to hold some out; each class needs two or more rows")
-        return kept, held
-    return np.arange(len(source)), np.arange(len(source), len(y))
+def held_out(
+    options: Options, source: Source, judged: Source | None, y: Targets, labels: list[str], alike: Indices
+) -> HoldOut:
+    """Rows to learn from, and rows that choose the weights. alike: equal for rows that the model cannot tell apart."""
+    noun, kinds = "series" if isinstance(source, Collection) else "row", _labels.kinds_of(y)
+    groups = groups_of(options, [each for each in (source, judged) if each is not None])
+    if judged is not None:
+        n = len(source)
+        rows = alike * (len(labels) + 1) + kinds
+        if source.sha256 == judged.sha256 or np.array_equal(np.sort(rows[:n]), np.sort(rows[n:])):
+            raise DataError(
+                f"{judged.path}: holds the same rows as {source.path}, so it cannot judge what is learnt from them; "
+                "give other rows, or leave --valid out, and some of the rows are held out"
+            )
+        return by_file(n, alike, groups, noun)
+    found = part_of(kinds, labels, alike, groups, options.hold_out or 0.1, options.seed, noun)
+    if not len(found.held):
+        raise DataError(
+            f"{source.path}: too few rows to hold some out; some class needs two or more {noun}s that differ"
+            + (", of two groups" if groups is not None else "") + "; add some, or give a file to judge by with --valid"
+        )  # fmt: skip
+    return found
+
+
+def groups_of(options: Options, sources: list[Source]) -> Indices | None:
+    """The number of the group of every row of all sources, None where no column says it. Raises DataError."""
+    if options.group is None:
+        return None
+    found = []
+    for source in sources:
+        if isinstance(source, Collection):
+            names = [(source.place(i, 0), s.group) for i, s in enumerate(source.series)]
+        else:
+            names = [(source.place(i), name) for i, name in enumerate(source.labels(options.group, "group"))]
+        for place, name in names:
+            if not (name or "").strip():
+                raise DataError(f"{place}: no group in column {options.group!r}; fill it or leave the row out")
+        found += [name for _, name in names]
+    return numbered(found)
 
 
 def of_texts(
@@ -245,17 +277,18 @@ def of_texts(
 ) -> Lesson:
     tokens = _messages.tokens_of(source, options)
     options = resolved(options, "text", [len(t) for t in tokens], len(labels))
-    kept, held = held_out(options, source, judged, y)
-    if judged is not None:
-        tokens = tokens + _messages.tokens_of(judged, options)
+    more = [] if judged is None else _messages.tokens_of(judged, options)
+    part = held_out(options, source, judged, y, labels, _messages.alike(options, tokens, more))
+    tokens, kept = tokens + more, part.kept
     learnt = tokens if options.refit_epochs else [tokens[i] for i in kept]
     section, arrays, vocabulary, hide = _messages.inputs(options, learnt)
     chain = Chain(None)
     chain.put("embed", ("weight",), options.embed or 0, rows=len(vocabulary), size=options.embed)
     found = _messages.Messages([vocabulary.ids(t) for t in tokens], y, hide)
     weights = weights_of_classes(options, y[kept], len(labels))
-    return Lesson(options, found, kept, held, judge(options), section, arrays, None,
-                  *finished(chain, options, len(labels)), labels, said, weights)  # fmt: skip
+    return Lesson(options, found, kept, part.held, judge(options), section, arrays, None,
+                  *finished(chain, options, len(labels)), labels, said, weights, about={"judged_on": part.said},
+                  groups=part.groups, notes=part.notes)  # fmt: skip
 
 
 def of_series(
@@ -263,13 +296,16 @@ def of_series(
 ) -> Lesson:
     options = replace(options, hold_out=options.hold_out or share_held(len(source)))
     options = resolved(options, "series", _series.lengths(source, options.window), len(labels))
-    kept, held = held_out(options, source, judged, y)
+    if judged is not None:
+        judged = _series.rows(judged, options, options.label, source.columns)
+    alike = _series.alike([each for each in (source, judged) if each is not None], bare(options, source))
+    part = held_out(options, source, judged, y, labels, alike)
+    kept = part.kept
     learnt = source.series if options.refit_epochs else [source.series[i] for i in kept]
     intake, mean, deviation = intake_of(options, source, learnt)
     parts = _series.pieces(source, intake)
     steps, origin = parts.steps, parts.origin
     if judged is not None:
-        judged = _series.rows(judged, options, options.label, source.columns)
         more = _series.pieces(judged, intake)
         steps, origin = steps + more.steps, np.concatenate([origin, more.origin + len(source)])
     chain = Chain(intake.features)
@@ -278,10 +314,18 @@ def of_series(
     found = _series.Sequences(steps, y[origin], variation(options, mean, deviation, len(source.columns)))
     section, arrays = intake.to_json()
     given = {"layers.0.mean": mean, "layers.0.deviation": deviation} if intake.window is None else {}
-    kept, held = (np.flatnonzero(np.isin(origin, part)) for part in (kept, held))
+    kept, held = (np.flatnonzero(np.isin(origin, series)) for series in (part.kept, part.held))
+    of = f"{len(held):,} windows of " if intake.window else ""
     weights = weights_of_classes(options, y[origin][kept], len(labels))
     return Lesson(options, found, kept, held, judge(options), section, arrays, intake.features,
-                  *finished(chain, options, len(labels)), labels, said, weights, given=given)  # fmt: skip
+                  *finished(chain, options, len(labels)), labels, said, weights, given=given,
+                  about={"judged_on": of + part.said}, groups=part.groups[origin], notes=part.notes)  # fmt: skip
+
+
+def bare(options: Options, source: Collection) -> Intake:
+    """The intake of a source's columns, which are not scaled yet."""
+    roles = ("past",) * len(source.columns)
+    return Intake(tuple(source.columns), roles, options.periods(), options.missing)
 
 
 def variation(options: Options, mean: Array, deviation: Array, columns: int) -> _series.Variation:
@@ -296,8 +340,7 @@ def intake_of(options: Options, source: Collection, learnt: list[Series]) -> tup
     What was missing, and the calendar, stay as they are; in a window every column is about 0 and 1 already.
     """
     window = Window(options.window, centre="mean", spread="window") if options.window else None
-    roles = ("past",) * len(source.columns)
-    intake = Intake(tuple(source.columns), roles, options.periods(), options.missing, window=window)
+    intake = replace(bare(options, source), window=window)
     mean, deviation = _series.statistics(_series.fixed(learnt), source.columns, source.path)
     if options.missing == "mask":
         intake = replace(intake, mean=mean[None])

@@ -20,8 +20,9 @@ from tidegate.runtime import Scores
 from tidegate.tasks import classify
 from tidegate.tasks._calibration import binary_log_loss, calibrated
 from tidegate.tasks._classes import AnyOf
+from tidegate.tasks._holdout import split
 from tidegate.tasks._labels import kinds_of, weights
-from tidegate.tasks._lesson import Lesson, split
+from tidegate.tasks._lesson import Lesson
 from tidegate.tasks._metrics import score
 from tidegate.train import Progress, fit
 

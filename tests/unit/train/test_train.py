@@ -15,7 +15,8 @@ from tidegate import tasks
 from tidegate.data.table import read
 from tidegate.errors import DataError, ModelFileError, OptionError, TidegateError
 from tidegate.model import Model
-from tidegate.tasks._lesson import padded, split
+from tidegate.tasks._holdout import split
+from tidegate.tasks._lesson import padded
 from tidegate.train import Progress, fit
 from tidegate.train import checkpoint as checkpoints
 from tidegate.train.batches import plan

@@ -1,0 +1,172 @@
+"""Which rows choose the weights: a share of every class, and whole groups of rows that belong together."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterable
+from dataclasses import dataclass
+
+import numpy as np
+
+from ._labels import counted
+from ._lesson import Indices
+
+
+@dataclass(frozen=True)
+class HoldOut:
+    """Rows to learn from, and rows that choose the weights.
+
+    groups: for each row, the number of those that it stays with. said: what the figures are of, in words. notes: for
+    each source, sentences about its rows.
+    """
+
+    kept: Indices
+    held: Indices
+    groups: Indices
+    said: str
+    notes: list[list[str]]
+
+
+def numbered(keys: Iterable[Hashable]) -> Indices:
+    """Number keys in the order in which they first stand, int64 [n].
+
+    >>> numbered(["b", "a", "b"]).tolist()
+    [0, 1, 0]
+    """
+    seen: dict[Hashable, int] = {}
+    return np.fromiter((seen.setdefault(key, len(seen)) for key in keys), np.int64)
+
+
+def part_of(
+    kinds: Indices, names: list[str], alike: Indices, groups: Indices | None, share: float, seed: int, noun: str
+) -> HoldOut:
+    """Hold out `share` of every class.
+
+    Equal rows stay together, so that none that judges is learnt from. Where there are groups these do, and a held-out
+    row that equals one of another group is set aside: common messages would otherwise tie all conversations together.
+
+    Args:
+        kinds: the class of each row, int64 [n].
+        names: of the classes; a further one has rows without a label.
+        alike: equal for rows that the model cannot tell apart, int64 [n].
+        groups: equal for rows that belong together, int64 [n], or None.
+        share, seed: as for `split`.
+        noun: what a row is, "row" or "series".
+    """
+    kept, held = split(kinds, share, seed, alike if groups is None else groups)
+    notes, n = [], len(kinds)
+    if repeated := n - len(np.unique(alike)):
+        how = "equal ones are on one side of the hold-out" if groups is None else "groups are kept together, not these"
+        notes.append(f"{repeated:,} of {many(n, noun)} repeat another one; {how}")
+    if groups is not None:
+        aside = np.isin(alike[held], alike[kept])
+        if aside.any():
+            notes.append(
+                f"{many(int(aside.sum()), noun)} that would be held out equal ones of other groups that are learnt "
+                "from; they judge nothing"
+            )
+        held = held[~aside]
+    without = np.setdiff1d(kinds, kinds[held])
+    if len(held) and len(without):
+        shown = ", ".join(repr(names[k]) if k < len(names) else "no label" for k in without[:8])
+        shown += ", ..." if len(without) > 8 else ""
+        notes.append(
+            f"nothing is held out of {counted(len(without), 'label')} ({shown}), where too few different "
+            f"{noun if noun == 'series' else noun + 's'}{'' if groups is None else ' or groups'} are: the held-out "
+            "figures say nothing about them"
+        )
+    of = groups if groups is not None else alike
+    return HoldOut(kept, held, of, f"{len(held):,} of {many(n, noun)}, held out", [notes])
+
+
+def by_file(count: int, alike: Indices, groups: Indices | None, noun: str) -> HoldOut:
+    """Judge by the rows of another file, which stand behind the `count` rows that are learnt from."""
+    known = np.isin(alike[count:], alike[:count])
+    if groups is not None:
+        known |= np.isin(groups[count:], groups[:count])
+    said, notes = f"{many(len(known), noun)} of another file", []
+    if known.any():
+        what = "equal ones that are learnt from" + (", or are of a group that is" if groups is not None else "")
+        notes.append(f"{int(known.sum()):,} of its {many(len(known), noun)} {what}; the figures are of those too")
+        said += f", {int(known.sum()):,} of which {what}"
+    rows = np.arange(len(alike))
+    return HoldOut(rows[:count], rows[count:], alike, said, [[], notes])
+
+
+def many(number: int, noun: str) -> str:
+    return f"{number:,} series" if noun == "series" else counted(number, noun)
+
+
+def split(targets: Indices, share: float, seed: int, groups: Indices | None = None) -> tuple[Indices, Indices]:
+    """Part rows to train on from rows held out, the latter `share` of every class.
+
+    A class of one row is only trained on. Groups stay whole: the rows of each class are gone through in an order drawn
+    from the seed, and a group is held out where that brings the classes nearer to their share and leaves each of them a
+    row to train on. A class that is then without held-out rows, and has two groups, gives the one that fits best.
+
+    Args:
+        targets: the class of each row, int64 [n].
+        share: of 0 to 1.
+        seed: of the order.
+        groups: equal for rows that stay together, int64 [n]; None: each row is by itself.
+
+    >>> kept, held = split(np.array([0] * 10 + [1] * 10), 0.2, 0)
+    >>> len(kept), len(held)
+    (16, 4)
+    >>> split(np.array([0, 0, 1, 1]), 0.5, 0, np.array([7, 8, 7, 8]))[1] % 2  # a row of each class, of one group
+    array([1, 1])
+    """
+    rng = np.random.default_rng([seed, 2])
+    classes, of = np.unique(targets, return_inverse=True)
+    orders = [rng.permutation(np.flatnonzero(of == k)) for k in range(len(classes))]
+    wanted = [min(len(rows) - 1, max(1, round(share * len(rows)))) for rows in orders]
+    group = np.arange(len(of)) if groups is None else np.unique(groups, return_inverse=True)[1]
+    parts = Parts(of, group, wanted)
+    for k, rows in enumerate(orders):
+        for g in dict.fromkeys(group[rows].tolist()):
+            if parts.missing[k] <= 0:
+                break
+            if not parts.out[g] and parts.spares(g) and parts.gain(g) > 0:
+                parts.hold(g)
+    for k, rows in enumerate(orders):
+        if parts.missing[k] == wanted[k] > 0 and (able := list(filter(parts.spares, group[rows].tolist()))):
+            parts.hold(max(able, key=parts.gain))
+    out = np.flatnonzero(parts.out[group])
+    return np.setdiff1d(np.arange(len(targets)), out), out
+
+
+class Parts:
+    """Which groups are held out so far, and how many rows of each class are missing from its share.
+
+    Args:
+        classes: the number of the class of each row, int64 [n].
+        groups: that of its group, int64 [n].
+        wanted: how many rows of each class are to be held out.
+    """
+
+    def __init__(self, classes: Indices, groups: Indices, wanted: list[int]) -> None:
+        pairs, counts = np.unique(groups * len(wanted) + classes, return_counts=True)
+        self.classes, self.counts = (pairs % len(wanted)).tolist(), counts.tolist()
+        self.starts = np.searchsorted(pairs // len(wanted), np.arange(groups.max() + 2)).tolist()
+        self.left = np.bincount(classes).tolist()
+        self.missing = list(wanted)
+        self.out = np.zeros(groups.max() + 1, bool)
+
+    def of(self, g: int) -> list[tuple[int, int]]:
+        """List the classes of a group, each with its number of rows."""
+        part = slice(self.starts[g], self.starts[g + 1])
+        return list(zip(self.classes[part], self.counts[part], strict=True))
+
+    def spares(self, g: int) -> bool:
+        """Tell whether every class has rows left without a group."""
+        return all(count < self.left[k] for k, count in self.of(g))
+
+    def gain(self, g: int) -> int:
+        """Count by how many rows the classes come nearer to their shares with a group held out."""
+        return sum(abs(self.missing[k]) - abs(self.missing[k] - count) for k, count in self.of(g))
+
+    def hold(self, g: int) -> None:
+        """Hold a group out."""
+        self.out[g] = True
+        for k, count in self.of(g):
+            self.missing[k] -= count
+            self.left[k] -= count
