@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 
 from tidegate.data.collection import Collection, Series, Times
-from tidegate.data.columns import check_column
+from tidegate.data.columns import MissingColumn, check_column
 from tidegate.data.npz import Array, read_npz
 from tidegate.data.series_arrays import assembled
 from tidegate.data.table import contents
@@ -37,7 +37,9 @@ def of_npz(
         if wanted not in arrays:
             listed = ", ".join(map(repr, arrays)) or "none"
             remedy = "save the numbers as x" if wanted == "x" else "name one of them, or add it"
-            raise DataError(f"{path}: no array {wanted!r}; the archive has {listed}; {remedy}")
+            error = MissingColumn(f"{path}: no array {wanted!r}; the archive has {listed}; {remedy}")
+            error.wanted = wanted
+            raise error
     x, apart = arrays["x"], _whole(path, arrays, label, id, layout)
     ids = arrays.get(IDS if id is None else id)
     found = assembled(

@@ -53,41 +53,44 @@ def part_of(
         noun: what a row is, "row" or "series".
     """
     kept, held = split(kinds, share, seed, alike if groups is None else groups)
-    notes, n = [], len(kinds)
+    notes, n, rows = [], len(kinds), many(2, noun).removeprefix("2 ")
     if repeated := n - len(np.unique(alike)):
-        how = "equal ones are on one side of the hold-out" if groups is None else "groups are kept together, not these"
-        notes.append(f"{repeated:,} of {many(n, noun)} repeat another one; {how}")
+        how = f"; equal {rows} stay on one side of the hold-out" if groups is None else ""
+        notes.append(f"{repeated:,} of {many(n, noun)} repeat another one{how}")
     if groups is not None:
         aside = np.isin(alike[held], alike[kept])
         if aside.any():
             notes.append(
-                f"{many(int(aside.sum()), noun)} that would be held out equal ones of other groups that are learnt "
-                "from; they judge nothing"
+                f"of the {rows} held out {int(aside.sum()):,} equal {rows} of other groups, which are learnt from; "
+                "they judge nothing"
             )
-        held = held[~aside]
+            held = held[~aside]
     without = np.setdiff1d(kinds, kinds[held])
     if len(held) and len(without):
         shown = ", ".join(repr(names[k]) if k < len(names) else "no label" for k in without[:8])
-        shown += ", ..." if len(without) > 8 else ""
         notes.append(
-            f"nothing is held out of {counted(len(without), 'label')} ({shown}), where too few different "
-            f"{noun if noun == 'series' else noun + 's'}{'' if groups is None else ' or groups'} are: the held-out "
-            "figures say nothing about them"
+            f"nothing is held out of {counted(len(without), 'label')} ({shown}{', ...' if len(without) > 8 else ''}), "
+            f"with too few {rows} that differ{'' if groups is None else ' in group'}: the held-out figures say nothing "
+            "about them"
         )
-    of = groups if groups is not None else alike
-    return HoldOut(kept, held, of, f"{len(held):,} of {many(n, noun)}, held out", [notes])
+    said = f"{len(held):,} of {many(n, noun)}, held out"
+    if groups is not None:
+        said = f"{said}, of {len(np.unique(groups[held])):,} of {counted(len(np.unique(groups)), 'group')}"
+    return HoldOut(kept, held, alike if groups is None else groups, said, [notes])
 
 
 def by_file(count: int, alike: Indices, groups: Indices | None, noun: str) -> HoldOut:
     """Judge by the rows of another file, which stand behind the `count` rows that are learnt from."""
     known = np.isin(alike[count:], alike[:count])
+    what = "also in what is learnt from"
     if groups is not None:
         known |= np.isin(groups[count:], groups[:count])
+        what += ", or of a group there"
     said, notes = f"{many(len(known), noun)} of another file", []
-    if known.any():
-        what = "equal ones that are learnt from" + (", or are of a group that is" if groups is not None else "")
-        notes.append(f"{int(known.sum()):,} of its {many(len(known), noun)} {what}; the figures are of those too")
-        said += f", {int(known.sum()):,} of which {what}"
+    if n := int(known.sum()):
+        be = "is" if n == 1 and noun != "series" else "are"
+        said += f", {n:,} of which {be} {what}"
+        notes.append(f"{n:,} of {many(len(known), noun)} {be} {what}: on those the figures are no test")
     rows = np.arange(len(alike))
     return HoldOut(rows[:count], rows[count:], alike, said, [[], notes])
 
@@ -112,8 +115,9 @@ def split(targets: Indices, share: float, seed: int, groups: Indices | None = No
     >>> kept, held = split(np.array([0] * 10 + [1] * 10), 0.2, 0)
     >>> len(kept), len(held)
     (16, 4)
-    >>> split(np.array([0, 0, 1, 1]), 0.5, 0, np.array([7, 8, 7, 8]))[1] % 2  # a row of each class, of one group
-    array([1, 1])
+    >>> kept, held = split(np.array([0, 0, 1, 1]), 0.5, 0, np.array([7, 8, 7, 8]))
+    >>> bool(held[1] - held[0] == 2)  # both rows of a group
+    True
     """
     rng = np.random.default_rng([seed, 2])
     classes, of = np.unique(targets, return_inverse=True)

@@ -248,10 +248,11 @@ def held_out(
         return by_file(n, alike, groups, noun)
     found = part_of(kinds, labels, alike, groups, options.hold_out or 0.1, options.seed, noun)
     if not len(found.held):
+        differ = "series that differ" if noun == "series" else "rows that differ"
         raise DataError(
-            f"{source.path}: too few rows to hold some out; some class needs two or more {noun}s that differ"
-            + (", of two groups" if groups is not None else "") + "; add some, or give a file to judge by with --valid"
-        )  # fmt: skip
+            f"{source.path}: too few rows to hold some out; a class needs two or more {differ}"
+            f"{' and are of two groups' if groups is not None else ''}; add some, or give a file to judge by as --valid"
+        )
     return found
 
 
@@ -296,13 +297,14 @@ def of_series(
 ) -> Lesson:
     options = replace(options, hold_out=options.hold_out or share_held(len(source)))
     options = resolved(options, "series", _series.lengths(source, options.window), len(labels))
+    found = intake_of(options, source, source.series)  # refuses columns that tell nothing before rows are told apart
     if judged is not None:
         judged = _series.rows(judged, options, options.label, source.columns)
     alike = _series.alike([each for each in (source, judged) if each is not None], bare(options, source))
     part = held_out(options, source, judged, y, labels, alike)
-    kept = part.kept
-    learnt = source.series if options.refit_epochs else [source.series[i] for i in kept]
-    intake, mean, deviation = intake_of(options, source, learnt)
+    if not options.refit_epochs:
+        found = intake_of(options, source, [source.series[i] for i in part.kept])
+    intake, mean, deviation = found
     parts = _series.pieces(source, intake)
     steps, origin = parts.steps, parts.origin
     if judged is not None:
@@ -311,13 +313,13 @@ def of_series(
     chain = Chain(intake.features)
     if intake.window is None:
         chain.put("scale", ("mean", "deviation"), intake.features, size=intake.features)
-    found = _series.Sequences(steps, y[origin], variation(options, mean, deviation, len(source.columns)))
+    data = _series.Sequences(steps, y[origin], variation(options, mean, deviation, len(source.columns)))
     section, arrays = intake.to_json()
     given = {"layers.0.mean": mean, "layers.0.deviation": deviation} if intake.window is None else {}
     kept, held = (np.flatnonzero(np.isin(origin, series)) for series in (part.kept, part.held))
     of = f"{len(held):,} windows of " if intake.window else ""
     weights = weights_of_classes(options, y[origin][kept], len(labels))
-    return Lesson(options, found, kept, held, judge(options), section, arrays, intake.features,
+    return Lesson(options, data, kept, held, judge(options), section, arrays, intake.features,
                   *finished(chain, options, len(labels)), labels, said, weights, given=given,
                   about={"judged_on": of + part.said}, groups=part.groups[origin], notes=part.notes)  # fmt: skip
 

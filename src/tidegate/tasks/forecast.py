@@ -20,6 +20,7 @@ from ._chain import Chain, Learning, Recurrence
 from ._chain import start as first_weights
 from ._lesson import Lesson
 from ._options import check, option
+from ._overlap import set_apart
 from ._quantiles import Quantiles
 from ._seasons import likely_season
 from ._windows import HELD, KEPT, Apart, Stretches, Track, Windows, about, lead_of, placed, scaled, single, tracks
@@ -226,6 +227,7 @@ def lesson(options: Options, source: Collection, judged: Collection | None) -> L
     options = resolved(replace(options, hold_out=share), source, found, cuts)
     learnt = one_step(replace(intake, window=window_of(options)))
     places = placed(found, more, cuts, learnt, [each.path for each in sources])
+    places, notes = set_apart(places, cuts, learnt, sources)
     learnt, places = scaled(learnt, cuts, places, source)
     data = Windows(learnt, places) if learnt.window else Stretches(learnt, places, STRETCH, options.lookback or 0)
     said = [taken(each, options) for each in sources]
@@ -242,6 +244,7 @@ def lesson(options: Options, source: Collection, judged: Collection | None) -> L
             "rows": counts, "steps_ahead": lead_of(learnt), "fitted_on": about(found),
             "baselines": baselines(options, learnt, places, data, cuts),
         },
+        notes=[[] for _ in sources[1:]] + [notes],
     )  # fmt: skip
 
 
