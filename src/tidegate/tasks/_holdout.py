@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Hashable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
+from ..data import lookalikes
+from ..data.series import Collection
+from ..data.table import Table
+from ..errors import DataError
 from ._labels import counted
 from ._lesson import Indices
+
+Source = Table | Collection
 
 
 @dataclass(frozen=True)
@@ -24,6 +32,61 @@ class HoldOut:
     groups: Indices
     said: str
     notes: list[list[str]]
+
+
+def held_out(
+    options: Any, source: Source, judged: Source | None, kinds: Indices, labels: list[str], alike: Indices
+) -> HoldOut:
+    """Choose the rows to learn from, and those that choose the weights: some of the source's, or those of `judged`.
+
+    Args:
+        options: of the classifier: hold_out, seed, group.
+        source, judged: tables of messages, or series.
+        kinds: the class of each row of both, int64 [n].
+        labels: the names of the classes; a further one has rows without a label.
+        alike: equal for rows that the model cannot tell apart, int64 [n].
+
+    Raises DataError where nothing can be held out, or both have the same rows.
+    """
+    noun = "series" if isinstance(source, Collection) else "row"
+    groups, warnings = groups_of(options.group, [each for each in (source, judged) if each is not None], noun)
+    if judged is not None:
+        n, rows = len(source), alike * (len(labels) + 1) + kinds
+        if source.sha256 == judged.sha256 or np.array_equal(np.sort(rows[:n]), np.sort(rows[n:])):
+            raise DataError(
+                f"{judged.path}: holds the same rows as {source.path}, so it cannot judge what is learnt from them; "
+                "give other rows, or leave --valid out, and some of the rows are held out"
+            )
+        found = by_file(n, alike, groups, noun)
+    else:
+        found = part_of(kinds, labels, alike, groups, options.hold_out or 0.1, options.seed, noun)
+    if not len(found.held):
+        differ = "series that differ" if noun == "series" else "rows that differ"
+        raise DataError(
+            f"{source.path}: too few rows to hold some out; a class needs two or more {differ}"
+            f"{' and are of two groups' if groups is not None else ''}; add some, or give a file to judge by as --valid"
+        )
+    return replace(found, notes=[warnings + found.notes[0], *found.notes[1:]])
+
+
+def groups_of(column: str | None, sources: list[Source], noun: str) -> tuple[Indices | None, list[str]]:
+    """Number the groups of the rows of all sources, int64 [n], and warn of names that look alike.
+
+    None where no column says it. Raises DataError for a row without a group.
+    """
+    if column is None:
+        return None, []
+    found: list[str] = []
+    for source in sources:
+        if isinstance(source, Collection):
+            names = [(source.place(i, 0), s.group or "") for i, s in enumerate(source.series)]
+        else:
+            names = [(source.place(i), name) for i, name in enumerate(source.labels(column, "group"))]
+        for place, name in names:
+            if not name.strip():
+                raise DataError(f"{place}: no group in column {column!r}; fill it or leave the row out")
+        found += [name for _, name in names]
+    return numbered(found), lookalikes.warnings(Counter(found), "group", noun)
 
 
 def numbered(keys: Iterable[Hashable]) -> Indices:

@@ -68,7 +68,11 @@ def rows(source: Any, options: TextSource) -> Table:
     try:
         return read(source, wanted if options.group is None else [*wanted, options.group])
     except MissingColumn as error:
-        if error.wanted in wanted and (hint := suggestion(source, error.names, options.text, options.label)):
+        if (
+            error.wanted in wanted
+            and not error.alike
+            and (hint := suggestion(source, error.names, options.text, options.label))
+        ):
             raise DataError(f"{str(error).removesuffix(error.hint)}; {hint}") from error
         raise
 

@@ -142,6 +142,12 @@ def treated(source: Collection, intake: Intake) -> list[tuple[Steps, Indices]]:
     return found
 
 
+def bare(options: SeriesSource, source: Collection) -> Intake:
+    """The intake of a source's columns, which are not scaled yet."""
+    roles = ("past",) * len(source.columns)
+    return Intake(tuple(source.columns), roles, options.periods(), options.missing)
+
+
 def alike(sources: Sequence[Collection], intake: Intake) -> Indices:
     """Number the series of all sources by their steps with nothing missing, int64 [n]: equal ones have one number."""
     found = [steps for source in sources for steps, _ in treated(source, intake)]
@@ -214,6 +220,12 @@ class Variation:
         if self.shift:
             x = x + draws(each) * self.deviation * np.float32(self.shift)
         return x + draws(x.shape) * self.deviation * np.float32(self.noise) if self.noise else x
+
+
+def variation(options: Any, mean: Array, deviation: Array, columns: int) -> Variation:
+    """What training changes of the columns; what says that a number was missing, and the calendar, stay."""
+    varied = np.where(np.arange(len(deviation)) < columns, deviation, 0).astype(np.float32)
+    return Variation(mean.astype(np.float32), varied, options.noise, options.shift, options.gain)
 
 
 class Sequences:

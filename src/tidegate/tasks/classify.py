@@ -11,19 +11,20 @@ import numpy as np
 import numpy.typing as npt
 
 from .. import cells
+from ..data import lookalikes
 from ..data.series import Collection, Series, read_series
 from ..data.series_arrays import ONE_CHANNEL
 from ..data.table import Table, read
-from ..errors import DataError, OptionError
+from ..errors import OptionError
 from ..features.series import Intake, Window
 from ..layers.pool import OVER
 from . import _labels, _messages, _metrics, _series
 from ._chain import Chain, Learning, Recurrence
 from ._chain import start as first_weights
 from ._classes import AnyOf, OneOf
-from ._holdout import HoldOut, by_file, numbered, part_of
+from ._holdout import Source, held_out
 from ._labels import Targets
-from ._lesson import Array, Indices, Judge, Lesson
+from ._lesson import Array, Judge, Lesson
 from ._options import check, option
 
 if TYPE_CHECKING:
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
 
 KIND = "classify"
 score = _metrics.score
-Source = Table | Collection
 
 
 @dataclass(frozen=True)
@@ -227,50 +227,12 @@ def lesson(options: Options, source: Source, judged: Source | None) -> Lesson:
         if options.refit_epochs is None:
             options = replace(options, refit_epochs=0)  # a file given to judge by is not learnt from unasked
     make: Any = of_series if isinstance(source, Collection) else of_texts
+    noun = "series" if isinstance(source, Collection) else "row"
+    notes = lookalikes.warnings(_labels.counts(y[: len(source)], labels), "label", noun)
+    if isinstance(source, Collection):
+        notes += lookalikes.warnings({s.id: len(s) for s in source.series}, "id", "step")
     made: Lesson = make(options, source, judged, y, labels, said)
-    return made
-
-
-def held_out(
-    options: Options, source: Source, judged: Source | None, y: Targets, labels: list[str], alike: Indices
-) -> HoldOut:
-    """Rows to learn from, and rows that choose the weights. alike: equal for rows that the model cannot tell apart."""
-    noun, kinds = "series" if isinstance(source, Collection) else "row", _labels.kinds_of(y)
-    groups = groups_of(options, [each for each in (source, judged) if each is not None])
-    if judged is not None:
-        n = len(source)
-        rows = alike * (len(labels) + 1) + kinds
-        if source.sha256 == judged.sha256 or np.array_equal(np.sort(rows[:n]), np.sort(rows[n:])):
-            raise DataError(
-                f"{judged.path}: holds the same rows as {source.path}, so it cannot judge what is learnt from them; "
-                "give other rows, or leave --valid out, and some of the rows are held out"
-            )
-        return by_file(n, alike, groups, noun)
-    found = part_of(kinds, labels, alike, groups, options.hold_out or 0.1, options.seed, noun)
-    if not len(found.held):
-        differ = "series that differ" if noun == "series" else "rows that differ"
-        raise DataError(
-            f"{source.path}: too few rows to hold some out; a class needs two or more {differ}"
-            f"{' and are of two groups' if groups is not None else ''}; add some, or give a file to judge by as --valid"
-        )
-    return found
-
-
-def groups_of(options: Options, sources: list[Source]) -> Indices | None:
-    """The number of the group of every row of all sources, None where no column says it. Raises DataError."""
-    if options.group is None:
-        return None
-    found = []
-    for source in sources:
-        if isinstance(source, Collection):
-            names = [(source.place(i, 0), s.group) for i, s in enumerate(source.series)]
-        else:
-            names = [(source.place(i), name) for i, name in enumerate(source.labels(options.group, "group"))]
-        for place, name in names:
-            if not (name or "").strip():
-                raise DataError(f"{place}: no group in column {options.group!r}; fill it or leave the row out")
-        found += [name for _, name in names]
-    return numbered(found)
+    return replace(made, notes=[notes + made.notes[0], *made.notes[1:]])
 
 
 def of_texts(
@@ -279,7 +241,7 @@ def of_texts(
     tokens = _messages.tokens_of(source, options)
     options = resolved(options, "text", [len(t) for t in tokens], len(labels))
     more = [] if judged is None else _messages.tokens_of(judged, options)
-    part = held_out(options, source, judged, y, labels, _messages.alike(options, tokens, more))
+    part = held_out(options, source, judged, _labels.kinds_of(y), labels, _messages.alike(options, tokens, more))
     tokens, kept = tokens + more, part.kept
     learnt = tokens if options.refit_epochs else [tokens[i] for i in kept]
     section, arrays, vocabulary, hide = _messages.inputs(options, learnt)
@@ -300,8 +262,8 @@ def of_series(
     found = intake_of(options, source, source.series)  # refuses columns that tell nothing before rows are told apart
     if judged is not None:
         judged = _series.rows(judged, options, options.label, source.columns)
-    alike = _series.alike([each for each in (source, judged) if each is not None], bare(options, source))
-    part = held_out(options, source, judged, y, labels, alike)
+    alike = _series.alike([each for each in (source, judged) if each is not None], _series.bare(options, source))
+    part = held_out(options, source, judged, _labels.kinds_of(y), labels, alike)
     if not options.refit_epochs:
         found = intake_of(options, source, [source.series[i] for i in part.kept])
     intake, mean, deviation = found
@@ -313,7 +275,7 @@ def of_series(
     chain = Chain(intake.features)
     if intake.window is None:
         chain.put("scale", ("mean", "deviation"), intake.features, size=intake.features)
-    data = _series.Sequences(steps, y[origin], variation(options, mean, deviation, len(source.columns)))
+    data = _series.Sequences(steps, y[origin], _series.variation(options, mean, deviation, len(source.columns)))
     section, arrays = intake.to_json()
     given = {"layers.0.mean": mean, "layers.0.deviation": deviation} if intake.window is None else {}
     kept, held = (np.flatnonzero(np.isin(origin, series)) for series in (part.kept, part.held))
@@ -324,25 +286,13 @@ def of_series(
                   about={"judged_on": of + part.said}, groups=part.groups[origin], notes=part.notes)  # fmt: skip
 
 
-def bare(options: Options, source: Collection) -> Intake:
-    """The intake of a source's columns, which are not scaled yet."""
-    roles = ("past",) * len(source.columns)
-    return Intake(tuple(source.columns), roles, options.periods(), options.missing)
-
-
-def variation(options: Options, mean: Array, deviation: Array, columns: int) -> _series.Variation:
-    """What training changes of the columns; what says that a number was missing, and the calendar, stay."""
-    varied = np.where(np.arange(len(deviation)) < columns, deviation, 0).astype(np.float32)
-    return _series.Variation(mean.astype(np.float32), varied, options.noise, options.shift, options.gain)
-
-
 def intake_of(options: Options, source: Collection, learnt: list[Series]) -> tuple[Intake, Array, Array]:
     """The intake of a source's columns, and mean and deviation of its features in what is learnt, float32 [features].
 
     What was missing, and the calendar, stay as they are; in a window every column is about 0 and 1 already.
     """
     window = Window(options.window, centre="mean", spread="window") if options.window else None
-    intake = replace(bare(options, source), window=window)
+    intake = replace(_series.bare(options, source), window=window)
     mean, deviation = _series.statistics(_series.fixed(learnt), source.columns, source.path)
     if options.missing == "mask":
         intake = replace(intake, mean=mean[None])

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .. import cells
+from ..data import lookalikes
 from ..data.series import Collection
 from ..document.limits import MAX_QUANTILES, MAX_WIDTH
 from ..errors import DataError, OptionError
@@ -227,6 +228,7 @@ def lesson(options: Options, source: Collection, judged: Collection | None) -> L
     options = resolved(replace(options, hold_out=share), source, found, cuts)
     learnt = one_step(replace(intake, window=window_of(options)))
     places = placed(found, more, cuts, learnt, [each.path for each in sources])
+    named = lookalikes.warnings({s.id: len(s) for s in source.series}, "id", "step")
     places, notes = set_apart(places, cuts, learnt, sources)
     learnt, places = scaled(learnt, cuts, places, source)
     data = Windows(learnt, places) if learnt.window else Stretches(learnt, places, STRETCH, options.lookback or 0)
@@ -244,7 +246,7 @@ def lesson(options: Options, source: Collection, judged: Collection | None) -> L
             "rows": counts, "steps_ahead": lead_of(learnt), "fitted_on": about(found),
             "baselines": baselines(options, learnt, places, data, cuts),
         },
-        notes=[[] for _ in sources[1:]] + [notes],
+        notes=[[*named, *notes]] if judged is None else [named, notes],
     )  # fmt: skip
 
 

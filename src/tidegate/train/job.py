@@ -155,10 +155,8 @@ class Job:
         return asdict(replace(self.options, cell=os.path.basename(self.options.cell).removesuffix(".py")))
 
     def provenance(self, run: Run, final: dict[str, float]) -> dict[str, Any]:
-        held = "held-out rows, which " + " and ".join(
-            ["chose the weights", *["calibrated them"] * bool(run.adjustment),
-             *["the last epochs also learnt from"] * bool(run.recipe.refit_epochs)]
-        )  # fmt: skip
+        held = f"held-out rows, which chose the weights{' and their calibration' * bool(run.adjustment)}"
+        held += "; the last epochs learnt from them too" * bool(run.recipe.refit_epochs)
         return {
             "data": described(self.source, self.taken[0][1]),
             "valid": described(self.judged, self.taken[1][1]) if self.judged else None,

@@ -147,3 +147,24 @@ def test_no_row_is_judged_by_a_factor_that_it_had_a_say_in() -> None:
         again = judge.cross_adjusted(outputs, changed, folds)
         assert np.array_equal(found[folds == fold], again[folds == fold])
     assert np.array_equal(judge.cross_adjusted(outputs[:1], targets[:1], folds[:1]), outputs[:1])
+
+
+def test_labels_ids_and_groups_that_look_alike_are_warned_of() -> None:
+    texts, labels = [f"text {i}" for i in range(40)], ["card", "cash"] * 18 + ["card ", "cash"] * 2
+    groups = [f"p{i // 2}" for i in range(38)] + ["P1", "nan"]
+    notes = lesson(table(texts, labels, group=groups), group="group").notes[0]
+    said = ["warning: labels 'card' (18 rows) and 'card ' (2 rows)", "warning: groups 'p1' (2 rows) and 'P1' (1 row)"]
+    assert [note.startswith(start) for note, start in zip(notes, said, strict=False)] == [True, True]
+    assert notes[2].startswith("warning: group 'nan' (1 row) is what other programs write for an empty cell")
+    x, ids = np.random.default_rng(0).normal(size=(20, 5)), [f"s{i}" for i in range(19)] + ["s1 "]
+    (note,) = lesson(of_arrays(x, labels=["a", "b"] * 10, ids=ids)).notes[0]
+    assert note.startswith("warning: ids 's1' (5 steps) and 's1 ' (5 steps) differ by a space at the end alone")
+    several = lesson(table(texts, ["a; b", "A"] * 20), label_separator=";").notes[0]
+    assert several[0].startswith("warning: labels 'A' (20 rows) and 'a' (20 rows) differ by upper and lower case")
+
+
+def test_an_unseen_label_that_looks_like_a_seen_one_is_told_apart() -> None:
+    with pytest.raises(
+        DataError, match="label 'card\\\\xa0' was not seen in training; it differs from 'card' by a space"
+    ):
+        classify.targets(table(["a", "b"], ["card", "card\u00a0"]), classify.Options(), ["card", "cash"])
