@@ -128,7 +128,8 @@ def report(metrics: dict[str, Any]) -> str:
 def summary(metrics: dict[str, Any]) -> str:
     figures = [f"{shown} {metrics[name]:.4f}" for name, shown in FIGURES if metrics.get(name) is not None]
     unseen = metrics.get("unseen", 0)
-    tail = f"  ({unseen} with a label unseen in training, counted as wrong)" if unseen else ""
+    tail = f"  ({unseen} with a label unseen in training: counted as wrong, left out of macro F1 and log loss)"
+    tail *= bool(unseen)
     return f"{metrics['rows']} rows  " + "  ".join(figures) + tail + several(metrics)
 
 

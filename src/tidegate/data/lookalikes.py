@@ -60,6 +60,17 @@ def pairs(names: Iterable[str]) -> list[tuple[str, str]]:
     return [(first, other) for first, *others in alike.values() for other in others]
 
 
+def hint(wanted: Iterable[str], there: Iterable[str]) -> str:
+    """Tell in words which of the names that are there only look like wanted ones; "" if none does.
+
+    >>> hint(["x", "y"], ["x", "y "])
+    "; 'y ' differs from 'y' by a space at the end"
+    """
+    there = list(there)
+    found = [(name, other) for name in wanted if name not in there for other in there if seen(other) == seen(name)]
+    return "".join(f"; {other!r} differs from {name!r} by {difference(name, other)}" for name, other in found[:3])
+
+
 def warnings(counts: Mapping[str, int], what: str, unit: str = "row") -> list[str]:
     """Warn in a sentence each of names that look alike, and of those that other programs write for an empty cell.
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ..data.lookalikes import hint
 from ..data.series import Collection, Series, read_series
 from ..errors import DataError, OptionError, located
 from ..features.calendar import PERIODS
@@ -88,6 +89,7 @@ def rows(
     if columns is not None and list(columns) != found.columns:
         raise DataError(
             f"{found.path}: has {counted(found.columns)}; the model was fitted on {counted(columns)}; give it those"
+            f"{hint(columns, found.columns)}"
         )
     if options.calendar and any(s.times is None for s in found.series):
         raise DataError(f"{found.path}: calendar needs times, and there are none; name their column with --time")

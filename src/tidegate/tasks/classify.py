@@ -279,11 +279,16 @@ def of_series(
     section, arrays = intake.to_json()
     given = {"layers.0.mean": mean, "layers.0.deviation": deviation} if intake.window is None else {}
     kept, held = (np.flatnonzero(np.isin(origin, series)) for series in (part.kept, part.held))
-    of = f"{len(held):,} windows of " if intake.window else ""
+    about: dict[str, Any] = {"judged_on": part.said}
+    if intake.window:
+        about = {
+            "rows": {"trained": len(kept), "held_out": len(held), "of": "windows"},
+            "judged_on": f"{len(held):,} windows of {part.said}",
+        }
     weights = weights_of_classes(options, y[origin][kept], len(labels))
     return Lesson(options, data, kept, held, judge(options), section, arrays, intake.features,
                   *finished(chain, options, len(labels)), labels, said, weights, given=given,
-                  about={"judged_on": of + part.said}, groups=part.groups[origin], notes=part.notes)  # fmt: skip
+                  about=about, groups=part.groups[origin], notes=part.notes)  # fmt: skip
 
 
 def intake_of(options: Options, source: Collection, learnt: list[Series]) -> tuple[Intake, Array, Array]:

@@ -151,7 +151,8 @@ def rows(source: Any, options: Options, columns: list[str] | None = None) -> Col
     found = _series.rows(source, options, None)
     if strange := [name for name in named if name not in found.columns]:
         shown = _series.counted(found.columns)
-        raise DataError(f"{found.path}: no column {strange[0]!r} to be {named[strange[0]]}; there are {shown}")
+        how = lookalikes.hint(strange[:1], found.columns)
+        raise DataError(f"{found.path}: no column {strange[0]!r} to be {named[strange[0]]}; there are {shown}{how}")
     if all(role_of(name, options) != "target" for name in found.columns):
         raise DataError(f"{found.path}: no column is left to forecast of {_series.counted(found.columns)}; name others")
     ordered = sorted(range(len(found.columns)), key=lambda c: ORDER.index(role_of(found.columns[c], options)))
@@ -170,7 +171,7 @@ def in_order(source: Collection, columns: list[str]) -> Collection:
         its = [*source.targets, *source.columns[1:]] if isinstance(source, Apart) else source.columns
         raise DataError(
             f"{source.path}: has {_series.counted(its)}; the model was fitted on "
-            f"{_series.counted(columns)}; give it those"
+            f"{_series.counted(columns)}; give it those{lookalikes.hint(columns, its)}"
         )
     return picked(source, [source.columns.index(name) for name in columns])
 

@@ -168,3 +168,19 @@ def test_an_unseen_label_that_looks_like_a_seen_one_is_told_apart() -> None:
         DataError, match="label 'card\\\\xa0' was not seen in training; it differs from 'card' by a space"
     ):
         classify.targets(table(["a", "b"], ["card", "card\u00a0"]), classify.Options(), ["card", "cash"])
+
+
+def test_held_out_windows_are_said_to_be_windows() -> None:
+    x = np.random.default_rng(0).normal(size=(10, 100, 1))
+    made = lesson(of_arrays(x, labels=["a", "b"] * 5), window=20, refit_epochs=0)
+    assert made.about == {
+        "rows": {"trained": 72, "held_out": 18, "of": "windows"},
+        "judged_on": "18 windows of 2 of 10 series, held out",
+    }
+    assert len(np.intersect1d(made.groups[made.kept], made.groups[made.held])) == 0
+
+
+def test_columns_that_only_look_like_a_models_are_told_apart() -> None:
+    source = of_arrays(np.zeros((2, 5, 2)), labels=["a", "b"], columns=["x", "y\u00a0"])
+    with pytest.raises(DataError, match=r"give it those; 'y\\xa0' differs from 'y' by a space at the end"):
+        classify.rows(source, classify.Options(), ["x", "y"])

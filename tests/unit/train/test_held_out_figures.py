@@ -9,12 +9,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tidegate import cli
+from tidegate import cli, tasks
 from tidegate.cli.score import measure
 from tidegate.model import Model
 from tidegate.train import fit
+from tidegate.train.job import Job
 
-SMALL: dict[str, Any] = {"hidden": 4, "embed": 4, "epochs": 2, "batch": 32, "threads": 1}
+SMALL_OPTIONS: dict[str, Any] = {"hidden": 4, "embed": 4, "epochs": 2, "batch": 32}
+SMALL: dict[str, Any] = {**SMALL_OPTIONS, "threads": 1}
 FLAGS = [f"--{name}={value}" for name, value in SMALL.items()]
 
 
@@ -81,3 +83,28 @@ def test_a_forecasters_figures_are_said_to_be_from_before_the_refit(
     flags = ["--horizon=2", "--lookback=4", "--epochs=1", "--hidden=4", "--threads=1"]
     assert cli.main(["fit", "forecast", str(data), "--out", str(out), *flags]) == 0
     assert "forecasts 2 steps ahead, before the last pass, which learnt from it too\n" in capsys.readouterr().out
+
+
+def test_score_and_predict_say_what_unseen_labels_and_other_columns_are(
+    model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    other = tmp_path / "test.csv"
+    other.write_text("words,label\nw1 w2,a\nw3,new\n")
+    assert cli.main(["score", str(model), str(other), "--text", "words", "--unseen", "wrong"]) == 0
+    assert "(1 with a label unseen in training: counted as wrong, left out of macro F1 and log loss)" in (
+        capsys.readouterr().out
+    )
+    assert cli.main(["predict", str(model), str(other)]) == 2
+    assert "no column 'text'; the file has 'words', 'label'; say which one holds the messages with --column\n" in (
+        capsys.readouterr().err
+    )
+
+
+def test_equal_rows_and_groups_calibrate_together(copies: Path) -> None:
+    room = tasks.load("classify")
+    for group in (None, "patient"):
+        options = room.Options(**{**SMALL_OPTIONS, "group": group, "hold_out": 0.5})
+        run = Job(room, options, room.rows(copies, options), None, 1).run(None)
+        groups, folds = run.recipe.groups[run.ordered(run.held)], run.folds()
+        assert all(len(set(folds[groups == g])) == 1 for g in groups)
+        assert set(folds) == {0, 1, 2, 3, 4}
