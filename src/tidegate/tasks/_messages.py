@@ -14,9 +14,10 @@ from ..data.columns import MissingColumn
 from ..data.table import Table, read
 from ..errors import DataError, located
 from ..features.text import Tokenizer, Vocabulary, encode
-from ._holdout import numbered
 from ._lesson import Array, Indices, padded
 from ._options import option
+
+Inputs = tuple[dict[str, Any], dict[str, npt.NDArray[Any]], Vocabulary, npt.NDArray[np.float32]]
 
 
 @dataclass(frozen=True)
@@ -94,31 +95,27 @@ def message(tokenizer: Tokenizer, text: str, column: str) -> list[bytes]:
     return tokens
 
 
-def inputs(
-    options: TextSource, tokens: list[list[bytes]]
-) -> tuple[dict[str, Any], dict[str, npt.NDArray[Any]], Vocabulary, npt.NDArray[np.float32]]:
+def inputs(options: TextSource, tokens: list[list[bytes]]) -> Inputs:
     """The document's input section, its tensors, the vocabulary that the training rows' tokens give, and for each
     of its ids how often training reads it as unknown, float32 [size].
     """
-    counts, vocabulary = learnt(options, tokens)
+    counts = Counter(t for row in tokens for t in row)
+    if options.tokens == "byte":
+        vocabulary = Vocabulary.of_bytes()
+    else:
+        vocabulary = Vocabulary.learn(counts, options.min_count, options.vocabulary)
     data, offsets = vocabulary.arrays()
     names = {"bytes": "input.vocabulary.bytes", "offsets": "input.vocabulary.offsets"}
     section = {"kind": "text", "tokenizer": options.tokenizer().to_json(), "vocabulary": names, "size": len(vocabulary)}
     return section, {names["bytes"]: data, names["offsets"]: offsets}, vocabulary, hide(options, counts, vocabulary)
 
 
-def learnt(options: TextSource, tokens: list[list[bytes]]) -> tuple[Counter[bytes], Vocabulary]:
-    """How often each token occurs in rows, and the vocabulary that they give."""
-    counts = Counter(t for row in tokens for t in row)
-    if options.tokens == "byte":
-        return counts, Vocabulary.of_bytes()
-    return counts, Vocabulary.learn(counts, options.min_count, options.vocabulary)
-
-
-def alike(options: TextSource, tokens: list[list[bytes]], more: list[list[bytes]]) -> Indices:
-    """Number the rows of tokens, then those of another source (`more`), by what the model reads of them, int64 [n]."""
-    vocabulary = learnt(options, tokens)[1]
-    return numbered(vocabulary.ids(row).tobytes() for row in [*tokens, *more])
+def read_as(
+    options: TextSource, learnt: list[list[bytes]], asked: list[list[bytes]]
+) -> tuple[Inputs, list[npt.NDArray[np.int32]]]:
+    """What rows of tokens give, see `inputs`, and the ids of all rows that are `asked`."""
+    made = inputs(options, learnt)
+    return made, [made[2].ids(row) for row in asked]
 
 
 def hide(options: TextSource, counts: Counter[bytes], vocabulary: Vocabulary) -> npt.NDArray[np.float32]:

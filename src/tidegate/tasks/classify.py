@@ -22,7 +22,7 @@ from . import _labels, _messages, _metrics, _series
 from ._chain import Chain, Learning, Recurrence
 from ._chain import start as first_weights
 from ._classes import AnyOf, OneOf
-from ._holdout import Source, held_out
+from ._holdout import Source, held_out, numbered
 from ._labels import Targets
 from ._lesson import Array, Judge, Lesson
 from ._options import check, option
@@ -240,16 +240,17 @@ def of_texts(
 ) -> Lesson:
     tokens = _messages.tokens_of(source, options)
     options = resolved(options, "text", [len(t) for t in tokens], len(labels))
-    more = [] if judged is None else _messages.tokens_of(judged, options)
-    part = held_out(options, source, judged, _labels.kinds_of(y), labels, _messages.alike(options, tokens, more))
-    tokens, kept = tokens + more, part.kept
-    learnt = tokens if options.refit_epochs else [tokens[i] for i in kept]
-    section, arrays, vocabulary, hide = _messages.inputs(options, learnt)
+    tokens += [] if judged is None else _messages.tokens_of(judged, options)
+    made, ids = _messages.read_as(options, tokens if options.refit_epochs else tokens[: len(source)], tokens)
+    part = held_out(options, source, judged, _labels.kinds_of(y), labels, numbered(row.tobytes() for row in ids))
+    if not options.refit_epochs:
+        made, ids = _messages.read_as(options, [tokens[i] for i in part.kept], tokens)
+    section, arrays, vocabulary, hide = made
     chain = Chain(None)
     chain.put("embed", ("weight",), options.embed or 0, rows=len(vocabulary), size=options.embed)
-    found = _messages.Messages([vocabulary.ids(t) for t in tokens], y, hide)
-    weights = weights_of_classes(options, y[kept], len(labels))
-    return Lesson(options, found, kept, part.held, judge(options), section, arrays, None,
+    found = _messages.Messages(ids, y, hide)
+    weights = weights_of_classes(options, y[part.kept], len(labels))
+    return Lesson(options, found, part.kept, part.held, judge(options), section, arrays, None,
                   *finished(chain, options, len(labels)), labels, said, weights, about={"judged_on": part.said},
                   groups=part.groups, notes=part.notes)  # fmt: skip
 
