@@ -88,7 +88,8 @@ def test_copies_of_a_text_stay_on_one_side_whatever_their_labels() -> None:
 
 def test_copies_of_a_series_stay_on_one_side() -> None:
     x = np.random.default_rng(0).normal(size=(20, 5, 1))
-    found = lesson(of_arrays(np.concatenate([x, x, x]), labels=["a", "b"] * 30))
+    x[0, 0] = 0
+    found = lesson(of_arrays(np.concatenate([x, np.where(x == 0, -0.0, x), x]), labels=["a", "b"] * 30))
     assert apart(found, [str(i % 20) for i in range(60)])
     assert found.about["judged_on"] == "6 of 60 series, held out"
     assert found.notes == [["40 of 60 series repeat another one; equal series stay on one side of the hold-out"]]
