@@ -83,7 +83,7 @@ def assembled(
         _check_once(path, named)
     ids = named or [""] * len(values)
     series = [
-        Series(ids[i], one, None, found[i] if found else None, range(1, len(one) + 1), of[i] if of else None)
+        Series(ids[i], one, None, found[i] if found else None, range(1, len(one) + 1), group=of[i] if of else None)
         for i, one in enumerate(values)
     ]
     checked = Collection(path, names, series, sha256, form, "step")

@@ -43,7 +43,7 @@ def of_steps(
         chosen = None if labels is None else _constant(table, labels, rows, name, label, id)
         of = None if groups is None else _constant(table, groups, rows, name, group, id, "group")
         lines = [table.lines[row] for row in rows.tolist()]
-        series.append(Series(name, matrix[rows], times, chosen, lines, of))
+        series.append(Series(name, matrix[rows], times, chosen, lines, group=of))
     return _collection(table, columns, series, "table, one step a row" if id is None else "long table")
 
 
@@ -62,7 +62,7 @@ def of_rows(
         _check_once(table, ids, id)
     steps = [_without_end(table, row, found) for row, found in enumerate(matrix)]
     series = [
-        Series(ids[row], found, None, labels[row], [table.lines[row]] * len(found), groups[row])
+        Series(ids[row], found, None, labels[row], [table.lines[row]] * len(found), group=groups[row])
         for row, found in enumerate(steps)
     ]
     return _collection(table, [ONE_CHANNEL], series, "table, one series a row")

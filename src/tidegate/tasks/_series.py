@@ -153,12 +153,10 @@ def bare(options: SeriesSource, source: Collection) -> Intake:
 def alike(sources: Sequence[Collection], intake: Intake) -> Indices:
     """Number the series of all sources by their steps with nothing missing, int64 [n]: equal ones have one number."""
     if intake.missing == "error" and not intake.calendar:  # nothing is filled or added, and treating costs more
-        with np.errstate(over="ignore"):
-            found = [s.values.astype(np.float32) for source in sources for s in source.series]
+        found: list[Array] = [s.values for source in sources for s in source.series]
     else:
         found = [steps for source in sources for steps, _ in treated(source, intake)]
-    zero = np.float32(0)  # -0 + 0 is 0
-    return numbered((len(steps), (steps + zero).tobytes()) for steps in found)
+    return numbered((len(steps), (steps + 0).tobytes()) for steps in found)  # -0 + 0 is 0
 
 
 def refuse(
