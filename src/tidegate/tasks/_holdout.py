@@ -13,7 +13,7 @@ from ..data import lookalikes
 from ..data.series import Collection
 from ..data.table import Table
 from ..errors import DataError
-from ._labels import counted
+from ._labels import Targets, counted, kinds_of
 from ._lesson import Indices
 
 Source = Table | Collection
@@ -35,23 +35,24 @@ class HoldOut:
 
 
 def held_out(
-    options: Any, source: Source, judged: Source | None, kinds: Indices, labels: list[str], alike: Indices
+    options: Any, source: Source, judged: Source | None, y: Targets, labels: list[str], alike: Indices
 ) -> HoldOut:
     """Choose the rows to learn from, and those that choose the weights: some of the source's, or those of `judged`.
 
     Args:
         options: of the classifier: hold_out, seed, group.
         source, judged: tables of messages, or series.
-        kinds: the class of each row of both, int64 [n].
-        labels: the names of the classes; a further one has rows without a label.
+        y: the labels of each row of both, int64 [n] or [n, labels].
+        labels: their names.
         alike: equal for rows that the model cannot tell apart, int64 [n].
 
     Raises DataError where nothing can be held out, or both have the same rows.
     """
     noun = "series" if isinstance(source, Collection) else "row"
+    labelled = y if y.ndim == 1 else numbered(row.tobytes() for row in y)
     groups, warnings = groups_of(options.group, [each for each in (source, judged) if each is not None], noun)
     if judged is not None:
-        n, rows = len(source), alike * (len(labels) + 1) + kinds
+        n, rows = len(source), alike * (int(labelled.max()) + 1) + labelled
         if source.sha256 == judged.sha256 or np.array_equal(np.sort(rows[:n]), np.sort(rows[n:])):
             raise DataError(
                 f"{judged.path}: holds the same rows as {source.path}, so it cannot judge what is learnt from them; "
@@ -59,7 +60,8 @@ def held_out(
             )
         found = by_file(n, alike, groups, noun)
     else:
-        found = part_of(kinds, labels, alike, groups, options.hold_out or 0.1, options.seed, noun)
+        found = part_of(kinds_of(y), labels, alike, groups, options.hold_out or 0.1, options.seed, noun)
+        found.notes[0][:0] = repeated(alike, labelled, noun, apart=groups is None)
     if not len(found.held):
         differ = "series that differ" if noun == "series" else "rows that differ"
         raise DataError(
@@ -99,6 +101,27 @@ def numbered(keys: Iterable[Hashable]) -> Indices:
     return np.fromiter((seen.setdefault(key, len(seen)) for key in keys), np.int64)
 
 
+def repeated(alike: Indices, labelled: Indices, noun: str, apart: bool) -> list[str]:
+    """Tell in a sentence how many rows repeat another, and how many with another label; none where none does.
+
+    Args:
+        alike: equal for rows that the model cannot tell apart, int64 [n].
+        labelled: equal for rows with the same labels, int64 [n].
+        noun: what a row is, "row" or "series".
+        apart: whether they are kept on one side of the hold-out.
+
+    >>> repeated(np.array([0, 1, 0, 1]), np.array([0, 1, 0, 0]), "row", False)
+    ['2 of 4 rows repeat another one, 1 of them with another label']
+    """
+    _, first, number = np.unique(alike, return_index=True, return_inverse=True)
+    if len(first) == len(alike):
+        return []
+    said = f"{len(alike) - len(first):,} of {many(len(alike), noun)} repeat another one"
+    if other := int((labelled != labelled[first[number]]).sum()):
+        said += f", {other:,} of them with another label"
+    return [said + f"; equal {noun if noun == 'series' else 'rows'} stay on one side of the hold-out" * apart]
+
+
 def part_of(
     kinds: Indices, names: list[str], alike: Indices, groups: Indices | None, share: float, seed: int, noun: str
 ) -> HoldOut:
@@ -116,10 +139,7 @@ def part_of(
         noun: what a row is, "row" or "series".
     """
     kept, held = split(kinds, share, seed, alike if groups is None else groups)
-    notes, n, rows = [], len(kinds), many(2, noun).removeprefix("2 ")
-    if repeated := n - len(np.unique(alike)):
-        how = f"; equal {rows} stay on one side of the hold-out" if groups is None else ""
-        notes.append(f"{repeated:,} of {many(n, noun)} repeat another one{how}")
+    notes, n, rows = [], len(kinds), "series" if noun == "series" else "rows"
     if groups is not None:
         aside = np.isin(alike[held], alike[kept])
         if aside.any():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -18,7 +17,7 @@ from ..data.table import Table, read
 from ..errors import OptionError
 from ..features.series import Intake, Window
 from ..layers.pool import OVER
-from . import _labels, _messages, _metrics, _series
+from . import _effort, _labels, _messages, _metrics, _series
 from ._chain import Chain, Learning, Recurrence
 from ._chain import start as first_weights
 from ._classes import AnyOf, OneOf
@@ -242,7 +241,7 @@ def of_texts(
     options = resolved(options, "text", [len(t) for t in tokens], len(labels))
     tokens += [] if judged is None else _messages.tokens_of(judged, options)
     made, ids = _messages.read_as(options, tokens if options.refit_epochs else tokens[: len(source)], tokens)
-    part = held_out(options, source, judged, _labels.kinds_of(y), labels, numbered(row.tobytes() for row in ids))
+    part = held_out(options, source, judged, y, labels, numbered(row.tobytes() for row in ids))
     if not options.refit_epochs:
         made, ids = _messages.read_as(options, [tokens[i] for i in part.kept], tokens)
     section, arrays, vocabulary, hide = made
@@ -258,13 +257,13 @@ def of_texts(
 def of_series(
     options: Options, source: Collection, judged: Collection | None, y: Targets, labels: list[str], said: list[str]
 ) -> Lesson:
-    options = replace(options, hold_out=options.hold_out or share_held(len(source)))
+    options = replace(options, hold_out=options.hold_out or _effort.share_held(len(source)))
     options = resolved(options, "series", _series.lengths(source, options.window), len(labels))
     found = intake_of(options, source, source.series)  # refuses columns that tell nothing before rows are told apart
     if judged is not None:
         judged = _series.rows(judged, options, options.label, source.columns)
     alike = _series.alike([each for each in (source, judged) if each is not None], _series.bare(options, source))
-    part = held_out(options, source, judged, _labels.kinds_of(y), labels, alike)
+    part = held_out(options, source, judged, y, labels, alike)
     if not options.refit_epochs:
         found = intake_of(options, source, [source.series[i] for i in part.kept])
     intake, mean, deviation = found
@@ -310,8 +309,8 @@ def intake_of(options: Options, source: Collection, learnt: list[Series]) -> tup
 
 def resolved(options: Options, kind: str, lengths: list[int], classes: int) -> Options:
     """The options with everything that depends on the data decided, from the numbers of its rows, steps and labels."""
-    options = replace(options, input=kind, hold_out=options.hold_out or share_held(len(lengths)))
-    options = (of_short_and_long if kind == "series" else of_messages)(options, lengths, classes)
+    options = replace(options, input=kind, hold_out=options.hold_out or _effort.share_held(len(lengths)))
+    options = (_effort.of_series if kind == "series" else _effort.of_messages)(options, lengths, classes)
     one = 0.1 if options.label_separator is None else 0.0
     early = 0.3 if options.direction == "causal" else 0.0  # who never streams is never asked early
     epochs = options.epochs or 0
@@ -321,38 +320,6 @@ def resolved(options: Options, kind: str, lengths: list[int], classes: int) -> O
         smoothing=one if options.smoothing is None else options.smoothing,
         pool=options.pool or "last,mean,max,attention", patience=options.patience or max(8, epochs // 2),
     )  # fmt: skip
-
-
-def share_held(rows: int) -> float:
-    """The share of rows that is held out where nothing is said."""
-    return min(0.1, 1500 / rows)
-
-
-def of_messages(options: Options, lengths: list[int], classes: int) -> Options:
-    """Short messages afford a wide recurrence; many labels need more passes; small files smaller batches and 600
-    steps.
-    """
-    rows, steps = len(lengths), sum(lengths)
-    batch = options.batch or int(np.clip(2 ** round(math.log2(rows / 80)), 8, 64))
-    most = 8 + min(6, classes // 20)
-    least = math.ceil(600 / batches(options, rows, batch))
-    epochs = options.epochs or max(int(np.clip(round(4.6e6 / steps), 4, most)), least)
-    hidden = options.hidden or (256 if steps / rows <= 32 else 128)
-    return replace(options, batch=batch, epochs=epochs, hidden=hidden, conv=options.conv or 0)
-
-
-def of_short_and_long(options: Options, lengths: list[int], classes: int) -> Options:
-    """Long series are first read by a convolution, and afford less width; small files take 400 steps."""
-    rows, short = len(lengths), sum(lengths) <= 32 * len(lengths)
-    batch = options.batch or int(np.clip(2 ** round(math.log2(rows / 32)), 16, 64))
-    epochs = options.epochs or max(8, math.ceil(400 / batches(options, rows, batch)))
-    conv = (0 if short else 5) if options.conv is None else options.conv
-    return replace(options, batch=batch, epochs=epochs, hidden=options.hidden or (128 if short else 64), conv=conv)
-
-
-def batches(options: Options, rows: int, batch: int) -> int:
-    """How many steps an epoch has."""
-    return math.ceil(rows * (1 - (options.hold_out or 0.0)) / batch)
 
 
 # ---- the model

@@ -45,6 +45,6 @@ def test_warnings_have_counts_and_are_not_without_end() -> None:
 
 
 def test_a_hundred_thousand_names_are_compared_in_a_moment() -> None:
-    begun = time.perf_counter()
+    begun = time.process_time()
     assert pairs(f"patient {i}" for i in range(100_000)) == []
-    assert time.perf_counter() - begun < 5
+    assert time.process_time() - begun < 5

@@ -72,9 +72,9 @@ def test_every_class_that_has_two_groups_is_held_out_and_learnt_from() -> None:
 
 def test_a_hundred_thousand_rows_are_parted_in_a_moment() -> None:
     rng = np.random.default_rng(0)
-    begun = time.perf_counter()
+    begun = time.process_time()
     split(rng.integers(0, 150, 100_000), 0.1, 0, rng.integers(0, 60_000, 100_000))
-    assert time.perf_counter() - begun < 5
+    assert time.process_time() - begun < 5
 
 
 def test_copies_of_a_text_stay_on_one_side_whatever_their_labels() -> None:
@@ -83,7 +83,8 @@ def test_copies_of_a_text_stay_on_one_side_whatever_their_labels() -> None:
     found = lesson(table(texts, [str(k) for k in rng.integers(0, 2, 900)]))
     assert apart(found, [str(i % 150) for i in range(900)])
     assert len(found.held) == pytest.approx(90, abs=6)
-    assert found.notes == [["750 of 900 rows repeat another one; equal rows stay on one side of the hold-out"]]
+    (note,) = found.notes[0]
+    assert note.startswith("750 of 900 rows repeat another one, 364 of them with another label; equal rows stay on one")
 
 
 def test_copies_of_a_series_stay_on_one_side() -> None:
@@ -169,6 +170,12 @@ def test_an_unseen_label_that_looks_like_a_seen_one_is_told_apart() -> None:
         DataError, match="label 'card\\\\xa0' was not seen in training; it differs from 'card' by a space"
     ):
         classify.targets(table(["a", "b"], ["card", "card\u00a0"]), classify.Options(), ["card", "cash"])
+
+
+def test_rows_that_repeat_another_with_another_label_are_counted() -> None:
+    labels = ["a;b", "a", "b", "a;b"] * 10
+    found = lesson(table([f"text {i // 2}" for i in range(40)], labels), label_separator=";")
+    assert found.notes[0][0].startswith("20 of 40 rows repeat another one, 20 of them with another label; equal rows")
 
 
 def test_held_out_windows_are_said_to_be_windows() -> None:

@@ -42,7 +42,7 @@ def test_rows_that_stand_several_times_are_not_judged_by_their_copies(model: Pat
     found = Model.load(model).document["provenance"]
     assert found["metrics"]["held_out"]["accuracy"] < 0.8
     assert found["judged_on"] == "30 of 360 rows, held out, of 1 of 12 groups"
-    assert found["notes"] == ["300 of 360 rows repeat another one"]
+    assert found["notes"] == ["300 of 360 rows repeat another one, 153 of them with another label"]
     assert found["final"]["on"] == (
         "held-out rows, which chose the weights and their calibration; the last epochs learnt from them too"
     )
@@ -63,7 +63,7 @@ def test_fit_says_on_which_rows_its_figures_are(
     out, valid = tmp_path / "m.safetensors", tmp_path / "valid.csv"
     assert cli.main(["fit", "classify", str(copies), "--out", str(out), *FLAGS, "--refit-epochs=1"]) == 0
     said = capsys.readouterr()
-    assert f"{copies}: 300 of 360 rows repeat another one; equal rows stay on one side of the hold-out\n" in said.err
+    assert f"{copies}: 300 of 360 rows repeat another one, 153 of them with another label; equal rows stay" in said.err
     assert " on 36 of 360 rows, held out\nthat was before the last pass, which learnt from all rows\n" in said.out
     valid.write_text("".join(copies.read_text().splitlines(True)[:11]) + "quite new,a,p99\n")
     assert cli.main(["fit", "classify", str(copies), "--valid", str(valid), "--out", str(out), *FLAGS, "--json"]) == 0
