@@ -151,7 +151,13 @@ def bare(options: SeriesSource, source: Collection) -> Intake:
 
 
 def alike(sources: Sequence[Collection], intake: Intake) -> Indices:
-    """Number the series of all sources by their steps with nothing missing, int64 [n]: equal ones have one number."""
+    """Number the series of all sources by their steps with nothing missing, int64 [n]: equal ones have one number.
+
+    Raises DataError with the place of a number that cannot be used.
+    """
+    for source in sources:
+        for i, series in enumerate(source.series):
+            refuse(source, i, series.values, intake.missing)
     if intake.missing == "error" and not intake.calendar:  # nothing is filled or added, and treating costs more
         found: list[Array] = [s.values for source in sources for s in source.series]
     else:
