@@ -37,14 +37,19 @@ def number(value: float) -> str:
 # ---- fit
 
 
-def fitted(provenance: dict[str, Any]) -> str:
-    """The held-out figures of a new forecaster beside its baselines, and a warning where it does not beat them."""
+def fitted(provenance: dict[str, Any], refit: int) -> str:
+    """The held-out figures of a new forecaster beside its baselines, and a warning where it does not beat them. refit:
+    how many passes came after them.
+    """
     from ..tasks._baselines import verdict
 
     found, beside = provenance["metrics"]["held_out"], provenance["baselines"]
     ahead = f"{provenance['steps_ahead']} step{'s'[: provenance['steps_ahead'] != 1]} ahead"
     where = "--valid" if provenance["valid"] else "held-out end"
-    lines = [f"{where}: {provenance['rows']['held_out']:,} forecasts {ahead}", beaten(found["mae"], beside)]
+    judged = f"{where}: {provenance['rows']['held_out']:,} forecasts {ahead}"
+    if refit:
+        judged += f", before the last pass{'es'[: 2 * (refit > 1)]}, which learnt from it too"
+    lines = [judged, beaten(found["mae"], beside)]
     warning = verdict(found["mae"], {name: v for name, v in beside.items() if isinstance(v, float)})
     return "\n".join([*lines, *([f"warning: {warning}"] if warning else [])])
 

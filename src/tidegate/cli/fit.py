@@ -91,13 +91,16 @@ def tell(args: argparse.Namespace, model: Model) -> None:
 
         print(json.dumps({"file": args.out, "bytes": size_now, "provenance": found}))
         return
+    refit = model.document["task"]["options"]["refit_epochs"]
     if "baselines" in found:
         from . import _forecasts
 
-        print(f"wrote {args.out} ({size(size_now)})\n{_forecasts.fitted(found)}")
+        print(f"wrote {args.out} ({size(size_now)})\n{_forecasts.fitted(found, refit)}")
         print(f"next: tidegate predict {args.out} SERIES.csv")
         return
     held_out = found["metrics"]["held_out"]
     figures = ", ".join(f"{name.replace('_', ' ')} {value:.4f}" for name, value in held_out.items())
-    print(f"wrote {args.out} ({size(size_now)}); on rows it did not learn from: {figures}")
+    print(f"wrote {args.out} ({size(size_now)})\n{figures} on {found['judged_on']}")
+    if refit:
+        print(f"that was before the last {'pass' if refit == 1 else f'{refit} passes'}, which learnt from all rows")
     print(f"next: tidegate score {args.out} TEST.csv")

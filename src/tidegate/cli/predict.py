@@ -117,12 +117,17 @@ def messages(args: argparse.Namespace, predictor: Predictor) -> tuple[list[str],
     if args.text is not None:
         return args.text, ["--text"] * len(args.text)
     if args.file == "-":
-        found = stdin_lines()
-        return found, [f"stdin:{n}" for n in range(1, len(found) + 1)]
+        lines = stdin_lines()
+        return lines, [f"stdin:{n}" for n in range(1, len(lines) + 1)]
+    from ..data.columns import MissingColumn
     from ..data.table import read
 
     column = args.column or predictor.model.document["task"]["options"].get("text", "text")
-    rows = read(args.file, [column])
+    try:
+        rows = read(args.file, [column])
+    except MissingColumn as error:
+        remedy = "; say which one holds the messages with --column"
+        raise DataError(f"{str(error).removesuffix(error.hint)}{remedy}{error.hint}") from error
     return rows.column(column), [rows.place(i) for i in range(len(rows))]
 
 

@@ -16,6 +16,7 @@ import argparse
 import dataclasses
 from typing import Any
 
+from ..data.columns import MissingColumn
 from ..errors import OptionError
 from . import _forecasts, _precision
 from ._inputs import needs_labels, task_of
@@ -86,16 +87,39 @@ def measure(
     task = tasks.load(recorded["kind"])
     options = recalled(task.Options, recorded["options"])
     options = dataclasses.replace(options, text=text or options.text, label=label or options.label)
-    source = task.rows(file, options, predictor.model.document["input"].get("columns"))
+    columns = predictor.model.document["input"].get("columns")
+    try:
+        source = task.rows(file, options, columns)
+    except MissingColumn as error:
+        if options.group is None or error.wanted != options.group:
+            raise
+        source = task.rows(file, dataclasses.replace(options, group=None), columns)  # what is scored needs no groups
     targets, labels = task.targets(source, options, predictor.model.labels, unseen)
     probabilities = predictor.predict(**task.questions(source, options))
     metrics: dict[str, Any] = task.score(probabilities, list(targets), labels)
-    return metrics
+    return {**metrics, "warning": learnt_of(predictor.model.document["provenance"], source.sha256)}
+
+
+def learnt_of(provenance: dict[str, Any], sha256: str) -> str:
+    """Warn in a sentence where what is scored is what the model was made from; "" where it is not.
+
+    >>> learnt_of({"data": {"sha256": "ab"}, "valid": None}, "ab")
+    'the model was fitted on this very file: these figures are no test'
+    """
+    found = {of: provenance.get(of) for of in ("data", "valid")}
+    known = {of: one.get("sha256") if isinstance(one, dict) else None for of, one in found.items()}
+    if sha256 == known["data"]:
+        return "the model was fitted on this very file: these figures are no test"
+    if sha256 == known["valid"]:
+        return "the model's weights were chosen by this very file: these figures are a little too good"
+    return ""
 
 
 def report(metrics: dict[str, Any]) -> str:
     """The figures as a person reads them: labels by support, then the confusions, where a row has one label."""
     parts = [summary(metrics), per_label(metrics["labels"])]
+    if metrics["warning"]:
+        parts.insert(1, f"warning: {metrics['warning']}")
     if metrics.get("confusions"):
         parts.append("most frequent confusions\n" + confusions(metrics["confusions"][:MOST_CONFUSIONS]))
     return "\n\n".join(parts)
@@ -104,7 +128,8 @@ def report(metrics: dict[str, Any]) -> str:
 def summary(metrics: dict[str, Any]) -> str:
     figures = [f"{shown} {metrics[name]:.4f}" for name, shown in FIGURES if metrics.get(name) is not None]
     unseen = metrics.get("unseen", 0)
-    tail = f"  ({unseen} with a label unseen in training, counted as wrong)" if unseen else ""
+    tail = f"  ({unseen} with a label unseen in training: counted as wrong, left out of macro F1 and log loss)"
+    tail *= bool(unseen)
     return f"{metrics['rows']} rows  " + "  ".join(figures) + tail + several(metrics)
 
 

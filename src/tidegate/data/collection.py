@@ -23,6 +23,7 @@ class Series:
             it has no times, or steps that are counted.
         label: of the whole series, or None.
         lines: for every step, its line (or row, or step) in the source, from 1.
+        group: which series it belongs with, such as those of one patient; None where nothing says it.
     """
 
     id: str
@@ -30,6 +31,7 @@ class Series:
     times: Times | None
     label: str | None
     lines: Sequence[int]
+    group: str | None = None
 
     def __len__(self) -> int:
         return len(self.values)

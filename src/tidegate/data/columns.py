@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from difflib import get_close_matches
 
+from tidegate.data.lookalikes import difference, seen
 from tidegate.errors import DataError
 
 
@@ -14,6 +15,7 @@ class MissingColumn(DataError):
     wanted: str = ""
     names: Sequence[str] = ()
     hint: str = ""
+    alike: bool = False  # whether the hint names a column that only looks like the wanted one
 
 
 def check_columns(path: str, names: Sequence[str], wanted: Sequence[str], holder: str) -> None:
@@ -54,8 +56,10 @@ def check_column(place: str, wanted: str, names: Sequence[str], holder: str = "f
     if wanted in names:
         return
     shown = ", ".join(repr(name) for name in names[:12]) + (" ..." if len(names) > 12 else "")
-    near = get_close_matches(wanted, names, 1)
-    hint = f"; did you mean {near[0]!r}?" if near else ""
+    alike = [name for name in names if seen(name) == seen(wanted)]
+    near = alike or get_close_matches(wanted, names, 1)
+    how = f", which differs by {difference(wanted, near[0])}" if alike else ""
+    hint = f"; did you mean {near[0]!r}{how}?" if near else ""
     error = MissingColumn(f"{place}: no column {wanted!r}; the {holder} has {shown or 'none'}{hint}")
-    error.wanted, error.names, error.hint = wanted, names, hint
+    error.wanted, error.names, error.hint, error.alike = wanted, names, hint, bool(alike)
     raise error

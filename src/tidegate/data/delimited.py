@@ -95,6 +95,8 @@ def _long_fields() -> Iterator[None]:
 def _table(reader: Reader, text: str, path: str, columns: Sequence[str], remedy: str, gaps: bool) -> Rows:
     records = _records(reader, text, path)
     first, names = next(records, (1, []))
+    if _says_delimiter(names, f"{path}:{first}"):
+        first, names = next(records, (first + 1, []))
     if gaps:
         _check_names(names, f"{path}:{first}")
     _check_header(names, f"{path}:{first}")
@@ -116,6 +118,19 @@ def _table(reader: Reader, text: str, path: str, columns: Sequence[str], remedy:
         rows.append(record)
         lines.append(line)
     return names, rows, lines
+
+
+def _says_delimiter(record: list[str], place: str) -> bool:
+    """Tell whether a first line is the one by which Excel knows the delimiter, `sep=,`, and names the one that holds.
+
+    Raises DataError where it names another.
+    """
+    first = record[0].lower() if record else ""
+    if first == "sep=" and record[1:] == [""]:
+        return True
+    if len(record) == 1 and first.startswith("sep=") and len(first) == len("sep=") + 1:
+        raise DataError(f"{place}: the file says that {first[-1]!r} separates its fields ({record[0]}); {SEPARATED}")
+    return False
 
 
 def _check_delimiter(names: list[str], wanted: str, place: str) -> None:

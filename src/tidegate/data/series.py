@@ -29,6 +29,7 @@ def read_series(
     label: str | None = None,
     layout: str | None = None,
     unlabelled: bool = False,
+    group: str | None = None,
 ) -> Collection:
     """The series in a file, folder, frame or array.
 
@@ -42,6 +43,8 @@ def read_series(
         layout: "steps" (a row is one step) or "rows" (a row is one series of one channel); None: "steps", unless there
             is a label, and neither id nor time. In an archive it decides what an array `x` of two axes is.
         unlabelled: a label may be missing (the empty text), where a series may have several labels or none.
+        group: the column that says which series belong together, such as those of one patient; the same in every row
+            of a series.
 
     Raises:
         OptionError: a layout that there is not, or arguments that do not fit the source.
@@ -52,7 +55,7 @@ def read_series(
     >>> found.described(), found.series[0].values.tolist()
     ('arrays, 2 series of 2 steps, 1 channel, 1 missing value', [[1.0], [2.0]])
     """
-    names = {"time": time, "id": id, "label": label}
+    names = {"time": time, "id": id, "label": label, "group": group}
     if layout is not None and layout not in LAYOUTS:
         raise OptionError(f"unknown layout {layout!r}; choose one of {', '.join(LAYOUTS)}")
     _check_values(values)
@@ -62,14 +65,14 @@ def read_series(
         return _in_memory(source, values, names, layout)
     if isinstance(source, str | os.PathLike) and os.path.isdir(source):
         clock = without_names(time, id, layout)
-        return of_folder(os.fspath(source), values, label, lambda path, columns: _file(path, columns, clock))
+        return of_folder(os.fspath(source), values, label, lambda path, columns: _file(path, columns, clock, group))
     if _is_npz(source):
-        return of_npz(os.fspath(source), values, time, id, label, layout, unlabelled)
+        return of_npz(os.fspath(source), values, time, id, label, layout, unlabelled, group)
     if layout == "steps" or (layout is None and (label is None or id is not None or time is not None)):
-        return of_steps(source, values, time, id, label, unlabelled)
+        return of_steps(source, values, time, id, label, unlabelled, group)
     if layout == "rows" and time is not None:
         raise OptionError(f"time names {time!r}, but in layout rows a row is a whole series; leave one out")
-    found = of_rows(source, values, id, label, unlabelled)
+    found = of_rows(source, values, id, label, unlabelled, group)
     if layout is None and max(map(len, found.series)) == 1:
         fault = f"each of {len(found)} rows would be a series of one step"
         raise DataError(
@@ -92,17 +95,21 @@ def _is_npz(source: Any) -> bool:
     return isinstance(source, str | os.PathLike) and os.path.splitext(os.fspath(source))[1].lower() == NPZ
 
 
-def _file(path: str, values: Sequence[str] | None, time: str | None) -> Collection:
+def _file(path: str, values: Sequence[str] | None, time: str | None, group: str | None) -> Collection:
     """The one series of a file in a folder."""
     if _is_npz(path):
-        return of_npz(path, values, time, None, None, "steps")
-    return of_steps(path, values, time, None, None)
+        return of_npz(path, values, time, None, None, "steps", group=group)
+    return of_steps(path, values, time, None, None, group=group)
 
 
 def _as_it_is(found: Collection, values: Sequence[str] | None, names: dict[str, str | None]) -> Collection:
-    _check_unnamed("a collection of series", {role: name for role, name in names.items() if role != "label"})
+    _check_unnamed(
+        "a collection of series", {role: name for role, name in names.items() if role not in ("label", "group")}
+    )
     if names["label"] is not None and any(one.label is None for one in found.series):
         raise DataError(f"{found.path}: its series have no labels; give them as of_arrays(x, labels=...)")
+    if names["group"] is not None and any(one.group is None for one in found.series):
+        raise DataError(f"{found.path}: its series have no groups; give them as of_arrays(x, groups=...)")
     return found if values is None else chosen(found, values)
 
 
@@ -116,5 +123,5 @@ def _in_memory(x: Any, values: Sequence[str] | None, names: dict[str, str | None
 def _check_unnamed(what: str, names: dict[str, str | None]) -> None:
     for role, name in names.items():
         if name is not None:
-            remedy = "give labels and names as of_arrays(x, labels=..., columns=..., ids=...)"
+            remedy = "give labels and names as of_arrays(x, labels=..., columns=..., ids=..., groups=...)"
             raise OptionError(f"{role} names the column {name!r}, but {what} has none; {remedy}")

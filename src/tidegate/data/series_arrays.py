@@ -27,6 +27,7 @@ def of_arrays(
     *,
     ids: Sequence[Any] | None = None,
     unlabelled: bool = False,
+    groups: Sequence[Any] | None = None,
 ) -> Collection:
     """The series in arrays, copied to float64.
 
@@ -37,6 +38,8 @@ def of_arrays(
         columns: the names of the C channels; None: "value" for one channel, else "c1", "c2", ...
         ids: [n], text or integers, each once; None: the series have no names.
         unlabelled: a label may be the empty text, where a series may have several labels or none.
+        groups: [n], text or integers, equal for series that belong together, such as those of one patient; None: the
+            series have none.
 
     Raises:
         DataError: other shapes or numbers, values that are infinite, labels, columns or ids that do not fit.
@@ -49,10 +52,10 @@ def of_arrays(
     sums = hashlib.sha256()
     for one in arrays:
         sums.update(json.dumps([one.dtype.str, one.shape]).encode() + one.tobytes())
-    for names in (labels, columns, ids):
+    for names in (labels, columns, ids, groups):
         if names is not None:
             sums.update(json.dumps(list(names), default=str).encode())
-    return assembled("arrays", arrays, labels, columns, ids, sums.hexdigest(), "arrays", unlabelled)
+    return assembled("arrays", arrays, labels, columns, ids, sums.hexdigest(), "arrays", unlabelled, groups)
 
 
 def assembled(
@@ -64,6 +67,7 @@ def assembled(
     sha256: str,
     form: str,
     unlabelled: bool = False,
+    groups: Sequence[Any] | None = None,
 ) -> Collection:
     """The collection of arrays [T, C] or [T] of numbers, all that goes with them checked; as `of_arrays`."""
     values = [_values(one, place) for one, place in zip(arrays, _places(path, len(arrays)), strict=True)]
@@ -73,13 +77,13 @@ def assembled(
             raise DataError(f"{place} has {one.shape[1]} channels, but the first has {width}; make them alike")
     names = _columns(path, columns, width)
     found = _names(path, labels, "label", len(values), unlabelled)
-    called = _names(path, ids, "id", len(values))
-    if called is not None:
-        _check_once(path, called)
+    named = _names(path, ids, "id", len(values))
+    of = _names(path, groups, "group", len(values))
+    if named is not None:
+        _check_once(path, named)
+    ids = named or [""] * len(values)
     series = [
-        Series(
-            "" if called is None else called[i], one, None, None if found is None else found[i], range(1, len(one) + 1)
-        )
+        Series(ids[i], one, None, found[i] if found else None, range(1, len(one) + 1), group=of[i] if of else None)
         for i, one in enumerate(values)
     ]
     checked = Collection(path, names, series, sha256, form, "step")

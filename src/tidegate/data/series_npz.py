@@ -10,7 +10,7 @@ from dataclasses import replace
 import numpy as np
 
 from tidegate.data.collection import Collection, Series, Times
-from tidegate.data.columns import check_column
+from tidegate.data.columns import MissingColumn, check_column
 from tidegate.data.npz import Array, read_npz
 from tidegate.data.series_arrays import assembled
 from tidegate.data.table import contents
@@ -28,16 +28,19 @@ def of_npz(
     label: str | None,
     layout: str | None,
     unlabelled: bool = False,
+    group: str | None = None,
 ) -> Collection:
     """The series of an archive; `series.read_series` has the arguments, docs/data.md the arrays."""
     data = contents(path, os.path.splitext(path)[1].lower())
     arrays = read_npz(data, path)
     label = LABELS if label == "label" and label not in arrays else label
-    for wanted in ("x", *(name for name in (time, id, label) if name is not None)):
+    for wanted in ("x", *(name for name in (time, id, label, group) if name is not None)):
         if wanted not in arrays:
             listed = ", ".join(map(repr, arrays)) or "none"
             remedy = "save the numbers as x" if wanted == "x" else "name one of them, or add it"
-            raise DataError(f"{path}: no array {wanted!r}; the archive has {listed}; {remedy}")
+            error = MissingColumn(f"{path}: no array {wanted!r}; the archive has {listed}; {remedy}")
+            error.wanted = wanted
+            raise error
     x, apart = arrays["x"], _whole(path, arrays, label, id, layout)
     ids = arrays.get(IDS if id is None else id)
     found = assembled(
@@ -49,6 +52,7 @@ def of_npz(
         hashlib.sha256(data).hexdigest(),
         "NPZ" if label is None else f"NPZ, labels {label!r}",
         unlabelled,
+        None if group is None else _flat(path, group, arrays[group]),
     )
     name = TIME if time is None else time
     found = found if name not in arrays else _timed(found, arrays, name)

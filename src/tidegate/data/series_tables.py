@@ -27,37 +27,43 @@ Names = Sequence[str]
 
 
 def of_steps(
-    source: Any, values: Names | None, time: str | None, id: str | None, label: str | None, unlabelled: bool = False
-) -> Collection:
+    source: Any, values: Names | None, time: str | None, id: str | None, label: str | None, unlabelled: bool = False,
+    group: str | None = None,
+) -> Collection:  # fmt: skip
     """The series of a table of one step a row; `series.read_series` has the arguments."""
-    table = _table(source, values, {"time": time, "id": id, "label": label})
-    columns = _columns(source, table, values, (time, id, label))
+    table = _table(source, values, {"time": time, "id": id, "label": label, "group": group})
+    columns = _columns(source, table, values, (time, id, label, group))
     matrix = _matrix(table, columns, values is not None)
     clock = None if time is None else Clock(table.columns[time], time, table.place, id is not None)
     labels = None if label is None else names_of(table, label, "label", unlabelled)
+    groups = None if group is None else names_of(table, group, "group")
     series = []
     for name, rows in _groups(table, id):
         times = None if clock is None else clock.steps(rows)
         chosen = None if labels is None else _constant(table, labels, rows, name, label, id)
+        of = None if groups is None else _constant(table, groups, rows, name, group, id, "group")
         lines = [table.lines[row] for row in rows.tolist()]
-        series.append(Series(name, matrix[rows], times, chosen, lines))
+        series.append(Series(name, matrix[rows], times, chosen, lines, group=of))
     return _collection(table, columns, series, "table, one step a row" if id is None else "long table")
 
 
 def of_rows(
-    source: Any, values: Names | None, id: str | None, label: str | None, unlabelled: bool = False
-) -> Collection:
+    source: Any, values: Names | None, id: str | None, label: str | None, unlabelled: bool = False,
+    group: str | None = None,
+) -> Collection:  # fmt: skip
     """The series of a table of one series a row, one channel; `series.read_series` has the arguments."""
-    table = _table(source, values, {"id": id, "label": label})
-    columns = _columns(source, table, values, (id, label))
+    table = _table(source, values, {"id": id, "label": label, "group": group})
+    columns = _columns(source, table, values, (id, label, group))
     matrix = _matrix(table, columns, values is not None)
     ids = [""] * len(table) if id is None else names_of(table, id, "id")
     labels = [None] * len(table) if label is None else names_of(table, label, "label", unlabelled)
+    groups = [None] * len(table) if group is None else names_of(table, group, "group")
     if id is not None:
         _check_once(table, ids, id)
     steps = [_without_end(table, row, found) for row, found in enumerate(matrix)]
     series = [
-        Series(ids[row], found, None, labels[row], [table.lines[row]] * len(found)) for row, found in enumerate(steps)
+        Series(ids[row], found, None, labels[row], [table.lines[row]] * len(found), group=groups[row])
+        for row, found in enumerate(steps)
     ]
     return _collection(table, [ONE_CHANNEL], series, "table, one series a row")
 
@@ -68,7 +74,7 @@ def names_of(table: Table, name: str, role: str, missing: bool = False) -> list[
     Args:
         table: one that was read with `gaps`.
         name: of the column.
-        role: "id" or "label", for messages.
+        role: "id", "label" or "group", for messages.
         missing: some may be missing, and are then the empty text.
 
     Raises:
@@ -83,7 +89,7 @@ def names_of(table: Table, name: str, role: str, missing: bool = False) -> list[
         fault = f"column {name!r} holds {column[there[0]]!s:.40}; expected text or integers as {role}"
         raise DataError(f"{table.place(there[0])}: {fault}; convert the column")
     some = replace(table, columns={name: [column[row] for row in there]}, lines=[table.lines[row] for row in there])
-    found = dict(zip(there, some.labels(name), strict=True))
+    found = dict(zip(there, some.labels(name, role), strict=True))
     return [found.get(row, "") for row in range(len(column))]
 
 
@@ -153,14 +159,15 @@ def _groups(table: Table, id: str | None) -> list[tuple[str, npt.NDArray[np.int6
 
 
 def _constant(
-    table: Table, labels: list[str], rows: npt.NDArray[np.int64], name: str, column: str | None, id: str | None
-) -> str:
+    table: Table, labels: list[str], rows: npt.NDArray[np.int64], name: str, column: str | None, id: str | None,
+    role: str = "label",
+) -> str:  # fmt: skip
     first = int(rows[0])
     for row in rows.tolist():
         if labels[row] != labels[first]:
             whose = f"series {name!r}" if name else "the series"
             before = f"{labels[first]!r} before ({table.place(first)})"
-            remedy = "a series has one label; correct it"
+            remedy = f"a series has one {role}; correct it"
             remedy += ", or name the column that tells series apart as id" if id is None else ""
             raise DataError(
                 f"{table.place(row)}: column {column!r} is {labels[row]!r}, but {whose} has {before}; {remedy}"

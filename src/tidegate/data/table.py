@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -79,8 +79,12 @@ class Table:
             raise DataError(f"{place}: column {name!r} holds {kind}, as {cell}; expected text; name another column")
         return list(self.columns[name])
 
-    def labels(self, name: str) -> list[str]:
+    def labels(self, name: str, role: str = "label") -> list[str]:
         """The label of every row in one column: text as it is, integers in decimal, booleans as true and false.
+
+        Args:
+            name: of the column.
+            role: what its cells are, for messages.
 
         Raises:
             DataError: there is no such column, or it holds numbers with a fraction.
@@ -90,7 +94,7 @@ class Table:
         """
         if (kind := self.kind(name)) == "numbers":
             place, cell = self.place(0), cells.shown(self.columns[name][0])
-            expected = "a label is text, an integer or a boolean; convert the column"
+            expected = f"a {role} is text, an integer or a boolean; convert the column"
             raise DataError(f"{place}: column {name!r} holds numbers, as {cell}; {expected}")
         if kind == "booleans":
             return [str(cell).lower() for cell in self.columns[name]]
@@ -183,6 +187,7 @@ def _text_file(name: str, columns: Sequence[str] | None, gaps: bool) -> Table:
     names, rows, lines = READERS[suffix](plain, name, columns, gaps=gaps)
     if not rows:
         raise DataError(f"{name} has a header but no rows; add at least one row")
+    _check_header_once(names, rows, lambda row: f"{name}:{lines[row]}")
     table: dict[str, list[Any]] = dict(zip(names, map(list, zip(*rows, strict=True)), strict=True))
     kept = {column: table[column] for column in columns} if columns is not None else table
     mark = " with byte order mark" if text.startswith(MARK) else ""
@@ -210,7 +215,15 @@ def _typed(name: str, columns: dict[str, list[Any]], form: str, sha256: str | No
         raise DataError(f"{name} has no rows; add at least one row")
     check = cells.gapped if gaps else cells.checked
     plain = {c: check(found, c, lambda row: f"{name}, row {row + 1}") for c, found in columns.items()}
+    _check_header_once(list(plain), zip(*plain.values(), strict=True), lambda row: f"{name}, row {row + 1}")
     return Table(name, plain, list(range(1, rows + 1)), sha256 or cells.sha256(plain), form, "row")
+
+
+def _check_header_once(names: list[str], rows: Iterable[Sequence[Any]], place: Callable[[int], str]) -> None:
+    """Refuse a row of two cells or more that says the names of the columns, as tables have that were joined."""
+    if len(names) > 1 and (again := next((i for i, row in enumerate(rows) if list(row) == names), None)) is not None:
+        shown = ", ".join(names[:12])
+        raise DataError(f"{place(again)}: the row repeats the header ({shown}), as where files were joined; remove it")
 
 
 def _suffix(name: str, series: bool) -> str:

@@ -47,20 +47,21 @@ class Classifier(ClassifierMixin, Fitted, Parameters):  # type: ignore[misc]
 
     classes_: npt.NDArray[Any]
 
-    def fit(self, X: Any, y: Any) -> Classifier:
-        """The same estimator, fitted. y: class labels [n], integers, booleans or text.
+    def fit(self, X: Any, y: Any, groups: Any = None) -> Classifier:
+        """The same estimator, fitted. y: class labels [n], integers, booleans or text. groups: [n], equal for rows that
+        belong together, such as those of one patient; they stay on one side of the hold-out. None: equal rows do.
 
         Raises WrongData (a ValueError and a DataError), WrongValue (a ValueError and an OptionError), MissingExtra
         without torch, and what scikit-learn raises for tables.
         """
         with as_scikit_learn():
-            options = chosen(self, Options)
+            options = chosen(self, Options, group=None if groups is None else "group")
             rows, y = samples.labelled(self, X, y)
             classes, codes = np.unique(y, return_inverse=True)
             if len(classes) < 2:
                 raise WrongData(f"y has one class only, {classes[0]!r}; needs two or more")
             names = samples.names(classes)
-            self.predictor_ = learnt(self, "classify", options, samples.source(rows, [names[k] for k in codes]))
+            self.predictor_ = learnt(self, "classify", options, samples.source(rows, [names[k] for k in codes], groups))
             self.classes_ = classes
         return self
 

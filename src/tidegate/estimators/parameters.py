@@ -12,8 +12,8 @@ import numpy as np
 from ..tasks._options import check, option
 
 COLUMNS: Final = frozenset(
-    {"input", "text", "label", "label_separator", "values", "time", "id", "layout", "targets", "known", "static"}
-)  # they say what the columns of a file are; an estimator is told by its arguments
+    ("input", "text", "label", "label_separator", "group", "values", "time", "id", "layout", "targets", "known")
+) | {"static"}  # they say what the columns of a file are; an estimator is told by its arguments
 
 C = TypeVar("C", bound=type)
 

@@ -47,12 +47,16 @@ def labelled(estimator: Any, X: Any, y: Any) -> tuple[Rows, Any]:
     return found, y
 
 
-def source(found: Rows, labels: list[str]) -> Table | Collection:
-    """What a task learns from: the rows and their labels."""
+def source(found: Rows, labels: list[str], groups: Any = None) -> Table | Collection:
+    """What a task learns from: the rows, their labels, and which belong together, [n], where that is said."""
+    if groups is not None:
+        check_consistent_length(found, groups := column_or_1d(groups).tolist())
     if not isinstance(found[0], str):
-        return of_arrays(found, labels)
+        return of_arrays(found, labels, groups=groups)
     plain = cells.checked(found, "text", lambda row: f"X, row {row + 1}")
     columns = {"text": [text or "" for text in plain], "label": labels}
+    if groups is not None:
+        columns["group"] = cells.checked(groups, "group", lambda row: f"groups, row {row + 1}")
     return Table("X", columns, list(range(1, len(labels) + 1)), cells.sha256(columns), unit="row")
 
 

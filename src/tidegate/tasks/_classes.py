@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ._calibration import binary_log_loss, calibrated, log_loss
+from ._lesson import Indices
 from ._metrics import micro_f1
 
 Logits = npt.NDArray[Any]
@@ -38,6 +39,17 @@ class OneOf:
 
     def adjusted(self, outputs: Logits, adjustment: list[float]) -> Logits:
         return adjustment[0] * outputs
+
+    def cross_adjusted(self, outputs: Logits, targets: Targets, folds: Indices) -> Logits:
+        """Scale each fold's outputs by the factor that the other folds give, so that no row is judged by a factor that
+        it had a say in. folds: the number of each row's, int64 [n]; one fold alone stays as it is.
+        """
+        scaled = outputs.copy()
+        for fold in np.unique(folds):
+            own, others = folds == fold, folds != fold
+            if others.any():
+                scaled[own] = self.adjusted(outputs[own], self.adjustment(outputs[others], targets[others]))
+        return scaled
 
     def adjust(self, network: Any, adjustment: list[float]) -> None:
         network.scale_scores(adjustment[0])

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ..data.lookalikes import difference, seen
 from ..errors import DataError
 from ._lesson import Indices
 
@@ -78,7 +79,9 @@ def entries(place: str, cell: str, column: str, separator: str) -> list[str]:
 
 def check_seen(place: str, name: str, known: dict[str, int], remedy: str) -> None:
     if name not in known:
-        raise DataError(f"{place}: label {name!r} was not seen in training; {remedy}")
+        near = next((other for other in known if seen(other).casefold() == seen(name).casefold()), None)
+        how = "" if near is None else f"; it differs from {near!r} by {difference(near, name)}"
+        raise DataError(f"{place}: label {name!r} was not seen in training{how}; {remedy}")
 
 
 def check_differ(targets: Targets, labels: list[str], path: str, column: str) -> None:
@@ -94,6 +97,16 @@ def check_differ(targets: Targets, labels: list[str], path: str, column: str) ->
             f"{path}: column {column!r} has the same labels in every row, {', '.join(map(repr, labels))}; needs rows "
             "that differ"
         )
+
+
+def counts(targets: Targets, labels: list[str]) -> dict[str, int]:
+    """Count the rows of every label.
+
+    >>> counts(np.array([0, 1, 1]), ["a", "b"])
+    {'a': 1, 'b': 2}
+    """
+    many = targets.sum(0) if targets.ndim == 2 else np.bincount(targets, minlength=len(labels))
+    return dict(zip(labels, many.astype(int).tolist(), strict=True))
 
 
 def described(targets: Targets, cells: Cells, separator: str | None) -> str:

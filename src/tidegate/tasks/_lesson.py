@@ -45,6 +45,9 @@ class Judge(Protocol):
     def adjusted(self, outputs: Array, adjustment: list[float]) -> Array:
         """Outputs as they are after the adjustment."""
 
+    def cross_adjusted(self, outputs: Array, targets: Array, folds: Indices) -> Array:
+        """Outputs, those of each fold after the adjustment that the other folds give. folds: that of each row [n]."""
+
     def adjust(self, network: Any, adjustment: list[float]) -> None:
         """Folds an adjustment into a network's last dense layer."""
 
@@ -59,7 +62,8 @@ class Lesson:
     options: as decided. kept, held: indices of rows that are learnt from, and that choose the weights. every: the
     outputs of every step are learnt from, not those of the last one. weights: of classes, or [1]. features: width of a
     step, None for token ids. taken: for each source, what it was taken for. given: first weights that the data decides.
-    most: rows of an epoch, drawn anew for each; None: all. about: more for the provenance.
+    most: rows of an epoch, drawn anew for each; None: all. about: more for the provenance. groups: for each row, the
+    number of those that it stays with; None: each is by itself. notes: for each source, sentences about its rows.
     """
 
     options: Any
@@ -79,6 +83,8 @@ class Lesson:
     given: dict[str, Array] = field(default_factory=dict)
     most: int | None = None
     about: dict[str, Any] = field(default_factory=dict)
+    groups: Indices | None = None
+    notes: list[list[str]] = field(default_factory=list)
 
 
 def padded(rows: list[Array]) -> tuple[Array, Indices]:
@@ -88,19 +94,3 @@ def padded(rows: list[Array]) -> tuple[Array, Indices]:
     for b, row in enumerate(rows):
         whole[: len(row), b] = row
     return whole, lengths
-
-
-def split(targets: Indices, share: float, seed: int) -> tuple[Indices, Indices]:
-    """Rows to train on and rows held out, the latter `share` of every class; a class of one row is only trained on.
-
-    >>> kept, held = split(np.array([0] * 10 + [1] * 10), 0.2, 0)
-    >>> len(kept), len(held)
-    (16, 4)
-    """
-    rng = np.random.default_rng([seed, 2])
-    held: list[Indices] = []
-    for k in np.unique(targets):
-        rows = rng.permutation(np.flatnonzero(targets == k))
-        held.append(rows[: min(len(rows) - 1, max(1, round(share * len(rows))))] if len(rows) > 1 else rows[:0])
-    out = np.sort(np.concatenate(held))
-    return np.setdiff1d(np.arange(len(targets)), out), out

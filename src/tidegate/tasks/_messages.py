@@ -17,6 +17,8 @@ from ..features.text import Tokenizer, Vocabulary, encode
 from ._lesson import Array, Indices, padded
 from ._options import option
 
+Inputs = tuple[dict[str, Any], dict[str, npt.NDArray[Any]], Vocabulary, npt.NDArray[np.float32]]
+
 
 @dataclass(frozen=True)
 class TextSource:
@@ -24,6 +26,9 @@ class TextSource:
 
     text: str = option("text", "column that holds the message")
     label: str = option("label", "column that holds the label")
+    group: str | None = option(
+        None, "column that says which rows belong together, such as those of one patient; they are held out together"
+    )
     tokens: str = option("word", "what a step is", choices=("word", "char", "byte"))
     fold: bool = option(True, "fold case (byte tokens never do)")
     digits: str = option("keep", "keep digits, or show only their shape (every digit as 0)", choices=("keep", "shape"))
@@ -60,10 +65,15 @@ def rows(source: Any, options: TextSource) -> Table:
 
     Raises DataError; for a column that is not there, it names those that look as if they were meant.
     """
+    wanted = [options.text, options.label]
     try:
-        return read(source, [options.text, options.label])
+        return read(source, wanted if options.group is None else [*wanted, options.group])
     except MissingColumn as error:
-        if hint := suggestion(source, error.names, options.text, options.label):
+        if (
+            error.wanted in wanted
+            and not error.alike
+            and (hint := suggestion(source, error.names, options.text, options.label))
+        ):
             raise DataError(f"{str(error).removesuffix(error.hint)}; {hint}") from error
         raise
 
@@ -85,9 +95,7 @@ def message(tokenizer: Tokenizer, text: str, column: str) -> list[bytes]:
     return tokens
 
 
-def inputs(
-    options: TextSource, tokens: list[list[bytes]]
-) -> tuple[dict[str, Any], dict[str, npt.NDArray[Any]], Vocabulary, npt.NDArray[np.float32]]:
+def inputs(options: TextSource, tokens: list[list[bytes]]) -> Inputs:
     """The document's input section, its tensors, the vocabulary that the training rows' tokens give, and for each
     of its ids how often training reads it as unknown, float32 [size].
     """
@@ -100,6 +108,14 @@ def inputs(
     names = {"bytes": "input.vocabulary.bytes", "offsets": "input.vocabulary.offsets"}
     section = {"kind": "text", "tokenizer": options.tokenizer().to_json(), "vocabulary": names, "size": len(vocabulary)}
     return section, {names["bytes"]: data, names["offsets"]: offsets}, vocabulary, hide(options, counts, vocabulary)
+
+
+def read_as(
+    options: TextSource, learnt: list[list[bytes]], asked: list[list[bytes]]
+) -> tuple[Inputs, list[npt.NDArray[np.int32]]]:
+    """What rows of tokens give, see `inputs`, and the ids of all rows that are `asked`."""
+    made = inputs(options, learnt)
+    return made, [made[2].ids(row) for row in asked]
 
 
 def hide(options: TextSource, counts: Counter[bytes], vocabulary: Vocabulary) -> npt.NDArray[np.float32]:

@@ -69,6 +69,9 @@ class Quantiles:
     def adjusted(self, outputs: Floats, adjustment: list[float]) -> Floats:
         return outputs
 
+    def cross_adjusted(self, outputs: Floats, targets: Floats, folds: npt.NDArray[np.int64]) -> Floats:
+        return outputs
+
     def adjust(self, network: Any, adjustment: list[float]) -> None:
         """Nothing to fold in."""
 

@@ -9,10 +9,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ..data.lookalikes import hint
 from ..data.series import Collection, Series, read_series
 from ..errors import DataError, OptionError, located
 from ..features.calendar import PERIODS
 from ..features.series import FLAT, MISSING, Intake, Window
+from ._holdout import numbered
 from ._lesson import Array, Indices, padded
 from ._options import option
 
@@ -66,10 +68,10 @@ def listed(name: str, text: str) -> list[str]:
 
 def rows(
     source: Any, options: SeriesSource, label: str | None, columns: Sequence[str] | None = None,
-    unlabelled: bool = False,
+    unlabelled: bool = False, group: str | None = None,
 ) -> Collection:  # fmt: skip
     """The series of a source. columns: those of a model, which the source must then have, in any order. unlabelled: a
-    label may be missing.
+    label may be missing. group: the column that says which series belong together.
 
     Raises DataError, with file, line and column.
     """
@@ -78,7 +80,7 @@ def rows(
     else:
         found = read_series(
             source, values=options.columns(), time=options.time, id=options.id, label=label, layout=options.layout,
-            unlabelled=unlabelled,
+            unlabelled=unlabelled, group=group,
         )  # fmt: skip
     if columns is not None and sorted(columns) == sorted(found.columns):
         order = [found.columns.index(name) for name in columns]
@@ -87,6 +89,7 @@ def rows(
     if columns is not None and list(columns) != found.columns:
         raise DataError(
             f"{found.path}: has {counted(found.columns)}; the model was fitted on {counted(columns)}; give it those"
+            f"{hint(columns, found.columns)}"
         )
     if options.calendar and any(s.times is None for s in found.series):
         raise DataError(f"{found.path}: calendar needs times, and there are none; name their column with --time")
@@ -139,6 +142,27 @@ def treated(source: Collection, intake: Intake) -> list[tuple[Steps, Indices]]:
                 raise DataError("nothing is left of the series without its missing numbers; leave it out")
         found.append((steps, keep))
     return found
+
+
+def bare(options: SeriesSource, source: Collection) -> Intake:
+    """The intake of a source's columns, which are not scaled yet."""
+    roles = ("past",) * len(source.columns)
+    return Intake(tuple(source.columns), roles, options.periods(), options.missing)
+
+
+def alike(sources: Sequence[Collection], intake: Intake) -> Indices:
+    """Number the series of all sources by their steps with nothing missing, int64 [n]: equal ones have one number.
+
+    Raises DataError with the place of a number that cannot be used.
+    """
+    for source in sources:
+        for i, series in enumerate(source.series):
+            refuse(source, i, series.values, intake.missing)
+    if intake.missing == "error" and not intake.calendar:  # nothing is filled or added, and treating costs more
+        found: list[Array] = [s.values for source in sources for s in source.series]
+    else:
+        found = [steps for source in sources for steps, _ in treated(source, intake)]
+    return numbered((len(steps), (steps + 0).tobytes()) for steps in found)  # -0 + 0 is 0
 
 
 def refuse(
@@ -207,6 +231,12 @@ class Variation:
         if self.shift:
             x = x + draws(each) * self.deviation * np.float32(self.shift)
         return x + draws(x.shape) * self.deviation * np.float32(self.noise) if self.noise else x
+
+
+def variation(options: Any, mean: Array, deviation: Array, columns: int) -> Variation:
+    """What training changes of the columns; what says that a number was missing, and the calendar, stay."""
+    varied = np.where(np.arange(len(deviation)) < columns, deviation, 0).astype(np.float32)
+    return Variation(mean.astype(np.float32), varied, options.noise, options.shift, options.gain)
 
 
 class Sequences:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -11,18 +10,20 @@ import numpy as np
 import numpy.typing as npt
 
 from .. import cells
+from ..data import lookalikes
 from ..data.series import Collection, Series, read_series
 from ..data.series_arrays import ONE_CHANNEL
 from ..data.table import Table, read
-from ..errors import DataError, OptionError
+from ..errors import OptionError
 from ..features.series import Intake, Window
 from ..layers.pool import OVER
-from . import _labels, _messages, _metrics, _series
+from . import _effort, _labels, _messages, _metrics, _series
 from ._chain import Chain, Learning, Recurrence
 from ._chain import start as first_weights
 from ._classes import AnyOf, OneOf
+from ._holdout import Source, held_out, numbered
 from ._labels import Targets
-from ._lesson import Array, Indices, Judge, Lesson, split
+from ._lesson import Array, Judge, Lesson
 from ._options import check, option
 
 if TYPE_CHECKING:
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
 
 KIND = "classify"
 score = _metrics.score
-Source = Table | Collection
 
 
 @dataclass(frozen=True)
@@ -139,7 +139,7 @@ def rows(source: Any, options: Options, columns: list[str] | None = None) -> Sou
     if kind_of(source, options) == "series":
         if columns is not None and isinstance(source, str | os.PathLike) and os.path.isdir(source):
             options = replace(options, id=None)  # each file is a series there, whatever the model was fitted on
-        return _series.rows(source, options, options.label, columns, options.label_separator is not None)
+        return _series.rows(source, options, options.label, columns, options.label_separator is not None, options.group)
     return source if isinstance(source, Table) else _messages.rows(source, options)
 
 
@@ -156,7 +156,7 @@ def asked(source: Any, options: Options, columns: list[str]) -> Source:
     if os.path.isdir(path):
         layout, id = options.layout, None  # each file is a series there
     elif layout == "rows" and not archive:
-        others = (options.id, options.label)
+        others = (options.id, options.label, options.group)
         values = options.columns() or [n for n in read(source, gaps=True).columns if n not in others]
     found = read_series(source, values=values, time=options.time, id=id, layout=layout)
     return _series.rows(found, options, None, columns)
@@ -226,18 +226,12 @@ def lesson(options: Options, source: Source, judged: Source | None) -> Lesson:
         if options.refit_epochs is None:
             options = replace(options, refit_epochs=0)  # a file given to judge by is not learnt from unasked
     make: Any = of_series if isinstance(source, Collection) else of_texts
+    noun = "series" if isinstance(source, Collection) else "row"
+    notes = lookalikes.warnings(_labels.counts(y[: len(source)], labels), "label", noun)
+    if isinstance(source, Collection):
+        notes += lookalikes.warnings({s.id: len(s) for s in source.series}, "id", "step")
     made: Lesson = make(options, source, judged, y, labels, said)
-    return made
-
-
-def held_out(options: Options, source: Source, judged: Source | None, y: Targets) -> tuple[Indices, Indices]:
-    """Rows to learn from, and rows that choose the weights."""
-    if judged is None:
-        kept, held = split(_labels.kinds_of(y), options.hold_out or 0.1, options.seed)
-        if not len(held):
-            raise DataError(f"{source.path}: too few rows to hold some out; each class needs two or more rows")
-        return kept, held
-    return np.arange(len(source)), np.arange(len(source), len(y))
+    return replace(made, notes=[notes + made.notes[0], *made.notes[1:]])
 
 
 def of_texts(
@@ -245,49 +239,56 @@ def of_texts(
 ) -> Lesson:
     tokens = _messages.tokens_of(source, options)
     options = resolved(options, "text", [len(t) for t in tokens], len(labels))
-    kept, held = held_out(options, source, judged, y)
-    if judged is not None:
-        tokens = tokens + _messages.tokens_of(judged, options)
-    learnt = tokens if options.refit_epochs else [tokens[i] for i in kept]
-    section, arrays, vocabulary, hide = _messages.inputs(options, learnt)
+    tokens += [] if judged is None else _messages.tokens_of(judged, options)
+    made, ids = _messages.read_as(options, tokens if options.refit_epochs else tokens[: len(source)], tokens)
+    part = held_out(options, source, judged, y, labels, numbered(row.tobytes() for row in ids))
+    if not options.refit_epochs:
+        made, ids = _messages.read_as(options, [tokens[i] for i in part.kept], tokens)
+    section, arrays, vocabulary, hide = made
     chain = Chain(None)
     chain.put("embed", ("weight",), options.embed or 0, rows=len(vocabulary), size=options.embed)
-    found = _messages.Messages([vocabulary.ids(t) for t in tokens], y, hide)
-    weights = weights_of_classes(options, y[kept], len(labels))
-    return Lesson(options, found, kept, held, judge(options), section, arrays, None,
-                  *finished(chain, options, len(labels)), labels, said, weights)  # fmt: skip
+    found = _messages.Messages(ids, y, hide)
+    weights = weights_of_classes(options, y[part.kept], len(labels))
+    return Lesson(options, found, part.kept, part.held, judge(options), section, arrays, None,
+                  *finished(chain, options, len(labels)), labels, said, weights, about={"judged_on": part.said},
+                  groups=part.groups, notes=part.notes)  # fmt: skip
 
 
 def of_series(
     options: Options, source: Collection, judged: Collection | None, y: Targets, labels: list[str], said: list[str]
 ) -> Lesson:
-    options = replace(options, hold_out=options.hold_out or share_held(len(source)))
+    options = replace(options, hold_out=options.hold_out or _effort.share_held(len(source)))
     options = resolved(options, "series", _series.lengths(source, options.window), len(labels))
-    kept, held = held_out(options, source, judged, y)
-    learnt = source.series if options.refit_epochs else [source.series[i] for i in kept]
-    intake, mean, deviation = intake_of(options, source, learnt)
+    found = intake_of(options, source, source.series)  # refuses columns that tell nothing before rows are told apart
+    if judged is not None:
+        judged = _series.rows(judged, options, options.label, source.columns)
+    alike = _series.alike([each for each in (source, judged) if each is not None], _series.bare(options, source))
+    part = held_out(options, source, judged, y, labels, alike)
+    if not options.refit_epochs:
+        found = intake_of(options, source, [source.series[i] for i in part.kept])
+    intake, mean, deviation = found
     parts = _series.pieces(source, intake)
     steps, origin = parts.steps, parts.origin
     if judged is not None:
-        judged = _series.rows(judged, options, options.label, source.columns)
         more = _series.pieces(judged, intake)
         steps, origin = steps + more.steps, np.concatenate([origin, more.origin + len(source)])
     chain = Chain(intake.features)
     if intake.window is None:
         chain.put("scale", ("mean", "deviation"), intake.features, size=intake.features)
-    found = _series.Sequences(steps, y[origin], variation(options, mean, deviation, len(source.columns)))
+    data = _series.Sequences(steps, y[origin], _series.variation(options, mean, deviation, len(source.columns)))
     section, arrays = intake.to_json()
     given = {"layers.0.mean": mean, "layers.0.deviation": deviation} if intake.window is None else {}
-    kept, held = (np.flatnonzero(np.isin(origin, part)) for part in (kept, held))
+    kept, held = (np.flatnonzero(np.isin(origin, series)) for series in (part.kept, part.held))
+    about: dict[str, Any] = {"judged_on": part.said}
+    if intake.window:
+        about = {
+            "rows": {"trained": len(kept), "held_out": len(held), "of": "windows"},
+            "judged_on": f"{len(held):,} windows of {part.said}",
+        }
     weights = weights_of_classes(options, y[origin][kept], len(labels))
-    return Lesson(options, found, kept, held, judge(options), section, arrays, intake.features,
-                  *finished(chain, options, len(labels)), labels, said, weights, given=given)  # fmt: skip
-
-
-def variation(options: Options, mean: Array, deviation: Array, columns: int) -> _series.Variation:
-    """What training changes of the columns; what says that a number was missing, and the calendar, stay."""
-    varied = np.where(np.arange(len(deviation)) < columns, deviation, 0).astype(np.float32)
-    return _series.Variation(mean.astype(np.float32), varied, options.noise, options.shift, options.gain)
+    return Lesson(options, data, kept, held, judge(options), section, arrays, intake.features,
+                  *finished(chain, options, len(labels)), labels, said, weights, given=given,
+                  about=about, groups=part.groups[origin], notes=part.notes)  # fmt: skip
 
 
 def intake_of(options: Options, source: Collection, learnt: list[Series]) -> tuple[Intake, Array, Array]:
@@ -296,8 +297,7 @@ def intake_of(options: Options, source: Collection, learnt: list[Series]) -> tup
     What was missing, and the calendar, stay as they are; in a window every column is about 0 and 1 already.
     """
     window = Window(options.window, centre="mean", spread="window") if options.window else None
-    roles = ("past",) * len(source.columns)
-    intake = Intake(tuple(source.columns), roles, options.periods(), options.missing, window=window)
+    intake = replace(_series.bare(options, source), window=window)
     mean, deviation = _series.statistics(_series.fixed(learnt), source.columns, source.path)
     if options.missing == "mask":
         intake = replace(intake, mean=mean[None])
@@ -309,8 +309,8 @@ def intake_of(options: Options, source: Collection, learnt: list[Series]) -> tup
 
 def resolved(options: Options, kind: str, lengths: list[int], classes: int) -> Options:
     """The options with everything that depends on the data decided, from the numbers of its rows, steps and labels."""
-    options = replace(options, input=kind, hold_out=options.hold_out or share_held(len(lengths)))
-    options = (of_short_and_long if kind == "series" else of_messages)(options, lengths, classes)
+    options = replace(options, input=kind, hold_out=options.hold_out or _effort.share_held(len(lengths)))
+    options = (_effort.of_series if kind == "series" else _effort.of_messages)(options, lengths, classes)
     one = 0.1 if options.label_separator is None else 0.0
     early = 0.3 if options.direction == "causal" else 0.0  # who never streams is never asked early
     epochs = options.epochs or 0
@@ -320,38 +320,6 @@ def resolved(options: Options, kind: str, lengths: list[int], classes: int) -> O
         smoothing=one if options.smoothing is None else options.smoothing,
         pool=options.pool or "last,mean,max,attention", patience=options.patience or max(8, epochs // 2),
     )  # fmt: skip
-
-
-def share_held(rows: int) -> float:
-    """The share of rows that is held out where nothing is said."""
-    return min(0.1, 1500 / rows)
-
-
-def of_messages(options: Options, lengths: list[int], classes: int) -> Options:
-    """Short messages afford a wide recurrence; many labels need more passes; small files smaller batches and 600
-    steps.
-    """
-    rows, steps = len(lengths), sum(lengths)
-    batch = options.batch or int(np.clip(2 ** round(math.log2(rows / 80)), 8, 64))
-    most = 8 + min(6, classes // 20)
-    least = math.ceil(600 / batches(options, rows, batch))
-    epochs = options.epochs or max(int(np.clip(round(4.6e6 / steps), 4, most)), least)
-    hidden = options.hidden or (256 if steps / rows <= 32 else 128)
-    return replace(options, batch=batch, epochs=epochs, hidden=hidden, conv=options.conv or 0)
-
-
-def of_short_and_long(options: Options, lengths: list[int], classes: int) -> Options:
-    """Long series are first read by a convolution, and afford less width; small files take 400 steps."""
-    rows, short = len(lengths), sum(lengths) <= 32 * len(lengths)
-    batch = options.batch or int(np.clip(2 ** round(math.log2(rows / 32)), 16, 64))
-    epochs = options.epochs or max(8, math.ceil(400 / batches(options, rows, batch)))
-    conv = (0 if short else 5) if options.conv is None else options.conv
-    return replace(options, batch=batch, epochs=epochs, hidden=options.hidden or (128 if short else 64), conv=conv)
-
-
-def batches(options: Options, rows: int, batch: int) -> int:
-    """How many steps an epoch has."""
-    return math.ceil(rows * (1 - (options.hold_out or 0.0)) / batch)
 
 
 # ---- the model

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .. import cells
+from ..data import lookalikes
 from ..data.series import Collection
 from ..document.limits import MAX_QUANTILES, MAX_WIDTH
 from ..errors import DataError, OptionError
@@ -20,6 +21,7 @@ from ._chain import Chain, Learning, Recurrence
 from ._chain import start as first_weights
 from ._lesson import Lesson
 from ._options import check, option
+from ._overlap import set_apart
 from ._quantiles import Quantiles
 from ._seasons import likely_season
 from ._windows import HELD, KEPT, Apart, Stretches, Track, Windows, about, lead_of, placed, scaled, single, tracks
@@ -149,7 +151,8 @@ def rows(source: Any, options: Options, columns: list[str] | None = None) -> Col
     found = _series.rows(source, options, None)
     if strange := [name for name in named if name not in found.columns]:
         shown = _series.counted(found.columns)
-        raise DataError(f"{found.path}: no column {strange[0]!r} to be {named[strange[0]]}; there are {shown}")
+        how = lookalikes.hint(strange[:1], found.columns)
+        raise DataError(f"{found.path}: no column {strange[0]!r} to be {named[strange[0]]}; there are {shown}{how}")
     if all(role_of(name, options) != "target" for name in found.columns):
         raise DataError(f"{found.path}: no column is left to forecast of {_series.counted(found.columns)}; name others")
     ordered = sorted(range(len(found.columns)), key=lambda c: ORDER.index(role_of(found.columns[c], options)))
@@ -168,7 +171,7 @@ def in_order(source: Collection, columns: list[str]) -> Collection:
         its = [*source.targets, *source.columns[1:]] if isinstance(source, Apart) else source.columns
         raise DataError(
             f"{source.path}: has {_series.counted(its)}; the model was fitted on "
-            f"{_series.counted(columns)}; give it those"
+            f"{_series.counted(columns)}; give it those{lookalikes.hint(columns, its)}"
         )
     return picked(source, [source.columns.index(name) for name in columns])
 
@@ -226,6 +229,8 @@ def lesson(options: Options, source: Collection, judged: Collection | None) -> L
     options = resolved(replace(options, hold_out=share), source, found, cuts)
     learnt = one_step(replace(intake, window=window_of(options)))
     places = placed(found, more, cuts, learnt, [each.path for each in sources])
+    named = lookalikes.warnings({s.id: len(s) for s in source.series}, "id", "step")
+    places, notes = set_apart(places, cuts, learnt, sources)
     learnt, places = scaled(learnt, cuts, places, source)
     data = Windows(learnt, places) if learnt.window else Stretches(learnt, places, STRETCH, options.lookback or 0)
     said = [taken(each, options) for each in sources]
@@ -242,6 +247,7 @@ def lesson(options: Options, source: Collection, judged: Collection | None) -> L
             "rows": counts, "steps_ahead": lead_of(learnt), "fitted_on": about(found),
             "baselines": baselines(options, learnt, places, data, cuts),
         },
+        notes=[[*named, *notes]] if judged is None else [named, notes],
     )  # fmt: skip
 
 

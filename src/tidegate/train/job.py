@@ -75,6 +75,8 @@ def fit(
     job = Job(room, options, source, judged, crew)
     for path, taken in job.taken:
         (say or ignore)(f"{path}: {taken}")
+    for path, note in job.notes:
+        (say or ignore)(f"{path}: {note}")
     with torch_threads(job.threads):
         run = job.run(progress)
         if going_on:
@@ -97,6 +99,9 @@ class Job:
         self.tapes = {name: Tape.from_json(tape) for name, tape in self.lesson.tapes.items()}
         sources = [source] if judged is None else [source, judged]
         self.taken = [(each.path, said) for each, said in zip(sources, self.lesson.taken, strict=True)]
+        self.notes = [
+            (each.path, note) for each, notes in zip(sources, self.lesson.notes, strict=False) for note in notes
+        ]
 
     def run(self, progress: Report | None) -> Run:
         made = self.lesson
@@ -111,7 +116,7 @@ class Job:
         made = self.lesson
         of_options = {f.name: getattr(self.options, f.name) for f in fields(Recipe) if hasattr(self.options, f.name)}
         return Recipe(
-            **of_options, judge=made.judge, weights=made.weights, every=made.every, most=made.most,
+            **of_options, judge=made.judge, weights=made.weights, every=made.every, most=made.most, groups=made.groups,
             loss=partial(self.room.loss, self.options),
         )  # fmt: skip
 
@@ -150,7 +155,8 @@ class Job:
         return asdict(replace(self.options, cell=os.path.basename(self.options.cell).removesuffix(".py")))
 
     def provenance(self, run: Run, final: dict[str, float]) -> dict[str, Any]:
-        held = "held-out rows, which the last epochs also learnt from" if run.recipe.refit_epochs else "held-out rows"
+        held = f"held-out rows, which chose the weights{' and their calibration' * bool(run.adjustment)}"
+        held += "; the last epochs learnt from them too" * bool(run.recipe.refit_epochs)
         return {
             "data": described(self.source, self.taken[0][1]),
             "valid": described(self.judged, self.taken[1][1]) if self.judged else None,
@@ -163,6 +169,7 @@ class Job:
             "seed": self.options.seed,
             "threads": self.threads,
             "versions": versions(),
+            **({"notes": [note for _, note in self.notes]} if self.notes else {}),
             **self.lesson.about,
         }
 

@@ -20,6 +20,7 @@ from .schedule import rate
 
 Tensors = dict[str, npt.NDArray[Any]]
 Loss = Callable[[torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor]
+FOLDS = 5  # of held-out rows, each judged by what the others calibrate
 
 
 @dataclass(frozen=True)
@@ -27,7 +28,8 @@ class Recipe:
     """How a run learns: the task's options that the loop needs, decided, and the task's own loss.
 
     judge: how held-out rows choose the weights. prefix: weight of the loss of a random prefix of each row. weights: of
-    each class. every: the outputs of all steps are learnt from. most: rows of an epoch, None: all.
+    each class. every: the outputs of all steps are learnt from. most: rows of an epoch, None: all. groups: for each
+    row, the number of those that it stays with; None: each is by itself.
     """
 
     epochs: int
@@ -47,6 +49,7 @@ class Recipe:
     prefix: float = 0.0
     every: bool = False
     most: int | None = None
+    groups: Indices | None = None
 
 
 class Run:
@@ -189,15 +192,29 @@ class Run:
         if self.refitting:
             self.keep_best()
         elif self.judged_worth_keeping(figures):
-            self.kept_epoch, self.adjustment = self.epoch, self.judge.adjustment(outputs, targets)
-            self.kept_figures = self.judge.figures(self.judge.adjusted(outputs, self.adjustment), targets)
+            self.kept_epoch = self.epoch
             self.keep_best()
         self.tell(count, 0.0, True)
         self.epoch, self.offset, self.loss_sum = self.epoch + 1, 0, 0.0
         if not self.refitting and self.since >= self.recipe.patience:
             self.stopped_early, self.epoch = True, self.recipe.epochs
-        if self.epoch == self.recipe.epochs and self.recipe.refit_epochs:
-            self.use_best()
+        if self.epoch == self.recipe.epochs:
+            self.settle()
+
+    def settle(self) -> None:
+        """The weights that the held-out rows chose become the network's, and are judged for good."""
+        self.use_best()
+        outputs, targets = self.answers(self.held)
+        self.adjustment = self.judge.adjustment(outputs, targets)
+        self.kept_figures = self.judge.figures(self.judge.cross_adjusted(outputs, targets, self.folds()), targets)
+
+    def folds(self) -> Indices:
+        """The fold of each held-out row in the order of `answers`, of `FOLDS`; groups stay whole."""
+        order = self.ordered(self.held)
+        group = order if self.recipe.groups is None else self.recipe.groups[order]
+        numbers = np.unique(group, return_inverse=True)[1]
+        drawn = np.random.default_rng([self.recipe.seed, 4]).permutation(numbers.max() + 1)
+        return np.asarray(drawn[numbers] % FOLDS)
 
     def judged_worth_keeping(self, figures: dict[str, float]) -> bool:
         """Whether this epoch is no further below the best than the judge's slack; the latest such epoch is kept."""
@@ -219,13 +236,17 @@ class Run:
             p.copy_(self.best[n])
             self.averaged[n].copy_(self.best[n])
 
+    def ordered(self, rows: Indices) -> Indices:
+        """Rows by length, so that those that stand together in a batch are alike."""
+        return np.asarray(rows[np.argsort(self.rows.lengths[rows], kind="stable")])
+
     @torch.no_grad()
     def answers(self, rows: Indices, batch: int = 128) -> tuple[npt.NDArray[np.float64], npt.NDArray[Any]]:
         """Outputs [n, outputs] of the averaged weights, and the targets [n, ...], of rows in an order of its own.
 
         Where every step is learnt from, n counts the steps that have a target.
         """
-        order = rows[np.argsort(self.rows.lengths[rows], kind="stable")]
+        order = self.ordered(rows)
         found, truth = [], []
         for k in range(0, len(order), batch):
             x, lengths, targets = self.rows.batch(order[k : k + batch])

@@ -88,7 +88,7 @@ def test_read_series_takes_arrays_and_collections():
     assert chosen.series[1].label == "b"
 
 
-GIVE = "give labels and names as of_arrays(x, labels=..., columns=..., ids=...)"
+GIVE = "give labels and names as of_arrays(x, labels=..., columns=..., ids=..., groups=...)"
 
 
 def test_arguments_that_arrays_have_no_columns_for():

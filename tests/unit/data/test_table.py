@@ -243,3 +243,47 @@ def test_what_series_may_be_besides_tables_is_told(tmp_path):
         read(tmp_path / "x.npy", gaps=True)
     with pytest.raises(DataError, match=r"and \.parquet$"):
         read(tmp_path / "x.npy")
+
+
+def test_a_first_line_by_which_excel_knows_the_delimiter_is_no_header(written):
+    table = read(written("t.csv", '\ufeffsep=,\r\ntext,label\r\n"a, b",x\r\n'))
+    assert (table.columns, table.lines) == ({"text": ["a, b"], "label": ["x"]}, [3])
+    assert read(written("t.tsv", "SEP=\t\na\tb\n1\t2\n")).columns == {"a": ["1"], "b": ["2"]}
+    with pytest.raises(DataError, match=r"t.csv:1: the file says that ';' separates its fields \(sep=;\); a .csv has"):
+        read(written("t.csv", "sep=;\ntext;label\nhi;x\n"))
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "place"),
+    [
+        ("t.csv", "text,label\nhi,x\n\ntext,label\nyo,y\n", "t.csv:4"),
+        ("t.tsv", "text\tlabel\ntext\tlabel\n", "t.tsv:2"),
+        ("t.jsonl", '{"text": "hi", "label": "x"}\n{"text": "text", "label": "label"}\n', "t.jsonl:2"),
+    ],
+)
+def test_a_header_that_stands_twice_is_refused_with_its_line(written, name, content, place):
+    with pytest.raises(DataError, match=rf"^{place}: the row repeats the header \(text, label\), as where files were"):
+        read(written(name, content))
+
+
+def test_a_header_that_stands_twice_is_refused_in_a_frame_and_is_a_row_in_a_single_column(written):
+    pandas = pytest.importorskip("pandas")
+    frame = pandas.DataFrame({"text": ["hi", "text"], "label": ["x", "label"]})
+    with pytest.raises(DataError, match="^pandas frame, row 2: the row repeats the header"):
+        read(frame)
+    assert read(written("t.csv", "text\ntext\n")).columns == {"text": ["text"]}
+
+
+@pytest.mark.parametrize(
+    ("header", "said"),
+    [
+        ("text,label ", "'label ', which differs by a space at the end"),
+        ("text,\u00a0label", "'\\\\xa0label', which differs by a space at the beginning"),
+        ("text,la\u200bbel", r"'la\\u200bbel', which differs by U\+200B \(zero width space\)"),
+        ("\ufeff\ufefflabel,text", r"'\\ufefflabel', which differs by U\+FEFF \(zero width no-break space\)"),
+        ("text,labels", "'labels'"),
+    ],
+)
+def test_a_column_whose_name_differs_by_nothing_visible_is_named_with_the_difference(written, header, said):
+    with pytest.raises(DataError, match=rf"no column 'label'; .*; did you mean {said}\?$"):
+        read(written("t.csv", header + "\nhi,x\n"), ["label"])

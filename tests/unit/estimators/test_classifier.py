@@ -277,3 +277,14 @@ def test_texts_and_labels_of_two_kinds_are_refused_not_converted() -> None:
         Classifier(epochs=1).fit(["hello there", None, "bye now", "bye"], ["a", "b", "a", "b"])
     with pytest.raises(WrongData, match="y, row 1: found 1 among labels that are text; make them alike"):
         Classifier(epochs=1).fit(np.zeros((4, 3)), [1, "a", 1, "a"])
+
+
+def test_groups_stay_on_one_side_of_the_hold_out() -> None:
+    rng = np.random.default_rng(0)
+    X, y, groups = rng.normal(size=(60, 4)), [0, 1] * 30, np.repeat(np.arange(12), 5)
+    for rows in (X, [f"text {i}" for i in range(60)]):
+        made = Classifier(hidden=4, epochs=1, refit_epochs=0).fit(rows, y, groups=groups)
+        found = made.model_.document["provenance"]
+        assert found["judged_on"].endswith("held out, of 1 of 12 groups")
+    with pytest.raises(ValueError, match="inconsistent numbers of samples"):
+        Classifier().fit(X, y, groups=groups[:-1])

@@ -56,7 +56,7 @@ def test_a_text_without_a_token_names_its_line() -> None:
 
 
 def test_what_the_user_sets_is_kept_and_the_rest_decided() -> None:
-    got = lesson(["a b"] * 50, ["x", "y"] * 25, epochs=3).options
+    got = lesson([f"a b {i}" for i in range(50)], ["x", "y"] * 25, epochs=3).options
     assert got.epochs == 3
     assert got.batch is not None
     assert got.patience is not None
@@ -103,7 +103,7 @@ def test_orthogonal_starts_per_gate(tmp_path: Path) -> None:
 
 
 def decided(**values: Any) -> Lesson:
-    return lesson(["a b", "c"] * 10, ["x", "y"] * 10, hidden=6, embed=5, **values)
+    return lesson([f"a b {i}" for i in range(20)], ["x", "y"] * 10, hidden=6, embed=5, **values)
 
 
 @pytest.mark.parametrize(

@@ -20,8 +20,9 @@ from tidegate.runtime import Scores
 from tidegate.tasks import classify
 from tidegate.tasks._calibration import binary_log_loss, calibrated
 from tidegate.tasks._classes import AnyOf
+from tidegate.tasks._holdout import split
 from tidegate.tasks._labels import kinds_of, weights
-from tidegate.tasks._lesson import Lesson, split
+from tidegate.tasks._lesson import Lesson
 from tidegate.tasks._metrics import score
 from tidegate.train import Progress, fit
 
@@ -31,7 +32,7 @@ SEVERAL = classify.Options(label_separator=";")
 
 
 def table(labels: list[str]) -> Table:
-    return Table("t.csv", {"text": ["a b", "c d"] * (len(labels) // 2) + ["e"] * (len(labels) % 2), "label": labels},
+    return Table("t.csv", {"text": [f"row {i}" for i in range(len(labels))], "label": labels},
                  list(range(2, len(labels) + 2)), "")  # fmt: skip
 
 
@@ -266,7 +267,7 @@ def test_a_file_to_judge_by_is_read_with_the_same_labels(fitted: Path, tmp_path:
         "classify", train, out=str(tmp_path / "m"), valid=valid, say=said.append, label_separator=";", **few
     )  # fmt: skip
     assert model.document["provenance"]["rows"] == {"trained": 60, "held_out": 30}
-    assert ["3 labels separated by ';', 0 to 3 a row" in sentence for sentence in said] == [True, True]
+    assert ["3 labels separated by ';', 0 to 3 a row" in sentence for sentence in said[:2]] == [True, True]
     valid.write_text("text,label\nrain,weather;snow\n")
     with pytest.raises(DataError, match="v.csv:2: label 'snow' was not seen in training; leave the row out"):
         fit("classify", train, out=str(tmp_path / "m"), valid=valid, label_separator=";", **few)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,8 @@ from tidegate import tasks
 from tidegate.data.table import read
 from tidegate.errors import DataError, ModelFileError, OptionError, TidegateError
 from tidegate.model import Model
-from tidegate.tasks._lesson import padded, split
+from tidegate.tasks._holdout import split
+from tidegate.tasks._lesson import padded
 from tidegate.train import Progress, fit
 from tidegate.train import checkpoint as checkpoints
 from tidegate.train.batches import plan
@@ -178,7 +180,8 @@ def test_a_file_to_judge_by_is_not_learnt_from_unasked(table: Path, tmp_path: Pa
     task = tasks.load("classify")
     rows = read(str(table))
     own = Job(task, task.Options(**{**SMALL, "refit_epochs": None}), rows, None, 1)
-    judged = Job(task, task.Options(**{**SMALL, "refit_epochs": None}), rows, rows, 1)
+    others = replace(rows, columns={**rows.columns, "text": [f"{text} now" for text in rows.column("text")]}, sha256="")
+    judged = Job(task, task.Options(**{**SMALL, "refit_epochs": None}), rows, others, 1)
     assert own.options.refit_epochs >= 2
     assert judged.options.refit_epochs == 0
     assert (len(judged.lesson.kept), len(judged.lesson.held)) == (90, 90)
