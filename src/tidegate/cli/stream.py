@@ -26,7 +26,7 @@ import numpy as np
 
 from .. import strictjson
 from ..errors import DataError, TidegateError, located
-from . import _precision
+from . import _console, _precision
 from ._inputs import TAKES
 from ._parser import Parser
 from ._table import decimal
@@ -62,7 +62,7 @@ def run(args: argparse.Namespace) -> int:
         predictor.pool()  # a model that cannot stream is refused before the first event
     streams = Streams(predictor, args.all)
     bad = []
-    for number, line in enumerate(sys.stdin.buffer, 1):
+    for number, line in enumerate(_console.lines(), 1):
         if not line.strip():
             continue
         try:

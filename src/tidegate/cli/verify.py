@@ -9,11 +9,10 @@ the rounded weights, and the table's end says how far those move its answers.
 from __future__ import annotations
 
 import argparse
-import json
 from typing import TYPE_CHECKING, Any
 
 from ..errors import located
-from . import _precision
+from . import _console, _precision
 from ._parser import Parser
 from ._table import table
 
@@ -37,7 +36,7 @@ def flags(parser: Parser) -> None:
 def run(args: argparse.Namespace) -> int:
     results = replay(args.file, **_precision.asked(args))
     if args.json:
-        print(json.dumps({"file": args.file, "ok": passed(results), "targets": [r.to_json() for r in results]}))
+        _console.print_json({"file": args.file, "ok": passed(results), "targets": [r.to_json() for r in results]})
     else:
         print(report(results))
     return 0 if passed(results) else OVER

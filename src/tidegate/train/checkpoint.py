@@ -12,6 +12,7 @@ from .loop import Run
 
 KEY = "tidegate_checkpoint"
 VERSION = 1
+KIND = tensors.marked(KEY, "a checkpoint of tidegate fit")
 
 
 def path_of(out: str) -> str:
@@ -19,11 +20,16 @@ def path_of(out: str) -> str:
     return out + ".checkpoint"
 
 
-def save(path: str, run: Run, identity: dict[str, Any]) -> None:
+def save(path: str, run: Run, identity: dict[str, Any], force: bool = False) -> None:
     """identity: what must be equal for a run to go on: data, options, threads, versions."""
+    arrays, metadata = contents(run, identity)
+    tensors.write(path, arrays, metadata, KIND, force)
+
+
+def contents(run: Run, identity: dict[str, Any]) -> tuple[Any, dict[str, str]]:
+    """The tensors and the metadata of a checkpoint."""
     arrays, values = run.state()
-    document = {"version": VERSION, "identity": identity, "values": values}
-    tensors.write(path, arrays, {KEY: json.dumps(document)})
+    return arrays, {KEY: json.dumps({"version": VERSION, "identity": identity, "values": values})}
 
 
 def load(path: str, run: Run, identity: dict[str, Any]) -> None:
