@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from ..train import Progress
 
 PAUSE_S = 0.1  # between two drawings of the live line
-BAR = (8, 30)  # characters, at least and at most
+BAR = (8, 20)  # characters, at least and at most
 GAP = "  "
 
 
