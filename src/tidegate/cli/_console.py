@@ -73,7 +73,7 @@ class Console(io.TextIOBase):
 
     def _below(self) -> Any:
         if self.under is None:
-            raise OSError(errno.EBADF, "standard output is closed; give the command one, such as > FILE")
+            raise OSError(errno.EBADF, "standard output is closed; give it a file, such as > FILE")
         return self.under
 
     def _try(self, act: Callable[[], object]) -> None:
@@ -85,7 +85,7 @@ class Console(io.TextIOBase):
             self.gone = True
             silence(self.under)  # else Python tries once more when it ends, and complains
             if not self.tolerates(error):
-                raise
+                raise OSError(error.errno, f"cannot print: {error.strerror}") from error
 
 
 def escaped(text: str) -> str:
@@ -163,8 +163,11 @@ def lines() -> Iterable[bytes]:
 
 
 def print_json(value: Any) -> None:
-    """Print a value as one line of JSON; a number that JSON has not, NaN or an infinity, is null."""
-    print(json.dumps(finite(value), ensure_ascii=False, allow_nan=False))
+    """Print a value as one line of JSON at once: in UTF-8, or in ASCII where standard output has another encoding. A
+    number that JSON has not, NaN or an infinity, is null.
+    """
+    unicode = codecs.lookup(sys.stdout.encoding or "utf-8").name == "utf-8"
+    print(json.dumps(finite(value), ensure_ascii=not unicode, allow_nan=False), flush=True)
 
 
 def finite(value: Any) -> Any:

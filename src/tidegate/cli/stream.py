@@ -66,7 +66,7 @@ def run(args: argparse.Namespace) -> int:
         if not line.strip():
             continue
         try:
-            print(json.dumps(streams.answer(line), ensure_ascii=False), flush=True)
+            _console.print_json(streams.answer(line))
         except TidegateError as error:
             if not args.skip_bad:
                 raise DataError(f"stdin:{number}: {error}; {REMEDY}") from error
