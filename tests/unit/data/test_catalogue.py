@@ -7,6 +7,8 @@ import hashlib
 import io
 import os
 import subprocess
+import threading
+import time
 import urllib.error
 import zipfile
 from dataclasses import replace
@@ -14,6 +16,8 @@ from pathlib import Path
 
 import pytest
 
+from tidegate.cli import data as data_command
+from tidegate.cli import main
 from tidegate.data import cache, catalogue, web, wheel
 from tidegate.data.dataset import DataSet, File
 from tidegate.data.folder import Folder
@@ -323,6 +327,48 @@ def test_another_process_was_faster(empty_cache):
         cache.store("tiny", rows)
     assert cache.load("tiny", {"train": 1}) == {"train": empty_cache / "tiny" / "train.csv"}
     assert [entry.name for entry in empty_cache.iterdir()] == ["tiny"]
+
+
+def test_who_comes_second_waits_and_fetches_nothing(tiny, fake_pip, monkeypatch):
+    calls, said = fake_pip(WHOLE), []
+    turn = threading.Barrier(2)
+
+    def slow(files):
+        turn.wait(10)  # until the other one has begun
+        while not any("waiting" in sentence for sentence in said):
+            time.sleep(0.005)
+        return parse(files)
+
+    parse = TINY.parse
+    monkeypatch.setattr(catalogue, "get", lambda name: replace(TINY, parse=slow))
+    found = []
+    first = threading.Thread(target=lambda: found.append(catalogue.fetch("tiny", said.append)))
+    first.start()
+    turn.wait(10)
+    found.append(catalogue.fetch("tiny", said.append))
+    first.join()
+    assert found[0] == found[1]
+    assert len(calls) == 1
+    assert [sentence for sentence in said if "waiting" in sentence] == [
+        "another process is fetching tiny; waiting until it is there"
+    ]
+
+
+def test_a_file_of_somebody_else_is_not_replaced_by_a_data_set(tiny, fake_pip, tmp_path, monkeypatch, capsys):
+    fake_pip(WHOLE)
+    out = tmp_path / "out"
+    monkeypatch.setattr(data_command, "described", lambda name, found, files, cached: "")
+    for _ in range(2):
+        assert main(["data", "tiny", "--out", str(out)]) == 0
+    whole = (out / "train.csv").read_bytes()
+    (out / "test.csv").write_text("mine")
+    (out / "train.csv").unlink()
+    assert main(["data", "tiny", "--out", str(out)]) == 2
+    assert "test.csv is there already and is not the file of the data set" in capsys.readouterr().err
+    assert [p.read_text() for p in out.iterdir()] == ["mine"]
+    assert main(["data", "tiny", "--out", str(out), "--force"]) == 0
+    assert (out / "train.csv").read_bytes() == whole
+    assert (out / "test.csv").read_text() != "mine"
 
 
 def test_where_the_cache_is(monkeypatch, tmp_path):
