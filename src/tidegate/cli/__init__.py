@@ -24,7 +24,8 @@ EXAMPLES = """\
   tidegate predict intent.safetensors --text "what's my balance"
   cat events.jsonl | tidegate stream intent.safetensors > scores.jsonl
 
-`tidegate COMMAND --help` tells the rest of a command."""
+`tidegate COMMAND --help` tells the rest of a command. Exit codes: 0, done;
+1, a check failed; 2, bad input; 130, interrupted; 141, output that nobody reads."""
 
 BAD_INPUT, INTERRUPTED = 2, 130
 

@@ -179,6 +179,23 @@ def test_a_picture_that_fails_leaves_the_old_one(tmp_path: Path) -> None:
     assert [p.read_bytes() for p in tmp_path.iterdir()] == [before]
 
 
+def test_a_picture_replaces_a_picture_of_ours_and_no_other_file(tmp_path: Path) -> None:
+    from matplotlib.figure import Figure
+
+    out, photo = tmp_path / "a.png", tmp_path / "photo.png"
+    for _ in range(2):
+        png.forecast(out, HISTORY, WIDENING, LEVELS)
+    Figure(figsize=(1, 1)).savefig(photo)
+    before = photo.read_bytes()
+    with pytest.raises(OptionError, match="is not a picture that tidegate drew"):
+        png.forecast(photo, HISTORY, WIDENING, LEVELS)
+    with pytest.raises(OptionError, match="an input of this command"):
+        png.check(photo, [str(photo)], force=True)
+    assert photo.read_bytes() == before
+    png.forecast(photo, HISTORY, WIDENING, LEVELS, force=True)
+    assert photo.read_bytes() == out.read_bytes()
+
+
 def test_the_same_forecast_gives_the_same_bytes(tmp_path: Path) -> None:
     for name in ("a.png", "b.png"):
         png.forecast(tmp_path / name, HISTORY, WIDENING, LEVELS)
