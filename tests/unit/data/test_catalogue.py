@@ -16,8 +16,6 @@ from pathlib import Path
 
 import pytest
 
-from tidegate.cli import data as data_command
-from tidegate.cli import main
 from tidegate.data import cache, catalogue, web, wheel
 from tidegate.data.dataset import DataSet, File
 from tidegate.data.folder import Folder
@@ -352,23 +350,6 @@ def test_who_comes_second_waits_and_fetches_nothing(tiny, fake_pip, monkeypatch)
     assert [sentence for sentence in said if "waiting" in sentence] == [
         "another process is fetching tiny; waiting until it is there"
     ]
-
-
-def test_a_file_of_somebody_else_is_not_replaced_by_a_data_set(tiny, fake_pip, tmp_path, monkeypatch, capsys):
-    fake_pip(WHOLE)
-    out = tmp_path / "out"
-    monkeypatch.setattr(data_command, "described", lambda name, found, files, cached: "")
-    for _ in range(2):
-        assert main(["data", "tiny", "--out", str(out)]) == 0
-    whole = (out / "train.csv").read_bytes()
-    (out / "test.csv").write_text("mine")
-    (out / "train.csv").unlink()
-    assert main(["data", "tiny", "--out", str(out)]) == 2
-    assert "test.csv is there already and is not the file of the data set" in capsys.readouterr().err
-    assert [p.read_text() for p in out.iterdir()] == ["mine"]
-    assert main(["data", "tiny", "--out", str(out), "--force"]) == 0
-    assert (out / "train.csv").read_bytes() == whole
-    assert (out / "test.csv").read_text() != "mine"
 
 
 def test_where_the_cache_is(monkeypatch, tmp_path):
