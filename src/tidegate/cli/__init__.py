@@ -25,7 +25,7 @@ EXAMPLES = """\
   cat events.jsonl | tidegate stream intent.safetensors > scores.jsonl
 
 `tidegate COMMAND --help` tells the rest of a command. Exit codes: 0, done;
-1, a check failed; 2, bad input; 130, interrupted; 141, output that nobody reads."""
+1, a check failed; 2, bad input; 130, interrupted; 141, nobody reads it."""
 
 BAD_INPUT, INTERRUPTED = 2, 130
 
