@@ -220,13 +220,18 @@ def _refuse_stranger(path: Path, target: str, kind: Kind | None, force: bool) ->
 
 
 def _reserve(file: IO[bytes], size: int) -> None:
-    """Take `size` bytes of the disk, where the system can (POSIX); what it cannot do, the real write will tell."""
-    if size and hasattr(os, "posix_fallocate"):
-        try:
+    """Take `size` bytes of the disk; where the system or the file system cannot, ask how many are free."""
+    try:
+        if size and hasattr(os, "posix_fallocate"):
             os.posix_fallocate(file.fileno(), 0, size)
-        except OSError as error:
-            if error.errno not in (errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS):
-                raise
+            return
+    except OSError as error:
+        if error.errno not in (errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS):
+            raise
+    if hasattr(os, "fstatvfs"):
+        disk = os.fstatvfs(file.fileno())
+        if size > disk.f_bavail * disk.f_frsize:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 def _sync_folder(folder: str) -> None:

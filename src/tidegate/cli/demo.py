@@ -32,7 +32,8 @@ EXAMPLES = """\
   tidegate demo --out /tmp/reuters"""
 
 SET = "reuters_r8"
-SERIES, HORIZON, PICTURE = "load", 48, "load.png"
+SERIES, HORIZON = "load", 48
+TEXTS_MODEL, SERIES_MODEL, PICTURE = "reuters.safetensors", "load.safetensors", "load.png"
 TOPICS, WORDS = 3, (8, 24)
 
 NEXT = """\
@@ -53,7 +54,7 @@ def flags(parser: Parser) -> None:
 def run(args: argparse.Namespace) -> int:
     begun = time.monotonic()
     os.makedirs(args.out, exist_ok=True)
-    model = os.path.join(args.out, "reuters.safetensors")
+    model = os.path.join(args.out, TEXTS_MODEL)
     check(args.out, args.force)
     files = fetch()
     train("classify", files["train"], model, force=args.force)
@@ -131,9 +132,12 @@ def stream(model: str, stories: list[tuple[str, str]]) -> None:
 
 
 def check(folder: str, force: bool) -> None:
-    """Refuse what is in the way of the picture now; `fit` does so for its models."""
+    """Refuse what is in the way of the files now, not when the first of them are made."""
+    from .. import atomic, model
     from ..plots import png
 
+    for name in (TEXTS_MODEL, SERIES_MODEL):
+        atomic.check(os.path.join(folder, name), model.KIND, force=force)
     png.check(os.path.join(folder, PICTURE), force=force)
 
 
@@ -145,7 +149,7 @@ def forecast(folder: str, force: bool) -> None:
 
     step("6. Numbers: half-hourly demand for electricity, a day ahead")
     files = catalogue.fetch(SERIES, lambda said: print(said, flush=True))
-    model = os.path.join(folder, "load.safetensors")
+    model = os.path.join(folder, SERIES_MODEL)
     train("forecast", files["train"], model, horizon=HORIZON, time="time", values="load", force=force)
     found = backtest(model, str(files["all"]))
     print(f"\n{_forecasts.report(found)}\n")

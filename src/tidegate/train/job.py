@@ -8,7 +8,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, fields, replace
 from functools import partial
 from typing import Any, NamedTuple
@@ -108,8 +108,9 @@ def finish(job: Job, run: Run, out: str, force: bool) -> Model:
             model = job.model(run)
             model.save(out, force)
         except BaseException as error:
-            save()
-            if isinstance(error, TidegateError):
+            with suppress(TidegateError):  # of a full disk too; then an older one may be there
+                save()
+            if isinstance(error, TidegateError) and os.path.exists(saved):
                 kept = f"what was learnt lies in {saved}: run again with --resume (resume=True in Python) to finish"
                 raise type(error)(f"{error}; {kept}") from error
             raise
