@@ -96,7 +96,7 @@ def write(
 
 
 def size(tensors: Mapping[str, npt.ArrayLike], metadata: Mapping[str, str]) -> int:
-    """How many bytes `write` would write. Raises ModelFileError as it does.
+    """Count the bytes that `write` would write. Raises ModelFileError as it does.
 
     >>> size({"x": np.zeros((2, 3), np.float32)}, {})
     96

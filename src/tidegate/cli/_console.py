@@ -89,7 +89,7 @@ class Console(io.TextIOBase):
 
 
 def escaped(text: str) -> str:
-    """Each character as JSON escapes it, so that JSON with it stays JSON.
+    """Spell each character as JSON escapes it, so that JSON with it stays JSON.
 
     >>> escaped("\\x1b"), escaped("\\U0001f600")
     ('\\\\u001b', '\\\\ud83d\\\\ude00')
@@ -123,7 +123,7 @@ def silence(stream: Any) -> None:
 
 @contextmanager
 def installed() -> Iterator[None]:
-    """sys.stdout and sys.stderr are consoles in this block."""
+    """Make sys.stdout and sys.stderr consoles in this block."""
     for number, stream in enumerate((sys.stdin, sys.stdout, sys.stderr)):
         if stream is None:
             fill(number)
@@ -156,7 +156,7 @@ def carry_on() -> None:
 
 
 def lines() -> Iterable[bytes]:
-    """The lines of standard input. Raises DataError where it is closed."""
+    """Read standard input line by line. Raises DataError where it is closed."""
     if sys.stdin is None:
         raise DataError("standard input is closed; pipe lines into it, or give a file with < FILE")
     return sys.stdin.buffer
@@ -167,11 +167,15 @@ def print_json(value: Any) -> None:
     number that JSON has not, NaN or an infinity, is null.
     """
     unicode = codecs.lookup(sys.stdout.encoding or "utf-8").name == "utf-8"
-    print(json.dumps(finite(value), ensure_ascii=not unicode, allow_nan=False), flush=True)
+    try:
+        text = json.dumps(value, ensure_ascii=not unicode, allow_nan=False)
+    except ValueError:
+        text = json.dumps(finite(value), ensure_ascii=not unicode, allow_nan=False)
+    print(text, flush=True)
 
 
 def finite(value: Any) -> Any:
-    """A value with None for each NaN and infinity in it.
+    """Copy a value with None for each NaN and infinity in it.
 
     >>> finite({"a": [1.5, float("nan")]})
     {'a': [1.5, None]}
@@ -194,7 +198,7 @@ def headline(title: str) -> None:
 
 
 def columns(stream: Any = None) -> int:
-    """How many characters a line of a terminal has; 80 where that is not known. stream: default standard output."""
+    """Tell how many characters a line of a terminal has; 80 where nobody knows. stream: default standard output."""
     with suppress(OSError, ValueError, AttributeError):
         if found := os.get_terminal_size((stream or sys.stdout).fileno()).columns:
             return found

@@ -56,7 +56,7 @@ def load(to: str) -> ModuleType:
 
 
 def written(module: ModuleType, out: str) -> list[str]:
-    """The files that a format writes when it is asked to write `out`."""
+    """Name the files that a format writes when it is asked to write `out`."""
     files: list[str] = module.files(out) if hasattr(module, "files") else [out]
     return files
 

@@ -92,14 +92,14 @@ def fit(
 
 
 def inputs(data: Any, valid: Any, options: Any) -> list[str]:
-    """The files and folders that a run reads: its data, as paths or as what was read of them, and a cell's own file."""
+    """List the files and folders that a run reads: its data, given as paths or read already, and a cell's own file."""
     found = [one.path if isinstance(one, Table | Collection) and one.form else one for one in (data, valid)]
     found += [] if options.cell in cells.names() else [options.cell]
     return [os.fspath(one) for one in found if isinstance(one, str | os.PathLike)]
 
 
 def finish(job: Job, run: Run, out: str, force: bool) -> Model:
-    """The model at the end of a run, once it lies at `out`; until then there is always a checkpoint to go on from."""
+    """Drive a run to its end and write its model to `out`; where that fails, leave a checkpoint to go on from."""
     saved = checkpoint.path_of(out)
     save = partial(checkpoint.save, saved, run, job.identity(), force)
     with on_stop() as asked:
@@ -236,7 +236,7 @@ def described(table: Table | Collection, taken: str) -> dict[str, Any]:
 
 
 def in_utf8(name: str) -> str:
-    """A file's name, its bytes that are not UTF-8 spelt out.
+    """Spell out the bytes of a file's name that are not UTF-8.
 
     >>> in_utf8(os.fsdecode(b"caf\\xe9.csv"))
     'caf\\\\xe9.csv'

@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 import tidegate
+from tidegate.atomic import locked
 from tidegate.errors import ModelFileError, OptionError, TidegateError
 from tidegate.formats import Answer, names, write
 from tidegate.formats.c import code, export, report
@@ -289,6 +290,12 @@ def test_an_export_replaces_an_export_and_no_other_file(tmp_path: Path) -> None:
     assert Model.load(tmp_path / "m.c").weights_hash == model.weights_hash
     tidegate.export(tmp_path / "m.c", "c", tmp_path / "a.c", force=True)
     assert "Made by tidegate" in (tmp_path / "a.c").read_text()
+
+
+def test_one_export_at_a_time_writes_its_two_files(tmp_path: Path) -> None:
+    with locked(tmp_path / "a.c"), pytest.raises(TidegateError, match="is writing it"):
+        tidegate.export(attach(sample(features=2, size=2)), "c", tmp_path / "a.c")
+    assert list(tmp_path.iterdir()) == []
 
 
 @needs_compiler

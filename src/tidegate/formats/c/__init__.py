@@ -51,7 +51,7 @@ def code(model: Model, name: str, file: str, answers: list[Answer] | None = None
 
 
 def files(out: str) -> list[str]:
-    """The .c and the .h.
+    """Name the .c and the .h.
 
     >>> files("a.c")
     ['a.c', 'a.h']

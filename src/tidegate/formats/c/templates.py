@@ -6,7 +6,7 @@ import re
 
 
 def substituted(text: str, values: dict[str, object]) -> str:
-    """The text with each @key@ replaced, once: what a value holds stays as it is.
+    """Replace each @key@ of a text once: what a value holds stays as it is.
 
     >>> substituted("@a@ @b@", {"a": "@b@", "b": 1})
     '@b@ 1'
