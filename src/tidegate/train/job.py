@@ -9,9 +9,10 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from copy import copy
 from dataclasses import asdict, fields, replace
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
@@ -119,17 +120,6 @@ def finish(job: Job, run: Run, out: str, force: bool) -> Model:
     return model
 
 
-class Outcome(NamedTuple):
-    """What a run came to, as the model file tells it. final: figures of the weights that are in the file."""
-
-    kept_epoch: int
-    stopped_early: bool
-    kept_figures: dict[str, float]
-    adjustment: list[float]
-    history: list[dict[str, float]]
-    final: dict[str, float]
-
-
 class Job:
     """What a run is made of, and what its model is made of: data, options as decided, document, first weights."""
 
@@ -173,11 +163,12 @@ class Job:
         """
         outputs, targets = run.answers(run.held)
         figures = dict.fromkeys(run.judge.figures(outputs, targets), LONGEST)
-        epochs = run.recipe.epochs + run.recipe.refit_epochs
-        adjustment = run.judge.adjustment(outputs, targets)
-        longest = Outcome(epochs, True, figures, adjustment, [{"loss": LONGEST, **figures}] * epochs, figures)
+        done = copy(run)  # as far as provenance tells of it, with the longest numbers that there may be
+        done.adjustment = run.judge.adjustment(outputs, targets)
+        done.kept_epoch = run.recipe.epochs + run.recipe.refit_epochs
+        done.kept_figures, done.history = figures, [{"loss": LONGEST, **figures}] * done.kept_epoch
         with located(NO_FILE):
-            made = attach(self.draft(run.network, self.provenance(run, longest))).file_bytes
+            made = attach(self.draft(run.network, self.provenance(done, figures))).file_bytes
             kept = tensors.size(*checkpoint.contents(run, self.identity()))
         atomic.rehearse(out, [kept, max(kept, made)])
 
@@ -185,10 +176,7 @@ class Job:
         outputs, targets = run.answers(run.held)
         final = run.judge.figures(run.judge.adjusted(outputs, run.adjustment), targets)
         run.judge.adjust(run.network, run.adjustment)
-        outcome = Outcome(
-            run.kept_epoch, run.stopped_early, run.kept_figures, run.adjustment, run.history, final
-        )  # fmt: skip
-        return attach(self.draft(run.network, self.provenance(run, outcome)))
+        return attach(self.draft(run.network, self.provenance(run, final)))
 
     def draft(self, network: Network, provenance: dict[str, Any]) -> Model:
         """The model without its check. Raises ModelFileError for one that no file can hold."""
@@ -211,17 +199,17 @@ class Job:
         """The options as the file keeps them: a user's cell by its name, not by where it lay."""
         return asdict(replace(self.options, cell=os.path.basename(self.options.cell).removesuffix(".py")))
 
-    def provenance(self, run: Run, came: Outcome) -> dict[str, Any]:
+    def provenance(self, run: Run, final: dict[str, float]) -> dict[str, Any]:
         held = "held-out rows, which the last epochs also learnt from" if run.recipe.refit_epochs else "held-out rows"
         return {
             "data": described(self.source, self.taken[0][1]),
             "valid": described(self.judged, self.taken[1][1]) if self.judged else None,
             "rows": {"trained": len(run.kept), "held_out": len(run.held)},
-            "epochs": {"planned": run.recipe.epochs, "kept": came.kept_epoch + 1, "stopped_early": came.stopped_early},
-            "metrics": {"held_out": came.kept_figures},
-            "final": {**came.final, "on": held},
-            "calibration": run.judge.recorded(came.adjustment),
-            "history": came.history,
+            "epochs": {"planned": run.recipe.epochs, "kept": run.kept_epoch + 1, "stopped_early": run.stopped_early},
+            "metrics": {"held_out": run.kept_figures},
+            "final": {**final, "on": held},
+            "calibration": run.judge.recorded(run.adjustment),
+            "history": run.history,
             "seed": self.options.seed,
             "threads": self.threads,
             "versions": versions(),
