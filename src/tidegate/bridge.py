@@ -6,6 +6,7 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from . import _native
+from .atomic import check, locked
 from .model import Model, opened
 
 if TYPE_CHECKING:
@@ -60,15 +61,21 @@ def to_torch(model: Model | Predictor | str | os.PathLike[str]) -> torch.nn.Modu
 
 
 def export(
-    model: Model | Predictor | str | os.PathLike[str], to: str, out: str | os.PathLike[str], **options: Any
+    model: Model | Predictor | str | os.PathLike[str],
+    to: str,
+    out: str | os.PathLike[str],
+    force: bool = False,
+    **options: Any,
 ) -> list[str]:
     """The files that were written for a model in another format, `out` first.
 
     model: a model with its check, a predictor, or the path of a model file. to: one of `tidegate.formats.names()`,
-    such as "c". out: the path to write, with the format's suffix. options: the format's own, such as name="intent" for
+    such as "c". out: the path to write, with the format's suffix; a file that is there is replaced where the same
+    format was exported to it, any other one only with force=True. options: the format's own, such as name="intent" for
     the prefix of everything in C.
 
-    Raises: OptionError for an unknown format or option, or a value that it cannot take; ModelFileError for a model that
+    Raises: OptionError for an unknown format or option, a value that it cannot take, or a file that may not be
+    replaced; ModelFileError for a model that
     the format cannot hold, or one without its check; TidegateError when the disk refuses.
 
     >>> import os, tempfile
@@ -78,11 +85,15 @@ def export(
     >>> [os.path.basename(file) for file in files]
     ['intent.c', 'intent.h']
     """
-    from .formats import load, write
+    from .formats import load, write, written
 
-    load(to)
+    module = load(to)
+    inputs = [model] if isinstance(model, str | os.PathLike) else []
+    for file in written(module, os.fspath(out)):
+        check(file, module.KIND, inputs, force)
     whole = opened(model)
-    return write(whole, to, out, answers(whole), **options)
+    with locked(out):
+        return write(whole, to, out, answers(whole), force, **options)
 
 
 def answers(model: Model) -> list[Answer]:

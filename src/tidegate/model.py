@@ -22,6 +22,7 @@ from .tensors import Array, hashed
 
 KEY: Final = "tidegate"
 HOLDS: Final = 0.5  # from which value on a label of a multi-label model holds
+KIND: Final = safetensors.marked(KEY, "a tidegate model file")
 HASHED: Final = ("tapes", "layers", "input", "labels")
 
 
@@ -41,6 +42,12 @@ class Model:
         try:
             text = json.dumps(dict(document), allow_nan=False, ensure_ascii=False, separators=(",", ":"))
             text.encode()
+        except UnicodeEncodeError as error:
+            near = error.object[max(0, error.start - 20) : error.end + 20]
+            raise ModelFileError(
+                f"the document has a text that is not UTF-8, near {near!r}: a name or label in it has half of a "
+                "surrogate pair, or bytes that are no characters; give it another"
+            ) from error
         except (TypeError, ValueError, RecursionError) as error:
             raise ModelFileError(f"the document is no JSON: {error}") from error
         self._fill(text, {name: _frozen(np.asarray(value)) for name, value in tensors.items()})
@@ -56,14 +63,22 @@ class Model:
                 raise ModelFileError("check: is null; a file needs one, so save the model with its check")
             return model
 
-    def save(self, path: str | os.PathLike[str]) -> None:
+    def save(self, path: str | os.PathLike[str], force: bool = False) -> None:
         """Write the file, whole or not at all; the same model always gives the same bytes.
 
-        Raises: ModelFileError for a model without a check; TidegateError when the disk refuses.
+        A model file that is there is replaced; any other file only with force=True.
+
+        Raises: ModelFileError for a model without a check; OptionError for a file that is there and is no model file;
+        TidegateError when the disk refuses.
         """
         if self._document["check"] is None:
             raise ModelFileError("the model has no check, and a file needs one; make it before saving")
-        safetensors.save(path, self._tensors, KEY, self._text)
+        safetensors.save(path, self._tensors, KEY, self._text, KIND, force)
+
+    @property
+    def file_bytes(self) -> int:
+        """Size of the file that `save` writes. Raises ModelFileError for a header that no file can have."""
+        return safetensors.size(self._tensors, KEY, self._text)
 
     def _fill(self, text: str, tensors: Mapping[str, Array], said: str | None = None) -> None:
         self._text, self._sha256 = text, said

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from . import files
-from .atomic import replace
+from .atomic import Kind, replace
 from .errors import ModelFileError, located
 from .strictjson import canonical, parse, show
 
@@ -90,13 +90,30 @@ def load(path: Path, key: str) -> tuple[dict[str, Array], str, str | None]:
         return tensors, document, said
 
 
-def save(to: Path | IO[bytes], tensors: Mapping[str, npt.ArrayLike], key: str, document: str) -> None:
-    """Write a file that `load` reads, with its sum.
+def save(
+    to: Path | IO[bytes],
+    tensors: Mapping[str, npt.ArrayLike],
+    key: str,
+    document: str,
+    kind: Kind | None = None,
+    force: bool = False,
+) -> None:
+    """Write a file that `load` reads, with its sum. kind, force: as in `write`.
 
     Raises: as `write`.
     """
     arrays = {name: _little(name, np.asarray(value)) for name, value in tensors.items()}
-    write(to, arrays, {key: document, SUM: checksum(document, arrays)})
+    write(to, arrays, {key: document, SUM: checksum(document, arrays)}, kind, force)
+
+
+def size(tensors: Mapping[str, npt.ArrayLike], key: str, document: str) -> int:
+    """Count the bytes that `save` would write. Raises ModelFileError as it does.
+
+    >>> size({"x": np.zeros((2, 3), np.float32)}, "tidegate", "{}")
+    216
+    """
+    header, arrays = _laid_out(tensors, {key: document, SUM: "0" * 64})
+    return 8 + len(header) + sum(array.nbytes for array in arrays)
 
 
 def checksum(document: str, tensors: Mapping[str, Array]) -> str:
@@ -122,23 +139,42 @@ def hashed(tensors: Mapping[str, Array]) -> Iterator[Any]:
         yield array.reshape(-1).view(np.uint8)
 
 
-def write(to: Path | IO[bytes], tensors: Mapping[str, npt.ArrayLike], metadata: Mapping[str, str]) -> None:
+def write(
+    to: Path | IO[bytes],
+    tensors: Mapping[str, npt.ArrayLike],
+    metadata: Mapping[str, str],
+    kind: Kind | None = None,
+    force: bool = False,
+) -> None:
     """Write a file, whole or not at all when `to` is a path; the same arguments always give the same bytes.
 
     Wider items come first and then names in order, so every tensor is aligned. An array of dtype `BF16` (the
-    bits, as uint16) is written as BF16.
+    bits, as uint16) is written as BF16. kind, force: what a path's file may replace, as in `atomic.replace`.
 
-    Raises: ModelFileError for a dtype, name or header that could not be read back; TidegateError when the
-    disk refuses.
+    Raises: ModelFileError for a dtype, name or header that could not be read back; OptionError for a file of another
+    kind; TidegateError when the disk refuses.
     """
-    arrays = {name: _little(name, np.asarray(value)) for name, value in tensors.items()}
-    order = sorted(arrays, key=lambda name: (-arrays[name].itemsize, name))
-    header = _header(order, arrays, metadata)
+    header, arrays = _laid_out(tensors, metadata)
     if isinstance(to, str | os.PathLike):
-        with replace(to) as file:
-            _write(file, header, [arrays[name] for name in order])
+        with replace(to, kind, force) as file:
+            _write(file, header, arrays)
     else:
-        _write(to, header, [arrays[name] for name in order])
+        _write(to, header, arrays)
+
+
+def marked(key: str, what: str) -> Kind:
+    """Make the kind of safetensors files whose metadata has a key. what: such a file in words."""
+
+    def ours(file: IO[bytes]) -> bool:
+        if (length := int.from_bytes(file.read(8), "little")) > MAX_HEADER:
+            return False
+        try:
+            header = parse(file.read(length).decode())
+            return isinstance(header, dict) and key in _metadata(header.get("__metadata__", {}))
+        except (ModelFileError, UnicodeDecodeError):
+            return False
+
+    return Kind(what, ours)
 
 
 def dtype_name(array: Array) -> str:
@@ -306,6 +342,13 @@ def _header(order: list[str], arrays: Mapping[str, Array], metadata: Mapping[str
     if len(header) > MAX_HEADER:
         raise ModelFileError(f"the header would have {len(header)} bytes; at most {MAX_HEADER} are allowed")
     return header
+
+
+def _laid_out(tensors: Mapping[str, npt.ArrayLike], metadata: Mapping[str, str]) -> tuple[bytes, list[Array]]:
+    """The header, and the arrays in the order of the file."""
+    arrays = {name: _little(name, np.asarray(value)) for name, value in tensors.items()}
+    order = sorted(arrays, key=lambda name: (-arrays[name].itemsize, name))
+    return _header(order, arrays, metadata), [arrays[name] for name in order]
 
 
 def _write(file: IO[bytes], header: bytes, arrays: list[Array]) -> None:

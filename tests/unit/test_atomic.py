@@ -8,12 +8,12 @@ import sys
 
 import pytest
 
-from tidegate.atomic import replace
-from tidegate.errors import TidegateError
+from tidegate.atomic import begins, check, locked, rehearse, replace
+from tidegate.errors import OptionError, TidegateError
 
 
-def fill(path, content):
-    with replace(path) as file:
+def fill(path, content, **more):
+    with replace(path, **more) as file:
         file.write(content)
 
 
@@ -115,3 +115,92 @@ def test_a_write_that_the_system_cuts_short(tmp_path):
     assert "larger than this file system or process may write" in done.stdout
     assert path.read_bytes() == b"old"
     assert os.listdir(tmp_path) == ["model"]
+
+
+def test_an_output_that_is_an_input_is_refused_by_whatever_name(tmp_path, monkeypatch):
+    data = tmp_path / "train.csv"
+    data.write_bytes(b"text,label\n")
+    (tmp_path / "link").symlink_to("train.csv")
+    os.link(data, tmp_path / "hard")
+    monkeypatch.chdir(tmp_path)
+    for name in ("train.csv", "./train.csv", data, "link", "hard"):
+        with pytest.raises(OptionError, match="an input of this command"):
+            check(name, inputs=[data], force=True)
+    with pytest.raises(OptionError, match=r"m\.safetensors lies in .*, which this command reads"):
+        check(tmp_path / "m.safetensors", inputs=[tmp_path])
+    check(tmp_path / "m.safetensors", inputs=[data, "gru"])
+    assert data.read_bytes() == b"text,label\n"
+
+
+MINE = begins("a file of mine", b"MINE")
+
+
+@pytest.mark.parametrize("act", [check, lambda *args, **more: fill(*args, b"MINE new", **more)])
+def test_a_file_of_another_kind_is_replaced_by_force_alone(tmp_path, act):
+    path = tmp_path / "a"
+    for content in (b"MINE old", b"", None):
+        if content is not None:
+            path.write_bytes(content)
+        act(path, kind=MINE)
+        path.unlink(missing_ok=True)
+    path.write_bytes(b"letters")
+    with pytest.raises(OptionError, match=r"a is there already and is not a file of mine; .* --force"):
+        act(path, kind=MINE)
+    assert path.read_bytes() == b"letters"
+    act(path, kind=MINE, force=True)
+
+
+def test_what_cannot_be_written_is_refused_before_the_work(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "round").symlink_to("round")
+    for path, said in (
+        (tmp_path, "it is a folder"), (tmp_path / "pipe", "no regular file"), ("/dev/null", "no regular file"),
+        (tmp_path / "no" / "a", "its folder does not exist"), (tmp_path / ("n" * 256), "name is too long"),
+        (tmp_path / "round", "lead in a circle"), ("a\0b", "zero byte"),
+    ):  # fmt: skip
+        with pytest.raises(TidegateError, match=said):
+            check(path)
+
+
+def test_room_is_tried_and_nothing_is_left(tmp_path):
+    rehearse(tmp_path / "a", [0, 5000, 10])
+    assert os.listdir(tmp_path) == []
+    code = LIMITED.replace("with replace(sys.argv[1]) as file:", "rehearse(sys.argv[1], [1001])\n    for file in ():")
+    code = code.replace("import replace", "import rehearse")
+    done = subprocess.run([sys.executable, "-c", code, tmp_path / "a"], capture_output=True, text=True, check=True)
+    assert "larger than this file system or process may write" in done.stdout
+    assert os.listdir(tmp_path) == []
+
+
+def test_one_process_at_a_time_writes_a_path(tmp_path):
+    (tmp_path / "link").symlink_to("a")
+    second = locked(tmp_path / "link")
+    with (
+        locked(tmp_path / "a"),
+        locked(tmp_path / "b"),
+        pytest.raises(TidegateError, match=rf"another process \({os.getpid()}\) is writing it"),
+        second,
+    ):
+        pass
+    assert os.listdir(tmp_path) == ["link"]
+
+
+HOLDING = """
+import sys, time
+from tidegate.atomic import locked
+with locked(sys.argv[1]):
+    print(flush=True)
+    time.sleep(60)
+"""
+
+
+def test_a_lock_ends_with_its_process(tmp_path):
+    holder = subprocess.Popen([sys.executable, "-c", HOLDING, tmp_path / "a"], stdout=subprocess.PIPE)
+    holder.stdout.readline()
+    waited = []
+    with locked(tmp_path / "a", lambda: (waited.append(True), holder.kill())):
+        pass
+    holder.wait()
+    holder.stdout.close()
+    assert waited == [True]
+    assert os.listdir(tmp_path) == []

@@ -7,9 +7,11 @@ from __future__ import annotations
 import importlib
 import os
 import sys
+from contextlib import suppress
 from types import ModuleType
 
 from ..errors import TidegateError
+from . import _console
 from ._parser import Parser
 
 __all__ = ["main", "names"]
@@ -22,7 +24,8 @@ EXAMPLES = """\
   tidegate predict intent.safetensors --text "what's my balance"
   cat events.jsonl | tidegate stream intent.safetensors > scores.jsonl
 
-`tidegate COMMAND --help` tells the rest of a command."""
+`tidegate COMMAND --help` tells the rest of a command. Exit codes: 0, done;
+1, a check failed; 2, bad input; 130, interrupted; 141, nobody reads it."""
 
 BAD_INPUT, INTERRUPTED = 2, 130
 
@@ -43,19 +46,22 @@ def load(name: str) -> ModuleType:
 
 
 def main(argv: list[str] | None = None) -> int:
-    """The exit code of a command line: 0, 1 (a check failed), 2 (bad input) or 130 (interrupted)."""
-    try:
-        return run(sys.argv[1:] if argv is None else argv)
-    except TidegateError as error:
-        return complain(str(error), BAD_INPUT)
-    except KeyboardInterrupt as stop:
-        return complain(str(stop) or "interrupted", INTERRUPTED)
-    except BrokenPipeError:
-        return quiet()
-    except OSError as error:
-        return complain(system_error(error), BAD_INPUT)
-    except MemoryError:
-        return complain("out of memory; give it less at once, or use a machine with more", BAD_INPUT)
+    """The exit code of a command line: 0, 1 (a check failed), 2 (bad input), 130 (interrupted) or 141 (whoever read the
+    answer has left).
+    """
+    with _console.installed():
+        try:
+            return run(sys.argv[1:] if argv is None else argv)
+        except TidegateError as error:
+            return complain(str(error), BAD_INPUT)
+        except KeyboardInterrupt as stop:
+            return complain(str(stop) or "interrupted", INTERRUPTED)
+        except BrokenPipeError:
+            return _console.UNREAD
+        except OSError as error:
+            return complain(system_error(error), BAD_INPUT)
+        except MemoryError:
+            return complain("out of memory; give it less at once, or use a machine with more", BAD_INPUT)
 
 
 def run(argv: list[str]) -> int:
@@ -95,10 +101,8 @@ def version() -> str:
 
 
 def complain(sentence: str, code: int) -> int:
-    try:
+    with suppress(OSError):
         sys.stdout.flush()
-    except OSError:
-        quiet()
     print(f"tidegate: {' '.join(sentence.split())}", file=sys.stderr)
     return code
 
@@ -106,9 +110,3 @@ def complain(sentence: str, code: int) -> int:
 def system_error(error: OSError) -> str:
     place = f"{error.filename}: " if error.filename else ""
     return f"{place}{error.strerror or error}"
-
-
-def quiet() -> int:
-    """Whoever read our output has left; nothing more can be said to them."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    return 0

@@ -19,6 +19,11 @@ def add(parser: argparse.ArgumentParser, options: type) -> None:
         add_one(group, field, plain(hints[field.name]))
 
 
+def force(parser: argparse.ArgumentParser) -> None:
+    """The flag of every command that writes files."""
+    parser.add_argument("--force", action="store_true", help="replace a file that is not one of this command's own")
+
+
 def values(args: argparse.Namespace, options: type) -> dict[str, Any]:
     """The fields that were typed."""
     return {f.name: getattr(args, f.name) for f in dataclasses.fields(options) if hasattr(args, f.name)}

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import json
-import os
-import shutil
 import sys
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..errors import OptionError
+from ..errors import OptionError, located
+from . import _console
 from ._precision import asked
-from ._table import table
+from ._table import one_line, table
 
 if TYPE_CHECKING:
     import argparse
@@ -87,27 +85,26 @@ def score(args: argparse.Namespace) -> int:
     for name in ("text", "label"):
         if getattr(args, name) is not None:
             raise OptionError(f"--{name} is for labels, and this model forecasts; leave it out")
-    check_plot(args.plot)
+    check_plot(args)
     found = backtest(load(args.model, **asked(args)), args.file, args.start, 1 if args.every is None else args.every)
     if args.plot:
         of = f", the first of {len(found.series)} series" if len(found.series) > 1 else ""
-        print(f"wrote {drawn(found.series[0], found, args.plot)}{of}", file=sys.stderr)
+        print(f"wrote {drawn(found.series[0], found, args.plot, args.force)}{of}", file=sys.stderr)
     if args.json:
-        print(json.dumps(as_dict(found)))
+        _console.print_json(as_dict(found))
     else:
         print(report(found))
     return 0
 
 
-def check_plot(path: str | None) -> None:
-    """Raises OptionError for a picture that could not be written at the end."""
-    if path is None:
+def check_plot(args: argparse.Namespace) -> None:
+    """Refuse a picture that could not be written at the end."""
+    if args.plot is None:
         return
-    suffix = os.path.splitext(path)[1]
-    if suffix.lower() not in (".png", ""):
-        raise OptionError(f"--plot is {path}, but a plot is written as PNG; name it .png")
-    if not os.path.isdir(folder := os.path.dirname(os.path.abspath(path))):
-        raise OptionError(f"--plot is {path}: there is no folder {folder}; make it first")
+    from ..plots import png
+
+    with located("--plot"):
+        png.check(args.plot, [args.model, args.file], args.force)
 
 
 def as_dict(found: Backtest) -> dict[str, Any]:
@@ -133,7 +130,7 @@ def report(found: Backtest) -> str:
     return "\n\n".join(parts)
 
 
-def drawn(one: Rolled, found: Backtest, path: str) -> str:
+def drawn(one: Rolled, found: Backtest, path: str, force: bool = False) -> str:
     """A picture of the last forecast of a series, with what came."""
     from ..plots import png
 
@@ -141,7 +138,7 @@ def drawn(one: Rolled, found: Backtest, path: str) -> str:
     times = None if one.times is None else one.times[: end + len(one.truth[-1])]
     png.forecast(
         path, one.track.truth[:end], one.forecasts[-1], found.quantiles, times, one.truth[-1],
-        one.name or "the last forecast", found.columns,
+        one.name or "the last forecast", found.columns, force,
     )  # fmt: skip
     return path
 
@@ -157,17 +154,10 @@ def predict(args: argparse.Namespace, predictor: Predictor) -> int:
         raise OptionError("this model forecasts; give it a file of series, such as tidegate predict MODEL series.csv")
     if args.top is not None:
         raise OptionError("--top is for labels, and this model forecasts; leave it out")
-    check_plot(args.plot)
+    check_plot(args)
     found = onward(predictor, args.file)
     if args.plot and len(found) > 1:
         raise OptionError(f"--plot draws one series, and {args.file} has {len(found)}; give a file of one")
-    for k, one in enumerate(found):
-        if args.json:
-            print(json.dumps({"series": one.name, "steps": one.steps, **one.forecast.as_dict()}, ensure_ascii=False))
-            continue
-        if k < CHARTS and sys.stdout.isatty() and shutil.get_terminal_size().columns >= NARROWEST:
-            print(chart(one))
-        print(listing(one))
     if args.plot:
         from ..plots import png
 
@@ -175,9 +165,16 @@ def predict(args: argparse.Namespace, predictor: Predictor) -> int:
         times = None if one.past is None or one.times is None else np.concatenate([one.past, one.times])
         png.forecast(
             args.plot, one.history, one.values, one.forecast.quantiles, times, title=one.name or "forecast",
-            names=one.forecast.columns,
+            names=one.forecast.columns, force=args.force,
         )  # fmt: skip
         print(f"wrote {args.plot}", file=sys.stderr)
+    for k, one in enumerate(found):
+        if args.json:
+            _console.print_json({"series": one.name, "steps": one.steps, **one.forecast.as_dict()})
+            continue
+        if k < CHARTS and sys.stdout.isatty() and _console.columns() >= NARROWEST:
+            print(chart(one))
+        print(listing(one))
     return 0
 
 
@@ -195,7 +192,7 @@ def chart_of(one: Rolled, found: Backtest) -> str:
 def written(history: Any, values: Any, quantiles: list[float], names: list[str]) -> str:
     from ..plots import terminal
 
-    width = min(100, shutil.get_terminal_size().columns)
+    width = min(100, _console.columns())
     unicode = (sys.stdout.encoding or "").lower().startswith("utf")
     return terminal.forecast(history, values, quantiles, width, unicode=unicode, names=names)
 
@@ -205,5 +202,5 @@ def listing(one: Onward) -> str:
     levels, names = one.forecast.quantiles, one.forecast.columns
     heads = [f"{name} {level:g}" if len(names) > 1 else f"{level:g}" for name in names for level in levels]
     rows = [[step, *map(number, ahead.ravel().tolist())] for step, ahead in zip(one.steps, one.values, strict=True)]
-    title = f"{one.name}\n" if one.name else ""
+    title = f"{one_line(one.name)}\n" if one.name else ""
     return title + table(["step" if one.times is None else "time", *heads], rows)

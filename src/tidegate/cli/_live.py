@@ -8,6 +8,7 @@ import time
 from typing import TYPE_CHECKING
 
 from ..errors import TidegateError
+from . import _console
 from ._table import bar
 
 if TYPE_CHECKING:
@@ -54,7 +55,12 @@ def times(predictor: Predictor, text: str) -> list[float]:
 
 
 if __name__ == "__main__":
-    try:
-        sys.exit(main(sys.argv[1]))
-    except TidegateError as error:
-        sys.exit(f"tidegate: {error}")
+    with _console.installed():
+        try:
+            code = main(sys.argv[1])
+        except TidegateError as error:
+            print(f"tidegate: {error}", file=sys.stderr)
+            code = 2
+        except BrokenPipeError:
+            code = _console.UNREAD
+    sys.exit(code)

@@ -18,7 +18,7 @@ def table(head: Sequence[str], rows: Iterable[Sequence[object]], left: int = 1, 
     spam     12
     ham    1034
     """
-    cells = [list(head), *([str(cell) for cell in row] for row in rows)]
+    cells = [[one_line(str(cell)) for cell in row] for row in (head, *rows)]
     widths = [max(len(row[i]) for row in cells) for i in range(len(head))]
     flush = {*range(left), *([len(head) - 1] if words_last else [])}
     return "\n".join("  ".join(aligned(row, widths, flush)).rstrip() for row in cells)
@@ -38,12 +38,21 @@ def pairs(rows: Iterable[tuple[str, object]], wrapped: bool = False) -> str:
     task    classify
     labels  8
     """
-    listed = [(name, str(value)) for name, value in rows]
+    listed = [(name, one_line(str(value))) for name, value in rows]
     indent = max((len(name) for name, _ in listed), default=0) + 2
     room = 79 - indent if wrapped else 10_000
     lines = [(name, textwrap.wrap(value, room) or [""]) for name, value in listed]
     joint = "\n" + " " * indent
     return "\n".join(f"{name:<{indent}}{joint.join(parts)}".rstrip() for name, parts in lines)
+
+
+def one_line(text: str) -> str:
+    """A text whose line breaks and tabs are spelt out, so that it stays in its place.
+
+    >>> one_line("a\\nb")
+    'a\\\\nb'
+    """
+    return text.translate({9: "\\t", 10: "\\n", 13: "\\r"})
 
 
 def size(count: int) -> str:

@@ -7,15 +7,16 @@ Files come from packages and addresses with known sums, into a cache
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import shlex
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..atomic import replace
+from .. import atomic
 from ..errors import DataError, OptionError
 from ..files import read
+from . import _console, _flags
 from ._parser import Parser
 from ._table import pairs, table
 
@@ -32,6 +33,7 @@ def flags(parser: Parser) -> None:
     parser.add_argument("name", metavar="NAME", nargs="?", help="a data set; left out, all are listed")
     parser.add_argument("--out", metavar="DIR", help="fetch it and put its files (CSV or NPZ) there")
     parser.add_argument("--json", action="store_true", help="print as JSON")
+    _flags.force(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -41,13 +43,20 @@ def run(args: argparse.Namespace) -> int:
         if args.out:
             raise OptionError("--out needs the name of a data set; `tidegate data` lists them")
         known = {name: catalogue.get(name) for name in catalogue.names()}
-        print(json.dumps({n: facts(s) for n, s in known.items()}) if args.json else listing(known))
+        if args.json:
+            _console.print_json({n: facts(s) for n, s in known.items()})
+        else:
+            print(listing(known))
         return 0
     found = catalogue.get(args.name)
     cached = {split: str(path) for split, path in catalogue.cached(args.name).items()} if not args.out else {}
-    files = place(catalogue.fetch(args.name), args.out) if args.out else {}
+    files = {}
+    if args.out:
+        names = {split: os.path.join(args.out, split + found.suffix) for split in found.rows}
+        files = place(names, lambda: catalogue.fetch(args.name), args.force)
+        _console.carry_on()
     if args.json:
-        print(json.dumps({"name": args.name, **facts(found), "files": files, "cached": cached}, ensure_ascii=False))
+        _console.print_json({"name": args.name, **facts(found), "files": files, "cached": cached})
     else:
         print(described(args.name, found, files, cached))
     return 0
@@ -99,12 +108,23 @@ def fit_command(name: str, found: DataSet, train: str) -> str:
     return " ".join(word for word in words if word)
 
 
-def place(cached: dict[str, Path], out: str) -> dict[str, str]:
-    """Copies of the cached files in a folder, by split."""
-    os.makedirs(out, exist_ok=True)
-    found = {split: os.path.join(out, path.name) for split, path in cached.items()}
-    for split, path in cached.items():
-        data = read(path, DataError)
-        with replace(found[split]) as file:
+def place(names: dict[str, str], fetch: Callable[[], dict[str, Path]], force: bool = False) -> dict[str, str]:
+    """Copy fetched files to these names, by split, once all of them may be written; the names.
+
+    Raises OptionError for a file that is there and has other bytes.
+    """
+    for name in names.values():
+        os.makedirs(os.path.dirname(os.path.abspath(name)), exist_ok=True)
+        atomic.check(name)  # before anything is fetched
+    found = {names[split]: read(path, DataError) for split, path in fetch().items()}
+    kinds = {name: same_as(data) for name, data in found.items()}
+    for name, kind in kinds.items():
+        atomic.check(name, kind, force=force)
+    for name, data in found.items():
+        with atomic.replace(name, kinds[name], force) as file:
             file.write(data)
-    return found
+    return names
+
+
+def same_as(data: bytes) -> atomic.Kind:
+    return atomic.Kind("the file of the data set", lambda file: file.read(len(data) + 1) == data)

@@ -20,6 +20,9 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import MissingExtra, TidegateError
+from . import _flags
+from ._console import UNREAD
+from ._console import headline as step
 from ._parser import Parser
 from ._progress import Reporter, duration
 from ._table import size
@@ -30,6 +33,7 @@ EXAMPLES = """\
 
 SET = "reuters_r8"
 SERIES, HORIZON = "load", 48
+TEXTS_MODEL, SERIES_MODEL, PICTURE = "reuters.safetensors", "load.safetensors", "load.png"
 TOPICS, WORDS = 3, (8, 24)
 
 NEXT = """\
@@ -44,27 +48,23 @@ On your own files, with a column for the text and one for the label, or with col
 
 def flags(parser: Parser) -> None:
     parser.add_argument("--out", metavar="DIR", default="demo", help="folder for the model (default demo)")
+    _flags.force(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     begun = time.monotonic()
     os.makedirs(args.out, exist_ok=True)
-    model = os.path.join(args.out, "reuters.safetensors")
+    model = os.path.join(args.out, TEXTS_MODEL)
+    check(args.out, args.force)
     files = fetch()
-    train("classify", files["train"], model)
+    train("classify", files["train"], model, force=args.force)
     score(model, files["test"])
     code = verify(model)
     stream(model, chosen(files["test"]))
-    forecast(args.out)
+    forecast(args.out, args.force)
     step(f"Done in {duration(time.monotonic() - begun)}")
     print(NEXT.format(tidegate=command()))
     return code
-
-
-def step(title: str) -> None:
-    """A headline; bold where the terminal is one and wants it."""
-    bold = sys.stdout.isatty() and "NO_COLOR" not in os.environ
-    print(f"\n\033[1m{title}\033[0m\n" if bold else f"\n{title}\n", flush=True)
 
 
 def fetch() -> dict[str, Path]:
@@ -125,11 +125,23 @@ def stream(model: str, stories: list[tuple[str, str]]) -> None:
     """Have a process without torch read the stories word by word."""
     step("5. Live: word by word, in a process without torch")
     child = subprocess.run([sys.executable, "-m", "tidegate.cli._live", model], input=json.dumps(stories), text=True)
+    if child.returncode == UNREAD:
+        raise BrokenPipeError
     if child.returncode:
         raise TidegateError("the process that streams failed, see above")
 
 
-def forecast(folder: str) -> None:
+def check(folder: str, force: bool) -> None:
+    """Refuse what is in the way of the files now, not when the first of them are made."""
+    from .. import atomic, model
+    from ..plots import png
+
+    for name in (TEXTS_MODEL, SERIES_MODEL):
+        atomic.check(os.path.join(folder, name), model.KIND, force=force)
+    png.check(os.path.join(folder, PICTURE), force=force)
+
+
+def forecast(folder: str, force: bool) -> None:
     """Half-hourly load a day ahead: eight weeks to learn from, four to be tested on, and a picture."""
     from ..backtest import backtest
     from ..data import catalogue
@@ -137,14 +149,14 @@ def forecast(folder: str) -> None:
 
     step("6. Numbers: half-hourly demand for electricity, a day ahead")
     files = catalogue.fetch(SERIES, lambda said: print(said, flush=True))
-    model = os.path.join(folder, "load.safetensors")
-    train("forecast", files["train"], model, horizon=HORIZON, time="time", values="load")
+    model = os.path.join(folder, SERIES_MODEL)
+    train("forecast", files["train"], model, horizon=HORIZON, time="time", values="load", force=force)
     found = backtest(model, str(files["all"]))
     print(f"\n{_forecasts.report(found)}\n")
     print(_forecasts.chart_of(found.series[0], found))
-    picture = os.path.join(folder, "load.png")
+    picture = os.path.join(folder, PICTURE)
     try:
-        print(f"wrote {_forecasts.drawn(found.series[0], found, picture)}")
+        print(f"wrote {_forecasts.drawn(found.series[0], found, picture, force)}")
     except MissingExtra as error:
         print(f"no picture: {error}")
 

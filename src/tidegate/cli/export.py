@@ -8,11 +8,11 @@ docs/export.md tells the rest.
 from __future__ import annotations
 
 import argparse
-import json
 import os
 from typing import TYPE_CHECKING, Any
 
 from ..errors import OptionError, located
+from . import _console, _flags
 from ._parser import Parser
 from ._table import pairs, size
 
@@ -32,6 +32,7 @@ def flags(parser: Parser) -> None:
     parser.add_argument("--to", required=True, choices=names(), help="the format")
     parser.add_argument("--out", metavar="FILE", help="the file to write (default: beside FILE)")
     parser.add_argument("--json", action="store_true", help="print what was written as JSON")
+    _flags.force(parser)
     for name, about in sorted(options().items()):
         parser.add_argument("--" + name.replace("_", "-"), dest=name, metavar=name.upper(), help=about)
 
@@ -56,11 +57,12 @@ def run(args: argparse.Namespace) -> int:
     given = {name: getattr(args, name) for name in options() if getattr(args, name) is not None}
     out = beside(args.file, module.SUFFIX) if args.out is None else args.out
     with located(args.file):
-        files = export(model, args.to, out, **given)
+        files = export(args.file, args.to, out, force=args.force, **given)
+    _console.carry_on()
     figures = module.report(model, files, **given) if hasattr(module, "report") else {}
     figures = {**said(model), **figures}
     if args.json:
-        print(json.dumps({"file": args.file, "to": args.to, "files": files, **figures}, ensure_ascii=False))
+        _console.print_json({"file": args.file, "to": args.to, "files": files, **figures})
     else:
         print(told(files, figures))
     return 0

@@ -13,7 +13,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from .. import tasks
-from . import _flags
+from . import _console, _flags
 from ._parser import Parser
 from ._progress import Reporter
 from ._table import size
@@ -55,6 +55,7 @@ def common(parser: Parser) -> None:
         "--threads", metavar="N", type=int, help="threads (else TIDEGATE_THREADS, else 1; the weights depend on it)"
     )
     parser.add_argument("--json", action="store_true", help="print the outcome as JSON")
+    _flags.force(parser)
     again = parser.add_mutually_exclusive_group()
     again.add_argument("--resume", action="store_true", help="go on from the checkpoint of an interrupted run")
     again.add_argument("--restart", action="store_true", help="throw away the checkpoint and begin again")
@@ -62,6 +63,7 @@ def common(parser: Parser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     task = tasks.load(args.task)
+    _console.carry_on()
     options = task.Options(**_flags.values(args, task.Options))
     with Reporter(sys.stderr) as report:
         model = train(args, options, report)
@@ -75,7 +77,7 @@ def train(args: argparse.Namespace, options: Any, report: Reporter) -> Model:
     try:
         return fit(
             args.task, args.train, options, args.out, valid=args.valid, resume=args.resume,
-            restart=args.restart, progress=report, say=report.say, threads=args.threads,
+            restart=args.restart, force=args.force, progress=report, say=report.say, threads=args.threads,
         )  # fmt: skip
     except KeyboardInterrupt:
         kept = os.path.exists(args.out + ".checkpoint")

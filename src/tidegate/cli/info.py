@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import json
 import math
 import os
 import platform
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from . import _intake
+from . import _console, _intake
 from ._parser import Parser
 from ._table import pairs, short, size, table
 
@@ -36,13 +35,19 @@ def flags(parser: Parser) -> None:
 def run(args: argparse.Namespace) -> int:
     if args.file is None:
         found = installation()
-        print(json.dumps(found) if args.json else pairs([(k.replace("_", " "), shown(v)) for k, v in found.items()]))
+        if args.json:
+            _console.print_json(found)
+        else:
+            print(pairs([(k.replace("_", " "), shown(v)) for k, v in found.items()]))
         return 0
     from ..runtime import load
 
     predictor = load(args.file)
     found = {"file": args.file, "bytes": os.path.getsize(args.file), **contents(predictor)}
-    print(json.dumps(found, ensure_ascii=False) if args.json else report(found))
+    if args.json:
+        _console.print_json(found)
+    else:
+        print(report(found))
     return 0
 
 

@@ -10,17 +10,15 @@ with its quantiles for every step ahead, and on a terminal with a chart.
 from __future__ import annotations
 
 import argparse
-import json
-import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..errors import DataError, OptionError
-from ..files import check_line, lines
-from . import _forecasts, _precision
+from ..files import check_line
+from . import _console, _flags, _forecasts, _precision
 from ._inputs import needs_labels
 from ._parser import Parser
-from ._table import decimal, short
+from ._table import decimal, one_line, short
 
 if TYPE_CHECKING:
     from ..runtime import Predictor, Scores
@@ -42,6 +40,7 @@ def flags(parser: Parser) -> None:
     parser.add_argument("--top", metavar="K", type=int, help="how many labels to show (default 1)")
     parser.add_argument("--json", action="store_true", help="print one JSON object a message or series")
     parser.add_argument("--plot", metavar="FILE", help="draw a forecast and what came before it, as PNG")
+    _flags.force(parser)
     _precision.flags(parser)
 
 
@@ -62,7 +61,10 @@ def run(args: argparse.Namespace) -> int:
     for name, row in zip(names, probabilities, strict=True):
         scores = Scores(row, predictor.labels, multi_label=predictor.model.multi_label)
         found = Answer(kind, name, scores, args.top)
-        print(json.dumps(found.as_dict(), ensure_ascii=False) if args.json else found.line())
+        if args.json:
+            _console.print_json(found.as_dict())
+        else:
+            print(found.line())
     return 0
 
 
@@ -133,7 +135,7 @@ def messages(args: argparse.Namespace, predictor: Predictor) -> tuple[list[str],
 
 def stdin_lines() -> list[str]:
     found = []
-    for number, raw in lines(sys.stdin.buffer):
+    for number, raw in _console.lines():
         try:
             check_line(raw)
             found.append(raw.decode().rstrip("\r\n"))
@@ -173,5 +175,5 @@ class Answer(NamedTuple):
         return {**found, "top": [list(pair) for pair in self.best()]} if self.asked and self.asked > 1 else found
 
     def line(self) -> str:
-        shown = ", ".join(f"{label} {score:.3f}" for label, score in self.best())
+        shown = ", ".join(f"{one_line(label)} {score:.3f}" for label, score in self.best())
         return f"{shown or '(none)'}\t{short(self.name, WIDTH)}"

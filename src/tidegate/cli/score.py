@@ -18,7 +18,7 @@ from typing import Any
 
 from ..data.columns import MissingColumn
 from ..errors import OptionError
-from . import _forecasts, _precision
+from . import _console, _flags, _forecasts, _precision
 from ._inputs import needs_labels, task_of
 from ._parser import Parser
 from ._table import table
@@ -52,6 +52,7 @@ def flags(parser: Parser) -> None:
     parser.add_argument("--json", action="store_true", help="print the figures as JSON")
     _precision.flags(parser)
     _forecasts.flags(parser)
+    _flags.force(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -62,9 +63,7 @@ def run(args: argparse.Namespace) -> int:
     _forecasts.refuse(args)
     metrics = measure(args.model, args.file, args.text, args.label, args.unseen, **_precision.asked(args))
     if args.json:
-        import json
-
-        print(json.dumps(metrics, ensure_ascii=False))
+        _console.print_json(metrics)
     else:
         print(report(metrics))
     return 0

@@ -26,8 +26,8 @@ import numpy as np
 
 from .. import strictjson
 from ..errors import DataError, TidegateError, located
-from ..files import check_line, lines
-from . import _precision
+from ..files import check_line
+from . import _console, _precision
 from ._inputs import TAKES
 from ._parser import Parser
 from ._table import decimal
@@ -63,11 +63,11 @@ def run(args: argparse.Namespace) -> int:
         predictor.pool()  # a model that cannot stream is refused before the first event
     streams = Streams(predictor, args.all)
     bad = []
-    for number, line in lines(sys.stdin.buffer):
+    for number, line in _console.lines():
         if not line.strip():
             continue
         try:
-            print(json.dumps(streams.answer(line), ensure_ascii=False), flush=True)
+            _console.print_json(streams.answer(line))
         except TidegateError as error:
             if not args.skip_bad:
                 raise DataError(f"stdin:{number}: {error}; {REMEDY}") from error

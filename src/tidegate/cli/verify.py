@@ -10,11 +10,10 @@ the rounded weights, and the table's end says how far those move its answers.
 from __future__ import annotations
 
 import argparse
-import json
 from typing import TYPE_CHECKING, Any
 
 from ..errors import located
-from . import _precision
+from . import _console, _precision
 from ._parser import Parser
 from ._table import table
 
@@ -44,7 +43,7 @@ def run(args: argparse.Namespace) -> int:
     said, results = replay(args.file, **_precision.asked(args))
     if args.json:
         targets = [r.to_json() for r in results]
-        print(json.dumps({"file": args.file, "ok": passed(results), "sha256": said, "targets": targets}))
+        _console.print_json({"file": args.file, "ok": passed(results), "sha256": said, "targets": targets})
     else:
         print(f"{report(results)}\n{WITH_SUM if said else WITHOUT_SUM}")
     return 0 if passed(results) else OVER

@@ -7,11 +7,11 @@ import hashlib
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from tidegate import files
+from tidegate import atomic, files
 from tidegate.data.stored import Stored
 from tidegate.errors import DataError
 
@@ -54,6 +54,23 @@ def store(name: str, splits: Mapping[str, Stored]) -> None:
     with scratch() as aside:
         _write(aside, splits)
         _rename(aside, root() / name)
+
+
+@contextmanager
+def locked(name: str, wait: Callable[[], None]) -> Iterator[None]:
+    """Be the only process that fetches into the cache's folder `name` in this block.
+
+    Args:
+        name: of the folder.
+        wait: is called once before waiting for another process.
+
+    Raises:
+        DataError: the cache cannot be written.
+    """
+    with _explained():
+        root().mkdir(parents=True, exist_ok=True)
+    with atomic.locked(root() / name, wait):
+        yield
 
 
 @contextmanager

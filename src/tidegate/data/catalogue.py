@@ -69,13 +69,15 @@ def fetch(name: str, say: Say = note) -> dict[str, Path]:
     """
     known = get(name)
     folder = f"{name}-{known.key()}"
-    paths = cache.load(folder, known.named())
-    if paths is not None:
+    if (paths := cache.load(folder, known.named())) is not None:
         return paths
-    if (cache.root() / folder).exists():
-        say(f"{cache.root() / folder} is not as it was written; fetching {name} again")
-    cache.store(folder, known.files(say))
-    paths = cache.load(folder, known.named())
+    with cache.locked(folder, lambda: say(f"another process is fetching {name}; waiting until it is there")):
+        if (paths := cache.load(folder, known.named())) is not None:
+            return paths
+        if (cache.root() / folder).exists():
+            say(f"{cache.root() / folder} is not as it was written; fetching {name} again")
+        cache.store(folder, known.files(say))
+        paths = cache.load(folder, known.named())
     if paths is None:
         raise DataError(f"{cache.root() / folder} changed while it was written; fetch {name} again")
     return paths

@@ -31,9 +31,9 @@ class Fitted(BaseEstimator):  # type: ignore[misc]
         check_is_fitted(self)
         return self.predictor_.model
 
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the model's file, which `tidegate.load` and every command takes."""
-        self.model_.save(path)
+    def save(self, path: str | os.PathLike[str], force: bool = False) -> None:
+        """Write the model's file, which `tidegate.load` and every command takes; see `Model.save`."""
+        self.model_.save(path, force)
 
 
 def learnt(estimator: Any, task: str, options: Any, source: Any) -> Predictor:

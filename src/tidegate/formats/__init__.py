@@ -5,20 +5,19 @@ from __future__ import annotations
 import importlib
 import inspect
 import os
-from contextlib import suppress
 from types import ModuleType
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from .. import files
-from ..errors import OptionError, TidegateError
+from ..errors import OptionError
 from ..model import Model
 
-__all__ = ["Answer", "load", "names", "refuse_others", "write"]
+__all__ = ["Answer", "load", "names", "write", "written"]
 
 FOLDER = os.path.dirname(__file__)
+COMMON = ("model", "out", "answers", "force")  # arguments of every format
 Float = npt.NDArray[np.float64]
 
 
@@ -56,30 +55,32 @@ def load(to: str) -> ModuleType:
     return importlib.import_module(f"{__name__}.{to}")
 
 
-def write(
-    model: Model, to: str, out: str | os.PathLike[str], answers: list[Answer] | None = None, **options: Any
-) -> list[str]:
-    """The files that were written for a model in a format, `out` first.
-
-    answers: the check's, one a case; what a format tests itself with. options: the format's own.
-
-    Raises: OptionError for an unknown format or option, or a value that it cannot take; ModelFileError for a model that
-    the format cannot hold; TidegateError when the disk refuses.
-    """
-    module = load(to)
-    known = [name for name in inspect.signature(module.export).parameters if name not in ("model", "out", "answers")]
-    if unknown := sorted(set(options) - set(known)):
-        raise OptionError(f"unknown option {unknown[0]!r}; {to} has {', '.join(known) or 'none'}")
-    files: list[str] = module.export(model, os.fspath(out), answers, **options)
+def written(module: ModuleType, out: str) -> list[str]:
+    """Name the files that a format writes when it is asked to write `out`."""
+    files: list[str] = module.files(out) if hasattr(module, "files") else [out]
     return files
 
 
-def refuse_others(file: str, start: bytes) -> None:
-    """Raises OptionError rather than replace a file that is there and does not begin as this format's do: a model, or
-    what somebody wrote by hand.
+def write(
+    model: Model,
+    to: str,
+    out: str | os.PathLike[str],
+    answers: list[Answer] | None = None,
+    force: bool = False,
+    **options: Any,
+) -> list[str]:
+    """The files that were written for a model in a format, `out` first.
+
+    answers: the check's, one a case; what a format tests itself with. force: replace files that the format did not
+    write. options: the format's own.
+
+    Raises: OptionError for an unknown format or option, a value that it cannot take, or a file that may not be
+    replaced; ModelFileError for a model that
+    the format cannot hold; TidegateError when the disk refuses.
     """
-    with suppress(TidegateError):  # `atomic.replace` tells what is wrong with a path
-        if files.read(file, TidegateError, len(start)) == start:
-            return
-    if os.path.isfile(file):
-        raise OptionError(f"{file} is there already and was not made by tidegate export; give another --out")
+    module = load(to)
+    known = [name for name in inspect.signature(module.export).parameters if name not in COMMON]
+    if unknown := sorted(set(options) - set(known)):
+        raise OptionError(f"unknown option {unknown[0]!r}; {to} has {', '.join(known) or 'none'}")
+    files: list[str] = module.export(model, os.fspath(out), answers, force, **options)
+    return files

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Iterable, Sequence
+from typing import IO, TYPE_CHECKING, Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
-from ..atomic import replace
+from .. import atomic
+from ..atomic import Kind, replace
 from ..errors import DataError, MissingExtra, OptionError
 from .panel import MOST, Floats, Panel, left_out, panels
 
@@ -21,6 +22,7 @@ INCHES, DPI = (12.0, 6.0), 100
 # Wong 2011, Points of view: Color blindness, Nature Methods 8: told apart with every kind of colour vision.
 FORECAST, TRUTH, HISTORY = "#0072B2", "#D55E00", "#333333"
 PALE: Final = "#888888"
+SIGNATURE, MADE = b"\x89PNG\r\n\x1a\n", b"tEXtSoftware\0tidegate"
 LARGE, SMALL = 15, 11  # points
 FEW: Final = 32  # steps; each has a mark, so that one between two gaps is seen
 
@@ -34,16 +36,19 @@ def forecast(
     truth: npt.NDArray[Any] | None = None,
     title: str = "",
     names: Sequence[str] | None = None,
+    force: bool = False,
 ) -> None:
     """Writes a picture of 1200 x 600 pixels, with a panel for each of the first four targets.
 
     history: float [T, targets], the last step being the origin, NaN where missing. forecast: float [horizon, targets,
     quantiles]. quantiles: ascending, with 0.5. times: datetime64 of the history [T], which the horizon continues with
     the median distance of its steps, or of both [T + horizon]; without, steps are counted from now. truth: float
-    [horizon, targets], NaN where unknown. names: of the targets. The file is written aside and renamed.
+    [horizon, targets], NaN where unknown. names: of the targets. The file is written aside and renamed; it
+    replaces a picture that this function drew, and any other file only with force=True.
 
-    Raises: OptionError for a name that ends as another kind of file; MissingExtra without matplotlib; DataError for
-    arrays that do not fit or that no plot can show; TidegateError for a path that cannot be written.
+    Raises: OptionError for a name that ends as another kind of file, or a file of another kind at the path;
+    MissingExtra without matplotlib; DataError for arrays that do not fit or that no plot can show; TidegateError for a
+    path that cannot be written.
 
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
@@ -51,16 +56,34 @@ def forecast(
     ...     os.listdir(folder)
     ['a.png']
     """
-    suffix = os.path.splitext(path)[1]
-    if suffix.lower() not in (".png", ""):
-        raise OptionError(f"{os.fspath(path)} ends in {suffix!r}, but a plot is written as PNG; name it .png")
+    check(path, force=force)
     found = panels(history, forecast, quantiles, truth, names)
     past, ahead = stamps(times, len(history), len(forecast), len(found[0].history))
     for panel in found[:MOST]:
         _ = panel.extent  # refused before anything is drawn
     figure = drawn(found[:MOST], past, ahead, title, left_out(len(found)))
-    with replace(path) as file:
-        figure.savefig(file, format="png", dpi=DPI, metadata={"Software": None})
+    with replace(path, KIND, force) as file:
+        figure.savefig(file, format="png", dpi=DPI, metadata={"Software": "tidegate"})
+
+
+def check(path: str | os.PathLike[str], inputs: Iterable[str] = (), force: bool = False) -> None:
+    """Refuse a path now that a picture could not be written to in the end: see `atomic.check`.
+
+    Raises: OptionError for another suffix than .png, an input, or a file of another kind; TidegateError for a path
+    that cannot be written.
+    """
+    suffix = os.path.splitext(path)[1]
+    if suffix.lower() not in (".png", ""):
+        raise OptionError(f"{os.fspath(path)} ends in {suffix!r}, but a plot is written as PNG; name it .png")
+    atomic.check(path, KIND, inputs, force)
+
+
+def ours(file: IO[bytes]) -> bool:
+    start = file.read(1024)
+    return start.startswith(SIGNATURE) and MADE in start
+
+
+KIND: Final = Kind("a picture that tidegate drew", ours)
 
 
 def stamps(

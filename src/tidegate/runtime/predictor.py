@@ -162,9 +162,9 @@ class Predictor:
         """An empty pool of streams. Raises OptionError as `stream`."""
         return Pool(self._session)
 
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the model's file."""
-        self.model.save(path)
+    def save(self, path: str | os.PathLike[str], force: bool = False) -> None:
+        """Write the model's file; force: replace what is there even if it is no model file. Raises as `Model.save`."""
+        self.model.save(path, force)
 
     def _run(self, rows: list[Steps]) -> npt.NDArray[np.float32]:
         """The last outputs of one batch."""

@@ -16,6 +16,7 @@ from .loop import PLAIN, Run
 
 KEY = "tidegate_checkpoint"
 VERSION = 2
+KIND = tensors.marked(KEY, "a checkpoint of tidegate fit")
 MOST = 1 << 53  # of a count
 MOST_SHOWN = 70  # characters: a SHA-256 is whole
 
@@ -25,15 +26,27 @@ def path_of(out: str) -> str:
     return out + ".checkpoint"
 
 
-def save(path: str, run: Run, identity: dict[str, Any]) -> None:
+def save(path: str, run: Run, identity: dict[str, Any], force: bool = False) -> None:
     """identity: what must be equal for a run to go on: data, options, threads, versions."""
+    with located(path):
+        arrays, document = contents(run, identity)
+    tensors.save(path, arrays, KEY, document, KIND, force)
+
+
+def contents(run: Run, identity: dict[str, Any]) -> tuple[Any, str]:
+    """The tensors and the document of a checkpoint."""
     arrays, values = run.state()
     document = {"version": VERSION, "identity": identity, "values": values}
     try:
-        text = json.dumps(document, allow_nan=False)
+        return arrays, json.dumps(document, allow_nan=False)
     except ValueError as error:
-        raise ModelFileError(f"{path}: the loss or a figure is NaN or infinite; choose a lower rate") from error
-    tensors.save(path, arrays, KEY, text)
+        raise ModelFileError("the loss or a figure is NaN or infinite; choose a lower rate") from error
+
+
+def size(run: Run, identity: dict[str, Any]) -> int:
+    """Count the bytes that `save` would write. Raises ModelFileError as it does."""
+    arrays, document = contents(run, identity)
+    return tensors.size(arrays, KEY, document)
 
 
 def load(path: str, run: Run, identity: dict[str, Any]) -> None:

@@ -8,7 +8,8 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from copy import copy
 from dataclasses import asdict, fields, replace
 from functools import partial
 from typing import Any
@@ -16,12 +17,13 @@ from typing import Any
 import numpy as np
 import torch
 
+from .. import atomic, cells, tasks
 from .. import layers as layer_rooms
-from .. import tasks
+from .. import model as model_file
 from ..data.series import Collection
 from ..data.table import Table
 from ..document import state_schema, streams_of
-from ..errors import OptionError, located
+from ..errors import OptionError, TidegateError, located
 from ..model import Model
 from ..nn import Network
 from ..nn.native import target_name
@@ -35,17 +37,21 @@ from .loop import Recipe, Run
 from .progress import Report
 
 CHECKPOINT_SECONDS = 15.0
+LONGEST = -1.2345678901234567e-300  # no float takes more characters in JSON
+NO_FILE = "these options make no model file"
+STOPS = ("SIGINT", "SIGTERM", "SIGHUP")
 
 
 def fit(
     task: str,
     data: Any,
     options: Any = None,
-    out: str = "",
+    out: str | os.PathLike[str] = "",
     *,
     valid: Any = None,
     resume: bool = False,
     restart: bool = False,
+    force: bool = False,
     progress: Report | None = None,
     say: Callable[[str], None] | None = None,
     threads: int | None = None,
@@ -55,37 +61,64 @@ def fit(
 
     task: a name of `tidegate.tasks.names()`. data: a path, or a frame of pandas, polars or Arrow (`data.table.read`).
     options: the task's Options, or its fields as keywords. valid: a file or frame that chooses the best weights,
-    instead of rows held out. resume, restart: what to do about the checkpoint of an unfinished run beside `out`. say:
-    takes a sentence about what each source was taken for. threads: 1 to 1024, else TIDEGATE_THREADS, else 1; results
-    depend on it.
+    instead of rows held out. resume, restart: what to do about the checkpoint of an unfinished run beside `out`. force:
+    replace a file at `out` that is no model file. say: takes a sentence about what each source was taken for. threads:
+    1 to 1024, else TIDEGATE_THREADS, else 1; results depend on it.
 
-    Raises DataError, OptionError, ModelFileError, MissingExtra; KeyboardInterrupt after Ctrl-C, with the checkpoint
-    written.
+    What can be known to fail at the end is tried before the first epoch. One process at a time fits to one `out`.
+
+    Raises DataError, OptionError, ModelFileError, MissingExtra, TidegateError; KeyboardInterrupt after Ctrl-C, SIGTERM
+    or SIGHUP, with the checkpoint written. Where the model cannot be made or written, the checkpoint is kept too.
     """
     room = tasks.load(task)
     options = make(room.Options, values) if options is None else options
     if not out:
         raise OptionError("out is missing; give the path of the model file to write")
-    check_folder(out)
-    crew = threads_of(threads, 1)
-    saved = checkpoint.path_of(out)
-    going_on = checkpoint.settle(saved, resume, restart)
-    source = room.rows(data, options)
-    judged = None if valid is None else room.rows(valid, options)
-    job = Job(room, options, source, judged, crew)
-    for path, taken in job.taken:
-        (say or ignore)(f"{path}: {taken}")
-    for path, note in job.notes:
-        (say or ignore)(f"{path}: {note}")
-    with torch_threads(job.threads):
+    out, crew = os.fspath(out), threads_of(threads, 1)
+    saved, read = checkpoint.path_of(out), inputs(data, valid, options)
+    atomic.check(out, model_file.KIND, read, force)
+    atomic.check(saved, checkpoint.KIND, read, force)
+    with atomic.locked(out), torch_threads(crew):
+        going_on = checkpoint.settle(saved, resume, restart)
+        source = room.rows(data, options)
+        judged = None if valid is None else room.rows(valid, options)
+        job = Job(room, options, source, judged, crew)
+        for path, taken in job.taken:
+            (say or ignore)(f"{path}: {taken}")
+        for path, note in job.notes:
+            (say or ignore)(f"{path}: {note}")
         run = job.run(progress)
         if going_on:
             checkpoint.load(saved, run, job.identity())
-        drive(run, partial(checkpoint.save, saved, run, job.identity()))
-        model = job.model(run)
-    model.save(out)
-    if os.path.exists(saved):
-        os.remove(saved)
+        job.rehearse(run, out)
+        return finish(job, run, out, force)
+
+
+def inputs(data: Any, valid: Any, options: Any) -> list[str]:
+    """List the files and folders that a run reads: its data, given as paths or read already, and a cell's own file."""
+    found = [one.path if isinstance(one, Table | Collection) and one.form else one for one in (data, valid)]
+    found += [] if options.cell in cells.names() else [options.cell]
+    return [os.fspath(one) for one in found if isinstance(one, str | os.PathLike)]
+
+
+def finish(job: Job, run: Run, out: str, force: bool) -> Model:
+    """Drive a run to its end and write its model to `out`; where that fails, leave a checkpoint to go on from."""
+    saved = checkpoint.path_of(out)
+    save = partial(checkpoint.save, saved, run, job.identity(), force)
+    with on_stop() as asked:
+        drive(run, save, asked)
+        try:
+            model = job.model(run)
+            model.save(out, force)
+        except BaseException as error:
+            with suppress(TidegateError):  # of a full disk too; then an older one may be there
+                save()
+            if isinstance(error, TidegateError) and os.path.exists(saved):
+                kept = f"what was learnt lies in {saved}: run again with --resume (resume=True in Python) to finish"
+                raise type(error)(f"{error}; {kept}") from error
+            raise
+        if os.path.exists(saved):
+            os.remove(saved)
     return model
 
 
@@ -108,8 +141,8 @@ class Job:
         layer_rooms.widths(made.layers, made.features, self.tapes)  # raises where a layer does not fit
         network = Network(made.layers, self.tapes)
         network.load_tensors(self.room.start(made, network.shapes()))
-        with located("these options make no model file"):
-            self.draft(network, {})
+        with located(NO_FILE):
+            self.draft(network, {})  # costs less than what `rehearse` does
         return Run(network, made.rows, made.kept, made.held, self.recipe(), progress)
 
     def recipe(self) -> Recipe:
@@ -126,6 +159,23 @@ class Job:
         files = {"data": self.source.sha256, "valid": self.judged.sha256 if self.judged else None}
         return {**files, "options": asdict(self.options), "threads": self.threads, "versions": versions(),
                 "instructions": instructions, "tapes": self.lesson.tapes}  # fmt: skip
+
+    def rehearse(self, run: Run, out: str) -> None:
+        """Make the model file of the weights as they are, but for writing it, and try whether there is room for it.
+
+        Raises what the end of the run would raise: ModelFileError for options, labels or names that no model file can
+        hold; TidegateError when there is no room for the model and the checkpoints beside it.
+        """
+        outputs, targets = run.answers(run.held)
+        figures = dict.fromkeys(run.judge.figures(outputs, targets), LONGEST)
+        done = copy(run)  # as far as provenance tells of it, with the longest numbers that there may be
+        done.adjustment = run.judge.adjustment(outputs, targets)
+        done.kept_epoch = run.recipe.epochs + run.recipe.refit_epochs
+        done.kept_figures, done.history = figures, [{"loss": LONGEST, **figures}] * done.kept_epoch
+        with located(NO_FILE):
+            made = attach(self.draft(run.network, self.provenance(done, figures))).file_bytes
+            kept = checkpoint.size(run, self.identity())
+        atomic.rehearse(out, [kept, max(kept, made)])
 
     def model(self, run: Run) -> Model:
         outputs, targets = run.answers(run.held)
@@ -177,7 +227,16 @@ class Job:
 def described(table: Table | Collection, taken: str) -> dict[str, Any]:
     """A source as the model file keeps it: by its name, not by where it lay, and what it was taken for."""
     source = "series" if isinstance(table, Collection) else "file" if table.form else "frame"
-    return {source: os.path.basename(table.path), "sha256": table.sha256, "rows": len(table), "taken": taken}
+    return {source: in_utf8(os.path.basename(table.path)), "sha256": table.sha256, "rows": len(table), "taken": taken}
+
+
+def in_utf8(name: str) -> str:
+    """Spell out the bytes of a file's name that are not UTF-8.
+
+    >>> in_utf8(os.fsdecode(b"caf\\xe9.csv"))
+    'caf\\\\xe9.csv'
+    """
+    return os.fsencode(name).decode("utf-8", "backslashreplace")
 
 
 def ignore(sentence: str) -> None:
@@ -191,47 +250,39 @@ def versions() -> dict[str, str]:
             "torch": str(torch.__version__)}  # fmt: skip
 
 
-def check_folder(out: str) -> None:
-    """Raises OptionError now if the result could not be written at the end."""
-    folder = os.path.dirname(os.path.abspath(out))
-    if not os.path.isdir(folder):
-        raise OptionError(f"{out}: there is no folder {folder}; make it first")
-    if os.path.isdir(out):
-        raise OptionError(f"{out}: is a folder; give the path of a file")
-    if not os.access(folder, os.W_OK):
-        raise OptionError(f"{out}: the folder {folder} cannot be written to; choose another")
-
-
-def drive(run: Run, save: Any) -> None:
-    """Runs to the end with a checkpoint now and then; on Ctrl-C one more, then KeyboardInterrupt."""
-    asked: list[int] = []
-    with on_interrupt(asked.append):
-        newest = time.monotonic()
-        for _ in run.run():
-            if asked or time.monotonic() - newest > CHECKPOINT_SECONDS:
-                save()
-                newest = time.monotonic()
-            if asked:
-                raise KeyboardInterrupt
+def drive(run: Run, save: Callable[[], None], asked: list[int]) -> None:
+    """Go on to the end with a checkpoint now and then; once a stop is asked for one more, then KeyboardInterrupt."""
+    newest = time.monotonic()
+    for _ in run.run():
+        if asked or time.monotonic() - newest > CHECKPOINT_SECONDS:
+            save()
+            newest = time.monotonic()
+        if asked:
+            raise KeyboardInterrupt
 
 
 @contextmanager
-def on_interrupt(note: Any) -> Iterator[None]:
-    """Ctrl-C and SIGTERM become a note that the loop reads between steps; a second one acts at once."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    former = {s: signal.getsignal(s) for s in (signal.SIGINT, signal.SIGTERM)}
+def on_stop() -> Iterator[list[int]]:
+    """Ctrl-C, SIGTERM and SIGHUP become notes that the loop reads between steps; a second Ctrl-C acts at once.
 
-    def handle(number: int, frame: Any) -> None:
-        note(number)
-        for s, handler in former.items():
-            signal.signal(s, handler)
+    A terminal that closes sends more than one SIGHUP. What the process ignores, as under nohup, stays ignored.
+    """
+    asked: list[int] = []
+    if threading.current_thread() is not threading.main_thread():
+        yield asked
+        return
+    there = [getattr(signal, name) for name in STOPS if hasattr(signal, name)]
+    former = {s: signal.getsignal(s) for s in there if signal.getsignal(s) not in (signal.SIG_IGN, None)}
+
+    def note(number: int, frame: Any) -> None:
+        asked.append(number)
+        if number == signal.SIGINT:
+            signal.signal(number, former[signal.SIGINT])
 
     for s in former:
-        signal.signal(s, handle)
+        signal.signal(s, note)
     try:
-        yield
+        yield asked
     finally:
         for s, handler in former.items():
             signal.signal(s, handler)

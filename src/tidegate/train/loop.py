@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from ..errors import DataError
 from ..nn import Network, Noise
 from ..tasks._lesson import Indices, Judge, Rows
 from .adamw import AdamW
@@ -188,6 +190,7 @@ class Run:
     def finish_epoch(self, count: int) -> None:
         outputs, targets = self.answers(self.held)
         figures = self.judge.figures(outputs, targets)
+        self.check_finite(figures)
         self.history.append({"loss": self.loss_sum / count, **figures})
         if self.refitting:
             self.keep_best()
@@ -215,6 +218,15 @@ class Run:
         numbers = np.unique(group, return_inverse=True)[1]
         drawn = np.random.default_rng([self.recipe.seed, 4]).permutation(numbers.max() + 1)
         return np.asarray(drawn[numbers] % FOLDS)
+
+    def check_finite(self, figures: dict[str, float]) -> None:
+        """Raises DataError for a figure that is NaN or infinite: it judges nothing, and no model file can hold it."""
+        if wrong := [name for name, value in figures.items() if not math.isfinite(value)]:
+            raise DataError(
+                f"epoch {self.epoch + 1}: {wrong[0].replace('_', ' ')} of the held-out rows is {figures[wrong[0]]}, so "
+                "some answers are no finite numbers; lower the learning rate (--rate), or look for extreme numbers in "
+                "the held-out rows"
+            )
 
     def judged_worth_keeping(self, figures: dict[str, float]) -> bool:
         """Whether this epoch is no further below the best than the judge's slack; the latest such epoch is kept."""

@@ -8,6 +8,8 @@ import io
 import json
 import os
 import subprocess
+import threading
+import time
 import urllib.error
 import zipfile
 from dataclasses import replace
@@ -338,6 +340,31 @@ def test_another_process_was_faster(empty_cache):
     sums = {"train.csv": cache.sum_of(rows["train"].data)}
     assert cache.load("tiny", sums) == {"train": empty_cache / "tiny" / "train.csv"}
     assert [entry.name for entry in empty_cache.iterdir()] == ["tiny"]
+
+
+def test_who_comes_second_waits_and_fetches_nothing(tiny, fake_pip, monkeypatch):
+    calls, said = fake_pip(WHOLE), []
+    turn = threading.Barrier(2)
+
+    def slow(files):
+        turn.wait(10)  # until the other one has begun
+        while not any("waiting" in sentence for sentence in said):
+            time.sleep(0.005)
+        return parse(files)
+
+    parse = TINY.parse
+    monkeypatch.setattr(catalogue, "get", lambda name: replace(TINY, parse=slow))
+    found = []
+    first = threading.Thread(target=lambda: found.append(catalogue.fetch("tiny", said.append)))
+    first.start()
+    turn.wait(10)
+    found.append(catalogue.fetch("tiny", said.append))
+    first.join()
+    assert found[0] == found[1]
+    assert len(calls) == 1
+    assert [sentence for sentence in said if "waiting" in sentence] == [
+        "another process is fetching tiny; waiting until it is there"
+    ]
 
 
 def test_where_the_cache_is(monkeypatch, tmp_path):

@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 import tidegate
+from tidegate.atomic import locked
 from tidegate.errors import ModelFileError, OptionError, TidegateError
 from tidegate.formats import Answer, names, write
 from tidegate.formats.c import code, export, report
@@ -256,6 +257,57 @@ def test_what_is_asked_wrongly_is_refused(tmp_path: Path) -> None:
         tidegate.export(model, "c", tmp_path / "a.c")
     assert (tmp_path / "a.h").read_text() == "mine"
     assert not (tmp_path / "a.c").exists()
+
+
+@needs_compiler
+@pytest.mark.parametrize("stem", ["a@labels@", "-x", "a b", "@source@"])
+def test_a_name_in_a_comment_or_a_template_is_only_a_name(stem: str, tmp_path: Path) -> None:
+    model = sample(features=2, size=2, outputs=2)
+    model = Model({**model.document, "task": {"kind": "*/ @labels@ ??/", "options": {}}}, model.tensors)
+    tidegate.export(attach(model), "c", tmp_path / f"{stem}.c", name="m")
+    assert COMMAND is not None
+    told = report(model, [f"{stem}.c", f"{stem}.h"], name="m")["self_test"].removeprefix("cc ")
+    done = run(tmp_path, "sh", "-c", f"{' '.join(COMMAND)} {' '.join(STRICT)} -trigraphs {told}")
+    assert (done.returncode, done.stderr, done.stdout.count("ok")) == (0, "", 2)
+    assert f"{'./' * (stem[0] == '-')}{stem}.c -lm" in (tmp_path / f"{stem}.h").read_text()
+
+
+@pytest.mark.parametrize("stem", ["a??=b", "a\udcff", 'a"b', "a\\b", "a\nb"])
+def test_a_name_that_no_include_can_have_is_refused(stem: str, tmp_path: Path) -> None:
+    with pytest.raises(OptionError, match="the .c includes the .h by this name"):
+        tidegate.export(attach(sample(features=2, size=2)), "c", tmp_path / f"{stem}.c")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_export_replaces_an_export_and_no_other_file(tmp_path: Path) -> None:
+    model = attach(sample(features=2, size=2))
+    model.save(tmp_path / "m.c")
+    (tmp_path / "a.c").write_text("mine")
+    for force, out, said in ((False, "a.c", "is not C that tidegate export made"), (True, "m.c", "is an input")):
+        with pytest.raises(OptionError, match=said):
+            tidegate.export(tmp_path / "m.c", "c", tmp_path / out, force=force)
+    assert (tmp_path / "a.c").read_text() == "mine"
+    assert Model.load(tmp_path / "m.c").weights_hash == model.weights_hash
+    tidegate.export(tmp_path / "m.c", "c", tmp_path / "a.c", force=True)
+    assert "Made by tidegate" in (tmp_path / "a.c").read_text()
+
+
+def test_one_export_at_a_time_writes_its_two_files(tmp_path: Path) -> None:
+    with locked(tmp_path / "a.c"), pytest.raises(TidegateError, match="is writing it"):
+        tidegate.export(attach(sample(features=2, size=2)), "c", tmp_path / "a.c")
+    assert list(tmp_path.iterdir()) == []
+
+
+@needs_compiler
+@pytest.mark.parametrize(("machine", "advice"), [("i386", "-mfpmath=sse"), ("s390", "-fexcess-precision=fast")])
+def test_where_floats_are_no_floats_the_advice_is_for_that_machine(
+    written: Path, tmp_path: Path, machine: str, advice: str
+) -> None:
+    assert COMMAND is not None
+    text = (written / "intent.c").read_text()
+    (tmp_path / "a.c").write_text(text[text.index("#if FLT_EVAL_METHOD") : text.index("#if defined(__GNUC__)")])
+    done = run(tmp_path, *COMMAND, "-E", "-DFLT_EVAL_METHOD=1", f"-D__{machine}__", "a.c")
+    assert [option for option in ("-mfpmath=sse", "-fexcess-precision=fast") if option in done.stderr] == [advice]
 
 
 def test_where_one_file_cannot_be_written_the_other_stays(tmp_path: Path) -> None:

@@ -170,12 +170,30 @@ def test_truth_of_another_length_is_refused(tmp_path: Path) -> None:
 
 def test_a_picture_that_fails_leaves_the_old_one(tmp_path: Path) -> None:
     old = tmp_path / "a.png"
-    old.write_bytes(b"old")
+    png.forecast(old, HISTORY, WIDENING, LEVELS)
+    before = old.read_bytes()
     with pytest.raises(DataError):
         png.forecast(old, HISTORY, WIDENING * np.nan, LEVELS)
     with pytest.raises(TidegateError, match="its folder does not exist"):
         png.forecast(tmp_path / "no" / "a.png", HISTORY, WIDENING, LEVELS)
-    assert [p.read_bytes() for p in tmp_path.iterdir()] == [b"old"]
+    assert [p.read_bytes() for p in tmp_path.iterdir()] == [before]
+
+
+def test_a_picture_replaces_a_picture_of_ours_and_no_other_file(tmp_path: Path) -> None:
+    from matplotlib.figure import Figure
+
+    out, photo = tmp_path / "a.png", tmp_path / "photo.png"
+    for _ in range(2):
+        png.forecast(out, HISTORY, WIDENING, LEVELS)
+    Figure(figsize=(1, 1)).savefig(photo)
+    before = photo.read_bytes()
+    with pytest.raises(OptionError, match="is not a picture that tidegate drew"):
+        png.forecast(photo, HISTORY, WIDENING, LEVELS)
+    with pytest.raises(OptionError, match="an input of this command"):
+        png.check(photo, [str(photo)], force=True)
+    assert photo.read_bytes() == before
+    png.forecast(photo, HISTORY, WIDENING, LEVELS, force=True)
+    assert photo.read_bytes() == out.read_bytes()
 
 
 def test_the_same_forecast_gives_the_same_bytes(tmp_path: Path) -> None:

@@ -270,7 +270,7 @@ def test_options_are_checked(table: Path, tmp_path: Path, values: dict[str, Any]
 
 
 def test_a_folder_that_is_not_there_is_refused_before_training(table: Path, tmp_path: Path) -> None:
-    with pytest.raises(OptionError, match="there is no folder"):
+    with pytest.raises(TidegateError, match="its folder does not exist"):
         fit("classify", str(table), out=str(tmp_path / "no" / "m.safetensors"))
 
 

@@ -12,18 +12,19 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from ...atomic import replace
+from ...atomic import begins, check, replace
 from ...errors import OptionError
 from ...model import Model
-from .. import Answer, refuse_others
+from .. import Answer
 from .literals import checked_name, name_from
 from .program import Program, program
 from .selftest import self_test
 from .source import MADE, header, source
 
-__all__ = ["OPTIONS", "SUFFIX", "Code", "code", "export", "report"]
+__all__ = ["KIND", "OPTIONS", "SUFFIX", "Code", "code", "export", "files", "report"]
 
 SUFFIX: Final = ".c"
+KIND: Final = begins("C that tidegate export made", MADE.encode())
 OPTIONS: Final = {"name": "what all names in the C start with (default: made of the file's name)"}
 
 
@@ -49,23 +50,45 @@ def code(model: Model, name: str, file: str, answers: list[Answer] | None = None
     return Code(source(found, name, file, test, loose), header(found, name, file), found, loose)
 
 
-def export(model: Model, out: str, answers: list[Answer] | None = None, name: str | None = None) -> list[str]:
+def files(out: str) -> list[str]:
+    """Name the .c and the .h.
+
+    >>> files("a.c")
+    ['a.c', 'a.h']
+    """
+    return [out, os.path.splitext(out)[0] + ".h"]
+
+
+def export(
+    model: Model, out: str, answers: list[Answer] | None = None, force: bool = False, name: str | None = None
+) -> list[str]:
     """Writes `out`, which ends with .c, and the .h beside it; their paths.
 
     Raises: OptionError for a name that C has not, or a path that ends otherwise or holds a file that is not of this
     command; ModelFileError for a model that does not stream; TidegateError when the disk refuses.
     """
-    stem, suffix = os.path.splitext(out)
-    if suffix != SUFFIX or set(os.path.basename(stem)) & set('"\\\n\r'):
-        raise OptionError(f"out is {out!r}; expected a path that ends with .c, without quotes and backslashes in it")
-    files = [out, stem + ".h"]
-    for file in files:
-        refuse_others(file, MADE.encode())
-    made = code(model, chosen(out, name), os.path.basename(stem) + ".h", answers)
-    with replace(files[0]) as c, replace(files[1]) as h:  # both or, where one cannot be written, neither
+    check_name(out)
+    both = files(out)
+    for file in both:
+        check(file, KIND, force=force)
+    made = code(model, chosen(out, name), os.path.basename(both[1]), answers)
+    # both or, where one cannot be written, neither
+    with replace(both[0], KIND, force) as c, replace(both[1], KIND, force) as h:
         c.write(made.c.encode())
         h.write(made.h.encode())
-    return files
+    return both
+
+
+def check_name(out: str) -> None:
+    """Raises OptionError for a file that no #include can name: it would end, or be another one, in C."""
+    stem, suffix = os.path.splitext(os.path.basename(out))
+    if suffix != SUFFIX:
+        raise OptionError(f"out is {out!r}; expected a path that ends with {SUFFIX}")
+    if "??" in stem or not (stem + "x").isprintable() or set(stem) & set('"\\'):
+        raise OptionError(
+            f"out is {out!r}; the .c includes the .h by this name, so it must be printable UTF-8 without quotes, "
+            "backslashes and two question marks in a row; choose another"
+        )
 
 
 def chosen(out: str, name: str | None) -> str:
@@ -75,7 +98,7 @@ def chosen(out: str, name: str | None) -> str:
 def report(model: Model, files: list[str], name: str | None = None) -> dict[str, Any]:
     """Figures of what `export` wrote: bytes, and how to compile and run its self-test."""
     found = program(model)
-    folder, file = os.path.split(files[0])
+    folder, file = (("./" + part) if part.startswith("-") else part for part in os.path.split(files[0]))
     define = f"-D{chosen(files[0], name).upper()}_SELF_TEST"
     test = shlex.join(["cc", "-std=c99", "-O2", "-ffp-contract=off", define, file, "-lm", "-o", "self_test"])
     return {

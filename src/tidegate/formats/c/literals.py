@@ -66,7 +66,9 @@ def comment(text: str) -> str:
     'my * / cell?'
     """
     plain = "".join(c if " " <= c <= "~" else "?" for c in text)
-    return plain.replace("*/", "* /").replace("/*", "/ *").replace("??/", "? ?/")
+    while "??" in plain:  # a trigraph, which may be half of a line's end or of the comment's
+        plain = plain.replace("??", "? ?")
+    return plain.replace("*/", "* /").replace("/*", "/ *")
 
 
 def string(text: str) -> str:

@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from .. import Answer
 from .program import Program
+from .templates import substituted
 
 Float = npt.NDArray[np.float64]
 PAIRS_A_LINE = 2
@@ -48,14 +49,13 @@ def self_test(program: Program, name: str, answers: list[Answer]) -> str:
         expected += [array(label, found) for label, found in named if found]
         pointers = ", ".join(label if found else "NULL" for label, found in named)
         cases.append(f"{{{case['steps']}, {len(output)}, {len(state)}, {pointers}}}")
-    text = (files(__package__) / "selftest.txt").read_text("utf-8").replace("@input@", FEED[program.text])
+    names: dict[str, object] = {"name": name, "NAME": name.upper()}
+    text = (files(__package__) / "selftest.txt").read_text("utf-8")
     values: dict[str, Any] = {
         "expected": "\n".join(expected), "cases": ",\n  ".join(cases), "seed": check["seed"],
-        "data": "state.data" if program.floats else "NULL", "name": name, "NAME": name.upper(),
+        "data": "state.data" if program.floats else "NULL", "input": substituted(FEED[program.text], names), **names,
     }  # fmt: skip
-    for key, value in values.items():
-        text = text.replace(f"@{key}@", str(value))
-    return text
+    return substituted(text, values)
 
 
 def rows(answer: Float, bound: Float, stride: int) -> list[str]:

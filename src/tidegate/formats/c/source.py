@@ -10,6 +10,7 @@ from .._rows import given, taken
 from .functions import needed
 from .literals import comment, string, table
 from .program import Program
+from .templates import substituted
 
 MADE = "/* Made by tidegate export --to c"
 FROM_MATH = ("sqrtf(", "fabsf(", "INFINITY")
@@ -28,7 +29,13 @@ HEAD = """\
 #error "-ffast-math and its parts change what this file computes; compile it without"
 #endif
 #if FLT_EVAL_METHOD < 0 || FLT_EVAL_METHOD == 1 || FLT_EVAL_METHOD == 2
-#error "floats must be computed as floats here; on 32-bit x86 compile with -msse2 -mfpmath=sse"
+#if defined(__i386__)
+#error "floats must be computed as floats here; compile with -msse2 -mfpmath=sse"
+#elif defined(__s390__)
+#error "floats must be computed as floats here; compile with -fexcess-precision=fast"
+#else
+#error "floats must be computed as floats here; find the option of the compiler with which FLT_EVAL_METHOD is 0"
+#endif
 #endif
 #if defined(__GNUC__) && !defined(__clang__)
 #pragma GCC optimize("fp-contract=off", "no-tree-slp-vectorize") /* gcc 12's SLP fuses addsub all the same */
@@ -55,7 +62,7 @@ def header(program: Program, name: str, file: str) -> str:
     text = (TEMPLATES / "header.txt").read_text("utf-8")
     return substituted(text, {
         "MADE": MADE, "guard": f"{NAME}_H", "NAME": NAME, "name": name, "call": "id" if program.text else "x",
-        "source": comment(file.removesuffix(".h") + ".c"), "what": what,
+        "source": comment(source_of(file)), "what": what,
         "task": comment(model.document["task"]["kind"][:80]), "outputs": program.outputs, "floats": floats,
         "state_floats": program.floats, "state_bytes": model.state_bytes, "weight_bytes": program.weight_bytes,
         "stack_bytes": program.stack, "weights_hash": model.weights_hash, "schema_hash": model.schema_hash,
@@ -65,11 +72,9 @@ def header(program: Program, name: str, file: str) -> str:
     })  # fmt: skip
 
 
-def substituted(text: str, values: dict[str, object]) -> str:
-    """The text with each @key@ replaced."""
-    for key, value in values.items():
-        text = text.replace(f"@{key}@", str(value))
-    return text
+def source_of(file: str) -> str:
+    """The .c of a .h as a command line takes it: a name that begins like an option is a path."""
+    return ("./" if file.startswith("-") else "") + file.removesuffix(".h") + ".c"
 
 
 def argument(program: Program) -> str:

@@ -9,25 +9,28 @@ from __future__ import annotations
 import os
 from typing import Any, Final
 
-from ...atomic import replace
+from ...atomic import begins, check, replace
 from ...errors import ModelFileError, OptionError
 from ...model import Model
-from .. import refuse_others
 from .build import MODES, build
 from .proto import MADE
 from .standard import form_of
 from .wire import Message
 
-__all__ = ["LARGEST", "MODES", "OPTIONS", "SUFFIX", "encode", "export", "report"]
+__all__ = ["KIND", "LARGEST", "MODES", "OPTIONS", "SUFFIX", "encode", "export", "report"]
 SUFFIX: Final = ".onnx"
 OPTIONS: Final = {"mode": "sequence (default): T steps of B rows at once; step: one step of B streams"}
+KIND: Final = begins("a graph that tidegate export made", MADE)
 LARGEST: Final = (1 << 31) - 1  # bytes that a protocol buffer may have
 
 
-def export(model: Model, out: str | os.PathLike[str], answers: Any = None, mode: str = "sequence") -> list[str]:
+def export(
+    model: Model, out: str | os.PathLike[str], answers: Any = None, force: bool = False, mode: str = "sequence"
+) -> list[str]:
     """Write the model as one ONNX file; the names of the files written.
 
-    out: the file's name. answers: not used; `tidegate verify` holds the graph against the model's check. mode:
+    out: the file's name. answers: not used; `tidegate verify` holds the graph against the model's check. force: replace
+    a file that is no graph of this command. mode:
     "sequence", [T, B] at once, or "step", one step of B streams.
 
     Raises: OptionError for an unknown mode, or one that the model does not have, or a path that does not end with
@@ -48,9 +51,9 @@ def export(model: Model, out: str | os.PathLike[str], answers: Any = None, mode:
     path = os.fspath(out)
     if os.path.splitext(path)[1] != SUFFIX:
         raise OptionError(f"out is {path!r}; expected a path that ends with {SUFFIX}")
-    refuse_others(path, MADE)
+    check(path, KIND, force=force)
     message = encoded(model, mode)
-    with replace(path) as file:
+    with replace(path, KIND, force) as file:
         for part in message:
             file.write(part)
     return [path]
