@@ -10,7 +10,7 @@ import pytest
 import torch
 
 import tidegate
-from tidegate.backtest import backtest, following, onward
+from tidegate.backtest import backtest, onward
 from tidegate.data.series import Collection, of_arrays
 from tidegate.errors import DataError, OptionError
 from tidegate.model import Model
@@ -105,7 +105,12 @@ def test_where_it_starts(plain: Model) -> None:
     assert backtest(plain, timed, start=110).series[0].origins[0] == 109
     assert backtest(plain, timed, start="110").series[0].origins[0] == 109
     assert backtest(plain, timed, start=str(HOURS[110])).series[0].origins[0] == 109
-    assert backtest(plain, timed, start="2024-01-05T15:00:00+01:00").series[0].origins[0] == 109
+    zoned = table(times=True, y=WAVE)
+    zoned.series[0].__dict__.update(local=HOURS + np.timedelta64(1, "h"), zone="+01:00")
+    for start in ("2024-01-05T14:00:00Z", "2024-01-05T15:00:00+01:00", "2024-01-05T15:00:00"):
+        assert backtest(plain, zoned, start=start).series[0].origins[0] == 109
+    with pytest.raises(OptionError, match="with a zone, and the times of arrays have none"):
+        backtest(plain, timed, start="2024-01-05T15:00:00+01:00")
     early = backtest(plain, timed, start=2)
     assert early.series[0].origins[0] == 9
     assert early.begins == (
@@ -187,20 +192,3 @@ def test_dropped_steps_do_not_count_in_the_times_ahead(tmp_path: Path) -> None:
     model = fitted(tmp_path, table(100, y=WAVE), lookback=6, missing="drop")
     (found,) = onward(model, table(times=True, y=np.where(np.arange(T) < T - 2, WAVE, np.nan)))
     assert found.steps[0] == str(HOURS[T - 2])[:19]
-
-
-@pytest.mark.parametrize(
-    ("times", "ahead"),
-    [
-        (["2023-11-30", "2023-12-31", "2024-01-31"], ["2024-02-29", "2024-03-31"]),
-        (["2023-12-01", "2024-01-01"], ["2024-02-01", "2024-03-01"]),
-        (["2023-07-15", "2023-10-15", "2024-01-15"], ["2024-04-15", "2024-07-15"]),
-        (["2022-06-30", "2023-06-30"], ["2024-06-30", "2025-06-30"]),
-        (["2024-01-01", "2024-01-02", "2024-01-05", "2024-01-06"], ["2024-01-07", "2024-01-08"]),
-    ],
-)
-def test_times_go_on(times: list[str], ahead: list[str]) -> None:
-    found = following(np.array(times, "M8[us]"), 2)
-    assert found is not None
-    assert found.astype("M8[D]").astype(str).tolist() == ahead
-    assert following(np.array(times[:1], "M8[us]"), 2) is None

@@ -158,11 +158,14 @@ def predict(args: argparse.Namespace, predictor: Predictor) -> int:
         raise OptionError(f"--plot draws one series, and {args.file} has {len(found)}; give a file of one")
     for k, one in enumerate(found):
         if args.json:
-            print(json.dumps({"series": one.name, "steps": one.steps, **one.forecast.as_dict()}, ensure_ascii=False))
+            about = {"series": one.name, "steps": one.steps, "assumed": one.assumed or None}
+            print(json.dumps({**about, **one.forecast.as_dict()}, ensure_ascii=False))
             continue
         if k < CHARTS and sys.stdout.isatty() and shutil.get_terminal_size().columns >= NARROWEST:
             print(chart(one))
         print(listing(one))
+    for said in dict.fromkeys(one.assumed for one in found if one.assumed and not args.json):
+        print(said)
     if args.plot:
         from ..plots import png
 

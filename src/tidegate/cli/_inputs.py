@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..errors import OptionError
 
@@ -29,3 +29,14 @@ def needs_labels(model: Model, file: str, command: str) -> None:
         f"{file}: this model {what}, and {command} is for labels of texts and series; stream its events with "
         "tidegate stream, or use tidegate.load in Python"
     )
+
+
+def check_times(source: Any, entry: dict[str, Any]) -> None:
+    """Raises DataError where the times of series have a zone and those in training had none, or the other way about.
+
+    entry: the model's `input`.
+    """
+    from ..tasks._series import check_zone
+
+    if entry.get("calendar") and "times" in entry:
+        check_zone(source, entry["times"]["zone"] or "")

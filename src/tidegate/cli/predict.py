@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..errors import DataError, OptionError
 from . import _forecasts, _precision
-from ._inputs import needs_labels
+from ._inputs import check_times, needs_labels
 from ._parser import Parser
 from ._table import decimal, short
 
@@ -84,6 +84,7 @@ def of_series(args: argparse.Namespace, predictor: Predictor) -> tuple[list[str]
     task = tasks.load(document["task"]["kind"])
     options = recalled(task.Options, document["task"]["options"])
     source = task.asked(args.file, options, document["input"]["columns"])
+    check_times(source, document["input"])
     names = [series.id or source.place(i, 0).removesuffix(", step 1") for i, series in enumerate(source.series)]
     return names, predictor.predict(**task.questions(source, options))
 

@@ -18,7 +18,7 @@ from typing import Any
 
 from ..errors import OptionError
 from . import _forecasts, _precision
-from ._inputs import needs_labels, task_of
+from ._inputs import check_times, needs_labels, task_of
 from ._parser import Parser
 from ._table import table
 
@@ -87,6 +87,7 @@ def measure(
     options = recalled(task.Options, recorded["options"])
     options = dataclasses.replace(options, text=text or options.text, label=label or options.label)
     source = task.rows(file, options, predictor.model.document["input"].get("columns"))
+    check_times(source, predictor.model.document["input"])
     targets, labels = task.targets(source, options, predictor.model.labels, unseen)
     probabilities = predictor.predict(**task.questions(source, options))
     metrics: dict[str, Any] = task.score(probabilities, list(targets), labels)

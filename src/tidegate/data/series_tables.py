@@ -16,7 +16,7 @@ from tidegate.data.collection import Collection, Floats, Series
 from tidegate.data.columns import MissingColumn, check_column
 from tidegate.data.frames import of_index
 from tidegate.data.table import Table, read
-from tidegate.data.times import Clock
+from tidegate.data.times import Clock, Stamps
 from tidegate.errors import DataError, OptionError
 
 ONE_CHANNEL = "value"
@@ -37,10 +37,10 @@ def of_steps(
     labels = None if label is None else names_of(table, label, "label", unlabelled)
     series = []
     for name, rows in _groups(table, id):
-        times = None if clock is None else clock.steps(rows)
+        stamps = Stamps() if clock is None else clock.steps(rows)
         chosen = None if labels is None else _constant(table, labels, rows, name, label, id)
         lines = [table.lines[row] for row in rows.tolist()]
-        series.append(Series(name, matrix[rows], times, chosen, lines))
+        series.append(Series(name, matrix[rows], label=chosen, lines=lines, **stamps._asdict()))
     return _collection(table, columns, series, "table, one step a row" if id is None else "long table")
 
 

@@ -296,8 +296,8 @@ def intake_of(options: Options, source: Collection, learnt: list[Series]) -> tup
     What was missing, and the calendar, stay as they are; in a window every column is about 0 and 1 already.
     """
     window = Window(options.window, centre="mean", spread="window") if options.window else None
-    roles = ("past",) * len(source.columns)
-    intake = Intake(tuple(source.columns), roles, options.periods(), options.missing, window=window)
+    roles, timing = ("past",) * len(source.columns), _series.timing(source)
+    intake = Intake(tuple(source.columns), roles, options.periods(), options.missing, window=window, **timing)
     mean, deviation = _series.statistics(_series.fixed(learnt), source.columns, source.path)
     if options.missing == "mask":
         intake = replace(intake, mean=mean[None])

@@ -149,7 +149,7 @@ def test_nothing_is_decided_by_the_held_out_end(head: str) -> None:
 def test_the_season_is_looked_for_before_the_held_out_end(monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[tuple[int, ...]] = []
 
-    def looking(histories: Any, horizon: int, times: Any) -> int:
+    def looking(histories: Any, horizon: int, times: Any, *rest: Any) -> int:
         seen.append((*map(len, histories), *map(len, times)))
         return 0
 
