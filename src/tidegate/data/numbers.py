@@ -28,7 +28,8 @@ class NoNumbers(DataError):
 def column(table: Table, name: str) -> Floats:
     """The numbers of one column, float64 [rows], NaN where a cell is missing.
 
-    Missing are None, and the texts "", "nan", "NaN" and "NA", with or without spaces around.
+    Missing are None, and in text files the texts "", "nan", "NaN" and "NA", with or without spaces around. Columns of
+    frames and Parquet files have types, and there text is no number.
 
     Args:
         table: one that was read with `gaps`.
@@ -43,12 +44,12 @@ def column(table: Table, name: str) -> Floats:
     """
     found = table.columns[name]
     kind = next((type(cell) for cell in found if cell is not None), float)
-    if kind is str:
+    if kind is str and table.unit == "line":
         return _of_text(table, name, found)
     if kind not in (int, float):
         row = next(row for row, cell in enumerate(found) if cell is not None)
-        what = "booleans" if kind is bool else "dates"
-        shown = cells.shown(found[row]) if kind is bool else str(found[row])
+        what = cells.KINDS.get(kind, "dates")
+        shown = cells.shown(found[row]) if kind in cells.KINDS else str(found[row])
         fault = f"column {name!r} holds {what}, as {shown}; expected numbers; {_remedy(name, found[row], 'convert it')}"
         raise NoNumbers(f"{table.place(row)}: {fault}")
     if kind is int:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import datetime
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -15,12 +16,50 @@ from tidegate.data.collection import Times
 from tidegate.errors import DataError
 
 Place = Callable[[int], str]
+USUAL = "ds"  # what forecasting libraries call the column of times
 COUNTER = re.compile(r"[+-]?[0-9]+")
 FINER = re.compile(r"[.,][0-9]{6}0*[1-9]")
 SHORTEST_FINER = len("20200101T000000.0000001")
 ISO = (
     "expected an ISO 8601 date or time such as 2020-01-31 or 2020-01-31T23:30:00+01:00, or an integer that counts steps"
 )
+
+
+def clock_among(columns: Mapping[str, Sequence[Any]], path: str) -> str | None:
+    """Return the column that holds the times of steps where nobody names it; None where none does.
+
+    Args:
+        columns: cells by name, of all columns that have no other role.
+        path: the source, for messages.
+
+    Raises:
+        DataError: there are several, and none is called `ds`.
+
+    >>> clock_among({"day": ["2024-01-01", "2024-01-02"], "x": ["1", "2"]}, "t.csv")
+    'day'
+    """
+    if USUAL in columns:
+        return USUAL
+    found = [name for name, given in columns.items() if is_time(next((c for c in given if c not in (None, "")), None))]
+    if len(found) > 1:
+        listed = ", ".join(map(repr, found))
+        raise DataError(
+            f"{path}: the columns {listed} hold times; say which is that of the steps, or leave one of them"
+        )
+    return found[0] if found else None
+
+
+def is_time(cell: Any) -> bool:
+    """Return whether a cell is a date, or text that is one; digits alone are none.
+
+    >>> is_time("2024-01-31"), is_time("20240131"), is_time(1.5)
+    (True, False, False)
+    """
+    with suppress(ValueError):
+        return isinstance(cell, datetime.date) or (
+            isinstance(cell, str) and not COUNTER.fullmatch(cell) and bool(datetime.datetime.fromisoformat(cell))
+        )
+    return False
 
 
 class Stamps(NamedTuple):
