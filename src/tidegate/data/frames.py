@@ -88,7 +88,7 @@ def is_category(source: Any, name: str) -> bool:
     if _is_frame(source, "pandas"):
         kind = str(dict(zip(source.columns, source.dtypes, strict=True)).get(name))
     else:
-        schema = getattr(source, "schema", None)
+        schema: Any = getattr(source, "schema", None)
         kind = str(schema.field(name).type) if hasattr(schema, "field") else ""
     return kind == "category" or kind.startswith("dictionary<")
 

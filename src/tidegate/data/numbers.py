@@ -25,7 +25,7 @@ class NoNumbers(DataError):
     """A column that holds something else than numbers."""
 
 
-def column(table: Table, name: str) -> Floats:
+def column(table: Table, name: str, remedy: str = "") -> Floats:
     """The numbers of one column, float64 [rows], NaN where a cell is missing.
 
     Missing are None, and in text files the texts "", "nan", "NaN" and "NA", with or without spaces around. Columns of
@@ -34,6 +34,7 @@ def column(table: Table, name: str) -> Floats:
     Args:
         table: one that was read with `gaps`.
         name: of a column that is there.
+        remedy: what to do about a column of another type; "": what suits it in a file.
 
     Raises:
         NoNumbers: text that is no number, booleans, dates.
@@ -50,7 +51,8 @@ def column(table: Table, name: str) -> Floats:
         row = next(row for row, cell in enumerate(found) if cell is not None)
         what = cells.KINDS.get(kind, "dates")
         shown = cells.shown(found[row]) if kind in cells.KINDS else str(found[row])
-        fault = f"column {name!r} holds {what}, as {shown}; expected numbers; {_remedy(name, found[row], 'convert it')}"
+        fault = f"column {name!r} holds {what}, as {shown}; expected numbers; "
+        fault += remedy or _remedy(name, found[row], "convert it")
         raise NoNumbers(f"{table.place(row)}: {fault}")
     if kind is int:
         _check_integers(table, name, found)

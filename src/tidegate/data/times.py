@@ -70,6 +70,16 @@ class Stamps(NamedTuple):
     zone: str = ""
     counts: npt.NDArray[np.int64] | None = None
 
+    def at(self, steps: Any) -> Stamps:
+        """Return what is said of some of the steps, an index array or a slice."""
+        times, local, counts = (None if v is None else v[steps] for v in (self.times, self.local, self.counts))
+        return Stamps(times, local, self.zone, counts)
+
+    @property
+    def ticks(self) -> npt.NDArray[np.int64] | None:
+        """What tells the steps apart, int64 [T]: moments in microseconds, or counts."""
+        return self.counts if self.times is None else self.times.astype("M8[us]").astype(np.int64)
+
 
 class Clock:
     """The column of times of a table, read once and then asked for the steps of every series.
