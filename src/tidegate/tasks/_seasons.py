@@ -74,6 +74,9 @@ def candidates(times: Sequence[Any], frequency: Frequency | None = None) -> list
     [2, 48, 336, 17532]
     >>> candidates([np.arange("2020-01", "2024-01", dtype="M8[M]").astype("M8[us]")])
     [12]
+    >>> business = np.busday_offset("2024-01-01", np.arange(20)).astype("M8[us]")
+    >>> candidates([business], Frequency("weekdays", weekdays="1111100"))
+    [5, 261]
     """
     known = [t for t in times if t is not None and len(t) > 2]
     if not known:
