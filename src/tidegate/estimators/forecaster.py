@@ -148,6 +148,26 @@ class Forecaster(Fitted, Parameters):
             ),
         )  # fmt: skip
 
+    def score(self, y: Any, X: Any = None, fh: Any = None) -> float:
+        """Return minus the mean absolute error of the medians, so that greater is better.
+
+        y: what came right after the end, in the form of `fit`; as many of its steps as are forecast, or as it has, are
+        compared, and those that are missing left out. X, fh: as of `predict`. Raises as `fit`.
+        """
+        check_is_fitted(self)
+        with as_scikit_learn():
+            more, several = timelines(y)
+            self._check_count(len(more), several)
+            made, found = self._forecasts(X), []
+            for line, came, one in zip(self._lines, more, made, strict=True):
+                line.joined(came)
+                at = np.array([k for k in self._steps(fh) if k <= len(came)], np.int64) - 1
+                found.append(np.abs(one.quantile(MEDIAN)[at] - came.values[at]).ravel())
+            errors = np.concatenate(found)
+            if np.isnan(errors).all():
+                raise DataError(f"none of the steps that are forecast is known in y, which has {len(more[0])}")
+        return -float(np.nanmean(errors))
+
     def _told(self, fh: Any, X: Any, form: Callable[[Timeline, Any, Callable[[float], Floats]], Any]) -> Any:
         """What `form` makes of each series, the steps, and the quantile [steps, columns] of a level."""
         check_is_fitted(self)
