@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from .data.series import Collection, Series
 from .errors import DataError, OptionError, located
+from .features.calendar import moments
 from .features.frequency import following, inferred, shown
 from .features.series import Intake
 from .model import Model, opened
@@ -23,7 +24,6 @@ from .tasks._baselines import Ridge, seasonal_naive, verdict
 from .tasks._beside import filled
 from .tasks._forecast_metrics import score, seasonal_scale
 from .tasks._options import recalled
-from .tasks._series import check_zone
 from .tasks._windows import Track, digest, moved, tracks
 
 Floats = npt.NDArray[np.float64]
@@ -78,8 +78,6 @@ def backtest(
         raise OptionError(f"every is {every}; it must be at least 1")
     predictor, options, intake = forecaster(model)
     source = forecast.rows(data, options, list(intake.columns))
-    if intake.calendar:
-        check_zone(source, intake.zone)
     found = tracks(source, intake)
     firsts, begins = first_origins(source, found, intake, predictor.model.document["provenance"], start)
     rolled = [
@@ -131,8 +129,6 @@ def onward(model: Model | Predictor | str | os.PathLike[str], data: Any) -> list
     predictor, options, intake = forecaster(model)
     assert intake.answer
     source = forecast.rows(data, options, list(intake.columns))
-    if intake.calendar:
-        check_zone(source, intake.zone)
     names = [intake.columns[c] for c in intake.of("target")]
     found = []
     for i, track in enumerate(tracks(source, intake)):
@@ -249,6 +245,7 @@ def begin(source: Collection, i: int, start: int | str) -> int:
         moment = datetime.fromisoformat(start)
     except ValueError as error:
         raise OptionError(f"start is {start!r}; expected the number of a step or a time such as 2026-01-31") from error
+    moments(start)  # refuses what is finer than a microsecond
     if moment.tzinfo is None:  # then it is what clocks show
         return int(np.searchsorted(series.times if series.local is None else series.local, np.datetime64(moment, "us")))
     if series.local is None:

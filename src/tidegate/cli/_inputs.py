@@ -31,12 +31,10 @@ def needs_labels(model: Model, file: str, command: str) -> None:
     )
 
 
-def check_times(source: Any, entry: dict[str, Any]) -> None:
-    """Raises DataError where the times of series have a zone and those in training had none, or the other way about.
-
-    entry: the model's `input`.
-    """
+def check_times(source: Any, model: Model) -> None:
+    """Raises DataError where the times of series have a zone and those in training had none, or the other way about."""
+    from ..features.series import Intake
     from ..tasks._series import check_zone
 
-    if entry.get("calendar") and "times" in entry:
-        check_zone(source, entry["times"]["zone"] or "")
+    if model.document["input"]["kind"] == "series":
+        check_zone(source, Intake.from_json(model.document["input"], model.tensors))

@@ -84,7 +84,7 @@ def of_series(args: argparse.Namespace, predictor: Predictor) -> tuple[list[str]
     task = tasks.load(document["task"]["kind"])
     options = recalled(task.Options, document["task"]["options"])
     source = task.asked(args.file, options, document["input"]["columns"])
-    check_times(source, document["input"])
+    check_times(source, predictor.model)
     names = [series.id or source.place(i, 0).removesuffix(", step 1") for i, series in enumerate(source.series)]
     return names, predictor.predict(**task.questions(source, options))
 

@@ -87,7 +87,7 @@ def measure(
     options = recalled(task.Options, recorded["options"])
     options = dataclasses.replace(options, text=text or options.text, label=label or options.label)
     source = task.rows(file, options, predictor.model.document["input"].get("columns"))
-    check_times(source, predictor.model.document["input"])
+    check_times(source, predictor.model)
     targets, labels = task.targets(source, options, predictor.model.labels, unseen)
     probabilities = predictor.predict(**task.questions(source, options))
     metrics: dict[str, Any] = task.score(probabilities, list(targets), labels)

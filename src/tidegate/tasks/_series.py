@@ -162,14 +162,15 @@ def uneven(ticks: Indices) -> list[int]:
     return (np.flatnonzero(odd if odd.any() else gaps != usual) + 1).tolist()
 
 
-def check_zone(source: Collection, zone: str | None) -> None:
-    """Raises DataError where a source's times have a zone and those in training had none, or the other way about.
-
-    zone: that of the model's intake.
+def check_zone(source: Collection, intake: Intake) -> None:
+    """Raises DataError where the calendar is used, and a source's times have a zone and those in training had none, or
+    the other way about.
     """
+    if not intake.calendar or intake.zone is None:
+        return
     for i, series in clocks(source):
-        if zone is not None and (series.local is not None) != bool(zone):
-            its, other = ("a zone", "none") if not zone else ("no zone", "one")
+        if (series.local is not None) != bool(intake.zone):
+            its, other = ("no zone", "one") if intake.zone else ("a zone", "none")
             raise DataError(
                 f"{source.place(i, 0)}: the times have {its}, and those that the model was fitted on had {other}; "
                 "write them as there"
@@ -179,8 +180,9 @@ def check_zone(source: Collection, zone: str | None) -> None:
 def treated(source: Collection, intake: Intake) -> list[tuple[Steps, Indices]]:
     """For every series its steps with nothing missing, and which steps of the source they are.
 
-    Raises DataError with the place of a number that cannot be used.
+    Raises DataError with the place of a number that cannot be used, and as `check_zone`.
     """
+    check_zone(source, intake)
     found = []
     for i, series in enumerate(source.series):
         refuse(source, i, series.values, intake.missing)
