@@ -165,7 +165,7 @@ def predict(args: argparse.Namespace, predictor: Predictor) -> int:
             print(chart(one))
         print(listing(one))
     for said in dict.fromkeys(one.assumed for one in found if one.assumed and not args.json):
-        print(said)
+        print(said, file=sys.stderr)
     if args.plot:
         from ..plots import png
 
