@@ -41,9 +41,11 @@ class Forecaster(Fitted, Parameters):
     Parameters are the options of `tidegate fit forecast` (all but those that name columns of a file), `threads` and
     `verbose`; the constructor stores them, `fit` checks them. `horizon` is the largest of `fh` if not given.
 
-    y is a Series or DataFrame of pandas (indexed by periods, times or integers) or polars, an array [T] or
-    [T, columns], or a list of these; a missing number is NaN. Every column is a target. X has what is known ahead, a
-    row for each step of y, and in `predict` for the steps after it. Answers have y's form, and its index goes on.
+    y is a Series or DataFrame of pandas (indexed by periods, times or integers) or polars, a table of Arrow, an array
+    [T] or [T, columns], or a list of these; a missing number is NaN. In a frame the column `ds`, or the only one of
+    dates, holds the times; all others are targets and hold numbers. X has what is known ahead, a row for each step of
+    y, and in `predict` for the steps after it. Answers have y's form, and its index or times go on by the calendar that
+    explains every gap.
 
     After fit: `cutoff`; `options_`, as decided; `predictor_` and `model_`, which stream, verify and export as any
     other.
