@@ -23,6 +23,7 @@ BUSINESS: Final = "1111100"
 NAMES: Final = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 DAY: Final = 86_400_000_000  # microseconds
 END: Final = int(np.datetime64("9999-12-31", "us").astype(np.int64))  # Python's dates end there
+BEYOND: Final = "a step ahead lies beyond the year 9999, where dates end; ask for fewer"
 LAST: Final = 31  # the last day of a month
 OFFSET: Final = re.compile(r"([+-])([0-9]{2}):([0-9]{2})(?::([0-9]{2}))?")
 LENGTHS: Final = (("day", DAY), ("hour", DAY // 24), ("minute", 60_000_000), ("second", 1_000_000),
@@ -189,10 +190,14 @@ def following(
 
 
 def later(times: Times, frequency: Frequency, zone: str) -> Times:
-    """The time one step after each of these, moments in UTC where there is a zone."""
+    """The time one step after each of these, in UTC where there is a zone. Raises DataError beyond the year 9999."""
     if frequency.unit == "microseconds" or not zone:
-        return frequency.after(times, 1)
-    return universal(frequency.after(wall(times, zone), 1), zone)
+        found = frequency.after(times, 1)
+    else:
+        found = universal(frequency.after(wall(times, zone), 1), zone)
+    if (found.astype(np.int64) > END).any():
+        raise DataError(BEYOND)
+    return found
 
 
 # ---- zones
@@ -213,7 +218,10 @@ def universal(local: Times, zone: str) -> Times:
 
 
 def each(times: Times, change: Callable[[datetime], datetime]) -> Times:
-    return np.array([change(moment) for moment in times.tolist()], "M8[us]").reshape(times.shape)
+    try:
+        return np.array([change(moment) for moment in times.tolist()], "M8[us]").reshape(times.shape)
+    except (AttributeError, OverflowError, ValueError) as error:  # NumPy gives integers where Python has no date
+        raise DataError(BEYOND) from error
 
 
 def known_zone(zone: str) -> tzinfo:

@@ -81,6 +81,9 @@ def test_a_step_later_is_the_next_that_follows() -> None:
 
 def test_the_end_of_all_dates_is_no_date() -> None:
     assert ahead(["9998-12-30", "9998-12-31"], 3000) is None
+    for zone in ("", "+01:00"):
+        with pytest.raises(DataError, match="beyond the year 9999"):
+            later(np.array(["2024-01-01"], "M8[us]"), Frequency("months", 120_000, day=1), zone)
 
 
 def test_a_zone_that_is_not_installed_is_an_error() -> None:
