@@ -13,6 +13,8 @@ import numpy.typing as npt
 
 from .data.series import Collection, Series
 from .errors import DataError, OptionError, located
+from .features.calendar import moments
+from .features.frequency import following, inferred, shown
 from .features.series import Intake
 from .model import Model, opened
 from .runtime import Predictor
@@ -98,7 +100,10 @@ def backtest(
 @dataclass(frozen=True)
 class Onward:
     """The forecast after the last known step of a series: history float64 [T, targets], and what the steps ahead are
-    called, by number, or by the times that the source has for them or that follow.
+    called: by number, or by the times that the source has for them or that follow.
+
+    times, past: datetime64[us] of the steps ahead and of the history, as clocks in the source's zone show them; None
+    where there are none. assumed: a sentence about why the steps ahead are called so; "" where the source has no times.
     """
 
     name: str
@@ -107,6 +112,7 @@ class Onward:
     steps: list[str]
     times: Times | None
     past: Times | None
+    assumed: str = ""
 
     @property
     def values(self) -> Floats:
@@ -143,36 +149,39 @@ def onward(model: Model | Predictor | str | os.PathLike[str], data: Any) -> list
                 values, [last], times=timed(series, values, intake), series=series.id if intake.names else None
             )[0]
         forecast_now = Forecast(made, list(intake.answer.quantiles), names)
-        times = None
-        if series.times is not None:
-            times = series.times[last + 1 :] if intake.of("known") else following(series.times[track.kept], len(made))
-        steps = [f"+{h}" for h in range(1, len(made) + 1)] if times is None else [str(t)[:19] for t in times]
-        past = None if series.times is None else series.times[track.kept[:seen]]
-        found.append(Onward(track.name, track.truth[:seen], forecast_now, steps, times, past))
+        steps, times, assumed = called(series, track.kept, last, len(made), intake)
+        clock = series.times if series.local is None else series.local
+        past = None if clock is None else clock[track.kept[:seen]]
+        found.append(Onward(track.name, track.truth[:seen], forecast_now, steps, times, past, assumed))
     return found
 
 
-def following(times: npt.NDArray[np.datetime64], count: int) -> npt.NDArray[np.datetime64] | None:
-    """The times after the last one, as far apart as times mostly are; None where a single time says nothing.
+def called(
+    series: Series, kept: npt.NDArray[np.int64], last: int, count: int, intake: Intake
+) -> tuple[list[str], Times | None, str]:
+    """What the steps ahead are called, their times as clocks show them, and why, in a sentence.
 
-    Where all stand equally far into their month, or before its end, they go on by months.
-
-    >>> following(np.array(["2024-01-01", "2024-01-02"], "M8[us]"), 1).astype("M8[D]").tolist()
-    [datetime.date(2024, 1, 3)]
-    >>> following(np.array(["2023-12-31", "2024-01-31"], "M8[us]"), 1).astype("M8[D]").tolist()
-    [datetime.date(2024, 2, 29)]
+    kept: which steps were read. last: the last one that was known. Times go on only by a frequency that explains all of
+    them: that of training if it does, else the simplest one that does.
     """
-    if len(times) < 2:
-        return None
-    months = times.astype("M8[M]")
-    steps = np.diff(months.astype(np.int64))
-    for first, least, most in ((months + 1, -1, 0), (months, 0, 28)):  # a last day, or one that every month has
-        into = times - first.astype("M8[us]")
-        day = int(into[0] // np.timedelta64(1, "D"))
-        if least <= day < most and (into == into[0]).all() and (steps == steps[0]).all() and steps[0] > 0:
-            return np.asarray((first[-1] + steps[0] * np.arange(1, count + 1)).astype("M8[us]") + into[0])
-    gap = np.timedelta64(int(np.median(np.diff(times).astype(np.int64))), "us")
-    return np.asarray(times[-1] + gap * np.arange(1, count + 1))
+    numbered = [f"+{h}" for h in range(1, count + 1)]
+    times, local = series.times, series.local
+    if times is None:
+        return numbered, None, ""
+    if intake.of("known"):
+        ahead = times[last + 1 :], None if local is None else local[last + 1 :]
+        said = "the steps ahead have the times of the file's last rows"
+    else:
+        rule = intake.frequency if intake.frequency and intake.frequency.explains(times, local) else None
+        rule = rule or inferred(times, local)
+        found = following(times[kept], count, rule, None if local is None else local[kept], series.zone)
+        if found is None:
+            return numbered, None, "the times follow no calendar, so the steps ahead are counted: +1, +2, ..."
+        ahead, said = found, f"the steps ahead go on as the times do: one step {rule}"
+        if series.zone.startswith(("+", "-")):
+            said += f", at the offset {series.zone} of the last one"
+    clock = ahead[0] if ahead[1] is None else ahead[1]
+    return shown(*ahead, series.zone), clock, said
 
 
 def timed(series: Series, values: Floats, intake: Intake) -> npt.NDArray[np.datetime64] | None:
@@ -236,9 +245,12 @@ def begin(source: Collection, i: int, start: int | str) -> int:
         moment = datetime.fromisoformat(start)
     except ValueError as error:
         raise OptionError(f"start is {start!r}; expected the number of a step or a time such as 2026-01-31") from error
-    if moment.tzinfo is not None:
-        moment = moment.astimezone(UTC).replace(tzinfo=None)
-    return int(np.searchsorted(series.times, np.datetime64(moment, "us")))
+    moments(start)  # refuses what is finer than a microsecond
+    if moment.tzinfo is None:  # then it is what clocks show
+        return int(np.searchsorted(series.times if series.local is None else series.local, np.datetime64(moment, "us")))
+    if series.local is None:
+        raise OptionError(f"start is {start}, with a zone, and the times of {source.path} have none; leave it out")
+    return int(np.searchsorted(series.times, np.datetime64(moment.astimezone(UTC).replace(tzinfo=None), "us")))
 
 
 def roll(
@@ -260,10 +272,9 @@ def roll(
 
 
 def stamped(series: Series, track: Track, read: int) -> Times | None:
-    """The times of a track's steps, and of those ahead of the `read` steps of the series."""
-    if series.times is None:
-        return None
-    return np.concatenate([series.times[:read][track.kept], series.times[read:]])
+    """The times of a track's steps, as clocks show them, and of those ahead of the `read` steps of the series."""
+    clock = series.times if series.local is None else series.local
+    return None if clock is None else np.concatenate([clock[:read][track.kept], clock[read:]])
 
 
 def judged(rolled: list[Rolled], options: forecast.Options, intake: Intake, begins: str) -> Backtest:

@@ -28,6 +28,7 @@ def test_there_are_some() -> None:
 @pytest.mark.parametrize(("name", "text"), SNIPPETS, ids=[f"{name}-{i}" for i, (name, _) in enumerate(SNIPPETS)])
 def test_it_runs(name: str, text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    if "import pandas" in text:
-        pytest.importorskip("pandas")
+    for library in ("pandas", "sktime"):
+        if f"import {library}" in text or f"from {library}" in text:
+            pytest.importorskip(library)
     exec(compile(text, name, "exec"), {})

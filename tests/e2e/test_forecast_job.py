@@ -91,7 +91,10 @@ def test_predict_and_stream_give_the_same_numbers(made: Made, tidegate_without_t
     assert streamed[0]["forecast"] is None
     assert streamed[0]["reason"].startswith("warming up 1 of ")
     assert streamed[-1]["quantiles"] == found["quantiles"]
-    listing = tidegate_without_torch("predict", made.model, made.whole).stdout
+    assert found["assumed"] == "the steps ahead go on as the times do: one step every hour"
+    said = tidegate_without_torch("predict", made.model, made.whole)
+    assert said.stderr.splitlines() == [found["assumed"]]
+    listing = said.stdout
     assert listing.splitlines()[0].split() == ["time", "0.1", "0.5", "0.9"]
     assert len(listing.splitlines()) == 5
     assert tidegate_without_torch("verify", made.model).returncode == 0

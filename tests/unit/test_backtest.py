@@ -10,9 +10,10 @@ import pytest
 import torch
 
 import tidegate
-from tidegate.backtest import backtest, following, onward
+from tidegate.backtest import backtest, onward
 from tidegate.data.series import Collection, of_arrays
 from tidegate.errors import DataError, OptionError
+from tidegate.features.frequency import inferred, universal
 from tidegate.model import Model
 from tidegate.tasks._baselines import Ridge, seasonal_naive
 
@@ -105,7 +106,12 @@ def test_where_it_starts(plain: Model) -> None:
     assert backtest(plain, timed, start=110).series[0].origins[0] == 109
     assert backtest(plain, timed, start="110").series[0].origins[0] == 109
     assert backtest(plain, timed, start=str(HOURS[110])).series[0].origins[0] == 109
-    assert backtest(plain, timed, start="2024-01-05T15:00:00+01:00").series[0].origins[0] == 109
+    zoned = table(times=True, y=WAVE)
+    zoned.series[0].__dict__.update(local=HOURS + np.timedelta64(1, "h"), zone="+01:00")
+    for start in ("2024-01-05T14:00:00Z", "2024-01-05T15:00:00+01:00", "2024-01-05T15:00:00"):
+        assert backtest(plain, zoned, start=start).series[0].origins[0] == 109
+    with pytest.raises(OptionError, match="with a zone, and the times of arrays have none"):
+        backtest(plain, timed, start="2024-01-05T15:00:00+01:00")
     early = backtest(plain, timed, start=2)
     assert early.series[0].origins[0] == 9
     assert early.begins == (
@@ -190,17 +196,49 @@ def test_dropped_steps_do_not_count_in_the_times_ahead(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("times", "ahead"),
+    ("times", "zone", "steps", "assumed"),
     [
-        (["2023-11-30", "2023-12-31", "2024-01-31"], ["2024-02-29", "2024-03-31"]),
-        (["2023-12-01", "2024-01-01"], ["2024-02-01", "2024-03-01"]),
-        (["2023-07-15", "2023-10-15", "2024-01-15"], ["2024-04-15", "2024-07-15"]),
-        (["2022-06-30", "2023-06-30"], ["2024-06-30", "2025-06-30"]),
-        (["2024-01-01", "2024-01-02", "2024-01-05", "2024-01-06"], ["2024-01-07", "2024-01-08"]),
+        (["2024-02-29", "2024-03-01"], "", ["2024-03-04", "2024-03-05"], "one step each business day"),
+        (["2024-03-30"], "+01:00", ["2024-03-31T00:00:00+01:00"], "at the offset +01:00 of the last one"),
+        (["2024-03-30"], "Europe/Paris", ["2024-03-31T00:00:00+01:00", "2024-04-01T00:00:00+02:00"], ""),
+        (["2024-03-30"], "UTC", ["2024-03-31T00:00:00Z", "2024-04-01T00:00:00Z"], "one step every day"),
+        (["2024-03-20", "2024-03-30"], "", ["+1", "+2", "+3"], "the times follow no calendar, so the steps ahead are"),
     ],
-)
-def test_times_go_on(times: list[str], ahead: list[str]) -> None:
-    found = following(np.array(times, "M8[us]"), 2)
-    assert found is not None
-    assert found.astype("M8[D]").astype(str).tolist() == ahead
-    assert following(np.array(times[:1], "M8[us]"), 2) is None
+)  # fmt: skip
+def test_forecasts_carry_the_dates_that_follow(
+    times: list[str], zone: str, steps: list[str], assumed: str, plain: Model
+) -> None:
+    """times: the last ones; days or business days, but for the last two, come before them."""
+    last = np.datetime64(times[0])
+    before = last - np.arange(80, 0, -1)
+    business = "business" in assumed
+    clock = np.append(before[np.is_busday(before)][-38:] if business else before, last).astype("M8[us]")
+    clock = np.append(clock, np.array(times[1:], "M8[us]"))
+    source = of_arrays([WAVE[: len(clock)]], columns=["y"])
+    moments = universal(clock, zone) if zone else clock
+    source.series[0].__dict__.update(times=moments, local=clock if zone else None, zone=zone)
+    (found,) = onward(plain, source)
+    assert [step.removesuffix("T00:00:00") for step in found.steps[: len(steps)]] == steps
+    assert assumed in found.assumed
+
+
+def test_the_calendar_of_training_decides_where_a_short_file_would_not(tmp_path: Path) -> None:
+    days = np.arange("2024-01-01", "2024-06-01", dtype="M8[D]")
+    business = days[np.is_busday(days)].astype("M8[us]")[:100]
+    source = table(100, y=WAVE)
+    source.series[0].__dict__["times"] = business
+    model = fitted(tmp_path, source, lookback=4)
+    assert model.document["input"]["times"]["frequency"]["weekdays"] == "1111100"
+    short = of_arrays([WAVE[:5]], columns=["y"])
+    short.series[0].__dict__["times"] = business[:5]
+    assert onward(model, short)[0].steps[0] == "2024-01-08T00:00:00"
+    assert str(inferred(business[:5])) == "every day"
+
+
+def test_times_with_a_zone_are_no_times_without_one(tmp_path: Path) -> None:
+    model = fitted(tmp_path, table(100, times=True, y=WAVE), lookback=4, time="at", calendar="day")
+    zoned = table(times=True, y=WAVE)
+    zoned.series[0].__dict__.update(local=HOURS, zone="UTC")
+    for ask in (onward, backtest):
+        with pytest.raises(DataError, match="the times have a zone, and those that the model was fitted on had none"):
+            ask(model, zoned)

@@ -170,11 +170,14 @@ def predict(args: argparse.Namespace, predictor: Predictor) -> int:
         print(f"wrote {args.plot}", file=sys.stderr)
     for k, one in enumerate(found):
         if args.json:
-            _console.print_json({"series": one.name, "steps": one.steps, **one.forecast.as_dict()})
+            about = {"series": one.name, "steps": one.steps, "assumed": one.assumed or None}
+            _console.print_json({**about, **one.forecast.as_dict()})
             continue
         if k < CHARTS and sys.stdout.isatty() and _console.columns() >= NARROWEST:
             print(chart(one))
         print(listing(one))
+    for said in dict.fromkeys(one.assumed for one in found if one.assumed and not args.json):
+        print(said, file=sys.stderr)
     return 0
 
 

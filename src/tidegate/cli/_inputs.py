@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..errors import OptionError
 
@@ -29,3 +29,12 @@ def needs_labels(model: Model, file: str, command: str) -> None:
         f"{file}: this model {what}, and {command} is for labels of texts and series; stream its events with "
         "tidegate stream, or use tidegate.load in Python"
     )
+
+
+def check_times(source: Any, model: Model) -> None:
+    """Raises DataError where the times of series have a zone and those in training had none, or the other way about."""
+    from ..features.series import Intake
+    from ..tasks._series import check_zone
+
+    if model.document["input"]["kind"] == "series":
+        check_zone(source, Intake.from_json(model.document["input"], model.tensors))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..features.frequency import Frequency
+
 SHOWN = 12
 
 
@@ -18,6 +20,8 @@ def facts(entry: dict[str, Any]) -> list[tuple[str, str]]:
     found = [("input", columns(entry)), ("missing numbers", MISSING[entry["missing"]])]
     if entry["calendar"]:
         found.append(("calendar", f"each step's time in its {', '.join(entry['calendar'])}"))
+    if "times" in entry:
+        found.append(("times", times(**entry["times"])))
     found.append(("scaling", scaling(entry)))
     return [*found, ("forecasts", forecasts(entry))] if entry["answer"] else found
 
@@ -38,6 +42,12 @@ def columns(entry: dict[str, Any]) -> str:
     horizon = entry["answer"]["horizon"] if entry["answer"]["head"] == "direct" else 1
     said = {"target": "target", "past": "past", "known": f"known {horizon} ahead", "static": "static"}
     return f"{count}: {listed([f'{n} ({said[r]})' for n, r in zip(names, roles, strict=True)])}"
+
+
+def times(zone: str | None, frequency: dict[str, Any] | None) -> str:
+    """The times in training: by which frequency they followed each other, and their zone."""
+    followed = "steps at no regular times" if frequency is None else f"one step {Frequency(**frequency)}"
+    return f"{followed}, {'without a zone' if zone is None else f'in the zone {zone}'}"
 
 
 def scaling(entry: dict[str, Any]) -> str:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from ..errors import DataError, OptionError
 from ..files import check_line
 from . import _console, _flags, _forecasts, _precision
-from ._inputs import needs_labels
+from ._inputs import check_times, needs_labels
 from ._parser import Parser
 from ._table import decimal, one_line, short
 
@@ -87,6 +87,7 @@ def of_series(args: argparse.Namespace, predictor: Predictor) -> tuple[list[str]
     task = tasks.load(document["task"]["kind"])
     options = recalled(task.Options, document["task"]["options"])
     source = task.asked(args.file, options, document["input"]["columns"])
+    check_times(source, predictor.model)
     names = [series.id or source.place(i, 0).removesuffix(", step 1") for i, series in enumerate(source.series)]
     return names, predictor.predict(**task.questions(source, options))
 

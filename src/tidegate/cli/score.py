@@ -19,7 +19,7 @@ from typing import Any
 from ..data.columns import MissingColumn
 from ..errors import OptionError
 from . import _console, _flags, _forecasts, _precision
-from ._inputs import needs_labels, task_of
+from ._inputs import check_times, needs_labels, task_of
 from ._parser import Parser
 from ._table import table
 
@@ -93,6 +93,7 @@ def measure(
         if options.group is None or error.wanted != options.group:
             raise
         source = task.rows(file, dataclasses.replace(options, group=None), columns)  # what is scored needs no groups
+    check_times(source, predictor.model)
     targets, labels = task.targets(source, options, predictor.model.labels, unseen)
     probabilities = predictor.predict(**task.questions(source, options))
     metrics: dict[str, Any] = task.score(probabilities, list(targets), labels)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
 
+from tidegate.data.delimited import NUMBER
 from tidegate.data.table import Table, read
 from tidegate.errors import TidegateError
 
@@ -22,6 +23,25 @@ def suggestion(source: Any, names: Sequence[str], text: str, label: str) -> str:
         text, label: the columns asked for; one that is there is taken for what it was asked for.
     """
     return likely(readable(source, names), text, label)
+
+
+def of_series(source: Any, names: Sequence[str], label: str) -> str:
+    """Return what to say where a table holds numbers and no text, so that series may be meant; else ""."""
+    columns = {name: table for table in readable(source, names) for name in table.columns if name != label}
+    numeric = [name for name, table in columns.items() if looks_like_numbers(table, name)]
+    if 2 * len(numeric) <= len(columns) or any(looks_like_text(table, name) for name, table in columns.items()):
+        return ""
+    shown = ", ".join(map(repr, numeric[:3])) + (", ..." if len(numeric) > 3 else "")
+    return (
+        f"{shown} hold numbers: if each row is a series, say --input series; if each row is one step, name with --id "
+        "the column that tells series apart"
+    )
+
+
+def looks_like_numbers(table: Table, name: str) -> bool:
+    """Whether all cells of a column that are there are numbers."""
+    cells = [cell for cell in table.columns[name] if cell not in (None, "")]
+    return all(NUMBER.fullmatch(c.strip()) if isinstance(c, str) else type(c) in (int, float) for c in cells)
 
 
 def readable(source: Any, names: Sequence[str]) -> list[Table]:

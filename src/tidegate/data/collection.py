@@ -23,6 +23,9 @@ class Series:
             it has no times, or steps that are counted.
         label: of the whole series, or None.
         lines: for every step, its line (or row, or step) in the source, from 1.
+        local: datetime64[us] [T], what clocks in the source's zone show at `times`; None where it has no zone.
+        zone: that zone: a name, the last step's offset such as "+01:00", or "".
+        counts: int64 [T], strictly ascending, where the source counts its steps; else None.
         group: which series it belongs with, such as those of one patient; None where nothing says it.
     """
 
@@ -31,6 +34,9 @@ class Series:
     times: Times | None
     label: str | None
     lines: Sequence[int]
+    local: Times | None = None
+    zone: str = ""
+    counts: npt.NDArray[np.int64] | None = None
     group: str | None = None
 
     def __len__(self) -> int:

@@ -83,6 +83,16 @@ def _polars(column: Any, path: str) -> list[Any]:
     return list(column.to_list())
 
 
+def is_category(source: Any, name: str) -> bool:
+    """Return whether a column of a frame of pandas or Arrow holds categories, which may be numbers by name only."""
+    if _is_frame(source, "pandas"):
+        kind = str(dict(zip(source.columns, source.dtypes, strict=True)).get(name))
+    else:
+        schema: Any = getattr(source, "schema", None)
+        kind = str(schema.field(name).type) if hasattr(schema, "field") else ""
+    return kind == "category" or kind.startswith("dictionary<")
+
+
 def _is_frame(source: object, library: str) -> bool:
     kinds = type(source).__mro__
     return any(k.__name__ == "DataFrame" and k.__module__.partition(".")[0] == library for k in kinds)

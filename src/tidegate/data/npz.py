@@ -18,7 +18,7 @@ from tidegate.errors import DataError
 
 MAGIC = b"\x93NUMPY"
 LONGEST_HEADER = 10_000
-PLAIN = re.compile(r"[<>|=]?[biufUS][0-9]+|[<>=]?M8\[[a-zA-Z]{1,2}\]")
+PLAIN = re.compile(r"[<>|=]?[biufUS][0-9]+|[<>=]?M8\[[0-9]{0,6}[a-zA-Z]{1,2}\]")
 FAULTS = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, OSError, ValueError)
 Array = npt.NDArray[Any]
 
@@ -102,6 +102,6 @@ def _dtype(descr: object, place: str) -> np.dtype[Any]:
     try:
         if isinstance(descr, str) and PLAIN.fullmatch(descr) and (kind := np.dtype(descr)).itemsize:
             return kind
-    except TypeError:
+    except (TypeError, ValueError):
         pass
     raise DataError(f"{place} holds {descr!s:.40}; expected numbers, booleans, text or dates; convert it")

@@ -25,14 +25,16 @@ class NoNumbers(DataError):
     """A column that holds something else than numbers."""
 
 
-def column(table: Table, name: str) -> Floats:
+def column(table: Table, name: str, remedy: str = "") -> Floats:
     """The numbers of one column, float64 [rows], NaN where a cell is missing.
 
-    Missing are None, and the texts "", "nan", "NaN" and "NA", with or without spaces around.
+    Missing are None, and in text files the texts "", "nan", "NaN" and "NA", with or without spaces around. Columns of
+    frames and Parquet files have types, and there text is no number.
 
     Args:
         table: one that was read with `gaps`.
         name: of a column that is there.
+        remedy: what to do about a column of another type; "": what suits it in a file.
 
     Raises:
         NoNumbers: text that is no number, booleans, dates.
@@ -43,13 +45,14 @@ def column(table: Table, name: str) -> Floats:
     """
     found = table.columns[name]
     kind = next((type(cell) for cell in found if cell is not None), float)
-    if kind is str:
+    if kind is str and table.unit == "line":
         return _of_text(table, name, found)
     if kind not in (int, float):
         row = next(row for row, cell in enumerate(found) if cell is not None)
-        what = "booleans" if kind is bool else "dates"
-        shown = cells.shown(found[row]) if kind is bool else str(found[row])
-        fault = f"column {name!r} holds {what}, as {shown}; expected numbers; {_remedy(name, found[row], 'convert it')}"
+        what = cells.KINDS.get(kind, "dates")
+        shown = cells.shown(found[row]) if kind in cells.KINDS else str(found[row])
+        fault = f"column {name!r} holds {what}, as {shown}; expected numbers; "
+        fault += remedy or _remedy(name, found[row], "convert it")
         raise NoNumbers(f"{table.place(row)}: {fault}")
     if kind is int:
         _check_integers(table, name, found)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
 from tidegate.data import compressed
-from tidegate.data.collection import Collection
+from tidegate.data.collection import Collection, Series
 from tidegate.data.table import PARQUET, READERS
 from tidegate.errors import DataError, OptionError
 
@@ -95,6 +95,12 @@ def _id(folder: str, name: str, ids: dict[str, str]) -> str:
     return found
 
 
+def _kind_of_times(one: Series) -> str:
+    if one.times is None:
+        return "no times" if one.counts is None else "integers that count steps"
+    return "times without a zone" if one.local is None else "times with a zone"
+
+
 def _label(folder: str, series_id: str) -> str:
     parent, _, name = series_id.rpartition("/")
     if not parent:
@@ -103,6 +109,9 @@ def _label(folder: str, series_id: str) -> str:
 
 
 def _check_one(one: Collection, first: Collection, label: str | None) -> None:
+    kinds = [_kind_of_times(c.series[0]) for c in (one, first)]
+    if kinds[0] != kinds[1]:
+        raise DataError(f"{one.path}: has {kinds[0]}, and {first.path} has {kinds[1]}; write all of them in one way")
     if len(one) > 1:
         raise DataError(f"{one.path} holds {len(one)} series; in a folder each file is one")
     if label is not None and label in one.columns:

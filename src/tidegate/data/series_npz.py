@@ -14,7 +14,7 @@ from tidegate.data.columns import MissingColumn, check_column
 from tidegate.data.npz import Array, read_npz
 from tidegate.data.series_arrays import assembled
 from tidegate.data.table import contents
-from tidegate.data.times import Clock
+from tidegate.data.times import Clock, Stamps
 from tidegate.errors import DataError
 
 LABELS, IDS, TIME, LENGTHS, COLUMNS = "y", "ids", "time", "lengths", "columns"
@@ -152,5 +152,5 @@ def _moments(path: str, name: str, times: Times | Array) -> list[object]:
     return found
 
 
-def _at(one: Series, times: Times | None) -> Series:
-    return replace(one, times=times)
+def _at(one: Series, stamps: Stamps) -> Series:
+    return replace(one, **stamps._asdict())

@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -14,13 +15,14 @@ import numpy.typing as npt
 from tidegate.data import numbers
 from tidegate.data.collection import Collection, Floats, Series
 from tidegate.data.columns import MissingColumn, check_column
-from tidegate.data.frames import of_index
+from tidegate.data.frames import is_category, of_index
 from tidegate.data.table import Table, read
-from tidegate.data.times import Clock
+from tidegate.data.times import Clock, Stamps, clock_among
 from tidegate.errors import DataError, OptionError
 
 ONE_CHANNEL = "value"
 NAMED_ON_CLI = 12
+NUMBERED = re.compile(r"(.*?)([0-9]{1,9})")
 INDEX = re.compile(r"__index_level_\d+__|Unnamed: \d+")  # pandas calls an index so that has no name
 
 Names = Sequence[str]
@@ -32,19 +34,23 @@ def of_steps(
 ) -> Collection:  # fmt: skip
     """The series of a table of one step a row; `series.read_series` has the arguments."""
     table = _table(source, values, {"time": time, "id": id, "label": label, "group": group})
+    form = "table, one step a row" if id is None else "long table"
+    if time is None and values is None:
+        time = clock_among({n: found for n, found in table.columns.items() if n not in (id, label, group)}, table.path)
+        form += "" if time is None else f", times in column {time!r}"
     columns = _columns(source, table, values, (time, id, label, group))
-    matrix = _matrix(table, columns, values is not None)
+    matrix = _matrix(source, table, columns, values is not None)
     clock = None if time is None else Clock(table.columns[time], time, table.place, id is not None)
     labels = None if label is None else names_of(table, label, "label", unlabelled)
     groups = None if group is None else names_of(table, group, "group")
     series = []
     for name, rows in _groups(table, id):
-        times = None if clock is None else clock.steps(rows)
+        stamps = Stamps() if clock is None else clock.steps(rows)
         chosen = None if labels is None else _constant(table, labels, rows, name, label, id)
         of = None if groups is None else _constant(table, groups, rows, name, group, id, "group")
         lines = [table.lines[row] for row in rows.tolist()]
-        series.append(Series(name, matrix[rows], times, chosen, lines, group=of))
-    return _collection(table, columns, series, "table, one step a row" if id is None else "long table")
+        series.append(Series(name, matrix[rows], label=chosen, lines=lines, **stamps._asdict(), group=of))
+    return _collection(table, columns, series, form)
 
 
 def of_rows(
@@ -54,7 +60,9 @@ def of_rows(
     """The series of a table of one series a row, one channel; `series.read_series` has the arguments."""
     table = _table(source, values, {"id": id, "label": label, "group": group})
     columns = _columns(source, table, values, (id, label, group))
-    matrix = _matrix(table, columns, values is not None)
+    if values is None:
+        _check_steps(table, columns)
+    matrix = _matrix(source, table, columns, values is not None)
     ids = [""] * len(table) if id is None else names_of(table, id, "id")
     labels = [None] * len(table) if label is None else names_of(table, label, "label", unlabelled)
     groups = [None] * len(table) if group is None else names_of(table, group, "group")
@@ -65,7 +73,8 @@ def of_rows(
         Series(ids[row], found, None, labels[row], [table.lines[row]] * len(found), group=groups[row])
         for row, found in enumerate(steps)
     ]
-    return _collection(table, [ONE_CHANNEL], series, "table, one series a row")
+    ends = f"steps {columns[0]!r} to {columns[-1]!r}" if len(columns) > 1 else f"step {columns[0]!r}"
+    return _collection(table, [ONE_CHANNEL], series, f"table, one series a row, {ends}")
 
 
 def names_of(table: Table, name: str, role: str, missing: bool = False) -> list[str]:
@@ -122,8 +131,35 @@ def _columns(source: Any, table: Table, values: Names | None, roles: Sequence[st
     return columns
 
 
-def _matrix(table: Table, columns: list[str], named: bool) -> Floats:
+def _check_steps(table: Table, columns: list[str]) -> None:
+    """Raises DataError for a column that is no step where most are numbered, or that stands out of their order."""
+    found = {name: NUMBERED.fullmatch(name) for name in columns}
+    prefixes = [match[1] for match in found.values() if match]
+    usual = max(set(prefixes), key=prefixes.count, default="")
+    numbered = {name: int(match[2]) for name, match in found.items() if match and match[1] == usual}
+    if len(numbered) < 3 or 2 * len(numbered) <= len(columns):
+        return
+    names = list(numbered)
+    if odd := [name for name in columns if name not in numbered]:
+        remedy = "name it as id or label, or name the columns of steps with --values"
+        raise DataError(
+            f"{table.path}: in layout rows each column is a step, as {names[0]!r} to {names[-1]!r} are, and {odd[0]!r} "
+            f"is none; {remedy}"
+        )
+    for before, name in pairwise(names):
+        if numbered[name] <= numbered[before]:
+            remedy = "put the columns in the order of time, or name them in it with --values"
+            raise DataError(
+                f"{table.path}: column {name!r} comes after {before!r}, and in layout rows each is a step; {remedy}"
+            )
+
+
+def _matrix(source: Any, table: Table, columns: list[str], named: bool) -> Floats:
     """The columns side by side, [rows, columns]. named: they were asked for by name."""
+    for name in columns:
+        if is_category(source, name):
+            fault = f"column {name!r} holds categories; expected numbers; convert it, or leave it out"
+            raise DataError(f"{table.path}: {fault}")
     try:
         return np.stack([numbers.column(table, name) for name in columns], axis=1)
     except numbers.NoNumbers as error:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import datetime
 import re
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -15,12 +16,69 @@ from tidegate.data.collection import Times
 from tidegate.errors import DataError
 
 Place = Callable[[int], str]
+USUAL = "ds"  # what forecasting libraries call the column of times
 COUNTER = re.compile(r"[+-]?[0-9]+")
 FINER = re.compile(r"[.,][0-9]{6}0*[1-9]")
 SHORTEST_FINER = len("20200101T000000.0000001")
 ISO = (
     "expected an ISO 8601 date or time such as 2020-01-31 or 2020-01-31T23:30:00+01:00, or an integer that counts steps"
 )
+
+
+def clock_among(columns: Mapping[str, Sequence[Any]], path: str) -> str | None:
+    """Return the column that holds the times of steps where nobody names it; None where none does.
+
+    Args:
+        columns: cells by name, of all columns that have no other role.
+        path: the source, for messages.
+
+    Raises:
+        DataError: there are several, and none is called `ds`.
+
+    >>> clock_among({"day": ["2024-01-01", "2024-01-02"], "x": ["1", "2"]}, "t.csv")
+    'day'
+    """
+    if USUAL in columns:
+        return USUAL
+    found = [name for name, given in columns.items() if is_time(next((c for c in given if c not in (None, "")), None))]
+    if len(found) > 1:
+        listed = ", ".join(map(repr, found))
+        raise DataError(
+            f"{path}: the columns {listed} hold times; say which is that of the steps, or leave one of them"
+        )
+    return found[0] if found else None
+
+
+def is_time(cell: Any) -> bool:
+    """Return whether a cell is a date, or text that is one; digits alone are none.
+
+    >>> is_time("2024-01-31"), is_time("20240131"), is_time(1.5)
+    (True, False, False)
+    """
+    with suppress(ValueError):
+        return isinstance(cell, datetime.date) or (
+            isinstance(cell, str) and not COUNTER.fullmatch(cell) and bool(datetime.datetime.fromisoformat(cell))
+        )
+    return False
+
+
+class Stamps(NamedTuple):
+    """What a source says about when the steps of a series were; the fields are those of `Series`."""
+
+    times: Times | None = None
+    local: Times | None = None
+    zone: str = ""
+    counts: npt.NDArray[np.int64] | None = None
+
+    def at(self, steps: Any) -> Stamps:
+        """Return what is said of some of the steps, an index array or a slice."""
+        times, local, counts = (None if v is None else v[steps] for v in (self.times, self.local, self.counts))
+        return Stamps(times, local, self.zone, counts)
+
+    @property
+    def ticks(self) -> npt.NDArray[np.int64] | None:
+        """What tells the steps apart, int64 [T]: moments in microseconds, or counts."""
+        return self.counts if self.times is None else self.times.astype("M8[us]").astype(np.int64)
 
 
 class Clock:
@@ -36,9 +94,9 @@ class Clock:
         DataError: a cell that is missing, no time, finer than a microsecond; times with a zone among some without.
 
     >>> clock = Clock(["2020-01-01T01:00+01:00", "2020-01-01T01:00Z"], "at", lambda row: f"t.csv:{row + 2}")
-    >>> clock.steps([0, 1])
-    array(['2020-01-01T00:00:00.000000', '2020-01-01T01:00:00.000000'],
-          dtype='datetime64[us]')
+    >>> stamps = clock.steps([0, 1])
+    >>> stamps.times.astype(str).tolist(), stamps.zone
+    (['2020-01-01T00:00:00.000000', '2020-01-01T01:00:00.000000'], 'UTC')
     """
 
     def __init__(self, found: Sequence[Any], name: str, place: Place, apart: bool = False) -> None:
@@ -48,10 +106,11 @@ class Clock:
             if cell is None or cell == "":
                 raise DataError(f"{place(row)}: no time in column {name!r}; fill it or leave the row out")
         self.counts = self._are_counts()
+        self._local: Times | None = None
         self._values: npt.NDArray[Any] = self._counted() if self.counts else self._parsed()
 
-    def steps(self, rows: npt.ArrayLike) -> Times | None:
-        """The times of one series, datetime64[us] [T]; None if they are a counter.
+    def steps(self, rows: npt.ArrayLike) -> Stamps:
+        """The times, or the counts, of one series.
 
         Args:
             rows: those of the series, in order.
@@ -65,7 +124,15 @@ class Clock:
         if late.size:
             before, row = index[late[0]], index[late[0] + 1]
             raise DataError(f"{self._place(int(row))}: {self._disorder(int(before), int(row))}")
-        return None if self.counts else values
+        if self.counts:
+            return Stamps(counts=values)
+        return Stamps(values) if self._local is None else Stamps(values, self._local[index], self._zone(int(index[-1])))
+
+    def _zone(self, row: int) -> str:
+        cell = self._cells[row]
+        if isinstance(cell, str):
+            return "UTC" if cell[-1] in "Zz" else offset_of(self._moment(row, cell))
+        return zone_of(cell)
 
     def _disorder(self, before: int, row: int) -> str:
         shown, earlier = self._shown(row), f"{self._shown(before)} ({self._place(before)})"
@@ -106,6 +173,7 @@ class Clock:
             fault = f"column {self._name!r} is {self._shown(row)}, which {has}, but {self._shown(0)} {other}"
             raise DataError(f"{self._place(row)}: {fault} ({self._place(0)}); write all of them in one way")
         if any(zoned):
+            self._local = np.array([moment.replace(tzinfo=None) for moment in moments], "datetime64[us]")
             moments = [self._universal(row, moment) for row, moment in enumerate(moments)]
         return np.array(moments, "datetime64[us]")
 
@@ -135,3 +203,22 @@ class Clock:
         except OverflowError as error:
             fault = f"column {self._name!r} is {self._shown(row)}, outside of the years 1 to 9999 in UTC"
             raise DataError(f"{self._place(row)}: {fault}; correct it") from error
+
+
+def zone_of(moment: datetime.datetime) -> str:
+    """Return the zone of a time that has one: its name where it has one, else its offset.
+
+    >>> zone_of(datetime.datetime(2024, 1, 1, tzinfo=datetime.UTC))
+    'UTC'
+    """
+    name = getattr(moment.tzinfo, "key", None) or getattr(moment.tzinfo, "zone", None)  # of zoneinfo, of pytz
+    return "UTC" if moment.tzinfo is datetime.UTC else name or offset_of(moment)
+
+
+def offset_of(moment: datetime.datetime) -> str:
+    """Return the offset of a time that has a zone, as ISO 8601 has it.
+
+    >>> offset_of(datetime.datetime.fromisoformat("2024-01-01T00:00Z"))
+    '+00:00'
+    """
+    return moment.isoformat()[len(moment.replace(tzinfo=None).isoformat()) :]

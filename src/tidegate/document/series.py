@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from itertools import pairwise
 from typing import Any
 
 from ..errors import ModelFileError
+from ..features import frequency as rules
 from ..features.calendar import PERIODS
 from ..features.memory import memory_bytes
 from ..features.series import CENTRES, HEADS, MISSING, ROLES, SPREADS, Intake
@@ -25,13 +27,17 @@ from .limits import (
 
 KEYS = ("kind", "columns", "roles", "calendar", "missing", "scale", "window", "answer", "features")
 
+ZONE = re.compile(r"[+-][0-2][0-9]:[0-5][0-9](:[0-5][0-9])?|[A-Za-z][A-Za-z0-9_+-]*(/[A-Za-z0-9_+-]+){0,3}")
+WEEKDAYS, NO_WEEKDAYS = re.compile("[01]*1[01]*(?<=^.{7})"), re.compile("")
+MAX_STEP = {"microseconds": rules.END, "days": rules.END // rules.DAY, "months": 120_000, "business months": 120_000}
+
 Value = dict[str, Any]
 Tensors = Mapping[str, Array]
 
 
 def check(value: Value, tensors: Tensors) -> int:
     """The width that the first layer gets. Raises ModelFileError."""
-    keys("input", value, *KEYS)
+    keys("input", value, *KEYS, *({"times"} & set(value)))  # which files that tell of no times leave out
     columns(value)
     named("input.calendar", value["calendar"], 0, len(PERIODS), PERIODS)
     one_of("input.missing", value["missing"], MISSING)
@@ -41,6 +47,8 @@ def check(value: Value, tensors: Tensors) -> int:
         window(value["window"])
     if value["answer"] is not None:
         answer(value)
+    if "times" in value:
+        times(value["times"])
     together(value)
     return sizes(value, Intake.from_json(value, tensors))
 
@@ -98,6 +106,29 @@ def answer(value: Value) -> None:
         raise ModelFileError("input.roles: has no 'target', and with an answer there must be one to forecast")
     if (count := horizon * targets * len(found["quantiles"])) > MAX_WIDTH:
         raise ModelFileError(f"{place}: a forecast has {count} numbers; at most {MAX_WIDTH} are allowed")
+
+
+def times(found: Any) -> None:
+    """The zone of the times in training, and the rule by which one step follows another."""
+    place = "input.times"
+    keys(place, found, "zone", "frequency")
+    zone, rule = found["zone"], found["frequency"]
+    if zone is not None and not (isinstance(zone, str) and ZONE.fullmatch(zone)):
+        raise ModelFileError(f"{place}.zone: is {show(zone)}; expected null, an offset such as '+01:00', or a name")
+    if rule is None:
+        return
+    place = f"{place}.frequency"
+    keys(place, rule, "unit", "every", "weekdays", "day")
+    one_of(f"{place}.unit", rule["unit"], rules.UNITS)
+    unit = rule["unit"]
+    whole(f"{place}.every", rule["every"], 1, 1 if unit == "weekdays" else MAX_STEP[unit])
+    expected = WEEKDAYS if unit == "weekdays" else NO_WEEKDAYS
+    if not isinstance(rule["weekdays"], str) or not expected.fullmatch(rule["weekdays"]):
+        wanted = "seven of 0 and 1, one of them 1" if unit == "weekdays" else f"'' with the unit {unit}"
+        raise ModelFileError(f"{place}.weekdays: is {show(rule['weekdays'])}; expected {wanted}")
+    day = whole(f"{place}.day", rule["day"], *((1, rules.LAST) if "months" in unit else (0, 0)))
+    if unit == "business months" and day not in (1, rules.LAST):
+        raise ModelFileError(f"{place}.day: is {day}; of business months it is 1 or {rules.LAST}")
 
 
 def together(value: Value) -> None:

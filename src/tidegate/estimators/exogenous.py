@@ -64,5 +64,8 @@ def collection(lines: list[Timeline], beside: Known | None, future: list[Floats]
     found = of_arrays(
         arrays, columns=columns, ids=[str(i) for i in range(1, len(lines) + 1)] if len(lines) > 1 else None
     )
-    series = [replace(s, times=line.times) for s, line in zip(found.series, lines, strict=True)]
+    series = [
+        replace(s, times=line.times, local=line.local, zone=line.zone, counts=line.counts)
+        for s, line in zip(found.series, lines, strict=True)
+    ]
     return replace(found, path="y", series=series)

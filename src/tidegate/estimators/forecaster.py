@@ -41,9 +41,11 @@ class Forecaster(Fitted, Parameters):
     Parameters are the options of `tidegate fit forecast` (all but those that name columns of a file), `threads` and
     `verbose`; the constructor stores them, `fit` checks them. `horizon` is the largest of `fh` if not given.
 
-    y is a Series or DataFrame of pandas (indexed by periods, times or integers) or polars, an array [T] or
-    [T, columns], or a list of these; a missing number is NaN. Every column is a target. X has what is known ahead, a
-    row for each step of y, and in `predict` for the steps after it. Answers have y's form, and its index goes on.
+    y is a Series or DataFrame of pandas (indexed by periods, times or integers) or polars, a table of Arrow, an array
+    [T] or [T, columns], or a list of these; a missing number is NaN. In a frame the column `ds`, or the only one of
+    dates, holds the times; all others are targets and hold numbers. X has what is known ahead, a row for each step of
+    y, and in `predict` for the steps after it. Answers have y's form, and its index or times go on by the calendar that
+    explains every gap.
 
     After fit: `cutoff`; `options_`, as decided; `predictor_` and `model_`, which stream, verify and export as any
     other.
@@ -151,6 +153,26 @@ class Forecaster(Fitted, Parameters):
                 steps, np.stack([np.stack([at(q) for q in pair], -1) for pair in ends], -2), shares
             ),
         )  # fmt: skip
+
+    def score(self, y: Any, X: Any = None, fh: Any = None) -> float:
+        """Return minus the mean absolute error of the medians, so that greater is better.
+
+        y: what came right after the end, in the form of `fit`; as many of its steps as are forecast, or as it has, are
+        compared, and those that are missing left out. X, fh: as of `predict`. Raises as `fit`.
+        """
+        check_is_fitted(self)
+        with as_scikit_learn():
+            more, several = timelines(y)
+            self._check_count(len(more), several)
+            made, found = self._forecasts(X), []
+            for line, came, one in zip(self._lines, more, made, strict=True):
+                line.joined(came)
+                at = np.array([k for k in self._steps(fh) if k <= len(came)], np.int64) - 1
+                found.append(np.abs(one.quantile(MEDIAN)[at] - came.values[at]).ravel())
+            errors = np.concatenate(found)
+            if np.isnan(errors).all():
+                raise DataError(f"none of the steps that are forecast is known in y, which has {len(more[0])}")
+        return -float(np.nanmean(errors))
 
     def _told(self, fh: Any, X: Any, form: Callable[[Timeline, Any, Callable[[float], Floats]], Any]) -> Any:
         """What `form` makes of each series, the steps, and the quantile [steps, columns] of a level."""

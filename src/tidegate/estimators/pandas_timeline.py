@@ -7,11 +7,14 @@ from typing import Any, Final
 
 import numpy as np
 
-from ..data.series import of_arrays
+from ..data.series_frames import Steps as FrameSteps
+from ..data.series_frames import of_frame
+from ..data.times import zone_of
 from ..errors import DataError, OptionError
+from ..features.frequency import known_zone
 from .timelines import ENDS, Floats, Steps, Timeline, check_ascending, names_of
 
-MOST_AHEAD: Final = 10_000
+FEW_AHEAD, MOST_AHEAD = 16, 10_000
 EXPECTED: Final = "expected a PeriodIndex, a DatetimeIndex or integers"
 
 
@@ -22,18 +25,24 @@ class PandasTimeline(Timeline):
 
     def __init__(self, y: Any) -> None:
         self.flat = y.ndim == 1
-        self.names = [y.name] if self.flat else list(y.columns)
-        self.columns = None if self.flat and y.name is None else names_of(self.names)
-        self.index = ordered(y.index)
-        try:
-            numbers = y.to_numpy(dtype=np.float64, na_value=np.nan)
-        except (TypeError, ValueError) as error:
-            raise DataError(f"its columns are no numbers: {error}") from error
-        self.values = of_arrays([numbers]).series[0].values
-        self.times = times_of(self.index)
+        names = ["y" if self.flat and y.name is None else y.name] if self.flat else list(y.columns)
+        texts = names_of(names)
+        frame = (y.to_frame() if self.flat else y).set_axis(texts, axis=1)
+        found = of_frame(frame)
+        self.values = found.values
+        self.names = [name for name, text in zip(names, texts, strict=True) if text != found.clock]
+        self.names = [None] if self.flat and y.name is None else self.names
+        self.columns = None if self.names == [None] else found.names
+        self.index = ordered(y.index if found.clock is None else indexed(found, y.index))
+        self.times, self.local, self.zone = times_of(self.index)
 
     def settle(self) -> None:
-        self.index = regular(self.index)
+        import pandas
+
+        if not isinstance(self.index, pandas.DatetimeIndex):
+            check_whole(self.index)
+        elif self.index.freq is None:
+            self.settle_times("of the index")
 
     @property
     def cutoff(self) -> Any:
@@ -41,7 +50,10 @@ class PandasTimeline(Timeline):
         return self.index[-1:]
 
     def relative(self, fh: Any) -> list[int]:
-        found = self.onward(MOST_AHEAD).get_indexer(fh)
+        count = FEW_AHEAD
+        while (ahead := self.onward(count))[-1] < max(fh) and count < MOST_AHEAD:
+            count *= 4
+        found = ahead.get_indexer(fh)
         if (found < 0).any():
             raise OptionError(f"fh has {fh[int(np.argmin(found))]}, which is no step after {self.index[-1]}")
         return [int(k) + 1 for k in found]
@@ -53,8 +65,10 @@ class PandasTimeline(Timeline):
         last, freq = self.index[-1], getattr(self.index, "freq", None)
         if isinstance(self.index, pandas.PeriodIndex):
             found = pandas.period_range(last + 1, periods=count, freq=freq)
-        elif isinstance(self.index, pandas.DatetimeIndex):
+        elif isinstance(self.index, pandas.DatetimeIndex) and freq is not None:
             found = pandas.date_range(last, periods=count + 1, freq=freq)[1:]
+        elif isinstance(self.index, pandas.DatetimeIndex):
+            found = at_home(self.following(count)[0], self.index.tz).as_unit(self.index.unit)
         else:
             gap = int(last - self.index[-2]) if len(self.index) > 1 else 1
             found = pandas.RangeIndex(last + gap, last + gap * (count + 1), gap)
@@ -69,7 +83,7 @@ class PandasTimeline(Timeline):
             first = more.index[0]
             raise DataError(f"y goes on at {first}; the step after the last one, {self.index[-1]}, is {following[0]}")
         made.index = following_up(self.index, following)
-        made.times = times_of(made.index)
+        made.times, made.local, made.zone = times_of(made.index)
         return made
 
     def beside(self, X: Timeline) -> Floats:
@@ -111,17 +125,34 @@ def ordered(index: Any) -> Any:
     return index
 
 
-def regular(index: Any) -> Any:
-    """An index of equal steps, with its frequency. Raises DataError for one that leaves some out."""
+def check_whole(index: Any) -> None:
+    """Raises DataError for periods or integers that leave some out."""
     import pandas
 
-    if isinstance(index, pandas.DatetimeIndex):
-        return pandas.DatetimeIndex(index, freq=index.freq or frequency(index))
-    numbers = index.asi8 if isinstance(index, pandas.PeriodIndex) else index.to_numpy(np.int64)
-    gaps = set(np.diff(numbers).tolist())
-    if len(gaps) > 1 or (isinstance(index, pandas.PeriodIndex) and gaps - {1}):
+    periods = isinstance(index, pandas.PeriodIndex)
+    gaps = set(np.diff(index.asi8 if periods else index.to_numpy(np.int64)).tolist())
+    if len(gaps) > 1 or (periods and gaps - {1}):
         raise DataError("the index leaves steps out; add them, with NaN where nothing is known")
-    return index
+
+
+def indexed(found: FrameSteps, index: Any) -> Any:
+    """The column of times as an index. Raises DataError where the frame's own index holds times too."""
+    import pandas
+
+    if isinstance(index, pandas.PeriodIndex | pandas.DatetimeIndex):
+        raise DataError(f"its index and its column {found.clock!r} both hold times; leave one of them out")
+    times, local, zone, counts = found.stamps
+    if times is None:
+        return pandas.Index(counts, name=found.clock)
+    return at_home(times, None if local is None else known_zone(zone)).rename(found.clock)
+
+
+def at_home(times: Any, zone: Any) -> Any:
+    """Moments datetime64[us] [T], in UTC where there is a zone, as an index in that zone."""
+    import pandas
+
+    found = pandas.DatetimeIndex(times)
+    return found if zone is None else found.tz_localize("UTC").tz_convert(zone)
 
 
 def following_up(index: Any, following: Any) -> Any:
@@ -132,31 +163,22 @@ def following_up(index: Any, following: Any) -> Any:
     return pandas.DatetimeIndex(joined, freq=index.freq) if isinstance(index, pandas.DatetimeIndex) else joined
 
 
-def frequency(index: Any) -> Any:
-    """The frequency of a DatetimeIndex that does not say it. Raises DataError where there is none."""
-    import pandas
-
-    gaps = set(np.diff(index.asi8).tolist())
-    if len(gaps) == 1:
-        return index[1] - index[0]
-    found = pandas.DatetimeIndex(index, freq="infer").freq if len(index) > 2 else None
-    if found is None:
-        raise DataError(
-            "the index of times has no frequency, so nobody can tell what follows; give it one by asfreq, or use a "
-            "PeriodIndex"
-        )
-    return found
-
-
-def times_of(index: Any) -> Any:
-    """datetime64[us] [T], in UTC where the index has a zone; None for counted steps."""
+def times_of(index: Any) -> tuple[Any, Any, str]:
+    """Moments datetime64[us] [T], in UTC where the index has a zone, then its wall clocks [T] and the zone; None for
+    counted steps. Raises DataError for times that are finer than a microsecond.
+    """
     import pandas
 
     if isinstance(index, pandas.PeriodIndex):
         index = index.to_timestamp()
     if not isinstance(index, pandas.DatetimeIndex):
-        return None
-    return index.tz_convert("UTC").tz_localize(None).to_numpy("M8[us]") if index.tz else index.to_numpy("M8[us]")
+        return None, None, ""
+    if len(finer := np.flatnonzero(index.nanosecond)):
+        raise DataError(f"the index has {index[int(finer[0])]}, finer than a microsecond; round the times")
+    if index.tz is None:
+        return index.to_numpy("M8[us]"), None, ""
+    local = index.tz_localize(None).to_numpy("M8[us]")
+    return index.tz_convert("UTC").tz_localize(None).to_numpy("M8[us]"), local, zone_of(index[-1])
 
 
 def rows_at(X: Timeline, labels: Any) -> Floats:

@@ -43,7 +43,7 @@ def takes(kind: type, without: frozenset[str] = COLUMNS) -> Callable[[C], C]:
     keywords = [Parameter(f.name, Parameter.KEYWORD_ONLY, default=f.default, annotation=f.type) for f in found]
     signature = Signature([first, *keywords])
 
-    def constructor(self: Any, *args: Any, **values: Any) -> None:
+    def stored(self: Any, *args: Any, **values: Any) -> None:
         try:
             given = signature.bind(self, *args, **values)
         except TypeError as error:
@@ -53,6 +53,12 @@ def takes(kind: type, without: frozenset[str] = COLUMNS) -> Callable[[C], C]:
             setattr(self, f.name, given.arguments[f.name])
 
     def decorate(estimator: C) -> C:
+        owner: Any = estimator
+
+        def constructor(self: Any, *args: Any, **values: Any) -> None:
+            stored(self, *args, **values)
+            super(owner, self).__init__()
+
         made: Any = constructor
         made.__name__, made.__signature__ = "__init__", signature
         made.__qualname__ = f"{estimator.__name__}.__init__"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,8 +13,9 @@ from sklearn.utils.validation import validate_data
 
 from ..data import cells
 from ..data.series import Collection, of_arrays
+from ..data.series_frames import CONVERT, matrix, typed
 from ..data.table import Table
-from ..errors import WrongData
+from ..errors import WrongData, located
 
 Rows = list[Any]
 NO_LABELS = "requires y to be passed, but the target y is None"
@@ -77,10 +79,15 @@ def names(classes: Any) -> list[str]:
 
 def _apart(X: Any) -> Rows | None:
     """Texts, or series that are no rows of a table; None for all else, which scikit-learn checks."""
+    if hasattr(X, "columns") or hasattr(X, "column_names"):
+        return _of_frame(X)
     if isinstance(X, np.ndarray) and X.ndim == 3:
         return _numbers(list(X))
+    if isinstance(X, np.ndarray) and X.ndim == 2 and X.shape[1] == 1 and all(isinstance(v, str) for v in X[:, 0]):
+        return [str(text) for text in X[:, 0]]
     listed = _one_by_one(X)
     if not listed:
+        _check_cells(X)
         return None
     if all(isinstance(one, str) for one in listed):
         return [str(one) for one in listed]
@@ -88,7 +95,44 @@ def _apart(X: Any) -> Rows | None:
     if not all(hasattr(one, "__array__") or (isinstance(one, list | tuple) and one) for one in listed):
         return None
     lengths = {len(one) if _is_plain(one) else None for one in listed}
-    return None if len(lengths) == 1 and None not in lengths else _numbers(listed)
+    if len(lengths) != 1 or None in lengths:
+        return _numbers(listed)
+    _check_cells(listed)
+    return None
+
+
+def _of_frame(X: Any) -> Rows | None:
+    """The texts of a frame of one column; None for numbers, which scikit-learn checks. Raises DataError for others."""
+    frame = X
+    if hasattr(X, "set_axis"):  # of pandas, whose names may be numbers
+        frame = X.set_axis([str(name) for name in X.columns], axis=1)
+    table = typed(frame)
+    names = list(table.columns)
+    kinds = [next((type(cell) for cell in cells if cell is not None), float) for cells in table.columns.values()]
+    if kinds == [str]:
+        return cells.checked(table.columns[names[0]], names[0], table.place)
+    texts = [name for name, kind in zip(names, kinds, strict=True) if kind is str]
+    pass_one = f"convert it, or for texts pass one column of them, as X[{texts[0]!r}]" if texts else CONVERT
+    with located("X"):
+        matrix(frame, table, names, pass_one)
+    return None
+
+
+def _check_cells(X: Any) -> None:
+    """Raises WrongData for what NumPy would make numbers of in silence: booleans, text, dates and durations."""
+    if isinstance(X, list | tuple):
+        rows = X
+    elif not isinstance(X, np.ndarray) or X.ndim != 2 or X.dtype.kind in "iufc":
+        return
+    elif X.dtype.kind != "O":
+        kind = "text" if X.dtype.kind in "UST" else str(X.dtype)
+        raise WrongData(f"X holds {kind}; expected integers or floating-point numbers; convert it")
+    else:
+        rows = X.tolist()
+    for i, row in enumerate(rows):
+        for j, cell in enumerate(row):
+            if isinstance(cell, bool | np.bool_ | str | bytes | datetime.date | datetime.timedelta):
+                raise WrongData(f"X, row {i + 1}, column {j + 1}: found {cell!r:.40}; expected a number; convert it")
 
 
 def _check_alike(name: str, cells: Sequence[Any], what: str) -> None:

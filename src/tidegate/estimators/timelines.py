@@ -10,36 +10,67 @@ import numpy.typing as npt
 
 from ..data.series import of_arrays
 from ..errors import DataError, OptionError
+from ..features.frequency import Frequency, following, inferred
 
 Floats = npt.NDArray[np.float64]
 Steps = npt.NDArray[np.int64]
+Times = npt.NDArray[np.datetime64]
 ENDS = ("lower", "upper")
 
 
 class Timeline:
     """One series of an array: values float64 [T, columns], and answers as arrays.
 
-    columns: names, None where they have none. times: datetime64[us] [T], None where steps are counted.
+    columns: names, None where they have none. times, local, zone: as of `data.collection.Series`. frequency: by which
+    times go on, once `settle` has found it.
     """
 
     form = "array"
+    columns: list[str] | None
+    times: Times | None = None
+    local: Times | None = None
+    zone: str = ""
+    counts: Steps | None = None
+    frequency: Frequency | None = None
 
     def __init__(self, y: Any) -> None:
-        found = np.asarray(y)
+        try:
+            found = np.asarray(y)
+        except ValueError as error:
+            raise DataError("it is no array: its rows differ in length; give every step the same columns") from error
         if found.ndim not in (1, 2) or 0 in found.shape:
             raise DataError(
                 f"y has the shape {list(found.shape)}; expected [steps] or [steps, columns], with one or more"
             )
         self.flat = found.ndim == 1
         self.values: Floats = of_arrays([found]).series[0].values
-        self.columns: list[str] | None = None
-        self.times: npt.NDArray[np.datetime64] | None = None
+        self.columns = None
 
     def __len__(self) -> int:
         return len(self.values)
 
     def settle(self) -> None:
         """Finds out what follows the last step. Raises DataError where nobody can tell."""
+
+    def settle_times(self, where: str) -> None:
+        """Finds the frequency of the times. Raises DataError where none explains every gap."""
+        assert self.times is not None
+        self.frequency = inferred(self.times, self.local)
+        if self.frequency is None and len(self) < 2:
+            raise DataError(f"one time {where} does not tell what follows; give two or more rows")
+        if self.frequency is None:
+            raise DataError(
+                f"the times {where} follow no calendar that explains every gap, so nobody can tell what follows; add "
+                "the steps that are missing, with NaN, or give y without times, whose steps are counted"
+            )
+
+    def following(self, count: int) -> tuple[Times, Times | None]:
+        """The times of the steps after this series, and their wall clocks. Raises DataError beyond the year 9999."""
+        assert self.times is not None
+        found = following(self.times, count, self.frequency, self.local, self.zone)
+        if found is None:
+            raise DataError(f"{count} steps after the last one lie beyond the year 9999; ask for fewer")
+        return found
 
     @property
     def cutoff(self) -> Any:
@@ -112,12 +143,15 @@ def timeline(y: Any, what: str) -> Timeline:
     """One series in whatever form. what: its name in messages."""
     from .pandas_timeline import PandasTimeline
     from .polars_timeline import PolarsTimeline
+    from .table_timeline import ArrowTimeline
 
     try:
         if of_library(y, "pandas"):
             return PandasTimeline(y)
         if of_library(y, "polars"):
             return PolarsTimeline(y)
+        if hasattr(y, "__arrow_c_stream__") and type(y).__name__ not in ("Series", "ChunkedArray"):
+            return ArrowTimeline(y)
         return Timeline(y)
     except DataError as error:
         raise DataError(f"{what}: {error}") from error

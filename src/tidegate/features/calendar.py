@@ -53,27 +53,47 @@ def share(times: Times, period: str) -> npt.NDArray[np.float64]:
     return np.asarray((times.astype(np.int64) - first) % length / length, np.float64)
 
 
-def moments(time: Any) -> Times:
+def moments(time: Any, zone: str | None = None) -> Times:
     """One or several times as datetime64[us] [n]; those with a zone in UTC, the others as they are.
 
-    time: datetime, ISO 8601 text or datetime64, or a sequence of them. Raises DataError for what is no time, and for
-    one that is finer than a microsecond.
+    Args:
+        time: datetime, ISO 8601 text or datetime64, or a sequence of them.
+        zone: that of the times in training, "" where they had none; None: not known. datetime64 fits either.
+
+    Raises:
+        DataError: what is no time, or finer than a microsecond; a time with a zone beside one without, or in training.
 
     >>> moments(["2024-01-01T06:00+02:00"])
     array(['2024-01-01T04:00:00.000000'], dtype='datetime64[us]')
     """
-    several = isinstance(time, list | tuple) or (isinstance(time, np.ndarray) and time.ndim == 1)
-    found = (
-        time if isinstance(time, np.ndarray) else np.array([moment(t) for t in (time if several else [time])], "M8[us]")
-    )
-    if found.dtype.kind != "M":
-        found = np.array([moment(t) for t in found.ravel().tolist()], "M8[us]")
+    found: npt.NDArray[Any] = time
+    if not isinstance(time, np.ndarray) or time.dtype.kind != "M":
+        given = time.ravel().tolist() if isinstance(time, np.ndarray) else time
+        given = list(given) if isinstance(given, list | tuple) else [given]
+        found = np.array([moment(t) for t in given], "M8[us]")
+        check_zones(given, zone)
     exact, found = found.reshape(-1), found.reshape(-1).astype("M8[us]")
     if np.isnat(found).any():
         raise DataError("a time is missing (NaT); each step has one")
     if (finer := found != exact).any():
         raise DataError(f"{exact[finer.argmax()]} is finer than a microsecond; round the times")
     return found
+
+
+def check_zones(times: Sequence[Any], zone: str | None) -> None:
+    """Raises DataError for a time that has a zone where another one, or those in training, have none, or lacks one."""
+    expected, beside = (None, "") if zone is None else (bool(zone), "those that the model was fitted on")
+    for time in times:
+        found = datetime.fromisoformat(time) if isinstance(time, str) else time
+        if not isinstance(found, datetime):
+            continue
+        has = found.tzinfo is not None
+        if expected is None:
+            expected, beside = has, str(time)
+        if has != expected:
+            its, other = ("a zone", "none") if has else ("no zone", "one")
+            verb = "had" if zone is not None else "has"
+            raise DataError(f"the time {time} has {its}, and {beside} {verb} {other}; write all of them in one way")
 
 
 def moment(time: Any) -> Any:

@@ -18,6 +18,7 @@ import numpy.typing as npt
 
 from ..errors import DataError
 from .calendar import positions
+from .frequency import Frequency
 from .steps import Flags, Floats, Indices, Rows, filled, latest, span, total
 
 ROLES: Final = ("target", "past", "known", "static")
@@ -111,7 +112,8 @@ class Intake:
     """From raw steps to rows, as a model file describes it.
 
     names: the series that `mean` and `deviation` [series, columns] are of, None where all series are treated alike. A
-    mean alone stands for what was never seen (policy 'mask'); with deviations it scales.
+    mean alone stands for what was never seen (policy 'mask'); with deviations it scales. zone, frequency: of the times
+    in training, see `frequency`; the zone is "" where they had none, and None where it is not known.
     """
 
     columns: tuple[str, ...]
@@ -123,6 +125,8 @@ class Intake:
     deviation: Floats | None = None
     window: Window | None = None
     answer: Answer | None = None
+    zone: str | None = None
+    frequency: Frequency | None = None
 
     # ---- sizes
 
@@ -333,6 +337,9 @@ class Intake:
             "answer": None if self.answer is None else {**vars(self.answer), "quantiles": list(self.answer.quantiles)},
             "features": self.features,
         }  # fmt: skip
+        if self.zone is not None:
+            rule = None if self.frequency is None else self.frequency.to_json()
+            section["times"] = {"zone": self.zone or None, "frequency": rule}
         return section, tensors
 
     @classmethod
@@ -344,6 +351,9 @@ class Intake:
         )  # fmt: skip
         if (answer := section["answer"]) is not None:
             made = replace(made, answer=Answer(answer["horizon"], tuple(answer["quantiles"]), answer["head"]))
+        if (times := section.get("times")) is not None:
+            rule = times["frequency"]
+            made = replace(made, zone=times["zone"] or "", frequency=None if rule is None else Frequency(**rule))
         if (scale := section["scale"]) is None:
             return made
         names = None if scale["names"] is None else tuple(scale["names"])

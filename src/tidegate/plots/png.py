@@ -41,10 +41,10 @@ def forecast(
     """Writes a picture of 1200 x 600 pixels, with a panel for each of the first four targets.
 
     history: float [T, targets], the last step being the origin, NaN where missing. forecast: float [horizon, targets,
-    quantiles]. quantiles: ascending, with 0.5. times: datetime64 of the history [T], which the horizon continues with
-    the median distance of its steps, or of both [T + horizon]; without, steps are counted from now. truth: float
-    [horizon, targets], NaN where unknown. names: of the targets. The file is written aside and renamed; it
-    replaces a picture that this function drew, and any other file only with force=True.
+    quantiles]. quantiles: ascending, with 0.5. times: datetime64 of the history and of the steps ahead [T + horizon];
+    without, steps are counted from now. truth: float [horizon, targets], NaN where unknown. names: of the targets. The
+    file is written aside and renamed; it replaces a picture that this function drew, and any other file only with
+    force=True.
 
     Raises: OptionError for a name that ends as another kind of file, or a file of another kind at the path;
     MissingExtra without matplotlib; DataError for arrays that do not fit or that no plot can show; TidegateError for a
@@ -93,17 +93,12 @@ def stamps(
     if times is None:
         return np.arange(1 - shown, 1), np.arange(1, horizon + 1)
     known = np.asarray(times)
-    if known.dtype.kind != "M" or known.shape not in ((steps,), (steps + horizon,)) or np.isnat(known).any():
+    if known.dtype.kind != "M" or known.shape != (steps + horizon,) or np.isnat(known).any():
         raise DataError(
-            f"times are {known.dtype} {list(known.shape)}; expected a known datetime64 for each of {steps} steps, or "
-            f"of {steps + horizon} with those ahead"
+            f"times are {known.dtype} {list(known.shape)}; expected a known datetime64 for each of {steps} steps and "
+            f"of {horizon} ahead"
         )
     known = known.astype("M8[us]")
-    if len(known) == steps:
-        if steps < 2:
-            raise DataError("one moment does not tell the distance of steps; give the times of the steps ahead too")
-        apart = np.median(np.diff(known).astype(np.int64)).astype(np.int64)
-        known = np.concatenate([known, known[-1] + apart * np.arange(1, horizon + 1).astype("m8[us]")])
     return known[steps - shown : steps], known[steps:]
 
 

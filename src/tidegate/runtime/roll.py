@@ -1,7 +1,8 @@
 """Forecasts of a model that goes one step ahead: many possible futures, each drawn step by step and fed back.
 
 A step is drawn from the model's quantiles: between two of them on the line that joins them, outside at the outer one;
-each target on its own. Steps ahead follow each other as the last two did; columns that are neither forecast nor known
+each target on its own. Steps ahead follow each other as those in training did, where the model's file says how, else as
+the last two did; columns that are neither forecast nor known
 stay as they are. The first step ahead is what the model says itself; of the later ones the quantiles are those of the
 paths, or NaN once a path has gone beyond float32.
 """
@@ -15,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import DataError, OptionError
+from ..features.frequency import later
 from ..features.memory import Seen
 from ..features.series import Frame
 from .forecast import Forecast
@@ -29,6 +31,7 @@ MOST_NUMBERS: Final = 1 << 27  # of one stream's paths
 
 Floats = npt.NDArray[np.float64]
 Rows = npt.NDArray[np.float32]
+Times = npt.NDArray[np.datetime64]
 
 
 def ahead(
@@ -135,8 +138,8 @@ class Paths:
         self.last = np.repeat(np.stack([one.last for one in seen if one.last is not None]), paths, 0)
         rings = [one.ring for one in seen if one.ring is not None]
         self.ring = np.repeat(np.stack(rings), paths, 0) if rings else None
-        clocks = np.array([(one.time or 0, one.gap or 0) for one in seen], np.int64)
-        self.time, self.gap = np.repeat(clocks[:, 0], paths), np.repeat(clocks[:, 1], paths)
+        self.time = np.array([one.time or 0 for one in seen], "M8[us]")
+        self.gap = np.array([one.gap or 0 for one in seen], "m8[us]")
 
     def quantiles(self) -> Floats:
         """Of the next step of each path: [n x paths, targets, quantiles]."""
@@ -151,8 +154,7 @@ class Paths:
         x[:, own] = np.where(np.isnan(targets), x[:, own], targets)
         if known is not None:
             x[:, self.source.known] = np.repeat(known, self.paths, 0)
-        self.time = self.time + self.gap
-        steps, _, _ = self.intake.across(x, self.time.view("M8[us]"), self.last, lambda i: "a step that was forecast")
+        steps, _, _ = self.intake.across(x, self.onward(), self.last, lambda i: "a step that was forecast")
         self.last = steps[:, : x.shape[1]]
         if self.ring is None:
             rows = np.ascontiguousarray(self.intake.fixed(steps, self.series))
@@ -168,6 +170,16 @@ class Paths:
             self.outputs[at : at + most] = self.session.afresh(rows)
             parts.append(frame)
         self.frame = joined(parts)
+
+    def onward(self) -> Times | None:
+        """The times of the next steps, datetime64[us] [n x paths]; None where the calendar is not used."""
+        if not self.intake.calendar:
+            return None
+        if self.intake.frequency is None:
+            self.time = self.time + self.gap
+        else:
+            self.time = later(self.time, self.intake.frequency, self.intake.zone or "")
+        return np.repeat(self.time, self.paths)
 
 
 def futures(paths: Paths, horizon: int, random: np.random.Generator, known: Rows | None) -> Floats:

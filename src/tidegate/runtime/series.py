@@ -89,7 +89,7 @@ class Series(Input):
         periods = ", ".join(self.intake.calendar)
         if time is None:
             raise DataError(f"this model uses the calendar ({periods}); give the time of each step")
-        found = moments(time)
+        found = moments(time, self.intake.zone)
         if len(found) != count:
             raise DataError(f"there are {count} steps and {len(found)} times; each step has one")
         return found
@@ -134,7 +134,7 @@ class Series(Input):
         if self.known and not known:
             names = ", ".join(self.intake.columns[c] for c in self.known)
             return f"what is known of the steps ahead ({names}) must be given; ask the stream's forecast with known="
-        if self.intake.calendar and seen.gap is None:
+        if self.intake.calendar and seen.gap is None and self.intake.frequency is None:
             return "how far steps lie apart is known after two of them"
         return ""
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ..data.candidates import suggestion
+from ..data.candidates import of_series, suggestion
 from ..data.columns import MissingColumn
 from ..data.table import Table, read
 from ..errors import DataError, located
@@ -74,6 +74,8 @@ def rows(source: Any, options: TextSource) -> Table:
             and not error.alike
             and (hint := suggestion(source, error.names, options.text, options.label))
         ):
+            raise DataError(f"{str(error).removesuffix(error.hint)}; {hint}") from error
+        if error.wanted == options.text and (hint := of_series(source, error.names, options.label)):
             raise DataError(f"{str(error).removesuffix(error.hint)}; {hint}") from error
         raise
 

@@ -9,13 +9,16 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import DataError
+from ..features.frequency import Frequency
 from ._baselines import Ridge, seasons
 
 COMMON: Final = (4, 7, 12, 24, 48, 52, 60, 96, 144, 168, 288, 336, 365, 672, 720, 1008, 1440, 2016, 8760)
 PERIODS: Final = (3600, 86_400, 7 * 86_400, 365.25 * 86_400)  # seconds of an hour, a day, a week, a year
 
 
-def likely_season(histories: list[npt.NDArray[Any]], horizon: int, times: Sequence[Any]) -> int:
+def likely_season(
+    histories: list[npt.NDArray[Any]], horizon: int, times: Sequence[Any], frequency: Frequency | None = None
+) -> int:
     """The season whose removal makes forecasts better, 0 for none.
 
     histories: float [T, targets], what may be looked at. Candidates are whole periods of the times' frequency, or where
@@ -24,7 +27,7 @@ def likely_season(histories: list[npt.NDArray[Any]], horizon: int, times: Sequen
     and judged on the rest: what repeats is not always better taken off.
     """
     longest = max(map(len, histories))
-    known = [s for s in candidates(times) if 3 * s <= longest and longest > s * -(-horizon // s)]
+    known = [s for s in candidates(times, frequency) if 3 * s <= longest and longest > s * -(-horizon // s)]
     try:
         if seasons(histories, [1, *known], horizon) > 1:
             tried = likeliest(histories, known, horizon)
@@ -64,18 +67,23 @@ def judged(histories: list[npt.NDArray[Any]], horizon: int, season: int) -> floa
     return float(np.median(errors))
 
 
-def candidates(times: Sequence[Any]) -> list[int]:
-    """Lengths that a season may have.
+def candidates(times: Sequence[Any], frequency: Frequency | None = None) -> list[int]:
+    """Lengths that a season may have. frequency: by which the times follow each other, where one explains them.
 
     >>> candidates([np.arange("2024-01-01", "2024-01-03", 30 * 60, "M8[s]").astype("M8[us]")])
     [2, 48, 336, 17532]
     >>> candidates([np.arange("2020-01", "2024-01", dtype="M8[M]").astype("M8[us]")])
     [12]
+    >>> business = np.busday_offset("2024-01-01", np.arange(20)).astype("M8[us]")
+    >>> candidates([business], Frequency("weekdays", weekdays="1111100"))
+    [5, 261]
     """
     known = [t for t in times if t is not None and len(t) > 2]
     if not known:
         return list(COMMON)
     gap = float(np.median(np.concatenate([np.diff(t.astype(np.int64)) for t in known]))) / 1e6
+    if frequency is not None and frequency.unit == "weekdays":  # most steps are a day apart, and a week has no seven
+        gap = frequency.seconds
     counts = [period / gap for period in PERIODS]
     uneven = 0.03 if gap > 20 * 86_400 else 0.01  # months and quarters are not all alike
     return [round(n) for n in counts if n >= 2 and abs(n - round(n)) < uneven * n]

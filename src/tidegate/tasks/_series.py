@@ -13,6 +13,7 @@ from ..data.lookalikes import hint
 from ..data.series import Collection, Series, read_series
 from ..errors import DataError, OptionError, located
 from ..features.calendar import PERIODS
+from ..features.frequency import Frequency, inferred
 from ..features.series import FLAT, MISSING, Intake, Window
 from ._holdout import numbered
 from ._lesson import Array, Indices, padded
@@ -108,31 +109,83 @@ def taken(source: Collection, options: SeriesSource, columns: str = "") -> str:
     holes = sum(int(np.isnan(s.values).sum()) for s in source.series)
     if holes:
         parts.append(f"{holes:,} missing numbers ({options.missing})")
-    return "; ".join([*parts, *uneven(source)])
+    return "; ".join([*parts, *paced(source)])
 
 
-def uneven(source: Collection) -> list[str]:
-    """A sentence about times that are not evenly apart, or none: models count steps.
+def clocks(source: Collection) -> list[tuple[int, Series]]:
+    """The series that have times, of those that share theirs the first; each with its index."""
+    first = {id(s.times): (i, s) for i, s in reversed(list(enumerate(source.series))) if s.times is not None}
+    return sorted(first.values(), key=lambda pair: pair[0])
 
-    Half as far again as usual is uneven, so months are even.
-    """
-    found, clocks = [], {id(s.times): (i, s.times) for i, s in reversed(list(enumerate(source.series)))}
-    for i, times in reversed(clocks.values()):
-        if times is not None and len(times) > 2:
-            gaps = np.diff(times.astype(np.int64)).astype(np.float64)
-            odd = np.abs(np.log(gaps / np.median(gaps))) > np.log(1.5)
-            found += [(i, int(t) + 1) for t in np.flatnonzero(odd)]
+
+def timing(source: Collection) -> dict[str, Any]:
+    """The `zone` and the `frequency` of an intake: those of the longest series, if all have the same frequency."""
+    found = [s for _, s in clocks(source)]
     if not found:
+        return {}
+    longest = max(found, key=len)
+    assert longest.times is not None
+    frequency = inferred(longest.times, longest.local)
+    if frequency is not None and not all(s.times is not None and frequency.explains(s.times, s.local) for s in found):
+        frequency = None
+    return {"zone": longest.zone, "frequency": frequency}
+
+
+def paced(source: Collection) -> list[str]:
+    """A sentence about how the steps follow each other in time, or none where there are no times."""
+    found, counter = clocks(source), [(i, s) for i, s in enumerate(source.series) if s.counts is not None]
+    frequency: Frequency | None = timing(source).get("frequency")
+    if frequency is not None:
+        return [f"one step {frequency}"]
+    odd = [
+        (i, t)
+        for i, s in found
+        if s.times is not None and inferred(s.times, s.local) is None
+        for t in uneven(s.times.astype(np.int64))
+    ]
+    odd += [(i, t) for i, s in counter if s.counts is not None for t in uneven(s.counts)]
+    if odd:
+        many = f"{len(odd):,} step{'s'[: len(odd) != 1]}"
+        return [f"time is uneven at {many}, first at {source.place(*odd[0])}: steps are counted, not times"]
+    if any(len(s) > 1 for _, s in found):
+        return ["the series' steps are not equally far apart: steps are counted, not times"]
+    return []
+
+
+def uneven(ticks: Indices) -> list[int]:
+    """The steps of times or counts [T] whose distance to the one before is not the usual one.
+
+    Half as far again as usual is uneven, so that months are even; where there is no such step, any other distance is.
+    """
+    gaps = np.diff(ticks)
+    if (gaps == gaps[:1]).all():
         return []
-    many = f"{len(found):,} step{'s'[: len(found) != 1]}"
-    return [f"time is uneven at {many}, first at {source.place(*found[0])}: steps are counted, not times"]
+    usual = np.median(gaps)
+    odd = np.abs(np.log(gaps / usual)) > np.log(1.5)
+    return (np.flatnonzero(odd if odd.any() else gaps != usual) + 1).tolist()
+
+
+def check_zone(source: Collection, intake: Intake) -> None:
+    """Raises DataError where the calendar is used, and a source's times have a zone and those in training had none, or
+    the other way about.
+    """
+    if not intake.calendar or intake.zone is None:
+        return
+    for i, series in clocks(source):
+        if (series.local is not None) != bool(intake.zone):
+            its, other = ("no zone", "one") if intake.zone else ("a zone", "none")
+            raise DataError(
+                f"{source.place(i, 0)}: the times have {its}, and those that the model was fitted on had {other}; "
+                "write them as there"
+            )
 
 
 def treated(source: Collection, intake: Intake) -> list[tuple[Steps, Indices]]:
     """For every series its steps with nothing missing, and which steps of the source they are.
 
-    Raises DataError with the place of a number that cannot be used.
+    Raises DataError with the place of a number that cannot be used, and as `check_zone`.
     """
+    check_zone(source, intake)
     found = []
     for i, series in enumerate(source.series):
         refuse(source, i, series.values, intake.missing)
@@ -147,7 +200,7 @@ def treated(source: Collection, intake: Intake) -> list[tuple[Steps, Indices]]:
 def bare(options: SeriesSource, source: Collection) -> Intake:
     """The intake of a source's columns, which are not scaled yet."""
     roles = ("past",) * len(source.columns)
-    return Intake(tuple(source.columns), roles, options.periods(), options.missing)
+    return Intake(tuple(source.columns), roles, options.periods(), options.missing, **timing(source))
 
 
 def alike(sources: Sequence[Collection], intake: Intake) -> Indices:

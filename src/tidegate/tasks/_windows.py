@@ -39,6 +39,7 @@ def tracks(source: Collection, intake: Intake) -> list[Track]:
     missing. Raises DataError with the place of what cannot be used.
     """
     known, lead = intake.of("known"), lead_of(intake)
+    _series.check_zone(source, intake)
     found = []
     for i, series in enumerate(source.series):
         values = series.values

@@ -263,8 +263,8 @@ def bare(options: Options, source: Collection) -> Intake:
     roles = tuple(role_of(name, options) for name in source.columns)
     if isinstance(source, Apart):
         roles = ("target", *roles[1:])
-    answer = Answer(options.horizon, options.levels(), options.head)
-    return Intake(tuple(source.columns), roles, options.periods(), options.missing, answer=answer)
+    answer, timing = Answer(options.horizon, options.levels(), options.head), _series.timing(source)
+    return Intake(tuple(source.columns), roles, options.periods(), options.missing, answer=answer, **timing)
 
 
 def one_step(intake: Intake) -> Intake:
@@ -289,7 +289,8 @@ def resolved(options: Options, source: Collection, found: list[Track], cuts: lis
     if season is None:
         times = [None if s.times is None else s.times[:cut] for s, cut in zip(source.series, cuts, strict=True)]
         intake = bare(options, source)
-        season = likely_season([filled(t, intake)[:cut] for t, cut in zip(found, cuts, strict=True)], H, times)
+        histories = [filled(t, intake)[:cut] for t, cut in zip(found, cuts, strict=True)]
+        season = likely_season(histories, H, times, intake.frequency)
     if lookback is None:
         lookback = max(2, min(round(7.5 * H), sum(cuts) // 12, (longest - season) // 3))
         if options.scale == "window":

@@ -68,7 +68,7 @@ def test_a_streams_id_names_its_series_unless_the_event_does() -> None:
 
 
 def test_times_go_with_events() -> None:
-    times = ["2026-01-01T00:00", "2026-01-01T02:00+01:00", "2026-01-01T02:00Z"]
+    times = ["2026-01-01T00:00Z", "2026-01-01T02:00+01:00", "2026-01-01T02:00Z"]
     found = answers(
         TIMED,
         {"stream": 1, "x": [1, 2], "time": times[0]},
@@ -81,6 +81,10 @@ def test_times_go_with_events() -> None:
         ({"x": [1, 2]}, r"this model uses the calendar \(day\); give the time of each step"),
         ({"x": [1, 2], "time": 5}, "'time' is 5; expected text, or a list of it"),
         ({"x": [1, 2], "time": "noon"}, "'noon' is no time"),
+        (
+            {"x": [[1, 2], [1, 2]], "time": ["2026-01-01T03:00Z", "2026-01-01T04:00"]},
+            "00 has no zone, and 2026-01-01T03",
+        ),
         ({"text": "a"}, "'text' is there, and this model takes series of numbers; send 'x'"),
         ({"x": None}, "neither 'x' nor 'end' is there"),
     ):

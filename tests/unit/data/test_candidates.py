@@ -95,3 +95,10 @@ def test_columns_that_cannot_be_read_are_passed_over():
         classify.rows(frame, classify.Options())
     with pytest.raises(DataError, match="no value in column 'gap'"):
         read(frame, ["gap"])
+
+
+def test_a_wide_table_of_numbers_says_what_a_table_of_series_needs(tmp_path):
+    path = tmp_path / "w.csv"
+    path.write_text("kind,t1,t2,t3,t4\na,1,2,3,4\nb,5,6,,8\n")
+    with pytest.raises(DataError, match="'t1', 't2', 't3', ... hold numbers: if each row is a series, say --input s"):
+        classify.rows(path, classify.Options(label="kind"))

@@ -350,3 +350,12 @@ def test_members_that_are_no_arrays():
     with pytest.raises(DataError) as caught:
         read_npz(file.getvalue(), "t.npz")
     assert str(caught.value) == "t.npz has the member 'code.py', which is no array; write it anew with numpy.savez"
+
+
+def test_times_of_100_nanoseconds_are_read_where_they_are_exact(tmp_path):
+    times = np.array(["2024-01-01T00:00:00.000001", "2024-01-02"], "M8[100ns]")
+    np.savez(tmp_path / "t.npz", x=np.zeros((2, 1)), time=times)
+    assert (read_series(tmp_path / "t.npz").series[0].times == times).all()
+    np.savez(tmp_path / "t.npz", x=np.zeros((2, 1)), time=times + 1)
+    with pytest.raises(DataError, match="array 'time' has times finer than a microsecond; round them"):
+        read_series(tmp_path / "t.npz")

@@ -142,3 +142,10 @@ def test_arguments_that_do_not_fit_a_folder(folder, arguments, message):
     with pytest.raises(OptionError) as caught:
         read_series(folder({"a.csv": "x\n1\n"}), **arguments)
     assert str(caught.value) == message
+
+
+def test_times_with_and_without_a_zone_are_not_mixed_in_a_folder(tmp_path):
+    (tmp_path / "a.csv").write_text("at,x\n2020-01-01,1\n")
+    (tmp_path / "b.csv").write_text("at,x\n2020-01-01T00:00Z,1\n")
+    with pytest.raises(DataError, match=r"b\.csv: has times with a zone, and .*a\.csv has times without a zone; write"):
+        read_series(tmp_path, time="at")

@@ -78,10 +78,10 @@ def test_one_series_a_row_ends_where_a_frame_has_no_more():
 
 def test_every_kind_of_missing_cell():
     frame = pd.DataFrame(
-        {"a": pd.array([1, None], "Int64"), "b": [None, 2.5], "c": pd.array([pd.NA, 3.5], "Float64"), "d": ["", "4"]}
+        {"a": pd.array([1, None], "Int64"), "b": [None, 2.5], "c": pd.array([pd.NA, 3.5], "Float64"), "d": [4, None]}
     )
     np.testing.assert_array_equal(
-        read_series(frame).series[0].values, [[1, np.nan, np.nan, np.nan], [np.nan, 2.5, 3.5, 4]]
+        read_series(frame).series[0].values, [[1, np.nan, np.nan, 4], [np.nan, 2.5, 3.5, np.nan]]
     )
 
 
@@ -107,14 +107,19 @@ def test_a_parquet_file(tmp_path, monkeypatch):
         (
             {"x": [1.0, 2.0], "s": ["a", "b"]},
             {},
-            "polars frame, row 1: column 's' is 'a'; expected a number such as -1.5 or 2e3; correct it, or leave the "
-            "column out: --values x",
+            "polars frame, row 1: column 's' holds text, as 'a'; expected numbers; convert it, or leave the column "
+            "out: --values x",
         ),
         (
             {"x": [1.0, 2.0], "at": HOURS[:2]},
-            {},
+            {"values": ["x", "at"]},
             "polars frame, row 1: column 'at' holds dates, as 2020-01-01 00:00:00; expected numbers; name the column "
-            "of times as --time at, or leave the column out: --values x",
+            "of times as --time at",
+        ),
+        (
+            {"x": [1.0, 2.0], "at": HOURS[:2], "made": HOURS[:2]},
+            {},
+            "polars frame: the columns 'at', 'made' hold times; say which is that of the steps, or leave one of them",
         ),
         (
             {"x": [None, float("inf")]},
@@ -209,8 +214,34 @@ def test_an_index_that_pandas_wrote_into_a_parquet_file_is_no_channel(tmp_path):
     assert read_series(path, values=["x"]).columns == ["x"]
 
 
-def test_dates_that_may_be_the_times():
-    assert refusal(pd.DataFrame({"at": HOURS[:2], "x": [1.0, 2.0]})) == (
-        "pandas frame, row 1: column 'at' holds dates, as 2020-01-01 00:00:00; expected numbers; name the column of "
-        "times as --time at, or leave the column out: --values x"
+@EVERY
+def test_ds_or_the_only_column_of_times_becomes_the_times(make):
+    """Whatever the library, and in text files too."""
+    found = read_series(make({"at": HOURS[:2], "x": [1.0, 2.0]}))
+    assert (found.columns, found.series[0].times.tolist()) == (["x"], HOURS[:2])
+    assert "times in column 'at'" in found.form
+    days = [datetime.date(2020, 1, 1), datetime.date(2020, 1, 2)]
+    assert read_series(make({"ds": days, "x": [1.0, 2.0]})).columns == ["x"]
+    assert (
+        refusal(make({"ds": days, "at": HOURS[:2], "x": [1.0, 2.0]}))
+        .split("; expected")[0]
+        .endswith("row 1: column 'at' holds dates, as 2020-01-01 00:00:00")
     )
+
+
+@EVERY
+def test_columns_of_other_types_are_no_numbers(make):
+    for cells, kind in (
+        ([True, False], "row 1: column 'b' holds booleans, as True; expected numbers; convert it"),
+        (["1", "2"], "row 1: column 'b' holds text, as '1'; expected numbers; convert it"),
+        ([datetime.timedelta(1)] * 2, "expected text, integers, booleans, numbers or dates; convert it"),
+    ):
+        assert kind in refusal(make({"x": [1.0, 2.0], "b": cells}))
+
+
+def test_categories_are_no_numbers_though_they_look_like_them():
+    frame = pd.DataFrame({"x": [1.0, 2.0], "k": pd.Categorical([3, 5])})
+    message = "column 'k' holds categories; expected numbers; convert it, or leave it out"
+    assert refusal(frame).endswith(message)
+    assert refusal(pa.table({"k": pa.array([3, 5]).dictionary_encode()})).endswith(message)
+    assert read_series(frame, label="k", layout="rows").series[1].label == "5"

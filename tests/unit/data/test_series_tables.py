@@ -65,9 +65,19 @@ def test_without_an_id_a_table_is_one_series(file):
     found = read_series(file("t.tsv", "x\ty\n1\t2\n3\t4\n"))
     assert plain(found) == [("", [[1, 2], [3, 4]], None)]
     assert found.series[0].times is None
+
     assert (
         found.described() == "table, one step a row, tab-separated with header, UTF-8, 1 series of 2 steps, 2 channels"
     )
+
+
+def test_ds_or_the_only_column_of_times_becomes_the_times(file):
+    found = read_series(file("t.csv", "day,x\n2020-01-01,1\n2020-01-02,2\n"))
+    assert (found.columns, times(found.series[0])) == (["x"], ["2020-01-01T00:00:00", "2020-01-02T00:00:00"])
+    assert found.form.startswith("table, one step a row, times in column 'day'")
+    counted = read_series(file("c.csv", "ds,x\n1,1\n4,2\n"))
+    assert (counted.columns, counted.series[0].counts.tolist()) == (["x"], [1, 4])
+    assert read_series(file("n.csv", "date,x\n20200101,1\n20200102,2\n")).columns == ["date", "x"]
 
 
 def test_values_are_in_the_order_in_which_they_are_named(file):
@@ -90,8 +100,8 @@ def test_one_series_a_row_ends_with_its_last_value(file):
     assert plain(found) == [("", [[1], [2]], "u"), ("", [[None], [4], [5]], "v"), ("", [[6]], "w")]
     assert (found.place(1, 2), found.place(2, 0)) == ("w.csv:3, step 3", "w.csv:4")
     assert found.described() == (
-        "table, one series a row, comma-separated with header, UTF-8, 3 series of 1 to 3 steps, 1 channel, "
-        "1 missing value"
+        "table, one series a row, steps 'V1' to 'V3', comma-separated with header, UTF-8, 3 series of 1 to 3 steps, "
+        "1 channel, 1 missing value"
     )
 
 
@@ -114,6 +124,11 @@ def test_which_layout_is_taken(file, arguments, count):
     [
         (["2020-01-01T10:00", "2020-01-01 11:00:30.5"], ["2020-01-01T10:00:00", "2020-01-01T11:00:30"]),
         (["2020-03-29T01:30+01:00", "2020-03-29T03:30+02:00"], ["2020-03-29T00:30:00", "2020-03-29T01:30:00"]),
+        (
+            ["2020-01-01T10:00:00.0000000", "2020-01-01 11:00:00.1230000"],
+            ["2020-01-01T10:00:00", "2020-01-01T11:00:00"],
+        ),
+        (["2020-01-01T10:00:00.0000000+01:00"], ["2020-01-01T09:00:00"]),
         (["2020-01-01T00:00Z", "2020-01-01T00:00-01:00"], ["2020-01-01T00:00:00", "2020-01-01T01:00:00"]),
         (["0", "7"], None),
         (["-3", "+12"], None),
@@ -297,9 +312,17 @@ def test_a_csv_with_semicolons_is_told_so(file, text, arguments):
         ("a\n1\nN/A\n", {},
          "t.csv:3: column 'a' is 'N/A'; expected a number, or if it is missing an empty cell, nan, NaN "
          "or NA; correct it"),
-        ("at,a\n2020-01-31 13:00,1\n", {},
+        ("at,a\n2020-01-31 13:00,1\n", {"values": ["at", "a"]},
          "t.csv:2: column 'at' is '2020-01-31 13:00'; expected a number such as -1.5 or "
-         "2e3; name the column of times as --time at, or leave the column out: --values a"),
+         "2e3; name the column of times as --time at"),
+        ("at,a,to\n2020-01-31,1,2020-02-01\n", {},
+         "t.csv: the columns 'at', 'to' hold times; say which is that of the steps, or leave one of them"),
+        ("k,t1,t2,age,t3\na,1,2,3,4\n", {"label": "k"},
+         "t.csv: in layout rows each column is a step, as 't1' to 't3' are, and 'age' is none; name it as id or label, "
+         "or name the columns of steps with --values"),
+        ("k,t1,t10,t2\na,1,2,3\n", {"label": "k"},
+         "t.csv: column 't2' comes after 't10', and in layout rows each is a step; put the columns in the order of "
+         "time, or name them in it with --values"),
         ("Unnamed: 0,a\n0,1\n1,1\n", {},
          "t.csv: column 'Unnamed: 0' is the index of a pandas frame, no channel; write the "
          "table without it (index=False), or name the columns of numbers with --values"),

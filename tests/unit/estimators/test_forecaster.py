@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 from sklearn.base import clone
+from sklearn.model_selection import TimeSeriesSplit, cross_val_score
 
 import tidegate
 from tidegate.errors import DataError, WrongData, WrongValue
@@ -214,3 +215,16 @@ def test_a_list_of_series_is_one_model_of_all() -> None:
         made.update([WAVE[:3]])
     with pytest.raises(WrongData, match="X has 1 series and y has 2"):
         Forecaster(**QUICK).fit([WAVE[:T], WAVE[:T]], FLAG[:T], fh=1)
+
+
+def test_a_forecaster_is_scored_on_what_comes_right_after(fitted: Forecaster) -> None:
+    came = WAVE[T : T + 3]
+    assert fitted.score(came) == -np.abs(fitted.predict() - came).mean()
+    assert fitted.score(np.append(came, [50.0] * 9)) == fitted.score(came)
+    assert fitted.score(came[:2], fh=[1, 3]) == -abs(fitted.predict(1)[0] - came[0])
+    with pytest.raises(WrongData, match="none of the steps that are forecast is known in y, which has 1"):
+        fitted.score(came[:1], fh=3)
+    folds = TimeSeriesSplit(2, test_size=3)
+    found = cross_val_score(Forecaster(**QUICK, horizon=3), WAVE[:T], cv=folds, error_score="raise")
+    first = Forecaster(**QUICK, horizon=3).fit(WAVE[: T - 6])
+    assert found[0] == first.score(WAVE[T - 6 : T - 3])

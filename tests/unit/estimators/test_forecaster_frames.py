@@ -87,7 +87,7 @@ def test_a_frame_and_the_layout_of_its_quantiles() -> None:
 def test_what_is_known_is_found_by_label() -> None:
     index = INDEXES["hours"]
     y = pd.Series(WAVE, index, name="load")
-    X = pd.DataFrame({"warm": np.cos(np.arange(T + MORE)), "busy": np.arange(T + MORE) % 3 == 0}, index)
+    X = pd.DataFrame({"warm": np.cos(np.arange(T + MORE)), "busy": np.arange(T + MORE) % 3}, index)
     made = Forecaster(**QUICK).fit(y.iloc[:T], X.iloc[:T], fh=[1, 2])
     assert made.model_.document["input"]["roles"] == ["target", "known", "known"]
     whole, rest = made.predict(X=X), made.predict(X=X.iloc[T : T + 2])
@@ -112,16 +112,22 @@ def test_the_calendar_is_that_of_the_index() -> None:
     [
         (pd.Series(WAVE, INDEXES["months"]).iloc[[0, 1, *range(3, T)]], "leaves steps out"),
         (pd.Series(WAVE, INDEXES["integers"]).iloc[[0, 1, *range(3, T)]], "leaves steps out"),
-        (pd.Series(WAVE, INDEXES["hours"]).iloc[[0, 1, *range(3, T)]], "has no frequency"),
+        (
+            pd.Series(WAVE, INDEXES["hours"]).iloc[[0, 1, *range(3, T)]],
+            "of the index follow no calendar that explains every gap",
+        ),
         (pd.Series(WAVE, INDEXES["hours"])[::-1], "sort it"),
         (pd.Series(WAVE[:3], ["a", "b", "c"]), "expected a PeriodIndex, a DatetimeIndex or integers"),
-        (pd.Series(["a", "b"]), "no numbers"),
+        (pd.Series(["a", "b"]), "column 'y' holds text, as 'a'; expected numbers; convert it"),
         (pd.DataFrame({("a", "b"): WAVE}), "2 levels"),
         (pd.DataFrame(np.zeros((5, 2)), columns=["a", "a"]), "there twice"),
-        (pl.DataFrame({"a": ["x"]}), "the column 'a' holds String; expected numbers"),
+        (pl.DataFrame({"a": ["x"]}), "column 'a' holds text, as 'x'; expected numbers"),
         (pl.DataFrame({"t": [datetime.date(2024, 1, 1)], "u": [datetime.date(2024, 1, 1)]}), "leave one of them"),
-        (pl.DataFrame({"t": [datetime.date(2024, 1, d) for d in (1, 2, 4)], "a": [1, 2, 3]}), "equally far apart"),
-        (pl.DataFrame({"t": [datetime.date(2024, 1, d) for d in (2, 1, 4)], "a": [1, 2, 3]}), "sort it"),
+        (
+            pl.DataFrame({"t": [datetime.date(2024, 1, d) for d in (1, 2, 4)], "a": [1, 2, 3]}),
+            "in column 't' follow no calendar",
+        ),
+        (pl.DataFrame({"t": [datetime.date(2024, 1, d) for d in (2, 1, 4)], "a": [1, 2, 3]}), "sort the rows by time"),
     ],
 )
 def test_what_nobody_can_go_on_from(y: Any, message: str) -> None:

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from tidegate.errors import DataError, OptionError
+from tidegate.features.frequency import Frequency
 from tidegate.features.series import Answer, Intake, Window
 from tidegate.runtime import Predictor
 from tidegate.runtime.roll import drawn
@@ -155,3 +156,39 @@ def test_the_first_origin_has_no_gap_wherever_it_stands() -> None:
     stream = predictor.stream()
     stream.push(x[:2], time=HOURS[:2])
     assert predictor.forecasts(x, [1], HOURS[:3])[0].tobytes() == stream.scores.values.tobytes()
+
+
+def test_steps_ahead_are_those_of_the_frequency_in_streams_and_pools() -> None:
+    """After Thursday and Friday comes Monday; without a frequency, as in older files, Saturday."""
+    days = np.array(["2026-01-01", "2026-01-02"], "M8[us]")
+    plain = replace(ROLL, calendar=("week",), answer=Answer(3, (0.5,), "autoregressive"))
+    found = {}
+    for name, frequency in (("older", None), ("business", Frequency("weekdays", weekdays="1111100"))):
+        predictor = made(replace(plain, zone="", frequency=frequency))
+        stream = predictor.stream()
+        stream.push([1.0, 2.0], time=days)
+        by_hand = stream.fork()
+        rolled = stream.forecast(paths=1).values[:, 0, 0]
+        ahead = ["2026-01-05", "2026-01-06"] if frequency else ["2026-01-03", "2026-01-04"]
+        values = [by_hand.forecast(1).values[0, 0, 0]]
+        for day in ahead:
+            by_hand.push(values[-1], time=day)
+            values.append(by_hand.forecast(1).values[0, 0, 0])
+        assert rolled.tolist() == values
+        pool = predictor.pool()
+        for t, x in zip(days, (1.0, 2.0), strict=True):
+            pool.push([("a", x, False, t)])
+        assert pool.scores("a").values.shape == (3, 1, 1)
+        found[name] = rolled.tolist()
+        with pytest.raises(DataError, match="has a zone, and those that the model was fitted on had none"):
+            stream.push(3.0, time="2026-01-07T00:00Z")
+    assert found["older"] != found["business"]
+
+
+def test_one_step_is_enough_where_the_frequency_is_known() -> None:
+    rule = Frequency("days", 1)
+    stream = made(replace(ROLL, calendar=("day",), zone="UTC", frequency=rule)).stream()
+    stream.push(1.0, time="2026-01-01T00:00Z")
+    assert stream.forecast().values is not None
+    with pytest.raises(DataError, match="has no zone, and those that the model was fitted on had one"):
+        stream.push(1.0, time="2026-01-02")

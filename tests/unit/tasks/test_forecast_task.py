@@ -114,7 +114,19 @@ def test_what_was_taken_is_said(tmp_path: Path) -> None:
         "time is uneven at 1 step, first at " + f"{file}:12: steps are counted, not times"
     )
     file.write_text("day,y\n" + "".join(f"{2020 + m // 12}-{m % 12 + 1:02d}-01,{m}\n" for m in range(30)))
-    assert "uneven" not in taken(rows(str(file), options), options)
+    assert taken(rows(str(file), options), options).endswith("; one step every month, on its first day")
+    days = np.arange("2024-01-01", "2024-03-02", dtype="M8[D]")
+    file.write_text("day,y\n" + "".join(f"{day},1\n" for day in days[np.is_busday(days)]))
+    assert taken(rows(str(file), options), options).endswith("; one step each business day (Monday to Friday)")
+
+
+def test_integer_times_with_gaps_are_told(tmp_path: Path) -> None:
+    file, options = tmp_path / "t.csv", Options(horizon=2, time="hour")
+    for hours, said in (([*range(9), *range(12, 20)], True), (range(0, 40, 2), False)):
+        file.write_text("hour,y\n" + "".join(f"{h},{h}\n" for h in hours))
+        found = taken(rows(str(file), options), options)
+        assert found.endswith(f"time is uneven at 1 step, first at {file}:11: steps are counted, not times") == said
+        assert ("uneven" in found) == said
 
 
 # ---- what is decided
@@ -149,7 +161,7 @@ def test_nothing_is_decided_by_the_held_out_end(head: str) -> None:
 def test_the_season_is_looked_for_before_the_held_out_end(monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[tuple[int, ...]] = []
 
-    def looking(histories: Any, horizon: int, times: Any) -> int:
+    def looking(histories: Any, horizon: int, times: Any, *rest: Any) -> int:
         seen.append((*map(len, histories), *map(len, times)))
         return 0
 
