@@ -12,6 +12,7 @@ import torch
 
 from .. import layers
 from ..tape import Tape
+from . import transforms
 from .embedding import drawn, dropped, embedded
 from .entries import Entries
 from .ops import TorchOps
@@ -37,7 +38,7 @@ class Body:
     outputs: list[torch.Tensor]
 
 
-class Network(torch.nn.Module):
+class Network(transforms.Unscripted):
     """The layers of a model document, differentiable.
 
     document: `layers` and `tapes` are read. fused, native: as in `recurrent.sequence`. Parameters are float32, named by
@@ -123,6 +124,8 @@ class Network(torch.nn.Module):
 
         Of a model that streams, the first steps are those of any shorter row; with a whole-window layer they are not.
         """
+        if transforms.tracing():
+            transforms.refuse(self, "traced", "the lengths of the example would be those of every later input")
         body = Body(Entries(lengths), [])
         x, outputs = body.entries.taken(x), body.outputs
         for i in range(self.pooled):

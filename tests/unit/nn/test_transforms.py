@@ -1,0 +1,393 @@
+"""What torch does to a module: each module under each transform equals the reference, or says in a sentence why not."""
+
+from __future__ import annotations
+
+import copy
+import io
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from torch.autograd import forward_ad, functional
+from torch.nn.utils import parametrizations, prune, rnn
+
+from tidegate import nn
+from tidegate.errors import ModuleError
+
+Tensor = torch.Tensor
+MODULES: dict[str, Callable[[], torch.nn.Module]] = {
+    "GRU": lambda: nn.GRU(3, 2),
+    "GRU before": lambda: nn.GRU(3, 2, reset="before"),
+    "GRU replace, both ways": lambda: nn.GRU(3, 2, update="replace", bidirectional=True),
+    "GRU norm": lambda: nn.GRU(3, 4, norm=True),
+    "LSTM of two layers": lambda: nn.LSTM(3, 2, 2),
+    "LSTM peepholes": lambda: nn.LSTM(3, 2, peepholes=True),
+    "LSTM projected": lambda: nn.LSTM(3, 4, proj_size=2),
+    "RNN": lambda: nn.RNN(3, 2),
+    "MinGRU": lambda: nn.MinGRU(3, 2),
+    "GRUCell": lambda: nn.GRUCell(3, 2),
+    "GRUCell before": lambda: nn.GRUCell(3, 2, reset="before"),
+    "LSTMCell": lambda: nn.LSTMCell(3, 2),
+    "RNNCell norm": lambda: nn.RNNCell(3, 4, norm=True),
+    "Sequential": lambda: nn.Sequential(torch.nn.Linear(3, 3), nn.GRU(3, 2), torch.nn.Linear(2, 2)),
+    "Scale": lambda: nn.Scale([0.0, 1.0, 2.0], [1.0, 2.0, 3.0]),
+}
+FROZEN = {"GRU before", "GRU replace, both ways", "GRU norm", "LSTM peepholes", "MinGRU"}
+UNSCRIPTED = set(MODULES) - {"Scale"}
+ALL = pytest.mark.parametrize("name", MODULES)
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:LSTM with projections", "ignore:.*torch.jit", "ignore:You are using the legacy", "ignore::torch.jit.TracerWarning"
+)
+
+
+class First(torch.nn.Module):
+    """The outputs alone, or the first state of a cell."""
+
+    def __init__(self, part: torch.nn.Module) -> None:
+        super().__init__()
+        self.part = part
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.part(x)
+        while isinstance(y, tuple):
+            y = y[0]
+        return y
+
+
+def made(name: str) -> Any:
+    torch.manual_seed(1)
+    return First(MODULES[name]())
+
+
+def reference(module: Any) -> Any:
+    """The same in float64, step by step by the tape."""
+    found = copy.deepcopy(module).double()
+    for part in found.modules():
+        part.fused = False
+    return found
+
+
+def numbers(name: str, steps: int = 3, rows: int = 2, seed: int = 0) -> Tensor:
+    shape = (rows, 3) if "Cell" in name else (steps, rows, 3)
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
+
+
+def longer(name: str) -> Tensor:
+    """Other numbers, more of them, than what a module is traced with."""
+    return numbers(name, steps=7, rows=3, seed=1)
+
+
+def assert_near(found: Any, right: Any) -> None:
+    torch.testing.assert_close(found.detach().double(), right.detach(), rtol=1e-3, atol=1e-4)
+
+
+def gradients(module: Any, x: Tensor) -> dict[str, Tensor]:
+    """Of the weights, by torch.func."""
+
+    def loss(weights: dict[str, Tensor]) -> Tensor:
+        return torch.func.functional_call(module, weights, (x,)).square().sum()
+
+    return dict(torch.func.grad(loss)({key: p.detach() for key, p in module.named_parameters()}))
+
+
+def of_each_row(module: Any, x: Tensor) -> Tensor:
+    """Gradients of the weights for each row by itself, end to end; of a module without weights there are none."""
+    found = torch.func.vmap(lambda row: gradients(module, row))(torch.stack([x, -x]))
+    return torch.cat([g.flatten(1) for g in found.values()] or [torch.zeros(2, 0)], 1)
+
+
+def dual(module: Any, x: Tensor) -> Tensor:
+    with forward_ad.dual_level():
+        return forward_ad.unpack_dual(module(forward_ad.make_dual(x, 2 * x.flip(0)))).tangent
+
+
+def dual_gradient(module: Any, x: Tensor) -> Tensor:
+    """The tangent of a gradient whose forward ran before."""
+    x = x.clone().requires_grad_()
+    y = module(x)
+    with forward_ad.dual_level():
+        (found,) = torch.autograd.grad(y, x, forward_ad.make_dual(torch.ones_like(y), y.detach().flip(0)))
+        return forward_ad.unpack_dual(found).tangent
+
+
+def several_gradients(module: Any, x: Tensor) -> Tensor:
+    x = x.clone().requires_grad_()
+    y = module(x)
+    weights = torch.stack([torch.ones_like(y), y.detach()])
+    return torch.autograd.grad(y, x, weights, is_grads_batched=True)[0]
+
+
+def twice(module: Any, x: Tensor) -> Tensor:
+    x = x.clone().requires_grad_()
+    (once,) = torch.autograd.grad(module(x).square().sum(), x, create_graph=True)
+    return torch.autograd.grad(once.square().sum(), x, allow_unused=True)[0] if once.requires_grad else once
+
+
+def recomputed(module: Any, x: Tensor) -> Tensor:
+    x = x.clone().requires_grad_()
+    torch.utils.checkpoint.checkpoint(module, x, use_reentrant=False).square().sum().backward()
+    assert x.grad is not None
+    return x.grad
+
+
+def replicated(module: Any, x: Tensor) -> Tensor:
+    """As DataParallel copies modules: weights are plain tensors then."""
+    replica = module._replicate_for_data_parallel()
+    part = module.part._replicate_for_data_parallel()
+    if not list(part.children()):
+        for key, weight in module.part.named_parameters():
+            setattr(part, key, weight * 1.0)
+    replica._modules["part"] = part
+    return replica(x)
+
+
+VALUES: dict[str, Callable[[Any, Tensor], Tensor]] = {
+    "vmap": lambda module, x: torch.func.vmap(module)(torch.stack([x, 2 * x])),
+    "vjp": lambda module, x: torch.func.vjp(module, x)[1](module(x).detach())[0],
+    "jvp": lambda module, x: torch.func.jvp(module, (x,), (2 * x.flip(0),))[1],
+    "jacrev": lambda module, x: torch.func.jacrev(lambda v: module(v).sum(0))(x),
+    "jacfwd": lambda module, x: torch.func.jacfwd(module)(x),
+    "hessian": lambda module, x: torch.func.hessian(lambda v: module(v).square().sum())(x),
+    "gradients of each row": of_each_row,
+    "functionalize": lambda module, x: torch.func.functionalize(module)(x),
+    "dual numbers": dual,
+    "dual numbers on the way back": dual_gradient,
+    "several gradients at once": several_gradients,
+    "a vectorised Jacobian": lambda module, x: functional.jacobian(module, x, vectorize=True),
+    "gradients of gradients": twice,
+    "checkpoint": recomputed,
+    "replicas": replicated,
+}  # fmt: skip
+
+
+@ALL
+@pytest.mark.parametrize("transform", VALUES)
+def test_a_transform_gives_what_the_reference_gives(name, transform):
+    module, x = made(name), numbers(name)
+    found = VALUES[transform](module, x)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        assert_near(found, VALUES[transform](reference(module), x.double()))
+
+
+def traced(module: Any, x: Tensor) -> Callable[[Tensor], Tensor]:
+    return torch.jit.trace(module, x)
+
+
+def by_onnxruntime(module: Any, x: Tensor, dynamo: bool) -> Callable[[Tensor], Tensor]:
+    runtime = pytest.importorskip("onnxruntime")
+    pytest.importorskip("onnx")
+    file = io.BytesIO()
+    if dynamo:
+        pytest.importorskip("onnxscript")
+        torch.onnx.export(module, (x,), file, dynamo=True, input_names=["x"])
+    else:
+        axes = {"x": {axis: f"axis{axis}" for axis in range(x.dim() - 1)}}
+        torch.onnx.export(module, (x,), file, dynamo=False, input_names=["x"], dynamic_axes=axes)
+    session = runtime.InferenceSession(file.getvalue(), providers=["CPUExecutionProvider"])
+    return lambda x: torch.from_numpy(session.run(None, {"x": x.numpy()})[0])
+
+
+@ALL
+def test_a_trace_gives_right_answers_for_any_number_of_steps_or_is_refused(name):
+    module, x = made(name), longer(name)
+    if name in FROZEN:
+        with pytest.raises(ModuleError, match=r"cannot be traced: the number of steps.*tidegate.from_torch"):
+            traced(module, numbers(name))
+        return
+    found = traced(module, numbers(name))
+    assert_near(found(x), reference(module)(x.double()))
+    held = io.BytesIO()
+    torch.jit.save(found, held)
+    held.seek(0)
+    assert_near(torch.jit.load(held)(x), reference(module)(x.double()))
+
+
+@ALL
+def test_an_onnx_graph_of_a_trace_gives_right_answers_for_any_number_of_steps_or_is_refused(name):
+    module, x = made(name).eval(), longer(name)
+    if name in FROZEN:
+        with pytest.raises(ModuleError, match="cannot be traced: the number of steps"):
+            by_onnxruntime(module, numbers(name), dynamo=False)
+    elif name == "LSTM projected":
+        with pytest.raises(torch.onnx.errors.SymbolicValueError, match="LSTMs with projections"):
+            by_onnxruntime(module, numbers(name), dynamo=False)
+    else:
+        assert_near(by_onnxruntime(module, numbers(name), dynamo=False)(x), reference(module)(x.double()))
+
+
+@ALL
+def test_an_onnx_graph_of_an_export_refuses_other_numbers_of_steps(name):
+    module, x = made(name).eval(), numbers(name, seed=4)
+    run = by_onnxruntime(module, numbers(name), dynamo=True)
+    assert_near(run(x), reference(module)(x.double()))
+    with pytest.raises(Exception, match="(?i)dimension"):
+        run(longer(name))
+
+
+def test_packed_rows_cannot_be_traced():
+    packed = rnn.pack_padded_sequence(numbers("GRU"), [3, 1])
+    with pytest.raises(ModuleError, match="GRU cannot be traced: the number of steps, or of rows"):
+        torch.jit.trace(lambda data: nn.GRU(3, 2)(rnn.PackedSequence(data, packed.batch_sizes))[1], packed.data)
+
+
+@ALL
+def test_a_module_is_scripted_or_says_that_it_cannot_be(name):
+    module, x = made(name).part, longer(name)
+    if name in UNSCRIPTED:
+        with pytest.raises(ModuleError, match="cannot be scripted: TorchScript cannot read its equations"):
+            torch.jit.script(module)
+    else:
+        assert_near(torch.jit.script(module)(x), reference(module)(x.double()))
+
+
+@ALL
+def test_an_export_equals_the_reference_and_refuses_other_numbers_of_steps(name):
+    module, x = made(name), numbers(name, seed=4)
+    run = torch.export.export(module, (numbers(name),)).module()
+    assert_near(run(x), reference(module)(x.double()))
+    with pytest.raises(AssertionError, match="Guard failed"):
+        run(longer(name))
+
+
+def compiled(module: Any, whole: bool) -> Any:
+    torch._dynamo.reset()
+    return torch.compile(module, backend="eager", fullgraph=whole)
+
+
+@ALL
+def test_what_is_compiled_gives_the_bits_of_what_is_not(name):
+    module = made(name)
+    run = compiled(module, whole=False)
+    for x in (numbers(name), longer(name)):
+        torch.testing.assert_close(run(x), module(x), rtol=0, atol=1e-6 if "Cell" in name else 0)
+
+
+@ALL
+def test_a_graph_without_breaks_names_the_attribute_to_set_and_is_right_with_it(name):
+    module, x = made(name), numbers(name)
+    recurrent = [part for part in module.modules() if hasattr(part, "native")]
+    if recurrent:
+        with pytest.raises(torch._dynamo.exc.Unsupported, match="set native = False on each recurrent module"):
+            compiled(module, whole=True)(x)
+    for part in recurrent:
+        part.native = False
+    assert_near(compiled(module, whole=True)(x), reference(module)(x.double()))
+
+
+def doubled(y: Tensor) -> None:
+    y.mul_(2)
+
+
+def cleared(y: Tensor) -> None:
+    y[:1].zero_()
+
+
+def through(module: Any, x: Tensor, change: Callable[[Tensor], None], what: str) -> Tensor:
+    """The gradient of the input where something is changed in place before the way back."""
+    x = x.clone().requires_grad_()
+    given = x * 1.0
+    found = module.part(given)
+    y, states = found if isinstance(found, tuple) else (found, found)
+    states = states if isinstance(states, tuple) else (states,)
+    loss = y.square().sum() if what in ("input", "weights") else 0.0
+    if what == "weights":
+        with torch.no_grad():
+            for weight in module.parameters():
+                change(weight)
+    else:
+        for v in {"output": (y,), "input": (given,), "states": states}[what]:
+            change(v)
+    loss = loss + y.square().sum() + sum(v.square().sum() for v in states)
+    return torch.autograd.grad(loss, x)[0]
+
+
+@ALL
+@pytest.mark.parametrize("what", ["output", "states", "input", "weights"])
+@pytest.mark.parametrize("change", [doubled, cleared])
+def test_a_change_in_place_before_the_way_back_is_an_error_or_has_the_right_gradient(name, what, change):
+    module, x = made(name), numbers(name)
+    try:
+        found = through(module, x, change, what)
+    except RuntimeError as error:
+        assert "modified by an inplace operation" in str(error) or "is a view" in str(error)
+        return
+    assert_near(found, through(reference(module), x.double(), change, what))
+
+
+@ALL
+@pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16, torch.float16])
+def test_other_dtypes_equal_the_reference_within_their_digits(name, dtype):
+    module, x = made(name), numbers(name)
+    y = copy.deepcopy(module).to(dtype)(x.to(dtype))
+    assert y.dtype == dtype
+    torch.testing.assert_close(y.double(), reference(module)(x.double()), rtol=0.05, atol=0.05)
+
+
+@ALL
+def test_modes_and_devices_equal_the_reference_and_leave_nothing_behind(name):
+    module, x = made(name), numbers(name)
+    right = reference(module)(x.double())
+    with torch.inference_mode():
+        assert_near(module(x), right)
+    with torch.no_grad():
+        assert_near(module(x), right)
+    with torch.autocast("cpu", torch.bfloat16):
+        torch.testing.assert_close(module(x).double(), right, rtol=0.05, atol=0.05)
+    assert_near(module(x), right)
+    nothing = copy.deepcopy(module).to("meta")(x.to("meta"))
+    assert nothing.shape == right.shape
+    assert nothing.is_meta
+    with torch._subclasses.FakeTensorMode():
+        assert made(name)(torch.empty(x.shape)).shape == right.shape
+
+
+@ALL
+def test_weights_made_of_others_hooks_and_files(name):
+    module, x = made(name), numbers(name)
+    holders = [(part, key) for part in module.modules() for key in ("weight_ih_l0", "weight_ih") if hasattr(part, key)]
+    before, calls = module(x), list[int]()
+    for part, key in holders:
+        prune.l1_unstructured(part, key, 0.5)
+        pruned = module(x)
+        prune.remove(part, key)
+        torch.testing.assert_close(module(x), pruned, rtol=0, atol=0)
+        assert not torch.equal(pruned, before)
+        parametrizations.weight_norm(part, key)
+    assert_near(module(x), reference(module)(x.double()))
+    module.part.register_forward_hook(lambda *_: calls.append(1))
+    module.part.register_full_backward_hook(lambda *_: calls.append(2))
+    module(x.clone().requires_grad_()).sum().backward()
+    assert calls == [1, 2]
+    plain, file = made(name), io.BytesIO()
+    torch.save(plain, file)
+    file.seek(0)
+    torch.testing.assert_close(torch.load(file, weights_only=False)(x), plain(x), rtol=0, atol=0)
+
+
+def test_a_network_cannot_be_traced_or_scripted():
+    from tidegate.verify.samples import sample
+
+    model = sample(features=3, size=4)
+    network = nn.Network(model.layers, model.tapes)
+    with pytest.raises(ModuleError, match="Network cannot be traced: the lengths of the example"):
+        torch.jit.trace(network, (numbers("GRU"), torch.tensor([3, 2])))
+    with pytest.raises(ModuleError, match="Network cannot be scripted"):
+        torch.jit.script(network)
+
+
+def test_a_network_under_a_transform_gives_what_the_reference_gives():
+    from tidegate.verify.samples import sample
+
+    model, lengths = sample(features=3, size=4, over=("mean", "attention")), torch.tensor([3, 2])
+    found, right = (nn.Network(model.layers, model.tapes, native=native) for native in (True, False))
+    for network in (found, right):
+        network.load_tensors(dict(model.tensors))
+    x = numbers("GRU")
+    for transform in (torch.func.vmap, torch.func.jacfwd, torch.func.jacrev):
+        assert_near(
+            transform(lambda v: found(v, lengths))(torch.stack([x, -x]) if transform is torch.func.vmap else x),
+            transform(lambda v: right(v, lengths))(torch.stack([x, -x]) if transform is torch.func.vmap else x).double(),
+        )
