@@ -1,6 +1,7 @@
 """What modules take: arguments of their constructors and inputs of their steps, checked as torch.nn checks them.
 
 The errors are tidegate's own and at once ValueError, TypeError or RuntimeError, whichever torch.nn raises in the case.
+Sizes are not looked at while torch traces, as then they are tensors; its own operations refuse what does not fit.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import torch
 from torch.nn.utils.rnn import PackedSequence
 
 from ..errors import WrongShape, WrongType, WrongValue
+from .transforms import tracing
 
 
 def whole(name: str, value: Any, least: int = 1) -> None:
@@ -65,6 +67,8 @@ def choice(name: str, value: Any, choices: tuple[str, ...]) -> None:
 
 def sequence(given: Any, inputs: int, dtype: torch.dtype, module: str) -> None:
     """Checks a sequence: tensor of 2 or 3 axes, or packed; its width, dtype and length."""
+    if tracing():
+        return
     packed = isinstance(given, PackedSequence)
     x = given.data if packed else given
     if not packed and x.dim() not in (2, 3):
@@ -83,7 +87,7 @@ def sequence(given: Any, inputs: int, dtype: torch.dtype, module: str) -> None:
 
 
 def steps(x: torch.Tensor, module: str) -> None:
-    if x.shape[0] == 0:
+    if not tracing() and x.shape[0] == 0:
         raise WrongShape(f"{module}: Expected sequence length to be larger than 0; leave empty sequences out")
 
 
@@ -105,6 +109,8 @@ def states(hx: Any, names: tuple[str, ...], like: torch.Tensor, axes: int, modul
 
 
 def sizes(given: tuple[torch.Tensor, ...], wanted: list[tuple[int, ...]], module: str) -> None:
+    if tracing():
+        return
     for k, (v, shape) in enumerate(zip(given, wanted, strict=True)):
         if tuple(v.shape) != shape:
             which = f"hidden[{k}]" if len(wanted) > 1 else "hidden"
@@ -113,6 +119,8 @@ def sizes(given: tuple[torch.Tensor, ...], wanted: list[tuple[int, ...]], module
 
 def vector(x: torch.Tensor, inputs: int, dtype: torch.dtype, module: str) -> None:
     """Checks a cell's input: [B, features] or [features]."""
+    if tracing():
+        return
     if x.dim() not in (1, 2):
         raise WrongValue(f"{module}: Expected input to be 1D or 2D, got {x.dim()}D instead")
     if x.shape[-1] != inputs:

@@ -68,7 +68,7 @@ def takes(x: Tensor, *others: Tensor) -> bool:
         v.dtype == torch.float32 and v.device.type == "cpu" and v.layout == torch.strided and type(v) in PLAIN
         for v in given
     )
-    return plain and x.numel() > 0 and not elsewhere()
+    return plain and not elsewhere() and x.numel() > 0
 
 
 def elsewhere() -> bool:
@@ -76,6 +76,11 @@ def elsewhere() -> bool:
     operations alone, and where autocast chooses the numbers.
     """
     return transforms.watched() or torch.is_autocast_enabled("cpu")
+
+
+def read(*counts: Tensor | None) -> bool:
+    """Whether integers lie open: torch.func wraps those that are worked out inside of it."""
+    return not any(v is not None and torch._C._functorch.is_functorch_wrapped_tensor(v) for v in counts)
 
 
 def run(

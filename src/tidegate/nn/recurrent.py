@@ -133,6 +133,8 @@ def by_whole_rows(
     layer: Layer, tape: Tape, t: Tensors, x: torch.Tensor, sizes: torch.Tensor | None, start: Tensors, natively: bool
 ) -> tuple[torch.Tensor, Tensors] | None:
     """Outputs and last states by the native engine, else by torch's kernel; None when neither computes this tape."""
+    if not engine_room.read(sizes):
+        return None
     if natively and (cell := engine_room.cell_of(tape)) and engine_room.takes(x, *t.values(), *start.values()):
         return by_native(cell, layer, tape, t, x, sizes, start)
     if kernel := kernel_of(tape):

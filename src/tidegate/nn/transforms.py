@@ -7,7 +7,6 @@ all; what could only be recorded wrongly is refused.
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cache
 from typing import Any, Final, NoReturn
 
 import torch
@@ -19,6 +18,9 @@ is_exporting: Callable[[], bool] = getattr(torch.compiler, "is_exporting", lambd
 OTHERWISE: Final = (
     'tidegate.from_torch(module) and tidegate.export(model, "onnx", "model.onnx") write a graph of any number of steps'
 )
+
+
+RUNS: Final[list[Callable[..., Any]]] = []  # made once; torch.compile would look behind functools.cache
 
 
 def transformed() -> bool:
@@ -66,7 +68,9 @@ class Unscripted(torch.nn.Module):
 
 def outside(module: Any, *args: Any) -> Any:
     """What the module's forward gives, run outside of a graph that torch.compile makes."""
-    return uncompiled()(module, *args)
+    if not RUNS:
+        RUNS.append(torch.compiler.disable(lambda module, *args: module.forward(*args)))
+    return RUNS[0](module, *args)
 
 
 # What torch.compiler.disable puts on a function; that itself would take seconds to import.
@@ -75,9 +79,3 @@ outside._torchdynamo_disable_msg = (  # type: ignore[attr-defined]
     "recurrences run by tidegate's own engine, outside of the graph, as those of torch.nn do; for a graph without "
     "breaks set native = False on each recurrent module of tidegate.nn, and it holds every step of the example's length"
 )
-
-
-@cache
-def uncompiled() -> Callable[..., Any]:
-    run: Callable[..., Any] = torch.compiler.disable(lambda module, *args: module.forward(*args))
-    return run
