@@ -21,7 +21,8 @@ HASHES = HERE / "hashes.json"
 def main() -> None:
     hashes = json.loads(HASHES.read_text("utf-8")) if HASHES.exists() else {}
     of_series = (models.seasonal, models.stations, models.gestures)
-    for parts in (models.classifier, models.forecaster, models.tagger, models.encoder, *of_series):
+    of_words = (models.classifier, models.encoder, models.finals)
+    for parts in (*of_words, models.forecaster, models.tagger, *of_series):
         path = HERE / f"{FORMAT}-{parts.__name__}.safetensors"
         if path.exists():
             print(f"{path.name} is there and stays")

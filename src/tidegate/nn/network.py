@@ -15,6 +15,7 @@ from ..tape import Tape
 from . import transforms
 from .embedding import drawn, dropped, embedded
 from .entries import Entries
+from .final import of_entries
 from .ops import TorchOps
 from .pooling import pool
 from .recurrent import sequence
@@ -180,6 +181,8 @@ class Network(transforms.Unscripted):
             return one_way_round(layer, self.tapes[layer["tape"]], t, x, entries, self.fused, self.native)
         if layer["kind"] == "bidirectional":
             return both_ways(layer, self.tapes[layer["tape"]], t, x, entries, self.fused, self.native)
+        if layer["kind"] == "final":
+            return of_entries(x, entries)
         if layer["kind"] == "conv":
             return convolution(layer, t, x, entries)
         y, _ = self.rooms[i].step(TorchOps, layer, self.tapes, t, {}, x, None)

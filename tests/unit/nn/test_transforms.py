@@ -37,9 +37,14 @@ MODULES: dict[str, Callable[[], torch.nn.Module]] = {
 FROZEN = {"GRU before", "GRU replace, both ways", "GRU norm", "LSTM peepholes", "MinGRU"}
 UNSCRIPTED = set(MODULES) - {"Scale"}
 ALL = pytest.mark.parametrize("name", MODULES)
+SOME = pytest.mark.parametrize("name", ["GRU", "MinGRU", "LSTM peepholes", "GRUCell", "Scale"])  # of what takes long
 pytestmark = pytest.mark.filterwarnings(
-    "ignore:LSTM with projections", "ignore:.*torch.jit", "ignore:You are using the legacy",
-    "ignore:The feature will be removed", "ignore:Exporting a model to ONNX with a batch_size", "ignore:The .grad attribute of a Tensor that is not a leaf",
+    "ignore:LSTM with projections",
+    "ignore:.*torch.jit",
+    "ignore:You are using the legacy",
+    "ignore:The feature will be removed",
+    "ignore:Exporting a model to ONNX with a batch_size",
+    "ignore:The .grad attribute of a Tensor that is not a leaf",
 )
 
 
@@ -70,7 +75,7 @@ def reference(module: Any) -> Any:
     return found
 
 
-def numbers(name: str, steps: int = 3, rows: int = 2, seed: int = 0) -> Tensor:
+def numbers(name: str, steps: int = 2, rows: int = 2, seed: int = 0) -> Tensor:
     shape = (rows, 3) if "Cell" in name else (steps, rows, 3)
     return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
 
@@ -229,7 +234,7 @@ def test_an_onnx_graph_of_an_export_refuses_other_numbers_of_steps(name):
 
 
 def test_packed_rows_cannot_be_traced():
-    packed = rnn.pack_padded_sequence(numbers("GRU"), [3, 1])
+    packed = rnn.pack_padded_sequence(numbers("GRU"), [2, 1])
     with pytest.raises(ModuleError, match="GRU cannot be traced: the number of steps, or of rows"):
         torch.jit.trace(lambda data: nn.GRU(3, 2)(rnn.PackedSequence(data, packed.batch_sizes))[1], packed.data)
 
@@ -244,7 +249,7 @@ def test_a_module_is_scripted_or_says_that_it_cannot_be(name):
         assert_near(torch.jit.script(module)(x), reference(module)(x.double()))
 
 
-@ALL
+@SOME
 def test_an_export_equals_the_reference_and_refuses_other_numbers_of_steps(name):
     module, x = made(name), numbers(name, seed=4)
     run = torch.export.export(module, (numbers(name),)).module()
@@ -258,7 +263,7 @@ def compiled(module: Any, whole: bool) -> Any:
     return torch.compile(module, backend="eager", fullgraph=whole)
 
 
-@ALL
+@SOME
 def test_what_is_compiled_gives_the_bits_of_what_is_not(name):
     module = made(name)
     run = compiled(module, whole=False)
@@ -266,7 +271,7 @@ def test_what_is_compiled_gives_the_bits_of_what_is_not(name):
         torch.testing.assert_close(run(x), module(x), rtol=0, atol=1e-6 if "Cell" in name else 0)
 
 
-@ALL
+@SOME
 def test_a_graph_without_breaks_names_the_attribute_to_set_and_is_right_with_it(name):
     module, x = made(name), numbers(name)
     recurrent = [part for part in module.modules() if hasattr(part, "native")]
@@ -356,7 +361,9 @@ def test_weights_made_of_others_hooks_and_files(name):
         prune.remove(part, key)
         torch.testing.assert_close(module(x), pruned, rtol=0, atol=0)
         assert not torch.equal(pruned, before)
-        getattr(part, key).data.copy_(getattr(made(name).part, key) if part is module.part else getattr(part, key) + 0.1)
+        getattr(part, key).data.copy_(
+            getattr(made(name).part, key) if part is module.part else getattr(part, key) + 0.1
+        )
         parametrizations.weight_norm(part, key)
     assert_near(module(x), reference(module)(x.double()))
     module.part.register_forward_hook(lambda *_: calls.append(1))
@@ -375,7 +382,7 @@ def test_a_network_cannot_be_traced_or_scripted():
     model = sample(features=3, size=4)
     network = nn.Network(model.layers, model.tapes)
     with pytest.raises(ModuleError, match="Network cannot be traced: the lengths of the example"):
-        torch.jit.trace(network, (numbers("GRU"), torch.tensor([3, 2])))
+        torch.jit.trace(network, (numbers("GRU"), torch.tensor([2, 1])))
     with pytest.raises(ModuleError, match="Network cannot be scripted"):
         torch.jit.script(network)
 
@@ -383,7 +390,7 @@ def test_a_network_cannot_be_traced_or_scripted():
 def test_a_network_under_a_transform_gives_what_the_reference_gives():
     from tidegate.verify.samples import sample
 
-    model, lengths = sample(features=3, size=4, over=("mean", "attention")), torch.tensor([3, 2])
+    model, lengths = sample(features=3, size=4, over=("mean", "attention")), torch.tensor([2, 1])
     found, right = (nn.Network(model.layers, model.tapes, native=native) for native in (True, False))
     for network in (found, right):
         network.load_tensors(dict(model.tensors))
@@ -391,5 +398,7 @@ def test_a_network_under_a_transform_gives_what_the_reference_gives():
     for transform in (torch.func.vmap, torch.func.jacfwd, torch.func.jacrev):
         assert_near(
             transform(lambda v: found(v, lengths))(torch.stack([x, -x]) if transform is torch.func.vmap else x),
-            transform(lambda v: right(v, lengths))(torch.stack([x, -x]) if transform is torch.func.vmap else x).double(),
+            transform(lambda v: right(v, lengths))(
+                torch.stack([x, -x]) if transform is torch.func.vmap else x
+            ).double(),
         )
