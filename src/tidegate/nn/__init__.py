@@ -24,9 +24,8 @@ if TYPE_CHECKING:
     from ..model import Model
 
 __all__ = [
-    "GRU", "LSTM", "RNN", "FinalStates", "GRUCell", "LSTMCell", "MinGRU", "Network", "Noise", "RNNCell", "Scale", "Sequential",
-    "convert",
-    "engine", "run",
+    "GRU", "LSTM", "RNN", "FinalStates", "GRUCell", "LSTMCell", "MinGRU", "Network", "Noise", "RNNCell", "Scale",
+    "Sequential", "convert", "engine", "run",
 ]  # fmt: skip
 
 

@@ -69,7 +69,7 @@ class Unscripted(torch.nn.Module):
 def outside(module: Any, *args: Any) -> Any:
     """What the module's forward gives, run outside of a graph that torch.compile makes."""
     if not RUNS:
-        RUNS.append(torch.compiler.disable(lambda module, *args: module.forward(*args)))
+        RUNS.append(torch.compiler.disable(lambda module, *args: module.forward(*args)))  # type: ignore[no-untyped-call]
     return RUNS[0](module, *args)
 
 

@@ -35,13 +35,13 @@ def sample(
     centred: bool = False,
     depth: int = 1,
     over: tuple[str, ...] = ("last",),
-    final: bool = False,
     norm: bool = False,
     dense: str | None = None,
     outputs: int | None = 5,
     softmax: bool = True,
     check: bool = False,
     scale: bool = False,
+    final: bool = False,
 ) -> Model:
     """A model of random weights.
 
@@ -49,9 +49,10 @@ def sample(
     name; None: no recurrent layer. dialect: of the cell, some of its keys. project: P of a cell whose dialect
     projects (half of H if not given). direction: "both" for bidirectional layers. conv: width of a convolution before
     the recurrence, centred or not; 0: none. depth: recurrent layers; from the second on each is added to the one
-    before. over: pools; none: no pool layer. final: the final states of both directions before these. norm: a norm before the pool. dense: activation of a dense layer
+    before. over: pools; none: no pool layer. norm: a norm before the pool. dense: activation of a dense layer
     before the last one. outputs: width of the last dense layer; None: none. softmax: whether one ends it.
-    check: whether it gets its check. scale: whether numbers are scaled first.
+    check: whether it gets its check. scale: whether numbers are scaled first. final: whether
+    the final states of both directions are taken before a norm.
     """
     loaded = cells.load(cell, dialect) if cell else None
     stack = Stack(np.random.default_rng(seed), loaded)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import io
+import re
 import warnings
 from collections.abc import Callable
 from typing import Any
@@ -31,6 +32,7 @@ MODULES: dict[str, Callable[[], torch.nn.Module]] = {
     "GRUCell before": lambda: nn.GRUCell(3, 2, reset="before"),
     "LSTMCell": lambda: nn.LSTMCell(3, 2),
     "RNNCell norm": lambda: nn.RNNCell(3, 4, norm=True),
+    "FinalStates": lambda: nn.Sequential(nn.LSTM(3, 2, bidirectional=True), nn.FinalStates(), torch.nn.Linear(4, 2)),
     "Sequential": lambda: nn.Sequential(torch.nn.Linear(3, 3), nn.GRU(3, 2), torch.nn.Linear(2, 2)),
     "Scale": lambda: nn.Scale([0.0, 1.0, 2.0], [1.0, 2.0, 3.0]),
 }
@@ -318,7 +320,8 @@ def test_a_change_in_place_before_the_way_back_is_an_error_or_has_the_right_grad
     try:
         found = through(module, x, change, what)
     except RuntimeError as error:
-        assert "modified by an inplace operation" in str(error) or "is a view" in str(error)
+        if not re.search("modified by an inplace operation|is a view", str(error)):
+            raise
         return
     assert_near(found, through(reference(module), x.double(), change, what))
 
