@@ -61,8 +61,8 @@ def warn_of_one_step(model: Model) -> None:
     if gathers and kinds[gathers[-1]] == "bidirectional":
         warnings.warn(
             "the last recurrence runs in both directions and the answer is that of a row's last step, where the "
-            f"backward direction has seen that step alone; {FINAL} behind it, and like=, example= tell whether the answers are "
-            "those of your module",
+            f"backward direction has seen that step alone; {FINAL} behind it, and like=, example= tell "
+            "whether the answers are those of your module",
             UserWarning,
             stacklevel=3,
         )
@@ -170,6 +170,6 @@ def told(model: Model, found: Floats, reading: Reading) -> str:
     hint = f"; {FINAL} behind the recurrence" if "bidirectional" in kinds and "final" not in kinds else ""
     return (
         f"the parts do not answer as like does: the largest difference is {abs(mine - theirs):.3g}, of row {row + 1} "
-        f"and output {output + 1} after {when}, {theirs:.6g} in like and {mine:.6g} in the model; give all parts in the "
-        f"order of its forward{hint}"
+        f"and output {output + 1} after {when}, {theirs:.6g} in like and {mine:.6g} in the model; give all parts in "
+        f"the order of its forward{hint}"
     )

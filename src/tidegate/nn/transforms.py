@@ -14,7 +14,7 @@ import torch
 from ..errors import ModuleError
 
 GRADIENT: Final = torch._C._functorch.TransformType.Grad
-is_exporting: Callable[[], bool] = getattr(torch.compiler, "is_exporting", lambda: False)  # before torch 2.8: never
+is_exporting: Callable[[], bool] = getattr(torch.compiler, "is_exporting", lambda: False)  # older torch has it not
 OTHERWISE: Final = (
     'tidegate.from_torch(module) and tidegate.export(model, "onnx", "model.onnx") write a graph of any number of steps'
 )

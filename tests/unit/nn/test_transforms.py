@@ -1,4 +1,4 @@
-"""What torch does to a module: each module under each transform equals the reference, or says in a sentence why not."""
+"""Each module under each transform of torch gives what the reference gives."""
 
 from __future__ import annotations
 
@@ -12,83 +12,14 @@ from typing import Any
 import pytest
 import torch
 from torch.autograd import forward_ad, functional
-from torch.nn.utils import parametrizations, prune, rnn
+from torch.nn.utils import parametrizations, prune
+from transformed_modules import MODULES, assert_near, made, numbers, reference
 
 from tidegate import nn
-from tidegate.errors import ModuleError
 
 Tensor = torch.Tensor
-MODULES: dict[str, Callable[[], torch.nn.Module]] = {
-    "GRU": lambda: nn.GRU(3, 2),
-    "GRU before": lambda: nn.GRU(3, 2, reset="before"),
-    "GRU replace, both ways": lambda: nn.GRU(3, 2, update="replace", bidirectional=True),
-    "GRU norm": lambda: nn.GRU(3, 4, norm=True),
-    "LSTM of two layers": lambda: nn.LSTM(3, 2, 2),
-    "LSTM peepholes": lambda: nn.LSTM(3, 2, peepholes=True),
-    "LSTM projected": lambda: nn.LSTM(3, 4, proj_size=2),
-    "RNN": lambda: nn.RNN(3, 2),
-    "MinGRU": lambda: nn.MinGRU(3, 2),
-    "GRUCell": lambda: nn.GRUCell(3, 2),
-    "GRUCell before": lambda: nn.GRUCell(3, 2, reset="before"),
-    "LSTMCell": lambda: nn.LSTMCell(3, 2),
-    "RNNCell norm": lambda: nn.RNNCell(3, 4, norm=True),
-    "FinalStates": lambda: nn.Sequential(nn.LSTM(3, 2, bidirectional=True), nn.FinalStates(), torch.nn.Linear(4, 2)),
-    "Sequential": lambda: nn.Sequential(torch.nn.Linear(3, 3), nn.GRU(3, 2), torch.nn.Linear(2, 2)),
-    "Scale": lambda: nn.Scale([0.0, 1.0, 2.0], [1.0, 2.0, 3.0]),
-}
-FROZEN = {"GRU before", "GRU replace, both ways", "GRU norm", "LSTM peepholes", "MinGRU"}
-UNSCRIPTED = set(MODULES) - {"Scale"}
 ALL = pytest.mark.parametrize("name", MODULES)
-SOME = pytest.mark.parametrize("name", ["GRU", "MinGRU", "LSTM peepholes", "GRUCell", "Scale"])  # of what takes long
-pytestmark = pytest.mark.filterwarnings(
-    "ignore:LSTM with projections",
-    "ignore:.*torch.jit",
-    "ignore:You are using the legacy",
-    "ignore:The feature will be removed",
-    "ignore:Exporting a model to ONNX with a batch_size",
-    "ignore:The .grad attribute of a Tensor that is not a leaf",
-)
-
-
-class First(torch.nn.Module):
-    """The outputs alone, or the first state of a cell."""
-
-    def __init__(self, part: torch.nn.Module) -> None:
-        super().__init__()
-        self.part = part
-
-    def forward(self, x: Tensor) -> Tensor:
-        y = self.part(x)
-        while isinstance(y, tuple):
-            y = y[0]
-        return y
-
-
-def made(name: str) -> Any:
-    torch.manual_seed(1)
-    return First(MODULES[name]())
-
-
-def reference(module: Any) -> Any:
-    """The same in float64, step by step by the tape."""
-    found = copy.deepcopy(module).double()
-    for part in found.modules():
-        part.fused = False
-    return found
-
-
-def numbers(name: str, steps: int = 2, rows: int = 2, seed: int = 0) -> Tensor:
-    shape = (rows, 3) if "Cell" in name else (steps, rows, 3)
-    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
-
-
-def longer(name: str) -> Tensor:
-    """Other numbers, more of them, than what a module is traced with."""
-    return numbers(name, steps=7, rows=3, seed=1)
-
-
-def assert_near(found: Any, right: Any) -> None:
-    torch.testing.assert_close(found.detach().double(), right.detach(), rtol=1e-3, atol=1e-4)
+pytestmark = pytest.mark.filterwarnings("ignore:LSTM with projections", "ignore:.*torch.jit")
 
 
 def gradients(module: Any, x: Tensor) -> dict[str, Tensor]:
@@ -178,111 +109,6 @@ def test_a_transform_gives_what_the_reference_gives(name, transform):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         assert_near(found, VALUES[transform](reference(module), x.double()))
-
-
-def traced(module: Any, x: Tensor) -> Callable[[Tensor], Tensor]:
-    return torch.jit.trace(module, x)
-
-
-def by_onnxruntime(module: Any, x: Tensor, dynamo: bool) -> Callable[[Tensor], Tensor]:
-    runtime = pytest.importorskip("onnxruntime")
-    pytest.importorskip("onnx")
-    file = io.BytesIO()
-    if dynamo:
-        pytest.importorskip("onnxscript")
-        torch.onnx.export(module, (x,), file, dynamo=True, input_names=["x"])
-    else:
-        axes = {"x": {axis: f"axis{axis}" for axis in range(x.dim() - 1)}}
-        torch.onnx.export(module, (x,), file, dynamo=False, input_names=["x"], dynamic_axes=axes)
-    session = runtime.InferenceSession(file.getvalue(), providers=["CPUExecutionProvider"])
-    return lambda x: torch.from_numpy(session.run(None, {"x": x.numpy()})[0])
-
-
-@ALL
-def test_a_trace_gives_right_answers_for_any_number_of_steps_or_is_refused(name):
-    module, x = made(name), longer(name)
-    if name in FROZEN:
-        with pytest.raises(ModuleError, match=r"cannot be traced: the number of steps.*tidegate.from_torch"):
-            traced(module, numbers(name))
-        return
-    found = traced(module, numbers(name))
-    assert_near(found(x), reference(module)(x.double()))
-    held = io.BytesIO()
-    torch.jit.save(found, held)
-    held.seek(0)
-    assert_near(torch.jit.load(held)(x), reference(module)(x.double()))
-
-
-@ALL
-def test_an_onnx_graph_of_a_trace_gives_right_answers_for_any_number_of_steps_or_is_refused(name):
-    module, x = made(name).eval(), longer(name)
-    if name in FROZEN:
-        with pytest.raises(ModuleError, match="cannot be traced: the number of steps"):
-            by_onnxruntime(module, numbers(name), dynamo=False)
-    elif name == "LSTM projected":
-        with pytest.raises(torch.onnx.errors.SymbolicValueError, match="LSTMs with projections"):
-            by_onnxruntime(module, numbers(name), dynamo=False)
-    else:
-        assert_near(by_onnxruntime(module, numbers(name), dynamo=False)(x), reference(module)(x.double()))
-
-
-@ALL
-def test_an_onnx_graph_of_an_export_refuses_other_numbers_of_steps(name):
-    module, x = made(name).eval(), numbers(name, seed=4)
-    run = by_onnxruntime(module, numbers(name), dynamo=True)
-    assert_near(run(x), reference(module)(x.double()))
-    with pytest.raises(Exception, match="(?i)dimension"):
-        run(longer(name))
-
-
-def test_packed_rows_cannot_be_traced():
-    packed = rnn.pack_padded_sequence(numbers("GRU"), [2, 1])
-    with pytest.raises(ModuleError, match="GRU cannot be traced: the number of steps, or of rows"):
-        torch.jit.trace(lambda data: nn.GRU(3, 2)(rnn.PackedSequence(data, packed.batch_sizes))[1], packed.data)
-
-
-@ALL
-def test_a_module_is_scripted_or_says_that_it_cannot_be(name):
-    module, x = made(name).part, longer(name)
-    if name in UNSCRIPTED:
-        with pytest.raises(ModuleError, match="cannot be scripted: TorchScript cannot read its equations"):
-            torch.jit.script(module)
-    else:
-        assert_near(torch.jit.script(module)(x), reference(module)(x.double()))
-
-
-@SOME
-def test_an_export_equals_the_reference_and_refuses_other_numbers_of_steps(name):
-    module, x = made(name), numbers(name, seed=4)
-    run = torch.export.export(module, (numbers(name),)).module()
-    assert_near(run(x), reference(module)(x.double()))
-    with pytest.raises(AssertionError, match="Guard failed"):
-        run(longer(name))
-
-
-def compiled(module: Any, whole: bool) -> Any:
-    torch._dynamo.reset()
-    return torch.compile(module, backend="eager", fullgraph=whole)
-
-
-@SOME
-def test_what_is_compiled_gives_the_bits_of_what_is_not(name):
-    module = made(name)
-    run = compiled(module, whole=False)
-    for x in (numbers(name), longer(name)):
-        torch.testing.assert_close(run(x), module(x), rtol=0, atol=1e-6 if "Cell" in name else 0)
-
-
-@SOME
-def test_a_graph_without_breaks_names_the_attribute_to_set_and_is_right_with_it(name):
-    module, x = made(name), numbers(name)
-    recurrent = [part for part in module.modules() if hasattr(part, "native")]
-    if recurrent:
-        with pytest.raises(torch._dynamo.exc.Unsupported, match="set native = False on each recurrent module"):
-            compiled(module, whole=True)(x)
-    for part in recurrent:
-        part.native = False
-    assert_near(compiled(module, whole=True)(x), reference(module)(x.double()))
 
 
 def doubled(y: Tensor) -> None:
@@ -377,17 +203,6 @@ def test_weights_made_of_others_hooks_and_files(name):
     torch.save(plain, file)
     file.seek(0)
     torch.testing.assert_close(torch.load(file, weights_only=False)(x), plain(x), rtol=0, atol=0)
-
-
-def test_a_network_cannot_be_traced_or_scripted():
-    from tidegate.verify.samples import sample
-
-    model = sample(features=3, size=4)
-    network = nn.Network(model.layers, model.tapes)
-    with pytest.raises(ModuleError, match="Network cannot be traced: the lengths of the example"):
-        torch.jit.trace(network, (numbers("GRU"), torch.tensor([2, 1])))
-    with pytest.raises(ModuleError, match="Network cannot be scripted"):
-        torch.jit.script(network)
 
 
 def test_a_network_under_a_transform_gives_what_the_reference_gives():
