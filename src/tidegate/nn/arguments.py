@@ -1,7 +1,6 @@
 """What modules take: arguments of their constructors and inputs of their steps, checked as torch.nn checks them.
 
 The errors are tidegate's own and at once ValueError, TypeError or RuntimeError, whichever torch.nn raises in the case.
-Sizes are not looked at while torch traces, as then they are tensors; its own operations refuse what does not fit.
 """
 
 from __future__ import annotations
@@ -9,6 +8,7 @@ from __future__ import annotations
 import math
 import numbers
 import warnings
+from collections.abc import Iterable
 from typing import Any
 
 import torch
@@ -16,6 +16,15 @@ from torch.nn.utils.rnn import PackedSequence
 
 from ..errors import WrongShape, WrongType, WrongValue
 from .transforms import tracing
+
+
+def plain(sizes: Iterable[int]) -> tuple[int, ...]:
+    """Sizes as integers: while torch traces they are tensors, and it warns of every look at one."""
+    if not tracing():
+        return tuple(sizes)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return tuple(map(int, sizes))
 
 
 def whole(name: str, value: Any, least: int = 1) -> None:
@@ -67,8 +76,6 @@ def choice(name: str, value: Any, choices: tuple[str, ...]) -> None:
 
 def sequence(given: Any, inputs: int, dtype: torch.dtype, module: str) -> None:
     """Checks a sequence: tensor of 2 or 3 axes, or packed; its width, dtype and length."""
-    if tracing():
-        return
     packed = isinstance(given, PackedSequence)
     x = given.data if packed else given
     if not packed and x.dim() not in (2, 3):
@@ -82,12 +89,14 @@ def sequence(given: Any, inputs: int, dtype: torch.dtype, module: str) -> None:
             f"{module}: input dtype ({x.dtype}) does not match weight dtype ({dtype}); use input.to({dtype}) or "
             f"module.to({x.dtype})"
         )
-    if x.shape[-1] != inputs:
-        raise WrongShape(f"{module}: input.size(-1) must be equal to input_size. Expected {inputs}, got {x.shape[-1]}")
+    if plain(x.shape)[-1] != inputs:
+        raise WrongShape(
+            f"{module}: input.size(-1) must be equal to input_size. Expected {inputs}, got {plain(x.shape)[-1]}"
+        )
 
 
 def steps(x: torch.Tensor, module: str) -> None:
-    if not tracing() and x.shape[0] == 0:
+    if plain(x.shape)[0] == 0:
         raise WrongShape(f"{module}: Expected sequence length to be larger than 0; leave empty sequences out")
 
 
@@ -109,22 +118,18 @@ def states(hx: Any, names: tuple[str, ...], like: torch.Tensor, axes: int, modul
 
 
 def sizes(given: tuple[torch.Tensor, ...], wanted: list[tuple[int, ...]], module: str) -> None:
-    if tracing():
-        return
-    for k, (v, shape) in enumerate(zip(given, wanted, strict=True)):
-        if tuple(v.shape) != shape:
+    for k, (v, asked) in enumerate(zip(given, wanted, strict=True)):
+        if (found := plain(v.shape)) != (shape := plain(asked)):
             which = f"hidden[{k}]" if len(wanted) > 1 else "hidden"
-            raise WrongShape(f"{module}: Expected {which} size {shape}, got {tuple(v.shape)}")
+            raise WrongShape(f"{module}: Expected {which} size {shape}, got {found}")
 
 
 def vector(x: torch.Tensor, inputs: int, dtype: torch.dtype, module: str) -> None:
     """Checks a cell's input: [B, features] or [features]."""
-    if tracing():
-        return
     if x.dim() not in (1, 2):
         raise WrongValue(f"{module}: Expected input to be 1D or 2D, got {x.dim()}D instead")
-    if x.shape[-1] != inputs:
-        raise WrongShape(f"{module}: input has inconsistent input_size: got {x.shape[-1]} expected {inputs}")
+    if plain(x.shape)[-1] != inputs:
+        raise WrongShape(f"{module}: input has inconsistent input_size: got {plain(x.shape)[-1]} expected {inputs}")
     if x.dtype != dtype and not autocast():
         raise WrongShape(f"{module}: input must have the same dtype as the weights, {dtype}, got {x.dtype}")
 

@@ -30,7 +30,7 @@ def embedded(table: Tensor, ids: Tensor, rate: float, random: np.random.Generato
     def again(table: Tensor) -> Tensor:
         return dropped(torch.nn.functional.embedding(ids, table), level, given)
 
-    if native and len(ids) and engine_room.read(ids) and engine_room.takes(table):
+    if native and len(ids) and engine_room.takes(table):
         found: Tensor = Embedding.apply(level, given, again, ids, table)  # type: ignore[no-untyped-call]
         return found
     return again(table)

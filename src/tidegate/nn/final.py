@@ -9,6 +9,7 @@ from torch.nn.utils.rnn import PackedSequence
 
 from ..errors import WrongShape, WrongType
 from . import packing
+from .arguments import plain
 from .entries import Entries
 from .transforms import Unscripted, tracing
 
@@ -46,8 +47,9 @@ class FinalStates(Unscripted):
                 f"FinalStates: input is {type(input).__name__}; give the outputs of a recurrence, the first of its two "
                 "results"
             )
-        if not tracing() and (input.dim() not in (2, 3) or input.shape[-1] % 2 or 0 in input.shape[:-1]):
-            raise WrongShape(f"FinalStates: input has shape {list(input.shape)}; expected [steps, rows, 2 x width]")
+        *places, width = plain(input.shape) or (1,)
+        if len(places) not in (1, 2) or width % 2 or 0 in places:
+            raise WrongShape(f"FinalStates: input has shape {[*places, width]}; expected [steps, rows, 2 x width]")
         time = 1 if self.batch_first and input.dim() == 3 else 0
         return halves(input.select(time, -1), input.select(time, 0))
 

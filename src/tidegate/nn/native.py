@@ -78,11 +78,6 @@ def elsewhere() -> bool:
     return transforms.watched() or torch.is_autocast_enabled("cpu")
 
 
-def read(*counts: Tensor | None) -> bool:
-    """Whether integers lie open: torch.func wraps those that are worked out inside of it."""
-    return not any(v is not None and torch._C._functorch.is_functorch_wrapped_tensor(v) for v in counts)
-
-
 def run(
     cell: str, x: Tensor, rows: npt.NDArray[np.int64], first: Tensor, t: Mapping[str, Tensor], again: Again
 ) -> tuple[Tensor, Tensor]:

@@ -29,7 +29,7 @@ def pool(layer: Layer, t: Tensors, x: Tensor, entries: Entries, ends: list[Tenso
     """
     where = torch.stack(ends).index_select(1, entries.order)
     weights = [t["score"].flatten(), t["score_bias"]] if "attention" in layer["over"] else []
-    if native and engine_room.read(entries.sizes, where) and engine_room.takes(x, *weights):
+    if native and engine_room.takes(x, *weights):
 
         def again(x: Tensor, *weights: Tensor) -> Tensor:
             return closed(layer["over"], x, weights, entries, where)

@@ -133,7 +133,7 @@ def by_whole_rows(
     layer: Layer, tape: Tape, t: Tensors, x: torch.Tensor, sizes: torch.Tensor | None, start: Tensors, natively: bool
 ) -> tuple[torch.Tensor, Tensors] | None:
     """Outputs and last states by the native engine, else by torch's kernel; None when neither computes this tape."""
-    if not engine_room.read(sizes):
+    if sizes is not None and torch._C._functorch.get_interpreter_stack():  # inside torch.func they lie nowhere
         return None
     if natively and (cell := engine_room.cell_of(tape)) and engine_room.takes(x, *t.values(), *start.values()):
         return by_native(cell, layer, tape, t, x, sizes, start)

@@ -12,7 +12,7 @@ from torch.nn.utils import rnn
 from transformed_modules import MODULES, assert_near, longer, made, numbers, reference
 
 from tidegate import nn
-from tidegate.errors import ModuleError
+from tidegate.errors import ModuleError, WrongShape
 
 Tensor = torch.Tensor
 ALL = pytest.mark.parametrize("name", MODULES)
@@ -82,6 +82,14 @@ def test_an_onnx_graph_of_an_export_refuses_other_numbers_of_steps(name):
     assert_near(run(x), reference(module)(x.double()))
     with pytest.raises(Exception, match="(?i)dimension"):
         run(longer(name))
+
+
+def test_a_first_state_of_another_shape_cannot_be_traced():
+    module = nn.GRU(3, 2)
+    with pytest.raises(WrongShape, match=r"Expected hidden size \(1, 3, 2\), got \(1, 2, 3\)"):
+        torch.jit.trace(module, (numbers("GRU", rows=3), torch.zeros(1, 2, 3)))
+    with pytest.raises(WrongShape, match="Expected 3, got 4"):
+        torch.jit.trace(module, torch.zeros(2, 2, 4))
 
 
 def test_packed_rows_cannot_be_traced():

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import torch
 from torch.autograd import forward_ad, functional
-from torch.nn.utils import parametrizations, prune
+from torch.nn.utils import parametrizations, prune, rnn
 from transformed_modules import MODULES, assert_near, made, numbers, reference
 
 from tidegate import nn
@@ -203,6 +203,21 @@ def test_weights_made_of_others_hooks_and_files(name):
     torch.save(plain, file)
     file.seek(0)
     torch.testing.assert_close(torch.load(file, weights_only=False)(x), plain(x), rtol=0, atol=0)
+
+
+def test_torch_func_takes_packed_rows():
+    packed = rnn.pack_padded_sequence(numbers("GRU"), [2, 1])
+    module = nn.GRU(3, 2)
+
+    def gradient(of: Any, packed: rnn.PackedSequence) -> Tensor:
+        def loss(weights: dict[str, Tensor]) -> Tensor:
+            y, h = torch.func.functional_call(of, weights, (packed,))
+            return y.data.square().sum() + h.sum()
+
+        return torch.func.grad(loss)({key: p.detach() for key, p in of.named_parameters()})["weight_hh_l0"]
+
+    right = gradient(reference(module), rnn.PackedSequence(packed.data.double(), packed.batch_sizes))
+    assert_near(gradient(module, packed), right)
 
 
 def test_a_network_under_a_transform_gives_what_the_reference_gives():
