@@ -293,7 +293,7 @@ class Reader:
 
     def softmax(self, path: str, module: torch.nn.Softmax) -> None:
         if module.dim not in (-1, 2):
-            raise ModuleError(f"{path} is a Softmax over dim {module.dim}; only over the last, dim=-1, can be")
+            raise ModuleError(f"{path} is a Softmax over dim {module.dim}; only over the last, Softmax(-1), can be")
         if self.width is None:
             raise ModuleError(f"{path} is the first layer; a model needs one before it")
         self.add(path, self.width, self.width, {"kind": "softmax", "size": self.width}, {})
