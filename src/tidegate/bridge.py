@@ -29,9 +29,10 @@ def from_torch(
     output sequence on. All float32. labels: names of the outputs.
     initial: the state before the first step, as the recurrence takes it for one row: [layers, width], for an LSTM a
     pair; with several recurrences, name -> state. None is zeros, as torch has it.
-    like, example: the module that the parts are of, and what it takes: rows of 2 steps or more, in its own layout. Both
-    it and the model run on the example in float64, and answers that differ are refused. A Softmax at the end of the
-    parts may be missing in `like`.
+    like, example: the module that the parts are of, and what it takes: a tensor of rows of 2 steps or more, in its own
+    layout, or a tuple of that and more, of which integers [rows] are the rows' lengths. Both it and the model run on
+    the example in float64, and answers that differ are refused. A Softmax at the end of the parts may be missing in
+    `like`.
 
     Warns (UserWarning) where the answer reads a backward direction after a single step, unless `like` has agreed.
 

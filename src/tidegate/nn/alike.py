@@ -22,11 +22,23 @@ FINAL = "torch.cat([h_n[-2], h_n[-1]], -1), the final states of both directions,
 
 
 class Reading(NamedTuple):
-    """One way to read an example and what a module made of it. x: [T, B, ...]; y: what the module gave, as the model's
-    outputs stand: after every step [T, B, O] or after the last one [1, B, O]."""
+    """One way to read an example and what a module made of it. x: [T, B, ...]; lengths: [B]; y: what the module
+    gave, as the model's outputs stand: after every step [T, B, O] or after each row's last one [1, B, O]."""
 
     x: torch.Tensor
+    lengths: npt.NDArray[np.int64]
     y: Floats
+
+    def of(self, model: Model) -> Floats:
+        """The same of the model in float64."""
+        found = Oracle(model).run(self.x.numpy(), self.lengths)[0]
+        if len(self.y) == 1:
+            return found[self.lengths - 1, np.arange(len(self.lengths))][None]
+        return np.where(self.within, found, 0.0)
+
+    @property
+    def within(self) -> npt.NDArray[np.bool_]:
+        return (np.arange(len(self.x))[:, None] < self.lengths)[..., None]
 
 
 def compare(model: Model, like: Any, example: Any) -> None:
@@ -37,19 +49,20 @@ def compare(model: Model, like: Any, example: Any) -> None:
         raise ModuleError(f"like is {type(like).__name__}; expected the torch.nn.Module that the parts are of")
     if example is None:
         raise ModuleError("like is given without an example; give example=x, what like takes, of 2 steps or more")
-    x = taken(model, example)
-    y = run(like, x)
+    given, *more = example if isinstance(example, tuple) else (example,)
+    x = taken(model, given)
+    y = run(like, x, more)
     width, squash = outputs(model), model.layers[-1]["kind"] == "softmax"
     differences = []
-    for reading in readings(x, y, width, batch_first(like)):
-        found = Oracle(model).run(reading.x.numpy())[0][-len(reading.y) :]
+    for reading in readings(x, y, width, batch_first(like), lengths_of(more)):
+        found = reading.of(model)
         if any(differ(found, wanted) == 0 for wanted in (reading.y, *([softmax(reading.y)] if squash else []))):
             return
         differences.append((found, reading))
     if not differences:
         raise ModuleError(
             f"like gives {list(y.shape)} for an example of {list(x.shape)}; the model gives [rows, {width}] after the "
-            "last step, of rows of 2 steps or more"
+            "last step, of rows of 2 steps or more, each of 1 or more where lengths are given"
         )
     raise ModuleError(told(model, *differences[0]))
 
@@ -93,12 +106,19 @@ def taken(model: Model, example: Any) -> torch.Tensor:
     return x.double()
 
 
-def run(like: torch.nn.Module, x: torch.Tensor) -> torch.Tensor:
+def lengths_of(more: list[Any]) -> npt.NDArray[np.int64] | None:
+    """Each row's number of steps, where that is what `like` takes after the rows."""
+    if not more or not isinstance(more[0], torch.Tensor) or more[0].dim() != 1 or more[0].is_floating_point():
+        return None
+    return np.asarray(more[0].cpu().numpy(), np.int64)
+
+
+def run(like: torch.nn.Module, x: torch.Tensor, more: list[Any]) -> torch.Tensor:
     """What a copy of the module gives in float64 and eval mode; the first of several results."""
     try:
         with float64(), torch.no_grad(), warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            y: Any = copy.deepcopy(like).cpu().double().eval()(x)
+            y: Any = copy.deepcopy(like).cpu().double().eval()(x, *more)
     except Exception as error:  # of any code
         said = (str(error).strip().splitlines() or [""])[0][:200]
         raise ModuleError(
@@ -127,20 +147,26 @@ def batch_first(like: torch.nn.Module) -> bool:
     return any(getattr(part, "batch_first", False) for part in like.modules())
 
 
-def readings(x: torch.Tensor, y: torch.Tensor, width: int, batched: bool) -> Iterator[Reading]:
+def readings(
+    x: torch.Tensor, y: torch.Tensor, width: int, batched: bool, given: npt.NDArray[np.int64] | None
+) -> Iterator[Reading]:
     """Every way in which the shapes fit, the likeliest first: rows or steps come first, or it is one row."""
     single = x.dim() == (1 if x.dtype == torch.int64 else 2)
     for swap in (False,) if single else (batched, not batched):
         rows = x.unsqueeze(1) if single else x.transpose(0, 1) if swap else x
         T, B = rows.shape[:2]
-        if T < 2 or not B:
+        lengths = np.full(B, T) if given is None else given
+        if T < 2 or not B or len(lengths) != B or lengths.min() < 1 or lengths.max() > T:
             continue
         if tuple(y.shape) in {(B, width), *([(B,)] if width == 1 else []), *([(width,)] if single else [])}:
-            yield Reading(rows, y.reshape(1, B, width).numpy())
-        elif tuple(y.shape) in {(T, B, width), *([(T, width)] if single else [])} and not swap:
-            yield Reading(rows, y.reshape(T, B, width).numpy())
-        elif tuple(y.shape) == (B, T, width) and swap:
-            yield Reading(rows, y.transpose(0, 1).numpy())
+            yield Reading(rows, lengths, y.reshape(1, B, width).numpy())
+            continue
+        every = y.transpose(0, 1) if swap and y.dim() == 3 else y
+        steps = int(lengths.max())  # a module that packs its rows gives no more
+        for n in {T, steps}:
+            if tuple(every.shape) in {(n, B, width), *([(n, width)] if single else [])}:
+                reading = Reading(rows[:n], lengths, every.reshape(n, B, width).numpy())
+                yield reading._replace(y=np.where(reading.within, reading.y, 0.0))
 
 
 def outputs(model: Model) -> int:

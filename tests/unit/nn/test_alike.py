@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from torch.nn.utils.rnn import pack_padded_sequence, pad_sequence
+from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence, pad_sequence
 
 import tidegate
 from tidegate import nn
@@ -100,6 +100,31 @@ def test_parts_that_answer_as_the_module_does_are_brought(name):
         assert all(result.ok for result in verify(predictor.model))
 
 
+class Padded(Classifier):
+    """Rows of unequal lengths, packed, or with their padding read as steps."""
+
+    packs, every = True, False
+
+    def forward(self, ids: Tensor, lengths: Tensor) -> Tensor:  # type: ignore[override]
+        x = self.embedding(ids)
+        if self.packs:
+            x = pack_padded_sequence(x, lengths, batch_first=True, enforce_sorted=False)
+        y, states = self.recurrence(x)
+        return self.head(pad_packed_sequence(y, batch_first=True)[0] if self.every else self.read(y, states))
+
+
+@pytest.mark.parametrize("lengths", [[5, 2, 4], [4, 1, 3]])
+def test_rows_of_unequal_lengths_are_compared_at_their_own_ends(lengths):
+    net = Padded(of_both)
+    example = IDS, torch.tensor(lengths)
+    assert brought(net, example=example)
+    net.every = True
+    assert brought(net, example=example, final=False)
+    net.every = net.packs = False
+    with pytest.raises(ModuleError, match="the parts do not answer as like does"):
+        brought(net, example=example)
+
+
 @pytest.mark.parametrize("end", [logits, lambda v: v.softmax(-1), lambda v: v.log_softmax(-1)])
 def test_a_softmax_at_the_end_may_be_missing_in_the_module(end):
     net = Classifier(of_both, end=end)
@@ -122,6 +147,7 @@ WRONG: dict[str, tuple[Callable[[], Classifier], dict[str, Any], str]] = {
     "another width": (lambda: Classifier(of_both, end=lambda v: v[:, :1]), {}, r"like gives \[3, 1\] for an"),
     "an id too many": (lambda: Classifier(of_both), {"example": IDS + 9}, "there are 0 to 8"),
     "numbers for ids": (lambda: Classifier(of_both), {"example": IDS.float()}, "expected token ids"),
+    "lengths of other rows": (lambda: Padded(of_both), {"example": (IDS, torch.tensor([0, 5, 1]))}, "fails|1 or more"),
     "no example": (lambda: Classifier(of_both), {"example": None}, "like is given without an example"),
     "a forward that fails": (
         lambda: Classifier(of_both, end=lambda v: v @ torch.ones(7)), {}, "like fails in float64 on the example"
