@@ -18,21 +18,31 @@ if TYPE_CHECKING:
     from .runtime import Predictor
 
 
-def from_torch(*modules: torch.nn.Module, labels: Sequence[str] | None = None, initial: Any = None) -> Predictor:
+def from_torch(
+    *modules: torch.nn.Module, labels: Sequence[str] | None = None, initial: Any = None, like: Any = None,
+    example: Any = None,
+) -> Predictor:  # fmt: skip
     """A predictor of trained torch modules applied one after the other: it saves, verifies and streams from now on.
 
     modules: GRU, LSTM, RNN and their cells, of torch.nn or of tidegate.nn; Embedding first; Linear with ReLU, Tanh or
-    Sigmoid right behind it; LayerNorm; Softmax over the last dim; Dropout and Identity, which answering leaves out; or
-    a Sequential of these. A recurrence passes its output sequence on. All float32. labels: names of the outputs.
+    Sigmoid right behind it; LayerNorm; Softmax over the last dim; tidegate.nn.FinalStates right behind a bidirectional
+    recurrence; Dropout and Identity, which answering leaves out; or a Sequential of these. A recurrence passes its
+    output sequence on. All float32. labels: names of the outputs.
     initial: the state before the first step, as the recurrence takes it for one row: [layers, width], for an LSTM a
     pair; with several recurrences, name -> state. None is zeros, as torch has it.
+    like, example: the module that the parts are of, and what it takes: a tensor of rows of 2 steps or more, in its own
+    layout, or a tuple of that and more, of which integers [rows] are the rows' lengths. Both it and the model run on
+    the example in float64, and answers that differ are refused. A Softmax at the end of the parts may be missing in
+    `like`.
+
+    Warns (UserWarning) where the answer reads a backward direction after a single step, unless `like` has agreed.
 
     The model takes what the first module takes at one step: a token id, or a row of numbers; its answer is the last
     module's at that step, after every step so far. The weights are copied, float32 as they are; so the answers are
     those of the modules up to float32's roundings, which `verify` holds against their bound.
 
     Raises: ModuleError naming the submodule that cannot be brought (a forward of its own, a hook, quantised, float64,
-    NaN), and ModelFileError for labels that do not fit.
+    NaN), a difference from `like`, with its size and place, and ModelFileError for labels that do not fit.
 
     >>> import torch
     >>> predictor = from_torch(torch.nn.GRU(3, 8), torch.nn.Linear(8, 2))
@@ -40,11 +50,17 @@ def from_torch(*modules: torch.nn.Module, labels: Sequence[str] | None = None, i
     >>> stream.push([0.1, 0.2, 0.3]).values.shape
     (2,)
     """
+    from .nn import alike
     from .nn.bring import bring
     from .runtime import Predictor
     from .verify import attach
 
-    return Predictor(attach(bring(modules, labels, initial)))
+    model = bring(modules, labels, initial)
+    if like is not None or example is not None:
+        alike.compare(model, like, example)
+    else:
+        alike.warn_of_one_step(model)
+    return Predictor(attach(model))
 
 
 def to_torch(model: Model | Predictor | str | os.PathLike[str]) -> torch.nn.Module:

@@ -21,7 +21,8 @@ HASHES = HERE / "hashes.json"
 def main() -> None:
     hashes = json.loads(HASHES.read_text("utf-8")) if HASHES.exists() else {}
     of_series = (models.seasonal, models.stations, models.gestures)
-    every = (models.classifier, models.forecaster, models.tagger, models.encoder, *of_series)
+    of_words = (models.classifier, models.encoder, models.finals)
+    every = (*of_words, models.forecaster, models.tagger, *of_series)
     summed = [("classifier-with-sum", models.classifier)]  # the others are from before files had a sum
     for name, parts in [*((parts.__name__, parts) for parts in every), *summed]:
         path = HERE / f"{FORMAT}-{name}.safetensors"

@@ -85,6 +85,19 @@ def tagger(H: int = 5, seed: int = 3) -> Parts:
     return assembled("encode", source, chain, {"gru": cells.load("gru").tape}, None, seed)
 
 
+def finals(H: int = 4, seed: int = 8) -> Parts:
+    """Token ids to two labels by the final states of both directions; document and tensors, check None."""
+    chain = [
+        {"kind": "embed", "rows": 6, "size": 3},
+        {**recurrent(3, H, "gru"), "kind": "bidirectional"},
+        {"kind": "final", "size": 2 * H},
+        {"kind": "dense", "inputs": 2 * H, "size": 2, "activation": "none"},
+        {"kind": "softmax", "size": 2},
+    ]
+    source = {"kind": "ids", "size": 6}
+    return assembled("classify", source, chain, {"gru": cells.load("gru").tape}, ["ebb", "flood"], seed)
+
+
 def seasonal(H: int = 5, seed: int = 5) -> Parts:
     """A window of three columns with a season, a calendar and a mask to forecasts; document and tensors, check None."""
     intake = Intake(

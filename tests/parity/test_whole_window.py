@@ -29,6 +29,16 @@ CHAINS: dict[str, dict[str, Any]] = {
     "centred, then bidirectional": {"features": 3, "size": 9, "conv": 4, "centred": True, "direction": "both"},
     "causal, then bidirectional": {"size": 9, "conv": 3, "direction": "both", "cell": "lstm", "over": ("max",)},
     "no pool": {"features": 4, "size": 8, "conv": 2, "centred": True, "over": (), "softmax": False},
+    "final states": {
+        "features": 4,
+        "size": 9,
+        "direction": "both",
+        "depth": 2,
+        "over": (),
+        "final": True,
+        "norm": True,
+    },
+    "final states of text, pooled": {"size": 7, "direction": "both", "final": True, "over": ("mean",), "cell": "lstm"},
     "projected": {"features": 4, "size": 8, "direction": "both", "cell": "lstm", "dialect": {"projection": "yes"}},
 }
 

@@ -161,7 +161,7 @@ def sizes(found: dict[str, Any]) -> str:
         what += f", {'centred ' if found['centred'] else ''}window of {found['width']}{activation}"
     elif found["kind"] == "pool":
         what = f"{', '.join(found['over'])} of {out}"
-    elif found["kind"] in ("norm", "scale", "softmax"):
+    elif found["kind"] in ("norm", "scale", "softmax", "final"):
         what = f"of {out}"
     elif found["kind"] == "dense" and found["activation"] != "none":
         what += f", {found['activation']}"

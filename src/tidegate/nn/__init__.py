@@ -13,6 +13,7 @@ except ModuleNotFoundError as error:
 
 from .cell_modules import GRUCell, LSTMCell, RNNCell
 from .dialects import convert
+from .final import FinalStates
 from .modules import GRU, LSTM, RNN, MinGRU
 from .network import Network, Noise
 from .recurrent import engine
@@ -23,9 +24,8 @@ if TYPE_CHECKING:
     from ..model import Model
 
 __all__ = [
-    "GRU", "LSTM", "RNN", "GRUCell", "LSTMCell", "MinGRU", "Network", "Noise", "RNNCell", "Scale", "Sequential",
-    "convert",
-    "engine", "run",
+    "GRU", "LSTM", "RNN", "FinalStates", "GRUCell", "LSTMCell", "MinGRU", "Network", "Noise", "RNNCell", "Scale",
+    "Sequential", "convert", "engine", "run",
 ]  # fmt: skip
 
 

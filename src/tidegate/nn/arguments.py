@@ -8,12 +8,23 @@ from __future__ import annotations
 import math
 import numbers
 import warnings
+from collections.abc import Iterable
 from typing import Any
 
 import torch
 from torch.nn.utils.rnn import PackedSequence
 
 from ..errors import WrongShape, WrongType, WrongValue
+from .transforms import tracing
+
+
+def plain(sizes: Iterable[int]) -> tuple[int, ...]:
+    """Sizes as integers: while torch traces they are tensors, and it warns of every look at one."""
+    if not tracing():
+        return tuple(sizes)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return tuple(map(int, sizes))
 
 
 def whole(name: str, value: Any, least: int = 1) -> None:
@@ -78,12 +89,14 @@ def sequence(given: Any, inputs: int, dtype: torch.dtype, module: str) -> None:
             f"{module}: input dtype ({x.dtype}) does not match weight dtype ({dtype}); use input.to({dtype}) or "
             f"module.to({x.dtype})"
         )
-    if x.shape[-1] != inputs:
-        raise WrongShape(f"{module}: input.size(-1) must be equal to input_size. Expected {inputs}, got {x.shape[-1]}")
+    if plain(x.shape)[-1] != inputs:
+        raise WrongShape(
+            f"{module}: input.size(-1) must be equal to input_size. Expected {inputs}, got {plain(x.shape)[-1]}"
+        )
 
 
 def steps(x: torch.Tensor, module: str) -> None:
-    if x.shape[0] == 0:
+    if plain(x.shape)[0] == 0:
         raise WrongShape(f"{module}: Expected sequence length to be larger than 0; leave empty sequences out")
 
 
@@ -105,18 +118,18 @@ def states(hx: Any, names: tuple[str, ...], like: torch.Tensor, axes: int, modul
 
 
 def sizes(given: tuple[torch.Tensor, ...], wanted: list[tuple[int, ...]], module: str) -> None:
-    for k, (v, shape) in enumerate(zip(given, wanted, strict=True)):
-        if tuple(v.shape) != shape:
+    for k, (v, asked) in enumerate(zip(given, wanted, strict=True)):
+        if (found := plain(v.shape)) != (shape := plain(asked)):
             which = f"hidden[{k}]" if len(wanted) > 1 else "hidden"
-            raise WrongShape(f"{module}: Expected {which} size {shape}, got {tuple(v.shape)}")
+            raise WrongShape(f"{module}: Expected {which} size {shape}, got {found}")
 
 
 def vector(x: torch.Tensor, inputs: int, dtype: torch.dtype, module: str) -> None:
     """Checks a cell's input: [B, features] or [features]."""
     if x.dim() not in (1, 2):
         raise WrongValue(f"{module}: Expected input to be 1D or 2D, got {x.dim()}D instead")
-    if x.shape[-1] != inputs:
-        raise WrongShape(f"{module}: input has inconsistent input_size: got {x.shape[-1]} expected {inputs}")
+    if plain(x.shape)[-1] != inputs:
+        raise WrongShape(f"{module}: input has inconsistent input_size: got {plain(x.shape)[-1]} expected {inputs}")
     if x.dtype != dtype and not autocast():
         raise WrongShape(f"{module}: input must have the same dtype as the weights, {dtype}, got {x.dtype}")
 

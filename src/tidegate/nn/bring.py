@@ -18,6 +18,7 @@ from ..layers import load, whole_window
 from ..model import Model
 from ..tape import Tape
 from . import kinds
+from .final import FinalStates
 from .kinds import array, bias
 from .scale import Scale
 from .sequential import Sequential
@@ -69,6 +70,11 @@ def parts(name: str, module: Any, prefix: str) -> Iterator[tuple[str, Module]]:
     if not isinstance(module, Module):
         found = module.__name__ if isinstance(module, type) else type(module).__name__
         many = "; give several one after the other, from_torch(*modules)" if isinstance(module, list | tuple) else ""
+        if callable(module) and not isinstance(module, type):
+            found, many = (
+                f"the function {getattr(module, '__name__', found)}",
+                "; for an activation, such as torch.nn.ReLU()",
+            )
         what = "the argument" if name == type(module).__name__ else name
         raise ModuleError(f"{what} is {found}; expected a torch.nn.Module{many}")
     path = prefix or name
@@ -106,10 +112,28 @@ def refuse_own_forward(path: str, module: Module, known: tuple[type[Module], ...
     ]
     if kind is not Module and not changed:
         return
-    names = [f"m[{name}]" if name.isdigit() else f"m.{name}" for name, _ in module.named_children()]
-    how = f"give its parts in order, such as from_torch({', '.join(names)})" if names else "bring the plain module"
+    how = suggested(module) or "bring the plain module"
     what = changed[0] if changed else "forward"
     raise ModuleError(f"{path} ({own.__name__}) has a {what} of its own, which cannot be read; {how}")
+
+
+def suggested(module: Module) -> str:
+    """How to bring a module's parts instead of it; "" where it has none."""
+    names = []
+    for name, part in module.named_children():
+        names.append(f"m[{name}]" if name.isdigit() else f"m.{name}" if name.isidentifier() else f"m[{name!r}]")
+        if getattr(part, "bidirectional", False):
+            names.append("tidegate.nn.FinalStates()")
+    if not names:
+        return ""
+    whole = "" if isinstance(module, torch.nn.ModuleList | torch.nn.ModuleDict) else ", like=m, example=x"
+    how = f"give its parts in order, such as from_torch({', '.join(names)}{whole})"
+    how += ", which compares the answers" if whole else ""
+    if "tidegate.nn.FinalStates()" in names:
+        how += (
+            "; FinalStates() is torch.cat([h_n[-2], h_n[-1]], -1), so leave it out where the forward reads outputs[-1]"
+        )
+    return how
 
 
 class Reader:
@@ -123,6 +147,7 @@ class Reader:
         self.tensors: dict[str, Array] = {}
         self.entry: dict[str, Any] = {}
         self.sources: list[str] = []
+        self.layouts: dict[str, tuple[str, bool]] = {}
         self.width: int | None = None
 
     def read(self, path: str, module: Module) -> None:
@@ -143,6 +168,8 @@ class Reader:
     def refuse(self, path: str, module: Module) -> None:
         if list(module.children()):
             refuse_own_forward(path, module, ())
+        if isinstance(module, torch.nn.LogSoftmax):
+            raise ModuleError(f"{path} is a LogSoftmax, which no layer is; give torch.nn.Softmax(-1), or leave it out")
         known = ", ".join(sorted({kind.__name__ for kind in (*kinds.STACKS, *kinds.SINGLES, *READERS)}))
         raise ModuleError(f"{path} is a {type(module).__name__}, which no layer is; there are those of {known}")
 
@@ -174,6 +201,9 @@ class Reader:
                 raise ModuleError(f"{path}: the weights {role} have shape {list(found)}; expected {list(shape)}")
 
     def recurrence(self, path: str, module: Module) -> None:
+        if any(layer["kind"] == "final" for layer in self.layers):
+            raise ModuleError(f"{path} stands behind a FinalStates, which leaves it no steps to go over")
+        self.same_layout(path, module)
         self.recurrences.append(path)
         given = self.initial.get(path) if isinstance(self.initial, Mapping) else self.initial
         first = kinds.first(path, module, given)
@@ -190,6 +220,23 @@ class Reader:
             if found.residual:
                 layer["add"] = len(self.layers) - 1
             self.add(path, found.inputs, 2 * width if found.both else width, layer, found.weights)
+
+    def same_layout(self, path: str, module: Module) -> None:
+        """Raises ModuleError for a container whose recurrences take each other's steps for rows."""
+        if not hasattr(module, "batch_first"):  # a cell, which takes one step
+            return
+        container, first = path.rpartition(".")[0], bool(module.batch_first)
+        other, found = self.layouts.setdefault(container.partition(".")[0] or path, (path, first))
+        if found != first:
+            raise ModuleError(
+                f"{path} has batch_first={first} and {other} batch_first={found}; one of them takes steps for rows, so "
+                "make them the same, or give the modules one by one"
+            )
+
+    def final(self, path: str, module: FinalStates) -> None:
+        if not self.layers or self.layers[-1]["kind"] != "bidirectional" or self.width is None:
+            raise ModuleError(f"{path} (FinalStates) must come right after a recurrence with bidirectional=True")
+        self.add(path, self.width, self.width, {"kind": "final", "size": self.width}, {})
 
     def check_initial(self) -> None:
         """Raises ModuleError unless it is clear which recurrence each first state is for."""
@@ -246,7 +293,7 @@ class Reader:
 
     def softmax(self, path: str, module: torch.nn.Softmax) -> None:
         if module.dim not in (-1, 2):
-            raise ModuleError(f"{path} is a Softmax over dim {module.dim}; only over the last, dim=-1, can be")
+            raise ModuleError(f"{path} is a Softmax over dim {module.dim}; only over the last, Softmax(-1), can be")
         if self.width is None:
             raise ModuleError(f"{path} is the first layer; a model needs one before it")
         self.add(path, self.width, self.width, {"kind": "softmax", "size": self.width}, {})
@@ -268,5 +315,5 @@ class Reader:
 READERS: dict[type[Module], Callable[[Reader, str, Any], None]] = {
     torch.nn.Embedding: Reader.embedding, torch.nn.Linear: Reader.linear, torch.nn.LayerNorm: Reader.norm,
     torch.nn.ReLU: Reader.activation, torch.nn.Tanh: Reader.activation, torch.nn.Sigmoid: Reader.activation,
-    torch.nn.Softmax: Reader.softmax, Scale: Reader.scale,
+    torch.nn.Softmax: Reader.softmax, Scale: Reader.scale, FinalStates: Reader.final,
 }  # fmt: skip

@@ -8,7 +8,7 @@ import torch
 
 from .. import cells
 from ..errors import WrongValue
-from . import arguments, dialects, recurrent
+from . import arguments, dialects, recurrent, transforms
 from .modules import gru_dialect, lstm_dialect, rnn_dialect
 
 Tensor = torch.Tensor
@@ -63,7 +63,7 @@ class CellModule(dialects.Speaker):
         assert isinstance(weight, Tensor)
         arguments.vector(input, self.input_size, weight.dtype, name)
         x = input if input.dim() == 2 else input[None]
-        state = self.first(hx, input) or {n: x.new_zeros(len(x), self.hidden_size) for n in self.cell.tape.state}
+        state = self.first(hx, input) or {n: x.new_zeros(x.shape[0], self.hidden_size) for n in self.cell.tape.state}
         following = self.step(x, state)
         final = tuple(v if input.dim() == 2 else v[0] for v in following.values())
         return final if len(final) > 1 else final[0]
@@ -84,10 +84,9 @@ class CellModule(dialects.Speaker):
     def step(self, x: Tensor, state: dict[str, Tensor]) -> dict[str, Tensor]:
         tape = self.cell.tape
         t = dialects.tensors(self.cell, lambda name: getattr(self, name, None))
-        if self.fused and (kernel := recurrent.kernel_of(tape)):
+        if self.fused and not transforms.by_tape() and (kernel := recurrent.kernel_of(tape)):
             return recurrent.step_by_kernel(kernel, t, x, state)
-        layer = {"size": self.hidden_size, "inputs": self.input_size}
-        return recurrent.last(layer, tape, t, x[None], None, state, fused=False)[1]
+        return recurrent.step_by_tape({"size": self.hidden_size}, tape, t, x, state)
 
     def extra_repr(self) -> str:
         own = {} if self.bias else {"bias": False}

@@ -11,6 +11,7 @@ import torch
 
 from ..cells import Cell
 from ..errors import OptionError
+from .transforms import Unscripted
 
 ENTRY = "dialect"
 SAID_BY_KEYS = ("bias", "projection", "activation")  # what torch's own state_dict says by its keys, or does not say
@@ -119,7 +120,7 @@ def difference(found: dict[str, str], own: dict[str, str]) -> str:
     return f"the state_dict is of {told(found)}, the module of {told(own)}; {what}"
 
 
-class Speaker(torch.nn.Module):
+class Speaker(Unscripted):
     """A module whose state_dict names its dialect by one entry, unless that is the default; see README.md."""
 
     def dialect_entry(self) -> dict[str, str]:

@@ -12,6 +12,7 @@ from .. import cells
 from ..errors import CellError, ModuleError
 from ..model import Model
 from . import kinds
+from .final import FinalStates
 from .recurrent import kernel_of
 from .scale import Scale
 from .sequential import Sequential
@@ -147,6 +148,10 @@ def softmax(model: Model, layer: Layer) -> list[Module]:
     return [torch.nn.Softmax(-1)]
 
 
+def final(model: Model, layer: Layer) -> list[Module]:
+    return [FinalStates()]
+
+
 def loaded(module: Module, model: Model, layer: Layer, roles: dict[str, str]) -> None:
     names = {key: layer["tensors"][role] for key, role in roles.items()}
     module.load_state_dict({key: torch.from_numpy(np.array(model.tensors[name])) for key, name in names.items()})
@@ -154,4 +159,5 @@ def loaded(module: Module, model: Model, layer: Layer, roles: dict[str, str]) ->
 
 MAKERS: dict[str, Callable[[Model, Layer], list[Module]]] = {
     "embed": embedding, "dense": linear, "norm": norm, "scale": scale, "softmax": softmax,
+    "final": final,
 }  # fmt: skip

@@ -5,23 +5,24 @@ Each layer and direction goes through `recurrent.last`; the module's repr says w
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import Any, Final, cast
 
 import torch
 
 from .. import cells
-from . import arguments, dialects, recurrent
+from . import arguments, dialects, recurrent, transforms
 from .native import elsewhere
 from .packing import Rows
 
 Tensor = torch.Tensor
+FROZEN: Final = "the number of steps, or of rows, of the example would be that of every later input"
 
 
 class Recurrent(dialects.Speaker):
     """What the modules of this file have in common; make one of those.
 
     fused: False runs every layer step by step by its tape (for tests). native: False leaves float32 on the CPU to
-    torch's kernels too.
+    torch's kernels too, and lets torch.compile take the steps into its graph.
     """
 
     fused, native = True, True
@@ -104,9 +105,13 @@ class Recurrent(dialects.Speaker):
 
         Raises WrongShape (a RuntimeError), WrongValue (a ValueError), WrongType (a TypeError).
         """
+        if self.fused and self.native and transforms.compiling():
+            return cast(tuple[Any, Any], transforms.outside(self, input, hx))
         name = type(self).__name__
         arguments.sequence(input, self.input_size, self.dtype, name)
         rows = Rows.of(input, self.batch_first)
+        if transforms.tracing() and not (self.fused and rows.sizes is None and recurrent.kernel_of(self.cell.tape)):
+            transforms.refuse(self, "traced", FROZEN)
         arguments.steps(rows.x, name)
         y, last = self.run(rows, None if hx is None else self.first(hx, rows))
         final = tuple(rows.leave(torch.stack([state[n] for state in last])) for n in self.cell.tape.state)
@@ -124,7 +129,8 @@ class Recurrent(dialects.Speaker):
 
     def run(self, rows: Rows, first: dict[str, Tensor] | None) -> tuple[Tensor, list[dict[str, Tensor]]]:
         """The last layer's outputs, and the last states of each layer and direction."""
-        x, last = rows.x, list[dict[str, Tensor]]()
+        x = rows.x
+        last: list[dict[str, Tensor]] = []
         for layer in range(self.num_layers):
             outputs = []
             for direction in self.directions:

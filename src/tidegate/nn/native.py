@@ -18,6 +18,7 @@ import torch
 from .. import _native, cells
 from ..errors import TargetError
 from ..tape import Tape
+from . import transforms
 
 Tensor = torch.Tensor
 Again = Callable[..., tuple[Tensor, Tensor]]
@@ -67,15 +68,14 @@ def takes(x: Tensor, *others: Tensor) -> bool:
         v.dtype == torch.float32 and v.device.type == "cpu" and v.layout == torch.strided and type(v) in PLAIN
         for v in given
     )
-    return plain and x.numel() > 0 and not elsewhere()
+    return plain and not elsewhere() and x.numel() > 0
 
 
 def elsewhere() -> bool:
-    """Whether torch itself is to run all there is now: while it compiles or traces, as then it sees its own operations
-    alone, and where autocast chooses the numbers.
+    """Whether torch itself is to run all there is now: while it compiles, traces or transforms, as then it sees its own
+    operations alone, and where autocast chooses the numbers.
     """
-    traced = torch.compiler.is_compiling() or torch._C._is_tracing() or torch._C._len_torch_dispatch_stack() > 0
-    return traced or torch.is_autocast_enabled("cpu")
+    return transforms.watched() or torch.is_autocast_enabled("cpu")
 
 
 def run(
@@ -126,7 +126,7 @@ class Recurrence(torch.autograd.Function):
         dy = torch.zeros_like(y) if dy is None else dy
         dlast = torch.zeros_like(given[1]) if dlast is None else dlast
         needed = ctx.needs_input_grad[4:]
-        if torch.is_grad_enabled():
+        if as_graph(dy, dlast):
             return (None,) * 4 + by_graph(ctx.again, given, needed, dy, dlast)
         (target, cell), (x, first, W, R, b, c, own) = ctx.runs, given
         read = arrays(x, ctx.rows, first, W, b, R, c, own)
@@ -145,6 +145,13 @@ class Recurrence(torch.autograd.Function):
 # torch binds the arguments to it at each call: to one name that takes them all, as every other would cost its time.
 ALL = inspect.Parameter("given", inspect.Parameter.VAR_POSITIONAL)
 Recurrence.forward.__signature__ = inspect.Signature([ALL])  # type: ignore[attr-defined]
+
+
+def as_graph(*gradients: Tensor) -> bool:
+    """Whether a gradient has to be made of operations that torch knows: it will be differentiated, or is transformed,
+    or several are worked out at once."""
+    batched = any(map(torch._C._functorch.is_legacy_batchedtensor, gradients))
+    return torch.is_grad_enabled() or batched or transforms.transformed()
 
 
 def by_graph(

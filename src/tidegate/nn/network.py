@@ -12,8 +12,10 @@ import torch
 
 from .. import layers
 from ..tape import Tape
+from . import transforms
 from .embedding import drawn, dropped, embedded
 from .entries import Entries
+from .final import of_entries
 from .ops import TorchOps
 from .pooling import pool
 from .recurrent import sequence
@@ -37,7 +39,7 @@ class Body:
     outputs: list[torch.Tensor]
 
 
-class Network(torch.nn.Module):
+class Network(transforms.Unscripted):
     """The layers of a model document, differentiable.
 
     document: `layers` and `tapes` are read. fused, native: as in `recurrent.sequence`. Parameters are float32, named by
@@ -130,6 +132,8 @@ class Network(torch.nn.Module):
 
         Of a model that streams, the first steps are those of any shorter row; with a whole-window layer they are not.
         """
+        if transforms.tracing():
+            transforms.refuse(self, "traced", "the lengths of the example would be those of every later input")
         body = Body(Entries(lengths), [])
         x, outputs = body.entries.taken(x), body.outputs
         for i in range(self.pooled):
@@ -184,6 +188,8 @@ class Network(torch.nn.Module):
             return one_way_round(layer, self.tapes[layer["tape"]], t, x, entries, self.fused, self.native)
         if layer["kind"] == "bidirectional":
             return both_ways(layer, self.tapes[layer["tape"]], t, x, entries, self.fused, self.native)
+        if layer["kind"] == "final":
+            return of_entries(x, entries)
         if layer["kind"] == "conv":
             return convolution(layer, t, x, entries)
         y, _ = self.rooms[i].step(TorchOps, layer, self.tapes, t, {}, x, None)

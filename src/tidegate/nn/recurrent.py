@@ -5,7 +5,6 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
-from functools import cache
 from typing import Any
 
 import numpy as np
@@ -17,6 +16,7 @@ from ..tape import Tape, concrete, interpret, is_linear, width
 from . import native as engine_room
 from . import packing, scan
 from .ops import TorchOps
+from .transforms import by_tape
 
 Tensors = dict[str, torch.Tensor]
 Layer = dict[str, Any]
@@ -31,10 +31,14 @@ KERNELS: tuple[tuple[str, str, tuple[tuple[str, str], ...]], ...] = (
 )
 
 
-@cache
+LOADED: dict[tuple[str, tuple[tuple[str, str], ...]], cells.Cell] = {}
+
+
 def cell_of(name: str, dialect: tuple[tuple[str, str], ...]) -> cells.Cell:
     """A cell of tidegate's own, loaded once; `tidegate.cells.load` has the errors."""
-    return cells.load(name, dict(dialect))
+    if (name, dialect) not in LOADED:  # torch.compile would look behind functools.cache
+        LOADED[name, dialect] = cells.load(name, dict(dialect))
+    return LOADED[name, dialect]
 
 
 def kernel_of(tape: Tape) -> str | None:
@@ -76,7 +80,7 @@ def sequence(
     -> [B, *shape] before the first step; zeros if not given. What stands behind a row's length does not reach back, so
     right padding needs no mask here.
     """
-    start = flat(layer, tape, x, x.shape[1], state)
+    start, fused = flat(layer, tape, x, x.shape[1], state), fused and not by_tape()
     if fused and (found := by_whole_rows(layer, tape, t, x, None, start, native)):
         y, _ = found
         return y, Late(tuple(tape.state), {"h": y}, lambda: by_equation(layer, tape, t, x, state)[1])
@@ -113,7 +117,7 @@ def last(
     first; outputs stay at their inputs.
     """
     rows = x.shape[1] if sizes is None else int(sizes[0])
-    start = flat(layer, tape, x, rows, state)
+    start, fused = flat(layer, tape, x, rows, state), fused and not by_tape()
     given = packing.reversed_in_time(x, sizes) if backward else x
     if fused and (found := by_whole_rows(layer, tape, t, given, sizes, start, native)):
         y, s = found
@@ -129,6 +133,8 @@ def by_whole_rows(
     layer: Layer, tape: Tape, t: Tensors, x: torch.Tensor, sizes: torch.Tensor | None, start: Tensors, natively: bool
 ) -> tuple[torch.Tensor, Tensors] | None:
     """Outputs and last states by the native engine, else by torch's kernel; None when neither computes this tape."""
+    if sizes is not None and torch._C._functorch.get_interpreter_stack():  # inside torch.func they lie nowhere
+        return None
     if natively and (cell := engine_room.cell_of(tape)) and engine_room.takes(x, *t.values(), *start.values()):
         return by_native(cell, layer, tape, t, x, sizes, start)
     if kernel := kernel_of(tape):
@@ -167,8 +173,9 @@ def by_kernel(
     weights = [t[role] for role in ("W", "R", "b", "c", "Q") if role in t]
     ahead, behind = ((x, hx), (False,)) if sizes is None else ((x, sizes, hx), ())
     kernel: Callable[..., Any] = getattr(torch._VF, name)
+    learns = torch.is_grad_enabled() or torch._C._is_tracing()  # what is traced may be trained, and is compared without
     with no_news() if tape.projected else nullcontext():
-        y, *final = kernel(*ahead, weights, "b" in t, 1, 0.0, torch.is_grad_enabled(), False, *behind)
+        y, *final = kernel(*ahead, weights, "b" in t, 1, 0.0, learns, False, *behind)
     return y, {name: v[0] for name, v in zip(tape.state, final, strict=True)}
 
 
@@ -188,6 +195,11 @@ def step_by_kernel(name: str, t: Tensors, x: torch.Tensor, state: Tensors) -> Te
     return dict(zip(state, found if len(state) > 1 else (found,), strict=True))
 
 
+def step_by_tape(layer: Layer, tape: Tape, t: Tensors, x: torch.Tensor, state: Tensors) -> Tensors:
+    """The same of any cell, by its tape."""
+    return interpret(tape, TorchOps, *bound(layer, tape, t, x), state)[1]
+
+
 def by_scan(
     layer: Layer, tape: Tape, t: Tensors, x: torch.Tensor, sizes: torch.Tensor | None, state: Tensors
 ) -> tuple[torch.Tensor, Tensors]:
@@ -205,7 +217,10 @@ def stepped(
     counts = [x.shape[1]] * x.shape[0] if sizes is None else sizes.tolist()
     gates, maps, own = bound(layer, tape, t, x if sizes is not None else x.flatten(0, 1))
     parts = {g: torch.split_with_sizes(v, counts) for g, v in gates.items()}
-    outputs, states, ended, s = [], list[Tensors](), list[Tensors](), state
+    outputs: list[torch.Tensor] = []
+    states: list[Tensors] = []
+    ended: list[Tensors] = []
+    s = state
     for k, n in enumerate(counts):
         if n < (before := counts[max(k - 1, 0)]):
             ended.append({name: v[n:before] for name, v in s.items()})

@@ -1,10 +1,9 @@
 """Inputs on their own scales brought to about 0 and 1."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import torch
+from torch import Tensor
 
 
 class Scale(torch.nn.Module):
@@ -17,15 +16,15 @@ class Scale(torch.nn.Module):
     [2.0, 3.0]
     """
 
-    mean: torch.Tensor
-    deviation: torch.Tensor
+    mean: Tensor
+    deviation: Tensor
 
     def __init__(self, mean: Any, deviation: Any) -> None:
         super().__init__()
         self.register_buffer("mean", torch.as_tensor(mean, dtype=torch.float32).detach().clone())
         self.register_buffer("deviation", torch.as_tensor(deviation, dtype=torch.float32).detach().clone())
 
-    def forward(self, input: torch.Tensor) -> torch.Tensor:
+    def forward(self, input: Tensor) -> Tensor:
         return (input - self.mean) / self.deviation
 
     def extra_repr(self) -> str:

@@ -13,6 +13,7 @@ import torch
 
 from ..tape import Tape, order
 from .ops import TorchOps
+from .transforms import watched
 
 SHORT = 8  # steps that a loop does faster than another level of the scan
 
@@ -114,6 +115,8 @@ def recurrence(a: torch.Tensor, b: torch.Tensor, start: torch.Tensor) -> torch.T
     >>> recurrence(torch.full((3, 1, 1), 0.5), torch.ones(3, 1, 1), torch.zeros(1, 1)).flatten().tolist()
     [1.0, 1.5, 1.75]
     """
+    if watched():
+        return loop(a, b, start)  # of operations that torch knows, whatever the slopes
     h: torch.Tensor = Recurrence.apply(a, b, start)  # type: ignore[no-untyped-call]
     return h
 

@@ -2,7 +2,8 @@
 
 A stage is a stretch of layers that go step by step, in one engine; or one whole-window layer, made of such engines: a
 bidirectional one runs its backward half over each row turned round within its own length, a centred convolution is
-the causal one some steps later. So a row's bits depend on nothing but the row.
+the causal one some steps later, final states are taken from where they stand. So a row's bits depend on nothing but
+the row.
 """
 
 from __future__ import annotations
@@ -83,7 +84,21 @@ class Centred:
         return self.causal.over(longer, lengths + np.int32(self.ahead), threads)[self.ahead :]
 
 
-Stage = Stretch | BothWays | Centred
+class FinalStates:
+    """The final states of both directions: numbers moved, none worked out."""
+
+    def __init__(self, part: Part) -> None:
+        self.outputs: int = part.layer["size"]
+        self.fused_layers: list[int] = []
+
+    def over(self, x: Array, lengths: Lengths, threads: int) -> Floats:
+        H, rows = self.outputs // 2, np.arange(x.shape[1])
+        found = np.concatenate([x[np.maximum(lengths - 1, 0), rows, :H], x[0, :, H:]], -1)
+        on = np.arange(len(x))[:, None] < lengths
+        return np.where(on[..., None], found, np.float32(0))
+
+
+Stage = Stretch | BothWays | Centred | FinalStates
 
 
 class Placed(NamedTuple):
@@ -167,6 +182,8 @@ def placed(chain: list[Part], tapes: Tapes, by: Means) -> Iterator[Placed]:
         stage: Stage
         if part.layer["kind"] == "bidirectional":
             stage = BothWays(before, part, tapes, by, first)
+        elif part.layer["kind"] == "final":
+            stage = FinalStates(part)
         elif is_whole_window(part.layer):
             stage = Centred(part, tapes, by, first)
         else:

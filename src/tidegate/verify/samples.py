@@ -41,6 +41,7 @@ def sample(
     softmax: bool = True,
     check: bool = False,
     scale: bool = False,
+    final: bool = False,
 ) -> Model:
     """A model of random weights.
 
@@ -50,7 +51,8 @@ def sample(
     the recurrence, centred or not; 0: none. depth: recurrent layers; from the second on each is added to the one
     before. over: pools; none: no pool layer. norm: a norm before the pool. dense: activation of a dense layer
     before the last one. outputs: width of the last dense layer; None: none. softmax: whether one ends it.
-    check: whether it gets its check. scale: whether numbers are scaled first.
+    check: whether it gets its check. scale: whether numbers are scaled first. final: whether
+    the final states of both directions are taken before a norm.
     """
     loaded = cells.load(cell, dialect) if cell else None
     stack = Stack(np.random.default_rng(seed), loaded)
@@ -65,6 +67,8 @@ def sample(
         width = size
     for i in range(depth if loaded else 0):
         width = stack.recurrence(width, size, project, direction, residual=i > 0)
+    if final:
+        stack.add({"kind": "final", "size": width})
     if norm:
         stack.add({"kind": "norm", "size": width, "eps": 1e-5})
     if over:

@@ -21,6 +21,7 @@ VALID: dict[str, tuple[dict[str, Any], int | None, int]] = {
     "pool": ({"size": 4, "over": ["last", "mean", "max", "attention"]}, 4, 16),
     "scale": ({"size": 4}, 4, 4),
     "softmax": ({"size": 4}, 4, 4),
+    "final": ({"size": 4}, 4, 4),
     "conv": ({"inputs": 4, "size": 3, "width": 3, "centred": False, "activation": "none"}, 4, 3),
     "bidirectional": ({"inputs": 4, "size": 5, "tape": "gru", "cell": "gru", "dialect": {}}, 4, 10),
 }
@@ -64,6 +65,8 @@ def test_unknown_and_missing_options_are_named(kind: str) -> None:
         ("pool", {"over": ["mean", "mean"]}, 4, "an entry stands twice"),
         ("pool", {"over": [["mean"]]}, 4, "expected a list of"),
         ("softmax", {"size": 9}, 4, "the input is 4 wide"),
+        ("final", {"size": 5}, 5, "size is 5; expected an even number, half of it for each direction"),
+        ("final", {}, None, "an embed layer must come first"),
         ("conv", {"width": 0}, 4, "width is 0; expected an integer of 1 to 4096"),
         ("conv", {"centred": 1}, 4, "centred is 1; expected true or false"),
         ("conv", {"centred": True, "width": 1}, 4, "a window of one step has no centre, so say false"),
@@ -172,7 +175,14 @@ def test_a_whole_window_layer_says_why_and_keeps_no_state() -> None:
     two["centred"] = True
     reason = "its convolution looks 2 steps ahead and it reads each input in both directions"
     assert layers.whole_window([two, both, both]) == reason
+    reason = "it reads each input in both directions and it takes the final states of both directions"
+    assert layers.whole_window([both, {"kind": "final", "size": 10}]) == reason
     assert layers.load("conv").state(two, TAPES) == layers.load("bidirectional").state(both, TAPES) == {}
+
+
+def test_final_states_are_where_each_direction_ends() -> None:
+    x = np.arange(12.0).reshape(3, 1, 4)
+    assert [y.tolist() for y in over_time({"kind": "final", "size": 4}, {}, x)] == [[[8.0, 9.0, 2.0, 3.0]]] * 3
 
 
 def test_softmax_survives_large_scores() -> None:

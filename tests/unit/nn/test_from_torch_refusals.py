@@ -21,9 +21,10 @@ def empty_place() -> torch.nn.Module:
 class Intent(torch.nn.Module):
     """What people write: parts, and a forward of their own."""
 
-    def __init__(self) -> None:
+    def __init__(self, both: bool = False) -> None:
         super().__init__()
-        self.embedding, self.gru, self.head = torch.nn.Embedding(9, 3), torch.nn.GRU(3, 4), torch.nn.Linear(4, 2)
+        self.embedding, self.gru = torch.nn.Embedding(9, 3), torch.nn.GRU(3, 4, bidirectional=both)
+        self.head = torch.nn.Linear(4, 2)
 
     def forward(self, ids: torch.Tensor) -> torch.Tensor:
         return self.head(self.gru(self.embedding(ids))[1][-1])
@@ -80,13 +81,40 @@ REFUSED: dict[str, tuple[Any, str]] = {
     "a forward of its own": (
         Intent,
         r"Intent \(Intent\) has a forward of its own, which cannot be read; give its parts in order, such as "
-        r"from_torch\(m.embedding, m.gru, m.head\)",
+        r"from_torch\(m.embedding, m.gru, m.head, like=m, example=x\), which compares the answers$",
+    ),
+    "a forward of its own over both directions": (
+        lambda: Intent(both=True),
+        r"from_torch\(m.embedding, m.gru, tidegate.nn.FinalStates\(\), m.head, like=m, example=x\), .*; "
+        r"FinalStates\(\) is torch.cat\(\[h_n\[-2\], h_n\[-1\]\], -1\), so leave it out where",
     ),
     "a subclass": (lambda: torch.nn.Sequential(Louder(3, 4)), r"Sequential.0 \(Louder\) has a forward of its own"),
     "a part of the forward": (lambda: LouderWithin(3, 4), r"LouderWithin \(LouderWithin\) has a run of its own"),
     "a call": (lambda: LouderWithout(3, 4), r"LouderWithout \(LouderWithout\) has a __call__ of its own"),
     "a list": (lambda: torch.nn.ModuleList([torch.nn.GRU(3, 4)]), r"in order, such as from_torch\(m\[0\]\)"),
-    "compiled": (lambda: torch.compile(torch.nn.GRU(3, 4)), r"from_torch\(m._orig_mod\)"),
+    "a mapping": (lambda: torch.nn.ModuleDict({"1st": torch.nn.GRU(3, 4)}), r"from_torch\(m\['1st'\]\)"),
+    "compiled": (lambda: torch.compile(torch.nn.GRU(3, 4)), r"from_torch\(m._orig_mod, like=m, example=x\)"),
+    "a function": (
+        lambda: torch.relu,
+        r"the argument is the function relu; .*for an activation, such as torch.nn.ReLU\(\)",
+    ),
+    "logarithms": (
+        lambda: torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.LogSoftmax(-1)),
+        r"Sequential.1 is a LogSoftmax, which no layer is; give torch.nn.Softmax\(-1\), or leave it out",
+    ),
+    "two layouts": (
+        lambda: torch.nn.Sequential(torch.nn.GRU(3, 4, batch_first=True), torch.nn.Sequential(torch.nn.GRU(4, 4))),
+        "Sequential.1.0 has batch_first=False and Sequential.0 batch_first=True; one of them takes steps for rows",
+    ),
+    "final states of one direction": (
+        lambda: torch.nn.Sequential(torch.nn.GRU(3, 4), nn.FinalStates()),
+        r"Sequential.1 \(FinalStates\) must come right after a recurrence with bidirectional=True",
+    ),
+    "final states of nothing": (nn.FinalStates, r"FinalStates \(FinalStates\) must come right after"),
+    "a recurrence over final states": (
+        lambda: torch.nn.Sequential(torch.nn.GRU(3, 4, bidirectional=True), nn.FinalStates(), torch.nn.GRU(8, 4)),
+        "Sequential.2 stands behind a FinalStates, which leaves it no steps to go over",
+    ),
     "a plain list": (lambda: [torch.nn.GRU(3, 4)], r"the argument is list; .* from_torch\(\*modules\)"),
     "no module in a place": (empty_place, "later is NoneType; expected a torch.nn.Module"),
     "a class": (lambda: torch.nn.GRU, "the argument is GRU; expected a torch.nn.Module"),
@@ -105,7 +133,7 @@ REFUSED: dict[str, tuple[Any, str]] = {
     "quantised": (quantised, r"Sequential.0 \(ReLU6\) is quantised; bring the float module"),
     "no layer": (
         lambda: torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.Conv1d(3, 4, 1)),
-        "Sequential.1 is a Conv1d, which no layer is; there are those of Embedding, GRU, ",
+        "Sequential.1 is a Conv1d, which no layer is; there are those of Embedding, FinalStates, GRU, ",
     ),
     "nothing": (torch.nn.Identity, "there is no layer in it"),
     "nan": (lambda: spoilt(float("nan")), "Sequential.1.weight_hh_l1: 3 of 48 values are NaN or infinite"),

@@ -63,7 +63,8 @@ def test_weights_that_are_used_twice_get_each_gradient_once(kind, loss):
     again = torch.autograd.grad(sum(g.square().sum() for g in found), list(own.parameters()))
     twice = torch.autograd.grad(sum(g.square().sum() for g in wanted), list(right.parameters()))
     for a, c in zip(again, twice, strict=True):
-        torch.testing.assert_close(a.double(), c, rtol=1e-4, atol=1e-5)
+        # a sum's roundings are of the size of its terms
+        torch.testing.assert_close(a.double(), c, rtol=1e-4, atol=1e-6 * float(c.abs().max()))
 
 
 @pytest.mark.parametrize("learnt", [True, False])

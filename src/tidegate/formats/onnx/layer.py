@@ -24,6 +24,8 @@ def run(frame: Frame, layer: Layer, tapes: dict[str, Tape], t: Weights, s: State
     room = layers.load(layer["kind"])
     if layer["kind"] == "bidirectional":
         return both_ways(frame, layer, tapes[layer["tape"]], t, x), {}
+    if layer["kind"] == "final":
+        return final(frame, x), {}
     if layer["kind"] == "recurrent" and s:
         return one_way(frame, layer, tapes[layer["tape"]], t, s, x)
     if layer["kind"] == "conv" and frame.sequence and layer["width"] > 1:
@@ -64,6 +66,13 @@ def both_ways(frame: Frame, layer: Layer, tape: Tape, t: Weights, x: Value) -> V
         y, _ = scan.run(frame, layer, tape, own, s, turned(frame, x, way))
         found.append(turned(frame, y, way))
     return g.concat(found)
+
+
+def final(frame: Frame, x: Value) -> Value:
+    """The forward half at each row's last step and the backward half at its first, for every step: [T, B, 2 H]."""
+    g = frame.g
+    last, first = (g.one("Slice", v, g.whole(0), g.whole(1), g.whole(0)) for v in (turned(frame, x, "backward"), x))
+    return g.one("Expand", g.concat([g.split(last, 2)[0], g.split(first, 2)[1]]), g.one("Shape", x))
 
 
 def turned(frame: Frame, x: Value, way: str) -> Value:

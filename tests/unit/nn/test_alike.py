@@ -1,0 +1,239 @@
+"""The final states of both directions, and from_torch beside the module that its parts are of."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence, pad_sequence
+
+import tidegate
+from tidegate import nn
+from tidegate.errors import ModuleError, WrongShape, WrongType
+from tidegate.verify import verify
+
+Tensor = torch.Tensor
+
+
+def logits(scores: Tensor) -> Tensor:
+    return scores
+
+
+class Classifier(torch.nn.Module):
+    """What people write: a head over what `read` takes of the outputs and last states of a recurrence."""
+
+    def __init__(
+        self, read: Callable[[Tensor, Any], Tensor], kind: Any = torch.nn.GRU, batch_first: bool = True,
+        both: bool = True, end: Callable[[Tensor], Tensor] = logits, outputs: int = 2, **options: Any,
+    ) -> None:  # fmt: skip
+        super().__init__()
+        torch.manual_seed(3)
+        self.embedding = torch.nn.Embedding(9, 3, padding_idx=0)
+        self.recurrence = kind(3, 4, batch_first=batch_first, bidirectional=both, **options)
+        self.dropout = torch.nn.Dropout(0.5)
+        self.head = torch.nn.Linear(8 if both else 4, outputs)
+        self.read, self.end = read, end
+
+    def forward(self, ids: Tensor) -> Tensor:
+        y, states = self.recurrence(self.embedding(ids))
+        return self.end(self.head(self.dropout(self.read(y, states))))
+
+
+def of_both(y: Tensor, states: Any) -> Tensor:
+    h = states[0] if isinstance(states, tuple) else states
+    return torch.cat([h[-2], h[-1]], -1)
+
+
+def every_step(y: Tensor, states: Any) -> Tensor:
+    return y
+
+
+def last_step(y: Tensor, states: Any) -> Tensor:
+    return y[:, -1]
+
+
+def mean(y: Tensor, states: Any) -> Tensor:
+    return y.mean(1)
+
+
+def memory(y: Tensor, states: Any) -> Tensor:
+    return states[1][-1]
+
+
+IDS = torch.randint(0, 9, (3, 5), generator=torch.Generator().manual_seed(5))
+
+
+def brought(net: Classifier, *more: torch.nn.Module, example: Any = IDS, final: bool = True, **options: Any) -> Any:
+    parts = [net.embedding, net.recurrence, *([nn.FinalStates()] if final else []), net.dropout, net.head, *more]
+    return tidegate.from_torch(*parts, like=net, example=example, **options)
+
+
+RIGHT: dict[str, tuple[Callable[[], Classifier], dict[str, Any]]] = {
+    "GRU": (lambda: Classifier(of_both), {}),
+    "LSTM of two layers": (lambda: Classifier(of_both, torch.nn.LSTM, num_layers=2, dropout=0.5), {}),
+    "time first": (lambda: Classifier(of_both, batch_first=False), {"example": IDS.T}),
+    "a dialect": (lambda: Classifier(of_both, nn.GRU, reset="before"), {}),
+    "last step": (lambda: Classifier(last_step), {"final": False}),
+    "every step": (lambda: Classifier(every_step), {"final": False}),
+    "every step, time first": (lambda: Classifier(every_step, batch_first=False), {"final": False}),
+    "one direction": (lambda: Classifier(last_step, both=False), {"final": False}),
+    "one row": (lambda: Classifier(of_both), {"example": IDS[:1]}),
+    "one number": (lambda: Classifier(of_both, end=lambda v: v.squeeze(-1), outputs=1), {}),
+}
+
+
+@pytest.mark.parametrize("name", RIGHT)
+def test_parts_that_answer_as_the_module_does_are_brought(name):
+    make, options = RIGHT[name]
+    net = make().train()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        predictor = brought(net, **options)
+    assert net.training
+    if name == "GRU":
+        found = predictor.predict([row.numpy() for row in IDS])
+        np.testing.assert_allclose(found, net.eval()(IDS).detach(), atol=1e-6)
+        assert all(result.ok for result in verify(predictor.model))
+
+
+class Padded(Classifier):
+    """Rows of unequal lengths, packed, or with their padding read as steps."""
+
+    packs, every = True, False
+
+    def forward(self, ids: Tensor, lengths: Tensor) -> Tensor:  # type: ignore[override]
+        x = self.embedding(ids)
+        if self.packs:
+            x = pack_padded_sequence(x, lengths, batch_first=True, enforce_sorted=False)
+        y, states = self.recurrence(x)
+        return self.head(pad_packed_sequence(y, batch_first=True)[0] if self.every else self.read(y, states))
+
+
+@pytest.mark.parametrize("lengths", [[5, 2, 4], [4, 1, 3]])
+def test_rows_of_unequal_lengths_are_compared_at_their_own_ends(lengths):
+    net = Padded(of_both)
+    example = IDS, torch.tensor(lengths)
+    assert brought(net, example=example)
+    net.every = True
+    assert brought(net, example=example, final=False)
+    net.every = net.packs = False
+    with pytest.raises(ModuleError, match="the parts do not answer as like does"):
+        brought(net, example=example)
+
+
+@pytest.mark.parametrize("end", [logits, lambda v: v.softmax(-1), lambda v: v.log_softmax(-1)])
+def test_a_softmax_at_the_end_may_be_missing_in_the_module(end):
+    net = Classifier(of_both, end=end)
+    assert brought(net, torch.nn.Softmax(-1), labels=["no", "yes"]).labels == ["no", "yes"]
+
+
+WRONG: dict[str, tuple[Callable[[], Classifier], dict[str, Any], str]] = {
+    "the last step": (lambda: Classifier(of_both), {"final": False}, "both directions, is tidegate.nn.FinalStates"),
+    "the final states": (lambda: Classifier(last_step), {}, "give all parts in the order of its forward$"),
+    "a mean": (lambda: Classifier(mean), {"final": False}, "the parts do not answer as like does"),
+    "the memory of an LSTM": (
+        lambda: Classifier(memory, torch.nn.LSTM, both=False), {"final": False}, "the parts do not answer as like does"
+    ),
+    "a function of its own": (lambda: Classifier(of_both, end=torch.tanh), {}, "the parts do not answer as like does"),
+    "a table that is normed": (
+        lambda: Classifier(lambda y, h: torch.nn.functional.normalize(of_both(y, h), dim=-1)), {}, "do not answer as"
+    ),
+    "logarithms": (lambda: Classifier(of_both, end=lambda v: v.log_softmax(-1)), {}, "do not answer as"),
+    "an example of one step": (lambda: Classifier(of_both), {"example": IDS[:, :1]}, "of rows of 2 steps or more"),
+    "another width": (lambda: Classifier(of_both, end=lambda v: v[:, :1]), {}, r"like gives \[3, 1\] for an"),
+    "an id too many": (lambda: Classifier(of_both), {"example": IDS + 9}, "there are 0 to 8"),
+    "numbers for ids": (lambda: Classifier(of_both), {"example": IDS.float()}, "expected token ids"),
+    "lengths of other rows": (lambda: Padded(of_both), {"example": (IDS, torch.tensor([0, 5, 1]))}, "fails|1 or more"),
+    "no example": (lambda: Classifier(of_both), {"example": None}, "like is given without an example"),
+    "a forward that fails": (
+        lambda: Classifier(of_both, end=lambda v: v @ torch.ones(7)), {}, "like fails in float64 on the example"
+    ),
+    "what is not finite": (lambda: Classifier(of_both, end=lambda v: v / 0), {}, "numbers that are not finite"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_parts_that_answer_otherwise_are_refused_with_size_and_place(name):
+    make, options, sentence = WRONG[name]
+    with pytest.raises(ModuleError, match=sentence):
+        brought(make(), **options)
+
+
+def test_the_difference_is_told_with_its_place():
+    net = Classifier(of_both)
+    place = r"the largest difference is [\d.e-]+, of row \d and output \d after the last step, [\d.e-]+ in like and"
+    with pytest.raises(ModuleError, match=place):
+        brought(net, final=False)
+
+
+def test_like_is_a_module():
+    with pytest.raises(ModuleError, match="like is function; expected the torch.nn.Module"):
+        tidegate.from_torch(torch.nn.GRU(3, 4), like=lambda x: x, example=torch.zeros(2, 3))
+    with pytest.raises(ModuleError, match="example is given without like"):
+        tidegate.from_torch(torch.nn.GRU(3, 4), example=torch.zeros(2, 3))
+    gru = torch.nn.GRU(3, 4)
+    assert tidegate.from_torch(gru, like=gru, example=torch.randn(5, 2, 3))
+    assert tidegate.from_torch(gru, like=gru, example=torch.randn(5, 3))
+    with pytest.raises(ModuleError, match=r"example is of shape \[5, 2\]; expected \[rows, steps, 3\]"):
+        tidegate.from_torch(gru, like=gru, example=torch.randn(5, 2))
+
+
+def test_a_head_on_the_last_step_of_both_directions_is_warned_of():
+    gru, head = torch.nn.GRU(3, 4, bidirectional=True), torch.nn.Linear(8, 2)
+    with pytest.warns(UserWarning, match="has seen that step alone") as caught:
+        tidegate.from_torch(gru, head)
+    assert caught[0].filename == __file__
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        tidegate.from_torch(gru, nn.FinalStates(), head)
+        tidegate.from_torch(gru, torch.nn.GRU(8, 4))
+
+
+def test_final_states_are_those_of_the_recurrence_for_any_layout():
+    y = torch.randn(5, 3, 4)
+    for batch_first in (False, True):
+        gru = torch.nn.GRU(4, 2, 2, bidirectional=True, batch_first=batch_first)
+        outputs, h = gru(y.transpose(0, 1) if batch_first else y)
+        torch.testing.assert_close(nn.FinalStates(batch_first)(outputs), of_both(outputs, h), rtol=0, atol=0)
+    one, h = gru(y[:, 0])
+    torch.testing.assert_close(nn.FinalStates(True)(one), of_both(one, h), rtol=0, atol=0)
+    rows = [y[:n, 0] for n in (2, 5, 1)]
+    packed = pack_padded_sequence(pad_sequence(rows), [2, 5, 1], enforce_sorted=False)
+    outputs, h = gru(packed)
+    torch.testing.assert_close(nn.FinalStates()(outputs), of_both(outputs, h), rtol=0, atol=0)
+    with pytest.raises(
+        WrongType, match="input is tuple; give the outputs of a recurrence, the first of its two results"
+    ):
+        nn.FinalStates()(gru(y))
+    for wrong in (torch.zeros(3), torch.zeros(2, 3, 5), torch.zeros(0, 3, 4)):
+        with pytest.raises(WrongShape, match="expected \\[steps, rows, 2 x width\\]"):
+            nn.FinalStates()(wrong)
+
+
+def test_final_states_go_back_to_torch():
+    net = Classifier(of_both)
+    predictor = brought(net)
+    back = tidegate.to_torch(predictor)
+    assert [type(part) for part in back] == [torch.nn.Embedding, torch.nn.GRU, nn.FinalStates, torch.nn.Linear]
+    torch.testing.assert_close(back(IDS.T), net.eval()(IDS))
+    assert tidegate.from_torch(back).model.weights_hash == predictor.model.weights_hash
+
+
+def test_exports_of_final_states(tmp_path):
+    ort = pytest.importorskip("onnxruntime")
+    net = Classifier(of_both).eval()
+    predictor = brought(net)
+    tidegate.export(predictor, "onnx", tmp_path / "m.onnx")
+    session = ort.InferenceSession(str(tmp_path / "m.onnx"), providers=["CPUExecutionProvider"])
+    lengths = np.array([5, 3, 1], np.int32)
+    found = session.run(["output"], {"ids": IDS.T.int().numpy(), "lengths": lengths})[0]
+    for row, n, mine in zip(IDS, lengths, found, strict=True):
+        np.testing.assert_allclose(mine, net(row[None, :n])[0].detach(), atol=1e-6)
+    with pytest.raises(tidegate.TidegateError, match="takes the final states of both directions; C has a step only"):
+        tidegate.export(predictor, "c", tmp_path / "m.c")
+    with pytest.raises(tidegate.TidegateError, match="streams: no, because it reads each input in both directions and"):
+        predictor.stream()

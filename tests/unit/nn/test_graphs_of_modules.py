@@ -1,0 +1,153 @@
+"""Modules that torch traces, exports, scripts and compiles: right answers for any number of steps, or a sentence."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from torch.nn.utils import rnn
+from transformed_modules import MODULES, assert_near, longer, made, numbers, reference
+
+from tidegate import nn
+from tidegate.errors import ModuleError, WrongShape
+
+Tensor = torch.Tensor
+ALL = pytest.mark.parametrize("name", MODULES)
+FROZEN = {"GRU before", "GRU replace, both ways", "GRU norm", "LSTM peepholes", "MinGRU"}
+UNSCRIPTED = set(MODULES) - {"Scale"}
+SOME = pytest.mark.parametrize("name", ["GRU", "MinGRU", "LSTM peepholes", "GRUCell", "Scale"])  # of what takes long
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:LSTM with projections",
+    "ignore:.*torch.jit",
+    "ignore:You are using the legacy",
+    "ignore:The feature will be removed",
+    "ignore:Exporting a model to ONNX with a batch_size",
+    "ignore:The .grad attribute of a Tensor that is not a leaf",
+)
+
+
+def traced(module: Any, x: Tensor) -> Callable[[Tensor], Tensor]:
+    return torch.jit.trace(module, x)
+
+
+def by_onnxruntime(module: Any, x: Tensor, dynamo: bool) -> Callable[[Tensor], Tensor]:
+    runtime = pytest.importorskip("onnxruntime")
+    pytest.importorskip("onnx")
+    file = io.BytesIO()
+    if dynamo:
+        pytest.importorskip("onnxscript")
+        torch.onnx.export(module, (x,), file, dynamo=True, input_names=["x"])
+    else:
+        axes = {"x": {axis: f"axis{axis}" for axis in range(x.dim() - 1)}}
+        torch.onnx.export(module, (x,), file, dynamo=False, input_names=["x"], dynamic_axes=axes)
+    session = runtime.InferenceSession(file.getvalue(), providers=["CPUExecutionProvider"])
+    return lambda x: torch.from_numpy(session.run(None, {"x": x.numpy()})[0])
+
+
+@ALL
+def test_a_trace_gives_right_answers_for_any_number_of_steps_or_is_refused(name):
+    module, x = made(name), longer(name)
+    if name in FROZEN:
+        with pytest.raises(ModuleError, match=r"cannot be traced: the number of steps.*tidegate.from_torch"):
+            traced(module, numbers(name))
+        return
+    found = traced(module, numbers(name))
+    assert_near(found(x), reference(module)(x.double()))
+    held = io.BytesIO()
+    torch.jit.save(found, held)
+    held.seek(0)
+    assert_near(torch.jit.load(held)(x), reference(module)(x.double()))
+
+
+@ALL
+def test_an_onnx_graph_of_a_trace_gives_right_answers_for_any_number_of_steps_or_is_refused(name):
+    module, x = made(name).eval(), longer(name)
+    if name in FROZEN:
+        with pytest.raises(ModuleError, match="cannot be traced: the number of steps"):
+            by_onnxruntime(module, numbers(name), dynamo=False)
+    elif name == "LSTM projected":
+        with pytest.raises(torch.onnx.errors.SymbolicValueError, match="LSTMs with projections"):
+            by_onnxruntime(module, numbers(name), dynamo=False)
+    else:
+        assert_near(by_onnxruntime(module, numbers(name), dynamo=False)(x), reference(module)(x.double()))
+
+
+@ALL
+def test_an_onnx_graph_of_an_export_refuses_other_numbers_of_steps(name):
+    module, x = made(name).eval(), numbers(name, seed=4)
+    run = by_onnxruntime(module, numbers(name), dynamo=True)
+    assert_near(run(x), reference(module)(x.double()))
+    with pytest.raises(Exception, match="(?i)dimension"):
+        run(longer(name))
+
+
+def test_a_first_state_of_another_shape_cannot_be_traced():
+    module = nn.GRU(3, 2)
+    with pytest.raises(WrongShape, match=r"Expected hidden size \(1, 3, 2\), got \(1, 2, 3\)"):
+        torch.jit.trace(module, (numbers("GRU", rows=3), torch.zeros(1, 2, 3)))
+    with pytest.raises(WrongShape, match="Expected 3, got 4"):
+        torch.jit.trace(module, torch.zeros(2, 2, 4))
+
+
+def test_packed_rows_cannot_be_traced():
+    packed = rnn.pack_padded_sequence(numbers("GRU"), [2, 1])
+    with pytest.raises(ModuleError, match="GRU cannot be traced: the number of steps, or of rows"):
+        torch.jit.trace(lambda data: nn.GRU(3, 2)(rnn.PackedSequence(data, packed.batch_sizes))[1], packed.data)
+
+
+@ALL
+def test_a_module_is_scripted_or_says_that_it_cannot_be(name):
+    module, x = made(name).part, longer(name)
+    if name in UNSCRIPTED:
+        with pytest.raises(ModuleError, match="cannot be scripted: TorchScript cannot read its equations"):
+            torch.jit.script(module)
+    else:
+        assert_near(torch.jit.script(module)(x), reference(module)(x.double()))
+
+
+@SOME
+def test_an_export_equals_the_reference_and_refuses_other_numbers_of_steps(name):
+    module, x = made(name), numbers(name, seed=4)
+    run = torch.export.export(module, (numbers(name),)).module()
+    assert_near(run(x), reference(module)(x.double()))
+    with pytest.raises(AssertionError, match="Guard failed"):
+        run(longer(name))
+
+
+def compiled(module: Any, whole: bool) -> Any:
+    torch._dynamo.reset()
+    return torch.compile(module, backend="eager", fullgraph=whole)
+
+
+@SOME
+def test_what_is_compiled_gives_the_bits_of_what_is_not(name):
+    module = made(name)
+    run = compiled(module, whole=False)
+    for x in (numbers(name), longer(name)):
+        torch.testing.assert_close(run(x), module(x), rtol=0, atol=1e-6 if "Cell" in name else 0)
+
+
+@SOME
+def test_a_graph_without_breaks_names_the_attribute_to_set_and_is_right_with_it(name):
+    module, x = made(name), numbers(name)
+    recurrent = [part for part in module.modules() if hasattr(part, "native")]
+    if recurrent:
+        with pytest.raises(torch._dynamo.exc.Unsupported, match="set native = False on each recurrent module"):
+            compiled(module, whole=True)(x)
+    for part in recurrent:
+        part.native = False
+    assert_near(compiled(module, whole=True)(x), reference(module)(x.double()))
+
+
+def test_a_network_cannot_be_traced_or_scripted():
+    from tidegate.verify.samples import sample
+
+    model = sample(features=3, size=4)
+    network = nn.Network(model.layers, model.tapes)
+    with pytest.raises(ModuleError, match="Network cannot be traced: the lengths of the example"):
+        torch.jit.trace(network, (numbers("GRU"), torch.tensor([2, 1])))
+    with pytest.raises(ModuleError, match="Network cannot be scripted"):
+        torch.jit.script(network)
