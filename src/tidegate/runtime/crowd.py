@@ -60,7 +60,7 @@ def turns(keys: list[Hashable]) -> Iterator[list[int]]:
     yield from found
 
 
-def advanced(pool: Pool, rows: Indices, steps: npt.NDArray[np.float32], keep: Indices) -> npt.NDArray[Any]:
+def advanced(pool: Pool, rows: Indices, steps: Floats, keep: Indices) -> npt.NDArray[Any]:
     """The answers [n, ...] of streams in these rows, once the steps of some of them [n', width] have been run."""
     session, source = pool._session, series_of(pool._session)
     moved = rows[keep]

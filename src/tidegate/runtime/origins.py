@@ -80,7 +80,7 @@ def following(session: Session, x: Floats, at: Indices, known: Any) -> Any:
             f"origin {last}: what is known of {counted(answer.horizon)} ahead is in as many steps from there on, "
             f"and the series has {counted(len(x))}; give known="
         )
-    return x[at[:, None] + np.arange(answer.horizon)][..., source.known].astype(np.float32)
+    return x[at[:, None] + np.arange(answer.horizon)][..., source.known]
 
 
 class Track:
@@ -93,7 +93,8 @@ class Track:
         if times is not None:
             clock(self.begin, times)
         self.treated, self.keep, _ = self.intake.treated(x, times, self.begin.last)
-        self.rows = self.treated if self.source.reach else self.intake.fixed(self.treated, self.begin.series)
+        if not self.source.reach:
+            self.rows = self.intake.fixed(self.treated, self.begin.series)
 
     def ends(self, at: Indices) -> Indices:
         """The treated step that each origin stands at. Raises DataError for one that has too few behind it."""

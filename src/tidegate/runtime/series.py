@@ -23,7 +23,9 @@ PART_NUMBERS: Final = 1 << 21  # of the windows that are worked out together
 
 
 class Series(Input):
-    """Series of numbers: `steps` are float32 [T, width], scaled unless windows do that; `pending` is a `Seen`."""
+    """Series of numbers: `steps` are rows float32 [T, width], or with a window float64, which it scales; `pending` is a
+    `Seen`.
+    """
 
     kind = "series"
 
@@ -49,7 +51,7 @@ class Series(Input):
     def emptied(self, pending: Seen) -> Seen:
         return memory.fresh(self.intake, pending.series)
 
-    def feed(self, x: Any, pending: Seen, time: Any = None) -> tuple[Rows, Seen]:
+    def feed(self, x: Any, pending: Seen, time: Any = None) -> tuple[Rows | Floats, Seen]:
         """The rows of one step [columns] or several [T, columns], with their times, and the memory after them."""
         values = self.steps(x)
         treated, seen = memory.after(self.intake, pending, values, self.times(time, len(values)))
@@ -140,7 +142,7 @@ class Series(Input):
 
     # ---- whole series
 
-    def whole(self, x: Any, times: Any = None, series: str | None = None) -> Rows:
+    def whole(self, x: Any, times: Any = None, series: str | None = None) -> Rows | Floats:
         """The rows of a whole series: all of its steps, or those of its last window. Raises DataError."""
         pending = self.fresh(series)
         if x is None or np.ndim(x) == 0:

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from ..data.series import Collection
 from ..errors import DataError, located
-from ..features.series import Frame, Intake, ahead
+from ..features.series import FLAT, Frame, Intake, ahead
 from . import _series
 from ._lesson import Array, Indices, padded
 
@@ -22,12 +22,12 @@ Floats = npt.NDArray[np.float64]
 class Track:
     """One series ready to forecast.
 
-    steps: float32 [T, width], nothing missing; truth: float64 [T, targets] or, where columns are known ahead, [T +
+    steps: float64 [T, width], nothing missing; truth: float64 [T, targets] or, where columns are known ahead, [T +
     horizon, targets]; NaN where it is missing. kept: which steps of the source they are.
     """
 
     name: str
-    steps: npt.NDArray[np.float32]
+    steps: Floats
     truth: Floats
     kept: Indices
 
@@ -82,7 +82,7 @@ def unchanging(source: Collection, i: int, intake: Intake) -> None:
         if len(other := known[values[known] != values[known[:1]]]):
             raise DataError(
                 f"{source.place(i, int(other[0]))}: column {source.columns[c]!r} is static, and changes from "
-                f"{values[known[0]]:g} to {values[other[0]]:g} within its series; leave it out of --static"
+                f"{values[known[0]]:.15g} to {values[other[0]]:.15g} within its series; leave it out of --static"
             )
 
 
@@ -210,10 +210,10 @@ def scaled(intake: Intake, cuts: list[int], places: Places, source: Collection) 
     return made, places
 
 
-def observed(steps: npt.NDArray[np.float32], intake: Intake) -> Floats:
+def observed(steps: Floats, intake: Intake) -> Floats:
     """Steps [T, columns], NaN where they were missing."""
     C = len(intake.columns)
-    values = steps[:, :C].astype(np.float64)
+    values = steps[:, :C]
     return np.where(steps[:, C : 2 * C] > 0, np.nan, values) if intake.missing == "mask" else values
 
 
@@ -245,12 +245,12 @@ def units(intake: Intake, places: Places, own: list[int], source: Collection) ->
     data = Windows(intake, places)
     x, _, _ = data.framed(rows)
     values = x.reshape(len(rows), -1, intake.width)[..., own].astype(np.float64)
-    found = np.sqrt(np.mean(values**2, (0, 1))).astype(np.float32).astype(np.float64)
-    if (flat := ~(found > 0)).any():
+    found = np.sqrt(np.mean(values**2, (0, 1)))
+    if (flat := ~(found > FLAT * np.abs(data.steps[:, own]).max(0))).any():
         name = source.columns[own[int(flat.argmax())]]
         raise DataError(
-            f"{source.path}: column {name!r} never changes in float32, or is the same every season; there is nothing "
-            "to learn; leave it out of --values"
+            f"{source.path}: column {name!r} never changes, or is the same every season; there is nothing to learn"
+            "; leave it out of --values"
         )
     return np.asarray(found)
 

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     import torch
 
 KIND = "classify"
+FAR = 1 << 10  # means that lie so many deviations from 0 leave float32 fewer than four digits of a deviation
 score = _metrics.score
 Source = Table | Collection
 
@@ -272,12 +273,12 @@ def of_series(
         judged = _series.rows(judged, options, options.label, source.columns)
         more = _series.pieces(judged, intake)
         steps, origin = steps + more.steps, np.concatenate([origin, more.origin + len(source)])
-    chain = Chain(intake.features)
-    if intake.window is None:
+    chain, layer = Chain(intake.features), intake.window is None and intake.deviation is None
+    if layer:
         chain.put("scale", ("mean", "deviation"), intake.features, size=intake.features)
     found = _series.Sequences(steps, y[origin], variation(options, mean, deviation, len(source.columns)))
     section, arrays = intake.to_json()
-    given = {"layers.0.mean": mean, "layers.0.deviation": deviation} if intake.window is None else {}
+    given = {"layers.0.mean": mean, "layers.0.deviation": deviation} if layer else {}
     kept, held = (np.flatnonzero(np.isin(origin, part)) for part in (kept, held))
     weights = weights_of_classes(options, y[origin][kept], len(labels))
     return Lesson(options, found, kept, held, judge(options), section, arrays, intake.features,
@@ -291,9 +292,11 @@ def variation(options: Options, mean: Array, deviation: Array, columns: int) -> 
 
 
 def intake_of(options: Options, source: Collection, learnt: list[Series]) -> tuple[Intake, Array, Array]:
-    """The intake of a source's columns, and mean and deviation of its features in what is learnt, float32 [features].
+    """The intake of a source's columns, and mean and deviation of its rows in what is learnt, [features].
 
-    What was missing, and the calendar, stay as they are; in a window every column is about 0 and 1 already.
+    What was missing, and the calendar, stay as they are. Rows of a window are about 0 and 1 already; so are those of
+    columns far from 0, which the intake scales in float64, as float32 numbers would have lost their digits before a
+    layer scales them.
     """
     window = Window(options.window, centre="mean", spread="window") if options.window else None
     roles = ("past",) * len(source.columns)
@@ -301,7 +304,9 @@ def intake_of(options: Options, source: Collection, learnt: list[Series]) -> tup
     mean, deviation = _series.statistics(_series.fixed(learnt), source.columns, source.path)
     if options.missing == "mask":
         intake = replace(intake, mean=mean[None])
-    if window:
+    if window is None and (np.abs(mean) > FAR * deviation).any():
+        intake = replace(intake, deviation=deviation[None], mean=mean[None])
+    if window or intake.deviation is not None:
         mean, deviation = np.zeros(len(mean)), np.ones(len(mean))
     more = intake.features - len(mean)
     return intake, np.append(mean, np.zeros(more)), np.append(deviation, np.ones(more))

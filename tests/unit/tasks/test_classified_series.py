@@ -96,14 +96,12 @@ def test_what_is_asked_has_the_named_columns_alone(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("offset", "size", "message"),
     [
-        (1e8, 1.0, r"column 'value' varies by 1(.0\d)? about 1e\+08, too little for float32; take a constant off it"),
-        (1e6, 0.5, "column 'value' varies by"),
+        (1e8, 1e-7, r"column 'value' varies by [\d.e-]+ about 100000000, as rounding does; leave it out of --values"),
         (0.3, 0.0, "column 'value' is 0.3 at every step, which tells nothing; leave it out of --values"),
         (0.0, 0.0, "column 'value' is 0 at every step"),
     ],
 )
-def test_a_column_that_float32_cannot_tell_is_refused(offset: float, size: float, message: str) -> None:
-    """Of 1e8 and its neighbours float32 has every eighth number."""
+def test_a_column_that_never_changes_is_refused(offset: float, size: float, message: str) -> None:
     x = np.random.default_rng(0).normal(size=(40, 9, 1)) * size + offset
     with pytest.raises(DataError, match=message):
         classify.lesson(classify.Options(), of_arrays(x, labels=["a", "b"] * 20), None)
