@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import shutil
 import sys
@@ -25,13 +26,25 @@ NARROWEST = 40  # columns of a terminal that has room for a chart
 CHARTS = 4  # series that are drawn; the others are in the numbers alone
 
 
-def number(value: float) -> str:
+def number(value: float, digits: int = 4) -> str:
     """A figure with the digits that mean something.
 
-    >>> number(231.4159), number(0.35503), number(21671.3), number(1.5e12)
-    ('231.4', '0.355', '21,671', '1.5e+12')
+    >>> number(231.4159), number(0.35503), number(21671.3), number(1.5e16), number(98765432.1234, 10)
+    ('231.4', '0.355', '21,671', '1.5e+16', '98,765,432.12')
     """
-    return f"{value:,.0f}" if 1000 <= abs(value) < 1e9 else f"{value:.4g}"
+    if 1000 <= abs(value) < 1e15 and abs(value) >= 10 ** (digits - 1):
+        return f"{value:,.0f}"
+    return f"{value:,.{digits}g}"
+
+
+def digits_of(values: Any) -> int:
+    """How many digits tell numbers apart that may lie close together far from 0: four of what they differ by.
+
+    >>> digits_of(np.array([231.4, 240.0])), digits_of(np.array([98765432.1, 98765433.2]))
+    (5, 11)
+    """
+    largest, range_ = float(np.abs(values).max()), float(np.ptp(values))
+    return max(4, min(16, 3 + math.ceil(math.log10(largest / range_)))) if range_ else 4
 
 
 # ---- fit
@@ -199,6 +212,10 @@ def listing(one: Onward) -> str:
     """The steps ahead of one series, one a line."""
     levels, names = one.forecast.quantiles, one.forecast.columns
     heads = [f"{name} {level:g}" if len(names) > 1 else f"{level:g}" for name in names for level in levels]
-    rows = [[step, *map(number, ahead.ravel().tolist())] for step, ahead in zip(one.steps, one.values, strict=True)]
+    digits = digits_of(one.values)
+    rows = [
+        [step, *(number(v, digits) for v in ahead.ravel().tolist())]
+        for step, ahead in zip(one.steps, one.values, strict=True)
+    ]
     title = f"{one.name}\n" if one.name else ""
     return title + table(["step" if one.times is None else "time", *heads], rows)

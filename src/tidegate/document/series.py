@@ -11,7 +11,7 @@ import numpy as np
 from ..errors import ModelFileError
 from ..features.calendar import PERIODS
 from ..features.memory import memory_bytes
-from ..features.series import CENTRES, HEADS, MISSING, ROLES, SPREADS, Intake
+from ..features.series import CENTRES, FEWEST, HEADS, MISSING, ROLES, SPREADS, Intake
 from ..strictjson import show
 from ..tensors import Array
 from .expect import keys, listed, tensor, text, whole
@@ -81,10 +81,13 @@ def statistic(place: str, name: Any, tensors: Tensors, shape: tuple[int, int]) -
 
 def window(found: Any) -> None:
     place = "input.window"
-    keys(place, found, "length", "segment", "season", "centre", "spread")
+    optional = ("least",) if isinstance(found, dict) and "least" in found else ()
+    keys(place, found, "length", "segment", "season", "centre", "spread", *optional)
     length = whole(f"{place}.length", found["length"], 1, MAX_REACH)
     segment = whole(f"{place}.segment", found["segment"], 1, length)
-    whole(f"{place}.season", found["season"], 0, MAX_REACH - length)
+    season = whole(f"{place}.season", found["season"], 0, MAX_REACH - length)
+    if optional:
+        whole(f"{place}.least", found["least"], FEWEST, length + season)
     if length % segment:
         raise ModelFileError(f"{place}.segment: is {segment}, which does not divide the window's length, {length}")
     one_of(f"{place}.centre", found["centre"], CENTRES)

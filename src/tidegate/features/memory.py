@@ -77,11 +77,7 @@ def across(
         clock(one, times[i : i + 1], f"stream {streams[i]!r}") for i, one in enumerate(seen)
     ]  # fmt: skip
     C = len(intake.columns)
-    before = (
-        np.stack([one.last for one in seen if one.last is not None])
-        if intake.fills and seen
-        else np.zeros((0, C))
-    )
+    before = np.stack([one.last for one in seen if one.last is not None]) if intake.fills and seen else np.zeros((0, C))
     steps, keep, last = intake.across(x, times, before, lambda i: f"stream {streams[i]!r}")
     place = np.full(len(seen), -1)
     place[keep] = np.arange(len(keep))

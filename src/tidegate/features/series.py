@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from ..errors import DataError
 from .calendar import positions
-from .steps import Flags, Floats, Indices, Rows, filled, latest, span, total
+from .steps import Flags, Floats, Indices, Rows, filled, held, latest, span, total
 
 ROLES: Final = ("target", "past", "known", "static")
 MISSING: Final = ("error", "drop", "ffill", "mask")
@@ -26,6 +26,7 @@ CENTRES: Final = ("last", "mean")
 SPREADS: Final = ("training", "window")
 HEADS: Final = ("direct", "autoregressive")
 FLAT: Final = 1e-13  # what varies by less than this share of its largest number is constant but for float64's rounding
+FEWEST: Final = 2  # steps of a window: a single one, less itself, is always 0
 LARGEST: Final = float(np.finfo(np.float32).max)  # its square, summed over a window, still fits in float64
 
 
@@ -33,6 +34,9 @@ LARGEST: Final = float(np.finfo(np.float32).max)  # its square, summed over a wi
 class Window:
     """The latest `length` steps, each less the one `season` before it (0: as they are), less their centre, over their
     spread, in segments of `segment` steps.
+
+    least: from how many steps on there is an answer, made from as many as there are; None: from a full window on. In a
+    window that is not full a season is taken off once two steps have one before them, and zeros fill the first segment.
     """
 
     length: int
@@ -40,11 +44,33 @@ class Window:
     season: int = 0
     centre: str = "last"
     spread: str = "training"
+    least: int | None = None
 
     @property
     def reach(self) -> int:
-        """How many steps must have been seen."""
+        """How many steps a full window takes."""
         return self.length + self.season
+
+    @property
+    def needs(self) -> int:
+        """How many steps must have been seen."""
+        return self.reach if self.least is None else self.least
+
+    def seasonal(self, behind: Indices) -> Flags:
+        """Whether a season is taken off windows with so many steps up to their end."""
+        return behind >= self.season + FEWEST
+
+    def counts(self, behind: Indices) -> Indices:
+        """How many steps there are in windows with so many up to their end."""
+        return np.minimum(self.length, behind - self.season * self.seasonal(behind))
+
+    def rows(self, behind: Indices) -> Indices:
+        """How many rows windows with so many steps up to their end have."""
+        return -(-self.counts(behind) // self.segment)
+
+    def to_json(self) -> dict[str, Any]:
+        """As a document has it: `least` only where it is given."""
+        return {name: value for name, value in vars(self).items() if value is not None}
 
 
 @dataclass(frozen=True)
@@ -221,7 +247,9 @@ class Intake:
                 f"{at}: NaN, and this model was fitted with --missing error; fill it, or fit with --missing drop, "
                 "ffill or mask"
             )
-        what = "is infinite" if np.isinf(found) else f"is {found}, beyond the largest number that is taken, {LARGEST:.3g}"
+        what = (
+            "is infinite" if np.isinf(found) else f"is {found}, beyond the largest number that is taken, {LARGEST:.3g}"
+        )
         raise DataError(f"{at}: {what}; correct it, or leave it out as missing")
 
     # ---- fixed scaling
@@ -268,48 +296,66 @@ class Intake:
     # ---- windows
 
     @np.errstate(over="ignore", invalid="ignore")
-    def windows(self, steps: Floats, ends: Indices) -> tuple[Rows, Frame]:
-        """The windows that end with the treated steps `ends` [B], each at least reach - 1.
+    def windows(self, steps: Floats, ends: Indices, behind: Indices | None = None) -> tuple[Rows, Frame]:
+        """The windows that end with the treated steps `ends` [B].
 
-        steps: float64 [T, width]. Centre and unit are taken off in float64. Returns rows float32 [B, length / segment, features] and the frame of the forecasts.
+        steps: float64 [T, width]. behind: how many steps there are up to each end, itself included [B]; None: a full
+        window. Level and unit are taken off in float64. Returns rows float32 [B, length / segment, features], of
+        windows that are not full `Window.rows` of them and then zeros, and the frame of the forecasts.
         """
         w, at = self.window, self.placed
         assert w, "an intake with a window"
-        whole = latest(steps, ends, w.length).astype(np.float64)
+        behind = None if behind is None or (behind >= w.reach).all() else behind
+        counts: Any = w.length if behind is None else w.counts(behind)[:, None]
+        there: Any = None if behind is None else (np.arange(w.length) >= w.length - counts)[..., None]
+        whole = held(latest(steps, ends, w.length, 0).astype(np.float64), there)
         moved = whole[..., at.own]
         if w.season:
-            moved = moved - latest(steps, ends - w.season, w.length)[..., at.own]
+            off = None if behind is None else there & w.seasonal(behind)[:, None, None]
+            moved = moved - held(latest(steps, ends, w.length, w.season)[..., at.own], off)
         centre, mean = moved[:, -1].copy(), None
         if w.centre == "mean" or w.spread == "window":
-            mean = centre + total(moved - centre[:, None]) / w.length  # sums of what is far from 0 would lose digits
+            # what is far from 0 is summed less a step of its own, as sums of it would lose digits
+            mean = centre + total(held(moved - centre[:, None], there)) / counts
             centre = centre if w.centre == "last" else mean
-        spread, divisor = self.spreads(moved, mean, np.abs(whole[..., at.own]).max(1))
+        spread, divisor = self.spreads(moved, mean, np.abs(whole[..., at.own]).max(1), there, counts)
         whole[..., at.own] = (moved - centre[:, None]) / divisor[:, None]
         if at.rest and self.mean is not None and self.deviation is not None:
             whole[..., at.rest] = (whole[..., at.rest] - self.mean[0][at.rest]) / self.deviation[0][at.rest]
-        rows = whole.astype(np.float32).reshape(len(ends), w.length // w.segment, self.features)
-        return rows, Frame(centre[:, at.targets], spread[:, at.targets], self.base(steps, ends))
+        K = w.length // w.segment
+        rows = held(whole, there).astype(np.float32).reshape(len(ends), K, self.features)
+        if behind is not None:
+            places = (np.arange(K) - w.rows(behind)[:, None]) % K  # zeros behind the rows instead of ahead of them
+            rows = np.take_along_axis(rows, places[..., None], 1)
+        return rows, Frame(centre[:, at.targets], spread[:, at.targets], self.base(steps, ends, behind))
 
-    def spreads(self, moved: Floats, mean: Floats | None, largest: Floats) -> tuple[Floats, Floats]:
+    def spreads(
+        self, moved: Floats, mean: Floats | None, largest: Floats, there: Flags | None, counts: Any
+    ) -> tuple[Floats, Floats]:
         """What multiplies forecasts of windows [B, length, own columns], 0 where one is constant, and what divides.
 
-        largest: the greatest size of a number in each window before a season was taken off it [B, own columns].
+        largest: the greatest size of a number in each window before a season was taken off it [B, own columns]. there,
+        counts: which steps there are, and how many.
         """
         assert self.window
         if mean is None or self.window.spread == "training":
             assert self.deviation is not None
             spread = self.deviation[0:1, self.placed.own].repeat(len(moved), 0)
             return spread, spread
-        spread = np.sqrt(total((moved - mean[:, None]) ** 2) / self.window.length)
+        spread = np.sqrt(total(held(moved - mean[:, None], there) ** 2) / counts)
         spread = np.where(spread > FLAT * largest, spread, 0.0)
         return spread, np.where(spread > 0, spread, 1.0)
 
-    def base(self, steps: Floats, ends: Indices) -> Floats:
-        """What is added to forecasts: the targets a season before each step ahead, float64 [B, horizon, targets]."""
+    def base(self, steps: Floats, ends: Indices, behind: Indices | None) -> Floats:
+        """What is added to forecasts: the targets a season before each step ahead, float64 [B, horizon, targets]; 0
+        where no season is taken off.
+        """
         at = self.placed
         if not len(at.before):
             return np.zeros((len(ends), self.answer.chain_horizon if self.answer else 0, self.targets))
-        return np.asarray(steps[ends[:, None] + at.before][..., at.target])
+        found = np.asarray(steps[np.maximum(ends[:, None] + at.before, 0)][..., at.target])
+        assert self.window
+        return found if behind is None else np.where(self.window.seasonal(behind)[:, None, None], found, 0.0)
 
     @cached_property
     def placed(self) -> Placed:
@@ -334,7 +380,7 @@ class Intake:
             scale["names"] = None if self.names is None else list(self.names)
         section: dict[str, Any] = {
             "kind": "series", "columns": list(self.columns), "roles": list(self.roles), "calendar": list(self.calendar),
-            "missing": self.missing, "scale": scale, "window": None if self.window is None else dict(vars(self.window)),
+            "missing": self.missing, "scale": scale, "window": None if self.window is None else self.window.to_json(),
             "answer": None if self.answer is None else {**vars(self.answer), "quantiles": list(self.answer.quantiles)},
             "features": self.features,
         }  # fmt: skip

@@ -34,11 +34,18 @@ def span(columns: list[int]) -> slice | list[int]:
     return slice(first, first + len(columns)) if columns == list(range(first, first + len(columns))) else columns
 
 
-def latest(steps: Floats, ends: Indices, length: int) -> Floats:
-    """The `length` steps up to and with each of `ends` [B]: [B, length, width]."""
-    if len(ends) == 1:
-        return steps[None, int(ends[0]) + 1 - length : int(ends[0]) + 1]
-    return np.asarray(steps[ends[:, None] + np.arange(1 - length, 1)])
+def latest(steps: Floats, ends: Indices, length: int, before: int) -> Floats:
+    """The `length` steps up to and with the one `before` steps before each of `ends` [B]: [B, length, width]; the first
+    step stands for those before it.
+    """
+    if len(ends) == 1 and (first := int(ends[0]) + 1 - before - length) >= 0:
+        return steps[None, first : first + length]
+    return np.asarray(steps[np.maximum(ends[:, None] - before + np.arange(1 - length, 1), 0)])
+
+
+def held(x: Floats, there: Flags | None) -> Floats:
+    """Numbers where they are there, else 0. there: None for all."""
+    return x if there is None else np.where(there, x, 0.0)
 
 
 def total(x: Floats) -> Floats:

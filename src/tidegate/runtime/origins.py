@@ -99,7 +99,7 @@ class Track:
     def ends(self, at: Indices) -> Indices:
         """The treated step that each origin stands at. Raises DataError for one that has too few behind it."""
         ends = np.searchsorted(self.keep, at, "right") - 1
-        least = max(1, self.source.reach)
+        least = self.source.needs
         if (few := ends + 1 < least).any():
             i = int(few.argmax())
             need = f"this model's window needs {least}" if self.source.reach else "a forecast needs 1"
@@ -123,8 +123,10 @@ class Track:
         """The outputs of the windows that end with these steps, and their frames, so many as fit together."""
         most = max(1, RUN_NUMBERS // (self.source.reach * self.intake.width))
         for at in range(0, len(ends), most):
-            rows, frame = self.intake.windows(self.treated, ends[at : at + most])
-            yield self.session.afresh(rows), frame
+            behind = ends[at : at + most] + 1
+            rows, frame = self.intake.windows(self.treated, behind - 1, behind)
+            assert self.intake.window
+            yield self.session.afresh(rows, self.intake.window.rows(behind)), frame
 
     def outputs(self, ends: Indices) -> Rows:
         """The chain's outputs [n, outputs] at these steps, of one pass."""
@@ -142,7 +144,8 @@ class Track:
 
     def prefixes(self, ends: Indices) -> Rows:
         """The same of layers that read whole rows: each origin's steps are a row of their own."""
-        return np.concatenate([self.session.afresh(self.rows[None, : end + 1]) for end in ends.tolist()])
+        rows = (self.rows[None, : end + 1] for end in ends.tolist())
+        return np.concatenate([self.session.afresh(row, np.array([row.shape[1]])) for row in rows])
 
     # ---- a head that is fed back
 
@@ -173,5 +176,5 @@ class Track:
         time = gap = None
         if self.times is not None:
             time, gap = clock(Seen(), self.times[max(0, origin - 1) : origin + 1])
-        ring = self.treated[end + 1 - self.source.reach : end + 1] if self.source.reach else None
+        ring = self.treated[max(0, end + 1 - self.source.reach) : end + 1] if self.source.reach else None
         return Seen(self.begin.series, time, gap, self.treated[end, : self.source.columns], ring)

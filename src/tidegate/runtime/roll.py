@@ -133,9 +133,14 @@ class Paths:
         self.series = np.repeat([one.series for one in seen], paths)
         self.last = np.repeat(np.stack([one.last for one in seen if one.last is not None]), paths, 0)
         rings = [one.ring for one in seen if one.ring is not None]
-        self.ring = np.repeat(np.stack(rings), paths, 0) if rings else None
+        self.behind = np.repeat([len(ring) for ring in rings], paths)
+        self.ring = np.repeat(np.stack([self.full(ring) for ring in rings]), paths, 0) if rings else None
         clocks = np.array([(one.time or 0, one.gap or 0) for one in seen], np.int64)
         self.time, self.gap = np.repeat(clocks[:, 0], paths), np.repeat(clocks[:, 1], paths)
+
+    def full(self, ring: Floats) -> Floats:
+        """A ring of `reach` steps, zeros ahead of those that it has."""
+        return np.concatenate([np.zeros((self.source.reach - len(ring), ring.shape[1])), ring])
 
     def quantiles(self) -> Floats:
         """Of the next step of each path: [n x paths, targets, quantiles]."""
@@ -159,12 +164,15 @@ class Paths:
             self.frame = self.intake.fixed_frame(self.series, len(rows))
             return
         self.ring = np.concatenate([self.ring[:, 1:], steps[:, None]], 1)
+        self.behind = np.minimum(self.behind + 1, self.source.reach)
+        assert self.intake.window
         parts, most = [], max(1, ROLLED_NUMBERS // self.ring[0].size)
         for at in range(0, len(steps), most):
             ring = self.ring[at : at + most]
             ends = np.arange(1, len(ring) + 1) * self.source.reach - 1
-            rows, frame = self.intake.windows(ring.reshape(-1, self.intake.width), ends)
-            self.outputs[at : at + most] = self.session.afresh(rows)
+            behind = self.behind[at : at + most]
+            rows, frame = self.intake.windows(ring.reshape(-1, self.intake.width), ends, behind)
+            self.outputs[at : at + most] = self.session.afresh(rows, self.intake.window.rows(behind))
             parts.append(frame)
         self.frame = joined(parts)
 

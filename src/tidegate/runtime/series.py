@@ -18,6 +18,7 @@ from .inputs import NO_STEP, Input, numbers
 
 Rows = npt.NDArray[np.float32]
 Floats = npt.NDArray[np.float64]
+Indices = npt.NDArray[np.int64]
 Times = npt.NDArray[np.datetime64]
 PART_NUMBERS: Final = 1 << 21  # of the windows that are worked out together
 
@@ -33,11 +34,11 @@ class Series(Input):
         self.intake = Intake.from_json(entry, model.tensors)
         self.features, self.columns = self.intake.features, len(self.intake.columns)
         self.reach = self.intake.window.reach if self.intake.window else 0
+        self.needs = self.intake.window.needs if self.intake.window else 1
         self.targets = [self.intake.columns[i] for i in self.intake.of("target")]
         self.known = self.intake.of("known")
         answer = self.intake.answer
         self._frames: dict[int, Frame] = {}
-        self._end = np.array([self.reach - 1])
         self.rolls = answer is not None and answer.head == "autoregressive"
 
     # ---- raw steps
@@ -99,18 +100,23 @@ class Series(Input):
     # ---- windows and frames
 
     def warm(self, steps: int) -> bool:
-        return steps >= max(1, self.reach)
+        return steps >= self.needs
 
     def why(self, steps: int) -> str:
         """Why there is no answer after so many steps."""
-        return f"warming up {steps} of {self.reach}" if self.reach else NO_STEP
+        return f"warming up {steps} of {self.needs}" if self.reach else NO_STEP
 
-    def windows(self, seen: Sequence[Seen]) -> tuple[Rows, Frame]:
-        """The newest window of each of B warm streams: rows [B, K, features] and their frame."""
-        if len(seen) == 1 and seen[0].ring is not None:
-            return self.intake.windows(seen[0].ring, self._end)
+    def windows(self, seen: Sequence[Seen]) -> tuple[Rows, Indices, Frame]:
+        """The newest window of each of B warm streams: rows [B, K, features], how many of them count [B], and their
+        frame.
+        """
+        assert self.intake.window
         rings = [one.ring for one in seen if one.ring is not None]
-        return self.intake.windows(np.concatenate(rings), np.arange(1, len(rings) + 1) * self.reach - 1)
+        behind = np.array([len(ring) for ring in rings])
+        rows, frame = self.intake.windows(
+            rings[0] if len(rings) == 1 else np.concatenate(rings), behind.cumsum() - 1, behind
+        )
+        return rows, self.intake.window.rows(behind), frame
 
     def parts(self, seen: Sequence[Seen]) -> Iterator[Sequence[Seen]]:
         """Warm streams, as many at once as keep their windows within bounds."""
@@ -120,7 +126,7 @@ class Series(Input):
     def frames(self, seen: Sequence[Seen]) -> Frame:
         """The frame of forecasts of B warm streams."""
         if self.reach:
-            return joined([self.windows(part)[1] for part in self.parts(seen)])
+            return joined([self.windows(part)[2] for part in self.parts(seen)])
         if len(seen) > 1:
             return self.intake.fixed_frame(np.array([one.series for one in seen], np.int64), len(seen))
         (one,) = seen
@@ -150,9 +156,10 @@ class Series(Input):
         steps, seen = self.feed(x, pending, times)
         if not self.reach or not len(steps):
             return steps
-        if len(steps) < self.reach:
-            raise DataError(f"has {counted(len(steps))}; this model's window needs {self.reach}")
-        return np.asarray(self.windows([seen])[0][0])
+        if not self.warm(len(steps)):
+            raise DataError(f"has {counted(len(steps))}; this model's window needs {self.needs}")
+        rows, lengths, _ = self.windows([seen])
+        return np.asarray(rows[0, : lengths[0]])
 
     # ---- memories as bytes
 

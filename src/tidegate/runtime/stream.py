@@ -150,6 +150,6 @@ class Stream:
         if not count or not session.source.warm(int(steps[0])):
             return None
         assert session.series is not None
-        rows, frame = session.series.windows([pending])
-        self._output = session.afresh(rows)
+        rows, lengths, frame = session.series.windows([pending])
+        self._output = session.afresh(rows, lengths)
         return frame

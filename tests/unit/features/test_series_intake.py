@@ -5,7 +5,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from tidegate.errors import DataError
+from tidegate.document.series import check
+from tidegate.errors import DataError, ModelFileError
 from tidegate.features.series import Answer, Intake, Window, ahead
 
 NAN = np.nan
@@ -33,7 +34,9 @@ def test_infinity_is_never_missing(missing: str) -> None:
     intake = replace(TWO, missing=missing, mean=np.zeros((1, 2)))
     with pytest.raises(DataError, match="step 1, 'sun': is infinite; correct it"):
         intake.treated(np.array([[1, 2], [3, np.inf]]), None)
-    with pytest.raises(DataError, match="step 0, 'load': is 1e\\+39, beyond the largest number that is taken, 3.4e\\+38"):
+    with pytest.raises(
+        DataError, match="step 0, 'load': is 1e\\+39, beyond the largest number that is taken, 3.4e\\+38"
+    ):
         intake.treated(np.array([[1e39, 2]]), None)
 
 
@@ -157,3 +160,55 @@ def test_known_columns_come_ahead() -> None:
     values = np.arange(8.0).reshape(4, 2)
     np.testing.assert_array_equal(ahead(values, [1], 2)[:, 1], [5, 7, NAN, NAN])
     np.testing.assert_array_equal(ahead(values, [1], 9)[:, 1], [NAN] * 4)
+
+
+FAR = float(1 << 30)  # with eighths and sixty-fourths behind it exact in float64; float32 has every 64th number there
+EIGHTHS = np.random.default_rng(3).integers(-40, 40, (64, 2)) / 8
+
+
+@pytest.mark.parametrize("season", [0, 4])
+@pytest.mark.parametrize("centre", ["last", "mean"])
+@pytest.mark.parametrize("spread", ["training", "window"])
+def test_an_offset_changes_no_bit_of_a_window(season: int, centre: str, spread: str) -> None:
+    intake = replace(
+        TWO, roles=("target", "known"), mean=np.zeros((1, 2)), deviation=np.array([[2.0, 4.0]]),
+        window=Window(8, 2, season, centre, spread), answer=Answer(3, (0.5,)),
+    )  # fmt: skip
+    far = replace(intake, mean=np.array([[0.0, FAR]]))
+    ends = np.arange(15, 64, 7)
+    near, low = intake.windows(intake.treated(EIGHTHS, None)[0], ends)
+    moved, high = far.windows(far.treated(EIGHTHS + FAR, None)[0], ends)
+    assert moved.tobytes() == near.tobytes()
+    assert high.spread.tobytes() == low.spread.tobytes()
+    assert (low.spread > 0).all()
+    out = np.ones((len(ends), 3))
+    assert np.abs(high.restored(out, 1) - FAR - low.restored(out, 1)).max() < 1e-5
+
+
+def test_an_offset_changes_no_bit_of_fixed_scaling() -> None:
+    intake = replace(TWO, mean=np.array([[0.5, 0.25]]), deviation=np.array([[2.0, 4.0]]), answer=Answer(1, (0.5,)))
+    far = replace(intake, mean=intake.mean + FAR)  # type: ignore[operator]
+    section, tensors = far.to_json()
+    far = Intake.from_json(section, tensors)
+    near = intake.fixed(intake.treated(EIGHTHS, None)[0], 0)
+    assert near.dtype == np.float32
+    assert far.fixed(far.treated(EIGHTHS + FAR, None)[0], 0).tobytes() == near.tobytes()
+    assert far.fixed_frame(0).restored(np.ones((1, 1)), 1).item() == FAR + 0.5 + 2.0
+
+
+def test_a_window_that_varies_little_beside_its_level_is_not_constant() -> None:
+    intake = replace(TWO, window=Window(4, 1, 0, "mean", "window"), answer=Answer(1, (0.5,)))
+    steps = 1e9 + np.array([[1.0, 7], [2, 7], [3, 7], [4, 7]])
+    rows, _ = intake.windows(steps, np.array([3]))
+    np.testing.assert_allclose(rows[0, :, 0], (np.arange(1, 5) - 2.5) / np.sqrt(1.25), rtol=1e-7)
+    assert rows[0, :, 1].tolist() == [0, 0, 0, 0]
+
+
+def test_a_file_with_float32_statistics_still_loads() -> None:
+    section, tensors = replace(TWO, mean=np.array([[1.5, 2.5]]), deviation=np.ones((1, 2))).to_json()
+    assert {v.dtype for v in tensors.values()} == {np.dtype(np.float64)}
+    older = {name: v.astype(np.float32) for name, v in tensors.items()}
+    for found in (tensors, older):
+        assert check(section, found) == 2
+    with pytest.raises(ModelFileError, match="input.scale.mean: tensor 'input.mean' is F16; expected F64"):
+        check(section, {name: v.astype(np.float16) for name, v in tensors.items()})

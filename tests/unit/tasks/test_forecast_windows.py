@@ -315,3 +315,57 @@ def test_what_was_learnt_from_ends_with_the_last_known_truth() -> None:
     assert about([whole])[0]["steps"] == 20
     negative = np.array([[1.0], [np.copysign(np.nan, -1.0)]])
     assert digest(negative) == digest(np.abs(negative))
+
+
+# ---- far from zero
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"spread": "window", "centre": "mean"},
+        {"season": 4, "missing": "ffill"},
+        {"missing": "drop"},
+        {"missing": "mask"},
+        {"scale": "fixed", "segment": None},
+        {"head": "autoregressive"},
+    ],
+    ids=str,
+)
+def test_an_offset_changes_nothing_that_is_learnt_from(options: dict[str, Any]) -> None:
+    """Eighths, and a power of two: every sum is exact, and so the rows are the same to the bit."""
+    y = np.random.default_rng(5).integers(-40, 40, 256) / 8
+    if "missing" in options:
+        y[[5, 6, 40]] = np.nan
+    made = []
+    for offset in (0.0, float(1 << 30)):
+        values = {"horizon": 2, "lookback": 8, "segment": 1, "season": 0, "hidden": 2, **options}
+        source = of_arrays([(y + offset)[:, None]], columns=["y"])
+        made.append(lesson(Options(**values), rows(source, Options(**values)), None))
+    near, far = made
+    for before, now in zip(near.rows.batch(near.kept), far.rows.batch(far.kept), strict=True):
+        if options.get("missing") == "mask" or options.get("scale") == "fixed":  # a mean of these has no exact sum
+            np.testing.assert_allclose(now, before, rtol=1e-5, atol=1e-6)
+        else:
+            assert now.tobytes() == before.tobytes()
+    assert {k: v for k, v in far.about["baselines"].items() if isinstance(v, float)} == pytest.approx(
+        {k: v for k, v in near.about["baselines"].items() if isinstance(v, float)}, rel=1e-6
+    )
+
+
+def test_static_and_known_columns_beyond_float32s_integers_are_learnt_from() -> None:
+    sites = []
+    for i in range(3):
+        t = np.arange(40)
+        sites.append(np.stack([t % 5 + i, 1.7e9 + 60.0 * t, np.full(40, (1 << 24) + 1.0 + i)], 1))
+    source = of_arrays(sites, columns=["y", "epoch", "site"], ids=list("abc"))
+    options = Options(horizon=2, targets="y", known="epoch", static="site", lookback=4, segment=1, season=0, hidden=2)
+    made = lesson(options, rows(source, options), None)
+    x = made.rows.batch(made.kept)[0]
+    assert len(np.unique(x[0, :, 2])) == 3
+    assert len(np.unique(x[..., 1])) == 30
+    changing = of_arrays([np.array([[t, 2e7 + (t > 5)] for t in range(30)])], columns=["y", "site"])
+    options = Options(horizon=2, targets="y", static="site")
+    with pytest.raises(DataError, match="column 'site' is static, and changes from 20000000 to 20000001 within"):
+        lesson(options, rows(changing, options), None)
