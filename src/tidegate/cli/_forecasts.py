@@ -120,13 +120,19 @@ def check_plot(path: str | None) -> None:
 
 def as_dict(found: Backtest) -> dict[str, Any]:
     """A back-test for JSON."""
-    return {**found.metrics, "baselines": found.baselines, "warning": found.warning, "begins": found.begins}
+    return {
+        **found.metrics, "baselines": found.baselines, "warning": found.warning, "begins": found.begins,
+        "series": len(found.series), "left_out": found.left_out, "short": found.short,
+    }  # fmt: skip
 
 
 def report(found: Backtest) -> str:
     """A back-test as a person reads it: the model and what it has to beat, then the quality of its intervals."""
+    from ..tasks._left_out import left_out
+
     m = found.metrics
-    head = f"{m['origins']:,} forecasts of {len(m['per_step'])} steps, {found.begins}"
+    of = f" of {len(found.series):,} series" if len(found.series) > 1 or found.left_out else ""
+    head = f"{m['origins']:,} forecasts{of} of {len(m['per_step'])} steps, {found.begins}"
     parts = [head, beaten(m["mae"], found.baselines)]
     if found.warning:
         parts.append(f"warning: {found.warning}")
@@ -138,6 +144,12 @@ def report(found: Backtest) -> str:
         parts.append(", ".join(inside) + " of what came")
     if m["unknown"]:
         parts.append(f"{m['unknown']:,} numbers of the truth are missing and left out")
+    if m["mase_reason"]:
+        parts.append(f"MASE: {m['mase_reason']}")
+    if found.short:
+        parts.append(f"{found.short:,} forecasts are made from fewer steps than the look-back")
+    if found.left_out:
+        parts.append(left_out(found.left_out))
     return "\n\n".join(parts)
 
 
@@ -160,6 +172,7 @@ def drawn(one: Rolled, found: Backtest, path: str) -> str:
 def predict(args: argparse.Namespace, predictor: Predictor) -> int:
     """Forecasts after the last step of every series of a file."""
     from ..backtest import onward
+    from ..tasks._left_out import left_out
 
     if args.file in (None, "-") or args.text or args.column:
         raise OptionError("this model forecasts; give it a file of series, such as tidegate predict MODEL series.csv")
@@ -169,9 +182,13 @@ def predict(args: argparse.Namespace, predictor: Predictor) -> int:
     found = onward(predictor, args.file)
     if args.plot and len(found) > 1:
         raise OptionError(f"--plot draws one series, and {args.file} has {len(found)}; give a file of one")
+    if missing := [{"series": one.name, "reason": one.forecast.reason} for one in found if one.forecast.reason]:
+        print(left_out(missing, "without a forecast"), file=sys.stderr)
     for k, one in enumerate(found):
         if args.json:
             print(json.dumps({"series": one.name, "steps": one.steps, **one.forecast.as_dict()}, ensure_ascii=False))
+            continue
+        if one.forecast.reason:
             continue
         if k < CHARTS and sys.stdout.isatty() and shutil.get_terminal_size().columns >= NARROWEST:
             print(chart(one))

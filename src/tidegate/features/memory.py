@@ -132,8 +132,8 @@ def from_bytes(intake: Intake, data: bytes, steps: int) -> Seen:
     if len(data) != (size := memory_bytes(intake)):
         if len(data) == memory_bytes(intake, 4):
             raise StateError(
-                "it was saved by an older tidegate, which rounded a series' numbers to float32; start a fresh stream and "
-                "push the series' latest steps again"
+                "it was saved by an older tidegate, which rounded a series' numbers to float32; start a fresh stream "
+                "and push the series' latest steps again"
             )
         raise StateError(f"its input's memory has {len(data)} bytes; this model's has {size}")
     at = 8 * (intake.names is not None)

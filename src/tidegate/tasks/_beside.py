@@ -8,7 +8,8 @@ import numpy as np
 
 from ..errors import DataError
 from ..features.series import Intake
-from ._baselines import Ridge, seasonal_naive
+from ._baselines import Ridge, reached, seasonal_naive
+from ._lesson import Indices
 from ._windows import HELD, Floats, Places, Stretches, Track, Windows
 
 
@@ -45,11 +46,20 @@ def error_of(baseline: int | Ridge, places: Places, intake: Intake, truth: Float
     for i, track in enumerate(places.tracks):
         if not len(ends := places.of(i, HELD)):
             continue
-        if isinstance(baseline, int):
-            made.append(seasonal_naive(track.truth, ends, truth.shape[1], baseline))
-        else:
-            made.append(baseline.predict(filled(track, intake), ends))
+        made.append(forecasts_of(baseline, track, intake, ends, truth.shape[1]))
     return float(np.nanmean(np.abs(np.concatenate(made) - truth)))
+
+
+def forecasts_of(baseline: int | Ridge, track: Track, intake: Intake, ends: Indices, horizon: int) -> Floats:
+    """The forecasts of a season's naive forecast, or of a ridge, after these steps of a track [n, horizon, targets];
+    where fewer steps are known than it takes, the last value.
+    """
+    if isinstance(baseline, int):
+        return reached(
+            lambda at: seasonal_naive(track.truth, at, horizon, baseline), track.truth, ends, horizon, baseline
+        )
+    known = filled(track, intake)
+    return reached(lambda at: baseline.predict(known, at), known, ends, horizon, baseline.view.reach)
 
 
 def filled(track: Track, intake: Intake) -> Floats:

@@ -13,11 +13,12 @@ from .. import cells
 from ..data.series import Collection
 from ..document.limits import MAX_QUANTILES, MAX_WIDTH
 from ..errors import DataError, OptionError
-from ..features.series import CENTRES, SPREADS, Answer, Intake, Window
+from ..features.series import CENTRES, FEWEST, SPREADS, Answer, Intake, Window
 from . import _series
 from ._beside import baselines, filled
 from ._chain import Chain, Learning, Recurrence
 from ._chain import start as first_weights
+from ._left_out import covered, left_out, named, omitted, padding
 from ._lesson import Lesson
 from ._options import check, option
 from ._quantiles import Quantiles
@@ -225,12 +226,19 @@ def lesson(options: Options, source: Collection, judged: Collection | None) -> L
     cuts = [len(t.steps) - (0 if others else math.ceil(share * len(t.steps))) for t in found]
     options = resolved(replace(options, hold_out=share), source, found, cuts)
     learnt = one_step(replace(intake, window=window_of(options)))
-    places = placed(found, more, cuts, learnt, [each.path for each in sources])
+    paths = [each.path for each in sources]
+    places = placed(found, more, cuts, learnt, paths)
+    if learnt.window and not covered(places, len(found)):
+        learnt = replace(learnt, window=replace(learnt.window, least=FEWEST))
+        places = placed(found, more, cuts, learnt, paths)
     learnt, places = scaled(learnt, cuts, places, source)
     data = Windows(learnt, places) if learnt.window else Stretches(learnt, places, STRETCH, options.lookback or 0)
     said = [taken(each, options) for each in sources]
-    if places.short:
-        said[0] += f"; {places.short} series with fewer than {places.least} steps are not learnt from"
+    unlearnt, unjudged = (
+        named(each, reasons) for each, reasons in zip((source, sources[-1]), omitted(places, len(found)), strict=True)
+    )
+    said[0] += padding(learnt, found) + (f"; {left_out(unlearnt, 'not learnt from')}" if unlearnt else "")
+    said[-1] += f"; {left_out(unjudged, 'not judged by')}" if unjudged else ""
     section, arrays = replace(learnt, answer=intake.answer).to_json()
     kept, held = (data.rows_of(part) for part in (KEPT, HELD))
     counts = {name: int((places.part == part).sum()) for name, part in (("trained", KEPT), ("held_out", HELD))}
@@ -240,6 +248,7 @@ def lesson(options: Options, source: Collection, judged: Collection | None) -> L
         most=options.windows if learnt.window else None,
         about={
             "rows": counts, "steps_ahead": lead_of(learnt), "fitted_on": about(found),
+            "not_learnt_from": unlearnt, "not_judged_by": unjudged,
             "baselines": baselines(options, learnt, places, data, cuts),
         },
     )  # fmt: skip

@@ -212,3 +212,56 @@ def test_a_file_with_float32_statistics_still_loads() -> None:
         assert check(section, found) == 2
     with pytest.raises(ModelFileError, match="input.scale.mean: tensor 'input.mean' is F16; expected F64"):
         check(section, {name: v.astype(np.float16) for name, v in tensors.items()})
+
+
+# ---- fewer steps than a window holds
+
+
+def test_a_window_that_is_not_full_is_worked_out_by_hand() -> None:
+    intake = replace(
+        TWO, roles=("target", "known"), mean=np.array([[0.0, 1.0]]), deviation=np.array([[2.0, 4.0]]),
+        window=Window(4, segment=2, season=3, least=2), answer=Answer(4, (0.5,)),
+    )  # fmt: skip
+    assert intake.window is not None
+    steps = np.column_stack([np.arange(8.0) ** 2, np.arange(8.0)])
+    behind = np.array([3, 6, 8])
+    rows, frame = intake.windows(steps, behind - 1, behind)
+    assert intake.window.rows(behind).tolist() == [2, 2, 2]
+    # three steps, none with one a season before it: the season stays, and a zero fills the first segment
+    alone = [[0, 0], [(0 - 4) / 2, (0 - 1) / 4], [(1 - 4) / 2, 0], [0, (2 - 1) / 4]]
+    np.testing.assert_array_equal(rows[0], np.reshape(alone, (2, 4)).astype(np.float32))
+    assert frame.base[0, :, 0].tolist() == [0, 0, 0, 0]
+    assert frame.centre[0].tolist() == [4]
+    # six steps: three of them less the one a season before
+    moved = [t**2 - (t - 3) ** 2 for t in (3, 4, 5)]
+    season = [[0, 0], *([(m - moved[-1]) / 2, (t - 1) / 4] for m, t in zip(moved, (3, 4, 5), strict=True))]
+    np.testing.assert_array_equal(rows[1], np.reshape(season, (2, 4)).astype(np.float32))
+    assert frame.base[1, :, 0].tolist() == [9, 16, 25, 9]
+    assert rows[2].tobytes() == intake.windows(steps, behind[2:] - 1)[0][0].tobytes()
+
+
+@pytest.mark.parametrize("centre", ["last", "mean"])
+def test_windows_that_are_not_full_are_those_of_each_alone(centre: str) -> None:
+    window = Window(6, 3, 5, centre, "window", least=2)
+    intake = replace(TWO, window=window, answer=Answer(7, (0.1, 0.9)))
+    steps = np.random.default_rng(2).standard_normal((30, 2))
+    behind = np.arange(2, 31)
+    rows, frame = intake.windows(steps, behind - 1, behind)
+    for i, count in enumerate(behind):
+        ring = steps[max(0, count - window.reach) : count]
+        alone, own = intake.windows(ring, np.array([len(ring) - 1]), np.array([len(ring)]))
+        assert alone[0].tobytes() == rows[i].tobytes()
+        assert not rows[i, window.rows(behind)[i] :].any()
+        for name in ("centre", "spread", "base"):
+            assert getattr(own, name)[0].tobytes() == getattr(frame.at(i), name)[0].tobytes()
+    assert window.rows(np.array([2, 3, 4, 6, 7, 9, 11])).tolist() == [1, 1, 2, 2, 1, 2, 2]
+
+
+def test_a_file_says_from_how_many_steps_on_there_is_an_answer() -> None:
+    section, tensors = replace(TWO, window=Window(4, spread="window", least=2)).to_json()
+    assert Intake.from_json(section, tensors).window == Window(4, spread="window", least=2)
+    assert check(section, tensors) == 2
+    for least in (1, 5, 2.0):
+        with pytest.raises(ModelFileError, match="input.window.least: is .*; expected an integer of 2 to 4"):
+            check({**section, "window": {**section["window"], "least": least}}, tensors)
+    assert "least" not in replace(TWO, window=Window(4)).to_json()[0]["window"]
