@@ -11,7 +11,8 @@ import numpy as np
 from ..errors import ModelFileError
 from ..features.calendar import PERIODS
 from ..features.memory import memory_bytes
-from ..features.series import CENTRES, FEWEST, HEADS, MISSING, ROLES, SPREADS, Intake
+from ..features.series import CENTRES, HEADS, MISSING, ROLES, SPREADS, Intake
+from ..features.window import FEWEST
 from ..strictjson import show
 from ..tensors import Array
 from .expect import keys, listed, tensor, text, whole

@@ -19,6 +19,7 @@ import numpy.typing as npt
 from ..errors import DataError
 from .calendar import positions
 from .steps import Flags, Floats, Indices, Rows, filled, held, latest, span, total
+from .window import Window as Window
 
 ROLES: Final = ("target", "past", "known", "static")
 MISSING: Final = ("error", "drop", "ffill", "mask")
@@ -26,51 +27,7 @@ CENTRES: Final = ("last", "mean")
 SPREADS: Final = ("training", "window")
 HEADS: Final = ("direct", "autoregressive")
 FLAT: Final = 1e-13  # what varies by less than this share of its largest number is constant but for float64's rounding
-FEWEST: Final = 2  # steps of a window: a single one, less itself, is always 0
 LARGEST: Final = float(np.finfo(np.float32).max)  # its square, summed over a window, still fits in float64
-
-
-@dataclass(frozen=True)
-class Window:
-    """The latest `length` steps, each less the one `season` before it (0: as they are), less their centre, over their
-    spread, in segments of `segment` steps.
-
-    least: from how many steps on there is an answer, made from as many as there are; None: from a full window on. In a
-    window that is not full a season is taken off once two steps have one before them, and zeros fill the first segment.
-    """
-
-    length: int
-    segment: int = 1
-    season: int = 0
-    centre: str = "last"
-    spread: str = "training"
-    least: int | None = None
-
-    @property
-    def reach(self) -> int:
-        """How many steps a full window takes."""
-        return self.length + self.season
-
-    @property
-    def needs(self) -> int:
-        """How many steps must have been seen."""
-        return self.reach if self.least is None else self.least
-
-    def seasonal(self, behind: Indices) -> Flags:
-        """Whether a season is taken off windows with so many steps up to their end."""
-        return behind >= self.season + FEWEST
-
-    def counts(self, behind: Indices) -> Indices:
-        """How many steps there are in windows with so many up to their end."""
-        return np.minimum(self.length, behind - self.season * self.seasonal(behind))
-
-    def rows(self, behind: Indices) -> Indices:
-        """How many rows windows with so many steps up to their end have."""
-        return -(-self.counts(behind) // self.segment)
-
-    def to_json(self) -> dict[str, Any]:
-        """As a document has it: `least` only where it is given."""
-        return {name: value for name, value in vars(self).items() if value is not None}
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from ..data.series import Collection
-from ..features.series import FEWEST, Intake
+from ..features.series import Intake
+from ..features.window import FEWEST
 from ._windows import HELD, KEPT, Places, Track, steps_of
 
 

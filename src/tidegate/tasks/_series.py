@@ -18,6 +18,7 @@ from ._options import option
 
 Steps = npt.NDArray[np.float32]
 Floats = npt.NDArray[np.float64]
+FAR = 1 << 10  # deviations from 0: beyond, float32 leaves fewer than four digits of a deviation
 
 
 @dataclass(frozen=True)
@@ -179,6 +180,15 @@ def statistics(
             fault = f"varies by {deviation[c]:.3g} about {mean[c]:.15g}, as rounding does; leave it out of --values"
         raise DataError(f"{place}: column {columns[c]!r} {fault}")
     return mean, deviation
+
+
+def centred(intake: Intake, mean: Floats, deviation: Floats) -> Intake:
+    """An intake that scales in float64 where a column is far from 0, as float32 would lose its digits before a layer
+    scales it; else the same.
+    """
+    if not (np.abs(mean) > FAR * deviation).any():
+        return intake
+    return replace(intake, mean=mean[None], deviation=deviation[None])
 
 
 @dataclass(frozen=True)

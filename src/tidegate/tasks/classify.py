@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     import torch
 
 KIND = "classify"
-FAR = 1 << 10  # means that lie so many deviations from 0 leave float32 fewer than four digits of a deviation
 score = _metrics.score
 Source = Table | Collection
 
@@ -273,8 +272,8 @@ def of_series(
         judged = _series.rows(judged, options, options.label, source.columns)
         more = _series.pieces(judged, intake)
         steps, origin = steps + more.steps, np.concatenate([origin, more.origin + len(source)])
-    chain, layer = Chain(intake.features), intake.window is None and intake.deviation is None
-    if layer:
+    chain = Chain(intake.features)
+    if layer := intake.window is None and intake.deviation is None:
         chain.put("scale", ("mean", "deviation"), intake.features, size=intake.features)
     found = _series.Sequences(steps, y[origin], variation(options, mean, deviation, len(source.columns)))
     section, arrays = intake.to_json()
@@ -294,9 +293,7 @@ def variation(options: Options, mean: Array, deviation: Array, columns: int) -> 
 def intake_of(options: Options, source: Collection, learnt: list[Series]) -> tuple[Intake, Array, Array]:
     """The intake of a source's columns, and mean and deviation of its rows in what is learnt, [features].
 
-    What was missing, and the calendar, stay as they are. Rows of a window are about 0 and 1 already; so are those of
-    columns far from 0, which the intake scales in float64, as float32 numbers would have lost their digits before a
-    layer scales them.
+    What was missing, and the calendar, stay as they are; rows that the intake scales are about 0 and 1.
     """
     window = Window(options.window, centre="mean", spread="window") if options.window else None
     roles = ("past",) * len(source.columns)
@@ -304,8 +301,7 @@ def intake_of(options: Options, source: Collection, learnt: list[Series]) -> tup
     mean, deviation = _series.statistics(_series.fixed(learnt), source.columns, source.path)
     if options.missing == "mask":
         intake = replace(intake, mean=mean[None])
-    if window is None and (np.abs(mean) > FAR * deviation).any():
-        intake = replace(intake, deviation=deviation[None], mean=mean[None])
+    intake = intake if window else _series.centred(intake, mean, deviation)
     if window or intake.deviation is not None:
         mean, deviation = np.zeros(len(mean)), np.ones(len(mean))
     more = intake.features - len(mean)

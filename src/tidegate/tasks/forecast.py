@@ -13,7 +13,8 @@ from .. import cells
 from ..data.series import Collection
 from ..document.limits import MAX_QUANTILES, MAX_WIDTH
 from ..errors import DataError, OptionError
-from ..features.series import CENTRES, FEWEST, SPREADS, Answer, Intake, Window
+from ..features.series import CENTRES, SPREADS, Answer, Intake, Window
+from ..features.window import FEWEST
 from . import _series
 from ._beside import baselines, filled
 from ._chain import Chain, Learning, Recurrence
