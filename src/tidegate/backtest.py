@@ -51,7 +51,8 @@ class Backtest:
     `tasks._forecast_metrics.score`. baselines: name -> mean absolute error on the same origins, or why there is none;
     where fewer steps are known than one takes, it repeats the last value. warning: a sentence where a baseline is not
     beaten, or "". begins: how the first origin was chosen, in words. left_out: series that are not in the figures, and
-    why. short: forecasts that were made from fewer steps than the look-back.
+    why. short: forecasts that were made from fewer steps than the look-back. dropped: steps with missing numbers that do
+    not count, by the model's policy.
     """
 
     series: list[Rolled]
@@ -63,6 +64,7 @@ class Backtest:
     begins: str
     left_out: list[dict[str, str]] = field(default_factory=list)
     short: int = 0
+    dropped: int = 0
 
 
 def backtest(
@@ -100,7 +102,9 @@ def backtest(
         )
     if all(np.isnan(one.truth).all() for one in rolled):
         raise DataError(f"{source.path}: what was forecast {begins} is missing everywhere; give rows that have it")
-    return replace(judged(rolled, options, intake, begins), left_out=named(source, reasons))
+    read = (len(moved(series.values, intake)) for series in source.series)
+    dropped = sum(count - len(track.kept) for count, track in zip(read, found, strict=True))
+    return replace(judged(rolled, options, intake, begins), left_out=named(source, reasons), dropped=dropped)
 
 
 def unrolled(track: Track, intake: Intake, first: int) -> str:

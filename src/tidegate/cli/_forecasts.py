@@ -123,6 +123,7 @@ def as_dict(found: Backtest) -> dict[str, Any]:
     return {
         **found.metrics, "baselines": found.baselines, "warning": found.warning, "begins": found.begins,
         "series": len(found.series), "left_out": found.left_out, "short": found.short,
+        "dropped": found.dropped,
     }  # fmt: skip
 
 
@@ -144,6 +145,8 @@ def report(found: Backtest) -> str:
         parts.append(", ".join(inside) + " of what came")
     if m["unknown"]:
         parts.append(f"{m['unknown']:,} numbers of the truth are missing and left out")
+    if found.dropped:
+        parts.append(f"{found.dropped:,} steps with missing numbers do not count")
     if m["mase_reason"]:
         parts.append(f"MASE: {m['mase_reason']}")
     if found.short:

@@ -275,7 +275,7 @@ class Intake:
             # what is far from 0 is summed less a step of its own, as sums of it would lose digits
             mean = centre + total(held(moved - centre[:, None], there)) / counts
             centre = centre if w.centre == "last" else mean
-        spread, divisor = self.spreads(moved, mean, np.abs(whole[..., at.own]).max(1), there, counts)
+        spread, divisor = self.spreads(moved, mean, there, counts)
         whole[..., at.own] = (moved - centre[:, None]) / divisor[:, None]
         if at.rest and self.mean is not None and self.deviation is not None:
             whole[..., at.rest] = (whole[..., at.rest] - self.mean[0][at.rest]) / self.deviation[0][at.rest]
@@ -286,13 +286,10 @@ class Intake:
             rows = np.take_along_axis(rows, places[..., None], 1)
         return rows, Frame(centre[:, at.targets], spread[:, at.targets], self.base(steps, ends, behind))
 
-    def spreads(
-        self, moved: Floats, mean: Floats | None, largest: Floats, there: Flags | None, counts: Any
-    ) -> tuple[Floats, Floats]:
+    def spreads(self, moved: Floats, mean: Floats | None, there: Flags | None, counts: Any) -> tuple[Floats, Floats]:
         """What multiplies forecasts of windows [B, length, own columns], 0 where one is constant, and what divides.
 
-        largest: the greatest size of a number in each window before a season was taken off it [B, own columns]. there,
-        counts: which steps there are, and how many.
+        there, counts: which steps there are, and how many.
         """
         assert self.window
         if mean is None or self.window.spread == "training":
@@ -300,7 +297,7 @@ class Intake:
             spread = self.deviation[0:1, self.placed.own].repeat(len(moved), 0)
             return spread, spread
         spread = np.sqrt(total(held(moved - mean[:, None], there) ** 2) / counts)
-        spread = np.where(spread > FLAT * largest, spread, 0.0)
+        spread = np.where(spread > FLAT * np.abs(moved).max(1), spread, 0.0)
         return spread, np.where(spread > 0, spread, 1.0)
 
     def base(self, steps: Floats, ends: Indices, behind: Indices | None) -> Floats:

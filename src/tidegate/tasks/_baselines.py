@@ -175,8 +175,7 @@ class View:
         if self.spread != "window":
             return moved, base, np.ones(len(rows))
         spread = rows.std(1)
-        raw = np.lib.stride_tricks.sliding_window_view(x[self.season :], self.lookback)[origins - self.reach + 1]
-        spread = np.where(spread > FLAT * np.abs(raw).max(1), spread, 0.0)
+        spread = np.where(spread > FLAT * np.abs(rows).max(1), spread, 0.0)
         return moved / np.where(spread > 0, spread, 1.0)[:, None], base, spread
 
     def examples(self, x: Floats, first: int, last: int, every: int = 1) -> Iterator[tuple[Floats, Floats]]:

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from ..data.series import Collection
 from ..errors import DataError, located
-from ..features.series import FLAT, Frame, Intake, ahead
+from ..features.series import Frame, Intake, ahead
 from . import _series
 from ._lesson import Array, Indices, padded
 
@@ -249,7 +249,7 @@ def units(intake: Intake, places: Places, own: list[int], source: Collection) ->
     x, _, _ = data.framed(rows)
     values = x.reshape(len(rows), -1, intake.width)[..., own].astype(np.float64)
     found = np.sqrt(np.mean(values**2, (0, 1)))
-    if (flat := ~(found > FLAT * np.abs(data.steps[:, own]).max(0))).any():
+    if (flat := ~(found > 0)).any():
         name = source.columns[own[int(flat.argmax())]]
         raise DataError(
             f"{source.path}: column {name!r} never changes, or is the same every season; there is nothing to learn"
