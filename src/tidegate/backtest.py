@@ -51,8 +51,8 @@ class Backtest:
     `tasks._forecast_metrics.score`. baselines: name -> mean absolute error on the same origins, or why there is none;
     where fewer steps are known than one takes, it repeats the last value. warning: a sentence where a baseline is not
     beaten, or "". begins: how the first origin was chosen, in words. left_out: series that are not in the figures, and
-    why. short: forecasts that were made from fewer steps than the look-back. dropped: steps with missing numbers that do
-    not count, by the model's policy.
+    why. short: forecasts that were made from fewer steps than the look-back. dropped: steps with missing numbers, which
+    do not count.
     """
 
     series: list[Rolled]
