@@ -57,7 +57,9 @@ def fitted(provenance: dict[str, Any]) -> str:
     found, beside = provenance["metrics"]["held_out"], provenance["baselines"]
     ahead = f"{provenance['steps_ahead']} step{'s'[: provenance['steps_ahead'] != 1]} ahead"
     where = "--valid" if provenance["valid"] else "held-out end"
-    lines = [f"{where}: {provenance['rows']['held_out']:,} forecasts {ahead}", beaten(found["mae"], beside)]
+    idle = provenance.get("judging_nothing", 0)
+    but = f", {idle:,} of which nothing judges: their windows are constant, or what came is missing" if idle else ""
+    lines = [f"{where}: {provenance['rows']['held_out']:,} forecasts {ahead}{but}", beaten(found["mae"], beside)]
     warning = verdict(found["mae"], {name: v for name, v in beside.items() if isinstance(v, float)})
     return "\n".join([*lines, *([f"warning: {warning}"] if warning else [])])
 

@@ -10,14 +10,13 @@ from ..errors import DataError
 from ..features.series import Intake
 from ._baselines import Ridge, reached, seasonal_naive
 from ._lesson import Indices
-from ._windows import HELD, Floats, Places, Stretches, Track, Windows
+from ._windows import HELD, Floats, Places, Track
 
 
-def baselines(
-    options: Any, intake: Intake, places: Places, data: Windows | Stretches, cuts: list[int]
-) -> dict[str, float | str]:
+def baselines(options: Any, intake: Intake, places: Places, truth: Floats, cuts: list[int]) -> dict[str, float | str]:
     """Mean absolute errors on the held-out origins that judge the model too, or why there is none: last value, seasonal
-    naive, and a ridge regression. cuts: of each track that is learnt from, where its held-out end begins.
+    naive, and a ridge regression. truth: of those origins [n, horizon, targets], NaN for what judges nothing. cuts: of
+    each track that is learnt from, where its held-out end begins.
     """
     assert intake.answer
     H, season = intake.answer.horizon, options.season or 0
@@ -28,7 +27,6 @@ def baselines(
     tries["ridge on the same window"] = lambda: Ridge.fit(
         histories, options.lookback, H, season, options.centre, options.spread or "training"
     )
-    truth = data.judged(data.rows_of(HELD))
     if np.isnan(truth).all():
         raise DataError("every window of the held-out end is constant, which judges nothing; choose --spread training")
     found: dict[str, float | str] = {}

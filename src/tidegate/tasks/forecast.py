@@ -243,6 +243,7 @@ def lesson(options: Options, source: Collection, judged: Collection | None) -> L
     section, arrays = replace(learnt, answer=intake.answer).to_json()
     kept, held = (data.rows_of(part) for part in (KEPT, HELD))
     counts = {name: int((places.part == part).sum()) for name, part in (("trained", KEPT), ("held_out", HELD))}
+    truth = data.judged(held)
     return Lesson(
         options, data, kept, held, Quantiles(options.levels()), section, arrays, learnt.features,
         *chained(options, learnt), None, said, np.ones(1, np.float32), every=learnt.window is None,
@@ -250,7 +251,8 @@ def lesson(options: Options, source: Collection, judged: Collection | None) -> L
         about={
             "rows": counts, "steps_ahead": lead_of(learnt), "fitted_on": about(found),
             "not_learnt_from": unlearnt, "not_judged_by": unjudged,
-            "baselines": baselines(options, learnt, places, data, cuts),
+            "judging_nothing": int(np.isnan(truth).all((1, 2)).sum()),
+            "baselines": baselines(options, learnt, places, truth, cuts),
         },
     )  # fmt: skip
 

@@ -81,3 +81,11 @@ def test_a_series_without_a_known_target_is_named() -> None:
     options = Options(horizon=2, lookback=6, segment=1, season=0, hidden=2, missing="mask")
     made = lesson(options, rows(of_arrays(values, columns=["y"], ids=["a", "b"]), options), None)
     assert made.about["not_learnt_from"] == [{"series": "b", "reason": "has no known target"}]
+
+
+def test_held_out_forecasts_that_nothing_judges_are_counted() -> None:
+    steps = np.r_[RANDOM.standard_normal(60), np.ones(12), RANDOM.standard_normal(8)]
+    source = of_arrays([steps[:, None]], columns=["y"])
+    options = Options(horizon=2, lookback=6, segment=1, season=0, hidden=2, spread="window", hold_out=0.25)
+    made = lesson(options, rows(source, options), None)
+    assert (made.about["rows"]["held_out"], made.about["judging_nothing"]) == (19, 7)
