@@ -103,7 +103,8 @@ class Track:
         if (few := ends + 1 < least).any():
             i = int(few.argmax())
             need = f"this model's window needs {least}" if self.source.reach else "a forecast needs 1"
-            raise DataError(f"origin {at[i]}: there are {counted(int(ends[i]) + 1)} up to it; {need}")
+            seen = int(ends[i]) + 1
+            raise DataError(f"origin {at[i]}: there {'is' if seen == 1 else 'are'} {counted(seen)} up to it; {need}")
         return np.asarray(ends, np.int64)
 
     # ---- a head that says all steps ahead at once

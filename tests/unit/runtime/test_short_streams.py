@@ -48,7 +48,7 @@ def test_a_stream_answers_from_two_steps_on_as_whole_series_do(intake: Intake, d
         stream = again
     found = predictor.pool().push([(t, x[: t + 1]) for t in range(14)])
     assert [one.values.tobytes() for one in found[1:]] == [one.tobytes() for one in offline]
-    with pytest.raises(DataError, match="origin 0: there are 1 step up to it; this model's window needs 2"):
+    with pytest.raises(DataError, match="origin 0: there is 1 step up to it; this model's window needs 2"):
         predictor.forecasts(x, [0])
 
 
