@@ -20,7 +20,7 @@ HASHES = HERE / "hashes.json"
 
 def main() -> None:
     hashes = json.loads(HASHES.read_text("utf-8")) if HASHES.exists() else {}
-    of_series = (models.seasonal, models.stations, models.gestures)
+    of_series = (models.seasonal, models.stations, models.gestures, models.meter)
     for parts in (models.classifier, models.forecaster, models.tagger, models.encoder, *of_series):
         path = HERE / f"{FORMAT}-{parts.__name__}.safetensors"
         if path.exists():
