@@ -39,6 +39,8 @@ class Series(Input):
         self.known = self.intake.of("known")
         answer = self.intake.answer
         self._frames: dict[int, Frame] = {}
+        self._end = np.array([self.reach - 1])
+        self._full = self.intake.window.rows(self._end + 1) if self.intake.window else self._end
         self.rolls = answer is not None and answer.head == "autoregressive"
 
     # ---- raw steps
@@ -112,6 +114,9 @@ class Series(Input):
         """
         assert self.intake.window
         rings = [one.ring for one in seen if one.ring is not None]
+        if len(rings) == 1 and len(rings[0]) == self.reach:  # the usual one, which each step of a stream waits for
+            rows, frame = self.intake.windows(rings[0], self._end)
+            return rows, self._full, frame
         behind = np.array([len(ring) for ring in rings])
         rows, frame = self.intake.windows(
             rings[0] if len(rings) == 1 else np.concatenate(rings), behind.cumsum() - 1, behind
