@@ -119,7 +119,7 @@ def measured(predictor: Predictor, series: list[Floats], pushes: int, streams: i
     return {
         **found,
         "hidden": next(layer["size"] for layer in predictor.model.layers if layer["kind"] == "recurrent"),
-        "columns": x.shape[1], "reach": reach, "window": intake.window and dict(vars(intake.window)),
+        "columns": x.shape[1], "reach": reach, "window": intake.window and intake.window.to_json(),
         "us": 1e6 * statistics.median(own), "us_99": 1e6 * cuts[98], "native_us": 1e6 * statistics.median(alone),
         "ratio": statistics.median(a / b for a, b in zip(own, alone, strict=True)),
         "pool_us": 1e6 * pooled(predictor, x, reach, streams) / streams,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -20,11 +20,12 @@ from .model import Model, opened
 from .runtime import Predictor
 from .runtime.forecast import Forecast
 from .tasks import forecast
-from .tasks._baselines import Ridge, seasonal_naive, verdict
-from .tasks._beside import filled
+from .tasks._baselines import Ridge, verdict
+from .tasks._beside import filled, forecasts_of
 from .tasks._forecast_metrics import score, seasonal_scale
+from .tasks._left_out import named
 from .tasks._options import recalled
-from .tasks._windows import Track, digest, moved, tracks
+from .tasks._windows import Track, digest, moved, steps_of, tracks
 
 Floats = npt.NDArray[np.float64]
 Times = npt.NDArray[np.datetime64]
@@ -49,8 +50,11 @@ class Backtest:
     """What a back-test found.
 
     quantiles, columns: their levels, and the targets. metrics: of all forecasts together, see
-    `tasks._forecast_metrics.score`. baselines: name -> mean absolute error on the same origins, or why there is none.
-    warning: a sentence where a baseline is not beaten, or "". begins: how the first origin was chosen, in words.
+    `tasks._forecast_metrics.score`. baselines: name -> mean absolute error on the same origins, or why there is none;
+    where fewer steps are known than one takes, it repeats the last value. warning: a sentence where a baseline is not
+    beaten, or "". begins: how the first origin was chosen, in words. left_out: series that are not in the figures, and
+    why. short: forecasts that were made from fewer steps than the look-back. dropped: steps with missing numbers, which
+    do not count.
     """
 
     series: list[Rolled]
@@ -60,6 +64,9 @@ class Backtest:
     baselines: dict[str, float | str]
     warning: str
     begins: str
+    left_out: list[dict[str, str]] = field(default_factory=list)
+    short: int = 0
+    dropped: int = 0
 
 
 def backtest(
@@ -80,21 +87,35 @@ def backtest(
     source = forecast.rows(data, options, list(intake.columns))
     found = tracks(source, intake)
     firsts, begins = first_origins(source, found, intake, predictor.model.document["provenance"], start)
-    rolled = [
-        one
-        for i, track in enumerate(found)
-        if (one := roll(predictor, source, i, track, intake, firsts[i], every)) is not None
-    ]
+    rolled, reasons = [], {}
+    for i, track in enumerate(found):
+        if (one := roll(predictor, source, i, track, intake, firsts[i], every)) is None:
+            reasons[i] = unrolled(track, intake, firsts[i])
+            continue
+        rolled.append(one)
+        if np.isnan(one.truth).all():
+            reasons[i] = "has no known target to compare forecasts with"
     if not rolled:
         assert intake.answer
         said = begins.partition(",")[0]
         raise DataError(
-            f"{source.path}: no step is left to forecast {said}: each origin needs {reach_of(intake)} steps up to it "
+            f"{source.path}: no step is left to forecast {said}: each origin needs {needs_of(intake)} steps up to it "
             f"and {intake.answer.horizon} after it; give more rows, or say from which step on with --from"
         )
     if all(np.isnan(one.truth).all() for one in rolled):
         raise DataError(f"{source.path}: what was forecast {begins} is missing everywhere; give rows that have it")
-    return judged(rolled, options, intake, begins)
+    read = (len(moved(series.values, intake)) for series in source.series)
+    dropped = sum(count - len(track.kept) for count, track in zip(read, found, strict=True))
+    return replace(judged(rolled, options, intake, begins), left_out=named(source, reasons), dropped=dropped)
+
+
+def unrolled(track: Track, intake: Intake, first: int) -> str:
+    """Why no forecast of a track is compared with what came. first: the step that the first would be made after."""
+    assert intake.answer
+    needs, H, T = needs_of(intake), intake.answer.horizon, len(track.truth)
+    if track.fault or needs + H > T:
+        return track.fault or f"has {steps_of(T)}; a forecast takes {needs} before it and {H} to be compared with"
+    return f"has {steps_of(max(0, T - 1 - first))} to compare forecasts with; the horizon takes {H}"
 
 
 @dataclass(frozen=True)
@@ -116,15 +137,17 @@ class Onward:
 
     @property
     def values(self) -> Floats:
-        """float64 [horizon, targets, quantiles]."""
-        assert self.forecast.values is not None, "made by `onward`"
+        """float64 [horizon, targets, quantiles]. Raises DataError for a series that has no forecast."""
+        if self.forecast.values is None:
+            raise DataError(f"the series {self.name!r} has no forecast: {self.forecast.reason}")
         return self.forecast.values
 
 
 def onward(model: Model | Predictor | str | os.PathLike[str], data: Any) -> list[Onward]:
     """Forecasts after the last known step of every series. Of columns known ahead, the last rows are the future.
 
-    Raises OptionError for a model that does not forecast; DataError, also for a series shorter than the look-back.
+    A series with too few steps has a Forecast without values, and the reason. Raises OptionError for a model that does
+    not forecast; DataError, also where no series has a forecast.
     """
     predictor, options, intake = forecaster(model)
     assert intake.answer
@@ -135,16 +158,13 @@ def onward(model: Model | Predictor | str | os.PathLike[str], data: Any) -> list
         series = source.series[i]
         last = len(series.values) - 1 - (intake.answer.horizon if intake.of("known") else 0)
         values = moved(series.values, intake)
-        if last < 0:
-            raise DataError(
-                f"{source.path}: with columns known ahead the last rows are the future; there are no others"
-            )
         seen = int(np.searchsorted(track.kept, last + 1))
+        if seen < needs_of(intake):
+            reason = track.fault or f"has {steps_of(seen)}; this model needs {needs_of(intake)}"
+            none = Forecast(None, intake.answer.quantiles, names, reason)
+            found.append(Onward(track.name, track.truth[:seen], none, [], None, None))
+            continue
         with located(source.place(i, last)):
-            if seen < reach_of(intake):
-                raise DataError(
-                    f"the series has {seen} steps; this model needs {reach_of(intake)}; give earlier rows too"
-                )
             made = predictor.forecasts(
                 values, [last], times=timed(series, values, intake), series=series.id if intake.names else None
             )[0]
@@ -153,6 +173,9 @@ def onward(model: Model | Predictor | str | os.PathLike[str], data: Any) -> list
         clock = series.times if series.local is None else series.local
         past = None if clock is None else clock[track.kept[:seen]]
         found.append(Onward(track.name, track.truth[:seen], forecast_now, steps, times, past, assumed))
+    if all(one.forecast.reason for one in found):
+        place = source.place(0, len(source.series[0]) - 1)
+        raise DataError(f"{place}: the series {found[0].forecast.reason}; give earlier rows too")
     return found
 
 
@@ -199,15 +222,16 @@ def forecaster(model: Model | Predictor | str | os.PathLike[str]) -> tuple[Predi
     return predictor, options, Intake.from_json(document["input"], predictor.model.tensors)
 
 
-def reach_of(intake: Intake) -> int:
-    return intake.window.reach if intake.window else 1
+def needs_of(intake: Intake) -> int:
+    """How many steps a forecast takes."""
+    return intake.window.needs if intake.window else 1
 
 
 def first_origins(
     source: Collection, found: list[Track], intake: Intake, provenance: dict[str, Any], start: int | str | None
 ) -> tuple[list[int], str]:
     """For each series the first treated step after which forecasts are made, and how it was chosen."""
-    least = reach_of(intake) - 1
+    least = needs_of(intake) - 1
     learnt = [learnt_of(track, provenance) for track in found]
     seen = sum(n > 0 for n in learnt)
     if start is None:
@@ -288,14 +312,16 @@ def judged(rolled: list[Rolled], options: forecast.Options, intake: Intake, begi
     for name, lag in {"last value": 1, f"seasonal naive ({season} steps)": season}.items():
         if lag:
             beside[name] = attempt(
-                lambda lag=lag: [seasonal_naive(o.track.truth, o.origins, H, lag) for o in rolled], truth
+                lambda lag=lag: [forecasts_of(lag, o.track, intake, o.origins, H) for o in rolled], truth
             )
     beside["ridge on the same window"] = attempt(lambda: ridged(rolled, options, intake, H, season), truth)
     figures = {name: v for name, v in beside.items() if isinstance(v, float)}
     names = [intake.columns[c] for c in intake.of("target")]
+    reach = intake.window.reach if intake.window else 1
     return Backtest(
-        rolled, list(intake.answer.quantiles), names, metrics, beside, verdict(metrics["mae"], figures) or "", begins
-    )
+        rolled, list(intake.answer.quantiles), names, metrics, beside, verdict(metrics["mae"], figures) or "", begins,
+        short=sum(int((one.origins + 1 < reach).sum()) for one in rolled),
+    )  # fmt: skip
 
 
 def history(one: Rolled) -> Floats:
@@ -314,7 +340,7 @@ def ridged(rolled: list[Rolled], options: forecast.Options, intake: Intake, H: i
         options.centre,
         options.spread or "training",
     )
-    return [ridge.predict(known, one.origins) for known, one in zip(histories, rolled, strict=True)]
+    return [forecasts_of(ridge, one.track, intake, one.origins, H) for one in rolled]
 
 
 def attempt(make: Any, truth: Floats) -> float | str:

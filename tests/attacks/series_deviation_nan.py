@@ -9,7 +9,7 @@ REFUSED = "input.scale.deviation: holds nan, and what divides must be greater th
 def attack(valid: bytes) -> bytes:
     header, data = split(valid)
     at = header["input.deviation"]["data_offsets"][0]
-    return join(header, data[:at] + b"\x00\x00\xc0\x7f" + data[at + 4 :])
+    return join(header, data[:at] + b"\x00\x00\x00\x00\x00\x00\xf8\x7f" + data[at + 8 :])
 
 
 if __name__ == "__main__":

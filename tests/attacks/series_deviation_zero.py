@@ -9,7 +9,7 @@ REFUSED = "input.scale.deviation: holds 0.0, and what divides must be greater th
 def attack(valid: bytes) -> bytes:
     header, data = split(valid)
     at = header["input.deviation"]["data_offsets"][0]
-    return join(header, data[:at] + bytes(4) + data[at + 4 :])
+    return join(header, data[:at] + bytes(8) + data[at + 8 :])
 
 
 if __name__ == "__main__":

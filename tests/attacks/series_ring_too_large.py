@@ -3,7 +3,7 @@
 from hostile import run, with_document
 
 MODEL = "seasonal"
-REFUSED = "input: a stream must keep 41943068 bytes; at most 16777216 are allowed"
+REFUSED = "input: a stream must keep 83886120 bytes; at most 33554432 are allowed"
 
 
 def attack(valid: bytes) -> bytes:

@@ -3,7 +3,7 @@
 from hostile import run, with_fields
 
 MODEL = "stations"
-REFUSED = "the state's pending has 4294967296 bytes; at most 16777216 are allowed"
+REFUSED = "the state's pending has 4294967296 bytes; at most 33554432 are allowed"
 
 
 def attack(valid: bytes) -> bytes:

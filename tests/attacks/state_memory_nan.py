@@ -8,8 +8,8 @@ REFUSED = "its memory holds a number that is missing or infinite, which no step 
 
 def attack(valid: bytes) -> bytes:
     header, data = split_state(valid)
-    ring = len(data) - 400
-    return join_state(header, data[:ring] + b"\x01\x00\x80\x7f" + data[ring + 4 :])
+    ring = len(data) - 800
+    return join_state(header, data[:ring] + b"\x01\x00\x00\x00\x00\x00\xf0\x7f" + data[ring + 8 :])
 
 
 if __name__ == "__main__":

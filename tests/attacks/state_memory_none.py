@@ -3,7 +3,7 @@
 from hostile import join_state, run, split_state
 
 MODEL = "seasonal"
-REFUSED = "its input's memory has 0 bytes; this model's has 428"
+REFUSED = "its input's memory has 0 bytes; this model's has 840"
 
 
 def attack(valid: bytes) -> bytes:

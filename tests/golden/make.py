@@ -20,7 +20,7 @@ HASHES = HERE / "hashes.json"
 
 def main() -> None:
     hashes = json.loads(HASHES.read_text("utf-8")) if HASHES.exists() else {}
-    of_series = (models.seasonal, models.stations, models.gestures)
+    of_series = (models.seasonal, models.stations, models.gestures, models.meter)
     of_words = (models.classifier, models.encoder, models.finals)
     every = (*of_words, models.forecaster, models.tagger, *of_series)
     summed = [("classifier-with-sum", models.classifier)]  # the others are from before files had a sum

@@ -124,6 +124,15 @@ def gestures(H: int = 3, seed: int = 7) -> Parts:
     return series("classify", intake, H, 2, ["wave", "rest"], seed, "bidirectional")
 
 
+def meter(H: int = 4, seed: int = 8) -> Parts:
+    """A count far from zero, from two steps on, by statistics in float64; document and tensors, check None."""
+    intake = Intake(
+        ("count", "epoch"), ("target", "past"), mean=np.array([[0.0, 0.0]]), deviation=np.array([[5.5, 60.0]]),
+        window=Window(6, segment=2, season=3, least=2), answer=Answer(2, (0.1, 0.5, 0.9)),
+    )  # fmt: skip
+    return series("forecast", intake, H, 2 * 3, None, seed)
+
+
 def series(
     task: str, intake: Intake, H: int, outputs: int, labels: list[str] | None, seed: int, kind: str = "recurrent"
 ) -> Parts:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -23,13 +24,25 @@ NARROWEST = 40  # columns of a terminal that has room for a chart
 CHARTS = 4  # series that are drawn; the others are in the numbers alone
 
 
-def number(value: float) -> str:
+def number(value: float, digits: int = 4) -> str:
     """A figure with the digits that mean something.
 
-    >>> number(231.4159), number(0.35503), number(21671.3), number(1.5e12)
-    ('231.4', '0.355', '21,671', '1.5e+12')
+    >>> number(231.4159), number(0.35503), number(21671.3), number(1.5e16), number(98765432.1234, 10)
+    ('231.4', '0.355', '21,671', '1.5e+16', '98,765,432.12')
     """
-    return f"{value:,.0f}" if 1000 <= abs(value) < 1e9 else f"{value:.4g}"
+    if 1000 <= abs(value) < 1e15 and abs(value) >= 10 ** (digits - 1):
+        return f"{value:,.0f}"
+    return f"{value:,.{digits}g}"
+
+
+def digits_of(values: Any) -> int:
+    """How many digits tell numbers apart that may lie close together far from 0: four of what they differ by.
+
+    >>> digits_of(np.array([231.4, 240.0])), digits_of(np.array([98765432.1, 98765433.2]))
+    (5, 11)
+    """
+    largest, range_ = float(np.abs(values).max()), float(np.ptp(values))
+    return max(4, min(16, 3 + math.ceil(math.log10(largest / range_)))) if range_ else 4
 
 
 # ---- fit
@@ -44,7 +57,9 @@ def fitted(provenance: dict[str, Any], refit: int) -> str:
     found, beside = provenance["metrics"]["held_out"], provenance["baselines"]
     ahead = f"{provenance['steps_ahead']} step{'s'[: provenance['steps_ahead'] != 1]} ahead"
     where = "--valid" if provenance["valid"] else "held-out end"
-    judged = f"{where}: {provenance['rows']['held_out']:,} forecasts {ahead}"
+    idle = provenance.get("judging_nothing", 0)
+    but = f", {idle:,} of which nothing judges: their windows are constant, or what came is missing" if idle else ""
+    judged = f"{where}: {provenance['rows']['held_out']:,} forecasts {ahead}{but}"
     if refit:
         judged += f", before the last pass{'es'[: 2 * (refit > 1)]}, which learnt from it too"
     lines = [judged, beaten(found["mae"], beside)]
@@ -109,13 +124,20 @@ def check_plot(args: argparse.Namespace) -> None:
 
 def as_dict(found: Backtest) -> dict[str, Any]:
     """A back-test for JSON."""
-    return {**found.metrics, "baselines": found.baselines, "warning": found.warning, "begins": found.begins}
+    return {
+        **found.metrics, "baselines": found.baselines, "warning": found.warning, "begins": found.begins,
+        "series": len(found.series), "left_out": found.left_out, "short": found.short,
+        "dropped": found.dropped,
+    }  # fmt: skip
 
 
 def report(found: Backtest) -> str:
     """A back-test as a person reads it: the model and what it has to beat, then the quality of its intervals."""
+    from ..tasks._left_out import left_out
+
     m = found.metrics
-    head = f"{m['origins']:,} forecasts of {len(m['per_step'])} steps, {found.begins}"
+    of = f" of {len(found.series):,} series" if len(found.series) > 1 or found.left_out else ""
+    head = f"{m['origins']:,} forecasts{of} of {len(m['per_step'])} steps, {found.begins}"
     parts = [head, beaten(m["mae"], found.baselines)]
     if found.warning:
         parts.append(f"warning: {found.warning}")
@@ -127,6 +149,14 @@ def report(found: Backtest) -> str:
         parts.append(", ".join(inside) + " of what came")
     if m["unknown"]:
         parts.append(f"{m['unknown']:,} numbers of the truth are missing and left out")
+    if found.dropped:
+        parts.append(f"{found.dropped:,} steps with missing numbers do not count")
+    if m["mase_reason"]:
+        parts.append(f"MASE: {m['mase_reason']}")
+    if found.short:
+        parts.append(f"{found.short:,} forecasts are made from fewer steps than the look-back")
+    if found.left_out:
+        parts.append(left_out(found.left_out))
     return "\n\n".join(parts)
 
 
@@ -149,6 +179,7 @@ def drawn(one: Rolled, found: Backtest, path: str, force: bool = False) -> str:
 def predict(args: argparse.Namespace, predictor: Predictor) -> int:
     """Forecasts after the last step of every series of a file."""
     from ..backtest import onward
+    from ..tasks._left_out import left_out
 
     if args.file in (None, "-") or args.text or args.column:
         raise OptionError("this model forecasts; give it a file of series, such as tidegate predict MODEL series.csv")
@@ -168,10 +199,14 @@ def predict(args: argparse.Namespace, predictor: Predictor) -> int:
             names=one.forecast.columns, force=args.force,
         )  # fmt: skip
         print(f"wrote {args.plot}", file=sys.stderr)
+    if missing := [{"series": one.name, "reason": one.forecast.reason} for one in found if one.forecast.reason]:
+        print(left_out(missing, "without a forecast"), file=sys.stderr)
     for k, one in enumerate(found):
         if args.json:
             about = {"series": one.name, "steps": one.steps, "assumed": one.assumed or None}
             _console.print_json({**about, **one.forecast.as_dict()})
+            continue
+        if one.forecast.reason:
             continue
         if k < CHARTS and sys.stdout.isatty() and _console.columns() >= NARROWEST:
             print(chart(one))
@@ -204,6 +239,10 @@ def listing(one: Onward) -> str:
     """The steps ahead of one series, one a line."""
     levels, names = one.forecast.quantiles, one.forecast.columns
     heads = [f"{name} {level:g}" if len(names) > 1 else f"{level:g}" for name in names for level in levels]
-    rows = [[step, *map(number, ahead.ravel().tolist())] for step, ahead in zip(one.steps, one.values, strict=True)]
+    digits = digits_of(one.values)
+    rows = [
+        [step, *(number(v, digits) for v in ahead.ravel().tolist())]
+        for step, ahead in zip(one.steps, one.values, strict=True)
+    ]
     title = f"{one_line(one.name)}\n" if one.name else ""
     return title + table(["step" if one.times is None else "time", *heads], rows)

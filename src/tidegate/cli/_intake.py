@@ -62,7 +62,8 @@ def scaling(entry: dict[str, Any]) -> str:
     centre = "last step" if window["centre"] == "last" else "mean"
     spread = "their own deviation" if window["spread"] == "window" else "the deviation of training"
     rows = f"{window['length'] // window['segment']} rows of {entry['features']} numbers"
-    return f"window of the last {window['length']} steps{season}, less their {centre}, over {spread}: {rows}"
+    short = f"; of fewer, from {window['least']} on, as many as there are" if "least" in window else ""
+    return f"window of the last {window['length']} steps{season}, less their {centre}, over {spread}: {rows}{short}"
 
 
 def forecasts(entry: dict[str, Any]) -> str:

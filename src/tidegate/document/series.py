@@ -7,21 +7,24 @@ from collections.abc import Mapping
 from itertools import pairwise
 from typing import Any
 
+import numpy as np
+
 from ..errors import ModelFileError
 from ..features import frequency as rules
 from ..features.calendar import PERIODS
 from ..features.memory import memory_bytes
 from ..features.series import CENTRES, HEADS, MISSING, ROLES, SPREADS, Intake
+from ..features.window import FEWEST
 from ..strictjson import show
 from ..tensors import Array
 from .expect import keys, listed, tensor, text, whole
 from .limits import (
     MAX_COLUMNS,
     MAX_HORIZON,
+    MAX_MEMORY_BYTES,
     MAX_QUANTILES,
     MAX_REACH,
     MAX_SERIES,
-    MAX_STATE_BYTES,
     MAX_WIDTH,
 )  # fmt: skip
 
@@ -69,22 +72,31 @@ def scale(value: Value, tensors: Tensors) -> None:
     if found["names"] is not None:
         named(f"{place}.names", found["names"], 1, MAX_SERIES)
     shape = (1 if found["names"] is None else len(found["names"]), len(value["columns"]))
-    tensor(f"{place}.mean", found["mean"], tensors, "F32", shape)
+    statistic(f"{place}.mean", found["mean"], tensors, shape)
     if found["deviation"] is None:
         return
-    tensor(f"{place}.deviation", found["deviation"], tensors, "F32", shape)
+    statistic(f"{place}.deviation", found["deviation"], tensors, shape)
     numbers = tensors[found["deviation"]]
     if not (numbers > 0).all():
         least = float(numbers.min())
         raise ModelFileError(f"{place}.deviation: holds {least}, and what divides must be greater than 0")
 
 
+def statistic(place: str, name: Any, tensors: Tensors, shape: tuple[int, int]) -> None:
+    """A tensor of float64, or of float32, which older files have."""
+    older = isinstance(name, str) and name in tensors and tensors[name].dtype == np.float32
+    tensor(place, name, tensors, "F32" if older else "F64", shape)
+
+
 def window(found: Any) -> None:
     place = "input.window"
-    keys(place, found, "length", "segment", "season", "centre", "spread")
+    optional = ("least",) if isinstance(found, dict) and "least" in found else ()
+    keys(place, found, "length", "segment", "season", "centre", "spread", *optional)
     length = whole(f"{place}.length", found["length"], 1, MAX_REACH)
     segment = whole(f"{place}.segment", found["segment"], 1, length)
-    whole(f"{place}.season", found["season"], 0, MAX_REACH - length)
+    season = whole(f"{place}.season", found["season"], 0, MAX_REACH - length)
+    if optional:
+        whole(f"{place}.least", found["least"], FEWEST, length + season)
     if length % segment:
         raise ModelFileError(f"{place}.segment: is {segment}, which does not divide the window's length, {length}")
     one_of(f"{place}.centre", found["centre"], CENTRES)
@@ -152,8 +164,8 @@ def sizes(value: Value, intake: Intake) -> int:
         raise ModelFileError(f"input: a row has {features} numbers; at most {MAX_WIDTH} are allowed")
     if type(value["features"]) is not int or value["features"] != features:
         raise ModelFileError(f"input.features: is {show(value['features'])}; the keys beside it give {features}")
-    if (held := memory_bytes(intake)) > MAX_STATE_BYTES:
-        raise ModelFileError(f"input: a stream must keep {held} bytes; at most {MAX_STATE_BYTES} are allowed")
+    if (held := memory_bytes(intake)) > MAX_MEMORY_BYTES:
+        raise ModelFileError(f"input: a stream must keep {held} bytes; at most {MAX_MEMORY_BYTES} are allowed")
     return features
 
 

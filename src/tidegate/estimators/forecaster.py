@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
@@ -11,7 +12,7 @@ import numpy.typing as npt
 from sklearn.utils.validation import check_is_fitted
 
 from ..data.series import Collection
-from ..errors import DataError, OptionError
+from ..errors import DataError, OptionError, located
 from ..features.series import Intake
 from ..runtime.forecast import Forecast
 from ..tasks import forecast
@@ -248,7 +249,8 @@ class Forecaster(Fitted, Parameters):
             values = moved(values[: T + lead_of(intake)], intake)
         times = series.times[:T] if intake.calendar and series.times is not None else None
         name = series.id if intake.names else None
-        return np.asarray(self.predictor_.forecasts(values, times=times, series=name, known=known)[0])
+        with located(f"series {series.id}") if len(source) > 1 else nullcontext():
+            return np.asarray(self.predictor_.forecasts(values, times=times, series=name, known=known)[0])
 
     def _future(self, X: Any, horizon: int) -> list[Floats] | None:
         """What is known of the steps ahead of each series [horizon, columns]; None where nothing is."""

@@ -2,8 +2,8 @@
 
 The bytes, little-endian, of one size for a model: `series` int64, the row of its statistics, where they have names;
 `time` and `gap` int64, microseconds since 1970 of the last step and between the last two, the least int64 for none,
-where the calendar is used; `last` float32 [columns], what was last seen of each, where holes are filled or forecasts
-are fed back; `ring` float32 [reach, width], the latest steps with nothing missing, oldest first, then zeros, where
+where the calendar is used; `last` float64 [columns], what was last seen of each, where holes are filled or forecasts
+are fed back; `ring` float64 [reach, width], the latest steps with nothing missing, oldest first, then zeros, where
 there is a window.
 """
 
@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from ..errors import DataError, StateError
 from .series import Intake
-from .steps import Indices, Rows
+from .steps import Floats, Indices
 
 NONE: Final = -(1 << 63)  # NaT
 
@@ -27,14 +27,14 @@ Times = npt.NDArray[np.datetime64]
 class Seen(NamedTuple):
     """One stream's memory; never changes. series: the row of its statistics. time, gap: microseconds, or None.
 
-    last: float32 [columns], or None. ring: the latest steps float32 [up to reach, width], or None without a window.
+    last: float64 [columns], or None. ring: the latest steps float64 [up to reach, width], or None without a window.
     """
 
     series: int = 0
     time: int | None = None
     gap: int | None = None
-    last: Rows | None = None
-    ring: Rows | None = None
+    last: Floats | None = None
+    ring: Floats | None = None
 
 
 def keeps_last(intake: Intake) -> bool:
@@ -42,20 +42,20 @@ def keeps_last(intake: Intake) -> bool:
     return intake.fills or (intake.answer is not None and intake.answer.head == "autoregressive")
 
 
-def memory_bytes(intake: Intake) -> int:
-    """The size of a stream's memory as bytes."""
+def memory_bytes(intake: Intake, number: int = 8) -> int:
+    """The size of a stream's memory as bytes. number: bytes of a number."""
     ring = intake.window.reach * intake.width if intake.window else 0
     last = len(intake.columns) if keeps_last(intake) else 0
-    return 8 * (intake.names is not None) + 16 * bool(intake.calendar) + 4 * (last + ring)
+    return 8 * (intake.names is not None) + 16 * bool(intake.calendar) + number * (last + ring)
 
 
 def fresh(intake: Intake, series: int) -> Seen:
     """The memory of a stream that has seen nothing."""
     last = intake.unseen(series) if keeps_last(intake) else None
-    return Seen(series, last=last, ring=np.zeros((0, intake.width), np.float32) if intake.window else None)
+    return Seen(series, last=last, ring=np.zeros((0, intake.width)) if intake.window else None)
 
 
-def after(intake: Intake, seen: Seen, x: npt.NDArray[Any], times: Times | None) -> tuple[Rows, Seen]:
+def after(intake: Intake, seen: Seen, x: npt.NDArray[Any], times: Times | None) -> tuple[Floats, Seen]:
     """The treated steps [T', width] of steps [T, columns] of one stream, and its memory after them.
 
     times: datetime64[us] [T] where the calendar is used. Raises DataError, and then nothing has changed.
@@ -69,7 +69,7 @@ def after(intake: Intake, seen: Seen, x: npt.NDArray[Any], times: Times | None) 
 
 def across(
     intake: Intake, seen: Sequence[Seen], x: npt.NDArray[Any], times: Times | None, streams: Sequence[Any]
-) -> tuple[Rows, Indices, list[Seen]]:
+) -> tuple[Floats, Indices, list[Seen]]:
     """`after` for one step of each of n streams [n, columns]: the treated steps kept [n', width], whose they are [n'],
     and all memories. streams: names for messages.
     """
@@ -77,11 +77,7 @@ def across(
         clock(one, times[i : i + 1], f"stream {streams[i]!r}") for i, one in enumerate(seen)
     ]  # fmt: skip
     C = len(intake.columns)
-    before = (
-        np.stack([one.last for one in seen if one.last is not None])
-        if intake.fills and seen
-        else np.zeros((0, C), np.float32)
-    )
+    before = np.stack([one.last for one in seen if one.last is not None]) if intake.fills and seen else np.zeros((0, C))
     steps, keep, last = intake.across(x, times, before, lambda i: f"stream {streams[i]!r}")
     place = np.full(len(seen), -1)
     place[keep] = np.arange(len(keep))
@@ -94,7 +90,7 @@ def across(
     return steps, keep, found
 
 
-def ringed(intake: Intake, seen: Seen, steps: Rows) -> Rows | None:
+def ringed(intake: Intake, seen: Seen, steps: Floats) -> Floats | None:
     """The latest steps once these have come."""
     if intake.window is None or seen.ring is None or not len(steps):
         return seen.ring
@@ -125,15 +121,20 @@ def to_bytes(intake: Intake, seen: Seen) -> bytes:
     if intake.calendar:
         parts += [np.array(NONE if v is None else v, "<i8").tobytes() for v in (seen.time, seen.gap)]
     if seen.last is not None:
-        parts.append(seen.last.astype("<f4").tobytes())
+        parts.append(seen.last.astype("<f8").tobytes())
     if intake.window is not None and seen.ring is not None:
-        parts += [seen.ring.astype("<f4").tobytes(), bytes(4 * (intake.window.reach - len(seen.ring)) * intake.width)]
+        parts += [seen.ring.astype("<f8").tobytes(), bytes(8 * (intake.window.reach - len(seen.ring)) * intake.width)]
     return b"".join(parts)
 
 
 def from_bytes(intake: Intake, data: bytes, steps: int) -> Seen:
     """The memory that `to_bytes` wrote, of a stream that has kept so many steps. Raises StateError for another's."""
     if len(data) != (size := memory_bytes(intake)):
+        if len(data) == memory_bytes(intake, 4):
+            raise StateError(
+                "it was saved by an older tidegate, which rounded a series' numbers to float32; start a fresh stream "
+                "and push the series' latest steps again"
+            )
         raise StateError(f"its input's memory has {len(data)} bytes; this model's has {size}")
     at = 8 * (intake.names is not None)
     series = int(np.frombuffer(data, "<i8", 1)[0]) if at else 0
@@ -146,15 +147,15 @@ def from_bytes(intake: Intake, data: bytes, steps: int) -> Seen:
         if (time is None and (gap is not None or steps)) or (gap is not None and gap <= 0):
             raise StateError(f"its memory holds the time {time} and the gap {gap}, which no step left there")
     if keeps_last(intake):
-        last = np.frombuffer(data, "<f4", len(intake.columns), at).astype(np.float32)
-        at += 4 * len(last)
+        last = np.frombuffer(data, "<f8", len(intake.columns), at).astype(np.float64)
+        at += 8 * len(last)
         if not (np.isfinite(last) | (np.isnan(last) & (steps == 0))).all():
             raise StateError("its memory holds a number that is missing or infinite, which no step left there")
     if intake.window is not None:
-        rows = np.frombuffer(data, "<f4", offset=at).reshape(intake.window.reach, intake.width)
-        ring = rows[: min(steps, len(rows))].astype(np.float32)
+        rows = np.frombuffer(data, "<f8", offset=at).reshape(intake.window.reach, intake.width)
+        ring = rows[: min(steps, len(rows))].astype(np.float64)
         if not np.isfinite(ring).all():
             raise StateError("its memory holds a number that is missing or infinite, which no step left there")
-        if rows[len(ring) :].view(np.uint32).any():
+        if rows[len(ring) :].view(np.uint64).any():
             raise StateError(f"its memory holds more than the {steps} steps that it has seen")
     return Seen(series, time, gap, last, ring)

@@ -19,32 +19,16 @@ import numpy.typing as npt
 from ..errors import DataError
 from .calendar import positions
 from .frequency import Frequency
-from .steps import Flags, Floats, Indices, Rows, filled, latest, span, total
+from .steps import Flags, Floats, Indices, Rows, filled, held, latest, span, total
+from .window import Window as Window
 
 ROLES: Final = ("target", "past", "known", "static")
 MISSING: Final = ("error", "drop", "ffill", "mask")
 CENTRES: Final = ("last", "mean")
 SPREADS: Final = ("training", "window")
 HEADS: Final = ("direct", "autoregressive")
-FLAT: Final = 1e-6  # a window that varies by less than this share of its largest number counts as constant
-
-
-@dataclass(frozen=True)
-class Window:
-    """The latest `length` steps, each less the one `season` before it (0: as they are), less their centre, over their
-    spread, in segments of `segment` steps.
-    """
-
-    length: int
-    segment: int = 1
-    season: int = 0
-    centre: str = "last"
-    spread: str = "training"
-
-    @property
-    def reach(self) -> int:
-        """How many steps must have been seen."""
-        return self.length + self.season
+FLAT: Final = 1e-13  # what varies by less than this share of its largest number is constant but for float64's rounding
+LARGEST: Final = float(np.finfo(np.float32).max)  # its square, summed over a window, still fits in float64
 
 
 @dataclass(frozen=True)
@@ -156,12 +140,12 @@ class Intake:
     # ---- from raw steps to steps without holes
 
     def treated(
-        self, x: npt.NDArray[Any], times: Any, last: Rows | None = None, first: int = 0
-    ) -> tuple[Rows, Indices, Rows]:
+        self, x: npt.NDArray[Any], times: Any, last: Floats | None = None, first: int = 0
+    ) -> tuple[Floats, Indices, Floats]:
         """Steps [T, columns] with nothing missing any more.
 
         times: datetime64 [T], read only where the calendar is used. last: what was seen last of each column [columns],
-        None at the start. first: the number of the first step, for messages. Returns the steps kept float32
+        None at the start. first: the number of the first step, for messages. Returns the steps kept float64
         [T', width], their indices [T'], and what was then seen last. Raises DataError for infinity, and for NaN where
         the policy is 'error'.
         """
@@ -172,46 +156,46 @@ class Intake:
         return *self.kept(values, holes, times), last
 
     def across(
-        self, x: npt.NDArray[Any], times: Any, last: Rows, place: Callable[[int], str]
-    ) -> tuple[Rows, Indices, Rows]:
+        self, x: npt.NDArray[Any], times: Any, last: Floats, place: Callable[[int], str]
+    ) -> tuple[Floats, Indices, Floats]:
         """`treated` for one step of each of n streams [n, columns], with what each saw last [n, columns]."""
         values, holes = self.read(x, place)
         if self.fills:
             values = last = values if holes is None else np.where(holes, last, values)
         return *self.kept(values, holes, times), last
 
-    def read(self, x: npt.NDArray[Any], place: Callable[[int], str]) -> tuple[Rows, Flags | None]:
-        """Steps as float32, and where they have holes, None if nowhere. Raises DataError for what cannot be used."""
-        with np.errstate(over="ignore"):
-            values = np.asarray(x, np.float32)
-        if np.isfinite(values).all():
+    def read(self, x: npt.NDArray[Any], place: Callable[[int], str]) -> tuple[Floats, Flags | None]:
+        """Steps as float64, and where they have holes, None if nowhere. Raises DataError for what cannot be used."""
+        values = np.asarray(x, np.float64)
+        usable = np.abs(values) <= LARGEST
+        if usable.all():
             return values, None
         holes = np.isnan(values)
-        self.refuse(x, np.isinf(values) if self.missing != "error" else holes | np.isinf(values), place)
+        self.refuse(x, ~usable & ~holes if self.missing != "error" else ~usable, place)
         return values, holes
 
-    def kept(self, values: Rows, holes: Flags | None, times: Any) -> tuple[Rows, Indices]:
-        """The steps that count float32 [T', width], with what was missing and the calendar, and their indices."""
+    def kept(self, values: Floats, holes: Flags | None, times: Any) -> tuple[Floats, Indices]:
+        """The steps that count float64 [T', width], with what was missing and the calendar, and their indices."""
         keep = np.arange(len(values))
         if holes is not None and self.missing in ("drop", "ffill"):
             keep = np.flatnonzero(~np.isnan(values).any(1))
             values, times = values[keep], times[keep] if self.calendar else None
-        parts = [values]
+        parts: list[npt.NDArray[Any]] = [values]
         if self.missing == "mask":
-            parts.append(np.zeros(values.shape, np.float32) if holes is None else holes.astype(np.float32))
+            parts.append(np.zeros(values.shape) if holes is None else holes.astype(np.float64))
         if self.calendar:
             parts.append(positions(times, self.calendar))
         return np.concatenate(parts, 1) if len(parts) > 1 else values, keep
 
     @cached_property
-    def nothing(self) -> Rows:
+    def nothing(self) -> Floats:
         return self.unseen()
 
-    def unseen(self, series: int = 0) -> Rows:
-        """What stands for a column of which nothing has been seen: its mean in training, or NaN, float32 [columns]."""
+    def unseen(self, series: int = 0) -> Floats:
+        """What stands for a column of which nothing has been seen: its mean in training, or NaN, float64 [columns]."""
         if self.missing == "mask" and self.mean is not None:
-            return np.asarray(self.mean[series], np.float32)
-        return np.full(len(self.columns), np.nan, np.float32)
+            return np.array(self.mean[series], np.float64)
+        return np.full(len(self.columns), np.nan)
 
     def refuse(self, x: npt.NDArray[Any], bad: Flags, place: Callable[[int], str]) -> None:
         """Raises DataError at the first number that cannot be used."""
@@ -224,7 +208,9 @@ class Intake:
                 f"{at}: NaN, and this model was fitted with --missing error; fill it, or fit with --missing drop, "
                 "ffill or mask"
             )
-        what = "is infinite" if np.isinf(found) else f"is {found}, which float32 cannot hold"
+        what = (
+            "is infinite" if np.isinf(found) else f"is {found}, beyond the largest number that is taken, {LARGEST:.3g}"
+        )
         raise DataError(f"{at}: {what}; correct it, or leave it out as missing")
 
     # ---- fixed scaling
@@ -248,15 +234,14 @@ class Intake:
         return {name: i for i, name in enumerate(self.names or ())}
 
     @np.errstate(over="ignore", invalid="ignore")
-    def fixed(self, steps: Rows, series: int | Indices) -> Rows:
+    def fixed(self, steps: Floats, series: int | Indices) -> Rows:
         """Treated steps [T, width] scaled by the statistics of a series, or each of its own [T]: float32 [T, width]; as
         they are where the intake has no statistics.
         """
-        if self.mean is None or self.deviation is None:
-            return steps
-        C = len(self.columns)
-        rows = steps.copy()
-        rows[:, :C] = (steps[:, :C].astype(np.float64) - self.mean[series]) / self.deviation[series]
+        rows = steps.astype(np.float32)
+        if self.mean is not None and self.deviation is not None:
+            C = len(self.columns)
+            rows[:, :C] = (steps[:, :C] - self.mean[series]) / self.deviation[series]
         return rows
 
     def fixed_frame(self, series: int | Indices, count: int = 1) -> Frame:
@@ -272,43 +257,63 @@ class Intake:
     # ---- windows
 
     @np.errstate(over="ignore", invalid="ignore")
-    def windows(self, steps: Rows, ends: Indices) -> tuple[Rows, Frame]:
-        """The windows that end with the treated steps `ends` [B], each at least reach - 1.
+    def windows(self, steps: Floats, ends: Indices, behind: Indices | None = None) -> tuple[Rows, Frame]:
+        """The windows that end with the treated steps `ends` [B].
 
-        steps: float32 [T, width]. Returns rows float32 [B, length / segment, features] and the frame of the forecasts.
+        steps: float64 [T, width]. behind: how many steps there are up to each end, itself included [B]; None: a full
+        window. Level and unit are taken off in float64. Returns rows float32 [B, length / segment, features], of
+        windows that are not full `Window.rows` of them and then zeros, and the frame of the forecasts.
         """
         w, at = self.window, self.placed
         assert w, "an intake with a window"
-        whole = latest(steps, ends, w.length).astype(np.float64)
+        behind = None if behind is None or (behind >= w.reach).all() else behind
+        counts: Any = w.length if behind is None else w.counts(behind)[:, None]
+        there: Any = None if behind is None else (np.arange(w.length) >= w.length - counts)[..., None]
+        whole = held(latest(steps, ends, w.length, 0).astype(np.float64), there)
         moved = whole[..., at.own]
         if w.season:
-            moved = moved - latest(steps, ends - w.season, w.length)[..., at.own]
-        mean = total(moved) / w.length if w.centre == "mean" or w.spread == "window" else None
-        centre = moved[:, -1].copy() if mean is None or w.centre == "last" else mean
-        spread, divisor = self.spreads(moved, mean)
+            off = None if behind is None else there & w.seasonal(behind)[:, None, None]
+            moved = moved - held(latest(steps, ends, w.length, w.season)[..., at.own], off)
+        centre, mean = moved[:, -1].copy(), None
+        if w.centre == "mean" or w.spread == "window":
+            # what is far from 0 is summed less a step of its own, as sums of it would lose digits
+            mean = centre + total(held(moved - centre[:, None], there)) / counts
+            centre = centre if w.centre == "last" else mean
+        spread, divisor = self.spreads(moved, mean, there, counts)
         whole[..., at.own] = (moved - centre[:, None]) / divisor[:, None]
         if at.rest and self.mean is not None and self.deviation is not None:
             whole[..., at.rest] = (whole[..., at.rest] - self.mean[0][at.rest]) / self.deviation[0][at.rest]
-        rows = whole.astype(np.float32).reshape(len(ends), w.length // w.segment, self.features)
-        return rows, Frame(centre[:, at.targets], spread[:, at.targets], self.base(steps, ends))
+        K = w.length // w.segment
+        rows = held(whole, there).astype(np.float32).reshape(len(ends), K, self.features)
+        if behind is not None:
+            places = (np.arange(K) - w.rows(behind)[:, None]) % K  # zeros behind the rows instead of ahead of them
+            rows = np.take_along_axis(rows, places[..., None], 1)
+        return rows, Frame(centre[:, at.targets], spread[:, at.targets], self.base(steps, ends, behind))
 
-    def spreads(self, moved: Floats, mean: Floats | None) -> tuple[Floats, Floats]:
-        """What multiplies forecasts of windows [B, length, own columns], 0 where one is constant, and what divides."""
+    def spreads(self, moved: Floats, mean: Floats | None, there: Flags | None, counts: Any) -> tuple[Floats, Floats]:
+        """What multiplies forecasts of windows [B, length, own columns], 0 where one is constant, and what divides.
+
+        there, counts: which steps there are, and how many.
+        """
         assert self.window
         if mean is None or self.window.spread == "training":
             assert self.deviation is not None
             spread = self.deviation[0:1, self.placed.own].repeat(len(moved), 0)
             return spread, spread
-        spread = np.sqrt(total((moved - mean[:, None]) ** 2) / self.window.length)
+        spread = np.sqrt(total(held(moved - mean[:, None], there) ** 2) / counts)
         spread = np.where(spread > FLAT * np.abs(moved).max(1), spread, 0.0)
         return spread, np.where(spread > 0, spread, 1.0)
 
-    def base(self, steps: Rows, ends: Indices) -> Floats:
-        """What is added to forecasts: the targets a season before each step ahead, float64 [B, horizon, targets]."""
+    def base(self, steps: Floats, ends: Indices, behind: Indices | None) -> Floats:
+        """What is added to forecasts: the targets a season before each step ahead, float64 [B, horizon, targets]; 0
+        where no season is taken off.
+        """
         at = self.placed
         if not len(at.before):
             return np.zeros((len(ends), self.answer.chain_horizon if self.answer else 0, self.targets))
-        return np.asarray(steps[ends[:, None] + at.before][..., at.target], np.float64)
+        found = np.asarray(steps[np.maximum(ends[:, None] + at.before, 0)][..., at.target])
+        assert self.window
+        return found if behind is None else np.where(self.window.seasonal(behind)[:, None, None], found, 0.0)
 
     @cached_property
     def placed(self) -> Placed:
@@ -322,18 +327,18 @@ class Intake:
 
     # ---- the model file
 
-    def to_json(self) -> tuple[dict[str, Any], dict[str, npt.NDArray[np.float32]]]:
+    def to_json(self) -> tuple[dict[str, Any], dict[str, Floats]]:
         """The `input` section of a document, and its tensors."""
-        tensors: dict[str, npt.NDArray[np.float32]] = {}
+        tensors: dict[str, Floats] = {}
         scale: dict[str, Any] | None = None
         if self.mean is not None:
             statistics = {"mean": self.mean, "deviation": self.deviation}
-            tensors = {f"input.{role}": v.astype(np.float32) for role, v in statistics.items() if v is not None}
+            tensors = {f"input.{role}": v.astype(np.float64) for role, v in statistics.items() if v is not None}
             scale = {role: None if v is None else f"input.{role}" for role, v in statistics.items()}
             scale["names"] = None if self.names is None else list(self.names)
         section: dict[str, Any] = {
             "kind": "series", "columns": list(self.columns), "roles": list(self.roles), "calendar": list(self.calendar),
-            "missing": self.missing, "scale": scale, "window": None if self.window is None else dict(vars(self.window)),
+            "missing": self.missing, "scale": scale, "window": None if self.window is None else self.window.to_json(),
             "answer": None if self.answer is None else {**vars(self.answer), "quantiles": list(self.answer.quantiles)},
             "features": self.features,
         }  # fmt: skip

@@ -11,12 +11,12 @@ Flags = npt.NDArray[np.bool_]
 Indices = npt.NDArray[np.int64]
 
 
-def filled(values: Rows, holes: Flags | None, last: Rows) -> tuple[Rows, Rows]:
+def filled(values: Floats, holes: Flags | None, last: Floats) -> tuple[Floats, Floats]:
     """What is missing of values [T, C] as it was last seen, and what is then seen last [C].
 
     >>> nan = np.nan
-    >>> x = np.array([[nan], [2.0], [nan]], np.float32)
-    >>> filled(x, np.isnan(x), np.array([1.0], np.float32))[0].ravel().tolist()
+    >>> x = np.array([[nan], [2.0], [nan]])
+    >>> filled(x, np.isnan(x), np.array([1.0]))[0].ravel().tolist()
     [1.0, 2.0, 2.0]
     """
     if holes is None:
@@ -34,11 +34,18 @@ def span(columns: list[int]) -> slice | list[int]:
     return slice(first, first + len(columns)) if columns == list(range(first, first + len(columns))) else columns
 
 
-def latest(steps: Rows, ends: Indices, length: int) -> Rows:
-    """The `length` steps up to and with each of `ends` [B]: [B, length, width]."""
-    if len(ends) == 1:
-        return steps[None, int(ends[0]) + 1 - length : int(ends[0]) + 1]
-    return np.asarray(steps[ends[:, None] + np.arange(1 - length, 1)])
+def latest(steps: Floats, ends: Indices, length: int, before: int) -> Floats:
+    """The `length` steps up to and with the one `before` steps before each of `ends` [B]: [B, length, width]; the first
+    step stands for those before it.
+    """
+    if len(ends) == 1 and (first := int(ends[0]) + 1 - before - length) >= 0:
+        return steps[None, first : first + length]
+    return np.asarray(steps[np.maximum(ends[:, None] - before + np.arange(1 - length, 1), 0)])
+
+
+def held(x: Floats, there: Flags | None) -> Floats:
+    """Numbers where they are there, else 0. there: None for all."""
+    return x if there is None else np.where(there, x, 0.0)
 
 
 def total(x: Floats) -> Floats:

@@ -60,18 +60,18 @@ def turns(keys: list[Hashable]) -> Iterator[list[int]]:
     yield from found
 
 
-def advanced(pool: Pool, rows: Indices, steps: npt.NDArray[np.float32], keep: Indices) -> npt.NDArray[Any]:
+def advanced(pool: Pool, rows: Indices, steps: Floats, keep: Indices) -> npt.NDArray[Any]:
     """The answers [n, ...] of streams in these rows, once the steps of some of them [n', width] have been run."""
     session, source = pool._session, series_of(pool._session)
     moved = rows[keep]
     if session.windowed:
         counts = counted(pool, moved, 1)
-        rewound(pool, moved[counts >= source.reach])
+        rewound(pool, moved[counts >= source.needs])
     elif len(moved):
         own = np.array([pool._pending[row].series for row in moved.tolist()], np.int64)
         pool._step(moved, np.ascontiguousarray(source.intake.fixed(steps, own)))
     answers = empty(session, len(rows))
-    warm = np.flatnonzero(pool._blocks[rows, :8].view(np.int64)[:, 0] >= max(1, source.reach))
+    warm = np.flatnonzero(pool._blocks[rows, :8].view(np.int64)[:, 0] >= source.needs)
     if len(warm):
         answers[warm] = answered(pool, rows[warm])
     return answers
@@ -94,8 +94,8 @@ def newest(session: Session, seen: list[Seen]) -> tuple[npt.NDArray[np.float32],
     """Outputs [B, outputs] and frames of the newest windows of B warm streams."""
     outputs, frames = [], []
     for part in series_of(session).parts(seen):
-        windows, frame = series_of(session).windows(part)
-        outputs.append(session.afresh(windows))
+        windows, lengths, frame = series_of(session).windows(part)
+        outputs.append(session.afresh(windows, lengths))
         frames.append(frame)
     return np.concatenate(outputs), joined(frames)
 

@@ -80,7 +80,7 @@ def following(session: Session, x: Floats, at: Indices, known: Any) -> Any:
             f"origin {last}: what is known of {counted(answer.horizon)} ahead is in as many steps from there on, "
             f"and the series has {counted(len(x))}; give known="
         )
-    return x[at[:, None] + np.arange(answer.horizon)][..., source.known].astype(np.float32)
+    return x[at[:, None] + np.arange(answer.horizon)][..., source.known]
 
 
 class Track:
@@ -93,16 +93,18 @@ class Track:
         if times is not None:
             clock(self.begin, times)
         self.treated, self.keep, _ = self.intake.treated(x, times, self.begin.last)
-        self.rows = self.treated if self.source.reach else self.intake.fixed(self.treated, self.begin.series)
+        if not self.source.reach:
+            self.rows = self.intake.fixed(self.treated, self.begin.series)
 
     def ends(self, at: Indices) -> Indices:
         """The treated step that each origin stands at. Raises DataError for one that has too few behind it."""
         ends = np.searchsorted(self.keep, at, "right") - 1
-        least = max(1, self.source.reach)
+        least = self.source.needs
         if (few := ends + 1 < least).any():
             i = int(few.argmax())
             need = f"this model's window needs {least}" if self.source.reach else "a forecast needs 1"
-            raise DataError(f"origin {at[i]}: there are {counted(int(ends[i]) + 1)} up to it; {need}")
+            seen = int(ends[i]) + 1
+            raise DataError(f"origin {at[i]}: there {'is' if seen == 1 else 'are'} {counted(seen)} up to it; {need}")
         return np.asarray(ends, np.int64)
 
     # ---- a head that says all steps ahead at once
@@ -122,8 +124,10 @@ class Track:
         """The outputs of the windows that end with these steps, and their frames, so many as fit together."""
         most = max(1, RUN_NUMBERS // (self.source.reach * self.intake.width))
         for at in range(0, len(ends), most):
-            rows, frame = self.intake.windows(self.treated, ends[at : at + most])
-            yield self.session.afresh(rows), frame
+            behind = ends[at : at + most] + 1
+            rows, frame = self.intake.windows(self.treated, behind - 1, behind)
+            assert self.intake.window
+            yield self.session.afresh(rows, self.intake.window.rows(behind)), frame
 
     def outputs(self, ends: Indices) -> Rows:
         """The chain's outputs [n, outputs] at these steps, of one pass."""
@@ -141,7 +145,8 @@ class Track:
 
     def prefixes(self, ends: Indices) -> Rows:
         """The same of layers that read whole rows: each origin's steps are a row of their own."""
-        return np.concatenate([self.session.afresh(self.rows[None, : end + 1]) for end in ends.tolist()])
+        rows = (self.rows[None, : end + 1] for end in ends.tolist())
+        return np.concatenate([self.session.afresh(row, np.array([row.shape[1]])) for row in rows])
 
     # ---- a head that is fed back
 
@@ -172,5 +177,5 @@ class Track:
         time = gap = None
         if self.times is not None:
             time, gap = clock(Seen(), self.times[max(0, origin - 1) : origin + 1])
-        ring = self.treated[end + 1 - self.source.reach : end + 1] if self.source.reach else None
+        ring = self.treated[max(0, end + 1 - self.source.reach) : end + 1] if self.source.reach else None
         return Seen(self.begin.series, time, gap, self.treated[end, : self.source.columns], ring)

@@ -4,7 +4,7 @@ A step is drawn from the model's quantiles: between two of them on the line that
 each target on its own. Steps ahead follow each other as those in training did, where the model's file says how, else as
 the last two did; columns that are neither forecast nor known
 stay as they are. The first step ahead is what the model says itself; of the later ones the quantiles are those of the
-paths, or NaN once a path has gone beyond float32.
+paths, or NaN once a path has gone beyond the largest number that is taken.
 """
 
 from __future__ import annotations
@@ -18,10 +18,9 @@ import numpy.typing as npt
 from ..errors import DataError, OptionError
 from ..features.frequency import later
 from ..features.memory import Seen
-from ..features.series import Frame
+from ..features.series import LARGEST, Frame
 from .forecast import Forecast
-from .inputs import numbers
-from .series import joined
+from .series import joined, raw
 from .session import Bytes, Session, steps_of
 
 PATHS: Final = 100
@@ -68,8 +67,8 @@ def direct(session: Session, output: Rows, pending: Any, horizon: int, known: An
     return Forecast(values, answer.quantiles, source.targets)
 
 
-def shaped(session: Session, known: Any, count: int, horizon: int, seen: Sequence[Seen]) -> Rows:
-    """What is known of the steps ahead of each of `count` streams: float32 [count, horizon, known columns].
+def shaped(session: Session, known: Any, count: int, horizon: int, seen: Sequence[Seen]) -> Floats:
+    """What is known of the steps ahead of each of `count` streams: float64 [count, horizon, known columns].
 
     Raises OptionError for a model without such columns; DataError for another shape, for what is not finite, and where
     the first step is not as the last one of the stream brought it.
@@ -77,13 +76,13 @@ def shaped(session: Session, known: Any, count: int, horizon: int, seen: Sequenc
     source = session.needs_series()
     if not source.known:
         raise OptionError("known was given, and this model has no column that is known ahead")
-    found, shape = numbers(known), (count, horizon, len(source.known))
+    found, shape = raw(known), (count, horizon, len(source.known))
     if found.shape == shape[1:] and count == 1:
         found = found[None]
     if found.shape != shape:
         raise DataError(f"known has shape {list(found.shape)}; expected {list(shape[1:] if count == 1 else shape)}")
-    if not np.isfinite(found).all():
-        raise DataError("known holds a number that is missing or infinite")
+    if not (np.abs(found) <= LARGEST).all():
+        raise DataError(f"known holds a number that is missing, infinite or beyond {LARGEST:.3g}; correct it")
     if source.intake.missing == "error":
         brought = np.stack([one.last[source.known] for one in seen if one.last is not None])
         if (found[:, 0] != brought).any():
@@ -101,7 +100,7 @@ def rolled(
     horizon: int,
     paths: int = PATHS,
     seed: int = 0,
-    known: Rows | None = None,
+    known: Floats | None = None,
 ) -> Floats:
     """Forecasts of n warm streams [n, horizon, targets, quantiles], of each as if it were alone.
 
@@ -137,19 +136,24 @@ class Paths:
         self.series = np.repeat([one.series for one in seen], paths)
         self.last = np.repeat(np.stack([one.last for one in seen if one.last is not None]), paths, 0)
         rings = [one.ring for one in seen if one.ring is not None]
-        self.ring = np.repeat(np.stack(rings), paths, 0) if rings else None
+        self.behind = np.repeat([len(ring) for ring in rings], paths)
+        self.ring = np.repeat(np.stack([self.full(ring) for ring in rings]), paths, 0) if rings else None
         self.time = np.array([one.time or 0 for one in seen], "M8[us]")
         self.gap = np.array([one.gap or 0 for one in seen], "m8[us]")
+
+    def full(self, ring: Floats) -> Floats:
+        """A ring of `reach` steps, zeros ahead of those that it has."""
+        return np.concatenate([np.zeros((self.source.reach - len(ring), ring.shape[1])), ring])
 
     def quantiles(self) -> Floats:
         """Of the next step of each path: [n x paths, targets, quantiles]."""
         return self.session.restored(self.outputs, self.frame)[:, 0]
 
-    def push(self, targets: Floats, known: Rows | None) -> None:
+    def push(self, targets: Floats, known: Floats | None) -> None:
         """The next step of each path. targets: [n x paths, targets], NaN where a path is lost and its last ones stay;
         known: [n, known columns], of the step after.
         """
-        x = self.last.astype(np.float64)
+        x = self.last.copy()
         own = self.intake.of("target")
         x[:, own] = np.where(np.isnan(targets), x[:, own], targets)
         if known is not None:
@@ -162,12 +166,15 @@ class Paths:
             self.frame = self.intake.fixed_frame(self.series, len(rows))
             return
         self.ring = np.concatenate([self.ring[:, 1:], steps[:, None]], 1)
+        self.behind = np.minimum(self.behind + 1, self.source.reach)
+        assert self.intake.window
         parts, most = [], max(1, ROLLED_NUMBERS // self.ring[0].size)
         for at in range(0, len(steps), most):
             ring = self.ring[at : at + most]
             ends = np.arange(1, len(ring) + 1) * self.source.reach - 1
-            rows, frame = self.intake.windows(ring.reshape(-1, self.intake.width), ends)
-            self.outputs[at : at + most] = self.session.afresh(rows)
+            behind = self.behind[at : at + most]
+            rows, frame = self.intake.windows(ring.reshape(-1, self.intake.width), ends, behind)
+            self.outputs[at : at + most] = self.session.afresh(rows, self.intake.window.rows(behind))
             parts.append(frame)
         self.frame = joined(parts)
 
@@ -182,7 +189,7 @@ class Paths:
         return np.repeat(self.time, self.paths)
 
 
-def futures(paths: Paths, horizon: int, random: np.random.Generator, known: Rows | None) -> Floats:
+def futures(paths: Paths, horizon: int, random: np.random.Generator, known: Floats | None) -> Floats:
     """Quantiles of every step ahead [n, horizon, targets, quantiles]; each stream's paths get the same draws."""
     answer, targets = paths.intake.answer, paths.intake.targets
     assert answer is not None
@@ -204,9 +211,8 @@ def futures(paths: Paths, horizon: int, random: np.random.Generator, known: Rows
 
 
 def beyond(y: Floats) -> npt.NDArray[np.bool_]:
-    """Which rows of y [n, targets] hold what float32 cannot."""
-    with np.errstate(over="ignore"):
-        return np.asarray(~np.isfinite(y.astype(np.float32)).all(1))
+    """Which rows of y [n, targets] hold a number that no step may have."""
+    return np.asarray(~(np.abs(y) <= LARGEST).all(1))
 
 
 @np.errstate(invalid="ignore", over="ignore")

@@ -18,12 +18,15 @@ from .inputs import NO_STEP, Input, numbers
 
 Rows = npt.NDArray[np.float32]
 Floats = npt.NDArray[np.float64]
+Indices = npt.NDArray[np.int64]
 Times = npt.NDArray[np.datetime64]
 PART_NUMBERS: Final = 1 << 21  # of the windows that are worked out together
 
 
 class Series(Input):
-    """Series of numbers: `steps` are float32 [T, width], scaled unless windows do that; `pending` is a `Seen`."""
+    """Series of numbers: `steps` are rows float32 [T, width], or with a window float64, which it scales; `pending` is a
+    `Seen`.
+    """
 
     kind = "series"
 
@@ -31,11 +34,13 @@ class Series(Input):
         self.intake = Intake.from_json(entry, model.tensors)
         self.features, self.columns = self.intake.features, len(self.intake.columns)
         self.reach = self.intake.window.reach if self.intake.window else 0
+        self.needs = self.intake.window.needs if self.intake.window else 1
         self.targets = [self.intake.columns[i] for i in self.intake.of("target")]
         self.known = self.intake.of("known")
         answer = self.intake.answer
         self._frames: dict[int, Frame] = {}
         self._end = np.array([self.reach - 1])
+        self._full = self.intake.window.rows(self._end + 1) if self.intake.window else self._end
         self.rolls = answer is not None and answer.head == "autoregressive"
 
     # ---- raw steps
@@ -49,7 +54,7 @@ class Series(Input):
     def emptied(self, pending: Seen) -> Seen:
         return memory.fresh(self.intake, pending.series)
 
-    def feed(self, x: Any, pending: Seen, time: Any = None) -> tuple[Rows, Seen]:
+    def feed(self, x: Any, pending: Seen, time: Any = None) -> tuple[Rows | Floats, Seen]:
         """The rows of one step [columns] or several [T, columns], with their times, and the memory after them."""
         values = self.steps(x)
         treated, seen = memory.after(self.intake, pending, values, self.times(time, len(values)))
@@ -97,18 +102,26 @@ class Series(Input):
     # ---- windows and frames
 
     def warm(self, steps: int) -> bool:
-        return steps >= max(1, self.reach)
+        return steps >= self.needs
 
     def why(self, steps: int) -> str:
         """Why there is no answer after so many steps."""
-        return f"warming up {steps} of {self.reach}" if self.reach else NO_STEP
+        return f"warming up {steps} of {self.needs}" if self.reach else NO_STEP
 
-    def windows(self, seen: Sequence[Seen]) -> tuple[Rows, Frame]:
-        """The newest window of each of B warm streams: rows [B, K, features] and their frame."""
-        if len(seen) == 1 and seen[0].ring is not None:
-            return self.intake.windows(seen[0].ring, self._end)
+    def windows(self, seen: Sequence[Seen]) -> tuple[Rows, Indices, Frame]:
+        """The newest window of each of B warm streams: rows [B, K, features], how many of them count [B], and their
+        frame.
+        """
+        assert self.intake.window
         rings = [one.ring for one in seen if one.ring is not None]
-        return self.intake.windows(np.concatenate(rings), np.arange(1, len(rings) + 1) * self.reach - 1)
+        if len(rings) == 1 and len(rings[0]) == self.reach:  # the usual one, which each step of a stream waits for
+            rows, frame = self.intake.windows(rings[0], self._end)
+            return rows, self._full, frame
+        behind = np.array([len(ring) for ring in rings])
+        rows, frame = self.intake.windows(
+            rings[0] if len(rings) == 1 else np.concatenate(rings), behind.cumsum() - 1, behind
+        )
+        return rows, self.intake.window.rows(behind), frame
 
     def parts(self, seen: Sequence[Seen]) -> Iterator[Sequence[Seen]]:
         """Warm streams, as many at once as keep their windows within bounds."""
@@ -118,7 +131,7 @@ class Series(Input):
     def frames(self, seen: Sequence[Seen]) -> Frame:
         """The frame of forecasts of B warm streams."""
         if self.reach:
-            return joined([self.windows(part)[1] for part in self.parts(seen)])
+            return joined([self.windows(part)[2] for part in self.parts(seen)])
         if len(seen) > 1:
             return self.intake.fixed_frame(np.array([one.series for one in seen], np.int64), len(seen))
         (one,) = seen
@@ -140,7 +153,7 @@ class Series(Input):
 
     # ---- whole series
 
-    def whole(self, x: Any, times: Any = None, series: str | None = None) -> Rows:
+    def whole(self, x: Any, times: Any = None, series: str | None = None) -> Rows | Floats:
         """The rows of a whole series: all of its steps, or those of its last window. Raises DataError."""
         pending = self.fresh(series)
         if x is None or np.ndim(x) == 0:
@@ -148,9 +161,10 @@ class Series(Input):
         steps, seen = self.feed(x, pending, times)
         if not self.reach or not len(steps):
             return steps
-        if len(steps) < self.reach:
-            raise DataError(f"has {counted(len(steps))}; this model's window needs {self.reach}")
-        return np.asarray(self.windows([seen])[0][0])
+        if not self.warm(len(steps)):
+            raise DataError(f"has {counted(len(steps))}; this model's window needs {self.needs}")
+        rows, lengths, _ = self.windows([seen])
+        return np.asarray(rows[0, : lengths[0]])
 
     # ---- memories as bytes
 

@@ -112,15 +112,17 @@ class Session:
             raise OptionError("this model does not forecast; use predict, which gives its outputs")
         return self.series
 
-    def afresh(self, rows: Floats) -> Floats:
-        """The last outputs [B, outputs] of windows [B, K, features], each run from the first state."""
+    def afresh(self, rows: Floats, lengths: npt.NDArray[np.int64]) -> Floats:
+        """The last outputs [B, outputs] of windows [B, K, features], each run from the first state. lengths: how many
+        of the rows count [B].
+        """
         B, K, F = rows.shape
         out = np.empty((B, self.outputs), np.float32)
         for at in range(0, B, most := max(1, WINDOW_NUMBERS // (K * F))):
             x = np.ascontiguousarray(rows[at : at + most].swapaxes(0, 1))
             states = self.initial[None].repeat(x.shape[1], 0)
-            lengths = np.array([K], np.int32).repeat(x.shape[1])
-            self.runner.run(x, lengths, states, np.empty_like(states), out[at : at + most], False, self.threads)
+            counts = lengths[at : at + most].astype(np.int32)
+            self.runner.run(x, counts, states, np.empty_like(states), out[at : at + most], False, self.threads)
         return out
 
     def answer(

@@ -23,7 +23,7 @@ from ..strictjson import parse, show
 MAGIC: Final = b"tidegatestate\0\0\0"
 VERSION: Final = 1
 MAX_HEADER: Final = 1 << 20
-MAX_PENDING: Final = 16 << 20
+MAX_PENDING: Final = 32 << 20
 MAX_STEPS: Final = 1 << 62  # what comes after can still be counted
 DTYPES: Final[dict[str, np.dtype[Any]]] = {"int64": np.dtype("<i8"), "float32": np.dtype("<f4")}
 KEYS: Final = {"schema_hash", "weights_hash", "arrays", "block", "output", "pending"}

@@ -185,16 +185,15 @@ class Stream:
             block[:8].view(np.int64)[0] += count
             if not session.source.warm(steps_of(block)):
                 return block, output, None
-            rows, frame = session.series.windows([pending])
-            return block, session.afresh(rows)[0], frame
+            rows, lengths, frame = session.series.windows([pending])
+            return block, session.afresh(rows, lengths)[0], frame
         output = output.copy()  # faster than an empty one
         if count == 1:
             session.engine.step(steps[0] if steps.ndim > 1 else steps, block, output)
             return block, output, None
         if count > MOST_STEPS:
             raise DataError(f"{count} steps in one piece; push fewer at once")
-        lengths = np.array([count], np.int32)
-        session.engine.run(chunk(steps), lengths, before[None], block[None], output[None], False, 1)
+        session.engine.run(chunk(steps), np.array([count], np.int32), before[None], block[None], output[None], False, 1)
         return block, output, None
 
 

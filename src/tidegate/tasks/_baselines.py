@@ -6,7 +6,7 @@ Both look back only: a forecast made at origin t reads the steps up to t, t incl
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -50,6 +50,24 @@ def seasonal_naive(history: npt.NDArray[Any], origins: npt.NDArray[Any], horizon
             f"target {k} has no known value a whole number of seasons before step {at[n] + h + 1}; start later, or "
             "fill the history"
         )
+    return found
+
+
+def reached(
+    make: Callable[[Origins], Floats], history: npt.NDArray[Any], origins: Origins, horizon: int, reach: int
+) -> Floats:
+    """The forecasts that `make` makes of origins with `reach` steps known, and of others the last value: float64
+    [origins, horizon, targets].
+
+    >>> reached(lambda at: np.zeros((len(at), 1, 1)), np.array([[7.0], [8.0]]), np.array([0, 1]), 1, 2).ravel().tolist()
+    [7.0, 0.0]
+    """
+    able = origins >= reach - 1
+    if able.all():
+        return make(origins)
+    found = seasonal_naive(history, origins, horizon, 1)
+    if able.any():
+        found[able] = make(origins[able])
     return found
 
 

@@ -8,15 +8,15 @@ import numpy as np
 
 from ..errors import DataError
 from ..features.series import Intake
-from ._baselines import Ridge, seasonal_naive
-from ._windows import HELD, Floats, Places, Stretches, Track, Windows
+from ._baselines import Ridge, reached, seasonal_naive
+from ._lesson import Indices
+from ._windows import HELD, Floats, Places, Track
 
 
-def baselines(
-    options: Any, intake: Intake, places: Places, data: Windows | Stretches, cuts: list[int]
-) -> dict[str, float | str]:
+def baselines(options: Any, intake: Intake, places: Places, truth: Floats, cuts: list[int]) -> dict[str, float | str]:
     """Mean absolute errors on the held-out origins that judge the model too, or why there is none: last value, seasonal
-    naive, and a ridge regression. cuts: of each track that is learnt from, where its held-out end begins.
+    naive, and a ridge regression. truth: of those origins [n, horizon, targets], NaN for what judges nothing. cuts: of
+    each track that is learnt from, where its held-out end begins.
     """
     assert intake.answer
     H, season = intake.answer.horizon, options.season or 0
@@ -27,7 +27,6 @@ def baselines(
     tries["ridge on the same window"] = lambda: Ridge.fit(
         histories, options.lookback, H, season, options.centre, options.spread or "training"
     )
-    truth = data.judged(data.rows_of(HELD))
     if np.isnan(truth).all():
         raise DataError("every window of the held-out end is constant, which judges nothing; choose --spread training")
     found: dict[str, float | str] = {}
@@ -45,11 +44,20 @@ def error_of(baseline: int | Ridge, places: Places, intake: Intake, truth: Float
     for i, track in enumerate(places.tracks):
         if not len(ends := places.of(i, HELD)):
             continue
-        if isinstance(baseline, int):
-            made.append(seasonal_naive(track.truth, ends, truth.shape[1], baseline))
-        else:
-            made.append(baseline.predict(filled(track, intake), ends))
+        made.append(forecasts_of(baseline, track, intake, ends, truth.shape[1]))
     return float(np.nanmean(np.abs(np.concatenate(made) - truth)))
+
+
+def forecasts_of(baseline: int | Ridge, track: Track, intake: Intake, ends: Indices, horizon: int) -> Floats:
+    """The forecasts of a season's naive forecast, or of a ridge, after these steps of a track [n, horizon, targets];
+    where fewer steps are known than it takes, the last value.
+    """
+    if isinstance(baseline, int):
+        return reached(
+            lambda at: seasonal_naive(track.truth, at, horizon, baseline), track.truth, ends, horizon, baseline
+        )
+    known = filled(track, intake)
+    return reached(lambda at: baseline.predict(known, at), known, ends, horizon, baseline.view.reach)
 
 
 def filled(track: Track, intake: Intake) -> Floats:

@@ -38,7 +38,8 @@ def set_apart(places: Places, cuts: list[int], intake: Intake, sources: list[Col
     """
     H, part, tracks = lead_of(intake), places.part.copy(), places.tracks
     learnt = cuts if len(sources) == 1 else [len(track.truth) for track in tracks[: len(cuts)]]
-    known = Known.of([track.truth[:n] for track, n in zip(tracks, learnt, strict=False)], places.least)
+    steps = (intake.window.needs if intake.window else 1) + H
+    known = Known.of([track.truth[:n] for track, n in zip(tracks, learnt, strict=False)], steps)
     owners = ((source, i) for source in sources for i in range(len(source.series)))
     stamps = [stamped(source, i, track) for (source, i), track in zip(owners, tracks, strict=True)]
     for i, track in enumerate(tracks):

@@ -20,6 +20,8 @@ from ._lesson import Array, Indices, padded
 from ._options import option
 
 Steps = npt.NDArray[np.float32]
+Floats = npt.NDArray[np.float64]
+FAR = 1 << 10  # deviations from 0: beyond, float32 leaves fewer than four digits of a deviation
 
 
 @dataclass(frozen=True)
@@ -180,7 +182,7 @@ def check_zone(source: Collection, intake: Intake) -> None:
             )
 
 
-def treated(source: Collection, intake: Intake) -> list[tuple[Steps, Indices]]:
+def treated(source: Collection, intake: Intake) -> list[tuple[Floats, Indices]]:
     """For every series its steps with nothing missing, and which steps of the source they are.
 
     Raises DataError with the place of a number that cannot be used, and as `check_zone`.
@@ -236,24 +238,34 @@ def refuse(
 def statistics(
     values: npt.NDArray[np.float64], columns: Sequence[str], place: str, varied: bool = True
 ) -> tuple[Array, Array]:
-    """Mean and deviation of columns [n, columns], as float64 of float32 numbers; NaN is left out.
+    """Mean and deviation of columns [n, columns], float64; NaN is left out.
 
-    Raises DataError for a column without a number, and if `varied` for one that never changes, or by so little beside
-    its size that float32 numbers, which models take, hardly tell it.
+    Raises DataError for a column without a number, and if `varied` for one that never changes, or by no more than
+    float64's rounding of numbers of its size.
     """
     if (empty := np.isnan(values).all(0)).any():
         raise DataError(
             f"{place}: column {columns[int(empty.argmax())]!r} has no number to learn from; leave it out, or give more"
         )
-    mean, deviation = np.nanmean(values, 0), np.nanstd(values, 0)
+    first = np.take_along_axis(values, np.isnan(values).argmin(0)[None], 0)  # sums of what is far from 0 lose digits
+    mean, deviation = first[0] + np.nanmean(values - first, 0), np.nanstd(values - first, 0)
     flat = ~(deviation > FLAT * np.abs(mean).clip(1e-30))
     if varied and flat.any():
         c = int(flat.argmax())
         fault = f"is {mean[c]:.6g} at every step, which tells nothing; leave it out of --values"
-        if deviation[c] > 1e-12 * abs(mean[c]):
-            fault = f"varies by {deviation[c]:.3g} about {mean[c]:.6g}, too little for float32; take a constant off it"
+        if deviation[c]:
+            fault = f"varies by {deviation[c]:.3g} about {mean[c]:.15g}, as rounding does; leave it out of --values"
         raise DataError(f"{place}: column {columns[c]!r} {fault}")
-    return mean.astype(np.float32).astype(np.float64), deviation.astype(np.float32).astype(np.float64)
+    return mean, deviation
+
+
+def centred(intake: Intake, mean: Floats, deviation: Floats) -> Intake:
+    """An intake that scales in float64 where a column is far from 0, as float32 would lose its digits before a layer
+    scales it; else the same.
+    """
+    if not (np.abs(mean) > FAR * deviation).any():
+        return intake
+    return replace(intake, mean=mean[None], deviation=deviation[None])
 
 
 @dataclass(frozen=True)
@@ -321,7 +333,7 @@ def pieces(source: Collection, intake: Intake) -> Pieces:
     origin: list[int] = []
     for i, (found, _) in enumerate(treated(source, intake)):
         if intake.window is None:
-            parts = [found]
+            parts = [intake.fixed(found, 0)]
         else:
             parts = list(intake.windows(found, ends(len(found), intake.window, source, i))[0])
         steps += parts

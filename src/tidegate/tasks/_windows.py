@@ -22,32 +22,29 @@ Floats = npt.NDArray[np.float64]
 class Track:
     """One series ready to forecast.
 
-    steps: float32 [T, width], nothing missing; truth: float64 [T, targets] or, where columns are known ahead, [T +
-    horizon, targets]; NaN where it is missing. kept: which steps of the source they are.
+    steps: float64 [T, width], nothing missing; truth: float64 [T, targets] or, where columns are known ahead, [T +
+    horizon, targets]; NaN where it is missing. kept: which steps of the source they are. fault: why there is no step
+    ready to forecast from, otherwise "".
     """
 
     name: str
-    steps: npt.NDArray[np.float32]
+    steps: Floats
     truth: Floats
     kept: Indices
+    fault: str = ""
 
 
 def tracks(source: Collection, intake: Intake) -> list[Track]:
     """Every series of a source with nothing missing, but what was never seen where the intake has no means yet.
 
     With columns known ahead the last `lead_of` rows are the future: their known columns are read, their targets may be
-    missing. Raises DataError with the place of what cannot be used.
+    missing. Raises DataError with the place of what cannot be used, and where no series has a step.
     """
     known, lead = intake.of("known"), lead_of(intake)
     _series.check_zone(source, intake)
     found = []
     for i, series in enumerate(source.series):
         values = series.values
-        if known and len(values) <= lead:
-            raise DataError(
-                f"{source.place(i, 0)}: the series has {len(values)} rows, and with columns known ahead the last "
-                f"{lead} are the future; give it more"
-            )
         x = moved(values, intake)
         T = len(x)
         _series.refuse(source, i, x, intake.missing, known, lead)
@@ -56,11 +53,19 @@ def tracks(source: Collection, intake: Intake) -> list[Track]:
         with located(source.place(i, 0)):
             unseen = intake.unseen(intake.index(series.id if intake.names else None))
             steps, kept, _ = intake.treated(x, times, unseen)
-            if not len(steps):
-                raise DataError("nothing is left of the series without its missing numbers; leave it out")
-        truth = np.concatenate([values[kept], values[T:]])[:, intake.of("target")]
-        found.append(Track(series.id, steps, truth, kept))
+        truth, fault = np.concatenate([values[kept], values[T:]])[:, intake.of("target")], ""
+        if not T:
+            fault = f"has {steps_of(len(values))}, and with columns known ahead the last {lead} are the future"
+        elif not len(steps):
+            fault = "has no step left without its missing numbers"
+        found.append(Track(series.id, steps, truth, kept, fault))
+    if found and all(track.fault for track in found):
+        raise DataError(f"{source.place(0, 0)}: the series {found[0].fault}; give it more")
     return found
+
+
+def steps_of(count: int) -> str:
+    return f"{count} step{'s'[: count != 1]}"
 
 
 def lead_of(intake: Intake) -> int:
@@ -72,7 +77,7 @@ def lead_of(intake: Intake) -> int:
 def moved(values: Floats, intake: Intake) -> Floats:
     """Values [T, columns] as a forecaster reads them: known columns `lead_of` ahead; the last rows are their future."""
     known, lead = intake.of("known"), lead_of(intake)
-    return ahead(values, known, lead)[: len(values) - lead] if known else values
+    return ahead(values, known, lead)[: max(0, len(values) - lead)] if known else values
 
 
 def unchanging(source: Collection, i: int, intake: Intake) -> None:
@@ -83,7 +88,7 @@ def unchanging(source: Collection, i: int, intake: Intake) -> None:
         if len(other := known[values[known] != values[known[:1]]]):
             raise DataError(
                 f"{source.place(i, int(other[0]))}: column {source.columns[c]!r} is static, and changes from "
-                f"{values[known[0]]:g} to {values[other[0]]:g} within its series; leave it out of --static"
+                f"{values[known[0]]:.15g} to {values[other[0]]:.15g} within its series; leave it out of --static"
             )
 
 
@@ -111,6 +116,7 @@ def single(source: Collection, columns: list[int], rest: list[int]) -> Apart:
     return Apart(**{**vars(source), "columns": [name, *beside], "series": series, "files": files}, targets=named)
 
 
+FULL_WINDOWS = 16  # of a series that has them, to each that is not full: most of what will be asked is full
 KEPT, HELD, BETWEEN = 0, 1, 2
 MOST = 1e30  # units that a truth may be off its window: sums of more overflow float32
 APART = "value"  # the column of targets that are series of their own
@@ -118,17 +124,12 @@ APART = "value"  # the column of targets that are series of their own
 
 @dataclass(frozen=True)
 class Places:
-    """All origins: of each its track, its step there, and whether it is learnt from, held out, or looks into both.
-
-    least: the steps that a series needs; short: how many have fewer.
-    """
+    """All origins: of each its track, its step there, and whether it is learnt from, held out, or looks into both."""
 
     tracks: list[Track]
     series: Indices
     ends: Indices
     part: Indices
-    least: int
-    short: int
 
     def of(self, i: int, part: int) -> Indices:
         """The origins in track i that are of a part."""
@@ -142,11 +143,13 @@ def placed(found: list[Track], more: list[Track], cuts: list[int], intake: Intak
     paths: of the source, and of the other series' one. Raises DataError where none can be learnt from, or none is held
     out, or their truth is missing.
     """
-    H, reach = lead_of(intake), intake.window.reach if intake.window else 1
-    series, ends, parts, short = [], [], [], 0
+    H, needs, reach = lead_of(intake), *((intake.window.needs, intake.window.reach) if intake.window else (1, 1))
+    series, ends, parts = [], [], []
     for i, track in enumerate([*found, *more]):
-        at = np.arange(reach - 1, len(track.truth) - H)
-        short += not len(at)
+        at = np.arange(needs - 1, len(track.truth) - H)
+        if 0 < (early := min(len(at), reach - needs)) < len(at):
+            stride = -(-early * FULL_WINDOWS // (len(at) - early))
+            at = np.concatenate([at[:early:stride], at[early:]])
         series.append(np.full(len(at), i))
         ends.append(at)
         if more:
@@ -154,23 +157,23 @@ def placed(found: list[Track], more: list[Track], cuts: list[int], intake: Intak
         else:
             parts.append(np.where(at + H < cuts[i], KEPT, np.where(at + 1 >= cuts[i], HELD, BETWEEN)))
     of, at, part = (np.concatenate(v) for v in (series, ends, parts))
-    made = Places([*found, *more], of, at, part, reach + H, short)
-    check_part(made, KEPT, H, f"{paths[0]}: no forecast is left to learn from", max(cuts))
+    made = Places([*found, *more], of, at, part)
+    check_part(made, KEPT, H, needs, f"{paths[0]}: no forecast is left to learn from", max(cuts))
     what = f"{paths[-1]}: no forecast is left to judge by"
     if not more and (end := max(len(t.truth) - cut for t, cut in zip(found, cuts, strict=True))) < H:
         raise DataError(
             f"{what}: {end} steps are held out, and the horizon takes {H}; shorten --horizon, or choose more of "
             "--hold-out, or a file for --valid"
         )
-    check_part(made, HELD, H, what, max(len(t.truth) for t in more or found))
+    check_part(made, HELD, H, needs, what, max(len(t.truth) for t in more or found))
     return made
 
 
-def check_part(places: Places, part: int, H: int, what: str, steps: int) -> None:
+def check_part(places: Places, part: int, H: int, needs: int, what: str, steps: int) -> None:
     """Raises DataError where a part has no origin, or none of its truth is known."""
     if not (places.part == part).any():
         raise DataError(
-            f"{what}: a look-back with its season and the horizon take {places.least} steps, and the longest series "
+            f"{what}: a look-back with its season and the horizon take {needs + H} steps, and the longest series "
             f"has {steps} for that; shorten --lookback, --season or --horizon, or give longer series"
         )
     for i, track in enumerate(places.tracks):
@@ -211,10 +214,10 @@ def scaled(intake: Intake, cuts: list[int], places: Places, source: Collection) 
     return made, places
 
 
-def observed(steps: npt.NDArray[np.float32], intake: Intake) -> Floats:
+def observed(steps: Floats, intake: Intake) -> Floats:
     """Steps [T, columns], NaN where they were missing."""
     C = len(intake.columns)
-    values = steps[:, :C].astype(np.float64)
+    values = steps[:, :C]
     return np.where(steps[:, C : 2 * C] > 0, np.nan, values) if intake.missing == "mask" else values
 
 
@@ -239,19 +242,19 @@ def units(intake: Intake, places: Places, own: list[int], source: Collection) ->
 
     Raises DataError for a column that never changes.
     """
-    rows = np.flatnonzero(places.part == KEPT)
     assert intake.window
+    rows = np.flatnonzero((places.part == KEPT) & (places.ends + 1 >= intake.window.reach))
     most = min(2000, together(intake.window.length * intake.width))
     rows = rows[:: -(-len(rows) // most)]
     data = Windows(intake, places)
     x, _, _ = data.framed(rows)
     values = x.reshape(len(rows), -1, intake.width)[..., own].astype(np.float64)
-    found = np.sqrt(np.mean(values**2, (0, 1))).astype(np.float32).astype(np.float64)
+    found = np.sqrt(np.mean(values**2, (0, 1)))
     if (flat := ~(found > 0)).any():
         name = source.columns[own[int(flat.argmax())]]
         raise DataError(
-            f"{source.path}: column {name!r} never changes in float32, or is the same every season; there is nothing "
-            "to learn; leave it out of --values"
+            f"{source.path}: column {name!r} never changes, or is the same every season; there is nothing to learn"
+            "; leave it out of --values"
         )
     return np.asarray(found)
 
@@ -262,7 +265,7 @@ def together(numbers: int) -> int:
 
 
 class Windows:
-    """One row an origin: the window that ends there."""
+    """One row an origin: the window that ends there, of as many steps as there are."""
 
     def __init__(self, intake: Intake, places: Places) -> None:
         assert intake.window
@@ -272,8 +275,8 @@ class Windows:
         self.series = places.series
         self.first = first = np.cumsum([0, *(len(t.steps) for t in places.tracks)])[places.series]
         after = np.cumsum([0, *(len(t.truth) for t in places.tracks)])[places.series]
-        self.ends, self.after = first + places.ends, after + places.ends + 1
-        self.lengths: Indices = np.full(len(self.ends), intake.window.length // intake.window.segment, np.int64)
+        self.ends, self.after, self.behind = first + places.ends, after + places.ends + 1, places.ends + 1
+        self.lengths: Indices = intake.window.rows(self.behind)
 
     def rows_of(self, part: int) -> Indices:
         return np.flatnonzero(self.part == part)
@@ -288,7 +291,7 @@ class Windows:
     def framed(self, rows: Indices) -> tuple[Array, Frame, Floats]:
         """Inputs [B, K, features], frames, and truth [B, horizon, targets] in the data's units."""
         assert self.intake.answer
-        x, frame = self.intake.windows(self.steps, self.ends[rows])
+        x, frame = self.intake.windows(self.steps, self.ends[rows], self.behind[rows])
         return x, frame, self.truth[self.after[rows][:, None] + np.arange(self.intake.answer.horizon)]
 
     def batch(self, rows: Indices, random: np.random.Generator | None = None) -> tuple[Array, Indices, Array]:
@@ -304,7 +307,8 @@ class Windows:
                 f"{np.nanmax(np.abs(y[b])):.3g}, and its window varies by {frame.spread[b].min():.3g}: too far apart "
                 "to learn from; correct it, or choose --spread training"
             )
-        return np.ascontiguousarray(x.swapaxes(0, 1)), self.lengths[rows], np.stack([scaled, unit], 1)
+        lengths = self.lengths[rows]
+        return np.ascontiguousarray(x.swapaxes(0, 1)[: lengths.max(initial=0)]), lengths, np.stack([scaled, unit], 1)
 
 
 class Stretches:

@@ -273,11 +273,11 @@ def of_series(
         more = _series.pieces(judged, intake)
         steps, origin = steps + more.steps, np.concatenate([origin, more.origin + len(source)])
     chain = Chain(intake.features)
-    if intake.window is None:
+    if layer := intake.window is None and intake.deviation is None:
         chain.put("scale", ("mean", "deviation"), intake.features, size=intake.features)
     data = _series.Sequences(steps, y[origin], _series.variation(options, mean, deviation, len(source.columns)))
     section, arrays = intake.to_json()
-    given = {"layers.0.mean": mean, "layers.0.deviation": deviation} if intake.window is None else {}
+    given = {"layers.0.mean": mean, "layers.0.deviation": deviation} if layer else {}
     kept, held = (np.flatnonzero(np.isin(origin, series)) for series in (part.kept, part.held))
     about: dict[str, Any] = {"judged_on": part.said}
     if intake.window:
@@ -292,16 +292,17 @@ def of_series(
 
 
 def intake_of(options: Options, source: Collection, learnt: list[Series]) -> tuple[Intake, Array, Array]:
-    """The intake of a source's columns, and mean and deviation of its features in what is learnt, float32 [features].
+    """The intake of a source's columns, and mean and deviation of its rows in what is learnt, [features].
 
-    What was missing, and the calendar, stay as they are; in a window every column is about 0 and 1 already.
+    What was missing, and the calendar, stay as they are; rows that the intake scales are about 0 and 1.
     """
     window = Window(options.window, centre="mean", spread="window") if options.window else None
     intake = replace(_series.bare(options, source), window=window)
     mean, deviation = _series.statistics(_series.fixed(learnt), source.columns, source.path)
     if options.missing == "mask":
         intake = replace(intake, mean=mean[None])
-    if window:
+    intake = intake if window else _series.centred(intake, mean, deviation)
+    if window or intake.deviation is not None:
         mean, deviation = np.zeros(len(mean)), np.ones(len(mean))
     more = intake.features - len(mean)
     return intake, np.append(mean, np.zeros(more)), np.append(deviation, np.ones(more))

@@ -15,10 +15,12 @@ from ..data.series import Collection
 from ..document.limits import MAX_QUANTILES, MAX_WIDTH
 from ..errors import DataError, OptionError
 from ..features.series import CENTRES, SPREADS, Answer, Intake, Window
+from ..features.window import FEWEST
 from . import _series
 from ._beside import baselines, filled
 from ._chain import Chain, Learning, Recurrence
 from ._chain import start as first_weights
+from ._left_out import covered, left_out, named, omitted, padding
 from ._lesson import Lesson
 from ._options import check, option
 from ._overlap import set_apart
@@ -228,26 +230,35 @@ def lesson(options: Options, source: Collection, judged: Collection | None) -> L
     cuts = [len(t.steps) - (0 if others else math.ceil(share * len(t.steps))) for t in found]
     options = resolved(replace(options, hold_out=share), source, found, cuts)
     learnt = one_step(replace(intake, window=window_of(options)))
-    places = placed(found, more, cuts, learnt, [each.path for each in sources])
-    named = lookalikes.warnings({s.id: len(s) for s in source.series}, "id", "step")
+    paths = [each.path for each in sources]
+    places = placed(found, more, cuts, learnt, paths)
+    if learnt.window and not covered(places, len(found)):
+        learnt = replace(learnt, window=replace(learnt.window, least=FEWEST))
+        places = placed(found, more, cuts, learnt, paths)
+    gaps = omitted(places, len(found))
+    looks = lookalikes.warnings({s.id: len(s) for s in source.series}, "id", "step")
     places, notes = set_apart(places, cuts, learnt, sources)
     learnt, places = scaled(learnt, cuts, places, source)
     data = Windows(learnt, places) if learnt.window else Stretches(learnt, places, STRETCH, options.lookback or 0)
     said = [taken(each, options) for each in sources]
-    if places.short:
-        said[0] += f"; {places.short} series with fewer than {places.least} steps are not learnt from"
+    unlearnt, unjudged = (named(each, reasons) for each, reasons in zip((source, sources[-1]), gaps, strict=True))
+    said[0] += padding(learnt, found) + (f"; {left_out(unlearnt, 'not learnt from')}" if unlearnt else "")
+    said[-1] += f"; {left_out(unjudged, 'not judged by')}" if unjudged else ""
     section, arrays = replace(learnt, answer=intake.answer).to_json()
     kept, held = (data.rows_of(part) for part in (KEPT, HELD))
     counts = {name: int((places.part == part).sum()) for name, part in (("trained", KEPT), ("held_out", HELD))}
+    truth = data.judged(held)
     return Lesson(
         options, data, kept, held, Quantiles(options.levels()), section, arrays, learnt.features,
         *chained(options, learnt), None, said, np.ones(1, np.float32), every=learnt.window is None,
         most=options.windows if learnt.window else None,
         about={
             "rows": counts, "steps_ahead": lead_of(learnt), "fitted_on": about(found),
-            "baselines": baselines(options, learnt, places, data, cuts),
+            "not_learnt_from": unlearnt, "not_judged_by": unjudged,
+            "judging_nothing": int(np.isnan(truth).all((1, 2)).sum()),
+            "baselines": baselines(options, learnt, places, truth, cuts),
         },
-        notes=[[*named, *notes]] if judged is None else [named, notes],
+        notes=[[*looks, *notes]] if judged is None else [looks, notes],
     )  # fmt: skip
 
 

@@ -156,12 +156,12 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
             "2 columns: level (target), rain (past)", "filled with the last one seen",
             "by statistics of training for each of 2 series: north, 7",
             "2 steps ahead of level, all at once; quantiles 0.1, 0.5, 0.9",
-            "40 bytes a stream (24 of the layers, 16 of the input)",
+            "48 bytes a stream (24 of the layers, 24 of the input)",
         )),
         ("timed", (
             "each step's time in its day",
             "window of the last 2 steps, each less the one 1 steps before, less their last",
-            "bytes a stream (24 of the layers, 72 of the input)",
+            "bytes a stream (24 of the layers, 128 of the input)",
         )),
         ("sensors", (
             "2 columns: x, y", "a step with one does not count",

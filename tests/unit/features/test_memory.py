@@ -44,7 +44,7 @@ def test_bytes_and_back(intake: Intake, steps: int) -> None:
 
 def test_the_sizes() -> None:
     assert [memory.memory_bytes(intake) for intake in INTAKES] == [
-        0, 16 + 8 + 4 * 5 * 6, 8 + 16 + 8, 8 + 4 * 5 * 2, 4 * 5 * 2,
+        0, 16 + 8 * (2 + 5 * 6), 8 + 16 + 8 * 2, 8 * (2 + 5 * 2), 8 * 5 * 2,
     ]  # fmt: skip
 
 
@@ -99,11 +99,11 @@ def test_a_dropped_step_has_its_time() -> None:
 def test_memories_of_others_are_refused() -> None:
     intake = INTAKES[2]
     data = memory.to_bytes(intake, seen_after(intake, 2))
-    with pytest.raises(StateError, match="its input's memory has 31 bytes; this model's has 32"):
+    with pytest.raises(StateError, match="its input's memory has 39 bytes; this model's has 40"):
         memory.from_bytes(intake, data[:-1], 2)
     with pytest.raises(StateError, match="its memory is of series 2; this model knows 0 to 1"):
         memory.from_bytes(intake, b"\2" + data[1:], 2)
-    infinite = data[:-4] + np.float32(np.inf).tobytes()
+    infinite = data[:-8] + np.float64(np.inf).tobytes()
     with pytest.raises(StateError, match="its memory holds a number that is missing or infinite"):
         memory.from_bytes(intake, infinite, 2)
     for time, gap in ((memory.NONE, memory.NONE), (memory.NONE, 5), (5, 0), (5, -7)):
@@ -113,3 +113,9 @@ def test_memories_of_others_are_refused() -> None:
     ringed = memory.to_bytes(ALL, seen_after(ALL, 4))
     with pytest.raises(StateError, match="its memory holds more than the 3 steps that it has seen"):
         memory.from_bytes(ALL, ringed, 3)
+
+
+def test_a_memory_that_held_float32_is_refused_in_a_sentence() -> None:
+    size = memory.memory_bytes(ALL, 4)
+    with pytest.raises(StateError, match="saved by an older tidegate, which rounded a series' numbers to float32"):
+        memory.from_bytes(ALL, bytes(size), 0)

@@ -5,7 +5,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from tidegate.errors import DataError
+from tidegate.document.series import check
+from tidegate.errors import DataError, ModelFileError
 from tidegate.features.series import Answer, Intake, Window, ahead
 
 NAN = np.nan
@@ -33,7 +34,9 @@ def test_infinity_is_never_missing(missing: str) -> None:
     intake = replace(TWO, missing=missing, mean=np.zeros((1, 2)))
     with pytest.raises(DataError, match="step 1, 'sun': is infinite; correct it"):
         intake.treated(np.array([[1, 2], [3, np.inf]]), None)
-    with pytest.raises(DataError, match="step 0, 'load': is 1e\\+39, which float32 cannot hold"):
+    with pytest.raises(
+        DataError, match="step 0, 'load': is 1e\\+39, beyond the largest number that is taken, 3.4e\\+38"
+    ):
         intake.treated(np.array([[1e39, 2]]), None)
 
 
@@ -58,7 +61,7 @@ def test_steps_in_pieces_are_steps_at_once(missing: str) -> None:
 @pytest.mark.parametrize("missing", ["error", "drop", "ffill", "mask"])
 def test_steps_of_many_streams_are_those_of_each(missing: str) -> None:
     random = np.random.default_rng(1)
-    x, last = random.standard_normal((9, 2)), random.standard_normal((9, 2)).astype(np.float32)
+    x, last = random.standard_normal((9, 2)), random.standard_normal((9, 2))
     if missing != "error":
         x[random.random(x.shape) < 0.5] = NAN
     intake = replace(TWO, missing=missing, calendar=("day",))
@@ -157,3 +160,108 @@ def test_known_columns_come_ahead() -> None:
     values = np.arange(8.0).reshape(4, 2)
     np.testing.assert_array_equal(ahead(values, [1], 2)[:, 1], [5, 7, NAN, NAN])
     np.testing.assert_array_equal(ahead(values, [1], 9)[:, 1], [NAN] * 4)
+
+
+FAR = float(1 << 30)  # with eighths and sixty-fourths behind it exact in float64; float32 has every 64th number there
+EIGHTHS = np.random.default_rng(3).integers(-40, 40, (64, 2)) / 8
+
+
+@pytest.mark.parametrize("season", [0, 4])
+@pytest.mark.parametrize("centre", ["last", "mean"])
+@pytest.mark.parametrize("spread", ["training", "window"])
+def test_an_offset_changes_no_bit_of_a_window(season: int, centre: str, spread: str) -> None:
+    intake = replace(
+        TWO, roles=("target", "known"), mean=np.zeros((1, 2)), deviation=np.array([[2.0, 4.0]]),
+        window=Window(8, 2, season, centre, spread), answer=Answer(3, (0.5,)),
+    )  # fmt: skip
+    far = replace(intake, mean=np.array([[0.0, FAR]]))
+    ends = np.arange(15, 64, 7)
+    near, low = intake.windows(intake.treated(EIGHTHS, None)[0], ends)
+    moved, high = far.windows(far.treated(EIGHTHS + FAR, None)[0], ends)
+    assert moved.tobytes() == near.tobytes()
+    assert high.spread.tobytes() == low.spread.tobytes()
+    assert (low.spread > 0).all()
+    out = np.ones((len(ends), 3))
+    assert np.abs(high.restored(out, 1) - FAR - low.restored(out, 1)).max() < 1e-5
+
+
+def test_an_offset_changes_no_bit_of_fixed_scaling() -> None:
+    intake = replace(TWO, mean=np.array([[0.5, 0.25]]), deviation=np.array([[2.0, 4.0]]), answer=Answer(1, (0.5,)))
+    far = replace(intake, mean=intake.mean + FAR)  # type: ignore[operator]
+    section, tensors = far.to_json()
+    far = Intake.from_json(section, tensors)
+    near = intake.fixed(intake.treated(EIGHTHS, None)[0], 0)
+    assert near.dtype == np.float32
+    assert far.fixed(far.treated(EIGHTHS + FAR, None)[0], 0).tobytes() == near.tobytes()
+    assert far.fixed_frame(0).restored(np.ones((1, 1)), 1).item() == FAR + 0.5 + 2.0
+
+
+def test_a_window_that_varies_little_beside_its_level_is_not_constant() -> None:
+    intake = replace(TWO, window=Window(4, 1, 0, "mean", "window"), answer=Answer(1, (0.5,)))
+    steps = 1e9 + np.array([[1.0, 7], [2, 7], [3, 7], [4, 7]])
+    rows, _ = intake.windows(steps, np.array([3]))
+    np.testing.assert_allclose(rows[0, :, 0], (np.arange(1, 5) - 2.5) / np.sqrt(1.25), rtol=1e-7)
+    assert rows[0, :, 1].tolist() == [0, 0, 0, 0]
+
+
+def test_a_file_with_float32_statistics_still_loads() -> None:
+    section, tensors = replace(TWO, mean=np.array([[1.5, 2.5]]), deviation=np.ones((1, 2))).to_json()
+    assert {v.dtype for v in tensors.values()} == {np.dtype(np.float64)}
+    older = {name: v.astype(np.float32) for name, v in tensors.items()}
+    for found in (tensors, older):
+        assert check(section, found) == 2
+    with pytest.raises(ModelFileError, match="input.scale.mean: tensor 'input.mean' is F16; expected F64"):
+        check(section, {name: v.astype(np.float16) for name, v in tensors.items()})
+
+
+# ---- fewer steps than a window holds
+
+
+def test_a_window_that_is_not_full_is_worked_out_by_hand() -> None:
+    intake = replace(
+        TWO, roles=("target", "known"), mean=np.array([[0.0, 1.0]]), deviation=np.array([[2.0, 4.0]]),
+        window=Window(4, segment=2, season=3, least=2), answer=Answer(4, (0.5,)),
+    )  # fmt: skip
+    assert intake.window is not None
+    steps = np.column_stack([np.arange(8.0) ** 2, np.arange(8.0)])
+    behind = np.array([3, 6, 8])
+    rows, frame = intake.windows(steps, behind - 1, behind)
+    assert intake.window.rows(behind).tolist() == [2, 2, 2]
+    # three steps, none with one a season before it: the season stays, and a zero fills the first segment
+    alone = [[0, 0], [(0 - 4) / 2, (0 - 1) / 4], [(1 - 4) / 2, 0], [0, (2 - 1) / 4]]
+    np.testing.assert_array_equal(rows[0], np.reshape(alone, (2, 4)).astype(np.float32))
+    assert frame.base[0, :, 0].tolist() == [0, 0, 0, 0]
+    assert frame.centre[0].tolist() == [4]
+    # six steps: three of them less the one a season before
+    moved = [t**2 - (t - 3) ** 2 for t in (3, 4, 5)]
+    season = [[0, 0], *([(m - moved[-1]) / 2, (t - 1) / 4] for m, t in zip(moved, (3, 4, 5), strict=True))]
+    np.testing.assert_array_equal(rows[1], np.reshape(season, (2, 4)).astype(np.float32))
+    assert frame.base[1, :, 0].tolist() == [9, 16, 25, 9]
+    assert rows[2].tobytes() == intake.windows(steps, behind[2:] - 1)[0][0].tobytes()
+
+
+@pytest.mark.parametrize("centre", ["last", "mean"])
+def test_windows_that_are_not_full_are_those_of_each_alone(centre: str) -> None:
+    window = Window(6, 3, 5, centre, "window", least=2)
+    intake = replace(TWO, window=window, answer=Answer(7, (0.1, 0.9)))
+    steps = np.random.default_rng(2).standard_normal((30, 2))
+    behind = np.arange(2, 31)
+    rows, frame = intake.windows(steps, behind - 1, behind)
+    for i, count in enumerate(behind):
+        ring = steps[max(0, count - window.reach) : count]
+        alone, own = intake.windows(ring, np.array([len(ring) - 1]), np.array([len(ring)]))
+        assert alone[0].tobytes() == rows[i].tobytes()
+        assert not rows[i, window.rows(behind)[i] :].any()
+        for name in ("centre", "spread", "base"):
+            assert getattr(own, name)[0].tobytes() == getattr(frame.at(i), name)[0].tobytes()
+    assert window.rows(np.array([2, 3, 4, 6, 7, 9, 11])).tolist() == [1, 1, 2, 2, 1, 2, 2]
+
+
+def test_a_file_says_from_how_many_steps_on_there_is_an_answer() -> None:
+    section, tensors = replace(TWO, window=Window(4, spread="window", least=2)).to_json()
+    assert Intake.from_json(section, tensors).window == Window(4, spread="window", least=2)
+    assert check(section, tensors) == 2
+    for least in (1, 5, 2.0):
+        with pytest.raises(ModelFileError, match="input.window.least: is .*; expected an integer of 2 to 4"):
+            check({**section, "window": {**section["window"], "least": least}}, tensors)
+    assert "least" not in replace(TWO, window=Window(4)).to_json()[0]["window"]

@@ -9,7 +9,7 @@ import pytest
 
 from tidegate.errors import DataError, OptionError, StateError
 from tidegate.features.series import Answer, Intake, Window
-from tidegate.runtime import Forecast, Predictor
+from tidegate.runtime import Forecast, Predictor, State
 from tidegate.verify.samples import sample, series_sample
 
 ONE = np.array([[0.0]]), np.array([[1.0]])
@@ -317,3 +317,33 @@ def test_batches_of_any_size_give_equal_bits(monkeypatch: pytest.MonkeyPatch) ->
             for place in ("origins.RUN_NUMBERS", "session.WINDOW_NUMBERS", "roll.ROLLED_NUMBERS"):
                 patch.setattr(f"tidegate.runtime.{place}", 40)
             assert made(intake).forecasts(x, origins, paths=5).tobytes() == whole.tobytes()
+
+
+FAR = float(1 << 30)  # with eighths behind it exact in float64; float32 has every 64th number there
+
+
+@pytest.mark.parametrize("missing", ["error", "drop", "ffill", "mask"])
+@pytest.mark.parametrize("kind", [WINDOW, LOAD, ROLL, replace(WINDOW, answer=ROLL.answer)])
+def test_a_forecast_far_from_zero_is_the_one_near_it_and_an_offset(kind: Intake, missing: str) -> None:
+    near = replace(kind, missing=missing)
+    far = replace(near, mean=ONE[0] + FAR)
+    x = np.random.default_rng(0).integers(-40, 40, 30) / 8
+    if missing != "error":
+        x[[3, 12, 13]] = np.nan
+    low = made(near).forecasts(x, [20, 29])
+    predictor = made(far)
+    high = predictor.forecasts(x + FAR, [20, 29])
+    assert high.dtype == np.float64
+    assert np.abs(high - FAR - low).max() < 1e-4
+    stream, pool = predictor.stream(), predictor.pool()
+    for t, step in enumerate(x + FAR):
+        streamed, (pushed,) = stream.push(step), pool.push([("a", step)])
+        if t == 20:
+            assert streamed.values.tobytes() == pushed.values.tobytes() == high[0].tobytes()
+            again = predictor.stream()
+            again.restore(State.from_bytes(stream.state.to_bytes()))
+            stream = again
+    stepped = predictor.pool()
+    for step in x + FAR:
+        answers = stepped.step(["a"], [step])
+    assert streamed.values.tobytes() == pushed.values.tobytes() == high[1].tobytes() == answers[0].tobytes()

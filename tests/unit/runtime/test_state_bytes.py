@@ -77,7 +77,7 @@ def test_what_is_wrong_is_said(state: State) -> None:
         "version 2; this tidegate reads version 1; upgrade": summed(data[:16] + b"\2\0\0\0" + data[20:-32]),
         "version 0; expected 1": summed(data[:16] + b"\0\0\0\0" + data[20:-32]),
         "header has 4294967295 bytes; at most": data[:20] + b"\xff\xff\xff\xff" + data[24:],
-        "pending has 16777217 bytes; at most": forged(state, pending=(16 << 20) + 1),
+        "pending has 33554433 bytes; at most": forged(state, pending=(32 << 20) + 1),
         "expected a size": forged(state, block=-8),
         "must have the keys": forged(state, more=1),
         "weights_hash is 7": forged(state, weights_hash=7),

@@ -1,0 +1,65 @@
+"""Series that a forecaster leaves out, or reads less of than its look-back: which, why, and in words."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..data.series import Collection
+from ..features.series import Intake
+from ..features.window import FEWEST
+from ._windows import HELD, KEPT, Places, Track, steps_of
+
+
+def covered(places: Places, count: int) -> bool:
+    """Whether every series from which a forecast can be made at all is learnt from, of the first `count`, or else
+    judged by.
+    """
+    parts = ((i, KEPT if i < count else HELD) for i, t in enumerate(places.tracks) if len(t.steps) >= FEWEST)
+    return all(len(places.of(i, part)) for i, part in parts)
+
+
+def omitted(places: Places, count: int) -> tuple[dict[int, str], dict[int, str]]:
+    """Of which series, by their number in their source, nothing is learnt, and by which none is judged, and why. count:
+    how many are learnt from; those after them are another source, which judges alone.
+    """
+    tracks = places.tracks
+    judging = range(count, len(tracks)) if len(tracks) > count else range(count)
+    unlearnt = {i: why for i in range(count) if (why := omission(places, i, KEPT))}
+    return unlearnt, {i - judging.start: why for i in judging if (why := omission(places, i, HELD))}
+
+
+def omission(places: Places, i: int, part: int) -> str:
+    """Why nothing of a track is of a part, or "": it is too short, or its targets are missing."""
+    track, ends = places.tracks[i], places.of(i, part)
+    if not len(ends):
+        return track.fault or f"has {steps_of(len(track.steps))}"
+    return "" if (~np.isnan(track.truth[ends[0] + 1 :])).any() else "has no known target"
+
+
+def padding(intake: Intake, found: list[Track]) -> str:
+    """What is said about series that are shorter than the look-back, "" where there are none."""
+    if intake.window is None or intake.window.least is None:
+        return ""
+    short = sum(len(t.steps) < intake.window.reach for t in found)
+    return (
+        f"; {short} series shorter than a look-back of {intake.window.reach} steps, so that forecasts are learnt and "
+        f"made from {intake.window.least} steps on"
+    )
+
+
+def named(source: Collection, reasons: dict[int, str]) -> list[dict[str, str]]:
+    """Series that are left out, by their names or where they begin, and why. reasons: of each by its number."""
+    return [
+        {"series": source.series[i].id or source.place(i, 0).removesuffix(", step 1"), "reason": reason}
+        for i, reason in reasons.items()
+    ]
+
+
+def left_out(entries: list[dict[str, str]], what: str = "left out", most: int = 5) -> str:
+    """A sentence about series that are left out, the first of them by name.
+
+    >>> left_out([{"series": "a", "reason": "has 1 step"}, {"series": "b", "reason": "has 1 step"}], most=1)
+    "2 series left out: 'a' has 1 step, and 1 more"
+    """
+    shown = ", ".join(f"{each['series']!r} {each['reason']}" for each in entries[:most])
+    return f"{len(entries)} series {what}: {shown}" + (f", and {len(entries) - most} more" if entries[most:] else "")

@@ -1,0 +1,91 @@
+"""Series that are shorter than a window: what is learnt from them, and how those left out are named."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from tidegate.data.series import of_arrays
+from tidegate.features.memory import after, fresh
+from tidegate.features.series import Intake
+from tidegate.tasks._lesson import Lesson
+from tidegate.tasks._windows import Windows
+from tidegate.tasks.forecast import Options, lesson, rows
+
+RANDOM = np.random.default_rng(3)
+
+
+def panel(*lengths: int, **options: Any) -> Lesson:
+    source = of_arrays(
+        [RANDOM.standard_normal(n).cumsum()[:, None] for n in lengths], columns=["y"], ids=[f"s{n}" for n in lengths]
+    )
+    chosen = Options(horizon=2, lookback=6, segment=2, season=4, hidden=2, hold_out=0.2, **options)
+    return lesson(chosen, rows(source, chosen), None)
+
+
+def test_series_shorter_than_a_window_are_learnt_from_and_what_is_left_out_is_named() -> None:
+    made = panel(60, 50, 9, 3, 1)
+    intake = Intake.from_json(made.input, made.arrays)
+    assert intake.window is not None
+    assert (intake.window.least, intake.window.reach) == (2, 10)
+    assert isinstance(made.rows, Windows)
+    assert set(made.rows.series[made.kept].tolist()) == {0, 1, 2}
+    assert made.about["not_learnt_from"] == [
+        {"series": "s3", "reason": "has 3 steps"}, {"series": "s1", "reason": "has 1 step"},
+    ]  # fmt: skip
+    (said,) = made.taken
+    assert "; 3 series shorter than a look-back of 10 steps, so that forecasts are learnt and made from 2 steps" in said
+    assert "; 2 series not learnt from: 's3' has 3 steps, 's1' has 1 step" in said
+    assert "; 2 series not judged by: 's3' has 3 steps, 's1' has 1 step" in said
+    assert all(isinstance(figure, float) for figure in made.about["baselines"].values())
+    full = made.rows.behind >= 10
+    assert (~full[made.rows.series < 2]).sum() <= full[made.rows.series < 2].sum() / 4
+
+
+def test_short_windows_are_a_streams_to_the_bit() -> None:
+    made = panel(40, 9)
+    assert isinstance(made.rows, Windows)
+    data, intake = made.rows, Intake.from_json(made.input, made.arrays)
+    x, lengths, _ = data.batch(np.arange(len(data.lengths)))
+    assert sorted(set(lengths.tolist())) == [1, 2, 3]
+    for row in range(len(data.lengths)):
+        memory = fresh(intake, 0)
+        steps = data.steps[data.first[row] : data.ends[row] + 1]
+        _, memory = after(intake, memory, steps, None)
+        assert memory.ring is not None
+        streamed, frame = intake.windows(memory.ring, np.array([len(memory.ring) - 1]), np.array([len(memory.ring)]))
+        assert streamed[0, : lengths[row]].tobytes() == np.ascontiguousarray(x[: lengths[row], row]).tobytes()
+        assert frame.spread.tobytes() == data.framed(np.array([row]))[1].spread.tobytes()
+
+
+def test_series_that_all_fill_a_window_are_learnt_from_full_windows_alone() -> None:
+    made = panel(60, 50)
+    assert "least" not in made.input["window"]
+    assert isinstance(made.rows, Windows)
+    assert made.rows.behind.min() == 10
+    assert made.about["not_learnt_from"] == []
+
+
+def test_series_of_another_file_that_are_too_short_to_judge_by_are_named() -> None:
+    source = of_arrays([RANDOM.standard_normal((50, 1))], columns=["y"])
+    judged = of_arrays([RANDOM.standard_normal((n, 1)) for n in (50, 3)], columns=["y"], ids=["a", "b"])
+    options = Options(horizon=2, lookback=6, segment=1, season=0, hidden=2)
+    made = lesson(options, rows(source, options), rows(judged, options))
+    assert made.about["not_judged_by"] == [{"series": "b", "reason": "has 3 steps"}]
+    assert made.taken[1].endswith("1 series not judged by: 'b' has 3 steps")
+
+
+def test_a_series_without_a_known_target_is_named() -> None:
+    values = [RANDOM.standard_normal((50, 1)), np.full((50, 1), np.nan)]
+    options = Options(horizon=2, lookback=6, segment=1, season=0, hidden=2, missing="mask")
+    made = lesson(options, rows(of_arrays(values, columns=["y"], ids=["a", "b"]), options), None)
+    assert made.about["not_learnt_from"] == [{"series": "b", "reason": "has no known target"}]
+
+
+def test_held_out_forecasts_that_nothing_judges_are_counted() -> None:
+    steps = np.r_[RANDOM.standard_normal(60), np.ones(12), RANDOM.standard_normal(8)]
+    source = of_arrays([steps[:, None]], columns=["y"])
+    options = Options(horizon=2, lookback=6, segment=1, season=0, hidden=2, spread="window", hold_out=0.25)
+    made = lesson(options, rows(source, options), None)
+    assert (made.about["rows"]["held_out"], made.about["judging_nothing"]) == (19, 7)
