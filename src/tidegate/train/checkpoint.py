@@ -89,7 +89,7 @@ def check_values(values: Any, run: Run) -> None:
     metric = run.judge.metric
     kinds: dict[str, Callable[[Any], bool]] = {
         "best_value": lambda v: is_list(v, is_number) and len(v) == 2,
-        "adjustment": lambda v: is_list(v, is_number) and fits(run, v, values["history"]),
+        "adjustment": lambda v: is_list(v, is_number) and fits(run, v, values["epoch"]),
         "kept_figures": is_figures,
         "loss_sum": is_number,
         "history": lambda v: is_list(v, lambda one: is_figures(one) and {"loss", metric} <= set(one)),
@@ -130,10 +130,12 @@ def is_figures(value: Any) -> bool:
     return isinstance(value, dict) and all(map(is_number, value.values()))
 
 
-def fits(run: Run, adjustment: list[float], history: Any) -> bool:
-    """Whether the task's judge can use an adjustment; before an epoch has been judged there is none."""
+def fits(run: Run, adjustment: list[float], epoch: int) -> bool:
+    """Whether the task's judge can use an adjustment; until the last epoch that is judged there is none."""
+    if epoch < run.recipe.epochs:
+        return not adjustment
     try:
-        return not history or bool([run.judge.recorded(adjustment)])
+        return bool([run.judge.recorded(adjustment)])
     except IndexError:
         return False
 

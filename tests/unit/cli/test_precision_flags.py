@@ -32,7 +32,8 @@ def test_verify_lists_the_targets_of_the_precision(file: str, capsys: pytest.Cap
     assert [r["target"] for r in found["targets"] if r["path"] == "fused, compute=bf16"] == _native.targets(
         "compute=bf16"
     )
-    assert {r["path"] for r in found["targets"]} == {"float64", "fused, compute=bf16", "interpreter, compute=bf16"}
+    ran = {r["path"] for r in found["targets"] if r["ran"]}
+    assert ran == {"float64", "fused, compute=bf16", "interpreter, compute=bf16"}
 
 
 def test_verify_says_how_far_rounded_weights_move_the_answers(file: str, capsys: pytest.CaptureFixture[str]) -> None:

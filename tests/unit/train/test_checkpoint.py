@@ -117,7 +117,7 @@ HOSTILE = {
     "a count too large": (put("values", "step", 10**18), "its value step is 1000000000000000000"),
     "one best value": (put("values", "best_value", [1.0]), r"its value best_value is \[1.0\]"),
     "best value of text": (put("values", "best_value", ["a", "b"]), "its value best_value is"),
-    "no adjustment": (put("values", "adjustment", []), r"its value adjustment is \[\]"),
+    "an adjustment too early": (put("values", "adjustment", [1.5]), r"its value adjustment is \[1.5\]"),
     "adjustment of text": (put("values", "adjustment", ["a"]), "its value adjustment is"),
     "figures a list": (put("values", "kept_figures", []), r"its value kept_figures is \[\]"),
     "figures null": (put("values", "kept_figures", {"a": None}), "its value kept_figures is"),
@@ -182,3 +182,8 @@ def test_what_the_run_is_of_is_compared_key_by_key(
         tensors.save("m.checkpoint", arrays, checkpoint.KEY, json.dumps(document))
         with pytest.raises(OptionError, match=f"m.checkpoint: {key} was .* a resumed run must be the same run"):
             load(run)
+
+
+def test_a_run_past_its_judged_epochs_has_an_adjustment(run: Run) -> None:
+    assert checkpoint.fits(run, [1.5], run.recipe.epochs)
+    assert not checkpoint.fits(run, [], run.recipe.epochs)

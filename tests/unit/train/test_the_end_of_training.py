@@ -18,7 +18,7 @@ from tidegate.train import fit
 from tidegate.train.loop import Run
 
 TINY: dict[str, Any] = {"hidden": 2, "embed": 2, "epochs": 2, "batch": 8, "refit_epochs": 0}
-ROWS = "text,label\n" + "rain sun,weather\nplay song,music\n" * 10
+ROWS = "text,label\n" + "".join(f"rain {i},weather\nplay {i},music\n" for i in range(10))
 
 
 @pytest.fixture
