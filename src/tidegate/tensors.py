@@ -110,7 +110,7 @@ def size(tensors: Mapping[str, npt.ArrayLike], key: str, document: str) -> int:
     """Count the bytes that `save` would write. Raises ModelFileError as it does.
 
     >>> size({"x": np.zeros((2, 3), np.float32)}, "tidegate", "{}")
-    216
+    208
     """
     header, arrays = _laid_out(tensors, {key: document, SUM: "0" * 64})
     return 8 + len(header) + sum(array.nbytes for array in arrays)
