@@ -22,20 +22,22 @@ value that is possible (|v| and what it may stray by), `own` is
     a b                    u v' + A B
     a / b                  u v' + (A + |v| B) B / (|b| (|b| - B)); none if B >= |b|
     sqrt a                 u v' + m^2 / (2 sqrt a), where m = A / (sqrt a + sqrt max(a - A, 0)) is the most it moves
-    W x + b                u (sums + |W| x' + |b|), as each addition errs by u times the sum that comes out, each product
-                           by u times itself. Where the order is known (`ordered`: k ascends, from b) sums is that of all
-                           partial sums; otherwise each is at most that of all positive or all negative terms, K times;
-                           `chain` times more where other sums are added to the same; and n gamma_{n+1} (|W| x' + |b|)
-                           as partial sums are rounded ones. Where x is rounded first, `operand` |W| x' more, and 2^-126
-                           (|W| + x') where what is less is taken for 0
+    W x + b                u (sums + |W| x' + |b|), as each addition errs by u times the sum that it makes, each product
+                           by u times itself. Where the order is known (`ordered`: k ascends, from b) sums is that of
+                           all |partial sums|; otherwise each of the n = K is at most that of all positive or all
+                           negative terms, and `chain` more where other sums are added to the same; n gamma_{n+1}
+                           (|W| x' + |b|) more, as partial sums are rounded ones. Where x is rounded first, `operand`
+                           |W| x' more, and 2^-126 (|W| + x') where what is less is taken for 0
     sum, mean              gamma_{n-1} sum x'; two more roundings for the mean
     exp                    `exp_rel` v' + v e^A A^2 / 2    (Taylor's remainder; so for the next two)
-    sigmoid                `sigmoid_abs` + the least of A^2 / (12 sqrt 3), s e^A A^2 / 2 and 1 + s A; s = v (1 - v), and
-                           |sigmoid''| <= sigmoid', which grows by e^A at most over A
-    tanh                   `tanh_rel` v' + `tanh_abs` + the least of 2 A^2 / (3 sqrt 3), s e^2A A^2 and 2 + s A; s = 1 - v^2
+    sigmoid                `sigmoid_abs` + the least of A^2 / (12 sqrt 3), s e^A A^2 / 2 and 1 + s A, where
+                           s = v (1 - v): |sigmoid''| <= sigmoid', which grows by e^A at most over A
+    tanh                   `tanh_rel` v' + `tanh_abs` + the least of 2 A^2 / (3 sqrt 3), s e^2A A^2 and 2 + s A, where
+                           s = 1 - v^2: |tanh''| <= 2 tanh', which grows by e^2A at most
     abs, relu              2 (A - |a|) and A - |a|, where that is positive: the sign may be the other one
-    maximum, minimum       A + B - |a - b| where that is positive: the other operand may be the one; of a maximum over an
-                           axis the most of these over the others
+    maximum, minimum       A + B - |a - b| where that is positive: the other operand may be the one. Where that is more
+                           than a quarter of the larger radius, neither's derivative counts, and it is that radius, as
+                           a maximum moves by no more than its operands do. Over an axis, the most over the others
     a constant, a row of a table        the error of storing it as float32
     neg, parts, reshape    nothing
 
@@ -89,8 +91,8 @@ class Value:
     """One operation's result for one stream, float64 [1, width] (or a state's [1, *shape]).
 
     value: the oracle's. own: this operation's share of the error. radius: a bound of the whole error. operands: each
-    with the link to it. slopes [n, width] and rest, where a step's states are followed (`tangents.py`): the derivatives by
-    those n numbers, and a bound of the error without their part.
+    with the link to it. slopes [n, width] and rest, where a step's states are followed (`tangents.py`): the derivatives
+    by those n numbers, and a bound of the error without their part. form: of a state, by what its error is held.
     """
 
     __slots__ = ("form", "graph", "operands", "own", "radius", "rest", "slopes", "value")
@@ -100,10 +102,13 @@ class Value:
         self, graph: Graph, value: Float, own: Any, operands: list[tuple[Value, Link]], most: Any = np.inf
     ) -> None:
         """most: a bound of the error that is known besides."""
-        self.graph, self.value, self.operands, self.form = graph, value, operands, None
+        self.graph, self.value, self.operands = graph, value, operands
+        self.form: Any = None
         exact = np.isinf(value)
         self.own = bounding(exact, own)
-        self.radius = bounding(exact, np.minimum(sum((link.reach(a.radius) for a, link in operands), self.own), most))
+        self.radius: Float = bounding(
+            exact, np.minimum(sum((link.reach(a.radius) for a, link in operands), self.own), most)
+        )
         self.slopes: Float | None = None
         self.rest = self.radius
         if followed := [link.ahead(a.slopes) for a, link in operands if a.slopes is not None]:
@@ -160,18 +165,14 @@ class Graph:
     """The operations of cells and layers over `Value`, kept in the order in which they were done.
 
     exactly: whether what `errors.operand` rounds first is rounded here as well, where it is known what the target's
-    number rounds to; the values are then those of that target and not of the oracle.
+    number rounds to; the values are then those of that target and not of the oracle. steps: how many will be read.
     """
 
-    def __init__(self, errors: ActivationErrors, exactly: bool = False) -> None:
-        self.errors, self.exactly = errors, exactly
+    def __init__(self, errors: ActivationErrors, exactly: bool = False, steps: int = 1) -> None:
+        self.errors, self.exactly, self.steps = errors, exactly, steps
         self.values: list[Value] = []
         self.form: Any = None  # of the states that are followed through this step
-        self.kind, self.last = "", False
-
-    def enter(self, kind: str) -> None:
-        """Says of what kind the layer is whose operations come now."""
-        self.kind = kind
+        self.kind, self.last = "", False  # of the layer that is read, and whether this is the last step
 
     def lift(self, value: Any) -> Value:
         """A Value as it is; a number or array with the error of storing it as float32."""
@@ -255,7 +256,9 @@ class Graph:
         value, A = 0.5 + 0.5 * np.tanh(0.5 * a.value), a.radius
         slope = value * (1 - value)
         bent = np.minimum(np.minimum(SIGMOID_BEND * A**2, slope * np.exp(A) * A**2 / 2), 1 + slope * A)
-        return self.unary(a, value, self.errors.sigmoid_abs + bent, slope, np.minimum(A / 4, 1) + self.errors.sigmoid_abs)
+        return self.unary(
+            a, value, self.errors.sigmoid_abs + bent, slope, np.minimum(A / 4, 1) + self.errors.sigmoid_abs
+        )
 
     def tanh(self, a: Any) -> Value:
         a = self.lift(a)
@@ -321,7 +324,7 @@ class Graph:
             sums = abs(np.cumsum(W * x, 1) + b[:, None]).sum(1) + radius @ (abs(W) * np.arange(K, 0, -1)).T
         else:
             sums = n * ((size - moved + abs(x @ W.T + b)) / 2 + moved)
-        return U * (sums + n * gamma(n + 1) * size + size) + K * TINY
+        return np.asarray(U * (sums + n * gamma(n + 1) * size + size) + K * TINY)
 
     def matmul(self, x: Any, W: Float) -> Value:
         return self.affine(x, W, np.zeros(len(W)))

@@ -76,8 +76,11 @@ class Library(NamedTuple):
             raise TargetError(f"the compiled C refuses to make a state with {status}; this is a bug of tidegate export")
         return block
 
-    def run(self, state: Array, x: Array) -> Pair:
-        """Output and state block after all steps of x from a state block uint8 [state_bytes]."""
+    def run(self, state: Array, x: Array, pieces: bool = False) -> Pair:
+        """Output and state block after all steps of x from a state block uint8 [state_bytes]. pieces: each step has
+        the state copied out and back."""
+        if pieces:
+            return self.steps(state, x)[-1]
         block, out = aligned(state), np.empty(self.outputs, np.float32)
         for k in range(len(x)):
             self.one(block, x, k, out)

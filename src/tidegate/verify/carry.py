@@ -1,9 +1,9 @@
 """How far float32 may stray over a sequence: each step's roundings, carried along the trajectory.
 
-One graph holds all steps, and one pass goes back through it, so that every rounding is weighed by the derivative of the
-results by it, with its signs, over any number of steps: an error that the recurrence forgets is forgotten here too. What
-operations bend away from their tangents is counted in the graph (`bounds.py`), by the radii of `tangents.py`, so the
-bound is proved and not of first order only.
+One graph holds all steps, and one pass goes back through it, so that every rounding is weighed by the derivative of
+the results by it, with its signs, over any number of steps: an error that the recurrence forgets is forgotten here too.
+What operations bend away from their tangents is counted in the graph (`bounds.py`), by the radii of `tangents.py`. So
+the bound is proved, and not of first order only.
 
 Where errors are amplified until they meet what bends, as in a chaotic recurrence, no bound holds: it is infinite.
 
@@ -20,7 +20,7 @@ import numpy.typing as npt
 
 from ..oracle import Oracle
 from .bounds import ActivationErrors, Graph, Value
-from .tangents import UNFOLLOWED, Followed, rooms
+from .tangents import UNFOLLOWED, Followed, Room
 
 if TYPE_CHECKING:
     from ..model import Model
@@ -77,7 +77,7 @@ def flat_state(state: dict[str, npt.NDArray[Any]]) -> Float:
 def carried(model: Model, run: Trajectory, errors: ActivationErrors) -> Carried:
     """The bounds of a float32 run of `run.x`, on a target whose functions stray by `errors`; infinity where none
     holds."""
-    graph = Graph(errors)
+    graph = Graph(errors, steps=len(run.x))
     with np.errstate(all="ignore"):  # what overflows bounds nothing
         output, state = over_all_steps(model, graph, run.x)
         Y, S = output.value.size, sum(v.value.size for v in state)
@@ -94,14 +94,13 @@ def carried(model: Model, run: Trajectory, errors: ActivationErrors) -> Carried:
 def over_all_steps(model: Model, graph: Graph, x: npt.NDArray[Any]) -> tuple[Value, list[Value]]:
     """The last output and the last state's float arrays, from the first state on."""
     oracle = Oracle(model, graph)
-    oracle.rooms = rooms(oracle.rooms, alone=bool(oracle.whole_window))
+    oracle.rooms = [Room(room, bool(oracle.whole_window), len(x)) for room in oracle.rooms]  # type: ignore[misc]
     xs = [graph.lift(one) if x.dtype.kind == "f" else one for one in np.split(x, len(x))]  # so that what is done counts
     if oracle.whole_window:
         return graph.lift(oracle.whole(xs)[-1]), []
     y, state = None, dict[str, Any](oracle.initial(1))
     names = [name for name in state if name != "steps"]
-    for k, one in enumerate(xs):
-        graph.last = k == len(xs) - 1
+    for one in xs:
         step = Followed(graph, {name: state[name] for name in names if name.rpartition(".")[2] not in UNFOLLOWED})
         y, state = oracle.step(state, one)
         step.end(state)
@@ -121,7 +120,7 @@ def each_step(
     for k in range(len(x)):
         graph = Graph(errors, exactly=True)
         oracle = Oracle(model, graph)
-        oracle.rooms = rooms(oracle.rooms, alone=False)
+        oracle.rooms = [Room(room, False, -1) for room in oracle.rooms]  # type: ignore[misc]
         before = {name: v if name == "steps" else graph.lift(v) for name, v in states[k].items()}
         one = x[k : k + 1]
         with np.errstate(all="ignore"):

@@ -1,8 +1,8 @@
 """How an operation's result hangs on an operand, to first order: one linear map, read three ways.
 
-    back(d)     from derivatives by the result [n, width] to derivatives by the operand
-    ahead(d)    from derivatives of the operand by n numbers, [n, width], to those of the result
-    reach(r)    how far the result may stray where the operand strays by r at most: the map of absolute values
+back(d)     from derivatives by the result [n, width] to derivatives by the operand
+ahead(d)    from derivatives of the operand by n numbers, [n, width], to those of the result
+reach(r)    how far the result may stray where the operand strays by r at most: the map of absolute values
 """
 
 from __future__ import annotations

@@ -126,8 +126,7 @@ class Replay:
         if key not in self._steps:  # targets that have the same bits have it once
             found = []
             for x, pairs in zip(self.x, made, strict=True):
-                blocks = [self.begin[0], *(block for _, block in pairs)]
-                states = [{a["name"]: view(block, a)[None] for a in self.model.state_schema} for block in blocks]
+                states = [arrays(self.model, block) for block in (self.begin[0], *(block for _, block in pairs))]
                 found.append(each_step(self.exact, x, states, np.stack([y for y, _ in pairs]), errors))
             self._steps[key] = (np.concatenate([e for e, _ in found]), np.concatenate([b for _, b in found]))
         return self._steps[key]
@@ -156,7 +155,8 @@ class Replay:
         whole, known = worst(error, bound), not np.isinf(bound).any()
         step = None if steps is None else worst(*steps)
         over = any(found.ratio > 1 for found in (whole, step) if found is not None)
-        shown, verdict, ok = whole, "ok", True
+        shown, verdict = whole, "ok"
+        ok: bool | None = True
         if not known:
             shown = step or whole
             verdict, ok = ("ok, step by step", True) if step and step.bound < np.inf else (NO_BOUND, None)
@@ -180,14 +180,14 @@ class Worst(NamedTuple):
 
 
 def worst(error: Array, bound: Array) -> Worst:
-    """NaN of an error is over every bound; numbers whose bound is NaN do not count."""
+    """NaN as an error is over every bound that holds; numbers whose bound is NaN do not count."""
     counted = ~np.isnan(bound)
     error, bound = np.where(np.isnan(error), np.inf, error)[counted], bound[counted]
     with np.errstate(divide="ignore", invalid="ignore"):
-        ratio = np.where(error == 0, 0.0, np.where(np.isinf(bound), np.isinf(error) * np.inf, error / bound))
+        ratio = np.where((error == 0) | np.isinf(bound), 0.0, error / bound)
     at = int(error.argmax())
     none = np.isinf(bound).any()
-    return Worst(float(error[at]), np.inf if none else float(bound[at]), float(np.nan_to_num(ratio, nan=0.0, posinf=np.inf).max()))
+    return Worst(float(error[at]), np.inf if none else float(bound[at]), float(ratio.max()))
 
 
 def verify(
@@ -220,7 +220,7 @@ def oracle(replay: Replay) -> Result:
 
 def errors_on(target: str, precision: str = FLOAT32) -> ActivationErrors:
     """What a native target strays by."""
-    errors = ActivationErrors(**_native.ERRORS[target])
+    errors = ActivationErrors(**_native.ERRORS[target])  # type: ignore[arg-type]
     if precision == COMPUTE_BF16:
         return errors._replace(operand=BF16_REL)
     return errors._replace(ordered=True)
@@ -250,28 +250,41 @@ def native(replay: Replay) -> Iterator[Result]:
 
 def on_target(replay: Replay, target: str) -> Iterator[Result]:
     """One native target by its fused kernels, where the model has any, and by the interpreter: equal bits."""
-    model, bounds = replay.model, replay.bounds_on(target)
     precision = "" if replay.precision == FLOAT32 else f", {replay.precision}"
     whole: dict[str, list[Pair]] = {}
     for path in ("fused", "interpreter"):
-        engine = runner(model, target, path == "fused", **arguments(replay.precision))
+        engine = runner(replay.model, target, path == "fused", **arguments(replay.precision))
         if path == "fused" and not engine.fused_layers:
             continue
-        whole[path], chunks, steps = replay.run(engine), None, None
-        if isinstance(engine, _native.Engine):
-            in_parts = [in_pieces(engine, replay.begin, x) for x in replay.x]
-            singles = [single_steps(engine, replay.begin[0], x) for x in replay.x]
-            chunks = all(list(map(raw, whole[path])) == list(map(raw, found)) for found in (
-                in_parts, [made[-1] for made in singles]
-            ))  # fmt: skip
-            steps = replay.each_step(singles, errors_on(target, replay.precision))
-        yield replay.judged(target, path + precision, replay.answers_of(whole[path]), bounds, chunks, steps)
+        whole[path] = replay.run(engine)
+        yield by_engine(replay, engine, target, path + precision, whole[path])
     if "fused" in whole and list(map(raw, whole["fused"])) != list(map(raw, whole["interpreter"])):
         yield Result(target, "both", "fused kernel and interpreter differ", ok=False)
 
 
+def by_engine(
+    replay: Replay, engine: _native.Engine | Staged, target: str, path: str, whole: list[Pair] | None = None
+) -> Result:
+    """A native run on a target: whole, in pieces, and where the model streams each step by itself. whole: that run, if
+    it has been made."""
+    whole = replay.run(engine) if whole is None else whole
+    chunks: bool | None = None
+    steps = None
+    if isinstance(engine, _native.Engine):
+        singles = [single_steps(engine, replay.begin[0], x) for x in replay.x]
+        parts = [in_pieces(engine, replay.begin, x) for x in replay.x], [made[-1] for made in singles]
+        chunks = all(list(map(raw, whole)) == list(map(raw, found)) for found in parts)
+        steps = replay.each_step(singles, errors_on(target, replay.precision))
+    return replay.judged(target, path, replay.answers_of(whole), replay.bounds_on(target), chunks, steps)
+
+
 def raw(pair: Pair) -> tuple[bytes, bytes]:
     return pair[0].tobytes(), pair[1].tobytes()
+
+
+def arrays(model: Model, block: Array) -> dict[str, Array]:
+    """The arrays of a state block, name -> [1, *shape]."""
+    return {a["name"]: view(block, a)[None] for a in model.state_schema}
 
 
 def numbers(model: Model, output: Array, block: Array) -> tuple[Array, Array]:
