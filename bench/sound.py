@@ -5,9 +5,9 @@
 sets: the default model of each set of the catalogue, fitted on its train split, with all of the defaults unless
 --epochs is given; random: models of random layers, cells, dialects, directions, pools, widths and weights, recurrent
 weights up to chaotic ones. Each is replayed in float32, and those that stream with bfloat16 too, on all that there is
-here. over: runs that are over a bound, or whose pieces differ: must be 0. open: runs of which nothing can be told, as no
-bound holds. mutants: models with one mistake each, of which some native target must be over a bound; missed must be 0.
-Those that change no bit of an answer are not counted.
+here. over: runs that are over a bound, or whose pieces differ: must be 0. open: runs of which nothing can be told, as
+no bound holds. mutants: models with one mistake each, which must be over a bound on the best native target; missed must
+be 0. Those that change no bit of an answer are not counted.
 """
 
 from __future__ import annotations

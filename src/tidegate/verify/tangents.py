@@ -25,9 +25,10 @@ from ..layers import recurrent
 from .bounds import Graph, U, Value, gamma
 
 Float = npt.NDArray[np.float64]
-MOST_STATES: Final = 520  # followed at once; the work is their square times the columns
+MOST_STATES: Final = 520  # followed at once
+LEAST_BLOCKS, MOST_BLOCKS = 4, 40  # of columns, one for each of the latest steps
+WORK: Final = 4e11  # multiplications and additions in a sequence
 HOPELESS: Final = 1e3  # a radius that is not going to be small again
-MOST_COLUMNS: Final = 20_000
 UNFOLLOWED: Final = {"past", "mean", "max"}  # of conv and pool: of copies, sums, choices absolute values lose little
 
 
@@ -124,6 +125,8 @@ class Followed:
             self.form(after, n)
         for value in (*self.before, *self.graph.values[self.first :]):
             value.slopes, value.rest = None, value.radius  # slopes are large, and of no use to later steps
+        for value in self.before:
+            value.form = None
         self.graph.form = None
 
     def form(self, after: list[Value], n: int) -> None:
