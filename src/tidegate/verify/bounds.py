@@ -104,7 +104,7 @@ class Value:
         """most: a bound of the error that is known besides."""
         self.graph, self.value, self.operands = graph, value, operands
         self.form: Any = None
-        exact = np.isinf(value)
+        exact = None if np.isfinite(value).all() else np.isinf(value)
         self.own = bounding(exact, own)
         self.radius: Float = bounding(
             exact, np.minimum(sum((link.reach(a.radius) for a, link in operands), self.own), most)
@@ -112,7 +112,8 @@ class Value:
         self.slopes: Float | None = None
         self.rest = self.radius
         if followed := [link.ahead(a.slopes) for a, link in operands if a.slopes is not None]:
-            self.slopes = np.where(exact.reshape(1, -1), 0.0, sum(followed))
+            whole = np.broadcast_to(sum(followed), (len(followed[0]), value.size))
+            self.slopes = whole if exact is None else np.where(exact.reshape(1, -1), 0.0, whole)
             self.rest = bounding(exact, sum((link.reach(a.rest) for a, link in operands), self.own))
         graph.values.append(self)
 
@@ -158,7 +159,7 @@ class Value:
 def bounding(exact: Any, bound: Any) -> Float:
     """0 where a value is exact; what became NaN, such as 0 times infinity, bounds nothing."""
     found: Float = np.where(np.isnan(bound), np.inf, bound)
-    return np.where(exact, 0.0, found)
+    return found if exact is None else np.where(exact, 0.0, found)
 
 
 class Graph:
