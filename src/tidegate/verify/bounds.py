@@ -39,7 +39,7 @@ value that is possible (|v| and what it may stray by), `own` is
                            than a quarter of the larger radius, neither's derivative counts, and it is that radius, as
                            a maximum moves by no more than its operands do. Over an axis, the most over the others
     a constant, a row of a table        the error of storing it as float32
-    neg, parts, reshape    nothing
+    neg, parts, reshape    nothing; nor a - max(a, b) where it is for certain a
 
 so that one bound holds on every target; only the functions' constants are a target's own. Underflow is covered by
 2^-126 per operation, flushed or not. Infinities are exact: the peak of a pool that has seen nothing. All of this is
@@ -95,7 +95,7 @@ class Value:
     by those n numbers, and a bound of the error without their part. form: of a state, by what its error is held.
     """
 
-    __slots__ = ("form", "graph", "operands", "own", "radius", "rest", "slopes", "value")
+    __slots__ = ("form", "graph", "operands", "own", "radius", "rest", "slopes", "sure", "value")
     __array_ufunc__ = None  # NumPy hands its operators over
 
     def __init__(
@@ -104,6 +104,7 @@ class Value:
         """most: a bound of the error that is known besides."""
         self.graph, self.value, self.operands = graph, value, operands
         self.form: Any = None
+        self.sure: dict[int, Any] = {}  # of a maximum: id of an operand -> where it is that operand for certain
         exact = None if np.isfinite(value).all() else np.isinf(value)
         self.own = bounding(exact, own)
         self.radius: Float = bounding(
@@ -221,7 +222,11 @@ class Graph:
     def sub(self, a: Any, b: Any) -> Value:
         a, b = self.lift(a), self.lift(b)
         value = a.value - b.value
-        return self.binary(value, U * (abs(value) + a.radius + b.radius), a, 1.0, b, -1.0)
+        own = U * (abs(value) + a.radius + b.radius)
+        if id(a) in b.sure:  # a number less itself
+            differ = ~b.sure[id(a)]
+            return self.binary(value, own * differ, a, 1.0 * differ, b, -1.0 * differ, np.where(differ, np.inf, 0.0))
+        return self.binary(value, own, a, 1.0, b, -1.0)
 
     def mul(self, a: Any, b: Any) -> Value:
         a, b = self.lift(a), self.lift(b)
@@ -287,7 +292,9 @@ class Graph:
         most = np.maximum(a.radius, b.radius)
         bent = np.maximum(a.radius + b.radius - abs(a.value - b.value), 0.0)
         apart = bent <= most / 4
-        return self.binary(value, np.where(apart, bent, most), a, first & apart, b, ~first & apart, most)
+        found = self.binary(value, np.where(apart, bent, most), a, first & apart, b, ~first & apart, most)
+        found.sure = {id(a): first & (bent == 0), id(b): ~first & (bent == 0)}
+        return found
 
     def sqrt(self, a: Any) -> Value:
         a = self.lift(a)

@@ -20,7 +20,7 @@ import numpy.typing as npt
 
 from ..oracle import Oracle
 from .bounds import ActivationErrors, Graph, Value
-from .tangents import UNFOLLOWED, Followed, Room
+from .tangents import Followed, Room
 
 if TYPE_CHECKING:
     from ..model import Model
@@ -100,8 +100,9 @@ def over_all_steps(model: Model, graph: Graph, x: npt.NDArray[Any]) -> tuple[Val
         return graph.lift(oracle.whole(xs)[-1]), []
     y, state = None, dict[str, Any](oracle.initial(1))
     names = [name for name in state if name != "steps"]
+    recurrent = [name for name in names if "tape" in model.layers[int(name.split(".")[1])]]
     for one in xs:
-        step = Followed(graph, {name: state[name] for name in names if name.rpartition(".")[2] not in UNFOLLOWED})
+        step = Followed(graph, {name: state[name] for name in recurrent})
         y, state = oracle.step(state, one)
         step.end(state)
     return graph.lift(y), [graph.lift(state[name]) for name in names]

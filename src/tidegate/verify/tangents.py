@@ -29,7 +29,6 @@ MOST_STATES: Final = 520  # followed at once
 LEAST_BLOCKS, MOST_BLOCKS = 4, 40  # of columns, one for each of the latest steps
 WORK: Final = 4e11  # multiplications and additions in a sequence
 HOPELESS: Final = 1e3  # a radius that is not going to be small again
-UNFOLLOWED: Final = {"past", "mean", "max"}  # of conv and pool: of copies, sums, choices absolute values lose little
 
 
 class Form:
@@ -87,7 +86,7 @@ class Room:
 
     def step(self, xp: Graph, layer: Any, tapes: Any, t: Any, s: dict[str, Any], x: Any, steps: Any) -> Any:
         xp.kind, xp.last = layer["kind"], steps is not None and int(steps.item()) == self.last
-        followed = Followed(xp, {name: v for name, v in s.items() if name not in UNFOLLOWED}) if self.alone else None
+        followed = Followed(xp, s) if self.alone and "tape" in layer else None
         y, after = self.room.step(xp, layer, tapes, t, s, x, steps)
         if isinstance(y, Value) and y.slopes is not None and layer["kind"] == "recurrent":
             y.radius = np.minimum(y.radius, xp.form.radius(y))
