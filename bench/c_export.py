@@ -23,11 +23,10 @@ from typing import Any
 import numpy as np
 from common import record
 
-from tidegate import _native, bridge, cells
+from tidegate import bridge, cells
 from tidegate.model import Model
 from tidegate.runtime import compile
 from tidegate.verify import attach
-from tidegate.verify.bounds import ActivationErrors
 from tidegate.verify.c_target import library
 from tidegate.verify.replay import Pair, Replay, pieces
 from tidegate.verify.samples import sample
@@ -58,7 +57,7 @@ def measured(cell: str, dialect: dict[str, str], lengths: tuple[int, ...]) -> li
     """One row for each compiler, level and length."""
     model = attach(sample(seed=1, features=3, size=8, outputs=4, cell=cell, dialect=dialect), lengths=lengths)
     replay, engine = Replay(model), compile(model, "base", fused=False)
-    bounds = replay.bounds(ActivationErrors(**_native.ERRORS["base"]))
+    bounds = replay.bounds_on("base")
     base = [pieces(engine, replay.begin, x, [len(x)]) for x in replay.x]
     rows = []
     for name, command in compilers().items():

@@ -17,7 +17,6 @@ from common import record
 from tidegate import _native
 from tidegate.runtime import compile
 from tidegate.verify import attach
-from tidegate.verify.bounds import ActivationErrors
 from tidegate.verify.mutants import mutants
 from tidegate.verify.replay import Replay
 from tidegate.verify.samples import sample
@@ -31,7 +30,7 @@ def measured(size: int, length: int) -> list[dict[str, Any]]:
     replay, wrong = Replay(model), mutants(model)
     rows = []
     for target in _native.targets():
-        bounds = replay.bounds(ActivationErrors(**_native.ERRORS[target]))
+        bounds = replay.bounds_on(target)
 
         def judged(engine: Any, target: str = target, bounds: Any = bounds) -> Any:
             return replay.judged(target, "fused", replay.answers_of(replay.run(engine)), bounds)

@@ -19,10 +19,9 @@ import torch
 from common import record
 
 import tidegate
-from tidegate import _native, nn
-from tidegate.verify.bounds import ActivationErrors
+from tidegate import nn
 from tidegate.verify.carry import carried, trajectory
-from tidegate.verify.replay import TORCH_ERRORS
+from tidegate.verify.replay import TORCH_ERRORS, errors_on
 
 Random = np.random.Generator
 
@@ -84,7 +83,7 @@ def measured(seed: int) -> dict[str, Any]:
     for step in x:
         scores = stream.push(step)
     run = trajectory(predictor.model, x)
-    functions = (ActivationErrors(**_native.ERRORS[predictor.target]), TORCH_ERRORS)
+    functions = (errors_on(predictor.target), TORCH_ERRORS)
     bound = sum(carried(predictor.model, run, errors).output for errors in functions)
     error = abs(scores.values.astype(np.float64) - whole)
     back = (again[0] if isinstance(again, tuple) else again)[-1, 0].detach().numpy()

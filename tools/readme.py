@@ -133,6 +133,19 @@ def judged(target: str, lengths: list[int], rows: list[Found]) -> list[str]:
     return [target, *(f"{own[length]['ratio']:.3f}" for length in lengths), f"{caught} of {mutants}"]
 
 
+def sound(result: Found) -> str:
+    found = result["figures"]
+    return section(
+        "Verify itself",
+        f"The default model of every public set and random models up to chaotic ones, {found['models']} in all, on "
+        f"everything that `tidegate verify` runs: of {found['runs']:,} runs {found['over']} are over a bound, the worst "
+        f"at {found['worst_ratio']:.3f} of it; {found['models_with_open_runs']} models have a run of which nothing can "
+        f"be told, as no bound holds. Of {found['mutants']:,} models that are wrong in one way {found['missed']} are "
+        "missed.",
+        made(result),
+    )
+
+
 def dialects(result: Found) -> str:
     found = result["figures"]
     rows = found["rows"]
@@ -269,6 +282,7 @@ PAGES: dict[str, Sections] = {
         (("accuracy",), accuracy),
         (("forecast",), forecast),
         (("errors",), errors),
+        (("sound",), sound),
         (("dialects",), dialects),
         (("nn_parity",), modules),
         (("from_torch",), brought),

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any
 
-from . import _native
 from .atomic import check, locked
 from .model import Model, opened
 
@@ -115,9 +114,8 @@ def export(
 def answers(model: Model) -> list[Answer]:
     """The check's stored answers, with the bounds of a target whose functions are those of the native base target."""
     from .formats import Answer
-    from .verify.bounds import ActivationErrors
     from .verify.replay import Replay
 
     replay = Replay(model)
-    bounds = replay.bounds(ActivationErrors(**_native.ERRORS["base"]))
+    bounds = replay.bounds_on("base")
     return [Answer(y, y_bound, s, s_bound) for (y, s), (y_bound, s_bound) in zip(replay.stored, bounds, strict=True)]

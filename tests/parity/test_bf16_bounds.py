@@ -16,7 +16,7 @@ from tidegate.runtime.precision import COMPUTE_BF16, WEIGHTS_BF16, arguments, mu
 from tidegate.runtime.stages import runner
 from tidegate.verify import attach, verify
 from tidegate.verify.mutants import mistaken, mutants
-from tidegate.verify.replay import Replay, Result
+from tidegate.verify.replay import NO_BOUND, Replay, Result, by_engine
 from tidegate.verify.samples import sample
 
 RUNS = [(target, precision) for precision in (WEIGHTS_BF16, COMPUTE_BF16) for target in _native.targets(precision)]
@@ -45,8 +45,12 @@ def judged(replay: Replay, model: Model, target: str, precision: str | None = No
     precision = replay.precision if precision is None else precision
     if target not in _native.targets(precision):
         target = _native.targets(precision)[0]
-    answers = replay.answers_of(replay.run(runner(model, target, **arguments(precision))))
-    return replay.judged(target, precision, answers, replay.bounds_on(target))
+    return by_engine(replay, runner(model, target, **arguments(precision)), target, precision)
+
+
+def ratio(result: Result) -> float:
+    """Of the worst number in the whole or in a step to its bound."""
+    return max(result.ratio or 0.0, result.step_ratio or 0.0)
 
 
 @EACH
@@ -69,6 +73,9 @@ def test_every_cell_stays_within_its_bound(cell: str, size: int, length: int, ta
 def test_stacks_stay_within_their_bound(stack: str, length: int, target: str, precision: str) -> None:
     replay = replay_of(precision, length, **STACKS[stack])
     result = judged(replay, replay.model, target)
+    if replay.model.whole_window and precision == COMPUTE_BF16:  # no steps to follow, and the whole amplifies too much
+        assert result.ok or (result.ok, result.verdict) == (None, NO_BOUND), result
+        return
     assert result.ok, result
 
 
@@ -77,17 +84,17 @@ def test_stacks_stay_within_their_bound(stack: str, length: int, target: str, pr
 def test_every_mutant_exceeds_the_bound(length: int, target: str, precision: str) -> None:
     replay = replay_of(precision, length, features=8, size=32)
     least = 100 if precision == WEIGHTS_BF16 else 1
-    ratios = {what: judged(replay, wrong, target).ratio for what, wrong in mutants(replay.model).items()}
+    ratios = {what: ratio(judged(replay, wrong, target)) for what, wrong in mutants(replay.model).items()}
     assert len(ratios) == 6
-    assert {what: ratio for what, ratio in ratios.items() if not ratio or ratio <= least} == {}
+    assert {what: found for what, found in ratios.items() if found <= least} == {}
 
 
 @pytest.mark.parametrize("cell", cells.names())
 def test_a_mistaken_cell_exceeds_the_bound_of_rounded_weights(cell: str) -> None:
     replay = replay_of(WEIGHTS_BF16, 7, features=6, size=11, cell=cell)
-    found = {what: judged(replay, wrong, "base").ratio for what, wrong in mistaken(replay.model).items()}
+    found = {what: ratio(judged(replay, wrong, "base")) for what, wrong in mistaken(replay.model).items()}
     assert found
-    assert {what: ratio for what, ratio in found.items() if not ratio or ratio < 10} == {}
+    assert {what: r for what, r in found.items() if r < 10} == {}
 
 
 def cut(values: Any) -> Any:
@@ -110,14 +117,14 @@ def test_weights_that_are_rounded_otherwise_exceed_the_bound() -> None:
         "biases too": judged(replay, more, "base"),
         "activations too": judged(replay, model, "base", COMPUTE_BF16),
     }
-    assert {what: result.ratio for what, result in wrong.items() if not result.ratio or result.ratio < 10} == {}
+    assert {what: result for what, result in wrong.items() if ratio(result) < 10} == {}
     assert judged(replay, with_rounded_weights(model), "base", "float32").ok
 
 
 def test_the_bound_of_rounded_activations_is_not_absurdly_loose() -> None:
     for length in LENGTHS:
         replay = replay_of(COMPUTE_BF16, length, features=8, size=32)
-        assert (judged(replay, replay.model, "base").ratio or 0) > 1 / 200
+        assert ratio(judged(replay, replay.model, "base")) > 1 / 200
 
 
 def test_weights_that_an_instruction_takes_for_zero_stay_within_the_bound() -> None:

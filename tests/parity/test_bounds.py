@@ -14,7 +14,6 @@ from tidegate import _native, cells
 from tidegate.model import Model
 from tidegate.runtime import compile
 from tidegate.verify import attach
-from tidegate.verify.bounds import ActivationErrors
 from tidegate.verify.mutants import mistaken, mutants
 from tidegate.verify.replay import TORCH_ERRORS, Replay, Result, torch
 from tidegate.verify.samples import sample
@@ -60,7 +59,7 @@ def replay_of_text(length: int, options: str) -> Replay:
 def judged(replay: Replay, model: Model, target: str, fused: bool = True) -> Result:
     """`model` on a target, against the answers and the bound of the replay's own."""
     answers = replay.answers_of(replay.run(compile(model, target, fused)))
-    bounds = replay.bounds(ActivationErrors(**_native.ERRORS[target]))
+    bounds = replay.bounds_on(target)
     return replay.judged(target, "fused" if fused else "interpreter", answers, bounds)
 
 

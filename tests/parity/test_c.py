@@ -13,11 +13,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tidegate import _native, cells
+from tidegate import cells
 from tidegate.model import Model
 from tidegate.runtime import compile
 from tidegate.verify import attach
-from tidegate.verify.bounds import ActivationErrors
 from tidegate.verify.c_target import Library, compiler, library
 from tidegate.verify.replay import Replay, pieces
 from tidegate.verify.samples import Stack, sample
@@ -62,7 +61,7 @@ def assert_parity(model: Model, lengths: tuple[int, ...] = (1, 7), level: str = 
         expected = [pieces(engine, replay.begin, x, [len(x)]) for x in replay.x]
         assert list(map(bits, found)) == list(map(bits, expected))
         assert list(map(bits, found)) == [bits(built.run(replay.begin[0], x, pieces=True)) for x in replay.x]
-    bounds = replay.bounds(ActivationErrors(**_native.ERRORS["base"]))
+    bounds = replay.bounds_on("base")
     result = replay.judged("c", level, replay.answers_of(found), bounds)
     assert result.ok, result
 

@@ -106,7 +106,7 @@ def verify(model: str) -> int:
     step("4. The same answer on every target of this machine?")
     _, results = command.replay(model)
     print(command.report(results))
-    return 0 if command.passed(results) else command.OVER
+    return command.code(results)
 
 
 def chosen(file: Path) -> list[tuple[str, str]]:

@@ -25,7 +25,7 @@ class Answer(NamedTuple):
     """What a reader of one case of the check must say: float64, strided as the file stores it.
 
     output, state: the stored answer. output_bound, state_bound: how far float32 may stray from each number; infinity
-    where no bound was worked out.
+    where no bound holds, NaN where none was worked out.
     """
 
     output: Float

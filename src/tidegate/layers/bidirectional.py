@@ -49,19 +49,24 @@ def one_way(way: str, t: dict[str, Any]) -> dict[str, Any]:
     return {role.split(".", 1)[1]: v for role, v in t.items() if role.startswith(way + ".")}
 
 
-def whole(xp: Any, layer: dict[str, Any], tapes: dict[str, Tape], t: dict[str, Any], xs: list[Any]) -> list[Any]:
-    ahead = over(xp, layer, tapes, one_way("forward", t), xs)
-    back = over(xp, layer, tapes, one_way("backward", t), xs[::-1])[::-1]
+def whole(
+    xp: Any, layer: dict[str, Any], tapes: dict[str, Tape], t: dict[str, Any], xs: list[Any], step: Any = recurrent.step
+) -> list[Any]:
+    """step: what makes one step of a direction, as `recurrent.step` does."""
+    ahead = over(xp, layer, tapes, one_way("forward", t), xs, step)
+    back = over(xp, layer, tapes, one_way("backward", t), xs[::-1], step)[::-1]
     return [xp.concat([a, b]) for a, b in zip(ahead, back, strict=True)]
 
 
-def over(xp: Any, layer: dict[str, Any], tapes: dict[str, Tape], t: dict[str, Any], xs: list[Any]) -> list[Any]:
+def over(
+    xp: Any, layer: dict[str, Any], tapes: dict[str, Tape], t: dict[str, Any], xs: list[Any], step: Any
+) -> list[Any]:
     """The recurrence over the steps in this order, from zeros."""
     s: dict[str, Any] = {
         name: np.full((xs[0].shape[0], *shape), fill) for name, (shape, fill) in recurrent.state(layer, tapes).items()
     }
     out = []
     for x in xs:
-        y, s = recurrent.step(xp, layer, tapes, t, s, x, None)
+        y, s = step(xp, layer, tapes, t, s, x, None)
         out.append(y)
     return out

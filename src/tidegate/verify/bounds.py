@@ -1,50 +1,73 @@
-"""How far float32 may stray: every operation's own rounding, weighed by the derivative of the result.
+"""How far float32 may stray: every operation's own error, weighed by the derivative of the result.
 
-The layers' equations are read over `Value`s, which keep a float64 value, a bound `own` of how far one float32
-operation on exact operands may stray from it, and the way back to their operands. To first order the error of
-a result r is the sum over all operations i of (dr / dv_i) times what v_i strayed, so
+The layers' equations are read over `Value`s. Each keeps the oracle's value v, and links to its operands. Let e be what
+float32's result strays from v, and e_j what its operands stray from theirs. Then, without anything left out,
 
-    |error of r| <= sum over i of |dr / dv_i| own_i
+    e = sum over operands j of (dv / dv_j) e_j + q + r
 
-and the derivatives come from one pass backwards. (This is what the reverse pass was invented for: Linnainmaa,
-"Taylor expansion of the accumulated rounding error", BIT 16, 1976.) With unit roundoff u = 2^-24 and
-gamma_k = k u / (1 - k u), `own` is
+r: the rounding of this operation; q: what the operation bends away from its tangent. So of a result whose computation
+is a chain of such operations
 
-    a + b, a - b, sqrt     u |v|
-    a b, a / b             u |v|
-    W x + b                gamma_{K+1} (|W| |x| + |b|)     any order of the sum, fused multiply-add or not; gamma of
-                                                           `chain` more where other sums are added to the same;
-                                                           and `operand` |W| |x| where x is rounded first,
-                                                           2^-126 (|W| + |x|) where what is less is taken for 0
-    sum, mean              gamma_{n-1} sum |x|; two more roundings for the mean
-    exp, sigmoid, tanh     what the target's function strays by: `ActivationErrors`
-    neg, abs, relu, minimum, maximum, max over an axis, rows of a table     nothing
+    |error of result| <= sum over operations i of |d result / d v_i| (|q_i| + |r_i|)
 
-so that one bound holds on every target; only the functions' constants are a target's own. Underflow is
-covered by 2^-126 per operation, flushed or not. Infinities are exact: the peak of a pool that has seen
-nothing.
+exactly, with all derivatives taken at the oracle's values, by one pass backwards. (For the roundings alone this is
+Linnainmaa, "Taylor expansion of the accumulated rounding error", BIT 16, 1976.) q and r depend on e_j, for which each
+Value has a bound, its `radius`; it follows from the operands' as they are made, so by induction over the operations in
+their order each radius holds, and `own` >= |q| + |r| too. `tangents.py` keeps radii small over a recurrence's steps.
+
+With the unit roundoff u = 2^-24, gamma_k = k u / (1 - k u), a and b operands, A and B their radii, v' the largest
+value that is possible (|v| and what it may stray by), `own` is
+
+    a + b, a - b           u v'
+    a b                    u v' + A B
+    a / b                  u v' + (A + |v| B) B / (|b| (|b| - B)); none if B >= |b|
+    sqrt a                 u v' + m^2 / (2 sqrt a), where m = A / (sqrt a + sqrt max(a - A, 0)) is the most it moves
+    W x + b                u (sums + |W| x' + |b|), as each addition errs by u times the sum that it makes, each product
+                           by u times itself. Where the order is known (`ordered`: k ascends, from b) sums is that of
+                           all |partial sums|; otherwise each of the n = K is at most that of all positive or all
+                           negative terms, and `chain` more where other sums are added to the same; n gamma_{n+1}
+                           (|W| x' + |b|) more, as partial sums are rounded ones. Where x is rounded first, `operand`
+                           |W| x' more, and 2^-126 (|W| + x') where what is less is taken for 0
+    sum, mean              gamma_{n-1} sum x'; two more roundings for the mean
+    exp                    `exp_rel` v' + v e^A A^2 / 2    (Taylor's remainder; so for the next two)
+    sigmoid                `sigmoid_abs` + the least of A^2 / (12 sqrt 3), s e^A A^2 / 2 and 1 + s A, where
+                           s = v (1 - v): |sigmoid''| <= sigmoid', which grows by e^A at most over A
+    tanh                   `tanh_rel` v' + `tanh_abs` + the least of 2 A^2 / (3 sqrt 3), s e^2A A^2 and 2 + s A, where
+                           s = 1 - v^2: |tanh''| <= 2 tanh', which grows by e^2A at most
+    abs, relu              2 (A - |a|) and A - |a|, where that is positive: the sign may be the other one
+    maximum, minimum       A + B - |a - b| where that is positive: the other operand may be the one. Where that is more
+                           than a quarter of the larger radius, neither's derivative counts, and it is that radius, as
+                           a maximum moves by no more than its operands do. Over an axis, the most over the others
+    a constant, a row of a table        the error of storing it as float32
+    neg, parts, reshape    nothing; nor a - max(a, b) where it is for certain a
+
+so that one bound holds on every target; only the functions' constants are a target's own. Underflow is covered by
+2^-126 per operation, flushed or not. Infinities are exact: the peak of a pool that has seen nothing. All of this is
+worked out in float64, as the oracle is: `carry.FLOAT64` pays for that.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any, Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
+from ..runtime.precision import rounded
 from ..tape import NORM_EPS
+from .links import Link, elementwise, part, placed, product, reshaped, weighted
 
 U: Final = 2.0**-24
 TINY: Final = 2.0**-126
+SIGMOID_BEND, TANH_BEND = 0.0482, 0.385  # half of the largest second derivatives, rounded up
 Float = npt.NDArray[np.float64]
-Back = Callable[[Float], Float]
 
 
 class ActivationErrors(NamedTuple):
     """What a target's own functions stray by: sigmoid absolutely, tanh and exp relative to the value, tanh also
     absolutely where that is more. chain: how many further roundings a term of W x + b meets, on a target that goes on
-    adding to that sum. operand: how far x is rounded first, relatively, on a target that takes it in fewer digits."""
+    adding to that sum. operand: how far x is rounded first, relatively, on a target that takes it in fewer digits.
+    ordered: whether products add their terms one by one, from the bias and k ascending."""
 
     sigmoid_abs: float
     tanh_rel: float
@@ -52,6 +75,7 @@ class ActivationErrors(NamedTuple):
     tanh_abs: float = 0.0
     chain: float = 0.0
     operand: float = 0.0
+    ordered: bool = False
 
 
 def gamma(k: float) -> float:
@@ -64,18 +88,34 @@ def gamma(k: float) -> float:
 
 
 class Value:
-    """One operation's result for one stream: value and own float64 [1, width] (or a state's [1, *shape]).
+    """One operation's result for one stream, float64 [1, width] (or a state's [1, *shape]).
 
-    operands: each operand that is a Value, with the way from a derivative by this value [n, width] to one by
-    it.
+    value: the oracle's. own: this operation's share of the error. radius: a bound of the whole error. operands: each
+    with the link to it. slopes [n, width] and rest, where a step's states are followed (`tangents.py`): the derivatives
+    by those n numbers, and a bound of the error without their part. form: of a state, by what its error is held.
     """
 
-    __slots__ = ("graph", "operands", "own", "value")
+    __slots__ = ("form", "graph", "operands", "own", "radius", "rest", "slopes", "sure", "value")
     __array_ufunc__ = None  # NumPy hands its operators over
 
-    def __init__(self, graph: Graph, value: Float, own: Any, operands: list[tuple[Value, Back]]) -> None:
+    def __init__(
+        self, graph: Graph, value: Float, own: Any, operands: list[tuple[Value, Link]], most: Any = np.inf
+    ) -> None:
+        """most: a bound of the error that is known besides."""
         self.graph, self.value, self.operands = graph, value, operands
-        self.own = np.where(np.isinf(value), 0.0, own)
+        self.form: Any = None
+        self.sure: dict[int, Any] = {}  # of a maximum: id of an operand -> where it is that operand for certain
+        exact = None if np.isfinite(value).all() else np.isinf(value)
+        self.own = bounding(exact, own)
+        self.radius: Float = bounding(
+            exact, np.minimum(sum((link.reach(a.radius) for a, link in operands), self.own), most)
+        )
+        self.slopes: Float | None = None
+        self.rest = self.radius
+        if followed := [link.ahead(a.slopes) for a, link in operands if a.slopes is not None]:
+            whole = np.broadcast_to(sum(followed), (len(followed[0]), value.size))
+            self.slopes = whole if exact is None else np.where(exact.reshape(1, -1), 0.0, whole)
+            self.rest = bounding(exact, sum((link.reach(a.rest) for a, link in operands), self.own))
         graph.values.append(self)
 
     @property
@@ -83,7 +123,8 @@ class Value:
         return self.value.shape
 
     def reshape(self, *shape: int) -> Value:
-        return Value(self.graph, self.value.reshape(*shape), 0.0, [(self, same)])
+        value = self.value.reshape(*shape)
+        return Value(self.graph, value, 0.0, [(self, reshaped(value.shape))])
 
     def __add__(self, b: Any) -> Value:
         return self.graph.add(self, b)
@@ -116,16 +157,24 @@ class Value:
         return self.graph.abs(self)
 
 
-def same(d: Float) -> Float:
-    return d
+def bounding(exact: Any, bound: Any) -> Float:
+    """0 where a value is exact; what became NaN, such as 0 times infinity, bounds nothing."""
+    found: Float = np.where(np.isnan(bound), np.inf, bound)
+    return found if exact is None else np.where(exact, 0.0, found)
 
 
 class Graph:
-    """The operations of cells and layers over `Value`, kept in the order in which they were done."""
+    """The operations of cells and layers over `Value`, kept in the order in which they were done.
 
-    def __init__(self, errors: ActivationErrors) -> None:
-        self.errors = errors
+    exactly: whether what `errors.operand` rounds first is rounded here as well, where it is known what the target's
+    number rounds to; the values are then those of that target and not of the oracle. steps: how many will be read.
+    """
+
+    def __init__(self, errors: ActivationErrors, exactly: bool = False, steps: int = 1) -> None:
+        self.errors, self.exactly, self.steps = errors, exactly, steps
         self.values: list[Value] = []
+        self.form: Any = None  # of the states that are followed through this step
+        self.kind, self.last = "", False  # of the layer that is read, and whether this is the last step
 
     def lift(self, value: Any) -> Value:
         """A Value as it is; a number or array with the error of storing it as float32."""
@@ -150,38 +199,48 @@ class Graph:
                 continue
             if value.own.any():
                 bound += abs(d) @ value.own.reshape(-1)
-            for operand, back in value.operands:
-                part = back(d)
-                found[id(operand)] = found[id(operand)] + part if id(operand) in found else part
+            for operand, link in value.operands:
+                more = link.back(d)
+                found[id(operand)] = found[id(operand)] + more if id(operand) in found else more
             if value.operands:
                 del found[id(value)]  # a long graph's would fill the memory
         return bound, found
 
-    def binary(self, value: Float, own: Any, a: Value, by_a: Any, b: Value, by_b: Any) -> Value:
-        return Value(self, value, own, [(a, slope(by_a, a)), (b, slope(by_b, b))])
+    def binary(self, value: Float, own: Any, a: Value, by_a: Any, b: Value, by_b: Any, most: Any = np.inf) -> Value:
+        single = (v.value.size == 1 for v in (a, b))
+        links = [elementwise(by, one) for by, one in zip((by_a, by_b), single, strict=True)]
+        return Value(self, value, own, list(zip((a, b), links, strict=True)), most)
 
-    def unary(self, a: Value, value: Float, own: Any, by_a: Any) -> Value:
-        return Value(self, value, own, [(a, slope(by_a, a))])
+    def unary(self, a: Value, value: Float, own: Any, by_a: Any, most: Any = np.inf) -> Value:
+        return Value(self, value, own, [(a, elementwise(by_a, False))], most)
 
     def add(self, a: Any, b: Any) -> Value:
         a, b = self.lift(a), self.lift(b)
         value = a.value + b.value
-        return self.binary(value, U * abs(value), a, 1.0, b, 1.0)
+        return self.binary(value, U * (abs(value) + a.radius + b.radius), a, 1.0, b, 1.0)
 
     def sub(self, a: Any, b: Any) -> Value:
         a, b = self.lift(a), self.lift(b)
         value = a.value - b.value
-        return self.binary(value, U * abs(value), a, 1.0, b, -1.0)
+        own = U * (abs(value) + a.radius + b.radius)
+        if id(a) in b.sure:  # a number less itself
+            differ = ~b.sure[id(a)]
+            return self.binary(value, own * differ, a, 1.0 * differ, b, -1.0 * differ, np.where(differ, np.inf, 0.0))
+        return self.binary(value, own, a, 1.0, b, -1.0)
 
     def mul(self, a: Any, b: Any) -> Value:
         a, b = self.lift(a), self.lift(b)
-        value = a.value * b.value
-        return self.binary(value, U * abs(value) + TINY, a, b.value, b, a.value)
+        value, bent = a.value * b.value, a.radius * b.radius
+        most = abs(value) + abs(a.value) * b.radius + abs(b.value) * a.radius + bent
+        return self.binary(value, bent + U * most + TINY, a, b.value, b, a.value)
 
     def div(self, a: Any, b: Any) -> Value:
         a, b = self.lift(a), self.lift(b)
-        value = a.value / b.value
-        return self.binary(value, U * abs(value) + TINY, a, 1 / b.value, b, -value / b.value)
+        value, size = a.value / b.value, abs(b.value)
+        moved = (a.radius + abs(value) * b.radius) / size
+        bent = np.where(b.radius == 0, 0.0, moved * b.radius / (size - b.radius))
+        bent = np.where(b.radius >= size, np.inf, bent)
+        return self.binary(value, bent + U * (abs(value) + moved + bent) + TINY, a, 1 / b.value, b, -value / b.value)
 
     def neg(self, a: Any) -> Value:
         a = self.lift(a)
@@ -189,52 +248,91 @@ class Graph:
 
     def abs(self, a: Any) -> Value:
         a = self.lift(a)
-        return self.unary(a, abs(a.value), 0.0, np.sign(a.value))
+        bent = 2 * np.maximum(a.radius - abs(a.value), 0.0)
+        return self.unary(a, abs(a.value), bent, np.sign(a.value), a.radius)
 
     def exp(self, a: Any) -> Value:
         a = self.lift(a)
         value = np.exp(a.value)
-        return self.unary(a, value, self.errors.exp_rel * value + TINY, value)
+        grown = value * np.exp(a.radius)
+        return self.unary(a, value, self.errors.exp_rel * grown + grown * a.radius**2 / 2 + TINY, value)
 
     def sigmoid(self, a: Any) -> Value:
         a = self.lift(a)
-        value = 0.5 + 0.5 * np.tanh(0.5 * a.value)
-        return self.unary(a, value, self.errors.sigmoid_abs, value * (1 - value))
+        value, A = 0.5 + 0.5 * np.tanh(0.5 * a.value), a.radius
+        slope = value * (1 - value)
+        bent = np.minimum(np.minimum(SIGMOID_BEND * A**2, slope * np.exp(A) * A**2 / 2), 1 + slope * A)
+        return self.unary(
+            a, value, self.errors.sigmoid_abs + bent, slope, np.minimum(A / 4, 1) + self.errors.sigmoid_abs
+        )
 
     def tanh(self, a: Any) -> Value:
         a = self.lift(a)
-        value = np.tanh(a.value)
-        own = self.errors.tanh_rel * abs(value) + self.errors.tanh_abs + TINY
-        return self.unary(a, value, own, 1 - value * value)
+        value, A = np.tanh(a.value), a.radius
+        slope = 1 - value * value
+        bent = np.minimum(np.minimum(TANH_BEND * A**2, slope * np.exp(2 * A) * A**2), 2 + slope * A)
+        rounding = self.errors.tanh_rel * np.minimum(abs(value) + A, 1.0) + self.errors.tanh_abs + TINY
+        return self.unary(a, value, rounding + bent, slope, np.minimum(A, 2) + rounding)
 
     def relu(self, a: Any) -> Value:
         a = self.lift(a)
-        return self.unary(a, np.maximum(a.value, 0.0), 0.0, (a.value > 0) * 1.0)
+        bent = np.maximum(a.radius - abs(a.value), 0.0)
+        return self.unary(a, np.maximum(a.value, 0.0), bent, (a.value > 0) * 1.0, a.radius)
 
     def maximum(self, a: Any, b: Any) -> Value:
-        """The larger operand's derivative counts; see `carry` about ties."""
         a, b = self.lift(a), self.lift(b)
-        first = a.value >= b.value
-        return self.binary(np.maximum(a.value, b.value), 0.0, a, first * 1.0, b, ~first * 1.0)
+        return self.chosen(np.maximum(a.value, b.value), a, b, a.value >= b.value)
 
     def minimum(self, a: Any, b: Any) -> Value:
         a, b = self.lift(a), self.lift(b)
-        first = a.value <= b.value
-        return self.binary(np.minimum(a.value, b.value), 0.0, a, first * 1.0, b, ~first * 1.0)
+        return self.chosen(np.minimum(a.value, b.value), a, b, a.value <= b.value)
+
+    def chosen(self, value: Float, a: Value, b: Value, first: Any) -> Value:
+        """One operand or the other, whose derivative counts; where they are too close to tell, neither's does."""
+        most = np.maximum(a.radius, b.radius)
+        bent = np.maximum(a.radius + b.radius - abs(a.value - b.value), 0.0)
+        apart = bent <= most / 4
+        found = self.binary(value, np.where(apart, bent, most), a, first & apart, b, ~first & apart, most)
+        found.sure = {id(a): first & (bent == 0), id(b): ~first & (bent == 0)}
+        return found
 
     def sqrt(self, a: Any) -> Value:
         a = self.lift(a)
         value = np.sqrt(a.value)
-        return self.unary(a, value, U * value, 0.5 / value)
+        moved = a.radius / (value + np.sqrt(np.maximum(a.value - a.radius, 0.0)))
+        return self.unary(a, value, moved**2 / (2 * value) + U * (value + moved), 0.5 / value)
 
     def affine(self, x: Any, W: Float, b: Float) -> Value:
         """x [1, K], W [N, K], b [N] -> [1, N]."""
-        x, K = self.lift(x), W.shape[1]
-        rounding = self.errors.operand
-        own = gamma(K + 1 + self.errors.chain) * ((1 + rounding) * abs(x.value) @ abs(W).T + abs(b)) + K * TINY
-        if rounding:
-            own = own + (rounding * abs(x.value) + TINY) @ abs(W).T + TINY * abs(x.value).sum()
-        return Value(self, x.value @ W.T + b, own, [(x, lambda d: d @ W)])
+        x, errors = self.lift(x), self.errors
+        rounds, lost = errors.operand > 0 and self.kind != "pool", 0.0  # an attention's score takes x as it is
+        at, taken = x.value, x.radius
+        if rounds and self.exactly:  # x is a float32 between these, and rounding keeps the order of numbers
+            low, high = (rounded((at + sign * taken).astype(np.float32)).astype(np.float64) for sign in (-1, 1))
+            at, taken = (low + high) / 2, (high - low) / 2
+        elif rounds:
+            lost = errors.operand * (abs(at) + taken) @ abs(W).T
+        own = lost + self.summed(at, W, b, taken @ abs(W).T + lost, taken)
+        if rounds:
+            own = own + TINY * (abs(W).sum(1) + (abs(at) + taken).sum())
+            if self.exactly:
+                return Value(self, at @ W.T + b, own + taken @ abs(W).T, [])
+        found = Value(self, at @ W.T + b, own, [(x, product(W))])
+        if found.slopes is not None:
+            found.radius = np.minimum(found.radius, self.form.radius(found))
+        if self.last and self.kind == "dense":
+            found.radius = np.minimum(found.radius, self.backward([(found, np.eye(len(W)))])[0])
+        return found
+
+    def summed(self, x: Float, W: Float, b: Float, moved: Float, radius: Float) -> Float:
+        """The roundings of W x + b. moved: how far the exact sum of absolute values may be more; radius: of x."""
+        K = W.shape[1]
+        n, size = K + self.errors.chain, abs(x) @ abs(W).T + abs(b) + moved
+        if self.errors.ordered and self.kind != "pool":
+            sums = abs(np.cumsum(W * x, 1) + b[:, None]).sum(1) + radius @ (abs(W) * np.arange(K, 0, -1)).T
+        else:
+            sums = n * ((size - moved + abs(x @ W.T + b)) / 2 + moved)
+        return np.asarray(U * (sums + n * gamma(n + 1) * size + size) + K * TINY)
 
     def matmul(self, x: Any, W: Float) -> Value:
         return self.affine(x, W, np.zeros(len(W)))
@@ -246,65 +344,36 @@ class Graph:
 
     def sum(self, x: Any) -> Value:
         x = self.lift(x)
-        own = gamma(x.shape[-1] - 1) * abs(x.value).sum(-1, keepdims=True)
-        return Value(self, x.value.sum(-1, keepdims=True), own, [(x, spread(np.ones_like(x.value)))])
+        own = gamma(x.shape[-1] - 1) * (abs(x.value) + x.radius).sum(-1, keepdims=True)
+        return Value(self, x.value.sum(-1, keepdims=True), own, [(x, weighted(np.ones_like(x.value)))])
 
     def mean(self, x: Any) -> Value:
         """The sum, then a division, or a product with a rounded reciprocal."""
         x = self.lift(x)
         n = x.shape[-1]
-        own = gamma(n + 1) * abs(x.value).mean(-1, keepdims=True) + TINY
-        return Value(self, x.value.mean(-1, keepdims=True), own, [(x, spread(np.full_like(x.value, 1 / n)))])
+        own = gamma(n + 1) * (abs(x.value) + x.radius).mean(-1, keepdims=True) + TINY
+        return Value(self, x.value.mean(-1, keepdims=True), own, [(x, weighted(np.full_like(x.value, 1 / n)))])
 
     def peak(self, x: Any) -> Value:
         x = self.lift(x)
+        k = int(x.value.argmax(-1).item())
         at = np.zeros_like(x.value)
-        at[..., x.value.argmax(-1)] = 1.0
-        return Value(self, x.value.max(-1, keepdims=True), 0.0, [(x, spread(at))])
+        at[..., k] = 1.0
+        others = np.where(at > 0, 0.0, x.radius + x.radius[..., k] - (x.value[..., k] - x.value))
+        own = np.maximum(others, 0.0).max(-1, keepdims=True)
+        return Value(self, x.value.max(-1, keepdims=True), own, [(x, weighted(at))], x.radius.max(-1, keepdims=True))
 
     def concat(self, parts: list[Any]) -> Value:
-        found = [self.lift(part) for part in parts]
-        ends = np.cumsum([part.shape[-1] for part in found]).tolist()
-        back = [cut(end - part.shape[-1], end) for part, end in zip(found, ends, strict=True)]
-        whole = np.concatenate([part.value for part in found], -1)
-        return Value(self, whole, 0.0, list(zip(found, back, strict=True)))
+        found = [self.lift(one) for one in parts]
+        ends = np.cumsum([one.shape[-1] for one in found]).tolist()
+        links = [placed(end - one.shape[-1], end, ends[-1]) for one, end in zip(found, ends, strict=True)]
+        return Value(self, np.concatenate([one.value for one in found], -1), 0.0, list(zip(found, links, strict=True)))
 
     def split(self, x: Any, n: int) -> list[Value]:
         x = self.lift(x)
         size, width = x.shape[-1] // n, x.shape[-1]
         pieces = np.split(x.value, n, -1)
-        return [Value(self, piece, 0.0, [(x, pad(i * size, width))]) for i, piece in enumerate(pieces)]
+        return [Value(self, piece, 0.0, [(x, part(i * size, (i + 1) * size, width))]) for i, piece in enumerate(pieces)]
 
     def take(self, table: Float, ids: Any) -> Value:
         return self.lift(table[ids])
-
-
-def slope(by: Any, operand: Value) -> Back:
-    """Back through an elementwise operation of slope `by`; a single number that was stretched gets the
-    sum.
-    """
-    single = operand.value.size == 1
-
-    def back(d: Float) -> Float:
-        part: Float = d * by
-        return np.asarray(part.sum(-1, keepdims=True)) if single else part
-
-    return back
-
-
-def spread(by: Float) -> Back:
-    """Back through a sum over the width, weighted by `by` [1, width]: d is [n, 1]."""
-    return lambda d: d * by
-
-
-def cut(start: int, end: int) -> Back:
-    return lambda d: d[:, start:end]
-
-
-def pad(start: int, width: int) -> Back:
-    def back(d: Float) -> Float:
-        whole = np.zeros((len(d), width))
-        whole[:, start : start + d.shape[-1]] = d
-        return whole
-
-    return back

@@ -17,10 +17,8 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from .. import _native
 from ..errors import TargetError
 from ..formats.c import code
-from .bounds import ActivationErrors
 
 if TYPE_CHECKING:
     from ..model import Model
@@ -39,7 +37,7 @@ Pair = tuple[Array, Array]
 def c(replay: Replay) -> Result:
     """The check replayed by the exported C, whole and with the state copied between steps. Its functions are those of
     the native target base, so its errors are too."""
-    from .replay import Result, raw
+    from .replay import Result, errors_on, raw
 
     if because := replay.model.whole_window:
         return Result("c", "compiled", f"no steps, because {because}", ran=False)
@@ -53,11 +51,12 @@ def c(replay: Replay) -> Result:
             path += ", large tables by address" if built.keep else ""
             begin = built.first()
             whole = [built.run(begin, x) for x in replay.x]
-            chunks = list(map(raw, whole)) == [raw(built.run(begin, x, pieces=True)) for x in replay.x]
+            made = [built.steps(begin, x) for x in replay.x]
+            chunks = list(map(raw, whole)) == [raw(pairs[-1]) for pairs in made]
     except TargetError as error:
         return Result("c", path, str(error), ran=False, ok=False)
-    bounds = replay.bounds(ActivationErrors(**_native.ERRORS["base"]))
-    return replay.judged("c", path, replay.answers_of(whole), bounds, chunks)
+    steps = replay.each_step(made, errors_on("base"))
+    return replay.judged("c", path, replay.answers_of(whole), replay.bounds_on("base"), chunks, steps)
 
 
 class Library(NamedTuple):
@@ -80,14 +79,26 @@ class Library(NamedTuple):
     def run(self, state: Array, x: Array, pieces: bool = False) -> Pair:
         """Output and state block after all steps of x from a state block uint8 [state_bytes]. pieces: each step has
         the state copied out and back."""
+        if pieces:
+            return self.steps(state, x)[-1]
         block, out = aligned(state), np.empty(self.outputs, np.float32)
         for k in range(len(x)):
-            if pieces:
-                block = aligned(block)
-            value = int(x[k]) if x.ndim == 1 else x[k].ctypes.data
-            if status := self.step(block.ctypes.data, value, out.ctypes.data):
-                raise TargetError(f"the compiled C refuses step {k} with {status}; this is a bug of tidegate export")
+            self.one(block, x, k, out)
         return out, block
+
+    def steps(self, state: Array, x: Array) -> list[Pair]:
+        """The same after each step, before which the state is copied to another place."""
+        pairs = []
+        for k in range(len(x)):
+            state, out = aligned(state), np.empty(self.outputs, np.float32)
+            self.one(state, x, k, out)
+            pairs.append((out, state))
+        return pairs
+
+    def one(self, block: Array, x: Array, k: int, out: Array) -> None:
+        value = int(x[k]) if x.ndim == 1 else x[k].ctypes.data
+        if status := self.step(block.ctypes.data, value, out.ctypes.data):
+            raise TargetError(f"the compiled C refuses step {k} with {status}; this is a bug of tidegate export")
 
 
 def compiler() -> list[str] | None:

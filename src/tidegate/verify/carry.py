@@ -1,21 +1,11 @@
 """How far float32 may stray over a sequence: each step's roundings, carried along the trajectory.
 
-Let s_t = f(s_{t-1}, x_t) be the oracle's exact run. The float32 run obeys the same up to each step's own
-roundings d_t, so to first order the error of its last state is the sum over t of J_T J_{T-1} ... J_{t+1} d_t,
-where J_t = df/ds at s_{t-1}; the output's error has dg/ds as its first factor. `bounds.py` splits each d_t
-further, into the roundings of single operations, and gives the derivatives of the results by each of them in
-one pass backwards through a step. Passes are chained from the last step to the first, so that every rounding
-is weighed by the derivative of the results by it, with its signs, over any number of steps: an error that the
-recurrence forgets is forgotten here too.
+One graph holds all steps, and one pass goes back through it, so that every rounding is weighed by the derivative of
+the results by it, with its signs, over any number of steps: an error that the recurrence forgets is forgotten here too.
+What operations bend away from their tangents is counted in the graph (`bounds.py`), by the radii of `tangents.py`. So
+the bound is proved, and not of first order only.
 
-Second order (derivatives are taken at the exact state and not at float32's; a maximum may choose the other
-branch when its operands are closer than their errors) is of the size of the error itself, relatively;
-`SECOND_ORDER` pays for it wherever first order means anything; `SECOND_ORDER_BF16`, where what products take is rounded
-to bfloat16, whose roundings are 2^16 times float32's. It does not pay where first order says nothing: an output behind
-relus that are all 0 has a derivative of 0, whatever a rounding wakes.
-
-A model with a whole-window layer has no state to chain by: one graph holds all of its steps, and one pass goes back
-through it.
+Where errors are amplified until they meet what bends, as in a chaotic recurrence, no bound holds: it is infinite.
 
 The work grows with the numbers that are bounded, so of a state of more than `MOST_STATE` numbers an even
 sample is.
@@ -29,14 +19,14 @@ import numpy as np
 import numpy.typing as npt
 
 from ..oracle import Oracle
-from .bounds import ActivationErrors, Graph
+from .bounds import ActivationErrors, Graph, Value
+from .tangents import Followed, Room
 
 if TYPE_CHECKING:
     from ..model import Model
 
 Float = npt.NDArray[np.float64]
-SECOND_ORDER: Final = 1.01
-SECOND_ORDER_BF16: Final = 1.5
+FLOAT64: Final = 1 + 2.0**-20  # the oracle's roundings and the bound's own are each 2^-29 of float32's
 MOST_STATE: Final = 640
 
 
@@ -85,42 +75,61 @@ def flat_state(state: dict[str, npt.NDArray[Any]]) -> Float:
 
 
 def carried(model: Model, run: Trajectory, errors: ActivationErrors) -> Carried:
-    """The bounds of a float32 run of `run.x`, on a target whose functions stray by `errors`."""
-    oracle, T, Y = Oracle(model), len(run.x), run.outputs.shape[1]
+    """The bounds of a float32 run of `run.x`, on a target whose functions stray by `errors`; infinity where none
+    holds."""
+    graph = Graph(errors, steps=len(run.x))
+    with np.errstate(all="ignore"):  # what overflows bounds nothing
+        output, state = over_all_steps(model, graph, run.x)
+        Y, S = output.value.size, sum(v.value.size for v in state)
+        chosen = np.arange(0, S, max(1, -(-S // MOST_STATE)))
+        rows = Y + len(chosen)
+        wanted = np.zeros((rows, Y + S))
+        wanted[np.arange(Y), np.arange(Y)] = wanted[np.arange(Y, rows), Y + chosen] = 1.0
+        parts = np.split(wanted, np.cumsum([Y, *(v.value.size for v in state)])[:-1], 1)
+        bound, _ = graph.backward(list(zip([output, *state], parts, strict=True)))
+    bound = np.where(np.isnan(bound), np.inf, FLOAT64 * bound)
+    return Carried(bound[:Y], bound[Y:], chosen)
+
+
+def over_all_steps(model: Model, graph: Graph, x: npt.NDArray[Any]) -> tuple[Value, list[Value]]:
+    """The last output and the last state's float arrays, from the first state on."""
+    oracle = Oracle(model, graph)
+    oracle.rooms = [Room(room, bool(oracle.whole_window), len(x)) for room in oracle.rooms]  # type: ignore[misc]
+    xs = [graph.lift(one) if x.dtype.kind == "f" else one for one in np.split(x, len(x))]  # so that what is done counts
     if oracle.whole_window:
-        return carried_whole(oracle, run, errors)
-    names = [name for name in run.states if name != "steps"]
-    widths = [run.last[name].size for name in names]
-    S = sum(widths)
-    chosen = np.arange(0, S, max(1, -(-S // MOST_STATE)))
-    rows = Y + len(chosen)
-    wanted = np.zeros((rows, Y + S))
-    wanted[np.arange(Y), np.arange(Y)] = wanted[np.arange(Y, rows), Y + chosen] = 1.0
-    by_output, *by_state = np.split(wanted, np.cumsum([Y, *widths])[:-1], 1)
-    bound = np.zeros(rows)
-    for t in reversed(range(T)):
-        oracle.xp = graph = Graph(errors)
-        before: dict[str, Any] = {name: graph.lift(run.states[name][t : t + 1]) for name in names}
-        for leaf in before.values():
-            leaf.own = np.zeros(1)  # the state before is not rounded again
-        y, after = oracle.step({"steps": run.states["steps"][t : t + 1], **before}, run.x[t : t + 1])
-        seeds = [(after[name], d) for name, d in zip(names, by_state, strict=True)]
-        own, found = graph.backward([(y, by_output), *seeds] if t == T - 1 else seeds)
-        bound += own
-        if not seeds:
-            break
-        by_state = [found.get(id(before[n]), np.zeros((rows, w))) for n, w in zip(names, widths, strict=True)]
-    more = second_order(errors)
-    return Carried(more * bound[:Y], more * bound[Y:], chosen)
+        return graph.lift(oracle.whole(xs)[-1]), []
+    y, state = None, dict[str, Any](oracle.initial(1))
+    names = [name for name in state if name != "steps"]
+    recurrent = [name for name in names if "tape" in model.layers[int(name.split(".")[1])]]
+    for one in xs:
+        step = Followed(graph, {name: state[name] for name in recurrent})
+        y, state = oracle.step(state, one)
+        step.end(state)
+    return graph.lift(y), [graph.lift(state[name]) for name in names]
 
 
-def second_order(errors: ActivationErrors) -> float:
-    return SECOND_ORDER_BF16 if errors.operand else SECOND_ORDER
+def each_step(
+    model: Model, x: npt.NDArray[Any], states: list[dict[str, Any]], outputs: npt.NDArray[Any], errors: ActivationErrors
+) -> tuple[Float, Float]:
+    """Of every number that a target has made in a sequence, output and state, step by step: the error and its bound.
 
-
-def carried_whole(oracle: Oracle, run: Trajectory, errors: ActivationErrors) -> Carried:
-    """The same of a model with a whole-window layer, whose only results are its outputs."""
-    oracle.xp = graph = Graph(errors)
-    y = oracle.whole([run.x[k : k + 1] for k in range(len(run.x))])[-1]
-    bound, _ = graph.backward([(y, np.eye(run.outputs.shape[1]))])
-    return Carried(second_order(errors) * bound, np.zeros(0), np.zeros(0, np.int64))
+    states: the target's, before the first step and after each, name -> [1, *shape]; outputs: [T, O]. Each step is held
+    against the oracle's from the target's own state before it, which is a known number. So nothing is amplified, and a
+    bound holds of any model that streams, a chaotic one too.
+    """
+    found: list[tuple[Float, Float]] = []
+    for k in range(len(x)):
+        graph = Graph(errors, exactly=True)
+        oracle = Oracle(model, graph)
+        oracle.rooms = [Room(room, False, -1) for room in oracle.rooms]  # type: ignore[misc]
+        before = {name: v if name == "steps" else graph.lift(v) for name, v in states[k].items()}
+        one = x[k : k + 1]
+        with np.errstate(all="ignore"):
+            y, after = oracle.step(before, graph.lift(one) if one.dtype.kind == "f" else one)
+        made = [(outputs[k], y), *((states[k + 1][name], v) for name, v in after.items() if name != "steps")]
+        for theirs, ours in made:
+            value, given = graph.lift(ours), theirs.astype(np.float64).reshape(-1)
+            exact = value.value.reshape(-1)
+            error = np.where(given == exact, 0.0, abs(given - exact))  # infinities are equal too
+            found.append((error, FLOAT64 * value.radius.reshape(-1)))
+    return np.concatenate([error for error, _ in found]), np.concatenate([bound for _, bound in found])

@@ -22,7 +22,7 @@ from ..formats.onnx.standard import Form, form_of
 from ..model import Model
 from ..tape import Tape, trace
 from .bounds import ActivationErrors
-from .carry import flat_state
+from .carry import each_step, flat_state
 
 if TYPE_CHECKING:
     from .replay import Replay, Result
@@ -84,13 +84,13 @@ class Session:
             out, at = found["output"][0], at + size
         return out, state
 
-    def steps(self, x: Array) -> Pair:
-        """One row of a step's graph."""
-        state, out = self.first(1), np.empty(0)
+    def steps(self, x: Array) -> list[Pair]:
+        """One row of a step's graph, after each step."""
+        state, pairs = self.first(1), []
         for one in x:
             found, state = self.run(one[None], state)
-            out = found["output"][0]
-        return out, state
+            pairs.append((found["output"][0], state))
+        return pairs
 
     def batch(self, xs: list[Array]) -> list[Pair]:
         """Rows of their own lengths in one run."""
@@ -132,19 +132,32 @@ def sequence(replay: Replay, session: Session, limits: Bounds) -> Result:
 
 
 def step(replay: Replay, limits: Bounds) -> Result:
-    """Each case step by step."""
+    """Each case step by step, and each step from the state before it."""
     session = Session(replay.model, "step")
-    return worst(replay, "onnxruntime step", [[session.steps(x) for x in replay.x]], limits)
+    runs, same, errors = [session.steps(x) for x in replay.x], as_computed(replay.model), errors_of(replay.model)
+    found = [
+        each_step(same, x, [session.first(1), *(s for _, s in pairs)], np.stack([y for y, _ in pairs]), errors)
+        for x, pairs in zip(replay.x, runs, strict=True)
+    ]
+    error, bound = (np.concatenate(parts) for parts in zip(*found, strict=True))
+    return worst(replay, "onnxruntime step", [[pairs[-1] for pairs in runs]], limits, steps=(error, bound))
 
 
-def worst(replay: Replay, path: str, runs: list[list[Pair]], limits: Bounds, same: bool | None = None) -> Result:
+def worst(
+    replay: Replay,
+    path: str,
+    runs: list[list[Pair]],
+    limits: Bounds,
+    same: bool | None = None,
+    steps: tuple[Array, Array] | None = None,
+) -> Result:
     found = [
         replay.judged(
-            "onnx", path, [replay.strided(out.astype(np.float64), flat_state(s)) for out, s in run], limits, same
+            "onnx", path, [replay.strided(out.astype(np.float64), flat_state(s)) for out, s in run], limits, same, steps
         )
         for run in runs
     ]
-    return max(found, key=lambda result: (not result.ok, result.ratio or 0.0))
+    return max(found, key=lambda result: (result.ok is False, result.ratio or 0.0))
 
 
 def growing(T: int) -> list[int]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -19,7 +19,7 @@ from ..runtime.precision import COMPUTE_BF16, FLOAT32, arguments, precision_of, 
 from ..runtime.stages import Staged, runner
 from ..runtime.state import initial, view
 from .bounds import ActivationErrors
-from .carry import Trajectory, carried, flat_state, trajectory
+from .carry import Trajectory, carried, each_step, flat_state, trajectory
 from .check import answer, inputs
 
 if TYPE_CHECKING:
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 TORCH_ERRORS: Final = ActivationErrors(sigmoid_abs=2.4e-7, tanh_rel=3.6e-7, exp_rel=2.4e-7)
 BF16_REL: Final = 2.0**-8  # half of a bfloat16's last place, relatively
 ORACLE_REL: Final = 1e-11  # float64's own roundings, which differ between machines and versions of NumPy
+MOST_OF_OUTPUT: Final = 1 / 8  # of the largest output, or of 1: a bound of more says nothing
+NO_BOUND: Final = "no bound holds"
 
 Array = npt.NDArray[Any]
 Bounds = list[tuple[Array, Array]]
@@ -37,26 +39,31 @@ Pair = tuple[Array, Array]  # last output float32 [O], state block uint8 [state_
 
 @dataclass(frozen=True)
 class Result:
-    """One reader of the model against the stored check.
+    """One reader of the model against the stored check, and where it runs step by step each of its steps.
 
     target: "oracle", "torch", "onnx", "c" or a native target. path: "float64", "whole sequence", "fused" or
     "interpreter", and the precision unless it is float32. error: the largest absolute error of any number of the
     outputs and states; bound: that number's bound; ratio: the worst error over its own bound; chunks: whether the run
     in pieces gave the same bits (None: not run in pieces). moved: how far rounding the weights moves the oracle's own
-    answers, at most; error and bound are then about the oracle with rounded weights. verdict: "ok", or what is wrong
-    or missing in a few words. ran: whether it ran at all. ok: whether nothing is wrong.
+    answers, at most; error and bound are then about the oracle with rounded weights. step_ratio: the worst error of a
+    single step over its own bound, each from the reader's own state before it (None: not followed). verdict: "ok", or
+    what is wrong or missing in a few words. ran: whether it ran at all. ok: whether nothing is wrong; None where that
+    cannot be told, because no bound holds: the model amplifies roundings too much.
+
+    Where no bound of the whole holds but each step was followed, error, bound and ratio are those of the worst step.
     """
 
     target: str
     path: str
     verdict: str
     ran: bool = True
-    ok: bool = True
+    ok: bool | None = True
     error: float | None = None
     bound: float | None = None
     ratio: float | None = None
     chunks: bool | None = None
     moved: float | None = None
+    step_ratio: float | None = None
 
     def to_json(self) -> dict[str, Any]:
         """The fields by name; a number that is not finite as None."""
@@ -83,6 +90,7 @@ class Replay:
         self.runs = [trajectory(self.exact, x) for x in self.x]
         self.answers = [self.strided(*answer(run)) for run in self.runs]
         self._bounds: dict[ActivationErrors, Bounds] = {}
+        self._steps: dict[Any, tuple[Array, Array]] = {}
         self.moved: float | None = None
         if precision != FLOAT32:
             pairs = zip(self.answers, self.stored, strict=True)
@@ -94,21 +102,34 @@ class Replay:
 
     def bounds_on(self, target: str) -> Bounds:
         """Those of a native target, in the replay's precision."""
-        errors = ActivationErrors(**_native.ERRORS[target])
-        return self.bounds(errors._replace(operand=BF16_REL) if self.precision == COMPUTE_BF16 else errors)
+        return self.bounds(errors_on(target, self.precision))
 
     def bounds(self, errors: ActivationErrors) -> Bounds:
-        """For each case the bounds of output and state."""
+        """For each case the bounds of output and state: infinity where none holds, NaN of numbers of a long state that
+        are not bounded."""
         if errors not in self._bounds:
             self._bounds[errors] = [self.bound(run, errors) for run in self.runs]
         return self._bounds[errors]
 
     def bound(self, run: Trajectory, errors: ActivationErrors) -> tuple[Array, Array]:
-        """Of a long state an even sample is bounded; the rest has no bound (infinity)."""
+        """Of a long state an even sample is bounded."""
         found = carried(self.exact, run, errors)
-        state = np.full(sum(v.size for v in run.last.values()) - 1, np.inf)
+        state = np.full(sum(v.size for v in run.last.values()) - 1, np.nan)
         state[found.numbers] = found.state
+        if found.output.max(initial=0) > MOST_OF_OUTPUT * max(1.0, abs(run.outputs[-1]).max(initial=0)):
+            return self.strided(np.full_like(found.output, np.inf), np.full_like(state, np.inf))
         return self.strided(found.output, state)
+
+    def each_step(self, made: list[list[Pair]], errors: ActivationErrors) -> tuple[Array, Array]:
+        """Errors and bounds of all numbers of each step that a reader made: for each case its pairs after each step."""
+        key = (errors, *(part for pairs in made for pair in pairs for part in raw(pair)))
+        if key not in self._steps:  # targets that have the same bits have it once
+            found = []
+            for x, pairs in zip(self.x, made, strict=True):
+                states = [arrays(self.model, block) for block in (self.begin[0], *(block for _, block in pairs))]
+                found.append(each_step(self.exact, x, states, np.stack([y for y, _ in pairs]), errors))
+            self._steps[key] = (np.concatenate([e for e, _ in found]), np.concatenate([b for _, b in found]))
+        return self._steps[key]
 
     def run(self, engine: _native.Engine | Staged) -> list[Pair]:
         """Each case in one native run."""
@@ -125,20 +146,48 @@ class Replay:
         answers: list[tuple[Array, Array]],
         bounds: Bounds,
         chunks: bool | None = None,
+        steps: tuple[Array, Array] | None = None,
     ) -> Result:
-        """The answers of a reader against the stored ones, number by number."""
+        """The answers of a reader against the stored ones, number by number. steps: what `each_step` says."""
         error, bound = (np.concatenate([v for pair in pairs for v in pair]) for pairs in (
             [(abs(o - a), abs(s - b)) for (o, s), (a, b) in zip(answers, self.stored, strict=True)], bounds
         ))  # fmt: skip
-        with np.errstate(divide="ignore", invalid="ignore"):
-            ratio = np.where(error == 0, 0.0, error / bound)
-        worst = int(np.where(np.isinf(bound), -1.0, error).argmax())
-        within = bool((error <= bound).all())
-        verdict = "over its bound" if not within else "its pieces differ from the whole" if chunks is False else "ok"
+        whole, known = worst(error, bound), not np.isinf(bound).any()
+        step = None if steps is None else worst(*steps)
+        over = any(found.ratio > 1 for found in (whole, step) if found is not None)
+        shown, verdict = whole, "ok"
+        ok: bool | None = True
+        if not known:
+            shown = step or whole
+            verdict, ok = ("ok, step by step", True) if step and step.bound < np.inf else (NO_BOUND, None)
+        if over:
+            verdict, ok = "over its bound", False
+        elif chunks is False:
+            verdict, ok = "its pieces differ from the whole", False
         return Result(
-            target, path, verdict, True, verdict == "ok", float(error[worst]), float(bound[worst]),
-            float(ratio.max()), chunks, self.moved,
+            target, path, verdict, True, ok, shown.error, shown.bound, shown.ratio, chunks, self.moved,
+            None if step is None else step.ratio,
         )  # fmt: skip
+
+
+class Worst(NamedTuple):
+    """The largest error among some numbers, the bound of that one, and the largest ratio of any error to its bound. The
+    bound is infinite where some number has none."""
+
+    error: float
+    bound: float
+    ratio: float
+
+
+def worst(error: Array, bound: Array) -> Worst:
+    """NaN as an error is over every bound that holds; numbers whose bound is NaN do not count."""
+    counted = ~np.isnan(bound)
+    error, bound = np.where(np.isnan(error), np.inf, error)[counted], bound[counted]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ratio = np.where((error == 0) | np.isinf(bound), 0.0, error / bound)
+    at = int(error.argmax())
+    none = np.isinf(bound).any()
+    return Worst(float(error[at]), np.inf if none else float(bound[at]), float(ratio.max()))
 
 
 def verify(
@@ -169,6 +218,14 @@ def oracle(replay: Replay) -> Result:
     return replay.judged("oracle", "float64", replay.answers, bounds)
 
 
+def errors_on(target: str, precision: str = FLOAT32) -> ActivationErrors:
+    """What a native target strays by."""
+    errors = ActivationErrors(**_native.ERRORS[target])  # type: ignore[arg-type]
+    if precision == COMPUTE_BF16:
+        return errors._replace(operand=BF16_REL)
+    return errors._replace(ordered=True)
+
+
 def torch(replay: Replay) -> Result:
     path = "whole sequence"
     try:
@@ -193,24 +250,41 @@ def native(replay: Replay) -> Iterator[Result]:
 
 def on_target(replay: Replay, target: str) -> Iterator[Result]:
     """One native target by its fused kernels, where the model has any, and by the interpreter: equal bits."""
-    model, bounds = replay.model, replay.bounds_on(target)
     precision = "" if replay.precision == FLOAT32 else f", {replay.precision}"
     whole: dict[str, list[Pair]] = {}
     for path in ("fused", "interpreter"):
-        engine = runner(model, target, path == "fused", **arguments(replay.precision))
+        engine = runner(replay.model, target, path == "fused", **arguments(replay.precision))
         if path == "fused" and not engine.fused_layers:
             continue
-        whole[path], chunks = replay.run(engine), None
-        if isinstance(engine, _native.Engine):
-            in_parts = [in_pieces(engine, replay.begin, x) for x in replay.x]
-            chunks = list(map(raw, whole[path])) == list(map(raw, in_parts))
-        yield replay.judged(target, path + precision, replay.answers_of(whole[path]), bounds, chunks)
+        whole[path] = replay.run(engine)
+        yield by_engine(replay, engine, target, path + precision, whole[path])
     if "fused" in whole and list(map(raw, whole["fused"])) != list(map(raw, whole["interpreter"])):
         yield Result(target, "both", "fused kernel and interpreter differ", ok=False)
 
 
+def by_engine(
+    replay: Replay, engine: _native.Engine | Staged, target: str, path: str, whole: list[Pair] | None = None
+) -> Result:
+    """A native run on a target: whole, in pieces, and where the model streams each step by itself. whole: that run, if
+    it has been made."""
+    whole = replay.run(engine) if whole is None else whole
+    chunks: bool | None = None
+    steps = None
+    if isinstance(engine, _native.Engine):
+        singles = [single_steps(engine, replay.begin[0], x) for x in replay.x]
+        parts = [in_pieces(engine, replay.begin, x) for x in replay.x], [made[-1] for made in singles]
+        chunks = all(list(map(raw, whole)) == list(map(raw, found)) for found in parts)
+        steps = replay.each_step(singles, errors_on(target, replay.precision))
+    return replay.judged(target, path, replay.answers_of(whole), replay.bounds_on(target), chunks, steps)
+
+
 def raw(pair: Pair) -> tuple[bytes, bytes]:
     return pair[0].tobytes(), pair[1].tobytes()
+
+
+def arrays(model: Model, block: Array) -> dict[str, Array]:
+    """The arrays of a state block, name -> [1, *shape]."""
+    return {a["name"]: view(block, a)[None] for a in model.state_schema}
 
 
 def numbers(model: Model, output: Array, block: Array) -> tuple[Array, Array]:
@@ -229,8 +303,18 @@ def pieces(engine: _native.Engine | Staged, state: Array, x: Array, sizes: list[
     return out[0], state[0]
 
 
+def single_steps(engine: _native.Engine, begin: Array, x: Array) -> list[Pair]:
+    """The pair after each step, from a state [state_bytes]."""
+    state, pairs = begin.copy(), []
+    for k in range(len(x)):
+        out = np.empty(engine.outputs, np.float32)
+        engine.step(x[k : k + 1] if x.ndim == 1 else x[k], state, out)
+        pairs.append((out, state.copy()))
+    return pairs
+
+
 def in_pieces(engine: _native.Engine, begin: Array, x: Array) -> Pair:
-    """The same in single steps, then chunks of growing size."""
+    """Both after the last step, by some single steps, then chunks of growing size."""
     state, out = begin.copy(), np.empty(engine.outputs, np.float32)
     singles = min(len(x), 5)
     for k in range(singles):

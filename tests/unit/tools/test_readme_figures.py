@@ -123,6 +123,10 @@ FIGURES = {
             {"model": "both ways", "rows": [{"graph": "sequence", "ratio": 0.02, "error": 1e-7}]},
         ],
     },
+    "sound": {
+        "models": 213, "runs": 5123, "over": 0, "models_with_open_runs": 31, "worst_ratio": 0.98765, "mutants": 901,
+        "missed": 0,
+    },
     "leaks": {"events": 1_000_000, "streams": 1000, "differing": 0, "seconds": 60.0},
     "clone": {
         "demo": {"seconds": 301.0, "install_seconds": 61.0},
@@ -153,6 +157,7 @@ EXPECTED = {
     "from_torch": "within the bound for 199; largest error 9.5e-07, at most 0.073 of its bound.",
     "c_export": "| gcc | `-O0` | 0.200 (1e-08) | 42 of 44 |",
     "onnx_export": "| lstm | 0.100 (1e-07) | 0.090 (3e-07) |",
+    "sound": "of 5,123 runs 0 are over a bound, the worst at 0.988 of it; 31 models have a run",
     "leaks": "1,000,000 shuffled events over 1,000 streams",
     "clone": "`make demo` 301 s (61 s of it installation)",
 }

@@ -48,7 +48,8 @@ def self_test(program: Program, name: str, answers: list[Answer]) -> str:
         named = [(f"output_{k}", output), (f"state_{k}", state)]
         expected += [array(label, found) for label, found in named if found]
         pointers = ", ".join(label if found else "NULL" for label, found in named)
-        cases.append(f"{{{case['steps']}, {len(output)}, {len(state)}, {pointers}}}")
+        open_ = unbounded(answer.output_bound) + unbounded(answer.state_bound)
+        cases.append(f"{{{case['steps']}, {len(output)}, {len(state)}, {open_}, {pointers}}}")
     names: dict[str, object] = {"name": name, "NAME": name.upper()}
     text = (files(__package__) / "selftest.txt").read_text("utf-8")
     values: dict[str, Any] = {
@@ -62,6 +63,11 @@ def rows(answer: Float, bound: Float, stride: int) -> list[str]:
     """The numbers that have a bound, each with its place."""
     triples = zip(range(0, stride * len(answer), stride), answer.tolist(), bound.tolist(), strict=True)
     return [f"{{{at}, {value!r}, {limit:.9e}}}" for at, value, limit in triples if np.isfinite(limit)]
+
+
+def unbounded(bound: Float) -> int:
+    """How many numbers have no bound, as none holds; those that were not bounded are NaN."""
+    return int(np.isinf(bound).sum())
 
 
 def array(label: str, found: list[str]) -> str:
