@@ -108,7 +108,7 @@ def test_arrays_and_columns_of_other_types_are_refused(kind: Any) -> None:
 
 @EVERY
 def test_a_frame_of_one_column_of_text_is_texts(make: Any) -> None:
-    texts, labels = ["hi there", "good bye"] * 6, ["a", "b"] * 6
+    texts, labels = [f"{word} {i}" for i in range(6) for word in ("hi", "bye")], ["a", "b"] * 6
     made = Classifier(hidden=4, epochs=1).fit(make({"text": texts}), labels)
     asked = [made.predict_proba(X).tobytes() for X in (make({"text": texts[:2]}), texts[:2], np.array([texts[:2]]).T)]
     assert len(set(asked)) == 1

@@ -40,7 +40,7 @@ def built(root: Path, task: str, data: Path, **options: Any) -> Model:
 def test_the_default_model_of_long_series_is_not_rejected(tmp_path: Path) -> None:
     """Scaled by statistics, then convolved: the roundings of the scaling lie in the convolution's state."""
     draw = np.random.default_rng(0)
-    series = (draw.standard_normal((24, 40, 3)) * [1.0, 30.0, 1e-3] + [0.0, 500.0, 7.0]).astype(np.float32)
+    series = (draw.standard_normal((24, 40, 3)) * [1.0, 30.0, 1e-3] + [0.0, 500.0, 0.07]).astype(np.float32)
     np.savez(tmp_path / "train.npz", x=series, y=np.arange(24) % 3)
     model = built(tmp_path, "classify", tmp_path / "train.npz", label="y", input="series")
     assert [layer["kind"] for layer in model.layers[:3]] == ["scale", "conv", "recurrent"]
