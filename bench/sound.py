@@ -59,7 +59,7 @@ def random_models(count: int, seed: int) -> Iterator[tuple[str, Model]]:
         model = sample(
             seed=k, cell=None if cell == "none" else cell, dialect=dialect, size=int(draw.choice(WIDTHS)),
             features=None if draw.random() < 0.3 else int(draw.integers(1, 17)), scale=bool(draw.random() < 0.5),
-            conv=int(draw.choice([0, 0, 1, 2, 5, 9])), centred=bool(draw.random() < 0.15),
+            conv=(width := int(draw.choice([0, 0, 1, 2, 5, 9]))), centred=bool(draw.random() < 0.15) and width > 1,
             direction="both" if both else "causal", depth=int(draw.choice([1, 1, 1, 2, 3])), over=pools,
             norm=bool(draw.random() < 0.3), dense=draw.choice([None, None, "relu", "tanh", "sigmoid"]),
             outputs=int(draw.integers(1, 9)), softmax=bool(draw.random() < 0.7),
