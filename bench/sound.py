@@ -7,8 +7,8 @@ sets: the default model of each set of the catalogue, fitted on its train split,
 weights up to chaotic ones. Each is replayed in float32, and those that stream with bfloat16 too, on all that there is
 here. over: runs that are over a bound, or whose pieces differ: must be 0. open: runs of which nothing can be told, as
 no bound holds. mutants: models with one mistake each, which must be over a bound on the best native target; missed must
-be 0. Those that change no bit of an answer are not counted. All of it takes about 20 minutes on one core; `--sets ecg5000
---epochs 1 --random 20` a part of it.
+be 0. Those that change no bit of an answer are not counted. All of it takes about 20 minutes on one core; `--sets
+ecg5000 --epochs 1 --random 20` is a part of it.
 """
 
 from __future__ import annotations
