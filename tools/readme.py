@@ -138,10 +138,10 @@ def sound(result: Found) -> str:
     return section(
         "Verify itself",
         f"The default model of every public set and random models up to chaotic ones, {found['models']} in all, on "
-        f"everything that `tidegate verify` runs: of {found['runs']:,} runs {found['over']} are over a bound, the worst "
-        f"at {found['worst_ratio']:.3f} of it; {found['models_with_open_runs']} models have a run of which nothing can "
-        f"be told, as no bound holds. Of {found['mutants']:,} models that are wrong in one way {found['missed']} are "
-        "missed.",
+        f"everything that `tidegate verify` runs: of {found['runs']:,} runs {found['over']} are over a bound, the "
+        f"worst at {found['worst_ratio']:.3f} of it; {found['models_with_open_runs']} models have a run of which "
+        f"nothing can be told, as no bound holds. Of {found['mutants']:,} models that are wrong in one way "
+        f"{found['missed']} are missed.",
         made(result),
     )
 
