@@ -144,8 +144,8 @@ def part_of(
         aside = np.isin(alike[held], alike[kept])
         if aside.any():
             notes.append(
-                f"of the {rows} held out {int(aside.sum()):,} equal {rows} of other groups, which are learnt from; "
-                "they judge nothing"
+                f"{int(aside.sum()):,} of the {rows} held out read the same as {rows} of other groups, which are "
+                "learnt from, so they judge nothing"
             )
             held = held[~aside]
     without = np.setdiff1d(kinds, kinds[held])
