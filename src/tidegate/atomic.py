@@ -77,6 +77,19 @@ def check(path: Path, kind: Kind | None = None, inputs: Iterable[Path] = (), for
     _refuse_stranger(path, target, kind, force)
 
 
+def make_folder(path: Path) -> None:
+    """Make a folder, and those that it lies in, where there is none.
+
+    Raises: TidegateError where there is a file of that name, or the folder cannot be made.
+    """
+    try:
+        os.makedirs(path, exist_ok=True)
+    except FileExistsError as error:
+        raise TidegateError(f"{os.fspath(path)} is a file; give the path of a folder to write into") from error
+    except OSError as error:
+        raise TidegateError(f"cannot make the folder {os.fspath(path)}: {_reason(error)}") from error
+
+
 def rehearse(path: Path, sizes: Iterable[int]) -> None:
     """Try whether files of these sizes in bytes, all at once, can be written beside `path`; nothing of them is left.
 

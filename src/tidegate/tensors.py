@@ -340,7 +340,10 @@ def _header(order: list[str], arrays: Mapping[str, Array], metadata: Mapping[str
         raise ModelFileError("the header has half of a surrogate pair in a name or in the metadata") from None
     header += b" " * (-len(header) % 8)
     if len(header) > MAX_HEADER:
-        raise ModelFileError(f"the header would have {len(header)} bytes; at most {MAX_HEADER} are allowed")
+        raise ModelFileError(
+            f"the header would have {len(header)} bytes; at most {MAX_HEADER} are allowed; it holds labels and names, "
+            "so give fewer or shorter ones"
+        )
     return header
 
 

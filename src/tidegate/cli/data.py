@@ -114,7 +114,7 @@ def place(names: dict[str, str], fetch: Callable[[], dict[str, Path]], force: bo
     Raises OptionError for a file that is there and has other bytes.
     """
     for name in names.values():
-        os.makedirs(os.path.dirname(os.path.abspath(name)), exist_ok=True)
+        atomic.make_folder(os.path.dirname(os.path.abspath(name)))
         atomic.check(name)  # before anything is fetched
     found = {names[split]: read(path, DataError) for split, path in fetch().items()}
     kinds = {name: same_as(data) for name, data in found.items()}

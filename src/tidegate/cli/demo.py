@@ -19,6 +19,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from .. import atomic
 from ..errors import MissingExtra, TidegateError
 from . import _flags
 from ._console import UNREAD
@@ -53,7 +54,7 @@ def flags(parser: Parser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     begun = time.monotonic()
-    os.makedirs(args.out, exist_ok=True)
+    atomic.make_folder(args.out)
     model = os.path.join(args.out, TEXTS_MODEL)
     check(args.out, args.force)
     files = fetch()
@@ -133,7 +134,7 @@ def stream(model: str, stories: list[tuple[str, str]]) -> None:
 
 def check(folder: str, force: bool) -> None:
     """Refuse what is in the way of the files now, not when the first of them are made."""
-    from .. import atomic, model
+    from .. import model
     from ..plots import png
 
     for name in (TEXTS_MODEL, SERIES_MODEL):

@@ -75,7 +75,7 @@ def run(args: argparse.Namespace) -> int:
     for sentence in bad:
         print(f"tidegate: left out {sentence}", file=sys.stderr)
     if bad:
-        print(f"tidegate: {len(bad)} bad events were left out", file=sys.stderr)
+        print(f"tidegate: {len(bad)} bad event{' was' if len(bad) == 1 else 's were'} left out", file=sys.stderr)
     return 0
 
 

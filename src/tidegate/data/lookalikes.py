@@ -80,7 +80,7 @@ def warnings(counts: Mapping[str, int], what: str, unit: str = "row") -> list[st
         unit: what is counted, "row" or "series".
 
     >>> warnings({"card": 120, "card ": 3}, "label")
-    ["warning: labels 'card' (120 rows) and 'card ' (3 rows) differ by a space at the end alone; if they are one label, write it one way"]
+    ["warning: labels 'card' (120 rows) and 'card ' (3 rows) differ only by a space at the end; if they are one label, write it one way"]
     """  # noqa: E501
 
     def shown(name: str) -> str:
@@ -89,7 +89,7 @@ def warnings(counts: Mapping[str, int], what: str, unit: str = "row") -> list[st
 
     found = sorted(counts, key=lambda name: -counts[name])
     said = [
-        f"warning: {what}s {shown(one)} and {shown(other)} differ by {difference(one, other)} alone; if they are one "
+        f"warning: {what}s {shown(one)} and {shown(other)} differ only by {difference(one, other)}; if they are one "
         f"{what}, write it one way"
         for one, other in pairs(found)
     ]

@@ -79,6 +79,8 @@ def names(classes: Any) -> list[str]:
 
 def _apart(X: Any) -> Rows | None:
     """Texts, or series that are no rows of a table; None for all else, which scikit-learn checks."""
+    if isinstance(X, str):
+        raise WrongData("X is one text; put it in a list, as [X]")
     if hasattr(X, "columns") or hasattr(X, "column_names"):
         return _of_frame(X)
     if isinstance(X, np.ndarray) and X.ndim == 3:

@@ -110,13 +110,16 @@ def repeated(alike: Indices, labelled: Indices, noun: str, apart: bool) -> list[
         noun: what a row is, "row" or "series".
         apart: whether they are kept on one side of the hold-out.
 
+    >>> repeated(np.array([0, 1, 0]), np.array([0, 1, 0]), "row", False)
+    ['1 of 3 rows repeats another one']
     >>> repeated(np.array([0, 1, 0, 1]), np.array([0, 1, 0, 0]), "row", False)
     ['2 of 4 rows repeat another one, 1 of them with another label']
     """
     _, first, number = np.unique(alike, return_index=True, return_inverse=True)
     if len(first) == len(alike):
         return []
-    said = f"{len(alike) - len(first):,} of {many(len(alike), noun)} repeat another one"
+    again = len(alike) - len(first)
+    said = f"{again:,} of {many(len(alike), noun)} {'repeats' if again == 1 else 'repeat'} another one"
     if other := int((labelled != labelled[first[number]]).sum()):
         said += f", {other:,} of them with another label"
     return [said + f"; equal {noun if noun == 'series' else 'rows'} stay on one side of the hold-out" * apart]
@@ -142,10 +145,10 @@ def part_of(
     notes, n, rows = [], len(kinds), "series" if noun == "series" else "rows"
     if groups is not None:
         aside = np.isin(alike[held], alike[kept])
-        if aside.any():
+        if gone := int(aside.sum()):
             notes.append(
-                f"of the {rows} held out {int(aside.sum()):,} equal {rows} of other groups, which are learnt from; "
-                "they judge nothing"
+                f"{gone:,} of the {rows} held out {'reads' if gone == 1 else 'read'} the same as {rows} of other "
+                "groups, which are learnt from, so they judge nothing"
             )
             held = held[~aside]
     without = np.setdiff1d(kinds, kinds[held])

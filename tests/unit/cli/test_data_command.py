@@ -43,3 +43,15 @@ def test_what_cannot_be_written_is_said_before_anything_is_fetched(
     (tmp_path / "out" / "test.csv").mkdir(parents=True)
     assert main(["data", "trec", "--out", str(tmp_path / "out")]) == 2
     assert "it is a folder" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", [["data", "trec"], ["demo"]])
+def test_a_file_in_the_place_of_the_folder_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], command: list[str]
+) -> None:
+    monkeypatch.setattr(catalogue, "fetch", lambda name: pytest.fail("it was fetched"))
+    (tmp_path / "mine.csv").write_text("mine")
+    for out, said in (("mine.csv", "is a file; give the path of a folder"), ("mine.csv/sub", "cannot make the folder")):
+        assert main([*command, "--out", str(tmp_path / out)]) == 2
+        assert said in capsys.readouterr().err
+    assert (tmp_path / "mine.csv").read_text() == "mine"

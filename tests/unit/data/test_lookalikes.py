@@ -36,8 +36,10 @@ def test_names_that_differ_to_the_eye_are_no_pair() -> None:
 
 def test_warnings_have_counts_and_are_not_without_end() -> None:
     found = warnings({"card ": 1, "card": 1200, "None": 3, "none": 1, "x": 9}, "label")
-    assert found[0].startswith("warning: labels 'card' (1,200 rows) and 'card ' (1 row) differ by a space at the end")
-    assert found[1].startswith("warning: labels 'None' (3 rows) and 'none' (1 row) differ by upper and lower case")
+    assert found[0].startswith(
+        "warning: labels 'card' (1,200 rows) and 'card ' (1 row) differ only by a space at the end"
+    )
+    assert found[1].startswith("warning: labels 'None' (3 rows) and 'none' (1 row) differ only by upper and lower case")
     assert found[2].startswith("warning: label 'None' (3 rows) is what other programs write for an empty cell")
     many = warnings({name: 1 for i in range(30) for name in (f"n{i}", f"N{i}")}, "group", "series")
     assert len(many) == 9

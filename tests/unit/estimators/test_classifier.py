@@ -279,6 +279,13 @@ def test_texts_and_labels_of_two_kinds_are_refused_not_converted() -> None:
         Classifier(epochs=1).fit(np.zeros((4, 3)), [1, "a", 1, "a"])
 
 
+@pytest.mark.parametrize("ask", ["fit", "predict"])
+def test_one_text_that_is_in_no_list_is_named(ask: str) -> None:
+    asked = Classifier(**QUICK)
+    with pytest.raises(WrongData, match="X is one text; put it in a list"):
+        asked.fit("hello there", ["greet"]) if ask == "fit" else asked.fit(TEXTS, GREETS).predict("hello there")
+
+
 def test_groups_stay_on_one_side_of_the_hold_out() -> None:
     rng = np.random.default_rng(0)
     X, y, groups = rng.normal(size=(60, 4)), [0, 1] * 30, np.repeat(np.arange(12), 5)

@@ -103,7 +103,7 @@ def test_groups_are_held_out_as_a_whole_and_what_equals_a_learnt_row_judges_noth
     assert apart(found, groups)
     assert apart(found, texts)
     assert found.about["judged_on"] == "36 of 400 rows, held out, of 4 of 40 groups"
-    assert "of the rows held out 4 equal rows of other groups" in found.notes[0][1]
+    assert "4 of the rows held out read the same as rows of other groups" in found.notes[0][1]
     x = np.random.default_rng(0).normal(size=(40, 5))
     series = of_arrays(x, labels=["a", "b"] * 20, groups=[i // 4 for i in range(40)])
     assert apart(lesson(series, group="patient"), [str(i // 4) for i in range(40)])
@@ -160,9 +160,9 @@ def test_labels_ids_and_groups_that_look_alike_are_warned_of() -> None:
     assert notes[2].startswith("warning: group 'nan' (1 row) is what other programs write for an empty cell")
     x, ids = np.random.default_rng(0).normal(size=(20, 5)), [f"s{i}" for i in range(19)] + ["s1 "]
     (note,) = lesson(of_arrays(x, labels=["a", "b"] * 10, ids=ids)).notes[0]
-    assert note.startswith("warning: ids 's1' (5 steps) and 's1 ' (5 steps) differ by a space at the end alone")
+    assert note.startswith("warning: ids 's1' (5 steps) and 's1 ' (5 steps) differ only by a space at the end")
     several = lesson(table(texts, ["a; b", "A"] * 20), label_separator=";").notes[0]
-    assert several[0].startswith("warning: labels 'A' (20 rows) and 'a' (20 rows) differ by upper and lower case")
+    assert several[0].startswith("warning: labels 'A' (20 rows) and 'a' (20 rows) differ only by upper and lower case")
 
 
 def test_an_unseen_label_that_looks_like_a_seen_one_is_told_apart() -> None:
