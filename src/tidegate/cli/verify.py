@@ -85,7 +85,10 @@ def report(results: list[Result]) -> str:
     faults, open_ = (sum(result.ok is verdict for result in results) for verdict in (False, None))
     said = "all within their bounds" if not faults and not open_ else f"{faults} wrong"
     if open_:
-        said += f"; {open_} cannot be told right from wrong: the model amplifies roundings too much for a bound"
+        said += (
+            f"; {open_} cannot be told right from wrong: the model amplifies roundings too much for a bound, "
+            "or its numbers outgrow float32"
+        )
     moved = [result.moved for result in results if result.moved is not None]
     if moved:
         said += f"; rounding the weights moves the answers by up to {max(moved):.1e}"

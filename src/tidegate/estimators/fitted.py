@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
-from ..errors import DataError, OptionError, WrongData, WrongValue
+from ..errors import DataError, ModelFileError, OptionError, WrongData, WrongValue
 from ..model import Model
 from ..runtime import Predictor
 from .parameters import Fitting, chosen
@@ -34,6 +34,15 @@ class Fitted(BaseEstimator):  # type: ignore[misc]
     def save(self, path: str | os.PathLike[str], force: bool = False) -> None:
         """Write the model's file, which `tidegate.load` and every command takes; see `Model.save`."""
         self.model_.save(path, force)
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        if "_file" in state:  # how a fitted model was kept before predictors could be pickled
+            name = type(self).__name__
+            raise ModelFileError(
+                f"the pickled {name} was made by an older tidegate; open it there and keep its model with "
+                "save(path), which tidegate.load reads here, or fit it again"
+            )
+        super().__setstate__(state)
 
 
 def learnt(estimator: Any, task: str, options: Any, source: Any) -> Predictor:

@@ -193,9 +193,13 @@ def told(model: Model, found: Floats, reading: Reading) -> str:
     when = f"step {step + 1}" if len(found) > 1 else "the last step"
     mine, theirs = found[step, row, output], reading.y[step, row, output]
     kinds = {layer["kind"] for layer in model.layers}
-    hint = f"; {FINAL} behind the recurrence" if "bidirectional" in kinds and "final" not in kinds else ""
+    if "final" in kinds:
+        hint = "; leave FinalStates() out where its forward reads the outputs of the last step or of every step"
+    else:
+        hint = f"; {FINAL} behind the recurrence" if "bidirectional" in kinds else ""
     return (
         f"the parts do not answer as like does: the largest difference is {abs(mine - theirs):.3g}, of row {row + 1} "
-        f"and output {output + 1} after {when}, {theirs:.6g} in like and {mine:.6g} in the model; give all parts in "
-        f"the order of its forward{hint}"
+        f"and output {output + 1} after {when}, {theirs:.6g} in like and {mine:.6g} in the model; give all "
+        "that its forward does, in its order and as modules, such as torch.nn.ReLU() where it calls relu; a mean or a "
+        f"maximum over the steps has no module{hint}"
     )

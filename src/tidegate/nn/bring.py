@@ -119,11 +119,13 @@ def refuse_own_forward(path: str, module: Module, known: tuple[type[Module], ...
 
 def suggested(module: Module) -> str:
     """How to bring a module's parts instead of it; "" where it has none."""
-    names = []
+    names, last = [], None
     for name, part in module.named_children():
         names.append(f"m[{name}]" if name.isdigit() else f"m.{name}" if name.isidentifier() else f"m[{name!r}]")
-        if getattr(part, "bidirectional", False):
-            names.append("tidegate.nn.FinalStates()")
+        if isinstance(part, kinds.ALL):
+            last = len(names) if getattr(part, "bidirectional", False) else None
+    if last:  # only behind the last recurrence: those before it give it their steps
+        names.insert(last, "tidegate.nn.FinalStates()")
     if not names:
         return ""
     whole = "" if isinstance(module, torch.nn.ModuleList | torch.nn.ModuleDict) else ", like=m, example=x"
@@ -169,9 +171,11 @@ class Reader:
         if list(module.children()):
             refuse_own_forward(path, module, ())
         if isinstance(module, torch.nn.LogSoftmax):
-            raise ModuleError(f"{path} is a LogSoftmax, which no layer is; give torch.nn.Softmax(-1), or leave it out")
+            raise ModuleError(
+                f"{path} is a LogSoftmax, which no layer computes; give torch.nn.Softmax(-1), or leave it out"
+            )
         known = ", ".join(sorted({kind.__name__ for kind in (*kinds.STACKS, *kinds.SINGLES, *READERS)}))
-        raise ModuleError(f"{path} is a {type(module).__name__}, which no layer is; there are those of {known}")
+        raise ModuleError(f"{path} is a {type(module).__name__}, which no layer computes; there are layers for {known}")
 
     def add(self, path: str, inputs: int | None, outputs: int, layer: dict[str, Any], weights: dict[str, Any]) -> None:
         """One more layer. inputs: the width that it takes; None for ids."""

@@ -104,6 +104,10 @@ class Pool(Rows):
         events: (id, piece), (id, piece, end) or (id, piece, end, time), as `Stream.push` takes them; any number of one
         id, in order. Raises DataError naming the event; StateError while another thread changes the pool.
         """
+        try:
+            events = iter(events)
+        except TypeError:
+            raise DataError(f"events are a list of (id, piece); {type(events).__name__} was given") from None
         with self._turn:
             self._settled()
             rounds, pending = self._plan(events)

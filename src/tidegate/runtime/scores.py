@@ -47,6 +47,9 @@ class Scores:
     ) -> None:
         self.values, self.labels, self.reason, self.multi_label = values, labels, reason, multi_label
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Scores, (self.values, self.labels, self.reason, self.multi_label)
+
     @property
     def label(self) -> str | None:
         """The label of the largest value, whether it holds or not; None without values or labels, and where one is NaN,

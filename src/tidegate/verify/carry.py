@@ -5,7 +5,8 @@ the results by it, with its signs, over any number of steps: an error that the r
 What operations bend away from their tangents is counted in the graph (`bounds.py`), by the radii of `tangents.py`. So
 the bound is proved, and not of first order only.
 
-Where errors are amplified until they meet what bends, as in a chaotic recurrence, no bound holds: it is infinite.
+Where errors are amplified until they meet what bends, as in a chaotic recurrence, no bound holds: it is infinite. The
+same goes for numbers that float32 cannot hold: it makes infinities of them.
 
 The work grows with the numbers that are bounded, so of a state of more than `MOST_STATE` numbers an even
 sample is.
@@ -19,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..oracle import Oracle
-from .bounds import ActivationErrors, Graph, Value
+from .bounds import ActivationErrors, Graph, U, Value
 from .tangents import Followed, Room
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 Float = npt.NDArray[np.float64]
 FLOAT64: Final = 1 + 2.0**-20  # the oracle's roundings and the bound's own are each 2^-29 of float32's
 MOST_STATE: Final = 640
+LARGEST: Final = float(np.finfo(np.float32).max)
 
 
 class Trajectory(NamedTuple):
@@ -87,7 +89,7 @@ def carried(model: Model, run: Trajectory, errors: ActivationErrors) -> Carried:
         wanted[np.arange(Y), np.arange(Y)] = wanted[np.arange(Y, rows), Y + chosen] = 1.0
         parts = np.split(wanted, np.cumsum([Y, *(v.value.size for v in state)])[:-1], 1)
         bound, _ = graph.backward(list(zip([output, *state], parts, strict=True)))
-    bound = np.where(np.isnan(bound), np.inf, FLOAT64 * bound)
+    bound = np.where(np.isnan(bound) | overflows(graph), np.inf, FLOAT64 * bound)
     return Carried(bound[:Y], bound[Y:], chosen)
 
 
@@ -108,6 +110,17 @@ def over_all_steps(model: Model, graph: Graph, x: npt.NDArray[Any]) -> tuple[Val
     return graph.lift(y), [graph.lift(state[name]) for name in names]
 
 
+def overflows(graph: Graph) -> bool:
+    """Whether a number, or a partial sum of one, may be beyond float32's range. A sum's radius is at least U times the
+    sum of its terms' absolute values, so a small radius says that no part of it is too large.
+    """
+    return any(
+        (np.isfinite(v.value) & (abs(v.value) > LARGEST)).any()
+        or (np.isfinite(v.radius) & (v.radius > U * LARGEST)).any()
+        for v in graph.values
+    )
+
+
 def each_step(
     model: Model, x: npt.NDArray[Any], states: list[dict[str, Any]], outputs: npt.NDArray[Any], errors: ActivationErrors
 ) -> tuple[Float, Float]:
@@ -115,9 +128,10 @@ def each_step(
 
     states: the target's, before the first step and after each, name -> [1, *shape]; outputs: [T, O]. Each step is held
     against the oracle's from the target's own state before it, which is a known number. So nothing is amplified, and a
-    bound holds of any model that streams, a chaotic one too.
+    bound holds of any model that streams, a chaotic one too, as long as its numbers fit into float32.
     """
     found: list[tuple[Float, Float]] = []
+    lost = False
     for k in range(len(x)):
         graph = Graph(errors, exactly=True)
         oracle = Oracle(model, graph)
@@ -126,10 +140,12 @@ def each_step(
         one = x[k : k + 1]
         with np.errstate(all="ignore"):
             y, after = oracle.step(before, graph.lift(one) if one.dtype.kind == "f" else one)
+        lost = overflows(graph) or (lost and not all(np.isfinite(v).all() for v in states[k].values()))
         made = [(outputs[k], y), *((states[k + 1][name], v) for name, v in after.items() if name != "steps")]
         for theirs, ours in made:
             value, given = graph.lift(ours), theirs.astype(np.float64).reshape(-1)
             exact = value.value.reshape(-1)
-            error = np.where(given == exact, 0.0, abs(given - exact))  # infinities are equal too
-            found.append((error, FLOAT64 * value.radius.reshape(-1)))
+            with np.errstate(invalid="ignore"):
+                error = np.where(given == exact, 0.0, abs(given - exact))  # infinities are equal too
+            found.append((error, np.where(lost, np.inf, FLOAT64 * value.radius.reshape(-1))))
     return np.concatenate([error for error, _ in found]), np.concatenate([bound for _, bound in found])

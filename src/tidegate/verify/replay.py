@@ -49,7 +49,7 @@ class Result:
     answers, at most; error and bound are then about the oracle with rounded weights. step_ratio: the worst error of a
     single step over its own bound, each from the reader's own state before it (None: not followed). verdict: "ok", or
     what is wrong or missing in a few words. ran: whether it ran at all. ok: whether nothing is wrong; None where that
-    cannot be told, because no bound holds: the model amplifies roundings too much.
+    cannot be told, because no bound holds: the model amplifies roundings too much, or its numbers outgrow float32.
 
     Where no bound of the whole holds but each step was followed, error, bound and ratio are those of the worst step.
     """

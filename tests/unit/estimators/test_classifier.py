@@ -18,7 +18,7 @@ from sklearn.preprocessing import FunctionTransformer
 
 import tidegate
 from tidegate.data.series import of_arrays
-from tidegate.errors import DataError, OptionError, TidegateError, WrongData, WrongValue
+from tidegate.errors import DataError, ModelFileError, OptionError, TidegateError, WrongData, WrongValue
 from tidegate.estimators import Classifier
 from tidegate.estimators.parameters import COLUMNS
 from tidegate.tasks.classify import Options
@@ -247,6 +247,13 @@ print(made.model_.weights_hash, made.predict_proba([numpy.load({str(tmp_path / "
     done = without_torch(code)
     assert done.returncode == 0, done.stderr
     assert done.stdout.split() == [fitted.model_.weights_hash, fitted.predict_proba(SERIES[:1]).tobytes().hex()]
+
+
+def test_a_pickle_of_an_older_version_is_refused_with_what_to_do() -> None:
+    """A fitted model was kept in it as a document and tensors."""
+    with pytest.raises(ModelFileError, match=r"Classifier was made by an older tidegate; .* keep its model with save"):
+        Classifier().__setstate__({"hidden": 8, "_file": ({}, {}, None)})
+    assert pickle.loads(pickle.dumps(Classifier(hidden=8))).hidden == 8
 
 
 def test_a_grid_over_a_pipeline_of_series() -> None:

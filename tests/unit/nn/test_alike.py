@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from collections.abc import Callable
 from typing import Any
@@ -131,14 +132,36 @@ def test_a_softmax_at_the_end_may_be_missing_in_the_module(end):
     assert brought(net, torch.nn.Softmax(-1), labels=["no", "yes"]).labels == ["no", "yes"]
 
 
+class Stacked(torch.nn.Module):
+    """Two recurrences in both directions, whose answer is the final states of the second."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.lower = torch.nn.LSTM(3, 4, batch_first=True, bidirectional=True)
+        self.upper = torch.nn.GRU(8, 2, batch_first=True, bidirectional=True)
+        self.head = torch.nn.Linear(4, 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(of_both(*self.upper(self.lower(x)[0])))
+
+
+def test_the_parts_that_are_proposed_have_final_states_behind_the_last_recurrence_alone():
+    m, x = Stacked(), torch.randn(3, 5, 3)
+    with pytest.raises(ModuleError) as refused:
+        tidegate.from_torch(m)
+    proposed = re.search(r"from_torch\(m\.lower, .*, example=x\)", str(refused.value))
+    assert proposed
+    assert eval(f"tidegate.{proposed[0]}").predict(list(x.numpy())).shape == (3, 2)
+
+
 WRONG: dict[str, tuple[Callable[[], Classifier], dict[str, Any], str]] = {
     "the last step": (lambda: Classifier(of_both), {"final": False}, "both directions, is tidegate.nn.FinalStates"),
-    "the final states": (lambda: Classifier(last_step), {}, "give all parts in the order of its forward$"),
-    "a mean": (lambda: Classifier(mean), {"final": False}, "the parts do not answer as like does"),
+    "the final states": (lambda: Classifier(last_step), {}, r"leave FinalStates\(\) out where its forward"),
+    "a mean": (lambda: Classifier(mean), {"final": False}, "a mean or a maximum over the steps has no module"),
     "the memory of an LSTM": (
         lambda: Classifier(memory, torch.nn.LSTM, both=False), {"final": False}, "the parts do not answer as like does"
     ),
-    "a function of its own": (lambda: Classifier(of_both, end=torch.tanh), {}, "the parts do not answer as like does"),
+    "a function of its own": (lambda: Classifier(of_both, end=torch.tanh), {}, "as modules, such as torch.nn.ReLU"),
     "a table that is normed": (
         lambda: Classifier(lambda y, h: torch.nn.functional.normalize(of_both(y, h), dim=-1)), {}, "do not answer as"
     ),

@@ -100,7 +100,7 @@ REFUSED: dict[str, tuple[Any, str]] = {
     ),
     "logarithms": (
         lambda: torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.LogSoftmax(-1)),
-        r"Sequential.1 is a LogSoftmax, which no layer is; give torch.nn.Softmax\(-1\), or leave it out",
+        r"Sequential.1 is a LogSoftmax, which no layer computes; give torch.nn.Softmax\(-1\), or leave it out",
     ),
     "two layouts": (
         lambda: torch.nn.Sequential(torch.nn.GRU(3, 4, batch_first=True), torch.nn.Sequential(torch.nn.GRU(4, 4))),
@@ -133,7 +133,7 @@ REFUSED: dict[str, tuple[Any, str]] = {
     "quantised": (quantised, r"Sequential.0 \(ReLU6\) is quantised; bring the float module"),
     "no layer": (
         lambda: torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.Conv1d(3, 4, 1)),
-        "Sequential.1 is a Conv1d, which no layer is; there are those of Embedding, FinalStates, GRU, ",
+        "Sequential.1 is a Conv1d, which no layer computes; there are layers for Embedding, FinalStates, GRU, ",
     ),
     "nothing": (torch.nn.Identity, "there is no layer in it"),
     "nan": (lambda: spoilt(float("nan")), "Sequential.1.weight_hh_l1: 3 of 48 values are NaN or infinite"),

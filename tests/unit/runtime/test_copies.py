@@ -27,7 +27,7 @@ NAMED = replace(LOAD, names=("a", "b"), mean=np.array([[0.0], [5.0]]), deviation
 ROLL = replace(LOAD, answer=Answer(2, (0.1, 0.5, 0.9), "autoregressive"), window=Window(4, 2, 2))
 TIMED = replace(LOAD, calendar=("day",))
 HOURS = np.datetime64("2026-01-01T00:00", "us") + np.timedelta64(1, "h") * np.arange(40)
-WAYS: list[Callable[[Any], Any]] = [copy.copy, copy.deepcopy, *(lambda x, p=p: loaded(x, p) for p in range(2, 6))]
+WAYS: list[Callable[[Any], Any]] = [copy.copy, copy.deepcopy, *(lambda x, p=p: loaded(x, p) for p in range(6))]
 COPIES = WAYS[:2]
 
 

@@ -126,6 +126,7 @@ def test_many_steps_go_in_several_native_calls(text: Predictor, monkeypatch: pyt
         ([("a", "my card "), ("b", b"\xff")], "event 1: the text is not UTF-8"),
         ([("a", "my card "), ("b",)], r"event 1: an event is \(id, piece\), \(id, piece, end\) or"),
         ([("a", "my card "), "no"], r"event 1: an event is"),
+        (7, "events are a list of \\(id, piece\\); int was given"),
         ([("a", "my card "), ([], "x")], "event 1: a stream's id must be hashable"),
     ],
 )

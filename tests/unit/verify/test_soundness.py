@@ -93,6 +93,21 @@ def test_an_oracle_of_another_machine_is_not_wrong_of_a_model_that_amplifies() -
         assert verify(Model(model.document, moved))[0].ok is ok
 
 
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("gain", [12.0, 1000.0])
+def test_nothing_is_wrong_where_numbers_outgrow_float32(gain: float) -> None:
+    """A recurrence that multiplies its states until float32 makes infinities of them, and then NaN."""
+    model = sample(1, 3, 4, "rnn", {"activation": "relu"}, softmax=False)
+    tensors = {
+        n: np.eye(4, dtype=np.float32) * np.float32(gain) if n.endswith(".R") else abs(v)
+        for n, v in model.tensors.items()
+    }
+    found = verify(attach(Model(model.document, tensors)))
+    assert [r.verdict for r in found if r.ok is False] == []
+    assert {r.verdict for r in found if r.target in _native.targets()} == {NO_BOUND}
+    assert "NaN" not in json.dumps([r.to_json() for r in found])
+
+
 def test_wrong_models_are_found_where_no_bound_of_the_whole_holds() -> None:
     replay = Replay(chaotic())
     for what, wrong in mutants(replay.model).items():
