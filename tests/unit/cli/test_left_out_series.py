@@ -49,7 +49,13 @@ def test_predict_forecasts_every_series_from_two_steps_on_and_names_the_others(
     said = capsys.readouterr()
     long, two, one = map(json.loads, said.out.splitlines())
     assert len(long["forecast"]["y"]) == len(two["forecast"]["y"]) == 2
-    assert one == {"series": "one", "steps": [], "forecast": None, "reason": "has 1 step; this model needs 2"}
+    assert one == {
+        "series": "one",
+        "steps": [],
+        "assumed": None,
+        "forecast": None,
+        "reason": "has 1 step; this model needs 2",
+    }
     assert said.err == "1 series without a forecast: 'one' has 1 step; this model needs 2\n"
     assert main(["predict", model, file]) == 0
     said = capsys.readouterr()
