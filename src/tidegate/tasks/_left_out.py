@@ -6,7 +6,7 @@ import numpy as np
 
 from ..data.series import Collection
 from ..features.series import Intake
-from ._windows import HELD, KEPT, Places, steps_of
+from ._windows import HELD, KEPT, Places, lead_of, steps_of
 
 
 def unfilled(places: Places, count: int) -> list[int]:
@@ -48,6 +48,20 @@ def named(source: Collection, reasons: dict[int, str]) -> list[dict[str, str]]:
         {"series": source.series[i].id or source.place(i, 0).removesuffix(", step 1"), "reason": reason}
         for i, reason in reasons.items()
     ]
+
+
+def absent(entries: list[dict[str, str]], use: str, intake: Intake, held: bool) -> str:
+    """What is said about series that are not learnt from or judged by (`use`), and how long they would have to be.
+
+    held: whether the end of each series is held out.
+    """
+    if not entries:
+        return ""
+    before, ahead = intake.window.needs if intake.window else 1, lead_of(intake)
+    takes = f"{before + ahead} steps"
+    if held:
+        takes = f"{takes} before the held-out end" if use == "learnt from" else f"{before} steps and {ahead} held out"
+    return f"; {left_out(entries, f'not {use} (that takes {takes})')}"
 
 
 def left_out(entries: list[dict[str, str]], what: str = "left out", most: int = 5) -> str:

@@ -20,7 +20,7 @@ from . import _series
 from ._beside import baselines, filled
 from ._chain import Chain, Learning, Recurrence
 from ._chain import start as first_weights
-from ._left_out import left_out, named, omitted, padding, unfilled
+from ._left_out import absent, named, omitted, padding, unfilled
 from ._lesson import Lesson
 from ._options import check, option
 from ._overlap import set_apart
@@ -258,9 +258,8 @@ def lesson(options: Options, source: Collection, judged: Collection | None) -> L
     said = [taken(each, options) for each in sources]
     unlearnt, unjudged = (named(each, reasons) for each, reasons in zip((source, sources[-1]), gaps, strict=True))
     own = sum(i < len(found) for i in short)
-    said[0] += padding(learnt, own) + (f"; {left_out(unlearnt, 'not learnt from')}" if unlearnt else "")
-    said[-1] += padding(learnt, len(short) - own)
-    said[-1] += f"; {left_out(unjudged, 'not judged by')}" if unjudged else ""
+    said[0] += padding(learnt, own) + absent(unlearnt, "learnt from", learnt, judged is None)
+    said[-1] += padding(learnt, len(short) - own) + absent(unjudged, "judged by", learnt, judged is None)
     section, arrays = replace(learnt, answer=intake.answer).to_json()
     kept, held = (data.rows_of(part) for part in (KEPT, HELD))
     counts = {name: int((places.part == part).sum()) for name, part in (("trained", KEPT), ("held_out", HELD))}

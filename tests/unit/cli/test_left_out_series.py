@@ -36,7 +36,10 @@ def test_fit_names_the_series_that_it_leaves_out(folder: Path, capsys: pytest.Ca
     train, out = written(folder / "named.csv", a=60, b=3, c=1), str(folder / "named.safetensors")
     assert main(["fit", "forecast", train, "--out", out, "--json", *QUICK]) == 0
     said = capsys.readouterr()
-    assert "2 series not learnt from: 'b' has 3 steps, 'c' has 1 step" in said.err
+    assert (
+        "2 series not learnt from (that takes 4 steps before the held-out end): 'b' has 3 steps, 'c' has 1 step"
+        in said.err
+    )
     left = json.loads(said.out)["provenance"]["not_learnt_from"]
     assert left == [{"series": "b", "reason": "has 3 steps"}, {"series": "c", "reason": "has 1 step"}]
 

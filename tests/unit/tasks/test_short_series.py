@@ -41,8 +41,11 @@ def test_series_shorter_than_a_window_are_learnt_from_and_what_is_left_out_is_na
         "; 3 series too short for a full look-back of 10 steps, so that forecasts are learnt and made from 2 steps"
         in said
     )
-    assert "; 2 series not learnt from: 's3' has 3 steps, 's1' has 1 step" in said
-    assert "; 2 series not judged by: 's3' has 3 steps, 's1' has 1 step" in said
+    assert (
+        "; 2 series not learnt from (that takes 4 steps before the held-out end): 's3' has 3 steps, 's1' has 1 step"
+        in said
+    )
+    assert "; 2 series not judged by (that takes 2 steps and 2 held out): 's3' has 3 steps, 's1' has 1 step" in said
     assert all(isinstance(figure, float) for figure in made.about["baselines"].values())
     full = made.rows.behind >= 10
     assert (~full[made.rows.series < 2]).sum() <= full[made.rows.series < 2].sum() / 4
@@ -78,7 +81,7 @@ def test_series_of_another_file_that_are_too_short_to_judge_by_are_named() -> No
     options = Options(horizon=2, lookback=6, segment=1, season=0, hidden=2)
     made = lesson(options, rows(source, options), rows(judged, options))
     assert made.about["not_judged_by"] == [{"series": "b", "reason": "has 3 steps"}]
-    assert made.taken[1].endswith("1 series not judged by: 'b' has 3 steps")
+    assert made.taken[1].endswith("1 series not judged by (that takes 4 steps): 'b' has 3 steps")
 
 
 def test_another_file_of_short_series_alone_judges_a_model_that_reads_short_windows() -> None:
