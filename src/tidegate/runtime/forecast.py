@@ -74,7 +74,7 @@ class Forecast:
             if abs(level - q) < ROUNDING:
                 return self.values[..., i].copy()
         if not levels[0] <= level <= levels[-1]:
-            raise OptionError(f"there is no quantile {level}; the model has those of {levels[0]} to {levels[-1]}")
+            raise OptionError(f"there is no quantile {level:.12g}; the model has those of {levels[0]} to {levels[-1]}")
         above = next(i for i, q in enumerate(levels) if q > level)
         share = (level - levels[above - 1]) / (levels[above] - levels[above - 1])
         return (1 - share) * self.values[..., above - 1] + share * self.values[..., above]
