@@ -211,9 +211,23 @@ def predict(args: argparse.Namespace, predictor: Predictor) -> int:
         if k < CHARTS and sys.stdout.isatty() and _console.columns() >= NARROWEST:
             print(chart(one))
         print(listing(one))
-    for said in dict.fromkeys(one.assumed for one in found if one.assumed and not args.json):
-        print(said, file=sys.stderr)
+    if not args.json:
+        for said in dates_assumed(found):
+            print(said, file=sys.stderr)
     return 0
+
+
+def dates_assumed(found: list[Onward]) -> list[str]:
+    """What the steps ahead are called and why; of series that differ in it, behind the names of up to three each."""
+    names: dict[str, list[str]] = {}
+    for one in found:
+        if one.assumed:
+            names.setdefault(one.assumed, []).append(repr(one.name))
+    if len(names) < 2:
+        return list(names)
+    return [
+        f"{', '.join(of[:3])}{f' and {len(of) - 3:,} more' if of[3:] else ''}: {said}" for said, of in names.items()
+    ]
 
 
 def chart(one: Onward) -> str:

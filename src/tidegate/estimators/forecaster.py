@@ -147,7 +147,7 @@ class Forecaster(Fitted, Parameters):
         check_is_fitted(self)
         with as_scikit_learn():
             shares = [widest(self.options_.levels())] if coverage is None else numbers("coverage", coverage)
-        ends = [[round((1 - share) / 2, 12), round((1 + share) / 2, 12)] for share in shares]
+        ends = [[(1 - share) / 2, (1 + share) / 2] for share in shares]
         return self._told(
             fh, X,
             lambda line, steps, at: line.spread(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -69,7 +69,7 @@ def moments(time: Any, zone: str | None = None) -> Times:
     found: npt.NDArray[Any] = time
     if not isinstance(time, np.ndarray) or time.dtype.kind != "M":
         given = time.ravel().tolist() if isinstance(time, np.ndarray) else time
-        given = list(given) if isinstance(given, list | tuple) else [given]
+        given = [given] if isinstance(given, str) or not isinstance(given, Iterable) else list(given)
         found = np.array([moment(t) for t in given], "M8[us]")
         check_zones(given, zone)
     exact, found = found.reshape(-1), found.reshape(-1).astype("M8[us]")

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
 from ..errors import OptionError
+
+ROUNDING: Final = 1e-12  # how far apart two levels may be that are meant to be one
 
 Floats = npt.NDArray[np.float64]
 
@@ -61,15 +63,18 @@ class Forecast:
     def quantile(self, level: float) -> Floats:
         """One quantile: float64 [horizon, targets]; between two of the model's levels, on the line between them.
 
+        A level that is one of the model's up to rounding, as (1 - 0.8) / 2 is 0.1, is that one.
+
         Raises OptionError for a level outside of the model's, or where there are no values.
         """
         if self.values is None:
             raise OptionError(f"there is no forecast: {self.reason}")
         levels = self.quantiles
+        for i, q in enumerate(levels):
+            if abs(level - q) < ROUNDING:
+                return self.values[..., i].copy()
         if not levels[0] <= level <= levels[-1]:
-            raise OptionError(f"there is no quantile {level}; the model has those of {levels[0]} to {levels[-1]}")
-        if level in levels:
-            return self.values[..., levels.index(level)].copy()
+            raise OptionError(f"there is no quantile {level:.12g}; the model has those of {levels[0]} to {levels[-1]}")
         above = next(i for i, q in enumerate(levels) if q > level)
         share = (level - levels[above - 1]) / (levels[above] - levels[above - 1])
         return (1 - share) * self.values[..., above - 1] + share * self.values[..., above]

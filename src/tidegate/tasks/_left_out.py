@@ -6,16 +6,12 @@ import numpy as np
 
 from ..data.series import Collection
 from ..features.series import Intake
-from ..features.window import FEWEST
-from ._windows import HELD, KEPT, Places, Track, steps_of
+from ._windows import HELD, KEPT, Places, lead_of, steps_of
 
 
-def covered(places: Places, count: int) -> bool:
-    """Whether every series from which a forecast can be made at all is learnt from, of the first `count`, or else
-    judged by.
-    """
-    parts = ((i, KEPT if i < count else HELD) for i, t in enumerate(places.tracks) if len(t.steps) >= FEWEST)
-    return all(len(places.of(i, part)) for i, part in parts)
+def unfilled(places: Places, count: int) -> list[int]:
+    """The series too short for a full window: without an origin to learn from, of the first `count`, or to judge by."""
+    return [i for i in range(len(places.tracks)) if not len(places.of(i, KEPT if i < count else HELD))]
 
 
 def omitted(places: Places, count: int) -> tuple[dict[int, str], dict[int, str]]:
@@ -36,14 +32,13 @@ def omission(places: Places, i: int, part: int) -> str:
     return "" if (~np.isnan(track.truth[ends[0] + 1 :])).any() else "has no known target"
 
 
-def padding(intake: Intake, found: list[Track]) -> str:
-    """What is said about series that are shorter than the look-back, "" where there are none."""
-    if intake.window is None or intake.window.least is None:
+def padding(intake: Intake, short: int) -> str:
+    """What is said about so many series that are too short for a full look-back, "" where there are none."""
+    if intake.window is None or intake.window.least is None or not short:
         return ""
-    short = sum(len(t.steps) < intake.window.reach for t in found)
     return (
-        f"; {short} series shorter than a look-back of {intake.window.reach} steps, so that forecasts are learnt and "
-        f"made from {intake.window.least} steps on"
+        f"; {short} series too short for a full look-back of {intake.window.reach} steps, so that forecasts are "
+        f"learnt and made from {intake.window.least} steps on"
     )
 
 
@@ -53,6 +48,20 @@ def named(source: Collection, reasons: dict[int, str]) -> list[dict[str, str]]:
         {"series": source.series[i].id or source.place(i, 0).removesuffix(", step 1"), "reason": reason}
         for i, reason in reasons.items()
     ]
+
+
+def absent(entries: list[dict[str, str]], use: str, intake: Intake, held: bool) -> str:
+    """What is said about series that are not learnt from or judged by (`use`), and how long they would have to be.
+
+    held: whether the end of each series is held out.
+    """
+    if not entries:
+        return ""
+    before, ahead = intake.window.needs if intake.window else 1, lead_of(intake)
+    takes = f"{before + ahead} steps"
+    if held:
+        takes = f"{takes} before the held-out end" if use == "learnt from" else f"{before} steps and {ahead} held out"
+    return f"; {left_out(entries, f'not {use} (that takes {takes})')}"
 
 
 def left_out(entries: list[dict[str, str]], what: str = "left out", most: int = 5) -> str:

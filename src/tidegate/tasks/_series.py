@@ -35,7 +35,7 @@ class SeriesSource:
         None, "a row of the table is one of the steps of a series, or holds all of it", choices=("steps", "rows")
     )
     calendar: str = option(
-        "", f"positions of each time in periods as further inputs, by comma: {', '.join(PERIODS)}; needs --time"
+        "", f"positions of each time in periods as further inputs, by comma: {', '.join(PERIODS)}; needs times"
     )
     missing: str = option(
         "error",
@@ -48,7 +48,7 @@ class SeriesSource:
         return None if self.values is None else listed("values", self.values)
 
     def periods(self) -> tuple[str, ...]:
-        """The periods of the calendar. Raises OptionError for one that there is not, or without a column of times."""
+        """The periods of the calendar. Raises OptionError for one that there is not."""
         periods = listed("calendar", self.calendar) if self.calendar else []
         if unknown := [p for p in periods if p not in PERIODS]:
             raise OptionError(f"unknown period {unknown[0]!r} in calendar; choose of {', '.join(PERIODS)}, by comma")
@@ -148,9 +148,10 @@ def paced(source: Collection) -> list[str]:
     odd += [(i, t) for i, s in counter if s.counts is not None for t in uneven(s.counts)]
     if odd:
         many = f"{len(odd):,} step{'s'[: len(odd) != 1]}"
-        return [f"time is uneven at {many}, first at {source.place(*odd[0])}: steps are counted, not times"]
+        where = "" if len({i for i, _ in odd}) == len(found) + len(counter) else "in such series "
+        return [f"time is uneven at {many}, first at {source.place(*odd[0])}: {where}steps are counted, not times"]
     if any(len(s) > 1 for _, s in found):
-        return ["the series' steps are not equally far apart: steps are counted, not times"]
+        return ["the series' times follow different calendars: each series goes on by its own"]
     return []
 
 

@@ -137,12 +137,8 @@ class Places:
         return np.asarray(self.ends[at][self.part[at] == part])
 
 
-def placed(found: list[Track], more: list[Track], cuts: list[int], intake: Intake, paths: list[str]) -> Places:
-    """The origins of series whose steps from `cuts` on are held out, or of which other series (`more`) are.
-
-    paths: of the source, and of the other series' one. Raises DataError where none can be learnt from, or none is held
-    out, or their truth is missing.
-    """
+def placed(found: list[Track], more: list[Track], cuts: list[int], intake: Intake) -> Places:
+    """The origins of series whose steps from `cuts` on are held out, or of which other series (`more`) are."""
     H, needs, reach = lead_of(intake), *((intake.window.needs, intake.window.reach) if intake.window else (1, 1))
     series, ends, parts = [], [], []
     for i, track in enumerate([*found, *more]):
@@ -157,24 +153,35 @@ def placed(found: list[Track], more: list[Track], cuts: list[int], intake: Intak
         else:
             parts.append(np.where(at + H < cuts[i], KEPT, np.where(at + 1 >= cuts[i], HELD, BETWEEN)))
     of, at, part = (np.concatenate(v) for v in (series, ends, parts))
-    made = Places([*found, *more], of, at, part)
-    check_part(made, KEPT, H, needs, f"{paths[0]}: no forecast is left to learn from", max(cuts))
+    return Places([*found, *more], of, at, part)
+
+
+def check_parts(places: Places, cuts: list[int], intake: Intake, paths: list[str]) -> None:
+    """Raises DataError where no origin can be learnt from, or none is held out, or their truth is missing.
+
+    cuts: of the series that are learnt from, where their held-out end begins. paths: of those, and of other series'
+    source. A unit is that of full windows, so one of those must be there; forecasts may be judged on shorter ones.
+    """
+    H, needs, reach = lead_of(intake), *((intake.window.needs, intake.window.reach) if intake.window else (1, 1))
+    found, more = places.tracks[: len(cuts)], places.tracks[len(cuts) :]
+    held = 0 if more else max(len(t.truth) - cut for t, cut in zip(found, cuts, strict=True))
+    advice = "hold out less (--hold-out), " if held else ""
+    check_part(places, KEPT, H, reach, f"{paths[0]}: no forecast is left to learn from", max(cuts), advice)
     what = f"{paths[-1]}: no forecast is left to judge by"
-    if not more and (end := max(len(t.truth) - cut for t, cut in zip(found, cuts, strict=True))) < H:
+    if not more and held < H:
         raise DataError(
-            f"{what}: {end} steps are held out, and the horizon takes {H}; shorten --horizon, or choose more of "
-            "--hold-out, or a file for --valid"
+            f"{what}: {steps_of(held)} {'is' if held == 1 else 'are'} held out, and the horizon takes {H}; shorten "
+            "--horizon, or choose more of --hold-out, or a file for --valid"
         )
-    check_part(made, HELD, H, needs, what, max(len(t.truth) for t in more or found))
-    return made
+    check_part(places, HELD, H, needs, what, max(len(t.truth) for t in more or found))
 
 
-def check_part(places: Places, part: int, H: int, needs: int, what: str, steps: int) -> None:
-    """Raises DataError where a part has no origin, or none of its truth is known."""
-    if not (places.part == part).any():
+def check_part(places: Places, part: int, H: int, needs: int, what: str, steps: int, advice: str = "") -> None:
+    """Raises DataError where a part has no origin after so many steps, or none of its truth is known."""
+    if not ((places.part == part) & (places.ends + 1 >= needs)).any():
         raise DataError(
             f"{what}: a look-back with its season and the horizon take {needs + H} steps, and the longest series "
-            f"has {steps} for that; shorten --lookback, --season or --horizon, or give longer series"
+            f"has {steps} for that; shorten --lookback, --season or --horizon, {advice}or give longer series"
         )
     for i, track in enumerate(places.tracks):
         ends = places.of(i, part)
@@ -203,6 +210,11 @@ def scaled(intake: Intake, cuts: list[int], places: Places, source: Collection) 
             mean, deviation = (np.repeat(v, len(parts), 0) for v in (mean, deviation))
             intake = replace(intake, names=tuple(t.name for t in places.tracks[: len(parts)]))
         for i, part in enumerate(parts):
+            if not len(part):
+                raise DataError(
+                    f"{source.place(i, 0)}: the series has {steps_of(len(places.tracks[i].steps))}, all held out, and "
+                    "--scale fixed takes each series' own statistics; leave the series out, or choose --scale window"
+                )
             mean[i, own], deviation[i, own] = statistics_of([part], own, source, source.place(i, 0))
     elif masked:
         mean[0, own] = statistics_of(parts, own, source, source.path, varied=False)[0]

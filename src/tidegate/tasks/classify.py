@@ -101,8 +101,7 @@ class Options(Learning, Recurrence, _series.SeriesSource, _messages.TextSource):
         self.columns()
         if self.label_separator == "":
             raise OptionError("label_separator is empty; give what stands between labels, or leave it out")
-        if self.periods() and self.time is None:
-            raise OptionError("calendar needs times; name their column with --time")
+        self.periods()
 
     def over(self) -> list[str]:
         """The pools as a list, empty where still to be decided. Raises OptionError for one that there is not."""
@@ -125,7 +124,7 @@ def kind_of(source: Any, options: Options) -> str:
         return options.input
     if isinstance(source, Table):
         return "text"
-    said = options.values, options.time, options.id, options.layout
+    said = options.values, options.time, options.id, options.layout, options.calendar
     arrays = isinstance(source, Collection | np.ndarray | list | tuple)
     path = os.fspath(source) if isinstance(source, str | os.PathLike) else ""
     return "series" if any(said) or arrays or path.lower().endswith(".npz") or os.path.isdir(path) else "text"

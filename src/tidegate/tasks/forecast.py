@@ -20,13 +20,27 @@ from . import _series
 from ._beside import baselines, filled
 from ._chain import Chain, Learning, Recurrence
 from ._chain import start as first_weights
-from ._left_out import covered, left_out, named, omitted, padding
+from ._left_out import absent, named, omitted, padding, unfilled
 from ._lesson import Lesson
 from ._options import check, option
 from ._overlap import set_apart
 from ._quantiles import Quantiles
 from ._seasons import likely_season
-from ._windows import HELD, KEPT, Apart, Stretches, Track, Windows, about, lead_of, placed, scaled, single, tracks
+from ._windows import (
+    HELD,
+    KEPT,
+    Apart,
+    Stretches,
+    Track,
+    Windows,
+    about,
+    check_parts,
+    lead_of,
+    placed,
+    scaled,
+    single,
+    tracks,
+)
 
 if TYPE_CHECKING:
     import torch
@@ -93,8 +107,7 @@ class Options(Learning, Recurrence, _series.SeriesSource):
         self.columns()
         self.levels()
         self.roles()
-        if self.periods() and self.time is None:
-            raise OptionError("calendar needs times; name their column with --time")
+        self.periods()
         if self.scale == "fixed" and (self.segment, self.spread, self.centre) != (None, None, "last"):
             raise OptionError(
                 "segment, spread and centre are for --scale window; with fixed every step is read as it comes, less "
@@ -231,10 +244,12 @@ def lesson(options: Options, source: Collection, judged: Collection | None) -> L
     options = resolved(replace(options, hold_out=share), source, found, cuts)
     learnt = one_step(replace(intake, window=window_of(options)))
     paths = [each.path for each in sources]
-    places = placed(found, more, cuts, learnt, paths)
-    if learnt.window and not covered(places, len(found)):
+    places = placed(found, more, cuts, learnt)
+    short = unfilled(places, len(found))
+    if learnt.window and any(len(places.tracks[i].steps) >= FEWEST for i in short):
         learnt = replace(learnt, window=replace(learnt.window, least=FEWEST))
-        places = placed(found, more, cuts, learnt, paths)
+        places = placed(found, more, cuts, learnt)
+    check_parts(places, cuts, learnt, paths)
     gaps = omitted(places, len(found))
     looks = lookalikes.warnings({s.id: len(s) for s in source.series}, "id", "step")
     places, notes = set_apart(places, cuts, learnt, sources)
@@ -242,8 +257,9 @@ def lesson(options: Options, source: Collection, judged: Collection | None) -> L
     data = Windows(learnt, places) if learnt.window else Stretches(learnt, places, STRETCH, options.lookback or 0)
     said = [taken(each, options) for each in sources]
     unlearnt, unjudged = (named(each, reasons) for each, reasons in zip((source, sources[-1]), gaps, strict=True))
-    said[0] += padding(learnt, found) + (f"; {left_out(unlearnt, 'not learnt from')}" if unlearnt else "")
-    said[-1] += f"; {left_out(unjudged, 'not judged by')}" if unjudged else ""
+    own = sum(i < len(found) for i in short)
+    said[0] += padding(learnt, own) + absent(unlearnt, "learnt from", learnt, judged is None)
+    said[-1] += padding(learnt, len(short) - own) + absent(unjudged, "judged by", learnt, judged is None)
     section, arrays = replace(learnt, answer=intake.answer).to_json()
     kept, held = (data.rows_of(part) for part in (KEPT, HELD))
     counts = {name: int((places.part == part).sum()) for name, part in (("trained", KEPT), ("held_out", HELD))}

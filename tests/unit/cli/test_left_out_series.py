@@ -36,7 +36,10 @@ def test_fit_names_the_series_that_it_leaves_out(folder: Path, capsys: pytest.Ca
     train, out = written(folder / "named.csv", a=60, b=3, c=1), str(folder / "named.safetensors")
     assert main(["fit", "forecast", train, "--out", out, "--json", *QUICK]) == 0
     said = capsys.readouterr()
-    assert "2 series not learnt from: 'b' has 3 steps, 'c' has 1 step" in said.err
+    assert (
+        "2 series not learnt from (that takes 4 steps before the held-out end): 'b' has 3 steps, 'c' has 1 step"
+        in said.err
+    )
     left = json.loads(said.out)["provenance"]["not_learnt_from"]
     assert left == [{"series": "b", "reason": "has 3 steps"}, {"series": "c", "reason": "has 1 step"}]
 
@@ -77,3 +80,17 @@ def test_score_counts_and_names_the_series_that_it_leaves_out(
     assert main(["score", model, file, "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
     assert (found["series"], found["short"], [one["series"] for one in found["left_out"]]) == (2, 5, ["three"])
+
+
+def test_predict_names_the_series_of_each_calendar(
+    model: str, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = folder / "calendars.csv"
+    days = {"daily": range(1, 13), "work": (1, 2, 3, 4, 5, 8, 9, 10, 11, 12)}
+    lines = [f"{name},2024-01-{day:02d},{day % 5}" for name, of in days.items() for day in of]
+    file.write_text("\n".join(["id,ds,y", *lines, *(line.replace("daily", "two") for line in lines[:12])]) + "\n")
+    assert main(["predict", model, str(file)]) == 0
+    assert capsys.readouterr().err.splitlines() == [
+        "'daily', 'two': the steps ahead go on as the times do: one step every day",
+        "'work': the steps ahead go on as the times do: one step each business day (Monday to Friday)",
+    ]

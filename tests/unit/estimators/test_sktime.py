@@ -51,6 +51,7 @@ def test_forecasts_are_those_of_the_forecaster() -> None:
     made, own = TidegateForecaster(**QUICK).fit(Y[:60], fh=[1, 3]), Forecaster(**QUICK).fit(Y[:60], fh=[1, 3])
     assert made.predict().equals(own.predict())
     assert made.predict_quantiles(alpha=[0.1, 0.9]).equals(own.predict_quantiles(alpha=[0.1, 0.9]))
+    assert made.predict_interval(coverage=0.8).equals(own.predict_interval(coverage=0.8))
     made.update(Y[60:62], update_params=False)
     assert made.predict().equals(own.update(Y[60:62]).predict())
     made.update(Y[58:64])

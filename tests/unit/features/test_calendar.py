@@ -32,6 +32,14 @@ def test_a_time_in_every_form(time: Any) -> None:
     assert len(moments((NOON, NOON))) == 2
 
 
+def test_times_in_an_index_keep_their_zone() -> None:
+    pandas = pytest.importorskip("pandas")
+    index = pandas.date_range("2024-02-29T13:00", periods=2, tz="Europe/Paris")
+    assert moments(index, "Europe/Paris").tolist() == [datetime(2024, 2, 29, 12), datetime(2024, 3, 1, 12)]
+    with pytest.raises(DataError, match="has a zone, and those that the model was fitted on had none"):
+        moments(index, "")
+
+
 @pytest.mark.parametrize(
     ("time", "message"),
     [

@@ -56,6 +56,13 @@ def test_outputs_that_cross_are_put_in_order() -> None:
     assert session.series is not None
 
 
+def test_a_quantile_is_found_by_a_level_that_rounding_moved() -> None:
+    forecast = made(LOAD).stream().push(1.0)
+    for moved, level in ((0.5 - 0.8 / 2, 0.1), (0.5 + 0.8 / 2 + 1e-16, 0.9)):
+        np.testing.assert_array_equal(forecast.quantile(moved), forecast.quantile(level))
+    assert 0.5 - 0.8 / 2 < 0.1
+
+
 def test_no_quantile_outside_of_the_models() -> None:
     forecast = made(LOAD).stream().push(1.0)
     with pytest.raises(OptionError, match=r"there is no quantile 0.95; the model has those of 0.1 to 0.9"):

@@ -41,7 +41,6 @@ def learnt(source: Any, judged: Any = None, **options: Any) -> Lesson:
         ({"targets": "a,a"}, "stands twice"),
         ({"targets": "a", "known": "a"}, "'a' is named as target and as known"),
         ({"known": "a,,b"}, "an entry is empty"),
-        ({"calendar": "day"}, "calendar needs times"),
         ({"lookback": 10, "segment": 3}, "no multiple of the segment 3"),
         ({"lookback": 1}, "is always 0; choose 2 or more"),
         ({"scale": "fixed", "segment": 2}, "are for --scale window"),
@@ -120,6 +119,25 @@ def test_what_was_taken_is_said(tmp_path: Path) -> None:
     assert taken(rows(str(file), options), options).endswith("; one step each business day (Monday to Friday)")
 
 
+def test_a_calendar_reads_the_column_that_is_taken_for_the_times(tmp_path: Path) -> None:
+    file, options = tmp_path / "t.csv", Options(horizon=2, calendar="week")
+    file.write_text("ds,y\n" + "".join(f"2024-01-{d:02d},{d}\n" for d in range(1, 30)))
+    assert rows(str(file), options).series[0].times is not None
+    file.write_text("y\n1\n2\n3\n")
+    with pytest.raises(DataError, match="calendar needs times, and there are none; name their column with --time"):
+        rows(str(file), options)
+
+
+def test_series_of_different_calendars_each_go_on_by_their_own(tmp_path: Path) -> None:
+    file, options = tmp_path / "t.csv", Options(horizon=2, time="day", id="id")
+    days = np.arange("2024-01-01", "2024-03-02", dtype="M8[D]")
+    lines = [f"daily,{day},1" for day in days] + [f"work,{day},1" for day in days[np.is_busday(days)]]
+    file.write_text("\n".join(["id,day,y", *lines]))
+    assert taken(rows(str(file), options), options).endswith("different calendars: each series goes on by its own")
+    file.write_text("\n".join(["id,day,y", *lines, *(f"odd,2024-01-{d:02d},1" for d in (1, 2, 5, 6, 7))]))
+    assert taken(rows(str(file), options), options).endswith(": in such series steps are counted, not times")
+
+
 def test_integer_times_with_gaps_are_told(tmp_path: Path) -> None:
     file, options = tmp_path / "t.csv", Options(horizon=2, time="hour")
     for hours, said in (([*range(9), *range(12, 20)], True), (range(0, 40, 2), False)):
@@ -176,8 +194,8 @@ def test_a_file_to_judge_by_leaves_all_to_learn_from() -> None:
     made = learnt(table(a=WAVE), table(a=WAVE[:60] * 2), lookback=4)
     assert made.options.refit_epochs == 0
     assert made.about["rows"] == {"trained": 120 - 3 - 2, "held_out": 60 - 3 - 2}
-    with pytest.raises(DataError, match="to judge by: .* take 6 steps, and the longest series has 5"):
-        learnt(table(a=WAVE), table(a=WAVE[:5]), lookback=4)
+    with pytest.raises(DataError, match="to judge by: .* take 4 steps, and the longest series has 3"):
+        learnt(table(a=WAVE), table(a=WAVE[:3]), lookback=4)
     with pytest.raises(DataError, match="to judge by: 12 steps are held out, and the horizon takes 20"):
         learnt(table(a=WAVE), lookback=4, season=0, horizon=20, hold_out=0.1)
     with pytest.raises(DataError, match="the model was fitted on 1 column"):

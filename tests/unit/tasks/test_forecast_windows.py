@@ -55,7 +55,7 @@ def windows(source: Collection, horizon: int = 3, missing: str = "error", **wind
     )  # fmt: skip
     found = tracks(source, intake)
     cuts = [len(t.steps) - len(t.steps) // 5 for t in found]
-    made, places = scaled(intake, cuts, placed(found, [], cuts, intake, [source.path]), source)
+    made, places = scaled(intake, cuts, placed(found, [], cuts, intake), source)
     return Windows(made, places)
 
 
@@ -258,7 +258,7 @@ def test_stretches_count_each_origin_once_and_read_what_a_stream_has_read() -> N
     intake = Intake(("c1",), ("target",), answer=Answer(2, (0.5,)))
     found = tracks(source, intake)
     cuts = [60, 20]
-    made, places = scaled(intake, cuts, placed(found, [], cuts, intake, [""]), source)
+    made, places = scaled(intake, cuts, placed(found, [], cuts, intake), source)
     data = Stretches(made, places, length=8, before=5)
     x, lengths, targets = data.batch(np.arange(len(data.lengths)))
     counted: list[tuple[int, int]] = []

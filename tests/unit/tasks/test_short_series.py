@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import pytest
 
 from tidegate.data.series import of_arrays
+from tidegate.errors import DataError
 from tidegate.features.memory import after, fresh
 from tidegate.features.series import Intake
 from tidegate.tasks._lesson import Lesson
@@ -35,9 +37,15 @@ def test_series_shorter_than_a_window_are_learnt_from_and_what_is_left_out_is_na
         {"series": "s3", "reason": "has 3 steps"}, {"series": "s1", "reason": "has 1 step"},
     ]  # fmt: skip
     (said,) = made.taken
-    assert "; 3 series shorter than a look-back of 10 steps, so that forecasts are learnt and made from 2 steps" in said
-    assert "; 2 series not learnt from: 's3' has 3 steps, 's1' has 1 step" in said
-    assert "; 2 series not judged by: 's3' has 3 steps, 's1' has 1 step" in said
+    assert (
+        "; 3 series too short for a full look-back of 10 steps, so that forecasts are learnt and made from 2 steps"
+        in said
+    )
+    assert (
+        "; 2 series not learnt from (that takes 4 steps before the held-out end): 's3' has 3 steps, 's1' has 1 step"
+        in said
+    )
+    assert "; 2 series not judged by (that takes 2 steps and 2 held out): 's3' has 3 steps, 's1' has 1 step" in said
     assert all(isinstance(figure, float) for figure in made.about["baselines"].values())
     full = made.rows.behind >= 10
     assert (~full[made.rows.series < 2]).sum() <= full[made.rows.series < 2].sum() / 4
@@ -73,7 +81,45 @@ def test_series_of_another_file_that_are_too_short_to_judge_by_are_named() -> No
     options = Options(horizon=2, lookback=6, segment=1, season=0, hidden=2)
     made = lesson(options, rows(source, options), rows(judged, options))
     assert made.about["not_judged_by"] == [{"series": "b", "reason": "has 3 steps"}]
-    assert made.taken[1].endswith("1 series not judged by: 'b' has 3 steps")
+    assert made.taken[1].endswith("1 series not judged by (that takes 4 steps): 'b' has 3 steps")
+
+
+def test_another_file_of_short_series_alone_judges_a_model_that_reads_short_windows() -> None:
+    source = of_arrays([RANDOM.standard_normal((n, 1)) for n in (50, 9)], columns=["y"], ids=["a", "b"])
+    judged = of_arrays([RANDOM.standard_normal((n, 1)) for n in (6, 5)], columns=["y"], ids=["c", "d"])
+    options = Options(horizon=2, lookback=8, segment=1, season=0, hidden=2)
+    made = lesson(options, rows(source, options), rows(judged, options))
+    said = "{} series too short for a full look-back of 8 steps, so that forecasts are learnt and made from 2 steps on"
+    assert made.about["rows"]["held_out"] == 5
+    assert said.format(1) in made.taken[0]
+    assert said.format(2) in made.taken[1]
+    with pytest.raises(DataError, match=r"to learn from: .* take 10 steps, and the longest series has 6 for that"):
+        lesson(options, rows(judged, options), rows(source, options))
+
+
+def test_no_series_is_called_short_where_only_those_to_judge_by_are() -> None:
+    source = of_arrays([RANDOM.standard_normal((50, 1))], columns=["y"])
+    judged = of_arrays([RANDOM.standard_normal((n, 1)) for n in (50, 6)], columns=["y"], ids=["a", "b"])
+    options = Options(horizon=2, lookback=8, segment=1, season=0, hidden=2)
+    made = lesson(options, rows(source, options), rows(judged, options))
+    assert "too short" not in made.taken[0]
+    assert "; 1 series too short for a full look-back of 8 steps" in made.taken[1]
+
+
+def test_an_error_about_short_series_says_to_hold_out_less_where_that_helps() -> None:
+    source = of_arrays([RANDOM.standard_normal((8, 1)) for _ in range(4)], columns=["y"], ids=list("abcd"))
+    options = Options(horizon=3, hidden=2)
+    with pytest.raises(DataError, match="longest series has 4 for that; .* hold out less"):
+        lesson(options, rows(source, options), None)
+    less = Options(horizon=3, hidden=2, hold_out=0.3)
+    assert lesson(less, rows(source, less), None).about["rows"] == {"trained": 4, "held_out": 4}
+
+
+def test_a_series_without_statistics_of_its_own_is_refused_by_its_length() -> None:
+    source = of_arrays([RANDOM.standard_normal((n, 1)) for n in (50, 1)], columns=["y"], ids=["a", "b"])
+    options = Options(horizon=2, scale="fixed", hidden=2)
+    with pytest.raises(DataError, match="the series has 1 step, all held out, and --scale fixed takes"):
+        lesson(options, rows(source, options), None)
 
 
 def test_a_series_without_a_known_target_is_named() -> None:
