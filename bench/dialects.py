@@ -22,6 +22,7 @@ from tidegate.verify.replay import Replay, Result, torch
 from tidegate.verify.samples import sample
 
 LENGTHS = (1, 7, 100, 1000)
+SAID = {True: "", False: "  OVER", None: "  no bound"}
 
 
 def measured(cell: str, dialect: dict[str, str], size: int, length: int) -> list[dict[str, Any]]:
@@ -72,10 +73,11 @@ def main() -> None:
         wrong = "-" if r["mistaken"] is None else f"{r['mistaken']:.0f}"
         print(
             f"{r['cell']:7} {r['dialect'] or 'default':45} {r['target']:7} {r['steps']:5} {r['error']:9.1e} "
-            f"{r['bound']:9.1e} {r['ratio']:6.3f} {wrong:>9}{'' if r['ok'] else '  OVER'}"
+            f"{r['bound']:9.1e} {r['ratio']:6.3f} {wrong:>9}{SAID[r['ok']]}"
         )
-    within = sum(r["ok"] for r in rows)
-    print(f"{within} of {len(rows)} within their bounds; worst ratio {max(r['ratio'] for r in rows):.3f}")
+    within, unbounded = (sum(r["ok"] is ok for r in rows) for ok in (True, None))
+    worst = max(r["ratio"] for r in rows)
+    print(f"{within} of {len(rows)} within their bounds, {unbounded} without one; worst ratio {worst:.3f}")
 
 
 if __name__ == "__main__":
