@@ -30,7 +30,8 @@ __all__ = [
 
 
 def run(model: Model, x: Any, lengths: Any) -> tuple[Any, dict[str, Any]]:
-    """Outputs of every step, float32 [T, B, outputs], and the last states by name, of a model run in torch.
+    """Outputs of every step, float32 [T, B, outputs], and the states after every step by name, [T, B, ...], of a model
+    run in torch. Those of rows that have ended are of no use.
 
     The native engine takes no part: `verify` compares the two.
 

@@ -196,13 +196,13 @@ class Network(transforms.Unscripted):
         return torch.as_tensor(y)
 
     def run(self, x: torch.Tensor, lengths: torch.Tensor) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
-        """The output after every step [T, B, outputs] and the states after each row's last step, by layer array name.
+        """The output after every step [T, B, outputs] and the states after every step [T, B, ...], by layer array name.
 
         The pool runs step by step, as in a stream; everything before it over the whole sequence, as in training.
         """
-        states: dict[str, torch.Tensor] = {"steps": lengths.clone()}
+        states: dict[str, torch.Tensor] = {}
         outputs: list[torch.Tensor] = []
-        entries, rows = Entries(lengths), torch.arange(x.shape[1])
+        entries = Entries(lengths)
         x = entries.padded(entries.taken(x))
         for i, layer in enumerate(self.layers):
             x, every = self.with_states(i, x, entries)
@@ -210,7 +210,7 @@ class Network(transforms.Unscripted):
                 x = x + outputs[layer["add"]]
             outputs.append(x)
             if not self.whole_window:
-                states.update({f"layers.{i}.{name}": v[lengths - 1, rows] for name, v in every.items()})
+                states.update({f"layers.{i}.{name}": v for name, v in every.items()})
         return x, states
 
     def with_states(self, i: int, x: torch.Tensor, entries: Entries) -> tuple[torch.Tensor, Mapping[str, torch.Tensor]]:

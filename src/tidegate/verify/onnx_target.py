@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 # tanh is made from an exponential: 1.8e-7 absolutely, however small the value.
 ORT_ERRORS: Final = ActivationErrors(sigmoid_abs=2.4e-7, tanh_rel=9e-7, exp_rel=2.4e-7)
 RNN_TANH_ABS: Final = 2.7e-7
+ONE: Final = np.ones(1, np.int32)
 
 Array = npt.NDArray[Any]
 State = dict[str, Array]
@@ -54,7 +55,7 @@ class Session:
         options = ort.SessionOptions()
         options.intra_op_num_threads = options.inter_op_num_threads = 1
         options.log_severity_level = 3
-        self.schema = [] if model.whole_window else model.state_schema
+        self.schema, self.one = [] if model.whole_window else model.state_schema, mode == "step"
         data = encode(model, mode)
         try:
             self.session = ort.InferenceSession(data, options, providers=["CPUExecutionProvider"])
@@ -85,10 +86,10 @@ class Session:
         return out, state
 
     def steps(self, x: Array) -> list[Pair]:
-        """One row of a step's graph, after each step."""
+        """One row, after each step: of a sequence's graph in chunks of one step."""
         state, pairs = self.first(1), []
         for one in x:
-            found, state = self.run(one[None], state)
+            found, state = self.run(one[None], state) if self.one else self.run(one[None, None], state, ONE)
             pairs.append((found["output"][0], state))
         return pairs
 
@@ -122,25 +123,35 @@ def onnx(replay: Replay) -> Iterator[Result]:
 
 def sequence(replay: Replay, session: Session, limits: Bounds) -> Result:
     """Each case whole, all in one batch, and in pieces; the worst of them. Pieces need not have the same bits: the
-    order of a product's sum may follow its size."""
+    order of a product's sum may follow its size. Where single steps have them, they are the steps of the whole."""
     runs = [[session.whole(x, [len(x)]) for x in replay.x], session.batch(replay.x)]
-    same = None
+    same, steps = None, None
     if not replay.model.whole_window:
         runs.append([session.whole(x, growing(len(x))) for x in replay.x])
         same = True if list(map(raw, runs[0])) == list(map(raw, runs[-1])) else None
-    return worst(replay, "onnxruntime sequence", runs, limits, same)
+        singles = [session.steps(x) for x in replay.x]
+        if all(raw(pairs[-1]) == raw(pair) for run in runs for pairs, pair in zip(singles, run, strict=True)):
+            steps = followed(replay, session, singles)
+    return worst(replay, "onnxruntime sequence", runs, limits, same, steps)
 
 
 def step(replay: Replay, limits: Bounds) -> Result:
     """Each case step by step, and each step from the state before it."""
     session = Session(replay.model, "step")
-    runs, same, errors = [session.steps(x) for x in replay.x], as_computed(replay.model), errors_of(replay.model)
+    runs = [session.steps(x) for x in replay.x]
+    steps = followed(replay, session, runs)
+    return worst(replay, "onnxruntime step", [[pairs[-1] for pairs in runs]], limits, steps=steps)
+
+
+def followed(replay: Replay, session: Session, runs: list[list[Pair]]) -> tuple[Array, Array]:
+    """Errors and bounds of each step of these runs, one of each case, from the state before it."""
+    same, errors = as_computed(replay.model), errors_of(replay.model)
     found = [
         each_step(same, x, [session.first(1), *(s for _, s in pairs)], np.stack([y for y, _ in pairs]), errors)
         for x, pairs in zip(replay.x, runs, strict=True)
     ]
     error, bound = (np.concatenate(parts) for parts in zip(*found, strict=True))
-    return worst(replay, "onnxruntime step", [[pairs[-1] for pairs in runs]], limits, steps=(error, bound))
+    return error, bound
 
 
 def worst(

@@ -245,12 +245,25 @@ def torch(replay: Replay) -> Result:
         from ..nn import run
     except MissingExtra:
         return Result("torch", path, "not installed", ran=False)
-    answers = []
+    answers, followed, model = [], [], replay.model
+    errors = TORCH_ERRORS._replace(chain=max([0, *map(longest_sum, model.layers)]))
     for x in replay.x:
-        y, states = run(replay.model, x[:, None], np.array([len(x)], np.int64))
-        state = flat_state({name: states[name] for name in replay.runs[0].last})
-        answers.append(replay.strided(np.asarray(y[-1, 0], np.float64), state))
-    return replay.judged("torch", path, answers, replay.bounds(TORCH_ERRORS))
+        y, made = run(model, x[:, None], np.array([len(x)], np.int64))
+        states = [arrays(model, replay.begin[0])]
+        for k in range(0 if model.whole_window else len(x)):
+            states.append(
+                {name: made[name][k] if name in made else np.full_like(v, k + 1) for name, v in states[0].items()}
+            )
+        answers.append(replay.strided(np.asarray(y[-1, 0], np.float64), flat_state(states[-1])))
+        if not model.whole_window:
+            followed.append(each_step(model, x, states, y[:, 0], errors))
+    steps = (np.concatenate([e for e, _ in followed]), np.concatenate([b for _, b in followed])) if followed else None
+    return replay.judged("torch", path, answers, replay.bounds(TORCH_ERRORS), steps=steps)
+
+
+def longest_sum(layer: dict[str, Any]) -> int:
+    """How many terms torch's kernel may add to a sum of a recurrence, as it may add R h to W x: those of the longer."""
+    return max(layer["inputs"], layer["size"]) + 1 if "tape" in layer else 0
 
 
 def native(replay: Replay) -> Iterator[Result]:

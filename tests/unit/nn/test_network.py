@@ -110,7 +110,8 @@ def test_a_whole_batch_is_what_its_rows_are_step_by_step(over: list[str]) -> Non
     whole = network(x, lengths, logits=False)
     steps, states = network.run(x, lengths)
     assert torch.allclose(whole, steps[lengths - 1, torch.arange(B)], atol=1e-6)
-    assert set(states) >= {"steps", "layers.1.h", "layers.3.h"}
+    assert set(states) >= {"layers.1.h", "layers.3.h"}
+    assert all(v.shape[:2] == (T, B) for v in states.values())
     padded = x.clone()
     for b, n in enumerate(lengths):
         padded[n:, b] = 0

@@ -78,10 +78,11 @@ def chaotic(gain: float = 16.0, check: bool = True) -> Model:
 
 def test_of_a_chaotic_model_no_bound_holds_but_each_step_is_checked() -> None:
     found = verify(chaotic())
-    native = [r for r in found if r.target in _native.targets()]
-    assert {(r.verdict, r.ok) for r in native} == {("ok, step by step", True)}
-    assert all(r.ratio is not None and r.ratio < 1 and r.ratio == r.step_ratio for r in native)
-    assert {(r.verdict, r.ok) for r in found if r.target == "torch" and r.ran} <= {(NO_BOUND, None)}
+    followed = [r for r in found if r.ran and r.target != "oracle"]
+    assert {(r.verdict, r.ok) for r in followed} <= {("ok, step by step", True), (NO_BOUND, None)}
+    assert {r.target for r in followed if r.ok is None} <= {"onnx"}  # whose single steps may have other bits
+    assert all(r.ratio is not None and r.ratio < 1 and r.ratio == r.step_ratio for r in followed if r.ok)
+    assert {"torch", "c", *_native.targets()} & {r.target for r in followed} == {r.target for r in followed} - {"onnx"}
     assert not any(r.ok is False for r in found)
 
 
@@ -93,16 +94,20 @@ def test_an_oracle_of_another_machine_is_not_wrong_of_a_model_that_amplifies() -
         assert verify(Model(model.document, moved))[0].ok is ok
 
 
-@pytest.mark.filterwarnings("error")
-@pytest.mark.parametrize("gain", [12.0, 1000.0])
-def test_nothing_is_wrong_where_numbers_outgrow_float32(gain: float) -> None:
+def outgrowing(gain: float) -> Model:
     """A recurrence that multiplies its states until float32 makes infinities of them, and then NaN."""
     model = sample(1, 3, 4, "rnn", {"activation": "relu"}, softmax=False)
     tensors = {
         n: np.eye(4, dtype=np.float32) * np.float32(gain) if n.endswith(".R") else abs(v)
         for n, v in model.tensors.items()
     }
-    found = verify(attach(Model(model.document, tensors)))
+    return attach(Model(model.document, tensors))
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("gain", [12.0, 1000.0])
+def test_nothing_is_wrong_where_numbers_outgrow_float32(gain: float) -> None:
+    found = verify(outgrowing(gain))
     assert [r.verdict for r in found if r.ok is False] == []
     assert {r.verdict for r in found if r.target in _native.targets()} == {NO_BOUND}
     assert "NaN" not in json.dumps([r.to_json() for r in found])
@@ -114,10 +119,11 @@ def test_wrong_models_are_found_where_no_bound_of_the_whole_holds() -> None:
         assert by_engine(replay, compile(wrong, TARGET), TARGET, "").ok is False, what
 
 
-def test_a_chaotic_model_ends_with_an_exit_code_of_its_own(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    pytest.importorskip("torch")
+def test_where_no_bound_holds_verify_ends_with_an_exit_code_of_its_own(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     path = str(tmp_path / "m.safetensors")
-    chaotic().save(path)
+    outgrowing(1000.0).save(path)
     assert cli.main(["verify", path, "--json"]) == 3
     assert json.loads(capsys.readouterr().out)["ok"] is None
     assert cli.main(["verify", path]) == 3
