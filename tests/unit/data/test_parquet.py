@@ -3,6 +3,7 @@
 import datetime
 import decimal
 import hashlib
+import subprocess
 import sys
 import tracemalloc
 
@@ -105,6 +106,26 @@ def test_damage_is_one_sentence(here):
                 said.append(str(error))
     assert len(said) > len(data) // 7
     assert [sentence for sentence in said if not sentence.startswith("t.parquet") or "\n" in sentence] == []
+
+
+EVERY_BYTE = """
+import sys
+from tidegate.data.arrow import read_parquet
+from tidegate.errors import DataError
+data = sys.stdin.buffer.read()
+for at in range(len(data)):
+    for byte in (0, 17, 126):
+        try:
+            read_parquet(data[:at] + bytes([byte]) + data[at + 1 :], "t.parquet", ["text", "label"], str)
+        except DataError:
+            pass
+"""
+
+
+def test_no_damage_ends_the_process(here):
+    pq.write_table(pa.table({"text": ["hello", "good bye"] * 20, "label": [1, 2] * 20}), "t.parquet")
+    done = subprocess.run([sys.executable, "-c", EVERY_BYTE], input=(here / "t.parquet").read_bytes(), check=False)
+    assert done.returncode == 0
 
 
 def test_text_that_is_not_utf8_names_its_row(here):
