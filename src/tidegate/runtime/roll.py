@@ -162,7 +162,7 @@ class Paths:
         self.last = steps[:, : x.shape[1]]
         if self.ring is None:
             rows = np.ascontiguousarray(self.intake.fixed(steps, self.series))
-            self.session.engine.pool_step(np.arange(len(rows)), rows, self.blocks, self.outputs, self.session.threads)
+            self.session.engine.step_many(np.arange(len(rows)), rows, self.blocks, self.outputs, self.session.threads)
             self.frame = self.intake.fixed_frame(self.series, len(rows))
             return
         self.ring = np.concatenate([self.ring[:, 1:], steps[:, None]], 1)
