@@ -10,10 +10,10 @@ import numpy.typing as npt
 
 from tidegate import _native
 from tidegate.model import Model
-from tidegate.oracle import Oracle
+from tidegate.reference import Reference
 from tidegate.runtime import compile
 from tidegate.runtime.precision import FLOAT32, precision_of, with_rounded_weights
-from tidegate.verify.carry import carried, each_step, trajectory
+from tidegate.verify.error_propagation import carried, each_step, trajectory
 from tidegate.verify.replay import arrays, errors_on, single_steps
 from tidegate.verify.samples import sample
 
@@ -37,7 +37,7 @@ def given(case: Case) -> Float:
 
 def exact(case: Case, of: Model, x: Float) -> npt.NDArray[np.float64]:
     """What float64 makes of x, as `Work.left` of the case has it."""
-    outputs = Oracle(of).run(x)[0]
+    outputs = Reference(of).run(x)[0]
     return outputs[-1] if case.stepwise else outputs
 
 

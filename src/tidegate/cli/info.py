@@ -54,8 +54,8 @@ def run(args: argparse.Namespace) -> int:
 def installation() -> dict[str, Any]:
     """Versions, targets and threads of this installation."""
     from .. import _native
+    from ..runtime.compiled_model import threads_of
     from ..runtime.engine import target_name
-    from ..runtime.session import threads_of
 
     return {
         "tidegate": installed("tidegate"),
@@ -118,9 +118,9 @@ def memory(model: Model) -> int:
     if entry["kind"] != "series":
         return 0
     from ..features.memory import memory_bytes
-    from ..features.series import Intake
+    from ..features.series import SeriesTransform
 
-    return memory_bytes(Intake.from_json(entry, model.tensors))
+    return memory_bytes(SeriesTransform.from_json(entry, model.tensors))
 
 
 def weights(model: Model) -> Iterator[tuple[str, Any]]:

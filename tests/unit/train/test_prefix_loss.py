@@ -11,7 +11,7 @@ import torch
 from tidegate import tasks
 from tidegate.data.table import Table
 from tidegate.nn import Noise
-from tidegate.train.job import Job
+from tidegate.train.job import TrainingJob
 
 LENGTHS = np.array([12, 3, 1, 8])
 SMALL = {"hidden": 6, "embed": 5, "epochs": 1, "batch": 4, "drop_embed": 0.0, "drop_pool": 0.0}
@@ -21,9 +21,13 @@ def run_of(**values: Any) -> Any:
     """A run of a small network, and padded ids [12, 4] of LENGTHS."""
     task = tasks.load("classify")
     texts = ["the rain and the storm", "play a song", "pay the bill", "a band", "sun", "bank"] * 4
-    table = Table("t.csv", {"text": texts, "label": ["weather", "music", "money", "music", "weather", "money"] * 4},
-                  list(range(2, 26)), "")  # fmt: skip
-    run = Job(task, task.Options(**SMALL, **values), table, None, 1).run(None)
+    table = Table(
+        "t.csv",
+        {"text": texts, "label": ["weather", "music", "money", "music", "weather", "money"] * 4},
+        list(range(2, 26)),
+        "",
+    )
+    run = TrainingJob(task, task.Options(**SMALL, **values), table, None, 1).run(None)
     rng = np.random.default_rng(1)
     x = torch.from_numpy(rng.integers(1, 9, (12, 4)))
     return run, x.masked_fill(torch.arange(12)[:, None] >= torch.from_numpy(LENGTHS), 0)

@@ -10,20 +10,20 @@ import pytest
 
 from tidegate.errors import DataError, OptionError
 from tidegate.features.frequency import Frequency
-from tidegate.features.series import Answer, Intake, Window
+from tidegate.features.series import ForecastSpec, SeriesTransform, Window
 from tidegate.runtime import Predictor
-from tidegate.runtime.roll import drawn
+from tidegate.runtime.rollout import drawn
 from tidegate.verify.samples import series_sample
 
 ONE = np.array([[0.0]]), np.array([[1.0]])
-LOAD = Intake(("load",), ("target",), mean=ONE[0], deviation=ONE[1], answer=Answer(3, (0.1, 0.5, 0.9)))
-ROLL = replace(LOAD, answer=Answer(3, (0.1, 0.5, 0.9), "autoregressive"))
-SENSORS = Intake(("x", "y"), ("past", "past"))
+LOAD = SeriesTransform(("load",), ("target",), mean=ONE[0], deviation=ONE[1], forecast=ForecastSpec(3, (0.1, 0.5, 0.9)))
+ROLL = replace(LOAD, forecast=ForecastSpec(3, (0.1, 0.5, 0.9), "autoregressive"))
+SENSORS = SeriesTransform(("x", "y"), ("past", "past"))
 HOURS = np.datetime64("2026-01-01T00:00", "us") + np.timedelta64(1, "h") * np.arange(40)
 
 
-def made(intake: Intake) -> Predictor:
-    return Predictor(series_sample(intake, size=6), threads=1)
+def made(transform: SeriesTransform) -> Predictor:
+    return Predictor(series_sample(transform, size=6), threads=1)
 
 
 def test_paths_follow_from_the_seed() -> None:
@@ -43,7 +43,7 @@ def test_paths_follow_from_the_seed() -> None:
 
 def test_one_path_of_a_median_is_the_model_fed_its_own_answers() -> None:
     for window in (None, Window(4, 2, 2)):
-        predictor = made(replace(ROLL, answer=Answer(4, (0.5,), "autoregressive"), window=window))
+        predictor = made(replace(ROLL, forecast=ForecastSpec(4, (0.5,), "autoregressive"), window=window))
         stream = predictor.stream()
         stream.push(np.arange(8.0))
         rolled = stream.forecast(paths=1).values
@@ -57,11 +57,16 @@ def test_one_path_of_a_median_is_the_model_fed_its_own_answers() -> None:
 @pytest.mark.parametrize("missing", ["error", "drop", "ffill", "mask"])
 @pytest.mark.parametrize("window", [None, Window(2, 1, 0, "last", "training")])
 def test_a_forecast_beyond_float32_is_nan_for_its_stream_alone(missing: str, window: Window | None) -> None:
-    intake = replace(ROLL, missing=missing, deviation=np.array([[1e-3]]), window=window)
-    two = Intake(
-        ("a", "b"), ("target", "past"), missing=missing, mean=np.zeros((1, 2)), deviation=np.full((1, 2), 1e-3),
-        window=window, answer=intake.answer,
-    )  # fmt: skip
+    transform = replace(ROLL, missing=missing, deviation=np.array([[1e-3]]), window=window)
+    two = SeriesTransform(
+        ("a", "b"),
+        ("target", "past"),
+        missing=missing,
+        mean=np.zeros((1, 2)),
+        deviation=np.full((1, 2), 1e-3),
+        window=window,
+        forecast=transform.forecast,
+    )
     pool = made(two).pool()
     pool.push([("bad", [[3e38, 3e38], [-3e38, 3e38]]), ("good", [[1.0, 2.0], [2.0, 1.0]])])
     found = pool.step(["bad", "good"], [[1.0, 2.0], [1.0, 2.0]])
@@ -72,11 +77,15 @@ def test_a_forecast_beyond_float32_is_nan_for_its_stream_alone(missing: str, win
 
 
 def test_past_columns_stay_and_known_ones_are_given_and_time_goes_on() -> None:
-    intake = Intake(
-        ("load", "sun", "holiday"), ("target", "past", "known"), ("day",), mean=np.zeros((1, 3)),
-        deviation=np.ones((1, 3)), answer=Answer(3, (0.5,), "autoregressive"),
-    )  # fmt: skip
-    stream, x = made(intake).stream(), np.array([[1.0, 5, 0], [2, 6, 1]])
+    transform = SeriesTransform(
+        ("load", "sun", "holiday"),
+        ("target", "past", "known"),
+        ("day",),
+        mean=np.zeros((1, 3)),
+        deviation=np.ones((1, 3)),
+        forecast=ForecastSpec(3, (0.5,), "autoregressive"),
+    )
+    stream, x = made(transform).stream(), np.array([[1.0, 5, 0], [2, 6, 1]])
     assert stream.push(x[0], time=HOURS[0]).reason.startswith(
         "what is known of the steps ahead (holiday) must be given"
     )
@@ -116,7 +125,7 @@ def test_what_a_forecast_cannot_take(options: dict[str, Any], message: str) -> N
 
 
 def test_paths_that_would_take_too_much_are_refused_and_fewer_go(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tidegate.runtime.roll.MOST_NUMBERS", 8 * 9)
+    monkeypatch.setattr("tidegate.runtime.rollout.MOST_NUMBERS", 8 * 9)
     stream = made(replace(ROLL, window=Window(4, 2, 3))).stream()
     stream.push(np.arange(7.0))
     with pytest.raises(OptionError, match="100 paths of a stream that keeps 8 numbers are 800 together; .* paths=9"):
@@ -161,7 +170,7 @@ def test_the_first_origin_has_no_gap_wherever_it_stands() -> None:
 def test_steps_ahead_are_those_of_the_frequency_in_streams_and_pools() -> None:
     """After Thursday and Friday comes Monday; without a frequency, as in older files, Saturday."""
     days = np.array(["2026-01-01", "2026-01-02"], "M8[us]")
-    plain = replace(ROLL, calendar=("week",), answer=Answer(3, (0.5,), "autoregressive"))
+    plain = replace(ROLL, calendar=("week",), forecast=ForecastSpec(3, (0.5,), "autoregressive"))
     found = {}
     for name, frequency in (("older", None), ("business", Frequency("weekdays", weekdays="1111100"))):
         predictor = made(replace(plain, zone="", frequency=frequency))

@@ -10,15 +10,15 @@ from ..layers.bidirectional import DIRECTIONS, one_way
 from ..layers.conv import activated
 from ..tape import Tape
 from . import packing
-from .entries import Entries
 from .ops import TorchOps
+from .packed import Packed
 from .recurrent import engine, last, sequence
 
 Tensors = dict[str, torch.Tensor]
 Layer = dict[str, Any]
 
 
-def convolution(layer: Layer, t: Tensors, x: torch.Tensor, entries: Entries) -> torch.Tensor:
+def convolution(layer: Layer, t: Tensors, x: torch.Tensor, entries: Packed) -> torch.Tensor:
     """Outputs [N, size] of a conv layer over x [N, inputs]; outside of its row every step counts as zeros."""
     k = layer["width"]
     back, ahead = ((k - 1) // 2, k // 2) if layer["centred"] else (k - 1, 0)
@@ -42,7 +42,7 @@ def one_way_round(
     tape: Tape,
     t: Tensors,
     x: torch.Tensor,
-    entries: Entries,
+    entries: Packed,
     fused: bool = True,
     native: bool = True,
     backward: bool = False,
@@ -64,7 +64,7 @@ def both_ways(
     tape: Tape,
     t: Tensors,
     x: torch.Tensor,
-    entries: Entries,
+    entries: Packed,
     fused: bool = True,
     native: bool = True,
 ) -> torch.Tensor:

@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tidegate.errors import DataError
-from tidegate.features.series import Answer, Intake, Window
-from tidegate.tasks import _baselines
-from tidegate.tasks._baselines import Moments, Ridge, View, seasonal_naive, seasons, verdict
+from tidegate.features.series import ForecastSpec, SeriesTransform, Window
+from tidegate.tasks import _baseline_models
+from tidegate.tasks._baseline_models import Moments, Ridge, View, seasonal_naive, seasons, verdict
 
 Floats = np.ndarray[Any, Any]
 nan = math.nan
@@ -100,7 +100,7 @@ def test_the_season_is_the_one_whose_forecasts_err_least(horizon: int) -> None:
         ]
         errors[s] = np.mean(leads)
         deviation = np.abs(y - y.mean()).mean()
-        assert _baselines.relative(y, s, horizon, reach) == pytest.approx(errors[s] / deviation)
+        assert _baseline_models.relative(y, s, horizon, reach) == pytest.approx(errors[s] / deviation)
     assert seasons(y, candidates, horizon) == min(errors, key=lambda s: errors[s]) == 7
 
 
@@ -141,8 +141,8 @@ def test_the_view_is_the_models_window() -> None:
     y, origins = walk(80, 2).astype(np.float32).astype(np.float64), np.array([30, 41, 77])
     for centre in ("last", "mean"):
         window = Window(20, 5, season=7, centre=centre, spread="window")
-        intake = Intake(("a", "b"), ("target", "target"), window=window, answer=Answer(9, (0.5,)))
-        rows, frame = intake.windows(y.astype(np.float32), origins)
+        transform = SeriesTransform(("a", "b"), ("target", "target"), window=window, forecast=ForecastSpec(9, (0.5,)))
+        rows, frame = transform.windows(y.astype(np.float32), origins)
         for k in range(2):
             mine, base, spread = View(20, 9, 7, centre, "window").windows(y[:, k], origins)
             theirs = rows.reshape(3, 4, 5, 2)[..., k].reshape(3, 20)
@@ -201,7 +201,7 @@ def test_the_penalty_is_chosen_on_windows_after_the_fitted_ones(monkeypatch: pyt
     Ridge.fit(walk(100), 10, 5, hold_out=0.2)
     # The truth of origin 74 ends with step 79, that of origin 79 begins with step 80; then the rest is added.
     assert read == [(0, 74), (79, 94), (75, 94)]
-    assert fitted == [(66, len(_baselines.PENALTIES)), (86, 1)]
+    assert fitted == [(66, len(_baseline_models.PENALTIES)), (86, 1)]
 
 
 def test_what_lies_in_the_held_out_part_decides() -> None:
@@ -215,7 +215,7 @@ def test_what_lies_in_the_held_out_part_decides() -> None:
         return np.cumsum(steps)[:, None]
 
     assert Ridge.fit(momentum(0.9), 20, 5).penalties[0] < 1
-    assert Ridge.fit(momentum(-0.9), 20, 5).penalties[0] == max(_baselines.PENALTIES)
+    assert Ridge.fit(momentum(-0.9), 20, 5).penalties[0] == max(_baseline_models.PENALTIES)
 
 
 def test_series_are_pooled_and_never_joined() -> None:
@@ -239,7 +239,7 @@ def test_chunks_change_nothing_but_rounding(monkeypatch: pytest.MonkeyPatch) -> 
     y, at = walk(150, 2), np.arange(100, 140)
     whole = Ridge.fit(y, 12, 4)
     assert np.array_equal(whole.predict(y, at), Ridge.fit(y, 12, 4).predict(y, at))
-    monkeypatch.setattr(_baselines, "CHUNK", 7)
+    monkeypatch.setattr(_baseline_models, "CHUNK", 7)
     pieces = Ridge.fit(y, 12, 4)
     assert pieces.penalties == whole.penalties
     assert pieces.windows == whole.windows
@@ -301,7 +301,7 @@ def test_the_verdict_names_every_baseline_that_is_not_beaten() -> None:
 def test_of_many_windows_every_nth_is_fitted(monkeypatch: pytest.MonkeyPatch) -> None:
     noise = np.random.default_rng(7).standard_normal((600, 1))
     whole = Ridge.fit(noise, 8, 2)
-    monkeypatch.setattr("tidegate.tasks._baselines.MOST_WINDOWS", 200)
+    monkeypatch.setattr("tidegate.tasks._baseline_models.MOST_WINDOWS", 200)
     thinned = Ridge.fit(noise, 8, 2)
     assert whole.windows == (591,)
     assert 591 // 3 <= thinned.windows[0] <= 591 // 3 + 2

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 Arrays = dict[str, npt.NDArray[Any]]
 
 
-class Oracle:
+class Reference:
     """A model's layers over a namespace of operations; NumPy in float64 unless another reader is given.
 
     xp: the operations; the weights enter as float64 arrays.
@@ -28,7 +28,7 @@ class Oracle:
         self.layers, self.tapes, self.schema = model.layers, model.tapes, model.state_schema
         self.features: int | None = model.document["input"].get("features")
         self.whole_window = layers.whole_window(self.layers)
-        self.rooms = [layers.load(layer["kind"]) for layer in self.layers]
+        self.layer_modules = [layers.load(layer["kind"]) for layer in self.layers]
         self.weights = [
             {role: np.asarray(model.tensors[name], np.float64) for role, name in layer["tensors"].items()}
             for layer in self.layers
@@ -52,9 +52,9 @@ class Oracle:
         steps = state["steps"] + 1
         following: dict[str, Any] = {"steps": steps}
         outputs: list[Any] = []
-        for i, (layer, room, weights) in enumerate(zip(self.layers, self.rooms, self.weights, strict=True)):
-            own = {name: state[f"layers.{i}.{name}"] for name in room.state(layer, self.tapes)}
-            x, last = room.step(self.xp, layer, self.tapes, weights, own, x, steps)
+        for i, (layer, module, weights) in enumerate(zip(self.layers, self.layer_modules, self.weights, strict=True)):
+            own = {name: state[f"layers.{i}.{name}"] for name in module.state(layer, self.tapes)}
+            x, last = module.step(self.xp, layer, self.tapes, weights, own, x, steps)
             following.update({f"layers.{i}.{name}": v for name, v in last.items()})
             if layer.get("add") is not None:
                 x = x + outputs[layer["add"]]
@@ -110,12 +110,12 @@ class Oracle:
 
     def over(self, i: int, xs: list[Any]) -> list[Any]:
         """Layer i over all steps, from its first state."""
-        layer, room, weights = self.layers[i], self.rooms[i], self.weights[i]
+        layer, module, weights = self.layers[i], self.layer_modules[i], self.weights[i]
         if layers.is_whole_window(layer):
-            return list(room.whole(self.xp, layer, self.tapes, weights, xs))
+            return list(module.whole(self.xp, layer, self.tapes, weights, xs))
         rows, out = xs[0].shape[0], []
-        s: dict[str, Any] = {n: np.full((rows, *shape), v) for n, (shape, v) in room.state(layer, self.tapes).items()}
+        s: dict[str, Any] = {n: np.full((rows, *shape), v) for n, (shape, v) in module.state(layer, self.tapes).items()}
         for k, x in enumerate(xs):
-            y, s = room.step(self.xp, layer, self.tapes, weights, s, x, np.full((rows, 1), k + 1))
+            y, s = module.step(self.xp, layer, self.tapes, weights, s, x, np.full((rows, 1), k + 1))
             out.append(y)
         return out

@@ -11,7 +11,7 @@ import torch
 from .. import cells
 from ..errors import CellError, ModuleError
 from ..model import Model
-from . import kinds
+from . import torch_rnn
 from .final import FinalStates
 from .recurrent import kernel_of
 from .scale import Scale
@@ -22,7 +22,7 @@ Module = torch.nn.Module
 SAME = ("kind", "cell", "dialect", "tape", "size", "project")  # what layers of one module have in common
 
 
-def give(model: Model) -> Module:
+def to_torch(model: Model) -> Module:
     """The modules of a model, in eval mode. Raises ModuleError for a layer that has none."""
     made: list[Module] = []
     for group in groups(model.layers):
@@ -94,7 +94,7 @@ def empty(model: Model, i: int, layer: Layer, count: int, residual: bool) -> Mod
             options["nonlinearity"] = nonlinearity
         kind: Callable[..., Module] = getattr(torch.nn, name.upper())
         return kind(layer["inputs"], layer["size"], count, **options)
-    return kinds.own(layer, known(i, layer, tape), count, options, residual)
+    return torch_rnn.own(layer, known(i, layer, tape), count, options, residual)
 
 
 def known(i: int, layer: Layer, tape: Any) -> cells.Cell:
@@ -111,7 +111,7 @@ def known(i: int, layer: Layer, tape: Any) -> cells.Cell:
 @torch.no_grad()
 def fill(place: str, module: Module, weights: dict[str, Any], end: str) -> None:
     """The weights of one layer and direction into a module. Raises ModuleError for one that it has no place for."""
-    own = kinds.tensors(module, kinds.cell_of(module), end)
+    own = torch_rnn.tensors(module, torch_rnn.cell_of(module), end)
     for role, value in weights.items():
         if role in own:
             own[role].copy_(torch.from_numpy(np.array(value)))
@@ -158,6 +158,10 @@ def loaded(module: Module, model: Model, layer: Layer, roles: dict[str, str]) ->
 
 
 MAKERS: dict[str, Callable[[Model, Layer], list[Module]]] = {
-    "embed": embedding, "dense": linear, "norm": norm, "scale": scale, "softmax": softmax,
+    "embed": embedding,
+    "dense": linear,
+    "norm": norm,
+    "scale": scale,
+    "softmax": softmax,
     "final": final,
-}  # fmt: skip
+}

@@ -10,7 +10,7 @@ import torch
 
 from tidegate.model import Model
 from tidegate.nn import Network, Noise
-from tidegate.oracle import Oracle
+from tidegate.reference import Reference
 from tidegate.verify.samples import sample
 
 POOLS = ("last", "mean", "max", "attention")
@@ -44,7 +44,7 @@ def made(name: str) -> tuple[Model, Network, torch.Tensor]:
 def test_every_step_is_the_oracles(name: str) -> None:
     model, network, x = made(name)
     y, states = network.run(x, LENGTHS)
-    exact, end = Oracle(model).run(x.numpy(), LENGTHS.numpy())
+    exact, end = Reference(model).run(x.numpy(), LENGTHS.numpy())
     for row, length in enumerate(LENGTHS.tolist()):
         assert np.abs(y[:length, row].detach().numpy() - exact[:length, row]).max() < 1e-12
     assert set(states) == set(end) - {"steps"}

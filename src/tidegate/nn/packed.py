@@ -11,7 +11,7 @@ from ..errors import WrongValue
 Tensor = torch.Tensor
 
 
-class Entries:
+class Packed:
     """Where the steps of rows of these lengths (int64 [B], on the CPU) stand: N entries, step after step.
 
     order [B]: the rows, longest first, and of equal lengths in their own order. sizes [T]: how many of them, the first

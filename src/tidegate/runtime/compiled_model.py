@@ -12,18 +12,18 @@ import numpy as np
 import numpy.typing as npt
 
 from .. import _native
-from ..errors import OptionError, StateError, located
+from ..errors import OptionError, StateError, error_context
 from ..model import Model
 from .engine import target_name
 from .forecast import Forecast, ordered
 from .inputs import inputs
+from .offline import runner
 from .precision import precision_of
 from .scores import Scores
-from .stages import runner
 from .state import State, initial
 
 if TYPE_CHECKING:
-    from ..features.series import Frame
+    from ..features.series import Scaling
     from .series import Series
 
 Floats = npt.NDArray[np.float32]
@@ -57,8 +57,8 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-class Session:
-    """A model ready to stream, made from what `Predictor` is asked for. Copies are the session itself; a pickle holds
+class CompiledModel:
+    """A model ready to stream, made from what `Predictor` is asked for. Copies are the compiled itself; a pickle holds
     the model and what was asked for, so that a target that nobody named is chosen anew where the pickle is opened.
 
     runner: runs whole inputs. engine: goes step by step; the runner itself, of a model that streams, and otherwise
@@ -68,16 +68,34 @@ class Session:
     """
 
     __slots__ = (
-        "asked", "engine", "initial", "labels", "model", "multi_label", "outputs", "precision", "rolls", "runner",
-        "schema", "series", "source", "target", "threads", "windowed",
-    )  # fmt: skip
+        "arguments",
+        "autoregressive",
+        "engine",
+        "initial",
+        "labels",
+        "model",
+        "multi_label",
+        "outputs",
+        "precision",
+        "runner",
+        "schema",
+        "series",
+        "source",
+        "target",
+        "threads",
+        "windowed",
+    )
     engine: _native.Engine
 
     def __init__(
-        self, model: Model, target: str | None = None, threads: int | None = None, weights: str | None = None,
+        self,
+        model: Model,
+        target: str | None = None,
+        threads: int | None = None,
+        weights: str | None = None,
         compute: str | None = None,
-    ) -> None:  # fmt: skip
-        self.asked = target, threads, weights, compute
+    ) -> None:
+        self.arguments = target, threads, weights, compute
         self.model, self.precision = model, precision_of(weights, compute)
         self.target = target_name(target, self.precision)
         self.runner = runner(model, self.target, True, weights, compute)
@@ -89,16 +107,16 @@ class Session:
         self.initial.flags.writeable = False  # streams share it
         self.series = cast("Series", self.source) if self.source.kind == "series" else None
         self.windowed = self.series is not None and self.series.reach > 0
-        self.rolls = self.series is not None and self.series.rolls
+        self.autoregressive = self.series is not None and self.series.autoregressive
 
-    def __copy__(self) -> Session:
+    def __copy__(self) -> CompiledModel:
         return self
 
-    def __deepcopy__(self, memo: Any) -> Session:
+    def __deepcopy__(self, memo: Any) -> CompiledModel:
         return self
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return reopened, (self.model, *self.asked)
+        return recompile, (self.model, *self.arguments)
 
     def check_streams(self) -> None:
         """Raises OptionError, in the file's own sentence, when the model cannot stream."""
@@ -106,13 +124,13 @@ class Session:
         if not yes:
             raise OptionError(f"streams: no, because {because}; predict takes whole inputs")
 
-    def needs_series(self) -> Series:
+    def require_forecaster(self) -> Series:
         """The source of a model that forecasts. Raises OptionError for another."""
-        if self.series is None or self.series.intake.answer is None:
+        if self.series is None or self.series.transform.forecast is None:
             raise OptionError("this model does not forecast; use predict, which gives its outputs")
         return self.series
 
-    def afresh(self, rows: Floats, lengths: npt.NDArray[np.int64]) -> Floats:
+    def run_windows(self, rows: Floats, lengths: npt.NDArray[np.int64]) -> Floats:
         """The last outputs [B, outputs] of windows [B, K, features], each run from the first state. lengths: how many
         of the rows count [B].
         """
@@ -125,45 +143,51 @@ class Session:
             self.runner.run(x, counts, states, np.empty_like(states), out[at : at + most], False, self.threads)
         return out
 
-    def answer(
-        self, output: Floats, steps: int, pending: Any, block: Bytes, whole: bool = False, frame: Frame | None = None
+    def output(
+        self,
+        output: Floats,
+        steps: int,
+        input_state: Any,
+        block: Bytes,
+        whole: bool = False,
+        scaling: Scaling | None = None,
     ) -> Scores | Forecast:
         """What the model says of one stream after `steps` steps.
 
-        output: float32 [outputs], of the last step. pending: what the input keeps. block: the state. whole: the message
-        has ended. frame: of the output, where it is at hand.
+        output: float32 [outputs], of the last step. input_state: what the input keeps. block: the state. whole: the
+        message has ended. scaling: of the output, where it is at hand.
         """
         source, why = self.source, ""
-        ready = source.warm(steps)
+        ready = source.is_ready(steps)
         if not ready:
-            why = f"the message has {source.nothing}" if whole and not steps else source.why(steps)
-        if self.series is None or self.series.intake.answer is None:
+            why = f"the message has {source.nothing}" if whole and not steps else source.not_ready_reason(steps)
+        if self.series is None or self.series.transform.forecast is None:
             return Scores(output.copy() if ready else None, self.labels, why, self.multi_label)
-        if self.rolls and ready:
-            why = self.series.obstacle(pending)
-        answer, columns = self.series.intake.answer, self.series.targets
+        if self.autoregressive and ready:
+            why = self.series.rollout_not_ready_reason(input_state)
+        answer, columns = self.series.transform.forecast, self.series.targets
         if why:
             return Forecast(None, answer.quantiles, columns, why)
-        if self.rolls:
-            from .roll import rolled
+        if self.autoregressive:
+            from .rollout import rolled
 
-            here = block[None].copy(), output[None].copy(), [pending]
+            here = block[None].copy(), output[None].copy(), [input_state]
             return Forecast(lambda: rolled(self, *here, answer.horizon)[0], answer.quantiles, columns)
-        frame = self.series.frames([pending]) if frame is None else frame
-        return Forecast(self.restored(output[None], frame)[0], answer.quantiles, columns)
+        scaling = self.series.scalings([input_state]) if scaling is None else scaling
+        return Forecast(self.forecasts(output[None], scaling)[0], answer.quantiles, columns)
 
-    def restored(self, outputs: Floats, frame: Frame) -> npt.NDArray[np.float64]:
+    def forecasts(self, outputs: Floats, scaling: Scaling) -> npt.NDArray[np.float64]:
         """Outputs [B, outputs] as forecasts in the data's units: [B, chain horizon, targets, quantiles], ascending."""
         assert self.series is not None
-        assert self.series.intake.answer is not None
-        return ordered(frame.restored(outputs, len(self.series.intake.answer.quantiles)))
+        assert self.series.transform.forecast is not None
+        return ordered(scaling.invert(outputs, len(self.series.transform.forecast.quantiles)))
 
-    def state(self, block: Bytes, output: Floats, pending: Any) -> State:
+    def state(self, block: Bytes, output: Floats, input_state: Any) -> State:
         """A copy of what a stream holds, as a value."""
-        model, kept = self.model, self.source.stored(pending)
+        model, kept = self.model, self.source.to_bytes(input_state)
         return State(block.copy(), self.schema, output.copy(), kept, model.schema_hash, model.weights_hash)
 
-    def revived(self, state: State) -> Any:
+    def read_input_state(self, state: State) -> Any:
         """What the input keeps beside the block of a state of this model. Raises StateError for another's."""
         if not isinstance(state, State):
             raise StateError(f"a State is expected; {type(state).__name__} was given; State.from_bytes reads bytes")
@@ -175,13 +199,13 @@ class Session:
             raise StateError("the state has another shape: its block or output is of another size")
         if state.schema != self.schema:
             raise StateError("the state has another shape: its arrays are not those that its schema_hash stands for")
-        return self.source.revived(state.pending, state.steps)
+        return self.source.from_bytes(state.input_state, state.steps)
 
 
-def reopened(model: Model, *asked: Any) -> Session:
-    """The session that was pickled."""
-    with located("the pickled model"):
-        return Session(model, *asked)
+def recompile(model: Model, *asked: Any) -> CompiledModel:
+    """The compiled that was pickled."""
+    with error_context("the pickled model"):
+        return CompiledModel(model, *asked)
 
 
 def steps_of(block: Any) -> int:

@@ -9,7 +9,7 @@ import pytest
 
 from tidegate.errors import OptionError
 from tidegate.model import Model
-from tidegate.oracle import Oracle
+from tidegate.reference import Reference
 from tidegate.verify.samples import sample
 
 POOLS = ("last", "mean", "max", "attention")
@@ -28,7 +28,7 @@ def batch(model: Model) -> Any:
     random, entry = np.random.default_rng(0), model.document["input"]
     if entry["kind"] == "text":
         x = random.integers(0, entry["size"], (7, 5))
-        return np.where(np.arange(7)[:, None] < LENGTHS, x, 10**6 if Oracle(model).whole_window else 0)
+        return np.where(np.arange(7)[:, None] < LENGTHS, x, 10**6 if Reference(model).whole_window else 0)
     x = random.standard_normal((7, 5, 3))
     x[np.arange(7)[:, None] >= LENGTHS] = np.nan
     return x
@@ -36,7 +36,7 @@ def batch(model: Model) -> Any:
 
 @pytest.mark.parametrize("name", MODELS)
 def test_padding_reaches_nothing(name: str) -> None:
-    oracle = Oracle(sample(seed=1, **MODELS[name]))
+    oracle = Reference(sample(seed=1, **MODELS[name]))
     x = batch(sample(seed=1, **MODELS[name]))
     y, state = oracle.run(x, LENGTHS)
     for row, length in enumerate(LENGTHS.tolist()):
@@ -51,14 +51,14 @@ def test_padding_reaches_nothing(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["causal", "conv"])
 def test_layer_by_layer_over_whole_rows_is_step_by_step(name: str) -> None:
-    oracle = Oracle(sample(seed=1, **MODELS[name]))
+    oracle = Reference(sample(seed=1, **MODELS[name]))
     x = np.random.default_rng(2).standard_normal((9, 4, 3))
     steps, _ = oracle.run(x)
     assert np.abs(np.stack(oracle.whole(list(x))) - steps).max() < 1e-14
 
 
 def test_a_whole_window_model_has_no_steps_and_goes_on_from_nothing() -> None:
-    oracle = Oracle(sample(**MODELS["both"]))
+    oracle = Reference(sample(**MODELS["both"]))
     with pytest.raises(OptionError, match="the model has no steps, because it reads each input in both directions"):
         oracle.step(oracle.initial(1), np.zeros((1, 3)))
     with pytest.raises(OptionError, match="goes on from no state, because it reads each input in both directions"):

@@ -17,27 +17,33 @@ from ._options import option
 Layer = dict[str, Any]
 
 
-class Chain:
+class GraphBuilder:
     """Layers, one after the other, with the names of their tensors. width: of the newest one's output."""
 
     def __init__(self, width: int | None) -> None:
         self.layers: list[Layer] = []
         self.width = width
 
-    def put(self, kind: str, roles: tuple[str, ...], gives: int, add: int | None = None, **rest: Any) -> None:
+    def add(self, kind: str, roles: tuple[str, ...], gives: int, add: int | None = None, **rest: Any) -> None:
         """One more layer. gives: the width of its output."""
         names = {role: f"layers.{len(self.layers)}.{role}" for role in roles}
         self.layers.append({"kind": kind, **rest, "tensors": names, **({} if add is None else {"add": add})})
         self.width = gives
 
     def dense(self, size: int, activation: str = "none") -> None:
-        self.put("dense", ("weight", "bias"), size, inputs=self.width, size=size, activation=activation)
+        self.add("dense", ("weight", "bias"), size, inputs=self.width, size=size, activation=activation)
 
     def conv(self, size: int, width: int) -> None:
-        self.put(
-            "conv", ("weight", "bias"), size,
-            inputs=self.width, size=size, width=width, centred=False, activation="relu",
-        )  # fmt: skip
+        self.add(
+            "conv",
+            ("weight", "bias"),
+            size,
+            inputs=self.width,
+            size=size,
+            width=width,
+            centred=False,
+            activation="relu",
+        )
 
     def recurrent(self, cell: cells.Cell, H: int, project: int | None, direction: str, depth: int) -> None:
         """`depth` recurrent layers; each after the first is residual, behind a layer norm."""
@@ -50,18 +56,28 @@ class Chain:
         for k in range(depth):
             below, width = len(self.layers) - 1, self.width
             if k:
-                self.put("norm", ("gain", "bias"), int(width or 0), size=width, eps=1e-5)
-            self.put(kind, roles, ways * projected.get("project", H), add=below if k else None, inputs=width, size=H,
-                     tape=cell.name, cell=cell.name, dialect=cell.dialect, **projected)  # fmt: skip
+                self.add("norm", ("gain", "bias"), int(width or 0), size=width, eps=1e-5)
+            self.add(
+                kind,
+                roles,
+                ways * projected.get("project", H),
+                add=below if k else None,
+                inputs=width,
+                size=H,
+                tape=cell.name,
+                cell=cell.name,
+                dialect=cell.dialect,
+                **projected,
+            )
 
     def pool(self, over: list[str]) -> None:
         roles = ("score", "score_bias") if "attention" in over else ()
         size = int(self.width or 0)
-        self.put("pool", roles, size * len(over), size=size, over=over)
+        self.add("pool", roles, size * len(over), size=size, over=over)
 
 
 @dataclass(frozen=True)
-class Recurrence:
+class RecurrenceOptions:
     """Options of the recurrent layers of any task."""
 
     cell: str = option("gru", "recurrence: a name, or a path to your own cell's .py file")
@@ -70,8 +86,9 @@ class Recurrence:
         None,
         "width of the projection, of a cell that has one (--cell lstm --dialect projection=yes); "
         "half of the recurrence if not given",
-        least=1, most=4096,
-    )  # fmt: skip
+        least=1,
+        most=4096,
+    )
     depth: int = option(1, "recurrent layers; a second one is residual, each behind a layer norm", least=1, most=8)
 
     def recurrence(self) -> cells.Cell:
@@ -86,7 +103,7 @@ class Recurrence:
 
 
 @dataclass(frozen=True)
-class Learning:
+class TrainingOptions:
     """Options of the training of any task."""
 
     epochs: int | None = option(None, "passes over the data; by its size if not given", least=1)
@@ -103,7 +120,7 @@ class Learning:
     seed: int = option(0, "every random choice follows from it", least=0, most=2**31 - 1)
 
 
-def start(
+def init_weights(
     seed: int, cell: cells.Cell, layers: list[Layer], shapes: dict[str, tuple[int, ...]]
 ) -> dict[str, npt.NDArray[Any]]:
     """First weights by tensor name, from the seed: R orthogonal and W Xavier, gate by gate; zero biases.
@@ -116,11 +133,11 @@ def start(
         for place, name in layer["tensors"].items():
             shape, role = shapes[name], place.removeprefix("forward.").removeprefix("backward.")
             value = cell.init.get(role.removeprefix("p."), 0.0) if role.startswith("p.") else None
-            made[name] = first(rng, layer["kind"], role, shape, layer.get("size", 1), value)
+            made[name] = init_tensor(rng, layer["kind"], role, shape, layer.get("size", 1), value)
     return made
 
 
-def first(
+def init_tensor(
     rng: np.random.Generator, kind: str, role: str, shape: tuple[int, ...], H: int, value: float | None
 ) -> npt.NDArray[Any]:
     """One tensor's first value, float32."""

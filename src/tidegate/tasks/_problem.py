@@ -24,7 +24,7 @@ class Rows(Protocol):
         """
 
 
-class Judge(Protocol):
+class Evaluator(Protocol):
     """How answers to held-out rows choose the weights, and what they say about the outputs."""
 
     metric: str
@@ -36,7 +36,7 @@ class Judge(Protocol):
     def value(self, figures: dict[str, float]) -> tuple[float, float]:
         """What figures are worth: more is better, the second number decides between equal first ones."""
 
-    def slack(self, best: float, figures: dict[str, float], rows: int) -> float:
+    def tolerance(self, best: float, figures: dict[str, float], rows: int) -> float:
         """How far below the best value an epoch with these figures may be and still be kept."""
 
     def adjustment(self, outputs: Array, targets: Array) -> list[float]:
@@ -51,12 +51,12 @@ class Judge(Protocol):
     def adjust(self, network: Any, adjustment: list[float]) -> None:
         """Folds an adjustment into a network's last dense layer."""
 
-    def recorded(self, adjustment: list[float]) -> dict[str, Any]:
+    def provenance(self, adjustment: list[float]) -> dict[str, Any]:
         """What provenance says about an adjustment."""
 
 
 @dataclass(frozen=True)
-class Lesson:
+class Problem:
     """All that the loop and the model file need.
 
     options: as decided. kept, held: indices of rows that are learnt from, and that choose the weights. every: the
@@ -68,26 +68,26 @@ class Lesson:
 
     options: Any
     rows: Rows
-    kept: Indices
-    held: Indices
-    judge: Judge
+    train_rows: Indices
+    valid_rows: Indices
+    evaluator: Evaluator
     input: dict[str, Any]
     arrays: dict[str, Array]
     features: int | None
     layers: list[dict[str, Any]]
     tapes: dict[str, Any]
     labels: list[str] | None
-    taken: list[str]
+    summaries: list[str]
     weights: npt.NDArray[np.float32]
-    every: bool = False
-    given: dict[str, Array] = field(default_factory=dict)
-    most: int | None = None
-    about: dict[str, Any] = field(default_factory=dict)
+    per_step: bool = False
+    initial: dict[str, Array] = field(default_factory=dict)
+    rows_per_epoch: int | None = None
+    provenance: dict[str, Any] = field(default_factory=dict)
     groups: Indices | None = None
     notes: list[list[str]] = field(default_factory=list)
 
 
-def padded(rows: list[Array]) -> tuple[Array, Indices]:
+def pad(rows: list[Array]) -> tuple[Array, Indices]:
     """Rows [T, ...] of one dtype side by side: [T, B, ...], padded with 0 on the right, and lengths [B]."""
     lengths = np.array([len(row) for row in rows], np.int64)
     whole = np.zeros((int(lengths.max()), len(rows), *rows[0].shape[1:]), rows[0].dtype)

@@ -17,11 +17,11 @@ import numpy.typing as npt
 
 from ..errors import DataError, OptionError
 from ..features.frequency import later
-from ..features.memory import Seen
-from ..features.series import LARGEST, Frame
+from ..features.memory import SeriesState
+from ..features.series import LARGEST, Scaling
+from .compiled_model import Bytes, CompiledModel, steps_of
 from .forecast import Forecast
 from .series import joined, raw
-from .session import Bytes, Session, steps_of
 
 PATHS: Final = 100
 MOST_PATHS: Final = 10_000
@@ -34,28 +34,35 @@ Times = npt.NDArray[np.datetime64]
 
 
 def ahead(
-    session: Session, block: Bytes, output: Rows, pending: Any, horizon: int | None, paths: int, seed: int, known: Any
+    compiled: CompiledModel,
+    block: Bytes,
+    output: Rows,
+    input_state: Any,
+    horizon: int | None,
+    paths: int,
+    seed: int,
+    known: Any,
 ) -> Forecast:
     """`Stream.forecast` of a stream's block and output [1, ...]."""
-    source = session.needs_series()
-    answer = source.intake.answer
+    source = compiled.require_forecaster()
+    answer = source.transform.forecast
     assert answer is not None
     horizon = whole_number("horizon", answer.horizon if horizon is None else horizon, 1, 1 << 16)
     steps = steps_of(block[0])
-    if not source.warm(steps):
-        return Forecast(None, answer.quantiles, source.targets, source.why(steps))
-    if not session.rolls:
-        return direct(session, output, pending, horizon, known)
-    if why := source.obstacle(pending, known is not None, horizon):
+    if not source.is_ready(steps):
+        return Forecast(None, answer.quantiles, source.targets, source.not_ready_reason(steps))
+    if not compiled.autoregressive:
+        return direct(compiled, output, input_state, horizon, known)
+    if why := source.rollout_not_ready_reason(input_state, known is not None, horizon):
         return Forecast(None, answer.quantiles, source.targets, why)
-    after = None if known is None else shaped(session, known, 1, horizon, [pending])
-    values = rolled(session, block.copy(), output.copy(), [pending], horizon, paths, seed, after)
+    after = None if known is None else shaped(compiled, known, 1, horizon, [input_state])
+    values = rolled(compiled, block.copy(), output.copy(), [input_state], horizon, paths, seed, after)
     return Forecast(values[0], answer.quantiles, source.targets)
 
 
-def direct(session: Session, output: Rows, pending: Any, horizon: int, known: Any) -> Forecast:
-    source = session.needs_series()
-    answer = source.intake.answer
+def direct(compiled: CompiledModel, output: Rows, input_state: Any, horizon: int, known: Any) -> Forecast:
+    source = compiled.require_forecaster()
+    answer = source.transform.forecast
     assert answer is not None
     if horizon > answer.horizon:
         raise OptionError(f"horizon is {horizon}; this model forecasts {answer.horizon} steps ahead at once")
@@ -63,17 +70,17 @@ def direct(session: Session, output: Rows, pending: Any, horizon: int, known: An
         raise OptionError(
             "known is for a model whose head is autoregressive; here each step brings what is known ahead"
         )
-    values = session.restored(output, source.frames([pending]))[0, :horizon]
+    values = compiled.forecasts(output, source.scalings([input_state]))[0, :horizon]
     return Forecast(values, answer.quantiles, source.targets)
 
 
-def shaped(session: Session, known: Any, count: int, horizon: int, seen: Sequence[Seen]) -> Floats:
+def shaped(compiled: CompiledModel, known: Any, count: int, horizon: int, seen: Sequence[SeriesState]) -> Floats:
     """What is known of the steps ahead of each of `count` streams: float64 [count, horizon, known columns].
 
     Raises OptionError for a model without such columns; DataError for another shape, for what is not finite, and where
     the first step is not as the last one of the stream brought it.
     """
-    source = session.needs_series()
+    source = compiled.require_forecaster()
     if not source.known:
         raise OptionError("known was given, and this model has no column that is known ahead")
     found, shape = raw(known), (count, horizon, len(source.known))
@@ -83,7 +90,7 @@ def shaped(session: Session, known: Any, count: int, horizon: int, seen: Sequenc
         raise DataError(f"known has shape {list(found.shape)}; expected {list(shape[1:] if count == 1 else shape)}")
     if not (np.abs(found) <= LARGEST).all():
         raise DataError(f"known holds a number that is missing, infinite or beyond {LARGEST:.3g}; correct it")
-    if source.intake.missing == "error":
+    if source.transform.missing == "error":
         brought = np.stack([one.last[source.known] for one in seen if one.last is not None])
         if (found[:, 0] != brought).any():
             raise DataError(
@@ -93,10 +100,10 @@ def shaped(session: Session, known: Any, count: int, horizon: int, seen: Sequenc
 
 
 def rolled(
-    session: Session,
+    compiled: CompiledModel,
     blocks: Bytes,
     outputs: Rows,
-    seen: Sequence[Seen],
+    seen: Sequence[SeriesState],
     horizon: int,
     paths: int = PATHS,
     seed: int = 0,
@@ -106,11 +113,13 @@ def rolled(
 
     blocks, outputs, seen: where each stands. known: [n, horizon, known columns] where the model has such columns.
     """
-    session.check_streams()
+    compiled.check_streams()
     paths = whole_number("paths", paths, 1, MOST_PATHS)
     seed = whole_number("seed", seed, 0, (1 << 63) - 1)
-    intake, found = session.needs_series().intake, []
-    size = max(intake.window.reach * intake.width if intake.window else 0, blocks.shape[1] // 4, outputs.shape[1])
+    transform, found = compiled.require_forecaster().transform, []
+    size = max(
+        transform.window.reach * transform.width if transform.window else 0, blocks.shape[1] // 4, outputs.shape[1]
+    )
     if size * paths > MOST_NUMBERS:
         raise OptionError(
             f"{paths} paths of a stream that keeps {size} numbers are {size * paths} together; at most {MOST_NUMBERS} "
@@ -119,7 +128,7 @@ def rolled(
     most = max(1, ROLLED_NUMBERS // (size * paths))
     for at in range(0, len(seen), most):
         part = slice(at, at + most)
-        start = Paths(session, blocks[part], outputs[part], seen[part], paths)
+        start = Paths(compiled, blocks[part], outputs[part], seen[part], paths)
         found.append(futures(start, horizon, np.random.default_rng(seed), None if known is None else known[part]))
     return np.concatenate(found)
 
@@ -127,12 +136,14 @@ def rolled(
 class Paths:
     """Possible futures side by side: `paths` for each of n streams. Goes on with each `push`."""
 
-    def __init__(self, session: Session, blocks: Bytes, outputs: Rows, seen: Sequence[Seen], paths: int) -> None:
-        self.session, self.source = session, session.needs_series()
-        self.intake, self.count, self.paths = self.source.intake, len(seen), paths
+    def __init__(
+        self, compiled: CompiledModel, blocks: Bytes, outputs: Rows, seen: Sequence[SeriesState], paths: int
+    ) -> None:
+        self.compiled, self.source = compiled, compiled.require_forecaster()
+        self.transform, self.count, self.paths = self.source.transform, len(seen), paths
         self.blocks, self.outputs = np.repeat(blocks, paths, 0), np.repeat(outputs, paths, 0)
-        frame = self.source.frames(seen)
-        self.frame = Frame(*(np.repeat(v, paths, 0) for v in (frame.centre, frame.spread, frame.base)))
+        scaling = self.source.scalings(seen)
+        self.scaling = Scaling(*(np.repeat(v, paths, 0) for v in (scaling.centre, scaling.spread, scaling.base)))
         self.series = np.repeat([one.series for one in seen], paths)
         self.last = np.repeat(np.stack([one.last for one in seen if one.last is not None]), paths, 0)
         rings = [one.ring for one in seen if one.ring is not None]
@@ -147,51 +158,51 @@ class Paths:
 
     def quantiles(self) -> Floats:
         """Of the next step of each path: [n x paths, targets, quantiles]."""
-        return self.session.restored(self.outputs, self.frame)[:, 0]
+        return self.compiled.forecasts(self.outputs, self.scaling)[:, 0]
 
     def push(self, targets: Floats, known: Floats | None) -> None:
         """The next step of each path. targets: [n x paths, targets], NaN where a path is lost and its last ones stay;
         known: [n, known columns], of the step after.
         """
         x = self.last.copy()
-        own = self.intake.of("target")
+        own = self.transform.of("target")
         x[:, own] = np.where(np.isnan(targets), x[:, own], targets)
         if known is not None:
             x[:, self.source.known] = np.repeat(known, self.paths, 0)
-        steps, _, _ = self.intake.across(x, self.onward(), self.last, lambda i: "a step that was forecast")
+        steps, _, _ = self.transform.impute_batch(x, self.onward(), self.last, lambda i: "a step that was forecast")
         self.last = steps[:, : x.shape[1]]
         if self.ring is None:
-            rows = np.ascontiguousarray(self.intake.fixed(steps, self.series))
-            self.session.engine.step_many(np.arange(len(rows)), rows, self.blocks, self.outputs, self.session.threads)
-            self.frame = self.intake.fixed_frame(self.series, len(rows))
+            rows = np.ascontiguousarray(self.transform.scale_fixed(steps, self.series))
+            self.compiled.engine.step_many(np.arange(len(rows)), rows, self.blocks, self.outputs, self.compiled.threads)
+            self.scaling = self.transform.fixed_scaling(self.series, len(rows))
             return
         self.ring = np.concatenate([self.ring[:, 1:], steps[:, None]], 1)
         self.behind = np.minimum(self.behind + 1, self.source.reach)
-        assert self.intake.window
+        assert self.transform.window
         parts, most = [], max(1, ROLLED_NUMBERS // self.ring[0].size)
         for at in range(0, len(steps), most):
             ring = self.ring[at : at + most]
             ends = np.arange(1, len(ring) + 1) * self.source.reach - 1
             behind = self.behind[at : at + most]
-            rows, frame = self.intake.windows(ring.reshape(-1, self.intake.width), ends, behind)
-            self.outputs[at : at + most] = self.session.afresh(rows, self.intake.window.rows(behind))
-            parts.append(frame)
-        self.frame = joined(parts)
+            rows, scaling = self.transform.windows(ring.reshape(-1, self.transform.width), ends, behind)
+            self.outputs[at : at + most] = self.compiled.run_windows(rows, self.transform.window.rows(behind))
+            parts.append(scaling)
+        self.scaling = joined(parts)
 
     def onward(self) -> Times | None:
         """The times of the next steps, datetime64[us] [n x paths]; None where the calendar is not used."""
-        if not self.intake.calendar:
+        if not self.transform.calendar:
             return None
-        if self.intake.frequency is None:
+        if self.transform.frequency is None:
             self.time = self.time + self.gap
         else:
-            self.time = later(self.time, self.intake.frequency, self.intake.zone or "")
+            self.time = later(self.time, self.transform.frequency, self.transform.zone or "")
         return np.repeat(self.time, self.paths)
 
 
 def futures(paths: Paths, horizon: int, random: np.random.Generator, known: Floats | None) -> Floats:
     """Quantiles of every step ahead [n, horizon, targets, quantiles]; each stream's paths get the same draws."""
-    answer, targets = paths.intake.answer, paths.intake.targets
+    answer, targets = paths.transform.forecast, paths.transform.targets
     assert answer is not None
     levels = np.array(answer.quantiles)
     found = np.empty((paths.count, horizon, targets, len(levels)))

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from ..oracle import Oracle
+from ..reference import Reference
 from .bounds import ActivationErrors, Graph, U, Value
 from .tangents import Followed, Room
 
@@ -54,7 +54,7 @@ class Carried(NamedTuple):
 
 def trajectory(model: Model, x: npt.NDArray[Any]) -> Trajectory:
     """The oracle's run of one sequence from the first state."""
-    oracle = Oracle(model)
+    oracle = Reference(model)
     if oracle.whole_window:
         outputs, state = oracle.run(x[:, None])
         return Trajectory(x, {}, {name: v[0] for name, v in state.items()}, outputs[:, 0])
@@ -95,8 +95,8 @@ def carried(model: Model, run: Trajectory, errors: ActivationErrors) -> Carried:
 
 def over_all_steps(model: Model, graph: Graph, x: npt.NDArray[Any]) -> tuple[Value, list[Value]]:
     """The last output and the last state's float arrays, from the first state on."""
-    oracle = Oracle(model, graph)
-    oracle.rooms = [Room(room, bool(oracle.whole_window), len(x)) for room in oracle.rooms]  # type: ignore[misc]
+    oracle = Reference(model, graph)
+    oracle.layer_modules = [Room(room, bool(oracle.whole_window), len(x)) for room in oracle.layer_modules]  # type: ignore[misc]
     xs = [graph.lift(one) if x.dtype.kind == "f" else one for one in np.split(x, len(x))]  # so that what is done counts
     if oracle.whole_window:
         return graph.lift(oracle.whole(xs)[-1]), []
@@ -134,8 +134,8 @@ def each_step(
     lost = False
     for k in range(len(x)):
         graph = Graph(errors, exactly=True)
-        oracle = Oracle(model, graph)
-        oracle.rooms = [Room(room, False, -1) for room in oracle.rooms]  # type: ignore[misc]
+        oracle = Reference(model, graph)
+        oracle.layer_modules = [Room(room, False, -1) for room in oracle.layer_modules]  # type: ignore[misc]
         before = {name: v if name == "steps" else graph.lift(v) for name, v in states[k].items()}
         one = x[k : k + 1]
         with np.errstate(all="ignore"):

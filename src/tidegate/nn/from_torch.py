@@ -17,11 +17,11 @@ from ..errors import ModuleError, OptionError
 from ..layers import load, whole_window
 from ..model import Model
 from ..tape import Tape
-from . import kinds
+from . import torch_rnn
 from .final import FinalStates
-from .kinds import array, bias
 from .scale import Scale
 from .sequential import Sequential
+from .torch_rnn import array, bias
 
 Array = npt.NDArray[np.float32]
 Module = torch.nn.Module
@@ -30,7 +30,7 @@ CONTAINERS = (Sequential, torch.nn.Sequential)
 DECISIVE = ("forward", "__call__", "permute_hidden", "run", "step", "first", "weights", "cell")  # make the answers
 
 
-def bring(modules: Sequence[Module], labels: Sequence[str] | None = None, initial: Any = None) -> Model:
+def from_torch(modules: Sequence[Module], labels: Sequence[str] | None = None, initial: Any = None) -> Model:
     """The model, without its check, that modules applied one after the other to every step are.
 
     modules, labels, initial: see `tidegate.from_torch`.
@@ -103,7 +103,7 @@ def refuse_global_hooks() -> None:
 
 
 def refuse_own_forward(path: str, module: Module, known: tuple[type[Module], ...]) -> None:
-    """Raises ModuleError unless a module's answers come from the code of one of the `known` kinds."""
+    """Raises ModuleError unless a module's answers come from the code of one of the `known` torch_rnn."""
     own, kind = type(module), next((kind for kind in known if isinstance(module, kind)), Module)
     changed = [
         name
@@ -122,7 +122,7 @@ def suggested(module: Module) -> str:
     names, last = [], None
     for name, part in module.named_children():
         names.append(f"m[{name}]" if name.isdigit() else f"m.{name}" if name.isidentifier() else f"m[{name!r}]")
-        if isinstance(part, kinds.ALL):
+        if isinstance(part, torch_rnn.ALL):
             last = len(names) if getattr(part, "bidirectional", False) else None
     if last:  # only behind the last recurrence: those before it give it their steps
         names.insert(last, "tidegate.nn.FinalStates()")
@@ -157,8 +157,8 @@ class Reader:
             raise ModuleError(f"{path} ({type(module).__name__}) is quantised; bring the float module it was made of")
         if isinstance(module, IDENTITIES):
             return
-        if isinstance(module, kinds.ALL):
-            refuse_own_forward(path, module, kinds.ALL)
+        if isinstance(module, torch_rnn.ALL):
+            refuse_own_forward(path, module, torch_rnn.ALL)
             self.recurrence(path, module)
         elif (found := next((kind for kind in READERS if isinstance(module, kind)), None)) is not None:
             refuse_own_forward(path, module, (found,))
@@ -174,7 +174,7 @@ class Reader:
             raise ModuleError(
                 f"{path} is a LogSoftmax, which no layer computes; give torch.nn.Softmax(-1), or leave it out"
             )
-        known = ", ".join(sorted({kind.__name__ for kind in (*kinds.STACKS, *kinds.SINGLES, *READERS)}))
+        known = ", ".join(sorted({kind.__name__ for kind in (*torch_rnn.STACKS, *torch_rnn.SINGLES, *READERS)}))
         raise ModuleError(f"{path} is a {type(module).__name__}, which no layer computes; there are layers for {known}")
 
     def add(self, path: str, inputs: int | None, outputs: int, layer: dict[str, Any], weights: dict[str, Any]) -> None:
@@ -210,13 +210,17 @@ class Reader:
         self.same_layout(path, module)
         self.recurrences.append(path)
         given = self.initial.get(path) if isinstance(self.initial, Mapping) else self.initial
-        first = kinds.first(path, module, given)
-        for k, found in enumerate(kinds.recurrences(path, module)):
+        first = torch_rnn.first(path, module, given)
+        for k, found in enumerate(torch_rnn.recurrences(path, module)):
             tape, cell, width = self.tape(found.cell), found.cell, found.outputs
             layer: dict[str, Any] = {
-                "kind": "bidirectional" if found.both else "recurrent", "inputs": found.inputs, "size": found.size,
-                "tape": tape, "cell": cell.name, "dialect": cell.dialect,
-            }  # fmt: skip
+                "kind": "bidirectional" if found.both else "recurrent",
+                "inputs": found.inputs,
+                "size": found.size,
+                "tape": tape,
+                "cell": cell.name,
+                "dialect": cell.dialect,
+            }
             if cell.tape.projected:
                 layer["project"] = width
             if first:
@@ -305,19 +309,28 @@ class Reader:
     def model(self, labels: Sequence[str] | None) -> Model:
         reason = whole_window(self.layers)
         document = {
-            "format": FORMAT, "task": {"kind": "encode" if labels is None else "classify", "options": {}},
-            "input": self.entry, "layers": self.layers,
+            "format": FORMAT,
+            "task": {"kind": "encode" if labels is None else "classify", "options": {}},
+            "input": self.entry,
+            "layers": self.layers,
             "tapes": {name: tape.to_json() for name, tape in self.tapes.items()},
             "state": state_schema(self.layers, self.tapes),
             "streams": {"yes": False, "because": reason} if reason else {"yes": True},
-            "labels": None if labels is None else list(labels), "check": None,
+            "labels": None if labels is None else list(labels),
+            "check": None,
             "provenance": {"from": "torch modules", "torch": str(torch.__version__), "modules": self.sources},
-        }  # fmt: skip
+        }
         return Model(document, self.tensors)
 
 
 READERS: dict[type[Module], Callable[[Reader, str, Any], None]] = {
-    torch.nn.Embedding: Reader.embedding, torch.nn.Linear: Reader.linear, torch.nn.LayerNorm: Reader.norm,
-    torch.nn.ReLU: Reader.activation, torch.nn.Tanh: Reader.activation, torch.nn.Sigmoid: Reader.activation,
-    torch.nn.Softmax: Reader.softmax, Scale: Reader.scale, FinalStates: Reader.final,
-}  # fmt: skip
+    torch.nn.Embedding: Reader.embedding,
+    torch.nn.Linear: Reader.linear,
+    torch.nn.LayerNorm: Reader.norm,
+    torch.nn.ReLU: Reader.activation,
+    torch.nn.Tanh: Reader.activation,
+    torch.nn.Sigmoid: Reader.activation,
+    torch.nn.Softmax: Reader.softmax,
+    Scale: Reader.scale,
+    FinalStates: Reader.final,
+}
