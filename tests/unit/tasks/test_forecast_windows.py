@@ -347,13 +347,13 @@ def test_an_offset_changes_nothing_that_is_learnt_from(options: dict[str, Any]) 
         source = of_arrays([(y + offset)[:, None]], columns=["y"])
         made.append(problem(Options(**values), rows(source, Options(**values)), None))
     near, far = made
-    for before, now in zip(near.rows.batch(near.kept), far.rows.batch(far.kept), strict=True):
+    for before, now in zip(near.rows.batch(near.train_rows), far.rows.batch(far.train_rows), strict=True):
         if options.get("missing") == "mask" or options.get("scale") == "fixed":  # a mean of these has no exact sum
             np.testing.assert_allclose(now, before, rtol=1e-5, atol=1e-6)
         else:
             assert now.tobytes() == before.tobytes()
-    assert {k: v for k, v in far.about["baselines"].items() if isinstance(v, float)} == pytest.approx(
-        {k: v for k, v in near.about["baselines"].items() if isinstance(v, float)}, rel=1e-6
+    assert {k: v for k, v in far.provenance["baselines"].items() if isinstance(v, float)} == pytest.approx(
+        {k: v for k, v in near.provenance["baselines"].items() if isinstance(v, float)}, rel=1e-6
     )
 
 
