@@ -45,9 +45,16 @@ def measured(cell: str, dialect: dict[str, str], size: int, length: int) -> list
 def row(cell: str, dialect: dict[str, str], length: int, result: Result, mistaken: float | None) -> dict[str, Any]:
     said = [f"{k}={v}" for k, v in dialect.items() if v != cells.load(cell).dialect[k]]
     return {
-        "cell": cell, "dialect": ", ".join(said), "target": result.target, "steps": length, "error": result.error,
-        "bound": result.bound, "ratio": result.ratio, "ok": result.ok, "mistaken": mistaken,
-    }  # fmt: skip
+        "cell": cell,
+        "dialect": ", ".join(said),
+        "target": result.target,
+        "steps": length,
+        "error": result.error,
+        "bound": result.bound,
+        "ratio": result.ratio,
+        "ok": result.ok,
+        "mistaken": mistaken,
+    }
 
 
 def main() -> None:

@@ -119,13 +119,18 @@ def measured(predictor: Predictor, series: list[Floats], pushes: int, streams: i
     return {
         **found,
         "hidden": next(layer["size"] for layer in predictor.model.layers if layer["kind"] == "recurrent"),
-        "columns": x.shape[1], "reach": reach, "window": intake.window and intake.window.to_json(),
-        "us": 1e6 * statistics.median(own), "us_99": 1e6 * cuts[98], "native_us": 1e6 * statistics.median(alone),
+        "columns": x.shape[1],
+        "reach": reach,
+        "window": intake.window and intake.window.to_json(),
+        "us": 1e6 * statistics.median(own),
+        "us_99": 1e6 * cuts[98],
+        "native_us": 1e6 * statistics.median(alone),
         "ratio": statistics.median(a / b for a, b in zip(own, alone, strict=True)),
         "pool_us": 1e6 * pooled(predictor, x, reach, streams) / streams,
-        "layers_bytes": state.block.nbytes, "memory_bytes": len(state.pending),
+        "layers_bytes": state.block.nbytes,
+        "memory_bytes": len(state.pending),
         "origins_a_second": rolling(predictor, x, reach) if intake.answer else None,
-    }  # fmt: skip
+    }
 
 
 def warmed(predictor: Predictor, x: Floats, reach: int) -> Stream:
@@ -252,12 +257,13 @@ def report(rows: list[dict[str, Any]], streams: int) -> str:
     head = ["", "us a push", "99 %", "native alone", "ratio", f"us in a pool of {streams}", "state", "origins a second"]
     lines = [
         [
-            row["case"], *(f"{row[key]:.1f}" for key in ("us", "us_99", "native_us", "ratio", "pool_us")),
+            row["case"],
+            *(f"{row[key]:.1f}" for key in ("us", "us_99", "native_us", "ratio", "pool_us")),
             f"{row['layers_bytes']} + {row['memory_bytes']}",
             f"{row['origins_a_second']:,.0f}" if row["origins_a_second"] else "-",
         ]
         for row in rows
-    ]  # fmt: skip
+    ]
     return table(head, lines)
 
 

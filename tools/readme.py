@@ -178,8 +178,10 @@ def worst(rows: list[Found]) -> str:
 
 def onnx(result: Found) -> str:
     found = result["figures"]
-    rows = {name: [row for of in found["models"] if of["model"] == name for row in of["rows"]] for name in
-            unique(of["model"] for of in found["models"])}  # fmt: skip
+    rows = {
+        name: [row for of in found["models"] if of["model"] == name for row in of["rows"]]
+        for name in unique(of["model"] for of in found["models"])
+    }
     return section(
         "ONNX",
         f"The graphs in onnxruntime at batches of {listed(found['batches'])} and T = {listed(found['lengths'])} steps, "
@@ -199,11 +201,14 @@ def modules(result: Found) -> str:
     found = result["figures"]
     rows = [
         [
-            "engine of its choice" if of["way"] == "chosen" else "tape alone", of["dtype"], str(of["cases"]),
-            f"{of['values']:.1e} ({of['torch_values']:.1e})", f"{of['gradients']:.1e} ({of['torch_gradients']:.1e})",
+            "engine of its choice" if of["way"] == "chosen" else "tape alone",
+            of["dtype"],
+            str(of["cases"]),
+            f"{of['values']:.1e} ({of['torch_values']:.1e})",
+            f"{of['gradients']:.1e} ({of['torch_gradients']:.1e})",
         ]
         for of in found["parity"]
-    ]  # fmt: skip
+    ]
     long = max(found["scan"], key=lambda of: (of["steps"], -of["rows"]))
     return section(
         "In place of torch.nn",

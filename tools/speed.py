@@ -127,10 +127,17 @@ def threads(result: Found) -> str:
 def fits(result: Found) -> str:
     found = result["figures"]
     rows = [
-        [row["engine"], f"{100 * run['accuracy']:.2f} %", str(run["epochs"]), f"{run['cpu_s']:.1f}",
-         f"{run['wall_s']:.1f}", f"{row['cpu_ratio']:.2f}"]
-        for row in found["rows"] for run in row["runs"][-1:]
-    ]  # fmt: skip
+        [
+            row["engine"],
+            f"{100 * run['accuracy']:.2f} %",
+            str(run["epochs"]),
+            f"{run['cpu_s']:.1f}",
+            f"{run['wall_s']:.1f}",
+            f"{row['cpu_ratio']:.2f}",
+        ]
+        for row in found["rows"]
+        for run in row["runs"][-1:]
+    ]
     return section(
         "A whole fit",
         f"`tidegate fit` on {found['set']}, the whole process with the defaults, beside the same model, loop and seed "

@@ -319,9 +319,15 @@ def judged(rolled: list[Rolled], options: forecast.Options, intake: Intake, begi
     names = [intake.columns[c] for c in intake.of("target")]
     reach = intake.window.reach if intake.window else 1
     return Backtest(
-        rolled, list(intake.answer.quantiles), names, metrics, beside, verdict(metrics["mae"], figures) or "", begins,
+        rolled,
+        list(intake.answer.quantiles),
+        names,
+        metrics,
+        beside,
+        verdict(metrics["mae"], figures) or "",
+        begins,
         short=sum(int((one.origins + 1 < reach).sum()) for one in rolled),
-    )  # fmt: skip
+    )
 
 
 def history(one: Rolled) -> Floats:

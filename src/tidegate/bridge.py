@@ -18,9 +18,12 @@ if TYPE_CHECKING:
 
 
 def from_torch(
-    *modules: torch.nn.Module, labels: Sequence[str] | None = None, initial: Any = None, like: Any = None,
+    *modules: torch.nn.Module,
+    labels: Sequence[str] | None = None,
+    initial: Any = None,
+    like: Any = None,
     example: Any = None,
-) -> Predictor:  # fmt: skip
+) -> Predictor:
     """A predictor of trained torch modules applied one after the other: it saves, verifies and streams from now on.
 
     modules: GRU, LSTM, RNN and their cells, of torch.nn or of tidegate.nn; Embedding first; Linear with ReLU, Tanh or

@@ -27,11 +27,20 @@ KINDS: Final = {"tidegate": "tidegate model", "tidegate_checkpoint": "checkpoint
 
 BF16: Final = np.dtype("<u2", metadata={"safetensors": "BF16"})
 DTYPES: Final[dict[str, np.dtype[Any]]] = {
-    "F64": np.dtype("<f8"), "F32": np.dtype("<f4"), "F16": np.dtype("<f2"), "BF16": BF16,
-    "I64": np.dtype("<i8"), "I32": np.dtype("<i4"), "I16": np.dtype("<i2"), "I8": np.dtype("i1"),
-    "U64": np.dtype("<u8"), "U32": np.dtype("<u4"), "U16": np.dtype("<u2"), "U8": np.dtype("u1"),
+    "F64": np.dtype("<f8"),
+    "F32": np.dtype("<f4"),
+    "F16": np.dtype("<f2"),
+    "BF16": BF16,
+    "I64": np.dtype("<i8"),
+    "I32": np.dtype("<i4"),
+    "I16": np.dtype("<i2"),
+    "I8": np.dtype("i1"),
+    "U64": np.dtype("<u8"),
+    "U32": np.dtype("<u4"),
+    "U16": np.dtype("<u2"),
+    "U8": np.dtype("u1"),
     "BOOL": np.dtype("?"),
-}  # fmt: skip
+}
 NAMES: Final = {(d.kind, d.itemsize): name for name, d in DTYPES.items() if name != "BF16"}
 
 Array = npt.NDArray[Any]
@@ -221,15 +230,30 @@ _ONNX = "tidegate writes ONNX and does not read it; load what it was made from, 
 _UNPACK, _DATA = "unpack it first", "if it is data, tidegate fit makes a model of it"
 _REMEDIES: Final = {
     "an ONNX model": _ONNX,
-    "a pickle": _CODE, "a PyTorch file (.pt)": _CODE, "a zip archive": _UNPACK, "gzip": _UNPACK, "bzip2": _UNPACK,
-    "xz": _UNPACK, "zstd": _UNPACK, "an HDF5 file (Keras .h5)": _OWN, "a Keras model (.keras)": _OWN,
-    "a TensorFlow Lite model": _OWN, "a GGUF model": _OWN, "SQLite": _OWN, "a PDF": _OWN,
-    "a NumPy array (.npy)": _DATA, "a NumPy archive (.npz)": _DATA, "a Parquet file": _DATA, "an Arrow file": _DATA,
-    "an Excel workbook": _DATA, "JSON": _DATA, "text": _DATA,
+    "a pickle": _CODE,
+    "a PyTorch file (.pt)": _CODE,
+    "a zip archive": _UNPACK,
+    "gzip": _UNPACK,
+    "bzip2": _UNPACK,
+    "xz": _UNPACK,
+    "zstd": _UNPACK,
+    "an HDF5 file (Keras .h5)": _OWN,
+    "a Keras model (.keras)": _OWN,
+    "a TensorFlow Lite model": _OWN,
+    "a GGUF model": _OWN,
+    "SQLite": _OWN,
+    "a PDF": _OWN,
+    "a NumPy array (.npy)": _DATA,
+    "a NumPy archive (.npz)": _DATA,
+    "a Parquet file": _DATA,
+    "an Arrow file": _DATA,
+    "an Excel workbook": _DATA,
+    "JSON": _DATA,
+    "text": _DATA,
     "an HTML page": "the download went wrong, so fetch it anew",
     "a Git LFS pointer": "it stands for the file, which git lfs pull fetches",
     "the state of a stream": "load its model first, then restore it with State.from_bytes",
-}  # fmt: skip
+}
 
 
 def _array(entry: Entry, data: bytes, base: int) -> Array:

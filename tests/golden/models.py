@@ -101,19 +101,30 @@ def finals(H: int = 4, seed: int = 8) -> Parts:
 def seasonal(H: int = 5, seed: int = 5) -> Parts:
     """A window of three columns with a season, a calendar and a mask to forecasts; document and tensors, check None."""
     intake = Intake(
-        ("load", "temperature", "holiday"), ("target", "past", "known"), ("day", "week"), "mask",
-        mean=np.array([[60.0, 11.5, 0.125]]), deviation=np.array([[12.0, 6.5, 0.25]]),
-        window=Window(6, segment=3, season=4), answer=Answer(2, (0.1, 0.5, 0.9)),
-    )  # fmt: skip
+        ("load", "temperature", "holiday"),
+        ("target", "past", "known"),
+        ("day", "week"),
+        "mask",
+        mean=np.array([[60.0, 11.5, 0.125]]),
+        deviation=np.array([[12.0, 6.5, 0.25]]),
+        window=Window(6, segment=3, season=4),
+        answer=Answer(2, (0.1, 0.5, 0.9)),
+    )
     return series("forecast", intake, H, 2 * 3, None, seed)
 
 
 def stations(H: int = 4, seed: int = 6) -> Parts:
     """Two series, each by its own statistics, one step ahead that is fed back; document and tensors, check None."""
     intake = Intake(
-        ("level",), ("target",), (), "ffill", ("north", "south"), np.array([[4.0], [-2.5]]), np.array([[1.5], [0.75]]),
+        ("level",),
+        ("target",),
+        (),
+        "ffill",
+        ("north", "south"),
+        np.array([[4.0], [-2.5]]),
+        np.array([[1.5], [0.75]]),
         answer=Answer(3, (0.25, 0.5, 0.75), "autoregressive"),
-    )  # fmt: skip
+    )
     return series("forecast", intake, H, 3, None, seed)
 
 
@@ -127,9 +138,13 @@ def gestures(H: int = 3, seed: int = 7) -> Parts:
 def meter(H: int = 4, seed: int = 8) -> Parts:
     """A count far from zero, from two steps on, by statistics in float64; document and tensors, check None."""
     intake = Intake(
-        ("count", "epoch"), ("target", "past"), mean=np.array([[0.0, 0.0]]), deviation=np.array([[5.5, 60.0]]),
-        window=Window(6, segment=2, season=3, least=2), answer=Answer(2, (0.1, 0.5, 0.9)),
-    )  # fmt: skip
+        ("count", "epoch"),
+        ("target", "past"),
+        mean=np.array([[0.0, 0.0]]),
+        deviation=np.array([[5.5, 60.0]]),
+        window=Window(6, segment=2, season=3, least=2),
+        answer=Answer(2, (0.1, 0.5, 0.9)),
+    )
     return series("forecast", intake, H, 2 * 3, None, seed)
 
 

@@ -204,7 +204,7 @@ def test_dropped_steps_do_not_count_in_the_times_ahead(tmp_path: Path) -> None:
         (["2024-03-30"], "UTC", ["2024-03-31T00:00:00Z", "2024-04-01T00:00:00Z"], "one step every day"),
         (["2024-03-20", "2024-03-30"], "", ["+1", "+2", "+3"], "the times follow no calendar, so the steps ahead are"),
     ],
-)  # fmt: skip
+)
 def test_forecasts_carry_the_dates_that_follow(
     times: list[str], zone: str, steps: list[str], assumed: str, plain: Model
 ) -> None:

@@ -155,9 +155,17 @@ def declared(name: str, module: ModuleType, asked: Mapping[str, str]) -> Cell:
         step, params = _norm.normed(step), {**params, **gains}
         init |= {gain: 1.0 for gain in gains if gain.startswith("gain_")}
     return Cell(
-        name, gates, recurrent, shapes("STATE", module.STATE, values), params, dialect, dialects, init,
-        bool(getattr(module, "LINEAR", False)), partial(step, **values),
-    )  # fmt: skip
+        name,
+        gates,
+        recurrent,
+        shapes("STATE", module.STATE, values),
+        params,
+        dialect,
+        dialects,
+        init,
+        bool(getattr(module, "LINEAR", False)),
+        partial(step, **values),
+    )
 
 
 def names_in(what: str, value: Any) -> tuple[str, ...]:

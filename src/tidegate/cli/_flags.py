@@ -38,9 +38,15 @@ def add_one(group: Any, field: dataclasses.Field[Any], kind: type) -> None:
     choices = field.metadata.get("choices")
     metavar = None if choices else field.metadata.get("metavar", METAVARS[kind])
     group.add_argument(
-        flag, dest=field.name, type=kind, choices=choices, metavar=metavar,
-        default=argparse.SUPPRESS, required=required(field), help=about,
-    )  # fmt: skip
+        flag,
+        dest=field.name,
+        type=kind,
+        choices=choices,
+        metavar=metavar,
+        default=argparse.SUPPRESS,
+        required=required(field),
+        help=about,
+    )
 
 
 def required(field: dataclasses.Field[Any]) -> bool:

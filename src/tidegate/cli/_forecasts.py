@@ -125,10 +125,15 @@ def check_plot(args: argparse.Namespace) -> None:
 def as_dict(found: Backtest) -> dict[str, Any]:
     """A back-test for JSON."""
     return {
-        **found.metrics, "baselines": found.baselines, "warning": found.warning, "begins": found.begins,
-        "series": len(found.series), "left_out": found.left_out, "short": found.short,
+        **found.metrics,
+        "baselines": found.baselines,
+        "warning": found.warning,
+        "begins": found.begins,
+        "series": len(found.series),
+        "left_out": found.left_out,
+        "short": found.short,
         "dropped": found.dropped,
-    }  # fmt: skip
+    }
 
 
 def report(found: Backtest) -> str:
@@ -167,9 +172,16 @@ def drawn(one: Rolled, found: Backtest, path: str, force: bool = False) -> str:
     end = int(one.origins[-1]) + 1
     times = None if one.times is None else one.times[: end + len(one.truth[-1])]
     png.forecast(
-        path, one.track.truth[:end], one.forecasts[-1], found.quantiles, times, one.truth[-1],
-        one.name or "the last forecast", found.columns, force,
-    )  # fmt: skip
+        path,
+        one.track.truth[:end],
+        one.forecasts[-1],
+        found.quantiles,
+        times,
+        one.truth[-1],
+        one.name or "the last forecast",
+        found.columns,
+        force,
+    )
     return path
 
 
@@ -195,9 +207,15 @@ def predict(args: argparse.Namespace, predictor: Predictor) -> int:
         one = found[0]
         times = None if one.past is None or one.times is None else np.concatenate([one.past, one.times])
         png.forecast(
-            args.plot, one.history, one.values, one.forecast.quantiles, times, title=one.name or "forecast",
-            names=one.forecast.columns, force=args.force,
-        )  # fmt: skip
+            args.plot,
+            one.history,
+            one.values,
+            one.forecast.quantiles,
+            times,
+            title=one.name or "forecast",
+            names=one.forecast.columns,
+            force=args.force,
+        )
         print(f"wrote {args.plot}", file=sys.stderr)
     if missing := [{"series": one.name, "reason": one.forecast.reason} for one in found if one.forecast.reason]:
         print(left_out(missing, "without a forecast"), file=sys.stderr)

@@ -27,12 +27,10 @@ from .limits import (
     MAX_STEP_NUMBERS,
     MAX_TAPES,
     MAX_WINDOW_NUMBERS,
-)  # fmt: skip
+)
 
 FORMAT: Final = 1
-KEYS: Final = (
-    "format", "task", "input", "layers", "tapes", "state", "labels", "streams", "provenance", "check",
-)  # fmt: skip
+KEYS: Final = ("format", "task", "input", "layers", "tapes", "state", "labels", "streams", "provenance", "check")
 
 Document = dict[str, Any]
 Tapes = dict[str, Tape]
@@ -78,10 +76,15 @@ def state_schema(layers: list[dict[str, Any]], tapes: Tapes) -> dict[str, Any]:
     for i, layer in enumerate(layers):
         room = rooms.load(layer["kind"])
         for name, (shape, fill) in getattr(room, "carried", room.state)(layer, tapes).items():
-            arrays.append({
-                "name": f"layers.{i}.{name}", "dtype": "float32", "shape": list(shape), "offset": offset,
-                "fill": fill if isinstance(fill, list) else "-inf" if fill == -math.inf else float(fill),
-            })  # fmt: skip
+            arrays.append(
+                {
+                    "name": f"layers.{i}.{name}",
+                    "dtype": "float32",
+                    "shape": list(shape),
+                    "offset": offset,
+                    "fill": fill if isinstance(fill, list) else "-inf" if fill == -math.inf else float(fill),
+                }
+            )
             offset += 4 * math.prod(shape)
     if offset > MAX_STATE_BYTES:
         raise ModelFileError(

@@ -149,11 +149,12 @@ class Forecaster(Fitted, Parameters):
             shares = [widest(self.options_.levels())] if coverage is None else numbers("coverage", coverage)
         ends = [[(1 - share) / 2, (1 + share) / 2] for share in shares]
         return self._told(
-            fh, X,
+            fh,
+            X,
             lambda line, steps, at: line.spread(
                 steps, np.stack([np.stack([at(q) for q in pair], -1) for pair in ends], -2), shares
             ),
-        )  # fmt: skip
+        )
 
     def score(self, y: Any, X: Any = None, fh: Any = None) -> float:
         """Return minus the mean absolute error of the medians, so that greater is better.

@@ -73,9 +73,11 @@ def across(
     """`after` for one step of each of n streams [n, columns]: the treated steps kept [n', width], whose they are [n'],
     and all memories. streams: names for messages.
     """
-    clocks = [(None, None)] * len(seen) if times is None else [
-        clock(one, times[i : i + 1], f"stream {streams[i]!r}") for i, one in enumerate(seen)
-    ]  # fmt: skip
+    clocks = (
+        [(None, None)] * len(seen)
+        if times is None
+        else [clock(one, times[i : i + 1], f"stream {streams[i]!r}") for i, one in enumerate(seen)]
+    )
     C = len(intake.columns)
     before = np.stack([one.last for one in seen if one.last is not None]) if intake.fills and seen else np.zeros((0, C))
     steps, keep, last = intake.across(x, times, before, lambda i: f"stream {streams[i]!r}")

@@ -321,9 +321,12 @@ class Intake:
         own, season = self.of("target", "past"), self.window.season if self.window else 0
         ahead = np.arange(1, self.answer.chain_horizon + 1 if self.answer and season else 1)
         return Placed(
-            span(self.of("target")), span(own), span([own.index(i) for i in self.of("target")]),
-            self.of("known", "static"), ahead - season * -(-ahead // max(1, season)),
-        )  # fmt: skip
+            span(self.of("target")),
+            span(own),
+            span([own.index(i) for i in self.of("target")]),
+            self.of("known", "static"),
+            ahead - season * -(-ahead // max(1, season)),
+        )
 
     # ---- the model file
 
@@ -337,11 +340,16 @@ class Intake:
             scale = {role: None if v is None else f"input.{role}" for role, v in statistics.items()}
             scale["names"] = None if self.names is None else list(self.names)
         section: dict[str, Any] = {
-            "kind": "series", "columns": list(self.columns), "roles": list(self.roles), "calendar": list(self.calendar),
-            "missing": self.missing, "scale": scale, "window": None if self.window is None else self.window.to_json(),
+            "kind": "series",
+            "columns": list(self.columns),
+            "roles": list(self.roles),
+            "calendar": list(self.calendar),
+            "missing": self.missing,
+            "scale": scale,
+            "window": None if self.window is None else self.window.to_json(),
             "answer": None if self.answer is None else {**vars(self.answer), "quantiles": list(self.answer.quantiles)},
             "features": self.features,
-        }  # fmt: skip
+        }
         if self.zone is not None:
             rule = None if self.frequency is None else self.frequency.to_json()
             section["times"] = {"zone": self.zone or None, "frequency": rule}
@@ -351,9 +359,12 @@ class Intake:
     def from_json(cls, section: Mapping[str, Any], tensors: Mapping[str, npt.NDArray[Any]]) -> Intake:
         """The intake of a valid `input` section and its tensors."""
         made = cls(
-            tuple(section["columns"]), tuple(section["roles"]), tuple(section["calendar"]), section["missing"],
+            tuple(section["columns"]),
+            tuple(section["roles"]),
+            tuple(section["calendar"]),
+            section["missing"],
             window=None if section["window"] is None else Window(**section["window"]),
-        )  # fmt: skip
+        )
         if (answer := section["answer"]) is not None:
             made = replace(made, answer=Answer(answer["horizon"], tuple(answer["quantiles"]), answer["head"]))
         if (times := section.get("times")) is not None:

@@ -214,9 +214,13 @@ class Reader:
         for k, found in enumerate(kinds.recurrences(path, module)):
             tape, cell, width = self.tape(found.cell), found.cell, found.outputs
             layer: dict[str, Any] = {
-                "kind": "bidirectional" if found.both else "recurrent", "inputs": found.inputs, "size": found.size,
-                "tape": tape, "cell": cell.name, "dialect": cell.dialect,
-            }  # fmt: skip
+                "kind": "bidirectional" if found.both else "recurrent",
+                "inputs": found.inputs,
+                "size": found.size,
+                "tape": tape,
+                "cell": cell.name,
+                "dialect": cell.dialect,
+            }
             if cell.tape.projected:
                 layer["project"] = width
             if first:
@@ -305,19 +309,28 @@ class Reader:
     def model(self, labels: Sequence[str] | None) -> Model:
         reason = whole_window(self.layers)
         document = {
-            "format": FORMAT, "task": {"kind": "encode" if labels is None else "classify", "options": {}},
-            "input": self.entry, "layers": self.layers,
+            "format": FORMAT,
+            "task": {"kind": "encode" if labels is None else "classify", "options": {}},
+            "input": self.entry,
+            "layers": self.layers,
             "tapes": {name: tape.to_json() for name, tape in self.tapes.items()},
             "state": state_schema(self.layers, self.tapes),
             "streams": {"yes": False, "because": reason} if reason else {"yes": True},
-            "labels": None if labels is None else list(labels), "check": None,
+            "labels": None if labels is None else list(labels),
+            "check": None,
             "provenance": {"from": "torch modules", "torch": str(torch.__version__), "modules": self.sources},
-        }  # fmt: skip
+        }
         return Model(document, self.tensors)
 
 
 READERS: dict[type[Module], Callable[[Reader, str, Any], None]] = {
-    torch.nn.Embedding: Reader.embedding, torch.nn.Linear: Reader.linear, torch.nn.LayerNorm: Reader.norm,
-    torch.nn.ReLU: Reader.activation, torch.nn.Tanh: Reader.activation, torch.nn.Sigmoid: Reader.activation,
-    torch.nn.Softmax: Reader.softmax, Scale: Reader.scale, FinalStates: Reader.final,
-}  # fmt: skip
+    torch.nn.Embedding: Reader.embedding,
+    torch.nn.Linear: Reader.linear,
+    torch.nn.LayerNorm: Reader.norm,
+    torch.nn.ReLU: Reader.activation,
+    torch.nn.Tanh: Reader.activation,
+    torch.nn.Sigmoid: Reader.activation,
+    torch.nn.Softmax: Reader.softmax,
+    Scale: Reader.scale,
+    FinalStates: Reader.final,
+}

@@ -133,9 +133,15 @@ class Speaker(Unscripted):
             destination[prefix + ENTRY] = encode(own)
 
     def _load_from_state_dict(
-        self, state_dict: dict[str, Any], prefix: str, local_metadata: Any, strict: bool, missing_keys: list[str],
-        unexpected_keys: list[str], error_msgs: list[str],
-    ) -> None:  # fmt: skip
+        self,
+        state_dict: dict[str, Any],
+        prefix: str,
+        local_metadata: Any,
+        strict: bool,
+        missing_keys: list[str],
+        unexpected_keys: list[str],
+        error_msgs: list[str],
+    ) -> None:
         """Weights of another dialect are refused whole; torch raises what stands in error_msgs, strict or not."""
         rest = {k: v for k, v in state_dict.items() if k != prefix + ENTRY}
         if reason := self.refusal(state_dict, prefix):

@@ -158,6 +158,10 @@ def loaded(module: Module, model: Model, layer: Layer, roles: dict[str, str]) ->
 
 
 MAKERS: dict[str, Callable[[Model, Layer], list[Module]]] = {
-    "embed": embedding, "dense": linear, "norm": norm, "scale": scale, "softmax": softmax,
+    "embed": embedding,
+    "dense": linear,
+    "norm": norm,
+    "scale": scale,
+    "softmax": softmax,
     "final": final,
-}  # fmt: skip
+}

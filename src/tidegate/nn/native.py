@@ -136,9 +136,16 @@ class Recurrence(torch.autograd.Function):
         written: dict[str, Any] = {name: numbers(v) for name, v in made.items()}
         written["dx"] = flat(made["dx"]) if needed[0] else None
         _native.train_backward(
-            target, cell, **read, y=flat(y), saved=numbers(saved), dy=flat(dy), dlast=numbers(dlast),
-            **written, threads=torch.get_num_threads(),
-        )  # fmt: skip
+            target,
+            cell,
+            **read,
+            y=flat(y),
+            saved=numbers(saved),
+            dy=flat(dy),
+            dlast=numbers(dlast),
+            **written,
+            threads=torch.get_num_threads(),
+        )
         return (None,) * 4 + tuple(v if need else None for v, need in zip(made.values(), needed, strict=True))
 
 

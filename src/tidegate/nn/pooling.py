@@ -90,9 +90,13 @@ class Pool(torch.autograd.Function):
         made = [x.new_empty(x.shape), x.new_zeros(x.shape[1]), x.new_zeros(1)]
         written: dict[str, Any] = dict(zip(("dx", "dscore", "dbias"), map(numbers, made), strict=True))
         _native.train_pool_backward(
-            target_name(), **arrays(ctx.over, ctx.sizes, ctx.ends, x, weights), out=numbers(out), dout=numbers(dout),
-            **written, threads=torch.get_num_threads(),
-        )  # fmt: skip
+            target_name(),
+            **arrays(ctx.over, ctx.sizes, ctx.ends, x, weights),
+            out=numbers(out),
+            dout=numbers(dout),
+            **written,
+            threads=torch.get_num_threads(),
+        )
         return (None,) * 4 + tuple(v if need else None for v, need in zip(made, needed, strict=False))
 
 

@@ -129,12 +129,23 @@ def recurrent(engine: _native.Engine, tapes: Tapes, layer: Layer, t: Tensors, of
     tape, (H, P) = tapes[layer["tape"]], sizes(layer)
     code = tape.encode(H, P)
     engine.recurrent(
-        code.tape, code.consts, code.widths, len(tape.gates), code.output, code.next,
+        code.tape,
+        code.consts,
+        code.widths,
+        len(tape.gates),
+        code.output,
+        code.next,
         np.array([offsets[name] for name in tape.state], np.int32),
         np.array([width(shape, H, P) for shape in tape.state.values()], np.int32),
-        t["W"], t["b"], t["R"], t["c"], [t[f"p.{name}"].reshape(-1) for name in tape.params],
-        H, layer.get("add", -1), t.get("Q"),
-    )  # fmt: skip
+        t["W"],
+        t["b"],
+        t["R"],
+        t["c"],
+        [t[f"p.{name}"].reshape(-1) for name in tape.params],
+        H,
+        layer.get("add", -1),
+        t.get("Q"),
+    )
 
 
 def pool(engine: _native.Engine, tapes: Tapes, layer: Layer, t: Tensors, offsets: Offsets) -> None:
@@ -153,6 +164,12 @@ def softmax(engine: _native.Engine, tapes: Tapes, layer: Layer, t: Tensors, offs
 
 
 BUILDERS: dict[str, Callable[..., None]] = {
-    "embed": embed, "dense": dense, "conv": conv, "norm": norm, "recurrent": recurrent, "pool": pool, "scale": scale,
+    "embed": embed,
+    "dense": dense,
+    "conv": conv,
+    "norm": norm,
+    "recurrent": recurrent,
+    "pool": pool,
+    "scale": scale,
     "softmax": softmax,
-}  # fmt: skip
+}

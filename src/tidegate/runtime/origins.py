@@ -23,9 +23,15 @@ Indices = npt.NDArray[np.int64]
 
 
 def forecasts(
-    session: Session, values: Any, origins: Any = None, times: Any = None, series: str | None = None,
-    paths: int = PATHS, seed: int = 0, known: Any = None,
-) -> Floats:  # fmt: skip
+    session: Session,
+    values: Any,
+    origins: Any = None,
+    times: Any = None,
+    series: str | None = None,
+    paths: int = PATHS,
+    seed: int = 0,
+    known: Any = None,
+) -> Floats:
     """See `Predictor.forecasts`."""
     source = session.needs_series()
     answer = source.intake.answer

@@ -35,9 +35,13 @@ class Predictor:
     __slots__ = ("_session",)
 
     def __init__(
-        self, model: Model, target: str | None = None, threads: int | None = None, weights: str | None = None,
+        self,
+        model: Model,
+        target: str | None = None,
+        threads: int | None = None,
+        weights: str | None = None,
         compute: str | None = None,
-    ) -> None:  # fmt: skip
+    ) -> None:
         self._session = Session(model, target, threads, weights, compute)
 
     @classmethod
@@ -77,9 +81,11 @@ class Predictor:
         return list(self._session.runner.fused_layers)
 
     def predict(
-        self, rows: Sequence[Any] | npt.NDArray[Any], times: Sequence[Any] | None = None,
+        self,
+        rows: Sequence[Any] | npt.NDArray[Any],
+        times: Sequence[Any] | None = None,
         series: Sequence[str] | None = None,
-    ) -> npt.NDArray[np.float32]:  # fmt: skip
+    ) -> npt.NDArray[np.float32]:
         """The outputs after each whole input: float32 [n, outputs].
 
         rows: texts (str or bytes), or series, each [T, columns] of any T. times: of each series the times of its steps,
@@ -109,9 +115,11 @@ class Predictor:
         return out
 
     def classify(
-        self, rows: Sequence[Any] | npt.NDArray[Any], times: Sequence[Any] | None = None,
+        self,
+        rows: Sequence[Any] | npt.NDArray[Any],
+        times: Sequence[Any] | None = None,
         series: Sequence[str] | None = None,
-    ) -> list[str]:  # fmt: skip
+    ) -> list[str]:
         """The label of each whole input, as `predict` takes them. Raises DataError as `predict`; OptionError for a
         model without labels, or with several a row.
         """
@@ -120,9 +128,11 @@ class Predictor:
         return [names[0] for names in self.chosen(rows, times, series)]
 
     def chosen(
-        self, rows: Sequence[Any] | npt.NDArray[Any], times: Sequence[Any] | None = None,
+        self,
+        rows: Sequence[Any] | npt.NDArray[Any],
+        times: Sequence[Any] | None = None,
         series: Sequence[str] | None = None,
-    ) -> list[list[str]]:  # fmt: skip
+    ) -> list[list[str]]:
         """The labels that hold for each whole input, as `Scores.chosen`: one, or of a multi-label model any number.
 
         Raises DataError as `predict`; OptionError for a model without labels.
@@ -133,9 +143,15 @@ class Predictor:
         return chosen(self.predict(rows, times, series), labels, self._session.multi_label)
 
     def forecasts(
-        self, values: Any, origins: Any = None, times: Any = None, series: str | None = None, paths: int = 100,
-        seed: int = 0, known: Any = None,
-    ) -> npt.NDArray[np.float64]:  # fmt: skip
+        self,
+        values: Any,
+        origins: Any = None,
+        times: Any = None,
+        series: str | None = None,
+        paths: int = 100,
+        seed: int = 0,
+        known: Any = None,
+    ) -> npt.NDArray[np.float64]:
         """Forecasts of one series from rolling origins, in its units: float64 [origins, horizon, targets, quantiles].
 
         values: the steps [T, columns] as a stream takes them: a known column has the number of `horizon` steps later
@@ -208,9 +224,12 @@ def batches(lengths: list[int], features: int) -> Iterator[list[int]]:
 
 
 def load(
-    path: str | os.PathLike[str], target: str | None = None, threads: int | None = None, weights: str | None = None,
+    path: str | os.PathLike[str],
+    target: str | None = None,
+    threads: int | None = None,
+    weights: str | None = None,
     compute: str | None = None,
-) -> Predictor:  # fmt: skip
+) -> Predictor:
     """The predictor of a model file; needs NumPy and the native module only. The arguments are `Predictor`'s.
 
     Raises: ModelFileError, TargetError, OptionError.

@@ -68,15 +68,33 @@ class Session:
     """
 
     __slots__ = (
-        "asked", "engine", "initial", "labels", "model", "multi_label", "outputs", "precision", "rolls", "runner",
-        "schema", "series", "source", "target", "threads", "windowed",
-    )  # fmt: skip
+        "asked",
+        "engine",
+        "initial",
+        "labels",
+        "model",
+        "multi_label",
+        "outputs",
+        "precision",
+        "rolls",
+        "runner",
+        "schema",
+        "series",
+        "source",
+        "target",
+        "threads",
+        "windowed",
+    )
     engine: _native.Engine
 
     def __init__(
-        self, model: Model, target: str | None = None, threads: int | None = None, weights: str | None = None,
+        self,
+        model: Model,
+        target: str | None = None,
+        threads: int | None = None,
+        weights: str | None = None,
         compute: str | None = None,
-    ) -> None:  # fmt: skip
+    ) -> None:
         self.asked = target, threads, weights, compute
         self.model, self.precision = model, precision_of(weights, compute)
         self.target = target_name(target, self.precision)

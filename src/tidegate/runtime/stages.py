@@ -115,9 +115,13 @@ class Staged:
     __slots__ = ("_stages", "_why", "fused_layers", "outputs", "target")
 
     def __init__(
-        self, model: Model, target: str | None = None, fused: bool = True, weights: str | None = None,
+        self,
+        model: Model,
+        target: str | None = None,
+        fused: bool = True,
+        weights: str | None = None,
         compute: str | None = None,
-    ) -> None:  # fmt: skip
+    ) -> None:
         by = means(target, fused, weights, compute)
         self.target, self._why = by.target, whole_window(model.layers)
         self._stages = list(placed(parts(model), model.tapes, by))

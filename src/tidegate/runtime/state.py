@@ -89,9 +89,13 @@ class State:
         from hashlib import sha256  # loading OpenSSL costs more than loading a small model
 
         fields = {
-            "schema_hash": self.schema_hash, "weights_hash": self.weights_hash, "arrays": self._schema,
-            "block": self._block.nbytes, "output": len(self.output), "pending": len(self.pending),
-        }  # fmt: skip
+            "schema_hash": self.schema_hash,
+            "weights_hash": self.weights_hash,
+            "arrays": self._schema,
+            "block": self._block.nbytes,
+            "output": len(self.output),
+            "pending": len(self.pending),
+        }
         header = json.dumps(fields, separators=(",", ":"), sort_keys=True).encode()
         sizes = VERSION.to_bytes(4, "little") + len(header).to_bytes(4, "little")
         body: bytes = MAGIC + sizes + header + self._block.tobytes() + self.output.tobytes() + self.pending
@@ -118,9 +122,13 @@ class State:
         block = np.frombuffer(data, np.uint8, fields["block"], start).copy()
         output = np.frombuffer(data, DTYPES["float32"], fields["output"], start + fields["block"])
         state = cls(
-            block, fields["arrays"], output.copy(), data[end - fields["pending"] : end],
-            fields["schema_hash"], fields["weights_hash"],
-        )  # fmt: skip
+            block,
+            fields["arrays"],
+            output.copy(),
+            data[end - fields["pending"] : end],
+            fields["schema_hash"],
+            fields["weights_hash"],
+        )
         if not 0 <= state.steps <= MAX_STEPS:
             raise StateError(f"the state has seen {state.steps} steps; it must be 0 to {MAX_STEPS}")
         return state

@@ -35,9 +35,15 @@ class Chain:
 
     def conv(self, size: int, width: int) -> None:
         self.put(
-            "conv", ("weight", "bias"), size,
-            inputs=self.width, size=size, width=width, centred=False, activation="relu",
-        )  # fmt: skip
+            "conv",
+            ("weight", "bias"),
+            size,
+            inputs=self.width,
+            size=size,
+            width=width,
+            centred=False,
+            activation="relu",
+        )
 
     def recurrent(self, cell: cells.Cell, H: int, project: int | None, direction: str, depth: int) -> None:
         """`depth` recurrent layers; each after the first is residual, behind a layer norm."""
@@ -51,8 +57,18 @@ class Chain:
             below, width = len(self.layers) - 1, self.width
             if k:
                 self.put("norm", ("gain", "bias"), int(width or 0), size=width, eps=1e-5)
-            self.put(kind, roles, ways * projected.get("project", H), add=below if k else None, inputs=width, size=H,
-                     tape=cell.name, cell=cell.name, dialect=cell.dialect, **projected)  # fmt: skip
+            self.put(
+                kind,
+                roles,
+                ways * projected.get("project", H),
+                add=below if k else None,
+                inputs=width,
+                size=H,
+                tape=cell.name,
+                cell=cell.name,
+                dialect=cell.dialect,
+                **projected,
+            )
 
     def pool(self, over: list[str]) -> None:
         roles = ("score", "score_bias") if "attention" in over else ()
@@ -70,8 +86,9 @@ class Recurrence:
         None,
         "width of the projection, of a cell that has one (--cell lstm --dialect projection=yes); "
         "half of the recurrence if not given",
-        least=1, most=4096,
-    )  # fmt: skip
+        least=1,
+        most=4096,
+    )
     depth: int = option(1, "recurrent layers; a second one is residual, each behind a layer norm", least=1, most=8)
 
     def recurrence(self) -> cells.Cell:

@@ -36,9 +36,13 @@ def one_each(
 
 
 def several(
-    found: Cells, column: str, separator: str, known: list[str] | None = None, unseen: str = "error",
+    found: Cells,
+    column: str,
+    separator: str,
+    known: list[str] | None = None,
+    unseen: str = "error",
     remedy: str = REMEDY,
-) -> tuple[Targets, list[str]]:  # fmt: skip
+) -> tuple[Targets, list[str]]:
     """Which labels every row has, float32 [n, labels], and the labels; arguments as those of `one_each`.
 
     'wrong': a label that is not known has a column of its own behind the others, and no name.

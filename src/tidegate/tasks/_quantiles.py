@@ -44,7 +44,7 @@ class Quantiles:
             "standard_error": float(each.std() / max(1.0, len(each) / y.shape[1]) ** 0.5),
             "mae": float(error[known].mean()),
             **({"coverage": float(within[known].mean())} if len(self.levels) > 1 else {}),
-        }  # fmt: skip
+        }
 
     @property
     def middle(self) -> int:

@@ -70,9 +70,13 @@ def listed(name: str, text: str) -> list[str]:
 
 
 def rows(
-    source: Any, options: SeriesSource, label: str | None, columns: Sequence[str] | None = None,
-    unlabelled: bool = False, group: str | None = None,
-) -> Collection:  # fmt: skip
+    source: Any,
+    options: SeriesSource,
+    label: str | None,
+    columns: Sequence[str] | None = None,
+    unlabelled: bool = False,
+    group: str | None = None,
+) -> Collection:
     """The series of a source. columns: those of a model, which the source must then have, in any order. unlabelled: a
     label may be missing. group: the column that says which series belong together.
 
@@ -82,9 +86,15 @@ def rows(
         found = source
     else:
         found = read_series(
-            source, values=options.columns(), time=options.time, id=options.id, label=label, layout=options.layout,
-            unlabelled=unlabelled, group=group,
-        )  # fmt: skip
+            source,
+            values=options.columns(),
+            time=options.time,
+            id=options.id,
+            label=label,
+            layout=options.layout,
+            unlabelled=unlabelled,
+            group=group,
+        )
     if columns is not None and sorted(columns) == sorted(found.columns):
         order = [found.columns.index(name) for name in columns]
         series = [replace(s, values=s.values[:, order]) for s in found.series]

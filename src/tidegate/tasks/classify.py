@@ -38,24 +38,32 @@ class Options(Learning, Recurrence, _series.SeriesSource, _messages.TextSource):
     """The options of a classifier. None: decided from the data, and recorded as decided."""
 
     input: str | None = option(
-        None, "texts, or series of numbers; if not given, series where --values, --id, --time or --layout is, and of "
-        "arrays and folders", choices=("text", "series"),
-    )  # fmt: skip
+        None,
+        "texts, or series of numbers; if not given, series where --values, --id, --time or --layout is, and of "
+        "arrays and folders",
+        choices=("text", "series"),
+    )
     label_separator: str | None = option(
         None, "what stands between the labels of a row, where a row may have several, one, or none (an empty cell)"
     )
     window: int = option(
-        0, "series are classified by their latest N steps, less their mean and over their deviation; 0: by all steps",
-        least=0, most=1_000_000,
-    )  # fmt: skip
+        0,
+        "series are classified by their latest N steps, less their mean and over their deviation; 0: by all steps",
+        least=0,
+        most=1_000_000,
+    )
     direction: str = option(
-        "causal", "both: reads each message from its end too, so that the model does not stream",
+        "causal",
+        "both: reads each message from its end too, so that the model does not stream",
         choices=("causal", "both"),
-    )  # fmt: skip
+    )
     conv: int | None = option(
-        None, "width of a causal convolution before the recurrence, 0: none; if not given 5 for series of over 32 "
-        "steps, else 0", least=0, most=64,
-    )  # fmt: skip
+        None,
+        "width of a causal convolution before the recurrence, 0: none; if not given 5 for series of over 32 "
+        "steps, else 0",
+        least=0,
+        most=64,
+    )
     hidden: int | None = option(
         None, "width of the recurrence in each direction; by message length if not given", least=1, most=4096
     )
@@ -73,21 +81,26 @@ class Options(Learning, Recurrence, _series.SeriesSource, _messages.TextSource):
         0.3, "offset of each series and column in training, as a share of its deviation", least=0.0, most=10.0
     )
     gain: float = option(
-        0.1, "how far each series and column is stretched in training: deviation of a factor about 1",
-        least=0.0, most=10.0,
-    )  # fmt: skip
+        0.1,
+        "how far each series and column is stretched in training: deviation of a factor about 1",
+        least=0.0,
+        most=10.0,
+    )
     drop_embed: float = option(0.5, "dropout after the embedding", least=0.0, most=0.95)
     drop_pool: float = option(0.5, "dropout before the last layer", least=0.0, most=0.95)
     prefix: float | None = option(
         None,
         "weight of the loss of a random beginning of each message; 0.3 if not given, 0 with --direction both",
-        least=0.0, most=10.0,
-    )  # fmt: skip
+        least=0.0,
+        most=10.0,
+    )
     class_weights: str = option("none", "weigh classes alike whatever their size", choices=("none", "balanced"))
     hold_out: float | None = option(
-        None, "share of rows held out to choose the best weights; at most 0.1 and 1,500 rows if not given",
-        least=0.0001, most=0.9,
-    )  # fmt: skip
+        None,
+        "share of rows held out to choose the best weights; at most 0.1 and 1,500 rows if not given",
+        least=0.0001,
+        most=0.9,
+    )
     refit_epochs: int | None = option(
         None,
         "passes at the end that learn from held-out rows too; if not given, a quarter more, none with --valid",
@@ -237,7 +250,7 @@ def of_texts(
     options: Options, source: Table, judged: Table | None, y: Targets, labels: list[str], said: list[str]
 ) -> Lesson:
     tokens = _messages.tokens_of(source, options)
-    options = resolved(options, "text", [len(t) for t in tokens], len(labels))
+    options = _effort.resolved(options, "text", [len(t) for t in tokens], len(labels))
     tokens += [] if judged is None else _messages.tokens_of(judged, options)
     made, ids = _messages.read_as(options, tokens if options.refit_epochs else tokens[: len(source)], tokens)
     part = held_out(options, source, judged, y, labels, numbered(row.tobytes() for row in ids))
@@ -248,16 +261,30 @@ def of_texts(
     chain.put("embed", ("weight",), options.embed or 0, rows=len(vocabulary), size=options.embed)
     found = _messages.Messages(ids, y, hide)
     weights = weights_of_classes(options, y[part.kept], len(labels))
-    return Lesson(options, found, part.kept, part.held, judge(options), section, arrays, None,
-                  *finished(chain, options, len(labels)), labels, said, weights, about={"judged_on": part.said},
-                  groups=part.groups, notes=part.notes)  # fmt: skip
+    return Lesson(
+        options,
+        found,
+        part.kept,
+        part.held,
+        judge(options),
+        section,
+        arrays,
+        None,
+        *finished(chain, options, len(labels)),
+        labels,
+        said,
+        weights,
+        about={"judged_on": part.said},
+        groups=part.groups,
+        notes=part.notes,
+    )
 
 
 def of_series(
     options: Options, source: Collection, judged: Collection | None, y: Targets, labels: list[str], said: list[str]
 ) -> Lesson:
     options = replace(options, hold_out=options.hold_out or _effort.share_held(len(source)))
-    options = resolved(options, "series", _series.lengths(source, options.window), len(labels))
+    options = _effort.resolved(options, "series", _series.lengths(source, options.window), len(labels))
     found = intake_of(options, source, source.series)  # refuses columns that tell nothing before rows are told apart
     if judged is not None:
         judged = _series.rows(judged, options, options.label, source.columns)
@@ -285,9 +312,24 @@ def of_series(
             "judged_on": f"{len(held):,} windows of {part.said}",
         }
     weights = weights_of_classes(options, y[origin][kept], len(labels))
-    return Lesson(options, data, kept, held, judge(options), section, arrays, intake.features,
-                  *finished(chain, options, len(labels)), labels, said, weights, given=given,
-                  about=about, groups=part.groups[origin], notes=part.notes)  # fmt: skip
+    return Lesson(
+        options,
+        data,
+        kept,
+        held,
+        judge(options),
+        section,
+        arrays,
+        intake.features,
+        *finished(chain, options, len(labels)),
+        labels,
+        said,
+        weights,
+        given=given,
+        about=about,
+        groups=part.groups[origin],
+        notes=part.notes,
+    )
 
 
 def intake_of(options: Options, source: Collection, learnt: list[Series]) -> tuple[Intake, Array, Array]:
@@ -305,21 +347,6 @@ def intake_of(options: Options, source: Collection, learnt: list[Series]) -> tup
         mean, deviation = np.zeros(len(mean)), np.ones(len(mean))
     more = intake.features - len(mean)
     return intake, np.append(mean, np.zeros(more)), np.append(deviation, np.ones(more))
-
-
-def resolved(options: Options, kind: str, lengths: list[int], classes: int) -> Options:
-    """The options with everything that depends on the data decided, from the numbers of its rows, steps and labels."""
-    options = replace(options, input=kind, hold_out=options.hold_out or _effort.share_held(len(lengths)))
-    options = (_effort.of_series if kind == "series" else _effort.of_messages)(options, lengths, classes)
-    one = 0.1 if options.label_separator is None else 0.0
-    early = 0.3 if options.direction == "causal" else 0.0  # who never streams is never asked early
-    epochs = options.epochs or 0
-    return replace(
-        options, refit_epochs=max(2, round(epochs / 4)) if options.refit_epochs is None else options.refit_epochs,
-        embed=options.embed or options.hidden, prefix=early if options.prefix is None else options.prefix,
-        smoothing=one if options.smoothing is None else options.smoothing,
-        pool=options.pool or "last,mean,max,attention", patience=options.patience or max(8, epochs // 2),
-    )  # fmt: skip
 
 
 # ---- the model

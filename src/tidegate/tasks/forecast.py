@@ -16,7 +16,7 @@ from ..document.limits import MAX_QUANTILES, MAX_WIDTH
 from ..errors import DataError, OptionError
 from ..features.series import CENTRES, SPREADS, Answer, Intake, Window
 from ..features.window import FEWEST
-from . import _series
+from . import _effort, _series
 from ._beside import baselines, filled
 from ._chain import Chain, Learning, Recurrence
 from ._chain import start as first_weights
@@ -59,18 +59,22 @@ class Options(Learning, Recurrence, _series.SeriesSource):
     known: str = option("", "columns known ahead for the whole horizon, by comma; the last rows are the future")
     static: str = option("", "columns that never change within a series, by comma")
     channels: str | None = option(
-        None, "targets each by themselves, as series of one model (apart), or all from all (together); apart if not "
-        "given, but together where other columns are read", choices=("apart", "together"),
-    )  # fmt: skip
+        None,
+        "targets each by themselves, as series of one model (apart), or all from all (together); apart if not "
+        "given, but together where other columns are read",
+        choices=("apart", "together"),
+    )
     quantiles: str = option("0.1,0.5,0.9", "quantiles that are forecast, by comma; 0.5 must be there")
     head: str = option(
-        "direct", "all steps ahead at once, or one after the other from the model's own forecasts",
+        "direct",
+        "all steps ahead at once, or one after the other from the model's own forecasts",
         choices=("direct", "autoregressive"),
-    )  # fmt: skip
+    )
     scale: str = option(
-        "window", "scale by the latest steps (any series), or by each series' statistics in training (fixed)",
+        "window",
+        "scale by the latest steps (any series), or by each series' statistics in training (fixed)",
         choices=("window", "fixed"),
-    )  # fmt: skip
+    )
     lookback: int | None = option(
         None,
         "steps that a forecast is made from (window), or that are read before one counts in training (fixed); by "
@@ -86,20 +90,25 @@ class Options(Learning, Recurrence, _series.SeriesSource):
     )
     centre: str = option("last", "what is taken off a window besides", choices=CENTRES)
     spread: str | None = option(
-        None, "unit of a window: that of the training data, or its own; window's own for several series if not given",
+        None,
+        "unit of a window: that of the training data, or its own; window's own for several series if not given",
         choices=SPREADS,
-    )  # fmt: skip
+    )
     hidden: int | None = option(None, "width of the recurrence; by the data if not given", least=1, most=4096)
     drop_pool: float = option(0.3, "dropout before the last layer", least=0.0, most=0.95)
     windows: int = option(8192, "most windows that are learnt from in an epoch, drawn anew for each", least=1)
     hold_out: float | None = option(
-        None, "share of each series, its end, held out to choose the best weights; 0.15 if not given, more where that "
-        "is shorter than twice the horizon, at most 0.4", least=0.001, most=0.9,
-    )  # fmt: skip
+        None,
+        "share of each series, its end, held out to choose the best weights; 0.15 if not given, more where that "
+        "is shorter than twice the horizon, at most 0.4",
+        least=0.001,
+        most=0.9,
+    )
     refit_epochs: int | None = option(
-        None, "passes at the end that learn from the held-out end too; if not given, a quarter more, none with --valid",
+        None,
+        "passes at the end that learn from the held-out end too; if not given, a quarter more, none with --valid",
         least=0,
-    )  # fmt: skip
+    )
 
     def __post_init__(self) -> None:
         check(self)
@@ -239,7 +248,7 @@ def lesson(options: Options, source: Collection, judged: Collection | None) -> L
     intake = bare(options, source)
     found, *others = (tracks(each, intake) for each in sources)
     more = others[0] if others else []
-    share = options.hold_out or held_share(options, found)
+    share = options.hold_out or _effort.share_of_series(options, [len(t.steps) for t in found])
     cuts = [len(t.steps) - (0 if others else math.ceil(share * len(t.steps))) for t in found]
     options = resolved(replace(options, hold_out=share), source, found, cuts)
     learnt = one_step(replace(intake, window=window_of(options)))
@@ -265,23 +274,31 @@ def lesson(options: Options, source: Collection, judged: Collection | None) -> L
     counts = {name: int((places.part == part).sum()) for name, part in (("trained", KEPT), ("held_out", HELD))}
     truth = data.judged(held)
     return Lesson(
-        options, data, kept, held, Quantiles(options.levels()), section, arrays, learnt.features,
-        *chained(options, learnt), None, said, np.ones(1, np.float32), every=learnt.window is None,
+        options,
+        data,
+        kept,
+        held,
+        Quantiles(options.levels()),
+        section,
+        arrays,
+        learnt.features,
+        *chained(options, learnt),
+        None,
+        said,
+        np.ones(1, np.float32),
+        every=learnt.window is None,
         most=options.windows if learnt.window else None,
         about={
-            "rows": counts, "steps_ahead": lead_of(learnt), "fitted_on": about(found),
-            "not_learnt_from": unlearnt, "not_judged_by": unjudged,
+            "rows": counts,
+            "steps_ahead": lead_of(learnt),
+            "fitted_on": about(found),
+            "not_learnt_from": unlearnt,
+            "not_judged_by": unjudged,
             "judging_nothing": int(np.isnan(truth).all((1, 2)).sum()),
             "baselines": baselines(options, learnt, places, truth, cuts),
         },
         notes=[[*looks, *notes]] if judged is None else [looks, notes],
-    )  # fmt: skip
-
-
-def held_share(options: Options, found: list[Track]) -> float:
-    """How much of each series is held out, where nobody says."""
-    horizon = (options.horizon or 1) if options.head == "direct" else 1
-    return min(0.4, max(0.15, 2 * horizon / max(len(t.steps) for t in found)))
+    )
 
 
 def bare(options: Options, source: Collection) -> Intake:
@@ -325,28 +342,17 @@ def resolved(options: Options, source: Collection, found: list[Track], cuts: lis
             lookback = max(segment, lookback - lookback % segment)
     elif options.scale == "window" and segment is None:
         segment = next(w for w in range(max(1, lookback // SEGMENTS), 0, -1) if lookback % w == 0)
-    batch, epochs = effort(options, cuts)
+    batch, epochs = _effort.of_windows(options, cuts, STRETCH)
     refit = max(1, round(epochs / 4)) if options.refit_epochs is None else options.refit_epochs
+    options = replace(options, lookback=lookback, segment=segment, season=season, batch=batch, epochs=epochs)
     return replace(
-        options, lookback=lookback, segment=segment, season=season, batch=batch, epochs=epochs, refit_epochs=refit,
+        options,
+        refit_epochs=refit,
         spread=options.spread or (None if fixed else "training" if len(found) == 1 else "window"),
-        hidden=options.hidden or 128, channels="apart" if isinstance(source, Apart) else "together",
+        hidden=options.hidden or 128,
+        channels="apart" if isinstance(source, Apart) else "together",
         patience=options.patience or max(8, epochs // 2),
-    )  # fmt: skip
-
-
-def effort(options: Options, cuts: list[int]) -> tuple[int, int]:
-    """Batch and passes.
-
-    Windows overlap, so that few of them are soon known by heart; stretches do not, and 400 steps learn them.
-    """
-    if options.scale == "fixed":
-        rows = sum(-(-cut // STRETCH) for cut in cuts)
-        batch = options.batch or int(np.clip(2 ** round(math.log2(max(1, rows / 12))), 4, 32))
-        return batch, options.epochs or max(6, math.ceil(400 / math.ceil(rows / batch)))
-    count = min(options.windows, sum(cuts))
-    batch = options.batch or int(np.clip(2 ** round(math.log2(max(1, count / 40))), 16, 128))
-    return batch, options.epochs or (10 if sum(cuts) > options.windows else 6)
+    )
 
 
 # ---- the model

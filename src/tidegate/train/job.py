@@ -149,16 +149,27 @@ class Job:
         made = self.lesson
         of_options = {f.name: getattr(self.options, f.name) for f in fields(Recipe) if hasattr(self.options, f.name)}
         return Recipe(
-            **of_options, judge=made.judge, weights=made.weights, every=made.every, most=made.most, groups=made.groups,
+            **of_options,
+            judge=made.judge,
+            weights=made.weights,
+            every=made.every,
+            most=made.most,
+            groups=made.groups,
             loss=partial(self.room.loss, self.options),
-        )  # fmt: skip
+        )
 
     def identity(self) -> dict[str, Any]:
         """What must not change between a run and its resumption: all that bits depend on."""
         instructions = {"native": target_name(), "torch": torch.backends.cpu.get_cpu_capability()}
         files = {"data": self.source.sha256, "valid": self.judged.sha256 if self.judged else None}
-        return {**files, "options": asdict(self.options), "threads": self.threads, "versions": versions(),
-                "instructions": instructions, "tapes": self.lesson.tapes}  # fmt: skip
+        return {
+            **files,
+            "options": asdict(self.options),
+            "threads": self.threads,
+            "versions": versions(),
+            "instructions": instructions,
+            "tapes": self.lesson.tapes,
+        }
 
     def rehearse(self, run: Run, out: str) -> None:
         """Make the model file of the weights as they are, but for writing it, and try whether there is room for it.
@@ -246,8 +257,12 @@ def ignore(sentence: str) -> None:
 def versions() -> dict[str, str]:
     from importlib.metadata import version
 
-    return {"tidegate": version("tidegate"), "python": platform.python_version(), "numpy": np.__version__,
-            "torch": str(torch.__version__)}  # fmt: skip
+    return {
+        "tidegate": version("tidegate"),
+        "python": platform.python_version(),
+        "numpy": np.__version__,
+        "torch": str(torch.__version__),
+    }
 
 
 def drive(run: Run, save: Callable[[], None], asked: list[int]) -> None:

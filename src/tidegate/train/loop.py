@@ -284,15 +284,35 @@ class Run:
         epochs = self.recipe.epochs + self.recipe.refit_epochs
         done = self.offset if not evaluated else count
         self.report(
-            Progress("refit" if self.refitting else "train", self.epoch + 1, epochs, done, count,
-                     self.loss_sum / max(1, done), name, metric, best, left, evaluated)
-        )  # fmt: skip
+            Progress(
+                "refit" if self.refitting else "train",
+                self.epoch + 1,
+                epochs,
+                done,
+                count,
+                self.loss_sum / max(1, done),
+                name,
+                metric,
+                best,
+                left,
+                evaluated,
+            )
+        )
 
 
 PLAIN = (
-    "epoch", "offset", "step", "since", "kept_epoch", "best_value", "adjustment", "kept_figures", "loss_sum", "history",
+    "epoch",
+    "offset",
+    "step",
+    "since",
+    "kept_epoch",
+    "best_value",
+    "adjustment",
+    "kept_figures",
+    "loss_sum",
+    "history",
     "stopped_early",
-)  # fmt: skip
+)
 
 
 def copied(parameters: dict[str, torch.nn.Parameter]) -> dict[str, Any]:

@@ -52,9 +52,11 @@ def update_flipped(op: Any, x: Any, R: Any, p: Any, s: Any) -> Any:
 
 
 STEPS: dict[str, Step] = {
-    "reset moved": reset_before, "gates swapped": gates_swapped, "hard sigmoid": hard_sigmoid,
+    "reset moved": reset_before,
+    "gates swapped": gates_swapped,
+    "hard sigmoid": hard_sigmoid,
     "update flipped": update_flipped,
-}  # fmt: skip
+}
 BIASES = {"input bias dropped": "b", "recurrent bias dropped": "c"}
 
 

@@ -150,9 +150,13 @@ class Replay:
         steps: tuple[Array, Array] | None = None,
     ) -> Result:
         """The answers of a reader against the stored ones, number by number. steps: what `each_step` says."""
-        error, bound = (np.concatenate([v for pair in pairs for v in pair]) for pairs in (
-            [(abs(o - a), abs(s - b)) for (o, s), (a, b) in zip(answers, self.stored, strict=True)], bounds
-        ))  # fmt: skip
+        error, bound = (
+            np.concatenate([v for pair in pairs for v in pair])
+            for pairs in (
+                [(abs(o - a), abs(s - b)) for (o, s), (a, b) in zip(answers, self.stored, strict=True)],
+                bounds,
+            )
+        )
         whole, known = worst(error, bound), not np.isinf(bound).any()
         step = None if steps is None else worst(*steps)
         over = any(found.ratio > 1 for found in (whole, step) if found is not None)
@@ -166,9 +170,18 @@ class Replay:
         elif chunks is False:
             verdict, ok = "its pieces differ from the whole", False
         return Result(
-            target, path, verdict, True, ok, shown.error, shown.bound, shown.ratio, chunks, self.moved,
+            target,
+            path,
+            verdict,
+            True,
+            ok,
+            shown.error,
+            shown.bound,
+            shown.ratio,
+            chunks,
+            self.moved,
             None if step is None else step.ratio,
-        )  # fmt: skip
+        )
 
 
 class Worst(NamedTuple):

@@ -170,12 +170,22 @@ class Stack:
             data, offsets = Vocabulary.learn({word.encode(): 1 for word in WORDS}).arrays()
             names = {"bytes": "vocabulary.bytes", "offsets": "vocabulary.offsets"}
             self.tensors |= {names["bytes"]: data, names["offsets"]: offsets}
-            entry = {"kind": "text", "tokenizer": Tokenizer("word").to_json(), "vocabulary": names,
-                     "size": len(WORDS) + 1}  # fmt: skip
+            entry = {
+                "kind": "text",
+                "tokenizer": Tokenizer("word").to_json(),
+                "vocabulary": names,
+                "size": len(WORDS) + 1,
+            }
         document = {
-            "format": 1, "task": {"kind": "classify" if labels else "encode", "options": {}}, "input": entry,
-            "layers": self.layers, "tapes": {name: tape.to_json() for name, tape in self.tapes.items()},
-            "state": state_schema(self.layers, self.tapes), "streams": streams_of(self.layers, entry), "provenance": {},
-            "labels": [f"label {i}" for i in range(labels)] if labels else None, "check": None,
-        }  # fmt: skip
+            "format": 1,
+            "task": {"kind": "classify" if labels else "encode", "options": {}},
+            "input": entry,
+            "layers": self.layers,
+            "tapes": {name: tape.to_json() for name, tape in self.tapes.items()},
+            "state": state_schema(self.layers, self.tapes),
+            "streams": streams_of(self.layers, entry),
+            "provenance": {},
+            "labels": [f"label {i}" for i in range(labels)] if labels else None,
+            "check": None,
+        }
         return Model(document, self.tensors)

@@ -39,8 +39,12 @@ def in_bash(script: Path, *words: str, cwd: Path | None = None) -> list[str]:
         pytest.skip("no bash here")
     done = subprocess.run(
         ["bash", "--norc", "-c", BASH, "bash", str(script), "tidegate", *words],
-        cwd=cwd, capture_output=True, text=True, check=True, timeout=60,
-    )  # fmt: skip
+        cwd=cwd,
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
     assert done.stderr == ""
     return done.stdout.split("\n")[:-1] if done.stdout != "\n" else []
 
@@ -62,7 +66,13 @@ def test_every_command_task_and_flag_has_its_place() -> None:
         (("pre",), ["predict"]),
         (("fit", ""), tasks.names()),
         (("export", "m.safetensors", "--to", ""), formats.names()),
-        (("export", "--to=",), []),
+        (
+            (
+                "export",
+                "--to=",
+            ),
+            [],
+        ),
         (("export", "--to", "=", "o"), ["onnx"]),
         (("export", "--to", "="), formats.names()),
         (("score", "--uns"), ["--unseen"]),
@@ -72,7 +82,7 @@ def test_every_command_task_and_flag_has_its_place() -> None:
         (("completion", ""), ["bash", "zsh"]),
         (("--v",), ["--version"]),
     ],
-)  # fmt: skip
+)
 def test_bash_offers(scripts: dict[str, Path], words: tuple[str, ...], offered: list[str]) -> None:
     assert in_bash(scripts["bash"], *words) == offered
 

@@ -44,8 +44,12 @@ def test_bytes_and_back(intake: Intake, steps: int) -> None:
 
 def test_the_sizes() -> None:
     assert [memory.memory_bytes(intake) for intake in INTAKES] == [
-        0, 16 + 8 * (2 + 5 * 6), 8 + 16 + 8 * 2, 8 * (2 + 5 * 2), 8 * 5 * 2,
-    ]  # fmt: skip
+        0,
+        16 + 8 * (2 + 5 * 6),
+        8 + 16 + 8 * 2,
+        8 * (2 + 5 * 2),
+        8 * 5 * 2,
+    ]
 
 
 def test_a_memory_is_a_value() -> None:

@@ -171,9 +171,13 @@ EIGHTHS = np.random.default_rng(3).integers(-40, 40, (64, 2)) / 8
 @pytest.mark.parametrize("spread", ["training", "window"])
 def test_an_offset_changes_no_bit_of_a_window(season: int, centre: str, spread: str) -> None:
     intake = replace(
-        TWO, roles=("target", "known"), mean=np.zeros((1, 2)), deviation=np.array([[2.0, 4.0]]),
-        window=Window(8, 2, season, centre, spread), answer=Answer(3, (0.5,)),
-    )  # fmt: skip
+        TWO,
+        roles=("target", "known"),
+        mean=np.zeros((1, 2)),
+        deviation=np.array([[2.0, 4.0]]),
+        window=Window(8, 2, season, centre, spread),
+        answer=Answer(3, (0.5,)),
+    )
     far = replace(intake, mean=np.array([[0.0, FAR]]))
     ends = np.arange(15, 64, 7)
     near, low = intake.windows(intake.treated(EIGHTHS, None)[0], ends)
@@ -219,9 +223,13 @@ def test_a_file_with_float32_statistics_still_loads() -> None:
 
 def test_a_window_that_is_not_full_is_worked_out_by_hand() -> None:
     intake = replace(
-        TWO, roles=("target", "known"), mean=np.array([[0.0, 1.0]]), deviation=np.array([[2.0, 4.0]]),
-        window=Window(4, segment=2, season=3, least=2), answer=Answer(4, (0.5,)),
-    )  # fmt: skip
+        TWO,
+        roles=("target", "known"),
+        mean=np.array([[0.0, 1.0]]),
+        deviation=np.array([[2.0, 4.0]]),
+        window=Window(4, segment=2, season=3, least=2),
+        answer=Answer(4, (0.5,)),
+    )
     assert intake.window is not None
     steps = np.column_stack([np.arange(8.0) ** 2, np.arange(8.0)])
     behind = np.array([3, 6, 8])

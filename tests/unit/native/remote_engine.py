@@ -17,9 +17,16 @@ from tidegate.runtime.precision import PRECISIONS
 ACTIVATIONS = ("none", "relu", "tanh", "sigmoid")
 POOLS = ("last", "mean", "max", "attention")
 CELLS = (
-    "gru", "gru replace", "lstm", "rnn tanh", "rnn relu", "mingru", "gru before", "gru before replace",
+    "gru",
+    "gru replace",
+    "lstm",
+    "rnn tanh",
+    "rnn relu",
+    "mingru",
+    "gru before",
+    "gru before replace",
     "lstm peepholes",
-)  # fmt: skip
+)
 NORMED = 256
 FAULTS: dict[int, type[Exception]] = {1: ValueError, 2: MemoryError, 3: SystemError}
 
@@ -133,15 +140,49 @@ class Engine:
         self.add("scale", len(mean), mean, deviation, add)
 
     def recurrent(
-        self, tape: Any, consts: Any, widths: Any, gates: int, output: int, next: Any, state_offsets: Any,
-        state_sizes: Any, W: Any, b: Any, R: Any, c: Any, params: Any, size: int, add: int = -1, Q: Any = None,
-    ) -> None:  # fmt: skip
+        self,
+        tape: Any,
+        consts: Any,
+        widths: Any,
+        gates: int,
+        output: int,
+        next: Any,
+        state_offsets: Any,
+        state_sizes: Any,
+        W: Any,
+        b: Any,
+        R: Any,
+        c: Any,
+        params: Any,
+        size: int,
+        add: int = -1,
+        Q: Any = None,
+    ) -> None:
         flat = np.concatenate([np.zeros(0, np.float32), *params])
         sizes = np.array([len(v) for v in params], np.int32)
         self.add(
-            "recurrent", W.shape[1], size, 0 if Q is None else Q.shape[0], gates, R.shape[0] // size, output, tape,
-            widths, consts, W, b, R, c, Q, flat, next, state_offsets, state_sizes, sizes, add,
-        )  # fmt: skip
+            "recurrent",
+            W.shape[1],
+            size,
+            0 if Q is None else Q.shape[0],
+            gates,
+            R.shape[0] // size,
+            output,
+            tape,
+            widths,
+            consts,
+            W,
+            b,
+            R,
+            c,
+            Q,
+            flat,
+            next,
+            state_offsets,
+            state_sizes,
+            sizes,
+            add,
+        )
 
     def pool(self, size: int, over: Any, score: Any, score_bias: float, offsets: Any, add: int = -1) -> None:
         kinds = np.array([POOLS.index(name) for name in over], np.int32)
@@ -199,9 +240,19 @@ def settle(remote: Remote, monkeypatch: pytest.MonkeyPatch) -> None:
         x, ends = given["x"], given["ends"]
         rest = [given[key] for key in (*read, *written)]
         remote.call(
-            name, target, x.shape[1], x, given["rows"], len(ends), ends, given["over"], given["score"],
-            float(given["score_bias"]), *rest, given["threads"],
-        )  # fmt: skip
+            name,
+            target,
+            x.shape[1],
+            x,
+            given["rows"],
+            len(ends),
+            ends,
+            given["over"],
+            given["score"],
+            float(given["score_bias"]),
+            *rest,
+            given["threads"],
+        )
         remote.into(*(given[key] for key in written))
 
     def pool_forward(target: str, **given: Any) -> None:

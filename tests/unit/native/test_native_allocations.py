@@ -21,8 +21,12 @@ STEPS = 1000
 RNN = Cell([("input", 0), ("state", 0), ("recur", 0, 1), ("add", 0, 2), ("tanh", 3)], 1, 1, 4, [4], ["H"])
 MINGRU = Cell(
     [("state", 0), ("input", 0), ("sigmoid", 1), ("input", 1), ("sub", 0, 3), ("mul", 2, 4), ("add", 3, 5)],
-    2, 0, 6, [6], ["H"],
-)  # fmt: skip
+    2,
+    0,
+    6,
+    [6],
+    ["H"],
+)
 MODELS: dict[str, Callable[[], Model]] = {
     "gru": lambda: Model().recurrent(GRU, 7, 33),
     "gru, one row of whole vectors": lambda: Model().recurrent(GRU, 16, 64),
@@ -84,9 +88,10 @@ def test_a_pools_step_allocates_nothing(name: str, order: str, counted: Remote) 
     model = MODELS[name]()
     engine: Any = model.engine(_native.targets()[0])
     ids = {
-        "ascending": np.arange(0, 300, 2), "any": model.random.permutation(300)[:150],
+        "ascending": np.arange(0, 300, 2),
+        "any": model.random.permutation(300)[:150],
         "repeated": model.random.integers(0, 40, 150),
-    }[order]  # fmt: skip
+    }[order]
     x, states = inputs(model, name, 150), model.states(300)
     out = np.empty((150, engine.outputs), np.float32)
     assert engine.pool_step(ids.astype(np.int64), x, states, out, 1, 100) == 0

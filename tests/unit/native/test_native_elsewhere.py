@@ -113,9 +113,10 @@ def test_it_has_the_targets_it_should(place: Place, remote: Remote) -> None:
 
 
 def chains() -> dict[str, Callable[[], Model]]:
-    found = {name: lambda cell=cell, H=H: Model(1).recurrent(cell, 7, H) for name, cell, H in (
-        (f"{name} {H}", cell, H) for name, cell in CELLS.items() for H in (1, 16, 33)
-    )}  # fmt: skip
+    found = {
+        name: lambda cell=cell, H=H: Model(1).recurrent(cell, 7, H)
+        for name, cell, H in ((f"{name} {H}", cell, H) for name, cell in CELLS.items() for H in (1, 16, 33))
+    }
     everything = Model(0).scale(7).dense(7, 33, "tanh").recurrent(GRU, 33, 33, add=1).norm(33).recurrent(LSTM, 33, 20)
     everything.conv(20, 20, 4, "relu", add=4).recurrent(ODD, 20, 17).pool(17, ["last", "mean", "max", "attention"])
     return {**found, "everything": lambda: everything.dense(68, 9).softmax(9)}
@@ -184,11 +185,16 @@ def test_the_base_target_has_this_machines_bits(place: Place, tmp_path: Path, mo
 
 
 MODULES: dict[str, tuple[type[Any], dict[str, Any]]] = {
-    "gru": (nn.GRU, {}), "gru replace": (nn.GRU, {"update": "replace"}), "gru before": (nn.GRU, {"reset": "before"}),
-    "gru before replace": (nn.GRU, {"reset": "before", "update": "replace"}), "lstm": (nn.LSTM, {}),
-    "rnn tanh": (nn.RNN, {}), "rnn relu": (nn.RNN, {"nonlinearity": "relu"}), "mingru": (nn.MinGRU, {}),
+    "gru": (nn.GRU, {}),
+    "gru replace": (nn.GRU, {"update": "replace"}),
+    "gru before": (nn.GRU, {"reset": "before"}),
+    "gru before replace": (nn.GRU, {"reset": "before", "update": "replace"}),
+    "lstm": (nn.LSTM, {}),
+    "rnn tanh": (nn.RNN, {}),
+    "rnn relu": (nn.RNN, {"nonlinearity": "relu"}),
+    "mingru": (nn.MinGRU, {}),
     "lstm peepholes": (nn.LSTM, {"peepholes": True}),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("threads", [1, 3])

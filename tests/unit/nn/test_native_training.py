@@ -260,11 +260,21 @@ def test_arrays_that_do_not_fit_are_refused(changed, said):
         return np.zeros(shape, np.float32)
 
     given = {
-        "target": _native.targets()[0], "cell": "gru", "x": zeros(4, 3), "rows": np.array([2, 2]),
-        "first": zeros(1, 2, 4), "W": zeros(12, 3), "b": zeros(12), "R": zeros(12, 4), "c": zeros(12),
-        "own": zeros(0, 4), "y": zeros(4, 4),
-        "last": zeros(1, 2, 4), "saved": None, "threads": 1,
-    }  # fmt: skip
+        "target": _native.targets()[0],
+        "cell": "gru",
+        "x": zeros(4, 3),
+        "rows": np.array([2, 2]),
+        "first": zeros(1, 2, 4),
+        "W": zeros(12, 3),
+        "b": zeros(12),
+        "R": zeros(12, 4),
+        "c": zeros(12),
+        "own": zeros(0, 4),
+        "y": zeros(4, 4),
+        "last": zeros(1, 2, 4),
+        "saved": None,
+        "threads": 1,
+    }
     _native.train_forward(**given)
     with pytest.raises(ValueError, match=said):
         _native.train_forward(**{**given, **changed})
@@ -275,9 +285,15 @@ def test_arrays_that_are_written_stand_apart():
         return np.zeros(shape, np.float32)
 
     read = {
-        "x": zeros(4, 4), "rows": np.array([2, 2]), "first": zeros(1, 2, 4), "W": zeros(12, 4), "b": zeros(12),
-        "R": zeros(12, 4), "c": zeros(12), "own": zeros(0, 4),
-    }  # fmt: skip
+        "x": zeros(4, 4),
+        "rows": np.array([2, 2]),
+        "first": zeros(1, 2, 4),
+        "W": zeros(12, 4),
+        "b": zeros(12),
+        "R": zeros(12, 4),
+        "c": zeros(12),
+        "own": zeros(0, 4),
+    }
     target, y, last = _native.targets()[0], zeros(4, 4), zeros(1, 2, 4)
     saved = zeros(4, _native.train_saved(target, "gru", 4))
     for changed, said in (

@@ -104,9 +104,14 @@ def test_gradients_of_gradients_are_those_of_the_closed_form() -> None:
 
 def test_only_what_fits_together_is_taken() -> None:
     read: dict[str, Any] = {
-        "x": np.zeros((3, 4), np.float32), "rows": np.array([2, 1]), "ends": np.array([[2, 1]]),
-        "over": np.array([2], np.int32), "score": None, "score_bias": 0.0, "out": np.zeros((1, 2, 4), np.float32),
-    }  # fmt: skip
+        "x": np.zeros((3, 4), np.float32),
+        "rows": np.array([2, 1]),
+        "ends": np.array([[2, 1]]),
+        "over": np.array([2], np.int32),
+        "score": None,
+        "score_bias": 0.0,
+        "out": np.zeros((1, 2, 4), np.float32),
+    }
     _native.train_pool_forward(_native.targets()[0], **read, threads=1)
     wrong: list[tuple[str, Any, str]] = [
         ("ends", np.array([[2, 2]]), "an end of row 1 must be from 1 to its steps, found 2"),
@@ -148,10 +153,16 @@ def test_of_equal_steps_the_first_has_the_gradient_of_a_maximum() -> None:
 def test_a_pools_gradients_stand_apart() -> None:
     x, room = np.zeros((5, 3), np.float32), np.zeros(15, np.float32)
     read: dict[str, Any] = {
-        "x": x, "rows": np.array([2, 2, 1]), "ends": np.array([[3, 2]]), "over": np.array([1], np.int32), "score": None,
-        "score_bias": 0.0, "out": np.zeros((1, 2, 3), np.float32), "dout": np.zeros((1, 2, 3), np.float32),
+        "x": x,
+        "rows": np.array([2, 2, 1]),
+        "ends": np.array([[3, 2]]),
+        "over": np.array([1], np.int32),
+        "score": None,
+        "score_bias": 0.0,
+        "out": np.zeros((1, 2, 3), np.float32),
+        "dout": np.zeros((1, 2, 3), np.float32),
         "threads": 1,
-    }  # fmt: skip
+    }
     written = {"dx": room.reshape(5, 3), "dscore": np.zeros(3, np.float32), "dbias": np.zeros(1, np.float32)}
     _native.train_pool_backward(_native.targets()[0], **read, **written)
     with pytest.raises(ValueError, match="dx and dscore must not overlap"):

@@ -49,7 +49,7 @@ CASES: dict[str, tuple[Callable[[], Predictor], str | None, Any, Any]] = {
     "named": (lambda: of(NAMED), "b", ([1.0, 2.0],), (3.0,)),
     "rolled": (lambda: of(ROLL), None, (np.arange(7.0),), (3.0,)),
     "timed": (lambda: of(TIMED), None, ([1.0, 2.0], False, HOURS[:2]), (3.0, False, HOURS[2])),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("way", WAYS)
@@ -106,10 +106,17 @@ def test_copies_share_the_weights() -> None:
     assert again._session is stream._session is pool._session
 
 
-@pytest.mark.parametrize("asked", [
-    {}, {"target": "base"}, {"threads": 3}, {"weights": "bf16"}, {"compute": "bf16"},
-    {"target": "base", "compute": "bf16", "threads": 2},
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {},
+        {"target": "base"},
+        {"threads": 3},
+        {"weights": "bf16"},
+        {"compute": "bf16"},
+        {"target": "base", "compute": "bf16", "threads": 2},
+    ],
+)
 @pytest.mark.parametrize("kind", ["streams", "whole rows"])
 def test_a_pickled_predictor_answers_with_the_same_bits(asked: dict[str, Any], kind: str) -> None:
     predictor = Predictor(sample(size=6, over=("mean",), direction="causal" if kind == "streams" else "both"), **asked)

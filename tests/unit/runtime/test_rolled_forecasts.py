@@ -59,9 +59,14 @@ def test_one_path_of_a_median_is_the_model_fed_its_own_answers() -> None:
 def test_a_forecast_beyond_float32_is_nan_for_its_stream_alone(missing: str, window: Window | None) -> None:
     intake = replace(ROLL, missing=missing, deviation=np.array([[1e-3]]), window=window)
     two = Intake(
-        ("a", "b"), ("target", "past"), missing=missing, mean=np.zeros((1, 2)), deviation=np.full((1, 2), 1e-3),
-        window=window, answer=intake.answer,
-    )  # fmt: skip
+        ("a", "b"),
+        ("target", "past"),
+        missing=missing,
+        mean=np.zeros((1, 2)),
+        deviation=np.full((1, 2), 1e-3),
+        window=window,
+        answer=intake.answer,
+    )
     pool = made(two).pool()
     pool.push([("bad", [[3e38, 3e38], [-3e38, 3e38]]), ("good", [[1.0, 2.0], [2.0, 1.0]])])
     found = pool.step(["bad", "good"], [[1.0, 2.0], [1.0, 2.0]])
@@ -73,9 +78,13 @@ def test_a_forecast_beyond_float32_is_nan_for_its_stream_alone(missing: str, win
 
 def test_past_columns_stay_and_known_ones_are_given_and_time_goes_on() -> None:
     intake = Intake(
-        ("load", "sun", "holiday"), ("target", "past", "known"), ("day",), mean=np.zeros((1, 3)),
-        deviation=np.ones((1, 3)), answer=Answer(3, (0.5,), "autoregressive"),
-    )  # fmt: skip
+        ("load", "sun", "holiday"),
+        ("target", "past", "known"),
+        ("day",),
+        mean=np.zeros((1, 3)),
+        deviation=np.ones((1, 3)),
+        answer=Answer(3, (0.5,), "autoregressive"),
+    )
     stream, x = made(intake).stream(), np.array([[1.0, 5, 0], [2, 6, 1]])
     assert stream.push(x[0], time=HOURS[0]).reason.startswith(
         "what is known of the steps ahead (holiday) must be given"

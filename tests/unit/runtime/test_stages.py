@@ -34,11 +34,19 @@ def chain(*kinds: str, **adds: int) -> list[dict[str, Any]]:
         (chain("ahead", "norm", "recurrent", "dense", layer_2=0), [(0, 1), (1, 3), (3, 4)]),
         (chain("dense", "norm", "ahead", "norm", layer_3=0), [(0, 1), (1, 2), (2, 3), (3, 4)]),
         # a cut for one makes another's add cross a cut
-        (chain("dense", "dense", "dense", "ahead", "norm", "norm", layer_2=0, layer_4=1), [
-            (0, 1), (1, 2), (2, 3), (3, 4), (4, 5), (5, 6),
-        ]),
+        (
+            chain("dense", "dense", "dense", "ahead", "norm", "norm", layer_2=0, layer_4=1),
+            [
+                (0, 1),
+                (1, 2),
+                (2, 3),
+                (3, 4),
+                (4, 5),
+                (5, 6),
+            ],
+        ),
     ],
-)  # fmt: skip
+)
 def test_where_a_chain_is_cut(layers: list[dict[str, Any]], stages: list[tuple[int, int]]) -> None:
     assert stretches(layers) == stages
 

@@ -150,9 +150,13 @@ def test_another_thread_cannot_come_into_a_pools_call() -> None:
         work()
 
     calls: list[Callable[[], Any]] = [
-        lambda: pool.push([("b", [1.0, 2.0, 3.0])]), lambda: pool.step(["b"], [[1.0, 2.0, 3.0]]),
-        lambda: pool.add("b"), lambda: pool.end("a"), lambda: pool.reset("a"), lambda: pool.drop("a"),
-    ]  # fmt: skip
+        lambda: pool.push([("b", [1.0, 2.0, 3.0])]),
+        lambda: pool.step(["b"], [[1.0, 2.0, 3.0]]),
+        lambda: pool.add("b"),
+        lambda: pool.end("a"),
+        lambda: pool.reset("a"),
+        lambda: pool.drop("a"),
+    ]
 
     def elsewhere() -> None:
         for call in calls:

@@ -219,9 +219,14 @@ def test_fixed_scaling_knows_series_by_name() -> None:
 def test_a_model_that_no_file_could_hold_is_refused_at_once() -> None:
     with pytest.raises(OptionError, match="1,069,200 numbers; at most 1,048,576 are possible"):
         learnt(
-            of_arrays([RANDOM.standard_normal((2000, 12))]), horizon=900, channels="together", season=0, lookback=4,
-            hold_out=0.5, quantiles=",".join(str(i / 100) for i in range(1, 100)),
-        )  # fmt: skip
+            of_arrays([RANDOM.standard_normal((2000, 12))]),
+            horizon=900,
+            channels="together",
+            season=0,
+            lookback=4,
+            hold_out=0.5,
+            quantiles=",".join(str(i / 100) for i in range(1, 100)),
+        )
 
 
 # ---- what has to be beaten

@@ -28,7 +28,7 @@ from tidegate.tasks._windows import (
     scaled,
     single,
     tracks,
-)  # fmt: skip
+)
 from tidegate.tasks.forecast import Options, lesson, rows
 
 RANDOM = np.random.default_rng(3)
@@ -50,9 +50,13 @@ def walks(*lengths: int) -> Collection:
 def windows(source: Collection, horizon: int = 3, missing: str = "error", **window: Any) -> Windows:
     """All windows of a source, the last fifth of each series held out."""
     intake = Intake(
-        tuple(source.columns), ROLES[: len(source.columns)], (), missing, window=Window(**window),
+        tuple(source.columns),
+        ROLES[: len(source.columns)],
+        (),
+        missing,
+        window=Window(**window),
         answer=Answer(horizon, (0.5,)),
-    )  # fmt: skip
+    )
     found = tracks(source, intake)
     cuts = [len(t.steps) - len(t.steps) // 5 for t in found]
     made, places = scaled(intake, cuts, placed(found, [], cuts, intake), source)

@@ -131,9 +131,7 @@ def test_rows_to_judge_by_that_are_learnt_from_too_are_counted() -> None:
     source = table(texts, labels, "1", group=[f"g{i}" for i in range(20)])
     judged = table(["text 3", "new", "newer"], ["a", "b", "b"], "2", group=["g30", "g31", "g7"])
     found = lesson(source, judged)
-    assert found.notes == [
-        [], ["1 of 3 rows is also in what is learnt from: on those the figures are no test"]
-    ]  # fmt: skip
+    assert found.notes == [[], ["1 of 3 rows is also in what is learnt from: on those the figures are no test"]]
     assert found.about["judged_on"] == "3 rows of another file, 1 of which is also in what is learnt from"
     said = "2 of 3 rows are also in what is learnt from, or of a group there: on those the figures are no test"
     assert lesson(source, judged, group="group").notes[1] == [said]

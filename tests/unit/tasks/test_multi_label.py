@@ -32,8 +32,12 @@ SEVERAL = classify.Options(label_separator=";")
 
 
 def table(labels: list[str]) -> Table:
-    return Table("t.csv", {"text": [f"row {i}" for i in range(len(labels))], "label": labels},
-                 list(range(2, len(labels) + 2)), "")  # fmt: skip
+    return Table(
+        "t.csv",
+        {"text": [f"row {i}" for i in range(len(labels))], "label": labels},
+        list(range(2, len(labels) + 2)),
+        "",
+    )
 
 
 def lesson(labels: list[str], **values: Any) -> Lesson:
@@ -263,9 +267,7 @@ def test_a_file_to_judge_by_is_read_with_the_same_labels(fitted: Path, tmp_path:
     train, valid = written(tmp_path / "t.csv", 60, 1), written(tmp_path / "v.csv", 30, 2)
     said: list[str] = []
     few = {**SMALL, "epochs": 1, "class_weights": "balanced", "direction": "both"}
-    model = fit(
-        "classify", train, out=str(tmp_path / "m"), valid=valid, say=said.append, label_separator=";", **few
-    )  # fmt: skip
+    model = fit("classify", train, out=str(tmp_path / "m"), valid=valid, say=said.append, label_separator=";", **few)
     assert model.document["provenance"]["rows"] == {"trained": 60, "held_out": 30}
     assert ["3 labels separated by ';', 0 to 3 a row" in sentence for sentence in said[:2]] == [True, True]
     valid.write_text("text,label\nrain,weather;snow\n")

@@ -37,9 +37,7 @@ def test_the_beginning_of_a_longer_series_judges_nothing_that_this_learns() -> N
     twice = learnt(of_arrays([WAVE[:100], WAVE], ids=["x", "y"]), hold_out=0.25)
     assert alone.about["rows"]["held_out"] - twice.about["rows"]["held_out"] == 15
     assert twice.about["rows"]["trained"] == alone.about["rows"]["trained"]
-    assert twice.notes == [
-        ["15 of 53 forecasts to judge by are of steps that are learnt from too; they judge nothing"]
-    ]  # fmt: skip
+    assert twice.notes == [["15 of 53 forecasts to judge by are of steps that are learnt from too; they judge nothing"]]
     assert learnt(of_arrays([WAVE, WAVE], ids=["x", "y"])).notes == [[]]  # their ends are held out alike
 
 

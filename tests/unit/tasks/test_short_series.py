@@ -34,8 +34,9 @@ def test_series_shorter_than_a_window_are_learnt_from_and_what_is_left_out_is_na
     assert isinstance(made.rows, Windows)
     assert set(made.rows.series[made.kept].tolist()) == {0, 1, 2}
     assert made.about["not_learnt_from"] == [
-        {"series": "s3", "reason": "has 3 steps"}, {"series": "s1", "reason": "has 1 step"},
-    ]  # fmt: skip
+        {"series": "s3", "reason": "has 3 steps"},
+        {"series": "s1", "reason": "has 1 step"},
+    ]
     (said,) = made.taken
     assert (
         "; 3 series too short for a full look-back of 10 steps, so that forecasts are learnt and made from 2 steps"

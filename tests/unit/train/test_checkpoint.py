@@ -132,7 +132,7 @@ HOSTILE = {
     "tensor of another shape": (tensor(lambda a: a[:-1]), "; expected float32"),
     "tensor of one": (tensor(lambda a: a[:1, :1]), "; expected float32"),  # which torch would spread
     "tensor with NaN": (tensor(lambda a: np.full_like(a, np.nan)), "has values that are NaN or infinite"),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize(("change", "sentence"), HOSTILE.values(), ids=HOSTILE)

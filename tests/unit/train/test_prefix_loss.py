@@ -21,8 +21,12 @@ def run_of(**values: Any) -> Any:
     """A run of a small network, and padded ids [12, 4] of LENGTHS."""
     task = tasks.load("classify")
     texts = ["the rain and the storm", "play a song", "pay the bill", "a band", "sun", "bank"] * 4
-    table = Table("t.csv", {"text": texts, "label": ["weather", "music", "money", "music", "weather", "money"] * 4},
-                  list(range(2, 26)), "")  # fmt: skip
+    table = Table(
+        "t.csv",
+        {"text": texts, "label": ["weather", "music", "money", "music", "weather", "money"] * 4},
+        list(range(2, 26)),
+        "",
+    )
     run = Job(task, task.Options(**SMALL, **values), table, None, 1).run(None)
     rng = np.random.default_rng(1)
     x = torch.from_numpy(rng.integers(1, 9, (12, 4)))

@@ -139,8 +139,10 @@ def test_a_fit_learns_reports_and_records(table: Path, tmp_path: Path) -> None:
     assert model.document["provenance"]["data"]["sha256"] == read(str(table)).sha256
     assert model.document["provenance"]["rows"] == {"trained": 81, "held_out": 9}
     assert [(p.epoch, p.phase) for p in seen if p.evaluated] == [
-        *((e, "train") for e in range(1, 9)), (9, "refit"), (10, "refit")
-    ]  # fmt: skip
+        *((e, "train") for e in range(1, 9)),
+        (9, "refit"),
+        (10, "refit"),
+    ]
     assert seen[-1].seconds_left is not None
     assert Model.load(out).weights_hash == model.weights_hash
     assert not Path(checkpoints.path_of(str(out))).exists()
