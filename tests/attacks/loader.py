@@ -49,7 +49,7 @@ class Loader:
         self.process.wait()
 
     def load(self, model: Path, *states: Path) -> Verdict:
-        """Load a model, and restore states into it. Raises Ended, with the last file's name, where the process ended."""
+        """Load a model, and restore states into it. Raises Ended, with the last file's name, where this ended it."""
         assert self.process.stdin
         assert self.process.stdout
         print(json.dumps([str(path) for path in (model, *states)]), file=self.process.stdin, flush=True)
