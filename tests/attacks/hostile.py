@@ -1,20 +1,23 @@
-"""The valid model and the valid state that attacks start from, and ways to edit their bytes."""
+"""The valid model and the valid state that attacks start from, ways to edit their bytes, and the measured process
+that loads the one and restores the other.
+"""
 
 from __future__ import annotations
 
 import io
 import json
 import runpy
+import signal
 import sys
 import tempfile
 from collections.abc import Callable
 from functools import cache
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-from loader import Loader, Verdict
-
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from forks import Forks
 from tidegate import tensors as safetensors
 from tidegate.model import Model
 from tidegate.runtime import Predictor
@@ -23,11 +26,55 @@ HERE = Path(__file__).resolve().parent
 SCRIPTS = sorted(
     path
     for path in HERE.glob("*.py")
-    if path.stem not in ("hostile", "loader", "mutations") and not path.stem.startswith("test_")
+    if path.stem not in ("hostile", "mutations") and not path.stem.startswith("test_")
 )
 
 CPU_S = 1.0
 MEMORY_MB = 100
+
+SECONDS = 60
+
+IMPORTS = """
+import resource, sys
+from tidegate.errors import TidegateError
+from tidegate.runtime import State, load
+used = resource.getrusage(resource.RUSAGE_SELF)
+imports_s = used.ru_utime + used.ru_stime
+"""
+LOAD = """
+try:
+    predictor = load(sys.argv[1])
+    for path in sys.argv[2:]:
+        with open(path, "rb") as file:
+            predictor.pool().restore(0, State.from_bytes(file.read()))
+except TidegateError as error:
+    print(str(error).removeprefix(sys.argv[1] + ": "))
+else:
+    print("loaded")
+used = resource.getrusage(resource.RUSAGE_SELF)
+try:  # the peak of this process alone; ru_maxrss counts the parent's too
+    peak = next(int(line.split()[1]) for line in open("/proc/self/status") if line.startswith("VmHWM"))
+except OSError:
+    peak = used.ru_maxrss // (1024 if sys.platform == "darwin" else 1)
+print(imports_s + used.ru_utime + used.ru_stime, peak / 1000)
+"""
+
+
+class Verdict(NamedTuple):
+    """What loading a model, or restoring a state, said and took."""
+
+    sentence: str
+    cpu_s: float
+    memory_mb: float
+
+
+class Ended(Exception):
+    """The process that read a file ended in a traceback, crashed or hung."""
+
+
+def loading() -> Forks:
+    """The process whose forks load files, one each."""
+    return Forks(IMPORTS)
 
 
 @cache
@@ -124,17 +171,31 @@ def with_array(content: bytes, index: int, **changed: Any) -> bytes:
     return with_fields(content, arrays=arrays)
 
 
+def load(forks: Forks, model: Path, *states: Path, before: str = "", seconds: int = SECONDS) -> Verdict:
+    """Load a model, and restore states into it, in a process of its own.
+
+    before: code that the process runs first. Raises Ended, with the last file's name, where it does not end well.
+    """
+    done = forks.run(before + LOAD, *map(str, (model, *states)), timeout=seconds)
+    if done.returncode:
+        how = f"hung for {seconds} s" if done.returncode == -signal.SIGALRM else f"ended with status {done.returncode}"
+        raise Ended(f"{(model, *states)[-1]}: the process that loaded it {how}\n{done.stderr}")
+    sentence, figures = done.stdout.rstrip("\n").rsplit("\n", 1)
+    cpu_s, memory_mb = map(float, figures.split())
+    return Verdict(sentence, cpu_s, memory_mb)
+
+
 def verdict(
-    loader: Loader, attack: Callable[[bytes], bytes], of_state: bool, folder: Path, name: str = "classifier"
+    forks: Forks, attack: Callable[[bytes], bytes], of_state: bool, folder: Path, name: str = "classifier"
 ) -> Verdict:
     """The verdict on what an attack makes of the valid model of this name, or of its valid state."""
     model, state = folder / "model.safetensors", folder / "state"
     if not of_state:
         model.write_bytes(attack(valid(name)))
-        return loader.load(model)
+        return load(forks, model)
     model.write_bytes(valid(name))
     state.write_bytes(attack(valid_state(name)))
-    return loader.load(model, state)
+    return load(forks, model, state)
 
 
 def attacks_state(script: Path) -> bool:
@@ -144,8 +205,8 @@ def attacks_state(script: Path) -> bool:
 
 def run(attack: Callable[[bytes], bytes], refused: str, model: str = "classifier") -> None:
     """Print the verdict of one attack, the running script; exit 1 when it was not refused as it must be."""
-    with tempfile.TemporaryDirectory() as folder, Loader() as loader:
-        found = verdict(loader, attack, attacks_state(Path(sys.argv[0])), Path(folder), model)
+    with tempfile.TemporaryDirectory() as folder, loading() as forks:
+        found = verdict(forks, attack, attacks_state(Path(sys.argv[0])), Path(folder), model)
     held = refused in found.sentence and found.cpu_s < CPU_S and found.memory_mb < MEMORY_MB
     figures = f"{found.cpu_s:.2f} s, {found.memory_mb:.0f} MB"
     print(f"{'refused' if held else 'NOT HELD'}: {found.sentence} ({figures})")
