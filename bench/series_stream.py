@@ -74,8 +74,7 @@ def main() -> None:
     record.write(options.out, "series_stream", record.made(figures, "torch"))
     print(report(rows, options.streams))
 
-
-# ---- models, and the series that are pushed
+    # ---- models, and the series that are pushed
 
 
 def fitted(name: str, folder: Path) -> tuple[Predictor, list[Floats]]:
@@ -103,8 +102,7 @@ def waves(folder: Path) -> Path:
     path.write_text("\n".join(["x", *(f"{value:.4f}" for value in values)]) + "\n")
     return path
 
-
-# ---- what is measured
+    # ---- what is measured
 
 
 def measured(predictor: Predictor, series: list[Floats], pushes: int, streams: int) -> dict[str, Any]:
@@ -249,8 +247,7 @@ def rolling(predictor: Predictor, x: Floats, reach: int) -> float:
         spent.append(time.thread_time() - start)
     return len(origins) / statistics.median(spent)
 
-
-# ---- what is said
+    # ---- what is said
 
 
 def checked_line(row: dict[str, Any]) -> str:
