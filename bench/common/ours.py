@@ -58,7 +58,7 @@ def work(case: Case, of: Model, engine: _native.Engine, x: Float, threads: int =
         return Work(lambda: engine.run(x, lengths, states, last, every, True, threads), lambda: every)
     if case.kind == "pool":
         batches, ids = itertools.cycle(list(x)), np.arange(B)
-        return Work(lambda: engine.pool_step(ids, next(batches), states, out, threads), lambda: out)
+        return Work(lambda: engine.step_many(ids, next(batches), states, out, threads), lambda: out)
     rows, stepper = itertools.cycle(list(x[:, 0])), _native.Stepper(engine, states[0], out[0])
     return Work(lambda: stepper.step(next(rows)), lambda: out)
 

@@ -62,7 +62,7 @@ def installation() -> dict[str, Any]:
         "python": platform.python_version(),
         "numpy": installed("numpy"),
         "torch": installed("torch") or "not installed (only training needs it)",
-        "targets_compiled": list(_native.compiled()),
+        "targets_compiled": list(_native.compiled_targets()),
         "targets_of_this_machine": list(_native.targets()),
         "targets_with_compute_bf16": list(_native.targets("compute=bf16")),
         "target": target_name(None),

@@ -106,8 +106,9 @@ class Recurrence(torch.autograd.Function):
         assert first is not None
         (target, cell), H = runs, first.shape[2]
         y, last = x.new_empty(*x.shape[:-1], H), first.new_empty(first.shape)
-        saved = x.new_empty(y.numel() // H if keep else 0, _native.train_saved(target, cell, H))
-        written: dict[str, Any] = {"y": flat(y), "last": numbers(last), "saved": numbers(saved) if keep else None}
+        saved = x.new_empty(y.numel() // H if keep else 0, _native.train_saved_size(target, cell, H))
+        written: dict[str, Any] = {"y": flat(y), "final_states": numbers(last)}
+        written["saved"] = numbers(saved) if keep else None
         read = arrays(x, rows, first, W, b, R, c, own)
         _native.train_forward(target, cell, **read, **written, threads=torch.get_num_threads())
         return y, last, saved
@@ -130,8 +131,8 @@ class Recurrence(torch.autograd.Function):
             return (None,) * 4 + by_graph(ctx.recompute, given, needed, dy, dlast)
         (target, cell), (x, first, W, R, b, c, own) = ctx.runs, given
         read = arrays(x, ctx.rows, first, W, b, R, c, own)
-        shapes = {"dx": x.shape, "dfirst": first.shape, "dW": W.shape, "dR": R.shape, "db": W.shape[:1]}
-        shapes |= {"dc": R.shape[:1], "down": read["own"].shape}
+        shapes = {"dx": x.shape, "dinitial_states": first.shape, "dW": W.shape, "dR": R.shape, "db": W.shape[:1]}
+        shapes |= {"dc": R.shape[:1], "dparams": read["params"].shape}
         made = {name: W.new_empty(shape) for name, shape in shapes.items()}
         written: dict[str, Any] = {name: numbers(v) for name, v in made.items()}
         written["dx"] = flat(made["dx"]) if needed[0] else None
@@ -142,7 +143,7 @@ class Recurrence(torch.autograd.Function):
             y=flat(y),
             saved=numbers(saved),
             dy=flat(dy),
-            dlast=numbers(dlast),
+            dfinal_states=numbers(dlast),
             **written,
             threads=torch.get_num_threads(),
         )
@@ -206,5 +207,5 @@ def arrays(
     """What both ways read, by the native functions' names; absent biases are zeros, absent parameters none."""
     b, c = (v.new_zeros(v.shape[0]) if bias is None else bias for v, bias in ((W, b), (R, c)))
     of_its_own = np.empty((0, first.shape[2]), np.float32) if own is None else numbers(own)
-    read = {"first": first, "W": W, "b": b, "R": R, "c": c}
-    return {"rows": rows, "x": flat(x), "own": of_its_own, **{name: numbers(v) for name, v in read.items()}}
+    read = {"initial_states": first, "W": W, "b": b, "R": R, "c": c}
+    return {"batch_sizes": rows, "x": flat(x), "params": of_its_own, **{name: numbers(v) for name, v in read.items()}}

@@ -107,5 +107,5 @@ Pool.forward.__signature__ = inspect.signature(Pool.forward)  # type: ignore[att
 def arrays(over: Any, sizes: Tensor, ends: Tensor, x: Tensor, weights: Any) -> dict[str, Any]:
     """What both ways read, by the native functions' names."""
     score, bias = (numbers(weights[0]), float(weights[1].detach())) if weights else (None, 0.0)
-    read = {"x": numbers(x), "rows": sizes.numpy(), "ends": ends.contiguous().numpy(), "over": over}
+    read = {"x": numbers(x), "batch_sizes": sizes.numpy(), "ends": ends.contiguous().numpy(), "over": over}
     return {**read, "score": score, "score_bias": bias}

@@ -34,9 +34,9 @@ def target_name(target: str | None, precision: str = FLOAT32) -> str:
         raise TargetError(str(error)) from error
     if chosen not in _native.targets(precision):
         known = ", ".join(_native.targets(precision))
-        built = chosen in _native.compiled(precision)
+        built = chosen in _native.compiled_targets(precision)
         why = "this machine cannot run it" if built else "this build has none of that name"
-        if chosen in _native.compiled(COMPUTE_BF16) and not built:
+        if chosen in _native.compiled_targets(COMPUTE_BF16) and not built:
             why = "it is for compute=bf16 alone"
         raise TargetError(f"target {chosen!r}: {why}; choose one of {known}")
     return chosen

@@ -206,7 +206,7 @@ class Pool(Rows):
     def _step(self, rows: npt.NDArray[np.int64], steps: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
         out = np.empty((len(rows), self._compiled.outputs), np.float32)
         if len(rows):
-            self._compiled.engine.pool_step(rows, steps, self._blocks, out, self._compiled.threads)
+            self._compiled.engine.step_many(rows, steps, self._blocks, out, self._compiled.threads)
             self._outputs[rows] = out  # of an id that stands twice the last one stays
         return out
 

@@ -173,7 +173,7 @@ class Paths:
         self.last = steps[:, : x.shape[1]]
         if self.ring is None:
             rows = np.ascontiguousarray(self.transform.scale_fixed(steps, self.series))
-            self.compiled.engine.pool_step(np.arange(len(rows)), rows, self.blocks, self.outputs, self.compiled.threads)
+            self.compiled.engine.step_many(np.arange(len(rows)), rows, self.blocks, self.outputs, self.compiled.threads)
             self.scaling = self.transform.fixed_scaling(self.series, len(rows))
             return
         self.ring = np.concatenate([self.ring[:, 1:], steps[:, None]], 1)

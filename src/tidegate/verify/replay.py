@@ -280,7 +280,7 @@ def longest_sum(layer: dict[str, Any]) -> int:
 
 
 def native(replay: Replay) -> Iterator[Result]:
-    for target in _native.compiled(replay.precision):
+    for target in _native.compiled_targets(replay.precision):
         if target in _native.targets(replay.precision):
             yield from on_target(replay, target)
         else:

@@ -95,8 +95,8 @@ def test_a_pools_step_allocates_nothing(name: str, order: str, counted: Remote) 
     }[order]
     x, states = inputs(model, name, 150), model.states(300)
     out = np.empty((150, engine.outputs), np.float32)
-    assert engine.pool_step(ids.astype(np.int64), x, states, out, 1, 100) == 0
-    assert engine.pool_step(ids.astype(np.int64), x, states, out, 1, 100, spoil=True) == 1
+    assert engine.step_many(ids.astype(np.int64), x, states, out, 1, 100) == 0
+    assert engine.step_many(ids.astype(np.int64), x, states, out, 1, 100, spoil=True) == 1
 
 
 def test_a_stepper_makes_no_array() -> None:

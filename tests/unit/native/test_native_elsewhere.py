@@ -139,7 +139,7 @@ def one_result(model: Model, target: str, precision: str = "float32") -> tuple[n
     for t in range(T):
         alive = np.flatnonzero(lengths > t)[::-1].copy()
         part = np.zeros((len(alive), fused.outputs), np.float32)
-        fused.pool_step(alive, np.ascontiguousarray(x[t, alive]), states, part, 2)
+        fused.step_many(alive, np.ascontiguousarray(x[t, alive]), states, part, 2)
         np.testing.assert_array_equal(part.view(np.uint32), outs[0][t, alive].view(np.uint32))
     np.testing.assert_array_equal(states, ends[0])
     return x, lengths, outs[0]

@@ -105,7 +105,7 @@ def test_gradients_of_gradients_are_those_of_the_closed_form() -> None:
 def test_only_what_fits_together_is_taken() -> None:
     read: dict[str, Any] = {
         "x": np.zeros((3, 4), np.float32),
-        "rows": np.array([2, 1]),
+        "batch_sizes": np.array([2, 1]),
         "ends": np.array([[2, 1]]),
         "over": np.array([2], np.int32),
         "score": None,
@@ -116,13 +116,13 @@ def test_only_what_fits_together_is_taken() -> None:
     wrong: list[tuple[str, Any, str]] = [
         ("ends", np.array([[2, 2]]), "an end of row 1 must be from 1 to its steps, found 2"),
         ("ends", np.array([[0, 1]]), "an end of row 0 must be from 1 to its steps, found 0"),
-        ("ends", np.array([[1]]), "ends must have 2 along axis 1, found 1"),
+        ("ends", np.array([[1]]), "ends must have length 2 along axis 1, found 1"),
         ("over", np.array([4], np.int32), "unknown pool 4"),
         ("over", np.array([3], np.int32), "attention needs a score"),
         ("score", np.zeros(4, np.float32), "a score is for attention only"),
-        ("rows", np.array([1, 2]), r"rows\[1\] must be from 1 to those of the step before, found 2"),
-        ("rows", np.array([2, 2]), "x must have 4 along axis 0, found 3"),
-        ("out", np.zeros((1, 2, 5), np.float32), "out must have 4 along axis 2, found 5"),
+        ("batch_sizes", np.array([1, 2]), r"batch_sizes\[1\] must be from 1 to the size of the step before, found 2"),
+        ("batch_sizes", np.array([2, 2]), "x must have length 4 along axis 0, found 3"),
+        ("out", np.zeros((1, 2, 5), np.float32), "out must have length 4 along axis 2, found 5"),
     ]
     for name, value, sentence in wrong:
         with pytest.raises(ValueError, match=sentence):
@@ -154,7 +154,7 @@ def test_a_pools_gradients_stand_apart() -> None:
     x, room = np.zeros((5, 3), np.float32), np.zeros(15, np.float32)
     read: dict[str, Any] = {
         "x": x,
-        "rows": np.array([2, 2, 1]),
+        "batch_sizes": np.array([2, 2, 1]),
         "ends": np.array([[3, 2]]),
         "over": np.array([1], np.int32),
         "score": None,

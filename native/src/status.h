@@ -1,4 +1,4 @@
-// What every function of the C API that can fail does: exceptions become statuses and sentences.
+// Turns the exceptions of a C API function into its status and message.
 #pragma once
 
 #include <algorithm>
@@ -19,7 +19,7 @@ inline tidegate_status report(tidegate_status status, const char* what, char* me
 }
 
 template <class Body>
-tidegate_status guarded(char* message, std::size_t capacity, const Body& body) noexcept {
+tidegate_status catch_as_status(char* message, std::size_t capacity, const Body& body) noexcept {
   try {
     body();
     return TIDEGATE_OK;
@@ -30,7 +30,7 @@ tidegate_status guarded(char* message, std::size_t capacity, const Body& body) n
   } catch (const std::exception& error) {
     return report(TIDEGATE_INTERNAL, error.what(), message, capacity);
   } catch (...) {
-    return report(TIDEGATE_INTERNAL, "unknown fault", message, capacity);
+    return report(TIDEGATE_INTERNAL, "unknown error", message, capacity);
   }
 }
 
