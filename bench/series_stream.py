@@ -82,7 +82,8 @@ def fitted(name: str, folder: Path) -> tuple[Predictor, list[Floats]]:
     """A model of the sizes of the defaults, and series [T, columns] as its streams take them."""
     out = str(folder / "model.safetensors")
     if name == "waves":
-        task, chosen, path = load("forecast"), load("forecast").Options(horizon=4, windows=64, **SHORT), waves(folder)
+        task, path = load("forecast"), waves(folder)
+        chosen = task.Options(horizon=4, windows_per_epoch=64, **SHORT)
         fit("forecast", str(path), chosen, out)
     else:
         case = CASES[name]

@@ -91,7 +91,7 @@ class Options(Learning, Recurrence, _series.SeriesSource):
     )  # fmt: skip
     hidden: int | None = option(None, "width of the recurrence; by the data if not given", least=1, most=4096)
     drop_pool: float = option(0.3, "dropout before the last layer", least=0.0, most=0.95)
-    windows: int = option(8192, "most windows that are learnt from in an epoch, drawn anew for each", least=1)
+    windows_per_epoch: int = option(8192, "most windows that are learnt from in an epoch, drawn anew for each", least=1)
     hold_out: float | None = option(
         None, "share of each series, its end, held out to choose the best weights; 0.15 if not given, more where that "
         "is shorter than twice the horizon, at most 0.4", least=0.001, most=0.9,
@@ -267,7 +267,7 @@ def lesson(options: Options, source: Collection, judged: Collection | None) -> L
     return Lesson(
         options, data, kept, held, Quantiles(options.levels()), section, arrays, learnt.features,
         *chained(options, learnt), None, said, np.ones(1, np.float32), every=learnt.window is None,
-        most=options.windows if learnt.window else None,
+        most=options.windows_per_epoch if learnt.window else None,
         about={
             "rows": counts, "steps_ahead": lead_of(learnt), "fitted_on": about(found),
             "not_learnt_from": unlearnt, "not_judged_by": unjudged,
@@ -344,9 +344,9 @@ def effort(options: Options, cuts: list[int]) -> tuple[int, int]:
         rows = sum(-(-cut // STRETCH) for cut in cuts)
         batch = options.batch or int(np.clip(2 ** round(math.log2(max(1, rows / 12))), 4, 32))
         return batch, options.epochs or max(6, math.ceil(400 / math.ceil(rows / batch)))
-    count = min(options.windows, sum(cuts))
+    count = min(options.windows_per_epoch, sum(cuts))
     batch = options.batch or int(np.clip(2 ** round(math.log2(max(1, count / 40))), 16, 128))
-    return batch, options.epochs or (10 if sum(cuts) > options.windows else 6)
+    return batch, options.epochs or (10 if sum(cuts) > options.windows_per_epoch else 6)
 
 
 # ---- the model
