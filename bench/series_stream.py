@@ -48,9 +48,9 @@ class Case:
 
 
 CASES = {
-    "load": Case("load", "all", {"windows": 256}),
-    "load --scale fixed": Case("load", "all", {"windows": 256, "scale": "fixed"}),
-    "etth1": Case("etth1", "all", {"windows": 256}),
+    "load": Case("load", "all", {"windows_per_epoch": 256}),
+    "load --scale fixed": Case("load", "all", {"windows_per_epoch": 256, "scale": "fixed"}),
+    "etth1": Case("etth1", "all", {"windows_per_epoch": 256}),
     "japanese_vowels": Case("japanese_vowels", "test", {}),
     "uci_har_subset": Case("uci_har_subset", "test", {}),
     "ecg5000": Case("ecg5000", "test", {}),
