@@ -69,9 +69,9 @@ def of_windows(options: Any, cuts: list[int], stretch: int) -> tuple[int, int]:
         rows = sum(-(-cut // stretch) for cut in cuts)
         batch = options.batch or int(np.clip(2 ** round(math.log2(max(1, rows / 12))), 4, 32))
         return batch, options.epochs or max(6, math.ceil(400 / math.ceil(rows / batch)))
-    count = min(options.windows, sum(cuts))
+    count = min(options.windows_per_epoch, sum(cuts))
     batch = options.batch or int(np.clip(2 ** round(math.log2(max(1, count / 40))), 16, 128))
-    return batch, options.epochs or (10 if sum(cuts) > options.windows else 6)
+    return batch, options.epochs or (10 if sum(cuts) > options.windows_per_epoch else 6)
 
 
 def batches(options: Any, rows: int, batch: int) -> int:

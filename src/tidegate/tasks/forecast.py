@@ -96,7 +96,7 @@ class Options(TrainingOptions, RecurrenceOptions, _series.SeriesSource):
     )
     hidden: int | None = option(None, "width of the recurrence; by the data if not given", least=1, most=4096)
     drop_pool: float = option(0.3, "dropout before the last layer", least=0.0, most=0.95)
-    windows: int = option(8192, "most windows that are learnt from in an epoch, drawn anew for each", least=1)
+    windows_per_epoch: int = option(8192, "most windows that are learnt from in an epoch, drawn anew for each", least=1)
     hold_out: float | None = option(
         None,
         "share of each series, its end, held out to choose the best weights; 0.15 if not given, more where that "
@@ -285,7 +285,7 @@ def problem(options: Options, source: Collection, judged: Collection | None) -> 
         said,
         np.ones(1, np.float32),
         per_step=learnt.window is None,
-        rows_per_epoch=options.windows if learnt.window else None,
+        rows_per_epoch=options.windows_per_epoch if learnt.window else None,
         provenance={
             "rows": counts,
             "steps_ahead": lead_of(learnt),
