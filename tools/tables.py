@@ -1,4 +1,4 @@
-"""The tables of README.md and docs/benchmarks.md: which values of which results, and how they are written.
+"""The tables of README.md and the pages of benchmarks: which values of which results, and how they are written.
 
 A column is `TITLE = PATH FORMAT REDUCE`. PATH leads to its value in a record, such as `ours/us`; `.` is the record
 itself. FORMAT is one of FORMATS, or a format specification of Python; REDUCE, one of REDUCES, makes one value of those
