@@ -80,7 +80,7 @@ def parser(argv: list[str]) -> Parser:
 def built(in_full: list[str]) -> Parser:
     """The parser of all commands, these with their flags."""
     whole = Parser(prog="tidegate", description=__doc__, examples=EXAMPLES)
-    whole.add_argument("--version", action="version", version=f"tidegate {__version__}", help="print the version and leave")
+    whole.add_argument("--version", action="version", version=f"tidegate {__version__}", help="print the version")
     commands = whole.add_subparsers(dest="command", metavar="COMMAND", required=True, title="commands")
     for name in names():
         module = load(name)
