@@ -20,7 +20,7 @@ help:
 	@echo "make test-all  all tests but those of make check"
 	@echo "make check     lint, format, types, rules of the house"
 	@echo "make bench     measure speed into bench/runs/, accuracy and errors into bench/results/"
-	@echo "make docs      put the figures of both into README.md and docs/speed.md"
+	@echo "make docs      put the figures of both into README.md and docs/"
 	@echo "make clean     remove what these made"
 
 demo: $(VENV)/train.stamp
@@ -42,7 +42,7 @@ bench: $(VENV)/bench.stamp
 	@for name in $(BENCH); do echo "== $$name"; $(PY) bench/$$name.py || exit 1; done
 
 docs: $(VENV)/dev.stamp
-	@$(PY) tools/readme.py
+	@$(PY) tools/figures.py
 
 $(VENV)/train.stamp: $(SOURCES) | $(PY) compiler
 	@echo "installing tidegate and what training (torch) and plots need into $(VENV)"
