@@ -224,7 +224,7 @@ def told(model: str, file: Path, found: Backtest, start: int | None) -> list[Fig
     """Whether the command says that the model is beaten. Ends the bench where it is and nothing is said."""
     said = io.StringIO()
     with contextlib.redirect_stdout(said):
-        code = cli.main(["score", model, str(file), "--from", str(start)])
+        code = cli.main(["score", model, str(file), "--start", str(start)])
     warned = "warning: the model does not beat last value" in said.getvalue()
     beaten = not found.metrics["mae"] < float(found.baselines["last value"])
     if code or warned != beaten:

@@ -48,9 +48,9 @@ class Case:
 
 
 CASES = {
-    "load": Case("load", "all", {"windows": 256}),
-    "load --scale fixed": Case("load", "all", {"windows": 256, "scale": "fixed"}),
-    "etth1": Case("etth1", "all", {"windows": 256}),
+    "load": Case("load", "all", {"windows_per_epoch": 256}),
+    "load --scale fixed": Case("load", "all", {"windows_per_epoch": 256, "scale": "fixed"}),
+    "etth1": Case("etth1", "all", {"windows_per_epoch": 256}),
     "japanese_vowels": Case("japanese_vowels", "test", {}),
     "uci_har_subset": Case("uci_har_subset", "test", {}),
     "ecg5000": Case("ecg5000", "test", {}),
@@ -74,15 +74,15 @@ def main() -> None:
     record.write(options.out, "series_stream", record.made(figures, "torch"))
     print(report(rows, options.streams))
 
-
-# ---- models, and the series that are pushed
+    # ---- models, and the series that are pushed
 
 
 def fitted(name: str, folder: Path) -> tuple[Predictor, list[Floats]]:
     """A model of the sizes of the defaults, and series [T, columns] as its streams take them."""
     out = str(folder / "model.safetensors")
     if name == "waves":
-        task, chosen, path = load("forecast"), load("forecast").Options(horizon=4, windows=64, **SHORT), waves(folder)
+        task, path = load("forecast"), waves(folder)
+        chosen = task.Options(horizon=4, windows_per_epoch=64, **SHORT)
         fit("forecast", str(path), chosen, out)
     else:
         case = CASES[name]
@@ -103,8 +103,7 @@ def waves(folder: Path) -> Path:
     path.write_text("\n".join(["x", *(f"{value:.4f}" for value in values)]) + "\n")
     return path
 
-
-# ---- what is measured
+    # ---- what is measured
 
 
 def measured(predictor: Predictor, series: list[Floats], pushes: int, streams: int) -> dict[str, Any]:
@@ -249,8 +248,7 @@ def rolling(predictor: Predictor, x: Floats, reach: int) -> float:
         spent.append(time.thread_time() - start)
     return len(origins) / statistics.median(spent)
 
-
-# ---- what is said
+    # ---- what is said
 
 
 def checked_line(row: dict[str, Any]) -> str:

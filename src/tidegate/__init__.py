@@ -12,14 +12,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+__version__ = "0.1.0"  # stands here alone: the package's metadata and everything else read it
+
 if TYPE_CHECKING:
     from .bridge import export, from_torch, to_torch
     from .errors import TidegateError
     from .model import Model
     from .runtime import Forecast, Pool, Predictor, Scores, State, Stream, load
     from .train import fit
-
-    __version__: str
 
 __all__ = [
     "Forecast",
@@ -56,10 +56,8 @@ _HOMES = {
 
 
 def __getattr__(name: str) -> Any:
-    if name == "__version__":
-        value: Any = _version()
-    elif name in _HOMES:
-        value = _loaded(name)
+    if name in _HOMES:
+        value: Any = _loaded(name)
     elif name == "estimators":
         from importlib import import_module
 
@@ -78,12 +76,3 @@ def _loaded(name: str) -> Any:
     from importlib import import_module
 
     return getattr(import_module(f"tidegate.{_HOMES[name]}"), name)
-
-
-def _version() -> str:
-    from importlib.metadata import PackageNotFoundError, version
-
-    try:
-        return version("tidegate")
-    except PackageNotFoundError:
-        return "0+unknown"  # run from a source tree

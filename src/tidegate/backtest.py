@@ -100,7 +100,7 @@ def backtest(
         said = begins.partition(",")[0]
         raise DataError(
             f"{source.path}: no step is left to forecast {said}: an origin needs {needs_of(transform)} steps up to it "
-            f"and {transform.forecast.horizon} after it; give more rows, or say from which step on with --from"
+            f"and {transform.forecast.horizon} after it; give more rows, or say from which step on with --start"
         )
     if all(np.isnan(one.truth).all() for one in rolled):
         raise DataError(f"{source.path}: what was forecast {begins} is missing everywhere; give rows that have it")

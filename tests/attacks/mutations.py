@@ -70,14 +70,7 @@ def mutated(content: bytes, rng: random.Random) -> bytes:
         flipped = bytes(byte ^ 1 << rng.randrange(8) for byte in changed[at : at + 1])
         tokens = (b"0", b"-1", b"9" * 30, b'"', b"[", b"}", b"null")
         changed[at:end] = rng.choice(
-            [
-                b"",
-                rng.randbytes(1),
-                rng.randbytes(end - at),
-                rng.choice(tokens),
-                changed[end : 2 * end - at],
-                flipped,
-            ]
+            [b"", rng.randbytes(1), rng.randbytes(end - at), rng.choice(tokens), changed[end : 2 * end - at], flipped]
         )
     return bytes(changed)
 

@@ -57,7 +57,7 @@ def test_c_answers_as_the_model_does(fitted: Any, tidegate: Run, tidegate_withou
     subprocess.run(command, cwd=tmp_path, check=True)
     text = "send 7.50 to my landlord"
     label, score = answer(model, text, tmp_path)
-    said = json.loads(tidegate("predict", model, "--text", text, "--json").stdout)
+    said = json.loads(tidegate("predict", model, "--message", text, "--json").stdout)
     assert label == said["label"]
     assert score == pytest.approx(said["score"], abs=1e-5)
 

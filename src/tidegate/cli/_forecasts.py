@@ -10,6 +10,7 @@ import numpy as np
 
 from ..errors import OptionError, error_context
 from . import _console
+from ._parser import FilePath, Renamed
 from ._precision import asked
 from ._table import one_line, table
 
@@ -80,14 +81,15 @@ def beaten(mae: float, baselines: dict[str, float | str]) -> str:
 def flags(parser: Parser) -> None:
     """The flags of `score` that are for forecasters."""
     group = parser.add_argument_group("options of a forecaster")
-    group.add_argument("--from", metavar="STEP", dest="start", help="first step to forecast: its number, or a time")
+    group.add_argument("--start", metavar="STEP", help="first step to forecast: its number, or a time")
+    group.add_argument("--from", action=Renamed, now="--start")
     group.add_argument("--every", metavar="N", type=int, help="make a forecast after every Nth step (default 1)")
-    group.add_argument("--plot", metavar="FILE", help="draw the last forecast and what came, as PNG")
+    group.add_argument("--plot", metavar="FILE", action=FilePath, help="draw the last forecast and what came, as PNG")
 
 
 def refuse(args: argparse.Namespace) -> None:
     """Raises OptionError for a flag of a forecaster."""
-    for name, flag in (("start", "--from"), ("every", "--every"), ("plot", "--plot")):
+    for name, flag in (("start", "--start"), ("every", "--every"), ("plot", "--plot")):
         if getattr(args, name) is not None:
             raise OptionError(f"{flag} is for forecasters, and this model tells labels; leave it out")
 
@@ -193,7 +195,7 @@ def predict(args: argparse.Namespace, predictor: Predictor) -> int:
     from ..backtest import onward
     from ..tasks._left_out import left_out
 
-    if args.file in (None, "-") or args.text or args.column:
+    if args.file in (None, "-") or args.message or args.text:
         raise OptionError("this model forecasts; give it a file of series, such as tidegate predict MODEL series.csv")
     if args.top is not None:
         raise OptionError("--top is for labels, and this model forecasts; leave it out")

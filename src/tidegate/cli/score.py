@@ -7,7 +7,7 @@ may have several labels, those with a probability of 0.5 or more are predicted.
 A forecaster is back-tested: from every step on, forecasts are made from the
 steps before it alone, and stand beside seasonal naive and ridge regression.
 Where a file begins with the rows that the model was fitted on, this begins
-after them, unless --from says otherwise.
+after them, unless --start says otherwise.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from ..data.columns import MissingColumn
 from ..errors import OptionError
 from . import _console, _flags, _forecasts, _precision
 from ._inputs import check_times, needs_labels, task_of
-from ._parser import Parser
+from ._parser import FilePath, Parser
 from ._table import table
 
 EXAMPLES = """\
   tidegate score intent.safetensors test.csv
   tidegate score intent.safetensors test.csv --label gold --unseen wrong
   tidegate score intent.safetensors test.csv --json
-  tidegate score load.safetensors all.csv --from 2688 --plot last.png"""
+  tidegate score load.safetensors all.csv --start 2688 --plot last.png"""
 
 MOST_CONFUSIONS = 10
 FIGURES = (
@@ -42,10 +42,11 @@ FIGURES = (
 
 
 def flags(parser: Parser) -> None:
-    parser.add_argument("model", metavar="MODEL", help="the model file")
+    parser.add_argument("model", metavar="MODEL", action=FilePath, help="the model file")
     parser.add_argument(
         "file",
         metavar="FILE",
+        action=FilePath,
         help="the labelled rows or series: .csv, .tsv or .jsonl, also .gz; .parquet; .npz; folder",
     )
     parser.add_argument("--text", metavar="COLUMN", help="column that holds the message")

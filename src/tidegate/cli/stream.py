@@ -29,7 +29,7 @@ from ..errors import DataError, TidegateError, error_context
 from ..files import check_line
 from . import _console, _precision
 from ._inputs import TAKES
-from ._parser import Parser
+from ._parser import FilePath, Parser
 from ._table import decimal
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ REMEDY = "correct it, or leave bad events out with --skip-bad"
 
 
 def flags(parser: Parser) -> None:
-    parser.add_argument("model", metavar="MODEL", help="the model file")
+    parser.add_argument("model", metavar="MODEL", action=FilePath, help="the model file")
     parser.add_argument("--all", action="store_true", help="the score of every label, not only of the best")
     parser.add_argument("--skip-bad", action="store_true", help="leave bad events out and list them at the end")
     _precision.flags(parser)

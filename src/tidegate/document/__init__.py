@@ -30,18 +30,7 @@ from .limits import (
 )
 
 FORMAT: Final = 1
-KEYS: Final = (
-    "format",
-    "task",
-    "input",
-    "layers",
-    "tapes",
-    "state",
-    "labels",
-    "streams",
-    "provenance",
-    "check",
-)
+KEYS: Final = ("format", "task", "input", "layers", "tapes", "state", "labels", "streams", "provenance", "check")
 
 Document = dict[str, Any]
 Tapes = dict[str, Tape]
@@ -129,8 +118,7 @@ def _placed(place: str) -> Iterator[None]:
         text = text if len(text) <= 300 else text[:300] + "..."
         raise ModelFileError(f"{place}: {text}") from error
 
-
-# --- the keys, in the order of docs/format.md
+        # --- the keys, in the order of docs/format.md
 
 
 def _format(document: Any) -> None:

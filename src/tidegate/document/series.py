@@ -18,15 +18,7 @@ from ..features.window import FEWEST
 from ..strictjson import show
 from ..tensors import Array
 from .expect import keys, listed, tensor, text, whole
-from .limits import (
-    MAX_COLUMNS,
-    MAX_HORIZON,
-    MAX_MEMORY_BYTES,
-    MAX_QUANTILES,
-    MAX_REACH,
-    MAX_SERIES,
-    MAX_WIDTH,
-)
+from .limits import MAX_COLUMNS, MAX_HORIZON, MAX_MEMORY_BYTES, MAX_QUANTILES, MAX_REACH, MAX_SERIES, MAX_WIDTH
 
 KEYS = ("kind", "columns", "roles", "calendar", "missing", "scale", "window", "answer", "features")
 

@@ -223,22 +223,8 @@ class GRU(Recurrent):
         proj_size: None = None,
     ) -> None:
         arguments.no_projection(proj_size, "GRU")
-        super().__init__(
-            "gru",
-            gru_dialect(reset, update, norm),
-            "GRU",
-            input_size,
-            hidden_size,
-            num_layers,
-            bias,
-            batch_first,
-            dropout,
-            bidirectional,
-            0,
-            residual,
-            device,
-            dtype,
-        )
+        stack = input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional, 0, residual
+        super().__init__("gru", gru_dialect(reset, update, norm), "GRU", *stack, device, dtype)
         self.reset, self.update, self.norm = reset, update, norm
 
 
@@ -274,22 +260,8 @@ class LSTM(Recurrent):
         norm: bool = False,
         residual: bool = False,
     ) -> None:
-        super().__init__(
-            "lstm",
-            lstm_dialect(peepholes, norm),
-            "LSTM",
-            input_size,
-            hidden_size,
-            num_layers,
-            bias,
-            batch_first,
-            dropout,
-            bidirectional,
-            proj_size,
-            residual,
-            device,
-            dtype,
-        )
+        stack = input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional, proj_size, residual
+        super().__init__("lstm", lstm_dialect(peepholes, norm), "LSTM", *stack, device, dtype)
         self.peepholes, self.norm = peepholes, norm
 
 
@@ -324,22 +296,8 @@ class RNN(Recurrent):
         proj_size: None = None,
     ) -> None:
         arguments.no_projection(proj_size, "RNN")
-        super().__init__(
-            "rnn",
-            rnn_dialect(nonlinearity, norm),
-            f"RNN_{nonlinearity.upper()}",
-            input_size,
-            hidden_size,
-            num_layers,
-            bias,
-            batch_first,
-            dropout,
-            bidirectional,
-            0,
-            residual,
-            device,
-            dtype,
-        )
+        stack = input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional, 0, residual
+        super().__init__("rnn", rnn_dialect(nonlinearity, norm), f"RNN_{nonlinearity.upper()}", *stack, device, dtype)
         self.nonlinearity, self.norm = nonlinearity, norm
 
 
@@ -374,22 +332,8 @@ class MinGRU(Recurrent):
         proj_size: None = None,
     ) -> None:
         arguments.no_projection(proj_size, "MinGRU")
-        super().__init__(
-            "mingru",
-            normed(norm),
-            "MINGRU",
-            input_size,
-            hidden_size,
-            num_layers,
-            bias,
-            batch_first,
-            dropout,
-            bidirectional,
-            0,
-            residual,
-            device,
-            dtype,
-        )
+        stack = input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional, 0, residual
+        super().__init__("mingru", normed(norm), "MINGRU", *stack, device, dtype)
         self.norm = norm
 
 

@@ -64,7 +64,7 @@ def one(kind: str, x: Tensor, behind: Tensor, end: Tensor, weights: tuple[Tensor
 
 
 class Pool(torch.autograd.Function):
-    """over: numbers of the pools; sizes [T]; ends [K, B]; recompute: the same, differentiably; x; attention's weights."""
+    """over: numbers of the pools; sizes [T]; ends [K, B]; recompute: the same; x; attention's weights."""
 
     @staticmethod
     def forward(

@@ -18,12 +18,7 @@ Array = npt.NDArray[np.float32]
 Module = torch.nn.Module
 STACKS: dict[type[Module], str] = {torch.nn.GRU: "gru", torch.nn.LSTM: "lstm", torch.nn.RNN: "rnn"}
 SINGLES: dict[type[Module], str] = {torch.nn.GRUCell: "gru", torch.nn.LSTMCell: "lstm", torch.nn.RNNCell: "rnn"}
-OWN: dict[str, type[Module]] = {
-    "gru": modules.GRU,
-    "lstm": modules.LSTM,
-    "rnn": modules.RNN,
-    "mingru": modules.MinGRU,
-}
+OWN: dict[str, type[Module]] = {"gru": modules.GRU, "lstm": modules.LSTM, "rnn": modules.RNN, "mingru": modules.MinGRU}
 OWN_SINGLES: tuple[type[Module], ...] = (cell_modules.GRUCell, cell_modules.LSTMCell, cell_modules.RNNCell)
 ALL: tuple[type[Module], ...] = (*STACKS, *SINGLES, *OWN.values(), *OWN_SINGLES)
 

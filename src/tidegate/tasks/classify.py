@@ -127,8 +127,7 @@ class Options(TrainingOptions, RecurrenceOptions, _series.SeriesSource, _message
             raise OptionError(f"pool is {self.pool!r}; an entry stands twice")
         return kinds
 
-
-# ---- sources
+        # ---- sources
 
 
 def kind_of(source: Any, options: Options) -> str:
@@ -221,12 +220,11 @@ def summary(source: Source, options: Options, y: Targets) -> str:
     how = "" if kind == "text" else f"{kind} taken as text, "
     return f"{source.described()}; text: column {options.text!r}, label: column {options.label!r} ({how}{labels})"
 
-
-# ---- what is learnt from
+    # ---- what is learnt from
 
 
 def problem(options: Options, source: Source, judged: Source | None) -> Problem:
-    """See `Lesson`. judged: rows that choose the weights, instead of some of the source's. Raises DataError."""
+    """See `Problem`. judged: rows that choose the weights, instead of some of the source's. Raises DataError."""
     y, labels = targets(source, options)
     _labels.check_differ(y, labels, source.path, options.label)
     said = [summary(source, options, y)]
@@ -250,7 +248,7 @@ def of_texts(
     options: Options, source: Table, judged: Table | None, y: Targets, labels: list[str], said: list[str]
 ) -> Problem:
     tokens = _messages.tokens_of(source, options)
-    options = resolved(options, "text", [len(t) for t in tokens], len(labels))
+    options = _effort.resolved(options, "text", [len(t) for t in tokens], len(labels))
     tokens += [] if judged is None else _messages.tokens_of(judged, options)
     made, ids = _messages.read_as(options, tokens if options.refit_epochs else tokens[: len(source)], tokens)
     part = hold_out(options, source, judged, y, labels, numbered(row.tobytes() for row in ids))
@@ -284,7 +282,7 @@ def of_series(
     options: Options, source: Collection, judged: Collection | None, y: Targets, labels: list[str], said: list[str]
 ) -> Problem:
     options = replace(options, hold_out=options.hold_out or _effort.share_held(len(source)))
-    options = resolved(options, "series", _series.lengths(source, options.window), len(labels))
+    options = _effort.resolved(options, "series", _series.lengths(source, options.window), len(labels))
     found = intake_of(options, source, source.series)  # refuses columns that tell nothing before rows are told apart
     if judged is not None:
         judged = _series.rows(judged, options, options.label, source.columns)
@@ -348,26 +346,7 @@ def intake_of(options: Options, source: Collection, learnt: list[Series]) -> tup
     more = transform.features - len(mean)
     return transform, np.append(mean, np.zeros(more)), np.append(deviation, np.ones(more))
 
-
-def resolved(options: Options, kind: str, lengths: list[int], classes: int) -> Options:
-    """The options with everything that depends on the data decided, from the numbers of its rows, steps and labels."""
-    options = replace(options, input=kind, hold_out=options.hold_out or _effort.share_held(len(lengths)))
-    options = (_effort.of_series if kind == "series" else _effort.of_messages)(options, lengths, classes)
-    one = 0.1 if options.label_separator is None else 0.0
-    early = 0.3 if options.direction == "causal" else 0.0  # who never streams is never asked early
-    epochs = options.epochs or 0
-    return replace(
-        options,
-        refit_epochs=max(2, round(epochs / 4)) if options.refit_epochs is None else options.refit_epochs,
-        embed=options.embed or options.hidden,
-        prefix=early if options.prefix is None else options.prefix,
-        smoothing=one if options.smoothing is None else options.smoothing,
-        pool=options.pool or "last,mean,max,attention",
-        patience=options.patience or max(8, epochs // 2),
-    )
-
-
-# ---- the model
+    # ---- the model
 
 
 def add_head(chain: GraphBuilder, options: Options, classes: int) -> tuple[list[dict[str, Any]], dict[str, Any]]:

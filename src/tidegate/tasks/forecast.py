@@ -16,7 +16,7 @@ from ..document.limits import MAX_QUANTILES, MAX_WIDTH
 from ..errors import DataError, OptionError
 from ..features.series import CENTRES, SPREADS, ForecastSpec, SeriesTransform, Window
 from ..features.window import FEWEST
-from . import _series
+from . import _effort, _series
 from ._baselines import baselines, filled
 from ._graph_builder import GraphBuilder, RecurrenceOptions, TrainingOptions
 from ._graph_builder import init_weights as first_weights
@@ -96,7 +96,7 @@ class Options(TrainingOptions, RecurrenceOptions, _series.SeriesSource):
     )
     hidden: int | None = option(None, "width of the recurrence; by the data if not given", least=1, most=4096)
     drop_pool: float = option(0.3, "dropout before the last layer", least=0.0, most=0.95)
-    windows: int = option(8192, "most windows that are learnt from in an epoch, drawn anew for each", least=1)
+    windows_per_epoch: int = option(8192, "most windows that are learnt from in an epoch, drawn anew for each", least=1)
     hold_out: float | None = option(
         None,
         "share of each series, its end, held out to choose the best weights; 0.15 if not given, more where that "
@@ -156,8 +156,7 @@ class Options(TrainingOptions, RecurrenceOptions, _series.SeriesSource):
                 found[name] = role
         return found
 
-
-# ---- sources
+        # ---- sources
 
 
 def rows(source: Any, options: Options, columns: list[str] | None = None) -> Collection:
@@ -234,12 +233,11 @@ def summary(source: Collection, options: Options) -> str:
     ]
     return f"{source.described()}; {_series.summary(source, options, '; '.join(parts))}"
 
-
-# ---- what is learnt from
+    # ---- what is learnt from
 
 
 def problem(options: Options, source: Collection, judged: Collection | None) -> Problem:
-    """See `Lesson`. judged: series that choose the weights, instead of the end of the source's. Raises DataError."""
+    """See `Problem`. judged: series that choose the weights, instead of the end of the source's. Raises DataError."""
     if judged is not None:
         judged = in_order(judged, source.columns)
         if options.refit_epochs is None:
@@ -248,7 +246,7 @@ def problem(options: Options, source: Collection, judged: Collection | None) -> 
     transform = bare(options, source)
     found, *others = (tracks(each, transform) for each in sources)
     more = others[0] if others else []
-    share = options.hold_out or held_share(options, found)
+    share = options.hold_out or _effort.share_of_series(options, [len(t.steps) for t in found])
     cuts = [len(t.steps) - (0 if others else math.ceil(share * len(t.steps))) for t in found]
     options = resolved(replace(options, hold_out=share), source, found, cuts)
     learnt = one_step(replace(transform, window=window_of(options)))
@@ -287,7 +285,7 @@ def problem(options: Options, source: Collection, judged: Collection | None) -> 
         said,
         np.ones(1, np.float32),
         per_step=learnt.window is None,
-        rows_per_epoch=options.windows if learnt.window else None,
+        rows_per_epoch=options.windows_per_epoch if learnt.window else None,
         provenance={
             "rows": counts,
             "steps_ahead": lead_of(learnt),
@@ -299,12 +297,6 @@ def problem(options: Options, source: Collection, judged: Collection | None) -> 
         },
         notes=[[*looks, *notes]] if judged is None else [looks, notes],
     )
-
-
-def held_share(options: Options, found: list[Track]) -> float:
-    """How much of each series is held out, where nobody says."""
-    horizon = (options.horizon or 1) if options.head == "direct" else 1
-    return min(0.4, max(0.15, 2 * horizon / max(len(t.steps) for t in found)))
 
 
 def bare(options: Options, source: Collection) -> SeriesTransform:
@@ -352,15 +344,11 @@ def resolved(options: Options, source: Collection, found: list[Track], cuts: lis
             lookback = max(segment, lookback - lookback % segment)
     elif options.scale == "window" and segment is None:
         segment = next(w for w in range(max(1, lookback // SEGMENTS), 0, -1) if lookback % w == 0)
-    batch, epochs = effort(options, cuts)
+    batch, epochs = _effort.of_windows(options, cuts, STRETCH)
     refit = max(1, round(epochs / 4)) if options.refit_epochs is None else options.refit_epochs
+    options = replace(options, lookback=lookback, segment=segment, season=season, batch=batch, epochs=epochs)
     return replace(
         options,
-        lookback=lookback,
-        segment=segment,
-        season=season,
-        batch=batch,
-        epochs=epochs,
         refit_epochs=refit,
         spread=options.spread or (None if fixed else "training" if len(found) == 1 else "window"),
         hidden=options.hidden or 128,
@@ -368,22 +356,7 @@ def resolved(options: Options, source: Collection, found: list[Track], cuts: lis
         patience=options.patience or max(8, epochs // 2),
     )
 
-
-def effort(options: Options, cuts: list[int]) -> tuple[int, int]:
-    """Batch and passes.
-
-    Windows overlap, so that few of them are soon known by heart; stretches do not, and 400 steps learn them.
-    """
-    if options.scale == "fixed":
-        rows = sum(-(-cut // STRETCH) for cut in cuts)
-        batch = options.batch or int(np.clip(2 ** round(math.log2(max(1, rows / 12))), 4, 32))
-        return batch, options.epochs or max(6, math.ceil(400 / math.ceil(rows / batch)))
-    count = min(options.windows, sum(cuts))
-    batch = options.batch or int(np.clip(2 ** round(math.log2(max(1, count / 40))), 16, 128))
-    return batch, options.epochs or (10 if sum(cuts) > options.windows else 6)
-
-
-# ---- the model
+    # ---- the model
 
 
 def chained(options: Options, transform: SeriesTransform) -> tuple[list[dict[str, Any]], dict[str, Any]]:

@@ -12,6 +12,7 @@ import numpy as np
 from .. import tensors
 from ..errors import ModelFileError, OptionError, error_context
 from ..strictjson import parse, show
+from ..tasks._options import rename_options
 from .loop import PLAIN, Run
 
 KEY = "tidegate_checkpoint"
@@ -56,7 +57,10 @@ def load(path: str, run: Run, identity: dict[str, Any]) -> None:
         with error_context(path):
             document = parse(text)
             check_parts(document, said)
-            check_same(document["identity"], json.loads(json.dumps(identity)))
+            then = document["identity"]
+            if isinstance(options := then.get("options"), dict):
+                then = {**then, "options": rename_options(options)}
+            check_same(then, json.loads(json.dumps(identity)))
             check_values(document["values"], run)
             check_tensors(arrays, run)
     except ModelFileError as error:

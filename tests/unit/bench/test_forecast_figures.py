@@ -112,7 +112,7 @@ def test_the_competitions_figures(bench):
 )
 def test_a_command_that_hides_a_better_baseline_ends_the_bench(bench, monkeypatch, mae, said, code):
     def main(argv):
-        assert argv == ["score", "m.safetensors", "all.csv", "--from", "6070"]
+        assert argv == ["score", "m.safetensors", "all.csv", "--start", "6070"]
         if said:
             print("warning: the model does not beat last value (MAE ...)")
         return code

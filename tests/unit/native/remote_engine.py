@@ -5,12 +5,14 @@ from __future__ import annotations
 import shlex
 import struct
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+import shared
 from tidegate import _native
 from tidegate.runtime.precision import PRECISIONS
 
@@ -309,11 +311,17 @@ def redirect_native(remote: Remote, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def build_program(root: Path, folder: Path, program: str, *options: str) -> Path:
     """Build a program of native/remote in the folder."""
-    configure = ["cmake", "-S", str(root), "-B", str(folder), "-DTIDEGATE_PYTHON=OFF", *options]
-    for command in (configure, ["cmake", "--build", str(folder), "-j", "2", "--target", program]):
-        done = subprocess.run(command, capture_output=True, text=True, timeout=900, check=False)
-        assert done.returncode == 0, done.stdout + done.stderr
+    build(root, folder, ["-DTIDEGATE_PYTHON=OFF", *options], program)
     return folder / "native" / "remote" / program
+
+
+def build(root: Path, folder: Path, options: Sequence[str], *targets: str) -> None:
+    """Build targets in the folder. Other processes may build there at the same time or before."""
+    configure = ["cmake", "-S", str(root), "-B", str(folder), *options]
+    with shared.locked(folder):
+        for command in (configure, ["cmake", "--build", str(folder), "-j", "2", "--target", *targets]):
+            done = subprocess.run(command, capture_output=True, text=True, timeout=900, check=False)
+            assert done.returncode == 0, done.stdout + done.stderr
 
 
 def write_script(path: Path, command: list[str]) -> Path:

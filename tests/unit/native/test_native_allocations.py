@@ -15,6 +15,7 @@ import pytest
 from native_reference import GRU, GRU_BEFORE, LSTM, ODD, Cell, Model
 from remote_engine import Remote, build_program, redirect_native
 
+import shared
 from tidegate import _native
 
 STEPS = 1000
@@ -46,7 +47,7 @@ MODELS: dict[str, Callable[[], Model]] = {
 def program(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     if platform.libc_ver()[0] != "glibc" or not shutil.which("cmake"):
         pytest.skip("counting needs glibc and cmake, and one of them is not here")
-    return build_program(root, tmp_path_factory.mktemp("counting"), "engine_counted")
+    return build_program(root, shared.folder(tmp_path_factory, "plain"), "engine_counted")
 
 
 @pytest.fixture

@@ -2,13 +2,14 @@
 
 import ctypes
 import shutil
-import subprocess
 from dataclasses import dataclass
 
 import numpy as np
 import pytest
 from native_reference import CELLS, GRU, LSTM, ODD, Model
+from remote_engine import build
 
+import shared
 from tidegate import _native
 from tidegate.runtime.precision import rounded
 
@@ -314,14 +315,9 @@ class UnfusedLibrary:
 def plain_library(tmp_path_factory, root):
     if not (shutil.which("cmake") and shutil.which("c++")):
         pytest.skip("needs cmake and a C++ compiler")
-    build = tmp_path_factory.mktemp("plain")
-    for command in (
-        ["cmake", "-S", root, "-B", build, "-DTIDEGATE_PYTHON=OFF", "-DTIDEGATE_NO_FUSED=ON"],
-        ["cmake", "--build", build, "-j2"],
-    ):
-        outcome = subprocess.run(list(map(str, command)), capture_output=True, text=True, check=False)
-        assert outcome.returncode == 0, outcome.stderr
-    return ctypes.CDLL(str(next(build.glob("libtidegate.*"))))
+    folder = shared.folder(tmp_path_factory, "no_fused")
+    build(root, folder, ["-DTIDEGATE_PYTHON=OFF", "-DTIDEGATE_NO_FUSED=ON"], "tidegate")
+    return ctypes.CDLL(str(next(folder.glob("libtidegate.*"))))
 
 
 @FLOAT32

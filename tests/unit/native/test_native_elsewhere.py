@@ -21,6 +21,7 @@ import torch
 from native_reference import CELLS, GRU, LSTM, ODD, Model
 from remote_engine import Remote, build_program, redirect_native, write_script
 
+import shared
 from tidegate import _native, nn
 from tidegate.layers.pool import OVER
 from tidegate.model import Model as File
@@ -62,7 +63,7 @@ def sanitized(folder: Path) -> list[str]:
         command = [name, "-fsanitize=address,undefined", "a.cc", "-o", "a"]
         if shutil.which(name) and subprocess.run(command, cwd=folder, check=False, capture_output=True).returncode == 0:
             options = ("-DTIDEGATE_FUZZ=ON", f"-DCMAKE_CXX_COMPILER={name}")
-            return [str(build_program(ROOT, folder / "build", "engine_remote", *options))]
+            return [str(build_program(ROOT, folder / name, "engine_remote", *options))]
     pytest.skip("no compiler here whose programs run under the sanitizers")
 
 
@@ -89,7 +90,7 @@ def place(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     name, target = request.param
     command, targets = PLACES[name]
     if name not in BUILT:
-        BUILT[name] = command(tmp_path_factory.mktemp(name))
+        BUILT[name] = command(shared.folder(tmp_path_factory, name))
     return Place(name, BUILT[name], targets, target)
 
 

@@ -330,7 +330,7 @@ FAR = float(1 << 30)  # with eighths behind it exact in float64; float32 has eve
 
 
 @pytest.mark.parametrize("missing", ["error", "drop", "ffill", "mask"])
-@pytest.mark.parametrize("kind", [WINDOW, LOAD, ROLL, replace(WINDOW, answer=ROLL.forecast)])
+@pytest.mark.parametrize("kind", [WINDOW, LOAD, ROLL, replace(WINDOW, forecast=ROLL.forecast)])
 def test_a_forecast_far_from_zero_is_the_one_near_it_and_an_offset(kind: SeriesTransform, missing: str) -> None:
     near = replace(kind, missing=missing)
     far = replace(near, mean=ONE[0] + FAR)

@@ -167,5 +167,5 @@ def test_an_offset_changes_no_row_that_a_classifier_learns_from(options: dict[st
     near, far = (one.rows.batch(np.arange(16))[0] for one in made)
     if "window" not in options:
         assert (made[0].layers[0]["kind"], made[1].layers[0]["kind"]) == ("scale", "recurrent")
-        near[..., 0] = (near[..., 0] - made[0].given["layers.0.mean"][0]) / made[0].given["layers.0.deviation"][0]
+        near[..., 0] = (near[..., 0] - made[0].initial["layers.0.mean"][0]) / made[0].initial["layers.0.deviation"][0]
     np.testing.assert_allclose(far, near, rtol=1e-5, atol=1e-6)

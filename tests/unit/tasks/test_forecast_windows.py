@@ -151,8 +151,7 @@ def test_no_learnt_truth_is_held_out_or_read_while_judging() -> None:
         assert (ends[part == VALID] + 1).min() == cut
         assert ends[part == GAP].tolist() == [cut - 3, cut - 2]
 
-
-# ---- what is missing
+        # ---- what is missing
 
 
 def holed(missing: str, values: np.ndarray[Any, Any], **more: Any) -> Problem:
@@ -253,8 +252,7 @@ def test_a_static_column_may_not_change() -> None:
     with pytest.raises(DataError, match="series 2, step 5: column 's' is static, and changes from 1 to 7"):
         windows(source, length=4)
 
-
-# ---- stretches
+        # ---- stretches
 
 
 def test_stretches_count_each_origin_once_and_read_what_a_stream_has_read() -> None:
@@ -287,8 +285,7 @@ def test_stretches_count_each_origin_once_and_read_what_a_stream_has_read() -> N
     assert data.judged(held).shape == (68 - 59 + 23 - 19, 2, 1)
     assert data.judged(held)[0, :, 0].tolist() == source.series[0].values[60:62, 0].tolist()
 
-
-# ---- apart, places and digests
+    # ---- apart, places and digests
 
 
 def test_targets_apart_keep_what_is_beside_them() -> None:
@@ -319,8 +316,7 @@ def test_what_was_learnt_from_ends_with_the_last_known_truth() -> None:
     negative = np.array([[1.0], [np.copysign(np.nan, -1.0)]])
     assert digest(negative) == digest(np.abs(negative))
 
-
-# ---- far from zero
+    # ---- far from zero
 
 
 @pytest.mark.parametrize(
@@ -347,13 +343,13 @@ def test_an_offset_changes_nothing_that_is_learnt_from(options: dict[str, Any]) 
         source = of_arrays([(y + offset)[:, None]], columns=["y"])
         made.append(problem(Options(**values), rows(source, Options(**values)), None))
     near, far = made
-    for before, now in zip(near.rows.batch(near.kept), far.rows.batch(far.kept), strict=True):
+    for before, now in zip(near.rows.batch(near.train_rows), far.rows.batch(far.train_rows), strict=True):
         if options.get("missing") == "mask" or options.get("scale") == "fixed":  # a mean of these has no exact sum
             np.testing.assert_allclose(now, before, rtol=1e-5, atol=1e-6)
         else:
             assert now.tobytes() == before.tobytes()
-    assert {k: v for k, v in far.about["baselines"].items() if isinstance(v, float)} == pytest.approx(
-        {k: v for k, v in near.about["baselines"].items() if isinstance(v, float)}, rel=1e-6
+    assert {k: v for k, v in far.provenance["baselines"].items() if isinstance(v, float)} == pytest.approx(
+        {k: v for k, v in near.provenance["baselines"].items() if isinstance(v, float)}, rel=1e-6
     )
 
 

@@ -184,6 +184,22 @@ def test_what_the_run_is_of_is_compared_key_by_key(
             load(run)
 
 
+def test_a_checkpoint_with_the_option_names_of_an_older_version_resumes(
+    saved: Path, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    arrays, text, _ = tensors.load(saved, checkpoint.KEY)
+    document = json.loads(text)
+    options = document["identity"]["options"]
+    options["tokens"] = {"word": "word", "character": "char"}[options.pop("unit")]
+    tensors.save("m.checkpoint", arrays, checkpoint.KEY, json.dumps(document))
+    load(run)
+    document["identity"]["options"] = None
+    tensors.save("m.checkpoint", arrays, checkpoint.KEY, json.dumps(document))
+    with pytest.raises(OptionError, match="options was None"):
+        load(run)
+
+
 def test_a_run_past_its_judged_epochs_has_an_adjustment(run: Run) -> None:
     assert checkpoint.fits(run, [1.5], run.config.epochs)
     assert not checkpoint.fits(run, [], run.config.epochs)

@@ -39,7 +39,7 @@ VARIANTS: list[dict[str, Any]] = [
     {},
     {"scale": "fixed", "lookback": 150},
     {"head": "autoregressive"},
-    {"cell": "lstm", "depth": 2, "spread": "window", "windows": 50},
+    {"cell": "lstm", "depth": 2, "spread": "window", "windows_per_epoch": 50},
     {"cell": "mingru", "scale": "fixed", "lookback": 150},
     {"cell": "rnn", "quantiles": "0.5"},
 ]
@@ -110,7 +110,7 @@ def test_held_out_rows_teach_nothing_before_the_refit() -> None:
 
 
 def test_no_more_rows_an_epoch_than_windows() -> None:
-    run = job(of_arrays([WAVE]), windows=40, batch=16).run(None)
+    run = job(of_arrays([WAVE]), windows_per_epoch=40, batch=16).run(None)
     first = run.batches()
     assert sum(map(len, first)) == 40
     run.epoch = 1

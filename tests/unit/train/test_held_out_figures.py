@@ -95,7 +95,7 @@ def test_score_and_predict_say_what_unseen_labels_and_other_columns_are(
         capsys.readouterr().out
     )
     assert cli.main(["predict", str(model), str(other)]) == 2
-    assert "no column 'text'; the file has 'words', 'label'; say which one holds the messages with --column\n" in (
+    assert "no column 'text'; the file has 'words', 'label'; say which one holds the messages with --text\n" in (
         capsys.readouterr().err
     )
 

@@ -60,6 +60,7 @@ def header(program: Program, name: str, file: str) -> str:
             f"\n/* What each output stands for, in UTF-8. */\nextern const char *const {name}_labels[{NAME}_OUTPUTS];\n"
         )
     text = (TEMPLATES / "header.txt").read_text("utf-8")
+    null, outside = "/* a pointer is null */", f"/* a token id below 0, or not below {NAME}_IDS */"
     return substituted(
         text,
         {
@@ -82,10 +83,7 @@ def header(program: Program, name: str, file: str) -> str:
             "labels": labels,
             "argument": argument(program),
             "input": described(program, NAME),
-            "error": ", /* a pointer is null */\n"
-            f"  {NAME}_NO_SUCH_ID = 2 /* a token id below 0, or not below {NAME}_IDS */"
-            if program.text
-            else " /* a pointer is null */",
+            "error": f", {null}\n  {NAME}_NO_SUCH_ID = 2 {outside}" if program.text else f" {null}",
         },
     )
 
