@@ -3,7 +3,6 @@
 import copy
 import hashlib
 import json
-import re
 import runpy
 import struct
 import subprocess
@@ -389,18 +388,3 @@ def test_a_file_by_hand_loads(tmp_path):
     text += b" " * (-len(text) % 8)
     (tmp_path / "a").write_bytes(struct.pack("<Q", len(text)) + text + data)
     assert Model.load(tmp_path / "a").weights_hash == Model(document, tensors).weights_hash
-
-
-def test_the_example_of_the_definition_is_a_model():
-    """The document and the tensors at the head of docs/format.md; the words of its vocabulary are left out there."""
-    text = (Path(__file__).parents[2] / "docs" / "format.md").read_text("utf-8")
-    example = json.loads(re.sub(r"(?m)\s*//.*$", "", text.split("```jsonc")[1].split("```")[0]))
-    assert example["tapes"]["gru"] == forecaster()[0]["tapes"]["gru"]
-    dtypes, tensors = {"F32": np.float32, "F64": np.float64, "I64": np.int64, "U8": np.uint8}, {}
-    for names, dtype, shapes in re.findall(r"(?m)^\| (`.+?) \| (\w+) \| (\[.+?\]) \|", text.split("## Bytes")[0]):
-        shapes = json.loads(f"[{shapes}]")
-        for i, name in enumerate(re.findall("`(.+?)`", names)):
-            tensors[name] = np.zeros(shapes[i % len(shapes)], dtypes[dtype])
-    tensors["input.vocabulary.bytes"][:] = np.frombuffer(b"abcdefghij" + b"k" * 26, np.uint8)
-    tensors["input.vocabulary.offsets"][:] = [0, *range(11), 36]
-    Model(example, tensors)
