@@ -22,16 +22,37 @@ if TYPE_CHECKING:
     from .train import fit
 
 __all__ = [
-    "Forecast", "Model", "Pool", "Predictor", "Scores", "State", "Stream", "TidegateError", "__version__", "export",
-    "fit", "from_torch", "load", "to_torch",
-]  # fmt: skip
+    "Forecast",
+    "Model",
+    "Pool",
+    "Predictor",
+    "Scores",
+    "State",
+    "Stream",
+    "TidegateError",
+    "__version__",
+    "export",
+    "fit",
+    "from_torch",
+    "load",
+    "to_torch",
+]
 
 _HOMES = {
-    "export": "bridge", "from_torch": "bridge", "to_torch": "bridge",
-    "Model": "model", "TidegateError": "errors", "fit": "train",
-    "Forecast": "runtime", "Pool": "runtime", "Predictor": "runtime", "Scores": "runtime", "State": "runtime",
-    "Stream": "runtime", "load": "runtime",
-}  # fmt: skip
+    "export": "bridge",
+    "from_torch": "bridge",
+    "to_torch": "bridge",
+    "Model": "model",
+    "TidegateError": "errors",
+    "fit": "train",
+    "Forecast": "runtime",
+    "Pool": "runtime",
+    "Predictor": "runtime",
+    "Scores": "runtime",
+    "State": "runtime",
+    "Stream": "runtime",
+    "load": "runtime",
+}
 
 
 def __getattr__(name: str) -> Any:

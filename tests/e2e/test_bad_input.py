@@ -59,13 +59,13 @@ def test_paths_and_options_that_are_wrong(fitted: Any, tidegate: Run, tmp_path: 
     refused(tidegate(*fit, "--out", tmp_path / "m.safetensors", "--hiden", "8"), "did you mean --hidden?")
     refused(tidegate(*fit, "--out", tmp_path / "m.safetensors", "--cell", "gruu"), "did you mean 'gru'?")
     refused(tidegate("fit", "clasify", fitted.train), "clasify")
-    refused(tidegate("predict", fitted.model), "--text")
-    refused(tidegate("predict", fitted.model, "--text", " "), "empty")
-    refused(tidegate("predict", fitted.model, fitted.test, "--column", "mesage"), "did you mean 'message'?")
+    refused(tidegate("predict", fitted.model), "--message")
+    refused(tidegate("predict", fitted.model, "--message", " "), "empty")
+    refused(tidegate("predict", fitted.model, fitted.test, "--text", "mesage"), "did you mean 'message'?")
 
 
 @pytest.mark.parametrize(
-    "command", [("info",), ("verify",), ("predict", "--text", "a"), ("stream",), ("score", "x.csv")]
+    "command", [("info",), ("verify",), ("predict", "--message", "a"), ("stream",), ("score", "x.csv")]
 )
 def test_a_file_that_is_no_model(tidegate: Run, tmp_path: Path, command: tuple[str, ...]) -> None:
     file = tmp_path / "intent.safetensors"

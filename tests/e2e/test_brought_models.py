@@ -71,7 +71,7 @@ def test_an_event_that_does_not_fit_is_refused(tidegate, folder, file, event, se
     assert sentence in done.stderr
 
 
-@pytest.mark.parametrize("command", [("predict", "--text", "hi"), ("score", "rows.csv")])
+@pytest.mark.parametrize("command", [("predict", "--message", "hi"), ("score", "rows.csv")])
 @pytest.mark.parametrize(("file", "takes"), [(ARRAY, "numbers"), (IDS, "token ids")])
 def test_commands_for_texts_say_what_the_model_takes(tidegate, folder, command, file, takes):
     name, *rest = command

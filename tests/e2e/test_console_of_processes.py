@@ -53,7 +53,7 @@ def test_training_ends_with_a_model_whoever_reads(streams: str, tmp_path: Path) 
         ("info > /dev/full", 2, "cannot print: No space left on device"),
         ("info >&-", 2, "standard output is closed"),
         ("stream MODEL <&-", 2, "standard input is closed"),
-        ("predict MODEL --text hello 2>&-", 0, ""),
+        ("predict MODEL --message hello 2>&-", 0, ""),
     ],
 )
 def test_an_answer_that_cannot_be_given_is_no_success(

@@ -71,7 +71,7 @@ def test_score_begins_after_training_and_plots(made: Made, tidegate_without_torc
     assert "80% interval holds" in shown
     (found,) = answers(tidegate_without_torch("score", made.model, made.whole, "--json", "--every", 10))
     assert (found["origins"], len(found["per_step"])) == (3, 4)
-    (timed,) = answers(tidegate_without_torch("score", made.model, made.whole, "--json", "--from", "2024-01-05T20:00"))
+    (timed,) = answers(tidegate_without_torch("score", made.model, made.whole, "--json", "--start", "2024-01-05T20:00"))
     assert timed["origins"] == T - 4 - 115
     refused(tidegate_without_torch("score", made.model, made.train), "no step is left to forecast after the rows")
 
@@ -121,7 +121,7 @@ def test_files_that_cannot_be_predicted(
 
 def test_flags_that_mean_nothing_here(made: Made, tidegate_without_torch: Run) -> None:
     refused(tidegate_without_torch("predict", made.model, made.whole, "--top", 2), "--top is for labels")
-    refused(tidegate_without_torch("predict", made.model, "--text", "hello"), "give it a file of series")
+    refused(tidegate_without_torch("predict", made.model, "--message", "hello"), "give it a file of series")
     refused(tidegate_without_torch("score", made.model, made.whole, "--every", 0), "every is 0")
     refused(tidegate_without_torch("score", made.model, made.whole, "--label", "x"), "--label is for labels")
 

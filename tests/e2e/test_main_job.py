@@ -49,7 +49,7 @@ def test_predict_reads_text_file_and_stdin_alike(fitted: Any, tidegate_without_t
     rows = messages(12, 4)
     file = write(tmp_path / "new.jsonl", rows)
     texts = [text for text, _ in rows]
-    flags = [word for text in texts for word in ("--text", text)]
+    flags = [word for text in texts for word in ("--message", text)]
     by_text = answers(tidegate_without_torch("predict", fitted.model, *flags, "--json", "--top", 4))
     by_file = answers(tidegate_without_torch("predict", fitted.model, file, "--json", "--top", 4))
     lines = "\n".join(texts) + "\n"
@@ -60,7 +60,7 @@ def test_predict_reads_text_file_and_stdin_alike(fitted: Any, tidegate_without_t
 
 @pytest.mark.parametrize("size", [1, 2, 3, 7, 100])
 def test_streaming_in_chunks_gives_the_bits_of_predict(fitted: Any, tidegate_without_torch: Run, size: int) -> None:
-    whole = answers(tidegate_without_torch("predict", fitted.model, "--text", TEXT, "--json", "--top", 4))[0]
+    whole = answers(tidegate_without_torch("predict", fitted.model, "--message", TEXT, "--json", "--top", 4))[0]
     chunks = [TEXT[i : i + size] for i in range(0, len(TEXT), size)]
     streamed = answers(tidegate_without_torch("stream", fitted.model, "--all", stdin=events(chunks)))
     assert len(streamed) == len(chunks)
@@ -76,7 +76,7 @@ def test_streams_do_not_touch_each_other(fitted: Any, tidegate_without_torch: Ru
     found = answers(tidegate_without_torch("stream", fitted.model, stdin="".join(json.dumps(e) + "\n" for e in sent)))
     final = {answer["stream"]: answer["score"] for answer in found if answer.get("final")}
     alone = {
-        name: answers(tidegate_without_torch("predict", fitted.model, "--text", text, "--json"))[0]["score"]
+        name: answers(tidegate_without_torch("predict", fitted.model, "--message", text, "--json"))[0]["score"]
         for name, text in texts.items()
     }
     assert final == alone

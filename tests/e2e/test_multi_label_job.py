@@ -80,19 +80,19 @@ def test_a_label_unseen_in_training_is_an_error_or_missed(job: Job, tidegate: Ru
 
 
 def test_predict_shows_the_labels_that_hold(job: Job, tidegate_without_torch: Run) -> None:
-    texts = ("--text", TEXT, "--text", "good morning to you all")
+    texts = ("--message", TEXT, "--message", "good morning to you all")
     one, none = answers(tidegate_without_torch("predict", job.model, *texts, "--json"))
     assert (one["labels"], none["labels"]) == (["card_lost", "hours"], [])
     lines = tidegate_without_torch("predict", job.model, *texts).stdout.splitlines()
     assert {pair.split()[0] for pair in lines[0].split("\t")[0].split(", ")} == {"card_lost", "hours"}
     assert lines[1].startswith("(none)\t")
-    best = answers(tidegate_without_torch("predict", job.model, "--text", TEXT, "--json", "--top", "3"))[0]["top"]
+    best = answers(tidegate_without_torch("predict", job.model, "--message", TEXT, "--json", "--top", "3"))[0]["top"]
     assert len(best) == 3
     assert best[0] == [one["label"], one["score"]]
 
 
 def test_streaming_gives_the_bits_of_predict_and_the_labels_that_hold(job: Job, tidegate_without_torch: Run) -> None:
-    whole = answers(tidegate_without_torch("predict", job.model, "--text", TEXT, "--json", "--top", 4))[0]
+    whole = answers(tidegate_without_torch("predict", job.model, "--message", TEXT, "--json", "--top", 4))[0]
     pieces = [TEXT[i : i + 5] for i in range(0, len(TEXT), 5)]
     sent = [{"stream": 1, "text": piece, "end": i == len(pieces) - 1} for i, piece in enumerate(pieces)]
     lines = "".join(json.dumps(event) + "\n" for event in sent)

@@ -42,7 +42,7 @@ def test_a_cell_of_ones_own_fits_verifies_and_streams(
     score = json.loads(tidegate_without_torch("score", model, fitted.test, "--json").stdout)
     assert score["accuracy"] > 0.8
     text = "send 7.50 to my landlord"
-    whole = json.loads(tidegate_without_torch("predict", model, "--text", text, "--json").stdout)
+    whole = json.loads(tidegate_without_torch("predict", model, "--message", text, "--json").stdout)
     sent = "".join(json.dumps({"stream": 1, "text": c}) + "\n" for c in text) + '{"stream": 1, "end": true}\n'
     final = json.loads(tidegate_without_torch("stream", model, stdin=sent).stdout.splitlines()[-1])
     assert (final["label"], final["score"]) == (whole["label"], whole["score"])

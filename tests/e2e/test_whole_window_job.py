@@ -29,11 +29,11 @@ def test_it_is_verified_scored_and_predicts_without_torch(fitted: Any, both: Pat
     assert {one["chunks"] for one in checked["targets"]} == {None}
     assert json.loads(tidegate_without_torch("score", both, fitted.test, "--json").stdout)["accuracy"] > 0.8
     texts = ["I lost my card in Paris", "opening hours Köln?"]
-    done = tidegate_without_torch("predict", both, "--json", *(part for text in texts for part in ("--text", text)))
+    done = tidegate_without_torch("predict", both, "--json", *(part for text in texts for part in ("--message", text)))
     together = [json.loads(line) for line in done.stdout.splitlines()]
     assert [one["label"] for one in together] == ["card_lost", "hours"]
     for text, one in zip(texts, together, strict=True):
-        assert json.loads(tidegate_without_torch("predict", both, "--text", text, "--json").stdout) == one
+        assert json.loads(tidegate_without_torch("predict", both, "--message", text, "--json").stdout) == one
 
 
 def test_info_says_that_it_does_not_stream(both: Path, tidegate: Run) -> None:
@@ -63,7 +63,7 @@ def test_a_causal_convolution_streams(fitted: Any, tidegate: Run, tidegate_witho
     checked = json.loads(tidegate_without_torch("verify", model, "--json").stdout)
     assert checked["ok"]
     text = "send 7.50 to my landlord"
-    whole = json.loads(tidegate_without_torch("predict", model, "--text", text, "--json").stdout)
+    whole = json.loads(tidegate_without_torch("predict", model, "--message", text, "--json").stdout)
     sent = "".join(json.dumps({"stream": 1, "text": c}) + "\n" for c in text) + '{"stream": 1, "end": true}\n'
     final = json.loads(tidegate_without_torch("stream", model, stdin=sent).stdout.splitlines()[-1])
     assert (final["label"], final["score"]) == (whole["label"], whole["score"])

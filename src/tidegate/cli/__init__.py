@@ -22,7 +22,7 @@ EXAMPLES = """\
   tidegate fit classify train.csv --text message --label intent \\
       --out intent.safetensors
   tidegate score intent.safetensors test.csv
-  tidegate predict intent.safetensors --text "what's my balance"
+  tidegate predict intent.safetensors --message "what's my balance"
   cat events.jsonl | tidegate stream intent.safetensors > scores.jsonl
 
 `tidegate COMMAND --help` tells the rest of a command. Exit codes: 0, done;
@@ -74,11 +74,11 @@ def run(argv: list[str]) -> int:
 
 def parser(argv: list[str]) -> Parser:
     """The parser; only the command that was asked for is built in full, so that the others cost nothing."""
-    return built([word for word in argv if not word.startswith("-")][:1])
+    return build_parser([word for word in argv if not word.startswith("-")][:1])
 
 
-def built(in_full: list[str]) -> Parser:
-    """The parser of all commands, these with their flags."""
+def build_parser(in_full: list[str]) -> Parser:
+    """Build the parser of all commands, these with their flags."""
     whole = Parser(prog="tidegate", description=__doc__, examples=EXAMPLES)
     whole.add_argument("--version", action="version", version=f"tidegate {__version__}", help="print the version")
     commands = whole.add_subparsers(dest="command", metavar="COMMAND", required=True, title="commands")

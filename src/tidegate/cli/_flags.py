@@ -8,6 +8,9 @@ import types
 import typing
 from typing import Any, get_args, get_origin, get_type_hints
 
+from ..tasks._options import RENAMED
+from ._parser import Renamed
+
 METAVARS = {int: "N", float: "X", str: "NAME"}
 
 
@@ -17,6 +20,9 @@ def add(parser: argparse.ArgumentParser, options: type) -> None:
     group = parser.add_argument_group("options of the task")
     for field in dataclasses.fields(options):
         add_one(group, field, plain(hints[field.name]))
+    for name, (now, _) in RENAMED.items():
+        if now in hints:
+            group.add_argument(flag_of(name), action=Renamed, now=flag_of(now))
 
 
 def force(parser: argparse.ArgumentParser) -> None:
@@ -30,7 +36,7 @@ def values(args: argparse.Namespace, options: type) -> dict[str, Any]:
 
 
 def add_one(group: Any, field: dataclasses.Field[Any], kind: type) -> None:
-    flag = "--" + field.name.replace("_", "-")
+    flag = flag_of(field.name)
     about = described(field)
     if kind is bool:
         group.add_argument(flag, action=argparse.BooleanOptionalAction, default=argparse.SUPPRESS, help=about)
@@ -38,9 +44,24 @@ def add_one(group: Any, field: dataclasses.Field[Any], kind: type) -> None:
     choices = field.metadata.get("choices")
     metavar = None if choices else field.metadata.get("metavar", METAVARS[kind])
     group.add_argument(
-        flag, dest=field.name, type=kind, choices=choices, metavar=metavar,
-        default=argparse.SUPPRESS, required=required(field), help=about,
-    )  # fmt: skip
+        flag,
+        dest=field.name,
+        type=kind,
+        choices=choices,
+        metavar=metavar,
+        default=argparse.SUPPRESS,
+        required=required(field),
+        help=about,
+    )
+
+
+def flag_of(name: str) -> str:
+    """Spell an option's name as its flag.
+
+    >>> flag_of("batch_size")
+    '--batch-size'
+    """
+    return "--" + name.replace("_", "-")
 
 
 def required(field: dataclasses.Field[Any]) -> bool:

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..errors import OptionError, located
+from ..errors import OptionError, error_context
 from . import _console
+from ._parser import FilePath, Renamed
 from ._precision import asked
 from ._table import one_line, table
 
@@ -52,7 +53,7 @@ def fitted(provenance: dict[str, Any], refit: int) -> str:
     """The held-out figures of a new forecaster beside its baselines, and a warning where it does not beat them. refit:
     how many passes came after them.
     """
-    from ..tasks._baselines import verdict
+    from ..tasks._baseline_models import verdict
 
     found, beside = provenance["metrics"]["held_out"], provenance["baselines"]
     ahead = f"{provenance['steps_ahead']} step{'s'[: provenance['steps_ahead'] != 1]} ahead"
@@ -80,14 +81,15 @@ def beaten(mae: float, baselines: dict[str, float | str]) -> str:
 def flags(parser: Parser) -> None:
     """The flags of `score` that are for forecasters."""
     group = parser.add_argument_group("options of a forecaster")
-    group.add_argument("--from", metavar="STEP", dest="start", help="first step to forecast: its number, or a time")
+    group.add_argument("--start", metavar="STEP", help="first step to forecast: its number, or a time")
+    group.add_argument("--from", action=Renamed, now="--start")
     group.add_argument("--every", metavar="N", type=int, help="make a forecast after every Nth step (default 1)")
-    group.add_argument("--plot", metavar="FILE", help="draw the last forecast and what came, as PNG")
+    group.add_argument("--plot", metavar="FILE", action=FilePath, help="draw the last forecast and what came, as PNG")
 
 
 def refuse(args: argparse.Namespace) -> None:
     """Raises OptionError for a flag of a forecaster."""
-    for name, flag in (("start", "--from"), ("every", "--every"), ("plot", "--plot")):
+    for name, flag in (("start", "--start"), ("every", "--every"), ("plot", "--plot")):
         if getattr(args, name) is not None:
             raise OptionError(f"{flag} is for forecasters, and this model tells labels; leave it out")
 
@@ -118,17 +120,22 @@ def check_plot(args: argparse.Namespace) -> None:
         return
     from ..plots import png
 
-    with located("--plot"):
+    with error_context("--plot"):
         png.check(args.plot, [args.model, args.file], args.force)
 
 
 def as_dict(found: Backtest) -> dict[str, Any]:
     """A back-test for JSON."""
     return {
-        **found.metrics, "baselines": found.baselines, "warning": found.warning, "begins": found.begins,
-        "series": len(found.series), "left_out": found.left_out, "short": found.short,
+        **found.metrics,
+        "baselines": found.baselines,
+        "warning": found.warning,
+        "begins": found.begins,
+        "series": len(found.series),
+        "left_out": found.left_out,
+        "short": found.short,
         "dropped": found.dropped,
-    }  # fmt: skip
+    }
 
 
 def report(found: Backtest) -> str:
@@ -167,9 +174,16 @@ def drawn(one: Rolled, found: Backtest, path: str, force: bool = False) -> str:
     end = int(one.origins[-1]) + 1
     times = None if one.times is None else one.times[: end + len(one.truth[-1])]
     png.forecast(
-        path, one.track.truth[:end], one.forecasts[-1], found.quantiles, times, one.truth[-1],
-        one.name or "the last forecast", found.columns, force,
-    )  # fmt: skip
+        path,
+        one.track.truth[:end],
+        one.forecasts[-1],
+        found.quantiles,
+        times,
+        one.truth[-1],
+        one.name or "the last forecast",
+        found.columns,
+        force,
+    )
     return path
 
 
@@ -181,7 +195,7 @@ def predict(args: argparse.Namespace, predictor: Predictor) -> int:
     from ..backtest import onward
     from ..tasks._left_out import left_out
 
-    if args.file in (None, "-") or args.text or args.column:
+    if args.file in (None, "-") or args.message or args.text:
         raise OptionError("this model forecasts; give it a file of series, such as tidegate predict MODEL series.csv")
     if args.top is not None:
         raise OptionError("--top is for labels, and this model forecasts; leave it out")
@@ -195,9 +209,15 @@ def predict(args: argparse.Namespace, predictor: Predictor) -> int:
         one = found[0]
         times = None if one.past is None or one.times is None else np.concatenate([one.past, one.times])
         png.forecast(
-            args.plot, one.history, one.values, one.forecast.quantiles, times, title=one.name or "forecast",
-            names=one.forecast.columns, force=args.force,
-        )  # fmt: skip
+            args.plot,
+            one.history,
+            one.values,
+            one.forecast.quantiles,
+            times,
+            title=one.name or "forecast",
+            names=one.forecast.columns,
+            force=args.force,
+        )
         print(f"wrote {args.plot}", file=sys.stderr)
     if missing := [{"series": one.name, "reason": one.forecast.reason} for one in found if one.forecast.reason]:
         print(left_out(missing, "without a forecast"), file=sys.stderr)

@@ -15,6 +15,36 @@ def formatter(prog: str) -> argparse.HelpFormatter:
     return argparse.RawDescriptionHelpFormatter(prog, max_help_position=26, width=WIDTH)
 
 
+class FilePath(argparse.Action):
+    """Stores the path of a file, which shells complete as one: shtab reads `complete`."""
+
+    complete = "file"
+
+    def __call__(
+        self, parser: argparse.ArgumentParser, namespace: argparse.Namespace, values: Any, option: str | None = None
+    ) -> None:
+        setattr(namespace, self.dest, values)
+
+
+class FolderPath(FilePath):
+    """Stores the path of a folder."""
+
+    complete = "directory"
+
+
+class Renamed(argparse.Action):
+    """Refuses the old spelling of a flag and gives the new one; help and completion leave it out."""
+
+    def __init__(self, option_strings: list[str], dest: str, now: str) -> None:
+        super().__init__(option_strings, argparse.SUPPRESS, "?", default=argparse.SUPPRESS, help=argparse.SUPPRESS)
+        self.now = now
+
+    def __call__(
+        self, parser: argparse.ArgumentParser, namespace: argparse.Namespace, values: Any, option: str | None = None
+    ) -> None:
+        raise OptionError(f"{option} is now {self.now}; see '{parser.prog} --help'")
+
+
 class Parser(argparse.ArgumentParser):
     """A parser whose errors are OptionErrors and whose help ends with examples."""
 
@@ -38,7 +68,8 @@ class Parser(argparse.ArgumentParser):
         if not word.startswith("-"):
             return f"unexpected argument {word!r}; see '{place.prog} --help'"
         flag = word.partition("=")[0]
-        near = difflib.get_close_matches(flag, place._option_string_actions, 1)
+        known = [name for name, action in place._option_string_actions.items() if action.help != argparse.SUPPRESS]
+        near = difflib.get_close_matches(flag, known, 1)
         hint = f"did you mean {near[0]}? " if near else ""
         return f"unknown option {flag}; {hint}see '{place.prog} --help'"
 

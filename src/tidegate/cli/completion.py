@@ -1,28 +1,36 @@
-"""Print a script that completes commands and flags in bash or zsh.
+"""Print a script that completes tidegate's commands and flags in your shell.
 
-It is made from the commands themselves, so it knows all of them; after an
-update, print it again.
+Needs shtab: pip install "tidegate[completion]". After an update of tidegate,
+print the script again.
 """
 
 from __future__ import annotations
 
 import argparse
 
-from . import _completion
+from ..errors import MissingExtra
 from ._parser import Parser
 
 EXAMPLES = """\
   eval "$(tidegate completion bash)"    # in ~/.bashrc
-  eval "$(tidegate completion zsh)"     # in ~/.zshrc, behind compinit
-  tidegate completion zsh > ~/.zfunc/_tidegate    # or in a folder of $fpath"""
+  eval "$(tidegate completion zsh)"     # in ~/.zshrc, after compinit
+  tidegate completion tcsh > ~/.tidegate.tcsh    # then source it in ~/.tcshrc"""
+
+SHELLS = ("bash", "zsh", "tcsh")
 
 
 def flags(parser: Parser) -> None:
-    parser.add_argument("shell", metavar="SHELL", choices=sorted(_completion.SHELLS), help="bash or zsh")
+    parser.add_argument("shell", metavar="SHELL", choices=SHELLS, help="one of bash, zsh and tcsh")
 
 
 def run(args: argparse.Namespace) -> int:
-    from . import built, names
+    from . import build_parser, names
 
-    print(_completion.SHELLS[args.shell](list(_completion.places(built(names())))), end="")
+    try:
+        import shtab
+    except ImportError as error:
+        raise MissingExtra(
+            'completion needs shtab, which is not installed; pip install "tidegate[completion]"'
+        ) from error
+    print(shtab.complete(build_parser(names()), args.shell))
     return 0

@@ -17,7 +17,7 @@ from .. import atomic
 from ..errors import DataError, OptionError
 from ..files import read
 from . import _console, _flags
-from ._parser import Parser
+from ._parser import FolderPath, Parser
 from ._table import pairs, table
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ EXAMPLES = """\
 
 def flags(parser: Parser) -> None:
     parser.add_argument("name", metavar="NAME", nargs="?", help="a data set; left out, all are listed")
-    parser.add_argument("--out", metavar="DIR", help="fetch it and put its files (CSV or NPZ) there")
+    parser.add_argument("--out", metavar="DIR", action=FolderPath, help="fetch it and put its files (CSV or NPZ) there")
     parser.add_argument("--json", action="store_true", help="print as JSON")
     _flags.force(parser)
 

@@ -24,7 +24,7 @@ from ..errors import MissingExtra, TidegateError
 from . import _flags
 from ._console import UNREAD
 from ._console import headline as step
-from ._parser import Parser
+from ._parser import FolderPath, Parser
 from ._progress import Reporter, duration
 from ._table import size
 
@@ -42,13 +42,15 @@ On your own files, with a column for the text and one for the label, or with col
 
   {tidegate} fit classify train.csv --text message --label intent --out intent.safetensors
   {tidegate} score intent.safetensors test.csv
-  {tidegate} predict intent.safetensors --text "what's my balance"
+  {tidegate} predict intent.safetensors --message "what's my balance"
   echo '{{"stream": 1, "text": "what is my ", "end": true}}' | {tidegate} stream intent.safetensors
   {tidegate} fit forecast sales.csv --horizon 14 --out sales.safetensors"""
 
 
 def flags(parser: Parser) -> None:
-    parser.add_argument("--out", metavar="DIR", default="demo", help="folder for the model (default demo)")
+    parser.add_argument(
+        "--out", metavar="DIR", action=FolderPath, default="demo", help="folder for the model (default demo)"
+    )
     _flags.force(parser)
 
 

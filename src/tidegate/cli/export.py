@@ -11,9 +11,9 @@ import argparse
 import os
 from typing import TYPE_CHECKING, Any
 
-from ..errors import OptionError, located
+from ..errors import OptionError, error_context
 from . import _console, _flags
-from ._parser import Parser
+from ._parser import FilePath, Parser
 from ._table import pairs, size
 
 if TYPE_CHECKING:
@@ -28,9 +28,9 @@ EXAMPLES = """\
 def flags(parser: Parser) -> None:
     from ..formats import names
 
-    parser.add_argument("file", metavar="FILE", help="the model file")
+    parser.add_argument("model", metavar="MODEL", action=FilePath, help="the model file")
     parser.add_argument("--to", required=True, choices=names(), help="the format")
-    parser.add_argument("--out", metavar="FILE", help="the file to write (default: beside FILE)")
+    parser.add_argument("--out", metavar="FILE", action=FilePath, help="the file to write (default: beside MODEL)")
     parser.add_argument("--json", action="store_true", help="print what was written as JSON")
     _flags.force(parser)
     for name, about in sorted(options().items()):
@@ -53,16 +53,16 @@ def run(args: argparse.Namespace) -> int:
     from ..formats import load
     from ..model import Model
 
-    model, module = Model.load(args.file), load(args.to)
+    model, module = Model.load(args.model), load(args.to)
     given = {name: getattr(args, name) for name in options() if getattr(args, name) is not None}
-    out = beside(args.file, module.SUFFIX) if args.out is None else args.out
-    with located(args.file):
-        files = export(args.file, args.to, out, force=args.force, **given)
+    out = beside(args.model, module.SUFFIX) if args.out is None else args.out
+    with error_context(args.model):
+        files = export(args.model, args.to, out, force=args.force, **given)
     _console.carry_on()
     figures = module.report(model, files, **given) if hasattr(module, "report") else {}
     figures = {**said(model), **figures}
     if args.json:
-        _console.print_json({"file": args.file, "to": args.to, "files": files, **figures})
+        _console.print_json({"file": args.model, "to": args.to, "files": files, **figures})
     else:
         print(told(files, figures))
     return 0

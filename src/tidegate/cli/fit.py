@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from .. import tasks
 from . import _console, _flags
-from ._parser import Parser
+from ._parser import FilePath, Parser
 from ._progress import Reporter
 from ._table import size
 
@@ -47,10 +47,13 @@ def flags(parser: Parser) -> None:
 
 def common(parser: Parser) -> None:
     parser.add_argument(
-        "train", metavar="FILE", help="the rows: .csv, .tsv or .jsonl, also .gz; .parquet; .npz; a folder"
+        "train",
+        metavar="FILE",
+        action=FilePath,
+        help="the rows: .csv, .tsv or .jsonl, also .gz; .parquet; .npz; a folder",
     )
-    parser.add_argument("--out", metavar="FILE", required=True, help="the model file to write")
-    parser.add_argument("--valid", metavar="FILE", help="rows to choose the best weights by")
+    parser.add_argument("--out", metavar="FILE", action=FilePath, required=True, help="the model file to write")
+    parser.add_argument("--valid", metavar="FILE", action=FilePath, help="rows to choose the best weights by")
     parser.add_argument(
         "--threads", metavar="N", type=int, help="threads (else TIDEGATE_THREADS, else 1; the weights depend on it)"
     )
@@ -76,9 +79,18 @@ def train(args: argparse.Namespace, options: Any, report: Reporter) -> Model:
 
     try:
         return fit(
-            args.task, args.train, options, args.out, valid=args.valid, resume=args.resume,
-            restart=args.restart, force=args.force, progress=report, say=report.say, threads=args.threads,
-        )  # fmt: skip
+            args.task,
+            args.train,
+            options,
+            args.out,
+            valid=args.valid,
+            resume=args.resume,
+            restart=args.restart,
+            force=args.force,
+            progress=report,
+            say=report.say,
+            threads=args.threads,
+        )
     except KeyboardInterrupt:
         kept = os.path.exists(args.out + ".checkpoint")
         how = "run the same command with --resume to go on" if kept else "nothing was written yet"

@@ -1,4 +1,4 @@
-"""Tell what is installed and active; with FILE, what a model file holds."""
+"""Tell what is installed and active; with MODEL, what a model file holds."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from . import _console, _intake
-from ._parser import Parser
+from ._parser import FilePath, Parser
 from ._table import pairs, short, size, table
 
 if TYPE_CHECKING:
@@ -28,12 +28,12 @@ BY_TORCH = "other numbers, devices and cells, as print(module) says"
 
 
 def flags(parser: Parser) -> None:
-    parser.add_argument("file", metavar="FILE", nargs="?", help="a model file")
+    parser.add_argument("model", metavar="MODEL", action=FilePath, nargs="?", help="a model file")
     parser.add_argument("--json", action="store_true", help="print as JSON")
 
 
 def run(args: argparse.Namespace) -> int:
-    if args.file is None:
+    if args.model is None:
         found = installation()
         if args.json:
             _console.print_json(found)
@@ -42,8 +42,8 @@ def run(args: argparse.Namespace) -> int:
         return 0
     from ..runtime import load
 
-    predictor = load(args.file)
-    found = {"file": args.file, "bytes": os.path.getsize(args.file), **contents(predictor)}
+    predictor = load(args.model)
+    found = {"file": args.model, "bytes": os.path.getsize(args.model), **contents(predictor)}
     if args.json:
         _console.print_json(found)
     else:
@@ -54,15 +54,15 @@ def run(args: argparse.Namespace) -> int:
 def installation() -> dict[str, Any]:
     """Versions, targets and threads of this installation."""
     from .. import _native
+    from ..runtime.compiled_model import threads_of
     from ..runtime.engine import target_name
-    from ..runtime.session import threads_of
 
     return {
         "tidegate": installed("tidegate"),
         "python": platform.python_version(),
         "numpy": installed("numpy"),
         "torch": installed("torch") or "not installed (only training needs it)",
-        "targets_compiled": list(_native.compiled()),
+        "targets_compiled": list(_native.compiled_targets()),
         "targets_of_this_machine": list(_native.targets()),
         "targets_with_compute_bf16": list(_native.targets("compute=bf16")),
         "target": target_name(None),
@@ -118,9 +118,9 @@ def memory(model: Model) -> int:
     if entry["kind"] != "series":
         return 0
     from ..features.memory import memory_bytes
-    from ..features.series import Intake
+    from ..features.series import SeriesTransform
 
-    return memory_bytes(Intake.from_json(entry, model.tensors))
+    return memory_bytes(SeriesTransform.from_json(entry, model.tensors))
 
 
 def weights(model: Model) -> Iterator[tuple[str, Any]]:

@@ -1,6 +1,6 @@
 """Predict labels of messages or series, or how series go on.
 
-Messages are given by --text, as a file's rows, or with - as stdin's lines; a
+Messages are given by --message, as a file's rows, or with - as stdin's lines; a
 model of series takes a file of them. A file is .csv, .tsv or .jsonl, also .gz,
 or .parquet; of series also .npz or a folder. Where rows may have several
 labels, those with a probability of 0.5 or more are shown. A forecaster answers
@@ -17,15 +17,15 @@ from ..errors import DataError, OptionError
 from ..files import check_line
 from . import _console, _flags, _forecasts, _precision
 from ._inputs import check_times, needs_labels
-from ._parser import Parser
+from ._parser import FilePath, Parser, Renamed
 from ._table import decimal, one_line, short
 
 if TYPE_CHECKING:
     from ..runtime import Predictor, Scores
 
 EXAMPLES = """\
-  tidegate predict intent.safetensors --text "what's my balance"
-  tidegate predict intent.safetensors new.csv --column message --top 3
+  tidegate predict intent.safetensors --message "what's my balance"
+  tidegate predict intent.safetensors new.csv --text message --top 3
   echo "what's my balance" | tidegate predict intent.safetensors - --json
   tidegate predict load.safetensors load.csv --plot forecast.png"""
 
@@ -33,13 +33,18 @@ WIDTH = 60
 
 
 def flags(parser: Parser) -> None:
-    parser.add_argument("model", metavar="MODEL", help="the model file")
-    parser.add_argument("file", metavar="FILE", nargs="?", help="rows to predict, or - for lines on stdin")
-    parser.add_argument("--text", metavar="TEXT", action="append", help="a message; may be given again")
-    parser.add_argument("--column", metavar="NAME", help="column that holds the message (default: as in training)")
+    parser.add_argument("model", metavar="MODEL", action=FilePath, help="the model file")
+    parser.add_argument(
+        "file", metavar="FILE", action=FilePath, nargs="?", help="rows to predict, or - for lines on stdin"
+    )
+    parser.add_argument("--message", metavar="TEXT", action="append", help="a message; may be given again")
+    parser.add_argument("--text", metavar="COLUMN", help="column that holds the message (default: as in training)")
+    parser.add_argument("--column", action=Renamed, now="--text")
     parser.add_argument("--top", metavar="K", type=int, help="how many labels to show (default 1)")
     parser.add_argument("--json", action="store_true", help="print one JSON object a message or series")
-    parser.add_argument("--plot", metavar="FILE", help="draw a forecast and what came before it, as PNG")
+    parser.add_argument(
+        "--plot", metavar="FILE", action=FilePath, help="draw a forecast and what came before it, as PNG"
+    )
     _flags.force(parser)
     _precision.flags(parser)
 
@@ -81,15 +86,15 @@ def of_series(args: argparse.Namespace, predictor: Predictor) -> tuple[list[str]
 
     if args.file in (None, "-"):
         raise OptionError("this model takes series of numbers; give a file of them, or their steps to tidegate stream")
-    if args.column:
-        raise OptionError("--column is for messages, and this model takes series; leave it out")
+    if args.text:
+        raise OptionError("--text is for messages, and this model takes series; leave it out")
     document = predictor.model.document
     task = tasks.load(document["task"]["kind"])
     options = recalled(task.Options, document["task"]["options"])
-    source = task.asked(args.file, options, document["input"]["columns"])
+    source = task.read_unlabelled(args.file, options, document["input"]["columns"])
     check_times(source, predictor.model)
     names = [series.id or source.place(i, 0).removesuffix(", step 1") for i, series in enumerate(source.series)]
-    return names, predictor.predict(**task.questions(source, options))
+    return names, predictor.predict(**task.predictor_inputs(source, options))
 
 
 def probabilities_of(predictor: Predictor, texts: list[str], places: list[str]) -> Any:
@@ -107,29 +112,29 @@ def probabilities_of(predictor: Predictor, texts: list[str], places: list[str]) 
 
 
 def check(args: argparse.Namespace) -> None:
-    if (args.file is None) == (args.text is None):
-        raise OptionError("give either --text, a file, or - for stdin; see 'tidegate predict --help'")
-    if args.column and args.file in (None, "-"):
-        raise OptionError("--column is for a file; --text and - have no columns")
+    if args.text is not None and args.file in (None, "-"):
+        raise OptionError("--text is now the column of a file, as in fit and score; give a message with --message")
+    if (args.file is None) == (args.message is None):
+        raise OptionError("give either --message, a file, or - for stdin; see 'tidegate predict --help'")
     if args.top is not None and args.top < 1:
         raise OptionError(f"--top is {args.top}; it must be at least 1")
 
 
 def messages(args: argparse.Namespace, predictor: Predictor) -> tuple[list[str], list[str]]:
     """The texts and, for each, the place to name when something is wrong with it."""
-    if args.text is not None:
-        return args.text, ["--text"] * len(args.text)
+    if args.message is not None:
+        return args.message, ["--message"] * len(args.message)
     if args.file == "-":
         lines = stdin_lines()
         return lines, [f"stdin:{n}" for n in range(1, len(lines) + 1)]
     from ..data.columns import MissingColumn
     from ..data.table import read
 
-    column = args.column or predictor.model.document["task"]["options"].get("text", "text")
+    column = args.text or predictor.model.document["task"]["options"].get("text", "text")
     try:
         rows = read(args.file, [column])
     except MissingColumn as error:
-        remedy = "; say which one holds the messages with --column"
+        remedy = "; say which one holds the messages with --text"
         raise DataError(f"{str(error).removesuffix(error.hint)}{remedy}{error.hint}") from error
     return rows.column(column), [rows.place(i) for i in range(len(rows))]
 

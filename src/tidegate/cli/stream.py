@@ -25,11 +25,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .. import strictjson
-from ..errors import DataError, TidegateError, located
+from ..errors import DataError, TidegateError, error_context
 from ..files import check_line
 from . import _console, _precision
 from ._inputs import TAKES
-from ._parser import Parser
+from ._parser import FilePath, Parser
 from ._table import decimal
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ REMEDY = "correct it, or leave bad events out with --skip-bad"
 
 
 def flags(parser: Parser) -> None:
-    parser.add_argument("model", metavar="MODEL", help="the model file")
+    parser.add_argument("model", metavar="MODEL", action=FilePath, help="the model file")
     parser.add_argument("--all", action="store_true", help="the score of every label, not only of the best")
     parser.add_argument("--skip-bad", action="store_true", help="leave bad events out and list them at the end")
     _precision.flags(parser)
@@ -59,7 +59,7 @@ def run(args: argparse.Namespace) -> int:
     from ..runtime import load
 
     predictor = load(args.model, **_precision.asked(args))
-    with located(args.model):
+    with error_context(args.model):
         predictor.pool()  # a model that cannot stream is refused before the first event
     streams = Streams(predictor, args.all)
     bad = []

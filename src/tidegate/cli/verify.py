@@ -20,9 +20,9 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING, Any
 
-from ..errors import located
+from ..errors import error_context
 from . import _console, _precision
-from ._parser import Parser
+from ._parser import FilePath, Parser
 from ._table import table
 
 if TYPE_CHECKING:
@@ -42,16 +42,16 @@ WITHOUT_SUM = (
 
 
 def flags(parser: Parser) -> None:
-    parser.add_argument("file", metavar="FILE", help="the model file")
+    parser.add_argument("model", metavar="MODEL", action=FilePath, help="the model file")
     parser.add_argument("--json", action="store_true", help="print the figures as JSON")
     _precision.flags(parser)
 
 
 def run(args: argparse.Namespace) -> int:
-    said, results = replay(args.file, **_precision.asked(args))
+    said, results = replay(args.model, **_precision.asked(args))
     if args.json:
         targets = [r.to_json() for r in results]
-        _console.print_json({"file": args.file, "ok": passed(results), "sha256": said, "targets": targets})
+        _console.print_json({"file": args.model, "ok": passed(results), "sha256": said, "targets": targets})
     else:
         print(f"{report(results)}\n{WITH_SUM if said else WITHOUT_SUM}")
     return code(results)
@@ -63,7 +63,7 @@ def replay(file: str, weights: str | None = None, compute: str | None = None) ->
     from ..verify import verify
 
     model = Model.load(file)
-    with located(file):
+    with error_context(file):
         return model.sha256, verify(model, weights, compute)
 
 

@@ -9,7 +9,7 @@ from typing import Any, Final, TypeVar
 
 import numpy as np
 
-from ..tasks._options import check, option
+from ..tasks._options import RENAMED, check, option
 
 COLUMNS: Final = frozenset(
     ("input", "text", "label", "label_separator", "group", "values", "time", "id", "layout", "targets", "known")
@@ -47,6 +47,8 @@ def takes(kind: type, without: frozenset[str] = COLUMNS) -> Callable[[C], C]:
         try:
             given = signature.bind(self, *args, **values)
         except TypeError as error:
+            for name in values.keys() & RENAMED.keys():
+                raise TypeError(f"{type(self).__name__}: {name} is now {RENAMED[name][0]}") from None
             raise TypeError(f"{type(self).__name__}: {error}") from None
         given.apply_defaults()
         for f in found:

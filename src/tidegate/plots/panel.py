@@ -88,11 +88,14 @@ def panels(
     middle = list(quantiles).index(0.5)
     return [
         Panel(
-            called[k], shown[:, k], ahead[:, k, middle], bands(ahead[:, k], quantiles),
+            called[k],
+            shown[:, k],
+            ahead[:, k, middle],
+            bands(ahead[:, k], quantiles),
             None if known is None else known[:, k],
         )
         for k in range(ahead.shape[1])
-    ]  # fmt: skip
+    ]
 
 
 def bands(ahead: Floats, quantiles: Sequence[float]) -> tuple[Band, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -12,12 +12,14 @@ import numpy.typing as npt
 from ..data.candidates import of_series, suggestion
 from ..data.columns import MissingColumn
 from ..data.table import Table, read
-from ..errors import DataError, located
+from ..errors import DataError, error_context
 from ..features.text import Tokenizer, Vocabulary, encode
-from ._lesson import Array, Indices, padded
 from ._options import option
+from ._problem import Array, Indices, pad
 
 Inputs = tuple[dict[str, Any], dict[str, npt.NDArray[Any]], Vocabulary, npt.NDArray[np.float32]]
+
+KINDS: Final = {"word": "word", "character": "char", "byte": "byte"}  # a unit -> the tokenizer's kind in a model file
 
 
 @dataclass(frozen=True)
@@ -29,8 +31,8 @@ class TextSource:
     group: str | None = option(
         None, "column that says which rows belong together, such as those of one patient; they are held out together"
     )
-    tokens: str = option("word", "what a step is", choices=("word", "char", "byte"))
-    fold: bool = option(True, "fold case (byte tokens never do)")
+    unit: str = option("word", "what the model reads at each step", choices=tuple(KINDS))
+    fold: bool = option(True, "fold case (bytes are never folded)")
     digits: str = option("keep", "keep digits, or show only their shape (every digit as 0)", choices=("keep", "shape"))
     min_count: int = option(1, "rarer tokens count as unknown", least=1)
     vocabulary: int = option(30_000, "most entries of the vocabulary", least=2, most=1_000_000)
@@ -38,8 +40,8 @@ class TextSource:
     drop_rare: float = option(0.5, "rare words more often: a/(a + count) of them", least=0.0, most=100.0)
 
     def tokenizer(self) -> Tokenizer:
-        fold = self.fold and self.tokens != "byte"
-        return Tokenizer(self.tokens, fold=fold, digits=self.digits)
+        fold = self.fold and self.unit != "byte"
+        return Tokenizer(KINDS[self.unit], fold=fold, digits=self.digits)
 
 
 class Messages:
@@ -56,7 +58,7 @@ class Messages:
         chosen = [self.ids[i] for i in rows]
         if random is not None:
             chosen = [np.where(random.random(len(row)) < self.hide[row], np.int32(0), row) for row in chosen]
-        x, lengths = padded(chosen)
+        x, lengths = pad(chosen)
         return x.astype(np.int64), lengths, self.targets[rows]
 
 
@@ -84,7 +86,7 @@ def tokens_of(table: Table, options: TextSource) -> list[list[bytes]]:
     """The tokens of every row's message. Raises DataError with file and line for one without any."""
     tokenizer, found = options.tokenizer(), []
     for row, text in enumerate(table.column(options.text)):
-        with located(table.place(row)):
+        with error_context(table.place(row)):
             found.append(message(tokenizer, text, options.text))
     return found
 
@@ -102,7 +104,7 @@ def inputs(options: TextSource, tokens: list[list[bytes]]) -> Inputs:
     of its ids how often training reads it as unknown, float32 [size].
     """
     counts = Counter(t for row in tokens for t in row)
-    if options.tokens == "byte":
+    if options.unit == "byte":
         vocabulary = Vocabulary.of_bytes()
     else:
         vocabulary = Vocabulary.learn(counts, options.min_count, options.vocabulary)

@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 from ..errors import OptionError
 
 T = TypeVar("T")
+
+# Options by their names in older versions: the name now, and the values that have changed too.
+RENAMED: Final[dict[str, tuple[str, dict[str, str]]]] = {
+    "tokens": ("unit", {"char": "character"}),
+    "windows": ("windows_per_epoch", {}),
+}
 
 
 def option(
@@ -44,6 +50,19 @@ def check_type(name: str, kind: str, value: Any) -> None:
         raise OptionError(f"{name} is {value!r}; expected {kind}")
 
 
+def rename_options(values: dict[str, Any]) -> dict[str, Any]:
+    """Rename options that an older version recorded.
+
+    >>> rename_options({"tokens": "char", "seed": 3})
+    {'unit': 'character', 'seed': 3}
+    """
+    found = {}
+    for name, value in values.items():
+        now, changed = RENAMED.get(name, (name, {}))
+        found[now] = changed.get(value, value) if isinstance(value, str) else value
+    return found
+
+
 def recalled(kind: type[T], values: dict[str, Any]) -> T:
     """The options that a model file recorded; files outlive options, so those that are no more are left out.
 
@@ -52,7 +71,7 @@ def recalled(kind: type[T], values: dict[str, Any]) -> T:
     'message'
     """
     known = {f.name for f in dataclasses.fields(kind)}  # type: ignore[arg-type]
-    return kind(**{name: value for name, value in values.items() if name in known})
+    return kind(**{name: value for name, value in rename_options(values).items() if name in known})
 
 
 def make(kind: type[T], values: dict[str, Any]) -> T:
@@ -60,6 +79,8 @@ def make(kind: type[T], values: dict[str, Any]) -> T:
     known = [f.name for f in dataclasses.fields(kind)]  # type: ignore[arg-type]
     for name in values:
         if name not in known:
+            if name in RENAMED:
+                raise OptionError(f"the option {name} is now {RENAMED[name][0]}")
             near = difflib.get_close_matches(name, known, 1)
             hint = f"did you mean {near[0]!r}? " if near else ""
             raise OptionError(f"unknown option {name!r}; {hint}there are {', '.join(known)}")

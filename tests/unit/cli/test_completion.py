@@ -1,4 +1,4 @@
-"""The scripts complete in real shells what the parsers know."""
+"""The printed scripts complete commands, flags, choices and files in real shells."""
 
 from __future__ import annotations
 
@@ -6,54 +6,53 @@ import os
 import pty
 import shutil
 import subprocess
+import sys
 import time
 from pathlib import Path
 
 import pytest
 
 from tidegate import cli, formats, tasks
-from tidegate.cli import _completion
+from tidegate.cli import completion
 from tidegate.errors import OptionError
-
-PLACES = list(_completion.places(cli.built(cli.names())))
 
 BASH = """
 source "$1"; shift
 COMP_WORDS=("$@") COMP_CWORD=$(($# - 1))
-_tidegate
+_shtab_tidegate
 printf '%s\\n' "${COMPREPLY[@]}"
 """
 
+SETUP = {
+    "zsh": (["zsh", "-f", "-i"], "autoload -U compinit; compinit -u -D; eval \"$(cat {script})\"; echo rea''dy\n"),
+    "tcsh": (["tcsh", "-f", "-i"], "set edit; source {script}; echo rea''dy\n"),
+}
+
 
 @pytest.fixture(scope="module")
-def scripts(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+def scripts(tmp_path_factory: pytest.TempPathFactory, tidegate_without_torch) -> dict[str, Path]:
+    """The script of each shell, printed by a process without torch."""
     folder = tmp_path_factory.mktemp("scripts")
-    for name, made in _completion.SHELLS.items():
-        (folder / name).write_text(made(PLACES))
-    return {name: folder / name for name in _completion.SHELLS}
+    for shell in completion.SHELLS:
+        done = tidegate_without_torch("completion", shell)
+        assert (done.returncode, done.stderr) == (0, "")
+        (folder / shell).write_text(done.stdout)
+    return {shell: folder / shell for shell in completion.SHELLS}
 
 
-def in_bash(script: Path, *words: str, cwd: Path | None = None) -> list[str]:
-    """What bash offers when the last of these words is being typed."""
+def complete_in_bash(script: Path, *words: str, cwd: Path | None = None) -> list[str]:
+    """Return what bash offers while the last of these words is being typed."""
     if shutil.which("bash") is None:
         pytest.skip("no bash here")
     done = subprocess.run(
         ["bash", "--norc", "-c", BASH, "bash", str(script), "tidegate", *words],
-        cwd=cwd, capture_output=True, text=True, check=True, timeout=60,
-    )  # fmt: skip
-    assert done.stderr == ""
+        cwd=cwd,
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
     return done.stdout.split("\n")[:-1] if done.stdout != "\n" else []
-
-
-def test_every_command_task_and_flag_has_its_place() -> None:
-    by_path = {place.path: place for place in PLACES}
-    commands = {f"tidegate {name}" for name in cli.names()}
-    assert set(by_path) == {"tidegate", *commands, *(f"tidegate fit {name}" for name in tasks.names())}
-    export = {name: one for one in by_path["tidegate export"].flags for name in one.names}
-    assert export["--to"].takes == formats.names()
-    assert export["--out"].takes == _completion.FILES
-    assert export["--json"].takes is None
-    assert by_path["tidegate predict"].flags[1]._replace(about="") == (["--text"], "text", "", "anything", True)
 
 
 @pytest.mark.parametrize(
@@ -62,62 +61,68 @@ def test_every_command_task_and_flag_has_its_place() -> None:
         (("pre",), ["predict"]),
         (("fit", ""), tasks.names()),
         (("export", "m.safetensors", "--to", ""), formats.names()),
-        (("export", "--to=",), []),
-        (("export", "--to", "=", "o"), ["onnx"]),
-        (("export", "--to", "="), formats.names()),
+        (("export", "--to", "o"), ["onnx"]),
         (("score", "--uns"), ["--unseen"]),
         (("score", "--unseen", "w"), ["wrong"]),
-        (("fit", "classify", "t.csv", "--tok"), ["--tokens"]),
+        (("fit", "classify", "t.csv", "--uni"), ["--unit"]),
+        (("fit", "classify", "t.csv", "--unit", "c"), ["character"]),
+        (("fit", "classify", "--tok"), []),
         (("fit", "classify", "--seed", ""), []),
-        (("completion", ""), ["bash", "zsh"]),
+        (("completion", ""), ["bash", "zsh", "tcsh"]),
         (("--v",), ["--version"]),
     ],
-)  # fmt: skip
+)
 def test_bash_offers(scripts: dict[str, Path], words: tuple[str, ...], offered: list[str]) -> None:
-    assert in_bash(scripts["bash"], *words) == offered
+    assert complete_in_bash(scripts["bash"], *words) == offered
 
 
-def test_bash_offers_every_command_and_every_long_flag(scripts: dict[str, Path]) -> None:
-    assert in_bash(scripts["bash"], "") == cli.names()
-    for place in PLACES:
-        words = place.path.split()[1:]
-        long = [name for one in place.flags for name in one.names if name.startswith("--")]
-        assert in_bash(scripts["bash"], *words, "--") == long
+def test_bash_offers_every_command_and_every_long_flag(scripts: dict[str, Path], tidegate_without_torch) -> None:
+    assert complete_in_bash(scripts["bash"], "") == cli.names()
+    for words in [*([name] for name in cli.names()), *(["fit", name] for name in tasks.names())]:
+        shown = {word.rstrip(",") for word in tidegate_without_torch(*words, "--help").stdout.split()}
+        for flag in complete_in_bash(scripts["bash"], *words, "--"):
+            assert flag in shown or flag == "--", (words, flag)
+    assert "--unit" in complete_in_bash(scripts["bash"], "fit", "classify", "--")
 
 
 def test_bash_offers_files_and_folders(scripts: dict[str, Path], tmp_path: Path) -> None:
     (tmp_path / "my model.safetensors").touch()
     (tmp_path / "more").mkdir()
-    assert sorted(in_bash(scripts["bash"], "info", "m", cwd=tmp_path)) == ["more", "my model.safetensors"]
-    assert in_bash(scripts["bash"], "demo", "--out", "m", cwd=tmp_path) == ["more"]
+    for words in (["info"], ["score", "a.safetensors"], ["fit", "forecast", "--out"]):
+        offered = complete_in_bash(scripts["bash"], *words, "m", cwd=tmp_path)
+        assert sorted(offered) == ["more", "my model.safetensors"], words
+    assert complete_in_bash(scripts["bash"], "demo", "--out", "m", cwd=tmp_path) == ["more"]
 
 
+@pytest.mark.parametrize("shell", SETUP)
 @pytest.mark.parametrize(
     ("typed", "completed"),
     [("pred", "predict"), ("fit clas", "classify"), ("export m --to on", "onnx"), ("score m --unse", "--unseen")],
 )
-def test_zsh_completes(scripts: dict[str, Path], tmp_path: Path, typed: str, completed: str) -> None:
-    if shutil.which("zsh") is None:
-        pytest.skip("no zsh here")
-    screen = in_zsh(scripts["zsh"], f"tidegate {typed}", completed, tmp_path)
+def test_other_shells_complete(
+    scripts: dict[str, Path], tmp_path: Path, shell: str, typed: str, completed: str
+) -> None:
+    if shutil.which(shell) is None:
+        pytest.skip(f"no {shell} here")
+    screen = type_into(shell, scripts[shell], f"tidegate {typed}", completed, tmp_path)
     assert completed in screen, screen
 
 
-def in_zsh(script: Path, typed: str, awaited: str, cwd: Path) -> str:
-    """What a terminal shows once a tab was typed, as soon as `awaited` is there."""
+def type_into(shell: str, script: Path, typed: str, awaited: str, cwd: Path) -> str:
+    """Type into a shell's terminal, then a tab; return what it shows as soon as `awaited` is there."""
+    command, setup = SETUP[shell]
     ours, theirs = pty.openpty()
-    environment = {**os.environ, "TERM": "dumb", "PS1": "> ", "ZDOTDIR": str(cwd)}
-    shell = subprocess.Popen(["zsh", "-f", "-i"], stdin=theirs, stdout=theirs, stderr=theirs, cwd=cwd, env=environment)
+    environment = {**os.environ, "TERM": "vt100", "PS1": "> ", "ZDOTDIR": str(cwd)}
+    process = subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=theirs, cwd=cwd, env=environment)
     os.close(theirs)
     try:
-        setup = f"autoload -U compinit; compinit -u -D; source {script}; echo rea''dy\n"
-        os.write(ours, setup.encode())
+        os.write(ours, setup.format(script=script).encode())
         read_until(ours, "ready")
         os.write(ours, f"{typed}\t".encode())
         return read_until(ours, awaited)
     finally:
-        shell.kill()
-        shell.wait()
+        process.kill()
+        process.wait()
         os.close(ours)
 
 
@@ -137,8 +142,9 @@ def test_an_unknown_shell_is_refused() -> None:
         cli.run(["completion", "fish"])
 
 
-def test_the_command_prints_the_script_without_torch(tidegate_without_torch, scripts: dict[str, Path]) -> None:
-    for shell, script in scripts.items():
-        done = tidegate_without_torch("completion", shell)
-        assert (done.returncode, done.stderr) == (0, "")
-        assert done.stdout == script.read_text()
+def test_without_shtab_an_error_says_what_to_install(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, "shtab", None)
+    assert cli.main(["completion", "bash"]) == 2
+    assert 'shtab, which is not installed; pip install "tidegate[completion]"\n' in capsys.readouterr().err

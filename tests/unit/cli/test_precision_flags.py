@@ -77,7 +77,7 @@ def test_score_and_predict_hand_it_on(
     monkeypatch.setattr(tidegate.runtime, "load", load)
     rows = tmp_path / "rows.csv"
     rows.write_text("text,label\nhow,a\n")
-    for argv in (["predict", file, "--text", "how"], ["score", file, str(rows)]):
+    for argv in (["predict", file, "--message", "how"], ["score", file, str(rows)]):
         with pytest.raises(ValueError, match="far enough"):
             cli.main([*argv, *COMPUTE])
     assert asked == [{"weights": None, "compute": "bf16"}] * 2

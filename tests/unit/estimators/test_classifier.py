@@ -64,6 +64,8 @@ def test_repr_shows_what_differs_from_the_defaults() -> None:
 def test_an_unknown_parameter_is_named() -> None:
     with pytest.raises(TypeError, match="Classifier: got an unexpected keyword argument 'hiden'"):
         Classifier(hiden=3)
+    with pytest.raises(TypeError, match="Classifier: tokens is now unit"):
+        Classifier(tokens="char")
     with pytest.raises(TypeError, match="too many positional arguments"):
         Classifier(3)
 

@@ -14,7 +14,7 @@ from tidegate import files, tasks, tensors
 from tidegate.data.table import Table
 from tidegate.errors import ModelFileError, OptionError, TidegateError
 from tidegate.train import checkpoint
-from tidegate.train.job import Job
+from tidegate.train.job import TrainingJob
 from tidegate.train.loop import Run
 
 OPTIONS = {"hidden": 4, "embed": 4, "epochs": 2, "batch": 8, "refit_epochs": 0}
@@ -24,7 +24,7 @@ TABLE = Table(
     list(range(2, 42)),
     "0" * 64,
 )
-JOB = Job(tasks.load("classify"), tasks.load("classify").Options(**OPTIONS), TABLE, None, 1)
+JOB = TrainingJob(tasks.load("classify"), tasks.load("classify").Options(**OPTIONS), TABLE, None, 1)
 
 
 @pytest.fixture(scope="module")
@@ -132,7 +132,7 @@ HOSTILE = {
     "tensor of another shape": (tensor(lambda a: a[:-1]), "; expected float32"),
     "tensor of one": (tensor(lambda a: a[:1, :1]), "; expected float32"),  # which torch would spread
     "tensor with NaN": (tensor(lambda a: np.full_like(a, np.nan)), "has values that are NaN or infinite"),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize(("change", "sentence"), HOSTILE.values(), ids=HOSTILE)
@@ -184,6 +184,22 @@ def test_what_the_run_is_of_is_compared_key_by_key(
             load(run)
 
 
+def test_a_checkpoint_with_the_option_names_of_an_older_version_resumes(
+    saved: Path, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    arrays, text, _ = tensors.load(saved, checkpoint.KEY)
+    document = json.loads(text)
+    options = document["identity"]["options"]
+    options["tokens"] = {"word": "word", "character": "char"}[options.pop("unit")]
+    tensors.save("m.checkpoint", arrays, checkpoint.KEY, json.dumps(document))
+    load(run)
+    document["identity"]["options"] = None
+    tensors.save("m.checkpoint", arrays, checkpoint.KEY, json.dumps(document))
+    with pytest.raises(OptionError, match="options was None"):
+        load(run)
+
+
 def test_a_run_past_its_judged_epochs_has_an_adjustment(run: Run) -> None:
-    assert checkpoint.fits(run, [1.5], run.recipe.epochs)
-    assert not checkpoint.fits(run, [], run.recipe.epochs)
+    assert checkpoint.fits(run, [1.5], run.config.epochs)
+    assert not checkpoint.fits(run, [], run.config.epochs)

@@ -1,0 +1,47 @@
+"""Old spellings of flags and options are refused with the new one."""
+
+from __future__ import annotations
+
+import pytest
+
+from tidegate import cli
+from tidegate.errors import OptionError
+from tidegate.tasks._options import RENAMED, make, recalled
+from tidegate.tasks.classify import Options
+
+
+@pytest.mark.parametrize(
+    ("command", "sentence"),
+    [
+        ("score m.safetensors --from 5 all.csv", "--from is now --start; see 'tidegate score --help'"),
+        ("score m.safetensors all.csv --from=5", "--from is now --start"),
+        ("predict m.safetensors new.csv --column message", "--column is now --text"),
+        ("fit classify a.csv --tokens char", "--tokens is now --unit; see 'tidegate fit classify --help'"),
+        ("fit forecast a.csv --windows 64 --out m", "--windows is now --windows-per-epoch"),
+        ("predict m.safetensors --text hello", "--text is now the column of a file"),
+    ],
+)
+def test_old_flags_give_the_new_ones(command: str, sentence: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(command.split()) == 2
+    assert f"tidegate: {sentence}" in capsys.readouterr().err
+
+
+def test_old_flags_are_neither_shown_nor_suggested(capsys: pytest.CaptureFixture[str]) -> None:
+    for command in (["fit", "classify"], ["fit", "forecast"], ["score"], ["predict"]):
+        with pytest.raises(SystemExit):
+            cli.main([*command, "--help"])
+    shown = capsys.readouterr().out.split()
+    assert not {"--from", "--column", "--tokens", "--windows"} & set(shown)
+    assert cli.main(["fit", "classify", "a.csv", "--out", "m", "--token", "byte"]) == 2
+    assert "--tokens" not in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("old", RENAMED)
+def test_old_options_give_the_new_ones(old: str) -> None:
+    with pytest.raises(OptionError, match=f"the option {old} is now {RENAMED[old][0]}$"):
+        make(Options, {old: 3})
+
+
+def test_the_options_of_an_older_model_file_are_understood() -> None:
+    assert recalled(Options, {"tokens": "char"}).unit == "character"
+    assert recalled(Options, {"tokens": "byte", "of_long_ago": 3}).unit == "byte"
