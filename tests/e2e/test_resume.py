@@ -61,6 +61,7 @@ def unbroken(tmp_path_factory: pytest.TempPathFactory, weights_hash: Callable[[P
     return weights_hash(folder / "m.safetensors")
 
 
+@pytest.mark.slow
 def test_a_run_killed_at_random_ends_with_the_same_bits(
     train: Path, unbroken: str, tmp_path: Path, weights_hash: Callable[[Path], str]
 ) -> None:
