@@ -52,16 +52,16 @@ def from_torch(
     >>> stream.push([0.1, 0.2, 0.3]).values.shape
     (2,)
     """
-    from .nn import alike
+    from .nn import comparison
     from .nn.from_torch import from_torch
     from .runtime import Predictor
     from .verify import attach
 
     model = from_torch(modules, labels, initial)
     if like is not None or example is not None:
-        alike.compare(model, like, example)
+        comparison.compare(model, like, example)
     else:
-        alike.warn_of_one_step(model)
+        comparison.warn_of_one_step(model)
     return Predictor(attach(model))
 
 
