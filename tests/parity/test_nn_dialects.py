@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from tidegate import cells, nn
-from tidegate.nn.recurrent import by_equation, last
+from tidegate.nn.recurrent import run_final_states, run_tape
 from tidegate.verify import attach
 from tidegate.verify.replay import Replay
 from tidegate.verify.replay import torch as in_torch
@@ -52,12 +52,12 @@ def test_rows_of_unequal_lengths_are_what_each_is_alone(name: str, dialect: dict
     x, start = nn_tapes.given(layer, tape, 5)
     lengths = [5, 4, 1]
     packed = torch.nn.utils.rnn.pack_padded_sequence(x, torch.tensor(lengths))
-    y, states = last(layer, tape, t, packed.data, packed.batch_sizes, start, backward)
+    y, states = run_final_states(layer, tape, t, packed.data, packed.batch_sizes, start, backward)
     padded, _ = torch.nn.utils.rnn.pad_packed_sequence(packed._replace(data=y))
     for row, n in enumerate(lengths):
         alone = x[:n, row : row + 1]
         given = {k: v[row : row + 1] for k, v in start.items()}
-        wanted, every = by_equation(layer, tape, t, alone.flip(0) if backward else alone, given)
+        wanted, every = run_tape(layer, tape, t, alone.flip(0) if backward else alone, given)
         assert torch.allclose(padded[:n, row], (wanted.flip(0) if backward else wanted)[:, 0], atol=1e-13, rtol=0)
         for state, value in states.items():
             assert torch.allclose(value[row], every[state][-1, 0], atol=1e-13, rtol=0)

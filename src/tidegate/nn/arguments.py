@@ -15,19 +15,19 @@ import torch
 from torch.nn.utils.rnn import PackedSequence
 
 from ..errors import WrongShape, WrongType, WrongValue
-from .transforms import tracing
+from .transforms import is_jit_tracing
 
 
-def plain(sizes: Iterable[int]) -> tuple[int, ...]:
+def as_integers(sizes: Iterable[int]) -> tuple[int, ...]:
     """Sizes as integers: while torch traces they are tensors, and it warns of every look at one."""
-    if not tracing():
+    if not is_jit_tracing():
         return tuple(sizes)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         return tuple(map(int, sizes))
 
 
-def whole(name: str, value: Any, least: int = 1) -> None:
+def check_integer(name: str, value: Any, least: int = 1) -> None:
     """Raises unless a value is an integer from `least`."""
     if not isinstance(value, int):
         raise WrongType(f"{name} should be of type int, got: {type(value).__name__}; give a whole number")
@@ -36,14 +36,14 @@ def whole(name: str, value: Any, least: int = 1) -> None:
         raise WrongValue(f"{name} is {value}; {name} must be {least_said}")
 
 
-def flag(name: str, value: Any) -> None:
+def check_bool(name: str, value: Any) -> None:
     if not isinstance(value, bool):
         raise WrongType(f"{name} should be of type bool, got: {type(value).__name__}; give True or False")
 
 
-def stack(layers: Any, dropout: Any, residual: bool) -> None:
+def check_stack(layers: Any, dropout: Any, residual: bool) -> None:
     """Checks what goes between layers; warns of what does nothing in a single one."""
-    whole("num_layers", layers)
+    check_integer("num_layers", layers)
     number = isinstance(dropout, numbers.Real) and not isinstance(dropout, bool)
     if not number or math.isnan(dropout) or not 0 <= dropout <= 1:
         raise WrongValue(
@@ -58,23 +58,23 @@ def stack(layers: Any, dropout: Any, residual: bool) -> None:
             )
 
 
-def projection(size: Any, hidden: int) -> None:
-    whole("proj_size", size, 0)
+def check_projection(size: Any, hidden: int) -> None:
+    check_integer("proj_size", size, 0)
     if size >= hidden:
         raise WrongValue(f"proj_size is {size}; proj_size has to be smaller than hidden_size, which is {hidden}")
 
 
-def no_projection(given: Any, module: str) -> None:
+def refuse_projection(given: Any, module: str) -> None:
     if given is not None:
         raise WrongValue(f"{module}: proj_size argument is only supported for LSTM; leave it out")
 
 
-def choice(name: str, value: Any, choices: tuple[str, ...]) -> None:
+def check_choice(name: str, value: Any, choices: tuple[str, ...]) -> None:
     if value not in choices:
         raise WrongValue(f"Unknown {name} {value!r}; choose one of {', '.join(map(repr, choices))}")
 
 
-def sequence(given: Any, inputs: int, dtype: torch.dtype, module: str) -> None:
+def check_sequence(given: Any, inputs: int, dtype: torch.dtype, module: str) -> None:
     """Checks a sequence: tensor of 2 or 3 axes, or packed; its width, dtype and length."""
     packed = isinstance(given, PackedSequence)
     x = given.data if packed else given
@@ -84,23 +84,25 @@ def sequence(given: Any, inputs: int, dtype: torch.dtype, module: str) -> None:
         )
     if packed and x.dim() != 2:
         raise WrongShape(f"{module}: packed input must have 2 dimensions, got {x.dim()}; steps are vectors")
-    if x.dtype != dtype and not autocast():
+    if x.dtype != dtype and not is_autocast():
         raise WrongValue(
             f"{module}: input dtype ({x.dtype}) does not match weight dtype ({dtype}); use input.to({dtype}) or "
             f"module.to({x.dtype})"
         )
-    if plain(x.shape)[-1] != inputs:
+    if as_integers(x.shape)[-1] != inputs:
         raise WrongShape(
-            f"{module}: input.size(-1) must be equal to input_size. Expected {inputs}, got {plain(x.shape)[-1]}"
+            f"{module}: input.size(-1) must be equal to input_size. Expected {inputs}, got {as_integers(x.shape)[-1]}"
         )
 
 
-def steps(x: torch.Tensor, module: str) -> None:
-    if plain(x.shape)[0] == 0:
+def check_steps(x: torch.Tensor, module: str) -> None:
+    if as_integers(x.shape)[0] == 0:
         raise WrongShape(f"{module}: Expected sequence length to be larger than 0; leave empty sequences out")
 
 
-def states(hx: Any, names: tuple[str, ...], like: torch.Tensor, axes: int, module: str) -> tuple[torch.Tensor, ...]:
+def check_states(
+    hx: Any, names: tuple[str, ...], like: torch.Tensor, axes: int, module: str
+) -> tuple[torch.Tensor, ...]:
     """The given states as a tuple; checks how many there are, their axes and dtype."""
     given = (hx,) if len(names) == 1 else hx
     if not isinstance(given, tuple | list) or not all(isinstance(v, torch.Tensor) for v in given):
@@ -112,28 +114,30 @@ def states(hx: Any, names: tuple[str, ...], like: torch.Tensor, axes: int, modul
         if v.dim() != axes:
             row = "un" if axes % 2 == 0 else ""
             raise WrongShape(f"{module}: For {row}batched input, hx should also be {axes}-D but got {v.dim()}-D tensor")
-        if v.dtype != like.dtype and not autocast():
+        if v.dtype != like.dtype and not is_autocast():
             raise WrongShape(f"{module}: hx is of dtype {v.dtype} and the input of {like.dtype}; they must be the same")
     return tuple(given)
 
 
-def sizes(given: tuple[torch.Tensor, ...], wanted: list[tuple[int, ...]], module: str) -> None:
+def check_sizes(given: tuple[torch.Tensor, ...], wanted: list[tuple[int, ...]], module: str) -> None:
     for k, (v, asked) in enumerate(zip(given, wanted, strict=True)):
-        if (found := plain(v.shape)) != (shape := plain(asked)):
+        if (found := as_integers(v.shape)) != (shape := as_integers(asked)):
             which = f"hidden[{k}]" if len(wanted) > 1 else "hidden"
             raise WrongShape(f"{module}: Expected {which} size {shape}, got {found}")
 
 
-def vector(x: torch.Tensor, inputs: int, dtype: torch.dtype, module: str) -> None:
+def check_cell_input(x: torch.Tensor, inputs: int, dtype: torch.dtype, module: str) -> None:
     """Checks a cell's input: [B, features] or [features]."""
     if x.dim() not in (1, 2):
         raise WrongValue(f"{module}: Expected input to be 1D or 2D, got {x.dim()}D instead")
-    if plain(x.shape)[-1] != inputs:
-        raise WrongShape(f"{module}: input has inconsistent input_size: got {plain(x.shape)[-1]} expected {inputs}")
-    if x.dtype != dtype and not autocast():
+    if as_integers(x.shape)[-1] != inputs:
+        raise WrongShape(
+            f"{module}: input has inconsistent input_size: got {as_integers(x.shape)[-1]} expected {inputs}"
+        )
+    if x.dtype != dtype and not is_autocast():
         raise WrongShape(f"{module}: input must have the same dtype as the weights, {dtype}, got {x.dtype}")
 
 
-def autocast() -> bool:
+def is_autocast() -> bool:
     """Whether torch chooses dtypes itself at present, on any device."""
     return bool(torch._C._is_any_autocast_enabled())

@@ -12,22 +12,22 @@ from ..tape import Tape
 from . import packing
 from .ops import TorchOps
 from .packed import Packed
-from .recurrent import engine, last, sequence
+from .recurrent import engine, run_all_states, run_final_states
 
 Tensors = dict[str, torch.Tensor]
 Layer = dict[str, Any]
 
 
-def convolution(layer: Layer, t: Tensors, x: torch.Tensor, entries: Packed) -> torch.Tensor:
+def convolve(layer: Layer, t: Tensors, x: torch.Tensor, layout: Packed) -> torch.Tensor:
     """Outputs [N, size] of a conv layer over x [N, inputs]; outside of its row every step counts as zeros."""
     k = layer["width"]
     back, ahead = ((k - 1) // 2, k // 2) if layer["centred"] else (k - 1, 0)
     nothing = x.new_zeros(1, x.shape[1])
-    windows = torch.nn.functional.embedding(entries.around(back, ahead), torch.cat([x, nothing])).flatten(1)
+    windows = torch.nn.functional.embedding(layout.window_indices(back, ahead), torch.cat([x, nothing])).flatten(1)
     return torch.as_tensor(activated(TorchOps, layer, TorchOps.affine(windows, t["weight"], t["bias"])))
 
 
-def pasts(layer: Layer, x: torch.Tensor) -> Tensors:
+def past_states(layer: Layer, x: torch.Tensor) -> Tensors:
     """The state after every step of a causal conv layer over x [T, B, inputs]: `past` [T, B, k - 1, inputs]; none where
     it has none."""
     k, T = layer["width"], x.shape[0]
@@ -37,12 +37,12 @@ def pasts(layer: Layer, x: torch.Tensor) -> Tensors:
     return {"past": torch.stack([longer[j : j + T] for j in range(k - 1)], 2)}
 
 
-def one_way_round(
+def run_direction(
     layer: Layer,
     tape: Tape,
     t: Tensors,
     x: torch.Tensor,
-    entries: Packed,
+    layout: Packed,
     fused: bool = True,
     native: bool = True,
     backward: bool = False,
@@ -52,24 +52,24 @@ def one_way_round(
     torch's kernels get padded rows: over packed ones, gradients take time that grows with the square of the steps.
     """
     if not (fused and engine(tape, x.dtype, x.device.type, native).startswith("torch")):
-        return last(layer, tape, t, x, entries.sizes, backward=backward, fused=fused, native=native)[0]
-    given = packing.reversed_in_time(x, entries.sizes) if backward else x
-    y, _ = sequence(layer, tape, t, entries.longest_first(given), fused, native=native)
-    y = y.flatten(0, 1).index_select(0, entries.longest_first_place)
-    return packing.reversed_in_time(y, entries.sizes) if backward else y
+        return run_final_states(layer, tape, t, x, layout.batch_sizes, backward=backward, fused=fused, native=native)[0]
+    given = packing.reverse_time(x, layout.batch_sizes) if backward else x
+    y, _ = run_all_states(layer, tape, t, layout.pad_longest_first(given), fused, native=native)
+    y = y.flatten(0, 1).index_select(0, layout.longest_first_indices)
+    return packing.reverse_time(y, layout.batch_sizes) if backward else y
 
 
-def both_ways(
+def run_both_directions(
     layer: Layer,
     tape: Tape,
     t: Tensors,
     x: torch.Tensor,
-    entries: Packed,
+    layout: Packed,
     fused: bool = True,
     native: bool = True,
 ) -> torch.Tensor:
     """Outputs [N, 2 x outputs] of a bidirectional layer over x [N, inputs]."""
     forward, backward = (one_way(way, t) for way in DIRECTIONS)
-    ahead = one_way_round(layer, tape, forward, x, entries, fused, native)
-    back = one_way_round(layer, tape, backward, x, entries, fused, native, backward=True)
+    ahead = run_direction(layer, tape, forward, x, layout, fused, native)
+    back = run_direction(layer, tape, backward, x, layout, fused, native, backward=True)
     return torch.cat([ahead, back], -1)

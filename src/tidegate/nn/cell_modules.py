@@ -23,12 +23,12 @@ class CellModule(dialects.DialectMixin):
         self, cell: str, dialect: dict[str, str], input_size: int, hidden_size: int, bias: bool, device: Any, dtype: Any
     ) -> None:
         super().__init__()
-        arguments.whole("input_size", input_size)
-        arguments.whole("hidden_size", hidden_size, 0)
-        arguments.flag("bias", bias)
+        arguments.check_integer("input_size", input_size)
+        arguments.check_integer("hidden_size", hidden_size, 0)
+        arguments.check_bool("bias", bias)
         self.input_size, self.hidden_size, self.bias = input_size, hidden_size, bias
         self._cell = (cell, tuple(sorted({**dialect, "bias": "yes" if bias else "no"}.items())))
-        for name, shape in dialects.weights(self.cell, input_size, hidden_size, hidden_size).items():
+        for name, shape in dialects.weight_shapes(self.cell, input_size, hidden_size, hidden_size).items():
             self.register_parameter(name, torch.nn.Parameter(torch.empty(shape, device=device, dtype=dtype)))
         for name in () if bias else ("bias_ih", "bias_hh"):
             self.register_parameter(name, None)
@@ -37,7 +37,7 @@ class CellModule(dialects.DialectMixin):
     @property
     def cell(self) -> cells.Cell:
         """The equation, in the module's dialect."""
-        return recurrent.cell_of(*self._cell)
+        return recurrent.load_cell(*self._cell)
 
     @property
     def engine(self) -> str:
@@ -45,11 +45,11 @@ class CellModule(dialects.DialectMixin):
         return recurrent.engine(self.cell.tape, native=False) if self.fused else "tape"
 
     def dialect_entry(self) -> dict[str, str]:
-        return dialects.spoken(self.cell)
+        return dialects.entry_choices(self.cell)
 
     def reset_parameters(self) -> None:
         """Draws all weights anew: uniform within 1 / sqrt(hidden_size); a norm's gain is 1 and its bias 0."""
-        dialects.reset(dict(self.named_parameters()), self.hidden_size)
+        dialects.reset_weights(dict(self.named_parameters()), self.hidden_size)
 
     def forward(self, input: Tensor, hx: Any = None) -> Any:
         """The next state [B, hidden_size]; an LSTM's is (h, c).
@@ -61,14 +61,16 @@ class CellModule(dialects.DialectMixin):
         """
         name, weight = type(self).__name__, self.weight_ih
         assert isinstance(weight, Tensor)
-        arguments.vector(input, self.input_size, weight.dtype, name)
+        arguments.check_cell_input(input, self.input_size, weight.dtype, name)
         x = input if input.dim() == 2 else input[None]
-        state = self.first(hx, input) or {n: x.new_zeros(x.shape[0], self.hidden_size) for n in self.cell.tape.state}
+        state = self.prepare_states(hx, input) or {
+            n: x.new_zeros(x.shape[0], self.hidden_size) for n in self.cell.tape.state
+        }
         following = self.step(x, state)
         final = tuple(v if input.dim() == 2 else v[0] for v in following.values())
         return final if len(final) > 1 else final[0]
 
-    def first(self, hx: Any, input: Tensor) -> dict[str, Tensor]:
+    def prepare_states(self, hx: Any, input: Tensor) -> dict[str, Tensor]:
         """The given state, name -> [B, hidden_size]; empty for none."""
         if hx is None:
             return {}
@@ -77,16 +79,16 @@ class CellModule(dialects.DialectMixin):
             if isinstance(v, Tensor) and v.dim() not in (1, 2):
                 which = f"hx[{k}]" if len(names) > 1 else "hidden"
                 raise WrongValue(f"{name}: Expected {which} to be 1D or 2D, got {v.dim()}D instead")
-        given = arguments.states(hx, names, input, input.dim(), name)
-        arguments.sizes(given, [(*input.shape[:-1], self.hidden_size)] * len(names), name)
+        given = arguments.check_states(hx, names, input, input.dim(), name)
+        arguments.check_sizes(given, [(*input.shape[:-1], self.hidden_size)] * len(names), name)
         return {n: v if input.dim() == 2 else v[None] for n, v in zip(names, given, strict=True)}
 
     def step(self, x: Tensor, state: dict[str, Tensor]) -> dict[str, Tensor]:
         tape = self.cell.tape
-        t = dialects.tensors(self.cell, lambda name: getattr(self, name, None))
-        if self.fused and not transforms.by_tape() and (kernel := recurrent.kernel_of(tape)):
-            return recurrent.step_by_kernel(kernel, t, x, state)
-        return recurrent.step_by_tape({"size": self.hidden_size}, tape, t, x, state)
+        t = dialects.weights_by_role(self.cell, lambda name: getattr(self, name, None))
+        if self.fused and not transforms.needs_tape() and (kernel := recurrent.find_kernel(tape)):
+            return recurrent.step_with_kernel(kernel, t, x, state)
+        return recurrent.step_with_tape({"size": self.hidden_size}, tape, t, x, state)
 
     def extra_repr(self) -> str:
         own = {} if self.bias else {"bias": False}

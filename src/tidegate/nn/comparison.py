@@ -17,11 +17,13 @@ from ..model import Model
 from ..reference import Reference
 
 Floats = npt.NDArray[np.float64]
-CLOSE = 1e-9  # of float64 on both sides, relative to the largest number
-FINAL = "torch.cat([h_n[-2], h_n[-1]], -1), the final states of both directions, is tidegate.nn.FinalStates()"
+TOLERANCE = 1e-9  # of float64 on both sides, relative to the largest number
+FINAL_STATES_HINT = (
+    "torch.cat([h_n[-2], h_n[-1]], -1), the final states of both directions, is tidegate.nn.FinalStates()"
+)
 
 
-class Reading(NamedTuple):
+class AlignedExample(NamedTuple):
     """One way to read an example and what a module made of it. x: [T, B, ...]; lengths: [B]; y: what the module
     gave, as the model's outputs stand: after every step [T, B, O] or after each row's last one [1, B, O]."""
 
@@ -29,15 +31,15 @@ class Reading(NamedTuple):
     lengths: npt.NDArray[np.int64]
     y: Floats
 
-    def of(self, model: Model) -> Floats:
+    def run_model(self, model: Model) -> Floats:
         """The same of the model in float64."""
         found = Reference(model).run(self.x.numpy(), self.lengths)[0]
         if len(self.y) == 1:
             return found[self.lengths - 1, np.arange(len(self.lengths))][None]
-        return np.where(self.within, found, 0.0)
+        return np.where(self.mask, found, 0.0)
 
     @property
-    def within(self) -> npt.NDArray[np.bool_]:
+    def mask(self) -> npt.NDArray[np.bool_]:
         return (np.arange(len(self.x))[:, None] < self.lengths)[..., None]
 
 
@@ -50,13 +52,15 @@ def compare(model: Model, like: Any, example: Any) -> None:
     if example is None:
         raise ModuleError("like is given without an example; give example=x, what like takes, of 2 steps or more")
     given, *more = example if isinstance(example, tuple) else (example,)
-    x = taken(model, given)
-    y = run(like, x, more)
-    width, squash = outputs(model), model.layers[-1]["kind"] == "softmax"
+    x = check_example(model, given)
+    y = run_like(like, x, more)
+    width, squash = output_width(model), model.layers[-1]["kind"] == "softmax"
     differences = []
-    for reading in readings(x, y, width, batch_first(like), lengths_of(more)):
-        found = reading.of(model)
-        if any(differ(found, wanted) == 0 for wanted in (reading.y, *([softmax(reading.y)] if squash else []))):
+    for reading in align_example(x, y, width, is_batch_first(like), find_lengths(more)):
+        found = reading.run_model(model)
+        if any(
+            largest_difference(found, wanted) == 0 for wanted in (reading.y, *([softmax(reading.y)] if squash else []))
+        ):
             return
         differences.append((found, reading))
     if not differences:
@@ -64,7 +68,7 @@ def compare(model: Model, like: Any, example: Any) -> None:
             f"like gives {list(y.shape)} for an example of {list(x.shape)}; the model gives [rows, {width}] after the "
             "last step, of rows of 2 steps or more, each of 1 or more where lengths are given"
         )
-    raise ModuleError(told(model, *differences[0]))
+    raise ModuleError(describe_difference(model, *differences[0]))
 
 
 def warn_of_one_step(model: Model) -> None:
@@ -74,14 +78,14 @@ def warn_of_one_step(model: Model) -> None:
     if gathers and kinds[gathers[-1]] == "bidirectional":
         warnings.warn(
             "the last recurrence runs in both directions and the answer is that of a row's last step, where the "
-            f"backward direction has seen that step alone; {FINAL} behind it, and like=, example= tell "
+            f"backward direction has seen that step alone; {FINAL_STATES_HINT} behind it, and like=, example= tell "
             "whether the answers are those of your module",
             UserWarning,
             stacklevel=3,
         )
 
 
-def taken(model: Model, example: Any) -> torch.Tensor:
+def check_example(model: Model, example: Any) -> torch.Tensor:
     """The example as a tensor that the model's input allows: ids or numbers, one row or several."""
     try:
         x = torch.as_tensor(example).detach().cpu()
@@ -106,17 +110,17 @@ def taken(model: Model, example: Any) -> torch.Tensor:
     return x.double()
 
 
-def lengths_of(more: list[Any]) -> npt.NDArray[np.int64] | None:
+def find_lengths(more: list[Any]) -> npt.NDArray[np.int64] | None:
     """Each row's number of steps, where that is what `like` takes after the rows."""
     if not more or not isinstance(more[0], torch.Tensor) or more[0].dim() != 1 or more[0].is_floating_point():
         return None
     return np.asarray(more[0].cpu().numpy(), np.int64)
 
 
-def run(like: torch.nn.Module, x: torch.Tensor, more: list[Any]) -> torch.Tensor:
+def run_like(like: torch.nn.Module, x: torch.Tensor, more: list[Any]) -> torch.Tensor:
     """What a copy of the module gives in float64 and eval mode; the first of several results."""
     try:
-        with float64(), torch.no_grad(), warnings.catch_warnings():
+        with default_float64(), torch.no_grad(), warnings.catch_warnings():
             warnings.simplefilter("ignore")
             y: Any = copy.deepcopy(like).cpu().double().eval()(x, *more)
     except Exception as error:  # of any code
@@ -134,7 +138,7 @@ def run(like: torch.nn.Module, x: torch.Tensor, more: list[Any]) -> torch.Tensor
 
 
 @contextmanager
-def float64() -> Iterator[None]:
+def default_float64() -> Iterator[None]:
     before = torch.get_default_dtype()
     torch.set_default_dtype(torch.float64)
     try:
@@ -143,33 +147,33 @@ def float64() -> Iterator[None]:
         torch.set_default_dtype(before)
 
 
-def batch_first(like: torch.nn.Module) -> bool:
+def is_batch_first(like: torch.nn.Module) -> bool:
     return any(getattr(part, "batch_first", False) for part in like.modules())
 
 
-def readings(
-    x: torch.Tensor, y: torch.Tensor, width: int, batched: bool, given: npt.NDArray[np.int64] | None
-) -> Iterator[Reading]:
+def align_example(
+    x: torch.Tensor, y: torch.Tensor, width: int, rows_first: bool, lengths: npt.NDArray[np.int64] | None
+) -> Iterator[AlignedExample]:
     """Every way in which the shapes fit, the likeliest first: rows or steps come first, or it is one row."""
     single = x.dim() == (1 if x.dtype == torch.int64 else 2)
-    for swap in (False,) if single else (batched, not batched):
+    for swap in (False,) if single else (rows_first, not rows_first):
         rows = x.unsqueeze(1) if single else x.transpose(0, 1) if swap else x
         T, B = rows.shape[:2]
-        lengths = np.full(B, T) if given is None else given
+        lengths = np.full(B, T) if lengths is None else lengths
         if T < 2 or not B or len(lengths) != B or lengths.min() < 1 or lengths.max() > T:
             continue
         if tuple(y.shape) in {(B, width), *([(B,)] if width == 1 else []), *([(width,)] if single else [])}:
-            yield Reading(rows, lengths, y.reshape(1, B, width).numpy())
+            yield AlignedExample(rows, lengths, y.reshape(1, B, width).numpy())
             continue
         every = y.transpose(0, 1) if swap and y.dim() == 3 else y
         steps = int(lengths.max())  # a module that packs its rows gives no more
         for n in {T, steps}:
             if tuple(every.shape) in {(n, B, width), *([(n, width)] if single else [])}:
-                reading = Reading(rows[:n], lengths, every.reshape(n, B, width).numpy())
-                yield reading._replace(y=np.where(reading.within, reading.y, 0.0))
+                reading = AlignedExample(rows[:n], lengths, every.reshape(n, B, width).numpy())
+                yield reading._replace(y=np.where(reading.mask, reading.y, 0.0))
 
 
-def outputs(model: Model) -> int:
+def output_width(model: Model) -> int:
     from ..layers import widths
 
     return widths(model.layers, model.document["input"].get("features"), model.tapes)[-1]
@@ -181,22 +185,22 @@ def softmax(y: Floats) -> Floats:
     return np.asarray(e / e.sum(-1, keepdims=True))
 
 
-def differ(found: Floats, wanted: Floats) -> float:
+def largest_difference(ours: Floats, theirs: Floats) -> float:
     """The largest difference; 0 within the roundings of float64."""
-    largest = float(np.abs(found - wanted).max())
-    return 0.0 if largest <= CLOSE * max(1.0, float(np.abs(wanted).max())) else largest
+    largest = float(np.abs(ours - theirs).max())
+    return 0.0 if largest <= TOLERANCE * max(1.0, float(np.abs(theirs).max())) else largest
 
 
-def told(model: Model, found: Floats, reading: Reading) -> str:
+def describe_difference(model: Model, ours: Floats, aligned: AlignedExample) -> str:
     """How large the difference is, and where."""
-    step, row, output = np.unravel_index(int(np.abs(found - reading.y).argmax()), found.shape)
-    when = f"step {step + 1}" if len(found) > 1 else "the last step"
-    mine, theirs = found[step, row, output], reading.y[step, row, output]
+    step, row, output = np.unravel_index(int(np.abs(ours - aligned.y).argmax()), ours.shape)
+    when = f"step {step + 1}" if len(ours) > 1 else "the last step"
+    mine, theirs = ours[step, row, output], aligned.y[step, row, output]
     kinds = {layer["kind"] for layer in model.layers}
     if "final" in kinds:
         hint = "; leave FinalStates() out where its forward reads the outputs of the last step or of every step"
     else:
-        hint = f"; {FINAL} behind the recurrence" if "bidirectional" in kinds else ""
+        hint = f"; {FINAL_STATES_HINT} behind the recurrence" if "bidirectional" in kinds else ""
     return (
         f"the parts do not answer as like does: the largest difference is {abs(mine - theirs):.3g}, of row {row + 1} "
         f"and output {output + 1} after {when}, {theirs:.6g} in like and {mine:.6g} in the model; give all "

@@ -11,15 +11,15 @@ import torch
 
 from ..cells import Cell
 from ..errors import OptionError
-from .transforms import Unscripted
+from .transforms import NotScriptable
 
 ENTRY = "dialect"
-SAID_BY_KEYS = ("bias", "projection", "activation")  # what torch's own state_dict says by its keys, or does not say
-SIGNED = re.compile(r"(weight|bias|norm_weight|norm_bias)_(ih|hh)(_l\d+(_reverse)?)?")  # keys of a GRU's weights
+NOT_IN_ENTRY = ("bias", "projection", "activation")  # what torch's own state_dict says by its keys, or does not say
+GRU_KEY = re.compile(r"(weight|bias|norm_weight|norm_bias)_(ih|hh)(_l\d+(_reverse)?)?")  # keys of a GRU's weights
 Get = Callable[[str], torch.Tensor | None]
 
 
-def weights(cell: Cell, inputs: int, H: int, P: int) -> dict[str, tuple[int, ...]]:
+def weight_shapes(cell: Cell, inputs: int, H: int, P: int) -> dict[str, tuple[int, ...]]:
     """Name -> shape of the weights of one layer and direction, in torch's order. P: width of the output."""
     G, Gr, norm = len(cell.gates), len(cell.recurrent), cell.dialect["norm"] == "layer"
     found: dict[str, tuple[int, ...]] = {"weight_ih": (G * H, inputs)}
@@ -36,35 +36,35 @@ def weights(cell: Cell, inputs: int, H: int, P: int) -> dict[str, tuple[int, ...
     return found | ({"weight_ch": (peepholes * H,)} if peepholes else {})
 
 
-def tensors(cell: Cell, get: Get) -> dict[str, torch.Tensor]:
+def weights_by_role(cell: Cell, get: Get) -> dict[str, torch.Tensor]:
     """The same weights by the roles that a recurrent layer has; get: name -> weight, or None where there is none."""
     names = {"W": "weight_ih", "R": "weight_hh", "b": "bias_ih", "c": "bias_hh", "Q": "weight_hr"}
     found = {role: value for role, name in names.items() if (value := get(name)) is not None}
     ends = [("ih", "x", cell.gates), ("hh", "h", cell.recurrent)] if cell.dialect["norm"] == "layer" else []
     for end, short, maps in ends:
         for stem, what in (("norm_weight", "gain"), ("norm_bias", "bias")):
-            found |= split(get(f"{stem}_{end}"), [f"p.{what}_{short}_{g}" for g in maps])
-    return found | split(get("weight_ch"), [f"p.{n}" for n in cell.params if n.startswith("peep_")])
+            found |= split_by_role(get(f"{stem}_{end}"), [f"p.{what}_{short}_{g}" for g in maps])
+    return found | split_by_role(get("weight_ch"), [f"p.{n}" for n in cell.params if n.startswith("peep_")])
 
 
-def split(stacked: torch.Tensor | None, roles: list[str]) -> dict[str, torch.Tensor]:
+def split_by_role(stacked: torch.Tensor | None, roles: list[str]) -> dict[str, torch.Tensor]:
     return {} if stacked is None else dict(zip(roles, stacked.chunk(len(roles)), strict=True))
 
 
 @torch.no_grad()
-def reset(named: Mapping[str, torch.Tensor], H: int) -> None:
+def reset_weights(weights: Mapping[str, torch.Tensor], H: int) -> None:
     """First values: uniform within 1 / sqrt(H), as torch.nn's; a norm's gain 1 and its bias 0."""
     bound = H**-0.5 if H else 0.0
-    for name, weight in named.items():
+    for name, weight in weights.items():
         if "norm_weight_" in name or "norm_bias_" in name:
             weight.fill_(1.0 if "norm_weight_" in name else 0.0)
         else:
             torch.nn.init.uniform_(weight, -bound, bound)
 
 
-def spoken(cell: Cell, residual: bool = False) -> dict[str, str]:
+def entry_choices(cell: Cell, residual: bool = False) -> dict[str, str]:
     """What of a dialect is not the default and not to be seen from a state_dict's other keys."""
-    keys = [k for k, choices in cell.dialects.items() if k not in SAID_BY_KEYS and cell.dialect[k] != choices[0]]
+    keys = [k for k, choices in cell.dialects.items() if k not in NOT_IN_ENTRY and cell.dialect[k] != choices[0]]
     return {k: cell.dialect[k] for k in keys} | ({"residual": "yes"} if residual else {})
 
 
@@ -74,10 +74,10 @@ def encode(dialect: Mapping[str, str]) -> torch.Tensor:
     >>> bytes(encode({"update": "replace"}).tolist())
     b'{"update":"replace"}'
     """
-    return torch.tensor(list(text(dialect).encode()), dtype=torch.uint8, device="cpu")
+    return torch.tensor(list(to_json(dialect).encode()), dtype=torch.uint8, device="cpu")
 
 
-def text(dialect: Mapping[str, str]) -> str:
+def to_json(dialect: Mapping[str, str]) -> str:
     return json.dumps(dict(dialect), sort_keys=True, separators=(",", ":"))
 
 
@@ -105,22 +105,22 @@ def decode(entry: Any) -> dict[str, str]:
 
 
 def describe(dialect: Mapping[str, str]) -> str:
-    return f"dialect {text(dialect)}" if dialect else "the default dialect"
+    return f"dialect {to_json(dialect)}" if dialect else "the default dialect"
 
 
-def difference(found: dict[str, str], own: dict[str, str]) -> str:
+def explain_difference(weights: dict[str, str], module: dict[str, str]) -> str:
     """Why weights of one dialect do not go into a module of another, and what to do; "" when the dialects are equal."""
-    if found == own:
+    if weights == module:
         return ""
-    rest = {k: v for k, v in found.items() if k != "update"}
-    if rest == {k: v for k, v in own.items() if k != "update"}:
-        what = f'convert the weights: tidegate.nn.convert(state_dict, update="{own.get("update", "keep")}")'
+    rest = {k: v for k, v in weights.items() if k != "update"}
+    if rest == {k: v for k, v in module.items() if k != "update"}:
+        what = f'convert the weights: tidegate.nn.convert(state_dict, update="{module.get("update", "keep")}")'
     else:
         what = "only `update` can be converted; make the module in the dialect of its weights"
-    return f"the state_dict is of {describe(found)}, the module of {describe(own)}; {what}"
+    return f"the state_dict is of {describe(weights)}, the module of {describe(module)}; {what}"
 
 
-class DialectMixin(Unscripted):
+class DialectMixin(NotScriptable):
     """A module whose state_dict names its dialect by one entry, unless that is the default; see README.md."""
 
     def dialect_entry(self) -> dict[str, str]:
@@ -144,17 +144,17 @@ class DialectMixin(Unscripted):
     ) -> None:
         """Weights of another dialect are refused whole; torch raises what stands in error_msgs, strict or not."""
         rest = {k: v for k, v in state_dict.items() if k != prefix + ENTRY}
-        if reason := self.refusal(state_dict, prefix):
+        if reason := self.explain_mismatch(state_dict, prefix):
             error_msgs.append(f"{prefix[:-1]}: {reason}" if prefix else reason)
             return
         super()._load_from_state_dict(rest, prefix, local_metadata, strict, missing_keys, unexpected_keys, error_msgs)
 
-    def refusal(self, state_dict: Mapping[str, Any], prefix: str) -> str:
+    def explain_mismatch(self, state_dict: Mapping[str, Any], prefix: str) -> str:
         """Why the weights in a state_dict are not this module's; "" when they are, or when it has none of them."""
         if not any(key.startswith(prefix) for key in state_dict):
             return ""
         try:
-            return difference(decode(state_dict.get(prefix + ENTRY)), self.dialect_entry())
+            return explain_difference(decode(state_dict.get(prefix + ENTRY)), self.dialect_entry())
         except OptionError as error:
             return str(error)
 
@@ -187,18 +187,18 @@ def convert(
         )
     converted = dict(state_dict)
     if update not in (None, found.get("update", "keep")):
-        converted |= negated(state_dict, prefix)
+        converted |= negate_update_gate(state_dict, prefix)
         found = {k: v for k, v in found.items() if k != "update"} | ({"update": update} if update == "replace" else {})
         converted.pop(prefix + ENTRY, None)
         converted |= {prefix + ENTRY: encode(found)} if found else {}
     return converted
 
 
-def negated(state_dict: Mapping[str, Any], prefix: str) -> dict[str, torch.Tensor]:
+def negate_update_gate(state_dict: Mapping[str, Any], prefix: str) -> dict[str, torch.Tensor]:
     """The weights that the update gate's sign is in, that gate's rows negated."""
     own = {k[len(prefix) :]: v for k, v in state_dict.items() if k.startswith(prefix)}
     stems = ("weight_ih", "weight_hh", "bias_", "norm_", "parametrizations.weight_", "parametrizations.bias_")
-    if made := [k for k in own if k.startswith(stems) and not SIGNED.fullmatch(k)]:
+    if made := [k for k in own if k.startswith(stems) and not GRU_KEY.fullmatch(k)]:
         raise OptionError(
             f"{prefix}{made[0]} is no weight but a part of one that another part reshapes, as a parametrisation or "
             "pruning does; remove that first, so that the weight itself is in the state_dict"
@@ -207,7 +207,7 @@ def negated(state_dict: Mapping[str, Any], prefix: str) -> dict[str, torch.Tenso
     if not square or not all(square):
         raise OptionError(f"the keys {prefix}weight_hh... are not there or not of a GRU; update is a GRU's dialect")
     found = {}
-    for key in (prefix + k for k in own if SIGNED.fullmatch(k) and not k.startswith("norm_weight_")):
+    for key in (prefix + k for k in own if GRU_KEY.fullmatch(k) and not k.startswith("norm_weight_")):
         rows = state_dict[key].detach().clone()
         H = len(rows) // 3
         rows[H : 2 * H].neg_()

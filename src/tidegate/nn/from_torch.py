@@ -21,13 +21,22 @@ from . import torch_rnn
 from .final import FinalStates
 from .scale import Scale
 from .sequential import Sequential
-from .torch_rnn import array, bias
+from .torch_rnn import bias_or_zeros, to_float32
 
 Array = npt.NDArray[np.float32]
 Module = torch.nn.Module
 IDENTITIES = (torch.nn.Identity, torch.nn.modules.dropout._DropoutNd)
 CONTAINERS = (Sequential, torch.nn.Sequential)
-DECISIVE = ("forward", "__call__", "permute_hidden", "run", "step", "first", "weights", "cell")  # make the answers
+OUTPUT_METHODS = (
+    "forward",
+    "__call__",
+    "permute_hidden",
+    "run",
+    "step",
+    "prepare_states",
+    "weights",
+    "cell",
+)  # make the answers
 
 
 def from_torch(modules: Sequence[Module], labels: Sequence[str] | None = None, initial: Any = None) -> Model:
@@ -40,20 +49,20 @@ def from_torch(modules: Sequence[Module], labels: Sequence[str] | None = None, i
     if isinstance(labels, str):
         raise ModuleError(f"labels is one string, {labels!r}; give a list of strings, one for each output")
     refuse_global_hooks()
-    reader = Reader(initial)
-    with answering(modules):
+    reader = ModelBuilder(initial)
+    with eval_mode(modules):
         for i, module in enumerate(modules):
             name = type(module).__name__ if len(modules) == 1 else f"[{i}]"
-            for path, part in parts(name, module, ""):
-                reader.read(path, part)
+            for path, part in iterate_modules(name, module, ""):
+                reader.add_module(path, part)
     if not reader.layers:
         raise ModuleError("there is no layer in it; give a recurrence, or a model of one")
     reader.check_initial()
-    return reader.model(labels)
+    return reader.build(labels)
 
 
 @contextmanager
-def answering(modules: Sequence[Any]) -> Iterator[None]:
+def eval_mode(modules: Sequence[Any]) -> Iterator[None]:
     """Modules in eval mode, then as they were: a parametrisation may give other weights while it is trained."""
     before = {part: part.training for module in modules if isinstance(module, Module) for part in module.modules()}
     for part in before:
@@ -65,7 +74,7 @@ def answering(modules: Sequence[Any]) -> Iterator[None]:
             part.training = training
 
 
-def parts(name: str, module: Any, prefix: str) -> Iterator[tuple[str, Module]]:
+def iterate_modules(name: str, module: Any, prefix: str) -> Iterator[tuple[str, Module]]:
     """The modules that do something, in order, with their path; containers are opened."""
     if not isinstance(module, Module):
         found = module.__name__ if isinstance(module, type) else type(module).__name__
@@ -86,7 +95,7 @@ def parts(name: str, module: Any, prefix: str) -> Iterator[tuple[str, Module]]:
         return
     refuse_own_forward(path, module, CONTAINERS)
     for key, child in module._modules.items():  # named_children() would leave out a module that stands twice
-        yield from parts(key, child, f"{path}.{key}")
+        yield from iterate_modules(key, child, f"{path}.{key}")
 
 
 def refuse_hooks(path: str, module: Module) -> None:
@@ -107,17 +116,17 @@ def refuse_own_forward(path: str, module: Module, known: tuple[type[Module], ...
     own, kind = type(module), next((kind for kind in known if isinstance(module, kind)), Module)
     changed = [
         name
-        for name in DECISIVE
+        for name in OUTPUT_METHODS
         if hasattr(kind, name) and (name in vars(module) or getattr(own, name) is not getattr(kind, name))
     ]
     if kind is not Module and not changed:
         return
-    how = suggested(module) or "bring the plain module"
+    how = suggest_parts(module) or "bring the plain module"
     what = changed[0] if changed else "forward"
     raise ModuleError(f"{path} ({own.__name__}) has a {what} of its own, which cannot be read; {how}")
 
 
-def suggested(module: Module) -> str:
+def suggest_parts(module: Module) -> str:
     """How to bring a module's parts instead of it; "" where it has none."""
     names, last = [], None
     for name, part in module.named_children():
@@ -138,31 +147,31 @@ def suggested(module: Module) -> str:
     return how
 
 
-class Reader:
+class ModelBuilder:
     """What has been read so far. width: of the last layer's output; None before the first layer, and for ids. initial:
     what recurrences start from; one value for the only one, or path -> value."""
 
     def __init__(self, initial: Any = None) -> None:
-        self.initial, self.recurrences = initial, list[str]()
+        self.initial, self.recurrence_paths = initial, list[str]()
         self.layers: list[dict[str, Any]] = []
         self.tapes: dict[str, Tape] = {}
         self.tensors: dict[str, Array] = {}
-        self.entry: dict[str, Any] = {}
+        self.input: dict[str, Any] = {}
         self.sources: list[str] = []
         self.layouts: dict[str, tuple[str, bool]] = {}
         self.width: int | None = None
 
-    def read(self, path: str, module: Module) -> None:
+    def add_module(self, path: str, module: Module) -> None:
         if "quantized" in type(module).__module__:
             raise ModuleError(f"{path} ({type(module).__name__}) is quantised; bring the float module it was made of")
         if isinstance(module, IDENTITIES):
             return
         if isinstance(module, torch_rnn.ALL):
             refuse_own_forward(path, module, torch_rnn.ALL)
-            self.recurrence(path, module)
-        elif (found := next((kind for kind in READERS if isinstance(module, kind)), None)) is not None:
+            self.add_recurrence(path, module)
+        elif (found := next((kind for kind in ADDERS if isinstance(module, kind)), None)) is not None:
             refuse_own_forward(path, module, (found,))
-            READERS[found](self, path, module)
+            ADDERS[found](self, path, module)
         else:
             self.refuse(path, module)
         self.sources.append(f"{path}: {type(module).__name__}")
@@ -174,26 +183,30 @@ class Reader:
             raise ModuleError(
                 f"{path} is a LogSoftmax, which no layer computes; give torch.nn.Softmax(-1), or leave it out"
             )
-        known = ", ".join(sorted({kind.__name__ for kind in (*torch_rnn.STACKS, *torch_rnn.SINGLES, *READERS)}))
+        known = ", ".join(
+            sorted({kind.__name__ for kind in (*torch_rnn.TORCH_STACKS, *torch_rnn.TORCH_CELLS, *ADDERS)})
+        )
         raise ModuleError(f"{path} is a {type(module).__name__}, which no layer computes; there are layers for {known}")
 
-    def add(self, path: str, inputs: int | None, outputs: int, layer: dict[str, Any], weights: dict[str, Any]) -> None:
+    def add_layer(
+        self, path: str, inputs: int | None, outputs: int, layer: dict[str, Any], weights: dict[str, Any]
+    ) -> None:
         """One more layer. inputs: the width that it takes; None for ids."""
         if not self.layers:
-            self.entry = (
+            self.input = (
                 {"kind": "ids", "size": layer["rows"]} if inputs is None else {"kind": "array", "features": inputs}
             )
         elif inputs is None:
             raise ModuleError(f"{path} takes token ids; it must be the first layer")
         elif inputs != self.width:
             raise ModuleError(f"{path} takes {inputs} numbers a step; what comes before it gives {self.width}")
-        self.check(path, inputs, layer, weights)
+        self.check_layer(path, inputs, layer, weights)
         names = {role: f"layers.{len(self.layers)}.{role}" for role in weights}
         self.tensors |= {names[role]: weight for role, weight in weights.items()}
         self.layers.append({**layer, "tensors": names})
         self.width = outputs
 
-    def check(self, path: str, inputs: int | None, layer: dict[str, Any], weights: dict[str, Any]) -> None:
+    def check_layer(self, path: str, inputs: int | None, layer: dict[str, Any], weights: dict[str, Any]) -> None:
         """Raises ModuleError, with the module's path, for what the file would refuse by the number of a layer."""
         room = load(layer["kind"])
         try:
@@ -204,17 +217,17 @@ class Reader:
             if (found := weights[role].shape) != shape:
                 raise ModuleError(f"{path}: the weights {role} have shape {list(found)}; expected {list(shape)}")
 
-    def recurrence(self, path: str, module: Module) -> None:
+    def add_recurrence(self, path: str, module: Module) -> None:
         if any(layer["kind"] == "final" for layer in self.layers):
             raise ModuleError(f"{path} stands behind a FinalStates, which leaves it no steps to go over")
-        self.same_layout(path, module)
-        self.recurrences.append(path)
+        self.check_layout(path, module)
+        self.recurrence_paths.append(path)
         given = self.initial.get(path) if isinstance(self.initial, Mapping) else self.initial
-        first = torch_rnn.first(path, module, given)
-        for k, found in enumerate(torch_rnn.recurrences(path, module)):
-            tape, cell, width = self.tape(found.cell), found.cell, found.outputs
+        first = torch_rnn.read_initial(path, module, given)
+        for k, found in enumerate(torch_rnn.read_layers(path, module)):
+            tape, cell, width = self.add_tape(found.cell), found.cell, found.outputs
             layer: dict[str, Any] = {
-                "kind": "bidirectional" if found.both else "recurrent",
+                "kind": "bidirectional" if found.bidirectional else "recurrent",
                 "inputs": found.inputs,
                 "size": found.size,
                 "tape": tape,
@@ -227,9 +240,9 @@ class Reader:
                 layer["initial"] = first[k]
             if found.residual:
                 layer["add"] = len(self.layers) - 1
-            self.add(path, found.inputs, 2 * width if found.both else width, layer, found.weights)
+            self.add_layer(path, found.inputs, 2 * width if found.bidirectional else width, layer, found.weights)
 
-    def same_layout(self, path: str, module: Module) -> None:
+    def check_layout(self, path: str, module: Module) -> None:
         """Raises ModuleError for a container whose recurrences take each other's steps for rows."""
         if not hasattr(module, "batch_first"):  # a cell, which takes one step
             return
@@ -241,49 +254,56 @@ class Reader:
                 "make them the same, or give the modules one by one"
             )
 
-    def final(self, path: str, module: FinalStates) -> None:
+    def add_final_states(self, path: str, module: FinalStates) -> None:
         if not self.layers or self.layers[-1]["kind"] != "bidirectional" or self.width is None:
             raise ModuleError(f"{path} (FinalStates) must come right after a recurrence with bidirectional=True")
-        self.add(path, self.width, self.width, {"kind": "final", "size": self.width}, {})
+        self.add_layer(path, self.width, self.width, {"kind": "final", "size": self.width}, {})
 
     def check_initial(self) -> None:
         """Raises ModuleError unless it is clear which recurrence each first state is for."""
-        paths = ", ".join(self.recurrences) or "none"
+        paths = ", ".join(self.recurrence_paths) or "none"
         if isinstance(self.initial, Mapping):
-            if unknown := [path for path in self.initial if path not in self.recurrences]:
+            if unknown := [path for path in self.initial if path not in self.recurrence_paths]:
                 raise ModuleError(f"initial names {unknown[0]!r}, which is no recurrence; there are {paths}")
-        elif self.initial is not None and len(self.recurrences) != 1:
+        elif self.initial is not None and len(self.recurrence_paths) != 1:
             raise ModuleError(f"initial is one state and the recurrences are {paths}; give a mapping from these names")
 
-    def tape(self, cell: cells.Cell) -> str:
+    def add_tape(self, cell: cells.Cell) -> str:
         """The name of the cell's tape in the document; cells of another dialect get a number."""
         name, n = cell.name, 2
         while self.tapes.setdefault(name, cell.tape) != cell.tape:
             name, n = f"{cell.name}-{n}", n + 1
         return name
 
-    def embedding(self, path: str, module: torch.nn.Embedding) -> None:
+    def add_embedding(self, path: str, module: torch.nn.Embedding) -> None:
         if module.max_norm is not None:
             raise ModuleError(f"{path} has max_norm, which changes the table as it is read; bring one without")
         rows, size = module.num_embeddings, module.embedding_dim
         layer = {"kind": "embed", "rows": rows, "size": size}
-        self.add(path, None, size, layer, {"weight": array(f"{path}.weight", module.weight)})
+        self.add_layer(path, None, size, layer, {"weight": to_float32(f"{path}.weight", module.weight)})
 
-    def linear(self, path: str, module: torch.nn.Linear) -> None:
+    def add_linear(self, path: str, module: torch.nn.Linear) -> None:
         inputs, size = module.in_features, module.out_features
-        weights = {"weight": array(f"{path}.weight", module.weight), "bias": bias(f"{path}.bias", module.bias, size)}
-        self.add(path, inputs, size, {"kind": "dense", "inputs": inputs, "size": size, "activation": "none"}, weights)
+        weights = {
+            "weight": to_float32(f"{path}.weight", module.weight),
+            "bias": bias_or_zeros(f"{path}.bias", module.bias, size),
+        }
+        self.add_layer(
+            path, inputs, size, {"kind": "dense", "inputs": inputs, "size": size, "activation": "none"}, weights
+        )
 
-    def norm(self, path: str, module: torch.nn.LayerNorm) -> None:
+    def add_norm(self, path: str, module: torch.nn.LayerNorm) -> None:
         if len(module.normalized_shape) != 1:
             raise ModuleError(f"{path} normalises over {list(module.normalized_shape)}; only the last axis can be")
         size = module.normalized_shape[0]
-        gain = np.ones(size, np.float32) if module.weight is None else array(f"{path}.weight", module.weight)
+        gain = np.ones(size, np.float32) if module.weight is None else to_float32(f"{path}.weight", module.weight)
         layer = {"kind": "norm", "size": size, "eps": float(module.eps)}
-        self.add(path, size, size, layer, {"gain": gain, "bias": bias(f"{path}.bias", module.bias, size)})
+        self.add_layer(
+            path, size, size, layer, {"gain": gain, "bias": bias_or_zeros(f"{path}.bias", module.bias, size)}
+        )
 
-    def scale(self, path: str, module: Scale) -> None:
-        mean, deviation = array(f"{path}.mean", module.mean), array(f"{path}.deviation", module.deviation)
+    def add_scale(self, path: str, module: Scale) -> None:
+        mean, deviation = to_float32(f"{path}.mean", module.mean), to_float32(f"{path}.deviation", module.deviation)
         if mean.ndim != 1 or mean.shape != deviation.shape:
             raise ModuleError(
                 f"{path}: mean has shape {list(mean.shape)} and deviation {list(deviation.shape)}; expected [features]"
@@ -291,27 +311,27 @@ class Reader:
         if bad := int((deviation <= 0).sum()):
             raise ModuleError(f"{path}.deviation: {bad} of {deviation.size} values are not above 0")
         weights = {"mean": mean, "deviation": deviation}
-        self.add(path, mean.size, mean.size, {"kind": "scale", "size": mean.size}, weights)
+        self.add_layer(path, mean.size, mean.size, {"kind": "scale", "size": mean.size}, weights)
 
-    def activation(self, path: str, module: Module) -> None:
+    def add_activation(self, path: str, module: Module) -> None:
         last = self.layers[-1] if self.layers else {}
         if last.get("kind") != "dense" or last.get("activation") != "none":
             raise ModuleError(f"{path} ({type(module).__name__}) must come right after a Linear")
         last["activation"] = type(module).__name__.lower()
 
-    def softmax(self, path: str, module: torch.nn.Softmax) -> None:
+    def add_softmax(self, path: str, module: torch.nn.Softmax) -> None:
         if module.dim not in (-1, 2):
             raise ModuleError(f"{path} is a Softmax over dim {module.dim}; only over the last, Softmax(-1), can be")
         if self.width is None:
             raise ModuleError(f"{path} is the first layer; a model needs one before it")
-        self.add(path, self.width, self.width, {"kind": "softmax", "size": self.width}, {})
+        self.add_layer(path, self.width, self.width, {"kind": "softmax", "size": self.width}, {})
 
-    def model(self, labels: Sequence[str] | None) -> Model:
+    def build(self, labels: Sequence[str] | None) -> Model:
         reason = whole_window(self.layers)
         document = {
             "format": FORMAT,
             "task": {"kind": "encode" if labels is None else "classify", "options": {}},
-            "input": self.entry,
+            "input": self.input,
             "layers": self.layers,
             "tapes": {name: tape.to_json() for name, tape in self.tapes.items()},
             "state": state_schema(self.layers, self.tapes),
@@ -323,14 +343,14 @@ class Reader:
         return Model(document, self.tensors)
 
 
-READERS: dict[type[Module], Callable[[Reader, str, Any], None]] = {
-    torch.nn.Embedding: Reader.embedding,
-    torch.nn.Linear: Reader.linear,
-    torch.nn.LayerNorm: Reader.norm,
-    torch.nn.ReLU: Reader.activation,
-    torch.nn.Tanh: Reader.activation,
-    torch.nn.Sigmoid: Reader.activation,
-    torch.nn.Softmax: Reader.softmax,
-    Scale: Reader.scale,
-    FinalStates: Reader.final,
+ADDERS: dict[type[Module], Callable[[ModelBuilder, str, Any], None]] = {
+    torch.nn.Embedding: ModelBuilder.add_embedding,
+    torch.nn.Linear: ModelBuilder.add_linear,
+    torch.nn.LayerNorm: ModelBuilder.add_norm,
+    torch.nn.ReLU: ModelBuilder.add_activation,
+    torch.nn.Tanh: ModelBuilder.add_activation,
+    torch.nn.Sigmoid: ModelBuilder.add_activation,
+    torch.nn.Softmax: ModelBuilder.add_softmax,
+    Scale: ModelBuilder.add_scale,
+    FinalStates: ModelBuilder.add_final_states,
 }

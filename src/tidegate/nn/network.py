@@ -13,13 +13,13 @@ import torch
 from .. import layers
 from ..tape import Tape
 from . import transforms
-from .bidirectional import both_ways, convolution, one_way_round, pasts
-from .embedding import drawn, dropped, embedded
-from .final import of_entries
+from .bidirectional import convolve, past_states, run_both_directions, run_direction
+from .embedding import apply_dropout, draw_dropout, embed
+from .final import final_states
 from .ops import TorchOps
 from .packed import Packed
 from .pooling import pool
-from .recurrent import sequence
+from .recurrent import run_all_states
 
 
 @dataclass(frozen=True)
@@ -32,14 +32,14 @@ class Noise:
 
 
 @dataclass(frozen=True)
-class Body:
+class BodyOutputs:
     """The outputs [N, width] of every layer up to the pool, over whole rows."""
 
     entries: Packed
     outputs: list[torch.Tensor]
 
 
-class Network(transforms.Unscripted):
+class Network(transforms.NotScriptable):
     """The layers of a model document, differentiable.
 
     document: `layers` and `tapes` are read. fused, native: as in `recurrent.sequence`. Parameters are float32, named by
@@ -54,10 +54,10 @@ class Network(transforms.Unscripted):
         super().__init__()
         self.layers, self.tapes, self.fused, self.native = document_layers, tapes, fused, native
         self.layer_modules = [layers.load(layer["kind"]) for layer in document_layers]
-        self.names: list[dict[str, str]] = [dict(layer["tensors"]) for layer in document_layers]
+        self.tensor_names: list[dict[str, str]] = [dict(layer["tensors"]) for layer in document_layers]
         kinds = [layer["kind"] for layer in document_layers]
         self.whole_window = layers.whole_window(document_layers)
-        self.pooled = kinds.index("pool") if "pool" in kinds else len(kinds)
+        self.pool_index = kinds.index("pool") if "pool" in kinds else len(kinds)
         for layer, module in zip(document_layers, self.layer_modules, strict=True):
             for role, shape in module.tensors(layer, tapes).items():
                 key = parameter_name(layer["tensors"][role])
@@ -74,7 +74,7 @@ class Network(transforms.Unscripted):
         self.layer_modules = [layers.load(layer["kind"]) for layer in self.layers]
 
     def weights(self, i: int) -> dict[str, torch.Tensor]:
-        return {role: getattr(self, parameter_name(name)) for role, name in self.names[i].items()}
+        return {role: getattr(self, parameter_name(name)) for role, name in self.tensor_names[i].items()}
 
     @torch.no_grad()
     def scale_scores(self, factor: float) -> None:
@@ -87,16 +87,16 @@ class Network(transforms.Unscripted):
         """The weights that decay is for: matrices that multiply, not tables, gains or biases."""
         return [
             self.get_parameter(parameter_name(name))
-            for layer, names in zip(self.layers, self.names, strict=True)
+            for layer, names in zip(self.layers, self.tensor_names, strict=True)
             for role, name in names.items()
-            if multiplies(layer["kind"], role)
+            if is_matrix(layer["kind"], role)
         ]
 
     def tensors(self) -> dict[str, npt.NDArray[Any]]:
         """Every weight by tensor name, as float32 copies."""
         return {
             name: self.get_parameter(parameter_name(name)).detach().numpy().copy()
-            for names in self.names
+            for names in self.tensor_names
             for name in names.values()
         }
 
@@ -106,7 +106,7 @@ class Network(transforms.Unscripted):
 
     def load_tensors(self, tensors: dict[str, npt.NDArray[Any]]) -> None:
         with torch.no_grad():
-            for names in self.names:
+            for names in self.tensor_names:
                 for name in names.values():
                     self.get_parameter(parameter_name(name)).copy_(torch.from_numpy(np.array(tensors[name])))
 
@@ -129,52 +129,52 @@ class Network(transforms.Unscripted):
             return body.entries.padded(body.outputs[-1])
         return self.heads(body, [lengths], noise, logits)[0]
 
-    def body(self, x: torch.Tensor, lengths: torch.Tensor, noise: Noise | None = None) -> Body:
+    def body(self, x: torch.Tensor, lengths: torch.Tensor, noise: Noise | None = None) -> BodyOutputs:
         """Every layer over each whole row, up to the pool.
 
         Of a model that streams, the first steps are those of any shorter row; with a whole-window layer they are not.
         """
-        if transforms.tracing():
+        if transforms.is_jit_tracing():
             transforms.refuse(self, "traced", "the lengths of the example would be those of every later input")
-        body = Body(Packed(lengths), [])
-        x, outputs = body.entries.taken(x), body.outputs
-        for i in range(self.pooled):
+        body = BodyOutputs(Packed(lengths), [])
+        x, outputs = body.entries.pack(x), body.outputs
+        for i in range(self.pool_index):
             if noise and i and i == len(self.layers) - 1:  # the last layer, where no pool stands before it
-                outputs[-1] = drop(outputs[-1], noise.pool, noise.random)
+                outputs[-1] = dropout(outputs[-1], noise.pool, noise.random)
             if noise and self.layers[i]["kind"] == "embed":
-                y = embedded(self.weights(i)["weight"], x, noise.embed, noise.random, self.native)
+                y = embed(self.weights(i)["weight"], x, noise.embed, noise.random, self.native)
             else:
-                y = self.plain(i, outputs[-1] if outputs else x, body.entries)
+                y = self.run_layer(i, outputs[-1] if outputs else x, body.entries)
             outputs.append(y if (add := self.layers[i].get("add")) is None else y + outputs[add])
         return body
 
     def heads(
-        self, body: Body, ends: list[torch.Tensor], noise: Noise | None = None, logits: bool = True
+        self, body: BodyOutputs, ends: list[torch.Tensor], noise: Noise | None = None, logits: bool = True
     ) -> torch.Tensor:
         """What the pool and the layers behind it make of the first `ends` steps of each row: [K, B, outputs].
 
         ends: K times int64 [B], each from 1 to the row's length.
         """
-        if self.pooled == len(self.layers):
-            return self.at(body, -1, ends)
-        layer, t = self.layers[self.pooled], self.weights(self.pooled)
+        if self.pool_index == len(self.layers):
+            return self.select_outputs(body, -1, ends)
+        layer, t = self.layers[self.pool_index], self.weights(self.pool_index)
         x = pool(layer, t, body.outputs[-1], body.entries, ends, self.native)
         if (add := layer.get("add")) is not None:
-            x = x + self.at(body, add, ends)
-        found = {self.pooled: drop(x, noise.pool, noise.random) if noise else x}
-        for i in range(self.pooled + 1, len(self.layers)):
-            if logits and i == len(self.layers) - 1 and (end := self.before_squashing(found[i - 1])) is not None:
+            x = x + self.select_outputs(body, add, ends)
+        found = {self.pool_index: dropout(x, noise.pool, noise.random) if noise else x}
+        for i in range(self.pool_index + 1, len(self.layers)):
+            if logits and i == len(self.layers) - 1 and (end := self.compute_logits(found[i - 1])) is not None:
                 return end
-            found[i] = self.plain(i, found[i - 1], body.entries)
+            found[i] = self.run_layer(i, found[i - 1], body.entries)
             if (add := self.layers[i].get("add")) is not None:
-                found[i] = found[i] + (found[add] if add in found else self.at(body, add, ends))
+                found[i] = found[i] + (found[add] if add in found else self.select_outputs(body, add, ends))
         return found[len(self.layers) - 1]
 
-    def at(self, body: Body, i: int, ends: list[torch.Tensor]) -> torch.Tensor:
+    def select_outputs(self, body: BodyOutputs, i: int, ends: list[torch.Tensor]) -> torch.Tensor:
         """Layer i's output [K, B, width] at each row's step number `ends`."""
-        return torch.stack([body.entries.last(body.outputs[i], end) for end in ends])
+        return torch.stack([body.entries.select_steps(body.outputs[i], end) for end in ends])
 
-    def before_squashing(self, x: torch.Tensor) -> torch.Tensor | None:
+    def compute_logits(self, x: torch.Tensor) -> torch.Tensor | None:
         """What the last layer turns into probabilities, by a softmax or a dense layer's sigmoid; None: neither."""
         layer, t = self.layers[-1], self.weights(len(self.layers) - 1)
         if layer["kind"] == "softmax":
@@ -183,17 +183,17 @@ class Network(transforms.Unscripted):
             return torch.as_tensor(TorchOps.affine(x, t["weight"], t["bias"]))
         return None
 
-    def plain(self, i: int, x: torch.Tensor, entries: Packed) -> torch.Tensor:
+    def run_layer(self, i: int, x: torch.Tensor, layout: Packed) -> torch.Tensor:
         """Layer i's own output, over entries x [N, ...] or, behind a pool, over x [..., width]."""
         layer, t = self.layers[i], self.weights(i)
         if layer["kind"] == "recurrent":
-            return one_way_round(layer, self.tapes[layer["tape"]], t, x, entries, self.fused, self.native)
+            return run_direction(layer, self.tapes[layer["tape"]], t, x, layout, self.fused, self.native)
         if layer["kind"] == "bidirectional":
-            return both_ways(layer, self.tapes[layer["tape"]], t, x, entries, self.fused, self.native)
+            return run_both_directions(layer, self.tapes[layer["tape"]], t, x, layout, self.fused, self.native)
         if layer["kind"] == "final":
-            return of_entries(x, entries)
+            return final_states(x, layout)
         if layer["kind"] == "conv":
-            return convolution(layer, t, x, entries)
+            return convolve(layer, t, x, layout)
         y, _ = self.layer_modules[i].step(TorchOps, layer, self.tapes, t, {}, x, None)
         return torch.as_tensor(y)
 
@@ -205,9 +205,9 @@ class Network(transforms.Unscripted):
         states: dict[str, torch.Tensor] = {}
         outputs: list[torch.Tensor] = []
         entries = Packed(lengths)
-        x = entries.padded(entries.taken(x))
+        x = entries.padded(entries.pack(x))
         for i, layer in enumerate(self.layers):
-            x, every = self.with_states(i, x, entries)
+            x, every = self.run_layer_with_states(i, x, entries)
             if layer.get("add") is not None:
                 x = x + outputs[layer["add"]]
             outputs.append(x)
@@ -215,18 +215,20 @@ class Network(transforms.Unscripted):
                 states.update({f"layers.{i}.{name}": v for name, v in every.items()})
         return x, states
 
-    def with_states(self, i: int, x: torch.Tensor, entries: Packed) -> tuple[torch.Tensor, Mapping[str, torch.Tensor]]:
+    def run_layer_with_states(
+        self, i: int, x: torch.Tensor, layout: Packed
+    ) -> tuple[torch.Tensor, Mapping[str, torch.Tensor]]:
         """Layer i's own output over x [T, B, ...], and its states after every step."""
         layer, t = self.layers[i], self.weights(i)
         if layer["kind"] == "recurrent":
-            return sequence(layer, self.tapes[layer["tape"]], t, x, self.fused, native=self.native)
+            return run_all_states(layer, self.tapes[layer["tape"]], t, x, self.fused, native=self.native)
         if layer["kind"] == "pool":
-            return pool_steps(self.layer_modules[i], layer, t, x)
-        y = entries.padded(self.plain(i, entries.taken(x), entries))
-        return y, pasts(layer, x) if layer["kind"] == "conv" else {}
+            return run_pool_steps(self.layer_modules[i], layer, t, x)
+        y = layout.padded(self.run_layer(i, layout.pack(x), layout))
+        return y, past_states(layer, x) if layer["kind"] == "conv" else {}
 
 
-def multiplies(kind: str, role: str) -> bool:
+def is_matrix(kind: str, role: str) -> bool:
     """Whether a layer's tensor is a matrix that multiplies.
 
     >>> multiplies("bidirectional", "backward.R"), multiplies("recurrent", "p.W"), multiplies("embed", "weight")
@@ -252,12 +254,12 @@ def parameter_name(tensor: str) -> str:
     return tensor.replace(".", "_")
 
 
-def drop(x: torch.Tensor, rate: float, random: np.random.Generator) -> torch.Tensor:
+def dropout(x: torch.Tensor, rate: float, random: np.random.Generator) -> torch.Tensor:
     """Dropout from an explicit generator, so that a step's masks depend on nothing but its seed."""
-    return dropped(x, *drawn(x.numel(), rate, random))
+    return apply_dropout(x, *draw_dropout(x.numel(), rate, random))
 
 
-def pool_steps(
+def run_pool_steps(
     module: Any, layer: dict[str, Any], t: dict[str, torch.Tensor], x: torch.Tensor
 ) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
     """The pool after every step, and its states after every step."""

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 
 from ..tape import NORM_EPS
-from .transforms import tracing
+from .transforms import is_jit_tracing
 
 
 class TorchOps:
@@ -26,15 +26,15 @@ class TorchOps:
 
     @staticmethod
     def minimum(a: Any, b: Any) -> torch.Tensor:
-        return torch.minimum(*paired(a, b))
+        return torch.minimum(*as_tensors(a, b))
 
     @staticmethod
     def maximum(a: Any, b: Any) -> torch.Tensor:
-        return torch.maximum(*paired(a, b))
+        return torch.maximum(*as_tensors(a, b))
 
     @staticmethod
     def norm(v: torch.Tensor) -> torch.Tensor:
-        if tracing():  # a traced width is no size of a layer norm
+        if is_jit_tracing():  # a traced width is no size of a layer norm
             centred = v - v.mean(-1, keepdim=True)
             return centred * torch.rsqrt(centred.square().mean(-1, keepdim=True) + NORM_EPS)
         return torch.nn.functional.layer_norm(v, v.shape[-1:], eps=NORM_EPS)
@@ -72,7 +72,7 @@ class TorchOps:
         return torch.nn.functional.embedding(ids, table)
 
 
-def paired(a: Any, b: Any) -> tuple[torch.Tensor, torch.Tensor]:
+def as_tensors(a: Any, b: Any) -> tuple[torch.Tensor, torch.Tensor]:
     """Both as tensors: torch's minimum and maximum take no plain numbers."""
     like = a if isinstance(a, torch.Tensor) else b
     return torch.as_tensor(a, dtype=like.dtype), torch.as_tensor(b, dtype=like.dtype)

@@ -26,24 +26,26 @@ class Packed:
 
     def __init__(self, lengths: Tensor) -> None:
         self.lengths = lengths
-        ordered, self.order = torch.sort(lengths, descending=True, stable=True)
+        ordered, self.sorted_indices = torch.sort(lengths, descending=True, stable=True)
         if len(ordered) and int(ordered[-1]) < 1:
             raise WrongValue(f"lengths has a {int(ordered[-1])}; every row must have a step, so leave such rows out")
-        self.sizes = (ordered > torch.arange(int(ordered[0]))[:, None]).sum(1)
+        self.batch_sizes = (ordered > torch.arange(int(ordered[0]))[:, None]).sum(1)
 
     @cached_property
-    def place(self) -> Tensor:
-        return torch.empty_like(self.order).scatter_(0, self.order, torch.arange(len(self.order)))
+    def unsorted_indices(self) -> Tensor:
+        return torch.empty_like(self.sorted_indices).scatter_(
+            0, self.sorted_indices, torch.arange(len(self.sorted_indices))
+        )
 
     @cached_property
     def starts(self) -> Tensor:
         """[T]: where each step's entries begin."""
-        return self.sizes.cumsum(0) - self.sizes
+        return self.batch_sizes.cumsum(0) - self.batch_sizes
 
     @cached_property
     def step(self) -> Tensor:
         """[N]: the step of each entry, from 0."""
-        return torch.repeat_interleave(self.sizes)
+        return torch.repeat_interleave(self.batch_sizes)
 
     @cached_property
     def row(self) -> Tensor:
@@ -51,41 +53,43 @@ class Packed:
         return torch.arange(len(self.step)) - self.starts[self.step]
 
     @cached_property
-    def padded_place(self) -> Tensor:
+    def padded_indices(self) -> Tensor:
         """[N]: where each entry stands among the T x B of a padded batch."""
-        return self.step * len(self.order) + self.order[self.row]
+        return self.step * len(self.sorted_indices) + self.sorted_indices[self.row]
 
     @cached_property
-    def longest_first_place(self) -> Tensor:
+    def longest_first_indices(self) -> Tensor:
         """[N]: the same where the batch's rows are in the order of entries."""
-        return self.step * len(self.order) + self.row
+        return self.step * len(self.sorted_indices) + self.row
 
-    def taken(self, x: Tensor) -> Tensor:
+    def pack(self, x: Tensor) -> Tensor:
         """The entries [N, ...] of x [at least T, B, ...]; what stands behind a row's length is not read."""
-        return x.flatten(0, 1).index_select(0, self.padded_place)
+        return x.flatten(0, 1).index_select(0, self.padded_indices)
 
-    def longest_first(self, y: Tensor) -> Tensor:
+    def pad_longest_first(self, y: Tensor) -> Tensor:
         """[T, B, ...] of entries [N, ...], rows in the order of entries, zeros behind a row's length."""
-        whole = y.new_zeros(len(self.sizes) * len(self.order), *y.shape[1:])
-        return whole.index_copy(0, self.longest_first_place, y).view(len(self.sizes), len(self.order), *y.shape[1:])
+        whole = y.new_zeros(len(self.batch_sizes) * len(self.sorted_indices), *y.shape[1:])
+        return whole.index_copy(0, self.longest_first_indices, y).view(
+            len(self.batch_sizes), len(self.sorted_indices), *y.shape[1:]
+        )
 
     def padded(self, y: Tensor) -> Tensor:
         """[T, B, ...] of entries [N, ...], zeros behind a row's length."""
-        return self.longest_first(y).index_select(1, self.place)
+        return self.pad_longest_first(y).index_select(1, self.unsorted_indices)
 
-    def last(self, y: Tensor, lengths: Tensor) -> Tensor:
+    def select_steps(self, y: Tensor, lengths: Tensor) -> Tensor:
         """[B, ...]: of entries [N, ...] those at each row's step number `lengths` [B], which count from 1."""
-        return y.index_select(0, self.starts[lengths - 1] + self.place)
+        return y.index_select(0, self.starts[lengths - 1] + self.unsorted_indices)
 
-    def around(self, back: int, ahead: int) -> Tensor:
+    def window_indices(self, back: int, ahead: int) -> Tensor:
         """[N, back + 1 + ahead]: for each entry those of its row from `back` steps before it to `ahead` after it; N
         where the row has no such step.
         """
         N, found = len(self.step), []
-        lengths = self.lengths[self.order][self.row]
+        lengths = self.lengths[self.sorted_indices][self.row]
         for offset in range(-back, ahead + 1):
             step = self.step + offset
             there = (step >= 0) & (step < lengths)
-            place = self.starts[step.clamp(0, len(self.sizes) - 1)] + self.row
+            place = self.starts[step.clamp(0, len(self.batch_sizes) - 1)] + self.row
             found.append(torch.where(there, place, N))
         return torch.stack(found, 1)

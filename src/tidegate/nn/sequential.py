@@ -7,10 +7,10 @@ from typing import Any
 import torch
 from torch.nn.utils.rnn import PackedSequence
 
-from .transforms import Unscripted
+from .transforms import NotScriptable
 
 
-class Sequential(Unscripted, torch.nn.Sequential):
+class Sequential(NotScriptable, torch.nn.Sequential):
     """`torch.nn.Sequential` that passes the output sequence of a recurrence on and drops its states.
 
     So an embedding, recurrences, norms and linear layers make a model of every step, which `tidegate.from_torch` can

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from tidegate import _native
-from tidegate.nn.embedding import embedded
+from tidegate.nn.embedding import embed
 
 IDS = torch.tensor([3, 0, 3, 9, 1, 3])
 
@@ -18,7 +18,7 @@ def test_values_and_gradients_are_torchs(rate: float, size: int) -> None:
     table = torch.randn(10, size, generator=torch.Generator().manual_seed(1), requires_grad=True)
     found = []
     for native in (True, False):
-        y = embedded(table, IDS, rate, np.random.default_rng(4), native)
+        y = embed(table, IDS, rate, np.random.default_rng(4), native)
         (gradient,) = torch.autograd.grad((y * torch.arange(1, 7)[:, None]).sum(), table)
         assert gradient.is_sparse == native
         found.append((y, gradient.to_dense()))
@@ -28,17 +28,17 @@ def test_values_and_gradients_are_torchs(rate: float, size: int) -> None:
 
 
 def test_a_share_of_the_numbers_is_left_out_and_the_mean_stays() -> None:
-    y = embedded(torch.ones(10, 500), IDS, 0.25, np.random.default_rng(0))
+    y = embed(torch.ones(10, 500), IDS, 0.25, np.random.default_rng(0))
     assert set(y.unique().tolist()) == {0.0, float(np.float32(256 / 192))}
     assert abs(float(y.mean()) - 1) < 0.05
 
 
 def test_gradients_of_gradients_are_torchs() -> None:
     table = torch.randn(10, 4, requires_grad=True)
-    y = embedded(table, IDS, 0.5, np.random.default_rng(4))
+    y = embed(table, IDS, 0.5, np.random.default_rng(4))
     (gradient,) = torch.autograd.grad(y.pow(3).sum(), table, create_graph=True)
     (found,) = torch.autograd.grad(gradient.sum(), table)
-    again = embedded(table, IDS, 0.5, np.random.default_rng(4), native=False)
+    again = embed(table, IDS, 0.5, np.random.default_rng(4), native=False)
     (other,) = torch.autograd.grad(again.pow(3).sum(), table, create_graph=True)
     (expected,) = torch.autograd.grad(other.sum(), table)
     assert torch.allclose(found.to_dense(), expected, rtol=1e-5)

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from tidegate import nn
-from tidegate.nn.embedding import embedded
+from tidegate.nn.embedding import embed
 from tidegate.nn.packed import Packed
 from tidegate.nn.pooling import pool
 
@@ -125,8 +125,8 @@ def test_a_pool_whose_score_comes_from_its_input():
 
 def test_an_embedding_under_torch_func():
     table, ids, dy = numbers(6, 4).requires_grad_(), torch.tensor([2, 5, 2]), numbers(3, 4)
-    (found,) = torch.func.vjp(lambda t: embedded(t, ids, 0.5, np.random.default_rng(0)), table)[1](dy)
-    right = embedded(table, ids, 0.5, np.random.default_rng(0), native=False)
+    (found,) = torch.func.vjp(lambda t: embed(t, ids, 0.5, np.random.default_rng(0)), table)[1](dy)
+    right = embed(table, ids, 0.5, np.random.default_rng(0), native=False)
     (wanted,) = torch.autograd.grad(right, table, dy)
     assert wanted.abs().sum() > 0
     assert_close(found, wanted)

@@ -212,7 +212,7 @@ def test_other_numbers_take_the_path_of_torch():
     assert own.engine == "torch gru kernel"
     torch.testing.assert_close(own(x)[0], y, rtol=1e-5, atol=1e-6)
     with torch.autocast("cpu", torch.bfloat16):
-        assert not native.takes(x)
+        assert not native.accepts(x)
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::torch.jit.TracerWarning")

@@ -14,7 +14,7 @@ import torch
 from tidegate import cells, layers
 from tidegate.nn import Network, engine
 from tidegate.nn.ops import TorchOps
-from tidegate.nn.recurrent import by_equation, sequence
+from tidegate.nn.recurrent import run_all_states, run_tape
 from tidegate.tape import BINARY, UNARY, NumpyOps, Tape
 from tidegate.verify.samples import sample
 
@@ -35,7 +35,7 @@ def test_a_fused_sequence_has_the_values_and_gradients_of_the_equation(name: str
     layer, tape, t = recurrent(name)
     x = torch.randn(T, B, I, dtype=torch.float64, requires_grad=True)
     results = []
-    for run in (sequence, by_equation):
+    for run in (run_all_states, run_tape):
         y, states = run(layer, tape, t, x)
         grads = torch.autograd.grad((y * torch.arange(1, H + 1)).square().sum(), [x, *t.values()], allow_unused=True)
         results.append((y, states, grads))
@@ -54,7 +54,7 @@ def test_gradients_are_those_of_finite_differences(name: str) -> None:
     x = torch.randn(3, 2, I, dtype=torch.float64, requires_grad=True)
     roles = list(t)
     assert torch.autograd.gradcheck(
-        lambda x, *w: by_equation(layer, tape, dict(zip(roles, w, strict=True)), x)[0], (x, *t.values())
+        lambda x, *w: run_tape(layer, tape, dict(zip(roles, w, strict=True)), x)[0], (x, *t.values())
     )
 
 
@@ -142,7 +142,7 @@ def test_a_users_cell_trains_by_its_equation() -> None:
     layer = {"kind": "recurrent", "inputs": I, "size": H, "tape": "leaky", "cell": "leaky", "dialect": {}}
     shapes = layers.load("recurrent").tensors(layer, {"leaky": cell.tape})
     t = {k: torch.randn(v, requires_grad=True) for k, v in shapes.items()}
-    y, states = sequence(layer, cell.tape, t, torch.randn(T, B, I))
+    y, states = run_all_states(layer, cell.tape, t, torch.randn(T, B, I))
     y.sum().backward()
     assert set(states) == {"h", "trace"}
     assert all(p.grad is not None and torch.isfinite(p.grad).all() for p in t.values())

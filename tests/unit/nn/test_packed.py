@@ -20,29 +20,37 @@ def batch() -> torch.Tensor:
 
 def test_entries_stand_step_by_step_the_longest_row_first() -> None:
     entries = Packed(LENGTHS)
-    found = entries.taken(batch())[:, 0]
+    found = entries.pack(batch())[:, 0]
     assert found.tolist() == [20, 0, 30, 40, 10, 21, 1, 31, 41, 22, 2, 32, 23, 24]
-    assert entries.sizes.tolist() == [5, 4, 3, 1, 1]
+    assert entries.batch_sizes.tolist() == [5, 4, 3, 1, 1]
 
 
 @pytest.mark.parametrize("lengths", [LENGTHS, torch.tensor([4, 4, 4, 4, 4]), torch.tensor([1, 2, 3, 4, 5])])
 def test_padding_comes_back_as_zeros(lengths: torch.Tensor) -> None:
     entries, x = Packed(lengths), torch.randn(int(lengths.max()), 5, 3)
     behind = (torch.arange(len(x))[:, None] >= lengths)[..., None]
-    assert torch.equal(entries.padded(entries.taken(x)), x.masked_fill(behind, 0.0))
-    assert torch.equal(entries.longest_first(entries.taken(x)), x.masked_fill(behind, 0.0)[:, entries.order])
+    assert torch.equal(entries.padded(entries.pack(x)), x.masked_fill(behind, 0.0))
+    assert torch.equal(
+        entries.pad_longest_first(entries.pack(x)), x.masked_fill(behind, 0.0)[:, entries.sorted_indices]
+    )
 
 
 def test_a_step_is_found_in_each_row() -> None:
     entries = Packed(LENGTHS)
-    assert entries.last(entries.taken(batch()), LENGTHS)[:, 0].tolist() == [2, 10, 24, 32, 41]
-    assert entries.last(entries.taken(batch()), torch.tensor([2, 1, 1, 3, 1]))[:, 0].tolist() == [1, 10, 20, 32, 40]
+    assert entries.select_steps(entries.pack(batch()), LENGTHS)[:, 0].tolist() == [2, 10, 24, 32, 41]
+    assert entries.select_steps(entries.pack(batch()), torch.tensor([2, 1, 1, 3, 1]))[:, 0].tolist() == [
+        1,
+        10,
+        20,
+        32,
+        40,
+    ]
 
 
 def test_the_steps_around_an_entry_are_of_its_row_alone() -> None:
     entries = Packed(LENGTHS)
-    x = torch.cat([entries.taken(batch())[:, 0], torch.tensor([-1.0])])
-    windows = x[entries.around(2, 1)]
+    x = torch.cat([entries.pack(batch())[:, 0], torch.tensor([-1.0])])
+    windows = x[entries.window_indices(2, 1)]
     assert windows[0].tolist() == [-1, -1, 20, 21]
     assert windows[6].tolist() == [-1, 0, 1, 2]
     assert windows[8].tolist() == [-1, 40, 41, -1]

@@ -11,7 +11,7 @@ import torch
 from tidegate import cells, layers, nn
 from tidegate.errors import CellError
 from tidegate.nn import scan
-from tidegate.nn.recurrent import by_equation, last, sequence
+from tidegate.nn.recurrent import run_all_states, run_final_states, run_tape
 from tidegate.tape import Tape, order, trace
 
 D = torch.float64
@@ -42,7 +42,7 @@ def test_ten_thousand_steps_err_as_little_as_one_product_and_sum_a_step(kind: st
     torch.manual_seed(0)
     a, b, start = slopes(kind, 10_000), torch.randn(10_000, 2, 16), torch.randn(2, 16)
     exact = by_loop(a.double(), b.double(), start.double())
-    error = (scan.recurrence(a, b, start).double() - exact).abs().max() / exact.abs().max()
+    error = (scan.solve_recurrence(a, b, start).double() - exact).abs().max() / exact.abs().max()
     stepwise = (by_loop(a, b, start).double() - exact).abs().max() / exact.abs().max()
     assert float(error) <= 2 * float(stepwise)
     assert float(error) < (4 if kind != "long memory" else 40) * EPS
@@ -51,7 +51,7 @@ def test_ten_thousand_steps_err_as_little_as_one_product_and_sum_a_step(kind: st
 @pytest.mark.parametrize("steps", [1, 2, 7, 8, 9, 16, 17, 18, 33, 100, 255])
 def test_any_number_of_steps_is_solved(steps: int) -> None:
     a, b, start = torch.rand(steps, 3, 2, dtype=D), torch.randn(steps, 3, 2, dtype=D), torch.randn(3, 2, dtype=D)
-    assert torch.allclose(scan.recurrence(a, b, start), by_loop(a, b, start), atol=1e-14, rtol=0)
+    assert torch.allclose(scan.solve_recurrence(a, b, start), by_loop(a, b, start), atol=1e-14, rtol=0)
 
 
 @pytest.mark.parametrize("steps", [1, 2, 9, 21])
@@ -60,8 +60,8 @@ def test_gradients_and_theirs_are_those_of_finite_differences(steps: int) -> Non
     given = [
         torch.rand(*shape, generator=random, dtype=D).requires_grad_() for shape in ((steps, 1, 2),) * 2 + ((1, 2),)
     ]
-    assert torch.autograd.gradcheck(scan.recurrence, given)
-    assert torch.autograd.gradgradcheck(scan.recurrence, given)
+    assert torch.autograd.gradcheck(scan.solve_recurrence, given)
+    assert torch.autograd.gradgradcheck(scan.solve_recurrence, given)
 
 
 def test_gradients_over_ten_thousand_steps_are_those_of_the_loop() -> None:
@@ -69,7 +69,7 @@ def test_gradients_over_ten_thousand_steps_are_those_of_the_loop() -> None:
     given = [v.requires_grad_() for v in (torch.rand(10_000, 1, 4), torch.randn(10_000, 1, 4), torch.randn(1, 4))]
     exact = [v.detach().double().requires_grad_() for v in given]
     weight = torch.randn(10_000, 1, 4)
-    found = torch.autograd.grad((scan.recurrence(*given) * weight).sum(), given)
+    found = torch.autograd.grad((scan.solve_recurrence(*given) * weight).sum(), given)
     wanted = torch.autograd.grad((by_loop(*exact) * weight).sum(), exact)
     for a, b in zip(found, wanted, strict=True):
         assert float((a - b).abs().max() / b.abs().max()) < 4 * EPS
@@ -77,26 +77,26 @@ def test_gradients_over_ten_thousand_steps_are_those_of_the_loop() -> None:
 
 def test_slopes_beyond_one_are_finite_where_the_loop_is() -> None:
     a = torch.full((300, 1, 1), 2.0)
-    rests = scan.recurrence(a, torch.zeros(300, 1, 1), torch.zeros(1, 1))
+    rests = scan.solve_recurrence(a, torch.zeros(300, 1, 1), torch.zeros(1, 1))
     assert torch.equal(rests, torch.zeros(300, 1, 1))
-    grows = scan.recurrence(a[:100], torch.ones(100, 1, 1), torch.zeros(1, 1))
+    grows = scan.solve_recurrence(a[:100], torch.ones(100, 1, 1), torch.zeros(1, 1))
     assert torch.equal(grows, by_loop(a[:100], torch.ones(100, 1, 1), torch.zeros(1, 1)))
     tiny = torch.full((1, 1), 1e-38)
     assert torch.equal(
-        scan.recurrence(a[:200], torch.zeros(200, 1, 1), tiny), by_loop(a[:200], torch.zeros(200, 1, 1), tiny)
+        scan.solve_recurrence(a[:200], torch.zeros(200, 1, 1), tiny), by_loop(a[:200], torch.zeros(200, 1, 1), tiny)
     )
 
 
 def test_nothing_reaches_back_in_time() -> None:
     a, b, start = torch.rand(40, 2, 3), torch.randn(40, 2, 3), torch.zeros(2, 3)
-    before = scan.recurrence(a, b, start)
+    before = scan.solve_recurrence(a, b, start)
     b[20, 1] = torch.nan
-    h = scan.recurrence(a, b, start)
+    h = scan.solve_recurrence(a, b, start)
     assert torch.equal(h[:20], before[:20])
     assert torch.equal(h[:, 0], before[:, 0])
     assert h[20:, 1].isnan().all()
     a[5, 0, 0] = torch.nan
-    assert torch.isfinite(scan.recurrence(a, before, start)[:5]).all()
+    assert torch.isfinite(scan.solve_recurrence(a, before, start)[:5]).all()
 
 
 CASCADE = """
@@ -146,7 +146,7 @@ def test_a_users_linear_cell_of_states_that_build_on_each_other_is_solved(tmp_pa
         "count": torch.randn(2, 1, dtype=D),
     }
     results = []
-    for y, every in (sequence(layer, cell.tape, t, x, True, start), by_equation(layer, cell.tape, t, x, start)):
+    for y, every in (run_all_states(layer, cell.tape, t, x, True, start), run_tape(layer, cell.tape, t, x, start)):
         used = [v for v in (x, *t.values()) if v.numel()]
         results.append((y, every, torch.autograd.grad(y.square().sum(), used, allow_unused=True)))
     (y, every, grads), (y2, every2, grads2) = results
@@ -157,7 +157,7 @@ def test_a_users_linear_cell_of_states_that_build_on_each_other_is_solved(tmp_pa
     for a, b in zip(grads, grads2, strict=True):
         assert (a is None and not b.any()) or torch.allclose(a, b, atol=1e-9)
     packed = torch.nn.utils.rnn.pack_padded_sequence(x, torch.tensor([30, 7]))
-    _, final = last(layer, cell.tape, t, packed.data, packed.batch_sizes, start)
+    _, final = run_final_states(layer, cell.tape, t, packed.data, packed.batch_sizes, start)
     assert torch.allclose(final["slow"][1], every2["slow"][6, 1], atol=1e-12)
 
 
