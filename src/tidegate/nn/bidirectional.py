@@ -1,4 +1,4 @@
-"""Convolutions and recurrences, in one direction or both, over rows without their padding."""
+"""Run convolutions and recurrences, in one direction or both, over packed rows."""
 
 from __future__ import annotations
 
@@ -19,17 +19,19 @@ Layer = dict[str, Any]
 
 
 def convolve(layer: Layer, t: Tensors, x: torch.Tensor, layout: Packed) -> torch.Tensor:
-    """Outputs [N, size] of a conv layer over x [N, inputs]; outside of its row every step counts as zeros."""
+    """Return the outputs [N, size] of a conv layer over x [N, inputs]; steps outside a row count as zeros."""
     k = layer["width"]
-    back, ahead = ((k - 1) // 2, k // 2) if layer["centred"] else (k - 1, 0)
-    nothing = x.new_zeros(1, x.shape[1])
-    windows = torch.nn.functional.embedding(layout.window_indices(back, ahead), torch.cat([x, nothing])).flatten(1)
+    before, after = ((k - 1) // 2, k // 2) if layer["centred"] else (k - 1, 0)
+    with_zeros = torch.cat([x, x.new_zeros(1, x.shape[1])])
+    windows = torch.nn.functional.embedding(layout.window_indices(before, after), with_zeros).flatten(1)
     return torch.as_tensor(activated(TorchOps, layer, TorchOps.affine(windows, t["weight"], t["bias"])))
 
 
-def past_states(layer: Layer, x: torch.Tensor) -> Tensors:
-    """The state after every step of a causal conv layer over x [T, B, inputs]: `past` [T, B, k - 1, inputs]; none where
-    it has none."""
+def compute_past(layer: Layer, x: torch.Tensor) -> Tensors:
+    """Return the state of a conv layer after every step of x [T, B, inputs]: `past` [T, B, k - 1, inputs].
+
+    Empty for a layer without a state: a centred one, or one of width 1.
+    """
     k, T = layer["width"], x.shape[0]
     if layer["centred"] or k == 1:
         return {}
@@ -47,14 +49,15 @@ def run_direction(
     native: bool = True,
     backward: bool = False,
 ) -> torch.Tensor:
-    """Outputs [N, outputs] of a recurrent layer over x [N, inputs]; backward: from each row's last step to its first.
+    """Return the outputs [N, outputs] of a recurrent layer over x [N, inputs].
 
-    torch's kernels get padded rows: over packed ones, gradients take time that grows with the square of the steps.
+    backward: go from each row's last step to its first. torch's kernels run on padded rows, because with packed rows
+    the time of their gradients grows with the square of the steps.
     """
     if not (fused and engine(tape, x.dtype, x.device.type, native).startswith("torch")):
         return run_final_states(layer, tape, t, x, layout.batch_sizes, backward=backward, fused=fused, native=native)[0]
-    given = packing.reverse_time(x, layout.batch_sizes) if backward else x
-    y, _ = run_all_states(layer, tape, t, layout.pad_longest_first(given), fused, native=native)
+    ordered = packing.reverse_time(x, layout.batch_sizes) if backward else x
+    y, _ = run_all_states(layer, tape, t, layout.pad_longest_first(ordered), fused, native=native)
     y = y.flatten(0, 1).index_select(0, layout.longest_first_indices)
     return packing.reverse_time(y, layout.batch_sizes) if backward else y
 
@@ -68,8 +71,8 @@ def run_both_directions(
     fused: bool = True,
     native: bool = True,
 ) -> torch.Tensor:
-    """Outputs [N, 2 x outputs] of a bidirectional layer over x [N, inputs]."""
-    forward, backward = (one_way(way, t) for way in DIRECTIONS)
-    ahead = run_direction(layer, tape, forward, x, layout, fused, native)
-    back = run_direction(layer, tape, backward, x, layout, fused, native, backward=True)
-    return torch.cat([ahead, back], -1)
+    """Return the outputs [N, 2 x outputs] of a bidirectional layer over x [N, inputs]."""
+    forward_t, backward_t = (one_way(direction, t) for direction in DIRECTIONS)
+    forward_y = run_direction(layer, tape, forward_t, x, layout, fused, native)
+    backward_y = run_direction(layer, tape, backward_t, x, layout, fused, native, backward=True)
+    return torch.cat([forward_y, backward_y], -1)

@@ -13,9 +13,9 @@ import torch
 from .. import layers
 from ..tape import Tape
 from . import transforms
-from .bidirectional import convolve, past_states, run_both_directions, run_direction
+from .bidirectional import compute_past, convolve, run_both_directions, run_direction
 from .embedding import apply_dropout, draw_dropout, embed
-from .final import final_states
+from .final import select_final_states
 from .ops import TorchOps
 from .packed import Packed
 from .pooling import pool
@@ -191,7 +191,7 @@ class Network(transforms.NotScriptable):
         if layer["kind"] == "bidirectional":
             return run_both_directions(layer, self.tapes[layer["tape"]], t, x, layout, self.fused, self.native)
         if layer["kind"] == "final":
-            return final_states(x, layout)
+            return select_final_states(x, layout)
         if layer["kind"] == "conv":
             return convolve(layer, t, x, layout)
         y, _ = self.layer_modules[i].step(TorchOps, layer, self.tapes, t, {}, x, None)
@@ -225,7 +225,7 @@ class Network(transforms.NotScriptable):
         if layer["kind"] == "pool":
             return run_pool_steps(self.layer_modules[i], layer, t, x)
         y = layout.padded(self.run_layer(i, layout.pack(x), layout))
-        return y, past_states(layer, x) if layer["kind"] == "conv" else {}
+        return y, compute_past(layer, x) if layer["kind"] == "conv" else {}
 
 
 def is_matrix(kind: str, role: str) -> bool:

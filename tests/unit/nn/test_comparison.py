@@ -241,7 +241,7 @@ def test_final_states_are_those_of_the_recurrence_for_any_layout():
     outputs, h = gru(packed)
     torch.testing.assert_close(nn.FinalStates()(outputs), of_both(outputs, h), rtol=0, atol=0)
     with pytest.raises(
-        WrongType, match="input is tuple; give the outputs of a recurrence, the first of its two results"
+        WrongType, match="input is tuple; pass the outputs of a recurrence, the first of its two results"
     ):
         nn.FinalStates()(gru(y))
     for wrong in (torch.zeros(3), torch.zeros(2, 3, 5), torch.zeros(0, 3, 4)):

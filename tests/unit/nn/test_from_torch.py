@@ -174,7 +174,7 @@ def test_the_state_before_the_first_step_is_explicit(tmp_path):
             np.testing.assert_allclose(stream.push(x[:, 0].numpy(), end=True).values, expected, atol=1e-6)
     assert abs(expected - without).max() > 1e-3
     assert all(result.ok for result in verify(predictor.model))
-    with pytest.raises(ModuleError, match=r"layers\[0\] starts from a state of its own"):
+    with pytest.raises(ModuleError, match=r"layers\[0\] has an initial state, but a torch module"):
         tidegate.to_torch(predictor)
 
 
@@ -198,12 +198,12 @@ def test_several_recurrences_have_their_initial_states_by_name():
         (
             [torch.nn.GRU(3, 4), torch.nn.GRU(4, 4)],
             torch.zeros(1, 4),
-            r"the recurrences are \[0\], \[1\]; give a mapping",
+            r"the recurrences are \[0\], \[1\]; pass a dictionary",
         ),
         (
             [torch.nn.GRU(3, 4)],
             {"gru": torch.zeros(1, 4)},
-            "initial names 'gru', which is no recurrence; there are GRU",
+            "initial names 'gru', which is not a recurrence; the recurrences are GRU",
         ),
         ([torch.nn.GRU(3, 4, 2)], torch.zeros(1, 2, 4), r"shape \[1, 2, 4\]; expected \[2, 4\]"),
         ([torch.nn.GRU(3, 4)], torch.zeros(4), r"shape \[4\]; expected \[1, 4\]"),
@@ -254,7 +254,7 @@ def test_what_has_no_module_is_refused():
     with pytest.raises(ModuleError, match=r"layers\[1\] is a pool, which has no torch module"):
         tidegate.to_torch(sample(features=3, size=4))
     cell = str(Path(__file__).parents[3] / "examples" / "leaky.py")
-    with pytest.raises(ModuleError, match=r"layers\[0\] runs a cell of its own, 'leaky'"):
+    with pytest.raises(ModuleError, match=r"layers\[0\] has the custom cell 'leaky'"):
         tidegate.to_torch(sample(features=3, size=4, cell=cell, over=()))
 
 

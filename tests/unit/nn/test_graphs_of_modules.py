@@ -94,7 +94,7 @@ def test_a_first_state_of_another_shape_cannot_be_traced():
 
 def test_packed_rows_cannot_be_traced():
     packed = rnn.pack_padded_sequence(numbers("GRU"), [2, 1])
-    with pytest.raises(ModuleError, match="GRU cannot be traced: the number of steps, or of rows"):
+    with pytest.raises(ModuleError, match="GRU cannot be traced: the number of steps and rows"):
         torch.jit.trace(lambda data: nn.GRU(3, 2)(rnn.PackedSequence(data, packed.batch_sizes))[1], packed.data)
 
 

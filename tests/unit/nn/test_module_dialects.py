@@ -165,7 +165,7 @@ def test_weights_load_into_their_own_dialect_alone(source: Any, target: Any, str
 
 def test_an_inner_modules_error_names_the_module_and_torch_refuses_other_dialects() -> None:
     outer = torch.nn.ModuleDict({"encoder": nn.GRU(3, 4)})
-    with pytest.raises(RuntimeError, match=r"encoder: the state_dict is of dialect"):
+    with pytest.raises(RuntimeError, match=r"encoder: the state_dict has dialect"):
         outer.load_state_dict(torch.nn.ModuleDict({"encoder": nn.GRU(3, 4, update="replace")}).state_dict())
     with pytest.raises(RuntimeError, match='Unexpected key.*"dialect"'):
         torch.nn.GRU(3, 4).load_state_dict(nn.GRU(3, 4, update="replace").state_dict())
@@ -256,7 +256,7 @@ def test_weights_in_parts_are_not_converted(weight: str, change: str) -> None:
         prune.random_unstructured(module, weight, 0.5)
     else:
         torch.nn.utils.weight_norm(module, weight)
-    with pytest.raises(OptionError, match="is no weight but a part of one"):
+    with pytest.raises(OptionError, match="is not a weight but part of one"):
         nn.convert(module.state_dict(), update="replace")
 
 
@@ -267,7 +267,7 @@ def test_a_state_dict_without_a_modules_weights_says_nothing_of_its_dialect() ->
     assert len(found.missing_keys) == 4
     with pytest.raises(RuntimeError, match="Missing key"):
         module.load_state_dict(head)
-    with pytest.raises(RuntimeError, match="is of the default dialect"):
+    with pytest.raises(RuntimeError, match="has the default dialect"):
         module.load_state_dict({"gru.bias_ih_l0": module["gru"].bias_ih_l0}, strict=False)
 
 

@@ -59,5 +59,5 @@ def test_the_steps_around_an_entry_are_of_its_row_alone() -> None:
 
 @pytest.mark.parametrize("lengths", [[2, 0], [-1, 2], [0, 0]])
 def test_a_row_without_a_step_is_refused(lengths: list[int]) -> None:
-    with pytest.raises(WrongValue, match=r"lengths has a -?\d; every row must have a step"):
+    with pytest.raises(WrongValue, match=r"lengths contains -?\d; every row needs at least one step"):
         Packed(torch.tensor(lengths))
