@@ -1,4 +1,8 @@
-"""A model beside the torch module that it was made of: both in float64 on an example, and a difference refused."""
+"""Compare the outputs of a model with those of the torch module that its parts were taken from.
+
+Both run on an example in float64. Any difference beyond rounding means that the parts are not the whole module: it may
+average over the steps, apply a function between the parts, or use them in another order.
+"""
 
 from __future__ import annotations
 
@@ -17,26 +21,31 @@ from ..model import Model
 from ..reference import Reference
 
 Floats = npt.NDArray[np.float64]
+Lengths = npt.NDArray[np.int64]
 TOLERANCE = 1e-9  # of float64 on both sides, relative to the largest number
 FINAL_STATES_HINT = (
-    "torch.cat([h_n[-2], h_n[-1]], -1), the final states of both directions, is tidegate.nn.FinalStates()"
+    "if your module reads torch.cat([h_n[-2], h_n[-1]], -1), the final states of both directions, pass "
+    "tidegate.nn.FinalStates() after the recurrence"
 )
 
 
 class AlignedExample(NamedTuple):
-    """One way to read an example and what a module made of it. x: [T, B, ...]; lengths: [B]; y: what the module
-    gave, as the model's outputs stand: after every step [T, B, O] or after each row's last one [1, B, O]."""
+    """One reading of an example's axes, and the output of the module in the layout of the model.
+
+    x: [T, B, ...]. lengths: [B]. y: the module's output after every step, [T, B, O], or after the last step of each
+    row, [1, B, O].
+    """
 
     x: torch.Tensor
-    lengths: npt.NDArray[np.int64]
+    lengths: Lengths
     y: Floats
 
     def run_model(self, model: Model) -> Floats:
-        """The same of the model in float64."""
-        found = Reference(model).run(self.x.numpy(), self.lengths)[0]
+        """Return the output of the model in float64, in the layout of y."""
+        y = Reference(model).run(self.x.numpy(), self.lengths)[0]
         if len(self.y) == 1:
-            return found[self.lengths - 1, np.arange(len(self.lengths))][None]
-        return np.where(self.mask, found, 0.0)
+            return y[self.lengths - 1, np.arange(len(self.lengths))][None]
+        return np.where(self.mask, y, 0.0)
 
     @property
     def mask(self) -> npt.NDArray[np.bool_]:
@@ -44,96 +53,94 @@ class AlignedExample(NamedTuple):
 
 
 def compare(model: Model, like: Any, example: Any) -> None:
-    """Raises ModuleError unless `like` gives the model's answers for the example; see `tidegate.from_torch`."""
+    """Raise ModuleError unless the model has the outputs of `like` for the example; see `tidegate.from_torch`."""
     if like is None:
-        raise ModuleError("example is given without like; give like=m, the module that the parts are of")
+        raise ModuleError("example is given without like; pass like=m, the module that the parts belong to")
     if not isinstance(like, torch.nn.Module):
-        raise ModuleError(f"like is {type(like).__name__}; expected the torch.nn.Module that the parts are of")
+        raise ModuleError(f"like is {type(like).__name__}; expected the torch.nn.Module that the parts belong to")
     if example is None:
-        raise ModuleError("like is given without an example; give example=x, what like takes, of 2 steps or more")
-    given, *more = example if isinstance(example, tuple) else (example,)
-    x = check_example(model, given)
+        raise ModuleError("like is given without an example; pass example=x, an input of like with 2 steps or more")
+    first, *more = example if isinstance(example, tuple) else (example,)
+    x = check_example(model, first)
     y = run_like(like, x, more)
-    width, squash = output_width(model), model.layers[-1]["kind"] == "softmax"
-    differences = []
-    for reading in align_example(x, y, width, is_batch_first(like), find_lengths(more)):
-        found = reading.run_model(model)
-        if any(
-            largest_difference(found, wanted) == 0 for wanted in (reading.y, *([softmax(reading.y)] if squash else []))
-        ):
+    width, ends_in_softmax = output_width(model), model.layers[-1]["kind"] == "softmax"
+    differing = []
+    for aligned in align_example(x, y, width, is_batch_first(like), find_lengths(more)):
+        ours = aligned.run_model(model)
+        accepted = (aligned.y, softmax(aligned.y)) if ends_in_softmax else (aligned.y,)
+        if any(largest_difference(ours, theirs) == 0 for theirs in accepted):
             return
-        differences.append((found, reading))
-    if not differences:
+        differing.append((ours, aligned))
+    if not differing:
         raise ModuleError(
-            f"like gives {list(y.shape)} for an example of {list(x.shape)}; the model gives [rows, {width}] after the "
-            "last step, of rows of 2 steps or more, each of 1 or more where lengths are given"
+            f"like returns shape {list(y.shape)} for an example of shape {list(x.shape)}; expected [rows, {width}] "
+            f"after the last step, or {width} outputs at every step, for rows of 2 steps or more and lengths of 1 or more"
         )
-    raise ModuleError(describe_difference(model, *differences[0]))
+    raise ModuleError(describe_difference(model, *differing[0]))
 
 
 def warn_of_one_step(model: Model) -> None:
-    """Warns of an answer that reads a backward direction where it has seen a single step."""
+    """Warn if the output depends on a backward direction that has seen only one step."""
     kinds = [layer["kind"] for layer in model.layers]
-    gathers = [i for i, kind in enumerate(kinds) if kind in ("bidirectional", "recurrent", "final")]
-    if gathers and kinds[gathers[-1]] == "bidirectional":
+    last = next((kind for kind in reversed(kinds) if kind in ("bidirectional", "recurrent", "final")), None)
+    if last == "bidirectional":
         warnings.warn(
-            "the last recurrence runs in both directions and the answer is that of a row's last step, where the "
-            f"backward direction has seen that step alone; {FINAL_STATES_HINT} behind it, and like=, example= tell "
-            "whether the answers are those of your module",
+            "the last recurrence is bidirectional and the output is that of the last step, where the backward "
+            f"direction has seen only that step; {FINAL_STATES_HINT}; pass like= and example= to compare the outputs",
             UserWarning,
             stacklevel=3,
         )
 
 
 def check_example(model: Model, example: Any) -> torch.Tensor:
-    """The example as a tensor that the model's input allows: ids or numbers, one row or several."""
+    """Return the example as a tensor that fits the model's input: ids or numbers, of one row or several."""
     try:
         x = torch.as_tensor(example).detach().cpu()
     except (TypeError, ValueError, RuntimeError):
-        raise ModuleError(f"example is {type(example).__name__}; expected the tensor that like takes") from None
-    entry = model.document["input"]
-    if entry["kind"] == "ids":
+        raise ModuleError(f"example is {type(example).__name__}; expected a tensor, an input of like") from None
+    expected = model.document["input"]
+    if expected["kind"] == "ids":
         if x.is_floating_point() or x.dim() not in (1, 2):
             raise ModuleError(
                 f"example is {x.dtype} {list(x.shape)}; expected token ids, [rows, steps] or [steps, rows]"
             )
-        if x.numel() and not 0 <= int(x.min()) <= int(x.max()) < entry["size"]:
+        if x.numel() and not 0 <= int(x.min()) <= int(x.max()) < expected["size"]:
             raise ModuleError(
-                f"example has ids of {int(x.min())} to {int(x.max())}; there are 0 to {entry['size'] - 1}"
+                f"example has ids from {int(x.min())} to {int(x.max())}; expected ids from 0 to {expected['size'] - 1}"
             )
         return x.long()
-    if x.dim() not in (2, 3) or x.shape[-1] != entry["features"]:
+    features = expected["features"]
+    if x.dim() not in (2, 3) or x.shape[-1] != features:
         raise ModuleError(
-            f"example is of shape {list(x.shape)}; expected [rows, steps, {entry['features']}] or "
-            f"[steps, rows, {entry['features']}]"
+            f"example has shape {list(x.shape)}; expected [rows, steps, {features}] or [steps, rows, {features}]"
         )
     return x.double()
 
 
-def find_lengths(more: list[Any]) -> npt.NDArray[np.int64] | None:
-    """Each row's number of steps, where that is what `like` takes after the rows."""
+def find_lengths(more: list[Any]) -> Lengths | None:
+    """Return the lengths of the rows if they are the second argument of `like`."""
     if not more or not isinstance(more[0], torch.Tensor) or more[0].dim() != 1 or more[0].is_floating_point():
         return None
     return np.asarray(more[0].cpu().numpy(), np.int64)
 
 
 def run_like(like: torch.nn.Module, x: torch.Tensor, more: list[Any]) -> torch.Tensor:
-    """What a copy of the module gives in float64 and eval mode; the first of several results."""
+    """Run a copy of the module in float64 and eval mode; return the first of its results."""
     try:
         with default_float64(), torch.no_grad(), warnings.catch_warnings():
             warnings.simplefilter("ignore")
             y: Any = copy.deepcopy(like).cpu().double().eval()(x, *more)
-    except Exception as error:  # of any code
-        said = (str(error).strip().splitlines() or [""])[0][:200]
+    except Exception as error:  # a user's code may raise anything
+        reason = (str(error).strip().splitlines() or [""])[0][:200]
         raise ModuleError(
-            f"like fails in float64 on the example: {type(error).__name__}: {said}; give what its forward takes, and "
-            "let what it makes have the dtype of its input"
+            f"like fails on the example in float64: {type(error).__name__}: {reason}; pass an input of its forward, "
+            "and create tensors in the forward with the dtype of its input"
         ) from error
     while isinstance(y, tuple | list) and y:
         y = y[0]
     if not isinstance(y, torch.Tensor) or not torch.isfinite(y).all():
         what = "numbers that are not finite" if isinstance(y, torch.Tensor) else type(y).__name__
-        raise ModuleError(f"like gives {what} for the example; expected a tensor of finite numbers")
+        raise ModuleError(f"like returns {what} for the example; expected a tensor of finite numbers")
     return y.double()
 
 
@@ -152,25 +159,28 @@ def is_batch_first(like: torch.nn.Module) -> bool:
 
 
 def align_example(
-    x: torch.Tensor, y: torch.Tensor, width: int, rows_first: bool, lengths: npt.NDArray[np.int64] | None
+    x: torch.Tensor, y: torch.Tensor, width: int, rows_first: bool, row_lengths: Lengths | None
 ) -> Iterator[AlignedExample]:
-    """Every way in which the shapes fit, the likeliest first: rows or steps come first, or it is one row."""
+    """Yield every reading of the axes that fits the shapes, the likeliest first.
+
+    Rows may come first, or steps, or there is one row without a batch axis.
+    """
     single = x.dim() == (1 if x.dtype == torch.int64 else 2)
     for swap in (False,) if single else (rows_first, not rows_first):
         rows = x.unsqueeze(1) if single else x.transpose(0, 1) if swap else x
         T, B = rows.shape[:2]
-        lengths = np.full(B, T) if lengths is None else lengths
+        lengths = np.full(B, T) if row_lengths is None else row_lengths
         if T < 2 or not B or len(lengths) != B or lengths.min() < 1 or lengths.max() > T:
             continue
         if tuple(y.shape) in {(B, width), *([(B,)] if width == 1 else []), *([(width,)] if single else [])}:
             yield AlignedExample(rows, lengths, y.reshape(1, B, width).numpy())
             continue
-        every = y.transpose(0, 1) if swap and y.dim() == 3 else y
-        steps = int(lengths.max())  # a module that packs its rows gives no more
-        for n in {T, steps}:
-            if tuple(every.shape) in {(n, B, width), *([(n, width)] if single else [])}:
-                reading = AlignedExample(rows[:n], lengths, every.reshape(n, B, width).numpy())
-                yield reading._replace(y=np.where(reading.mask, reading.y, 0.0))
+        per_step = y.transpose(0, 1) if swap and y.dim() == 3 else y
+        longest = int(lengths.max())  # the number of steps of a module that packs its rows
+        for n in {T, longest}:
+            if tuple(per_step.shape) in {(n, B, width), *([(n, width)] if single else [])}:
+                aligned = AlignedExample(rows[:n], lengths, per_step.reshape(n, B, width).numpy())
+                yield aligned._replace(y=np.where(aligned.mask, aligned.y, 0.0))
 
 
 def output_width(model: Model) -> int:
@@ -180,30 +190,30 @@ def output_width(model: Model) -> int:
 
 
 def softmax(y: Floats) -> Floats:
-    """Of scores, or of their logarithms, which differ from them by one number a row."""
+    """Return the softmax of logits or of log-probabilities, which differ by one number a row."""
     e = np.exp(y - y.max(-1, keepdims=True))
     return np.asarray(e / e.sum(-1, keepdims=True))
 
 
 def largest_difference(ours: Floats, theirs: Floats) -> float:
-    """The largest difference; 0 within the roundings of float64."""
+    """Return the largest difference; 0 within the rounding errors of float64."""
     largest = float(np.abs(ours - theirs).max())
     return 0.0 if largest <= TOLERANCE * max(1.0, float(np.abs(theirs).max())) else largest
 
 
 def describe_difference(model: Model, ours: Floats, aligned: AlignedExample) -> str:
-    """How large the difference is, and where."""
+    """Describe the size and the place of the largest difference, and how to correct it."""
     step, row, output = np.unravel_index(int(np.abs(ours - aligned.y).argmax()), ours.shape)
     when = f"step {step + 1}" if len(ours) > 1 else "the last step"
-    mine, theirs = ours[step, row, output], aligned.y[step, row, output]
+    our, their = ours[step, row, output], aligned.y[step, row, output]
     kinds = {layer["kind"] for layer in model.layers}
     if "final" in kinds:
-        hint = "; leave FinalStates() out where its forward reads the outputs of the last step or of every step"
+        hint = "; leave FinalStates() out if its forward reads the outputs of the last step or of every step"
     else:
-        hint = f"; {FINAL_STATES_HINT} behind the recurrence" if "bidirectional" in kinds else ""
+        hint = f"; {FINAL_STATES_HINT}" if "bidirectional" in kinds else ""
     return (
-        f"the parts do not answer as like does: the largest difference is {abs(mine - theirs):.3g}, of row {row + 1} "
-        f"and output {output + 1} after {when}, {theirs:.6g} in like and {mine:.6g} in the model; give all "
-        "that its forward does, in its order and as modules, such as torch.nn.ReLU() where it calls relu; a mean or a "
-        f"maximum over the steps has no module{hint}"
+        f"the model and like differ: the largest difference is {abs(our - their):.3g}, in row {row + 1} and output "
+        f"{output + 1} after {when}: {their:.6g} in like and {our:.6g} in the model; pass everything that its forward "
+        "does, in order and as modules, such as torch.nn.ReLU() where it calls relu; a mean or a maximum over the "
+        f"steps cannot be converted{hint}"
     )

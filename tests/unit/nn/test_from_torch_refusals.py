@@ -80,8 +80,8 @@ def make_quantised() -> torch.nn.Module:
 REFUSED: dict[str, tuple[Any, str]] = {
     "a custom forward": (
         Intent,
-        r"Intent \(Intent\) has a custom forward method, which from_torch cannot read; pass its parts in order, such as "
-        r"from_torch\(m.embedding, m.gru, m.head, like=m, example=x\), which compares the outputs$",
+        r"Intent \(Intent\) has a custom forward method, which from_torch cannot read; pass its parts in order, such "
+        r"as from_torch\(m.embedding, m.gru, m.head, like=m, example=x\), which compares the outputs$",
     ),
     "a custom forward over both directions": (
         lambda: Intent(both=True),
