@@ -74,7 +74,7 @@ def compare(model: Model, like: Any, example: Any) -> None:
     if not differing:
         raise ModuleError(
             f"like returns shape {list(y.shape)} for an example of shape {list(x.shape)}; expected [rows, {width}] "
-            f"after the last step, or {width} outputs at every step, for rows of 2 steps or more and lengths of 1 or more"
+            f"after the last step, or {width} outputs at every step, for rows of 2 steps or more, with lengths from 1"
         )
     raise ModuleError(describe_difference(model, *differing[0]))
 

@@ -132,9 +132,9 @@ def suggest_parts(module: Module) -> str:
         names.insert(last, "tidegate.nn.FinalStates()")
     if not names:
         return ""
-    whole = "" if isinstance(module, torch.nn.ModuleList | torch.nn.ModuleDict) else ", like=m, example=x"
-    how = f"pass its parts in order, such as from_torch({', '.join(names)}{whole})"
-    how += ", which compares the outputs" if whole else ""
+    comparison = "" if isinstance(module, torch.nn.ModuleList | torch.nn.ModuleDict) else ", like=m, example=x"
+    how = f"pass its parts in order, such as from_torch({', '.join(names)}{comparison})"
+    how += ", which compares the outputs" if comparison else ""
     if last:
         how += "; FinalStates() is torch.cat([h_n[-2], h_n[-1]], -1), so leave it out if the forward reads outputs[-1]"
     return how

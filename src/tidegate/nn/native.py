@@ -192,8 +192,8 @@ def recompute_gradients(
 
     with torch.autocast("cpu", enabled=False):
         vjp: Any = torch.func.vjp(function, *(inputs[k] for k in indices))[1]
-        found = dict(zip(indices, vjp(gradients if len(gradients) > 1 else gradients[0]), strict=True))
-    return tuple(found.get(k) for k in range(len(inputs)))
+        by_index = dict(zip(indices, vjp(gradients if len(gradients) > 1 else gradients[0]), strict=True))
+    return tuple(by_index.get(k) for k in range(len(inputs)))
 
 
 def target_name() -> str:
