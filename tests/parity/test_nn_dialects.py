@@ -1,4 +1,4 @@
-"""Every cell in every dialect in torch: gradients against finite differences, values against NumPy and bounds."""
+"""Every cell in every dialect in torch: gradients against finite differences, values against NumPy, error bounds."""
 
 from __future__ import annotations
 
@@ -47,7 +47,9 @@ def test_values_are_those_of_the_layers_own_equation(name: str, dialect: dict[st
 
 @every_dialect
 @pytest.mark.parametrize("backward", [False, True])
-def test_rows_of_unequal_lengths_are_what_each_is_alone(name: str, dialect: dict[str, str], backward: bool) -> None:
+def test_rows_of_unequal_lengths_have_the_values_of_each_alone(
+    name: str, dialect: dict[str, str], backward: bool
+) -> None:
     layer, tape, t = nn_tapes.made(name, dialect)
     x, start = nn_tapes.given(layer, tape, 5)
     lengths = [5, 4, 1]
@@ -56,11 +58,11 @@ def test_rows_of_unequal_lengths_are_what_each_is_alone(name: str, dialect: dict
     padded, _ = torch.nn.utils.rnn.pad_packed_sequence(packed._replace(data=y))
     for row, n in enumerate(lengths):
         alone = x[:n, row : row + 1]
-        given = {k: v[row : row + 1] for k, v in start.items()}
-        wanted, every = run_tape(layer, tape, t, alone.flip(0) if backward else alone, given)
-        assert torch.allclose(padded[:n, row], (wanted.flip(0) if backward else wanted)[:, 0], atol=1e-13, rtol=0)
+        initial = {k: v[row : row + 1] for k, v in start.items()}
+        expected, states_alone = run_tape(layer, tape, t, alone.flip(0) if backward else alone, initial)
+        assert torch.allclose(padded[:n, row], (expected.flip(0) if backward else expected)[:, 0], atol=1e-13, rtol=0)
         for state, value in states.items():
-            assert torch.allclose(value[row], every[state][-1, 0], atol=1e-13, rtol=0)
+            assert torch.allclose(value[row], states_alone[state][-1, 0], atol=1e-13, rtol=0)
 
 
 @every_dialect
