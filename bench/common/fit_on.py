@@ -16,7 +16,7 @@ from typing import Any
 
 
 def swapped(engine: str) -> None:
-    """Puts the engine in place of the native one."""
+    """Replace the native engine by another."""
     from tidegate.nn import recurrent
     from tidegate.train import job
 
@@ -28,7 +28,7 @@ def swapped(engine: str) -> None:
 
 
 def by_module(layer: dict[str, Any], tape: Any, t: dict[str, Any], x: Any, sizes: Any, start: Any, _: bool) -> Any:
-    """In place of `recurrent.by_whole_rows`: outputs and last states by torch.nn.GRU."""
+    """Return outputs and final states by torch.nn.GRU, in place of `recurrent.run_fused`."""
     import torch
 
     from tidegate.nn import packing, recurrent
