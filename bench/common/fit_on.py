@@ -16,7 +16,7 @@ from typing import Any
 
 
 def swapped(engine: str) -> None:
-    """Puts the engine in place of the native one."""
+    """Replace the native engine by another."""
     from tidegate.nn import recurrent
     from tidegate.train import job
 
@@ -28,19 +28,19 @@ def swapped(engine: str) -> None:
 
 
 def by_module(layer: dict[str, Any], tape: Any, t: dict[str, Any], x: Any, sizes: Any, start: Any, _: bool) -> Any:
-    """In place of `recurrent.by_whole_rows`: outputs and last states by torch.nn.GRU."""
+    """Return outputs and final states by torch.nn.GRU, in place of `recurrent.run_fused`."""
     import torch
 
     from tidegate.nn import packing, recurrent
 
-    if recurrent.kernel_of(tape) != "gru":
+    if recurrent.find_kernel(tape) != "gru":
         raise SystemExit("the model's cell is not torch.nn.GRU's; nothing stands in for it")
     module = made(layer["inputs"], layer["size"])
     weights = {"weight_ih_l0": t["W"], "weight_hh_l0": t["R"], "bias_ih_l0": t["b"], "bias_hh_l0": t["c"]}
-    whole, lengths = packing.padded(x, sizes)  # torch takes four times as long over a PackedSequence
+    whole, lengths = packing.pad(x, sizes)  # torch takes four times as long over a PackedSequence
     y, _ = torch.func.functional_call(module, weights, (whole, start["h"][None]))
     last = y[lengths.to(y.device) - 1, torch.arange(y.shape[1])]
-    return packing.packed(y, lengths, sizes), {"h": last}
+    return packing.pack(y, lengths, sizes), {"h": last}
 
 
 @functools.cache

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from tidegate import cells, layers
-from tidegate.nn.recurrent import last, sequence
+from tidegate.nn.recurrent import run_all_states, run_final_states
 from tidegate.tape import NumpyOps, Tape
 
 I, H, P, B = 2, 3, 2, 3  # noqa: E741
@@ -45,7 +45,7 @@ def from_numpy(name: str, dialect: dict[str, str], fused: bool, steps: int) -> f
     """The largest difference of outputs and states from the layer's own equation in NumPy."""
     layer, tape, t = made(name, dialect)
     x, start = given(layer, tape, steps)
-    y, states = sequence(layer, tape, t, x, fused, start)
+    y, states = run_all_states(layer, tape, t, x, fused, start)
     arrays, s = ({k: v.detach().numpy() for k, v in values.items()} for values in (t, start))
     assert set(states) == set(s)
     worst = 0.0
@@ -66,7 +66,7 @@ def gradients_hold(name: str, dialect: dict[str, str], fused: bool) -> bool:
     def run(x: torch.Tensor, *values: torch.Tensor) -> tuple[torch.Tensor, ...]:
         by_name = dict(zip(leaves, values, strict=True))
         weights = {k: by_name.get(f"t {k}", v) for k, v in t.items()}
-        y, states = last(layer, tape, weights, x, None, {k: by_name[f"s {k}"] for k in start}, fused=fused)
+        y, states = run_final_states(layer, tape, weights, x, None, {k: by_name[f"s {k}"] for k in start}, fused=fused)
         return y, *states.values()
 
     return bool(torch.autograd.gradcheck(run, (x[:, :1], *leaves.values()), raise_exception=False))

@@ -1,4 +1,4 @@
-"""To and from other runtimes: `from_torch` reads torch modules, `to_torch` makes them, `export` writes formats."""
+"""Convert models to and from other runtimes: `from_torch`, `to_torch`, and `export` to other formats."""
 
 from __future__ import annotations
 
@@ -24,27 +24,32 @@ def from_torch(
     like: Any = None,
     example: Any = None,
 ) -> Predictor:
-    """A predictor of trained torch modules applied one after the other: it saves, verifies and streams from now on.
+    """Convert trained torch modules, applied one after the other, to a predictor that streams, verifies and saves.
 
-    modules: GRU, LSTM, RNN and their cells, of torch.nn or of tidegate.nn; Embedding first; Linear with ReLU, Tanh or
-    Sigmoid right behind it; LayerNorm; Softmax over the last dim; tidegate.nn.FinalStates right behind a bidirectional
-    recurrence; Dropout and Identity, which answering leaves out; or a Sequential of these. A recurrence passes its
-    output sequence on. All float32. labels: names of the outputs.
-    initial: the state before the first step, as the recurrence takes it for one row: [layers, width], for an LSTM a
-    pair; with several recurrences, name -> state. None is zeros, as torch has it.
-    like, example: the module that the parts are of, and what it takes: a tensor of rows of 2 steps or more, in its own
-    layout, or a tuple of that and more, of which integers [rows] are the rows' lengths. Both it and the model run on
-    the example in float64, and answers that differ are refused. A Softmax at the end of the parts may be missing in
-    `like`.
+    The model takes the input of the first module at one step: a token id, or a row of numbers. Its output is that of
+    the last module at that step, after all steps so far. A recurrence passes on its outputs. Weights are float32 and
+    copied unchanged, so the outputs equal those of the modules up to the rounding errors of float32, whose bound
+    `verify` checks.
 
-    Warns (UserWarning) where the answer reads a backward direction after a single step, unless `like` has agreed.
+    Args:
+        modules: GRU, LSTM, RNN and their cells, of torch.nn or tidegate.nn; Embedding, as the first; Linear, optionally
+            followed by ReLU, Tanh or Sigmoid; LayerNorm; tidegate.nn.Scale; Softmax over the last dim;
+            tidegate.nn.FinalStates directly after a bidirectional recurrence; Dropout and Identity, which have no
+            effect; or a Sequential of these.
+        labels: the names of the outputs.
+        initial: the state before the first step, as the recurrence takes it for one row: [layers, width], for an LSTM
+            a pair of these; with several recurrences, a dictionary of name -> state. None: zeros, as in torch.
+        like: the module that the parts belong to.
+        example: an input of `like`, in its own layout: a tensor of rows of 2 steps or more, or a tuple of that and
+            further arguments, of which an integer tensor [rows] is the lengths. `like` and the model both run on it in
+            float64, and different outputs are refused. `like` may lack a Softmax at the end of the parts.
 
-    The model takes what the first module takes at one step: a token id, or a row of numbers; its answer is the last
-    module's at that step, after every step so far. The weights are copied, float32 as they are; so the answers are
-    those of the modules up to float32's roundings, which `verify` holds against their bound.
+    Warns (UserWarning) if the output depends on a backward direction that has seen only one step, unless `like` is
+    given.
 
-    Raises: ModuleError naming the submodule that cannot be brought (a forward of its own, a hook, quantised, float64,
-    NaN), a difference from `like`, with its size and place, and ModelFileError for labels that do not fit.
+    Raises ModuleError for a module that cannot be converted (a custom forward, a hook, quantised, float64, NaN), by
+    its name, and for outputs that differ from those of `like`, with the size and place of the difference;
+    ModelFileError for labels that do not fit.
 
     >>> import torch
     >>> predictor = from_torch(torch.nn.GRU(3, 8), torch.nn.Linear(8, 2))
@@ -52,26 +57,27 @@ def from_torch(
     >>> stream.push([0.1, 0.2, 0.3]).values.shape
     (2,)
     """
-    from .nn import alike
+    from .nn import comparison
     from .nn.from_torch import from_torch
     from .runtime import Predictor
     from .verify import attach
 
     model = from_torch(modules, labels, initial)
     if like is not None or example is not None:
-        alike.compare(model, like, example)
+        comparison.compare(model, like, example)
     else:
-        alike.warn_of_one_step(model)
+        comparison.warn_of_one_step(model)
     return Predictor(attach(model))
 
 
 def to_torch(model: Model | Predictor | str | os.PathLike[str]) -> torch.nn.Module:
-    """A model as torch modules with its weights; the way back of `from_torch`.
+    """Convert a model to torch modules with its weights, the inverse of `from_torch`.
 
-    A stack of recurrences in the dialect of torch is a torch.nn.GRU, LSTM or RNN, in any other one of tidegate.nn;
-    more than one module is a `tidegate.nn.Sequential`. In eval mode, on the CPU, time first: [T, B, ...].
+    A stack of recurrences becomes a torch.nn.GRU, LSTM or RNN if that computes the same, otherwise a module of
+    tidegate.nn. Several modules become a `tidegate.nn.Sequential`. The result is in eval mode, on the CPU, and takes
+    time first: [T, B, ...].
 
-    Raises: ModuleError for a layer that has no module, such as a pool.
+    Raises ModuleError for a layer without a torch module, such as a pool.
     """
     from .nn.to_torch import to_torch
 
@@ -85,16 +91,18 @@ def export(
     force: bool = False,
     **options: Any,
 ) -> list[str]:
-    """The files that were written for a model in another format, `out` first.
+    """Export a model to another format; return the paths of the files written, `out` first.
 
-    model: a model with its check, a predictor, or the path of a model file. to: one of `tidegate.formats.names()`,
-    such as "c". out: the path to write, with the format's suffix; a file that is there is replaced where the same
-    format was exported to it, any other one only with force=True. options: the format's own, such as name="intent" for
-    the prefix of everything in C.
+    Args:
+        model: a model with its check, a predictor, or the path of a model file.
+        to: the name of a format, one of `tidegate.formats.names()`, such as "c".
+        out: the path to write, with the suffix of the format. An existing file is replaced if it is an export in the
+            same format.
+        force: replace any existing file.
+        options: options of the format, such as name="intent", the prefix of all names in C.
 
-    Raises: OptionError for an unknown format or option, a value that it cannot take, or a file that may not be
-    replaced; ModelFileError for a model that
-    the format cannot hold, or one without its check; TidegateError when the disk refuses.
+    Raises OptionError for an unknown format or option, an invalid value, or a file that may not be replaced;
+    ModelFileError for a model that the format cannot express, or without its check; TidegateError if writing fails.
 
     >>> import os, tempfile
     >>> from tidegate.verify.samples import sample
@@ -109,13 +117,13 @@ def export(
     inputs = [model] if isinstance(model, str | os.PathLike) else []
     for file in written(module, os.fspath(out)):
         check(file, module.KIND, inputs, force)
-    whole = as_model(model)
+    loaded = as_model(model)
     with locked(out):
-        return write(whole, to, out, answers(whole), force, **options)
+        return write(loaded, to, out, collect_answers(loaded), force, **options)
 
 
-def answers(model: Model) -> list[Answer]:
-    """The check's stored answers, with the bounds of a target whose functions are those of the native base target."""
+def collect_answers(model: Model) -> list[Answer]:
+    """Return the stored answers of the check, with the error bounds of the native base target."""
     from .formats import Answer
     from .verify.replay import Replay
 

@@ -1,4 +1,4 @@
-"""Every cell in every dialect in torch: gradients against finite differences, values against NumPy and bounds."""
+"""Every cell in every dialect in torch: gradients against finite differences, values against NumPy, error bounds."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from tidegate import cells, nn
-from tidegate.nn.recurrent import by_equation, last
+from tidegate.nn.recurrent import run_final_states, run_tape
 from tidegate.verify import attach
 from tidegate.verify.replay import Replay
 from tidegate.verify.replay import torch as in_torch
@@ -35,7 +35,7 @@ def test_gradients_are_those_of_finite_differences(name: str, dialect: dict[str,
 
 
 def test_a_wrong_gradient_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(nn.scan.Recurrence, "backward", lambda ctx, g: (g, g, g[0]))
+    monkeypatch.setattr(nn.scan.LinearRecurrence, "backward", lambda ctx, g: (g, g, g[0]))
     assert not nn_tapes.gradients_hold("mingru", {}, True)
     assert nn_tapes.gradients_hold("mingru", {}, False)
 
@@ -47,20 +47,22 @@ def test_values_are_those_of_the_layers_own_equation(name: str, dialect: dict[st
 
 @every_dialect
 @pytest.mark.parametrize("backward", [False, True])
-def test_rows_of_unequal_lengths_are_what_each_is_alone(name: str, dialect: dict[str, str], backward: bool) -> None:
+def test_rows_of_unequal_lengths_have_the_values_of_each_alone(
+    name: str, dialect: dict[str, str], backward: bool
+) -> None:
     layer, tape, t = nn_tapes.made(name, dialect)
     x, start = nn_tapes.given(layer, tape, 5)
     lengths = [5, 4, 1]
     packed = torch.nn.utils.rnn.pack_padded_sequence(x, torch.tensor(lengths))
-    y, states = last(layer, tape, t, packed.data, packed.batch_sizes, start, backward)
+    y, states = run_final_states(layer, tape, t, packed.data, packed.batch_sizes, start, backward)
     padded, _ = torch.nn.utils.rnn.pad_packed_sequence(packed._replace(data=y))
     for row, n in enumerate(lengths):
         alone = x[:n, row : row + 1]
-        given = {k: v[row : row + 1] for k, v in start.items()}
-        wanted, every = by_equation(layer, tape, t, alone.flip(0) if backward else alone, given)
-        assert torch.allclose(padded[:n, row], (wanted.flip(0) if backward else wanted)[:, 0], atol=1e-13, rtol=0)
+        initial = {k: v[row : row + 1] for k, v in start.items()}
+        expected, states_alone = run_tape(layer, tape, t, alone.flip(0) if backward else alone, initial)
+        assert torch.allclose(padded[:n, row], (expected.flip(0) if backward else expected)[:, 0], atol=1e-13, rtol=0)
         for state, value in states.items():
-            assert torch.allclose(value[row], every[state][-1, 0], atol=1e-13, rtol=0)
+            assert torch.allclose(value[row], states_alone[state][-1, 0], atol=1e-13, rtol=0)
 
 
 @every_dialect

@@ -1,4 +1,4 @@
-"""Modules of tidegate.nn against torch.nn: values, gradients, keys; by native engine, torch kernel and tape."""
+"""Modules of tidegate.nn against torch.nn: values, gradients and keys, natively, in torch's kernel and by the tape."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ CELLS: list[tuple[str, dict[str, Any]]] = [
 @pytest.mark.parametrize("way", ["native", "kernel", "tape"])
 @pytest.mark.parametrize("seed", CASES)
 def test_a_module_has_the_values_gradients_and_keys_of_torchs(seed: int, way: str) -> None:
-    chosen = nn_cases.case(seed)
-    found = nn_cases.measured(chosen, fused=way != "tape", native=way == "native")
-    # what the engine does not train is left to torch's kernel: float64, projections
-    natively = way == "native" and found["dtype"] == "float32" and "proj_size" not in chosen.options
+    case = nn_cases.case(seed)
+    found = nn_cases.measured(case, fused=way != "tape", native=way == "native")
+    # float64 and projections run in torch's kernel
+    natively = way == "native" and found["dtype"] == "float32" and "proj_size" not in case.options
     assert (
         found["engine"].startswith("native ") if natively else found["engine"].endswith(way.replace("native", "kernel"))
     )
@@ -53,11 +53,11 @@ def test_the_cases_are_of_every_kind() -> None:
 
 @pytest.mark.parametrize("wrong", ["bias_hh_l0", "weight_hh_l0", "weight_ih_l0"])
 def test_a_wrong_weight_is_far_outside_of_the_bound(wrong: str) -> None:
-    chosen = nn_cases.Case("GRU", (3, 5), {"num_layers": 1, "bidirectional": False}, "packed", (4, 2, 7), True, True, 0)
-    what, weights = nn_cases.given(chosen), nn_cases.reference(chosen).state_dict()
-    right = nn_cases.answers(chosen, nn_cases.copy(chosen, weights, torch.float64), what.to(torch.float64))
-    module = nn_cases.copy(chosen, {**weights, wrong: weights[wrong].roll(5, 0)}, torch.float64)
-    found = nn_cases.answers(chosen, module, what.to(torch.float64))
+    case = nn_cases.Case("GRU", (3, 5), {"num_layers": 1, "bidirectional": False}, "packed", (4, 2, 7), True, True, 0)
+    what, weights = nn_cases.given(case), nn_cases.reference(case).state_dict()
+    right = nn_cases.answers(case, nn_cases.copy(case, weights, torch.float64), what.to(torch.float64))
+    module = nn_cases.copy(case, {**weights, wrong: weights[wrong].roll(5, 0)}, torch.float64)
+    found = nn_cases.answers(case, module, what.to(torch.float64))
     assert nn_cases.apart(found[0], right[0]) > 1e-3
     assert nn_cases.apart(found[1], right[1]) > 1e-3
 

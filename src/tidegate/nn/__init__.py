@@ -1,4 +1,4 @@
-"""torch modules made from layers and tapes; see README.md."""
+"""torch modules made of layers and tapes; see README.md."""
 
 from __future__ import annotations
 
@@ -43,12 +43,12 @@ __all__ = [
 
 
 def run(model: Model, x: Any, lengths: Any) -> tuple[Any, dict[str, Any]]:
-    """Outputs of every step, float32 [T, B, outputs], and the states after every step by name, [T, B, ...], of a model
-    run in torch. Those of rows that have ended are of no use.
+    """Run a model in torch: return the outputs and the states after every step.
 
-    The native engine takes no part: `verify` compares the two.
+    Outputs: float32 [T, B, outputs]. States: name -> [T, B, ...]. Values after a row's length are meaningless. The
+    native engine is not used, because `verify` compares the two.
 
-    x: ids int [T, B] or float32 [T, B, features]; lengths: int [B], 1 to T.
+    x: ids int [T, B] or float32 [T, B, features]. lengths: int [B], 1 to T.
     """
     network = Network(model.layers, model.tapes, native=False)
     network.load_tensors(dict(model.tensors))

@@ -1,4 +1,4 @@
-"""Convolutions and recurrences, in one direction or both, over rows without their padding."""
+"""Run convolutions and recurrences, in one direction or both, over packed rows."""
 
 from __future__ import annotations
 
@@ -12,24 +12,26 @@ from ..tape import Tape
 from . import packing
 from .ops import TorchOps
 from .packed import Packed
-from .recurrent import engine, last, sequence
+from .recurrent import engine, run_all_states, run_final_states
 
 Tensors = dict[str, torch.Tensor]
 Layer = dict[str, Any]
 
 
-def convolution(layer: Layer, t: Tensors, x: torch.Tensor, entries: Packed) -> torch.Tensor:
-    """Outputs [N, size] of a conv layer over x [N, inputs]; outside of its row every step counts as zeros."""
+def convolve(layer: Layer, t: Tensors, x: torch.Tensor, layout: Packed) -> torch.Tensor:
+    """Return the outputs [N, size] of a conv layer over x [N, inputs]; steps outside a row count as zeros."""
     k = layer["width"]
-    back, ahead = ((k - 1) // 2, k // 2) if layer["centred"] else (k - 1, 0)
-    nothing = x.new_zeros(1, x.shape[1])
-    windows = torch.nn.functional.embedding(entries.around(back, ahead), torch.cat([x, nothing])).flatten(1)
+    before, after = ((k - 1) // 2, k // 2) if layer["centred"] else (k - 1, 0)
+    with_zeros = torch.cat([x, x.new_zeros(1, x.shape[1])])
+    windows = torch.nn.functional.embedding(layout.window_indices(before, after), with_zeros).flatten(1)
     return torch.as_tensor(activated(TorchOps, layer, TorchOps.affine(windows, t["weight"], t["bias"])))
 
 
-def pasts(layer: Layer, x: torch.Tensor) -> Tensors:
-    """The state after every step of a causal conv layer over x [T, B, inputs]: `past` [T, B, k - 1, inputs]; none where
-    it has none."""
+def compute_past(layer: Layer, x: torch.Tensor) -> Tensors:
+    """Return the state of a conv layer after every step of x [T, B, inputs]: `past` [T, B, k - 1, inputs].
+
+    Empty for a layer without a state: a centred one, or one of width 1.
+    """
     k, T = layer["width"], x.shape[0]
     if layer["centred"] or k == 1:
         return {}
@@ -37,39 +39,40 @@ def pasts(layer: Layer, x: torch.Tensor) -> Tensors:
     return {"past": torch.stack([longer[j : j + T] for j in range(k - 1)], 2)}
 
 
-def one_way_round(
+def run_direction(
     layer: Layer,
     tape: Tape,
     t: Tensors,
     x: torch.Tensor,
-    entries: Packed,
+    layout: Packed,
     fused: bool = True,
     native: bool = True,
     backward: bool = False,
 ) -> torch.Tensor:
-    """Outputs [N, outputs] of a recurrent layer over x [N, inputs]; backward: from each row's last step to its first.
+    """Return the outputs [N, outputs] of a recurrent layer over x [N, inputs].
 
-    torch's kernels get padded rows: over packed ones, gradients take time that grows with the square of the steps.
+    backward: go from each row's last step to its first. torch's kernels run on padded rows, because with packed rows
+    the time of their gradients grows with the square of the steps.
     """
     if not (fused and engine(tape, x.dtype, x.device.type, native).startswith("torch")):
-        return last(layer, tape, t, x, entries.sizes, backward=backward, fused=fused, native=native)[0]
-    given = packing.reversed_in_time(x, entries.sizes) if backward else x
-    y, _ = sequence(layer, tape, t, entries.longest_first(given), fused, native=native)
-    y = y.flatten(0, 1).index_select(0, entries.longest_first_place)
-    return packing.reversed_in_time(y, entries.sizes) if backward else y
+        return run_final_states(layer, tape, t, x, layout.batch_sizes, backward=backward, fused=fused, native=native)[0]
+    ordered = packing.reverse_time(x, layout.batch_sizes) if backward else x
+    y, _ = run_all_states(layer, tape, t, layout.pad_longest_first(ordered), fused, native=native)
+    y = y.flatten(0, 1).index_select(0, layout.longest_first_indices)
+    return packing.reverse_time(y, layout.batch_sizes) if backward else y
 
 
-def both_ways(
+def run_both_directions(
     layer: Layer,
     tape: Tape,
     t: Tensors,
     x: torch.Tensor,
-    entries: Packed,
+    layout: Packed,
     fused: bool = True,
     native: bool = True,
 ) -> torch.Tensor:
-    """Outputs [N, 2 x outputs] of a bidirectional layer over x [N, inputs]."""
-    forward, backward = (one_way(way, t) for way in DIRECTIONS)
-    ahead = one_way_round(layer, tape, forward, x, entries, fused, native)
-    back = one_way_round(layer, tape, backward, x, entries, fused, native, backward=True)
-    return torch.cat([ahead, back], -1)
+    """Return the outputs [N, 2 x outputs] of a bidirectional layer over x [N, inputs]."""
+    forward_t, backward_t = (one_way(direction, t) for direction in DIRECTIONS)
+    forward_y = run_direction(layer, tape, forward_t, x, layout, fused, native)
+    backward_y = run_direction(layer, tape, backward_t, x, layout, fused, native, backward=True)
+    return torch.cat([forward_y, backward_y], -1)

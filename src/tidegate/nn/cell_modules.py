@@ -1,4 +1,4 @@
-"""One step as a module, with the arguments, weights and answers of torch.nn's GRUCell, LSTMCell and RNNCell."""
+"""GRUCell, LSTMCell and RNNCell with the arguments, weights and outputs of torch.nn: one step of a recurrence."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Tensor = torch.Tensor
 
 
 class CellModule(dialects.DialectMixin):
-    """What the modules of this file have in common; make one of those. fused: as in `modules.Recurrent`."""
+    """Base of the modules of this file; do not create it directly. fused: as in `modules.RecurrentModule`."""
 
     fused = True
 
@@ -23,12 +23,12 @@ class CellModule(dialects.DialectMixin):
         self, cell: str, dialect: dict[str, str], input_size: int, hidden_size: int, bias: bool, device: Any, dtype: Any
     ) -> None:
         super().__init__()
-        arguments.whole("input_size", input_size)
-        arguments.whole("hidden_size", hidden_size, 0)
-        arguments.flag("bias", bias)
+        arguments.check_integer("input_size", input_size)
+        arguments.check_integer("hidden_size", hidden_size, 0)
+        arguments.check_bool("bias", bias)
         self.input_size, self.hidden_size, self.bias = input_size, hidden_size, bias
         self._cell = (cell, tuple(sorted({**dialect, "bias": "yes" if bias else "no"}.items())))
-        for name, shape in dialects.weights(self.cell, input_size, hidden_size, hidden_size).items():
+        for name, shape in dialects.weight_shapes(self.cell, input_size, hidden_size, hidden_size).items():
             self.register_parameter(name, torch.nn.Parameter(torch.empty(shape, device=device, dtype=dtype)))
         for name in () if bias else ("bias_ih", "bias_hh"):
             self.register_parameter(name, None)
@@ -37,39 +37,42 @@ class CellModule(dialects.DialectMixin):
     @property
     def cell(self) -> cells.Cell:
         """The equation, in the module's dialect."""
-        return recurrent.cell_of(*self._cell)
+        return recurrent.load_cell(*self._cell)
 
     @property
     def engine(self) -> str:
-        """Which code runs: see `tidegate.nn.engine`."""
+        """The code that runs the module; see `tidegate.nn.engine`."""
         return recurrent.engine(self.cell.tape, native=False) if self.fused else "tape"
 
     def dialect_entry(self) -> dict[str, str]:
-        return dialects.spoken(self.cell)
+        return dialects.entry_choices(self.cell)
 
     def reset_parameters(self) -> None:
-        """Draws all weights anew: uniform within 1 / sqrt(hidden_size); a norm's gain is 1 and its bias 0."""
-        dialects.reset(dict(self.named_parameters()), self.hidden_size)
+        """Initialise all weights: uniform within 1 / sqrt(hidden_size); the gain of a norm is 1 and its bias 0."""
+        dialects.reset_weights(dict(self.named_parameters()), self.hidden_size)
 
     def forward(self, input: Tensor, hx: Any = None) -> Any:
-        """The next state [B, hidden_size]; an LSTM's is (h, c).
+        """Return the next state [B, hidden_size]; (h, c) for an LSTM.
 
-        input: [B, input_size], or [input_size] for one row, where states have no batch axis either. hx: the state
-        before; zeros if None.
+        Args:
+            input: [B, input_size], or [input_size] for one row, whose states have no batch axis either.
+            hx: the previous state; None for zeros.
 
-        Raises WrongShape (a RuntimeError), WrongValue (a ValueError), WrongType (a TypeError).
+        Raises WrongShape (a RuntimeError), WrongValue (a ValueError) or WrongType (a TypeError).
         """
         name, weight = type(self).__name__, self.weight_ih
         assert isinstance(weight, Tensor)
-        arguments.vector(input, self.input_size, weight.dtype, name)
+        arguments.check_cell_input(input, self.input_size, weight.dtype, name)
         x = input if input.dim() == 2 else input[None]
-        state = self.first(hx, input) or {n: x.new_zeros(x.shape[0], self.hidden_size) for n in self.cell.tape.state}
+        state = self.prepare_states(hx, input) or {
+            n: x.new_zeros(x.shape[0], self.hidden_size) for n in self.cell.tape.state
+        }
         following = self.step(x, state)
         final = tuple(v if input.dim() == 2 else v[0] for v in following.values())
         return final if len(final) > 1 else final[0]
 
-    def first(self, hx: Any, input: Tensor) -> dict[str, Tensor]:
-        """The given state, name -> [B, hidden_size]; empty for none."""
+    def prepare_states(self, hx: Any, input: Tensor) -> dict[str, Tensor]:
+        """Check hx and return it as name -> [B, hidden_size]; empty for None."""
         if hx is None:
             return {}
         names, name = tuple(self.cell.tape.state), type(self).__name__
@@ -77,29 +80,32 @@ class CellModule(dialects.DialectMixin):
             if isinstance(v, Tensor) and v.dim() not in (1, 2):
                 which = f"hx[{k}]" if len(names) > 1 else "hidden"
                 raise WrongValue(f"{name}: Expected {which} to be 1D or 2D, got {v.dim()}D instead")
-        given = arguments.states(hx, names, input, input.dim(), name)
-        arguments.sizes(given, [(*input.shape[:-1], self.hidden_size)] * len(names), name)
-        return {n: v if input.dim() == 2 else v[None] for n, v in zip(names, given, strict=True)}
+        states = arguments.check_states(hx, names, input, input.dim(), name)
+        arguments.check_sizes(states, [(*input.shape[:-1], self.hidden_size)] * len(names), name)
+        return {n: v if input.dim() == 2 else v[None] for n, v in zip(names, states, strict=True)}
 
     def step(self, x: Tensor, state: dict[str, Tensor]) -> dict[str, Tensor]:
         tape = self.cell.tape
-        t = dialects.tensors(self.cell, lambda name: getattr(self, name, None))
-        if self.fused and not transforms.by_tape() and (kernel := recurrent.kernel_of(tape)):
-            return recurrent.step_by_kernel(kernel, t, x, state)
-        return recurrent.step_by_tape({"size": self.hidden_size}, tape, t, x, state)
+        t = dialects.weights_by_role(self.cell, lambda name: getattr(self, name, None))
+        if self.fused and not transforms.needs_tape() and (kernel := recurrent.find_kernel(tape)):
+            return recurrent.step_with_kernel(kernel, t, x, state)
+        return recurrent.step_with_tape({"size": self.hidden_size}, tape, t, x, state)
 
     def extra_repr(self) -> str:
-        own = {} if self.bias else {"bias": False}
+        changed = {} if self.bias else {"bias": False}
         if getattr(self, "nonlinearity", "tanh") != "tanh":
-            own["nonlinearity"] = self.nonlinearity  # type: ignore[assignment]
-        said = {**own, **self.dialect_entry(), "engine": self.engine}
-        return ", ".join([f"{self.input_size}, {self.hidden_size}", *(f"{k}={v}" for k, v in said.items())])
+            changed["nonlinearity"] = self.nonlinearity  # type: ignore[assignment]
+        shown = {**changed, **self.dialect_entry(), "engine": self.engine}
+        return ", ".join([f"{self.input_size}, {self.hidden_size}", *(f"{k}={v}" for k, v in shown.items())])
 
 
 class GRUCell(CellModule):
-    """The next state of a gated recurrent unit, in place of torch.nn.GRUCell; reset, update, norm: as `GRU`.
+    """A gated recurrent unit (GRU) cell, a drop-in replacement for torch.nn.GRUCell.
 
-    Raises WrongValue, WrongType (a ValueError, a TypeError).
+    Args up to `dtype` are those of torch.nn.GRUCell. By keyword only:
+        reset, update, norm: as in `GRU`.
+
+    Input and output: see `forward`. Raises WrongValue (a ValueError) or WrongType (a TypeError).
 
     >>> GRUCell(3, 4)(torch.zeros(2, 3)).shape
     torch.Size([2, 4])
@@ -124,9 +130,12 @@ class GRUCell(CellModule):
 
 
 class LSTMCell(CellModule):
-    """The next states (h, c) of a long short-term memory, in place of torch.nn.LSTMCell; peepholes, norm: as `LSTM`.
+    """A long short-term memory (LSTM) cell, a drop-in replacement for torch.nn.LSTMCell.
 
-    Raises WrongValue, WrongType (a ValueError, a TypeError).
+    Args up to `dtype` are those of torch.nn.LSTMCell. By keyword only:
+        peepholes, norm: as in `LSTM`.
+
+    Input and output: see `forward`. Raises WrongValue (a ValueError) or WrongType (a TypeError).
 
     >>> h, c = LSTMCell(3, 4)(torch.zeros(2, 3))
     >>> h.shape, c.shape
@@ -151,9 +160,12 @@ class LSTMCell(CellModule):
 
 
 class RNNCell(CellModule):
-    """The next state of a plain recurrent network, in place of torch.nn.RNNCell; norm: as `RNN`.
+    """An Elman RNN cell, a drop-in replacement for torch.nn.RNNCell.
 
-    Raises WrongValue, WrongType (a ValueError, a TypeError).
+    Args up to `dtype` are those of torch.nn.RNNCell. By keyword only:
+        norm: as in `GRU`.
+
+    Input and output: see `forward`. Raises WrongValue (a ValueError) or WrongType (a TypeError).
 
     >>> RNNCell(3, 4, nonlinearity="relu")(torch.zeros(3)).shape
     torch.Size([4])

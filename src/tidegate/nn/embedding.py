@@ -1,4 +1,4 @@
-"""Rows of a table with dropout, by the native engine as an autograd function; its gradient is of the rows taken."""
+"""An embedding with dropout. The native engine runs it as an autograd function, with a sparse gradient."""
 
 from __future__ import annotations
 
@@ -11,57 +11,61 @@ import numpy.typing as npt
 import torch
 
 from .. import _native
-from . import native as engine_room
-from .native import numbers
+from . import native as native_engine
+from .native import as_array
 
 Tensor = torch.Tensor
 Random = npt.NDArray[np.uint8]
 
 
-def embedded(table: Tensor, ids: Tensor, rate: float, random: np.random.Generator, native: bool = True) -> Tensor:
-    """Rows ids [N] of a table [rows, size], each number left out with probability `rate`: [N, size].
+def embed(table: Tensor, ids: Tensor, rate: float, random: np.random.Generator, native: bool = True) -> Tensor:
+    """Look up rows `ids` [N] of a table [rows, size] and apply dropout with probability `rate`: [N, size].
 
-    native: whether the native engine may run, which it does for float32 on the CPU. The table's gradient is then a
-    sparse tensor.
+    native: allow the native engine, which runs for float32 on the CPU. The gradient of the table is then a sparse
+    tensor.
     """
-    level, given = drawn(len(ids) * table.shape[1], rate, random)
-    given = None if given is None else given.reshape(len(ids), table.shape[1])
+    level, mask_bytes = draw_dropout(len(ids) * table.shape[1], rate, random)
+    mask_bytes = None if mask_bytes is None else mask_bytes.reshape(len(ids), table.shape[1])
 
     def recompute(table: Tensor) -> Tensor:
-        return dropped(torch.nn.functional.embedding(ids, table), level, given)
+        return apply_dropout(torch.nn.functional.embedding(ids, table), level, mask_bytes)
 
-    if native and len(ids) and engine_room.takes(table):
-        found: Tensor = Embedding.apply(level, given, recompute, ids, table)  # type: ignore[no-untyped-call]
-        return found
+    if native and len(ids) and native_engine.accepts(table):
+        y: Tensor = NativeEmbedding.apply(level, mask_bytes, recompute, ids, table)  # type: ignore[no-untyped-call]
+        return y
     return recompute(table)
 
 
-def drawn(count: int, rate: float, random: np.random.Generator) -> tuple[int, Random | None]:
-    """What decides a dropout of `count` numbers: one stays where its random byte is the level or more; None: all do.
+def draw_dropout(count: int, rate: float, random: np.random.Generator) -> tuple[int, Random | None]:
+    """Draw the dropout of `count` elements: a level, and a random byte for each, or None where the rate is 0.
 
-    One byte decides, four times as fast as a float; so the rate is rounded to 256ths.
+    An element is kept where its byte is at least the level. A byte is four times as fast as a float, and rounds the
+    rate to a multiple of 1/256.
     """
     if not (level := round(rate * 256)):
         return 0, None
     return level, np.frombuffer(random.bytes(count), np.uint8)
 
 
-def dropped(x: Tensor, level: int, random: Random | None) -> Tensor:
-    """Inverted dropout of x by random bytes, as many as its numbers."""
+def apply_dropout(x: Tensor, level: int, random: Random | None) -> Tensor:
+    """Apply inverted dropout to x with one random byte for each element, as from `draw_dropout`."""
     if random is None:
         return x
     return x * (torch.from_numpy(random >= level).to(x.dtype) * (256 / (256 - level))).view(x.shape)
 
 
-class Embedding(torch.autograd.Function):
-    """level, random: of `drawn`; recompute: the same as a graph; ids [N]; table [rows, size]."""
+class NativeEmbedding(torch.autograd.Function):
+    """Embedding with dropout in the native engine.
+
+    level, random: from `draw_dropout`. recompute: the same in torch's operations. ids: [N]. table: [rows, size].
+    """
 
     @staticmethod
     def forward(
         level: int, random: Random | None, recompute: Callable[..., Tensor], ids: Tensor, table: Tensor
     ) -> Tensor:
         out = table.new_empty(len(ids), table.shape[1])
-        _native.train_embed_forward(numbers(table), ids.numpy(), random, level, numbers(out))
+        _native.train_embed_forward(as_array(table), ids.numpy(), random, level, as_array(out))
         return out
 
     @staticmethod
@@ -72,15 +76,15 @@ class Embedding(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, dout: Tensor) -> tuple[Tensor | None, ...]:
         ids, table = ctx.saved_tensors
-        if engine_room.as_graph(dout):
-            return (None,) * 4 + engine_room.by_graph(ctx.recompute, [table], (True,), dout)
+        if native_engine.needs_graph(dout):
+            return (None,) * 4 + native_engine.recompute_gradients(ctx.recompute, [table], (True,), dout)
         rows, slots = np.unique(ids.numpy(), return_inverse=True)
         values = table.new_empty(len(rows), table.shape[1])
-        _native.train_embed_backward(slots, ctx.random, ctx.level, numbers(dout), numbers(values))
-        taken = torch.from_numpy(rows)[None]
-        gradient = torch.sparse_coo_tensor(taken, values, table.shape, is_coalesced=True, check_invariants=False)
+        _native.train_embed_backward(slots, ctx.random, ctx.level, as_array(dout), as_array(values))
+        indices = torch.from_numpy(rows)[None]
+        gradient = torch.sparse_coo_tensor(indices, values, table.shape, is_coalesced=True, check_invariants=False)
         return (None,) * 4 + (gradient,)
 
 
-# torch reads it at each call; found anew, it would cost more than a short sequence.
-Embedding.forward.__signature__ = inspect.signature(Embedding.forward)  # type: ignore[attr-defined]
+# torch reads the signature at every call; computing it each time would take longer than a short sequence.
+NativeEmbedding.forward.__signature__ = inspect.signature(NativeEmbedding.forward)  # type: ignore[attr-defined]

@@ -1,4 +1,4 @@
-"""The final states of both directions, from the outputs of a bidirectional recurrence."""
+"""Select the final states of both directions from the outputs of a bidirectional recurrence."""
 
 from __future__ import annotations
 
@@ -9,22 +9,23 @@ from torch.nn.utils.rnn import PackedSequence
 
 from ..errors import WrongShape, WrongType
 from . import packing
-from .arguments import plain
+from .arguments import as_integers
 from .packed import Packed
-from .transforms import Unscripted, tracing
+from .transforms import NotScriptable, is_jit_tracing
 
 Tensor = torch.Tensor
 
 
-class FinalStates(Unscripted):
-    """The final state of the forward direction and that of the backward one, end to end, as many classifiers read them.
+class FinalStates(NotScriptable):
+    """Concatenates the final states of the forward and the backward direction, as most classifiers do.
 
-    Of a bidirectional recurrence's outputs it takes the forward half at each row's last step and the backward half at
-    its first: `torch.cat([h_n[-2], h_n[-1]], -1)`. `tidegate.from_torch(embedding, gru, FinalStates(), head)` brings
-    such a classifier. batch_first: as the recurrence has it.
+    From the outputs of a bidirectional recurrence it selects the forward half at the last step of each row and the
+    backward half at the first: `torch.cat([h_n[-2], h_n[-1]], -1)`. Use it to convert such a classifier:
+    `tidegate.from_torch(embedding, gru, FinalStates(), head)`. batch_first: the same as in the recurrence.
 
-    Input: outputs [T, B, 2 H] ([B, T, 2 H] with batch_first), [T, 2 H] of one row, or a PackedSequence, whose rows end
-    at their own lengths; those of padded rows end in the padding. Output: [B, 2 H], or [2 H] for one row.
+    Input: outputs [T, B, 2 H] ([B, T, 2 H] with batch_first), [T, 2 H] for one row, or a PackedSequence. Rows of a
+    PackedSequence end at their own lengths; the padding of a tensor counts as steps. Output: [B, 2 H], or [2 H] for one
+    row.
 
     Raises WrongType (a TypeError), WrongShape (a RuntimeError).
 
@@ -40,40 +41,44 @@ class FinalStates(Unscripted):
 
     def forward(self, input: Any) -> Tensor:
         if isinstance(input, PackedSequence):
-            found = self.packed(input)
-            return found if input.unsorted_indices is None else found.index_select(0, input.unsorted_indices)
+            y = self.forward_packed(input)
+            return y if input.unsorted_indices is None else y.index_select(0, input.unsorted_indices)
         if not isinstance(input, Tensor):
             raise WrongType(
-                f"FinalStates: input is {type(input).__name__}; give the outputs of a recurrence, the first of its two "
+                f"FinalStates: input is {type(input).__name__}; pass the outputs of a recurrence, the first of its two "
                 "results"
             )
-        *places, width = plain(input.shape) or (1,)
-        if len(places) not in (1, 2) or width % 2 or 0 in places:
-            raise WrongShape(f"FinalStates: input has shape {[*places, width]}; expected [steps, rows, 2 x width]")
+        *axes, width = as_integers(input.shape) or (1,)
+        if len(axes) not in (1, 2) or width % 2 or 0 in axes:
+            raise WrongShape(f"FinalStates: input has shape {[*axes, width]}; expected [steps, rows, 2 x width]")
         time = 1 if self.batch_first and input.dim() == 3 else 0
-        return halves(input.select(time, -1), input.select(time, 0))
+        return join_directions(input.select(time, -1), input.select(time, 0))
 
-    def packed(self, input: PackedSequence) -> Tensor:
-        """Rows in the order of the packed data."""
-        sizes = input.batch_sizes
-        if tracing():
-            raise WrongType("FinalStates: packed rows cannot be traced, as their lengths would be those of the example")
-        lengths = packing.lengths_of(sizes)
-        starts = sizes.cumsum(0) - sizes
+    def forward_packed(self, input: PackedSequence) -> Tensor:
+        """Return [B, 2 H] with rows in the order of the packed data."""
+        batch_sizes = input.batch_sizes
+        if is_jit_tracing():
+            raise WrongType(
+                "FinalStates: a PackedSequence cannot be traced, because the lengths of the example would be frozen; "
+                "trace with a tensor"
+            )
+        lengths = packing.lengths_from_batch_sizes(batch_sizes)
+        starts = batch_sizes.cumsum(0) - batch_sizes
         last = starts[lengths - 1] + torch.arange(len(lengths))
-        return halves(input.data.index_select(0, last.to(input.data.device)), input.data[: int(sizes[0])])
+        rows = input.data[: int(batch_sizes[0])]
+        return join_directions(input.data.index_select(0, last.to(input.data.device)), rows)
 
     def extra_repr(self) -> str:
         return "batch_first=True" if self.batch_first else ""
 
 
-def halves(last: Tensor, first: Tensor) -> Tensor:
-    """The forward half at the last step and the backward half at the first: [..., 2 H]."""
+def join_directions(last: Tensor, first: Tensor) -> Tensor:
+    """Concatenate the forward half of the last outputs and the backward half of the first: [..., 2 H]."""
     return torch.cat([last.chunk(2, -1)[0], first.chunk(2, -1)[1]], -1)
 
 
-def of_entries(y: Tensor, entries: Packed) -> Tensor:
-    """The same at each entry of a network: [N, 2 H] of outputs [N, 2 H]."""
-    rows = torch.arange(len(entries.order))
-    ends = entries.starts[entries.lengths[entries.order] - 1] + rows
-    return halves(y.index_select(0, ends), y[: len(rows)]).index_select(0, entries.row)
+def select_final_states(y: Tensor, layout: Packed) -> Tensor:
+    """Return [N, 2 H] from packed outputs [N, 2 H]: the final states of its row at every entry."""
+    rows = torch.arange(len(layout.sorted_indices))
+    ends = layout.starts[layout.lengths[layout.sorted_indices] - 1] + rows
+    return join_directions(y.index_select(0, ends), y[: len(rows)]).index_select(0, layout.row)

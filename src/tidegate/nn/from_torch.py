@@ -1,4 +1,4 @@
-"""torch modules read into a model: layers, tapes and weights, or a refusal that names the module."""
+"""Convert torch modules to a model: layers, tapes and weights. Errors name the module."""
 
 from __future__ import annotations
 
@@ -21,40 +21,41 @@ from . import torch_rnn
 from .final import FinalStates
 from .scale import Scale
 from .sequential import Sequential
-from .torch_rnn import array, bias
+from .torch_rnn import bias_or_zeros, to_float32
 
 Array = npt.NDArray[np.float32]
 Module = torch.nn.Module
 IDENTITIES = (torch.nn.Identity, torch.nn.modules.dropout._DropoutNd)
 CONTAINERS = (Sequential, torch.nn.Sequential)
-DECISIVE = ("forward", "__call__", "permute_hidden", "run", "step", "first", "weights", "cell")  # make the answers
+# An override of one of these may change the output.
+OUTPUT_METHODS = ("forward", "__call__", "permute_hidden", "run", "step", "prepare_states", "weights", "cell")
 
 
 def from_torch(modules: Sequence[Module], labels: Sequence[str] | None = None, initial: Any = None) -> Model:
-    """The model, without its check, that modules applied one after the other to every step are.
+    """Return the model that applies the modules one after the other to every step, without its check.
 
     modules, labels, initial: see `tidegate.from_torch`.
 
-    Raises: ModuleError naming the module that cannot be brought; ModelFileError when the labels do not fit.
+    Raises ModuleError for a module that cannot be converted, ModelFileError for labels that do not fit.
     """
     if isinstance(labels, str):
-        raise ModuleError(f"labels is one string, {labels!r}; give a list of strings, one for each output")
+        raise ModuleError(f"labels is one string, {labels!r}; pass a list of strings, one for each output")
     refuse_global_hooks()
-    reader = Reader(initial)
-    with answering(modules):
+    builder = ModelBuilder(initial)
+    with eval_mode(modules):
         for i, module in enumerate(modules):
             name = type(module).__name__ if len(modules) == 1 else f"[{i}]"
-            for path, part in parts(name, module, ""):
-                reader.read(path, part)
-    if not reader.layers:
-        raise ModuleError("there is no layer in it; give a recurrence, or a model of one")
-    reader.check_initial()
-    return reader.model(labels)
+            for path, part in iterate_modules(name, module, ""):
+                builder.add_module(path, part)
+    if not builder.layers:
+        raise ModuleError("there is no layer in the modules; pass at least one recurrence")
+    builder.check_initial()
+    return builder.build(labels)
 
 
 @contextmanager
-def answering(modules: Sequence[Any]) -> Iterator[None]:
-    """Modules in eval mode, then as they were: a parametrisation may give other weights while it is trained."""
+def eval_mode(modules: Sequence[Any]) -> Iterator[None]:
+    """Set modules to eval mode, then back: a parametrisation may return other weights in training mode."""
     before = {part: part.training for module in modules if isinstance(module, Module) for part in module.modules()}
     for part in before:
         part.training = False
@@ -65,104 +66,111 @@ def answering(modules: Sequence[Any]) -> Iterator[None]:
             part.training = training
 
 
-def parts(name: str, module: Any, prefix: str) -> Iterator[tuple[str, Module]]:
-    """The modules that do something, in order, with their path; containers are opened."""
+def iterate_modules(name: str, module: Any, prefix: str) -> Iterator[tuple[str, Module]]:
+    """Yield the modules in order, with their paths; containers are replaced by their modules."""
     if not isinstance(module, Module):
-        found = module.__name__ if isinstance(module, type) else type(module).__name__
-        many = "; give several one after the other, from_torch(*modules)" if isinstance(module, list | tuple) else ""
-        if callable(module) and not isinstance(module, type):
-            found, many = (
-                f"the function {getattr(module, '__name__', found)}",
-                "; for an activation, such as torch.nn.ReLU()",
-            )
         what = "the argument" if name == type(module).__name__ else name
-        raise ModuleError(f"{what} is {found}; expected a torch.nn.Module{many}")
+        raise ModuleError(f"{what} is {describe_non_module(module)}")
     path = prefix or name
     if isinstance(module, LazyModuleMixin) and module.has_uninitialized_params():
-        raise ModuleError(f"{path} has no shapes yet; run the module once, so that it gets them")
+        raise ModuleError(f"{path} has no shapes yet; run the module once to initialise it")
     refuse_hooks(path, module)
     if not isinstance(module, CONTAINERS):
         yield path, module
         return
     refuse_own_forward(path, module, CONTAINERS)
-    for key, child in module._modules.items():  # named_children() would leave out a module that stands twice
-        yield from parts(key, child, f"{path}.{key}")
+    for key, child in module._modules.items():  # named_children() skips a module that occurs a second time
+        yield from iterate_modules(key, child, f"{path}.{key}")
+
+
+def describe_non_module(value: Any) -> str:
+    """Return the end of an error message about an argument that is not a module."""
+    if callable(value) and not isinstance(value, type):
+        name = getattr(value, "__name__", type(value).__name__)
+        return f"the function {name}; expected a torch.nn.Module, for an activation such as torch.nn.ReLU()"
+    name = value.__name__ if isinstance(value, type) else type(value).__name__
+    hint = "; pass several as from_torch(*modules)" if isinstance(value, list | tuple) else ""
+    return f"{name}; expected a torch.nn.Module{hint}"
 
 
 def refuse_hooks(path: str, module: Module) -> None:
-    """A forward hook may change what the module gives, and a model file holds no code."""
+    """Raise ModuleError for a module with forward hooks: they may change its output, and a model file has no code."""
     for kind, hooks in (("forward hook", module._forward_hooks), ("forward pre-hook", module._forward_pre_hooks)):
         if hooks:
-            raise ModuleError(f"{path} has a {kind}, which may change what it gives; remove it first")
+            raise ModuleError(f"{path} has a {kind}, which may change its output; remove it first")
 
 
 def refuse_global_hooks() -> None:
-    room = torch.nn.modules.module
-    if room._global_forward_hooks or room._global_forward_pre_hooks:
-        raise ModuleError("torch has a forward hook for all modules, which may change what they give; remove it first")
+    registry = torch.nn.modules.module
+    if registry._global_forward_hooks or registry._global_forward_pre_hooks:
+        raise ModuleError("torch has a forward hook for all modules, which may change their outputs; remove it first")
 
 
 def refuse_own_forward(path: str, module: Module, known: tuple[type[Module], ...]) -> None:
-    """Raises ModuleError unless a module's answers come from the code of one of the `known` torch_rnn."""
+    """Raise ModuleError unless the output of a module comes from the code of one of the `known` classes."""
     own, kind = type(module), next((kind for kind in known if isinstance(module, kind)), Module)
-    changed = [
+    overridden = [
         name
-        for name in DECISIVE
+        for name in OUTPUT_METHODS
         if hasattr(kind, name) and (name in vars(module) or getattr(own, name) is not getattr(kind, name))
     ]
-    if kind is not Module and not changed:
+    if kind is not Module and not overridden:
         return
-    how = suggested(module) or "bring the plain module"
-    what = changed[0] if changed else "forward"
-    raise ModuleError(f"{path} ({own.__name__}) has a {what} of its own, which cannot be read; {how}")
+    how = suggest_parts(module) or "pass the plain module"
+    what = overridden[0] if overridden else "forward"
+    raise ModuleError(f"{path} ({own.__name__}) has a custom {what} method, which from_torch cannot read; {how}")
 
 
-def suggested(module: Module) -> str:
-    """How to bring a module's parts instead of it; "" where it has none."""
+def suggest_parts(module: Module) -> str:
+    """Suggest how to pass the parts of a module instead of it; "" for a module without parts."""
     names, last = [], None
     for name, part in module.named_children():
         names.append(f"m[{name}]" if name.isdigit() else f"m.{name}" if name.isidentifier() else f"m[{name!r}]")
         if isinstance(part, torch_rnn.ALL):
             last = len(names) if getattr(part, "bidirectional", False) else None
-    if last:  # only behind the last recurrence: those before it give it their steps
+    if last:  # only after the last recurrence: those before it pass on their steps
         names.insert(last, "tidegate.nn.FinalStates()")
     if not names:
         return ""
-    whole = "" if isinstance(module, torch.nn.ModuleList | torch.nn.ModuleDict) else ", like=m, example=x"
-    how = f"give its parts in order, such as from_torch({', '.join(names)}{whole})"
-    how += ", which compares the answers" if whole else ""
-    if "tidegate.nn.FinalStates()" in names:
-        how += (
-            "; FinalStates() is torch.cat([h_n[-2], h_n[-1]], -1), so leave it out where the forward reads outputs[-1]"
-        )
+    comparison = "" if isinstance(module, torch.nn.ModuleList | torch.nn.ModuleDict) else ", like=m, example=x"
+    how = f"pass its parts in order, such as from_torch({', '.join(names)}{comparison})"
+    how += ", which compares the outputs" if comparison else ""
+    if last:
+        how += "; FinalStates() is torch.cat([h_n[-2], h_n[-1]], -1), so leave it out if the forward reads outputs[-1]"
     return how
 
 
-class Reader:
-    """What has been read so far. width: of the last layer's output; None before the first layer, and for ids. initial:
-    what recurrences start from; one value for the only one, or path -> value."""
+class ModelBuilder:
+    """Builds a model from modules, one after the other.
+
+    initial: the initial state of the only recurrence, or path -> state. width: output width of the last layer; None
+    before the first layer.
+    """
 
     def __init__(self, initial: Any = None) -> None:
-        self.initial, self.recurrences = initial, list[str]()
+        self.initial, self.recurrence_paths = initial, list[str]()
         self.layers: list[dict[str, Any]] = []
         self.tapes: dict[str, Tape] = {}
         self.tensors: dict[str, Array] = {}
-        self.entry: dict[str, Any] = {}
+        self.input: dict[str, Any] = {}
         self.sources: list[str] = []
         self.layouts: dict[str, tuple[str, bool]] = {}
         self.width: int | None = None
 
-    def read(self, path: str, module: Module) -> None:
+    def add_module(self, path: str, module: Module) -> None:
+        """Add the layers of a module. Raises ModuleError for one that cannot be converted."""
         if "quantized" in type(module).__module__:
-            raise ModuleError(f"{path} ({type(module).__name__}) is quantised; bring the float module it was made of")
+            raise ModuleError(
+                f"{path} ({type(module).__name__}) is quantised; pass the float module that it was made from"
+            )
         if isinstance(module, IDENTITIES):
             return
         if isinstance(module, torch_rnn.ALL):
             refuse_own_forward(path, module, torch_rnn.ALL)
-            self.recurrence(path, module)
-        elif (found := next((kind for kind in READERS if isinstance(module, kind)), None)) is not None:
-            refuse_own_forward(path, module, (found,))
-            READERS[found](self, path, module)
+            self.add_recurrence(path, module)
+        elif (kind := next((kind for kind in ADDERS if isinstance(module, kind)), None)) is not None:
+            refuse_own_forward(path, module, (kind,))
+            ADDERS[kind](self, path, module)
         else:
             self.refuse(path, module)
         self.sources.append(f"{path}: {type(module).__name__}")
@@ -172,118 +180,139 @@ class Reader:
             refuse_own_forward(path, module, ())
         if isinstance(module, torch.nn.LogSoftmax):
             raise ModuleError(
-                f"{path} is a LogSoftmax, which no layer computes; give torch.nn.Softmax(-1), or leave it out"
+                f"{path} is a LogSoftmax, which cannot be converted; use torch.nn.Softmax(-1), or leave it out"
             )
-        known = ", ".join(sorted({kind.__name__ for kind in (*torch_rnn.STACKS, *torch_rnn.SINGLES, *READERS)}))
-        raise ModuleError(f"{path} is a {type(module).__name__}, which no layer computes; there are layers for {known}")
+        known = {kind.__name__ for kind in (*torch_rnn.TORCH_STACKS, *torch_rnn.TORCH_CELLS, *ADDERS)}
+        raise ModuleError(
+            f"{path} is a {type(module).__name__}, which cannot be converted; the supported modules are "
+            f"{', '.join(sorted(known))}"
+        )
 
-    def add(self, path: str, inputs: int | None, outputs: int, layer: dict[str, Any], weights: dict[str, Any]) -> None:
-        """One more layer. inputs: the width that it takes; None for ids."""
+    def add_layer(
+        self, path: str, inputs: int | None, outputs: int, layer: dict[str, Any], weights: dict[str, Any]
+    ) -> None:
+        """Add a layer. inputs: its input width; None for ids."""
         if not self.layers:
-            self.entry = (
+            self.input = (
                 {"kind": "ids", "size": layer["rows"]} if inputs is None else {"kind": "array", "features": inputs}
             )
         elif inputs is None:
-            raise ModuleError(f"{path} takes token ids; it must be the first layer")
+            raise ModuleError(f"{path} takes token ids, so it must be the first layer")
         elif inputs != self.width:
-            raise ModuleError(f"{path} takes {inputs} numbers a step; what comes before it gives {self.width}")
-        self.check(path, inputs, layer, weights)
+            raise ModuleError(f"{path} has {inputs} inputs; the module before it has {self.width} outputs")
+        self.check_layer(path, inputs, layer, weights)
         names = {role: f"layers.{len(self.layers)}.{role}" for role in weights}
         self.tensors |= {names[role]: weight for role, weight in weights.items()}
         self.layers.append({**layer, "tensors": names})
         self.width = outputs
 
-    def check(self, path: str, inputs: int | None, layer: dict[str, Any], weights: dict[str, Any]) -> None:
-        """Raises ModuleError, with the module's path, for what the file would refuse by the number of a layer."""
-        room = load(layer["kind"])
+    def check_layer(self, path: str, inputs: int | None, layer: dict[str, Any], weights: dict[str, Any]) -> None:
+        """Raise ModuleError with the module's path where the model file would name the index of the layer."""
+        layer_module = load(layer["kind"])
         try:
-            room.check(layer, inputs, self.tapes)
+            layer_module.check(layer, inputs, self.tapes)
         except OptionError as error:
             raise ModuleError(f"{path}: {error}") from None
-        for role, shape in room.tensors(layer, self.tapes).items():
+        for role, shape in layer_module.tensors(layer, self.tapes).items():
             if (found := weights[role].shape) != shape:
                 raise ModuleError(f"{path}: the weights {role} have shape {list(found)}; expected {list(shape)}")
 
-    def recurrence(self, path: str, module: Module) -> None:
+    def add_recurrence(self, path: str, module: Module) -> None:
         if any(layer["kind"] == "final" for layer in self.layers):
-            raise ModuleError(f"{path} stands behind a FinalStates, which leaves it no steps to go over")
-        self.same_layout(path, module)
-        self.recurrences.append(path)
-        given = self.initial.get(path) if isinstance(self.initial, Mapping) else self.initial
-        first = torch_rnn.first(path, module, given)
-        for k, found in enumerate(torch_rnn.recurrences(path, module)):
-            tape, cell, width = self.tape(found.cell), found.cell, found.outputs
+            raise ModuleError(
+                f"{path} comes after a FinalStates, which leaves no steps to run over; remove one of them"
+            )
+        self.check_layout(path, module)
+        self.recurrence_paths.append(path)
+        hx = self.initial.get(path) if isinstance(self.initial, Mapping) else self.initial
+        initial = torch_rnn.read_initial(path, module, hx)
+        for k, part in enumerate(torch_rnn.read_layers(path, module)):
+            tape, cell, width = self.add_tape(part.cell), part.cell, part.outputs
             layer: dict[str, Any] = {
-                "kind": "bidirectional" if found.both else "recurrent",
-                "inputs": found.inputs,
-                "size": found.size,
+                "kind": "bidirectional" if part.bidirectional else "recurrent",
+                "inputs": part.inputs,
+                "size": part.size,
                 "tape": tape,
                 "cell": cell.name,
                 "dialect": cell.dialect,
             }
             if cell.tape.projected:
                 layer["project"] = width
-            if first:
-                layer["initial"] = first[k]
-            if found.residual:
+            if initial:
+                layer["initial"] = initial[k]
+            if part.residual:
                 layer["add"] = len(self.layers) - 1
-            self.add(path, found.inputs, 2 * width if found.both else width, layer, found.weights)
+            self.add_layer(path, part.inputs, 2 * width if part.bidirectional else width, layer, part.weights)
 
-    def same_layout(self, path: str, module: Module) -> None:
-        """Raises ModuleError for a container whose recurrences take each other's steps for rows."""
+    def check_layout(self, path: str, module: Module) -> None:
+        """Raise ModuleError for a container of recurrences that differ in batch_first."""
         if not hasattr(module, "batch_first"):  # a cell, which takes one step
             return
-        container, first = path.rpartition(".")[0], bool(module.batch_first)
-        other, found = self.layouts.setdefault(container.partition(".")[0] or path, (path, first))
-        if found != first:
+        container, batch_first = path.rpartition(".")[0], bool(module.batch_first)
+        other, found = self.layouts.setdefault(container.partition(".")[0] or path, (path, batch_first))
+        if found != batch_first:
             raise ModuleError(
-                f"{path} has batch_first={first} and {other} batch_first={found}; one of them takes steps for rows, so "
-                "make them the same, or give the modules one by one"
+                f"{path} has batch_first={batch_first} and {other} has batch_first={found}, so one of them reads rows "
+                "as steps; make them equal, or pass the modules one by one"
             )
 
-    def final(self, path: str, module: FinalStates) -> None:
+    def add_final_states(self, path: str, module: FinalStates) -> None:
         if not self.layers or self.layers[-1]["kind"] != "bidirectional" or self.width is None:
             raise ModuleError(f"{path} (FinalStates) must come right after a recurrence with bidirectional=True")
-        self.add(path, self.width, self.width, {"kind": "final", "size": self.width}, {})
+        self.add_layer(path, self.width, self.width, {"kind": "final", "size": self.width}, {})
 
     def check_initial(self) -> None:
-        """Raises ModuleError unless it is clear which recurrence each first state is for."""
-        paths = ", ".join(self.recurrences) or "none"
+        """Raise ModuleError unless each initial state belongs to one recurrence."""
+        paths = ", ".join(self.recurrence_paths) or "none"
         if isinstance(self.initial, Mapping):
-            if unknown := [path for path in self.initial if path not in self.recurrences]:
-                raise ModuleError(f"initial names {unknown[0]!r}, which is no recurrence; there are {paths}")
-        elif self.initial is not None and len(self.recurrences) != 1:
-            raise ModuleError(f"initial is one state and the recurrences are {paths}; give a mapping from these names")
+            if unknown := [path for path in self.initial if path not in self.recurrence_paths]:
+                raise ModuleError(
+                    f"initial names {unknown[0]!r}, which is not a recurrence; the recurrences are {paths}"
+                )
+        elif self.initial is not None and len(self.recurrence_paths) != 1:
+            raise ModuleError(
+                f"initial is one state, but the recurrences are {paths}; pass a dictionary from these names to states"
+            )
 
-    def tape(self, cell: cells.Cell) -> str:
-        """The name of the cell's tape in the document; cells of another dialect get a number."""
+    def add_tape(self, cell: cells.Cell) -> str:
+        """Add the tape of a cell and return its name in the document; a further dialect gets a number."""
         name, n = cell.name, 2
         while self.tapes.setdefault(name, cell.tape) != cell.tape:
             name, n = f"{cell.name}-{n}", n + 1
         return name
 
-    def embedding(self, path: str, module: torch.nn.Embedding) -> None:
+    def add_embedding(self, path: str, module: torch.nn.Embedding) -> None:
         if module.max_norm is not None:
-            raise ModuleError(f"{path} has max_norm, which changes the table as it is read; bring one without")
+            raise ModuleError(
+                f"{path} has max_norm, which changes the table while it is read; pass one without max_norm"
+            )
         rows, size = module.num_embeddings, module.embedding_dim
         layer = {"kind": "embed", "rows": rows, "size": size}
-        self.add(path, None, size, layer, {"weight": array(f"{path}.weight", module.weight)})
+        self.add_layer(path, None, size, layer, {"weight": to_float32(f"{path}.weight", module.weight)})
 
-    def linear(self, path: str, module: torch.nn.Linear) -> None:
+    def add_linear(self, path: str, module: torch.nn.Linear) -> None:
         inputs, size = module.in_features, module.out_features
-        weights = {"weight": array(f"{path}.weight", module.weight), "bias": bias(f"{path}.bias", module.bias, size)}
-        self.add(path, inputs, size, {"kind": "dense", "inputs": inputs, "size": size, "activation": "none"}, weights)
+        weights = {
+            "weight": to_float32(f"{path}.weight", module.weight),
+            "bias": bias_or_zeros(f"{path}.bias", module.bias, size),
+        }
+        layer = {"kind": "dense", "inputs": inputs, "size": size, "activation": "none"}
+        self.add_layer(path, inputs, size, layer, weights)
 
-    def norm(self, path: str, module: torch.nn.LayerNorm) -> None:
+    def add_norm(self, path: str, module: torch.nn.LayerNorm) -> None:
         if len(module.normalized_shape) != 1:
-            raise ModuleError(f"{path} normalises over {list(module.normalized_shape)}; only the last axis can be")
+            raise ModuleError(
+                f"{path} normalises over {list(module.normalized_shape)}; only a LayerNorm over the last axis can be "
+                "converted"
+            )
         size = module.normalized_shape[0]
-        gain = np.ones(size, np.float32) if module.weight is None else array(f"{path}.weight", module.weight)
+        gain = np.ones(size, np.float32) if module.weight is None else to_float32(f"{path}.weight", module.weight)
         layer = {"kind": "norm", "size": size, "eps": float(module.eps)}
-        self.add(path, size, size, layer, {"gain": gain, "bias": bias(f"{path}.bias", module.bias, size)})
+        bias = bias_or_zeros(f"{path}.bias", module.bias, size)
+        self.add_layer(path, size, size, layer, {"gain": gain, "bias": bias})
 
-    def scale(self, path: str, module: Scale) -> None:
-        mean, deviation = array(f"{path}.mean", module.mean), array(f"{path}.deviation", module.deviation)
+    def add_scale(self, path: str, module: Scale) -> None:
+        mean, deviation = to_float32(f"{path}.mean", module.mean), to_float32(f"{path}.deviation", module.deviation)
         if mean.ndim != 1 or mean.shape != deviation.shape:
             raise ModuleError(
                 f"{path}: mean has shape {list(mean.shape)} and deviation {list(deviation.shape)}; expected [features]"
@@ -291,27 +320,29 @@ class Reader:
         if bad := int((deviation <= 0).sum()):
             raise ModuleError(f"{path}.deviation: {bad} of {deviation.size} values are not above 0")
         weights = {"mean": mean, "deviation": deviation}
-        self.add(path, mean.size, mean.size, {"kind": "scale", "size": mean.size}, weights)
+        self.add_layer(path, mean.size, mean.size, {"kind": "scale", "size": mean.size}, weights)
 
-    def activation(self, path: str, module: Module) -> None:
+    def add_activation(self, path: str, module: Module) -> None:
         last = self.layers[-1] if self.layers else {}
         if last.get("kind") != "dense" or last.get("activation") != "none":
             raise ModuleError(f"{path} ({type(module).__name__}) must come right after a Linear")
         last["activation"] = type(module).__name__.lower()
 
-    def softmax(self, path: str, module: torch.nn.Softmax) -> None:
+    def add_softmax(self, path: str, module: torch.nn.Softmax) -> None:
         if module.dim not in (-1, 2):
-            raise ModuleError(f"{path} is a Softmax over dim {module.dim}; only over the last, Softmax(-1), can be")
+            raise ModuleError(
+                f"{path} is a Softmax over dim {module.dim}; only one over the last dim, Softmax(-1), can be converted"
+            )
         if self.width is None:
-            raise ModuleError(f"{path} is the first layer; a model needs one before it")
-        self.add(path, self.width, self.width, {"kind": "softmax", "size": self.width}, {})
+            raise ModuleError(f"{path} is the first layer; put another layer before it")
+        self.add_layer(path, self.width, self.width, {"kind": "softmax", "size": self.width}, {})
 
-    def model(self, labels: Sequence[str] | None) -> Model:
+    def build(self, labels: Sequence[str] | None) -> Model:
         reason = whole_window(self.layers)
         document = {
             "format": FORMAT,
             "task": {"kind": "encode" if labels is None else "classify", "options": {}},
-            "input": self.entry,
+            "input": self.input,
             "layers": self.layers,
             "tapes": {name: tape.to_json() for name, tape in self.tapes.items()},
             "state": state_schema(self.layers, self.tapes),
@@ -323,14 +354,14 @@ class Reader:
         return Model(document, self.tensors)
 
 
-READERS: dict[type[Module], Callable[[Reader, str, Any], None]] = {
-    torch.nn.Embedding: Reader.embedding,
-    torch.nn.Linear: Reader.linear,
-    torch.nn.LayerNorm: Reader.norm,
-    torch.nn.ReLU: Reader.activation,
-    torch.nn.Tanh: Reader.activation,
-    torch.nn.Sigmoid: Reader.activation,
-    torch.nn.Softmax: Reader.softmax,
-    Scale: Reader.scale,
-    FinalStates: Reader.final,
+ADDERS: dict[type[Module], Callable[[ModelBuilder, str, Any], None]] = {
+    torch.nn.Embedding: ModelBuilder.add_embedding,
+    torch.nn.Linear: ModelBuilder.add_linear,
+    torch.nn.LayerNorm: ModelBuilder.add_norm,
+    torch.nn.ReLU: ModelBuilder.add_activation,
+    torch.nn.Tanh: ModelBuilder.add_activation,
+    torch.nn.Sigmoid: ModelBuilder.add_activation,
+    torch.nn.Softmax: ModelBuilder.add_softmax,
+    Scale: ModelBuilder.add_scale,
+    FinalStates: ModelBuilder.add_final_states,
 }

@@ -1,4 +1,4 @@
-"""A model's layers as a torch module over whole padded batches."""
+"""The layers of a model as a torch module over padded batches."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ import torch
 from .. import layers
 from ..tape import Tape
 from . import transforms
-from .bidirectional import both_ways, convolution, one_way_round, pasts
-from .embedding import drawn, dropped, embedded
-from .final import of_entries
+from .bidirectional import compute_past, convolve, run_both_directions, run_direction
+from .embedding import apply_dropout, draw_dropout, embed
+from .final import select_final_states
 from .ops import TorchOps
 from .packed import Packed
 from .pooling import pool
-from .recurrent import sequence
+from .recurrent import run_all_states
 
 
 @dataclass(frozen=True)
 class Noise:
-    """What one training step leaves out at random: probabilities, and where the randomness comes from."""
+    """The dropout of one training step: the probabilities after an embedding and before the head, and a generator."""
 
     embed: float
     pool: float
@@ -32,20 +32,20 @@ class Noise:
 
 
 @dataclass(frozen=True)
-class Body:
-    """The outputs [N, width] of every layer up to the pool, over whole rows."""
+class BodyOutputs:
+    """The packed outputs [N, width] of each layer before the pool."""
 
     entries: Packed
     outputs: list[torch.Tensor]
 
 
-class Network(transforms.Unscripted):
-    """The layers of a model document, differentiable.
+class Network(transforms.NotScriptable):
+    """The layers of any model, with gradients.
 
-    document: `layers` and `tapes` are read. fused, native: as in `recurrent.sequence`. Parameters are float32, named by
-    the document's tensor names.
+    document_layers, tapes: `layers` and `tapes` of a model. fused: False runs every tape step by step. native: allow
+    the native engine. Parameters are float32; their names are the tensor names of the model, with _ for each dot.
 
-    Source of the equations: the layers' own files; recurrence by the tapes.
+    Source of the equations: the files of the layers; of recurrences, the tapes.
     """
 
     def __init__(
@@ -54,59 +54,58 @@ class Network(transforms.Unscripted):
         super().__init__()
         self.layers, self.tapes, self.fused, self.native = document_layers, tapes, fused, native
         self.layer_modules = [layers.load(layer["kind"]) for layer in document_layers]
-        self.names: list[dict[str, str]] = [dict(layer["tensors"]) for layer in document_layers]
+        self.tensor_names: list[dict[str, str]] = [dict(layer["tensors"]) for layer in document_layers]
         kinds = [layer["kind"] for layer in document_layers]
         self.whole_window = layers.whole_window(document_layers)
-        self.pooled = kinds.index("pool") if "pool" in kinds else len(kinds)
+        self.pool_index = kinds.index("pool") if "pool" in kinds else len(kinds)
         for layer, module in zip(document_layers, self.layer_modules, strict=True):
             for role, shape in module.tensors(layer, tapes).items():
                 key = parameter_name(layer["tensors"][role])
-                learnt = is_learnt(layer, role)
-                self.register_parameter(key, torch.nn.Parameter(torch.zeros(shape), requires_grad=learnt))
+                trainable = is_trainable(layer, role)
+                self.register_parameter(key, torch.nn.Parameter(torch.zeros(shape), requires_grad=trainable))
 
     def __getstate__(self) -> dict[str, Any]:
-        return {
-            name: value for name, value in self.__dict__.items() if name != "layer_modules"
-        }  # no module can be pickled
+        # Python modules cannot be pickled
+        return {name: value for name, value in self.__dict__.items() if name != "layer_modules"}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(state)  # type: ignore[no-untyped-call]
         self.layer_modules = [layers.load(layer["kind"]) for layer in self.layers]
 
     def weights(self, i: int) -> dict[str, torch.Tensor]:
-        return {role: getattr(self, parameter_name(name)) for role, name in self.names[i].items()}
+        return {role: getattr(self, parameter_name(name)) for role, name in self.tensor_names[i].items()}
 
     @torch.no_grad()
     def scale_scores(self, factor: float) -> None:
-        """Multiplies the weights of the last dense layer, and so the scores that a softmax turns into probabilities."""
+        """Multiply the weights of the last dense layer by a factor, and so the logits of a softmax after it."""
         i = max(k for k, layer in enumerate(self.layers) if layer["kind"] == "dense")
         for weight in self.weights(i).values():
             weight.mul_(factor)
 
     def matrices(self) -> list[torch.nn.Parameter]:
-        """The weights that decay is for: matrices that multiply, not tables, gains or biases."""
+        """Return the parameters with weight decay: matrices that multiply, not tables, gains or biases."""
         return [
             self.get_parameter(parameter_name(name))
-            for layer, names in zip(self.layers, self.names, strict=True)
+            for layer, names in zip(self.layers, self.tensor_names, strict=True)
             for role, name in names.items()
-            if multiplies(layer["kind"], role)
+            if is_matrix(layer["kind"], role)
         ]
 
     def tensors(self) -> dict[str, npt.NDArray[Any]]:
-        """Every weight by tensor name, as float32 copies."""
+        """Return float32 copies of all weights, by tensor name."""
         return {
             name: self.get_parameter(parameter_name(name)).detach().numpy().copy()
-            for names in self.names
+            for names in self.tensor_names
             for name in names.values()
         }
 
     def shapes(self) -> dict[str, tuple[int, ...]]:
-        """The shape of every weight, by tensor name."""
+        """Return the shapes of all weights, by tensor name."""
         return {name: value.shape for name, value in self.tensors().items()}
 
     def load_tensors(self, tensors: dict[str, npt.NDArray[Any]]) -> None:
         with torch.no_grad():
-            for names in self.names:
+            for names in self.tensor_names:
                 for name in names.values():
                     self.get_parameter(parameter_name(name)).copy_(torch.from_numpy(np.array(tensors[name])))
 
@@ -118,64 +117,65 @@ class Network(transforms.Unscripted):
         logits: bool = True,
         every: bool = False,
     ) -> torch.Tensor:
-        """The model's output after each row's last step [B, outputs].
+        """Return the output [B, outputs] after the last step of each row.
 
-        x: ids [T, B] or numbers [T, B, features]; lengths: int64 [B], 1 to T; what stands behind them is not read.
-        noise: for training. logits: leave out a softmax, or the sigmoid of a dense layer, at the end. every: the
-        outputs [longest, B, outputs] after all steps, of a model without a pool; zeros behind a row's length.
+        x: ids [T, B] or numbers [T, B, features]. lengths: int64 [B], 1 to T; padding is not read. noise: the dropout
+        of a training step. logits: leave out a final softmax, or the sigmoid of a final dense layer. per_step: return
+        the outputs [longest, B, outputs] after every step instead, padded with zeros; for a model without a pool.
         """
         body = self.body(x, lengths, noise)
         if every:
             return body.entries.padded(body.outputs[-1])
         return self.heads(body, [lengths], noise, logits)[0]
 
-    def body(self, x: torch.Tensor, lengths: torch.Tensor, noise: Noise | None = None) -> Body:
-        """Every layer over each whole row, up to the pool.
+    def body(self, x: torch.Tensor, lengths: torch.Tensor, noise: Noise | None = None) -> BodyOutputs:
+        """Run the layers before the pool over whole rows.
 
-        Of a model that streams, the first steps are those of any shorter row; with a whole-window layer they are not.
+        In a model that streams, the outputs of the first steps are also those of a shorter row. With a whole-window
+        layer they are not.
         """
-        if transforms.tracing():
-            transforms.refuse(self, "traced", "the lengths of the example would be those of every later input")
-        body = Body(Packed(lengths), [])
-        x, outputs = body.entries.taken(x), body.outputs
-        for i in range(self.pooled):
-            if noise and i and i == len(self.layers) - 1:  # the last layer, where no pool stands before it
-                outputs[-1] = drop(outputs[-1], noise.pool, noise.random)
+        if transforms.is_jit_tracing():
+            transforms.refuse(self, "traced", "the lengths of the example would be frozen")
+        body = BodyOutputs(Packed(lengths), [])
+        x, outputs = body.entries.pack(x), body.outputs
+        for i in range(self.pool_index):
+            if noise and i and i == len(self.layers) - 1:  # the head of a model without a pool
+                outputs[-1] = dropout(outputs[-1], noise.pool, noise.random)
             if noise and self.layers[i]["kind"] == "embed":
-                y = embedded(self.weights(i)["weight"], x, noise.embed, noise.random, self.native)
+                y = embed(self.weights(i)["weight"], x, noise.embed, noise.random, self.native)
             else:
-                y = self.plain(i, outputs[-1] if outputs else x, body.entries)
+                y = self.run_layer(i, outputs[-1] if outputs else x, body.entries)
             outputs.append(y if (add := self.layers[i].get("add")) is None else y + outputs[add])
         return body
 
     def heads(
-        self, body: Body, ends: list[torch.Tensor], noise: Noise | None = None, logits: bool = True
+        self, body: BodyOutputs, ends: list[torch.Tensor], noise: Noise | None = None, logits: bool = True
     ) -> torch.Tensor:
-        """What the pool and the layers behind it make of the first `ends` steps of each row: [K, B, outputs].
+        """Run the pool and the layers after it on the first `ends` steps of each row: [K, B, outputs].
 
-        ends: K times int64 [B], each from 1 to the row's length.
+        ends: K tensors int64 [B], each from 1 to the row's length.
         """
-        if self.pooled == len(self.layers):
-            return self.at(body, -1, ends)
-        layer, t = self.layers[self.pooled], self.weights(self.pooled)
+        if self.pool_index == len(self.layers):
+            return self.select_outputs(body, -1, ends)
+        layer, t = self.layers[self.pool_index], self.weights(self.pool_index)
         x = pool(layer, t, body.outputs[-1], body.entries, ends, self.native)
         if (add := layer.get("add")) is not None:
-            x = x + self.at(body, add, ends)
-        found = {self.pooled: drop(x, noise.pool, noise.random) if noise else x}
-        for i in range(self.pooled + 1, len(self.layers)):
-            if logits and i == len(self.layers) - 1 and (end := self.before_squashing(found[i - 1])) is not None:
-                return end
-            found[i] = self.plain(i, found[i - 1], body.entries)
+            x = x + self.select_outputs(body, add, ends)
+        outputs = {self.pool_index: dropout(x, noise.pool, noise.random) if noise else x}
+        for i in range(self.pool_index + 1, len(self.layers)):
+            if logits and i == len(self.layers) - 1 and (y := self.compute_logits(outputs[i - 1])) is not None:
+                return y
+            outputs[i] = self.run_layer(i, outputs[i - 1], body.entries)
             if (add := self.layers[i].get("add")) is not None:
-                found[i] = found[i] + (found[add] if add in found else self.at(body, add, ends))
-        return found[len(self.layers) - 1]
+                outputs[i] = outputs[i] + (outputs[add] if add in outputs else self.select_outputs(body, add, ends))
+        return outputs[len(self.layers) - 1]
 
-    def at(self, body: Body, i: int, ends: list[torch.Tensor]) -> torch.Tensor:
-        """Layer i's output [K, B, width] at each row's step number `ends`."""
-        return torch.stack([body.entries.last(body.outputs[i], end) for end in ends])
+    def select_outputs(self, body: BodyOutputs, i: int, ends: list[torch.Tensor]) -> torch.Tensor:
+        """Return the output of layer i after the first `ends` steps of each row: [K, B, width]."""
+        return torch.stack([body.entries.select_steps(body.outputs[i], end) for end in ends])
 
-    def before_squashing(self, x: torch.Tensor) -> torch.Tensor | None:
-        """What the last layer turns into probabilities, by a softmax or a dense layer's sigmoid; None: neither."""
+    def compute_logits(self, x: torch.Tensor) -> torch.Tensor | None:
+        """Return what a final softmax or sigmoid would turn into probabilities; None for another last layer."""
         layer, t = self.layers[-1], self.weights(len(self.layers) - 1)
         if layer["kind"] == "softmax":
             return x
@@ -183,68 +183,71 @@ class Network(transforms.Unscripted):
             return torch.as_tensor(TorchOps.affine(x, t["weight"], t["bias"]))
         return None
 
-    def plain(self, i: int, x: torch.Tensor, entries: Packed) -> torch.Tensor:
-        """Layer i's own output, over entries x [N, ...] or, behind a pool, over x [..., width]."""
+    def run_layer(self, i: int, x: torch.Tensor, layout: Packed) -> torch.Tensor:
+        """Return the output of layer i, without `add`, for packed x [N, ...] or, after a pool, x [..., width]."""
         layer, t = self.layers[i], self.weights(i)
         if layer["kind"] == "recurrent":
-            return one_way_round(layer, self.tapes[layer["tape"]], t, x, entries, self.fused, self.native)
+            return run_direction(layer, self.tapes[layer["tape"]], t, x, layout, self.fused, self.native)
         if layer["kind"] == "bidirectional":
-            return both_ways(layer, self.tapes[layer["tape"]], t, x, entries, self.fused, self.native)
+            return run_both_directions(layer, self.tapes[layer["tape"]], t, x, layout, self.fused, self.native)
         if layer["kind"] == "final":
-            return of_entries(x, entries)
+            return select_final_states(x, layout)
         if layer["kind"] == "conv":
-            return convolution(layer, t, x, entries)
+            return convolve(layer, t, x, layout)
         y, _ = self.layer_modules[i].step(TorchOps, layer, self.tapes, t, {}, x, None)
         return torch.as_tensor(y)
 
     def run(self, x: torch.Tensor, lengths: torch.Tensor) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
-        """The output after every step [T, B, outputs] and the states after every step [T, B, ...], by layer array name.
+        """Return the outputs [T, B, outputs] and the states [T, B, ...] after every step.
 
-        The pool runs step by step, as in a stream; everything before it over the whole sequence, as in training.
+        The states have the names of a stream's state, `layers.I.NAME`. The pool runs step by step, as in a stream, and
+        the layers before it over the whole sequence, as in training.
         """
         states: dict[str, torch.Tensor] = {}
         outputs: list[torch.Tensor] = []
-        entries = Packed(lengths)
-        x = entries.padded(entries.taken(x))
+        layout = Packed(lengths)
+        x = layout.padded(layout.pack(x))
         for i, layer in enumerate(self.layers):
-            x, every = self.with_states(i, x, entries)
+            x, layer_states = self.run_layer_with_states(i, x, layout)
             if layer.get("add") is not None:
                 x = x + outputs[layer["add"]]
             outputs.append(x)
             if not self.whole_window:
-                states.update({f"layers.{i}.{name}": v for name, v in every.items()})
+                states.update({f"layers.{i}.{name}": v for name, v in layer_states.items()})
         return x, states
 
-    def with_states(self, i: int, x: torch.Tensor, entries: Packed) -> tuple[torch.Tensor, Mapping[str, torch.Tensor]]:
-        """Layer i's own output over x [T, B, ...], and its states after every step."""
+    def run_layer_with_states(
+        self, i: int, x: torch.Tensor, layout: Packed
+    ) -> tuple[torch.Tensor, Mapping[str, torch.Tensor]]:
+        """Return the output of layer i, without `add`, for x [T, B, ...], and its states after every step."""
         layer, t = self.layers[i], self.weights(i)
         if layer["kind"] == "recurrent":
-            return sequence(layer, self.tapes[layer["tape"]], t, x, self.fused, native=self.native)
+            return run_all_states(layer, self.tapes[layer["tape"]], t, x, self.fused, native=self.native)
         if layer["kind"] == "pool":
-            return pool_steps(self.layer_modules[i], layer, t, x)
-        y = entries.padded(self.plain(i, entries.taken(x), entries))
-        return y, pasts(layer, x) if layer["kind"] == "conv" else {}
+            return run_pool_steps(self.layer_modules[i], layer, t, x)
+        y = layout.padded(self.run_layer(i, layout.pack(x), layout))
+        return y, compute_past(layer, x) if layer["kind"] == "conv" else {}
 
 
-def multiplies(kind: str, role: str) -> bool:
-    """Whether a layer's tensor is a matrix that multiplies.
+def is_matrix(kind: str, role: str) -> bool:
+    """Return whether a tensor of a layer is a matrix that multiplies.
 
-    >>> multiplies("bidirectional", "backward.R"), multiplies("recurrent", "p.W"), multiplies("embed", "weight")
+    >>> is_matrix("bidirectional", "backward.R"), is_matrix("recurrent", "p.W"), is_matrix("embed", "weight")
     (True, False, False)
     """
-    *place, name = role.split(".")
-    return kind in ("dense", "conv") if name == "weight" else name in ("W", "R", "Q") and "p" not in place
+    *prefix, name = role.split(".")
+    return kind in ("dense", "conv") if name == "weight" else name in ("W", "R", "Q") and "p" not in prefix
 
 
-def is_learnt(layer: dict[str, Any], role: str) -> bool:
-    """Whether training changes a tensor: not the statistics of a scale, and not the biases of a cell without."""
+def is_trainable(layer: dict[str, Any], role: str) -> bool:
+    """Return whether training changes a tensor: not the statistics of a scale, nor biases that the dialect lacks."""
     if layer["kind"] == "scale":
         return False
     return role.split(".")[-1] not in ("b", "c") or layer["dialect"].get("bias") != "no"
 
 
 def parameter_name(tensor: str) -> str:
-    """torch's parameter names have no dots.
+    """Convert a tensor name to a parameter name, which must not contain dots.
 
     >>> parameter_name("layers.2.p.alpha")
     'layers_2_p_alpha'
@@ -252,15 +255,15 @@ def parameter_name(tensor: str) -> str:
     return tensor.replace(".", "_")
 
 
-def drop(x: torch.Tensor, rate: float, random: np.random.Generator) -> torch.Tensor:
-    """Dropout from an explicit generator, so that a step's masks depend on nothing but its seed."""
-    return dropped(x, *drawn(x.numel(), rate, random))
+def dropout(x: torch.Tensor, rate: float, random: np.random.Generator) -> torch.Tensor:
+    """Apply dropout from an explicit generator, so that the masks of a step depend only on its seed."""
+    return apply_dropout(x, *draw_dropout(x.numel(), rate, random))
 
 
-def pool_steps(
+def run_pool_steps(
     module: Any, layer: dict[str, Any], t: dict[str, torch.Tensor], x: torch.Tensor
 ) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
-    """The pool after every step, and its states after every step."""
+    """Return the output of a pool after every step of x [T, B, ...], and its states after every step."""
     declared = module.state(layer, {})
     s = {name: x.new_full((x.shape[1], *shape), fill) for name, (shape, fill) in declared.items()}
     outputs, states = [], []

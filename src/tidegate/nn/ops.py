@@ -1,4 +1,4 @@
-"""The operations of cells and layers on torch tensors; the same names as `tape.NumpyOps`."""
+"""The operations of cells and layers on torch tensors, with the names of `tape.NumpyOps`."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from typing import Any
 import torch
 
 from ..tape import NORM_EPS
-from .transforms import tracing
+from .transforms import is_jit_tracing
 
 
 class TorchOps:
-    """Operations on tensors [..., width]; differentiable."""
+    """Differentiable operations on tensors [..., width]."""
 
     add, sub, mul, div = torch.add, torch.sub, torch.mul, torch.div
     neg, abs, exp, sigmoid, tanh, relu, sqrt = (
@@ -26,15 +26,15 @@ class TorchOps:
 
     @staticmethod
     def minimum(a: Any, b: Any) -> torch.Tensor:
-        return torch.minimum(*paired(a, b))
+        return torch.minimum(*as_tensors(a, b))
 
     @staticmethod
     def maximum(a: Any, b: Any) -> torch.Tensor:
-        return torch.maximum(*paired(a, b))
+        return torch.maximum(*as_tensors(a, b))
 
     @staticmethod
     def norm(v: torch.Tensor) -> torch.Tensor:
-        if tracing():  # a traced width is no size of a layer norm
+        if is_jit_tracing():  # layer_norm does not accept a traced width
             centred = v - v.mean(-1, keepdim=True)
             return centred * torch.rsqrt(centred.square().mean(-1, keepdim=True) + NORM_EPS)
         return torch.nn.functional.layer_norm(v, v.shape[-1:], eps=NORM_EPS)
@@ -72,7 +72,7 @@ class TorchOps:
         return torch.nn.functional.embedding(ids, table)
 
 
-def paired(a: Any, b: Any) -> tuple[torch.Tensor, torch.Tensor]:
-    """Both as tensors: torch's minimum and maximum take no plain numbers."""
+def as_tensors(a: Any, b: Any) -> tuple[torch.Tensor, torch.Tensor]:
+    """Convert both to tensors: torch's minimum and maximum do not accept Python numbers."""
     like = a if isinstance(a, torch.Tensor) else b
     return torch.as_tensor(a, dtype=like.dtype), torch.as_tensor(b, dtype=like.dtype)

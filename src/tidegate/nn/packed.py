@@ -1,4 +1,8 @@
-"""Rows of a padded batch without their padding: entries step by step, the longest row first."""
+"""Pack the rows of a padded batch, so that a network computes no padding.
+
+The layout is that of torch's PackedSequence: all first steps, then all second steps, and so on, the longest row first.
+Unlike a PackedSequence it has no data, so one layout serves all layers of a network.
+"""
 
 from __future__ import annotations
 
@@ -12,80 +16,85 @@ Tensor = torch.Tensor
 
 
 class Packed:
-    """Where the steps of rows of these lengths (int64 [B], on the CPU) stand: N entries, step after step.
+    """The layout of packed rows of given lengths (int64 [B], on the CPU); N is the sum of the lengths.
 
-    order [B]: the rows, longest first, and of equal lengths in their own order. sizes [T]: how many of them, the first
-    ones, have each step. place [B]: where in that order each row is. Raises WrongValue for a row without a step.
+    sorted_indices [B]: the rows, longest first; rows of equal length keep their order. unsorted_indices [B]: the
+    inverse. batch_sizes [T]: how many rows have each step. Raises WrongValue for a row without a step.
 
-    >>> entries = Entries(torch.tensor([1, 3]))
-    >>> entries.order.tolist(), entries.sizes.tolist()
+    >>> layout = Packed(torch.tensor([1, 3]))
+    >>> layout.sorted_indices.tolist(), layout.batch_sizes.tolist()
     ([1, 0], [2, 1, 1])
-    >>> entries.taken(torch.tensor([[10, 20], [0, 21], [0, 22]])).tolist()
+    >>> layout.pack(torch.tensor([[10, 20], [0, 21], [0, 22]])).tolist()
     [20, 10, 21, 22]
     """
 
     def __init__(self, lengths: Tensor) -> None:
         self.lengths = lengths
-        ordered, self.order = torch.sort(lengths, descending=True, stable=True)
+        ordered, self.sorted_indices = torch.sort(lengths, descending=True, stable=True)
         if len(ordered) and int(ordered[-1]) < 1:
-            raise WrongValue(f"lengths has a {int(ordered[-1])}; every row must have a step, so leave such rows out")
-        self.sizes = (ordered > torch.arange(int(ordered[0]))[:, None]).sum(1)
+            raise WrongValue(
+                f"lengths contains {int(ordered[-1])}; every row needs at least one step, so drop such rows"
+            )
+        self.batch_sizes = (ordered > torch.arange(int(ordered[0]))[:, None]).sum(1)
 
     @cached_property
-    def place(self) -> Tensor:
-        return torch.empty_like(self.order).scatter_(0, self.order, torch.arange(len(self.order)))
+    def unsorted_indices(self) -> Tensor:
+        rows = torch.arange(len(self.sorted_indices))
+        return torch.empty_like(self.sorted_indices).scatter_(0, self.sorted_indices, rows)
 
     @cached_property
     def starts(self) -> Tensor:
-        """[T]: where each step's entries begin."""
-        return self.sizes.cumsum(0) - self.sizes
+        """[T]: the index of each step's first entry."""
+        return self.batch_sizes.cumsum(0) - self.batch_sizes
 
     @cached_property
     def step(self) -> Tensor:
         """[N]: the step of each entry, from 0."""
-        return torch.repeat_interleave(self.sizes)
+        return torch.repeat_interleave(self.batch_sizes)
 
     @cached_property
     def row(self) -> Tensor:
-        """[N]: which row, in the order of entries, each belongs to."""
+        """[N]: the row of each entry, in sorted order."""
         return torch.arange(len(self.step)) - self.starts[self.step]
 
     @cached_property
-    def padded_place(self) -> Tensor:
-        """[N]: where each entry stands among the T x B of a padded batch."""
-        return self.step * len(self.order) + self.order[self.row]
+    def padded_indices(self) -> Tensor:
+        """[N]: the index of each entry among the T x B of the padded batch."""
+        return self.step * len(self.sorted_indices) + self.sorted_indices[self.row]
 
     @cached_property
-    def longest_first_place(self) -> Tensor:
-        """[N]: the same where the batch's rows are in the order of entries."""
-        return self.step * len(self.order) + self.row
+    def longest_first_indices(self) -> Tensor:
+        """[N]: the same for a padded batch whose rows are in sorted order."""
+        return self.step * len(self.sorted_indices) + self.row
 
-    def taken(self, x: Tensor) -> Tensor:
-        """The entries [N, ...] of x [at least T, B, ...]; what stands behind a row's length is not read."""
-        return x.flatten(0, 1).index_select(0, self.padded_place)
+    def pack(self, x: Tensor) -> Tensor:
+        """Select the entries [N, ...] of x [at least T, B, ...]; padding is not read."""
+        return x.flatten(0, 1).index_select(0, self.padded_indices)
 
-    def longest_first(self, y: Tensor) -> Tensor:
-        """[T, B, ...] of entries [N, ...], rows in the order of entries, zeros behind a row's length."""
-        whole = y.new_zeros(len(self.sizes) * len(self.order), *y.shape[1:])
-        return whole.index_copy(0, self.longest_first_place, y).view(len(self.sizes), len(self.order), *y.shape[1:])
+    def pad_longest_first(self, y: Tensor) -> Tensor:
+        """Return entries [N, ...] as [T, B, ...] with rows in sorted order, padded with zeros."""
+        T, B = len(self.batch_sizes), len(self.sorted_indices)
+        whole = y.new_zeros(T * B, *y.shape[1:])
+        return whole.index_copy(0, self.longest_first_indices, y).view(T, B, *y.shape[1:])
 
     def padded(self, y: Tensor) -> Tensor:
-        """[T, B, ...] of entries [N, ...], zeros behind a row's length."""
-        return self.longest_first(y).index_select(1, self.place)
+        """Return entries [N, ...] as [T, B, ...], padded with zeros."""
+        return self.pad_longest_first(y).index_select(1, self.unsorted_indices)
 
-    def last(self, y: Tensor, lengths: Tensor) -> Tensor:
-        """[B, ...]: of entries [N, ...] those at each row's step number `lengths` [B], which count from 1."""
-        return y.index_select(0, self.starts[lengths - 1] + self.place)
+    def select_steps(self, y: Tensor, steps: Tensor) -> Tensor:
+        """Return, of entries [N, ...], each row's entry at its step in `steps` [B], counted from 1: [B, ...]."""
+        return y.index_select(0, self.starts[steps - 1] + self.unsorted_indices)
 
-    def around(self, back: int, ahead: int) -> Tensor:
-        """[N, back + 1 + ahead]: for each entry those of its row from `back` steps before it to `ahead` after it; N
-        where the row has no such step.
+    def window_indices(self, before: int, after: int) -> Tensor:
+        """Return the indices of the entries around each entry, from `before` steps before it to `after` steps after it.
+
+        int64 [N, before + 1 + after]; N where the row has no such step.
         """
-        N, found = len(self.step), []
-        lengths = self.lengths[self.order][self.row]
-        for offset in range(-back, ahead + 1):
+        N, columns = len(self.step), []
+        lengths = self.lengths[self.sorted_indices][self.row]
+        for offset in range(-before, after + 1):
             step = self.step + offset
-            there = (step >= 0) & (step < lengths)
-            place = self.starts[step.clamp(0, len(self.sizes) - 1)] + self.row
-            found.append(torch.where(there, place, N))
-        return torch.stack(found, 1)
+            exists = (step >= 0) & (step < lengths)
+            index = self.starts[step.clamp(0, len(self.batch_sizes) - 1)] + self.row
+            columns.append(torch.where(exists, index, N))
+        return torch.stack(columns, 1)

@@ -1,4 +1,4 @@
-"""A tape over whole sequences in torch: by the native engine, torch's own kernel, a scan over time, or step by step."""
+"""Run a tape over whole sequences: in the native engine, torch's kernel, a scan over time, or step by step."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ import numpy as np
 import torch
 
 from .. import cells
-from ..layers import recurrent as layer_room
+from ..layers import recurrent as recurrent_layer
 from ..tape import Tape, concrete, interpret, is_linear, width
-from . import native as engine_room
+from . import native as native_engine
 from . import packing, scan
 from .ops import TorchOps
-from .transforms import by_tape
+from .transforms import needs_tape
 
 Tensors = dict[str, torch.Tensor]
 Layer = dict[str, Any]
 
-# Kernel of torch, and the cell and dialect whose tape it computes; the parity tests hold kernel and tape together.
+# Kernel of torch, and the cell and dialect whose tape it computes. The parity tests compare kernel and tape.
 KERNELS: tuple[tuple[str, str, tuple[tuple[str, str], ...]], ...] = (
     ("gru", "gru", ()),
     ("lstm", "lstm", ()),
@@ -31,244 +31,261 @@ KERNELS: tuple[tuple[str, str, tuple[tuple[str, str], ...]], ...] = (
 )
 
 
-LOADED: dict[tuple[str, tuple[tuple[str, str], ...]], cells.Cell] = {}
+LOADED_CELLS: dict[tuple[str, tuple[tuple[str, str], ...]], cells.Cell] = {}
 
 
-def cell_of(name: str, dialect: tuple[tuple[str, str], ...]) -> cells.Cell:
-    """A cell of tidegate's own, loaded once; `tidegate.cells.load` has the errors."""
-    if (name, dialect) not in LOADED:  # torch.compile would look behind functools.cache
-        LOADED[name, dialect] = cells.load(name, dict(dialect))
-    return LOADED[name, dialect]
+def load_cell(name: str, dialect: tuple[tuple[str, str], ...]) -> cells.Cell:
+    """Load one of tidegate's cells, once; errors as in `tidegate.cells.load`."""
+    if (name, dialect) not in LOADED_CELLS:  # torch.compile would trace through functools.cache
+        LOADED_CELLS[name, dialect] = cells.load(name, dict(dialect))
+    return LOADED_CELLS[name, dialect]
 
 
-def kernel_of(tape: Tape) -> str | None:
-    """The name of the kernel in torch that computes exactly this tape; None when there is none."""
-    return next((kernel for kernel, cell, dialect in KERNELS if cell_of(cell, dialect).tape == tape), None)
+def find_kernel(tape: Tape) -> str | None:
+    """Return the name of torch's kernel that computes exactly this tape; None if there is none."""
+    return next((kernel for kernel, cell, dialect in KERNELS if load_cell(cell, dialect).tape == tape), None)
 
 
 def engine(tape: Tape, dtype: torch.dtype = torch.float32, device: str = "cpu", native: bool = True) -> str:
-    """Which code runs a tape over numbers of this dtype on this kind of device.
+    """Return the name of the code that runs a tape for this dtype and kind of device.
 
-    'native gru' (any name in `native.CELLS`): float32 on the CPU where the native engine trains this very
-    cell, unless `native` is False; 'torch gru kernel' (lstm, rnn_tanh, rnn_relu): where the tape is that kernel's own
-    equation; 'linear scan': where it is linear in its states; else 'tape'.
+    - 'native gru', or another name from `native.CELLS`: float32 on the CPU, if the native engine can train the cell
+      and `native` is True.
+    - 'torch gru kernel', or lstm, rnn_tanh, rnn_relu: the tape is exactly the equation of that kernel.
+    - 'linear scan': the tape is linear in its states.
+    - 'tape': all others, step by step.
 
     >>> engine(cells.load("gru").tape), engine(cells.load("gru").tape, torch.float64)
     ('native gru', 'torch gru kernel')
     >>> engine(cells.load("mingru").tape, native=False), engine(cells.load("gru", {"norm": "layer"}).tape)
     ('linear scan', 'native gru norm')
     """
-    if native and dtype == torch.float32 and device == "cpu" and (cell := engine_room.cell_of(tape)):
+    if native and dtype == torch.float32 and device == "cpu" and (cell := native_engine.find_cell_name(tape)):
         return f"native {cell}"
-    if kernel := kernel_of(tape):
+    if kernel := find_kernel(tape):
         return f"torch {kernel} kernel"
     return "linear scan" if is_linear(tape) else "tape"
 
 
-def sequence(
+def run_all_states(
     layer: Layer,
     tape: Tape,
     t: Tensors,
     x: torch.Tensor,
     fused: bool = True,
-    state: Tensors | None = None,
+    initial: Tensors | None = None,
     native: bool = True,
 ) -> tuple[torch.Tensor, Mapping[str, torch.Tensor]]:
-    """Outputs [T, B, outputs] and every step's states, name -> [T, B, *shape], of a layer over x [T, B, inputs].
+    """Run a layer over x [T, B, inputs]: return the outputs [T, B, outputs] and the states after every step.
 
-    fused: whether anything but the tape, step by step, may be used; native: whether the native engine may. state: name
-    -> [B, *shape] before the first step; zeros if not given. What stands behind a row's length does not reach back, so
-    right padding needs no mask here.
+    States: name -> [T, B, *shape]. initial: states before the first step, name -> [B, *shape]; zeros if None. fused:
+    allow code other than the tape, step by step. native: allow the native engine. A step does not depend on later ones,
+    so right padding needs no mask here.
     """
-    start, fused = flat(layer, tape, x, x.shape[1], state), fused and not by_tape()
-    if fused and (found := by_whole_rows(layer, tape, t, x, None, start, native)):
-        y, _ = found
-        return y, LazyStates(tuple(tape.state), {"h": y}, lambda: by_equation(layer, tape, t, x, state)[1])
+    flat, fused = flatten_initial(layer, tape, x, x.shape[1], initial), fused and not needs_tape()
+    if fused and (result := by_whole_rows(layer, tape, t, x, None, flat, native)):
+        y, _ = result
+        return y, LazyStates(tuple(tape.state), {"h": y}, lambda: run_tape(layer, tape, t, x, initial)[1])
     if fused and is_linear(tape):
-        y, every = scan.solved(tape, *bound(layer, tape, t, x), start)
-        return y, shaped(layer, tape, every)
-    return by_equation(layer, tape, t, x, state)
+        y, states = scan.run_linear_tape(tape, *bind_tape(layer, tape, t, x), flat)
+        return y, unflatten_states(layer, tape, states)
+    return run_tape(layer, tape, t, x, initial)
 
 
-def by_equation(
-    layer: Layer, tape: Tape, t: Tensors, x: torch.Tensor, state: Tensors | None = None
+def run_tape(
+    layer: Layer, tape: Tape, t: Tensors, x: torch.Tensor, initial: Tensors | None = None
 ) -> tuple[torch.Tensor, Tensors]:
-    """The same for any cell: its tape, step by step."""
-    outputs, states, _ = stepped(layer, tape, t, x, None, flat(layer, tape, x, x.shape[1], state))
-    every = {name: torch.stack([s[name] for s in states]) for name in tape.state}
-    return torch.stack(outputs), shaped(layer, tape, every)
+    """Return what `run_all_states` does, for any cell: run its tape step by step."""
+    outputs, steps, _ = run_steps(layer, tape, t, x, None, flatten_initial(layer, tape, x, x.shape[1], initial))
+    states = {name: torch.stack([s[name] for s in steps]) for name in tape.state}
+    return torch.stack(outputs), unflatten_states(layer, tape, states)
 
 
-def last(
+def run_final_states(
     layer: Layer,
     tape: Tape,
     t: Tensors,
     x: torch.Tensor,
-    sizes: torch.Tensor | None = None,
-    state: Tensors | None = None,
+    batch_sizes: torch.Tensor | None = None,
+    initial: Tensors | None = None,
     backward: bool = False,
     fused: bool = True,
     native: bool = True,
 ) -> tuple[torch.Tensor, Tensors]:
-    """Outputs in the layout of x, and the states after each row's last step, name -> [B, *shape].
+    """Run a layer: return the outputs in the layout of x, and the states after each row's last step.
 
-    x: [T, B, inputs], or with `sizes` packed [N, inputs], the longest row first: sizes[k] rows, int64 on the CPU, have
-    a step k. state, fused, native: as in `sequence`. backward: from each row's last step to its
-    first; outputs stay at their inputs.
+    x: [T, B, inputs], or packed [N, inputs] with `batch_sizes`, int64 on the CPU: how many rows have each step, the
+    longest row first. States: name -> [B, *shape]. initial, fused, native: as in `run_all_states`. backward: go from
+    each row's last step to its first; each output stays at the step of its input.
     """
-    rows = x.shape[1] if sizes is None else int(sizes[0])
-    start, fused = flat(layer, tape, x, rows, state), fused and not by_tape()
-    given = packing.reversed_in_time(x, sizes) if backward else x
-    if fused and (found := by_whole_rows(layer, tape, t, given, sizes, start, native)):
-        y, s = found
+    rows = x.shape[1] if batch_sizes is None else int(batch_sizes[0])
+    flat, fused = flatten_initial(layer, tape, x, rows, initial), fused and not needs_tape()
+    x = packing.reverse_time(x, batch_sizes) if backward else x
+    if fused and (result := by_whole_rows(layer, tape, t, x, batch_sizes, flat, native)):
+        y, s = result
     elif fused and is_linear(tape):
-        y, s = by_scan(layer, tape, t, given, sizes, start)
+        y, s = run_scan(layer, tape, t, x, batch_sizes, flat)
     else:
-        outputs, _, s = stepped(layer, tape, t, given, sizes, start)
-        y = torch.cat(outputs) if sizes is not None else torch.stack(outputs)
-    return packing.reversed_in_time(y, sizes) if backward else y, shaped(layer, tape, s)
+        outputs, _, s = run_steps(layer, tape, t, x, batch_sizes, flat)
+        y = torch.cat(outputs) if batch_sizes is not None else torch.stack(outputs)
+    return packing.reverse_time(y, batch_sizes) if backward else y, unflatten_states(layer, tape, s)
 
 
 def by_whole_rows(
-    layer: Layer, tape: Tape, t: Tensors, x: torch.Tensor, sizes: torch.Tensor | None, start: Tensors, natively: bool
+    layer: Layer,
+    tape: Tape,
+    t: Tensors,
+    x: torch.Tensor,
+    batch_sizes: torch.Tensor | None,
+    initial: Tensors,
+    native: bool,
 ) -> tuple[torch.Tensor, Tensors] | None:
-    """Outputs and last states by the native engine, else by torch's kernel; None when neither computes this tape."""
-    if sizes is not None and torch._C._functorch.get_interpreter_stack():  # inside torch.func they lie nowhere
+    """Run whole rows in the native engine, else in torch's kernel: return the outputs and the final states.
+
+    None if neither computes this tape.
+    """
+    if batch_sizes is not None and torch._C._functorch.get_interpreter_stack():  # torch.func hides their values
         return None
-    if natively and (cell := engine_room.cell_of(tape)) and engine_room.takes(x, *t.values(), *start.values()):
-        return by_native(cell, layer, tape, t, x, sizes, start)
-    if kernel := kernel_of(tape):
-        return by_kernel(kernel, tape, t, x, sizes, start)
+    cell = native_engine.find_cell_name(tape) if native else None
+    if cell and native_engine.accepts(x, *t.values(), *initial.values()):
+        return run_native(cell, layer, tape, t, x, batch_sizes, initial)
+    if kernel := find_kernel(tape):
+        return run_kernel(kernel, tape, t, x, batch_sizes, initial)
     return None
 
 
-def by_native(
-    cell: str, layer: Layer, tape: Tape, t: Tensors, x: torch.Tensor, sizes: torch.Tensor | None, start: Tensors
+def run_native(
+    cell: str, layer: Layer, tape: Tape, t: Tensors, x: torch.Tensor, batch_sizes: torch.Tensor | None, initial: Tensors
 ) -> tuple[torch.Tensor, Tensors]:
-    """Outputs and last states by the native engine, which trains a cell of this name."""
-    rows = np.full(x.shape[0], x.shape[1], np.int64) if sizes is None else sizes.numpy()
-    names = engine_room.own_names(tape)
+    """Run a cell in the native engine, by its name there: return the outputs and the final states."""
+    counts = np.full(x.shape[0], x.shape[1], np.int64) if batch_sizes is None else batch_sizes.numpy()
+    names = native_engine.order_params(tape)
 
-    def recompute(x: torch.Tensor, first: torch.Tensor, *weights: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        *shared, own = weights
+    def recompute(x: torch.Tensor, states: torch.Tensor, *weights: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        *shared, params = weights
         roles = {role: v for role, v in zip(("W", "R", "b", "c"), shared, strict=True) if v is not None}
-        roles |= {f"p.{name}": own[k] for k, name in enumerate(names)}
-        counts, state = torch.from_numpy(rows), dict(zip(tape.state, first, strict=True))
-        y, _, s = stepped(layer, tape, roles, x.flatten(0, -2), counts, state)
+        roles |= {f"p.{name}": params[k] for k, name in enumerate(names)}
+        initial = dict(zip(tape.state, states, strict=True))
+        y, _, s = run_steps(layer, tape, roles, x.flatten(0, -2), torch.from_numpy(counts), initial)
         return torch.cat(y).reshape(*x.shape[:-1], -1), torch.stack([s[name] for name in tape.state])
 
-    states = [start[name] for name in tape.state]
-    first = torch.stack(states) if len(states) > 1 else states[0].unsqueeze(0)
-    t = {**t, "own": torch.stack([t[f"p.{name}"] for name in names])} if names else t
-    y, s = engine_room.run(cell, x, rows, first, t, recompute)
+    parts = [initial[name] for name in tape.state]
+    states = torch.stack(parts) if len(parts) > 1 else parts[0].unsqueeze(0)
+    t = {**t, "params": torch.stack([t[f"p.{name}"] for name in names])} if names else t
+    y, s = native_engine.run(cell, x, counts, states, t, recompute)
     return y, dict(zip(tape.state, s, strict=True))
 
 
-def by_kernel(
-    name: str, tape: Tape, t: Tensors, x: torch.Tensor, sizes: torch.Tensor | None, state: Tensors
+def run_kernel(
+    name: str, tape: Tape, t: Tensors, x: torch.Tensor, batch_sizes: torch.Tensor | None, initial: Tensors
 ) -> tuple[torch.Tensor, Tensors]:
-    """Outputs and last states by the kernel in torch that computes this tape, one layer and direction."""
-    first = tuple(state[name][None] for name in tape.state)
-    hx: Any = first if len(first) > 1 else first[0]
+    """Run one layer and direction in the kernel of torch with this name: return the outputs and the final states."""
+    states = tuple(initial[name][None] for name in tape.state)
+    hx: Any = states if len(states) > 1 else states[0]
     weights = [t[role] for role in ("W", "R", "b", "c", "Q") if role in t]
-    ahead, behind = ((x, hx), (False,)) if sizes is None else ((x, sizes, hx), ())
+    inputs, batch_first = ((x, hx), (False,)) if batch_sizes is None else ((x, batch_sizes, hx), ())
     kernel: Callable[..., Any] = getattr(torch._VF, name)
-    learns = torch.is_grad_enabled() or torch._C._is_tracing()  # what is traced may be trained, and is compared without
+    training = torch.is_grad_enabled() or torch._C._is_tracing()  # a trace may be trained later
     with ignore_warning() if tape.projected else nullcontext():
-        y, *final = kernel(*ahead, weights, "b" in t, 1, 0.0, learns, False, *behind)
+        y, *final = kernel(*inputs, weights, "b" in t, 1, 0.0, training, False, *batch_first)
     return y, {name: v[0] for name, v in zip(tape.state, final, strict=True)}
 
 
 @contextmanager
 def ignore_warning() -> Iterator[None]:
-    """Without torch's warning that oneDNN has no projection: another of its kernels runs, and nothing can be done."""
+    """Silence torch's warning that oneDNN has no projections: torch runs another kernel, and users cannot change it."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "LSTM with projections is not supported with oneDNN")
         yield
 
 
-def step_by_kernel(name: str, t: Tensors, x: torch.Tensor, state: Tensors) -> Tensors:
-    """The next states [B, H] by a kernel in torch of one step; x: [B, inputs]."""
+def step_with_kernel(name: str, t: Tensors, x: torch.Tensor, state: Tensors) -> Tensors:
+    """Return the next states [B, H], by torch's kernel for one step; x: [B, inputs]."""
     hx: Any = tuple(state.values()) if len(state) > 1 else state["h"]
     kernel: Callable[..., Any] = getattr(torch._VF, f"{name}_cell")
-    found = kernel(x, hx, t["W"], t["R"], t.get("b"), t.get("c"))
-    return dict(zip(state, found if len(state) > 1 else (found,), strict=True))
+    following = kernel(x, hx, t["W"], t["R"], t.get("b"), t.get("c"))
+    return dict(zip(state, following if len(state) > 1 else (following,), strict=True))
 
 
-def step_by_tape(layer: Layer, tape: Tape, t: Tensors, x: torch.Tensor, state: Tensors) -> Tensors:
-    """The same of any cell, by its tape."""
-    return interpret(tape, TorchOps, *bound(layer, tape, t, x), state)[1]
+def step_with_tape(layer: Layer, tape: Tape, t: Tensors, x: torch.Tensor, state: Tensors) -> Tensors:
+    """Return the next states of any cell, by its tape."""
+    return interpret(tape, TorchOps, *bind_tape(layer, tape, t, x), state)[1]
 
 
-def by_scan(
-    layer: Layer, tape: Tape, t: Tensors, x: torch.Tensor, sizes: torch.Tensor | None, state: Tensors
+def run_scan(
+    layer: Layer, tape: Tape, t: Tensors, x: torch.Tensor, batch_sizes: torch.Tensor | None, initial: Tensors
 ) -> tuple[torch.Tensor, Tensors]:
-    """Outputs and last states of a linear tape, all steps at once."""
-    padded, lengths = packing.padded(x, sizes)
-    y, every = scan.solved(tape, *bound(layer, tape, t, padded), state)
+    """Run a linear tape over all steps at once: return the outputs and the final states."""
+    padded, lengths = packing.pad(x, batch_sizes)
+    y, states = scan.run_linear_tape(tape, *bind_tape(layer, tape, t, padded), initial)
     rows = torch.arange(padded.shape[1], device=x.device)
-    return packing.packed(y, lengths, sizes), {n: v[lengths.to(x.device) - 1, rows] for n, v in every.items()}
+    return packing.pack(y, lengths, batch_sizes), {n: v[lengths.to(x.device) - 1, rows] for n, v in states.items()}
 
 
-def stepped(
-    layer: Layer, tape: Tape, t: Tensors, x: torch.Tensor, sizes: torch.Tensor | None, state: Tensors
+def run_steps(
+    layer: Layer, tape: Tape, t: Tensors, x: torch.Tensor, batch_sizes: torch.Tensor | None, initial: Tensors
 ) -> tuple[list[torch.Tensor], list[Tensors], Tensors]:
-    """Each step's output and states, and the states after each row's last step; a step sees only rows that have it."""
-    counts = [x.shape[1]] * x.shape[0] if sizes is None else sizes.tolist()
-    gates, maps, own = bound(layer, tape, t, x if sizes is not None else x.flatten(0, 1))
+    """Run a tape step by step: return the outputs and states of every step, and the states after each row's last step.
+
+    A step is computed for the rows that have it.
+    """
+    counts = [x.shape[1]] * x.shape[0] if batch_sizes is None else batch_sizes.tolist()
+    gates, maps, params = bind_tape(layer, tape, t, x if batch_sizes is not None else x.flatten(0, 1))
     parts = {g: torch.split_with_sizes(v, counts) for g, v in gates.items()}
     outputs: list[torch.Tensor] = []
     states: list[Tensors] = []
     ended: list[Tensors] = []
-    s = state
+    s = initial
     for k, n in enumerate(counts):
         if n < (before := counts[max(k - 1, 0)]):
             ended.append({name: v[n:before] for name, v in s.items()})
             s = {name: v[:n] for name, v in s.items()}
-        y, s = interpret(tape, TorchOps, {g: v[k] for g, v in parts.items()}, maps, own, s)
+        y, s = interpret(tape, TorchOps, {g: v[k] for g, v in parts.items()}, maps, params, s)
         outputs.append(y)
         states.append(s)
     return outputs, states, {name: torch.cat([part[name] for part in (s, *reversed(ended))]) for name in tape.state}
 
 
-def bound(layer: Layer, tape: Tape, t: Tensors, x: torch.Tensor) -> tuple[Tensors, dict[str, Any], Tensors]:
-    """What a tape reads besides its states: input parts, recurrent maps, params. Absent biases are zeros."""
+def bind_tape(layer: Layer, tape: Tape, t: Tensors, x: torch.Tensor) -> tuple[Tensors, dict[str, Any], Tensors]:
+    """Return what a tape reads besides its states: input parts, recurrent maps, params. Missing biases are zeros."""
     H = layer["size"]
     absent = {role: x.new_zeros(t[of].shape[0]) for role, of in (("b", "W"), ("c", "R")) if of in t and role not in t}
     t = {**t, **absent}
     parts = TorchOps.split(TorchOps.affine(x, t["W"], t["b"]), len(tape.gates))
-    own = {name: t[f"p.{name}"].reshape(-1) for name in tape.params}
-    return dict(zip(tape.gates, parts, strict=True)), layer_room.maps(TorchOps, t, tape, H), own
+    params = {name: t[f"p.{name}"].reshape(-1) for name in tape.params}
+    return dict(zip(tape.gates, parts, strict=True)), recurrent_layer.maps(TorchOps, t, tape, H), params
 
 
-def flat(layer: Layer, tape: Tape, x: torch.Tensor, rows: int, state: Tensors | None) -> Tensors:
-    """The states before the first step as a tape reads them, [rows, width]: where none are given the layer's own, which
-    are zeros unless it says otherwise."""
-    sizes = layer_room.sizes(layer)
-    if state is None:
-        first = {name: x.new_zeros(rows, width(shape, *sizes)) for name, shape in tape.state.items()}
-        own = {name: x.new_tensor(value).reshape(1, -1) for name, value in layer.get("initial", {}).items()}
-        return {
-            name: own[name].expand_as(zeros).contiguous() if name in own else zeros for name, zeros in first.items()
-        }
-    return {name: state[name].reshape(rows, width(shape, *sizes)) for name, shape in tape.state.items()}
+def flatten_initial(layer: Layer, tape: Tape, x: torch.Tensor, rows: int, initial: Tensors | None) -> Tensors:
+    """Return the states before the first step as a tape reads them, [rows, width].
+
+    Without `initial`, these are the layer's own, or zeros.
+    """
+    widths = {name: width(shape, *recurrent_layer.sizes(layer)) for name, shape in tape.state.items()}
+    if initial is not None:
+        return {name: initial[name].reshape(rows, n) for name, n in widths.items()}
+    own = {name: x.new_tensor(value).reshape(1, -1) for name, value in layer.get("initial", {}).items()}
+    return {
+        name: own[name].expand(rows, n).contiguous() if name in own else x.new_zeros(rows, n)
+        for name, n in widths.items()
+    }
 
 
-def shaped(layer: Layer, tape: Tape, states: Tensors) -> Tensors:
-    """Flat states in their declared shapes."""
-    sizes = layer_room.sizes(layer)
+def unflatten_states(layer: Layer, tape: Tape, states: Tensors) -> Tensors:
+    """Reshape flat states to their declared shapes."""
+    sizes = recurrent_layer.sizes(layer)
     return {name: v.reshape(*v.shape[:-1], *concrete(tape.state[name], *sizes)) for name, v in states.items()}
 
 
 class LazyStates(Mapping[str, torch.Tensor]):
-    """States of every step; those that a kernel keeps to itself are made by the tape when first asked for."""
+    """The states of every step. Those that a kernel does not return are computed by the tape on first access."""
 
-    def __init__(self, names: tuple[str, ...], known: Tensors, make: Callable[[], Tensors]) -> None:
-        self.names, self.known, self.make = names, known, make
+    def __init__(self, names: tuple[str, ...], known: Tensors, compute: Callable[[], Tensors]) -> None:
+        self.names, self.known, self.compute = names, known, compute
 
     def __getitem__(self, name: str) -> torch.Tensor:
         if name in self.names and name not in self.known:
-            self.known = {**self.make(), **self.known}
+            self.known = {**self.compute(), **self.known}
         return self.known[name]
 
     def __iter__(self) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""Inputs on their own scales brought to about 0 and 1."""
+"""Standardise inputs by the mean and deviation of the training data."""
 
 from typing import Any
 
@@ -7,10 +7,13 @@ from torch import Tensor
 
 
 class Scale(torch.nn.Module):
-    """(x - mean) / deviation, by statistics of the training data; nothing is learnt.
+    """Standardises its input: (x - mean) / deviation. Nothing is learnt.
 
-    In front of a recurrence it takes the scaling into the model: `tidegate.from_torch(Scale(mean, deviation), gru)`.
-    mean, deviation: numbers of shape [features], kept as float32 buffers. Input and output: [..., features].
+    Put it in front of a recurrence to make the scaling part of the model:
+    `tidegate.from_torch(Scale(mean, deviation), gru)`.
+
+    mean, deviation: statistics of the training data, of shape [features], stored as float32 buffers. Input and output:
+    [..., features].
 
     >>> Scale([10.0, 0.0], [2.0, 1.0])(torch.tensor([14.0, 3.0])).tolist()
     [2.0, 3.0]

@@ -1,8 +1,8 @@
-"""Linear recurrences all steps at once: the tape read as h' = a h + b, then a scan over time.
+"""Run linear tapes over all steps at once: read the tape as h' = a h + b, then scan over time.
 
-A tape is linear when each state, given those solved before it, becomes a * itself + b with a and b free of it, element
-by element. Then a and b of all steps come from one evaluation, the states from an odd-even scan (Blelloch 1990, "Prefix
-sums and their applications", section 1.4.1), and the outputs from one more evaluation of the tape.
+A tape is linear when each state, given the states solved before it, becomes a * itself + b, element by element, where a
+and b do not depend on it. One evaluation of the tape gives a and b for all steps, an odd-even scan the states (Blelloch
+1990, "Prefix sums and their applications", section 1.4.1), and one more evaluation the outputs.
 """
 
 from __future__ import annotations
@@ -13,65 +13,70 @@ import torch
 
 from ..tape import Tape, order
 from .ops import TorchOps
-from .transforms import watched
+from .transforms import needs_torch_ops
 
-SHORT = 8  # steps that a loop does faster than another level of the scan
+SHORT = 8  # with at most so many steps, a loop is faster than another level of the scan
 
 
-class Line(NamedTuple):
-    """slope * state + constant."""
+class Affine(NamedTuple):
+    """An affine function of a state: slope * state + constant."""
 
     slope: Any
     constant: Any
 
 
-def solved(
-    tape: Tape, x: dict[str, Any], R: dict[str, Any], p: dict[str, Any], start: dict[str, torch.Tensor]
+def run_linear_tape(
+    tape: Tape, x: dict[str, Any], R: dict[str, Any], p: dict[str, Any], initial: dict[str, torch.Tensor]
 ) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
-    """Outputs [T, B, H] and every step's states [T, B, width] of a linear tape.
+    """Return the outputs [T, B, H] of a linear tape and its states after every step, [T, B, width].
 
-    x, R, p: as `tape.interpret` takes them, x of all steps, [T, B, H]. start: states before the first step, [B, width].
+    x, R, p: those of `tape.interpret`, with x for all steps, [T, B, H]. initial: states before the first step,
+    [B, width].
     """
-    reader, like = Reader(tape, x, R, p), next(iter(x.values()))
+    interpreter, like = SequenceInterpreter(tape, x, R, p), next(iter(x.values()))
     for name in order(tape):
-        shape = (*like.shape[:2], start[name].shape[-1])
-        line = reader.line(name)
-        a, b = (torch.as_tensor(v, dtype=like.dtype, device=like.device).expand(shape) for v in line)
-        reader.know(name, start[name], recurrence(a, b, start[name]))
-    return reader.read(tape.output), {name: reader.read(tape.next[name]) for name in tape.state}
+        shape = (*like.shape[:2], initial[name].shape[-1])
+        transition = interpreter.transition(name)
+        a, b = (torch.as_tensor(v, dtype=like.dtype, device=like.device).expand(shape) for v in transition)
+        interpreter.set_state(name, initial[name], solve_recurrence(a, b, initial[name]))
+    return interpreter.evaluate(tape.output), {name: interpreter.evaluate(tape.next[name]) for name in tape.state}
 
 
-class Reader:
-    """Registers of all steps at once, only those that are asked for: numbers, or lines of a state not yet known."""
+class SequenceInterpreter:
+    """Evaluates registers of a tape for all steps at once, each when it is first needed.
+
+    A register that depends on a state which is not solved yet is an `Affine` of that state.
+    """
 
     def __init__(self, tape: Tape, x: dict[str, Any], R: dict[str, Any], p: dict[str, Any]) -> None:
         self.tape, self.x, self.R, self.p = tape, x, R, p
-        self.past: dict[str, torch.Tensor] = {}
-        self.found: dict[int, Any] = {}
+        self.previous: dict[str, torch.Tensor] = {}
+        self.registers: dict[int, Any] = {}
 
-    def line(self, state: str) -> Line:
-        """What a state becomes, as a line of itself."""
-        return lined(self.read(self.tape.next[state]))
+    def transition(self, state: str) -> Affine:
+        """Return the next value of a state as an affine function of its previous one."""
+        return as_affine(self.evaluate(self.tape.next[state]))
 
-    def know(self, state: str, start: torch.Tensor, h: torch.Tensor) -> None:
-        """From now on a state is known: h [T, B, width] after each step."""
-        self.past[state] = torch.cat([start[None], h[:-1]])
-        self.found = {i: v for i, v in self.found.items() if not isinstance(v, Line)}
-        self.found[self.tape.next[state]] = h
+    def set_state(self, state: str, initial: torch.Tensor, h: torch.Tensor) -> None:
+        """Set a solved state: h [T, B, width] after each step."""
+        self.previous[state] = torch.cat([initial[None], h[:-1]])
+        self.registers = {i: v for i, v in self.registers.items() if not isinstance(v, Affine)}
+        self.registers[self.tape.next[state]] = h
 
-    def read(self, i: int) -> Any:
-        if i not in self.found:
-            self.found[i] = self.value(i)
-        return self.found[i]
+    def evaluate(self, i: int) -> Any:
+        """Return the value of register i."""
+        if i not in self.registers:
+            self.registers[i] = self.compute(i)
+        return self.registers[i]
 
-    def value(self, i: int) -> Any:
+    def compute(self, i: int) -> Any:
         ins = self.tape.instructions[i]
-        operands = [self.read(r) for r in self.tape.operands(i)]
+        operands = [self.evaluate(r) for r in self.tape.operands(i)]
         match ins.name:
             case "input":
                 return self.x[ins.args[0]]
             case "state":
-                return self.past.get(ins.args[0], Line(1.0, 0.0))
+                return self.previous.get(ins.args[0], Affine(1.0, 0.0))
             case "param":
                 return self.p[ins.args[0]]
             case "const":
@@ -80,83 +85,85 @@ class Reader:
                 return self.R[ins.args[0]](*operands)
             case "project":
                 return self.R["project"](*operands)
-        if any(isinstance(v, Line) for v in operands):
-            return of_lines(ins.name, *operands)
+        if any(isinstance(v, Affine) for v in operands):
+            return apply_to_affine(ins.name, *operands)
         return getattr(TorchOps, ins.name)(*operands)
 
 
-def lined(v: Any) -> Line:
-    return v if isinstance(v, Line) else Line(0.0, v)
+def as_affine(v: Any) -> Affine:
+    return v if isinstance(v, Affine) else Affine(0.0, v)
 
 
-def of_lines(name: str, u: Any, v: Any = None) -> Line:
-    """What an operation makes of lines; `kinds` has made sure that it is a line.
+def apply_to_affine(name: str, u: Any, v: Any = None) -> Affine:
+    """Apply an operation to operands of which at least one is affine.
 
-    >>> of_lines("mul", 3.0, of_lines("sub", 2.0, Line(1.0, 0.0)))
-    Line(slope=-3.0, constant=6.0)
+    The result is affine: `tape.order` has admitted no other operations.
+
+    >>> apply_to_affine("mul", 3.0, apply_to_affine("sub", 2.0, Affine(1.0, 0.0)))
+    Affine(slope=-3.0, constant=6.0)
     """
     if name == "neg":
-        return Line(-u.slope, -u.constant)
+        return Affine(-u.slope, -u.constant)
     if name == "mul":
-        line, factor = (u, v) if isinstance(u, Line) else (v, u)
-        return Line(line.slope * factor, line.constant * factor)
+        affine, factor = (u, v) if isinstance(u, Affine) else (v, u)
+        return Affine(affine.slope * factor, affine.constant * factor)
     if name == "div":
-        return Line(u.slope / v, u.constant / v)
-    (a, b), (c, d) = lined(u), lined(v)
-    return Line(a + c, b + d) if name == "add" else Line(a - c, b - d)
+        return Affine(u.slope / v, u.constant / v)
+    (a, b), (c, d) = as_affine(u), as_affine(v)
+    return Affine(a + c, b + d) if name == "add" else Affine(a - c, b - d)
 
 
-def recurrence(a: torch.Tensor, b: torch.Tensor, start: torch.Tensor) -> torch.Tensor:
-    """h [T, B, width] of h_t = a_t h_{t-1} + b_t, from h_{-1} = start [B, width]; a, b: [T, B, width].
+def solve_recurrence(a: torch.Tensor, b: torch.Tensor, initial: torch.Tensor) -> torch.Tensor:
+    """Solve h_t = a_t h_{t-1} + b_t for h [T, B, width], from h_{-1} = initial [B, width]; a, b: [T, B, width].
 
-    Slopes within [-1, 1], of which no product can overflow, go through the scan; others step by step, one product and
-    one sum a step, so that what stays finite there stays finite here.
+    Slopes within [-1, 1], whose products cannot overflow, go through the scan. With other slopes it goes step by step,
+    with one product and one sum a step, so that what is finite in a loop is finite here.
 
-    >>> recurrence(torch.full((3, 1, 1), 0.5), torch.ones(3, 1, 1), torch.zeros(1, 1)).flatten().tolist()
+    >>> solve_recurrence(torch.full((3, 1, 1), 0.5), torch.ones(3, 1, 1), torch.zeros(1, 1)).flatten().tolist()
     [1.0, 1.5, 1.75]
     """
-    if watched():
-        return loop(a, b, start)  # of operations that torch knows, whatever the slopes
-    h: torch.Tensor = Recurrence.apply(a, b, start)  # type: ignore[no-untyped-call]
+    if needs_torch_ops():
+        return solve_step_by_step(a, b, initial)
+    h: torch.Tensor = LinearRecurrence.apply(a, b, initial)  # type: ignore[no-untyped-call]
     return h
 
 
-class Recurrence(torch.autograd.Function):
-    """The gradient of a linear recurrence is one too, of the same slopes, backwards in time."""
+class LinearRecurrence(torch.autograd.Function):
+    """A linear recurrence. Its gradient is one too, with the same slopes, backwards in time."""
 
     @staticmethod
-    def forward(a: torch.Tensor, b: torch.Tensor, start: torch.Tensor) -> torch.Tensor:
+    def forward(a: torch.Tensor, b: torch.Tensor, initial: torch.Tensor) -> torch.Tensor:
         bounded = a.is_meta or a.numel() == 0 or bool(a.abs().amax() <= 1)
-        return odd_even(a, b, start) if bounded else loop(a, b, start)
+        return odd_even_scan(a, b, initial) if bounded else solve_step_by_step(a, b, initial)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: torch.Tensor) -> None:
-        a, _, start = inputs
-        ctx.save_for_backward(a, start, output)
+        a, _, initial = inputs
+        ctx.save_for_backward(a, initial, output)
 
     @staticmethod
     def backward(ctx: Any, g: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        a, start, h = ctx.saved_tensors
-        following = -torch.arange(len(a), device=a.device) % len(a)  # the first slope met meets zeros, so any will do
-        d = recurrence(a.index_select(0, following), g.flip(0), torch.zeros_like(start)).flip(0)
-        return d * torch.cat([start[None], h[:-1]]), d, a[0] * d[0]
+        a, initial, h = ctx.saved_tensors
+        following = -torch.arange(len(a), device=a.device) % len(a)  # the first slope multiplies zeros: any will do
+        d = solve_recurrence(a.index_select(0, following), g.flip(0), torch.zeros_like(initial)).flip(0)
+        return d * torch.cat([initial[None], h[:-1]]), d, a[0] * d[0]
 
 
-def odd_even(a: torch.Tensor, b: torch.Tensor, start: torch.Tensor) -> torch.Tensor:
-    """The recurrence: pairs of steps solved as single ones, then the steps between."""
+def odd_even_scan(a: torch.Tensor, b: torch.Tensor, initial: torch.Tensor) -> torch.Tensor:
+    """Solve the recurrence: merge pairs of steps and solve those, then fill in the steps between."""
     if len(a) <= SHORT:
-        return loop(a, b, start)
+        return solve_step_by_step(a, b, initial)
     n = len(a) // 2 * 2
-    odd = odd_even(a[1:n:2] * a[0:n:2], torch.addcmul(b[1:n:2], a[1:n:2], b[0:n:2]), start)
+    odd = odd_even_scan(a[1:n:2] * a[0:n:2], torch.addcmul(b[1:n:2], a[1:n:2], b[0:n:2]), initial)
     h = torch.empty(b.shape, dtype=b.dtype, device=b.device)
-    h[0], h[1::2] = torch.addcmul(b[0], a[0], start), odd
+    h[0], h[1::2] = torch.addcmul(b[0], a[0], initial), odd
     h[2::2] = torch.addcmul(b[2::2], a[2::2], odd[: (len(a) - 1) // 2])
     return h
 
 
-def loop(a: torch.Tensor, b: torch.Tensor, start: torch.Tensor) -> torch.Tensor:
-    """The same step by step."""
-    h = [start]
+def solve_step_by_step(a: torch.Tensor, b: torch.Tensor, initial: torch.Tensor) -> torch.Tensor:
+    """Solve the recurrence in a loop over the steps."""
+    h = [initial]
     for slope, constant in zip(a, b, strict=True):
         h.append(torch.addcmul(constant, slope, h[-1]))
     return torch.stack(h[1:])

@@ -1,4 +1,4 @@
-"""A sequence of modules that may hold recurrences."""
+"""A Sequential that may contain recurrences."""
 
 from __future__ import annotations
 
@@ -7,14 +7,15 @@ from typing import Any
 import torch
 from torch.nn.utils.rnn import PackedSequence
 
-from .transforms import Unscripted
+from .transforms import NotScriptable
 
 
-class Sequential(Unscripted, torch.nn.Sequential):
-    """`torch.nn.Sequential` that passes the output sequence of a recurrence on and drops its states.
+class Sequential(NotScriptable, torch.nn.Sequential):
+    """A `torch.nn.Sequential` that passes on the outputs of a recurrence and drops its states.
 
-    So an embedding, recurrences, norms and linear layers make a model of every step, which `tidegate.from_torch` can
-    read and `tidegate.to_torch` returns. Input and output: as the modules take and give them.
+    An embedding, recurrences, norms and linear layers then form one model with an output at every step.
+    `tidegate.from_torch` reads it and `tidegate.to_torch` returns it. Input: that of the first module. Output: that of
+    the last.
 
     >>> model = Sequential(torch.nn.Embedding(10, 4), torch.nn.GRU(4, 8), torch.nn.Linear(8, 2))
     >>> model(torch.zeros(5, 3, dtype=torch.int64)).shape  # T, B, outputs

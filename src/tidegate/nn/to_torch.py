@@ -1,4 +1,4 @@
-"""A model as torch modules with its weights."""
+"""Convert a model to torch modules with its weights."""
 
 from __future__ import annotations
 
@@ -13,50 +13,50 @@ from ..errors import CellError, ModuleError
 from ..model import Model
 from . import torch_rnn
 from .final import FinalStates
-from .recurrent import kernel_of
+from .recurrent import find_kernel
 from .scale import Scale
 from .sequential import Sequential
 
 Layer = dict[str, Any]
 Module = torch.nn.Module
-SAME = ("kind", "cell", "dialect", "tape", "size", "project")  # what layers of one module have in common
+SHARED_KEYS = ("kind", "cell", "dialect", "tape", "size", "project")  # equal in all layers of one module
+NETWORK_HINT = "tidegate.nn.Network runs any model in torch"
 
 
 def to_torch(model: Model) -> Module:
-    """The modules of a model, in eval mode. Raises ModuleError for a layer that has none."""
-    made: list[Module] = []
-    for group in groups(model.layers):
+    """Return the modules of a model, in eval mode. Raises ModuleError for a layer without a torch module."""
+    modules: list[Module] = []
+    for group in group_layers(model.layers):
         i, layer = group[0]
         if layer["kind"] in ("recurrent", "bidirectional"):
-            made.append(recurrence(model, group))
+            modules.append(make_recurrence(model, group))
         elif layer["kind"] not in MAKERS or layer.get("add") is not None:
             what = f"a {layer['kind']}" if layer["kind"] not in MAKERS else f"a residual {layer['kind']}"
-            raise ModuleError(
-                f"layers[{i}] is {what}, which has no torch module; tidegate.nn.Network runs any model in torch"
-            )
+            raise ModuleError(f"layers[{i}] is {what}, which has no torch module; {NETWORK_HINT}")
         else:
-            made += MAKERS[layer["kind"]](model, layer)
-    whole = made[0] if len(made) == 1 else Sequential(*made)
-    return whole.eval()
+            modules += MAKERS[layer["kind"]](model, layer)
+    module = modules[0] if len(modules) == 1 else Sequential(*modules)
+    return module.eval()
 
 
-def groups(layers: list[Layer]) -> list[list[tuple[int, Layer]]]:
-    """Layers with their indices, those of one recurrent module together."""
-    found: list[list[tuple[int, Layer]]] = []
+def group_layers(layers: list[Layer]) -> list[list[tuple[int, Layer]]]:
+    """Group layers, with their indices, so that the layers of one recurrent module are together."""
+    groups: list[list[tuple[int, Layer]]] = []
     for i, layer in enumerate(layers):
-        if found and belongs(layer, i, found[-1]):
-            found[-1].append((i, layer))
-        elif layer.get("add") is not None and found and len(found[-1]) > 1 and belongs(layer, i, found[-1][-1:]):
-            found.append([found[-1].pop(), (i, layer)])  # the first residual one: its module begins at the layer before
+        last = groups[-1] if groups else []
+        if last and continues_module(layer, i, last):
+            last.append((i, layer))
+        elif layer.get("add") is not None and len(last) > 1 and continues_module(layer, i, last[-1:]):
+            groups.append([last.pop(), (i, layer)])  # a residual module begins with the layer before its first residual
         else:
-            found.append([(i, layer)])
-    return found
+            groups.append([(i, layer)])
+    return groups
 
 
-def belongs(layer: Layer, i: int, group: list[tuple[int, Layer]]) -> bool:
-    """Whether a layer is one more of a recurrent module: alike, and residual throughout or not at all."""
+def continues_module(layer: Layer, i: int, group: list[tuple[int, Layer]]) -> bool:
+    """Return whether a layer belongs to a module's group: of the same kind, and residual as the others are."""
     first = group[0][1]
-    if layer["kind"] not in ("recurrent", "bidirectional") or any(layer.get(k) != first.get(k) for k in SAME):
+    if layer["kind"] not in ("recurrent", "bidirectional") or any(layer.get(k) != first.get(k) for k in SHARED_KEYS):
         return False
     residual = layer.get("add") == i - 1
     if layer.get("add") is not None and not residual:
@@ -64,104 +64,112 @@ def belongs(layer: Layer, i: int, group: list[tuple[int, Layer]]) -> bool:
     return len(group) == 1 or residual == (group[1][1].get("add") is not None)
 
 
-def recurrence(model: Model, group: list[tuple[int, Layer]]) -> Module:
-    """A recurrent module of as many layers as the group has."""
+def make_recurrence(model: Model, group: list[tuple[int, Layer]]) -> Module:
+    """Make the recurrent module of a group of layers."""
     i, first = group[0]
     if any("initial" in layer for _, layer in group):
-        raise ModuleError(f"layers[{i}] starts from a state of its own, which a torch module is given at each call")
+        raise ModuleError(
+            f"layers[{i}] has an initial state, but a torch module takes its initial state at each call; {NETWORK_HINT}"
+        )
     if first.get("add") is not None:
-        raise ModuleError(f"layers[{i}] adds an earlier layer's output, which its module cannot; bring it by hand")
-    module = empty(model, i, first, len(group), residual=len(group) > 1 and group[1][1].get("add") is not None)
-    ways = {"": "forward.", "_reverse": "backward."} if first["kind"] == "bidirectional" else {"": ""}
+        raise ModuleError(f"layers[{i}] adds the output of an earlier layer, which no module does; {NETWORK_HINT}")
+    module = make_empty(model, i, first, len(group), residual=len(group) > 1 and group[1][1].get("add") is not None)
+    prefixes = {"": "forward.", "_reverse": "backward."} if first["kind"] == "bidirectional" else {"": ""}
     for k, (j, layer) in enumerate(group):
-        for end, way in ways.items():
-            named = {role.removeprefix(way): n for role, n in layer["tensors"].items() if role.startswith(way)}
-            fill(f"layers[{j}]", module, {role: model.tensors[n] for role, n in named.items()}, f"_l{k}{end}")
+        for end, prefix in prefixes.items():
+            names = {role.removeprefix(prefix): n for role, n in layer["tensors"].items() if role.startswith(prefix)}
+            copy_weights(f"layers[{j}]", module, {role: model.tensors[n] for role, n in names.items()}, f"_l{k}{end}")
     return module
 
 
-def empty(model: Model, i: int, layer: Layer, count: int, residual: bool) -> Module:
-    """The module without its weights: of torch.nn where it computes the very tape, else of tidegate.nn."""
+def make_empty(model: Model, i: int, layer: Layer, count: int, residual: bool) -> Module:
+    """Make a module without its weights: of torch.nn if that computes exactly the tape, else of tidegate.nn."""
     tape = model.tapes[layer["tape"]]
     bias = layer["dialect"].get("bias") != "no"
     options: dict[str, Any] = {"bias": bias, "bidirectional": layer["kind"] == "bidirectional"}
     if tape.projected:
         options["proj_size"] = layer["project"]
-    kernel = None if residual else kernel_of(tape)
+    kernel = None if residual else find_kernel(tape)
     if kernel is not None:
         name, _, nonlinearity = kernel.partition("_")
         if nonlinearity:
             options["nonlinearity"] = nonlinearity
         kind: Callable[..., Module] = getattr(torch.nn, name.upper())
         return kind(layer["inputs"], layer["size"], count, **options)
-    return torch_rnn.own(layer, known(i, layer, tape), count, options, residual)
+    return torch_rnn.make_module(layer, load_layer_cell(i, layer, tape), count, options, residual)
 
 
-def known(i: int, layer: Layer, tape: Any) -> cells.Cell:
-    """The cell of this layer's tape. Raises ModuleError when it is a user's own."""
+def load_layer_cell(i: int, layer: Layer, tape: Any) -> cells.Cell:
+    """Return the cell of this layer's tape. Raises ModuleError for a custom cell."""
     try:
         cell = cells.load(layer["cell"], layer["dialect"]) if layer["cell"] in cells.names() else None
     except CellError:
         cell = None
     if cell is None or cell.tape != tape:
-        raise ModuleError(f"layers[{i}] runs a cell of its own, {layer['cell']!r}, which no module of tidegate.nn is")
+        raise ModuleError(
+            f"layers[{i}] has the custom cell {layer['cell']!r}, which no module computes; {NETWORK_HINT}"
+        )
     return cell
 
 
 @torch.no_grad()
-def fill(place: str, module: Module, weights: dict[str, Any], end: str) -> None:
-    """The weights of one layer and direction into a module. Raises ModuleError for one that it has no place for."""
-    own = torch_rnn.tensors(module, torch_rnn.cell_of(module), end)
+def copy_weights(where: str, module: Module, weights: dict[str, Any], end: str) -> None:
+    """Copy the weights of one layer and direction into a module.
+
+    Raises ModuleError for a bias that is not zero where the module has none.
+    """
+    own = torch_rnn.weights_by_role(module, torch_rnn.find_cell(module), end)
     for role, value in weights.items():
         if role in own:
             own[role].copy_(torch.from_numpy(np.array(value)))
         elif np.any(value):
-            raise ModuleError(f"{place}: its dialect has no bias, but the tensor {role} is not zero; correct the file")
+            raise ModuleError(
+                f"{where}: the dialect has no bias, but the tensor {role} is not zero; correct the model file"
+            )
 
 
-def embedding(model: Model, layer: Layer) -> list[Module]:
-    weight = torch.from_numpy(np.array(model.tensors[layer["tensors"]["weight"]]))
-    made = torch.nn.Embedding(layer["rows"], layer["size"])
-    made.load_state_dict({"weight": weight})
-    return [made]
+def make_embedding(model: Model, layer: Layer) -> list[Module]:
+    embedding = torch.nn.Embedding(layer["rows"], layer["size"])
+    load_tensors(embedding, model, layer, {"weight": "weight"})
+    return [embedding]
 
 
-def linear(model: Model, layer: Layer) -> list[Module]:
-    made = torch.nn.Linear(layer["inputs"], layer["size"])
-    loaded(made, model, layer, {"weight": "weight", "bias": "bias"})
-    names = {"relu": torch.nn.ReLU, "tanh": torch.nn.Tanh, "sigmoid": torch.nn.Sigmoid}
-    return [made] if layer["activation"] == "none" else [made, names[layer["activation"]]()]
+def make_linear(model: Model, layer: Layer) -> list[Module]:
+    linear = torch.nn.Linear(layer["inputs"], layer["size"])
+    load_tensors(linear, model, layer, {"weight": "weight", "bias": "bias"})
+    activations = {"relu": torch.nn.ReLU, "tanh": torch.nn.Tanh, "sigmoid": torch.nn.Sigmoid}
+    return [linear] if layer["activation"] == "none" else [linear, activations[layer["activation"]]()]
 
 
-def norm(model: Model, layer: Layer) -> list[Module]:
-    made = torch.nn.LayerNorm(layer["size"], eps=layer["eps"])
-    loaded(made, model, layer, {"weight": "gain", "bias": "bias"})
-    return [made]
+def make_norm(model: Model, layer: Layer) -> list[Module]:
+    norm = torch.nn.LayerNorm(layer["size"], eps=layer["eps"])
+    load_tensors(norm, model, layer, {"weight": "gain", "bias": "bias"})
+    return [norm]
 
 
-def scale(model: Model, layer: Layer) -> list[Module]:
+def make_scale(model: Model, layer: Layer) -> list[Module]:
     mean, deviation = (np.array(model.tensors[layer["tensors"][role]]) for role in ("mean", "deviation"))
     return [Scale(mean, deviation)]
 
 
-def softmax(model: Model, layer: Layer) -> list[Module]:
+def make_softmax(model: Model, layer: Layer) -> list[Module]:
     return [torch.nn.Softmax(-1)]
 
 
-def final(model: Model, layer: Layer) -> list[Module]:
+def make_final_states(model: Model, layer: Layer) -> list[Module]:
     return [FinalStates()]
 
 
-def loaded(module: Module, model: Model, layer: Layer, roles: dict[str, str]) -> None:
+def load_tensors(module: Module, model: Model, layer: Layer, roles: dict[str, str]) -> None:
     names = {key: layer["tensors"][role] for key, role in roles.items()}
     module.load_state_dict({key: torch.from_numpy(np.array(model.tensors[name])) for key, name in names.items()})
 
 
 MAKERS: dict[str, Callable[[Model, Layer], list[Module]]] = {
-    "embed": embedding,
-    "dense": linear,
-    "norm": norm,
-    "scale": scale,
-    "softmax": softmax,
-    "final": final,
+    "embed": make_embedding,
+    "dense": make_linear,
+    "norm": make_norm,
+    "scale": make_scale,
+    "softmax": make_softmax,
+    "final": make_final_states,
 }

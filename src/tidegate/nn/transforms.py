@@ -1,7 +1,7 @@
-"""What torch does to a module beside running it: function transforms, compilation, tracing; and what runs then.
+"""Detect what torch is doing around a module: function transforms, compilation, tracing.
 
-Kernels and autograd functions know none of these. Under a transform the tape runs, of whose operations torch knows
-all; what could only be recorded wrongly is refused.
+The native engine, torch's kernels and autograd functions do not support all of these. The other files of this room ask
+here, and then run the tape, whose operations torch can always transform, or refuse what would be recorded wrongly.
 """
 
 from __future__ import annotations
@@ -14,18 +14,20 @@ import torch
 from ..errors import ModuleError
 
 GRADIENT: Final = torch._C._functorch.TransformType.Grad
-is_exporting: Callable[[], bool] = getattr(torch.compiler, "is_exporting", lambda: False)  # older torch has it not
-OTHERWISE: Final = (
-    'tidegate.from_torch(module) and tidegate.export(model, "onnx", "model.onnx") write a graph of any number of steps'
+is_exporting: Callable[[], bool] = getattr(torch.compiler, "is_exporting", lambda: False)  # missing in older torch
+EXPORT_HINT: Final = (
+    'tidegate.from_torch(module) and tidegate.export(model, "onnx", "model.onnx") write a graph for any number of steps'
 )
 
 
-RUNS: Final[list[Callable[..., Any]]] = []  # made once; torch.compile would look behind functools.cache
+RUN_DISABLED: Final[list[Callable[..., Any]]] = []  # filled once; torch.compile would trace through functools.cache
 
 
-def transformed() -> bool:
-    """Whether a transform is at work that an autograd function without rules of its own does not know: vmap, jvp and
-    what is made of them, forward-mode gradients, functionalisation. torch.func's grad and vjp are none of these.
+def is_transformed() -> bool:
+    """Return whether a transform is active for which an autograd function needs rules of its own.
+
+    These are vmap, jvp and everything built on them, forward-mode gradients and functionalisation, but not the grad and
+    vjp of torch.func.
     """
     if torch.autograd.forward_ad._current_level >= 0:
         return True
@@ -33,49 +35,50 @@ def transformed() -> bool:
     return bool(levels) and any(level.key() != GRADIENT for level in levels)
 
 
-def compiling() -> bool:
-    """Whether torch.compile is at work; torch.export is not meant."""
+def is_compiling() -> bool:
+    """Return whether torch.compile is running; False under torch.export."""
     return torch.compiler.is_compiling() and not is_exporting()
 
 
-def by_tape() -> bool:
-    """Whether the tape alone may run, step by step."""
-    return compiling() or (not torch.compiler.is_compiling() and transformed())
+def needs_tape() -> bool:
+    """Return whether only the tape may run, step by step."""
+    return is_compiling() or (not torch.compiler.is_compiling() and is_transformed())
 
 
-def watched() -> bool:
-    """Whether torch records operations or gives them another meaning, so that it has to see its own alone."""
+def needs_torch_ops() -> bool:
+    """Return whether torch records or reinterprets operations, so that only its own may be used."""
     if torch.compiler.is_compiling():
         return True
-    return tracing() or torch._C._len_torch_dispatch_stack() > 0 or transformed()
+    return is_jit_tracing() or torch._C._len_torch_dispatch_stack() > 0 or is_transformed()
 
 
-def tracing() -> bool:
-    """Whether torch.jit.trace, or torch.onnx.export by way of it, records what is done for one example."""
+def is_jit_tracing() -> bool:
+    """Return whether torch.jit.trace is running, directly or in torch.onnx.export."""
     return not torch.compiler.is_compiling() and bool(torch._C._is_tracing())
 
 
 def refuse(module: Any, what: str, why: str) -> NoReturn:
-    raise ModuleError(f"{type(module).__name__} cannot be {what}: {why}; {OTHERWISE}")
+    """Raise ModuleError for a module that cannot be `what`, such as traced."""
+    raise ModuleError(f"{type(module).__name__} cannot be {what}: {why}; {EXPORT_HINT}")
 
 
-class Unscripted(torch.nn.Module):
-    """A module that torch.jit.script refuses in a sentence."""
+class NotScriptable(torch.nn.Module):
+    """Base of modules for which torch.jit.script raises ModuleError."""
 
     def __prepare_scriptable__(self) -> Any:
         refuse(self, "scripted", "TorchScript cannot read its equations")
 
 
-def outside(module: Any, *args: Any) -> Any:
-    """What the module's forward gives, run outside of a graph that torch.compile makes."""
-    if not RUNS:
-        RUNS.append(torch.compiler.disable(lambda module, *args: module.forward(*args)))  # type: ignore[no-untyped-call]
-    return RUNS[0](module, *args)
+def run_outside_graph(module: Any, *args: Any) -> Any:
+    """Call the module's forward outside the graph that torch.compile builds."""
+    if not RUN_DISABLED:
+        RUN_DISABLED.append(torch.compiler.disable(lambda module, *args: module.forward(*args)))  # type: ignore[no-untyped-call]
+    return RUN_DISABLED[0](module, *args)
 
 
-# What torch.compiler.disable puts on a function; that itself would take seconds to import.
-outside._torchdynamo_disable = True  # type: ignore[attr-defined]
-outside._torchdynamo_disable_msg = (  # type: ignore[attr-defined]
-    "recurrences run by tidegate's own engine, outside of the graph, as those of torch.nn do; for a graph without "
-    "breaks set native = False on each recurrent module of tidegate.nn, and it holds every step of the example's length"
+# The attributes that torch.compiler.disable sets on a function; importing it here would take seconds.
+run_outside_graph._torchdynamo_disable = True  # type: ignore[attr-defined]
+run_outside_graph._torchdynamo_disable_msg = (  # type: ignore[attr-defined]
+    "recurrences run in tidegate's own engine, outside the graph, as those of torch.nn do; for a graph without breaks, "
+    "set native = False on each recurrent module of tidegate.nn; the graph then unrolls every step of the example"
 )

@@ -1,4 +1,4 @@
-"""Convolutions, bidirectional layers and pools in torch: the oracle's values, and padding that changes nothing."""
+"""Convolutions, bidirectional layers and pools in torch: the values of the reference, and no effect of padding."""
 
 from __future__ import annotations
 
@@ -28,35 +28,39 @@ LENGTHS = torch.tensor([9, 1, 4, 7, 9, 2])
 ALL = pytest.mark.parametrize("name", MODELS)
 
 
-def made(name: str) -> tuple[Model, Network, torch.Tensor]:
-    """A model, its network in float64, and a batch of rows of LENGTHS, T = 9."""
+def make_network(name: str) -> tuple[Model, Network, torch.Tensor]:
+    """Make a model, its network in float64, and a batch of rows of LENGTHS, T = 9."""
     model = sample(seed=4, **MODELS[name])
     network = Network(model.layers, model.tapes)
     network.load_tensors(dict(model.tensors))
     gen = torch.Generator().manual_seed(0)
-    entry = model.document["input"]
-    if entry["kind"] == "text":
-        return model, network.double(), torch.randint(1, entry["size"], (9, len(LENGTHS)), generator=gen)
-    return model, network.double(), torch.randn(9, len(LENGTHS), entry["features"], generator=gen, dtype=torch.float64)
+    expected = model.document["input"]
+    if expected["kind"] == "text":
+        return model, network.double(), torch.randint(1, expected["size"], (9, len(LENGTHS)), generator=gen)
+    return (
+        model,
+        network.double(),
+        torch.randn(9, len(LENGTHS), expected["features"], generator=gen, dtype=torch.float64),
+    )
 
 
 @ALL
-def test_every_step_is_the_oracles(name: str) -> None:
-    model, network, x = made(name)
+def test_every_step_is_that_of_the_reference(name: str) -> None:
+    model, network, x = make_network(name)
     y, states = network.run(x, LENGTHS)
     exact, end = Reference(model).run(x.numpy(), LENGTHS.numpy())
     for row, length in enumerate(LENGTHS.tolist()):
         assert np.abs(y[:length, row].detach().numpy() - exact[:length, row]).max() < 1e-12
     assert set(states) == set(end) - {"steps"}
-    for key, found in states.items():
-        last = found[LENGTHS - 1, torch.arange(len(LENGTHS))].detach().numpy()
+    for key, values in states.items():
+        last = values[LENGTHS - 1, torch.arange(len(LENGTHS))].detach().numpy()
         assert np.abs(last.reshape(end[key].shape) - end[key]).max() < 1e-12
     whole = network(x, LENGTHS, logits=False)
     assert torch.allclose(whole, y[LENGTHS - 1, torch.arange(len(LENGTHS))], atol=1e-12)
 
 
-def padded(x: torch.Tensor, more: int, filler: float) -> torch.Tensor:
-    """x with `more` further steps, everything behind the lengths filled; ids with the last one there is."""
+def pad(x: torch.Tensor, more: int, filler: float) -> torch.Tensor:
+    """Return x with `more` further steps and all padding filled; ids with the largest one."""
     longer = torch.cat([x, x[:1].expand(more, *x.shape[1:])]) if more else x.clone()
     for row, length in enumerate(LENGTHS.tolist()):
         longer[length:, row] = filler if x.is_floating_point() else int(x.max())
@@ -68,22 +72,22 @@ def padded(x: torch.Tensor, more: int, filler: float) -> torch.Tensor:
     ("more", "filler"), [(0, 0.0), (3, 0.0), (40, 0.0), (0, torch.nan), (3, torch.nan), (40, 1e30)]
 )
 def test_padding_changes_no_value_and_no_gradient(name: str, more: int, filler: float) -> None:
-    _, network, x = made(name)
-    found = []
-    for given in (x, padded(x, more, filler)):
+    _, network, x = make_network(name)
+    results = []
+    for batch in (x, pad(x, more, filler)):
         network.zero_grad()
-        y = network(given, LENGTHS)
+        y = network(batch, LENGTHS)
         (y * torch.arange(1, y.shape[1] + 1)).square().sum().backward()
-        found.append([y.detach(), *(p.grad for p in network.parameters() if p.grad is not None)])
-    assert len(found[0]) == len(found[1]) > 3
-    for a, b in zip(*found, strict=True):
+        results.append([y.detach(), *(p.grad for p in network.parameters() if p.grad is not None)])
+    assert len(results[0]) == len(results[1]) > 3
+    for a, b in zip(*results, strict=True):
         assert torch.isfinite(b).all()
         assert torch.allclose(a, b, rtol=1e-10, atol=1e-12)
 
 
 @ALL
 def test_a_row_is_what_it_is_alone(name: str) -> None:
-    _, network, x = made(name)
+    _, network, x = make_network(name)
     together = network(x, LENGTHS)
     for row, length in enumerate(LENGTHS.tolist()):
         alone = network(x[:length, row : row + 1], LENGTHS[row : row + 1])
@@ -92,11 +96,11 @@ def test_a_row_is_what_it_is_alone(name: str) -> None:
 
 @ALL
 def test_gradients_reach_every_weight(name: str) -> None:
-    _, network, x = made(name)
+    _, network, x = make_network(name)
     network(x, LENGTHS, logits=False).square().sum().backward()
     reached = {n for n, p in network.named_parameters() if p.grad is not None and p.grad.abs().sum() > 0}
-    of_no_use = {n for n, p in network.named_parameters() if not p.numel() or n.endswith("score_bias")}
-    assert {n for n, _ in network.named_parameters()} - reached - of_no_use == set()
+    without_effect = {n for n, p in network.named_parameters() if not p.numel() or n.endswith("score_bias")}
+    assert {n for n, _ in network.named_parameters()} - reached - without_effect == set()
 
 
 def test_the_matrices_of_both_directions_and_windows_decay() -> None:

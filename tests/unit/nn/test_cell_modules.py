@@ -35,22 +35,22 @@ def test_a_wrong_input_raises_what_torch_raises(
 ) -> None:
     own = getattr(nn, kind)(3, 4)
     own.fused = fused
-    given: tuple[Any, ...] = () if h is None else ((h, h) if kind == "LSTMCell" else h,)
+    hx: tuple[Any, ...] = () if h is None else ((h, h) if kind == "LSTMCell" else h,)
     with pytest.raises(error):
-        getattr(torch.nn, kind)(3, 4)(x, *given)
+        getattr(torch.nn, kind)(3, 4)(x, *hx)
     with pytest.raises(error, match=kind) as caught:
-        own(x, *given)
+        own(x, *hx)
     assert isinstance(caught.value, TidegateError)
 
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("bias", [True, False])
 def test_attributes_and_first_weights_are_torchs(kind: str, bias: bool) -> None:
-    made = []
-    for room in (torch.nn, nn):
+    modules = []
+    for package in (torch.nn, nn):
         torch.manual_seed(0)
-        made.append(getattr(room, kind)(3, 4, bias))
-    theirs, own = made
+        modules.append(getattr(package, kind)(3, 4, bias))
+    theirs, own = modules
     assert (own.input_size, own.hidden_size, own.bias) == (3, 4, bias)
     assert list(own.state_dict()) == list(theirs.state_dict())
     assert all(torch.equal(v, own.state_dict()[k]) for k, v in theirs.state_dict().items())
@@ -100,7 +100,7 @@ def test_a_wrong_argument_is_an_error_that_names_it(options: dict[str, Any], err
         nn.RNNCell(**{"input_size": 3, "hidden_size": 4, **options})
 
 
-def test_an_lstm_cell_wants_both_states() -> None:
+def test_an_lstm_cell_needs_both_states() -> None:
     with pytest.raises(TypeError, match="h_0, c_0"):
         nn.LSTMCell(3, 4)(Z(2, 3), Z(2, 4))
     with pytest.raises(ValueError, match="3 tensors; expected 2"):
@@ -109,8 +109,8 @@ def test_an_lstm_cell_wants_both_states() -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_cell_of_no_units_gives_no_numbers(kind: str) -> None:
-    for room in (torch.nn, nn):
-        y = getattr(room, kind)(3, 0)(torch.randn(2, 3))
+    for package in (torch.nn, nn):
+        y = getattr(package, kind)(3, 0)(torch.randn(2, 3))
         assert (y[0] if kind == "LSTMCell" else y).shape == (2, 0)
 
 

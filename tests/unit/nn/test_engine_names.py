@@ -1,4 +1,4 @@
-"""A module says which engine runs, and that one runs: on other numbers and devices, under autocast, for subclasses."""
+"""The engine that a module names is the one that runs: for other dtypes and devices, autocast, subclasses."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tidegate import _native, nn
 from tidegate.nn import native
 
 MODULES: dict[str, Any] = {"gru": nn.GRU, "lstm": nn.LSTM, "rnn tanh": nn.RNN, "mingru": nn.MinGRU}
-MOVED: dict[str, Any] = {
+CONVERSIONS: dict[str, Any] = {
     "float32": lambda module: module,
     "float64": lambda module: module.double(),
     "float16": lambda module: module.half(),
@@ -23,27 +23,27 @@ MOVED: dict[str, Any] = {
 
 @pytest.fixture
 def calls(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The cells that went through the native engine."""
-    found: list[str] = []
+    """Record the cells that run in the native engine."""
+    cells: list[str] = []
     run = native.run
 
-    def counted(cell: str, *arguments: Any) -> Any:
-        found.append(cell)
+    def recording_run(cell: str, *arguments: Any) -> Any:
+        cells.append(cell)
         return run(cell, *arguments)
 
-    monkeypatch.setattr(native, "run", counted)
-    return found
+    monkeypatch.setattr(native, "run", recording_run)
+    return cells
 
 
-@pytest.mark.parametrize("moved", MOVED)
+@pytest.mark.parametrize("conversion", CONVERSIONS)
 @pytest.mark.parametrize("name", MODULES)
-def test_what_is_said_is_what_runs(name: str, moved: str, calls: list[str]) -> None:
-    module = MOVED[moved](MODULES[name](3, 4))
+def test_the_named_engine_is_the_one_that_runs(name: str, conversion: str, calls: list[str]) -> None:
+    module = CONVERSIONS[conversion](MODULES[name](3, 4))
     weight = next(module.parameters())
     module(torch.zeros(5, 2, 3, dtype=weight.dtype, device=weight.device))
-    by_native = moved in ("float32", "there and back")
-    assert calls == ([name] if by_native else [])
-    assert module.engine.startswith("native") == by_native
+    native_runs = conversion in ("float32", "there and back")
+    assert calls == ([name] if native_runs else [])
+    assert module.engine.startswith("native") == native_runs
     assert f"engine={module.engine}" in repr(module)
 
 
@@ -69,12 +69,12 @@ def test_a_subclass_of_tensor_is_left_to_torch(calls: list[str]) -> None:
 
 
 @pytest.mark.parametrize("size", [16, 11])
-def test_the_way_back_is_on_the_target_of_the_way_ahead(size: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_backward_pass_runs_on_the_target_of_the_forward_pass(size: int, monkeypatch: pytest.MonkeyPatch) -> None:
     module, x = nn.GRU(3, size), torch.randn(5, 2, 3)
-    found = []
+    gradients = []
     for later in _native.targets():
         monkeypatch.setenv("TIDEGATE_TARGET", "base")
         y = module(x)[0]
         monkeypatch.setenv("TIDEGATE_TARGET", later)
-        found.append(torch.autograd.grad(y.sum(), list(module.parameters())))
-    assert all(torch.equal(a, b) for other in found[1:] for a, b in zip(found[0], other, strict=True))
+        gradients.append(torch.autograd.grad(y.sum(), list(module.parameters())))
+    assert all(torch.equal(a, b) for other in gradients[1:] for a, b in zip(gradients[0], other, strict=True))

@@ -1,4 +1,4 @@
-"""torch modules to a model and back: same answers, same weights."""
+"""torch modules to a model and back: same outputs, same weights."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tidegate import nn
 from tidegate.errors import ModuleError
 from tidegate.verify import verify
 
-BROUGHT: dict[str, Any] = {
+MODULES: dict[str, Any] = {
     "gru": lambda: [torch.nn.GRU(3, 8)],
     "two layers and a head": lambda: [torch.nn.GRU(3, 8, 2, dropout=0.5), torch.nn.Dropout(0.5), torch.nn.Linear(8, 2)],
     "batch first": lambda: [torch.nn.LSTM(3, 8, batch_first=True)],
@@ -47,35 +47,35 @@ BROUGHT: dict[str, Any] = {
     "sequential": lambda: [
         nn.Sequential(torch.nn.Sequential(torch.nn.Linear(3, 4)), torch.nn.Identity(), nn.RNN(4, 8))
     ],
-    "a module that stands twice": lambda: [twice(torch.nn.Linear(3, 3), torch.nn.Tanh()), torch.nn.GRU(3, 4)],
-    "a subclass": lambda: [Named(3, 4)],
+    "a module that occurs twice": lambda: [repeat(torch.nn.Linear(3, 3), torch.nn.Tanh()), torch.nn.GRU(3, 4)],
+    "a subclass": lambda: [WithExtraMethod(3, 4)],
     "weights by parametrisation": lambda: [parametrizations.weight_norm(torch.nn.Linear(3, 4)), torch.nn.GRU(4, 8)],
 }
 
 
-def twice(*modules: torch.nn.Module) -> torch.nn.Module:
+def repeat(*modules: torch.nn.Module) -> torch.nn.Module:
     return torch.nn.Sequential(*modules, *modules)
 
 
-class Named(torch.nn.GRU):
-    """A subclass that computes what its kind does, with a method of its own."""
+class WithExtraMethod(torch.nn.GRU):
+    """A subclass that adds a method and computes the same."""
 
     def step(self) -> None: ...
 
 
-def seeded(make: Any) -> list[torch.nn.Module]:
+def make_modules(make: Any) -> list[torch.nn.Module]:
     torch.manual_seed(1)
     return list(make())
 
 
-def given(modules: list[torch.nn.Module], steps: int) -> torch.Tensor:
+def random_input(modules: list[torch.nn.Module], steps: int) -> torch.Tensor:
     if isinstance(modules[0], torch.nn.Embedding):
         return torch.randint(0, modules[0].num_embeddings, (steps, 1))
     return torch.randn(steps, 1, 3)
 
 
-def answers(modules: list[torch.nn.Module], x: torch.Tensor) -> np.ndarray:
-    """Time first, whatever the modules say."""
+def run_modules(modules: list[torch.nn.Module], x: torch.Tensor) -> np.ndarray:
+    """Run the modules in eval mode and return the outputs time first, whatever their layout."""
     with torch.no_grad():
         for module in modules:
             swap = getattr(module, "batch_first", False)
@@ -86,25 +86,25 @@ def answers(modules: list[torch.nn.Module], x: torch.Tensor) -> np.ndarray:
 
 
 @pytest.mark.filterwarnings("ignore:LSTM with projections")
-@pytest.mark.parametrize("name", BROUGHT)
+@pytest.mark.parametrize("name", MODULES)
 def test_a_stream_answers_as_the_modules_do(name):
-    modules = seeded(BROUGHT[name])
-    x = given(modules, 30)
+    modules = make_modules(MODULES[name])
+    x = random_input(modules, 30)
     predictor = tidegate.from_torch(*modules)
-    stream, expected = predictor.stream(), answers(modules, x)
+    stream, expected = predictor.stream(), run_modules(modules, x)
     for k in range(30):
         np.testing.assert_allclose(stream.push(x[k, 0].numpy()).values, expected[k, 0], rtol=1e-4, atol=2e-6)
     np.testing.assert_array_equal(predictor.predict([x[:, 0].numpy()])[0], stream.scores.values)
 
 
 @pytest.mark.filterwarnings("ignore:LSTM with projections")
-@pytest.mark.parametrize("name", BROUGHT)
+@pytest.mark.parametrize("name", MODULES)
 def test_the_way_back_gives_the_same_answers_and_the_same_model(name):
-    modules = seeded(BROUGHT[name])
-    x, predictor = given(modules, 7), tidegate.from_torch(*modules)
+    modules = make_modules(MODULES[name])
+    x, predictor = random_input(modules, 7), tidegate.from_torch(*modules)
     back = tidegate.to_torch(predictor)
     assert not back.training
-    np.testing.assert_allclose(answers([back], x), answers(modules, x), rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(run_modules([back], x), run_modules(modules, x), rtol=1e-5, atol=1e-6)
     assert tidegate.from_torch(back).model.weights_hash == predictor.model.weights_hash
 
 
@@ -135,15 +135,15 @@ def test_a_cell_is_a_model_of_one_step(module):
 
 
 def test_both_directions_predict_and_say_why_they_do_not_stream():
-    modules = seeded(lambda: [torch.nn.GRU(3, 8, 2, bidirectional=True), torch.nn.Linear(16, 2)])
-    with pytest.warns(UserWarning, match="the backward direction has seen that step alone.*tidegate.nn.FinalStates"):
+    modules = make_modules(lambda: [torch.nn.GRU(3, 8, 2, bidirectional=True), torch.nn.Linear(16, 2)])
+    with pytest.warns(UserWarning, match="the backward direction has seen only that step.*tidegate.nn.FinalStates"):
         predictor = tidegate.from_torch(*modules)
     rows = [np.random.default_rng(i).standard_normal((4 + i, 3)).astype(np.float32) for i in range(5)]
     for row, found in zip(rows, predictor.predict(rows), strict=True):
-        expected = answers(modules, torch.from_numpy(row)[:, None])[-1, 0]
+        expected = run_modules(modules, torch.from_numpy(row)[:, None])[-1, 0]
         np.testing.assert_allclose(found, expected, atol=1e-6)
     back = tidegate.to_torch(predictor)
-    np.testing.assert_array_equal(answers([back], x := given(modules, 6)), answers(modules, x))
+    np.testing.assert_array_equal(run_modules([back], x := random_input(modules, 6)), run_modules(modules, x))
     with pytest.raises(tidegate.TidegateError, match="streams: no, because it reads each input in both directions"):
         predictor.stream()
 
@@ -152,10 +152,10 @@ def test_the_model_verifies_saves_and_loads(tmp_path):
     predictor = tidegate.from_torch(torch.nn.GRU(3, 8), torch.nn.Linear(8, 2), labels=["no", "yes"])
     assert all(result.ok for result in verify(predictor.model))
     predictor.save(tmp_path / "m.safetensors")
-    again = tidegate.load(tmp_path / "m.safetensors")
-    assert again.labels == ["no", "yes"]
-    assert again.model.weights_hash == predictor.model.weights_hash
-    assert again.model.document["provenance"]["modules"] == ["[0]: GRU", "[1]: Linear"]
+    loaded = tidegate.load(tmp_path / "m.safetensors")
+    assert loaded.labels == ["no", "yes"]
+    assert loaded.model.weights_hash == predictor.model.weights_hash
+    assert loaded.model.document["provenance"]["modules"] == ["[0]: GRU", "[1]: Linear"]
 
 
 @pytest.mark.filterwarnings("ignore:LSTM with projections")
@@ -167,19 +167,19 @@ def test_the_state_before_the_first_step_is_explicit(tmp_path):
         expected, without = head(lstm(x, hx)[0])[-1, 0].numpy(), head(lstm(x)[0])[-1, 0].numpy()
     predictor = tidegate.from_torch(lstm, head, initial=hx)
     predictor.save(tmp_path / "m.safetensors")
-    for one in (predictor, tidegate.load(tmp_path / "m.safetensors")):
-        np.testing.assert_allclose(one.predict([x[:, 0].numpy()])[0], expected, atol=1e-6)
-        stream = one.stream()
+    for each in (predictor, tidegate.load(tmp_path / "m.safetensors")):
+        np.testing.assert_allclose(each.predict([x[:, 0].numpy()])[0], expected, atol=1e-6)
+        stream = each.stream()
         for _ in range(2):
             np.testing.assert_allclose(stream.push(x[:, 0].numpy(), end=True).values, expected, atol=1e-6)
     assert abs(expected - without).max() > 1e-3
     assert all(result.ok for result in verify(predictor.model))
-    with pytest.raises(ModuleError, match=r"layers\[0\] starts from a state of its own"):
+    with pytest.raises(ModuleError, match=r"layers\[0\] has an initial state, but a torch module"):
         tidegate.to_torch(predictor)
 
 
 def test_several_recurrences_have_their_initial_states_by_name():
-    modules = seeded(lambda: [torch.nn.GRU(3, 4), torch.nn.GRUCell(4, 5)])
+    modules = make_modules(lambda: [torch.nn.GRU(3, 4), torch.nn.GRUCell(4, 5)])
     h, g = torch.randn(1, 4), torch.randn(5)
     predictor = tidegate.from_torch(*modules, initial={"[0]": h, "[1]": g})
     x = torch.randn(1, 3)
@@ -198,12 +198,12 @@ def test_several_recurrences_have_their_initial_states_by_name():
         (
             [torch.nn.GRU(3, 4), torch.nn.GRU(4, 4)],
             torch.zeros(1, 4),
-            r"the recurrences are \[0\], \[1\]; give a mapping",
+            r"the recurrences are \[0\], \[1\]; pass a dictionary",
         ),
         (
             [torch.nn.GRU(3, 4)],
             {"gru": torch.zeros(1, 4)},
-            "initial names 'gru', which is no recurrence; there are GRU",
+            "initial names 'gru', which is not a recurrence; the recurrences are GRU",
         ),
         ([torch.nn.GRU(3, 4, 2)], torch.zeros(1, 2, 4), r"shape \[1, 2, 4\]; expected \[2, 4\]"),
         ([torch.nn.GRU(3, 4)], torch.zeros(4), r"shape \[4\]; expected \[1, 4\]"),
@@ -228,8 +228,8 @@ def test_the_weights_are_copied():
     np.testing.assert_array_equal(predictor.predict([np.ones((5, 3))]), before)
 
 
-class Halved(torch.nn.Module):
-    """A parametrisation that acts in training alone, as dropout of weights does."""
+class HalvedInTraining(torch.nn.Module):
+    """A parametrisation that acts in training only, as dropout of weights does."""
 
     def forward(self, weight: torch.Tensor) -> torch.Tensor:
         return weight / 2 if self.training else weight
@@ -238,7 +238,7 @@ class Halved(torch.nn.Module):
 def test_weights_are_those_of_eval_mode_and_modes_stay():
     module = torch.nn.GRU(3, 4)
     expected = tidegate.from_torch(module).model.weights_hash
-    parametrize.register_parametrization(module, "weight_hh_l0", Halved())
+    parametrize.register_parametrization(module, "weight_hh_l0", HalvedInTraining())
     module.train()
     module.parametrizations.eval()
     module.parametrizations.weight_hh_l0.train()
@@ -248,13 +248,13 @@ def test_weights_are_those_of_eval_mode_and_modes_stay():
     assert len(set(modes)) == 2
 
 
-def test_what_has_no_module_is_refused():
+def test_a_layer_without_a_module_is_refused():
     from tidegate.verify.samples import sample
 
     with pytest.raises(ModuleError, match=r"layers\[1\] is a pool, which has no torch module"):
         tidegate.to_torch(sample(features=3, size=4))
     cell = str(Path(__file__).parents[3] / "examples" / "leaky.py")
-    with pytest.raises(ModuleError, match=r"layers\[0\] runs a cell of its own, 'leaky'"):
+    with pytest.raises(ModuleError, match=r"layers\[0\] has the custom cell 'leaky'"):
         tidegate.to_torch(sample(features=3, size=4, cell=cell, over=()))
 
 

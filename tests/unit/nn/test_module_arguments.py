@@ -1,4 +1,4 @@
-"""What the constructors of GRU, LSTM, RNN and MinGRU take: torch.nn's arguments, attributes, errors, first weights."""
+"""The constructors of GRU, LSTM, RNN and MinGRU: torch.nn's arguments, attributes, errors and initial weights."""
 
 from __future__ import annotations
 
@@ -37,13 +37,13 @@ WRONG: list[tuple[str, dict[str, Any], type[Exception]]] = [
 ]
 
 
-def both(kind: str, *args: Any, **options: Any) -> tuple[Any, Any]:
-    """torch's module and ours, drawn from the same seed."""
-    made = []
-    for room in (torch.nn, nn):
+def make_both(kind: str, *args: Any, **options: Any) -> tuple[Any, Any]:
+    """Create torch's module and ours from the same seed."""
+    modules = []
+    for package in (torch.nn, nn):
         torch.manual_seed(0)
-        made.append(getattr(room, kind)(*args, **options))
-    return made[0], made[1]
+        modules.append(getattr(package, kind)(*args, **options))
+    return modules[0], modules[1]
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -76,12 +76,12 @@ def test_a_projection_is_for_an_lstm_only(kind: str) -> None:
             getattr(torch.nn, kind)(3, 4, proj_size=2)
 
 
-@pytest.mark.parametrize("room", [torch.nn, nn])
-def test_an_unknown_nonlinearity_or_keyword_is_an_error(room: Any) -> None:
+@pytest.mark.parametrize("package", [torch.nn, nn])
+def test_an_unknown_nonlinearity_or_keyword_is_an_error(package: Any) -> None:
     with pytest.raises(ValueError, match="Unknown nonlinearity"):
-        room.RNN(3, 4, nonlinearity="sine")
+        package.RNN(3, 4, nonlinearity="sine")
     with pytest.raises(TypeError, match="sigma"):
-        room.GRU(3, 4, sigma=1)
+        package.GRU(3, 4, sigma=1)
 
 
 @pytest.mark.parametrize(
@@ -96,16 +96,16 @@ def test_an_unknown_nonlinearity_or_keyword_is_an_error(room: Any) -> None:
         ("MinGRU", {"norm": None}),
     ],
 )
-def test_a_wrong_dialect_is_an_error_that_names_it(kind: str, options: dict[str, Any]) -> None:
+def test_a_wrong_dialect_raises_an_error_that_names_it(kind: str, options: dict[str, Any]) -> None:
     with pytest.raises(OptionError, match=next(iter(options))):
         getattr(nn, kind)(3, 4, **options)
 
 
-@pytest.mark.parametrize("room", [torch.nn, nn])
+@pytest.mark.parametrize("package", [torch.nn, nn])
 @pytest.mark.parametrize("kind", KINDS)
-def test_dropout_with_one_layer_warns(room: Any, kind: str) -> None:
+def test_dropout_with_one_layer_warns(package: Any, kind: str) -> None:
     with pytest.warns(UserWarning, match="num_layers greater than 1"):
-        getattr(room, kind)(3, 4, dropout=0.5)
+        getattr(package, kind)(3, 4, dropout=0.5)
 
 
 def test_a_residual_with_one_layer_warns() -> None:
@@ -116,8 +116,8 @@ def test_a_residual_with_one_layer_warns() -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("options", OPTIONS)
-def test_attributes_names_shapes_and_first_weights_are_torchs(kind: str, options: dict[str, Any]) -> None:
-    theirs, own = both(kind, 3, 4, **options)
+def test_attributes_names_shapes_and_initial_weights_are_torchs(kind: str, options: dict[str, Any]) -> None:
+    theirs, own = make_both(kind, 3, 4, **options)
     for name in (
         "mode",
         "input_size",
@@ -149,7 +149,7 @@ CELL = {"GRU": "gru", "LSTM": "lstm", "RNN": "rnn tanh"}
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("options", OPTIONS)
 def test_repr_is_torchs_and_names_the_engine(kind: str, options: dict[str, Any]) -> None:
-    theirs, own = both(kind, 3, 4, **options)
+    theirs, own = make_both(kind, 3, 4, **options)
     kernel = f"torch {CELL[kind].replace(' ', '_')} kernel"
     engine = f"native {CELL[kind]}" if own.dtype == torch.float32 else kernel
     assert repr(own) == repr(theirs)[:-1] + f", engine={engine})"
@@ -157,7 +157,7 @@ def test_repr_is_torchs_and_names_the_engine(kind: str, options: dict[str, Any])
 
 
 @pytest.mark.parametrize(
-    ("module", "written"),
+    ("module", "expected"),
     [
         (nn.LSTM(3, 4, proj_size=2), "LSTM(3, 4, proj_size=2, engine=torch lstm kernel)"),
         (nn.LSTM(3, 4, peepholes=True), "LSTM(3, 4, peepholes=yes, engine=native lstm peepholes)"),
@@ -170,8 +170,8 @@ def test_repr_is_torchs_and_names_the_engine(kind: str, options: dict[str, Any])
         (nn.GRUCell(3, 4, update="replace"), "GRUCell(3, 4, update=replace, engine=tape)"),
     ],
 )
-def test_repr_names_dialect_and_engine(module: torch.nn.Module, written: str) -> None:
-    assert repr(module) == written
+def test_repr_names_dialect_and_engine(module: torch.nn.Module, expected: str) -> None:
+    assert repr(module) == expected
 
 
 def test_repr_follows_a_module_that_is_set_to_its_tape() -> None:
@@ -193,7 +193,7 @@ POSITIONS: list[tuple[str, tuple[Any, ...]]] = [
 
 @pytest.mark.parametrize(("kind", "args"), POSITIONS)
 def test_arguments_stand_where_torch_has_them(kind: str, args: tuple[Any, ...]) -> None:
-    theirs, own = both(kind, *args)
+    theirs, own = make_both(kind, *args)
     assert {k: (v.shape, v.dtype) for k, v in own.state_dict().items()} == {
         k: (v.shape, v.dtype) for k, v in theirs.state_dict().items()
     }
@@ -204,13 +204,13 @@ def test_arguments_stand_where_torch_has_them(kind: str, args: tuple[Any, ...]) 
 
 @pytest.mark.parametrize("kind", ["GRU", "RNN"])
 def test_device_and_dtype_follow_as_documented(kind: str) -> None:
-    documented = getattr(torch.nn, kind).__doc__.splitlines()[0]
-    names = [part.partition("=")[0] for part in documented.partition("(")[2].rstrip(")").split(",")]
+    signature = getattr(torch.nn, kind).__doc__.splitlines()[0]
+    names = [part.partition("=")[0] for part in signature.partition("(")[2].rstrip(")").split(",")]
     own = list(inspect.signature(getattr(nn, kind).__init__).parameters.values())[1:]
     assert [p.name for p in own if p.kind is p.POSITIONAL_OR_KEYWORD] == names
 
 
-def test_what_torch_lacks_is_given_by_name_only() -> None:
+def test_options_that_torch_lacks_are_keyword_only() -> None:
     for kind in ("GRU", "LSTM", "RNN", "MinGRU", "GRUCell", "LSTMCell", "RNNCell"):
         by_name = [
             p.name
@@ -228,7 +228,7 @@ def test_weights_are_made_on_a_device_in_a_dtype(kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", [*KINDS, "MinGRU", "GRUCell", "LSTMCell", "RNNCell"])
-def test_first_weights_fill_their_range_and_gains_are_one(kind: str) -> None:
+def test_initial_weights_fill_their_range_and_gains_are_one(kind: str) -> None:
     torch.manual_seed(0)
     module = getattr(nn, kind)(8, 16, norm=True)
     for name, weight in module.named_parameters():
@@ -259,6 +259,6 @@ def test_reset_parameters_draws_again_in_place() -> None:
 
 def test_flatten_parameters_is_there_and_does_nothing() -> None:
     module = nn.LSTM(3, 4, 2)
-    places = [w.data_ptr() for w in module.parameters()]
+    addresses = [w.data_ptr() for w in module.parameters()]
     assert module.flatten_parameters() is None
-    assert [w.data_ptr() for w in module.parameters()] == places
+    assert [w.data_ptr() for w in module.parameters()] == addresses

@@ -1,4 +1,4 @@
-"""Dialects of modules: their equations, their entry in a state_dict, what loads into what, and conversion."""
+"""Dialects of modules: equations, the entry in a state_dict, loading and conversion."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from tidegate import nn
 from tidegate.errors import OptionError
 
 D = torch.float64
-LOADS = [({}, {}), ({"update": "replace"}, {"update": "replace"}), ({"reset": "before"}, {"reset": "before"})]
+OPTIONS = [({}, {}), ({"update": "replace"}, {"update": "replace"}), ({"reset": "before"}, {"reset": "before"})]
 
 
-def drawn(kind: str, **options: Any) -> Any:
-    """A module in float64 whose weights, gains and biases are all drawn wide."""
+def make_random(kind: str, **options: Any) -> Any:
+    """Return a module in float64 with widely spread weights, gains and biases."""
     module = getattr(nn, kind)(3, 4, **options, dtype=D)
     random = torch.Generator().manual_seed(0)
     with torch.no_grad():
@@ -28,7 +28,7 @@ def drawn(kind: str, **options: Any) -> Any:
 
 
 def gru(m: Any, x: torch.Tensor) -> torch.Tensor:
-    """A GRU of one layer written out, in every dialect."""
+    """Compute a GRU of one layer, in any dialect, by its equation."""
     h, out = torch.zeros(x.shape[1], 4, dtype=D), []
 
     def part(end: str, v: torch.Tensor, k: int) -> torch.Tensor:
@@ -54,7 +54,7 @@ def gru(m: Any, x: torch.Tensor) -> torch.Tensor:
 @pytest.mark.parametrize("update", ["keep", "replace"])
 @pytest.mark.parametrize("norm", [False, True])
 def test_a_gru_computes_its_dialects_equation(reset: str, update: str, norm: bool) -> None:
-    module, x = drawn("GRU", reset=reset, update=update, norm=norm), torch.randn(6, 2, 3, dtype=D)
+    module, x = make_random("GRU", reset=reset, update=update, norm=norm), torch.randn(6, 2, 3, dtype=D)
     assert torch.allclose(module(x)[0], gru(module, x), atol=1e-13)
     cell = nn.GRUCell(3, 4, reset=reset, update=update, norm=norm, dtype=D)
     cell.load_state_dict({k.removesuffix("_l0"): v for k, v in module.state_dict().items()})
@@ -65,7 +65,7 @@ def test_a_gru_computes_its_dialects_equation(reset: str, update: str, norm: boo
 
 
 def test_an_lstm_with_peepholes_computes_their_equation() -> None:
-    m, x = drawn("LSTM", peepholes=True), torch.randn(6, 2, 3, dtype=D)
+    m, x = make_random("LSTM", peepholes=True), torch.randn(6, 2, 3, dtype=D)
     h = c = torch.zeros(2, 4, dtype=D)
     p_i, p_f, p_o = m.weight_ch_l0.split(4)
     for k, step in enumerate(x):
@@ -79,7 +79,7 @@ def test_an_lstm_with_peepholes_computes_their_equation() -> None:
 
 @pytest.mark.parametrize("bias", [True, False])
 def test_a_minimal_gru_computes_its_equation(bias: bool) -> None:
-    m, x = drawn("MinGRU", bias=bias), torch.randn(6, 2, 3, dtype=D)
+    m, x = make_random("MinGRU", bias=bias), torch.randn(6, 2, 3, dtype=D)
     h = torch.randn(2, 4, dtype=D)
     y, last = m(x, h[None])
     for k, step in enumerate(x):
@@ -92,16 +92,16 @@ def test_a_minimal_gru_computes_its_equation(bias: bool) -> None:
 @pytest.mark.parametrize("kind", ["GRU", "LSTM", "RNN", "MinGRU"])
 @pytest.mark.parametrize("bidirectional", [False, True])
 def test_a_residual_adds_each_upper_layers_input(kind: str, bidirectional: bool) -> None:
-    module = drawn(kind, num_layers=3, bidirectional=bidirectional, residual=True)
+    module = make_random(kind, num_layers=3, bidirectional=bidirectional, residual=True)
     x = torch.randn(5, 2, 3, dtype=D)
-    wanted, ends = x, (("", "_reverse") if bidirectional else ("",))
+    expected, ends = x, (("", "_reverse") if bidirectional else ("",))
     for k in range(3):
-        one = getattr(nn, kind)(wanted.shape[-1], 4, bidirectional=bidirectional, dtype=D)
+        one = getattr(nn, kind)(expected.shape[-1], 4, bidirectional=bidirectional, dtype=D)
         one.load_state_dict({n.replace(f"_l{k}", "_l0"): v for n, v in module.state_dict().items() if f"_l{k}" in n})
-        wanted = one(wanted)[0] + (wanted if k else 0)
-    assert torch.allclose(module(x)[0], wanted, atol=1e-13)
+        expected = one(expected)[0] + (expected if k else 0)
+    assert torch.allclose(module(x)[0], expected, atol=1e-13)
     assert module.state_dict()["dialect"].dtype == torch.uint8
-    assert len(ends) * 4 == wanted.shape[-1]
+    assert len(ends) * 4 == expected.shape[-1]
 
 
 @pytest.mark.parametrize(
@@ -127,7 +127,7 @@ def test_another_dialect_adds_one_entry(kind: str, options: dict[str, Any], entr
     assert set(state) - names == {"dialect"}
 
 
-def test_defaults_and_what_the_keys_say_add_none() -> None:
+def test_defaults_and_choices_that_other_keys_show_add_no_entry() -> None:
     assert "dialect" not in nn.RNN(3, 4, nonlinearity="relu").state_dict()
     assert "dialect" not in nn.LSTM(3, 4, bias=False, proj_size=2).state_dict()
     assert "dialect" not in nn.MinGRU(3, 4).state_dict()
@@ -145,9 +145,9 @@ def test_a_norm_has_its_gains_and_biases_stacked_by_gate() -> None:
 
 
 @pytest.mark.parametrize("strict", [True, False])
-@pytest.mark.parametrize("source", LOADS)
-@pytest.mark.parametrize("target", LOADS)
-def test_weights_load_into_their_own_dialect_alone(source: Any, target: Any, strict: bool) -> None:
+@pytest.mark.parametrize("source", OPTIONS)
+@pytest.mark.parametrize("target", OPTIONS)
+def test_weights_load_into_their_own_dialect_only(source: Any, target: Any, strict: bool) -> None:
     module, weights = nn.GRU(3, 4, **target[0]), nn.GRU(3, 4, **source[0]).state_dict()
     if source == target:
         module.load_state_dict(weights, strict=strict)
@@ -155,8 +155,8 @@ def test_weights_load_into_their_own_dialect_alone(source: Any, target: Any, str
     before = {k: v.clone() for k, v in module.state_dict().items()}
     with pytest.raises(RuntimeError) as caught:
         module.load_state_dict(weights, strict=strict)
-    for found in (source[1], target[1]):
-        assert (json.dumps(found, separators=(",", ":")) if found else "the default dialect") in str(caught.value)
+    for dialect in (source[1], target[1]):
+        assert (json.dumps(dialect, separators=(",", ":")) if dialect else "the default dialect") in str(caught.value)
     convertible = "reset" not in source[0] | target[0]
     assert ("tidegate.nn.convert(state_dict, update=" in str(caught.value)) == convertible
     assert ("only `update` can be converted" in str(caught.value)) != convertible
@@ -165,7 +165,7 @@ def test_weights_load_into_their_own_dialect_alone(source: Any, target: Any, str
 
 def test_an_inner_modules_error_names_the_module_and_torch_refuses_other_dialects() -> None:
     outer = torch.nn.ModuleDict({"encoder": nn.GRU(3, 4)})
-    with pytest.raises(RuntimeError, match=r"encoder: the state_dict is of dialect"):
+    with pytest.raises(RuntimeError, match=r"encoder: the state_dict has dialect"):
         outer.load_state_dict(torch.nn.ModuleDict({"encoder": nn.GRU(3, 4, update="replace")}).state_dict())
     with pytest.raises(RuntimeError, match='Unexpected key.*"dialect"'):
         torch.nn.GRU(3, 4).load_state_dict(nn.GRU(3, 4, update="replace").state_dict())
@@ -203,7 +203,7 @@ def test_a_damaged_entry_is_refused(entry: Any) -> None:
 )
 def test_converted_weights_compute_the_same(update: str, reset: str, options: dict[str, Any]) -> None:
     other = "keep" if update == "replace" else "replace"
-    source = drawn("GRU", update=update, reset=reset, **options)
+    source = make_random("GRU", update=update, reset=reset, **options)
     weights = source.state_dict()
     before = {k: v.clone() for k, v in weights.items()}
     target = nn.GRU(3, 4, update=other, reset=reset, **options, dtype=D)
@@ -231,18 +231,18 @@ def test_weights_of_torch_of_a_cell_and_of_an_inner_module_are_converted() -> No
     assert torch.allclose(inner["a"](x)[0], theirs(x)[0], atol=1e-6)
 
 
-def test_what_is_as_it_is_asked_for_stays() -> None:
+def test_weights_that_need_no_conversion_stay() -> None:
     weights = nn.GRU(3, 4, reset="before").state_dict()
     for found in (nn.convert(weights), nn.convert(weights, update="keep", reset="before")):
         assert found.keys() == weights.keys()
         assert all(found[k] is weights[k] for k in weights)
 
 
-@pytest.mark.parametrize("now", ["after", "before"])
-def test_the_place_of_the_reset_cannot_be_converted(now: str) -> None:
-    other = "before" if now == "after" else "after"
-    with pytest.raises(OptionError, match=f"'{now}' .* cannot be converted to '{other}'"):
-        nn.convert(nn.GRU(3, 4, reset=now).state_dict(), reset=other)
+@pytest.mark.parametrize("present", ["after", "before"])
+def test_reset_cannot_be_converted(present: str) -> None:
+    other = "before" if present == "after" else "after"
+    with pytest.raises(OptionError, match=f"'{present}' .* cannot be converted to '{other}'"):
+        nn.convert(nn.GRU(3, 4, reset=present).state_dict(), reset=other)
 
 
 @pytest.mark.parametrize("weight", ["weight_ih_l0", "weight_hh_l0"])
@@ -256,22 +256,22 @@ def test_weights_in_parts_are_not_converted(weight: str, change: str) -> None:
         prune.random_unstructured(module, weight, 0.5)
     else:
         torch.nn.utils.weight_norm(module, weight)
-    with pytest.raises(OptionError, match="is no weight but a part of one"):
+    with pytest.raises(OptionError, match="is not a weight but part of one"):
         nn.convert(module.state_dict(), update="replace")
 
 
-def test_a_state_dict_without_a_modules_weights_says_nothing_of_its_dialect() -> None:
+def test_a_state_dict_without_the_weights_of_a_module_may_lack_its_dialect() -> None:
     module = torch.nn.ModuleDict({"gru": nn.GRU(3, 4, reset="before"), "head": torch.nn.Linear(4, 2)})
     head = {key: value for key, value in module.state_dict().items() if key.startswith("head")}
     found = module.load_state_dict(head, strict=False)
     assert len(found.missing_keys) == 4
     with pytest.raises(RuntimeError, match="Missing key"):
         module.load_state_dict(head)
-    with pytest.raises(RuntimeError, match="is of the default dialect"):
+    with pytest.raises(RuntimeError, match="has the default dialect"):
         module.load_state_dict({"gru.bias_ih_l0": module["gru"].bias_ih_l0}, strict=False)
 
 
-def test_what_is_no_gru_or_no_choice_is_an_error() -> None:
+def test_other_modules_and_unknown_choices_cannot_be_converted() -> None:
     for kind in ("LSTM", "RNN", "MinGRU"):
         with pytest.raises(OptionError, match="GRU"):
             nn.convert(getattr(nn, kind)(3, 4).state_dict(), update="replace")

@@ -1,4 +1,4 @@
-"""What GRU, LSTM, RNN and MinGRU take and give: layouts, first states, dtypes, errors, dropout, as torch.nn does."""
+"""Inputs and outputs of GRU, LSTM, RNN and MinGRU: layouts, initial states, dtypes, errors and dropout of torch.nn."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ ALL = [*KINDS, "MinGRU"]
 Z = torch.zeros
 
 
-def pair(kind: str, *args: Any, **options: Any) -> tuple[Any, Any]:
-    """torch's module and ours with the same weights."""
+def make_pair(kind: str, *args: Any, **options: Any) -> tuple[Any, Any]:
+    """Create torch's module and ours with the same weights."""
     theirs, own = getattr(torch.nn, kind)(*args, **options), getattr(nn, kind)(*args, **options)
     own.load_state_dict(theirs.state_dict())
     return theirs, own
@@ -53,12 +53,12 @@ def test_a_wrong_input_raises_what_torch_raises(
 ) -> None:
     own = getattr(nn, kind)(3, 4, 2)
     own.fused = fused
-    given = () if h is None else (state(kind, h),)
+    hx = () if h is None else (state(kind, h),)
     if kind != "MinGRU":
         with pytest.raises(error):
-            getattr(torch.nn, kind)(3, 4, 2)(x, *given)
+            getattr(torch.nn, kind)(3, 4, 2)(x, *hx)
     with pytest.raises(error, match=kind) as caught:
-        own(x, *given)
+        own(x, *hx)
     assert isinstance(caught.value, TidegateError)
 
 
@@ -74,7 +74,7 @@ def test_packed_input_is_checked_too() -> None:
             module(pack_sequence([Z(5, 3).double()]))
 
 
-def test_an_lstm_wants_both_states() -> None:
+def test_an_lstm_needs_both_states() -> None:
     module = nn.LSTM(3, 4)
     with pytest.raises(TypeError, match="h_0, c_0"):
         module(Z(5, 2, 3), Z(1, 2, 4))
@@ -112,12 +112,12 @@ def test_one_row_is_a_batch_of_one_whatever_batch_first_says(kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", ALL)
-def test_batch_first_is_a_matter_of_layout_and_not_for_states(kind: str) -> None:
-    late, first = getattr(nn, kind)(3, 4, 2), getattr(nn, kind)(3, 4, 2, batch_first=True)
-    first.load_state_dict(late.state_dict())
+def test_batch_first_changes_the_layout_but_not_that_of_states(kind: str) -> None:
+    time_first, batch_first = getattr(nn, kind)(3, 4, 2), getattr(nn, kind)(3, 4, 2, batch_first=True)
+    batch_first.load_state_dict(time_first.state_dict())
     x, hx = torch.randn(5, 2, 3), state(kind, torch.randn(2, 2, 4))
-    y, last = late(x, hx)
-    turned, final = first(x.transpose(0, 1), hx)
+    y, last = time_first(x, hx)
+    turned, final = batch_first(x.transpose(0, 1), hx)
     assert torch.allclose(y, turned.transpose(0, 1), atol=1e-6)
     for a, b in zip(*([v] if kind != "LSTM" else v for v in (last, final)), strict=True):
         assert a.shape == (2, 2, 4)
@@ -126,7 +126,7 @@ def test_batch_first_is_a_matter_of_layout_and_not_for_states(kind: str) -> None
 
 @pytest.mark.parametrize("kind", ALL)
 @pytest.mark.parametrize("fused", [True, False])
-def test_no_first_state_is_zeros(kind: str, fused: bool) -> None:
+def test_without_an_initial_state_it_is_zeros(kind: str, fused: bool) -> None:
     module, x = getattr(nn, kind)(3, 4, 2), torch.randn(5, 2, 3)
     module.fused = fused
     assert torch.equal(module(x)[0], module(x, state(kind, Z(2, 2, 4)))[0])
@@ -135,7 +135,7 @@ def test_no_first_state_is_zeros(kind: str, fused: bool) -> None:
 
 @pytest.mark.parametrize("kind", ALL)
 @pytest.mark.parametrize("fused", [True, False])
-def test_a_sequence_may_be_cut_and_go_on_from_its_last_state(kind: str, fused: bool) -> None:
+def test_a_sequence_may_be_split_and_continued_from_its_final_state(kind: str, fused: bool) -> None:
     module, x = getattr(nn, kind)(3, 4, 2, dtype=torch.float64), torch.randn(7, 2, 3, dtype=torch.float64)
     module.fused = fused
     whole, last = module(x)
@@ -149,7 +149,7 @@ def test_a_sequence_may_be_cut_and_go_on_from_its_last_state(kind: str, fused: b
 @pytest.mark.parametrize("kind", ALL)
 @pytest.mark.parametrize("fused", [True, False])
 @pytest.mark.parametrize("enforce_sorted", [True, False])
-def test_packed_rows_are_what_each_is_alone(kind: str, fused: bool, enforce_sorted: bool) -> None:
+def test_packed_rows_have_the_values_of_each_row_alone(kind: str, fused: bool, enforce_sorted: bool) -> None:
     module = getattr(nn, kind)(3, 4, 2, bidirectional=True, dtype=torch.float64)
     module.fused = fused
     rows = [torch.randn(n, 3, dtype=torch.float64) for n in ((5, 3, 2, 2) if enforce_sorted else (2, 5, 2, 3))]
@@ -186,7 +186,7 @@ def test_padding_is_never_read(kind: str, fused: bool) -> None:
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
 @pytest.mark.parametrize("fused", [True, False])
 def test_half_precision_is_torchs(kind: str, dtype: torch.dtype, fused: bool) -> None:
-    theirs, own = pair(kind, 3, 4)
+    theirs, own = make_pair(kind, 3, 4)
     own.fused = fused
     x = torch.randn(5, 2, 3)
     y, _ = own.to(dtype)(x.to(dtype))
@@ -197,13 +197,13 @@ def test_half_precision_is_torchs(kind: str, dtype: torch.dtype, fused: bool) ->
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_autocast_gives_what_torch_gives(kind: str) -> None:
-    theirs, own = pair(kind, 3, 4)
+def test_autocast_has_the_outputs_of_torch(kind: str) -> None:
+    theirs, own = make_pair(kind, 3, 4)
     x = torch.randn(5, 2, 3)
     with torch.autocast("cpu", dtype=torch.bfloat16):
-        y, wanted = own(x)[0], theirs(x)[0]
-    assert y.dtype == wanted.dtype
-    assert torch.equal(y, wanted)
+        y, expected = own(x)[0], theirs(x)[0]
+    assert y.dtype == expected.dtype
+    assert torch.equal(y, expected)
 
 
 @pytest.mark.parametrize("kind", ALL)
@@ -227,24 +227,24 @@ def test_an_input_on_another_device_is_an_error(kind: str, fused: bool) -> None:
 
 @pytest.mark.parametrize("kind", ALL)
 @pytest.mark.parametrize("fused", [True, False])
-def test_the_default_device_is_not_asked_about_tensors_that_are_there(kind: str, fused: bool) -> None:
+def test_the_default_device_does_not_affect_existing_tensors(kind: str, fused: bool) -> None:
     module = getattr(nn, kind)(3, 4, 2, bidirectional=True, norm=True)
     module.fused = fused
     rows = pack_sequence([torch.randn(5, 3), torch.randn(2, 3)])
-    wanted, entry = module(rows)[0].data, module.state_dict()["dialect"]
+    expected, entry = module(rows)[0].data, module.state_dict()["dialect"]
     with torch.device("meta"):
-        assert torch.equal(module(rows)[0].data, wanted)
+        assert torch.equal(module(rows)[0].data, expected)
         assert module(torch.zeros(5, 2, 3, device="cpu"))[0].device.type == "cpu"
         assert torch.equal(module.state_dict()["dialect"], entry)
 
 
 @pytest.mark.parametrize("kind", ALL)
-def test_dropout_is_between_layers_in_training_alone(kind: str) -> None:
+def test_dropout_is_between_layers_in_training_only(kind: str) -> None:
     torch.manual_seed(0)
     module, x = getattr(nn, kind)(3, 8, 2, dropout=0.5), torch.randn(6, 2, 3)
-    drawn = module(x)[0]
-    assert not torch.equal(drawn, module(x)[0])
-    assert drawn.abs().min() > 0
+    y = module(x)[0]
+    assert not torch.equal(y, module(x)[0])
+    assert y.abs().min() > 0
     module.eval()
     assert torch.equal(module(x)[0], module(x)[0])
     plain = getattr(nn, kind)(3, 8, 2)
@@ -267,11 +267,11 @@ def test_dropout_and_layout_follow_the_attributes_as_in_torch() -> None:
     assert torch.allclose(module(x.transpose(0, 1))[0].transpose(0, 1), before, atol=1e-6)
 
 
-@pytest.mark.parametrize("room", [torch.nn, nn])
-def test_dropout_zeroes_its_share_and_scales_the_rest(room: Any) -> None:
-    """The second layer passes on what it is given: relu, an identity for its input and no recurrence."""
+@pytest.mark.parametrize("package", [torch.nn, nn])
+def test_dropout_zeroes_its_share_and_scales_the_rest(package: Any) -> None:
+    """The second layer is the identity: relu, an identity matrix for its input and no recurrence."""
     torch.manual_seed(3)
-    module = room.RNN(1, 100, 2, "relu", bias=False, dropout=0.3)
+    module = package.RNN(1, 100, 2, "relu", bias=False, dropout=0.3)
     with torch.no_grad():
         module.weight_ih_l0.fill_(1.0)
         module.weight_ih_l1.copy_(torch.eye(100))
@@ -282,7 +282,7 @@ def test_dropout_zeroes_its_share_and_scales_the_rest(room: Any) -> None:
     assert torch.allclose(y[y != 0], torch.tensor(1 / 0.7))
 
 
-def test_dropout_of_packed_rows_is_drawn_for_each_step() -> None:
+def test_dropout_of_packed_rows_differs_between_calls() -> None:
     module = nn.GRU(3, 8, 2, dropout=0.5)
     packed = pack_sequence([torch.randn(5, 3), torch.randn(2, 3)])
     assert not torch.equal(module(packed)[0].data, module(packed)[0].data)
@@ -290,7 +290,7 @@ def test_dropout_of_packed_rows_is_drawn_for_each_step() -> None:
 
 @pytest.mark.parametrize("kind", ALL)
 @pytest.mark.parametrize("fused", [True, False])
-def test_gradients_go_where_they_are_asked_for(kind: str, fused: bool) -> None:
+def test_only_weights_that_require_gradients_get_them(kind: str, fused: bool) -> None:
     module = getattr(nn, kind)(3, 4, 2)
     module.fused = fused
     module.weight_ih_l0.requires_grad_(False)
@@ -312,8 +312,8 @@ def test_a_graph_that_is_kept_gives_the_same_gradients_again(kind: str, fused: b
     module.fused = fused
     total = module(torch.randn(5, 2, 3))[0].sum()
     first = torch.autograd.grad(total, list(module.parameters()), retain_graph=True)
-    again = torch.autograd.grad(total, list(module.parameters()))
-    assert all(torch.equal(a, b) for a, b in zip(first, again, strict=True))
+    second = torch.autograd.grad(total, list(module.parameters()))
+    assert all(torch.equal(a, b) for a, b in zip(first, second, strict=True))
 
 
 @pytest.mark.parametrize("kind", ALL)

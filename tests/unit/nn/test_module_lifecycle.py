@@ -1,4 +1,4 @@
-"""A module's life outside of its forward: copies, files, hooks, parametrisations, devices, functional calls."""
+"""Modules outside their forward: copies, files, hooks, parametrisations, devices, functional calls."""
 
 from __future__ import annotations
 
@@ -27,46 +27,46 @@ MODULES: dict[str, tuple[str, dict[str, Any]]] = {
 every_module = pytest.mark.parametrize(("kind", "options"), MODULES.values(), ids=MODULES)
 
 
-def made(kind: str, options: dict[str, Any]) -> Any:
+def make_module(kind: str, options: dict[str, Any]) -> Any:
     return getattr(nn, kind)(3, 4, **options)
 
 
 def outputs(module: Any) -> torch.Tensor:
-    """All that a module gives for one input, as one tensor."""
+    """Return all results of a module for one input, as one tensor."""
     random = torch.Generator().manual_seed(1)
     x = torch.randn(*(() if "Cell" in type(module).__name__ else (5,)), 2, 3, generator=random)
     y = module(x.to(next(module.parameters()).dtype))
-    return flat(y)
+    return flatten(y)
 
 
-def flat(y: Any) -> torch.Tensor:
-    return y.flatten() if isinstance(y, torch.Tensor) else torch.cat([flat(v) for v in y])
+def flatten(y: Any) -> torch.Tensor:
+    return y.flatten() if isinstance(y, torch.Tensor) else torch.cat([flatten(v) for v in y])
 
 
 @every_module
 @pytest.mark.parametrize("way", ["deepcopy", "pickle", "torch.save"])
-def test_a_copy_is_equal_and_its_own(kind: str, options: dict[str, Any], way: str) -> None:
-    module = made(kind, options).eval()
+def test_a_copy_is_equal_and_independent(kind: str, options: dict[str, Any], way: str) -> None:
+    module = make_module(kind, options).eval()
     before = outputs(module)
     if way == "deepcopy":
-        again = copy.deepcopy(module)
+        copied = copy.deepcopy(module)
     elif way == "pickle":
-        again = pickle.loads(pickle.dumps(module))
+        copied = pickle.loads(pickle.dumps(module))
     else:
         torch.save(module, file := io.BytesIO())
         file.seek(0)
-        again = torch.load(file, weights_only=False)
-    assert repr(again) == repr(module)
-    assert not again.training
-    assert torch.equal(outputs(again), before)
+        copied = torch.load(file, weights_only=False)
+    assert repr(copied) == repr(module)
+    assert not copied.training
+    assert torch.equal(outputs(copied), before)
     with torch.no_grad():
-        again.weight_ih_l0.zero_() if "Cell" not in kind else again.weight_ih.zero_()
+        copied.weight_ih_l0.zero_() if "Cell" not in kind else copied.weight_ih.zero_()
     assert torch.equal(outputs(module), before)
 
 
 @every_module
 def test_a_state_dict_goes_through_a_file_with_weights_only(kind: str, options: dict[str, Any]) -> None:
-    module, other = made(kind, options), made(kind, options)
+    module, other = make_module(kind, options), make_module(kind, options)
     torch.save(module.state_dict(), file := io.BytesIO())
     file.seek(0)
     assert str(other.load_state_dict(torch.load(file, weights_only=True))) == "<All keys matched successfully>"
@@ -76,29 +76,29 @@ def test_a_state_dict_goes_through_a_file_with_weights_only(kind: str, options: 
 @every_module
 def test_a_state_dict_goes_through_a_safetensors_file(kind: str, options: dict[str, Any]) -> None:
     safetensors = pytest.importorskip("safetensors.torch")
-    module, other = made(kind, options), made(kind, options)
+    module, other = make_module(kind, options), make_module(kind, options)
     other.load_state_dict(safetensors.load(safetensors.save(module.state_dict())))
     assert torch.equal(outputs(other), outputs(module))
 
 
 @every_module
 def test_a_functional_call_takes_a_state_dict(kind: str, options: dict[str, Any]) -> None:
-    module, other = made(kind, options), made(kind, options)
+    module, other = make_module(kind, options), make_module(kind, options)
     x = torch.randn(*(() if "Cell" in kind else (5,)), 2, 3)
     found = torch.func.functional_call(module, other.state_dict(), (x,))
-    assert torch.equal(flat(found), flat(other(x)))
-    assert not torch.equal(flat(found), flat(module(x)))
+    assert torch.equal(flatten(found), flatten(other(x)))
+    assert not torch.equal(flatten(found), flatten(module(x)))
     assert module.state_dict().keys() == other.state_dict().keys()
 
 
 @every_module
 def test_gradients_by_torch_func_are_those_of_backward(kind: str, options: dict[str, Any]) -> None:
-    torch.manual_seed(0)  # a norm over four numbers that are close together makes any rounding large
-    module = made(kind, options)
+    torch.manual_seed(0)  # a norm over four close numbers magnifies rounding errors
+    module = make_module(kind, options)
     x = torch.randn(*(() if "Cell" in kind else (5,)), 2, 3)
     weights = dict(module.named_parameters())
-    found = torch.func.grad(lambda w: flat(torch.func.functional_call(module, w, (x,))).square().sum())(weights)
-    flat(module(x)).square().sum().backward()
+    found = torch.func.grad(lambda w: flatten(torch.func.functional_call(module, w, (x,))).square().sum())(weights)
+    flatten(module(x)).square().sum().backward()
     for name, weight in weights.items():
         assert torch.allclose(found[name], weight.grad, atol=3e-6 * float(weight.grad.abs().max()))
 
@@ -111,18 +111,18 @@ def test_a_wrong_state_dict_raises_as_torchs_does(kind: str) -> None:
         "Unexpected key": {**weights, "weight_ih_l1": weights["weight_ih_l0"]},
         "size mismatch": {**weights, "bias_hh_l0": torch.zeros(7)},
     }
-    for room in (torch.nn, nn):
+    for package in (torch.nn, nn):
         for message, state in wrong.items():
             with pytest.raises(RuntimeError, match=message):
-                getattr(room, kind)(3, 4).load_state_dict(state)
-        found = getattr(room, kind)(3, 4).load_state_dict(wrong["Missing key"], strict=False)
+                getattr(package, kind)(3, 4).load_state_dict(state)
+        found = getattr(package, kind)(3, 4).load_state_dict(wrong["Missing key"], strict=False)
         assert found.missing_keys == ["bias_hh_l0"]
         assert not found.unexpected_keys
-        found = getattr(room, kind)(3, 4).load_state_dict(wrong["Unexpected key"], strict=False)
+        found = getattr(package, kind)(3, 4).load_state_dict(wrong["Unexpected key"], strict=False)
         assert found.unexpected_keys == ["weight_ih_l1"]
 
 
-def test_loading_can_assign_and_fill_what_was_made_on_meta() -> None:
+def test_loading_can_assign_and_fill_weights_from_meta() -> None:
     source, module = nn.GRU(3, 4, update="replace"), nn.GRU(3, 4, update="replace", device="meta")
     module.load_state_dict(source.state_dict(), assign=True)
     assert torch.equal(outputs(module), outputs(source))
@@ -135,7 +135,7 @@ def test_loading_can_assign_and_fill_what_was_made_on_meta() -> None:
 
 @every_module
 def test_a_module_moves_to_another_dtype_and_back(kind: str, options: dict[str, Any]) -> None:
-    module = made(kind, options)
+    module = make_module(kind, options)
     before = outputs(module)
     assert {w.dtype for w in module.double().parameters()} == {torch.float64}
     assert outputs(module).dtype == torch.float64
@@ -145,7 +145,7 @@ def test_a_module_moves_to_another_dtype_and_back(kind: str, options: dict[str, 
 
 @every_module
 def test_train_and_eval_requires_grad_zero_grad_and_apply_reach_it(kind: str, options: dict[str, Any]) -> None:
-    module = made(kind, options)
+    module = make_module(kind, options)
     assert module.training
     assert not module.eval().training
     assert module.train() is module
@@ -161,18 +161,18 @@ def test_train_and_eval_requires_grad_zero_grad_and_apply_reach_it(kind: str, op
 
 @every_module
 def test_an_optimiser_step_changes_every_weight(kind: str, options: dict[str, Any]) -> None:
-    module = made(kind, options)
+    module = make_module(kind, options)
     before = {k: v.detach().clone() for k, v in module.named_parameters()}
     optimiser = torch.optim.SGD(module.parameters(), 0.1)
     state = torch.ones(2, 4)
     hx: tuple[Any, ...] = ((state, state) if kind == "LSTMCell" else state,) if "Cell" in kind else ()
     found = module(torch.randn(2, 3), *hx) if hx else module(torch.randn(5, 2, 3))
-    flat(found).square().sum().backward()
+    flatten(found).square().sum().backward()
     optimiser.step()
     assert all(not torch.equal(v, before[k]) for k, v in module.named_parameters())
 
 
-def test_hooks_run_before_after_and_backwards() -> None:
+def test_hooks_run_before_after_and_in_the_backward_pass() -> None:
     module, seen = nn.GRU(3, 4), list[str]()
     module.register_forward_pre_hook(lambda m, args: seen.append("before"))
     module.register_forward_hook(lambda m, args, out: seen.append(f"after {tuple(out[0].shape)}"))
@@ -244,14 +244,14 @@ def test_a_weight_may_be_replaced_or_shared() -> None:
 
 def test_a_module_works_inside_others() -> None:
     class Last(torch.nn.Module):
-        def forward(self, given: Any) -> torch.Tensor:
-            return given[0][-1]
+        def forward(self, result: Any) -> torch.Tensor:
+            return result[0][-1]
 
     net = torch.nn.Sequential(nn.GRU(3, 4, norm=True), Last(), torch.nn.Linear(4, 2))
     assert "0.dialect" in net.state_dict()
     assert net(torch.zeros(5, 2, 3)).shape == (2, 2)
-    again = copy.deepcopy(net)
-    again.load_state_dict(net.state_dict())
+    copied = copy.deepcopy(net)
+    copied.load_state_dict(net.state_dict())
     average = torch.optim.swa_utils.AveragedModel(net)
-    average.update_parameters(again)
+    average.update_parameters(copied)
     assert torch.allclose(average(torch.ones(5, 2, 3)), net(torch.ones(5, 2, 3)))

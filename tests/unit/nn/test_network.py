@@ -1,4 +1,4 @@
-"""torch's readers against the oracle: values, gradients, padding."""
+"""Networks and tapes in torch against the reference: values, gradients, padding."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ import torch
 from tidegate import cells, layers
 from tidegate.nn import Network, engine
 from tidegate.nn.ops import TorchOps
-from tidegate.nn.recurrent import by_equation, sequence
+from tidegate.nn.recurrent import run_all_states, run_tape
 from tidegate.tape import BINARY, UNARY, NumpyOps, Tape
 from tidegate.verify.samples import sample
 
 H, I, T, B = 6, 5, 9, 4  # noqa: E741
 
 
-def recurrent(name: str) -> tuple[dict[str, Any], Tape, dict[str, torch.Tensor]]:
+def make_layer(name: str) -> tuple[dict[str, Any], Tape, dict[str, torch.Tensor]]:
     cell = cells.load(name)
     layer = {"kind": "recurrent", "inputs": I, "size": H, "tape": name, "cell": name, "dialect": cell.dialect}
     shapes = layers.load("recurrent").tensors(layer, {name: cell.tape})
@@ -32,10 +32,10 @@ def recurrent(name: str) -> tuple[dict[str, Any], Tape, dict[str, torch.Tensor]]
 
 @pytest.mark.parametrize("name", cells.names())
 def test_a_fused_sequence_has_the_values_and_gradients_of_the_equation(name: str) -> None:
-    layer, tape, t = recurrent(name)
+    layer, tape, t = make_layer(name)
     x = torch.randn(T, B, I, dtype=torch.float64, requires_grad=True)
     results = []
-    for run in (sequence, by_equation):
+    for run in (run_all_states, run_tape):
         y, states = run(layer, tape, t, x)
         grads = torch.autograd.grad((y * torch.arange(1, H + 1)).square().sum(), [x, *t.values()], allow_unused=True)
         results.append((y, states, grads))
@@ -50,11 +50,11 @@ def test_a_fused_sequence_has_the_values_and_gradients_of_the_equation(name: str
 
 @pytest.mark.parametrize("name", cells.names())
 def test_gradients_are_those_of_finite_differences(name: str) -> None:
-    layer, tape, t = recurrent(name)
+    layer, tape, t = make_layer(name)
     x = torch.randn(3, 2, I, dtype=torch.float64, requires_grad=True)
     roles = list(t)
     assert torch.autograd.gradcheck(
-        lambda x, *w: by_equation(layer, tape, dict(zip(roles, w, strict=True)), x)[0], (x, *t.values())
+        lambda x, *w: run_tape(layer, tape, dict(zip(roles, w, strict=True)), x)[0], (x, *t.values())
     )
 
 
@@ -68,23 +68,23 @@ def test_the_engine_is_chosen_by_the_tape_and_not_by_its_name() -> None:
 
 
 @pytest.mark.parametrize("name", UNARY)
-def test_torch_means_by_an_operation_what_numpy_means(name: str) -> None:
+def test_an_operation_has_the_values_of_numpy(name: str) -> None:
     v = np.linspace(-4, 4, 33)
     assert np.allclose(getattr(TorchOps, name)(torch.from_numpy(v)).numpy(), getattr(NumpyOps, name)(v), atol=1e-14)
 
 
 @pytest.mark.parametrize("name", BINARY)
-def test_torch_means_by_an_operation_of_two_what_numpy_means(name: str) -> None:
+def test_an_operation_on_two_operands_has_the_values_of_numpy(name: str) -> None:
     a, b = np.linspace(-4, 4, 33), np.linspace(3, -2, 33) + 0.01
-    got = getattr(TorchOps, name)(torch.from_numpy(a), torch.from_numpy(b)).numpy()
-    assert np.allclose(got, getattr(NumpyOps, name)(a, b), atol=1e-14)
+    found = getattr(TorchOps, name)(torch.from_numpy(a), torch.from_numpy(b)).numpy()
+    assert np.allclose(found, getattr(NumpyOps, name)(a, b), atol=1e-14)
     scalar = getattr(TorchOps, name)(torch.from_numpy(a), 0.5).numpy()
     assert np.allclose(scalar, getattr(NumpyOps, name)(a, 0.5), atol=1e-14)
 
 
-def stack(over: list[str]) -> tuple[list[dict[str, Any]], dict[str, Tape]]:
+def make_stack(over: list[str]) -> tuple[list[dict[str, Any]], dict[str, Tape]]:
     tape = {"gru": cells.load("gru").tape}
-    made: list[dict[str, Any]] = [
+    document_layers: list[dict[str, Any]] = [
         {"kind": "embed", "rows": 11, "size": H},
         {"kind": "recurrent", "inputs": H, "size": H, "tape": "gru", "cell": "gru", "dialect": {}},
         {"kind": "norm", "size": H, "eps": 1e-5},
@@ -93,15 +93,15 @@ def stack(over: list[str]) -> tuple[list[dict[str, Any]], dict[str, Tape]]:
         {"kind": "dense", "inputs": H * len(over), "size": 3, "activation": "none"},
         {"kind": "softmax", "size": 3},
     ]
-    for i, layer in enumerate(made):
+    for i, layer in enumerate(document_layers):
         layer["tensors"] = {r: f"layers.{i}.{r}" for r in layers.load(layer["kind"]).tensors(layer, tape)}
-    return made, tape
+    return document_layers, tape
 
 
 @pytest.mark.parametrize("over", [["last"], ["mean", "max"], ["attention"], ["last", "mean", "max", "attention"]])
-def test_a_whole_batch_is_what_its_rows_are_step_by_step(over: list[str]) -> None:
-    made, tapes = stack(over)
-    network = Network(made, tapes)
+def test_a_whole_batch_has_the_values_of_its_rows_step_by_step(over: list[str]) -> None:
+    document_layers, tapes = make_stack(over)
+    network = Network(document_layers, tapes)
     gen = torch.Generator().manual_seed(0)
     for p in network.parameters():
         p.data.normal_(0, 0.7, generator=gen)
@@ -120,13 +120,13 @@ def test_a_whole_batch_is_what_its_rows_are_step_by_step(over: list[str]) -> Non
 
 def test_padding_of_nan_changes_nothing() -> None:
     tape = {"gru": cells.load("gru").tape}
-    made: list[dict[str, Any]] = [
+    document_layers: list[dict[str, Any]] = [
         {"kind": "recurrent", "inputs": I, "size": H, "tape": "gru", "cell": "gru", "dialect": {}},
         {"kind": "pool", "size": H, "over": ["last", "mean", "max", "attention"]},
     ]
-    for i, layer in enumerate(made):
+    for i, layer in enumerate(document_layers):
         layer["tensors"] = {r: f"layers.{i}.{r}" for r in layers.load(layer["kind"]).tensors(layer, tape)}
-    network = Network(made, tape)
+    network = Network(document_layers, tape)
     gen = torch.Generator().manual_seed(0)
     for p in network.parameters():
         p.data.normal_(0, 0.7, generator=gen)
@@ -137,12 +137,12 @@ def test_padding_of_nan_changes_nothing() -> None:
     assert torch.equal(network(x, lengths), network(filled, lengths))
 
 
-def test_a_users_cell_trains_by_its_equation() -> None:
+def test_a_custom_cell_trains_by_its_tape() -> None:
     cell = cells.load(str(Path(__file__).parents[3] / "examples" / "leaky.py"))
     layer = {"kind": "recurrent", "inputs": I, "size": H, "tape": "leaky", "cell": "leaky", "dialect": {}}
     shapes = layers.load("recurrent").tensors(layer, {"leaky": cell.tape})
     t = {k: torch.randn(v, requires_grad=True) for k, v in shapes.items()}
-    y, states = sequence(layer, cell.tape, t, torch.randn(T, B, I))
+    y, states = run_all_states(layer, cell.tape, t, torch.randn(T, B, I))
     y.sum().backward()
     assert set(states) == {"h", "trace"}
     assert all(p.grad is not None and torch.isfinite(p.grad).all() for p in t.values())
@@ -154,6 +154,6 @@ def test_a_network_can_be_copied_and_pickled(way: Any) -> None:
     network = Network(model.layers, model.tapes)
     network.load_tensors(dict(model.tensors))
     x, lengths = torch.randint(0, 3, (4, 2)), torch.tensor([4, 3])
-    again = way(network)
-    assert torch.equal(again(x, lengths), network(x, lengths))
-    assert again.state_dict().keys() == network.state_dict().keys()
+    copied = way(network)
+    assert torch.equal(copied(x, lengths), network(x, lengths))
+    assert copied.state_dict().keys() == network.state_dict().keys()

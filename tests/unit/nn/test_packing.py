@@ -1,4 +1,4 @@
-"""Rows packed, padded and turned round in time."""
+"""Rows packed, padded and reversed in time."""
 
 from __future__ import annotations
 
@@ -10,35 +10,35 @@ from tidegate.nn import packing
 
 
 @pytest.mark.parametrize("lengths", [[1], [4], [4, 4], [5, 3, 3, 1], [2, 1, 1, 1]])
-def test_each_row_is_turned_round_in_its_own_length(lengths: list[int]) -> None:
+def test_each_row_is_reversed_within_its_own_length(lengths: list[int]) -> None:
     rows = [torch.arange(n).float()[:, None] + 100 * b for b, n in enumerate(lengths)]
-    there, turned = pack_sequence(rows), pack_sequence([row.flip(0) for row in rows])
-    assert torch.equal(packing.lengths_of(there.batch_sizes), torch.tensor(lengths))
-    once = packing.reversed_in_time(there.data, there.batch_sizes)
-    assert torch.equal(once, turned.data)
-    assert torch.equal(packing.reversed_in_time(once, there.batch_sizes), there.data)
+    packed, expected = pack_sequence(rows), pack_sequence([row.flip(0) for row in rows])
+    assert torch.equal(packing.lengths_from_batch_sizes(packed.batch_sizes), torch.tensor(lengths))
+    once = packing.reverse_time(packed.data, packed.batch_sizes)
+    assert torch.equal(once, expected.data)
+    assert torch.equal(packing.reverse_time(once, packed.batch_sizes), packed.data)
 
 
 def test_equal_lengths_need_no_packing() -> None:
     x = torch.randn(4, 2, 3)
-    assert torch.equal(packing.reversed_in_time(x, None), x.flip(0))
-    y, lengths = packing.padded(x, None)
+    assert torch.equal(packing.reverse_time(x, None), x.flip(0))
+    y, lengths = packing.pad(x, None)
     assert y is x
     assert lengths.tolist() == [4, 4]
-    assert packing.packed(y, lengths, None) is y
+    assert packing.pack(y, lengths, None) is y
 
 
 def test_padding_and_packing_undo_each_other() -> None:
-    there = pack_sequence([torch.randn(n, 3) for n in (5, 2, 1)])
-    y, lengths = packing.padded(there.data, there.batch_sizes)
+    packed = pack_sequence([torch.randn(n, 3) for n in (5, 2, 1)])
+    y, lengths = packing.pad(packed.data, packed.batch_sizes)
     assert y.shape == (5, 3, 3)
-    assert torch.equal(packing.packed(y, lengths, there.batch_sizes), there.data)
+    assert torch.equal(packing.pack(y, lengths, packed.batch_sizes), packed.data)
 
 
-def test_states_go_in_the_order_of_the_rows_and_back() -> None:
-    given = pack_sequence([torch.randn(n, 3) for n in (1, 5, 2)], enforce_sorted=False)
-    rows = packing.Rows.of(given, batch_first=True)
-    assert rows.count == 3
+def test_states_are_sorted_like_the_rows_and_restored() -> None:
+    packed = pack_sequence([torch.randn(n, 3) for n in (1, 5, 2)], enforce_sorted=False)
+    rows = packing.ModuleInput.from_user(packed, batch_first=True)
+    assert rows.batch_size == 3
     state = torch.arange(3.0)[None, :, None]
-    assert rows.enter(state).flatten().tolist() == [1, 2, 0]
-    assert torch.equal(rows.leave(rows.enter(state)), state)
+    assert rows.sort_state(state).flatten().tolist() == [1, 2, 0]
+    assert torch.equal(rows.restore_state(rows.sort_state(state)), state)

@@ -1,4 +1,4 @@
-"""Pools by the native engine: values and gradients of the closed form in float64, the bits of inference."""
+"""Pools in the native engine: values and gradients of the closed form in float64, the bits of inference."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ POOLS = pytest.mark.parametrize("over", [["last"], ["mean"], ["max"], ["attentio
 SIZES = pytest.mark.parametrize("size", [5, 16, 37])
 
 
-def given(size: int, over: list[str]) -> tuple[dict[str, Any], dict[str, torch.Tensor], torch.Tensor, Packed]:
-    """A layer, its weights, entries [N, size] and their places."""
-    gen, entries = torch.Generator().manual_seed(2), Packed(LENGTHS)
-    x = torch.randn(len(entries.step), size, generator=gen, requires_grad=True)
+def make_case(size: int, over: list[str]) -> tuple[dict[str, Any], dict[str, torch.Tensor], torch.Tensor, Packed]:
+    """Return a layer, its weights, packed entries [N, size] and their layout."""
+    gen, layout = torch.Generator().manual_seed(2), Packed(LENGTHS)
+    x = torch.randn(len(layout.step), size, generator=gen, requires_grad=True)
     t = {"score": torch.randn(size, generator=gen), "score_bias": torch.randn(1, generator=gen)}
     t = {name: v.requires_grad_() for name, v in t.items()} if "attention" in over else {}
-    return {"over": over, "size": size}, t, x, entries
+    return {"over": over, "size": size}, t, x, layout
 
 
 @pytest.mark.parametrize("target", _native.targets())
@@ -36,10 +36,10 @@ def test_values_and_gradients_are_those_of_the_closed_form(
     target: str, over: list[str], size: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TIDEGATE_TARGET", target)
-    layer, t, x, entries = given(size, over)
+    layer, t, x, layout = make_case(size, over)
     exact = {name: v.detach().double().requires_grad_() for name, v in t.items()}
     wide = x.detach().double().requires_grad_()
-    y, right = pooling.pool(layer, t, x, entries, ENDS), pooling.pool(layer, exact, wide, entries, ENDS)
+    y, right = pooling.pool(layer, t, x, layout, ENDS), pooling.pool(layer, exact, wide, layout, ENDS)
     assert y.shape == (2, len(LENGTHS), size * len(over))
     assert torch.allclose(y.double(), right, atol=2e-6)
     dy = torch.randn(y.shape, generator=torch.Generator().manual_seed(3))
@@ -53,7 +53,7 @@ def test_values_and_gradients_are_those_of_the_closed_form(
 @SIZES
 def test_values_have_the_bits_of_the_engine(target: str, size: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TIDEGATE_TARGET", target)
-    layer, t, x, entries = given(size, ALL)
+    layer, t, x, layout = make_case(size, ALL)
     size_of = (-(-(8 + 4 * (3 * size + 2)) // 8)) * 8
     engine = _native.Engine(target, size_of)
     score = t["score"].detach().numpy()
@@ -61,12 +61,12 @@ def test_values_have_the_bits_of_the_engine(target: str, size: int, monkeypatch:
     engine.finish()
     state = np.zeros((len(LENGTHS), size_of), np.uint8)
     numbers = state[:, 8:].view(np.float32)
-    numbers[:, size : 2 * size] = -np.inf  # of max; and of the attention's peak
+    numbers[:, size : 2 * size] = -np.inf  # max, and the peak of attention
     numbers[:, 2 * size] = -np.inf
-    rows, lengths = entries.padded(x.detach()).numpy(), LENGTHS.numpy().astype(np.int32)
+    rows, lengths = layout.padded(x.detach()).numpy(), LENGTHS.numpy().astype(np.int32)
     out = np.empty((len(rows), len(LENGTHS), 4 * size), np.float32)
     engine.run(rows, lengths, state, np.empty_like(state), out, True, 1)
-    for ends, found in zip(ENDS, pooling.pool(layer, t, x, entries, ENDS), strict=True):
+    for ends, found in zip(ENDS, pooling.pool(layer, t, x, layout, ENDS), strict=True):
         assert np.array_equal(found.detach().numpy(), out[ends.numpy() - 1, np.arange(len(LENGTHS))])
 
 
@@ -84,25 +84,25 @@ def test_no_bit_depends_on_threads() -> None:
 
 
 def test_the_first_of_equal_largest_numbers_has_the_gradient() -> None:
-    entries = Packed(torch.tensor([3]))
+    layout = Packed(torch.tensor([3]))
     x = torch.tensor([[1.0], [2.0], [2.0]], requires_grad=True)
-    pooling.pool({"over": ["max"], "size": 1}, {}, x, entries, [torch.tensor([3])]).sum().backward()
+    pooling.pool({"over": ["max"], "size": 1}, {}, x, layout, [torch.tensor([3])]).sum().backward()
     assert x.grad is not None
     assert x.grad.flatten().tolist() == [0.0, 1.0, 0.0]
 
 
 def test_gradients_of_gradients_are_those_of_the_closed_form() -> None:
-    layer, t, x, entries = given(5, ALL)
+    layer, t, x, layout = make_case(5, ALL)
     found = []
     for native in (True, False):
-        y = pooling.pool(layer, t, x, entries, ENDS, native)
+        y = pooling.pool(layer, t, x, layout, ENDS, native)
         (dx,) = torch.autograd.grad(y.square().sum(), x, create_graph=True)
         found.append(torch.autograd.grad(dx.square().sum(), [x, *t.values()], allow_unused=True))
     for a, b in zip(*found, strict=True):
         assert torch.allclose(a, b, rtol=1e-3, atol=1e-4)
 
 
-def test_only_what_fits_together_is_taken() -> None:
+def test_arrays_that_do_not_fit_are_refused() -> None:
     read: dict[str, Any] = {
         "x": np.zeros((3, 4), np.float32),
         "batch_sizes": np.array([2, 1]),
@@ -130,28 +130,28 @@ def test_only_what_fits_together_is_taken() -> None:
 
 
 def test_entries_that_lie_column_by_column_have_the_same_gradients() -> None:
-    layer, t, x, entries = given(5, ALL)
-    turned = x.detach().T.contiguous().T.requires_grad_()
-    assert not turned.is_contiguous()
+    layer, t, x, layout = make_case(5, ALL)
+    by_column = x.detach().T.contiguous().T.requires_grad_()
+    assert not by_column.is_contiguous()
     dy = torch.randn(2, len(LENGTHS), 20, generator=torch.Generator().manual_seed(3))
-    asked = [[v, *t.values()] for v in (x, turned)]
-    found = [torch.autograd.grad(pooling.pool(layer, t, v[0], entries, ENDS), v, dy) for v in asked]
+    leaves = [[v, *t.values()] for v in (x, by_column)]
+    found = [torch.autograd.grad(pooling.pool(layer, t, v[0], layout, ENDS), v, dy) for v in leaves]
     assert all(torch.equal(a, b) for a, b in zip(*found, strict=True))
 
 
-def test_of_equal_steps_the_first_has_the_gradient_of_a_maximum() -> None:
+def test_the_first_of_equal_steps_has_the_gradient_of_a_maximum() -> None:
     x = torch.tensor([[1.0], [0.0], [1.0], [0.0], [1.0]])
 
     def gradient(create_graph: bool, native: bool) -> list[float]:
-        given = x.clone().requires_grad_()
-        y = pooling.pool({"over": ["max"]}, {}, given, Packed(torch.tensor([3, 2])), [torch.tensor([3, 2])], native)
-        return list(torch.autograd.grad(y.sum(), given, create_graph=create_graph)[0].flatten())
+        leaf = x.clone().requires_grad_()
+        y = pooling.pool({"over": ["max"]}, {}, leaf, Packed(torch.tensor([3, 2])), [torch.tensor([3, 2])], native)
+        return list(torch.autograd.grad(y.sum(), leaf, create_graph=create_graph)[0].flatten())
 
     assert gradient(False, True) == gradient(True, True) == gradient(False, False) == [1.0, 1.0, 0.0, 0.0, 0.0]
 
 
-def test_a_pools_gradients_stand_apart() -> None:
-    x, room = np.zeros((5, 3), np.float32), np.zeros(15, np.float32)
+def test_the_gradients_of_a_pool_must_not_overlap() -> None:
+    x, buffer = np.zeros((5, 3), np.float32), np.zeros(15, np.float32)
     read: dict[str, Any] = {
         "x": x,
         "batch_sizes": np.array([2, 2, 1]),
@@ -163,7 +163,7 @@ def test_a_pools_gradients_stand_apart() -> None:
         "dout": np.zeros((1, 2, 3), np.float32),
         "threads": 1,
     }
-    written = {"dx": room.reshape(5, 3), "dscore": np.zeros(3, np.float32), "dbias": np.zeros(1, np.float32)}
+    written = {"dx": buffer.reshape(5, 3), "dscore": np.zeros(3, np.float32), "dbias": np.zeros(1, np.float32)}
     _native.train_pool_backward(_native.targets()[0], **read, **written)
     with pytest.raises(ValueError, match="dx and dscore must not overlap"):
-        _native.train_pool_backward(_native.targets()[0], **read, **{**written, "dscore": room[:3]})
+        _native.train_pool_backward(_native.targets()[0], **read, **{**written, "dscore": buffer[:3]})

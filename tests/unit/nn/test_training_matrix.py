@@ -1,6 +1,6 @@
-"""Training of every cell in every dialect, whichever engine runs it: gradients are those of its tape in float64.
+"""Training of every cell in every dialect, in any engine: gradients are those of its tape in float64.
 
-The sizes are no multiples of a vector's lanes, and large enough that two threads share the work where there are two.
+The sizes are not multiples of the vector width, and large enough for two threads to share the work.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from tidegate import cells, nn
 
-Found = dict[str, torch.Tensor]
+Results = dict[str, torch.Tensor]
 INPUTS, SIZE, STEPS = 21, 70, 10
 ROWS = {"gru": 180, "lstm": 140, "rnn": 700, "mingru": 260}
 KINDS = {"gru": "GRU", "lstm": "LSTM", "rnn": "RNN", "mingru": "MinGRU"}
@@ -27,56 +27,56 @@ DIALECTS: list[tuple[str, Dialect]] = [
 ]
 
 
-def said(name: str, dialect: Dialect) -> str:
-    """The choices that are not the first ones."""
-    first = {key: choices[0] for key, choices in cells.load(name).dialects.items()}
-    return " ".join([name, *(f"{key}={choice}" for key, choice in dialect if choice != first[key])])
+def describe(name: str, dialect: Dialect) -> str:
+    """Return the name and the choices that are not the default."""
+    defaults = {key: choices[0] for key, choices in cells.load(name).dialects.items()}
+    return " ".join([name, *(f"{key}={choice}" for key, choice in dialect if choice != defaults[key])])
 
 
-every_dialect = pytest.mark.parametrize(("name", "dialect"), DIALECTS, ids=[said(*case) for case in DIALECTS])
+every_dialect = pytest.mark.parametrize(("name", "dialect"), DIALECTS, ids=[describe(*case) for case in DIALECTS])
 
 
 @pytest.fixture(autouse=True)
 def threads():
-    """As many as a test sets, and afterwards those of before."""
+    """Let a test set the number of threads, and restore it afterwards."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     yield torch.set_num_threads
     torch.set_num_threads(before)
 
 
-def module(name: str, dialect: Dialect, inputs: int, size: int, exact: bool = False, **options: Any) -> Any:
-    """A module of some weights; exact: in float64, step by step by its tape."""
-    chosen = dict(dialect)
-    options["bias"] = chosen["bias"] == "yes"
-    options["norm"] = chosen["norm"] == "layer"
-    options |= {key: chosen[key] for key in ("reset", "update") if key in chosen}
-    if "activation" in chosen:
-        options["nonlinearity"] = chosen["activation"]
-    if "peepholes" in chosen:
-        options |= {"peepholes": chosen["peepholes"] == "yes"}
-        options |= {"proj_size": size // 2} if chosen["projection"] == "yes" else {}
+def make_module(name: str, dialect: Dialect, inputs: int, size: int, exact: bool = False, **options: Any) -> Any:
+    """Create a module with fixed weights; exact: in float64, running its tape step by step."""
+    choices = dict(dialect)
+    options["bias"] = choices["bias"] == "yes"
+    options["norm"] = choices["norm"] == "layer"
+    options |= {key: choices[key] for key in ("reset", "update") if key in choices}
+    if "activation" in choices:
+        options["nonlinearity"] = choices["activation"]
+    if "peepholes" in choices:
+        options |= {"peepholes": choices["peepholes"] == "yes"}
+        options |= {"proj_size": size // 2} if choices["projection"] == "yes" else {}
     torch.manual_seed(3)
-    found = getattr(nn, KINDS[name])(inputs, size, **options)
-    for key, weight in found.named_parameters():
-        if key.startswith("norm_"):  # gains of 1 and biases of 0 would hide a fault
+    module = getattr(nn, KINDS[name])(inputs, size, **options)
+    for key, weight in module.named_parameters():
+        if key.startswith("norm_"):  # gains of 1 and biases of 0 would hide a bug
             weight.data += torch.rand(weight.shape) - 0.5
-    found.fused = not exact
-    return found.double() if exact else found
+    module.fused = not exact
+    return module.double() if exact else module
 
 
-def native(name: str, dialect: Dialect) -> bool:
-    return module(name, dialect, 1, 2).engine.startswith("native")
+def is_native(name: str, dialect: Dialect) -> bool:
+    return make_module(name, dialect, 1, 2).engine.startswith("native")
 
 
 def test_only_a_projection_is_left_to_torch():
-    assert {said(*case) for case in DIALECTS if not native(*case)} == {
-        said(*case) for case in DIALECTS if ("projection", "yes") in case[1]
+    assert {describe(*case) for case in DIALECTS if not is_native(*case)} == {
+        describe(*case) for case in DIALECTS if ("projection", "yes") in case[1]
     }
 
 
 class Batch:
-    """Random inputs, first states and gradients of everything that comes out."""
+    """Random inputs and initial states, and gradients of all outputs."""
 
     def __init__(self, own: Any, steps: int, rows: int, unequal: bool = False, initial: bool = True) -> None:
         generator = torch.Generator().manual_seed(5)
@@ -93,32 +93,32 @@ class Batch:
         self.dlast = [random(D * own.num_layers, rows, width) for width in widths]
         self.first = [random(D * own.num_layers, rows, width) for width in widths] if initial else []
 
-    def through(self, own: Any, create_graph: bool = False) -> Found:
-        """Outputs, last states and all gradients, by name."""
+    def run_backward(self, own: Any, create_graph: bool = False) -> Results:
+        """Return outputs, final states and all gradients, by name."""
         x = self.x.to(own.dtype, copy=True).requires_grad_()
         first = [v.to(own.dtype, copy=True).requires_grad_() for v in self.first]
         values = run(own, x, first, self.lengths)
         total = sum((v * d.to(own.dtype)).sum() for v, d in zip(values, (self.dy, *self.dlast), strict=True))
-        asked = {"x": x, **{f"first{i}": v for i, v in enumerate(first)}, **dict(own.named_parameters())}
-        gradients = torch.autograd.grad(total, list(asked.values()), create_graph=create_graph)
+        leaves = {"x": x, **{f"first{i}": v for i, v in enumerate(first)}, **dict(own.named_parameters())}
+        gradients = torch.autograd.grad(total, list(leaves.values()), create_graph=create_graph)
         named = {"y": values[0], **{f"last{i}": v for i, v in enumerate(values[1:])}}
         return {
             **{key: v.detach() for key, v in named.items()},
-            **{f"d{key}": v for key, v in zip(asked, gradients, strict=True)},
+            **{f"d{key}": v for key, v in zip(leaves, gradients, strict=True)},
         }
 
 
 def run(
     own: Any, x: torch.Tensor, first: list[torch.Tensor], lengths: torch.Tensor | None = None
 ) -> list[torch.Tensor]:
-    """Outputs, padded again where they were packed, and the last states."""
-    given = x if lengths is None else pack_padded_sequence(x, lengths, enforce_sorted=False)
-    y, last = own(given, (first[0] if len(first) == 1 else tuple(first)) if first else None)
+    """Return the outputs, padded again if they were packed, and the final states."""
+    input = x if lengths is None else pack_padded_sequence(x, lengths, enforce_sorted=False)
+    y, last = own(input, (first[0] if len(first) == 1 else tuple(first)) if first else None)
     y = y if lengths is None else pad_packed_sequence(y, total_length=len(x))[0]
     return [y, *((last,) if isinstance(last, torch.Tensor) else last)]
 
 
-def assert_close(found: Found, right: Found, bound: float) -> None:
+def assert_close(found: Results, right: Results, bound: float) -> None:
     assert list(found) == list(right)
     for key, value in found.items():
         exact = right[key].detach()
@@ -127,9 +127,9 @@ def assert_close(found: Found, right: Found, bound: float) -> None:
 
 
 @cache
-def right(name: str, dialect: Dialect, unequal: bool, initial: bool) -> Found:
-    own = module(name, dialect, INPUTS, SIZE, exact=True)
-    return Batch(own, STEPS, ROWS[name], unequal, initial).through(own)
+def expected_results(name: str, dialect: Dialect, unequal: bool, initial: bool) -> Results:
+    own = make_module(name, dialect, INPUTS, SIZE, exact=True)
+    return Batch(own, STEPS, ROWS[name], unequal, initial).run_backward(own)
 
 
 @pytest.mark.parametrize("count", [1, 2])  # first, so that both follow each other and share what is right
@@ -138,16 +138,16 @@ def right(name: str, dialect: Dialect, unequal: bool, initial: bool) -> Found:
 @pytest.mark.parametrize("initial", [False, True], ids=["zeros", "initial"])
 def test_gradients_are_those_of_the_tape_in_float64(name, dialect, unequal, initial, count, threads):
     threads(count)
-    own = module(name, dialect, INPUTS, SIZE)
-    found = Batch(own, STEPS, ROWS[name], unequal, initial).through(own)
-    assert_close(found, right(name, dialect, unequal, initial), 1e-5)
+    own = make_module(name, dialect, INPUTS, SIZE)
+    found = Batch(own, STEPS, ROWS[name], unequal, initial).run_backward(own)
+    assert_close(found, expected_results(name, dialect, unequal, initial), 1e-5)
 
 
 @every_dialect
-def test_windows_with_a_carried_state_have_the_gradients_of_each_apart(name, dialect):
-    def windows(exact: bool) -> tuple[Found, Found]:
-        """Gradients of two windows together, and the sums of what each has alone."""
-        own = module(name, dialect, 3, 11, exact)
+def test_windows_with_a_carried_state_have_the_sum_of_the_gradients_of_each(name, dialect):
+    def windows(exact: bool) -> tuple[Results, Results]:
+        """Return the gradients of two windows together, and the sums of those of each alone."""
+        own = make_module(name, dialect, 3, 11, exact)
         batch = Batch(own, 9, 4)
         x, dy = batch.x.to(own.dtype), batch.dy.to(own.dtype)
         state, losses = [v.to(own.dtype) for v in batch.first], []
@@ -162,18 +162,18 @@ def test_windows_with_a_carried_state_have_the_gradients_of_each_apart(name, dia
 
     (found, apart), (exact, _) = windows(False), windows(True)
     assert_close(found, exact, 1e-5)
-    close = torch.equal if native(name, dialect) else torch.allclose
+    close = torch.equal if is_native(name, dialect) else torch.allclose
     assert all(close(found[key], apart[key]) for key in found)
 
 
 @every_dialect
 def test_windows_with_a_carried_state_have_the_outputs_of_the_whole(name, dialect):
-    own = module(name, dialect, 3, 11)
+    own = make_module(name, dialect, 3, 11)
     batch = Batch(own, 9, 4)
     whole, *end = run(own, batch.x, batch.first)
     before, *state = run(own, batch.x[:5], batch.first)
     after, *last = run(own, batch.x[5:], state)
-    close = torch.equal if native(name, dialect) else torch.allclose
+    close = torch.equal if is_native(name, dialect) else torch.allclose
     assert close(torch.cat([before, after]), whole)
     assert all(close(a, b) for a, b in zip(last, end, strict=True))
 
@@ -181,18 +181,18 @@ def test_windows_with_a_carried_state_have_the_outputs_of_the_whole(name, dialec
 @every_dialect
 @pytest.mark.parametrize("unequal", [False, True], ids=["equal", "unequal"])
 def test_gradients_of_gradients_are_those_of_the_tape(name, dialect, unequal):
-    def twice(exact: bool) -> Found:
-        own = module(name, dialect, 3, 11, exact)
-        found = Batch(own, 5, 4, unequal).through(own, create_graph=True)
+    def twice(exact: bool) -> Results:
+        own = make_module(name, dialect, 3, 11, exact)
+        found = Batch(own, 5, 4, unequal).run_backward(own, create_graph=True)
         total = sum(v.pow(2).sum() for key, v in found.items() if key.startswith("d"))
         return dict(zip(dict(own.named_parameters()), torch.autograd.grad(total, list(own.parameters())), strict=True))
 
-    assert_close(twice(False), twice(True), 1e-4)  # a norm of few numbers magnifies roundings
+    assert_close(twice(False), twice(True), 1e-4)  # a norm of few numbers magnifies rounding errors
 
 
 @every_dialect
-def test_a_second_way_back_gives_the_same_gradients(name, dialect):
-    own = module(name, dialect, 3, 11)
+def test_a_second_backward_pass_gives_the_same_gradients(name, dialect):
+    own = make_module(name, dialect, 3, 11)
     batch = Batch(own, 7, 5, unequal=True)
     y, *_ = run(own, batch.x, batch.first, batch.lengths)
     first = torch.autograd.grad(y, list(own.parameters()), batch.dy, retain_graph=True)
@@ -202,33 +202,33 @@ def test_a_second_way_back_gives_the_same_gradients(name, dialect):
 
 @every_dialect
 def test_outputs_changed_in_place_are_refused_or_have_their_own_gradients(name, dialect):
-    own = module(name, dialect, 3, 4)
+    own = make_module(name, dialect, 3, 4)
     batch = Batch(own, 5, 2)
-    wanted = torch.autograd.grad(2 * own(batch.x)[0], list(own.parameters()), batch.dy)
+    expected = torch.autograd.grad(2 * own(batch.x)[0], list(own.parameters()), batch.dy)
     y = own(batch.x)[0].mul_(2)
-    if native(name, dialect):  # the way back reads them
+    if is_native(name, dialect):  # the backward pass reads them
         with pytest.raises(RuntimeError, match="modified by an inplace operation"):
             y.sum().backward()
     else:
         found = torch.autograd.grad(y, list(own.parameters()), batch.dy)
-        assert all(torch.allclose(a, b) for a, b in zip(found, wanted, strict=True))
+        assert all(torch.allclose(a, b) for a, b in zip(found, expected, strict=True))
 
 
 @every_dialect
 @pytest.mark.parametrize("options", [{"num_layers": 2}, {"num_layers": 3, "residual": True}, {"bidirectional": True}])
 def test_modules_of_several_recurrences_have_the_gradients_of_the_tape(name, dialect, options):
-    own, exact = (module(name, dialect, 6, 23, exact, **options) for exact in (False, True))
+    own, exact = (make_module(name, dialect, 6, 23, exact, **options) for exact in (False, True))
     batch = Batch(own, 6, 5, unequal=True)
-    assert_close(batch.through(own), batch.through(exact), 1e-5)
+    assert_close(batch.run_backward(own), batch.run_backward(exact), 1e-5)
 
 
 @every_dialect
-def test_no_number_behind_a_rows_end_matters(name, dialect):
-    own = module(name, dialect, 6, 11, num_layers=2)
+def test_padding_has_no_effect(name, dialect):
+    own = make_module(name, dialect, 6, 11, num_layers=2)
     batch = Batch(own, 6, 5, unequal=True)
-    clean = batch.through(own)
-    behind = torch.arange(6)[:, None] >= batch.lengths
-    batch.x[behind] = torch.nan
-    found = batch.through(own)
+    clean = batch.run_backward(own)
+    padding = torch.arange(6)[:, None] >= batch.lengths
+    batch.x[padding] = torch.nan
+    found = batch.run_backward(own)
     assert all(torch.equal(value, clean[key]) for key, value in found.items())
-    assert not found["dx"][behind].any()
+    assert not found["dx"][padding].any()

@@ -1,4 +1,4 @@
-"""Each module under each transform of torch gives what the reference gives."""
+"""Each module under each transform of torch has the values of its reference."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pytest
 import torch
 from torch.autograd import forward_ad, functional
 from torch.nn.utils import parametrizations, prune, rnn
-from transformed_modules import MODULES, assert_near, made, numbers, reference
+from transformed_modules import MODULES, assert_near, make_module, make_reference, random_input
 
 from tidegate import nn
 
@@ -23,7 +23,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:LSTM with projections", "ignore:
 
 
 def gradients(module: Any, x: Tensor) -> dict[str, Tensor]:
-    """Of the weights, by torch.func."""
+    """Return the gradients of the weights, by torch.func."""
 
     def loss(weights: dict[str, Tensor]) -> Tensor:
         return torch.func.functional_call(module, weights, (x,)).square().sum()
@@ -32,7 +32,7 @@ def gradients(module: Any, x: Tensor) -> dict[str, Tensor]:
 
 
 def of_each_row(module: Any, x: Tensor) -> Tensor:
-    """Gradients of the weights for each row by itself, end to end; of a module without weights there are none."""
+    """Return the gradients of the weights for each row alone, concatenated; empty for a module without weights."""
     found = torch.func.vmap(lambda row: gradients(module, row))(torch.stack([x, -x]))
     return torch.cat([g.flatten(1) for g in found.values()] or [x.new_zeros(2, 0)], 1)
 
@@ -43,7 +43,7 @@ def dual(module: Any, x: Tensor) -> Tensor:
 
 
 def dual_gradient(module: Any, x: Tensor) -> Tensor:
-    """The tangent of a gradient whose forward ran before."""
+    """Return the tangent of a gradient whose forward pass ran before."""
     x = x.clone().requires_grad_()
     y = module(x)
     with forward_ad.dual_level():
@@ -64,7 +64,7 @@ def twice(module: Any, x: Tensor) -> Tensor:
     return torch.autograd.grad(once.square().sum(), x, allow_unused=True)[0] if once.requires_grad else once
 
 
-def recomputed(module: Any, x: Tensor) -> Tensor:
+def checkpointed(module: Any, x: Tensor) -> Tensor:
     x = x.clone().requires_grad_()
     torch.utils.checkpoint.checkpoint(module, x, use_reentrant=False).square().sum().backward()
     assert x.grad is not None
@@ -72,7 +72,7 @@ def recomputed(module: Any, x: Tensor) -> Tensor:
 
 
 def replicated(module: Any, x: Tensor) -> Tensor:
-    """As DataParallel copies modules: weights are plain tensors then."""
+    """Copy modules as DataParallel does: their weights become plain tensors."""
     replica = module._replicate_for_data_parallel()
     part = module.part._replicate_for_data_parallel()
     if not list(part.children()):
@@ -92,39 +92,39 @@ VALUES: dict[str, Callable[[Any, Tensor], Tensor]] = {
     "gradients of each row": of_each_row,
     "functionalize": lambda module, x: torch.func.functionalize(module)(x),
     "dual numbers": dual,
-    "dual numbers on the way back": dual_gradient,
+    "dual numbers in the backward pass": dual_gradient,
     "several gradients at once": several_gradients,
     "a vectorised Jacobian": lambda module, x: functional.jacobian(module, x, vectorize=True),
     "gradients of gradients": twice,
-    "checkpoint": recomputed,
+    "checkpoint": checkpointed,
     "replicas": replicated,
 }
 
 
 @ALL
 @pytest.mark.parametrize("transform", VALUES)
-def test_a_transform_gives_what_the_reference_gives(name, transform):
-    module, x = made(name), numbers(name)
+def test_a_transform_has_the_values_of_the_reference(name, transform):
+    module, x = make_module(name), random_input(name)
     found = VALUES[transform](module, x)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        assert_near(found, VALUES[transform](reference(module), x.double()))
+        assert_near(found, VALUES[transform](make_reference(module), x.double()))
 
 
-def doubled(y: Tensor) -> None:
+def double_in_place(y: Tensor) -> None:
     y.mul_(2)
 
 
-def cleared(y: Tensor) -> None:
+def zero_in_place(y: Tensor) -> None:
     y[:1].zero_()
 
 
-def through(module: Any, x: Tensor, change: Callable[[Tensor], None], what: str) -> Tensor:
-    """The gradient of the input where something is changed in place before the way back."""
+def gradient_after_change(module: Any, x: Tensor, change: Callable[[Tensor], None], what: str) -> Tensor:
+    """Return the gradient of the input when something is modified in place before the backward pass."""
     x = x.clone().requires_grad_()
-    given = x * 1.0
-    found = module.part(given)
-    y, states = found if isinstance(found, tuple) else (found, found)
+    input = x * 1.0
+    result = module.part(input)
+    y, states = result if isinstance(result, tuple) else (result, result)
     states = states if isinstance(states, tuple) else (states,)
     loss = y.square().sum() if what in ("input", "weights") else 0.0
     if what == "weights":
@@ -132,7 +132,7 @@ def through(module: Any, x: Tensor, change: Callable[[Tensor], None], what: str)
             for weight in module.parameters():
                 change(weight)
     else:
-        for v in {"output": (y,), "input": (given,), "states": states}[what]:
+        for v in {"output": (y,), "input": (input,), "states": states}[what]:
             change(v)
     loss = loss + y.square().sum() + sum(v.square().sum() for v in states)
     return torch.autograd.grad(loss, x)[0]
@@ -140,31 +140,31 @@ def through(module: Any, x: Tensor, change: Callable[[Tensor], None], what: str)
 
 @ALL
 @pytest.mark.parametrize("what", ["output", "states", "input", "weights"])
-@pytest.mark.parametrize("change", [doubled, cleared])
-def test_a_change_in_place_before_the_way_back_is_an_error_or_has_the_right_gradient(name, what, change):
-    module, x = made(name), numbers(name)
+@pytest.mark.parametrize("change", [double_in_place, zero_in_place])
+def test_a_change_in_place_before_the_backward_pass_is_an_error_or_has_the_right_gradient(name, what, change):
+    module, x = make_module(name), random_input(name)
     try:
-        found = through(module, x, change, what)
+        found = gradient_after_change(module, x, change, what)
     except RuntimeError as error:
         if not re.search("modified by an inplace operation|is a view", str(error)):
             raise
         return
-    assert_near(found, through(reference(module), x.double(), change, what))
+    assert_near(found, gradient_after_change(make_reference(module), x.double(), change, what))
 
 
 @ALL
 @pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16, torch.float16])
 def test_other_dtypes_equal_the_reference_within_their_digits(name, dtype):
-    module, x = made(name), numbers(name)
+    module, x = make_module(name), random_input(name)
     y = copy.deepcopy(module).to(dtype)(x.to(dtype))
     assert y.dtype == dtype
-    torch.testing.assert_close(y.double(), reference(module)(x.double()), rtol=0.05, atol=0.05)
+    torch.testing.assert_close(y.double(), make_reference(module)(x.double()), rtol=0.05, atol=0.05)
 
 
 @ALL
 def test_modes_and_devices_equal_the_reference_and_leave_nothing_behind(name):
-    module, x = made(name), numbers(name)
-    right = reference(module)(x.double())
+    module, x = make_module(name), random_input(name)
+    right = make_reference(module)(x.double())
     with torch.inference_mode():
         assert_near(module(x), right)
     with torch.no_grad():
@@ -176,12 +176,12 @@ def test_modes_and_devices_equal_the_reference_and_leave_nothing_behind(name):
     assert nothing.shape == right.shape
     assert nothing.is_meta
     with torch._subclasses.FakeTensorMode():
-        assert made(name)(torch.empty(x.shape)).shape == right.shape
+        assert make_module(name)(torch.empty(x.shape)).shape == right.shape
 
 
 @ALL
 def test_weights_made_of_others_hooks_and_files(name):
-    module, x = made(name), numbers(name)
+    module, x = make_module(name), random_input(name)
     holders = [(part, key) for part in module.modules() for key in ("weight_ih_l0", "weight_ih") if hasattr(part, key)]
     before, calls = module(x), list[int]()
     for part, key in holders:
@@ -191,22 +191,22 @@ def test_weights_made_of_others_hooks_and_files(name):
         torch.testing.assert_close(module(x), pruned, rtol=0, atol=0)
         assert not torch.equal(pruned, before)
         getattr(part, key).data.copy_(
-            getattr(made(name).part, key) if part is module.part else getattr(part, key) + 0.1
+            getattr(make_module(name).part, key) if part is module.part else getattr(part, key) + 0.1
         )
         parametrizations.weight_norm(part, key)
-    assert_near(module(x), reference(module)(x.double()))
+    assert_near(module(x), make_reference(module)(x.double()))
     module.part.register_forward_hook(lambda *_: calls.append(1))
     module.part.register_full_backward_hook(lambda *_: calls.append(2))
     module(x.clone().requires_grad_()).sum().backward()
     assert calls == [1, 2]
-    plain, file = made(name), io.BytesIO()
+    plain, file = make_module(name), io.BytesIO()
     torch.save(plain, file)
     file.seek(0)
     torch.testing.assert_close(torch.load(file, weights_only=False)(x), plain(x), rtol=0, atol=0)
 
 
 def test_torch_func_takes_packed_rows():
-    packed = rnn.pack_padded_sequence(numbers("GRU"), [2, 1])
+    packed = rnn.pack_padded_sequence(random_input("GRU"), [2, 1])
     module = nn.GRU(3, 2)
 
     def gradient(of: Any, packed: rnn.PackedSequence) -> Tensor:
@@ -216,18 +216,18 @@ def test_torch_func_takes_packed_rows():
 
         return torch.func.grad(loss)({key: p.detach() for key, p in of.named_parameters()})["weight_hh_l0"]
 
-    right = gradient(reference(module), rnn.PackedSequence(packed.data.double(), packed.batch_sizes))
+    right = gradient(make_reference(module), rnn.PackedSequence(packed.data.double(), packed.batch_sizes))
     assert_near(gradient(module, packed), right)
 
 
-def test_a_network_under_a_transform_gives_what_the_reference_gives():
+def test_a_network_under_a_transform_has_the_values_of_the_reference():
     from tidegate.verify.samples import sample
 
     model, lengths = sample(features=3, size=4, over=("mean", "attention")), torch.tensor([2, 1])
     found, right = (nn.Network(model.layers, model.tapes, native=native) for native in (True, False))
     for network in (found, right):
         network.load_tensors(dict(model.tensors))
-    x = numbers("GRU")
+    x = random_input("GRU")
     for transform in (torch.func.vmap, torch.func.jacfwd, torch.func.jacrev):
         assert_near(
             transform(lambda v: found(v, lengths))(torch.stack([x, -x]) if transform is torch.func.vmap else x),

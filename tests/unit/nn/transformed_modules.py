@@ -1,4 +1,4 @@
-"""Every module of tidegate.nn, and what it is held against: itself in float64, step by step by the tape."""
+"""Every module of tidegate.nn, and its reference: the same in float64, which runs the tape step by step."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ MODULES: dict[str, Callable[[], torch.nn.Module]] = {
 }
 
 
-class First(torch.nn.Module):
-    """The outputs alone, or the first state of a cell."""
+class FirstOutput(torch.nn.Module):
+    """A module that returns only the outputs, or the first state of a cell."""
 
     def __init__(self, part: torch.nn.Module) -> None:
         super().__init__()
@@ -45,27 +45,27 @@ class First(torch.nn.Module):
         return y
 
 
-def made(name: str) -> Any:
+def make_module(name: str) -> Any:
     torch.manual_seed(1)
-    return First(MODULES[name]())
+    return FirstOutput(MODULES[name]())
 
 
-def reference(module: Any) -> Any:
-    """The same in float64, step by step by the tape."""
-    found = copy.deepcopy(module).double()
-    for part in found.modules():
+def make_reference(module: Any) -> Any:
+    """Return the same in float64, running the tape step by step."""
+    reference = copy.deepcopy(module).double()
+    for part in reference.modules():
         part.fused = False
-    return found
+    return reference
 
 
-def numbers(name: str, steps: int = 2, rows: int = 2, seed: int = 0) -> Tensor:
+def random_input(name: str, steps: int = 2, rows: int = 2, seed: int = 0) -> Tensor:
     shape = (rows, 3) if "Cell" in name else (steps, rows, 3)
     return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
 
 
-def longer(name: str) -> Tensor:
-    """Other numbers, more of them, than what a module is traced with."""
-    return numbers(name, steps=7, rows=3, seed=1)
+def longer_input(name: str) -> Tensor:
+    """Return another input than the one for tracing, with more steps and rows."""
+    return random_input(name, steps=7, rows=3, seed=1)
 
 
 def assert_near(found: Any, right: Any) -> None:

@@ -1,4 +1,4 @@
-"""The final states of both directions, and from_torch beside the module that its parts are of."""
+"""FinalStates, and from_torch with like=: the model and the module that its parts are from have the same outputs."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def logits(scores: Tensor) -> Tensor:
 
 
 class Classifier(torch.nn.Module):
-    """What people write: a head over what `read` takes of the outputs and last states of a recurrence."""
+    """A module as people write it: a head over what `read` selects from outputs and final states."""
 
     def __init__(
         self,
@@ -50,7 +50,7 @@ class Classifier(torch.nn.Module):
         return self.end(self.head(self.dropout(self.read(y, states))))
 
 
-def of_both(y: Tensor, states: Any) -> Tensor:
+def final_states(y: Tensor, states: Any) -> Tensor:
     h = states[0] if isinstance(states, tuple) else states
     return torch.cat([h[-2], h[-1]], -1)
 
@@ -74,32 +74,32 @@ def memory(y: Tensor, states: Any) -> Tensor:
 IDS = torch.randint(0, 9, (3, 5), generator=torch.Generator().manual_seed(5))
 
 
-def brought(net: Classifier, *more: torch.nn.Module, example: Any = IDS, final: bool = True, **options: Any) -> Any:
+def convert(net: Classifier, *more: torch.nn.Module, example: Any = IDS, final: bool = True, **options: Any) -> Any:
     parts = [net.embedding, net.recurrence, *([nn.FinalStates()] if final else []), net.dropout, net.head, *more]
     return tidegate.from_torch(*parts, like=net, example=example, **options)
 
 
-RIGHT: dict[str, tuple[Callable[[], Classifier], dict[str, Any]]] = {
-    "GRU": (lambda: Classifier(of_both), {}),
-    "LSTM of two layers": (lambda: Classifier(of_both, torch.nn.LSTM, num_layers=2, dropout=0.5), {}),
-    "time first": (lambda: Classifier(of_both, batch_first=False), {"example": IDS.T}),
-    "a dialect": (lambda: Classifier(of_both, nn.GRU, reset="before"), {}),
+EQUAL: dict[str, tuple[Callable[[], Classifier], dict[str, Any]]] = {
+    "GRU": (lambda: Classifier(final_states), {}),
+    "LSTM of two layers": (lambda: Classifier(final_states, torch.nn.LSTM, num_layers=2, dropout=0.5), {}),
+    "time first": (lambda: Classifier(final_states, batch_first=False), {"example": IDS.T}),
+    "a dialect": (lambda: Classifier(final_states, nn.GRU, reset="before"), {}),
     "last step": (lambda: Classifier(last_step), {"final": False}),
     "every step": (lambda: Classifier(every_step), {"final": False}),
     "every step, time first": (lambda: Classifier(every_step, batch_first=False), {"final": False}),
     "one direction": (lambda: Classifier(last_step, both=False), {"final": False}),
-    "one row": (lambda: Classifier(of_both), {"example": IDS[:1]}),
-    "one number": (lambda: Classifier(of_both, end=lambda v: v.squeeze(-1), outputs=1), {}),
+    "one row": (lambda: Classifier(final_states), {"example": IDS[:1]}),
+    "one number": (lambda: Classifier(final_states, end=lambda v: v.squeeze(-1), outputs=1), {}),
 }
 
 
-@pytest.mark.parametrize("name", RIGHT)
-def test_parts_that_answer_as_the_module_does_are_brought(name):
-    make, options = RIGHT[name]
+@pytest.mark.parametrize("name", EQUAL)
+def test_parts_with_the_outputs_of_the_module_are_converted(name):
+    make, options = EQUAL[name]
     net = make().train()
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        predictor = brought(net, **options)
+        predictor = convert(net, **options)
     assert net.training
     if name == "GRU":
         found = predictor.predict([row.numpy() for row in IDS])
@@ -108,7 +108,7 @@ def test_parts_that_answer_as_the_module_does_are_brought(name):
 
 
 class Padded(Classifier):
-    """Rows of unequal lengths, packed, or with their padding read as steps."""
+    """A classifier of rows of unequal lengths, packed, or with their padding read as steps."""
 
     packs, every = True, False
 
@@ -122,24 +122,24 @@ class Padded(Classifier):
 
 @pytest.mark.parametrize("lengths", [[5, 2, 4], [4, 1, 3]])
 def test_rows_of_unequal_lengths_are_compared_at_their_own_ends(lengths):
-    net = Padded(of_both)
+    net = Padded(final_states)
     example = IDS, torch.tensor(lengths)
-    assert brought(net, example=example)
+    assert convert(net, example=example)
     net.every = True
-    assert brought(net, example=example, final=False)
+    assert convert(net, example=example, final=False)
     net.every = net.packs = False
-    with pytest.raises(ModuleError, match="the parts do not answer as like does"):
-        brought(net, example=example)
+    with pytest.raises(ModuleError, match="the model and like differ"):
+        convert(net, example=example)
 
 
 @pytest.mark.parametrize("end", [logits, lambda v: v.softmax(-1), lambda v: v.log_softmax(-1)])
 def test_a_softmax_at_the_end_may_be_missing_in_the_module(end):
-    net = Classifier(of_both, end=end)
-    assert brought(net, torch.nn.Softmax(-1), labels=["no", "yes"]).labels == ["no", "yes"]
+    net = Classifier(final_states, end=end)
+    assert convert(net, torch.nn.Softmax(-1), labels=["no", "yes"]).labels == ["no", "yes"]
 
 
 class Stacked(torch.nn.Module):
-    """Two recurrences in both directions, whose answer is the final states of the second."""
+    """Two bidirectional recurrences and a head on the final states of the second."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -148,61 +148,85 @@ class Stacked(torch.nn.Module):
         self.head = torch.nn.Linear(4, 2)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.head(of_both(*self.upper(self.lower(x)[0])))
+        return self.head(final_states(*self.upper(self.lower(x)[0])))
 
 
-def test_the_parts_that_are_proposed_have_final_states_behind_the_last_recurrence_alone():
+def test_the_suggested_parts_have_final_states_after_the_last_recurrence_only():
     m, x = Stacked(), torch.randn(3, 5, 3)
     with pytest.raises(ModuleError) as refused:
         tidegate.from_torch(m)
-    proposed = re.search(r"from_torch\(m\.lower, .*, example=x\)", str(refused.value))
-    assert proposed
-    assert eval(f"tidegate.{proposed[0]}").predict(list(x.numpy())).shape == (3, 2)
+    suggestion = re.search(r"from_torch\(m\.lower, .*, example=x\)", str(refused.value))
+    assert suggestion
+    assert eval(f"tidegate.{suggestion[0]}").predict(list(x.numpy())).shape == (3, 2)
 
 
-WRONG: dict[str, tuple[Callable[[], Classifier], dict[str, Any], str]] = {
-    "the last step": (lambda: Classifier(of_both), {"final": False}, "both directions, is tidegate.nn.FinalStates"),
-    "the final states": (lambda: Classifier(last_step), {}, r"leave FinalStates\(\) out where its forward"),
-    "a mean": (lambda: Classifier(mean), {"final": False}, "a mean or a maximum over the steps has no module"),
+DIFFERENT: dict[str, tuple[Callable[[], Classifier], dict[str, Any], str]] = {
+    "the last step": (
+        lambda: Classifier(final_states),
+        {"final": False},
+        r"both directions, pass tidegate.nn.FinalStates",
+    ),
+    "the final states": (lambda: Classifier(last_step), {}, r"leave FinalStates\(\) out if its forward"),
+    "a mean": (lambda: Classifier(mean), {"final": False}, "a mean or a maximum over the steps cannot be converted"),
     "the memory of an LSTM": (
         lambda: Classifier(memory, torch.nn.LSTM, both=False),
         {"final": False},
-        "the parts do not answer as like does",
+        "the model and like differ",
     ),
-    "a function of its own": (lambda: Classifier(of_both, end=torch.tanh), {}, "as modules, such as torch.nn.ReLU"),
-    "a table that is normed": (
-        lambda: Classifier(lambda y, h: torch.nn.functional.normalize(of_both(y, h), dim=-1)),
+    "a function in its forward": (
+        lambda: Classifier(final_states, end=torch.tanh),
         {},
-        "do not answer as",
+        "as modules, such as torch.nn.ReLU",
     ),
-    "logarithms": (lambda: Classifier(of_both, end=lambda v: v.log_softmax(-1)), {}, "do not answer as"),
-    "an example of one step": (lambda: Classifier(of_both), {"example": IDS[:, :1]}, "of rows of 2 steps or more"),
-    "another width": (lambda: Classifier(of_both, end=lambda v: v[:, :1]), {}, r"like gives \[3, 1\] for an"),
-    "an id too many": (lambda: Classifier(of_both), {"example": IDS + 9}, "there are 0 to 8"),
-    "numbers for ids": (lambda: Classifier(of_both), {"example": IDS.float()}, "expected token ids"),
-    "lengths of other rows": (lambda: Padded(of_both), {"example": (IDS, torch.tensor([0, 5, 1]))}, "fails|1 or more"),
-    "no example": (lambda: Classifier(of_both), {"example": None}, "like is given without an example"),
+    "normalised states": (
+        lambda: Classifier(lambda y, h: torch.nn.functional.normalize(final_states(y, h), dim=-1)),
+        {},
+        "the model and like differ",
+    ),
+    "log-probabilities": (
+        lambda: Classifier(final_states, end=lambda v: v.log_softmax(-1)),
+        {},
+        "the model and like differ",
+    ),
+    "an example of one step": (
+        lambda: Classifier(final_states),
+        {"example": IDS[:, :1]},
+        "for rows of 2 steps or more",
+    ),
+    "another width": (
+        lambda: Classifier(final_states, end=lambda v: v[:, :1]),
+        {},
+        r"like returns shape \[3, 1\] for an",
+    ),
+    "an id too many": (lambda: Classifier(final_states), {"example": IDS + 9}, "expected ids from 0 to 8"),
+    "numbers for ids": (lambda: Classifier(final_states), {"example": IDS.float()}, "expected token ids"),
+    "lengths of other rows": (
+        lambda: Padded(final_states),
+        {"example": (IDS, torch.tensor([0, 5, 1]))},
+        "fails|1 or more",
+    ),
+    "no example": (lambda: Classifier(final_states), {"example": None}, "like is given without an example"),
     "a forward that fails": (
-        lambda: Classifier(of_both, end=lambda v: v @ torch.ones(7)),
+        lambda: Classifier(final_states, end=lambda v: v @ torch.ones(7)),
         {},
-        "like fails in float64 on the example",
+        "like fails on the example in float64",
     ),
-    "what is not finite": (lambda: Classifier(of_both, end=lambda v: v / 0), {}, "numbers that are not finite"),
+    "what is not finite": (lambda: Classifier(final_states, end=lambda v: v / 0), {}, "numbers that are not finite"),
 }
 
 
-@pytest.mark.parametrize("name", WRONG)
-def test_parts_that_answer_otherwise_are_refused_with_size_and_place(name):
-    make, options, sentence = WRONG[name]
+@pytest.mark.parametrize("name", DIFFERENT)
+def test_parts_with_other_outputs_are_refused_with_size_and_place(name):
+    make, options, sentence = DIFFERENT[name]
     with pytest.raises(ModuleError, match=sentence):
-        brought(make(), **options)
+        convert(make(), **options)
 
 
-def test_the_difference_is_told_with_its_place():
-    net = Classifier(of_both)
-    place = r"the largest difference is [\d.e-]+, of row \d and output \d after the last step, [\d.e-]+ in like and"
+def test_the_difference_is_described_with_its_place():
+    net = Classifier(final_states)
+    place = r"the largest difference is [\d.e-]+, in row \d and output \d after the last step: [\d.e-]+ in like and"
     with pytest.raises(ModuleError, match=place):
-        brought(net, final=False)
+        convert(net, final=False)
 
 
 def test_like_is_a_module():
@@ -213,13 +237,13 @@ def test_like_is_a_module():
     gru = torch.nn.GRU(3, 4)
     assert tidegate.from_torch(gru, like=gru, example=torch.randn(5, 2, 3))
     assert tidegate.from_torch(gru, like=gru, example=torch.randn(5, 3))
-    with pytest.raises(ModuleError, match=r"example is of shape \[5, 2\]; expected \[rows, steps, 3\]"):
+    with pytest.raises(ModuleError, match=r"example has shape \[5, 2\]; expected \[rows, steps, 3\]"):
         tidegate.from_torch(gru, like=gru, example=torch.randn(5, 2))
 
 
-def test_a_head_on_the_last_step_of_both_directions_is_warned_of():
+def test_a_head_on_the_last_step_final_states_directions_is_warned_of():
     gru, head = torch.nn.GRU(3, 4, bidirectional=True), torch.nn.Linear(8, 2)
-    with pytest.warns(UserWarning, match="has seen that step alone") as caught:
+    with pytest.warns(UserWarning, match="has seen only that step") as caught:
         tidegate.from_torch(gru, head)
     assert caught[0].filename == __file__
     with warnings.catch_warnings():
@@ -233,15 +257,15 @@ def test_final_states_are_those_of_the_recurrence_for_any_layout():
     for batch_first in (False, True):
         gru = torch.nn.GRU(4, 2, 2, bidirectional=True, batch_first=batch_first)
         outputs, h = gru(y.transpose(0, 1) if batch_first else y)
-        torch.testing.assert_close(nn.FinalStates(batch_first)(outputs), of_both(outputs, h), rtol=0, atol=0)
+        torch.testing.assert_close(nn.FinalStates(batch_first)(outputs), final_states(outputs, h), rtol=0, atol=0)
     one, h = gru(y[:, 0])
-    torch.testing.assert_close(nn.FinalStates(True)(one), of_both(one, h), rtol=0, atol=0)
+    torch.testing.assert_close(nn.FinalStates(True)(one), final_states(one, h), rtol=0, atol=0)
     rows = [y[:n, 0] for n in (2, 5, 1)]
     packed = pack_padded_sequence(pad_sequence(rows), [2, 5, 1], enforce_sorted=False)
     outputs, h = gru(packed)
-    torch.testing.assert_close(nn.FinalStates()(outputs), of_both(outputs, h), rtol=0, atol=0)
+    torch.testing.assert_close(nn.FinalStates()(outputs), final_states(outputs, h), rtol=0, atol=0)
     with pytest.raises(
-        WrongType, match="input is tuple; give the outputs of a recurrence, the first of its two results"
+        WrongType, match="input is tuple; pass the outputs of a recurrence, the first of its two results"
     ):
         nn.FinalStates()(gru(y))
     for wrong in (torch.zeros(3), torch.zeros(2, 3, 5), torch.zeros(0, 3, 4)):
@@ -250,8 +274,8 @@ def test_final_states_are_those_of_the_recurrence_for_any_layout():
 
 
 def test_final_states_go_back_to_torch():
-    net = Classifier(of_both)
-    predictor = brought(net)
+    net = Classifier(final_states)
+    predictor = convert(net)
     back = tidegate.to_torch(predictor)
     assert [type(part) for part in back] == [torch.nn.Embedding, torch.nn.GRU, nn.FinalStates, torch.nn.Linear]
     torch.testing.assert_close(back(IDS.T), net.eval()(IDS))
@@ -260,8 +284,8 @@ def test_final_states_go_back_to_torch():
 
 def test_exports_of_final_states(tmp_path):
     ort = pytest.importorskip("onnxruntime")
-    net = Classifier(of_both).eval()
-    predictor = brought(net)
+    net = Classifier(final_states).eval()
+    predictor = convert(net)
     tidegate.export(predictor, "onnx", tmp_path / "m.onnx")
     session = ort.InferenceSession(str(tmp_path / "m.onnx"), providers=["CPUExecutionProvider"])
     lengths = np.array([5, 3, 1], np.int32)
