@@ -53,7 +53,7 @@ def versions() -> dict[str, str]:
     }
 
 
-def measured(cell: str, dialect: dict[str, str], lengths: tuple[int, ...]) -> list[Found]:
+def measure(cell: str, dialect: dict[str, str], lengths: tuple[int, ...]) -> list[Found]:
     """One row for each compiler, level and length."""
     model = attach(sample(seed=1, features=3, size=8, outputs=4, cell=cell, dialect=dialect), lengths=lengths)
     replay, engine = Replay(model), compile(model, "base", fused=False)
@@ -78,17 +78,17 @@ def measured(cell: str, dialect: dict[str, str], lengths: tuple[int, ...]) -> li
                         "error": float(errors.max()),
                         "bound": float(limits[errors.argmax()]),
                         "ratio": float(np.divide(errors, limits, out=np.zeros_like(errors), where=errors > 0).max()),
-                        "same_bits": raw(found[k]) == raw(base[k]),
+                        "same_bits": as_bytes(found[k]) == as_bytes(base[k]),
                     }
                 )
     return rows
 
 
-def raw(pair: Pair) -> tuple[bytes, bytes]:
+def as_bytes(pair: Pair) -> tuple[bytes, bytes]:
     return pair[0].tobytes(), pair[1].tobytes()
 
 
-def sanitized(cell: str, dialect: dict[str, str]) -> bool:
+def passes_sanitizers(cell: str, dialect: dict[str, str]) -> bool:
     """Whether the self-test, compiled with the sanitizers, ends well."""
     model = attach(sample(seed=1, features=3, size=8, outputs=4, cell=cell, dialect=dialect), lengths=(1, 100))
     with tempfile.TemporaryDirectory() as folder:
@@ -98,9 +98,9 @@ def sanitized(cell: str, dialect: dict[str, str]) -> bool:
         return subprocess.run([str(Path(folder) / "m")], capture_output=True, check=False).returncode == 0
 
 
-def large(rows: int) -> Found:
+def time_large_model(rows: int) -> Found:
     """Seconds that a model with an embed of so many rows, 128 wide, takes to be written and compiled."""
-    model = with_rows(rows, 128)
+    model = make_large_model(rows, 128)
     found: Found = {"weights": sum(model.tensors[n].size for one in model.layers for n in one["tensors"].values())}
     with tempfile.TemporaryDirectory() as folder:
         start = time.perf_counter()
@@ -118,7 +118,7 @@ def large(rows: int) -> Found:
     return found
 
 
-def with_rows(rows: int, size: int) -> Model:
+def make_large_model(rows: int, size: int) -> Model:
     """A classifier of token ids whose embed has this many rows."""
     small = sample(seed=1, size=size, outputs=150)
     document, tensors = small.document, dict(small.tensors)
@@ -131,7 +131,7 @@ def with_rows(rows: int, size: int) -> Model:
     return attach(Model(document, tensors), lengths=(1,))
 
 
-def summary(rows: list[Found]) -> list[Found]:
+def summarise(rows: list[Found]) -> list[Found]:
     """Over cells and dialects: the worst of each compiler, level and length."""
     keys = list(dict.fromkeys((r["compiler"], r["level"], r["steps"]) for r in rows))
     found = []
@@ -154,7 +154,7 @@ def summary(rows: list[Found]) -> list[Found]:
 
 
 def main() -> None:
-    parser = record.arguments(__doc__)
+    parser = record.make_parser(__doc__)
     parser.add_argument("--cells", nargs="+", choices=cells.names(), default=cells.names())
     parser.add_argument("--rows", type=int, default=20_000)
     parser.add_argument("--lengths", type=int, nargs="+", default=LENGTHS)
@@ -165,18 +165,18 @@ def main() -> None:
     every = [(cell, dialect) for cell in options.cells for dialect in cells.dialects_of(cell)]
     rows, clean = [], 0
     for cell, dialect in every:
-        rows += measured(cell, dialect, tuple(options.lengths))
-        clean += sanitized(cell, dialect) if "gcc" in compilers() else 0
+        rows += measure(cell, dialect, tuple(options.lengths))
+        clean += passes_sanitizers(cell, dialect) if "gcc" in compilers() else 0
     figures = {
         "models": len(every),
         "compilers": versions(),
-        "summary": summary(rows),
+        "summary": summarise(rows),
         "sanitizers": " ".join(SANITIZED),
         "sanitized_ok": clean,
-        "large": large(options.rows),
+        "large": time_large_model(options.rows),
         "rows": rows,
     }
-    record.write(options.out, "c_export", record.made(figures))
+    record.write(options.out, "c_export", record.with_provenance(figures))
     if options.json:
         print(json.dumps(figures))
         return

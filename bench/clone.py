@@ -29,12 +29,12 @@ print(json.dumps({name: version(name) for name in ("tidegate", "numpy", "torch")
 
 
 def main() -> None:
-    options = record.arguments(__doc__).parse_args()
+    options = record.make_parser(__doc__).parse_args()
     with tempfile.TemporaryDirectory() as folder:
         clone = Path(folder, "tidegate")
         subprocess.run(["git", "clone", "--quiet", str(ROOT), str(clone)], check=True)
         figures = {goal: measured(goal, clone) for goal in STAMPS}
-        found = record.made(figures)
+        found = record.with_provenance(figures)
         asked = subprocess.run([".venv/bin/python", "-c", VERSIONS], cwd=clone, check=True, capture_output=True)
         found["versions"].update(json.loads(asked.stdout))
     record.write(options.out, "clone", found)

@@ -31,7 +31,7 @@ ENGINES = ["native", "torch.nn.GRU", "native=False", "fused=False"]
 FIT_ON = Path(__file__).parent / "common" / "fit_on.py"
 
 
-def fitted(engine: str, command: list[str]) -> dict[str, float]:
+def run_fit(engine: str, command: list[str]) -> dict[str, float]:
     """What a process took."""
     start = time.perf_counter()
     process = subprocess.Popen([sys.executable, str(FIT_ON), engine, *command], stdout=subprocess.DEVNULL)
@@ -42,23 +42,23 @@ def fitted(engine: str, command: list[str]) -> dict[str, float]:
     return {"wall_s": time.perf_counter() - start, "cpu_s": used.ru_utime + used.ru_stime}
 
 
-def run(engine: str, name: str, seed: int, more: list[str]) -> dict[str, Any]:
+def measure(engine: str, name: str, seed: int, more: list[str]) -> dict[str, Any]:
     """One fit and the test's score of what it wrote."""
     files, known = catalogue.fetch(name), catalogue.get(name)
     with tempfile.TemporaryDirectory() as folder:
         out = os.path.join(folder, "model.safetensors")
         flags = [*shlex.split(known.flags), "--seed", str(seed), "--out", out, *more]
-        spent = fitted(engine, ["fit", known.task, str(files["train"]), *flags])
+        spent = run_fit(engine, ["fit", known.task, str(files["train"]), *flags])
         metrics = measure(out, str(files["test"]), None, None, "wrong")
-        return {**spent, "accuracy": metrics["accuracy"], "epochs": len(history(out))}
+        return {**spent, "accuracy": metrics["accuracy"], "epochs": len(read_history(out))}
 
 
-def history(path: str) -> list[Any]:
+def read_history(path: str) -> list[Any]:
     return list(Model.load(path).document["provenance"]["history"])
 
 
 def main() -> None:
-    parser = record.timed_arguments(__doc__)
+    parser = record.make_speed_parser(__doc__)
     parser.add_argument("--set", default="reuters_r8")
     parser.add_argument("--engines", nargs="+", choices=ENGINES, default=ENGINES[:2])
     parser.add_argument("--seed", type=int, default=0)
@@ -68,13 +68,13 @@ def main() -> None:
     found: dict[str, list[dict[str, Any]]] = {engine: [] for engine in options.engines}
     for _ in range(options.runs):
         for engine, runs in found.items():
-            runs.append(run(engine, options.set, options.seed, options.more))
-            print(line(engine, runs[-1]), flush=True)
+            runs.append(measure(engine, options.set, options.seed, options.more))
+            print(format_line(engine, runs[-1]), flush=True)
     rows = [
         {"engine": engine, "runs": runs, **ratios(runs, found[options.engines[0]])} for engine, runs in found.items()
     ]
     figures = {"set": options.set, "seed": options.seed, "rows": rows}
-    record.write(options.out, "end_to_end", record.made(figures, "torch"))
+    record.write(options.out, "end_to_end", record.with_provenance(figures, "torch"))
     for row in rows[1:]:
         print(
             f"fit {options.set} vs {row['engine']}: {row['cpu_ratio']:.2f}x the CPU seconds of {rows[0]['engine']}, "
@@ -82,7 +82,7 @@ def main() -> None:
         )
 
 
-def line(engine: str, of: dict[str, Any]) -> str:
+def format_line(engine: str, of: dict[str, Any]) -> str:
     return (
         f"{engine}: accuracy {100 * of['accuracy']:.2f} %, {of['epochs']} epochs, {of['cpu_s']:.1f} s of CPU, "
         f"{of['wall_s']:.1f} s on the wall"

@@ -24,7 +24,7 @@ from tidegate.verify.samples import sample
 LENGTHS = (1, 7, 100, 1000)
 
 
-def measured(size: int, length: int) -> list[dict[str, Any]]:
+def measure(size: int, length: int) -> list[dict[str, Any]]:
     """One row for each target."""
     model = attach(sample(seed=1, features=size, size=size, outputs=10), lengths=(length,))
     replay, wrong = Replay(model), mutants(model)
@@ -54,13 +54,13 @@ def measured(size: int, length: int) -> list[dict[str, Any]]:
 
 
 def main() -> None:
-    parser = record.arguments(__doc__)
+    parser = record.make_parser(__doc__)
     parser.add_argument("--size", type=int, default=64)
     parser.add_argument("--lengths", type=int, nargs="+", default=LENGTHS)
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
-    rows = [row for length in options.lengths for row in measured(options.size, length)]
-    record.write(options.out, "errors", record.made({"size": options.size, "rows": rows}))
+    rows = [row for length in options.lengths for row in measure(options.size, length)]
+    record.write(options.out, "errors", record.with_provenance({"size": options.size, "rows": rows}))
     if options.json:
         print(json.dumps(rows))
         return

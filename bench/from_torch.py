@@ -26,7 +26,7 @@ from tidegate.verify.replay import TORCH_ERRORS, errors_on
 Random = np.random.Generator
 
 
-def recurrence(random: Random, width: int) -> torch.nn.Module:
+def random_recurrence(random: Random, width: int) -> torch.nn.Module:
     """A recurrent module of random kind and options."""
     kind = str(random.choice(["GRU", "LSTM", "RNN", "own GRU", "own LSTM", "own RNN", "MinGRU"]))
     H, layers, bias = int(random.integers(1, 33)), int(random.integers(1, 4)), bool(random.random() < 0.7)
@@ -45,14 +45,14 @@ def recurrence(random: Random, width: int) -> torch.nn.Module:
     return getattr(nn, kind.removeprefix("own "))(width, H, layers, **options)
 
 
-def modules(random: Random) -> list[torch.nn.Module]:
+def random_modules(random: Random) -> list[torch.nn.Module]:
     """Modules that go one after the other, with random weights."""
     width = int(random.integers(1, 17))
     made: list[torch.nn.Module] = (
         [torch.nn.Embedding(int(random.integers(2, 40)), width)] if random.random() < 0.3 else []
     )
     for _ in range(int(random.integers(1, 3))):
-        made.append(recurrence(random, width))
+        made.append(random_recurrence(random, width))
         width = int(getattr(made[-1], "proj_size", 0) or made[-1].hidden_size)
     if random.random() < 0.3:
         made.append(torch.nn.LayerNorm(width, bias=bool(random.random() < 0.7)))
@@ -64,11 +64,11 @@ def modules(random: Random) -> list[torch.nn.Module]:
     return made
 
 
-def measured(seed: int) -> dict[str, Any]:
+def measure(seed: int) -> dict[str, Any]:
     """One random model: its modules, the steps, and how far a stream is from torch."""
     random = np.random.default_rng(seed)
     torch.manual_seed(seed)
-    made, steps = modules(random), int(random.integers(1, 41))
+    made, steps = random_modules(random), int(random.integers(1, 41))
     predictor = tidegate.from_torch(*made)
     if isinstance(made[0], torch.nn.Embedding):
         x: Any = random.integers(0, made[0].num_embeddings, steps)
@@ -98,13 +98,13 @@ def measured(seed: int) -> dict[str, Any]:
 
 
 def main() -> None:
-    parser = record.arguments(__doc__)
+    parser = record.make_parser(__doc__)
     parser.add_argument("--count", type=int, default=200)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     torch.set_num_threads(1)
-    rows = [measured(options.seed + i) for i in range(options.count)]
+    rows = [measure(options.seed + i) for i in range(options.count)]
     worst = max(rows, key=lambda row: row["ratio"])
     found = {
         "modules": len(rows),
@@ -113,7 +113,7 @@ def main() -> None:
         "largest_error": max(row["error"] for row in rows),
         "worst": worst,
     }
-    record.write(options.out, "from_torch", record.made(found, "torch"))
+    record.write(options.out, "from_torch", record.with_provenance(found, "torch"))
     if options.json:
         print(json.dumps(found))
         return

@@ -19,7 +19,7 @@ from tidegate.runtime import Pool, Predictor, State, Stream
 from tidegate.verify.samples import WORDS, sample
 
 
-def drawn(events: int, streams: int, random: np.random.Generator) -> list[tuple[int, str, bool]]:
+def draw_events(events: int, streams: int, random: np.random.Generator) -> list[tuple[int, str, bool]]:
     """Events in random order over the streams: pieces that end inside words, words, spaces, ends."""
     parts = [w for word in WORDS for w in (word, word + " ", word[: len(word) // 2], " ")]
     pieces = random.integers(len(parts), size=(events, 2))
@@ -50,7 +50,7 @@ def disturb(pool: Pool, streams: dict[int, Stream], predictor: Predictor, random
 
 
 def main() -> None:
-    parser = record.arguments(__doc__)
+    parser = record.make_parser(__doc__)
     parser.add_argument("--events", type=int, default=1_000_000)
     parser.add_argument("--streams", type=int, default=1000)
     options = parser.parse_args()
@@ -60,12 +60,12 @@ def main() -> None:
     done = wrong = 0
     start = time.perf_counter()
     while done < options.events:
-        events = drawn(min(int(random.integers(1, 5000)), options.events - done), options.streams, random)
+        events = draw_events(min(int(random.integers(1, 5000)), options.events - done), options.streams, random)
         wrong += push(pool, streams, events) + disturb(pool, streams, predictor, random)
         done += len(events)
     seconds = time.perf_counter() - start
     figures = {"events": done, "streams": options.streams, "differing": wrong, "seconds": seconds}
-    record.write(options.out, "leaks", record.made(figures))
+    record.write(options.out, "leaks", record.with_provenance(figures))
     print(f"{done:,} events over {options.streams:,} streams in {seconds:.0f} s: {wrong} differ")
     raise SystemExit(bool(wrong))
 

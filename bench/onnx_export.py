@@ -22,18 +22,18 @@ from tidegate.verify.error_propagation import carried, flat_state, trajectory
 from tidegate.verify.samples import sample
 
 SEQUENCES = 3
-EVERY = ("last", "mean", "max", "attention")
+ALL_POOLS = ("last", "mean", "max", "attention")
 STACKS: dict[str, dict[str, Any]] = {
-    "text, every pool": {"over": EVERY, "norm": True, "dense": "tanh"},
+    "text, every pool": {"over": ALL_POOLS, "norm": True, "dense": "tanh"},
     "two residual layers": {"features": 4, "depth": 2, "over": ("max", "attention")},
-    "conv, every pool": {"features": 4, "conv": 3, "over": EVERY},
-    "conv centred, every pool": {"features": 4, "conv": 4, "centred": True, "over": EVERY},
-    "bidirectional GRU": {"features": 4, "direction": "both", "over": EVERY},
-    "bidirectional minGRU": {"features": 4, "direction": "both", "cell": "mingru", "over": EVERY},
+    "conv, every pool": {"features": 4, "conv": 3, "over": ALL_POOLS},
+    "conv centred, every pool": {"features": 4, "conv": 4, "centred": True, "over": ALL_POOLS},
+    "bidirectional GRU": {"features": 4, "direction": "both", "over": ALL_POOLS},
+    "bidirectional minGRU": {"features": 4, "direction": "both", "cell": "mingru", "over": ALL_POOLS},
 }
 
 
-class Truth:
+class ExactRuns:
     """A model's sequences of T steps: input, and after each one's own length the exact answer and its bound."""
 
     def __init__(self, model: Any, T: int) -> None:
@@ -80,7 +80,7 @@ def worst(ratios: Any) -> tuple[float, float]:
     return max(ratio), max(error)
 
 
-def cases(size: int) -> Any:
+def make_cases(size: int) -> Any:
     """(name, dialect, model)."""
     for cell in cells.names():
         for dialect in cells.dialects_of(cell):
@@ -90,14 +90,14 @@ def cases(size: int) -> Any:
         yield name, "", sample(1, size=size, outputs=3, **options)
 
 
-def measured(name: str, dialect: str, model: Any, batches: list[int], lengths: list[int]) -> dict[str, Any]:
+def measure(name: str, dialect: str, model: Any, batches: list[int], lengths: list[int]) -> dict[str, Any]:
     nodes = [form.node if (form := form_of(tape)) else "Scan" for tape in model.tapes.values()]
     sessions = {
         mode: target.Session(model, mode) for mode in (("sequence", "step") if model.streams[0] else ("sequence",))
     }
     rows = []
     for T in lengths:
-        truth = Truth(model, T)
+        truth = ExactRuns(model, T)
         for mode, session in sessions.items():
             for B in batches:
                 ratio, error = getattr(truth, mode)(session, B)
@@ -107,13 +107,13 @@ def measured(name: str, dialect: str, model: Any, batches: list[int], lengths: l
 
 
 def main() -> None:
-    parser = record.arguments(__doc__)
+    parser = record.make_parser(__doc__)
     parser.add_argument("--size", type=int, default=8)
     parser.add_argument("--batches", type=int, nargs="+", default=[1, 2, 33])
     parser.add_argument("--lengths", type=int, nargs="+", default=[1, 2, 500])
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
-    found = [measured(*case, options.batches, options.lengths) for case in cases(options.size)]
+    found = [measure(*case, options.batches, options.lengths) for case in make_cases(options.size)]
     over = [f"{f['model']} {f['dialect']}" for f in found if max(f["ratio"].values()) > 1]
     figures = {
         "size": options.size,
@@ -122,7 +122,7 @@ def main() -> None:
         "over": over,
         "models": found,
     }
-    record.write(options.out, "onnx_export", record.made(figures, "onnxruntime"))
+    record.write(options.out, "onnx_export", record.with_provenance(figures, "onnxruntime"))
     if options.json:
         print(json.dumps(figures))
         return

@@ -19,4 +19,4 @@ CASES = [
 ]
 
 if __name__ == "__main__":
-    forward.ask("pool", __doc__, CASES)
+    forward.run_bench("pool", __doc__, CASES)

@@ -25,4 +25,4 @@ CASES = [
 ]
 
 if __name__ == "__main__":
-    forward.ask("sequence", __doc__, CASES)
+    forward.run_bench("sequence", __doc__, CASES)

@@ -5,7 +5,7 @@ rolling origins, and the bytes of a state.
 
 Models have the sizes of the defaults on public sets; one short epoch fits them, which changes no time. First each
 one's largest error against float64, in the units of its outputs, and that streams and pools answer with the bits of
-whole series. One thread, whose CPU time is taken. `waves` is made up, and needs no data set.
+whole series. One thread, whose CPU time is taken. `write_waves` is made up, and needs no data set.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class Case:
 
     set: str
     split: str
-    given: dict[str, Any]
+    options: dict[str, Any]
 
 
 CASES = {
@@ -58,7 +58,7 @@ CASES = {
 
 
 def main() -> None:
-    parser = record.timed_arguments(__doc__)
+    parser = record.make_speed_parser(__doc__)
     parser.add_argument("cases", nargs="*", default=list(CASES), help=f"default {', '.join(CASES)}; also waves")
     parser.add_argument("--pushes", type=int, default=3000)
     parser.add_argument("--streams", type=int, default=1000, help="of the pool")
@@ -68,34 +68,34 @@ def main() -> None:
     rows = []
     for name in options.cases:
         with tempfile.TemporaryDirectory() as folder:
-            rows.append({"case": name, **measured(*fitted(name, Path(folder)), options.pushes, options.streams)})
-            print(checked_line(rows[-1]), flush=True)
+            rows.append({"case": name, **measure(*fit_model(name, Path(folder)), options.pushes, options.streams)})
+            print(format_checks(rows[-1]), flush=True)
     figures = {"pushes": options.pushes, "streams": options.streams, "rows": rows}
-    record.write(options.out, "series_stream", record.made(figures, "torch"))
+    record.write(options.out, "series_stream", record.with_provenance(figures, "torch"))
     print(report(rows, options.streams))
 
     # ---- models, and the series that are pushed
 
 
-def fitted(name: str, folder: Path) -> tuple[Predictor, list[Floats]]:
+def fit_model(name: str, folder: Path) -> tuple[Predictor, list[Floats]]:
     """A model of the sizes of the defaults, and series [T, columns] as its streams take them."""
     out = str(folder / "model.safetensors")
     if name == "waves":
-        task, path = load("forecast"), waves(folder)
+        task, path = load("forecast"), write_waves(folder)
         chosen = task.Options(horizon=4, windows_per_epoch=64, **SHORT)
         fit("forecast", str(path), chosen, out)
     else:
         case = CASES[name]
         files = catalogue.fetch(case.set)
         task, path = load(catalogue.get(case.set).task), files[case.split]
-        chosen = fits.options(case.set, **case.given, **SHORT)
+        chosen = fits.options(case.set, **case.options, **SHORT)
         fit(catalogue.get(case.set).task, str(files["train"]), chosen, out)
     predictor = loaded(out, threads=1)
     source = task.rows(str(path), chosen, predictor.model.document["input"]["columns"])
     return predictor, [series.values for series in source.series]
 
 
-def waves(folder: Path) -> Path:
+def write_waves(folder: Path) -> Path:
     """A file of a made-up series, whose season is 24 steps."""
     t = np.arange(600)
     values = 5 + np.sin(t * np.pi / 12) + 0.1 * np.random.default_rng(0).standard_normal(len(t))
@@ -106,14 +106,14 @@ def waves(folder: Path) -> Path:
     # ---- what is measured
 
 
-def measured(predictor: Predictor, series: list[Floats], pushes: int, streams: int) -> dict[str, Any]:
+def measure(predictor: Predictor, series: list[Floats], pushes: int, streams: int) -> dict[str, Any]:
     """The figures of one model; error and bits first."""
     transform = SeriesTransform.from_json(predictor.model.document["input"], predictor.model.tensors)
     reach = transform.window.reach if transform.window else 0
     x = np.concatenate(series)[: reach + 20_000]
-    found = {"error": error(predictor, transform, x), **same_bits(predictor, transform, series, x)}
-    stream, state = warmed(predictor, x, reach), warmed(predictor, x, reach).state
-    own, alone = pushed(stream, native(predictor, transform, x), x, pushes)
+    found = {"error": largest_error(predictor, transform, x), **check_bits(predictor, transform, series, x)}
+    stream, state = warm_stream(predictor, x, reach), warm_stream(predictor, x, reach).state
+    own, alone = time_pushes(stream, make_native_run(predictor, transform, x), x, pushes)
     cuts = statistics.quantiles(own, n=100)
     return {
         **found,
@@ -125,24 +125,24 @@ def measured(predictor: Predictor, series: list[Floats], pushes: int, streams: i
         "us_99": 1e6 * cuts[98],
         "native_us": 1e6 * statistics.median(alone),
         "ratio": statistics.median(a / b for a, b in zip(own, alone, strict=True)),
-        "pool_us": 1e6 * pooled(predictor, x, reach, streams) / streams,
+        "pool_us": 1e6 * time_pool_step(predictor, x, reach, streams) / streams,
         "layers_bytes": state.block.nbytes,
         "memory_bytes": len(state.input_state),
-        "origins_a_second": rolling(predictor, x, reach) if transform.forecast else None,
+        "origins_a_second": origins_per_second(predictor, x, reach) if transform.forecast else None,
     }
 
 
-def warmed(predictor: Predictor, x: Floats, reach: int) -> Stream:
+def warm_stream(predictor: Predictor, x: Floats, reach: int) -> Stream:
     """A stream that has seen enough for an answer."""
     stream = predictor.stream()
     stream.push(x[: max(1, reach)])
     return stream
 
 
-def error(predictor: Predictor, transform: SeriesTransform, x: Floats) -> float:
+def largest_error(predictor: Predictor, transform: SeriesTransform, x: Floats) -> float:
     """The largest difference of a stream's answer from float64, in the units of the chain's outputs."""
     reach = transform.window.reach if transform.window else min(len(x), CHECKED)
-    answer = warmed(predictor, x, reach).scores
+    answer = warm_stream(predictor, x, reach).scores
     steps = transform.impute(x[:reach], None)[0]
     if transform.window:
         rows, frame = transform.windows(steps, np.array([reach - 1]))
@@ -156,11 +156,11 @@ def error(predictor: Predictor, transform: SeriesTransform, x: Floats) -> float:
     return float((np.abs(answer.values - restored) / frame.spread[0][:, None]).max())
 
 
-def same_bits(predictor: Predictor, transform: SeriesTransform, series: list[Floats], x: Floats) -> dict[str, int]:
+def check_bits(predictor: Predictor, transform: SeriesTransform, series: list[Floats], x: Floats) -> dict[str, int]:
     """How many answers of streams and pools were compared with whole series. Ends the bench where bits differ."""
     reach = transform.window.reach if transform.window else 0
     begin, end = max(1, reach), min(len(x), max(1, reach) + CHECKED)
-    pool, stream = predictor.pool(), warmed(predictor, x, begin)
+    pool, stream = predictor.pool(), warm_stream(predictor, x, begin)
     pool.push([("a", x[:begin])])
     steps = [(stream.push(row).values, pool.step(["a"], row[None])[0]) for row in x[begin:end]]
     if transform.forecast:
@@ -168,7 +168,7 @@ def same_bits(predictor: Predictor, transform: SeriesTransform, series: list[Flo
     else:
         whole = np.stack([predictor.predict([x[: t + 1]])[0] for t in range(begin, end)])
     alone = (
-        [(last_of(predictor, one), predictor.predict([one])[0]) for one in series[:20]]
+        [(final_output(predictor, one), predictor.predict([one])[0]) for one in series[:20]]
         if not transform.forecast
         else []
     )
@@ -178,7 +178,7 @@ def same_bits(predictor: Predictor, transform: SeriesTransform, series: list[Flo
     return {"compared": len(pairs)}
 
 
-def last_of(predictor: Predictor, one: Floats) -> npt.NDArray[Any]:
+def final_output(predictor: Predictor, one: Floats) -> npt.NDArray[Any]:
     """A stream's final answer to a series that is pushed step by step."""
     stream = predictor.stream()
     for row in one[:-1]:
@@ -186,7 +186,7 @@ def last_of(predictor: Predictor, one: Floats) -> npt.NDArray[Any]:
     return np.asarray(stream.push(one[-1], end=True).values)
 
 
-def native(predictor: Predictor, transform: SeriesTransform, x: Floats) -> Callable[[], None]:
+def make_native_run(predictor: Predictor, transform: SeriesTransform, x: Floats) -> Callable[[], None]:
     """The run of the chain alone that a push asks for: of one step, or of a window."""
     model = predictor.model
     engine = runner(model, predictor.target)
@@ -202,7 +202,7 @@ def native(predictor: Predictor, transform: SeriesTransform, x: Floats) -> Calla
     return lambda: engine.step(row, state, one)
 
 
-def pushed(stream: Stream, alone: Callable[[], None], x: Floats, pushes: int) -> tuple[list[float], list[float]]:
+def time_pushes(stream: Stream, alone: Callable[[], None], x: Floats, pushes: int) -> tuple[list[float], list[float]]:
     """CPU seconds of every push, and of the native run alone right after it."""
     own, native_alone = [], []
     for row in samples(x, pushes + 20):
@@ -221,7 +221,7 @@ def samples(x: Floats, count: int) -> Iterator[Floats]:
         yield x[k % len(x)]
 
 
-def pooled(predictor: Predictor, x: Floats, reach: int, streams: int) -> float:
+def time_pool_step(predictor: Predictor, x: Floats, reach: int, streams: int) -> float:
     """Median seconds of a step of all streams of a pool at once; each stands elsewhere in x."""
     pool, ids = predictor.pool(), list(range(streams))
     places = np.arange(streams) * 7
@@ -237,7 +237,7 @@ def pooled(predictor: Predictor, x: Floats, reach: int, streams: int) -> float:
     return statistics.median(spent[2:])
 
 
-def rolling(predictor: Predictor, x: Floats, reach: int) -> float:
+def origins_per_second(predictor: Predictor, x: Floats, reach: int) -> float:
     """Forecasts a second from rolling origins of one series."""
     origins = np.arange(max(1, reach), len(x))[:ORIGINS]
     predictor.forecasts(x, origins[:2])
@@ -251,7 +251,7 @@ def rolling(predictor: Predictor, x: Floats, reach: int) -> float:
     # ---- what is said
 
 
-def checked_line(row: dict[str, Any]) -> str:
+def format_checks(row: dict[str, Any]) -> str:
     return f"{row['case']}: error {row['error']:.1e}; {row['compared']} answers have the bits of whole series"
 
 

@@ -39,13 +39,13 @@ GAINS = (0.3, 1.0, 1.0, 2.0, 4.0, 8.0, 16.0)  # of recurrent weights; at 1 R nei
 WIDTHS = (1, 2, 3, 5, 8, 16, 24, 32, 48, 64, 96)
 
 
-def fitted(sets: list[str], epochs: int | None) -> Iterator[tuple[str, Model]]:
+def fit_models(sets: list[str], epochs: int | None) -> Iterator[tuple[str, Model]]:
     """The default model of each set."""
     given = {} if epochs is None else {"epochs": epochs}
     for name in sets:
         with tempfile.TemporaryDirectory() as folder:
             out = str(Path(folder) / "model.safetensors")
-            fits.fitted(name, catalogue.fetch(name)["train"], out, **given)
+            fits.fit_set(name, catalogue.fetch(name)["train"], out, **given)
             yield name, Model.load(out)
 
 
@@ -75,17 +75,17 @@ def random_models(count: int, seed: int) -> Iterator[tuple[str, Model]]:
             softmax=bool(draw.random() < 0.7),
         )
         length = int(draw.choice([2, 15, 37, 37, 37, 80]))
-        yield f"{k}: {cell} gain {gain:g}, {length} steps", attach(scaled(model, gain), lengths=(1, length))
+        yield f"{k}: {cell} gain {gain:g}, {length} steps", attach(scale_recurrent(model, gain), lengths=(1, length))
 
 
-def scaled(model: Model, gain: float) -> Model:
+def scale_recurrent(model: Model, gain: float) -> Model:
     """The model with its recurrent matrices times `gain`."""
     names = {name for layer in model.layers for role, name in layer["tensors"].items() if role.split(".")[-1] == "R"}
     tensors = {n: (v * np.float32(gain) if n in names else v) for n, v in model.tensors.items()}
     return Model(model.document, tensors)
 
 
-def measured(name: str, model: Model) -> dict[str, Any]:
+def measure(name: str, model: Model) -> dict[str, Any]:
     """One model's figures."""
     begun, results = time.perf_counter(), list[Result](verify(model))
     took = time.perf_counter() - begun
@@ -94,7 +94,7 @@ def measured(name: str, model: Model) -> dict[str, Any]:
     ran = [result for result in results if result.ran]
     ratios = [max(r.ratio or 0.0, r.step_ratio or 0.0) for r in ran if r.target != "oracle" and r.ok is not None]
     wrong = [(r.target, r.path, r.verdict) for r in results if r.ok is False]
-    mutants, missed = wrong_ones(model)
+    mutants, missed = count_missed(model)
     return {
         "model": name,
         "verify_seconds": round(took, 2),
@@ -109,7 +109,7 @@ def measured(name: str, model: Model) -> dict[str, Any]:
     }
 
 
-def wrong_ones(model: Model) -> tuple[int, list[str]]:
+def count_missed(model: Model) -> tuple[int, list[str]]:
     """How many mistaken models there are, and which of them no bound tells from the right one."""
     if not any(layer["kind"] == "recurrent" for layer in model.layers):
         return 0, []
@@ -130,17 +130,17 @@ def wrong_ones(model: Model) -> tuple[int, list[str]]:
 
 
 def main() -> None:
-    parser = record.arguments(__doc__)
+    parser = record.make_parser(__doc__)
     parser.add_argument("--sets", nargs="*", default=catalogue.names(), help="data sets (default: all)")
     parser.add_argument("--epochs", type=int, help="of each fit (default: the task's own)")
     parser.add_argument("--random", type=int, default=200, metavar="COUNT", help="random models (default 200)")
     parser.add_argument("--seed", type=int, default=0, help="of the first random model (default 0)")
     args = parser.parse_args()
     rows = []
-    for of in (fitted(args.sets, args.epochs), random_models(args.random, args.seed)):
+    for of in (fit_models(args.sets, args.epochs), random_models(args.random, args.seed)):
         for name, model in of:
-            rows.append(measured(name, model))
-            print(line(rows[-1]), flush=True)
+            rows.append(measure(name, model))
+            print(format_line(rows[-1]), flush=True)
     totals = {
         "models": len(rows),
         "runs": sum(row["runs"] for row in rows),
@@ -150,17 +150,17 @@ def main() -> None:
         "mutants": sum(row["mutants"] for row in rows),
         "missed": sum(len(row["missed"]) for row in rows),
     }
-    record.write(args.out, "sound", record.made({**totals, "rows": rows}, "torch"))
+    record.write(args.out, "sound", record.with_provenance({**totals, "rows": rows}, "torch"))
     print(
         table(
             ["", ""], [[name, f"{value:.3f}" if isinstance(value, float) else value] for name, value in totals.items()]
         )
     )
     if totals["over"] or totals["missed"]:
-        raise SystemExit("not sound: " + "; ".join(line(row) for row in rows if row["over"] or row["missed"]))
+        raise SystemExit("not sound: " + "; ".join(format_line(row) for row in rows if row["over"] or row["missed"]))
 
 
-def line(row: dict[str, Any]) -> str:
+def format_line(row: dict[str, Any]) -> str:
     said = f"{row['model']}: {row['runs']} runs, {row['over']} over, worst {row['worst_ratio']:.2f} of its bound"
     said += f", {row['mutants'] - len(row['missed'])} of {row['mutants']} mutants caught"
     said += f", nothing told of {'; '.join(row['open'])}" if row["open"] else ""

@@ -17,4 +17,4 @@ CASES = [
 ]
 
 if __name__ == "__main__":
-    forward.ask("step", __doc__, CASES)
+    forward.run_bench("step", __doc__, CASES)

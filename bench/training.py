@@ -31,20 +31,23 @@ CASES = [
     "rnn:32x100x64x128",
     "mingru:32x100x64x128",
 ]
-WRONG = 1e-3  # no rounding of float32 takes a gradient so far, over its largest number
+MAX_ERROR = 1e-3  # no rounding of float32 takes a gradient so far, over its largest number
 
 
-def works(case: cases.Case, here: list[str]) -> tuple[dict[str, Work], dict[str, float | None]]:
+def make_works(case: cases.Case, here: list[str]) -> tuple[dict[str, Work], dict[str, float | None]]:
     """The works by name, ours first, and the largest error of each that has the case's equation or a dialect of it."""
-    x, dy = training.given(case)
-    own = training.module(case)
-    found = {f"tidegate {_native.default_target()}": training.work(own, x, dy)}
-    right = dict.fromkeys(found, training.exact(case, x, dy))
-    for name, plainer in case.against().items():
-        found[name], right[name] = training.work(training.module(plainer), x, dy), training.exact(plainer, x, dy)
+    x, dy = training.make_inputs(case)
+    own = training.make_module(case)
+    found = {f"tidegate {_native.default_target()}": training.make_work(own, x, dy)}
+    right = dict.fromkeys(found, training.exact_gradients(case, x, dy))
+    for name, plainer in case.our_variants().items():
+        found[name], right[name] = (
+            training.make_work(training.make_module(plainer), x, dy),
+            training.exact_gradients(plainer, x, dy),
+        )
     if case.plain:
-        found["tidegate lstm"] = training.work(training.module(case._replace(cell="lstm")), x, dy)
-    others = training.peers(case, x, dy, own) if "torch" in here else {}
+        found["tidegate lstm"] = training.make_work(training.make_module(case._replace(cell="lstm")), x, dy)
+    others = training.make_peers(case, x, dy, own) if "torch" in here else {}
     if "jax" in here and case.plain:
         others["jax"] = training.jax_gru(own, x, dy)
     same = ("jax", f"torch.nn.{training.OURS[case.cell]}")
@@ -57,39 +60,41 @@ def works(case: cases.Case, here: list[str]) -> tuple[dict[str, Work], dict[str,
 def error(work: Work, right: training.Gradients | None) -> float | None:
     work.before()
     work.call()
-    return None if right is None else training.error(work.left(), right)
+    return None if right is None else training.largest_error(work.result(), right)
 
 
-def measured(case: cases.Case, here: list[str], plan: Plan) -> Row:
+def measure(case: cases.Case, here: list[str], plan: Plan) -> Row:
     """The figures of a case; says its errors before it takes a time."""
-    found, errors = works(case, here)
-    print(interleaved.errors_line(case.called, errors), flush=True)
+    found, errors = make_works(case, here)
+    print(interleaved.format_errors(case.title, errors), flush=True)
     name = next(iter(found))
-    if not (errors[name] or 0.0) < WRONG:
-        raise SystemExit(f"{case.called}: an error of {errors[name]} is no rounding; nothing is timed")
-    row = interleaved.row(case.called, interleaved.taken(found, plan), errors)
+    if not (errors[name] or 0.0) < MAX_ERROR:
+        raise SystemExit(f"{case.title}: an error of {errors[name]} is no rounding; nothing is timed")
+    row = interleaved.make_row(case.title, interleaved.take_times(found, plan), errors)
     return {
         **row,
         **forward.share(case, row["ours"]),
         "kind": case.kind,
         "plain": case.plain,
-        "engine": training.module(case).engine,
+        "engine": training.make_module(case).engine,
     }
 
 
 def main() -> None:
-    parser = record.timed_arguments(__doc__)
-    cases.add(parser, "training", CASES)
-    peers.add(parser, "torch", "jax")
-    forward.plans(parser, rounds=9)
+    parser = record.make_speed_parser(__doc__)
+    cases.add_flag(parser, "training", CASES)
+    peers.add_flag(parser, "torch", "jax")
+    forward.add_plan_flags(parser, rounds=9)
     options = parser.parse_args()
-    here, rows = peers.installed(options.peers), []
+    here, rows = peers.find_installed(options.peers), []
     for case in options.cases:
-        rows.append(measured(case, here, Plan(options.rounds, options.seconds)))
-        for line in interleaved.lines(rows[-1]):
+        rows.append(measure(case, here, Plan(options.rounds, options.seconds)))
+        for line in interleaved.format_lines(rows[-1]):
             print(line, flush=True)
     figures = {"absent": forward.absent(options.peers, here), "rows": rows}
-    record.write(options.out, "training", record.made(figures, "torch", *(name for name in here if name != "torch")))
+    record.write(
+        options.out, "training", record.with_provenance(figures, "torch", *(name for name in here if name != "torch"))
+    )
 
 
 if __name__ == "__main__":

@@ -56,23 +56,23 @@ class Case(NamedTuple):
         return one * self.rows * (1 if self.stepwise else self.steps) * (3 if self.kind == "training" else 1)
 
     @property
-    def called(self) -> str:
+    def title(self) -> str:
         """
         >>> parse("step", "64x32").called, parse("pool", "gru,reset=before,weights=bf16:5x64x32").called
         ('step I=64 H=32 float32', 'pool 5x64x32 gru reset=before weights=bf16')
         """
         sizes = "I={} H={}".format(*self.sizes) if self.kind == "step" else "x".join(map(str, self.sizes))
-        return " ".join([self.kind, sizes, *([] if self.plain else [self.equation]), self.number])
+        return " ".join([self.kind, sizes, *([] if self.plain else [self.equation]), self.number_format])
 
     @property
     def equation(self) -> str:
         return " ".join([self.cell, *(f"{key}={value}" for key, value in self.dialect.items())])
 
     @property
-    def number(self) -> str:
+    def number_format(self) -> str:
         return " ".join(f"{key}={value}" for key, value in self.precision.items()) or "float32"
 
-    def against(self) -> dict[str, Case]:
+    def our_variants(self) -> dict[str, Case]:
         """The same by us without what is special about it: by name."""
         plainer = {}
         if self.dialect:
@@ -99,7 +99,7 @@ def parse(kind: str, text: str) -> Case:
     return Case(kind, cell, chosen, precision, numbers)
 
 
-def add(parser: argparse.ArgumentParser, kind: str, default: list[str]) -> None:
+def add_flag(parser: argparse.ArgumentParser, kind: str, default: list[str]) -> None:
     """The flag --cases."""
 
     def case(text: str) -> Case:

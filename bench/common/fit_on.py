@@ -15,7 +15,7 @@ import sys
 from typing import Any
 
 
-def swapped(engine: str) -> None:
+def use_engine(engine: str) -> None:
     """Puts the engine in place of the native one."""
     from tidegate.nn import recurrent
     from tidegate.train import job
@@ -35,7 +35,7 @@ def by_module(layer: dict[str, Any], tape: Any, t: dict[str, Any], x: Any, sizes
 
     if recurrent.kernel_of(tape) != "gru":
         raise SystemExit("the model's cell is not torch.nn.GRU's; nothing stands in for it")
-    module = made(layer["inputs"], layer["size"])
+    module = make_gru(layer["inputs"], layer["size"])
     weights = {"weight_ih_l0": t["W"], "weight_hh_l0": t["R"], "bias_ih_l0": t["b"], "bias_hh_l0": t["c"]}
     whole, lengths = packing.padded(x, sizes)  # torch takes four times as long over a PackedSequence
     y, _ = torch.func.functional_call(module, weights, (whole, start["h"][None]))
@@ -44,7 +44,7 @@ def by_module(layer: dict[str, Any], tape: Any, t: dict[str, Any], x: Any, sizes
 
 
 @functools.cache
-def made(inputs: int, size: int) -> Any:
+def make_gru(inputs: int, size: int) -> Any:
     import torch
 
     return torch.nn.GRU(inputs, size)
@@ -54,9 +54,9 @@ def main(arguments: list[str]) -> int:
     from tidegate import cli
 
     engine, *command = arguments
-    swapped(engine)
+    use_engine(engine)
     code = cli.main(command)
-    if engine == "torch.nn.GRU" and not made.cache_info().currsize:
+    if engine == "torch.nn.GRU" and not make_gru.cache_info().currsize:
         raise SystemExit("no recurrence went through torch.nn.GRU")
     return code
 

@@ -23,15 +23,15 @@ def options(name: str, **given: Any) -> Any:
     return kind(**(_flags.values(parser.parse_args(shlex.split(known.flags)), kind) | given))
 
 
-def fitted(name: str, train: Path, out: str, called: str = "", **given: Any) -> dict[str, float]:
+def fit_set(name: str, train: Path, out: str, label: str = "", **given: Any) -> dict[str, float]:
     """Fits a set's model, writes it to `out` and says what that took. called: what the lines of progress begin with."""
     wall, cpu = time.perf_counter(), time.process_time()
     chosen = options(name, **given)
-    fit(catalogue.get(name).task, str(train), chosen, out, progress=told(f"{called or name} seed {chosen.seed}"))
+    fit(catalogue.get(name).task, str(train), chosen, out, progress=print_epochs(f"{label or name} seed {chosen.seed}"))
     return {"wall_seconds": time.perf_counter() - wall, "cpu_seconds": time.process_time() - cpu}
 
 
-def told(what: str) -> Any:
+def print_epochs(what: str) -> Any:
     """A report that prints a line an epoch."""
 
     def line(progress: Progress) -> None:

@@ -60,7 +60,7 @@ class Graph:
                 setattr(made.builtinOptions, option, value)
         self.operators.append(made)
 
-    def written(self, inputs: list[str], outputs: list[str]) -> bytes:
+    def to_bytes(self, inputs: list[str], outputs: list[str]) -> bytes:
         subgraph, model = schema.SubGraphT(), schema.ModelT()
         subgraph.tensors, subgraph.operators = self.tensors, self.operators
         subgraph.inputs, subgraph.outputs = ([self.names[name] for name in names] for names in (inputs, outputs))
@@ -76,7 +76,7 @@ class Graph:
         return bytes(builder.Output())
 
 
-def graph(weights: Weights, rows: int) -> bytes:
+def make_graph(weights: Weights, rows: int) -> bytes:
     """x [rows, I], h [rows, H] -> next [rows, H]."""
     made, (I, H) = Graph(), weights.sizes  # noqa: E741 - the field's name
     made.tensor("x", (rows, I))
@@ -102,14 +102,14 @@ def graph(weights: Weights, rows: int) -> bytes:
         ("ADD", ["n", "zd"], "next"),
     ):
         made.operator(kind, inputs, [made.tensor(output, (rows, H))])
-    return made.written(["x", "h"], ["next"])
+    return made.to_bytes(["x", "h"], ["next"])
 
 
 def litert_gru(weights: Weights, x: Float, stepwise: bool) -> Work | None:
     """None for a sequence, which the graph has no loop for."""
     if not stepwise:
         return None
-    interpreter = Interpreter(model_content=graph(weights, x.shape[1]), num_threads=1)
+    interpreter = Interpreter(model_content=make_graph(weights, x.shape[1]), num_threads=1)
     interpreter.allocate_tensors()
     places = [detail["index"] for detail in interpreter.get_input_details()]
     (output,) = (detail["index"] for detail in interpreter.get_output_details())

@@ -29,7 +29,7 @@ class Case:
     seed: int
 
 
-def case(seed: int) -> Case:
+def make_case(seed: int) -> Case:
     """The configuration of a seed."""
     draw = random.Random(seed)
     kind = draw.choice(["GRU", "LSTM", "RNN"])
@@ -54,21 +54,21 @@ def case(seed: int) -> Case:
 
 
 @dataclass(frozen=True)
-class Given:
+class Inputs:
     """What both modules are given: rows [steps, inputs], first states, and the weights of the sum that is derived."""
 
     rows: list[torch.Tensor]
     hx: list[torch.Tensor]
     random: torch.Generator
 
-    def to(self, dtype: torch.dtype) -> Given:
+    def to(self, dtype: torch.dtype) -> Inputs:
         """Leaves of their own, of this dtype, and the generator at its start."""
         again = torch.Generator().manual_seed(self.random.initial_seed())
         fresh = [[v.to(dtype).clone().requires_grad_() for v in values] for values in (self.rows, self.hx)]
-        return Given(*fresh, again)
+        return Inputs(*fresh, again)
 
 
-def given(chosen: Case) -> Given:
+def make_inputs(chosen: Case) -> Inputs:
     generator = torch.Generator().manual_seed(chosen.seed)
     inputs, hidden = chosen.sizes
 
@@ -80,10 +80,10 @@ def given(chosen: Case) -> Given:
     widths = [chosen.options.get("proj_size", hidden)] + ([hidden] if chosen.kind == "LSTM" else [])
     batch = () if chosen.layout == "one row" else (len(rows),)
     hx = [0.5 * drawn(states, *batch, width) for width in widths] if chosen.hx else []
-    return Given(rows, hx, torch.Generator().manual_seed(chosen.seed + 1))
+    return Inputs(rows, hx, torch.Generator().manual_seed(chosen.seed + 1))
 
 
-def reference(chosen: Case) -> torch.nn.Module:
+def make_reference(chosen: Case) -> torch.nn.Module:
     """torch's module of a case in float64, with weights spread wider than its own first ones."""
     torch.manual_seed(chosen.seed)
     module: torch.nn.Module = getattr(torch.nn, chosen.kind)(*chosen.sizes, **chosen.options, dtype=torch.float64)
@@ -93,7 +93,7 @@ def reference(chosen: Case) -> torch.nn.Module:
     return module
 
 
-def copy(
+def make_module(
     chosen: Case, weights: Tensors, dtype: torch.dtype, of: Any = ours, fused: bool = True, native: bool = True
 ) -> torch.nn.Module:
     """A module of a case in this dtype with these weights."""
@@ -104,7 +104,7 @@ def copy(
     return module
 
 
-def entered(chosen: Case, rows: list[torch.Tensor]) -> Any:
+def as_input(chosen: Case, rows: list[torch.Tensor]) -> Any:
     if chosen.layout == "one row":
         return rows[0]
     if chosen.layout == "batch":
@@ -112,10 +112,10 @@ def entered(chosen: Case, rows: list[torch.Tensor]) -> Any:
     return pack_sequence(rows, enforce_sorted=chosen.layout == "packed in order")
 
 
-def answers(chosen: Case, module: torch.nn.Module, what: Given) -> tuple[Tensors, Tensors]:
+def run(chosen: Case, module: torch.nn.Module, what: Inputs) -> tuple[Tensors, Tensors]:
     """Outputs and last states; and the gradients of a random sum of them by input, first states and weights."""
     hx: Any = tuple(what.hx) if len(what.hx) > 1 else what.hx[0] if what.hx else None
-    y, last = module(entered(chosen, what.rows), hx)
+    y, last = module(as_input(chosen, what.rows), hx)
     states = last if isinstance(last, tuple) else (last,)
     values = {"output": getattr(y, "data", y) if chosen.layout.startswith("packed") else y}
     values |= {f"state {k}": v for k, v in enumerate(states)}
@@ -132,33 +132,33 @@ def answers(chosen: Case, module: torch.nn.Module, what: Given) -> tuple[Tensors
     return {k: v.detach() for k, v in values.items()}, dict(zip(leaves, found, strict=True))
 
 
-def apart(a: Tensors, b: Tensors) -> float:
+def relative_difference(a: Tensors, b: Tensors) -> float:
     """The largest difference, over the largest number of the tensor where that is above 1."""
     assert list(a) == list(b)
     assert all(a[k].shape == b[k].shape for k in a)
     return max(float((a[k].double() - b[k].double()).abs().max() / b[k].abs().max().clamp(min=1)) for k in a)
 
 
-def measured(chosen: Case, fused: bool, native: bool = True) -> dict[str, Any]:
+def measure(chosen: Case, fused: bool, native: bool = True) -> dict[str, Any]:
     """Differences of ours from torch's in the case's dtype; torch's own error there; keys and loading both ways."""
-    exact, what = reference(chosen), given(chosen)
+    exact, what = make_reference(chosen), make_inputs(chosen)
     dtype = torch.float64 if chosen.double else torch.float32
     weights = {k: v.to(dtype) for k, v in exact.state_dict().items()}
-    theirs = copy(chosen, weights, dtype, of=torch.nn)
-    own = copy(chosen, weights, dtype, fused=fused, native=native)
+    theirs = make_module(chosen, weights, dtype, of=torch.nn)
+    own = make_module(chosen, weights, dtype, fused=fused, native=native)
     keys = list(own.state_dict()) == list(theirs.state_dict())
     theirs.load_state_dict(own.state_dict())
-    values, grads = answers(chosen, own, what.to(dtype))
-    their_values, their_grads = answers(chosen, theirs, what.to(dtype))
+    values, grads = run(chosen, own, what.to(dtype))
+    their_values, their_grads = run(chosen, theirs, what.to(dtype))
     exact.load_state_dict(weights)
-    rounded = Given([v.to(dtype) for v in what.rows], [v.to(dtype) for v in what.hx], what.random)
-    exact_values, exact_grads = answers(chosen, exact, rounded.to(torch.float64))
+    rounded = Inputs([v.to(dtype) for v in what.rows], [v.to(dtype) for v in what.hx], what.random)
+    exact_values, exact_grads = run(chosen, exact, rounded.to(torch.float64))
     return {
         "engine": own.engine,
         "keys": keys,
         "dtype": str(dtype).removeprefix("torch."),
-        "values": apart(values, their_values),
-        "gradients": apart(grads, their_grads),
-        "torch_values": apart(their_values, exact_values),
-        "torch_gradients": apart(their_grads, exact_grads),
+        "values": relative_difference(values, their_values),
+        "gradients": relative_difference(grads, their_grads),
+        "torch_values": relative_difference(their_values, exact_values),
+        "torch_gradients": relative_difference(their_grads, exact_grads),
     }

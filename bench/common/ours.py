@@ -24,32 +24,32 @@ Float = npt.NDArray[np.float32]
 BOUNDED = 32  # steps of the first row that are held against their bound
 
 
-def model(case: Case) -> Model:
+def make_model(case: Case) -> Model:
     """One recurrent layer of random weights."""
     made = {"cell": case.cell, "dialect": case.dialect, "over": (), "outputs": None, "softmax": False}
     return sample(features=case.inputs, size=case.size, **made)
 
 
-def given(case: Case) -> Float:
+def make_inputs(case: Case) -> Float:
     """Inputs [T, B, I]."""
     return np.random.default_rng(0).standard_normal((case.steps, case.rows, case.inputs)).astype(np.float32)
 
 
-def exact(case: Case, of: Model, x: Float) -> npt.NDArray[np.float64]:
+def run_float64(case: Case, of: Model, x: Float) -> npt.NDArray[np.float64]:
     """What float64 makes of x, as `Work.left` of the case has it."""
     outputs = Reference(of).run(x)[0]
     return outputs[-1] if case.stepwise else outputs
 
 
-def compiled(case: Case, of: Model) -> _native.Engine:
+def compile_model(case: Case, of: Model) -> _native.Engine:
     return compile(of, **case.precision)
 
 
-def name(engine: _native.Engine) -> str:
+def engine_name(engine: _native.Engine) -> str:
     return f"tidegate {engine.target}"
 
 
-def work(case: Case, of: Model, engine: _native.Engine, x: Float, threads: int = 1) -> Work:
+def make_work(case: Case, of: Model, engine: _native.Engine, x: Float, threads: int = 1) -> Work:
     """Steps go through a stepper and a pool's through its call, as streams and pools do."""
     (T, B), H = x.shape[:2], case.size
     states, out = np.zeros((B, of.state_bytes), np.uint8), np.zeros((B, H), np.float32)
@@ -63,11 +63,11 @@ def work(case: Case, of: Model, engine: _native.Engine, x: Float, threads: int =
     return Work(lambda: stepper.step(next(rows)), lambda: out)
 
 
-def bound(case: Case, of: Model, engine: _native.Engine, x: Float) -> dict[str, Any]:
+def check_bound(case: Case, of: Model, engine: _native.Engine, x: Float) -> dict[str, Any]:
     """The first row's largest error after its first steps, that number's bound, and the worst part of a bound that is
     reached. Ends the bench where an error is over its bound.
 
-    Rounded weights are known numbers: the float64 that this error is from has them too, unlike that of `exact`.
+    Rounded weights are known numbers: the float64 that this error is from has them too, unlike that of `run_float64`.
     """
     precision = precision_of(**case.precision)
     known = of if precision == FLOAT32 else with_rounded_weights(of)
@@ -84,6 +84,6 @@ def bound(case: Case, of: Model, engine: _native.Engine, x: Float) -> dict[str, 
         error, limit = each_step(known, row[:, 0], states, np.stack([y for y, _ in pairs]), errors)
     part = float((error / limit).max())
     if not part <= 1:
-        raise SystemExit(f"{case.called}: an error is {part:.2f} times its bound; nothing is timed")
+        raise SystemExit(f"{case.title}: an error is {part:.2f} times its bound; nothing is timed")
     found = {"bound": float(limit[error.argmax()]), "of_bound": part}
     return found if known is of else {"of_rounded": float(error.max()), **found}

@@ -24,7 +24,7 @@ GRAPHS = {
 PEERS = ("torch", *GRAPHS)
 
 
-def works(case: Case, of: Model, x: Float, peers: list[str]) -> dict[str, Work]:
+def make_works(case: Case, of: Model, x: Float, peers: list[str]) -> dict[str, Work]:
     """By name. Libraries with graphs have a GRU; a peer that has nothing for this case is left out."""
     found: dict[str, Work] = {}
     if "torch" in peers:
@@ -32,22 +32,22 @@ def works(case: Case, of: Model, x: Float, peers: list[str]) -> dict[str, Work]:
     if case.plain:
         weights = Weights(*(of.tensors[f"layers.0.{role}"].copy() for role in "WRbc"))
         for name in peers:
-            if name in GRAPHS and (made := function(GRAPHS[name])(weights, x, case.stepwise)):
+            if name in GRAPHS and (made := import_function(GRAPHS[name])(weights, x, case.stepwise)):
                 found[name] = made
     return found
 
 
-def function(path: str) -> Any:
+def import_function(path: str) -> Any:
     module, _, name = path.partition(".")
     return getattr(importlib.import_module(f"common.{module}"), name)
 
 
-def add(parser: argparse.ArgumentParser, *choices: str) -> None:
+def add_flag(parser: argparse.ArgumentParser, *choices: str) -> None:
     """The flag --peers."""
     parser.add_argument("--peers", nargs="*", choices=choices or PEERS, default=list(choices or PEERS))
 
 
-def installed(peers: list[str]) -> list[str]:
+def find_installed(peers: list[str]) -> list[str]:
     """Those that are here, each with one thread; of the others it is said that they are left out."""
     # read when the library is loaded
     os.environ["XLA_FLAGS"] = "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1"

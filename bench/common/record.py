@@ -21,16 +21,16 @@ BENCH = Path(__file__).resolve().parents[1]
 RESULTS, RUNS = BENCH / "results", BENCH / "runs"
 
 
-def arguments(doc: str | None, out: Path = RESULTS) -> argparse.ArgumentParser:
+def make_parser(doc: str | None, out: Path = RESULTS) -> argparse.ArgumentParser:
     """A parser that knows --out; its help is the first line of `doc`."""
     parser = argparse.ArgumentParser(description=(doc or "").splitlines()[0], allow_abbrev=False)
     parser.add_argument("--out", metavar="DIR", type=Path, default=out, help="folder of the file of figures")
     return parser
 
 
-def timed_arguments(doc: str | None) -> argparse.ArgumentParser:
+def make_speed_parser(doc: str | None) -> argparse.ArgumentParser:
     """The same of a question of speed, whose figures belong to a day and a CPU."""
-    return arguments(doc, RUNS / run_name())
+    return make_parser(doc, RUNS / run_name())
 
 
 def run_name() -> str:
@@ -43,7 +43,7 @@ def today() -> str:
     return datetime.now(UTC).date().isoformat()
 
 
-def made(figures: Any, *packages: str) -> dict[str, Any]:
+def with_provenance(figures: Any, *packages: str) -> dict[str, Any]:
     """The figures with the command, the versions of tidegate, NumPy and `packages`, the CPU and the day."""
     return {
         "command": command(sys.argv),

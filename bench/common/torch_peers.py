@@ -19,28 +19,28 @@ from .ours import Float
 MODULES = {"gru": "GRU", "lstm": "LSTM", "rnn": "RNN", "mingru": "GRU"}  # torch.nn has no minimal GRU: one as wide
 
 
-def module(case: Case, of: Model) -> torch.nn.Module:
+def make_module(case: Case, of: Model) -> torch.nn.Module:
     """The module of torch.nn with the case's weights; random ones where it is of another equation."""
     if case.cell == "mingru":
         return torch.nn.GRU(case.inputs, case.size).eval()
     return tidegate.to_torch(of)
 
 
-def works(case: Case, of: Model, x: Float, threads: int = 1) -> dict[str, Work]:
+def make_works(case: Case, of: Model, x: Float, threads: int = 1) -> dict[str, Work]:
     """By name; a cell of its own only for single rows."""
     if case.dialect:
         return {}
     torch.set_num_threads(threads)
-    kind, whole = MODULES[case.cell], module(case, of)
-    found = {f"torch.nn.{kind}": run(case, whole, x, (1, len(x[0])))}
+    kind, whole = MODULES[case.cell], make_module(case, of)
+    found = {f"torch.nn.{kind}": make_work(case, whole, x, (1, len(x[0])))}
     if case.kind == "step":
         alone = getattr(torch.nn, f"{kind}Cell")(case.inputs, case.size).eval()
         alone.load_state_dict({name.removesuffix("_l0"): value for name, value in whole.state_dict().items()})
-        found[f"torch.nn.{kind}Cell"] = run(case, lambda row, h: (None, alone(row[0], h)), x, (1,))
+        found[f"torch.nn.{kind}Cell"] = make_work(case, lambda row, h: (None, alone(row[0], h)), x, (1,))
     return found
 
 
-def run(case: Case, module: Callable[..., Any], x: Float, batch: tuple[int, ...]) -> Work:
+def make_work(case: Case, module: Callable[..., Any], x: Float, batch: tuple[int, ...]) -> Work:
     """A module's call: of an input and a state to an output and the next state. batch: what precedes H in a state."""
     zeros: Any = torch.zeros(*batch, case.size)
     zeros = (zeros, zeros) if case.cell == "lstm" else zeros

@@ -9,14 +9,14 @@ import torch
 from tidegate import nn
 
 from .cases import Case
-from .interleaved import Work, nothing
+from .interleaved import Work, do_nothing
 
 OURS = {"gru": "GRU", "lstm": "LSTM", "rnn": "RNN", "mingru": "MinGRU"}
 FLAGS = {"layer": True, "yes": True, "none": False, "no": False}  # where a module's argument is a truth value
 Gradients = list[torch.Tensor]
 
 
-def module(case: Case, dtype: torch.dtype = torch.float32) -> torch.nn.Module:
+def make_module(case: Case, dtype: torch.dtype = torch.float32) -> torch.nn.Module:
     """Ours, with weights that depend on nothing but the case; in float64 torch's own operations run it."""
     torch.manual_seed(0)
     dialect: dict[str, Any] = {key: FLAGS.get(value, value) for key, value in case.dialect.items()}
@@ -26,14 +26,14 @@ def module(case: Case, dtype: torch.dtype = torch.float32) -> torch.nn.Module:
     return made.to(dtype)
 
 
-def given(case: Case) -> tuple[torch.Tensor, torch.Tensor]:
+def make_inputs(case: Case) -> tuple[torch.Tensor, torch.Tensor]:
     """Inputs [T, B, I], and the weights [T, B, H] of the sum of outputs that is derived."""
     torch.manual_seed(1)
     x = torch.randn(case.steps, case.rows, case.inputs)
     return x, torch.randn(case.steps, case.rows, case.size)
 
 
-def work(module: torch.nn.Module, x: torch.Tensor, dy: torch.Tensor, threads: int = 1) -> Work:
+def make_work(module: torch.nn.Module, x: torch.Tensor, dy: torch.Tensor, threads: int = 1) -> Work:
     """left: the gradients of inputs, then of weights in the order of the module's parameters."""
     x, now = x.clone().requires_grad_(), dict[str, Gradients]()
 
@@ -41,23 +41,25 @@ def work(module: torch.nn.Module, x: torch.Tensor, dy: torch.Tensor, threads: in
         y, _ = module(x)
         now["left"] = list(torch.autograd.grad(y, [x, *module.parameters()], dy))
 
-    return Work(call, lambda: now["left"], (lambda: torch.set_num_threads(threads)) if threads else nothing)
+    return Work(call, lambda: now["left"], (lambda: torch.set_num_threads(threads)) if threads else do_nothing)
 
 
-def exact(case: Case, x: torch.Tensor, dy: torch.Tensor) -> Gradients:
+def exact_gradients(case: Case, x: torch.Tensor, dy: torch.Tensor) -> Gradients:
     """The gradients in float64 by torch's operations."""
-    double = work(module(case, torch.float64), x.double(), dy.double())
+    double = make_work(make_module(case, torch.float64), x.double(), dy.double())
     double.call()
-    return list(double.left())
+    return list(double.result())
 
 
-def error(found: Gradients, right: Gradients) -> float:
+def largest_error(found: Gradients, right: Gradients) -> float:
     """The largest difference, over the largest number of its gradient."""
     pairs = zip(found, right, strict=True)
     return max(float((one.double() - exact).abs().max() / exact.abs().max()) for one, exact in pairs)
 
 
-def peers(case: Case, x: torch.Tensor, dy: torch.Tensor, own: torch.nn.Module, threads: int = 1) -> dict[str, Work]:
+def make_peers(
+    case: Case, x: torch.Tensor, dy: torch.Tensor, own: torch.nn.Module, threads: int = 1
+) -> dict[str, Work]:
     """torch.nn's module of the same equation, and its LSTM beside a GRU, by name."""
     if case.dialect:
         return {}
@@ -66,7 +68,7 @@ def peers(case: Case, x: torch.Tensor, dy: torch.Tensor, own: torch.nn.Module, t
         theirs = getattr(torch.nn, kind)(case.inputs, case.size)
         if kind == OURS[case.cell]:
             theirs.load_state_dict(own.state_dict())
-        found[f"torch.nn.{kind}"] = work(theirs, x, dy, threads)
+        found[f"torch.nn.{kind}"] = make_work(theirs, x, dy, threads)
     return found
 
 

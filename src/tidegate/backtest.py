@@ -21,11 +21,11 @@ from .runtime import Predictor
 from .runtime.forecast import Forecast
 from .tasks import forecast
 from .tasks._baseline_models import Ridge, verdict
-from .tasks._baselines import filled, forecasts_of
+from .tasks._baselines import baseline_forecasts, fill_targets
 from .tasks._forecast_metrics import score, seasonal_scale
-from .tasks._left_out import named
+from .tasks._left_out import list_left_out
 from .tasks._options import recalled
-from .tasks._windows import Track, digest, moved, steps_of, tracks
+from .tasks._windows import Track, digest, format_steps, make_tracks, moved
 
 Floats = npt.NDArray[np.float64]
 Times = npt.NDArray[np.datetime64]
@@ -83,14 +83,14 @@ def backtest(
     """
     if every < 1:
         raise OptionError(f"every is {every}; it must be at least 1")
-    predictor, options, transform = forecaster(model)
+    predictor, options, transform = load_forecaster(model)
     source = forecast.rows(data, options, list(transform.columns))
-    found = tracks(source, transform)
+    found = make_tracks(source, transform)
     firsts, begins = first_origins(source, found, transform, predictor.model.document["provenance"], start)
     rolled, reasons = [], {}
     for i, track in enumerate(found):
-        if (one := roll(predictor, source, i, track, transform, firsts[i], every)) is None:
-            reasons[i] = unrolled(track, transform, firsts[i])
+        if (one := forecast_series(predictor, source, i, track, transform, firsts[i], every)) is None:
+            reasons[i] = omission_reason(track, transform, firsts[i])
             continue
         rolled.append(one)
         if np.isnan(one.truth).all():
@@ -99,23 +99,25 @@ def backtest(
         assert transform.forecast
         said = begins.partition(",")[0]
         raise DataError(
-            f"{source.path}: no step is left to forecast {said}: an origin needs {needs_of(transform)} steps up to it "
+            f"{source.path}: no step is left to forecast {said}: an origin needs {steps_needed(transform)} steps up to it "
             f"and {transform.forecast.horizon} after it; give more rows, or say from which step on with --start"
         )
     if all(np.isnan(one.truth).all() for one in rolled):
         raise DataError(f"{source.path}: what was forecast {begins} is missing everywhere; give rows that have it")
     read = (len(moved(series.values, transform)) for series in source.series)
     dropped = sum(count - len(track.kept) for count, track in zip(read, found, strict=True))
-    return replace(judged(rolled, options, transform, begins), left_out=named(source, reasons), dropped=dropped)
+    return replace(
+        evaluate(rolled, options, transform, begins), left_out=list_left_out(source, reasons), dropped=dropped
+    )
 
 
-def unrolled(track: Track, transform: SeriesTransform, first: int) -> str:
+def omission_reason(track: Track, transform: SeriesTransform, first: int) -> str:
     """Why no forecast of a track is compared with what came. first: the step that the first would be made after."""
     assert transform.forecast
-    needs, H, T = needs_of(transform), transform.forecast.horizon, len(track.truth)
+    needs, H, T = steps_needed(transform), transform.forecast.horizon, len(track.truth)
     if track.fault or needs + H > T:
-        return track.fault or f"has {steps_of(T)}; a forecast takes {needs} before it and {H} to be compared with"
-    return f"has {steps_of(max(0, T - 1 - first))} to compare forecasts with; the horizon takes {H}"
+        return track.fault or f"has {format_steps(T)}; a forecast takes {needs} before it and {H} to be compared with"
+    return f"has {format_steps(max(0, T - 1 - first))} to compare forecasts with; the horizon takes {H}"
 
 
 @dataclass(frozen=True)
@@ -149,27 +151,30 @@ def onward(model: Model | Predictor | str | os.PathLike[str], data: Any) -> list
     A series with too few steps has a Forecast without values, and the reason. Raises OptionError for a model that does
     not forecast; DataError, also where no series has a forecast.
     """
-    predictor, options, transform = forecaster(model)
+    predictor, options, transform = load_forecaster(model)
     assert transform.forecast
     source = forecast.rows(data, options, list(transform.columns))
     names = [transform.columns[c] for c in transform.of("target")]
     found = []
-    for i, track in enumerate(tracks(source, transform)):
+    for i, track in enumerate(make_tracks(source, transform)):
         series = source.series[i]
         last = len(series.values) - 1 - (transform.forecast.horizon if transform.of("known") else 0)
         values = moved(series.values, transform)
         seen = int(np.searchsorted(track.kept, last + 1))
-        if seen < needs_of(transform):
-            reason = track.fault or f"has {steps_of(seen)}; this model needs {needs_of(transform)}"
+        if seen < steps_needed(transform):
+            reason = track.fault or f"has {format_steps(seen)}; this model needs {steps_needed(transform)}"
             none = Forecast(None, transform.forecast.quantiles, names, reason)
             found.append(Onward(track.name, track.truth[:seen], none, [], None, None))
             continue
         with error_context(source.place(i, last)):
             made = predictor.forecasts(
-                values, [last], times=timed(series, values, transform), series=series.id if transform.names else None
+                values,
+                [last],
+                times=input_times(series, values, transform),
+                series=series.id if transform.names else None,
             )[0]
         forecast_now = Forecast(made, list(transform.forecast.quantiles), names)
-        steps, times, assumed = called(series, track.kept, last, len(made), transform)
+        steps, times, assumed = name_steps_ahead(series, track.kept, last, len(made), transform)
         clock = series.times if series.local is None else series.local
         past = None if clock is None else clock[track.kept[:seen]]
         found.append(Onward(track.name, track.truth[:seen], forecast_now, steps, times, past, assumed))
@@ -179,7 +184,7 @@ def onward(model: Model | Predictor | str | os.PathLike[str], data: Any) -> list
     return found
 
 
-def called(
+def name_steps_ahead(
     series: Series, kept: npt.NDArray[np.int64], last: int, count: int, transform: SeriesTransform
 ) -> tuple[list[str], Times | None, str]:
     """What the steps ahead are called, their times as clocks show them, and why, in a sentence.
@@ -207,12 +212,12 @@ def called(
     return shown(*ahead, series.zone), clock, said
 
 
-def timed(series: Series, values: Floats, transform: SeriesTransform) -> npt.NDArray[np.datetime64] | None:
+def input_times(series: Series, values: Floats, transform: SeriesTransform) -> npt.NDArray[np.datetime64] | None:
     """The times of steps, where the model reads them."""
     return series.times[: len(values)] if transform.calendar and series.times is not None else None
 
 
-def forecaster(
+def load_forecaster(
     model: Model | Predictor | str | os.PathLike[str],
 ) -> tuple[Predictor, forecast.Options, SeriesTransform]:
     """A model that forecasts, its options and its input. Raises OptionError for one that does not."""
@@ -224,7 +229,7 @@ def forecaster(
     return predictor, options, SeriesTransform.from_json(document["input"], predictor.model.tensors)
 
 
-def needs_of(transform: SeriesTransform) -> int:
+def steps_needed(transform: SeriesTransform) -> int:
     """How many steps a forecast takes."""
     return transform.window.needs if transform.window else 1
 
@@ -237,13 +242,13 @@ def first_origins(
     start: int | str | None,
 ) -> tuple[list[int], str]:
     """For each series the first treated step after which forecasts are made, and how it was chosen."""
-    least = needs_of(transform) - 1
-    learnt = [learnt_of(track, provenance) for track in found]
+    least = steps_needed(transform) - 1
+    learnt = [steps_trained_on(track, provenance) for track in found]
     seen = sum(n > 0 for n in learnt)
     if start is None:
         said = f"after the rows that the model was fitted on ({seen} series)" if seen else "as soon as it is warm"
         return [max(least, n - 1) for n in learnt], said
-    at = [begin(source, i, start) for i in range(len(found))]
+    at = [find_step(source, i, start) for i in range(len(found))]
     firsts = [int(np.searchsorted(t.kept, n)) - 1 for t, n in zip(found, at, strict=True)]
     said = f"from {start}"
     if late := sum(first < least for first in firsts):
@@ -253,7 +258,7 @@ def first_origins(
     return [max(least, first) for first in firsts], said
 
 
-def learnt_of(track: Track, provenance: dict[str, Any]) -> int:
+def steps_trained_on(track: Track, provenance: dict[str, Any]) -> int:
     """Up to which step a track is what the model was fitted on; 0 where it is another series."""
     for known in provenance.get("fitted_on", []):
         n = known["steps"]
@@ -262,7 +267,7 @@ def learnt_of(track: Track, provenance: dict[str, Any]) -> int:
     return 0
 
 
-def begin(source: Collection, i: int, start: int | str) -> int:
+def find_step(source: Collection, i: int, start: int | str) -> int:
     """The number of the first step of series i that is forecast."""
     series = source.series[i]
     if isinstance(start, int | np.integer) or start.isdigit():
@@ -283,7 +288,7 @@ def begin(source: Collection, i: int, start: int | str) -> int:
     return int(np.searchsorted(series.times, np.datetime64(moment.astimezone(UTC).replace(tzinfo=None), "us")))
 
 
-def roll(
+def forecast_series(
     predictor: Predictor, source: Collection, i: int, track: Track, transform: SeriesTransform, first: int, every: int
 ) -> Rolled | None:
     """The forecasts of one series; None where there are no origins."""
@@ -296,18 +301,18 @@ def roll(
     values = moved(series.values, transform)
     name = series.id if transform.names else None
     with error_context(source.place(i, 0)):
-        made = predictor.forecasts(values, track.kept[ends], times=timed(series, values, transform), series=name)
+        made = predictor.forecasts(values, track.kept[ends], times=input_times(series, values, transform), series=name)
     truth = track.truth[ends[:, None] + np.arange(1, H + 1)]
-    return Rolled(track.name, ends, made, truth, track, stamped(series, track, len(values)))
+    return Rolled(track.name, ends, made, truth, track, clock_times(series, track, len(values)))
 
 
-def stamped(series: Series, track: Track, read: int) -> Times | None:
+def clock_times(series: Series, track: Track, read: int) -> Times | None:
     """The times of a track's steps, as clocks show them, and of those ahead of the `read` steps of the series."""
     clock = series.times if series.local is None else series.local
     return None if clock is None else np.concatenate([clock[:read][track.kept], clock[read:]])
 
 
-def judged(rolled: list[Rolled], options: forecast.Options, transform: SeriesTransform, begins: str) -> Backtest:
+def evaluate(rolled: list[Rolled], options: forecast.Options, transform: SeriesTransform, begins: str) -> Backtest:
     """The figures of forecasts and of the baselines on the same origins."""
     assert transform.forecast
     H, season = transform.forecast.horizon, options.season or 0
@@ -317,10 +322,12 @@ def judged(rolled: list[Rolled], options: forecast.Options, transform: SeriesTra
     beside: dict[str, float | str] = {}
     for name, lag in {"last value": 1, f"seasonal naive ({season} steps)": season}.items():
         if lag:
-            beside[name] = attempt(
-                lambda lag=lag: [forecasts_of(lag, o.track, transform, o.origins, H) for o in rolled], truth
+            beside[name] = baseline_error(
+                lambda lag=lag: [baseline_forecasts(lag, o.track, transform, o.origins, H) for o in rolled], truth
             )
-    beside["ridge on the same window"] = attempt(lambda: ridged(rolled, options, transform, H, season), truth)
+    beside["ridge on the same window"] = baseline_error(
+        lambda: ridge_forecasts(rolled, options, transform, H, season), truth
+    )
     figures = {name: v for name, v in beside.items() if isinstance(v, float)}
     names = [transform.columns[c] for c in transform.of("target")]
     reach = transform.window.reach if transform.window else 1
@@ -341,11 +348,11 @@ def history(one: Rolled) -> Floats:
     return one.track.truth[: one.origins[0] + 1]
 
 
-def ridged(
+def ridge_forecasts(
     rolled: list[Rolled], options: forecast.Options, transform: SeriesTransform, H: int, season: int
 ) -> list[Floats]:
     """A ridge's forecasts, fitted on what lies before each series' first origin."""
-    histories = [filled(one.track, transform) for one in rolled]
+    histories = [fill_targets(one.track, transform) for one in rolled]
     ridge = Ridge.fit(
         [known[: one.origins[0] + 1] for known, one in zip(histories, rolled, strict=True)],
         options.lookback or 2 * H,
@@ -354,10 +361,10 @@ def ridged(
         options.centre,
         options.spread or "training",
     )
-    return [forecasts_of(ridge, one.track, transform, one.origins, H) for one in rolled]
+    return [baseline_forecasts(ridge, one.track, transform, one.origins, H) for one in rolled]
 
 
-def attempt(make: Any, truth: Floats) -> float | str:
+def baseline_error(make: Any, truth: Floats) -> float | str:
     """The mean absolute error of a baseline, or why it has none."""
     try:
         made: Sequence[Floats] = make()

@@ -27,8 +27,8 @@ CELLS: list[tuple[str, dict[str, Any]]] = [
 @pytest.mark.parametrize("way", ["native", "kernel", "tape"])
 @pytest.mark.parametrize("seed", CASES)
 def test_a_module_has_the_values_gradients_and_keys_of_torchs(seed: int, way: str) -> None:
-    chosen = nn_cases.case(seed)
-    found = nn_cases.measured(chosen, fused=way != "tape", native=way == "native")
+    chosen = nn_cases.make_case(seed)
+    found = nn_cases.measure(chosen, fused=way != "tape", native=way == "native")
     # what the engine does not train is left to torch's kernel: float64, projections
     natively = way == "native" and found["dtype"] == "float32" and "proj_size" not in chosen.options
     assert (
@@ -40,7 +40,7 @@ def test_a_module_has_the_values_gradients_and_keys_of_torchs(seed: int, way: st
 
 
 def test_the_cases_are_of_every_kind() -> None:
-    cases = [nn_cases.case(seed) for seed in CASES]
+    cases = [nn_cases.make_case(seed) for seed in CASES]
     assert {c.kind for c in cases} == {"GRU", "LSTM", "RNN"}
     assert {c.layout for c in cases} == set(nn_cases.LAYOUTS)
     assert {c.options.get("nonlinearity") for c in cases} == {None, "tanh", "relu"}
@@ -54,12 +54,12 @@ def test_the_cases_are_of_every_kind() -> None:
 @pytest.mark.parametrize("wrong", ["bias_hh_l0", "weight_hh_l0", "weight_ih_l0"])
 def test_a_wrong_weight_is_far_outside_of_the_bound(wrong: str) -> None:
     chosen = nn_cases.Case("GRU", (3, 5), {"num_layers": 1, "bidirectional": False}, "packed", (4, 2, 7), True, True, 0)
-    what, weights = nn_cases.given(chosen), nn_cases.reference(chosen).state_dict()
-    right = nn_cases.answers(chosen, nn_cases.copy(chosen, weights, torch.float64), what.to(torch.float64))
-    module = nn_cases.copy(chosen, {**weights, wrong: weights[wrong].roll(5, 0)}, torch.float64)
-    found = nn_cases.answers(chosen, module, what.to(torch.float64))
-    assert nn_cases.apart(found[0], right[0]) > 1e-3
-    assert nn_cases.apart(found[1], right[1]) > 1e-3
+    what, weights = nn_cases.make_inputs(chosen), nn_cases.make_reference(chosen).state_dict()
+    right = nn_cases.run(chosen, nn_cases.make_module(chosen, weights, torch.float64), what.to(torch.float64))
+    module = nn_cases.make_module(chosen, {**weights, wrong: weights[wrong].roll(5, 0)}, torch.float64)
+    found = nn_cases.run(chosen, module, what.to(torch.float64))
+    assert nn_cases.relative_difference(found[0], right[0]) > 1e-3
+    assert nn_cases.relative_difference(found[1], right[1]) > 1e-3
 
 
 @pytest.mark.parametrize("fused", [True, False])

@@ -28,7 +28,7 @@ class Evaluator(Protocol):
     """How answers to held-out rows choose the weights, and what they say about the outputs."""
 
     metric: str
-    lower: bool  # whether less of the metric is better
+    lower_is_better: bool  # whether less of the metric is better
 
     def figures(self, outputs: Array, targets: Array) -> dict[str, float]:
         """The metric and others by name, of outputs [n, ...] before any softmax."""
@@ -39,16 +39,16 @@ class Evaluator(Protocol):
     def tolerance(self, best: float, figures: dict[str, float], rows: int) -> float:
         """How far below the best value an epoch with these figures may be and still be kept."""
 
-    def adjustment(self, outputs: Array, targets: Array) -> list[float]:
+    def fit_adjustment(self, outputs: Array, targets: Array) -> list[float]:
         """What, learnt from held-out rows, is folded into the last dense layer."""
 
-    def adjusted(self, outputs: Array, adjustment: list[float]) -> Array:
+    def apply_adjustment(self, outputs: Array, adjustment: list[float]) -> Array:
         """Outputs as they are after the adjustment."""
 
-    def cross_adjusted(self, outputs: Array, targets: Array, folds: Indices) -> Array:
+    def cross_adjust(self, outputs: Array, targets: Array, folds: Indices) -> Array:
         """Outputs, those of each fold after the adjustment that the other folds give. folds: that of each row [n]."""
 
-    def adjust(self, network: Any, adjustment: list[float]) -> None:
+    def fold_adjustment(self, network: Any, adjustment: list[float]) -> None:
         """Folds an adjustment into a network's last dense layer."""
 
     def provenance(self, adjustment: list[float]) -> dict[str, Any]:

@@ -16,12 +16,12 @@ class Quantiles:
     Truth is float [n, 2, horizon, targets]: the numbers in the model's units, NaN where unknown, and the unit of each.
     """
 
-    metric, lower = "pinball", True
+    metric, lower_is_better = "pinball", True
 
     def __init__(self, levels: tuple[float, ...]) -> None:
         self.levels = np.array(levels)
 
-    def apart(self, outputs: Floats, targets: Floats) -> tuple[Floats, Floats, Floats]:
+    def unpack(self, outputs: Floats, targets: Floats) -> tuple[Floats, Floats, Floats]:
         """Outputs [n, horizon, targets, quantiles], truth and units [n, horizon, targets]."""
         y, unit = targets[:, 0].astype(np.float64), targets[:, 1].astype(np.float64)
         return outputs.reshape(*y.shape, len(self.levels)), y, unit
@@ -32,12 +32,12 @@ class Quantiles:
 
         Origins that share steps ahead err alike: only one in `horizon` counts for the standard error.
         """
-        q, y, unit = self.apart(outputs, targets)
+        q, y, unit = self.unpack(outputs, targets)
         known = ~np.isnan(y)
         above = y[..., None] - q
         losses = np.maximum(self.levels * above, (self.levels - 1) * above).mean(-1)
         each = np.nansum(losses, (1, 2)) / known.sum((1, 2)).clip(1)
-        error = np.abs(above[..., self.middle]) * unit
+        error = np.abs(above[..., self.median_index]) * unit
         within = (q[..., 0] <= y) & (y <= q[..., -1])
         return {
             "pinball": float(losses[known].mean()),
@@ -47,7 +47,7 @@ class Quantiles:
         }
 
     @property
-    def middle(self) -> int:
+    def median_index(self) -> int:
         """The index of the median."""
         return int(np.flatnonzero(self.levels == 0.5)[0])
 
@@ -58,7 +58,7 @@ class Quantiles:
         """One standard error: a few held-out weeks make an early epoch look best by luck."""
         return figures["standard_error"]
 
-    def adjustment(self, outputs: Floats, targets: Floats) -> list[float]:
+    def fit_adjustment(self, outputs: Floats, targets: Floats) -> list[float]:
         """None: the end of a series is too short, and too unlike what follows, to move quantiles by it.
 
         Offsets that made held-out intervals cover (Romano et al. 2019, arXiv:1905.03222) made those of what came after
@@ -66,13 +66,13 @@ class Quantiles:
         """
         return []
 
-    def adjusted(self, outputs: Floats, adjustment: list[float]) -> Floats:
+    def apply_adjustment(self, outputs: Floats, adjustment: list[float]) -> Floats:
         return outputs
 
-    def cross_adjusted(self, outputs: Floats, targets: Floats, folds: npt.NDArray[np.int64]) -> Floats:
+    def cross_adjust(self, outputs: Floats, targets: Floats, folds: npt.NDArray[np.int64]) -> Floats:
         return outputs
 
-    def adjust(self, network: Any, adjustment: list[float]) -> None:
+    def fold_adjustment(self, network: Any, adjustment: list[float]) -> None:
         """Nothing to fold in."""
 
     def provenance(self, adjustment: list[float]) -> dict[str, Any]:

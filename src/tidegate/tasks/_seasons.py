@@ -10,13 +10,13 @@ import numpy.typing as npt
 
 from ..errors import DataError
 from ..features.frequency import Frequency
-from ._baseline_models import Ridge, seasons
+from ._baseline_models import Ridge, best_season
 
 COMMON: Final = (4, 7, 12, 24, 48, 52, 60, 96, 144, 168, 288, 336, 365, 672, 720, 1008, 1440, 2016, 8760)
 PERIODS: Final = (3600, 86_400, 7 * 86_400, 365.25 * 86_400)  # seconds of an hour, a day, a week, a year
 
 
-def likely_season(
+def find_season(
     histories: list[npt.NDArray[Any]], horizon: int, times: Sequence[Any], frequency: Frequency | None = None
 ) -> int:
     """The season whose removal makes forecasts better, 0 for none.
@@ -27,11 +27,11 @@ def likely_season(
     and judged on the rest: what repeats is not always better taken off.
     """
     longest = max(map(len, histories))
-    known = [s for s in candidates(times, frequency) if 3 * s <= longest and longest > s * -(-horizon // s)]
+    known = [s for s in candidate_seasons(times, frequency) if 3 * s <= longest and longest > s * -(-horizon // s)]
     try:
-        if seasons(histories, [1, *known], horizon) > 1:
-            tried = likeliest(histories, known, horizon)
-            errors = {season: judged(histories, horizon, season) for season in (*tried, 0)}
+        if best_season(histories, [1, *known], horizon) > 1:
+            tried = rank_seasons(histories, known, horizon)
+            errors = {season: ridge_error(histories, horizon, season) for season in (*tried, 0)}
             best = min(tried, key=lambda season: errors[season])
             return best if errors[best] <= 1.03 * errors[0] else 0  # of near equals the one that repeats
     except DataError:  # too short to compare
@@ -39,15 +39,15 @@ def likely_season(
     return 0
 
 
-def likeliest(histories: list[npt.NDArray[Any]], known: list[int], horizon: int, count: int = 3) -> list[int]:
+def rank_seasons(histories: list[npt.NDArray[Any]], known: list[int], horizon: int, count: int = 3) -> list[int]:
     """The seasons that repeat best, best first."""
     found: list[int] = []
     while len(found) < count and (left := [s for s in known if s not in found]):
-        found.append(seasons(histories, left, horizon))
+        found.append(best_season(histories, left, horizon))
     return found
 
 
-def judged(histories: list[npt.NDArray[Any]], horizon: int, season: int) -> float:
+def ridge_error(histories: list[npt.NDArray[Any]], horizon: int, season: int) -> float:
     """The mean absolute error of a ridge regression on the last fifth of a series, in units of its deviation; of
     several, that of the middle one, so that a few wild ones do not decide.
     """
@@ -67,15 +67,15 @@ def judged(histories: list[npt.NDArray[Any]], horizon: int, season: int) -> floa
     return float(np.median(errors))
 
 
-def candidates(times: Sequence[Any], frequency: Frequency | None = None) -> list[int]:
+def candidate_seasons(times: Sequence[Any], frequency: Frequency | None = None) -> list[int]:
     """Lengths that a season may have. frequency: by which the times follow each other, where one explains them.
 
-    >>> candidates([np.arange("2024-01-01", "2024-01-03", 30 * 60, "M8[s]").astype("M8[us]")])
+    >>> candidate_seasons([np.arange("2024-01-01", "2024-01-03", 30 * 60, "M8[s]").astype("M8[us]")])
     [2, 48, 336, 17532]
-    >>> candidates([np.arange("2020-01", "2024-01", dtype="M8[M]").astype("M8[us]")])
+    >>> candidate_seasons([np.arange("2020-01", "2024-01", dtype="M8[M]").astype("M8[us]")])
     [12]
     >>> business = np.busday_offset("2024-01-01", np.arange(20)).astype("M8[us]")
-    >>> candidates([business], Frequency("weekdays", weekdays="1111100"))
+    >>> candidate_seasons([business], Frequency("weekdays", weekdays="1111100"))
     [5, 261]
     """
     known = [t for t in times if t is not None and len(t) > 2]

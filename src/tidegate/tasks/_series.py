@@ -15,7 +15,7 @@ from ..errors import DataError, OptionError, error_context
 from ..features.calendar import PERIODS
 from ..features.frequency import Frequency, inferred
 from ..features.series import FLAT, MISSING, SeriesTransform, Window
-from ._holdout import numbered
+from ._holdout import number_keys
 from ._options import option
 from ._problem import Array, Indices, pad
 
@@ -25,7 +25,7 @@ FAR = 1 << 10  # deviations from 0: beyond, float32 leaves fewer than four digit
 
 
 @dataclass(frozen=True)
-class SeriesSource:
+class SeriesOptions:
     """Options of series as input."""
 
     values: str | None = option(None, "columns of numbers, by comma; all others if not given")
@@ -45,20 +45,20 @@ class SeriesSource:
 
     def columns(self) -> list[str] | None:
         """The named columns. Raises OptionError for a name that is empty or stands twice."""
-        return None if self.values is None else listed("values", self.values)
+        return None if self.values is None else split_names("values", self.values)
 
     def periods(self) -> tuple[str, ...]:
         """The periods of the calendar. Raises OptionError for one that there is not."""
-        periods = listed("calendar", self.calendar) if self.calendar else []
+        periods = split_names("calendar", self.calendar) if self.calendar else []
         if unknown := [p for p in periods if p not in PERIODS]:
             raise OptionError(f"unknown period {unknown[0]!r} in calendar; choose of {', '.join(PERIODS)}, by comma")
         return tuple(periods)
 
 
-def listed(name: str, text: str) -> list[str]:
+def split_names(name: str, text: str) -> list[str]:
     """The entries of an option given by comma. Raises OptionError for one that is empty or stands twice.
 
-    >>> listed("values", "a, b")
+    >>> split_names("values", "a, b")
     ['a', 'b']
     """
     entries = [entry.strip() for entry in text.split(",")]
@@ -69,9 +69,9 @@ def listed(name: str, text: str) -> list[str]:
     return entries
 
 
-def rows(
+def read_collection(
     source: Any,
-    options: SeriesSource,
+    options: SeriesOptions,
     label: str | None,
     columns: Sequence[str] | None = None,
     unlabelled: bool = False,
@@ -101,7 +101,7 @@ def rows(
         found = replace(found, columns=list(columns), series=series)
     if columns is not None and list(columns) != found.columns:
         raise DataError(
-            f"{found.path}: has {counted(found.columns)}; the model was fitted on {counted(columns)}; give it those"
+            f"{found.path}: has {format_columns(found.columns)}; the model was fitted on {format_columns(columns)}; give it those"
             f"{hint(columns, found.columns)}"
         )
     if options.calendar and any(s.times is None for s in found.series):
@@ -109,22 +109,22 @@ def rows(
     return found
 
 
-def counted(columns: Sequence[str]) -> str:
+def format_columns(columns: Sequence[str]) -> str:
     shown = ", ".join(map(repr, columns[:8])) + (" ..." if len(columns) > 8 else "")
     return f"{len(columns)} column{'s'[: len(columns) != 1]} ({shown})"
 
 
-def summary(source: Collection, options: SeriesSource, columns: str = "") -> str:
+def summary(source: Collection, options: SeriesOptions, columns: str = "") -> str:
     """What the columns of a source were taken for, in words. columns: what is said about those of numbers."""
-    parts = [columns or f"values: {counted(source.columns)}"]
+    parts = [columns or f"values: {format_columns(source.columns)}"]
     parts += [f"{what}: column {name!r}" for what, name in (("time", options.time), ("id", options.id)) if name]
     holes = sum(int(np.isnan(s.values).sum()) for s in source.series)
     if holes:
         parts.append(f"{holes:,} missing numbers ({options.missing})")
-    return "; ".join([*parts, *paced(source)])
+    return "; ".join([*parts, *describe_timing(source)])
 
 
-def clocks(source: Collection) -> list[tuple[int, Series]]:
+def series_with_times(source: Collection) -> list[tuple[int, Series]]:
     """The series that have times, of those that share theirs the first; each with its index."""
     first = {id(s.times): (i, s) for i, s in reversed(list(enumerate(source.series))) if s.times is not None}
     return sorted(first.values(), key=lambda pair: pair[0])
@@ -132,7 +132,7 @@ def clocks(source: Collection) -> list[tuple[int, Series]]:
 
 def timing(source: Collection) -> dict[str, Any]:
     """The `zone` and the `frequency` of a transform: those of the longest series, if all have the same frequency."""
-    found = [s for _, s in clocks(source)]
+    found = [s for _, s in series_with_times(source)]
     if not found:
         return {}
     longest = max(found, key=len)
@@ -143,9 +143,9 @@ def timing(source: Collection) -> dict[str, Any]:
     return {"zone": longest.zone, "frequency": frequency}
 
 
-def paced(source: Collection) -> list[str]:
+def describe_timing(source: Collection) -> list[str]:
     """A sentence about how the steps follow each other in time, or none where there are no times."""
-    found, counter = clocks(source), [(i, s) for i, s in enumerate(source.series) if s.counts is not None]
+    found, counter = series_with_times(source), [(i, s) for i, s in enumerate(source.series) if s.counts is not None]
     frequency: Frequency | None = timing(source).get("frequency")
     if frequency is not None:
         return [f"one step {frequency}"]
@@ -153,9 +153,9 @@ def paced(source: Collection) -> list[str]:
         (i, t)
         for i, s in found
         if s.times is not None and inferred(s.times, s.local) is None
-        for t in uneven(s.times.astype(np.int64))
+        for t in uneven_steps(s.times.astype(np.int64))
     ]
-    odd += [(i, t) for i, s in counter if s.counts is not None for t in uneven(s.counts)]
+    odd += [(i, t) for i, s in counter if s.counts is not None for t in uneven_steps(s.counts)]
     if odd:
         many = f"{len(odd):,} step{'s'[: len(odd) != 1]}"
         where = "" if len({i for i, _ in odd}) == len(found) + len(counter) else "in such series "
@@ -165,7 +165,7 @@ def paced(source: Collection) -> list[str]:
     return []
 
 
-def uneven(ticks: Indices) -> list[int]:
+def uneven_steps(ticks: Indices) -> list[int]:
     """The steps of times or counts [T] whose distance to the one before is not the usual one.
 
     Half as far again as usual is uneven, so that months are even; where there is no such step, any other distance is.
@@ -184,7 +184,7 @@ def check_zone(source: Collection, transform: SeriesTransform) -> None:
     """
     if not transform.calendar or transform.zone is None:
         return
-    for i, series in clocks(source):
+    for i, series in series_with_times(source):
         if (series.local is not None) != bool(transform.zone):
             its, other = ("no zone", "one") if transform.zone else ("a zone", "none")
             raise DataError(
@@ -193,7 +193,7 @@ def check_zone(source: Collection, transform: SeriesTransform) -> None:
             )
 
 
-def treated(source: Collection, transform: SeriesTransform) -> list[tuple[Floats, Indices]]:
+def impute_series(source: Collection, transform: SeriesTransform) -> list[tuple[Floats, Indices]]:
     """For every series its steps with nothing missing, and which steps of the source they are.
 
     Raises DataError with the place of a number that cannot be used, and as `check_zone`.
@@ -201,7 +201,7 @@ def treated(source: Collection, transform: SeriesTransform) -> list[tuple[Floats
     check_zone(source, transform)
     found = []
     for i, series in enumerate(source.series):
-        refuse(source, i, series.values, transform.missing)
+        check_missing(source, i, series.values, transform.missing)
         with error_context(source.place(i, 0)):
             steps, keep, _ = transform.impute(series.values, series.times)
             if not len(steps):
@@ -210,28 +210,28 @@ def treated(source: Collection, transform: SeriesTransform) -> list[tuple[Floats
     return found
 
 
-def bare(options: SeriesSource, source: Collection) -> SeriesTransform:
+def unscaled_transform(options: SeriesOptions, source: Collection) -> SeriesTransform:
     """The transform of a source's columns, which are not scaled yet."""
     roles = ("past",) * len(source.columns)
     return SeriesTransform(tuple(source.columns), roles, options.periods(), options.missing, **timing(source))
 
 
-def alike(sources: Sequence[Collection], transform: SeriesTransform) -> Indices:
+def number_equal_series(sources: Sequence[Collection], transform: SeriesTransform) -> Indices:
     """Number the series of all sources by their steps with nothing missing, int64 [n]: equal ones have one number.
 
     Raises DataError with the place of a number that cannot be used.
     """
     for source in sources:
         for i, series in enumerate(source.series):
-            refuse(source, i, series.values, transform.missing)
+            check_missing(source, i, series.values, transform.missing)
     if transform.missing == "error" and not transform.calendar:  # nothing is filled or added, and treating costs more
         found: list[Array] = [s.values for source in sources for s in source.series]
     else:
-        found = [steps for source in sources for steps, _ in treated(source, transform)]
-    return numbered((len(steps), (steps + 0).tobytes()) for steps in found)  # -0 + 0 is 0
+        found = [steps for source in sources for steps, _ in impute_series(source, transform)]
+    return number_keys((len(steps), (steps + 0).tobytes()) for steps in found)  # -0 + 0 is 0
 
 
-def refuse(
+def check_missing(
     source: Collection, i: int, x: npt.NDArray[np.float64], missing: str, known: Sequence[int] = (), lead: int = 0
 ) -> None:
     """Raises DataError for the first missing number of series i, at its own line and column, where none is allowed.
@@ -270,7 +270,7 @@ def statistics(
     return mean, deviation
 
 
-def centred(transform: SeriesTransform, mean: Floats, deviation: Floats) -> SeriesTransform:
+def scale_in_float64(transform: SeriesTransform, mean: Floats, deviation: Floats) -> SeriesTransform:
     """A transform that scales in float64 where a column is far from 0, as float32 would lose its digits before a layer
     scales it; else the same.
     """
@@ -280,7 +280,7 @@ def centred(transform: SeriesTransform, mean: Floats, deviation: Floats) -> Seri
 
 
 @dataclass(frozen=True)
-class Variation:
+class Augmentation:
     """What training changes of rows, so that the model lives with other sensors than those it learnt from: noise on
     every number, and for each row and column an offset and a factor about the mean, all normal.
 
@@ -294,7 +294,7 @@ class Variation:
     shift: float
     gain: float
 
-    def of(self, x: Steps, random: np.random.Generator) -> Steps:
+    def apply(self, x: Steps, random: np.random.Generator) -> Steps:
         """Rows float32 [T, B, features], changed."""
 
         def draws(shape: tuple[int, ...]) -> Steps:
@@ -309,50 +309,50 @@ class Variation:
         return x + draws(x.shape) * self.deviation * np.float32(self.noise) if self.noise else x
 
 
-def variation(options: Any, mean: Array, deviation: Array, columns: int) -> Variation:
+def make_augmentation(options: Any, mean: Array, deviation: Array, columns: int) -> Augmentation:
     """What training changes of the columns; what says that a number was missing, and the calendar, stay."""
     varied = np.where(np.arange(len(deviation)) < columns, deviation, 0).astype(np.float32)
-    return Variation(mean.astype(np.float32), varied, options.noise, options.shift, options.gain)
+    return Augmentation(mean.astype(np.float32), varied, options.noise, options.shift, options.gain)
 
 
 class Sequences:
     """Rows of steps float32 [T, features]. variation: what training changes of them."""
 
-    def __init__(self, steps: list[Steps], targets: Array, variation: Variation) -> None:
-        self.steps, self.targets, self.variation = steps, targets, variation
+    def __init__(self, steps: list[Steps], targets: Array, augmentation: Augmentation) -> None:
+        self.steps, self.targets, self.augmentation = steps, targets, augmentation
         self.lengths: Indices = np.array([len(row) for row in steps], np.int64)
 
     def batch(self, rows: Indices, random: np.random.Generator | None = None) -> tuple[Array, Indices, Array]:
         """See `Rows`: float32 [T, B, features]."""
         x, lengths = pad([self.steps[i] for i in rows])
         if random is not None:
-            x = self.variation.of(x, random)
+            x = self.augmentation.apply(x, random)
         return x, lengths, self.targets[rows]
 
 
 @dataclass(frozen=True)
-class Pieces:
+class SeriesRows:
     """Rows for a classifier, and the series that each is a piece of."""
 
     steps: list[Steps]
-    origin: Indices
+    series: Indices
 
 
-def pieces(source: Collection, transform: SeriesTransform) -> Pieces:
+def make_rows(source: Collection, transform: SeriesTransform) -> SeriesRows:
     """Whole series, or where the transform has a window, windows every half of its length and the last one."""
     steps: list[Steps] = []
     origin: list[int] = []
-    for i, (found, _) in enumerate(treated(source, transform)):
+    for i, (found, _) in enumerate(impute_series(source, transform)):
         if transform.window is None:
             parts = [transform.scale_fixed(found, 0)]
         else:
-            parts = list(transform.windows(found, ends(len(found), transform.window, source, i))[0])
+            parts = list(transform.windows(found, window_ends(len(found), transform.window, source, i))[0])
         steps += parts
         origin += [i] * len(parts)
-    return Pieces(steps, np.array(origin, np.int64))
+    return SeriesRows(steps, np.array(origin, np.int64))
 
 
-def ends(length: int, window: Window, source: Collection, i: int) -> Indices:
+def window_ends(length: int, window: Window, source: Collection, i: int) -> Indices:
     """Where the windows of a series end. Raises DataError for a series that is shorter than one."""
     if length < window.reach:
         raise DataError(
@@ -363,17 +363,17 @@ def ends(length: int, window: Window, source: Collection, i: int) -> Indices:
     return np.arange(length - 1, window.reach - 2, -stride)[::-1].copy()
 
 
-def lengths(source: Collection, window: int) -> list[int]:
-    """Steps of every row that `pieces` gives where no step is left out: of each series, or of each of its windows.
+def row_lengths(source: Collection, window: int) -> list[int]:
+    """Steps of every row that `make_rows` gives where no step is left out: of each series, or of each of its windows.
 
     Raises DataError for a series that is shorter than a window.
     """
     if not window:
         return [len(s.values) for s in source.series]
     cut = Window(window)
-    return [window] * sum(len(ends(len(s.values), cut, source, i)) for i, s in enumerate(source.series))
+    return [window] * sum(len(window_ends(len(s.values), cut, source, i)) for i, s in enumerate(source.series))
 
 
-def fixed(series: list[Series]) -> npt.NDArray[np.float64]:
+def stack_steps(series: list[Series]) -> npt.NDArray[np.float64]:
     """All steps of all series, one after the other."""
     return np.concatenate([s.values for s in series])

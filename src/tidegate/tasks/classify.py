@@ -17,11 +17,11 @@ from ..data.table import Table, read
 from ..errors import OptionError
 from ..features.series import SeriesTransform, Window
 from ..layers.pool import OVER
-from . import _effort, _labels, _messages, _metrics, _series
+from . import _labels, _messages, _metrics, _series, _sizing
 from ._classes import MultiLabel, SingleLabel
 from ._graph_builder import GraphBuilder, RecurrenceOptions, TrainingOptions
 from ._graph_builder import init_weights as first_weights
-from ._holdout import Source, hold_out, numbered
+from ._holdout import Source, hold_out, number_keys
 from ._labels import Targets
 from ._options import check, option
 from ._problem import Array, Evaluator, Problem
@@ -34,7 +34,7 @@ score = _metrics.score
 
 
 @dataclass(frozen=True)
-class Options(TrainingOptions, RecurrenceOptions, _series.SeriesSource, _messages.TextSource):
+class Options(TrainingOptions, RecurrenceOptions, _series.SeriesOptions, _messages.TextOptions):
     """The options of a classifier. None: decided from the data, and recorded as decided."""
 
     input: str | None = option(
@@ -109,14 +109,14 @@ class Options(TrainingOptions, RecurrenceOptions, _series.SeriesSource, _message
 
     def __post_init__(self) -> None:
         check(self)
-        self.over()
+        self.pools()
         cells.spoken(self.dialect)
         self.columns()
         if self.label_separator == "":
             raise OptionError("label_separator is empty; give what stands between labels, or leave it out")
         self.periods()
 
-    def over(self) -> list[str]:
+    def pools(self) -> list[str]:
         """The pools as a list, empty where still to be decided. Raises OptionError for one that there is not."""
         if self.pool is None:
             return []
@@ -130,7 +130,7 @@ class Options(TrainingOptions, RecurrenceOptions, _series.SeriesSource, _message
         # ---- sources
 
 
-def kind_of(source: Any, options: Options) -> str:
+def input_kind(source: Any, options: Options) -> str:
     """Whether a source holds texts or series."""
     if options.input is not None:
         return options.input
@@ -147,11 +147,13 @@ def rows(source: Any, options: Options, columns: list[str] | None = None) -> Sou
 
     Raises DataError.
     """
-    if kind_of(source, options) == "series":
+    if input_kind(source, options) == "series":
         if columns is not None and isinstance(source, str | os.PathLike) and os.path.isdir(source):
             options = replace(options, id=None)  # each file is a series there, whatever the model was fitted on
-        return _series.rows(source, options, options.label, columns, options.label_separator is not None, options.group)
-    return source if isinstance(source, Table) else _messages.rows(source, options)
+        return _series.read_collection(
+            source, options, options.label, columns, options.label_separator is not None, options.group
+        )
+    return source if isinstance(source, Table) else _messages.read_messages(source, options)
 
 
 def read_unlabelled(source: Any, options: Options, columns: list[str]) -> Source:
@@ -170,7 +172,7 @@ def read_unlabelled(source: Any, options: Options, columns: list[str]) -> Source
         others = (options.id, options.label, options.group)
         values = options.columns() or [n for n in read(source, gaps=True).columns if n not in others]
     found = read_series(source, values=values, time=options.time, id=id, layout=layout)
-    return _series.rows(found, options, None, columns)
+    return _series.read_collection(found, options, None, columns)
 
 
 def predictor_inputs(source: Source, options: Options) -> dict[str, Any]:
@@ -178,9 +180,9 @@ def predictor_inputs(source: Source, options: Options) -> dict[str, Any]:
     if isinstance(source, Table):
         return {"rows": source.column(options.text)}
     bare = SeriesTransform(tuple(source.columns), ("past",) * len(source.columns), missing=options.missing)
-    for i, (steps, _) in enumerate(_series.treated(source, bare)):
+    for i, (steps, _) in enumerate(_series.impute_series(source, bare)):
         if options.window:
-            _series.ends(len(steps), Window(options.window), source, i)
+            _series.window_ends(len(steps), Window(options.window), source, i)
     timed = {"times": [s.times for s in source.series]} if options.calendar else {}
     return {"rows": [s.values for s in source.series], **timed}
 
@@ -207,13 +209,13 @@ def targets(
     """
     found, separator = label_cells(source, options), options.label_separator
     if separator is None:
-        return _labels.one_each(found, options.label, labels, unseen, remedy)
-    return _labels.several(found, options.label, separator, labels, unseen, remedy)
+        return _labels.single_targets(found, options.label, labels, unseen, remedy)
+    return _labels.multi_targets(found, options.label, separator, labels, unseen, remedy)
 
 
 def summary(source: Source, options: Options, y: Targets) -> str:
     """What a source and its columns were taken for, in words. y: its targets."""
-    labels = _labels.described(y, label_cells(source, options), options.label_separator)
+    labels = _labels.describe_labels(y, label_cells(source, options), options.label_separator)
     if isinstance(source, Collection):
         return f"{source.described()}; {_series.summary(source, options)}; {labels}"
     kind = source.kind(options.label)
@@ -223,52 +225,54 @@ def summary(source: Source, options: Options, y: Targets) -> str:
     # ---- what is learnt from
 
 
-def problem(options: Options, source: Source, judged: Source | None) -> Problem:
+def problem(options: Options, source: Source, valid: Source | None) -> Problem:
     """See `Problem`. judged: rows that choose the weights, instead of some of the source's. Raises DataError."""
     y, labels = targets(source, options)
     _labels.check_differ(y, labels, source.path, options.label)
     said = [summary(source, options, y)]
-    if judged is not None:
+    if valid is not None:
         remedy = f"leave the row out, or add rows of that label to {source.path}"
-        more, _ = targets(judged, options, labels, remedy=remedy)
-        said.append(summary(judged, options, more))
+        more, _ = targets(valid, options, labels, remedy=remedy)
+        said.append(summary(valid, options, more))
         y = np.concatenate([y, more])
         if options.refit_epochs is None:
             options = replace(options, refit_epochs=0)  # a file given to judge by is not learnt from unasked
-    make: Any = of_series if isinstance(source, Collection) else of_texts
+    make: Any = series_problem if isinstance(source, Collection) else text_problem
     noun = "series" if isinstance(source, Collection) else "row"
-    notes = lookalikes.warnings(_labels.counts(y[: len(source)], labels), "label", noun)
+    notes = lookalikes.warnings(_labels.count_labels(y[: len(source)], labels), "label", noun)
     if isinstance(source, Collection):
         notes += lookalikes.warnings({s.id: len(s) for s in source.series}, "id", "step")
-    made: Problem = make(options, source, judged, y, labels, said)
+    made: Problem = make(options, source, valid, y, labels, said)
     return replace(made, notes=[notes + made.notes[0], *made.notes[1:]])
 
 
-def of_texts(
-    options: Options, source: Table, judged: Table | None, y: Targets, labels: list[str], said: list[str]
+def text_problem(
+    options: Options, source: Table, valid: Table | None, y: Targets, labels: list[str], said: list[str]
 ) -> Problem:
-    tokens = _messages.tokens_of(source, options)
-    options = _effort.resolved(options, "text", [len(t) for t in tokens], len(labels))
-    tokens += [] if judged is None else _messages.tokens_of(judged, options)
-    made, ids = _messages.read_as(options, tokens if options.refit_epochs else tokens[: len(source)], tokens)
-    part = hold_out(options, source, judged, y, labels, numbered(row.tobytes() for row in ids))
+    tokens = _messages.tokenize_rows(source, options)
+    options = _sizing.resolve_classifier(options, "text", [len(t) for t in tokens], len(labels))
+    tokens += [] if valid is None else _messages.tokenize_rows(valid, options)
+    made, ids = _messages.build_input_and_ids(
+        options, tokens if options.refit_epochs else tokens[: len(source)], tokens
+    )
+    part = hold_out(options, source, valid, y, labels, number_keys(row.tobytes() for row in ids))
     if not options.refit_epochs:
-        made, ids = _messages.read_as(options, [tokens[i] for i in part.train_rows], tokens)
+        made, ids = _messages.build_input_and_ids(options, [tokens[i] for i in part.train_rows], tokens)
     section, arrays, vocabulary, hide = made
-    chain = GraphBuilder(None)
-    chain.add("embed", ("weight",), options.embed or 0, rows=len(vocabulary), size=options.embed)
+    builder = GraphBuilder(None)
+    builder.add("embed", ("weight",), options.embed or 0, rows=len(vocabulary), size=options.embed)
     found = _messages.Messages(ids, y, hide)
-    weights = weights_of_classes(options, y[part.train_rows], len(labels))
+    weights = class_weights(options, y[part.train_rows], len(labels))
     return Problem(
         options,
         found,
         part.train_rows,
         part.valid_rows,
-        judge(options),
+        make_evaluator(options),
         section,
         arrays,
         None,
-        *add_head(chain, options, len(labels)),
+        *add_head(builder, options, len(labels)),
         labels,
         said,
         weights,
@@ -278,28 +282,32 @@ def of_texts(
     )
 
 
-def of_series(
-    options: Options, source: Collection, judged: Collection | None, y: Targets, labels: list[str], said: list[str]
+def series_problem(
+    options: Options, source: Collection, valid: Collection | None, y: Targets, labels: list[str], said: list[str]
 ) -> Problem:
-    options = replace(options, hold_out=options.hold_out or _effort.share_held(len(source)))
-    options = _effort.resolved(options, "series", _series.lengths(source, options.window), len(labels))
-    found = intake_of(options, source, source.series)  # refuses columns that tell nothing before rows are told apart
-    if judged is not None:
-        judged = _series.rows(judged, options, options.label, source.columns)
-    alike = _series.alike([each for each in (source, judged) if each is not None], _series.bare(options, source))
-    part = hold_out(options, source, judged, y, labels, alike)
+    options = replace(options, hold_out=options.hold_out or _sizing.default_hold_out(len(source)))
+    options = _sizing.resolve_classifier(options, "series", _series.row_lengths(source, options.window), len(labels))
+    scaling = make_transform(
+        options, source, source.series
+    )  # refuses columns that tell nothing before rows are told apart
+    if valid is not None:
+        valid = _series.read_collection(valid, options, options.label, source.columns)
+    alike = _series.number_equal_series(
+        [each for each in (source, valid) if each is not None], _series.unscaled_transform(options, source)
+    )
+    part = hold_out(options, source, valid, y, labels, alike)
     if not options.refit_epochs:
-        found = intake_of(options, source, [source.series[i] for i in part.train_rows])
-    transform, mean, deviation = found
-    parts = _series.pieces(source, transform)
-    steps, origin = parts.steps, parts.origin
-    if judged is not None:
-        more = _series.pieces(judged, transform)
-        steps, origin = steps + more.steps, np.concatenate([origin, more.origin + len(source)])
-    chain = GraphBuilder(transform.features)
+        scaling = make_transform(options, source, [source.series[i] for i in part.train_rows])
+    transform, mean, deviation = scaling
+    parts = _series.make_rows(source, transform)
+    steps, origin = parts.steps, parts.series
+    if valid is not None:
+        more = _series.make_rows(valid, transform)
+        steps, origin = steps + more.steps, np.concatenate([origin, more.series + len(source)])
+    builder = GraphBuilder(transform.features)
     if layer := transform.window is None and transform.deviation is None:
-        chain.add("scale", ("mean", "deviation"), transform.features, size=transform.features)
-    data = _series.Sequences(steps, y[origin], _series.variation(options, mean, deviation, len(source.columns)))
+        builder.add("scale", ("mean", "deviation"), transform.features, size=transform.features)
+    data = _series.Sequences(steps, y[origin], _series.make_augmentation(options, mean, deviation, len(source.columns)))
     section, arrays = transform.to_json()
     given = {"layers.0.mean": mean, "layers.0.deviation": deviation} if layer else {}
     kept, held = (np.flatnonzero(np.isin(origin, series)) for series in (part.train_rows, part.valid_rows))
@@ -309,17 +317,17 @@ def of_series(
             "rows": {"trained": len(kept), "held_out": len(held), "of": "windows"},
             "judged_on": f"{len(held):,} windows of {part.description}",
         }
-    weights = weights_of_classes(options, y[origin][kept], len(labels))
+    weights = class_weights(options, y[origin][kept], len(labels))
     return Problem(
         options,
         data,
         kept,
         held,
-        judge(options),
+        make_evaluator(options),
         section,
         arrays,
         transform.features,
-        *add_head(chain, options, len(labels)),
+        *add_head(builder, options, len(labels)),
         labels,
         said,
         weights,
@@ -330,17 +338,17 @@ def of_series(
     )
 
 
-def intake_of(options: Options, source: Collection, learnt: list[Series]) -> tuple[SeriesTransform, Array, Array]:
+def make_transform(options: Options, source: Collection, learnt: list[Series]) -> tuple[SeriesTransform, Array, Array]:
     """The transform of a source's columns, and mean and deviation of its rows in what is learnt, [features].
 
     What was missing, and the calendar, stay as they are; rows that the transform scales are about 0 and 1.
     """
     window = Window(options.window, centre="mean", spread="window") if options.window else None
-    transform = replace(_series.bare(options, source), window=window)
-    mean, deviation = _series.statistics(_series.fixed(learnt), source.columns, source.path)
+    transform = replace(_series.unscaled_transform(options, source), window=window)
+    mean, deviation = _series.statistics(_series.stack_steps(learnt), source.columns, source.path)
     if options.missing == "mask":
         transform = replace(transform, mean=mean[None])
-    transform = transform if window else _series.centred(transform, mean, deviation)
+    transform = transform if window else _series.scale_in_float64(transform, mean, deviation)
     if window or transform.deviation is not None:
         mean, deviation = np.zeros(len(mean)), np.ones(len(mean))
     more = transform.features - len(mean)
@@ -349,35 +357,35 @@ def intake_of(options: Options, source: Collection, learnt: list[Series]) -> tup
     # ---- the model
 
 
-def add_head(chain: GraphBuilder, options: Options, classes: int) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+def add_head(builder: GraphBuilder, options: Options, classes: int) -> tuple[list[dict[str, Any]], dict[str, Any]]:
     """The layers of a classifier behind those of its input, and their tapes as JSON."""
-    cell = options.recurrence()
+    cell = options.load_cell()
     assert options.hidden, "options are resolved first"
-    assert chain.width
+    assert builder.width
     if options.conv:
-        chain.conv(chain.width if options.input == "text" else options.hidden, options.conv)
-    chain.recurrent(cell, options.hidden, options.project, options.direction, options.depth)
-    chain.pool(options.over())
-    chain.dense(classes, "none" if options.label_separator is None else "sigmoid")
+        builder.conv(builder.width if options.input == "text" else options.hidden, options.conv)
+    builder.recurrent(cell, options.hidden, options.project, options.direction, options.depth)
+    builder.pool(options.pools())
+    builder.dense(classes, "none" if options.label_separator is None else "sigmoid")
     if options.label_separator is None:
-        chain.add("softmax", (), classes, size=classes)
-    return chain.layers, {cell.name: cell.tape.to_json()}
+        builder.add("softmax", (), classes, size=classes)
+    return builder.layers, {cell.name: cell.tape.to_json()}
 
 
-def init_weights(lesson: Problem, shapes: dict[str, tuple[int, ...]]) -> dict[str, npt.NDArray[Any]]:
+def init_weights(problem: Problem, shapes: dict[str, tuple[int, ...]]) -> dict[str, npt.NDArray[Any]]:
     """First weights by tensor name, from the seed."""
-    options: Options = lesson.options
-    return {**first_weights(options.seed, options.recurrence(), lesson.layers, shapes), **lesson.initial}
+    options: Options = problem.options
+    return {**first_weights(options.seed, options.load_cell(), problem.layers, shapes), **problem.initial}
 
 
-def judge(options: Options) -> Evaluator:
+def make_evaluator(options: Options) -> Evaluator:
     """How held-out answers are judged."""
     return SingleLabel() if options.label_separator is None else MultiLabel()
 
 
-def weights_of_classes(options: Options, targets: Targets, classes: int) -> npt.NDArray[np.float32]:
+def class_weights(options: Options, targets: Targets, classes: int) -> npt.NDArray[np.float32]:
     """float32 [classes]: how much each class counts in the loss; see `_labels.weights`."""
-    return _labels.weights(targets, classes, options.class_weights == "balanced")
+    return _labels.class_weights(targets, classes, options.class_weights == "balanced")
 
 
 def loss(options: Options, logits: torch.Tensor, targets: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:

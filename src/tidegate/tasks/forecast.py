@@ -16,16 +16,16 @@ from ..document.limits import MAX_QUANTILES, MAX_WIDTH
 from ..errors import DataError, OptionError
 from ..features.series import CENTRES, SPREADS, ForecastSpec, SeriesTransform, Window
 from ..features.window import FEWEST
-from . import _effort, _series
-from ._baselines import baselines, filled
+from . import _series, _sizing
+from ._baselines import fill_targets, measure_baselines
 from ._graph_builder import GraphBuilder, RecurrenceOptions, TrainingOptions
 from ._graph_builder import init_weights as first_weights
-from ._left_out import absent, named, omitted, padding, unfilled
+from ._left_out import describe_omissions, describe_padding, find_omissions, find_short_series, list_left_out
 from ._options import check, option
-from ._overlap import set_apart
+from ._overlap import remove_overlap
 from ._problem import Problem
 from ._quantiles import Quantiles
-from ._seasons import likely_season
+from ._seasons import find_season
 from ._windows import (
     TRAIN,
     VALID,
@@ -33,25 +33,25 @@ from ._windows import (
     Segments,
     Track,
     Windows,
-    about,
     check_parts,
     find_origins,
+    fit_scaling,
     lead_of,
-    scaled,
-    single,
-    tracks,
+    make_tracks,
+    split_channels,
+    track_fingerprints,
 )
 
 if TYPE_CHECKING:
     import torch
 
 KIND = "forecast"
-STRETCH = 128  # origins of a row of steps that follow each other
-SEGMENTS = 15  # of a window, where nothing else is said: few steps for the recurrence, each of many numbers
+ORIGINS_PER_SEGMENT = 128  # origins of a row of steps that follow each other
+SEGMENTS_PER_WINDOW = 15  # of a window, where nothing else is said: few steps for the recurrence, each of many numbers
 
 
 @dataclass(frozen=True)
-class Options(TrainingOptions, RecurrenceOptions, _series.SeriesSource):
+class Options(TrainingOptions, RecurrenceOptions, _series.SeriesOptions):
     """The options of a forecaster. None: decided from the data, and recorded as decided."""
 
     horizon: int | None = option(None, "how many steps ahead are forecast; must be given", least=1, most=10_000)
@@ -134,7 +134,7 @@ class Options(TrainingOptions, RecurrenceOptions, _series.SeriesSource):
     def levels(self) -> tuple[float, ...]:
         """The quantiles. Raises OptionError unless they are between 0 and 1, ascend, and 0.5 is one of them."""
         try:
-            found = tuple(float(word) for word in _series.listed("quantiles", self.quantiles))
+            found = tuple(float(word) for word in _series.split_names("quantiles", self.quantiles))
         except ValueError:
             found = ()
         if len(found) > MAX_QUANTILES:
@@ -150,7 +150,7 @@ class Options(TrainingOptions, RecurrenceOptions, _series.SeriesSource):
         """The columns that the options name -> their role. Raises OptionError for one that is named twice."""
         found: dict[str, str] = {}
         for role, text in (("target", self.targets), ("known", self.known), ("static", self.static)):
-            for name in _series.listed(role, text) if text else []:
+            for name in _series.split_names(role, text) if text else []:
                 if name in found:
                     raise OptionError(f"column {name!r} is named as {found[name]} and as {role}; choose one")
                 found[name] = role
@@ -171,32 +171,34 @@ def rows(source: Any, options: Options, columns: list[str] | None = None) -> Col
     values = options.columns()
     if values is not None:
         options = replace(options, values=",".join(dict.fromkeys([*values, *named])))
-    found = _series.rows(source, options, None)
+    found = _series.read_collection(source, options, None)
     if strange := [name for name in named if name not in found.columns]:
-        shown = _series.counted(found.columns)
+        shown = _series.format_columns(found.columns)
         how = lookalikes.hint(strange[:1], found.columns)
         raise DataError(f"{found.path}: no column {strange[0]!r} to be {named[strange[0]]}; there are {shown}{how}")
     if all(role_of(name, options) != "target" for name in found.columns):
-        raise DataError(f"{found.path}: no column is left to forecast of {_series.counted(found.columns)}; name others")
+        raise DataError(
+            f"{found.path}: no column is left to forecast of {_series.format_columns(found.columns)}; name others"
+        )
     ordered = sorted(range(len(found.columns)), key=lambda c: ORDER.index(role_of(found.columns[c], options)))
-    found = picked(found, ordered)
-    if together(options, found.columns):
+    found = select_columns(found, ordered)
+    if is_joint(options, found.columns):
         made = found
     else:
         own = [c for c, name in enumerate(found.columns) if role_of(name, options) == "target"]
-        made = single(found, own, [c for c in range(len(found.columns)) if c not in own])
-    return made if columns is None else in_order(made, columns)
+        made = split_channels(found, own, [c for c in range(len(found.columns)) if c not in own])
+    return made if columns is None else match_columns(made, columns)
 
 
-def in_order(source: Collection, columns: list[str]) -> Collection:
+def match_columns(source: Collection, columns: list[str]) -> Collection:
     """A source with the columns of a model, in its order. Raises DataError for others."""
     if sorted(columns) != sorted(source.columns):
         its = [*source.targets, *source.columns[1:]] if isinstance(source, ChannelIndependent) else source.columns
         raise DataError(
-            f"{source.path}: has {_series.counted(its)}; the model was fitted on "
-            f"{_series.counted(columns)}; give it those{lookalikes.hint(columns, its)}"
+            f"{source.path}: has {_series.format_columns(its)}; the model was fitted on "
+            f"{_series.format_columns(columns)}; give it those{lookalikes.hint(columns, its)}"
         )
-    return picked(source, [source.columns.index(name) for name in columns])
+    return select_columns(source, [source.columns.index(name) for name in columns])
 
 
 ORDER = ("target", "past", "known", "static")
@@ -207,7 +209,7 @@ def role_of(name: str, options: Options) -> str:
     return options.roles().get(name, "past" if options.targets else "target")
 
 
-def together(options: Options, columns: list[str]) -> bool:
+def is_joint(options: Options, columns: list[str]) -> bool:
     """Whether all targets are forecast from all columns."""
     if options.channels is not None:
         return options.channels == "together"
@@ -215,7 +217,7 @@ def together(options: Options, columns: list[str]) -> bool:
     return roles.count("target") == 1 or "past" in roles
 
 
-def picked(source: Collection, columns: list[int]) -> Collection:
+def select_columns(source: Collection, columns: list[int]) -> Collection:
     """A source with these of its columns, in this order."""
     series = [replace(s, values=s.values[:, columns]) for s in source.series]
     return replace(source, columns=[source.columns[c] for c in columns], series=series)
@@ -228,7 +230,7 @@ def summary(source: Collection, options: Options) -> str:
         beside = {name: roles[name] for name in source.columns[1:]}
         roles = dict.fromkeys(source.targets, "targets, each a series of its own") | beside
     parts = [
-        f"{role}: {_series.counted([name for name, other in roles.items() if other == role])}"
+        f"{role}: {_series.format_columns([name for name, other in roles.items() if other == role])}"
         for role in dict.fromkeys(roles.values())
     ]
     return f"{source.described()}; {_series.summary(source, options, '; '.join(parts))}"
@@ -236,41 +238,49 @@ def summary(source: Collection, options: Options) -> str:
     # ---- what is learnt from
 
 
-def problem(options: Options, source: Collection, judged: Collection | None) -> Problem:
+def problem(options: Options, source: Collection, valid: Collection | None) -> Problem:
     """See `Problem`. judged: series that choose the weights, instead of the end of the source's. Raises DataError."""
-    if judged is not None:
-        judged = in_order(judged, source.columns)
+    if valid is not None:
+        valid = match_columns(valid, source.columns)
         if options.refit_epochs is None:
             options = replace(options, refit_epochs=0)  # a file given to judge by is not learnt from unasked
-    sources = [each for each in (source, judged) if each is not None]
-    transform = bare(options, source)
-    found, *others = (tracks(each, transform) for each in sources)
+    sources = [each for each in (source, valid) if each is not None]
+    transform = unscaled_transform(options, source)
+    found, *others = (make_tracks(each, transform) for each in sources)
     more = others[0] if others else []
-    share = options.hold_out or _effort.share_of_series(options, [len(t.steps) for t in found])
+    share = options.hold_out or _sizing.default_hold_out_of_series(options, [len(t.steps) for t in found])
     cuts = [len(t.steps) - (0 if others else math.ceil(share * len(t.steps))) for t in found]
-    options = resolved(replace(options, hold_out=share), source, found, cuts)
-    learnt = one_step(replace(transform, window=window_of(options)))
+    options = resolve_options(replace(options, hold_out=share), source, found, cuts)
+    learnt = one_step(replace(transform, window=make_window(options)))
     paths = [each.path for each in sources]
-    places = find_origins(found, more, cuts, learnt)
-    short = unfilled(places, len(found))
-    if learnt.window and any(len(places.tracks[i].steps) >= FEWEST for i in short):
+    origins = find_origins(found, more, cuts, learnt)
+    short = find_short_series(origins, len(found))
+    if learnt.window and any(len(origins.tracks[i].steps) >= FEWEST for i in short):
         learnt = replace(learnt, window=replace(learnt.window, least=FEWEST))
-        places = find_origins(found, more, cuts, learnt)
-    check_parts(places, cuts, learnt, paths)
-    gaps = omitted(places, len(found))
+        origins = find_origins(found, more, cuts, learnt)
+    check_parts(origins, cuts, learnt, paths)
+    gaps = find_omissions(origins, len(found))
     looks = lookalikes.warnings({s.id: len(s) for s in source.series}, "id", "step")
-    places, notes = set_apart(places, cuts, learnt, sources)
-    learnt, places = scaled(learnt, cuts, places, source)
-    data = Windows(learnt, places) if learnt.window else Segments(learnt, places, STRETCH, options.lookback or 0)
+    origins, notes = remove_overlap(origins, cuts, learnt, sources)
+    learnt, origins = fit_scaling(learnt, cuts, origins, source)
+    data = (
+        Windows(learnt, origins)
+        if learnt.window
+        else Segments(learnt, origins, ORIGINS_PER_SEGMENT, options.lookback or 0)
+    )
     said = [summary(each, options) for each in sources]
-    unlearnt, unjudged = (named(each, reasons) for each, reasons in zip((source, sources[-1]), gaps, strict=True))
+    unlearnt, unjudged = (
+        list_left_out(each, reasons) for each, reasons in zip((source, sources[-1]), gaps, strict=True)
+    )
     own = sum(i < len(found) for i in short)
-    said[0] += padding(learnt, own) + absent(unlearnt, "learnt from", learnt, judged is None)
-    said[-1] += padding(learnt, len(short) - own) + absent(unjudged, "judged by", learnt, judged is None)
+    said[0] += describe_padding(learnt, own) + describe_omissions(unlearnt, "learnt from", learnt, valid is None)
+    said[-1] += describe_padding(learnt, len(short) - own) + describe_omissions(
+        unjudged, "judged by", learnt, valid is None
+    )
     section, arrays = replace(learnt, forecast=transform.forecast).to_json()
     kept, held = (data.rows_of(part) for part in (TRAIN, VALID))
-    counts = {name: int((places.part == part).sum()) for name, part in (("trained", TRAIN), ("held_out", VALID))}
-    truth = data.judged(held)
+    counts = {name: int((origins.part == part).sum()) for name, part in (("trained", TRAIN), ("held_out", VALID))}
+    truth = data.read_truth(held)
     return Problem(
         options,
         data,
@@ -280,7 +290,7 @@ def problem(options: Options, source: Collection, judged: Collection | None) -> 
         section,
         arrays,
         learnt.features,
-        *chained(options, learnt),
+        *make_layers(options, learnt),
         None,
         said,
         np.ones(1, np.float32),
@@ -289,17 +299,17 @@ def problem(options: Options, source: Collection, judged: Collection | None) -> 
         provenance={
             "rows": counts,
             "steps_ahead": lead_of(learnt),
-            "fitted_on": about(found),
+            "fitted_on": track_fingerprints(found),
             "not_learnt_from": unlearnt,
             "not_judged_by": unjudged,
             "judging_nothing": int(np.isnan(truth).all((1, 2)).sum()),
-            "baselines": baselines(options, learnt, places, truth, cuts),
+            "baselines": measure_baselines(options, learnt, origins, truth, cuts),
         },
-        notes=[[*looks, *notes]] if judged is None else [looks, notes],
+        notes=[[*looks, *notes]] if valid is None else [looks, notes],
     )
 
 
-def bare(options: Options, source: Collection) -> SeriesTransform:
+def unscaled_transform(options: Options, source: Collection) -> SeriesTransform:
     """The transform of a source's columns as `rows` gives them, not scaled yet."""
     assert options.horizon, "checked by rows"
     roles = tuple(role_of(name, options) for name in source.columns)
@@ -319,7 +329,7 @@ def one_step(transform: SeriesTransform) -> SeriesTransform:
     )
 
 
-def window_of(options: Options) -> Window | None:
+def make_window(options: Options) -> Window | None:
     if options.scale == "fixed":
         return None
     assert options.lookback
@@ -327,24 +337,24 @@ def window_of(options: Options) -> Window | None:
     return Window(options.lookback, options.segment, options.season or 0, options.centre, options.spread or "training")
 
 
-def resolved(options: Options, source: Collection, found: list[Track], cuts: list[int]) -> Options:
+def resolve_options(options: Options, source: Collection, found: list[Track], cuts: list[int]) -> Options:
     """The options with everything that depends on the data decided, from the part that is learnt from."""
     assert options.horizon
     H, season, lookback, segment = options.horizon, options.season, options.lookback, options.segment
     longest, fixed = max(cuts), options.scale == "fixed"
     if season is None:
         times = [None if s.times is None else s.times[:cut] for s, cut in zip(source.series, cuts, strict=True)]
-        transform = bare(options, source)
-        histories = [filled(t, transform)[:cut] for t, cut in zip(found, cuts, strict=True)]
-        season = likely_season(histories, H, times, transform.frequency)
+        transform = unscaled_transform(options, source)
+        histories = [fill_targets(t, transform)[:cut] for t, cut in zip(found, cuts, strict=True)]
+        season = find_season(histories, H, times, transform.frequency)
     if lookback is None:
         lookback = max(2, min(round(7.5 * H), sum(cuts) // 12, (longest - season) // 3))
         if options.scale == "window":
-            segment = segment or max(1, lookback // SEGMENTS)
+            segment = segment or max(1, lookback // SEGMENTS_PER_WINDOW)
             lookback = max(segment, lookback - lookback % segment)
     elif options.scale == "window" and segment is None:
-        segment = next(w for w in range(max(1, lookback // SEGMENTS), 0, -1) if lookback % w == 0)
-    batch, epochs = _effort.of_windows(options, cuts, STRETCH)
+        segment = next(w for w in range(max(1, lookback // SEGMENTS_PER_WINDOW), 0, -1) if lookback % w == 0)
+    batch, epochs = _sizing.choose_batch_and_epochs(options, cuts, ORIGINS_PER_SEGMENT)
     refit = max(1, round(epochs / 4)) if options.refit_epochs is None else options.refit_epochs
     options = replace(options, lookback=lookback, segment=segment, season=season, batch=batch, epochs=epochs)
     return replace(
@@ -359,9 +369,9 @@ def resolved(options: Options, source: Collection, found: list[Track], cuts: lis
     # ---- the model
 
 
-def chained(options: Options, transform: SeriesTransform) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+def make_layers(options: Options, transform: SeriesTransform) -> tuple[list[dict[str, Any]], dict[str, Any]]:
     """The layers of a forecaster, and their tapes as JSON."""
-    cell, answer = options.recurrence(), transform.forecast
+    cell, answer = options.load_cell(), transform.forecast
     assert answer
     assert options.hidden
     H, k, q = answer.horizon, transform.targets, len(answer.quantiles)
@@ -370,18 +380,18 @@ def chained(options: Options, transform: SeriesTransform) -> tuple[list[dict[str
             f"a forecast of {H:,} steps, {k} targets and {q} quantiles has {H * k * q:,} numbers; at most "
             f"{MAX_WIDTH:,} are possible; shorten --horizon, or choose --channels apart"
         )
-    chain = GraphBuilder(transform.features)
-    chain.recurrent(cell, options.hidden, options.project, "causal", options.depth)
+    builder = GraphBuilder(transform.features)
+    builder.recurrent(cell, options.hidden, options.project, "causal", options.depth)
     if transform.window:
-        chain.pool(["last"])
-    chain.dense(H * k * q)
-    return chain.layers, {cell.name: cell.tape.to_json()}
+        builder.pool(["last"])
+    builder.dense(H * k * q)
+    return builder.layers, {cell.name: cell.tape.to_json()}
 
 
-def init_weights(lesson: Problem, shapes: dict[str, tuple[int, ...]]) -> dict[str, npt.NDArray[Any]]:
+def init_weights(problem: Problem, shapes: dict[str, tuple[int, ...]]) -> dict[str, npt.NDArray[Any]]:
     """First weights by tensor name, from the seed."""
-    options: Options = lesson.options
-    return first_weights(options.seed, options.recurrence(), lesson.layers, shapes)
+    options: Options = problem.options
+    return first_weights(options.seed, options.load_cell(), problem.layers, shapes)
 
 
 def loss(options: Options, outputs: torch.Tensor, targets: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:

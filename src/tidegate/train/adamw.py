@@ -13,7 +13,7 @@ from .. import _native
 from ..errors import OptionError
 
 BETAS, EPS = (0.9, 0.99), 1e-8
-MOST = 1.0  # norm of all gradients together; they are scaled down to it
+MAX_NORM = 1.0  # norm of all gradients together; they are scaled down to it
 
 
 class AdamW:
@@ -47,15 +47,17 @@ class AdamW:
                 f"step {step}: the gradient of {wrong[0] if wrong else 'all weights'} is NaN or infinite; "
                 "choose a lower rate, or look for very large numbers in the data"
             )
-        factor = min(1.0, MOST / (norm + 1e-6))
+        factor = min(1.0, MAX_NORM / (norm + 1e-6))
         for name, g in found.items():
             which = g.indices()[0].numpy() if g.is_sparse else None
-            p, m, v = (flat(t[name]) for t in (self.parameters, self.mean, self.square))
-            _native.train_adamw(p, m, v, which, flat(values[name]), factor, step, rate, *BETAS, EPS, self.decay[name])
+            p, m, v = (as_rows(t[name]) for t in (self.parameters, self.mean, self.square))
+            _native.train_adamw(
+                p, m, v, which, as_rows(values[name]), factor, step, rate, *BETAS, EPS, self.decay[name]
+            )
             torch.autograd.graph.increment_version(self.parameters[name])  # a graph made before must not go back
 
 
-def flat(v: torch.Tensor) -> npt.NDArray[np.float32]:
+def as_rows(v: torch.Tensor) -> npt.NDArray[np.float32]:
     """The tensor's own memory as rows."""
     found: npt.NDArray[np.float32] = v.detach().numpy()
     return found.reshape(len(found), -1)

@@ -6,10 +6,12 @@ import numpy as np
 import numpy.typing as npt
 
 Rows = npt.NDArray[np.int64]
-WINDOW = 50  # batches that are sorted by length together: wide enough to save padding, narrow enough to stay random
+SORTED_BATCHES = (
+    50  # batches that are sorted by length together: wide enough to save padding, narrow enough to stay random
+)
 
 
-def plan(rows: Rows, lengths: Rows, batch: int, seed: int, epoch: int, most: int | None = None) -> list[Rows]:
+def plan(rows: Rows, lengths: Rows, batch: int, seed: int, epoch: int, rows_per_epoch: int | None = None) -> list[Rows]:
     """The batches of one epoch: every row once, rows of like length together, in random order.
 
     rows: indices into the data. lengths: of every row of the data. most: how many rows, drawn at random; None: all.
@@ -19,10 +21,10 @@ def plan(rows: Rows, lengths: Rows, batch: int, seed: int, epoch: int, most: int
     [2, 2, 1]
     """
     rng = np.random.default_rng([seed, 1, epoch])
-    order = rng.permutation(rows)[:most]
+    order = rng.permutation(rows)[:rows_per_epoch]
     batches = []
-    for k in range(0, len(order), batch * WINDOW):
-        window = order[k : k + batch * WINDOW]
+    for k in range(0, len(order), batch * SORTED_BATCHES):
+        window = order[k : k + batch * SORTED_BATCHES]
         window = window[np.argsort(lengths[window], kind="stable")]
         batches += [window[i : i + batch] for i in range(0, len(window), batch)]
     short = [b for b in batches if len(b) < batch]

@@ -13,13 +13,13 @@ from .. import tensors
 from ..errors import ModelFileError, OptionError, error_context
 from ..strictjson import parse, show
 from ..tasks._options import rename_options
-from .loop import PLAIN, Run
+from .loop import STATE_FIELDS, Run
 
 KEY = "tidegate_checkpoint"
 VERSION = 2
 KIND = tensors.marked(KEY, "a checkpoint of tidegate fit")
-MOST = 1 << 53  # of a count
-MOST_SHOWN = 70  # characters: a SHA-256 is whole
+MAX_COUNT = 1 << 53  # of a count
+MAX_CHARACTERS = 70  # characters: a SHA-256 is whole
 
 
 def path_of(out: str) -> str:
@@ -81,19 +81,19 @@ def check_same(then: dict[str, Any], now: dict[str, Any]) -> None:
     for key in (*now, *then):
         if then.get(key) != now.get(key):
             raise OptionError(
-                f"{difference(key, then.get(key), now.get(key))}; a resumed run must be the same run: "
+                f"{describe_difference(key, then.get(key), now.get(key))}; a resumed run must be the same run: "
                 "put it back, or begin anew with --restart"
             )
 
 
 def check_values(values: Any, run: Run) -> None:
     """Raises ModelFileError for a value that a run cannot have."""
-    if not isinstance(values, dict) or set(values) != set(PLAIN):
-        raise ModelFileError(f"its values must be {', '.join(PLAIN)}")
+    if not isinstance(values, dict) or set(values) != set(STATE_FIELDS):
+        raise ModelFileError(f"its values must be {', '.join(STATE_FIELDS)}")
     metric = run.evaluator.metric
     kinds: dict[str, Callable[[Any], bool]] = {
         "best_value": lambda v: is_list(v, is_number) and len(v) == 2,
-        "adjustment": lambda v: is_list(v, is_number) and fits(run, v, values["epoch"]),
+        "adjustment": lambda v: is_list(v, is_number) and is_usable(run, v, values["epoch"]),
         "kept_figures": is_figures,
         "loss_sum": is_number,
         "history": lambda v: is_list(v, lambda one: is_figures(one) and {"loss", metric} <= set(one)),
@@ -106,7 +106,7 @@ def check_values(values: Any, run: Run) -> None:
 
 def check_tensors(arrays: dict[str, Any], run: Run) -> None:
     """Raises ModelFileError unless the tensors are those of the run, and finite."""
-    wanted = {name: t.numpy() for name, t in run.named()}
+    wanted = {name: t.numpy() for name, t in run.named_tensors()}
     if other := sorted(set(wanted) ^ set(arrays)):
         raise ModelFileError(f"the tensor {show(other[0])} is {'missing' if other[0] in wanted else 'not of this run'}")
     for name, now in wanted.items():
@@ -119,7 +119,7 @@ def check_tensors(arrays: dict[str, Any], run: Run) -> None:
 
 
 def is_count(value: Any) -> bool:
-    return type(value) is int and 0 <= value <= MOST
+    return type(value) is int and 0 <= value <= MAX_COUNT
 
 
 def is_number(value: Any) -> bool:
@@ -134,7 +134,7 @@ def is_figures(value: Any) -> bool:
     return isinstance(value, dict) and all(map(is_number, value.values()))
 
 
-def fits(run: Run, adjustment: list[float], epoch: int) -> bool:
+def is_usable(run: Run, adjustment: list[float], epoch: int) -> bool:
     """Whether the task's judge can use an adjustment; until the last epoch that is judged there is none."""
     if epoch < run.config.epochs:
         return not adjustment
@@ -144,15 +144,15 @@ def fits(run: Run, adjustment: list[float], epoch: int) -> bool:
         return False
 
 
-def difference(key: str, then: Any, now: Any) -> str:
+def describe_difference(key: str, then: Any, now: Any) -> str:
     """What differs, in words."""
     if isinstance(then, dict) and isinstance(now, dict):
         changed = [k for k in sorted({*then, *now}) if then.get(k) != now.get(k)]
         then, now, key = then.get(changed[0]), now.get(changed[0]), f"{key} {changed[0]}"
-    return f"{key} was {show(then, MOST_SHOWN)} and is {show(now, MOST_SHOWN)} now"
+    return f"{key} was {show(then, MAX_CHARACTERS)} and is {show(now, MAX_CHARACTERS)} now"
 
 
-def settle(path: str, resume: bool, restart: bool) -> bool:
+def decide_resume(path: str, resume: bool, restart: bool) -> bool:
     """Whether to go on from a checkpoint; nothing of an unfinished run is thrown away unasked."""
     if resume and restart:
         raise OptionError("--resume and --restart exclude each other; give one")

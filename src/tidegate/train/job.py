@@ -37,9 +37,9 @@ from .loop import Run, TrainConfig
 from .progress import Report
 
 CHECKPOINT_SECONDS = 15.0
-LONGEST = -1.2345678901234567e-300  # no float takes more characters in JSON
+LONGEST_FLOAT = -1.2345678901234567e-300  # no float takes more characters in JSON
 NO_FILE = "these options make no model file"
-STOPS = ("SIGINT", "SIGTERM", "SIGHUP")
+STOP_SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP")
 
 
 def fit(
@@ -75,26 +75,26 @@ def fit(
     if not out:
         raise OptionError("out is missing; give the path of the model file to write")
     out, threads = os.fspath(out), threads_of(threads, 1)
-    saved, read = checkpoint.path_of(out), inputs(data, valid, options)
+    saved, read = checkpoint.path_of(out), list_inputs(data, valid, options)
     atomic.check(out, model_file.KIND, read, force)
     atomic.check(saved, checkpoint.KIND, read, force)
     with atomic.locked(out), torch_threads(threads):
-        going_on = checkpoint.settle(saved, resume, restart)
+        resuming = checkpoint.decide_resume(saved, resume, restart)
         source = task_module.rows(data, options)
         judged = None if valid is None else task_module.rows(valid, options)
         job = TrainingJob(task_module, options, source, judged, threads)
         for path, taken in job.summaries:
-            (say or ignore)(f"{path}: {taken}")
+            (say or discard)(f"{path}: {taken}")
         for path, note in job.notes:
-            (say or ignore)(f"{path}: {note}")
+            (say or discard)(f"{path}: {note}")
         run = job.run(progress)
-        if going_on:
+        if resuming:
             checkpoint.load(saved, run, job.identity())
         job.rehearse(run, out)
         return finish(job, run, out, force)
 
 
-def inputs(data: Any, valid: Any, options: Any) -> list[str]:
+def list_inputs(data: Any, valid: Any, options: Any) -> list[str]:
     """List the files and folders that a run reads: its data, given as paths or read already, and a cell's own file."""
     found = [one.path if isinstance(one, Table | Collection) and one.form else one for one in (data, valid)]
     found += [] if options.cell in cells.names() else [options.cell]
@@ -105,7 +105,7 @@ def finish(job: TrainingJob, run: Run, out: str, force: bool) -> Model:
     """Drive a run to its end and write its model to `out`; where that fails, leave a checkpoint to go on from."""
     saved = checkpoint.path_of(out)
     save = partial(checkpoint.save, saved, run, job.identity(), force)
-    with on_stop() as asked:
+    with catch_stop_signals() as asked:
         run_with_checkpoints(run, save, asked)
         try:
             model = job.model(run)
@@ -125,12 +125,12 @@ def finish(job: TrainingJob, run: Run, out: str, force: bool) -> Model:
 class TrainingJob:
     """What a run is made of, and what its model is made of: data, options as decided, document, first weights."""
 
-    def __init__(self, task_module: Any, options: Any, source: Any, judged: Any, threads: int) -> None:
-        self.task_module, self.source, self.judged, self.threads = task_module, source, judged, threads
-        self.problem: Problem = task_module.problem(options, source, judged)
+    def __init__(self, task_module: Any, options: Any, source: Any, valid: Any, threads: int) -> None:
+        self.task_module, self.source, self.valid, self.threads = task_module, source, valid, threads
+        self.problem: Problem = task_module.problem(options, source, valid)
         self.options = self.problem.options
         self.tapes = {name: Tape.from_json(tape) for name, tape in self.problem.tapes.items()}
-        sources = [source] if judged is None else [source, judged]
+        sources = [source] if valid is None else [source, valid]
         self.summaries = [(each.path, said) for each, said in zip(sources, self.problem.summaries, strict=True)]
         self.notes = [
             (each.path, note) for each, notes in zip(sources, self.problem.notes, strict=False) for note in notes
@@ -163,7 +163,7 @@ class TrainingJob:
     def identity(self) -> dict[str, Any]:
         """What must not change between a run and its resumption: all that bits depend on."""
         instructions = {"native": target_name(), "torch": torch.backends.cpu.get_cpu_capability()}
-        files = {"data": self.source.sha256, "valid": self.judged.sha256 if self.judged else None}
+        files = {"data": self.source.sha256, "valid": self.valid.sha256 if self.valid else None}
         return {
             **files,
             "options": asdict(self.options),
@@ -179,21 +179,21 @@ class TrainingJob:
         Raises what the end of the run would raise: ModelFileError for options, labels or names that no model file can
         hold; TidegateError when there is no room for the model and the checkpoints beside it.
         """
-        outputs, targets = run.answers(run.valid_rows)
-        figures = dict.fromkeys(run.evaluator.figures(outputs, targets), LONGEST)
+        outputs, targets = run.predict(run.valid_rows)
+        figures = dict.fromkeys(run.evaluator.figures(outputs, targets), LONGEST_FLOAT)
         done = copy(run)  # as far as provenance tells of it, with the longest numbers that there may be
-        done.adjustment = run.evaluator.adjustment(outputs, targets)
+        done.adjustment = run.evaluator.fit_adjustment(outputs, targets)
         done.kept_epoch = run.config.epochs + run.config.refit_epochs
-        done.kept_figures, done.history = figures, [{"loss": LONGEST, **figures}] * done.kept_epoch
+        done.kept_figures, done.history = figures, [{"loss": LONGEST_FLOAT, **figures}] * done.kept_epoch
         with error_context(NO_FILE):
             made = attach(self.draft(run.network, self.provenance(done, figures))).file_bytes
             kept = checkpoint.size(run, self.identity())
         atomic.rehearse(out, [kept, max(kept, made)])
 
     def model(self, run: Run) -> Model:
-        outputs, targets = run.answers(run.valid_rows)
-        final = run.evaluator.figures(run.evaluator.adjusted(outputs, run.adjustment), targets)
-        run.evaluator.adjust(run.network, run.adjustment)
+        outputs, targets = run.predict(run.valid_rows)
+        final = run.evaluator.figures(run.evaluator.apply_adjustment(outputs, run.adjustment), targets)
+        run.evaluator.fold_adjustment(run.network, run.adjustment)
         return attach(self.draft(run.network, self.provenance(run, final)))
 
     def draft(self, network: Network, provenance: dict[str, Any]) -> Model:
@@ -201,7 +201,7 @@ class TrainingJob:
         made = self.problem
         document = {
             "format": 1,
-            "task": {"kind": self.task_module.KIND, "options": self.recorded()},
+            "task": {"kind": self.task_module.KIND, "options": self.options_to_json()},
             "input": made.input,
             "layers": made.layers,
             "tapes": made.tapes,
@@ -213,7 +213,7 @@ class TrainingJob:
         }
         return Model(document, {**network.tensors(), **made.arrays})
 
-    def recorded(self) -> dict[str, Any]:
+    def options_to_json(self) -> dict[str, Any]:
         """The options as the file keeps them: a user's cell by its name, not by where it lay."""
         return asdict(replace(self.options, cell=os.path.basename(self.options.cell).removesuffix(".py")))
 
@@ -222,7 +222,7 @@ class TrainingJob:
         held += "; the last epochs learnt from them too" * bool(run.config.refit_epochs)
         return {
             "data": describe_source(self.source, self.summaries[0][1]),
-            "valid": describe_source(self.judged, self.summaries[1][1]) if self.judged else None,
+            "valid": describe_source(self.valid, self.summaries[1][1]) if self.valid else None,
             "rows": {"trained": len(run.train_rows), "held_out": len(run.valid_rows)},
             "epochs": {"planned": run.config.epochs, "kept": run.kept_epoch + 1, "stopped_early": run.stopped_early},
             "metrics": {"held_out": run.kept_figures},
@@ -240,19 +240,24 @@ class TrainingJob:
 def describe_source(table: Table | Collection, taken: str) -> dict[str, Any]:
     """A source as the model file keeps it: by its name, not by where it lay, and what it was taken for."""
     source = "series" if isinstance(table, Collection) else "file" if table.form else "frame"
-    return {source: in_utf8(os.path.basename(table.path)), "sha256": table.sha256, "rows": len(table), "taken": taken}
+    return {
+        source: decode_name(os.path.basename(table.path)),
+        "sha256": table.sha256,
+        "rows": len(table),
+        "taken": taken,
+    }
 
 
-def in_utf8(name: str) -> str:
+def decode_name(name: str) -> str:
     """Spell out the bytes of a file's name that are not UTF-8.
 
-    >>> in_utf8(os.fsdecode(b"caf\\xe9.csv"))
+    >>> decode_name(os.fsdecode(b"caf\\xe9.csv"))
     'caf\\\\xe9.csv'
     """
     return os.fsencode(name).decode("utf-8", "backslashreplace")
 
 
-def ignore(sentence: str) -> None:
+def discard(sentence: str) -> None:
     """Say nothing."""
 
 
@@ -279,7 +284,7 @@ def run_with_checkpoints(run: Run, save: Callable[[], None], signals: list[int])
 
 
 @contextmanager
-def on_stop() -> Iterator[list[int]]:
+def catch_stop_signals() -> Iterator[list[int]]:
     """Ctrl-C, SIGTERM and SIGHUP become notes that the loop reads between steps; a second Ctrl-C acts at once.
 
     A terminal that closes sends more than one SIGHUP. What the process ignores, as under nohup, stays ignored.
@@ -288,7 +293,7 @@ def on_stop() -> Iterator[list[int]]:
     if threading.current_thread() is not threading.main_thread():
         yield asked
         return
-    there = [getattr(signal, name) for name in STOPS if hasattr(signal, name)]
+    there = [getattr(signal, name) for name in STOP_SIGNALS if hasattr(signal, name)]
     former = {s: signal.getsignal(s) for s in there if signal.getsignal(s) not in (signal.SIG_IGN, None)}
 
     def note(number: int, frame: Any) -> None:

@@ -70,8 +70,8 @@ class Run:
         self.config, self.report, self.evaluator = config, report, config.evaluator
         self.parameters = dict(network.named_parameters())
         self.optimiser = AdamW(self.parameters, network.matrices(), config.decay)
-        self.averaged = self.parameters if not config.average else copied(self.parameters)
-        self.best = copied(self.parameters)
+        self.averaged = self.parameters if not config.average else copy_parameters(self.parameters)
+        self.best = copy_parameters(self.parameters)
         self.epoch = self.offset = self.step = self.since = 0
         self.kept_epoch, self.best_value = 0, (-1e300, 0.0)
         self.adjustment: list[float] = []
@@ -82,7 +82,7 @@ class Run:
 
     # ---- where a run stands
 
-    def named(self) -> Iterator[tuple[str, torch.Tensor]]:
+    def named_tensors(self) -> Iterator[tuple[str, torch.Tensor]]:
         """Every tensor that the run remembers, by name."""
         for n, p in self.parameters.items():
             kinds = {"weight": p, "m": self.optimiser.mean[n], "v": self.optimiser.square[n], "best": self.best[n]}
@@ -92,11 +92,13 @@ class Run:
 
     def state(self) -> tuple[Tensors, dict[str, Any]]:
         """Tensors and plain values that `restore` takes."""
-        return {name: t.numpy() for name, t in self.named()}, {name: getattr(self, name) for name in PLAIN}
+        return {name: t.numpy() for name, t in self.named_tensors()}, {
+            name: getattr(self, name) for name in STATE_FIELDS
+        }
 
     @torch.no_grad()
     def restore(self, tensors: Tensors, values: dict[str, Any]) -> None:
-        for name, t in self.named():
+        for name, t in self.named_tensors():
             t.copy_(torch.from_numpy(np.array(tensors[name])))
         for name, value in values.items():
             setattr(self, name, tuple(value) if name == "best_value" else value)
@@ -106,11 +108,11 @@ class Run:
     def run(self) -> Iterator[None]:
         """Goes on to the end; yields wherever a checkpoint may be taken."""
         begun, first = time.monotonic(), self.step
-        total = self.epochs_left_to_plan()
+        total = self.count_steps_left()
         while self.epoch < self.config.epochs + self.config.refit_epochs:
             batches = self.batches()
             while self.offset < len(batches):
-                self.learn(batches[self.offset], len(batches))
+                self.train_step(batches[self.offset], len(batches))
                 self.offset += 1
                 self.step += 1
                 left = (time.monotonic() - begun) / (self.step - first) * (total - (self.step - first))
@@ -120,7 +122,7 @@ class Run:
             yield
         self.use_best()
 
-    def epochs_left_to_plan(self) -> int:
+    def count_steps_left(self) -> int:
         """How many steps are left, for the estimate of the time."""
         most = self.config.rows_per_epoch or len(self.rows.lengths)
         full = -(-min(most, len(self.train_rows)) // self.config.batch)
@@ -138,7 +140,7 @@ class Run:
             rows, self.rows.lengths, self.config.batch, self.config.seed, self.epoch, self.config.rows_per_epoch
         )
 
-    def learn(self, rows: Indices, count: int) -> None:
+    def train_step(self, rows: Indices, count: int) -> None:
         """One step: loss, gradients, AdamW, average. Every draw follows from (seed, step)."""
         r = self.config
         rng = np.random.default_rng([r.seed, 3, self.step])
@@ -147,7 +149,7 @@ class Run:
         loss = self.loss(torch.from_numpy(x), lengths, torch.from_numpy(targets), noise, rng)
         self.network.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
-        self.update(self.rate_now(count))
+        self.update(self.current_rate(count))
         self.loss_sum += float(loss.detach())
 
     def loss(
@@ -177,7 +179,7 @@ class Run:
             first, second = self.network.heads(body, [whole, shorter], noise)
         return (r.loss(first, targets, weights) + r.prefix * r.loss(second, targets, weights)) / (1 + r.prefix)
 
-    def rate_now(self, count: int) -> float:
+    def current_rate(self, count: int) -> float:
         """The learning rate: one schedule over the judged epochs, a lower one while refitting."""
         r, done = self.config, self.offset
         if not self.refitting:
@@ -196,13 +198,13 @@ class Run:
     # ---- what an epoch ends with
 
     def finish_epoch(self, count: int) -> None:
-        outputs, targets = self.answers(self.valid_rows)
+        outputs, targets = self.predict(self.valid_rows)
         figures = self.evaluator.figures(outputs, targets)
         self.check_finite(figures)
         self.history.append({"loss": self.loss_sum / count, **figures})
         if self.refitting:
             self.keep_best()
-        elif self.judged_worth_keeping(figures):
+        elif self.is_worth_keeping(figures):
             self.kept_epoch = self.epoch
             self.keep_best()
         self.report_progress(count, 0.0, True)
@@ -210,20 +212,18 @@ class Run:
         if not self.refitting and self.since >= self.config.patience:
             self.stopped_early, self.epoch = True, self.config.epochs
         if self.epoch == self.config.epochs:
-            self.settle()
+            self.finish_judged_epochs()
 
-    def settle(self) -> None:
+    def finish_judged_epochs(self) -> None:
         """The weights that the held-out rows chose become the network's, and are judged for good."""
         self.use_best()
-        outputs, targets = self.answers(self.valid_rows)
-        self.adjustment = self.evaluator.adjustment(outputs, targets)
-        self.kept_figures = self.evaluator.figures(
-            self.evaluator.cross_adjusted(outputs, targets, self.folds()), targets
-        )
+        outputs, targets = self.predict(self.valid_rows)
+        self.adjustment = self.evaluator.fit_adjustment(outputs, targets)
+        self.kept_figures = self.evaluator.figures(self.evaluator.cross_adjust(outputs, targets, self.folds()), targets)
 
     def folds(self) -> Indices:
         """The fold of each held-out row in the order of `answers`, of `FOLDS`; groups stay whole."""
-        order = self.ordered(self.valid_rows)
+        order = self.sort_by_length(self.valid_rows)
         group = order if self.config.groups is None else self.config.groups[order]
         numbers = np.unique(group, return_inverse=True)[1]
         drawn = np.random.default_rng([self.config.seed, 4]).permutation(numbers.max() + 1)
@@ -238,7 +238,7 @@ class Run:
                 "the held-out rows"
             )
 
-    def judged_worth_keeping(self, figures: dict[str, float]) -> bool:
+    def is_worth_keeping(self, figures: dict[str, float]) -> bool:
         """Whether this epoch is no further below the best than the judge's slack; the latest such epoch is kept."""
         self.since, value = self.since + 1, self.evaluator.value(figures)
         if value > self.best_value:
@@ -258,17 +258,17 @@ class Run:
             p.copy_(self.best[n])
             self.averaged[n].copy_(self.best[n])
 
-    def ordered(self, rows: Indices) -> Indices:
+    def sort_by_length(self, rows: Indices) -> Indices:
         """Rows by length, so that those that stand together in a batch are alike."""
         return np.asarray(rows[np.argsort(self.rows.lengths[rows], kind="stable")])
 
     @torch.no_grad()
-    def answers(self, rows: Indices, batch: int = 128) -> tuple[npt.NDArray[np.float64], npt.NDArray[Any]]:
+    def predict(self, rows: Indices, batch: int = 128) -> tuple[npt.NDArray[np.float64], npt.NDArray[Any]]:
         """Outputs [n, outputs] of the averaged weights, and the targets [n, ...], of rows in an order of its own.
 
         Where every step is learnt from, n counts the steps that have a target.
         """
-        order = self.ordered(rows)
+        order = self.sort_by_length(rows)
         found, truth = [], []
         for k in range(0, len(order), batch):
             x, lengths, targets = self.rows.batch(order[k : k + batch])
@@ -290,7 +290,7 @@ class Run:
         name = self.evaluator.metric
         metric = self.history[-1][name] if self.history else None
         seen = [h[name] for h in self.history[: self.config.epochs]]
-        best = (min(seen) if self.evaluator.lower else max(seen)) if seen else None
+        best = (min(seen) if self.evaluator.lower_is_better else max(seen)) if seen else None
         epochs = self.config.epochs + self.config.refit_epochs
         done = self.offset if not evaluated else count
         self.report(
@@ -310,7 +310,7 @@ class Run:
         )
 
 
-PLAIN = (
+STATE_FIELDS = (
     "epoch",
     "offset",
     "step",
@@ -325,5 +325,5 @@ PLAIN = (
 )
 
 
-def copied(parameters: dict[str, torch.nn.Parameter]) -> dict[str, Any]:
+def copy_parameters(parameters: dict[str, torch.nn.Parameter]) -> dict[str, Any]:
     return {n: p.detach().clone() for n, p in parameters.items()}

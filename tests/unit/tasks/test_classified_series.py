@@ -13,7 +13,7 @@ from tidegate.data.series import of_arrays
 from tidegate.errors import DataError
 from tidegate.tasks import classify
 from tidegate.tasks._problem import Problem
-from tidegate.tasks._series import Sequences, Variation
+from tidegate.tasks._series import Augmentation, Sequences
 
 
 def lesson(steps: int, rows: int = 40, **values: Any) -> Problem:
@@ -116,19 +116,19 @@ def test_a_series_shorter_than_the_window_is_named_by_its_place(tmp_path: Path) 
         classify.predictor_inputs(classify.read_unlabelled(tmp_path / "t.csv", options, ["x", "y"]), options)
 
 
-def variation(**values: float) -> Variation:
+def variation(**values: float) -> Augmentation:
     mean, deviation = np.array([3.0, 7.0], np.float32), np.array([2.0, 0.0], np.float32)
-    return Variation(mean, deviation, **{"noise": 0.0, "shift": 0.0, "gain": 0.0, **values})
+    return Augmentation(mean, deviation, **{"noise": 0.0, "shift": 0.0, "gain": 0.0, **values})
 
 
 def test_what_training_changes_has_the_deviation_asked_for_and_leaves_marks_alone() -> None:
     rng, x = np.random.default_rng(0), np.full((50, 400, 2), 5.0, np.float32)
-    noisy = variation(noise=0.5).of(x, rng)
+    noisy = variation(noise=0.5).apply(x, rng)
     assert noisy[..., 0].std(0).mean() == pytest.approx(1.0, rel=0.05)  # half of 2, at every step anew
-    shifted = variation(shift=0.5).of(x, rng)
+    shifted = variation(shift=0.5).apply(x, rng)
     assert np.ptp(shifted[..., 0], 0).max() == 0  # the same at every step of a row
     assert shifted[0, :, 0].std() == pytest.approx(1.0, rel=0.15)
-    stretched = variation(gain=0.5).of(x, rng)
+    stretched = variation(gain=0.5).apply(x, rng)
     assert stretched[0, :, 0].std() == pytest.approx(0.5 * (5 - 3), rel=0.15)
     assert stretched[0, :, 0].mean() == pytest.approx(5, abs=0.2)
     for found in (noisy, shifted, stretched):

@@ -38,7 +38,7 @@ def test_labels_are_sorted_and_targets_index_them() -> None:
     targets, labels = classify.targets(rows, classify.Options())
     assert labels == ["x", "y"]
     assert targets.tolist() == [1, 0, 1]
-    assert _messages.tokens_of(rows, classify.Options())[0] == [b"a", b"b"]
+    assert _messages.tokenize_rows(rows, classify.Options())[0] == [b"a", b"b"]
 
 
 def test_an_unseen_label_is_an_error_or_wrong_as_asked() -> None:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from tidegate.errors import DataError
-from tidegate.tasks._forecast_metrics import check_quantiles, pairs, score, seasonal_scale
+from tidegate.tasks._forecast_metrics import check_quantiles, score, seasonal_scale, symmetric_pairs
 
 LEVELS = [0.1, 0.5, 0.9]
 nan = math.nan
@@ -62,7 +62,7 @@ def test_every_symmetric_pair_has_its_coverage() -> None:
     forecasts = np.arange(6.0).reshape(1, 1, 1, 6)
     got = score(forecasts, np.array([[[1.5]]]), levels, np.ones(1))
     assert got["coverage"] == {"0.9": 1.0, "0.5": 0.0}
-    assert pairs(levels) == [(0, 5), (2, 4)]
+    assert symmetric_pairs(levels) == [(0, 5), (2, 4)]
 
 
 def test_figures_of_each_target_and_step() -> None:

@@ -21,13 +21,13 @@ from tidegate.tasks._windows import (
     Origins,
     Segments,
     Windows,
-    about,
     digest,
     find_origins,
+    fit_scaling,
+    make_tracks,
     moved,
-    scaled,
-    single,
-    tracks,
+    split_channels,
+    track_fingerprints,
 )
 from tidegate.tasks.forecast import Options, problem, rows
 
@@ -57,9 +57,9 @@ def windows(source: Collection, horizon: int = 3, missing: str = "error", **wind
         window=Window(**window),
         forecast=ForecastSpec(horizon, (0.5,)),
     )
-    found = tracks(source, transform)
+    found = make_tracks(source, transform)
     cuts = [len(t.steps) - len(t.steps) // 5 for t in found]
-    made, places = scaled(transform, cuts, find_origins(found, [], cuts, transform), source)
+    made, places = fit_scaling(transform, cuts, find_origins(found, [], cuts, transform), source)
     return Windows(made, places)
 
 
@@ -115,13 +115,13 @@ def test_windows_are_a_streams_to_the_bit(window: dict[str, Any]) -> None:
             if t + 1 < data.transform.window.reach or t + 3 >= len(series):  # type: ignore[union-attr]
                 continue
             streamed, frame = data.transform.windows(memory.ring, np.array([len(memory.ring) - 1]))
-            learnt, own, _ = data.framed(np.array([row]))
+            learnt, own, _ = data.read_windows(np.array([row]))
             assert streamed.tobytes() == learnt.tobytes()
             assert (frame.base == own.base).all()
             assert (frame.centre == own.centre).all()
             row += 1
     many = data.batch(np.arange(row))[0]
-    assert many.swapaxes(0, 1).tobytes() == data.framed(np.arange(row))[0].tobytes()
+    assert many.swapaxes(0, 1).tobytes() == data.read_windows(np.arange(row))[0].tobytes()
     assert row == len(data.lengths)
 
 
@@ -258,10 +258,10 @@ def test_a_static_column_may_not_change() -> None:
 def test_stretches_count_each_origin_once_and_read_what_a_stream_has_read() -> None:
     source = of_arrays([RANDOM.standard_normal((70, 1)) * 9, RANDOM.standard_normal((25, 1)) + 4], ids=["a", "b"])
     transform = SeriesTransform(("c1",), ("target",), forecast=ForecastSpec(2, (0.5,)))
-    found = tracks(source, transform)
+    found = make_tracks(source, transform)
     cuts = [60, 20]
-    made, places = scaled(transform, cuts, find_origins(found, [], cuts, transform), source)
-    data = Segments(made, places, length=8, before=5)
+    made, places = fit_scaling(transform, cuts, find_origins(found, [], cuts, transform), source)
+    data = Segments(made, places, length=8, warmup=5)
     x, lengths, targets = data.batch(np.arange(len(data.lengths)))
     counted: list[tuple[int, int]] = []
     for b in range(len(lengths)):
@@ -282,37 +282,39 @@ def test_stretches_count_each_origin_once_and_read_what_a_stream_has_read() -> N
         assert int(data.first[b] - data.begin[b]) == min(5, int(data.first[b]))
     assert sorted(counted) == [(0, t) for t in range(68)] + [(1, t) for t in range(23)]
     held = data.rows_of(VALID)
-    assert data.judged(held).shape == (68 - 59 + 23 - 19, 2, 1)
-    assert data.judged(held)[0, :, 0].tolist() == source.series[0].values[60:62, 0].tolist()
+    assert data.read_truth(held).shape == (68 - 59 + 23 - 19, 2, 1)
+    assert data.read_truth(held)[0, :, 0].tolist() == source.series[0].values[60:62, 0].tolist()
 
     # ---- apart, places and digests
 
 
 def test_targets_apart_keep_what_is_beside_them() -> None:
     source = walks(20, 20)
-    made = single(source, [0, 1], [2, 3])
+    made = split_channels(source, [0, 1], [2, 3])
     assert made.columns == ["value", "k", "s"]
     assert made.targets == ("y", "z")
     assert [s.id for s in made.series] == ["walk 0/y", "walk 0/z", "walk 1/y", "walk 1/z"]
     assert (made.series[1].values == source.series[0].values[:, [1, 2, 3]]).all()
     named = replace(source, columns=["a", "b", "value", "value 2"])
-    assert single(named, [0, 1], [2, 3]).columns == ["value 3", "value", "value 2"]
+    assert split_channels(named, [0, 1], [2, 3]).columns == ["value 3", "value", "value 2"]
 
 
 def test_places_find_the_origins_of_a_track() -> None:
     places = Origins([], np.array([0, 0, 2, 2]), np.array([5, 6, 5, 7]), np.array([TRAIN, VALID, VALID, VALID]))
-    assert [places.of(i, VALID).tolist() for i in range(3)] == [[6], [], [5, 7]]
+    assert [places.ends_of(i, VALID).tolist() for i in range(3)] == [[6], [], [5, 7]]
 
 
 def test_what_was_learnt_from_ends_with_the_last_known_truth() -> None:
     source = walks(20)
     source.series[0].values[18:, 0] = np.nan
     transform = SeriesTransform(COLUMNS, ROLES, (), "ffill", forecast=ForecastSpec(3, (0.5,)))
-    (track,) = tracks(source, transform)
+    (track,) = make_tracks(source, transform)
     assert len(track.kept) == 17
-    assert about([track]) == [{"id": "walk 0", "steps": 18, "digest": digest(source.series[0].values[:18, :1])}]
-    (whole,) = tracks(walks(20), transform)
-    assert about([whole])[0]["steps"] == 20
+    assert track_fingerprints([track]) == [
+        {"id": "walk 0", "steps": 18, "digest": digest(source.series[0].values[:18, :1])}
+    ]
+    (whole,) = make_tracks(walks(20), transform)
+    assert track_fingerprints([whole])[0]["steps"] == 20
     negative = np.array([[1.0], [np.copysign(np.nan, -1.0)]])
     assert digest(negative) == digest(np.abs(negative))
 

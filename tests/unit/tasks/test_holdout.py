@@ -141,12 +141,12 @@ def test_no_row_is_judged_by_a_factor_that_it_had_a_say_in() -> None:
     rng, judge = np.random.default_rng(0), SingleLabel()
     outputs, targets = rng.normal(size=(60, 3)) * 5, rng.integers(0, 3, 60)
     folds = np.arange(60) % 5
-    found = judge.cross_adjusted(outputs, targets, folds)
+    found = judge.cross_adjust(outputs, targets, folds)
     for fold in range(5):
         changed = np.where(folds == fold, (targets + 1) % 3, targets)
-        again = judge.cross_adjusted(outputs, changed, folds)
+        again = judge.cross_adjust(outputs, changed, folds)
         assert np.array_equal(found[folds == fold], again[folds == fold])
-    assert np.array_equal(judge.cross_adjusted(outputs[:1], targets[:1], folds[:1]), outputs[:1])
+    assert np.array_equal(judge.cross_adjust(outputs[:1], targets[:1], folds[:1]), outputs[:1])
 
 
 def test_labels_ids_and_groups_that_look_alike_are_warned_of() -> None:

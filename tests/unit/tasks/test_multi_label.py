@@ -18,10 +18,10 @@ from tidegate.errors import DataError, OptionError
 from tidegate.model import Model
 from tidegate.runtime import Scores
 from tidegate.tasks import classify
-from tidegate.tasks._calibration import binary_log_loss, calibrated
+from tidegate.tasks._calibration import binary_log_loss, fit_logit_scale
 from tidegate.tasks._classes import MultiLabel
 from tidegate.tasks._holdout import split
-from tidegate.tasks._labels import kinds_of, weights
+from tidegate.tasks._labels import class_weights, strata_of
 from tidegate.tasks._metrics import score
 from tidegate.tasks._problem import Problem
 from tidegate.train import Progress, fit
@@ -131,7 +131,7 @@ def test_one_label_that_some_rows_have_is_enough_and_one_that_all_have_is_no_fau
 
 def test_a_row_is_held_out_as_one_of_its_rarest_label() -> None:
     targets = np.array([[1, 0, 0]] * 40 + [[1, 1, 0]] * 20 + [[1, 1, 1]] * 2 + [[0, 0, 0]] * 10, np.float32)
-    kinds = kinds_of(targets)
+    kinds = strata_of(targets)
     assert kinds.tolist() == [0] * 40 + [1] * 20 + [2] * 2 + [3] * 10
     kept, held = split(kinds, 0.1, 5)
     assert np.bincount(kinds[held]).tolist() == [4, 2, 1, 1]
@@ -143,8 +143,8 @@ def test_a_row_is_held_out_as_one_of_its_rarest_label() -> None:
 def test_balanced_weights_make_rows_with_and_without_a_label_count_alike() -> None:
     targets = np.array([[1, 1, 1, 0]] * 10 + [[1, 0, 1, 0]] * 90, np.float32)
     targets[50:, 2] = 0
-    assert weights(targets, 4, True).tolist() == pytest.approx([0.01, 9, 1, 100])
-    assert weights(targets, 4, False).tolist() == [1, 1, 1, 1]
+    assert class_weights(targets, 4, True).tolist() == pytest.approx([0.01, 9, 1, 100])
+    assert class_weights(targets, 4, False).tolist() == [1, 1, 1, 1]
 
 
 def test_the_loss_is_the_mean_binary_cross_entropy_of_smoothed_targets() -> None:
@@ -183,7 +183,7 @@ def test_the_factor_that_made_the_labels_is_found(factor: float) -> None:
     rng = np.random.default_rng(0)
     logits = rng.normal(size=(4000, 3)) * 2
     truth = (rng.random((4000, 3)) < 1 / (1 + np.exp(-factor * logits))).astype(np.float32)
-    assert calibrated(logits, truth, binary_log_loss) == pytest.approx(factor, rel=0.1)
+    assert fit_logit_scale(logits, truth, binary_log_loss) == pytest.approx(factor, rel=0.1)
     assert np.isfinite(binary_log_loss(1e4 * logits, truth))
 
 

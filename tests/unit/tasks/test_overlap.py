@@ -11,7 +11,7 @@ import pytest
 
 from tidegate.data.series import Collection, of_arrays
 from tidegate.errors import DataError
-from tidegate.tasks._overlap import Known
+from tidegate.tasks._overlap import StepIndex
 from tidegate.tasks._problem import Problem
 from tidegate.tasks.forecast import Options, problem, rows
 
@@ -71,7 +71,7 @@ def test_a_season_that_repeats_at_other_times_is_not_the_same_steps() -> None:
 def test_a_million_steps_are_compared_in_a_moment() -> None:
     x = np.random.default_rng(0).normal(size=(1_000_000, 1))
     begun = time.process_time()
-    known = Known.of([x[:500_000], x[500_000:]], 60)
+    known = StepIndex.build([x[:500_000], x[500_000:]], 60)
     assert known.find(x[700_000:700_100], 70) == [(1, 200_000)]
     assert time.process_time() - begun < 5
 

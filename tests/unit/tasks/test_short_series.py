@@ -65,7 +65,7 @@ def test_short_windows_are_a_streams_to_the_bit() -> None:
         assert memory.ring is not None
         streamed, frame = transform.windows(memory.ring, np.array([len(memory.ring) - 1]), np.array([len(memory.ring)]))
         assert streamed[0, : lengths[row]].tobytes() == np.ascontiguousarray(x[: lengths[row], row]).tobytes()
-        assert frame.spread.tobytes() == data.framed(np.array([row]))[1].spread.tobytes()
+        assert frame.spread.tobytes() == data.read_windows(np.array([row]))[1].spread.tobytes()
 
 
 def test_series_that_all_fill_a_window_are_learnt_from_full_windows_alone() -> None:

@@ -201,5 +201,5 @@ def test_a_checkpoint_with_the_option_names_of_an_older_version_resumes(
 
 
 def test_a_run_past_its_judged_epochs_has_an_adjustment(run: Run) -> None:
-    assert checkpoint.fits(run, [1.5], run.config.epochs)
-    assert not checkpoint.fits(run, [], run.config.epochs)
+    assert checkpoint.is_usable(run, [1.5], run.config.epochs)
+    assert not checkpoint.is_usable(run, [], run.config.epochs)
