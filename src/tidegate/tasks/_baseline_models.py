@@ -1,6 +1,7 @@
 """Baseline forecasts that a model has to beat: seasonal naive, and a ridge regression on the model's own window.
 
-Both look back only: a forecast made at origin t reads the steps up to and including t. Histories are float [T, targets].
+Both look back only: a forecast made at origin t reads the steps up to and including t. Histories are float [T,
+targets].
 """
 
 from __future__ import annotations
@@ -44,14 +45,14 @@ def seasonal_naive(history: npt.NDArray[Any], origins: npt.NDArray[Any], horizon
     """
     x, at = as_history(history), check_origins(origins, season, len(history))
     steps = repeated_steps(at, horizon, season)
-    found = fill_seasonally(x, season)[steps]
-    if np.isnan(found).any():
-        n, h, k = np.argwhere(np.isnan(found))[0]
+    forecasts = fill_seasonally(x, season)[steps]
+    if np.isnan(forecasts).any():
+        n, h, k = np.argwhere(np.isnan(forecasts))[0]
         raise DataError(
             f"target {k} has no known value a whole number of seasons before step {at[n] + h + 1}; start at a later "
             "step, or fill the missing values"
         )
-    return found
+    return forecasts
 
 
 def forecast_with_fallback(
@@ -61,16 +62,17 @@ def forecast_with_fallback(
 
     Returns float64 [origins, horizon, targets].
 
-    >>> forecast_with_fallback(lambda at: np.zeros((len(at), 1, 1)), np.array([[7.0], [8.0]]), np.array([0, 1]), 1, 2).ravel().tolist()
+    >>> history, zeros = np.array([[7.0], [8.0]]), lambda at: np.zeros((len(at), 1, 1))
+    >>> forecast_with_fallback(zeros, history, np.array([0, 1]), 1, 2).ravel().tolist()
     [7.0, 0.0]
     """
     able = origins >= reach - 1
     if able.all():
         return make(origins)
-    found = seasonal_naive(history, origins, horizon, 1)
+    forecasts = seasonal_naive(history, origins, horizon, 1)
     if able.any():
-        found[able] = make(origins[able])
-    return found
+        forecasts[able] = make(origins[able])
+    return forecasts
 
 
 def best_season(
@@ -138,7 +140,7 @@ def repeated_steps(origins: Origins, horizon: int, season: int) -> Origins:
 
 
 def fill_seasonally(x: Floats, season: int) -> Floats:
-    """Return a copy of a history in which missing values are replaced by those a season earlier, where there are any."""
+    """Return a copy of a history in which missing values are replaced by those a season earlier."""
     filled = x.copy()
     for t in np.flatnonzero(np.isnan(x).any(1)):
         if t >= season:
@@ -169,7 +171,7 @@ class RidgeWindow:
         return self.lookback + self.season
 
     def windows(self, x: Floats, origins: Origins) -> tuple[Floats, Floats, Floats]:
-        """Return the inputs [n, lookback] of windows of x [T], and the offset [n, horizon] and factor [n] of outputs."""
+        """Cut windows of x [T]: return inputs [n, lookback], and the outputs' offset [n, horizon] and factor [n]."""
         d = x[self.season :] - x[: len(x) - self.season] if self.season else x
         rows = np.lib.stride_tricks.sliding_window_view(d, self.lookback)[origins - self.reach + 1]
         centre = rows[:, -1] if self.centre == "last" else rows.mean(1)
@@ -248,8 +250,8 @@ class Moments:
 class Ridge:
     """A ridge regression for each target, from its own window to all steps ahead at once.
 
-    penalties: the penalty selected for each target, per window and for inputs of unit variance; on the sum of squares it
-    is `window_counts` times that. window_counts: the number of windows that each target was fitted on.
+    penalties: the penalty selected for each target, per window and for inputs of unit variance; on the sum of squares
+    it is `window_counts` times that. window_counts: the number of windows that each target was fitted on.
 
     Source: Hoerl and Kennard 1970, Ridge regression, eq. 2.1.
 
@@ -279,20 +281,20 @@ class Ridge:
 
         Each target's penalty is the one with the lowest mean absolute error on the last `hold_out` of every series (at
         least one window), which no window of that first fit overlaps; then all windows are fitted. The default is a
-        third, because a short part only represents its own conditions. Windows with a missing value are left out. Beyond
-        65,536 windows only every second one is used, or every third, and so on.
+        third, because a short part only represents its own conditions. Windows with a missing value are left out.
+        Beyond 65,536 windows only every second one is used, or every third, and so on.
 
         Raises: DataError where there is no window to fit or none to select the penalty by.
         """
         if lookback > MAX_INPUTS:
             raise DataError(f"ridge takes a look-back of at most {MAX_INPUTS:,} steps; this one has {lookback:,}")
-        view = RidgeWindow(lookback, horizon, season, centre, spread)
+        window = RidgeWindow(lookback, horizon, season, centre, spread)
         series = [as_history(x) for x in as_list(history)]
         if len({x.shape[1] for x in series}) != 1:
             raise DataError(f"ridge got series of {sorted({x.shape[1] for x in series})} targets; expected one number")
-        fitted = [fit_target(view, [x[:, k] for x in series], hold_out) for k in range(series[0].shape[1])]
+        fitted = [fit_target(window, [x[:, k] for x in series], hold_out) for k in range(series[0].shape[1])]
         maps, penalties, counts = zip(*fitted, strict=True)
-        return cls(view, maps, penalties, counts)
+        return cls(window, maps, penalties, counts)
 
     def predict(self, history: npt.NDArray[Any], origins: npt.NDArray[Any]) -> Floats:
         """Forecast a series [T, targets] after each origin: float64 [origins, horizon, targets].
@@ -302,19 +304,19 @@ class Ridge:
         x, at = as_history(history), check_origins(origins, self.window.reach, len(history))
         if x.shape[1] != len(self.maps):
             raise DataError(f"history has {x.shape[1]} targets; ridge was fitted on {len(self.maps)}")
-        found = np.empty((len(at), self.window.horizon, len(self.maps)))
+        forecasts = np.empty((len(at), self.window.horizon, len(self.maps)))
         for start in range(0, len(at), CHUNK):
             part = slice(start, start + CHUNK)
-            for k, line in enumerate(self.maps):
+            for k, linear_map in enumerate(self.maps):
                 rows, base, spread = self.window.windows(x[:, k], at[part])
-                found[part, :, k] = line(rows) * spread[:, None] + base
-        if np.isnan(found).any():
-            n, _, k = np.argwhere(np.isnan(found))[0]
+                forecasts[part, :, k] = linear_map(rows) * spread[:, None] + base
+        if np.isnan(forecasts).any():
+            n, _, k = np.argwhere(np.isnan(forecasts))[0]
             raise DataError(
                 f"the {self.window.reach} steps up to step {at[n]} have a missing value of target {k}; ridge needs all "
                 "values; fill the history"
             )
-        return found
+        return forecasts
 
 
 def fit_target(window: RidgeWindow, series: list[Floats], hold_out: float) -> tuple[LinearMap, float, int]:
@@ -386,7 +388,7 @@ def check_origins(origins: npt.NDArray[Any], reach: int, steps: int) -> Origins:
     at = np.asarray(origins, np.int64)
     for bad in at[(at < reach - 1) | (at >= steps)]:
         raise DataError(
-            f"origin {bad} of a history of {steps} steps; expected {reach - 1} to {steps - 1}, so that {reach} steps are "
-            "known"
+            f"origin {bad} of a history of {steps} steps; expected {reach - 1} to {steps - 1}, so that {reach} steps "
+            "are known"
         )
     return at

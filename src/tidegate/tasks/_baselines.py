@@ -35,23 +35,23 @@ def measure_baselines(
         raise DataError(
             "every window of the held-out end is constant, so no forecast can be evaluated; choose --spread training"
         )
-    found: dict[str, float | str] = {}
+    errors: dict[str, float | str] = {}
     for name, make in tries.items():
         try:
-            found[name] = baseline_error(make(), origins, transform, truth)
+            errors[name] = baseline_error(make(), origins, transform, truth)
         except DataError as error:
-            found[name] = f"not possible: {error}"
-    return found
+            errors[name] = f"not possible: {error}"
+    return errors
 
 
 def baseline_error(baseline: int | Ridge, origins: Origins, transform: SeriesTransform, truth: Floats) -> float:
     """Return the mean absolute error of seasonal naive (an int: its season), or of a ridge, on the held-out origins."""
-    made = []
+    forecasts = []
     for i, track in enumerate(origins.tracks):
         if not len(ends := origins.ends_of(i, VALID)):
             continue
-        made.append(baseline_forecasts(baseline, track, transform, ends, truth.shape[1]))
-    return float(np.nanmean(np.abs(np.concatenate(made) - truth)))
+        forecasts.append(baseline_forecasts(baseline, track, transform, ends, truth.shape[1]))
+    return float(np.nanmean(np.abs(np.concatenate(forecasts) - truth)))
 
 
 def baseline_forecasts(

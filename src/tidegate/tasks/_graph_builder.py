@@ -24,11 +24,11 @@ class GraphBuilder:
         self.layers: list[Layer] = []
         self.width = width
 
-    def add(self, kind: str, roles: tuple[str, ...], width: int, add_from: int | None = None, **rest: Any) -> None:
-        """Append a layer. width: that of its output; add_from: the layer whose output is added to its own."""
+    def add(self, kind: str, roles: tuple[str, ...], out_width: int, add_from: int | None = None, **rest: Any) -> None:
+        """Append a layer. out_width: that of its output; add_from: the layer whose output is added to its own."""
         names = {role: f"layers.{len(self.layers)}.{role}" for role in roles}
         self.layers.append({"kind": kind, **rest, "tensors": names, **({} if add_from is None else {"add": add_from})})
-        self.width = width
+        self.width = out_width
 
     def dense(self, size: int, activation: str = "none") -> None:
         self.add("dense", ("weight", "bias"), size, inputs=self.width, size=size, activation=activation)

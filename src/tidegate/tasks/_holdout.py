@@ -55,8 +55,8 @@ def hold_out(
         n, rows = len(source), alike * (int(label_keys.max()) + 1) + label_keys
         if source.sha256 == valid.sha256 or np.array_equal(np.sort(rows[:n]), np.sort(rows[n:])):
             raise DataError(
-                f"{valid.path}: has the same rows as {source.path}, so it cannot validate a model trained on them; give "
-                "other rows, or leave --valid out to hold some of the rows out"
+                f"{valid.path}: has the same rows as {source.path}, so it cannot validate a model trained on them; "
+                "give other rows, or leave --valid out to hold some of the rows out"
             )
         split_rows = hold_out_file(n, alike, groups, noun)
     else:
@@ -160,11 +160,11 @@ def hold_out_share(
     without = np.setdiff1d(kinds, kinds[valid_rows])
     if len(valid_rows) and len(without):
         shown = ", ".join(repr(names[k]) if k < len(names) else "no label" for k in without[:8])
+        has, them = ("has", "it") if len(without) == 1 else ("have", "them")
         notes.append(
-            f"nothing is held out of {format_count(len(without), 'label')} ({shown}{', ...' if len(without) > 8 else ''}), "
-            f"which {'has' if len(without) == 1 else 'have'} too few {rows} that differ"
-            f"{'' if groups is None else ' in group'}: the held-out figures say nothing about "
-            f"{'it' if len(without) == 1 else 'them'}"
+            f"nothing is held out of {format_count(len(without), 'label')} ({shown}{', ...' * (len(without) > 8)}), "
+            f"which {has} too few {rows} that differ{'' if groups is None else ' in group'}: the held-out figures say "
+            f"nothing about {them}"
         )
     description = f"{len(valid_rows):,} of {format_rows(n, noun)}, held out"
     if groups is not None:
@@ -197,8 +197,8 @@ def split(targets: Indices, share: float, seed: int, groups: Indices | None = No
     """Split rows into training rows and held-out rows, the latter `share` of every class.
 
     A class of one row is only trained on. Groups stay whole: the rows of each class are visited in a random order that
-    follows from the seed, and a group is held out where that brings the classes nearer to their share and leaves each of
-    them a training row. A class that then has no held-out rows, but two groups, holds out the group that fits best.
+    follows from the seed, and a group is held out where that brings the classes nearer to their share and leaves each
+    of them a training row. A class that then has no held-out rows, but two groups, holds out the group that fits best.
 
     Args:
         targets: the class of each row, int64 [n].

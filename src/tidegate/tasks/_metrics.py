@@ -50,8 +50,8 @@ def score_multi_label(
     """Compute the metrics of rows with any number of labels; a label is predicted from a probability of 0.5 on.
 
     probabilities: [n, labels]. truth: [n, m], m >= labels; columns after the labels are labels that the model does not
-    know: they count as missed, and are left out of the log loss and of macro F1. subset_accuracy: share of rows with all
-    labels right; sample_f1: mean of the rows' F1; macro_f1: mean over the labels that occur; hamming_loss: share of
+    know: they count as missed, and are left out of the log loss and of macro F1. subset_accuracy: share of rows with
+    all labels right; sample_f1: mean of the rows' F1; macro_f1: mean over the labels that occur; hamming_loss: share of
     single decisions that are wrong; log_loss: mean over single decisions.
 
     >>> truth = np.array([[True, False], [False, True]])

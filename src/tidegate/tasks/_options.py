@@ -78,7 +78,7 @@ def recalled(kind: type[T], values: dict[str, Any]) -> T:
 
 
 def make(kind: type[T], values: dict[str, Any]) -> T:
-    """Make a task's options from names and values. Raises OptionError for an unknown name, with the nearest known one."""
+    """Make a task's options from names and values. Raises OptionError for an unknown name, and suggests a near one."""
     known = [f.name for f in dataclasses.fields(kind)]  # type: ignore[arg-type]
     for name in values:
         if name not in known:

@@ -41,8 +41,8 @@ def resolve_classifier(options: Any, kind: str, lengths: list[int], classes: int
 def resolve_for_text(options: Any, lengths: list[int], classes: int) -> Any:
     """Decide batch, epochs and width for texts.
 
-    Short messages can afford a wide recurrence, and many labels need more epochs. Small files get smaller batches and at
-    least 600 training steps.
+    Short messages can afford a wide recurrence, and many labels need more epochs. Small files get smaller batches and
+    at least 600 training steps.
     """
     rows, steps = len(lengths), sum(lengths)
     batch = options.batch or int(np.clip(2 ** round(math.log2(rows / 80)), 8, 64))
@@ -68,8 +68,8 @@ def resolve_for_series(options: Any, lengths: list[int], classes: int) -> Any:
 def choose_batch_and_epochs(options: Any, cuts: list[int], segment: int) -> tuple[int, int]:
     """Choose a forecaster's batch and epochs from the number of training steps of each series.
 
-    segment: origins of a row where there are no windows. Windows overlap, so a few of them are soon overfitted; segments
-    do not overlap, and 400 training steps suffice.
+    segment: origins of a row where there are no windows. Windows overlap, so a few of them are soon overfitted;
+    segments do not overlap, and 400 training steps suffice.
     """
     if options.scale == "fixed":
         rows = sum(-(-cut // segment) for cut in cuts)

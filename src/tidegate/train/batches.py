@@ -1,4 +1,4 @@
-"""Which rows a step sees: a function of the seed, the epoch and the position, with nothing to remember."""
+"""The rows of each training step: a function of seed, epoch and position, without state."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ SORTED_BATCHES = (
 
 
 def plan(rows: Rows, lengths: Rows, batch: int, seed: int, epoch: int, rows_per_epoch: int | None = None) -> list[Rows]:
-    """The batches of one epoch: every row once, rows of like length together, in random order.
+    """Plan the batches of one epoch: every row once, rows of similar length together, in random order.
 
-    rows: indices into the data. lengths: of every row of the data. most: how many rows, drawn at random; None: all.
-    Returns arrays of at most `batch` indices.
+    rows: indices into the data. lengths: the number of steps of every row of the data. rows_per_epoch: how many rows to
+    draw at random; None: all. Returns arrays of at most `batch` indices.
 
     >>> [len(b) for b in plan(np.arange(5), np.ones(5, int), 2, 0, 0)]
     [2, 2, 1]

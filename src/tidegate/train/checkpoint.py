@@ -1,4 +1,4 @@
-"""A run's state in one safetensors file with a sum, written aside and renamed."""
+"""Checkpoints: a run's state in one safetensors file with a checksum, replaced as a whole."""
 
 from __future__ import annotations
 
@@ -23,25 +23,27 @@ MAX_CHARACTERS = 70  # characters: a SHA-256 is whole
 
 
 def path_of(out: str) -> str:
-    """Where the checkpoint of a run that writes `out` lies."""
+    """Return the path of the checkpoint of a run that writes `out`."""
     return out + ".checkpoint"
 
 
 def save(path: str, run: Run, identity: dict[str, Any], force: bool = False) -> None:
-    """identity: what must be equal for a run to go on: data, options, threads, versions."""
+    """Write a checkpoint. identity: what must be the same when the run resumes: data, options, threads, versions."""
     with error_context(path):
         arrays, document = contents(run, identity)
     tensors.save(path, arrays, KEY, document, KIND, force)
 
 
 def contents(run: Run, identity: dict[str, Any]) -> tuple[Any, str]:
-    """The tensors and the document of a checkpoint."""
+    """Return the tensors and the document of a checkpoint."""
     arrays, values = run.state()
     document = {"version": VERSION, "identity": identity, "values": values}
     try:
         return arrays, json.dumps(document, allow_nan=False)
     except ValueError as error:
-        raise ModelFileError("the loss or a figure is NaN or infinite; choose a lower rate") from error
+        raise ModelFileError(
+            "the loss or a metric is NaN or infinite; choose a lower learning rate (--rate)"
+        ) from error
 
 
 def size(run: Run, identity: dict[str, Any]) -> int:
@@ -51,12 +53,12 @@ def size(run: Run, identity: dict[str, Any]) -> int:
 
 
 def load(path: str, run: Run, identity: dict[str, Any]) -> None:
-    """Puts a run where the checkpoint left off. Raises when it is damaged or of another run: what differs, and how."""
+    """Restore a run from a checkpoint. Raises ModelFileError if it is damaged, OptionError if it is of another run."""
     try:
-        arrays, text, said = tensors.load(path, KEY)
+        arrays, text, checksum = tensors.load(path, KEY)
         with error_context(path):
             document = parse(text)
-            check_parts(document, said)
+            check_parts(document, checksum)
             then = document["identity"]
             if isinstance(options := then.get("options"), dict):
                 then = {**then, "options": rename_options(options)}
@@ -64,25 +66,25 @@ def load(path: str, run: Run, identity: dict[str, Any]) -> None:
             check_values(document["values"], run)
             check_tensors(arrays, run)
     except ModelFileError as error:
-        raise ModelFileError(f"{error}; begin anew with --restart") from error
+        raise ModelFileError(f"{error}; start again with --restart") from error
     run.restore(arrays, document["values"])
 
 
-def check_parts(document: Any, said: str | None) -> None:
-    """Raises ModelFileError unless the document has the parts of this version, and the file a sum."""
-    if not isinstance(document, dict) or said is None or document.get("version") != VERSION:
+def check_parts(document: Any, checksum: str | None) -> None:
+    """Raises ModelFileError unless the document has the parts of this version, and the file a checksum."""
+    if not isinstance(document, dict) or checksum is None or document.get("version") != VERSION:
         raise ModelFileError("made by another version of tidegate")
     if set(document) != {"version", "identity", "values"} or not isinstance(document["identity"], dict):
-        raise ModelFileError("its document has other parts than version, identity and values")
+        raise ModelFileError("its document has parts other than version, identity and values")
 
 
 def check_same(then: dict[str, Any], now: dict[str, Any]) -> None:
-    """Raises OptionError for what is not as it was when the run began."""
+    """Raises OptionError for anything that has changed since the run began."""
     for key in (*now, *then):
         if then.get(key) != now.get(key):
             raise OptionError(
                 f"{describe_difference(key, then.get(key), now.get(key))}; a resumed run must be the same run: "
-                "put it back, or begin anew with --restart"
+                "change it back, or start again with --restart"
             )
 
 
@@ -99,7 +101,7 @@ def check_values(values: Any, run: Run) -> None:
         "history": lambda v: is_list(v, lambda one: is_figures(one) and {"loss", metric} <= set(one)),
         "stopped_early": lambda v: type(v) is bool,
     }
-    for name in sorted(values, key=list(kinds).__contains__):  # counts, and then what is looked at with others
+    for name in sorted(values, key=list(kinds).__contains__):  # counts first: `adjustment` is checked by `epoch`
         if not kinds.get(name, is_count)(values[name]):
             raise ModelFileError(f"its value {name} is {show(values[name])}, which a run cannot have")
 
@@ -112,8 +114,8 @@ def check_tensors(arrays: dict[str, Any], run: Run) -> None:
     for name, now in wanted.items():
         then = arrays[name]
         if (then.dtype, then.shape) != (now.dtype, now.shape):
-            found, expected = (f"{a.dtype} {list(a.shape)}" for a in (then, now))
-            raise ModelFileError(f"tensor {show(name)}: is {found}; expected {expected}")
+            stored, expected = (f"{a.dtype} {list(a.shape)}" for a in (then, now))
+            raise ModelFileError(f"tensor {show(name)}: is {stored}; expected {expected}")
         if not np.isfinite(then).all():
             raise ModelFileError(f"tensor {show(name)}: has values that are NaN or infinite")
 
@@ -135,7 +137,7 @@ def is_figures(value: Any) -> bool:
 
 
 def is_usable(run: Run, adjustment: list[float], epoch: int) -> bool:
-    """Whether the task's judge can use an adjustment; until the last epoch that is judged there is none."""
+    """Check that the task's evaluator can use an adjustment; there is none before the refit epochs."""
     if epoch < run.config.epochs:
         return not adjustment
     try:
@@ -145,7 +147,7 @@ def is_usable(run: Run, adjustment: list[float], epoch: int) -> bool:
 
 
 def describe_difference(key: str, then: Any, now: Any) -> str:
-    """What differs, in words."""
+    """Describe in words what differs."""
     if isinstance(then, dict) and isinstance(now, dict):
         changed = [k for k in sorted({*then, *now}) if then.get(k) != now.get(k)]
         then, now, key = then.get(changed[0]), now.get(changed[0]), f"{key} {changed[0]}"
@@ -153,12 +155,12 @@ def describe_difference(key: str, then: Any, now: Any) -> str:
 
 
 def decide_resume(path: str, resume: bool, restart: bool) -> bool:
-    """Whether to go on from a checkpoint; nothing of an unfinished run is thrown away unasked."""
+    """Decide whether to resume from a checkpoint. Raises OptionError where an unfinished run would be thrown away."""
     if resume and restart:
         raise OptionError("--resume and --restart exclude each other; give one")
-    there = os.path.exists(path)
-    if resume and not there:
-        raise OptionError(f"{path}: no checkpoint to resume from; leave --resume out to begin")
-    if there and not resume and not restart:
-        raise OptionError(f"{path}: a run was not finished; go on with --resume, or begin anew with --restart")
+    exists = os.path.exists(path)
+    if resume and not exists:
+        raise OptionError(f"{path}: no checkpoint to resume from; leave --resume out to start")
+    if exists and not resume and not restart:
+        raise OptionError(f"{path}: a run was not finished; continue with --resume, or start again with --restart")
     return resume
