@@ -1,8 +1,8 @@
-"""Measure accuracy on public sets of messages and of series with the defaults and no option but the seed.
+"""Measure accuracy on public sets of messages and of series, with the defaults and no option but the seed.
 
-Each model is fitted on the official train split alone, written, loaded again and scored on the official test split
-by the native runtime, causal unless --direction both, one file a seed. Writes bench/results/accuracy.json; other
-entries stay; another direction has an entry of its own.
+Each model is trained on the official training split alone, written, loaded again and scored on the official test split
+by the native runtime. It is causal unless --direction both is given. Writes bench/results/accuracy.json and keeps its
+other entries; each direction has an entry of its own.
 
     python bench/accuracy.py reuters_r8 clinc150 --seeds 0 1 2
     python bench/accuracy.py japanese_vowels --direction both
@@ -41,7 +41,7 @@ def main() -> None:
 
 
 def entry_name(name: str, direction: str) -> str:
-    """What the figures of a set stand under: its name, and what is not the default."""
+    """Return the key of a set's figures: its name, and options that are not the default."""
     return name if direction == "causal" else f"{name} --direction {direction}"
 
 
@@ -51,17 +51,17 @@ def measure_seeds(name: str, seeds: list[int], direction: str) -> list[dict[str,
 
 
 def measure_seed(name: str, files: dict[str, Path], seed: int, direction: str) -> dict[str, Any]:
-    """Fit, write, load, score: the figures of one seed."""
+    """Fit, write, load and score a model, and return the figures of one seed."""
     with tempfile.TemporaryDirectory() as folder:
         out = os.path.join(folder, "model.safetensors")
         spent = fits.fit_set(name, files["train"], out, entry_name(name, direction), seed=seed, direction=direction)
-        metrics = measure(out, str(files["test"]), None, None, "wrong")  # as the published figures count them
+        metrics = measure(out, str(files["test"]), None, None, "wrong")  # as in the published figures
         figures = {key: metrics[key] for key in ("rows", "accuracy", "macro_f1", "log_loss", "unseen")}
         return {"seed": seed, **figures, **spent, "bytes": os.path.getsize(out)}
 
 
 def store(folder: Path, name: str, found: dict[str, Any]) -> None:
-    """Put one set's figures into the file; those of other sets stay."""
+    """Write one set's figures to the file, and keep those of other sets."""
     known = {**record.read(folder, "accuracy"), name: found}
     record.write(folder, "accuracy", {name: known[name] for name in sorted(known)})
 

@@ -1,11 +1,11 @@
-"""The exported C of every cell and dialect: its errors beside their bounds, and whether its bits are the base target's.
+"""Check the exported C of every cell and dialect: errors against bounds, and bits against those of the base target.
 
     python bench/c_export.py [--cells gru lstm ...] [--lengths 1 7 100 1000] [--rows 20000] [--json]
 
-Each model (3 inputs, 8 units, 4 outputs) is compiled with gcc and clang at -O0 and -O3 for this machine's own
-instruction set, and its self-test with gcc's sanitizers of addresses and undefined behaviour. error: the largest of
-outputs and states over all cells and dialects; ratio: the worst error over its own bound. Then the seconds that a
-model with an embed of --rows takes to be written and compiled.
+Each model (3 inputs, 8 units, 4 outputs) is compiled with gcc and clang at -O0 and at -O3 for this machine's own
+instruction set, and its self-test with gcc's address and undefined-behaviour sanitizers. error: the largest error of
+outputs and states over all cells and dialects; ratio: the largest ratio of an error to its own bound. The last figures
+are the seconds to write and compile a model whose embedding has --rows rows.
 """
 
 from __future__ import annotations
@@ -39,11 +39,11 @@ Found = dict[str, Any]
 
 
 def compilers() -> dict[str, list[str]]:
-    """gcc and clang, as far as they are there: name -> command."""
-    found = {name: [name] for name in ("gcc", "clang") if shutil.which(name)}
-    if "clang" not in found and importlib.util.find_spec("ziglang"):
-        found["clang"] = [sys.executable, "-m", "ziglang", "cc"]
-    return found
+    """Find gcc and clang, and return the command of each one that is installed."""
+    commands = {name: [name] for name in ("gcc", "clang") if shutil.which(name)}
+    if "clang" not in commands and importlib.util.find_spec("ziglang"):
+        commands["clang"] = [sys.executable, "-m", "ziglang", "cc"]
+    return commands
 
 
 def versions() -> dict[str, str]:
@@ -54,7 +54,7 @@ def versions() -> dict[str, str]:
 
 
 def measure(cell: str, dialect: dict[str, str], lengths: tuple[int, ...]) -> list[Found]:
-    """One row for each compiler, level and length."""
+    """Compile and run a model; return one row for each compiler, level and length."""
     model = attach(sample(seed=1, features=3, size=8, outputs=4, cell=cell, dialect=dialect), lengths=lengths)
     replay, engine = Replay(model), compile(model, "base", fused=False)
     bounds = replay.bounds_on("base")
@@ -89,7 +89,7 @@ def as_bytes(pair: Pair) -> tuple[bytes, bytes]:
 
 
 def passes_sanitizers(cell: str, dialect: dict[str, str]) -> bool:
-    """Whether the self-test, compiled with the sanitizers, ends well."""
+    """Check that the self-test passes when compiled with the sanitizers."""
     model = attach(sample(seed=1, features=3, size=8, outputs=4, cell=cell, dialect=dialect), lengths=(1, 100))
     with tempfile.TemporaryDirectory() as folder:
         bridge.export(model, "c", Path(folder) / "m.c", name="m")
@@ -99,7 +99,7 @@ def passes_sanitizers(cell: str, dialect: dict[str, str]) -> bool:
 
 
 def time_large_model(rows: int) -> Found:
-    """Seconds that a model with an embed of so many rows, 128 wide, takes to be written and compiled."""
+    """Time how long it takes to write and compile a model with an embedding of so many rows, 128 wide."""
     model = make_large_model(rows, 128)
     found: Found = {"weights": sum(model.tensors[n].size for one in model.layers for n in one["tensors"].values())}
     with tempfile.TemporaryDirectory() as folder:
@@ -119,7 +119,7 @@ def time_large_model(rows: int) -> Found:
 
 
 def make_large_model(rows: int, size: int) -> Model:
-    """A classifier of token ids whose embed has this many rows."""
+    """Make a classifier of token ids whose embedding has this many rows."""
     small = sample(seed=1, size=size, outputs=150)
     document, tensors = small.document, dict(small.tensors)
     names = document["input"]["vocabulary"]
@@ -132,7 +132,7 @@ def make_large_model(rows: int, size: int) -> Model:
 
 
 def summarise(rows: list[Found]) -> list[Found]:
-    """Over cells and dialects: the worst of each compiler, level and length."""
+    """Return the worst row of each compiler, level and length over cells and dialects."""
     keys = list(dict.fromkeys((r["compiler"], r["level"], r["steps"]) for r in rows))
     found = []
     for key in keys:
@@ -161,7 +161,7 @@ def main() -> None:
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     if not compilers():
-        parser.error("there is neither gcc nor clang here; install one")
+        parser.error("neither gcc nor clang is installed; install one")
     every = [(cell, dialect) for cell in options.cells for dialect in cells.dialects_of(cell)]
     rows, clean = [], 0
     for cell, dialect in every:

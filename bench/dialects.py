@@ -1,10 +1,10 @@
-"""Every cell in every dialect on every target: its largest error beside the derived bound, over lengths.
+"""Check every cell in every dialect on every target: the largest error against its derived bound, over lengths.
 
     python bench/dialects.py [--cells ...] [--size 16] [--lengths 1 7 100 1000] [--json]
 
-error: the largest in outputs and states against the float64 oracle, and its bound. ratio: of the number nearest to its
-bound. mistaken: what the least of the same weights in another dialect, with two gates swapped or without a bias makes
-of that ratio; it must be far above 1. C and ONNX have benches of their own.
+error: the largest error of outputs and states against the float64 reference, and its bound. ratio: the largest ratio of
+an error to its bound. mistaken: the smallest such ratio of a wrong model: the same weights in another dialect, with two
+gates swapped, or without a bias; it must be far above 1. C and ONNX have benchmarks of their own.
 """
 
 from __future__ import annotations
@@ -26,27 +26,27 @@ VERDICTS = {True: "", False: "  OVER", None: "  no bound"}
 
 
 def measure(cell: str, dialect: dict[str, str], size: int, length: int) -> list[dict[str, Any]]:
-    """One row for each target."""
+    """Measure a cell in a dialect; return one row for each target."""
     model = attach(sample(seed=1, features=size, size=size, cell=cell, dialect=dialect), lengths=(length,))
     replay, wrong = Replay(model), wrong_variants(model)
     rows = []
     for target in _native.targets():
         bounds = replay.bounds_on(target)
 
-        def judged(engine: Any, target: str = target, bounds: Any = bounds) -> Result:
+        def evaluate(engine: Any, target: str = target, bounds: Any = bounds) -> Result:
             return replay.judged(target, "fused", replay.answers_of(replay.run(engine)), bounds)
 
-        result = judged(compile(model, target))
-        ratios = [float(judged(compile(one, target)).ratio or 0) for one in wrong.values()]
+        result = evaluate(compile(model, target))
+        ratios = [float(evaluate(compile(one, target)).ratio or 0) for one in wrong.values()]
         rows.append(make_row(cell, dialect, length, result, min(ratios)))
     return [*rows, make_row(cell, dialect, length, torch(replay), None)]
 
 
 def make_row(cell: str, dialect: dict[str, str], length: int, result: Result, mistaken: float | None) -> dict[str, Any]:
-    said = [f"{k}={v}" for k, v in dialect.items() if v != cells.load(cell).dialect[k]]
+    choices = [f"{k}={v}" for k, v in dialect.items() if v != cells.load(cell).dialect[k]]
     return {
         "cell": cell,
-        "dialect": ", ".join(said),
+        "dialect": ", ".join(choices),
         "target": result.target,
         "steps": length,
         "error": result.error,

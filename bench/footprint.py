@@ -1,9 +1,10 @@
-"""What importing tidegate and a first answer cost, beside the same with the libraries that have a GRU.
+"""Measure CPU time and memory of importing tidegate and of a first output, compared with other libraries with a GRU.
 
     python bench/footprint.py [--runs 7] [--peers torch onnxruntime]
 
-Each case runs in fresh processes, in turn: medians of CPU seconds and of resident memory at the end. A first step: the
-library, a file of a GRU of 64 inputs and 64 units, and one step of it. A first message: a classifier of text.
+Each case runs in fresh processes, one after the other; figures are medians of CPU seconds and of resident memory at the
+end. A first step: import the library, load a GRU of 64 inputs and 64 units, and run one step. A first message: classify
+one text.
 """
 
 from __future__ import annotations
@@ -76,8 +77,8 @@ model.invoke()
 
 
 def measure(code: str, folder: str, name: str) -> tuple[float, float]:
-    """CPU seconds and megabytes of a fresh process."""
-    # byte code is cached, as in any installed package: without it every process would compile the sources anew
+    """Run code in a fresh process, and return its CPU seconds and megabytes."""
+    # byte code is cached, as in any installed package: otherwise every process would compile the sources again
     cached = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
     run = subprocess.run(
         [sys.executable, "-c", code + END], capture_output=True, text=True, check=True, env=cached, cwd=folder
@@ -95,7 +96,7 @@ def module_bytes() -> int:
 
 
 def write_files(folder: Path, here: list[str]) -> None:
-    """The files that the cases read: the same GRU for every library."""
+    """Write the files that the cases read: the same GRU for every library."""
     from tidegate.verify import attach
     from tidegate.verify.samples import sample
 

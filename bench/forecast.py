@@ -1,16 +1,16 @@
-"""Forecasts of public series with the defaults and no option but the seed, beside seasonal naive and ridge regression.
+"""Back-test forecasters on public series with the defaults, compared with seasonal naive and ridge regression.
 
     python bench/forecast.py [load etth1 m4_hourly exchange_rate] [--seeds ...]
 
-Each model is fitted on the official train split alone, written, loaded again and back-tested on the official test by
-the native runtime: each forecast is made from the steps before it, its point is the median. Writes
-bench/results/forecast.json; other sets keep their entry.
+No option but the seed is given. Each model is trained on the official training split alone, written, loaded again and
+back-tested on the official test split by the native runtime: each forecast is made from the steps before it, and its
+point is the median. Writes bench/results/forecast.json and keeps the entries of other sets.
 
-load: mean absolute errors over that of the better seasonal naive, of a day or a week before; of all origins, and of
-each week of the test, to which an origin belongs by its first step ahead. etth1: errors of all channels over the
-deviation of the training rows, of every test window. m4_hourly: the competition's figures, of one forecast at the end
-of each series. exchange_rate: nothing is known to beat the last value; where a model does not, `tidegate score` must
-say so.
+load: ratios of mean absolute errors to that of the better seasonal naive, a day or a week before, over all origins and
+over each week of the test split; an origin's week is that of its first step ahead. etth1: errors of all channels and
+test windows, divided by the deviation of the training rows. m4_hourly: the competition's metrics of one forecast at the
+end of each series. exchange_rate: no method is known to beat the last value; where a model does not, `tidegate score`
+must say so.
 """
 
 from __future__ import annotations
@@ -46,8 +46,10 @@ HOURS = 24
 
 @dataclass(frozen=True)
 class Case:
-    """How a set is tested. start: the first step that is forecast, None: what follows the rows of training. figures: of
-    a back-test. seeds: where no others are asked for.
+    """How a set is tested.
+
+    start: the first step to forecast; None: the one after the training rows. figures: computes the figures of a
+    back-test. seeds: the default.
     """
 
     start: int | None
@@ -68,14 +70,17 @@ def main() -> None:
 
 
 def measure(name: str, seeds: tuple[int, ...]) -> Figures:
-    """Published figures, and rows of figures with one value a seed."""
+    """Return the published figures, and rows of figures with one value per seed."""
     files = catalogue.fetch(name)
     runs = [measure_seed(name, files, seed) for seed in seeds]
     return {"published": list(catalogue.get(name).published), "seeds": list(seeds), "rows": merge_seeds(runs)}
 
 
 def measure_seed(name: str, files: dict[str, Path], seed: int) -> list[Figures]:
-    """Fit, write, load, back-test: the figures of one seed, each {figure, value, digits, beside: name -> value}."""
+    """Fit, write, load and back-test; return the figures of one seed, each {figure, value, digits, beside}.
+
+    beside: the values of the baselines by name.
+    """
     case = CASES[name]
     with tempfile.TemporaryDirectory() as folder:
         out = os.path.join(folder, "model.safetensors")
@@ -102,12 +107,12 @@ def figure(name: str, value: float, digits: int, **beside: float) -> Figures:
 
 
 def detail(name: str, value: float, digits: int) -> Figures:
-    """A figure that README.md leaves out."""
+    """Make a figure that the documentation leaves out."""
     return {**figure(name, float(value), digits), "detail": True}
 
 
 def merge_seeds(runs: list[list[Figures]]) -> list[Figures]:
-    """The rows of all seeds in one: a value a seed; what stands beside does not depend on it."""
+    """Merge the rows of all seeds into rows with one value per seed; `beside` does not depend on the seed."""
     rows = []
     for same in zip(*runs, strict=True):
         values = [row["value"] for row in same]
@@ -119,7 +124,7 @@ def merge_seeds(runs: list[list[Figures]]) -> list[Figures]:
 
 
 def load_figures(found: Backtest, options: Options) -> list[Figures]:
-    """Ratios to the better seasonal naive of all origins together, and of those of each week."""
+    """Return ratios to the better seasonal naive over all origins, and over those of each week."""
     (one,) = found.series
     errors = {name: np.abs(made - one.truth).mean((1, 2)) for name, made in all_forecasts(one, options).items()}
     week = (one.origins - one.origins[0]) // WEEK
@@ -132,7 +137,7 @@ def load_figures(found: Backtest, options: Options) -> list[Figures]:
 
 
 def all_forecasts(one: Rolled, options: Options) -> dict[str, Floats]:
-    """Forecasts float64 [origins, horizon, targets] of the model and of what stands beside it."""
+    """Return the forecasts of the model and its baselines, float64 [origins, horizon, targets]."""
     H, x = one.truth.shape[1], one.track.truth
     first = int(one.origins[0]) + 1
     weekly = [one.origins[i : i + WEEK] for i in range(0, len(one.origins), WEEK)]
@@ -146,7 +151,7 @@ def all_forecasts(one: Rolled, options: Options) -> dict[str, Floats]:
 
 
 def fit_ridge(history: Floats, options: Options) -> Ridge:
-    """A ridge regression on the window that the model has."""
+    """Fit a ridge regression on the model's window."""
     assert options.lookback
     assert options.horizon
     spread = options.spread or "training"
@@ -154,7 +159,7 @@ def fit_ridge(history: Floats, options: Options) -> Ridge:
 
 
 def ratios(what: str, errors: dict[str, Floats], of: npt.NDArray[np.bool_]) -> list[Figures]:
-    """The model's error over that of the better seasonal naive on these origins; the others' beside it."""
+    """Return the ratio of the model's error to that of the better seasonal naive on these origins, and the others'."""
     means = {name: float(each[of].mean()) for name, each in errors.items()}
     name = min(("day before", "week before"), key=means.__getitem__)
     beside = {rival: mean / means[name] for rival, mean in means.items() if rival.startswith("ridge")}
@@ -162,17 +167,17 @@ def ratios(what: str, errors: dict[str, Floats], of: npt.NDArray[np.bool_]) -> l
 
 
 def point_forecasts(one: Rolled) -> Floats:
-    """The points of forecasts with the quantiles .1, .5 and .9: float64 [origins, horizon, targets]."""
+    """Return the medians of forecasts with the quantiles .1, .5 and .9: float64 [origins, horizon, targets]."""
     return np.asarray(one.forecasts[..., one.forecasts.shape[-1] // 2])
 
 
 # ---- etth1
 
-TRAINING_ROWS = 8640  # official rows of training, whose mean and deviation scale a channel
+TRAINING_ROWS = 8640  # official training rows, whose deviation scales a channel
 
 
 def etth1_figures(found: Backtest, options: Options) -> list[Figures]:
-    """MSE and MAE of all channels, each over its deviation in training."""
+    """Return MSE and MAE over all channels, each divided by its deviation in training."""
     errors: dict[str, list[Floats]] = {"model": [], "last value": [], "day before": []}
     for one in found.series:
         H, x = one.truth.shape[1], one.track.truth
@@ -199,7 +204,7 @@ def absolute(errors: Floats) -> float:
 
 
 def m4_figures(found: Backtest, options: Options) -> list[Figures]:
-    """sMAPE and MASE as the competition counts them, season 24."""
+    """Return sMAPE and MASE as the competition defines them, with season 24."""
     truth = np.concatenate([one.truth for one in found.series])
     scale = np.array([seasonal_scale(one.track.truth[: one.origins[0] + 1], HOURS) for one in found.series])
     naive = [seasonal_naive(one.track.truth, one.origins, truth.shape[1], HOURS) for one in found.series]
@@ -221,14 +226,14 @@ def exchange_rate_figures(found: Backtest, options: Options) -> list[Figures]:
 
 
 def check_warning(model: str, file: Path, found: Backtest, start: int | None) -> list[Figures]:
-    """Whether the command says that the model is beaten. Ends the bench where it is and nothing is said."""
-    said = io.StringIO()
-    with contextlib.redirect_stdout(said):
+    """Check that the command warns where the last value beats the model, and only there. Ends the benchmark if not."""
+    output = io.StringIO()
+    with contextlib.redirect_stdout(output):
         code = cli.main(["score", model, str(file), "--start", str(start)])
-    warned = "warning: the model does not beat last value" in said.getvalue()
+    warned = "warning: the model does not beat last value" in output.getvalue()
     beaten = not found.metrics["mae"] < float(found.baselines["last value"])
     if code or warned != beaten:
-        raise SystemExit(f"tidegate score ended with {code}; beaten by the last value: {beaten}; said so: {warned}")
+        raise SystemExit(f"tidegate score ended with {code}; beaten by the last value: {beaten}; warned: {warned}")
     return [figure("warned that the last value is better (1: yes)", float(warned), 0)]
 
 
@@ -241,7 +246,7 @@ CASES = {
 
 
 def store(folder: Path, name: str, found: Figures) -> None:
-    """Put one set's figures into the file; those of other sets stay."""
+    """Write one set's figures to the file, and keep those of other sets."""
     known = {**record.read(folder, "forecast"), name: found}
     record.write(folder, "forecast", {name: known[name] for name in CASES if name in known})
 

@@ -1,9 +1,8 @@
-"""The tape interpreter against the fused kernel: same bits, and how much slower, in one interleaved run.
+"""Compare the tape interpreter with the fused kernel in interleaved rounds: the same bits, and how much slower it is.
 
     python bench/interpreter.py [--size 64] [--rounds 31] [--json]
 
-Batch 1 is a step from Python; batch 32 a run of 50 steps. One thread. Ratios of CPU time: median and
-quartiles.
+Batch 1 is one step from Python; batch 32 is a run of 50 steps. One thread. Ratios of CPU time: median and quartiles.
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ STEPS = 50
 
 
 def make_call(engine: _native.Engine, model: Model, batch: int) -> tuple[Callable[[], Any], Callable[[], bytes]]:
-    """A call to time, and the bits that it has left."""
+    """Make a call to time, and a function that returns the bits of its results."""
     F, random = engine.inputs, np.random.default_rng(0)
     x = random.standard_normal((STEPS, batch, F)).astype(np.float32)
     begin = np.zeros((batch, model.state_bytes), np.uint8)

@@ -1,12 +1,12 @@
-"""tidegate.nn's GRU, LSTM and RNN against torch.nn's on random configurations: values, gradients, state_dicts.
+"""Compare tidegate.nn's GRU, LSTM and RNN with torch.nn's on random configurations: values, gradients, state_dicts.
 
     python bench/nn_parity.py [--cases 500] [--steps 100 1000 10000] [--json]
 
-Each configuration runs by the engine that the module chooses and once more by the tape. differences: the largest over
-all cases, over the largest number of its tensor where that is above 1; torch's: of torch.nn in that dtype from itself
-in float64. dialects: every cell in every dialect in float64, the largest difference over 100 steps from the tape as
-NumPy reads it, and whether its gradients are those of finite differences. scan: a minimal GRU of one layer, forward and
-backward, all steps at once over step by step, and its error.
+Each configuration runs on the engine that the module chooses, and again on the tape. Differences are the largest over
+all cases, divided by the largest number of the tensor where that is above 1; "torch's own" are those of torch.nn in
+that dtype from torch.nn in float64. dialects: for every cell in every dialect in float64, the largest difference over
+100 steps from the tape run by NumPy, and whether the gradients agree with finite differences. scan: a minimal GRU of
+one layer, forward and backward: the speed-up of all steps at once over step by step, and the error.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from tidegate import cells, nn
 
 
 def measure_parity(count: int) -> list[dict[str, Any]]:
-    """One row for each dtype and way: chosen by the module, or by the tape."""
+    """Return one row for each dtype and engine: the one that the module chooses, and the tape."""
     rows = []
     cases = [nn_cases.make_case(seed) for seed in range(count)]
     for fused in (True, False):
@@ -48,7 +48,7 @@ def measure_parity(count: int) -> list[dict[str, Any]]:
 
 
 def measure_dialects() -> list[dict[str, Any]]:
-    """One row for each cell and dialect and each way to run it."""
+    """Return one row for each cell, dialect and engine."""
     rows = []
     for name, dialect in nn_tapes.all_dialects():
         engine = nn.engine(cells.load(name, dialect).tape, torch.float64)
@@ -66,7 +66,7 @@ def measure_dialects() -> list[dict[str, Any]]:
 
 
 def measure_scan(steps: int, rows: int, hidden: int = 64, rounds: int = 5) -> dict[str, Any]:
-    """Time of the scan and of the tape step by step, and the scan's error in float32 against the loop in float64."""
+    """Time the scan and the tape step by step, and measure the scan's error in float32 against the tape in float64."""
     torch.manual_seed(0)
     module, x = nn.MinGRU(hidden, hidden), torch.randn(steps, rows, hidden)
     module.native = False

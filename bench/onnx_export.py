@@ -1,10 +1,10 @@
-"""Each cell's, dialect's and stack's ONNX graphs in onnxruntime against the float64 oracle, over batches and lengths.
+"""Check the ONNX graphs of every cell, dialect and stack in onnxruntime against the float64 reference.
 
     python bench/onnx_export.py [--size 8] [--batches 1 2 33] [--lengths 1 2 500] [--json]
 
-ratio: the worst error of any output or state over its own bound, of the graph of a sequence (rows of unequal lengths)
-and of that of a step, fed its own states. A batch's rows are three sequences over and over, which have T, T and 2 T / 3
-steps.
+ratio: the largest ratio of an error of outputs or states to its own bound, for the sequence graph (rows of unequal
+lengths) and for the step graph, which is fed its own states. The rows of a batch repeat three sequences of T, T and
+2 T / 3 steps.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ STACKS: dict[str, dict[str, Any]] = {
 
 
 class ExactRuns:
-    """A model's sequences of T steps: input, and after each one's own length the exact answer and its bound."""
+    """Sequences of T steps for a model: inputs, and exact outputs and states at the end of each, with their bounds."""
 
     def __init__(self, model: Any, T: int) -> None:
         random, entry = np.random.default_rng(T), model.document["input"]
@@ -53,7 +53,7 @@ class ExactRuns:
         self.limits = [np.concatenate([found.output, found.state]) for found in limits]
 
     def ratio(self, row: int, output: Any, state: dict[str, Any]) -> tuple[float, float]:
-        """The worst error over its bound, and the largest error, of one row's last output and state."""
+        """Return the largest ratio of error to bound, and the largest error, of a row's last output and state."""
         k = row % SEQUENCES
         error = abs(np.concatenate([output, flat_state({n: state[n] for n in self.names})]) - self.exact[k])
         return float(np.divide(error, self.limits[k], where=error > 0, out=np.zeros_like(error)).max()), float(
@@ -66,7 +66,7 @@ class ExactRuns:
         return worst(self.ratio(b, found["output"][b], {n: v[b] for n, v in state.items()}) for b in range(B))
 
     def step(self, session: Any, B: int) -> tuple[float, float]:
-        """Every row takes all steps; each is looked at after its own length."""
+        """Run every row through all steps; compare each one after its own length."""
         rows, state, ratios = np.arange(B) % SEQUENCES, session.first(B), []
         for t in range(self.T):
             found, state = session.run(self.x[t, rows], state)
@@ -81,11 +81,11 @@ def worst(ratios: Any) -> tuple[float, float]:
 
 
 def make_cases(size: int) -> Any:
-    """(name, dialect, model)."""
+    """Yield (name, dialect, model)."""
     for cell in cells.names():
         for dialect in cells.dialects_of(cell):
-            told = ", ".join(f"{k} {v}" for k, v in dialect.items() if k != "bias")
-            yield cell, told, sample(1, 4, size, cell, dialect, over=(), outputs=3, softmax=False)
+            choices = ", ".join(f"{k} {v}" for k, v in dialect.items() if k != "bias")
+            yield cell, choices, sample(1, 4, size, cell, dialect, over=(), outputs=3, softmax=False)
     for name, options in STACKS.items():
         yield name, "", sample(1, size=size, outputs=3, **options)
 
@@ -128,8 +128,8 @@ def main() -> None:
         return
     print(f"{'model':26} {'dialect':46} {'node':5} {'sequence':>9} {'step':>9}   error over bound")
     for f in found:
-        told = [f"{f['ratio'][mode]:9.3f}" if mode in f["ratio"] else f"{'-':>9}" for mode in ("sequence", "step")]
-        print(f"{f['model']:26} {f['dialect']:46} {f['node']:5} {' '.join(told)}")
+        ratios = [f"{f['ratio'][mode]:9.3f}" if mode in f["ratio"] else f"{'-':>9}" for mode in ("sequence", "step")]
+        print(f"{f['model']:26} {f['dialect']:46} {f['node']:5} {' '.join(ratios)}")
     print(f"{len(found) - len(over)} of {len(found)} within their bounds")
 
 

@@ -1,11 +1,11 @@
-"""Series of numbers, sample by sample from Python: time of a push beside its native run alone, of a pool's step, of
-rolling origins, and the bytes of a state.
+"""Time streams of series of numbers, sample by sample from Python: pushes, pools, rolling origins, size of a state.
 
     python bench/series_stream.py [CASES] [--pushes 3000] [--streams 1000]
 
-Models have the sizes of the defaults on public sets; one short epoch fits them, which changes no time. First each
-one's largest error against float64, in the units of its outputs, and that streams and pools answer with the bits of
-whole series. One thread, whose CPU time is taken. `write_waves` is made up, and needs no data set.
+A push is compared with its native run alone. Models have the default sizes on public sets; they are fitted for one
+short epoch, which does not change their speed. First come each model's largest error against float64, in the units of
+its outputs, and a check that streams and pools give the bits of whole series. Times are CPU times of one thread.
+`waves` is an artificial series that needs no data set.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from tidegate.train import fit
 from tidegate.verify.error_propagation import trajectory
 
 Floats = npt.NDArray[np.float64]
-CHECKED = 200  # pushes whose answers are compared with those of whole series
+CHECKED = 200  # pushes whose outputs are compared with those of whole series
 POOL_ROUNDS = 15
 ORIGINS = 500
 SHORT = {"epochs": 1, "refit_epochs": 0}
@@ -40,7 +40,7 @@ SHORT = {"epochs": 1, "refit_epochs": 0}
 
 @dataclass(frozen=True)
 class Case:
-    """A set, the split whose series are pushed, and options that are not the defaults."""
+    """A set, the split whose series are pushed, and options other than the defaults."""
 
     set: str
     split: str
@@ -78,7 +78,7 @@ def main() -> None:
 
 
 def fit_model(name: str, folder: Path) -> tuple[Predictor, list[Floats]]:
-    """A model of the sizes of the defaults, and series [T, columns] as its streams take them."""
+    """Fit a model of the default sizes, and return it with series [T, columns] as its streams take them."""
     out = str(folder / "model.safetensors")
     if name == "waves":
         task, path = load("forecast"), write_waves(folder)
@@ -96,18 +96,18 @@ def fit_model(name: str, folder: Path) -> tuple[Predictor, list[Floats]]:
 
 
 def write_waves(folder: Path) -> Path:
-    """A file of a made-up series, whose season is 24 steps."""
+    """Write a file with an artificial series whose season is 24 steps."""
     t = np.arange(600)
     values = 5 + np.sin(t * np.pi / 12) + 0.1 * np.random.default_rng(0).standard_normal(len(t))
     path = folder / "waves.csv"
     path.write_text("\n".join(["x", *(f"{value:.4f}" for value in values)]) + "\n")
     return path
 
-    # ---- what is measured
+    # ---- measurements
 
 
 def measure(predictor: Predictor, series: list[Floats], pushes: int, streams: int) -> dict[str, Any]:
-    """The figures of one model; error and bits first."""
+    """Measure one model; error and bits first."""
     transform = SeriesTransform.from_json(predictor.model.document["input"], predictor.model.tensors)
     reach = transform.window.reach if transform.window else 0
     x = np.concatenate(series)[: reach + 20_000]
@@ -133,31 +133,34 @@ def measure(predictor: Predictor, series: list[Floats], pushes: int, streams: in
 
 
 def warm_stream(predictor: Predictor, x: Floats, reach: int) -> Stream:
-    """A stream that has seen enough for an answer."""
+    """Make a stream that has seen enough steps for an output."""
     stream = predictor.stream()
     stream.push(x[: max(1, reach)])
     return stream
 
 
 def largest_error(predictor: Predictor, transform: SeriesTransform, x: Floats) -> float:
-    """The largest difference of a stream's answer from float64, in the units of the chain's outputs."""
+    """Return the largest difference of a stream's output from float64, in the units of the layers' outputs."""
     reach = transform.window.reach if transform.window else min(len(x), CHECKED)
     answer = warm_stream(predictor, x, reach).scores
     steps = transform.impute(x[:reach], None)[0]
     if transform.window:
-        rows, frame = transform.windows(steps, np.array([reach - 1]))
+        rows, scaling = transform.windows(steps, np.array([reach - 1]))
         rows = rows[0]
     else:
-        rows, frame = transform.scale_fixed(steps, 0), transform.fixed_scaling(0) if transform.forecast else None
+        rows, scaling = transform.scale_fixed(steps, 0), transform.fixed_scaling(0) if transform.forecast else None
     exact = trajectory(predictor.model, rows).outputs[-1]
-    if frame is None or transform.forecast is None:
+    if scaling is None or transform.forecast is None:
         return float(np.abs(answer.values - exact).max())
-    restored = np.sort(frame.invert(exact[None], len(transform.forecast.quantiles))[0], axis=-1)
-    return float((np.abs(answer.values - restored) / frame.spread[0][:, None]).max())
+    restored = np.sort(scaling.invert(exact[None], len(transform.forecast.quantiles))[0], axis=-1)
+    return float((np.abs(answer.values - restored) / scaling.spread[0][:, None]).max())
 
 
 def check_bits(predictor: Predictor, transform: SeriesTransform, series: list[Floats], x: Floats) -> dict[str, int]:
-    """How many answers of streams and pools were compared with whole series. Ends the bench where bits differ."""
+    """Compare outputs of streams and pools with those of whole series, and count them.
+
+    Ends the benchmark where bits differ.
+    """
     reach = transform.window.reach if transform.window else 0
     begin, end = max(1, reach), min(len(x), max(1, reach) + CHECKED)
     pool, stream = predictor.pool(), warm_stream(predictor, x, begin)
@@ -174,12 +177,12 @@ def check_bits(predictor: Predictor, transform: SeriesTransform, series: list[Fl
     )
     pairs = [(mine, wanted) for both, wanted in zip(steps, whole, strict=True) for mine in both] + alone
     if wrong := sum(mine.tobytes() != wanted.tobytes() for mine, wanted in pairs):
-        raise SystemExit(f"{wrong} of {len(pairs)} answers have other bits than those of whole series")
+        raise SystemExit(f"{wrong} of {len(pairs)} outputs differ in their bits from those of whole series")
     return {"compared": len(pairs)}
 
 
 def final_output(predictor: Predictor, one: Floats) -> npt.NDArray[Any]:
-    """A stream's final answer to a series that is pushed step by step."""
+    """Return a stream's last output for a series that is pushed step by step."""
     stream = predictor.stream()
     for row in one[:-1]:
         stream.push(row)
@@ -187,7 +190,7 @@ def final_output(predictor: Predictor, one: Floats) -> npt.NDArray[Any]:
 
 
 def make_native_run(predictor: Predictor, transform: SeriesTransform, x: Floats) -> Callable[[], None]:
-    """The run of the chain alone that a push asks for: of one step, or of a window."""
+    """Make the native run that a push needs: of one step, or of a window."""
     model = predictor.model
     engine = runner(model, predictor.target)
     steps = transform.impute(x[: max(1, transform.window.reach if transform.window else 1)], None)[0]
@@ -203,7 +206,7 @@ def make_native_run(predictor: Predictor, transform: SeriesTransform, x: Floats)
 
 
 def time_pushes(stream: Stream, alone: Callable[[], None], x: Floats, pushes: int) -> tuple[list[float], list[float]]:
-    """CPU seconds of every push, and of the native run alone right after it."""
+    """Return the CPU seconds of every push, and of the native run alone right after it."""
     own, native_alone = [], []
     for row in samples(x, pushes + 20):
         start = time.thread_time()
@@ -216,13 +219,13 @@ def time_pushes(stream: Stream, alone: Callable[[], None], x: Floats, pushes: in
 
 
 def samples(x: Floats, count: int) -> Iterator[Floats]:
-    """So many rows of x, from its start again where it ends."""
+    """Yield `count` rows of x, starting again at its end."""
     for k in range(count):
         yield x[k % len(x)]
 
 
 def time_pool_step(predictor: Predictor, x: Floats, reach: int, streams: int) -> float:
-    """Median seconds of a step of all streams of a pool at once; each stands elsewhere in x."""
+    """Return the median seconds of a step of all streams of a pool at once, each at another position of x."""
     pool, ids = predictor.pool(), list(range(streams))
     places = np.arange(streams) * 7
     for at in range(0, streams, 100):
@@ -238,7 +241,7 @@ def time_pool_step(predictor: Predictor, x: Floats, reach: int, streams: int) ->
 
 
 def origins_per_second(predictor: Predictor, x: Floats, reach: int) -> float:
-    """Forecasts a second from rolling origins of one series."""
+    """Return the number of forecasts per second from rolling origins of one series."""
     origins = np.arange(max(1, reach), len(x))[:ORIGINS]
     predictor.forecasts(x, origins[:2])
     spent = []
@@ -248,11 +251,11 @@ def origins_per_second(predictor: Predictor, x: Floats, reach: int) -> float:
         spent.append(time.thread_time() - start)
     return len(origins) / statistics.median(spent)
 
-    # ---- what is said
+    # ---- output
 
 
 def format_checks(row: dict[str, Any]) -> str:
-    return f"{row['case']}: error {row['error']:.1e}; {row['compared']} answers have the bits of whole series"
+    return f"{row['case']}: error {row['error']:.1e}; {row['compared']} outputs have the bits of whole series"
 
 
 def report(rows: list[dict[str, Any]], streams: int) -> str:

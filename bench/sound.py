@@ -1,14 +1,14 @@
-"""Whether `verify` is sound: models that are right are within their bounds on every target, and wrong ones are not.
+"""Check that `verify` is sound: right models are within their bounds on every target, and wrong ones are not.
 
     python bench/sound.py [--sets trec load ...] [--epochs 1] [--random 200] [--seed 0]
 
-sets: the default model of each set of the catalogue, fitted on its train split, with all of the defaults unless
---epochs is given; random: models of random layers, cells, dialects, directions, pools, widths and weights, recurrent
-weights up to chaotic ones. Each is replayed in float32, and those that stream with bfloat16 too, on all that there is
-here. over: runs that are over a bound, or whose pieces differ: must be 0. open: runs of which nothing can be told, as
-no bound holds. mutants: models with one mistake each, which must be over a bound on the best native target; missed must
-be 0. Those that change no bit of an answer are not counted. All of it takes about 20 minutes on one core; `--sets
-ecg5000 --epochs 1 --random 20` is a part of it.
+sets: the default model of each set of the catalogue, fitted on its training split with all defaults unless --epochs is
+given. random: models of random layers, cells, dialects, directions, pools, widths and weights, up to recurrent weights
+that make them chaotic. Each model is replayed in float32 on all targets of this machine, and models that stream also in
+bfloat16. over: runs that exceed a bound, or whose chunks differ; must be 0. open: runs that cannot be checked, because
+no bound holds. mutants: models with one mistake each, which must exceed a bound on the best native target; mutants with
+the same bits as the right model are not counted. missed: mutants that do not exceed it; must be 0. All of it takes
+about 20 minutes on one core; `--sets ecg5000 --epochs 1 --random 20` is a part of it.
 """
 
 from __future__ import annotations
@@ -40,17 +40,17 @@ WIDTHS = (1, 2, 3, 5, 8, 16, 24, 32, 48, 64, 96)
 
 
 def fit_models(sets: list[str], epochs: int | None) -> Iterator[tuple[str, Model]]:
-    """The default model of each set."""
-    given = {} if epochs is None else {"epochs": epochs}
+    """Fit and yield the default model of each set."""
+    options = {} if epochs is None else {"epochs": epochs}
     for name in sets:
         with tempfile.TemporaryDirectory() as folder:
             out = str(Path(folder) / "model.safetensors")
-            fits.fit_set(name, catalogue.fetch(name)["train"], out, **given)
+            fits.fit_set(name, catalogue.fetch(name)["train"], out, **options)
             yield name, Model.load(out)
 
 
 def random_models(count: int, seed: int) -> Iterator[tuple[str, Model]]:
-    """Models of random weights with their checks."""
+    """Yield models of random weights with their checks."""
     for k in range(seed, seed + count):
         draw = np.random.default_rng([k, 0x50])
         cell = str(draw.choice([*cells.names(), "none"], p=[0.9 / len(cells.names())] * len(cells.names()) + [0.1]))
@@ -79,16 +79,16 @@ def random_models(count: int, seed: int) -> Iterator[tuple[str, Model]]:
 
 
 def scale_recurrent(model: Model, gain: float) -> Model:
-    """The model with its recurrent matrices times `gain`."""
+    """Return the model with its recurrent matrices multiplied by `gain`."""
     names = {name for layer in model.layers for role, name in layer["tensors"].items() if role.split(".")[-1] == "R"}
     tensors = {n: (v * np.float32(gain) if n in names else v) for n, v in model.tensors.items()}
     return Model(model.document, tensors)
 
 
 def measure(name: str, model: Model) -> dict[str, Any]:
-    """One model's figures."""
+    """Verify one model and its mutants, and return the figures."""
     begun, results = time.perf_counter(), list[Result](verify(model))
-    took = time.perf_counter() - begun
+    elapsed = time.perf_counter() - begun
     for precision in () if model.whole_window else (WEIGHTS_BF16, COMPUTE_BF16):
         results += verify(model, **arguments(precision))
     ran = [result for result in results if result.ran]
@@ -97,7 +97,7 @@ def measure(name: str, model: Model) -> dict[str, Any]:
     mutants, missed = count_missed(model)
     return {
         "model": name,
-        "verify_seconds": round(took, 2),
+        "verify_seconds": round(elapsed, 2),
         "runs": len(ran),
         "over": len(wrong),
         "wrong": wrong,
@@ -110,7 +110,7 @@ def measure(name: str, model: Model) -> dict[str, Any]:
 
 
 def count_missed(model: Model) -> tuple[int, list[str]]:
-    """How many mistaken models there are, and which of them no bound tells from the right one."""
+    """Count the mutants, and list those that no bound tells from the right model."""
     if not any(layer["kind"] == "recurrent" for layer in model.layers):
         return 0, []
     replay, target, count, missed = Replay(model), _native.targets()[0], 0, []
@@ -161,11 +161,11 @@ def main() -> None:
 
 
 def format_line(row: dict[str, Any]) -> str:
-    said = f"{row['model']}: {row['runs']} runs, {row['over']} over, worst {row['worst_ratio']:.2f} of its bound"
-    said += f", {row['mutants'] - len(row['missed'])} of {row['mutants']} mutants caught"
-    said += f", nothing told of {'; '.join(row['open'])}" if row["open"] else ""
-    said += f", missed {', '.join(row['missed'])}" if row["missed"] else ""
-    return f"{said} ({row['verify_seconds']:.1f} s)"
+    text = f"{row['model']}: {row['runs']} runs, {row['over']} over, worst {row['worst_ratio']:.2f} of its bound"
+    text += f", {row['mutants'] - len(row['missed'])} of {row['mutants']} mutants caught"
+    text += f", not checkable: {'; '.join(row['open'])}" if row["open"] else ""
+    text += f", missed {', '.join(row['missed'])}" if row["missed"] else ""
+    return f"{text} ({row['verify_seconds']:.1f} s)"
 
 
 if __name__ == "__main__":

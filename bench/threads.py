@@ -1,12 +1,12 @@
-"""What a second thread gives: sequences, a pool and training, beside torch.nn.GRU with as many threads.
+"""Measure the gain of a second thread for sequences, a pool and training, compared with torch.nn.GRU.
 
     python bench/threads.py [--threads 1 2] [--cases sequence:32x100x64x128 pool:10000x64x64] [--rounds 9]
 
 A case is KIND:SIZES; sequence and training BxTxIxH, pool BxIxH: rows, steps, inputs, units of a GRU. Errors come first,
-and whether ours has the same bits with any number of threads: outputs, and in training every gradient. Times are of the
-wall, in turns in one run with a rest between them, so that nobody's idle threads spin in another's time: medians and
-quartiles, and those of a peer's time over ours in the same round, for each number of threads. The same by ours with one
-thread stands beside those with more.
+and a check that our bits do not depend on the number of threads: those of outputs, and in training of every gradient.
+Times are wall times of interleaved rounds with a rest between timings, so that no library's idle threads spin during
+another's: medians and quartiles, and those of torch's ratio to ours in the same round with as many threads. Ours with
+more threads is also compared with ours with one.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def parse_case(text: str) -> Case:
 
 
 def with_rest(work: Work, threads: int) -> Work:
-    """The work with torch set to so many threads, after a rest."""
+    """Return the work with a rest before it, and torch set to so many threads."""
 
     def before() -> None:
         torch.set_num_threads(threads)
@@ -49,7 +49,7 @@ def with_rest(work: Work, threads: int) -> Work:
 
 
 def forward_works(of: Case, threads: int) -> tuple[Work, Work, Any]:
-    """Ours, torch's and what is right."""
+    """Make our work and torch's, and the exact result."""
     model, x = ours.make_model(of), ours.make_inputs(of)
     theirs = torch_peers.make_works(of, model, x, threads)
     own = ours.make_work(of, model, ours.compile_model(of, model), x, threads)
@@ -67,7 +67,7 @@ def training_works(of: Case, threads: int) -> tuple[Work, Work, Any]:
 
 
 def check(of: Case, threads: list[int]) -> tuple[dict[str, ByThreads], dict[str, float | None]]:
-    """Each one's works by the number of threads, and the largest errors. Ends the bench where our bits differ."""
+    """Return all works by number of threads, and the largest errors. Ends the benchmark where our bits differ."""
     made = training_works if of.kind == "training" else forward_works
     works: dict[str, ByThreads] = {"tidegate": {}, "torch.nn.GRU": {}}
     errors: dict[str, float | None] = dict.fromkeys(works, 0.0)
@@ -92,7 +92,7 @@ def training_error(work: Work, right: Any) -> float:
 
 
 def measure(of: Case, threads: list[int], plan: Plan) -> list[Row]:
-    """A row for each number of threads; the times of all are taken in turns."""
+    """Return a row for each number of threads; all of them are timed in the same rounds."""
     works, errors = check(of, threads)
     print(
         interleaved.format_errors(of.title, errors) + f"; same bits with {' and '.join(map(str, threads))} threads",

@@ -1,13 +1,14 @@
-"""Training one recurrent layer by tidegate.nn, beside torch.nn and jax: forward, backward and all gradients.
+"""Time training of one recurrent layer by tidegate.nn, compared with torch.nn and jax.
 
     python bench/training.py [--cases 32x100x64x128 lstm:32x100x64x128] [--peers torch jax] [--rounds 9]
 
-A case is [CELL[,KEY=VALUE ...]:]BxTxIxH: rows, steps, inputs, units, and a dialect's keys. The same weights everywhere,
-float32, one thread. Each one's largest error over the gradients of inputs and weights comes first, against float64 and
-over that gradient's largest number. Times are CPU time, in turns in one run: each one's median and quartiles, and those
-of its time over ours in the same round; beside a GRU also torch.nn's LSTM and ours, of a dialect also our default. jax:
-value and gradients of a jitted scan. The share is of the core's most multiply-adds in float32, by three products for
-each of the forward ones.
+Each step is a forward and a backward pass with all gradients. A case is [CELL[,KEY=VALUE ...]:]BxTxIxH: rows, steps,
+inputs, units, and a dialect's keys. All libraries have the same weights, float32 and one thread. The largest error of
+the gradients of inputs and weights is printed first: against float64, divided by the gradient's largest number. Times
+are CPU times of interleaved rounds: median and quartiles of each library, and of the ratio of its time to ours in the
+same round. A GRU is also compared with torch.nn's LSTM and ours, and a dialect with our default. jax: value and
+gradients of a jitted scan. The share is that of the core's peak rate of multiply-adds in float32, counting three
+products for each of the forward ones.
 """
 
 from __future__ import annotations
@@ -31,11 +32,11 @@ CASES = [
     "rnn:32x100x64x128",
     "mingru:32x100x64x128",
 ]
-MAX_ERROR = 1e-3  # no rounding of float32 takes a gradient so far, over its largest number
+MAX_ERROR = 1e-3  # relative to a gradient's largest number; float32 never rounds by so much
 
 
 def make_works(case: cases.Case, here: list[str]) -> tuple[dict[str, Work], dict[str, float | None]]:
-    """The works by name, ours first, and the largest error of each that has the case's equation or a dialect of it."""
+    """Make the works by name, ours first, and measure the largest error of each that has the case's equation."""
     x, dy = training.make_inputs(case)
     own = training.make_module(case)
     found = {f"tidegate {_native.default_target()}": training.make_work(own, x, dy)}
@@ -64,12 +65,12 @@ def error(work: Work, right: training.Gradients | None) -> float | None:
 
 
 def measure(case: cases.Case, here: list[str], plan: Plan) -> Row:
-    """The figures of a case; says its errors before it takes a time."""
+    """Measure a case: print its errors, then time it."""
     found, errors = make_works(case, here)
     print(interleaved.format_errors(case.title, errors), flush=True)
     name = next(iter(found))
     if not (errors[name] or 0.0) < MAX_ERROR:
-        raise SystemExit(f"{case.title}: an error of {errors[name]} is no rounding; nothing is timed")
+        raise SystemExit(f"{case.title}: an error of {errors[name]} is more than rounding; nothing is timed")
     row = interleaved.make_row(case.title, interleaved.take_times(found, plan), errors)
     return {
         **row,

@@ -1,11 +1,11 @@
-"""One `tidegate fit` in a process of its own, its recurrences by an engine of choice:
+"""Run one `tidegate fit` whose recurrent layers are run by another engine:
 
     python bench/common/fit_on.py native | torch.nn.GRU | native=False | fused=False  fit classify train.csv ...
 
-native: `tidegate` as it is. torch.nn.GRU: every recurrence goes through a torch.nn.GRU with the network's own weights,
-over rows padded to the longest of the batch, which torch runs fastest; model, loop, seed and all else are the same.
-native=False, fused=False: the arguments of tidegate's networks that leave all of it to torch's operations, or
-recurrences to the tape step by step.
+native: `tidegate` as it is. torch.nn.GRU: every recurrent layer is run by a torch.nn.GRU with the network's own
+weights, over rows padded to the longest one of the batch, which is torch's fastest way; model, loop, seed and all else
+are the same. native=False, fused=False: arguments of tidegate's networks that leave everything to torch's operations,
+or recurrent layers to the tape step by step.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Any
 
 
 def use_engine(engine: str) -> None:
-    """Puts the engine in place of the native one."""
+    """Replace the native engine by another one."""
     from tidegate.nn import recurrent
     from tidegate.train import job
 
@@ -28,13 +28,13 @@ def use_engine(engine: str) -> None:
 
 
 def by_module(layer: dict[str, Any], tape: Any, t: dict[str, Any], x: Any, sizes: Any, start: Any, _: bool) -> Any:
-    """In place of `recurrent.by_whole_rows`: outputs and last states by torch.nn.GRU."""
+    """Compute outputs and last states by torch.nn.GRU, in place of `recurrent.by_whole_rows`."""
     import torch
 
     from tidegate.nn import packing, recurrent
 
     if recurrent.kernel_of(tape) != "gru":
-        raise SystemExit("the model's cell is not torch.nn.GRU's; nothing stands in for it")
+        raise SystemExit("the model's cell is not torch.nn.GRU's; choose --cell gru")
     module = make_gru(layer["inputs"], layer["size"])
     weights = {"weight_ih_l0": t["W"], "weight_hh_l0": t["R"], "bias_ih_l0": t["b"], "bias_hh_l0": t["c"]}
     whole, lengths = packing.padded(x, sizes)  # torch takes four times as long over a PackedSequence
@@ -57,7 +57,7 @@ def main(arguments: list[str]) -> int:
     use_engine(engine)
     code = cli.main(command)
     if engine == "torch.nn.GRU" and not make_gru.cache_info().currsize:
-        raise SystemExit("no recurrence went through torch.nn.GRU")
+        raise SystemExit("no recurrent layer was run by torch.nn.GRU")
     return code
 
 

@@ -1,4 +1,4 @@
-"""The questions step, sequence and pool: one recurrent layer by the native engine and by every peer that has it."""
+"""The benchmarks step, sequence and pool: one recurrent layer in tidegate and in every other library that has it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ peak_rate = cache(peak)
 
 
 def run_bench(question: str, doc: str | None, default: list[str]) -> None:
-    """Every case: its errors, then its times; the figures are written as a run."""
+    """Run a benchmark: print the errors and then the times of every case, and write the figures of the run."""
     parser = record.make_speed_parser(doc)
     cases.add_flag(parser, question, default)
     peers.add_flag(parser)
@@ -34,9 +34,9 @@ def run_bench(question: str, doc: str | None, default: list[str]) -> None:
 
 
 def add_plan_flags(parser: argparse.ArgumentParser, rounds: int = 15, seconds: float = 0.02) -> None:
-    """The flags --rounds and --seconds."""
-    parser.add_argument("--rounds", type=int, default=rounds, help=f"at most (default {rounds})")
-    parser.add_argument("--seconds", type=float, default=seconds, help=f"of one timing, about (default {seconds})")
+    """Add the flags --rounds and --seconds."""
+    parser.add_argument("--rounds", type=int, default=rounds, help=f"maximum number of rounds (default {rounds})")
+    parser.add_argument("--seconds", type=float, default=seconds, help=f"about, per timing (default {seconds})")
 
 
 def absent(wanted: list[str], here: list[str]) -> list[str]:
@@ -44,7 +44,7 @@ def absent(wanted: list[str], here: list[str]) -> list[str]:
 
 
 def measure(case: cases.Case, here: list[str], plan: Plan) -> Row:
-    """The figures of a case; says its errors before it takes a time."""
+    """Measure a case: print its errors, then time it."""
     works, errors, held = check(case, here)
     times = interleaved.take_times(works, plan)
     found = interleaved.make_row(case.title, times, errors, **held)
@@ -52,7 +52,8 @@ def measure(case: cases.Case, here: list[str], plan: Plan) -> Row:
 
 
 def check(case: cases.Case, here: list[str]) -> tuple[dict[str, Work], dict[str, float | None], Row]:
-    """The works by name, ours first; each one's largest error against float64; and ours beside its bound."""
+    """Make the works by name, ours first; measure each one's largest error against float64, and compare ours with its
+    bound."""
     model, x = ours.make_model(case), ours.make_inputs(case)
     engine = ours.compile_model(case, model)
     held = ours.check_bound(case, model, engine, x)
@@ -71,7 +72,7 @@ def check(case: cases.Case, here: list[str]) -> tuple[dict[str, Work], dict[str,
 
 
 def error(case: cases.Case, work: Work, right: Any) -> float | None:
-    """The largest, after all steps from zeros; None for a peer of another equation."""
+    """Return the largest error after all steps from a state of zeros; None for a library with another equation."""
     work.before()
     for _ in range(case.steps if case.stepwise else 1):
         work.call()
@@ -79,7 +80,7 @@ def error(case: cases.Case, work: Work, right: Any) -> float | None:
 
 
 def share(case: cases.Case, own: Row) -> Row:
-    """What part of the core's most multiply-adds in float32 the products reach; nothing without a C compiler."""
+    """Return which share of the core's peak rate in float32 the products reach; None without a C compiler."""
     most = peak_rate(_native.default_target())
     if most is None:
         return {"ours": {**own, "share": None}, "peak_gflops": None}

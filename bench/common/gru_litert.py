@@ -1,6 +1,6 @@
-"""The peer LiteRT: the cell's graph by hand, for it has no operator GRU and its converter needs TensorFlow.
+"""A GRU in LiteRT: a hand-built graph of the cell, as LiteRT has no GRU operator and its converter needs TensorFlow.
 
-Only a step: the graph has no loop.
+Single steps only: the graph has no loop.
 
 Source: the schema of LiteRT model files (schema.fbs), through the classes that ai_edge_litert makes from it.
 """
@@ -23,7 +23,7 @@ VERSION, IDENTIFIER = 3, b"TFL3"
 
 
 class Graph:
-    """A model file in the making: tensors by name, and operators in order."""
+    """Builds a model file: tensors by name, and operators in order."""
 
     def __init__(self) -> None:
         self.tensors: list[Any] = []
@@ -77,7 +77,7 @@ class Graph:
 
 
 def make_graph(weights: Weights, rows: int) -> bytes:
-    """x [rows, I], h [rows, H] -> next [rows, H]."""
+    """Make the graph of a step: x [rows, I], h [rows, H] -> next [rows, H]."""
     made, (I, H) = Graph(), weights.sizes  # noqa: E741 - the field's name
     made.tensor("x", (rows, I))
     made.tensor("h", (rows, H))
@@ -106,7 +106,7 @@ def make_graph(weights: Weights, rows: int) -> bytes:
 
 
 def litert_gru(weights: Weights, x: Float, stepwise: bool) -> Work | None:
-    """None for a sequence, which the graph has no loop for."""
+    """Make the work of single steps; None for a sequence, as the graph has no loop."""
     if not stepwise:
         return None
     interpreter = Interpreter(model_content=make_graph(weights, x.shape[1]), num_threads=1)

@@ -1,8 +1,8 @@
-"""One GRU in the libraries that run graphs: the same weights, one thread, float32.
+"""A GRU in libraries that run graphs: the same weights, one thread, float32.
 
-A peer is a function of the weights, inputs x [T, B, I] and whether it goes step by step. It gives a `Work`. Step by
-step a call is one step of x, the next one by turns, from the state that the last call left; else it is all T steps from
-a state of zeros. Inputs are the library's own arrays before the clock runs.
+Each library is a function of the weights, the inputs x [T, B, I] and whether to go step by step; it makes a `Work`.
+Step by step, a call is one step from the state that the last call left, cycling through the steps of x; otherwise it is
+all T steps from a state of zeros. Inputs are converted to the library's own arrays before timing.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class Weights(NamedTuple):
 
 
 def make_graph(weights: Weights) -> bytes:
-    """An ONNX model of the operator GRU: x [T, B, I], h [1, B, H] -> y [T, 1, B, H], last [1, B, H]."""
+    """Make an ONNX model of the operator GRU: x [T, B, I], h [1, B, H] -> y [T, 1, B, H], last [1, B, H]."""
     from onnx import TensorProto, helper, numpy_helper
 
     I, H = weights.sizes  # noqa: E741 - the field's name
@@ -54,7 +54,7 @@ def make_graph(weights: Weights) -> bytes:
 
 
 class Buffers:
-    """Arrays that a graph reads and writes, bound before the clock runs: two states by turns."""
+    """The arrays that a graph reads and writes, bound before timing; two states alternate."""
 
     def __init__(self, weights: Weights, x: Float, stepwise: bool) -> None:
         H, (T, B) = weights.sizes[1], x.shape[:2]

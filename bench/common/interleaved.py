@@ -1,7 +1,7 @@
-"""Times of several works, taken by turns in one run, and how they are told.
+"""Interleaved timing of several works in one process, and its output.
 
-A speed is never an absolute: every round times each work once, and a ratio is one of two times of the same round, so
-that what slows the machine down for a while slows both.
+A speed is never absolute: every round times each work once, and a ratio compares two times of the same round, so that
+whatever slows the machine down for a while slows down both.
 """
 
 from __future__ import annotations
@@ -18,12 +18,15 @@ Row = dict[str, Any]
 
 
 def do_nothing() -> None:
-    """What most works need before they are timed."""
+    """Do nothing."""
 
 
 class Work(NamedTuple):
-    """call: what is timed. left: what it has left: of steps the last state [B, H], of sequences all outputs [T, B, H],
-    of training the gradients. before: run before each timing, outside of it."""
+    """Something to time.
+
+    call: what is timed. result: returns the result of the last calls: of steps the last state [B, H], of sequences all
+    outputs [T, B, H], of training the gradients. before: runs before each timing, outside of it.
+    """
 
     call: Callable[[], Any]
     result: Callable[[], Any]
@@ -31,8 +34,11 @@ class Work(NamedTuple):
 
 
 class Plan(NamedTuple):
-    """rounds: how many at most; seconds: of one timing, about; most: seconds of all rounds, about, from 5 rounds on;
-    clock: CPU time or wall time."""
+    """How long to time.
+
+    rounds: the maximum number of rounds. seconds: of one timing, about. total_seconds: of all rounds, about; there are
+    at least 5 rounds. clock: CPU time or wall time.
+    """
 
     rounds: int
     seconds: float
@@ -41,7 +47,7 @@ class Plan(NamedTuple):
 
 
 def time_calls(work: Work, calls: int, clock: Callable[[], float] = time.process_time) -> float:
-    """Seconds a call."""
+    """Return the seconds per call."""
     work.before()
     start = clock()
     for _ in range(calls):
@@ -50,7 +56,7 @@ def time_calls(work: Work, calls: int, clock: Callable[[], float] = time.process
 
 
 def take_times(works: dict[str, Work], plan: Plan) -> Times:
-    """Seconds a call of each work, one number a round."""
+    """Return the seconds per call of each work, one number per round."""
     first = {name: max(1e-7, time_calls(work, 3 if plan.seconds else 1, plan.clock)) for name, work in works.items()}
     calls = {name: min(MAX_CALLS, 1 + int(plan.seconds / one)) for name, one in first.items()}
     round_seconds = sum(calls[name] * one for name, one in first.items())
@@ -62,7 +68,7 @@ def take_times(works: dict[str, Work], plan: Plan) -> Times:
 
 
 def make_row(title: str, times: Times, errors: dict[str, float | None], **more: Any) -> Row:
-    """The figures of a case: ours is the first of `times`; a peer's ratio is its time over ours of the same round."""
+    """Make the figures of a case: ours is first in `times`; a ratio is a peer's time over ours in the same round."""
     (_, own), *others = times.items()
     peers = {
         name: {
@@ -88,15 +94,15 @@ def median_and_quartiles(times: list[float]) -> Row:
 
 
 def ratio_quartiles(peer: list[float], own: list[float]) -> list[float]:
-    """Quartiles of how many times as long the peer takes."""
+    """Return the quartiles of the ratio of the peer's time to ours."""
     return statistics.quantiles([p / o for p, o in zip(peer, own, strict=True)], n=4)
 
 
-# ---- what is said
+# ---- output
 
 
 def format_errors(title: str, errors: dict[str, float | None], bound: Row | None = None) -> str:
-    """The errors, ours first with its bound where there is one."""
+    """Format the errors, ours first with its bound if there is one."""
     name, *others = errors
     held = f" ({format_bound(bound)})" if bound else ""
     rest = "".join(f", {other} {format_error(errors[other])}" for other in others)
@@ -119,7 +125,7 @@ def format_error(error: float | None) -> str:
 
 
 def format_lines(row: Row) -> list[str]:
-    """One line a peer; of a case without peers one line."""
+    """Format a case as one line per peer; without peers as one line."""
     own, share = row["ours"], row["ours"].get("share")
     end = f", error {format_error(own['error'])})" + (f"; {share:.0%} of the core's peak" if share else "")
     if not row["peers"]:
@@ -142,7 +148,7 @@ def format_duration(of: Row) -> str:
 
 
 def format_digits(value: float) -> str:
-    """Three of them, more of large numbers.
+    """Format a number with three digits, large ones with more.
 
     >>> format_digits(0.8432), format_digits(6.31), format_digits(42.44), format_digits(1210.2)
     ('0.843', '6.31', '42.4', '1210')

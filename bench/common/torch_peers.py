@@ -1,4 +1,4 @@
-"""torch.nn's recurrences and their cells: the same weights where they have the equation, float32."""
+"""torch.nn's recurrent modules and cells: float32, and the same weights where they have the same equation."""
 
 from __future__ import annotations
 
@@ -16,18 +16,23 @@ from .cases import Case
 from .interleaved import Work
 from .ours import Float
 
-MODULES = {"gru": "GRU", "lstm": "LSTM", "rnn": "RNN", "mingru": "GRU"}  # torch.nn has no minimal GRU: one as wide
+MODULES = {
+    "gru": "GRU",
+    "lstm": "LSTM",
+    "rnn": "RNN",
+    "mingru": "GRU",
+}  # torch.nn has no minimal GRU: a GRU of the same width
 
 
 def make_module(case: Case, of: Model) -> torch.nn.Module:
-    """The module of torch.nn with the case's weights; random ones where it is of another equation."""
+    """Make torch.nn's module with the case's weights, or with random ones where its equation differs."""
     if case.cell == "mingru":
         return torch.nn.GRU(case.inputs, case.size).eval()
     return tidegate.to_torch(of)
 
 
 def make_works(case: Case, of: Model, x: Float, threads: int = 1) -> dict[str, Work]:
-    """By name; a cell of its own only for single rows."""
+    """Make the works by name; torch's own cell modules only for single rows."""
     if case.dialect:
         return {}
     torch.set_num_threads(threads)
@@ -41,7 +46,10 @@ def make_works(case: Case, of: Model, x: Float, threads: int = 1) -> dict[str, W
 
 
 def make_work(case: Case, module: Callable[..., Any], x: Float, batch: tuple[int, ...]) -> Work:
-    """A module's call: of an input and a state to an output and the next state. batch: what precedes H in a state."""
+    """Make the work of a module that maps an input and a state to an output and the next state.
+
+    batch: the shape of a state before H.
+    """
     zeros: Any = torch.zeros(*batch, case.size)
     zeros = (zeros, zeros) if case.cell == "lstm" else zeros
     rows = itertools.cycle(torch.from_numpy(x).split(1 if case.stepwise else len(x)))

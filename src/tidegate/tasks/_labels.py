@@ -77,7 +77,7 @@ def split_labels(place: str, cell: str, column: str, separator: str) -> list[str
         raise DataError(f"{found}; an entry is empty; remove the extra {separator!r}")
     if len(set(names)) < len(names):
         repeated = next(name for i, name in enumerate(names) if name in names[:i])
-        raise DataError(f"{found}; {repeated!r} is there twice; remove one")
+        raise DataError(f"{found}; {repeated!r} appears twice; remove one")
     return names
 
 

@@ -72,7 +72,7 @@ def split_names(name: str, text: str) -> list[str]:
     if not all(entries):
         raise OptionError(f"{name} is {text!r}; an entry is empty")
     if len(set(entries)) != len(entries):
-        raise OptionError(f"{name} is {text!r}; an entry is there twice")
+        raise OptionError(f"{name} is {text!r}; an entry appears twice")
     return entries
 
 
@@ -233,10 +233,10 @@ def number_equal_series(sources: Sequence[Collection], transform: SeriesTransfor
         for i, series in enumerate(source.series):
             check_missing(source, i, series.values, transform.missing)
     if transform.missing == "error" and not transform.calendar:  # imputing would change nothing, and costs more
-        series: list[Array] = [s.values for source in sources for s in source.series]
+        rows: list[Array] = [s.values for source in sources for s in source.series]
     else:
-        series = [steps for source in sources for steps, _ in impute_series(source, transform)]
-    return number_keys((len(steps), (steps + 0).tobytes()) for steps in series)  # -0 + 0 is 0
+        rows = [steps for source in sources for steps, _ in impute_series(source, transform)]
+    return number_keys((len(steps), (steps + 0).tobytes()) for steps in rows)  # -0 + 0 is 0
 
 
 def check_missing(

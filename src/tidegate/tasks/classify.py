@@ -135,7 +135,7 @@ class Options(TrainingOptions, RecurrenceOptions, _series.SeriesOptions, _messag
                 f"unknown pool {unknown[0]!r}; choose one or more of {', '.join(OVER)}, separated by commas"
             )
         if len(set(kinds)) != len(kinds):
-            raise OptionError(f"pool is {self.pool!r}; an entry is there twice")
+            raise OptionError(f"pool is {self.pool!r}; an entry appears twice")
         return kinds
 
         # ---- sources

@@ -1,4 +1,4 @@
-"""The baselines against their definitions, and proof that they never look ahead."""
+"""The baselines agree with their definitions and never look ahead."""
 
 from __future__ import annotations
 
@@ -52,8 +52,8 @@ def test_what_is_missing_is_taken_a_season_earlier() -> None:
 @pytest.mark.parametrize(
     ("y", "origin", "message"),
     [
-        (column(1, 2, 3), 0, "origin 0 of 3 steps; expected 1 to 2, with 2 steps known"),
-        (column(1, 2, 3), 3, "origin 3 of 3 steps; expected 1 to 2"),
+        (column(1, 2, 3), 0, "origin 0 of a history of 3 steps; expected 1 to 2, so that 2 steps are known"),
+        (column(1, 2, 3), 3, "origin 3 of a history of 3 steps; expected 1 to 2"),
         (column(nan, 2, nan), 2, "target 0 has no known value a whole number of seasons before step 4"),
         (np.zeros(3), 2, r"history has shape \[3\]; expected \[steps, targets\]"),
     ],
@@ -128,7 +128,7 @@ def test_of_equal_seasons_the_shortest_in_any_order() -> None:
 def test_a_series_too_short_to_compare_on_is_left_out_unless_all_are() -> None:
     y = column(*np.array([0, 3.0, 1])[np.arange(40) % 3])
     assert best_season([y[:4], y], [2, 3, 8]) == 3
-    with pytest.raises(DataError, match=r"the longest series has 8 steps; to compare seasons of \[2, 3, 8\] needs 9"):
+    with pytest.raises(DataError, match=r"the longest series has 8 steps; comparing seasons of \[2, 3, 8\] takes 9"):
         best_season([y[:4], y[:8]], [8, 3, 2])
     with pytest.raises(DataError, match="season is 0"):
         best_season(y, [0, 3])
@@ -169,7 +169,7 @@ def test_the_weights_are_those_of_least_squares_with_rows_for_the_penalty() -> N
     examples = [np.concatenate(parts) for parts in zip(*ridge.window.examples(y[:, 0], 0, 295), strict=True)]
     x, truth = examples
     deviation = x.std(0)
-    assert deviation[-1] == 0  # the last value less itself
+    assert deviation[-1] == 0  # the last value minus itself
     x = (x - x.mean(0))[:, :-1] / deviation[:-1]
     penalised = np.vstack([x, np.sqrt(ridge.penalties[0] * len(x)) * np.eye(9)])
     weights, *_ = np.linalg.lstsq(penalised, np.vstack([truth - truth.mean(0), np.zeros((9, 4))]))
@@ -197,7 +197,7 @@ def test_the_penalty_is_chosen_on_windows_after_the_fitted_ones(monkeypatch: pyt
         return solved(self, penalties)
 
     monkeypatch.setattr(RidgeWindow, "examples", reading)
-    monkeypatch.setattr(Moments, "solved", solving)
+    monkeypatch.setattr(Moments, "solve", solving)
     Ridge.fit(walk(100), 10, 5, hold_out=0.2)
     # The truth of origin 74 ends with step 79, that of origin 79 begins with step 80; then the rest is added.
     assert read == [(0, 74), (79, 94), (75, 94)]
@@ -208,7 +208,7 @@ def test_what_lies_in_the_held_out_part_decides() -> None:
     noise = np.random.default_rng(2).normal(size=300)
 
     def momentum(after: float) -> Floats:
-        """Differences that keep 0.9 of the one before, and from step 200 on `after` of it."""
+        """Make a walk whose differences are 0.9 of the one before, and from step 200 on `after` of it."""
         steps = [0.0]
         for t, e in enumerate(noise):
             steps.append((0.9 if t < 200 else after) * steps[-1] + e)
@@ -259,7 +259,10 @@ def test_windows_with_a_gap_are_left_out_of_the_fit_and_refused_in_a_forecast() 
 @pytest.mark.parametrize(
     ("series", "message"),
     [
-        ([walk(19)], "look-back and twice the horizon take 20 steps without a gap, and the longest series has 19"),
+        (
+            [walk(19)],
+            "look-back and twice the horizon take 20 steps without missing values, and the longest series has 19",
+        ),
         ([walk(90), walk(90, 2)], r"series of \[1, 2\] targets; expected one number"),
     ],
 )
@@ -275,7 +278,7 @@ def test_the_shortest_series_that_can_be_fitted() -> None:
 def test_a_part_to_choose_by_that_is_all_gaps_is_said() -> None:
     y = walk(100)
     y[66::3] = nan
-    with pytest.raises(DataError, match="no window without gaps in the last part"):
+    with pytest.raises(DataError, match="no window without missing values in the last part"):
         Ridge.fit(y, 12, 4)
 
 
@@ -284,7 +287,7 @@ def test_forecasts_of_another_number_of_targets_are_refused() -> None:
         Ridge.fit(walk(90), 12, 4).predict(walk(90, 2), np.array([50]))
 
 
-# --- the verdict
+# --- the warning
 
 
 def test_the_verdict_names_every_baseline_that_is_not_beaten() -> None:
@@ -301,9 +304,9 @@ def test_the_verdict_names_every_baseline_that_is_not_beaten() -> None:
 def test_of_many_windows_every_nth_is_fitted(monkeypatch: pytest.MonkeyPatch) -> None:
     noise = np.random.default_rng(7).standard_normal((600, 1))
     whole = Ridge.fit(noise, 8, 2)
-    monkeypatch.setattr("tidegate.tasks._baseline_models.MOST_WINDOWS", 200)
+    monkeypatch.setattr("tidegate.tasks._baseline_models.MAX_WINDOWS", 200)
     thinned = Ridge.fit(noise, 8, 2)
     assert whole.window_counts == (591,)
     assert 591 // 3 <= thinned.window_counts[0] <= 591 // 3 + 2
-    with pytest.raises(DataError, match="look-back of 2,048 steps at most; this one has 2,049"):
+    with pytest.raises(DataError, match="look-back of at most 2,048 steps; this one has 2,049"):
         Ridge.fit(noise, 2049, 2)

@@ -8,8 +8,8 @@ import pytest
 from tidegate.tasks._calibration import fit_logit_scale, log_loss
 
 
-def drawn(factor: float, rows: int) -> tuple[np.ndarray, np.ndarray]:
-    """Logits, and targets drawn from softmax(factor * logits)."""
+def draw(factor: float, rows: int) -> tuple[np.ndarray, np.ndarray]:
+    """Draw logits, and targets from softmax(factor * logits)."""
     rng = np.random.default_rng(0)
     logits = rng.normal(size=(rows, 5)) * 2
     p = np.exp(factor * logits)
@@ -19,12 +19,12 @@ def drawn(factor: float, rows: int) -> tuple[np.ndarray, np.ndarray]:
 
 @pytest.mark.parametrize("factor", [0.5, 1.0, 2.0])
 def test_the_factor_that_made_the_labels_is_found(factor: float) -> None:
-    logits, targets = drawn(factor, 4000)
+    logits, targets = draw(factor, 4000)
     assert fit_logit_scale(logits, targets) == pytest.approx(factor, rel=0.1)
 
 
 def test_it_is_the_least_log_loss_around() -> None:
-    logits, targets = drawn(1.7, 4000)
+    logits, targets = draw(1.7, 4000)
     best = fit_logit_scale(logits, targets)
     least = log_loss(logits, targets, best)
     assert all(log_loss(logits, targets, best * f) > least - 1e-4 for f in (0.8, 0.9, 1.1, 1.25))

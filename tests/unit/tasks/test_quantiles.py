@@ -1,4 +1,4 @@
-"""The judge of forecasts: the loss that is learnt by, in the data's units and beside what is unknown."""
+"""The evaluator of forecasts: the training loss, errors in the data's units, and unknown targets."""
 
 from __future__ import annotations
 

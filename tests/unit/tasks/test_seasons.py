@@ -1,4 +1,4 @@
-"""How long a season is."""
+"""Detection of the season."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Training a forecaster: what it learns, what it is judged by, and that a run taken up again is the same run."""
+"""Training a forecaster: what it learns, how it is evaluated, and that a resumed run is the same run."""
 
 from __future__ import annotations
 
