@@ -1,8 +1,8 @@
-"""Measure accuracy on public sets of messages and of series with the defaults and no option but the seed.
+"""Measure accuracy on public sets of messages and of series, with the defaults and no option but the seed.
 
-Each model is fitted on the official train split alone, written, loaded again and scored on the official test split
-by the native runtime, causal unless --direction both, one file a seed. Writes bench/results/accuracy.json; other
-entries stay; another direction has an entry of its own.
+Each model is trained on the official training split alone, written, loaded again and scored on the official test split
+by the native runtime. It is causal unless --direction both is given. Writes bench/results/accuracy.json and keeps its
+other entries; each direction has an entry of its own.
 
     python bench/accuracy.py reuters_r8 clinc150 --seeds 0 1 2
     python bench/accuracy.py japanese_vowels --direction both
@@ -26,44 +26,47 @@ SETS = ["reuters_r8", "clinc150"]
 
 
 def main() -> None:
-    parser = record.arguments(__doc__)
+    parser = record.make_parser(__doc__)
     parser.add_argument("sets", nargs="*", default=SETS, help=f"data sets (default {' '.join(SETS)})")
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2], help="one fit each (default 0 1 2)")
     parser.add_argument("--direction", choices=("causal", "both"), default="causal", help="of every model")
     args = parser.parse_args()
     for name in args.sets:
-        figures = {"published": list(catalogue.get(name).published), "runs": runs(name, args.seeds, args.direction)}
-        store(args.out, entry(name, args.direction), record.made(figures, "torch"))
-    print(shown(record.read(args.out, "accuracy")))
+        figures = {
+            "published": list(catalogue.get(name).published),
+            "runs": measure_seeds(name, args.seeds, args.direction),
+        }
+        store(args.out, entry_name(name, args.direction), record.with_provenance(figures, "torch"))
+    print(format_table(record.read(args.out, "accuracy")))
 
 
-def entry(name: str, direction: str) -> str:
-    """What the figures of a set stand under: its name, and what is not the default."""
+def entry_name(name: str, direction: str) -> str:
+    """Return the key of a set's figures: its name, and options that are not the default."""
     return name if direction == "causal" else f"{name} --direction {direction}"
 
 
-def runs(name: str, seeds: list[int], direction: str) -> list[dict[str, Any]]:
+def measure_seeds(name: str, seeds: list[int], direction: str) -> list[dict[str, Any]]:
     files = catalogue.fetch(name)
-    return [one(name, files, seed, direction) for seed in seeds]
+    return [measure_seed(name, files, seed, direction) for seed in seeds]
 
 
-def one(name: str, files: dict[str, Path], seed: int, direction: str) -> dict[str, Any]:
-    """Fit, write, load, score: the figures of one seed."""
+def measure_seed(name: str, files: dict[str, Path], seed: int, direction: str) -> dict[str, Any]:
+    """Fit, write, load and score a model, and return the figures of one seed."""
     with tempfile.TemporaryDirectory() as folder:
         out = os.path.join(folder, "model.safetensors")
-        spent = fits.fitted(name, files["train"], out, entry(name, direction), seed=seed, direction=direction)
-        metrics = measure(out, str(files["test"]), None, None, "wrong")  # as the published figures count them
+        spent = fits.fit_set(name, files["train"], out, entry_name(name, direction), seed=seed, direction=direction)
+        metrics = measure(out, str(files["test"]), None, None, "wrong")  # as in the published figures
         figures = {key: metrics[key] for key in ("rows", "accuracy", "macro_f1", "log_loss", "unseen")}
         return {"seed": seed, **figures, **spent, "bytes": os.path.getsize(out)}
 
 
 def store(folder: Path, name: str, found: dict[str, Any]) -> None:
-    """Put one set's figures into the file; those of other sets stay."""
+    """Write one set's figures to the file, and keep those of other sets."""
     known = {**record.read(folder, "accuracy"), name: found}
     record.write(folder, "accuracy", {name: known[name] for name in sorted(known)})
 
 
-def shown(results: dict[str, Any]) -> str:
+def format_table(results: dict[str, Any]) -> str:
     rows = []
     for name, found in results.items():
         accuracies = [run["accuracy"] for run in found["figures"]["runs"]]

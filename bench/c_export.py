@@ -1,11 +1,11 @@
-"""The exported C of every cell and dialect: its errors beside their bounds, and whether its bits are the base target's.
+"""Check the exported C of every cell and dialect: errors against bounds, and bits against those of the base target.
 
     python bench/c_export.py [--cells gru lstm ...] [--lengths 1 7 100 1000] [--rows 20000] [--json]
 
-Each model (3 inputs, 8 units, 4 outputs) is compiled with gcc and clang at -O0 and -O3 for this machine's own
-instruction set, and its self-test with gcc's sanitizers of addresses and undefined behaviour. error: the largest of
-outputs and states over all cells and dialects; ratio: the worst error over its own bound. Then the seconds that a
-model with an embed of --rows takes to be written and compiled.
+Each model (3 inputs, 8 units, 4 outputs) is compiled with gcc and clang at -O0 and at -O3 for this machine's own
+instruction set, and its self-test with gcc's address and undefined-behaviour sanitizers. error: the largest error of
+outputs and states over all cells and dialects; ratio: the largest ratio of an error to its own bound. The last figures
+are the seconds to write and compile a model whose embedding has --rows rows.
 """
 
 from __future__ import annotations
@@ -39,11 +39,11 @@ Found = dict[str, Any]
 
 
 def compilers() -> dict[str, list[str]]:
-    """gcc and clang, as far as they are there: name -> command."""
-    found = {name: [name] for name in ("gcc", "clang") if shutil.which(name)}
-    if "clang" not in found and importlib.util.find_spec("ziglang"):
-        found["clang"] = [sys.executable, "-m", "ziglang", "cc"]
-    return found
+    """Find gcc and clang, and return the command of each one that is installed."""
+    commands = {name: [name] for name in ("gcc", "clang") if shutil.which(name)}
+    if "clang" not in commands and importlib.util.find_spec("ziglang"):
+        commands["clang"] = [sys.executable, "-m", "ziglang", "cc"]
+    return commands
 
 
 def versions() -> dict[str, str]:
@@ -53,8 +53,8 @@ def versions() -> dict[str, str]:
     }
 
 
-def measured(cell: str, dialect: dict[str, str], lengths: tuple[int, ...]) -> list[Found]:
-    """One row for each compiler, level and length."""
+def measure(cell: str, dialect: dict[str, str], lengths: tuple[int, ...]) -> list[Found]:
+    """Compile and run a model; return one row for each compiler, level and length."""
     model = attach(sample(seed=1, features=3, size=8, outputs=4, cell=cell, dialect=dialect), lengths=lengths)
     replay, engine = Replay(model), compile(model, "base", fused=False)
     bounds = replay.bounds_on("base")
@@ -78,18 +78,18 @@ def measured(cell: str, dialect: dict[str, str], lengths: tuple[int, ...]) -> li
                         "error": float(errors.max()),
                         "bound": float(limits[errors.argmax()]),
                         "ratio": float(np.divide(errors, limits, out=np.zeros_like(errors), where=errors > 0).max()),
-                        "same_bits": raw(found[k]) == raw(base[k]),
+                        "same_bits": as_bytes(found[k]) == as_bytes(base[k]),
                     }
                 )
     return rows
 
 
-def raw(pair: Pair) -> tuple[bytes, bytes]:
+def as_bytes(pair: Pair) -> tuple[bytes, bytes]:
     return pair[0].tobytes(), pair[1].tobytes()
 
 
-def sanitized(cell: str, dialect: dict[str, str]) -> bool:
-    """Whether the self-test, compiled with the sanitizers, ends well."""
+def passes_sanitizers(cell: str, dialect: dict[str, str]) -> bool:
+    """Check that the self-test passes when compiled with the sanitizers."""
     model = attach(sample(seed=1, features=3, size=8, outputs=4, cell=cell, dialect=dialect), lengths=(1, 100))
     with tempfile.TemporaryDirectory() as folder:
         bridge.export(model, "c", Path(folder) / "m.c", name="m")
@@ -98,9 +98,9 @@ def sanitized(cell: str, dialect: dict[str, str]) -> bool:
         return subprocess.run([str(Path(folder) / "m")], capture_output=True, check=False).returncode == 0
 
 
-def large(rows: int) -> Found:
-    """Seconds that a model with an embed of so many rows, 128 wide, takes to be written and compiled."""
-    model = with_rows(rows, 128)
+def time_large_model(rows: int) -> Found:
+    """Time how long it takes to write and compile a model with an embedding of so many rows, 128 wide."""
+    model = make_large_model(rows, 128)
     found: Found = {"weights": sum(model.tensors[n].size for one in model.layers for n in one["tensors"].values())}
     with tempfile.TemporaryDirectory() as folder:
         start = time.perf_counter()
@@ -118,8 +118,8 @@ def large(rows: int) -> Found:
     return found
 
 
-def with_rows(rows: int, size: int) -> Model:
-    """A classifier of token ids whose embed has this many rows."""
+def make_large_model(rows: int, size: int) -> Model:
+    """Make a classifier of token ids whose embedding has this many rows."""
     small = sample(seed=1, size=size, outputs=150)
     document, tensors = small.document, dict(small.tensors)
     names = document["input"]["vocabulary"]
@@ -131,8 +131,8 @@ def with_rows(rows: int, size: int) -> Model:
     return attach(Model(document, tensors), lengths=(1,))
 
 
-def summary(rows: list[Found]) -> list[Found]:
-    """Over cells and dialects: the worst of each compiler, level and length."""
+def summarise(rows: list[Found]) -> list[Found]:
+    """Return the worst row of each compiler, level and length over cells and dialects."""
     keys = list(dict.fromkeys((r["compiler"], r["level"], r["steps"]) for r in rows))
     found = []
     for key in keys:
@@ -154,29 +154,29 @@ def summary(rows: list[Found]) -> list[Found]:
 
 
 def main() -> None:
-    parser = record.arguments(__doc__)
+    parser = record.make_parser(__doc__)
     parser.add_argument("--cells", nargs="+", choices=cells.names(), default=cells.names())
     parser.add_argument("--rows", type=int, default=20_000)
     parser.add_argument("--lengths", type=int, nargs="+", default=LENGTHS)
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     if not compilers():
-        parser.error("there is neither gcc nor clang here; install one")
+        parser.error("neither gcc nor clang is installed; install one")
     every = [(cell, dialect) for cell in options.cells for dialect in cells.dialects_of(cell)]
     rows, clean = [], 0
     for cell, dialect in every:
-        rows += measured(cell, dialect, tuple(options.lengths))
-        clean += sanitized(cell, dialect) if "gcc" in compilers() else 0
+        rows += measure(cell, dialect, tuple(options.lengths))
+        clean += passes_sanitizers(cell, dialect) if "gcc" in compilers() else 0
     figures = {
         "models": len(every),
         "compilers": versions(),
-        "summary": summary(rows),
+        "summary": summarise(rows),
         "sanitizers": " ".join(SANITIZED),
         "sanitized_ok": clean,
-        "large": large(options.rows),
+        "large": time_large_model(options.rows),
         "rows": rows,
     }
-    record.write(options.out, "c_export", record.made(figures))
+    record.write(options.out, "c_export", record.with_provenance(figures))
     if options.json:
         print(json.dumps(figures))
         return

@@ -1,9 +1,9 @@
-"""From nothing to a trained model: clone this repository, `make demo`, `make test`; wall seconds of each.
+"""Time a fresh start: clone this repository, run `make demo` and `make test`; wall seconds of each.
 
     python bench/clone.py
 
-What is cloned is the last commit. The data sets' cache is an empty one, so that the demo fetches its set; pip's
-own cache is left as it is. Installations are timed apart, and are part of the totals too.
+The last commit is cloned. The cache of data sets is empty, so that the demo fetches its set; pip's own cache is left as
+it is. Installations are timed separately, and are also part of the totals.
 """
 
 from __future__ import annotations
@@ -29,26 +29,26 @@ print(json.dumps({name: version(name) for name in ("tidegate", "numpy", "torch")
 
 
 def main() -> None:
-    options = record.arguments(__doc__).parse_args()
+    options = record.make_parser(__doc__).parse_args()
     with tempfile.TemporaryDirectory() as folder:
         clone = Path(folder, "tidegate")
         subprocess.run(["git", "clone", "--quiet", str(ROOT), str(clone)], check=True)
-        figures = {goal: measured(goal, clone) for goal in STAMPS}
-        found = record.made(figures)
-        asked = subprocess.run([".venv/bin/python", "-c", VERSIONS], cwd=clone, check=True, capture_output=True)
-        found["versions"].update(json.loads(asked.stdout))
-    record.write(options.out, "clone", found)
+        figures = {goal: measure(goal, clone) for goal in STAMPS}
+        content = record.with_provenance(figures)
+        versions = subprocess.run([".venv/bin/python", "-c", VERSIONS], cwd=clone, check=True, capture_output=True)
+        content["versions"].update(json.loads(versions.stdout))
+    record.write(options.out, "clone", content)
     for goal, spent in figures.items():
         print(f"make {goal}: {spent['seconds']:.0f} s, of these {spent['install_seconds']:.0f} s to install")
 
 
-def measured(goal: str, clone: Path) -> dict[str, float]:
-    """Seconds of the installation, then of all."""
-    install = timed(STAMPS[goal], clone)
-    return {"seconds": install + timed(goal, clone), "install_seconds": install}
+def measure(goal: str, clone: Path) -> dict[str, float]:
+    """Time the installation, and then all of a goal."""
+    install = time_make(STAMPS[goal], clone)
+    return {"seconds": install + time_make(goal, clone), "install_seconds": install}
 
 
-def timed(goal: str, clone: Path) -> float:
+def time_make(goal: str, clone: Path) -> float:
     """Seconds of `make goal` as somebody who has only just cloned would run it."""
     env = {name: value for name, value in os.environ.items() if name not in OURS}
     env["TIDEGATE_CACHE"] = str(clone.parent / "cache")

@@ -1,10 +1,10 @@
-"""Every cell in every dialect on every target: its largest error beside the derived bound, over lengths.
+"""Check every cell in every dialect on every target: the largest error against its derived bound, over lengths.
 
     python bench/dialects.py [--cells ...] [--size 16] [--lengths 1 7 100 1000] [--json]
 
-error: the largest in outputs and states against the float64 oracle, and its bound. ratio: of the number nearest to its
-bound. mistaken: what the least of the same weights in another dialect, with two gates swapped or without a bias makes
-of that ratio; it must be far above 1. C and ONNX have benches of their own.
+error: the largest error of outputs and states against the float64 reference, and its bound. ratio: the largest ratio of
+an error to its bound. mistaken: the smallest such ratio of a wrong model: the same weights in another dialect, with two
+gates swapped, or without a bias; it must be far above 1. C and ONNX have benchmarks of their own.
 """
 
 from __future__ import annotations
@@ -22,31 +22,31 @@ from tidegate.verify.replay import Replay, Result, torch
 from tidegate.verify.samples import sample
 
 LENGTHS = (1, 7, 100, 1000)
-SAID = {True: "", False: "  OVER", None: "  no bound"}
+VERDICTS = {True: "", False: "  OVER", None: "  no bound"}
 
 
-def measured(cell: str, dialect: dict[str, str], size: int, length: int) -> list[dict[str, Any]]:
-    """One row for each target."""
+def measure(cell: str, dialect: dict[str, str], size: int, length: int) -> list[dict[str, Any]]:
+    """Measure a cell in a dialect; return one row for each target."""
     model = attach(sample(seed=1, features=size, size=size, cell=cell, dialect=dialect), lengths=(length,))
     replay, wrong = Replay(model), wrong_variants(model)
     rows = []
     for target in _native.targets():
         bounds = replay.bounds_on(target)
 
-        def judged(engine: Any, target: str = target, bounds: Any = bounds) -> Result:
+        def evaluate(engine: Any, target: str = target, bounds: Any = bounds) -> Result:
             return replay.judged(target, "fused", replay.answers_of(replay.run(engine)), bounds)
 
-        result = judged(compile(model, target))
-        ratios = [float(judged(compile(one, target)).ratio or 0) for one in wrong.values()]
-        rows.append(row(cell, dialect, length, result, min(ratios)))
-    return [*rows, row(cell, dialect, length, torch(replay), None)]
+        result = evaluate(compile(model, target))
+        ratios = [float(evaluate(compile(one, target)).ratio or 0) for one in wrong.values()]
+        rows.append(make_row(cell, dialect, length, result, min(ratios)))
+    return [*rows, make_row(cell, dialect, length, torch(replay), None)]
 
 
-def row(cell: str, dialect: dict[str, str], length: int, result: Result, mistaken: float | None) -> dict[str, Any]:
-    said = [f"{k}={v}" for k, v in dialect.items() if v != cells.load(cell).dialect[k]]
+def make_row(cell: str, dialect: dict[str, str], length: int, result: Result, mistaken: float | None) -> dict[str, Any]:
+    choices = [f"{k}={v}" for k, v in dialect.items() if v != cells.load(cell).dialect[k]]
     return {
         "cell": cell,
-        "dialect": ", ".join(said),
+        "dialect": ", ".join(choices),
         "target": result.target,
         "steps": length,
         "error": result.error,
@@ -58,7 +58,7 @@ def row(cell: str, dialect: dict[str, str], length: int, result: Result, mistake
 
 
 def main() -> None:
-    parser = record.arguments(__doc__)
+    parser = record.make_parser(__doc__)
     parser.add_argument("--cells", nargs="+", choices=cells.names(), default=cells.names())
     parser.add_argument("--size", type=int, default=16)
     parser.add_argument("--lengths", type=int, nargs="+", default=LENGTHS)
@@ -69,9 +69,9 @@ def main() -> None:
         for cell in options.cells
         for dialect in cells.dialects_of(cell)
         for length in options.lengths
-        for found in measured(cell, dialect, options.size, length)
+        for found in measure(cell, dialect, options.size, length)
     ]
-    record.write(options.out, "dialects", record.made({"size": options.size, "rows": rows}, "torch"))
+    record.write(options.out, "dialects", record.with_provenance({"size": options.size, "rows": rows}, "torch"))
     if options.json:
         print(json.dumps(rows))
         return
@@ -80,7 +80,7 @@ def main() -> None:
         wrong = "-" if r["mistaken"] is None else f"{r['mistaken']:.0f}"
         print(
             f"{r['cell']:7} {r['dialect'] or 'default':45} {r['target']:7} {r['steps']:5} {r['error']:9.1e} "
-            f"{r['bound']:9.1e} {r['ratio']:6.3f} {wrong:>9}{SAID[r['ok']]}"
+            f"{r['bound']:9.1e} {r['ratio']:6.3f} {wrong:>9}{VERDICTS[r['ok']]}"
         )
     within, unbounded = (sum(r["ok"] is ok for r in rows) for ok in (True, None))
     worst = max(r["ratio"] for r in rows)

@@ -1,10 +1,9 @@
-"""Each target's largest error beside its derived bound, over lengths, and the wrong models that it catches.
+"""Check each target's largest error against its derived bound, over lengths, and which wrong models it catches.
 
     python bench/errors.py [--size 64] [--lengths 1 7 100 1000] [--json]
 
-error: the largest in outputs and states, and its bound. ratio: of the number nearest to its bound. mutants:
-how many of the models that are wrong in one way exceed the right one's bound, and by what factor the least of
-them does.
+error: the largest error of outputs and states, and its bound. ratio: the largest ratio of an error to its bound.
+mutants: how many models with one mistake exceed the right model's bound, and by what factor the nearest of them does.
 """
 
 from __future__ import annotations
@@ -24,19 +23,19 @@ from tidegate.verify.samples import sample
 LENGTHS = (1, 7, 100, 1000)
 
 
-def measured(size: int, length: int) -> list[dict[str, Any]]:
-    """One row for each target."""
+def measure(size: int, length: int) -> list[dict[str, Any]]:
+    """Measure all targets at one length; return one row for each."""
     model = attach(sample(seed=1, features=size, size=size, outputs=10), lengths=(length,))
     replay, wrong = Replay(model), mutants(model)
     rows = []
     for target in _native.targets():
         bounds = replay.bounds_on(target)
 
-        def judged(engine: Any, target: str = target, bounds: Any = bounds) -> Any:
+        def evaluate(engine: Any, target: str = target, bounds: Any = bounds) -> Any:
             return replay.judged(target, "fused", replay.answers_of(replay.run(engine)), bounds)
 
-        right = judged(compile(model, target))
-        ratios = {name: judged(compile(mutant, target)).ratio for name, mutant in wrong.items()}
+        right = evaluate(compile(model, target))
+        ratios = {name: evaluate(compile(mutant, target)).ratio for name, mutant in wrong.items()}
         rows.append(
             {
                 "target": target,
@@ -54,13 +53,13 @@ def measured(size: int, length: int) -> list[dict[str, Any]]:
 
 
 def main() -> None:
-    parser = record.arguments(__doc__)
+    parser = record.make_parser(__doc__)
     parser.add_argument("--size", type=int, default=64)
     parser.add_argument("--lengths", type=int, nargs="+", default=LENGTHS)
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
-    rows = [row for length in options.lengths for row in measured(options.size, length)]
-    record.write(options.out, "errors", record.made({"size": options.size, "rows": rows}))
+    rows = [row for length in options.lengths for row in measure(options.size, length)]
+    record.write(options.out, "errors", record.with_provenance({"size": options.size, "rows": rows}))
     if options.json:
         print(json.dumps(rows))
         return

@@ -1,9 +1,10 @@
-"""What importing tidegate and a first answer cost, beside the same with the libraries that have a GRU.
+"""Measure CPU time and memory of importing tidegate and of a first output, compared with other libraries with a GRU.
 
     python bench/footprint.py [--runs 7] [--peers torch onnxruntime]
 
-Each case runs in fresh processes, in turn: medians of CPU seconds and of resident memory at the end. A first step: the
-library, a file of a GRU of 64 inputs and 64 units, and one step of it. A first message: a classifier of text.
+Each case runs in fresh processes, one after the other; figures are medians of CPU seconds and of resident memory at the
+end. A first step: import the library, load a GRU of 64 inputs and 64 units, and run one step. A first message: classify
+one text.
 """
 
 from __future__ import annotations
@@ -75,9 +76,9 @@ model.invoke()
 }
 
 
-def measured(code: str, folder: str, name: str) -> tuple[float, float]:
-    """CPU seconds and megabytes of a fresh process."""
-    # byte code is cached, as in any installed package: without it every process would compile the sources anew
+def measure(code: str, folder: str, name: str) -> tuple[float, float]:
+    """Run code in a fresh process, and return its CPU seconds and megabytes."""
+    # byte code is cached, as in any installed package: otherwise every process would compile the sources again
     cached = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
     run = subprocess.run(
         [sys.executable, "-c", code + END], capture_output=True, text=True, check=True, env=cached, cwd=folder
@@ -94,13 +95,13 @@ def module_bytes() -> int:
     return os.path.getsize(_native.__file__)
 
 
-def written(folder: Path, here: list[str]) -> None:
-    """The files that the cases read: the same GRU for every library."""
+def write_files(folder: Path, here: list[str]) -> None:
+    """Write the files that the cases read: the same GRU for every library."""
     from tidegate.verify import attach
     from tidegate.verify.samples import sample
 
     sample(size=64, over=("last", "mean", "max"), outputs=77, check=True).save(folder / "text.safetensors")
-    gru = ours.model(parse("step", "64x64"))
+    gru = ours.make_model(parse("step", "64x64"))
     attach(gru).save(folder / "gru.safetensors")
     weights = Weights(*(gru.tensors[f"layers.0.{role}"] for role in "WRbc"))
     if "torch" in here:
@@ -110,9 +111,9 @@ def written(folder: Path, here: list[str]) -> None:
 
         torch.save(tidegate.to_torch(gru).state_dict(), folder / "gru.pt")
     if {"onnxruntime", "openvino"} & {*here}:
-        from common.gru_peers import graph
+        from common.gru_peers import make_graph
 
-        (folder / "gru.onnx").write_bytes(graph(weights))
+        (folder / "gru.onnx").write_bytes(make_graph(weights))
     if "jax" in here:
         import numpy as np
 
@@ -120,22 +121,22 @@ def written(folder: Path, here: list[str]) -> None:
     if "ai-edge-litert" in here:
         from common import gru_litert
 
-        (folder / "gru.tflite").write_bytes(gru_litert.graph(weights, 1))
+        (folder / "gru.tflite").write_bytes(gru_litert.make_graph(weights, 1))
 
 
 def main() -> None:
-    parser = record.timed_arguments(__doc__)
-    peers.add(parser)
+    parser = record.make_speed_parser(__doc__)
+    peers.add_flag(parser)
     parser.add_argument("--runs", type=int, default=7)
     options = parser.parse_args()
-    here = peers.installed(options.peers)
+    here = peers.find_installed(options.peers)
     cases = {**CASES, **{f"{name}, first step": PEERS[name] for name in here}}
     found: dict[str, list[tuple[float, float]]] = {name: [] for name in cases}
     with tempfile.TemporaryDirectory() as folder:
-        written(Path(folder), here)
+        write_files(Path(folder), here)
         for _ in range(options.runs + 1):
             for name, code in cases.items():
-                found[name].append(measured(code, folder, name))
+                found[name].append(measure(code, folder, name))
     rows = {n: tuple(map(statistics.median, zip(*v[1:], strict=True))) for n, v in found.items()}
     told = {n: {"cpu_s": c, "resident_mb": m} for n, (c, m) in rows.items()}
     figures = {
@@ -144,7 +145,7 @@ def main() -> None:
         "cases": told,
         "module_bytes": module_bytes(),
     }
-    record.write(options.out, "footprint", record.made(figures, *here))
+    record.write(options.out, "footprint", record.with_provenance(figures, *here))
     report(rows)
 
 

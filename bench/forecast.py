@@ -1,16 +1,16 @@
-"""Forecasts of public series with the defaults and no option but the seed, beside seasonal naive and ridge regression.
+"""Back-test forecasters on public series with the defaults, compared with seasonal naive and ridge regression.
 
     python bench/forecast.py [load etth1 m4_hourly exchange_rate] [--seeds ...]
 
-Each model is fitted on the official train split alone, written, loaded again and back-tested on the official test by
-the native runtime: each forecast is made from the steps before it, its point is the median. Writes
-bench/results/forecast.json; other sets keep their entry.
+No option but the seed is given. Each model is trained on the official training split alone, written, loaded again and
+back-tested on the official test split by the native runtime: each forecast is made from the steps before it, and its
+point is the median. Writes bench/results/forecast.json and keeps the entries of other sets.
 
-load: mean absolute errors over that of the better seasonal naive, of a day or a week before; of all origins, and of
-each week of the test, to which an origin belongs by its first step ahead. etth1: errors of all channels over the
-deviation of the training rows, of every test window. m4_hourly: the competition's figures, of one forecast at the end
-of each series. exchange_rate: nothing is known to beat the last value; where a model does not, `tidegate score` must
-say so.
+load: ratios of mean absolute errors to that of the better seasonal naive, a day or a week before, over all origins and
+over each week of the test split; an origin's week is that of its first step ahead. etth1: errors of all channels and
+test windows, divided by the deviation of the training rows. m4_hourly: the competition's metrics of one forecast at the
+end of each series. exchange_rate: no method is known to beat the last value; where a model does not, `tidegate score`
+must say so.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ import numpy.typing as npt
 from common import fits, record
 
 from tidegate import cli
-from tidegate.backtest import Backtest, Rolled, backtest, forecaster
+from tidegate.backtest import Backtest, Rolled, backtest, load_forecaster
 from tidegate.cli._table import table
 from tidegate.data import catalogue
 from tidegate.tasks._baseline_models import Ridge, seasonal_naive
@@ -46,8 +46,10 @@ HOURS = 24
 
 @dataclass(frozen=True)
 class Case:
-    """How a set is tested. start: the first step that is forecast, None: what follows the rows of training. figures: of
-    a back-test. seeds: where no others are asked for.
+    """How a set is tested.
+
+    start: the first step to forecast; None: the one after the training rows. figures: computes the figures of a
+    back-test. seeds: the default.
     """
 
     start: int | None
@@ -56,37 +58,40 @@ class Case:
 
 
 def main() -> None:
-    parser = record.arguments(__doc__)
+    parser = record.make_parser(__doc__)
     parser.add_argument("sets", nargs="*", default=list(CASES), help=f"data sets (default {' '.join(CASES)})")
     parser.add_argument("--seeds", nargs="+", type=int, help="one fit each (default 0 1 2, of the two last sets 0)")
     args = parser.parse_args()
     if unknown := [name for name in args.sets if name not in CASES]:
         parser.error(f"no case {unknown[0]!r}; choose of {', '.join(CASES)}")
     for name in args.sets:
-        store(args.out, name, record.made(measured(name, args.seeds or CASES[name].seeds), "torch"))
-        print(shown(name, record.read(args.out, "forecast")[name]["figures"]), flush=True)
+        store(args.out, name, record.with_provenance(measure(name, args.seeds or CASES[name].seeds), "torch"))
+        print(format_table(name, record.read(args.out, "forecast")[name]["figures"]), flush=True)
 
 
-def measured(name: str, seeds: tuple[int, ...]) -> Figures:
-    """Published figures, and rows of figures with one value a seed."""
+def measure(name: str, seeds: tuple[int, ...]) -> Figures:
+    """Return the published figures, and rows of figures with one value per seed."""
     files = catalogue.fetch(name)
-    runs = [one(name, files, seed) for seed in seeds]
-    return {"published": list(catalogue.get(name).published), "seeds": list(seeds), "rows": together(runs)}
+    runs = [measure_seed(name, files, seed) for seed in seeds]
+    return {"published": list(catalogue.get(name).published), "seeds": list(seeds), "rows": merge_seeds(runs)}
 
 
-def one(name: str, files: dict[str, Path], seed: int) -> list[Figures]:
-    """Fit, write, load, back-test: the figures of one seed, each {figure, value, digits, beside: name -> value}."""
+def measure_seed(name: str, files: dict[str, Path], seed: int) -> list[Figures]:
+    """Fit, write, load and back-test; return the figures of one seed, each {figure, value, digits, beside}.
+
+    beside: the values of the baselines by name.
+    """
     case = CASES[name]
     with tempfile.TemporaryDirectory() as folder:
         out = os.path.join(folder, "model.safetensors")
-        spent = fits.fitted(name, files["train"], out, seed=seed)
+        spent = fits.fit_set(name, files["train"], out, seed=seed)
         begun = time.perf_counter()
         found = backtest(out, str(files["all"]), case.start)
         seconds = time.perf_counter() - begun
         held = found.metrics["coverage"]["0.8"]
         return [
-            *case.figures(found, forecaster(out)[1]),
-            *(told(out, files["all"], found, case.start) if name == "exchange_rate" else []),
+            *case.figures(found, load_forecaster(out)[1]),
+            *(check_warning(out, files["all"], found, case.start) if name == "exchange_rate" else []),
             figure("80 % interval holds, %", 100 * held, 1),
             figure("pinball loss, the data's units", found.metrics["pinball"], 4),
             figure("CPU seconds of a fit", spent["cpu_seconds"], 1),
@@ -102,12 +107,12 @@ def figure(name: str, value: float, digits: int, **beside: float) -> Figures:
 
 
 def detail(name: str, value: float, digits: int) -> Figures:
-    """A figure that README.md leaves out."""
+    """Make a figure that the documentation leaves out."""
     return {**figure(name, float(value), digits), "detail": True}
 
 
-def together(runs: list[list[Figures]]) -> list[Figures]:
-    """The rows of all seeds in one: a value a seed; what stands beside does not depend on it."""
+def merge_seeds(runs: list[list[Figures]]) -> list[Figures]:
+    """Merge the rows of all seeds into rows with one value per seed; `beside` does not depend on the seed."""
     rows = []
     for same in zip(*runs, strict=True):
         values = [row["value"] for row in same]
@@ -118,10 +123,10 @@ def together(runs: list[list[Figures]]) -> list[Figures]:
 # ---- load
 
 
-def of_load(found: Backtest, options: Options) -> list[Figures]:
-    """Ratios to the better seasonal naive of all origins together, and of those of each week."""
+def load_figures(found: Backtest, options: Options) -> list[Figures]:
+    """Return ratios to the better seasonal naive over all origins, and over those of each week."""
     (one,) = found.series
-    errors = {name: np.abs(made - one.truth).mean((1, 2)) for name, made in rivals(one, options).items()}
+    errors = {name: np.abs(made - one.truth).mean((1, 2)) for name, made in all_forecasts(one, options).items()}
     week = (one.origins - one.origins[0]) // WEEK
     rows = [
         *ratios("all origins", errors, np.ones(len(week), bool)),
@@ -131,22 +136,22 @@ def of_load(found: Backtest, options: Options) -> list[Figures]:
     return [*rows, figure("mean absolute error, megawatts", float(errors["model"].mean()), 1, **overall)]
 
 
-def rivals(one: Rolled, options: Options) -> dict[str, Floats]:
-    """Forecasts float64 [origins, horizon, targets] of the model and of what stands beside it."""
+def all_forecasts(one: Rolled, options: Options) -> dict[str, Floats]:
+    """Return the forecasts of the model and its baselines, float64 [origins, horizon, targets]."""
     H, x = one.truth.shape[1], one.track.truth
     first = int(one.origins[0]) + 1
     weekly = [one.origins[i : i + WEEK] for i in range(0, len(one.origins), WEEK)]
     return {
-        "model": median(one),
+        "model": point_forecasts(one),
         "day before": seasonal_naive(x, one.origins, H, DAY),
         "week before": seasonal_naive(x, one.origins, H, WEEK),
-        "ridge": ridge(x[:first], options).predict(x, one.origins),
-        "ridge, refitted weekly": np.concatenate([ridge(x[: at[0] + 1], options).predict(x, at) for at in weekly]),
+        "ridge": fit_ridge(x[:first], options).predict(x, one.origins),
+        "ridge, refitted weekly": np.concatenate([fit_ridge(x[: at[0] + 1], options).predict(x, at) for at in weekly]),
     }
 
 
-def ridge(history: Floats, options: Options) -> Ridge:
-    """A ridge regression on the window that the model has."""
+def fit_ridge(history: Floats, options: Options) -> Ridge:
+    """Fit a ridge regression on the model's window."""
     assert options.lookback
     assert options.horizon
     spread = options.spread or "training"
@@ -154,34 +159,34 @@ def ridge(history: Floats, options: Options) -> Ridge:
 
 
 def ratios(what: str, errors: dict[str, Floats], of: npt.NDArray[np.bool_]) -> list[Figures]:
-    """The model's error over that of the better seasonal naive on these origins; the others' beside it."""
+    """Return the ratio of the model's error to that of the better seasonal naive on these origins, and the others'."""
     means = {name: float(each[of].mean()) for name, each in errors.items()}
     name = min(("day before", "week before"), key=means.__getitem__)
     beside = {rival: mean / means[name] for rival, mean in means.items() if rival.startswith("ridge")}
     return [figure(f"error over that of the {name}, {what}", means["model"] / means[name], 3, **beside)]
 
 
-def median(one: Rolled) -> Floats:
-    """The points of forecasts with the quantiles .1, .5 and .9: float64 [origins, horizon, targets]."""
+def point_forecasts(one: Rolled) -> Floats:
+    """Return the medians of forecasts with the quantiles .1, .5 and .9: float64 [origins, horizon, targets]."""
     return np.asarray(one.forecasts[..., one.forecasts.shape[-1] // 2])
 
 
 # ---- etth1
 
-TRAINED = 8640  # official rows of training, whose mean and deviation scale a channel
+TRAINING_ROWS = 8640  # official training rows, whose deviation scales a channel
 
 
-def of_etth1(found: Backtest, options: Options) -> list[Figures]:
-    """MSE and MAE of all channels, each over its deviation in training."""
+def etth1_figures(found: Backtest, options: Options) -> list[Figures]:
+    """Return MSE and MAE over all channels, each divided by its deviation in training."""
     errors: dict[str, list[Floats]] = {"model": [], "last value": [], "day before": []}
     for one in found.series:
         H, x = one.truth.shape[1], one.track.truth
-        deviation = x[:TRAINED].std(0)
+        deviation = x[:TRAINING_ROWS].std(0)
         naive = {
             "last value": seasonal_naive(x, one.origins, H, 1),
             "day before": seasonal_naive(x, one.origins, H, HOURS),
         }
-        for name, made in {"model": median(one), **naive}.items():
+        for name, made in {"model": point_forecasts(one), **naive}.items():
             errors[name].append((made - one.truth) / deviation)
     mse, mae = ({name: float(mean(np.array(of))) for name, of in errors.items()} for mean in (squared, absolute))
     return [figure(what, of.pop("model"), 4, **of) for what, of in (("MSE", mse), ("MAE", mae))]
@@ -198,8 +203,8 @@ def absolute(errors: Floats) -> float:
 # ---- m4_hourly
 
 
-def of_m4(found: Backtest, options: Options) -> list[Figures]:
-    """sMAPE and MASE as the competition counts them, season 24."""
+def m4_figures(found: Backtest, options: Options) -> list[Figures]:
+    """Return sMAPE and MASE as the competition defines them, with season 24."""
     truth = np.concatenate([one.truth for one in found.series])
     scale = np.array([seasonal_scale(one.track.truth[: one.origins[0] + 1], HOURS) for one in found.series])
     naive = [seasonal_naive(one.track.truth, one.origins, truth.shape[1], HOURS) for one in found.series]
@@ -214,39 +219,39 @@ def of_m4(found: Backtest, options: Options) -> list[Figures]:
 # ---- exchange_rate
 
 
-def of_exchange(found: Backtest, options: Options) -> list[Figures]:
+def exchange_rate_figures(found: Backtest, options: Options) -> list[Figures]:
     last = found.baselines["last value"]
     assert isinstance(last, float)
     return [figure("error over that of the last value", found.metrics["mae"] / last, 3)]
 
 
-def told(model: str, file: Path, found: Backtest, start: int | None) -> list[Figures]:
-    """Whether the command says that the model is beaten. Ends the bench where it is and nothing is said."""
-    said = io.StringIO()
-    with contextlib.redirect_stdout(said):
+def check_warning(model: str, file: Path, found: Backtest, start: int | None) -> list[Figures]:
+    """Check that the command warns where the last value beats the model, and only there. Ends the benchmark if not."""
+    output = io.StringIO()
+    with contextlib.redirect_stdout(output):
         code = cli.main(["score", model, str(file), "--start", str(start)])
-    warned = "warning: the model does not beat last value" in said.getvalue()
+    warned = "warning: the model does not beat last value" in output.getvalue()
     beaten = not found.metrics["mae"] < float(found.baselines["last value"])
     if code or warned != beaten:
-        raise SystemExit(f"tidegate score ended with {code}; beaten by the last value: {beaten}; said so: {warned}")
+        raise SystemExit(f"tidegate score ended with {code}; beaten by the last value: {beaten}; warned: {warned}")
     return [figure("warned that the last value is better (1: yes)", float(warned), 0)]
 
 
 CASES = {
-    "load": Case(None, of_load),
-    "etth1": Case(11_520, of_etth1),
-    "m4_hourly": Case(None, of_m4, (0,)),
-    "exchange_rate": Case(6070, of_exchange, (0,)),
+    "load": Case(None, load_figures),
+    "etth1": Case(11_520, etth1_figures),
+    "m4_hourly": Case(None, m4_figures, (0,)),
+    "exchange_rate": Case(6070, exchange_rate_figures, (0,)),
 }
 
 
 def store(folder: Path, name: str, found: Figures) -> None:
-    """Put one set's figures into the file; those of other sets stay."""
+    """Write one set's figures to the file, and keep those of other sets."""
     known = {**record.read(folder, "forecast"), name: found}
     record.write(folder, "forecast", {name: known[name] for name in CASES if name in known})
 
 
-def shown(name: str, found: Figures) -> str:
+def format_table(name: str, found: Figures) -> str:
     rows = [
         [
             row["figure"],

@@ -1,11 +1,12 @@
-"""Random torch modules brought into models: a stream's answers against torch's whole sequence, beside the bound.
+"""Convert random torch modules to models, and compare a stream's outputs with torch's whole sequence and the bound.
 
     python bench/from_torch.py [--count 200] [--seed 0] [--json]
 
-Each module: perhaps an Embedding, one or two recurrences (GRU, LSTM, RNN of one to three layers with or without bias,
-projection, tanh or relu; some of tidegate.nn in other dialects), perhaps a LayerNorm, a Linear with or without
-activation, a Softmax. error: the largest difference of an answer after the last step, single steps of a stream against
-one call of the modules. ratio: the worst difference over the sum of what both may stray from the oracle.
+Each model may start with an Embedding. One or two recurrent modules follow (GRU, LSTM, RNN of one to three layers, with
+or without bias and projection, tanh or relu; some of tidegate.nn in other dialects), then possibly a LayerNorm, a
+Linear with or without activation, and a Softmax. error: the largest difference of the output after the last step,
+between single steps of a stream and one call of the modules. ratio: the largest ratio of a difference to the sum of
+both bounds.
 """
 
 from __future__ import annotations
@@ -26,8 +27,8 @@ from tidegate.verify.replay import TORCH_ERRORS, errors_on
 Random = np.random.Generator
 
 
-def recurrence(random: Random, width: int) -> torch.nn.Module:
-    """A recurrent module of random kind and options."""
+def random_recurrence(random: Random, width: int) -> torch.nn.Module:
+    """Make a recurrent module of random kind and options."""
     kind = str(random.choice(["GRU", "LSTM", "RNN", "own GRU", "own LSTM", "own RNN", "MinGRU"]))
     H, layers, bias = int(random.integers(1, 33)), int(random.integers(1, 4)), bool(random.random() < 0.7)
     options: dict[str, Any] = {"bias": bias}
@@ -45,14 +46,14 @@ def recurrence(random: Random, width: int) -> torch.nn.Module:
     return getattr(nn, kind.removeprefix("own "))(width, H, layers, **options)
 
 
-def modules(random: Random) -> list[torch.nn.Module]:
-    """Modules that go one after the other, with random weights."""
+def random_modules(random: Random) -> list[torch.nn.Module]:
+    """Make a chain of modules with random weights."""
     width = int(random.integers(1, 17))
     made: list[torch.nn.Module] = (
         [torch.nn.Embedding(int(random.integers(2, 40)), width)] if random.random() < 0.3 else []
     )
     for _ in range(int(random.integers(1, 3))):
-        made.append(recurrence(random, width))
+        made.append(random_recurrence(random, width))
         width = int(getattr(made[-1], "proj_size", 0) or made[-1].hidden_size)
     if random.random() < 0.3:
         made.append(torch.nn.LayerNorm(width, bias=bool(random.random() < 0.7)))
@@ -64,21 +65,21 @@ def modules(random: Random) -> list[torch.nn.Module]:
     return made
 
 
-def measured(seed: int) -> dict[str, Any]:
-    """One random model: its modules, the steps, and how far a stream is from torch."""
+def measure(seed: int) -> dict[str, Any]:
+    """Measure one random model: its modules, its steps, and the difference between a stream and torch."""
     random = np.random.default_rng(seed)
     torch.manual_seed(seed)
-    made, steps = modules(random), int(random.integers(1, 41))
-    predictor = tidegate.from_torch(*made)
-    if isinstance(made[0], torch.nn.Embedding):
-        x: Any = random.integers(0, made[0].num_embeddings, steps)
+    chain, steps = random_modules(random), int(random.integers(1, 41))
+    predictor = tidegate.from_torch(*chain)
+    if isinstance(chain[0], torch.nn.Embedding):
+        x: Any = random.integers(0, chain[0].num_embeddings, steps)
     else:
-        x = random.standard_normal((steps, made[0].input_size)).astype(np.float32)
+        x = random.standard_normal((steps, chain[0].input_size)).astype(np.float32)
     with torch.no_grad(), warnings.catch_warnings():
         warnings.filterwarnings("ignore", "LSTM with projections")
-        given = torch.from_numpy(x)[:, None]
-        whole = nn.Sequential(*made).eval()(given)[-1, 0].numpy()
-        again = tidegate.to_torch(predictor)(given)
+        inputs = torch.from_numpy(x)[:, None]
+        whole = nn.Sequential(*chain).eval()(inputs)[-1, 0].numpy()
+        converted = tidegate.to_torch(predictor)(inputs)
     stream = predictor.stream()
     for step in x:
         scores = stream.push(step)
@@ -86,9 +87,9 @@ def measured(seed: int) -> dict[str, Any]:
     functions = (errors_on(predictor.target), TORCH_ERRORS)
     bound = sum(carried(predictor.model, run, errors).output for errors in functions)
     error = abs(scores.values.astype(np.float64) - whole)
-    back = (again[0] if isinstance(again, tuple) else again)[-1, 0].detach().numpy()
+    back = (converted[0] if isinstance(converted, tuple) else converted)[-1, 0].detach().numpy()
     return {
-        "modules": [str(m).replace("\n", " ") for m in made],
+        "modules": [str(m).replace("\n", " ") for m in chain],
         "steps": steps,
         "error": float(error.max()),
         "bound": float(bound[error.argmax()]),
@@ -98,13 +99,13 @@ def measured(seed: int) -> dict[str, Any]:
 
 
 def main() -> None:
-    parser = record.arguments(__doc__)
+    parser = record.make_parser(__doc__)
     parser.add_argument("--count", type=int, default=200)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     torch.set_num_threads(1)
-    rows = [measured(options.seed + i) for i in range(options.count)]
+    rows = [measure(options.seed + i) for i in range(options.count)]
     worst = max(rows, key=lambda row: row["ratio"])
     found = {
         "modules": len(rows),
@@ -113,7 +114,7 @@ def main() -> None:
         "largest_error": max(row["error"] for row in rows),
         "worst": worst,
     }
-    record.write(options.out, "from_torch", record.made(found, "torch"))
+    record.write(options.out, "from_torch", record.with_provenance(found, "torch"))
     if options.json:
         print(json.dumps(found))
         return

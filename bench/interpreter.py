@@ -1,9 +1,8 @@
-"""The tape interpreter against the fused kernel: same bits, and how much slower, in one interleaved run.
+"""Compare the tape interpreter with the fused kernel in interleaved rounds: the same bits, and how much slower it is.
 
     python bench/interpreter.py [--size 64] [--rounds 31] [--json]
 
-Batch 1 is a step from Python; batch 32 a run of 50 steps. One thread. Ratios of CPU time: median and
-quartiles.
+Batch 1 is one step from Python; batch 32 is a run of 50 steps. One thread. Ratios of CPU time: median and quartiles.
 """
 
 from __future__ import annotations
@@ -25,8 +24,8 @@ from tidegate.verify.samples import sample
 STEPS = 50
 
 
-def call(engine: _native.Engine, model: Model, batch: int) -> tuple[Callable[[], Any], Callable[[], bytes]]:
-    """A call to time, and the bits that it has left."""
+def make_call(engine: _native.Engine, model: Model, batch: int) -> tuple[Callable[[], Any], Callable[[], bytes]]:
+    """Make a call to time, and a function that returns the bits of its results."""
     F, random = engine.inputs, np.random.default_rng(0)
     x = random.standard_normal((STEPS, batch, F)).astype(np.float32)
     begin = np.zeros((batch, model.state_bytes), np.uint8)
@@ -41,21 +40,21 @@ def call(engine: _native.Engine, model: Model, batch: int) -> tuple[Callable[[],
     )
 
 
-def timed(work: Callable[[], Any], calls: int) -> float:
+def time_calls(work: Callable[[], Any], calls: int) -> float:
     start = time.process_time()
     for _ in range(calls):
         work()
     return (time.process_time() - start) / calls
 
 
-def measured(target: str, size: int, batch: int, rounds: int) -> dict[str, Any]:
+def measure(target: str, size: int, batch: int, rounds: int) -> dict[str, Any]:
     model = sample(features=size, size=size, over=(), outputs=None, softmax=False)
     engines = [compile(model, target, fused) for fused in (True, False)]
     assert [list(e.fused_layers) for e in engines] == [[0], []]
-    (fused, fused_bits), (tape, tape_bits) = (call(engine, model, batch) for engine in engines)
+    (fused, fused_bits), (tape, tape_bits) = (make_call(engine, model, batch) for engine in engines)
     fused(), tape()
     same, calls = fused_bits() == tape_bits(), 5000 if batch == 1 else 40
-    times = [(timed(fused, calls), timed(tape, calls)) for _ in range(rounds)]
+    times = [(time_calls(fused, calls), time_calls(tape, calls)) for _ in range(rounds)]
     low, middle, high = statistics.quantiles([b / a for a, b in times], n=4)
     return {
         "target": target,
@@ -69,13 +68,13 @@ def measured(target: str, size: int, batch: int, rounds: int) -> dict[str, Any]:
 
 
 def main() -> None:
-    parser = record.timed_arguments(__doc__)
+    parser = record.make_speed_parser(__doc__)
     parser.add_argument("--size", type=int, default=64)
     parser.add_argument("--rounds", type=int, default=31)
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
-    rows = [measured(t, options.size, b, options.rounds) for t in _native.targets() for b in (1, 32)]
-    record.write(options.out, "interpreter", record.made({"rounds": options.rounds, "rows": rows}))
+    rows = [measure(t, options.size, b, options.rounds) for t in _native.targets() for b in (1, 32)]
+    record.write(options.out, "interpreter", record.with_provenance({"rounds": options.rounds, "rows": rows}))
     if options.json:
         print(json.dumps(rows))
         return

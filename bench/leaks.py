@@ -1,10 +1,9 @@
-"""A million interleaved events over 1,000 streams of one pool against isolated streams: every score bit for
-bit.
+"""Compare a million interleaved events over 1,000 streams of one pool with isolated streams, every score bit for bit.
 
     python bench/leaks.py [--events 1000000] [--streams 1000]
 
-Events of all streams are shuffled together, pushed in batches of changing size, with ends, forgotten and
-restored streams in between. Any state that reaches another stream, or outlives its message, changes a bit.
+Events of all streams are shuffled together and pushed in batches of changing size, with ended, dropped and restored
+streams in between. Any state that leaks to another stream, or outlives its message, changes a bit.
 """
 
 from __future__ import annotations
@@ -19,8 +18,8 @@ from tidegate.runtime import Pool, Predictor, State, Stream
 from tidegate.verify.samples import WORDS, sample
 
 
-def drawn(events: int, streams: int, random: np.random.Generator) -> list[tuple[int, str, bool]]:
-    """Events in random order over the streams: pieces that end inside words, words, spaces, ends."""
+def draw_events(events: int, streams: int, random: np.random.Generator) -> list[tuple[int, str, bool]]:
+    """Draw random events of random streams: words, spaces, pieces that end inside a word, and ends of messages."""
     parts = [w for word in WORDS for w in (word, word + " ", word[: len(word) // 2], " ")]
     pieces = random.integers(len(parts), size=(events, 2))
     ids, ends = random.integers(streams, size=events), random.random(events) < 0.1
@@ -28,10 +27,10 @@ def drawn(events: int, streams: int, random: np.random.Generator) -> list[tuple[
 
 
 def push(pool: Pool, streams: dict[int, Stream], events: list[tuple[int, str, bool]]) -> int:
-    """How many of the scores of the pool and of the isolated streams differ."""
-    together = pool.push(events)
-    apart = [streams[id].push(piece, end) for id, piece, end in events]
-    return sum(bits(a) != bits(b) for a, b in zip(together, apart, strict=True))
+    """Push events to the pool and to the isolated streams, and count the scores that differ."""
+    pooled = pool.push(events)
+    isolated = [streams[id].push(piece, end) for id, piece, end in events]
+    return sum(bits(a) != bits(b) for a, b in zip(pooled, isolated, strict=True))
 
 
 def bits(scores: Any) -> tuple[bytes | None, str]:
@@ -39,7 +38,7 @@ def bits(scores: Any) -> tuple[bytes | None, str]:
 
 
 def disturb(pool: Pool, streams: dict[int, Stream], predictor: Predictor, random: np.random.Generator) -> int:
-    """Forget one stream, send another through bytes; how many states differ from the isolated ones."""
+    """Drop one stream, send another through bytes, and count the states that differ from the isolated ones."""
     gone, moved = (int(i) for i in random.choice(len(streams), 2, replace=False))
     if gone in pool:
         pool.drop(gone)
@@ -50,7 +49,7 @@ def disturb(pool: Pool, streams: dict[int, Stream], predictor: Predictor, random
 
 
 def main() -> None:
-    parser = record.arguments(__doc__)
+    parser = record.make_parser(__doc__)
     parser.add_argument("--events", type=int, default=1_000_000)
     parser.add_argument("--streams", type=int, default=1000)
     options = parser.parse_args()
@@ -60,12 +59,12 @@ def main() -> None:
     done = wrong = 0
     start = time.perf_counter()
     while done < options.events:
-        events = drawn(min(int(random.integers(1, 5000)), options.events - done), options.streams, random)
+        events = draw_events(min(int(random.integers(1, 5000)), options.events - done), options.streams, random)
         wrong += push(pool, streams, events) + disturb(pool, streams, predictor, random)
         done += len(events)
     seconds = time.perf_counter() - start
     figures = {"events": done, "streams": options.streams, "differing": wrong, "seconds": seconds}
-    record.write(options.out, "leaks", record.made(figures))
+    record.write(options.out, "leaks", record.with_provenance(figures))
     print(f"{done:,} events over {options.streams:,} streams in {seconds:.0f} s: {wrong} differ")
     raise SystemExit(bool(wrong))
 

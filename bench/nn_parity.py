@@ -1,12 +1,12 @@
-"""tidegate.nn's GRU, LSTM and RNN against torch.nn's on random configurations: values, gradients, state_dicts.
+"""Compare tidegate.nn's GRU, LSTM and RNN with torch.nn's on random configurations: values, gradients, state_dicts.
 
     python bench/nn_parity.py [--cases 500] [--steps 100 1000 10000] [--json]
 
-Each configuration runs by the engine that the module chooses and once more by the tape. differences: the largest over
-all cases, over the largest number of its tensor where that is above 1; torch's: of torch.nn in that dtype from itself
-in float64. dialects: every cell in every dialect in float64, the largest difference over 100 steps from the tape as
-NumPy reads it, and whether its gradients are those of finite differences. scan: a minimal GRU of one layer, forward and
-backward, all steps at once over step by step, and its error.
+Each configuration runs on the engine that the module chooses, and again on the tape. Differences are the largest over
+all cases, divided by the largest number of the tensor where that is above 1; "torch's own" are those of torch.nn in
+that dtype from torch.nn in float64. dialects: for every cell in every dialect in float64, the largest difference over
+100 steps from the tape run by NumPy, and whether the gradients agree with finite differences. scan: a minimal GRU of
+one layer, forward and backward: the speed-up of all steps at once over step by step, and the error.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ from common import nn_cases, nn_tapes, record
 from tidegate import cells, nn
 
 
-def parity(count: int) -> list[dict[str, Any]]:
-    """One row for each dtype and way: chosen by the module, or by the tape."""
+def measure_parity(count: int) -> list[dict[str, Any]]:
+    """Return one row for each dtype and engine: the one that the module chooses, and the tape."""
     rows = []
-    cases = [nn_cases.case(seed) for seed in range(count)]
+    cases = [nn_cases.make_case(seed) for seed in range(count)]
     for fused in (True, False):
-        found = [nn_cases.measured(chosen, fused) for chosen in cases]
+        found = [nn_cases.measure(chosen, fused) for chosen in cases]
         for dtype in ("float32", "float64"):
             of = [one for one in found if one["dtype"] == dtype]
             worst = {k: max(one[k] for one in of) for k in ("values", "gradients", "torch_values", "torch_gradients")}
@@ -47,10 +47,10 @@ def parity(count: int) -> list[dict[str, Any]]:
     return rows
 
 
-def dialects() -> list[dict[str, Any]]:
-    """One row for each cell and dialect and each way to run it."""
+def measure_dialects() -> list[dict[str, Any]]:
+    """Return one row for each cell, dialect and engine."""
     rows = []
-    for name, dialect in nn_tapes.every():
+    for name, dialect in nn_tapes.all_dialects():
         engine = nn.engine(cells.load(name, dialect).tape, torch.float64)
         for fused in (True, False) if engine != "tape" else (False,):
             rows.append(
@@ -58,15 +58,15 @@ def dialects() -> list[dict[str, Any]]:
                     "cell": name,
                     "dialect": dialect,
                     "engine": engine if fused else "tape",
-                    "from_numpy": nn_tapes.from_numpy(name, dialect, fused, 100),
-                    "gradients_hold": nn_tapes.gradients_hold(name, dialect, fused),
+                    "from_numpy": nn_tapes.difference_from_numpy(name, dialect, fused, 100),
+                    "gradients_hold": nn_tapes.check_gradients(name, dialect, fused),
                 }
             )
     return rows
 
 
-def scanned(steps: int, rows: int, hidden: int = 64, rounds: int = 5) -> dict[str, Any]:
-    """Time of the scan and of the tape step by step, and the scan's error in float32 against the loop in float64."""
+def measure_scan(steps: int, rows: int, hidden: int = 64, rounds: int = 5) -> dict[str, Any]:
+    """Time the scan and the tape step by step, and measure the scan's error in float32 against the tape in float64."""
     torch.manual_seed(0)
     module, x = nn.MinGRU(hidden, hidden), torch.randn(steps, rows, hidden)
     module.native = False
@@ -99,18 +99,18 @@ def seconds(what: Callable[[], None]) -> float:
 
 
 def main() -> None:
-    parser = record.arguments(__doc__)
+    parser = record.make_parser(__doc__)
     parser.add_argument("--cases", type=int, default=500)
     parser.add_argument("--steps", type=int, nargs="+", default=[100, 1000, 10_000])
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     torch.set_num_threads(1)
     figures = {
-        "parity": parity(options.cases),
-        "dialects": dialects(),
-        "scan": [scanned(steps, rows) for steps in options.steps for rows in (1, 8)],
+        "parity": measure_parity(options.cases),
+        "dialects": measure_dialects(),
+        "scan": [measure_scan(steps, rows) for steps in options.steps for rows in (1, 8)],
     }
-    record.write(options.out, "nn_parity", record.made(figures, "torch"))
+    record.write(options.out, "nn_parity", record.with_provenance(figures, "torch"))
     if options.json:
         print(json.dumps(figures))
         return

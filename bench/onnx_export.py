@@ -1,10 +1,10 @@
-"""Each cell's, dialect's and stack's ONNX graphs in onnxruntime against the float64 oracle, over batches and lengths.
+"""Check the ONNX graphs of every cell, dialect and stack in onnxruntime against the float64 reference.
 
     python bench/onnx_export.py [--size 8] [--batches 1 2 33] [--lengths 1 2 500] [--json]
 
-ratio: the worst error of any output or state over its own bound, of the graph of a sequence (rows of unequal lengths)
-and of that of a step, fed its own states. A batch's rows are three sequences over and over, which have T, T and 2 T / 3
-steps.
+ratio: the largest ratio of an error of outputs or states to its own bound, for the sequence graph (rows of unequal
+lengths) and for the step graph, which is fed its own states. The rows of a batch repeat three sequences of T, T and
+2 T / 3 steps.
 """
 
 from __future__ import annotations
@@ -22,19 +22,19 @@ from tidegate.verify.error_propagation import carried, flat_state, trajectory
 from tidegate.verify.samples import sample
 
 SEQUENCES = 3
-EVERY = ("last", "mean", "max", "attention")
+ALL_POOLS = ("last", "mean", "max", "attention")
 STACKS: dict[str, dict[str, Any]] = {
-    "text, every pool": {"over": EVERY, "norm": True, "dense": "tanh"},
+    "text, every pool": {"over": ALL_POOLS, "norm": True, "dense": "tanh"},
     "two residual layers": {"features": 4, "depth": 2, "over": ("max", "attention")},
-    "conv, every pool": {"features": 4, "conv": 3, "over": EVERY},
-    "conv centred, every pool": {"features": 4, "conv": 4, "centred": True, "over": EVERY},
-    "bidirectional GRU": {"features": 4, "direction": "both", "over": EVERY},
-    "bidirectional minGRU": {"features": 4, "direction": "both", "cell": "mingru", "over": EVERY},
+    "conv, every pool": {"features": 4, "conv": 3, "over": ALL_POOLS},
+    "conv centred, every pool": {"features": 4, "conv": 4, "centred": True, "over": ALL_POOLS},
+    "bidirectional GRU": {"features": 4, "direction": "both", "over": ALL_POOLS},
+    "bidirectional minGRU": {"features": 4, "direction": "both", "cell": "mingru", "over": ALL_POOLS},
 }
 
 
-class Truth:
-    """A model's sequences of T steps: input, and after each one's own length the exact answer and its bound."""
+class ExactRuns:
+    """Sequences of T steps for a model: inputs, and exact outputs and states at the end of each, with their bounds."""
 
     def __init__(self, model: Any, T: int) -> None:
         random, entry = np.random.default_rng(T), model.document["input"]
@@ -53,7 +53,7 @@ class Truth:
         self.limits = [np.concatenate([found.output, found.state]) for found in limits]
 
     def ratio(self, row: int, output: Any, state: dict[str, Any]) -> tuple[float, float]:
-        """The worst error over its bound, and the largest error, of one row's last output and state."""
+        """Return the largest ratio of error to bound, and the largest error, of a row's last output and state."""
         k = row % SEQUENCES
         error = abs(np.concatenate([output, flat_state({n: state[n] for n in self.names})]) - self.exact[k])
         return float(np.divide(error, self.limits[k], where=error > 0, out=np.zeros_like(error)).max()), float(
@@ -66,7 +66,7 @@ class Truth:
         return worst(self.ratio(b, found["output"][b], {n: v[b] for n, v in state.items()}) for b in range(B))
 
     def step(self, session: Any, B: int) -> tuple[float, float]:
-        """Every row takes all steps; each is looked at after its own length."""
+        """Run every row through all steps; compare each one after its own length."""
         rows, state, ratios = np.arange(B) % SEQUENCES, session.first(B), []
         for t in range(self.T):
             found, state = session.run(self.x[t, rows], state)
@@ -80,24 +80,24 @@ def worst(ratios: Any) -> tuple[float, float]:
     return max(ratio), max(error)
 
 
-def cases(size: int) -> Any:
-    """(name, dialect, model)."""
+def make_cases(size: int) -> Any:
+    """Yield (name, dialect, model)."""
     for cell in cells.names():
         for dialect in cells.dialects_of(cell):
-            told = ", ".join(f"{k} {v}" for k, v in dialect.items() if k != "bias")
-            yield cell, told, sample(1, 4, size, cell, dialect, over=(), outputs=3, softmax=False)
+            choices = ", ".join(f"{k} {v}" for k, v in dialect.items() if k != "bias")
+            yield cell, choices, sample(1, 4, size, cell, dialect, over=(), outputs=3, softmax=False)
     for name, options in STACKS.items():
         yield name, "", sample(1, size=size, outputs=3, **options)
 
 
-def measured(name: str, dialect: str, model: Any, batches: list[int], lengths: list[int]) -> dict[str, Any]:
+def measure(name: str, dialect: str, model: Any, batches: list[int], lengths: list[int]) -> dict[str, Any]:
     nodes = [form.node if (form := form_of(tape)) else "Scan" for tape in model.tapes.values()]
     sessions = {
         mode: target.Session(model, mode) for mode in (("sequence", "step") if model.streams[0] else ("sequence",))
     }
     rows = []
     for T in lengths:
-        truth = Truth(model, T)
+        truth = ExactRuns(model, T)
         for mode, session in sessions.items():
             for B in batches:
                 ratio, error = getattr(truth, mode)(session, B)
@@ -107,13 +107,13 @@ def measured(name: str, dialect: str, model: Any, batches: list[int], lengths: l
 
 
 def main() -> None:
-    parser = record.arguments(__doc__)
+    parser = record.make_parser(__doc__)
     parser.add_argument("--size", type=int, default=8)
     parser.add_argument("--batches", type=int, nargs="+", default=[1, 2, 33])
     parser.add_argument("--lengths", type=int, nargs="+", default=[1, 2, 500])
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
-    found = [measured(*case, options.batches, options.lengths) for case in cases(options.size)]
+    found = [measure(*case, options.batches, options.lengths) for case in make_cases(options.size)]
     over = [f"{f['model']} {f['dialect']}" for f in found if max(f["ratio"].values()) > 1]
     figures = {
         "size": options.size,
@@ -122,14 +122,14 @@ def main() -> None:
         "over": over,
         "models": found,
     }
-    record.write(options.out, "onnx_export", record.made(figures, "onnxruntime"))
+    record.write(options.out, "onnx_export", record.with_provenance(figures, "onnxruntime"))
     if options.json:
         print(json.dumps(figures))
         return
     print(f"{'model':26} {'dialect':46} {'node':5} {'sequence':>9} {'step':>9}   error over bound")
     for f in found:
-        told = [f"{f['ratio'][mode]:9.3f}" if mode in f["ratio"] else f"{'-':>9}" for mode in ("sequence", "step")]
-        print(f"{f['model']:26} {f['dialect']:46} {f['node']:5} {' '.join(told)}")
+        ratios = [f"{f['ratio'][mode]:9.3f}" if mode in f["ratio"] else f"{'-':>9}" for mode in ("sequence", "step")]
+        print(f"{f['model']:26} {f['dialect']:46} {f['node']:5} {' '.join(ratios)}")
     print(f"{len(found) - len(over)} of {len(found)} within their bounds")
 
 

@@ -1,11 +1,12 @@
-"""One step of 10,000 streams at once from Python, beside every library that has the cell.
+"""Time one step of 10,000 streams at once from Python, compared with every library that has the cell.
 
     python bench/pool.py [--cases 10000x64x64 gru,compute=bf16:10000x64x64] [--peers torch onnxruntime] [--rounds 15]
 
-A case is [CELL[,KEY=VALUE ...]:]BxIxH: streams, inputs, units; a dialect's keys, or weights=bf16, compute=bf16. The
-same weights everywhere, one thread; the largest error after 8 steps against float64 comes first, ours beside its
-derived bound. Times are CPU time, in turns in one run: each one's median and quartiles, and those of its time over ours
-in the same round. The share is of the core's most multiply-adds in float32, products only.
+A case is [CELL[,KEY=VALUE ...]:]BxIxH: streams, inputs, units; keys are those of a dialect, or weights=bf16,
+compute=bf16. All libraries have the same weights and one thread. The largest error after 8 steps against float64 is
+printed first, ours with its derived bound. Times are CPU times of interleaved rounds: median and quartiles of each
+library, and of the ratio of its time to ours in the same round. The share is that of the core's peak rate of
+multiply-adds in float32, counting products only.
 """
 
 from common import forward
@@ -19,4 +20,4 @@ CASES = [
 ]
 
 if __name__ == "__main__":
-    forward.ask("pool", __doc__, CASES)
+    forward.run_bench("pool", __doc__, CASES)

@@ -1,12 +1,13 @@
-"""Sequences from Python, every output kept, beside every library that has the cell.
+"""Time sequences from Python, with all outputs, compared with every library that has the cell.
 
     python bench/sequence.py [--cases 32x100x64x128 gru,reset=before:32x100x64x128] [--peers torch jax] [--rounds 15]
 
-A case is [CELL[,KEY=VALUE ...]:]BxTxIxH: rows, steps, inputs, units; a dialect's keys, or weights=bf16, compute=bf16.
-The same weights everywhere, one thread; the largest error of all outputs against float64 comes first, ours beside its
-derived bound (of the first row's first 32 steps). Times are CPU time, in turns in one run: each one's median and
-quartiles, and those of its time over ours in the same round; of a dialect also our default's over it. The share is of
-the core's most multiply-adds in float32, products only.
+A case is [CELL[,KEY=VALUE ...]:]BxTxIxH: rows, steps, inputs, units; keys are those of a dialect, or weights=bf16,
+compute=bf16. All libraries have the same weights and one thread. The largest error of all outputs against float64 is
+printed first, ours with its derived bound (over the first row's first 32 steps). Times are CPU times of interleaved
+rounds: median and quartiles of each library, and of the ratio of its time to ours in the same round; a dialect is also
+compared with our default. The share is that of the core's peak rate of multiply-adds in float32, counting products
+only.
 """
 
 from common import forward
@@ -25,4 +26,4 @@ CASES = [
 ]
 
 if __name__ == "__main__":
-    forward.ask("sequence", __doc__, CASES)
+    forward.run_bench("sequence", __doc__, CASES)

@@ -1,14 +1,14 @@
-"""Whether `verify` is sound: models that are right are within their bounds on every target, and wrong ones are not.
+"""Check that `verify` is sound: right models are within their bounds on every target, and wrong ones are not.
 
     python bench/sound.py [--sets trec load ...] [--epochs 1] [--random 200] [--seed 0]
 
-sets: the default model of each set of the catalogue, fitted on its train split, with all of the defaults unless
---epochs is given; random: models of random layers, cells, dialects, directions, pools, widths and weights, recurrent
-weights up to chaotic ones. Each is replayed in float32, and those that stream with bfloat16 too, on all that there is
-here. over: runs that are over a bound, or whose pieces differ: must be 0. open: runs of which nothing can be told, as
-no bound holds. mutants: models with one mistake each, which must be over a bound on the best native target; missed must
-be 0. Those that change no bit of an answer are not counted. All of it takes about 20 minutes on one core; `--sets
-ecg5000 --epochs 1 --random 20` is a part of it.
+sets: the default model of each set of the catalogue, fitted on its training split with all defaults unless --epochs is
+given. random: models of random layers, cells, dialects, directions, pools, widths and weights, up to recurrent weights
+that make them chaotic. Each model is replayed in float32 on all targets of this machine, and models that stream also in
+bfloat16. over: runs that exceed a bound, or whose chunks differ; must be 0. open: runs that cannot be checked, because
+no bound holds. mutants: models with one mistake each, which must exceed a bound on the best native target; mutants with
+the same bits as the right model are not counted. missed: mutants that do not exceed it; must be 0. All of it takes
+about 20 minutes on one core; `--sets ecg5000 --epochs 1 --random 20` is a part of it.
 """
 
 from __future__ import annotations
@@ -39,18 +39,18 @@ GAINS = (0.3, 1.0, 1.0, 2.0, 4.0, 8.0, 16.0)  # of recurrent weights; at 1 R nei
 WIDTHS = (1, 2, 3, 5, 8, 16, 24, 32, 48, 64, 96)
 
 
-def fitted(sets: list[str], epochs: int | None) -> Iterator[tuple[str, Model]]:
-    """The default model of each set."""
-    given = {} if epochs is None else {"epochs": epochs}
+def fit_models(sets: list[str], epochs: int | None) -> Iterator[tuple[str, Model]]:
+    """Fit and yield the default model of each set."""
+    options = {} if epochs is None else {"epochs": epochs}
     for name in sets:
         with tempfile.TemporaryDirectory() as folder:
             out = str(Path(folder) / "model.safetensors")
-            fits.fitted(name, catalogue.fetch(name)["train"], out, **given)
+            fits.fit_set(name, catalogue.fetch(name)["train"], out, **options)
             yield name, Model.load(out)
 
 
 def random_models(count: int, seed: int) -> Iterator[tuple[str, Model]]:
-    """Models of random weights with their checks."""
+    """Yield models of random weights with their checks."""
     for k in range(seed, seed + count):
         draw = np.random.default_rng([k, 0x50])
         cell = str(draw.choice([*cells.names(), "none"], p=[0.9 / len(cells.names())] * len(cells.names()) + [0.1]))
@@ -75,29 +75,29 @@ def random_models(count: int, seed: int) -> Iterator[tuple[str, Model]]:
             softmax=bool(draw.random() < 0.7),
         )
         length = int(draw.choice([2, 15, 37, 37, 37, 80]))
-        yield f"{k}: {cell} gain {gain:g}, {length} steps", attach(scaled(model, gain), lengths=(1, length))
+        yield f"{k}: {cell} gain {gain:g}, {length} steps", attach(scale_recurrent(model, gain), lengths=(1, length))
 
 
-def scaled(model: Model, gain: float) -> Model:
-    """The model with its recurrent matrices times `gain`."""
+def scale_recurrent(model: Model, gain: float) -> Model:
+    """Return the model with its recurrent matrices multiplied by `gain`."""
     names = {name for layer in model.layers for role, name in layer["tensors"].items() if role.split(".")[-1] == "R"}
     tensors = {n: (v * np.float32(gain) if n in names else v) for n, v in model.tensors.items()}
     return Model(model.document, tensors)
 
 
-def measured(name: str, model: Model) -> dict[str, Any]:
-    """One model's figures."""
+def measure(name: str, model: Model) -> dict[str, Any]:
+    """Verify one model and its mutants, and return the figures."""
     begun, results = time.perf_counter(), list[Result](verify(model))
-    took = time.perf_counter() - begun
+    elapsed = time.perf_counter() - begun
     for precision in () if model.whole_window else (WEIGHTS_BF16, COMPUTE_BF16):
         results += verify(model, **arguments(precision))
     ran = [result for result in results if result.ran]
     ratios = [max(r.ratio or 0.0, r.step_ratio or 0.0) for r in ran if r.target != "oracle" and r.ok is not None]
     wrong = [(r.target, r.path, r.verdict) for r in results if r.ok is False]
-    mutants, missed = wrong_ones(model)
+    mutants, missed = count_missed(model)
     return {
         "model": name,
-        "verify_seconds": round(took, 2),
+        "verify_seconds": round(elapsed, 2),
         "runs": len(ran),
         "over": len(wrong),
         "wrong": wrong,
@@ -109,8 +109,8 @@ def measured(name: str, model: Model) -> dict[str, Any]:
     }
 
 
-def wrong_ones(model: Model) -> tuple[int, list[str]]:
-    """How many mistaken models there are, and which of them no bound tells from the right one."""
+def count_missed(model: Model) -> tuple[int, list[str]]:
+    """Count the mutants, and list those that no bound tells from the right model."""
     if not any(layer["kind"] == "recurrent" for layer in model.layers):
         return 0, []
     replay, target, count, missed = Replay(model), _native.targets()[0], 0, []
@@ -130,17 +130,17 @@ def wrong_ones(model: Model) -> tuple[int, list[str]]:
 
 
 def main() -> None:
-    parser = record.arguments(__doc__)
+    parser = record.make_parser(__doc__)
     parser.add_argument("--sets", nargs="*", default=catalogue.names(), help="data sets (default: all)")
     parser.add_argument("--epochs", type=int, help="of each fit (default: the task's own)")
     parser.add_argument("--random", type=int, default=200, metavar="COUNT", help="random models (default 200)")
     parser.add_argument("--seed", type=int, default=0, help="of the first random model (default 0)")
     args = parser.parse_args()
     rows = []
-    for of in (fitted(args.sets, args.epochs), random_models(args.random, args.seed)):
+    for of in (fit_models(args.sets, args.epochs), random_models(args.random, args.seed)):
         for name, model in of:
-            rows.append(measured(name, model))
-            print(line(rows[-1]), flush=True)
+            rows.append(measure(name, model))
+            print(format_line(rows[-1]), flush=True)
     totals = {
         "models": len(rows),
         "runs": sum(row["runs"] for row in rows),
@@ -150,22 +150,22 @@ def main() -> None:
         "mutants": sum(row["mutants"] for row in rows),
         "missed": sum(len(row["missed"]) for row in rows),
     }
-    record.write(args.out, "sound", record.made({**totals, "rows": rows}, "torch"))
+    record.write(args.out, "sound", record.with_provenance({**totals, "rows": rows}, "torch"))
     print(
         table(
             ["", ""], [[name, f"{value:.3f}" if isinstance(value, float) else value] for name, value in totals.items()]
         )
     )
     if totals["over"] or totals["missed"]:
-        raise SystemExit("not sound: " + "; ".join(line(row) for row in rows if row["over"] or row["missed"]))
+        raise SystemExit("not sound: " + "; ".join(format_line(row) for row in rows if row["over"] or row["missed"]))
 
 
-def line(row: dict[str, Any]) -> str:
-    said = f"{row['model']}: {row['runs']} runs, {row['over']} over, worst {row['worst_ratio']:.2f} of its bound"
-    said += f", {row['mutants'] - len(row['missed'])} of {row['mutants']} mutants caught"
-    said += f", nothing told of {'; '.join(row['open'])}" if row["open"] else ""
-    said += f", missed {', '.join(row['missed'])}" if row["missed"] else ""
-    return f"{said} ({row['verify_seconds']:.1f} s)"
+def format_line(row: dict[str, Any]) -> str:
+    text = f"{row['model']}: {row['runs']} runs, {row['over']} over, worst {row['worst_ratio']:.2f} of its bound"
+    text += f", {row['mutants'] - len(row['missed'])} of {row['mutants']} mutants caught"
+    text += f", not checkable: {'; '.join(row['open'])}" if row["open"] else ""
+    text += f", missed {', '.join(row['missed'])}" if row["missed"] else ""
+    return f"{text} ({row['verify_seconds']:.1f} s)"
 
 
 if __name__ == "__main__":

@@ -1,11 +1,12 @@
-"""One step of one stream from Python, beside every library that has the cell.
+"""Time one step of one stream from Python, compared with every library that has the cell.
 
     python bench/step.py [--cases 64x128 lstm:64x128 gru,reset=before:64x64] [--peers torch onnxruntime] [--rounds 15]
 
-A case is [CELL[,KEY=VALUE ...]:]IxH: a dialect's keys, or weights=bf16, compute=bf16. The same weights everywhere, one
-thread; the largest error after 8 steps against float64 comes first, ours beside its derived bound. Times are CPU time,
-in turns in one run: each one's median and quartiles, and those of its time over ours in the same round. torch.nn has no
-minimal GRU: a GRU as wide stands beside it. The share is of the core's most multiply-adds in float32, products only.
+A case is [CELL[,KEY=VALUE ...]:]IxH: inputs, units; keys are those of a dialect, or weights=bf16, compute=bf16. All
+libraries have the same weights and one thread. The largest error after 8 steps against float64 is printed first, ours
+with its derived bound. Times are CPU times of interleaved rounds: median and quartiles of each library, and of the
+ratio of its time to ours in the same round. torch.nn has no minimal GRU, so a GRU of the same width takes its place.
+The share is that of the core's peak rate of multiply-adds in float32, counting products only.
 """
 
 from common import forward
@@ -17,4 +18,4 @@ CASES = [
 ]
 
 if __name__ == "__main__":
-    forward.ask("step", __doc__, CASES)
+    forward.run_bench("step", __doc__, CASES)

@@ -1,12 +1,12 @@
-"""What a second thread gives: sequences, a pool and training, beside torch.nn.GRU with as many threads.
+"""Measure the gain of a second thread for sequences, a pool and training, compared with torch.nn.GRU.
 
     python bench/threads.py [--threads 1 2] [--cases sequence:32x100x64x128 pool:10000x64x64] [--rounds 9]
 
 A case is KIND:SIZES; sequence and training BxTxIxH, pool BxIxH: rows, steps, inputs, units of a GRU. Errors come first,
-and whether ours has the same bits with any number of threads: outputs, and in training every gradient. Times are of the
-wall, in turns in one run with a rest between them, so that nobody's idle threads spin in another's time: medians and
-quartiles, and those of a peer's time over ours in the same round, for each number of threads. The same by ours with one
-thread stands beside those with more.
+and a check that our bits do not depend on the number of threads: those of outputs, and in training of every gradient.
+Times are wall times of interleaved rounds with a rest between timings, so that no library's idle threads spin during
+another's: medians and quartiles, and those of torch's ratio to ours in the same round with as many threads. Ours with
+more threads is also compared with ours with one.
 """
 
 from __future__ import annotations
@@ -28,18 +28,18 @@ CASES = [
     "training:32x100x256x256",
 ]
 REST = 0.01
-By = dict[int, Work]
+ByThreads = dict[int, Work]
 
 
-def case(text: str) -> Case:
+def parse_case(text: str) -> Case:
     kind, _, sizes = text.partition(":")
     if kind not in ("sequence", "pool", "training"):
         raise argparse.ArgumentTypeError(f"{text!r} is none of sequence:BxTxIxH, training:BxTxIxH, pool:BxIxH")
     return parse(kind, sizes)
 
 
-def rested(work: Work, threads: int) -> Work:
-    """The work with torch set to so many threads, after a rest."""
+def with_rest(work: Work, threads: int) -> Work:
+    """Return the work with a rest before it, and torch set to so many threads."""
 
     def before() -> None:
         torch.set_num_threads(threads)
@@ -49,23 +49,27 @@ def rested(work: Work, threads: int) -> Work:
 
 
 def forward_works(of: Case, threads: int) -> tuple[Work, Work, Any]:
-    """Ours, torch's and what is right."""
-    model, x = ours.model(of), ours.given(of)
-    theirs = torch_peers.works(of, model, x, threads)
-    own = ours.work(of, model, ours.compiled(of, model), x, threads)
-    return rested(own, threads), rested(theirs["torch.nn.GRU"], threads), ours.exact(of, model, x)
+    """Make our work and torch's, and the exact result."""
+    model, x = ours.make_model(of), ours.make_inputs(of)
+    theirs = torch_peers.make_works(of, model, x, threads)
+    own = ours.make_work(of, model, ours.compile_model(of, model), x, threads)
+    return with_rest(own, threads), with_rest(theirs["torch.nn.GRU"], threads), ours.run_float64(of, model, x)
 
 
 def training_works(of: Case, threads: int) -> tuple[Work, Work, Any]:
-    (x, dy), own = training.given(of), training.module(of)
-    theirs = training.peers(of, x, dy, own, threads)["torch.nn.GRU"]
-    return rested(training.work(own, x, dy), threads), rested(theirs, threads), training.exact(of, x, dy)
+    (x, dy), own = training.make_inputs(of), training.make_module(of)
+    theirs = training.make_peers(of, x, dy, own, threads)["torch.nn.GRU"]
+    return (
+        with_rest(training.make_work(own, x, dy), threads),
+        with_rest(theirs, threads),
+        training.exact_gradients(of, x, dy),
+    )
 
 
-def checked(of: Case, threads: list[int]) -> tuple[dict[str, By], dict[str, float | None]]:
-    """Each one's works by the number of threads, and the largest errors. Ends the bench where our bits differ."""
+def check(of: Case, threads: list[int]) -> tuple[dict[str, ByThreads], dict[str, float | None]]:
+    """Return all works by number of threads, and the largest errors. Ends the benchmark where our bits differ."""
     made = training_works if of.kind == "training" else forward_works
-    works: dict[str, By] = {"tidegate": {}, "torch.nn.GRU": {}}
+    works: dict[str, ByThreads] = {"tidegate": {}, "torch.nn.GRU": {}}
     errors: dict[str, float | None] = dict.fromkeys(works, 0.0)
     bits = set()
     for n in threads:
@@ -74,50 +78,56 @@ def checked(of: Case, threads: list[int]) -> tuple[dict[str, By], dict[str, floa
             works[name][n] = work
             error = training_error(work, right) if of.kind == "training" else forward.error(of, work, right)
             errors[name] = max(errors[name] or 0.0, error or 0.0)
-        left = both[0].left()
+        left = both[0].result()
         bits.add(b"".join(v.numpy().tobytes() for v in left) if of.kind == "training" else left.tobytes())
     if len(bits) > 1:
-        raise SystemExit(f"{of.called}: our bits differ between {threads} threads; nothing is timed")
+        raise SystemExit(f"{of.title}: our bits differ between {threads} threads; nothing is timed")
     return works, errors
 
 
 def training_error(work: Work, right: Any) -> float:
     work.before()
     work.call()
-    return training.error(work.left(), right)
+    return training.largest_error(work.result(), right)
 
 
-def measured(of: Case, threads: list[int], plan: Plan) -> list[Row]:
-    """A row for each number of threads; the times of all are taken in turns."""
-    works, errors = checked(of, threads)
+def measure(of: Case, threads: list[int], plan: Plan) -> list[Row]:
+    """Return a row for each number of threads; all of them are timed in the same rounds."""
+    works, errors = check(of, threads)
     print(
-        interleaved.errors_line(of.called, errors) + f"; same bits with {' and '.join(map(str, threads))} threads",
+        interleaved.format_errors(of.title, errors) + f"; same bits with {' and '.join(map(str, threads))} threads",
         flush=True,
     )
     flat = {f"{name}, {n}": work for name, by in works.items() for n, work in by.items()}
-    times, rows = interleaved.taken(flat, plan), []
+    times, rows = interleaved.take_times(flat, plan), []
     for n in threads:
         mine = {name: times[f"{name}, {n}"] for name in works}
         if n != threads[0]:
             mine[f"tidegate with {threads[0]}"] = times[f"tidegate, {threads[0]}"]
         rows.append(
-            {**interleaved.row(f"{of.called}, {n} thread{'s'[: n > 1]}", mine, errors), "kind": of.kind, "threads": n}
+            {
+                **interleaved.make_row(f"{of.title}, {n} thread{'s'[: n > 1]}", mine, errors),
+                "kind": of.kind,
+                "threads": n,
+            }
         )
     return rows
 
 
 def main() -> None:
-    parser = record.timed_arguments(__doc__)
-    parser.add_argument("--cases", nargs="+", type=case, metavar="CASE", default=[case(text) for text in CASES])
+    parser = record.make_speed_parser(__doc__)
+    parser.add_argument(
+        "--cases", nargs="+", type=parse_case, metavar="CASE", default=[parse_case(text) for text in CASES]
+    )
     parser.add_argument("--threads", nargs="+", type=int, default=[1, 2])
-    forward.plans(parser, rounds=9, seconds=0.05)
+    forward.add_plan_flags(parser, rounds=9, seconds=0.05)
     options = parser.parse_args()
     plan, rows = Plan(options.rounds, options.seconds, clock=time.perf_counter), []
     for of in options.cases:
-        found = measured(of, options.threads, plan)
-        print("\n".join(line for row in found for line in interleaved.lines(row)), flush=True)
+        found = measure(of, options.threads, plan)
+        print("\n".join(line for row in found for line in interleaved.format_lines(row)), flush=True)
         rows += found
-    record.write(options.out, "threads", record.made({"rows": rows}, "torch"))
+    record.write(options.out, "threads", record.with_provenance({"rows": rows}, "torch"))
 
 
 if __name__ == "__main__":

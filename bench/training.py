@@ -1,13 +1,14 @@
-"""Training one recurrent layer by tidegate.nn, beside torch.nn and jax: forward, backward and all gradients.
+"""Time training of one recurrent layer by tidegate.nn, compared with torch.nn and jax.
 
     python bench/training.py [--cases 32x100x64x128 lstm:32x100x64x128] [--peers torch jax] [--rounds 9]
 
-A case is [CELL[,KEY=VALUE ...]:]BxTxIxH: rows, steps, inputs, units, and a dialect's keys. The same weights everywhere,
-float32, one thread. Each one's largest error over the gradients of inputs and weights comes first, against float64 and
-over that gradient's largest number. Times are CPU time, in turns in one run: each one's median and quartiles, and those
-of its time over ours in the same round; beside a GRU also torch.nn's LSTM and ours, of a dialect also our default. jax:
-value and gradients of a jitted scan. The share is of the core's most multiply-adds in float32, by three products for
-each of the forward ones.
+Each step is a forward and a backward pass with all gradients. A case is [CELL[,KEY=VALUE ...]:]BxTxIxH: rows, steps,
+inputs, units, and a dialect's keys. All libraries have the same weights, float32 and one thread. The largest error of
+the gradients of inputs and weights is printed first: against float64, divided by the gradient's largest number. Times
+are CPU times of interleaved rounds: median and quartiles of each library, and of the ratio of its time to ours in the
+same round. A GRU is also compared with torch.nn's LSTM and ours, and a dialect with our default. jax: value and
+gradients of a jitted scan. The share is that of the core's peak rate of multiply-adds in float32, counting three
+products for each of the forward ones.
 """
 
 from __future__ import annotations
@@ -31,20 +32,23 @@ CASES = [
     "rnn:32x100x64x128",
     "mingru:32x100x64x128",
 ]
-WRONG = 1e-3  # no rounding of float32 takes a gradient so far, over its largest number
+MAX_ERROR = 1e-3  # relative to a gradient's largest number; float32 never rounds by so much
 
 
-def works(case: cases.Case, here: list[str]) -> tuple[dict[str, Work], dict[str, float | None]]:
-    """The works by name, ours first, and the largest error of each that has the case's equation or a dialect of it."""
-    x, dy = training.given(case)
-    own = training.module(case)
-    found = {f"tidegate {_native.default_target()}": training.work(own, x, dy)}
-    right = dict.fromkeys(found, training.exact(case, x, dy))
-    for name, plainer in case.against().items():
-        found[name], right[name] = training.work(training.module(plainer), x, dy), training.exact(plainer, x, dy)
+def make_works(case: cases.Case, here: list[str]) -> tuple[dict[str, Work], dict[str, float | None]]:
+    """Make the works by name, ours first, and measure the largest error of each that has the case's equation."""
+    x, dy = training.make_inputs(case)
+    own = training.make_module(case)
+    found = {f"tidegate {_native.default_target()}": training.make_work(own, x, dy)}
+    right = dict.fromkeys(found, training.exact_gradients(case, x, dy))
+    for name, plainer in case.our_variants().items():
+        found[name], right[name] = (
+            training.make_work(training.make_module(plainer), x, dy),
+            training.exact_gradients(plainer, x, dy),
+        )
     if case.plain:
-        found["tidegate lstm"] = training.work(training.module(case._replace(cell="lstm")), x, dy)
-    others = training.peers(case, x, dy, own) if "torch" in here else {}
+        found["tidegate lstm"] = training.make_work(training.make_module(case._replace(cell="lstm")), x, dy)
+    others = training.make_peers(case, x, dy, own) if "torch" in here else {}
     if "jax" in here and case.plain:
         others["jax"] = training.jax_gru(own, x, dy)
     same = ("jax", f"torch.nn.{training.OURS[case.cell]}")
@@ -57,39 +61,41 @@ def works(case: cases.Case, here: list[str]) -> tuple[dict[str, Work], dict[str,
 def error(work: Work, right: training.Gradients | None) -> float | None:
     work.before()
     work.call()
-    return None if right is None else training.error(work.left(), right)
+    return None if right is None else training.largest_error(work.result(), right)
 
 
-def measured(case: cases.Case, here: list[str], plan: Plan) -> Row:
-    """The figures of a case; says its errors before it takes a time."""
-    found, errors = works(case, here)
-    print(interleaved.errors_line(case.called, errors), flush=True)
+def measure(case: cases.Case, here: list[str], plan: Plan) -> Row:
+    """Measure a case: print its errors, then time it."""
+    found, errors = make_works(case, here)
+    print(interleaved.format_errors(case.title, errors), flush=True)
     name = next(iter(found))
-    if not (errors[name] or 0.0) < WRONG:
-        raise SystemExit(f"{case.called}: an error of {errors[name]} is no rounding; nothing is timed")
-    row = interleaved.row(case.called, interleaved.taken(found, plan), errors)
+    if not (errors[name] or 0.0) < MAX_ERROR:
+        raise SystemExit(f"{case.title}: an error of {errors[name]} is more than rounding; nothing is timed")
+    row = interleaved.make_row(case.title, interleaved.take_times(found, plan), errors)
     return {
         **row,
         **forward.share(case, row["ours"]),
         "kind": case.kind,
         "plain": case.plain,
-        "engine": training.module(case).engine,
+        "engine": training.make_module(case).engine,
     }
 
 
 def main() -> None:
-    parser = record.timed_arguments(__doc__)
-    cases.add(parser, "training", CASES)
-    peers.add(parser, "torch", "jax")
-    forward.plans(parser, rounds=9)
+    parser = record.make_speed_parser(__doc__)
+    cases.add_flag(parser, "training", CASES)
+    peers.add_flag(parser, "torch", "jax")
+    forward.add_plan_flags(parser, rounds=9)
     options = parser.parse_args()
-    here, rows = peers.installed(options.peers), []
+    here, rows = peers.find_installed(options.peers), []
     for case in options.cases:
-        rows.append(measured(case, here, Plan(options.rounds, options.seconds)))
-        for line in interleaved.lines(rows[-1]):
+        rows.append(measure(case, here, Plan(options.rounds, options.seconds)))
+        for line in interleaved.format_lines(rows[-1]):
             print(line, flush=True)
     figures = {"absent": forward.absent(options.peers, here), "rows": rows}
-    record.write(options.out, "training", record.made(figures, "torch", *(name for name in here if name != "torch")))
+    record.write(
+        options.out, "training", record.with_provenance(figures, "torch", *(name for name in here if name != "torch"))
+    )
 
 
 if __name__ == "__main__":

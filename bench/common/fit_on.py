@@ -1,11 +1,11 @@
-"""One `tidegate fit` in a process of its own, its recurrences by an engine of choice:
+"""Run one `tidegate fit` whose recurrent layers are run by another engine:
 
     python bench/common/fit_on.py native | torch.nn.GRU | native=False | fused=False  fit classify train.csv ...
 
-native: `tidegate` as it is. torch.nn.GRU: every recurrence goes through a torch.nn.GRU with the network's own weights,
-over rows padded to the longest of the batch, which torch runs fastest; model, loop, seed and all else are the same.
-native=False, fused=False: the arguments of tidegate's networks that leave all of it to torch's operations, or
-recurrences to the tape step by step.
+native: `tidegate` as it is. torch.nn.GRU: every recurrent layer is run by a torch.nn.GRU with the network's own
+weights, over rows padded to the longest one of the batch, which is torch's fastest way; model, loop, seed and all else
+are the same. native=False, fused=False: arguments of tidegate's networks that leave everything to torch's operations,
+or recurrent layers to the tape step by step.
 """
 
 from __future__ import annotations
@@ -15,8 +15,9 @@ import sys
 from typing import Any
 
 
-def swapped(engine: str) -> None:
+def use_engine(engine: str) -> None:
     """Replace the native engine by another."""
+
     from tidegate.nn import recurrent
     from tidegate.train import job
 
@@ -29,13 +30,14 @@ def swapped(engine: str) -> None:
 
 def by_module(layer: dict[str, Any], tape: Any, t: dict[str, Any], x: Any, sizes: Any, start: Any, _: bool) -> Any:
     """Return outputs and final states by torch.nn.GRU, in place of `recurrent.run_fused`."""
+
     import torch
 
     from tidegate.nn import packing, recurrent
 
     if recurrent.find_kernel(tape) != "gru":
-        raise SystemExit("the model's cell is not torch.nn.GRU's; nothing stands in for it")
-    module = made(layer["inputs"], layer["size"])
+        raise SystemExit("the model's cell is not torch.nn.GRU's; choose --cell gru")
+    module = make_gru(layer["inputs"], layer["size"])
     weights = {"weight_ih_l0": t["W"], "weight_hh_l0": t["R"], "bias_ih_l0": t["b"], "bias_hh_l0": t["c"]}
     whole, lengths = packing.pad(x, sizes)  # torch takes four times as long over a PackedSequence
     y, _ = torch.func.functional_call(module, weights, (whole, start["h"][None]))
@@ -44,7 +46,7 @@ def by_module(layer: dict[str, Any], tape: Any, t: dict[str, Any], x: Any, sizes
 
 
 @functools.cache
-def made(inputs: int, size: int) -> Any:
+def make_gru(inputs: int, size: int) -> Any:
     import torch
 
     return torch.nn.GRU(inputs, size)
@@ -54,10 +56,10 @@ def main(arguments: list[str]) -> int:
     from tidegate import cli
 
     engine, *command = arguments
-    swapped(engine)
+    use_engine(engine)
     code = cli.main(command)
-    if engine == "torch.nn.GRU" and not made.cache_info().currsize:
-        raise SystemExit("no recurrence went through torch.nn.GRU")
+    if engine == "torch.nn.GRU" and not make_gru.cache_info().currsize:
+        raise SystemExit("no recurrent layer was run by torch.nn.GRU")
     return code
 
 

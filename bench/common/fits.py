@@ -1,4 +1,4 @@
-"""A model fitted on the training split of a public set with a task's defaults, and what that took."""
+"""Fit models on the training splits of public sets with a task's defaults, and time it."""
 
 from __future__ import annotations
 
@@ -14,25 +14,31 @@ from tidegate.tasks import load
 from tidegate.train import Progress, fit
 
 
-def options(name: str, **given: Any) -> Any:
-    """The defaults of a set's task, with the flags that tell how its files are read, and what is given."""
+def options(name: str, **values: Any) -> Any:
+    """Return the default options of a set's task, with the flags that its files need, and with `values`."""
     known = catalogue.get(name)
     kind = load(known.task).Options
     parser = argparse.ArgumentParser()
     _flags.add(parser, kind)
-    return kind(**(_flags.values(parser.parse_args(shlex.split(known.flags)), kind) | given))
+    return kind(**(_flags.values(parser.parse_args(shlex.split(known.flags)), kind) | values))
 
 
-def fitted(name: str, train: Path, out: str, called: str = "", **given: Any) -> dict[str, float]:
-    """Fits a set's model, writes it to `out` and says what that took. called: what the lines of progress begin with."""
+def fit_set(name: str, train: Path, out: str, label: str = "", **values: Any) -> dict[str, float]:
+    """Fit a set's model, write it to `out`, and return the seconds. label: what the lines of progress begin with."""
     wall, cpu = time.perf_counter(), time.process_time()
-    chosen = options(name, **given)
-    fit(catalogue.get(name).task, str(train), chosen, out, progress=told(f"{called or name} seed {chosen.seed}"))
+    settings = options(name, **values)
+    fit(
+        catalogue.get(name).task,
+        str(train),
+        settings,
+        out,
+        progress=print_epochs(f"{label or name} seed {settings.seed}"),
+    )
     return {"wall_seconds": time.perf_counter() - wall, "cpu_seconds": time.process_time() - cpu}
 
 
-def told(what: str) -> Any:
-    """A report that prints a line an epoch."""
+def print_epochs(what: str) -> Any:
+    """Make a progress report that prints a line per epoch."""
 
     def line(progress: Progress) -> None:
         if progress.evaluated:

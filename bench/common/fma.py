@@ -1,4 +1,4 @@
-"""The most multiply-adds that one core does: a small loop in C, of as many chains as keep its units busy."""
+"""Measure a core's peak rate of multiply-adds: a small loop in C, with enough independent chains to keep it busy."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ OPTIONS: Final = {
 
 
 def peak(target: str) -> float | None:
-    """GFLOP/s of a target's instruction set, best of some rounds; None without a C compiler."""
+    """Measure the GFLOP/s of a target's instruction set, the best of some rounds; None without a C compiler."""
     compiler = shutil.which("cc") or shutil.which("gcc") or shutil.which("clang")
     if not compiler:
         return None

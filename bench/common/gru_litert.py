@@ -1,6 +1,6 @@
-"""The peer LiteRT: the cell's graph by hand, for it has no operator GRU and its converter needs TensorFlow.
+"""A GRU in LiteRT: a hand-built graph of the cell, as LiteRT has no GRU operator and its converter needs TensorFlow.
 
-Only a step: the graph has no loop.
+Single steps only: the graph has no loop.
 
 Source: the schema of LiteRT model files (schema.fbs), through the classes that ai_edge_litert makes from it.
 """
@@ -23,7 +23,7 @@ VERSION, IDENTIFIER = 3, b"TFL3"
 
 
 class Graph:
-    """A model file in the making: tensors by name, and operators in order."""
+    """Builds a model file: tensors by name, and operators in order."""
 
     def __init__(self) -> None:
         self.tensors: list[Any] = []
@@ -60,7 +60,7 @@ class Graph:
                 setattr(made.builtinOptions, option, value)
         self.operators.append(made)
 
-    def written(self, inputs: list[str], outputs: list[str]) -> bytes:
+    def to_bytes(self, inputs: list[str], outputs: list[str]) -> bytes:
         subgraph, model = schema.SubGraphT(), schema.ModelT()
         subgraph.tensors, subgraph.operators = self.tensors, self.operators
         subgraph.inputs, subgraph.outputs = ([self.names[name] for name in names] for names in (inputs, outputs))
@@ -76,8 +76,8 @@ class Graph:
         return bytes(builder.Output())
 
 
-def graph(weights: Weights, rows: int) -> bytes:
-    """x [rows, I], h [rows, H] -> next [rows, H]."""
+def make_graph(weights: Weights, rows: int) -> bytes:
+    """Make the graph of a step: x [rows, I], h [rows, H] -> next [rows, H]."""
     made, (I, H) = Graph(), weights.sizes  # noqa: E741 - the field's name
     made.tensor("x", (rows, I))
     made.tensor("h", (rows, H))
@@ -102,14 +102,14 @@ def graph(weights: Weights, rows: int) -> bytes:
         ("ADD", ["n", "zd"], "next"),
     ):
         made.operator(kind, inputs, [made.tensor(output, (rows, H))])
-    return made.written(["x", "h"], ["next"])
+    return made.to_bytes(["x", "h"], ["next"])
 
 
 def litert_gru(weights: Weights, x: Float, stepwise: bool) -> Work | None:
-    """None for a sequence, which the graph has no loop for."""
+    """Make the work of single steps; None for a sequence, as the graph has no loop."""
     if not stepwise:
         return None
-    interpreter = Interpreter(model_content=graph(weights, x.shape[1]), num_threads=1)
+    interpreter = Interpreter(model_content=make_graph(weights, x.shape[1]), num_threads=1)
     interpreter.allocate_tensors()
     places = [detail["index"] for detail in interpreter.get_input_details()]
     (output,) = (detail["index"] for detail in interpreter.get_output_details())

@@ -1,8 +1,8 @@
-"""One GRU in the libraries that run graphs: the same weights, one thread, float32.
+"""A GRU in libraries that run graphs: the same weights, one thread, float32.
 
-A peer is a function of the weights, inputs x [T, B, I] and whether it goes step by step. It gives a `Work`. Step by
-step a call is one step of x, the next one by turns, from the state that the last call left; else it is all T steps from
-a state of zeros. Inputs are the library's own arrays before the clock runs.
+Each library is a function of the weights, the inputs x [T, B, I] and whether to go step by step; it makes a `Work`.
+Step by step, a call is one step from the state that the last call left, cycling through the steps of x; otherwise it is
+all T steps from a state of zeros. Inputs are converted to the library's own arrays before timing.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ class Weights(NamedTuple):
         return self.W.shape[1], self.R.shape[1]
 
 
-def graph(weights: Weights) -> bytes:
-    """An ONNX model of the operator GRU: x [T, B, I], h [1, B, H] -> y [T, 1, B, H], last [1, B, H]."""
+def make_graph(weights: Weights) -> bytes:
+    """Make an ONNX model of the operator GRU: x [T, B, I], h [1, B, H] -> y [T, 1, B, H], last [1, B, H]."""
     from onnx import TensorProto, helper, numpy_helper
 
     I, H = weights.sizes  # noqa: E741 - the field's name
@@ -54,7 +54,7 @@ def graph(weights: Weights) -> bytes:
 
 
 class Buffers:
-    """Arrays that a graph reads and writes, bound before the clock runs: two states by turns."""
+    """The arrays that a graph reads and writes, bound before timing; two states alternate."""
 
     def __init__(self, weights: Weights, x: Float, stepwise: bool) -> None:
         H, (T, B) = weights.sizes[1], x.shape[:2]
@@ -63,11 +63,11 @@ class Buffers:
         self.y = np.zeros((1 if stepwise else T, 1, B, H), np.float32)
         self.stepwise, self.calls = stepwise, 0
         # one for each pair of an input and a state to read
-        self.turns = [(row, i % 2) for i, row in enumerate(self.x * 2)] if stepwise else [(x, 0)]
+        self.bindings = [(row, i % 2) for i, row in enumerate(self.x * 2)] if stepwise else [(x, 0)]
         if stepwise and T % 2:
             raise ValueError(f"steps by turns need an even number of rows, found {T}")
 
-    def work(self, runs: list[Callable[[], Any]]) -> Work:
+    def make_work(self, runs: list[Callable[[], Any]]) -> Work:
         turns = itertools.cycle(runs)
 
         def call() -> None:
@@ -82,7 +82,7 @@ def onnxruntime_gru(weights: Weights, x: Float, stepwise: bool) -> Work:
 
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
-    session = onnxruntime.InferenceSession(graph(weights), options, providers=["CPUExecutionProvider"])
+    session = onnxruntime.InferenceSession(make_graph(weights), options, providers=["CPUExecutionProvider"])
     buffers = Buffers(weights, x, stepwise)
 
     def bound(row: Float, turn: int) -> Callable[[], Any]:
@@ -94,7 +94,7 @@ def onnxruntime_gru(weights: Weights, x: Float, stepwise: bool) -> Work:
                 binding.bind_output(name, "cpu", 0, np.float32, to.shape, to.ctypes.data)
         return lambda: session.run_with_iobinding(binding)
 
-    return buffers.work([bound(*turn) for turn in buffers.turns])
+    return buffers.make_work([bound(*turn) for turn in buffers.bindings])
 
 
 def openvino_gru(weights: Weights, x: Float, stepwise: bool) -> Work:
@@ -102,7 +102,7 @@ def openvino_gru(weights: Weights, x: Float, stepwise: bool) -> Work:
 
     core, buffers = openvino.Core(), Buffers(weights, x, stepwise)
     settings = {"INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": 1, "NUM_STREAMS": 1}
-    model = core.read_model(graph(weights))
+    model = core.read_model(make_graph(weights))
     model.reshape({"x": buffers.x[0].shape, "h": buffers.h[0].shape})
     compiled = core.compile_model(model, "CPU", settings)
 
@@ -113,7 +113,7 @@ def openvino_gru(weights: Weights, x: Float, stepwise: bool) -> Work:
             request.set_tensor(name, openvino.Tensor(tensors[name], shared_memory=True))
         return request.infer
 
-    return buffers.work([bound(*turn) for turn in buffers.turns])
+    return buffers.make_work([bound(*turn) for turn in buffers.bindings])
 
 
 def jax_gru(weights: Weights, x: Float, stepwise: bool) -> Work:

@@ -1,4 +1,4 @@
-"""Random configurations of torch.nn's recurrent modules, and how far tidegate.nn's are from them."""
+"""Random configurations of torch.nn's recurrent modules, and their differences from tidegate.nn's."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ class Case:
     seed: int
 
 
-def case(seed: int) -> Case:
-    """The configuration of a seed."""
+def make_case(seed: int) -> Case:
+    """Draw the configuration of a seed."""
     draw = random.Random(seed)
     kind = draw.choice(["GRU", "LSTM", "RNN"])
     hidden = draw.choice([1, 2, 3, 5, 8, 17, 33])
@@ -54,70 +54,70 @@ def case(seed: int) -> Case:
 
 
 @dataclass(frozen=True)
-class Given:
-    """What both modules are given: rows [steps, inputs], first states, and the weights of the sum that is derived."""
+class Inputs:
+    """The input of both modules: rows [steps, inputs], first states, and a generator of the weights of the outputs."""
 
     rows: list[torch.Tensor]
     hx: list[torch.Tensor]
     random: torch.Generator
 
-    def to(self, dtype: torch.dtype) -> Given:
-        """Leaves of their own, of this dtype, and the generator at its start."""
-        again = torch.Generator().manual_seed(self.random.initial_seed())
-        fresh = [[v.to(dtype).clone().requires_grad_() for v in values] for values in (self.rows, self.hx)]
-        return Given(*fresh, again)
+    def to(self, dtype: torch.dtype) -> Inputs:
+        """Copy to new leaves of this dtype, with the generator at its start."""
+        random = torch.Generator().manual_seed(self.random.initial_seed())
+        leaves = [[v.to(dtype).clone().requires_grad_() for v in values] for values in (self.rows, self.hx)]
+        return Inputs(*leaves, random)
 
 
-def given(chosen: Case) -> Given:
-    generator = torch.Generator().manual_seed(chosen.seed)
-    inputs, hidden = chosen.sizes
+def make_inputs(case: Case) -> Inputs:
+    generator = torch.Generator().manual_seed(case.seed)
+    inputs, hidden = case.sizes
 
     def drawn(*shape: int) -> torch.Tensor:
         return torch.randn(*shape, generator=generator, dtype=torch.float64)
 
-    rows = [drawn(n, inputs) for n in chosen.lengths]
-    states = chosen.options["num_layers"] * (2 if chosen.options["bidirectional"] else 1)
-    widths = [chosen.options.get("proj_size", hidden)] + ([hidden] if chosen.kind == "LSTM" else [])
-    batch = () if chosen.layout == "one row" else (len(rows),)
-    hx = [0.5 * drawn(states, *batch, width) for width in widths] if chosen.hx else []
-    return Given(rows, hx, torch.Generator().manual_seed(chosen.seed + 1))
+    rows = [drawn(n, inputs) for n in case.lengths]
+    states = case.options["num_layers"] * (2 if case.options["bidirectional"] else 1)
+    widths = [case.options.get("proj_size", hidden)] + ([hidden] if case.kind == "LSTM" else [])
+    batch = () if case.layout == "one row" else (len(rows),)
+    hx = [0.5 * drawn(states, *batch, width) for width in widths] if case.hx else []
+    return Inputs(rows, hx, torch.Generator().manual_seed(case.seed + 1))
 
 
-def reference(chosen: Case) -> torch.nn.Module:
-    """torch's module of a case in float64, with weights spread wider than its own first ones."""
-    torch.manual_seed(chosen.seed)
-    module: torch.nn.Module = getattr(torch.nn, chosen.kind)(*chosen.sizes, **chosen.options, dtype=torch.float64)
+def make_reference(case: Case) -> torch.nn.Module:
+    """Make torch's module of a case in float64, with weights larger than torch's initial ones."""
+    torch.manual_seed(case.seed)
+    module: torch.nn.Module = getattr(torch.nn, case.kind)(*case.sizes, **case.options, dtype=torch.float64)
     with torch.no_grad():
         for weight in module.parameters():
             weight.mul_(1.5)
     return module
 
 
-def copy(
-    chosen: Case, weights: Tensors, dtype: torch.dtype, of: Any = ours, fused: bool = True, native: bool = True
+def make_module(
+    case: Case, weights: Tensors, dtype: torch.dtype, of: Any = ours, fused: bool = True, native: bool = True
 ) -> torch.nn.Module:
-    """A module of a case in this dtype with these weights."""
-    module: torch.nn.Module = getattr(of, chosen.kind)(*chosen.sizes, **chosen.options, dtype=dtype)
+    """Make a module of a case in this dtype with these weights."""
+    module: torch.nn.Module = getattr(of, case.kind)(*case.sizes, **case.options, dtype=dtype)
     module.load_state_dict(weights)
     if of is ours:
         module.fused, module.native = fused, native
     return module
 
 
-def entered(chosen: Case, rows: list[torch.Tensor]) -> Any:
-    if chosen.layout == "one row":
+def as_input(case: Case, rows: list[torch.Tensor]) -> Any:
+    if case.layout == "one row":
         return rows[0]
-    if chosen.layout == "batch":
-        return torch.stack(rows, 0 if chosen.options["batch_first"] else 1)
-    return pack_sequence(rows, enforce_sorted=chosen.layout == "packed in order")
+    if case.layout == "batch":
+        return torch.stack(rows, 0 if case.options["batch_first"] else 1)
+    return pack_sequence(rows, enforce_sorted=case.layout == "packed in order")
 
 
-def answers(chosen: Case, module: torch.nn.Module, what: Given) -> tuple[Tensors, Tensors]:
-    """Outputs and last states; and the gradients of a random sum of them by input, first states and weights."""
+def run(case: Case, module: torch.nn.Module, what: Inputs) -> tuple[Tensors, Tensors]:
+    """Compute outputs and last states, and the gradients of a random sum of them by input, first states and weights."""
     hx: Any = tuple(what.hx) if len(what.hx) > 1 else what.hx[0] if what.hx else None
-    y, last = module(entered(chosen, what.rows), hx)
+    y, last = module(as_input(case, what.rows), hx)
     states = last if isinstance(last, tuple) else (last,)
-    values = {"output": getattr(y, "data", y) if chosen.layout.startswith("packed") else y}
+    values = {"output": getattr(y, "data", y) if case.layout.startswith("packed") else y}
     values |= {f"state {k}": v for k, v in enumerate(states)}
     total = sum(
         (
@@ -132,33 +132,33 @@ def answers(chosen: Case, module: torch.nn.Module, what: Given) -> tuple[Tensors
     return {k: v.detach() for k, v in values.items()}, dict(zip(leaves, found, strict=True))
 
 
-def apart(a: Tensors, b: Tensors) -> float:
-    """The largest difference, over the largest number of the tensor where that is above 1."""
+def relative_difference(a: Tensors, b: Tensors) -> float:
+    """Return the largest difference, divided by the largest number of the tensor where that is above 1."""
     assert list(a) == list(b)
     assert all(a[k].shape == b[k].shape for k in a)
     return max(float((a[k].double() - b[k].double()).abs().max() / b[k].abs().max().clamp(min=1)) for k in a)
 
 
-def measured(chosen: Case, fused: bool, native: bool = True) -> dict[str, Any]:
-    """Differences of ours from torch's in the case's dtype; torch's own error there; keys and loading both ways."""
-    exact, what = reference(chosen), given(chosen)
-    dtype = torch.float64 if chosen.double else torch.float32
+def measure(case: Case, fused: bool, native: bool = True) -> dict[str, Any]:
+    """Measure our differences from torch in the case's dtype and torch's own error, and check keys and loading."""
+    exact, what = make_reference(case), make_inputs(case)
+    dtype = torch.float64 if case.double else torch.float32
     weights = {k: v.to(dtype) for k, v in exact.state_dict().items()}
-    theirs = copy(chosen, weights, dtype, of=torch.nn)
-    own = copy(chosen, weights, dtype, fused=fused, native=native)
+    theirs = make_module(case, weights, dtype, of=torch.nn)
+    own = make_module(case, weights, dtype, fused=fused, native=native)
     keys = list(own.state_dict()) == list(theirs.state_dict())
     theirs.load_state_dict(own.state_dict())
-    values, grads = answers(chosen, own, what.to(dtype))
-    their_values, their_grads = answers(chosen, theirs, what.to(dtype))
+    values, grads = run(case, own, what.to(dtype))
+    their_values, their_grads = run(case, theirs, what.to(dtype))
     exact.load_state_dict(weights)
-    rounded = Given([v.to(dtype) for v in what.rows], [v.to(dtype) for v in what.hx], what.random)
-    exact_values, exact_grads = answers(chosen, exact, rounded.to(torch.float64))
+    rounded = Inputs([v.to(dtype) for v in what.rows], [v.to(dtype) for v in what.hx], what.random)
+    exact_values, exact_grads = run(case, exact, rounded.to(torch.float64))
     return {
         "engine": own.engine,
         "keys": keys,
         "dtype": str(dtype).removeprefix("torch."),
-        "values": apart(values, their_values),
-        "gradients": apart(grads, their_grads),
-        "torch_values": apart(their_values, exact_values),
-        "torch_gradients": apart(their_grads, exact_grads),
+        "values": relative_difference(values, their_values),
+        "gradients": relative_difference(grads, their_grads),
+        "torch_values": relative_difference(their_values, exact_values),
+        "torch_gradients": relative_difference(their_grads, exact_grads),
     }

@@ -1,4 +1,4 @@
-"""Every cell in every dialect as torch runs it, in float64: beside NumPy's reading of its tape, and its gradients."""
+"""Check every cell in every dialect in torch's float64: against NumPy's run of its equation, and its gradients."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ I, H, P, B = 2, 3, 2, 3  # noqa: E741
 Tensors = dict[str, torch.Tensor]
 
 
-def every() -> list[tuple[str, dict[str, str]]]:
-    """All cells and dialects of tidegate."""
+def all_dialects() -> list[tuple[str, dict[str, str]]]:
+    """List all cells and dialects of tidegate."""
     return [(name, dialect) for name in cells.names() for dialect in cells.dialects_of(name)]
 
 
-def made(name: str, dialect: dict[str, str]) -> tuple[dict[str, Any], Tape, Tensors]:
-    """A layer of a cell, its tape and random weights."""
+def make_layer(name: str, dialect: dict[str, str]) -> tuple[dict[str, Any], Tape, Tensors]:
+    """Make a layer of a cell, its tape and random weights."""
     cell = cells.load(name, dialect)
     layer: dict[str, Any] = {"inputs": I, "size": H, "tape": name} | ({"project": P} if cell.tape.projected else {})
     random = torch.Generator().manual_seed(4)
@@ -30,8 +30,8 @@ def made(name: str, dialect: dict[str, str]) -> tuple[dict[str, Any], Tape, Tens
     return layer, cell.tape, {role: v.requires_grad_() for role, v in t.items()}
 
 
-def given(layer: dict[str, Any], tape: Tape, steps: int) -> tuple[torch.Tensor, Tensors]:
-    """Random input [steps, B, I] and first states."""
+def make_inputs(layer: dict[str, Any], tape: Tape, steps: int) -> tuple[torch.Tensor, Tensors]:
+    """Make random input [steps, B, I] and first states."""
     random = torch.Generator().manual_seed(5)
     x = torch.randn(steps, B, I, generator=random, dtype=torch.float64, requires_grad=True)
     shapes = layers.load("recurrent").state(layer, {layer["tape"]: tape})
@@ -41,10 +41,10 @@ def given(layer: dict[str, Any], tape: Tape, steps: int) -> tuple[torch.Tensor, 
     }
 
 
-def from_numpy(name: str, dialect: dict[str, str], fused: bool, steps: int) -> float:
-    """The largest difference of outputs and states from the layer's own equation in NumPy."""
-    layer, tape, t = made(name, dialect)
-    x, start = given(layer, tape, steps)
+def difference_from_numpy(name: str, dialect: dict[str, str], fused: bool, steps: int) -> float:
+    """Return the largest difference of outputs and states from the layer's own equation in NumPy."""
+    layer, tape, t = make_layer(name, dialect)
+    x, start = make_inputs(layer, tape, steps)
     y, states = run_all_states(layer, tape, t, x, fused, start)
     arrays, s = ({k: v.detach().numpy() for k, v in values.items()} for values in (t, start))
     assert set(states) == set(s)
@@ -56,11 +56,10 @@ def from_numpy(name: str, dialect: dict[str, str], fused: bool, steps: int) -> f
     return worst
 
 
-def gradients_hold(name: str, dialect: dict[str, str], fused: bool) -> bool:
-    """Whether the gradients of outputs and last states by input, first states and weights are those of finite
-    differences, as torch's gradcheck judges."""
-    layer, tape, t = made(name, dialect)
-    x, start = given(layer, tape, 2)
+def check_gradients(name: str, dialect: dict[str, str], fused: bool) -> bool:
+    """Check the gradients of outputs and last states by input, first states and weights with torch's gradcheck."""
+    layer, tape, t = make_layer(name, dialect)
+    x, start = make_inputs(layer, tape, 2)
     leaves = {f"t {k}": v for k, v in t.items() if v.numel()} | {f"s {k}": v[:1] for k, v in start.items()}
 
     def run(x: torch.Tensor, *values: torch.Tensor) -> tuple[torch.Tensor, ...]:

@@ -1,4 +1,4 @@
-"""What is timed of tidegate: its engine's steps, sequences and pools; and how far they are from float64."""
+"""tidegate's side of the speed benchmarks: its engine's steps, sequences and pools, and their errors from float64."""
 
 from __future__ import annotations
 
@@ -21,36 +21,36 @@ from .cases import Case
 from .interleaved import Work
 
 Float = npt.NDArray[np.float32]
-BOUNDED = 32  # steps of the first row that are held against their bound
+BOUNDED = 32  # steps of the first row that are compared with their bound
 
 
-def model(case: Case) -> Model:
-    """One recurrent layer of random weights."""
-    made = {"cell": case.cell, "dialect": case.dialect, "over": (), "outputs": None, "softmax": False}
-    return sample(features=case.inputs, size=case.size, **made)
+def make_model(case: Case) -> Model:
+    """Make a model of one recurrent layer with random weights."""
+    layers = {"cell": case.cell, "dialect": case.dialect, "over": (), "outputs": None, "softmax": False}
+    return sample(features=case.inputs, size=case.size, **layers)
 
 
-def given(case: Case) -> Float:
-    """Inputs [T, B, I]."""
+def make_inputs(case: Case) -> Float:
+    """Draw inputs [T, B, I]."""
     return np.random.default_rng(0).standard_normal((case.steps, case.rows, case.inputs)).astype(np.float32)
 
 
-def exact(case: Case, of: Model, x: Float) -> npt.NDArray[np.float64]:
-    """What float64 makes of x, as `Work.left` of the case has it."""
+def run_float64(case: Case, of: Model, x: Float) -> npt.NDArray[np.float64]:
+    """Run x in float64, and return what `Work.result` of the case returns."""
     outputs = Reference(of).run(x)[0]
     return outputs[-1] if case.stepwise else outputs
 
 
-def compiled(case: Case, of: Model) -> _native.Engine:
+def compile_model(case: Case, of: Model) -> _native.Engine:
     return compile(of, **case.precision)
 
 
-def name(engine: _native.Engine) -> str:
+def engine_name(engine: _native.Engine) -> str:
     return f"tidegate {engine.target}"
 
 
-def work(case: Case, of: Model, engine: _native.Engine, x: Float, threads: int = 1) -> Work:
-    """Steps go through a stepper and a pool's through its call, as streams and pools do."""
+def make_work(case: Case, of: Model, engine: _native.Engine, x: Float, threads: int = 1) -> Work:
+    """Make the work: single steps use a stepper, and a pool's steps its own call, as streams and pools do."""
     (T, B), H = x.shape[:2], case.size
     states, out = np.zeros((B, of.state_bytes), np.uint8), np.zeros((B, H), np.float32)
     if case.kind == "sequence":
@@ -63,11 +63,12 @@ def work(case: Case, of: Model, engine: _native.Engine, x: Float, threads: int =
     return Work(lambda: stepper.step(next(rows)), lambda: out)
 
 
-def bound(case: Case, of: Model, engine: _native.Engine, x: Float) -> dict[str, Any]:
-    """The first row's largest error after its first steps, that number's bound, and the worst part of a bound that is
-    reached. Ends the bench where an error is over its bound.
+def check_bound(case: Case, of: Model, engine: _native.Engine, x: Float) -> dict[str, Any]:
+    """Return the first row's largest error after its first steps, its bound, and the largest ratio of an error to its
+    bound. Ends the benchmark where an error exceeds its bound.
 
-    Rounded weights are known numbers: the float64 that this error is from has them too, unlike that of `exact`.
+    Where weights are rounded, the float64 run that this error is measured from has the rounded weights too, unlike that
+    of `run_float64`.
     """
     precision = precision_of(**case.precision)
     known = of if precision == FLOAT32 else with_rounded_weights(of)
@@ -78,12 +79,12 @@ def bound(case: Case, of: Model, engine: _native.Engine, x: Float) -> dict[str, 
     engine.run(row, np.array([len(row)], np.int32), state, np.zeros_like(state), out, False, 1)
     error = abs(out[0] - run.outputs[-1])
     limit = carried(known, run, errors).output
-    if np.isinf(limit).any():  # of bfloat16: no bound of the whole holds, so each step from the state before it
+    if np.isinf(limit).any():  # bfloat16 has no bound for the whole run, so each step is compared on its own
         pairs = single_steps(engine, state[0], row[:, 0])
         states = [arrays(known, block) for block in (state[0], *(block for _, block in pairs))]
         error, limit = each_step(known, row[:, 0], states, np.stack([y for y, _ in pairs]), errors)
     part = float((error / limit).max())
     if not part <= 1:
-        raise SystemExit(f"{case.called}: an error is {part:.2f} times its bound; nothing is timed")
-    found = {"bound": float(limit[error.argmax()]), "of_bound": part}
-    return found if known is of else {"of_rounded": float(error.max()), **found}
+        raise SystemExit(f"{case.title}: an error is {part:.2f} times its bound; nothing is timed")
+    figures = {"bound": float(limit[error.argmax()]), "of_bound": part}
+    return figures if known is of else {"of_rounded": float(error.max()), **figures}

@@ -1,4 +1,4 @@
-"""The libraries that a kernel is measured against, as far as they are installed (`pip install "tidegate[bench]"`)."""
+"""The libraries that tidegate is compared with, if they are installed (`pip install "tidegate[bench]"`)."""
 
 from __future__ import annotations
 
@@ -24,35 +24,35 @@ GRAPHS = {
 PEERS = ("torch", *GRAPHS)
 
 
-def works(case: Case, of: Model, x: Float, peers: list[str]) -> dict[str, Work]:
-    """By name. Libraries with graphs have a GRU; a peer that has nothing for this case is left out."""
+def make_works(case: Case, of: Model, x: Float, peers: list[str]) -> dict[str, Work]:
+    """Make the works of the libraries by name; a library that has nothing for this case is left out."""
     found: dict[str, Work] = {}
     if "torch" in peers:
-        found |= importlib.import_module("common.torch_peers").works(case, of, x)
+        found |= importlib.import_module("common.torch_peers").make_works(case, of, x)
     if case.plain:
         weights = Weights(*(of.tensors[f"layers.0.{role}"].copy() for role in "WRbc"))
         for name in peers:
-            if name in GRAPHS and (made := function(GRAPHS[name])(weights, x, case.stepwise)):
+            if name in GRAPHS and (made := import_function(GRAPHS[name])(weights, x, case.stepwise)):
                 found[name] = made
     return found
 
 
-def function(path: str) -> Any:
+def import_function(path: str) -> Any:
     module, _, name = path.partition(".")
     return getattr(importlib.import_module(f"common.{module}"), name)
 
 
-def add(parser: argparse.ArgumentParser, *choices: str) -> None:
-    """The flag --peers."""
+def add_flag(parser: argparse.ArgumentParser, *choices: str) -> None:
+    """Add the flag --peers."""
     parser.add_argument("--peers", nargs="*", choices=choices or PEERS, default=list(choices or PEERS))
 
 
-def installed(peers: list[str]) -> list[str]:
-    """Those that are here, each with one thread; of the others it is said that they are left out."""
-    # read when the library is loaded
+def find_installed(peers: list[str]) -> list[str]:
+    """Return the libraries that are installed, limited to one thread each; print which ones are not."""
+    # XLA reads it when the library is loaded
     os.environ["XLA_FLAGS"] = "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1"
     here = [name for name in peers if importlib.util.find_spec(name.replace("-", "_"))]
     for name in peers:
         if name not in here:
-            print(f"{name} is not installed and left out; pip install 'tidegate[bench]' has it")
+            print(f"{name} is not installed and left out; install it with pip install 'tidegate[bench]'")
     return here

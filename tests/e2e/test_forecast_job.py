@@ -91,7 +91,7 @@ def test_predict_and_stream_give_the_same_numbers(made: Made, tidegate_without_t
     assert streamed[0]["forecast"] is None
     assert streamed[0]["reason"].startswith("warming up 1 of ")
     assert streamed[-1]["quantiles"] == found["quantiles"]
-    assert found["assumed"] == "the steps ahead go on as the times do: one step every hour"
+    assert found["assumed"] == "the steps ahead continue the times: one step every hour"
     said = tidegate_without_torch("predict", made.model, made.whole)
     assert said.stderr.splitlines() == [found["assumed"]]
     listing = said.stdout

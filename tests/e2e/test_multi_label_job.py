@@ -117,7 +117,10 @@ def test_every_target_agrees_and_it_is_exported(job: Job, tidegate_without_torch
 
 @pytest.mark.parametrize(
     ("cell", "sentence"),
-    [("a||b", "train.csv:3: the labels in column 'intent' are 'a||b'; an entry is empty"), ("a|a", "'a' stands twice")],
+    [
+        ("a||b", "train.csv:3: the labels in column 'intent' are 'a||b'; an entry is empty"),
+        ("a|a", "'a' appears twice"),
+    ],
 )
 def test_a_bad_cell_is_named(tidegate: Run, tmp_path: Path, cell: str, sentence: str) -> None:
     (tmp_path / "train.csv").write_text(f"message,intent\nhi,a\nyo,{cell}\n")

@@ -18,7 +18,7 @@ from tidegate.verify.samples import sample
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "bench"))
 from common import nn_tapes
 
-DIALECTS = nn_tapes.every()
+DIALECTS = nn_tapes.all_dialects()
 WAYS = [
     (name, dialect, fused)
     for name, dialect in DIALECTS
@@ -31,18 +31,18 @@ every_way = pytest.mark.parametrize(("name", "dialect", "fused"), WAYS)
 
 @every_way
 def test_gradients_are_those_of_finite_differences(name: str, dialect: dict[str, str], fused: bool) -> None:
-    assert nn_tapes.gradients_hold(name, dialect, fused)
+    assert nn_tapes.check_gradients(name, dialect, fused)
 
 
 def test_a_wrong_gradient_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(nn.scan.LinearRecurrence, "backward", lambda ctx, g: (g, g, g[0]))
-    assert not nn_tapes.gradients_hold("mingru", {}, True)
-    assert nn_tapes.gradients_hold("mingru", {}, False)
+    assert not nn_tapes.check_gradients("mingru", {}, True)
+    assert nn_tapes.check_gradients("mingru", {}, False)
 
 
 @every_way
 def test_values_are_those_of_the_layers_own_equation(name: str, dialect: dict[str, str], fused: bool) -> None:
-    assert nn_tapes.from_numpy(name, dialect, fused, 12) < 1e-13
+    assert nn_tapes.difference_from_numpy(name, dialect, fused, 12) < 1e-13
 
 
 @every_dialect
@@ -50,8 +50,8 @@ def test_values_are_those_of_the_layers_own_equation(name: str, dialect: dict[st
 def test_rows_of_unequal_lengths_have_the_values_of_each_alone(
     name: str, dialect: dict[str, str], backward: bool
 ) -> None:
-    layer, tape, t = nn_tapes.made(name, dialect)
-    x, start = nn_tapes.given(layer, tape, 5)
+    layer, tape, t = nn_tapes.make_layer(name, dialect)
+    x, start = nn_tapes.make_inputs(layer, tape, 5)
     lengths = [5, 4, 1]
     packed = torch.nn.utils.rnn.pack_padded_sequence(x, torch.tensor(lengths))
     y, states = run_final_states(layer, tape, t, packed.data, packed.batch_sizes, start, backward)

@@ -27,8 +27,8 @@ CELLS: list[tuple[str, dict[str, Any]]] = [
 @pytest.mark.parametrize("way", ["native", "kernel", "tape"])
 @pytest.mark.parametrize("seed", CASES)
 def test_a_module_has_the_values_gradients_and_keys_of_torchs(seed: int, way: str) -> None:
-    case = nn_cases.case(seed)
-    found = nn_cases.measured(case, fused=way != "tape", native=way == "native")
+    case = nn_cases.make_case(seed)
+    found = nn_cases.measure(case, fused=way != "tape", native=way == "native")
     # float64 and projections run in torch's kernel
     natively = way == "native" and found["dtype"] == "float32" and "proj_size" not in case.options
     assert (
@@ -40,7 +40,7 @@ def test_a_module_has_the_values_gradients_and_keys_of_torchs(seed: int, way: st
 
 
 def test_the_cases_are_of_every_kind() -> None:
-    cases = [nn_cases.case(seed) for seed in CASES]
+    cases = [nn_cases.make_case(seed) for seed in CASES]
     assert {c.kind for c in cases} == {"GRU", "LSTM", "RNN"}
     assert {c.layout for c in cases} == set(nn_cases.LAYOUTS)
     assert {c.options.get("nonlinearity") for c in cases} == {None, "tanh", "relu"}
@@ -54,12 +54,12 @@ def test_the_cases_are_of_every_kind() -> None:
 @pytest.mark.parametrize("wrong", ["bias_hh_l0", "weight_hh_l0", "weight_ih_l0"])
 def test_a_wrong_weight_is_far_outside_of_the_bound(wrong: str) -> None:
     case = nn_cases.Case("GRU", (3, 5), {"num_layers": 1, "bidirectional": False}, "packed", (4, 2, 7), True, True, 0)
-    what, weights = nn_cases.given(case), nn_cases.reference(case).state_dict()
-    right = nn_cases.answers(case, nn_cases.copy(case, weights, torch.float64), what.to(torch.float64))
-    module = nn_cases.copy(case, {**weights, wrong: weights[wrong].roll(5, 0)}, torch.float64)
-    found = nn_cases.answers(case, module, what.to(torch.float64))
-    assert nn_cases.apart(found[0], right[0]) > 1e-3
-    assert nn_cases.apart(found[1], right[1]) > 1e-3
+    what, weights = nn_cases.make_inputs(case), nn_cases.make_reference(case).state_dict()
+    right = nn_cases.run(case, nn_cases.make_module(case, weights, torch.float64), what.to(torch.float64))
+    module = nn_cases.make_module(case, {**weights, wrong: weights[wrong].roll(5, 0)}, torch.float64)
+    found = nn_cases.run(case, module, what.to(torch.float64))
+    assert nn_cases.relative_difference(found[0], right[0]) > 1e-3
+    assert nn_cases.relative_difference(found[1], right[1]) > 1e-3
 
 
 @pytest.mark.parametrize("fused", [True, False])

@@ -1,4 +1,4 @@
-"""Back-tests and forecasts onward: each forecast is a stream's, each baseline blind to what comes later."""
+"""Back-tests and forecasts ahead: forecasts equal those of a stream, and baselines are blind to later steps."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def test_it_begins_after_the_rows_learnt_from(plain: Model) -> None:
     changed = WAVE.copy()
     changed[50] += 1
     assert backtest(plain, table(y=changed)).series[0].origins[0] == 9
-    assert backtest(plain, table(y=changed)).begins == "as soon as it is warm"
+    assert backtest(plain, table(y=changed)).begins == "as soon as enough steps are known"
     with pytest.raises(DataError, match="no step is left to forecast after the rows that the model was fitted on"):
         backtest(plain, table(100, y=WAVE))
 
@@ -110,12 +110,12 @@ def test_where_it_starts(plain: Model) -> None:
     zoned.series[0].__dict__.update(local=HOURS + np.timedelta64(1, "h"), zone="+01:00")
     for start in ("2024-01-05T14:00:00Z", "2024-01-05T15:00:00+01:00", "2024-01-05T15:00:00"):
         assert backtest(plain, zoned, start=start).series[0].origins[0] == 109
-    with pytest.raises(OptionError, match="with a zone, and the times of arrays have none"):
+    with pytest.raises(OptionError, match="which has a zone, and the times of arrays have none"):
         backtest(plain, timed, start="2024-01-05T15:00:00+01:00")
     early = backtest(plain, timed, start=2)
     assert early.series[0].origins[0] == 9
     assert early.begins == (
-        "from 2, in 1 of 1 series as soon as it is warm, "
+        "from 2, in 1 of 1 series as soon as enough steps are known, "
         "some of which the model was fitted on: these figures are no test"
     )
     assert backtest(plain, timed, start=100).begins == "from 100"
@@ -124,7 +124,7 @@ def test_where_it_starts(plain: Model) -> None:
             backtest(plain, timed, start=start)
     with pytest.raises(OptionError, match="has no times; give the number of a step"):
         backtest(plain, table(y=WAVE), start="2024-01-05")
-    with pytest.raises(DataError, match="no step is left to forecast from 129: an origin needs 10 steps"):
+    with pytest.raises(DataError, match="no step is left to forecast from 129: a forecast needs 10 steps"):
         backtest(plain, timed, start=129)
     with pytest.raises(OptionError, match="every is 0"):
         backtest(plain, timed, every=0)
@@ -138,9 +138,9 @@ def test_what_cannot_be_scored(plain: Model, tmp_path: Path) -> None:
     with pytest.raises(DataError, match="step 8: no number in column 'y'"):
         backtest(plain, table(y=holed))
     masked = fitted(tmp_path, table(100, y=WAVE), lookback=6, missing="mask")
-    with pytest.raises(DataError, match="what was forecast from 110 is missing everywhere"):
+    with pytest.raises(DataError, match="all targets from 110 are missing"):
         backtest(masked, table(y=np.where(np.arange(T) < 110, WAVE, np.nan)), start=110)
-    with pytest.raises(OptionError, match="is for classify; expected one that forecasts"):
+    with pytest.raises(OptionError, match="task is classify; expected a forecaster"):
         backtest(Path(__file__).parents[1] / "golden" / "1-classifier.safetensors", table(y=WAVE))
 
 
@@ -163,7 +163,7 @@ def test_series_of_fixed_scaling_are_known_by_name(tmp_path: Path) -> None:
         backtest(model, of_arrays([WAVE], ids=["c"]))
 
 
-# ---- onward
+# ---- forecasts ahead
 
 
 def test_onward_is_the_forecast_after_the_last_step(plain: Model) -> None:
@@ -208,7 +208,7 @@ def test_dropped_steps_do_not_count_in_the_times_ahead(tmp_path: Path) -> None:
 def test_forecasts_carry_the_dates_that_follow(
     times: list[str], zone: str, steps: list[str], assumed: str, plain: Model
 ) -> None:
-    """times: the last ones; days or business days, but for the last two, come before them."""
+    """times: the last ones; days or business days, except for the last two, come before them."""
     last = np.datetime64(times[0])
     before = last - np.arange(80, 0, -1)
     business = "business" in assumed

@@ -1,4 +1,4 @@
-"""Finding the tasks of this folder; see README.md for what a task's module holds."""
+"""Finds the tasks in this folder; README.md says what a task's module holds."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ FOLDER = os.path.dirname(__file__)
 
 
 def names() -> list[str]:
-    """The tasks there are.
+    """List the names of all tasks.
 
     >>> names()
     ['classify', 'forecast']
@@ -21,7 +21,7 @@ def names() -> list[str]:
 
 
 def load(name: str) -> ModuleType:
-    """A task's module. Raises OptionError when there is none of that name."""
+    """Import a task's module. Raises OptionError if there is no task of that name."""
     if name not in names():
         raise OptionError(f"unknown task {name!r}; choose one of {', '.join(names())}")
     return importlib.import_module(f"{__name__}.{name}")

@@ -1,4 +1,4 @@
-"""Layers and their first weights, for any task."""
+"""The layers of a model and their initial weights, for any task."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ Layer = dict[str, Any]
 
 
 class GraphBuilder:
-    """Layers, one after the other, with the names of their tensors. width: of the newest one's output."""
+    """Builds a list of layers with the names of their tensors. width: that of the last layer's output."""
 
     def __init__(self, width: int | None) -> None:
         self.layers: list[Layer] = []
         self.width = width
 
-    def add(self, kind: str, roles: tuple[str, ...], gives: int, add: int | None = None, **rest: Any) -> None:
-        """One more layer. gives: the width of its output."""
+    def add(self, kind: str, roles: tuple[str, ...], out_width: int, add_from: int | None = None, **rest: Any) -> None:
+        """Append a layer. out_width: that of its output; add_from: the layer whose output is added to its own."""
         names = {role: f"layers.{len(self.layers)}.{role}" for role in roles}
-        self.layers.append({"kind": kind, **rest, "tensors": names, **({} if add is None else {"add": add})})
-        self.width = gives
+        self.layers.append({"kind": kind, **rest, "tensors": names, **({} if add_from is None else {"add": add_from})})
+        self.width = out_width
 
     def dense(self, size: int, activation: str = "none") -> None:
         self.add("dense", ("weight", "bias"), size, inputs=self.width, size=size, activation=activation)
@@ -46,7 +46,7 @@ class GraphBuilder:
         )
 
     def recurrent(self, cell: cells.Cell, H: int, project: int | None, direction: str, depth: int) -> None:
-        """`depth` recurrent layers; each after the first is residual, behind a layer norm."""
+        """Append `depth` recurrent layers; each one after the first is residual, with a layer norm before it."""
         own = tuple(f"p.{name}" for name in cell.params)
         projected = {"project": project or max(1, H // 2)} if cell.tape.projected else {}
         roles = ("W", "b", "R", "c", *(("Q",) if projected else ()), *own)
@@ -61,7 +61,7 @@ class GraphBuilder:
                 kind,
                 roles,
                 ways * projected.get("project", H),
-                add=below if k else None,
+                add_from=below if k else None,
                 inputs=width,
                 size=H,
                 tape=cell.name,
@@ -80,24 +80,26 @@ class GraphBuilder:
 class RecurrenceOptions:
     """Options of the recurrent layers of any task."""
 
-    cell: str = option("gru", "recurrence: a name, or a path to your own cell's .py file")
-    dialect: str = option("", "dialect of the cell, by comma, such as reset=before,norm=layer")
+    cell: str = option("gru", "recurrent cell: a name, or the path of your own cell's .py file")
+    dialect: str = option("", "dialect of the cell, separated by commas, such as reset=before,norm=layer")
     project: int | None = option(
         None,
-        "width of the projection, of a cell that has one (--cell lstm --dialect projection=yes); "
-        "half of the recurrence if not given",
+        "width of the projection of a cell that has one (--cell lstm --dialect projection=yes); default: half of "
+        "--hidden",
         least=1,
         most=4096,
     )
-    depth: int = option(1, "recurrent layers; a second one is residual, each behind a layer norm", least=1, most=8)
+    depth: int = option(
+        1, "number of recurrent layers; each after the first is residual, with a layer norm", least=1, most=8
+    )
 
-    def recurrence(self) -> cells.Cell:
-        """The cell in its dialect. Raises CellError; OptionError for a projection that it does not have."""
+    def load_cell(self) -> cells.Cell:
+        """Load the cell in its dialect. Raises CellError; OptionError for a projection that the cell does not have."""
         cell = cells.load(self.cell, cells.spoken(self.dialect))
         if self.project is not None and not cell.tape.projected:
             raise OptionError(
-                f"project is given and the cell {cell.name} has no projection; choose one that has, such as "
-                "--cell lstm --dialect projection=yes, or leave it out"
+                f"project is {self.project}, and the cell {cell.name} has no projection; choose a cell that has one, "
+                "such as --cell lstm --dialect projection=yes, or leave it out"
             )
         return cell
 
@@ -106,26 +108,29 @@ class RecurrenceOptions:
 class TrainingOptions:
     """Options of the training of any task."""
 
-    epochs: int | None = option(None, "passes over the data; by its size if not given", least=1)
-    batch: int | None = option(None, "rows a step; by the number of rows if not given", least=1, most=65536)
+    epochs: int | None = option(None, "number of epochs; default: by the amount of data", least=1)
+    batch: int | None = option(None, "rows per training step; default: by the amount of data", least=1, most=65536)
     rate: float = option(0.003, "peak learning rate", least=1e-7, most=1.0)
     decay: float = option(0.01, "weight decay, on matrices only", least=0.0, most=1.0)
     average: float = option(
-        0.0, "decay of the running average of weights that is evaluated; 0: none", least=0.0, most=0.9999
+        0.0,
+        "decay of a running average of the weights, which is evaluated in their place; 0: none",
+        least=0.0,
+        most=0.9999,
     )
-    refit_rate: float = option(
-        0.5, "learning rate of those passes, as a share of the peak, falling to 0", least=0.0, most=1.0
+    refit_rate: float = option(0.5, "peak learning rate of the refit epochs, as a share of --rate", least=0.0, most=1.0)
+    patience: int | None = option(
+        None, "stop after this many epochs without improvement; default: half of the epochs, at least 8", least=1
     )
-    patience: int | None = option(None, "epochs without a better held-out metric before stopping", least=1)
-    seed: int = option(0, "every random choice follows from it", least=0, most=2**31 - 1)
+    seed: int = option(0, "seed of every random choice", least=0, most=2**31 - 1)
 
 
 def init_weights(
     seed: int, cell: cells.Cell, layers: list[Layer], shapes: dict[str, tuple[int, ...]]
 ) -> dict[str, npt.NDArray[Any]]:
-    """First weights by tensor name, from the seed: R orthogonal and W Xavier, gate by gate; zero biases.
+    """Initialise weights by tensor name from the seed: R orthogonal and W Xavier, gate by gate, and zero biases.
 
-    A `scale` layer's statistics are the task's business; they start as 1.
+    The statistics of a `scale` layer start as 1; the task sets them.
     """
     rng = np.random.default_rng([seed, 0x57A7])
     made: dict[str, npt.NDArray[Any]] = {}
@@ -140,7 +145,7 @@ def init_weights(
 def init_tensor(
     rng: np.random.Generator, kind: str, role: str, shape: tuple[int, ...], H: int, value: float | None
 ) -> npt.NDArray[Any]:
-    """One tensor's first value, float32."""
+    """Initialise one tensor, float32."""
     if value is not None:
         return np.full(shape, value, np.float32)
     if role == "gain" or kind == "scale":
@@ -157,7 +162,7 @@ def init_tensor(
 
 
 def orthogonal(rng: np.random.Generator, rows: int, columns: int) -> npt.NDArray[np.float64]:
-    """A matrix whose rows or columns, whichever are fewer, are orthonormal.
+    """Draw a random matrix whose rows or columns, whichever are fewer, are orthonormal.
 
     Source: Saxe et al. 2014 (arXiv:1312.6120).
     """

@@ -1,4 +1,4 @@
-"""Labels of rows: one each, or any number of them; from cells to targets."""
+"""Labels of rows, one or any number each: from the cells of a table to targets."""
 
 from __future__ import annotations
 
@@ -11,50 +11,50 @@ from ..data.lookalikes import difference, seen
 from ..errors import DataError
 from ._problem import Indices
 
-Cells = list[tuple[str, str]]  # the place of every row, and its cell
-Targets = npt.NDArray[Any]  # one label a row: int64 [n]; several: float32 [n, labels], 1 where the label holds
+Cells = list[tuple[str, str]]  # of each row its place and its cell
+Targets = npt.NDArray[Any]  # one label per row: int64 [n]; several: float32 [n, labels], 1 where the row has the label
 REMEDY = "count such rows as wrong with --unseen wrong"
 
 
-def one_each(
-    found: Cells, column: str, known: list[str] | None = None, unseen: str = "error", remedy: str = REMEDY
+def single_targets(
+    cells: Cells, column: str, known: list[str] | None = None, unseen: str = "error", remedy: str = REMEDY
 ) -> tuple[Indices, list[str]]:
-    """The index of every row's label, and the labels.
+    """Return the index of each row's label, int64 [n], and the labels.
 
-    known: those of a model; None: those that the rows have, sorted. unseen: what a label that is not among them is: an
-    'error', or 'wrong' (target -1). remedy: what the error tells to do. Raises DataError with the place.
+    known: a model's labels; None: those of the rows, sorted. unseen: how a label that is not among them is treated:
+    'error', or 'wrong' (target -1). remedy: the advice at the end of the error. Raises DataError with the place.
     """
-    for place, name in found:
+    for place, name in cells:
         if not name.strip():
-            raise DataError(f"{place}: the label in column {column!r} is empty; give one or leave the row out")
-    labels = sorted({name for _, name in found}) if known is None else known
+            raise DataError(f"{place}: the label in column {column!r} is empty; fill it in or leave the row out")
+    labels = sorted({name for _, name in cells}) if known is None else known
     index = {name: i for i, name in enumerate(labels)}
     if unseen == "error":
-        for place, name in found:
-            check_seen(place, name, index, remedy)
-    return np.array([index.get(name, -1) for _, name in found], np.int64), labels
+        for place, name in cells:
+            check_known(place, name, index, remedy)
+    return np.array([index.get(name, -1) for _, name in cells], np.int64), labels
 
 
-def several(
-    found: Cells,
+def multi_targets(
+    cells: Cells,
     column: str,
     separator: str,
     known: list[str] | None = None,
     unseen: str = "error",
     remedy: str = REMEDY,
 ) -> tuple[Targets, list[str]]:
-    """Which labels every row has, float32 [n, labels], and the labels; arguments as those of `one_each`.
+    """Return which labels each row has, float32 [n, labels], and the labels; arguments as for `single_targets`.
 
-    'wrong': a label that is not known has a column of its own behind the others, and no name.
+    With unseen='wrong' each unknown label gets a column of its own after the others, and no name.
     """
-    rows = [(place, entries(place, cell, column, separator)) for place, cell in found]
+    rows = [(place, split_labels(place, cell, column, separator)) for place, cell in cells]
     seen = sorted({name for _, names in rows for name in names})
     labels = seen if known is None else known
     index = {name: i for i, name in enumerate(labels)}
     if unseen == "error":
         for place, names in rows:
             for name in names:
-                check_seen(place, name, index, remedy)
+                check_known(place, name, index, remedy)
     for name in seen:
         index.setdefault(name, len(index))
     targets = np.zeros((len(rows), len(index)), np.float32)
@@ -63,25 +63,26 @@ def several(
     return targets, labels
 
 
-def entries(place: str, cell: str, column: str, separator: str) -> list[str]:
-    """The labels in a cell, none where it is empty. Raises DataError for an entry that is empty or stands twice.
+def split_labels(place: str, cell: str, column: str, separator: str) -> list[str]:
+    """Split a cell into its labels; an empty cell has none. Raises DataError for an empty or repeated entry.
 
-    >>> entries("t.csv:2", "rain; wind", "label", ";")
+    >>> split_labels("t.csv:2", "rain; wind", "label", ";")
     ['rain', 'wind']
     """
     if not cell.strip():
         return []
     names = [name.strip() for name in cell.split(separator)]
-    said = f"{place}: the labels in column {column!r} are {cell[:80]!r}"
+    found = f"{place}: the labels in column {column!r} are {cell[:80]!r}"
     if not all(names):
-        raise DataError(f"{said}; an entry is empty; leave out the {separator!r} beside it")
+        raise DataError(f"{found}; an entry is empty; remove the extra {separator!r}")
     if len(set(names)) < len(names):
-        twice = next(name for i, name in enumerate(names) if name in names[:i])
-        raise DataError(f"{said}; {twice!r} stands twice; leave one out")
+        repeated = next(name for i, name in enumerate(names) if name in names[:i])
+        raise DataError(f"{found}; {repeated!r} appears twice; remove one")
     return names
 
 
-def check_seen(place: str, name: str, known: dict[str, int], remedy: str) -> None:
+def check_known(place: str, name: str, known: dict[str, int], remedy: str) -> None:
+    """Raises DataError for a label that is not known; the message names a known one that looks the same."""
     if name not in known:
         near = next((other for other in known if seen(other).casefold() == seen(name).casefold()), None)
         how = "" if near is None else f"; it differs from {near!r} by {difference(near, name)}"
@@ -89,54 +90,56 @@ def check_seen(place: str, name: str, known: dict[str, int], remedy: str) -> Non
 
 
 def check_differ(targets: Targets, labels: list[str], path: str, column: str) -> None:
-    """Raises DataError where there is nothing to tell apart: every row has the same label, or the same ones."""
+    """Raises DataError where there is nothing to learn: every row has the same label or the same set of labels."""
     if targets.ndim == 1:
         if len(labels) < 2:
-            raise DataError(f"{path}: column {column!r} has one class only, {labels[0]!r}; needs two or more")
+            raise DataError(f"{path}: column {column!r} has only one class, {labels[0]!r}; training needs two or more")
         return
     if not labels:
-        raise DataError(f"{path}: column {column!r} is empty in every row; needs labels")
+        raise DataError(f"{path}: column {column!r} is empty in every row; training needs labels")
     if (targets == targets[0]).all():
         raise DataError(
-            f"{path}: column {column!r} has the same labels in every row, {', '.join(map(repr, labels))}; needs rows "
-            "that differ"
+            f"{path}: column {column!r} has the same labels in every row, {', '.join(map(repr, labels))}; training "
+            "needs rows that differ"
         )
 
 
-def counts(targets: Targets, labels: list[str]) -> dict[str, int]:
+def count_labels(targets: Targets, labels: list[str]) -> dict[str, int]:
     """Count the rows of every label.
 
-    >>> counts(np.array([0, 1, 1]), ["a", "b"])
+    >>> count_labels(np.array([0, 1, 1]), ["a", "b"])
     {'a': 1, 'b': 2}
     """
     many = targets.sum(0) if targets.ndim == 2 else np.bincount(targets, minlength=len(labels))
     return dict(zip(labels, many.astype(int).tolist(), strict=True))
 
 
-def described(targets: Targets, cells: Cells, separator: str | None) -> str:
-    """How many labels rows have, in words.
+def describe_labels(targets: Targets, cells: Cells, separator: str | None) -> str:
+    """Describe the labels of rows: how many there are, and how many a row has.
 
-    >>> described(np.array([[1, 1], [0, 0]]), [("", "a;b"), ("", "")], ";")
-    "2 labels separated by ';', 0 to 2 a row, 1 row without"
+    >>> describe_labels(np.array([[1, 1], [0, 0]]), [("", "a;b"), ("", "")], ";")
+    "2 labels separated by ';', 0 to 2 per row, 1 row without"
     """
     if separator is None or targets.ndim == 1:
-        return counted(len(np.unique(targets)), "label")
-    many, never = targets.sum(1).astype(int), not any(separator in cell for _, cell in cells)
-    said = f"{counted(int(targets.any(0).sum()), 'label')} separated by {separator!r}"
-    said += ", which never occurs" if never else ""
-    least, most = int(many.min()), int(many.max())
-    said += f", {least} to {most} a row" if least < most else f", {least} a row"
-    return said + (f", {counted(int((many == 0).sum()), 'row')} without" if not many.all() else "")
+        return format_count(len(np.unique(targets)), "label")
+    per_row, never = targets.sum(1).astype(int), not any(separator in cell for _, cell in cells)
+    words = f"{format_count(int(targets.any(0).sum()), 'label')} separated by {separator!r}"
+    words += ", which never occurs" if never else ""
+    least, most = int(per_row.min()), int(per_row.max())
+    words += f", {least} to {most} per row" if least < most else f", {least} per row"
+    return words + (f", {format_count(int((per_row == 0).sum()), 'row')} without" if not per_row.all() else "")
 
 
-def counted(number: int, what: str) -> str:
+def format_count(number: int, what: str) -> str:
     return f"{number:,} {what}" + "s" * (number != 1)
 
 
-def kinds_of(targets: Targets) -> Indices:
-    """What a share of is held out: the label of each row, or the rarest of its labels; without any, one kind more.
+def strata_of(targets: Targets) -> Indices:
+    """Return the class by which each row is stratified: its label, or the rarest of its labels.
 
-    >>> kinds_of(np.array([[1, 0], [1, 1], [0, 0]])).tolist()
+    Rows without a label form a class of their own, numbered after the labels.
+
+    >>> strata_of(np.array([[1, 0], [1, 1], [0, 0]])).tolist()
     [0, 1, 2]
     """
     if targets.ndim == 1:
@@ -145,9 +148,10 @@ def kinds_of(targets: Targets) -> Indices:
     return np.asarray(np.where(targets.any(1), often.argmin(1), targets.shape[1]), np.int64)
 
 
-def weights(targets: Targets, classes: int, balanced: bool) -> npt.NDArray[np.float32]:
-    """float32 [classes]: how much each class counts in the loss, mean 1 over the rows; or, of rows with several labels,
-    how much a row with the label counts beside one without it.
+def class_weights(targets: Targets, classes: int, balanced: bool) -> npt.NDArray[np.float32]:
+    """Return the weight of each class in the loss, float32 [classes], with mean 1 over the rows.
+
+    Where rows may have several labels, it is the weight of a row with the label relative to one without it.
     """
     if not balanced:
         return np.ones(classes, np.float32)

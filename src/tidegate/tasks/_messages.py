@@ -1,4 +1,4 @@
-"""Texts as a task's input: columns of a table to rows of token ids, with a vocabulary learnt from them."""
+"""Texts as a task's input: columns of a table become rows of token ids, with a vocabulary learnt from them."""
 
 from __future__ import annotations
 
@@ -19,53 +19,60 @@ from ._problem import Array, Indices, pad
 
 Inputs = tuple[dict[str, Any], dict[str, npt.NDArray[Any]], Vocabulary, npt.NDArray[np.float32]]
 
-KINDS: Final = {"word": "word", "character": "char", "byte": "byte"}  # a unit -> the tokenizer's kind in a model file
+TOKENIZER_KINDS: Final = {
+    "word": "word",
+    "character": "char",
+    "byte": "byte",
+}  # unit -> the tokenizer's kind in a model file
 
 
 @dataclass(frozen=True)
-class TextSource:
+class TextOptions:
     """Options of texts as input."""
 
-    text: str = option("text", "column that holds the message")
-    label: str = option("label", "column that holds the label")
+    text: str = option("text", "column of messages")
+    label: str = option("label", "column of labels")
     group: str | None = option(
-        None, "column that says which rows belong together, such as those of one patient; they are held out together"
+        None, "column of groups: rows of one group, such as those of one patient, are held out together"
     )
-    unit: str = option("word", "what the model reads at each step", choices=tuple(KINDS))
-    fold: bool = option(True, "fold case (bytes are never folded)")
-    digits: str = option("keep", "keep digits, or show only their shape (every digit as 0)", choices=("keep", "shape"))
-    min_count: int = option(1, "rarer tokens count as unknown", least=1)
-    vocabulary: int = option(30_000, "most entries of the vocabulary", least=2, most=1_000_000)
-    drop_words: float = option(0.1, "share of words read as unknown in training", least=0.0, most=0.95)
-    drop_rare: float = option(0.5, "rare words more often: a/(a + count) of them", least=0.0, most=100.0)
+    unit: str = option("word", "what the model reads at each step", choices=tuple(TOKENIZER_KINDS))
+    fold: bool = option(True, "ignore the case of letters (not in bytes)")
+    digits: str = option("keep", "keep digits, or replace each by 0 (shape)", choices=("keep", "shape"))
+    min_count: int = option(1, "treat words that occur less often as unknown", least=1)
+    vocabulary: int = option(30_000, "maximum size of the vocabulary", least=2, most=1_000_000)
+    drop_words: float = option(0.1, "share of words replaced by unknown in training", least=0.0, most=0.95)
+    drop_rare: float = option(
+        0.5, "replace rare words by unknown more often in training: a share of a/(a + count)", least=0.0, most=100.0
+    )
 
     def tokenizer(self) -> Tokenizer:
         fold = self.fold and self.unit != "byte"
-        return Tokenizer(KINDS[self.unit], fold=fold, digits=self.digits)
+        return Tokenizer(TOKENIZER_KINDS[self.unit], fold=fold, digits=self.digits)
 
 
 class Messages:
-    """Rows of token ids. hide: per id, how often training reads it as unknown, float32 [size]."""
+    """Rows of token ids. hide_rates: how often training replaces each id by unknown, float32 [size]."""
 
     def __init__(self, ids: list[npt.NDArray[np.int32]], targets: Array, hide: npt.NDArray[np.float32]) -> None:
-        self.ids, self.targets, self.hide = ids, targets, hide
+        self.ids, self.targets, self.hide_rates = ids, targets, hide
         self.lengths: Indices = np.array([len(row) for row in ids], np.int64)
 
     def batch(self, rows: Indices, random: np.random.Generator | None = None) -> tuple[Array, Indices, Array]:
-        """See `Rows`: ids int64 [T, B]. In training some are read as unknown: the model learns to live without any one
-        word, and what unknown means.
+        """See `Rows`: ids int64 [T, B].
+
+        Training replaces some ids by unknown: the model learns not to rely on any single word, and what unknown means.
         """
-        chosen = [self.ids[i] for i in rows]
+        ids = [self.ids[i] for i in rows]
         if random is not None:
-            chosen = [np.where(random.random(len(row)) < self.hide[row], np.int32(0), row) for row in chosen]
-        x, lengths = pad(chosen)
+            ids = [np.where(random.random(len(row)) < self.hide_rates[row], np.int32(0), row) for row in ids]
+        x, lengths = pad(ids)
         return x.astype(np.int64), lengths, self.targets[rows]
 
 
-def rows(source: Any, options: TextSource) -> Table:
-    """The table of a file or frame with the columns that the task reads.
+def read_messages(source: Any, options: TextOptions) -> Table:
+    """Read a file or frame as a table with the columns that the task needs.
 
-    Raises DataError; for a column that is not there, it names those that look as if they were meant.
+    Raises DataError; for a missing column the message suggests columns that may be meant.
     """
     wanted = [options.text, options.label]
     try:
@@ -82,26 +89,28 @@ def rows(source: Any, options: TextSource) -> Table:
         raise
 
 
-def tokens_of(table: Table, options: TextSource) -> list[list[bytes]]:
-    """The tokens of every row's message. Raises DataError with file and line for one without any."""
-    tokenizer, found = options.tokenizer(), []
+def tokenize_rows(table: Table, options: TextOptions) -> list[list[bytes]]:
+    """Split every row's message into tokens. Raises DataError with file and line for a message without any."""
+    tokenizer, tokens = options.tokenizer(), []
     for row, text in enumerate(table.column(options.text)):
         with error_context(table.place(row)):
-            found.append(message(tokenizer, text, options.text))
-    return found
-
-
-def message(tokenizer: Tokenizer, text: str, column: str) -> list[bytes]:
-    """The tokens of a message; a message without one cannot be classified."""
-    if not (tokens := tokenizer.tokens(encode(text))):
-        what = "is empty" if not text.strip() else f"has no {tokenizer.kind}"
-        raise DataError(f"the text in column {column!r} {what}; give one or leave the row out")
+            tokens.append(tokenize(tokenizer, text, options.text))
     return tokens
 
 
-def inputs(options: TextSource, tokens: list[list[bytes]]) -> Inputs:
-    """The document's input section, its tensors, the vocabulary that the training rows' tokens give, and for each
-    of its ids how often training reads it as unknown, float32 [size].
+def tokenize(tokenizer: Tokenizer, text: str, column: str) -> list[bytes]:
+    """Split a message into tokens. Raises DataError for one without any, as it cannot be classified."""
+    if not (tokens := tokenizer.tokens(encode(text))):
+        what = "is empty" if not text.strip() else f"has no {tokenizer.kind}"
+        raise DataError(f"the text in column {column!r} {what}; fill it in or leave the row out")
+    return tokens
+
+
+def build_input(options: TextOptions, tokens: list[list[bytes]]) -> Inputs:
+    """Build the vocabulary of the training rows' tokens.
+
+    Returns the document's input section, its tensors, the vocabulary, and how often training replaces each id by
+    unknown, float32 [size].
     """
     counts = Counter(t for row in tokens for t in row)
     if options.unit == "byte":
@@ -111,19 +120,24 @@ def inputs(options: TextSource, tokens: list[list[bytes]]) -> Inputs:
     data, offsets = vocabulary.arrays()
     names = {"bytes": "input.vocabulary.bytes", "offsets": "input.vocabulary.offsets"}
     section = {"kind": "text", "tokenizer": options.tokenizer().to_json(), "vocabulary": names, "size": len(vocabulary)}
-    return section, {names["bytes"]: data, names["offsets"]: offsets}, vocabulary, hide(options, counts, vocabulary)
+    return (
+        section,
+        {names["bytes"]: data, names["offsets"]: offsets},
+        vocabulary,
+        hide_rates(options, counts, vocabulary),
+    )
 
 
-def read_as(
-    options: TextSource, learnt: list[list[bytes]], asked: list[list[bytes]]
+def build_input_and_ids(
+    options: TextOptions, train_tokens: list[list[bytes]], tokens: list[list[bytes]]
 ) -> tuple[Inputs, list[npt.NDArray[np.int32]]]:
-    """What rows of tokens give, see `inputs`, and the ids of all rows that are `asked`."""
-    made = inputs(options, learnt)
-    return made, [made[2].ids(row) for row in asked]
+    """Build the input from the training rows' tokens, see `build_input`, and return it with the ids of all rows."""
+    parts = build_input(options, train_tokens)
+    return parts, [parts[2].ids(row) for row in tokens]
 
 
-def hide(options: TextSource, counts: Counter[bytes], vocabulary: Vocabulary) -> npt.NDArray[np.float32]:
-    """How often each id is read as unknown in training: rare words more, as they are what new text has more of."""
+def hide_rates(options: TextOptions, counts: Counter[bytes], vocabulary: Vocabulary) -> npt.NDArray[np.float32]:
+    """Compute how often training replaces each id by unknown: rare words more often, as new text has more of them."""
     seen = np.array([counts[token] for token in vocabulary.tokens], np.float64)
     rare = options.drop_rare / np.maximum(options.drop_rare + seen, 1e-9)
     return np.minimum(np.maximum(options.drop_words, rare), 0.95).astype(np.float32)

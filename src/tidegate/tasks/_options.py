@@ -1,4 +1,4 @@
-"""How a task declares an option: default, help, choices and range in one place."""
+"""Declaration of a task's options: default, help, choices and range in one place."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ..errors import OptionError
 
 T = TypeVar("T")
 
-# Options by their names in older versions: the name now, and the values that have changed too.
+# Options by their names in older versions: the new name, and the values that have changed too.
 RENAMED: Final[dict[str, tuple[str, dict[str, str]]]] = {
     "tokens": ("unit", {"char": "character"}),
     "windows": ("windows_per_epoch", {}),
@@ -24,7 +24,10 @@ def option(
     least: float | None = None,
     most: float | None = None,
 ) -> Any:
-    """A dataclass field with what a command line and a validator need to know."""
+    """Declare a dataclass field with all that a command line and a validator need.
+
+    choices: the values that are allowed. least, most: the range that is allowed, bounds included.
+    """
     metadata = {"help": help, "choices": choices, "least": least, "most": most}
     return dataclasses.field(default=default, metadata=metadata)
 
@@ -56,15 +59,15 @@ def rename_options(values: dict[str, Any]) -> dict[str, Any]:
     >>> rename_options({"tokens": "char", "seed": 3})
     {'unit': 'character', 'seed': 3}
     """
-    found = {}
+    renamed = {}
     for name, value in values.items():
-        now, changed = RENAMED.get(name, (name, {}))
-        found[now] = changed.get(value, value) if isinstance(value, str) else value
-    return found
+        new_name, new_values = RENAMED.get(name, (name, {}))
+        renamed[new_name] = new_values.get(value, value) if isinstance(value, str) else value
+    return renamed
 
 
 def recalled(kind: type[T], values: dict[str, Any]) -> T:
-    """The options that a model file recorded; files outlive options, so those that are no more are left out.
+    """Restore the options recorded in a model file; options that no longer exist are dropped.
 
     >>> from tidegate.tasks.classify import Options
     >>> recalled(Options, {"text": "message", "of_long_ago": 3}).text
@@ -75,7 +78,7 @@ def recalled(kind: type[T], values: dict[str, Any]) -> T:
 
 
 def make(kind: type[T], values: dict[str, Any]) -> T:
-    """The options of a dataclass from names and values; an unknown name is an error with the nearest known one."""
+    """Make a task's options from names and values. Raises OptionError for an unknown name, and suggests a near one."""
     known = [f.name for f in dataclasses.fields(kind)]  # type: ignore[arg-type]
     for name in values:
         if name not in known:
@@ -83,5 +86,5 @@ def make(kind: type[T], values: dict[str, Any]) -> T:
                 raise OptionError(f"the option {name} is now {RENAMED[name][0]}")
             near = difflib.get_close_matches(name, known, 1)
             hint = f"did you mean {near[0]!r}? " if near else ""
-            raise OptionError(f"unknown option {name!r}; {hint}there are {', '.join(known)}")
+            raise OptionError(f"unknown option {name!r}; {hint}the options are {', '.join(known)}")
     return kind(**values)

@@ -1,4 +1,4 @@
-"""Steps that judge a forecaster, and are learnt from in another series or another file."""
+"""Find held-out steps of a forecaster that are also trained on, in another series or another file."""
 
 from __future__ import annotations
 
@@ -14,96 +14,98 @@ from ..features.series import SeriesTransform
 from ._problem import Indices
 from ._windows import GAP, VALID, Floats, Origins, Track, lead_of
 
-Sums = npt.NDArray[np.uint64]
+Hashes = npt.NDArray[np.uint64]
 Times = npt.NDArray[np.datetime64]
 
 BASE = 0x9E3779B97F4A7C15  # odd, so that its powers have inverses among 64-bit integers
-TRIED = 32  # places with the same steps that are looked at, as constants have very many
+MAX_CANDIDATES = 32  # places with the same hash that are compared; constant series have very many
 
 
-def set_apart(
-    places: Origins, cuts: list[int], transform: SeriesTransform, sources: list[Collection]
+def remove_overlap(
+    origins: Origins, cuts: list[int], transform: SeriesTransform, sources: list[Collection]
 ) -> tuple[Origins, list[str]]:
-    """Take the forecasts of steps that are learnt from out of those that judge.
+    """Remove forecasts of steps that are also trained on from the held-out ones.
 
-    Two series share steps where all that both have of them is equal, whatever they are called; and stands at the same
-    times, where both have times, so that a season that repeats to the last digit is not taken for it.
+    Two series share steps where all steps that both have are equal, whatever the series are called. Where both have
+    times, the times must be equal too, so that a season that repeats to the last digit does not count as shared.
 
     Args:
-        places: all origins, of the series that are learnt from and then of those of the file to judge by, if any.
-        cuts: for each of the former, how many of its steps are learnt from.
+        origins: all origins: of the training series, then of those of the validation file, if there is one.
+        cuts: the number of training steps of each training series.
         transform: that of the model.
-        sources: both.
+        sources: the training source, and the validation file's.
 
-    Returns the places, and for the last source a sentence about what was taken out, or none. Raises DataError where
-    nothing is left.
+    Returns the origins, and for the last source a list with a sentence about what was removed, or an empty one. Raises
+    DataError where no held-out forecast is left.
     """
-    H, part, tracks = lead_of(transform), places.part.copy(), places.tracks
-    learnt = cuts if len(sources) == 1 else [len(track.truth) for track in tracks[: len(cuts)]]
+    H, part, tracks = lead_of(transform), origins.part.copy(), origins.tracks
+    train_steps = cuts if len(sources) == 1 else [len(track.truth) for track in tracks[: len(cuts)]]
     steps = (transform.window.needs if transform.window else 1) + H
-    known = Known.of([track.truth[:n] for track, n in zip(tracks, learnt, strict=False)], steps)
+    step_index = StepIndex.build([track.truth[:n] for track, n in zip(tracks, train_steps, strict=False)], steps)
     owners = ((source, i) for source in sources for i in range(len(source.series)))
-    stamps = [stamped(source, i, track) for (source, i), track in zip(owners, tracks, strict=True)]
+    stamps = [track_times(source, i, track) for (source, i), track in zip(owners, tracks, strict=True)]
     for i, track in enumerate(tracks):
-        at = slice(*np.searchsorted(places.series, (i, i + 1)))
-        ends, mine = places.ends[at], part[at]
+        at = slice(*np.searchsorted(origins.series, (i, i + 1)))
+        ends, mine = origins.ends[at], part[at]
         held = ends[mine == VALID]
         if not len(held):
             continue
-        for j, shift in {pair for end in (held[0], held[-1]) for pair in known.find(track.truth, int(end) + H + 1)}:
-            shared = common(tracks[j].truth, track.truth, shift)
-            if i != j and shared and aligned(stamps[j], stamps[i], shift):
-                last = min(shared[1], learnt[j] - shift)
+        for j, shift in {
+            pair for end in (held[0], held[-1]) for pair in step_index.find(track.truth, int(end) + H + 1)
+        }:
+            shared = find_common_steps(tracks[j].truth, track.truth, shift)
+            if i != j and shared and same_times(stamps[j], stamps[i], shift):
+                last = min(shared[1], train_steps[j] - shift)
                 mine[(mine == VALID) & (ends + 1 < last) & (ends + H >= shared[0])] = GAP
-    gone, before = int((part != places.part).sum()), int((places.part == VALID).sum())
-    if not gone:
-        return places, []
-    if gone == before:
+    removed, before = int((part != origins.part).sum()), int((origins.part == VALID).sum())
+    if not removed:
+        return origins, []
+    if removed == before:
         raise DataError(
-            f"{sources[-1].path}: every forecast to judge by is of steps that are learnt from too; give series or "
-            "steps that are not, or leave --valid out"
+            f"{sources[-1].path}: every held-out forecast is of steps that are also trained on; give series or steps "
+            "that are not, or leave --valid out"
         )
-    said = f"{gone:,} of {before:,} forecasts to judge by are of steps that are learnt from too; they judge nothing"
-    return replace(places, part=part), [said]
+    note = f"{removed:,} of {before:,} held-out forecasts are of steps that are also trained on, and are left out"
+    return replace(origins, part=part), [note]
 
 
 @dataclass(frozen=True)
-class Known:
-    """Every run of `steps` steps that is learnt from: its sum, ascending, its series, and where it begins there."""
+class StepIndex:
+    """An index of every run of `steps` training steps: its hash, in ascending order, its series and its first step."""
 
     steps: int
-    sums: Sums
+    hashes: Hashes
     series: Indices
     first: Indices
 
     @classmethod
-    def of(cls, learnt: list[Floats], steps: int) -> Known:
+    def build(cls, histories: list[Floats], steps: int) -> StepIndex:
         """Index the steps [T, targets] of each series."""
-        found = list(starmap(sums_of, ((truth, steps) for truth in learnt)))
-        sums, counts = np.concatenate(found), [len(each) for each in found]
-        order = np.argsort(sums, kind="stable")
+        by_series = list(starmap(rolling_hashes, ((truth, steps) for truth in histories)))
+        hashes, counts = np.concatenate(by_series), [len(each) for each in by_series]
+        order = np.argsort(hashes, kind="stable")
         first = np.concatenate([np.arange(n) for n in counts])
-        return cls(steps, sums[order], np.repeat(np.arange(len(counts)), counts)[order], first[order])
+        return cls(steps, hashes[order], np.repeat(np.arange(len(counts)), counts)[order], first[order])
 
     def find(self, truth: Floats, end: int) -> list[tuple[int, int]]:
-        """List the series with the `steps` steps before `end`, and by how many steps these stand further on there."""
+        """List the series that have the `steps` steps before `end`, each with how many steps later they are there."""
         begin = max(0, end - self.steps)
         run = truth[begin : begin + self.steps]
         if len(run) < self.steps:
             return []
-        (wanted,) = sums_of(run, self.steps)
-        low = int(np.searchsorted(self.sums, wanted))
-        high = min(int(np.searchsorted(self.sums, wanted, "right")), low + TRIED)
+        (wanted,) = rolling_hashes(run, self.steps)
+        low = int(np.searchsorted(self.hashes, wanted))
+        high = min(int(np.searchsorted(self.hashes, wanted, "right")), low + MAX_CANDIDATES)
         return [(int(self.series[k]), int(self.first[k]) - begin) for k in range(low, high)]
 
 
-def sums_of(truth: Floats, steps: int) -> Sums:
-    """Sum up every run of steps of a series [T, targets], uint64 [T - steps + 1]: equal runs have equal sums.
+def rolling_hashes(truth: Floats, steps: int) -> Hashes:
+    """Hash every run of `steps` steps of a series [T, targets], uint64 [T - steps + 1]: equal runs have equal hashes.
 
-    Source: Karp and Rabin 1987, Efficient randomized pattern-matching algorithms; all sums at once from running ones.
+    Source: Karp and Rabin 1987, Efficient randomized pattern-matching algorithms; all hashes at once from running sums.
 
-    >>> found = sums_of(np.array([[1.0], [2.0], [0.0], [1.0], [2.0]]), 2)
-    >>> bool(found[0] == found[3]), len(set(found.tolist()))
+    >>> hashes = rolling_hashes(np.array([[1.0], [2.0], [0.0], [1.0], [2.0]]), 2)
+    >>> bool(hashes[0] == hashes[3]), len(set(hashes.tolist()))
     (True, 3)
     """
     T = len(truth)
@@ -117,30 +119,28 @@ def sums_of(truth: Floats, steps: int) -> Sums:
     return np.asarray((running[steps:] - running[:-steps]) * inverses[: T - steps + 1])
 
 
-def stamped(source: Collection, i: int, track: Track) -> Times | None:
-    """Give the times of a track's steps, [T], those of columns known ahead not counted; None where there are none."""
+def track_times(source: Collection, i: int, track: Track) -> Times | None:
+    """Return the times of a track's steps, [T], without future rows of known columns; None where there are none."""
     times = source.series[i].times
     return None if times is None else times[track.kept]
 
 
-def aligned(times: Times | None, others: Times | None, shift: int) -> bool:
-    """Tell whether steps stand at the same times in two series, `shift` steps further on in the first one."""
+def same_times(times: Times | None, others: Times | None, shift: int) -> bool:
+    """Check that shared steps have the same times in two series; they are `shift` steps later in the first one."""
     if times is None or others is None:
         return True
     first, last = max(0, -shift), min(len(others), len(times) - shift)
     return np.array_equal(times[first + shift : last + shift], others[first:last])
 
 
-def common(known: Floats, truth: Floats, shift: int) -> tuple[int, int] | None:
-    """Find the steps of `truth` that `known` has, `shift` steps further on, from the first to before the last.
+def find_common_steps(history: Floats, truth: Floats, shift: int) -> tuple[int, int] | None:
+    """Find the range of steps of `truth` that `history` covers `shift` steps later; None where their values differ.
 
-    None where these differ.
-
-    >>> common(np.array([[1.0], [2.0], [3.0]]), np.array([[2.0], [3.0], [4.0]]), 1)
+    >>> find_common_steps(np.array([[1.0], [2.0], [3.0]]), np.array([[2.0], [3.0], [4.0]]), 1)
     (0, 2)
     """
-    first, last = max(0, -shift), min(len(truth), len(known) - shift)
+    first, last = max(0, -shift), min(len(truth), len(history) - shift)
     if first >= last:
         return None
-    same = np.array_equal(known[first + shift : last + shift], truth[first:last], equal_nan=True)
+    same = np.array_equal(history[first + shift : last + shift], truth[first:last], equal_nan=True)
     return (first, last) if same else None

@@ -1,4 +1,4 @@
-"""What a task makes of its data for the training loop: rows, how answers are judged, and the model's parts."""
+"""The contract between tasks and the training loop: rows, evaluation, and the parts of a model."""
 
 from __future__ import annotations
 
@@ -13,57 +13,59 @@ Indices = npt.NDArray[np.int64]
 
 
 class Rows(Protocol):
-    """What is learnt from, row by row. lengths: steps of each."""
+    """Rows of training data. lengths: the number of steps of each."""
 
     lengths: Indices
 
     def batch(self, rows: Indices, random: np.random.Generator | None = None) -> tuple[Array, Indices, Array]:
-        """Rows side by side: x [T, B, ...] padded with 0 on the right, lengths [B], targets [B, ...].
+        """Stack rows into a batch: x [T, B, ...] padded with 0 at the end, lengths [B], targets [B, ...].
 
-        random: for training; what is left out or moved of the input is drawn from it.
+        random: given in training; dropout and augmentation of the input are drawn from it.
         """
 
 
 class Evaluator(Protocol):
-    """How answers to held-out rows choose the weights, and what they say about the outputs."""
+    """Evaluates outputs on held-out rows, which selects the weights and may adjust the last layer."""
 
     metric: str
-    lower: bool  # whether less of the metric is better
+    lower_is_better: bool  # of `metric`
 
     def figures(self, outputs: Array, targets: Array) -> dict[str, float]:
-        """The metric and others by name, of outputs [n, ...] before any softmax."""
+        """Compute the metric and others by name from outputs [n, ...] before any softmax."""
 
     def value(self, figures: dict[str, float]) -> tuple[float, float]:
-        """What figures are worth: more is better, the second number decides between equal first ones."""
+        """Rank an epoch by its figures: higher is better, and the second number breaks ties."""
 
     def tolerance(self, best: float, figures: dict[str, float], rows: int) -> float:
-        """How far below the best value an epoch with these figures may be and still be kept."""
+        """Return how far below the best value an epoch with these figures may be and still be kept."""
 
-    def adjustment(self, outputs: Array, targets: Array) -> list[float]:
-        """What, learnt from held-out rows, is folded into the last dense layer."""
+    def fit_adjustment(self, outputs: Array, targets: Array) -> list[float]:
+        """Fit on held-out rows what is folded into the last dense layer."""
 
-    def adjusted(self, outputs: Array, adjustment: list[float]) -> Array:
-        """Outputs as they are after the adjustment."""
+    def apply_adjustment(self, outputs: Array, adjustment: list[float]) -> Array:
+        """Return the outputs after the adjustment."""
 
-    def cross_adjusted(self, outputs: Array, targets: Array, folds: Indices) -> Array:
-        """Outputs, those of each fold after the adjustment that the other folds give. folds: that of each row [n]."""
+    def cross_adjust(self, outputs: Array, targets: Array, folds: Indices) -> Array:
+        """Adjust the outputs of each fold by what the other folds give. folds: that of each row [n]."""
 
-    def adjust(self, network: Any, adjustment: list[float]) -> None:
-        """Folds an adjustment into a network's last dense layer."""
+    def fold_adjustment(self, network: Any, adjustment: list[float]) -> None:
+        """Fold an adjustment into a network's last dense layer."""
 
     def provenance(self, adjustment: list[float]) -> dict[str, Any]:
-        """What provenance says about an adjustment."""
+        """Describe an adjustment for the model file's provenance."""
 
 
 @dataclass(frozen=True)
 class Problem:
-    """All that the loop and the model file need.
+    """All that the training loop and the model file need.
 
-    options: as decided. kept, held: indices of rows that are learnt from, and that choose the weights. every: the
-    outputs of every step are learnt from, not those of the last one. weights: of classes, or [1]. features: width of a
-    step, None for token ids. taken: for each source, what it was taken for. given: first weights that the data decides.
-    most: rows of an epoch, drawn anew for each; None: all. about: more for the provenance. groups: for each row, the
-    number of those that it stays with; None: each is by itself. notes: for each source, sentences about its rows.
+    options: complete, with every default that depends on the data decided. train_rows, valid_rows: indices of the
+    training rows, and of the held-out rows that select the weights. input, arrays: the document's input section and its
+    tensors. features: width of a step, None for token ids. summaries: for each source, how it was read. weights: of
+    classes, or [1]. per_step: the loss covers the outputs of all steps instead of the last one's. initial: initial
+    weights that the data determine. rows_per_epoch: drawn anew for each epoch; None: all. provenance: further entries
+    of the provenance. groups: the number of each row's group; None: each is by itself. notes: for each source,
+    sentences about its rows.
     """
 
     options: Any
@@ -88,7 +90,7 @@ class Problem:
 
 
 def pad(rows: list[Array]) -> tuple[Array, Indices]:
-    """Rows [T, ...] of one dtype side by side: [T, B, ...], padded with 0 on the right, and lengths [B]."""
+    """Stack rows [T, ...] of one dtype: [T, B, ...], padded with 0 at the end, and their lengths [B]."""
     lengths = np.array([len(row) for row in rows], np.int64)
     whole = np.zeros((int(lengths.max()), len(rows), *rows[0].shape[1:]), rows[0].dtype)
     for b, row in enumerate(rows):

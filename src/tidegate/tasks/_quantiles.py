@@ -1,4 +1,4 @@
-"""How a forecaster's answers are judged: the pinball loss of its quantiles."""
+"""Evaluation of forecasters on held-out rows: the pinball loss of their quantiles."""
 
 from __future__ import annotations
 
@@ -11,33 +11,34 @@ Floats = npt.NDArray[Any]
 
 
 class Quantiles:
-    """Outputs [n, horizon x targets x quantiles] in the model's units.
+    """Evaluates outputs [n, horizon x targets x quantiles] in the model's units.
 
-    Truth is float [n, 2, horizon, targets]: the numbers in the model's units, NaN where unknown, and the unit of each.
+    Targets are float [n, 2, horizon, targets]: the true values in the model's units, NaN where unknown, and the unit of
+    each.
     """
 
-    metric, lower = "pinball", True
+    metric, lower_is_better = "pinball", True
 
     def __init__(self, levels: tuple[float, ...]) -> None:
         self.levels = np.array(levels)
 
-    def apart(self, outputs: Floats, targets: Floats) -> tuple[Floats, Floats, Floats]:
-        """Outputs [n, horizon, targets, quantiles], truth and units [n, horizon, targets]."""
+    def unpack(self, outputs: Floats, targets: Floats) -> tuple[Floats, Floats, Floats]:
+        """Split into outputs [n, horizon, targets, quantiles], and truth and units [n, horizon, targets]."""
         y, unit = targets[:, 0].astype(np.float64), targets[:, 1].astype(np.float64)
         return outputs.reshape(*y.shape, len(self.levels)), y, unit
 
     def figures(self, outputs: Floats, targets: Floats) -> dict[str, float]:
-        """Mean pinball loss in the model's units, and its standard error; the median's mean absolute error in the
-        data's units; coverage.
+        """Compute the mean pinball loss in the model's units and its standard error, the median's mean absolute error
+        in the data's units, and the coverage of the outer quantiles.
 
-        Origins that share steps ahead err alike: only one in `horizon` counts for the standard error.
+        Origins that share steps ahead have similar errors: only one in `horizon` counts for the standard error.
         """
-        q, y, unit = self.apart(outputs, targets)
+        q, y, unit = self.unpack(outputs, targets)
         known = ~np.isnan(y)
         above = y[..., None] - q
         losses = np.maximum(self.levels * above, (self.levels - 1) * above).mean(-1)
         each = np.nansum(losses, (1, 2)) / known.sum((1, 2)).clip(1)
-        error = np.abs(above[..., self.middle]) * unit
+        error = np.abs(above[..., self.median_index]) * unit
         within = (q[..., 0] <= y) & (y <= q[..., -1])
         return {
             "pinball": float(losses[known].mean()),
@@ -47,33 +48,34 @@ class Quantiles:
         }
 
     @property
-    def middle(self) -> int:
-        """The index of the median."""
+    def median_index(self) -> int:
+        """Return the index of the median."""
         return int(np.flatnonzero(self.levels == 0.5)[0])
 
     def value(self, figures: dict[str, float]) -> tuple[float, float]:
         return -figures["pinball"], 0.0
 
     def tolerance(self, best: float, figures: dict[str, float], rows: int) -> float:
-        """One standard error: a few held-out weeks make an early epoch look best by luck."""
+        """Return one standard error: with few held-out weeks an early epoch can look best by luck."""
         return figures["standard_error"]
 
-    def adjustment(self, outputs: Floats, targets: Floats) -> list[float]:
-        """None: the end of a series is too short, and too unlike what follows, to move quantiles by it.
+    def fit_adjustment(self, outputs: Floats, targets: Floats) -> list[float]:
+        """Return no adjustment: the end of a series is too short, and too unlike what follows, to shift quantiles by
+        it.
 
-        Offsets that made held-out intervals cover (Romano et al. 2019, arXiv:1905.03222) made those of what came after
-        cover less on half-hourly load and on etth1.
+        Offsets that made held-out intervals cover (Romano et al. 2019, arXiv:1905.03222) reduced the coverage of later
+        steps on half-hourly load and on etth1.
         """
         return []
 
-    def adjusted(self, outputs: Floats, adjustment: list[float]) -> Floats:
+    def apply_adjustment(self, outputs: Floats, adjustment: list[float]) -> Floats:
         return outputs
 
-    def cross_adjusted(self, outputs: Floats, targets: Floats, folds: npt.NDArray[np.int64]) -> Floats:
+    def cross_adjust(self, outputs: Floats, targets: Floats, folds: npt.NDArray[np.int64]) -> Floats:
         return outputs
 
-    def adjust(self, network: Any, adjustment: list[float]) -> None:
-        """Nothing to fold in."""
+    def fold_adjustment(self, network: Any, adjustment: list[float]) -> None:
+        """Do nothing: there is no adjustment."""
 
     def provenance(self, adjustment: list[float]) -> dict[str, Any]:
         return {}

@@ -1,4 +1,4 @@
-"""Series of numbers as a task's input: where they come from, and rows of steps for training."""
+"""Series of numbers as a task's input: reading them, and making rows of steps for training."""
 
 from __future__ import annotations
 
@@ -15,77 +15,86 @@ from ..errors import DataError, OptionError, error_context
 from ..features.calendar import PERIODS
 from ..features.frequency import Frequency, inferred
 from ..features.series import FLAT, MISSING, SeriesTransform, Window
-from ._holdout import numbered
+from ._holdout import number_keys
 from ._options import option
 from ._problem import Array, Indices, pad
 
 Steps = npt.NDArray[np.float32]
 Floats = npt.NDArray[np.float64]
-FAR = 1 << 10  # deviations from 0: beyond, float32 leaves fewer than four digits of a deviation
+FAR = 1 << 10  # deviations from 0: further away, float32 keeps fewer than four digits of a deviation
 
 
 @dataclass(frozen=True)
-class SeriesSource:
+class SeriesOptions:
     """Options of series as input."""
 
-    values: str | None = option(None, "columns of numbers, by comma; all others if not given")
+    values: str | None = option(None, "columns of numbers, separated by commas; default: all other columns")
     time: str | None = option(None, "column of timestamps, ascending within a series")
     id: str | None = option(None, "column that says which series a row belongs to")
     layout: str | None = option(
-        None, "a row of the table is one of the steps of a series, or holds all of it", choices=("steps", "rows")
+        None,
+        "whether a row of the table is one step of a series (steps) or a whole series (rows)",
+        choices=("steps", "rows"),
     )
     calendar: str = option(
-        "", f"positions of each time in periods as further inputs, by comma: {', '.join(PERIODS)}; needs times"
+        "",
+        "add the position of each time in these periods as inputs, separated by commas: "
+        f"{', '.join(PERIODS)}; needs times",
     )
     missing: str = option(
         "error",
-        "missing numbers: refuse them, drop such steps, fill with the last one seen, or fill and tell the model (mask)",
+        "missing numbers: report an error, drop such steps, fill them with the last known value (ffill), or fill them "
+        "and tell the model (mask)",
         choices=MISSING,
     )
 
     def columns(self) -> list[str] | None:
-        """The named columns. Raises OptionError for a name that is empty or stands twice."""
-        return None if self.values is None else listed("values", self.values)
+        """List the columns named by --values. Raises OptionError for an empty or repeated name."""
+        return None if self.values is None else split_names("values", self.values)
 
     def periods(self) -> tuple[str, ...]:
-        """The periods of the calendar. Raises OptionError for one that there is not."""
-        periods = listed("calendar", self.calendar) if self.calendar else []
+        """List the periods of the calendar. Raises OptionError for an unknown one."""
+        periods = split_names("calendar", self.calendar) if self.calendar else []
         if unknown := [p for p in periods if p not in PERIODS]:
-            raise OptionError(f"unknown period {unknown[0]!r} in calendar; choose of {', '.join(PERIODS)}, by comma")
+            raise OptionError(
+                f"unknown period {unknown[0]!r} in calendar; choose from {', '.join(PERIODS)}, separated by commas"
+            )
         return tuple(periods)
 
 
-def listed(name: str, text: str) -> list[str]:
-    """The entries of an option given by comma. Raises OptionError for one that is empty or stands twice.
+def split_names(name: str, text: str) -> list[str]:
+    """Split an option's value at commas. Raises OptionError for an empty or repeated entry.
 
-    >>> listed("values", "a, b")
+    >>> split_names("values", "a, b")
     ['a', 'b']
     """
     entries = [entry.strip() for entry in text.split(",")]
     if not all(entries):
         raise OptionError(f"{name} is {text!r}; an entry is empty")
     if len(set(entries)) != len(entries):
-        raise OptionError(f"{name} is {text!r}; an entry stands twice")
+        raise OptionError(f"{name} is {text!r}; an entry appears twice")
     return entries
 
 
-def rows(
+def read_collection(
     source: Any,
-    options: SeriesSource,
+    options: SeriesOptions,
     label: str | None,
     columns: Sequence[str] | None = None,
     unlabelled: bool = False,
     group: str | None = None,
 ) -> Collection:
-    """The series of a source. columns: those of a model, which the source must then have, in any order. unlabelled: a
-    label may be missing. group: the column that says which series belong together.
+    """Read the series of a source.
+
+    columns: those of a model; the source must have them, in any order. unlabelled: labels may be missing. group: the
+    column that says which series belong together.
 
     Raises DataError, with file, line and column.
     """
     if isinstance(source, Collection):
-        found = source
+        collection = source
     else:
-        found = read_series(
+        collection = read_series(
             source,
             values=options.columns(),
             time=options.time,
@@ -95,80 +104,81 @@ def rows(
             unlabelled=unlabelled,
             group=group,
         )
-    if columns is not None and sorted(columns) == sorted(found.columns):
-        order = [found.columns.index(name) for name in columns]
-        series = [replace(s, values=s.values[:, order]) for s in found.series]
-        found = replace(found, columns=list(columns), series=series)
-    if columns is not None and list(columns) != found.columns:
+    if columns is not None and sorted(columns) == sorted(collection.columns):
+        order = [collection.columns.index(name) for name in columns]
+        series = [replace(s, values=s.values[:, order]) for s in collection.series]
+        collection = replace(collection, columns=list(columns), series=series)
+    if columns is not None and list(columns) != collection.columns:
         raise DataError(
-            f"{found.path}: has {counted(found.columns)}; the model was fitted on {counted(columns)}; give it those"
-            f"{hint(columns, found.columns)}"
+            f"{collection.path}: has {format_columns(collection.columns)}; the model was fitted on "
+            f"{format_columns(columns)}; give it those{hint(columns, collection.columns)}"
         )
-    if options.calendar and any(s.times is None for s in found.series):
-        raise DataError(f"{found.path}: calendar needs times, and there are none; name their column with --time")
-    return found
+    if options.calendar and any(s.times is None for s in collection.series):
+        raise DataError(f"{collection.path}: calendar needs times, and there are none; name their column with --time")
+    return collection
 
 
-def counted(columns: Sequence[str]) -> str:
+def format_columns(columns: Sequence[str]) -> str:
     shown = ", ".join(map(repr, columns[:8])) + (" ..." if len(columns) > 8 else "")
     return f"{len(columns)} column{'s'[: len(columns) != 1]} ({shown})"
 
 
-def summary(source: Collection, options: SeriesSource, columns: str = "") -> str:
-    """What the columns of a source were taken for, in words. columns: what is said about those of numbers."""
-    parts = [columns or f"values: {counted(source.columns)}"]
+def summary(source: Collection, options: SeriesOptions, columns: str = "") -> str:
+    """Describe how the columns of a source are read. columns: the description of the numeric ones."""
+    parts = [columns or f"values: {format_columns(source.columns)}"]
     parts += [f"{what}: column {name!r}" for what, name in (("time", options.time), ("id", options.id)) if name]
     holes = sum(int(np.isnan(s.values).sum()) for s in source.series)
     if holes:
         parts.append(f"{holes:,} missing numbers ({options.missing})")
-    return "; ".join([*parts, *paced(source)])
+    return "; ".join([*parts, *describe_timing(source)])
 
 
-def clocks(source: Collection) -> list[tuple[int, Series]]:
-    """The series that have times, of those that share theirs the first; each with its index."""
+def series_with_times(source: Collection) -> list[tuple[int, Series]]:
+    """List the series that have times, each with its index; of series that share their times only the first."""
     first = {id(s.times): (i, s) for i, s in reversed(list(enumerate(source.series))) if s.times is not None}
     return sorted(first.values(), key=lambda pair: pair[0])
 
 
 def timing(source: Collection) -> dict[str, Any]:
-    """The `zone` and the `frequency` of a transform: those of the longest series, if all have the same frequency."""
-    found = [s for _, s in clocks(source)]
-    if not found:
+    """Return the `zone` and `frequency` of a transform: those of the longest series, if all share its frequency."""
+    timed = [s for _, s in series_with_times(source)]
+    if not timed:
         return {}
-    longest = max(found, key=len)
+    longest = max(timed, key=len)
     assert longest.times is not None
     frequency = inferred(longest.times, longest.local)
-    if frequency is not None and not all(s.times is not None and frequency.explains(s.times, s.local) for s in found):
+    if frequency is not None and not all(s.times is not None and frequency.explains(s.times, s.local) for s in timed):
         frequency = None
     return {"zone": longest.zone, "frequency": frequency}
 
 
-def paced(source: Collection) -> list[str]:
-    """A sentence about how the steps follow each other in time, or none where there are no times."""
-    found, counter = clocks(source), [(i, s) for i, s in enumerate(source.series) if s.counts is not None]
+def describe_timing(source: Collection) -> list[str]:
+    """Describe in a sentence how the steps follow each other in time; the list is empty where there are no times."""
+    timed, counted = series_with_times(source), [(i, s) for i, s in enumerate(source.series) if s.counts is not None]
     frequency: Frequency | None = timing(source).get("frequency")
     if frequency is not None:
         return [f"one step {frequency}"]
     odd = [
         (i, t)
-        for i, s in found
+        for i, s in timed
         if s.times is not None and inferred(s.times, s.local) is None
-        for t in uneven(s.times.astype(np.int64))
+        for t in uneven_steps(s.times.astype(np.int64))
     ]
-    odd += [(i, t) for i, s in counter if s.counts is not None for t in uneven(s.counts)]
+    odd += [(i, t) for i, s in counted if s.counts is not None for t in uneven_steps(s.counts)]
     if odd:
         many = f"{len(odd):,} step{'s'[: len(odd) != 1]}"
-        where = "" if len({i for i, _ in odd}) == len(found) + len(counter) else "in such series "
+        where = "" if len({i for i, _ in odd}) == len(timed) + len(counted) else "in such series "
         return [f"time is uneven at {many}, first at {source.place(*odd[0])}: {where}steps are counted, not times"]
-    if any(len(s) > 1 for _, s in found):
-        return ["the series' times follow different calendars: each series goes on by its own"]
+    if any(len(s) > 1 for _, s in timed):
+        return ["the times of the series follow different calendars: each series continues by its own"]
     return []
 
 
-def uneven(ticks: Indices) -> list[int]:
-    """The steps of times or counts [T] whose distance to the one before is not the usual one.
+def uneven_steps(ticks: Indices) -> list[int]:
+    """List the steps of times or counts [T] whose distance to the step before is unusual.
 
-    Half as far again as usual is uneven, so that months are even; where there is no such step, any other distance is.
+    A distance counts as unusual from one and a half times the median on, so that months are even; where there is no
+    such step, any distance other than the median counts.
     """
     gaps = np.diff(ticks)
     if (gaps == gaps[:1]).all():
@@ -179,100 +189,102 @@ def uneven(ticks: Indices) -> list[int]:
 
 
 def check_zone(source: Collection, transform: SeriesTransform) -> None:
-    """Raises DataError where the calendar is used, and a source's times have a zone and those in training had none, or
-    the other way about.
-    """
+    """Raises DataError if the calendar is used, and only the source's times or only those in training have a zone."""
     if not transform.calendar or transform.zone is None:
         return
-    for i, series in clocks(source):
+    for i, series in series_with_times(source):
         if (series.local is not None) != bool(transform.zone):
             its, other = ("no zone", "one") if transform.zone else ("a zone", "none")
             raise DataError(
                 f"{source.place(i, 0)}: the times have {its}, and those that the model was fitted on had {other}; "
-                "write them as there"
+                "write them in the same way"
             )
 
 
-def treated(source: Collection, transform: SeriesTransform) -> list[tuple[Floats, Indices]]:
-    """For every series its steps with nothing missing, and which steps of the source they are.
+def impute_series(source: Collection, transform: SeriesTransform) -> list[tuple[Floats, Indices]]:
+    """Impute every series: its steps without missing values, and their indices in the source.
 
-    Raises DataError with the place of a number that cannot be used, and as `check_zone`.
+    Raises DataError with the place of a number that cannot be used, and as `check_zone` does.
     """
     check_zone(source, transform)
-    found = []
+    imputed = []
     for i, series in enumerate(source.series):
-        refuse(source, i, series.values, transform.missing)
+        check_missing(source, i, series.values, transform.missing)
         with error_context(source.place(i, 0)):
             steps, keep, _ = transform.impute(series.values, series.times)
             if not len(steps):
-                raise DataError("nothing is left of the series without its missing numbers; leave it out")
-        found.append((steps, keep))
-    return found
+                raise DataError("every step of the series has missing numbers; leave the series out")
+        imputed.append((steps, keep))
+    return imputed
 
 
-def bare(options: SeriesSource, source: Collection) -> SeriesTransform:
-    """The transform of a source's columns, which are not scaled yet."""
+def unscaled_transform(options: SeriesOptions, source: Collection) -> SeriesTransform:
+    """Make the transform of a source's columns, without statistics to scale by."""
     roles = ("past",) * len(source.columns)
     return SeriesTransform(tuple(source.columns), roles, options.periods(), options.missing, **timing(source))
 
 
-def alike(sources: Sequence[Collection], transform: SeriesTransform) -> Indices:
-    """Number the series of all sources by their steps with nothing missing, int64 [n]: equal ones have one number.
+def number_equal_series(sources: Sequence[Collection], transform: SeriesTransform) -> Indices:
+    """Number the series of all sources by their imputed steps, int64 [n]: equal series have equal numbers.
 
     Raises DataError with the place of a number that cannot be used.
     """
     for source in sources:
         for i, series in enumerate(source.series):
-            refuse(source, i, series.values, transform.missing)
-    if transform.missing == "error" and not transform.calendar:  # nothing is filled or added, and treating costs more
-        found: list[Array] = [s.values for source in sources for s in source.series]
+            check_missing(source, i, series.values, transform.missing)
+    if transform.missing == "error" and not transform.calendar:  # imputing would change nothing, and costs more
+        rows: list[Array] = [s.values for source in sources for s in source.series]
     else:
-        found = [steps for source in sources for steps, _ in treated(source, transform)]
-    return numbered((len(steps), (steps + 0).tobytes()) for steps in found)  # -0 + 0 is 0
+        rows = [steps for source in sources for steps, _ in impute_series(source, transform)]
+    return number_keys((len(steps), (steps + 0).tobytes()) for steps in rows)  # -0 + 0 is 0
 
 
-def refuse(
+def check_missing(
     source: Collection, i: int, x: npt.NDArray[np.float64], missing: str, known: Sequence[int] = (), lead: int = 0
 ) -> None:
-    """Raises DataError for the first missing number of series i, at its own line and column, where none is allowed.
+    """Raises DataError with line and column for the first missing number of series i, where none is allowed.
 
-    x: the numbers as they are read, [T, columns], those of the columns `known` from `lead` rows further on.
+    x: the numbers as the model reads them, [T, columns]; those of the columns `known` are from `lead` rows later.
     """
     if missing == "error" and len(holes := np.argwhere(np.isnan(x))):
         t, c = (int(v) for v in holes[0])
         place = source.place(i, t + (lead if c in known else 0))
         raise DataError(
-            f"{place}: no number in column {source.columns[c]!r}; fill it, or choose --missing drop, ffill or mask"
+            f"{place}: no number in column {source.columns[c]!r}; fill it in, or choose --missing drop, ffill or mask"
         )
 
 
 def statistics(
     values: npt.NDArray[np.float64], columns: Sequence[str], place: str, varied: bool = True
 ) -> tuple[Array, Array]:
-    """Mean and deviation of columns [n, columns], float64; NaN is left out.
+    """Compute mean and standard deviation of columns [n, columns], float64, without NaN.
 
     Raises DataError for a column without a number, and if `varied` for one that never changes, or by no more than
-    float64's rounding of numbers of its size.
+    float64 rounds numbers of its size.
     """
     if (empty := np.isnan(values).all(0)).any():
         raise DataError(
-            f"{place}: column {columns[int(empty.argmax())]!r} has no number to learn from; leave it out, or give more"
+            f"{place}: column {columns[int(empty.argmax())]!r} has no number to learn from; leave it out, or give more "
+            "rows"
         )
     first = np.take_along_axis(values, np.isnan(values).argmin(0)[None], 0)  # sums of what is far from 0 lose digits
     mean, deviation = first[0] + np.nanmean(values - first, 0), np.nanstd(values - first, 0)
     flat = ~(deviation > FLAT * np.abs(mean).clip(1e-30))
     if varied and flat.any():
         c = int(flat.argmax())
-        fault = f"is {mean[c]:.6g} at every step, which tells nothing; leave it out of --values"
+        fault = f"is {mean[c]:.6g} at every step, which says nothing; leave it out of --values"
         if deviation[c]:
-            fault = f"varies by {deviation[c]:.3g} about {mean[c]:.15g}, as rounding does; leave it out of --values"
+            fault = (
+                f"varies by {deviation[c]:.3g} about {mean[c]:.15g}, no more than rounding; leave it out of --values"
+            )
         raise DataError(f"{place}: column {columns[c]!r} {fault}")
     return mean, deviation
 
 
-def centred(transform: SeriesTransform, mean: Floats, deviation: Floats) -> SeriesTransform:
-    """A transform that scales in float64 where a column is far from 0, as float32 would lose its digits before a layer
-    scales it; else the same.
+def scale_in_float64(transform: SeriesTransform, mean: Floats, deviation: Floats) -> SeriesTransform:
+    """Return a transform that scales in float64 where a column is far from 0; otherwise return the same one.
+
+    In float32 such a column would lose its digits before a layer scales it.
     """
     if not (np.abs(mean) > FAR * deviation).any():
         return transform
@@ -280,12 +292,13 @@ def centred(transform: SeriesTransform, mean: Floats, deviation: Floats) -> Seri
 
 
 @dataclass(frozen=True)
-class Variation:
-    """What training changes of rows, so that the model lives with other sensors than those it learnt from: noise on
-    every number, and for each row and column an offset and a factor about the mean, all normal.
+class Augmentation:
+    """Augmentation of rows in training, so that the model also works with sensors other than those it was trained on.
 
-    mean, deviation: of each feature [features], the latter 0 for a feature that stays as it is. noise, shift: shares of
-    the deviation. gain: deviation of the factor from 1.
+    It adds noise to every number, and gives each row and column an offset and a factor about the mean; all are normal.
+
+    mean, deviation: of each feature [features]; a feature of deviation 0 stays as it is. noise, shift: standard
+    deviations of noise and offset, as shares of the feature's. gain: standard deviation of the factor, whose mean is 1.
     """
 
     mean: npt.NDArray[np.float32]
@@ -294,8 +307,8 @@ class Variation:
     shift: float
     gain: float
 
-    def of(self, x: Steps, random: np.random.Generator) -> Steps:
-        """Rows float32 [T, B, features], changed."""
+    def apply(self, x: Steps, random: np.random.Generator) -> Steps:
+        """Return augmented rows, float32 [T, B, features]."""
 
         def draws(shape: tuple[int, ...]) -> Steps:
             return random.standard_normal(shape, np.float32)
@@ -309,71 +322,71 @@ class Variation:
         return x + draws(x.shape) * self.deviation * np.float32(self.noise) if self.noise else x
 
 
-def variation(options: Any, mean: Array, deviation: Array, columns: int) -> Variation:
-    """What training changes of the columns; what says that a number was missing, and the calendar, stay."""
+def make_augmentation(options: Any, mean: Array, deviation: Array, columns: int) -> Augmentation:
+    """Make the augmentation of the columns; the flags of missing numbers and the calendar stay as they are."""
     varied = np.where(np.arange(len(deviation)) < columns, deviation, 0).astype(np.float32)
-    return Variation(mean.astype(np.float32), varied, options.noise, options.shift, options.gain)
+    return Augmentation(mean.astype(np.float32), varied, options.noise, options.shift, options.gain)
 
 
 class Sequences:
-    """Rows of steps float32 [T, features]. variation: what training changes of them."""
+    """Rows of steps float32 [T, features], augmented in training."""
 
-    def __init__(self, steps: list[Steps], targets: Array, variation: Variation) -> None:
-        self.steps, self.targets, self.variation = steps, targets, variation
+    def __init__(self, steps: list[Steps], targets: Array, augmentation: Augmentation) -> None:
+        self.steps, self.targets, self.augmentation = steps, targets, augmentation
         self.lengths: Indices = np.array([len(row) for row in steps], np.int64)
 
     def batch(self, rows: Indices, random: np.random.Generator | None = None) -> tuple[Array, Indices, Array]:
         """See `Rows`: float32 [T, B, features]."""
         x, lengths = pad([self.steps[i] for i in rows])
         if random is not None:
-            x = self.variation.of(x, random)
+            x = self.augmentation.apply(x, random)
         return x, lengths, self.targets[rows]
 
 
 @dataclass(frozen=True)
-class Pieces:
-    """Rows for a classifier, and the series that each is a piece of."""
+class SeriesRows:
+    """Rows for a classifier, each a series or a window of one. series: the index of each row's series."""
 
     steps: list[Steps]
-    origin: Indices
+    series: Indices
 
 
-def pieces(source: Collection, transform: SeriesTransform) -> Pieces:
-    """Whole series, or where the transform has a window, windows every half of its length and the last one."""
+def make_rows(source: Collection, transform: SeriesTransform) -> SeriesRows:
+    """Make rows of whole series, or where the transform has a window, of windows half a length apart up to the end."""
     steps: list[Steps] = []
     origin: list[int] = []
-    for i, (found, _) in enumerate(treated(source, transform)):
+    for i, (found, _) in enumerate(impute_series(source, transform)):
         if transform.window is None:
             parts = [transform.scale_fixed(found, 0)]
         else:
-            parts = list(transform.windows(found, ends(len(found), transform.window, source, i))[0])
+            parts = list(transform.windows(found, window_ends(len(found), transform.window, source, i))[0])
         steps += parts
         origin += [i] * len(parts)
-    return Pieces(steps, np.array(origin, np.int64))
+    return SeriesRows(steps, np.array(origin, np.int64))
 
 
-def ends(length: int, window: Window, source: Collection, i: int) -> Indices:
-    """Where the windows of a series end. Raises DataError for a series that is shorter than one."""
+def window_ends(length: int, window: Window, source: Collection, i: int) -> Indices:
+    """Return the last steps of a series' windows. Raises DataError for a series that is shorter than a window."""
     if length < window.reach:
         raise DataError(
-            f"{source.place(i, 0)}: the series has {length} steps; the window needs {window.reach}; leave it out, or "
-            "choose a shorter --window"
+            f"{source.place(i, 0)}: the series has {length} steps, and the window takes {window.reach}; leave the "
+            "series out, or choose a shorter --window"
         )
     stride = max(1, window.length // 2)
     return np.arange(length - 1, window.reach - 2, -stride)[::-1].copy()
 
 
-def lengths(source: Collection, window: int) -> list[int]:
-    """Steps of every row that `pieces` gives where no step is left out: of each series, or of each of its windows.
+def row_lengths(source: Collection, window: int) -> list[int]:
+    """Return the number of steps of every row that `make_rows` makes if no step is left out.
 
     Raises DataError for a series that is shorter than a window.
     """
     if not window:
         return [len(s.values) for s in source.series]
     cut = Window(window)
-    return [window] * sum(len(ends(len(s.values), cut, source, i)) for i, s in enumerate(source.series))
+    return [window] * sum(len(window_ends(len(s.values), cut, source, i)) for i, s in enumerate(source.series))
 
 
-def fixed(series: list[Series]) -> npt.NDArray[np.float64]:
-    """All steps of all series, one after the other."""
+def stack_steps(series: list[Series]) -> npt.NDArray[np.float64]:
+    """Concatenate the steps of all series."""
     return np.concatenate([s.values for s in series])

@@ -1,4 +1,4 @@
-"""Rows of a forecaster: the windows before each origin, or stretches of steps each of which is an origin."""
+"""Training rows of a forecaster: a window before each origin, or segments of steps that are all origins."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ Floats = npt.NDArray[np.float64]
 class Track:
     """One series ready to forecast.
 
-    steps: float64 [T, width], nothing missing; truth: float64 [T, targets] or, where columns are known ahead, [T +
-    horizon, targets]; NaN where it is missing. kept: which steps of the source they are. fault: why there is no step
-    ready to forecast from, otherwise "".
+    steps: float64 [T, width], imputed. truth: float64 [T, targets], or [T + horizon, targets] where columns are known
+    ahead; NaN where it is missing. kept: the indices of the steps in the source. fault: why there is no step to
+    forecast from, or "".
     """
 
     name: str
@@ -34,11 +34,12 @@ class Track:
     fault: str = ""
 
 
-def tracks(source: Collection, transform: SeriesTransform) -> list[Track]:
-    """Every series of a source with nothing missing, but what was never seen where the transform has no means yet.
+def make_tracks(source: Collection, transform: SeriesTransform) -> list[Track]:
+    """Make a track of every series of a source: its imputed steps and its targets.
 
-    With columns known ahead the last `lead_of` rows are the future: their known columns are read, their targets may be
-    missing. Raises DataError with the place of what cannot be used, and where no series has a step.
+    Where the transform has no means yet, values before the first known one stay NaN. With columns known ahead the last
+    `lead_of` rows are the future: their known columns are read, and their targets may be missing. Raises DataError with
+    the place of what cannot be used, and where no series has a step.
     """
     known, lead = transform.of("known"), lead_of(transform)
     _series.check_zone(source, transform)
@@ -47,65 +48,67 @@ def tracks(source: Collection, transform: SeriesTransform) -> list[Track]:
         values = series.values
         x = moved(values, transform)
         T = len(x)
-        _series.refuse(source, i, x, transform.missing, known, lead)
-        unchanging(source, i, transform)
+        _series.check_missing(source, i, x, transform.missing, known, lead)
+        check_static(source, i, transform)
         times = None if series.times is None else series.times[:T]
         with error_context(source.place(i, 0)):
             unseen = transform.fill_values(transform.index(series.id if transform.names else None))
             steps, kept, _ = transform.impute(x, times, unseen)
         truth, fault = np.concatenate([values[kept], values[T:]])[:, transform.of("target")], ""
         if not T:
-            fault = f"has {steps_of(len(values))}, and with columns known ahead the last {lead} are the future"
+            fault = f"has {format_steps(len(values))}, and with columns known ahead the last {lead} are the future"
         elif not len(steps):
-            fault = "has no step left without its missing numbers"
+            fault = "has missing numbers at every step"
         found.append(Track(series.id, steps, truth, kept, fault))
     if found and all(track.fault for track in found):
-        raise DataError(f"{source.place(0, 0)}: the series {found[0].fault}; give it more")
+        raise DataError(f"{source.place(0, 0)}: the series {found[0].fault}; give more steps")
     return found
 
 
-def steps_of(count: int) -> str:
+def format_steps(count: int) -> str:
     return f"{count} step{'s'[: count != 1]}"
 
 
 def lead_of(transform: SeriesTransform) -> int:
-    """How many steps ahead known columns are read: the horizon, or one where forecasts go on from forecasts."""
+    """Return how many steps ahead known columns are read: the horizon, or one for autoregressive forecasts."""
     assert transform.forecast, "a forecaster"
     return transform.forecast.horizon if transform.forecast.head == "direct" else 1
 
 
 def moved(values: Floats, transform: SeriesTransform) -> Floats:
-    """Values [T, columns] as a forecaster reads them: known columns `lead_of` ahead; the last rows are their future."""
+    """Shift known columns back by `lead_of` steps, as a forecaster reads them, and drop the last rows: [T, columns]."""
     known, lead = transform.of("known"), lead_of(transform)
     return ahead(values, known, lead)[: max(0, len(values) - lead)] if known else values
 
 
-def unchanging(source: Collection, i: int, transform: SeriesTransform) -> None:
+def check_static(source: Collection, i: int, transform: SeriesTransform) -> None:
     """Raises DataError for a static column that changes within series i."""
     for c in transform.of("static"):
         values = source.series[i].values[:, c]
         known = np.flatnonzero(~np.isnan(values))
         if len(other := known[values[known] != values[known[:1]]]):
             raise DataError(
-                f"{source.place(i, int(other[0]))}: column {source.columns[c]!r} is static, and changes from "
+                f"{source.place(i, int(other[0]))}: column {source.columns[c]!r} is static, but changes from "
                 f"{values[known[0]]:.15g} to {values[other[0]]:.15g} within its series; leave it out of --static"
             )
 
 
 @dataclass(frozen=True, eq=False)
 class ChannelIndependent(Collection):
-    """A collection in which each target is a series of its own, in the first column. targets: how they are called."""
+    """A collection in which each target is a series of its own, in the first column. targets: their names."""
 
     targets: tuple[str, ...] = ()
 
 
-def single(source: Collection, columns: list[int], rest: list[int]) -> ChannelIndependent:
-    """Each of `columns` as a series of its own with one column `value`, beside the columns `rest` of all.
+def split_channels(source: Collection, columns: list[int], rest: list[int]) -> ChannelIndependent:
+    """Make each of `columns` a series of its own with one column `value`, next to the columns `rest` that all share.
 
     A series' id becomes `id/column`, or `column` where it has none.
     """
     beside = [source.columns[c] for c in rest]
-    name = next(name for name in (APART, *(f"{APART} {n}" for n in range(2, len(rest) + 3))) if name not in beside)
+    name = next(
+        name for name in (VALUE_COLUMN, *(f"{VALUE_COLUMN} {n}" for n in range(2, len(rest) + 3))) if name not in beside
+    )
     series = [
         replace(s, id="/".join(filter(None, (s.id, source.columns[c]))), values=s.values[:, [c, *rest]])
         for s in source.series
@@ -118,133 +121,139 @@ def single(source: Collection, columns: list[int], rest: list[int]) -> ChannelIn
     )
 
 
-FULL_WINDOWS = 16  # of a series that has them, to each that is not full: most of what will be asked is full
+FULL_WINDOWS = 16  # for each shorter one, in series that have full windows: most forecasts are made from full ones
 TRAIN, VALID, GAP = 0, 1, 2
-MOST = 1e30  # units that a truth may be off its window: sums of more overflow float32
-APART = "value"  # the column of targets that are series of their own
+MAX_SCALED = 1e30  # units between the truth and its window: sums of larger numbers overflow float32
+VALUE_COLUMN = "value"  # the column of targets that are series of their own
 
 
 @dataclass(frozen=True)
 class Origins:
-    """All origins: of each its track, its step there, and whether it is learnt from, held out, or looks into both."""
+    """All forecast origins: the track and the last known step of each, and its part.
+
+    part: TRAIN, VALID (held out), or GAP where the steps ahead lie in both.
+    """
 
     tracks: list[Track]
     series: Indices
     ends: Indices
     part: Indices
 
-    def of(self, i: int, part: int) -> Indices:
-        """The origins in track i that are of a part."""
+    def ends_of(self, i: int, part: int) -> Indices:
+        """Return the last known steps of track i's origins in a part."""
         at = slice(*np.searchsorted(self.series, (i, i + 1)))
         return np.asarray(self.ends[at][self.part[at] == part])
 
 
-def find_origins(found: list[Track], more: list[Track], cuts: list[int], transform: SeriesTransform) -> Origins:
-    """The origins of series whose steps from `cuts` on are held out, or of which other series (`more`) are."""
+def find_origins(
+    tracks: list[Track], valid_tracks: list[Track], cuts: list[int], transform: SeriesTransform
+) -> Origins:
+    """Find the origins of series whose steps from `cuts` on are held out, or of training and validation tracks."""
     H, needs, reach = (
         lead_of(transform),
         *((transform.window.needs, transform.window.reach) if transform.window else (1, 1)),
     )
     series, ends, parts = [], [], []
-    for i, track in enumerate([*found, *more]):
+    for i, track in enumerate([*tracks, *valid_tracks]):
         at = np.arange(needs - 1, len(track.truth) - H)
         if 0 < (early := min(len(at), reach - needs)) < len(at):
             stride = -(-early * FULL_WINDOWS // (len(at) - early))
             at = np.concatenate([at[:early:stride], at[early:]])
         series.append(np.full(len(at), i))
         ends.append(at)
-        if more:
-            parts.append(np.full(len(at), TRAIN if i < len(found) else VALID))
+        if valid_tracks:
+            parts.append(np.full(len(at), TRAIN if i < len(tracks) else VALID))
         else:
             parts.append(np.where(at + H < cuts[i], TRAIN, np.where(at + 1 >= cuts[i], VALID, GAP)))
     of, at, part = (np.concatenate(v) for v in (series, ends, parts))
-    return Origins([*found, *more], of, at, part)
+    return Origins([*tracks, *valid_tracks], of, at, part)
 
 
-def check_parts(places: Origins, cuts: list[int], transform: SeriesTransform, paths: list[str]) -> None:
-    """Raises DataError where no origin can be learnt from, or none is held out, or their truth is missing.
+def check_parts(origins: Origins, cuts: list[int], transform: SeriesTransform, paths: list[str]) -> None:
+    """Raises DataError where there is no training origin or no held-out one, or where their targets are all missing.
 
-    cuts: of the series that are learnt from, where their held-out end begins. paths: of those, and of other series'
-    source. A unit is that of full windows, so one of those must be there; forecasts may be judged on shorter ones.
+    cuts: where the held-out end of each training series begins. paths: of the training source, and of the validation
+    source. The scale is taken from full windows, so training needs one; shorter windows suffice for evaluation.
     """
     H, needs, reach = (
         lead_of(transform),
         *((transform.window.needs, transform.window.reach) if transform.window else (1, 1)),
     )
-    found, more = places.tracks[: len(cuts)], places.tracks[len(cuts) :]
+    found, more = origins.tracks[: len(cuts)], origins.tracks[len(cuts) :]
     held = 0 if more else max(len(t.truth) - cut for t, cut in zip(found, cuts, strict=True))
     advice = "hold out less (--hold-out), " if held else ""
-    check_part(places, TRAIN, H, reach, f"{paths[0]}: no forecast is left to learn from", max(cuts), advice)
-    what = f"{paths[-1]}: no forecast is left to judge by"
+    check_part(origins, TRAIN, H, reach, f"{paths[0]}: no forecast is left to train on", max(cuts), advice)
+    what = f"{paths[-1]}: no forecast is left to evaluate on"
     if not more and held < H:
         raise DataError(
-            f"{what}: {steps_of(held)} {'is' if held == 1 else 'are'} held out, and the horizon takes {H}; shorten "
-            "--horizon, or choose more of --hold-out, or a file for --valid"
+            f"{what}: {format_steps(held)} {'is' if held == 1 else 'are'} held out, and the horizon takes {H}; shorten "
+            "--horizon, hold out more (--hold-out), or give a file with --valid"
         )
-    check_part(places, VALID, H, needs, what, max(len(t.truth) for t in more or found))
+    check_part(origins, VALID, H, needs, what, max(len(t.truth) for t in more or found))
 
 
-def check_part(places: Origins, part: int, H: int, needs: int, what: str, steps: int, advice: str = "") -> None:
-    """Raises DataError where a part has no origin after so many steps, or none of its truth is known."""
-    if not ((places.part == part) & (places.ends + 1 >= needs)).any():
+def check_part(origins: Origins, part: int, H: int, needs: int, what: str, steps: int, advice: str = "") -> None:
+    """Raises DataError where a part has no origin with `needs` known steps, or none of its targets is known."""
+    if not ((origins.part == part) & (origins.ends + 1 >= needs)).any():
         raise DataError(
-            f"{what}: a look-back with its season and the horizon take {needs + H} steps, and the longest series "
-            f"has {steps} for that; shorten --lookback, --season or --horizon, {advice}or give longer series"
+            f"{what}: the look-back with its season and the horizon take {needs + H} steps, and the longest series "
+            f"has {steps}; shorten --lookback, --season or --horizon, {advice}or give longer series"
         )
-    for i, track in enumerate(places.tracks):
-        ends = places.of(i, part)
+    for i, track in enumerate(origins.tracks):
+        ends = origins.ends_of(i, part)
         if len(ends) and not np.isnan(track.truth[ends[0] + 1 : ends[-1] + H + 1]).all():
             return
-    raise DataError(f"{what}: its targets are all missing; give some that are not")
+    raise DataError(f"{what}: all targets are missing there; give rows that have them")
 
 
-def scaled(
-    transform: SeriesTransform, cuts: list[int], places: Origins, source: Collection
+def fit_scaling(
+    transform: SeriesTransform, cuts: list[int], origins: Origins, source: Collection
 ) -> tuple[SeriesTransform, Origins]:
-    """The transform with the statistics of the part that is learnt from, and places whose tracks have nothing missing.
+    """Fit the transform's statistics to the training part, and fill what is still missing in the origins' tracks.
 
-    Raises DataError for what never changes.
+    Raises DataError for a column that never changes.
     """
     own, rest, masked = transform.of("target", "past"), transform.of("known", "static"), transform.missing == "mask"
-    parts = [observed(t.steps[:cut], transform) for t, cut in zip(places.tracks, cuts, strict=False)]
+    parts = [observed_values(t.steps[:cut], transform) for t, cut in zip(origins.tracks, cuts, strict=False)]
     mean, deviation = np.zeros((1, len(transform.columns))), np.ones((1, len(transform.columns)))
     if rest:
         mean[0, rest], deviation[0, rest] = statistics_of(parts, rest, source, source.path)
     if transform.window is None:
-        if len(parts) > 1 and not all(t.name for t in places.tracks[: len(parts)]):
+        if len(parts) > 1 and not all(t.name for t in origins.tracks[: len(parts)]):
             raise DataError(
-                f"{source.path}: has {len(parts)} series without names, and --scale fixed knows each by its name; name "
-                "their column with --id, or choose --scale window"
+                f"{source.path}: has {len(parts)} series without names, and --scale fixed tells series apart by name; "
+                "give the column of names with --id, or choose --scale window"
             )
-        if places.tracks[0].name:
+        if origins.tracks[0].name:
             mean, deviation = (np.repeat(v, len(parts), 0) for v in (mean, deviation))
-            transform = replace(transform, names=tuple(t.name for t in places.tracks[: len(parts)]))
+            transform = replace(transform, names=tuple(t.name for t in origins.tracks[: len(parts)]))
         for i, part in enumerate(parts):
             if not len(part):
                 raise DataError(
-                    f"{source.place(i, 0)}: the series has {steps_of(len(places.tracks[i].steps))}, all held out, and "
-                    "--scale fixed takes each series' own statistics; leave the series out, or choose --scale window"
+                    f"{source.place(i, 0)}: the series has {format_steps(len(origins.tracks[i].steps))}, all held out, "
+                    "and --scale fixed takes each series' own statistics; leave the series out, or choose --scale "
+                    "window"
                 )
             mean[i, own], deviation[i, own] = statistics_of([part], own, source, source.place(i, 0))
     elif masked:
         mean[0, own] = statistics_of(parts, own, source, source.path, varied=False)[0]
-    made = replace(transform, mean=mean, deviation=deviation)
+    fitted = replace(transform, mean=mean, deviation=deviation)
     if masked:
-        places = replace(places, tracks=[seen(t, made) for t in places.tracks])
-    if made.window and made.window.spread == "training":
-        deviation[0, own] = units(made, places, own, source)
-    return made, places
+        origins = replace(origins, tracks=[fill_unseen(t, fitted) for t in origins.tracks])
+    if fitted.window and fitted.window.spread == "training":
+        deviation[0, own] = column_units(fitted, origins, own, source)
+    return fitted, origins
 
 
-def observed(steps: Floats, transform: SeriesTransform) -> Floats:
-    """Steps [T, columns], NaN where they were missing."""
+def observed_values(steps: Floats, transform: SeriesTransform) -> Floats:
+    """Return the values [T, columns] of steps, NaN where they were missing."""
     C = len(transform.columns)
     values = steps[:, :C]
     return np.where(steps[:, C : 2 * C] > 0, np.nan, values) if transform.missing == "mask" else values
 
 
-def seen(track: Track, transform: SeriesTransform) -> Track:
-    """A track in which the mean stands for what was never seen, as in a stream."""
+def fill_unseen(track: Track, transform: SeriesTransform) -> Track:
+    """Fill values of a track before the first known one with the mean, as a stream does."""
     C, unseen = len(transform.columns), transform.fill_values(transform.index(track.name if transform.names else None))
     steps = track.steps.copy()
     steps[:, :C] = np.where(np.isnan(steps[:, :C]), unseen, steps[:, :C])
@@ -254,108 +263,108 @@ def seen(track: Track, transform: SeriesTransform) -> Track:
 def statistics_of(
     parts: list[Floats], columns: list[int], source: Collection, place: str, varied: bool = True
 ) -> tuple[Array, Array]:
-    """Mean and deviation of these columns. varied: one that never changes is refused."""
+    """Compute mean and deviation of these columns. varied: refuse a column that never changes."""
     names = [source.columns[c] for c in columns]
     return _series.statistics(np.concatenate([part[:, columns] for part in parts]), names, place, varied)
 
 
-def units(transform: SeriesTransform, places: Origins, own: list[int], source: Collection) -> Floats:
-    """The unit of each target and past column [own]: the root mean square of windows less their centre.
+def column_units(transform: SeriesTransform, origins: Origins, own: list[int], source: Collection) -> Floats:
+    """Compute the unit of each target and past column, [own]: the root mean square of centred windows.
 
     Raises DataError for a column that never changes.
     """
     assert transform.window
-    rows = np.flatnonzero((places.part == TRAIN) & (places.ends + 1 >= transform.window.reach))
-    most = min(2000, together(transform.window.length * transform.width))
+    rows = np.flatnonzero((origins.part == TRAIN) & (origins.ends + 1 >= transform.window.reach))
+    most = min(2000, windows_per_chunk(transform.window.length * transform.width))
     rows = rows[:: -(-len(rows) // most)]
-    data = Windows(transform, places)
-    x, _, _ = data.framed(rows)
+    data = Windows(transform, origins)
+    x, _, _ = data.read_windows(rows)
     values = x.reshape(len(rows), -1, transform.width)[..., own].astype(np.float64)
-    found = np.sqrt(np.mean(values**2, (0, 1)))
-    if (flat := ~(found > 0)).any():
+    column_unit = np.sqrt(np.mean(values**2, (0, 1)))
+    if (flat := ~(column_unit > 0)).any():
         name = source.columns[own[int(flat.argmax())]]
         raise DataError(
-            f"{source.path}: column {name!r} never changes, or is the same every season; there is nothing to learn"
-            "; leave it out of --values"
+            f"{source.path}: column {name!r} never changes, or is the same every season, so there is nothing to learn; "
+            "leave it out of --values"
         )
-    return np.asarray(found)
+    return np.asarray(column_unit)
 
 
-def together(numbers: int) -> int:
-    """How many windows of so many numbers are worked out at once."""
+def windows_per_chunk(numbers: int) -> int:
+    """Return how many windows of so many numbers are computed at once."""
     return max(1, (1 << 24) // numbers)
 
 
 class Windows:
-    """One row an origin: the window that ends there, of as many steps as there are."""
+    """One row per origin: the window that ends there, shorter where fewer steps are known."""
 
-    def __init__(self, transform: SeriesTransform, places: Origins) -> None:
+    def __init__(self, transform: SeriesTransform, origins: Origins) -> None:
         assert transform.window
-        self.transform, self.part = transform, places.part
-        self.steps = np.concatenate([t.steps for t in places.tracks])
-        self.truth = np.concatenate([t.truth for t in places.tracks])
-        self.series = places.series
-        self.first = first = np.cumsum([0, *(len(t.steps) for t in places.tracks)])[places.series]
-        after = np.cumsum([0, *(len(t.truth) for t in places.tracks)])[places.series]
-        self.ends, self.after, self.behind = first + places.ends, after + places.ends + 1, places.ends + 1
+        self.transform, self.part = transform, origins.part
+        self.steps = np.concatenate([t.steps for t in origins.tracks])
+        self.truth = np.concatenate([t.truth for t in origins.tracks])
+        self.series = origins.series
+        self.first = first = np.cumsum([0, *(len(t.steps) for t in origins.tracks)])[origins.series]
+        after = np.cumsum([0, *(len(t.truth) for t in origins.tracks)])[origins.series]
+        self.ends, self.after, self.behind = first + origins.ends, after + origins.ends + 1, origins.ends + 1
         self.lengths: Indices = transform.window.rows(self.behind)
 
     def rows_of(self, part: int) -> Indices:
         return np.flatnonzero(self.part == part)
 
-    def judged(self, rows: Indices) -> Floats:
-        """The truth [n, horizon, targets] in the data's units, NaN where the window is constant and judges nothing."""
+    def read_truth(self, rows: Indices) -> Floats:
+        """Return the truth [n, horizon, targets] in the data's units, NaN where the window is constant."""
         assert self.transform.window
-        most = together(self.transform.window.length * self.transform.width)
-        parts = [self.framed(rows[k : k + most]) for k in range(0, len(rows), most)]
+        most = windows_per_chunk(self.transform.window.length * self.transform.width)
+        parts = [self.read_windows(rows[k : k + most]) for k in range(0, len(rows), most)]
         return np.concatenate([np.where(scaling.spread[:, None] > 0, y, np.nan) for _, scaling, y in parts])
 
-    def framed(self, rows: Indices) -> tuple[Array, Scaling, Floats]:
-        """Inputs [B, K, features], scalings, and truth [B, horizon, targets] in the data's units."""
+    def read_windows(self, rows: Indices) -> tuple[Array, Scaling, Floats]:
+        """Return inputs [B, K, features], scalings, and truth [B, horizon, targets] in the data's units."""
         assert self.transform.forecast
         x, scaling = self.transform.windows(self.steps, self.ends[rows], self.behind[rows])
         return x, scaling, self.truth[self.after[rows][:, None] + np.arange(self.transform.forecast.horizon)]
 
     def batch(self, rows: Indices, random: np.random.Generator | None = None) -> tuple[Array, Indices, Array]:
-        """See `Rows`: x float32 [K, B, features]; targets float32 [B, 2, horizon, targets], see `Quantiles`."""
-        x, scaling, y = self.framed(rows)
+        """See `Rows`: x float32 [K, B, features]; targets float32 [B, 2, horizon, targets] as in `Quantiles`."""
+        x, scaling, y = self.read_windows(rows)
         unit = np.broadcast_to(scaling.spread[:, None].astype(np.float32), y.shape)
         with np.errstate(over="ignore"):
             scaled = scaling.apply(y)
-        if (wild := np.abs(scaled) > MOST).any():
+        if (wild := np.abs(scaled) > MAX_SCALED).any():
             b = int(np.argwhere(wild)[0][0])
             raise DataError(
                 f"after step {self.ends[rows[b]] - self.first[rows[b]] + 1} of series {self.series[rows[b]] + 1} comes "
-                f"{np.nanmax(np.abs(y[b])):.3g}, and its window varies by {scaling.spread[b].min():.3g}: too far apart "
-                "to learn from; correct it, or choose --spread training"
+                f"{np.nanmax(np.abs(y[b])):.3g}, and its window varies by {scaling.spread[b].min():.3g}, which is too "
+                "small a scale to learn from; correct the value, or choose --spread training"
             )
         lengths = self.lengths[rows]
         return np.ascontiguousarray(x.swapaxes(0, 1)[: lengths.max(initial=0)]), lengths, np.stack([scaled, unit], 1)
 
 
 class Segments:
-    """Rows of `length` origins that follow each other, and up to `before` steps ahead of them, which count for nothing.
+    """Rows of `length` consecutive origins, each after up to `warmup` earlier steps that have no targets.
 
     Every step is scaled by the statistics of its series.
     """
 
-    def __init__(self, transform: SeriesTransform, places: Origins, length: int, before: int) -> None:
-        self.transform, self.tracks = transform, places.tracks
-        self.index = [transform.index(t.name if transform.names else None) for t in places.tracks]
+    def __init__(self, transform: SeriesTransform, origins: Origins, length: int, warmup: int) -> None:
+        self.transform, self.tracks = transform, origins.tracks
+        self.index = [transform.index(t.name if transform.names else None) for t in origins.tracks]
         found = []
-        for i in range(len(places.tracks)):
+        for i in range(len(origins.tracks)):
             for part in (TRAIN, VALID, GAP):
-                of = places.of(i, part)
+                of = origins.ends_of(i, part)
                 found += [(i, part, int(of[k]), int(of[k : k + length][-1]) + 1) for k in range(0, len(of), length)]
         self.series, self.part, self.first, self.end = np.array(found, np.int64).T
-        self.begin = np.maximum(0, self.first - before)
+        self.begin = np.maximum(0, self.first - warmup)
         self.lengths: Indices = self.end - self.begin
 
     def rows_of(self, part: int) -> Indices:
         return np.flatnonzero(self.part == part)
 
     def batch(self, rows: Indices, random: np.random.Generator | None = None) -> tuple[Array, Indices, Array]:
-        """See `Rows`: x float32 [T, B, features]; targets float32 [T, B, 2, horizon, targets], NaN for none."""
+        """See `Rows`: x float32 [T, B, features]; targets float32 [T, B, 2, horizon, targets], NaN if there is none."""
         assert self.transform.forecast
         H = self.transform.forecast.horizon
         x, lengths = pad([self.row(int(i)) for i in rows])
@@ -368,8 +377,8 @@ class Segments:
             targets[counted, b, 0], targets[counted, b, 1] = scaling.apply(y), scaling.spread[:, None]
         return x, lengths, targets
 
-    def judged(self, rows: Indices) -> Floats:
-        """The truth [n, horizon, targets] of all origins of these rows in the data's units."""
+    def read_truth(self, rows: Indices) -> Floats:
+        """Return the truth [n, horizon, targets] of all origins of these rows in the data's units."""
         assert self.transform.forecast
         ahead = np.arange(1, self.transform.forecast.horizon + 1)
         return np.concatenate(
@@ -381,16 +390,17 @@ class Segments:
         return self.transform.scale_fixed(self.tracks[of].steps[self.begin[i] : self.end[i]], self.index[of])
 
 
-def about(found: list[Track]) -> list[dict[str, Any]]:
-    """For each series its name, up to which step its targets were known, and a digest of them: what later tells that a
-    file begins with the rows that were learnt from.
+def track_fingerprints(found: list[Track]) -> list[dict[str, Any]]:
+    """Describe each series by its name, the number of steps up to its last known target, and a digest of those targets.
+
+    A back-test uses them to recognise a file that begins with the training rows.
     """
     ends = [int(np.flatnonzero(~np.isnan(t.truth).all(1)).max(initial=-1)) + 1 for t in found]
     return [{"id": t.name, "steps": n, "digest": digest(t.truth[:n])} for t, n in zip(found, ends, strict=True)]
 
 
 def digest(truth: Floats) -> str:
-    """16 hexadecimal digits of targets [T, k]; one NaN is as another.
+    """Hash targets [T, k] to 16 hexadecimal digits; all NaN are alike.
 
     >>> digest(np.zeros((1, 1)))
     'af5570f5a1810b7a'

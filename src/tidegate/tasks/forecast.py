@@ -1,4 +1,4 @@
-"""Forecast: what series of numbers will be, with quantiles, after every step."""
+"""Forecast series of numbers, with quantiles, after every step."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from ..document.limits import MAX_QUANTILES, MAX_WIDTH
 from ..errors import DataError, OptionError
 from ..features.series import CENTRES, SPREADS, ForecastSpec, SeriesTransform, Window
 from ..features.window import FEWEST
-from . import _effort, _series
-from ._baselines import baselines, filled
+from . import _series, _sizing
+from ._baselines import fill_targets, measure_baselines
 from ._graph_builder import GraphBuilder, RecurrenceOptions, TrainingOptions
 from ._graph_builder import init_weights as first_weights
-from ._left_out import absent, named, omitted, padding, unfilled
+from ._left_out import describe_omissions, describe_padding, find_omissions, find_short_series, list_left_out
 from ._options import check, option
-from ._overlap import set_apart
+from ._overlap import remove_overlap
 from ._problem import Problem
 from ._quantiles import Quantiles
-from ._seasons import likely_season
+from ._seasons import find_season
 from ._windows import (
     TRAIN,
     VALID,
@@ -33,80 +33,92 @@ from ._windows import (
     Segments,
     Track,
     Windows,
-    about,
     check_parts,
     find_origins,
+    fit_scaling,
     lead_of,
-    scaled,
-    single,
-    tracks,
+    make_tracks,
+    split_channels,
+    track_fingerprints,
 )
 
 if TYPE_CHECKING:
     import torch
 
 KIND = "forecast"
-STRETCH = 128  # origins of a row of steps that follow each other
-SEGMENTS = 15  # of a window, where nothing else is said: few steps for the recurrence, each of many numbers
+ORIGINS_PER_SEGMENT = 128  # in a training row of consecutive steps
+SEGMENTS_PER_WINDOW = 15  # by default: few steps for the recurrent layers, each of many numbers
 
 
 @dataclass(frozen=True)
-class Options(TrainingOptions, RecurrenceOptions, _series.SeriesSource):
-    """The options of a forecaster. None: decided from the data, and recorded as decided."""
+class Options(TrainingOptions, RecurrenceOptions, _series.SeriesOptions):
+    """The options of a forecaster. None: the default depends on the data; what is decided is recorded."""
 
-    horizon: int | None = option(None, "how many steps ahead are forecast; must be given", least=1, most=10_000)
-    targets: str | None = option(None, "columns to forecast, by comma; all that have no other role if not given")
-    known: str = option("", "columns known ahead for the whole horizon, by comma; the last rows are the future")
-    static: str = option("", "columns that never change within a series, by comma")
+    horizon: int | None = option(None, "number of steps ahead to forecast (required)", least=1, most=10_000)
+    targets: str | None = option(
+        None, "columns to forecast, separated by commas; default: all columns without another role"
+    )
+    known: str = option(
+        "", "columns known ahead for the whole horizon, separated by commas; the last rows are the future"
+    )
+    static: str = option("", "columns that never change within a series, separated by commas")
     channels: str | None = option(
         None,
-        "targets each by themselves, as series of one model (apart), or all from all (together); apart if not "
-        "given, but together where other columns are read",
+        "forecast each target on its own, as a series of one model (apart), or all targets from all columns "
+        "(together); default: apart, or together if there are other columns to read",
         choices=("apart", "together"),
     )
-    quantiles: str = option("0.1,0.5,0.9", "quantiles that are forecast, by comma; 0.5 must be there")
+    quantiles: str = option("0.1,0.5,0.9", "quantiles to forecast, separated by commas; must include 0.5")
     head: str = option(
         "direct",
-        "all steps ahead at once, or one after the other from the model's own forecasts",
+        "forecast all steps ahead at once (direct), or one after the other from the model's own forecasts",
         choices=("direct", "autoregressive"),
     )
     scale: str = option(
         "window",
-        "scale by the latest steps (any series), or by each series' statistics in training (fixed)",
+        "scale by the latest steps, which suits any series (window), or by each series' statistics in training (fixed)",
         choices=("window", "fixed"),
     )
     lookback: int | None = option(
         None,
-        "steps that a forecast is made from (window), or that are read before one counts in training (fixed); by "
-        "the data if not given",
+        "number of steps that a forecast is made from (window), or that precede each row in training (fixed); default: "
+        "by the data",
         least=1,
         most=1_000_000,
     )
     segment: int | None = option(
-        None, "steps that the recurrence reads at once (window); by the look-back if not given", least=1, most=100_000
+        None,
+        "number of steps of a window that the recurrent layers read at once; default: by the look-back",
+        least=1,
+        most=100_000,
     )
     season: int | None = option(
-        None, "steps of a season, 0: none; a window takes it off; by the data if not given", least=0, most=1_000_000
+        None,
+        "length of the season in steps, which is subtracted in a window, 0: none; default: detected in the data",
+        least=0,
+        most=1_000_000,
     )
-    centre: str = option("last", "what is taken off a window besides", choices=CENTRES)
+    centre: str = option("last", "value to subtract from a window: its last one, or its mean", choices=CENTRES)
     spread: str | None = option(
         None,
-        "unit of a window: that of the training data, or its own; window's own for several series if not given",
+        "what to divide a window by: the deviation in the training data, or its own (window); default: training for "
+        "one series, window for several",
         choices=SPREADS,
     )
-    hidden: int | None = option(None, "width of the recurrence; by the data if not given", least=1, most=4096)
+    hidden: int | None = option(None, "width of the recurrent layers; default: 128", least=1, most=4096)
     drop_pool: float = option(0.3, "dropout before the last layer", least=0.0, most=0.95)
-    windows_per_epoch: int = option(8192, "most windows that are learnt from in an epoch, drawn anew for each", least=1)
+    windows_per_epoch: int = option(8192, "maximum number of windows per epoch, drawn anew for each", least=1)
     hold_out: float | None = option(
         None,
-        "share of each series, its end, held out to choose the best weights; 0.15 if not given, more where that "
-        "is shorter than twice the horizon, at most 0.4",
+        "share of each series, its end, held out to select the best weights; default: 0.15, or more to cover twice the "
+        "horizon, at most 0.4",
         least=0.001,
         most=0.9,
     )
     refit_epochs: int | None = option(
         None,
-        "passes at the end that learn from the held-out end too; if not given, a quarter more, none with --valid",
+        "further epochs at the end that also train on the held-out end; default: a quarter of the epochs, or 0 with "
+        "--valid",
         least=0,
     )
 
@@ -119,198 +131,215 @@ class Options(TrainingOptions, RecurrenceOptions, _series.SeriesSource):
         self.periods()
         if self.scale == "fixed" and (self.segment, self.spread, self.centre) != (None, None, "last"):
             raise OptionError(
-                "segment, spread and centre are for --scale window; with fixed every step is read as it comes, less "
-                "the mean of its series, over its deviation; leave them out"
+                "segment, spread and centre are for --scale window; with --scale fixed every step is standardised by "
+                "the mean and deviation of its series in training; leave them out"
             )
         if self.missing == "drop" and self.known:
             raise OptionError(
-                "known columns are read so many steps ahead, and --missing drop leaves steps out; choose ffill or mask"
+                "known columns are read a fixed number of steps ahead, and --missing drop leaves steps out; choose "
+                "--missing ffill or mask"
             )
         if self.scale == "window" and self.lookback == 1:
-            raise OptionError("lookback is 1, and a window of one step, less its centre, is always 0; choose 2 or more")
+            raise OptionError("lookback is 1, and a centred window of one step is always 0; choose 2 or more")
         if self.lookback and self.segment and self.lookback % self.segment:
-            raise OptionError(f"lookback is {self.lookback}, no multiple of the segment {self.segment}; choose one")
+            raise OptionError(
+                f"lookback is {self.lookback}, which is not a multiple of segment ({self.segment}); choose one that is"
+            )
 
     def levels(self) -> tuple[float, ...]:
-        """The quantiles. Raises OptionError unless they are between 0 and 1, ascend, and 0.5 is one of them."""
+        """Return the quantiles. Raises OptionError unless they ascend between 0 and 1 with 0.5 among them."""
         try:
-            found = tuple(float(word) for word in _series.listed("quantiles", self.quantiles))
+            levels = tuple(float(word) for word in _series.split_names("quantiles", self.quantiles))
         except ValueError:
-            found = ()
-        if len(found) > MAX_QUANTILES:
-            raise OptionError(f"quantiles has {len(found)} entries; at most {MAX_QUANTILES} are possible")
-        if not found or any(not 0 < q < 1 for q in found) or list(found) != sorted(set(found)) or 0.5 not in found:
+            levels = ()
+        if len(levels) > MAX_QUANTILES:
+            raise OptionError(f"quantiles has {len(levels)} entries; at most {MAX_QUANTILES} are possible")
+        if not levels or any(not 0 < q < 1 for q in levels) or list(levels) != sorted(set(levels)) or 0.5 not in levels:
             raise OptionError(
-                f"quantiles is {self.quantiles!r}; expected numbers between 0 and 1 that ascend, 0.5 among them, such "
-                "as 0.1,0.5,0.9"
+                f"quantiles is {self.quantiles!r}; expected ascending numbers between 0 and 1 with 0.5 among them, "
+                "such as 0.1,0.5,0.9"
             )
-        return found
+        return levels
 
     def roles(self) -> dict[str, str]:
-        """The columns that the options name -> their role. Raises OptionError for one that is named twice."""
-        found: dict[str, str] = {}
+        """Return the role of each column that the options name. Raises OptionError for a column named twice."""
+        roles: dict[str, str] = {}
         for role, text in (("target", self.targets), ("known", self.known), ("static", self.static)):
-            for name in _series.listed(role, text) if text else []:
-                if name in found:
-                    raise OptionError(f"column {name!r} is named as {found[name]} and as {role}; choose one")
-                found[name] = role
-        return found
+            for name in _series.split_names(role, text) if text else []:
+                if name in roles:
+                    raise OptionError(f"column {name!r} is named as {roles[name]} and as {role}; choose one")
+                roles[name] = role
+        return roles
 
         # ---- sources
 
 
 def rows(source: Any, options: Options, columns: list[str] | None = None) -> Collection:
-    """The series of a source as the model reads them: targets first, then past, known and static columns, and with
-    channels apart one series for each target. columns: those of a model.
+    """Read the series of a source: targets first, then past, known and static columns.
 
-    Raises DataError.
+    With channels apart each target becomes a series of its own. columns: those of a model. Raises DataError.
     """
     if options.horizon is None:
-        raise OptionError("horizon is missing; say how many steps ahead to forecast, such as --horizon 48")
+        raise OptionError("horizon is missing; give the number of steps ahead to forecast, such as --horizon 48")
     named = options.roles()
     values = options.columns()
     if values is not None:
         options = replace(options, values=",".join(dict.fromkeys([*values, *named])))
-    found = _series.rows(source, options, None)
-    if strange := [name for name in named if name not in found.columns]:
-        shown = _series.counted(found.columns)
-        how = lookalikes.hint(strange[:1], found.columns)
-        raise DataError(f"{found.path}: no column {strange[0]!r} to be {named[strange[0]]}; there are {shown}{how}")
-    if all(role_of(name, options) != "target" for name in found.columns):
-        raise DataError(f"{found.path}: no column is left to forecast of {_series.counted(found.columns)}; name others")
-    ordered = sorted(range(len(found.columns)), key=lambda c: ORDER.index(role_of(found.columns[c], options)))
-    found = picked(found, ordered)
-    if together(options, found.columns):
-        made = found
-    else:
-        own = [c for c, name in enumerate(found.columns) if role_of(name, options) == "target"]
-        made = single(found, own, [c for c in range(len(found.columns)) if c not in own])
-    return made if columns is None else in_order(made, columns)
+    collection = _series.read_collection(source, options, None)
+    names, path = collection.columns, collection.path
+    if unknown := [name for name in named if name not in names]:
+        how = lookalikes.hint(unknown[:1], names)
+        raise DataError(
+            f"{path}: no column {unknown[0]!r} to use as {named[unknown[0]]}; there are {_series.format_columns(names)}"
+            f"{how}"
+        )
+    if all(role_of(name, options) != "target" for name in names):
+        raise DataError(
+            f"{path}: of {_series.format_columns(names)} none is left to forecast; leave a column without another role"
+        )
+    ordered = sorted(range(len(names)), key=lambda c: ORDER.index(role_of(names[c], options)))
+    collection = select_columns(collection, ordered)
+    if not is_joint(options, collection.columns):
+        own = [c for c, name in enumerate(collection.columns) if role_of(name, options) == "target"]
+        collection = split_channels(collection, own, [c for c in range(len(collection.columns)) if c not in own])
+    return collection if columns is None else match_columns(collection, columns)
 
 
-def in_order(source: Collection, columns: list[str]) -> Collection:
-    """A source with the columns of a model, in its order. Raises DataError for others."""
+def match_columns(source: Collection, columns: list[str]) -> Collection:
+    """Put a source's columns into a model's order. Raises DataError for other columns."""
     if sorted(columns) != sorted(source.columns):
         its = [*source.targets, *source.columns[1:]] if isinstance(source, ChannelIndependent) else source.columns
         raise DataError(
-            f"{source.path}: has {_series.counted(its)}; the model was fitted on "
-            f"{_series.counted(columns)}; give it those{lookalikes.hint(columns, its)}"
+            f"{source.path}: has {_series.format_columns(its)}; the model was fitted on "
+            f"{_series.format_columns(columns)}; give it those{lookalikes.hint(columns, its)}"
         )
-    return picked(source, [source.columns.index(name) for name in columns])
+    return select_columns(source, [source.columns.index(name) for name in columns])
 
 
 ORDER = ("target", "past", "known", "static")
 
 
 def role_of(name: str, options: Options) -> str:
-    """The role of a column: as named; otherwise a target where none is named, else known up to now."""
+    """Return a column's role: the named one; else "target" if no targets are named, else "past" (known up to now)."""
     return options.roles().get(name, "past" if options.targets else "target")
 
 
-def together(options: Options, columns: list[str]) -> bool:
-    """Whether all targets are forecast from all columns."""
+def is_joint(options: Options, columns: list[str]) -> bool:
+    """Decide whether all targets are forecast from all columns."""
     if options.channels is not None:
         return options.channels == "together"
     roles = [role_of(name, options) for name in columns]
     return roles.count("target") == 1 or "past" in roles
 
 
-def picked(source: Collection, columns: list[int]) -> Collection:
-    """A source with these of its columns, in this order."""
+def select_columns(source: Collection, columns: list[int]) -> Collection:
+    """Select columns of a source, in this order."""
     series = [replace(s, values=s.values[:, columns]) for s in source.series]
     return replace(source, columns=[source.columns[c] for c in columns], series=series)
 
 
 def summary(source: Collection, options: Options) -> str:
-    """What a source and its columns were taken for, in words."""
+    """Describe how a source and its columns are read."""
     roles = {name: role_of(name, options) for name in source.columns}
     if isinstance(source, ChannelIndependent):
-        beside = {name: roles[name] for name in source.columns[1:]}
-        roles = dict.fromkeys(source.targets, "targets, each a series of its own") | beside
+        shared = {name: roles[name] for name in source.columns[1:]}
+        roles = dict.fromkeys(source.targets, "targets, each a series of its own") | shared
     parts = [
-        f"{role}: {_series.counted([name for name, other in roles.items() if other == role])}"
+        f"{role}: {_series.format_columns([name for name, other in roles.items() if other == role])}"
         for role in dict.fromkeys(roles.values())
     ]
     return f"{source.described()}; {_series.summary(source, options, '; '.join(parts))}"
 
-    # ---- what is learnt from
+    # ---- training data
 
 
-def problem(options: Options, source: Collection, judged: Collection | None) -> Problem:
-    """See `Problem`. judged: series that choose the weights, instead of the end of the source's. Raises DataError."""
-    if judged is not None:
-        judged = in_order(judged, source.columns)
+def problem(options: Options, source: Collection, valid: Collection | None) -> Problem:
+    """Make the `Problem` of a source. valid: series that select the weights, instead of the end of the source's.
+
+    Raises DataError.
+    """
+    if valid is not None:
+        valid = match_columns(valid, source.columns)
         if options.refit_epochs is None:
-            options = replace(options, refit_epochs=0)  # a file given to judge by is not learnt from unasked
-    sources = [each for each in (source, judged) if each is not None]
-    transform = bare(options, source)
-    found, *others = (tracks(each, transform) for each in sources)
-    more = others[0] if others else []
-    share = options.hold_out or _effort.share_of_series(options, [len(t.steps) for t in found])
-    cuts = [len(t.steps) - (0 if others else math.ceil(share * len(t.steps))) for t in found]
-    options = resolved(replace(options, hold_out=share), source, found, cuts)
-    learnt = one_step(replace(transform, window=window_of(options)))
+            options = replace(options, refit_epochs=0)  # a validation file is only trained on where the user says so
+    sources = [each for each in (source, valid) if each is not None]
+    transform = unscaled_transform(options, source)
+    tracks, *others = (make_tracks(each, transform) for each in sources)
+    valid_tracks = others[0] if others else []
+    share = options.hold_out or _sizing.default_hold_out_of_series(options, [len(t.steps) for t in tracks])
+    cuts = [len(t.steps) - (0 if others else math.ceil(share * len(t.steps))) for t in tracks]
+    options = resolve_options(replace(options, hold_out=share), source, tracks, cuts)
+    fitted = one_step(replace(transform, window=make_window(options)))
     paths = [each.path for each in sources]
-    places = find_origins(found, more, cuts, learnt)
-    short = unfilled(places, len(found))
-    if learnt.window and any(len(places.tracks[i].steps) >= FEWEST for i in short):
-        learnt = replace(learnt, window=replace(learnt.window, least=FEWEST))
-        places = find_origins(found, more, cuts, learnt)
-    check_parts(places, cuts, learnt, paths)
-    gaps = omitted(places, len(found))
-    looks = lookalikes.warnings({s.id: len(s) for s in source.series}, "id", "step")
-    places, notes = set_apart(places, cuts, learnt, sources)
-    learnt, places = scaled(learnt, cuts, places, source)
-    data = Windows(learnt, places) if learnt.window else Segments(learnt, places, STRETCH, options.lookback or 0)
-    said = [summary(each, options) for each in sources]
-    unlearnt, unjudged = (named(each, reasons) for each, reasons in zip((source, sources[-1]), gaps, strict=True))
-    own = sum(i < len(found) for i in short)
-    said[0] += padding(learnt, own) + absent(unlearnt, "learnt from", learnt, judged is None)
-    said[-1] += padding(learnt, len(short) - own) + absent(unjudged, "judged by", learnt, judged is None)
-    section, arrays = replace(learnt, forecast=transform.forecast).to_json()
-    kept, held = (data.rows_of(part) for part in (TRAIN, VALID))
-    counts = {name: int((places.part == part).sum()) for name, part in (("trained", TRAIN), ("held_out", VALID))}
-    truth = data.judged(held)
+    origins = find_origins(tracks, valid_tracks, cuts, fitted)
+    short = find_short_series(origins, len(tracks))
+    if fitted.window and any(len(origins.tracks[i].steps) >= FEWEST for i in short):
+        fitted = replace(fitted, window=replace(fitted.window, least=FEWEST))
+        origins = find_origins(tracks, valid_tracks, cuts, fitted)
+    check_parts(origins, cuts, fitted, paths)
+    omissions = find_omissions(origins, len(tracks))
+    warnings = lookalikes.warnings({s.id: len(s) for s in source.series}, "id", "step")
+    origins, notes = remove_overlap(origins, cuts, fitted, sources)
+    fitted, origins = fit_scaling(fitted, cuts, origins, source)
+    data = (
+        Windows(fitted, origins)
+        if fitted.window
+        else Segments(fitted, origins, ORIGINS_PER_SEGMENT, options.lookback or 0)
+    )
+    untrained, unevaluated = (
+        list_left_out(each, reasons) for each, reasons in zip((source, sources[-1]), omissions, strict=True)
+    )
+    summaries, own = [summary(each, options) for each in sources], sum(i < len(tracks) for i in short)
+    summaries[0] += describe_padding(fitted, own)
+    summaries[0] += describe_omissions(untrained, "trained on", fitted, valid is None)
+    summaries[-1] += describe_padding(fitted, len(short) - own)
+    summaries[-1] += describe_omissions(unevaluated, "evaluated on", fitted, valid is None)
+    section, arrays = replace(fitted, forecast=transform.forecast).to_json()
+    train_rows, valid_rows = (data.rows_of(part) for part in (TRAIN, VALID))
+    counts = {name: int((origins.part == part).sum()) for name, part in (("trained", TRAIN), ("held_out", VALID))}
+    truth = data.read_truth(valid_rows)
     return Problem(
         options,
         data,
-        kept,
-        held,
+        train_rows,
+        valid_rows,
         Quantiles(options.levels()),
         section,
         arrays,
-        learnt.features,
-        *chained(options, learnt),
+        fitted.features,
+        *make_layers(options, fitted),
         None,
-        said,
+        summaries,
         np.ones(1, np.float32),
-        per_step=learnt.window is None,
-        rows_per_epoch=options.windows_per_epoch if learnt.window else None,
+        per_step=fitted.window is None,
+        rows_per_epoch=options.windows_per_epoch if fitted.window else None,
         provenance={
             "rows": counts,
-            "steps_ahead": lead_of(learnt),
-            "fitted_on": about(found),
-            "not_learnt_from": unlearnt,
-            "not_judged_by": unjudged,
+            "steps_ahead": lead_of(fitted),
+            "fitted_on": track_fingerprints(tracks),
+            "not_learnt_from": untrained,
+            "not_judged_by": unevaluated,
             "judging_nothing": int(np.isnan(truth).all((1, 2)).sum()),
-            "baselines": baselines(options, learnt, places, truth, cuts),
+            "baselines": measure_baselines(options, fitted, origins, truth, cuts),
         },
-        notes=[[*looks, *notes]] if judged is None else [looks, notes],
+        notes=[[*warnings, *notes]] if valid is None else [warnings, notes],
     )
 
 
-def bare(options: Options, source: Collection) -> SeriesTransform:
-    """The transform of a source's columns as `rows` gives them, not scaled yet."""
+def unscaled_transform(options: Options, source: Collection) -> SeriesTransform:
+    """Make the transform of a source's columns as `rows` gives them, without statistics to scale by."""
     assert options.horizon, "checked by rows"
     roles = tuple(role_of(name, options) for name in source.columns)
     if isinstance(source, ChannelIndependent):
         roles = ("target", *roles[1:])
-    answer, timing = ForecastSpec(options.horizon, options.levels(), options.head), _series.timing(source)
-    return SeriesTransform(tuple(source.columns), roles, options.periods(), options.missing, forecast=answer, **timing)
+    forecast, timing = ForecastSpec(options.horizon, options.levels(), options.head), _series.timing(source)
+    return SeriesTransform(
+        tuple(source.columns), roles, options.periods(), options.missing, forecast=forecast, **timing
+    )
 
 
 def one_step(transform: SeriesTransform) -> SeriesTransform:
-    """The transform whose answer is what the layers give: one step ahead where forecasts go on from forecasts."""
+    """Return the transform with the horizon of the layers' own output: one step for an autoregressive head."""
     assert transform.forecast
     return (
         replace(transform, forecast=replace(transform.forecast, horizon=1))
@@ -319,7 +348,8 @@ def one_step(transform: SeriesTransform) -> SeriesTransform:
     )
 
 
-def window_of(options: Options) -> Window | None:
+def make_window(options: Options) -> Window | None:
+    """Make the window that the options describe; None with --scale fixed."""
     if options.scale == "fixed":
         return None
     assert options.lookback
@@ -327,24 +357,24 @@ def window_of(options: Options) -> Window | None:
     return Window(options.lookback, options.segment, options.season or 0, options.centre, options.spread or "training")
 
 
-def resolved(options: Options, source: Collection, found: list[Track], cuts: list[int]) -> Options:
-    """The options with everything that depends on the data decided, from the part that is learnt from."""
+def resolve_options(options: Options, source: Collection, found: list[Track], cuts: list[int]) -> Options:
+    """Decide the options that depend on the data, from its training part."""
     assert options.horizon
     H, season, lookback, segment = options.horizon, options.season, options.lookback, options.segment
     longest, fixed = max(cuts), options.scale == "fixed"
     if season is None:
         times = [None if s.times is None else s.times[:cut] for s, cut in zip(source.series, cuts, strict=True)]
-        transform = bare(options, source)
-        histories = [filled(t, transform)[:cut] for t, cut in zip(found, cuts, strict=True)]
-        season = likely_season(histories, H, times, transform.frequency)
+        transform = unscaled_transform(options, source)
+        histories = [fill_targets(t, transform)[:cut] for t, cut in zip(found, cuts, strict=True)]
+        season = find_season(histories, H, times, transform.frequency)
     if lookback is None:
         lookback = max(2, min(round(7.5 * H), sum(cuts) // 12, (longest - season) // 3))
         if options.scale == "window":
-            segment = segment or max(1, lookback // SEGMENTS)
+            segment = segment or max(1, lookback // SEGMENTS_PER_WINDOW)
             lookback = max(segment, lookback - lookback % segment)
     elif options.scale == "window" and segment is None:
-        segment = next(w for w in range(max(1, lookback // SEGMENTS), 0, -1) if lookback % w == 0)
-    batch, epochs = _effort.of_windows(options, cuts, STRETCH)
+        segment = next(w for w in range(max(1, lookback // SEGMENTS_PER_WINDOW), 0, -1) if lookback % w == 0)
+    batch, epochs = _sizing.choose_batch_and_epochs(options, cuts, ORIGINS_PER_SEGMENT)
     refit = max(1, round(epochs / 4)) if options.refit_epochs is None else options.refit_epochs
     options = replace(options, lookback=lookback, segment=segment, season=season, batch=batch, epochs=epochs)
     return replace(
@@ -359,33 +389,33 @@ def resolved(options: Options, source: Collection, found: list[Track], cuts: lis
     # ---- the model
 
 
-def chained(options: Options, transform: SeriesTransform) -> tuple[list[dict[str, Any]], dict[str, Any]]:
-    """The layers of a forecaster, and their tapes as JSON."""
-    cell, answer = options.recurrence(), transform.forecast
-    assert answer
+def make_layers(options: Options, transform: SeriesTransform) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+    """Make a forecaster's layers, and their tapes as JSON."""
+    cell, forecast = options.load_cell(), transform.forecast
+    assert forecast
     assert options.hidden
-    H, k, q = answer.horizon, transform.targets, len(answer.quantiles)
+    H, k, q = forecast.horizon, transform.targets, len(forecast.quantiles)
     if H * k * q > MAX_WIDTH:
         raise OptionError(
             f"a forecast of {H:,} steps, {k} targets and {q} quantiles has {H * k * q:,} numbers; at most "
             f"{MAX_WIDTH:,} are possible; shorten --horizon, or choose --channels apart"
         )
-    chain = GraphBuilder(transform.features)
-    chain.recurrent(cell, options.hidden, options.project, "causal", options.depth)
+    builder = GraphBuilder(transform.features)
+    builder.recurrent(cell, options.hidden, options.project, "causal", options.depth)
     if transform.window:
-        chain.pool(["last"])
-    chain.dense(H * k * q)
-    return chain.layers, {cell.name: cell.tape.to_json()}
+        builder.pool(["last"])
+    builder.dense(H * k * q)
+    return builder.layers, {cell.name: cell.tape.to_json()}
 
 
-def init_weights(lesson: Problem, shapes: dict[str, tuple[int, ...]]) -> dict[str, npt.NDArray[Any]]:
-    """First weights by tensor name, from the seed."""
-    options: Options = lesson.options
-    return first_weights(options.seed, options.recurrence(), lesson.layers, shapes)
+def init_weights(problem: Problem, shapes: dict[str, tuple[int, ...]]) -> dict[str, npt.NDArray[Any]]:
+    """Initialise the weights by tensor name, from the seed."""
+    options: Options = problem.options
+    return first_weights(options.seed, options.load_cell(), problem.layers, shapes)
 
 
 def loss(options: Options, outputs: torch.Tensor, targets: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
-    """The pinball loss of all quantiles together, a scalar, over what is known of the truth.
+    """Compute the pinball loss summed over the quantiles, a scalar: the mean over the known targets.
 
     Source: Koenker and Bassett 1978, Regression quantiles, eq. 1.1.
     """

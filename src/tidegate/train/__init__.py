@@ -1,4 +1,4 @@
-"""Training: a labelled file to a model file; see README.md."""
+"""Training, from a labelled file to a model file; see README.md."""
 
 from __future__ import annotations
 

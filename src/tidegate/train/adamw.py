@@ -1,4 +1,4 @@
-"""The optimiser: AdamW with clipped gradients, by the native engine, one pass over a weight and its moments."""
+"""The optimiser: AdamW with clipped gradients, run by the native engine in one pass over a weight and its moments."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from .. import _native
 from ..errors import OptionError
 
 BETAS, EPS = (0.9, 0.99), 1e-8
-MOST = 1.0  # norm of all gradients together; they are scaled down to it
+MAX_NORM = 1.0  # of all gradients together; larger ones are scaled down to it
 
 
 class AdamW:
-    """AdamW of named parameters, with decay on some. mean, square: its moments by name, zeros before the first step.
+    """AdamW over named parameters, with weight decay on some. mean, square: its moments by name, initially zero.
 
-    A gradient may be sparse, of some rows of a table; the step is the one that zeros in its other rows make.
+    A gradient may be sparse and cover some rows of a table; its other rows then count as zero.
 
     Source: Loshchilov and Hutter 2019 (arXiv:1711.05101), algorithm 2.
     """
@@ -33,29 +33,31 @@ class AdamW:
 
     @torch.no_grad()
     def step(self, rate: float, step: int) -> None:
-        """Step number `step`, from 1, in place on the parameters that have a gradient.
+        """Take step number `step`, counted from 1, in place on the parameters that have a gradient.
 
         Raises OptionError for gradients that are not finite, before anything is changed.
         """
-        given = {name: p.grad for name, p in self.parameters.items() if p.grad is not None and p.numel()}
-        found = {name: g.coalesce() if g.is_sparse else g for name, g in given.items()}
-        values = {name: g.values() if g.is_sparse else g for name, g in found.items()}
+        raw = {name: p.grad for name, p in self.parameters.items() if p.grad is not None and p.numel()}
+        gradients = {name: g.coalesce() if g.is_sparse else g for name, g in raw.items()}
+        values = {name: g.values() if g.is_sparse else g for name, g in gradients.items()}
         norm = math.sqrt(sum(float(torch.linalg.vector_norm(v, dtype=torch.float64)) ** 2 for v in values.values()))
         if not math.isfinite(norm):
             wrong = [name for name, v in values.items() if not bool(v.isfinite().all())]
             raise OptionError(
                 f"step {step}: the gradient of {wrong[0] if wrong else 'all weights'} is NaN or infinite; "
-                "choose a lower rate, or look for very large numbers in the data"
+                "choose a lower learning rate (--rate), or look for very large numbers in the data"
             )
-        factor = min(1.0, MOST / (norm + 1e-6))
-        for name, g in found.items():
-            which = g.indices()[0].numpy() if g.is_sparse else None
-            p, m, v = (flat(t[name]) for t in (self.parameters, self.mean, self.square))
-            _native.train_adamw(p, m, v, which, flat(values[name]), factor, step, rate, *BETAS, EPS, self.decay[name])
-            torch.autograd.graph.increment_version(self.parameters[name])  # a graph made before must not go back
+        factor = min(1.0, MAX_NORM / (norm + 1e-6))
+        for name, g in gradients.items():
+            rows = g.indices()[0].numpy() if g.is_sparse else None
+            p, m, v = (as_rows(t[name]) for t in (self.parameters, self.mean, self.square))
+            _native.train_adamw(p, m, v, rows, as_rows(values[name]), factor, step, rate, *BETAS, EPS, self.decay[name])
+            torch.autograd.graph.increment_version(
+                self.parameters[name]
+            )  # so that backward through an older graph fails
 
 
-def flat(v: torch.Tensor) -> npt.NDArray[np.float32]:
-    """The tensor's own memory as rows."""
-    found: npt.NDArray[np.float32] = v.detach().numpy()
-    return found.reshape(len(found), -1)
+def as_rows(v: torch.Tensor) -> npt.NDArray[np.float32]:
+    """Return a view of the tensor's memory as rows."""
+    array: npt.NDArray[np.float32] = v.detach().numpy()
+    return array.reshape(len(array), -1)

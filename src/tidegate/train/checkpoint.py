@@ -1,4 +1,4 @@
-"""A run's state in one safetensors file with a sum, written aside and renamed."""
+"""Checkpoints: a run's state in one safetensors file with a checksum, replaced as a whole."""
 
 from __future__ import annotations
 
@@ -13,35 +13,37 @@ from .. import tensors
 from ..errors import ModelFileError, OptionError, error_context
 from ..strictjson import parse, show
 from ..tasks._options import rename_options
-from .loop import PLAIN, Run
+from .loop import STATE_FIELDS, Run
 
 KEY = "tidegate_checkpoint"
 VERSION = 2
 KIND = tensors.marked(KEY, "a checkpoint of tidegate fit")
-MOST = 1 << 53  # of a count
-MOST_SHOWN = 70  # characters: a SHA-256 is whole
+MAX_COUNT = 1 << 53  # of a count
+MAX_CHARACTERS = 70  # characters: a SHA-256 is whole
 
 
 def path_of(out: str) -> str:
-    """Where the checkpoint of a run that writes `out` lies."""
+    """Return the path of the checkpoint of a run that writes `out`."""
     return out + ".checkpoint"
 
 
 def save(path: str, run: Run, identity: dict[str, Any], force: bool = False) -> None:
-    """identity: what must be equal for a run to go on: data, options, threads, versions."""
+    """Write a checkpoint. identity: what must be the same when the run resumes: data, options, threads, versions."""
     with error_context(path):
         arrays, document = contents(run, identity)
     tensors.save(path, arrays, KEY, document, KIND, force)
 
 
 def contents(run: Run, identity: dict[str, Any]) -> tuple[Any, str]:
-    """The tensors and the document of a checkpoint."""
+    """Return the tensors and the document of a checkpoint."""
     arrays, values = run.state()
     document = {"version": VERSION, "identity": identity, "values": values}
     try:
         return arrays, json.dumps(document, allow_nan=False)
     except ValueError as error:
-        raise ModelFileError("the loss or a figure is NaN or infinite; choose a lower rate") from error
+        raise ModelFileError(
+            "the loss or a metric is NaN or infinite; choose a lower learning rate (--rate)"
+        ) from error
 
 
 def size(run: Run, identity: dict[str, Any]) -> int:
@@ -51,12 +53,12 @@ def size(run: Run, identity: dict[str, Any]) -> int:
 
 
 def load(path: str, run: Run, identity: dict[str, Any]) -> None:
-    """Puts a run where the checkpoint left off. Raises when it is damaged or of another run: what differs, and how."""
+    """Restore a run from a checkpoint. Raises ModelFileError if it is damaged, OptionError if it is of another run."""
     try:
-        arrays, text, said = tensors.load(path, KEY)
+        arrays, text, checksum = tensors.load(path, KEY)
         with error_context(path):
             document = parse(text)
-            check_parts(document, said)
+            check_parts(document, checksum)
             then = document["identity"]
             if isinstance(options := then.get("options"), dict):
                 then = {**then, "options": rename_options(options)}
@@ -64,62 +66,62 @@ def load(path: str, run: Run, identity: dict[str, Any]) -> None:
             check_values(document["values"], run)
             check_tensors(arrays, run)
     except ModelFileError as error:
-        raise ModelFileError(f"{error}; begin anew with --restart") from error
+        raise ModelFileError(f"{error}; start again with --restart") from error
     run.restore(arrays, document["values"])
 
 
-def check_parts(document: Any, said: str | None) -> None:
-    """Raises ModelFileError unless the document has the parts of this version, and the file a sum."""
-    if not isinstance(document, dict) or said is None or document.get("version") != VERSION:
+def check_parts(document: Any, checksum: str | None) -> None:
+    """Raises ModelFileError unless the document has the parts of this version, and the file a checksum."""
+    if not isinstance(document, dict) or checksum is None or document.get("version") != VERSION:
         raise ModelFileError("made by another version of tidegate")
     if set(document) != {"version", "identity", "values"} or not isinstance(document["identity"], dict):
-        raise ModelFileError("its document has other parts than version, identity and values")
+        raise ModelFileError("its document has parts other than version, identity and values")
 
 
 def check_same(then: dict[str, Any], now: dict[str, Any]) -> None:
-    """Raises OptionError for what is not as it was when the run began."""
+    """Raises OptionError for anything that has changed since the run began."""
     for key in (*now, *then):
         if then.get(key) != now.get(key):
             raise OptionError(
-                f"{difference(key, then.get(key), now.get(key))}; a resumed run must be the same run: "
-                "put it back, or begin anew with --restart"
+                f"{describe_difference(key, then.get(key), now.get(key))}; a resumed run must be the same run: "
+                "change it back, or start again with --restart"
             )
 
 
 def check_values(values: Any, run: Run) -> None:
     """Raises ModelFileError for a value that a run cannot have."""
-    if not isinstance(values, dict) or set(values) != set(PLAIN):
-        raise ModelFileError(f"its values must be {', '.join(PLAIN)}")
+    if not isinstance(values, dict) or set(values) != set(STATE_FIELDS):
+        raise ModelFileError(f"its values must be {', '.join(STATE_FIELDS)}")
     metric = run.evaluator.metric
     kinds: dict[str, Callable[[Any], bool]] = {
         "best_value": lambda v: is_list(v, is_number) and len(v) == 2,
-        "adjustment": lambda v: is_list(v, is_number) and fits(run, v, values["epoch"]),
+        "adjustment": lambda v: is_list(v, is_number) and is_usable(run, v, values["epoch"]),
         "kept_figures": is_figures,
         "loss_sum": is_number,
         "history": lambda v: is_list(v, lambda one: is_figures(one) and {"loss", metric} <= set(one)),
         "stopped_early": lambda v: type(v) is bool,
     }
-    for name in sorted(values, key=list(kinds).__contains__):  # counts, and then what is looked at with others
+    for name in sorted(values, key=list(kinds).__contains__):  # counts first: `adjustment` is checked by `epoch`
         if not kinds.get(name, is_count)(values[name]):
             raise ModelFileError(f"its value {name} is {show(values[name])}, which a run cannot have")
 
 
 def check_tensors(arrays: dict[str, Any], run: Run) -> None:
     """Raises ModelFileError unless the tensors are those of the run, and finite."""
-    wanted = {name: t.numpy() for name, t in run.named()}
+    wanted = {name: t.numpy() for name, t in run.named_tensors()}
     if other := sorted(set(wanted) ^ set(arrays)):
         raise ModelFileError(f"the tensor {show(other[0])} is {'missing' if other[0] in wanted else 'not of this run'}")
     for name, now in wanted.items():
         then = arrays[name]
         if (then.dtype, then.shape) != (now.dtype, now.shape):
-            found, expected = (f"{a.dtype} {list(a.shape)}" for a in (then, now))
-            raise ModelFileError(f"tensor {show(name)}: is {found}; expected {expected}")
+            stored, expected = (f"{a.dtype} {list(a.shape)}" for a in (then, now))
+            raise ModelFileError(f"tensor {show(name)}: is {stored}; expected {expected}")
         if not np.isfinite(then).all():
             raise ModelFileError(f"tensor {show(name)}: has values that are NaN or infinite")
 
 
 def is_count(value: Any) -> bool:
-    return type(value) is int and 0 <= value <= MOST
+    return type(value) is int and 0 <= value <= MAX_COUNT
 
 
 def is_number(value: Any) -> bool:
@@ -134,8 +136,8 @@ def is_figures(value: Any) -> bool:
     return isinstance(value, dict) and all(map(is_number, value.values()))
 
 
-def fits(run: Run, adjustment: list[float], epoch: int) -> bool:
-    """Whether the task's judge can use an adjustment; until the last epoch that is judged there is none."""
+def is_usable(run: Run, adjustment: list[float], epoch: int) -> bool:
+    """Check that the task's evaluator can use an adjustment; there is none before the refit epochs."""
     if epoch < run.config.epochs:
         return not adjustment
     try:
@@ -144,21 +146,21 @@ def fits(run: Run, adjustment: list[float], epoch: int) -> bool:
         return False
 
 
-def difference(key: str, then: Any, now: Any) -> str:
-    """What differs, in words."""
+def describe_difference(key: str, then: Any, now: Any) -> str:
+    """Describe in words what differs."""
     if isinstance(then, dict) and isinstance(now, dict):
         changed = [k for k in sorted({*then, *now}) if then.get(k) != now.get(k)]
         then, now, key = then.get(changed[0]), now.get(changed[0]), f"{key} {changed[0]}"
-    return f"{key} was {show(then, MOST_SHOWN)} and is {show(now, MOST_SHOWN)} now"
+    return f"{key} was {show(then, MAX_CHARACTERS)} and is {show(now, MAX_CHARACTERS)} now"
 
 
-def settle(path: str, resume: bool, restart: bool) -> bool:
-    """Whether to go on from a checkpoint; nothing of an unfinished run is thrown away unasked."""
+def decide_resume(path: str, resume: bool, restart: bool) -> bool:
+    """Decide whether to resume from a checkpoint. Raises OptionError where an unfinished run would be thrown away."""
     if resume and restart:
         raise OptionError("--resume and --restart exclude each other; give one")
-    there = os.path.exists(path)
-    if resume and not there:
-        raise OptionError(f"{path}: no checkpoint to resume from; leave --resume out to begin")
-    if there and not resume and not restart:
-        raise OptionError(f"{path}: a run was not finished; go on with --resume, or begin anew with --restart")
+    exists = os.path.exists(path)
+    if resume and not exists:
+        raise OptionError(f"{path}: no checkpoint to resume from; leave --resume out to start")
+    if exists and not resume and not restart:
+        raise OptionError(f"{path}: a run was not finished; continue with --resume, or start again with --restart")
     return resume

@@ -1,4 +1,4 @@
-"""The main job: a labelled file becomes a model file."""
+"""The training job: from a labelled file to a model file."""
 
 from __future__ import annotations
 
@@ -37,9 +37,9 @@ from .loop import Run, TrainConfig
 from .progress import Report
 
 CHECKPOINT_SECONDS = 15.0
-LONGEST = -1.2345678901234567e-300  # no float takes more characters in JSON
+LONGEST_FLOAT = -1.2345678901234567e-300  # no float takes more characters in JSON
 NO_FILE = "these options make no model file"
-STOPS = ("SIGINT", "SIGTERM", "SIGHUP")
+STOP_SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP")
 
 
 def fit(
@@ -57,65 +57,66 @@ def fit(
     threads: int | None = None,
     **values: Any,
 ) -> Model:
-    """The model learnt from a labelled file or frame; written to `out`, which is only replaced when all went well.
+    """Train a model on a labelled file or frame, write it to `out`, and return it.
 
     task: a name of `tidegate.tasks.names()`. data: a path, or a frame of pandas, polars or Arrow (`data.table.read`).
-    options: the task's Options, or its fields as keywords. valid: a file or frame that chooses the best weights,
-    instead of rows held out. resume, restart: what to do about the checkpoint of an unfinished run beside `out`. force:
-    replace a file at `out` that is no model file. say: takes a sentence about what each source was taken for. threads:
-    1 to 1024, else TIDEGATE_THREADS, else 1; results depend on it.
+    options: the task's Options; or give its fields as keywords. out: only replaced once training has succeeded. valid:
+    a file or frame that selects the best weights, instead of held-out rows. resume, restart: what to do with the
+    checkpoint of an unfinished run next to `out`. force: replace a file at `out` that is not a model file. progress:
+    called with a `Progress` after every step. say: called with a sentence about how each source was read. threads: 1 to
+    1024, else TIDEGATE_THREADS, else 1; results depend on it.
 
-    What can be known to fail at the end is tried before the first epoch. One process at a time fits to one `out`.
+    What would fail at the end is checked before the first epoch. Only one process at a time can train to one `out`.
 
     Raises DataError, OptionError, ModelFileError, MissingExtra, TidegateError; KeyboardInterrupt after Ctrl-C, SIGTERM
-    or SIGHUP, with the checkpoint written. Where the model cannot be made or written, the checkpoint is kept too.
+    or SIGHUP, once the checkpoint is written. Where the model cannot be made or written, a checkpoint is kept too.
     """
     task_module = tasks.load(task)
     options = make(task_module.Options, values) if options is None else options
     if not out:
         raise OptionError("out is missing; give the path of the model file to write")
     out, threads = os.fspath(out), threads_of(threads, 1)
-    saved, read = checkpoint.path_of(out), inputs(data, valid, options)
+    saved, read = checkpoint.path_of(out), list_inputs(data, valid, options)
     atomic.check(out, model_file.KIND, read, force)
     atomic.check(saved, checkpoint.KIND, read, force)
     with atomic.locked(out), torch_threads(threads):
-        going_on = checkpoint.settle(saved, resume, restart)
+        resuming = checkpoint.decide_resume(saved, resume, restart)
         source = task_module.rows(data, options)
-        judged = None if valid is None else task_module.rows(valid, options)
-        job = TrainingJob(task_module, options, source, judged, threads)
-        for path, taken in job.summaries:
-            (say or ignore)(f"{path}: {taken}")
+        valid_source = None if valid is None else task_module.rows(valid, options)
+        job = TrainingJob(task_module, options, source, valid_source, threads)
+        for path, summary in job.summaries:
+            (say or discard)(f"{path}: {summary}")
         for path, note in job.notes:
-            (say or ignore)(f"{path}: {note}")
+            (say or discard)(f"{path}: {note}")
         run = job.run(progress)
-        if going_on:
+        if resuming:
             checkpoint.load(saved, run, job.identity())
         job.rehearse(run, out)
         return finish(job, run, out, force)
 
 
-def inputs(data: Any, valid: Any, options: Any) -> list[str]:
-    """List the files and folders that a run reads: its data, given as paths or read already, and a cell's own file."""
-    found = [one.path if isinstance(one, Table | Collection) and one.form else one for one in (data, valid)]
-    found += [] if options.cell in cells.names() else [options.cell]
-    return [os.fspath(one) for one in found if isinstance(one, str | os.PathLike)]
+def list_inputs(data: Any, valid: Any, options: Any) -> list[str]:
+    """List the files and folders that a run reads: its data, as paths or already read, and a user's cell."""
+    sources = [one.path if isinstance(one, Table | Collection) and one.form else one for one in (data, valid)]
+    sources += [] if options.cell in cells.names() else [options.cell]
+    return [os.fspath(one) for one in sources if isinstance(one, str | os.PathLike)]
 
 
 def finish(job: TrainingJob, run: Run, out: str, force: bool) -> Model:
-    """Drive a run to its end and write its model to `out`; where that fails, leave a checkpoint to go on from."""
+    """Train to the end and write the model to `out`; where that fails, leave a checkpoint to resume from."""
     saved = checkpoint.path_of(out)
     save = partial(checkpoint.save, saved, run, job.identity(), force)
-    with on_stop() as asked:
-        run_with_checkpoints(run, save, asked)
+    with catch_stop_signals() as signals:
+        run_with_checkpoints(run, save, signals)
         try:
             model = job.model(run)
             model.save(out, force)
         except BaseException as error:
-            with suppress(TidegateError):  # of a full disk too; then an older one may be there
+            with suppress(TidegateError):  # the disk may be full; then an older checkpoint may still be there
                 save()
             if isinstance(error, TidegateError) and os.path.exists(saved):
-                kept = f"what was learnt lies in {saved}: run again with --resume (resume=True in Python) to finish"
-                raise type(error)(f"{error}; {kept}") from error
+                advice = f"the progress is saved in {saved}: run again with --resume (resume=True in Python) to finish"
+                raise type(error)(f"{error}; {advice}") from error
             raise
         if os.path.exists(saved):
             os.remove(saved)
@@ -123,47 +124,49 @@ def finish(job: TrainingJob, run: Run, out: str, force: bool) -> Model:
 
 
 class TrainingJob:
-    """What a run is made of, and what its model is made of: data, options as decided, document, first weights."""
+    """A training job: the data, the decided options, and all that its run and its model are made of."""
 
-    def __init__(self, task_module: Any, options: Any, source: Any, judged: Any, threads: int) -> None:
-        self.task_module, self.source, self.judged, self.threads = task_module, source, judged, threads
-        self.problem: Problem = task_module.problem(options, source, judged)
+    def __init__(self, task_module: Any, options: Any, source: Any, valid: Any, threads: int) -> None:
+        self.task_module, self.source, self.valid, self.threads = task_module, source, valid, threads
+        self.problem: Problem = task_module.problem(options, source, valid)
         self.options = self.problem.options
         self.tapes = {name: Tape.from_json(tape) for name, tape in self.problem.tapes.items()}
-        sources = [source] if judged is None else [source, judged]
-        self.summaries = [(each.path, said) for each, said in zip(sources, self.problem.summaries, strict=True)]
+        sources = [source] if valid is None else [source, valid]
+        self.summaries = [(each.path, text) for each, text in zip(sources, self.problem.summaries, strict=True)]
         self.notes = [
             (each.path, note) for each, notes in zip(sources, self.problem.notes, strict=False) for note in notes
         ]
 
     def run(self, progress: Report | None) -> Run:
-        made = self.problem
-        layer_modules.widths(made.layers, made.features, self.tapes)  # raises where a layer does not fit
-        network = Network(made.layers, self.tapes)
-        network.load_tensors(self.task_module.init_weights(made, network.shapes()))
+        """Make a run with initial weights. Raises for layers that do not fit together, and as `draft` does."""
+        problem = self.problem
+        layer_modules.widths(problem.layers, problem.features, self.tapes)  # raises where a layer does not fit
+        network = Network(problem.layers, self.tapes)
+        network.load_tensors(self.task_module.init_weights(problem, network.shapes()))
         with error_context(NO_FILE):
-            self.draft(network, {})  # costs less than what `rehearse` does
-        return Run(network, made.rows, made.train_rows, made.valid_rows, self.config(), progress)
+            self.draft(network, {})  # cheaper than `rehearse`, so it goes first
+        return Run(network, problem.rows, problem.train_rows, problem.valid_rows, self.config(), progress)
 
     def config(self) -> TrainConfig:
-        made = self.problem
+        """Make the loop's configuration from the options and the problem."""
+        problem = self.problem
         of_options = {
             f.name: getattr(self.options, f.name) for f in fields(TrainConfig) if hasattr(self.options, f.name)
         }
         return TrainConfig(
             **of_options,
-            evaluator=made.evaluator,
-            weights=made.weights,
-            per_step=made.per_step,
-            rows_per_epoch=made.rows_per_epoch,
-            groups=made.groups,
+            evaluator=problem.evaluator,
+            weights=problem.weights,
+            per_step=problem.per_step,
+            rows_per_epoch=problem.rows_per_epoch,
+            groups=problem.groups,
             loss=partial(self.task_module.loss, self.options),
         )
 
     def identity(self) -> dict[str, Any]:
-        """What must not change between a run and its resumption: all that bits depend on."""
+        """Return all that the results' bits depend on, which must not change before a run is resumed."""
         instructions = {"native": target_name(), "torch": torch.backends.cpu.get_cpu_capability()}
-        files = {"data": self.source.sha256, "valid": self.judged.sha256 if self.judged else None}
+        files = {"data": self.source.sha256, "valid": self.valid.sha256 if self.valid else None}
         return {
             **files,
             "options": asdict(self.options),
@@ -174,59 +177,60 @@ class TrainingJob:
         }
 
     def rehearse(self, run: Run, out: str) -> None:
-        """Make the model file of the weights as they are, but for writing it, and try whether there is room for it.
+        """Make the model file of the current weights without writing it, and check that there is room for it.
 
         Raises what the end of the run would raise: ModelFileError for options, labels or names that no model file can
-        hold; TidegateError when there is no room for the model and the checkpoints beside it.
+        hold; TidegateError where there is no room for the model and the checkpoint.
         """
-        outputs, targets = run.answers(run.valid_rows)
-        figures = dict.fromkeys(run.evaluator.figures(outputs, targets), LONGEST)
-        done = copy(run)  # as far as provenance tells of it, with the longest numbers that there may be
-        done.adjustment = run.evaluator.adjustment(outputs, targets)
+        outputs, targets = run.predict(run.valid_rows)
+        figures = dict.fromkeys(run.evaluator.figures(outputs, targets), LONGEST_FLOAT)
+        done = copy(run)  # finished, as far as the provenance describes it, with the longest possible numbers
+        done.adjustment = run.evaluator.fit_adjustment(outputs, targets)
         done.kept_epoch = run.config.epochs + run.config.refit_epochs
-        done.kept_figures, done.history = figures, [{"loss": LONGEST, **figures}] * done.kept_epoch
+        done.kept_figures, done.history = figures, [{"loss": LONGEST_FLOAT, **figures}] * done.kept_epoch
         with error_context(NO_FILE):
-            made = attach(self.draft(run.network, self.provenance(done, figures))).file_bytes
-            kept = checkpoint.size(run, self.identity())
-        atomic.rehearse(out, [kept, max(kept, made)])
+            model_bytes = attach(self.draft(run.network, self.provenance(done, figures))).file_bytes
+            checkpoint_bytes = checkpoint.size(run, self.identity())
+        atomic.rehearse(out, [checkpoint_bytes, max(checkpoint_bytes, model_bytes)])
 
     def model(self, run: Run) -> Model:
-        outputs, targets = run.answers(run.valid_rows)
-        final = run.evaluator.figures(run.evaluator.adjusted(outputs, run.adjustment), targets)
-        run.evaluator.adjust(run.network, run.adjustment)
+        """Make the model of a finished run, with its check."""
+        outputs, targets = run.predict(run.valid_rows)
+        final = run.evaluator.figures(run.evaluator.apply_adjustment(outputs, run.adjustment), targets)
+        run.evaluator.fold_adjustment(run.network, run.adjustment)
         return attach(self.draft(run.network, self.provenance(run, final)))
 
     def draft(self, network: Network, provenance: dict[str, Any]) -> Model:
-        """The model without its check. Raises ModelFileError for one that no file can hold."""
-        made = self.problem
+        """Make the model without its check. Raises ModelFileError for one that no file can hold."""
+        problem = self.problem
         document = {
             "format": 1,
-            "task": {"kind": self.task_module.KIND, "options": self.recorded()},
-            "input": made.input,
-            "layers": made.layers,
-            "tapes": made.tapes,
-            "state": state_schema(made.layers, self.tapes),
-            "labels": made.labels,
-            "streams": streams_of(made.layers, made.input),
+            "task": {"kind": self.task_module.KIND, "options": self.options_to_json()},
+            "input": problem.input,
+            "layers": problem.layers,
+            "tapes": problem.tapes,
+            "state": state_schema(problem.layers, self.tapes),
+            "labels": problem.labels,
+            "streams": streams_of(problem.layers, problem.input),
             "provenance": provenance,
             "check": None,
         }
-        return Model(document, {**network.tensors(), **made.arrays})
+        return Model(document, {**network.tensors(), **problem.arrays})
 
-    def recorded(self) -> dict[str, Any]:
-        """The options as the file keeps them: a user's cell by its name, not by where it lay."""
+    def options_to_json(self) -> dict[str, Any]:
+        """Return the options as the model file records them: a user's own cell by its name, not by its path."""
         return asdict(replace(self.options, cell=os.path.basename(self.options.cell).removesuffix(".py")))
 
     def provenance(self, run: Run, final: dict[str, float]) -> dict[str, Any]:
-        held = f"held-out rows, which chose the weights{' and their calibration' * bool(run.adjustment)}"
-        held += "; the last epochs learnt from them too" * bool(run.config.refit_epochs)
+        on = f"held-out rows, which selected the weights{' and their calibration' * bool(run.adjustment)}"
+        on += "; the last epochs trained on them too" * bool(run.config.refit_epochs)
         return {
             "data": describe_source(self.source, self.summaries[0][1]),
-            "valid": describe_source(self.judged, self.summaries[1][1]) if self.judged else None,
+            "valid": describe_source(self.valid, self.summaries[1][1]) if self.valid else None,
             "rows": {"trained": len(run.train_rows), "held_out": len(run.valid_rows)},
             "epochs": {"planned": run.config.epochs, "kept": run.kept_epoch + 1, "stopped_early": run.stopped_early},
             "metrics": {"held_out": run.kept_figures},
-            "final": {**final, "on": held},
+            "final": {**final, "on": on},
             "calibration": run.evaluator.provenance(run.adjustment),
             "history": run.history,
             "seed": self.options.seed,
@@ -237,23 +241,24 @@ class TrainingJob:
         }
 
 
-def describe_source(table: Table | Collection, taken: str) -> dict[str, Any]:
-    """A source as the model file keeps it: by its name, not by where it lay, and what it was taken for."""
+def describe_source(table: Table | Collection, summary: str) -> dict[str, Any]:
+    """Describe a source for the model file: by its name instead of its path, and how it was read."""
     source = "series" if isinstance(table, Collection) else "file" if table.form else "frame"
-    return {source: in_utf8(os.path.basename(table.path)), "sha256": table.sha256, "rows": len(table), "taken": taken}
+    name = decode_name(os.path.basename(table.path))
+    return {source: name, "sha256": table.sha256, "rows": len(table), "taken": summary}
 
 
-def in_utf8(name: str) -> str:
-    """Spell out the bytes of a file's name that are not UTF-8.
+def decode_name(name: str) -> str:
+    """Decode a file's name, with bytes that are not UTF-8 as escapes.
 
-    >>> in_utf8(os.fsdecode(b"caf\\xe9.csv"))
+    >>> decode_name(os.fsdecode(b"caf\\xe9.csv"))
     'caf\\\\xe9.csv'
     """
     return os.fsencode(name).decode("utf-8", "backslashreplace")
 
 
-def ignore(sentence: str) -> None:
-    """Say nothing."""
+def discard(sentence: str) -> None:
+    """Discard a sentence."""
 
 
 def versions() -> dict[str, str]:
@@ -268,7 +273,7 @@ def versions() -> dict[str, str]:
 
 
 def run_with_checkpoints(run: Run, save: Callable[[], None], signals: list[int]) -> None:
-    """Go on to the end with a checkpoint now and then; once a stop is asked for one more, then KeyboardInterrupt."""
+    """Run to the end with a checkpoint now and then; after a signal write one more, then raise KeyboardInterrupt."""
     newest = time.monotonic()
     for _ in run.run():
         if signals or time.monotonic() - newest > CHECKPOINT_SECONDS:
@@ -279,27 +284,27 @@ def run_with_checkpoints(run: Run, save: Callable[[], None], signals: list[int])
 
 
 @contextmanager
-def on_stop() -> Iterator[list[int]]:
-    """Ctrl-C, SIGTERM and SIGHUP become notes that the loop reads between steps; a second Ctrl-C acts at once.
+def catch_stop_signals() -> Iterator[list[int]]:
+    """Collect Ctrl-C, SIGTERM and SIGHUP in a list that the loop reads between steps; a second Ctrl-C acts at once.
 
-    A terminal that closes sends more than one SIGHUP. What the process ignores, as under nohup, stays ignored.
+    A closing terminal sends more than one SIGHUP. Signals that the process ignores, as under nohup, stay ignored.
     """
-    asked: list[int] = []
+    signals: list[int] = []
     if threading.current_thread() is not threading.main_thread():
-        yield asked
+        yield signals
         return
-    there = [getattr(signal, name) for name in STOPS if hasattr(signal, name)]
-    former = {s: signal.getsignal(s) for s in there if signal.getsignal(s) not in (signal.SIG_IGN, None)}
+    available = [getattr(signal, name) for name in STOP_SIGNALS if hasattr(signal, name)]
+    former = {s: signal.getsignal(s) for s in available if signal.getsignal(s) not in (signal.SIG_IGN, None)}
 
     def note(number: int, frame: Any) -> None:
-        asked.append(number)
+        signals.append(number)
         if number == signal.SIGINT:
             signal.signal(number, former[signal.SIGINT])
 
     for s in former:
         signal.signal(s, note)
     try:
-        yield asked
+        yield signals
     finally:
         for s, handler in former.items():
             signal.signal(s, handler)
@@ -307,7 +312,7 @@ def on_stop() -> Iterator[list[int]]:
 
 @contextmanager
 def torch_threads(count: int) -> Iterator[None]:
-    """torch with a fixed number of threads, and as it was before afterwards."""
+    """Set torch's number of threads, and restore it afterwards."""
     before = torch.get_num_threads()
     torch.set_num_threads(count)
     try:

@@ -1,4 +1,4 @@
-"""One training run. All that it is at a moment is `state()`; `restore` puts a new run there, to the last bit."""
+"""One training run. `state()` is all of it at a moment; `restore` puts a new run there, to the last bit."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ from .schedule import rate
 
 Tensors = dict[str, npt.NDArray[Any]]
 Loss = Callable[[torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor]
-FOLDS = 5  # of held-out rows, each judged by what the others calibrate
+FOLDS = 5  # of held-out rows; each is evaluated with the calibration of the others
 
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """How a run learns: the task's options that the loop needs, decided, and the task's own loss.
+    """The configuration of a run: the decided options of the task that the loop needs, and the task's own loss.
 
-    judge: how held-out rows choose the weights. prefix: weight of the loss of a random prefix of each row. weights: of
-    each class. every: the outputs of all steps are learnt from. most: rows of an epoch, None: all. groups: for each
-    row, the number of those that it stays with; None: each is by itself.
+    evaluator: how held-out rows select the weights. weights: of each class. prefix: weight of the loss of a random
+    prefix of each row. per_step: the loss covers the outputs of all steps. rows_per_epoch: drawn anew for each epoch;
+    None: all. groups: the number of each row's group; None: each is by itself.
     """
 
     epochs: int
@@ -55,7 +55,7 @@ class TrainConfig:
 
 
 class Run:
-    """A network in training: `run()` goes on from wherever it stands until the end."""
+    """A network in training. `run()` continues from where it stands to the end."""
 
     def __init__(
         self,
@@ -70,8 +70,8 @@ class Run:
         self.config, self.report, self.evaluator = config, report, config.evaluator
         self.parameters = dict(network.named_parameters())
         self.optimiser = AdamW(self.parameters, network.matrices(), config.decay)
-        self.averaged = self.parameters if not config.average else copied(self.parameters)
-        self.best = copied(self.parameters)
+        self.averaged = self.parameters if not config.average else copy_parameters(self.parameters)
+        self.best = copy_parameters(self.parameters)
         self.epoch = self.offset = self.step = self.since = 0
         self.kept_epoch, self.best_value = 0, (-1e300, 0.0)
         self.adjustment: list[float] = []
@@ -80,10 +80,10 @@ class Run:
         self.history: list[dict[str, float]] = []
         self.stopped_early = False
 
-    # ---- where a run stands
+    # ---- state
 
-    def named(self) -> Iterator[tuple[str, torch.Tensor]]:
-        """Every tensor that the run remembers, by name."""
+    def named_tensors(self) -> Iterator[tuple[str, torch.Tensor]]:
+        """Yield every tensor of the run's state with its name."""
         for n, p in self.parameters.items():
             kinds = {"weight": p, "m": self.optimiser.mean[n], "v": self.optimiser.square[n], "best": self.best[n]}
             if self.averaged is not self.parameters:
@@ -91,12 +91,15 @@ class Run:
             yield from ((f"{n}/{kind}", t.detach()) for kind, t in kinds.items())
 
     def state(self) -> tuple[Tensors, dict[str, Any]]:
-        """Tensors and plain values that `restore` takes."""
-        return {name: t.numpy() for name, t in self.named()}, {name: getattr(self, name) for name in PLAIN}
+        """Return the tensors and plain values that `restore` takes."""
+        return {name: t.numpy() for name, t in self.named_tensors()}, {
+            name: getattr(self, name) for name in STATE_FIELDS
+        }
 
     @torch.no_grad()
     def restore(self, tensors: Tensors, values: dict[str, Any]) -> None:
-        for name, t in self.named():
+        """Restore the state that `state` returned."""
+        for name, t in self.named_tensors():
             t.copy_(torch.from_numpy(np.array(tensors[name])))
         for name, value in values.items():
             setattr(self, name, tuple(value) if name == "best_value" else value)
@@ -104,13 +107,13 @@ class Run:
     # ---- the run
 
     def run(self) -> Iterator[None]:
-        """Goes on to the end; yields wherever a checkpoint may be taken."""
+        """Train to the end; yield wherever a checkpoint may be taken."""
         begun, first = time.monotonic(), self.step
-        total = self.epochs_left_to_plan()
+        total = self.count_steps_left()
         while self.epoch < self.config.epochs + self.config.refit_epochs:
             batches = self.batches()
             while self.offset < len(batches):
-                self.learn(batches[self.offset], len(batches))
+                self.train_step(batches[self.offset], len(batches))
                 self.offset += 1
                 self.step += 1
                 left = (time.monotonic() - begun) / (self.step - first) * (total - (self.step - first))
@@ -120,16 +123,16 @@ class Run:
             yield
         self.use_best()
 
-    def epochs_left_to_plan(self) -> int:
-        """How many steps are left, for the estimate of the time."""
+    def count_steps_left(self) -> int:
+        """Count the steps that are left, for the estimate of the time."""
         most = self.config.rows_per_epoch or len(self.rows.lengths)
-        full = -(-min(most, len(self.train_rows)) // self.config.batch)
-        again = -(-min(most, len(self.rows.lengths)) // self.config.batch)
-        return full * self.config.epochs + again * self.config.refit_epochs - self.step
+        train = -(-min(most, len(self.train_rows)) // self.config.batch)
+        refit = -(-min(most, len(self.rows.lengths)) // self.config.batch)
+        return train * self.config.epochs + refit * self.config.refit_epochs - self.step
 
     @property
     def refitting(self) -> bool:
-        """Past the epochs that the held-out rows judge: they are learnt from too."""
+        """Return whether this is a refit epoch, which also trains on the held-out rows."""
         return self.epoch >= self.config.epochs
 
     def batches(self) -> list[Indices]:
@@ -138,8 +141,8 @@ class Run:
             rows, self.rows.lengths, self.config.batch, self.config.seed, self.epoch, self.config.rows_per_epoch
         )
 
-    def learn(self, rows: Indices, count: int) -> None:
-        """One step: loss, gradients, AdamW, average. Every draw follows from (seed, step)."""
+    def train_step(self, rows: Indices, count: int) -> None:
+        """Take one step: loss, gradients, AdamW, average. Every random draw follows from (seed, step)."""
         r = self.config
         rng = np.random.default_rng([r.seed, 3, self.step])
         noise = Noise(r.drop_embed, r.drop_pool, rng)
@@ -147,7 +150,7 @@ class Run:
         loss = self.loss(torch.from_numpy(x), lengths, torch.from_numpy(targets), noise, rng)
         self.network.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
-        self.update(self.rate_now(count))
+        self.update(self.current_rate(count))
         self.loss_sum += float(loss.detach())
 
     def loss(
@@ -158,10 +161,10 @@ class Run:
         noise: Noise,
         rng: np.random.Generator,
     ) -> torch.Tensor:
-        """The loss of a batch: of the whole rows, and of a random prefix of each.
+        """Compute the loss of a batch: of the whole rows, and of a random prefix of each.
 
-        The prefix teaches the model to answer early: a stream is scored after every step, not at its end alone. A
-        model with a whole-window layer has seen the rest in the body, so its prefix gets a body of its own.
+        The prefix teaches the model to answer early, because a stream is scored after every step and not only at its
+        end. The body of a model with a whole-window layer has seen all steps, so the prefix gets a body of its own.
         """
         r, whole = self.config, torch.from_numpy(lengths)
         weights, body = torch.from_numpy(r.weights), self.network.body(x, whole, noise)
@@ -177,8 +180,8 @@ class Run:
             first, second = self.network.heads(body, [whole, shorter], noise)
         return (r.loss(first, targets, weights) + r.prefix * r.loss(second, targets, weights)) / (1 + r.prefix)
 
-    def rate_now(self, count: int) -> float:
-        """The learning rate: one schedule over the judged epochs, a lower one while refitting."""
+    def current_rate(self, count: int) -> float:
+        """Return the learning rate: one schedule over the main epochs, a lower one over the refit epochs."""
         r, done = self.config, self.offset
         if not self.refitting:
             return rate(self.epoch * count + done, r.epochs * count, r.rate)
@@ -186,23 +189,24 @@ class Run:
 
     @torch.no_grad()
     def update(self, rate: float) -> None:
-        """One step of the optimiser, and of the running average."""
+        """Take one step of the optimiser, and update the running average."""
         self.optimiser.step(rate, self.step + 1)
         if self.averaged is not self.parameters:
             keep = min(self.config.average, (self.step + 1) / (self.step + 11))
             for n, p in self.parameters.items():
                 self.averaged[n].lerp_(p, 1 - keep)
 
-    # ---- what an epoch ends with
+    # ---- the end of an epoch
 
     def finish_epoch(self, count: int) -> None:
-        outputs, targets = self.answers(self.valid_rows)
+        """Evaluate on the held-out rows, keep the weights if they are good, and go to the next epoch."""
+        outputs, targets = self.predict(self.valid_rows)
         figures = self.evaluator.figures(outputs, targets)
         self.check_finite(figures)
         self.history.append({"loss": self.loss_sum / count, **figures})
         if self.refitting:
             self.keep_best()
-        elif self.judged_worth_keeping(figures):
+        elif self.is_worth_keeping(figures):
             self.kept_epoch = self.epoch
             self.keep_best()
         self.report_progress(count, 0.0, True)
@@ -210,36 +214,34 @@ class Run:
         if not self.refitting and self.since >= self.config.patience:
             self.stopped_early, self.epoch = True, self.config.epochs
         if self.epoch == self.config.epochs:
-            self.settle()
+            self.finish_judged_epochs()
 
-    def settle(self) -> None:
-        """The weights that the held-out rows chose become the network's, and are judged for good."""
+    def finish_judged_epochs(self) -> None:
+        """Load the selected weights into the network, fit the adjustment, and compute the final held-out figures."""
         self.use_best()
-        outputs, targets = self.answers(self.valid_rows)
-        self.adjustment = self.evaluator.adjustment(outputs, targets)
-        self.kept_figures = self.evaluator.figures(
-            self.evaluator.cross_adjusted(outputs, targets, self.folds()), targets
-        )
+        outputs, targets = self.predict(self.valid_rows)
+        self.adjustment = self.evaluator.fit_adjustment(outputs, targets)
+        self.kept_figures = self.evaluator.figures(self.evaluator.cross_adjust(outputs, targets, self.folds()), targets)
 
     def folds(self) -> Indices:
-        """The fold of each held-out row in the order of `answers`, of `FOLDS`; groups stay whole."""
-        order = self.ordered(self.valid_rows)
+        """Assign one of `FOLDS` folds to each held-out row, in the order of `predict`; groups stay whole."""
+        order = self.sort_by_length(self.valid_rows)
         group = order if self.config.groups is None else self.config.groups[order]
         numbers = np.unique(group, return_inverse=True)[1]
-        drawn = np.random.default_rng([self.config.seed, 4]).permutation(numbers.max() + 1)
-        return np.asarray(drawn[numbers] % FOLDS)
+        shuffled = np.random.default_rng([self.config.seed, 4]).permutation(numbers.max() + 1)
+        return np.asarray(shuffled[numbers] % FOLDS)
 
     def check_finite(self, figures: dict[str, float]) -> None:
-        """Raises DataError for a figure that is NaN or infinite: it judges nothing, and no model file can hold it."""
+        """Raises DataError for a figure that is NaN or infinite: it ranks nothing, and no model file can hold it."""
         if wrong := [name for name, value in figures.items() if not math.isfinite(value)]:
             raise DataError(
                 f"epoch {self.epoch + 1}: {wrong[0].replace('_', ' ')} of the held-out rows is {figures[wrong[0]]}, so "
-                "some answers are no finite numbers; lower the learning rate (--rate), or look for extreme numbers in "
-                "the held-out rows"
+                "some outputs are not finite; lower the learning rate (--rate), or look for extreme numbers in the "
+                "held-out rows"
             )
 
-    def judged_worth_keeping(self, figures: dict[str, float]) -> bool:
-        """Whether this epoch is no further below the best than the judge's slack; the latest such epoch is kept."""
+    def is_worth_keeping(self, figures: dict[str, float]) -> bool:
+        """Check that this epoch is within the tolerance of the best one; the latest such epoch is kept."""
         self.since, value = self.since + 1, self.evaluator.value(figures)
         if value > self.best_value:
             self.best_value, self.since = value, 0
@@ -248,28 +250,29 @@ class Run:
 
     @torch.no_grad()
     def keep_best(self) -> None:
+        """Keep the current averaged weights as the best ones."""
         for n, t in self.averaged.items():
             self.best[n].copy_(t)
 
     @torch.no_grad()
     def use_best(self) -> None:
-        """The weights that the held-out rows chose become the network's."""
+        """Load the best weights into the network."""
         for n, p in self.parameters.items():
             p.copy_(self.best[n])
             self.averaged[n].copy_(self.best[n])
 
-    def ordered(self, rows: Indices) -> Indices:
-        """Rows by length, so that those that stand together in a batch are alike."""
+    def sort_by_length(self, rows: Indices) -> Indices:
+        """Sort rows by length, so that a batch has rows of similar length."""
         return np.asarray(rows[np.argsort(self.rows.lengths[rows], kind="stable")])
 
     @torch.no_grad()
-    def answers(self, rows: Indices, batch: int = 128) -> tuple[npt.NDArray[np.float64], npt.NDArray[Any]]:
-        """Outputs [n, outputs] of the averaged weights, and the targets [n, ...], of rows in an order of its own.
+    def predict(self, rows: Indices, batch: int = 128) -> tuple[npt.NDArray[np.float64], npt.NDArray[Any]]:
+        """Return the averaged weights' outputs [n, outputs] for rows, and their targets [n, ...], sorted by length.
 
-        Where every step is learnt from, n counts the steps that have a target.
+        With `per_step`, n counts the steps that have a target.
         """
-        order = self.ordered(rows)
-        found, truth = [], []
+        order = self.sort_by_length(rows)
+        predictions, truth = [], []
         for k in range(0, len(order), batch):
             x, lengths, targets = self.rows.batch(order[k : k + batch])
             inputs = (torch.from_numpy(x), torch.from_numpy(lengths))
@@ -278,19 +281,20 @@ class Run:
             )
             y = outputs.double().numpy()
             if self.config.per_step:
-                some = ~np.isnan(targets).all(tuple(range(2, targets.ndim)))
-                y, targets = y[some], targets[some]
-            found.append(y)
+                known = ~np.isnan(targets).all(tuple(range(2, targets.ndim)))
+                y, targets = y[known], targets[known]
+            predictions.append(y)
             truth.append(targets)
-        return np.concatenate(found), np.concatenate(truth)
+        return np.concatenate(predictions), np.concatenate(truth)
 
     def report_progress(self, count: int, left: float, evaluated: bool) -> None:
+        """Report the progress. count: steps of this epoch; left: seconds, estimated; evaluated: the epoch has ended."""
         if self.report is None:
             return
         name = self.evaluator.metric
         metric = self.history[-1][name] if self.history else None
-        seen = [h[name] for h in self.history[: self.config.epochs]]
-        best = (min(seen) if self.evaluator.lower else max(seen)) if seen else None
+        metrics = [h[name] for h in self.history[: self.config.epochs]]
+        best = (min(metrics) if self.evaluator.lower_is_better else max(metrics)) if metrics else None
         epochs = self.config.epochs + self.config.refit_epochs
         done = self.offset if not evaluated else count
         self.report(
@@ -310,7 +314,7 @@ class Run:
         )
 
 
-PLAIN = (
+STATE_FIELDS = (
     "epoch",
     "offset",
     "step",
@@ -325,5 +329,5 @@ PLAIN = (
 )
 
 
-def copied(parameters: dict[str, torch.nn.Parameter]) -> dict[str, Any]:
+def copy_parameters(parameters: dict[str, torch.nn.Parameter]) -> dict[str, Any]:
     return {n: p.detach().clone() for n, p in parameters.items()}

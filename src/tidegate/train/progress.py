@@ -1,4 +1,4 @@
-"""What a run tells while it works."""
+"""The progress that a training run reports."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Progress:
-    """One report: after a step, or after an epoch's evaluation (`evaluated`).
+    """The progress after a step, or after the evaluation of an epoch (`evaluated`).
 
-    phase: "train", or "refit" when held-out rows are in too. loss: running mean. metric: held-out, of the newest
-    evaluation, None before the first; best: the best so far. seconds_left: estimate for the rest, None at the start.
+    phase: "train", or "refit" in epochs that also train on held-out rows. epoch, step: counted from 1, of `epochs` and
+    `steps`. loss: running mean of this epoch. metric: the latest held-out one, None before the first evaluation. best:
+    the best one so far. seconds_left: estimate of the remaining time.
     """
 
     phase: str

@@ -6,7 +6,8 @@ import math
 
 
 def rate(step: int, steps: int, peak: float, warm: float = 0.1, end: float = 0.01) -> float:
-    """Linear warm-up over the first `warm` share of the steps, then a cosine down to `end` times the peak.
+    """Return a step's rate: a linear warm-up over the first `warm` share of the steps, then a cosine decay to `end`
+    times the peak.
 
     >>> [round(rate(s, 100, 1.0), 3) for s in (0, 9, 10, 55, 99)]
     [0.1, 1.0, 1.0, 0.496, 0.01]

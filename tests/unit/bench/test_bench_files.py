@@ -1,4 +1,4 @@
-"""Each bench writes its figures with what made them, and `make bench` runs those that do not take long."""
+"""Each benchmark writes its figures with what made them, and `make bench` runs those that do not take long."""
 
 import importlib
 import json
@@ -64,14 +64,14 @@ def no_target_asked_for(monkeypatch):
 
 @pytest.fixture
 def bench(root, monkeypatch):
-    """Imports a bench by its name, as if it had been started with these arguments."""
+    """Import a benchmark by its name, as if it had been started with these arguments."""
     monkeypatch.syspath_prepend(root / "bench")
 
-    def imported(name, *arguments):
+    def import_bench(name, *arguments):
         monkeypatch.setattr(sys, "argv", [str(root / "bench" / f"{name}.py"), *map(str, arguments)])
         return importlib.import_module(name)
 
-    yield imported
+    yield import_bench
     for name in [name for name in sys.modules if name in (*SMALL, *LONG) or name.split(".")[0] == "common"]:
         sys.modules.pop(name)
 
@@ -118,7 +118,7 @@ def test_sets_keep_their_figures_when_another_is_run(bench, tmp_path, monkeypatc
     run = {"seed": 0, "accuracy": 0.5, "wall_seconds": 1.0, "bytes": 1}
     for name in ("trec", "clinc150"):
         accuracy = bench("accuracy", name, "--seeds", 0, "--out", tmp_path)
-        monkeypatch.setattr(accuracy, "runs", lambda name, seeds, direction: [run for _ in seeds])
+        monkeypatch.setattr(accuracy, "measure_seeds", lambda name, seeds, direction: [run for _ in seeds])
         accuracy.main()
     found = json.loads((tmp_path / "accuracy.json").read_text("utf-8"))
     assert list(found) == ["clinc150", "trec"]
@@ -131,13 +131,13 @@ def test_sets_keep_their_figures_when_another_is_run(bench, tmp_path, monkeypatc
 
 def test_another_direction_has_an_entry_of_its_own(bench, tmp_path, monkeypatch):
     accuracy = bench("accuracy", "japanese_vowels", "--direction", "both", "--seeds", 0, "--out", tmp_path)
-    asked = []
+    calls = []
     run = {"seed": 0, "accuracy": 0.5, "wall_seconds": 1.0, "bytes": 1}
-    monkeypatch.setattr(accuracy, "runs", lambda *given: asked.append(given) or [run])
+    monkeypatch.setattr(accuracy, "measure_seeds", lambda *arguments: calls.append(arguments) or [run])
     accuracy.main()
     found = json.loads((tmp_path / "accuracy.json").read_text("utf-8"))
     assert list(found) == ["japanese_vowels --direction both"]
-    assert asked == [("japanese_vowels", [0], "both")]
+    assert calls == [("japanese_vowels", [0], "both")]
 
 
 def test_a_set_is_fitted_with_the_defaults_and_its_flags(bench):

@@ -24,8 +24,8 @@ def bench(root, monkeypatch):
         sys.modules.pop(name, None)
 
 
-def rolled(x, first, offset):
-    """Forecasts two steps ahead from `first` on that are `offset` (by number of origin) above what came."""
+def back_test(x, first, offset):
+    """Make forecasts two steps ahead from `first` on that exceed the truth by `offset` (of the origin's number)."""
     truth = np.asarray(x, float)[:, None]
     origins = np.arange(first, len(truth) - 2)
     came = truth[origins[:, None] + [1, 2]]
@@ -38,15 +38,15 @@ def backtest(*series, **metrics):
     return Backtest(list(series), QUANTILES, ["x"], metrics, {"last value": 2.0}, "", "")
 
 
-def named(rows):
+def by_name(rows):
     assert len({row["figure"] for row in rows}) == len(rows)
     return {row["figure"]: row for row in rows}
 
 
 def test_each_week_stands_by_its_first_step_ahead_over_the_better_naive(bench):
     start = 336 + 50
-    found = rolled(np.arange(start + 2 * 336 + 30), start - 1, lambda k: 1 + k // 336)
-    rows = named(bench.of_load(backtest(found), OPTIONS))
+    found = back_test(np.arange(start + 2 * 336 + 30), start - 1, lambda k: 1 + k // 336)
+    rows = by_name(bench.load_figures(backtest(found), OPTIONS))
     assert len(found.origins) == 2 * 336 + 29
     figures = {name: row["value"] for name, row in rows.items()}
     weeks = [336 * 1, 336 * 2, 29 * 3]
@@ -71,10 +71,10 @@ def test_a_ridge_is_fitted_on_what_was_known(bench):
     start, turn = 400, 400 + 336
     x = np.sin(np.arange(turn + 336) / 7)
     x[turn:] *= 100
-    found = rolled(x, start - 1, lambda k: 0)
-    made = bench.rivals(found, OPTIONS)
+    found = back_test(x, start - 1, lambda k: 0)
+    made = bench.all_forecasts(found, OPTIONS)
     x[start:] = 1e6  # what came later
-    again = bench.rivals(rolled(x, start - 1, lambda k: 0), OPTIONS)
+    again = bench.all_forecasts(back_test(x, start - 1, lambda k: 0), OPTIONS)
     assert np.array_equal(made["ridge"][0], again["ridge"][0])
     assert np.array_equal(made["ridge, refitted weekly"][0], again["ridge, refitted weekly"][0])
     assert np.array_equal(made["ridge"][:336], made["ridge, refitted weekly"][:336])
@@ -82,11 +82,11 @@ def test_a_ridge_is_fitted_on_what_was_known(bench):
 
 
 def test_errors_of_every_channel_are_over_its_deviation_in_training(bench, monkeypatch):
-    monkeypatch.setattr(bench, "TRAINED", 40)
+    monkeypatch.setattr(bench, "TRAINING_ROWS", 40)
     wave = np.tile([-3.0, 3.0], 60)
     wave[40:] *= 7  # training alone says what the unit is: 3
-    small, large = rolled(wave, 64, lambda k: 3.0), rolled(100 * wave, 64, lambda k: 600.0)
-    rows = named(bench.of_etth1(backtest(small, large), OPTIONS))
+    small, large = back_test(wave, 64, lambda k: 3.0), back_test(100 * wave, 64, lambda k: 600.0)
+    rows = by_name(bench.etth1_figures(backtest(small, large), OPTIONS))
     assert rows["MSE"]["value"] == pytest.approx((1**2 + 2**2) / 2)
     assert rows["MAE"]["value"] == pytest.approx((1 + 2) / 2)
     assert rows["MAE"]["beside"] == {"last value": pytest.approx(7.0), "day before": pytest.approx(0.0)}
@@ -97,8 +97,8 @@ def test_the_competitions_figures(bench):
     x = np.tile(np.arange(1.0, 25.0), 4)
     x[24:48] += 2  # a history whose days lie 2 and 2 apart
     x[-2:] = [30.0, 40.0]
-    found = rolled(x, len(x) - 3, lambda k: 10.0)
-    rows = named(bench.of_m4(backtest(found), OPTIONS))
+    found = back_test(x, len(x) - 3, lambda k: 10.0)
+    rows = by_name(bench.m4_figures(backtest(found), OPTIONS))
     scale = (24 * 2 + 24 * 2 + 22 * 0) / 70
     assert rows["MASE"]["value"] == pytest.approx(10 / scale)
     assert rows["sMAPE, %"]["value"] == pytest.approx((200 * 10 / 70 + 200 * 10 / 90) / 2)
@@ -120,28 +120,28 @@ def test_a_command_that_hides_a_better_baseline_ends_the_bench(bench, monkeypatc
     monkeypatch.setattr(bench.cli, "main", main)
     found = backtest(mae=mae)
     if said == (mae >= 2.0) and not code:
-        assert [row["value"] for row in bench.told("m.safetensors", "all.csv", found, 6070)] == [float(said)]
+        assert [row["value"] for row in bench.check_warning("m.safetensors", "all.csv", found, 6070)] == [float(said)]
     else:
-        with pytest.raises(SystemExit, match="said so"):
-            bench.told("m.safetensors", "all.csv", found, 6070)
+        with pytest.raises(SystemExit, match="warned: "):
+            bench.check_warning("m.safetensors", "all.csv", found, 6070)
 
 
 def test_seeds_stand_in_one_row_and_sets_keep_their_figures(bench, tmp_path, monkeypatch, capsys):
     made = {0: 0.25, 1: 0.75}
-    asked = []
+    calls = []
 
-    def one(name, files, seed):
-        asked.append((name, seed))
+    def measure_seed(name, files, seed):
+        calls.append((name, seed))
         return [bench.figure("MSE", made[seed], 2, ridge=0.5), bench.detail("bytes of the file", 3, 0)]
 
-    monkeypatch.setattr(bench, "one", one)
+    monkeypatch.setattr(bench, "measure_seed", measure_seed)
     monkeypatch.setattr(bench.catalogue, "fetch", lambda name: {})
     for name in ("m4_hourly", "load"):
         monkeypatch.setattr(sys, "argv", ["bench/forecast.py", name, "--seeds", "0", "1", "--out", str(tmp_path)])
         bench.main()
     found = json.loads((tmp_path / "forecast.json").read_text("utf-8"))
     assert list(found) == ["load", "m4_hourly"]
-    assert asked == [("m4_hourly", 0), ("m4_hourly", 1), ("load", 0), ("load", 1)]
+    assert calls == [("m4_hourly", 0), ("m4_hourly", 1), ("load", 0), ("load", 1)]
     assert found["load"]["command"] == "python bench/forecast.py load --seeds 0 1"
     assert found["load"]["figures"]["rows"] == [
         {"figure": "MSE", "digits": 2, "beside": {"ridge": 0.5}, "values": [0.25, 0.75]},

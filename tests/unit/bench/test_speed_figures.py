@@ -1,4 +1,4 @@
-"""What questions of speed stand on: turns and ratios, cases, errors that end them, the engines of a whole fit."""
+"""The basis of the speed benchmarks: interleaved timing, cases, errors that end them, engines of a whole fit."""
 
 import argparse
 import doctest
@@ -17,7 +17,7 @@ from tidegate.verify.mutants import mutants
 
 @pytest.fixture
 def bench(root, monkeypatch):
-    """Imports a module of bench/."""
+    """Import a module of bench/."""
     monkeypatch.syspath_prepend(root / "bench")
     before = set(sys.modules)
     yield importlib.import_module
@@ -33,7 +33,7 @@ def test_examples_in_docstrings(bench, name):
     assert not tried.failed
 
 
-# ---- turns and ratios
+# ---- interleaved timing and ratios
 
 
 def test_works_are_timed_by_turns_and_a_ratio_is_of_one_round(bench):
@@ -53,10 +53,10 @@ def test_works_are_timed_by_turns_and_a_ratio_is_of_one_round(bench):
     works = {"ours": work("ours", [9, 1, 1, 10, 1, 1]), "theirs": work("theirs", [9, 4, 4, 40, 4, 4])}
     plan = interleaved.Plan(5, 0.0, clock=lambda: now[0])
     pairs = [name for one in works for name in (f"before {one}", one)]
-    times = interleaved.taken(works, plan)
+    times = interleaved.take_times(works, plan)
     assert order == pairs * 6  # the first to see how long they take
     assert times == {"ours": [1, 1, 10, 1, 1], "theirs": [4, 4, 40, 4, 4]}
-    row = interleaved.row("case", times, {"ours": 1e-7, "theirs": None}, bound=1e-6)
+    row = interleaved.make_row("case", times, {"ours": 1e-7, "theirs": None}, bound=1e-6)
     assert row["peers"]["theirs"] == {"error": None, "us": 4e6, "spread": [4e6, 22e6], "ratio": 4, "quartiles": [4, 4]}
     assert row["ours"] == {"name": "ours", "error": 1e-7, "us": 1e6, "spread": [1e6, 5.5e6], "bound": 1e-6}
 
@@ -70,16 +70,16 @@ def test_long_works_have_fewer_rounds_and_short_ones_more_calls(bench):
         now[0] += 0.5
 
     works = {"ours": interleaved.Work(call, lambda: None)}
-    assert len(interleaved.taken(works, interleaved.Plan(50, 1.0, 6.0, lambda: now[0]))["ours"]) == 5
+    assert len(interleaved.take_times(works, interleaved.Plan(50, 1.0, 6.0, lambda: now[0]))["ours"]) == 5
     calls[0] = 0
-    assert len(interleaved.taken(works, interleaved.Plan(8, 1.0, 600.0, lambda: now[0]))["ours"]) == 8
+    assert len(interleaved.take_times(works, interleaved.Plan(8, 1.0, 600.0, lambda: now[0]))["ours"]) == 8
 
 
 def test_a_line_a_peer(bench):
     interleaved = bench("common.interleaved")
     times = {"ours": [1e-6] * 5, "a": [6.31e-6] * 5, "b": [0.5e-6] * 5}
-    row = interleaved.row("step H=64", times, {"ours": 3e-7, "a": 1e-7})
-    assert interleaved.lines(row) == [
+    row = interleaved.make_row("step H=64", times, {"ours": 3e-7, "a": 1e-7})
+    assert interleaved.format_lines(row) == [
         "step H=64 vs a: 6.31x, 6.31 to 6.31 (ours 1 us [1 to 1], theirs 6.31 us [6.31 to 6.31], error 3e-07)",
         "step H=64 vs b: 0.5x, 0.5 to 0.5 (ours 1 us [1 to 1], theirs 0.5 us [0.5 to 0.5], error 3e-07)",
     ]
@@ -95,7 +95,9 @@ def test_a_case(bench):
     assert lstm.operations == 2 * 4 * 7 * (2 + 7) * 3 * 5
     assert parse("training", "3x5x2x7").operations == 3 * 2 * 3 * 7 * (2 + 7) * 3 * 5
     assert parse("pool", "mingru:9x2x7").operations == 2 * 2 * 7 * 2 * 9
-    assert {name: case.called for name, case in parse("step", "gru,norm=layer,weights=bf16:8x4").against().items()} == {
+    assert {
+        name: case.title for name, case in parse("step", "gru,norm=layer,weights=bf16:8x4").our_variants().items()
+    } == {
         "tidegate gru": "step I=8 H=4 weights=bf16",
         "tidegate float32": "step I=8 H=4 gru norm=layer float32",
     }
@@ -103,14 +105,14 @@ def test_a_case(bench):
 
 @pytest.mark.parametrize("text", ["8", "8x4x2", "0x4", "8xa", "gruu:8x4", "gru,reset=never:8x4", "gru,reset:8x4"])
 def test_what_is_no_case_is_refused(bench, text):
-    with pytest.raises(argparse.ArgumentTypeError, match="is none of"):
+    with pytest.raises(argparse.ArgumentTypeError, match="is no case; expected"):
         bench("common.cases").parse("step", text)
 
 
 def test_a_library_that_is_not_here_is_named(bench, monkeypatch, capsys):
     peers = bench("common.peers")
     monkeypatch.setattr(peers.importlib.util, "find_spec", lambda name: None if name == "ai_edge_litert" else name)
-    assert peers.installed(["torch", "ai-edge-litert", "jax"]) == ["torch", "jax"]
+    assert peers.find_installed(["torch", "ai-edge-litert", "jax"]) == ["torch", "jax"]
     assert capsys.readouterr().out.startswith("ai-edge-litert is not installed and left out")
 
 
@@ -121,57 +123,57 @@ def test_a_library_that_is_not_here_is_named(bench, monkeypatch, capsys):
 def test_an_error_over_its_bound_ends_the_bench(bench, kind):
     ours, parse = bench("common.ours"), bench("common.cases").parse
     case = parse(*kind.split())
-    model, x = ours.model(case), ours.given(case)
-    assert 0 < ours.bound(case, model, ours.compiled(case, model), x)["of_bound"] < 1
+    model, x = ours.make_model(case), ours.make_inputs(case)
+    assert 0 < ours.check_bound(case, model, ours.compile_model(case, model), x)["of_bound"] < 1
     wrong = mutants(model)
     assert len(wrong) > 3
     for one in wrong.values():
         with pytest.raises(SystemExit, match="times its bound; nothing is timed"):
-            ours.bound(case, model, ours.compiled(case, one), x)
+            ours.check_bound(case, model, ours.compile_model(case, one), x)
 
 
 def test_the_error_of_every_work_is_its_own(bench):
     forward, case = bench("common.forward"), bench("common.cases").parse("pool", "3x8x4")
-    works, errors, _ = forward.checked(case, ["torch"])
+    works, errors, _ = forward.check(case, ["torch"])
     assert list(works) == list(errors)
     assert all(0 < error < 2e-6 for error in errors.values())
     work = works["torch.nn.GRU"]
-    off = work._replace(left=lambda: work.left() + 0.25)
-    right = forward.ours.exact(case, forward.ours.model(case), forward.ours.given(case))
+    off = work._replace(result=lambda: work.result() + 0.25)
+    right = forward.ours.run_float64(case, forward.ours.make_model(case), forward.ours.make_inputs(case))
     assert forward.error(case, off, right) > 0.2
 
 
 def test_a_wrong_gradient_ends_the_bench(bench, monkeypatch):
     training, case = bench("training"), bench("common.cases").parse("training", "2x5x3x4")
     plan = bench("common.interleaved").Plan(2, 0.0)
-    assert training.measured(case, ["torch"], plan)["ours"]["error"] < 1e-6
-    exact = training.training.exact
-    monkeypatch.setattr(training.training, "exact", lambda *given: [1.01 * v for v in exact(*given)])
-    with pytest.raises(SystemExit, match="is no rounding"):
-        training.measured(case, ["torch"], plan)
+    assert training.measure(case, ["torch"], plan)["ours"]["error"] < 1e-6
+    exact = training.training.exact_gradients
+    monkeypatch.setattr(training.training, "exact_gradients", lambda *given: [1.01 * v for v in exact(*given)])
+    with pytest.raises(SystemExit, match="is more than rounding"):
+        training.measure(case, ["torch"], plan)
 
 
 def test_other_bits_with_other_threads_end_the_bench(bench, monkeypatch):
     threads, case = bench("threads"), bench("common.cases").parse("pool", "5x8x4")
-    threads.checked(case, [1, 2])
+    threads.check(case, [1, 2])
     made = threads.forward_works
 
     def off(of, n):
         own, theirs, right = made(of, n)
-        return own._replace(left=lambda: own.left() + n * 1e-7), theirs, right
+        return own._replace(result=lambda: own.result() + n * 1e-7), theirs, right
 
     monkeypatch.setattr(threads, "forward_works", off)
     with pytest.raises(SystemExit, match="our bits differ"):
-        threads.checked(case, [1, 2])
+        threads.check(case, [1, 2])
 
 
 def test_a_cold_step_is_taken_after_a_sweep(bench, monkeypatch):
     cold, Work = bench("step_cold"), bench("common.interleaved").Work
     order, clock = [], itertools.count()
-    monkeypatch.setattr(cold, "swept", lambda megabytes: lambda: order.append("sweep"))
+    monkeypatch.setattr(cold, "make_sweep", lambda megabytes: lambda: order.append("sweep"))
     monkeypatch.setattr(cold.time, "perf_counter", lambda: float(next(clock)))
     works = {name: Work(lambda name=name: (order.append(name), next(clock)), lambda: None) for name in "ab"}
-    assert cold.taken(works, 2, 1) == {"a": [1.0, 1.0], "b": [1.0, 1.0]}  # what a call of nothing takes is off
+    assert cold.take_times(works, 2, 1) == {"a": [1.0, 1.0], "b": [1.0, 1.0]}  # what a call of nothing takes is off
     assert order == ["sweep", "a", "sweep", "b", "sweep"] * 2
 
 
@@ -183,13 +185,13 @@ def test_a_run_is_called_by_its_day_and_cpu(bench, monkeypatch):
     monkeypatch.setattr(record, "today", lambda: "2026-01-02")
     monkeypatch.setattr(record, "processor", lambda: "Intel(R) Core(TM) i7, family 6 model 1")
     assert record.run_name() == "2026-01-02-intel-core-i7-family-6-model-1"
-    assert record.timed_arguments("doc").parse_args([]).out == record.BENCH / "runs" / record.run_name()
-    assert record.arguments("doc").parse_args([]).out == record.RESULTS
+    assert record.make_speed_parser("doc").parse_args([]).out == record.BENCH / "runs" / record.run_name()
+    assert record.make_parser("doc").parse_args([]).out == record.RESULTS
 
 
 @pytest.fixture
 def messages(tmp_path):
-    """Files of a set that is soon learnt."""
+    """Write files of a set that is learnt quickly."""
     words = {"yes": "fine good nice", "no": "bad poor sad"}
     lines = [f"{word} thing {k},{label}" for k in range(20) for label, of in words.items() for word in of.split()]
     for name in ("train", "test"):
@@ -234,4 +236,4 @@ def test_a_fit_that_avoids_the_engine_it_was_to_use_fails(bench, monkeypatch, tm
     end_to_end = bench("end_to_end")
     command = ["fit", "classify", str(messages["train"]), "--out", str(tmp_path / "m.safetensors"), "--epochs", "1"]
     with pytest.raises(SystemExit, match="ended with 1"):  # an LSTM is no torch.nn.GRU
-        end_to_end.fitted("torch.nn.GRU", [*command, "--cell", "lstm"])
+        end_to_end.run_fit("torch.nn.GRU", [*command, "--cell", "lstm"])

@@ -37,7 +37,7 @@ def test_fit_names_the_series_that_it_leaves_out(folder: Path, capsys: pytest.Ca
     assert main(["fit", "forecast", train, "--out", out, "--json", *QUICK]) == 0
     said = capsys.readouterr()
     assert (
-        "2 series not learnt from (that takes 4 steps before the held-out end): 'b' has 3 steps, 'c' has 1 step"
+        "2 series not trained on (that takes 4 steps before the held-out end): 'b' has 3 steps, 'c' has 1 step"
         in said.err
     )
     left = json.loads(said.out)["provenance"]["not_learnt_from"]
@@ -74,9 +74,9 @@ def test_score_counts_and_names_the_series_that_it_leaves_out(
     file = written(folder / "scored.csv", long=30, four=4, three=3)
     assert main(["score", model, file]) == 0
     said = capsys.readouterr().out
-    assert "28 forecasts of 2 series of 2 steps, as soon as it is warm" in said
+    assert "28 forecasts of 2 series of 2 steps, as soon as enough steps are known" in said
     assert "5 forecasts are made from fewer steps than the look-back" in said
-    assert "1 series left out: 'three' has 3 steps; a forecast takes 2 before it and 2 to be compared with" in said
+    assert "1 series left out: 'three' has 3 steps; a forecast needs 2 before it and 2 to be compared with" in said
     assert main(["score", model, file, "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
     assert (found["series"], found["short"], [one["series"] for one in found["left_out"]]) == (2, 5, ["three"])
@@ -91,6 +91,6 @@ def test_predict_names_the_series_of_each_calendar(
     file.write_text("\n".join(["id,ds,y", *lines, *(line.replace("daily", "two") for line in lines[:12])]) + "\n")
     assert main(["predict", model, str(file)]) == 0
     assert capsys.readouterr().err.splitlines() == [
-        "'daily', 'two': the steps ahead go on as the times do: one step every day",
-        "'work': the steps ahead go on as the times do: one step each business day (Monday to Friday)",
+        "'daily', 'two': the steps ahead continue the times: one step every day",
+        "'work': the steps ahead continue the times: one step each business day (Monday to Friday)",
     ]

@@ -1,4 +1,4 @@
-"""The baselines against their definitions, and proof that they never look ahead."""
+"""The baselines agree with their definitions and never look ahead."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from tidegate.errors import DataError
 from tidegate.features.series import ForecastSpec, SeriesTransform, Window
 from tidegate.tasks import _baseline_models
-from tidegate.tasks._baseline_models import Moments, Ridge, View, seasonal_naive, seasons, verdict
+from tidegate.tasks._baseline_models import Moments, Ridge, RidgeWindow, best_season, seasonal_naive, verdict
 
 Floats = np.ndarray[Any, Any]
 nan = math.nan
@@ -52,8 +52,8 @@ def test_what_is_missing_is_taken_a_season_earlier() -> None:
 @pytest.mark.parametrize(
     ("y", "origin", "message"),
     [
-        (column(1, 2, 3), 0, "origin 0 of 3 steps; expected 1 to 2, with 2 steps known"),
-        (column(1, 2, 3), 3, "origin 3 of 3 steps; expected 1 to 2"),
+        (column(1, 2, 3), 0, "origin 0 of a history of 3 steps; expected 1 to 2, so that 2 steps are known"),
+        (column(1, 2, 3), 3, "origin 3 of a history of 3 steps; expected 1 to 2"),
         (column(nan, 2, nan), 2, "target 0 has no known value a whole number of seasons before step 4"),
         (np.zeros(3), 2, r"history has shape \[3\]; expected \[steps, targets\]"),
     ],
@@ -100,38 +100,38 @@ def test_the_season_is_the_one_whose_forecasts_err_least(horizon: int) -> None:
         ]
         errors[s] = np.mean(leads)
         deviation = np.abs(y - y.mean()).mean()
-        assert _baseline_models.relative(y, s, horizon, reach) == pytest.approx(errors[s] / deviation)
-    assert seasons(y, candidates, horizon) == min(errors, key=lambda s: errors[s]) == 7
+        assert _baseline_models.relative_errors(y, s, horizon, reach) == pytest.approx(errors[s] / deviation)
+    assert best_season(y, candidates, horizon) == min(errors, key=lambda s: errors[s]) == 7
 
 
 def test_targets_weigh_the_same_whatever_their_unit() -> None:
     t = np.arange(60)
     weekly = np.array([0, 0, 0, 0, 0, 9, 9.0])[t % 7]
     two = np.stack([np.array([0, 3.0, 1])[t % 3], np.array([0, 3.0, 1])[t % 3], weekly * 1e9], 1)
-    assert seasons(two, [3, 7]) == 3
-    assert seasons(two[:, 2:], [3, 7]) == 7
+    assert best_season(two, [3, 7]) == 3
+    assert best_season(two[:, 2:], [3, 7]) == 7
 
 
 def test_what_is_missing_or_constant_has_no_say() -> None:
     t = np.arange(60)
     y = np.stack([np.array([0, 3.0, 1])[t % 3], np.full(60, 5.0), np.full(60, nan)], 1)
     y[[7, 20, 21]] = nan
-    assert seasons(y, [1, 2, 3, 4]) == 3
+    assert best_season(y, [1, 2, 3, 4]) == 3
 
 
 def test_of_equal_seasons_the_shortest_in_any_order() -> None:
     y = column(*np.array([0, 3.0, 1])[np.arange(40) % 3])
-    assert seasons(y, [9, 6, 3]) == 3
-    assert seasons([y[:20], y[:25]], [6, 9]) == 6
+    assert best_season(y, [9, 6, 3]) == 3
+    assert best_season([y[:20], y[:25]], [6, 9]) == 6
 
 
 def test_a_series_too_short_to_compare_on_is_left_out_unless_all_are() -> None:
     y = column(*np.array([0, 3.0, 1])[np.arange(40) % 3])
-    assert seasons([y[:4], y], [2, 3, 8]) == 3
-    with pytest.raises(DataError, match=r"the longest series has 8 steps; to compare seasons of \[2, 3, 8\] needs 9"):
-        seasons([y[:4], y[:8]], [8, 3, 2])
+    assert best_season([y[:4], y], [2, 3, 8]) == 3
+    with pytest.raises(DataError, match=r"the longest series has 8 steps; comparing seasons of \[2, 3, 8\] takes 9"):
+        best_season([y[:4], y[:8]], [8, 3, 2])
     with pytest.raises(DataError, match="season is 0"):
-        seasons(y, [0, 3])
+        best_season(y, [0, 3])
 
 
 # --- ridge
@@ -144,7 +144,7 @@ def test_the_view_is_the_models_window() -> None:
         transform = SeriesTransform(("a", "b"), ("target", "target"), window=window, forecast=ForecastSpec(9, (0.5,)))
         rows, frame = transform.windows(y.astype(np.float32), origins)
         for k in range(2):
-            mine, base, spread = View(20, 9, 7, centre, "window").windows(y[:, k], origins)
+            mine, base, spread = RidgeWindow(20, 9, 7, centre, "window").windows(y[:, k], origins)
             theirs = rows.reshape(3, 4, 5, 2)[..., k].reshape(3, 20)
             assert np.abs(mine - theirs).max() < 1e-5
             assert np.abs(base - frame.base[..., k] - frame.centre[:, None, k]).max() < 1e-5
@@ -160,16 +160,16 @@ def test_a_linear_rule_is_learnt_to_the_last_digits(season: int) -> None:
     truth = np.stack([y[origins + h] for h in range(1, 9)], 1)
     assert np.abs(ridge.predict(y, origins) - truth).max() < 2e-3
     assert ridge.penalties == (1e-6, 1e-6)
-    assert ridge.windows == (300 - 24 - season - 8 + 1,) * 2
+    assert ridge.window_counts == (300 - 24 - season - 8 + 1,) * 2
 
 
 def test_the_weights_are_those_of_least_squares_with_rows_for_the_penalty() -> None:
     y = walk(300, seed=3)
     ridge = Ridge.fit(y, 10, 4)
-    examples = [np.concatenate(parts) for parts in zip(*ridge.view.examples(y[:, 0], 0, 295), strict=True)]
+    examples = [np.concatenate(parts) for parts in zip(*ridge.window.examples(y[:, 0], 0, 295), strict=True)]
     x, truth = examples
     deviation = x.std(0)
-    assert deviation[-1] == 0  # the last value less itself
+    assert deviation[-1] == 0  # the last value minus itself
     x = (x - x.mean(0))[:, :-1] / deviation[:-1]
     penalised = np.vstack([x, np.sqrt(ridge.penalties[0] * len(x)) * np.eye(9)])
     weights, *_ = np.linalg.lstsq(penalised, np.vstack([truth - truth.mean(0), np.zeros((9, 4))]))
@@ -186,9 +186,9 @@ def test_noise_asks_for_a_larger_penalty() -> None:
 def test_the_penalty_is_chosen_on_windows_after_the_fitted_ones(monkeypatch: pytest.MonkeyPatch) -> None:
     read: list[tuple[int, int]] = []
     fitted: list[tuple[int, int]] = []
-    examples, solved = View.examples, Moments.solved
+    examples, solved = RidgeWindow.examples, Moments.solve
 
-    def reading(self: View, x: Floats, first: int, last: int, every: int) -> Any:
+    def reading(self: RidgeWindow, x: Floats, first: int, last: int, every: int) -> Any:
         read.append((first, last))
         return examples(self, x, first, last, every)
 
@@ -196,8 +196,8 @@ def test_the_penalty_is_chosen_on_windows_after_the_fitted_ones(monkeypatch: pyt
         fitted.append((self.count, len(penalties)))
         return solved(self, penalties)
 
-    monkeypatch.setattr(View, "examples", reading)
-    monkeypatch.setattr(Moments, "solved", solving)
+    monkeypatch.setattr(RidgeWindow, "examples", reading)
+    monkeypatch.setattr(Moments, "solve", solving)
     Ridge.fit(walk(100), 10, 5, hold_out=0.2)
     # The truth of origin 74 ends with step 79, that of origin 79 begins with step 80; then the rest is added.
     assert read == [(0, 74), (79, 94), (75, 94)]
@@ -208,7 +208,7 @@ def test_what_lies_in_the_held_out_part_decides() -> None:
     noise = np.random.default_rng(2).normal(size=300)
 
     def momentum(after: float) -> Floats:
-        """Differences that keep 0.9 of the one before, and from step 200 on `after` of it."""
+        """Make a walk whose differences are 0.9 of the one before, and from step 200 on `after` of it."""
         steps = [0.0]
         for t, e in enumerate(noise):
             steps.append((0.9 if t < 200 else after) * steps[-1] + e)
@@ -222,7 +222,7 @@ def test_series_are_pooled_and_never_joined() -> None:
     t = np.arange(120)
     one, two = np.sin(t / 5)[:, None], np.cos(t / 5)[:, None] + 40
     ridge = Ridge.fit([one, two], 12, 4)
-    assert ridge.windows == (2 * (120 - 12 - 4 + 1),)
+    assert ridge.window_counts == (2 * (120 - 12 - 4 + 1),)
     assert np.abs(ridge.predict(two, np.array([60]))[0] - two[61:65]).max() < 1e-3
 
 
@@ -242,7 +242,7 @@ def test_chunks_change_nothing_but_rounding(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(_baseline_models, "CHUNK", 7)
     pieces = Ridge.fit(y, 12, 4)
     assert pieces.penalties == whole.penalties
-    assert pieces.windows == whole.windows
+    assert pieces.window_counts == whole.window_counts
     assert pieces.predict(y, at) == pytest.approx(whole.predict(y, at), abs=1e-8)
 
 
@@ -250,7 +250,7 @@ def test_windows_with_a_gap_are_left_out_of_the_fit_and_refused_in_a_forecast() 
     y = walk(150)
     y[30] = nan
     ridge = Ridge.fit(y, 12, 4)
-    assert ridge.windows == (150 - 12 - 4 + 1 - 16,)
+    assert ridge.window_counts == (150 - 12 - 4 + 1 - 16,)
     assert np.isfinite(ridge.predict(y, np.array([29, 42]))).all()
     with pytest.raises(DataError, match="the 12 steps up to step 41 have a missing value of target 0"):
         ridge.predict(y, np.array([29, 41]))
@@ -259,7 +259,10 @@ def test_windows_with_a_gap_are_left_out_of_the_fit_and_refused_in_a_forecast() 
 @pytest.mark.parametrize(
     ("series", "message"),
     [
-        ([walk(19)], "look-back and twice the horizon take 20 steps without a gap, and the longest series has 19"),
+        (
+            [walk(19)],
+            "look-back and twice the horizon take 20 steps without missing values, and the longest series has 19",
+        ),
         ([walk(90), walk(90, 2)], r"series of \[1, 2\] targets; expected one number"),
     ],
 )
@@ -269,13 +272,13 @@ def test_series_that_cannot_be_fitted(series: list[Floats], message: str) -> Non
 
 
 def test_the_shortest_series_that_can_be_fitted() -> None:
-    assert Ridge.fit([walk(20)], 12, 4).windows == (5,)
+    assert Ridge.fit([walk(20)], 12, 4).window_counts == (5,)
 
 
 def test_a_part_to_choose_by_that_is_all_gaps_is_said() -> None:
     y = walk(100)
     y[66::3] = nan
-    with pytest.raises(DataError, match="no window without gaps in the last part"):
+    with pytest.raises(DataError, match="no window without missing values in the last part"):
         Ridge.fit(y, 12, 4)
 
 
@@ -284,7 +287,7 @@ def test_forecasts_of_another_number_of_targets_are_refused() -> None:
         Ridge.fit(walk(90), 12, 4).predict(walk(90, 2), np.array([50]))
 
 
-# --- the verdict
+# --- the warning
 
 
 def test_the_verdict_names_every_baseline_that_is_not_beaten() -> None:
@@ -301,9 +304,9 @@ def test_the_verdict_names_every_baseline_that_is_not_beaten() -> None:
 def test_of_many_windows_every_nth_is_fitted(monkeypatch: pytest.MonkeyPatch) -> None:
     noise = np.random.default_rng(7).standard_normal((600, 1))
     whole = Ridge.fit(noise, 8, 2)
-    monkeypatch.setattr("tidegate.tasks._baseline_models.MOST_WINDOWS", 200)
+    monkeypatch.setattr("tidegate.tasks._baseline_models.MAX_WINDOWS", 200)
     thinned = Ridge.fit(noise, 8, 2)
-    assert whole.windows == (591,)
-    assert 591 // 3 <= thinned.windows[0] <= 591 // 3 + 2
-    with pytest.raises(DataError, match="look-back of 2,048 steps at most; this one has 2,049"):
+    assert whole.window_counts == (591,)
+    assert 591 // 3 <= thinned.window_counts[0] <= 591 // 3 + 2
+    with pytest.raises(DataError, match="look-back of at most 2,048 steps; this one has 2,049"):
         Ridge.fit(noise, 2049, 2)

@@ -1,4 +1,4 @@
-"""What a classifier decides for series, and what training changes of them."""
+"""A classifier of series: the options that it decides, its rows and their augmentation."""
 
 from __future__ import annotations
 
@@ -13,33 +13,33 @@ from tidegate.data.series import of_arrays
 from tidegate.errors import DataError
 from tidegate.tasks import classify
 from tidegate.tasks._problem import Problem
-from tidegate.tasks._series import Sequences, Variation
+from tidegate.tasks._series import Augmentation, Sequences
 
 
-def lesson(steps: int, rows: int = 40, **values: Any) -> Problem:
+def make_problem(steps: int, rows: int = 40, **values: Any) -> Problem:
     rng = np.random.default_rng(0)
     x = rng.normal(size=(rows, steps, 2)) * [1, 5] + [0, 3]
     return classify.problem(classify.Options(**values), of_arrays(x, labels=["a", "b"] * (rows // 2)), None)
 
 
 def test_long_series_are_read_by_a_convolution_first_and_short_ones_by_a_wider_recurrence() -> None:
-    long, short = lesson(33), lesson(32)
+    long, short = make_problem(33), make_problem(32)
     assert [layer["kind"] for layer in long.layers] == ["scale", "conv", "recurrent", "pool", "dense", "softmax"]
     assert [layer["kind"] for layer in short.layers] == ["scale", "recurrent", "pool", "dense", "softmax"]
     assert (long.options.conv, long.options.hidden) == (5, 64)
     assert (short.options.conv, short.options.hidden) == (0, 128)
-    assert (lesson(33, conv=0, hidden=8).options.conv, lesson(32, conv=2).options.conv) == (0, 2)
+    assert (make_problem(33, conv=0, hidden=8).options.conv, make_problem(32, conv=2).options.conv) == (0, 2)
 
 
 def test_small_files_take_400_steps() -> None:
-    options = lesson(4, rows=200).options
+    options = make_problem(4, rows=200).options
     assert options.batch == 16
     assert options.epochs == -(-400 // -(-180 // options.batch))
-    assert lesson(4, rows=200, epochs=3).options.epochs == 3
+    assert make_problem(4, rows=200, epochs=3).options.epochs == 3
 
 
 def test_windows_not_series_decide_how_long_is_learnt() -> None:
-    found = lesson(1000, rows=10, window=20)
+    found = make_problem(1000, rows=10, window=20)
     assert len(found.train_rows) + len(found.valid_rows) == 10 * 99
     assert found.options.batch == 32
     assert found.options.epochs == 400 // 28 + 1  # 28 batches are 90 of 100 windows
@@ -49,7 +49,7 @@ def test_windows_not_series_decide_how_long_is_learnt() -> None:
 
 @pytest.mark.parametrize("missing", ["error", "mask"])
 def test_without_a_refit_held_out_rows_tell_nothing(missing: str) -> None:
-    """Neither statistics nor what stands for the missing: held-out series a million away change no tensor."""
+    """Neither the statistics nor the fill values depend on them: held-out series a million away change no tensor."""
     x, labels = np.random.default_rng(0).normal(size=(40, 5, 2)), ["a", "b"] * 20
     for refit, same in ((0, True), (2, False)):
         options = classify.Options(refit_epochs=refit, missing=missing)
@@ -86,7 +86,7 @@ def test_columns_in_another_order_are_the_same_columns(tmp_path: Path) -> None:
 
 
 def test_what_is_asked_has_the_named_columns_alone(tmp_path: Path) -> None:
-    """A row is a series; its other columns are no steps of it."""
+    """A row is a series; its other columns are not its steps."""
     (tmp_path / "wide.csv").write_text("v0,v1,v2,age,label\n1,2,3,70,a\n4,5,6,71,b\n")
     options = classify.Options(values="v0,v1,v2", input="series")
     learnt = classify.rows(tmp_path / "wide.csv", options)
@@ -98,8 +98,12 @@ def test_what_is_asked_has_the_named_columns_alone(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("offset", "size", "message"),
     [
-        (1e8, 1e-7, r"column 'value' varies by [\d.e-]+ about 100000000, as rounding does; leave it out of --values"),
-        (0.3, 0.0, "column 'value' is 0.3 at every step, which tells nothing; leave it out of --values"),
+        (
+            1e8,
+            1e-7,
+            r"column 'value' varies by [\d.e-]+ about 100000000, no more than rounding; leave it out of --values",
+        ),
+        (0.3, 0.0, "column 'value' is 0.3 at every step, which says nothing; leave it out of --values"),
         (0.0, 0.0, "column 'value' is 0 at every step"),
     ],
 )
@@ -112,23 +116,23 @@ def test_a_column_that_never_changes_is_refused(offset: float, size: float, mess
 def test_a_series_shorter_than_the_window_is_named_by_its_place(tmp_path: Path) -> None:
     (tmp_path / "t.csv").write_text(TABLE)
     options = classify.Options(id="id", window=5)
-    with pytest.raises(DataError, match=r"t.csv:2: the series has 4 steps; the window needs 5"):
+    with pytest.raises(DataError, match=r"t.csv:2: the series has 4 steps, and the window takes 5"):
         classify.predictor_inputs(classify.read_unlabelled(tmp_path / "t.csv", options, ["x", "y"]), options)
 
 
-def variation(**values: float) -> Variation:
+def make_augmentation(**values: float) -> Augmentation:
     mean, deviation = np.array([3.0, 7.0], np.float32), np.array([2.0, 0.0], np.float32)
-    return Variation(mean, deviation, **{"noise": 0.0, "shift": 0.0, "gain": 0.0, **values})
+    return Augmentation(mean, deviation, **{"noise": 0.0, "shift": 0.0, "gain": 0.0, **values})
 
 
 def test_what_training_changes_has_the_deviation_asked_for_and_leaves_marks_alone() -> None:
     rng, x = np.random.default_rng(0), np.full((50, 400, 2), 5.0, np.float32)
-    noisy = variation(noise=0.5).of(x, rng)
+    noisy = make_augmentation(noise=0.5).apply(x, rng)
     assert noisy[..., 0].std(0).mean() == pytest.approx(1.0, rel=0.05)  # half of 2, at every step anew
-    shifted = variation(shift=0.5).of(x, rng)
+    shifted = make_augmentation(shift=0.5).apply(x, rng)
     assert np.ptp(shifted[..., 0], 0).max() == 0  # the same at every step of a row
     assert shifted[0, :, 0].std() == pytest.approx(1.0, rel=0.15)
-    stretched = variation(gain=0.5).of(x, rng)
+    stretched = make_augmentation(gain=0.5).apply(x, rng)
     assert stretched[0, :, 0].std() == pytest.approx(0.5 * (5 - 3), rel=0.15)
     assert stretched[0, :, 0].mean() == pytest.approx(5, abs=0.2)
     for found in (noisy, shifted, stretched):
@@ -138,7 +142,7 @@ def test_what_training_changes_has_the_deviation_asked_for_and_leaves_marks_alon
 
 def test_training_alone_changes_rows_and_the_same_generator_the_same_way() -> None:
     steps = [np.ones((3, 2), np.float32), np.zeros((2, 2), np.float32)]
-    rows = Sequences(steps, np.array([0, 1]), variation(noise=0.1, shift=0.1, gain=0.1))
+    rows = Sequences(steps, np.array([0, 1]), make_augmentation(noise=0.1, shift=0.1, gain=0.1))
     plain, lengths, targets = rows.batch(np.array([1, 0]))
     assert (lengths.tolist(), targets.tolist()) == ([2, 3], [1, 0])
     assert np.array_equal(plain[:, 1], steps[0])
@@ -158,7 +162,7 @@ def test_what_says_that_a_number_was_missing_is_not_varied() -> None:
 
 @pytest.mark.parametrize("options", [{}, {"window": 8}, {"missing": "mask"}], ids=str)
 def test_an_offset_changes_no_row_that_a_classifier_learns_from(options: dict[str, Any]) -> None:
-    """Far from zero the transform scales, in float64; near it a layer does, which exports have too."""
+    """Far from zero the transform scales, in float64; near zero a layer does, which exports also have."""
     x = np.random.default_rng(0).integers(-40, 40, (16, 16, 1)) / 8
     made = []
     for offset in (0.0, 2.0**30):

@@ -1,4 +1,4 @@
-"""The classify task: examples, defaults decided from the data, figures."""
+"""The classify task: rows, defaults that depend on the data, layers and metrics."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def table(texts: list[str], labels: list[str]) -> Table:
     return Table("t.csv", {"text": texts, "label": labels}, list(range(2, len(texts) + 2)), "")
 
 
-def lesson(texts: list[str], labels: list[str], **values: Any) -> Problem:
+def make_problem(texts: list[str], labels: list[str], **values: Any) -> Problem:
     return classify.problem(classify.Options(**values), table(texts, labels), None)
 
 
@@ -38,7 +38,7 @@ def test_labels_are_sorted_and_targets_index_them() -> None:
     targets, labels = classify.targets(rows, classify.Options())
     assert labels == ["x", "y"]
     assert targets.tolist() == [1, 0, 1]
-    assert _messages.tokens_of(rows, classify.Options())[0] == [b"a", b"b"]
+    assert _messages.tokenize_rows(rows, classify.Options())[0] == [b"a", b"b"]
 
 
 def test_an_unseen_label_is_an_error_or_wrong_as_asked() -> None:
@@ -50,13 +50,13 @@ def test_an_unseen_label_is_an_error_or_wrong_as_asked() -> None:
 
 def test_a_text_without_a_token_names_its_line() -> None:
     with pytest.raises(DataError, match="t.csv:3: the text in column 'text' is empty"):
-        lesson(["a", " \t"], ["x", "y"])
+        make_problem(["a", " \t"], ["x", "y"])
     with pytest.raises(DataError, match="t.csv:2: the text in column 'text' has no word"):
-        lesson(["\u200b", "a"], ["x", "y"])
+        make_problem(["\u200b", "a"], ["x", "y"])
 
 
 def test_what_the_user_sets_is_kept_and_the_rest_decided() -> None:
-    got = lesson([f"a b {i}" for i in range(50)], ["x", "y"] * 25, epochs=3).options
+    got = make_problem([f"a b {i}" for i in range(50)], ["x", "y"] * 25, epochs=3).options
     assert got.epochs == 3
     assert got.batch is not None
     assert got.patience is not None
@@ -102,8 +102,8 @@ def test_orthogonal_starts_per_gate(tmp_path: Path) -> None:
         assert np.allclose(block @ block.T, np.eye(4), atol=1e-6)
 
 
-def decided(**values: Any) -> Problem:
-    return lesson([f"a b {i}" for i in range(20)], ["x", "y"] * 10, hidden=6, embed=5, **values)
+def problem_of_defaults(**values: Any) -> Problem:
+    return make_problem([f"a b {i}" for i in range(20)], ["x", "y"] * 10, hidden=6, embed=5, **values)
 
 
 @pytest.mark.parametrize(
@@ -118,7 +118,7 @@ def decided(**values: Any) -> Problem:
     ],
 )
 def test_the_layers_of_each_option_hold_together(values: dict[str, Any], kinds: list[str], pooled: int) -> None:
-    found = decided(**values)
+    found = problem_of_defaults(**values)
     made, tapes = found.layers, found.tapes
     assert [layer["kind"] for layer in made] == ["embed", *kinds, "pool", "dense", "softmax"]
     read, width, shapes = {name: Tape.from_json(tape) for name, tape in tapes.items()}, None, {}
@@ -145,10 +145,10 @@ def test_the_width_of_a_projection_is_for_any_cell_that_has_one(tmp_path: Path) 
         "    h = R.project(op.tanh(x.n + R.n(s.h)))\n"
         "    return h, s.replace(h=h)\n"
     )
-    made = decided(cell=str(cell), project=4).layers
+    made = problem_of_defaults(cell=str(cell), project=4).layers
     assert made[1]["project"] == made[2]["size"] == 4
-    with pytest.raises(OptionError, match="project is given and the cell lstm has no projection"):
-        decided(cell="lstm", project=4)
+    with pytest.raises(OptionError, match="project is 4, and the cell lstm has no projection"):
+        problem_of_defaults(cell="lstm", project=4)
 
 
 def test_a_file_without_the_newer_options_is_read_by_their_defaults() -> None:

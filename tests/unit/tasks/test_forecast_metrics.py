@@ -1,4 +1,4 @@
-"""The figures of a forecaster, each against values worked out by hand."""
+"""The metrics of a forecaster, each compared with values computed by hand."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from tidegate.errors import DataError
-from tidegate.tasks._forecast_metrics import check_quantiles, pairs, score, seasonal_scale
+from tidegate.tasks._forecast_metrics import check_quantiles, score, seasonal_scale, symmetric_pairs
 
 LEVELS = [0.1, 0.5, 0.9]
 nan = math.nan
@@ -20,7 +20,7 @@ TRUTH = np.array([[[10.0], [0.0]], [[2.0], [nan]]])
 FORECASTS = np.array([[[[7.0, 8.0, 9.0]], [[-1.0, 0.0, 1.0]]], [[[2.0, 5.0, 6.0]], [[3.0, 1.0, 4.0]]]])
 
 
-def scored(scale: float = 4.0) -> dict[str, Any]:
+def example_scores(scale: float = 4.0) -> dict[str, Any]:
     return score(FORECASTS, TRUTH, LEVELS, np.array([scale]))
 
 
@@ -38,11 +38,11 @@ def scored(scale: float = 4.0) -> dict[str, Any]:
     ],
 )
 def test_a_figure_worked_out_by_hand(figure: str, value: float) -> None:
-    assert scored()[figure] == pytest.approx(value, rel=1e-15)
+    assert example_scores()[figure] == pytest.approx(value, rel=1e-15)
 
 
 def test_pinball_by_hand() -> None:
-    got = scored()
+    got = example_scores()
     # level x (y - q) above the quantile, (1 - level) x (q - y) below it
     low = (0.1 * 3 + 0.1 * 1 + 0) / 3
     middle = (0.5 * 2 + 0 + 0.5 * 3) / 3
@@ -54,7 +54,7 @@ def test_pinball_by_hand() -> None:
 
 def test_coverage_counts_the_ends_in() -> None:
     # 10 lies above 9; 0 within -1 and 1; 2 on the lower end
-    assert scored()["coverage"] == {"0.8": pytest.approx(2 / 3)}
+    assert example_scores()["coverage"] == {"0.8": pytest.approx(2 / 3)}
 
 
 def test_every_symmetric_pair_has_its_coverage() -> None:
@@ -62,7 +62,7 @@ def test_every_symmetric_pair_has_its_coverage() -> None:
     forecasts = np.arange(6.0).reshape(1, 1, 1, 6)
     got = score(forecasts, np.array([[[1.5]]]), levels, np.ones(1))
     assert got["coverage"] == {"0.9": 1.0, "0.5": 0.0}
-    assert pairs(levels) == [(0, 5), (2, 4)]
+    assert symmetric_pairs(levels) == [(0, 5), (2, 4)]
 
 
 def test_figures_of_each_target_and_step() -> None:
@@ -84,13 +84,13 @@ def test_a_scale_for_each_origin() -> None:
 
 
 def test_without_a_scale_there_is_no_mase_but_a_reason() -> None:
-    got = scored(0.0)
+    got = example_scores(0.0)
     assert got["mase"] is None
     assert got["mase_reason"] == (
-        "all true values have no scale (a history that is constant or shorter than a season); they are left out"
+        "all true values have no scale (their history is constant or shorter than a season) and are left out"
     )
-    assert scored(nan)["mase"] is None
-    assert scored()["mase_reason"] is None
+    assert example_scores(nan)["mase"] is None
+    assert example_scores()["mase_reason"] is None
 
 
 def test_values_without_a_scale_are_left_out_and_counted() -> None:
@@ -107,8 +107,8 @@ def test_an_unknown_value_changes_nothing_whatever_was_forecast() -> None:
     other[1, 1, 0] = [0.0, 1e6, 2e6]
     same = ("mae", "mse", "smape", "mase", "pinball", "coverage", "per_step")
     again = score(other, TRUTH, LEVELS, np.array([4.0]))
-    assert {k: scored()[k] for k in same} == {k: again[k] for k in same}
-    assert scored()["per_step"] == [2.5, 0.0]
+    assert {k: example_scores()[k] for k in same} == {k: again[k] for k in same}
+    assert example_scores()["per_step"] == [2.5, 0.0]
 
 
 @pytest.mark.parametrize("origins", [0, 3])
@@ -121,7 +121,7 @@ def test_no_truth_gives_no_figures(origins: int) -> None:
 
 
 def test_figures_are_plain_json() -> None:
-    assert json.loads(json.dumps(scored(), allow_nan=False)) == scored()
+    assert json.loads(json.dumps(example_scores(), allow_nan=False)) == example_scores()
 
 
 def test_float32_is_summed_in_float64() -> None:
@@ -177,7 +177,7 @@ def test_quantiles_that_cannot_be(quantiles: list[float]) -> None:
         check_quantiles(quantiles)
 
 
-def broken(place: tuple[int, ...], value: float) -> np.ndarray[Any, Any]:
+def break_at(place: tuple[int, ...], value: float) -> np.ndarray[Any, Any]:
     found = FORECASTS.copy() if len(place) == 4 else TRUTH.copy()
     found[place] = value
     return found
@@ -186,8 +186,13 @@ def broken(place: tuple[int, ...], value: float) -> np.ndarray[Any, Any]:
 @pytest.mark.parametrize(
     ("forecasts", "truth", "scale", "message"),
     [
-        (broken((1, 0, 0, 2), nan), TRUTH, [1.0], "the forecast of origin 1, step 1, target 0 is no finite number"),
-        (FORECASTS, broken((0, 1, 0), math.inf), [1.0], "the truth of origin 0, step 2, target 0 is infinite"),
+        (
+            break_at((1, 0, 0, 2), nan),
+            TRUTH,
+            [1.0],
+            "the forecast of origin 1, step 1, target 0 is not a finite number",
+        ),
+        (FORECASTS, break_at((0, 1, 0), math.inf), [1.0], "the true value of origin 0, step 2, target 0 is infinite"),
         (
             FORECASTS[..., :2],
             TRUTH,

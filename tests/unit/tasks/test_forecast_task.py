@@ -1,4 +1,4 @@
-"""A forecaster's options and columns, and what it decides from data."""
+"""A forecaster's options and columns, and the defaults that depend on the data."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def table(**columns: Any) -> Collection:
     return of_arrays([np.stack(list(columns.values()), 1)], columns=list(columns))
 
 
-def learnt(source: Any, judged: Any = None, **options: Any) -> Problem:
+def make_problem(source: Any, judged: Any = None, **options: Any) -> Problem:
     given = Options(**{"horizon": 2, "hidden": 2, **options})
     return problem(given, rows(source, given), None if judged is None else rows(judged, given))
 
@@ -38,15 +38,15 @@ def learnt(source: Any, judged: Any = None, **options: Any) -> Problem:
         ({"quantiles": "0.9,0.5"}, "ascend"),
         ({"quantiles": "0.5,nan"}, "between 0 and 1"),
         ({"quantiles": ",".join(str(i / 200) for i in range(1, 200))}, "199 entries; at most 99"),
-        ({"targets": "a,a"}, "stands twice"),
+        ({"targets": "a,a"}, "appears twice"),
         ({"targets": "a", "known": "a"}, "'a' is named as target and as known"),
         ({"known": "a,,b"}, "an entry is empty"),
-        ({"lookback": 10, "segment": 3}, "no multiple of the segment 3"),
+        ({"lookback": 10, "segment": 3}, "not a multiple of segment"),
         ({"lookback": 1}, "is always 0; choose 2 or more"),
         ({"scale": "fixed", "segment": 2}, "are for --scale window"),
         ({"scale": "fixed", "spread": "window"}, "are for --scale window"),
         ({"scale": "fixed", "centre": "mean"}, "are for --scale window"),
-        ({"missing": "drop", "known": "a"}, "choose ffill or mask"),
+        ({"missing": "drop", "known": "a"}, "choose --missing ffill or mask"),
         ({"head": "both"}, "choose one of direct, autoregressive"),
     ],
 )
@@ -62,21 +62,21 @@ def test_roles_by_what_is_named() -> None:
     assert (found.columns, found.targets) == (["value", "k"], ("a", "b", "value"))
     found = rows(source, Options(horizon=2, known="k", targets="b"))
     assert found.columns == ["b", "a", "value", "k"]
-    assert learnt(source, known="k", targets="b").input["roles"] == ["target", "past", "past", "known"]
+    assert make_problem(source, known="k", targets="b").input["roles"] == ["target", "past", "past", "known"]
     found = rows(table(a=WAVE, b=WAVE, value=FLAG), Options(horizon=2, known="value"))
     assert isinstance(found, ChannelIndependent)
     assert (found.columns, found.targets) == (["value 2", "value"], ("a", "b"))
 
 
 def test_a_column_called_value_is_as_any_other() -> None:
-    made = learnt(table(value=WAVE, temp=FLAG + WAVE), targets="temp")
+    made = make_problem(table(value=WAVE, temp=FLAG + WAVE), targets="temp")
     assert made.input["columns"] == ["temp", "value"]
     assert made.input["roles"] == ["target", "past"]
     assert made.options.channels == "together"
-    made = learnt(table(value=WAVE, temp=FLAG + WAVE), channels="together")
+    made = make_problem(table(value=WAVE, temp=FLAG + WAVE), channels="together")
     assert made.input["roles"] == ["target", "target"]
     assert made.options.channels == "together"
-    assert learnt(table(value=WAVE, temp=FLAG + WAVE)).options.channels == "apart"
+    assert make_problem(table(value=WAVE, temp=FLAG + WAVE)).options.channels == "apart"
 
 
 def test_columns_are_found_by_name_in_any_order() -> None:
@@ -93,9 +93,9 @@ def test_columns_are_found_by_name_in_any_order() -> None:
 
 def test_columns_that_are_not_there() -> None:
     for role in ("targets", "known", "static"):
-        with pytest.raises(DataError, match=r"no column 'x' to be .*; there are 1 column \('a'\)"):
+        with pytest.raises(DataError, match=r"no column 'x' to use as .*; there are 1 column \('a'\)"):
             rows(table(a=WAVE), Options(**{"horizon": 2, role: "x"}))
-    with pytest.raises(DataError, match="no column is left to forecast"):
+    with pytest.raises(DataError, match="none is left to forecast"):
         rows(table(a=WAVE), Options(horizon=2, known="a"))
     with pytest.raises(OptionError, match="horizon is missing"):
         rows(table(a=WAVE), Options())
@@ -133,7 +133,7 @@ def test_series_of_different_calendars_each_go_on_by_their_own(tmp_path: Path) -
     days = np.arange("2024-01-01", "2024-03-02", dtype="M8[D]")
     lines = [f"daily,{day},1" for day in days] + [f"work,{day},1" for day in days[np.is_busday(days)]]
     file.write_text("\n".join(["id,day,y", *lines]))
-    assert summary(rows(str(file), options), options).endswith("different calendars: each series goes on by its own")
+    assert summary(rows(str(file), options), options).endswith("different calendars: each series continues by its own")
     file.write_text("\n".join(["id,day,y", *lines, *(f"odd,2024-01-{d:02d},1" for d in (1, 2, 5, 6, 7))]))
     assert summary(rows(str(file), options), options).endswith(": in such series steps are counted, not times")
 
@@ -147,19 +147,19 @@ def test_integer_times_with_gaps_are_told(tmp_path: Path) -> None:
         assert ("uneven" in found) == said
 
 
-# ---- what is decided
+# ---- defaults
 
 
 def test_what_is_decided_is_recorded_and_fits_together() -> None:
     for n in (30, 60, 120):
-        made = learnt(table(a=np.tile(WAVE, 2)[:n])).options
+        made = make_problem(table(a=np.tile(WAVE, 2)[:n])).options
         assert made.lookback % made.segment == 0
         assert made.lookback >= 2
         assert None not in (made.season, made.batch, made.epochs, made.spread, made.patience, made.refit_epochs)
-    wide = learnt(table(a=WAVE), segment=30).options
+    wide = make_problem(table(a=WAVE), segment=30).options
     assert (wide.lookback, wide.segment) == (30, 30)
-    assert learnt(table(a=WAVE), lookback=26).options.segment == 1
-    fixed = learnt(table(a=WAVE), scale="fixed").options
+    assert make_problem(table(a=WAVE), lookback=26).options.segment == 1
+    fixed = make_problem(table(a=WAVE), scale="fixed").options
     assert (fixed.segment, fixed.spread) == (None, None)
 
 
@@ -168,7 +168,7 @@ def test_nothing_is_decided_by_the_held_out_end(head: str) -> None:
     y = np.tile(WAVE[:24], 10) + RANDOM.standard_normal(240) / 20
     later = y.copy()
     later[205:] = RANDOM.standard_normal(35) * 100
-    one, other = (learnt(table(a=values), head=head) for values in (y, later))
+    one, other = (make_problem(table(a=values), head=head) for values in (y, later))
     assert one.options == other.options
     assert one.arrays.keys() == other.arrays.keys()
     assert all(one.arrays[name].tobytes() == other.arrays[name].tobytes() for name in one.arrays)
@@ -185,42 +185,44 @@ def test_the_season_is_looked_for_before_the_held_out_end(monkeypatch: pytest.Mo
         seen.append((*map(len, histories), *map(len, times)))
         return 0
 
-    monkeypatch.setattr("tidegate.tasks.forecast.likely_season", looking)
+    monkeypatch.setattr("tidegate.tasks.forecast.find_season", looking)
     source = table(a=WAVE)
     source.series[0].__dict__["times"] = np.datetime64("2024-01-01", "us") + np.arange(120)
-    learnt(source, hold_out=0.25)
+    make_problem(source, hold_out=0.25)
     assert seen == [(90, 90)]
 
 
 def test_a_file_to_judge_by_leaves_all_to_learn_from() -> None:
-    made = learnt(table(a=WAVE), table(a=WAVE[:60] * 2), lookback=4)
+    made = make_problem(table(a=WAVE), table(a=WAVE[:60] * 2), lookback=4)
     assert made.options.refit_epochs == 0
     assert made.provenance["rows"] == {"trained": 120 - 3 - 2, "held_out": 60 - 3 - 2}
-    with pytest.raises(DataError, match="to judge by: .* take 4 steps, and the longest series has 3"):
-        learnt(table(a=WAVE), table(a=WAVE[:3]), lookback=4)
-    with pytest.raises(DataError, match="to judge by: 12 steps are held out, and the horizon takes 20"):
-        learnt(table(a=WAVE), lookback=4, season=0, horizon=20, hold_out=0.1)
+    with pytest.raises(DataError, match="to evaluate on: .* take 4 steps, and the longest series has 3"):
+        make_problem(table(a=WAVE), table(a=WAVE[:3]), lookback=4)
+    with pytest.raises(DataError, match="to evaluate on: 12 steps are held out, and the horizon takes 20"):
+        make_problem(table(a=WAVE), lookback=4, season=0, horizon=20, hold_out=0.1)
     with pytest.raises(DataError, match="the model was fitted on 1 column"):
-        learnt(table(a=WAVE), table(b=WAVE), lookback=4)
+        make_problem(table(a=WAVE), table(b=WAVE), lookback=4)
     two = of_arrays([WAVE, WAVE * 2], ids=["x", "y"])
-    assert learnt(two, of_arrays([WAVE + 1], ids=["y"]), scale="fixed").provenance["rows"]["held_out"] == 118
+    assert make_problem(two, of_arrays([WAVE + 1], ids=["y"]), scale="fixed").provenance["rows"]["held_out"] == 118
     with pytest.raises(DataError, match="'z' was not there in training"):
-        learnt(two, of_arrays([WAVE + 1], ids=["z"]), scale="fixed")
+        make_problem(two, of_arrays([WAVE + 1], ids=["z"]), scale="fixed")
 
 
 def test_fixed_scaling_knows_series_by_name() -> None:
-    with pytest.raises(DataError, match=r"has 2 series without names.*name their column with --id"):
-        learnt(of_arrays([WAVE, WAVE]), scale="fixed")
-    named = learnt(of_arrays([WAVE], ids=["only"]), scale="fixed")
+    with pytest.raises(DataError, match=r"has 2 series without names.*give the column of names with --id"):
+        make_problem(of_arrays([WAVE, WAVE]), scale="fixed")
+    named = make_problem(of_arrays([WAVE], ids=["only"]), scale="fixed")
     assert SeriesTransform.from_json(named.input, named.arrays).names == ("only",)
-    assert SeriesTransform.from_json((free := learnt(table(a=WAVE), scale="fixed")).input, free.arrays).names is None
+    assert (
+        SeriesTransform.from_json((free := make_problem(table(a=WAVE), scale="fixed")).input, free.arrays).names is None
+    )
     with pytest.raises(DataError, match="series 2, step 1: column 'value' is 3 at every step"):
-        learnt(of_arrays([WAVE, np.full(50, 3.0)], ids=["a", "b"]), scale="fixed")
+        make_problem(of_arrays([WAVE, np.full(50, 3.0)], ids=["a", "b"]), scale="fixed")
 
 
 def test_a_model_that_no_file_could_hold_is_refused_at_once() -> None:
     with pytest.raises(OptionError, match="1,069,200 numbers; at most 1,048,576 are possible"):
-        learnt(
+        make_problem(
             of_arrays([RANDOM.standard_normal((2000, 12))]),
             horizon=900,
             channels="together",
@@ -231,12 +233,12 @@ def test_a_model_that_no_file_could_hold_is_refused_at_once() -> None:
         )
 
 
-# ---- what has to be beaten
+# ---- baselines
 
 
 def test_baselines_err_on_the_origins_that_judge_the_model() -> None:
     two = of_arrays([WAVE, WAVE[:50] * 3 + 1])
-    made = learnt(two, lookback=6, season=4, spread="training")
+    made = make_problem(two, lookback=6, season=4, spread="training")
     assert isinstance(made.rows, Windows)
     wrong: dict[str, list[Any]] = {"last": [], "season": [], "ridge": []}
     ridge = Ridge.fit([WAVE[:102, None], WAVE[:42, None] * 3 + 1], 6, 2, 4)
@@ -257,7 +259,7 @@ def test_baselines_err_on_the_origins_that_judge_the_model() -> None:
 
 def test_baselines_judge_where_the_model_is_judged() -> None:
     y = np.r_[WAVE, np.full(12, 5.0), WAVE[:8]]
-    made = learnt(table(a=y), lookback=6, season=0, spread="window")
+    made = make_problem(table(a=y), lookback=6, season=0, spread="window")
     targets = made.rows.batch(made.valid_rows)[2][:, 0, :, 0]
     constant = np.isnan(targets).all(1)
     assert 0 < constant.sum() < len(constant)
@@ -272,6 +274,6 @@ def test_the_ridge_reads_what_the_model_reads() -> None:
     y[[30, 110]] = np.nan
     for missing in ("ffill", "mask"):
         assert isinstance(
-            learnt(table(a=y), missing=missing).provenance["baselines"]["ridge on the same window"], float
+            make_problem(table(a=y), missing=missing).provenance["baselines"]["ridge on the same window"], float
         )
-    assert learnt(table(a=WAVE), head="autoregressive", horizon=9).provenance["steps_ahead"] == 1
+    assert make_problem(table(a=WAVE), head="autoregressive", horizon=9).provenance["steps_ahead"] == 1

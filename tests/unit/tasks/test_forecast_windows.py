@@ -1,4 +1,4 @@
-"""Rows of a forecaster: worked out one by one in float64, the same in a stream, and blind to what comes later."""
+"""Rows of a forecaster: computed one by one in float64, equal to those of a stream, and blind to later steps."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from tidegate.tasks._windows import (
     Origins,
     Segments,
     Windows,
-    about,
     digest,
     find_origins,
+    fit_scaling,
+    make_tracks,
     moved,
-    scaled,
-    single,
-    tracks,
+    split_channels,
+    track_fingerprints,
 )
 from tidegate.tasks.forecast import Options, problem, rows
 
@@ -37,7 +37,7 @@ ROLES = ("target", "past", "known", "static")
 
 
 def walks(*lengths: int) -> Collection:
-    """Series of four columns: a walk, noise, days off, and a constant of the series."""
+    """Make series of four columns: a walk, noise, days off, and a constant per series."""
     arrays = [
         np.stack(
             [RANDOM.standard_normal(n).cumsum(), RANDOM.standard_normal(n), np.arange(n) % 4 == 0, np.full(n, i)], 1
@@ -47,8 +47,8 @@ def walks(*lengths: int) -> Collection:
     return of_arrays(arrays, columns=list(COLUMNS), ids=[f"walk {i}" for i in range(len(lengths))])
 
 
-def windows(source: Collection, horizon: int = 3, missing: str = "error", **window: Any) -> Windows:
-    """All windows of a source, the last fifth of each series held out."""
+def make_windows(source: Collection, horizon: int = 3, missing: str = "error", **window: Any) -> Windows:
+    """Make all windows of a source, with the last fifth of each series held out."""
     transform = SeriesTransform(
         tuple(source.columns),
         ROLES[: len(source.columns)],
@@ -57,9 +57,9 @@ def windows(source: Collection, horizon: int = 3, missing: str = "error", **wind
         window=Window(**window),
         forecast=ForecastSpec(horizon, (0.5,)),
     )
-    found = tracks(source, transform)
+    found = make_tracks(source, transform)
     cuts = [len(t.steps) - len(t.steps) // 5 for t in found]
-    made, places = scaled(transform, cuts, find_origins(found, [], cuts, transform), source)
+    made, places = fit_scaling(transform, cuts, find_origins(found, [], cuts, transform), source)
     return Windows(made, places)
 
 
@@ -74,7 +74,7 @@ SHAPES = [
 @pytest.mark.parametrize("window", SHAPES, ids=str)
 def test_windows_are_those_worked_out_one_by_one(window: dict[str, Any]) -> None:
     source = walks(60, 41, 9)
-    data, H = windows(source, **window), 3
+    data, H = make_windows(source, **window), 3
     L, w, s = window["length"], window.get("segment", 1), window.get("season", 0)
     row, seen = 0, []
     for i, series in enumerate(source.series):
@@ -106,7 +106,7 @@ def test_windows_are_those_worked_out_one_by_one(window: dict[str, Any]) -> None
 @pytest.mark.parametrize("window", SHAPES, ids=str)
 def test_windows_are_a_streams_to_the_bit(window: dict[str, Any]) -> None:
     source = walks(40, 33)
-    data, row = windows(source, **window), 0
+    data, row = make_windows(source, **window), 0
     for series in source.series:
         memory, x = init(data.transform, 0), moved(series.values, data.transform)
         for t, step in enumerate(x):
@@ -115,13 +115,13 @@ def test_windows_are_a_streams_to_the_bit(window: dict[str, Any]) -> None:
             if t + 1 < data.transform.window.reach or t + 3 >= len(series):  # type: ignore[union-attr]
                 continue
             streamed, frame = data.transform.windows(memory.ring, np.array([len(memory.ring) - 1]))
-            learnt, own, _ = data.framed(np.array([row]))
+            learnt, own, _ = data.read_windows(np.array([row]))
             assert streamed.tobytes() == learnt.tobytes()
             assert (frame.base == own.base).all()
             assert (frame.centre == own.centre).all()
             row += 1
     many = data.batch(np.arange(row))[0]
-    assert many.swapaxes(0, 1).tobytes() == data.framed(np.arange(row))[0].tobytes()
+    assert many.swapaxes(0, 1).tobytes() == data.read_windows(np.arange(row))[0].tobytes()
     assert row == len(data.lengths)
 
 
@@ -129,10 +129,10 @@ def test_what_comes_later_changes_no_earlier_row_and_no_statistic() -> None:
     source = walks(80, 30)
     changed = source.series[0].values.copy()
     cut = 77 - 77 // 5
-    changed[cut + 3 :, :] *= -9.0  # known columns of the last learnt step reach three steps on
+    changed[cut + 3 :, :] *= -9.0  # known columns of the last training step are read three steps ahead
     changed[:, 3] = 0
     later = replace(source, series=[replace(source.series[0], values=changed), source.series[1]])
-    one, other = (windows(s, length=6, season=2) for s in (source, later))
+    one, other = (make_windows(s, length=6, season=2) for s in (source, later))
     assert one.transform.deviation.tobytes() == other.transform.deviation.tobytes()  # type: ignore[union-attr]
     assert one.transform.mean.tobytes() == other.transform.mean.tobytes()  # type: ignore[union-attr]
     kept = one.rows_of(TRAIN)
@@ -143,7 +143,7 @@ def test_what_comes_later_changes_no_earlier_row_and_no_statistic() -> None:
 
 
 def test_no_learnt_truth_is_held_out_or_read_while_judging() -> None:
-    data = windows(walks(80, 50), length=6)
+    data = make_windows(walks(80, 50), length=6)
     for i, steps in enumerate((77, 47)):
         cut, of = steps - steps // 5, data.series == i
         ends, part = (data.ends - data.first)[of], data.part[of]
@@ -151,10 +151,10 @@ def test_no_learnt_truth_is_held_out_or_read_while_judging() -> None:
         assert (ends[part == VALID] + 1).min() == cut
         assert ends[part == GAP].tolist() == [cut - 3, cut - 2]
 
-        # ---- what is missing
+        # ---- missing numbers
 
 
-def holed(missing: str, values: np.ndarray[Any, Any], **more: Any) -> Problem:
+def problem_with_gaps(missing: str, values: np.ndarray[Any, Any], **more: Any) -> Problem:
     source = of_arrays([values[:, None]], columns=["y"])
     options = Options(horizon=2, missing=missing, lookback=4, segment=1, season=0, hidden=2, **more)
     return problem(options, rows(source, options), None)
@@ -163,7 +163,7 @@ def holed(missing: str, values: np.ndarray[Any, Any], **more: Any) -> Problem:
 def test_a_mask_begins_with_the_mean_of_training_as_a_stream_does() -> None:
     y = 50 + RANDOM.standard_normal(60)
     y[[0, 1, 30, 59]] = np.nan
-    made = holed("mask", y)
+    made = problem_with_gaps("mask", y)
     transform = SeriesTransform.from_json(made.input, made.arrays)
     learnt = y[: 60 - math.ceil(0.15 * 60)]
     assert transform.mean is not None
@@ -197,7 +197,7 @@ def test_a_mask_of_fixed_scaling_has_a_mean_for_each_series() -> None:
 def test_dropped_and_filled_steps(missing: str) -> None:
     y = np.arange(60.0) ** 1.5
     y[[0, 20, 21]] = np.nan
-    made = holed(missing, y)
+    made = problem_with_gaps(missing, y)
     assert isinstance(made.rows, Windows)
     kept = y[~np.isnan(y)]
     if missing == "drop":
@@ -212,11 +212,15 @@ def test_dropped_and_filled_steps(missing: str) -> None:
     ("values", "options", "message"),
     [
         (np.r_[np.ones(9), np.nan, np.ones(50)], {}, "step 10: no number in column 'y'; fill it"),
-        (np.full(60, np.nan), {"missing": "ffill"}, "has no step left without its missing numbers; give it more"),
-        (np.full(60, np.nan), {"missing": "mask"}, "to learn from: its targets are all missing"),
-        (np.r_[np.arange(50.0), np.full(20, np.nan)], {"missing": "mask"}, "to judge by: its targets are all missing"),
-        (np.r_[np.full(40, np.nan), np.arange(3.0)], {"missing": "mask"}, "to learn from: its targets are all missing"),
-        (np.arange(8.0), {}, r"look-back .* take 6 steps, and the longest series has 4 for that; shorten"),
+        (np.full(60, np.nan), {"missing": "ffill"}, "has missing numbers at every step; give more steps"),
+        (np.full(60, np.nan), {"missing": "mask"}, "to train on: all targets are missing there"),
+        (
+            np.r_[np.arange(50.0), np.full(20, np.nan)],
+            {"missing": "mask"},
+            "to evaluate on: all targets are missing there",
+        ),
+        (np.r_[np.full(40, np.nan), np.arange(3.0)], {"missing": "mask"}, "to train on: all targets are missing there"),
+        (np.arange(8.0), {}, r"look-back .* take 6 steps, and the longest series has 4; shorten"),
         (np.ones(60), {}, "'y' never changes, or is the same every season"),
         (np.ones(60), {"spread": "window"}, "every window of the held-out end is constant"),
         (np.ones(60), {"scale": "fixed", "segment": None}, "'y' is 1 at every step"),
@@ -232,16 +236,16 @@ def test_what_cannot_be_learnt_from(values: Any, options: dict[str, Any], messag
 
 def test_a_truth_far_off_its_window_is_refused_in_words() -> None:
     y = np.where(np.arange(60) % 20 == 19, 1e35, 1.0 + 1e-4 * np.sin(np.arange(60)))
-    made = holed("error", y, spread="window")
+    made = problem_with_gaps("error", y, spread="window")
     with pytest.raises(DataError, match=r"after step 1\d of series 1 comes 1e\+35, and its window varies by"):
         made.rows.batch(made.train_rows)
 
 
 def test_numbers_near_the_ends_of_float32_are_learnt_from() -> None:
     y = RANDOM.standard_normal(60)
-    plain = holed("error", y).rows.batch(np.arange(20))
+    plain = problem_with_gaps("error", y).rows.batch(np.arange(20))
     for unit in (2.0**100, 2.0**-100):
-        scaled_by = holed("error", y * unit).rows.batch(np.arange(20))
+        scaled_by = problem_with_gaps("error", y * unit).rows.batch(np.arange(20))
         assert np.allclose(scaled_by[0], plain[0], rtol=1e-5)
         assert np.allclose(scaled_by[2][:, 0], plain[2][:, 0], rtol=1e-5, atol=1e-6)
 
@@ -249,19 +253,19 @@ def test_numbers_near_the_ends_of_float32_are_learnt_from() -> None:
 def test_a_static_column_may_not_change() -> None:
     source = walks(30, 30)
     source.series[1].values[4, 3] = 7
-    with pytest.raises(DataError, match="series 2, step 5: column 's' is static, and changes from 1 to 7"):
-        windows(source, length=4)
+    with pytest.raises(DataError, match="series 2, step 5: column 's' is static, but changes from 1 to 7"):
+        make_windows(source, length=4)
 
-        # ---- stretches
+        # ---- segments
 
 
 def test_stretches_count_each_origin_once_and_read_what_a_stream_has_read() -> None:
     source = of_arrays([RANDOM.standard_normal((70, 1)) * 9, RANDOM.standard_normal((25, 1)) + 4], ids=["a", "b"])
     transform = SeriesTransform(("c1",), ("target",), forecast=ForecastSpec(2, (0.5,)))
-    found = tracks(source, transform)
+    found = make_tracks(source, transform)
     cuts = [60, 20]
-    made, places = scaled(transform, cuts, find_origins(found, [], cuts, transform), source)
-    data = Segments(made, places, length=8, before=5)
+    made, places = fit_scaling(transform, cuts, find_origins(found, [], cuts, transform), source)
+    data = Segments(made, places, length=8, warmup=5)
     x, lengths, targets = data.batch(np.arange(len(data.lengths)))
     counted: list[tuple[int, int]] = []
     for b in range(len(lengths)):
@@ -282,37 +286,39 @@ def test_stretches_count_each_origin_once_and_read_what_a_stream_has_read() -> N
         assert int(data.first[b] - data.begin[b]) == min(5, int(data.first[b]))
     assert sorted(counted) == [(0, t) for t in range(68)] + [(1, t) for t in range(23)]
     held = data.rows_of(VALID)
-    assert data.judged(held).shape == (68 - 59 + 23 - 19, 2, 1)
-    assert data.judged(held)[0, :, 0].tolist() == source.series[0].values[60:62, 0].tolist()
+    assert data.read_truth(held).shape == (68 - 59 + 23 - 19, 2, 1)
+    assert data.read_truth(held)[0, :, 0].tolist() == source.series[0].values[60:62, 0].tolist()
 
-    # ---- apart, places and digests
+    # ---- channels, origins and digests
 
 
 def test_targets_apart_keep_what_is_beside_them() -> None:
     source = walks(20, 20)
-    made = single(source, [0, 1], [2, 3])
+    made = split_channels(source, [0, 1], [2, 3])
     assert made.columns == ["value", "k", "s"]
     assert made.targets == ("y", "z")
     assert [s.id for s in made.series] == ["walk 0/y", "walk 0/z", "walk 1/y", "walk 1/z"]
     assert (made.series[1].values == source.series[0].values[:, [1, 2, 3]]).all()
     named = replace(source, columns=["a", "b", "value", "value 2"])
-    assert single(named, [0, 1], [2, 3]).columns == ["value 3", "value", "value 2"]
+    assert split_channels(named, [0, 1], [2, 3]).columns == ["value 3", "value", "value 2"]
 
 
 def test_places_find_the_origins_of_a_track() -> None:
     places = Origins([], np.array([0, 0, 2, 2]), np.array([5, 6, 5, 7]), np.array([TRAIN, VALID, VALID, VALID]))
-    assert [places.of(i, VALID).tolist() for i in range(3)] == [[6], [], [5, 7]]
+    assert [places.ends_of(i, VALID).tolist() for i in range(3)] == [[6], [], [5, 7]]
 
 
 def test_what_was_learnt_from_ends_with_the_last_known_truth() -> None:
     source = walks(20)
     source.series[0].values[18:, 0] = np.nan
     transform = SeriesTransform(COLUMNS, ROLES, (), "ffill", forecast=ForecastSpec(3, (0.5,)))
-    (track,) = tracks(source, transform)
+    (track,) = make_tracks(source, transform)
     assert len(track.kept) == 17
-    assert about([track]) == [{"id": "walk 0", "steps": 18, "digest": digest(source.series[0].values[:18, :1])}]
-    (whole,) = tracks(walks(20), transform)
-    assert about([whole])[0]["steps"] == 20
+    assert track_fingerprints([track]) == [
+        {"id": "walk 0", "steps": 18, "digest": digest(source.series[0].values[:18, :1])}
+    ]
+    (whole,) = make_tracks(walks(20), transform)
+    assert track_fingerprints([whole])[0]["steps"] == 20
     negative = np.array([[1.0], [np.copysign(np.nan, -1.0)]])
     assert digest(negative) == digest(np.abs(negative))
 
@@ -333,7 +339,7 @@ def test_what_was_learnt_from_ends_with_the_last_known_truth() -> None:
     ids=str,
 )
 def test_an_offset_changes_nothing_that_is_learnt_from(options: dict[str, Any]) -> None:
-    """Eighths, and a power of two: every sum is exact, and so the rows are the same to the bit."""
+    """With eighths and a power of two every sum is exact, so the rows are equal to the bit."""
     y = np.random.default_rng(5).integers(-40, 40, 256) / 8
     if "missing" in options:
         y[[5, 6, 40]] = np.nan
@@ -366,5 +372,5 @@ def test_static_and_known_columns_beyond_float32s_integers_are_learnt_from() -> 
     assert len(np.unique(x[..., 1])) == 30
     changing = of_arrays([np.array([[t, 2e7 + (t > 5)] for t in range(30)])], columns=["y", "site"])
     options = Options(horizon=2, targets="y", static="site")
-    with pytest.raises(DataError, match="column 'site' is static, and changes from 20000000 to 20000001 within"):
+    with pytest.raises(DataError, match="column 'site' is static, but changes from 20000000 to 20000001 within"):
         problem(options, rows(changing, options), None)

@@ -1,4 +1,4 @@
-"""Rows with any number of labels: what is read from a cell, the split, the loss, how answers are judged and scored."""
+"""Rows with any number of labels: cells, the split, the loss, evaluation and metrics."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from tidegate.errors import DataError, OptionError
 from tidegate.model import Model
 from tidegate.runtime import Scores
 from tidegate.tasks import classify
-from tidegate.tasks._calibration import binary_log_loss, calibrated
+from tidegate.tasks._calibration import binary_log_loss, fit_logit_scale
 from tidegate.tasks._classes import MultiLabel
 from tidegate.tasks._holdout import split
-from tidegate.tasks._labels import kinds_of, weights
+from tidegate.tasks._labels import class_weights, strata_of
 from tidegate.tasks._metrics import score
 from tidegate.tasks._problem import Problem
 from tidegate.train import Progress, fit
@@ -40,12 +40,12 @@ def table(labels: list[str]) -> Table:
     )
 
 
-def lesson(labels: list[str], **values: Any) -> Problem:
+def make_problem(labels: list[str], **values: Any) -> Problem:
     return classify.problem(classify.Options(label_separator=";", **values), table(labels), None)
 
 
-def written(path: Path, count: int, seed: int) -> Path:
-    """Rows with none to three labels, each of which two words in the text tell."""
+def write_rows(path: Path, count: int, seed: int) -> Path:
+    """Write rows with none to three labels, each given by two words in the text."""
     rng = np.random.default_rng(seed)
     lines = ["text,label"]
     for _ in range(count):
@@ -71,8 +71,8 @@ def test_a_cell_holds_any_number_of_labels() -> None:
     [
         ("a;;b", "t.csv:3: the labels in column 'label' are 'a;;b'; an entry is empty"),
         ("a;", "t.csv:3: the labels in column 'label' are 'a;'; an entry is empty"),
-        ("; a", "an entry is empty; leave out the ';' beside it"),
-        ("b;a; b", "t.csv:3: the labels in column 'label' are 'b;a; b'; 'b' stands twice"),
+        ("; a", "an entry is empty; remove the extra ';'"),
+        ("b;a; b", "t.csv:3: the labels in column 'label' are 'b;a; b'; 'b' appears twice"),
     ],
 )
 def test_a_cell_that_is_no_list_of_labels_is_refused(cell: str, sentence: str) -> None:
@@ -100,38 +100,43 @@ def test_an_unseen_label_is_an_error_or_a_column_of_its_own() -> None:
 
 def test_what_was_taken_says_how_many_labels_rows_have() -> None:
     assert (
-        lesson(["a;b", "", "a", ""] * 5)
+        make_problem(["a;b", "", "a", ""] * 5)
         .summaries[0]
-        .endswith("label: column 'label' (2 labels separated by ';', 0 to 2 a row, 10 rows without)")
+        .endswith("label: column 'label' (2 labels separated by ';', 0 to 2 per row, 10 rows without)")
     )
-    assert lesson(["a", "b"] * 5).summaries[0].endswith("(2 labels separated by ';', which never occurs, 1 a row)")
+    assert (
+        make_problem(["a", "b"] * 5).summaries[0].endswith("(2 labels separated by ';', which never occurs, 1 per row)")
+    )
 
 
 @pytest.mark.parametrize(
     ("labels", "sentence"),
     [
-        (["", ""], "t.csv: column 'label' is empty in every row; needs labels"),
-        (["a;b", "b;a"], "t.csv: column 'label' has the same labels in every row, 'a', 'b'; needs rows that differ"),
+        (["", ""], "t.csv: column 'label' is empty in every row; training needs labels"),
+        (
+            ["a;b", "b;a"],
+            "t.csv: column 'label' has the same labels in every row, 'a', 'b'; training needs rows that differ",
+        ),
         (["a", "b"], "too few rows to hold some out"),
     ],
 )
 def test_rows_that_teach_nothing_are_refused(labels: list[str], sentence: str) -> None:
     with pytest.raises(DataError) as caught:
-        lesson(labels)
+        make_problem(labels)
     assert sentence in str(caught.value)
 
 
 def test_one_label_that_some_rows_have_is_enough_and_one_that_all_have_is_no_fault() -> None:
-    assert lesson(["spam", "", ""] * 4).labels == ["spam"]
-    assert lesson(["all;a", "all", "all;b"] * 4).labels == ["a", "all", "b"]
+    assert make_problem(["spam", "", ""] * 4).labels == ["spam"]
+    assert make_problem(["all;a", "all", "all;b"] * 4).labels == ["a", "all", "b"]
 
 
-# ---- what is learnt from
+# ---- training data
 
 
 def test_a_row_is_held_out_as_one_of_its_rarest_label() -> None:
     targets = np.array([[1, 0, 0]] * 40 + [[1, 1, 0]] * 20 + [[1, 1, 1]] * 2 + [[0, 0, 0]] * 10, np.float32)
-    kinds = kinds_of(targets)
+    kinds = strata_of(targets)
     assert kinds.tolist() == [0] * 40 + [1] * 20 + [2] * 2 + [3] * 10
     kept, held = split(kinds, 0.1, 5)
     assert np.bincount(kinds[held]).tolist() == [4, 2, 1, 1]
@@ -143,8 +148,8 @@ def test_a_row_is_held_out_as_one_of_its_rarest_label() -> None:
 def test_balanced_weights_make_rows_with_and_without_a_label_count_alike() -> None:
     targets = np.array([[1, 1, 1, 0]] * 10 + [[1, 0, 1, 0]] * 90, np.float32)
     targets[50:, 2] = 0
-    assert weights(targets, 4, True).tolist() == pytest.approx([0.01, 9, 1, 100])
-    assert weights(targets, 4, False).tolist() == [1, 1, 1, 1]
+    assert class_weights(targets, 4, True).tolist() == pytest.approx([0.01, 9, 1, 100])
+    assert class_weights(targets, 4, False).tolist() == [1, 1, 1, 1]
 
 
 def test_the_loss_is_the_mean_binary_cross_entropy_of_smoothed_targets() -> None:
@@ -156,14 +161,14 @@ def test_the_loss_is_the_mean_binary_cross_entropy_of_smoothed_targets() -> None
 
 
 def test_the_layers_end_in_a_sigmoid_and_smoothing_is_left_out_unless_asked_for() -> None:
-    found = lesson(["a;b", "b"] * 10)
+    found = make_problem(["a;b", "b"] * 10)
     assert [layer["kind"] for layer in found.layers][-2:] == ["pool", "dense"]
     assert found.layers[-1]["activation"] == "sigmoid"
     assert found.options.smoothing == 0.0
-    assert lesson(["a;b", "b"] * 10, smoothing=0.1).options.smoothing == 0.1
+    assert make_problem(["a;b", "b"] * 10, smoothing=0.1).options.smoothing == 0.1
 
 
-# ---- how answers are judged
+# ---- evaluation
 
 
 def test_the_judge_looks_at_micro_f1_then_log_loss() -> None:
@@ -183,7 +188,7 @@ def test_the_factor_that_made_the_labels_is_found(factor: float) -> None:
     rng = np.random.default_rng(0)
     logits = rng.normal(size=(4000, 3)) * 2
     truth = (rng.random((4000, 3)) < 1 / (1 + np.exp(-factor * logits))).astype(np.float32)
-    assert calibrated(logits, truth, binary_log_loss) == pytest.approx(factor, rel=0.1)
+    assert fit_logit_scale(logits, truth, binary_log_loss) == pytest.approx(factor, rel=0.1)
     assert np.isfinite(binary_log_loss(1e4 * logits, truth))
 
 
@@ -207,21 +212,21 @@ def test_figures_by_hand() -> None:
     got = score(p, list(truth), ["a", "b"])
     assert got["subset_accuracy"] == pytest.approx(2 / 3)
     assert got["micro_f1"] == pytest.approx(2 * 2 / (2 + 4))
-    assert got["sample_f1"] == pytest.approx((1 + 1 + 0) / 3)  # nothing to find and nothing said is right
+    assert got["sample_f1"] == pytest.approx((1 + 1 + 0) / 3)  # without labels and predictions a row is right
     assert got["hamming_loss"] == pytest.approx(2 / 9)
     assert got["macro_f1"] == pytest.approx((1 + 2 / 3) / 2)
     assert (got["unseen"], got["labels"]["b"]["support"]) == (1, 2)
     assert (got["labels_a_row"], got["predicted_a_row"]) == pytest.approx((4 / 3, 2 / 3))
 
 
-# ---- from fit to answers
+# ---- from fit to predictions
 
 
 @pytest.fixture(scope="module")
 def fitted(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("several")
     out = folder / "m.safetensors"
-    fit("classify", written(folder / "t.csv", 160, 0), out=str(out), label_separator=";", **SMALL)
+    fit("classify", write_rows(folder / "t.csv", 160, 0), out=str(out), label_separator=";", **SMALL)
     return out
 
 
@@ -266,12 +271,12 @@ def test_scores_of_both_kinds_choose() -> None:
 
 
 def test_a_file_to_judge_by_is_read_with_the_same_labels(fitted: Path, tmp_path: Path) -> None:
-    train, valid = written(tmp_path / "t.csv", 60, 1), written(tmp_path / "v.csv", 30, 2)
+    train, valid = write_rows(tmp_path / "t.csv", 60, 1), write_rows(tmp_path / "v.csv", 30, 2)
     said: list[str] = []
     few = {**SMALL, "epochs": 1, "class_weights": "balanced", "direction": "both"}
     model = fit("classify", train, out=str(tmp_path / "m"), valid=valid, say=said.append, label_separator=";", **few)
     assert model.document["provenance"]["rows"] == {"trained": 60, "held_out": 30}
-    assert ["3 labels separated by ';', 0 to 3 a row" in sentence for sentence in said[:2]] == [True, True]
+    assert ["3 labels separated by ';', 0 to 3 per row" in sentence for sentence in said[:2]] == [True, True]
     valid.write_text("text,label\nrain,weather;snow\n")
     with pytest.raises(DataError, match="v.csv:2: label 'snow' was not seen in training; leave the row out"):
         fit("classify", train, out=str(tmp_path / "m"), valid=valid, label_separator=";", **few)
@@ -280,8 +285,8 @@ def test_a_file_to_judge_by_is_read_with_the_same_labels(fitted: Path, tmp_path:
 # ---- series
 
 
-def series_file(path: Path, count: int, seed: int, labelled: bool = True) -> Path:
-    """A long table: `up` where the level is over 0, `busy` where the series is noisy, both or neither."""
+def write_series(path: Path, count: int, seed: int, labelled: bool = True) -> Path:
+    """Write a long table with the labels `up` (a level over 0) and `busy` (a noisy series), both or neither."""
     rng = np.random.default_rng(seed)
     lines = ["id,value,other,label"[: None if labelled else -6]]
     for i in range(count):
@@ -295,12 +300,12 @@ def series_file(path: Path, count: int, seed: int, labelled: bool = True) -> Pat
 
 
 def test_series_may_have_several_labels_or_none(tmp_path: Path) -> None:
-    train, out = series_file(tmp_path / "t.csv", 120, 0), tmp_path / "m.safetensors"
+    train, out = write_series(tmp_path / "t.csv", 120, 0), tmp_path / "m.safetensors"
     said: list[str] = []
     values = {"hidden": 12, "epochs": 12, "rate": 0.01, "refit_epochs": 0}
     fit("classify", train, out=str(out), id="id", label_separator=";", say=said.append, **values)
-    assert "2 labels separated by ';', 0 to 2 a row, " in said[0]
-    metrics = measure(str(out), str(series_file(tmp_path / "v.csv", 60, 1)), None, None, "error")
+    assert "2 labels separated by ';', 0 to 2 per row, " in said[0]
+    metrics = measure(str(out), str(write_series(tmp_path / "v.csv", 60, 1)), None, None, "error")
     assert metrics["micro_f1"] > 0.85
     assert metrics["labels"]["up"]["support"] > 10
     with pytest.raises(OptionError, match="--text is for messages, and this model takes series; leave it out"):

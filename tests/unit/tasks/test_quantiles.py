@@ -1,4 +1,4 @@
-"""The judge of forecasts: the loss that is learnt by, in the data's units and beside what is unknown."""
+"""The evaluator of forecasts: the training loss, errors in the data's units, and unknown targets."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def test_less_is_better_and_one_standard_error_is_no_difference() -> None:
     figures = {"pinball": 0.5, "standard_error": 0.1}
     assert judge.value(figures) == (-0.5, 0.0)
     assert judge.tolerance(-0.45, figures, 9) == 0.1
-    assert judge.lower
-    assert judge.middle == 1
-    assert judge.adjustment(OUTPUTS, TARGETS) == []
-    assert judge.adjusted(OUTPUTS, []) is OUTPUTS
+    assert judge.lower_is_better
+    assert judge.median_index == 1
+    assert judge.fit_adjustment(OUTPUTS, TARGETS) == []
+    assert judge.apply_adjustment(OUTPUTS, []) is OUTPUTS

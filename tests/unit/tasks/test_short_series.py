@@ -1,4 +1,4 @@
-"""Series that are shorter than a window: what is learnt from them, and how those left out are named."""
+"""Series shorter than a window: how they are trained on, and how those left out are named."""
 
 from __future__ import annotations
 
@@ -39,14 +39,13 @@ def test_series_shorter_than_a_window_are_learnt_from_and_what_is_left_out_is_na
     ]
     (said,) = made.summaries
     assert (
-        "; 3 series too short for a full look-back of 10 steps, so that forecasts are learnt and made from 2 steps"
-        in said
+        "; 3 series too short for a full look-back of 10 steps, so forecasts are trained and made from 2 steps" in said
     )
     assert (
-        "; 2 series not learnt from (that takes 4 steps before the held-out end): 's3' has 3 steps, 's1' has 1 step"
+        "; 2 series not trained on (that takes 4 steps before the held-out end): 's3' has 3 steps, 's1' has 1 step"
         in said
     )
-    assert "; 2 series not judged by (that takes 2 steps and 2 held out): 's3' has 3 steps, 's1' has 1 step" in said
+    assert "; 2 series not evaluated on (that takes 2 steps and 2 held out): 's3' has 3 steps, 's1' has 1 step" in said
     assert all(isinstance(figure, float) for figure in made.provenance["baselines"].values())
     full = made.rows.behind >= 10
     assert (~full[made.rows.series < 2]).sum() <= full[made.rows.series < 2].sum() / 4
@@ -65,7 +64,7 @@ def test_short_windows_are_a_streams_to_the_bit() -> None:
         assert memory.ring is not None
         streamed, frame = transform.windows(memory.ring, np.array([len(memory.ring) - 1]), np.array([len(memory.ring)]))
         assert streamed[0, : lengths[row]].tobytes() == np.ascontiguousarray(x[: lengths[row], row]).tobytes()
-        assert frame.spread.tobytes() == data.framed(np.array([row]))[1].spread.tobytes()
+        assert frame.spread.tobytes() == data.read_windows(np.array([row]))[1].spread.tobytes()
 
 
 def test_series_that_all_fill_a_window_are_learnt_from_full_windows_alone() -> None:
@@ -82,7 +81,7 @@ def test_series_of_another_file_that_are_too_short_to_judge_by_are_named() -> No
     options = Options(horizon=2, lookback=6, segment=1, season=0, hidden=2)
     made = problem(options, rows(source, options), rows(judged, options))
     assert made.provenance["not_judged_by"] == [{"series": "b", "reason": "has 3 steps"}]
-    assert made.summaries[1].endswith("1 series not judged by (that takes 4 steps): 'b' has 3 steps")
+    assert made.summaries[1].endswith("1 series not evaluated on (that takes 4 steps): 'b' has 3 steps")
 
 
 def test_another_file_of_short_series_alone_judges_a_model_that_reads_short_windows() -> None:
@@ -90,11 +89,11 @@ def test_another_file_of_short_series_alone_judges_a_model_that_reads_short_wind
     judged = of_arrays([RANDOM.standard_normal((n, 1)) for n in (6, 5)], columns=["y"], ids=["c", "d"])
     options = Options(horizon=2, lookback=8, segment=1, season=0, hidden=2)
     made = problem(options, rows(source, options), rows(judged, options))
-    said = "{} series too short for a full look-back of 8 steps, so that forecasts are learnt and made from 2 steps on"
+    said = "{} series too short for a full look-back of 8 steps, so forecasts are trained and made from 2 steps on"
     assert made.provenance["rows"]["held_out"] == 5
     assert said.format(1) in made.summaries[0]
     assert said.format(2) in made.summaries[1]
-    with pytest.raises(DataError, match=r"to learn from: .* take 10 steps, and the longest series has 6 for that"):
+    with pytest.raises(DataError, match=r"to train on: .* take 10 steps, and the longest series has 6;"):
         problem(options, rows(judged, options), rows(source, options))
 
 
@@ -110,7 +109,7 @@ def test_no_series_is_called_short_where_only_those_to_judge_by_are() -> None:
 def test_an_error_about_short_series_says_to_hold_out_less_where_that_helps() -> None:
     source = of_arrays([RANDOM.standard_normal((8, 1)) for _ in range(4)], columns=["y"], ids=list("abcd"))
     options = Options(horizon=3, hidden=2)
-    with pytest.raises(DataError, match="longest series has 4 for that; .* hold out less"):
+    with pytest.raises(DataError, match="longest series has 4; .* hold out less"):
         problem(options, rows(source, options), None)
     less = Options(horizon=3, hidden=2, hold_out=0.3)
     assert problem(less, rows(source, less), None).provenance["rows"] == {"trained": 4, "held_out": 4}

@@ -1,4 +1,4 @@
-"""What a model of series takes of files that are not quite those that it was fitted on."""
+"""A model of series reads files that differ a little from those that it was fitted on."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The optimiser against torch's, and tables of which few rows have a gradient."""
+"""The optimiser agrees with torch's, also on tables of which only a few rows have a gradient."""
 
 from __future__ import annotations
 
@@ -69,7 +69,9 @@ def test_gradients_that_are_not_finite_change_nothing(value: float) -> None:
     for name, g in gradients(1).items():
         own[name].grad = g.to_sparse(1) if name == "table" else g
     own["W"].grad[2, 1] = value  # type: ignore[index]
-    with pytest.raises(OptionError, match=r"step 1: the gradient of W is NaN or infinite; choose a lower rate"):
+    with pytest.raises(
+        OptionError, match=r"step 1: the gradient of W is NaN or infinite; choose a lower learning rate"
+    ):
         optimiser.step(0.1, 1)
     for name, p in parameters().items():
         assert torch.equal(own[name], p)

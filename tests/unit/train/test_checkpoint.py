@@ -1,4 +1,4 @@
-"""A checkpoint resumes the run that it was taken of, or is refused in one sentence."""
+"""A checkpoint resumes the run that wrote it, or is refused in one sentence."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ JOB = TrainingJob(tasks.load("classify"), tasks.load("classify").Options(**OPTIO
 
 @pytest.fixture(scope="module")
 def saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The checkpoint of a run in its second epoch."""
+    """Write the checkpoint of a run in its second epoch."""
     path = tmp_path_factory.mktemp("run") / "m.checkpoint"
     run = JOB.run(None)
     for _ in itertools.islice(run.run(), 7):
@@ -49,7 +49,7 @@ def load(run: Run) -> None:
 
 
 def test_every_flipped_bit_of_a_checkpoint_is_refused(saved: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    """One bit of every seventh byte of the header, and of every 41st of the tensors."""
+    """Flip one bit of every seventh byte of the header, and of every 41st byte of the tensors."""
     content, loaded = saved.read_bytes(), []
     header = 8 + int.from_bytes(content[:8], "little")
     for at in (*range(16), *range(16, header, 7), *range(header, len(content), 41)):
@@ -67,7 +67,7 @@ def test_every_flipped_bit_of_a_checkpoint_is_refused(saved: Path, run: Run, mon
 
 
 def put(*path: Any) -> Any:
-    """A change of the document: the last of `path` becomes the value of the keys before it."""
+    """Make a change of the document: the last of `path` becomes the value of the keys before it."""
     *keys, last, value = path
 
     def change(document: dict[str, Any], arrays: dict[str, Any]) -> None:
@@ -104,10 +104,10 @@ def tensor(change: Any) -> Any:
 HOSTILE = {
     "no version": (without("version"), "made by another version of tidegate"),
     "another version": (put("version", 1), "made by another version of tidegate"),
-    "no identity": (without("identity"), "other parts than version, identity and values"),
-    "identity a list": (put("identity", []), "other parts than version, identity and values"),
-    "more parts": (put("more", 1), "other parts than version, identity and values"),
-    "no values": (without("values"), "other parts than version, identity and values"),
+    "no identity": (without("identity"), "parts other than version, identity and values"),
+    "identity a list": (put("identity", []), "parts other than version, identity and values"),
+    "more parts": (put("more", 1), "parts other than version, identity and values"),
+    "no values": (without("values"), "parts other than version, identity and values"),
     "values a list": (put("values", []), "its values must be epoch, offset"),
     "a value missing": (without("values", "step"), "its values must be epoch, offset"),
     "another value": (put("values", "network", 1), "its values must be epoch, offset"),
@@ -130,7 +130,7 @@ HOSTILE = {
     "tensor more": (lambda d, a: a.update(more=np.zeros(2)), "the tensor 'more' is not of this run"),
     "tensor of float64": (tensor(lambda a: a.astype(np.float64)), "is float64 .*; expected float32"),
     "tensor of another shape": (tensor(lambda a: a[:-1]), "; expected float32"),
-    "tensor of one": (tensor(lambda a: a[:1, :1]), "; expected float32"),  # which torch would spread
+    "tensor of one": (tensor(lambda a: a[:1, :1]), "; expected float32"),  # which torch would broadcast
     "tensor with NaN": (tensor(lambda a: np.full_like(a, np.nan)), "has values that are NaN or infinite"),
 }
 
@@ -145,7 +145,7 @@ def test_a_hostile_checkpoint_with_a_right_sum_is_one_sentence_and_changes_nothi
     change(document, arrays)
     tensors.save("m.checkpoint", arrays, checkpoint.KEY, json.dumps(document))
     before = {name: np.array(v) for name, v in run.state()[0].items()}
-    with pytest.raises(ModelFileError, match=rf"^m\.checkpoint: .*{sentence}.*; begin anew with --restart$") as caught:
+    with pytest.raises(ModelFileError, match=rf"^m\.checkpoint: .*{sentence}.*; start again with --restart$") as caught:
         load(run)
     assert "\n" not in str(caught.value)
     assert all(np.array_equal(before[name], v) for name, v in run.state()[0].items())
@@ -157,7 +157,7 @@ def test_a_document_that_is_none_is_one_sentence(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     tensors.save("m.checkpoint", {}, checkpoint.KEY, text)
-    with pytest.raises(ModelFileError, match=r"^m\.checkpoint: .*; begin anew with --restart$"):
+    with pytest.raises(ModelFileError, match=r"^m\.checkpoint: .*; start again with --restart$"):
         load(run)
 
 
@@ -167,7 +167,7 @@ def test_a_checkpoint_without_a_sum_is_of_another_version(
     monkeypatch.chdir(tmp_path)
     arrays, text, _ = tensors.load(saved, checkpoint.KEY)
     tensors.write("m.checkpoint", arrays, {checkpoint.KEY: text})
-    with pytest.raises(ModelFileError, match="made by another version of tidegate; begin anew with --restart"):
+    with pytest.raises(ModelFileError, match="made by another version of tidegate; start again with --restart"):
         load(run)
 
 
@@ -201,5 +201,5 @@ def test_a_checkpoint_with_the_option_names_of_an_older_version_resumes(
 
 
 def test_a_run_past_its_judged_epochs_has_an_adjustment(run: Run) -> None:
-    assert checkpoint.fits(run, [1.5], run.config.epochs)
-    assert not checkpoint.fits(run, [], run.config.epochs)
+    assert checkpoint.is_usable(run, [1.5], run.config.epochs)
+    assert not checkpoint.is_usable(run, [], run.config.epochs)

@@ -1,4 +1,4 @@
-"""Training a forecaster: what it learns, what it is judged by, and that a run taken up again is the same run."""
+"""Training a forecaster: what it learns, how it is evaluated, and that a resumed run is the same run."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def test_what_training_answers_is_what_the_runtime_answers(values: dict[str, Any
     run = made.run(None)
     for _ in run.run():
         pass
-    outputs, targets = run.answers(run.valid_rows)
+    outputs, targets = run.predict(run.valid_rows)
     predictor = tidegate.Predictor(made.model(run))
     horizon = made.problem.provenance["steps_ahead"]
     assert horizon == (1 if values.get("head") else 3)

@@ -1,4 +1,4 @@
-"""What a fit says and records of its held-out rows is true."""
+"""What a fit prints and records about its held-out rows is true."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ FLAGS = [f"--{name}={value}" for name, value in SMALL.items()]
 
 @pytest.fixture(scope="module")
 def copies(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Random texts, six copies of each, with labels by chance: nothing can be learnt but the rows themselves."""
+    """Write six copies each of random texts with random labels: only the rows themselves can be memorised."""
     rng = np.random.default_rng(0)
     texts = [" ".join(f"w{k}" for k in rng.integers(0, 200, 6)) for _ in range(60)]
     rows = [f"{text},{rng.choice(['a', 'b'])},p{i % 12}" for i, text in enumerate(texts * 6)]
@@ -42,9 +42,9 @@ def test_rows_that_stand_several_times_are_not_judged_by_their_copies(model: Pat
     found = Model.load(model).document["provenance"]
     assert found["metrics"]["held_out"]["accuracy"] < 0.8
     assert found["judged_on"] == "30 of 360 rows, held out, of 1 of 12 groups"
-    assert found["notes"] == ["300 of 360 rows repeat another one, 153 of them with another label"]
+    assert found["notes"] == ["300 of 360 rows repeat another one, 153 of them with a different label"]
     assert found["final"]["on"] == (
-        "held-out rows, which chose the weights and their calibration; the last epochs learnt from them too"
+        "held-out rows, which selected the weights and their calibration; the last epochs trained on them too"
     )
 
 
@@ -63,16 +63,18 @@ def test_fit_says_on_which_rows_its_figures_are(
     out, valid = tmp_path / "m.safetensors", tmp_path / "valid.csv"
     assert cli.main(["fit", "classify", str(copies), "--out", str(out), *FLAGS, "--refit-epochs=1"]) == 0
     said = capsys.readouterr()
-    assert f"{copies}: 300 of 360 rows repeat another one, 153 of them with another label; equal rows stay" in said.err
+    assert (
+        f"{copies}: 300 of 360 rows repeat another one, 153 of them with a different label; equal rows stay" in said.err
+    )
     assert " on 36 of 360 rows, held out\nthat was before the last pass, which learnt from all rows\n" in said.out
     valid.write_text("".join(copies.read_text().splitlines(True)[:11]) + "quite new,a,p99\n")
     assert cli.main(["fit", "classify", str(copies), "--valid", str(valid), "--out", str(out), *FLAGS, "--json"]) == 0
     found = json.loads(capsys.readouterr().out)["provenance"]
-    assert found["judged_on"] == "11 rows of another file, 10 of which are also in what is learnt from"
+    assert found["judged_on"] == "11 rows of another file, 10 of which are also in the training data"
     assert cli.main(["score", str(out), str(valid)]) == 0
     assert "weights were chosen by this very file" in capsys.readouterr().out
     assert cli.main(["fit", "classify", str(copies), "--valid", str(copies), "--out", str(out), *FLAGS]) == 2
-    assert "holds the same rows as" in capsys.readouterr().err
+    assert "has the same rows as" in capsys.readouterr().err
 
 
 def test_a_forecasters_figures_are_said_to_be_from_before_the_refit(
@@ -105,6 +107,6 @@ def test_equal_rows_and_groups_calibrate_together(copies: Path) -> None:
     for group in (None, "patient"):
         options = room.Options(**{**SMALL_OPTIONS, "group": group, "hold_out": 0.5})
         run = TrainingJob(room, options, room.rows(copies, options), None, 1).run(None)
-        groups, folds = run.config.groups[run.ordered(run.valid_rows)], run.folds()
+        groups, folds = run.config.groups[run.sort_by_length(run.valid_rows)], run.folds()
         assert all(len(set(folds[groups == g])) == 1 for g in groups)
         assert set(folds) == {0, 1, 2, 3, 4}

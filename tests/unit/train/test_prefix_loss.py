@@ -1,4 +1,4 @@
-"""The loss of a random beginning of each row never sees what comes after it."""
+"""The loss of a random prefix of each row never sees what comes after it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SMALL = {"hidden": 6, "embed": 5, "epochs": 1, "batch": 4, "drop_embed": 0.0, "d
 
 
 def run_of(**values: Any) -> Any:
-    """A run of a small network, and padded ids [12, 4] of LENGTHS."""
+    """Make a run of a small network, and padded ids [12, 4] of LENGTHS."""
     task = tasks.load("classify")
     texts = ["the rain and the storm", "play a song", "pay the bill", "a band", "sun", "bank"] * 4
     table = Table(

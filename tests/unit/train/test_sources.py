@@ -1,4 +1,4 @@
-"""Files of every kind and frames give the same weights, and the model file says what was taken for what."""
+"""Files of every kind and frames give the same weights, and the model file says how they were read."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def test_a_frame_gives_the_same_weights(rows: dict[str, list[Any]], file: Path, 
     of_frame = fit("classify", frame, out=str(tmp_path / "b"), valid=others, say=said.append, **NAMES, **SMALL)
     assert of_frame.weights_hash == of_file.weights_hash
     assert of_frame.labels == ["10", "7", "8"]
-    columns = "text: column 'message', label: column 'intent' (integers taken as text, 3 labels)"
+    columns = "text: column 'message', label: column 'intent' (integers read as text, 3 labels)"
     assert said == [f"{library} frame: 48 rows; {columns}"] * 2
     recorded = of_frame.document["provenance"]
     assert recorded["data"] == {**recorded["valid"], "sha256": recorded["data"]["sha256"]}
@@ -92,7 +92,7 @@ def test_a_run_on_a_frame_goes_on_with_the_same_contents_only(rows: dict[str, li
 def test_rows_of_frames_are_named(rows: dict[str, list[Any]], tmp_path: Path) -> None:
     pl = pytest.importorskip("polars")
     empty = pl.DataFrame({**rows, "message": [*rows["message"][:-1], " "]})
-    with pytest.raises(DataError, match="^polars frame, row 48: the text in column 'message' is empty; give one or"):
+    with pytest.raises(DataError, match="^polars frame, row 48: the text in column 'message' is empty; fill it in or"):
         fit("classify", empty, out=str(tmp_path / "m"), **NAMES, **SMALL)
     unseen = pl.DataFrame({"message": ["the rain", "a song"], "intent": [7, 9]})
     with pytest.raises(DataError, match="^polars frame, row 2: label '9' was not seen in training; leave the row out"):

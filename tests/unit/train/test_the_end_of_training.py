@@ -1,4 +1,4 @@
-"""What a run writes: nothing of the user's is replaced, and what was learnt is not lost at the end."""
+"""The end of a run: no file of the user is replaced, and the result of the training is not lost."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ def table(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def no_training(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Any step of training is a failure."""
-    monkeypatch.setattr(Run, "learn", lambda *args: pytest.fail("a step was learnt"))
+    """Let the test fail at any training step."""
+    monkeypatch.setattr(Run, "train_step", lambda *args: pytest.fail("a step was learnt"))
 
 
 @pytest.mark.usefixtures("no_training")
@@ -126,7 +126,7 @@ def test_a_save_that_fails_leaves_a_checkpoint_that_finishes_at_once(
             fit("classify", table, out=tmp_path / "m", **TINY)
     if isinstance(fault, TidegateError):
         assert "run again with --resume" in str(caught.value)
-    monkeypatch.setattr(Run, "learn", lambda *args: pytest.fail("a step was learnt again"))
+    monkeypatch.setattr(Run, "train_step", lambda *args: pytest.fail("a step was learnt again"))
     assert fit("classify", table, out=tmp_path / "m", resume=True, **TINY).weights_hash == unbroken.weights_hash
     assert sorted(os.listdir(tmp_path)) == ["m", "other", "train.csv"]
 

@@ -1,4 +1,4 @@
-"""Training: batches and schedule are functions; a run put down and taken up again is the same run, to the last bit."""
+"""Training: batches and schedule are functions; a resumed run is the same as an uninterrupted one, to the last bit."""
 
 from __future__ import annotations
 
@@ -163,7 +163,7 @@ def test_an_interrupt_leaves_a_checkpoint_and_resume_ends_with_the_same_file(
     with pytest.raises(KeyboardInterrupt):
         fit("classify", str(table), out=str(out), progress=press, **SMALL)
     assert not out.exists()
-    with pytest.raises(OptionError, match="a run was not finished; go on with --resume"):
+    with pytest.raises(OptionError, match="a run was not finished; continue with --resume"):
         fit("classify", str(table), out=str(out), **SMALL)
     with pytest.raises(OptionError, match="options seed was 0 and is 1 now; a resumed run must be the same run"):
         fit("classify", str(table), out=str(out), resume=True, **SMALL, seed=1)
@@ -221,7 +221,7 @@ def test_a_file_that_is_no_checkpoint_is_refused(table: Path, tmp_path: Path) ->
     other = job(table)
     with pytest.raises(
         ModelFileError,
-        match="no checkpoint of an unfinished .* it is a tidegate model; begin anew",
+        match="no checkpoint of an unfinished .* it is a tidegate model; start again",
     ):
         checkpoints.load(str(out), other.run(None), other.identity())
     (tmp_path / "t").write_bytes(b"nothing")
@@ -232,7 +232,7 @@ def test_a_file_that_is_no_checkpoint_is_refused(table: Path, tmp_path: Path) ->
 def test_class_weights_balance_a_rare_class(tmp_path: Path) -> None:
     task = tasks.load("classify")
     targets = np.array([0] * 90 + [1] * 10)
-    got = task.weights_of_classes(task.Options(class_weights="balanced"), targets, 2)
+    got = task.class_weights(task.Options(class_weights="balanced"), targets, 2)
     assert got[1] / got[0] == pytest.approx(9)
     assert got[targets].mean() == pytest.approx(1)
 
@@ -240,7 +240,7 @@ def test_class_weights_balance_a_rare_class(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("rows", "sentence"),
     [
-        ("hi,a\nyo,a\n", "column 'label' has one class only, 'a'"),
+        ("hi,a\nyo,a\n", "column 'label' has only one class, 'a'"),
         ("hi,a\n ,b\n", ":3: the text in column 'text' is empty"),
         ("hi,a\nyo,\n", ":3: the label in column 'label' is empty"),
         ("hi,a\nyo,b\n", "too few rows to hold some out"),

@@ -1,0 +1,85 @@
+"""Defaults that depend on the amount of data: width, batch, epochs, and the share of rows that is held out."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+
+def default_hold_out(rows: int) -> float:
+    """Return the share of rows that is held out unless the user gives one."""
+    return min(0.1, 1500 / rows)
+
+
+def default_hold_out_of_series(options: Any, steps: list[int]) -> float:
+    """Return the share of each series, its end, that is held out unless the user gives one."""
+    horizon = (options.horizon or 1) if options.head == "direct" else 1
+    return min(0.4, max(0.15, 2 * horizon / max(steps)))
+
+
+def resolve_classifier(options: Any, kind: str, lengths: list[int], classes: int) -> Any:
+    """Decide a classifier's options that depend on the data: its numbers of rows, steps and labels."""
+    options = replace(options, input=kind, hold_out=options.hold_out or default_hold_out(len(lengths)))
+    options = (resolve_for_series if kind == "series" else resolve_for_text)(options, lengths, classes)
+    smoothing = 0.1 if options.label_separator is None else 0.0
+    prefix = 0.3 if options.direction == "causal" else 0.0  # a model that does not stream needs no early answers
+    epochs = options.epochs or 0
+    return replace(
+        options,
+        refit_epochs=max(2, round(epochs / 4)) if options.refit_epochs is None else options.refit_epochs,
+        embed=options.embed or options.hidden,
+        prefix=prefix if options.prefix is None else options.prefix,
+        smoothing=smoothing if options.smoothing is None else options.smoothing,
+        pool=options.pool or "last,mean,max,attention",
+        patience=options.patience or max(8, epochs // 2),
+    )
+
+
+def resolve_for_text(options: Any, lengths: list[int], classes: int) -> Any:
+    """Decide batch, epochs and width for texts.
+
+    Short messages can afford a wide recurrence, and many labels need more epochs. Small files get smaller batches and
+    at least 600 training steps.
+    """
+    rows, steps = len(lengths), sum(lengths)
+    batch = options.batch or int(np.clip(2 ** round(math.log2(rows / 80)), 8, 64))
+    most = 8 + min(6, classes // 20)
+    least = math.ceil(600 / steps_per_epoch(options, rows, batch))
+    epochs = options.epochs or max(int(np.clip(round(4.6e6 / steps), 4, most)), least)
+    hidden = options.hidden or (256 if steps / rows <= 32 else 128)
+    return replace(options, batch=batch, epochs=epochs, hidden=hidden, conv=options.conv or 0)
+
+
+def resolve_for_series(options: Any, lengths: list[int], classes: int) -> Any:
+    """Decide batch, epochs, width and convolution for series.
+
+    Long series are read by a convolution first and afford less width. Small files get at least 400 training steps.
+    """
+    rows, short = len(lengths), sum(lengths) <= 32 * len(lengths)
+    batch = options.batch or int(np.clip(2 ** round(math.log2(rows / 32)), 16, 64))
+    epochs = options.epochs or max(8, math.ceil(400 / steps_per_epoch(options, rows, batch)))
+    conv = (0 if short else 5) if options.conv is None else options.conv
+    return replace(options, batch=batch, epochs=epochs, hidden=options.hidden or (128 if short else 64), conv=conv)
+
+
+def choose_batch_and_epochs(options: Any, cuts: list[int], segment: int) -> tuple[int, int]:
+    """Choose a forecaster's batch and epochs from the number of training steps of each series.
+
+    segment: origins of a row where there are no windows. Windows overlap, so a few of them are soon overfitted;
+    segments do not overlap, and 400 training steps suffice.
+    """
+    if options.scale == "fixed":
+        rows = sum(-(-cut // segment) for cut in cuts)
+        batch = options.batch or int(np.clip(2 ** round(math.log2(max(1, rows / 12))), 4, 32))
+        return batch, options.epochs or max(6, math.ceil(400 / math.ceil(rows / batch)))
+    count = min(options.windows_per_epoch, sum(cuts))
+    batch = options.batch or int(np.clip(2 ** round(math.log2(max(1, count / 40))), 16, 128))
+    return batch, options.epochs or (10 if sum(cuts) > options.windows_per_epoch else 6)
+
+
+def steps_per_epoch(options: Any, rows: int, batch: int) -> int:
+    """Return the number of training steps in an epoch."""
+    return math.ceil(rows * (1 - (options.hold_out or 0.0)) / batch)
