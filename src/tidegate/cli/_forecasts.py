@@ -121,7 +121,7 @@ def check_plot(args: argparse.Namespace) -> None:
     from ..plots import png
 
     with located("--plot"):
-        png.check(args.plot, [args.model, args.file], args.force)
+        png.check_path(args.plot, [args.model, args.file], args.force)
 
 
 def as_dict(found: Backtest) -> dict[str, Any]:
@@ -168,7 +168,7 @@ def drawn(one: Rolled, found: Backtest, path: str, force: bool = False) -> str:
 
     end = int(one.origins[-1]) + 1
     times = None if one.times is None else one.times[: end + len(one.truth[-1])]
-    png.forecast(
+    png.plot_forecast(
         path, one.track.truth[:end], one.forecasts[-1], found.quantiles, times, one.truth[-1],
         one.name or "the last forecast", found.columns, force,
     )  # fmt: skip
@@ -196,7 +196,7 @@ def predict(args: argparse.Namespace, predictor: Predictor) -> int:
 
         one = found[0]
         times = None if one.past is None or one.times is None else np.concatenate([one.past, one.times])
-        png.forecast(
+        png.plot_forecast(
             args.plot, one.history, one.values, one.forecast.quantiles, times, title=one.name or "forecast",
             names=one.forecast.columns, force=args.force,
         )  # fmt: skip
@@ -248,7 +248,7 @@ def written(history: Any, values: Any, quantiles: list[float], names: list[str])
 
     width = min(100, _console.columns())
     unicode = (sys.stdout.encoding or "").lower().startswith("utf")
-    return terminal.forecast(history, values, quantiles, width, unicode=unicode, names=names)
+    return terminal.plot_forecast(history, values, quantiles, width, unicode=unicode, names=names)
 
 
 def listing(one: Onward) -> str:

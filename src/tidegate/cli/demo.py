@@ -141,7 +141,7 @@ def check(folder: str, force: bool) -> None:
 
     for name in (TEXTS_MODEL, SERIES_MODEL):
         atomic.check(os.path.join(folder, name), model.KIND, force=force)
-    png.check(os.path.join(folder, PICTURE), force=force)
+    png.check_path(os.path.join(folder, PICTURE), force=force)
 
 
 def forecast(folder: str, force: bool) -> None:
