@@ -1,29 +1,36 @@
-# make demo | test | check | bench | docs | clean.  Another interpreter: make PYTHON=python3.12 test
+# make demo | test | test-all | check | bench | docs | clean.  Another interpreter: make PYTHON=python3.12 test
 
 PYTHON ?= python3
 VENV := .venv
 PY := $(VENV)/bin/python
 INSTALL := $(PY) -m pip install --disable-pip-version-check -c constraints.txt
 BENCH ?= $(filter-out clone,$(basename $(notdir $(sort $(wildcard bench/*.py)))))
+# As many processes as cores; make WORKERS=0 test for one that a debugger can stop.
+WORKERS ?= auto
+PYTEST := -m pytest -n $(WORKERS) --maxprocesses 16 --dist worksteal --doctest-modules src/tidegate tests --ignore tests/house
 SOURCES := pyproject.toml constraints.txt $(wildcard CMakeLists.txt) $(shell find native -type f 2>/dev/null)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench docs clean compiler
+.PHONY: help demo test test-all check bench docs clean compiler
 .NOTPARALLEL:
 
 help:
-	@echo "make demo    train on Reuters news, stream words; forecast a load curve (3 minutes)"
-	@echo "make test    all tests"
-	@echo "make check   lint, format, types, rules of the house"
-	@echo "make bench   measure speed into bench/runs/, accuracy and errors into bench/results/"
-	@echo "make docs    put the figures of both into README.md and docs/speed.md"
-	@echo "make clean   remove what these made"
+	@echo "make demo      train on Reuters news, stream words; forecast a load curve (3 minutes)"
+	@echo "make test      all tests but the slow ones, on all cores"
+	@echo "make test-all  all tests but those of make check"
+	@echo "make check     lint, format, types, rules of the house"
+	@echo "make bench     measure speed into bench/runs/, accuracy and errors into bench/results/"
+	@echo "make docs      put the figures of both into README.md and docs/"
+	@echo "make clean     remove what these made"
 
 demo: $(VENV)/train.stamp
 	@$(PY) -m tidegate demo
 
 test: $(VENV)/dev.stamp
-	@$(PY) -m pytest --doctest-modules src/tidegate tests
+	@$(PY) $(PYTEST) -m "not slow"
+
+test-all: $(VENV)/dev.stamp
+	@$(PY) $(PYTEST)
 
 check: $(VENV)/dev.stamp
 	@$(PY) -m ruff check . || { echo "make check: the lint above failed; try: $(PY) -m ruff check --fix ."; exit 1; }
@@ -35,7 +42,7 @@ bench: $(VENV)/bench.stamp
 	@for name in $(BENCH); do echo "== $$name"; $(PY) bench/$$name.py || exit 1; done
 
 docs: $(VENV)/dev.stamp
-	@$(PY) tools/readme.py
+	@$(PY) tools/figures.py
 
 $(VENV)/train.stamp: $(SOURCES) | $(PY) compiler
 	@echo "installing tidegate and what training (torch) and plots need into $(VENV)"

@@ -68,12 +68,19 @@ def measured(cell: str, dialect: dict[str, str], lengths: tuple[int, ...]) -> li
             for k, length in enumerate(lengths):
                 pairs = zip(answers[k], replay.stored[k], strict=True)
                 errors, limits = (np.concatenate(v) for v in ([abs(a - b) for a, b in pairs], bounds[k]))
-                rows.append({
-                    "cell": cell, "dialect": dialect, "compiler": name, "level": level, "steps": length,
-                    "error": float(errors.max()), "bound": float(limits[errors.argmax()]),
-                    "ratio": float(np.divide(errors, limits, out=np.zeros_like(errors), where=errors > 0).max()),
-                    "same_bits": raw(found[k]) == raw(base[k]),
-                })  # fmt: skip
+                rows.append(
+                    {
+                        "cell": cell,
+                        "dialect": dialect,
+                        "compiler": name,
+                        "level": level,
+                        "steps": length,
+                        "error": float(errors.max()),
+                        "bound": float(limits[errors.argmax()]),
+                        "ratio": float(np.divide(errors, limits, out=np.zeros_like(errors), where=errors > 0).max()),
+                        "same_bits": raw(found[k]) == raw(base[k]),
+                    }
+                )
     return rows
 
 
@@ -131,11 +138,18 @@ def summary(rows: list[Found]) -> list[Found]:
     for key in keys:
         mine = [r for r in rows if (r["compiler"], r["level"], r["steps"]) == key]
         worst = max(mine, key=lambda r: r["error"])
-        found.append({
-            "compiler": key[0], "level": key[1], "steps": key[2], "models": len(mine), "error": worst["error"],
-            "bound": worst["bound"], "ratio": max(r["ratio"] for r in mine),
-            "same_bits": sum(r["same_bits"] for r in mine),
-        })  # fmt: skip
+        found.append(
+            {
+                "compiler": key[0],
+                "level": key[1],
+                "steps": key[2],
+                "models": len(mine),
+                "error": worst["error"],
+                "bound": worst["bound"],
+                "ratio": max(r["ratio"] for r in mine),
+                "same_bits": sum(r["same_bits"] for r in mine),
+            }
+        )
     return found
 
 
@@ -154,9 +168,14 @@ def main() -> None:
         rows += measured(cell, dialect, tuple(options.lengths))
         clean += sanitized(cell, dialect) if "gcc" in compilers() else 0
     figures = {
-        "models": len(every), "compilers": versions(), "summary": summary(rows), "sanitizers": " ".join(SANITIZED),
-        "sanitized_ok": clean, "large": large(options.rows), "rows": rows,
-    }  # fmt: skip
+        "models": len(every),
+        "compilers": versions(),
+        "summary": summary(rows),
+        "sanitizers": " ".join(SANITIZED),
+        "sanitized_ok": clean,
+        "large": large(options.rows),
+        "rows": rows,
+    }
     record.write(options.out, "c_export", record.made(figures))
     if options.json:
         print(json.dumps(figures))

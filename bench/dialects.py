@@ -17,7 +17,7 @@ from common import record
 from tidegate import _native, cells
 from tidegate.runtime import compile
 from tidegate.verify import attach
-from tidegate.verify.mutants import mistaken
+from tidegate.verify.mutants import wrong_variants
 from tidegate.verify.replay import Replay, Result, torch
 from tidegate.verify.samples import sample
 
@@ -28,7 +28,7 @@ SAID = {True: "", False: "  OVER", None: "  no bound"}
 def measured(cell: str, dialect: dict[str, str], size: int, length: int) -> list[dict[str, Any]]:
     """One row for each target."""
     model = attach(sample(seed=1, features=size, size=size, cell=cell, dialect=dialect), lengths=(length,))
-    replay, wrong = Replay(model), mistaken(model)
+    replay, wrong = Replay(model), wrong_variants(model)
     rows = []
     for target in _native.targets():
         bounds = replay.bounds_on(target)
@@ -45,9 +45,16 @@ def measured(cell: str, dialect: dict[str, str], size: int, length: int) -> list
 def row(cell: str, dialect: dict[str, str], length: int, result: Result, mistaken: float | None) -> dict[str, Any]:
     said = [f"{k}={v}" for k, v in dialect.items() if v != cells.load(cell).dialect[k]]
     return {
-        "cell": cell, "dialect": ", ".join(said), "target": result.target, "steps": length, "error": result.error,
-        "bound": result.bound, "ratio": result.ratio, "ok": result.ok, "mistaken": mistaken,
-    }  # fmt: skip
+        "cell": cell,
+        "dialect": ", ".join(said),
+        "target": result.target,
+        "steps": length,
+        "error": result.error,
+        "bound": result.bound,
+        "ratio": result.ratio,
+        "ok": result.ok,
+        "mistaken": mistaken,
+    }
 
 
 def main() -> None:

@@ -76,13 +76,17 @@ def main() -> None:
     figures = {"set": options.set, "seed": options.seed, "rows": rows}
     record.write(options.out, "end_to_end", record.made(figures, "torch"))
     for row in rows[1:]:
-        print(f"fit {options.set} vs {row['engine']}: {row['cpu_ratio']:.2f}x the CPU seconds of {rows[0]['engine']}, "
-              f"{row['wall_ratio']:.2f}x on the wall")  # fmt: skip
+        print(
+            f"fit {options.set} vs {row['engine']}: {row['cpu_ratio']:.2f}x the CPU seconds of {rows[0]['engine']}, "
+            f"{row['wall_ratio']:.2f}x on the wall"
+        )
 
 
 def line(engine: str, of: dict[str, Any]) -> str:
-    return (f"{engine}: accuracy {100 * of['accuracy']:.2f} %, {of['epochs']} epochs, {of['cpu_s']:.1f} s of CPU, "
-            f"{of['wall_s']:.1f} s on the wall")  # fmt: skip
+    return (
+        f"{engine}: accuracy {100 * of['accuracy']:.2f} %, {of['epochs']} epochs, {of['cpu_s']:.1f} s of CPU, "
+        f"{of['wall_s']:.1f} s on the wall"
+    )
 
 
 def ratios(runs: list[dict[str, Any]], own: list[dict[str, Any]]) -> dict[str, float]:

@@ -37,12 +37,19 @@ def measured(size: int, length: int) -> list[dict[str, Any]]:
 
         right = judged(compile(model, target))
         ratios = {name: judged(compile(mutant, target)).ratio for name, mutant in wrong.items()}
-        rows.append({
-            "target": target, "steps": length,
-            "error": right.error, "bound": right.bound, "ratio": right.ratio,
-            "mutants": len(wrong), "caught": sum(r > 1 for r in ratios.values()),
-            "least_mutant": min(ratios, key=lambda name: ratios[name]), "least_ratio": min(ratios.values()),
-        })  # fmt: skip
+        rows.append(
+            {
+                "target": target,
+                "steps": length,
+                "error": right.error,
+                "bound": right.bound,
+                "ratio": right.ratio,
+                "mutants": len(wrong),
+                "caught": sum(r > 1 for r in ratios.values()),
+                "least_mutant": min(ratios, key=lambda name: ratios[name]),
+                "least_ratio": min(ratios.values()),
+            }
+        )
     return rows
 
 

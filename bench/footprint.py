@@ -138,8 +138,12 @@ def main() -> None:
                 found[name].append(measured(code, folder, name))
     rows = {n: tuple(map(statistics.median, zip(*v[1:], strict=True))) for n, v in found.items()}
     told = {n: {"cpu_s": c, "resident_mb": m} for n, (c, m) in rows.items()}
-    figures = {"runs": options.runs, "absent": forward.absent(options.peers, here), "cases": told,
-               "module_bytes": module_bytes()}  # fmt: skip
+    figures = {
+        "runs": options.runs,
+        "absent": forward.absent(options.peers, here),
+        "cases": told,
+        "module_bytes": module_bytes(),
+    }
     record.write(options.out, "footprint", record.made(figures, *here))
     report(rows)
 

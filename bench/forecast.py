@@ -34,7 +34,7 @@ from tidegate import cli
 from tidegate.backtest import Backtest, Rolled, backtest, forecaster
 from tidegate.cli._table import table
 from tidegate.data import catalogue
-from tidegate.tasks._baselines import Ridge, seasonal_naive
+from tidegate.tasks._baseline_models import Ridge, seasonal_naive
 from tidegate.tasks._forecast_metrics import score, seasonal_scale
 from tidegate.tasks.forecast import Options
 
@@ -249,12 +249,13 @@ def store(folder: Path, name: str, found: Figures) -> None:
 def shown(name: str, found: Figures) -> str:
     rows = [
         [
-            row["figure"], f"{statistics.mean(row['values']):,.{row['digits']}f}",
+            row["figure"],
+            f"{statistics.mean(row['values']):,.{row['digits']}f}",
             " ".join(f"{value:,.{row['digits']}f}" for value in row["values"]),
             "; ".join(f"{rival} {value:,.{row['digits']}f}" for rival, value in row["beside"].items()),
         ]
         for row in found["rows"]
-    ]  # fmt: skip
+    ]
     seeds = " ".join(map(str, found["seeds"]))
     return table([name, "mean of seeds", f"seeds {seeds}", "beside it"], rows, words_last=True)
 

@@ -20,7 +20,7 @@ from common import record
 
 import tidegate
 from tidegate import nn
-from tidegate.verify.carry import carried, trajectory
+from tidegate.verify.error_propagation import carried, trajectory
 from tidegate.verify.replay import TORCH_ERRORS, errors_on
 
 Random = np.random.Generator
@@ -88,11 +88,13 @@ def measured(seed: int) -> dict[str, Any]:
     error = abs(scores.values.astype(np.float64) - whole)
     back = (again[0] if isinstance(again, tuple) else again)[-1, 0].detach().numpy()
     return {
-        "modules": [str(m).replace("\n", " ") for m in made], "steps": steps,
-        "error": float(error.max()), "bound": float(bound[error.argmax()]),
+        "modules": [str(m).replace("\n", " ") for m in made],
+        "steps": steps,
+        "error": float(error.max()),
+        "bound": float(bound[error.argmax()]),
         "ratio": float(np.where(error == 0, 0, error / np.where(bound == 0, np.inf, bound)).max()),
         "back_equal": bool(np.array_equal(back, whole)),
-    }  # fmt: skip
+    }
 
 
 def main() -> None:
@@ -105,10 +107,12 @@ def main() -> None:
     rows = [measured(options.seed + i) for i in range(options.count)]
     worst = max(rows, key=lambda row: row["ratio"])
     found = {
-        "modules": len(rows), "within": sum(row["ratio"] <= 1 for row in rows),
+        "modules": len(rows),
+        "within": sum(row["ratio"] <= 1 for row in rows),
         "back_equal": sum(row["back_equal"] for row in rows),
-        "largest_error": max(row["error"] for row in rows), "worst": worst,
-    }  # fmt: skip
+        "largest_error": max(row["error"] for row in rows),
+        "worst": worst,
+    }
     record.write(options.out, "from_torch", record.made(found, "torch"))
     if options.json:
         print(json.dumps(found))

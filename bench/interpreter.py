@@ -58,9 +58,14 @@ def measured(target: str, size: int, batch: int, rounds: int) -> dict[str, Any]:
     times = [(timed(fused, calls), timed(tape, calls)) for _ in range(rounds)]
     low, middle, high = statistics.quantiles([b / a for a, b in times], n=4)
     return {
-        "target": target, "batch": batch, "size": size, "same_bits": same,
-        "ratio": middle, "quartiles": [low, high], "fused_us": statistics.median(a for a, _ in times) * 1e6,
-    }  # fmt: skip
+        "target": target,
+        "batch": batch,
+        "size": size,
+        "same_bits": same,
+        "ratio": middle,
+        "quartiles": [low, high],
+        "fused_us": statistics.median(a for a, _ in times) * 1e6,
+    }
 
 
 def main() -> None:

@@ -34,8 +34,16 @@ def parity(count: int) -> list[dict[str, Any]]:
             worst = {k: max(one[k] for one in of) for k in ("values", "gradients", "torch_values", "torch_gradients")}
             engines = sorted({one["engine"] for one in of})
             keys = sum(one["keys"] for one in of)
-            rows.append({"way": "chosen" if fused else "tape", "engines": engines, "dtype": dtype, "cases": len(of),
-                         "same_keys": keys, **worst})  # fmt: skip
+            rows.append(
+                {
+                    "way": "chosen" if fused else "tape",
+                    "engines": engines,
+                    "dtype": dtype,
+                    "cases": len(of),
+                    "same_keys": keys,
+                    **worst,
+                }
+            )
     return rows
 
 
@@ -45,11 +53,15 @@ def dialects() -> list[dict[str, Any]]:
     for name, dialect in nn_tapes.every():
         engine = nn.engine(cells.load(name, dialect).tape, torch.float64)
         for fused in (True, False) if engine != "tape" else (False,):
-            rows.append({
-                "cell": name, "dialect": dialect, "engine": engine if fused else "tape",
-                "from_numpy": nn_tapes.from_numpy(name, dialect, fused, 100),
-                "gradients_hold": nn_tapes.gradients_hold(name, dialect, fused),
-            })  # fmt: skip
+            rows.append(
+                {
+                    "cell": name,
+                    "dialect": dialect,
+                    "engine": engine if fused else "tape",
+                    "from_numpy": nn_tapes.from_numpy(name, dialect, fused, 100),
+                    "gradients_hold": nn_tapes.gradients_hold(name, dialect, fused),
+                }
+            )
     return rows
 
 
@@ -70,9 +82,14 @@ def scanned(steps: int, rows: int, hidden: int = 64, rounds: int = 5) -> dict[st
         exact.fused = False
         right = exact(x.double())[0]
     median = {name: statistics.median(both[fused]) for name, fused in (("scan", True), ("steps", False))}
-    return {"steps": steps, "rows": rows, "hidden": hidden, "milliseconds": {k: 1e3 * v for k, v in median.items()},
-            "times_faster": median["steps"] / median["scan"],
-            "error": float((y - right).abs().max() / right.abs().max())}  # fmt: skip
+    return {
+        "steps": steps,
+        "rows": rows,
+        "hidden": hidden,
+        "milliseconds": {k: 1e3 * v for k, v in median.items()},
+        "times_faster": median["steps"] / median["scan"],
+        "error": float((y - right).abs().max() / right.abs().max()),
+    }
 
 
 def seconds(what: Callable[[], None]) -> float:

@@ -18,7 +18,7 @@ from common import record
 from tidegate import cells
 from tidegate.formats.onnx.standard import form_of
 from tidegate.verify import onnx_target as target
-from tidegate.verify.carry import carried, flat_state, trajectory
+from tidegate.verify.error_propagation import carried, flat_state, trajectory
 from tidegate.verify.samples import sample
 
 SEQUENCES = 3

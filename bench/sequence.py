@@ -12,12 +12,17 @@ the core's most multiply-adds in float32, products only.
 from common import forward
 
 CASES = [
-    "1x1000x64x128", "32x100x64x128", "32x100x256x256", "64x256x512x512",
+    "1x1000x64x128",
+    "32x100x64x128",
+    "32x100x256x256",
+    "64x256x512x512",
     *(f"gru,compute=bf16:{shape}" for shape in ("32x100x64x128", "32x100x256x256", "64x256x512x512")),
-    "gru,weights=bf16:1x1000x64x128", "gru,compute=bf16:1x1000x64x128",
+    "gru,weights=bf16:1x1000x64x128",
+    "gru,compute=bf16:1x1000x64x128",
     *(f"{cell}:32x100x64x128" for cell in ("gru,reset=before", "gru,norm=layer", "lstm")),
-    "gru,reset=before:1x1000x64x128", "gru,reset=before:32x100x256x256",
-]  # fmt: skip
+    "gru,reset=before:1x1000x64x128",
+    "gru,reset=before:32x100x256x256",
+]
 
 if __name__ == "__main__":
     forward.ask("sequence", __doc__, CASES)

@@ -24,12 +24,12 @@ from common import fits, record
 
 from tidegate.cli._table import table
 from tidegate.data import catalogue
-from tidegate.features.series import Intake
+from tidegate.features.series import SeriesTransform
 from tidegate.runtime import Predictor, Stream, runner
 from tidegate.runtime import load as loaded
 from tidegate.tasks import load
 from tidegate.train import fit
-from tidegate.verify.carry import trajectory
+from tidegate.verify.error_propagation import trajectory
 
 Floats = npt.NDArray[np.float64]
 CHECKED = 200  # pushes whose answers are compared with those of whole series
@@ -74,8 +74,7 @@ def main() -> None:
     record.write(options.out, "series_stream", record.made(figures, "torch"))
     print(report(rows, options.streams))
 
-
-# ---- models, and the series that are pushed
+    # ---- models, and the series that are pushed
 
 
 def fitted(name: str, folder: Path) -> tuple[Predictor, list[Floats]]:
@@ -104,29 +103,33 @@ def waves(folder: Path) -> Path:
     path.write_text("\n".join(["x", *(f"{value:.4f}" for value in values)]) + "\n")
     return path
 
-
-# ---- what is measured
+    # ---- what is measured
 
 
 def measured(predictor: Predictor, series: list[Floats], pushes: int, streams: int) -> dict[str, Any]:
     """The figures of one model; error and bits first."""
-    intake = Intake.from_json(predictor.model.document["input"], predictor.model.tensors)
-    reach = intake.window.reach if intake.window else 0
+    transform = SeriesTransform.from_json(predictor.model.document["input"], predictor.model.tensors)
+    reach = transform.window.reach if transform.window else 0
     x = np.concatenate(series)[: reach + 20_000]
-    found = {"error": error(predictor, intake, x), **same_bits(predictor, intake, series, x)}
+    found = {"error": error(predictor, transform, x), **same_bits(predictor, transform, series, x)}
     stream, state = warmed(predictor, x, reach), warmed(predictor, x, reach).state
-    own, alone = pushed(stream, native(predictor, intake, x), x, pushes)
+    own, alone = pushed(stream, native(predictor, transform, x), x, pushes)
     cuts = statistics.quantiles(own, n=100)
     return {
         **found,
         "hidden": next(layer["size"] for layer in predictor.model.layers if layer["kind"] == "recurrent"),
-        "columns": x.shape[1], "reach": reach, "window": intake.window and intake.window.to_json(),
-        "us": 1e6 * statistics.median(own), "us_99": 1e6 * cuts[98], "native_us": 1e6 * statistics.median(alone),
+        "columns": x.shape[1],
+        "reach": reach,
+        "window": transform.window and transform.window.to_json(),
+        "us": 1e6 * statistics.median(own),
+        "us_99": 1e6 * cuts[98],
+        "native_us": 1e6 * statistics.median(alone),
         "ratio": statistics.median(a / b for a, b in zip(own, alone, strict=True)),
         "pool_us": 1e6 * pooled(predictor, x, reach, streams) / streams,
-        "layers_bytes": state.block.nbytes, "memory_bytes": len(state.pending),
-        "origins_a_second": rolling(predictor, x, reach) if intake.answer else None,
-    }  # fmt: skip
+        "layers_bytes": state.block.nbytes,
+        "memory_bytes": len(state.input_state),
+        "origins_a_second": rolling(predictor, x, reach) if transform.forecast else None,
+    }
 
 
 def warmed(predictor: Predictor, x: Floats, reach: int) -> Stream:
@@ -136,35 +139,39 @@ def warmed(predictor: Predictor, x: Floats, reach: int) -> Stream:
     return stream
 
 
-def error(predictor: Predictor, intake: Intake, x: Floats) -> float:
+def error(predictor: Predictor, transform: SeriesTransform, x: Floats) -> float:
     """The largest difference of a stream's answer from float64, in the units of the chain's outputs."""
-    reach = intake.window.reach if intake.window else min(len(x), CHECKED)
+    reach = transform.window.reach if transform.window else min(len(x), CHECKED)
     answer = warmed(predictor, x, reach).scores
-    steps = intake.treated(x[:reach], None)[0]
-    if intake.window:
-        rows, frame = intake.windows(steps, np.array([reach - 1]))
+    steps = transform.impute(x[:reach], None)[0]
+    if transform.window:
+        rows, frame = transform.windows(steps, np.array([reach - 1]))
         rows = rows[0]
     else:
-        rows, frame = intake.fixed(steps, 0), intake.fixed_frame(0) if intake.answer else None
+        rows, frame = transform.scale_fixed(steps, 0), transform.fixed_scaling(0) if transform.forecast else None
     exact = trajectory(predictor.model, rows).outputs[-1]
-    if frame is None or intake.answer is None:
+    if frame is None or transform.forecast is None:
         return float(np.abs(answer.values - exact).max())
-    restored = np.sort(frame.restored(exact[None], len(intake.answer.quantiles))[0], axis=-1)
+    restored = np.sort(frame.invert(exact[None], len(transform.forecast.quantiles))[0], axis=-1)
     return float((np.abs(answer.values - restored) / frame.spread[0][:, None]).max())
 
 
-def same_bits(predictor: Predictor, intake: Intake, series: list[Floats], x: Floats) -> dict[str, int]:
+def same_bits(predictor: Predictor, transform: SeriesTransform, series: list[Floats], x: Floats) -> dict[str, int]:
     """How many answers of streams and pools were compared with whole series. Ends the bench where bits differ."""
-    reach = intake.window.reach if intake.window else 0
+    reach = transform.window.reach if transform.window else 0
     begin, end = max(1, reach), min(len(x), max(1, reach) + CHECKED)
     pool, stream = predictor.pool(), warmed(predictor, x, begin)
     pool.push([("a", x[:begin])])
     steps = [(stream.push(row).values, pool.step(["a"], row[None])[0]) for row in x[begin:end]]
-    if intake.answer:
+    if transform.forecast:
         whole = predictor.forecasts(x, np.arange(begin, end))
     else:
         whole = np.stack([predictor.predict([x[: t + 1]])[0] for t in range(begin, end)])
-    alone = [(last_of(predictor, one), predictor.predict([one])[0]) for one in series[:20]] if not intake.answer else []
+    alone = (
+        [(last_of(predictor, one), predictor.predict([one])[0]) for one in series[:20]]
+        if not transform.forecast
+        else []
+    )
     pairs = [(mine, wanted) for both, wanted in zip(steps, whole, strict=True) for mine in both] + alone
     if wrong := sum(mine.tobytes() != wanted.tobytes() for mine, wanted in pairs):
         raise SystemExit(f"{wrong} of {len(pairs)} answers have other bits than those of whole series")
@@ -179,18 +186,18 @@ def last_of(predictor: Predictor, one: Floats) -> npt.NDArray[Any]:
     return np.asarray(stream.push(one[-1], end=True).values)
 
 
-def native(predictor: Predictor, intake: Intake, x: Floats) -> Callable[[], None]:
+def native(predictor: Predictor, transform: SeriesTransform, x: Floats) -> Callable[[], None]:
     """The run of the chain alone that a push asks for: of one step, or of a window."""
     model = predictor.model
     engine = runner(model, predictor.target)
-    steps = intake.treated(x[: max(1, intake.window.reach if intake.window else 1)], None)[0]
-    if intake.window:
-        rows = np.ascontiguousarray(intake.windows(steps, np.array([len(steps) - 1]))[0].swapaxes(0, 1))
+    steps = transform.impute(x[: max(1, transform.window.reach if transform.window else 1)], None)[0]
+    if transform.window:
+        rows = np.ascontiguousarray(transform.windows(steps, np.array([len(steps) - 1]))[0].swapaxes(0, 1))
         first = predictor.stream().state.block[None].copy()
         states, last, out = first.copy(), first.copy(), np.empty((1, engine.outputs), np.float32)
         lengths = np.array([len(rows)], np.int32)
         return lambda: engine.run(rows, lengths, states, last, out, False, 1)
-    row, state = intake.fixed(steps, 0)[-1].copy(), predictor.stream().state.block.copy()
+    row, state = transform.scale_fixed(steps, 0)[-1].copy(), predictor.stream().state.block.copy()
     one = np.empty(engine.outputs, np.float32)
     return lambda: engine.step(row, state, one)
 
@@ -241,8 +248,7 @@ def rolling(predictor: Predictor, x: Floats, reach: int) -> float:
         spent.append(time.thread_time() - start)
     return len(origins) / statistics.median(spent)
 
-
-# ---- what is said
+    # ---- what is said
 
 
 def checked_line(row: dict[str, Any]) -> str:
@@ -253,12 +259,13 @@ def report(rows: list[dict[str, Any]], streams: int) -> str:
     head = ["", "us a push", "99 %", "native alone", "ratio", f"us in a pool of {streams}", "state", "origins a second"]
     lines = [
         [
-            row["case"], *(f"{row[key]:.1f}" for key in ("us", "us_99", "native_us", "ratio", "pool_us")),
+            row["case"],
+            *(f"{row[key]:.1f}" for key in ("us", "us_99", "native_us", "ratio", "pool_us")),
             f"{row['layers_bytes']} + {row['memory_bytes']}",
             f"{row['origins_a_second']:,.0f}" if row["origins_a_second"] else "-",
         ]
         for row in rows
-    ]  # fmt: skip
+    ]
     return table(head, lines)
 
 

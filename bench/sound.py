@@ -27,10 +27,10 @@ from tidegate.cli._table import table
 from tidegate.data import catalogue
 from tidegate.errors import ModelFileError
 from tidegate.model import Model
+from tidegate.runtime.offline import runner
 from tidegate.runtime.precision import COMPUTE_BF16, WEIGHTS_BF16, arguments
-from tidegate.runtime.stages import runner
 from tidegate.verify import attach, verify
-from tidegate.verify.mutants import mistaken
+from tidegate.verify.mutants import wrong_variants
 from tidegate.verify.replay import Replay, Result, by_engine, raw
 from tidegate.verify.samples import sample
 
@@ -58,13 +58,22 @@ def random_models(count: int, seed: int) -> Iterator[tuple[str, Model]]:
         gain, both = float(draw.choice(GAINS)), bool(draw.random() < 0.2)
         pools = tuple(str(p) for p in POOLS if draw.random() < 0.4)
         model = sample(
-            seed=k, cell=None if cell == "none" else cell, dialect=dialect, size=int(draw.choice(WIDTHS)),
-            features=None if draw.random() < 0.3 else int(draw.integers(1, 17)), scale=bool(draw.random() < 0.5),
-            conv=(width := int(draw.choice([0, 0, 1, 2, 5, 9]))), centred=bool(draw.random() < 0.15) and width > 1,
-            direction="both" if both else "causal", depth=int(draw.choice([1, 1, 1, 2, 3])), over=pools,
-            norm=bool(draw.random() < 0.3), dense=draw.choice([None, None, "relu", "tanh", "sigmoid"]),
-            outputs=int(draw.integers(1, 9)), softmax=bool(draw.random() < 0.7),
-        )  # fmt: skip
+            seed=k,
+            cell=None if cell == "none" else cell,
+            dialect=dialect,
+            size=int(draw.choice(WIDTHS)),
+            features=None if draw.random() < 0.3 else int(draw.integers(1, 17)),
+            scale=bool(draw.random() < 0.5),
+            conv=(width := int(draw.choice([0, 0, 1, 2, 5, 9]))),
+            centred=bool(draw.random() < 0.15) and width > 1,
+            direction="both" if both else "causal",
+            depth=int(draw.choice([1, 1, 1, 2, 3])),
+            over=pools,
+            norm=bool(draw.random() < 0.3),
+            dense=draw.choice([None, None, "relu", "tanh", "sigmoid"]),
+            outputs=int(draw.integers(1, 9)),
+            softmax=bool(draw.random() < 0.7),
+        )
         length = int(draw.choice([2, 15, 37, 37, 37, 80]))
         yield f"{k}: {cell} gain {gain:g}, {length} steps", attach(scaled(model, gain), lengths=(1, length))
 
@@ -87,11 +96,17 @@ def measured(name: str, model: Model) -> dict[str, Any]:
     wrong = [(r.target, r.path, r.verdict) for r in results if r.ok is False]
     mutants, missed = wrong_ones(model)
     return {
-        "model": name, "verify_seconds": round(took, 2), "runs": len(ran), "over": len(wrong), "wrong": wrong,
+        "model": name,
+        "verify_seconds": round(took, 2),
+        "runs": len(ran),
+        "over": len(wrong),
+        "wrong": wrong,
         "open": sorted({f"{r.target}, {r.path}" for r in ran if r.ok is None}),
-        "by_steps": sum(r.verdict != "ok" and r.ok is True for r in ran), "worst_ratio": max(ratios, default=0.0),
-        "mutants": mutants, "missed": missed,
-    }  # fmt: skip
+        "by_steps": sum(r.verdict != "ok" and r.ok is True for r in ran),
+        "worst_ratio": max(ratios, default=0.0),
+        "mutants": mutants,
+        "missed": missed,
+    }
 
 
 def wrong_ones(model: Model) -> tuple[int, list[str]]:
@@ -100,7 +115,7 @@ def wrong_ones(model: Model) -> tuple[int, list[str]]:
         return 0, []
     replay, target, count, missed = Replay(model), _native.targets()[0], 0, []
     own = [raw(pair) for pair in replay.run(runner(model, target))]
-    for what, mutant in mistaken(model).items():
+    for what, mutant in wrong_variants(model).items():
         try:
             engine = runner(mutant, target)
         except ModelFileError:
@@ -127,11 +142,14 @@ def main() -> None:
             rows.append(measured(name, model))
             print(line(rows[-1]), flush=True)
     totals = {
-        "models": len(rows), "runs": sum(row["runs"] for row in rows), "over": sum(row["over"] for row in rows),
+        "models": len(rows),
+        "runs": sum(row["runs"] for row in rows),
+        "over": sum(row["over"] for row in rows),
         "models_with_open_runs": sum(bool(row["open"]) for row in rows),
         "worst_ratio": max((row["worst_ratio"] for row in rows), default=0.0),
-        "mutants": sum(row["mutants"] for row in rows), "missed": sum(len(row["missed"]) for row in rows),
-    }  # fmt: skip
+        "mutants": sum(row["mutants"] for row in rows),
+        "missed": sum(len(row["missed"]) for row in rows),
+    }
     record.write(args.out, "sound", record.made({**totals, "rows": rows}, "torch"))
     print(
         table(

@@ -20,8 +20,13 @@ from common import forward, interleaved, ours, record, torch_peers, training
 from common.cases import Case, parse
 from common.interleaved import Plan, Row, Work
 
-CASES = ["sequence:32x100x64x128", "sequence:32x100x256x256", "pool:10000x64x64", "training:32x100x64x128",
-         "training:32x100x256x256"]  # fmt: skip
+CASES = [
+    "sequence:32x100x64x128",
+    "sequence:32x100x256x256",
+    "pool:10000x64x64",
+    "training:32x100x64x128",
+    "training:32x100x256x256",
+]
 REST = 0.01
 By = dict[int, Work]
 

@@ -18,12 +18,19 @@ from common.interleaved import Plan, Row, Work
 from tidegate import _native
 
 CASES = [
-    "1x1000x64x128", "32x100x64x128", "32x100x256x256", "64x256x512x512", "32x100x32x32", "16x200x32x64",
+    "1x1000x64x128",
+    "32x100x64x128",
+    "32x100x256x256",
+    "64x256x512x512",
+    "32x100x32x32",
+    "16x200x32x64",
     "8x400x64x128",
     *(f"gru,reset=before:{shape}" for shape in ("1x1000x64x128", "32x100x64x128", "32x100x256x256")),
     "gru,norm=layer:32x100x64x128",
-    *(f"lstm:{shape}" for shape in ("32x100x64x128", "32x100x256x256")), "rnn:32x100x64x128", "mingru:32x100x64x128",
-]  # fmt: skip
+    *(f"lstm:{shape}" for shape in ("32x100x64x128", "32x100x256x256")),
+    "rnn:32x100x64x128",
+    "mingru:32x100x64x128",
+]
 WRONG = 1e-3  # no rounding of float32 takes a gradient so far, over its largest number
 
 
@@ -61,8 +68,13 @@ def measured(case: cases.Case, here: list[str], plan: Plan) -> Row:
     if not (errors[name] or 0.0) < WRONG:
         raise SystemExit(f"{case.called}: an error of {errors[name]} is no rounding; nothing is timed")
     row = interleaved.row(case.called, interleaved.taken(found, plan), errors)
-    return {**row, **forward.share(case, row["ours"]), "kind": case.kind, "plain": case.plain,
-            "engine": training.module(case).engine}  # fmt: skip
+    return {
+        **row,
+        **forward.share(case, row["ours"]),
+        "kind": case.kind,
+        "plain": case.plain,
+        "engine": training.module(case).engine,
+    }
 
 
 def main() -> None:

@@ -1,5 +1,5 @@
-// The Python module tidegate._native: arrays in through the buffer protocol, errors out as ValueError and TypeError.
-// Only this file and its like (bind_*.cc) know nanobind; they know the engine by its C API alone.
+// The Python module tidegate._native. It reads arrays through the buffer protocol and raises ValueError and TypeError.
+// Only this file and the other bind_*.cc use nanobind; they use the engine only through its C API.
 #include <nanobind/nanobind.h>
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/vector.h>
@@ -21,7 +21,7 @@ using tidegate::Message;
 namespace {
 
 template <class Number>
-Number choice(const std::string& name, const char* what, std::initializer_list<const char*> names) {
+Number parse_choice(const std::string& name, const char* what, std::initializer_list<const char*> names) {
   int number = 0;
   std::string known;
   for (const char* candidate : names) {
@@ -31,45 +31,45 @@ Number choice(const std::string& name, const char* what, std::initializer_list<c
   fail(PyExc_ValueError, "unknown %s '%.64s'; choose one of %s", what, name.c_str(), known.c_str());
 }
 
-tidegate_precision precision_of(const std::string& name) {
-  return choice<tidegate_precision>(name, "precision", {"float32", "weights=bf16", "compute=bf16"});
+tidegate_precision parse_precision(const std::string& name) {
+  return parse_choice<tidegate_precision>(name, "precision", {"float32", "weights=bf16", "compute=bf16"});
 }
 
 class Engine {
  public:
   Engine(const std::string& target, std::int64_t state_bytes, bool fused, const std::string& precision) {
     Message message;
-    message.raise(tidegate_open_in(precision_of(precision), target.c_str(), state_bytes, fused, &engine_, message.text,
-                                   sizeof message.text));
-    facts_ = tidegate_about(engine_);
+    message.check(tidegate_open_in(parse_precision(precision), target.c_str(), state_bytes, fused, &engine_,
+                                   message.text, sizeof message.text));
+    info_ = tidegate_get_info(engine_);
   }
   ~Engine() { tidegate_close(engine_); }
   Engine(const Engine&) = delete;
   Engine& operator=(const Engine&) = delete;
 
-  std::string target() const { return facts_.target; }
-  std::int64_t inputs() const { return facts_.inputs; }
-  std::int64_t outputs() const { return facts_.outputs; }
+  std::string target() const { return info_.target; }
+  std::int64_t inputs() const { return info_.inputs; }
+  std::int64_t outputs() const { return info_.outputs; }
   std::vector<int> fused_layers() const {
     std::vector<int> layers;
-    for (int i = 0; i < tidegate_about(engine_).layers; ++i)
-      if (tidegate_fused(engine_, i)) layers.push_back(i);
+    for (int i = 0; i < tidegate_get_info(engine_).layers; ++i)
+      if (tidegate_is_fused(engine_, i)) layers.push_back(i);
     return layers;
   }
 
   void embed(nb::handle weight_object, int add) {
     const Array weight(weight_object.ptr(), "weight", kFloat, 2);
     Message message;
-    message.raise(tidegate_add_embed(engine_, weight.shape(0), weight.shape(1), weight.data<float>(), add, message.text,
+    message.check(tidegate_add_embed(engine_, weight.shape(0), weight.shape(1), weight.data<float>(), add, message.text,
                                      sizeof message.text));
   }
 
   void dense(nb::handle weight_object, nb::handle bias_object, const std::string& activation, int add) {
     const Array weight(weight_object.ptr(), "weight", kFloat, 2), bias(bias_object.ptr(), "bias", kFloat, 1);
     bias.expect(0, weight.shape(0));
-    const auto kind = choice<tidegate_activation>(activation, "activation", {"none", "relu", "tanh", "sigmoid"});
+    const auto kind = parse_choice<tidegate_activation>(activation, "activation", {"none", "relu", "tanh", "sigmoid"});
     Message message;
-    message.raise(tidegate_add_dense(engine_, weight.shape(1), weight.shape(0), weight.data<float>(),
+    message.check(tidegate_add_dense(engine_, weight.shape(1), weight.shape(0), weight.data<float>(),
                                      bias.data<float>(), kind, add, message.text, sizeof message.text));
   }
 
@@ -80,9 +80,9 @@ class Engine {
     if (width < 1 || weight.shape(1) % width != 0)
       fail(PyExc_ValueError, "weight must have a multiple of width = %lld columns, found %zd",
            static_cast<long long>(width), weight.shape(1));
-    const auto kind = choice<tidegate_activation>(activation, "activation", {"none", "relu", "tanh", "sigmoid"});
+    const auto kind = parse_choice<tidegate_activation>(activation, "activation", {"none", "relu", "tanh", "sigmoid"});
     Message message;
-    message.raise(tidegate_add_conv(engine_, weight.shape(1) / width, weight.shape(0), width, weight.data<float>(),
+    message.check(tidegate_add_conv(engine_, weight.shape(1) / width, weight.shape(0), width, weight.data<float>(),
                                     bias.data<float>(), kind, past_offset, add, message.text, sizeof message.text));
   }
 
@@ -90,7 +90,7 @@ class Engine {
     const Array gain(gain_object.ptr(), "gain", kFloat, 1), bias(bias_object.ptr(), "bias", kFloat, 1);
     bias.expect(0, gain.shape(0));
     Message message;
-    message.raise(tidegate_add_norm(engine_, gain.shape(0), gain.data<float>(), bias.data<float>(), eps, add,
+    message.check(tidegate_add_norm(engine_, gain.shape(0), gain.data<float>(), bias.data<float>(), eps, add,
                                     message.text, sizeof message.text));
   }
 
@@ -98,7 +98,7 @@ class Engine {
     const Array mean(mean_object.ptr(), "mean", kFloat, 1), deviation(deviation_object.ptr(), "deviation", kFloat, 1);
     deviation.expect(0, mean.shape(0));
     Message message;
-    message.raise(tidegate_add_scale(engine_, mean.shape(0), mean.data<float>(), deviation.data<float>(), add,
+    message.check(tidegate_add_scale(engine_, mean.shape(0), mean.data<float>(), deviation.data<float>(), add,
                                      message.text, sizeof message.text));
   }
 
@@ -137,22 +137,22 @@ class Engine {
     for (nb::handle object : param_list) {
       const Array param(object.ptr(), "params", kFloat, 1);
       params.insert(params.end(), param.data<float>(), param.data<float>() + param.shape(0));
-      param_sizes.push_back(count(param.shape(0)));
+      param_sizes.push_back(to_int32(param.shape(0)));
     }
     tidegate_recurrent cell = {};
     cell.inputs = W.shape(1), cell.size = size, cell.project = Q ? Q->shape(0) : 0;
     cell.Q = Q ? Q->data<float>() : nullptr;
-    cell.instructions = count(tape.shape(0)), cell.output = output;
+    cell.instructions = to_int32(tape.shape(0)), cell.output = output;
     cell.tape = tape.data<std::int32_t>(), cell.widths = widths.data<std::int32_t>();
-    cell.consts_count = count(consts.shape(0)), cell.consts = consts.data<float>();
-    cell.gates = gates, cell.maps = count(R.shape(0) / size), cell.states = count(next.shape(0));
+    cell.consts_count = to_int32(consts.shape(0)), cell.consts = consts.data<float>();
+    cell.gates = gates, cell.maps = to_int32(R.shape(0) / size), cell.states = to_int32(next.shape(0));
     cell.W = W.data<float>(), cell.b = b.data<float>(), cell.R = R.data<float>(), cell.c = c.data<float>();
     cell.next = next.data<std::int32_t>();
     cell.state_offsets = offsets.data<std::int32_t>(), cell.state_sizes = sizes.data<std::int32_t>();
-    cell.params_count = count(static_cast<Py_ssize_t>(param_sizes.size()));
+    cell.params_count = to_int32(static_cast<Py_ssize_t>(param_sizes.size()));
     cell.params = params.data(), cell.param_sizes = param_sizes.data();
     Message message;
-    message.raise(tidegate_add_recurrent(engine_, &cell, add, message.text, sizeof message.text));
+    message.check(tidegate_add_recurrent(engine_, &cell, add, message.text, sizeof message.text));
   }
 
   void pool(std::int64_t size, const std::vector<std::string>& over, nb::handle score_object, float score_bias,
@@ -167,107 +167,111 @@ class Engine {
     }
     std::vector<std::int32_t> pools;
     for (const std::string& name : over)
-      pools.push_back(choice<tidegate_pool>(name, "pool", {"last", "mean", "max", "attention"}));
+      pools.push_back(parse_choice<tidegate_pool>(name, "pool", {"last", "mean", "max", "attention"}));
     Message message;
-    message.raise(tidegate_add_pool(engine_, size, count(static_cast<Py_ssize_t>(pools.size())), pools.data(),
+    message.check(tidegate_add_pool(engine_, size, to_int32(static_cast<Py_ssize_t>(pools.size())), pools.data(),
                                     offsets.data(), score ? score->data<float>() : nullptr, score_bias, add,
                                     message.text, sizeof message.text));
   }
 
   void softmax(std::int64_t size, int add) {
     Message message;
-    message.raise(tidegate_add_softmax(engine_, size, add, message.text, sizeof message.text));
+    message.check(tidegate_add_softmax(engine_, size, add, message.text, sizeof message.text));
   }
 
   void finish() {
     Message message;
-    message.raise(tidegate_finish(engine_, message.text, sizeof message.text));
-    facts_ = tidegate_about(engine_);
+    message.check(tidegate_finish(engine_, message.text, sizeof message.text));
+    info_ = tidegate_get_info(engine_);
   }
 
   void run(nb::handle x_object, nb::handle lengths_object, nb::handle in_object, nb::handle out_state_object,
-           nb::handle out_object, bool every, int threads) const {
+           nb::handle out_object, bool per_step, int threads) const {
     require_finished();
-    const Array x(x_object.ptr(), "x", facts_.ids ? kInt32 : kFloat, facts_.ids ? 2 : 3),
+    const Array x(x_object.ptr(), "x", info_.ids ? kInt32 : kFloat, info_.ids ? 2 : 3),
         lengths(lengths_object.ptr(), "lengths", kInt32, 1), state_in(in_object.ptr(), "state_in", kByte, 2),
-        state_out(out_state_object.ptr(), "state_out", kByte, 2, true), out(out_object.ptr(), "out", kFloat, every ? 3 : 2, true);
+        state_out(out_state_object.ptr(), "state_out", kByte, 2, true),
+        out(out_object.ptr(), "out", kFloat, per_step ? 3 : 2, true);
     const Py_ssize_t T = x.shape(0), B = x.shape(1);
-    if (!facts_.ids) x.expect(2, facts_.inputs);
+    if (!info_.ids) x.expect(2, info_.inputs);
     lengths.expect(0, B);
-    state_in.expect(0, B).expect(1, facts_.state_bytes);
-    state_out.expect(0, B).expect(1, facts_.state_bytes);
-    if (every) out.expect(0, T);
-    out.expect(every ? 1 : 0, B).expect(every ? 2 : 1, facts_.outputs);
+    state_in.expect(0, B).expect(1, info_.state_bytes);
+    state_out.expect(0, B).expect(1, info_.state_bytes);
+    if (per_step) out.expect(0, T);
+    out.expect(per_step ? 1 : 0, B).expect(per_step ? 2 : 1, info_.outputs);
     for (const Array* read : {&x, &lengths, &state_in}) {
-      state_out.apart(*read);
-      out.apart(*read);
+      state_out.check_no_overlap(*read);
+      out.check_no_overlap(*read);
     }
-    out.apart(state_out);
+    out.check_no_overlap(state_out);
     Message message;
     tidegate_status status;
     {
       const nb::gil_scoped_release release;
       status = tidegate_run(engine_, T, B, x.data<void>(), lengths.data<std::int32_t>(), state_in.data<std::uint8_t>(),
-                            state_out.data<std::uint8_t>(), out.data<float>(), every, threads, message.text,
+                            state_out.data<std::uint8_t>(), out.data<float>(), per_step, threads, message.text,
                             sizeof message.text);
     }
-    message.raise(status);
+    message.check(status);
   }
 
-  void pool_step(nb::handle ids_object, nb::handle x_object, nb::handle states_object, nb::handle out_object,
+  void step_many(nb::handle ids_object, nb::handle x_object, nb::handle states_object, nb::handle out_object,
                  int threads) const {
     require_finished();
-    const Array ids(ids_object.ptr(), "ids", kInt64, 1), x(x_object.ptr(), "x", facts_.ids ? kInt32 : kFloat, facts_.ids ? 1 : 2),
+    const Array ids(ids_object.ptr(), "ids", kInt64, 1),
+        x(x_object.ptr(), "x", info_.ids ? kInt32 : kFloat, info_.ids ? 1 : 2),
         states(states_object.ptr(), "states", kByte, 2, true), out(out_object.ptr(), "out", kFloat, 2, true);
     const Py_ssize_t n = ids.shape(0);
     x.expect(0, n);
-    if (!facts_.ids) x.expect(1, facts_.inputs);
-    states.expect(1, facts_.state_bytes);
-    out.expect(0, n).expect(1, facts_.outputs);
+    if (!info_.ids) x.expect(1, info_.inputs);
+    states.expect(1, info_.state_bytes);
+    out.expect(0, n).expect(1, info_.outputs);
     for (const Array* read : {&ids, &x}) {
-      states.apart(*read);
-      out.apart(*read);
+      states.check_no_overlap(*read);
+      out.check_no_overlap(*read);
     }
-    out.apart(states);
+    out.check_no_overlap(states);
     Message message;
     tidegate_status status;
     {
       const nb::gil_scoped_release release;
-      status = tidegate_pool_step(engine_, n, ids.data<std::int64_t>(), x.data<void>(), states.shape(0),
+      status = tidegate_step_many(engine_, n, ids.data<std::int64_t>(), x.data<void>(), states.shape(0),
                                   states.data<std::uint8_t>(), out.data<float>(), threads, message.text,
                                   sizeof message.text);
     }
-    message.raise(status);
+    message.check(status);
   }
 
  private:
   friend class Stepper;
-  static std::int32_t count(Py_ssize_t n) { return n > INT32_MAX ? INT32_MAX : static_cast<std::int32_t>(n); }
+  static std::int32_t to_int32(Py_ssize_t n) { return n > INT32_MAX ? INT32_MAX : static_cast<std::int32_t>(n); }
   void require_finished() const {
-    if (!facts_.finished) fail(PyExc_ValueError, "the engine is not finished: call finish() before running it");
+    if (!info_.finished) fail(PyExc_ValueError, "the engine is not finished: call finish() before running it");
   }
 
   tidegate_engine* engine_ = nullptr;
-  tidegate_facts facts_ = {};
+  tidegate_info info_ = {};
 };
 
-// The steps of one stream, whose state and output are looked at once.
+// Steps of one stream; its state and output are checked once, not at each step.
 class Stepper {
  public:
   Stepper(const Engine& engine, nb::handle state_object, nb::handle out_object)
-      : engine_(engine), state_(state_object.ptr(), "state", kByte, 1, true), out_(out_object.ptr(), "out", kFloat, 1, true) {
+      : engine_(engine),
+        state_(state_object.ptr(), "state", kByte, 1, true),
+        out_(out_object.ptr(), "out", kFloat, 1, true) {
     engine.require_finished();
-    state_.expect(0, engine.facts_.state_bytes);
-    out_.expect(0, engine.facts_.outputs);
-    out_.apart(state_);
+    state_.expect(0, engine.info_.state_bytes);
+    out_.expect(0, engine.info_.outputs);
+    out_.check_no_overlap(state_);
   }
 
   void step(nb::handle x_object) const {
-    const Array x(x_object.ptr(), "x", engine_.facts_.ids ? kInt32 : kFloat, 1);
-    x.expect(0, engine_.facts_.inputs);
-    state_.apart(x);
+    const Array x(x_object.ptr(), "x", engine_.info_.ids ? kInt32 : kFloat, 1);
+    x.expect(0, engine_.info_.inputs);
+    state_.check_no_overlap(x);
     Message message;
-    message.raise(tidegate_step(engine_.engine_, x.data<void>(), state_.data<std::uint8_t>(), out_.data<float>(),
+    message.check(tidegate_step(engine_.engine_, x.data<void>(), state_.data<std::uint8_t>(), out_.data<float>(),
                                 message.text, sizeof message.text));
   }
 
@@ -278,19 +282,21 @@ class Stepper {
 
 void step(const Engine& engine, nb::handle x, nb::handle state, nb::handle out) { Stepper(engine, state, out).step(x); }
 
-std::vector<std::string> names(const char* name_of(std::int32_t, int), const std::string& precision) {
+std::vector<std::string> target_names(const char* name_of(std::int32_t, int), const std::string& precision) {
   std::vector<std::string> all;
-  for (int i = 0; const char* name = name_of(precision_of(precision), i); ++i) all.emplace_back(name);
+  for (int i = 0; const char* name = name_of(parse_precision(precision), i); ++i) all.emplace_back(name);
   return all;
 }
 
-std::vector<std::string> compiled(const std::string& precision) { return names(tidegate_compiled_in, precision); }
-std::vector<std::string> targets(const std::string& precision) { return names(tidegate_target_in, precision); }
+std::vector<std::string> compiled_targets(const std::string& precision) {
+  return target_names(tidegate_compiled_target_in, precision);
+}
+std::vector<std::string> targets(const std::string& precision) { return target_names(tidegate_target_in, precision); }
 
 std::string default_target(const std::string& precision) {
   const char* name = nullptr;
   Message message;
-  message.raise(tidegate_default_target_in(precision_of(precision), &name, message.text, sizeof message.text));
+  message.check(tidegate_default_target_in(parse_precision(precision), &name, message.text, sizeof message.text));
   return name;
 }
 
@@ -306,7 +312,7 @@ nb::dict opcodes() {
 
 nb::dict errors() {
   nb::dict all;
-  for (const std::string& target : compiled("compute=bf16")) {
+  for (const std::string& target : compiled_targets("compute=bf16")) {
     nb::dict bounds;
     bounds["sigmoid_abs"] = TIDEGATE_SIGMOID_ABS;
     bounds["tanh_rel"] = TIDEGATE_TANH_REL;
@@ -322,19 +328,20 @@ NB_MODULE(_native, module) {
   nb::register_exception_translator([](const std::exception_ptr& thrown, void*) {
     try {
       std::rethrow_exception(thrown);
-    } catch (const tidegate::Raised&) {  // Python's error is set already
+    } catch (const tidegate::PythonError&) {  // Python's error is set already
     }
   });
-  const auto array = [](const char* name) { return nb::arg(name).none(); };  // None reaches the sentence of Array
+  // None is allowed here so that Array reports it
+  const auto array = [](const char* name) { return nb::arg(name).none(); };
   module.attr("OPCODES") = opcodes();
   module.attr("ERRORS") = errors();
   const auto precision = nb::arg("precision") = "float32";
-  module.def("compiled", compiled, precision);
+  module.def("compiled_targets", compiled_targets, precision);
   module.def("targets", targets, precision);
   module.def("default_target", default_target, precision);
   tidegate::bind_training(module);
   tidegate::bind_pooling(module);
-  tidegate::bind_learning(module);
+  tidegate::bind_embedding_adamw(module);
   nb::class_<Stepper>(module, "Stepper")
       .def(nb::init<const Engine&, nb::handle, nb::handle>(), nb::arg("engine"), array("state"), array("out"),
            nb::keep_alive<1, 2>())
@@ -353,16 +360,16 @@ NB_MODULE(_native, module) {
       .def("norm", &Engine::norm, array("gain"), array("bias"), nb::arg("eps"), nb::arg("add") = -1)
       .def("scale", &Engine::scale, array("mean"), array("deviation"), nb::arg("add") = -1)
       .def("recurrent", &Engine::recurrent, array("tape"), array("consts"), array("widths"), nb::arg("gates"),
-           nb::arg("output"), array("next"), array("state_offsets"), array("state_sizes"), array("W"),
-           array("b"), array("R"), array("c"), nb::arg("params"), nb::arg("size"), nb::arg("add") = -1,
+           nb::arg("output"), array("next"), array("state_offsets"), array("state_sizes"), array("W"), array("b"),
+           array("R"), array("c"), nb::arg("params"), nb::arg("size"), nb::arg("add") = -1,
            nb::arg("Q").none() = nb::none())
       .def("pool", &Engine::pool, nb::arg("size"), nb::arg("over"), array("score"), nb::arg("score_bias"),
            nb::arg("offsets"), nb::arg("add") = -1)
       .def("softmax", &Engine::softmax, nb::arg("size"), nb::arg("add") = -1)
       .def("finish", &Engine::finish)
-      .def("run", &Engine::run, array("x"), array("lengths"), array("state_in"), array("state_out"),
-           array("out"), nb::arg("every"), nb::arg("threads"))
+      .def("run", &Engine::run, array("x"), array("lengths"), array("state_in"), array("state_out"), array("out"),
+           nb::arg("per_step"), nb::arg("threads"))
       .def("step", step, array("x"), array("state"), array("out"))
-      .def("pool_step", &Engine::pool_step, array("ids"), array("x"), array("states"), array("out"),
+      .def("step_many", &Engine::step_many, array("ids"), array("x"), array("states"), array("out"),
            nb::arg("threads"));
 }

@@ -1,4 +1,4 @@
-// Training's part of the Python module.
+// The parts of the Python module that are for training.
 #pragma once
 
 #include <nanobind/nanobind.h>
@@ -10,6 +10,6 @@ namespace tidegate {
 
 void bind_training(nanobind::module_& module);
 void bind_pooling(nanobind::module_& module);
-void bind_learning(nanobind::module_& module);
+void bind_embedding_adamw(nanobind::module_& module);
 
 }  // namespace tidegate

@@ -1,4 +1,4 @@
-// The message of a call of the C API, raised in Python when the call failed.
+// The message buffer of a C API call; raises Python's error if the call failed.
 #pragma once
 
 #include "array.h"
@@ -6,11 +6,13 @@
 namespace tidegate {
 
 struct Message {
-  char text[TIDEGATE_MESSAGE];  // only an error fills it
-  void raise(tidegate_status status) const {
+  char text[TIDEGATE_MESSAGE];  // filled only on errors
+  void check(tidegate_status status) const {
     if (status == TIDEGATE_OK) return;
-    fail(status == TIDEGATE_VALUE ? PyExc_ValueError : status == TIDEGATE_MEMORY ? PyExc_MemoryError : PyExc_RuntimeError,
-         "%s", text);
+    PyObject* const type = status == TIDEGATE_VALUE    ? PyExc_ValueError
+                           : status == TIDEGATE_MEMORY ? PyExc_MemoryError
+                                                       : PyExc_RuntimeError;
+    fail(type, "%s", text);
   }
 };
 

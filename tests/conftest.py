@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+
+from forks import Forks
 
 ROOT = Path(__file__).resolve().parents[1]
 os.environ.setdefault("SCIPY_ARRAY_API", "1")  # without it, set before SciPy loads, scikit-learn skips a check
@@ -30,6 +32,7 @@ def root() -> Path:
     return ROOT
 
 
+PLAIN = {"COLUMNS": "80", "NO_COLOR": "1"}
 Outcome = subprocess.CompletedProcess[str]
 
 
@@ -39,7 +42,7 @@ def run_python(*args: str, stdin: str | None = None, cwd: Path | None = None, **
         [sys.executable, *args],
         input=stdin,
         cwd=cwd,
-        env={**os.environ, "COLUMNS": "80", "NO_COLOR": "1", **env},
+        env={**os.environ, **PLAIN, **env},
         capture_output=True,
         text=True,
         timeout=300,
@@ -52,17 +55,26 @@ def python() -> Callable[..., Outcome]:
     return run_python
 
 
+def command_line(before: str) -> Iterator[Callable[..., Outcome]]:
+    with Forks(before) as forks:
+        code = "import sys\nfrom tidegate.cli import main\nsys.exit(main(sys.argv[1:]))"
+
+        def run(*args: object, stdin: str | None = None, cwd: Path | None = None, **env: str) -> Outcome:
+            return forks.run(code, *map(str, args), stdin=stdin, cwd=cwd, env={**PLAIN, **env})
+
+        yield run
+
+
 @pytest.fixture(scope="session")
-def tidegate() -> Callable[..., Outcome]:
+def tidegate() -> Iterator[Callable[..., Outcome]]:
     """The command line in a process of its own: `tidegate("info", "--json")`."""
-    return lambda *args, **more: run_python("-m", "tidegate", *map(str, args), **more)
+    yield from command_line("import tidegate.cli, tidegate.nn, tidegate.runtime, tidegate.train")
 
 
 @pytest.fixture(scope="session")
-def tidegate_without_torch() -> Callable[..., Outcome]:
+def tidegate_without_torch() -> Iterator[Callable[..., Outcome]]:
     """The same in a process where torch cannot be imported."""
-    code = WITHOUT_TORCH + "from tidegate.cli import main\nsys.exit(main(sys.argv[1:]))"
-    return lambda *args, **more: run_python("-c", code, *map(str, args), **more)
+    yield from command_line(WITHOUT_TORCH + "import tidegate.cli, tidegate.runtime")
 
 
 @pytest.fixture(scope="session")

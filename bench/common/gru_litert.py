@@ -90,10 +90,17 @@ def graph(weights: Weights, rows: int) -> bytes:
         made.operator("FULLY_CONNECTED", [side, matrix, bias], [f"{side}g"])
         made.operator("SPLIT", ["axis", f"{side}g"], gates, numSplits=3)
     for kind, inputs, output in (
-        ("ADD", ["xr", "hr"], "ar"), ("LOGISTIC", ["ar"], "r"), ("ADD", ["xz", "hz"], "az"), ("LOGISTIC", ["az"], "z"),
-        ("MUL", ["r", "hn"], "rn"), ("ADD", ["xn", "rn"], "an"), ("TANH", ["an"], "n"), ("SUB", ["h", "n"], "d"),
-        ("MUL", ["z", "d"], "zd"), ("ADD", ["n", "zd"], "next"),
-    ):  # fmt: skip
+        ("ADD", ["xr", "hr"], "ar"),
+        ("LOGISTIC", ["ar"], "r"),
+        ("ADD", ["xz", "hz"], "az"),
+        ("LOGISTIC", ["az"], "z"),
+        ("MUL", ["r", "hn"], "rn"),
+        ("ADD", ["xn", "rn"], "an"),
+        ("TANH", ["an"], "n"),
+        ("SUB", ["h", "n"], "d"),
+        ("MUL", ["z", "d"], "zd"),
+        ("ADD", ["n", "zd"], "next"),
+    ):
         made.operator(kind, inputs, [made.tensor(output, (rows, H))])
     return made.written(["x", "h"], ["next"])
 

@@ -44,9 +44,12 @@ def graph(weights: Weights) -> bytes:
     shapes = {"x": ["T", "B", I], "h": [1, "B", H], "y": ["T", 1, "B", H], "last": [1, "B", H]}
     value = {name: helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name, shape in shapes.items()}
     body = helper.make_graph(
-        [node], "gru", [value["x"], value["h"]], [value["y"], value["last"]],
+        [node],
+        "gru",
+        [value["x"], value["h"]],
+        [value["y"], value["last"]],
         [numpy_helper.from_array(array, name) for name, array in constants.items()],
-    )  # fmt: skip
+    )
     return helper.make_model(body, opset_imports=[helper.make_opsetid("", 17)], ir_version=8).SerializeToString()
 
 

@@ -65,13 +65,21 @@ def row(called: str, times: Times, errors: dict[str, float | None], **more: Any)
     """The figures of a case: ours is the first of `times`; a peer's ratio is its time over ours of the same round."""
     (_, own), *others = times.items()
     peers = {
-        name: {"error": errors.get(name), **middle(of), "ratio": (ratios := over(of, own))[1],
-               "quartiles": [ratios[0], ratios[2]]}
+        name: {
+            "error": errors.get(name),
+            **middle(of),
+            "ratio": (ratios := over(of, own))[1],
+            "quartiles": [ratios[0], ratios[2]],
+        }
         for name, of in others
-    }  # fmt: skip
+    }
     name = next(iter(times))
-    return {"case": called, "ours": {"name": name, "error": errors[name], **middle(own), **more},
-            "rounds": len(own), "peers": peers}  # fmt: skip
+    return {
+        "case": called,
+        "ours": {"name": name, "error": errors[name], **middle(own), **more},
+        "rounds": len(own),
+        "peers": peers,
+    }
 
 
 def middle(times: list[float]) -> Row:

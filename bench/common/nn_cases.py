@@ -35,9 +35,11 @@ def case(seed: int) -> Case:
     kind = draw.choice(["GRU", "LSTM", "RNN"])
     hidden = draw.choice([1, 2, 3, 5, 8, 17, 33])
     options: dict[str, Any] = {
-        "num_layers": draw.randint(1, 3), "bias": draw.random() < 0.7, "batch_first": draw.random() < 0.5,
+        "num_layers": draw.randint(1, 3),
+        "bias": draw.random() < 0.7,
+        "batch_first": draw.random() < 0.5,
         "bidirectional": draw.random() < 0.5,
-    }  # fmt: skip
+    }
     if kind == "RNN":
         options["nonlinearity"] = draw.choice(["tanh", "relu"])
     if kind == "LSTM" and hidden > 1 and draw.random() < 0.5:
@@ -152,7 +154,11 @@ def measured(chosen: Case, fused: bool, native: bool = True) -> dict[str, Any]:
     rounded = Given([v.to(dtype) for v in what.rows], [v.to(dtype) for v in what.hx], what.random)
     exact_values, exact_grads = answers(chosen, exact, rounded.to(torch.float64))
     return {
-        "engine": own.engine, "keys": keys, "dtype": str(dtype).removeprefix("torch."),
-        "values": apart(values, their_values), "gradients": apart(grads, their_grads),
-        "torch_values": apart(their_values, exact_values), "torch_gradients": apart(their_grads, exact_grads),
-    }  # fmt: skip
+        "engine": own.engine,
+        "keys": keys,
+        "dtype": str(dtype).removeprefix("torch."),
+        "values": apart(values, their_values),
+        "gradients": apart(grads, their_grads),
+        "torch_values": apart(their_values, exact_values),
+        "torch_gradients": apart(their_grads, exact_grads),
+    }

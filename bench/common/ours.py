@@ -10,10 +10,10 @@ import numpy.typing as npt
 
 from tidegate import _native
 from tidegate.model import Model
-from tidegate.oracle import Oracle
+from tidegate.reference import Reference
 from tidegate.runtime import compile
 from tidegate.runtime.precision import FLOAT32, precision_of, with_rounded_weights
-from tidegate.verify.carry import carried, each_step, trajectory
+from tidegate.verify.error_propagation import carried, each_step, trajectory
 from tidegate.verify.replay import arrays, errors_on, single_steps
 from tidegate.verify.samples import sample
 
@@ -37,7 +37,7 @@ def given(case: Case) -> Float:
 
 def exact(case: Case, of: Model, x: Float) -> npt.NDArray[np.float64]:
     """What float64 makes of x, as `Work.left` of the case has it."""
-    outputs = Oracle(of).run(x)[0]
+    outputs = Reference(of).run(x)[0]
     return outputs[-1] if case.stepwise else outputs
 
 
@@ -58,7 +58,7 @@ def work(case: Case, of: Model, engine: _native.Engine, x: Float, threads: int =
         return Work(lambda: engine.run(x, lengths, states, last, every, True, threads), lambda: every)
     if case.kind == "pool":
         batches, ids = itertools.cycle(list(x)), np.arange(B)
-        return Work(lambda: engine.pool_step(ids, next(batches), states, out, threads), lambda: out)
+        return Work(lambda: engine.step_many(ids, next(batches), states, out, threads), lambda: out)
     rows, stepper = itertools.cycle(list(x[:, 0])), _native.Stepper(engine, states[0], out[0])
     return Work(lambda: stepper.step(next(rows)), lambda: out)
 

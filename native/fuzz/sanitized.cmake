@@ -1,5 +1,5 @@
-# All that is built watches for bad addresses and undefined behaviour, and stops at the first. libFuzzer where the compiler
-# has it; elsewhere driver.cc tries random inputs.
+# Everything is built with the address and undefined behaviour sanitizers, and stops at the first error. Uses libFuzzer where
+# the compiler has it; elsewhere driver.cc tries random inputs.
 include(CheckCXXSourceCompiles)
 set(CMAKE_REQUIRED_FLAGS -fsanitize=fuzzer)
 check_cxx_source_compiles(

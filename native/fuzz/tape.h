@@ -1,4 +1,4 @@
-// A random cell: arrays of a tidegate_recurrent, each of the size that the header promises.
+// A random cell: the arrays of a tidegate_recurrent, each of the length that the header asks for.
 #pragma once
 
 #include <functional>
@@ -11,21 +11,21 @@ namespace fuzz {
 
 class Cell {
  public:
-  // room(floats): the byte offset of a state array.
-  Cell(Input& in, std::int64_t inputs, const std::function<std::int32_t(std::int64_t)>& room);
-  // Valid as long as the cell lives.
-  tidegate_recurrent described() const;
+  // reserve_state(floats) returns the byte offset of a state array.
+  Cell(Input& in, std::int64_t inputs, const std::function<std::int32_t(std::int64_t)>& reserve_state);
+  // The result points into this cell.
+  tidegate_recurrent as_struct() const;
 
   std::int64_t size, project;
 
  private:
-  void sizes(const std::function<std::int32_t(std::int64_t)>& room);
-  void gru();
-  void instructions(Input& in);
-  void one(Input& in);
-  void results(Input& in);
-  void put(std::int32_t opcode, std::int32_t a, std::int32_t b, std::int64_t width);
-  std::int32_t of_width(std::int64_t width, std::int32_t from) const;  // a register, or -1
+  void choose_sizes(const std::function<std::int32_t(std::int64_t)>& reserve_state);
+  void append_gru();
+  void append_instructions(Input& in);
+  void append_random(Input& in);
+  void choose_outputs(Input& in);
+  void append(std::int32_t opcode, std::int32_t a, std::int32_t b, std::int64_t width);
+  std::int32_t find_register(std::int64_t width, std::int32_t from) const;  // a register of this width, or -1
   std::int64_t outputs() const { return project ? project : size; }
 
   Input& in_;

@@ -1,11 +1,12 @@
-// Fuzz target: bytes describe a cell, a batch of rows of unequal lengths, and gradients. Cell, sizes and rows may be
-// anything; arrays are as long as tidegate.h says. Beside the sanitizers it finds bits of outputs and gradients that depend
-// on threads, on other rows or on what else is asked for, and inputs that are written to.
+// Fuzz target: bytes describe a cell, a batch of rows of unequal lengths, and gradients. The cell, sizes and row counts
+// may be anything; arrays have the lengths that tidegate.h asks for. Besides what the sanitizers find, it finds outputs
+// and gradients whose bits depend on threads, on other rows or on which results are requested, and inputs that are
+// written to.
 #include <cstring>
 #include <numeric>
 #include <string>
 
-#include "chain.h"
+#include "engine_pair.h"
 
 using fuzz::Input;
 using fuzz::require;
@@ -14,186 +15,234 @@ namespace {
 
 using Floats = std::vector<float>;
 
-constexpr float kUntouched = 7.0f;
+constexpr float kSentinel = 7.0f;
 
-struct Facts {
-  std::int64_t gates, maps, states, own;
+struct CellShape {
+  std::int64_t gates, maps, states, params;
 };
-constexpr Facts kCells[] = {{3, 3, 1, 0}, {3, 3, 1, 0}, {4, 4, 2, 0}, {1, 1, 1, 0}, {1, 1, 1, 0},
-                            {2, 0, 1, 0}, {3, 3, 1, 0}, {3, 3, 1, 0}, {4, 4, 2, 3}};
-static_assert(sizeof kCells / sizeof *kCells == TIDEGATE_CELLS, "a cell has no figures here");
+constexpr CellShape kCells[] = {{3, 3, 1, 0}, {3, 3, 1, 0}, {4, 4, 2, 0}, {1, 1, 1, 0}, {1, 1, 1, 0},
+                                {2, 0, 1, 0}, {3, 3, 1, 0}, {3, 3, 1, 0}, {4, 4, 2, 3}};
+static_assert(sizeof kCells / sizeof *kCells == TIDEGATE_CELLS, "every cell has its shape here");
 
 bool allowed(std::int64_t size) { return size >= 1 && size <= TIDEGATE_MAX_SIZE; }
 
-// One NaN is as good as another.
+// Compare bits, except that any NaN equals any other.
 bool same(const Floats& a, const Floats& b) {
   for (std::size_t i = 0; i < a.size(); ++i)
     if (std::memcmp(&a[i], &b[i], sizeof(float)) != 0 && (a[i] == a[i] || b[i] == b[i])) return false;
   return a.size() == b.size();
 }
 
-// The arrays of a call, and the structure that points to them.
+// The arrays of a call, and the struct that points to them.
 struct Batch {
   explicit Batch(Input& in) : target(tidegate_target(static_cast<int>(in.below(4)))) {
     if (!target) target = in.once_in(8) ? "none" : tidegate_target(0);
-    const std::int64_t cell = in.below(TIDEGATE_CELLS), normed = in.once_in(3) ? TIDEGATE_CELL_NORMED : 0;
-    const std::int64_t I = in.size(1 + in.below(in.once_in(8) ? 130 : 24)), H = in.size(1 + in.below(in.once_in(8) ? 130 : 40));
+    const std::int64_t cell = in.below(TIDEGATE_CELLS), normed = in.once_in(3) ? TIDEGATE_CELL_WITH_NORMS : 0;
+    const std::int64_t I = in.size(1 + in.below(in.once_in(8) ? 130 : 24));
+    const std::int64_t H = in.size(1 + in.below(in.once_in(8) ? 130 : 40));
     std::int64_t count = in.once_in(6) ? 1 + in.below(100) : 1 + in.below(6);
-    const std::int64_t T = in.given(1 + in.below(count > 8 ? 5 : 40));
+    const std::int64_t T = in.maybe_hostile(1 + in.below(count > 8 ? 5 : 40));
     if (T > 4096) throw fuzz::Skip();
     for (std::int64_t t = 0; t < T; ++t) {
       if (t > 0 && in.once_in(3)) count = 1 + in.below(256) % count;
-      rows.push_back(in.given(count));
+      batch_sizes.push_back(in.maybe_hostile(count));
     }
-    given = {in.given32(cell + normed), T, I, H, rows.data(), nullptr, nullptr, nullptr, nullptr, nullptr, nullptr, nullptr};
-    fits = given.cell >= 0 && (given.cell & ~TIDEGATE_CELL_NORMED) < TIDEGATE_CELLS && allowed(I) && allowed(H) && T >= 1;
-    for (std::int64_t t = 0; fits && t < T; ++t)
-      fits = rows[static_cast<std::size_t>(t)] >= 1 && (t == 0 || rows[static_cast<std::size_t>(t)] <= rows[static_cast<std::size_t>(t - 1)]);
-    if (fits) fill(in);
+    args = {in.maybe_hostile32(cell + normed),
+            T,
+            I,
+            H,
+            batch_sizes.data(),
+            nullptr,
+            nullptr,
+            nullptr,
+            nullptr,
+            nullptr,
+            nullptr,
+            nullptr};
+    valid = args.cell >= 0 && (args.cell & ~TIDEGATE_CELL_WITH_NORMS) < TIDEGATE_CELLS && allowed(I) && allowed(H) &&
+            T >= 1;
+    for (std::int64_t t = 0; valid && t < T; ++t)
+      valid = batch_sizes[static_cast<std::size_t>(t)] >= 1 &&
+              (t == 0 || batch_sizes[static_cast<std::size_t>(t)] <= batch_sizes[static_cast<std::size_t>(t - 1)]);
+    if (valid) fill(in);
   }
 
   void fill(Input& in) {
-    const Facts& facts = kCells[given.cell & ~TIDEGATE_CELL_NORMED];
-    const std::int64_t H = given.size, I = given.inputs;
-    if (rows[0] > 4096) throw fuzz::Skip();
-    entries = std::accumulate(rows.begin(), rows.end(), std::int64_t{0});
-    own_rows = facts.own + (given.cell >= TIDEGATE_CELL_NORMED ? 2 * (facts.gates + facts.maps) : 0);
-    x = in.floats(entries, I), W = in.floats(facts.gates, H, I), b = in.floats(facts.gates, H);
-    R = in.floats(facts.maps, H, H), c = in.floats(facts.maps, H), first = in.floats(facts.states, rows[0], H);
-    own = in.floats(own_rows, H), dy = in.floats(entries, H), dlast = in.floats(facts.states, rows[0], H);
-    point();
+    const CellShape& shape = kCells[args.cell & ~TIDEGATE_CELL_WITH_NORMS];
+    const std::int64_t H = args.size, I = args.inputs;
+    if (batch_sizes[0] > 4096) throw fuzz::Skip();
+    entries = std::accumulate(batch_sizes.begin(), batch_sizes.end(), std::int64_t{0});
+    params_rows = shape.params + (args.cell >= TIDEGATE_CELL_WITH_NORMS ? 2 * (shape.gates + shape.maps) : 0);
+    x = in.floats(entries, I), W = in.floats(shape.gates, H, I), b = in.floats(shape.gates, H);
+    R = in.floats(shape.maps, H, H), c = in.floats(shape.maps, H),
+    initial_states = in.floats(shape.states, batch_sizes[0], H);
+    params = in.floats(params_rows, H), dy = in.floats(entries, H),
+    dfinal_states = in.floats(shape.states, batch_sizes[0], H);
+    set_pointers();
   }
 
-  void point() {
-    given.rows = rows.data(), given.steps = static_cast<std::int64_t>(rows.size()), given.x = x.data();
-    given.W = W.data(), given.b = b.data(), given.R = R.data(), given.c = c.data();
-    given.first = first.data(), given.own = own.empty() ? nullptr : own.data();
+  void set_pointers() {
+    args.batch_sizes = batch_sizes.data(), args.steps = static_cast<std::int64_t>(batch_sizes.size()),
+    args.x = x.data();
+    args.W = W.data(), args.b = b.data(), args.R = R.data(), args.c = c.data();
+    args.initial_states = initial_states.data(), args.params = params.empty() ? nullptr : params.data();
   }
 
-  // Row r alone, with the same weights.
-  Batch alone(std::size_t r) const {
+  // Return row r as a batch of its own, with the same weights.
+  Batch single_row(std::size_t r) const {
     Batch one = *this;
-    const auto H = static_cast<std::ptrdiff_t>(given.size), I = static_cast<std::ptrdiff_t>(given.inputs);
-    for (Floats* emptied : {&one.x, &one.dy, &one.first, &one.dlast}) emptied->clear();
-    one.rows.clear();
+    const auto H = static_cast<std::ptrdiff_t>(args.size), I = static_cast<std::ptrdiff_t>(args.inputs);
+    for (Floats* values : {&one.x, &one.dy, &one.initial_states, &one.dfinal_states}) values->clear();
+    one.batch_sizes.clear();
     const auto take = [](const Floats& from, std::ptrdiff_t row, std::ptrdiff_t width, Floats& to) {
       to.insert(to.end(), from.begin() + row * width, from.begin() + (row + 1) * width);
     };
     std::ptrdiff_t start = 0;
     const auto at = static_cast<std::ptrdiff_t>(r);
-    for (std::size_t t = 0; t < rows.size() && rows[t] > at; start += rows[t++]) {
+    for (std::size_t t = 0; t < batch_sizes.size() && batch_sizes[t] > at; start += batch_sizes[t++]) {
       take(x, start + at, I, one.x);
       take(dy, start + at, H, one.dy);
-      one.rows.push_back(1);
+      one.batch_sizes.push_back(1);
     }
-    for (std::ptrdiff_t s = 0; s < kCells[given.cell & ~TIDEGATE_CELL_NORMED].states; ++s) {
-      take(first, s * rows[0] + at, H, one.first);
-      take(dlast, s * rows[0] + at, H, one.dlast);
+    for (std::ptrdiff_t s = 0; s < kCells[args.cell & ~TIDEGATE_CELL_WITH_NORMS].states; ++s) {
+      take(initial_states, s * batch_sizes[0] + at, H, one.initial_states);
+      take(dfinal_states, s * batch_sizes[0] + at, H, one.dfinal_states);
     }
-    one.entries = static_cast<std::int64_t>(one.rows.size());
-    one.point();
+    one.entries = static_cast<std::int64_t>(one.batch_sizes.size());
+    one.set_pointers();
     return one;
   }
 
   const char* target;
-  bool fits;
-  std::int64_t entries = 0, own_rows = 0;
-  std::vector<std::int64_t> rows;
-  Floats x, W, b, R, c, first, own, dy, dlast;
-  tidegate_training given;
+  bool valid;
+  std::int64_t entries = 0, params_rows = 0;
+  std::vector<std::int64_t> batch_sizes;
+  Floats x, W, b, R, c, initial_states, params, dy, dfinal_states;
+  tidegate_training args;
 };
 
-// Of one row in `found`, whose rows are `width` floats long, what `row` of the batch has.
-bool row_is(const Batch& batch, std::size_t row, const Floats& whole, const Floats& found, std::size_t width) {
+// Whether `result`, of a single row with `width` floats per step, equals that row of the batch.
+bool row_matches(const Batch& batch, std::size_t row, const Floats& whole, const Floats& result, std::size_t width) {
   std::size_t start = row, n = 0;
-  for (std::size_t t = 0; t < batch.rows.size() && batch.rows[t] > static_cast<std::int64_t>(row); ++n) {
-    const auto at = static_cast<std::ptrdiff_t>(start * width), own = static_cast<std::ptrdiff_t>(n * width);
+  for (std::size_t t = 0; t < batch.batch_sizes.size() && batch.batch_sizes[t] > static_cast<std::int64_t>(row); ++n) {
+    const auto at = static_cast<std::ptrdiff_t>(start * width), row_at = static_cast<std::ptrdiff_t>(n * width);
     const auto w = static_cast<std::ptrdiff_t>(width);
-    if (!same(Floats(whole.begin() + at, whole.begin() + at + w), Floats(found.begin() + own, found.begin() + own + w)))
+    if (!same(Floats(whole.begin() + at, whole.begin() + at + w),
+              Floats(result.begin() + row_at, result.begin() + row_at + w)))
       return false;
-    start += static_cast<std::size_t>(batch.rows[t++]);
+    start += static_cast<std::size_t>(batch.batch_sizes[t++]);
   }
   return true;
 }
 
-struct Ahead {
+struct ForwardResult {
   tidegate_status status;
-  Floats y, last, saved;
+  Floats y, final_states, saved;
 };
 
-Ahead forward(Input& in, const Batch& batch, int threads, bool keep) {
+ForwardResult forward(Input& in, const Batch& batch, int threads, bool save) {
   std::int64_t floats = 0;
-  const tidegate_status sized = tidegate_train_saved(batch.target, batch.given.cell, batch.given.size, &floats, nullptr, 0);
-  require(!batch.fits || sized == TIDEGATE_OK || std::string(batch.target) == "none", "what fits has a size to save");
-  Ahead found = {TIDEGATE_OK, Floats(batch.dy.size(), kUntouched), Floats(batch.dlast.size(), kUntouched),
-                 Floats(keep ? static_cast<std::size_t>(floats * batch.entries) : 0, kUntouched)};
-  const Ahead before = found;
-  found.status = fuzz::called(in, [&](char* m, std::size_t n) {
-    return tidegate_train_forward(batch.target, &batch.given, found.y.data(), found.last.data(),
-                                  keep ? found.saved.data() : nullptr, threads, m, n);
+  const tidegate_status sized =
+      tidegate_train_saved_size(batch.target, batch.args.cell, batch.args.size, &floats, nullptr, 0);
+  require(!batch.valid || sized == TIDEGATE_OK || std::string(batch.target) == "none",
+          "valid arguments have a size to save");
+  ForwardResult result = {TIDEGATE_OK, Floats(batch.dy.size(), kSentinel),
+                          Floats(batch.dfinal_states.size(), kSentinel),
+                          Floats(save ? static_cast<std::size_t>(floats * batch.entries) : 0, kSentinel)};
+  const ForwardResult before = result;
+  result.status = fuzz::call_checked(in, [&](char* m, std::size_t n) {
+    return tidegate_train_forward(batch.target, &batch.args, result.y.data(), result.final_states.data(),
+                                  save ? result.saved.data() : nullptr, threads, m, n);
   });
-  require(batch.fits || found.status != TIDEGATE_OK, "what does not fit is refused");
-  if (found.status != TIDEGATE_OK)
-    require(found.y == before.y && found.last == before.last && found.saved == before.saved, "a refusal changes nothing");
-  return found;
+  require(batch.valid || result.status != TIDEGATE_OK, "invalid arguments are refused");
+  if (result.status != TIDEGATE_OK)
+    require(result.y == before.y && result.final_states == before.final_states && result.saved == before.saved,
+            "a refused call changes nothing");
+  return result;
 }
 
-struct Back {
+struct BackwardResult {
   tidegate_status status;
-  Floats dx, dfirst, dW, db, dR, dc, down;
+  Floats dx, dinitial_states, dW, db, dR, dc, dparams;
 };
 
-Back backward(Input& in, const Batch& batch, const Ahead& ahead, int threads, bool inputs) {
-  const auto room = [](const Floats& like) { return Floats(like.size(), kUntouched); };
-  Back found = {TIDEGATE_OK, room(batch.x), room(batch.first), room(batch.W), room(batch.b), room(batch.R), room(batch.c), room(batch.own)};
-  const Ahead before = ahead;
-  const tidegate_gradients to = {ahead.y.data(), ahead.saved.data(), batch.dy.data(), batch.dlast.data(),
-                                 inputs ? found.dx.data() : nullptr, found.dfirst.data(), found.dW.data(), found.db.data(),
-                                 found.dR.data(), found.dc.data(), found.down.data()};
-  found.status = fuzz::called(in, [&](char* m, std::size_t n) {
-    return tidegate_train_backward(batch.target, &batch.given, &to, threads, m, n);
+BackwardResult backward(Input& in, const Batch& batch, const ForwardResult& forward_result, int threads, bool inputs) {
+  const auto sentinels_like = [](const Floats& like) { return Floats(like.size(), kSentinel); };
+  BackwardResult result = {TIDEGATE_OK,
+                           sentinels_like(batch.x),
+                           sentinels_like(batch.initial_states),
+                           sentinels_like(batch.W),
+                           sentinels_like(batch.b),
+                           sentinels_like(batch.R),
+                           sentinels_like(batch.c),
+                           sentinels_like(batch.params)};
+  const ForwardResult before = forward_result;
+  const tidegate_gradients to = {forward_result.y.data(),
+                                 forward_result.saved.data(),
+                                 batch.dy.data(),
+                                 batch.dfinal_states.data(),
+                                 inputs ? result.dx.data() : nullptr,
+                                 result.dinitial_states.data(),
+                                 result.dW.data(),
+                                 result.db.data(),
+                                 result.dR.data(),
+                                 result.dc.data(),
+                                 result.dparams.data()};
+  result.status = fuzz::call_checked(in, [&](char* m, std::size_t n) {
+    return tidegate_train_backward(batch.target, &batch.args, &to, threads, m, n);
   });
-  require(found.status == TIDEGATE_OK || found.status == TIDEGATE_MEMORY, "what goes ahead comes back");
-  require(same(before.y, ahead.y) && same(before.saved, ahead.saved), "the way back writes to gradients alone");
-  return found;
+  require(result.status == TIDEGATE_OK || result.status == TIDEGATE_MEMORY,
+          "a forward pass that succeeds has a backward pass");
+  require(same(before.y, forward_result.y) && same(before.saved, forward_result.saved),
+          "the backward pass writes only gradients");
+  return result;
 }
 
-void require_same_weights(const Back& a, const Back& b, const char* what) {
-  require(same(a.dfirst, b.dfirst) && same(a.dW, b.dW) && same(a.db, b.db) && same(a.dR, b.dR) && same(a.dc, b.dc) &&
-              same(a.down, b.down),
+void require_same_weights(const BackwardResult& a, const BackwardResult& b, const char* what) {
+  require(same(a.dinitial_states, b.dinitial_states) && same(a.dW, b.dW) && same(a.db, b.db) && same(a.dR, b.dR) &&
+              same(a.dc, b.dc) && same(a.dparams, b.dparams),
           what);
 }
 
-void check_alone(Input& in, const Batch& batch, const Ahead& ahead, const Back& back) {
-  const auto row = static_cast<std::size_t>(in.below(256) % batch.rows[0]);
-  const Batch one = batch.alone(row);
-  const Ahead own = forward(in, one, 1, true);
-  const auto H = static_cast<std::size_t>(batch.given.size), I = static_cast<std::size_t>(batch.given.inputs);
-  require(own.status == TIDEGATE_OK && row_is(batch, row, ahead.y, own.y, H), "a row's outputs are those it has alone");
-  const Back gradients = backward(in, one, own, 1, true);
-  require(row_is(batch, row, back.dx, gradients.dx, I), "a row's gradients are those it has alone");
-  const auto count = static_cast<std::size_t>(batch.rows[0]);
-  for (std::size_t s = 0, i = 0; s * count < batch.first.size() / H; ++s)
+void check_single_row(Input& in, const Batch& batch, const ForwardResult& forward_result,
+                      const BackwardResult& result) {
+  const auto row = static_cast<std::size_t>(in.below(256) % batch.batch_sizes[0]);
+  const Batch one = batch.single_row(row);
+  const ForwardResult row_forward = forward(in, one, 1, true);
+  const auto H = static_cast<std::size_t>(batch.args.size), I = static_cast<std::size_t>(batch.args.inputs);
+  require(row_forward.status == TIDEGATE_OK && row_matches(batch, row, forward_result.y, row_forward.y, H),
+          "a row's outputs do not depend on other rows");
+  const BackwardResult row_backward = backward(in, one, row_forward, 1, true);
+  require(row_matches(batch, row, result.dx, row_backward.dx, I), "a row's gradients do not depend on other rows");
+  const auto count = static_cast<std::size_t>(batch.batch_sizes[0]);
+  for (std::size_t s = 0, i = 0; s * count < batch.initial_states.size() / H; ++s)
     for (std::size_t j = 0; j < H; ++j, ++i) {
       const std::size_t at = (s * count + row) * H + j;
-      require(same({ahead.last[at], back.dfirst[at]}, {own.last[i], gradients.dfirst[i]}), "and so are its states'");
+      require(same({forward_result.final_states[at], result.dinitial_states[at]},
+                   {row_forward.final_states[i], row_backward.dinitial_states[i]}),
+              "a row's states and their gradients do not depend on other rows");
     }
 }
 
 void fuzz_one(Input& in) {
   const Batch batch(in);
-  const int threads = in.given32(1 + in.below(4));
-  const Ahead ahead = forward(in, batch, 1, true);
-  if (ahead.status != TIDEGATE_OK) return;
-  const Ahead shared = forward(in, batch, threads, true), short_lived = forward(in, batch, threads, false);
-  require(same(ahead.y, shared.y) && same(ahead.last, shared.last) && same(ahead.saved, shared.saved) &&
-              same(ahead.y, short_lived.y) && same(ahead.last, short_lived.last),
-          "outputs depend on neither threads nor what is kept");
-  const Back back = backward(in, batch, ahead, 1, true), by_more = backward(in, batch, ahead, threads, true);
-  require(same(back.dx, by_more.dx), "gradients of inputs do not depend on threads");
-  require_same_weights(back, by_more, "gradients of weights do not depend on threads");
-  require_same_weights(back, backward(in, batch, ahead, threads, false), "nor on whether those of inputs are asked for");
-  check_alone(in, batch, ahead, back);
+  const int threads = in.maybe_hostile32(1 + in.below(4));
+  const ForwardResult forward_result = forward(in, batch, 1, true);
+  if (forward_result.status != TIDEGATE_OK) return;
+  const ForwardResult forward_threads = forward(in, batch, threads, true),
+                      without_saved = forward(in, batch, threads, false);
+  require(same(forward_result.y, forward_threads.y) &&
+              same(forward_result.final_states, forward_threads.final_states) &&
+              same(forward_result.saved, forward_threads.saved) && same(forward_result.y, without_saved.y) &&
+              same(forward_result.final_states, without_saved.final_states),
+          "outputs depend neither on threads nor on saving");
+  const BackwardResult result = backward(in, batch, forward_result, 1, true),
+                       backward_threads = backward(in, batch, forward_result, threads, true);
+  require(same(result.dx, backward_threads.dx), "gradients of inputs do not depend on threads");
+  require_same_weights(result, backward_threads, "gradients of weights do not depend on threads");
+  require_same_weights(result, backward(in, batch, forward_result, threads, false),
+                       "gradients of weights do not depend on requesting those of inputs");
+  check_single_row(in, batch, forward_result, result);
 }
 
 }  // namespace

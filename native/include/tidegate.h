@@ -1,19 +1,19 @@
-/* tidegate: small recurrent models for streams. The native engine's C API.
+/* tidegate: small recurrent models for streams. The C API of the native engine.
  *
- * An engine is a chain of layers for one target (instruction set). Open it, add its layers in order, finish it, then
- * run it, from as many threads as you like. Adding copies the weights: the caller's arrays may go afterwards.
+ * An engine is a chain of layers for one target (an instruction set). Open it, add its layers in order, finish it, then
+ * run it from any number of threads. Adding a layer copies its weights, so the caller may free its arrays afterwards.
  *
- * Arrays are C-contiguous; float32 unless said otherwise; shapes stand in brackets. T steps, B rows, F inputs,
- * O outputs, N streams. A stream's state is a block of `state_bytes` bytes: the number of steps it has seen (int64, at
- * offset 0), then the layers' arrays at the offsets given when they were added. All zeros at first, except a pool's
- * max and peak, which start at minus infinity.
+ * Arrays are C-contiguous and float32 unless stated otherwise. Shapes are in brackets: T steps, B rows, F inputs, O
+ * outputs, N streams. The state of a stream is a block of `state_bytes` bytes: the number of steps so far (int64, at
+ * offset 0), then the layers' arrays at the offsets given when the layers were added. A new stream's block is all
+ * zeros, except the max and the peak of a pool, which start at minus infinity.
  *
- * Results are the same bits for a step, a sequence, any chunks of it, any batch and any number of threads, on one
- * target and version.
+ * On one target and version, results have the same bits whether steps are run one by one, as a whole sequence or in
+ * chunks, in any batch, and with any number of threads.
  *
- * Functions that can fail return a status and write one sentence, without a final full stop, to `message`
- * (`capacity` bytes, TIDEGATE_MESSAGE is enough; it may be null when capacity is 0). Nothing is thrown. Opcodes,
- * activations and pools are passed as int32, so that one that does not exist is refused like any other number.
+ * Functions that can fail return a status and write one sentence, without a final full stop, to `message` (`capacity`
+ * bytes; TIDEGATE_MESSAGE is enough; it may be null if capacity is 0). They throw no exceptions. Opcodes, activations
+ * and pools are passed as int32, so that unknown ones are refused with a message like any other wrong number.
  */
 #ifndef TIDEGATE_H
 #define TIDEGATE_H
@@ -35,14 +35,14 @@ extern "C" {
 
 typedef enum tidegate_status {
   TIDEGATE_OK = 0,
-  TIDEGATE_VALUE = 1,    /* an argument is wrong; nothing has changed */
-  TIDEGATE_MEMORY = 2,   /* out of memory; nothing has changed */
-  TIDEGATE_INTERNAL = 3, /* a fault of this library */
+  TIDEGATE_VALUE = 1,    /* an argument is invalid; nothing was changed */
+  TIDEGATE_MEMORY = 2,   /* out of memory; nothing was changed */
+  TIDEGATE_INTERNAL = 3, /* a bug in this library */
 } tidegate_status;
 
 typedef struct tidegate_engine tidegate_engine;
 
-/* An instruction of a tape is four int32: opcode, a, b, 0. Instruction i writes register i and reads older ones. */
+/* An instruction of a tape is four int32: opcode, a, b, 0. Instruction i writes register i and reads earlier ones. */
 typedef enum tidegate_opcode {
   TIDEGATE_INPUT = 0, /* a: gate; H wide: W_a x + b_a */
   TIDEGATE_STATE,     /* a: state */
@@ -63,7 +63,7 @@ typedef enum tidegate_opcode {
   TIDEGATE_DIV,
   TIDEGATE_MINIMUM,
   TIDEGATE_MAXIMUM,
-  TIDEGATE_OPCODES /* their number */
+  TIDEGATE_OPCODES /* the number of opcodes */
 } tidegate_opcode;
 
 typedef enum tidegate_activation {
@@ -80,57 +80,58 @@ typedef enum tidegate_pool {
   TIDEGATE_ATTENTION,
 } tidegate_pool;
 
-/* Largest errors of the activations, the same on every target (they use no fused multiply-add): sigmoid's absolute
- * one; tanh's and exp's relative ones, where the exact result is a normal float. Tests hold them on a sample of all
- * floats; over every single one where they peak, the largest were 9.50e-8, 3.61e-7 and 8.36e-8. */
+/* Bounds on the errors of the activations, the same on every target (they use no fused multiply-add): absolute for
+ * sigmoid, relative for tanh and exp where the exact result is a normal float. Tests check them on a sample of all
+ * floats. Over every single float, the largest errors were 9.50e-8, 3.61e-7 and 8.36e-8. */
 #define TIDEGATE_SIGMOID_ABS 1.1e-7
 #define TIDEGATE_TANH_REL 3.7e-7
 #define TIDEGATE_EXP_REL 1.0e-7
 
 #define TIDEGATE_NORM_EPS 1e-5f
 
-/* Limits of a tape, of any size (inputs, outputs, widths), and of a stream's state. */
+/* Limits on a tape, on any size (inputs, outputs, widths), and on a stream's state. */
 #define TIDEGATE_MAX_INSTRUCTIONS 256
 #define TIDEGATE_MAX_REGISTERS 64
 #define TIDEGATE_MAX_SIZE (1 << 20)
 #define TIDEGATE_MAX_STATE_BYTES (1 << 24)
 
-/* What products multiply; states, outputs and sums are float32 always. Weights that multiply (of embed, dense and conv; W,
- * R and Q) are rounded to the nearest bfloat16, the even one of two; biases, gains and parameters are not. */
+/* The number format of products; states, outputs and sums are always float32. In the bfloat16 formats, the weights of
+ * embed, dense and conv, and a cell's W, R and Q are rounded to the nearest bfloat16, ties to even. Biases, gains and
+ * parameters are not rounded. */
 typedef enum tidegate_precision {
   TIDEGATE_FLOAT32 = 0,
-  TIDEGATE_WEIGHTS_BF16, /* bfloat16 weights, of half the bytes, widened */
-  TIDEGATE_COMPUTE_BF16, /* what they multiply is rounded to bfloat16 as well */
-  TIDEGATE_PRECISIONS    /* their number */
+  TIDEGATE_WEIGHTS_BF16, /* weights are stored as bfloat16 and widened */
+  TIDEGATE_COMPUTE_BF16, /* what the weights multiply is rounded to bfloat16 too */
+  TIDEGATE_PRECISIONS    /* the number of precisions */
 } tidegate_precision;
 
-/* Name of the i-th target of this build, best first; null past the end. In a precision: those with an instruction for
- * bfloat16 are there for TIDEGATE_COMPUTE_BF16 alone. */
-TIDEGATE_API const char* tidegate_compiled(int i);
-TIDEGATE_API const char* tidegate_compiled_in(int32_t precision, int i);
+/* Return the name of the i-th target of this build, best first; null past the end. The functions that end in _in take
+ * a precision; targets with a bfloat16 instruction are listed for TIDEGATE_COMPUTE_BF16 only. */
+TIDEGATE_API const char* tidegate_compiled_target(int i);
+TIDEGATE_API const char* tidegate_compiled_target_in(int32_t precision, int i);
 
-/* Name of the i-th target that this machine can run, best first; null past the end. */
+/* Return the name of the i-th target that this CPU can run, best first; null past the end. */
 TIDEGATE_API const char* tidegate_target(int i);
 TIDEGATE_API const char* tidegate_target_in(int32_t precision, int i);
 
-/* *name: the value of the environment variable TIDEGATE_TARGET if set, else the best target. A value that names no
- * target this machine can run is an error. */
+/* Set *name to the value of the environment variable TIDEGATE_TARGET if it is set, else to the best target. It is an
+ * error if the variable names no target that this CPU can run. */
 TIDEGATE_API tidegate_status tidegate_default_target(const char** name, char* message, size_t capacity);
 TIDEGATE_API tidegate_status tidegate_default_target_in(int32_t precision, const char** name, char* message,
                                                         size_t capacity);
 
-/* A new engine without layers. fused: 0 keeps to the interpreter (same bits, slower). */
+/* Make an engine without layers. fused: 0 uses only the interpreter of tapes (the same bits, slower). */
 TIDEGATE_API tidegate_status tidegate_open(const char* target, int64_t state_bytes, int fused,
                                            tidegate_engine** engine, char* message, size_t capacity);
 TIDEGATE_API tidegate_status tidegate_open_in(int32_t precision, const char* target, int64_t state_bytes, int fused,
                                               tidegate_engine** engine, char* message, size_t capacity);
 
-/* Frees the engine; null is allowed. */
+/* Free the engine; null is allowed. */
 TIDEGATE_API void tidegate_close(tidegate_engine* engine);
 
-/* In every tidegate_add_*: `add` is the index of an earlier layer whose output is added to this one's, or -1. */
+/* In every tidegate_add_*, `add` is the index of an earlier layer whose output is added to this layer's, or -1. */
 
-/* Row x of weight[rows, size] for id x. Must be the first layer; makes the engine's input int32 ids. */
+/* Look up row x of weight[rows, size] for id x. Must be the first layer; the engine's input is then int32 ids. */
 TIDEGATE_API tidegate_status tidegate_add_embed(tidegate_engine* engine, int64_t rows, int64_t size,
                                                 const float* weight, int add, char* message, size_t capacity);
 
@@ -139,9 +140,9 @@ TIDEGATE_API tidegate_status tidegate_add_dense(tidegate_engine* engine, int64_t
                                                 const float* weight, const float* bias, int32_t activation,
                                                 int add, char* message, size_t capacity);
 
-/* activation(weight[size, width * inputs] (the last `width` inputs end to end, oldest first) + bias[size]); zeros stand
- * before a row's first input. past_offset, in bytes: past[(width - 1) * inputs], oldest first, zeros at first; -1 for
- * a width of 1. */
+/* activation(weight[size, width * inputs] (the last `width` inputs, concatenated, oldest first) + bias[size]), with
+ * zeros before a row's first input. past_offset, in bytes: past[(width - 1) * inputs], oldest first, initially zero; -1
+ * for a width of 1. */
 TIDEGATE_API tidegate_status tidegate_add_conv(tidegate_engine* engine, int64_t inputs, int64_t size, int64_t width,
                                                const float* weight, const float* bias, int32_t activation,
                                                int32_t past_offset, int add, char* message, size_t capacity);
@@ -154,9 +155,9 @@ TIDEGATE_API tidegate_status tidegate_add_norm(tidegate_engine* engine, int64_t 
 TIDEGATE_API tidegate_status tidegate_add_scale(tidegate_engine* engine, int64_t size, const float* mean,
                                                 const float* deviation, int add, char* message, size_t capacity);
 
-/* A cell, as its tape. H = size; params lie end to end in `params`, the p-th param_sizes[p] floats long. A tape with a
- * projection has P = project > 0 and Q: its output, and what its recurrent maps multiply, are P wide. Without one P = H,
- * project = 0 and Q is null. */
+/* A cell, described by its tape. H = size. The arrays of parameters are concatenated in `params`; parameter p has
+ * param_sizes[p] floats. A cell with a projection has P = project > 0 and Q: its output, and the operand of its
+ * recurrent maps, are P wide. Without a projection P = H, project = 0 and Q is null. */
 typedef struct tidegate_recurrent {
   int64_t inputs, size, project;
   int32_t instructions, output; /* output: register, P wide */
@@ -178,8 +179,9 @@ typedef struct tidegate_recurrent {
 TIDEGATE_API tidegate_status tidegate_add_recurrent(tidegate_engine* engine, const tidegate_recurrent* cell, int add,
                                                     char* message, size_t capacity);
 
-/* The concatenation of `items` pools over the steps so far. offsets[i], in bytes: mean: sum[size]; max: max[size];
- * attention: peak[1], weight[1], sum[size], end to end; last: -1. score[size] and score_bias are attention's. */
+/* Concatenate `items` pools over the steps so far. offsets[i], in bytes: for mean, sum[size]; for max, max[size]; for
+ * attention, peak[1], weight[1] and sum[size], contiguous; for last, -1. score[size] and score_bias are for attention
+ * only. */
 TIDEGATE_API tidegate_status tidegate_add_pool(tidegate_engine* engine, int64_t size, int32_t items,
                                                const int32_t* over, const int32_t* offsets, const float* score,
                                                float score_bias, int add, char* message, size_t capacity);
@@ -188,149 +190,154 @@ TIDEGATE_API tidegate_status tidegate_add_pool(tidegate_engine* engine, int64_t 
 TIDEGATE_API tidegate_status tidegate_add_softmax(tidegate_engine* engine, int64_t size, int add, char* message,
                                                   size_t capacity);
 
-/* Checks the chain of layers and allocates; the engine can run from here on, and takes no more layers. */
+/* Check the chain of layers and allocate memory. The engine can then run, and takes no more layers. */
 TIDEGATE_API tidegate_status tidegate_finish(tidegate_engine* engine, char* message, size_t capacity);
 
-typedef struct tidegate_facts {
+/* Facts about an engine. */
+typedef struct tidegate_info {
   const char* target;
   int64_t state_bytes;
   int64_t inputs;  /* F; 1 where the input is ids */
   int64_t outputs; /* O */
-  int ids;         /* whether the input is int32 ids */
+  int ids;         /* 1 if the input is int32 ids */
   int layers;
   int finished;
-} tidegate_facts;
+} tidegate_info;
 
-TIDEGATE_API tidegate_facts tidegate_about(const tidegate_engine* engine);
+TIDEGATE_API tidegate_info tidegate_get_info(const tidegate_engine* engine);
 
-/* Whether layer i runs a fused kernel. */
-TIDEGATE_API int tidegate_fused(const tidegate_engine* engine, int layer);
+/* Return 1 if the layer runs a fused kernel. */
+TIDEGATE_API int tidegate_is_fused(const tidegate_engine* engine, int layer);
 
-/* Runs B rows; row b takes its first lengths[b] of the T steps. x: int32[T, B] or float[T, B, F]; what lies past a
- * row's length is not read. state_in, state_out: B blocks, not overlapping. every = 0: out[B, O] holds each row's
- * output after its last step (untouched for length 0). every = 1: out[T, B, O], untouched past a row's length; it
- * overlaps neither x nor the states. threads: at most so many, 1 or more. */
+/* Run B rows; row b runs its first lengths[b] of the T steps. x: int32[T, B] or float[T, B, F]; entries past a row's
+ * length are not read. state_in, state_out: B blocks each, which must not overlap. per_step = 0: out[B, O] receives
+ * each row's output after its last step (untouched for length 0). per_step = 1: out[T, B, O] receives the output of
+ * every step (untouched past a row's length). out must not overlap x or the states. threads: the most to use, 1 or
+ * more. */
 TIDEGATE_API tidegate_status tidegate_run(const tidegate_engine* engine, int64_t T, int64_t B, const void* x,
                                           const int32_t* lengths, const uint8_t* state_in, uint8_t* state_out,
-                                          float* out, int every, int threads, char* message, size_t capacity);
+                                          float* out, int per_step, int threads, char* message, size_t capacity);
 
-/* One step of one stream, in place on its state. x: int32[1] or float[F]; out[O]. Allocates nothing once warm. */
+/* Run one step of one stream and update its state in place. x: int32[1] or float[F]; out[O]. Allocates no memory after
+ * the first call. */
 TIDEGATE_API tidegate_status tidegate_step(const tidegate_engine* engine, const void* x, uint8_t* state, float* out,
                                            char* message, size_t capacity);
 
-/* One step for each of n entries, in place on states[N]. Entry i is stream ids[i] with input x[i] (int32[n] or
- * float[n, F]) and output out[i, O]; entries of one stream are applied in order. out overlaps neither x nor the states.
- * All is checked before any change. On one thread it allocates nothing once warm. */
-TIDEGATE_API tidegate_status tidegate_pool_step(const tidegate_engine* engine, int64_t n, const int64_t* ids,
+/* Run one step for each of n entries, in place on states[N]. Entry i steps stream ids[i] with input x[i] (int32[n] or
+ * float[n, F]) and writes out[i, O]; entries of the same stream are applied in order. out must not overlap x or the
+ * states. Everything is checked before anything changes. With one thread, allocates no memory after the first call. */
+TIDEGATE_API tidegate_status tidegate_step_many(const tidegate_engine* engine, int64_t n, const int64_t* ids,
                                                 const void* x, int64_t N, uint8_t* states, float* out, int threads,
                                                 char* message, size_t capacity);
 
-/* Training: a cell's recurrence over whole rows, and its gradients. No engine is needed. The outputs have the bits of
- * an engine that runs the same cell. */
+/* Training: run a cell over whole rows, and compute its gradients. No engine is needed. The outputs have the same bits
+ * as an engine that runs the cell. */
 typedef enum tidegate_cell {
   TIDEGATE_CELL_GRU = 0,     /* gates r z n; reset after, update keep */
-  TIDEGATE_CELL_GRU_REPLACE, /* the same, update replace */
+  TIDEGATE_CELL_GRU_REPLACE, /* the same with update replace */
   TIDEGATE_CELL_LSTM,        /* gates i f g o; states h c */
   TIDEGATE_CELL_RNN_TANH,    /* gate n */
   TIDEGATE_CELL_RNN_RELU,
-  TIDEGATE_CELL_MINGRU, /* gates z n of the input alone: no R, c */
+  TIDEGATE_CELL_MINGRU, /* gates z n, of the input alone: no R and c */
   TIDEGATE_CELL_GRU_BEFORE, /* gates r z n; reset before, update keep */
   TIDEGATE_CELL_GRU_BEFORE_REPLACE,
-  TIDEGATE_CELL_LSTM_PEEPHOLES, /* own parameters: what i, f and o multiply the cell state by */
-  TIDEGATE_CELLS, /* their number */
-  TIDEGATE_CELL_NORMED = 256 /* added to a cell: a norm of each gate's W x + b and each map's R v + c, apart */
+  TIDEGATE_CELL_LSTM_PEEPHOLES, /* own parameters: the peepholes of i, f and o */
+  TIDEGATE_CELLS, /* the number of cells */
+  TIDEGATE_CELL_WITH_NORMS = 256 /* add it to a cell: a norm of each gate's W x + b and of each map's R v + c */
 } tidegate_cell;
 
-/* T steps of B rows; rows[t] of them, the first ones, have a step t: rows[0] = B, and never more than before. Entries
- * stand step by step without gaps, N = the sum of rows. G gates, M recurrent maps, S states. */
+/* T steps of B rows, longest first. Only the first batch_sizes[t] rows have a step t: batch_sizes[0] = B, and no later
+ * one is larger than the one before. Entries are packed step by step without gaps (as in torch's PackedSequence); N is
+ * the sum of batch_sizes. G gates, M recurrent maps, S states. */
 typedef struct tidegate_training {
   int32_t cell;
   int64_t steps, inputs, size; /* T, I, H */
-  const int64_t* rows;         /* [T] */
+  const int64_t* batch_sizes;  /* [T] */
   const float* x;              /* [N, I] */
   const float *W, *b;          /* [G * H, I], [G * H] */
   const float *R, *c;          /* [M * H, H], [M * H] */
-  const float* first;          /* [S, B, H]: states before the first step */
-  /* [O, H], or null where O is 0: the cell's own parameters, then with norms the gains of the gates and of
-   * the maps, then the biases of the same. */
-  const float* own;
+  const float* initial_states; /* [S, B, H]: states before the first step */
+  /* [O, H], or null if O is 0: the cell's own parameters; with norms, then the gains of the gates and of the maps, and
+   * the biases in the same order. */
+  const float* params;
 } tidegate_training;
 
-/* Floats that tidegate_train_forward saves for each entry. */
-TIDEGATE_API tidegate_status tidegate_train_saved(const char* target, int32_t cell, int64_t size, int64_t* floats,
+/* Set *floats to the number of floats that tidegate_train_forward saves per entry. */
+TIDEGATE_API tidegate_status tidegate_train_saved_size(const char* target, int32_t cell, int64_t size, int64_t* floats,
                                                   char* message, size_t capacity);
 
-/* y[N, H]: outputs; last[S, B, H]: states after each row's last step; saved[N * floats], or null where no gradients will
- * be asked for. threads: at most so many; no bit depends on them. */
+/* Write y[N, H], the outputs; final_states[S, B, H], the states after each row's last step; and saved[N * floats],
+ * which the backward pass needs and which may be null. threads: the most to use; no bit depends on it. */
 TIDEGATE_API tidegate_status tidegate_train_forward(const char* target, const tidegate_training* training, float* y,
-                                                    float* last, float* saved, int threads, char* message,
+                                                    float* final_states, float* saved, int threads, char* message,
                                                     size_t capacity);
 
-/* Gradients, from those of y and last. dx[N, I] may be null; dfirst[S, B, H]; dW, db, dR, dc as W, b, R, c. Those of the
- * weights depend on which rows stand together, none on threads. Reads y and saved, and writes neither. */
+/* The gradients, computed from dy[N, H] and dfinal_states[S, B, H]. dx[N, I] may be null; the others have the shapes of
+ * what they are the gradients of. The gradients of weights depend on which rows are in a batch, but not on the number
+ * of threads. y and saved are only read. */
 typedef struct tidegate_gradients {
-  const float *y, *saved, *dy, *dlast;
-  float *dx, *dfirst, *dW, *db, *dR, *dc, *down; /* down: as own */
+  const float *y, *saved, *dy, *dfinal_states;
+  float *dx, *dinitial_states, *dW, *db, *dR, *dc, *dparams;
 } tidegate_gradients;
 
 TIDEGATE_API tidegate_status tidegate_train_backward(const char* target, const tidegate_training* training,
                                                      const tidegate_gradients* gradients, int threads, char* message,
                                                      size_t capacity);
 
-/* Pools side by side over rows that lie as tidegate_training has them, at K ends of each row at once. The values have the
- * bits of an engine's pool. score[H] and score_bias are attention's; score is null without it. */
+/* Pool packed rows (see tidegate_training) at K ends of each row at once, with one or more pools. The values have the
+ * same bits as an engine's pool layer. score[H] and score_bias are for attention; without it, score is null. */
 typedef struct tidegate_pooling {
-  int64_t steps, size;  /* T, H */
-  const int64_t* rows;  /* [T] */
-  const float* x;       /* [N, H] */
-  int64_t count;        /* K */
-  const int64_t* ends;  /* [K, B]: steps that a value is over, from 1 to the row's own */
+  int64_t steps, size;        /* T, H */
+  const int64_t* batch_sizes; /* [T] */
+  const float* x;             /* [N, H] */
+  int64_t count;              /* K */
+  const int64_t* ends;        /* [K, B]: the number of steps to pool, from 1 to the row's length */
   int32_t items;
-  const int32_t* over;  /* [items]: tidegate_pool */
+  const int32_t* over; /* [items]: tidegate_pool */
   const float* score;
   float score_bias;
 } tidegate_pooling;
 
-/* out[K, B, items * H]. threads: at most so many; no bit depends on them. */
+/* Write out[K, B, items * H]. threads: the most to use; no bit depends on it. */
 TIDEGATE_API tidegate_status tidegate_train_pool_forward(const char* target, const tidegate_pooling* pooling,
                                                          float* out, int threads, char* message, size_t capacity);
 
-/* Gradients, from that of out: dx[N, H]; dscore[H] and dbias[1], both untouched without attention. Of equal largest
- * numbers the first one has max's gradient. */
+/* Compute gradients from dout: dx[N, H], dscore[H] and dbias[1]; the last two are untouched without attention. If
+ * several steps have the same maximum, the first one gets the gradient of max. */
 TIDEGATE_API tidegate_status tidegate_train_pool_backward(const char* target, const tidegate_pooling* pooling,
                                                           const float* out, const float* dout, float* dx,
                                                           float* dscore, float* dbias, int threads, char* message,
                                                           size_t capacity);
 
-/* Rows of a table[rows, H] for entries, with dropout: an entry's number stays, times 256 / (256 - level), where its random
- * byte is `level` or more, and is 0 elsewhere. */
+/* Look up rows of a table[rows, H], with dropout: a number is kept, times 256 / (256 - level), if its random byte is at
+ * least `level`, and is 0 otherwise. */
 typedef struct tidegate_embedding {
   int64_t rows, size, entries; /* rows, H, N */
   const int64_t* ids;          /* [N] */
-  const uint8_t* random;       /* [N, H]; null: all stays as it is */
+  const uint8_t* random;       /* [N, H]; null: no dropout */
   int32_t level;               /* 0 to 255 */
 } tidegate_embedding;
 
-/* out[N, H]. */
+/* Write out[N, H]. */
 TIDEGATE_API tidegate_status tidegate_train_embed_forward(const tidegate_embedding* embedding, const float* table,
                                                           float* out, char* message, size_t capacity);
 
-/* The gradient of the rows that were taken: values[count, H], where entry n's is added to row slots[n]. */
+/* Compute the gradients of the rows that were looked up: values[count, H], where entry n adds to row slots[n]. */
 TIDEGATE_API tidegate_status tidegate_train_embed_backward(const tidegate_embedding* embedding, const int64_t* slots,
                                                            int64_t count, const float* dout, float* values,
                                                            char* message, size_t capacity);
 
-/* One step of AdamW. factor: multiplies the gradient. step: its number, from 1. */
+/* One step of AdamW. factor: the gradient is multiplied by it. step: the number of the step, from 1. */
 typedef struct tidegate_adamw {
   int64_t rows, size, step;
   double rate, beta1, beta2, eps, decay;
   float factor;
 } tidegate_adamw;
 
-/* In place on weights, mean and square [rows, size]. which[count]: the rows that gradient[count, size] is of, ascending; the
- * gradient of others is 0. null: of all. */
+/* Update weights, mean and square [rows, size] in place. row_ids[count]: the rows that have a gradient, in ascending
+ * order; gradient[count, size] belongs to them, and that of all other rows is 0. Null: all rows have one. */
 TIDEGATE_API tidegate_status tidegate_train_adamw(const tidegate_adamw* adamw, float* weights, float* mean,
-                                                  float* square, const int64_t* which, int64_t count,
+                                                  float* square, const int64_t* row_ids, int64_t count,
                                                   const float* gradient, char* message, size_t capacity);
 
 #ifdef __cplusplus

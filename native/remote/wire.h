@@ -1,5 +1,5 @@
-// Requests and answers as bytes on a pipe: numbers of eight bytes, texts and arrays behind their length in bytes, least
-// significant byte first. A length of -1 is an array that is absent.
+// Requests and replies as bytes on a pipe: numbers have eight bytes, texts and arrays follow their length in bytes, the
+// least significant byte comes first. A length of -1 means that an array is absent.
 #pragma once
 
 #include <cstdint>
@@ -10,11 +10,12 @@
 
 namespace remote {
 
-// Exactly as long as it came, so that a read or write past its end is one past the memory's.
+// Allocates exactly the length received, so that the sanitizers see any access past its end.
 template <class T>
 class Array {
  public:
-  explicit Array(std::int64_t bytes) : absent_(bytes < 0), values_(absent_ ? 0 : static_cast<std::size_t>(bytes) / sizeof(T)) {}
+  explicit Array(std::int64_t bytes)
+      : absent_(bytes < 0), values_(absent_ ? 0 : static_cast<std::size_t>(bytes) / sizeof(T)) {}
   T* data() { return absent_ ? nullptr : values_.data(); }
   std::int64_t size() const { return static_cast<std::int64_t>(values_.size()); }
   std::int64_t bytes() const { return absent_ ? -1 : size() * static_cast<std::int64_t>(sizeof(T)); }
@@ -26,18 +27,18 @@ class Array {
 
 class Wire {
  public:
-  std::int64_t number() { return one<std::int64_t>(); }
+  std::int64_t number() { return read_value<std::int64_t>(); }
   int integer() { return static_cast<int>(number()); }
-  double real() { return one<double>(); }
+  double real() { return read_value<double>(); }
   std::string text() {
     auto bytes = array<char>();
     return std::string(bytes.data(), static_cast<std::size_t>(bytes.size()));
   }
   template <class T>
   Array<T> array() {
-    Array<T> found(number());
-    if (found.bytes() > 0) read(found.data(), static_cast<std::size_t>(found.bytes()));
-    return found;
+    Array<T> values(number());
+    if (values.bytes() > 0) read(values.data(), static_cast<std::size_t>(values.bytes()));
+    return values;
   }
 
   void put(std::int64_t value) { write(&value, sizeof value); }
@@ -54,13 +55,13 @@ class Wire {
 
  private:
   template <class T>
-  T one() {
+  T read_value() {
     T value;
     read(&value, sizeof value);
     return value;
   }
   void read(void* to, std::size_t bytes) {
-    if (std::fread(to, 1, bytes, stdin) != bytes) std::exit(0);  // whoever asked is gone
+    if (std::fread(to, 1, bytes, stdin) != bytes) std::exit(0);  // the other end is gone
   }
   void write(const void* from, std::size_t bytes) {
     if (std::fwrite(from, 1, bytes, stdout) != bytes) std::exit(1);

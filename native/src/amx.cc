@@ -1,53 +1,55 @@
-// AMX: tiles of 16 rows by 16 columns by 32 k of bfloat16. An instruction adds up the even k and the odd ones of its 32
-// apart, then adds both to the sum; a row's bits are the same for any number of rows. Values below the normal floats
-// count as zero there.
+// AMX: tiles of 16 rows by 16 columns by 32 values of k in bfloat16. One instruction sums the even and the odd k of its
+// 32 separately, then adds both to the result. A row's bits are the same for any number of rows. Subnormal numbers
+// count as zero.
 #include <immintrin.h>
 #define LANES 16
 #define ROWS 8
 #define MULTIPLY_ADD(a, b, c) ((Vector)_mm512_fmadd_ps((__m512)(a), (__m512)(b), (__m512)(c)))
-#define LESSER(a, b) ((Vector)_mm512_maskz_min_ps((__mmask16)-1, (__m512)(a), (__m512)(b)))
-#define GREATER(a, b) ((Vector)_mm512_maskz_max_ps((__mmask16)-1, (__m512)(a), (__m512)(b)))
+#define VECTOR_MIN(a, b) ((Vector)_mm512_maskz_min_ps((__mmask16)-1, (__m512)(a), (__m512)(b)))
+#define VECTOR_MAX(a, b) ((Vector)_mm512_maskz_max_ps((__mmask16)-1, (__m512)(a), (__m512)(b)))
 #define IN_REGISTER(v) __asm__("" : "+v"(v))
-#include "products.inl"
+#include "matmul_kernels.inl"
 #include "rounding.inl"
 
 namespace tidegate {
 namespace {
 
-// What a thread's tiles are: 0 to 2 sums of a block's vectors, 3 rows of x, 4 to 6 weights.
-struct Shape {
+// The use of the thread's tiles: 0 to 2 hold the sums of a block's vectors, 3 the rows of x, 4 to 6 the weights.
+struct TileConfig {
   uint8_t palette, start, reserved[14];
   uint16_t row_bytes[16];
   uint8_t rows[16];
 };
 
-struct Tiles : RoundedPairs<32> {
-  static constexpr bool kTiles = true;
+struct AmxTiles : RoundedPairs<32> {
+  static constexpr bool kUsesTiles = true;
 
-  // While it lives, the thread's tiles have as many rows as it holds; then none, so that nobody need save them.
-  struct Room : RoundedPairs<32>::Room {
+  // Configures the thread's tiles for its number of rows, and releases them at the end, so that the system need not
+  // save them.
+  struct Buffer : RoundedPairs<32>::Buffer {
     size_t rows = 0;
-    ~Room() { _tile_release(); }
+    ~Buffer() { _tile_release(); }
   };
 
-  static Numbers<uint16_t> read(Room& room, size_t rows, size_t depth, Rows x) {
-    if (room.rows != rows) shape(rows);
-    room.rows = rows;
-    return round_rows(room, rows, depth, x);
+  static NumberView<uint16_t> read(Buffer& buffer, size_t rows, size_t depth, MatrixView x) {
+    if (buffer.rows != rows) configure(rows);
+    buffer.rows = rows;
+    return round_rows(buffer, rows, depth, x);
   }
 
-  static void shape(size_t rows) {
-    alignas(64) Shape shape = {};
-    shape.palette = 1;
-    for (int i = 0; i < 7; ++i) shape.row_bytes[i] = 64, shape.rows[i] = (uint8_t)(i < 4 ? rows : 16);
-    __asm__ volatile("" : "+m"(shape));  // all of it: some compilers think that the instruction reads 8 bytes
-    _tile_loadconfig(&shape);
+  static void configure(size_t rows) {
+    alignas(64) TileConfig config = {};
+    config.palette = 1;
+    for (int i = 0; i < 7; ++i) config.row_bytes[i] = 64, config.rows[i] = (uint8_t)(i < 4 ? rows : 16);
+    // the whole struct, because some compilers assume that the instruction reads 8 bytes
+    __asm__ volatile("" : "+m"(config));
+    _tile_loadconfig(&config);
   }
 
   template <int N>
-  INLINE void tiles(size_t depth, Numbers<uint16_t> x, const uint16_t* weights, Rows start, float* out,
+  INLINE void tiles(size_t depth, NumberView<uint16_t> x, const uint16_t* weights, MatrixView start, float* out,
                            size_t ld) {
-    __asm__ volatile("" ::: "memory");  // what the tiles read has been written
+    __asm__ volatile("" ::: "memory");  // stores before the tile loads must be complete
     _tile_loadd(0, start.data, start.ld * sizeof(float));
     if constexpr (N > 1) _tile_loadd(1, start.data + LANES, start.ld * sizeof(float));
     if constexpr (N > 2) _tile_loadd(2, start.data + 2 * LANES, start.ld * sizeof(float));
@@ -73,7 +75,7 @@ struct Tiles : RoundedPairs<32> {
 
 }  // namespace
 
-extern const Products products_amx;
-const Products products_amx = products<Tiles>();
+extern const MatmulKernels matmul_amx;
+const MatmulKernels matmul_amx = matmul_kernels<AmxTiles>();
 
 }  // namespace tidegate

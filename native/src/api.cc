@@ -1,11 +1,11 @@
-// The C API: checks arguments, and turns exceptions into statuses and sentences.
+// The C API: checks arguments, and turns exceptions into a status and a message.
 #include "engine.h"
-#include "guarded.h"
+#include "status.h"
 
+using tidegate::catch_as_status;
 using tidegate::Engine;
-using tidegate::guarded;
-using tidegate::Job;
-using tidegate::Row;
+using tidegate::RunArgs;
+using tidegate::Sequence;
 using tidegate::ValueError;
 
 struct tidegate_engine {
@@ -16,14 +16,14 @@ namespace {
 
 template <class Make>
 tidegate_status add_layer(tidegate_engine* engine, int add, char* message, std::size_t capacity, const Make& make) {
-  return guarded(message, capacity, [&] {
+  return catch_as_status(message, capacity, [&] {
     engine->engine.require_building();
     engine->engine.add(make(engine->engine), add);
   });
 }
 
-void require(bool holds, const char* name, std::int64_t found, const char* expected) {
-  if (!holds) throw ValueError(std::string(name) + " must be " + expected + ", found " + std::to_string(found));
+void require(bool valid, const char* name, std::int64_t found, const char* expected) {
+  if (!valid) throw ValueError(std::string(name) + " must be " + expected + ", found " + std::to_string(found));
 }
 
 bool is_precision(std::int32_t precision) { return precision >= 0 && precision < TIDEGATE_PRECISIONS; }
@@ -33,7 +33,7 @@ tidegate::Precision precision_of(std::int32_t precision) {
   return static_cast<tidegate::Precision>(precision);
 }
 
-const char* nth(const tidegate::Kernels* const* target, int i) {
+const char* target_name(const tidegate::Kernels* const* target, int i) {
   for (; *target && i > 0; --i) ++target;
   return *target && i == 0 ? (*target)->name : nullptr;
 }
@@ -41,59 +41,61 @@ const char* nth(const tidegate::Kernels* const* target, int i) {
 void check_id(const Engine& engine, const void* x, std::size_t entry) {
   if (!engine.ids) return;
   const std::int32_t id = static_cast<const std::int32_t*>(x)[entry];
-  if (!engine.knows(id))
+  if (!engine.has_id(id))
     throw ValueError("x[" + std::to_string(entry) + "] (in C order) is id " + std::to_string(id) +
                      ", expected from 0 to " + std::to_string(engine.layers.front()->inputs - 1));
 }
 
-// Longest first, else as they came. Not stable_sort, which allocates.
-void sort_by_length(std::vector<Row>& rows) {
-  const auto before = [](const Row& a, const Row& b) {
+// Sort the longest first, otherwise in their order. Not with stable_sort, which allocates.
+void sort_by_length(std::vector<Sequence>& sequences) {
+  const auto before = [](const Sequence& a, const Sequence& b) {
     return a.length != b.length ? a.length > b.length : a.first < b.first;
   };
-  if (!std::is_sorted(rows.begin(), rows.end(), before)) std::sort(rows.begin(), rows.end(), before);
+  if (!std::is_sorted(sequences.begin(), sequences.end(), before))
+    std::sort(sequences.begin(), sequences.end(), before);
 }
 
-// Rows of a run, longest first.
-void rows_of_run(const Engine& engine, std::int64_t T, std::int64_t B, const void* x, const std::int32_t* lengths,
-                 std::vector<Row>& rows) {
+// Make a row for each of the B rows of a run, longest first.
+void make_run_sequences(const Engine& engine, std::int64_t T, std::int64_t B, const void* x,
+                        const std::int32_t* lengths, std::vector<Sequence>& sequences) {
   const auto batch = static_cast<std::size_t>(B);
-  rows.resize(batch);
+  sequences.resize(batch);
   for (std::size_t b = 0; b < batch; ++b) {
     if (lengths[b] < 0 || lengths[b] > T)
       throw ValueError("lengths[" + std::to_string(b) + "] must be from 0 to " + std::to_string(T) + ", found " +
                        std::to_string(lengths[b]));
-    rows[b] = {b, batch, static_cast<std::size_t>(lengths[b]), b, b};
-    for (std::size_t t = 0; engine.ids && t < rows[b].length; ++t) check_id(engine, x, b + t * batch);
+    sequences[b] = {b, batch, static_cast<std::size_t>(lengths[b]), b, b};
+    for (std::size_t t = 0; engine.ids && t < sequences[b].length; ++t) check_id(engine, x, b + t * batch);
   }
-  sort_by_length(rows);
+  sort_by_length(sequences);
 }
 
-// Entries sorted by stream, in order within one, and a row for each stream, longest first.
-void rows_of_pool(const std::int64_t* ids, std::vector<std::int64_t>& order, std::vector<Row>& rows) {
+// Sort the entries by stream, keeping the order within a stream, and make a row for each stream, longest first.
+void make_stream_sequences(const std::int64_t* ids, std::vector<std::int64_t>& order,
+                           std::vector<Sequence>& sequences) {
   std::sort(order.begin(), order.end(),
             [&](std::int64_t a, std::int64_t b) { return ids[a] != ids[b] ? ids[a] < ids[b] : a < b; });
   for (std::size_t i = 0; i < order.size(); ++i) {
     const auto block = static_cast<std::size_t>(ids[order[i]]);
-    if (rows.empty() || rows.back().block != block) rows.push_back({i, 1, 0, block, 0});
-    ++rows.back().length;
+    if (sequences.empty() || sequences.back().block != block) sequences.push_back({i, 1, 0, block, 0});
+    ++sequences.back().length;
   }
-  sort_by_length(rows);
+  sort_by_length(sequences);
 }
 
 }  // namespace
 
 extern "C" {
 
-const char* tidegate_compiled(int i) { return tidegate_compiled_in(TIDEGATE_FLOAT32, i); }
+const char* tidegate_compiled_target(int i) { return tidegate_compiled_target_in(TIDEGATE_FLOAT32, i); }
 const char* tidegate_target(int i) { return tidegate_target_in(TIDEGATE_FLOAT32, i); }
 
-const char* tidegate_compiled_in(int32_t precision, int i) {
-  return is_precision(precision) ? nth(tidegate::compiled_targets(precision_of(precision)), i) : nullptr;
+const char* tidegate_compiled_target_in(int32_t precision, int i) {
+  return is_precision(precision) ? target_name(tidegate::compiled_targets(precision_of(precision)), i) : nullptr;
 }
 
 const char* tidegate_target_in(int32_t precision, int i) {
-  return is_precision(precision) ? nth(tidegate::available_targets(precision_of(precision)), i) : nullptr;
+  return is_precision(precision) ? target_name(tidegate::available_targets(precision_of(precision)), i) : nullptr;
 }
 
 tidegate_status tidegate_default_target(const char** name, char* message, size_t capacity) {
@@ -101,7 +103,7 @@ tidegate_status tidegate_default_target(const char** name, char* message, size_t
 }
 
 tidegate_status tidegate_default_target_in(int32_t precision, const char** name, char* message, size_t capacity) {
-  return guarded(message, capacity, [&] { *name = tidegate::default_target(precision_of(precision)).name; });
+  return catch_as_status(message, capacity, [&] { *name = tidegate::default_target(precision_of(precision)).name; });
 }
 
 tidegate_status tidegate_open(const char* target, int64_t state_bytes, int fused, tidegate_engine** engine,
@@ -111,7 +113,7 @@ tidegate_status tidegate_open(const char* target, int64_t state_bytes, int fused
 
 tidegate_status tidegate_open_in(int32_t precision, const char* target, int64_t state_bytes, int fused,
                                  tidegate_engine** engine, char* message, size_t capacity) {
-  return guarded(message, capacity, [&] {
+  return catch_as_status(message, capacity, [&] {
     const tidegate::Kernels& kernels = tidegate::find_target(target, "target", precision_of(precision));
     *engine = new tidegate_engine{{kernels, state_bytes, fused != 0}};
   });
@@ -173,10 +175,10 @@ tidegate_status tidegate_add_softmax(tidegate_engine* engine, int64_t size, int 
 }
 
 tidegate_status tidegate_finish(tidegate_engine* engine, char* message, size_t capacity) {
-  return guarded(message, capacity, [&] { engine->engine.finish(); });
+  return catch_as_status(message, capacity, [&] { engine->engine.finish(); });
 }
 
-tidegate_facts tidegate_about(const tidegate_engine* engine) {
+tidegate_info tidegate_get_info(const tidegate_engine* engine) {
   const Engine& e = engine->engine;
   return {e.kernels.name,
           static_cast<int64_t>(e.state_bytes),
@@ -187,44 +189,45 @@ tidegate_facts tidegate_about(const tidegate_engine* engine) {
           e.finished};
 }
 
-int tidegate_fused(const tidegate_engine* engine, int layer) {
+int tidegate_is_fused(const tidegate_engine* engine, int layer) {
   const auto& layers = engine->engine.layers;
   return layer >= 0 && layer < static_cast<int>(layers.size()) && layers[static_cast<std::size_t>(layer)]->fused();
 }
 
-tidegate_status tidegate_run(const tidegate_engine* engine, int64_t T, int64_t B, const void* x,
-                             const int32_t* lengths, const uint8_t* state_in, uint8_t* state_out, float* out,
-                             int every, int threads, char* message, size_t capacity) {
-  return guarded(message, capacity, [&] {
+tidegate_status tidegate_run(const tidegate_engine* engine, int64_t T, int64_t B, const void* x, const int32_t* lengths,
+                             const uint8_t* state_in, uint8_t* state_out, float* out, int per_step, int threads,
+                             char* message, size_t capacity) {
+  return catch_as_status(message, capacity, [&] {
     const Engine& e = engine->engine;
     e.require_finished();
     require(T >= 0, "T", T, "0 or more");
     require(B >= 0, "B", B, "0 or more");
     require(threads >= 1, "threads", threads, "1 or more");
-    const tidegate::Loan workspace(e);
-    std::vector<Row>& rows = (*workspace).rows;
-    rows_of_run(e, T, B, x, lengths, rows);
-    if (rows.empty()) return;
-    e.run({x, nullptr, state_in, state_out, out, every != 0}, rows.data(), rows.size(), threads, *workspace);
+    const tidegate::WorkspaceLease workspace(e);
+    std::vector<Sequence>& sequences = (*workspace).sequences;
+    make_run_sequences(e, T, B, x, lengths, sequences);
+    if (sequences.empty()) return;
+    e.run({x, nullptr, state_in, state_out, out, per_step != 0}, sequences.data(), sequences.size(), threads,
+          *workspace);
   });
 }
 
 tidegate_status tidegate_step(const tidegate_engine* engine, const void* x, uint8_t* state, float* out, char* message,
                               size_t capacity) {
-  return guarded(message, capacity, [&] {
+  return catch_as_status(message, capacity, [&] {
     const Engine& e = engine->engine;
     e.require_finished();
     check_id(e, x, 0);
-    const Row row = {0, 1, 1, 0, 0};
-    const tidegate::Loan workspace(e);
-    e.run({x, nullptr, state, state, out, true}, &row, 1, 1, *workspace);
+    const Sequence sequence = {0, 1, 1, 0, 0};
+    const tidegate::WorkspaceLease workspace(e);
+    e.run({x, nullptr, state, state, out, true}, &sequence, 1, 1, *workspace);
   });
 }
 
-tidegate_status tidegate_pool_step(const tidegate_engine* engine, int64_t n, const int64_t* ids, const void* x,
+tidegate_status tidegate_step_many(const tidegate_engine* engine, int64_t n, const int64_t* ids, const void* x,
                                    int64_t N, uint8_t* states, float* out, int threads, char* message,
                                    size_t capacity) {
-  return guarded(message, capacity, [&] {
+  return catch_as_status(message, capacity, [&] {
     const Engine& e = engine->engine;
     e.require_finished();
     require(n >= 0, "n", n, "0 or more");
@@ -239,20 +242,20 @@ tidegate_status tidegate_pool_step(const tidegate_engine* engine, int64_t n, con
       ascending = ascending && (i == 0 || ids[i] > ids[i - 1]);
     }
     if (n == 0) return;
-    const tidegate::Loan workspace(e);
-    std::vector<Row>& rows = (*workspace).rows;
+    const tidegate::WorkspaceLease workspace(e);
+    std::vector<Sequence>& sequences = (*workspace).sequences;
     std::vector<int64_t>& order = (*workspace).order;
-    rows.clear();
+    sequences.clear();
     order.clear();
     if (ascending) {
       for (int64_t i = 0; i < n; ++i)
-        rows.push_back({static_cast<std::size_t>(i), 1, 1, static_cast<std::size_t>(ids[i]), 0});
+        sequences.push_back({static_cast<std::size_t>(i), 1, 1, static_cast<std::size_t>(ids[i]), 0});
     } else {
       for (int64_t i = 0; i < n; ++i) order.push_back(i);
-      rows_of_pool(ids, order, rows);
+      make_stream_sequences(ids, order, sequences);
     }
-    e.run({x, ascending ? nullptr : order.data(), states, states, out, true}, rows.data(), rows.size(), threads,
-          *workspace);
+    e.run({x, ascending ? nullptr : order.data(), states, states, out, true}, sequences.data(), sequences.size(),
+          threads, *workspace);
   });
 }
 

@@ -5,7 +5,7 @@
 #define LANES 8
 #define ROWS 4
 #define MULTIPLY_ADD(a, b, c) ((Vector)_mm256_fmadd_ps((__m256)(a), (__m256)(b), (__m256)(c)))
-#define LESSER(a, b) ((Vector)_mm256_min_ps((__m256)(a), (__m256)(b)))
-#define GREATER(a, b) ((Vector)_mm256_max_ps((__m256)(a), (__m256)(b)))
+#define VECTOR_MIN(a, b) ((Vector)_mm256_min_ps((__m256)(a), (__m256)(b)))
+#define VECTOR_MAX(a, b) ((Vector)_mm256_max_ps((__m256)(a), (__m256)(b)))
 #define IN_REGISTER(v) __asm__("" : "+x"(v))
 #include "kernel.inl"

@@ -5,8 +5,8 @@
 #define LANES 16
 #define ROWS 8
 #define MULTIPLY_ADD(a, b, c) ((Vector)_mm512_fmadd_ps((__m512)(a), (__m512)(b), (__m512)(c)))
-// The masked forms: the plain ones of some GCCs warn of their own undefined operand.
-#define LESSER(a, b) ((Vector)_mm512_maskz_min_ps((__mmask16)-1, (__m512)(a), (__m512)(b)))
-#define GREATER(a, b) ((Vector)_mm512_maskz_max_ps((__mmask16)-1, (__m512)(a), (__m512)(b)))
+// The masked forms, because some versions of GCC warn about an undefined operand in their own plain ones.
+#define VECTOR_MIN(a, b) ((Vector)_mm512_maskz_min_ps((__mmask16)-1, (__m512)(a), (__m512)(b)))
+#define VECTOR_MAX(a, b) ((Vector)_mm512_maskz_max_ps((__mmask16)-1, (__m512)(a), (__m512)(b)))
 #define IN_REGISTER(v) __asm__("" : "+v"(v))
 #include "kernel.inl"

@@ -1,8 +1,8 @@
-// The instruction set every machine of this kind has: SSE2 on x86-64, four lanes without FMA elsewhere.
+// The instruction set that every CPU of the architecture has: SSE2 on x86-64, four lanes without FMA elsewhere.
 #if defined(__x86_64__)
 #include <xmmintrin.h>
-#define LESSER(a, b) ((Vector)_mm_min_ps((__m128)(a), (__m128)(b)))
-#define GREATER(a, b) ((Vector)_mm_max_ps((__m128)(a), (__m128)(b)))
+#define VECTOR_MIN(a, b) ((Vector)_mm_min_ps((__m128)(a), (__m128)(b)))
+#define VECTOR_MAX(a, b) ((Vector)_mm_max_ps((__m128)(a), (__m128)(b)))
 #endif
 #define TARGET kernels_base
 #define TARGET_NAME "base"

@@ -1,4 +1,4 @@
-// A causal convolution over time: each output reads the last `width` inputs of its row, zeros before the first.
+// Causal convolution over time: each output depends on the last `width` inputs of its row, with zeros before the first.
 #include <cstring>
 
 #include "layer.h"
@@ -13,26 +13,26 @@ class Conv final : public Layer {
       : Layer(kernels, "conv", inputs, size),
         depth_(width * inputs),
         activation_(activation_kernel(kernels, activation)),
-        packed_(kernels, depth_, in_order(size), weight, bias) {
+        packed_(kernels, depth_, make_range(size), weight, bias) {
     if (width > 1) states.push_back({past_offset, static_cast<std::int64_t>(depth_ - inputs)});
   }
 
-  void run(const Chunk& chunk, const Tile& tile, Rows x, float* out) const override {
-    const std::size_t ld = padded(size);
+  void run(const Chunk& chunk, const Tile& tile, MatrixView x, float* out) const override {
+    const std::size_t ld = padded_size(size);
     if (!states.empty()) x = windows(chunk, tile, x);
-    kernels.product(chunk.items, &packed_.product(), x, out, ld);
+    kernels.matmul(chunk.items, &packed_.matrix(), x, out, ld);
     if (activation_) activation_(chunk.items, ld, {out, ld}, out, ld);
   }
   std::size_t scratch() const override { return states.empty() ? 0 : kTileRows * depth_; }
   std::size_t work() const override { return depth_ * size; }
 
  private:
-  // The last inputs of each item's row end to end, oldest first, in scratch; all but the oldest are the row's new past.
-  Rows windows(const Chunk& chunk, const Tile& tile, Rows x) const {
-    const std::size_t past = depth_ - inputs, past_row = padded(past);
+  // Write the last `width` inputs of each item to scratch, oldest first. All but the oldest become the row's new past.
+  MatrixView windows(const Chunk& chunk, const Tile& tile, MatrixView x) const {
+    const std::size_t past = depth_ - inputs, past_row = padded_size(past);
     float* window = tile.scratch;
     for (std::size_t t = 0; t < chunk.steps; ++t) {
-      const float* older = window - (t ? chunk.rows[t - 1] * depth_ : 0);  // the rows' windows at the step before
+      const float* older = window - (t ? chunk.rows[t - 1] * depth_ : 0);  // the same rows at the previous step
       for (std::size_t r = 0; r < chunk.rows[t]; ++r, window += depth_, x.data += x.ld) {
         const float* from = t ? older + r * depth_ + inputs : tile.state[0] + r * past_row;
         std::memcpy(window, from, past * sizeof(float));
@@ -49,7 +49,7 @@ class Conv final : public Layer {
 
   std::size_t depth_;
   Unary* activation_;
-  Packed packed_;
+  PackedWeights packed_;
 };
 
 }  // namespace
@@ -57,12 +57,12 @@ class Conv final : public Layer {
 std::unique_ptr<Layer> make_conv(const Kernels& kernels, std::int64_t inputs, std::int64_t size, std::int64_t width,
                                  const float* weight, const float* bias, std::int32_t activation,
                                  std::int64_t past_offset) {
-  checked_size(inputs, "conv: inputs");
-  checked_size(width, "conv: width");
-  checked_size(inputs * width, "conv: inputs times width");
+  check_size(inputs, "conv: inputs");
+  check_size(width, "conv: width");
+  check_size(inputs * width, "conv: inputs times width");
   if (width == 1 && past_offset != -1)
-    throw ValueError("conv: a width of 1 keeps no state, its offset must be -1, found " + std::to_string(past_offset));
-  return std::make_unique<Conv>(kernels, static_cast<std::size_t>(inputs), checked_size(size, "conv: size"),
+    throw ValueError("conv: a width of 1 has no state, so its offset must be -1, found " + std::to_string(past_offset));
+  return std::make_unique<Conv>(kernels, static_cast<std::size_t>(inputs), check_size(size, "conv: size"),
                                 static_cast<std::size_t>(width), weight, bias, activation, past_offset);
 }
 

@@ -1,4 +1,4 @@
-// The targets of this build, those this machine can run, and the default: settled once.
+// The targets of this build, those that this CPU can run, and the default. Each list is made once.
 #include <cstdlib>
 #include <string>
 
@@ -19,20 +19,20 @@ extern const Kernels kernels_avx2[], kernels_avx512[];
 extern const Kernels kernels_neon[];
 #endif
 #ifdef TIDEGATE_AVX512BF16
-extern const Products products_avx512bf16;
+extern const MatmulKernels matmul_avx512bf16;
 #endif
 #ifdef TIDEGATE_AMX
-extern const Products products_amx;
+extern const MatmulKernels matmul_amx;
 #endif
 
 namespace {
 
-constexpr int kMostTargets = 5;
+constexpr int kMaxTargets = 5;
 
 #if defined(__x86_64__)
 bool has_avx512() {
-  return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
-         __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("fma");
+  return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+         __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("fma");
 }
 bool has_avx2() { return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"); }
 #endif
@@ -40,7 +40,7 @@ bool has_avx2() { return __builtin_cpu_supports("avx2") && __builtin_cpu_support
 bool has_avx512bf16() { return has_avx512() && __builtin_cpu_supports("avx512bf16"); }
 #endif
 #ifdef TIDEGATE_AMX
-// The CPU has it, and the system lets this process use it from here on.
+// Whether the CPU has AMX and the system allows this process to use it from now on.
 bool has_amx() {
   constexpr unsigned kBf16 = 1u << 22, kTile = 1u << 24;
   constexpr long kRequestPermission = 0x1023, kTileData = 18;
@@ -51,29 +51,31 @@ bool has_amx() {
 #endif
 bool always() { return true; }
 
-// Another target's kernels, but for what multiplies.
-[[maybe_unused]] Kernels with(const Kernels& kernels, const Products& products, const char* name) {
-  Kernels made = kernels;
-  static_cast<Products&>(made) = products;
-  made.name = name;
-  return made;
+// Copy a target's kernels, with other kernels for products.
+[[maybe_unused]] Kernels replace_matmul(const Kernels& kernels, const MatmulKernels& matmul, const char* name) {
+  Kernels combined = kernels;
+  static_cast<MatmulKernels&>(combined) = matmul;
+  combined.name = name;
+  return combined;
 }
 
-// The targets of this build in one precision, best first, and whether each runs here. Those with an instruction for
-// bfloat16 are for that alone.
-struct Build {
-  const Kernels* targets[kMostTargets + 1] = {};
-  bool (*runs[kMostTargets])() = {};
+// The targets of this build in one precision, best first, and whether each can run here. Targets with a bfloat16
+// instruction are for compute=bf16 only.
+struct TargetList {
+  const Kernels* targets[kMaxTargets + 1] = {};
+  bool (*runs[kMaxTargets])() = {};
 
-  explicit Build(Precision precision) {
+  explicit TargetList(Precision precision) {
     std::size_t count = 0;
-    const auto add = [&](const Kernels& kernels, bool (*here)()) { targets[count] = &kernels, runs[count++] = here; };
+    const auto add = [&](const Kernels& kernels, bool (*can_run)()) {
+      targets[count] = &kernels, runs[count++] = can_run;
+    };
 #ifdef TIDEGATE_AMX
-    static const Kernels amx = with(kernels_avx512[kComputeBf16], products_amx, "amx");
+    static const Kernels amx = replace_matmul(kernels_avx512[kComputeBf16], matmul_amx, "amx");
     if (precision == kComputeBf16) add(amx, has_amx);
 #endif
 #ifdef TIDEGATE_AVX512BF16
-    static const Kernels avx512bf16 = with(kernels_avx512[kComputeBf16], products_avx512bf16, "avx512bf16");
+    static const Kernels avx512bf16 = replace_matmul(kernels_avx512[kComputeBf16], matmul_avx512bf16, "avx512bf16");
     if (precision == kComputeBf16) add(avx512bf16, has_avx512bf16);
 #endif
 #if defined(__x86_64__)
@@ -86,16 +88,17 @@ struct Build {
   }
 };
 
-const Build& build(Precision precision) {
-  static const Build builds[kPrecisions] = {Build(kFloat32), Build(kWeightsBf16), Build(kComputeBf16)};
-  return builds[precision];
+const TargetList& get_targets(Precision precision) {
+  static const TargetList lists[kPrecisions] = {TargetList(kFloat32), TargetList(kWeightsBf16),
+                                                TargetList(kComputeBf16)};
+  return lists[precision];
 }
 
-// Those of them that run here.
-struct Available {
-  const Kernels* targets[kMostTargets + 1] = {};
+// The targets of a list that can run here.
+struct AvailableTargets {
+  const Kernels* targets[kMaxTargets + 1] = {};
 
-  explicit Available(const Build& all) {
+  explicit AvailableTargets(const TargetList& all) {
     for (std::size_t i = 0, n = 0; all.targets[i]; ++i)
       if (all.runs[i]()) targets[n++] = all.targets[i];
   }
@@ -103,27 +106,28 @@ struct Available {
 
 }  // namespace
 
-const Kernels* const* compiled_targets(Precision precision) { return build(precision).targets; }
+const Kernels* const* compiled_targets(Precision precision) { return get_targets(precision).targets; }
 
 const Kernels* const* available_targets(Precision precision) {
-  static const Available float32(build(kFloat32)), weights(build(kWeightsBf16));
+  static const AvailableTargets float32(get_targets(kFloat32)), weights(get_targets(kWeightsBf16));
   if (precision == kFloat32) return float32.targets;
   if (precision == kWeightsBf16) return weights.targets;
-  static const Available compute(build(kComputeBf16));  // asks the system for AMX, so not before somebody wants it
+  // this asks the system for AMX, so only when first needed
+  static const AvailableTargets compute(get_targets(kComputeBf16));
   return compute.targets;
 }
 
 namespace {
 
-bool holds(const Kernels* const* targets, const char* name) {
+bool contains(const Kernels* const* targets, const char* name) {
   for (; *targets; ++targets)
     if (std::string(name) == (*targets)->name) return true;
   return false;
 }
 
-const char* why_not(const char* name, Precision precision) {
-  if (holds(compiled_targets(precision), name)) return "cannot run on this machine";
-  return holds(compiled_targets(kComputeBf16), name) ? "is for compute=bf16 alone" : "is not in this build";
+const char* explain_missing(const char* name, Precision precision) {
+  if (contains(compiled_targets(precision), name)) return "cannot run on this machine";
+  return contains(compiled_targets(kComputeBf16), name) ? "is for compute=bf16 only" : "is not in this build";
 }
 
 }  // namespace
@@ -134,8 +138,8 @@ const Kernels& find_target(const char* name, const char* source, Precision preci
     if (std::string(name) == (*target)->name) return **target;
     names += (names.empty() ? "" : ", ") + std::string((*target)->name);
   }
-  throw ValueError(std::string(source) + " '" + std::string(name).substr(0, 64) + "' " + why_not(name, precision) +
-                   "; choose one of " + names);
+  throw ValueError(std::string(source) + " '" + std::string(name).substr(0, 64) + "' " +
+                   explain_missing(name, precision) + "; choose one of " + names);
 }
 
 const Kernels& default_target(Precision precision) {

@@ -1,4 +1,4 @@
-// The chain of layers: built, checked, and given memory to run in.
+// Building the chain of layers, checking it, and allocating its memory.
 #include "engine.h"
 
 #include <algorithm>
@@ -10,7 +10,8 @@ Workspace::Workspace(const Layout& layout, const std::vector<std::unique_ptr<Lay
     state.emplace_back();
     spare.emplace_back();
     for (std::size_t s = 0; s < layers[i]->states.size(); ++s) {
-      const std::size_t floats = kTileRows * layers[i]->padded(static_cast<std::size_t>(layers[i]->states[s].size));
+      const std::size_t floats =
+          kTileRows * layers[i]->padded_size(static_cast<std::size_t>(layers[i]->states[s].size));
       state[i].push_back(memory.data() + layout.states[i][s]);
       spare[i].push_back(memory.data() + layout.states[i][s] + floats);
     }
@@ -44,8 +45,8 @@ void Engine::require_finished() const {
 void Engine::add(std::unique_ptr<Layer> layer, int add) {
   require_building();
   if (add < -1 || add >= static_cast<int>(layers.size()))
-    throw ValueError("layer " + std::to_string(layers.size()) + ": add must be -1 or the index of an earlier layer, found " +
-                     std::to_string(add));
+    throw ValueError("layer " + std::to_string(layers.size()) +
+                     ": add must be -1 or the index of an earlier layer, found " + std::to_string(add));
   layer->add = add;
   layers.push_back(std::move(layer));
 }
@@ -55,33 +56,34 @@ void Engine::check_chain() const {
   for (std::size_t i = 0; i < layers.size(); ++i) {
     const Layer& layer = *layers[i];
     const std::string place = "layer " + std::to_string(i) + " (" + layer.kind + "): ";
-    if (i > 0 && layer.looks_up()) throw ValueError(place + "embed must be the first layer");
+    if (i > 0 && layer.takes_ids()) throw ValueError(place + "embed must be the first layer");
     if (i > 0 && layer.inputs != layers[i - 1]->size)
-      throw ValueError(place + "takes " + std::to_string(layer.inputs) + " values, the layer before gives " +
-                       std::to_string(layers[i - 1]->size));
+      throw ValueError(place + "expects " + std::to_string(layer.inputs) + " inputs, the layer before has " +
+                       std::to_string(layers[i - 1]->size) + " outputs");
     if (layer.add >= 0 && layers[layer.add]->size != layer.size)
-      throw ValueError(place + "adds layer " + std::to_string(layer.add) + ", which gives " +
-                       std::to_string(layers[layer.add]->size) + " values, to its own " + std::to_string(layer.size));
+      throw ValueError(place + "cannot add layer " + std::to_string(layer.add) + ", which has " +
+                       std::to_string(layers[layer.add]->size) + " outputs, to its own " + std::to_string(layer.size));
   }
 }
 
-// Every array lies inside the block, behind the step count, on 4 bytes, and apart from the others.
+// Every state array must be inside the block, after the step count, aligned to 4 bytes, and must not overlap another.
 void Engine::check_states() const {
   std::vector<StateArray> arrays;
   for (const auto& layer : layers) arrays.insert(arrays.end(), layer->states.begin(), layer->states.end());
   std::sort(arrays.begin(), arrays.end(), [](StateArray a, StateArray b) { return a.offset < b.offset; });
   std::int64_t end = 8;
   for (const StateArray& array : arrays) {
-    const std::string what = "a state of " + std::to_string(array.size) + " floats at byte " + std::to_string(array.offset);
-    if (array.offset % 4 != 0) throw ValueError(what + " is not at a multiple of 4");
-    if (array.offset < end) throw ValueError(what + " overlaps what lies before byte " + std::to_string(end));
+    const std::string what =
+        "a state of " + std::to_string(array.size) + " floats at byte " + std::to_string(array.offset);
+    if (array.offset % 4 != 0) throw ValueError(what + " does not start at a multiple of 4");
+    if (array.offset < end) throw ValueError(what + " overlaps the state before byte " + std::to_string(end));
     end = array.offset + 4 * array.size;
     if (end > static_cast<std::int64_t>(state_bytes))
       throw ValueError(what + " does not fit in " + std::to_string(state_bytes) + " bytes");
   }
 }
 
-// Nothing else may want the embed's own output.
+// The embed layer can be merged only if no other layer adds its output.
 void Engine::fold_embed() {
   if (!ids || layers.size() < 2) return;
   for (const auto& layer : layers)
@@ -100,17 +102,18 @@ void Engine::finish() {
   };
   layout_ = {};
   const Layer& first = *layers.front();
-  ids = first.looks_up();
+  ids = first.takes_ids();
   inputs = ids ? 1 : first.inputs;
   outputs = layers.back()->size;
   fold_embed();
-  layout_.input = reserve(kTileRows * first.padded(inputs));
+  layout_.input = reserve(kTileRows * first.padded_size(inputs));
   std::size_t scratch = 0;
   for (const auto& layer : layers) {
-    layout_.outputs.push_back(reserve(kTileRows * layer->padded(layer->size)));
+    layout_.outputs.push_back(reserve(kTileRows * layer->padded_size(layer->size)));
     layout_.states.emplace_back();
     for (const StateArray& array : layer->states)
-      layout_.states.back().push_back(reserve(2 * kTileRows * layer->padded(static_cast<std::size_t>(array.size))));
+      layout_.states.back().push_back(
+          reserve(2 * kTileRows * layer->padded_size(static_cast<std::size_t>(array.size))));
     scratch = std::max(scratch, layer->scratch());
   }
   layout_.scratch = reserve(scratch);
@@ -118,7 +121,7 @@ void Engine::finish() {
   finished = true;
 }
 
-bool Engine::knows(std::int32_t id) const {
+bool Engine::has_id(std::int32_t id) const {
   return !ids || (id >= 0 && static_cast<std::size_t>(id) < layers.front()->inputs);
 }
 
@@ -128,7 +131,7 @@ std::size_t Engine::work() const {
   return total;
 }
 
-Workspace* Engine::take() const {
+Workspace* Engine::acquire() const {
   if (Workspace* const workspace = ready_.exchange(nullptr)) return workspace;
   {
     const std::lock_guard<std::mutex> lock(mutex_);
@@ -141,7 +144,7 @@ Workspace* Engine::take() const {
   return new Workspace(layout_, layers);
 }
 
-void Engine::give(Workspace* workspace) const {
+void Engine::release(Workspace* workspace) const {
   Workspace* none = nullptr;
   if (ready_.compare_exchange_strong(none, workspace)) return;
   const std::lock_guard<std::mutex> lock(mutex_);

@@ -1,55 +1,62 @@
-// A fused layer of any cell that trains natively: products, norms, and the gates that training runs ahead. The same
-// operations in the same order as the cell's tape, so the same bits.
+// The fused layer of any cell that can be trained natively. It combines products, norms, and the same gate functions as
+// training: the operations of the cell's tape in the same order, so the bits are the same.
 #include <cstring>
 #include <utility>
 
-#include "projection.h"
+#include "input_projection.h"
 #include "recurrent.h"
 
 namespace tidegate {
 namespace {
 
-// Rows between two looks at the recurrent weights: the sums of their products wait in the first-level cache.
-constexpr std::size_t kRowsTogether = 16;
+// The rows that go through the recurrent weights together: the sums of their products stay in the L1 cache.
+constexpr std::size_t kBlockRows = 16;
 
 class FusedCell final : public Layer {
  public:
-  FusedCell(const Kernels& kernels, const tidegate_recurrent& cell, std::int32_t proved)
-      : Layer(kernels, "recurrent", checked_size(cell.inputs, "recurrent: inputs"),
-              checked_size(cell.size, "recurrent: size")),
-        step_(kernels.cells[proved & ~TIDEGATE_CELL_NORMED]), gates_(cell.gates), maps_(cell.maps),
-        inner_(step_.inner_forward ? 1 : 0), normed_(proved & TIDEGATE_CELL_NORMED), units_(padded(size)),
-        inputs_(kernels, inputs, side_by_side(*this, size, first_maps(cell.gates)), cell.W, cell.b),
-        recurrent_(kernels, size, side_by_side(*this, size, first_maps(cell.maps - inner_)), cell.R, cell.c),
-        last_map_(kernels, size, side_by_side(*this, size, std::vector<std::int32_t>(inner_, cell.maps - 1)), cell.R,
-                  cell.c),
-        own_(own(cell) * units_), gains_(norms() * units_), biases_(norms() * units_) {
-    for (std::int32_t s = 0; s < cell.states; ++s) states.push_back(state_array(cell, s));
+  FusedCell(const Kernels& kernels, const tidegate_recurrent& cell, std::int32_t known_cell)
+      : Layer(kernels, "recurrent", check_size(cell.inputs, "recurrent: inputs"),
+              check_size(cell.size, "recurrent: size")),
+        step_(kernels.cells[known_cell & ~TIDEGATE_CELL_WITH_NORMS]),
+        gates_(cell.gates),
+        maps_(cell.maps),
+        inner_(step_.inner_forward ? 1 : 0),
+        has_norms_(known_cell & TIDEGATE_CELL_WITH_NORMS),
+        units_(padded_size(size)),
+        inputs_(kernels, inputs, plane_order(*this, size, map_range(cell.gates)), cell.W, cell.b),
+        recurrent_(kernels, size, plane_order(*this, size, map_range(cell.maps - inner_)), cell.R, cell.c),
+        inner_map_(kernels, size, plane_order(*this, size, std::vector<std::int32_t>(inner_, cell.maps - 1)), cell.R,
+                   cell.c),
+        params_(count_params(cell) * units_),
+        gains_(norms() * units_),
+        biases_(norms() * units_) {
+    for (std::int32_t s = 0; s < cell.states; ++s) states.push_back(make_state_array(cell, s));
     const float* param = cell.params;
-    for (std::size_t k = 0; k < own(cell); ++k, param += size)
-      std::memcpy(own_.data() + k * units_, param, size * sizeof(float));
-    for (std::size_t k = 0; k < norms(); ++k, param += 2 * size) {  // gain and bias by turns
+    for (std::size_t k = 0; k < count_params(cell); ++k, param += size)
+      std::memcpy(params_.data() + k * units_, param, size * sizeof(float));
+    for (std::size_t k = 0; k < norms(); ++k, param += 2 * size) {  // gain and bias alternate
       std::memcpy(gains_.data() + k * units_, param, size * sizeof(float));
       std::memcpy(biases_.data() + k * units_, param + size, size * sizeof(float));
     }
   }
 
-  void run(const Chunk& chunk, const Tile& tile, Rows x, float* out) const override {
+  void run(const Chunk& chunk, const Tile& tile, MatrixView x, float* out) const override {
     const float* h = tile.state[0];
     float* inputs = tile.scratch;
-    const Product* const input = chunk.items == 1 ? inputs_.product() : nullptr;  // one step takes it along
+    // a single step computes it on the way
+    const PackedMatrix* const input = chunk.items == 1 ? inputs_.matrix() : nullptr;
     if (!input) inputs_.run(chunk.items, x, inputs);
     for (std::size_t t = 0; t < chunk.steps; ++t) {
       const std::size_t rows = chunk.rows[t], left = chunk.rows[t + 1];
-      const Alone alone = {input, x.data, static_cast<int>((tile.seen[0] + chunk.first + t) % 2)};
-      for (std::size_t r = 0; r < rows; r += kRowsTogether)
-        step(r, rows - r < kRowsTogether ? rows - r : kRowsTogether, tile, inputs, h, out, alone);
+      const SingleRow single = {input, x.data, static_cast<int>((tile.past_steps[0] + chunk.first + t) % 2)};
+      for (std::size_t r = 0; r < rows; r += kBlockRows)
+        step(r, rows - r < kBlockRows ? rows - r : kBlockRows, tile, inputs, h, out, single);
       store_state(tile, states[0], left, rows, {out, units_});
       if (states.size() > 1) {
         store_state(tile, states[1], left, rows, {tile.spare[1], units_});
         std::swap(tile.state[1], tile.spare[1]);
       }
-      h = out;  // the output is the next state
+      h = out;  // the output is also the next state
       inputs += rows * gates_ * units_;
       out += rows * units_;
     }
@@ -58,83 +65,83 @@ class FusedCell final : public Layer {
 
   bool fold(const Layer& embed) override { return inputs_.fold(embed); }
   bool fused() const override { return true; }
-  std::size_t scratch() const override {
-    return (kTileRows * gates_ + kRowsTogether * (maps_ + inner_)) * units_;
-  }
+  std::size_t scratch() const override { return (kTileRows * gates_ + kBlockRows * (maps_ + inner_)) * units_; }
   std::size_t work() const override { return size * (gates_ * inputs + maps_ * size + 16); }
 
  private:
-  // How many parameters are the cell's own, and no norm's.
-  std::size_t own(const tidegate_recurrent& cell) const {
+  // Count the parameters that are not a norm's.
+  std::size_t count_params(const tidegate_recurrent& cell) const {
     return static_cast<std::size_t>(cell.params_count) - 2 * norms();
   }
-  std::size_t norms() const { return normed_ ? gates_ + maps_ : 0; }
+  std::size_t norms() const { return has_norms_ ? gates_ + maps_ : 0; }
 
-  // How one row goes through a step: its input, unless that is worked out already (null), and the weights from their
-  // last blocks on or from the first (see Products::gru_step).
-  struct Alone {
-    const Product* input;
+  // A step of a single row: its input, null if W x + b is already computed, and whether the weights are read backwards
+  // (see MatmulKernels::gru_step).
+  struct SingleRow {
+    const PackedMatrix* input;
     const float* x;
     int backwards;
   };
 
-  // Rows [first, first + rows) of one step.
+  // Run one step of rows [first, first + rows).
   void step(std::size_t first, std::size_t rows, const Tile& tile, float* inputs, const float* h, float* out,
-            const Alone& alone) const {
+            const SingleRow& single) const {
     float* const sums = tile.scratch + kTileRows * gates_ * units_;
-    float* const inner = sums + kRowsTogether * maps_ * units_;
+    float* const inner = sums + kBlockRows * maps_ * units_;
     const std::size_t at = first * units_, sums_row = maps_ * units_;
-    CellForward step = {inputs + first * gates_ * units_, sums, {h + at, nullptr}, {out + at, nullptr}, nullptr, 0,
-                        own_.data()};
+    CellForward step = {
+        inputs + first * gates_ * units_, sums, {h + at, nullptr}, {out + at, nullptr}, nullptr, 0, params_.data()};
     if (states.size() > 1) step.state[1] = tile.state[1] + at, step.next[1] = tile.spare[1] + at;
     if (rows == 1)
-      products(alone, step.state[0], inputs + at * gates_, sums);
+      matmul_single_row(single, step.state[0], inputs + at * gates_, sums);
     else if (maps_)
-      kernels.product(rows, &recurrent_.product(), {step.state[0], units_}, sums, sums_row);
-    if (normed_) norm(rows, 0, gates_, inputs + first * gates_ * units_, gates_ * units_);
-    if (normed_) norm(rows, gates_, maps_ - inner_, sums, sums_row);
+      kernels.matmul(rows, &recurrent_.matrix(), {step.state[0], units_}, sums, sums_row);
+    if (has_norms_) apply_norms(rows, 0, gates_, inputs + first * gates_ * units_, gates_ * units_);
+    if (has_norms_) apply_norms(rows, gates_, maps_ - inner_, sums, sums_row);
     if (inner_) {
       step_.inner_forward(rows, units_, step, sums, inner);
       float* const last = sums + (maps_ - 1) * units_;
       if (rows == 1)
-        kernels.row_product(&last_map_.product(), inner, last, alone.backwards);
+        kernels.matmul_row(&inner_map_.matrix(), inner, last, single.backwards);
       else
-        kernels.product(rows, &last_map_.product(), {inner, units_}, last, sums_row);
-      if (normed_) norm(rows, gates_ + maps_ - 1, 1, last, sums_row);
+        kernels.matmul(rows, &inner_map_.matrix(), {inner, units_}, last, sums_row);
+      if (has_norms_) apply_norms(rows, gates_ + maps_ - 1, 1, last, sums_row);
     }
     step_.forward(rows, units_, step);
   }
 
-  // One row's products that need no number of the cell's own.
-  void products(const Alone& alone, const float* h, float* inputs, float* sums) const {
-    if (alone.input && !alone.backwards) kernels.row_product(alone.input, alone.x, inputs, 0);
-    if (maps_) kernels.row_product(&recurrent_.product(), h, sums, alone.backwards);
-    if (alone.input && alone.backwards) kernels.row_product(alone.input, alone.x, inputs, 1);
+  // Compute the products of a single row that do not need `inner`.
+  void matmul_single_row(const SingleRow& single, const float* h, float* inputs, float* sums) const {
+    if (single.input && !single.backwards) kernels.matmul_row(single.input, single.x, inputs, 0);
+    if (maps_) kernels.matmul_row(&recurrent_.matrix(), h, sums, single.backwards);
+    if (single.input && single.backwards) kernels.matmul_row(single.input, single.x, inputs, 1);
   }
 
-  // Norms [k, k + count) of planes side by side, in place. One row's go together, as rows of several do.
-  void norm(std::size_t rows, std::size_t k, std::size_t count, float* planes, std::size_t ld) const {
+  // Apply norms [k, k + count) to adjacent planes, in place. The planes of a single row are normalized together, as if
+  // they were rows.
+  void apply_norms(std::size_t rows, std::size_t k, std::size_t count, float* planes, std::size_t ld) const {
     const float *gain = gains_.data() + k * units_, *bias = biases_.data() + k * units_;
     if (rows == 1 && count)
-      return kernels.normed(count, size, {planes, units_}, {gain, units_}, {bias, units_}, TIDEGATE_NORM_EPS, planes,
-                            units_, {});
+      return kernels.cell_norm(count, size, {planes, units_}, {gain, units_}, {bias, units_}, TIDEGATE_NORM_EPS, planes,
+                               units_, {});
     for (std::size_t i = 0; i < count; ++i, planes += units_, gain += units_, bias += units_)
-      kernels.normed(rows, size, {planes, ld}, {gain, 0}, {bias, 0}, TIDEGATE_NORM_EPS, planes, ld, {});
+      kernels.cell_norm(rows, size, {planes, ld}, {gain, 0}, {bias, 0}, TIDEGATE_NORM_EPS, planes, ld, {});
   }
 
   const CellKernels& step_;
-  const std::size_t gates_, maps_, inner_;  // inner_: 1 where the last map multiplies a number of the cell's own
-  const bool normed_;
+  const std::size_t gates_, maps_, inner_;  // inner_: 1 if the last map multiplies `inner` (see CellKernels), else 0
+  const bool has_norms_;
   const std::size_t units_;
-  Projection inputs_;
-  Packed recurrent_, last_map_;
-  Floats own_, gains_, biases_;
+  InputProjection inputs_;
+  PackedWeights recurrent_, inner_map_;
+  AlignedFloats params_, gains_, biases_;
 };
 
 }  // namespace
 
-std::unique_ptr<Layer> make_fused_cell(const Kernels& kernels, const tidegate_recurrent& cell, std::int32_t proved) {
-  return std::make_unique<FusedCell>(kernels, cell, proved);
+std::unique_ptr<Layer> make_fused_cell(const Kernels& kernels, const tidegate_recurrent& cell,
+                                       std::int32_t known_cell) {
+  return std::make_unique<FusedCell>(kernels, cell, known_cell);
 }
 
 }  // namespace tidegate

@@ -1,15 +1,15 @@
-// Every kernel's body, once. A unit of one instruction set defines its macros (see vector.inl), includes this file
-// and has its table. Nothing from the standard library: an inline function compiled here for a new instruction set
-// could be the copy the linker keeps for all.
-#include "products.inl"
-#include "normed.inl"
+// The body of every kernel, written once. The file of each instruction set defines its macros (see vector.inl) and
+// includes this file, which defines its table of kernels. Nothing of the standard library is used here: an inline
+// function compiled for a newer instruction set could be the copy that the linker keeps for the whole program.
+#include "matmul_kernels.inl"
+#include "cell_norm.inl"
 #include "training.inl"
 
 namespace tidegate {
 namespace {
 
 #define UNARY(name, expression)                                              \
-  void name(size_t rows, size_t width, Rows x, float* out, size_t ld) {      \
+  void name(size_t rows, size_t width, MatrixView x, float* out, size_t ld) {      \
     if (x.ld == width && ld == width) width *= rows, rows = 1;               \
     for (size_t r = 0; r < rows; ++r)                                        \
       for (size_t i = 0; i < width; i += LANES) {                            \
@@ -26,17 +26,17 @@ UNARY(tanh, hyperbolic_tangent(a))
 UNARY(relu, select(a < Vector{}, Vector{}, a))
 
 #define BINARY(name, expression)                                                               \
-  void name(size_t rows, size_t width, Form form, Rows x, Rows y, float* out, size_t ld) {     \
-    if (form == kFormFull && x.ld == width && y.ld == width && ld == width) width *= rows, rows = 1; \
+  void name(size_t rows, size_t width, Broadcast broadcast, MatrixView x, MatrixView y, float* out, size_t ld) {     \
+    if (broadcast == kBroadcastNone && x.ld == width && y.ld == width && ld == width) width *= rows, rows = 1; \
     for (size_t r = 0; r < rows; ++r) {                                                        \
       const float *left = x.data + r * x.ld, *right = y.data + r * y.ld;                       \
       float* to = out + r * ld;                                                                \
-      if (form == kFormFull)                                                                   \
+      if (broadcast == kBroadcastNone)                                                                   \
         for (size_t i = 0; i < width; i += LANES) {                                            \
           const Vector a = load(left + i), b = load(right + i);                                \
           store(to + i, expression);                                                           \
         }                                                                                      \
-      else if (form == kFormLeftOne) {                                                         \
+      else if (broadcast == kBroadcastLeft) {                                                         \
         const Vector a = splat(*left);                                                         \
         for (size_t i = 0; i < width; i += LANES) {                                            \
           const Vector b = load(right + i);                                                    \
@@ -56,63 +56,64 @@ BINARY(add, a + b)
 BINARY(sub, a - b)
 BINARY(mul, a * b)
 BINARY(div, a / b)
-BINARY(minimum, smaller(a, b))
-BINARY(maximum, larger(a, b))
+BINARY(minimum, min_or_nan(a, b))
+BINARY(maximum, max_or_nan(a, b))
 
-// Row reductions have one order: lane i adds up values i, i + LANES, ..., then the lanes are added in order.
+// Reductions over a row have one fixed order: lane i sums the values i, i + LANES, ..., then the lanes are added in
+// order.
 float sum(size_t n, const float* x) {
   Vector total = {};
-  for (size_t i = 0; i < n; i += LANES) total += first(n - i, load(x + i), 0.0f);
-  return lanes_sum(total);
+  for (size_t i = 0; i < n; i += LANES) total += mask_lanes(n - i, load(x + i), 0.0f);
+  return sum_lanes(total);
 }
 
 float sum_of_squares(size_t n, const float* x, float mean) {
   Vector total = {};
   for (size_t i = 0; i < n; i += LANES) {
-    const Vector d = first(n - i, load(x + i) - splat(mean), 0.0f);
+    const Vector d = mask_lanes(n - i, load(x + i) - splat(mean), 0.0f);
     total += d * d;
   }
-  return lanes_sum(total);
+  return sum_lanes(total);
 }
 
 float dot(size_t n, const float* x, const float* y) {
   Vector total = {};
   for (size_t i = 0; i < n; i += LANES)
-    total = MULTIPLY_ADD(first(n - i, load(x + i), 0.0f), first(n - i, load(y + i), 0.0f), total);
-  return lanes_sum(total);
+    total = MULTIPLY_ADD(mask_lanes(n - i, load(x + i), 0.0f), mask_lanes(n - i, load(y + i), 0.0f), total);
+  return sum_lanes(total);
 }
 
-float deviation(size_t n, const float* x, float mean, float eps) {
+float compute_deviation(size_t n, const float* x, float mean, float eps) {
   return __builtin_sqrtf(sum_of_squares(n, x, mean) / (float)n + eps);
 }
 
-void norm(size_t rows, size_t n, Rows x, const float* gain, const float* bias, float eps, float* out, size_t ld) {
+void norm(size_t rows, size_t n, MatrixView x, const float* gain, const float* bias, float eps, float* out, size_t ld) {
   for (size_t r = 0; r < rows; ++r) {
     const float* row = x.data + r * x.ld;
     const float mean = sum(n, row) / (float)n;
-    const Vector spread = splat(deviation(n, row, mean, eps));
+    const Vector deviation = splat(compute_deviation(n, row, mean, eps));
     for (size_t i = 0; i < n; i += LANES)
-      store(out + r * ld + i, (load(row + i) - splat(mean)) / spread * load(gain + i) + load(bias + i));
+      store(out + r * ld + i, (load(row + i) - splat(mean)) / deviation * load(gain + i) + load(bias + i));
   }
 }
 
-void normalize(size_t rows, size_t n, Rows x, float eps, float* out, size_t ld) {
+void normalize(size_t rows, size_t n, MatrixView x, float eps, float* out, size_t ld) {
   for (size_t r = 0; r < rows; ++r) {
     const float* row = x.data + r * x.ld;
     const float mean = sum(n, row) / (float)n;
-    const Vector spread = splat(deviation(n, row, mean, eps));
-    for (size_t i = 0; i < n; i += LANES) store(out + r * ld + i, (load(row + i) - splat(mean)) / spread);
+    const Vector deviation = splat(compute_deviation(n, row, mean, eps));
+    for (size_t i = 0; i < n; i += LANES) store(out + r * ld + i, (load(row + i) - splat(mean)) / deviation);
   }
 }
 
-void softmax(size_t rows, size_t n, Rows x, float* out, size_t ld) {
+void softmax(size_t rows, size_t n, MatrixView x, float* out, size_t ld) {
   for (size_t r = 0; r < rows; ++r) {
     const float* row = x.data + r * x.ld;
     float* to = out + r * ld;
-    Vector most = splat(row[0]);
-    for (size_t i = 0; i < n; i += LANES) most = larger(most, first(n - i, load(row + i), row[0]));
-    float peak = most[0];
-    for (int i = 1; i < LANES; ++i) peak = peak > most[i] || peak != peak ? peak : most[i];
+    Vector largest = splat(row[0]);
+    for (size_t i = 0; i < n; i += LANES) largest = max_or_nan(largest, mask_lanes(n - i, load(row + i), row[0]));
+    float peak = largest[0];
+    for (int i = 1; i < LANES; ++i) peak = peak > largest[i] || peak != peak ? peak : largest[i];
     for (size_t i = 0; i < n; i += LANES) store(to + i, exponential(load(row + i) - splat(peak)));
     float total = 0.0f;
     for (size_t i = 0; i < n; ++i) total += to[i];
@@ -130,19 +131,19 @@ void pool_mean(size_t n, const float* x, float steps, float* sum, float* out) {
 
 void pool_max(size_t n, const float* x, float* max, float* out) {
   for (size_t i = 0; i < n; i += LANES) {
-    const Vector most = larger(load(max + i), load(x + i));
-    store(max + i, most);
-    store(out + i, most);
+    const Vector largest = max_or_nan(load(max + i), load(x + i));
+    store(max + i, largest);
+    store(out + i, largest);
   }
 }
 
 void pool_attention(size_t n, const float* x, const float* score, float score_bias, float* peak, float* weight,
                     float* sum, float* out) {
   const Vector energy = splat(dot(n, x, score) + score_bias), old = splat(*peak);
-  const Vector most = larger(old, energy);
-  const Vector keep = exponential(old - most), take = exponential(energy - most);
+  const Vector largest = max_or_nan(old, energy);
+  const Vector keep = exponential(old - largest), take = exponential(energy - largest);
   const Vector total = splat(*weight) * keep + take;
-  *peak = most[0];
+  *peak = largest[0];
   *weight = total[0];
   for (size_t i = 0; i < n; i += LANES) {
     const Vector value = load(sum + i) * keep + take * load(x + i);
@@ -151,16 +152,18 @@ void pool_attention(size_t n, const float* x, const float* score, float score_bi
   }
 }
 
-// The table in one precision.
+// The table for one number format.
 template <class F>
 constexpr Kernels table() {
   return {
-    products<F>(), TARGET_NAME, LANES,
+    matmul_kernels<F>(), TARGET_NAME, LANES,
     neg,         abs,   exp,       sigmoid,  tanh,           relu,
     add,         sub,   mul,       div,      minimum,        maximum,
-    norm,        normalize, softmax, normed, normed_back, column_sums, pool_mean, pool_max, pool_attention,
-    outer,
-    row,
+    norm,        normalize, softmax,
+    cell_norm,   cell_norm_backward, add_column_sums,
+    pool_mean,   pool_max, pool_attention,
+    add_outer_products,
+    matmul_panel,
     {{gru_forward<true>, gru_backward<true>, nullptr, nullptr},
      {gru_forward<false>, gru_backward<false>, nullptr, nullptr},
      {lstm_forward<false>, lstm_backward<false>, nullptr, nullptr},

@@ -1,149 +1,156 @@
-// What one instruction set offers the engine: a table of function pointers.
+// The kernels of one instruction set, as a table of function pointers that the engine calls.
 //
-// Rows are padded: a row of n floats takes `ld` floats, ld a multiple of `lanes`, and every kernel may read and
-// write the padding. Row counts and sizes are at least 1. Included by the instruction-set units, so: no templates
-// and no inline functions here, and nothing of the standard library but plain types.
+// Rows are padded: a row of n floats takes `ld` floats, where ld is a multiple of `lanes`, and every kernel may read
+// and write the padding. Row counts and sizes are at least 1. The files compiled for one instruction set include this
+// header, so it has no templates, no inline functions, and only plain types from the standard library.
 #pragma once
 
 #include <stddef.h>
 
 namespace tidegate {
 
-// Columns of a packed product stand in blocks of this many vectors; the last block may be narrower.
+// The columns of a packed matrix are stored in blocks of this many vectors; the last block may be narrower.
 constexpr int kBlockVectors = 3;
 
-// Rows that run together at most.
+// The largest number of rows that run together.
 constexpr size_t kTileRows = 64;
 
-// Which operand of a binary operation is one value per row, spread over the row.
-enum Form { kFormFull, kFormLeftOne, kFormRightOne };
+// Which operand of a binary operation has one value per row, to be broadcast over the row.
+enum Broadcast { kBroadcastNone, kBroadcastLeft, kBroadcastRight };
 
-// A matrix of rows: row r starts at data + r * ld. ld = 0 repeats one row.
-struct Rows {
+// A matrix whose row r starts at data + r * ld. With ld = 0, every row is the same one.
+struct MatrixView {
   const float* data;
   size_t ld;
 };
 
-// What products multiply; their sums are float32 always.
+// The number format of products. Their sums are always float32.
 enum Precision {
   kFloat32,
-  kWeightsBf16,  // weights are kept as bfloat16 and widened: half the bytes to read
-  kComputeBf16,  // what they multiply is rounded to bfloat16 too
+  kWeightsBf16,  // weights are stored as bfloat16 and widened when read: half the memory traffic
+  kComputeBf16,  // the values that weights multiply are rounded to bfloat16 too
 };
 constexpr int kPrecisions = 3;
 
-// A packed matrix: block by block, k by k, `kBlockVectors * lanes` weights side by side; bias[vectors * lanes]. A
-// float of weights may be two of bfloat16, see Products.
-struct Product {
+// A packed matrix: for each block of columns and each k, `kBlockVectors * lanes` weights are contiguous. bias[vectors *
+// lanes]. Where weights are bfloat16, one float of `weights` holds two of them; see MatmulKernels.
+struct PackedMatrix {
   size_t depth;
   size_t vectors;
   const float* weights;
   const float* bias;
 };
 
-typedef void Unary(size_t rows, size_t width, Rows x, float* out, size_t ld);
-typedef void Binary(size_t rows, size_t width, Form form, Rows a, Rows b, float* out, size_t ld);
+typedef void Unary(size_t rows, size_t width, MatrixView x, float* out, size_t ld);
+typedef void Binary(size_t rows, size_t width, Broadcast broadcast, MatrixView a, MatrixView b, float* out, size_t ld);
 
-// One step of a cell in training. Rows lie without gaps: inputs (W x + b) hold a plane of `units` floats a gate, sums
-// (R h + c) one a map, states and outputs one. Units are whole vectors; what lies beyond a cell's size is padding.
+// One training step of a cell, forward. Rows are contiguous. A row of `inputs` (W x + b) has a plane of `units` floats
+// for each gate, a row of `sums` (R h + c) one for each recurrent map, and a row of a state or an output one. `units`
+// is the cell's size rounded up to whole vectors; the rest is padding.
 struct CellForward {
   const float *inputs, *sums;
   const float* state[2];
   float* next[2];
-  float* saved;  // what the way back needs, rows of `ld`; null: nothing is kept
+  float* saved;  // values that the backward pass needs, in rows of `ld` floats; null to save nothing
   size_t ld;
-  const float* own;  // the cell's own parameters, a plane each
+  const float* params;  // the cell's own parameters, one plane each
 };
 
-// The same step on the way back. planes: gradients of the gates before they are squashed, rows of `ld`.
+// The same step, backward. planes: gradients of the gates before their activation, in rows of `ld` floats.
 struct CellBackward {
   const float* saved;
   size_t ld_saved;
   const float* state[2];  // before the step
-  const float* output;    // gradient of the step's own output
-  const float* product;   // what comes from later steps through the recurrent maps
-  float* carry[2];        // what comes from later steps directly; then what goes to the step before
+  const float* d_output;  // gradient of this step's output
+  const float* d_recurrent;  // gradient that comes from later steps through the recurrent maps
+  float* d_state[2];         // in: gradient that comes directly from later steps; out: the one for the step before
   float* planes;
   size_t ld;
-  const float* own;
+  const float* params;
 };
 
-// What a norm inside a cell leaves for the way back: the scaled rows, and the deviation of each; rows of `ld` both. Null:
-// nothing is kept.
-struct Kept {
-  float *normed, *spreads;
+// What a norm inside a cell saves for the backward pass: the normalized rows, and each row's deviation. Both have rows
+// of `ld` floats. Null pointers save nothing.
+struct NormCache {
+  float *normalized, *deviations;
   size_t ld;
 };
 
 struct CellKernels {
   void (*forward)(size_t rows, size_t units, const CellForward& step);
   void (*backward)(size_t rows, size_t size, size_t units, const CellBackward& step);
-  // Where the last map multiplies a number of the cell's own, `inner`, and not h; null elsewhere. Ahead: from the sums of
-  // the other maps, before `forward`. Back: after `backward`, from inner's gradient; works inner out once more.
+  // For cells whose last recurrent map multiplies a value of the cell (`inner`) instead of h; null for all other cells.
+  // inner_forward runs before `forward` and computes `inner` from the sums of the other maps. inner_backward runs after
+  // `backward` and takes the gradient of `inner`, which it computes again.
   void (*inner_forward)(size_t rows, size_t units, const CellForward& step, float* sums, float* inner);
   void (*inner_backward)(size_t rows, size_t size, size_t units, const CellBackward& step, const float* gradient,
                          float* inner);
 };
-constexpr int kTrainedCells = 9;
+constexpr int kCellCount = 9;
 
-// What multiplies, in one precision.
-struct Products {
+// The kernels that multiply matrices, for one precision.
+struct MatmulKernels {
   Precision precision;
-  size_t together;  // of a column of packed weights, so many k stand side by side: 1 of float, 2 of bfloat16
-  size_t deep;      // and zeros fill its depth to a multiple of this
+  size_t k_pack;          // values of k that are adjacent in a packed column: 1 for float32, 2 for bfloat16
+  size_t depth_multiple;  // a packed column is filled with zeros to a multiple of this
 
-  // out[r, j] = bias[j] + sum over k of x[r, k] * weights[k, j]: one chain per output, k ascending; where an instruction
-  // takes several k at once, in its order, the same for any number of rows.
-  void (*product)(size_t rows, const Product* product, Rows x, float* out, size_t ld);
+  // out[r, j] = bias[j] + sum over k of x[r, k] * weights[k, j]. Each output is one chain of additions in ascending
+  // order of k. Where an instruction takes several values of k at once, its own order applies, which is the same for
+  // any number of rows.
+  void (*matmul)(size_t rows, const PackedMatrix* matrix, MatrixView x, float* out, size_t ld);
 
-  // One fused step of a GRU (reset after, update keep), or null where fused kernels are left out. `recurrent` has a
-  // block [r z n] for every vector of h; inputs rows hold the input part in that order. out and h do not overlap.
-  void (*gru)(size_t rows, const Product* recurrent, Rows inputs, Rows h, float* out, size_t ld);
+  // One fused step of a GRU (reset after, update keep), or null where fused kernels are left out of the build.
+  // `recurrent` has a block [r z n] for every vector of h; rows of `inputs` hold W x + b in the same order. out and h
+  // do not overlap.
+  void (*gru)(size_t rows, const PackedMatrix* recurrent, MatrixView inputs, MatrixView h, float* out, size_t ld);
 
-  // The same for one row, with its input part: unless `input` is null, W x + b of x is worked out into `inputs`. sums: room
-  // for as much. backwards: the weights' blocks from last to first; by turns with forwards, what one step read last is
-  // what the next reads first, from the nearest cache.
-  void (*gru_step)(const Product* input, const float* x, float* inputs, const Product* recurrent, const float* h,
-                   float* sums, float* out, int backwards);
+  // The same for one row. It also computes W x + b into `inputs`, unless `input` is null. `sums` is scratch memory of
+  // the same size. With `backwards`, the weights are read from the last block to the first: when steps alternate, the
+  // blocks that one step reads last are read first by the next one, while the cache still has them.
+  void (*gru_step)(const PackedMatrix* input, const float* x, float* inputs, const PackedMatrix* recurrent,
+                   const float* h, float* sums, float* out, int backwards);
 
-  // `product` of one row, from the weights' first blocks on or from the last, for the same reason; null with gru.
-  void (*row_product)(const Product* product, const float* x, float* out, int backwards);
+  // `matmul` for one row, reading the weights forwards or backwards for the same reason. Null wherever gru is.
+  void (*matmul_row)(const PackedMatrix* matrix, const float* x, float* out, int backwards);
 };
 
-struct Kernels : Products {
+struct Kernels : MatmulKernels {
   const char* name;
   size_t lanes;
 
-  // Elementwise; width is a multiple of lanes.
+  // Elementwise operations; width is a multiple of lanes.
   Unary *neg, *abs, *exp, *sigmoid, *tanh, *relu;
   Binary *add, *sub, *mul, *div, *minimum, *maximum;
 
-  // (x - mean) / sqrt(variance + eps) * gain + bias over n values of each row.
-  void (*norm)(size_t rows, size_t n, Rows x, const float* gain, const float* bias, float eps, float* out, size_t ld);
-  // (x - mean) / sqrt(variance + eps) over n values of each row.
-  void (*normalize)(size_t rows, size_t n, Rows x, float eps, float* out, size_t ld);
-  void (*softmax)(size_t rows, size_t n, Rows x, float* out, size_t ld);
+  // (x - mean) / sqrt(variance + eps) * gain + bias, over the n values of each row.
+  void (*norm)(size_t rows, size_t n, MatrixView x, const float* gain, const float* bias, float eps, float* out,
+               size_t ld);
+  // (x - mean) / sqrt(variance + eps), over the n values of each row.
+  void (*normalize)(size_t rows, size_t n, MatrixView x, float eps, float* out, size_t ld);
+  void (*softmax)(size_t rows, size_t n, MatrixView x, float* out, size_t ld);
 
-  // The same times gain, plus bias, for the norm inside a cell: gain and bias go row by row with x (ld 0: one for all).
-  void (*normed)(size_t rows, size_t n, Rows x, Rows gain, Rows bias, float eps, float* out, size_t ld, const Kept& kept);
-  // Its gradient with respect to x, from that of what came out, whose padding is zero; so is out's.
-  void (*normed_back)(size_t rows, size_t n, Rows gradient, const float* gain, const Kept& kept, float* out, size_t ld);
-  // out[i] += sum over k < count of a[k, i] * b[k, i]; without b, of a[k, i].
-  void (*column_sums)(size_t count, size_t width, Rows a, Rows b, float* out);
+  // `norm` for use inside a cell: gain and bias have a row for each row of x (ld 0: one row for all).
+  void (*cell_norm)(size_t rows, size_t n, MatrixView x, MatrixView gain, MatrixView bias, float eps, float* out,
+                    size_t ld, const NormCache& cache);
+  // The gradient with respect to x, given the gradient of the output. The padding of both gradients is zero.
+  void (*cell_norm_backward)(size_t rows, size_t n, MatrixView gradient, const float* gain, const NormCache& cache,
+                             float* out, size_t ld);
+  // out[i] += sum over k < count of a[k, i] * b[k, i]; without b, of a[k, i] alone.
+  void (*add_column_sums)(size_t count, size_t width, MatrixView a, MatrixView b, float* out);
 
-  // One step of one row's pool: x joins the state, out is the value so far.
+  // One step of pooling for one row: adds x to the state and writes the pooled value so far to `out`.
   void (*pool_mean)(size_t n, const float* x, float steps, float* sum, float* out);
   void (*pool_max)(size_t n, const float* x, float* max, float* out);
   void (*pool_attention)(size_t n, const float* x, const float* score, float score_bias, float* peak, float* weight,
                          float* sum, float* out);
 
-  // out[i, j] += sum over k of a[k, i] * b[k][j], and sums[i] that of a[k, i], for k < depth, i < columns (whole vectors)
-  // and j < width. scratch: 3 * lanes * depth floats.
-  void (*outer)(size_t depth, size_t columns, Rows a, size_t width, const float* const* b, float* out, size_t ld,
-                float* sums, float* scratch);
-  // out = sum over k ascending of x[k] * weights[k], of `vectors` vectors: 8, 4, 2 or 1.
-  void (*row)(size_t depth, size_t vectors, const float* x, const float* weights, float* out);
-  CellKernels cells[kTrainedCells];  // by tidegate_cell
+  // out[i, j] += sum over k of a[k, i] * b[k][j] and sums[i] += sum over k of a[k, i], for k < depth, i < columns
+  // (whole vectors) and j < width. scratch: 3 * lanes * depth floats.
+  void (*add_outer_products)(size_t depth, size_t columns, MatrixView a, size_t width, const float* const* b,
+                             float* out, size_t ld, float* sums, float* scratch);
+  // out = sum over k, ascending, of x[k] * weights[k]. The weights are 8, 4, 2 or 1 `vectors` wide.
+  void (*matmul_panel)(size_t depth, size_t vectors, const float* x, const float* weights, float* out);
+  CellKernels cells[kCellCount];  // indexed by tidegate_cell
 };
 
 }  // namespace tidegate

@@ -1,4 +1,4 @@
-// What layers share: aligned floats, packing, state rows.
+// What all layers share: aligned floats, packed weights, writing states.
 #include "layer.h"
 
 #include <cmath>
@@ -8,8 +8,8 @@
 
 namespace tidegate {
 
-// calloc leaves large blocks untouched, so that room for rows that never come costs no memory.
-Floats::Floats(std::size_t count) {
+// calloc does not touch the pages of large blocks, so that room for rows that are never used costs no memory.
+AlignedFloats::AlignedFloats(std::size_t count) {
   if (count > SIZE_MAX / 8) throw std::bad_alloc();
   block_.reset(std::calloc((count + 16) * sizeof(float) + 64, 1));
   if (!block_) throw std::bad_alloc();
@@ -17,9 +17,9 @@ Floats::Floats(std::size_t count) {
   data_ = reinterpret_cast<float*>((address + 63) / 64 * 64);
 }
 
-void Floats::Free::operator()(void* block) const { std::free(block); }
+void AlignedFloats::Free::operator()(void* block) const { std::free(block); }
 
-std::size_t checked_size(std::int64_t value, const char* what) {
+std::size_t check_size(std::int64_t value, const char* what) {
   if (value < 1 || value > TIDEGATE_MAX_SIZE)
     throw ValueError(std::string(what) + " must be from 1 to " + std::to_string(TIDEGATE_MAX_SIZE) + ", found " +
                      std::to_string(value));
@@ -36,7 +36,7 @@ Unary* activation_kernel(const Kernels& kernels, std::int32_t activation) {
   throw ValueError("unknown activation " + std::to_string(activation));
 }
 
-std::vector<std::int64_t> in_order(std::size_t n) {
+std::vector<std::int64_t> make_range(std::size_t n) {
   std::vector<std::int64_t> order(n);
   for (std::size_t j = 0; j < n; ++j) order[j] = static_cast<std::int64_t>(j);
   return order;
@@ -44,7 +44,7 @@ std::vector<std::int64_t> in_order(std::size_t n) {
 
 namespace {
 
-std::size_t multiple(std::size_t n, std::size_t of) { return (n + of - 1) / of * of; }
+std::size_t round_up(std::size_t n, std::size_t multiple) { return (n + multiple - 1) / multiple * multiple; }
 
 }  // namespace
 
@@ -59,37 +59,37 @@ std::uint16_t to_bf16(float x) {
   return static_cast<std::uint16_t>(half);
 }
 
-// Column j stands in a block of `width` columns, a group of `together` k after another.
-Packed::Packed(const Kernels& kernels, std::size_t depth, const std::vector<std::int64_t>& order, const float* weights,
-               const float* bias)
-    : weights_(multiple(depth, kernels.deep) * multiple(order.size(), kernels.lanes) / kernels.together),
-      bias_(multiple(order.size(), kernels.lanes)) {
-  const std::size_t columns = multiple(order.size(), kernels.lanes), together = kernels.together;
-  const std::size_t block = kBlockVectors * kernels.lanes, deep = multiple(depth, kernels.deep);
-  auto* const halves = reinterpret_cast<std::uint16_t*>(weights_.data());
+// Column j is in a block of `width` columns, which stores `k_pack` values of k for each column in turn.
+PackedWeights::PackedWeights(const Kernels& kernels, std::size_t depth, const std::vector<std::int64_t>& order,
+                             const float* weights, const float* bias)
+    : weights_(round_up(depth, kernels.depth_multiple) * round_up(order.size(), kernels.lanes) / kernels.k_pack),
+      bias_(round_up(order.size(), kernels.lanes)) {
+  const std::size_t columns = round_up(order.size(), kernels.lanes), k_pack = kernels.k_pack;
+  const std::size_t block = kBlockVectors * kernels.lanes, depth_multiple = round_up(depth, kernels.depth_multiple);
+  auto* const bf16 = reinterpret_cast<std::uint16_t*>(weights_.data());
   for (std::size_t j = 0; j < order.size(); ++j) {
     if (order[j] < 0) continue;
     const std::size_t first = j / block * block, width = first + block <= columns ? block : columns - first;
     const float* from = weights + static_cast<std::size_t>(order[j]) * depth;
     for (std::size_t k = 0; k < depth; ++k) {
-      const std::size_t to = first * deep + (k / together * width + (j - first)) * together + k % together;
+      const std::size_t to = first * depth_multiple + (k / k_pack * width + (j - first)) * k_pack + k % k_pack;
       if (kernels.precision == kFloat32)
         weights_.data()[to] = from[k];
       else
-        halves[to] = to_bf16(from[k]);
+        bf16[to] = to_bf16(from[k]);
     }
     bias_.data()[j] = bias[order[j]];
   }
-  product_ = {depth, columns / kernels.lanes, weights_.data(), bias_.data()};
+  matrix_ = {depth, columns / kernels.lanes, weights_.data(), bias_.data()};
 }
 
-Floats padded_copy(const Layer& layer, const float* values, std::size_t n) {
-  Floats copy(layer.padded(n));
+AlignedFloats copy_padded(const Layer& layer, const float* values, std::size_t n) {
+  AlignedFloats copy(layer.padded_size(n));
   std::memcpy(copy.data(), values, n * sizeof(float));
   return copy;
 }
 
-void store_state(const Tile& tile, const StateArray& array, std::size_t from, std::size_t to, Rows values) {
+void store_state(const Tile& tile, const StateArray& array, std::size_t from, std::size_t to, MatrixView values) {
   for (std::size_t r = from; r < to; ++r)
     std::memcpy(tile.block[r] + array.offset, values.data + r * values.ld,
                 static_cast<std::size_t>(array.size) * sizeof(float));

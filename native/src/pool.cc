@@ -1,4 +1,5 @@
-// Pools over the steps so far: last, mean, max, attention, side by side. A pool is a step like any other.
+// Pooling over the steps so far: last, mean, max and attention, concatenated. It updates its state step by step, like
+// any other layer.
 #include <cstring>
 
 #include "layer.h"
@@ -17,11 +18,11 @@ class Pool final : public Layer {
        const float* score, float score_bias)
       : Layer(kernels, "pool", size, size * items.size()), items_(std::move(items)), score_bias_(score_bias) {
     states = std::move(arrays);
-    if (score) score_ = padded_copy(*this, score, size);
+    if (score) score_ = copy_padded(*this, score, size);
   }
 
-  void run(const Chunk& chunk, const Tile& tile, Rows x, float* out) const override {
-    const std::size_t ld = padded(size);
+  void run(const Chunk& chunk, const Tile& tile, MatrixView x, float* out) const override {
+    const std::size_t ld = padded_size(size);
     for (std::size_t t = 0; t < chunk.steps; ++t) {
       for (std::size_t r = 0; r < chunk.rows[t]; ++r, x.data += x.ld, out += ld)
         for (std::size_t i = 0; i < items_.size(); ++i) {
@@ -32,19 +33,19 @@ class Pool final : public Layer {
         store_state(tile, states[s], chunk.rows[t + 1], chunk.rows[t], {tile.state[s], row(s)});
     }
   }
-  std::size_t scratch() const override { return padded(inputs); }
+  std::size_t scratch() const override { return padded_size(inputs); }
   std::size_t work() const override { return size * 4; }
 
  private:
-  std::size_t row(std::size_t s) const { return padded(static_cast<std::size_t>(states[s].size)); }
+  std::size_t row(std::size_t s) const { return padded_size(static_cast<std::size_t>(states[s].size)); }
 
-  // The value after this step of row r, in scratch.
+  // Write the pooled value of row r after this step to scratch.
   void pool(const Item& item, const Tile& tile, std::size_t r, std::size_t step, const float* x) const {
     const auto state = [&](std::size_t s) { return tile.state[item.state + s] + r * row(item.state + s); };
     switch (item.over) {
       case TIDEGATE_LAST: std::memcpy(tile.scratch, x, inputs * sizeof(float)); break;
       case TIDEGATE_MEAN: {
-        const auto steps = static_cast<std::int64_t>(tile.seen[r] + step + 1);
+        const auto steps = static_cast<std::int64_t>(tile.past_steps[r] + step + 1);
         kernels.pool_mean(inputs, x, static_cast<float>(steps), state(0), tile.scratch);
         break;
       }
@@ -56,7 +57,7 @@ class Pool final : public Layer {
   }
 
   std::vector<Item> items_;
-  Floats score_;
+  AlignedFloats score_;
   float score_bias_;
 };
 
@@ -65,9 +66,9 @@ class Pool final : public Layer {
 std::unique_ptr<Layer> make_pool(const Kernels& kernels, std::int64_t size, std::int32_t count,
                                  const std::int32_t* over, const std::int32_t* offsets, const float* score,
                                  float score_bias) {
-  checked_size(size, "pool: size");
-  checked_size(count, "pool: the number of pools");
-  checked_size(size * count, "pool: the output's size");
+  check_size(size, "pool: size");
+  check_size(count, "pool: the number of pools");
+  check_size(size * count, "pool: the output's size");
   std::vector<Item> items;
   std::vector<StateArray> states;
   bool attention = false;
@@ -76,8 +77,8 @@ std::unique_ptr<Layer> make_pool(const Kernels& kernels, std::int64_t size, std:
     items.push_back({over[i], states.size()});
     switch (over[i]) {
       case TIDEGATE_LAST:
-        if (offset != -1) throw ValueError("pool: last keeps no state, its offset must be -1, found " +
-                                           std::to_string(offset));
+        if (offset != -1)
+          throw ValueError("pool: last has no state, so its offset must be -1, found " + std::to_string(offset));
         break;
       case TIDEGATE_MEAN:
       case TIDEGATE_MAX: states.push_back({offset, size}); break;

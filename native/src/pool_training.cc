@@ -1,4 +1,5 @@
-// Pools in training. Ahead by the kernels of inference, so with their bits; back in two looks at each row.
+// Pooling in training. The forward pass uses the kernels of inference and so has their bits; the backward pass reads
+// each row twice.
 #include "pool_training.h"
 
 #include <limits>
@@ -7,13 +8,13 @@ namespace tidegate {
 namespace {
 
 constexpr std::size_t kWorkPerThread = kEagerThreads ? 1 : std::size_t{1} << 20;
-constexpr std::size_t kChains = 16;  // sums side by side, so that they are worked out in vectors
+constexpr std::size_t kPartialSums = 16;  // partial sums, so that the compiler can vectorise a reduction
 
 float dot(std::size_t n, const float* a, const float* b) {
-  float part[kChains] = {};
+  float part[kPartialSums] = {};
   std::size_t i = 0;
-  for (; i + kChains <= n; i += kChains)
-    for (std::size_t j = 0; j < kChains; ++j) part[j] += a[i + j] * b[i + j];
+  for (; i + kPartialSums <= n; i += kPartialSums)
+    for (std::size_t j = 0; j < kPartialSums; ++j) part[j] += a[i + j] * b[i + j];
   for (std::size_t j = 0; i + j < n; ++j) part[j] += a[i + j] * b[i + j];
   float sum = 0.0f;
   for (float value : part) sum += value;
@@ -24,246 +25,258 @@ void add_scaled(std::size_t n, float factor, const float* x, float* sum) {
   for (std::size_t i = 0; i < n; ++i) sum[i] += factor * x[i];
 }
 
-// Rows first, first + 1, ... of a crew's i-th member.
-Share share_of(const Pooling& of, std::size_t i, std::size_t crew) {
-  const std::size_t first = of.batch * i / crew;
-  return {first, of.batch * (i + 1) / crew - first};
+// Return the rows of worker i.
+RowRange rows_of_worker(const Pooling& pooling, std::size_t i, std::size_t worker_count) {
+  const std::size_t first = pooling.batch * i / worker_count;
+  return {first, pooling.batch * (i + 1) / worker_count - first};
 }
 
-// The way ahead of one row after another.
-class PoolAhead {
+// The forward pass of one row after another.
+class PoolForward {
  public:
-  explicit PoolAhead(const Pooling& of) : of_(of), score_(of.units), x_(of.units), value_(of.units),
-        states_(of.items * of.units), weights_(2 * of.items) {
-    if (of.given.score) std::memcpy(score_.data(), of.given.score, of.size * sizeof(float));
+  explicit PoolForward(const Pooling& pooling)
+      : pooling_(pooling),
+        score_(pooling.units),
+        x_(pooling.units),
+        value_(pooling.units),
+        states_(pooling.items * pooling.units),
+        weights_(2 * pooling.items) {
+    if (pooling.args.score) std::memcpy(score_.data(), pooling.args.score, pooling.size * sizeof(float));
   }
 
   void run(std::size_t row, float* out) {
-    begin();
-    const std::size_t steps = of_.longest(row);
+    reset();
+    const std::size_t steps = pooling_.last_end(row);
     for (std::size_t t = 0; t < steps; ++t) {
-      const float* x = of_.entry(t, row);
-      if (of_.units != of_.size) {  // kernels read whole vectors
-        std::memcpy(x_.data(), x, of_.size * sizeof(float));
+      const float* x = pooling_.entry(t, row);
+      if (pooling_.units != pooling_.size) {  // kernels read whole vectors
+        std::memcpy(x_.data(), x, pooling_.size * sizeof(float));
         x = x_.data();
       }
-      for (std::size_t i = 0; i < of_.items; ++i) {
+      for (std::size_t i = 0; i < pooling_.items; ++i) {
         const float* const value = step(i, t, x);
-        for (std::size_t k = 0; k < of_.count; ++k)
-          if (of_.end(k, row) == t + 1)
-            std::memcpy(out + of_.place(k, row) + i * of_.size, value, of_.size * sizeof(float));
+        for (std::size_t k = 0; k < pooling_.count; ++k)
+          if (pooling_.end(k, row) == t + 1)
+            std::memcpy(out + pooling_.output_index(k, row) + i * pooling_.size, value, pooling_.size * sizeof(float));
       }
     }
   }
 
  private:
-  void begin() {
-    for (std::size_t i = 0; i < of_.items; ++i) {
-      const bool max = of_.given.over[i] == TIDEGATE_MAX;
-      std::fill_n(states_.data() + i * of_.units, of_.units, max ? -std::numeric_limits<float>::infinity() : 0.0f);
+  void reset() {
+    for (std::size_t i = 0; i < pooling_.items; ++i) {
+      const bool max = pooling_.args.over[i] == TIDEGATE_MAX;
+      std::fill_n(states_.data() + i * pooling_.units, pooling_.units,
+                  max ? -std::numeric_limits<float>::infinity() : 0.0f);
       weights_.data()[2 * i] = -std::numeric_limits<float>::infinity();
       weights_.data()[2 * i + 1] = 0.0f;
     }
   }
 
-  // The value of item i after step t.
+  // Return the value of pool i after step t.
   const float* step(std::size_t i, std::size_t t, const float* x) {
-    float* const state = states_.data() + i * of_.units;
+    float* const state = states_.data() + i * pooling_.units;
     float* const weights = weights_.data() + 2 * i;
-    switch (of_.given.over[i]) {
+    switch (pooling_.args.over[i]) {
       case TIDEGATE_LAST: return x;
       case TIDEGATE_MEAN:
-        of_.kernels.pool_mean(of_.size, x, static_cast<float>(t + 1), state, value_.data());
+        pooling_.kernels.pool_mean(pooling_.size, x, static_cast<float>(t + 1), state, value_.data());
         break;
-      case TIDEGATE_MAX: of_.kernels.pool_max(of_.size, x, state, value_.data()); break;
+      case TIDEGATE_MAX: pooling_.kernels.pool_max(pooling_.size, x, state, value_.data()); break;
       default:
-        of_.kernels.pool_attention(of_.size, x, score_.data(), of_.given.score_bias, weights, weights + 1, state,
-                                   value_.data());
+        pooling_.kernels.pool_attention(pooling_.size, x, score_.data(), pooling_.args.score_bias, weights, weights + 1,
+                                        state, value_.data());
     }
     return value_.data();
   }
 
-  const Pooling& of_;
-  Floats score_, x_, value_, states_, weights_;
+  const Pooling& pooling_;
+  AlignedFloats score_, x_, value_, states_, weights_;
 };
 
-// The way back of one row after another.
-class PoolBack {
+// The backward pass of one row after another.
+class PoolBackward {
  public:
-  PoolBack(const Pooling& of, const float* out, const float* dout)
-      : of_(of), out_(out), dout_(dout), room_((of.steps + of.kernels.lanes - 1) / of.kernels.lanes * of.kernels.lanes),
-        energies_(room_), taken_(room_), pulls_(room_ * of.count * of.items), left_(of.size * of.count * of.items),
-        means_(of.size * of.count * of.items) {}
+  PoolBackward(const Pooling& pooling, const float* out, const float* dout)
+      : pooling_(pooling),
+        out_(out),
+        dout_(dout),
+        padded_steps_((pooling.steps + pooling.kernels.lanes - 1) / pooling.kernels.lanes * pooling.kernels.lanes),
+        energies_(padded_steps_),
+        exps_(padded_steps_),
+        attention_(padded_steps_ * pooling.count * pooling.items),
+        remaining_(pooling.size * pooling.count * pooling.items) {}
 
-  // dscore [H] and dbias: sums over this row alone.
+  // Write dx for the row, and its contributions to dscore [H] and dbias.
   void run(std::size_t row, float* dx, float* dscore, float* dbias) {
-    steps_ = of_.longest(row);
-    if (of_.attention) attend(row);
-    for (std::size_t n = 0; n < of_.count * of_.items; ++n) prepare(n, row);
+    steps_ = pooling_.last_end(row);
+    if (pooling_.attention) compute_energies(row);
+    for (std::size_t n = 0; n < pooling_.count * pooling_.items; ++n) prepare_value(n, row);
     for (std::size_t t = 0; t < steps_; ++t) {
-      const float* const x = of_.entry(t, row);
-      float* const to = dx + (of_.starts[t] + row) * of_.size;
-      std::fill_n(to, of_.size, 0.0f);
-      float energy = 0.0f;  // gradient of this step's energy
-      for (std::size_t n = 0; n < of_.count * of_.items; ++n)
-        if (t < of_.end(n / of_.items, row)) energy += step(n, row, t, x, to);
-      if (!of_.attention) continue;
-      add_scaled(of_.size, energy, of_.given.score, to);
-      add_scaled(of_.size, energy, x, dscore);
-      *dbias += energy;
+      const float* const x = pooling_.entry(t, row);
+      float* const to = dx + (pooling_.starts[t] + row) * pooling_.size;
+      std::fill_n(to, pooling_.size, 0.0f);
+      float d_energy = 0.0f;  // gradient of this step's energy
+      for (std::size_t n = 0; n < pooling_.count * pooling_.items; ++n)
+        if (t < pooling_.end(n / pooling_.items, row)) d_energy += step(n, row, t, x, to);
+      if (!pooling_.attention) continue;
+      add_scaled(pooling_.size, d_energy, pooling_.args.score, to);
+      add_scaled(pooling_.size, d_energy, x, dscore);
+      *dbias += d_energy;
     }
-    for (std::size_t t = steps_; t < of_.steps && row < alive(t); ++t)  // steps behind every end
-      std::fill_n(dx + (of_.starts[t] + row) * of_.size, of_.size, 0.0f);
+    for (std::size_t t = steps_; t < pooling_.steps && row < alive_rows(t); ++t)  // steps after every end
+      std::fill_n(dx + (pooling_.starts[t] + row) * pooling_.size, pooling_.size, 0.0f);
   }
 
  private:
-  std::size_t alive(std::size_t t) const { return static_cast<std::size_t>(of_.given.rows[t]); }
-  const float* gradient(std::size_t n, std::size_t row) const { return dout_ + at(n, row); }
-  std::size_t at(std::size_t n, std::size_t row) const {
-    return of_.place(n / of_.items, row) + n % of_.items * of_.size;
+  std::size_t alive_rows(std::size_t t) const { return static_cast<std::size_t>(pooling_.args.batch_sizes[t]); }
+  const float* gradient(std::size_t n, std::size_t row) const { return dout_ + output_of(n, row); }
+  std::size_t output_of(std::size_t n, std::size_t row) const {
+    return pooling_.output_index(n / pooling_.items, row) + n % pooling_.items * pooling_.size;
   }
-  std::int32_t over(std::size_t n) const { return of_.given.over[n % of_.items]; }
+  std::int32_t over(std::size_t n) const { return pooling_.args.over[n % pooling_.items]; }
 
-  // The energies of a row, and for each of its ends how much of each step was taken, times how far it pulls.
-  void attend(std::size_t row) {
+  // Compute the attention energies of a row.
+  void compute_energies(std::size_t row) {
     for (std::size_t t = 0; t < steps_; ++t)
-      energies_.data()[t] = dot(of_.size, of_.entry(t, row), of_.given.score) + of_.given.score_bias;
+      energies_.data()[t] = dot(pooling_.size, pooling_.entry(t, row), pooling_.args.score) + pooling_.args.score_bias;
   }
 
-  void prepare(std::size_t n, std::size_t row) {
+  void prepare_value(std::size_t n, std::size_t row) {
     const float* const dy = gradient(n, row);
-    const std::size_t end = of_.end(n / of_.items, row);
-    float* const mine = left_.data() + n * of_.size;
-    if (over(n) == TIDEGATE_MAX) std::memcpy(mine, dy, of_.size * sizeof(float));
+    const std::size_t end = pooling_.end(n / pooling_.items, row);
+    float* const value_gradient = remaining_.data() + n * pooling_.size;
+    if (over(n) == TIDEGATE_MAX) std::memcpy(value_gradient, dy, pooling_.size * sizeof(float));
     if (over(n) == TIDEGATE_MEAN)
-      for (std::size_t j = 0; j < of_.size; ++j) mine[j] = dy[j] / static_cast<float>(end);
-    if (over(n) == TIDEGATE_ATTENTION) shares(end, pulls_.data() + n * room_);
+      for (std::size_t j = 0; j < pooling_.size; ++j) value_gradient[j] = dy[j] / static_cast<float>(end);
+    if (over(n) == TIDEGATE_ATTENTION) compute_attention(end, attention_.data() + n * padded_steps_);
   }
 
-  // Of each of the first `end` steps the share that the attention gives it.
-  void shares(std::size_t end, float* share) {
+  // Compute the attention weights of the first `end` steps.
+  void compute_attention(std::size_t end, float* weights) {
     const float peak = *std::max_element(energies_.data(), energies_.data() + end);
-    for (std::size_t t = 0; t < end; ++t) share[t] = energies_.data()[t] - peak;
-    const std::size_t width = (end + of_.kernels.lanes - 1) / of_.kernels.lanes * of_.kernels.lanes;
-    of_.kernels.exp(1, width, {share, width}, taken_.data(), width);
-    float weight = 0.0f;
-    for (std::size_t t = 0; t < end; ++t) weight += taken_.data()[t];
-    for (std::size_t t = 0; t < end; ++t) share[t] = taken_.data()[t] / weight;
+    for (std::size_t t = 0; t < end; ++t) weights[t] = energies_.data()[t] - peak;
+    const std::size_t width = (end + pooling_.kernels.lanes - 1) / pooling_.kernels.lanes * pooling_.kernels.lanes;
+    pooling_.kernels.exp(1, width, {weights, width}, exps_.data(), width);
+    float total = 0.0f;
+    for (std::size_t t = 0; t < end; ++t) total += exps_.data()[t];
+    for (std::size_t t = 0; t < end; ++t) weights[t] = exps_.data()[t] / total;
   }
 
-  // Adds what one value gives to the gradient of step t; returns what it gives to that of the step's energy.
+  // Add the gradient that one pooled value gives to step t; return the one that it gives to the step's energy.
   float step(std::size_t n, std::size_t row, std::size_t t, const float* x, float* to) {
-    const float *const dy = gradient(n, row), *const y = out_ + at(n, row);
-    float* const mine = left_.data() + n * of_.size;
+    const float *const dy = gradient(n, row), *const y = out_ + output_of(n, row);
+    float* const value_gradient = remaining_.data() + n * pooling_.size;
     switch (over(n)) {
       case TIDEGATE_LAST:
-        if (t + 1 == of_.end(n / of_.items, row)) add_scaled(of_.size, 1.0f, dy, to);
+        if (t + 1 == pooling_.end(n / pooling_.items, row)) add_scaled(pooling_.size, 1.0f, dy, to);
         return 0.0f;
-      case TIDEGATE_MEAN: add_scaled(of_.size, 1.0f, mine, to); return 0.0f;
+      case TIDEGATE_MEAN: add_scaled(pooling_.size, 1.0f, value_gradient, to); return 0.0f;
       case TIDEGATE_MAX:
-        for (std::size_t j = 0; j < of_.size; ++j) {  // the first step that has the largest number
-          const float given = x[j] == y[j] ? mine[j] : 0.0f;
-          to[j] += given;
-          mine[j] -= given;
+        for (std::size_t j = 0; j < pooling_.size; ++j) {  // only the first step with the largest number has a gradient
+          const float g = x[j] == y[j] ? value_gradient[j] : 0.0f;
+          to[j] += g;
+          value_gradient[j] -= g;
         }
         return 0.0f;
       default: break;
     }
-    const float share = pulls_.data()[n * room_ + t];
-    add_scaled(of_.size, share, dy, to);
-    return share * difference(x, y, dy);
+    const float weight = attention_.data()[n * padded_steps_ + t];
+    add_scaled(pooling_.size, weight, dy, to);
+    return weight * dot_difference(x, y, dy);
   }
 
-  // (x - y) . dy
-  float difference(const float* x, const float* y, const float* dy) {
-    float part[kChains] = {};
+  // Return the dot product of x - y and dy.
+  float dot_difference(const float* x, const float* y, const float* dy) {
+    float part[kPartialSums] = {};
     std::size_t i = 0;
-    for (; i + kChains <= of_.size; i += kChains)
-      for (std::size_t j = 0; j < kChains; ++j) part[j] += (x[i + j] - y[i + j]) * dy[i + j];
-    for (std::size_t j = 0; i + j < of_.size; ++j) part[j] += (x[i + j] - y[i + j]) * dy[i + j];
+    for (; i + kPartialSums <= pooling_.size; i += kPartialSums)
+      for (std::size_t j = 0; j < kPartialSums; ++j) part[j] += (x[i + j] - y[i + j]) * dy[i + j];
+    for (std::size_t j = 0; i + j < pooling_.size; ++j) part[j] += (x[i + j] - y[i + j]) * dy[i + j];
     float sum = 0.0f;
     for (float value : part) sum += value;
     return sum;
   }
 
-  const Pooling& of_;
+  const Pooling& pooling_;
   const float *out_, *dout_;
-  const std::size_t room_;
+  const std::size_t padded_steps_;
   std::size_t steps_ = 0;
-  Floats energies_, taken_, pulls_, left_, means_;
+  AlignedFloats energies_, exps_, attention_, remaining_;
 };
 
 }  // namespace
 
-Pooling::Pooling(const Kernels& kernels, const tidegate_pooling& given)
+Pooling::Pooling(const Kernels& kernels, const tidegate_pooling& args)
     : kernels(kernels),
-      given(given),
-      size(checked_size(given.size, "size")),
+      args(args),
+      size(check_size(args.size, "size")),
       units((size + kernels.lanes - 1) / kernels.lanes * kernels.lanes),
-      steps(checked_size(given.steps, "steps")),
-      items(checked_size(given.items, "the number of pools")),
-      count(checked_size(given.count, "the number of ends")),
-      batch(checked_size(given.rows[0], "rows[0]")),
+      steps(check_size(args.steps, "steps")),
+      items(check_size(args.items, "the number of pools")),
+      count(check_size(args.count, "the number of ends")),
+      batch(check_size(args.batch_sizes[0], "batch_sizes[0]")),
       entries(0),
       attention(false) {
   for (std::size_t t = 0; t < steps; ++t) {
-    if (given.rows[t] < 1 || (t > 0 && given.rows[t] > given.rows[t - 1]))
-      throw ValueError("rows[" + std::to_string(t) + "] must be from 1 to those of the step before, found " +
-                       std::to_string(given.rows[t]));
+    if (args.batch_sizes[t] < 1 || (t > 0 && args.batch_sizes[t] > args.batch_sizes[t - 1]))
+      throw ValueError("batch_sizes[" + std::to_string(t) + "] must be from 1 to the size of the step before, found " +
+                       std::to_string(args.batch_sizes[t]));
     starts.push_back(entries);
-    entries += static_cast<std::size_t>(given.rows[t]);
+    entries += static_cast<std::size_t>(args.batch_sizes[t]);
   }
   for (std::size_t i = 0; i < items; ++i) {
-    if (given.over[i] < TIDEGATE_LAST || given.over[i] > TIDEGATE_ATTENTION)
-      throw ValueError("unknown pool " + std::to_string(given.over[i]));
-    attention = attention || given.over[i] == TIDEGATE_ATTENTION;
+    if (args.over[i] < TIDEGATE_LAST || args.over[i] > TIDEGATE_ATTENTION)
+      throw ValueError("unknown pool " + std::to_string(args.over[i]));
+    attention = attention || args.over[i] == TIDEGATE_ATTENTION;
   }
-  if (attention != (given.score != nullptr))
+  if (attention != (args.score != nullptr))
     throw ValueError(attention ? "attention needs a score" : "a score is for attention only");
   for (std::size_t k = 0; k < count; ++k)
     for (std::size_t row = 0; row < batch; ++row) {
-      const std::int64_t end = given.ends[k * batch + row];
-      if (end < 1 || end > given.steps || static_cast<std::size_t>(given.rows[end - 1]) <= row)
+      const std::int64_t end = args.ends[k * batch + row];
+      if (end < 1 || end > args.steps || static_cast<std::size_t>(args.batch_sizes[end - 1]) <= row)
         throw ValueError("an end of row " + std::to_string(row) + " must be from 1 to its steps, found " +
                          std::to_string(end));
     }
 }
 
-std::size_t Pooling::longest(std::size_t row) const {
-  std::size_t most = 0;
-  for (std::size_t k = 0; k < count; ++k) most = std::max(most, end(k, row));
-  return most;
+std::size_t Pooling::last_end(std::size_t row) const {
+  std::size_t last = 0;
+  for (std::size_t k = 0; k < count; ++k) last = std::max(last, end(k, row));
+  return last;
 }
 
-std::size_t Pooling::crew(int threads) const {
-  const std::size_t worth = std::max<std::size_t>(1, std::min(entries * size * items / kWorkPerThread, batch));
-  return std::min(static_cast<std::size_t>(std::max(1, threads)), worth);
+std::size_t Pooling::worker_count(int threads) const {
+  const std::size_t useful_workers = std::max<std::size_t>(1, std::min(entries * size * items / kWorkPerThread, batch));
+  return std::min(static_cast<std::size_t>(std::max(1, threads)), useful_workers);
 }
 
-void pool_forward(const Pooling& of, float* out, int threads) {
-  const std::size_t crew = of.crew(threads);
-  share_out(crew, [&](std::size_t i) {
-    const Share share = share_of(of, i, crew);
-    PoolAhead ahead(of);
-    for (std::size_t row = share.first; row < share.first + share.count; ++row) ahead.run(row, out);
+void pool_forward(const Pooling& pooling, float* out, int threads) {
+  const std::size_t worker_count = pooling.worker_count(threads);
+  parallel_for(worker_count, [&](std::size_t i) {
+    const RowRange share = rows_of_worker(pooling, i, worker_count);
+    PoolForward forward(pooling);
+    for (std::size_t row = share.first; row < share.first + share.count; ++row) forward.run(row, out);
   });
 }
 
-void pool_backward(const Pooling& of, const float* out, const float* dout, float* dx, float* dscore, float* dbias,
+void pool_backward(const Pooling& pooling, const float* out, const float* dout, float* dx, float* dscore, float* dbias,
                    int threads) {
-  const std::size_t crew = of.crew(threads);
-  Floats scores(of.batch * of.size), biases(of.batch);  // row by row, then summed in order: threads change no bit
-  share_out(crew, [&](std::size_t i) {
-    const Share share = share_of(of, i, crew);
-    PoolBack back(of, out, dout);
+  const std::size_t worker_count = pooling.worker_count(threads);
+  // per row, then summed in order, so that no bit depends on threads
+  AlignedFloats scores(pooling.batch * pooling.size), biases(pooling.batch);
+  parallel_for(worker_count, [&](std::size_t i) {
+    const RowRange share = rows_of_worker(pooling, i, worker_count);
+    PoolBackward backward(pooling, out, dout);
     for (std::size_t row = share.first; row < share.first + share.count; ++row)
-      back.run(row, dx, scores.data() + row * of.size, biases.data() + row);
+      backward.run(row, dx, scores.data() + row * pooling.size, biases.data() + row);
   });
-  if (!of.attention) return;
-  std::fill_n(dscore, of.size, 0.0f);
+  if (!pooling.attention) return;
+  std::fill_n(dscore, pooling.size, 0.0f);
   *dbias = 0.0f;
-  for (std::size_t row = 0; row < of.batch; ++row) {
-    add_scaled(of.size, 1.0f, scores.data() + row * of.size, dscore);
+  for (std::size_t row = 0; row < pooling.batch; ++row) {
+    add_scaled(pooling.size, 1.0f, scores.data() + row * pooling.size, dscore);
     *dbias += biases.data()[row];
   }
 }

@@ -1,6 +1,7 @@
-// What a product reads in each precision: a form. It says how packed weights stand (Products), reads rows of x into
-// numbers of its own, as they lie or rounded into a room on the stack, and adds products to sums (kTiles: works out whole
-// blocks). Units with an instruction for bfloat16 have a form of their own.
+// Number formats: how a product stores and reads its operands in each precision. A format describes the layout of
+// packed weights (see MatmulKernels), reads rows of x, either in place or rounded into a buffer on the stack, and
+// accumulates products. One with kUsesTiles computes whole blocks instead. Instruction sets with bfloat16 instructions
+// define their own formats.
 #include <stdint.h>
 
 namespace tidegate {
@@ -9,26 +10,26 @@ namespace {
 typedef unsigned Bits __attribute__((vector_size(LANES * 4)));
 typedef unsigned UnalignedBits __attribute__((vector_size(LANES * 4), aligned(2), may_alias));
 
-// Rows of a form's numbers.
+// Rows of numbers in a format.
 template <class Number>
-struct Numbers {
+struct NumberView {
   const Number* data;
   size_t ld;
 };
 
-// Of rounded rows, so many fit a room, and of their depth so much. What is deeper goes on from the sums so far.
-constexpr size_t kRoomRows = 16, kRoomDepth = 1024;
+// The rows and the depth that fit in the buffer for rounded values. Deeper products continue from the sums so far.
+constexpr size_t kBufferRows = 16, kBufferDepth = 1024;
 
-INLINE size_t lesser(size_t a, size_t b) { return a < b ? a : b; }
-INLINE size_t filled(size_t n, size_t multiple) { return (n + multiple - 1) / multiple * multiple; }
+INLINE size_t min_size(size_t a, size_t b) { return a < b ? a : b; }
+INLINE size_t round_up(size_t n, size_t multiple) { return (n + multiple - 1) / multiple * multiple; }
 
 struct Float32 {
   typedef float Weight, Number;
   static constexpr Precision kPrecision = kFloat32;
-  static constexpr bool kTiles = false;
-  static constexpr size_t kTogether = 1, kDeep = 1, kRows = SIZE_MAX, kDepth = SIZE_MAX;
-  struct Room {};
-  INLINE Numbers<float> read(Room&, size_t, size_t, Rows x) { return {x.data, x.ld}; }
+  static constexpr bool kUsesTiles = false;
+  static constexpr size_t kPack = 1, kDepthMultiple = 1, kMaxRows = SIZE_MAX, kMaxDepth = SIZE_MAX;
+  struct Buffer {};
+  INLINE NumberView<float> read(Buffer&, size_t, size_t, MatrixView x) { return {x.data, x.ld}; }
 
   // sums[m][v] += x[m, k] * weights[k, v] over all k, for M rows and one block of N vectors.
   template <int M, int N>
@@ -44,7 +45,7 @@ struct Float32 {
     }
   }
 
-  // The same for one row and U blocks at once, `block` weights apart: enough independent chains to fill the machine.
+  // The same for one row and U blocks that are `block` weights apart: enough independent chains to keep the CPU busy.
   template <int U>
   INLINE void accumulate_row(size_t depth, const float* x, const float* weights, size_t block,
                                     Vector (&sums)[U][kBlockVectors]) {
@@ -58,21 +59,21 @@ struct Float32 {
   }
 };
 
-// The even k of pairs of weights, and the odd one, as floats: bfloat16 is a float's upper half.
+// From pairs of weights, the ones with an even k or with an odd k, as floats: bfloat16 is the upper half of a float.
 INLINE Bits pairs(const uint16_t* p) { return *(const UnalignedBits*)p; }
 INLINE Vector even(Bits pair) { return (Vector)(pair << 16); }
 INLINE Vector odd(Bits pair) { return (Vector)(pair & 0xffff0000u); }
 
-// float32 weights of half the bytes: pairs of k side by side, widened on the way. The zero that fills an odd depth is not
-// multiplied.
+// Weights stored as bfloat16, at half the size: two adjacent values of k at a time, widened to float32. The zero that
+// pads an odd depth is skipped.
 struct WeightsBf16 {
   typedef uint16_t Weight;
   typedef float Number;
   static constexpr Precision kPrecision = kWeightsBf16;
-  static constexpr bool kTiles = false;
-  static constexpr size_t kTogether = 2, kDeep = 2, kRows = SIZE_MAX, kDepth = SIZE_MAX;
-  struct Room {};
-  INLINE Numbers<float> read(Room&, size_t, size_t, Rows x) { return {x.data, x.ld}; }
+  static constexpr bool kUsesTiles = false;
+  static constexpr size_t kPack = 2, kDepthMultiple = 2, kMaxRows = SIZE_MAX, kMaxDepth = SIZE_MAX;
+  struct Buffer {};
+  INLINE NumberView<float> read(Buffer&, size_t, size_t, MatrixView x) { return {x.data, x.ld}; }
 
   template <int M, int N>
   INLINE void add(const float* x, size_t ldx, const Vector (&w)[N], Vector (&sums)[M][N]) {
@@ -118,32 +119,32 @@ struct WeightsBf16 {
   }
 };
 
-// To the nearest bfloat16, the even one of two; NaN stays NaN.
-INLINE Vector rounded(Vector x) {
+// Round to the nearest bfloat16, ties to even; NaN stays NaN.
+INLINE Vector round_bf16(Vector x) {
   const Bits bits = (Bits)x, up = bits + 0x7fffu + ((bits >> 16) & 1u);
   return (Vector)((x == x ? up : bits | 0x400000u) & 0xffff0000u);
 }
 
-// Rounded x without an instruction for it: what it multiplies as float32 is exact either way.
+// Rounds x without a bfloat16 instruction. The products are then computed in float32, where they are exact.
 struct ComputeBf16 : WeightsBf16 {
   static constexpr Precision kPrecision = kComputeBf16;
-  static constexpr size_t kRows = kRoomRows, kDepth = kRoomDepth;
-  struct Room {
-    alignas(64) float numbers[kRoomRows * kRoomDepth];
+  static constexpr size_t kMaxRows = kBufferRows, kMaxDepth = kBufferDepth;
+  struct Buffer {
+    alignas(64) float numbers[kBufferRows * kBufferDepth];
   };
-  static Numbers<float> read(Room& room, size_t rows, size_t depth, Rows x) {
-    const size_t ld = padded(depth);
+  static NumberView<float> read(Buffer& buffer, size_t rows, size_t depth, MatrixView x) {
+    const size_t ld = padded_size(depth);
     for (size_t r = 0; r < rows; ++r) {
       const float* from = x.data + r * x.ld;
-      float* to = room.numbers + r * ld;
+      float* to = buffer.numbers + r * ld;
       size_t k = 0;
-      for (; k + LANES <= depth; k += LANES) store(to + k, rounded(load(from + k)));
+      for (; k + LANES <= depth; k += LANES) store(to + k, round_bf16(load(from + k)));
       if (k == depth) continue;
       Vector rest = {};
       for (size_t i = k; i < depth; ++i) rest[i - k] = from[i];
-      store(to + k, rounded(rest));
+      store(to + k, round_bf16(rest));
     }
-    return {room.numbers, ld};
+    return {buffer.numbers, ld};
   }
 };
 

@@ -1,19 +1,20 @@
-// Recurrent layers: what the interpreter and the fused ones share.
+// Recurrent layers: what the interpreter of tapes and the fused layers share.
 #pragma once
 
 #include "layer.h"
 
 namespace tidegate {
 
-StateArray state_array(const tidegate_recurrent& cell, std::int32_t s);
+StateArray make_state_array(const tidegate_recurrent& cell, std::int32_t s);
 
-// 0, 1 ... count - 1.
-std::vector<std::int32_t> first_maps(std::int32_t count);
+// Return 0, 1 ... count - 1.
+std::vector<std::int32_t> map_range(std::int32_t count);
 
-// Column order of maps side by side, each padded to whole vectors: rows of a matrix [_ * H, depth], -1 for padding.
-std::vector<std::int64_t> side_by_side(const Layer& layer, std::size_t size, const std::vector<std::int32_t>& maps);
+// Return the column order of a product with several maps, each padded to whole vectors: rows of a matrix [_ * H,
+// depth], and -1 for padding.
+std::vector<std::int64_t> plane_order(const Layer& layer, std::size_t size, const std::vector<std::int32_t>& maps);
 
-// Of a cell by `proved_cell`.
-std::unique_ptr<Layer> make_fused_cell(const Kernels&, const tidegate_recurrent& cell, std::int32_t proved);
+// Make the layer of a cell found by `find_known_cell`.
+std::unique_ptr<Layer> make_fused_cell(const Kernels&, const tidegate_recurrent& cell, std::int32_t known_cell);
 
 }  // namespace tidegate

@@ -1,4 +1,4 @@
-// Layers without state: embed, dense, norm, softmax. Their items are all alike, whatever the step.
+// Layers without state: embed, dense, norm, scale and softmax. They treat every item alike, whatever its step.
 #include <cstring>
 
 #include "layer.h"
@@ -6,45 +6,45 @@
 namespace tidegate {
 namespace {
 
-// A table of floats or, unless all is float32, of bfloat16 in half the bytes.
+// A lookup table of float32, or of bfloat16 in half the memory if the precision is not float32.
 class Embed final : public Layer {
  public:
   Embed(const Kernels& kernels, std::size_t rows, std::size_t size, const float* weight)
       : Layer(kernels, "embed", rows, size) {
     const std::size_t count = rows * size;
     if (kernels.precision == kFloat32) {
-      floats_.assign(weight, weight + count);
+      float32_.assign(weight, weight + count);
     } else {
-      halves_.resize(count);
-      for (std::size_t i = 0; i < count; ++i) halves_[i] = to_bf16(weight[i]);
+      bf16_.resize(count);
+      for (std::size_t i = 0; i < count; ++i) bf16_[i] = to_bf16(weight[i]);
     }
   }
 
-  // x holds int32 ids, already checked.
-  void run(const Chunk& chunk, const Tile&, Rows x, float* out) const override {
+  // x holds int32 ids, which are already checked.
+  void run(const Chunk& chunk, const Tile&, MatrixView x, float* out) const override {
     for (std::size_t i = 0; i < chunk.items; ++i) {
       std::int32_t id;
       std::memcpy(&id, x.data + i * x.ld, sizeof id);
-      look_up(static_cast<std::size_t>(id), 1, out + i * padded(size));
+      look_up(static_cast<std::size_t>(id), 1, out + i * padded_size(size));
     }
   }
-  bool looks_up() const override { return true; }
+  bool takes_ids() const override { return true; }
   void look_up(std::size_t first, std::size_t count, float* out) const override {
-    for (std::size_t r = first; r < first + count; ++r, out += padded(size)) {
-      if (!floats_.empty()) {
-        std::memcpy(out, floats_.data() + r * size, size * sizeof(float));
+    for (std::size_t r = first; r < first + count; ++r, out += padded_size(size)) {
+      if (!float32_.empty()) {
+        std::memcpy(out, float32_.data() + r * size, size * sizeof(float));
         continue;
       }
       for (std::size_t i = 0; i < size; ++i) {
-        const std::uint32_t bits = static_cast<std::uint32_t>(halves_[r * size + i]) << 16;
+        const std::uint32_t bits = static_cast<std::uint32_t>(bf16_[r * size + i]) << 16;
         std::memcpy(out + i, &bits, sizeof bits);
       }
     }
   }
 
  private:
-  std::vector<float> floats_;
-  std::vector<std::uint16_t> halves_;
+  std::vector<float> float32_;
+  std::vector<std::uint16_t> bf16_;
 };
 
 class Dense final : public Layer {
@@ -53,34 +53,34 @@ class Dense final : public Layer {
         std::int32_t activation)
       : Layer(kernels, "dense", inputs, size),
         activation_(activation_kernel(kernels, activation)),
-        packed_(kernels, inputs, in_order(size), weight, bias) {}
+        packed_(kernels, inputs, make_range(size), weight, bias) {}
 
-  void run(const Chunk& chunk, const Tile&, Rows x, float* out) const override {
-    const std::size_t ld = padded(size);
-    kernels.product(chunk.items, &packed_.product(), x, out, ld);
+  void run(const Chunk& chunk, const Tile&, MatrixView x, float* out) const override {
+    const std::size_t ld = padded_size(size);
+    kernels.matmul(chunk.items, &packed_.matrix(), x, out, ld);
     if (activation_) activation_(chunk.items, ld, {out, ld}, out, ld);
   }
   std::size_t work() const override { return inputs * size; }
 
  private:
   Unary* activation_;
-  Packed packed_;
+  PackedWeights packed_;
 };
 
 class Norm final : public Layer {
  public:
   Norm(const Kernels& kernels, std::size_t size, const float* gain, const float* bias, float eps)
       : Layer(kernels, "norm", size, size),
-        gain_(padded_copy(*this, gain, size)),
-        bias_(padded_copy(*this, bias, size)),
+        gain_(copy_padded(*this, gain, size)),
+        bias_(copy_padded(*this, bias, size)),
         eps_(eps) {}
 
-  void run(const Chunk& chunk, const Tile&, Rows x, float* out) const override {
-    kernels.norm(chunk.items, size, x, gain_.data(), bias_.data(), eps_, out, padded(size));
+  void run(const Chunk& chunk, const Tile&, MatrixView x, float* out) const override {
+    kernels.norm(chunk.items, size, x, gain_.data(), bias_.data(), eps_, out, padded_size(size));
   }
 
  private:
-  Floats gain_, bias_;
+  AlignedFloats gain_, bias_;
   float eps_;
 };
 
@@ -88,25 +88,25 @@ class Scale final : public Layer {
  public:
   Scale(const Kernels& kernels, std::size_t size, const float* mean, const float* deviation)
       : Layer(kernels, "scale", size, size),
-        mean_(padded_copy(*this, mean, size)),
-        deviation_(padded_copy(*this, deviation, size)) {}
+        mean_(copy_padded(*this, mean, size)),
+        deviation_(copy_padded(*this, deviation, size)) {}
 
-  void run(const Chunk& chunk, const Tile&, Rows x, float* out) const override {
-    const std::size_t ld = padded(size);
-    kernels.sub(chunk.items, ld, kFormFull, x, {mean_.data(), 0}, out, ld);
-    kernels.div(chunk.items, ld, kFormFull, {out, ld}, {deviation_.data(), 0}, out, ld);
+  void run(const Chunk& chunk, const Tile&, MatrixView x, float* out) const override {
+    const std::size_t ld = padded_size(size);
+    kernels.sub(chunk.items, ld, kBroadcastNone, x, {mean_.data(), 0}, out, ld);
+    kernels.div(chunk.items, ld, kBroadcastNone, {out, ld}, {deviation_.data(), 0}, out, ld);
   }
 
  private:
-  Floats mean_, deviation_;
+  AlignedFloats mean_, deviation_;
 };
 
 class Softmax final : public Layer {
  public:
   Softmax(const Kernels& kernels, std::size_t size) : Layer(kernels, "softmax", size, size) {}
 
-  void run(const Chunk& chunk, const Tile&, Rows x, float* out) const override {
-    kernels.softmax(chunk.items, size, x, out, padded(size));
+  void run(const Chunk& chunk, const Tile&, MatrixView x, float* out) const override {
+    kernels.softmax(chunk.items, size, x, out, padded_size(size));
   }
 };
 
@@ -115,28 +115,28 @@ class Softmax final : public Layer {
 std::unique_ptr<Layer> make_embed(const Kernels& kernels, std::int64_t rows, std::int64_t size, const float* weight) {
   if (rows < 1 || rows > INT32_MAX)
     throw ValueError("embed: rows must be from 1 to 2147483647, found " + std::to_string(rows));
-  return std::make_unique<Embed>(kernels, static_cast<std::size_t>(rows), checked_size(size, "embed: size"), weight);
+  return std::make_unique<Embed>(kernels, static_cast<std::size_t>(rows), check_size(size, "embed: size"), weight);
 }
 
 std::unique_ptr<Layer> make_dense(const Kernels& kernels, std::int64_t inputs, std::int64_t size, const float* weight,
                                   const float* bias, std::int32_t activation) {
-  return std::make_unique<Dense>(kernels, checked_size(inputs, "dense: inputs"), checked_size(size, "dense: size"),
-                                 weight, bias, activation);
+  return std::make_unique<Dense>(kernels, check_size(inputs, "dense: inputs"), check_size(size, "dense: size"), weight,
+                                 bias, activation);
 }
 
 std::unique_ptr<Layer> make_norm(const Kernels& kernels, std::int64_t size, const float* gain, const float* bias,
                                  float eps) {
   if (!(eps >= 0.0f)) throw ValueError("norm: eps must be 0 or more, found " + std::to_string(eps));
-  return std::make_unique<Norm>(kernels, checked_size(size, "norm: size"), gain, bias, eps);
+  return std::make_unique<Norm>(kernels, check_size(size, "norm: size"), gain, bias, eps);
 }
 
 std::unique_ptr<Layer> make_scale(const Kernels& kernels, std::int64_t size, const float* mean,
                                   const float* deviation) {
-  return std::make_unique<Scale>(kernels, checked_size(size, "scale: size"), mean, deviation);
+  return std::make_unique<Scale>(kernels, check_size(size, "scale: size"), mean, deviation);
 }
 
 std::unique_ptr<Layer> make_softmax(const Kernels& kernels, std::int64_t size) {
-  return std::make_unique<Softmax>(kernels, checked_size(size, "softmax: size"));
+  return std::make_unique<Softmax>(kernels, check_size(size, "softmax: size"));
 }
 
 }  // namespace tidegate

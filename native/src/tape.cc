@@ -1,4 +1,4 @@
-// A checked tape to operations and buffers. Buffers are reused once nothing reads them any more.
+// Turns a checked tape into operations on buffers. A buffer is used again when no later instruction reads it.
 #include "tape.h"
 
 #include <algorithm>
@@ -31,15 +31,15 @@ Binary* binary_kernel(const Kernels& kernels, std::int32_t opcode) {
   }
 }
 
-Form form_of(std::int32_t a_width, std::int32_t b_width) {
-  if (a_width == b_width) return kFormFull;
-  return a_width == 1 ? kFormLeftOne : kFormRightOne;
+Broadcast find_broadcast(std::int32_t a_width, std::int32_t b_width) {
+  if (a_width == b_width) return kBroadcastNone;
+  return a_width == 1 ? kBroadcastLeft : kBroadcastRight;
 }
 
-// Slots of padded widths; a returned one serves the next register of that width.
+// Allocates slots of padded widths; a released slot serves the next register of the same width.
 class Slots {
  public:
-  std::size_t take(std::size_t width) {
+  std::size_t acquire(std::size_t width) {
     auto& free = free_[width];
     if (free.empty()) {
       free.push_back(floats_);
@@ -49,7 +49,7 @@ class Slots {
     free.pop_back();
     return offset;
   }
-  void give(std::size_t width, std::size_t offset) { free_[width].push_back(offset); }
+  void release(std::size_t width, std::size_t offset) { free_[width].push_back(offset); }
   std::size_t floats() const { return floats_; }
 
  private:
@@ -57,8 +57,8 @@ class Slots {
   std::size_t floats_ = 0;
 };
 
-// For each register, the last instruction that reads it; past the end for the output and the next states.
-std::vector<std::int32_t> last_reads(const tidegate_recurrent& cell) {
+// Find the last instruction that reads each register; the number of instructions for the output and the next states.
+std::vector<std::int32_t> find_last_reads(const tidegate_recurrent& cell) {
   std::vector<std::int32_t> last(static_cast<std::size_t>(cell.instructions));
   for (std::int32_t i = 0; i < cell.instructions; ++i) {
     const std::int32_t *row = cell.tape + 4 * i, opcode = row[0];
@@ -71,13 +71,13 @@ std::vector<std::int32_t> last_reads(const tidegate_recurrent& cell) {
   return last;
 }
 
-void check_live(const std::vector<std::int32_t>& last) {
+void check_register_count(const std::vector<std::int32_t>& last) {
   const auto count = static_cast<std::int32_t>(last.size());
   for (std::int32_t i = 0; i < count; ++i) {
     const auto live = std::count_if(last.begin(), last.begin() + i, [&](std::int32_t read) { return read >= i; }) + 1;
     if (live > TIDEGATE_MAX_REGISTERS)
       throw ValueError("tape: at most " + std::to_string(TIDEGATE_MAX_REGISTERS) +
-                       " registers may be alive at once, instruction " + std::to_string(i) + " makes it " +
+                       " registers may be in use at once, instruction " + std::to_string(i) + " needs " +
                        std::to_string(live));
   }
 }
@@ -86,46 +86,48 @@ void check_live(const std::vector<std::int32_t>& last) {
 
 Tape::Tape(const Layer& layer, const tidegate_recurrent& cell) {
   check_tape(cell);
-  const std::vector<std::int32_t> last = last_reads(cell);
-  check_live(last);
-  const std::size_t H = layer.padded(static_cast<std::size_t>(cell.size));
+  const std::vector<std::int32_t> last = find_last_reads(cell);
+  check_register_count(last);
+  const std::size_t H = layer.padded_size(static_cast<std::size_t>(cell.size));
   Slots slots;
   const auto release = [&](std::int32_t r, std::int32_t i) {
     Register& reg = registers[r];
-    if (last[r] == i && reg.place == Place::kSlot) slots.give(reg.width, reg.index);
+    if (last[r] == i && reg.storage == Storage::kSlot) slots.release(reg.width, reg.index);
   };
   for (std::int32_t i = 0; i < cell.instructions; ++i) {
     const std::int32_t *row = cell.tape + 4 * i, opcode = row[0], a = row[1], b = row[2];
-    const std::size_t width = layer.padded(static_cast<std::size_t>(cell.widths[i])), index = a;
+    const std::size_t width = layer.padded_size(static_cast<std::size_t>(cell.widths[i])), index = a;
     switch (opcode) {
-      case TIDEGATE_INPUT: registers.push_back({Place::kInput, index, index * H, H}); continue;
-      case TIDEGATE_STATE: registers.push_back({Place::kState, index, 0, width}); continue;
-      case TIDEGATE_PARAM: registers.push_back({Place::kParam, index, 0, width}); continue;
-      case TIDEGATE_CONST: registers.push_back({Place::kConst, index, 0, width}); continue;
+      case TIDEGATE_INPUT: registers.push_back({Storage::kInput, index, index * H, H}); continue;
+      case TIDEGATE_STATE: registers.push_back({Storage::kState, index, 0, width}); continue;
+      case TIDEGATE_PARAM: registers.push_back({Storage::kParam, index, 0, width}); continue;
+      case TIDEGATE_CONST: registers.push_back({Storage::kConst, index, 0, width}); continue;
       case TIDEGATE_RECUR: {
-        auto group = std::find_if(groups.begin(), groups.end(),
-                                  [&](const Group& g) { return g.operand == b && !g.project; });
+        auto group =
+            std::find_if(groups.begin(), groups.end(), [&](const MapGroup& g) { return g.operand == b && !g.project; });
         if (group == groups.end()) {
-          operations.push_back({nullptr, nullptr, kFormFull, 0, static_cast<std::int32_t>(groups.size()), b, b, i});
+          operations.push_back(
+              {nullptr, nullptr, kBroadcastNone, 0, static_cast<std::int32_t>(groups.size()), b, b, i});
           group = groups.insert(groups.end(), {b, false, {}, {}});
         }
-        registers.push_back({Place::kGroup, static_cast<std::size_t>(group - groups.begin()), group->maps.size() * H, H});
+        registers.push_back(
+            {Storage::kGroup, static_cast<std::size_t>(group - groups.begin()), group->maps.size() * H, H});
         group->maps.push_back(a);
         group->results.push_back(i);
         continue;
       }
       case TIDEGATE_PROJECT:
-        operations.push_back({nullptr, nullptr, kFormFull, 0, static_cast<std::int32_t>(groups.size()), b, b, i});
-        registers.push_back({Place::kGroup, groups.size(), 0, width});
+        operations.push_back({nullptr, nullptr, kBroadcastNone, 0, static_cast<std::int32_t>(groups.size()), b, b, i});
+        registers.push_back({Storage::kGroup, groups.size(), 0, width});
         groups.push_back({b, true, {}, {i}});
         continue;
       default: break;
     }
-    registers.push_back({Place::kSlot, slots.take(width), 0, width});
-    Operation operation = {unary_kernel(layer.kernels, opcode), binary_kernel(layer.kernels, opcode),
-                           kFormFull, 0, -1, a, a, i};
+    registers.push_back({Storage::kSlot, slots.acquire(width), 0, width});
+    Operation operation = {
+        unary_kernel(layer.kernels, opcode), binary_kernel(layer.kernels, opcode), kBroadcastNone, 0, -1, a, a, i};
     if (opcode == TIDEGATE_NORM) operation.norm = static_cast<std::size_t>(cell.widths[i]);
-    if (operation.binary) operation.b = b, operation.form = form_of(cell.widths[a], cell.widths[b]);
+    if (operation.binary) operation.b = b, operation.broadcast = find_broadcast(cell.widths[a], cell.widths[b]);
     operations.push_back(operation);
     release(a, i);
     if (operation.b != a) release(operation.b, i);

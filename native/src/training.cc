@@ -1,4 +1,4 @@
-// Training: its figures, the way ahead, and the threads that share the work.
+// Training: the table of cells, the forward pass, and starting threads.
 #include "training.h"
 
 #include <exception>
@@ -7,8 +7,8 @@
 namespace tidegate {
 namespace {
 
-constexpr TrainedCell kCells[TIDEGATE_CELLS] = {
-    {3, 3, 0, 1, 4, 4, 1, 0, {2, 0, 1}, {0, 1, 2}},        // gru: planes n r z, and R.n's
+constexpr CellSpec kCells[TIDEGATE_CELLS] = {
+    {3, 3, 0, 1, 4, 4, 1, 0, {2, 0, 1}, {0, 1, 2}},        // gru: planes n r z, and that of R.n
     {3, 3, 0, 1, 4, 4, 1, 0, {2, 0, 1}, {0, 1, 2}},        // gru, update replace
     {4, 4, 0, 2, 5, 4, 0, 4, {0, 1, 2, 3}, {0, 1, 2, 3}},  // lstm
     {1, 1, 0, 1, 1, 1, 0, 0, {0}, {0}},                    // rnn tanh
@@ -18,224 +18,246 @@ constexpr TrainedCell kCells[TIDEGATE_CELLS] = {
     {3, 3, 1, 1, 3, 3, 0, 0, {0, 1, 2}, {0, 1, 2}},        // gru, reset before, update replace
     {4, 4, 0, 2, 6, 4, 0, 4, {0, 1, 2, 3}, {0, 1, 2, 3}, 3, {0, 1, 3}, {5, 5, 4}},  // lstm with peepholes
 };
-static_assert(kTrainedCells == TIDEGATE_CELLS, "kernels.h and tidegate.h name the same cells");
+static_assert(kCellCount == TIDEGATE_CELLS, "kernels.h and tidegate.h name the same cells");
 
-// Below so many multiplications a thread, another one costs more than it brings.
+// The number of multiplications below which another thread costs more than it saves.
 constexpr std::size_t kWorkPerThread = kEagerThreads ? 1 : std::size_t{8} << 20;
 
-// Rows between two looks at the recurrent weights: the sums of a product wait in the cache for the gates. All of a
-// tile's where the weights are more floats than a second-level cache has room for, and come from further away.
-constexpr std::size_t kRowsTogether = 16, kNearWeights = std::size_t{3} << 17;
+// The rows that go through the recurrent weights together, so that the sums of their products stay in the cache until
+// the gates read them. All rows of a tile where there are more weights than the L2 cache holds, so that they are loaded
+// once a step.
+constexpr std::size_t kBlockRows = 16, kCachedWeights = std::size_t{3} << 17;
 
-std::size_t counted(std::int64_t value, const char* what) {
+std::size_t check_count(std::int64_t value, const char* what) {
   if (value < 1 || value > INT64_MAX / 4096)
     throw ValueError(std::string(what) + " must be 1 or more, found " + std::to_string(value));
   return static_cast<std::size_t>(value);
 }
 
-// Column order of maps [first, end) side by side, each padded to whole vectors; -1 for padding.
-std::vector<std::int64_t> planes(std::size_t first, std::size_t end, std::size_t size, std::size_t units) {
+// Return the column order of maps [first, end), each padded to whole vectors; -1 for padding.
+std::vector<std::int64_t> plane_order(std::size_t first, std::size_t end, std::size_t size, std::size_t units) {
   std::vector<std::int64_t> order;
   for (std::size_t map = first; map < end; ++map)
     for (std::size_t j = 0; j < units; ++j) order.push_back(j < size ? static_cast<std::int64_t>(map * size + j) : -1);
   return order;
 }
 
-// The weights of the way ahead.
-struct Weights {
-  explicit Weights(const Training& of) : Weights(of, of.cell.maps - of.cell.inner) {}
-  const Packed inputs, recurrent, inner;
+// The packed weights of the forward pass.
+struct ForwardWeights {
+  explicit ForwardWeights(const Training& training)
+      : ForwardWeights(training, training.cell.maps - training.cell.inner) {}
+  const PackedWeights inputs, recurrent, inner;
 
  private:
-  Weights(const Training& of, std::size_t outer)
-      : inputs(of.kernels, of.inputs, planes(0, of.cell.gates, of.size, of.units), of.given.W, of.given.b),
-        recurrent(of.kernels, of.size, planes(0, outer, of.size, of.units), of.given.R, of.given.c),
-        inner(of.kernels, of.size, planes(outer, of.cell.maps, of.size, of.units), of.given.R, of.given.c) {}
+  ForwardWeights(const Training& training, std::size_t hidden_maps)
+      : inputs(training.kernels, training.inputs, plane_order(0, training.cell.gates, training.size, training.units),
+               training.args.W, training.args.b),
+        recurrent(training.kernels, training.size, plane_order(0, hidden_maps, training.size, training.units),
+                  training.args.R, training.args.c),
+        inner(training.kernels, training.size,
+              plane_order(hidden_maps, training.cell.maps, training.size, training.units), training.args.R,
+              training.args.c) {}
 };
 
-// The way ahead of one tile of rows.
-class Ahead {
+// The forward pass of one tile of rows.
+class ForwardPass {
  public:
-  Ahead(const Training& training, const Weights& weights, const Share& tile)
-      : of_(training), weights_(weights), tile_(tile), whole_(tile.count == training.batch),
-        together_(training.cell.maps * training.units * training.size > kNearWeights ? kTileRows : kRowsTogether),
-        inputs_(kTileRows * gate_row()), sums_(together_ * training.cell.maps * training.units),
-        inner_(together_ * training.cell.inner * training.units),
+  ForwardPass(const Training& training, const ForwardWeights& weights, const RowRange& tile)
+      : training_(training),
+        weights_(weights),
+        tile_(tile),
+        is_whole_batch_(tile.count == training.batch),
+        block_rows_(training.cell.maps * training.units * training.size > kCachedWeights ? kTileRows : kBlockRows),
+        inputs_(kTileRows * gate_row()),
+        sums_(block_rows_ * training.cell.maps * training.units),
+        inner_(block_rows_ * training.cell.inner * training.units),
         states_(2 * training.cell.states * tile.count * training.units) {
-    for (std::size_t s = 0; s < of_.cell.states; ++s) {
-      before_[s] = states_.data() + 2 * s * tile.count * of_.units;
-      after_[s] = before_[s] + tile.count * of_.units;
-      copy_rows(tile.count, of_.size, of_.given.first + (s * of_.batch + tile.first) * of_.size, of_.size, before_[s],
-                of_.units);
+    for (std::size_t s = 0; s < training_.cell.states; ++s) {
+      state_[s] = states_.data() + 2 * s * tile.count * training_.units;
+      next_state_[s] = state_[s] + tile.count * training_.units;
+      copy_rows(tile.count, training_.size,
+                training_.args.initial_states + (s * training_.batch + tile.first) * training_.size, training_.size,
+                state_[s], training_.units);
     }
   }
 
-  void run(float* y, float* last, float* saved) {
-    for (std::size_t t = 0; of_.alive(tile_, t) > 0;) {
-      const std::size_t end = project(t);
+  void run(float* y, float* final_states, float* saved) {
+    for (std::size_t t = 0; training_.alive_rows(tile_, t) > 0;) {
+      const std::size_t end = project_inputs(t);
       float* inputs = inputs_.data();
       for (; t < end; ++t) {
-        const std::size_t count = of_.alive(tile_, t), entry = of_.starts[t] + tile_.first;
-        float* const out = y + entry * of_.size;
-        if (of_.unpadded()) after_[0] = out;
-        step(count, inputs, saved ? saved + entry * of_.saved_row() : nullptr);
-        if (!of_.unpadded()) copy_rows(count, of_.size, after_[0], of_.units, out, of_.size);
-        end_rows(t, count, last);
-        for (std::size_t s = 0; s < of_.cell.states; ++s) std::swap(before_[s], after_[s]);
+        const std::size_t count = training_.alive_rows(tile_, t), entry = training_.starts[t] + tile_.first;
+        float* const out = y + entry * training_.size;
+        if (training_.is_padding_free()) next_state_[0] = out;
+        step(count, inputs, saved ? saved + entry * training_.saved_floats() : nullptr);
+        if (!training_.is_padding_free())
+          copy_rows(count, training_.size, next_state_[0], training_.units, out, training_.size);
+        store_final_states(t, count, final_states);
+        for (std::size_t s = 0; s < training_.cell.states; ++s) std::swap(state_[s], next_state_[s]);
         inputs += count * gate_row();
       }
     }
   }
 
  private:
-  std::size_t gate_row() const { return of_.cell.gates * of_.units; }
+  std::size_t gate_row() const { return training_.cell.gates * training_.units; }
 
-  // W x + b of step t and as many after it as fit; returns the step behind them.
-  std::size_t project(std::size_t t) {
-    std::size_t items = of_.alive(tile_, t), end = t + 1;
-    for (std::size_t more; (more = of_.alive(tile_, end)) > 0 && items + more <= kTileRows; ++end) items += more;
+  // Compute W x + b of step t and of as many steps after it as fit; return the end of these steps.
+  std::size_t project_inputs(std::size_t t) {
+    std::size_t items = training_.alive_rows(tile_, t), end = t + 1;
+    for (std::size_t more; (more = training_.alive_rows(tile_, end)) > 0 && items + more <= kTileRows; ++end)
+      items += more;
     float* to = inputs_.data();
     const auto product = [&](std::size_t first, std::size_t count) {
-      of_.kernels.product(count, &weights_.inputs.product(), {of_.given.x + first * of_.inputs, of_.inputs}, to, gate_row());
+      training_.kernels.matmul(count, &weights_.inputs.matrix(),
+                               {training_.args.x + first * training_.inputs, training_.inputs}, to, gate_row());
       to += count * gate_row();
     };
-    if (whole_)
-      product(of_.starts[t], items);
+    if (is_whole_batch_)
+      product(training_.starts[t], items);
     else
-      for (; t < end; ++t) product(of_.starts[t] + tile_.first, of_.alive(tile_, t));
+      for (; t < end; ++t) product(training_.starts[t] + tile_.first, training_.alive_rows(tile_, t));
     return end;
   }
 
   void step(std::size_t count, float* inputs, float* saved) {
-    for (std::size_t r = 0; r < count; r += together_) {
-      const std::size_t rows = std::min(together_, count - r), at = r * of_.units;
-      float* const kept = saved ? saved + r * of_.saved_row() : nullptr;
-      CellForward step = {inputs + r * gate_row(), sums_.data(), {}, {}, kept, of_.saved_row(),
-                          of_.own.data()};
-      if (of_.cell.normed) norm(rows, 0, of_.cell.gates, inputs + r * gate_row(), gate_row(), kept);
-      for (std::size_t s = 0; s < of_.cell.states; ++s) {
-        step.state[s] = before_[s] + at;
-        step.next[s] = after_[s] + at;
+    for (std::size_t r = 0; r < count; r += block_rows_) {
+      const std::size_t rows = std::min(block_rows_, count - r), at = r * training_.units;
+      float* const saved_rows = saved ? saved + r * training_.saved_floats() : nullptr;
+      CellForward step = {inputs + r * gate_row(),  sums_.data(),           {}, {}, saved_rows,
+                          training_.saved_floats(), training_.params.data()};
+      if (training_.cell.has_norms)
+        apply_norms(rows, 0, training_.cell.gates, inputs + r * gate_row(), gate_row(), saved_rows);
+      for (std::size_t s = 0; s < training_.cell.states; ++s) {
+        step.state[s] = state_[s] + at;
+        step.next[s] = next_state_[s] + at;
       }
-      const std::size_t sums_row = of_.cell.maps * of_.units;
-      if (of_.cell.maps)
-        of_.kernels.product(rows, &weights_.recurrent.product(), {step.state[0], of_.units}, sums_.data(), sums_row);
-      if (of_.cell.normed) norm(rows, of_.cell.gates, of_.cell.maps - of_.cell.inner, sums_.data(), sums_row, kept);
-      if (of_.cell.inner) {
-        of_.step.inner_forward(rows, of_.units, step, sums_.data(), inner_.data());
-        of_.kernels.product(rows, &weights_.inner.product(), {inner_.data(), of_.units},
-                            sums_.data() + sums_row - of_.units, sums_row);
-        if (of_.cell.normed) norm(rows, of_.cell.norms() - 1, 1, sums_.data() + sums_row - of_.units, sums_row, kept);
+      const std::size_t sums_row = training_.cell.maps * training_.units;
+      if (training_.cell.maps)
+        training_.kernels.matmul(rows, &weights_.recurrent.matrix(), {step.state[0], training_.units}, sums_.data(),
+                                 sums_row);
+      if (training_.cell.has_norms)
+        apply_norms(rows, training_.cell.gates, training_.cell.maps - training_.cell.inner, sums_.data(), sums_row,
+                    saved_rows);
+      if (training_.cell.inner) {
+        training_.cell_kernels.inner_forward(rows, training_.units, step, sums_.data(), inner_.data());
+        training_.kernels.matmul(rows, &weights_.inner.matrix(), {inner_.data(), training_.units},
+                                 sums_.data() + sums_row - training_.units, sums_row);
+        if (training_.cell.has_norms)
+          apply_norms(rows, training_.cell.norms() - 1, 1, sums_.data() + sums_row - training_.units, sums_row,
+                      saved_rows);
       }
-      of_.step.forward(rows, of_.units, step);
+      training_.cell_kernels.forward(rows, training_.units, step);
     }
   }
 
-  // Norms [k, k + count) of planes side by side, in place.
-  void norm(std::size_t rows, std::size_t k, std::size_t count, float* planes, std::size_t ld, float* saved) {
-    for (const std::size_t end = k + count; k < end; ++k, planes += of_.units)
-      of_.kernels.normed(rows, of_.size, {planes, ld}, {of_.gain(k), 0}, {of_.bias(k), 0}, TIDEGATE_NORM_EPS, planes, ld,
-                         of_.kept(saved, k));
+  // Apply norms [k, k + count) to adjacent planes, in place.
+  void apply_norms(std::size_t rows, std::size_t k, std::size_t count, float* planes, std::size_t ld, float* saved) {
+    for (const std::size_t end = k + count; k < end; ++k, planes += training_.units)
+      training_.kernels.cell_norm(rows, training_.size, {planes, ld}, {training_.gain(k), 0}, {training_.bias(k), 0},
+                                  TIDEGATE_NORM_EPS, planes, ld, training_.norm_cache(saved, k));
   }
 
-  // The states of rows whose last step was t.
-  void end_rows(std::size_t t, std::size_t count, float* last) {
-    const std::size_t left = of_.alive(tile_, t + 1);
-    for (std::size_t s = 0; s < of_.cell.states; ++s)
-      copy_rows(count - left, of_.size, after_[s] + left * of_.units, of_.units,
-                last + (s * of_.batch + tile_.first + left) * of_.size, of_.size);
+  // Store the states of the rows whose last step is t.
+  void store_final_states(std::size_t t, std::size_t count, float* final_states) {
+    const std::size_t left = training_.alive_rows(tile_, t + 1);
+    for (std::size_t s = 0; s < training_.cell.states; ++s)
+      copy_rows(count - left, training_.size, next_state_[s] + left * training_.units, training_.units,
+                final_states + (s * training_.batch + tile_.first + left) * training_.size, training_.size);
   }
 
-  const Training& of_;
-  const Weights& weights_;
-  const Share tile_;
-  const bool whole_;
-  const std::size_t together_;  // rows
-  Floats inputs_, sums_, inner_, states_;
-  float *before_[2], *after_[2];  // states; outputs that need no padding lie where the caller wants them
+  const Training& training_;
+  const ForwardWeights& weights_;
+  const RowRange tile_;
+  const bool is_whole_batch_;
+  const std::size_t block_rows_;  // rows that go through the recurrent weights together
+  AlignedFloats inputs_, sums_, inner_, states_;
+  float *state_[2], *next_state_[2];  // where no padding is needed, outputs are written directly to the caller's array
 };
 
 }  // namespace
 
-TrainedCell trained_cell(std::int32_t cell) {
-  const std::int32_t plain = cell & ~TIDEGATE_CELL_NORMED;
+CellSpec get_cell_spec(std::int32_t cell) {
+  const std::int32_t plain = cell & ~TIDEGATE_CELL_WITH_NORMS;
   if (plain < 0 || plain >= TIDEGATE_CELLS)
-    throw ValueError("cell must be from 0 to " + std::to_string(TIDEGATE_CELLS - 1) + ", found " + std::to_string(plain));
-  TrainedCell found = kCells[plain];
-  if (cell == plain) return found;
-  found.normed = true;
-  found.saved += found.norms();
-  found.planes = found.norms();
-  found.recurrent = found.gates;
-  return found;
+    throw ValueError("cell must be from 0 to " + std::to_string(TIDEGATE_CELLS - 1) + ", found " +
+                     std::to_string(plain));
+  CellSpec spec = kCells[plain];
+  if (cell == plain) return spec;
+  spec.has_norms = true;
+  spec.saved += spec.norms();
+  spec.planes = spec.norms();
+  spec.recurrent = spec.gates;
+  return spec;
 }
 
-Training::Training(const Kernels& kernels, const tidegate_training& given)
+Training::Training(const Kernels& kernels, const tidegate_training& args)
     : kernels(kernels),
-      given(given),
-      cell(trained_cell(given.cell)),
-      step(kernels.cells[given.cell & ~TIDEGATE_CELL_NORMED]),
-      inputs(checked_size(given.inputs, "inputs")),
-      size(checked_size(given.size, "size")),
+      args(args),
+      cell(get_cell_spec(args.cell)),
+      cell_kernels(kernels.cells[args.cell & ~TIDEGATE_CELL_WITH_NORMS]),
+      inputs(check_size(args.inputs, "inputs")),
+      size(check_size(args.size, "size")),
       units((size + kernels.lanes - 1) / kernels.lanes * kernels.lanes),
-      steps(counted(given.steps, "steps")),
-      batch(counted(given.rows[0], "rows[0]")),
+      steps(check_count(args.steps, "steps")),
+      batch(check_count(args.batch_sizes[0], "batch_sizes[0]")),
       entries(0),
-      own(cell.parameters() * units) {
+      params(cell.total_params() * units) {
   for (std::size_t t = 0; t < steps; ++t) {
-    if (given.rows[t] < 1 || (t > 0 && given.rows[t] > given.rows[t - 1]))
-      throw ValueError("rows[" + std::to_string(t) + "] must be from 1 to those of the step before, found " +
-                       std::to_string(given.rows[t]));
-    rows.push_back(static_cast<std::size_t>(given.rows[t]));
+    if (args.batch_sizes[t] < 1 || (t > 0 && args.batch_sizes[t] > args.batch_sizes[t - 1]))
+      throw ValueError("batch_sizes[" + std::to_string(t) + "] must be from 1 to the size of the step before, found " +
+                       std::to_string(args.batch_sizes[t]));
+    batch_sizes.push_back(static_cast<std::size_t>(args.batch_sizes[t]));
     starts.push_back(entries);
-    entries += rows.back();
+    entries += batch_sizes.back();
   }
-  copy_rows(cell.parameters(), size, given.own, size, own.data(), units);
+  copy_rows(cell.total_params(), size, args.params, size, params.data(), units);
 }
 
-std::size_t Training::crew(int threads) const {
+std::size_t Training::worker_count(int threads) const {
   const std::size_t work = cell.gates * size * (inputs + size) * entries;
-  const std::size_t worth = std::max<std::size_t>(1, std::min(work / kWorkPerThread, (batch + 7) / 8));
-  return std::min(static_cast<std::size_t>(std::max(1, threads)), worth);
+  const std::size_t useful_workers = std::max<std::size_t>(1, std::min(work / kWorkPerThread, (batch + 7) / 8));
+  return std::min(static_cast<std::size_t>(std::max(1, threads)), useful_workers);
 }
 
-std::vector<Share> Training::tiles(std::size_t crew) const {
-  const std::size_t share = (batch + crew - 1) / crew, rows = std::min(kTileRows, (share + 7) / 8 * 8);
-  std::vector<Share> tiles;
+std::vector<RowRange> Training::tiles(std::size_t worker_count) const {
+  const std::size_t share = (batch + worker_count - 1) / worker_count, rows = std::min(kTileRows, (share + 7) / 8 * 8);
+  std::vector<RowRange> tiles;
   for (std::size_t first = 0; first < batch; first += rows) tiles.push_back({first, std::min(rows, batch - first)});
   return tiles;
 }
 
-void share_out(std::size_t crew, const std::function<void(std::size_t)>& work) {
-  std::vector<std::exception_ptr> faults(crew);
-  const auto guarded = [&](std::size_t i) noexcept {
+void parallel_for(std::size_t worker_count, const std::function<void(std::size_t)>& work) {
+  std::vector<std::exception_ptr> errors(worker_count);
+  const auto run_worker = [&](std::size_t i) noexcept {
     try {
       work(i);
     } catch (...) {
-      faults[i] = std::current_exception();
+      errors[i] = std::current_exception();
     }
   };
-  std::vector<std::thread> helpers;
-  helpers.reserve(crew);
+  std::vector<std::thread> others;
+  others.reserve(worker_count);
   std::size_t started = 1;
   try {
-    for (; started < crew; ++started) helpers.emplace_back(guarded, started);
+    for (; started < worker_count; ++started) others.emplace_back(run_worker, started);
   } catch (const std::exception&) {
-    // The system gives no more threads: this one does their share.
+    // The system gives no more threads: this one does the rest.
   }
-  guarded(0);
-  for (std::size_t i = started; i < crew; ++i) guarded(i);
-  for (std::thread& helper : helpers) helper.join();
-  for (const std::exception_ptr& fault : faults)
-    if (fault) std::rethrow_exception(fault);
+  run_worker(0);
+  for (std::size_t i = started; i < worker_count; ++i) run_worker(i);
+  for (std::thread& thread : others) thread.join();
+  for (const std::exception_ptr& error : errors)
+    if (error) std::rethrow_exception(error);
 }
 
-void train_forward(const Training& training, float* y, float* last, float* saved, int threads) {
-  const Weights weights(training);
-  const std::size_t crew = training.crew(threads);
-  const std::vector<Share> tiles = training.tiles(crew);
-  share_out(crew, [&](std::size_t i) {
-    for (std::size_t n = i; n < tiles.size(); n += crew) Ahead(training, weights, tiles[n]).run(y, last, saved);
+void train_forward(const Training& training, float* y, float* final_states, float* saved, int threads) {
+  const ForwardWeights weights(training);
+  const std::size_t workers = training.worker_count(threads);
+  const std::vector<RowRange> tiles = training.tiles(workers);
+  parallel_for(workers, [&](std::size_t i) {
+    for (std::size_t n = i; n < tiles.size(); n += workers)
+      ForwardPass(training, weights, tiles[n]).run(y, final_states, saved);
   });
 }
 

@@ -1,17 +1,18 @@
-// Training: a cell's gates and their derivatives, element by element, and the products of gradients over rows.
+// Training: the gates of each cell and their derivatives, elementwise, and the products of gradients.
 //
-// The gates ahead are the operations of the cell's tape in its order, so that training's outputs have inference's bits.
-// Rows hold planes of `units` floats side by side. Beyond `size` units gradients are set to zero: products read them.
+// The forward functions do the operations of the cell's tape in the same order, so that training and inference give the
+// same bits. Rows hold planes of `units` floats. Gradients beyond `size` units are set to zero, because products read
+// them.
 
 namespace tidegate {
 namespace {
 
-INLINE Vector logistic_slope(Vector y) { return y * (splat(1.0f) - y); }
-INLINE Vector tangent_slope(Vector y) { return (splat(1.0f) - y) * (splat(1.0f) + y); }
+INLINE Vector sigmoid_slope(Vector y) { return y * (splat(1.0f) - y); }
+INLINE Vector tanh_slope(Vector y) { return (splat(1.0f) - y) * (splat(1.0f) + y); }
 
-// What reaches a state: from later steps, directly and through a product, and from the step's own output.
-INLINE Vector reached(const CellBackward& b, size_t at) {
-  return (load(b.carry[0] + at) + load(b.product + at)) + load(b.output + at);
+// The gradient of a state: from later steps, directly and through the recurrent maps, and from the step's own output.
+INLINE Vector state_gradient(const CellBackward& b, size_t at) {
+  return (load(b.d_state[0] + at) + load(b.d_recurrent + at)) + load(b.d_output + at);
 }
 
 template <bool KEEP>
@@ -35,7 +36,7 @@ void gru_forward(size_t rows, size_t units, const CellForward& f) {
   }
 }
 
-// Planes n r z m, m that of R.n h + c.n: inputs take the first three, recurrent maps the last three.
+// Planes n r z m, where m is R.n h + c.n. The input gates use the first three, the recurrent maps the last three.
 template <bool KEEP>
 void gru_backward(size_t rows, size_t size, size_t units, const CellBackward& b) {
   for (size_t row = 0; row < rows; ++row)
@@ -43,24 +44,24 @@ void gru_backward(size_t rows, size_t size, size_t units, const CellBackward& b)
       const size_t at = row * units + i;
       const float* from = b.saved + row * b.ld_saved + i;
       const Vector r = load(from), z = load(from + units), n = load(from + 2 * units), m = load(from + 3 * units);
-      const Vector h = load(b.state[0] + at), d = reached(b, at), other = splat(1.0f) - z;
-      const Vector dn = d * (KEEP ? other : z) * tangent_slope(n);
-      const Vector dz = d * (KEEP ? h - n : n - h) * logistic_slope(z);
-      store(b.carry[0] + at, d * (KEEP ? z : other));
+      const Vector h = load(b.state[0] + at), d = state_gradient(b, at), one_minus_z = splat(1.0f) - z;
+      const Vector dn = d * (KEEP ? one_minus_z : z) * tanh_slope(n);
+      const Vector dz = d * (KEEP ? h - n : n - h) * sigmoid_slope(z);
+      store(b.d_state[0] + at, d * (KEEP ? z : one_minus_z));
       float* to = b.planes + row * b.ld + i;
-      store(to, first(size - i, dn, 0.0f));
-      store(to + units, first(size - i, dn * m * logistic_slope(r), 0.0f));
-      store(to + 2 * units, first(size - i, dz, 0.0f));
-      store(to + 3 * units, first(size - i, dn * r, 0.0f));
+      store(to, mask_lanes(size - i, dn, 0.0f));
+      store(to + units, mask_lanes(size - i, dn * m * sigmoid_slope(r), 0.0f));
+      store(to + 2 * units, mask_lanes(size - i, dz, 0.0f));
+      store(to + 3 * units, mask_lanes(size - i, dn * r, 0.0f));
     }
 }
 
 template <bool PEEPHOLES>
-INLINE Vector seen(Vector value, const float* peephole, Vector c) {
+INLINE Vector add_peephole(Vector value, const float* peephole, Vector c) {
   return PEEPHOLES ? value + load(peephole) * c : value;
 }
 
-// With peepholes, gates see the cell state, times own parameters: i and f the one before, o the next.
+// With peepholes, the gates i and f also see the previous cell state, and o sees the new one, times their parameters.
 template <bool PEEPHOLES>
 void lstm_forward(size_t rows, size_t units, const CellForward& f) {
   for (size_t row = 0; row < rows; ++row) {
@@ -68,13 +69,13 @@ void lstm_forward(size_t rows, size_t units, const CellForward& f) {
     for (size_t u = 0; u < units; u += LANES) {
       const size_t at = row * units + u;
       const Vector before = load(f.state[1] + at);
-      const Vector i = logistic(seen<PEEPHOLES>(load(x + u) + load(sums + u), f.own + u, before));
+      const Vector i = logistic(add_peephole<PEEPHOLES>(load(x + u) + load(sums + u), f.params + u, before));
       const Vector g = hyperbolic_tangent(load(x + 2 * units + u) + load(sums + 2 * units + u));
       const Vector f_gate =
-          logistic(seen<PEEPHOLES>(load(x + units + u) + load(sums + units + u), f.own + units + u, before));
+          logistic(add_peephole<PEEPHOLES>(load(x + units + u) + load(sums + units + u), f.params + units + u, before));
       const Vector c = f_gate * before + i * g;
-      const Vector o =
-          logistic(seen<PEEPHOLES>(load(x + 3 * units + u) + load(sums + 3 * units + u), f.own + 2 * units + u, c));
+      const Vector o = logistic(
+          add_peephole<PEEPHOLES>(load(x + 3 * units + u) + load(sums + 3 * units + u), f.params + 2 * units + u, c));
       store(f.next[0] + at, o * hyperbolic_tangent(c));
       store(f.next[1] + at, c);
       if (!f.saved) continue;
@@ -97,19 +98,20 @@ void lstm_backward(size_t rows, size_t size, size_t units, const CellBackward& b
       const size_t at = row * units + u;
       const float* from = b.saved + row * b.ld_saved + u;
       const Vector i = load(from), f = load(from + units), g = load(from + 2 * units), o = load(from + 3 * units);
-      const Vector squashed = hyperbolic_tangent(load(from + 4 * units)), dh = reached(b, at);
-      const Vector d_o = dh * squashed * logistic_slope(o);
-      Vector dc = load(b.carry[1] + at) + dh * o * tangent_slope(squashed);
-      if (PEEPHOLES) dc += d_o * load(b.own + 2 * units + u);
-      const Vector di = dc * g * logistic_slope(i), df = dc * load(b.state[1] + at) * logistic_slope(f);
-      store(b.carry[0] + at, Vector{});
-      const Vector kept = dc * f;
-      store(b.carry[1] + at, PEEPHOLES ? kept + di * load(b.own + u) + df * load(b.own + units + u) : kept);
+      const Vector tanh_c = hyperbolic_tangent(load(from + 4 * units)), dh = state_gradient(b, at);
+      const Vector d_o = dh * tanh_c * sigmoid_slope(o);
+      Vector dc = load(b.d_state[1] + at) + dh * o * tanh_slope(tanh_c);
+      if (PEEPHOLES) dc += d_o * load(b.params + 2 * units + u);
+      const Vector di = dc * g * sigmoid_slope(i), df = dc * load(b.state[1] + at) * sigmoid_slope(f);
+      store(b.d_state[0] + at, Vector{});
+      const Vector dc_before = dc * f;
+      store(b.d_state[1] + at,
+            PEEPHOLES ? dc_before + di * load(b.params + u) + df * load(b.params + units + u) : dc_before);
       float* to = b.planes + row * b.ld + u;
-      store(to, first(size - u, di, 0.0f));
-      store(to + units, first(size - u, df, 0.0f));
-      store(to + 2 * units, first(size - u, dc * i * tangent_slope(g), 0.0f));
-      store(to + 3 * units, first(size - u, d_o, 0.0f));
+      store(to, mask_lanes(size - u, di, 0.0f));
+      store(to + units, mask_lanes(size - u, df, 0.0f));
+      store(to + 2 * units, mask_lanes(size - u, dc * i * tanh_slope(g), 0.0f));
+      store(to + 3 * units, mask_lanes(size - u, d_o, 0.0f));
     }
 }
 
@@ -129,14 +131,14 @@ void rnn_backward(size_t rows, size_t size, size_t units, const CellBackward& b)
   for (size_t row = 0; row < rows; ++row)
     for (size_t i = 0; i < units; i += LANES) {
       const size_t at = row * units + i;
-      const Vector h = load(b.saved + row * b.ld_saved + i), d = reached(b, at);
-      const Vector da = TANH ? d * tangent_slope(h) : select(h <= Vector{}, Vector{}, d);
-      store(b.carry[0] + at, Vector{});
-      store(b.planes + row * b.ld + i, first(size - i, da, 0.0f));
+      const Vector h = load(b.saved + row * b.ld_saved + i), d = state_gradient(b, at);
+      const Vector da = TANH ? d * tanh_slope(h) : select(h <= Vector{}, Vector{}, d);
+      store(b.d_state[0] + at, Vector{});
+      store(b.planes + row * b.ld + i, mask_lanes(size - i, da, 0.0f));
     }
 }
 
-// Reset before, first part: r and z take the place of their sums, r * h goes to `inner`.
+// GRU with reset before, part one: r and z replace their sums, and r * h is written to `inner`.
 void reset_forward(size_t rows, size_t units, const CellForward& f, float* sums, float* inner) {
   for (size_t row = 0; row < rows; ++row, sums += 3 * units)
     for (size_t i = 0; i < units; i += LANES) {
@@ -148,7 +150,7 @@ void reset_forward(size_t rows, size_t units, const CellForward& f, float* sums,
     }
 }
 
-// Second part: sums hold r, z and R.n (r * h) + c.n.
+// Part two: sums now hold r, z and R.n (r * h) + c.n.
 template <bool KEEP>
 void before_forward(size_t rows, size_t units, const CellForward& f) {
   for (size_t row = 0; row < rows; ++row)
@@ -165,7 +167,7 @@ void before_forward(size_t rows, size_t units, const CellForward& f) {
     }
 }
 
-// Planes r z n: z and n.
+// Planes r z n: computes z and n.
 template <bool KEEP>
 void before_backward(size_t rows, size_t size, size_t units, const CellBackward& b) {
   for (size_t row = 0; row < rows; ++row)
@@ -173,27 +175,28 @@ void before_backward(size_t rows, size_t size, size_t units, const CellBackward&
       const size_t at = row * units + i;
       const float* from = b.saved + row * b.ld_saved + i;
       const Vector z = load(from + units), n = load(from + 2 * units), h = load(b.state[0] + at);
-      const Vector d = reached(b, at), other = splat(1.0f) - z;
-      store(b.carry[0] + at, d * (KEEP ? z : other));
+      const Vector d = state_gradient(b, at), one_minus_z = splat(1.0f) - z;
+      store(b.d_state[0] + at, d * (KEEP ? z : one_minus_z));
       float* to = b.planes + row * b.ld + i;
-      store(to + units, first(size - i, d * (KEEP ? h - n : n - h) * logistic_slope(z), 0.0f));
-      store(to + 2 * units, first(size - i, d * (KEEP ? other : z) * tangent_slope(n), 0.0f));
+      store(to + units, mask_lanes(size - i, d * (KEEP ? h - n : n - h) * sigmoid_slope(z), 0.0f));
+      store(to + 2 * units, mask_lanes(size - i, d * (KEEP ? one_minus_z : z) * tanh_slope(n), 0.0f));
     }
 }
 
-// Then r, from the gradient of r * h; `inner` becomes r * h.
-void reset_backward(size_t rows, size_t size, size_t units, const CellBackward& b, const float* gradient, float* inner) {
+// Then r, from the gradient of r * h; writes r * h to `inner`.
+void reset_backward(size_t rows, size_t size, size_t units, const CellBackward& b, const float* gradient,
+                    float* inner) {
   for (size_t row = 0; row < rows; ++row)
     for (size_t i = 0; i < units; i += LANES) {
       const size_t at = row * units + i;
       const Vector r = load(b.saved + row * b.ld_saved + i), h = load(b.state[0] + at), d = load(gradient + at);
-      store(b.carry[0] + at, load(b.carry[0] + at) + d * r);
-      store(b.planes + row * b.ld + i, first(size - i, d * h * logistic_slope(r), 0.0f));
+      store(b.d_state[0] + at, load(b.d_state[0] + at) + d * r);
+      store(b.planes + row * b.ld + i, mask_lanes(size - i, d * h * sigmoid_slope(r), 0.0f));
       store(inner + at, r * h);
     }
 }
 
-// A minimal GRU: gates z n of the input alone.
+// Minimal GRU: the gates z and n depend on the input alone.
 void mingru_forward(size_t rows, size_t units, const CellForward& f) {
   for (size_t row = 0; row < rows; ++row)
     for (size_t i = 0; i < units; i += LANES) {
@@ -211,16 +214,16 @@ void mingru_backward(size_t rows, size_t size, size_t units, const CellBackward&
     for (size_t i = 0; i < units; i += LANES) {
       const size_t at = row * units + i;
       const Vector z = load(b.saved + row * b.ld_saved + i), n = load(b.saved + row * b.ld_saved + units + i);
-      const Vector d = reached(b, at);
-      store(b.carry[0] + at, d * (splat(1.0f) - z));
-      store(b.planes + row * b.ld + i, first(size - i, d * (n - load(b.state[0] + at)) * logistic_slope(z), 0.0f));
-      store(b.planes + row * b.ld + units + i, first(size - i, d * z, 0.0f));
+      const Vector d = state_gradient(b, at);
+      store(b.d_state[0] + at, d * (splat(1.0f) - z));
+      store(b.planes + row * b.ld + i, mask_lanes(size - i, d * (n - load(b.state[0] + at)) * sigmoid_slope(z), 0.0f));
+      store(b.planes + row * b.ld + units + i, mask_lanes(size - i, d * z, 0.0f));
     }
 }
 
-// One row times V vectors side by side: the chains of `product`, enough of them to fill the machine.
+// One row times V adjacent vectors: the same chains as `matmul`, enough of them to keep the CPU busy.
 template <int V>
-void row_block(size_t depth, const float* x, const float* weights, float* out) {
+void matmul_panel_block(size_t depth, const float* x, const float* weights, float* out) {
   Vector sums[V] = {};
   for (size_t k = 0; k < depth; ++k, weights += V * LANES) {
     Vector value = splat(x[k]);
@@ -230,26 +233,28 @@ void row_block(size_t depth, const float* x, const float* weights, float* out) {
   UNROLL for (int v = 0; v < V; ++v) store(out + v * LANES, sums[v]);
 }
 
-void row(size_t depth, size_t vectors, const float* x, const float* weights, float* out) {
-  if (vectors == 8) row_block<8>(depth, x, weights, out);
-  if (vectors == 4) row_block<4>(depth, x, weights, out);
-  if (vectors == 2) row_block<2>(depth, x, weights, out);
-  if (vectors == 1) row_block<1>(depth, x, weights, out);
+void matmul_panel(size_t depth, size_t vectors, const float* x, const float* weights, float* out) {
+  if (vectors == 8) matmul_panel_block<8>(depth, x, weights, out);
+  if (vectors == 4) matmul_panel_block<4>(depth, x, weights, out);
+  if (vectors == 2) matmul_panel_block<2>(depth, x, weights, out);
+  if (vectors == 1) matmul_panel_block<1>(depth, x, weights, out);
 }
 
-// sums[i] += each column of `a` added up, k ascending: four vectors of columns at once, as one chain alone would wait.
+// sums[i] += the sum of column i of `a`, k ascending. Four vectors of columns at a time, since a single chain would
+// wait for each addition.
 template <int V>
-INLINE void add_columns(size_t depth, Rows a, float* sums) {
+INLINE void add_columns(size_t depth, MatrixView a, float* sums) {
   Vector totals[V] = {};
   for (size_t k = 0; k < depth; ++k)
     UNROLL for (int v = 0; v < V; ++v) totals[v] += load(a.data + k * a.ld + v * LANES);
   UNROLL for (int v = 0; v < V; ++v) store(sums + v * LANES, load(sums + v * LANES) + totals[v]);
 }
 
-// Vectors side by side: three, but two and two where one would be left over, as one alone is slow.
+// The width of the next panel in vectors: three, but two and two instead of three and one, since a single vector is
+// slow.
 INLINE size_t panel(size_t left) { return left == 4 ? 2 : left < kBlockVectors ? left : kBlockVectors; }
 
-// Floats from column j on of each row, `wide` of them side by side; zeros from column `width` on.
+// Pack `wide` floats of each row, from column j on; zeros from column `width` on.
 void pack_rows(size_t depth, size_t width, const float* const* rows, size_t j, size_t wide, float* packed) {
   for (size_t k = 0; k < depth; ++k, packed += wide)
     for (size_t v = 0; v < wide; v += LANES) {
@@ -261,15 +266,15 @@ void pack_rows(size_t depth, size_t width, const float* const* rows, size_t j, s
     }
 }
 
-// out[m, v] += sum over k of a[k, m] * b[k, v], b packed. The rows of `a` are read where they lie: they are in the
-// second-level cache, and packing them would cost more than asking for the next ones ahead of time.
+// out[m, v] += sum over k of a[k, m] * b[k, v], where b is packed. The rows of `a` are read in place: they are in the
+// L2 cache, and packing them would cost more than prefetching them.
 template <int M, int N>
-INLINE void outer_tile(size_t depth, Rows a, const float* b, float* out, size_t ld) {
+INLINE void outer_tile(size_t depth, MatrixView a, const float* b, float* out, size_t ld) {
   Vector sums[M][N] = {};
   for (size_t k = 0; k < depth; ++k, a.data += a.ld, b += N * LANES) {
     Vector w[N];
     UNROLL for (int v = 0; v < N; ++v) w[v] = load(b + v * LANES);
-    __builtin_prefetch(a.data + 16);  // a cache line ahead
+    __builtin_prefetch(a.data + 16);  // one cache line ahead
     UNROLL for (int m = 0; m < M; ++m) {
       Vector value = splat(a.data[m]);
       IN_REGISTER(value);
@@ -284,19 +289,19 @@ INLINE void outer_tile(size_t depth, Rows a, const float* b, float* out, size_t 
 }
 
 template <int N>
-void outer_block(size_t depth, size_t columns, Rows a, const float* b, float* out, size_t ld) {
+void outer_block(size_t depth, size_t columns, MatrixView a, const float* b, float* out, size_t ld) {
   size_t i = 0;
   for (; i + ROWS <= columns; i += ROWS) outer_tile<ROWS, N>(depth, {a.data + i, a.ld}, b, out + i * ld, ld);
-  for (; i < columns; ++i)  // where ROWS is more than LANES
+  for (; i < columns; ++i)  // where ROWS is larger than LANES
     outer_tile<1, N>(depth, {a.data + i, a.ld}, b, out + i * ld, ld);
 }
 
-void outer(size_t depth, size_t columns, Rows a, size_t width, const float* const* b, float* out, size_t ld, float* sums,
-           float* scratch) {
+void add_outer_products(size_t depth, size_t columns, MatrixView a, size_t width, const float* const* b, float* out,
+                        size_t ld, float* sums, float* scratch) {
   size_t i = 0;
   for (; i + 4 * LANES <= columns; i += 4 * LANES) add_columns<4>(depth, {a.data + i, a.ld}, sums + i);
   for (; i < columns; i += LANES) add_columns<1>(depth, {a.data + i, a.ld}, sums + i);
-  const size_t vectors = padded(width) / LANES;
+  const size_t vectors = padded_size(width) / LANES;
   for (size_t v = 0, wide; v < vectors; v += wide, out += wide * LANES) {
     wide = panel(vectors - v);
     pack_rows(depth, width, b, v * LANES, wide * LANES, scratch);

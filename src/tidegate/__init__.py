@@ -12,6 +12,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+__version__ = "0.1.0"  # stands here alone: the package's metadata and everything else read it
+
 if TYPE_CHECKING:
     from .bridge import export, from_torch, to_torch
     from .errors import TidegateError
@@ -19,26 +21,43 @@ if TYPE_CHECKING:
     from .runtime import Forecast, Pool, Predictor, Scores, State, Stream, load
     from .train import fit
 
-    __version__: str
-
 __all__ = [
-    "Forecast", "Model", "Pool", "Predictor", "Scores", "State", "Stream", "TidegateError", "__version__", "export",
-    "fit", "from_torch", "load", "to_torch",
-]  # fmt: skip
+    "Forecast",
+    "Model",
+    "Pool",
+    "Predictor",
+    "Scores",
+    "State",
+    "Stream",
+    "TidegateError",
+    "__version__",
+    "export",
+    "fit",
+    "from_torch",
+    "load",
+    "to_torch",
+]
 
 _HOMES = {
-    "export": "bridge", "from_torch": "bridge", "to_torch": "bridge",
-    "Model": "model", "TidegateError": "errors", "fit": "train",
-    "Forecast": "runtime", "Pool": "runtime", "Predictor": "runtime", "Scores": "runtime", "State": "runtime",
-    "Stream": "runtime", "load": "runtime",
-}  # fmt: skip
+    "export": "bridge",
+    "from_torch": "bridge",
+    "to_torch": "bridge",
+    "Model": "model",
+    "TidegateError": "errors",
+    "fit": "train",
+    "Forecast": "runtime",
+    "Pool": "runtime",
+    "Predictor": "runtime",
+    "Scores": "runtime",
+    "State": "runtime",
+    "Stream": "runtime",
+    "load": "runtime",
+}
 
 
 def __getattr__(name: str) -> Any:
-    if name == "__version__":
-        value: Any = _version()
-    elif name in _HOMES:
-        value = _loaded(name)
+    if name in _HOMES:
+        value: Any = _loaded(name)
     elif name == "estimators":
         from importlib import import_module
 
@@ -57,12 +76,3 @@ def _loaded(name: str) -> Any:
     from importlib import import_module
 
     return getattr(import_module(f"tidegate.{_HOMES[name]}"), name)
-
-
-def _version() -> str:
-    from importlib.metadata import PackageNotFoundError, version
-
-    try:
-        return version("tidegate")
-    except PackageNotFoundError:
-        return "0+unknown"  # run from a source tree

@@ -1,10 +1,10 @@
-"""The native engine: a chain of layers run by kernels of one instruction set ("target").
+"""The native engine: a chain of layers, run by the kernels of one instruction set (the "target").
 
-Arrays come in through the buffer protocol and must be C-contiguous and of the very dtype named. A wrong dtype
-is a TypeError; a wrong shape, value, layout or overlap a ValueError; nothing has changed then. T steps, B
-rows, F inputs, O outputs. A stream's state is `state_bytes` bytes: steps seen (int64, offset 0), then the
-layers' float32 arrays. Results are the same bits for step, run and pool_step, whatever the batch, the chunks
-and the threads.
+Arrays are passed through the buffer protocol; they must be C-contiguous and have exactly the dtype named. A wrong
+dtype raises TypeError; a wrong shape, value or layout, or arrays that overlap, raise ValueError. Nothing is changed
+then. T steps, B rows, F inputs, O outputs. The state of a stream has `state_bytes` bytes: the number of steps so far
+(int64, at offset 0), then the float32 arrays of the layers. `step`, `run` and `step_many` give the same bits,
+whatever the batch, the chunks and the number of threads.
 """
 
 from typing import Final
@@ -18,85 +18,96 @@ Int64 = npt.NDArray[np.int64]
 Bytes = npt.NDArray[np.uint8]
 
 OPCODES: Final[dict[str, int]]
-"""Operation of a tape -> its number."""
+"""The operations of a tape, by name, and their numbers."""
 
 ERRORS: Final[dict[str, dict[str, float]]]
-"""Target -> bounds on the activations' errors: sigmoid_abs (absolute), tanh_rel and exp_rel (relative, where
-the exact value is a normal float32)."""
+"""By target, bounds on the errors of the activations: sigmoid_abs (absolute), tanh_rel and exp_rel (relative, where the
+exact value is a normal float32)."""
 
-def compiled(precision: str = "float32") -> list[str]:
-    """Targets of this build, best first. precision: "float32", "weights=bf16" (weights that multiply are rounded to
-    bfloat16) or "compute=bf16" (what they multiply as well); targets with an instruction for bfloat16 are the last's
-    alone. ValueError for another."""
+def compiled_targets(precision: str = "float32") -> list[str]:
+    """Return the targets of this build, best first.
+
+    precision: "float32", "weights=bf16" (weights of products are rounded to bfloat16) or "compute=bf16" (what they
+    multiply is rounded too; only here are targets with bfloat16 instructions listed). Any other raises ValueError.
+    """
 
 def targets(precision: str = "float32") -> list[str]:
-    """Targets this CPU can run, best first."""
+    """Return the targets that this CPU can run, best first."""
 
 def default_target(precision: str = "float32") -> str:
-    """The environment variable TIDEGATE_TARGET if set, else the best target. ValueError if it cannot run
-    here."""
+    """Return the value of the environment variable TIDEGATE_TARGET if it is set, else the best target.
 
-def train_saved(target: str, cell: str, size: int) -> int:
-    """Floats that `train_forward` saves for each entry. cell: "gru", "gru replace", "lstm", "rnn tanh", "rnn relu",
-    "mingru", "gru before", "gru before replace" or "lstm peepholes", each an equation of `tidegate.cells`; with " norm"
-    behind it, its dialect norm=layer."""
+    Raises ValueError if this CPU cannot run it.
+    """
+
+def train_saved_size(target: str, cell: str, size: int) -> int:
+    """Return the number of floats that `train_forward` saves for each entry.
+
+    cell: "gru", "gru replace", "lstm", "rnn tanh", "rnn relu", "mingru", "gru before", "gru before replace" or
+    "lstm peepholes", each with the equations of a cell in `tidegate.cells`; followed by " norm" for the dialect
+    norm=layer.
+    """
 
 def train_forward(
     target: str,
     cell: str,
     x: Float32,
-    rows: Int64,
-    first: Float32,
+    batch_sizes: Int64,
+    initial_states: Float32,
     W: Float32,
     b: Float32,
     R: Float32,
     c: Float32,
-    own: Float32,
+    params: Float32,
     y: Float32,
-    last: Float32,
+    final_states: Float32,
     saved: Float32 | None,
     threads: int,
 ) -> None:
-    """A cell over whole rows: entries stand step by step, N in all; rows [T]: how many of the B rows, the first ones,
-    have each step.
+    """Run a cell over whole rows.
 
-    x [N, I]; first [S, B, H]: states before the first step; W [G*H, I], b [G*H], R [M*H, H], c [M*H]; own [O, H]: the
-    cell's own parameters, then with norms the gains of the gates and maps, then their biases. Writes y [N, H],
-    last [S, B, H]: states after each row's last step, and saved [N, train_saved(...)] unless None. The bits of y and
-    last depend neither on the batch nor on threads, and are those of `Engine`.
+    The N entries are packed step by step, as in torch's PackedSequence; batch_sizes [T] is the number of rows that have
+    each step. x [N, I]; initial_states [S, B, H]: the states before the first step; W [G*H, I], b [G*H], R [M*H, H],
+    c [M*H]; params [O, H]: the cell's own parameters, then, with norms, the gains of the gates and maps, then their
+    biases. Writes y [N, H], final_states [S, B, H]: the states after each row's last step, and, unless it is None,
+    saved [N, train_saved_size(...)]. The bits of y and final_states depend neither on the batch nor on threads, and
+    are the same as those of `Engine`.
     """
 
 def train_backward(
     target: str,
     cell: str,
     x: Float32,
-    rows: Int64,
-    first: Float32,
+    batch_sizes: Int64,
+    initial_states: Float32,
     W: Float32,
     b: Float32,
     R: Float32,
     c: Float32,
-    own: Float32,
+    params: Float32,
     y: Float32,
     saved: Float32,
     dy: Float32,
-    dlast: Float32,
+    dfinal_states: Float32,
     dx: Float32 | None,
-    dfirst: Float32,
+    dinitial_states: Float32,
     dW: Float32,
     db: Float32,
     dR: Float32,
     dc: Float32,
-    down: Float32,
+    dparams: Float32,
     threads: int,
 ) -> None:
-    """The gradients, from dy [N, H] and dlast [S, B, H]; each as what it is the gradient of. Bits depend on no threads,
-    and those of dx and dfirst not on the batch."""
+    """Compute the gradients, given dy [N, H] and dfinal_states [S, B, H].
+
+    Each gradient has the shape of its array. No bit depends on threads, and those of dx and dinitial_states do not
+    depend on the batch.
+    """
 
 def train_pool_forward(
     target: str,
     x: Float32,
-    rows: Int64,
+    batch_sizes: Int64,
     ends: Int64,
     over: Int32,
     score: Float32 | None,
@@ -104,16 +115,16 @@ def train_pool_forward(
     out: Float32,
     threads: int,
 ) -> None:
-    """Pools side by side over entries x [N, H] that lie as those of `train_forward`; ends [K, B]: how many of each
-    row's steps a value is over. over: 0 last, 1 mean, 2 max, 3 attention, which alone has a score [H].
+    """Pool entries x [N, H], packed as for `train_forward`, at K ends of each row.
 
-    Writes out [K, B, len(over) * H], whose bits are those of `Engine` and depend on no threads.
+    ends [K, B]: the number of steps to pool. over: the pools, as 0 last, 1 mean, 2 max, 3 attention; score [H] is for
+    attention only. Writes out [K, B, len(over) * H], whose bits are those of `Engine` and do not depend on threads.
     """
 
 def train_pool_backward(
     target: str,
     x: Float32,
-    rows: Int64,
+    batch_sizes: Int64,
     ends: Int64,
     over: Int32,
     score: Float32 | None,
@@ -125,20 +136,23 @@ def train_pool_backward(
     dbias: Float32,
     threads: int,
 ) -> None:
-    """The gradients: dx [N, H]; dscore [H] and dbias [1], both untouched without attention, whatever the threads."""
+    """Compute the gradients dx [N, H], dscore [H] and dbias [1]; the last two are untouched without attention."""
 
 def train_embed_forward(table: Float32, ids: Int64, random: Bytes | None, level: int, out: Float32) -> None:
-    """Rows ids [N] of a table [rows, H] into out [N, H]. With random [N, H], a number stays, times 256 / (256 - level),
-    where its byte is the level (0 to 255) or more, and is 0 elsewhere."""
+    """Look up rows ids [N] of a table [rows, H]; write them to out [N, H].
+
+    With random [N, H], apply dropout: a number is kept, times 256 / (256 - level), if its random byte is at least level
+    (0 to 255), and is 0 otherwise.
+    """
 
 def train_embed_backward(slots: Int64, random: Bytes | None, level: int, dout: Float32, values: Float32) -> None:
-    """values [count, H]: sums of the gradient dout [N, H] over the entries whose slot is each row's."""
+    """Sum the gradient dout [N, H] into values [count, H]; entry n is added to row slots[n]."""
 
 def train_adamw(
     weights: Float32,
     mean: Float32,
     square: Float32,
-    which: Int64 | None,
+    row_ids: Int64 | None,
     gradient: Float32,
     factor: float,
     step: int,
@@ -148,53 +162,56 @@ def train_adamw(
     eps: float,
     decay: float,
 ) -> None:
-    """Step number `step` (from 1) of AdamW, in place on weights and moments [rows, H], with the gradient times factor.
+    """Run step number `step` (from 1) of AdamW, in place on weights and moments [rows, H].
 
-    which: the rows that gradient [len(which), H] is of, ascending, and it is 0 elsewhere; None: of all.
+    The gradient is multiplied by factor. row_ids: the rows that have a gradient, in ascending order; gradient is
+    [len(row_ids), H], and 0 for all other rows. None: all rows have one.
     """
 
 class Engine:
-    """Layers added in order, then `finish()`, then run from any thread. Adding a layer copies its weights.
+    """A chain of layers: add them in order, call `finish()`, then run it from any thread.
 
-    `add`: index of an earlier layer whose output is added to this one's; -1: none.
+    Adding a layer copies its weights. add: the index of an earlier layer whose output is added to this layer's; -1 for
+    none.
     """
 
     def __init__(self, target: str, state_bytes: int, fused: bool = True, precision: str = "float32") -> None:
-        """`fused=False` keeps to the interpreter of tapes: the same bits, slower. precision: as `targets` has it."""
+        """Make an engine without layers. fused=False uses only the interpreter of tapes (the same bits, slower);
+        precision: see `targets`."""
 
     @property
     def target(self) -> str: ...
     @property
     def fused_layers(self) -> list[int]:
-        """Indices of the recurrent layers that run a fused kernel."""
+        """Indices of the layers that run a fused kernel."""
 
     @property
     def inputs(self) -> int:
-        """F; 1 where the input is ids. 0 before finish()."""
+        """F; 1 if the input is ids. 0 before finish()."""
 
     @property
     def outputs(self) -> int:
         """O. 0 before finish()."""
 
     def embed(self, weight: Float32, add: int = -1) -> None:
-        """First layer only. weight [V, E]: row x for id x; the engine's input is int32 ids."""
+        """Add an embedding, as the first layer. weight [V, E]: row x for id x; the engine's input is then int32 ids."""
 
     def dense(self, weight: Float32, bias: Float32, activation: str, add: int = -1) -> None:
-        """activation(weight [O, I] x + bias [O]); activation: none, relu, tanh or sigmoid."""
+        """Add activation(weight [O, I] x + bias [O]); activation: none, relu, tanh or sigmoid."""
 
     def conv(
         self, weight: Float32, bias: Float32, width: int, activation: str, past_offset: int, add: int = -1
     ) -> None:
-        """activation(weight [O, width * I] (the last `width` inputs end to end, oldest first) + bias [O]).
+        """Add activation(weight [O, width * I] (the last `width` inputs, concatenated, oldest first) + bias [O]).
 
-        Zeros stand before the first input. past_offset, in bytes: past [(width - 1) * I]; -1 for a width of 1.
+        Inputs before the first are zeros. past_offset, in bytes: past [(width - 1) * I]; -1 for a width of 1.
         """
 
     def norm(self, gain: Float32, bias: Float32, eps: float, add: int = -1) -> None:
-        """(x - mean) / sqrt(biased variance + eps) * gain [N] + bias [N]."""
+        """Add (x - mean) / sqrt(biased variance + eps) * gain [N] + bias [N]."""
 
     def scale(self, mean: Float32, deviation: Float32, add: int = -1) -> None:
-        """(x - mean [N]) / deviation [N]."""
+        """Add (x - mean [N]) / deviation [N]."""
 
     def recurrent(
         self,
@@ -215,14 +232,14 @@ class Engine:
         add: int = -1,
         Q: Float32 | None = None,
     ) -> None:
-        """A cell of H = size, as its tape [n, 4]: rows (opcode, a, b, 0); row i writes register i, widths[i]
-        wide.
+        """Add a cell with H = size, given its tape [n, 4].
 
-        input: a = gate. state: a = state. param: a = index in params. const: a = index in consts. recur: a =
-        recurrent map, b = register. project: b = register. Unary: a; binary: a, b = registers. output: register;
-        next [S]: register of each state's next value; state_offsets [S]: bytes; state_sizes [S]: floats. W
-        [G*H, I], b [G*H]: gate after gate. R [Gr*H, P], c [Gr*H]: map after map; P = H without Q [P, H]. params:
-        flat arrays. A tape that breaks a rule is a ValueError.
+        A row of the tape is (opcode, a, b, 0); row i writes register i, which is widths[i] wide. input: a = gate.
+        state: a = state. param: a = index in params. const: a = index in consts. recur: a = recurrent map, b =
+        register. project: b = register. Unary operations: a = register; binary: a and b. output: a register; next
+        [S]: the register of each state's next value; state_offsets [S]: bytes; state_sizes [S]: floats. W [G*H, I],
+        b [G*H]: the gates in order. R [M*H, P], c [M*H]: the recurrent maps in order; P = H without Q [P, H].
+        params: flat arrays. Raises ValueError for a tape that breaks a rule.
         """
 
     def pool(
@@ -234,15 +251,16 @@ class Engine:
         offsets: list[int],
         add: int = -1,
     ) -> None:
-        """Side by side, over the steps so far: last, mean, max, attention (score [size], score_bias).
+        """Add pools over the steps so far, concatenated: last, mean, max, attention (score [size], score_bias).
 
-        offsets: one an item, in bytes: mean: sum [size]; max: max [size]; attention: peak [1], weight [1],
-        sum [size], end to end; last: -1.
+        offsets: one for each pool, in bytes: for mean, sum [size]; for max, max [size]; for attention, peak [1],
+        weight [1] and sum [size], contiguous; for last, -1.
         """
 
-    def softmax(self, size: int, add: int = -1) -> None: ...
+    def softmax(self, size: int, add: int = -1) -> None:
+        """Add exp(x - max) / sum of exp(x - max)."""
     def finish(self) -> None:
-        """Checks the chain of widths and the places of the states; the engine can run from here on."""
+        """Check the widths of the layers and the offsets of their states. The engine can then run."""
 
     def run(
         self,
@@ -251,35 +269,35 @@ class Engine:
         state_in: Bytes,
         state_out: Bytes,
         out: Float32,
-        every: bool,
+        per_step: bool,
         threads: int,
     ) -> None:
-        """Runs x, int32 [T, B] or float32 [T, B, F]; row b takes its first lengths[b] steps, the rest is not
-        read.
+        """Run x, int32 [T, B] or float32 [T, B, F]; row b runs its first lengths[b] steps, and the rest is not read.
 
-        state_in, state_out: uint8 [B, state_bytes]. every=False: out [B, O] after each row's last step,
-        untouched for length 0. every=True: out [T, B, O], untouched past a row's length. threads: at most so
-        many.
+        state_in, state_out: uint8 [B, state_bytes]. per_step=False: out [B, O] receives the output after each row's
+        last step (untouched for length 0). per_step=True: out [T, B, O] receives the output of every step (untouched
+        past a row's length). threads: the most to use.
         """
 
     def step(self, x: Int32 | Float32, state: Bytes, out: Float32) -> None:
-        """One step of one stream, in place on state [state_bytes]. x: int32 [1] or float32 [F]; out [O]."""
+        """Run one step of one stream, in place on state [state_bytes]. x: int32 [1] or float32 [F]; out [O]."""
 
-    def pool_step(self, ids: Int64, x: Int32 | Float32, states: Bytes, out: Float32, threads: int) -> None:
-        """One step for each entry: stream ids[i] of states [N, state_bytes], in place, with x[i], to out[i]
-        (out [n, O]).
+    def step_many(self, ids: Int64, x: Int32 | Float32, states: Bytes, out: Float32, threads: int) -> None:
+        """Run one step for each of n entries, in place on states [N, state_bytes].
 
-        x: int32 [n] or float32 [n, F]. Entries of one stream are applied in order. All is checked before any
-        change.
+        Entry i steps stream ids[i] with x[i] (int32 [n] or float32 [n, F]) and writes out[i] (out [n, O]). Entries of
+        the same stream are applied in order. Everything is checked before anything changes.
         """
 
 class Stepper:
-    """Steps of one stream whose state and output are looked at once, which takes less time than `Engine.step`; both are
-    held, and cannot be resized, as long as it lives. The same bits, and nothing is allocated.
+    """Runs the steps of one stream, faster than `Engine.step`, because state and output are checked only once.
+
+    It holds both buffers while it exists, so that they cannot be resized. The bits are the same, and no memory is
+    allocated.
     """
 
     def __init__(self, engine: Engine, state: Bytes, out: Float32) -> None:
-        """state [state_bytes] and out [O] are changed in place by each step."""
+        """Hold state [state_bytes] and out [O]; each step changes them in place."""
 
     def step(self, x: Int32 | Float32) -> None:
-        """One step. x: int32 [1] or float32 [F]."""
+        """Run one step. x: int32 [1] or float32 [F]."""

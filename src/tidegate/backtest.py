@@ -12,16 +12,16 @@ import numpy as np
 import numpy.typing as npt
 
 from .data.series import Collection, Series
-from .errors import DataError, OptionError, located
+from .errors import DataError, OptionError, error_context
 from .features.calendar import moments
 from .features.frequency import following, inferred, shown
-from .features.series import Intake
-from .model import Model, opened
+from .features.series import SeriesTransform
+from .model import Model, as_model
 from .runtime import Predictor
 from .runtime.forecast import Forecast
 from .tasks import forecast
-from .tasks._baselines import Ridge, verdict
-from .tasks._beside import filled, forecasts_of
+from .tasks._baseline_models import Ridge, verdict
+from .tasks._baselines import filled, forecasts_of
 from .tasks._forecast_metrics import score, seasonal_scale
 from .tasks._left_out import named
 from .tasks._options import recalled
@@ -83,36 +83,36 @@ def backtest(
     """
     if every < 1:
         raise OptionError(f"every is {every}; it must be at least 1")
-    predictor, options, intake = forecaster(model)
-    source = forecast.rows(data, options, list(intake.columns))
-    found = tracks(source, intake)
-    firsts, begins = first_origins(source, found, intake, predictor.model.document["provenance"], start)
+    predictor, options, transform = forecaster(model)
+    source = forecast.rows(data, options, list(transform.columns))
+    found = tracks(source, transform)
+    firsts, begins = first_origins(source, found, transform, predictor.model.document["provenance"], start)
     rolled, reasons = [], {}
     for i, track in enumerate(found):
-        if (one := roll(predictor, source, i, track, intake, firsts[i], every)) is None:
-            reasons[i] = unrolled(track, intake, firsts[i])
+        if (one := roll(predictor, source, i, track, transform, firsts[i], every)) is None:
+            reasons[i] = unrolled(track, transform, firsts[i])
             continue
         rolled.append(one)
         if np.isnan(one.truth).all():
             reasons[i] = "has no known target to compare forecasts with"
     if not rolled:
-        assert intake.answer
+        assert transform.forecast
         said = begins.partition(",")[0]
         raise DataError(
-            f"{source.path}: no step is left to forecast {said}: each origin needs {needs_of(intake)} steps up to it "
-            f"and {intake.answer.horizon} after it; give more rows, or say from which step on with --start"
+            f"{source.path}: no step is left to forecast {said}: an origin needs {needs_of(transform)} steps up to it "
+            f"and {transform.forecast.horizon} after it; give more rows, or say from which step on with --start"
         )
     if all(np.isnan(one.truth).all() for one in rolled):
         raise DataError(f"{source.path}: what was forecast {begins} is missing everywhere; give rows that have it")
-    read = (len(moved(series.values, intake)) for series in source.series)
+    read = (len(moved(series.values, transform)) for series in source.series)
     dropped = sum(count - len(track.kept) for count, track in zip(read, found, strict=True))
-    return replace(judged(rolled, options, intake, begins), left_out=named(source, reasons), dropped=dropped)
+    return replace(judged(rolled, options, transform, begins), left_out=named(source, reasons), dropped=dropped)
 
 
-def unrolled(track: Track, intake: Intake, first: int) -> str:
+def unrolled(track: Track, transform: SeriesTransform, first: int) -> str:
     """Why no forecast of a track is compared with what came. first: the step that the first would be made after."""
-    assert intake.answer
-    needs, H, T = needs_of(intake), intake.answer.horizon, len(track.truth)
+    assert transform.forecast
+    needs, H, T = needs_of(transform), transform.forecast.horizon, len(track.truth)
     if track.fault or needs + H > T:
         return track.fault or f"has {steps_of(T)}; a forecast takes {needs} before it and {H} to be compared with"
     return f"has {steps_of(max(0, T - 1 - first))} to compare forecasts with; the horizon takes {H}"
@@ -149,27 +149,27 @@ def onward(model: Model | Predictor | str | os.PathLike[str], data: Any) -> list
     A series with too few steps has a Forecast without values, and the reason. Raises OptionError for a model that does
     not forecast; DataError, also where no series has a forecast.
     """
-    predictor, options, intake = forecaster(model)
-    assert intake.answer
-    source = forecast.rows(data, options, list(intake.columns))
-    names = [intake.columns[c] for c in intake.of("target")]
+    predictor, options, transform = forecaster(model)
+    assert transform.forecast
+    source = forecast.rows(data, options, list(transform.columns))
+    names = [transform.columns[c] for c in transform.of("target")]
     found = []
-    for i, track in enumerate(tracks(source, intake)):
+    for i, track in enumerate(tracks(source, transform)):
         series = source.series[i]
-        last = len(series.values) - 1 - (intake.answer.horizon if intake.of("known") else 0)
-        values = moved(series.values, intake)
+        last = len(series.values) - 1 - (transform.forecast.horizon if transform.of("known") else 0)
+        values = moved(series.values, transform)
         seen = int(np.searchsorted(track.kept, last + 1))
-        if seen < needs_of(intake):
-            reason = track.fault or f"has {steps_of(seen)}; this model needs {needs_of(intake)}"
-            none = Forecast(None, intake.answer.quantiles, names, reason)
+        if seen < needs_of(transform):
+            reason = track.fault or f"has {steps_of(seen)}; this model needs {needs_of(transform)}"
+            none = Forecast(None, transform.forecast.quantiles, names, reason)
             found.append(Onward(track.name, track.truth[:seen], none, [], None, None))
             continue
-        with located(source.place(i, last)):
+        with error_context(source.place(i, last)):
             made = predictor.forecasts(
-                values, [last], times=timed(series, values, intake), series=series.id if intake.names else None
+                values, [last], times=timed(series, values, transform), series=series.id if transform.names else None
             )[0]
-        forecast_now = Forecast(made, list(intake.answer.quantiles), names)
-        steps, times, assumed = called(series, track.kept, last, len(made), intake)
+        forecast_now = Forecast(made, list(transform.forecast.quantiles), names)
+        steps, times, assumed = called(series, track.kept, last, len(made), transform)
         clock = series.times if series.local is None else series.local
         past = None if clock is None else clock[track.kept[:seen]]
         found.append(Onward(track.name, track.truth[:seen], forecast_now, steps, times, past, assumed))
@@ -180,7 +180,7 @@ def onward(model: Model | Predictor | str | os.PathLike[str], data: Any) -> list
 
 
 def called(
-    series: Series, kept: npt.NDArray[np.int64], last: int, count: int, intake: Intake
+    series: Series, kept: npt.NDArray[np.int64], last: int, count: int, transform: SeriesTransform
 ) -> tuple[list[str], Times | None, str]:
     """What the steps ahead are called, their times as clocks show them, and why, in a sentence.
 
@@ -191,11 +191,11 @@ def called(
     times, local = series.times, series.local
     if times is None:
         return numbered, None, ""
-    if intake.of("known"):
+    if transform.of("known"):
         ahead = times[last + 1 :], None if local is None else local[last + 1 :]
         said = "the steps ahead have the times of the file's last rows"
     else:
-        rule = intake.frequency if intake.frequency and intake.frequency.explains(times, local) else None
+        rule = transform.frequency if transform.frequency and transform.frequency.explains(times, local) else None
         rule = rule or inferred(times, local)
         found = following(times[kept], count, rule, None if local is None else local[kept], series.zone)
         if found is None:
@@ -207,31 +207,37 @@ def called(
     return shown(*ahead, series.zone), clock, said
 
 
-def timed(series: Series, values: Floats, intake: Intake) -> npt.NDArray[np.datetime64] | None:
+def timed(series: Series, values: Floats, transform: SeriesTransform) -> npt.NDArray[np.datetime64] | None:
     """The times of steps, where the model reads them."""
-    return series.times[: len(values)] if intake.calendar and series.times is not None else None
+    return series.times[: len(values)] if transform.calendar and series.times is not None else None
 
 
-def forecaster(model: Model | Predictor | str | os.PathLike[str]) -> tuple[Predictor, forecast.Options, Intake]:
+def forecaster(
+    model: Model | Predictor | str | os.PathLike[str],
+) -> tuple[Predictor, forecast.Options, SeriesTransform]:
     """A model that forecasts, its options and its input. Raises OptionError for one that does not."""
-    predictor = model if isinstance(model, Predictor) else Predictor(opened(model))
+    predictor = model if isinstance(model, Predictor) else Predictor(as_model(model))
     document = predictor.model.document
     if document["task"]["kind"] != forecast.KIND:
         raise OptionError(f"the model is for {document['task']['kind']}; expected one that forecasts")
     options = recalled(forecast.Options, document["task"]["options"])
-    return predictor, options, Intake.from_json(document["input"], predictor.model.tensors)
+    return predictor, options, SeriesTransform.from_json(document["input"], predictor.model.tensors)
 
 
-def needs_of(intake: Intake) -> int:
+def needs_of(transform: SeriesTransform) -> int:
     """How many steps a forecast takes."""
-    return intake.window.needs if intake.window else 1
+    return transform.window.needs if transform.window else 1
 
 
 def first_origins(
-    source: Collection, found: list[Track], intake: Intake, provenance: dict[str, Any], start: int | str | None
+    source: Collection,
+    found: list[Track],
+    transform: SeriesTransform,
+    provenance: dict[str, Any],
+    start: int | str | None,
 ) -> tuple[list[int], str]:
     """For each series the first treated step after which forecasts are made, and how it was chosen."""
-    least = needs_of(intake) - 1
+    least = needs_of(transform) - 1
     learnt = [learnt_of(track, provenance) for track in found]
     seen = sum(n > 0 for n in learnt)
     if start is None:
@@ -278,19 +284,19 @@ def begin(source: Collection, i: int, start: int | str) -> int:
 
 
 def roll(
-    predictor: Predictor, source: Collection, i: int, track: Track, intake: Intake, first: int, every: int
+    predictor: Predictor, source: Collection, i: int, track: Track, transform: SeriesTransform, first: int, every: int
 ) -> Rolled | None:
     """The forecasts of one series; None where there are no origins."""
-    assert intake.answer
-    H = intake.answer.horizon
+    assert transform.forecast
+    H = transform.forecast.horizon
     ends = np.arange(first, len(track.truth) - H, every)
     if not len(ends):
         return None
     series = source.series[i]
-    values = moved(series.values, intake)
-    name = series.id if intake.names else None
-    with located(source.place(i, 0)):
-        made = predictor.forecasts(values, track.kept[ends], times=timed(series, values, intake), series=name)
+    values = moved(series.values, transform)
+    name = series.id if transform.names else None
+    with error_context(source.place(i, 0)):
+        made = predictor.forecasts(values, track.kept[ends], times=timed(series, values, transform), series=name)
     truth = track.truth[ends[:, None] + np.arange(1, H + 1)]
     return Rolled(track.name, ends, made, truth, track, stamped(series, track, len(values)))
 
@@ -301,27 +307,33 @@ def stamped(series: Series, track: Track, read: int) -> Times | None:
     return None if clock is None else np.concatenate([clock[:read][track.kept], clock[read:]])
 
 
-def judged(rolled: list[Rolled], options: forecast.Options, intake: Intake, begins: str) -> Backtest:
+def judged(rolled: list[Rolled], options: forecast.Options, transform: SeriesTransform, begins: str) -> Backtest:
     """The figures of forecasts and of the baselines on the same origins."""
-    assert intake.answer
-    H, season = intake.answer.horizon, options.season or 0
+    assert transform.forecast
+    H, season = transform.forecast.horizon, options.season or 0
     scales = [np.repeat(seasonal_scale(history(one), max(1, season))[None], len(one.origins), 0) for one in rolled]
     forecasts, truth = np.concatenate([o.forecasts for o in rolled]), np.concatenate([o.truth for o in rolled])
-    metrics = score(forecasts, truth, intake.answer.quantiles, np.concatenate(scales))
+    metrics = score(forecasts, truth, transform.forecast.quantiles, np.concatenate(scales))
     beside: dict[str, float | str] = {}
     for name, lag in {"last value": 1, f"seasonal naive ({season} steps)": season}.items():
         if lag:
             beside[name] = attempt(
-                lambda lag=lag: [forecasts_of(lag, o.track, intake, o.origins, H) for o in rolled], truth
+                lambda lag=lag: [forecasts_of(lag, o.track, transform, o.origins, H) for o in rolled], truth
             )
-    beside["ridge on the same window"] = attempt(lambda: ridged(rolled, options, intake, H, season), truth)
+    beside["ridge on the same window"] = attempt(lambda: ridged(rolled, options, transform, H, season), truth)
     figures = {name: v for name, v in beside.items() if isinstance(v, float)}
-    names = [intake.columns[c] for c in intake.of("target")]
-    reach = intake.window.reach if intake.window else 1
+    names = [transform.columns[c] for c in transform.of("target")]
+    reach = transform.window.reach if transform.window else 1
     return Backtest(
-        rolled, list(intake.answer.quantiles), names, metrics, beside, verdict(metrics["mae"], figures) or "", begins,
+        rolled,
+        list(transform.forecast.quantiles),
+        names,
+        metrics,
+        beside,
+        verdict(metrics["mae"], figures) or "",
+        begins,
         short=sum(int((one.origins + 1 < reach).sum()) for one in rolled),
-    )  # fmt: skip
+    )
 
 
 def history(one: Rolled) -> Floats:
@@ -329,9 +341,11 @@ def history(one: Rolled) -> Floats:
     return one.track.truth[: one.origins[0] + 1]
 
 
-def ridged(rolled: list[Rolled], options: forecast.Options, intake: Intake, H: int, season: int) -> list[Floats]:
+def ridged(
+    rolled: list[Rolled], options: forecast.Options, transform: SeriesTransform, H: int, season: int
+) -> list[Floats]:
     """A ridge's forecasts, fitted on what lies before each series' first origin."""
-    histories = [filled(one.track, intake) for one in rolled]
+    histories = [filled(one.track, transform) for one in rolled]
     ridge = Ridge.fit(
         [known[: one.origins[0] + 1] for known, one in zip(histories, rolled, strict=True)],
         options.lookback or 2 * H,
@@ -340,7 +354,7 @@ def ridged(rolled: list[Rolled], options: forecast.Options, intake: Intake, H: i
         options.centre,
         options.spread or "training",
     )
-    return [forecasts_of(ridge, one.track, intake, one.origins, H) for one in rolled]
+    return [forecasts_of(ridge, one.track, transform, one.origins, H) for one in rolled]
 
 
 def attempt(make: Any, truth: Floats) -> float | str:

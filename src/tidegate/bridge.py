@@ -6,7 +6,7 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from .atomic import check, locked
-from .model import Model, opened
+from .model import Model, as_model
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,9 +18,12 @@ if TYPE_CHECKING:
 
 
 def from_torch(
-    *modules: torch.nn.Module, labels: Sequence[str] | None = None, initial: Any = None, like: Any = None,
+    *modules: torch.nn.Module,
+    labels: Sequence[str] | None = None,
+    initial: Any = None,
+    like: Any = None,
     example: Any = None,
-) -> Predictor:  # fmt: skip
+) -> Predictor:
     """A predictor of trained torch modules applied one after the other: it saves, verifies and streams from now on.
 
     modules: GRU, LSTM, RNN and their cells, of torch.nn or of tidegate.nn; Embedding first; Linear with ReLU, Tanh or
@@ -50,11 +53,11 @@ def from_torch(
     (2,)
     """
     from .nn import alike
-    from .nn.bring import bring
+    from .nn.from_torch import from_torch
     from .runtime import Predictor
     from .verify import attach
 
-    model = bring(modules, labels, initial)
+    model = from_torch(modules, labels, initial)
     if like is not None or example is not None:
         alike.compare(model, like, example)
     else:
@@ -70,9 +73,9 @@ def to_torch(model: Model | Predictor | str | os.PathLike[str]) -> torch.nn.Modu
 
     Raises: ModuleError for a layer that has no module, such as a pool.
     """
-    from .nn.give import give
+    from .nn.to_torch import to_torch
 
-    return give(opened(model))
+    return to_torch(as_model(model))
 
 
 def export(
@@ -106,7 +109,7 @@ def export(
     inputs = [model] if isinstance(model, str | os.PathLike) else []
     for file in written(module, os.fspath(out)):
         check(file, module.KIND, inputs, force)
-    whole = opened(model)
+    whole = as_model(model)
     with locked(out):
         return write(whole, to, out, answers(whole), force, **options)
 

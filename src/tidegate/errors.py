@@ -65,7 +65,7 @@ class MissingExtra(TidegateError):
 
 
 @contextmanager
-def located(place: str) -> Iterator[None]:
+def error_context(place: str) -> Iterator[None]:
     """Put `place: ` before the message of any TidegateError raised inside; its type stays.
 
     >>> with located("train.csv:3"):

@@ -21,8 +21,11 @@ LEAN: Final = 1 << 18  # bytes that are hashed sooner than OpenSSL is loaded
 
 _FLAGS: Final = os.O_RDONLY | sum(getattr(os, flag, 0) for flag in ("O_BINARY", "O_CLOEXEC", "O_NONBLOCK", "O_NOCTTY"))
 _IRREGULAR: Final = (
-    (stat.S_ISFIFO, "a pipe"), (stat.S_ISSOCK, "a socket"), (stat.S_ISCHR, "a device"), (stat.S_ISBLK, "a device"),
-)  # fmt: skip
+    (stat.S_ISFIFO, "a pipe"),
+    (stat.S_ISSOCK, "a socket"),
+    (stat.S_ISCHR, "a device"),
+    (stat.S_ISBLK, "a device"),
+)
 
 
 def read(path: str | os.PathLike[str], error: type[TidegateError], most: int | None = None) -> bytes:
@@ -159,18 +162,28 @@ def _refuse_too_large(size: int, name: str, error: type[TidegateError]) -> None:
 # --- what bytes look like
 
 _STARTS: Final = (
-    (b"PAR1", "a Parquet file"), (b"ARROW1", "an Arrow file"), (b"\x93NUMPY", "a NumPy array (.npy)"),
-    (b"\x89HDF\r\n\x1a\n", "an HDF5 file (Keras .h5)"), (b"GGUF\x02\0\0\0", "a GGUF model"),
-    (b"GGUF\x03\0\0\0", "a GGUF model"), (b"\x1f\x8b\x08", "gzip"), (b"\xfd7zXZ\0", "xz"),
-    (b"\x28\xb5\x2f\xfd", "zstd"), (b"tidegatestate\0", "the state of a stream"), (b"SQLite format 3\0", "SQLite"),
-    (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "an Excel workbook"), (b"%PDF-", "a PDF"),
+    (b"PAR1", "a Parquet file"),
+    (b"ARROW1", "an Arrow file"),
+    (b"\x93NUMPY", "a NumPy array (.npy)"),
+    (b"\x89HDF\r\n\x1a\n", "an HDF5 file (Keras .h5)"),
+    (b"GGUF\x02\0\0\0", "a GGUF model"),
+    (b"GGUF\x03\0\0\0", "a GGUF model"),
+    (b"\x1f\x8b\x08", "gzip"),
+    (b"\xfd7zXZ\0", "xz"),
+    (b"\x28\xb5\x2f\xfd", "zstd"),
+    (b"tidegatestate\0", "the state of a stream"),
+    (b"SQLite format 3\0", "SQLite"),
+    (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "an Excel workbook"),
+    (b"%PDF-", "a PDF"),
     (b"version https://git-lfs.github.com/", "a Git LFS pointer"),
-)  # fmt: skip
+)
 _MEMBERS: Final = (
-    ("data.pkl", "a PyTorch file (.pt)"), (".npy", "a NumPy archive (.npz)"),
-    ("[Content_Types].xml", "an Excel workbook"), ("metadata.json", "a Keras model (.keras)"),
+    ("data.pkl", "a PyTorch file (.pt)"),
+    (".npy", "a NumPy archive (.npz)"),
+    ("[Content_Types].xml", "an Excel workbook"),
+    ("metadata.json", "a Keras model (.keras)"),
     ("config.json", "a Keras model (.keras)"),
-)  # fmt: skip
+)
 
 
 def kind_of(data: bytes) -> str:

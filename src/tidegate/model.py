@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from . import tensors as safetensors
 from .document import validate
-from .errors import ModelFileError, OptionError, located
+from .errors import ModelFileError, OptionError, error_context
 from .files import sha256
 from .layers import whole_window
 from .strictjson import canonical, parse, show
@@ -56,7 +56,7 @@ class Model:
     def load(cls, path: str | os.PathLike[str]) -> Model:
         """The model of a file; raises ModelFileError when it is none, or damaged, newer or inconsistent."""
         tensors, text, said = safetensors.load(path, KEY)
-        with located(os.fspath(path)):
+        with error_context(os.fspath(path)):
             model = cls.__new__(cls)
             model._fill(text, tensors, said)
             if model._document["check"] is None:
@@ -196,7 +196,7 @@ class Model:
         return f"Model({self._document['task']['kind']}: {kinds})"
 
 
-def opened(model: Any) -> Model:
+def as_model(model: Any) -> Model:
     """The model itself, that of a predictor, or that of the file at a path.
 
     Raises: OptionError for anything else; ModelFileError for a file that is no model.

@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from . import files
 from .atomic import Kind, replace
-from .errors import ModelFileError, located
+from .errors import ModelFileError, error_context
 from .strictjson import canonical, parse, show
 
 MAX_HEADER: Final = 4_000_000
@@ -27,11 +27,20 @@ KINDS: Final = {"tidegate": "tidegate model", "tidegate_checkpoint": "checkpoint
 
 BF16: Final = np.dtype("<u2", metadata={"safetensors": "BF16"})
 DTYPES: Final[dict[str, np.dtype[Any]]] = {
-    "F64": np.dtype("<f8"), "F32": np.dtype("<f4"), "F16": np.dtype("<f2"), "BF16": BF16,
-    "I64": np.dtype("<i8"), "I32": np.dtype("<i4"), "I16": np.dtype("<i2"), "I8": np.dtype("i1"),
-    "U64": np.dtype("<u8"), "U32": np.dtype("<u4"), "U16": np.dtype("<u2"), "U8": np.dtype("u1"),
+    "F64": np.dtype("<f8"),
+    "F32": np.dtype("<f4"),
+    "F16": np.dtype("<f2"),
+    "BF16": BF16,
+    "I64": np.dtype("<i8"),
+    "I32": np.dtype("<i4"),
+    "I16": np.dtype("<i2"),
+    "I8": np.dtype("i1"),
+    "U64": np.dtype("<u8"),
+    "U32": np.dtype("<u4"),
+    "U16": np.dtype("<u2"),
+    "U8": np.dtype("u1"),
     "BOOL": np.dtype("?"),
-}  # fmt: skip
+}
 NAMES: Final = {(d.kind, d.itemsize): name for name, d in DTYPES.items() if name != "BF16"}
 
 Array = npt.NDArray[Any]
@@ -63,7 +72,7 @@ def read(path: Path) -> tuple[dict[str, Array], dict[str, str]]:
     ((2, 3), {'made': 'here'})
     """
     data = files.read(path, ModelFileError)
-    with located(os.fspath(path)):
+    with error_context(os.fspath(path)):
         return _parsed(data)
 
 
@@ -75,7 +84,7 @@ def load(path: Path, key: str) -> tuple[dict[str, Array], str, str | None]:
     Raises: ModelFileError as `read`, and for a file without this key or with others, and for a wrong sum.
     """
     tensors, metadata = read(path)
-    with located(os.fspath(path)):
+    with error_context(os.fspath(path)):
         if key not in metadata:
             other = next((f"; it is a {kind}" for other, kind in KINDS.items() if other in metadata), "")
             raise ModelFileError(f"is safetensors but no {KINDS[key]}: its metadata has no key {key!r}{other}")
@@ -221,15 +230,30 @@ _ONNX = "tidegate writes ONNX and does not read it; load what it was made from, 
 _UNPACK, _DATA = "unpack it first", "if it is data, tidegate fit makes a model of it"
 _REMEDIES: Final = {
     "an ONNX model": _ONNX,
-    "a pickle": _CODE, "a PyTorch file (.pt)": _CODE, "a zip archive": _UNPACK, "gzip": _UNPACK, "bzip2": _UNPACK,
-    "xz": _UNPACK, "zstd": _UNPACK, "an HDF5 file (Keras .h5)": _OWN, "a Keras model (.keras)": _OWN,
-    "a TensorFlow Lite model": _OWN, "a GGUF model": _OWN, "SQLite": _OWN, "a PDF": _OWN,
-    "a NumPy array (.npy)": _DATA, "a NumPy archive (.npz)": _DATA, "a Parquet file": _DATA, "an Arrow file": _DATA,
-    "an Excel workbook": _DATA, "JSON": _DATA, "text": _DATA,
+    "a pickle": _CODE,
+    "a PyTorch file (.pt)": _CODE,
+    "a zip archive": _UNPACK,
+    "gzip": _UNPACK,
+    "bzip2": _UNPACK,
+    "xz": _UNPACK,
+    "zstd": _UNPACK,
+    "an HDF5 file (Keras .h5)": _OWN,
+    "a Keras model (.keras)": _OWN,
+    "a TensorFlow Lite model": _OWN,
+    "a GGUF model": _OWN,
+    "SQLite": _OWN,
+    "a PDF": _OWN,
+    "a NumPy array (.npy)": _DATA,
+    "a NumPy archive (.npz)": _DATA,
+    "a Parquet file": _DATA,
+    "an Arrow file": _DATA,
+    "an Excel workbook": _DATA,
+    "JSON": _DATA,
+    "text": _DATA,
     "an HTML page": "the download went wrong, so fetch it anew",
     "a Git LFS pointer": "it stands for the file, which git lfs pull fetches",
     "the state of a stream": "load its model first, then restore it with State.from_bytes",
-}  # fmt: skip
+}
 
 
 def _array(entry: Entry, data: bytes, base: int) -> Array:
@@ -270,7 +294,7 @@ def _metadata(value: Any) -> dict[str, str]:
 
 
 def _entry(name: str, value: Any) -> Entry:
-    with located(f"tensor {show(name)}"):
+    with error_context(f"tensor {show(name)}"):
         if not isinstance(value, dict) or set(value) != {"dtype", "shape", "data_offsets"}:
             raise ModelFileError("expected an object of dtype, shape and data_offsets")
         dtype, shape, offsets = value["dtype"], value["shape"], value["data_offsets"]
@@ -318,7 +342,7 @@ def _covered(entries: list[Entry], data_size: int) -> None:
 
 
 def _little(name: str, array: Array) -> Array:
-    with located(f"tensor {show(name)}"):
+    with error_context(f"tensor {show(name)}"):
         if not isinstance(name, str) or name == "__metadata__":
             raise ModelFileError("is no name for a tensor; expected a string other than __metadata__")
         if array.ndim > MAX_AXES:

@@ -13,8 +13,18 @@ def attack(valid: bytes) -> bytes:
 
 def widen(layers: list[dict[str, Any]]) -> None:
     names = {"weight": "layers.1.W", "bias": "layers.1.b"}
-    layers.insert(1, {"kind": "conv", "inputs": 5, "size": 5, "width": 1 << 20, "centred": False,
-                      "activation": "none", "tensors": names})  # fmt: skip
+    layers.insert(
+        1,
+        {
+            "kind": "conv",
+            "inputs": 5,
+            "size": 5,
+            "width": 1 << 20,
+            "centred": False,
+            "activation": "none",
+            "tensors": names,
+        },
+    )
 
 
 if __name__ == "__main__":

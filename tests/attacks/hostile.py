@@ -1,5 +1,5 @@
-"""The valid model and the valid state that attacks start from, ways to edit their bytes, and the measured process that
-loads the one and restores the other.
+"""The valid model and the valid state that attacks start from, ways to edit their bytes, and the measured process
+that loads the one and restores the other.
 """
 
 from __future__ import annotations
@@ -7,14 +7,17 @@ from __future__ import annotations
 import io
 import json
 import runpy
-import subprocess
+import signal
 import sys
 import tempfile
 from collections.abc import Callable
+from functools import cache
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, NamedTuple
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from forks import Forks
 from tidegate import tensors as safetensors
 from tidegate.model import Model
 from tidegate.runtime import Predictor
@@ -29,10 +32,16 @@ SCRIPTS = sorted(
 CPU_S = 1.0
 MEMORY_MB = 100
 
-LOAD = """
+SECONDS = 60
+
+IMPORTS = """
 import resource, sys
 from tidegate.errors import TidegateError
 from tidegate.runtime import State, load
+used = resource.getrusage(resource.RUSAGE_SELF)
+imports_s = used.ru_utime + used.ru_stime
+"""
+LOAD = """
 try:
     predictor = load(sys.argv[1])
     for path in sys.argv[2:]:
@@ -47,7 +56,7 @@ try:  # the peak of this process alone; ru_maxrss counts the parent's too
     peak = next(int(line.split()[1]) for line in open("/proc/self/status") if line.startswith("VmHWM"))
 except OSError:
     peak = used.ru_maxrss // (1024 if sys.platform == "darwin" else 1)
-print(used.ru_utime + used.ru_stime, peak / 1000)
+print(imports_s + used.ru_utime + used.ru_stime, peak / 1000)
 """
 
 
@@ -59,6 +68,16 @@ class Verdict(NamedTuple):
     memory_mb: float
 
 
+class Ended(Exception):
+    """The process that read a file ended in a traceback, crashed or hung."""
+
+
+def loading() -> Forks:
+    """The process whose forks load files, one each."""
+    return Forks(IMPORTS)
+
+
+@cache
 def valid(model: str = "classifier", **options: int) -> bytes:
     """The bytes of a small valid classifier, or of another model of tests/golden/models.py."""
     file = io.BytesIO()
@@ -74,6 +93,7 @@ def parts(model: str, **options: int) -> tuple[dict[str, Any], dict[str, Any]]:
     return made
 
 
+@cache
 def valid_state(model: str = "classifier", **options: int) -> bytes:
     """The bytes of a state of the valid classifier in the middle of a word, or of another model after three steps."""
     predictor = Predictor(Model(*parts(model, **options)))
@@ -151,26 +171,31 @@ def with_array(content: bytes, index: int, **changed: Any) -> bytes:
     return with_fields(content, arrays=arrays)
 
 
-def load(model: Path, *states: Path) -> Verdict:
-    """Load a model, and restore states into it, in a process of its own; CalledProcessError when that ends in a
-    traceback.
+def load(forks: Forks, model: Path, *states: Path, before: str = "", seconds: int = SECONDS) -> Verdict:
+    """Load a model, and restore states into it, in a process of its own.
+
+    before: code that the process runs first. Raises Ended, with the last file's name, where it does not end well.
     """
-    command = [sys.executable, "-c", LOAD, *map(str, (model, *states))]
-    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
+    done = forks.run(before + LOAD, *map(str, (model, *states)), timeout=seconds)
+    if done.returncode:
+        how = f"hung for {seconds} s" if done.returncode == -signal.SIGALRM else f"ended with status {done.returncode}"
+        raise Ended(f"{(model, *states)[-1]}: the process that loaded it {how}\n{done.stderr}")
     sentence, figures = done.stdout.rstrip("\n").rsplit("\n", 1)
     cpu_s, memory_mb = map(float, figures.split())
     return Verdict(sentence, cpu_s, memory_mb)
 
 
-def verdict(attack: Callable[[bytes], bytes], of_state: bool, folder: Path, name: str = "classifier") -> Verdict:
+def verdict(
+    forks: Forks, attack: Callable[[bytes], bytes], of_state: bool, folder: Path, name: str = "classifier"
+) -> Verdict:
     """The verdict on what an attack makes of the valid model of this name, or of its valid state."""
     model, state = folder / "model.safetensors", folder / "state"
     if not of_state:
         model.write_bytes(attack(valid(name)))
-        return load(model)
+        return load(forks, model)
     model.write_bytes(valid(name))
     state.write_bytes(attack(valid_state(name)))
-    return load(model, state)
+    return load(forks, model, state)
 
 
 def attacks_state(script: Path) -> bool:
@@ -180,8 +205,8 @@ def attacks_state(script: Path) -> bool:
 
 def run(attack: Callable[[bytes], bytes], refused: str, model: str = "classifier") -> None:
     """Print the verdict of one attack, the running script; exit 1 when it was not refused as it must be."""
-    with tempfile.TemporaryDirectory() as folder:
-        found = verdict(attack, attacks_state(Path(sys.argv[0])), Path(folder), model)
+    with tempfile.TemporaryDirectory() as folder, loading() as forks:
+        found = verdict(forks, attack, attacks_state(Path(sys.argv[0])), Path(folder), model)
     held = refused in found.sentence and found.cpu_s < CPU_S and found.memory_mb < MEMORY_MB
     figures = f"{found.cpu_s:.2f} s, {found.memory_mb:.0f} MB"
     print(f"{'refused' if held else 'NOT HELD'}: {found.sentence} ({figures})")

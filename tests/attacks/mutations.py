@@ -69,9 +69,9 @@ def mutated(content: bytes, rng: random.Random) -> bytes:
         end = at + rng.choice([0, 1, 1, 2, 8, 40])
         flipped = bytes(byte ^ 1 << rng.randrange(8) for byte in changed[at : at + 1])
         tokens = (b"0", b"-1", b"9" * 30, b'"', b"[", b"}", b"null")
-        changed[at:end] = rng.choice([
-            b"", rng.randbytes(1), rng.randbytes(end - at), rng.choice(tokens), changed[end : 2 * end - at], flipped,
-        ])  # fmt: skip
+        changed[at:end] = rng.choice(
+            [b"", rng.randbytes(1), rng.randbytes(end - at), rng.choice(tokens), changed[end : 2 * end - at], flipped]
+        )
     return bytes(changed)
 
 

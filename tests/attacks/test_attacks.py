@@ -6,28 +6,33 @@ import hostile
 import pytest
 
 
+@pytest.fixture(scope="module")
+def forks():
+    with hostile.loading() as process:
+        yield process
+
+
 @pytest.mark.parametrize("model", ["classifier", "seasonal", "stations", "gestures"])
-def test_the_valid_file_loads(tmp_path, model):
+def test_the_valid_file_loads(tmp_path, forks, model):
     (tmp_path / "valid").write_bytes(hostile.valid(model))
-    verdict = hostile.load(tmp_path / "valid")
+    verdict = hostile.load(forks, tmp_path / "valid")
     assert verdict.sentence == "loaded"
     assert 0 < verdict.cpu_s < hostile.CPU_S
     assert 5 < verdict.memory_mb < hostile.MEMORY_MB
 
 
 @pytest.mark.parametrize("model", ["classifier", "seasonal", "stations"])
-def test_the_valid_state_is_restored(tmp_path, model):
+def test_the_valid_state_is_restored(tmp_path, forks, model):
     (tmp_path / "valid").write_bytes(hostile.valid(model))
     (tmp_path / "state").write_bytes(hostile.valid_state(model))
-    assert hostile.load(tmp_path / "valid", tmp_path / "state").sentence == "loaded"
+    assert hostile.load(forks, tmp_path / "valid", tmp_path / "state").sentence == "loaded"
 
 
 @pytest.mark.parametrize("script", hostile.SCRIPTS, ids=lambda path: path.stem)
-def test_refused_within_the_limits(tmp_path, script):
+def test_refused_within_the_limits(tmp_path, forks, script):
     module = runpy.run_path(str(script))
-    verdict = hostile.verdict(
-        module["attack"], hostile.attacks_state(script), tmp_path, module.get("MODEL", "classifier")
-    )
+    of_state, model = hostile.attacks_state(script), module.get("MODEL", "classifier")
+    verdict = hostile.verdict(forks, module["attack"], of_state, tmp_path, model)
     assert module["REFUSED"] in verdict.sentence
     assert "\n" not in verdict.sentence
     assert len(verdict.sentence) < 700
@@ -41,11 +46,29 @@ def test_there_are_attacks():
     assert len(hostile.SCRIPTS) - len(of_states) >= 50
 
 
-def test_a_process_that_needs_more_is_seen(tmp_path, monkeypatch):
+def test_a_process_that_needs_more_is_seen(tmp_path, forks):
     """Guard of the guard: memory and time of the loading process show up in its verdict."""
     (tmp_path / "valid").write_bytes(hostile.valid())
     waste = "held = bytearray(b'x') * 120_000_000\nsum(range(60_000_000))\n"
-    monkeypatch.setattr(hostile, "LOAD", waste + hostile.LOAD)
-    verdict = hostile.load(tmp_path / "valid")
+    verdict = hostile.load(forks, tmp_path / "valid", before=waste)
     assert verdict.memory_mb > hostile.MEMORY_MB
     assert verdict.cpu_s > 0.3
+
+
+@pytest.mark.parametrize(
+    ("before", "found"),
+    [
+        ("import os, signal\nos.kill(os.getpid(), signal.SIGSEGV)\n", "ended with status -11"),
+        ("import time\ntime.sleep(30)\n", "hung for 1 s"),
+        ("import os\nos._exit(3)\n", "ended with status 3"),
+        ("raise KeyError(7)\n", "KeyError: 7"),
+    ],
+    ids=["crash", "hang", "exit", "traceback"],
+)
+def test_a_file_that_ends_its_process_is_named_and_spares_the_next(tmp_path, forks, before, found):
+    """Guard of the guard: one process loads all files, by forks of it."""
+    (tmp_path / "valid").write_bytes(hostile.valid())
+    with pytest.raises(hostile.Ended, match=found) as caught:
+        hostile.load(forks, tmp_path / "valid", before=before, seconds=1)
+    assert str(caught.value).startswith(f"{tmp_path / 'valid'}: the process that loaded it")
+    assert hostile.load(forks, tmp_path / "valid").sentence == "loaded"

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from tidegate import load
-from tidegate.oracle import Oracle
+from tidegate.reference import Reference
 
 Run = Callable[..., CompletedProcess[str]]
 
@@ -110,7 +110,7 @@ def test_the_python_in_the_docs_runs(
     model = names["model"]
     assert names["ids"].tolist() == ids_of(load(fitted.model), "what's my balance")
     exec(compile(graph, "docs/export.md", "exec"), names)
-    oracle = Oracle(model)
+    oracle = Reference(model)
     for row, ids in enumerate(([3, 14, 9], [5])):
         y, last = oracle.run(np.array(ids)[:, None])
         assert np.abs(names["found"]["output"][row] - y[-1, 0]).max() < 1e-5

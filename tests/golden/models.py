@@ -9,7 +9,7 @@ import numpy as np
 
 from tidegate import cells, layers
 from tidegate.document import state_schema, streams_of
-from tidegate.features.series import Answer, Intake, Window
+from tidegate.features.series import ForecastSpec, SeriesTransform, Window
 from tidegate.features.text import Tokenizer
 from tidegate.features.vocabulary import Vocabulary
 from tidegate.tape import Tape
@@ -100,46 +100,67 @@ def finals(H: int = 4, seed: int = 8) -> Parts:
 
 def seasonal(H: int = 5, seed: int = 5) -> Parts:
     """A window of three columns with a season, a calendar and a mask to forecasts; document and tensors, check None."""
-    intake = Intake(
-        ("load", "temperature", "holiday"), ("target", "past", "known"), ("day", "week"), "mask",
-        mean=np.array([[60.0, 11.5, 0.125]]), deviation=np.array([[12.0, 6.5, 0.25]]),
-        window=Window(6, segment=3, season=4), answer=Answer(2, (0.1, 0.5, 0.9)),
-    )  # fmt: skip
-    return series("forecast", intake, H, 2 * 3, None, seed)
+    transform = SeriesTransform(
+        ("load", "temperature", "holiday"),
+        ("target", "past", "known"),
+        ("day", "week"),
+        "mask",
+        mean=np.array([[60.0, 11.5, 0.125]]),
+        deviation=np.array([[12.0, 6.5, 0.25]]),
+        window=Window(6, segment=3, season=4),
+        forecast=ForecastSpec(2, (0.1, 0.5, 0.9)),
+    )
+    return series("forecast", transform, H, 2 * 3, None, seed)
 
 
 def stations(H: int = 4, seed: int = 6) -> Parts:
     """Two series, each by its own statistics, one step ahead that is fed back; document and tensors, check None."""
-    intake = Intake(
-        ("level",), ("target",), (), "ffill", ("north", "south"), np.array([[4.0], [-2.5]]), np.array([[1.5], [0.75]]),
-        answer=Answer(3, (0.25, 0.5, 0.75), "autoregressive"),
-    )  # fmt: skip
-    return series("forecast", intake, H, 3, None, seed)
+    transform = SeriesTransform(
+        ("level",),
+        ("target",),
+        (),
+        "ffill",
+        ("north", "south"),
+        np.array([[4.0], [-2.5]]),
+        np.array([[1.5], [0.75]]),
+        forecast=ForecastSpec(3, (0.25, 0.5, 0.75), "autoregressive"),
+    )
+    return series("forecast", transform, H, 3, None, seed)
 
 
 def gestures(H: int = 3, seed: int = 7) -> Parts:
     """Windows of two columns, read in both directions, to labels; document and tensors, check None."""
     window = Window(8, segment=2, centre="mean", spread="window")
-    intake = Intake(("x", "y"), ("past", "past"), missing="drop", window=window)
-    return series("classify", intake, H, 2, ["wave", "rest"], seed, "bidirectional")
+    transform = SeriesTransform(("x", "y"), ("past", "past"), missing="drop", window=window)
+    return series("classify", transform, H, 2, ["wave", "rest"], seed, "bidirectional")
 
 
 def meter(H: int = 4, seed: int = 8) -> Parts:
     """A count far from zero, from two steps on, by statistics in float64; document and tensors, check None."""
-    intake = Intake(
-        ("count", "epoch"), ("target", "past"), mean=np.array([[0.0, 0.0]]), deviation=np.array([[5.5, 60.0]]),
-        window=Window(6, segment=2, season=3, least=2), answer=Answer(2, (0.1, 0.5, 0.9)),
-    )  # fmt: skip
-    return series("forecast", intake, H, 2 * 3, None, seed)
+    transform = SeriesTransform(
+        ("count", "epoch"),
+        ("target", "past"),
+        mean=np.array([[0.0, 0.0]]),
+        deviation=np.array([[5.5, 60.0]]),
+        window=Window(6, segment=2, season=3, least=2),
+        forecast=ForecastSpec(2, (0.1, 0.5, 0.9)),
+    )
+    return series("forecast", transform, H, 2 * 3, None, seed)
 
 
 def series(
-    task: str, intake: Intake, H: int, outputs: int, labels: list[str] | None, seed: int, kind: str = "recurrent"
+    task: str,
+    transform: SeriesTransform,
+    H: int,
+    outputs: int,
+    labels: list[str] | None,
+    seed: int,
+    kind: str = "recurrent",
 ) -> Parts:
-    source, arrays = intake.to_json()
+    source, arrays = transform.to_json()
     width = 2 * H if kind == "bidirectional" else H
     chain = [
-        {**recurrent(intake.features, H, "gru"), "kind": kind},
+        {**recurrent(transform.features, H, "gru"), "kind": kind},
         {"kind": "dense", "inputs": width, "size": outputs, "activation": "none"},
     ]
     document, tensors = assembled(task, source, chain, {"gru": cells.load("gru").tape}, labels, seed)

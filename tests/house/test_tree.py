@@ -19,6 +19,7 @@ PLACES = re.compile(
 HOSTS = re.compile(
     "|".join(("pypi" + r"\.org", "pythonhosted" + r"\.org", "download" + r"\.pytorch", "conda" + r"\.anaconda"))
 )
+UNFORMATTED = re.compile(r"#\s*" + "fmt" + r":\s*(skip|off)")
 
 
 def tracked() -> list[Path]:
@@ -62,6 +63,10 @@ def test_no_file_names_a_place_on_somebodys_machine() -> None:
 
 def test_no_file_names_a_registrys_host() -> None:
     assert findings(HOSTS, tracked()) == []
+
+
+def test_ruff_formats_every_line() -> None:
+    assert findings(UNFORMATTED, tracked()) == []
 
 
 def test_findings_can_be_found(tmp_path: Path) -> None:

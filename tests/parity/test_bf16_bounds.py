@@ -12,10 +12,10 @@ import pytest
 from tidegate import _native, cells
 from tidegate.model import Model
 from tidegate.runtime import Predictor
+from tidegate.runtime.offline import runner
 from tidegate.runtime.precision import COMPUTE_BF16, WEIGHTS_BF16, arguments, multiplies, with_rounded_weights
-from tidegate.runtime.stages import runner
 from tidegate.verify import attach, verify
-from tidegate.verify.mutants import mistaken, mutants
+from tidegate.verify.mutants import mutants, wrong_variants
 from tidegate.verify.replay import NO_BOUND, Replay, Result, by_engine
 from tidegate.verify.samples import sample
 
@@ -92,7 +92,7 @@ def test_every_mutant_exceeds_the_bound(length: int, target: str, precision: str
 @pytest.mark.parametrize("cell", cells.names())
 def test_a_mistaken_cell_exceeds_the_bound_of_rounded_weights(cell: str) -> None:
     replay = replay_of(WEIGHTS_BF16, 7, features=6, size=11, cell=cell)
-    found = {what: ratio(judged(replay, wrong, "base")) for what, wrong in mistaken(replay.model).items()}
+    found = {what: ratio(judged(replay, wrong, "base")) for what, wrong in wrong_variants(replay.model).items()}
     assert found
     assert {what: r for what, r in found.items() if r < 10} == {}
 

@@ -14,7 +14,7 @@ from tidegate import _native, cells
 from tidegate.model import Model
 from tidegate.runtime import compile
 from tidegate.verify import attach
-from tidegate.verify.mutants import mistaken, mutants
+from tidegate.verify.mutants import mutants, wrong_variants
 from tidegate.verify.replay import TORCH_ERRORS, Replay, Result, torch
 from tidegate.verify.samples import sample
 
@@ -99,7 +99,7 @@ def test_a_mistaken_dialect_exceeds_the_bound(cell: str, dialect: dict[str, str]
     target = _native.targets()[0]
     for length in (1, 7):
         replay = replay_of_dialect(cell, dialect, length)
-        found = {what: judged(replay, wrong, target).ratio for what, wrong in mistaken(replay.model).items()}
+        found = {what: judged(replay, wrong, target).ratio for what, wrong in wrong_variants(replay.model).items()}
         assert found
         assert {what: ratio for what, ratio in found.items() if not ratio or ratio < 10} == {}
 

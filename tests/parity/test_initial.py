@@ -28,8 +28,18 @@ def model(cell: str, dialect: dict[str, str], whole: bool = False, **initial: An
     layers[0]["initial"] = initial or first
     if whole:
         names = {"weight": "conv.weight", "bias": "conv.bias"}
-        layers.insert(1, {"kind": "conv", "inputs": P, "size": P, "width": 3, "centred": True, "activation": "none",
-                          "tensors": names})  # fmt: skip
+        layers.insert(
+            1,
+            {
+                "kind": "conv",
+                "inputs": P,
+                "size": P,
+                "width": 3,
+                "centred": True,
+                "activation": "none",
+                "tensors": names,
+            },
+        )
         tensors |= {"conv.weight": np.float32(rng.normal(size=(P, 3 * P))), "conv.bias": np.zeros(P, np.float32)}
     document |= {"state": state_schema(layers, plain.tapes), "streams": streams_of(layers)}
     return Model(document, tensors)

@@ -83,9 +83,16 @@ def test_engines_are_chosen_by_the_tape() -> None:
     found = {(name, tuple(d.items())): nn.engine(cells.load(name, d).tape) for name, d in DIALECTS}
     kernels = [how for how in found.values() if how.startswith(("native", "torch"))]
     trained = [
-        "native gru", "native gru before", "native gru before replace", "native gru replace", "native lstm",
-        "native lstm peepholes", "native mingru", "native rnn relu", "native rnn tanh",
-    ]  # fmt: skip
+        "native gru",
+        "native gru before",
+        "native gru before replace",
+        "native gru replace",
+        "native lstm",
+        "native lstm peepholes",
+        "native mingru",
+        "native rnn relu",
+        "native rnn tanh",
+    ]
     assert sorted(kernels) == sorted([*trained, *(f"{name} norm" for name in trained), "torch lstm kernel"])
     left = {(name, dialect) for (name, dialect), how in found.items() if how == "tape"}
     assert {name for name, _ in left} == {"lstm"}

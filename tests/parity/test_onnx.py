@@ -18,10 +18,10 @@ from tidegate.cells import Cell
 from tidegate.formats import onnx as format_onnx
 from tidegate.formats.onnx import proto
 from tidegate.model import Model
-from tidegate.oracle import Oracle
+from tidegate.reference import Reference
 from tidegate.verify import attach, verify
 from tidegate.verify import onnx_target as target
-from tidegate.verify.carry import carried, flat_state, trajectory
+from tidegate.verify.error_propagation import carried, flat_state, trajectory
 from tidegate.verify.mutants import mutants
 from tidegate.verify.replay import Replay
 from tidegate.verify.samples import Stack, sample
@@ -112,7 +112,7 @@ def check_sequence(model: Model, T: int, B: int) -> None:
     session, (x, lengths) = target.Session(model, "sequence"), drawn(model, T, B)
     found, state = session.run(x, session.first(B), lengths)
     same((found, state), session.run(x, session.first(B), lengths))
-    y, _ = Oracle(model).run(np.where(np.isnan(x), 0, x) if x.ndim == 3 else x, lengths)
+    y, _ = Reference(model).run(np.where(np.isnan(x), 0, x) if x.ndim == 3 else x, lengths)
     assert (abs(np.nan_to_num(y) - found["y"]) < 1e-4).all()
     assert (found["y"][np.isnan(y)] == 0).all()
     for row in {0, B // 2, B - 1}:

@@ -9,7 +9,7 @@ import pytest
 
 from tidegate import cells
 from tidegate.model import Model
-from tidegate.oracle import Oracle
+from tidegate.reference import Reference
 from tidegate.verify import onnx_target as target
 from tidegate.verify.samples import sample
 
@@ -53,7 +53,7 @@ def assert_nan_stays(model: Model, mode: str = "sequence") -> None:
     clean, _ = run(model, x, mode)
     x[STEP, ROW, 1] = np.nan
     y, state = run(model, x, mode)
-    expected, last = Oracle(model).run(x, LENGTHS)
+    expected, last = Reference(model).run(x, LENGTHS)
     assert np.isnan(expected[STEP:, ROW]).any()
     assert np.array_equal(np.isnan(y[:, ROW]), np.isnan(expected[:, ROW]))
     assert all(np.array_equal(np.isnan(v[ROW]), np.isnan(last[name][ROW])) for name, v in state.items())
@@ -91,7 +91,7 @@ def test_large_and_small_numbers_are_what_they_are(value: float, cell: str, dial
     model = sample(seed=3, features=3, size=7, cell=cell, dialect=dialect, over=(), outputs=3)
     x = drawn()
     x[STEP, ROW, 1] = value
-    expected, _ = Oracle(model).run(x, LENGTHS)
+    expected, _ = Reference(model).run(x, LENGTHS)
     assert np.abs(run(model, x)[0][ON] - expected[ON]).max() < 1e-5
 
 

@@ -12,9 +12,9 @@ import pytest
 
 from tidegate import _native, cells
 from tidegate.model import Model
-from tidegate.oracle import Oracle
+from tidegate.reference import Reference
 from tidegate.runtime import Predictor
-from tidegate.runtime.stages import runner
+from tidegate.runtime.offline import runner
 from tidegate.verify import attach, verify
 from tidegate.verify.replay import Replay, Result, torch
 from tidegate.verify.samples import Stack, sample
@@ -151,7 +151,7 @@ def test_a_row_has_the_bits_that_it_has_alone(chain: str, target: str) -> None:
         found.append(out.tobytes() + after.tobytes())
     assert found[0] == found[1]
     assert after.view(np.int64).ravel().tolist() == lengths.tolist()
-    exact, _ = Oracle(model).run(x, lengths)
+    exact, _ = Reference(model).run(x, lengths)
     for row, length in enumerate(lengths):
         one, end = np.empty((length, 1, native.outputs), np.float32), np.empty_like(states[:1])
         part = np.ascontiguousarray(x[:length, row : row + 1])
@@ -168,7 +168,7 @@ def test_few_rows_at_a_time_change_no_bit(monkeypatch: pytest.MonkeyPatch) -> No
     model = model_of("centred, then bidirectional")
     rows = [np.random.default_rng(T).standard_normal((T, 3)).astype(np.float32) for T in (3, 1, 9, 4, 4, 2)]
     whole = Predictor(model, threads=2).predict(rows)
-    monkeypatch.setattr("tidegate.runtime.stages.MOST_NUMBERS", 1000)
+    monkeypatch.setattr("tidegate.runtime.offline.MOST_NUMBERS", 1000)
     assert Predictor(model).predict(rows).tobytes() == whole.tobytes()
 
 

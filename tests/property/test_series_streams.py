@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tidegate import _native
-from tidegate.features.series import CENTRES, MISSING, SPREADS, Answer, Intake, Window
+from tidegate.features.series import CENTRES, MISSING, SPREADS, ForecastSpec, SeriesTransform, Window
 from tidegate.runtime import Forecast, Predictor, Scores, State
 from tidegate.verify.samples import series_sample
 
@@ -21,8 +21,8 @@ Array = npt.NDArray[Any]
 
 
 @st.composite
-def intakes(draw: st.DrawFn, answers: bool = True) -> Intake:
-    """Every kind of intake: missing policy, calendar, window or statistics, both heads."""
+def transforms(draw: st.DrawFn, answers: bool = True) -> SeriesTransform:
+    """Every kind of transform: missing policy, calendar, window or statistics, both heads."""
     count = draw(st.integers(1, 4))
     missing, scaled = draw(st.sampled_from(MISSING)), draw(st.booleans())
     window = None
@@ -37,18 +37,18 @@ def intakes(draw: st.DrawFn, answers: bool = True) -> Intake:
     mean = 3.0 + np.arange(S * count, dtype=float).reshape(S, count) if scaled or missing == "mask" else None
     deviation = 0.5 + np.arange(S * count, dtype=float).reshape(S, count) if scaled else None
     head = draw(st.sampled_from(("direct", "autoregressive")))
-    answer = Answer(draw(st.integers(1, 3)), (0.1, 0.5, 0.9), head) if answers else None
+    answer = ForecastSpec(draw(st.integers(1, 3)), (0.1, 0.5, 0.9), head) if answers else None
     calendar = ("day", "week") if draw(st.booleans()) else ()
-    return Intake(COLUMNS[:count], ROLES[:count], calendar, missing, names, mean, deviation, window, answer)
+    return SeriesTransform(COLUMNS[:count], ROLES[:count], calendar, missing, names, mean, deviation, window, answer)
 
 
-def series(intake: Intake, T: int, seed: int) -> tuple[Array, Any]:
-    """Steps with holes where the intake allows them, and times where it needs them."""
+def series(transform: SeriesTransform, T: int, seed: int) -> tuple[Array, Any]:
+    """Steps with holes where the transform allows them, and times where it needs them."""
     random = np.random.default_rng(seed)
-    x = 3 + random.standard_normal((T, len(intake.columns))).cumsum(0)
-    if intake.missing != "error":
+    x = 3 + random.standard_normal((T, len(transform.columns))).cumsum(0)
+    if transform.missing != "error":
         x[random.random(x.shape) < 0.2] = np.nan
-    times = np.datetime64("2026-02-27T20:00", "us") + HOUR * np.arange(T) if intake.calendar else None
+    times = np.datetime64("2026-02-27T20:00", "us") + HOUR * np.arange(T) if transform.calendar else None
     return x, times
 
 
@@ -66,10 +66,10 @@ def same(a: Scores | Forecast, b: Scores | Forecast) -> bool:
 @given(data=st.data())
 @settings(max_examples=60, deadline=None)
 def test_one_piece_steps_chunks_states_and_pools_give_equal_bits(target: str, data: st.DataObject) -> None:
-    intake = data.draw(intakes(data.draw(st.booleans())))
-    predictor = Predictor(series_sample(intake, size=5), target, 2)
-    name = "b" if intake.names else None
-    x, times = series(intake, T := data.draw(st.integers(1, 20)), data.draw(st.integers(0, 99)))
+    transform = data.draw(transforms(data.draw(st.booleans())))
+    predictor = Predictor(series_sample(transform, size=5), target, 2)
+    name = "b" if transform.names else None
+    x, times = series(transform, T := data.draw(st.integers(1, 20)), data.draw(st.integers(0, 99)))
     whole = predictor.stream(name)
     answer = whole.push(x, time=times)
     cuts = sorted(data.draw(st.lists(st.integers(0, T), max_size=3)))
@@ -94,13 +94,13 @@ def test_one_piece_steps_chunks_states_and_pools_give_equal_bits(target: str, da
 @given(data=st.data())
 @settings(max_examples=60, deadline=None)
 def test_rolling_origins_are_streams_pushed_up_to_them(target: str, data: st.DataObject) -> None:
-    intake = data.draw(intakes())
-    assert intake.answer
-    predictor = Predictor(series_sample(intake, size=5), target, 2)
-    name = "a" if intake.names else None
-    H = intake.answer.horizon
-    x, times = series(intake, T := data.draw(st.integers(6, 24)), data.draw(st.integers(0, 99)))
-    rolls = intake.answer.head == "autoregressive" and H > 1 and "known" in intake.roles
+    transform = data.draw(transforms())
+    assert transform.forecast
+    predictor = Predictor(series_sample(transform, size=5), target, 2)
+    name = "a" if transform.names else None
+    H = transform.forecast.horizon
+    x, times = series(transform, T := data.draw(st.integers(6, 24)), data.draw(st.integers(0, 99)))
+    rolls = transform.forecast.head == "autoregressive" and H > 1 and "known" in transform.roles
     if rolls:
         known = x[:, 2]
         known[np.isnan(known)] = 1.0
@@ -110,7 +110,7 @@ def test_rolling_origins_are_streams_pushed_up_to_them(target: str, data: st.Dat
         ahead = x[t : t + H, 2:3] if rolls else None
         if rolls:
             found = stream.forecast(paths=9, seed=3, known=ahead)
-        elif intake.answer.head == "autoregressive":
+        elif transform.forecast.head == "autoregressive":
             found = stream.forecast(paths=9, seed=3)
         if found.values is not None:
             origins.append(t)
@@ -127,10 +127,10 @@ def test_rolling_origins_are_streams_pushed_up_to_them(target: str, data: st.Dat
 @settings(max_examples=60, deadline=None)
 def test_a_pool_of_series_is_as_many_streams(data: st.DataObject) -> None:
     """Steps of five ids in any order, an id twice in a call, ends anywhere, by `step` and by `push`."""
-    intake = data.draw(intakes(data.draw(st.booleans())))
-    predictor = Predictor(series_sample(intake, size=4), _native.targets()[0], 2)
-    name = "b" if intake.names else None
-    x, times = series(intake, 40, data.draw(st.integers(0, 99)))
+    transform = data.draw(transforms(data.draw(st.booleans())))
+    predictor = Predictor(series_sample(transform, size=4), _native.targets()[0], 2)
+    name = "b" if transform.names else None
+    x, times = series(transform, 40, data.draw(st.integers(0, 99)))
     streams, pool = {id: predictor.stream(name) for id in range(5)}, predictor.pool()
     for id in streams:
         pool.add(id, name)
@@ -156,16 +156,16 @@ def test_a_pool_of_series_is_as_many_streams(data: st.DataObject) -> None:
 @given(data=st.data())
 @settings(max_examples=40, deadline=None)
 def test_predict_is_the_last_answer_of_a_stream(data: st.DataObject) -> None:
-    intake = data.draw(intakes(answers=False))
-    direction = data.draw(st.sampled_from(["causal", "both"] if intake.window else ["causal"]))
-    predictor = Predictor(series_sample(intake, size=5, direction=direction), _native.targets()[0], 2)
-    name = "a" if intake.names else None
-    found = [series(intake, data.draw(st.integers(12, 20)), seed) for seed in range(4)]
+    transform = data.draw(transforms(answers=False))
+    direction = data.draw(st.sampled_from(["causal", "both"] if transform.window else ["causal"]))
+    predictor = Predictor(series_sample(transform, size=5, direction=direction), _native.targets()[0], 2)
+    name = "a" if transform.names else None
+    found = [series(transform, data.draw(st.integers(12, 20)), seed) for seed in range(4)]
     streams = [predictor.stream(name).push(x, time=times) for x, times in found]
     rows = [i for i, scores in enumerate(streams) if scores.values is not None]
     out = predictor.predict(
         [found[i][0] for i in rows],
-        [found[i][1] for i in rows] if intake.calendar else None,
+        [found[i][1] for i in rows] if transform.calendar else None,
         [name] * len(rows) if name else None,
     )
     for row, i in zip(out, rows, strict=True):

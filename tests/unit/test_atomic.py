@@ -154,10 +154,14 @@ def test_what_cannot_be_written_is_refused_before_the_work(tmp_path):
     os.mkfifo(tmp_path / "pipe")
     (tmp_path / "round").symlink_to("round")
     for path, said in (
-        (tmp_path, "it is a folder"), (tmp_path / "pipe", "no regular file"), ("/dev/null", "no regular file"),
-        (tmp_path / "no" / "a", "its folder does not exist"), (tmp_path / ("n" * 256), "name is too long"),
-        (tmp_path / "round", "lead in a circle"), ("a\0b", "zero byte"),
-    ):  # fmt: skip
+        (tmp_path, "it is a folder"),
+        (tmp_path / "pipe", "no regular file"),
+        ("/dev/null", "no regular file"),
+        (tmp_path / "no" / "a", "its folder does not exist"),
+        (tmp_path / ("n" * 256), "name is too long"),
+        (tmp_path / "round", "lead in a circle"),
+        ("a\0b", "zero byte"),
+    ):
         with pytest.raises(TidegateError, match=said):
             check(path)
 

@@ -15,7 +15,7 @@ from tidegate.data.series import Collection, of_arrays
 from tidegate.errors import DataError, OptionError
 from tidegate.features.frequency import inferred, universal
 from tidegate.model import Model
-from tidegate.tasks._baselines import Ridge, seasonal_naive
+from tidegate.tasks._baseline_models import Ridge, seasonal_naive
 
 torch.set_num_threads(1)
 
@@ -124,7 +124,7 @@ def test_where_it_starts(plain: Model) -> None:
             backtest(plain, timed, start=start)
     with pytest.raises(OptionError, match="has no times; give the number of a step"):
         backtest(plain, table(y=WAVE), start="2024-01-05")
-    with pytest.raises(DataError, match="no step is left to forecast from 129: each origin needs 10 steps"):
+    with pytest.raises(DataError, match="no step is left to forecast from 129: an origin needs 10 steps"):
         backtest(plain, timed, start=129)
     with pytest.raises(OptionError, match="every is 0"):
         backtest(plain, timed, every=0)
@@ -204,7 +204,7 @@ def test_dropped_steps_do_not_count_in_the_times_ahead(tmp_path: Path) -> None:
         (["2024-03-30"], "UTC", ["2024-03-31T00:00:00Z", "2024-04-01T00:00:00Z"], "one step every day"),
         (["2024-03-20", "2024-03-30"], "", ["+1", "+2", "+3"], "the times follow no calendar, so the steps ahead are"),
     ],
-)  # fmt: skip
+)
 def test_forecasts_carry_the_dates_that_follow(
     times: list[str], zone: str, steps: list[str], assumed: str, plain: Model
 ) -> None:

@@ -55,9 +55,14 @@ IRREGULAR: dict[str, Callable[[Path], Path]] = {
     "is a folder; give the path of a file": lambda path: path.parent,
 }
 READERS: dict[str, Callable[[str], Any]] = {
-    "f.csv": read_table, "f.jsonl": read_table, "f.tsv.gz": read_table, "f.parquet": read_table, "f.npz": read_series,
-    "f.safetensors": Model.load, "f.py": cells.load,
-}  # fmt: skip
+    "f.csv": read_table,
+    "f.jsonl": read_table,
+    "f.tsv.gz": read_table,
+    "f.parquet": read_table,
+    "f.npz": read_series,
+    "f.safetensors": Model.load,
+    "f.py": cells.load,
+}
 
 
 @pytest.mark.parametrize("sentence", IRREGULAR)

@@ -13,7 +13,7 @@ from types import ModuleType
 from typing import Any
 
 from .. import files
-from ..errors import CellError, located
+from ..errors import CellError, error_context
 from ..tape import Names, Shape, Tape, order, trace
 from . import _norm
 
@@ -45,7 +45,7 @@ class Cell:
 
     @cached_property
     def tape(self) -> Tape:
-        with located(f"cell {self.name}"):
+        with error_context(f"cell {self.name}"):
             return trace(self.step, self.gates, self.recurrent, self.state, self.params)
 
 
@@ -109,7 +109,7 @@ def dialects_of(name: str) -> list[dict[str, str]]:
 def from_file(path: str, dialect: Mapping[str, str]) -> Cell:
     name = os.path.basename(path).removesuffix(".py")
     source = files.read(path, CellError)
-    with located(path if not path.startswith(FOLDER) else f"cell {name}"):
+    with error_context(path if not path.startswith(FOLDER) else f"cell {name}"):
         cell = declared(name, execute(name, path, source), dialect)
         check_linear(cell)
         return cell
@@ -155,9 +155,17 @@ def declared(name: str, module: ModuleType, asked: Mapping[str, str]) -> Cell:
         step, params = _norm.normed(step), {**params, **gains}
         init |= {gain: 1.0 for gain in gains if gain.startswith("gain_")}
     return Cell(
-        name, gates, recurrent, shapes("STATE", module.STATE, values), params, dialect, dialects, init,
-        bool(getattr(module, "LINEAR", False)), partial(step, **values),
-    )  # fmt: skip
+        name,
+        gates,
+        recurrent,
+        shapes("STATE", module.STATE, values),
+        params,
+        dialect,
+        dialects,
+        init,
+        bool(getattr(module, "LINEAR", False)),
+        partial(step, **values),
+    )
 
 
 def names_in(what: str, value: Any) -> tuple[str, ...]:

@@ -10,6 +10,7 @@ import sys
 from contextlib import suppress
 from types import ModuleType
 
+from .. import __version__
 from ..errors import TidegateError
 from . import _console
 from ._parser import Parser
@@ -79,7 +80,7 @@ def parser(argv: list[str]) -> Parser:
 def build_parser(in_full: list[str]) -> Parser:
     """Build the parser of all commands, these with their flags."""
     whole = Parser(prog="tidegate", description=__doc__, examples=EXAMPLES)
-    whole.add_argument("--version", action="version", version=version(), help="print the version and leave")
+    whole.add_argument("--version", action="version", version=f"tidegate {__version__}", help="print the version")
     commands = whole.add_subparsers(dest="command", metavar="COMMAND", required=True, title="commands")
     for name in names():
         module = load(name)
@@ -88,16 +89,6 @@ def build_parser(in_full: list[str]) -> Parser:
         if name in in_full:
             module.flags(one)
     return whole
-
-
-def version() -> str:
-    from importlib.metadata import PackageNotFoundError
-    from importlib.metadata import version as installed
-
-    try:
-        return f"tidegate {installed('tidegate')}"
-    except PackageNotFoundError:
-        return "tidegate (not installed)"
 
 
 def complain(sentence: str, code: int) -> int:

@@ -44,9 +44,15 @@ def add_one(group: Any, field: dataclasses.Field[Any], kind: type) -> None:
     choices = field.metadata.get("choices")
     metavar = None if choices else field.metadata.get("metavar", METAVARS[kind])
     group.add_argument(
-        flag, dest=field.name, type=kind, choices=choices, metavar=metavar,
-        default=argparse.SUPPRESS, required=required(field), help=about,
-    )  # fmt: skip
+        flag,
+        dest=field.name,
+        type=kind,
+        choices=choices,
+        metavar=metavar,
+        default=argparse.SUPPRESS,
+        required=required(field),
+        help=about,
+    )
 
 
 def flag_of(name: str) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..errors import OptionError, located
+from ..errors import OptionError, error_context
 from . import _console
 from ._parser import FilePath, Renamed
 from ._precision import asked
@@ -53,7 +53,7 @@ def fitted(provenance: dict[str, Any], refit: int) -> str:
     """The held-out figures of a new forecaster beside its baselines, and a warning where it does not beat them. refit:
     how many passes came after them.
     """
-    from ..tasks._baselines import verdict
+    from ..tasks._baseline_models import verdict
 
     found, beside = provenance["metrics"]["held_out"], provenance["baselines"]
     ahead = f"{provenance['steps_ahead']} step{'s'[: provenance['steps_ahead'] != 1]} ahead"
@@ -120,17 +120,22 @@ def check_plot(args: argparse.Namespace) -> None:
         return
     from ..plots import png
 
-    with located("--plot"):
+    with error_context("--plot"):
         png.check_path(args.plot, [args.model, args.file], args.force)
 
 
 def as_dict(found: Backtest) -> dict[str, Any]:
     """A back-test for JSON."""
     return {
-        **found.metrics, "baselines": found.baselines, "warning": found.warning, "begins": found.begins,
-        "series": len(found.series), "left_out": found.left_out, "short": found.short,
+        **found.metrics,
+        "baselines": found.baselines,
+        "warning": found.warning,
+        "begins": found.begins,
+        "series": len(found.series),
+        "left_out": found.left_out,
+        "short": found.short,
         "dropped": found.dropped,
-    }  # fmt: skip
+    }
 
 
 def report(found: Backtest) -> str:
@@ -169,9 +174,16 @@ def drawn(one: Rolled, found: Backtest, path: str, force: bool = False) -> str:
     end = int(one.origins[-1]) + 1
     times = None if one.times is None else one.times[: end + len(one.truth[-1])]
     png.plot_forecast(
-        path, one.track.truth[:end], one.forecasts[-1], found.quantiles, times, one.truth[-1],
-        one.name or "the last forecast", found.columns, force,
-    )  # fmt: skip
+        path,
+        one.track.truth[:end],
+        one.forecasts[-1],
+        found.quantiles,
+        times,
+        one.truth[-1],
+        one.name or "the last forecast",
+        found.columns,
+        force,
+    )
     return path
 
 
@@ -197,9 +209,15 @@ def predict(args: argparse.Namespace, predictor: Predictor) -> int:
         one = found[0]
         times = None if one.past is None or one.times is None else np.concatenate([one.past, one.times])
         png.plot_forecast(
-            args.plot, one.history, one.values, one.forecast.quantiles, times, title=one.name or "forecast",
-            names=one.forecast.columns, force=args.force,
-        )  # fmt: skip
+            args.plot,
+            one.history,
+            one.values,
+            one.forecast.quantiles,
+            times,
+            title=one.name or "forecast",
+            names=one.forecast.columns,
+            force=args.force,
+        )
         print(f"wrote {args.plot}", file=sys.stderr)
     if missing := [{"series": one.name, "reason": one.forecast.reason} for one in found if one.forecast.reason]:
         print(left_out(missing, "without a forecast"), file=sys.stderr)

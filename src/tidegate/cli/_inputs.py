@@ -33,8 +33,8 @@ def needs_labels(model: Model, file: str, command: str) -> None:
 
 def check_times(source: Any, model: Model) -> None:
     """Raises DataError where the times of series have a zone and those in training had none, or the other way about."""
-    from ..features.series import Intake
+    from ..features.series import SeriesTransform
     from ..tasks._series import check_zone
 
     if model.document["input"]["kind"] == "series":
-        check_zone(source, Intake.from_json(model.document["input"], model.tensors))
+        check_zone(source, SeriesTransform.from_json(model.document["input"], model.tensors))

@@ -11,7 +11,7 @@ import argparse
 import os
 from typing import TYPE_CHECKING, Any
 
-from ..errors import OptionError, located
+from ..errors import OptionError, error_context
 from . import _console, _flags
 from ._parser import FilePath, Parser
 from ._table import pairs, size
@@ -56,7 +56,7 @@ def run(args: argparse.Namespace) -> int:
     model, module = Model.load(args.model), load(args.to)
     given = {name: getattr(args, name) for name in options() if getattr(args, name) is not None}
     out = beside(args.model, module.SUFFIX) if args.out is None else args.out
-    with located(args.model):
+    with error_context(args.model):
         files = export(args.model, args.to, out, force=args.force, **given)
     _console.carry_on()
     figures = module.report(model, files, **given) if hasattr(module, "report") else {}

@@ -79,9 +79,18 @@ def train(args: argparse.Namespace, options: Any, report: Reporter) -> Model:
 
     try:
         return fit(
-            args.task, args.train, options, args.out, valid=args.valid, resume=args.resume,
-            restart=args.restart, force=args.force, progress=report, say=report.say, threads=args.threads,
-        )  # fmt: skip
+            args.task,
+            args.train,
+            options,
+            args.out,
+            valid=args.valid,
+            resume=args.resume,
+            restart=args.restart,
+            force=args.force,
+            progress=report,
+            say=report.say,
+            threads=args.threads,
+        )
     except KeyboardInterrupt:
         kept = os.path.exists(args.out + ".checkpoint")
         how = "run the same command with --resume to go on" if kept else "nothing was written yet"

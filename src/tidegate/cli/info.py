@@ -54,15 +54,15 @@ def run(args: argparse.Namespace) -> int:
 def installation() -> dict[str, Any]:
     """Versions, targets and threads of this installation."""
     from .. import _native
+    from ..runtime.compiled_model import threads_of
     from ..runtime.engine import target_name
-    from ..runtime.session import threads_of
 
     return {
         "tidegate": installed("tidegate"),
         "python": platform.python_version(),
         "numpy": installed("numpy"),
         "torch": installed("torch") or "not installed (only training needs it)",
-        "targets_compiled": list(_native.compiled()),
+        "targets_compiled": list(_native.compiled_targets()),
         "targets_of_this_machine": list(_native.targets()),
         "targets_with_compute_bf16": list(_native.targets("compute=bf16")),
         "target": target_name(None),
@@ -118,9 +118,9 @@ def memory(model: Model) -> int:
     if entry["kind"] != "series":
         return 0
     from ..features.memory import memory_bytes
-    from ..features.series import Intake
+    from ..features.series import SeriesTransform
 
-    return memory_bytes(Intake.from_json(entry, model.tensors))
+    return memory_bytes(SeriesTransform.from_json(entry, model.tensors))
 
 
 def weights(model: Model) -> Iterator[tuple[str, Any]]:

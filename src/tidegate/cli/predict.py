@@ -91,10 +91,10 @@ def of_series(args: argparse.Namespace, predictor: Predictor) -> tuple[list[str]
     document = predictor.model.document
     task = tasks.load(document["task"]["kind"])
     options = recalled(task.Options, document["task"]["options"])
-    source = task.asked(args.file, options, document["input"]["columns"])
+    source = task.read_unlabelled(args.file, options, document["input"]["columns"])
     check_times(source, predictor.model)
     names = [series.id or source.place(i, 0).removesuffix(", step 1") for i, series in enumerate(source.series)]
-    return names, predictor.predict(**task.questions(source, options))
+    return names, predictor.predict(**task.predictor_inputs(source, options))
 
 
 def probabilities_of(predictor: Predictor, texts: list[str], places: list[str]) -> Any:

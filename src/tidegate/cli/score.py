@@ -31,9 +31,14 @@ EXAMPLES = """\
 
 MOST_CONFUSIONS = 10
 FIGURES = (
-    ("accuracy", "accuracy"), ("subset_accuracy", "subset accuracy"), ("micro_f1", "micro F1"),
-    ("macro_f1", "macro F1"), ("sample_f1", "sample F1"), ("hamming_loss", "Hamming loss"), ("log_loss", "log loss"),
-)  # fmt: skip
+    ("accuracy", "accuracy"),
+    ("subset_accuracy", "subset accuracy"),
+    ("micro_f1", "micro F1"),
+    ("macro_f1", "macro F1"),
+    ("sample_f1", "sample F1"),
+    ("hamming_loss", "Hamming loss"),
+    ("log_loss", "log loss"),
+)
 
 
 def flags(parser: Parser) -> None:
@@ -47,9 +52,11 @@ def flags(parser: Parser) -> None:
     parser.add_argument("--text", metavar="COLUMN", help="column that holds the message")
     parser.add_argument("--label", metavar="COLUMN", help="column that holds the label")
     parser.add_argument(
-        "--unseen", choices=("error", "wrong"), default="error",
+        "--unseen",
+        choices=("error", "wrong"),
+        default="error",
         help="a label that was not there in training: refuse the file (default), or count the row as wrong",
-    )  # fmt: skip
+    )
     parser.add_argument("--json", action="store_true", help="print the figures as JSON")
     _precision.flags(parser)
     _forecasts.flags(parser)
@@ -71,9 +78,14 @@ def run(args: argparse.Namespace) -> int:
 
 
 def measure(
-    model: str, file: str, text: str | None, label: str | None, unseen: str, weights: str | None = None,
+    model: str,
+    file: str,
+    text: str | None,
+    label: str | None,
+    unseen: str,
+    weights: str | None = None,
     compute: str | None = None,
-) -> dict[str, Any]:  # fmt: skip
+) -> dict[str, Any]:
     """The task's metrics of a model's answers to a file's rows."""
     from .. import tasks
     from ..runtime import load
@@ -96,7 +108,7 @@ def measure(
         source = task.rows(file, dataclasses.replace(options, group=None), columns)  # what is scored needs no groups
     check_times(source, predictor.model)
     targets, labels = task.targets(source, options, predictor.model.labels, unseen)
-    probabilities = predictor.predict(**task.questions(source, options))
+    probabilities = predictor.predict(**task.predictor_inputs(source, options))
     metrics: dict[str, Any] = task.score(probabilities, list(targets), labels)
     return {**metrics, "warning": learnt_of(predictor.model.document["provenance"], source.sha256)}
 

@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .. import strictjson
-from ..errors import DataError, TidegateError, located
+from ..errors import DataError, TidegateError, error_context
 from ..files import check_line
 from . import _console, _precision
 from ._inputs import TAKES
@@ -59,7 +59,7 @@ def run(args: argparse.Namespace) -> int:
     from ..runtime import load
 
     predictor = load(args.model, **_precision.asked(args))
-    with located(args.model):
+    with error_context(args.model):
         predictor.pool()  # a model that cannot stream is refused before the first event
     streams = Streams(predictor, args.all)
     bad = []

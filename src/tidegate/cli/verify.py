@@ -20,7 +20,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING, Any
 
-from ..errors import located
+from ..errors import error_context
 from . import _console, _precision
 from ._parser import FilePath, Parser
 from ._table import table
@@ -63,7 +63,7 @@ def replay(file: str, weights: str | None = None, compute: str | None = None) ->
     from ..verify import verify
 
     model = Model.load(file)
-    with located(file):
+    with error_context(file):
         return model.sha256, verify(model, weights, compute)
 
 

@@ -29,9 +29,14 @@ Names = Sequence[str]
 
 
 def of_steps(
-    source: Any, values: Names | None, time: str | None, id: str | None, label: str | None, unlabelled: bool = False,
+    source: Any,
+    values: Names | None,
+    time: str | None,
+    id: str | None,
+    label: str | None,
+    unlabelled: bool = False,
     group: str | None = None,
-) -> Collection:  # fmt: skip
+) -> Collection:
     """The series of a table of one step a row; `series.read_series` has the arguments."""
     table = _table(source, values, {"time": time, "id": id, "label": label, "group": group})
     form = "table, one step a row" if id is None else "long table"
@@ -54,9 +59,13 @@ def of_steps(
 
 
 def of_rows(
-    source: Any, values: Names | None, id: str | None, label: str | None, unlabelled: bool = False,
+    source: Any,
+    values: Names | None,
+    id: str | None,
+    label: str | None,
+    unlabelled: bool = False,
     group: str | None = None,
-) -> Collection:  # fmt: skip
+) -> Collection:
     """The series of a table of one series a row, one channel; `series.read_series` has the arguments."""
     table = _table(source, values, {"id": id, "label": label, "group": group})
     columns = _columns(source, table, values, (id, label, group))
@@ -195,9 +204,14 @@ def _groups(table: Table, id: str | None) -> list[tuple[str, npt.NDArray[np.int6
 
 
 def _constant(
-    table: Table, labels: list[str], rows: npt.NDArray[np.int64], name: str, column: str | None, id: str | None,
+    table: Table,
+    labels: list[str],
+    rows: npt.NDArray[np.int64],
+    name: str,
+    column: str | None,
+    id: str | None,
     role: str = "label",
-) -> str:  # fmt: skip
+) -> str:
     first = int(rows[0])
     for row in rows.tolist():
         if labels[row] != labels[first]:

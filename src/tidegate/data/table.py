@@ -26,9 +26,13 @@ FORMS = {".csv": "comma-separated with header", ".tsv": "tab-separated with head
 PARQUET = ".parquet"
 MARK = b"\xef\xbb\xbf"
 KINDS = {
-    ".parquet": ("a Parquet file",), ".npz": ("a NumPy archive (.npz)", "a zip archive"), ".gz": ("gzip",),
-    ".bz2": ("bzip2",), ".xz": ("xz",), ".zst": ("zstd",),
-}  # fmt: skip
+    ".parquet": ("a Parquet file",),
+    ".npz": ("a NumPy archive (.npz)", "a zip archive"),
+    ".gz": ("gzip",),
+    ".bz2": ("bzip2",),
+    ".xz": ("xz",),
+    ".zst": ("zstd",),
+}
 REMEDIES = {
     "an Excel workbook": "save the sheet as CSV in UTF-8",
     "a zip archive": "unpack it first",

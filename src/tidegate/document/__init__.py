@@ -12,8 +12,8 @@ from contextlib import contextmanager
 from itertools import pairwise
 from typing import Any, Final
 
-from .. import layers as rooms
-from ..errors import CellError, ModelFileError, OptionError, located
+from .. import layers as layer_modules
+from ..errors import CellError, ModelFileError, OptionError, error_context
 from ..strictjson import canonical, show
 from ..tape import Tape
 from ..tensors import Array
@@ -27,12 +27,10 @@ from .limits import (
     MAX_STEP_NUMBERS,
     MAX_TAPES,
     MAX_WINDOW_NUMBERS,
-)  # fmt: skip
+)
 
 FORMAT: Final = 1
-KEYS: Final = (
-    "format", "task", "input", "layers", "tapes", "state", "labels", "streams", "provenance", "check",
-)  # fmt: skip
+KEYS: Final = ("format", "task", "input", "layers", "tapes", "state", "labels", "streams", "provenance", "check")
 
 Document = dict[str, Any]
 Tapes = dict[str, Tape]
@@ -76,18 +74,23 @@ def state_schema(layers: list[dict[str, Any]], tapes: Tapes) -> dict[str, Any]:
     arrays: list[dict[str, Any]] = [{"name": "steps", "dtype": "int64", "shape": [1], "offset": 0}]
     offset = 8
     for i, layer in enumerate(layers):
-        room = rooms.load(layer["kind"])
-        for name, (shape, fill) in getattr(room, "carried", room.state)(layer, tapes).items():
-            arrays.append({
-                "name": f"layers.{i}.{name}", "dtype": "float32", "shape": list(shape), "offset": offset,
-                "fill": fill if isinstance(fill, list) else "-inf" if fill == -math.inf else float(fill),
-            })  # fmt: skip
+        module = layer_modules.load(layer["kind"])
+        for name, (shape, fill) in getattr(module, "carried", module.state)(layer, tapes).items():
+            arrays.append(
+                {
+                    "name": f"layers.{i}.{name}",
+                    "dtype": "float32",
+                    "shape": list(shape),
+                    "offset": offset,
+                    "fill": fill if isinstance(fill, list) else "-inf" if fill == -math.inf else float(fill),
+                }
+            )
             offset += 4 * math.prod(shape)
     if offset > MAX_STATE_BYTES:
         raise ModelFileError(
             f"state: the layers carry {offset} bytes from step to step; at most {MAX_STATE_BYTES} are allowed"
         )
-    if rooms.whole_window(layers):
+    if layer_modules.whole_window(layers):
         arrays, offset = arrays[:1], 8
     return {"bytes": -(-offset // 8) * 8, "arrays": arrays}
 
@@ -100,7 +103,7 @@ def streams_of(layers: list[dict[str, Any]], entry: Mapping[str, Any] | None = N
     >>> streams_of([{"kind": "softmax", "size": 2}])
     {'yes': True}
     """
-    because = rooms.whole_window(layers)
+    because = layer_modules.whole_window(layers)
     windowed = entry is not None and inputs.rows_of(dict(entry)) is not None
     return {"yes": False, "because": because} if because and not windowed else {"yes": True}
 
@@ -115,8 +118,7 @@ def _placed(place: str) -> Iterator[None]:
         text = text if len(text) <= 300 else text[:300] + "..."
         raise ModelFileError(f"{place}: {text}") from error
 
-
-# --- the keys, in the order of docs/format.md
+        # --- the keys, in the order of docs/format.md
 
 
 def _format(document: Any) -> None:
@@ -160,8 +162,8 @@ def _layers(value: Any, tapes: Tapes, width: int | None, rows: int | None, tenso
         place = f"layers[{i}]"
         mapping(place, layer)
         with _placed(place):
-            room = rooms.load(layer.get("kind"))
-            width = int(room.check(layer, width, tapes))
+            module = layer_modules.load(layer.get("kind"))
+            width = int(module.check(layer, width, tapes))
         if "add" in layer:
             _add(f"{place}.add", layer["add"], widths, width)
         if (numbers := numbers + width + _registers(layer, tapes)) > MAX_STEP_NUMBERS:
@@ -170,7 +172,7 @@ def _layers(value: Any, tapes: Tapes, width: int | None, rows: int | None, tenso
         if (rows or 1) * numbers > MAX_WINDOW_NUMBERS:
             cost = f"the layers up to here work out {rows} x {numbers} numbers a window"
             raise ModelFileError(f"{place}: {cost}; at most {MAX_WINDOW_NUMBERS} are allowed")
-        _layer_tensors(f"{place}.tensors", layer.get("tensors"), room.tensors(layer, tapes), tensors)
+        _layer_tensors(f"{place}.tensors", layer.get("tensors"), module.tensors(layer, tapes), tensors)
         widths.append(width)
     return widths[-1]
 
@@ -275,7 +277,7 @@ def _check(value: Any, counts: Mapping[str, int], tensors: Mapping[str, Array]) 
     listed("check.cases", value["cases"], 1, 64)
     names: list[str] = []
     for i, case in enumerate(value["cases"]):
-        with located(f"check.cases[{i}]"):
+        with error_context(f"check.cases[{i}]"):
             names += _case(case, value["stride"], counts, tensors)
     if len(set(names)) != len(names):
         raise ModelFileError("check.cases: a tensor stands twice; each output and state has its own")

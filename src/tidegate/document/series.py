@@ -13,20 +13,12 @@ from ..errors import ModelFileError
 from ..features import frequency as rules
 from ..features.calendar import PERIODS
 from ..features.memory import memory_bytes
-from ..features.series import CENTRES, HEADS, MISSING, ROLES, SPREADS, Intake
+from ..features.series import CENTRES, HEADS, MISSING, ROLES, SPREADS, SeriesTransform
 from ..features.window import FEWEST
 from ..strictjson import show
 from ..tensors import Array
 from .expect import keys, listed, tensor, text, whole
-from .limits import (
-    MAX_COLUMNS,
-    MAX_HORIZON,
-    MAX_MEMORY_BYTES,
-    MAX_QUANTILES,
-    MAX_REACH,
-    MAX_SERIES,
-    MAX_WIDTH,
-)  # fmt: skip
+from .limits import MAX_COLUMNS, MAX_HORIZON, MAX_MEMORY_BYTES, MAX_QUANTILES, MAX_REACH, MAX_SERIES, MAX_WIDTH
 
 KEYS = ("kind", "columns", "roles", "calendar", "missing", "scale", "window", "answer", "features")
 
@@ -53,7 +45,7 @@ def check(value: Value, tensors: Tensors) -> int:
     if "times" in value:
         times(value["times"])
     together(value)
-    return sizes(value, Intake.from_json(value, tensors))
+    return sizes(value, SeriesTransform.from_json(value, tensors))
 
 
 def columns(value: Value) -> None:
@@ -159,12 +151,12 @@ def together(value: Value) -> None:
         raise ModelFileError("input.answer: needs a window, or means and deviations, to bring outputs to their units")
 
 
-def sizes(value: Value, intake: Intake) -> int:
-    if (features := intake.features) > MAX_WIDTH:
+def sizes(value: Value, transform: SeriesTransform) -> int:
+    if (features := transform.features) > MAX_WIDTH:
         raise ModelFileError(f"input: a row has {features} numbers; at most {MAX_WIDTH} are allowed")
     if type(value["features"]) is not int or value["features"] != features:
         raise ModelFileError(f"input.features: is {show(value['features'])}; the keys beside it give {features}")
-    if (held := memory_bytes(intake)) > MAX_MEMORY_BYTES:
+    if (held := memory_bytes(transform)) > MAX_MEMORY_BYTES:
         raise ModelFileError(f"input: a stream must keep {held} bytes; at most {MAX_MEMORY_BYTES} are allowed")
     return features
 

@@ -12,8 +12,8 @@ import numpy.typing as npt
 from sklearn.utils.validation import check_is_fitted
 
 from ..data.series import Collection
-from ..errors import DataError, OptionError, located
-from ..features.series import Intake
+from ..errors import DataError, OptionError, error_context
+from ..features.series import SeriesTransform
 from ..runtime.forecast import Forecast
 from ..tasks import forecast
 from ..tasks._options import recalled
@@ -149,11 +149,12 @@ class Forecaster(Fitted, Parameters):
             shares = [widest(self.options_.levels())] if coverage is None else numbers("coverage", coverage)
         ends = [[(1 - share) / 2, (1 + share) / 2] for share in shares]
         return self._told(
-            fh, X,
+            fh,
+            X,
             lambda line, steps, at: line.spread(
                 steps, np.stack([np.stack([at(q) for q in pair], -1) for pair in ends], -2), shares
             ),
-        )  # fmt: skip
+        )
 
     def score(self, y: Any, X: Any = None, fh: Any = None) -> float:
         """Return minus the mean absolute error of the medians, so that greater is better.
@@ -223,33 +224,33 @@ class Forecaster(Fitted, Parameters):
     def _forecasts(self, X: Any) -> list[Forecast]:
         """The forecast of every series after its last step."""
         document, tensors = self.predictor_.model.document, self.predictor_.model.tensors
-        intake = Intake.from_json(document["input"], tensors)
-        assert intake.answer
-        future = self._future(X, intake.answer.horizon)
-        source = forecast.rows(collection(self._lines, self._beside, future), self._asked, list(intake.columns))
+        transform = SeriesTransform.from_json(document["input"], tensors)
+        assert transform.forecast
+        future = self._future(X, transform.forecast.horizon)
+        source = forecast.rows(collection(self._lines, self._beside, future), self._asked, list(transform.columns))
         made = [
-            self._forecast(source, i, intake, 0 if future is None else intake.answer.horizon)
+            self._forecast(source, i, transform, 0 if future is None else transform.forecast.horizon)
             for i in range(len(source))
         ]
         each = len(made) // len(self._lines)
         names = [columns_of(line) for line in self._lines]
         return [
-            Forecast(np.concatenate(made[i * each : (i + 1) * each], 1), intake.answer.quantiles, names[i])
+            Forecast(np.concatenate(made[i * each : (i + 1) * each], 1), transform.forecast.quantiles, names[i])
             for i in range(len(self._lines))
         ]
 
-    def _forecast(self, source: Collection, i: int, intake: Intake, future: int) -> Floats:
+    def _forecast(self, source: Collection, i: int, transform: SeriesTransform, future: int) -> Floats:
         """The forecast of a series as the model reads it, [horizon, targets, quantiles]. future: rows after its end."""
         series = source.series[i]
         T = len(series.values) - future
         values, known = series.values, None
         if future and self.options_.head == "autoregressive":
-            known = values[None, T:, intake.of("known")]
+            known = values[None, T:, transform.of("known")]
         if future:
-            values = moved(values[: T + lead_of(intake)], intake)
-        times = series.times[:T] if intake.calendar and series.times is not None else None
-        name = series.id if intake.names else None
-        with located(f"series {series.id}") if len(source) > 1 else nullcontext():
+            values = moved(values[: T + lead_of(transform)], transform)
+        times = series.times[:T] if transform.calendar and series.times is not None else None
+        name = series.id if transform.names else None
+        with error_context(f"series {series.id}") if len(source) > 1 else nullcontext():
             return np.asarray(self.predictor_.forecasts(values, times=times, series=name, known=known)[0])
 
     def _future(self, X: Any, horizon: int) -> list[Floats] | None:

@@ -15,7 +15,7 @@ from ..data import cells
 from ..data.series import Collection, of_arrays
 from ..data.series_frames import CONVERT, matrix, typed
 from ..data.table import Table
-from ..errors import WrongData, located
+from ..errors import WrongData, error_context
 
 Rows = list[Any]
 NO_LABELS = "requires y to be passed, but the target y is None"
@@ -115,7 +115,7 @@ def _of_frame(X: Any) -> Rows | None:
         return cells.checked(table.columns[names[0]], names[0], table.place)
     texts = [name for name, kind in zip(names, kinds, strict=True) if kind is str]
     pass_one = f"convert it, or for texts pass one column of them, as X[{texts[0]!r}]" if texts else CONVERT
-    with located("X"):
+    with error_context("X"):
         matrix(frame, table, names, pass_one)
     return None
 

@@ -66,9 +66,10 @@ class TableTimeline(Timeline):
         ahead = self.onward(len(more))
         expected, given = ahead.ticks, more.stamps.ticks
         if expected is None or given is None or not np.array_equal(expected, given):
-            first, last, next_ = (self.listed(s.at(slice(k, k + 1 or None)))[0] for s, k in (
-                (more.stamps, 0), (self.stamps, -1), (ahead, 0)
-            ))  # fmt: skip
+            first, last, next_ = (
+                self.listed(s.at(slice(k, k + 1 or None)))[0]
+                for s, k in ((more.stamps, 0), (self.stamps, -1), (ahead, 0))
+            )
             raise DataError(f"y goes on at {first}; the step after the last one, {last}, is {next_}")
         made.times, made.local, made.counts = (
             None if old is None or new is None else np.concatenate([old, new])

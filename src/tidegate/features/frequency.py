@@ -26,8 +26,14 @@ END: Final = int(np.datetime64("9999-12-31", "us").astype(np.int64))  # Python's
 BEYOND: Final = "a step ahead lies beyond the year 9999, where dates end; ask for fewer"
 LAST: Final = 31  # the last day of a month
 OFFSET: Final = re.compile(r"([+-])([0-9]{2}):([0-9]{2})(?::([0-9]{2}))?")
-LENGTHS: Final = (("day", DAY), ("hour", DAY // 24), ("minute", 60_000_000), ("second", 1_000_000),
-                  ("millisecond", 1000), ("microsecond", 1))  # fmt: skip
+LENGTHS: Final = (
+    ("day", DAY),
+    ("hour", DAY // 24),
+    ("minute", 60_000_000),
+    ("second", 1_000_000),
+    ("millisecond", 1000),
+    ("microsecond", 1),
+)
 
 Times = npt.NDArray[np.datetime64]
 

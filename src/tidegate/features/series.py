@@ -32,7 +32,7 @@ LARGEST: Final = float(np.finfo(np.float32).max)  # its square, summed over a wi
 
 
 @dataclass(frozen=True)
-class Answer:
+class ForecastSpec:
     """What the outputs are: `horizon` steps ahead, of each target, each of these quantiles.
 
     head: 'direct', all of them at once; 'autoregressive', one step ahead, from which the next is made.
@@ -49,7 +49,7 @@ class Answer:
 
 
 @dataclass(frozen=True)
-class Frame:
+class Scaling:
     """Between the data's units and the model's, for B forecasts: y = out x spread + centre + base.
 
     centre, spread: float64 [B, targets]; base: float64 [B, horizon, targets]. A spread of 0 (a constant window): the
@@ -61,17 +61,17 @@ class Frame:
     base: Floats
 
     @np.errstate(invalid="ignore")
-    def restored(self, out: npt.NDArray[Any], quantiles: int) -> Floats:
+    def invert(self, out: npt.NDArray[Any], quantiles: int) -> Floats:
         """Outputs [B, horizon x targets x quantiles] in the data's units: float64 [B, horizon, targets, quantiles]."""
         B, H, k = self.base.shape
         y = out.astype(np.float64).reshape(B, H, k, quantiles)
         return np.asarray(y * self.spread[:, None, :, None] + (self.centre[:, None] + self.base)[..., None])
 
-    def at(self, i: int) -> Frame:
+    def at(self, i: int) -> Scaling:
         """That of forecast i alone."""
-        return Frame(self.centre[i : i + 1], self.spread[i : i + 1], self.base[i : i + 1])
+        return Scaling(self.centre[i : i + 1], self.spread[i : i + 1], self.base[i : i + 1])
 
-    def scaled(self, y: Floats) -> Rows:
+    def apply(self, y: Floats) -> Rows:
         """Truth [B, horizon, targets] in the model's units, float32; NaN where a constant window has no unit."""
         with np.errstate(divide="ignore", invalid="ignore"):
             return np.where(
@@ -79,7 +79,7 @@ class Frame:
             ).astype(np.float32)
 
 
-class Placed(NamedTuple):
+class ColumnIndices(NamedTuple):
     """Columns: the targets, those scaled by their window, the targets among these, the others; and which steps before a
     window's end stand a season before those ahead.
     """
@@ -92,7 +92,7 @@ class Placed(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Intake:
+class SeriesTransform:
     """From raw steps to rows, as a model file describes it.
 
     names: the series that `mean` and `deviation` [series, columns] are of, None where all series are treated alike. A
@@ -108,7 +108,7 @@ class Intake:
     mean: Floats | None = None
     deviation: Floats | None = None
     window: Window | None = None
-    answer: Answer | None = None
+    forecast: ForecastSpec | None = None
     zone: str | None = None
     frequency: Frequency | None = None
 
@@ -137,9 +137,9 @@ class Intake:
         """Whether a missing number becomes the one that was last seen."""
         return self.missing in ("ffill", "mask")
 
-    # ---- from raw steps to steps without holes
+        # ---- from raw steps to steps without holes
 
-    def treated(
+    def impute(
         self, x: npt.NDArray[Any], times: Any, last: Floats | None = None, first: int = 0
     ) -> tuple[Floats, Indices, Floats]:
         """Steps [T, columns] with nothing missing any more.
@@ -150,19 +150,19 @@ class Intake:
         the policy is 'error'.
         """
         values, holes = self.read(x, lambda t: f"step {first + t}")
-        last = self.nothing if last is None else last
+        last = self.initial_fill if last is None else last
         if self.fills:
             values, last = filled(values, holes, last)
-        return *self.kept(values, holes, times), last
+        return *self.select_steps(values, holes, times), last
 
-    def across(
+    def impute_batch(
         self, x: npt.NDArray[Any], times: Any, last: Floats, place: Callable[[int], str]
     ) -> tuple[Floats, Indices, Floats]:
         """`treated` for one step of each of n streams [n, columns], with what each saw last [n, columns]."""
         values, holes = self.read(x, place)
         if self.fills:
             values = last = values if holes is None else np.where(holes, last, values)
-        return *self.kept(values, holes, times), last
+        return *self.select_steps(values, holes, times), last
 
     def read(self, x: npt.NDArray[Any], place: Callable[[int], str]) -> tuple[Floats, Flags | None]:
         """Steps as float64, and where they have holes, None if nowhere. Raises DataError for what cannot be used."""
@@ -174,7 +174,7 @@ class Intake:
         self.refuse(x, ~usable & ~holes if self.missing != "error" else ~usable, place)
         return values, holes
 
-    def kept(self, values: Floats, holes: Flags | None, times: Any) -> tuple[Floats, Indices]:
+    def select_steps(self, values: Floats, holes: Flags | None, times: Any) -> tuple[Floats, Indices]:
         """The steps that count float64 [T', width], with what was missing and the calendar, and their indices."""
         keep = np.arange(len(values))
         if holes is not None and self.missing in ("drop", "ffill"):
@@ -188,10 +188,10 @@ class Intake:
         return np.concatenate(parts, 1) if len(parts) > 1 else values, keep
 
     @cached_property
-    def nothing(self) -> Floats:
-        return self.unseen()
+    def initial_fill(self) -> Floats:
+        return self.fill_values()
 
-    def unseen(self, series: int = 0) -> Floats:
+    def fill_values(self, series: int = 0) -> Floats:
         """What stands for a column of which nothing has been seen: its mean in training, or NaN, float64 [columns]."""
         if self.missing == "mask" and self.mean is not None:
             return np.array(self.mean[series], np.float64)
@@ -213,7 +213,7 @@ class Intake:
         )
         raise DataError(f"{at}: {what}; correct it, or leave it out as missing")
 
-    # ---- fixed scaling
+        # ---- fixed scaling
 
     def index(self, name: str | None) -> int:
         """The row of the statistics that a series has. Raises DataError for one that was not there in training."""
@@ -234,9 +234,9 @@ class Intake:
         return {name: i for i, name in enumerate(self.names or ())}
 
     @np.errstate(over="ignore", invalid="ignore")
-    def fixed(self, steps: Floats, series: int | Indices) -> Rows:
+    def scale_fixed(self, steps: Floats, series: int | Indices) -> Rows:
         """Treated steps [T, width] scaled by the statistics of a series, or each of its own [T]: float32 [T, width]; as
-        they are where the intake has no statistics.
+        they are where the transform has no statistics.
         """
         rows = steps.astype(np.float32)
         if self.mean is not None and self.deviation is not None:
@@ -244,28 +244,28 @@ class Intake:
             rows[:, :C] = (steps[:, :C] - self.mean[series]) / self.deviation[series]
         return rows
 
-    def fixed_frame(self, series: int | Indices, count: int = 1) -> Frame:
-        """The frame of `count` forecasts of a series that is scaled by its statistics, or each of its own [count]."""
-        assert self.answer, "a model that forecasts"
+    def fixed_scaling(self, series: int | Indices, count: int = 1) -> Scaling:
+        """The scaling of `count` forecasts of a series that is scaled by its statistics, or each of its own [count]."""
+        assert self.forecast, "a model that forecasts"
         assert self.mean is not None
         assert self.deviation is not None
-        centre, spread = (v[:, self.placed.target][series] for v in (self.mean, self.deviation))
+        centre, spread = (v[:, self.column_indices.target][series] for v in (self.mean, self.deviation))
         shape = (count, self.targets)
-        base = np.zeros((count, self.answer.chain_horizon, self.targets))
-        return Frame(np.broadcast_to(centre, shape), np.broadcast_to(spread, shape), base)
+        base = np.zeros((count, self.forecast.chain_horizon, self.targets))
+        return Scaling(np.broadcast_to(centre, shape), np.broadcast_to(spread, shape), base)
 
-    # ---- windows
+        # ---- windows
 
     @np.errstate(over="ignore", invalid="ignore")
-    def windows(self, steps: Floats, ends: Indices, behind: Indices | None = None) -> tuple[Rows, Frame]:
+    def windows(self, steps: Floats, ends: Indices, behind: Indices | None = None) -> tuple[Rows, Scaling]:
         """The windows that end with the treated steps `ends` [B].
 
         steps: float64 [T, width]. behind: how many steps there are up to each end, itself included [B]; None: a full
         window. Level and unit are taken off in float64. Returns rows float32 [B, length / segment, features], of
-        windows that are not full `Window.rows` of them and then zeros, and the frame of the forecasts.
+        windows that are not full `Window.rows` of them and then zeros, and the scaling of the forecasts.
         """
-        w, at = self.window, self.placed
-        assert w, "an intake with a window"
+        w, at = self.window, self.column_indices
+        assert w, "a transform with a window"
         behind = None if behind is None or (behind >= w.reach).all() else behind
         counts: Any = w.length if behind is None else w.counts(behind)[:, None]
         there: Any = None if behind is None else (np.arange(w.length) >= w.length - counts)[..., None]
@@ -288,7 +288,7 @@ class Intake:
         if behind is not None:
             places = (np.arange(K) - w.rows(behind)[:, None]) % K  # zeros behind the rows instead of ahead of them
             rows = np.take_along_axis(rows, places[..., None], 1)
-        return rows, Frame(centre[:, at.targets], spread[:, at.targets], self.base(steps, ends, behind))
+        return rows, Scaling(centre[:, at.targets], spread[:, at.targets], self.base(steps, ends, behind))
 
     def spreads(self, moved: Floats, mean: Floats | None, there: Flags | None, counts: Any) -> tuple[Floats, Floats]:
         """What multiplies forecasts of windows [B, length, own columns], 0 where one is constant, and what divides.
@@ -298,7 +298,7 @@ class Intake:
         assert self.window
         if mean is None or self.window.spread == "training":
             assert self.deviation is not None
-            spread = self.deviation[0:1, self.placed.own].repeat(len(moved), 0)
+            spread = self.deviation[0:1, self.column_indices.own].repeat(len(moved), 0)
             return spread, spread
         spread = np.sqrt(total(held(moved - mean[:, None], there) ** 2) / counts)
         spread = np.where(spread > FLAT * np.abs(moved).max(1), spread, 0.0)
@@ -308,24 +308,27 @@ class Intake:
         """What is added to forecasts: the targets a season before each step ahead, float64 [B, horizon, targets]; 0
         where no season is taken off.
         """
-        at = self.placed
+        at = self.column_indices
         if not len(at.before):
-            return np.zeros((len(ends), self.answer.chain_horizon if self.answer else 0, self.targets))
+            return np.zeros((len(ends), self.forecast.chain_horizon if self.forecast else 0, self.targets))
         found = np.asarray(steps[np.maximum(ends[:, None] + at.before, 0)][..., at.target])
         assert self.window
         return found if behind is None else np.where(self.window.seasonal(behind)[:, None, None], found, 0.0)
 
     @cached_property
-    def placed(self) -> Placed:
+    def column_indices(self) -> ColumnIndices:
         """Where the columns of each role stand, worked out once."""
         own, season = self.of("target", "past"), self.window.season if self.window else 0
-        ahead = np.arange(1, self.answer.chain_horizon + 1 if self.answer and season else 1)
-        return Placed(
-            span(self.of("target")), span(own), span([own.index(i) for i in self.of("target")]),
-            self.of("known", "static"), ahead - season * -(-ahead // max(1, season)),
-        )  # fmt: skip
+        ahead = np.arange(1, self.forecast.chain_horizon + 1 if self.forecast and season else 1)
+        return ColumnIndices(
+            span(self.of("target")),
+            span(own),
+            span([own.index(i) for i in self.of("target")]),
+            self.of("known", "static"),
+            ahead - season * -(-ahead // max(1, season)),
+        )
 
-    # ---- the model file
+        # ---- the model file
 
     def to_json(self) -> tuple[dict[str, Any], dict[str, Floats]]:
         """The `input` section of a document, and its tensors."""
@@ -337,25 +340,35 @@ class Intake:
             scale = {role: None if v is None else f"input.{role}" for role, v in statistics.items()}
             scale["names"] = None if self.names is None else list(self.names)
         section: dict[str, Any] = {
-            "kind": "series", "columns": list(self.columns), "roles": list(self.roles), "calendar": list(self.calendar),
-            "missing": self.missing, "scale": scale, "window": None if self.window is None else self.window.to_json(),
-            "answer": None if self.answer is None else {**vars(self.answer), "quantiles": list(self.answer.quantiles)},
+            "kind": "series",
+            "columns": list(self.columns),
+            "roles": list(self.roles),
+            "calendar": list(self.calendar),
+            "missing": self.missing,
+            "scale": scale,
+            "window": None if self.window is None else self.window.to_json(),
+            "answer": None
+            if self.forecast is None
+            else {**vars(self.forecast), "quantiles": list(self.forecast.quantiles)},
             "features": self.features,
-        }  # fmt: skip
+        }
         if self.zone is not None:
             rule = None if self.frequency is None else self.frequency.to_json()
             section["times"] = {"zone": self.zone or None, "frequency": rule}
         return section, tensors
 
     @classmethod
-    def from_json(cls, section: Mapping[str, Any], tensors: Mapping[str, npt.NDArray[Any]]) -> Intake:
-        """The intake of a valid `input` section and its tensors."""
+    def from_json(cls, section: Mapping[str, Any], tensors: Mapping[str, npt.NDArray[Any]]) -> SeriesTransform:
+        """The transform of a valid `input` section and its tensors."""
         made = cls(
-            tuple(section["columns"]), tuple(section["roles"]), tuple(section["calendar"]), section["missing"],
+            tuple(section["columns"]),
+            tuple(section["roles"]),
+            tuple(section["calendar"]),
+            section["missing"],
             window=None if section["window"] is None else Window(**section["window"]),
-        )  # fmt: skip
+        )
         if (answer := section["answer"]) is not None:
-            made = replace(made, answer=Answer(answer["horizon"], tuple(answer["quantiles"]), answer["head"]))
+            made = replace(made, forecast=ForecastSpec(answer["horizon"], tuple(answer["quantiles"]), answer["head"]))
         if (times := section.get("times")) is not None:
             rule = times["frequency"]
             made = replace(made, zone=times["zone"] or "", frequency=None if rule is None else Frequency(**rule))

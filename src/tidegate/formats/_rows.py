@@ -1,4 +1,4 @@
-"""What an export of a model of series is fed and gives, in words: only the layers are exported, not the intake."""
+"""What an export of a model of series is fed and gives, in words: only the layers are exported, not the transform."""
 
 from __future__ import annotations
 

@@ -24,9 +24,22 @@ if TYPE_CHECKING:
     from ..model import Model
 
 __all__ = [
-    "GRU", "LSTM", "RNN", "FinalStates", "GRUCell", "LSTMCell", "MinGRU", "Network", "Noise", "RNNCell", "Scale",
-    "Sequential", "convert", "engine", "run",
-]  # fmt: skip
+    "GRU",
+    "LSTM",
+    "RNN",
+    "FinalStates",
+    "GRUCell",
+    "LSTMCell",
+    "MinGRU",
+    "Network",
+    "Noise",
+    "RNNCell",
+    "Scale",
+    "Sequential",
+    "convert",
+    "engine",
+    "run",
+]
 
 
 def run(model: Model, x: Any, lengths: Any) -> tuple[Any, dict[str, Any]]:

@@ -14,7 +14,7 @@ import torch
 
 from ..errors import ModuleError
 from ..model import Model
-from ..oracle import Oracle
+from ..reference import Reference
 
 Floats = npt.NDArray[np.float64]
 CLOSE = 1e-9  # of float64 on both sides, relative to the largest number
@@ -31,7 +31,7 @@ class Reading(NamedTuple):
 
     def of(self, model: Model) -> Floats:
         """The same of the model in float64."""
-        found = Oracle(model).run(self.x.numpy(), self.lengths)[0]
+        found = Reference(model).run(self.x.numpy(), self.lengths)[0]
         if len(self.y) == 1:
             return found[self.lengths - 1, np.arange(len(self.lengths))][None]
         return np.where(self.within, found, 0.0)

@@ -14,7 +14,7 @@ from .modules import gru_dialect, lstm_dialect, rnn_dialect
 Tensor = torch.Tensor
 
 
-class CellModule(dialects.Speaker):
+class CellModule(dialects.DialectMixin):
     """What the modules of this file have in common; make one of those. fused: as in `modules.Recurrent`."""
 
     fused = True
@@ -108,9 +108,17 @@ class GRUCell(CellModule):
     """
 
     def __init__(
-        self, input_size: int, hidden_size: int, bias: bool = True, device: Any = None, dtype: Any = None, *,
-        reset: str = "after", update: str = "keep", norm: bool = False,
-    ) -> None:  # fmt: skip
+        self,
+        input_size: int,
+        hidden_size: int,
+        bias: bool = True,
+        device: Any = None,
+        dtype: Any = None,
+        *,
+        reset: str = "after",
+        update: str = "keep",
+        norm: bool = False,
+    ) -> None:
         super().__init__("gru", gru_dialect(reset, update, norm), input_size, hidden_size, bias, device, dtype)
         self.reset, self.update, self.norm = reset, update, norm
 
@@ -128,9 +136,16 @@ class LSTMCell(CellModule):
     """
 
     def __init__(
-        self, input_size: int, hidden_size: int, bias: bool = True, device: Any = None, dtype: Any = None, *,
-        peepholes: bool = False, norm: bool = False,
-    ) -> None:  # fmt: skip
+        self,
+        input_size: int,
+        hidden_size: int,
+        bias: bool = True,
+        device: Any = None,
+        dtype: Any = None,
+        *,
+        peepholes: bool = False,
+        norm: bool = False,
+    ) -> None:
         super().__init__("lstm", lstm_dialect(peepholes, norm), input_size, hidden_size, bias, device, dtype)
         self.peepholes, self.norm = peepholes, norm
 
@@ -147,8 +162,15 @@ class RNNCell(CellModule):
     """
 
     def __init__(
-        self, input_size: int, hidden_size: int, bias: bool = True, nonlinearity: str = "tanh", device: Any = None,
-        dtype: Any = None, *, norm: bool = False,
-    ) -> None:  # fmt: skip
+        self,
+        input_size: int,
+        hidden_size: int,
+        bias: bool = True,
+        nonlinearity: str = "tanh",
+        device: Any = None,
+        dtype: Any = None,
+        *,
+        norm: bool = False,
+    ) -> None:
         super().__init__("rnn", rnn_dialect(nonlinearity, norm), input_size, hidden_size, bias, device, dtype)
         self.nonlinearity, self.norm = nonlinearity, norm

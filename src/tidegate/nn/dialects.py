@@ -104,7 +104,7 @@ def decode(entry: Any) -> dict[str, str]:
     return found
 
 
-def told(dialect: Mapping[str, str]) -> str:
+def describe(dialect: Mapping[str, str]) -> str:
     return f"dialect {text(dialect)}" if dialect else "the default dialect"
 
 
@@ -117,10 +117,10 @@ def difference(found: dict[str, str], own: dict[str, str]) -> str:
         what = f'convert the weights: tidegate.nn.convert(state_dict, update="{own.get("update", "keep")}")'
     else:
         what = "only `update` can be converted; make the module in the dialect of its weights"
-    return f"the state_dict is of {told(found)}, the module of {told(own)}; {what}"
+    return f"the state_dict is of {describe(found)}, the module of {describe(own)}; {what}"
 
 
-class Speaker(Unscripted):
+class DialectMixin(Unscripted):
     """A module whose state_dict names its dialect by one entry, unless that is the default; see README.md."""
 
     def dialect_entry(self) -> dict[str, str]:
@@ -133,9 +133,15 @@ class Speaker(Unscripted):
             destination[prefix + ENTRY] = encode(own)
 
     def _load_from_state_dict(
-        self, state_dict: dict[str, Any], prefix: str, local_metadata: Any, strict: bool, missing_keys: list[str],
-        unexpected_keys: list[str], error_msgs: list[str],
-    ) -> None:  # fmt: skip
+        self,
+        state_dict: dict[str, Any],
+        prefix: str,
+        local_metadata: Any,
+        strict: bool,
+        missing_keys: list[str],
+        unexpected_keys: list[str],
+        error_msgs: list[str],
+    ) -> None:
         """Weights of another dialect are refused whole; torch raises what stands in error_msgs, strict or not."""
         rest = {k: v for k, v in state_dict.items() if k != prefix + ENTRY}
         if reason := self.refusal(state_dict, prefix):

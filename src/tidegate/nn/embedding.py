@@ -27,13 +27,13 @@ def embedded(table: Tensor, ids: Tensor, rate: float, random: np.random.Generato
     level, given = drawn(len(ids) * table.shape[1], rate, random)
     given = None if given is None else given.reshape(len(ids), table.shape[1])
 
-    def again(table: Tensor) -> Tensor:
+    def recompute(table: Tensor) -> Tensor:
         return dropped(torch.nn.functional.embedding(ids, table), level, given)
 
     if native and len(ids) and engine_room.takes(table):
-        found: Tensor = Embedding.apply(level, given, again, ids, table)  # type: ignore[no-untyped-call]
+        found: Tensor = Embedding.apply(level, given, recompute, ids, table)  # type: ignore[no-untyped-call]
         return found
-    return again(table)
+    return recompute(table)
 
 
 def drawn(count: int, rate: float, random: np.random.Generator) -> tuple[int, Random | None]:
@@ -54,24 +54,26 @@ def dropped(x: Tensor, level: int, random: Random | None) -> Tensor:
 
 
 class Embedding(torch.autograd.Function):
-    """level, random: of `drawn`; again: the same as a graph; ids [N]; table [rows, size]."""
+    """level, random: of `drawn`; recompute: the same as a graph; ids [N]; table [rows, size]."""
 
     @staticmethod
-    def forward(level: int, random: Random | None, again: Callable[..., Tensor], ids: Tensor, table: Tensor) -> Tensor:
+    def forward(
+        level: int, random: Random | None, recompute: Callable[..., Tensor], ids: Tensor, table: Tensor
+    ) -> Tensor:
         out = table.new_empty(len(ids), table.shape[1])
         _native.train_embed_forward(numbers(table), ids.numpy(), random, level, numbers(out))
         return out
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
-        ctx.level, ctx.random, ctx.again, ids, table = inputs
+        ctx.level, ctx.random, ctx.recompute, ids, table = inputs
         ctx.save_for_backward(ids, table)
 
     @staticmethod
     def backward(ctx: Any, dout: Tensor) -> tuple[Tensor | None, ...]:
         ids, table = ctx.saved_tensors
         if engine_room.as_graph(dout):
-            return (None,) * 4 + engine_room.by_graph(ctx.again, [table], (True,), dout)
+            return (None,) * 4 + engine_room.by_graph(ctx.recompute, [table], (True,), dout)
         rows, slots = np.unique(ids.numpy(), return_inverse=True)
         values = table.new_empty(len(rows), table.shape[1])
         _native.train_embed_backward(slots, ctx.random, ctx.level, numbers(dout), numbers(values))

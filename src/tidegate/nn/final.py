@@ -10,7 +10,7 @@ from torch.nn.utils.rnn import PackedSequence
 from ..errors import WrongShape, WrongType
 from . import packing
 from .arguments import plain
-from .entries import Entries
+from .packed import Packed
 from .transforms import Unscripted, tracing
 
 Tensor = torch.Tensor
@@ -72,7 +72,7 @@ def halves(last: Tensor, first: Tensor) -> Tensor:
     return torch.cat([last.chunk(2, -1)[0], first.chunk(2, -1)[1]], -1)
 
 
-def of_entries(y: Tensor, entries: Entries) -> Tensor:
+def of_entries(y: Tensor, entries: Packed) -> Tensor:
     """The same at each entry of a network: [N, 2 H] of outputs [N, 2 H]."""
     rows = torch.arange(len(entries.order))
     ends = entries.starts[entries.lengths[entries.order] - 1] + rows

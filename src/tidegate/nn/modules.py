@@ -11,14 +11,14 @@ import torch
 
 from .. import cells
 from . import arguments, dialects, recurrent, transforms
-from .native import elsewhere
+from .native import is_traced
 from .packing import Rows
 
 Tensor = torch.Tensor
 FROZEN: Final = "the number of steps, or of rows, of the example would be that of every later input"
 
 
-class Recurrent(dialects.Speaker):
+class Recurrent(dialects.DialectMixin):
     """What the modules of this file have in common; make one of those.
 
     fused: False runs every layer step by step by its tape (for tests). native: False leaves float32 on the CPU to
@@ -28,10 +28,22 @@ class Recurrent(dialects.Speaker):
     fused, native = True, True
 
     def __init__(
-        self, cell: str, dialect: dict[str, str], mode: str, input_size: int, hidden_size: int, num_layers: int,
-        bias: bool, batch_first: bool, dropout: float, bidirectional: bool, proj_size: int, residual: bool, device: Any,
+        self,
+        cell: str,
+        dialect: dict[str, str],
+        mode: str,
+        input_size: int,
+        hidden_size: int,
+        num_layers: int,
+        bias: bool,
+        batch_first: bool,
+        dropout: float,
+        bidirectional: bool,
+        proj_size: int,
+        residual: bool,
+        device: Any,
         dtype: Any,
-    ) -> None:  # fmt: skip
+    ) -> None:
         super().__init__()
         arguments.whole("input_size", input_size)
         arguments.whole("hidden_size", hidden_size)
@@ -72,7 +84,7 @@ class Recurrent(dialects.Speaker):
         """Which code runs: see `tidegate.nn.engine`."""
         if not self.fused:
             return "tape"
-        where, native = cast(Tensor, self.weight_ih_l0).device.type, self.native and not elsewhere()
+        where, native = cast(Tensor, self.weight_ih_l0).device.type, self.native and not is_traced()
         return recurrent.engine(self.cell.tape, self.dtype, where, native)
 
     @property
@@ -137,9 +149,15 @@ class Recurrent(dialects.Speaker):
                 state = None if first is None else {name: v[len(last)] for name, v in first.items()}
                 y, final = recurrent.last(
                     {"size": self.hidden_size, "inputs": x.shape[-1], "project": self.proj_size or None},
-                    self.cell.tape, self.weights(layer, direction), x, rows.sizes, state, direction != "", self.fused,
+                    self.cell.tape,
+                    self.weights(layer, direction),
+                    x,
+                    rows.sizes,
+                    state,
+                    direction != "",
+                    self.fused,
                     self.native,
-                )  # fmt: skip
+                )
                 outputs.append(y)
                 last.append(final)
             above = torch.cat(outputs, -1) if len(outputs) > 1 else outputs[0]
@@ -187,15 +205,26 @@ class GRU(Recurrent):
     """
 
     def __init__(
-        self, input_size: int, hidden_size: int, num_layers: int = 1, bias: bool = True, batch_first: bool = False,
-        dropout: float = 0.0, bidirectional: bool = False, device: Any = None, dtype: Any = None, *,
-        reset: str = "after", update: str = "keep", norm: bool = False, residual: bool = False, proj_size: None = None,
-    ) -> None:  # fmt: skip
+        self,
+        input_size: int,
+        hidden_size: int,
+        num_layers: int = 1,
+        bias: bool = True,
+        batch_first: bool = False,
+        dropout: float = 0.0,
+        bidirectional: bool = False,
+        device: Any = None,
+        dtype: Any = None,
+        *,
+        reset: str = "after",
+        update: str = "keep",
+        norm: bool = False,
+        residual: bool = False,
+        proj_size: None = None,
+    ) -> None:
         arguments.no_projection(proj_size, "GRU")
-        super().__init__(
-            "gru", gru_dialect(reset, update, norm), "GRU", input_size, hidden_size, num_layers, bias, batch_first,
-            dropout, bidirectional, 0, residual, device, dtype,
-        )  # fmt: skip
+        stack = input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional, 0, residual
+        super().__init__("gru", gru_dialect(reset, update, norm), "GRU", *stack, device, dtype)
         self.reset, self.update, self.norm = reset, update, norm
 
 
@@ -215,14 +244,24 @@ class LSTM(Recurrent):
     """
 
     def __init__(
-        self, input_size: int, hidden_size: int, num_layers: int = 1, bias: bool = True, batch_first: bool = False,
-        dropout: float = 0.0, bidirectional: bool = False, proj_size: int = 0, device: Any = None, dtype: Any = None, *,
-        peepholes: bool = False, norm: bool = False, residual: bool = False,
-    ) -> None:  # fmt: skip
-        super().__init__(
-            "lstm", lstm_dialect(peepholes, norm), "LSTM", input_size, hidden_size, num_layers, bias, batch_first,
-            dropout, bidirectional, proj_size, residual, device, dtype,
-        )  # fmt: skip
+        self,
+        input_size: int,
+        hidden_size: int,
+        num_layers: int = 1,
+        bias: bool = True,
+        batch_first: bool = False,
+        dropout: float = 0.0,
+        bidirectional: bool = False,
+        proj_size: int = 0,
+        device: Any = None,
+        dtype: Any = None,
+        *,
+        peepholes: bool = False,
+        norm: bool = False,
+        residual: bool = False,
+    ) -> None:
+        stack = input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional, proj_size, residual
+        super().__init__("lstm", lstm_dialect(peepholes, norm), "LSTM", *stack, device, dtype)
         self.peepholes, self.norm = peepholes, norm
 
 
@@ -240,15 +279,25 @@ class RNN(Recurrent):
     """
 
     def __init__(
-        self, input_size: int, hidden_size: int, num_layers: int = 1, nonlinearity: str = "tanh", bias: bool = True,
-        batch_first: bool = False, dropout: float = 0.0, bidirectional: bool = False, device: Any = None,
-        dtype: Any = None, *, norm: bool = False, residual: bool = False, proj_size: None = None,
-    ) -> None:  # fmt: skip
+        self,
+        input_size: int,
+        hidden_size: int,
+        num_layers: int = 1,
+        nonlinearity: str = "tanh",
+        bias: bool = True,
+        batch_first: bool = False,
+        dropout: float = 0.0,
+        bidirectional: bool = False,
+        device: Any = None,
+        dtype: Any = None,
+        *,
+        norm: bool = False,
+        residual: bool = False,
+        proj_size: None = None,
+    ) -> None:
         arguments.no_projection(proj_size, "RNN")
-        super().__init__(
-            "rnn", rnn_dialect(nonlinearity, norm), f"RNN_{nonlinearity.upper()}", input_size, hidden_size, num_layers,
-            bias, batch_first, dropout, bidirectional, 0, residual, device, dtype,
-        )  # fmt: skip
+        stack = input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional, 0, residual
+        super().__init__("rnn", rnn_dialect(nonlinearity, norm), f"RNN_{nonlinearity.upper()}", *stack, device, dtype)
         self.nonlinearity, self.norm = nonlinearity, norm
 
 
@@ -267,15 +316,24 @@ class MinGRU(Recurrent):
     """
 
     def __init__(
-        self, input_size: int, hidden_size: int, num_layers: int = 1, bias: bool = True, batch_first: bool = False,
-        dropout: float = 0.0, bidirectional: bool = False, device: Any = None, dtype: Any = None, *, norm: bool = False,
-        residual: bool = False, proj_size: None = None,
-    ) -> None:  # fmt: skip
+        self,
+        input_size: int,
+        hidden_size: int,
+        num_layers: int = 1,
+        bias: bool = True,
+        batch_first: bool = False,
+        dropout: float = 0.0,
+        bidirectional: bool = False,
+        device: Any = None,
+        dtype: Any = None,
+        *,
+        norm: bool = False,
+        residual: bool = False,
+        proj_size: None = None,
+    ) -> None:
         arguments.no_projection(proj_size, "MinGRU")
-        super().__init__(
-            "mingru", normed(norm), "MINGRU", input_size, hidden_size, num_layers, bias, batch_first, dropout,
-            bidirectional, 0, residual, device, dtype,
-        )  # fmt: skip
+        stack = input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional, 0, residual
+        super().__init__("mingru", normed(norm), "MINGRU", *stack, device, dtype)
         self.norm = norm
 
 

@@ -21,7 +21,7 @@ from ..tape import Tape
 from . import transforms
 
 Tensor = torch.Tensor
-Again = Callable[..., tuple[Tensor, Tensor]]
+Recompute = Callable[..., tuple[Tensor, Tensor]]
 
 # The native engine's name of a cell, and the cell and dialect whose tape it computes.
 UNNORMED: tuple[tuple[str, str, tuple[tuple[str, str], ...]], ...] = (
@@ -68,10 +68,10 @@ def takes(x: Tensor, *others: Tensor) -> bool:
         v.dtype == torch.float32 and v.device.type == "cpu" and v.layout == torch.strided and type(v) in PLAIN
         for v in given
     )
-    return plain and not elsewhere() and x.numel() > 0
+    return plain and not is_traced() and x.numel() > 0
 
 
-def elsewhere() -> bool:
+def is_traced() -> bool:
     """Whether torch itself is to run all there is now: while it compiles, traces or transforms, as then it sees its own
     operations alone, and where autocast chooses the numbers.
     """
@@ -79,18 +79,18 @@ def elsewhere() -> bool:
 
 
 def run(
-    cell: str, x: Tensor, rows: npt.NDArray[np.int64], first: Tensor, t: Mapping[str, Tensor], again: Again
+    cell: str, x: Tensor, rows: npt.NDArray[np.int64], first: Tensor, t: Mapping[str, Tensor], recompute: Recompute
 ) -> tuple[Tensor, Tensor]:
     """Outputs [..., H], and the states [S, B, H] after each row's last step.
 
     cell: a name of `CELLS`. x [..., inputs]: step after step, rows[k] of the rows (the first ones) have a step k. first
     [S, B, H]: states before the first step. t: W, R, where there are biases b, c, and where the cell has parameters of
-    its own own [O, H], in the order of `own_names`. again: the same by the tape, of (x, first, W, R, b, c, own).
+    its own own [O, H], in the order of `own_names`. recompute: the same by the tape, of (x, first, W, R, b, c, own).
     """
     R = t["R"] if "R" in t else x.new_empty(0, first.shape[2])  # of a cell without recurrent maps
     given = (x, first, t["W"], R, t.get("b"), t.get("c"), t.get("own"))
     keep = torch.is_grad_enabled() and any(v is not None and v.requires_grad for v in given)
-    y, last, _ = Recurrence.apply((target_name(), cell), rows, keep, again, *given)  # type: ignore[no-untyped-call]
+    y, last, _ = Recurrence.apply((target_name(), cell), rows, keep, recompute, *given)  # type: ignore[no-untyped-call]
     return y, last
 
 
@@ -99,22 +99,23 @@ class Recurrence(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        runs: tuple[str, str], rows: npt.NDArray[np.int64], keep: bool, again: Again, *given: Tensor | None
+        runs: tuple[str, str], rows: npt.NDArray[np.int64], keep: bool, recompute: Recompute, *given: Tensor | None
     ) -> tuple[Tensor, Tensor, Tensor]:
         x, first, W, R, b, c, own = given
         assert x is not None
         assert first is not None
         (target, cell), H = runs, first.shape[2]
         y, last = x.new_empty(*x.shape[:-1], H), first.new_empty(first.shape)
-        saved = x.new_empty(y.numel() // H if keep else 0, _native.train_saved(target, cell, H))
-        written: dict[str, Any] = {"y": flat(y), "last": numbers(last), "saved": numbers(saved) if keep else None}
+        saved = x.new_empty(y.numel() // H if keep else 0, _native.train_saved_size(target, cell, H))
+        written: dict[str, Any] = {"y": flat(y), "final_states": numbers(last)}
+        written["saved"] = numbers(saved) if keep else None
         read = arrays(x, rows, first, W, b, R, c, own)
         _native.train_forward(target, cell, **read, **written, threads=torch.get_num_threads())
         return y, last, saved
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor, Tensor]) -> None:
-        ctx.runs, ctx.rows, _, ctx.again, *given = inputs
+        ctx.runs, ctx.rows, _, ctx.recompute, *given = inputs
         y, _, saved = output
         ctx.mark_non_differentiable(saved)
         ctx.set_materialize_grads(False)  # the saved gates would be given zeros of their size
@@ -127,18 +128,25 @@ class Recurrence(torch.autograd.Function):
         dlast = torch.zeros_like(given[1]) if dlast is None else dlast
         needed = ctx.needs_input_grad[4:]
         if as_graph(dy, dlast):
-            return (None,) * 4 + by_graph(ctx.again, given, needed, dy, dlast)
+            return (None,) * 4 + by_graph(ctx.recompute, given, needed, dy, dlast)
         (target, cell), (x, first, W, R, b, c, own) = ctx.runs, given
         read = arrays(x, ctx.rows, first, W, b, R, c, own)
-        shapes = {"dx": x.shape, "dfirst": first.shape, "dW": W.shape, "dR": R.shape, "db": W.shape[:1]}
-        shapes |= {"dc": R.shape[:1], "down": read["own"].shape}
+        shapes = {"dx": x.shape, "dinitial_states": first.shape, "dW": W.shape, "dR": R.shape, "db": W.shape[:1]}
+        shapes |= {"dc": R.shape[:1], "dparams": read["params"].shape}
         made = {name: W.new_empty(shape) for name, shape in shapes.items()}
         written: dict[str, Any] = {name: numbers(v) for name, v in made.items()}
         written["dx"] = flat(made["dx"]) if needed[0] else None
         _native.train_backward(
-            target, cell, **read, y=flat(y), saved=numbers(saved), dy=flat(dy), dlast=numbers(dlast),
-            **written, threads=torch.get_num_threads(),
-        )  # fmt: skip
+            target,
+            cell,
+            **read,
+            y=flat(y),
+            saved=numbers(saved),
+            dy=flat(dy),
+            dfinal_states=numbers(dlast),
+            **written,
+            threads=torch.get_num_threads(),
+        )
         return (None,) * 4 + tuple(v if need else None for v, need in zip(made.values(), needed, strict=True))
 
 
@@ -155,7 +163,7 @@ def as_graph(*gradients: Tensor) -> bool:
 
 
 def by_graph(
-    again: Callable[..., Any], given: list[Tensor | None], needed: tuple[bool, ...], *gradients: Tensor
+    recompute: Callable[..., Any], given: list[Tensor | None], needed: tuple[bool, ...], *gradients: Tensor
 ) -> tuple[Tensor | None, ...]:
     """The gradients once more, as a graph that can itself be differentiated.
 
@@ -166,7 +174,7 @@ def by_graph(
 
     def of_asked(*values: Tensor) -> Any:
         found = dict(zip(asked, values, strict=True))
-        return again(*(found.get(k, v) for k, v in enumerate(given)))
+        return recompute(*(found.get(k, v) for k, v in enumerate(given)))
 
     with torch.autocast("cpu", enabled=False):
         pull: Any = torch.func.vjp(of_asked, *(given[k] for k in asked))[1]
@@ -199,5 +207,5 @@ def arrays(
     """What both ways read, by the native functions' names; absent biases are zeros, absent parameters none."""
     b, c = (v.new_zeros(v.shape[0]) if bias is None else bias for v, bias in ((W, b), (R, c)))
     of_its_own = np.empty((0, first.shape[2]), np.float32) if own is None else numbers(own)
-    read = {"first": first, "W": W, "b": b, "R": R, "c": c}
-    return {"rows": rows, "x": flat(x), "own": of_its_own, **{name: numbers(v) for name, v in read.items()}}
+    read = {"initial_states": first, "W": W, "b": b, "R": R, "c": c}
+    return {"batch_sizes": rows, "x": flat(x), "params": of_its_own, **{name: numbers(v) for name, v in read.items()}}

@@ -13,13 +13,13 @@ import torch
 from .. import layers
 from ..tape import Tape
 from . import transforms
+from .bidirectional import both_ways, convolution, one_way_round, pasts
 from .embedding import drawn, dropped, embedded
-from .entries import Entries
 from .final import of_entries
 from .ops import TorchOps
+from .packed import Packed
 from .pooling import pool
 from .recurrent import sequence
-from .windows import both_ways, convolution, one_way_round, pasts
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Noise:
 class Body:
     """The outputs [N, width] of every layer up to the pool, over whole rows."""
 
-    entries: Entries
+    entries: Packed
     outputs: list[torch.Tensor]
 
 
@@ -53,23 +53,25 @@ class Network(transforms.Unscripted):
     ) -> None:
         super().__init__()
         self.layers, self.tapes, self.fused, self.native = document_layers, tapes, fused, native
-        self.rooms = [layers.load(layer["kind"]) for layer in document_layers]
+        self.layer_modules = [layers.load(layer["kind"]) for layer in document_layers]
         self.names: list[dict[str, str]] = [dict(layer["tensors"]) for layer in document_layers]
         kinds = [layer["kind"] for layer in document_layers]
         self.whole_window = layers.whole_window(document_layers)
         self.pooled = kinds.index("pool") if "pool" in kinds else len(kinds)
-        for layer, room in zip(document_layers, self.rooms, strict=True):
-            for role, shape in room.tensors(layer, tapes).items():
+        for layer, module in zip(document_layers, self.layer_modules, strict=True):
+            for role, shape in module.tensors(layer, tapes).items():
                 key = parameter_name(layer["tensors"][role])
                 learnt = is_learnt(layer, role)
                 self.register_parameter(key, torch.nn.Parameter(torch.zeros(shape), requires_grad=learnt))
 
     def __getstate__(self) -> dict[str, Any]:
-        return {name: value for name, value in self.__dict__.items() if name != "rooms"}  # no module can be pickled
+        return {
+            name: value for name, value in self.__dict__.items() if name != "layer_modules"
+        }  # no module can be pickled
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(state)  # type: ignore[no-untyped-call]
-        self.rooms = [layers.load(layer["kind"]) for layer in self.layers]
+        self.layer_modules = [layers.load(layer["kind"]) for layer in self.layers]
 
     def weights(self, i: int) -> dict[str, torch.Tensor]:
         return {role: getattr(self, parameter_name(name)) for role, name in self.names[i].items()}
@@ -134,7 +136,7 @@ class Network(transforms.Unscripted):
         """
         if transforms.tracing():
             transforms.refuse(self, "traced", "the lengths of the example would be those of every later input")
-        body = Body(Entries(lengths), [])
+        body = Body(Packed(lengths), [])
         x, outputs = body.entries.taken(x), body.outputs
         for i in range(self.pooled):
             if noise and i and i == len(self.layers) - 1:  # the last layer, where no pool stands before it
@@ -181,7 +183,7 @@ class Network(transforms.Unscripted):
             return torch.as_tensor(TorchOps.affine(x, t["weight"], t["bias"]))
         return None
 
-    def plain(self, i: int, x: torch.Tensor, entries: Entries) -> torch.Tensor:
+    def plain(self, i: int, x: torch.Tensor, entries: Packed) -> torch.Tensor:
         """Layer i's own output, over entries x [N, ...] or, behind a pool, over x [..., width]."""
         layer, t = self.layers[i], self.weights(i)
         if layer["kind"] == "recurrent":
@@ -192,7 +194,7 @@ class Network(transforms.Unscripted):
             return of_entries(x, entries)
         if layer["kind"] == "conv":
             return convolution(layer, t, x, entries)
-        y, _ = self.rooms[i].step(TorchOps, layer, self.tapes, t, {}, x, None)
+        y, _ = self.layer_modules[i].step(TorchOps, layer, self.tapes, t, {}, x, None)
         return torch.as_tensor(y)
 
     def run(self, x: torch.Tensor, lengths: torch.Tensor) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
@@ -202,7 +204,7 @@ class Network(transforms.Unscripted):
         """
         states: dict[str, torch.Tensor] = {}
         outputs: list[torch.Tensor] = []
-        entries = Entries(lengths)
+        entries = Packed(lengths)
         x = entries.padded(entries.taken(x))
         for i, layer in enumerate(self.layers):
             x, every = self.with_states(i, x, entries)
@@ -213,13 +215,13 @@ class Network(transforms.Unscripted):
                 states.update({f"layers.{i}.{name}": v for name, v in every.items()})
         return x, states
 
-    def with_states(self, i: int, x: torch.Tensor, entries: Entries) -> tuple[torch.Tensor, Mapping[str, torch.Tensor]]:
+    def with_states(self, i: int, x: torch.Tensor, entries: Packed) -> tuple[torch.Tensor, Mapping[str, torch.Tensor]]:
         """Layer i's own output over x [T, B, ...], and its states after every step."""
         layer, t = self.layers[i], self.weights(i)
         if layer["kind"] == "recurrent":
             return sequence(layer, self.tapes[layer["tape"]], t, x, self.fused, native=self.native)
         if layer["kind"] == "pool":
-            return pool_steps(self.rooms[i], layer, t, x)
+            return pool_steps(self.layer_modules[i], layer, t, x)
         y = entries.padded(self.plain(i, entries.taken(x), entries))
         return y, pasts(layer, x) if layer["kind"] == "conv" else {}
 
@@ -256,14 +258,14 @@ def drop(x: torch.Tensor, rate: float, random: np.random.Generator) -> torch.Ten
 
 
 def pool_steps(
-    room: Any, layer: dict[str, Any], t: dict[str, torch.Tensor], x: torch.Tensor
+    module: Any, layer: dict[str, Any], t: dict[str, torch.Tensor], x: torch.Tensor
 ) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
     """The pool after every step, and its states after every step."""
-    declared = room.state(layer, {})
+    declared = module.state(layer, {})
     s = {name: x.new_full((x.shape[1], *shape), fill) for name, (shape, fill) in declared.items()}
     outputs, states = [], []
     for k in range(x.shape[0]):
-        y, s = room.step(TorchOps, layer, {}, t, s, x[k], k + 1)
+        y, s = module.step(TorchOps, layer, {}, t, s, x[k], k + 1)
         outputs.append(y)
         states.append(s)
     return torch.stack(outputs), {n: torch.stack([s[n] for s in states]) for n in s}

@@ -15,8 +15,14 @@ class TorchOps:
 
     add, sub, mul, div = torch.add, torch.sub, torch.mul, torch.div
     neg, abs, exp, sigmoid, tanh, relu, sqrt = (
-        torch.neg, torch.abs, torch.exp, torch.sigmoid, torch.tanh, torch.relu, torch.sqrt,
-    )  # fmt: skip
+        torch.neg,
+        torch.abs,
+        torch.exp,
+        torch.sigmoid,
+        torch.tanh,
+        torch.relu,
+        torch.sqrt,
+    )
 
     @staticmethod
     def minimum(a: Any, b: Any) -> torch.Tensor:

@@ -12,16 +12,16 @@ import torch
 from .. import _native
 from ..layers.pool import OVER
 from . import native as engine_room
-from .entries import Entries
 from .native import numbers, target_name
 from .ops import TorchOps
+from .packed import Packed
 
 Tensor = torch.Tensor
 Tensors = dict[str, Tensor]
 Layer = dict[str, Any]
 
 
-def pool(layer: Layer, t: Tensors, x: Tensor, entries: Entries, ends: list[Tensor], native: bool = True) -> Tensor:
+def pool(layer: Layer, t: Tensors, x: Tensor, entries: Packed, ends: list[Tensor], native: bool = True) -> Tensor:
     """What a pool arrives at after the first `ends` steps of each row: [K, B, width], rows in the caller's order.
 
     x: entries [N, size]. ends: K times int64 [B], from 1 to a row's length. native: whether the native engine may run,
@@ -31,17 +31,17 @@ def pool(layer: Layer, t: Tensors, x: Tensor, entries: Entries, ends: list[Tenso
     weights = [t["score"].flatten(), t["score_bias"]] if "attention" in layer["over"] else []
     if native and engine_room.takes(x, *weights):
 
-        def again(x: Tensor, *weights: Tensor) -> Tensor:
+        def recompute(x: Tensor, *weights: Tensor) -> Tensor:
             return closed(layer["over"], x, weights, entries, where)
 
         over = np.array([OVER.index(kind) for kind in layer["over"]], np.int32)
-        out = Pool.apply(over, entries.sizes, where, again, x, *weights)  # type: ignore[no-untyped-call]
+        out = Pool.apply(over, entries.sizes, where, recompute, x, *weights)  # type: ignore[no-untyped-call]
     else:
         out = closed(layer["over"], x, tuple(weights), entries, where)
     return torch.as_tensor(out).index_select(1, entries.place)
 
 
-def closed(over: list[str], x: Tensor, weights: tuple[Tensor, ...], entries: Entries, ends: Tensor) -> Tensor:
+def closed(over: list[str], x: Tensor, weights: tuple[Tensor, ...], entries: Packed, ends: Tensor) -> Tensor:
     """The same in closed form, rows in the order of entries. Masks select, never blend."""
     padded, found = entries.longest_first(x), []
     for end in ends:
@@ -64,11 +64,11 @@ def one(kind: str, x: Tensor, behind: Tensor, end: Tensor, weights: tuple[Tensor
 
 
 class Pool(torch.autograd.Function):
-    """over: numbers of the pools; sizes [T]; ends [K, B]; again: the same as a graph; x; attention's score and bias."""
+    """over: numbers of the pools; sizes [T]; ends [K, B]; recompute: the same; x; attention's weights."""
 
     @staticmethod
     def forward(
-        over: Any, sizes: Tensor, ends: Tensor, again: Callable[..., Tensor], x: Tensor, *weights: Tensor
+        over: Any, sizes: Tensor, ends: Tensor, recompute: Callable[..., Tensor], x: Tensor, *weights: Tensor
     ) -> Tensor:
         out = x.new_empty(*ends.shape, len(over) * x.shape[1])
         read = arrays(over, sizes, ends, x, weights)
@@ -77,7 +77,7 @@ class Pool(torch.autograd.Function):
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
-        ctx.over, ctx.sizes, ctx.ends, ctx.again, *given = inputs
+        ctx.over, ctx.sizes, ctx.ends, ctx.recompute, *given = inputs
         ctx.save_for_backward(*given, output)
 
     @staticmethod
@@ -85,14 +85,18 @@ class Pool(torch.autograd.Function):
         *given, out = ctx.saved_tensors
         needed = ctx.needs_input_grad[4:]
         if engine_room.as_graph(dout):
-            return (None,) * 4 + engine_room.by_graph(ctx.again, given, needed, dout)
+            return (None,) * 4 + engine_room.by_graph(ctx.recompute, given, needed, dout)
         x, *weights = given
         made = [x.new_empty(x.shape), x.new_zeros(x.shape[1]), x.new_zeros(1)]
         written: dict[str, Any] = dict(zip(("dx", "dscore", "dbias"), map(numbers, made), strict=True))
         _native.train_pool_backward(
-            target_name(), **arrays(ctx.over, ctx.sizes, ctx.ends, x, weights), out=numbers(out), dout=numbers(dout),
-            **written, threads=torch.get_num_threads(),
-        )  # fmt: skip
+            target_name(),
+            **arrays(ctx.over, ctx.sizes, ctx.ends, x, weights),
+            out=numbers(out),
+            dout=numbers(dout),
+            **written,
+            threads=torch.get_num_threads(),
+        )
         return (None,) * 4 + tuple(v if need else None for v, need in zip(made, needed, strict=False))
 
 
@@ -103,5 +107,5 @@ Pool.forward.__signature__ = inspect.signature(Pool.forward)  # type: ignore[att
 def arrays(over: Any, sizes: Tensor, ends: Tensor, x: Tensor, weights: Any) -> dict[str, Any]:
     """What both ways read, by the native functions' names."""
     score, bias = (numbers(weights[0]), float(weights[1].detach())) if weights else (None, 0.0)
-    read = {"x": numbers(x), "rows": sizes.numpy(), "ends": ends.contiguous().numpy(), "over": over}
+    read = {"x": numbers(x), "batch_sizes": sizes.numpy(), "ends": ends.contiguous().numpy(), "over": over}
     return {**read, "score": score, "score_bias": bias}

@@ -83,7 +83,7 @@ def sequence(
     start, fused = flat(layer, tape, x, x.shape[1], state), fused and not by_tape()
     if fused and (found := by_whole_rows(layer, tape, t, x, None, start, native)):
         y, _ = found
-        return y, Late(tuple(tape.state), {"h": y}, lambda: by_equation(layer, tape, t, x, state)[1])
+        return y, LazyStates(tuple(tape.state), {"h": y}, lambda: by_equation(layer, tape, t, x, state)[1])
     if fused and is_linear(tape):
         y, every = scan.solved(tape, *bound(layer, tape, t, x), start)
         return y, shaped(layer, tape, every)
@@ -149,7 +149,7 @@ def by_native(
     rows = np.full(x.shape[0], x.shape[1], np.int64) if sizes is None else sizes.numpy()
     names = engine_room.own_names(tape)
 
-    def again(x: torch.Tensor, first: torch.Tensor, *weights: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    def recompute(x: torch.Tensor, first: torch.Tensor, *weights: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         *shared, own = weights
         roles = {role: v for role, v in zip(("W", "R", "b", "c"), shared, strict=True) if v is not None}
         roles |= {f"p.{name}": own[k] for k, name in enumerate(names)}
@@ -160,7 +160,7 @@ def by_native(
     states = [start[name] for name in tape.state]
     first = torch.stack(states) if len(states) > 1 else states[0].unsqueeze(0)
     t = {**t, "own": torch.stack([t[f"p.{name}"] for name in names])} if names else t
-    y, s = engine_room.run(cell, x, rows, first, t, again)
+    y, s = engine_room.run(cell, x, rows, first, t, recompute)
     return y, dict(zip(tape.state, s, strict=True))
 
 
@@ -174,13 +174,13 @@ def by_kernel(
     ahead, behind = ((x, hx), (False,)) if sizes is None else ((x, sizes, hx), ())
     kernel: Callable[..., Any] = getattr(torch._VF, name)
     learns = torch.is_grad_enabled() or torch._C._is_tracing()  # what is traced may be trained, and is compared without
-    with no_news() if tape.projected else nullcontext():
+    with ignore_warning() if tape.projected else nullcontext():
         y, *final = kernel(*ahead, weights, "b" in t, 1, 0.0, learns, False, *behind)
     return y, {name: v[0] for name, v in zip(tape.state, final, strict=True)}
 
 
 @contextmanager
-def no_news() -> Iterator[None]:
+def ignore_warning() -> Iterator[None]:
     """Without torch's warning that oneDNN has no projection: another of its kernels runs, and nothing can be done."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "LSTM with projections is not supported with oneDNN")
@@ -260,7 +260,7 @@ def shaped(layer: Layer, tape: Tape, states: Tensors) -> Tensors:
     return {name: v.reshape(*v.shape[:-1], *concrete(tape.state[name], *sizes)) for name, v in states.items()}
 
 
-class Late(Mapping[str, torch.Tensor]):
+class LazyStates(Mapping[str, torch.Tensor]):
     """States of every step; those that a kernel keeps to itself are made by the tape when first asked for."""
 
     def __init__(self, names: tuple[str, ...], known: Tensors, make: Callable[[], Tensors]) -> None:

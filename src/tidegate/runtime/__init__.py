@@ -2,10 +2,10 @@
 
 from .engine import compile
 from .forecast import Forecast
+from .offline import Staged, runner
 from .pool import Pool
 from .predictor import Predictor, load
 from .scores import Scores
-from .stages import Staged, runner
 from .state import State
 from .stream import Stream
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from .. import _native
 from ..document import state_schema
-from ..errors import ModelFileError, OptionError, TargetError, located
+from ..errors import ModelFileError, OptionError, TargetError, error_context
 from ..layers import whole_window
 from ..layers.recurrent import sizes
 from ..model import Model
@@ -34,9 +34,9 @@ def target_name(target: str | None, precision: str = FLOAT32) -> str:
         raise TargetError(str(error)) from error
     if chosen not in _native.targets(precision):
         known = ", ".join(_native.targets(precision))
-        built = chosen in _native.compiled(precision)
+        built = chosen in _native.compiled_targets(precision)
         why = "this machine cannot run it" if built else "this build has none of that name"
-        if chosen in _native.compiled(COMPUTE_BF16) and not built:
+        if chosen in _native.compiled_targets(COMPUTE_BF16) and not built:
             why = "it is for compute=bf16 alone"
         raise TargetError(f"target {chosen!r}: {why}; choose one of {known}")
     return chosen
@@ -101,7 +101,7 @@ def assembled(chain: list[Part], tapes: Tapes, by: Means, first: int = 0) -> _na
 
 @contextmanager
 def refusals(place: str) -> Iterator[None]:
-    with located(place):
+    with error_context(place):
         try:
             yield
         except ValueError as error:
@@ -129,12 +129,23 @@ def recurrent(engine: _native.Engine, tapes: Tapes, layer: Layer, t: Tensors, of
     tape, (H, P) = tapes[layer["tape"]], sizes(layer)
     code = tape.encode(H, P)
     engine.recurrent(
-        code.tape, code.consts, code.widths, len(tape.gates), code.output, code.next,
+        code.tape,
+        code.consts,
+        code.widths,
+        len(tape.gates),
+        code.output,
+        code.next,
         np.array([offsets[name] for name in tape.state], np.int32),
         np.array([width(shape, H, P) for shape in tape.state.values()], np.int32),
-        t["W"], t["b"], t["R"], t["c"], [t[f"p.{name}"].reshape(-1) for name in tape.params],
-        H, layer.get("add", -1), t.get("Q"),
-    )  # fmt: skip
+        t["W"],
+        t["b"],
+        t["R"],
+        t["c"],
+        [t[f"p.{name}"].reshape(-1) for name in tape.params],
+        H,
+        layer.get("add", -1),
+        t.get("Q"),
+    )
 
 
 def pool(engine: _native.Engine, tapes: Tapes, layer: Layer, t: Tensors, offsets: Offsets) -> None:
@@ -153,6 +164,12 @@ def softmax(engine: _native.Engine, tapes: Tapes, layer: Layer, t: Tensors, offs
 
 
 BUILDERS: dict[str, Callable[..., None]] = {
-    "embed": embed, "dense": dense, "conv": conv, "norm": norm, "recurrent": recurrent, "pool": pool, "scale": scale,
+    "embed": embed,
+    "dense": dense,
+    "conv": conv,
+    "norm": norm,
+    "recurrent": recurrent,
+    "pool": pool,
+    "scale": scale,
     "softmax": softmax,
-}  # fmt: skip
+}

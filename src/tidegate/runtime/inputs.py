@@ -1,8 +1,8 @@
 """From what a user has to the engine's steps: text to token ids, numbers to rows of features.
 
-All kinds have `feed(x, pending, time) -> (steps, pending)` and `flush(pending) -> steps`, pure functions, so that
-whoever calls them can look at everything before anything changes. `pending` is what the kind keeps of a stream beside
-the block, a value that never changes; `stored` and `revived` are the way to bytes and back.
+All kinds have `feed(x, input_state, time) -> (steps, input_state)` and `flush(input_state) -> steps`. Both are pure
+functions, so a caller can check everything before anything changes. `input_state` is what the kind keeps of a stream
+beside the block. It is immutable; `to_bytes` and `from_bytes` convert it.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from ..errors import DataError, ModelFileError, StateError, located
+from ..errors import DataError, ModelFileError, StateError, error_context
 from ..features.text import Tokenizer, Vocabulary, encode
 from ..model import Model
 
@@ -31,20 +31,20 @@ class Input(ABC):
     nothing = "no step"
 
     @abstractmethod
-    def fresh(self, series: str | None = None) -> Any:
-        """What is pending of a new stream. series: its name. Raises DataError for a name where none is needed."""
+    def init(self, series: str | None = None) -> Any:
+        """What is input_state of a new stream. series: its name. Raises DataError for a name where none is needed."""
 
     @abstractmethod
-    def emptied(self, pending: Any) -> Any:
-        """What is pending of a stream that forgets its message."""
+    def reset(self, input_state: Any) -> Any:
+        """What is input_state of a stream that forgets its message."""
 
     @abstractmethod
-    def feed(self, x: Any, pending: Any, time: Any = None) -> tuple[Steps, Any]:
-        """The steps that are complete after `x`, and what is then pending. Raises DataError."""
+    def feed(self, x: Any, input_state: Any, time: Any = None) -> tuple[Steps, Any]:
+        """The steps that are complete after `x`, and what is then input_state. Raises DataError."""
 
     @abstractmethod
-    def flush(self, pending: Any) -> Steps:
-        """The steps that an end makes of what is pending."""
+    def flush(self, input_state: Any) -> Steps:
+        """The steps that an end makes of what is input_state."""
 
     @abstractmethod
     def whole(self, x: Any, times: Any = None, series: str | None = None) -> Steps:
@@ -55,73 +55,73 @@ class Input(ABC):
         """One step of each of n streams. Raises DataError."""
 
     @abstractmethod
-    def warm(self, steps: int) -> bool:
+    def is_ready(self, steps: int) -> bool:
         """Whether there is an answer after so many steps."""
 
     @abstractmethod
-    def why(self, steps: int) -> str:
+    def not_ready_reason(self, steps: int) -> str:
         """Why there is none."""
 
     @abstractmethod
-    def stored(self, pending: Any) -> bytes:
-        """What is pending, as a state keeps it."""
+    def to_bytes(self, input_state: Any) -> bytes:
+        """What is input_state, as a state keeps it."""
 
     @abstractmethod
-    def revived(self, pending: bytes, steps: int) -> Any:
+    def from_bytes(self, input_state: bytes, steps: int) -> Any:
         """What `stored` made bytes of, of a stream of so many steps. Raises StateError for bytes of another model."""
 
 
 class Plain(Input):
-    """What all kinds but series share: `pending` is bytes, every step counts, and nothing is named or timed."""
+    """What all kinds but series share: `input_state` is bytes, every step counts, and nothing is named or timed."""
 
     reason = NO_STEP
 
-    def fresh(self, series: str | None = None) -> bytes:
+    def init(self, series: str | None = None) -> bytes:
         if series is not None:
             raise DataError(f"the series {series!r} is named, and this model takes none; leave the name out")
         return b""
 
-    def emptied(self, pending: bytes) -> bytes:
+    def reset(self, input_state: bytes) -> bytes:
         return b""
 
-    def feed(self, x: Any, pending: bytes, time: Any = None) -> tuple[Steps, bytes]:
+    def feed(self, x: Any, input_state: bytes, time: Any = None) -> tuple[Steps, bytes]:
         if time is not None:
             raise DataError("times were given, and this model uses no calendar; leave them out")
-        return self.fed(x, pending)
+        return self.fed(x, input_state)
 
     @abstractmethod
-    def fed(self, x: Any, pending: bytes) -> tuple[Steps, bytes]: ...
+    def fed(self, x: Any, input_state: bytes) -> tuple[Steps, bytes]: ...
 
     def whole(self, x: Any, times: Any = None, series: str | None = None) -> Steps:
-        steps, pending = self.feed(x, self.fresh(series), times)
-        return np.concatenate([steps, self.flush(pending)]) if pending else steps
+        steps, input_state = self.feed(x, self.init(series), times)
+        return np.concatenate([steps, self.flush(input_state)]) if input_state else steps
 
-    def warm(self, steps: int) -> bool:
+    def is_ready(self, steps: int) -> bool:
         return steps > 0
 
-    def why(self, steps: int) -> str:
+    def not_ready_reason(self, steps: int) -> str:
         return self.reason
 
-    def stored(self, pending: bytes) -> bytes:
-        return pending
+    def to_bytes(self, input_state: bytes) -> bytes:
+        return input_state
 
-    def revived(self, pending: bytes, steps: int) -> bytes:
-        self.check_pending(pending)
-        return pending
+    def from_bytes(self, input_state: bytes, steps: int) -> bytes:
+        self.check_pending(input_state)
+        return input_state
 
     @abstractmethod
-    def check_pending(self, pending: bytes) -> None: ...
+    def check_pending(self, input_state: bytes) -> None: ...
 
 
 class Text(Plain):
-    """Messages: `steps` are int32 ids [T]; `pending` is the unfinished word."""
+    """Messages: `steps` are int32 ids [T]; `input_state` is the unfinished word."""
 
     kind = "text"
     nothing = "no word"
 
     def __init__(self, model: Model, entry: dict[str, Any]) -> None:
         names = entry["vocabulary"]
-        with located("input"):
+        with error_context("input"):
             try:
                 self.tokenizer = Tokenizer.from_json(entry["tokenizer"])
                 self.vocabulary = Vocabulary(model.tensors[names["bytes"]], model.tensors[names["offsets"]])
@@ -130,69 +130,71 @@ class Text(Plain):
         self.size: int = entry["size"]
         self.reason = NO_TOKEN if self.tokenizer.kind == "word" else NO_STEP
 
-    def fed(self, x: Any, pending: bytes) -> tuple[Steps, bytes]:
+    def fed(self, x: Any, input_state: bytes) -> tuple[Steps, bytes]:
         """The ids of the words that are complete after `x` (str or bytes), and the unfinished one."""
         if isinstance(x, str):
             x = encode(x)
         elif not isinstance(x, bytes):
             raise DataError(f"this model takes text, str or bytes; {type(x).__name__} was given")
-        tokens, pending = self.tokenizer.feed(x, pending)
-        return self.vocabulary.ids(tokens), pending
+        tokens, input_state = self.tokenizer.feed(x, input_state)
+        return self.vocabulary.ids(tokens), input_state
 
-    def flush(self, pending: bytes) -> Steps:
-        return self.vocabulary.ids(self.tokenizer.flush(pending) if pending else [])
+    def flush(self, input_state: bytes) -> Steps:
+        return self.vocabulary.ids(self.tokenizer.flush(input_state) if input_state else [])
 
     def rows(self, x: Any) -> Steps:
         """One id for each of n streams: int32 [n]."""
         return token_ids(x, self.size)
 
-    def check_pending(self, pending: bytes) -> None:
-        """Raises StateError unless `pending` is what this tokenizer leaves unfinished."""
-        if len(pending) > MAX_WORD:
-            raise StateError(f"the state's unfinished word has {len(pending)} bytes; at most {MAX_WORD} are allowed")
+    def check_pending(self, input_state: bytes) -> None:
+        """Raises StateError unless `input_state` is what this tokenizer leaves unfinished."""
+        if len(input_state) > MAX_WORD:
+            raise StateError(
+                f"the state's unfinished word has {len(input_state)} bytes; at most {MAX_WORD} are allowed"
+            )
         try:
-            tokens, rest = self.tokenizer.feed(b"", pending)
+            tokens, rest = self.tokenizer.feed(b"", input_state)
         except DataError as error:
             raise StateError(f"its unfinished word is none of this model's: {error}") from error
-        if tokens or rest != pending:
+        if tokens or rest != input_state:
             raise StateError("its unfinished word is none of this model's: the tokenizer would split it")
 
 
 class Ids(Plain):
-    """Token ids that somebody else makes: `steps` are int32 ids [T]; nothing is ever pending."""
+    """Token ids that somebody else makes: `steps` are int32 ids [T]; nothing is ever input_state."""
 
     kind = "ids"
 
     def __init__(self, model: Model, entry: dict[str, Any]) -> None:
         self.size: int = entry["size"]
 
-    def fed(self, x: Any, pending: bytes) -> tuple[Steps, bytes]:
+    def fed(self, x: Any, input_state: bytes) -> tuple[Steps, bytes]:
         """One id, or several [T], as int32."""
         if isinstance(x, str | bytes):
             raise DataError(f"this model takes token ids, integers of 0 to {self.size - 1}; text was given")
         return token_ids([x] if np.ndim(x) == 0 else x, self.size), b""
 
-    def flush(self, pending: bytes) -> Steps:
+    def flush(self, input_state: bytes) -> Steps:
         return np.zeros(0, np.int32)
 
     def rows(self, x: Any) -> Steps:
         """One id for each of n streams: int32 [n]."""
         return token_ids(x, self.size)
 
-    def check_pending(self, pending: bytes) -> None:
-        if pending:
+    def check_pending(self, input_state: bytes) -> None:
+        if input_state:
             raise StateError("it has an unfinished word; this model takes token ids")
 
 
 class Numbers(Plain):
-    """Series: `steps` are float32 [T, features]; nothing is ever pending. NaN is the model's business."""
+    """Series: `steps` are float32 [T, features]; nothing is ever input_state. NaN is the model's business."""
 
     kind = "array"
 
     def __init__(self, model: Model, entry: dict[str, Any]) -> None:
         self.features: int = entry["features"]
 
-    def fed(self, x: Any, pending: bytes) -> tuple[Steps, bytes]:
+    def fed(self, x: Any, input_state: bytes) -> tuple[Steps, bytes]:
         """One step [features] or several [T, features], as float32."""
         steps = numbers(x)
         if steps.ndim == 1:
@@ -204,7 +206,7 @@ class Numbers(Plain):
             )
         return steps, b""
 
-    def flush(self, pending: bytes) -> Steps:
+    def flush(self, input_state: bytes) -> Steps:
         return np.zeros((0, self.features), np.float32)
 
     def rows(self, x: Any) -> Steps:
@@ -214,8 +216,8 @@ class Numbers(Plain):
             raise DataError(f"shape {list(steps.shape)}; expected [n, {self.features}], one step for each stream")
         return steps
 
-    def check_pending(self, pending: bytes) -> None:
-        if pending:
+    def check_pending(self, input_state: bytes) -> None:
+        if input_state:
             raise StateError("it has an unfinished word; this model takes numbers")
 
 

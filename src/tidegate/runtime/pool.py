@@ -9,23 +9,23 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import DataError, TidegateError
+from .compiled_model import Bytes, CompiledModel, Floats, steps_of
 from .rows import Rows
-from .session import Bytes, Floats, Session, steps_of
 from .state import State
 
 Ids = Sequence[Hashable] | npt.NDArray[Any]
 MOST_STEPS: Final = 1 << 16  # steps of one native call; more go in several
 
 
-class Planned(NamedTuple):
-    """An event that has been looked at: its place in the list, id, steps, what is then pending, and whether its
+class Event(NamedTuple):
+    """An event that has been looked at: its place in the list, id, steps, what is then input_state, and whether its
     message ends.
     """
 
     place: int
     id: Hashable
     steps: npt.NDArray[Any]
-    pending: Any
+    input_state: Any
     end: bool
 
 
@@ -38,9 +38,9 @@ class Pool(Rows):
     fork; a pickle holds the model and the states.
     """
 
-    def __init__(self, session: Session) -> None:
-        session.check_streams()
-        super().__init__(session)
+    def __init__(self, compiled: CompiledModel) -> None:
+        compiled.check_streams()
+        super().__init__(compiled)
 
     def __len__(self) -> int:
         return len(self._places())
@@ -58,14 +58,20 @@ class Pool(Rows):
         return self.fork()
 
     def __reduce__(self) -> tuple[Any, ...]:
-        ids, blocks, outputs, pending = self._copied()
-        return revived, (self._session, ids, blocks, outputs, [self._session.source.stored(kept) for kept in pending])
+        ids, blocks, outputs, input_state = self._copied()
+        return unpickle, (
+            self._compiled,
+            ids,
+            blocks,
+            outputs,
+            [self._compiled.source.to_bytes(kept) for kept in input_state],
+        )
 
     def add(self, id: Hashable, series: str | None = None) -> None:
         """A new stream. series: its name, where the model scales each series by its own statistics; the id is the name
         of a stream that is created at its first use. Raises DataError for an id that is there already.
         """
-        (key,), fresh = self._keys([id]), self._session.source.fresh(series)
+        (key,), fresh = self._keys([id]), self._compiled.source.init(series)
         with self._turn:
             self._settled()
             if key in self._rows:
@@ -82,19 +88,19 @@ class Pool(Rows):
         that is autoregressive are all drawn here; those of `push` when they are read. Raises DataError.
         """
         keys = self._keys(ids)
-        steps = self._session.source.rows(x)
+        steps = self._compiled.source.rows(x)
         if len(steps) != len(keys):
             raise DataError(f"there are {len(keys)} ids and {len(steps)} steps; both must be equal")
-        if self._session.series is None and times is not None:
+        if self._compiled.series is None and times is not None:
             raise DataError("times were given, and this model uses no calendar; leave them out")
         with self._turn:
             self._settled()
-            if self._session.series is not None:
-                from .crowd import stepped
+            if self._compiled.series is not None:
+                from .pool_series import stepped
 
                 answers = stepped(self, keys, steps, times)
             else:
-                answers = self._step(self._open(keys, pending=False), steps)
+                answers = self._step(self._open(keys, input_state=False), steps)
             self._done()
             return answers
 
@@ -110,14 +116,14 @@ class Pool(Rows):
             raise DataError(f"events are a list of (id, piece); {type(events).__name__} was given") from None
         with self._turn:
             self._settled()
-            rounds, pending = self._plan(events)
-            self._open(list(pending))
+            rounds, input_state = self._plan(events)
+            self._open(list(input_state))
             scores: dict[int, Any] = {}
             for planned in rounds:
-                for group in grouped(planned):
+                for group in batches(planned):
                     self._apply(group, scores)
-            for key, kept in pending.items():
-                self._pending[self._rows[key]] = kept
+            for key, kept in input_state.items():
+                self._input_states[self._rows[key]] = kept
             answers = [scores[i] for i in range(len(scores))]
             self._done()
             return answers
@@ -128,12 +134,12 @@ class Pool(Rows):
 
     def end(self, id: Hashable) -> Any:
         """The final answer to an id's message, its last word included; its state is reset."""
-        if self._session.source.kind == "text":
+        if self._compiled.source.kind == "text":
             return self.push([(id, b"", True)])[0]
         with self._turn:
             self._settled()
             (row,) = self._open(self._keys([id])).tolist()
-            answer = self._said(self._blocks[row], self._outputs[row], self._pending[row], True)
+            answer = self._said(self._blocks[row], self._outputs[row], self._input_states[row], True)
             self._reset(row)
             self._done()
             return answer
@@ -160,23 +166,23 @@ class Pool(Rows):
 
     def state(self, id: Hashable) -> State:
         """A copy of all that an id's stream holds."""
-        return self._session.state(*self._held(*self._keys([id])))
+        return self._compiled.state(*self._held(*self._keys([id])))
 
     def restore(self, id: Hashable, state: State) -> None:
         """Let an id go on from a state of this model. Raises StateError for one of another; nothing changes
         then.
         """
-        pending = self._session.revived(state)
+        input_state = self._compiled.read_input_state(state)
         keys = self._keys([id])
         with self._turn:
             self._settled()
-            (row,) = self._open(keys, {keys[0]: pending}).tolist()
-            self._blocks[row], self._outputs[row], self._pending[row] = state.block, state.output, pending
+            (row,) = self._open(keys, {keys[0]: input_state}).tolist()
+            self._blocks[row], self._outputs[row], self._input_states[row] = state.block, state.output, input_state
             self._done()
 
     def fork(self) -> Pool:
         """An independent pool whose streams have seen the same."""
-        return filled(self._session, *self._copied())
+        return filled(self._compiled, *self._copied())
 
     def _keys(self, ids: Ids) -> list[Hashable]:
         keys: list[Hashable] = ids.tolist() if isinstance(ids, np.ndarray) else list(ids)
@@ -191,55 +197,57 @@ class Pool(Rows):
         return self._rows[id]
 
     def _reset(self, row: int) -> None:
-        pending = self._session.source.emptied(self._pending[row])
-        self._blocks[row], self._outputs[row], self._pending[row] = self._session.initial, 0.0, pending
+        input_state = self._compiled.source.reset(self._input_states[row])
+        self._blocks[row], self._outputs[row], self._input_states[row] = self._compiled.initial, 0.0, input_state
 
-    def _said(self, block: Bytes, output: Floats, pending: Any, end: bool = False) -> Any:
-        return self._session.answer(output, steps_of(block), pending, block, end)
+    def _said(self, block: Bytes, output: Floats, input_state: Any, end: bool = False) -> Any:
+        return self._compiled.output(output, steps_of(block), input_state, block, end)
 
     def _step(self, rows: npt.NDArray[np.int64], steps: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
-        out = np.empty((len(rows), self._session.outputs), np.float32)
+        out = np.empty((len(rows), self._compiled.outputs), np.float32)
         if len(rows):
-            self._session.engine.pool_step(rows, steps, self._blocks, out, self._session.threads)
+            self._compiled.engine.step_many(rows, steps, self._blocks, out, self._compiled.threads)
             self._outputs[rows] = out  # of an id that stands twice the last one stays
         return out
 
-    def _plan(self, events: Iterable[Any]) -> tuple[list[list[Planned]], dict[Hashable, Any]]:
-        """The events in rounds, an id's messages in one round each, and what is pending at the end."""
-        rounds: list[list[Planned]] = []
-        pending: dict[Hashable, Any] = {}
+    def _plan(self, events: Iterable[Any]) -> tuple[list[list[Event]], dict[Hashable, Any]]:
+        """The events in rounds, an id's messages in one round each, and what is input_state at the end."""
+        rounds: list[list[Event]] = []
+        input_state: dict[Hashable, Any] = {}
         passed: dict[Hashable, int] = {}
         place = 0
         try:
             for place, event in enumerate(events):
                 id, x, end, time = opened(event)
-                if id not in pending:
-                    pending[id] = self._pending[self._rows[id]] if id in self._rows else self._begun(id)
-                steps, kept = self._fed(x, pending[id], end, time)
-                pending[id] = self._session.source.emptied(kept) if end else kept
+                if id not in input_state:
+                    input_state[id] = self._input_states[self._rows[id]] if id in self._rows else self._begun(id)
+                steps, kept = self._fed(x, input_state[id], end, time)
+                input_state[id] = self._compiled.source.reset(kept) if end else kept
                 number = passed.get(id, 0)
                 if number == len(rounds):
                     rounds.append([])
-                rounds[number].append(Planned(place, id, steps, kept, end))
-                passed[id] = number + (end or self._session.rolls)  # a forecast that is rolled needs its own block
+                rounds[number].append(Event(place, id, steps, kept, end))
+                passed[id] = number + (
+                    end or self._compiled.autoregressive
+                )  # a forecast that is rolled needs its own block
         except TidegateError as error:
             raise type(error)(f"event {place}: {error}") from error
-        return rounds, pending
+        return rounds, input_state
 
-    def _fed(self, x: Any, pending: Any, end: bool, time: Any) -> tuple[npt.NDArray[Any], Any]:
-        source = self._session.source
-        steps, rest = source.feed(x, pending, time)
+    def _fed(self, x: Any, input_state: Any, end: bool, time: Any) -> tuple[npt.NDArray[Any], Any]:
+        source = self._compiled.source
+        steps, rest = source.feed(x, input_state, time)
         if end and source.kind == "text" and rest:
             return np.concatenate([steps, source.flush(rest)]), b""
         if steps is x or steps.base is not None:  # an array of the caller's, who may write the next event's into it
             steps = steps.copy()
         return steps, rest
 
-    def _apply(self, group: list[Planned], scores: dict[int, Any]) -> None:
+    def _apply(self, group: list[Event], scores: dict[int, Any]) -> None:
         """Events of one round in one native call."""
         rows = [self._rows[event.id] for event in group]
-        if self._session.windowed:
-            from .crowd import windows_of
+        if self._compiled.windowed:
+            from .pool_series import windows_of
 
             windows_of(self, group, rows, scores)
             return
@@ -256,23 +264,25 @@ class Pool(Rows):
             if count:
                 outputs[row] = out[at - 1]
             block = self._blocks[row]
-            scores[event.place] = self._session.answer(outputs[row], seen[row], event.pending, block, event.end)
+            scores[event.place] = self._compiled.output(outputs[row], seen[row], event.input_state, block, event.end)
             if event.end:
                 self._reset(row)
 
 
-def filled(session: Session, ids: list[Hashable], blocks: Bytes, outputs: Floats, pending: list[Any]) -> Pool:
+def filled(
+    compiled: CompiledModel, ids: list[Hashable], blocks: Bytes, outputs: Floats, input_state: list[Any]
+) -> Pool:
     """A pool of these streams, which becomes the owner of what is given."""
-    pool = Pool(session)
-    pool._rows, pool._pending = {id: row for row, id in enumerate(ids)}, pending
+    pool = Pool(compiled)
+    pool._rows, pool._input_states = {id: row for row, id in enumerate(ids)}, input_state
     pool._blocks, pool._outputs = blocks, outputs
     return pool
 
 
-def revived(session: Session, ids: list[Hashable], blocks: Bytes, outputs: Floats, stored: list[bytes]) -> Pool:
-    """The pool that was pickled. stored: what is pending, as states keep it."""
-    kept = [session.source.revived(one, steps_of(block)) for one, block in zip(stored, blocks, strict=True)]
-    return filled(session, ids, blocks, outputs, kept)
+def unpickle(compiled: CompiledModel, ids: list[Hashable], blocks: Bytes, outputs: Floats, stored: list[bytes]) -> Pool:
+    """The pool that was pickled. stored: what is input_state, as states keep it."""
+    kept = [compiled.source.from_bytes(one, steps_of(block)) for one, block in zip(stored, blocks, strict=True)]
+    return filled(compiled, ids, blocks, outputs, kept)
 
 
 def opened(event: Any) -> tuple[Hashable, Any, bool, Any]:
@@ -292,9 +302,9 @@ def hashable(key: Any) -> None:
         ) from None
 
 
-def grouped(events: list[Planned]) -> Iterator[list[Planned]]:
+def batches(events: list[Event]) -> Iterator[list[Event]]:
     """The events in order, in groups of at most MOST_STEPS steps, or of one event."""
-    group: list[Planned] = []
+    group: list[Event] = []
     steps = 0
     for event in events:
         if group and steps + len(event.steps) > MOST_STEPS:

@@ -9,13 +9,13 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from ..errors import DataError, OptionError, located
+from ..errors import DataError, OptionError, error_context
 from ..model import Model
+from .compiled_model import CompiledModel
 from .inputs import Steps
 from .pool import Pool
 from .precision import FLOAT32
 from .scores import chosen
-from .session import Session
 from .stream import Stream
 
 BATCH_ROWS: Final = 256
@@ -32,54 +32,60 @@ class Predictor:
     then so are they. Raises TargetError, OptionError, ModelFileError.
     """
 
-    __slots__ = ("_session",)
+    __slots__ = ("_compiled",)
 
     def __init__(
-        self, model: Model, target: str | None = None, threads: int | None = None, weights: str | None = None,
+        self,
+        model: Model,
+        target: str | None = None,
+        threads: int | None = None,
+        weights: str | None = None,
         compute: str | None = None,
-    ) -> None:  # fmt: skip
-        self._session = Session(model, target, threads, weights, compute)
+    ) -> None:
+        self._compiled = CompiledModel(model, target, threads, weights, compute)
 
     @classmethod
-    def _of(cls, session: Session) -> Predictor:
+    def _of(cls, compiled: CompiledModel) -> Predictor:
         predictor = cls.__new__(cls)
-        predictor._session = session
+        predictor._compiled = compiled
         return predictor
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return Predictor._of, (self._session,)
+        return Predictor._of, (self._compiled,)
 
     @property
     def model(self) -> Model:
-        return self._session.model
+        return self._compiled.model
 
     @property
     def target(self) -> str:
-        return self._session.target
+        return self._compiled.target
 
     @property
     def precision(self) -> str:
         """One of `precision.PRECISIONS`."""
-        return self._session.precision
+        return self._compiled.precision
 
     @property
     def labels(self) -> list[str] | None:
-        labels = self._session.labels
+        labels = self._compiled.labels
         return None if labels is None else list(labels)
 
     @property
     def threads(self) -> int:
-        return self._session.threads
+        return self._compiled.threads
 
     @property
     def fused_layers(self) -> list[int]:
         """The layers that run a fused kernel; the others run their tape, with the same bits."""
-        return list(self._session.runner.fused_layers)
+        return list(self._compiled.runner.fused_layers)
 
     def predict(
-        self, rows: Sequence[Any] | npt.NDArray[Any], times: Sequence[Any] | None = None,
+        self,
+        rows: Sequence[Any] | npt.NDArray[Any],
+        times: Sequence[Any] | None = None,
         series: Sequence[str] | None = None,
-    ) -> npt.NDArray[np.float32]:  # fmt: skip
+    ) -> npt.NDArray[np.float32]:
         """The outputs after each whole input: float32 [n, outputs].
 
         rows: texts (str or bytes), or series, each [T, columns] of any T. times: of each series the times of its steps,
@@ -87,55 +93,65 @@ class Predictor:
         Inputs go in batches of like length; neither that nor the number of threads changes a bit. Raises DataError
         naming the input; OptionError for a model that forecasts.
         """
-        session = self._session
+        compiled = self._compiled
         if isinstance(rows, str | bytes):
             raise DataError("predict takes a list of texts; put the text in a list")
-        if session.series is not None and session.series.intake.answer is not None:
+        if compiled.series is not None and compiled.series.transform.forecast is not None:
             raise OptionError("this model forecasts; use forecasts, which gives quantiles in the data's units")
-        what = "text" if session.source.kind == "text" else "series"
+        what = "text" if compiled.source.kind == "text" else "series"
         found: list[Steps] = []
         try:
             for row, time, name in aligned(rows, times, series):
-                found.append(session.source.whole(row, time, name))
+                found.append(compiled.source.whole(row, time, name))
         except DataError as error:
             raise DataError(f"{what} {len(found)}: {error}") from error
         if empty := [i for i, steps in enumerate(found) if not len(steps)]:
-            raise DataError(f"{what} {empty[0]} has {self._session.source.nothing}")
-        out = np.empty((len(found), self._session.outputs), np.float32)
-        for batch in batches([len(steps) for steps in found], getattr(self._session.source, "features", 1)):
+            raise DataError(f"{what} {empty[0]} has {self._compiled.source.nothing}")
+        out = np.empty((len(found), self._compiled.outputs), np.float32)
+        for batch in batches([len(steps) for steps in found], getattr(self._compiled.source, "features", 1)):
             out[batch] = self._run([found[i] for i in batch])
-        if session.series is not None and (lost := ~np.isfinite(out).all(1)).any():
+        if compiled.series is not None and (lost := ~np.isfinite(out).all(1)).any():
             raise DataError(f"series {lost.argmax()}: the answer is no finite number, as one that went in is too large")
         return out
 
     def classify(
-        self, rows: Sequence[Any] | npt.NDArray[Any], times: Sequence[Any] | None = None,
+        self,
+        rows: Sequence[Any] | npt.NDArray[Any],
+        times: Sequence[Any] | None = None,
         series: Sequence[str] | None = None,
-    ) -> list[str]:  # fmt: skip
+    ) -> list[str]:
         """The label of each whole input, as `predict` takes them. Raises DataError as `predict`; OptionError for a
         model without labels, or with several a row.
         """
-        if self._session.multi_label:
+        if self._compiled.multi_label:
             raise OptionError("a row may have several labels in this model; use chosen, which gives a list for each")
         return [names[0] for names in self.chosen(rows, times, series)]
 
     def chosen(
-        self, rows: Sequence[Any] | npt.NDArray[Any], times: Sequence[Any] | None = None,
+        self,
+        rows: Sequence[Any] | npt.NDArray[Any],
+        times: Sequence[Any] | None = None,
         series: Sequence[str] | None = None,
-    ) -> list[list[str]]:  # fmt: skip
+    ) -> list[list[str]]:
         """The labels that hold for each whole input, as `Scores.chosen`: one, or of a multi-label model any number.
 
         Raises DataError as `predict`; OptionError for a model without labels.
         """
-        labels = self._session.labels
+        labels = self._compiled.labels
         if labels is None:
             raise OptionError("this model has no labels; use predict, which gives its outputs")
-        return chosen(self.predict(rows, times, series), labels, self._session.multi_label)
+        return chosen(self.predict(rows, times, series), labels, self._compiled.multi_label)
 
     def forecasts(
-        self, values: Any, origins: Any = None, times: Any = None, series: str | None = None, paths: int = 100,
-        seed: int = 0, known: Any = None,
-    ) -> npt.NDArray[np.float64]:  # fmt: skip
+        self,
+        values: Any,
+        origins: Any = None,
+        times: Any = None,
+        series: str | None = None,
+        paths: int = 100,
+        seed: int = 0,
+        known: Any = None,
+    ) -> npt.NDArray[np.float64]:
         """Forecasts of one series from rolling origins, in its units: float64 [origins, horizon, targets, quantiles].
 
         values: the steps [T, columns] as a stream takes them: a known column has the number of `horizon` steps later
@@ -147,20 +163,20 @@ class Predictor:
         Each forecast is bit for bit that of a stream pushed up to its origin. Raises DataError; OptionError for a model
         that does not forecast.
         """
-        from .origins import forecasts
+        from .rolling_origins import forecasts
 
-        return forecasts(self._session, values, origins, times, series, paths, seed, known)
+        return forecasts(self._compiled, values, origins, times, series, paths, seed, known)
 
     def stream(self, series: str | None = None) -> Stream:
         """A fresh stream. series: its name, exactly where the model scales each series by its own statistics.
 
         Raises OptionError, in the file's sentence, when the model cannot stream; DataError for an unknown series.
         """
-        return Stream(self._session, series)
+        return Stream(self._compiled, series)
 
     def pool(self) -> Pool:
         """An empty pool of streams. Raises OptionError as `stream`."""
-        return Pool(self._session)
+        return Pool(self._compiled)
 
     def save(self, path: str | os.PathLike[str], force: bool = False) -> None:
         """Write the model's file; force: replace what is there even if it is no model file. Raises as `Model.save`."""
@@ -168,14 +184,14 @@ class Predictor:
 
     def _run(self, rows: list[Steps]) -> npt.NDArray[np.float32]:
         """The last outputs of one batch."""
-        session, B = self._session, len(rows)
+        compiled, B = self._compiled, len(rows)
         lengths = np.array([len(row) for row in rows], np.int32)
         x = np.zeros((int(lengths.max()), B, *rows[0].shape[1:]), rows[0].dtype)
         for b, row in enumerate(rows):
             x[: len(row), b] = row
-        states = np.tile(session.initial, (B, 1))
-        out = np.empty((B, session.outputs), np.float32)
-        session.runner.run(x, lengths, states, np.empty_like(states), out, False, session.threads)
+        states = np.tile(compiled.initial, (B, 1))
+        out = np.empty((B, compiled.outputs), np.float32)
+        compiled.runner.run(x, lengths, states, np.empty_like(states), out, False, compiled.threads)
         return out
 
     def __repr__(self) -> str:
@@ -208,13 +224,16 @@ def batches(lengths: list[int], features: int) -> Iterator[list[int]]:
 
 
 def load(
-    path: str | os.PathLike[str], target: str | None = None, threads: int | None = None, weights: str | None = None,
+    path: str | os.PathLike[str],
+    target: str | None = None,
+    threads: int | None = None,
+    weights: str | None = None,
     compute: str | None = None,
-) -> Predictor:  # fmt: skip
+) -> Predictor:
     """The predictor of a model file; needs NumPy and the native module only. The arguments are `Predictor`'s.
 
     Raises: ModelFileError, TargetError, OptionError.
     """
     model = Model.load(path)
-    with located(os.fspath(path)):
+    with error_context(os.fspath(path)):
         return Predictor(model, target, threads, weights, compute)

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import DataError, StateError
-from .session import Bytes, Floats, Session
+from .compiled_model import Bytes, CompiledModel, Floats
 
 FIRST_ROWS: Final = 16
 BUSY: Final = (
@@ -68,20 +68,20 @@ def goes_on(holder: Holder) -> bool:
 
 class Change(NamedTuple):
     """What was there before: the row of each id that comes (None) or goes; of the rows that are changed the blocks, the
-    outputs and, unless it stays, what is pending.
+    outputs and, unless it stays, what is input_state.
     """
 
     members: Mapping[Hashable, int | None]
     rows: Indices
     blocks: Bytes
     outputs: Floats
-    pending: list[Any] | None
+    input_state: list[Any] | None
 
-    def take_back(self, blocks: Bytes, outputs: Floats, pending: list[Any]) -> None:
+    def take_back(self, blocks: Bytes, outputs: Floats, input_state: list[Any]) -> None:
         """Put into these arrays what was there before; as often as one likes."""
         blocks[self.rows], outputs[self.rows] = self.blocks, self.outputs
-        for row, kept in zip(self.rows.tolist(), self.pending or (), strict=False):
-            pending[row] = kept
+        for row, kept in zip(self.rows.tolist(), self.input_state or (), strict=False):
+            input_state[row] = kept
 
     def places(self, places: dict[Hashable, int]) -> dict[Hashable, int]:
         """The rows by id as they were before."""
@@ -93,55 +93,58 @@ class Change(NamedTuple):
         at = np.flatnonzero(self.rows == row)[:1].tolist()
         if not at:
             return now
-        return self.blocks[at[0]], self.outputs[at[0]], now[2] if self.pending is None else self.pending[at[0]]
+        return self.blocks[at[0]], self.outputs[at[0]], now[2] if self.input_state is None else self.input_state[at[0]]
 
 
 class Rows:
-    """Blocks, outputs and what is pending of many streams, by id."""
+    """Blocks, outputs and what is input_state of many streams, by id."""
 
-    def __init__(self, session: Session) -> None:
-        self._session = session
+    def __init__(self, compiled: CompiledModel) -> None:
+        self._compiled = compiled
         self._turn = Turn()
         self._now: object = object()  # the mark, another one after each change; or the change that goes on
         self._rows: dict[Hashable, int] = {}
         self._free: list[int] = []
-        self._blocks = np.empty((0, len(session.initial)), np.uint8)
-        self._outputs = np.empty((0, session.outputs), np.float32)
-        self._pending: list[Any] = []
+        self._blocks = np.empty((0, len(compiled.initial)), np.uint8)
+        self._outputs = np.empty((0, compiled.outputs), np.float32)
+        self._input_states: list[Any] = []
 
     # ---- changes: within a turn, after `_settled`, from `_open` to a new mark
 
     def _settled(self) -> None:
         """Take back a change that was interrupted."""
         if isinstance(change := self._now, Change):
-            change.take_back(self._blocks, self._outputs, self._pending)
+            change.take_back(self._blocks, self._outputs, self._input_states)
             self._rows = change.places(self._rows)
             self._free = self._unused()
             self._done()
 
-    def _open(self, keys: list[Hashable], begun: Mapping[Hashable, Any] | None = None, pending: bool = True) -> Indices:
-        """Begin a change of these streams; their rows, new ones at their first use. begun: what is pending of new ones.
-        pending: whether what is pending changes.
+    def _open(
+        self, keys: list[Hashable], begun: Mapping[Hashable, Any] | None = None, input_state: bool = True
+    ) -> Indices:
+        """Begin a change of these streams and return their rows; a stream that is not there gets a new one.
+
+        begun: the input state of new streams. input_state: whether the change touches input states too.
         """
         found = [self._rows.get(key) for key in keys]
         if None not in found:
             rows = np.array(found, np.int64)
-            self._begin({}, rows, pending)
+            self._begin({}, rows, input_state)
             return rows
         new = {key: begun[key] if begun else self._begun(key) for key in keys if key not in self._rows}
         if len(self._free) < len(new):
             self._grow(len(new))
         fresh = self._free[-len(new) :][::-1]
-        self._begin(dict.fromkeys(new), np.array([row for row in found if row is not None], np.int64), pending)
-        self._blocks[fresh], self._outputs[fresh] = self._session.initial, 0.0
+        self._begin(dict.fromkeys(new), np.array([row for row in found if row is not None], np.int64), input_state)
+        self._blocks[fresh], self._outputs[fresh] = self._compiled.initial, 0.0
         for row, kept in zip(fresh, new.values(), strict=True):
-            self._pending[row] = kept
+            self._input_states[row] = kept
         del self._free[-len(new) :]
         self._rows.update(zip(new, fresh, strict=True))
         return np.array([self._rows[key] for key in keys], np.int64)
 
-    def _begin(self, members: Mapping[Hashable, int | None], rows: Indices, pending: bool) -> None:
-        kept = [self._pending[row] for row in rows.tolist()] if pending else None
+    def _begin(self, members: Mapping[Hashable, int | None], rows: Indices, input_state: bool) -> None:
+        kept = [self._input_states[row] for row in rows.tolist()] if input_state else None
         self._now = Change(members, rows, self._blocks.take(rows, 0), self._outputs.take(rows, 0), kept)
 
     def _done(self) -> None:
@@ -149,21 +152,21 @@ class Rows:
         self._now = object()
 
     def _begun(self, id: Hashable) -> Any:
-        """What is pending of an id that has no row yet."""
-        series = self._session.series
-        if series is None or series.intake.names is None:
-            return self._session.source.fresh()
+        """What is input_state of an id that has no row yet."""
+        series = self._compiled.series
+        if series is None or series.transform.names is None:
+            return self._compiled.source.init()
         if not isinstance(id, str):
             raise DataError(f"the stream {id!r} has no name of a series; add it to the pool with one")
-        return series.fresh(id)
+        return series.init(id)
 
     def _grow(self, least: int) -> None:
         """Have so many rows free. The blocks, which tell how many rows there are, come last of the three."""
         old = len(self._blocks)
         more = max(FIRST_ROWS, old, least)
-        self._outputs = np.concatenate([self._outputs[:old], np.zeros((more, self._session.outputs), np.float32)])
-        self._pending = [*self._pending[:old], *[None] * more]
-        self._blocks = np.concatenate([self._blocks, np.tile(self._session.initial, (more, 1))])
+        self._outputs = np.concatenate([self._outputs[:old], np.zeros((more, self._compiled.outputs), np.float32)])
+        self._input_states = [*self._input_states[:old], *[None] * more]
+        self._blocks = np.concatenate([self._blocks, np.tile(self._compiled.initial, (more, 1))])
         self._free = self._unused()
 
     def _unused(self) -> list[int]:
@@ -177,14 +180,14 @@ class Rows:
         return now.places(self._rows.copy()) if isinstance(now, Change) else self._rows
 
     def _held(self, id: Hashable) -> tuple[Bytes, Floats, Any]:
-        """Copies of an id's block and output, and what is pending. Raises DataError for an id that is not there."""
+        """Copies of an id's block and output, and what is input_state. Raises DataError for an id that is not there."""
         while True:
             now, row, found = self._now, self._rows.get(id), None
             change = now if isinstance(now, Change) else None
             if change:
                 row = change.members.get(id, row)
             if row is not None:
-                found = self._blocks[row].copy(), self._outputs[row].copy(), self._pending[row]
+                found = self._blocks[row].copy(), self._outputs[row].copy(), self._input_states[row]
                 found = change.before(row, found) if change else found
             if self._now is now:
                 break
@@ -193,13 +196,13 @@ class Rows:
         return found
 
     def _copied(self) -> tuple[list[Hashable], Bytes, Floats, list[Any]]:
-        """All ids, with copies of their blocks and outputs and what is pending, in the same order."""
+        """All ids, with copies of their blocks and outputs and what is input_state, in the same order."""
         while True:
             now, places = self._now, self._rows.copy()
-            blocks, outputs, pending = self._blocks.copy(), self._outputs.copy(), self._pending.copy()
+            blocks, outputs, input_state = self._blocks.copy(), self._outputs.copy(), self._input_states.copy()
             if isinstance(now, Change):
-                now.take_back(blocks, outputs, pending)
+                now.take_back(blocks, outputs, input_state)
                 places = now.places(places)
             if self._now is now:
                 rows = list(places.values())
-                return list(places), blocks[rows], outputs[rows], [pending[row] for row in rows]
+                return list(places), blocks[rows], outputs[rows], [input_state[row] for row in rows]

@@ -11,8 +11,8 @@ import numpy.typing as npt
 from ..errors import DataError
 from ..features import memory
 from ..features.calendar import moments
-from ..features.memory import Seen
-from ..features.series import Frame, Intake
+from ..features.memory import SeriesState
+from ..features.series import Scaling, SeriesTransform
 from ..model import Model
 from .inputs import NO_STEP, Input, numbers
 
@@ -24,44 +24,45 @@ PART_NUMBERS: Final = 1 << 21  # of the windows that are worked out together
 
 
 class Series(Input):
-    """Series of numbers: `steps` are rows float32 [T, width], or with a window float64, which it scales; `pending` is a
-    `Seen`.
+    """Series of numbers: `steps` are rows float32 [T, width], or float64 with a window, which scales them.
+
+    `input_state` is a `SeriesState`.
     """
 
     kind = "series"
 
     def __init__(self, model: Model, entry: dict[str, Any]) -> None:
-        self.intake = Intake.from_json(entry, model.tensors)
-        self.features, self.columns = self.intake.features, len(self.intake.columns)
-        self.reach = self.intake.window.reach if self.intake.window else 0
-        self.needs = self.intake.window.needs if self.intake.window else 1
-        self.targets = [self.intake.columns[i] for i in self.intake.of("target")]
-        self.known = self.intake.of("known")
-        answer = self.intake.answer
-        self._frames: dict[int, Frame] = {}
+        self.transform = SeriesTransform.from_json(entry, model.tensors)
+        self.features, self.columns = self.transform.features, len(self.transform.columns)
+        self.reach = self.transform.window.reach if self.transform.window else 0
+        self.needs = self.transform.window.needs if self.transform.window else 1
+        self.targets = [self.transform.columns[i] for i in self.transform.of("target")]
+        self.known = self.transform.of("known")
+        answer = self.transform.forecast
+        self._frames: dict[int, Scaling] = {}
         self._end = np.array([self.reach - 1])
-        self._full = self.intake.window.rows(self._end + 1) if self.intake.window else self._end
-        self.rolls = answer is not None and answer.head == "autoregressive"
+        self._full = self.transform.window.rows(self._end + 1) if self.transform.window else self._end
+        self.autoregressive = answer is not None and answer.head == "autoregressive"
 
     # ---- raw steps
 
-    def fresh(self, series: str | None = None) -> Seen:
+    def init(self, series: str | None = None) -> SeriesState:
         """The memory of a new stream. series: its name. Raises DataError for one that the model does not know."""
-        if series is not None and self.intake.names is None:
+        if series is not None and self.transform.names is None:
             raise DataError(f"the series {series!r} is named, and this model treats all alike; leave the name out")
-        return memory.fresh(self.intake, self.intake.index(series))
+        return memory.init(self.transform, self.transform.index(series))
 
-    def emptied(self, pending: Seen) -> Seen:
-        return memory.fresh(self.intake, pending.series)
+    def reset(self, input_state: SeriesState) -> SeriesState:
+        return memory.init(self.transform, input_state.series)
 
-    def feed(self, x: Any, pending: Seen, time: Any = None) -> tuple[Rows | Floats, Seen]:
+    def feed(self, x: Any, input_state: SeriesState, time: Any = None) -> tuple[Rows | Floats, SeriesState]:
         """The rows of one step [columns] or several [T, columns], with their times, and the memory after them."""
         values = self.steps(x)
-        treated, seen = memory.after(self.intake, pending, values, self.times(time, len(values)))
-        return treated if self.reach else self.intake.fixed(treated, seen.series), seen
+        treated, seen = memory.update(self.transform, input_state, values, self.times(time, len(values)))
+        return treated if self.reach else self.transform.scale_fixed(treated, seen.series), seen
 
-    def flush(self, pending: Seen) -> Rows:
-        return np.zeros((0, self.intake.width), np.float32)
+    def flush(self, input_state: SeriesState) -> Rows:
+        return np.zeros((0, self.transform.width), np.float32)
 
     def steps(self, x: Any) -> Floats:
         """Raw steps [T, columns] of what a user has; None is a missing number. Raises DataError."""
@@ -71,7 +72,7 @@ class Series(Input):
         if values.ndim == 1 and len(values) == C:
             return values[None]
         if values.ndim != 2 or values.shape[1] != C:
-            shown = ", ".join(map(repr, self.intake.columns[:5])) + (", ..." if C > 5 else "")
+            shown = ", ".join(map(repr, self.transform.columns[:5])) + (", ..." if C > 5 else "")
             raise DataError(
                 f"shape {list(values.shape)}; expected [{C}] for one step, or [T, {C}] for several ({shown})"
             )
@@ -87,67 +88,67 @@ class Series(Input):
 
     def times(self, time: Any, count: int) -> Times | None:
         """The times of `count` steps, where the calendar is used. Raises DataError unless each has one."""
-        if not self.intake.calendar:
+        if not self.transform.calendar:
             if time is not None:
                 raise DataError("times were given, and this model uses no calendar; leave them out")
             return None
-        periods = ", ".join(self.intake.calendar)
+        periods = ", ".join(self.transform.calendar)
         if time is None:
             raise DataError(f"this model uses the calendar ({periods}); give the time of each step")
-        found = moments(time, self.intake.zone)
+        found = moments(time, self.transform.zone)
         if len(found) != count:
             raise DataError(f"there are {count} steps and {len(found)} times; each step has one")
         return found
 
-    # ---- windows and frames
+    # ---- windows and scalings
 
-    def warm(self, steps: int) -> bool:
+    def is_ready(self, steps: int) -> bool:
         return steps >= self.needs
 
-    def why(self, steps: int) -> str:
+    def not_ready_reason(self, steps: int) -> str:
         """Why there is no answer after so many steps."""
         return f"warming up {steps} of {self.needs}" if self.reach else NO_STEP
 
-    def windows(self, seen: Sequence[Seen]) -> tuple[Rows, Indices, Frame]:
+    def windows(self, seen: Sequence[SeriesState]) -> tuple[Rows, Indices, Scaling]:
         """The newest window of each of B warm streams: rows [B, K, features], how many of them count [B], and their
-        frame.
+        scaling.
         """
-        assert self.intake.window
+        assert self.transform.window
         rings = [one.ring for one in seen if one.ring is not None]
         if len(rings) == 1 and len(rings[0]) == self.reach:  # the usual one, which each step of a stream waits for
-            rows, frame = self.intake.windows(rings[0], self._end)
-            return rows, self._full, frame
+            rows, scaling = self.transform.windows(rings[0], self._end)
+            return rows, self._full, scaling
         behind = np.array([len(ring) for ring in rings])
-        rows, frame = self.intake.windows(
+        rows, scaling = self.transform.windows(
             rings[0] if len(rings) == 1 else np.concatenate(rings), behind.cumsum() - 1, behind
         )
-        return rows, self.intake.window.rows(behind), frame
+        return rows, self.transform.window.rows(behind), scaling
 
-    def parts(self, seen: Sequence[Seen]) -> Iterator[Sequence[Seen]]:
+    def parts(self, seen: Sequence[SeriesState]) -> Iterator[Sequence[SeriesState]]:
         """Warm streams, as many at once as keep their windows within bounds."""
-        most = max(1, PART_NUMBERS // (self.reach * self.intake.width))
+        most = max(1, PART_NUMBERS // (self.reach * self.transform.width))
         return (seen[at : at + most] for at in range(0, len(seen), most))
 
-    def frames(self, seen: Sequence[Seen]) -> Frame:
-        """The frame of forecasts of B warm streams."""
+    def scalings(self, seen: Sequence[SeriesState]) -> Scaling:
+        """The scaling of forecasts of B warm streams."""
         if self.reach:
             return joined([self.windows(part)[2] for part in self.parts(seen)])
         if len(seen) > 1:
-            return self.intake.fixed_frame(np.array([one.series for one in seen], np.int64), len(seen))
+            return self.transform.fixed_scaling(np.array([one.series for one in seen], np.int64), len(seen))
         (one,) = seen
         if one.series not in self._frames:
-            self._frames[one.series] = self.intake.fixed_frame(one.series)
+            self._frames[one.series] = self.transform.fixed_scaling(one.series)
         return self._frames[one.series]
 
-    def obstacle(self, seen: Seen, known: bool = False, horizon: int | None = None) -> str:
+    def rollout_not_ready_reason(self, seen: SeriesState, known: bool = False, horizon: int | None = None) -> str:
         """Why a warm stream's forecast cannot be fed back, "" when it can. known: whether known columns are given."""
-        answer = self.intake.answer
+        answer = self.transform.forecast
         if answer is None or (horizon or answer.horizon) == 1:
             return ""
         if self.known and not known:
-            names = ", ".join(self.intake.columns[c] for c in self.known)
+            names = ", ".join(self.transform.columns[c] for c in self.known)
             return f"what is known of the steps ahead ({names}) must be given; ask the stream's forecast with known="
-        if self.intake.calendar and seen.gap is None and self.intake.frequency is None:
+        if self.transform.calendar and seen.gap is None and self.transform.frequency is None:
             return "how far steps lie apart is known after two of them"
         return ""
 
@@ -155,25 +156,25 @@ class Series(Input):
 
     def whole(self, x: Any, times: Any = None, series: str | None = None) -> Rows | Floats:
         """The rows of a whole series: all of its steps, or those of its last window. Raises DataError."""
-        pending = self.fresh(series)
+        input_state = self.init(series)
         if x is None or np.ndim(x) == 0:
             raise DataError(f"a series is an array [T, {self.columns}]; {type(x).__name__} was given")
-        steps, seen = self.feed(x, pending, times)
+        steps, seen = self.feed(x, input_state, times)
         if not self.reach or not len(steps):
             return steps
-        if not self.warm(len(steps)):
+        if not self.is_ready(len(steps)):
             raise DataError(f"has {counted(len(steps))}; this model's window needs {self.needs}")
         rows, lengths, _ = self.windows([seen])
         return np.asarray(rows[0, : lengths[0]])
 
     # ---- memories as bytes
 
-    def stored(self, pending: Seen) -> bytes:
-        return memory.to_bytes(self.intake, pending)
+    def to_bytes(self, input_state: SeriesState) -> bytes:
+        return memory.to_bytes(self.transform, input_state)
 
-    def revived(self, pending: bytes, steps: int) -> Seen:
+    def from_bytes(self, input_state: bytes, steps: int) -> SeriesState:
         """The memory of these bytes. Raises StateError for those of another model."""
-        return memory.from_bytes(self.intake, pending, steps)
+        return memory.from_bytes(self.transform, input_state, steps)
 
 
 def raw(x: Any) -> Floats:
@@ -189,11 +190,11 @@ def raw(x: Any) -> Floats:
     return np.asarray(found, np.float64)
 
 
-def joined(frames: list[Frame]) -> Frame:
-    """The frames of some streams and those of others as one."""
-    if len(frames) == 1:
-        return frames[0]
-    return Frame(*(np.concatenate([getattr(f, name) for f in frames]) for name in ("centre", "spread", "base")))
+def joined(scalings: list[Scaling]) -> Scaling:
+    """The scalings of some streams and those of others as one."""
+    if len(scalings) == 1:
+        return scalings[0]
+    return Scaling(*(np.concatenate([getattr(f, name) for f in scalings]) for name in ("centre", "spread", "base")))
 
 
 def counted(steps: int) -> str:

@@ -35,23 +35,23 @@ class State:
     """What a model remembers of one stream; immutable.
 
     arrays: name -> read-only array, views of the block. steps: how many steps the message has seen. output:
-    float32 [O], what the model said after the last of them. pending: what the input keeps beside the block: the
+    float32 [O], what the model said after the last of them. input_state: what the input keeps beside the block: the
     unfinished word of a text, the memory of a series (features/memory.py). schema_hash, weights_hash: the model's.
     """
 
-    __slots__ = ("_block", "_schema", "arrays", "output", "pending", "schema_hash", "weights_hash")
+    __slots__ = ("_block", "_schema", "arrays", "input_state", "output", "schema_hash", "weights_hash")
 
     def __init__(
         self,
         block: Bytes,
         schema: list[dict[str, Any]],
         output: npt.NDArray[np.float32],
-        pending: bytes,
+        input_state: bytes,
         schema_hash: str,
         weights_hash: str,
     ) -> None:
         self._block, self._schema = read_only(block), schema
-        self.output, self.pending = read_only(output), pending
+        self.output, self.input_state = read_only(output), input_state
         self.schema_hash, self.weights_hash = schema_hash, weights_hash
         self.arrays: Mapping[str, npt.NDArray[Any]] = MappingProxyType(
             {array["name"]: view(self._block, array) for array in schema}
@@ -81,20 +81,24 @@ class State:
         return State.from_bytes, (self.to_bytes(),)
 
     def __repr__(self) -> str:
-        pending = repr(self.pending) if len(self.pending) <= 64 else f"{len(self.pending)} bytes"
-        return f"State({self.steps} steps, {self._block.nbytes} bytes, pending {pending})"
+        shown = repr(self.input_state) if len(self.input_state) <= 64 else f"{len(self.input_state)} bytes"
+        return f"State({self.steps} steps, {self._block.nbytes} bytes, pending {shown})"
 
     def to_bytes(self) -> bytes:
         """The state as bytes; the same state always gives the same."""
         from hashlib import sha256  # loading OpenSSL costs more than loading a small model
 
         fields = {
-            "schema_hash": self.schema_hash, "weights_hash": self.weights_hash, "arrays": self._schema,
-            "block": self._block.nbytes, "output": len(self.output), "pending": len(self.pending),
-        }  # fmt: skip
+            "schema_hash": self.schema_hash,
+            "weights_hash": self.weights_hash,
+            "arrays": self._schema,
+            "block": self._block.nbytes,
+            "output": len(self.output),
+            "pending": len(self.input_state),
+        }
         header = json.dumps(fields, separators=(",", ":"), sort_keys=True).encode()
         sizes = VERSION.to_bytes(4, "little") + len(header).to_bytes(4, "little")
-        body: bytes = MAGIC + sizes + header + self._block.tobytes() + self.output.tobytes() + self.pending
+        body: bytes = MAGIC + sizes + header + self._block.tobytes() + self.output.tobytes() + self.input_state
         return body + sha256(body).digest()
 
     @classmethod
@@ -118,9 +122,13 @@ class State:
         block = np.frombuffer(data, np.uint8, fields["block"], start).copy()
         output = np.frombuffer(data, DTYPES["float32"], fields["output"], start + fields["block"])
         state = cls(
-            block, fields["arrays"], output.copy(), data[end - fields["pending"] : end],
-            fields["schema_hash"], fields["weights_hash"],
-        )  # fmt: skip
+            block,
+            fields["arrays"],
+            output.copy(),
+            data[end - fields["pending"] : end],
+            fields["schema_hash"],
+            fields["weights_hash"],
+        )
         if not 0 <= state.steps <= MAX_STEPS:
             raise StateError(f"the state has seen {state.steps} steps; it must be 0 to {MAX_STEPS}")
         return state

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from ..errors import DataError, StateError, located
+from ..errors import DataError, StateError, error_context
+from .compiled_model import Bytes, CompiledModel, Floats, chunk, steps_of
 from .forecast import Forecast
 from .scores import Scores
-from .session import Bytes, Floats, Session, chunk, steps_of
 from .state import State
 
 if TYPE_CHECKING:
-    from ..features.series import Frame
+    from ..features.series import Scaling
 
 MOST_STEPS: Final = (1 << 31) - 1  # of one native run
 BUSY: Final = (
@@ -38,12 +38,12 @@ class Stream:
     state.
     """
 
-    __slots__ = ("_held", "_session")
+    __slots__ = ("_compiled", "_held")
 
-    def __init__(self, session: Session, series: str | None = None) -> None:
-        session.check_streams()
-        self._session = session
-        self._held = begun(session, session.source.fresh(series))
+    def __init__(self, compiled: CompiledModel, series: str | None = None) -> None:
+        compiled.check_streams()
+        self._compiled = compiled
+        self._held = begun(compiled, compiled.source.init(series))
 
     def push(self, x: Any, end: bool = False, time: Any = None) -> Any:
         """What the model says after a piece of the message: Scores, or a Forecast of a model that forecasts.
@@ -54,17 +54,17 @@ class Stream:
         datetime64, later than those before. Raises DataError for input that cannot be used; StateError when another
         thread has changed the stream meanwhile.
         """
-        held, session = self._held, self._session
+        held, compiled = self._held, self._compiled
         if held[3]:
             held = self._newest()
-        source = session.source
+        source = compiled.source
         try:
-            steps, pending = source.feed(x, held[2], time)
-            if end and source.kind == "text" and pending:
-                steps, pending = np.concatenate([steps, source.flush(pending)]), b""
-            block, output, frame = self._advanced(held[0], held[1], steps, pending)
-            answer = session.answer(output, steps_of(block), pending, block, end, frame)
-            self._change(held, ended(session, pending) if end else (block, output, pending, {}))
+            steps, input_state = source.feed(x, held[2], time)
+            if end and source.kind == "text" and input_state:
+                steps, input_state = np.concatenate([steps, source.flush(input_state)]), b""
+            block, output, scaling = self._advanced(held[0], held[1], steps, input_state)
+            answer = compiled.output(output, steps_of(block), input_state, block, end, scaling)
+            self._change(held, ended(compiled, input_state) if end else (block, output, input_state, {}))
             return answer
         except BaseException:
             del held  # a traceback that is kept would keep all that comes after it
@@ -72,12 +72,12 @@ class Stream:
 
     def end(self) -> Any:
         """The message's final answer, its last word included; the state is reset."""
-        if self._session.source.kind == "text":
+        if self._compiled.source.kind == "text":
             return self.push(b"", end=True)
         held = self._newest()
         try:
             answer = self._answer(held, True)
-            self._change(held, ended(self._session, held[2]))
+            self._change(held, ended(self._compiled, held[2]))
             return answer
         except BaseException:
             del held
@@ -101,20 +101,20 @@ class Stream:
         quantiles after the first step are those of the paths. known: what is known of the steps ahead [horizon, known
         columns], the first as the last step brought it. Raises OptionError; DataError for a model that scores.
         """
-        from .roll import ahead
+        from .rollout import ahead
 
-        block, output, pending, _ = self._newest()
-        return ahead(self._session, block[None], output[None], pending, horizon, paths, seed, known)
+        block, output, input_state, _ = self._newest()
+        return ahead(self._compiled, block[None], output[None], input_state, horizon, paths, seed, known)
 
     def reset(self) -> None:
         """Forget the message; the stream stays one of its series."""
         held = self._newest()
-        self._change(held, ended(self._session, held[2]))
+        self._change(held, ended(self._compiled, held[2]))
 
     def fork(self) -> Stream:
         """An independent stream that has seen the same."""
         other = object.__new__(Stream)
-        other._session, other._held = self._session, (*self._newest()[:3], {})
+        other._compiled, other._held = self._compiled, (*self._newest()[:3], {})
         return other
 
     def __copy__(self) -> Stream:
@@ -124,18 +124,18 @@ class Stream:
         return self.fork()
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return revived, (self._session, self.state)
+        return unpickle, (self._compiled, self.state)
 
     @property
     def state(self) -> State:
         """A copy of all that the stream holds."""
-        return self._session.state(*self._newest()[:3])
+        return self._compiled.state(*self._newest()[:3])
 
     def restore(self, state: State) -> None:
         """Go on from a state of this model. Raises StateError for one of another model; nothing changes
         then.
         """
-        self._change(self._newest(), restored(self._session, state))
+        self._change(self._newest(), restored(self._compiled, state))
 
     def replay(self, events: Iterable[Any]) -> list[Any]:
         """The scores after each event, from a fresh state and without touching this one.
@@ -145,7 +145,7 @@ class Stream:
         other, scores = self.fork(), []
         other.reset()
         for i, event in enumerate(events):
-            with located(f"event {i}"):
+            with error_context(f"event {i}"):
                 scores.append(other.push(*event) if isinstance(event, tuple) else other.push(event))
         return scores
 
@@ -166,55 +166,57 @@ class Stream:
             raise
 
     def _answer(self, held: Held, whole: bool = False) -> Scores | Forecast:
-        block, output, pending, _ = held
-        return self._session.answer(output, steps_of(block), pending, block, whole)
+        block, output, input_state, _ = held
+        return self._compiled.output(output, steps_of(block), input_state, block, whole)
 
     def _advanced(
-        self, block: Bytes, output: Floats, steps: npt.NDArray[Any], pending: Any
-    ) -> tuple[Bytes, Floats, Frame | None]:
+        self, block: Bytes, output: Floats, steps: npt.NDArray[Any], input_state: Any
+    ) -> tuple[Bytes, Floats, Scaling | None]:
         """Block and output after these steps. One step is stepped; several go through the run of a batch of one, whose
-        bits are the same. Of a model with a window the newest one is run from the first state, and its frame comes
+        bits are the same. Of a model with a window the newest one is run from the first state, and its scaling comes
         back.
         """
-        session, count, before = self._session, len(steps), block
+        compiled, count, before = self._compiled, len(steps), block
         if not count:
             return block, output, None
         block = block.copy()
-        if session.windowed:
-            assert session.series is not None
+        if compiled.windowed:
+            assert compiled.series is not None
             block[:8].view(np.int64)[0] += count
-            if not session.source.warm(steps_of(block)):
+            if not compiled.source.is_ready(steps_of(block)):
                 return block, output, None
-            rows, lengths, frame = session.series.windows([pending])
-            return block, session.afresh(rows, lengths)[0], frame
+            rows, lengths, scaling = compiled.series.windows([input_state])
+            return block, compiled.run_windows(rows, lengths)[0], scaling
         output = output.copy()  # faster than an empty one
         if count == 1:
-            session.engine.step(steps[0] if steps.ndim > 1 else steps, block, output)
+            compiled.engine.step(steps[0] if steps.ndim > 1 else steps, block, output)
             return block, output, None
         if count > MOST_STEPS:
             raise DataError(f"{count} steps in one piece; push fewer at once")
-        session.engine.run(chunk(steps), np.array([count], np.int32), before[None], block[None], output[None], False, 1)
+        compiled.engine.run(
+            chunk(steps), np.array([count], np.int32), before[None], block[None], output[None], False, 1
+        )
         return block, output, None
 
 
-def begun(session: Session, pending: Any) -> Held:
+def begun(compiled: CompiledModel, input_state: Any) -> Held:
     """What a stream remembers before its first step."""
-    return session.initial, np.zeros(session.outputs, np.float32), pending, {}
+    return compiled.initial, np.zeros(compiled.outputs, np.float32), input_state, {}
 
 
-def ended(session: Session, pending: Any) -> Held:
+def ended(compiled: CompiledModel, input_state: Any) -> Held:
     """What a stream remembers that has forgotten its message; it stays one of its series."""
-    return begun(session, session.source.emptied(pending))
+    return begun(compiled, compiled.source.reset(input_state))
 
 
-def restored(session: Session, state: State) -> Held:
+def restored(compiled: CompiledModel, state: State) -> Held:
     """What a stream remembers that goes on from a state. Raises StateError for a state of another model."""
-    pending = session.revived(state)
-    return state.block.copy(), state.output.copy(), pending, {}
+    input_state = compiled.read_input_state(state)
+    return state.block.copy(), state.output.copy(), input_state, {}
 
 
-def revived(session: Session, state: State) -> Stream:
+def unpickle(compiled: CompiledModel, state: State) -> Stream:
     """The stream that was pickled."""
     stream = object.__new__(Stream)
-    stream._session, stream._held = session, restored(session, state)
+    stream._compiled, stream._held = compiled, restored(compiled, state)
     return stream

@@ -7,7 +7,22 @@ from .tape import MAX_INSTRUCTIONS, MAX_LIVE, Code, Instruction, Shape, Tape, co
 from .trace import Names, trace
 
 __all__ = [
-    "BINARY", "MAX_INSTRUCTIONS", "MAX_LIVE", "NORM_EPS", "OPCODES", "UNARY",
-    "Code", "Instruction", "Names", "NumpyOps", "Shape", "Tape", "concrete", "interpret", "is_linear", "order", "trace",
+    "BINARY",
+    "MAX_INSTRUCTIONS",
+    "MAX_LIVE",
+    "NORM_EPS",
+    "OPCODES",
+    "UNARY",
+    "Code",
+    "Instruction",
+    "Names",
+    "NumpyOps",
+    "Shape",
+    "Tape",
+    "concrete",
+    "interpret",
+    "is_linear",
+    "order",
+    "trace",
     "width",
-]  # fmt: skip
+]

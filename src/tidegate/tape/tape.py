@@ -231,9 +231,11 @@ class Tape:
         otherwise; b the second register, or what recur and project multiply.
         """
         index = {
-            "input": list(self.gates), "state": list(self.state),
-            "param": list(self.params), "recur": list(self.recurrent),
-        }  # fmt: skip
+            "input": list(self.gates),
+            "state": list(self.state),
+            "param": list(self.params),
+            "recur": list(self.recurrent),
+        }
         rows, consts = [], []
         for ins in self.instructions:
             args = list(ins.args)
@@ -246,9 +248,12 @@ class Tape:
                 args[0] = index[ins.name].index(args[0])
             rows.append((OPCODES[ins.name], *args, *[0] * (3 - len(args))))
         return Code(
-            np.array(rows, np.int32), np.array(consts, np.float32), np.array(self.widths(H, P), np.int32),
-            self.output, np.array([self.next[s] for s in self.state], np.int32),
-        )  # fmt: skip
+            np.array(rows, np.int32),
+            np.array(consts, np.float32),
+            np.array(self.widths(H, P), np.int32),
+            self.output,
+            np.array([self.next[s] for s in self.state], np.int32),
+        )
 
     def to_json(self) -> dict[str, Any]:
         """The tape as the model file stores it; `from_json` is the way back."""
@@ -265,8 +270,15 @@ class Tape:
     @classmethod
     def from_json(cls, value: Any) -> Tape:
         """The tape that JSON describes. Raises CellError on anything that is not a valid tape."""
-        keys = {"gates": list, "recurrent": list, "state": dict, "params": dict, "instructions": list, "output": int,
-                "next": dict}  # fmt: skip
+        keys = {
+            "gates": list,
+            "recurrent": list,
+            "state": dict,
+            "params": dict,
+            "instructions": list,
+            "output": int,
+            "next": dict,
+        }
         if not isinstance(value, dict) or set(value) != set(keys):
             raise CellError(f"a tape is an object with the keys {', '.join(keys)}")
         for key, kind in keys.items():

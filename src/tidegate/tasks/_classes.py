@@ -8,14 +8,14 @@ import numpy as np
 import numpy.typing as npt
 
 from ._calibration import binary_log_loss, calibrated, log_loss
-from ._lesson import Indices
 from ._metrics import micro_f1
+from ._problem import Indices
 
 Logits = npt.NDArray[Any]
 Targets = npt.NDArray[np.int64]
 
 
-class OneOf:
+class SingleLabel:
     """One label a row: targets int64 [n], logits [n, classes]."""
 
     metric, lower = "accuracy", False
@@ -26,7 +26,7 @@ class OneOf:
     def value(self, figures: dict[str, float]) -> tuple[float, float]:
         return figures[self.metric], -figures["log_loss"]
 
-    def slack(self, best: float, figures: dict[str, float], rows: int) -> float:
+    def tolerance(self, best: float, figures: dict[str, float], rows: int) -> float:
         """One standard error. Few held-out rows make an early epoch look best by luck, while the schedule's late,
         small steps settle a model; an epoch that is truly worse falls out.
 
@@ -54,11 +54,11 @@ class OneOf:
     def adjust(self, network: Any, adjustment: list[float]) -> None:
         network.scale_scores(adjustment[0])
 
-    def recorded(self, adjustment: list[float]) -> dict[str, Any]:
+    def provenance(self, adjustment: list[float]) -> dict[str, Any]:
         return {"factor": adjustment[0], "of": "the last layer's weights, fitted on the held-out rows"}
 
 
-class AnyOf(OneOf):
+class MultiLabel(SingleLabel):
     """Any number of labels a row: targets float32 [n, labels] of 0 and 1, logits [n, labels]."""
 
     metric = "micro_f1"

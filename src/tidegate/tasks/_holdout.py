@@ -14,7 +14,7 @@ from ..data.series import Collection
 from ..data.table import Table
 from ..errors import DataError
 from ._labels import Targets, counted, kinds_of
-from ._lesson import Indices
+from ._problem import Indices
 
 Source = Table | Collection
 
@@ -27,14 +27,14 @@ class HoldOut:
     each source, sentences about its rows.
     """
 
-    kept: Indices
-    held: Indices
+    train_rows: Indices
+    valid_rows: Indices
     groups: Indices
-    said: str
+    description: str
     notes: list[list[str]]
 
 
-def held_out(
+def hold_out(
     options: Any, source: Source, judged: Source | None, y: Targets, labels: list[str], alike: Indices
 ) -> HoldOut:
     """Choose the rows to learn from, and those that choose the weights: some of the source's, or those of `judged`.
@@ -62,7 +62,7 @@ def held_out(
     else:
         found = part_of(kinds_of(y), labels, alike, groups, options.hold_out or 0.1, options.seed, noun)
         found.notes[0][:0] = repeated(alike, labelled, noun, apart=groups is None)
-    if not len(found.held):
+    if not len(found.valid_rows):
         differ = "series that differ" if noun == "series" else "rows that differ"
         raise DataError(
             f"{source.path}: too few rows to hold some out; a class needs two or more {differ}"

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from ..data.lookalikes import difference, seen
 from ..errors import DataError
-from ._lesson import Indices
+from ._problem import Indices
 
 Cells = list[tuple[str, str]]  # the place of every row, and its cell
 Targets = npt.NDArray[Any]  # one label a row: int64 [n]; several: float32 [n, labels], 1 where the label holds
@@ -36,9 +36,13 @@ def one_each(
 
 
 def several(
-    found: Cells, column: str, separator: str, known: list[str] | None = None, unseen: str = "error",
+    found: Cells,
+    column: str,
+    separator: str,
+    known: list[str] | None = None,
+    unseen: str = "error",
     remedy: str = REMEDY,
-) -> tuple[Targets, list[str]]:  # fmt: skip
+) -> tuple[Targets, list[str]]:
     """Which labels every row has, float32 [n, labels], and the labels; arguments as those of `one_each`.
 
     'wrong': a label that is not known has a column of its own behind the others, and no name.

@@ -5,26 +5,26 @@ from __future__ import annotations
 import numpy as np
 
 from ..data.series import Collection
-from ..features.series import Intake
-from ._windows import HELD, KEPT, Places, lead_of, steps_of
+from ..features.series import SeriesTransform
+from ._windows import TRAIN, VALID, Origins, lead_of, steps_of
 
 
-def unfilled(places: Places, count: int) -> list[int]:
+def unfilled(places: Origins, count: int) -> list[int]:
     """The series too short for a full window: without an origin to learn from, of the first `count`, or to judge by."""
-    return [i for i in range(len(places.tracks)) if not len(places.of(i, KEPT if i < count else HELD))]
+    return [i for i in range(len(places.tracks)) if not len(places.of(i, TRAIN if i < count else VALID))]
 
 
-def omitted(places: Places, count: int) -> tuple[dict[int, str], dict[int, str]]:
+def omitted(places: Origins, count: int) -> tuple[dict[int, str], dict[int, str]]:
     """Of which series, by their number in their source, nothing is learnt, and by which none is judged, and why. count:
     how many are learnt from; those after them are another source, which judges alone.
     """
     tracks = places.tracks
     judging = range(count, len(tracks)) if len(tracks) > count else range(count)
-    unlearnt = {i: why for i in range(count) if (why := omission(places, i, KEPT))}
-    return unlearnt, {i - judging.start: why for i in judging if (why := omission(places, i, HELD))}
+    unlearnt = {i: why for i in range(count) if (why := omission(places, i, TRAIN))}
+    return unlearnt, {i - judging.start: why for i in judging if (why := omission(places, i, VALID))}
 
 
-def omission(places: Places, i: int, part: int) -> str:
+def omission(places: Origins, i: int, part: int) -> str:
     """Why nothing of a track is of a part, or "": it is too short, or its targets are missing."""
     track, ends = places.tracks[i], places.of(i, part)
     if not len(ends):
@@ -32,13 +32,13 @@ def omission(places: Places, i: int, part: int) -> str:
     return "" if (~np.isnan(track.truth[ends[0] + 1 :])).any() else "has no known target"
 
 
-def padding(intake: Intake, short: int) -> str:
+def padding(transform: SeriesTransform, short: int) -> str:
     """What is said about so many series that are too short for a full look-back, "" where there are none."""
-    if intake.window is None or intake.window.least is None or not short:
+    if transform.window is None or transform.window.least is None or not short:
         return ""
     return (
-        f"; {short} series too short for a full look-back of {intake.window.reach} steps, so that forecasts are "
-        f"learnt and made from {intake.window.least} steps on"
+        f"; {short} series too short for a full look-back of {transform.window.reach} steps, so that forecasts are "
+        f"learnt and made from {transform.window.least} steps on"
     )
 
 
@@ -50,14 +50,14 @@ def named(source: Collection, reasons: dict[int, str]) -> list[dict[str, str]]:
     ]
 
 
-def absent(entries: list[dict[str, str]], use: str, intake: Intake, held: bool) -> str:
+def absent(entries: list[dict[str, str]], use: str, transform: SeriesTransform, held: bool) -> str:
     """What is said about series that are not learnt from or judged by (`use`), and how long they would have to be.
 
     held: whether the end of each series is held out.
     """
     if not entries:
         return ""
-    before, ahead = intake.window.needs if intake.window else 1, lead_of(intake)
+    before, ahead = transform.window.needs if transform.window else 1, lead_of(transform)
     takes = f"{before + ahead} steps"
     if held:
         takes = f"{takes} before the held-out end" if use == "learnt from" else f"{before} steps and {ahead} held out"

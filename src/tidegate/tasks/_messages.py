@@ -12,10 +12,10 @@ import numpy.typing as npt
 from ..data.candidates import of_series, suggestion
 from ..data.columns import MissingColumn
 from ..data.table import Table, read
-from ..errors import DataError, located
+from ..errors import DataError, error_context
 from ..features.text import Tokenizer, Vocabulary, encode
-from ._lesson import Array, Indices, padded
 from ._options import option
+from ._problem import Array, Indices, pad
 
 Inputs = tuple[dict[str, Any], dict[str, npt.NDArray[Any]], Vocabulary, npt.NDArray[np.float32]]
 
@@ -58,7 +58,7 @@ class Messages:
         chosen = [self.ids[i] for i in rows]
         if random is not None:
             chosen = [np.where(random.random(len(row)) < self.hide[row], np.int32(0), row) for row in chosen]
-        x, lengths = padded(chosen)
+        x, lengths = pad(chosen)
         return x.astype(np.int64), lengths, self.targets[rows]
 
 
@@ -86,7 +86,7 @@ def tokens_of(table: Table, options: TextSource) -> list[list[bytes]]:
     """The tokens of every row's message. Raises DataError with file and line for one without any."""
     tokenizer, found = options.tokenizer(), []
     for row, text in enumerate(table.column(options.text)):
-        with located(table.place(row)):
+        with error_context(table.place(row)):
             found.append(message(tokenizer, text, options.text))
     return found
 

@@ -10,9 +10,9 @@ import numpy.typing as npt
 
 from ..data.series import Collection
 from ..errors import DataError
-from ..features.series import Intake
-from ._lesson import Indices
-from ._windows import BETWEEN, HELD, Floats, Places, Track, lead_of
+from ..features.series import SeriesTransform
+from ._problem import Indices
+from ._windows import GAP, VALID, Floats, Origins, Track, lead_of
 
 Sums = npt.NDArray[np.uint64]
 Times = npt.NDArray[np.datetime64]
@@ -21,7 +21,9 @@ BASE = 0x9E3779B97F4A7C15  # odd, so that its powers have inverses among 64-bit 
 TRIED = 32  # places with the same steps that are looked at, as constants have very many
 
 
-def set_apart(places: Places, cuts: list[int], intake: Intake, sources: list[Collection]) -> tuple[Places, list[str]]:
+def set_apart(
+    places: Origins, cuts: list[int], transform: SeriesTransform, sources: list[Collection]
+) -> tuple[Origins, list[str]]:
     """Take the forecasts of steps that are learnt from out of those that judge.
 
     Two series share steps where all that both have of them is equal, whatever they are called; and stands at the same
@@ -30,30 +32,30 @@ def set_apart(places: Places, cuts: list[int], intake: Intake, sources: list[Col
     Args:
         places: all origins, of the series that are learnt from and then of those of the file to judge by, if any.
         cuts: for each of the former, how many of its steps are learnt from.
-        intake: that of the model.
+        transform: that of the model.
         sources: both.
 
     Returns the places, and for the last source a sentence about what was taken out, or none. Raises DataError where
     nothing is left.
     """
-    H, part, tracks = lead_of(intake), places.part.copy(), places.tracks
+    H, part, tracks = lead_of(transform), places.part.copy(), places.tracks
     learnt = cuts if len(sources) == 1 else [len(track.truth) for track in tracks[: len(cuts)]]
-    steps = (intake.window.needs if intake.window else 1) + H
+    steps = (transform.window.needs if transform.window else 1) + H
     known = Known.of([track.truth[:n] for track, n in zip(tracks, learnt, strict=False)], steps)
     owners = ((source, i) for source in sources for i in range(len(source.series)))
     stamps = [stamped(source, i, track) for (source, i), track in zip(owners, tracks, strict=True)]
     for i, track in enumerate(tracks):
         at = slice(*np.searchsorted(places.series, (i, i + 1)))
         ends, mine = places.ends[at], part[at]
-        held = ends[mine == HELD]
+        held = ends[mine == VALID]
         if not len(held):
             continue
         for j, shift in {pair for end in (held[0], held[-1]) for pair in known.find(track.truth, int(end) + H + 1)}:
             shared = common(tracks[j].truth, track.truth, shift)
             if i != j and shared and aligned(stamps[j], stamps[i], shift):
                 last = min(shared[1], learnt[j] - shift)
-                mine[(mine == HELD) & (ends + 1 < last) & (ends + H >= shared[0])] = BETWEEN
-    gone, before = int((part != places.part).sum()), int((places.part == HELD).sum())
+                mine[(mine == VALID) & (ends + 1 < last) & (ends + H >= shared[0])] = GAP
+    gone, before = int((part != places.part).sum()), int((places.part == VALID).sum())
     if not gone:
         return places, []
     if gone == before:

@@ -44,7 +44,7 @@ class Quantiles:
             "standard_error": float(each.std() / max(1.0, len(each) / y.shape[1]) ** 0.5),
             "mae": float(error[known].mean()),
             **({"coverage": float(within[known].mean())} if len(self.levels) > 1 else {}),
-        }  # fmt: skip
+        }
 
     @property
     def middle(self) -> int:
@@ -54,7 +54,7 @@ class Quantiles:
     def value(self, figures: dict[str, float]) -> tuple[float, float]:
         return -figures["pinball"], 0.0
 
-    def slack(self, best: float, figures: dict[str, float], rows: int) -> float:
+    def tolerance(self, best: float, figures: dict[str, float], rows: int) -> float:
         """One standard error: a few held-out weeks make an early epoch look best by luck."""
         return figures["standard_error"]
 
@@ -75,5 +75,5 @@ class Quantiles:
     def adjust(self, network: Any, adjustment: list[float]) -> None:
         """Nothing to fold in."""
 
-    def recorded(self, adjustment: list[float]) -> dict[str, Any]:
+    def provenance(self, adjustment: list[float]) -> dict[str, Any]:
         return {}

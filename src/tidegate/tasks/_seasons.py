@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from ..errors import DataError
 from ..features.frequency import Frequency
-from ._baselines import Ridge, seasons
+from ._baseline_models import Ridge, seasons
 
 COMMON: Final = (4, 7, 12, 24, 48, 52, 60, 96, 144, 168, 288, 336, 365, 672, 720, 1008, 1440, 2016, 8760)
 PERIODS: Final = (3600, 86_400, 7 * 86_400, 365.25 * 86_400)  # seconds of an hour, a day, a week, a year

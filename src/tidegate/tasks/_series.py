@@ -11,13 +11,13 @@ import numpy.typing as npt
 
 from ..data.lookalikes import hint
 from ..data.series import Collection, Series, read_series
-from ..errors import DataError, OptionError, located
+from ..errors import DataError, OptionError, error_context
 from ..features.calendar import PERIODS
 from ..features.frequency import Frequency, inferred
-from ..features.series import FLAT, MISSING, Intake, Window
+from ..features.series import FLAT, MISSING, SeriesTransform, Window
 from ._holdout import numbered
-from ._lesson import Array, Indices, padded
 from ._options import option
+from ._problem import Array, Indices, pad
 
 Steps = npt.NDArray[np.float32]
 Floats = npt.NDArray[np.float64]
@@ -70,9 +70,13 @@ def listed(name: str, text: str) -> list[str]:
 
 
 def rows(
-    source: Any, options: SeriesSource, label: str | None, columns: Sequence[str] | None = None,
-    unlabelled: bool = False, group: str | None = None,
-) -> Collection:  # fmt: skip
+    source: Any,
+    options: SeriesSource,
+    label: str | None,
+    columns: Sequence[str] | None = None,
+    unlabelled: bool = False,
+    group: str | None = None,
+) -> Collection:
     """The series of a source. columns: those of a model, which the source must then have, in any order. unlabelled: a
     label may be missing. group: the column that says which series belong together.
 
@@ -82,9 +86,15 @@ def rows(
         found = source
     else:
         found = read_series(
-            source, values=options.columns(), time=options.time, id=options.id, label=label, layout=options.layout,
-            unlabelled=unlabelled, group=group,
-        )  # fmt: skip
+            source,
+            values=options.columns(),
+            time=options.time,
+            id=options.id,
+            label=label,
+            layout=options.layout,
+            unlabelled=unlabelled,
+            group=group,
+        )
     if columns is not None and sorted(columns) == sorted(found.columns):
         order = [found.columns.index(name) for name in columns]
         series = [replace(s, values=s.values[:, order]) for s in found.series]
@@ -104,7 +114,7 @@ def counted(columns: Sequence[str]) -> str:
     return f"{len(columns)} column{'s'[: len(columns) != 1]} ({shown})"
 
 
-def taken(source: Collection, options: SeriesSource, columns: str = "") -> str:
+def summary(source: Collection, options: SeriesSource, columns: str = "") -> str:
     """What the columns of a source were taken for, in words. columns: what is said about those of numbers."""
     parts = [columns or f"values: {counted(source.columns)}"]
     parts += [f"{what}: column {name!r}" for what, name in (("time", options.time), ("id", options.id)) if name]
@@ -121,7 +131,7 @@ def clocks(source: Collection) -> list[tuple[int, Series]]:
 
 
 def timing(source: Collection) -> dict[str, Any]:
-    """The `zone` and the `frequency` of an intake: those of the longest series, if all have the same frequency."""
+    """The `zone` and the `frequency` of a transform: those of the longest series, if all have the same frequency."""
     found = [s for _, s in clocks(source)]
     if not found:
         return {}
@@ -168,56 +178,56 @@ def uneven(ticks: Indices) -> list[int]:
     return (np.flatnonzero(odd if odd.any() else gaps != usual) + 1).tolist()
 
 
-def check_zone(source: Collection, intake: Intake) -> None:
+def check_zone(source: Collection, transform: SeriesTransform) -> None:
     """Raises DataError where the calendar is used, and a source's times have a zone and those in training had none, or
     the other way about.
     """
-    if not intake.calendar or intake.zone is None:
+    if not transform.calendar or transform.zone is None:
         return
     for i, series in clocks(source):
-        if (series.local is not None) != bool(intake.zone):
-            its, other = ("no zone", "one") if intake.zone else ("a zone", "none")
+        if (series.local is not None) != bool(transform.zone):
+            its, other = ("no zone", "one") if transform.zone else ("a zone", "none")
             raise DataError(
                 f"{source.place(i, 0)}: the times have {its}, and those that the model was fitted on had {other}; "
                 "write them as there"
             )
 
 
-def treated(source: Collection, intake: Intake) -> list[tuple[Floats, Indices]]:
+def treated(source: Collection, transform: SeriesTransform) -> list[tuple[Floats, Indices]]:
     """For every series its steps with nothing missing, and which steps of the source they are.
 
     Raises DataError with the place of a number that cannot be used, and as `check_zone`.
     """
-    check_zone(source, intake)
+    check_zone(source, transform)
     found = []
     for i, series in enumerate(source.series):
-        refuse(source, i, series.values, intake.missing)
-        with located(source.place(i, 0)):
-            steps, keep, _ = intake.treated(series.values, series.times)
+        refuse(source, i, series.values, transform.missing)
+        with error_context(source.place(i, 0)):
+            steps, keep, _ = transform.impute(series.values, series.times)
             if not len(steps):
                 raise DataError("nothing is left of the series without its missing numbers; leave it out")
         found.append((steps, keep))
     return found
 
 
-def bare(options: SeriesSource, source: Collection) -> Intake:
-    """The intake of a source's columns, which are not scaled yet."""
+def bare(options: SeriesSource, source: Collection) -> SeriesTransform:
+    """The transform of a source's columns, which are not scaled yet."""
     roles = ("past",) * len(source.columns)
-    return Intake(tuple(source.columns), roles, options.periods(), options.missing, **timing(source))
+    return SeriesTransform(tuple(source.columns), roles, options.periods(), options.missing, **timing(source))
 
 
-def alike(sources: Sequence[Collection], intake: Intake) -> Indices:
+def alike(sources: Sequence[Collection], transform: SeriesTransform) -> Indices:
     """Number the series of all sources by their steps with nothing missing, int64 [n]: equal ones have one number.
 
     Raises DataError with the place of a number that cannot be used.
     """
     for source in sources:
         for i, series in enumerate(source.series):
-            refuse(source, i, series.values, intake.missing)
-    if intake.missing == "error" and not intake.calendar:  # nothing is filled or added, and treating costs more
+            refuse(source, i, series.values, transform.missing)
+    if transform.missing == "error" and not transform.calendar:  # nothing is filled or added, and treating costs more
         found: list[Array] = [s.values for source in sources for s in source.series]
     else:
-        found = [steps for source in sources for steps, _ in treated(source, intake)]
+        found = [steps for source in sources for steps, _ in treated(source, transform)]
     return numbered((len(steps), (steps + 0).tobytes()) for steps in found)  # -0 + 0 is 0
 
 
@@ -260,13 +270,13 @@ def statistics(
     return mean, deviation
 
 
-def centred(intake: Intake, mean: Floats, deviation: Floats) -> Intake:
-    """An intake that scales in float64 where a column is far from 0, as float32 would lose its digits before a layer
+def centred(transform: SeriesTransform, mean: Floats, deviation: Floats) -> SeriesTransform:
+    """A transform that scales in float64 where a column is far from 0, as float32 would lose its digits before a layer
     scales it; else the same.
     """
     if not (np.abs(mean) > FAR * deviation).any():
-        return intake
-    return replace(intake, mean=mean[None], deviation=deviation[None])
+        return transform
+    return replace(transform, mean=mean[None], deviation=deviation[None])
 
 
 @dataclass(frozen=True)
@@ -314,7 +324,7 @@ class Sequences:
 
     def batch(self, rows: Indices, random: np.random.Generator | None = None) -> tuple[Array, Indices, Array]:
         """See `Rows`: float32 [T, B, features]."""
-        x, lengths = padded([self.steps[i] for i in rows])
+        x, lengths = pad([self.steps[i] for i in rows])
         if random is not None:
             x = self.variation.of(x, random)
         return x, lengths, self.targets[rows]
@@ -328,15 +338,15 @@ class Pieces:
     origin: Indices
 
 
-def pieces(source: Collection, intake: Intake) -> Pieces:
-    """Whole series, or where the intake has a window, windows every half of its length and the last one."""
+def pieces(source: Collection, transform: SeriesTransform) -> Pieces:
+    """Whole series, or where the transform has a window, windows every half of its length and the last one."""
     steps: list[Steps] = []
     origin: list[int] = []
-    for i, (found, _) in enumerate(treated(source, intake)):
-        if intake.window is None:
-            parts = [intake.fixed(found, 0)]
+    for i, (found, _) in enumerate(treated(source, transform)):
+        if transform.window is None:
+            parts = [transform.scale_fixed(found, 0)]
         else:
-            parts = list(intake.windows(found, ends(len(found), intake.window, source, i))[0])
+            parts = list(transform.windows(found, ends(len(found), transform.window, source, i))[0])
         steps += parts
         origin += [i] * len(parts)
     return Pieces(steps, np.array(origin, np.int64))

@@ -10,10 +10,10 @@ import numpy as np
 import numpy.typing as npt
 
 from ..data.series import Collection
-from ..errors import DataError, located
-from ..features.series import Frame, Intake, ahead
+from ..errors import DataError, error_context
+from ..features.series import Scaling, SeriesTransform, ahead
 from . import _series
-from ._lesson import Array, Indices, padded
+from ._problem import Array, Indices, pad
 
 Floats = npt.NDArray[np.float64]
 
@@ -34,26 +34,26 @@ class Track:
     fault: str = ""
 
 
-def tracks(source: Collection, intake: Intake) -> list[Track]:
-    """Every series of a source with nothing missing, but what was never seen where the intake has no means yet.
+def tracks(source: Collection, transform: SeriesTransform) -> list[Track]:
+    """Every series of a source with nothing missing, but what was never seen where the transform has no means yet.
 
     With columns known ahead the last `lead_of` rows are the future: their known columns are read, their targets may be
     missing. Raises DataError with the place of what cannot be used, and where no series has a step.
     """
-    known, lead = intake.of("known"), lead_of(intake)
-    _series.check_zone(source, intake)
+    known, lead = transform.of("known"), lead_of(transform)
+    _series.check_zone(source, transform)
     found = []
     for i, series in enumerate(source.series):
         values = series.values
-        x = moved(values, intake)
+        x = moved(values, transform)
         T = len(x)
-        _series.refuse(source, i, x, intake.missing, known, lead)
-        unchanging(source, i, intake)
+        _series.refuse(source, i, x, transform.missing, known, lead)
+        unchanging(source, i, transform)
         times = None if series.times is None else series.times[:T]
-        with located(source.place(i, 0)):
-            unseen = intake.unseen(intake.index(series.id if intake.names else None))
-            steps, kept, _ = intake.treated(x, times, unseen)
-        truth, fault = np.concatenate([values[kept], values[T:]])[:, intake.of("target")], ""
+        with error_context(source.place(i, 0)):
+            unseen = transform.fill_values(transform.index(series.id if transform.names else None))
+            steps, kept, _ = transform.impute(x, times, unseen)
+        truth, fault = np.concatenate([values[kept], values[T:]])[:, transform.of("target")], ""
         if not T:
             fault = f"has {steps_of(len(values))}, and with columns known ahead the last {lead} are the future"
         elif not len(steps):
@@ -68,21 +68,21 @@ def steps_of(count: int) -> str:
     return f"{count} step{'s'[: count != 1]}"
 
 
-def lead_of(intake: Intake) -> int:
+def lead_of(transform: SeriesTransform) -> int:
     """How many steps ahead known columns are read: the horizon, or one where forecasts go on from forecasts."""
-    assert intake.answer, "a forecaster"
-    return intake.answer.horizon if intake.answer.head == "direct" else 1
+    assert transform.forecast, "a forecaster"
+    return transform.forecast.horizon if transform.forecast.head == "direct" else 1
 
 
-def moved(values: Floats, intake: Intake) -> Floats:
+def moved(values: Floats, transform: SeriesTransform) -> Floats:
     """Values [T, columns] as a forecaster reads them: known columns `lead_of` ahead; the last rows are their future."""
-    known, lead = intake.of("known"), lead_of(intake)
+    known, lead = transform.of("known"), lead_of(transform)
     return ahead(values, known, lead)[: max(0, len(values) - lead)] if known else values
 
 
-def unchanging(source: Collection, i: int, intake: Intake) -> None:
+def unchanging(source: Collection, i: int, transform: SeriesTransform) -> None:
     """Raises DataError for a static column that changes within series i."""
-    for c in intake.of("static"):
+    for c in transform.of("static"):
         values = source.series[i].values[:, c]
         known = np.flatnonzero(~np.isnan(values))
         if len(other := known[values[known] != values[known[:1]]]):
@@ -93,13 +93,13 @@ def unchanging(source: Collection, i: int, intake: Intake) -> None:
 
 
 @dataclass(frozen=True, eq=False)
-class Apart(Collection):
+class ChannelIndependent(Collection):
     """A collection in which each target is a series of its own, in the first column. targets: how they are called."""
 
     targets: tuple[str, ...] = ()
 
 
-def single(source: Collection, columns: list[int], rest: list[int]) -> Apart:
+def single(source: Collection, columns: list[int], rest: list[int]) -> ChannelIndependent:
     """Each of `columns` as a series of its own with one column `value`, beside the columns `rest` of all.
 
     A series' id becomes `id/column`, or `column` where it has none.
@@ -113,17 +113,19 @@ def single(source: Collection, columns: list[int], rest: list[int]) -> Apart:
     ]
     files = [file for file in source.files for _ in columns]
     named = tuple(source.columns[c] for c in columns)
-    return Apart(**{**vars(source), "columns": [name, *beside], "series": series, "files": files}, targets=named)
+    return ChannelIndependent(
+        **{**vars(source), "columns": [name, *beside], "series": series, "files": files}, targets=named
+    )
 
 
 FULL_WINDOWS = 16  # of a series that has them, to each that is not full: most of what will be asked is full
-KEPT, HELD, BETWEEN = 0, 1, 2
+TRAIN, VALID, GAP = 0, 1, 2
 MOST = 1e30  # units that a truth may be off its window: sums of more overflow float32
 APART = "value"  # the column of targets that are series of their own
 
 
 @dataclass(frozen=True)
-class Places:
+class Origins:
     """All origins: of each its track, its step there, and whether it is learnt from, held out, or looks into both."""
 
     tracks: list[Track]
@@ -137,9 +139,12 @@ class Places:
         return np.asarray(self.ends[at][self.part[at] == part])
 
 
-def placed(found: list[Track], more: list[Track], cuts: list[int], intake: Intake) -> Places:
+def find_origins(found: list[Track], more: list[Track], cuts: list[int], transform: SeriesTransform) -> Origins:
     """The origins of series whose steps from `cuts` on are held out, or of which other series (`more`) are."""
-    H, needs, reach = lead_of(intake), *((intake.window.needs, intake.window.reach) if intake.window else (1, 1))
+    H, needs, reach = (
+        lead_of(transform),
+        *((transform.window.needs, transform.window.reach) if transform.window else (1, 1)),
+    )
     series, ends, parts = [], [], []
     for i, track in enumerate([*found, *more]):
         at = np.arange(needs - 1, len(track.truth) - H)
@@ -149,34 +154,37 @@ def placed(found: list[Track], more: list[Track], cuts: list[int], intake: Intak
         series.append(np.full(len(at), i))
         ends.append(at)
         if more:
-            parts.append(np.full(len(at), KEPT if i < len(found) else HELD))
+            parts.append(np.full(len(at), TRAIN if i < len(found) else VALID))
         else:
-            parts.append(np.where(at + H < cuts[i], KEPT, np.where(at + 1 >= cuts[i], HELD, BETWEEN)))
+            parts.append(np.where(at + H < cuts[i], TRAIN, np.where(at + 1 >= cuts[i], VALID, GAP)))
     of, at, part = (np.concatenate(v) for v in (series, ends, parts))
-    return Places([*found, *more], of, at, part)
+    return Origins([*found, *more], of, at, part)
 
 
-def check_parts(places: Places, cuts: list[int], intake: Intake, paths: list[str]) -> None:
+def check_parts(places: Origins, cuts: list[int], transform: SeriesTransform, paths: list[str]) -> None:
     """Raises DataError where no origin can be learnt from, or none is held out, or their truth is missing.
 
     cuts: of the series that are learnt from, where their held-out end begins. paths: of those, and of other series'
     source. A unit is that of full windows, so one of those must be there; forecasts may be judged on shorter ones.
     """
-    H, needs, reach = lead_of(intake), *((intake.window.needs, intake.window.reach) if intake.window else (1, 1))
+    H, needs, reach = (
+        lead_of(transform),
+        *((transform.window.needs, transform.window.reach) if transform.window else (1, 1)),
+    )
     found, more = places.tracks[: len(cuts)], places.tracks[len(cuts) :]
     held = 0 if more else max(len(t.truth) - cut for t, cut in zip(found, cuts, strict=True))
     advice = "hold out less (--hold-out), " if held else ""
-    check_part(places, KEPT, H, reach, f"{paths[0]}: no forecast is left to learn from", max(cuts), advice)
+    check_part(places, TRAIN, H, reach, f"{paths[0]}: no forecast is left to learn from", max(cuts), advice)
     what = f"{paths[-1]}: no forecast is left to judge by"
     if not more and held < H:
         raise DataError(
             f"{what}: {steps_of(held)} {'is' if held == 1 else 'are'} held out, and the horizon takes {H}; shorten "
             "--horizon, or choose more of --hold-out, or a file for --valid"
         )
-    check_part(places, HELD, H, needs, what, max(len(t.truth) for t in more or found))
+    check_part(places, VALID, H, needs, what, max(len(t.truth) for t in more or found))
 
 
-def check_part(places: Places, part: int, H: int, needs: int, what: str, steps: int, advice: str = "") -> None:
+def check_part(places: Origins, part: int, H: int, needs: int, what: str, steps: int, advice: str = "") -> None:
     """Raises DataError where a part has no origin after so many steps, or none of its truth is known."""
     if not ((places.part == part) & (places.ends + 1 >= needs)).any():
         raise DataError(
@@ -190,17 +198,19 @@ def check_part(places: Places, part: int, H: int, needs: int, what: str, steps: 
     raise DataError(f"{what}: its targets are all missing; give some that are not")
 
 
-def scaled(intake: Intake, cuts: list[int], places: Places, source: Collection) -> tuple[Intake, Places]:
-    """The intake with the statistics of the part that is learnt from, and places whose tracks have nothing missing.
+def scaled(
+    transform: SeriesTransform, cuts: list[int], places: Origins, source: Collection
+) -> tuple[SeriesTransform, Origins]:
+    """The transform with the statistics of the part that is learnt from, and places whose tracks have nothing missing.
 
     Raises DataError for what never changes.
     """
-    own, rest, masked = intake.of("target", "past"), intake.of("known", "static"), intake.missing == "mask"
-    parts = [observed(t.steps[:cut], intake) for t, cut in zip(places.tracks, cuts, strict=False)]
-    mean, deviation = np.zeros((1, len(intake.columns))), np.ones((1, len(intake.columns)))
+    own, rest, masked = transform.of("target", "past"), transform.of("known", "static"), transform.missing == "mask"
+    parts = [observed(t.steps[:cut], transform) for t, cut in zip(places.tracks, cuts, strict=False)]
+    mean, deviation = np.zeros((1, len(transform.columns))), np.ones((1, len(transform.columns)))
     if rest:
         mean[0, rest], deviation[0, rest] = statistics_of(parts, rest, source, source.path)
-    if intake.window is None:
+    if transform.window is None:
         if len(parts) > 1 and not all(t.name for t in places.tracks[: len(parts)]):
             raise DataError(
                 f"{source.path}: has {len(parts)} series without names, and --scale fixed knows each by its name; name "
@@ -208,7 +218,7 @@ def scaled(intake: Intake, cuts: list[int], places: Places, source: Collection) 
             )
         if places.tracks[0].name:
             mean, deviation = (np.repeat(v, len(parts), 0) for v in (mean, deviation))
-            intake = replace(intake, names=tuple(t.name for t in places.tracks[: len(parts)]))
+            transform = replace(transform, names=tuple(t.name for t in places.tracks[: len(parts)]))
         for i, part in enumerate(parts):
             if not len(part):
                 raise DataError(
@@ -218,7 +228,7 @@ def scaled(intake: Intake, cuts: list[int], places: Places, source: Collection) 
             mean[i, own], deviation[i, own] = statistics_of([part], own, source, source.place(i, 0))
     elif masked:
         mean[0, own] = statistics_of(parts, own, source, source.path, varied=False)[0]
-    made = replace(intake, mean=mean, deviation=deviation)
+    made = replace(transform, mean=mean, deviation=deviation)
     if masked:
         places = replace(places, tracks=[seen(t, made) for t in places.tracks])
     if made.window and made.window.spread == "training":
@@ -226,16 +236,16 @@ def scaled(intake: Intake, cuts: list[int], places: Places, source: Collection) 
     return made, places
 
 
-def observed(steps: Floats, intake: Intake) -> Floats:
+def observed(steps: Floats, transform: SeriesTransform) -> Floats:
     """Steps [T, columns], NaN where they were missing."""
-    C = len(intake.columns)
+    C = len(transform.columns)
     values = steps[:, :C]
-    return np.where(steps[:, C : 2 * C] > 0, np.nan, values) if intake.missing == "mask" else values
+    return np.where(steps[:, C : 2 * C] > 0, np.nan, values) if transform.missing == "mask" else values
 
 
-def seen(track: Track, intake: Intake) -> Track:
+def seen(track: Track, transform: SeriesTransform) -> Track:
     """A track in which the mean stands for what was never seen, as in a stream."""
-    C, unseen = len(intake.columns), intake.unseen(intake.index(track.name if intake.names else None))
+    C, unseen = len(transform.columns), transform.fill_values(transform.index(track.name if transform.names else None))
     steps = track.steps.copy()
     steps[:, :C] = np.where(np.isnan(steps[:, :C]), unseen, steps[:, :C])
     return replace(track, steps=steps)
@@ -249,18 +259,18 @@ def statistics_of(
     return _series.statistics(np.concatenate([part[:, columns] for part in parts]), names, place, varied)
 
 
-def units(intake: Intake, places: Places, own: list[int], source: Collection) -> Floats:
+def units(transform: SeriesTransform, places: Origins, own: list[int], source: Collection) -> Floats:
     """The unit of each target and past column [own]: the root mean square of windows less their centre.
 
     Raises DataError for a column that never changes.
     """
-    assert intake.window
-    rows = np.flatnonzero((places.part == KEPT) & (places.ends + 1 >= intake.window.reach))
-    most = min(2000, together(intake.window.length * intake.width))
+    assert transform.window
+    rows = np.flatnonzero((places.part == TRAIN) & (places.ends + 1 >= transform.window.reach))
+    most = min(2000, together(transform.window.length * transform.width))
     rows = rows[:: -(-len(rows) // most)]
-    data = Windows(intake, places)
+    data = Windows(transform, places)
     x, _, _ = data.framed(rows)
-    values = x.reshape(len(rows), -1, intake.width)[..., own].astype(np.float64)
+    values = x.reshape(len(rows), -1, transform.width)[..., own].astype(np.float64)
     found = np.sqrt(np.mean(values**2, (0, 1)))
     if (flat := ~(found > 0)).any():
         name = source.columns[own[int(flat.argmax())]]
@@ -279,62 +289,62 @@ def together(numbers: int) -> int:
 class Windows:
     """One row an origin: the window that ends there, of as many steps as there are."""
 
-    def __init__(self, intake: Intake, places: Places) -> None:
-        assert intake.window
-        self.intake, self.part = intake, places.part
+    def __init__(self, transform: SeriesTransform, places: Origins) -> None:
+        assert transform.window
+        self.transform, self.part = transform, places.part
         self.steps = np.concatenate([t.steps for t in places.tracks])
         self.truth = np.concatenate([t.truth for t in places.tracks])
         self.series = places.series
         self.first = first = np.cumsum([0, *(len(t.steps) for t in places.tracks)])[places.series]
         after = np.cumsum([0, *(len(t.truth) for t in places.tracks)])[places.series]
         self.ends, self.after, self.behind = first + places.ends, after + places.ends + 1, places.ends + 1
-        self.lengths: Indices = intake.window.rows(self.behind)
+        self.lengths: Indices = transform.window.rows(self.behind)
 
     def rows_of(self, part: int) -> Indices:
         return np.flatnonzero(self.part == part)
 
     def judged(self, rows: Indices) -> Floats:
         """The truth [n, horizon, targets] in the data's units, NaN where the window is constant and judges nothing."""
-        assert self.intake.window
-        most = together(self.intake.window.length * self.intake.width)
+        assert self.transform.window
+        most = together(self.transform.window.length * self.transform.width)
         parts = [self.framed(rows[k : k + most]) for k in range(0, len(rows), most)]
-        return np.concatenate([np.where(frame.spread[:, None] > 0, y, np.nan) for _, frame, y in parts])
+        return np.concatenate([np.where(scaling.spread[:, None] > 0, y, np.nan) for _, scaling, y in parts])
 
-    def framed(self, rows: Indices) -> tuple[Array, Frame, Floats]:
-        """Inputs [B, K, features], frames, and truth [B, horizon, targets] in the data's units."""
-        assert self.intake.answer
-        x, frame = self.intake.windows(self.steps, self.ends[rows], self.behind[rows])
-        return x, frame, self.truth[self.after[rows][:, None] + np.arange(self.intake.answer.horizon)]
+    def framed(self, rows: Indices) -> tuple[Array, Scaling, Floats]:
+        """Inputs [B, K, features], scalings, and truth [B, horizon, targets] in the data's units."""
+        assert self.transform.forecast
+        x, scaling = self.transform.windows(self.steps, self.ends[rows], self.behind[rows])
+        return x, scaling, self.truth[self.after[rows][:, None] + np.arange(self.transform.forecast.horizon)]
 
     def batch(self, rows: Indices, random: np.random.Generator | None = None) -> tuple[Array, Indices, Array]:
         """See `Rows`: x float32 [K, B, features]; targets float32 [B, 2, horizon, targets], see `Quantiles`."""
-        x, frame, y = self.framed(rows)
-        unit = np.broadcast_to(frame.spread[:, None].astype(np.float32), y.shape)
+        x, scaling, y = self.framed(rows)
+        unit = np.broadcast_to(scaling.spread[:, None].astype(np.float32), y.shape)
         with np.errstate(over="ignore"):
-            scaled = frame.scaled(y)
+            scaled = scaling.apply(y)
         if (wild := np.abs(scaled) > MOST).any():
             b = int(np.argwhere(wild)[0][0])
             raise DataError(
                 f"after step {self.ends[rows[b]] - self.first[rows[b]] + 1} of series {self.series[rows[b]] + 1} comes "
-                f"{np.nanmax(np.abs(y[b])):.3g}, and its window varies by {frame.spread[b].min():.3g}: too far apart "
+                f"{np.nanmax(np.abs(y[b])):.3g}, and its window varies by {scaling.spread[b].min():.3g}: too far apart "
                 "to learn from; correct it, or choose --spread training"
             )
         lengths = self.lengths[rows]
         return np.ascontiguousarray(x.swapaxes(0, 1)[: lengths.max(initial=0)]), lengths, np.stack([scaled, unit], 1)
 
 
-class Stretches:
+class Segments:
     """Rows of `length` origins that follow each other, and up to `before` steps ahead of them, which count for nothing.
 
     Every step is scaled by the statistics of its series.
     """
 
-    def __init__(self, intake: Intake, places: Places, length: int, before: int) -> None:
-        self.intake, self.tracks = intake, places.tracks
-        self.index = [intake.index(t.name if intake.names else None) for t in places.tracks]
+    def __init__(self, transform: SeriesTransform, places: Origins, length: int, before: int) -> None:
+        self.transform, self.tracks = transform, places.tracks
+        self.index = [transform.index(t.name if transform.names else None) for t in places.tracks]
         found = []
         for i in range(len(places.tracks)):
-            for part in (KEPT, HELD, BETWEEN):
+            for part in (TRAIN, VALID, GAP):
                 of = places.of(i, part)
                 found += [(i, part, int(of[k]), int(of[k : k + length][-1]) + 1) for k in range(0, len(of), length)]
         self.series, self.part, self.first, self.end = np.array(found, np.int64).T
@@ -346,29 +356,29 @@ class Stretches:
 
     def batch(self, rows: Indices, random: np.random.Generator | None = None) -> tuple[Array, Indices, Array]:
         """See `Rows`: x float32 [T, B, features]; targets float32 [T, B, 2, horizon, targets], NaN for none."""
-        assert self.intake.answer
-        H = self.intake.answer.horizon
-        x, lengths = padded([self.row(int(i)) for i in rows])
-        targets = np.full((*x.shape[:2], 2, H, self.intake.targets), np.nan, np.float32)
+        assert self.transform.forecast
+        H = self.transform.forecast.horizon
+        x, lengths = pad([self.row(int(i)) for i in rows])
+        targets = np.full((*x.shape[:2], 2, H, self.transform.targets), np.nan, np.float32)
         for b, i in enumerate(rows):
             of, index = self.tracks[self.series[i]], self.index[self.series[i]]
             y = of.truth[np.arange(self.first[i], self.end[i])[:, None] + np.arange(1, H + 1)]
-            frame = self.intake.fixed_frame(index, len(y))
+            scaling = self.transform.fixed_scaling(index, len(y))
             counted = slice(self.first[i] - self.begin[i], lengths[b])
-            targets[counted, b, 0], targets[counted, b, 1] = frame.scaled(y), frame.spread[:, None]
+            targets[counted, b, 0], targets[counted, b, 1] = scaling.apply(y), scaling.spread[:, None]
         return x, lengths, targets
 
     def judged(self, rows: Indices) -> Floats:
         """The truth [n, horizon, targets] of all origins of these rows in the data's units."""
-        assert self.intake.answer
-        ahead = np.arange(1, self.intake.answer.horizon + 1)
+        assert self.transform.forecast
+        ahead = np.arange(1, self.transform.forecast.horizon + 1)
         return np.concatenate(
             [self.tracks[self.series[i]].truth[np.arange(self.first[i], self.end[i])[:, None] + ahead] for i in rows]
         )
 
     def row(self, i: int) -> Array:
         of = self.series[i]
-        return self.intake.fixed(self.tracks[of].steps[self.begin[i] : self.end[i]], self.index[of])
+        return self.transform.scale_fixed(self.tracks[of].steps[self.begin[i] : self.end[i]], self.index[of])
 
 
 def about(found: list[Track]) -> list[dict[str, Any]]:

@@ -15,16 +15,16 @@ from ..data.series import Collection, Series, read_series
 from ..data.series_arrays import ONE_CHANNEL
 from ..data.table import Table, read
 from ..errors import OptionError
-from ..features.series import Intake, Window
+from ..features.series import SeriesTransform, Window
 from ..layers.pool import OVER
 from . import _effort, _labels, _messages, _metrics, _series
-from ._chain import Chain, Learning, Recurrence
-from ._chain import start as first_weights
-from ._classes import AnyOf, OneOf
-from ._holdout import Source, held_out, numbered
+from ._classes import MultiLabel, SingleLabel
+from ._graph_builder import GraphBuilder, RecurrenceOptions, TrainingOptions
+from ._graph_builder import init_weights as first_weights
+from ._holdout import Source, hold_out, numbered
 from ._labels import Targets
-from ._lesson import Array, Judge, Lesson
 from ._options import check, option
+from ._problem import Array, Evaluator, Problem
 
 if TYPE_CHECKING:
     import torch
@@ -34,28 +34,36 @@ score = _metrics.score
 
 
 @dataclass(frozen=True)
-class Options(Learning, Recurrence, _series.SeriesSource, _messages.TextSource):
+class Options(TrainingOptions, RecurrenceOptions, _series.SeriesSource, _messages.TextSource):
     """The options of a classifier. None: decided from the data, and recorded as decided."""
 
     input: str | None = option(
-        None, "texts, or series of numbers; if not given, series where --values, --id, --time or --layout is, and of "
-        "arrays and folders", choices=("text", "series"),
-    )  # fmt: skip
+        None,
+        "texts, or series of numbers; if not given, series where --values, --id, --time or --layout is, and of "
+        "arrays and folders",
+        choices=("text", "series"),
+    )
     label_separator: str | None = option(
         None, "what stands between the labels of a row, where a row may have several, one, or none (an empty cell)"
     )
     window: int = option(
-        0, "series are classified by their latest N steps, less their mean and over their deviation; 0: by all steps",
-        least=0, most=1_000_000,
-    )  # fmt: skip
+        0,
+        "series are classified by their latest N steps, less their mean and over their deviation; 0: by all steps",
+        least=0,
+        most=1_000_000,
+    )
     direction: str = option(
-        "causal", "both: reads each message from its end too, so that the model does not stream",
+        "causal",
+        "both: reads each message from its end too, so that the model does not stream",
         choices=("causal", "both"),
-    )  # fmt: skip
+    )
     conv: int | None = option(
-        None, "width of a causal convolution before the recurrence, 0: none; if not given 5 for series of over 32 "
-        "steps, else 0", least=0, most=64,
-    )  # fmt: skip
+        None,
+        "width of a causal convolution before the recurrence, 0: none; if not given 5 for series of over 32 "
+        "steps, else 0",
+        least=0,
+        most=64,
+    )
     hidden: int | None = option(
         None, "width of the recurrence in each direction; by message length if not given", least=1, most=4096
     )
@@ -73,21 +81,26 @@ class Options(Learning, Recurrence, _series.SeriesSource, _messages.TextSource):
         0.3, "offset of each series and column in training, as a share of its deviation", least=0.0, most=10.0
     )
     gain: float = option(
-        0.1, "how far each series and column is stretched in training: deviation of a factor about 1",
-        least=0.0, most=10.0,
-    )  # fmt: skip
+        0.1,
+        "how far each series and column is stretched in training: deviation of a factor about 1",
+        least=0.0,
+        most=10.0,
+    )
     drop_embed: float = option(0.5, "dropout after the embedding", least=0.0, most=0.95)
     drop_pool: float = option(0.5, "dropout before the last layer", least=0.0, most=0.95)
     prefix: float | None = option(
         None,
         "weight of the loss of a random beginning of each message; 0.3 if not given, 0 with --direction both",
-        least=0.0, most=10.0,
-    )  # fmt: skip
+        least=0.0,
+        most=10.0,
+    )
     class_weights: str = option("none", "weigh classes alike whatever their size", choices=("none", "balanced"))
     hold_out: float | None = option(
-        None, "share of rows held out to choose the best weights; at most 0.1 and 1,500 rows if not given",
-        least=0.0001, most=0.9,
-    )  # fmt: skip
+        None,
+        "share of rows held out to choose the best weights; at most 0.1 and 1,500 rows if not given",
+        least=0.0001,
+        most=0.9,
+    )
     refit_epochs: int | None = option(
         None,
         "passes at the end that learn from held-out rows too; if not given, a quarter more, none with --valid",
@@ -114,8 +127,7 @@ class Options(Learning, Recurrence, _series.SeriesSource, _messages.TextSource):
             raise OptionError(f"pool is {self.pool!r}; an entry stands twice")
         return kinds
 
-
-# ---- sources
+        # ---- sources
 
 
 def kind_of(source: Any, options: Options) -> str:
@@ -142,7 +154,7 @@ def rows(source: Any, options: Options, columns: list[str] | None = None) -> Sou
     return source if isinstance(source, Table) else _messages.rows(source, options)
 
 
-def asked(source: Any, options: Options, columns: list[str]) -> Source:
+def read_unlabelled(source: Any, options: Options, columns: list[str]) -> Source:
     """What a model of series is asked about: as `rows`, without labels. columns: those of the model.
 
     Raises DataError.
@@ -161,11 +173,11 @@ def asked(source: Any, options: Options, columns: list[str]) -> Source:
     return _series.rows(found, options, None, columns)
 
 
-def questions(source: Source, options: Options) -> dict[str, Any]:
+def predictor_inputs(source: Source, options: Options) -> dict[str, Any]:
     """What a predictor's `predict` takes of a source, as its arguments. Raises DataError for what it would refuse."""
     if isinstance(source, Table):
         return {"rows": source.column(options.text)}
-    bare = Intake(tuple(source.columns), ("past",) * len(source.columns), missing=options.missing)
+    bare = SeriesTransform(tuple(source.columns), ("past",) * len(source.columns), missing=options.missing)
     for i, (steps, _) in enumerate(_series.treated(source, bare)):
         if options.window:
             _series.ends(len(steps), Window(options.window), source, i)
@@ -173,7 +185,7 @@ def questions(source: Source, options: Options) -> dict[str, Any]:
     return {"rows": [s.values for s in source.series], **timed}
 
 
-def named(source: Source, options: Options) -> _labels.Cells:
+def label_cells(source: Source, options: Options) -> _labels.Cells:
     """The place and the cell of the label of every row."""
     if isinstance(source, Table):
         return [(source.place(i), cell) for i, cell in enumerate(source.labels(options.label))]
@@ -193,34 +205,33 @@ def targets(
     an 'error', or 'wrong' (target -1, or a further column). remedy: what the error tells to do. Raises DataError with
     file and line.
     """
-    found, separator = named(source, options), options.label_separator
+    found, separator = label_cells(source, options), options.label_separator
     if separator is None:
         return _labels.one_each(found, options.label, labels, unseen, remedy)
     return _labels.several(found, options.label, separator, labels, unseen, remedy)
 
 
-def taken(source: Source, options: Options, y: Targets) -> str:
+def summary(source: Source, options: Options, y: Targets) -> str:
     """What a source and its columns were taken for, in words. y: its targets."""
-    labels = _labels.described(y, named(source, options), options.label_separator)
+    labels = _labels.described(y, label_cells(source, options), options.label_separator)
     if isinstance(source, Collection):
-        return f"{source.described()}; {_series.taken(source, options)}; {labels}"
+        return f"{source.described()}; {_series.summary(source, options)}; {labels}"
     kind = source.kind(options.label)
     how = "" if kind == "text" else f"{kind} taken as text, "
     return f"{source.described()}; text: column {options.text!r}, label: column {options.label!r} ({how}{labels})"
 
+    # ---- what is learnt from
 
-# ---- what is learnt from
 
-
-def lesson(options: Options, source: Source, judged: Source | None) -> Lesson:
-    """See `Lesson`. judged: rows that choose the weights, instead of some of the source's. Raises DataError."""
+def problem(options: Options, source: Source, judged: Source | None) -> Problem:
+    """See `Problem`. judged: rows that choose the weights, instead of some of the source's. Raises DataError."""
     y, labels = targets(source, options)
     _labels.check_differ(y, labels, source.path, options.label)
-    said = [taken(source, options, y)]
+    said = [summary(source, options, y)]
     if judged is not None:
         remedy = f"leave the row out, or add rows of that label to {source.path}"
         more, _ = targets(judged, options, labels, remedy=remedy)
-        said.append(taken(judged, options, more))
+        said.append(summary(judged, options, more))
         y = np.concatenate([y, more])
         if options.refit_epochs is None:
             options = replace(options, refit_epochs=0)  # a file given to judge by is not learnt from unasked
@@ -229,103 +240,116 @@ def lesson(options: Options, source: Source, judged: Source | None) -> Lesson:
     notes = lookalikes.warnings(_labels.counts(y[: len(source)], labels), "label", noun)
     if isinstance(source, Collection):
         notes += lookalikes.warnings({s.id: len(s) for s in source.series}, "id", "step")
-    made: Lesson = make(options, source, judged, y, labels, said)
+    made: Problem = make(options, source, judged, y, labels, said)
     return replace(made, notes=[notes + made.notes[0], *made.notes[1:]])
 
 
 def of_texts(
     options: Options, source: Table, judged: Table | None, y: Targets, labels: list[str], said: list[str]
-) -> Lesson:
+) -> Problem:
     tokens = _messages.tokens_of(source, options)
-    options = resolved(options, "text", [len(t) for t in tokens], len(labels))
+    options = _effort.resolved(options, "text", [len(t) for t in tokens], len(labels))
     tokens += [] if judged is None else _messages.tokens_of(judged, options)
     made, ids = _messages.read_as(options, tokens if options.refit_epochs else tokens[: len(source)], tokens)
-    part = held_out(options, source, judged, y, labels, numbered(row.tobytes() for row in ids))
+    part = hold_out(options, source, judged, y, labels, numbered(row.tobytes() for row in ids))
     if not options.refit_epochs:
-        made, ids = _messages.read_as(options, [tokens[i] for i in part.kept], tokens)
+        made, ids = _messages.read_as(options, [tokens[i] for i in part.train_rows], tokens)
     section, arrays, vocabulary, hide = made
-    chain = Chain(None)
-    chain.put("embed", ("weight",), options.embed or 0, rows=len(vocabulary), size=options.embed)
+    chain = GraphBuilder(None)
+    chain.add("embed", ("weight",), options.embed or 0, rows=len(vocabulary), size=options.embed)
     found = _messages.Messages(ids, y, hide)
-    weights = weights_of_classes(options, y[part.kept], len(labels))
-    return Lesson(options, found, part.kept, part.held, judge(options), section, arrays, None,
-                  *finished(chain, options, len(labels)), labels, said, weights, about={"judged_on": part.said},
-                  groups=part.groups, notes=part.notes)  # fmt: skip
+    weights = weights_of_classes(options, y[part.train_rows], len(labels))
+    return Problem(
+        options,
+        found,
+        part.train_rows,
+        part.valid_rows,
+        judge(options),
+        section,
+        arrays,
+        None,
+        *add_head(chain, options, len(labels)),
+        labels,
+        said,
+        weights,
+        provenance={"judged_on": part.description},
+        groups=part.groups,
+        notes=part.notes,
+    )
 
 
 def of_series(
     options: Options, source: Collection, judged: Collection | None, y: Targets, labels: list[str], said: list[str]
-) -> Lesson:
+) -> Problem:
     options = replace(options, hold_out=options.hold_out or _effort.share_held(len(source)))
-    options = resolved(options, "series", _series.lengths(source, options.window), len(labels))
+    options = _effort.resolved(options, "series", _series.lengths(source, options.window), len(labels))
     found = intake_of(options, source, source.series)  # refuses columns that tell nothing before rows are told apart
     if judged is not None:
         judged = _series.rows(judged, options, options.label, source.columns)
     alike = _series.alike([each for each in (source, judged) if each is not None], _series.bare(options, source))
-    part = held_out(options, source, judged, y, labels, alike)
+    part = hold_out(options, source, judged, y, labels, alike)
     if not options.refit_epochs:
-        found = intake_of(options, source, [source.series[i] for i in part.kept])
-    intake, mean, deviation = found
-    parts = _series.pieces(source, intake)
+        found = intake_of(options, source, [source.series[i] for i in part.train_rows])
+    transform, mean, deviation = found
+    parts = _series.pieces(source, transform)
     steps, origin = parts.steps, parts.origin
     if judged is not None:
-        more = _series.pieces(judged, intake)
+        more = _series.pieces(judged, transform)
         steps, origin = steps + more.steps, np.concatenate([origin, more.origin + len(source)])
-    chain = Chain(intake.features)
-    if layer := intake.window is None and intake.deviation is None:
-        chain.put("scale", ("mean", "deviation"), intake.features, size=intake.features)
+    chain = GraphBuilder(transform.features)
+    if layer := transform.window is None and transform.deviation is None:
+        chain.add("scale", ("mean", "deviation"), transform.features, size=transform.features)
     data = _series.Sequences(steps, y[origin], _series.variation(options, mean, deviation, len(source.columns)))
-    section, arrays = intake.to_json()
+    section, arrays = transform.to_json()
     given = {"layers.0.mean": mean, "layers.0.deviation": deviation} if layer else {}
-    kept, held = (np.flatnonzero(np.isin(origin, series)) for series in (part.kept, part.held))
-    about: dict[str, Any] = {"judged_on": part.said}
-    if intake.window:
+    kept, held = (np.flatnonzero(np.isin(origin, series)) for series in (part.train_rows, part.valid_rows))
+    about: dict[str, Any] = {"judged_on": part.description}
+    if transform.window:
         about = {
             "rows": {"trained": len(kept), "held_out": len(held), "of": "windows"},
-            "judged_on": f"{len(held):,} windows of {part.said}",
+            "judged_on": f"{len(held):,} windows of {part.description}",
         }
     weights = weights_of_classes(options, y[origin][kept], len(labels))
-    return Lesson(options, data, kept, held, judge(options), section, arrays, intake.features,
-                  *finished(chain, options, len(labels)), labels, said, weights, given=given,
-                  about=about, groups=part.groups[origin], notes=part.notes)  # fmt: skip
+    return Problem(
+        options,
+        data,
+        kept,
+        held,
+        judge(options),
+        section,
+        arrays,
+        transform.features,
+        *add_head(chain, options, len(labels)),
+        labels,
+        said,
+        weights,
+        initial=given,
+        provenance=about,
+        groups=part.groups[origin],
+        notes=part.notes,
+    )
 
 
-def intake_of(options: Options, source: Collection, learnt: list[Series]) -> tuple[Intake, Array, Array]:
-    """The intake of a source's columns, and mean and deviation of its rows in what is learnt, [features].
+def intake_of(options: Options, source: Collection, learnt: list[Series]) -> tuple[SeriesTransform, Array, Array]:
+    """The transform of a source's columns, and mean and deviation of its rows in what is learnt, [features].
 
-    What was missing, and the calendar, stay as they are; rows that the intake scales are about 0 and 1.
+    What was missing, and the calendar, stay as they are; rows that the transform scales are about 0 and 1.
     """
     window = Window(options.window, centre="mean", spread="window") if options.window else None
-    intake = replace(_series.bare(options, source), window=window)
+    transform = replace(_series.bare(options, source), window=window)
     mean, deviation = _series.statistics(_series.fixed(learnt), source.columns, source.path)
     if options.missing == "mask":
-        intake = replace(intake, mean=mean[None])
-    intake = intake if window else _series.centred(intake, mean, deviation)
-    if window or intake.deviation is not None:
+        transform = replace(transform, mean=mean[None])
+    transform = transform if window else _series.centred(transform, mean, deviation)
+    if window or transform.deviation is not None:
         mean, deviation = np.zeros(len(mean)), np.ones(len(mean))
-    more = intake.features - len(mean)
-    return intake, np.append(mean, np.zeros(more)), np.append(deviation, np.ones(more))
+    more = transform.features - len(mean)
+    return transform, np.append(mean, np.zeros(more)), np.append(deviation, np.ones(more))
+
+    # ---- the model
 
 
-def resolved(options: Options, kind: str, lengths: list[int], classes: int) -> Options:
-    """The options with everything that depends on the data decided, from the numbers of its rows, steps and labels."""
-    options = replace(options, input=kind, hold_out=options.hold_out or _effort.share_held(len(lengths)))
-    options = (_effort.of_series if kind == "series" else _effort.of_messages)(options, lengths, classes)
-    one = 0.1 if options.label_separator is None else 0.0
-    early = 0.3 if options.direction == "causal" else 0.0  # who never streams is never asked early
-    epochs = options.epochs or 0
-    return replace(
-        options, refit_epochs=max(2, round(epochs / 4)) if options.refit_epochs is None else options.refit_epochs,
-        embed=options.embed or options.hidden, prefix=early if options.prefix is None else options.prefix,
-        smoothing=one if options.smoothing is None else options.smoothing,
-        pool=options.pool or "last,mean,max,attention", patience=options.patience or max(8, epochs // 2),
-    )  # fmt: skip
-
-
-# ---- the model
-
-
-def finished(chain: Chain, options: Options, classes: int) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+def add_head(chain: GraphBuilder, options: Options, classes: int) -> tuple[list[dict[str, Any]], dict[str, Any]]:
     """The layers of a classifier behind those of its input, and their tapes as JSON."""
     cell = options.recurrence()
     assert options.hidden, "options are resolved first"
@@ -336,19 +360,19 @@ def finished(chain: Chain, options: Options, classes: int) -> tuple[list[dict[st
     chain.pool(options.over())
     chain.dense(classes, "none" if options.label_separator is None else "sigmoid")
     if options.label_separator is None:
-        chain.put("softmax", (), classes, size=classes)
+        chain.add("softmax", (), classes, size=classes)
     return chain.layers, {cell.name: cell.tape.to_json()}
 
 
-def start(lesson: Lesson, shapes: dict[str, tuple[int, ...]]) -> dict[str, npt.NDArray[Any]]:
+def init_weights(lesson: Problem, shapes: dict[str, tuple[int, ...]]) -> dict[str, npt.NDArray[Any]]:
     """First weights by tensor name, from the seed."""
     options: Options = lesson.options
-    return {**first_weights(options.seed, options.recurrence(), lesson.layers, shapes), **lesson.given}
+    return {**first_weights(options.seed, options.recurrence(), lesson.layers, shapes), **lesson.initial}
 
 
-def judge(options: Options) -> Judge:
+def judge(options: Options) -> Evaluator:
     """How held-out answers are judged."""
-    return OneOf() if options.label_separator is None else AnyOf()
+    return SingleLabel() if options.label_separator is None else MultiLabel()
 
 
 def weights_of_classes(options: Options, targets: Targets, classes: int) -> npt.NDArray[np.float32]:

@@ -14,29 +14,29 @@ from ..data import lookalikes
 from ..data.series import Collection
 from ..document.limits import MAX_QUANTILES, MAX_WIDTH
 from ..errors import DataError, OptionError
-from ..features.series import CENTRES, SPREADS, Answer, Intake, Window
+from ..features.series import CENTRES, SPREADS, ForecastSpec, SeriesTransform, Window
 from ..features.window import FEWEST
-from . import _series
-from ._beside import baselines, filled
-from ._chain import Chain, Learning, Recurrence
-from ._chain import start as first_weights
+from . import _effort, _series
+from ._baselines import baselines, filled
+from ._graph_builder import GraphBuilder, RecurrenceOptions, TrainingOptions
+from ._graph_builder import init_weights as first_weights
 from ._left_out import absent, named, omitted, padding, unfilled
-from ._lesson import Lesson
 from ._options import check, option
 from ._overlap import set_apart
+from ._problem import Problem
 from ._quantiles import Quantiles
 from ._seasons import likely_season
 from ._windows import (
-    HELD,
-    KEPT,
-    Apart,
-    Stretches,
+    TRAIN,
+    VALID,
+    ChannelIndependent,
+    Segments,
     Track,
     Windows,
     about,
     check_parts,
+    find_origins,
     lead_of,
-    placed,
     scaled,
     single,
     tracks,
@@ -51,7 +51,7 @@ SEGMENTS = 15  # of a window, where nothing else is said: few steps for the recu
 
 
 @dataclass(frozen=True)
-class Options(Learning, Recurrence, _series.SeriesSource):
+class Options(TrainingOptions, RecurrenceOptions, _series.SeriesSource):
     """The options of a forecaster. None: decided from the data, and recorded as decided."""
 
     horizon: int | None = option(None, "how many steps ahead are forecast; must be given", least=1, most=10_000)
@@ -59,18 +59,22 @@ class Options(Learning, Recurrence, _series.SeriesSource):
     known: str = option("", "columns known ahead for the whole horizon, by comma; the last rows are the future")
     static: str = option("", "columns that never change within a series, by comma")
     channels: str | None = option(
-        None, "targets each by themselves, as series of one model (apart), or all from all (together); apart if not "
-        "given, but together where other columns are read", choices=("apart", "together"),
-    )  # fmt: skip
+        None,
+        "targets each by themselves, as series of one model (apart), or all from all (together); apart if not "
+        "given, but together where other columns are read",
+        choices=("apart", "together"),
+    )
     quantiles: str = option("0.1,0.5,0.9", "quantiles that are forecast, by comma; 0.5 must be there")
     head: str = option(
-        "direct", "all steps ahead at once, or one after the other from the model's own forecasts",
+        "direct",
+        "all steps ahead at once, or one after the other from the model's own forecasts",
         choices=("direct", "autoregressive"),
-    )  # fmt: skip
+    )
     scale: str = option(
-        "window", "scale by the latest steps (any series), or by each series' statistics in training (fixed)",
+        "window",
+        "scale by the latest steps (any series), or by each series' statistics in training (fixed)",
         choices=("window", "fixed"),
-    )  # fmt: skip
+    )
     lookback: int | None = option(
         None,
         "steps that a forecast is made from (window), or that are read before one counts in training (fixed); by "
@@ -86,20 +90,25 @@ class Options(Learning, Recurrence, _series.SeriesSource):
     )
     centre: str = option("last", "what is taken off a window besides", choices=CENTRES)
     spread: str | None = option(
-        None, "unit of a window: that of the training data, or its own; window's own for several series if not given",
+        None,
+        "unit of a window: that of the training data, or its own; window's own for several series if not given",
         choices=SPREADS,
-    )  # fmt: skip
+    )
     hidden: int | None = option(None, "width of the recurrence; by the data if not given", least=1, most=4096)
     drop_pool: float = option(0.3, "dropout before the last layer", least=0.0, most=0.95)
     windows_per_epoch: int = option(8192, "most windows that are learnt from in an epoch, drawn anew for each", least=1)
     hold_out: float | None = option(
-        None, "share of each series, its end, held out to choose the best weights; 0.15 if not given, more where that "
-        "is shorter than twice the horizon, at most 0.4", least=0.001, most=0.9,
-    )  # fmt: skip
+        None,
+        "share of each series, its end, held out to choose the best weights; 0.15 if not given, more where that "
+        "is shorter than twice the horizon, at most 0.4",
+        least=0.001,
+        most=0.9,
+    )
     refit_epochs: int | None = option(
-        None, "passes at the end that learn from the held-out end too; if not given, a quarter more, none with --valid",
+        None,
+        "passes at the end that learn from the held-out end too; if not given, a quarter more, none with --valid",
         least=0,
-    )  # fmt: skip
+    )
 
     def __post_init__(self) -> None:
         check(self)
@@ -147,8 +156,7 @@ class Options(Learning, Recurrence, _series.SeriesSource):
                 found[name] = role
         return found
 
-
-# ---- sources
+        # ---- sources
 
 
 def rows(source: Any, options: Options, columns: list[str] | None = None) -> Collection:
@@ -183,7 +191,7 @@ def rows(source: Any, options: Options, columns: list[str] | None = None) -> Col
 def in_order(source: Collection, columns: list[str]) -> Collection:
     """A source with the columns of a model, in its order. Raises DataError for others."""
     if sorted(columns) != sorted(source.columns):
-        its = [*source.targets, *source.columns[1:]] if isinstance(source, Apart) else source.columns
+        its = [*source.targets, *source.columns[1:]] if isinstance(source, ChannelIndependent) else source.columns
         raise DataError(
             f"{source.path}: has {_series.counted(its)}; the model was fitted on "
             f"{_series.counted(columns)}; give it those{lookalikes.hint(columns, its)}"
@@ -213,91 +221,102 @@ def picked(source: Collection, columns: list[int]) -> Collection:
     return replace(source, columns=[source.columns[c] for c in columns], series=series)
 
 
-def taken(source: Collection, options: Options) -> str:
+def summary(source: Collection, options: Options) -> str:
     """What a source and its columns were taken for, in words."""
     roles = {name: role_of(name, options) for name in source.columns}
-    if isinstance(source, Apart):
+    if isinstance(source, ChannelIndependent):
         beside = {name: roles[name] for name in source.columns[1:]}
         roles = dict.fromkeys(source.targets, "targets, each a series of its own") | beside
     parts = [
         f"{role}: {_series.counted([name for name, other in roles.items() if other == role])}"
         for role in dict.fromkeys(roles.values())
     ]
-    return f"{source.described()}; {_series.taken(source, options, '; '.join(parts))}"
+    return f"{source.described()}; {_series.summary(source, options, '; '.join(parts))}"
+
+    # ---- what is learnt from
 
 
-# ---- what is learnt from
-
-
-def lesson(options: Options, source: Collection, judged: Collection | None) -> Lesson:
-    """See `Lesson`. judged: series that choose the weights, instead of the end of the source's. Raises DataError."""
+def problem(options: Options, source: Collection, judged: Collection | None) -> Problem:
+    """See `Problem`. judged: series that choose the weights, instead of the end of the source's. Raises DataError."""
     if judged is not None:
         judged = in_order(judged, source.columns)
         if options.refit_epochs is None:
             options = replace(options, refit_epochs=0)  # a file given to judge by is not learnt from unasked
     sources = [each for each in (source, judged) if each is not None]
-    intake = bare(options, source)
-    found, *others = (tracks(each, intake) for each in sources)
+    transform = bare(options, source)
+    found, *others = (tracks(each, transform) for each in sources)
     more = others[0] if others else []
-    share = options.hold_out or held_share(options, found)
+    share = options.hold_out or _effort.share_of_series(options, [len(t.steps) for t in found])
     cuts = [len(t.steps) - (0 if others else math.ceil(share * len(t.steps))) for t in found]
     options = resolved(replace(options, hold_out=share), source, found, cuts)
-    learnt = one_step(replace(intake, window=window_of(options)))
+    learnt = one_step(replace(transform, window=window_of(options)))
     paths = [each.path for each in sources]
-    places = placed(found, more, cuts, learnt)
+    places = find_origins(found, more, cuts, learnt)
     short = unfilled(places, len(found))
     if learnt.window and any(len(places.tracks[i].steps) >= FEWEST for i in short):
         learnt = replace(learnt, window=replace(learnt.window, least=FEWEST))
-        places = placed(found, more, cuts, learnt)
+        places = find_origins(found, more, cuts, learnt)
     check_parts(places, cuts, learnt, paths)
     gaps = omitted(places, len(found))
     looks = lookalikes.warnings({s.id: len(s) for s in source.series}, "id", "step")
     places, notes = set_apart(places, cuts, learnt, sources)
     learnt, places = scaled(learnt, cuts, places, source)
-    data = Windows(learnt, places) if learnt.window else Stretches(learnt, places, STRETCH, options.lookback or 0)
-    said = [taken(each, options) for each in sources]
+    data = Windows(learnt, places) if learnt.window else Segments(learnt, places, STRETCH, options.lookback or 0)
+    said = [summary(each, options) for each in sources]
     unlearnt, unjudged = (named(each, reasons) for each, reasons in zip((source, sources[-1]), gaps, strict=True))
     own = sum(i < len(found) for i in short)
     said[0] += padding(learnt, own) + absent(unlearnt, "learnt from", learnt, judged is None)
     said[-1] += padding(learnt, len(short) - own) + absent(unjudged, "judged by", learnt, judged is None)
-    section, arrays = replace(learnt, answer=intake.answer).to_json()
-    kept, held = (data.rows_of(part) for part in (KEPT, HELD))
-    counts = {name: int((places.part == part).sum()) for name, part in (("trained", KEPT), ("held_out", HELD))}
+    section, arrays = replace(learnt, forecast=transform.forecast).to_json()
+    kept, held = (data.rows_of(part) for part in (TRAIN, VALID))
+    counts = {name: int((places.part == part).sum()) for name, part in (("trained", TRAIN), ("held_out", VALID))}
     truth = data.judged(held)
-    return Lesson(
-        options, data, kept, held, Quantiles(options.levels()), section, arrays, learnt.features,
-        *chained(options, learnt), None, said, np.ones(1, np.float32), every=learnt.window is None,
-        most=options.windows_per_epoch if learnt.window else None,
-        about={
-            "rows": counts, "steps_ahead": lead_of(learnt), "fitted_on": about(found),
-            "not_learnt_from": unlearnt, "not_judged_by": unjudged,
+    return Problem(
+        options,
+        data,
+        kept,
+        held,
+        Quantiles(options.levels()),
+        section,
+        arrays,
+        learnt.features,
+        *chained(options, learnt),
+        None,
+        said,
+        np.ones(1, np.float32),
+        per_step=learnt.window is None,
+        rows_per_epoch=options.windows_per_epoch if learnt.window else None,
+        provenance={
+            "rows": counts,
+            "steps_ahead": lead_of(learnt),
+            "fitted_on": about(found),
+            "not_learnt_from": unlearnt,
+            "not_judged_by": unjudged,
             "judging_nothing": int(np.isnan(truth).all((1, 2)).sum()),
             "baselines": baselines(options, learnt, places, truth, cuts),
         },
         notes=[[*looks, *notes]] if judged is None else [looks, notes],
-    )  # fmt: skip
+    )
 
 
-def held_share(options: Options, found: list[Track]) -> float:
-    """How much of each series is held out, where nobody says."""
-    horizon = (options.horizon or 1) if options.head == "direct" else 1
-    return min(0.4, max(0.15, 2 * horizon / max(len(t.steps) for t in found)))
-
-
-def bare(options: Options, source: Collection) -> Intake:
-    """The intake of a source's columns as `rows` gives them, not scaled yet."""
+def bare(options: Options, source: Collection) -> SeriesTransform:
+    """The transform of a source's columns as `rows` gives them, not scaled yet."""
     assert options.horizon, "checked by rows"
     roles = tuple(role_of(name, options) for name in source.columns)
-    if isinstance(source, Apart):
+    if isinstance(source, ChannelIndependent):
         roles = ("target", *roles[1:])
-    answer, timing = Answer(options.horizon, options.levels(), options.head), _series.timing(source)
-    return Intake(tuple(source.columns), roles, options.periods(), options.missing, answer=answer, **timing)
+    answer, timing = ForecastSpec(options.horizon, options.levels(), options.head), _series.timing(source)
+    return SeriesTransform(tuple(source.columns), roles, options.periods(), options.missing, forecast=answer, **timing)
 
 
-def one_step(intake: Intake) -> Intake:
-    """The intake whose answer is what the layers give: one step ahead where forecasts go on from forecasts."""
-    assert intake.answer
-    return replace(intake, answer=replace(intake.answer, horizon=1)) if intake.answer.head != "direct" else intake
+def one_step(transform: SeriesTransform) -> SeriesTransform:
+    """The transform whose answer is what the layers give: one step ahead where forecasts go on from forecasts."""
+    assert transform.forecast
+    return (
+        replace(transform, forecast=replace(transform.forecast, horizon=1))
+        if transform.forecast.head != "direct"
+        else transform
+    )
 
 
 def window_of(options: Options) -> Window | None:
@@ -315,9 +334,9 @@ def resolved(options: Options, source: Collection, found: list[Track], cuts: lis
     longest, fixed = max(cuts), options.scale == "fixed"
     if season is None:
         times = [None if s.times is None else s.times[:cut] for s, cut in zip(source.series, cuts, strict=True)]
-        intake = bare(options, source)
-        histories = [filled(t, intake)[:cut] for t, cut in zip(found, cuts, strict=True)]
-        season = likely_season(histories, H, times, intake.frequency)
+        transform = bare(options, source)
+        histories = [filled(t, transform)[:cut] for t, cut in zip(found, cuts, strict=True)]
+        season = likely_season(histories, H, times, transform.frequency)
     if lookback is None:
         lookback = max(2, min(round(7.5 * H), sum(cuts) // 12, (longest - season) // 3))
         if options.scale == "window":
@@ -325,53 +344,41 @@ def resolved(options: Options, source: Collection, found: list[Track], cuts: lis
             lookback = max(segment, lookback - lookback % segment)
     elif options.scale == "window" and segment is None:
         segment = next(w for w in range(max(1, lookback // SEGMENTS), 0, -1) if lookback % w == 0)
-    batch, epochs = effort(options, cuts)
+    batch, epochs = _effort.of_windows(options, cuts, STRETCH)
     refit = max(1, round(epochs / 4)) if options.refit_epochs is None else options.refit_epochs
+    options = replace(options, lookback=lookback, segment=segment, season=season, batch=batch, epochs=epochs)
     return replace(
-        options, lookback=lookback, segment=segment, season=season, batch=batch, epochs=epochs, refit_epochs=refit,
+        options,
+        refit_epochs=refit,
         spread=options.spread or (None if fixed else "training" if len(found) == 1 else "window"),
-        hidden=options.hidden or 128, channels="apart" if isinstance(source, Apart) else "together",
+        hidden=options.hidden or 128,
+        channels="apart" if isinstance(source, ChannelIndependent) else "together",
         patience=options.patience or max(8, epochs // 2),
-    )  # fmt: skip
+    )
+
+    # ---- the model
 
 
-def effort(options: Options, cuts: list[int]) -> tuple[int, int]:
-    """Batch and passes.
-
-    Windows overlap, so that few of them are soon known by heart; stretches do not, and 400 steps learn them.
-    """
-    if options.scale == "fixed":
-        rows = sum(-(-cut // STRETCH) for cut in cuts)
-        batch = options.batch or int(np.clip(2 ** round(math.log2(max(1, rows / 12))), 4, 32))
-        return batch, options.epochs or max(6, math.ceil(400 / math.ceil(rows / batch)))
-    count = min(options.windows_per_epoch, sum(cuts))
-    batch = options.batch or int(np.clip(2 ** round(math.log2(max(1, count / 40))), 16, 128))
-    return batch, options.epochs or (10 if sum(cuts) > options.windows_per_epoch else 6)
-
-
-# ---- the model
-
-
-def chained(options: Options, intake: Intake) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+def chained(options: Options, transform: SeriesTransform) -> tuple[list[dict[str, Any]], dict[str, Any]]:
     """The layers of a forecaster, and their tapes as JSON."""
-    cell, answer = options.recurrence(), intake.answer
+    cell, answer = options.recurrence(), transform.forecast
     assert answer
     assert options.hidden
-    H, k, q = answer.horizon, intake.targets, len(answer.quantiles)
+    H, k, q = answer.horizon, transform.targets, len(answer.quantiles)
     if H * k * q > MAX_WIDTH:
         raise OptionError(
             f"a forecast of {H:,} steps, {k} targets and {q} quantiles has {H * k * q:,} numbers; at most "
             f"{MAX_WIDTH:,} are possible; shorten --horizon, or choose --channels apart"
         )
-    chain = Chain(intake.features)
+    chain = GraphBuilder(transform.features)
     chain.recurrent(cell, options.hidden, options.project, "causal", options.depth)
-    if intake.window:
+    if transform.window:
         chain.pool(["last"])
     chain.dense(H * k * q)
     return chain.layers, {cell.name: cell.tape.to_json()}
 
 
-def start(lesson: Lesson, shapes: dict[str, tuple[int, ...]]) -> dict[str, npt.NDArray[Any]]:
+def init_weights(lesson: Problem, shapes: dict[str, tuple[int, ...]]) -> dict[str, npt.NDArray[Any]]:
     """First weights by tensor name, from the seed."""
     options: Options = lesson.options
     return first_weights(options.seed, options.recurrence(), lesson.layers, shapes)

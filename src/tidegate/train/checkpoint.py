@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from .. import tensors
-from ..errors import ModelFileError, OptionError, located
+from ..errors import ModelFileError, OptionError, error_context
 from ..strictjson import parse, show
 from ..tasks._options import rename_options
 from .loop import PLAIN, Run
@@ -29,7 +29,7 @@ def path_of(out: str) -> str:
 
 def save(path: str, run: Run, identity: dict[str, Any], force: bool = False) -> None:
     """identity: what must be equal for a run to go on: data, options, threads, versions."""
-    with located(path):
+    with error_context(path):
         arrays, document = contents(run, identity)
     tensors.save(path, arrays, KEY, document, KIND, force)
 
@@ -54,7 +54,7 @@ def load(path: str, run: Run, identity: dict[str, Any]) -> None:
     """Puts a run where the checkpoint left off. Raises when it is damaged or of another run: what differs, and how."""
     try:
         arrays, text, said = tensors.load(path, KEY)
-        with located(path):
+        with error_context(path):
             document = parse(text)
             check_parts(document, said)
             then = document["identity"]
@@ -90,7 +90,7 @@ def check_values(values: Any, run: Run) -> None:
     """Raises ModelFileError for a value that a run cannot have."""
     if not isinstance(values, dict) or set(values) != set(PLAIN):
         raise ModelFileError(f"its values must be {', '.join(PLAIN)}")
-    metric = run.judge.metric
+    metric = run.evaluator.metric
     kinds: dict[str, Callable[[Any], bool]] = {
         "best_value": lambda v: is_list(v, is_number) and len(v) == 2,
         "adjustment": lambda v: is_list(v, is_number) and fits(run, v, values["epoch"]),
@@ -136,10 +136,10 @@ def is_figures(value: Any) -> bool:
 
 def fits(run: Run, adjustment: list[float], epoch: int) -> bool:
     """Whether the task's judge can use an adjustment; until the last epoch that is judged there is none."""
-    if epoch < run.recipe.epochs:
+    if epoch < run.config.epochs:
         return not adjustment
     try:
-        return bool([run.judge.recorded(adjustment)])
+        return bool([run.evaluator.provenance(adjustment)])
     except IndexError:
         return False
 

@@ -18,22 +18,22 @@ import numpy as np
 import torch
 
 from .. import atomic, cells, tasks
-from .. import layers as layer_rooms
+from .. import layers as layer_modules
 from .. import model as model_file
 from ..data.series import Collection
 from ..data.table import Table
 from ..document import state_schema, streams_of
-from ..errors import OptionError, TidegateError, located
+from ..errors import OptionError, TidegateError, error_context
 from ..model import Model
 from ..nn import Network
 from ..nn.native import target_name
-from ..runtime.session import threads_of
+from ..runtime.compiled_model import threads_of
 from ..tape import Tape
-from ..tasks._lesson import Lesson
 from ..tasks._options import make
+from ..tasks._problem import Problem
 from ..verify.check import attach
 from . import checkpoint
-from .loop import Recipe, Run
+from .loop import Run, TrainConfig
 from .progress import Report
 
 CHECKPOINT_SECONDS = 15.0
@@ -70,20 +70,20 @@ def fit(
     Raises DataError, OptionError, ModelFileError, MissingExtra, TidegateError; KeyboardInterrupt after Ctrl-C, SIGTERM
     or SIGHUP, with the checkpoint written. Where the model cannot be made or written, the checkpoint is kept too.
     """
-    room = tasks.load(task)
-    options = make(room.Options, values) if options is None else options
+    task_module = tasks.load(task)
+    options = make(task_module.Options, values) if options is None else options
     if not out:
         raise OptionError("out is missing; give the path of the model file to write")
-    out, crew = os.fspath(out), threads_of(threads, 1)
+    out, threads = os.fspath(out), threads_of(threads, 1)
     saved, read = checkpoint.path_of(out), inputs(data, valid, options)
     atomic.check(out, model_file.KIND, read, force)
     atomic.check(saved, checkpoint.KIND, read, force)
-    with atomic.locked(out), torch_threads(crew):
+    with atomic.locked(out), torch_threads(threads):
         going_on = checkpoint.settle(saved, resume, restart)
-        source = room.rows(data, options)
-        judged = None if valid is None else room.rows(valid, options)
-        job = Job(room, options, source, judged, crew)
-        for path, taken in job.taken:
+        source = task_module.rows(data, options)
+        judged = None if valid is None else task_module.rows(valid, options)
+        job = TrainingJob(task_module, options, source, judged, threads)
+        for path, taken in job.summaries:
             (say or ignore)(f"{path}: {taken}")
         for path, note in job.notes:
             (say or ignore)(f"{path}: {note}")
@@ -101,12 +101,12 @@ def inputs(data: Any, valid: Any, options: Any) -> list[str]:
     return [os.fspath(one) for one in found if isinstance(one, str | os.PathLike)]
 
 
-def finish(job: Job, run: Run, out: str, force: bool) -> Model:
+def finish(job: TrainingJob, run: Run, out: str, force: bool) -> Model:
     """Drive a run to its end and write its model to `out`; where that fails, leave a checkpoint to go on from."""
     saved = checkpoint.path_of(out)
     save = partial(checkpoint.save, saved, run, job.identity(), force)
     with on_stop() as asked:
-        drive(run, save, asked)
+        run_with_checkpoints(run, save, asked)
         try:
             model = job.model(run)
             model.save(out, force)
@@ -122,43 +122,56 @@ def finish(job: Job, run: Run, out: str, force: bool) -> Model:
     return model
 
 
-class Job:
+class TrainingJob:
     """What a run is made of, and what its model is made of: data, options as decided, document, first weights."""
 
-    def __init__(self, room: Any, options: Any, source: Any, judged: Any, threads: int) -> None:
-        self.room, self.source, self.judged, self.threads = room, source, judged, threads
-        self.lesson: Lesson = room.lesson(options, source, judged)
-        self.options = self.lesson.options
-        self.tapes = {name: Tape.from_json(tape) for name, tape in self.lesson.tapes.items()}
+    def __init__(self, task_module: Any, options: Any, source: Any, judged: Any, threads: int) -> None:
+        self.task_module, self.source, self.judged, self.threads = task_module, source, judged, threads
+        self.problem: Problem = task_module.problem(options, source, judged)
+        self.options = self.problem.options
+        self.tapes = {name: Tape.from_json(tape) for name, tape in self.problem.tapes.items()}
         sources = [source] if judged is None else [source, judged]
-        self.taken = [(each.path, said) for each, said in zip(sources, self.lesson.taken, strict=True)]
+        self.summaries = [(each.path, said) for each, said in zip(sources, self.problem.summaries, strict=True)]
         self.notes = [
-            (each.path, note) for each, notes in zip(sources, self.lesson.notes, strict=False) for note in notes
+            (each.path, note) for each, notes in zip(sources, self.problem.notes, strict=False) for note in notes
         ]
 
     def run(self, progress: Report | None) -> Run:
-        made = self.lesson
-        layer_rooms.widths(made.layers, made.features, self.tapes)  # raises where a layer does not fit
+        made = self.problem
+        layer_modules.widths(made.layers, made.features, self.tapes)  # raises where a layer does not fit
         network = Network(made.layers, self.tapes)
-        network.load_tensors(self.room.start(made, network.shapes()))
-        with located(NO_FILE):
+        network.load_tensors(self.task_module.init_weights(made, network.shapes()))
+        with error_context(NO_FILE):
             self.draft(network, {})  # costs less than what `rehearse` does
-        return Run(network, made.rows, made.kept, made.held, self.recipe(), progress)
+        return Run(network, made.rows, made.train_rows, made.valid_rows, self.config(), progress)
 
-    def recipe(self) -> Recipe:
-        made = self.lesson
-        of_options = {f.name: getattr(self.options, f.name) for f in fields(Recipe) if hasattr(self.options, f.name)}
-        return Recipe(
-            **of_options, judge=made.judge, weights=made.weights, every=made.every, most=made.most, groups=made.groups,
-            loss=partial(self.room.loss, self.options),
-        )  # fmt: skip
+    def config(self) -> TrainConfig:
+        made = self.problem
+        of_options = {
+            f.name: getattr(self.options, f.name) for f in fields(TrainConfig) if hasattr(self.options, f.name)
+        }
+        return TrainConfig(
+            **of_options,
+            evaluator=made.evaluator,
+            weights=made.weights,
+            per_step=made.per_step,
+            rows_per_epoch=made.rows_per_epoch,
+            groups=made.groups,
+            loss=partial(self.task_module.loss, self.options),
+        )
 
     def identity(self) -> dict[str, Any]:
         """What must not change between a run and its resumption: all that bits depend on."""
         instructions = {"native": target_name(), "torch": torch.backends.cpu.get_cpu_capability()}
         files = {"data": self.source.sha256, "valid": self.judged.sha256 if self.judged else None}
-        return {**files, "options": asdict(self.options), "threads": self.threads, "versions": versions(),
-                "instructions": instructions, "tapes": self.lesson.tapes}  # fmt: skip
+        return {
+            **files,
+            "options": asdict(self.options),
+            "threads": self.threads,
+            "versions": versions(),
+            "instructions": instructions,
+            "tapes": self.problem.tapes,
+        }
 
     def rehearse(self, run: Run, out: str) -> None:
         """Make the model file of the weights as they are, but for writing it, and try whether there is room for it.
@@ -166,29 +179,29 @@ class Job:
         Raises what the end of the run would raise: ModelFileError for options, labels or names that no model file can
         hold; TidegateError when there is no room for the model and the checkpoints beside it.
         """
-        outputs, targets = run.answers(run.held)
-        figures = dict.fromkeys(run.judge.figures(outputs, targets), LONGEST)
+        outputs, targets = run.answers(run.valid_rows)
+        figures = dict.fromkeys(run.evaluator.figures(outputs, targets), LONGEST)
         done = copy(run)  # as far as provenance tells of it, with the longest numbers that there may be
-        done.adjustment = run.judge.adjustment(outputs, targets)
-        done.kept_epoch = run.recipe.epochs + run.recipe.refit_epochs
+        done.adjustment = run.evaluator.adjustment(outputs, targets)
+        done.kept_epoch = run.config.epochs + run.config.refit_epochs
         done.kept_figures, done.history = figures, [{"loss": LONGEST, **figures}] * done.kept_epoch
-        with located(NO_FILE):
+        with error_context(NO_FILE):
             made = attach(self.draft(run.network, self.provenance(done, figures))).file_bytes
             kept = checkpoint.size(run, self.identity())
         atomic.rehearse(out, [kept, max(kept, made)])
 
     def model(self, run: Run) -> Model:
-        outputs, targets = run.answers(run.held)
-        final = run.judge.figures(run.judge.adjusted(outputs, run.adjustment), targets)
-        run.judge.adjust(run.network, run.adjustment)
+        outputs, targets = run.answers(run.valid_rows)
+        final = run.evaluator.figures(run.evaluator.adjusted(outputs, run.adjustment), targets)
+        run.evaluator.adjust(run.network, run.adjustment)
         return attach(self.draft(run.network, self.provenance(run, final)))
 
     def draft(self, network: Network, provenance: dict[str, Any]) -> Model:
         """The model without its check. Raises ModelFileError for one that no file can hold."""
-        made = self.lesson
+        made = self.problem
         document = {
             "format": 1,
-            "task": {"kind": self.room.KIND, "options": self.recorded()},
+            "task": {"kind": self.task_module.KIND, "options": self.recorded()},
             "input": made.input,
             "layers": made.layers,
             "tapes": made.tapes,
@@ -206,25 +219,25 @@ class Job:
 
     def provenance(self, run: Run, final: dict[str, float]) -> dict[str, Any]:
         held = f"held-out rows, which chose the weights{' and their calibration' * bool(run.adjustment)}"
-        held += "; the last epochs learnt from them too" * bool(run.recipe.refit_epochs)
+        held += "; the last epochs learnt from them too" * bool(run.config.refit_epochs)
         return {
-            "data": described(self.source, self.taken[0][1]),
-            "valid": described(self.judged, self.taken[1][1]) if self.judged else None,
-            "rows": {"trained": len(run.kept), "held_out": len(run.held)},
-            "epochs": {"planned": run.recipe.epochs, "kept": run.kept_epoch + 1, "stopped_early": run.stopped_early},
+            "data": describe_source(self.source, self.summaries[0][1]),
+            "valid": describe_source(self.judged, self.summaries[1][1]) if self.judged else None,
+            "rows": {"trained": len(run.train_rows), "held_out": len(run.valid_rows)},
+            "epochs": {"planned": run.config.epochs, "kept": run.kept_epoch + 1, "stopped_early": run.stopped_early},
             "metrics": {"held_out": run.kept_figures},
             "final": {**final, "on": held},
-            "calibration": run.judge.recorded(run.adjustment),
+            "calibration": run.evaluator.provenance(run.adjustment),
             "history": run.history,
             "seed": self.options.seed,
             "threads": self.threads,
             "versions": versions(),
             **({"notes": [note for _, note in self.notes]} if self.notes else {}),
-            **self.lesson.about,
+            **self.problem.provenance,
         }
 
 
-def described(table: Table | Collection, taken: str) -> dict[str, Any]:
+def describe_source(table: Table | Collection, taken: str) -> dict[str, Any]:
     """A source as the model file keeps it: by its name, not by where it lay, and what it was taken for."""
     source = "series" if isinstance(table, Collection) else "file" if table.form else "frame"
     return {source: in_utf8(os.path.basename(table.path)), "sha256": table.sha256, "rows": len(table), "taken": taken}
@@ -246,18 +259,22 @@ def ignore(sentence: str) -> None:
 def versions() -> dict[str, str]:
     from importlib.metadata import version
 
-    return {"tidegate": version("tidegate"), "python": platform.python_version(), "numpy": np.__version__,
-            "torch": str(torch.__version__)}  # fmt: skip
+    return {
+        "tidegate": version("tidegate"),
+        "python": platform.python_version(),
+        "numpy": np.__version__,
+        "torch": str(torch.__version__),
+    }
 
 
-def drive(run: Run, save: Callable[[], None], asked: list[int]) -> None:
+def run_with_checkpoints(run: Run, save: Callable[[], None], signals: list[int]) -> None:
     """Go on to the end with a checkpoint now and then; once a stop is asked for one more, then KeyboardInterrupt."""
     newest = time.monotonic()
     for _ in run.run():
-        if asked or time.monotonic() - newest > CHECKPOINT_SECONDS:
+        if signals or time.monotonic() - newest > CHECKPOINT_SECONDS:
             save()
             newest = time.monotonic()
-        if asked:
+        if signals:
             raise KeyboardInterrupt
 
 

@@ -14,7 +14,7 @@ import torch
 
 from ..errors import DataError
 from ..nn import Network, Noise
-from ..tasks._lesson import Indices, Judge, Rows
+from ..tasks._problem import Evaluator, Indices, Rows
 from .adamw import AdamW
 from .batches import plan
 from .progress import Progress, Report
@@ -26,7 +26,7 @@ FOLDS = 5  # of held-out rows, each judged by what the others calibrate
 
 
 @dataclass(frozen=True)
-class Recipe:
+class TrainConfig:
     """How a run learns: the task's options that the loop needs, decided, and the task's own loss.
 
     judge: how held-out rows choose the weights. prefix: weight of the loss of a random prefix of each row. weights: of
@@ -43,14 +43,14 @@ class Recipe:
     average: float
     patience: int
     seed: int
-    judge: Judge
+    evaluator: Evaluator
     weights: npt.NDArray[np.float32]
     loss: Loss
     drop_embed: float = 0.0
     drop_pool: float = 0.0
     prefix: float = 0.0
-    every: bool = False
-    most: int | None = None
+    per_step: bool = False
+    rows_per_epoch: int | None = None
     groups: Indices | None = None
 
 
@@ -58,13 +58,19 @@ class Run:
     """A network in training: `run()` goes on from wherever it stands until the end."""
 
     def __init__(
-        self, network: Network, rows: Rows, kept: Indices, held: Indices, recipe: Recipe, report: Report | None = None
+        self,
+        network: Network,
+        rows: Rows,
+        train_rows: Indices,
+        valid_rows: Indices,
+        config: TrainConfig,
+        report: Report | None = None,
     ) -> None:
-        self.network, self.rows, self.kept, self.held = network, rows, kept, held
-        self.recipe, self.report, self.judge = recipe, report, recipe.judge
+        self.network, self.rows, self.train_rows, self.valid_rows = network, rows, train_rows, valid_rows
+        self.config, self.report, self.evaluator = config, report, config.evaluator
         self.parameters = dict(network.named_parameters())
-        self.optimiser = AdamW(self.parameters, network.matrices(), recipe.decay)
-        self.averaged = self.parameters if not recipe.average else copied(self.parameters)
+        self.optimiser = AdamW(self.parameters, network.matrices(), config.decay)
+        self.averaged = self.parameters if not config.average else copied(self.parameters)
         self.best = copied(self.parameters)
         self.epoch = self.offset = self.step = self.since = 0
         self.kept_epoch, self.best_value = 0, (-1e300, 0.0)
@@ -101,14 +107,14 @@ class Run:
         """Goes on to the end; yields wherever a checkpoint may be taken."""
         begun, first = time.monotonic(), self.step
         total = self.epochs_left_to_plan()
-        while self.epoch < self.recipe.epochs + self.recipe.refit_epochs:
+        while self.epoch < self.config.epochs + self.config.refit_epochs:
             batches = self.batches()
             while self.offset < len(batches):
                 self.learn(batches[self.offset], len(batches))
                 self.offset += 1
                 self.step += 1
                 left = (time.monotonic() - begun) / (self.step - first) * (total - (self.step - first))
-                self.tell(len(batches), left, False)
+                self.report_progress(len(batches), left, False)
                 yield
             self.finish_epoch(len(batches))
             yield
@@ -116,23 +122,25 @@ class Run:
 
     def epochs_left_to_plan(self) -> int:
         """How many steps are left, for the estimate of the time."""
-        most = self.recipe.most or len(self.rows.lengths)
-        full = -(-min(most, len(self.kept)) // self.recipe.batch)
-        again = -(-min(most, len(self.rows.lengths)) // self.recipe.batch)
-        return full * self.recipe.epochs + again * self.recipe.refit_epochs - self.step
+        most = self.config.rows_per_epoch or len(self.rows.lengths)
+        full = -(-min(most, len(self.train_rows)) // self.config.batch)
+        again = -(-min(most, len(self.rows.lengths)) // self.config.batch)
+        return full * self.config.epochs + again * self.config.refit_epochs - self.step
 
     @property
     def refitting(self) -> bool:
         """Past the epochs that the held-out rows judge: they are learnt from too."""
-        return self.epoch >= self.recipe.epochs
+        return self.epoch >= self.config.epochs
 
     def batches(self) -> list[Indices]:
-        rows = np.arange(len(self.rows.lengths)) if self.refitting else self.kept
-        return plan(rows, self.rows.lengths, self.recipe.batch, self.recipe.seed, self.epoch, self.recipe.most)
+        rows = np.arange(len(self.rows.lengths)) if self.refitting else self.train_rows
+        return plan(
+            rows, self.rows.lengths, self.config.batch, self.config.seed, self.epoch, self.config.rows_per_epoch
+        )
 
     def learn(self, rows: Indices, count: int) -> None:
         """One step: loss, gradients, AdamW, average. Every draw follows from (seed, step)."""
-        r = self.recipe
+        r = self.config
         rng = np.random.default_rng([r.seed, 3, self.step])
         noise = Noise(r.drop_embed, r.drop_pool, rng)
         x, lengths, targets = self.rows.batch(rows, rng)
@@ -155,9 +163,9 @@ class Run:
         The prefix teaches the model to answer early: a stream is scored after every step, not at its end alone. A
         model with a whole-window layer has seen the rest in the body, so its prefix gets a body of its own.
         """
-        r, whole = self.recipe, torch.from_numpy(lengths)
+        r, whole = self.config, torch.from_numpy(lengths)
         weights, body = torch.from_numpy(r.weights), self.network.body(x, whole, noise)
-        if r.every:
+        if r.per_step:
             return r.loss(body.entries.padded(body.outputs[-1]), targets, weights)
         if not r.prefix:
             return r.loss(self.network.heads(body, [whole], noise)[0], targets, weights)
@@ -171,7 +179,7 @@ class Run:
 
     def rate_now(self, count: int) -> float:
         """The learning rate: one schedule over the judged epochs, a lower one while refitting."""
-        r, done = self.recipe, self.offset
+        r, done = self.config, self.offset
         if not self.refitting:
             return rate(self.epoch * count + done, r.epochs * count, r.rate)
         return rate((self.epoch - r.epochs) * count + done, r.refit_epochs * count, r.rate * r.refit_rate)
@@ -181,15 +189,15 @@ class Run:
         """One step of the optimiser, and of the running average."""
         self.optimiser.step(rate, self.step + 1)
         if self.averaged is not self.parameters:
-            keep = min(self.recipe.average, (self.step + 1) / (self.step + 11))
+            keep = min(self.config.average, (self.step + 1) / (self.step + 11))
             for n, p in self.parameters.items():
                 self.averaged[n].lerp_(p, 1 - keep)
 
     # ---- what an epoch ends with
 
     def finish_epoch(self, count: int) -> None:
-        outputs, targets = self.answers(self.held)
-        figures = self.judge.figures(outputs, targets)
+        outputs, targets = self.answers(self.valid_rows)
+        figures = self.evaluator.figures(outputs, targets)
         self.check_finite(figures)
         self.history.append({"loss": self.loss_sum / count, **figures})
         if self.refitting:
@@ -197,26 +205,28 @@ class Run:
         elif self.judged_worth_keeping(figures):
             self.kept_epoch = self.epoch
             self.keep_best()
-        self.tell(count, 0.0, True)
+        self.report_progress(count, 0.0, True)
         self.epoch, self.offset, self.loss_sum = self.epoch + 1, 0, 0.0
-        if not self.refitting and self.since >= self.recipe.patience:
-            self.stopped_early, self.epoch = True, self.recipe.epochs
-        if self.epoch == self.recipe.epochs:
+        if not self.refitting and self.since >= self.config.patience:
+            self.stopped_early, self.epoch = True, self.config.epochs
+        if self.epoch == self.config.epochs:
             self.settle()
 
     def settle(self) -> None:
         """The weights that the held-out rows chose become the network's, and are judged for good."""
         self.use_best()
-        outputs, targets = self.answers(self.held)
-        self.adjustment = self.judge.adjustment(outputs, targets)
-        self.kept_figures = self.judge.figures(self.judge.cross_adjusted(outputs, targets, self.folds()), targets)
+        outputs, targets = self.answers(self.valid_rows)
+        self.adjustment = self.evaluator.adjustment(outputs, targets)
+        self.kept_figures = self.evaluator.figures(
+            self.evaluator.cross_adjusted(outputs, targets, self.folds()), targets
+        )
 
     def folds(self) -> Indices:
         """The fold of each held-out row in the order of `answers`, of `FOLDS`; groups stay whole."""
-        order = self.ordered(self.held)
-        group = order if self.recipe.groups is None else self.recipe.groups[order]
+        order = self.ordered(self.valid_rows)
+        group = order if self.config.groups is None else self.config.groups[order]
         numbers = np.unique(group, return_inverse=True)[1]
-        drawn = np.random.default_rng([self.recipe.seed, 4]).permutation(numbers.max() + 1)
+        drawn = np.random.default_rng([self.config.seed, 4]).permutation(numbers.max() + 1)
         return np.asarray(drawn[numbers] % FOLDS)
 
     def check_finite(self, figures: dict[str, float]) -> None:
@@ -230,11 +240,11 @@ class Run:
 
     def judged_worth_keeping(self, figures: dict[str, float]) -> bool:
         """Whether this epoch is no further below the best than the judge's slack; the latest such epoch is kept."""
-        self.since, value = self.since + 1, self.judge.value(figures)
+        self.since, value = self.since + 1, self.evaluator.value(figures)
         if value > self.best_value:
             self.best_value, self.since = value, 0
         best = self.best_value[0]
-        return value[0] >= best - self.judge.slack(best, figures, len(self.held))
+        return value[0] >= best - self.evaluator.tolerance(best, figures, len(self.valid_rows))
 
     @torch.no_grad()
     def keep_best(self) -> None:
@@ -264,35 +274,55 @@ class Run:
             x, lengths, targets = self.rows.batch(order[k : k + batch])
             inputs = (torch.from_numpy(x), torch.from_numpy(lengths))
             outputs = torch.func.functional_call(
-                self.network, dict(self.averaged), inputs, {"every": self.recipe.every}
+                self.network, dict(self.averaged), inputs, {"every": self.config.per_step}
             )
             y = outputs.double().numpy()
-            if self.recipe.every:
+            if self.config.per_step:
                 some = ~np.isnan(targets).all(tuple(range(2, targets.ndim)))
                 y, targets = y[some], targets[some]
             found.append(y)
             truth.append(targets)
         return np.concatenate(found), np.concatenate(truth)
 
-    def tell(self, count: int, left: float, evaluated: bool) -> None:
+    def report_progress(self, count: int, left: float, evaluated: bool) -> None:
         if self.report is None:
             return
-        name = self.judge.metric
+        name = self.evaluator.metric
         metric = self.history[-1][name] if self.history else None
-        seen = [h[name] for h in self.history[: self.recipe.epochs]]
-        best = (min(seen) if self.judge.lower else max(seen)) if seen else None
-        epochs = self.recipe.epochs + self.recipe.refit_epochs
+        seen = [h[name] for h in self.history[: self.config.epochs]]
+        best = (min(seen) if self.evaluator.lower else max(seen)) if seen else None
+        epochs = self.config.epochs + self.config.refit_epochs
         done = self.offset if not evaluated else count
         self.report(
-            Progress("refit" if self.refitting else "train", self.epoch + 1, epochs, done, count,
-                     self.loss_sum / max(1, done), name, metric, best, left, evaluated)
-        )  # fmt: skip
+            Progress(
+                "refit" if self.refitting else "train",
+                self.epoch + 1,
+                epochs,
+                done,
+                count,
+                self.loss_sum / max(1, done),
+                name,
+                metric,
+                best,
+                left,
+                evaluated,
+            )
+        )
 
 
 PLAIN = (
-    "epoch", "offset", "step", "since", "kept_epoch", "best_value", "adjustment", "kept_figures", "loss_sum", "history",
+    "epoch",
+    "offset",
+    "step",
+    "since",
+    "kept_epoch",
+    "best_value",
+    "adjustment",
+    "kept_figures",
+    "loss_sum",
+    "history",
     "stopped_early",
-)  # fmt: skip
+)
 
 
 def copied(parameters: dict[str, torch.nn.Parameter]) -> dict[str, Any]:

@@ -172,9 +172,14 @@ def ended(command: list[str]) -> tuple[int, str]:
     pipe, none = subprocess.PIPE, subprocess.DEVNULL
     try:
         process = subprocess.Popen(
-            command, stdin=none, stdout=pipe, stderr=subprocess.STDOUT, text=True, errors="replace",
+            command,
+            stdin=none,
+            stdout=pipe,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
             start_new_session=True,
-        )  # fmt: skip
+        )
     except OSError as error:
         raise TargetError(f"{described(command[:1])} does not run: {error.strerror}") from error
     with process:

@@ -21,7 +21,7 @@ import numpy.typing as npt
 
 from ..document.limits import MAX_CHECK_BYTES, MAX_CHECK_STEPS
 from ..model import Model
-from .carry import Trajectory, flat_state, trajectory
+from .error_propagation import Trajectory, flat_state, trajectory
 
 SEED: Final = 0x7469646567617465  # "tidegate"
 LENGTHS: Final = (1, 37)

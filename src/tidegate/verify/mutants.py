@@ -52,9 +52,11 @@ def update_flipped(op: Any, x: Any, R: Any, p: Any, s: Any) -> Any:
 
 
 STEPS: dict[str, Step] = {
-    "reset moved": reset_before, "gates swapped": gates_swapped, "hard sigmoid": hard_sigmoid,
+    "reset moved": reset_before,
+    "gates swapped": gates_swapped,
+    "hard sigmoid": hard_sigmoid,
     "update flipped": update_flipped,
-}  # fmt: skip
+}
 BIASES = {"input bias dropped": "b", "recurrent bias dropped": "c"}
 
 
@@ -64,7 +66,7 @@ def mutants(model: Model) -> dict[str, Model]:
     return found | {what: without(model, role) for what, role in BIASES.items()}
 
 
-def mistaken(model: Model) -> dict[str, Model]:
+def wrong_variants(model: Model) -> dict[str, Model]:
     """What is wrong -> the model with that wrong, for any cell: another dialect's equation on the same weights, two
     gates that have changed places, biases that are left out.
     """

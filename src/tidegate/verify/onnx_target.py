@@ -22,7 +22,7 @@ from ..formats.onnx.standard import Form, form_of
 from ..model import Model
 from ..tape import Tape, trace
 from .bounds import ActivationErrors
-from .carry import each_step, flat_state
+from .error_propagation import each_step, flat_state
 
 if TYPE_CHECKING:
     from .replay import Replay, Result

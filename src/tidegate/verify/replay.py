@@ -14,13 +14,13 @@ import numpy.typing as npt
 
 from .. import _native
 from ..errors import MissingExtra, ModelFileError
-from ..model import Model, opened
+from ..model import Model, as_model
+from ..runtime.offline import Staged, runner
 from ..runtime.precision import COMPUTE_BF16, FLOAT32, arguments, precision_of, with_rounded_weights
-from ..runtime.stages import Staged, runner
 from ..runtime.state import initial, view
 from .bounds import ActivationErrors
-from .carry import Trajectory, carried, each_step, flat_state, trajectory
 from .check import answer, inputs
+from .error_propagation import Trajectory, carried, each_step, flat_state, trajectory
 
 if TYPE_CHECKING:
     from ..runtime import Predictor
@@ -150,9 +150,13 @@ class Replay:
         steps: tuple[Array, Array] | None = None,
     ) -> Result:
         """The answers of a reader against the stored ones, number by number. steps: what `each_step` says."""
-        error, bound = (np.concatenate([v for pair in pairs for v in pair]) for pairs in (
-            [(abs(o - a), abs(s - b)) for (o, s), (a, b) in zip(answers, self.stored, strict=True)], bounds
-        ))  # fmt: skip
+        error, bound = (
+            np.concatenate([v for pair in pairs for v in pair])
+            for pairs in (
+                [(abs(o - a), abs(s - b)) for (o, s), (a, b) in zip(answers, self.stored, strict=True)],
+                bounds,
+            )
+        )
         whole, known = worst(error, bound), not np.isinf(bound).any()
         step = None if steps is None else worst(*steps)
         over = any(found.ratio > 1 for found in (whole, step) if found is not None)
@@ -166,9 +170,18 @@ class Replay:
         elif chunks is False:
             verdict, ok = "its pieces differ from the whole", False
         return Result(
-            target, path, verdict, True, ok, shown.error, shown.bound, shown.ratio, chunks, self.moved,
+            target,
+            path,
+            verdict,
+            True,
+            ok,
+            shown.error,
+            shown.bound,
+            shown.ratio,
+            chunks,
+            self.moved,
             None if step is None else step.ratio,
-        )  # fmt: skip
+        )
 
 
 class Worst(NamedTuple):
@@ -205,15 +218,15 @@ def verify(
     from .c_target import c
     from .onnx_target import onnx
 
-    replay, precision = Replay(opened(model)), precision_of(weights, compute)
+    replay, precision = Replay(as_model(model)), precision_of(weights, compute)
     if weights is compute is None:
         precision = getattr(model, "precision", FLOAT32)
     if precision != FLOAT32:
-        return [oracle(replay), *native(Replay(replay.model, precision))]
-    return [oracle(replay), torch(replay), *onnx(replay), c(replay), *native(replay)]
+        return [reference(replay), *native(Replay(replay.model, precision))]
+    return [reference(replay), torch(replay), *onnx(replay), c(replay), *native(replay)]
 
 
-def oracle(replay: Replay) -> Result:
+def reference(replay: Replay) -> Result:
     """The oracle made anew against what the file stores, to the last few digits of float64; of a model that amplifies
     roundings, to its share of float32's bound."""
     near = [(ORACLE_REL * (1 + abs(y)), ORACLE_REL * (1 + abs(s))) for y, s in replay.stored]
@@ -267,7 +280,7 @@ def longest_sum(layer: dict[str, Any]) -> int:
 
 
 def native(replay: Replay) -> Iterator[Result]:
-    for target in _native.compiled(replay.precision):
+    for target in _native.compiled_targets(replay.precision):
         if target in _native.targets(replay.precision):
             yield from on_target(replay, target)
         else:

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from .. import cells, layers
 from ..document import state_schema, streams_of
-from ..features.series import Intake
+from ..features.series import SeriesTransform
 from ..features.text import Tokenizer, Vocabulary
 from ..model import Model
 
@@ -91,7 +91,7 @@ def sample(
 
 
 def series_sample(
-    intake: Intake,
+    transform: SeriesTransform,
     seed: int = 0,
     size: int = 8,
     cell: str = "gru",
@@ -99,18 +99,18 @@ def series_sample(
     labels: int = 3,
     check: bool = False,
 ) -> Model:
-    """A model of random weights behind an intake: it forecasts where the intake has an answer, and classifies into
+    """A model of random weights behind a transform: it forecasts where the transform has an answer, and classifies into
     `labels` otherwise.
     """
     stack = Stack(np.random.default_rng(seed), cells.load(cell))
-    width = stack.recurrence(intake.features, size, None, direction, residual=False)
+    width = stack.recurrence(transform.features, size, None, direction, residual=False)
     stack.add({"kind": "pool", "size": width, "over": ["last"]})
-    answer = intake.answer
-    outputs = labels if answer is None else answer.chain_horizon * intake.targets * len(answer.quantiles)
+    answer = transform.forecast
+    outputs = labels if answer is None else answer.chain_horizon * transform.targets * len(answer.quantiles)
     stack.add({"kind": "dense", "inputs": width, "size": outputs, "activation": "none"})
     if answer is None:
         stack.add({"kind": "softmax", "size": outputs})
-    model = stack.model(intake.features, None if answer else labels, intake)
+    model = stack.model(transform.features, None if answer else labels, transform)
     if check:
         from .check import attach
 
@@ -161,21 +161,31 @@ class Stack:
             drawn = 0.15 + 0.4 * drawn
         return np.asarray(drawn, np.float32)
 
-    def model(self, features: int | None, labels: int | None, intake: Intake | None = None) -> Model:
+    def model(self, features: int | None, labels: int | None, transform: SeriesTransform | None = None) -> Model:
         entry: dict[str, Any] = {"kind": "array", "features": features}
-        if intake is not None:
-            entry, arrays = intake.to_json()
+        if transform is not None:
+            entry, arrays = transform.to_json()
             self.tensors |= arrays
         elif features is None:
             data, offsets = Vocabulary.learn({word.encode(): 1 for word in WORDS}).arrays()
             names = {"bytes": "vocabulary.bytes", "offsets": "vocabulary.offsets"}
             self.tensors |= {names["bytes"]: data, names["offsets"]: offsets}
-            entry = {"kind": "text", "tokenizer": Tokenizer("word").to_json(), "vocabulary": names,
-                     "size": len(WORDS) + 1}  # fmt: skip
+            entry = {
+                "kind": "text",
+                "tokenizer": Tokenizer("word").to_json(),
+                "vocabulary": names,
+                "size": len(WORDS) + 1,
+            }
         document = {
-            "format": 1, "task": {"kind": "classify" if labels else "encode", "options": {}}, "input": entry,
-            "layers": self.layers, "tapes": {name: tape.to_json() for name, tape in self.tapes.items()},
-            "state": state_schema(self.layers, self.tapes), "streams": streams_of(self.layers, entry), "provenance": {},
-            "labels": [f"label {i}" for i in range(labels)] if labels else None, "check": None,
-        }  # fmt: skip
+            "format": 1,
+            "task": {"kind": "classify" if labels else "encode", "options": {}},
+            "input": entry,
+            "layers": self.layers,
+            "tapes": {name: tape.to_json() for name, tape in self.tapes.items()},
+            "state": state_schema(self.layers, self.tapes),
+            "streams": streams_of(self.layers, entry),
+            "provenance": {},
+            "labels": [f"label {i}" for i in range(labels)] if labels else None,
+            "check": None,
+        }
         return Model(document, self.tensors)

@@ -27,10 +27,20 @@ SMALL = {
     "step_cold": ["--cases", "8x4", "--peers", "torch", "onnxruntime", "--wakes", "3", "--megabytes", "1"],
     "threads": ["--cases", "sequence:4x3x8x4", "pool:5x8x4", "training:4x3x8x4", "--rounds", "2", "--seconds", "0"],
     "training": [
-        "--cases", "2x5x3x4", "gru,reset=before,norm=layer:2x5x3x4", "lstm,peepholes=yes:2x5x3x4",
-        "rnn,activation=relu:2x5x3x4", "mingru:2x5x3x4", "--peers", "torch", "--rounds", "2", "--seconds", "0",
+        "--cases",
+        "2x5x3x4",
+        "gru,reset=before,norm=layer:2x5x3x4",
+        "lstm,peepholes=yes:2x5x3x4",
+        "rnn,activation=relu:2x5x3x4",
+        "mingru:2x5x3x4",
+        "--peers",
+        "torch",
+        "--rounds",
+        "2",
+        "--seconds",
+        "0",
     ],
-}  # fmt: skip
+}
 LONG = {"accuracy", "clone", "end_to_end", "forecast"}
 BOTH = ["torch", "onnxruntime"]
 PEERS = {

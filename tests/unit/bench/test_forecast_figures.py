@@ -59,8 +59,11 @@ def test_each_week_stands_by_its_first_step_ahead_over_the_better_naive(bench):
     }
     beside = rows["mean absolute error, megawatts"]["beside"]
     assert {name: round(v, 3) for name, v in beside.items()} == {
-        "day before": 48, "week before": 336, "ridge": 0, "ridge, refitted weekly": 0,
-    }  # fmt: skip
+        "day before": 48,
+        "week before": 336,
+        "ridge": 0,
+        "ridge, refitted weekly": 0,
+    }
     assert set(rows["error over that of the day before, week 1"]["beside"]) == {"ridge", "ridge, refitted weekly"}
 
 
@@ -103,8 +106,10 @@ def test_the_competitions_figures(bench):
     assert rows["sMAPE, %"]["beside"] == {"day before": pytest.approx((200 * 7 / 53 + 200 * 16 / 64) / 2)}
 
 
-@pytest.mark.parametrize(("mae", "said", "code"), [(2.5, True, 0), (1.5, False, 0), (2.5, False, 0), (1.5, True, 0),
-                                                   (2.0, True, 0), (2.0, False, 0), (2.5, True, 2)])  # fmt: skip
+@pytest.mark.parametrize(
+    ("mae", "said", "code"),
+    [(2.5, True, 0), (1.5, False, 0), (2.5, False, 0), (1.5, True, 0), (2.0, True, 0), (2.0, False, 0), (2.5, True, 2)],
+)
 def test_a_command_that_hides_a_better_baseline_ends_the_bench(bench, monkeypatch, mae, said, code):
     def main(argv):
         assert argv == ["score", "m.safetensors", "all.csv", "--start", "6070"]

@@ -46,8 +46,12 @@ def complete_in_bash(script: Path, *words: str, cwd: Path | None = None) -> list
         pytest.skip("no bash here")
     done = subprocess.run(
         ["bash", "--norc", "-c", BASH, "bash", str(script), "tidegate", *words],
-        cwd=cwd, capture_output=True, text=True, check=True, timeout=60,
-    )  # fmt: skip
+        cwd=cwd,
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
     return done.stdout.split("\n")[:-1] if done.stdout != "\n" else []
 
 
@@ -67,7 +71,7 @@ def complete_in_bash(script: Path, *words: str, cwd: Path | None = None) -> list
         (("completion", ""), ["bash", "zsh", "tcsh"]),
         (("--v",), ["--version"]),
     ],
-)  # fmt: skip
+)
 def test_bash_offers(scripts: dict[str, Path], words: tuple[str, ...], offered: list[str]) -> None:
     assert complete_in_bash(scripts["bash"], *words) == offered
 

@@ -14,9 +14,18 @@ from tidegate.cli._progress import Reporter
 
 def progress(**more: Any) -> Any:
     base = {
-        "phase": "train", "epoch": 1, "epochs": 2, "step": 3, "steps": 4, "loss": 0.5,
-        "metric_name": "accuracy", "metric": None, "best": None, "seconds_left": 90.0, "evaluated": False,
-    }  # fmt: skip
+        "phase": "train",
+        "epoch": 1,
+        "epochs": 2,
+        "step": 3,
+        "steps": 4,
+        "loss": 0.5,
+        "metric_name": "accuracy",
+        "metric": None,
+        "best": None,
+        "seconds_left": 90.0,
+        "evaluated": False,
+    }
     return SimpleNamespace(**{**base, **more})
 
 

@@ -13,20 +13,27 @@ import pytest
 from tidegate.cli import main
 from tidegate.cli.stream import Streams
 from tidegate.errors import DataError
-from tidegate.features.series import Answer, Intake, Window
+from tidegate.features.series import ForecastSpec, SeriesTransform, Window
 from tidegate.runtime import Predictor
 from tidegate.verify.samples import sample, series_sample
 
-STATIONS = Intake(
-    ("level", "rain"), ("target", "past"), (), "ffill", ("north", "7"), np.zeros((2, 2)), np.ones((2, 2)),
-    answer=Answer(2, (0.1, 0.5, 0.9)),
-)  # fmt: skip
-TIMED = replace(STATIONS, names=None, mean=np.zeros((1, 2)), deviation=np.ones((1, 2)), calendar=("day",),
-                window=Window(2, 1, 1))  # fmt: skip
+STATIONS = SeriesTransform(
+    ("level", "rain"),
+    ("target", "past"),
+    (),
+    "ffill",
+    ("north", "7"),
+    np.zeros((2, 2)),
+    np.ones((2, 2)),
+    forecast=ForecastSpec(2, (0.1, 0.5, 0.9)),
+)
+TIMED = replace(
+    STATIONS, names=None, mean=np.zeros((1, 2)), deviation=np.ones((1, 2)), calendar=("day",), window=Window(2, 1, 1)
+)
 
 
-def answers(intake: Intake, *events: dict[str, Any]) -> list[dict[str, Any]]:
-    streams = Streams(Predictor(series_sample(intake, size=4), threads=1), False)
+def answers(transform: SeriesTransform, *events: dict[str, Any]) -> list[dict[str, Any]]:
+    streams = Streams(Predictor(series_sample(transform, size=4), threads=1), False)
     return [streams.answer(json.dumps(event).encode()) for event in events]
 
 
@@ -114,10 +121,21 @@ def test_what_would_be_answered_wrongly_or_not_at_all(line: str, message: str) -
 @pytest.mark.parametrize("head", ["direct", "autoregressive"])
 def test_an_answer_that_is_no_number_is_null(missing: str, head: str) -> None:
     """Both numbers fit into float32; scaled they do not, and infinity less infinity is none."""
-    intake = replace(STATIONS, names=None, mean=np.zeros((1, 2)), deviation=np.full((1, 2), 1e-3), missing=missing,
-                     answer=Answer(3, (0.1, 0.5, 0.9), head))  # fmt: skip
-    found = answers(intake, {"stream": 1, "x": [[3e38, 3e38], [-3e38, 3e38]]}, {"stream": 1, "x": [1, 2]},
-                    {"stream": 1, "end": True}, {"stream": 1, "x": [1, 2]})  # fmt: skip
+    transform = replace(
+        STATIONS,
+        names=None,
+        mean=np.zeros((1, 2)),
+        deviation=np.full((1, 2), 1e-3),
+        missing=missing,
+        forecast=ForecastSpec(3, (0.1, 0.5, 0.9), head),
+    )
+    found = answers(
+        transform,
+        {"stream": 1, "x": [[3e38, 3e38], [-3e38, 3e38]]},
+        {"stream": 1, "x": [1, 2]},
+        {"stream": 1, "end": True},
+        {"stream": 1, "x": [1, 2]},
+    )
     for one in found[:3]:
         assert one["forecast"] is None
         assert one["reason"].startswith("the answer is no finite number")
@@ -143,32 +161,45 @@ def test_times_and_names_are_of_series_alone() -> None:
 @pytest.fixture(scope="module")
 def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     folder, found = tmp_path_factory.mktemp("models"), {}
-    sensors = Intake(("x", "y"), ("past", "past"), missing="drop", window=Window(4, 2, centre="mean", spread="window"))
-    for name, intake in {"stations": STATIONS, "timed": TIMED, "sensors": sensors}.items():
-        series_sample(intake, size=4, check=True).save(found.setdefault(name, folder / f"{name}.safetensors"))
+    sensors = SeriesTransform(
+        ("x", "y"), ("past", "past"), missing="drop", window=Window(4, 2, centre="mean", spread="window")
+    )
+    for name, transform in {"stations": STATIONS, "timed": TIMED, "sensors": sensors}.items():
+        series_sample(transform, size=4, check=True).save(found.setdefault(name, folder / f"{name}.safetensors"))
     return found
 
 
 @pytest.mark.parametrize(
     ("name", "lines"),
     [
-        ("stations", (
-            "2 columns: level (target), rain (past)", "filled with the last one seen",
-            "by statistics of training for each of 2 series: north, 7",
-            "2 steps ahead of level, all at once; quantiles 0.1, 0.5, 0.9",
-            "48 bytes a stream (24 of the layers, 24 of the input)",
-        )),
-        ("timed", (
-            "each step's time in its day",
-            "window of the last 2 steps, each less the one 1 steps before, less their last",
-            "bytes a stream (24 of the layers, 128 of the input)",
-        )),
-        ("sensors", (
-            "2 columns: x, y", "a step with one does not count",
-            "less their mean, over their own deviation: 2 rows of 4",
-        )),
+        (
+            "stations",
+            (
+                "2 columns: level (target), rain (past)",
+                "filled with the last one seen",
+                "by statistics of training for each of 2 series: north, 7",
+                "2 steps ahead of level, all at once; quantiles 0.1, 0.5, 0.9",
+                "48 bytes a stream (24 of the layers, 24 of the input)",
+            ),
+        ),
+        (
+            "timed",
+            (
+                "each step's time in its day",
+                "window of the last 2 steps, each less the one 1 steps before, less their last",
+                "bytes a stream (24 of the layers, 128 of the input)",
+            ),
+        ),
+        (
+            "sensors",
+            (
+                "2 columns: x, y",
+                "a step with one does not count",
+                "less their mean, over their own deviation: 2 rows of 4",
+            ),
+        ),
     ],
-)  # fmt: skip
+)
 def test_info_says_what_goes_in_and_out(
     files: dict[str, Path], name: str, lines: tuple[str, ...], capsys: pytest.CaptureFixture[str]
 ) -> None:

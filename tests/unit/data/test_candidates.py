@@ -38,8 +38,11 @@ def test_what_a_column_looks_like(cells, text, labels):
 
 def test_a_name_with_a_space_is_quoted():
     assert [shown(name) for name in ("intent", "gold-label", "is spam", "caf\u00e9_1")] == [
-        "intent", "gold-label", '"is spam"', "caf\u00e9_1"
-    ]  # fmt: skip
+        "intent",
+        "gold-label",
+        '"is spam"',
+        "caf\u00e9_1",
+    ]
 
 
 def lines(**columns):

@@ -24,8 +24,12 @@ def test_columns_of_every_kind(make):
     table = read(make(ROWS))
     assert table.columns == ROWS
     assert {name: {type(c) for c in cells} for name, cells in table.columns.items()} == {
-        "text": {str}, "label": {str}, "n": {int}, "x": {float}, "on": {bool}
-    }  # fmt: skip
+        "text": {str},
+        "label": {str},
+        "n": {int},
+        "x": {float},
+        "on": {bool},
+    }
     assert [table.kind(name) for name in ROWS] == ["text", "text", "integers", "numbers", "booleans"]
     assert (table.lines, table.form, table.unit, len(table)) == ([1, 2], "", "row", 2)
     assert table.labels("n") == ["1", "-2"]

@@ -1,16 +1,10 @@
-"""Series from arrays in memory and from NPZ archives, with what such an archive may try."""
+"""Series from arrays in memory and from NPZ archives."""
 
 from __future__ import annotations
-
-import io
-import struct
-import zipfile
 
 import numpy as np
 import pytest
 
-from tidegate.data import compressed
-from tidegate.data.npz import read_npz
 from tidegate.data.series import of_arrays, read_series
 from tidegate.errors import DataError, OptionError
 
@@ -35,8 +29,7 @@ def refusal(*args, kind=DataError, **arguments):
         read_series(*args, **arguments)
     return str(caught.value)
 
-
-# ---- arrays
+    # ---- arrays
 
 
 def test_arrays_of_every_shape():
@@ -108,38 +101,65 @@ BIG = 2**53 + 1
 @pytest.mark.parametrize(
     ("x", "more", "message"),
     [
-        (np.zeros((1, 2, 3, 4)), {},
-         "the array has the shape [1, 2, 3, 4]; expected [series, steps, channels] or [series, steps]; reshape it"),
-        ([np.zeros((2, 3, 4))], {},
-         "arrays has the shape [2, 3, 4]; expected [steps, channels] or [steps]; reshape it"),
-        ([], {},
-         "there are no series in the arrays; expected [series, steps, channels] or [series, steps] with one or more"),
+        (
+            np.zeros((1, 2, 3, 4)),
+            {},
+            "the array has the shape [1, 2, 3, 4]; expected [series, steps, channels] or [series, steps]; reshape it",
+        ),
+        (
+            [np.zeros((2, 3, 4))],
+            {},
+            "arrays has the shape [2, 3, 4]; expected [steps, channels] or [steps]; reshape it",
+        ),
+        (
+            [],
+            {},
+            "there are no series in the arrays; expected [series, steps, channels] or [series, steps] with one or more",
+        ),
         ([np.zeros(2), np.zeros(0)], {}, "arrays, series 2 has the shape [0], so no values; leave it out"),
-        ([np.zeros((2, 3)), np.zeros((2, 4))], {},
-         "arrays, series 2 has 4 channels, but the first has 3; make them alike"),
+        (
+            [np.zeros((2, 3)), np.zeros((2, 4))],
+            {},
+            "arrays, series 2 has 4 channels, but the first has 3; make them alike",
+        ),
         (np.array([[True]]), {}, "the array holds bool; expected integers or floating-point numbers; convert it"),
         ([["a"]], {}, "arrays, series 1 holds <U1; expected integers or floating-point numbers; convert it"),
         (np.array([[None]]), {}, "the array holds object; expected integers or floating-point numbers; convert it"),
         (np.array([[1j]]), {}, "the array holds complex128; expected integers or floating-point numbers; convert it"),
-        ([[[1], [2, 3]]], {},
-         "arrays, series 1 is no array: its rows differ in length; give every step the same channels"),
+        (
+            [[[1], [2, 3]]],
+            {},
+            "arrays, series 1 is no array: its rows differ in length; give every step the same channels",
+        ),
         (np.ma.masked_equal([[1.0, 2.0]], 2), {}, "the array is masked; fill it, as x.filled(numpy.nan) does"),
         (np.array([[1, BIG]]), {}, "arrays holds int64 that float64 cannot hold; convert it"),
-        (np.array([[0.0, 1.0], [2.0, -np.inf]]), {},
-         "arrays, series 2, step 2: channel 'value' is -inf; a value is finite, or NaN if it is not known"),
+        (
+            np.array([[0.0, 1.0], [2.0, -np.inf]]),
+            {},
+            "arrays, series 2, step 2: channel 'value' is -inf; a value is finite, or NaN if it is not known",
+        ),
         (X, {"labels": ["a"]}, "arrays: found 1 labels for 2 series; give one each"),
-        (X, {"labels": ["a", None]},
-         "arrays, series 2: no value in column 'label' (None); fill it or leave the row out"),
+        (
+            X,
+            {"labels": ["a", None]},
+            "arrays, series 2: no value in column 'label' (None); fill it or leave the row out",
+        ),
         (X, {"labels": ["a", ""]}, "arrays, series 2: the label is empty; name it"),
-        (X, {"labels": [1.5, 2.0]},
-         "arrays, series 1: the label is 1.5; expected text, integers or booleans; convert them"),
+        (
+            X,
+            {"labels": [1.5, 2.0]},
+            "arrays, series 1: the label is 1.5; expected text, integers or booleans; convert them",
+        ),
         (X, {"ids": ["a", "a"]}, "arrays: series 1 and 2 both have the id 'a'; rename one"),
         (X, {"columns": ["a"]}, "arrays: the columns are 'a'; expected a name for each of 4 channels"),
         (X, {"columns": list("abca")}, "arrays: columns 1 and 4 are both 'a'; rename one"),
-        ("train.csv", {},
-         "found a str; expected a NumPy array [series, steps, channels] or [series, steps], or a list of arrays"),
+        (
+            "train.csv",
+            {},
+            "found a str; expected a NumPy array [series, steps, channels] or [series, steps], or a list of arrays",
+        ),
     ],
-)  # fmt: skip
+)
 def test_arrays_that_are_refused(x, more, message):
     with pytest.raises(DataError) as caught:
         of_arrays(x, **more)
@@ -149,8 +169,7 @@ def test_arrays_that_are_refused(x, more, message):
 def test_a_large_integer_that_float64_holds_is_taken():
     assert of_arrays(np.array([[2**60, -(2**62)]])).series[0].values.tolist() == [[2.0**60], [-(2.0**62)]]
 
-
-# ---- archives
+    # ---- archives
 
 
 @pytest.mark.parametrize("dtype", [np.float16, np.float32, ">f8", np.int8, np.uint16])
@@ -207,149 +226,84 @@ def test_times_of_an_archive(npz):
     [
         ({"a": X}, {}, "t.npz: no array 'x'; the archive has 'a'; save the numbers as x"),
         ({"x": X}, {"label": "label"}, "t.npz: no array 'y'; the archive has 'x'; name one of them, or add it"),
-        ({"x": X, "y": [1.0, 2.0]}, {"label": "y"},
-         "t.npz, series 1: the label is 1.0; expected text, integers or booleans; convert them"),
-        ({"x": np.array([None])}, {},
-         "t.npz: array 'x' holds Python objects, which need pickle, and pickle can run code; save numbers or text"),
+        (
+            {"x": X, "y": [1.0, 2.0]},
+            {"label": "y"},
+            "t.npz, series 1: the label is 1.0; expected text, integers or booleans; convert them",
+        ),
+        (
+            {"x": np.array([None])},
+            {},
+            "t.npz: array 'x' holds Python objects, which need pickle, and pickle can run code; save numbers or text",
+        ),
         ({"x": ["a"]}, {}, "t.npz: array 'x' holds <U1; expected integers or floating-point numbers; convert it"),
         ({"x": [1j]}, {}, "t.npz: array 'x' holds <c16; expected numbers, booleans, text or dates; convert it"),
-        ({"x": X[None]}, {},
-         "t.npz: array 'x' has the shape [1, 2, 3, 4]; expected [series, steps, channels], [series, steps], "
-         "[steps, channels] or [steps], none of them 0; reshape it"),
-        ({"x": X[0], "lengths": [1, 3]}, {},
-         "t.npz: found 'lengths' from 1 on, with the sum 4; expected each over 0, and the sum 3, the steps in 'x'; "
-         "correct it"),
-        ({"x": X[0], "lengths": [4, -1]}, {},
-         "t.npz: found 'lengths' from -1 on, with the sum 3; expected each over 0, and the sum 3, the steps in 'x'; "
-         "correct it"),
-        ({"x": X, "lengths": [2]}, {},
-         "t.npz: found 'x' [2, 3, 4] and 'lengths' int64 [1]; expected [all steps, channels] and integers [series]; "
-         "reshape them"),
+        (
+            {"x": X[None]},
+            {},
+            "t.npz: array 'x' has the shape [1, 2, 3, 4]; expected [series, steps, channels], [series, steps], "
+            "[steps, channels] or [steps], none of them 0; reshape it",
+        ),
+        (
+            {"x": X[0], "lengths": [1, 3]},
+            {},
+            "t.npz: found 'lengths' from 1 on, with the sum 4; expected each over 0, and the sum 3, the steps in 'x'; "
+            "correct it",
+        ),
+        (
+            {"x": X[0], "lengths": [4, -1]},
+            {},
+            "t.npz: found 'lengths' from -1 on, with the sum 3; expected each over 0, and the sum 3, the steps in 'x'; "
+            "correct it",
+        ),
+        (
+            {"x": X, "lengths": [2]},
+            {},
+            "t.npz: found 'x' [2, 3, 4] and 'lengths' int64 [1]; expected [all steps, channels] and integers [series]; "
+            "reshape them",
+        ),
         ({"x": X, "y": [1]}, {"label": "y"}, "t.npz: found 1 labels for 2 series; give one each"),
-        ({"x": X, "y": [[1], [2]]}, {"label": "y"},
-         "t.npz: array 'y' has the shape [2, 1]; expected one value a series; reshape it"),
-        ({"x": X, "columns": [1, 2, 3, 4]}, {},
-         "t.npz: array 'columns' is int64 [4]; expected the names of the channels, text; convert it"),
+        (
+            {"x": X, "y": [[1], [2]]},
+            {"label": "y"},
+            "t.npz: array 'y' has the shape [2, 1]; expected one value a series; reshape it",
+        ),
+        (
+            {"x": X, "columns": [1, 2, 3, 4]},
+            {},
+            "t.npz: array 'columns' is int64 [4]; expected the names of the channels, text; convert it",
+        ),
         ({"x": X, "time": [1, 2]}, {}, "t.npz: array 'time' has the shape [2]; expected a time a step; reshape it"),
-        ({"x": X, "time": [1, 2, 2]}, {},
-         "t.npz, series 1, step 3: column 'time' is 2, as it was before: 2 (t.npz, series 1, step 2); a series has "
-         "each time once; leave one out, or name the column that tells series apart as id"),
-        ({"x": X[0], "time": np.array([1, 2, 3], "datetime64[ns]")}, {},
-         "t.npz: array 'time' has times finer than a microsecond; round them"),
-        ({"x": X[0], "time": np.array([2020, 2021, 30000], "datetime64[Y]")}, {},
-         "t.npz: array 'time' has times outside of the years 1 to 9999; correct it"),
-        ({"x": X[0], "time": np.array(["2020", "NaT", "2022"], "datetime64[Y]")}, {},
-         "t.npz, step 2: no time in column 'time'; fill it or leave the row out"),
-        ({"x": np.array([[1, np.inf]])}, {},
-         "t.npz, step 1: channel 'c2' is inf; a value is finite, or NaN if it is not known"),
+        (
+            {"x": X, "time": [1, 2, 2]},
+            {},
+            "t.npz, series 1, step 3: column 'time' is 2, as it was before: 2 (t.npz, series 1, step 2); a series has "
+            "each time once; leave one out, or name the column that tells series apart as id",
+        ),
+        (
+            {"x": X[0], "time": np.array([1, 2, 3], "datetime64[ns]")},
+            {},
+            "t.npz: array 'time' has times finer than a microsecond; round them",
+        ),
+        (
+            {"x": X[0], "time": np.array([2020, 2021, 30000], "datetime64[Y]")},
+            {},
+            "t.npz: array 'time' has times outside of the years 1 to 9999; correct it",
+        ),
+        (
+            {"x": X[0], "time": np.array(["2020", "NaT", "2022"], "datetime64[Y]")},
+            {},
+            "t.npz, step 2: no time in column 'time'; fill it or leave the row out",
+        ),
+        (
+            {"x": np.array([[1, np.inf]])},
+            {},
+            "t.npz, step 1: channel 'c2' is inf; a value is finite, or NaN if it is not known",
+        ),
     ],
-)  # fmt: skip
+)
 def test_archives_that_are_refused(npz, arrays, arguments, message):
     assert refusal(npz(**arrays), **arguments) == message
-
-
-# ---- hostile archives
-
-
-def archive(**members):
-    file = io.BytesIO()
-    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as made:
-        for name, data in members.items():
-            made.writestr(f"{name}.npy", data)
-    return file.getvalue()
-
-
-def member(descr="'<f8'", shape="(2,)", data=b"\0" * 16, header=None, version=1):
-    text = header or f"{{'descr': {descr}, 'fortran_order': False, 'shape': {shape}}}"
-    size = struct.pack("<H" if version == 1 else "<I", len(text))
-    return b"\x93NUMPY" + bytes([version, 0]) + size + text.encode() + data
-
-
-def test_a_member_made_by_hand_is_read():
-    for version in (1, 2, 3):
-        assert read_npz(archive(x=member(version=version)), "t.npz")["x"].tolist() == [0, 0]
-
-
-NEW = "write it anew"
-
-
-@pytest.mark.parametrize(
-    ("data", "message"),
-    [
-        (b"no zip", f"t.npz is no whole .npz archive (File is not a zip file); {NEW} with numpy.savez"),
-        (archive(x=member())[:-30], f"t.npz is no whole .npz archive (File is not a zip file); {NEW} with numpy.savez"),
-        (archive(x=member(shape="(10**18, 10**18)")), f"t.npz: array 'x' has a damaged header; {NEW} with numpy.savez"),
-        (archive(x=member(shape="(1000000000000000000, 1000000000000000000)")),
-         "t.npz: array 'x' says that it is float64 [1000000000000000000, 1000000000000000000], but "
-         f"holds 16 bytes; {NEW}"),
-        (archive(x=member(shape="(-2,)")), f"t.npz: array 'x' has the shape (-2,); expected integers from 0; {NEW}"),
-        (archive(x=member(shape="(True,)")),
-         f"t.npz: array 'x' has the shape (True,); expected integers from 0; {NEW}"),
-        (archive(x=member(shape="2")), f"t.npz: array 'x' has the shape 2; expected integers from 0; {NEW}"),
-        (archive(x=member(descr="'<U0'")),
-         "t.npz: array 'x' holds <U0; expected numbers, booleans, text or dates; convert it"),
-        (archive(x=member(descr="'|V8'")),
-         "t.npz: array 'x' holds |V8; expected numbers, booleans, text or dates; convert it"),
-        (archive(x=member(descr="'f8,f8'")),
-         "t.npz: array 'x' holds f8,f8; expected numbers, booleans, text or dates; convert it"),
-        (archive(x=member(descr="'<f7'")),
-         "t.npz: array 'x' holds <f7; expected numbers, booleans, text or dates; convert it"),
-        (archive(x=member(descr="[('a', '<f8')]")),
-         "t.npz: array 'x' holds [('a', '<f8')]; expected numbers, booleans, text or dates; convert it"),
-        (archive(x=member(header="[" * 9000)), f"t.npz: array 'x' has a damaged header; {NEW} with numpy.savez"),
-        (archive(x=member(header="__import__('os')")),
-         f"t.npz: array 'x' has a damaged header; {NEW} with numpy.savez"),
-        (archive(x=b"\x80\x04pickle"), f"t.npz: array 'x' is not of NumPy's format; {NEW} with numpy.savez"),
-        (archive(x=member()[:20]), f"t.npz: array 'x' has a damaged header; {NEW} with numpy.savez"),
-    ],
-)  # fmt: skip
-def test_hostile_archives(data, message):
-    with pytest.raises(DataError) as caught:
-        read_npz(data, "t.npz")
-    assert str(caught.value) == message
-
-
-@pytest.mark.parametrize(("field", "fault"), [(16, "seek"), (12, "offset")])
-def test_an_end_that_points_elsewhere_is_refused(field, fault):
-    data = bytearray(archive(x=member()))
-    end = data.rindex(b"PK\5\6")
-    data[end + field + 2] = 255
-    with pytest.raises(DataError, match=rf"t\.npz is no whole \.npz archive \(.*({fault})"):
-        read_npz(bytes(data), "t.npz")
-
-
-def test_only_what_numpy_packs_with_is_unpacked():
-    file = io.BytesIO()
-    with zipfile.ZipFile(file, "w", zipfile.ZIP_BZIP2) as made:
-        made.writestr("x.npy", member())
-    with pytest.raises(DataError) as caught:
-        read_npz(file.getvalue(), "t.npz")
-    assert str(caught.value) == "t.npz: array 'x' is packed in a way that NumPy does not use; write it anew"
-
-
-def test_a_damaged_member_is_refused():
-    data = bytearray(archive(x=member(data=bytes(range(16)))))
-    data[-100] ^= 255
-    with pytest.raises(DataError, match=r"t\.npz"):
-        read_npz(bytes(data), "t.npz")
-
-
-def test_an_archive_that_is_a_bomb(monkeypatch):
-    data = archive(x=member(shape="(1000000,)", data=b"\0" * 8_000_000))
-    assert len(read_npz(data, "t.npz")["x"]) == 1_000_000
-    monkeypatch.setattr(compressed, "FLOOR", 1_000_000)
-    with pytest.raises(DataError, match=r"t\.npz unpacks to more than \d+ MB, which is over 200 times its size"):
-        read_npz(data, "t.npz")
-
-
-def test_members_that_are_no_arrays():
-    file = io.BytesIO()
-    with zipfile.ZipFile(file, "w") as made:
-        made.writestr("x.npy", member())
-        made.writestr("code.py", b"1")
-    with pytest.raises(DataError) as caught:
-        read_npz(file.getvalue(), "t.npz")
-    assert str(caught.value) == "t.npz has the member 'code.py', which is no array; write it anew with numpy.savez"
 
 
 def test_times_of_100_nanoseconds_are_read_where_they_are_exact(tmp_path):

@@ -21,9 +21,7 @@ MAKERS = {"pandas": pd.DataFrame, "polars": pl.DataFrame, "arrow": pa.table}
 EVERY = pytest.mark.parametrize("make", MAKERS.values(), ids=list(MAKERS))
 UTC = datetime.UTC
 HOURS = [datetime.datetime(2020, 1, 1, hour) for hour in (0, 1, 2, 0)]
-ROWS = {
-    "id": ["a", "a", "a", "b"], "at": HOURS, "x": [1.5, None, 2.0, 4.0], "n": [1, 2, 3, 4], "kind": [7, 7, 7, 8],
-}  # fmt: skip
+ROWS = {"id": ["a", "a", "a", "b"], "at": HOURS, "x": [1.5, None, 2.0, 4.0], "n": [1, 2, 3, 4], "kind": [7, 7, 7, 8]}
 
 
 def refusal(source, **arguments):

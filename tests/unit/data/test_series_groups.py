@@ -56,5 +56,5 @@ def test_a_model_that_was_fitted_with_groups_is_asked_without_and_with_them(tmp_
     options = classify.Options(input="series", layout="rows", group="who")
     for name, text in (("with.csv", "v1,v2,label,who\n1,2,u,9\n"), ("without.csv", "v1,v2,label\n1,2,u\n")):
         (tmp_path / name).write_text(text)
-        found = classify.asked(tmp_path / name, options, ["value"])
+        found = classify.read_unlabelled(tmp_path / name, options, ["value"])
         assert found.series[0].values[:, 0].tolist() == [1, 2]

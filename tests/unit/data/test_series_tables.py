@@ -211,25 +211,37 @@ def test_times_that_are_refused(file, cells, message):
         ("x\n1e400\n", {}, "t.csv:2: column 'x' is '1e400', which float64 cannot hold"),
         ("x\n-nan\n", {}, "t.csv:2: column 'x' is '-nan'; a missing value is empty, nan, NaN or NA; write it so"),
         ("x\n1\n\n2\n", {}, "t.csv:3: the line is empty; write NA for a missing value, or leave the line out"),
-        ("k,x\na,1\na,2\nb,3\n", {"label": "k", "layout": "steps"},
-         "t.csv:4: column 'k' is 'b', but the series has 'a' before (t.csv:2); a series has one label; correct it, or "
-         "name the column that tells series apart as id"),
-        ("i,k,x\n1,a,1\n2,a,2\n1,b,3\n", {"id": "i", "label": "k"},
-         "t.csv:4: column 'k' is 'b', but series '1' has 'a' before (t.csv:2); a series has one label; correct it"),
+        (
+            "k,x\na,1\na,2\nb,3\n",
+            {"label": "k", "layout": "steps"},
+            "t.csv:4: column 'k' is 'b', but the series has 'a' before (t.csv:2); a series has one label; correct it, "
+            "or name the column that tells series apart as id",
+        ),
+        (
+            "i,k,x\n1,a,1\n2,a,2\n1,b,3\n",
+            {"id": "i", "label": "k"},
+            "t.csv:4: column 'k' is 'b', but series '1' has 'a' before (t.csv:2); a series has one label; correct it",
+        ),
         ("i,x\na,1\n,2\n", {"id": "i"}, "t.csv:3: no id in column 'i'; fill it or leave the row out"),
         ("k,x\na,1\n,2\n", {"label": "k"}, "t.csv:3: no label in column 'k'; fill it or leave the row out"),
-        ("i,x\na,1\na,2\n", {"id": "i", "layout": "rows"},
-         "t.csv:3: column 'i' is 'a', as on t.csv:2; in layout rows a series is one row; rename one, or set the layout "
-         "to steps"),
+        (
+            "i,x\na,1\na,2\n",
+            {"id": "i", "layout": "rows"},
+            "t.csv:3: column 'i' is 'a', as on t.csv:2; in layout rows a series is one row; rename one, or set the "
+            "layout to steps",
+        ),
         ("k,x,y\na,1,2\nb,,NA\n", {"label": "k"}, "t.csv:3: the row has no values; fill it or leave it out"),
-        ("k\na\n", {"label": "k"},
-         "t.csv: no other column is there to take values from; name one or more with --values"),
+        (
+            "k\na\n",
+            {"label": "k"},
+            "t.csv: no other column is there to take values from; name one or more with --values",
+        ),
         ("x,y\n1,2\n", {"time": "z"}, "t.csv: no column 'z'; the file has 'x', 'y'"),
         ("x,y\n1,2\n", {"values": ["x", "z"]}, "t.csv: no column 'z'; the file has 'x', 'y'"),
         ("x,x\n1,2\n", {}, "t.csv:1: columns 1 and 2 of the header are both 'x'; rename one"),
         ("x\n", {}, "t.csv has a header but no rows; add at least one row"),
     ],
-)  # fmt: skip
+)
 def test_tables_that_are_refused(file, text, arguments, message):
     with pytest.raises(DataError) as caught:
         read_series(file("t.csv", text), **arguments)
@@ -309,32 +321,61 @@ def test_a_csv_with_semicolons_is_told_so(file, text, arguments):
 @pytest.mark.parametrize(
     ("text", "arguments", "message"),
     [
-        ("a\n1\nN/A\n", {},
-         "t.csv:3: column 'a' is 'N/A'; expected a number, or if it is missing an empty cell, nan, NaN "
-         "or NA; correct it"),
-        ("at,a\n2020-01-31 13:00,1\n", {"values": ["at", "a"]},
-         "t.csv:2: column 'at' is '2020-01-31 13:00'; expected a number such as -1.5 or "
-         "2e3; name the column of times as --time at"),
-        ("at,a,to\n2020-01-31,1,2020-02-01\n", {},
-         "t.csv: the columns 'at', 'to' hold times; say which is that of the steps, or leave one of them"),
-        ("k,t1,t2,age,t3\na,1,2,3,4\n", {"label": "k"},
-         "t.csv: in layout rows each column is a step, as 't1' to 't3' are, and 'age' is none; name it as id or label, "
-         "or name the columns of steps with --values"),
-        ("k,t1,t10,t2\na,1,2,3\n", {"label": "k"},
-         "t.csv: column 't2' comes after 't10', and in layout rows each is a step; put the columns in the order of "
-         "time, or name them in it with --values"),
-        ("Unnamed: 0,a\n0,1\n1,1\n", {},
-         "t.csv: column 'Unnamed: 0' is the index of a pandas frame, no channel; write the "
-         "table without it (index=False), or name the columns of numbers with --values"),
-        (",a\n0,1\n", {}, "t.csv:1: column 1 of the header has no name (an index of pandas, which to_csv(index=False) "
-         "leaves out); name it or leave it out"),
-        ("id,x,label\np,1,a\np,2,b\n", {"id": "id", "label": "label"}, "t.csv:3: column 'label' is 'b', but series 'p' "
-         "has 'a' before (t.csv:2); a series has one label; correct it"),
-        ("id,x,label\np,1,a\np,2,b\n", {"values": ["x"], "label": "label"},
-         "t.csv: each of 2 rows would be a series of "
-         "one step; name the column that tells series apart as id, or set the layout to rows"),
+        (
+            "a\n1\nN/A\n",
+            {},
+            "t.csv:3: column 'a' is 'N/A'; expected a number, or if it is missing an empty cell, nan, NaN "
+            "or NA; correct it",
+        ),
+        (
+            "at,a\n2020-01-31 13:00,1\n",
+            {"values": ["at", "a"]},
+            "t.csv:2: column 'at' is '2020-01-31 13:00'; expected a number such as -1.5 or "
+            "2e3; name the column of times as --time at",
+        ),
+        (
+            "at,a,to\n2020-01-31,1,2020-02-01\n",
+            {},
+            "t.csv: the columns 'at', 'to' hold times; say which is that of the steps, or leave one of them",
+        ),
+        (
+            "k,t1,t2,age,t3\na,1,2,3,4\n",
+            {"label": "k"},
+            "t.csv: in layout rows each column is a step, as 't1' to 't3' are, and 'age' is none; name it as id or "
+            "label, or name the columns of steps with --values",
+        ),
+        (
+            "k,t1,t10,t2\na,1,2,3\n",
+            {"label": "k"},
+            "t.csv: column 't2' comes after 't10', and in layout rows each is a step; put the columns in the order of "
+            "time, or name them in it with --values",
+        ),
+        (
+            "Unnamed: 0,a\n0,1\n1,1\n",
+            {},
+            "t.csv: column 'Unnamed: 0' is the index of a pandas frame, no channel; write the "
+            "table without it (index=False), or name the columns of numbers with --values",
+        ),
+        (
+            ",a\n0,1\n",
+            {},
+            "t.csv:1: column 1 of the header has no name (an index of pandas, which to_csv(index=False) "
+            "leaves out); name it or leave it out",
+        ),
+        (
+            "id,x,label\np,1,a\np,2,b\n",
+            {"id": "id", "label": "label"},
+            "t.csv:3: column 'label' is 'b', but series 'p' "
+            "has 'a' before (t.csv:2); a series has one label; correct it",
+        ),
+        (
+            "id,x,label\np,1,a\np,2,b\n",
+            {"values": ["x"], "label": "label"},
+            "t.csv: each of 2 rows would be a series of "
+            "one step; name the column that tells series apart as id, or set the layout to rows",
+        ),
     ],
-)  # fmt: skip
+)
 def test_what_users_files_have_and_what_to_do(file, text, arguments, message):
     with pytest.raises(DataError) as caught:
         read_series(file("t.csv", text), **arguments)

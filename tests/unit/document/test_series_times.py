@@ -9,11 +9,11 @@ import pytest
 
 from tidegate.errors import ModelFileError
 from tidegate.features.frequency import Frequency
-from tidegate.features.series import Intake
+from tidegate.features.series import SeriesTransform
 from tidegate.model import Model
 from tidegate.verify.samples import series_sample
 
-PLAIN = Intake(("x",), ("past",))
+PLAIN = SeriesTransform(("x",), ("past",))
 RULES = [
     None,
     Frequency("microseconds", 1),
@@ -27,16 +27,16 @@ RULES = [
 @pytest.mark.parametrize("rule", RULES)
 @pytest.mark.parametrize("zone", ["", "UTC", "+05:30", "America/Argentina/Buenos_Aires", "Etc/GMT+5"])
 def test_the_zone_and_the_frequency_come_back(rule: Frequency | None, zone: str) -> None:
-    intake = Intake(("x",), ("past",), zone=zone, frequency=rule)
-    model = series_sample(intake, size=2)
-    read = Intake.from_json(Model(model.document, model.tensors).document["input"], model.tensors)
+    transform = SeriesTransform(("x",), ("past",), zone=zone, frequency=rule)
+    model = series_sample(transform, size=2)
+    read = SeriesTransform.from_json(Model(model.document, model.tensors).document["input"], model.tensors)
     assert (read.zone, read.frequency) == (zone, rule)
 
 
 def test_a_file_without_them_says_nothing_of_times() -> None:
     model = series_sample(PLAIN, size=2)
     assert "times" not in model.document["input"]
-    read = Intake.from_json(model.document["input"], model.tensors)
+    read = SeriesTransform.from_json(model.document["input"], model.tensors)
     assert (read.zone, read.frequency) == (None, None)
 
 

@@ -58,8 +58,16 @@ def test_a_zone_of_a_frame_keeps_its_name() -> None:
     assert pd.date_range("2024-03-31", periods=2, tz="Europe/Paris").equals(
         forecast(pd.Series(WAVE, pd.DatetimeIndex(days.tolist()))[:39]).index
     )
-    found = forecast(pl.DataFrame({"t": pl.Series(days.to_numpy("M8[us]")).dt.replace_time_zone("UTC")
-                                   .dt.convert_time_zone("Europe/Paris"), "y": WAVE})[:39])  # fmt: skip
+    found = forecast(
+        pl.DataFrame(
+            {
+                "t": pl.Series(days.to_numpy("M8[us]"))
+                .dt.replace_time_zone("UTC")
+                .dt.convert_time_zone("Europe/Paris"),
+                "y": WAVE,
+            }
+        )[:39]
+    )
     assert found["t"].dtype.time_zone == "Europe/Paris"
     assert [str(t) for t in found["t"]] == ["2024-03-31 00:00:00+01:00", "2024-04-01 00:00:00+02:00"]
 

@@ -27,10 +27,16 @@ MONTHS = pd.period_range("2018-01", periods=72, freq="M")
 Y = pd.Series(np.sin(np.arange(72) / 3), MONTHS, name="load")
 # A few of several hundred, which all pass and take more than a minute together.
 CHECKS = [
-    "test_constructor", "test_get_test_params", "test_set_params", "test_set_params_sklearn", "test_clone",
-    "test_valid_estimator_class_tags", "test_fit_does_not_overwrite_hyper_params", "test_raises_not_fitted_error",
+    "test_constructor",
+    "test_get_test_params",
+    "test_set_params",
+    "test_set_params_sklearn",
+    "test_clone",
+    "test_valid_estimator_class_tags",
+    "test_fit_does_not_overwrite_hyper_params",
+    "test_raises_not_fitted_error",
     "test_doctest_examples",
-]  # fmt: skip
+]
 FIXTURES = [
     "test_predict_time_index_with_X[TidegateForecaster-0-y:1cols-fh=[2 5]-period-int-True]",
     "test_predict_time_index_with_X[TidegateForecaster-1-y:2cols-fh=1-datetime-int-True]",

@@ -28,24 +28,33 @@ def ahead(times: Any, count: int = 2, local: Any = None, zone: str = "") -> list
         (BUSINESS, "each business day (Monday to Friday)", ["2024-03-04", "2024-03-05"]),
         (DAYS[np.is_busday(DAYS, "1010100")], "each Monday, Wednesday and Friday", ["2024-03-04", "2024-03-06"]),
         (DAYS[::7], "every 7 days", ["2024-03-04", "2024-03-11"]),
-        (["2023-10-31", "2023-11-30", "2023-12-29"], "every month, on its last business day",
-         ["2024-01-31", "2024-02-29"]),
-        (["2024-05-01", "2024-06-03", "2024-07-01"], "every month, on its first business day",
-         ["2024-08-01", "2024-09-02"]),
+        (
+            ["2023-10-31", "2023-11-30", "2023-12-29"],
+            "every month, on its last business day",
+            ["2024-01-31", "2024-02-29"],
+        ),
+        (
+            ["2024-05-01", "2024-06-03", "2024-07-01"],
+            "every month, on its first business day",
+            ["2024-08-01", "2024-09-02"],
+        ),
         (["2023-11-30", "2023-12-31", "2024-01-31"], "every month, on its last day", ["2024-02-29", "2024-03-31"]),
         (["2023-12-01", "2024-01-01"], "every month, on its first day", ["2024-02-01", "2024-03-01"]),
         (["2023-12-30", "2024-01-30", "2024-02-29"], "every month, on day 30", ["2024-03-30", "2024-04-30"]),
         (["2023-07-15", "2023-10-15", "2024-01-15"], "every 3 months, on day 15", ["2024-04-15", "2024-07-15"]),
         (["2022-06-30", "2023-06-30"], "every 12 months, on its last day", ["2024-06-30", "2025-06-30"]),
         (["2023-12-31T23:30", "2024-01-01T00:00"], "every 30 minutes", ["2024-01-01T00:30:00", "2024-01-01T01:00:00"]),
-        (["2024-01-01T00:00", "2024-01-01T00:00:00.25"], "every 250 milliseconds",
-         ["2024-01-01T00:00:00.500000", "2024-01-01T00:00:00.750000"]),
+        (
+            ["2024-01-01T00:00", "2024-01-01T00:00:00.25"],
+            "every 250 milliseconds",
+            ["2024-01-01T00:00:00.500000", "2024-01-01T00:00:00.750000"],
+        ),
         (["2024-01-01", "2024-01-02", "2024-01-05", "2024-01-06"], "None", None),
         (np.delete(BUSINESS, 20), "None", None),  # a holiday
         (["2024-01-04", "2024-01-06", "2024-01-07"], "None", None),  # no week tells which days there are
         (["2024-01-01"], "None", None),
     ],
-)  # fmt: skip
+)
 def test_times_go_on_by_a_calendar_that_explains_every_gap(times: Any, words: str, expected: list[str] | None) -> None:
     assert str(inferred(np.asarray(times, "M8[us]"))) == words
     assert ahead(times) == expected
@@ -55,8 +64,10 @@ def test_local_midnights_go_on_across_a_clock_change() -> None:
     local = np.arange("2024-03-25", "2024-03-30", dtype="M8[D]").astype("M8[us]")
     times = universal(local, "Europe/Paris")
     assert ahead(times, 3, local, "Europe/Paris") == [
-        "2024-03-30T00:00:00+01:00", "2024-03-31T00:00:00+01:00", "2024-04-01T00:00:00+02:00",
-    ]  # fmt: skip
+        "2024-03-30T00:00:00+01:00",
+        "2024-03-31T00:00:00+01:00",
+        "2024-04-01T00:00:00+02:00",
+    ]
     offset = np.timedelta64(1, "h")
     assert ahead(times, 3, times + offset, "+01:00")[-1] == "2024-04-01T00:00:00+01:00"
     across = np.arange("2024-03-28", "2024-04-02", dtype="M8[D]").astype("M8[us]")

@@ -7,51 +7,55 @@ import pytest
 
 from tidegate.errors import DataError, StateError
 from tidegate.features import memory
-from tidegate.features.memory import Seen
-from tidegate.features.series import Answer, Intake, Window
+from tidegate.features.memory import SeriesState
+from tidegate.features.series import ForecastSpec, SeriesTransform, Window
 
 HOUR = np.timedelta64(1, "h")
 START = np.datetime64("2026-01-01T00:00", "us")
-ALL = Intake(
+ALL = SeriesTransform(
     ("load", "sun"), ("target", "past"), ("day",), "mask", None, np.ones((1, 2)), np.ones((1, 2)), Window(3, season=2)
 )
 INTAKES = [
-    Intake(("load",), ("target",)),
+    SeriesTransform(("load",), ("target",)),
     ALL,
     replace(ALL, window=None, names=("a", "b"), mean=np.ones((2, 2)), deviation=np.ones((2, 2))),
-    replace(ALL, calendar=(), missing="error", answer=Answer(2, (0.5,), "autoregressive")),
+    replace(ALL, calendar=(), missing="error", forecast=ForecastSpec(2, (0.5,), "autoregressive")),
     replace(ALL, calendar=(), missing="drop"),
 ]
 
 
-def seen_after(intake: Intake, steps: int) -> Seen:
-    x = np.arange(steps * len(intake.columns), dtype=float).reshape(steps, len(intake.columns))
-    times = START + HOUR * np.arange(steps) if intake.calendar else None
-    return memory.after(intake, memory.fresh(intake, 0), x, times)[1]
+def seen_after(transform: SeriesTransform, steps: int) -> SeriesState:
+    x = np.arange(steps * len(transform.columns), dtype=float).reshape(steps, len(transform.columns))
+    times = START + HOUR * np.arange(steps) if transform.calendar else None
+    return memory.update(transform, memory.init(transform, 0), x, times)[1]
 
 
-@pytest.mark.parametrize("intake", INTAKES)
+@pytest.mark.parametrize("transform", INTAKES)
 @pytest.mark.parametrize("steps", [0, 1, 4, 5, 9])
-def test_bytes_and_back(intake: Intake, steps: int) -> None:
-    seen = seen_after(intake, steps)
-    data = memory.to_bytes(intake, seen)
-    assert len(data) == memory.memory_bytes(intake)
-    again = memory.from_bytes(intake, data, steps)
-    assert memory.to_bytes(intake, again) == data
-    for name in Seen._fields:
+def test_bytes_and_back(transform: SeriesTransform, steps: int) -> None:
+    seen = seen_after(transform, steps)
+    data = memory.to_bytes(transform, seen)
+    assert len(data) == memory.memory_bytes(transform)
+    again = memory.from_bytes(transform, data, steps)
+    assert memory.to_bytes(transform, again) == data
+    for name in SeriesState._fields:
         np.testing.assert_array_equal(getattr(again, name), getattr(seen, name))
 
 
 def test_the_sizes() -> None:
-    assert [memory.memory_bytes(intake) for intake in INTAKES] == [
-        0, 16 + 8 * (2 + 5 * 6), 8 + 16 + 8 * 2, 8 * (2 + 5 * 2), 8 * 5 * 2,
-    ]  # fmt: skip
+    assert [memory.memory_bytes(transform) for transform in INTAKES] == [
+        0,
+        16 + 8 * (2 + 5 * 6),
+        8 + 16 + 8 * 2,
+        8 * (2 + 5 * 2),
+        8 * 5 * 2,
+    ]
 
 
 def test_a_memory_is_a_value() -> None:
     before = seen_after(ALL, 7)
     kept = memory.to_bytes(ALL, before)
-    memory.after(ALL, before, np.zeros((3, 2)), START + HOUR * np.arange(9, 12))
+    memory.update(ALL, before, np.zeros((3, 2)), START + HOUR * np.arange(9, 12))
     assert memory.to_bytes(ALL, before) == kept
 
 
@@ -65,31 +69,31 @@ def test_the_ring_holds_the_latest_steps_alone() -> None:
 
 @pytest.mark.parametrize("missing", ["error", "drop", "ffill", "mask"])
 def test_a_memory_keeps_no_step_alive_that_it_does_not_hold(missing: str) -> None:
-    intake = replace(INTAKES[3], missing=missing)
-    _, seen = memory.after(intake, memory.fresh(intake, 0), np.ones((1000, 2)), None)
-    _, _, many = memory.across(intake, [seen] * 1000, np.ones((1000, 2)), None, range(1000))
+    transform = replace(INTAKES[3], missing=missing)
+    _, seen = memory.update(transform, memory.init(transform, 0), np.ones((1000, 2)), None)
+    _, _, many = memory.update_batch(transform, [seen] * 1000, np.ones((1000, 2)), None, range(1000))
     for one in (seen, many[0]):
         assert one.last is not None
         assert one.last.base is None or one.last.base.size < 100
 
 
 def test_times_must_ascend() -> None:
-    seen = memory.fresh(ALL, 0)
+    seen = memory.init(ALL, 0)
     times = START + HOUR * np.array([0, 1, 1])
     with pytest.raises(DataError, match="step 2: its time is 2026-01-01T01:00:00.000000, and that of the step before"):
-        memory.after(ALL, seen, np.zeros((3, 2)), times)
-    _, seen = memory.after(ALL, seen, np.zeros((2, 2)), times[:2])
+        memory.update(ALL, seen, np.zeros((3, 2)), times)
+    _, seen = memory.update(ALL, seen, np.zeros((2, 2)), times[:2])
     assert (seen.time, seen.gap) == (int((START + HOUR).astype(np.int64)), 3600 * 10**6)
     with pytest.raises(DataError, match="step 0: its time is .*; times must ascend"):
-        memory.after(ALL, seen, np.zeros((1, 2)), times[:1])
+        memory.update(ALL, seen, np.zeros((1, 2)), times[:1])
     with pytest.raises(DataError, match="stream 'b': its time"):
-        memory.across(ALL, [memory.fresh(ALL, 0), seen], np.zeros((2, 2)), times[:2], ["a", "b"])
+        memory.update_batch(ALL, [memory.init(ALL, 0), seen], np.zeros((2, 2)), times[:2], ["a", "b"])
 
 
 def test_a_dropped_step_has_its_time() -> None:
-    intake = replace(ALL, missing="drop")
-    _, seen = memory.after(
-        intake, memory.fresh(intake, 0), np.array([[1, 2], [np.nan, 3]]), START + HOUR * np.arange(2)
+    transform = replace(ALL, missing="drop")
+    _, seen = memory.update(
+        transform, memory.init(transform, 0), np.array([[1, 2], [np.nan, 3]]), START + HOUR * np.arange(2)
     )
     assert seen.ring is not None
     assert len(seen.ring) == 1
@@ -97,19 +101,19 @@ def test_a_dropped_step_has_its_time() -> None:
 
 
 def test_memories_of_others_are_refused() -> None:
-    intake = INTAKES[2]
-    data = memory.to_bytes(intake, seen_after(intake, 2))
+    transform = INTAKES[2]
+    data = memory.to_bytes(transform, seen_after(transform, 2))
     with pytest.raises(StateError, match="its input's memory has 39 bytes; this model's has 40"):
-        memory.from_bytes(intake, data[:-1], 2)
+        memory.from_bytes(transform, data[:-1], 2)
     with pytest.raises(StateError, match="its memory is of series 2; this model knows 0 to 1"):
-        memory.from_bytes(intake, b"\2" + data[1:], 2)
+        memory.from_bytes(transform, b"\2" + data[1:], 2)
     infinite = data[:-8] + np.float64(np.inf).tobytes()
     with pytest.raises(StateError, match="its memory holds a number that is missing or infinite"):
-        memory.from_bytes(intake, infinite, 2)
+        memory.from_bytes(transform, infinite, 2)
     for time, gap in ((memory.NONE, memory.NONE), (memory.NONE, 5), (5, 0), (5, -7)):
         clock = np.array([time, gap], "<i8").tobytes()
         with pytest.raises(StateError, match=r"its memory holds the time (5|None) and the gap .*no step left there"):
-            memory.from_bytes(intake, data[:8] + clock + data[24:], 2)
+            memory.from_bytes(transform, data[:8] + clock + data[24:], 2)
     ringed = memory.to_bytes(ALL, seen_after(ALL, 4))
     with pytest.raises(StateError, match="its memory holds more than the 3 steps that it has seen"):
         memory.from_bytes(ALL, ringed, 3)

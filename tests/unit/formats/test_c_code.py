@@ -32,9 +32,16 @@ needs_compiler = pytest.mark.skipif(COMMAND is None, reason="no C compiler here"
 STRICT = ["-std=c99", "-Wall", "-Wextra", "-Wpedantic", "-Wconversion", "-Werror"]
 CLANG = [sys.executable, "-m", "ziglang", "cc"] if importlib.util.find_spec("ziglang") else ["clang"]
 EVERYTHING: dict[str, Any] = {
-    "size": 6, "over": ("last", "mean", "max", "attention"), "norm": True, "dense": "sigmoid", "conv": 3,
-    "cell": "lstm", "dialect": {"norm": "layer", "projection": "yes", "peepholes": "yes"}, "depth": 2, "outputs": 3,
-}  # fmt: skip
+    "size": 6,
+    "over": ("last", "mean", "max", "attention"),
+    "norm": True,
+    "dense": "sigmoid",
+    "conv": 3,
+    "cell": "lstm",
+    "dialect": {"norm": "layer", "projection": "yes", "peepholes": "yes"},
+    "depth": 2,
+    "outputs": 3,
+}
 
 
 @pytest.fixture(scope="module")

@@ -40,13 +40,20 @@ def test_a_step_of_one_product_needs_no_array_but_its_products(cell: str) -> Non
 
 def test_what_no_result_needs_is_left_out() -> None:
     one = Tape(
-        ("x",), ("r",), {"h": ("H",), "kept": ("H",)}, {},
+        ("x",),
+        ("r",),
+        {"h": ("H",), "kept": ("H",)},
+        {},
         (
-            Instruction("input", ("x",)), Instruction("state", ("h",)), Instruction("recur", ("r", 1)),
-            Instruction("tanh", (0,)), Instruction("state", ("kept",)),
+            Instruction("input", ("x",)),
+            Instruction("state", ("h",)),
+            Instruction("recur", ("r", 1)),
+            Instruction("tanh", (0,)),
+            Instruction("state", ("kept",)),
         ),
-        3, {"h": 3, "kept": 4},
-    )  # fmt: skip
+        3,
+        {"h": 3, "kept": 4},
+    )
     assert needed(one) == [0, 3]
     assert changes(one, "h")
     assert not changes(one, "kept")

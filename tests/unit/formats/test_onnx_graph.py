@@ -73,8 +73,13 @@ def test_every_stack_passes_the_checker(stack: str) -> None:
 
 def test_inputs_and_outputs_of_a_sequence() -> None:
     graph = graph_of(sample(size=6, features=3, over=("attention",), outputs=5)).graph
-    state = {"steps": ["B", 1], "layers.0.h": ["B", 6], "layers.1.peak": ["B", 1], "layers.1.weight": ["B", 1],
-             "layers.1.sum": ["B", 6]}  # fmt: skip
+    state = {
+        "steps": ["B", 1],
+        "layers.0.h": ["B", 6],
+        "layers.1.peak": ["B", 1],
+        "layers.1.weight": ["B", 1],
+        "layers.1.sum": ["B", 6],
+    }
     assert dims(graph.input) == {"x": ["T", "B", 3], "lengths": ["B"], **state}
     following = {f"next.{name}": shape for name, shape in state.items()}
     assert dims(graph.output) == {"y": ["T", "B", 5], "output": ["B", 5], **following}

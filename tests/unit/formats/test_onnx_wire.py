@@ -22,9 +22,15 @@ def read(kind: Any, message: Message) -> Any:
 
 @pytest.mark.parametrize(
     ("n", "encoded"),
-    [(0, "00"), (127, "7f"), (128, "8001"), (16384, "808001"), (2**63 - 1, "ffffffffffffffff7f"),
-     (-1, "ffffffffffffffffff01")],
-)  # fmt: skip
+    [
+        (0, "00"),
+        (127, "7f"),
+        (128, "8001"),
+        (16384, "808001"),
+        (2**63 - 1, "ffffffffffffffff7f"),
+        (-1, "ffffffffffffffffff01"),
+    ],
+)
 def test_varints(n: int, encoded: str) -> None:
     assert varint(n).hex() == encoded
 

@@ -5,21 +5,30 @@ from __future__ import annotations
 import shlex
 import struct
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+import shared
 from tidegate import _native
 from tidegate.runtime.precision import PRECISIONS
 
 ACTIVATIONS = ("none", "relu", "tanh", "sigmoid")
 POOLS = ("last", "mean", "max", "attention")
 CELLS = (
-    "gru", "gru replace", "lstm", "rnn tanh", "rnn relu", "mingru", "gru before", "gru before replace",
+    "gru",
+    "gru replace",
+    "lstm",
+    "rnn tanh",
+    "rnn relu",
+    "mingru",
+    "gru before",
+    "gru before replace",
     "lstm peepholes",
-)  # fmt: skip
+)
 NORMED = 256
 FAULTS: dict[int, type[Exception]] = {1: ValueError, 2: MemoryError, 3: SystemError}
 
@@ -133,15 +142,49 @@ class Engine:
         self.add("scale", len(mean), mean, deviation, add)
 
     def recurrent(
-        self, tape: Any, consts: Any, widths: Any, gates: int, output: int, next: Any, state_offsets: Any,
-        state_sizes: Any, W: Any, b: Any, R: Any, c: Any, params: Any, size: int, add: int = -1, Q: Any = None,
-    ) -> None:  # fmt: skip
+        self,
+        tape: Any,
+        consts: Any,
+        widths: Any,
+        gates: int,
+        output: int,
+        next: Any,
+        state_offsets: Any,
+        state_sizes: Any,
+        W: Any,
+        b: Any,
+        R: Any,
+        c: Any,
+        params: Any,
+        size: int,
+        add: int = -1,
+        Q: Any = None,
+    ) -> None:
         flat = np.concatenate([np.zeros(0, np.float32), *params])
         sizes = np.array([len(v) for v in params], np.int32)
         self.add(
-            "recurrent", W.shape[1], size, 0 if Q is None else Q.shape[0], gates, R.shape[0] // size, output, tape,
-            widths, consts, W, b, R, c, Q, flat, next, state_offsets, state_sizes, sizes, add,
-        )  # fmt: skip
+            "recurrent",
+            W.shape[1],
+            size,
+            0 if Q is None else Q.shape[0],
+            gates,
+            R.shape[0] // size,
+            output,
+            tape,
+            widths,
+            consts,
+            W,
+            b,
+            R,
+            c,
+            Q,
+            flat,
+            next,
+            state_offsets,
+            state_sizes,
+            sizes,
+            add,
+        )
 
     def pool(self, size: int, over: Any, score: Any, score_bias: float, offsets: Any, add: int = -1) -> None:
         kinds = np.array([POOLS.index(name) for name in over], np.int32)
@@ -156,8 +199,8 @@ class Engine:
         self.inputs, self.outputs = self.remote.number(), self.remote.number()
         self.fused_layers = [int(i) for i in self.remote.text().split()]
 
-    def run(self, x: Any, lengths: Any, state_in: Any, state_out: Any, out: Any, every: bool, threads: int) -> None:
-        self.add("run", *x.shape[:2], x, lengths, state_in, state_out, out, every, threads)
+    def run(self, x: Any, lengths: Any, state_in: Any, state_out: Any, out: Any, per_step: bool, threads: int) -> None:
+        self.add("run", *x.shape[:2], x, lengths, state_in, state_out, out, per_step, threads)
         self.remote.into(state_out, out)
 
     def step(self, x: Any, state: Any, out: Any, count: int = 1, spoil: bool = False) -> int:
@@ -166,10 +209,10 @@ class Engine:
         self.remote.into(state, out)
         return self.remote.number()
 
-    def pool_step(
+    def step_many(
         self, ids: Any, x: Any, states: Any, out: Any, threads: int, count: int = 1, spoil: bool = False
     ) -> int:
-        self.add("pool_step", count, ids, x, states, out, len(states), threads, spoil)
+        self.add("step_many", count, ids, x, states, out, len(states), threads, spoil)
         self.remote.into(states, out)
         return self.remote.number()
 
@@ -177,31 +220,41 @@ class Engine:
 def settle(remote: Remote, monkeypatch: pytest.MonkeyPatch) -> None:
     """Everything that asks `_native` for engines and training goes to the program from here on."""
 
-    def saved(target: str, cell: str, size: int) -> int:
-        remote.call("train_saved", target, cell_number(cell), size)
+    def saved_size(target: str, cell: str, size: int) -> int:
+        remote.call("train_saved_size", target, cell_number(cell), size)
         return remote.number()
 
     def trained(name: str, target: str, cell: str, given: dict[str, Any], written: list[str], read: list[str]) -> None:
-        both = [given[key] for key in ("x", "rows", "first", "W", "b", "R", "c", "own")]
+        both = [given[key] for key in ("x", "batch_sizes", "initial_states", "W", "b", "R", "c", "params")]
         rest = [given[key] for key in (*read, *written)]
-        sizes = (given["x"].shape[1], given["first"].shape[2])
+        sizes = (given["x"].shape[1], given["initial_states"].shape[2])
         remote.call(name, target, cell_number(cell), *sizes, *both, *rest, given["threads"])
         remote.into(*(given[key] for key in written))
 
     def forward(target: str, cell: str, **given: Any) -> None:
-        trained("train_forward", target, cell, given, ["y", "last", "saved"], [])
+        trained("train_forward", target, cell, given, ["y", "final_states", "saved"], [])
 
     def backward(target: str, cell: str, **given: Any) -> None:
-        written = ["dx", "dfirst", "dW", "db", "dR", "dc", "down"]
-        trained("train_backward", target, cell, given, written, ["y", "saved", "dy", "dlast"])
+        written = ["dx", "dinitial_states", "dW", "db", "dR", "dc", "dparams"]
+        trained("train_backward", target, cell, given, written, ["y", "saved", "dy", "dfinal_states"])
 
     def pooled(name: str, target: str, given: dict[str, Any], read: list[str], written: list[str]) -> None:
         x, ends = given["x"], given["ends"]
         rest = [given[key] for key in (*read, *written)]
         remote.call(
-            name, target, x.shape[1], x, given["rows"], len(ends), ends, given["over"], given["score"],
-            float(given["score_bias"]), *rest, given["threads"],
-        )  # fmt: skip
+            name,
+            target,
+            x.shape[1],
+            x,
+            given["batch_sizes"],
+            len(ends),
+            ends,
+            given["over"],
+            given["score"],
+            float(given["score_bias"]),
+            *rest,
+            given["threads"],
+        )
         remote.into(*(given[key] for key in written))
 
     def pool_forward(target: str, **given: Any) -> None:
@@ -219,11 +272,11 @@ def settle(remote: Remote, monkeypatch: pytest.MonkeyPatch) -> None:
         remote.into(values)
 
     def adamw(
-        weights: Any, mean: Any, square: Any, which: Any, gradient: Any, factor: float, step: int, *rates: float
+        weights: Any, mean: Any, square: Any, row_ids: Any, gradient: Any, factor: float, step: int, *rates: float
     ) -> None:
         settings = [float(v) for v in (*rates, factor)]
         remote.call(
-            "train_adamw", *weights.shape, step, *settings, weights, mean, square, which, len(gradient), gradient
+            "train_adamw", *weights.shape, step, *settings, weights, mean, square, row_ids, len(gradient), gradient
         )
         remote.into(weights, mean, square)
 
@@ -234,10 +287,10 @@ def settle(remote: Remote, monkeypatch: pytest.MonkeyPatch) -> None:
     faces = {
         "Engine": own,
         "targets": lambda precision="float32": remote.targets(precision)[1],
-        "compiled": lambda precision="float32": remote.targets(precision)[0],
+        "compiled_targets": lambda precision="float32": remote.targets(precision)[0],
         "default_target": lambda precision="float32": remote.targets(precision)[1][0],
         "ERRORS": errors,
-        "train_saved": saved,
+        "train_saved_size": saved_size,
         "train_forward": forward,
         "train_backward": backward,
         "train_pool_forward": pool_forward,
@@ -252,11 +305,17 @@ def settle(remote: Remote, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def built(root: Path, folder: Path, program: str, *options: str) -> Path:
     """A program of native/remote, built in the folder."""
-    configure = ["cmake", "-S", str(root), "-B", str(folder), "-DTIDEGATE_PYTHON=OFF", *options]
-    for command in (configure, ["cmake", "--build", str(folder), "-j", "2", "--target", program]):
-        done = subprocess.run(command, capture_output=True, text=True, timeout=900, check=False)
-        assert done.returncode == 0, done.stdout + done.stderr
+    build(root, folder, ["-DTIDEGATE_PYTHON=OFF", *options], program)
     return folder / "native" / "remote" / program
+
+
+def build(root: Path, folder: Path, options: Sequence[str], *targets: str) -> None:
+    """Build targets in the folder, where other processes may build at the same time, or have built before."""
+    configure = ["cmake", "-S", str(root), "-B", str(folder), *options]
+    with shared.locked(folder):
+        for command in (configure, ["cmake", "--build", str(folder), "-j", "2", "--target", *targets]):
+            done = subprocess.run(command, capture_output=True, text=True, timeout=900, check=False)
+            assert done.returncode == 0, done.stdout + done.stderr
 
 
 def script(path: Path, command: list[str]) -> Path:

@@ -62,7 +62,7 @@ def test_the_error_is_within_its_bound_and_the_bound_is_tight(target, name, boun
 
 
 def test_every_compiled_target_has_its_bounds():
-    assert set(_native.ERRORS) == set(_native.compiled("compute=bf16"))
+    assert set(_native.ERRORS) == set(_native.compiled_targets("compute=bf16"))
     assert all(set(bounds) == {"sigmoid_abs", "tanh_rel", "exp_rel"} for bounds in _native.ERRORS.values())
 
 

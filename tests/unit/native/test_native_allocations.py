@@ -15,14 +15,19 @@ import pytest
 from native_reference import GRU, GRU_BEFORE, LSTM, ODD, Cell, Model
 from remote_engine import Remote, built, settle
 
+import shared
 from tidegate import _native
 
 STEPS = 1000
 RNN = Cell([("input", 0), ("state", 0), ("recur", 0, 1), ("add", 0, 2), ("tanh", 3)], 1, 1, 4, [4], ["H"])
 MINGRU = Cell(
     [("state", 0), ("input", 0), ("sigmoid", 1), ("input", 1), ("sub", 0, 3), ("mul", 2, 4), ("add", 3, 5)],
-    2, 0, 6, [6], ["H"],
-)  # fmt: skip
+    2,
+    0,
+    6,
+    [6],
+    ["H"],
+)
 MODELS: dict[str, Callable[[], Model]] = {
     "gru": lambda: Model().recurrent(GRU, 7, 33),
     "gru, one row of whole vectors": lambda: Model().recurrent(GRU, 16, 64),
@@ -42,7 +47,7 @@ MODELS: dict[str, Callable[[], Model]] = {
 def program(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     if platform.libc_ver()[0] != "glibc" or not shutil.which("cmake"):
         pytest.skip("counting needs glibc and cmake, and one of them is not here")
-    return built(root, tmp_path_factory.mktemp("counted"), "engine_counted")
+    return built(root, shared.folder(tmp_path_factory, "plain"), "engine_counted")
 
 
 @pytest.fixture
@@ -84,13 +89,14 @@ def test_a_pools_step_allocates_nothing(name: str, order: str, counted: Remote) 
     model = MODELS[name]()
     engine: Any = model.engine(_native.targets()[0])
     ids = {
-        "ascending": np.arange(0, 300, 2), "any": model.random.permutation(300)[:150],
+        "ascending": np.arange(0, 300, 2),
+        "any": model.random.permutation(300)[:150],
         "repeated": model.random.integers(0, 40, 150),
-    }[order]  # fmt: skip
+    }[order]
     x, states = inputs(model, name, 150), model.states(300)
     out = np.empty((150, engine.outputs), np.float32)
-    assert engine.pool_step(ids.astype(np.int64), x, states, out, 1, 100) == 0
-    assert engine.pool_step(ids.astype(np.int64), x, states, out, 1, 100, spoil=True) == 1
+    assert engine.step_many(ids.astype(np.int64), x, states, out, 1, 100) == 0
+    assert engine.step_many(ids.astype(np.int64), x, states, out, 1, 100, spoil=True) == 1
 
 
 def test_a_stepper_makes_no_array() -> None:

@@ -27,7 +27,7 @@ def arguments(model):
         "state_in": states,
         "state_out": states.copy(),
         "out": np.zeros((2, 5), np.float32),
-        "every": False,
+        "per_step": False,
         "threads": 1,
     }
 
@@ -42,18 +42,18 @@ WRONG_RUN = [
     ("x", [1.0], TypeError, "x must be a float32 array, found list"),
     ("x", np.zeros((4, 2, 3)), TypeError, "x must hold float32, found elements of format 'd'"),
     ("x", np.zeros((4, 2), np.float32), ValueError, "x must have 3 dimensions, found 2"),
-    ("x", np.zeros((4, 2, 4), np.float32), ValueError, "x must have 3 along axis 2, found 4"),
+    ("x", np.zeros((4, 2, 4), np.float32), ValueError, "x must have length 3 along axis 2, found 4"),
     ("x", np.zeros((2, 4, 3), np.float32).transpose(1, 0, 2), ValueError, "x must be C-contiguous"),
     ("x", np.zeros((4, 2, 3), ">f4"), TypeError, "x must hold float32, found elements of format '>f'"),
     ("lengths", np.full(2, 4), TypeError, "lengths must hold int32, found elements of format 'l'"),
-    ("lengths", np.full(3, 4, np.int32), ValueError, "lengths must have 2 along axis 0, found 3"),
+    ("lengths", np.full(3, 4, np.int32), ValueError, "lengths must have length 2 along axis 0, found 3"),
     ("lengths", np.array([4, 5], np.int32), ValueError, r"lengths\[1\] must be from 0 to 4, found 5"),
     ("lengths", np.array([-1, 4], np.int32), ValueError, r"lengths\[0\] must be from 0 to 4, found -1"),
-    ("state_in", np.zeros((2, 40), np.uint8), ValueError, "state_in must have 32 along axis 1, found 40"),
+    ("state_in", np.zeros((2, 40), np.uint8), ValueError, "state_in must have length 32 along axis 1, found 40"),
     ("state_out", read_only(np.zeros((2, 32), np.uint8)), ValueError, "state_out must be writable"),
     ("out", read_only(np.zeros((2, 5), np.float32)), ValueError, "out must be writable"),
     ("out", np.zeros((4, 2, 5), np.float32), ValueError, "out must have 2 dimensions, found 3"),
-    ("every", True, ValueError, "out must have 3 dimensions, found 2"),
+    ("per_step", True, ValueError, "out must have 3 dimensions, found 2"),
     ("threads", 0, ValueError, "threads must be 1 or more, found 0"),
 ]
 
@@ -81,9 +81,9 @@ def test_run_refuses_overlap(model, arguments):
 def test_step_refuses(model):
     engine, state, out = model.engine(BEST), model.states(1)[0], np.zeros(5, np.float32)
     x = np.zeros(3, np.float32)
-    with pytest.raises(ValueError, match="x must have 3 along axis 0, found 4"):
+    with pytest.raises(ValueError, match="x must have length 3 along axis 0, found 4"):
         engine.step(np.zeros(4, np.float32), state, out)
-    with pytest.raises(ValueError, match="state must have 32 along axis 0, found 31"):
+    with pytest.raises(ValueError, match="state must have length 32 along axis 0, found 31"):
         engine.step(x, state[:31], out)
     with pytest.raises(ValueError, match="out and state must not overlap"):
         engine.step(x, state, state[8:28].view(np.float32))
@@ -91,7 +91,7 @@ def test_step_refuses(model):
         engine.step(x, state, None)
 
 
-def test_pool_step_checks_all_before_it_changes_any():
+def test_step_many_checks_all_before_it_changes_any():
     model = Model().embed(6, 4).pool(4, ["mean"])
     engine, states, out = model.engine(BEST), model.states(3), np.zeros((3, 4), np.float32)
     before = states.copy()
@@ -102,10 +102,10 @@ def test_pool_step_checks_all_before_it_changes_any():
         ([2, 1, 0], [1, 5, -1], r"x\[2\] .* is id -1, expected from 0 to 5"),
     ):
         with pytest.raises(ValueError, match=sentence):
-            engine.pool_step(np.array(ids, np.int64), np.array(x, np.int32), states, out, 1)
+            engine.step_many(np.array(ids, np.int64), np.array(x, np.int32), states, out, 1)
         np.testing.assert_array_equal(states, before)
         assert not out.any()
-    engine.pool_step(np.zeros(0, np.int64), np.zeros(0, np.int32), states, out[:0], 1)
+    engine.step_many(np.zeros(0, np.int64), np.zeros(0, np.int32), states, out[:0], 1)
     np.testing.assert_array_equal(states, before)
 
 
@@ -114,7 +114,7 @@ def test_the_builder_refuses():
     new = lambda: _native.Engine(BEST, 8)  # noqa: E731
     with pytest.raises(ValueError, match="an engine needs at least one layer"):
         new().finish()
-    with pytest.raises(ValueError, match="bias must have 3 along axis 0, found 4"):
+    with pytest.raises(ValueError, match="bias must have length 3 along axis 0, found 4"):
         new().dense(zeros(3, 2), zeros(4), "none")
     with pytest.raises(ValueError, match="unknown activation 'gelu'; choose one of none, relu, tanh, sigmoid"):
         new().dense(zeros(3, 2), zeros(3), "gelu")
@@ -131,7 +131,7 @@ def test_the_builder_refuses():
     engine = new()
     engine.dense(zeros(3, 2), zeros(3), "none")
     engine.dense(zeros(3, 4), zeros(3), "none")
-    with pytest.raises(ValueError, match=r"layer 1 \(dense\): takes 4 values, the layer before gives 3"):
+    with pytest.raises(ValueError, match=r"layer 1 \(dense\): expects 4 inputs, the layer before has 3 outputs"):
         engine.finish()
     engine = new()
     engine.softmax(3)
@@ -146,7 +146,7 @@ def test_the_builder_refuses():
 
 
 def test_targets():
-    assert _native.targets() == [name for name in _native.compiled() if name in _native.targets()]
+    assert _native.targets() == [name for name in _native.compiled_targets() if name in _native.targets()]
     assert _native.targets()[-1] == "base"
     with pytest.raises(
         ValueError, match=f"target 'sse9' is not in this build; choose one of {', '.join(_native.targets())}"

@@ -40,7 +40,7 @@ def answers(engine: _native.Engine, x: np.ndarray) -> np.ndarray:
     """Outputs [B, O] of rows x [B, F], by a batch and one by one: the same bits."""
     B = len(x)
     states, out = np.zeros((B, 8), np.uint8), np.zeros((B, engine.outputs), np.float32)
-    engine.pool_step(np.arange(B), np.ascontiguousarray(x, np.float32), states, out, 1)
+    engine.step_many(np.arange(B), np.ascontiguousarray(x, np.float32), states, out, 1)
     for row, said in zip(x, out, strict=True):
         one = np.zeros(engine.outputs, np.float32)
         engine.step(np.ascontiguousarray(row, np.float32), np.zeros(8, np.uint8), one)
@@ -140,16 +140,28 @@ def test_an_embed_is_looked_up_rounded(target, precision):
     engine.pool(21, ["last"], None, 0.0, [-1])
     engine.finish()
     out = np.zeros((9, 21), np.float32)
-    engine.pool_step(np.arange(9), np.arange(9, dtype=np.int32), np.zeros((9, 8), np.uint8), out, 1)
+    engine.step_many(np.arange(9), np.arange(9, dtype=np.int32), np.zeros((9, 8), np.uint8), out, 1)
     np.testing.assert_array_equal(out, rounded(table))
 
 
 class Allocated(ctypes.Structure):
     """What glibc says of its heap: mallinfo2."""
 
-    _fields_ = [(name, ctypes.c_size_t) for name in (
-        "arena", "ordblks", "smblks", "hblks", "hblkhd", "usmblks", "fsmblks", "uordblks", "fordblks", "keepcost",
-    )]  # fmt: skip
+    _fields_ = [
+        (name, ctypes.c_size_t)
+        for name in (
+            "arena",
+            "ordblks",
+            "smblks",
+            "hblks",
+            "hblkhd",
+            "usmblks",
+            "fsmblks",
+            "uordblks",
+            "fordblks",
+            "keepcost",
+        )
+    ]
 
 
 def allocated() -> int:
@@ -246,10 +258,10 @@ def test_precisions_that_there_are_not():
 
 
 def test_targets_with_an_instruction_for_bfloat16_are_for_compute_alone():
-    every, plain = _native.compiled("compute=bf16"), _native.compiled()
-    assert every[-len(plain) :] == plain == _native.compiled("weights=bf16")
+    every, plain = _native.compiled_targets("compute=bf16"), _native.compiled_targets()
+    assert every[-len(plain) :] == plain == _native.compiled_targets("weights=bf16")
     for target in every[: -len(plain)]:
-        with pytest.raises(ValueError, match=f"'{target}' is for compute=bf16 alone; choose one of "):
+        with pytest.raises(ValueError, match=f"'{target}' is for compute=bf16 only; choose one of "):
             _native.Engine(target, 8)
     for precision in ("float32", "weights=bf16", "compute=bf16"):
         assert _native.targets(precision)[-1] == "base"

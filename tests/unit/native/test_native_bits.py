@@ -2,13 +2,14 @@
 
 import ctypes
 import shutil
-import subprocess
 from dataclasses import dataclass
 
 import numpy as np
 import pytest
 from native_reference import CELLS, GRU, LSTM, ODD, Model
+from remote_engine import build
 
+import shared
 from tidegate import _native
 from tidegate.runtime.precision import rounded
 
@@ -184,7 +185,7 @@ def test_the_pool_applies_a_streams_entries_in_order(target, threads):
     x = model.random.standard_normal((entries, 7)).astype(np.float32)
     pooled, stepped = model.states(streams), model.states(streams)
     out, one = np.empty((entries, 9), np.float32), np.empty(9, np.float32)
-    engine.pool_step(ids, x, pooled, out, threads)
+    engine.step_many(ids, x, pooled, out, threads)
     for i, stream in enumerate(ids):
         engine.step(x[i], stepped[stream], one)
         np.testing.assert_array_equal(out[i], one)
@@ -207,7 +208,7 @@ def test_rows_of_whole_vectors_are_read_and_written_where_they_lie(target, even)
     assert all((whole.out[length:, row] == -7).all() for row, length in enumerate(lengths))
     np.testing.assert_array_equal(stepped, whole.states)
     pooled, one, ids = model.states(90), np.full((70, 64), -7, np.float32), np.arange(10, 80)
-    engine.pool_step(ids, x[0], pooled, one, 1)
+    engine.step_many(ids, x[0], pooled, one, 1)
     on = lengths > 0
     np.testing.assert_array_equal(one[on], whole.out[0][on])
 
@@ -219,7 +220,7 @@ def test_the_pool_with_ascending_ids(target):
     x = model.random.standard_normal((1, ids.size, 7)).astype(np.float32)
     expected = run(engine, model, x, np.ones(ids.size, np.int32), states[ids])
     out = np.empty((ids.size, 9), np.float32)
-    engine.pool_step(ids, x[0], states, out, 1)
+    engine.step_many(ids, x[0], states, out, 1)
     np.testing.assert_array_equal(out, expected.out[0])
     np.testing.assert_array_equal(states[ids], expected.states)
 
@@ -314,14 +315,9 @@ class Plain:
 def plain_library(tmp_path_factory, root):
     if not (shutil.which("cmake") and shutil.which("c++")):
         pytest.skip("needs cmake and a C++ compiler")
-    build = tmp_path_factory.mktemp("plain")
-    for command in (
-        ["cmake", "-S", root, "-B", build, "-DTIDEGATE_PYTHON=OFF", "-DTIDEGATE_NO_FUSED=ON"],
-        ["cmake", "--build", build, "-j2"],
-    ):
-        outcome = subprocess.run(list(map(str, command)), capture_output=True, text=True, check=False)
-        assert outcome.returncode == 0, outcome.stderr
-    return ctypes.CDLL(str(next(build.glob("libtidegate.*"))))
+    folder = shared.folder(tmp_path_factory, "no_fused")
+    build(root, folder, ["-DTIDEGATE_PYTHON=OFF", "-DTIDEGATE_NO_FUSED=ON"], "tidegate")
+    return ctypes.CDLL(str(next(folder.glob("libtidegate.*"))))
 
 
 @FLOAT32
@@ -330,6 +326,6 @@ def test_a_build_without_fused_kernels_gives_the_same_bits(target, H, plain_libr
     model = Model(10).recurrent(CELLS["gru"], 11, H)
     x, lengths = batch(model, inputs=11)
     plain, fused = Plain(plain_library, target, model), model.engine(target)
-    assert plain_library.tidegate_fused(plain.handle, 0) == 0
+    assert plain_library.tidegate_is_fused(plain.handle, 0) == 0
     assert fused.fused_layers == [0]
     same(plain.run(x, lengths), run(fused, model, x, lengths))

@@ -94,7 +94,7 @@ def test_steps_chunks_rows_threads_and_pools_give_the_same_bits(target, place, w
     for t in range(T):
         ids = np.flatnonzero(lengths > t)
         said = np.empty((len(ids), engine.outputs), np.float32)
-        engine.pool_step(ids, np.ascontiguousarray(x[t, ids]), pooled, said, 2)
+        engine.step_many(ids, np.ascontiguousarray(x[t, ids]), pooled, said, 2)
         assert said.tobytes() == out[t, ids].tobytes()
     assert alone.tobytes() == pooled.tobytes() == after.tobytes()
 
@@ -118,7 +118,7 @@ W, b = np.zeros((4, 6), np.float32), np.zeros(4, np.float32)
         ((W, b, 0, "none", 8), "weight must have a multiple of width = 0 columns, found 6"),
         ((W, b[:3].copy(), 2, "none", 8), "bias"),
         ((W, b, 2, "gelu", 8), "unknown activation 'gelu'; choose one of none, relu, tanh, sigmoid"),
-        ((W, b, 1, "none", 8), "conv: a width of 1 keeps no state, its offset must be -1, found 8"),
+        ((W, b, 1, "none", 8), "conv: a width of 1 has no state, so its offset must be -1, found 8"),
     ],
 )
 def test_wrong_arguments_are_named(arguments, sentence):
@@ -127,7 +127,9 @@ def test_wrong_arguments_are_named(arguments, sentence):
         engine.conv(*arguments)
 
 
-@pytest.mark.parametrize(("offset", "sentence"), [(-1, "not at a multiple of 4"), (60, "does not fit in 64 bytes")])
+@pytest.mark.parametrize(
+    ("offset", "sentence"), [(-1, "does not start at a multiple of 4"), (60, "does not fit in 64 bytes")]
+)
 def test_its_past_lies_inside_the_state(offset, sentence):
     engine = _native.Engine(_native.targets()[0], 64)
     engine.conv(W, b, 2, "none", offset)

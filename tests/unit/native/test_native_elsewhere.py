@@ -21,11 +21,12 @@ import torch
 from native_reference import CELLS, GRU, LSTM, ODD, Model
 from remote_engine import Remote, built, script, settle
 
+import shared
 from tidegate import _native, nn
 from tidegate.layers.pool import OVER
 from tidegate.model import Model as File
 from tidegate.nn import native, pooling
-from tidegate.nn.entries import Entries
+from tidegate.nn.packed import Packed
 from tidegate.verify.replay import Replay, on_target
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -60,7 +61,7 @@ def sanitized(folder: Path) -> list[str]:
         command = [name, "-fsanitize=address,undefined", "a.cc", "-o", "a"]
         if shutil.which(name) and subprocess.run(command, cwd=folder, check=False, capture_output=True).returncode == 0:
             options = ("-DTIDEGATE_FUZZ=ON", f"-DCMAKE_CXX_COMPILER={name}")
-            return [str(built(ROOT, folder / "build", "engine_remote", *options))]
+            return [str(built(ROOT, folder / name, "engine_remote", *options))]
     pytest.skip("no compiler here whose programs run under the sanitizers")
 
 
@@ -87,7 +88,7 @@ def place(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     name, target = request.param
     command, targets = PLACES[name]
     if name not in BUILT:
-        BUILT[name] = command(tmp_path_factory.mktemp(name))
+        BUILT[name] = command(shared.folder(tmp_path_factory, name))
     return Place(name, BUILT[name], targets, target)
 
 
@@ -113,9 +114,10 @@ def test_it_has_the_targets_it_should(place: Place, remote: Remote) -> None:
 
 
 def chains() -> dict[str, Callable[[], Model]]:
-    found = {name: lambda cell=cell, H=H: Model(1).recurrent(cell, 7, H) for name, cell, H in (
-        (f"{name} {H}", cell, H) for name, cell in CELLS.items() for H in (1, 16, 33)
-    )}  # fmt: skip
+    found = {
+        name: lambda cell=cell, H=H: Model(1).recurrent(cell, 7, H)
+        for name, cell, H in ((f"{name} {H}", cell, H) for name, cell in CELLS.items() for H in (1, 16, 33))
+    }
     everything = Model(0).scale(7).dense(7, 33, "tanh").recurrent(GRU, 33, 33, add=1).norm(33).recurrent(LSTM, 33, 20)
     everything.conv(20, 20, 4, "relu", add=4).recurrent(ODD, 20, 17).pool(17, ["last", "mean", "max", "attention"])
     return {**found, "everything": lambda: everything.dense(68, 9).softmax(9)}
@@ -137,7 +139,7 @@ def one_result(model: Model, target: str, precision: str = "float32") -> tuple[n
     for t in range(T):
         alive = np.flatnonzero(lengths > t)[::-1].copy()
         part = np.zeros((len(alive), fused.outputs), np.float32)
-        fused.pool_step(alive, np.ascontiguousarray(x[t, alive]), states, part, 2)
+        fused.step_many(alive, np.ascontiguousarray(x[t, alive]), states, part, 2)
         np.testing.assert_array_equal(part.view(np.uint32), outs[0][t, alive].view(np.uint32))
     np.testing.assert_array_equal(states, ends[0])
     return x, lengths, outs[0]
@@ -184,11 +186,16 @@ def test_the_base_target_has_this_machines_bits(place: Place, tmp_path: Path, mo
 
 
 MODULES: dict[str, tuple[type[Any], dict[str, Any]]] = {
-    "gru": (nn.GRU, {}), "gru replace": (nn.GRU, {"update": "replace"}), "gru before": (nn.GRU, {"reset": "before"}),
-    "gru before replace": (nn.GRU, {"reset": "before", "update": "replace"}), "lstm": (nn.LSTM, {}),
-    "rnn tanh": (nn.RNN, {}), "rnn relu": (nn.RNN, {"nonlinearity": "relu"}), "mingru": (nn.MinGRU, {}),
+    "gru": (nn.GRU, {}),
+    "gru replace": (nn.GRU, {"update": "replace"}),
+    "gru before": (nn.GRU, {"reset": "before"}),
+    "gru before replace": (nn.GRU, {"reset": "before", "update": "replace"}),
+    "lstm": (nn.LSTM, {}),
+    "rnn tanh": (nn.RNN, {}),
+    "rnn relu": (nn.RNN, {"nonlinearity": "relu"}),
+    "mingru": (nn.MinGRU, {}),
     "lstm peepholes": (nn.LSTM, {"peepholes": True}),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("threads", [1, 3])
@@ -225,7 +232,7 @@ def test_pools_have_the_gradients_of_the_closed_form(
 ) -> None:
     monkeypatch.setattr(torch, "get_num_threads", lambda: threads)
     lengths = torch.tensor([3, 1, 9, 3, 6, 9, 2])
-    entries, ends = Entries(lengths), [lengths, torch.tensor([2, 1, 4, 3, 1, 9, 1])]
+    entries, ends = Packed(lengths), [lengths, torch.tensor([2, 1, 4, 3, 1, 9, 1])]
     gen = torch.Generator().manual_seed(2)
     given = [torch.randn(shape, generator=gen) for shape in ((len(entries.step), size), (size,), (1,))]
     found = []

@@ -43,7 +43,7 @@ def bits(engine: _native.Engine, model: Model, x: Any, state: Any) -> list[Any]:
     whole, pooled, alone = np.zeros_like(state), state.copy(), state.copy()
     engine.run(x, LENGTHS, state, whole, out, True, 1)
     some, one = np.zeros((len(LENGTHS), engine.outputs), np.float32), np.zeros(engine.outputs, np.float32)
-    engine.pool_step(np.arange(len(LENGTHS)), x[0], pooled, some, 1)
+    engine.step_many(np.arange(len(LENGTHS)), x[0], pooled, some, 1)
     steps = []
     for t in range(3):
         engine.step(x[t, 0], alone[0], one)

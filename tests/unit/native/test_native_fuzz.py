@@ -7,6 +7,9 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from remote_engine import build
+
+import shared
 
 SECONDS = 5
 TARGETS = ("engine_fuzz", "training_fuzz")
@@ -33,12 +36,9 @@ def compiler(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 @pytest.fixture(scope="module")
 def fuzzers(tmp_path_factory: pytest.TempPathFactory, root: Path, compiler: str) -> Path:
-    build = tmp_path_factory.mktemp("fuzz")
-    configure = ("cmake", "-S", root, "-B", build, "-DTIDEGATE_FUZZ=ON", f"-DCMAKE_CXX_COMPILER={compiler}")
-    for command in (configure, ("cmake", "--build", build, "-j", "2", "--target", *TARGETS)):
-        done = outcome(*command, cwd=build)
-        assert done.returncode == 0, done.stdout + done.stderr
-    return build / "native" / "fuzz"
+    folder = shared.folder(tmp_path_factory, "sanitized") / compiler
+    build(root, folder, ["-DTIDEGATE_FUZZ=ON", f"-DCMAKE_CXX_COMPILER={compiler}"], *TARGETS)
+    return folder / "native" / "fuzz"
 
 
 @pytest.mark.parametrize("target", TARGETS)

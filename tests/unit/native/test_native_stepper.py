@@ -39,8 +39,8 @@ def parts():
 def test_what_it_is_bound_to_is_checked_at_once(parts):
     engine, state, out = parts
     for wrong, sentence in (
-        ((engine, state[:31], out), "state must have 32 along axis 0, found 31"),
-        ((engine, state, out[:4]), "out must have 5 along axis 0, found 4"),
+        ((engine, state[:31], out), "state must have length 32 along axis 0, found 31"),
+        ((engine, state, out[:4]), "out must have length 5 along axis 0, found 4"),
         ((engine, state, state[8:28].view(np.float32)), "out and state must not overlap"),
         ((_native.Engine(engine.target, 32), state, out), "the engine is not finished"),
     ):
@@ -54,7 +54,7 @@ def test_a_step_that_is_refused_changes_nothing(parts):
     engine, state, out = parts
     stepper, before = _native.Stepper(engine, state, out), state.copy()
     for x, error, sentence in (
-        (np.zeros(4, np.float32), ValueError, "x must have 3 along axis 0, found 4"),
+        (np.zeros(4, np.float32), ValueError, "x must have length 3 along axis 0, found 4"),
         (np.zeros(3), TypeError, "x must hold float32"),
         (None, TypeError, "x must be a float32 array, found NoneType"),
         (state[8:20].view(np.float32), ValueError, "state and x must not overlap"),

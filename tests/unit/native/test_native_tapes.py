@@ -113,7 +113,7 @@ HOSTILE = {
     ),
     "itself": (
         offer(tape=[(OP["neg"], 0)]),
-        "instruction 0: may read registers older than itself only, found register 0",
+        "instruction 0: can only read registers before it, found register 0",
     ),
     "later": (offer(tape=[(OP["state"], 0), (OP["add"], 0, 2), (OP["state"], 0)]), "found register 2"),
     "negative register": (offer(tape=[(OP["state"], 0), (OP["add"], 0, -1)]), "found register -1"),
@@ -124,19 +124,19 @@ HOSTILE = {
     ),
     "wide input": (
         offer(tape=[(OP["input"], 0)], widths=[BIG]),
-        f"must be 4 wide, its width is given as {BIG}",
+        f"must be 4 wide, found a width of {BIG}",
     ),
-    "wide state": (offer(tape=[(OP["state"], 0)], widths=[5]), "must be 4 wide, its width is given as 5"),
+    "wide state": (offer(tape=[(OP["state"], 0)], widths=[5]), "must be 4 wide, found a width of 5"),
     "wide const": (offer(tape=[(OP["const"], 0)]), "must be 1 wide"),
     "wide unary": (offer(tape=[(OP["state"], 0), (OP["neg"], 0)], widths=[H, 64]), "must be 4 wide"),
     "zero width": (offer(tape=[(OP["state"], 0), (OP["neg"], 0)], widths=[H, 0]), "must be 4 wide"),
     "unequal operands": (
         offer(tape=[(OP["state"], 0), (OP["param"], 0), (OP["add"], 0, 1)], widths=[H, 2, H]),
-        "equally wide or one of them 1, found 4 and 2",
+        "equal widths or one of them must be 1 wide, found 4 and 2",
     ),
     "narrow result": (
         offer(tape=[(OP["state"], 0), (OP["const"], 0), (OP["add"], 0, 1)], widths=[H, 1, 1]),
-        "must be 4 wide, its width is given as 1",
+        "must be 4 wide, found a width of 1",
     ),
     "output": (offer(tape=[(OP["state"], 0)], output=1), "the output is register 1, there are 1"),
     "negative output": (offer(tape=[(OP["state"], 0)], output=-1), "the output is register -1"),
@@ -158,12 +158,12 @@ HOSTILE = {
             + [(OP["add"], 1, k) for k in range(2, 65)]
             + [(OP["add"], 0, 1)]
         ),
-        "at most 64 registers may be alive at once",
+        "at most 64 registers may be in use at once",
     ),
     "state outside": (offer(tape=[(OP["state"], 0)], offsets=[52]), "does not fit in 64 bytes"),
-    "state before": (offer(tape=[(OP["state"], 0)], offsets=[4]), "overlaps what lies before byte 8"),
+    "state before": (offer(tape=[(OP["state"], 0)], offsets=[4]), "overlaps the state before byte 8"),
     "state at a negative place": (offer(tape=[(OP["state"], 0)], offsets=[-(2**31)]), "overlaps"),
-    "state at an odd place": (offer(tape=[(OP["state"], 0)], offsets=[9]), "is not at a multiple of 4"),
+    "state at an odd place": (offer(tape=[(OP["state"], 0)], offsets=[9]), "does not start at a multiple of 4"),
     "states overlap": (
         offer(tape=[(OP["state"], 0)], sizes=(H, H), offsets=[8, 16], next_=[0, 0]),
         "overlaps",

@@ -28,9 +28,15 @@ class Classifier(torch.nn.Module):
     """What people write: a head over what `read` takes of the outputs and last states of a recurrence."""
 
     def __init__(
-        self, read: Callable[[Tensor, Any], Tensor], kind: Any = torch.nn.GRU, batch_first: bool = True,
-        both: bool = True, end: Callable[[Tensor], Tensor] = logits, outputs: int = 2, **options: Any,
-    ) -> None:  # fmt: skip
+        self,
+        read: Callable[[Tensor, Any], Tensor],
+        kind: Any = torch.nn.GRU,
+        batch_first: bool = True,
+        both: bool = True,
+        end: Callable[[Tensor], Tensor] = logits,
+        outputs: int = 2,
+        **options: Any,
+    ) -> None:
         super().__init__()
         torch.manual_seed(3)
         self.embedding = torch.nn.Embedding(9, 3, padding_idx=0)
@@ -159,11 +165,15 @@ WRONG: dict[str, tuple[Callable[[], Classifier], dict[str, Any], str]] = {
     "the final states": (lambda: Classifier(last_step), {}, r"leave FinalStates\(\) out where its forward"),
     "a mean": (lambda: Classifier(mean), {"final": False}, "a mean or a maximum over the steps has no module"),
     "the memory of an LSTM": (
-        lambda: Classifier(memory, torch.nn.LSTM, both=False), {"final": False}, "the parts do not answer as like does"
+        lambda: Classifier(memory, torch.nn.LSTM, both=False),
+        {"final": False},
+        "the parts do not answer as like does",
     ),
     "a function of its own": (lambda: Classifier(of_both, end=torch.tanh), {}, "as modules, such as torch.nn.ReLU"),
     "a table that is normed": (
-        lambda: Classifier(lambda y, h: torch.nn.functional.normalize(of_both(y, h), dim=-1)), {}, "do not answer as"
+        lambda: Classifier(lambda y, h: torch.nn.functional.normalize(of_both(y, h), dim=-1)),
+        {},
+        "do not answer as",
     ),
     "logarithms": (lambda: Classifier(of_both, end=lambda v: v.log_softmax(-1)), {}, "do not answer as"),
     "an example of one step": (lambda: Classifier(of_both), {"example": IDS[:, :1]}, "of rows of 2 steps or more"),
@@ -173,10 +183,12 @@ WRONG: dict[str, tuple[Callable[[], Classifier], dict[str, Any], str]] = {
     "lengths of other rows": (lambda: Padded(of_both), {"example": (IDS, torch.tensor([0, 5, 1]))}, "fails|1 or more"),
     "no example": (lambda: Classifier(of_both), {"example": None}, "like is given without an example"),
     "a forward that fails": (
-        lambda: Classifier(of_both, end=lambda v: v @ torch.ones(7)), {}, "like fails in float64 on the example"
+        lambda: Classifier(of_both, end=lambda v: v @ torch.ones(7)),
+        {},
+        "like fails in float64 on the example",
     ),
     "what is not finite": (lambda: Classifier(of_both, end=lambda v: v / 0), {}, "numbers that are not finite"),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", WRONG)

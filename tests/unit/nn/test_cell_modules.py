@@ -86,10 +86,15 @@ def test_steps_of_a_cell_are_the_sequence_of_its_module(kind: str, norm: bool) -
 
 @pytest.mark.parametrize(
     ("options", "error"),
-    [({"hidden_size": -1}, ValueError), ({"input_size": 0}, ValueError), ({"input_size": 1.5}, TypeError),
-     ({"bias": 0}, TypeError),
-     ({"nonlinearity": "sine"}, ValueError), ({"norm": "layer"}, TypeError)],
-)  # fmt: skip
+    [
+        ({"hidden_size": -1}, ValueError),
+        ({"input_size": 0}, ValueError),
+        ({"input_size": 1.5}, TypeError),
+        ({"bias": 0}, TypeError),
+        ({"nonlinearity": "sine"}, ValueError),
+        ({"norm": "layer"}, TypeError),
+    ],
+)
 def test_a_wrong_argument_is_an_error_that_names_it(options: dict[str, Any], error: type[Exception]) -> None:
     with pytest.raises(error, match=next(iter(options))):
         nn.RNNCell(**{"input_size": 3, "hidden_size": 4, **options})

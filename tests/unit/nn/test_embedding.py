@@ -52,7 +52,7 @@ def test_only_what_fits_together_is_taken() -> None:
         _native.train_embed_forward(table, ids + 1, random, 0, out)
     with pytest.raises(ValueError, match="level must be from 0 to 255, found 256"):
         _native.train_embed_forward(table, ids, random, 256, out)
-    with pytest.raises(ValueError, match="random must have 4 along axis 1, found 3"):
+    with pytest.raises(ValueError, match="random must have length 4 along axis 1, found 3"):
         _native.train_embed_forward(table, ids, np.zeros((2, 3), np.uint8), 0, out)
     with pytest.raises(ValueError, match="a slot must be from 0 to 1, found 2"):
         _native.train_embed_backward(np.array([0, 2]), random, 0, out, np.zeros((2, 4), np.float32))

@@ -118,8 +118,18 @@ def test_a_residual_with_one_layer_warns() -> None:
 @pytest.mark.parametrize("options", OPTIONS)
 def test_attributes_names_shapes_and_first_weights_are_torchs(kind: str, options: dict[str, Any]) -> None:
     theirs, own = both(kind, 3, 4, **options)
-    for name in ("mode", "input_size", "hidden_size", "num_layers", "bias", "batch_first", "dropout", "bidirectional",
-                 "proj_size", "training"):  # fmt: skip
+    for name in (
+        "mode",
+        "input_size",
+        "hidden_size",
+        "num_layers",
+        "bias",
+        "batch_first",
+        "dropout",
+        "bidirectional",
+        "proj_size",
+        "training",
+    ):
         assert getattr(own, name) == getattr(theirs, name)
         assert type(getattr(own, name)) is type(getattr(theirs, name))
     assert [n for n, _ in own.named_parameters()] == [n for n, _ in theirs.named_parameters()]
@@ -202,8 +212,11 @@ def test_device_and_dtype_follow_as_documented(kind: str) -> None:
 
 def test_what_torch_lacks_is_given_by_name_only() -> None:
     for kind in ("GRU", "LSTM", "RNN", "MinGRU", "GRUCell", "LSTMCell", "RNNCell"):
-        by_name = [p.name for p in inspect.signature(getattr(nn, kind).__init__).parameters.values()
-                   if p.kind is p.KEYWORD_ONLY]  # fmt: skip
+        by_name = [
+            p.name
+            for p in inspect.signature(getattr(nn, kind).__init__).parameters.values()
+            if p.kind is p.KEYWORD_ONLY
+        ]
         assert "norm" in by_name
         assert set(by_name) <= {"reset", "update", "norm", "residual", "peepholes", "proj_size"}
 

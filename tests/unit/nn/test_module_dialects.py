@@ -135,8 +135,12 @@ def test_defaults_and_what_the_keys_say_add_none() -> None:
 
 def test_a_norm_has_its_gains_and_biases_stacked_by_gate() -> None:
     shapes = {k: tuple(v.shape) for k, v in nn.GRU(3, 4, bias=False, norm=True).state_dict().items() if "norm" in k}
-    assert shapes == {"norm_weight_ih_l0": (12,), "norm_bias_ih_l0": (12,), "norm_weight_hh_l0": (12,),
-                      "norm_bias_hh_l0": (12,)}  # fmt: skip
+    assert shapes == {
+        "norm_weight_ih_l0": (12,),
+        "norm_bias_ih_l0": (12,),
+        "norm_weight_hh_l0": (12,),
+        "norm_bias_hh_l0": (12,),
+    }
     assert not [k for k in nn.MinGRU(3, 4, norm=True).state_dict() if "hh" in k]
 
 
@@ -169,10 +173,17 @@ def test_an_inner_modules_error_names_the_module_and_torch_refuses_other_dialect
 
 @pytest.mark.parametrize(
     "entry",
-    [torch.tensor([123, 34], dtype=torch.uint8), torch.tensor([91, 93], dtype=torch.uint8), torch.ones(3), "replace",
-     torch.tensor([255, 254], dtype=torch.uint8), torch.zeros(2, 2, dtype=torch.uint8),
-     torch.zeros(3, dtype=torch.uint8, device="meta"), torch.tensor(list(b'{"update":1}'), dtype=torch.uint8)],
-)  # fmt: skip
+    [
+        torch.tensor([123, 34], dtype=torch.uint8),
+        torch.tensor([91, 93], dtype=torch.uint8),
+        torch.ones(3),
+        "replace",
+        torch.tensor([255, 254], dtype=torch.uint8),
+        torch.zeros(2, 2, dtype=torch.uint8),
+        torch.zeros(3, dtype=torch.uint8, device="meta"),
+        torch.tensor(list(b'{"update":1}'), dtype=torch.uint8),
+    ],
+)
 def test_a_damaged_entry_is_refused(entry: Any) -> None:
     with pytest.raises(RuntimeError, match="the entry 'dialect'"):
         nn.GRU(3, 4).load_state_dict({**nn.GRU(3, 4).state_dict(), "dialect": entry}, strict=False)
@@ -180,8 +191,16 @@ def test_a_damaged_entry_is_refused(entry: Any) -> None:
 
 @pytest.mark.parametrize("update", ["keep", "replace"])
 @pytest.mark.parametrize("reset", ["after", "before"])
-@pytest.mark.parametrize("options", [{}, {"norm": True}, {"bias": False}, {"num_layers": 2, "bidirectional": True},
-                                     {"num_layers": 2, "residual": True}])  # fmt: skip
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"norm": True},
+        {"bias": False},
+        {"num_layers": 2, "bidirectional": True},
+        {"num_layers": 2, "residual": True},
+    ],
+)
 def test_converted_weights_compute_the_same(update: str, reset: str, options: dict[str, Any]) -> None:
     other = "keep" if update == "replace" else "replace"
     source = drawn("GRU", update=update, reset=reset, **options)

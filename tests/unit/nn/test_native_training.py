@@ -230,26 +230,26 @@ def test_what_torch_traces_is_made_of_its_own_operations():
 
 def test_at_most_five_floats_a_unit_are_kept_for_the_way_back():
     for target in _native.targets():
-        assert _native.train_saved(target, "gru", 64) == 4 * 64  # and the outputs
+        assert _native.train_saved_size(target, "gru", 64) == 4 * 64  # and the outputs
 
 
 def test_a_norm_keeps_what_it_scaled_and_its_deviations():
     for target in _native.targets():
-        assert _native.train_saved(target, "gru norm", 64) == (4 + 6) * 64 + 16
-        assert _native.train_saved(target, "gru before norm", 64) == (3 + 6) * 64 + 16
+        assert _native.train_saved_size(target, "gru norm", 64) == (4 + 6) * 64 + 16
+        assert _native.train_saved_size(target, "gru before norm", 64) == (3 + 6) * 64 + 16
 
 
 WRONG = [
     ({"cell": "elman"}, "unknown cell 'elman'; choose one of gru, "),
-    ({"rows": np.array([2, 3])}, r"rows\[1\] must be from 1 to those of the step before, found 3"),
-    ({"rows": np.array([1, 1])}, "rows must begin with the 2 rows of first"),
-    ({"x": np.zeros((3, 3), np.float32)}, "x must have 4 along axis 0, found 3"),
-    ({"W": np.zeros((12, 2), np.float32)}, "W must have 3 along axis 1, found 2"),
-    ({"R": np.zeros((12, 3), np.float32)}, "R must have 4 along axis 1, found 3"),
-    ({"saved": np.zeros((4, 3), np.float32)}, "saved must have .* along axis 1, found 3"),
-    ({"y": np.zeros((4, 5), np.float32)}, "y must have 4 along axis 1, found 5"),
-    ({"cell": "gru norm"}, "own must have 12 along axis 0, found 0"),
-    ({"own": np.zeros((0, 5), np.float32)}, "own must have 4 along axis 1, found 5"),
+    ({"batch_sizes": np.array([2, 3])}, r"batch_sizes\[1\] must be from 1 to the size of the step before, found 3"),
+    ({"batch_sizes": np.array([1, 1])}, "batch_sizes must start with 2, the number of rows of initial_states"),
+    ({"x": np.zeros((3, 3), np.float32)}, "x must have length 4 along axis 0, found 3"),
+    ({"W": np.zeros((12, 2), np.float32)}, "W must have length 3 along axis 1, found 2"),
+    ({"R": np.zeros((12, 3), np.float32)}, "R must have length 4 along axis 1, found 3"),
+    ({"saved": np.zeros((4, 3), np.float32)}, "saved must have length .* along axis 1, found 3"),
+    ({"y": np.zeros((4, 5), np.float32)}, "y must have length 4 along axis 1, found 5"),
+    ({"cell": "gru norm"}, "params must have length 12 along axis 0, found 0"),
+    ({"params": np.zeros((0, 5), np.float32)}, "params must have length 4 along axis 1, found 5"),
     ({"target": "z80"}, "target 'z80' is not in this build"),
 ]
 
@@ -260,11 +260,21 @@ def test_arrays_that_do_not_fit_are_refused(changed, said):
         return np.zeros(shape, np.float32)
 
     given = {
-        "target": _native.targets()[0], "cell": "gru", "x": zeros(4, 3), "rows": np.array([2, 2]),
-        "first": zeros(1, 2, 4), "W": zeros(12, 3), "b": zeros(12), "R": zeros(12, 4), "c": zeros(12),
-        "own": zeros(0, 4), "y": zeros(4, 4),
-        "last": zeros(1, 2, 4), "saved": None, "threads": 1,
-    }  # fmt: skip
+        "target": _native.targets()[0],
+        "cell": "gru",
+        "x": zeros(4, 3),
+        "batch_sizes": np.array([2, 2]),
+        "initial_states": zeros(1, 2, 4),
+        "W": zeros(12, 3),
+        "b": zeros(12),
+        "R": zeros(12, 4),
+        "c": zeros(12),
+        "params": zeros(0, 4),
+        "y": zeros(4, 4),
+        "final_states": zeros(1, 2, 4),
+        "saved": None,
+        "threads": 1,
+    }
     _native.train_forward(**given)
     with pytest.raises(ValueError, match=said):
         _native.train_forward(**{**given, **changed})
@@ -275,22 +285,28 @@ def test_arrays_that_are_written_stand_apart():
         return np.zeros(shape, np.float32)
 
     read = {
-        "x": zeros(4, 4), "rows": np.array([2, 2]), "first": zeros(1, 2, 4), "W": zeros(12, 4), "b": zeros(12),
-        "R": zeros(12, 4), "c": zeros(12), "own": zeros(0, 4),
-    }  # fmt: skip
+        "x": zeros(4, 4),
+        "batch_sizes": np.array([2, 2]),
+        "initial_states": zeros(1, 2, 4),
+        "W": zeros(12, 4),
+        "b": zeros(12),
+        "R": zeros(12, 4),
+        "c": zeros(12),
+        "params": zeros(0, 4),
+    }
     target, y, last = _native.targets()[0], zeros(4, 4), zeros(1, 2, 4)
-    saved = zeros(4, _native.train_saved(target, "gru", 4))
+    saved = zeros(4, _native.train_saved_size(target, "gru", 4))
     for changed, said in (
         ({"y": read["x"]}, "y and x"),
-        ({"last": y[None, :2]}, "y and last"),
+        ({"final_states": y[None, :2]}, "y and final_states"),
         ({"y": read["W"][:4]}, "y and W"),
     ):
-        ahead = {**read, "y": y, "last": last, "saved": saved, **changed}
+        ahead = {**read, "y": y, "final_states": last, "saved": saved, **changed}
         with pytest.raises(ValueError, match=f"{said} must not overlap"):
             _native.train_forward(target, "gru", **ahead, threads=1)
     written = {
         "dx": zeros(4, 4),
-        "dfirst": zeros(1, 2, 4),
+        "dinitial_states": zeros(1, 2, 4),
         "dW": zeros(12, 4),
         "db": zeros(12),
         "dR": zeros(12, 4),
@@ -301,9 +317,9 @@ def test_arrays_that_are_written_stand_apart():
         "y": y,
         "saved": saved,
         "dy": zeros(4, 4),
-        "dlast": last,
+        "dfinal_states": last,
         **written,
-        "down": zeros(0, 4),
+        "dparams": zeros(0, 4),
         "threads": 1,
     }
     _native.train_backward(target, "gru", **back)

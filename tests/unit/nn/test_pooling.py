@@ -11,7 +11,7 @@ import torch
 from tidegate import _native
 from tidegate.layers.pool import OVER
 from tidegate.nn import pooling
-from tidegate.nn.entries import Entries
+from tidegate.nn.packed import Packed
 
 LENGTHS = torch.tensor([3, 1, 9, 3, 6, 9, 2])
 ENDS = [LENGTHS, torch.tensor([2, 1, 4, 3, 1, 9, 1])]
@@ -20,9 +20,9 @@ POOLS = pytest.mark.parametrize("over", [["last"], ["mean"], ["max"], ["attentio
 SIZES = pytest.mark.parametrize("size", [5, 16, 37])
 
 
-def given(size: int, over: list[str]) -> tuple[dict[str, Any], dict[str, torch.Tensor], torch.Tensor, Entries]:
+def given(size: int, over: list[str]) -> tuple[dict[str, Any], dict[str, torch.Tensor], torch.Tensor, Packed]:
     """A layer, its weights, entries [N, size] and their places."""
-    gen, entries = torch.Generator().manual_seed(2), Entries(LENGTHS)
+    gen, entries = torch.Generator().manual_seed(2), Packed(LENGTHS)
     x = torch.randn(len(entries.step), size, generator=gen, requires_grad=True)
     t = {"score": torch.randn(size, generator=gen), "score_bias": torch.randn(1, generator=gen)}
     t = {name: v.requires_grad_() for name, v in t.items()} if "attention" in over else {}
@@ -77,14 +77,14 @@ def test_no_bit_depends_on_threads() -> None:
     before, found = torch.get_num_threads(), []
     for threads in (1, 3):
         torch.set_num_threads(threads)
-        y = pooling.pool({"over": ALL, "size": 64}, t, x, Entries(lengths), [lengths])
+        y = pooling.pool({"over": ALL, "size": 64}, t, x, Packed(lengths), [lengths])
         found.append([y, *torch.autograd.grad(y.square().sum(), [x, *t.values()])])
     torch.set_num_threads(before)
     assert all(torch.equal(a, b) for a, b in zip(*found, strict=True))
 
 
 def test_the_first_of_equal_largest_numbers_has_the_gradient() -> None:
-    entries = Entries(torch.tensor([3]))
+    entries = Packed(torch.tensor([3]))
     x = torch.tensor([[1.0], [2.0], [2.0]], requires_grad=True)
     pooling.pool({"over": ["max"], "size": 1}, {}, x, entries, [torch.tensor([3])]).sum().backward()
     assert x.grad is not None
@@ -104,20 +104,25 @@ def test_gradients_of_gradients_are_those_of_the_closed_form() -> None:
 
 def test_only_what_fits_together_is_taken() -> None:
     read: dict[str, Any] = {
-        "x": np.zeros((3, 4), np.float32), "rows": np.array([2, 1]), "ends": np.array([[2, 1]]),
-        "over": np.array([2], np.int32), "score": None, "score_bias": 0.0, "out": np.zeros((1, 2, 4), np.float32),
-    }  # fmt: skip
+        "x": np.zeros((3, 4), np.float32),
+        "batch_sizes": np.array([2, 1]),
+        "ends": np.array([[2, 1]]),
+        "over": np.array([2], np.int32),
+        "score": None,
+        "score_bias": 0.0,
+        "out": np.zeros((1, 2, 4), np.float32),
+    }
     _native.train_pool_forward(_native.targets()[0], **read, threads=1)
     wrong: list[tuple[str, Any, str]] = [
         ("ends", np.array([[2, 2]]), "an end of row 1 must be from 1 to its steps, found 2"),
         ("ends", np.array([[0, 1]]), "an end of row 0 must be from 1 to its steps, found 0"),
-        ("ends", np.array([[1]]), "ends must have 2 along axis 1, found 1"),
+        ("ends", np.array([[1]]), "ends must have length 2 along axis 1, found 1"),
         ("over", np.array([4], np.int32), "unknown pool 4"),
         ("over", np.array([3], np.int32), "attention needs a score"),
         ("score", np.zeros(4, np.float32), "a score is for attention only"),
-        ("rows", np.array([1, 2]), r"rows\[1\] must be from 1 to those of the step before, found 2"),
-        ("rows", np.array([2, 2]), "x must have 4 along axis 0, found 3"),
-        ("out", np.zeros((1, 2, 5), np.float32), "out must have 4 along axis 2, found 5"),
+        ("batch_sizes", np.array([1, 2]), r"batch_sizes\[1\] must be from 1 to the size of the step before, found 2"),
+        ("batch_sizes", np.array([2, 2]), "x must have length 4 along axis 0, found 3"),
+        ("out", np.zeros((1, 2, 5), np.float32), "out must have length 4 along axis 2, found 5"),
     ]
     for name, value, sentence in wrong:
         with pytest.raises(ValueError, match=sentence):
@@ -139,7 +144,7 @@ def test_of_equal_steps_the_first_has_the_gradient_of_a_maximum() -> None:
 
     def gradient(create_graph: bool, native: bool) -> list[float]:
         given = x.clone().requires_grad_()
-        y = pooling.pool({"over": ["max"]}, {}, given, Entries(torch.tensor([3, 2])), [torch.tensor([3, 2])], native)
+        y = pooling.pool({"over": ["max"]}, {}, given, Packed(torch.tensor([3, 2])), [torch.tensor([3, 2])], native)
         return list(torch.autograd.grad(y.sum(), given, create_graph=create_graph)[0].flatten())
 
     assert gradient(False, True) == gradient(True, True) == gradient(False, False) == [1.0, 1.0, 0.0, 0.0, 0.0]
@@ -148,10 +153,16 @@ def test_of_equal_steps_the_first_has_the_gradient_of_a_maximum() -> None:
 def test_a_pools_gradients_stand_apart() -> None:
     x, room = np.zeros((5, 3), np.float32), np.zeros(15, np.float32)
     read: dict[str, Any] = {
-        "x": x, "rows": np.array([2, 2, 1]), "ends": np.array([[3, 2]]), "over": np.array([1], np.int32), "score": None,
-        "score_bias": 0.0, "out": np.zeros((1, 2, 3), np.float32), "dout": np.zeros((1, 2, 3), np.float32),
+        "x": x,
+        "batch_sizes": np.array([2, 2, 1]),
+        "ends": np.array([[3, 2]]),
+        "over": np.array([1], np.int32),
+        "score": None,
+        "score_bias": 0.0,
+        "out": np.zeros((1, 2, 3), np.float32),
+        "dout": np.zeros((1, 2, 3), np.float32),
         "threads": 1,
-    }  # fmt: skip
+    }
     written = {"dx": room.reshape(5, 3), "dscore": np.zeros(3, np.float32), "dbias": np.zeros(1, np.float32)}
     _native.train_pool_backward(_native.targets()[0], **read, **written)
     with pytest.raises(ValueError, match="dx and dscore must not overlap"):

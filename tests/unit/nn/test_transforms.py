@@ -98,7 +98,7 @@ VALUES: dict[str, Callable[[Any, Tensor], Tensor]] = {
     "gradients of gradients": twice,
     "checkpoint": recomputed,
     "replicas": replicated,
-}  # fmt: skip
+}
 
 
 @ALL

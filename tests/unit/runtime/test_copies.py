@@ -15,16 +15,16 @@ import pytest
 
 from tidegate import _native
 from tidegate.errors import StateError, TargetError
-from tidegate.features.series import Answer, Intake, Window
+from tidegate.features.series import ForecastSpec, SeriesTransform, Window
 from tidegate.model import Model
 from tidegate.runtime import Pool, Predictor, Scores, State, Stream
 from tidegate.verify.check import attach
 from tidegate.verify.samples import sample, series_sample
 
 ONE = np.array([[0.0]]), np.array([[1.0]])
-LOAD = Intake(("load",), ("target",), mean=ONE[0], deviation=ONE[1], answer=Answer(2, (0.1, 0.5, 0.9)))
+LOAD = SeriesTransform(("load",), ("target",), mean=ONE[0], deviation=ONE[1], forecast=ForecastSpec(2, (0.1, 0.5, 0.9)))
 NAMED = replace(LOAD, names=("a", "b"), mean=np.array([[0.0], [5.0]]), deviation=np.array([[1.0], [2.0]]))
-ROLL = replace(LOAD, answer=Answer(2, (0.1, 0.5, 0.9), "autoregressive"), window=Window(4, 2, 2))
+ROLL = replace(LOAD, forecast=ForecastSpec(2, (0.1, 0.5, 0.9), "autoregressive"), window=Window(4, 2, 2))
 TIMED = replace(LOAD, calendar=("day",))
 HOURS = np.datetime64("2026-01-01T00:00", "us") + np.timedelta64(1, "h") * np.arange(40)
 WAYS: list[Callable[[Any], Any]] = [copy.copy, copy.deepcopy, *(lambda x, p=p: loaded(x, p) for p in range(6))]
@@ -39,8 +39,8 @@ def text() -> Predictor:
     return Predictor(sample(size=6, over=("mean", "max")), threads=1)
 
 
-def of(intake: Intake) -> Predictor:
-    return Predictor(series_sample(intake, size=4), threads=1)
+def of(transform: SeriesTransform) -> Predictor:
+    return Predictor(series_sample(transform, size=4), threads=1)
 
 
 CASES: dict[str, tuple[Callable[[], Predictor], str | None, Any, Any]] = {
@@ -49,7 +49,7 @@ CASES: dict[str, tuple[Callable[[], Predictor], str | None, Any, Any]] = {
     "named": (lambda: of(NAMED), "b", ([1.0, 2.0],), (3.0,)),
     "rolled": (lambda: of(ROLL), None, (np.arange(7.0),), (3.0,)),
     "timed": (lambda: of(TIMED), None, ([1.0, 2.0], False, HOURS[:2]), (3.0, False, HOURS[2])),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("way", WAYS)
@@ -100,16 +100,23 @@ def test_copies_share_the_weights() -> None:
     for way in COPIES:
         assert way(predictor.model) is predictor.model
         assert way(predictor).model is predictor.model
-        assert way(predictor.stream())._session is predictor._session
-        assert way(predictor.pool())._session is predictor._session
+        assert way(predictor.stream())._compiled is predictor._compiled
+        assert way(predictor.pool())._compiled is predictor._compiled
     again, stream, pool = loaded((predictor, predictor.stream(), predictor.pool()))
-    assert again._session is stream._session is pool._session
+    assert again._compiled is stream._compiled is pool._compiled
 
 
-@pytest.mark.parametrize("asked", [
-    {}, {"target": "base"}, {"threads": 3}, {"weights": "bf16"}, {"compute": "bf16"},
-    {"target": "base", "compute": "bf16", "threads": 2},
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {},
+        {"target": "base"},
+        {"threads": 3},
+        {"weights": "bf16"},
+        {"compute": "bf16"},
+        {"target": "base", "compute": "bf16", "threads": 2},
+    ],
+)
 @pytest.mark.parametrize("kind", ["streams", "whole rows"])
 def test_a_pickled_predictor_answers_with_the_same_bits(asked: dict[str, Any], kind: str) -> None:
     predictor = Predictor(sample(size=6, over=("mean",), direction="causal" if kind == "streams" else "both"), **asked)
@@ -159,8 +166,8 @@ def test_a_target_that_nobody_asked_for_is_chosen_anew(monkeypatch: pytest.Monke
     free, bound = (pickle.dumps(Predictor(sample(size=6), target).stream()) for target in (None, _native.targets()[0]))
     monkeypatch.setattr(_native, "targets", lambda precision="float32": ["base"])
     monkeypatch.setattr(_native, "default_target", lambda precision="float32": "base")
-    assert pickle.loads(free)._session.target == "base"
-    if _native.compiled()[0] != "base":
+    assert pickle.loads(free)._compiled.target == "base"
+    if _native.compiled_targets()[0] != "base":
         with pytest.raises(TargetError, match="the pickled model: target .* this machine cannot run it; choose one of"):
             pickle.loads(bound)
 

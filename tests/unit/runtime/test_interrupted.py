@@ -17,15 +17,15 @@ import pytest
 
 import tidegate
 from tidegate.errors import StateError
-from tidegate.features.series import Answer, Intake, Window
+from tidegate.features.series import ForecastSpec, SeriesTransform, Window
 from tidegate.runtime import Forecast, Pool, Predictor, Stream
 from tidegate.verify.samples import sample, series_sample
 
 ONE = np.array([[0.0]]), np.array([[1.0]])
-LOAD = Intake(("load",), ("target",), mean=ONE[0], deviation=ONE[1], answer=Answer(2, (0.1, 0.5, 0.9)))
+LOAD = SeriesTransform(("load",), ("target",), mean=ONE[0], deviation=ONE[1], forecast=ForecastSpec(2, (0.1, 0.5, 0.9)))
 NAMED = replace(LOAD, names=("a", "b"), mean=np.array([[0.0], [5.0]]), deviation=np.array([[1.0], [2.0]]))
 WINDOW = replace(LOAD, window=Window(4, 2, 2))
-ROLL = replace(LOAD, answer=Answer(2, (0.1, 0.5, 0.9), "autoregressive"))
+ROLL = replace(LOAD, forecast=ForecastSpec(2, (0.1, 0.5, 0.9), "autoregressive"))
 WATCHED = tuple(os.path.join(os.path.dirname(tidegate.__file__), room) for room in ("runtime", "features"))
 
 
@@ -37,8 +37,8 @@ def numbers() -> Predictor:
     return Predictor(sample(features=3, size=6), threads=1)
 
 
-def made(intake: Intake) -> Predictor:
-    return Predictor(series_sample(intake, size=4), threads=1)
+def made(transform: SeriesTransform) -> Predictor:
+    return Predictor(series_sample(transform, size=4), threads=1)
 
 
 @contextmanager
@@ -198,7 +198,7 @@ def test_a_pools_call_that_fails_midway_changes_nothing(monkeypatch: pytest.Monk
     pool.step(["a", "b"], [1.0, 2.0])
     before = bits(pool)
     with monkeypatch.context() as patch:
-        patch.setattr("tidegate.runtime.roll.MOST_NUMBERS", 8)
+        patch.setattr("tidegate.runtime.rollout.MOST_NUMBERS", 8)
         with pytest.raises(tidegate.TidegateError, match="paths of a stream"):
             pool.step(["a", "new"], [3.0, 4.0])
     assert bits(pool) == before

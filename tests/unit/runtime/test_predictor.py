@@ -9,8 +9,8 @@ import tidegate
 from tidegate import _native
 from tidegate.errors import DataError, ModelFileError, OptionError, TargetError
 from tidegate.runtime import Predictor, Scores, compile
+from tidegate.runtime.compiled_model import threads_of
 from tidegate.runtime.predictor import batches
-from tidegate.runtime.session import threads_of
 from tidegate.verify.samples import sample
 
 
@@ -123,9 +123,7 @@ def test_scores() -> None:
     assert scores.top(2) == [("b", 0.5), ("a", 0.25)]
     assert scores.as_dict() == {"label": "b", "score": 0.5, "scores": {"a": 0.25, "b": 0.5, "c": 0.25}}
     nothing = Scores(None, ["a"], "no complete word yet")
-    assert nothing.as_dict() == {
-        "label": None, "score": None, "scores": None, "reason": "no complete word yet",
-    }  # fmt: skip
+    assert nothing.as_dict() == {"label": None, "score": None, "scores": None, "reason": "no complete word yet"}
     assert nothing.top(3) == []
     assert "no complete word yet" in repr(nothing)
     assert repr(scores) == "Scores(b: 0.500, a: 0.250, c: 0.250)"

@@ -8,20 +8,20 @@ import numpy as np
 import pytest
 
 from tidegate.errors import DataError, OptionError, StateError
-from tidegate.features.series import Answer, Intake, Window
+from tidegate.features.series import ForecastSpec, SeriesTransform, Window
 from tidegate.runtime import Forecast, Predictor, State
 from tidegate.verify.samples import sample, series_sample
 
 ONE = np.array([[0.0]]), np.array([[1.0]])
-LOAD = Intake(("load",), ("target",), mean=ONE[0], deviation=ONE[1], answer=Answer(3, (0.1, 0.5, 0.9)))
+LOAD = SeriesTransform(("load",), ("target",), mean=ONE[0], deviation=ONE[1], forecast=ForecastSpec(3, (0.1, 0.5, 0.9)))
 WINDOW = replace(LOAD, window=Window(4, 2, 3))
-ROLL = replace(LOAD, answer=Answer(3, (0.1, 0.5, 0.9), "autoregressive"))
-SENSORS = Intake(("x", "y"), ("past", "past"))
+ROLL = replace(LOAD, forecast=ForecastSpec(3, (0.1, 0.5, 0.9), "autoregressive"))
+SENSORS = SeriesTransform(("x", "y"), ("past", "past"))
 HOURS = np.datetime64("2026-01-01T00:00", "us") + np.timedelta64(1, "h") * np.arange(40)
 
 
-def made(intake: Intake, **more: Any) -> Predictor:
-    return Predictor(series_sample(intake, size=6, **more), threads=1)
+def made(transform: SeriesTransform, **more: Any) -> Predictor:
+    return Predictor(series_sample(transform, size=6, **more), threads=1)
 
 
 # ---- what comes back
@@ -47,13 +47,13 @@ def test_a_forecast_has_its_shape_and_is_in_order() -> None:
 def test_outputs_that_cross_are_put_in_order() -> None:
     """The layers' own outputs are not in order, and the forecast has the same numbers."""
     predictor = made(LOAD)
-    session = predictor._session
+    compiled = predictor._compiled
     stream = predictor.stream()
     stream.push([2.0])
     raw = stream._held[1].reshape(3, 1, 3).astype(np.float64)
     assert (np.diff(raw, axis=-1) < 0).any()
     np.testing.assert_array_equal(stream.scores.values, np.sort(raw, -1))
-    assert session.series is not None
+    assert compiled.series is not None
 
 
 def test_a_quantile_is_found_by_a_level_that_rounding_moved() -> None:
@@ -270,8 +270,8 @@ def test_a_series_shorter_than_the_window_is_refused() -> None:
 
 
 def test_no_label_is_told_of_what_is_no_number() -> None:
-    intake = replace(SENSORS, mean=np.zeros((1, 2)), deviation=np.full((1, 2), 1e-3))
-    predictor, x = made(intake), np.array([[3e38, 3e38], [-3e38, 3e38]])
+    transform = replace(SENSORS, mean=np.zeros((1, 2)), deviation=np.full((1, 2), 1e-3))
+    predictor, x = made(transform), np.array([[3e38, 3e38], [-3e38, 3e38]])
     with pytest.raises(DataError, match="series 1: the answer is no finite number, as one that went in is too large"):
         predictor.classify([x / 1e38, x])
     scores = predictor.stream().push(x)
@@ -302,13 +302,13 @@ def test_rolling_origins() -> None:
 
 @pytest.mark.parametrize("head", ["direct", "autoregressive"])
 def test_windows_of_many_streams_are_worked_out_in_parts(head: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    intake = replace(WINDOW, answer=Answer(3, (0.1, 0.5, 0.9), head), missing="drop")
+    transform = replace(WINDOW, forecast=ForecastSpec(3, (0.1, 0.5, 0.9), head), missing="drop")
     x = np.random.default_rng(4).standard_normal((9, 30))
     x[8, 1::2] = np.nan
     found = []
     for numbers in (1 << 21, 7 * 4):
         monkeypatch.setattr("tidegate.runtime.series.PART_NUMBERS", numbers)
-        pool = made(intake).pool()
+        pool = made(transform).pool()
         pushed = pool.push([(i, x[:8, i]) for i in range(30)])
         stepped = pool.step(range(30), x[8])
         said = np.stack([forecast.values for forecast in pushed])
@@ -318,20 +318,20 @@ def test_windows_of_many_streams_are_worked_out_in_parts(head: str, monkeypatch:
 
 def test_batches_of_any_size_give_equal_bits(monkeypatch: pytest.MonkeyPatch) -> None:
     x, origins = np.random.default_rng(3).standard_normal((90, 1)), np.arange(8, 90)
-    for intake in (WINDOW, LOAD, ROLL, replace(ROLL, window=Window(4, 2))):
-        whole = made(intake).forecasts(x, origins, paths=5)
+    for transform in (WINDOW, LOAD, ROLL, replace(ROLL, window=Window(4, 2))):
+        whole = made(transform).forecasts(x, origins, paths=5)
         with monkeypatch.context() as patch:
-            for place in ("origins.RUN_NUMBERS", "session.WINDOW_NUMBERS", "roll.ROLLED_NUMBERS"):
+            for place in ("rolling_origins.RUN_NUMBERS", "compiled_model.WINDOW_NUMBERS", "rollout.ROLLED_NUMBERS"):
                 patch.setattr(f"tidegate.runtime.{place}", 40)
-            assert made(intake).forecasts(x, origins, paths=5).tobytes() == whole.tobytes()
+            assert made(transform).forecasts(x, origins, paths=5).tobytes() == whole.tobytes()
 
 
 FAR = float(1 << 30)  # with eighths behind it exact in float64; float32 has every 64th number there
 
 
 @pytest.mark.parametrize("missing", ["error", "drop", "ffill", "mask"])
-@pytest.mark.parametrize("kind", [WINDOW, LOAD, ROLL, replace(WINDOW, answer=ROLL.answer)])
-def test_a_forecast_far_from_zero_is_the_one_near_it_and_an_offset(kind: Intake, missing: str) -> None:
+@pytest.mark.parametrize("kind", [WINDOW, LOAD, ROLL, replace(WINDOW, forecast=ROLL.forecast)])
+def test_a_forecast_far_from_zero_is_the_one_near_it_and_an_offset(kind: SeriesTransform, missing: str) -> None:
     near = replace(kind, missing=missing)
     far = replace(near, mean=ONE[0] + FAR)
     x = np.random.default_rng(0).integers(-40, 40, 30) / 8

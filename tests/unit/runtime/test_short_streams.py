@@ -9,27 +9,27 @@ import numpy as np
 import pytest
 
 from tidegate.errors import DataError
-from tidegate.features.series import Answer, Intake, Window
+from tidegate.features.series import ForecastSpec, SeriesTransform, Window
 from tidegate.runtime import Predictor, State
 from tidegate.verify.samples import series_sample
 
-LOAD = Intake(
-    ("load",), ("target",), mean=np.zeros((1, 1)), deviation=np.ones((1, 1)), answer=Answer(3, (0.1, 0.5, 0.9))
+LOAD = SeriesTransform(
+    ("load",), ("target",), mean=np.zeros((1, 1)), deviation=np.ones((1, 1)), forecast=ForecastSpec(3, (0.1, 0.5, 0.9))
 )
-ROLL = replace(LOAD, answer=Answer(3, (0.5,), "autoregressive"))
+ROLL = replace(LOAD, forecast=ForecastSpec(3, (0.5,), "autoregressive"))
 
 
-def made(intake: Intake, **more: Any) -> Predictor:
-    return Predictor(series_sample(intake, size=6, **more), threads=1)
+def made(transform: SeriesTransform, **more: Any) -> Predictor:
+    return Predictor(series_sample(transform, size=6, **more), threads=1)
 
 
 SHORT = replace(LOAD, window=Window(6, 2, 5, least=2))
 
 
 @pytest.mark.parametrize("direction", ["causal", "both"])
-@pytest.mark.parametrize("intake", [SHORT, replace(SHORT, window=Window(6, 3, 0, "mean", "window", 2))], ids=str)
-def test_a_stream_answers_from_two_steps_on_as_whole_series_do(intake: Intake, direction: str) -> None:
-    predictor = made(intake, direction=direction)
+@pytest.mark.parametrize("transform", [SHORT, replace(SHORT, window=Window(6, 3, 0, "mean", "window", 2))], ids=str)
+def test_a_stream_answers_from_two_steps_on_as_whole_series_do(transform: SeriesTransform, direction: str) -> None:
+    predictor = made(transform, direction=direction)
     x = np.random.default_rng(1).standard_normal(14)
     offline = predictor.forecasts(x, np.arange(1, 14))
     stream, pool, stepped = predictor.stream(), predictor.pool(), predictor.pool()
@@ -53,8 +53,8 @@ def test_a_stream_answers_from_two_steps_on_as_whole_series_do(intake: Intake, d
 
 
 def test_short_paths_are_rolled_on_as_a_stream_would_go_on() -> None:
-    intake = replace(ROLL, window=Window(6, 2, 5, least=2))
-    predictor = made(intake)
+    transform = replace(ROLL, window=Window(6, 2, 5, least=2))
+    predictor = made(transform)
     x = np.random.default_rng(1).standard_normal(9)
     together = predictor.forecasts(x, np.arange(1, 9), paths=3)
     for t in range(1, 9):
@@ -67,7 +67,7 @@ def test_short_paths_are_rolled_on_as_a_stream_would_go_on() -> None:
 
 
 def test_a_short_series_is_classified_with_the_bits_of_a_stream() -> None:
-    predictor = made(Intake(("x", "y"), ("past", "past"), window=Window(8, 2, 0, "mean", "window", 2)))
+    predictor = made(SeriesTransform(("x", "y"), ("past", "past"), window=Window(8, 2, 0, "mean", "window", 2)))
     x = np.random.default_rng(0).standard_normal((12, 2))
     whole = predictor.predict([x[:n] for n in range(2, 13)])
     stream = predictor.stream()

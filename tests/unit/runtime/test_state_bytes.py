@@ -21,10 +21,15 @@ def state() -> State:
 
 def test_a_state_is_named_read_only_arrays(state: State) -> None:
     assert list(state.arrays) == [
-        "steps", "layers.1.h", "layers.2.mean", "layers.2.peak", "layers.2.weight", "layers.2.sum",
-    ]  # fmt: skip
+        "steps",
+        "layers.1.h",
+        "layers.2.mean",
+        "layers.2.peak",
+        "layers.2.weight",
+        "layers.2.sum",
+    ]
     assert state.steps == 3
-    assert state.pending == b"ca"
+    assert state.input_state == b"ca"
     assert state.arrays["layers.1.h"].shape == (6,)
     assert state.arrays["layers.1.h"].base is not None
     with pytest.raises(ValueError, match="read-only"):
@@ -82,10 +87,10 @@ def test_what_is_wrong_is_said(state: State) -> None:
         "must have the keys": forged(state, more=1),
         "weights_hash is 7": forged(state, weights_hash=7),
         "each have a name, dtype, shape and offset": forged(state, arrays=[{"name": "steps"}]),
-        "first array must be steps": forged(state, arrays=[
-            {"name": "h", "dtype": "float32", "shape": [1], "offset": 0}
-        ]),
-    }  # fmt: skip
+        "first array must be steps": forged(
+            state, arrays=[{"name": "h", "dtype": "float32", "shape": [1], "offset": 0}]
+        ),
+    }
     for message, bad in cases.items():
         with pytest.raises(StateError, match=message):
             State.from_bytes(bad)
@@ -111,6 +116,8 @@ def test_arrays_outside_their_block_are_refused(state: State, array: dict[str, o
 def test_negative_steps_are_refused(state: State) -> None:
     block = np.array(state.block)
     block[:8].view(np.int64)[0] = -1
-    bad = State(block, [{"name": "steps", "dtype": "int64", "shape": [1], "offset": 0}], state.output, b"", "0" * 64, "0" * 64)  # noqa: E501  # fmt: skip
+    bad = State(
+        block, [{"name": "steps", "dtype": "int64", "shape": [1], "offset": 0}], state.output, b"", "0" * 64, "0" * 64
+    )
     with pytest.raises(StateError, match="has seen -1 steps"):
         State.from_bytes(bad.to_bytes())

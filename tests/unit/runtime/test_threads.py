@@ -16,15 +16,15 @@ import numpy as np
 import pytest
 
 from tidegate.errors import DataError, StateError
-from tidegate.features.series import Answer, Intake, Window
+from tidegate.features.series import ForecastSpec, SeriesTransform, Window
 from tidegate.runtime import Predictor, Stream
 from tidegate.runtime.rows import Turn
 from tidegate.verify.samples import sample, series_sample
 
 ONE = np.array([[0.0]]), np.array([[1.0]])
-LOAD = Intake(("load",), ("target",), mean=ONE[0], deviation=ONE[1], answer=Answer(2, (0.1, 0.5, 0.9)))
+LOAD = SeriesTransform(("load",), ("target",), mean=ONE[0], deviation=ONE[1], forecast=ForecastSpec(2, (0.1, 0.5, 0.9)))
 WINDOW = replace(LOAD, window=Window(4, 2, 2))
-ROLL = replace(LOAD, answer=Answer(2, (0.1, 0.5, 0.9), "autoregressive"))
+ROLL = replace(LOAD, forecast=ForecastSpec(2, (0.1, 0.5, 0.9), "autoregressive"))
 
 
 @pytest.fixture(autouse=True)
@@ -150,9 +150,13 @@ def test_another_thread_cannot_come_into_a_pools_call() -> None:
         work()
 
     calls: list[Callable[[], Any]] = [
-        lambda: pool.push([("b", [1.0, 2.0, 3.0])]), lambda: pool.step(["b"], [[1.0, 2.0, 3.0]]),
-        lambda: pool.add("b"), lambda: pool.end("a"), lambda: pool.reset("a"), lambda: pool.drop("a"),
-    ]  # fmt: skip
+        lambda: pool.push([("b", [1.0, 2.0, 3.0])]),
+        lambda: pool.step(["b"], [[1.0, 2.0, 3.0]]),
+        lambda: pool.add("b"),
+        lambda: pool.end("a"),
+        lambda: pool.reset("a"),
+        lambda: pool.drop("a"),
+    ]
 
     def elsewhere() -> None:
         for call in calls:
@@ -259,7 +263,7 @@ def test_eight_threads_may_use_one_predictor() -> None:
         return [*found, forecaster.model.weights_hash.encode()]
 
     def made() -> list[Predictor]:
-        return [Predictor(series_sample(intake, size=4), threads=2) for intake in (LOAD, WINDOW, ROLL, each)]
+        return [Predictor(series_sample(transform, size=4), threads=2) for transform in (LOAD, WINDOW, ROLL, each)]
 
     wanted, fresh = all_answers(made()), made()
     assert together(8, lambda i: all_answers(fresh)) == [wanted] * 8

@@ -21,11 +21,24 @@ def gru_json() -> dict[str, Any]:
 def test_the_gru_tape_is_the_equation_in_order_of_first_use() -> None:
     tape = cells.load("gru").tape
     assert [(i.name, *i.args) for i in tape.instructions] == [
-        ("input", "r"), ("state", "h"), ("recur", "r", 1), ("add", 0, 2), ("sigmoid", 3),
-        ("input", "z"), ("recur", "z", 1), ("add", 5, 6), ("sigmoid", 7),
-        ("input", "n"), ("recur", "n", 1), ("mul", 4, 10), ("add", 9, 11), ("tanh", 12),
-        ("sub", 1, 13), ("mul", 8, 14), ("add", 13, 15),
-    ]  # fmt: skip
+        ("input", "r"),
+        ("state", "h"),
+        ("recur", "r", 1),
+        ("add", 0, 2),
+        ("sigmoid", 3),
+        ("input", "z"),
+        ("recur", "z", 1),
+        ("add", 5, 6),
+        ("sigmoid", 7),
+        ("input", "n"),
+        ("recur", "n", 1),
+        ("mul", 4, 10),
+        ("add", 9, 11),
+        ("tanh", 12),
+        ("sub", 1, 13),
+        ("mul", 8, 14),
+        ("add", 13, 15),
+    ]
     assert (tape.output, tape.next) == (16, {"h": 16})
 
 

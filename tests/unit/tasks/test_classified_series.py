@@ -12,14 +12,14 @@ import pytest
 from tidegate.data.series import of_arrays
 from tidegate.errors import DataError
 from tidegate.tasks import classify
-from tidegate.tasks._lesson import Lesson
+from tidegate.tasks._problem import Problem
 from tidegate.tasks._series import Sequences, Variation
 
 
-def lesson(steps: int, rows: int = 40, **values: Any) -> Lesson:
+def lesson(steps: int, rows: int = 40, **values: Any) -> Problem:
     rng = np.random.default_rng(0)
     x = rng.normal(size=(rows, steps, 2)) * [1, 5] + [0, 3]
-    return classify.lesson(classify.Options(**values), of_arrays(x, labels=["a", "b"] * (rows // 2)), None)
+    return classify.problem(classify.Options(**values), of_arrays(x, labels=["a", "b"] * (rows // 2)), None)
 
 
 def test_long_series_are_read_by_a_convolution_first_and_short_ones_by_a_wider_recurrence() -> None:
@@ -40,11 +40,11 @@ def test_small_files_take_400_steps() -> None:
 
 def test_windows_not_series_decide_how_long_is_learnt() -> None:
     found = lesson(1000, rows=10, window=20)
-    assert len(found.kept) + len(found.held) == 10 * 99
+    assert len(found.train_rows) + len(found.valid_rows) == 10 * 99
     assert found.options.batch == 32
     assert found.options.epochs == 400 // 28 + 1  # 28 batches are 90 of 100 windows
     assert found.options.conv == 0
-    assert {i // 99 for i in found.kept}.isdisjoint(i // 99 for i in found.held)  # no series on both sides
+    assert {i // 99 for i in found.train_rows}.isdisjoint(i // 99 for i in found.valid_rows)  # no series on both sides
 
 
 @pytest.mark.parametrize("missing", ["error", "mask"])
@@ -53,13 +53,13 @@ def test_without_a_refit_held_out_rows_tell_nothing(missing: str) -> None:
     x, labels = np.random.default_rng(0).normal(size=(40, 5, 2)), ["a", "b"] * 20
     for refit, same in ((0, True), (2, False)):
         options = classify.Options(refit_epochs=refit, missing=missing)
-        first = classify.lesson(options, of_arrays(x, labels=labels), None)
+        first = classify.problem(options, of_arrays(x, labels=labels), None)
         moved = x.copy()
-        moved[first.held] += 1e6
-        second = classify.lesson(options, of_arrays(moved, labels=labels), None)
-        assert np.array_equal(first.held, second.held)
-        tensors = {**first.given, **first.arrays}
-        assert all(np.array_equal(v, {**second.given, **second.arrays}[k]) for k, v in tensors.items()) == same
+        moved[first.valid_rows] += 1e6
+        second = classify.problem(options, of_arrays(moved, labels=labels), None)
+        assert np.array_equal(first.valid_rows, second.valid_rows)
+        tensors = {**first.initial, **first.arrays}
+        assert all(np.array_equal(v, {**second.initial, **second.arrays}[k]) for k, v in tensors.items()) == same
 
 
 TABLE = "id,x,y,label\n" + "".join(
@@ -78,9 +78,9 @@ def test_columns_in_another_order_are_the_same_columns(tmp_path: Path) -> None:
     for a, b in zip(source.series, turned.series, strict=True):
         np.testing.assert_array_equal(a.values, b.values)
     others = replace(source, series=[replace(s, values=s.values + 1) for s in source.series], sha256="")
-    judged = [classify.lesson(options, others, classify.rows(tmp_path / name, options)) for name in FILES]
+    judged = [classify.problem(options, others, classify.rows(tmp_path / name, options)) for name in FILES]
     for one in judged:
-        np.testing.assert_array_equal(one.rows.batch(one.held)[0], judged[0].rows.batch(one.held)[0])
+        np.testing.assert_array_equal(one.rows.batch(one.valid_rows)[0], judged[0].rows.batch(one.valid_rows)[0])
     with pytest.raises(DataError, match=r"has 2 columns \('x', 'y'\); the model was fitted on 1 column \('x'\)"):
         classify.rows(tmp_path / "t.csv", options, ["x"])
 
@@ -90,7 +90,7 @@ def test_what_is_asked_has_the_named_columns_alone(tmp_path: Path) -> None:
     (tmp_path / "wide.csv").write_text("v0,v1,v2,age,label\n1,2,3,70,a\n4,5,6,71,b\n")
     options = classify.Options(values="v0,v1,v2", input="series")
     learnt = classify.rows(tmp_path / "wide.csv", options)
-    found = classify.asked(tmp_path / "wide.csv", options, ["value"])
+    found = classify.read_unlabelled(tmp_path / "wide.csv", options, ["value"])
     assert [s.values[:, 0].tolist() for s in found.series] == [[1, 2, 3], [4, 5, 6]]
     assert [s.values.tolist() for s in found.series] == [s.values.tolist() for s in learnt.series]
 
@@ -106,14 +106,14 @@ def test_what_is_asked_has_the_named_columns_alone(tmp_path: Path) -> None:
 def test_a_column_that_never_changes_is_refused(offset: float, size: float, message: str) -> None:
     x = np.random.default_rng(0).normal(size=(40, 9, 1)) * size + offset
     with pytest.raises(DataError, match=message):
-        classify.lesson(classify.Options(), of_arrays(x, labels=["a", "b"] * 20), None)
+        classify.problem(classify.Options(), of_arrays(x, labels=["a", "b"] * 20), None)
 
 
 def test_a_series_shorter_than_the_window_is_named_by_its_place(tmp_path: Path) -> None:
     (tmp_path / "t.csv").write_text(TABLE)
     options = classify.Options(id="id", window=5)
     with pytest.raises(DataError, match=r"t.csv:2: the series has 4 steps; the window needs 5"):
-        classify.questions(classify.asked(tmp_path / "t.csv", options, ["x", "y"]), options)
+        classify.predictor_inputs(classify.read_unlabelled(tmp_path / "t.csv", options, ["x", "y"]), options)
 
 
 def variation(**values: float) -> Variation:
@@ -150,7 +150,7 @@ def test_training_alone_changes_rows_and_the_same_generator_the_same_way() -> No
 def test_what_says_that_a_number_was_missing_is_not_varied() -> None:
     x = np.random.default_rng(0).normal(size=(20, 5, 1))
     x[0, 2] = np.nan
-    found = classify.lesson(classify.Options(missing="mask"), of_arrays(x, labels=["a", "b"] * 10), None)
+    found = classify.problem(classify.Options(missing="mask"), of_arrays(x, labels=["a", "b"] * 10), None)
     assert found.features == 2
     rows = found.rows.batch(np.arange(20), np.random.default_rng(0))[0]
     assert set(np.unique(rows[..., 1])) == {0.0, 1.0}
@@ -158,14 +158,14 @@ def test_what_says_that_a_number_was_missing_is_not_varied() -> None:
 
 @pytest.mark.parametrize("options", [{}, {"window": 8}, {"missing": "mask"}], ids=str)
 def test_an_offset_changes_no_row_that_a_classifier_learns_from(options: dict[str, Any]) -> None:
-    """Far from zero the intake scales, in float64; near it a layer does, which exports have too."""
+    """Far from zero the transform scales, in float64; near it a layer does, which exports have too."""
     x = np.random.default_rng(0).integers(-40, 40, (16, 16, 1)) / 8
     made = []
     for offset in (0.0, 2.0**30):
         source = of_arrays(x + offset, labels=["a", "b"] * 8)
-        made.append(classify.lesson(classify.Options(**options), source, None))
+        made.append(classify.problem(classify.Options(**options), source, None))
     near, far = (one.rows.batch(np.arange(16))[0] for one in made)
     if "window" not in options:
         assert (made[0].layers[0]["kind"], made[1].layers[0]["kind"]) == ("scale", "recurrent")
-        near[..., 0] = (near[..., 0] - made[0].given["layers.0.mean"][0]) / made[0].given["layers.0.deviation"][0]
+        near[..., 0] = (near[..., 0] - made[0].initial["layers.0.mean"][0]) / made[0].initial["layers.0.deviation"][0]
     np.testing.assert_allclose(far, near, rtol=1e-5, atol=1e-6)

@@ -13,18 +13,18 @@ from tidegate.data.table import Table
 from tidegate.errors import DataError, OptionError
 from tidegate.tape import Tape
 from tidegate.tasks import _messages, classify
-from tidegate.tasks._chain import first
-from tidegate.tasks._lesson import Lesson
+from tidegate.tasks._graph_builder import init_tensor
 from tidegate.tasks._metrics import score
 from tidegate.tasks._options import make, recalled
+from tidegate.tasks._problem import Problem
 
 
 def table(texts: list[str], labels: list[str]) -> Table:
     return Table("t.csv", {"text": texts, "label": labels}, list(range(2, len(texts) + 2)), "")
 
 
-def lesson(texts: list[str], labels: list[str], **values: Any) -> Lesson:
-    return classify.lesson(classify.Options(**values), table(texts, labels), None)
+def lesson(texts: list[str], labels: list[str], **values: Any) -> Problem:
+    return classify.problem(classify.Options(**values), table(texts, labels), None)
 
 
 def test_tasks_are_found_by_listing() -> None:
@@ -96,13 +96,13 @@ def test_unknown_options_name_the_nearest() -> None:
 
 
 def test_orthogonal_starts_per_gate(tmp_path: Path) -> None:
-    R = first(np.random.default_rng(0), "recurrent", "R", (12, 4), 4, None)
+    R = init_tensor(np.random.default_rng(0), "recurrent", "R", (12, 4), 4, None)
     for k in range(3):
         block = R[4 * k : 4 * k + 4].astype(np.float64)
         assert np.allclose(block @ block.T, np.eye(4), atol=1e-6)
 
 
-def decided(**values: Any) -> Lesson:
+def decided(**values: Any) -> Problem:
     return lesson([f"a b {i}" for i in range(20)], ["x", "y"] * 10, hidden=6, embed=5, **values)
 
 
@@ -130,7 +130,7 @@ def test_the_layers_of_each_option_hold_together(values: dict[str, Any], kinds: 
         if layer["kind"] == "pool":
             assert width == pooled
         width = room.check(layer, width, read)
-    begun = classify.start(found, shapes)
+    begun = classify.init_weights(found, shapes)
     assert {name: value.shape for name, value in begun.items()} == shapes
     if found.options.direction == "both":
         ways = [begun[f"layers.{1 + bool(found.options.conv)}.{way}.W"] for way in ("forward", "backward")]

@@ -10,11 +10,11 @@ import pytest
 
 from tidegate.data.series import Collection, of_arrays
 from tidegate.errors import DataError, OptionError
-from tidegate.features.series import Intake
-from tidegate.tasks._baselines import Ridge, seasonal_naive
-from tidegate.tasks._lesson import Lesson
-from tidegate.tasks._windows import HELD, KEPT, Apart, Windows
-from tidegate.tasks.forecast import Options, lesson, rows, taken
+from tidegate.features.series import SeriesTransform
+from tidegate.tasks._baseline_models import Ridge, seasonal_naive
+from tidegate.tasks._problem import Problem
+from tidegate.tasks._windows import TRAIN, VALID, ChannelIndependent, Windows
+from tidegate.tasks.forecast import Options, problem, rows, summary
 
 RANDOM = np.random.default_rng(11)
 WAVE = np.sin(np.arange(120) / 3) + RANDOM.standard_normal(120) / 9
@@ -25,9 +25,9 @@ def table(**columns: Any) -> Collection:
     return of_arrays([np.stack(list(columns.values()), 1)], columns=list(columns))
 
 
-def learnt(source: Any, judged: Any = None, **options: Any) -> Lesson:
+def learnt(source: Any, judged: Any = None, **options: Any) -> Problem:
     given = Options(**{"horizon": 2, "hidden": 2, **options})
-    return lesson(given, rows(source, given), None if judged is None else rows(judged, given))
+    return problem(given, rows(source, given), None if judged is None else rows(judged, given))
 
 
 @pytest.mark.parametrize(
@@ -58,13 +58,13 @@ def test_options_that_make_no_sense(options: dict[str, Any], message: str) -> No
 def test_roles_by_what_is_named() -> None:
     source = table(k=FLAG, a=WAVE, b=WAVE, value=WAVE)
     found = rows(source, Options(horizon=2, known="k"))
-    assert isinstance(found, Apart)
+    assert isinstance(found, ChannelIndependent)
     assert (found.columns, found.targets) == (["value", "k"], ("a", "b", "value"))
     found = rows(source, Options(horizon=2, known="k", targets="b"))
     assert found.columns == ["b", "a", "value", "k"]
     assert learnt(source, known="k", targets="b").input["roles"] == ["target", "past", "past", "known"]
     found = rows(table(a=WAVE, b=WAVE, value=FLAG), Options(horizon=2, known="value"))
-    assert isinstance(found, Apart)
+    assert isinstance(found, ChannelIndependent)
     assert (found.columns, found.targets) == (["value 2", "value"], ("a", "b"))
 
 
@@ -103,20 +103,20 @@ def test_columns_that_are_not_there() -> None:
 
 def test_what_was_taken_is_said(tmp_path: Path) -> None:
     source = table(a=WAVE, b=WAVE, k=FLAG)
-    said = taken(rows(source, options := Options(horizon=2, known="k")), options)
+    said = summary(rows(source, options := Options(horizon=2, known="k")), options)
     assert "targets, each a series of its own: 2 columns ('a', 'b'); known: 1 column ('k')" in said
     file = tmp_path / "t.csv"
     days = np.r_[np.arange(10), np.arange(12, 20)]
     file.write_text("day,y\n" + "".join(f"{np.datetime64('2024-01-01') + d},{d}\n" for d in days.tolist()))
     options = Options(horizon=2, time="day")
-    assert taken(rows(str(file), options), options).endswith(
+    assert summary(rows(str(file), options), options).endswith(
         "time is uneven at 1 step, first at " + f"{file}:12: steps are counted, not times"
     )
     file.write_text("day,y\n" + "".join(f"{2020 + m // 12}-{m % 12 + 1:02d}-01,{m}\n" for m in range(30)))
-    assert taken(rows(str(file), options), options).endswith("; one step every month, on its first day")
+    assert summary(rows(str(file), options), options).endswith("; one step every month, on its first day")
     days = np.arange("2024-01-01", "2024-03-02", dtype="M8[D]")
     file.write_text("day,y\n" + "".join(f"{day},1\n" for day in days[np.is_busday(days)]))
-    assert taken(rows(str(file), options), options).endswith("; one step each business day (Monday to Friday)")
+    assert summary(rows(str(file), options), options).endswith("; one step each business day (Monday to Friday)")
 
 
 def test_a_calendar_reads_the_column_that_is_taken_for_the_times(tmp_path: Path) -> None:
@@ -133,16 +133,16 @@ def test_series_of_different_calendars_each_go_on_by_their_own(tmp_path: Path) -
     days = np.arange("2024-01-01", "2024-03-02", dtype="M8[D]")
     lines = [f"daily,{day},1" for day in days] + [f"work,{day},1" for day in days[np.is_busday(days)]]
     file.write_text("\n".join(["id,day,y", *lines]))
-    assert taken(rows(str(file), options), options).endswith("different calendars: each series goes on by its own")
+    assert summary(rows(str(file), options), options).endswith("different calendars: each series goes on by its own")
     file.write_text("\n".join(["id,day,y", *lines, *(f"odd,2024-01-{d:02d},1" for d in (1, 2, 5, 6, 7))]))
-    assert taken(rows(str(file), options), options).endswith(": in such series steps are counted, not times")
+    assert summary(rows(str(file), options), options).endswith(": in such series steps are counted, not times")
 
 
 def test_integer_times_with_gaps_are_told(tmp_path: Path) -> None:
     file, options = tmp_path / "t.csv", Options(horizon=2, time="hour")
     for hours, said in (([*range(9), *range(12, 20)], True), (range(0, 40, 2), False)):
         file.write_text("hour,y\n" + "".join(f"{h},{h}\n" for h in hours))
-        found = taken(rows(str(file), options), options)
+        found = summary(rows(str(file), options), options)
         assert found.endswith(f"time is uneven at 1 step, first at {file}:11: steps are counted, not times") == said
         assert ("uneven" in found) == said
 
@@ -173,7 +173,9 @@ def test_nothing_is_decided_by_the_held_out_end(head: str) -> None:
     assert one.arrays.keys() == other.arrays.keys()
     assert all(one.arrays[name].tobytes() == other.arrays[name].tobytes() for name in one.arrays)
     assert one.options.season == other.options.season
-    assert all(a.tobytes() == b.tobytes() for a, b in zip(*(m.rows.batch(m.kept) for m in (one, other)), strict=True))
+    assert all(
+        a.tobytes() == b.tobytes() for a, b in zip(*(m.rows.batch(m.train_rows) for m in (one, other)), strict=True)
+    )
 
 
 def test_the_season_is_looked_for_before_the_held_out_end(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -193,7 +195,7 @@ def test_the_season_is_looked_for_before_the_held_out_end(monkeypatch: pytest.Mo
 def test_a_file_to_judge_by_leaves_all_to_learn_from() -> None:
     made = learnt(table(a=WAVE), table(a=WAVE[:60] * 2), lookback=4)
     assert made.options.refit_epochs == 0
-    assert made.about["rows"] == {"trained": 120 - 3 - 2, "held_out": 60 - 3 - 2}
+    assert made.provenance["rows"] == {"trained": 120 - 3 - 2, "held_out": 60 - 3 - 2}
     with pytest.raises(DataError, match="to judge by: .* take 4 steps, and the longest series has 3"):
         learnt(table(a=WAVE), table(a=WAVE[:3]), lookback=4)
     with pytest.raises(DataError, match="to judge by: 12 steps are held out, and the horizon takes 20"):
@@ -201,7 +203,7 @@ def test_a_file_to_judge_by_leaves_all_to_learn_from() -> None:
     with pytest.raises(DataError, match="the model was fitted on 1 column"):
         learnt(table(a=WAVE), table(b=WAVE), lookback=4)
     two = of_arrays([WAVE, WAVE * 2], ids=["x", "y"])
-    assert learnt(two, of_arrays([WAVE + 1], ids=["y"]), scale="fixed").about["rows"]["held_out"] == 118
+    assert learnt(two, of_arrays([WAVE + 1], ids=["y"]), scale="fixed").provenance["rows"]["held_out"] == 118
     with pytest.raises(DataError, match="'z' was not there in training"):
         learnt(two, of_arrays([WAVE + 1], ids=["z"]), scale="fixed")
 
@@ -210,8 +212,8 @@ def test_fixed_scaling_knows_series_by_name() -> None:
     with pytest.raises(DataError, match=r"has 2 series without names.*name their column with --id"):
         learnt(of_arrays([WAVE, WAVE]), scale="fixed")
     named = learnt(of_arrays([WAVE], ids=["only"]), scale="fixed")
-    assert Intake.from_json(named.input, named.arrays).names == ("only",)
-    assert Intake.from_json((free := learnt(table(a=WAVE), scale="fixed")).input, free.arrays).names is None
+    assert SeriesTransform.from_json(named.input, named.arrays).names == ("only",)
+    assert SeriesTransform.from_json((free := learnt(table(a=WAVE), scale="fixed")).input, free.arrays).names is None
     with pytest.raises(DataError, match="series 2, step 1: column 'value' is 3 at every step"):
         learnt(of_arrays([WAVE, np.full(50, 3.0)], ids=["a", "b"]), scale="fixed")
 
@@ -219,9 +221,14 @@ def test_fixed_scaling_knows_series_by_name() -> None:
 def test_a_model_that_no_file_could_hold_is_refused_at_once() -> None:
     with pytest.raises(OptionError, match="1,069,200 numbers; at most 1,048,576 are possible"):
         learnt(
-            of_arrays([RANDOM.standard_normal((2000, 12))]), horizon=900, channels="together", season=0, lookback=4,
-            hold_out=0.5, quantiles=",".join(str(i / 100) for i in range(1, 100)),
-        )  # fmt: skip
+            of_arrays([RANDOM.standard_normal((2000, 12))]),
+            horizon=900,
+            channels="together",
+            season=0,
+            lookback=4,
+            hold_out=0.5,
+            quantiles=",".join(str(i / 100) for i in range(1, 100)),
+        )
 
 
 # ---- what has to be beaten
@@ -234,32 +241,37 @@ def test_baselines_err_on_the_origins_that_judge_the_model() -> None:
     wrong: dict[str, list[Any]] = {"last": [], "season": [], "ridge": []}
     ridge = Ridge.fit([WAVE[:102, None], WAVE[:42, None] * 3 + 1], 6, 2, 4)
     for i, y in enumerate((WAVE[:, None], WAVE[:50, None] * 3 + 1)):
-        here = (made.rows.part == HELD) & (made.rows.series == i)
+        here = (made.rows.part == VALID) & (made.rows.series == i)
         ends = (made.rows.ends - made.rows.first)[here]
         truth = y[ends[:, None] + [1, 2]]
         made_by = (("last", seasonal_naive(y, ends, 2, 1)), ("season", seasonal_naive(y, ends, 2, 4)))
         for name, forecast in (*made_by, ("ridge", ridge.predict(y, ends))):
             wrong[name] += np.abs(forecast - truth).ravel().tolist()
-    found = list(made.about["baselines"].values())
+    found = list(made.provenance["baselines"].values())
     assert np.allclose(found, [np.mean(wrong[name]) for name in ("last", "season", "ridge")])
-    assert made.about["rows"] == {"trained": int((made.rows.part == KEPT).sum()), "held_out": len(wrong["last"]) // 2}
+    assert made.provenance["rows"] == {
+        "trained": int((made.rows.part == TRAIN).sum()),
+        "held_out": len(wrong["last"]) // 2,
+    }
 
 
 def test_baselines_judge_where_the_model_is_judged() -> None:
     y = np.r_[WAVE, np.full(12, 5.0), WAVE[:8]]
     made = learnt(table(a=y), lookback=6, season=0, spread="window")
-    targets = made.rows.batch(made.held)[2][:, 0, :, 0]
+    targets = made.rows.batch(made.valid_rows)[2][:, 0, :, 0]
     constant = np.isnan(targets).all(1)
     assert 0 < constant.sum() < len(constant)
     assert isinstance(made.rows, Windows)
-    ends = made.rows.ends[made.held][~constant]
+    ends = made.rows.ends[made.valid_rows][~constant]
     expected = np.abs(y[ends[:, None] + [1, 2]] - y[ends, None]).mean()
-    assert made.about["baselines"]["last value"] == pytest.approx(expected)
+    assert made.provenance["baselines"]["last value"] == pytest.approx(expected)
 
 
 def test_the_ridge_reads_what_the_model_reads() -> None:
     y = WAVE.copy()
     y[[30, 110]] = np.nan
     for missing in ("ffill", "mask"):
-        assert isinstance(learnt(table(a=y), missing=missing).about["baselines"]["ridge on the same window"], float)
-    assert learnt(table(a=WAVE), head="autoregressive", horizon=9).about["steps_ahead"] == 1
+        assert isinstance(
+            learnt(table(a=y), missing=missing).provenance["baselines"]["ridge on the same window"], float
+        )
+    assert learnt(table(a=WAVE), head="autoregressive", horizon=9).provenance["steps_ahead"] == 1

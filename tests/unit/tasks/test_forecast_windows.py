@@ -11,25 +11,25 @@ import pytest
 
 from tidegate.data.series import Collection, of_arrays
 from tidegate.errors import DataError
-from tidegate.features.memory import after, fresh
-from tidegate.features.series import Answer, Intake, Window
-from tidegate.tasks._lesson import Lesson
+from tidegate.features.memory import init, update
+from tidegate.features.series import ForecastSpec, SeriesTransform, Window
+from tidegate.tasks._problem import Problem
 from tidegate.tasks._windows import (
-    BETWEEN,
-    HELD,
-    KEPT,
-    Places,
-    Stretches,
+    GAP,
+    TRAIN,
+    VALID,
+    Origins,
+    Segments,
     Windows,
     about,
     digest,
+    find_origins,
     moved,
-    placed,
     scaled,
     single,
     tracks,
-)  # fmt: skip
-from tidegate.tasks.forecast import Options, lesson, rows
+)
+from tidegate.tasks.forecast import Options, problem, rows
 
 RANDOM = np.random.default_rng(3)
 COLUMNS = ("y", "z", "k", "s")
@@ -49,13 +49,17 @@ def walks(*lengths: int) -> Collection:
 
 def windows(source: Collection, horizon: int = 3, missing: str = "error", **window: Any) -> Windows:
     """All windows of a source, the last fifth of each series held out."""
-    intake = Intake(
-        tuple(source.columns), ROLES[: len(source.columns)], (), missing, window=Window(**window),
-        answer=Answer(horizon, (0.5,)),
-    )  # fmt: skip
-    found = tracks(source, intake)
+    transform = SeriesTransform(
+        tuple(source.columns),
+        ROLES[: len(source.columns)],
+        (),
+        missing,
+        window=Window(**window),
+        forecast=ForecastSpec(horizon, (0.5,)),
+    )
+    found = tracks(source, transform)
     cuts = [len(t.steps) - len(t.steps) // 5 for t in found]
-    made, places = scaled(intake, cuts, placed(found, [], cuts, intake), source)
+    made, places = scaled(transform, cuts, find_origins(found, [], cuts, transform), source)
     return Windows(made, places)
 
 
@@ -81,9 +85,9 @@ def test_windows_are_those_worked_out_one_by_one(window: dict[str, Any]) -> None
             x[:, 2] = values[t - L + 1 + H : t + 1 + H, 2]
             own = x[:, :2] - (values[t - s - L + 1 : t - s + 1, :2] if s else 0)
             centre = own.mean(0) if window.get("centre") == "mean" else own[-1]
-            spread = own.std(0) if window.get("spread") == "window" else data.intake.deviation[0, :2]  # type: ignore[index]
+            spread = own.std(0) if window.get("spread") == "window" else data.transform.deviation[0, :2]  # type: ignore[index]
             x[:, :2] = (own - centre) / spread
-            x[:, 2:] = (x[:, 2:] - data.intake.mean[0, 2:]) / data.intake.deviation[0, 2:]  # type: ignore[index]
+            x[:, 2:] = (x[:, 2:] - data.transform.mean[0, 2:]) / data.transform.deviation[0, 2:]  # type: ignore[index]
             got, length, targets = data.batch(np.array([row]))
             assert np.allclose(got[:, 0], x.reshape(L // w, -1), rtol=1e-5, atol=1e-6)
             base = [values[t + h - s * math.ceil(h / s), 0] if s else 0.0 for h in range(1, H + 1)]
@@ -91,7 +95,7 @@ def test_windows_are_those_worked_out_one_by_one(window: dict[str, Any]) -> None
             assert np.allclose(targets[0, 0, :, 0], truth, rtol=1e-5, atol=1e-5)
             assert np.allclose(targets[0, 1], spread[0], rtol=1e-6)
             assert length.tolist() == [L // w]
-            seen.append(KEPT if t + H < cut else HELD if t + 1 >= cut else BETWEEN)
+            seen.append(TRAIN if t + H < cut else VALID if t + 1 >= cut else GAP)
             row += 1
         assert T >= 0
         assert i < 3
@@ -104,13 +108,13 @@ def test_windows_are_a_streams_to_the_bit(window: dict[str, Any]) -> None:
     source = walks(40, 33)
     data, row = windows(source, **window), 0
     for series in source.series:
-        memory, x = fresh(data.intake, 0), moved(series.values, data.intake)
+        memory, x = init(data.transform, 0), moved(series.values, data.transform)
         for t, step in enumerate(x):
-            _, memory = after(data.intake, memory, step[None], None)
+            _, memory = update(data.transform, memory, step[None], None)
             assert memory.ring is not None
-            if t + 1 < data.intake.window.reach or t + 3 >= len(series):  # type: ignore[union-attr]
+            if t + 1 < data.transform.window.reach or t + 3 >= len(series):  # type: ignore[union-attr]
                 continue
-            streamed, frame = data.intake.windows(memory.ring, np.array([len(memory.ring) - 1]))
+            streamed, frame = data.transform.windows(memory.ring, np.array([len(memory.ring) - 1]))
             learnt, own, _ = data.framed(np.array([row]))
             assert streamed.tobytes() == learnt.tobytes()
             assert (frame.base == own.base).all()
@@ -129,12 +133,12 @@ def test_what_comes_later_changes_no_earlier_row_and_no_statistic() -> None:
     changed[:, 3] = 0
     later = replace(source, series=[replace(source.series[0], values=changed), source.series[1]])
     one, other = (windows(s, length=6, season=2) for s in (source, later))
-    assert one.intake.deviation.tobytes() == other.intake.deviation.tobytes()  # type: ignore[union-attr]
-    assert one.intake.mean.tobytes() == other.intake.mean.tobytes()  # type: ignore[union-attr]
-    kept = one.rows_of(KEPT)
+    assert one.transform.deviation.tobytes() == other.transform.deviation.tobytes()  # type: ignore[union-attr]
+    assert one.transform.mean.tobytes() == other.transform.mean.tobytes()  # type: ignore[union-attr]
+    kept = one.rows_of(TRAIN)
     for before, now in zip(one.batch(kept), other.batch(kept), strict=True):
         assert before.tobytes() == now.tobytes()
-    held = one.rows_of(HELD)
+    held = one.rows_of(VALID)
     assert one.batch(held)[2].tobytes() != other.batch(held)[2].tobytes()
 
 
@@ -143,36 +147,35 @@ def test_no_learnt_truth_is_held_out_or_read_while_judging() -> None:
     for i, steps in enumerate((77, 47)):
         cut, of = steps - steps // 5, data.series == i
         ends, part = (data.ends - data.first)[of], data.part[of]
-        assert (ends[part == KEPT] + 3).max() == cut - 1
-        assert (ends[part == HELD] + 1).min() == cut
-        assert ends[part == BETWEEN].tolist() == [cut - 3, cut - 2]
+        assert (ends[part == TRAIN] + 3).max() == cut - 1
+        assert (ends[part == VALID] + 1).min() == cut
+        assert ends[part == GAP].tolist() == [cut - 3, cut - 2]
+
+        # ---- what is missing
 
 
-# ---- what is missing
-
-
-def holed(missing: str, values: np.ndarray[Any, Any], **more: Any) -> Lesson:
+def holed(missing: str, values: np.ndarray[Any, Any], **more: Any) -> Problem:
     source = of_arrays([values[:, None]], columns=["y"])
     options = Options(horizon=2, missing=missing, lookback=4, segment=1, season=0, hidden=2, **more)
-    return lesson(options, rows(source, options), None)
+    return problem(options, rows(source, options), None)
 
 
 def test_a_mask_begins_with_the_mean_of_training_as_a_stream_does() -> None:
     y = 50 + RANDOM.standard_normal(60)
     y[[0, 1, 30, 59]] = np.nan
     made = holed("mask", y)
-    intake = Intake.from_json(made.input, made.arrays)
+    transform = SeriesTransform.from_json(made.input, made.arrays)
     learnt = y[: 60 - math.ceil(0.15 * 60)]
-    assert intake.mean is not None
-    assert intake.mean[0, 0] == pytest.approx(np.nanmean(learnt), rel=1e-15)
+    assert transform.mean is not None
+    assert transform.mean[0, 0] == pytest.approx(np.nanmean(learnt), rel=1e-15)
     x, _, targets = made.rows.batch(np.arange(len(made.rows.lengths)))
     assert np.isfinite(x).all()
-    memory = fresh(intake, 0)
+    memory = init(transform, 0)
     for t in range(58):
-        _, memory = after(intake, memory, y[t : t + 1, None], None)
+        _, memory = update(transform, memory, y[t : t + 1, None], None)
         assert memory.ring is not None
         if t >= 3:
-            streamed = intake.windows(memory.ring, np.array([len(memory.ring) - 1]))[0]
+            streamed = transform.windows(memory.ring, np.array([len(memory.ring) - 1]))[0]
             assert streamed[0].tobytes() == np.ascontiguousarray(x[:, t - 3]).tobytes()
     unknown = np.isnan(targets[:, 0, :, 0])
     assert unknown.tolist() == [[bool(np.isnan(y[t + h])) for h in (1, 2)] for t in range(3, 58)]
@@ -181,9 +184,9 @@ def test_a_mask_begins_with_the_mean_of_training_as_a_stream_does() -> None:
 def test_a_mask_of_fixed_scaling_has_a_mean_for_each_series() -> None:
     source = of_arrays([np.r_[np.nan, np.arange(40.0)], np.r_[np.nan, 100 + np.arange(40.0)]], ids=["a", "b"])
     options = Options(horizon=2, missing="mask", scale="fixed", hidden=2)
-    made = lesson(options, rows(source, options), None)
-    intake = Intake.from_json(made.input, made.arrays)
-    assert intake.names == ("a", "b")
+    made = problem(options, rows(source, options), None)
+    transform = SeriesTransform.from_json(made.input, made.arrays)
+    assert transform.names == ("a", "b")
     x, _lengths, _ = made.rows.batch(np.arange(len(made.rows.lengths)))
     first = x[0, [0, int(np.argmax(np.diff(made.rows.series) > 0)) + 1]]  # type: ignore[attr-defined]
     assert first.tolist() == [[0.0, 1.0], [0.0, 1.0]]
@@ -224,14 +227,14 @@ def test_what_cannot_be_learnt_from(values: Any, options: dict[str, Any], messag
     given = Options(**{"horizon": 2, "lookback": 4, "segment": 1, "season": 0, "hidden": 2, **options})
     source = of_arrays([values[:, None]], columns=["y"])
     with pytest.raises(DataError, match=message):
-        lesson(given, rows(source, given), None)
+        problem(given, rows(source, given), None)
 
 
 def test_a_truth_far_off_its_window_is_refused_in_words() -> None:
     y = np.where(np.arange(60) % 20 == 19, 1e35, 1.0 + 1e-4 * np.sin(np.arange(60)))
     made = holed("error", y, spread="window")
     with pytest.raises(DataError, match=r"after step 1\d of series 1 comes 1e\+35, and its window varies by"):
-        made.rows.batch(made.kept)
+        made.rows.batch(made.train_rows)
 
 
 def test_numbers_near_the_ends_of_float32_are_learnt_from() -> None:
@@ -249,17 +252,16 @@ def test_a_static_column_may_not_change() -> None:
     with pytest.raises(DataError, match="series 2, step 5: column 's' is static, and changes from 1 to 7"):
         windows(source, length=4)
 
-
-# ---- stretches
+        # ---- stretches
 
 
 def test_stretches_count_each_origin_once_and_read_what_a_stream_has_read() -> None:
     source = of_arrays([RANDOM.standard_normal((70, 1)) * 9, RANDOM.standard_normal((25, 1)) + 4], ids=["a", "b"])
-    intake = Intake(("c1",), ("target",), answer=Answer(2, (0.5,)))
-    found = tracks(source, intake)
+    transform = SeriesTransform(("c1",), ("target",), forecast=ForecastSpec(2, (0.5,)))
+    found = tracks(source, transform)
     cuts = [60, 20]
-    made, places = scaled(intake, cuts, placed(found, [], cuts, intake), source)
-    data = Stretches(made, places, length=8, before=5)
+    made, places = scaled(transform, cuts, find_origins(found, [], cuts, transform), source)
+    data = Segments(made, places, length=8, before=5)
     x, lengths, targets = data.batch(np.arange(len(data.lengths)))
     counted: list[tuple[int, int]] = []
     for b in range(len(lengths)):
@@ -275,16 +277,15 @@ def test_stretches_count_each_origin_once_and_read_what_a_stream_has_read() -> N
                 continue
             counted.append((i, t))
             assert np.allclose(targets[k, b, 0, :, 0], (values[t + 1 : t + 3] - mean) / deviation, rtol=1e-4, atol=1e-5)
-            assert data.part[b] == (KEPT if t + 2 < cuts[i] else HELD if t + 1 >= cuts[i] else BETWEEN)
+            assert data.part[b] == (TRAIN if t + 2 < cuts[i] else VALID if t + 1 >= cuts[i] else GAP)
         assert np.isnan(targets[int(lengths[b]) :, b]).all()
         assert int(data.first[b] - data.begin[b]) == min(5, int(data.first[b]))
     assert sorted(counted) == [(0, t) for t in range(68)] + [(1, t) for t in range(23)]
-    held = data.rows_of(HELD)
+    held = data.rows_of(VALID)
     assert data.judged(held).shape == (68 - 59 + 23 - 19, 2, 1)
     assert data.judged(held)[0, :, 0].tolist() == source.series[0].values[60:62, 0].tolist()
 
-
-# ---- apart, places and digests
+    # ---- apart, places and digests
 
 
 def test_targets_apart_keep_what_is_beside_them() -> None:
@@ -299,24 +300,23 @@ def test_targets_apart_keep_what_is_beside_them() -> None:
 
 
 def test_places_find_the_origins_of_a_track() -> None:
-    places = Places([], np.array([0, 0, 2, 2]), np.array([5, 6, 5, 7]), np.array([KEPT, HELD, HELD, HELD]))
-    assert [places.of(i, HELD).tolist() for i in range(3)] == [[6], [], [5, 7]]
+    places = Origins([], np.array([0, 0, 2, 2]), np.array([5, 6, 5, 7]), np.array([TRAIN, VALID, VALID, VALID]))
+    assert [places.of(i, VALID).tolist() for i in range(3)] == [[6], [], [5, 7]]
 
 
 def test_what_was_learnt_from_ends_with_the_last_known_truth() -> None:
     source = walks(20)
     source.series[0].values[18:, 0] = np.nan
-    intake = Intake(COLUMNS, ROLES, (), "ffill", answer=Answer(3, (0.5,)))
-    (track,) = tracks(source, intake)
+    transform = SeriesTransform(COLUMNS, ROLES, (), "ffill", forecast=ForecastSpec(3, (0.5,)))
+    (track,) = tracks(source, transform)
     assert len(track.kept) == 17
     assert about([track]) == [{"id": "walk 0", "steps": 18, "digest": digest(source.series[0].values[:18, :1])}]
-    (whole,) = tracks(walks(20), intake)
+    (whole,) = tracks(walks(20), transform)
     assert about([whole])[0]["steps"] == 20
     negative = np.array([[1.0], [np.copysign(np.nan, -1.0)]])
     assert digest(negative) == digest(np.abs(negative))
 
-
-# ---- far from zero
+    # ---- far from zero
 
 
 @pytest.mark.parametrize(
@@ -341,15 +341,15 @@ def test_an_offset_changes_nothing_that_is_learnt_from(options: dict[str, Any]) 
     for offset in (0.0, float(1 << 30)):
         values = {"horizon": 2, "lookback": 8, "segment": 1, "season": 0, "hidden": 2, **options}
         source = of_arrays([(y + offset)[:, None]], columns=["y"])
-        made.append(lesson(Options(**values), rows(source, Options(**values)), None))
+        made.append(problem(Options(**values), rows(source, Options(**values)), None))
     near, far = made
-    for before, now in zip(near.rows.batch(near.kept), far.rows.batch(far.kept), strict=True):
+    for before, now in zip(near.rows.batch(near.train_rows), far.rows.batch(far.train_rows), strict=True):
         if options.get("missing") == "mask" or options.get("scale") == "fixed":  # a mean of these has no exact sum
             np.testing.assert_allclose(now, before, rtol=1e-5, atol=1e-6)
         else:
             assert now.tobytes() == before.tobytes()
-    assert {k: v for k, v in far.about["baselines"].items() if isinstance(v, float)} == pytest.approx(
-        {k: v for k, v in near.about["baselines"].items() if isinstance(v, float)}, rel=1e-6
+    assert {k: v for k, v in far.provenance["baselines"].items() if isinstance(v, float)} == pytest.approx(
+        {k: v for k, v in near.provenance["baselines"].items() if isinstance(v, float)}, rel=1e-6
     )
 
 
@@ -360,11 +360,11 @@ def test_static_and_known_columns_beyond_float32s_integers_are_learnt_from() -> 
         sites.append(np.stack([t % 5 + i, 1.7e9 + 60.0 * t, np.full(40, (1 << 24) + 1.0 + i)], 1))
     source = of_arrays(sites, columns=["y", "epoch", "site"], ids=list("abc"))
     options = Options(horizon=2, targets="y", known="epoch", static="site", lookback=4, segment=1, season=0, hidden=2)
-    made = lesson(options, rows(source, options), None)
-    x = made.rows.batch(made.kept)[0]
+    made = problem(options, rows(source, options), None)
+    x = made.rows.batch(made.train_rows)[0]
     assert len(np.unique(x[0, :, 2])) == 3
     assert len(np.unique(x[..., 1])) == 30
     changing = of_arrays([np.array([[t, 2e7 + (t > 5)] for t in range(30)])], columns=["y", "site"])
     options = Options(horizon=2, targets="y", static="site")
     with pytest.raises(DataError, match="column 'site' is static, and changes from 20000000 to 20000001 within"):
-        lesson(options, rows(changing, options), None)
+        problem(options, rows(changing, options), None)

@@ -14,22 +14,22 @@ from tidegate.data.series import of_arrays
 from tidegate.data.table import Table
 from tidegate.errors import DataError
 from tidegate.tasks import classify
-from tidegate.tasks._classes import OneOf
+from tidegate.tasks._classes import SingleLabel
 from tidegate.tasks._holdout import split
-from tidegate.tasks._lesson import Lesson
+from tidegate.tasks._problem import Problem
 
 
 def table(texts: list[str], labels: list[str], sha256: str = "", **columns: list[str]) -> Table:
     return Table("t.csv", {"text": texts, "label": labels, **columns}, list(range(2, len(texts) + 2)), sha256)
 
 
-def lesson(source: Any, judged: Any = None, **values: Any) -> Lesson:
-    return classify.lesson(classify.Options(**values), source, judged)
+def lesson(source: Any, judged: Any = None, **values: Any) -> Problem:
+    return classify.problem(classify.Options(**values), source, judged)
 
 
-def apart(found: Lesson, names: list[str]) -> bool:
+def apart(found: Problem, names: list[str]) -> bool:
     """Whether no name stands on both sides of the hold-out."""
-    return {names[i] for i in found.kept}.isdisjoint(names[i] for i in found.held)
+    return {names[i] for i in found.train_rows}.isdisjoint(names[i] for i in found.valid_rows)
 
 
 def by_rows(targets: npt.NDArray[np.int64], share: float, seed: int) -> npt.NDArray[np.int64]:
@@ -82,7 +82,7 @@ def test_copies_of_a_text_stay_on_one_side_whatever_their_labels() -> None:
     texts = [f"Text {i % 150}" if i < 450 else f" text  {i % 150}" for i in range(900)]
     found = lesson(table(texts, [str(k) for k in rng.integers(0, 2, 900)]))
     assert apart(found, [str(i % 150) for i in range(900)])
-    assert len(found.held) == pytest.approx(90, abs=6)
+    assert len(found.valid_rows) == pytest.approx(90, abs=6)
     (note,) = found.notes[0]
     assert note.startswith("750 of 900 rows repeat another one, 364 of them with another label; equal rows stay on one")
 
@@ -92,7 +92,7 @@ def test_copies_of_a_series_stay_on_one_side() -> None:
     x[0, 0] = 0
     found = lesson(of_arrays(np.concatenate([x, np.where(x == 0, -0.0, x), x]), labels=["a", "b"] * 30))
     assert apart(found, [str(i % 20) for i in range(60)])
-    assert found.about["judged_on"] == "6 of 60 series, held out"
+    assert found.provenance["judged_on"] == "6 of 60 series, held out"
     assert found.notes == [["40 of 60 series repeat another one; equal series stay on one side of the hold-out"]]
 
 
@@ -102,7 +102,7 @@ def test_groups_are_held_out_as_a_whole_and_what_equals_a_learnt_row_judges_noth
     found = lesson(table(texts, ["a", "b"] * 200, group=groups), group="group")
     assert apart(found, groups)
     assert apart(found, texts)
-    assert found.about["judged_on"] == "36 of 400 rows, held out, of 4 of 40 groups"
+    assert found.provenance["judged_on"] == "36 of 400 rows, held out, of 4 of 40 groups"
     assert "4 of the rows held out read the same as rows of other groups" in found.notes[0][1]
     x = np.random.default_rng(0).normal(size=(40, 5))
     series = of_arrays(x, labels=["a", "b"] * 20, groups=[i // 4 for i in range(40)])
@@ -131,16 +131,14 @@ def test_rows_to_judge_by_that_are_learnt_from_too_are_counted() -> None:
     source = table(texts, labels, "1", group=[f"g{i}" for i in range(20)])
     judged = table(["text 3", "new", "newer"], ["a", "b", "b"], "2", group=["g30", "g31", "g7"])
     found = lesson(source, judged)
-    assert found.notes == [
-        [], ["1 of 3 rows is also in what is learnt from: on those the figures are no test"]
-    ]  # fmt: skip
-    assert found.about["judged_on"] == "3 rows of another file, 1 of which is also in what is learnt from"
+    assert found.notes == [[], ["1 of 3 rows is also in what is learnt from: on those the figures are no test"]]
+    assert found.provenance["judged_on"] == "3 rows of another file, 1 of which is also in what is learnt from"
     said = "2 of 3 rows are also in what is learnt from, or of a group there: on those the figures are no test"
     assert lesson(source, judged, group="group").notes[1] == [said]
 
 
 def test_no_row_is_judged_by_a_factor_that_it_had_a_say_in() -> None:
-    rng, judge = np.random.default_rng(0), OneOf()
+    rng, judge = np.random.default_rng(0), SingleLabel()
     outputs, targets = rng.normal(size=(60, 3)) * 5, rng.integers(0, 3, 60)
     folds = np.arange(60) % 5
     found = judge.cross_adjusted(outputs, targets, folds)
@@ -181,11 +179,11 @@ def test_rows_that_repeat_another_with_another_label_are_counted() -> None:
 def test_held_out_windows_are_said_to_be_windows() -> None:
     x = np.random.default_rng(0).normal(size=(10, 100, 1))
     made = lesson(of_arrays(x, labels=["a", "b"] * 5), window=20, refit_epochs=0)
-    assert made.about == {
+    assert made.provenance == {
         "rows": {"trained": 72, "held_out": 18, "of": "windows"},
         "judged_on": "18 windows of 2 of 10 series, held out",
     }
-    assert len(np.intersect1d(made.groups[made.kept], made.groups[made.held])) == 0
+    assert len(np.intersect1d(made.groups[made.train_rows], made.groups[made.valid_rows])) == 0
 
 
 def test_columns_that_only_look_like_a_models_are_told_apart() -> None:

@@ -19,11 +19,11 @@ from tidegate.model import Model
 from tidegate.runtime import Scores
 from tidegate.tasks import classify
 from tidegate.tasks._calibration import binary_log_loss, calibrated
-from tidegate.tasks._classes import AnyOf
+from tidegate.tasks._classes import MultiLabel
 from tidegate.tasks._holdout import split
 from tidegate.tasks._labels import kinds_of, weights
-from tidegate.tasks._lesson import Lesson
 from tidegate.tasks._metrics import score
+from tidegate.tasks._problem import Problem
 from tidegate.train import Progress, fit
 
 SMALL: dict[str, Any] = {"hidden": 12, "embed": 12, "epochs": 8, "batch": 8, "rate": 0.02, "refit_epochs": 0}
@@ -32,12 +32,16 @@ SEVERAL = classify.Options(label_separator=";")
 
 
 def table(labels: list[str]) -> Table:
-    return Table("t.csv", {"text": [f"row {i}" for i in range(len(labels))], "label": labels},
-                 list(range(2, len(labels) + 2)), "")  # fmt: skip
+    return Table(
+        "t.csv",
+        {"text": [f"row {i}" for i in range(len(labels))], "label": labels},
+        list(range(2, len(labels) + 2)),
+        "",
+    )
 
 
-def lesson(labels: list[str], **values: Any) -> Lesson:
-    return classify.lesson(classify.Options(label_separator=";", **values), table(labels), None)
+def lesson(labels: list[str], **values: Any) -> Problem:
+    return classify.problem(classify.Options(label_separator=";", **values), table(labels), None)
 
 
 def written(path: Path, count: int, seed: int) -> Path:
@@ -97,10 +101,10 @@ def test_an_unseen_label_is_an_error_or_a_column_of_its_own() -> None:
 def test_what_was_taken_says_how_many_labels_rows_have() -> None:
     assert (
         lesson(["a;b", "", "a", ""] * 5)
-        .taken[0]
+        .summaries[0]
         .endswith("label: column 'label' (2 labels separated by ';', 0 to 2 a row, 10 rows without)")
     )
-    assert lesson(["a", "b"] * 5).taken[0].endswith("(2 labels separated by ';', which never occurs, 1 a row)")
+    assert lesson(["a", "b"] * 5).summaries[0].endswith("(2 labels separated by ';', which never occurs, 1 a row)")
 
 
 @pytest.mark.parametrize(
@@ -165,11 +169,13 @@ def test_the_layers_end_in_a_sigmoid_and_smoothing_is_left_out_unless_asked_for(
 def test_the_judge_looks_at_micro_f1_then_log_loss() -> None:
     logits = np.array([[3.0, -2.0], [1.0, 0.5], [-1.0, -1.0]])
     truth = np.array([[1, 0], [1, 0], [0, 1]], np.float32)
-    figures = AnyOf().figures(logits, truth)
+    figures = MultiLabel().figures(logits, truth)
     assert figures["micro_f1"] == pytest.approx(2 * 2 / (3 + 3))
     p = 1 / (1 + np.exp(-logits))
     assert figures["log_loss"] == pytest.approx(-np.where(truth > 0, np.log(p), np.log(1 - p)).mean())
-    assert AnyOf().value({"micro_f1": 0.5, "log_loss": 0.1}) > AnyOf().value({"micro_f1": 0.5, "log_loss": 0.2})
+    assert MultiLabel().value({"micro_f1": 0.5, "log_loss": 0.1}) > MultiLabel().value(
+        {"micro_f1": 0.5, "log_loss": 0.2}
+    )
 
 
 @pytest.mark.parametrize("factor", [0.5, 2.0])
@@ -263,9 +269,7 @@ def test_a_file_to_judge_by_is_read_with_the_same_labels(fitted: Path, tmp_path:
     train, valid = written(tmp_path / "t.csv", 60, 1), written(tmp_path / "v.csv", 30, 2)
     said: list[str] = []
     few = {**SMALL, "epochs": 1, "class_weights": "balanced", "direction": "both"}
-    model = fit(
-        "classify", train, out=str(tmp_path / "m"), valid=valid, say=said.append, label_separator=";", **few
-    )  # fmt: skip
+    model = fit("classify", train, out=str(tmp_path / "m"), valid=valid, say=said.append, label_separator=";", **few)
     assert model.document["provenance"]["rows"] == {"trained": 60, "held_out": 30}
     assert ["3 labels separated by ';', 0 to 3 a row" in sentence for sentence in said[:2]] == [True, True]
     valid.write_text("text,label\nrain,weather;snow\n")
@@ -333,5 +337,5 @@ def test_a_model_of_series_is_asked_without_labels(tmp_path: Path, layout: str) 
     else:
         (tmp_path / "new.csv").write_text("note,id,value\nx,p,0\nx,q,3\nx,p,1\nx,q,4\nx,p,2\nx,q,5\n")
         source, options, columns = tmp_path / "new.csv", classify.Options(input="series", id="id"), ["value"]
-    found = classify.asked(source, options, columns)
+    found = classify.read_unlabelled(source, options, columns)
     assert [s.values[:, 0].tolist() for s in found.series] == [[0, 1, 2], [3, 4, 5]]

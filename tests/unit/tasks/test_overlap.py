@@ -11,17 +11,17 @@ import pytest
 
 from tidegate.data.series import Collection, of_arrays
 from tidegate.errors import DataError
-from tidegate.tasks._lesson import Lesson
 from tidegate.tasks._overlap import Known
-from tidegate.tasks.forecast import Options, lesson, rows
+from tidegate.tasks._problem import Problem
+from tidegate.tasks.forecast import Options, problem, rows
 
 WAVE = np.sin(np.arange(120) / 3) + np.random.default_rng(3).standard_normal(120) / 9
 DAY = np.timedelta64(1, "D")
 
 
-def learnt(source: Collection, judged: Collection | None = None, **options: Any) -> Lesson:
+def learnt(source: Collection, judged: Collection | None = None, **options: Any) -> Problem:
     given = Options(**{"horizon": 2, "hidden": 2, "lookback": 4, "season": 0, **options})
-    return lesson(given, rows(source, given), None if judged is None else rows(judged, given))
+    return problem(given, rows(source, given), None if judged is None else rows(judged, given))
 
 
 def timed(values: Any, first: int) -> Collection:
@@ -35,17 +35,15 @@ def test_the_beginning_of_a_longer_series_judges_nothing_that_this_learns() -> N
     """Of 100 steps the last 25 are held out; the longer copy learns 90 steps: of those 25 it knows 15."""
     alone = learnt(of_arrays([WAVE[:100], WAVE[::-1]], ids=["x", "y"]), hold_out=0.25)
     twice = learnt(of_arrays([WAVE[:100], WAVE], ids=["x", "y"]), hold_out=0.25)
-    assert alone.about["rows"]["held_out"] - twice.about["rows"]["held_out"] == 15
-    assert twice.about["rows"]["trained"] == alone.about["rows"]["trained"]
-    assert twice.notes == [
-        ["15 of 53 forecasts to judge by are of steps that are learnt from too; they judge nothing"]
-    ]  # fmt: skip
+    assert alone.provenance["rows"]["held_out"] - twice.provenance["rows"]["held_out"] == 15
+    assert twice.provenance["rows"]["trained"] == alone.provenance["rows"]["trained"]
+    assert twice.notes == [["15 of 53 forecasts to judge by are of steps that are learnt from too; they judge nothing"]]
     assert learnt(of_arrays([WAVE, WAVE], ids=["x", "y"])).notes == [[]]  # their ends are held out alike
 
 
 def test_a_file_to_judge_by_that_goes_on_after_the_learnt_steps_judges_by_those() -> None:
     made = learnt(of_arrays([WAVE[:80]]), of_arrays([WAVE]))
-    assert made.about["rows"]["held_out"] == 40 - 1  # origins 79 to 117
+    assert made.provenance["rows"]["held_out"] == 40 - 1  # origins 79 to 117
     assert made.notes[1][0].startswith("76 of 115 forecasts")
 
 
@@ -55,7 +53,7 @@ def test_learnt_steps_are_found_wherever_they_stand() -> None:
         learnt(of_arrays([WAVE[40:80], WAVE[::-1]], ids=["x", "y"]), of_arrays([WAVE[60:]], ids=["z"])),
         learnt(timed(WAVE[:80], 0), timed(WAVE[60:], 60)),
     ):
-        assert made.about["rows"]["held_out"] == 40 - 1
+        assert made.provenance["rows"]["held_out"] == 40 - 1
     assert learnt(of_arrays([WAVE[:80]]), of_arrays([WAVE[60:] + 1])).notes == [[], []]  # other numbers, other steps
     with pytest.raises(DataError, match="every forecast to judge by"):
         learnt(of_arrays([WAVE]), of_arrays([WAVE[90:]]))  # the end of what is learnt from

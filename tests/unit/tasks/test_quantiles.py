@@ -60,7 +60,7 @@ def test_less_is_better_and_one_standard_error_is_no_difference() -> None:
     judge = Quantiles(LEVELS)
     figures = {"pinball": 0.5, "standard_error": 0.1}
     assert judge.value(figures) == (-0.5, 0.0)
-    assert judge.slack(-0.45, figures, 9) == 0.1
+    assert judge.tolerance(-0.45, figures, 9) == 0.1
     assert judge.lower
     assert judge.middle == 1
     assert judge.adjustment(OUTPUTS, TARGETS) == []

@@ -91,9 +91,9 @@ def test_only_what_fits_together_is_taken() -> None:
     g = np.ones((2, 2), np.float32)
     _native.train_adamw(p, m, v, np.array([0, 3]), g, *rest)
     before = p.copy()
-    with pytest.raises(ValueError, match="rows with a gradient must ascend"):
+    with pytest.raises(ValueError, match="row_ids must be in ascending order"):
         _native.train_adamw(p, m, v, np.array([3, 3]), g, *rest)
-    with pytest.raises(ValueError, match="a row with a gradient must be from 0 to 3, found 4"):
+    with pytest.raises(ValueError, match="a row id must be from 0 to 3, found 4"):
         _native.train_adamw(p, m, v, np.array([0, 4]), g, *rest)
     with pytest.raises(ValueError, match="step must be 1 or more, found 0"):
         _native.train_adamw(p, m, v, np.array([0, 3]), g, 1.0, 0, 0.1, 0.9, 0.99, 1e-8, 0.0)

@@ -14,7 +14,7 @@ from tidegate import files, tasks, tensors
 from tidegate.data.table import Table
 from tidegate.errors import ModelFileError, OptionError, TidegateError
 from tidegate.train import checkpoint
-from tidegate.train.job import Job
+from tidegate.train.job import TrainingJob
 from tidegate.train.loop import Run
 
 OPTIONS = {"hidden": 4, "embed": 4, "epochs": 2, "batch": 8, "refit_epochs": 0}
@@ -24,7 +24,7 @@ TABLE = Table(
     list(range(2, 42)),
     "0" * 64,
 )
-JOB = Job(tasks.load("classify"), tasks.load("classify").Options(**OPTIONS), TABLE, None, 1)
+JOB = TrainingJob(tasks.load("classify"), tasks.load("classify").Options(**OPTIONS), TABLE, None, 1)
 
 
 @pytest.fixture(scope="module")
@@ -132,7 +132,7 @@ HOSTILE = {
     "tensor of another shape": (tensor(lambda a: a[:-1]), "; expected float32"),
     "tensor of one": (tensor(lambda a: a[:1, :1]), "; expected float32"),  # which torch would spread
     "tensor with NaN": (tensor(lambda a: np.full_like(a, np.nan)), "has values that are NaN or infinite"),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize(("change", "sentence"), HOSTILE.values(), ids=HOSTILE)
@@ -201,5 +201,5 @@ def test_a_checkpoint_with_the_option_names_of_an_older_version_resumes(
 
 
 def test_a_run_past_its_judged_epochs_has_an_adjustment(run: Run) -> None:
-    assert checkpoint.fits(run, [1.5], run.recipe.epochs)
-    assert not checkpoint.fits(run, [], run.recipe.epochs)
+    assert checkpoint.fits(run, [1.5], run.config.epochs)
+    assert not checkpoint.fits(run, [], run.config.epochs)

@@ -15,7 +15,7 @@ from tidegate.data.series import of_arrays
 from tidegate.errors import ModelFileError
 from tidegate.tasks import forecast
 from tidegate.tasks._options import make
-from tidegate.train.job import Job
+from tidegate.train.job import TrainingJob
 
 RANDOM = np.random.default_rng(4)
 WAVE = 50 + 5 * np.sin(np.arange(400) * 2 * np.pi / 12) + RANDOM.standard_normal(400) / 4
@@ -30,9 +30,9 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(before)
 
 
-def job(source: Any, **values: Any) -> Job:
+def job(source: Any, **values: Any) -> TrainingJob:
     options = make(forecast.Options, {**QUICK, **values})
-    return Job(forecast, options, forecast.rows(source, options), None, 1)
+    return TrainingJob(forecast, options, forecast.rows(source, options), None, 1)
 
 
 VARIANTS: list[dict[str, Any]] = [
@@ -67,9 +67,9 @@ def test_what_training_answers_is_what_the_runtime_answers(values: dict[str, Any
     run = made.run(None)
     for _ in run.run():
         pass
-    outputs, targets = run.answers(run.held)
+    outputs, targets = run.answers(run.valid_rows)
     predictor = tidegate.Predictor(made.model(run))
-    horizon = made.lesson.about["steps_ahead"]
+    horizon = made.problem.provenance["steps_ahead"]
     assert horizon == (1 if values.get("head") else 3)
     end = 150 - horizon - 1
     first = end + 1 - len(outputs)
@@ -88,7 +88,7 @@ def test_a_season_is_learnt_and_the_intervals_hold_most() -> None:
         run = made.run(None)
         for _ in run.run():
             pass
-        found, beside = run.kept_figures, made.lesson.about["baselines"]
+        found, beside = run.kept_figures, made.problem.provenance["baselines"]
         assert found["mae"] < 0.5 * beside["last value"], scale
         assert found["coverage"] > 0.6, scale
 
@@ -117,7 +117,7 @@ def test_no_more_rows_an_epoch_than_windows() -> None:
     assert {int(r) for b in run.batches() for r in b} != {int(r) for b in first for r in b}
     run.epoch = 2
     assert run.refitting
-    assert any(int(r) not in set(run.kept.tolist()) for b in run.batches() for r in b)
+    assert any(int(r) not in set(run.train_rows.tolist()) for b in run.batches() for r in b)
 
 
 def test_a_model_that_no_file_can_hold_is_refused_before_training() -> None:

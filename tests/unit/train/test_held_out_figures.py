@@ -13,7 +13,7 @@ from tidegate import cli, tasks
 from tidegate.cli.score import measure
 from tidegate.model import Model
 from tidegate.train import fit
-from tidegate.train.job import Job
+from tidegate.train.job import TrainingJob
 
 SMALL_OPTIONS: dict[str, Any] = {"hidden": 4, "embed": 4, "epochs": 2, "batch": 32}
 SMALL: dict[str, Any] = {**SMALL_OPTIONS, "threads": 1}
@@ -104,7 +104,7 @@ def test_equal_rows_and_groups_calibrate_together(copies: Path) -> None:
     room = tasks.load("classify")
     for group in (None, "patient"):
         options = room.Options(**{**SMALL_OPTIONS, "group": group, "hold_out": 0.5})
-        run = Job(room, options, room.rows(copies, options), None, 1).run(None)
-        groups, folds = run.recipe.groups[run.ordered(run.held)], run.folds()
+        run = TrainingJob(room, options, room.rows(copies, options), None, 1).run(None)
+        groups, folds = run.config.groups[run.ordered(run.valid_rows)], run.folds()
         assert all(len(set(folds[groups == g])) == 1 for g in groups)
         assert set(folds) == {0, 1, 2, 3, 4}

@@ -47,8 +47,11 @@ def test_a_compressed_file_gives_the_same_weights_and_says_what_it_is(file: Path
     assert said == [f"{packed}: gzip, {taken}"]
     assert plain.weights_hash == other.weights_hash
     assert Model.load(tmp_path / "b").document["provenance"]["data"] == {
-        "file": "train.csv.gz", "sha256": read(packed).sha256, "rows": 48, "taken": f"gzip, {taken}"
-    }  # fmt: skip
+        "file": "train.csv.gz",
+        "sha256": read(packed).sha256,
+        "rows": 48,
+        "taken": f"gzip, {taken}",
+    }
 
 
 @pytest.mark.parametrize("library", ["pandas", "polars"])

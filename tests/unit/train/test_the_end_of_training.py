@@ -136,7 +136,7 @@ def test_a_figure_that_is_no_number_stops_the_run(table: Path, tmp_path: Path, m
     def broken(self: Any, outputs: Any, targets: Any) -> dict[str, float]:
         return {"accuracy": 0.5, "log_loss": np.nan}
 
-    monkeypatch.setattr("tidegate.tasks._classes.OneOf.figures", broken)
+    monkeypatch.setattr("tidegate.tasks._classes.SingleLabel.figures", broken)
     with pytest.raises(DataError, match="epoch 1: log loss of the held-out rows is nan"):
         fit("classify", table, out=tmp_path / "m", **TINY)
 

@@ -17,11 +17,11 @@ from tidegate.data.table import read
 from tidegate.errors import DataError, ModelFileError, OptionError, TidegateError
 from tidegate.model import Model
 from tidegate.tasks._holdout import split
-from tidegate.tasks._lesson import padded
+from tidegate.tasks._problem import pad
 from tidegate.train import Progress, fit
 from tidegate.train import checkpoint as checkpoints
 from tidegate.train.batches import plan
-from tidegate.train.job import Job
+from tidegate.train.job import TrainingJob
 from tidegate.train.schedule import rate
 
 WORDS = {"weather": ["rain", "sun", "storm"], "music": ["play", "song", "band"], "money": ["pay", "bank", "bill"]}
@@ -63,7 +63,7 @@ def test_rows_of_like_length_stand_together() -> None:
 
 
 def test_padding_is_on_the_right() -> None:
-    x, lengths = padded([np.array([1, 2, 3], np.int32), np.array([4], np.int32)])
+    x, lengths = pad([np.array([1, 2, 3], np.int32), np.array([4], np.int32)])
     assert x.tolist() == [[1, 4], [2, 0], [3, 0]]
     assert lengths.tolist() == [3, 1]
 
@@ -85,9 +85,9 @@ def test_the_rate_rises_peaks_and_falls() -> None:
     assert rates[-1] == pytest.approx(0.005)
 
 
-def job(table: Path, **values: Any) -> Job:
+def job(table: Path, **values: Any) -> TrainingJob:
     task = tasks.load("classify")
-    return Job(task, task.Options(**{**SMALL, **values}), read(str(table)), None, 1)
+    return TrainingJob(task, task.Options(**{**SMALL, **values}), read(str(table)), None, 1)
 
 
 @pytest.mark.parametrize(
@@ -139,8 +139,10 @@ def test_a_fit_learns_reports_and_records(table: Path, tmp_path: Path) -> None:
     assert model.document["provenance"]["data"]["sha256"] == read(str(table)).sha256
     assert model.document["provenance"]["rows"] == {"trained": 81, "held_out": 9}
     assert [(p.epoch, p.phase) for p in seen if p.evaluated] == [
-        *((e, "train") for e in range(1, 9)), (9, "refit"), (10, "refit")
-    ]  # fmt: skip
+        *((e, "train") for e in range(1, 9)),
+        (9, "refit"),
+        (10, "refit"),
+    ]
     assert seen[-1].seconds_left is not None
     assert Model.load(out).weights_hash == model.weights_hash
     assert not Path(checkpoints.path_of(str(out))).exists()
@@ -179,12 +181,12 @@ def test_an_interrupt_leaves_a_checkpoint_and_resume_ends_with_the_same_file(
 def test_a_file_to_judge_by_is_not_learnt_from_unasked(table: Path, tmp_path: Path) -> None:
     task = tasks.load("classify")
     rows = read(str(table))
-    own = Job(task, task.Options(**{**SMALL, "refit_epochs": None}), rows, None, 1)
+    own = TrainingJob(task, task.Options(**{**SMALL, "refit_epochs": None}), rows, None, 1)
     others = replace(rows, columns={**rows.columns, "text": [f"{text} now" for text in rows.column("text")]}, sha256="")
-    judged = Job(task, task.Options(**{**SMALL, "refit_epochs": None}), rows, others, 1)
+    judged = TrainingJob(task, task.Options(**{**SMALL, "refit_epochs": None}), rows, others, 1)
     assert own.options.refit_epochs >= 2
     assert judged.options.refit_epochs == 0
-    assert (len(judged.lesson.kept), len(judged.lesson.held)) == (90, 90)
+    assert (len(judged.problem.train_rows), len(judged.problem.valid_rows)) == (90, 90)
 
 
 def test_a_label_that_only_the_judging_file_has_is_refused_with_what_to_do(table: Path, tmp_path: Path) -> None:

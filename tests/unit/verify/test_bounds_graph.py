@@ -5,10 +5,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tidegate.oracle import Oracle
+from tidegate.reference import Reference
 from tidegate.verify.bounds import ActivationErrors, Graph, U
-from tidegate.verify.carry import MOST_STATE, carried, flat_state, trajectory
 from tidegate.verify.check import inputs
+from tidegate.verify.error_propagation import MOST_STATE, carried, flat_state, trajectory
 from tidegate.verify.samples import sample
 
 ERRORS = ActivationErrors(1.2e-7, 4e-7, 2e-7)
@@ -81,7 +81,7 @@ def test_minus_infinity_is_exact() -> None:
 
 def perturbed(model: Any, x: np.ndarray, random: np.random.Generator, scale: float) -> np.ndarray:
     """The float64 run with every state moved by a relative rounding of `scale` after each step."""
-    oracle, state = Oracle(model), Oracle(model).initial(1)
+    oracle, state = Reference(model), Reference(model).initial(1)
     for k in range(len(x)):
         y, state = oracle.step(state, x[k : k + 1])
         for name, v in state.items():

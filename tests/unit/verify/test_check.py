@@ -82,8 +82,8 @@ def test_verify_finds_a_file_whose_weights_are_not_those_of_its_check() -> None:
 def test_a_target_of_another_machine_is_listed(monkeypatch: pytest.MonkeyPatch) -> None:
     from tidegate import _native
 
-    compiled = [*_native.compiled(), "neon"]
-    monkeypatch.setattr(_native, "compiled", lambda precision: compiled)
+    compiled = [*_native.compiled_targets(), "neon"]
+    monkeypatch.setattr(_native, "compiled_targets", lambda precision: compiled)
     last = verify(attach(sample(features=2, size=4)))[-1]
     assert (last.target, last.verdict, last.ran, last.ok) == ("neon", "not on this machine", False, True)
 

@@ -11,8 +11,8 @@ from tidegate import cells
 from tidegate.formats import onnx as format_onnx
 from tidegate.verify import attach
 from tidegate.verify import onnx_target as target
-from tidegate.verify.carry import trajectory
 from tidegate.verify.check import inputs
+from tidegate.verify.error_propagation import trajectory
 from tidegate.verify.replay import Replay
 from tidegate.verify.samples import sample
 

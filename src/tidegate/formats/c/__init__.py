@@ -102,6 +102,8 @@ def report(model: Model, files: list[str], name: str | None = None) -> dict[str,
     define = f"-D{chosen(files[0], name).upper()}_SELF_TEST"
     test = shlex.join(["cc", "-std=c99", "-O2", "-ffp-contract=off", define, file, "-lm", "-o", "self_test"])
     return {
-        "weights_bytes": found.weight_bytes, "state_bytes": model.state_bytes, "stack_bytes": found.stack,
+        "weights_bytes": found.weight_bytes,
+        "state_bytes": model.state_bytes,
+        "stack_bytes": found.stack,
         "self_test": (f"cd {shlex.quote(folder)} && " if folder else "") + f"{test} && ./self_test",
-    }  # fmt: skip
+    }

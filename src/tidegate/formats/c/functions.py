@@ -20,26 +20,37 @@ class Function(NamedTuple):
 
 ACTIVATIONS = {"exp": "exponential", "sigmoid": "logistic", "tanh": "hyperbolic_tangent", "relu": "rectified"}
 
-FUNCTIONS: dict[str, Function] = {
-    "larger": Function((), """\
+NEEDS: dict[str, tuple[str, ...]] = {
+    "exponential": ("limited", "power_of_two"),
+    "logistic": ("limited", "power_of_two"),
+    "hyperbolic_tangent": ("limited",),
+    "moments": ("lanes",),
+    "norm": ("moments",),
+    "normalize": ("moments",),
+    "softmax": ("larger", "exponential"),
+    "pool_max": ("larger",),
+    "pool_attention": ("larger", "exponential", "lanes"),
+}
+TEXTS: dict[str, str] = {
+    "larger": """\
 /* The larger one; NaN if either is. */
 static float larger(float a, float b) { return a > b || a != a ? a : b; }
-"""),
-    "smaller": Function((), """\
+""",
+    "smaller": """\
 /* The smaller one; NaN if either is. */
 static float smaller(float a, float b) { return a < b || a != a ? a : b; }
-"""),
-    "rectified": Function((), """\
+""",
+    "rectified": """\
 static float rectified(float x) { return x < 0.0f ? 0.0f : x; }
-"""),
-    "limited": Function((), """\
+""",
+    "limited": """\
 /* x within [low, high]; NaN stays NaN. */
 static float limited(float x, float low, float high) {
   x = x > high ? high : x;
   return x < low ? low : x;
 }
-"""),
-    "power_of_two": Function((), """\
+""",
+    "power_of_two": """\
 /* t + SHIFT has t's nearest whole number in its last bits, as the last one is worth 1. */
 #define SHIFT 12582912.0f
 
@@ -62,8 +73,8 @@ static int32_t whole(float shifted) {
   shift.value = SHIFT;
   return shifted == shifted ? sum.bits - shift.bits : 0;
 }
-"""),
-    "exponential": Function(("limited", "power_of_two"), """\
+""",
+    "exponential": """\
 /* e^x = 2^n e^r; e^r by a polynomial. */
 static float exponential(float x) {
   float shifted, n, r, p;
@@ -82,8 +93,8 @@ static float exponential(float x) {
   half = (number - (number < 0)) / 2; /* rounded down; 2^n alone may be out of range */
   return p * power_of_two(half) * power_of_two(number - half);
 }
-"""),
-    "logistic": Function(("limited", "power_of_two"), """\
+""",
+    "logistic": """\
 /* 1 / (1 + e^-x), with e^-x = 2^n 2^f; 2^f by a polynomial. */
 static float logistic(float x) {
   const float t = limited(x * -1.44269504f, -126.0f, 128.0f);
@@ -98,8 +109,8 @@ static float logistic(float x) {
   p = p * f + 1.0f;
   return 1.0f / (1.0f + p * power_of_two(whole(shifted)));
 }
-"""),
-    "hyperbolic_tangent": Function(("limited",), """\
+""",
+    "hyperbolic_tangent": """\
 /* tanh x as a quotient of two polynomials; 1 from 9 on. */
 static float hyperbolic_tangent(float x) {
   const float c = limited(x, -9.0f, 9.0f), s = c * c;
@@ -117,8 +128,8 @@ static float hyperbolic_tangent(float x) {
   if (x <= -9.0f) return -1.0f;
   return limited(c * p / q, -1.0f, 1.0f);
 }
-"""),
-    "product": Function((), """\
+""",
+    "product": """\
 /* y = W x + b. Each y is one chain of sums that starts from its bias. */
 static void product(size_t rows, size_t columns, const float *W, const float *b, const float *x, float *y) {
   for (size_t j = 0; j < rows; ++j, W += columns) {
@@ -127,8 +138,8 @@ static void product(size_t rows, size_t columns, const float *W, const float *b,
     y[j] = sum;
   }
 }
-"""),
-    "projection": Function((), """\
+""",
+    "projection": """\
 /* y = Q x. */
 static void projection(size_t rows, size_t columns, const float *Q, const float *x, float *y) {
   for (size_t j = 0; j < rows; ++j, Q += columns) {
@@ -137,8 +148,8 @@ static void projection(size_t rows, size_t columns, const float *Q, const float 
     y[j] = sum;
   }
 }
-"""),
-    "convolution": Function((), """\
+""",
+    "convolution": """\
 /* y = W (past, x) + b, and past moves on by one x. past: the `older` numbers that came before x, oldest first. */
 static void convolution(size_t rows, size_t columns, size_t older, const float *W, const float *b, const float *x,
                         float *past, float *y) {
@@ -151,12 +162,12 @@ static void convolution(size_t rows, size_t columns, size_t older, const float *
   for (size_t k = columns; k < older; ++k) past[k - columns] = past[k];
   for (size_t k = 0; k < columns; ++k) past[older - columns + k] = x[k];
 }
-"""),
-    "lanes": Function((), """\
+""",
+    "lanes": """\
 /* A sum over a vector goes in four lanes; lane l has the numbers l, l + 4, l + 8 ... */
 static float lanes(const float *lane) { return lane[0] + lane[1] + lane[2] + lane[3]; }
-"""),
-    "moments": Function(("lanes",), """\
+""",
+    "moments": """\
 /* The mean of x, and the root of its variance plus eps. */
 static float mean_of(size_t n, const float *x) {
   float lane[4] = {0.0f, 0.0f, 0.0f, 0.0f};
@@ -169,39 +180,39 @@ static float spread_of(size_t n, const float *x, float mean, float eps) {
   for (size_t i = 0; i < n; ++i) lane[i % 4] += (x[i] - mean) * (x[i] - mean);
   return sqrtf(lanes(lane) / (float)n + eps);
 }
-"""),
-    "norm": Function(("moments",), """\
+""",
+    "norm": """\
 static void norm(size_t n, const float *x, const float *gain, const float *bias, float eps, float *y) {
   const float mean = mean_of(n, x), spread = spread_of(n, x, mean, eps);
   for (size_t i = 0; i < n; ++i) y[i] = (x[i] - mean) / spread * gain[i] + bias[i];
 }
-"""),
-    "normalize": Function(("moments",), """\
+""",
+    "normalize": """\
 /* x with mean 0 and variance 1. */
 static void normalize(size_t n, const float *x, float eps, float *y) {
   const float mean = mean_of(n, x), spread = spread_of(n, x, mean, eps);
   for (size_t i = 0; i < n; ++i) y[i] = (x[i] - mean) / spread;
 }
-"""),
-    "softmax": Function(("larger", "exponential"), """\
+""",
+    "softmax": """\
 static void softmax(size_t n, const float *x, float *y) {
   float peak = x[0], total = 0.0f;
   for (size_t i = 1; i < n; ++i) peak = larger(peak, x[i]);
   for (size_t i = 0; i < n; ++i) total += y[i] = exponential(x[i] - peak);
   for (size_t i = 0; i < n; ++i) y[i] /= total;
 }
-"""),
-    "copy": Function((), """\
+""",
+    "copy": """\
 static void copy(size_t n, const float *x, float *y) {
   for (size_t i = 0; i < n; ++i) y[i] = x[i];
 }
-"""),
-    "plus": Function((), """\
+""",
+    "plus": """\
 static void plus(size_t n, const float *x, float *y) {
   for (size_t i = 0; i < n; ++i) y[i] += x[i];
 }
-"""),
-    "pool_mean": Function((), """\
+""",
+    "pool_mean": """\
 /* The mean of the steps so far; sum belongs to the state. */
 static void pool_mean(size_t n, const float *x, float steps, float *sum, float *y) {
   for (size_t i = 0; i < n; ++i) {
@@ -209,14 +220,14 @@ static void pool_mean(size_t n, const float *x, float steps, float *sum, float *
     y[i] = sum[i] / steps;
   }
 }
-"""),
-    "pool_max": Function(("larger",), """\
+""",
+    "pool_max": """\
 /* The largest of the steps so far, which is the state. */
 static void pool_max(size_t n, const float *x, float *max, float *y) {
   for (size_t i = 0; i < n; ++i) y[i] = max[i] = larger(max[i], x[i]);
 }
-"""),
-    "pool_attention": Function(("larger", "exponential", "lanes"), """\
+""",
+    "pool_attention": """\
 /* The mean of the steps so far, weighed by a softmax of their scores. State: the largest score, the weights' sum, the
  * weighted sum. */
 static void pool_attention(size_t n, const float *x, const float *score, float score_bias, float *state, float *y) {
@@ -234,8 +245,9 @@ static void pool_attention(size_t n, const float *x, const float *score, float s
     y[i] = sum[i] / *weight;
   }
 }
-"""),
-}  # fmt: skip
+""",
+}
+FUNCTIONS = {name: Function(NEEDS.get(name, ()), text) for name, text in TEXTS.items()}
 
 
 def needed(names: Iterable[str]) -> Iterator[str]:

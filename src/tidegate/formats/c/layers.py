@@ -79,9 +79,15 @@ def pool(place: Place) -> Piece:
 
 
 KINDS: dict[str, Callable[[Place], Piece]] = {
-    "embed": embed, "dense": dense, "conv": conv, "norm": norm, "recurrent": recurrent, "pool": pool,
-    "scale": scale, "softmax": softmax,
-}  # fmt: skip
+    "embed": embed,
+    "dense": dense,
+    "conv": conv,
+    "norm": norm,
+    "recurrent": recurrent,
+    "pool": pool,
+    "scale": scale,
+    "softmax": softmax,
+}
 
 
 def tables(piece: Piece, place: Place, *roles: str) -> list[str]:

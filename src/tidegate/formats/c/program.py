@@ -56,11 +56,17 @@ def program(model: Model) -> Program:
     step = [line for piece in pieces for line in piece.body]
     pieces.append(begin := first_state(model))
     return Program(
-        model, text, source["size"] if text else source["features"], plan.widths[-1],
+        model,
+        text,
+        source["size"] if text else source["features"],
+        plan.widths[-1],
         {name: table for piece in pieces for name, table in piece.tables.items()},
-        {name for piece in pieces for name in piece.functions}, [piece.own for piece in pieces if piece.own],
-        begin.body, [*plan.declared(), *step], 4 * sum(plan.buffers) + max(piece.stack for piece in pieces),
-    )  # fmt: skip
+        {name for piece in pieces for name in piece.functions},
+        [piece.own for piece in pieces if piece.own],
+        begin.body,
+        [*plan.declared(), *step],
+        4 * sum(plan.buffers) + max(piece.stack for piece in pieces),
+    )
 
 
 def first_state(model: Model) -> Piece:

@@ -53,9 +53,13 @@ def self_test(program: Program, name: str, answers: list[Answer]) -> str:
     names: dict[str, object] = {"name": name, "NAME": name.upper()}
     text = (files(__package__) / "selftest.txt").read_text("utf-8")
     values: dict[str, Any] = {
-        "expected": "\n".join(expected), "cases": ",\n  ".join(cases), "seed": check["seed"],
-        "data": "state.data" if program.floats else "NULL", "input": substituted(FEED[program.text], names), **names,
-    }  # fmt: skip
+        "expected": "\n".join(expected),
+        "cases": ",\n  ".join(cases),
+        "seed": check["seed"],
+        "data": "state.data" if program.floats else "NULL",
+        "input": substituted(FEED[program.text], names),
+        **names,
+    }
     return substituted(text, values)
 
 

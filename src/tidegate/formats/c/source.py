@@ -60,16 +60,32 @@ def header(program: Program, name: str, file: str) -> str:
             f"\n/* What each output stands for, in UTF-8. */\nextern const char *const {name}_labels[{NAME}_OUTPUTS];\n"
         )
     text = (TEMPLATES / "header.txt").read_text("utf-8")
-    return substituted(text, {
-        "MADE": MADE, "guard": f"{NAME}_H", "NAME": NAME, "name": name, "call": "id" if program.text else "x",
-        "source": comment(source_of(file)), "what": what,
-        "task": comment(model.document["task"]["kind"][:80]), "outputs": program.outputs, "floats": floats,
-        "state_floats": program.floats, "state_bytes": model.state_bytes, "weight_bytes": program.weight_bytes,
-        "stack_bytes": program.stack, "weights_hash": model.weights_hash, "schema_hash": model.schema_hash,
-        "labels": labels, "argument": argument(program), "input": described(program, NAME),
-        "error": f", /* a pointer is null */\n  {NAME}_NO_SUCH_ID = 2 /* a token id below 0, or not below {NAME}_IDS */"
-        if program.text else " /* a pointer is null */",
-    })  # fmt: skip
+    null, outside = "/* a pointer is null */", f"/* a token id below 0, or not below {NAME}_IDS */"
+    return substituted(
+        text,
+        {
+            "MADE": MADE,
+            "guard": f"{NAME}_H",
+            "NAME": NAME,
+            "name": name,
+            "call": "id" if program.text else "x",
+            "source": comment(source_of(file)),
+            "what": what,
+            "task": comment(model.document["task"]["kind"][:80]),
+            "outputs": program.outputs,
+            "floats": floats,
+            "state_floats": program.floats,
+            "state_bytes": model.state_bytes,
+            "weight_bytes": program.weight_bytes,
+            "stack_bytes": program.stack,
+            "weights_hash": model.weights_hash,
+            "schema_hash": model.schema_hash,
+            "labels": labels,
+            "argument": argument(program),
+            "input": described(program, NAME),
+            "error": f", {null}\n  {NAME}_NO_SUCH_ID = 2 {outside}" if program.text else f" {null}",
+        },
+    )
 
 
 def source_of(file: str) -> str:
@@ -97,9 +113,11 @@ def source(program: Program, name: str, header_file: str, test: str = "", loose:
     given = [f"const float *{table_name};\n" for table_name in loose]
     tables = [table(n, values) for n, values in program.tables.items() if n not in loose]
     parts = [
-        *needed(program.functions), *("\n".join(lines) + "\n" for lines in program.own), init(program, name),
+        *needed(program.functions),
+        *("\n".join(lines) + "\n" for lines in program.own),
+        init(program, name),
         step(program, name),
-    ]  # fmt: skip
+    ]
     math = "#include <math.h>\n" if any(word in part for part in parts for word in FROM_MATH) else ""
     head = HEAD.format(made=MADE, header=header_file, name=name, NAME=name.upper(), math=math)
     whole = [head, labels(program, name), "".join(given), "".join(tables), *parts, test]

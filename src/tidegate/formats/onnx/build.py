@@ -160,9 +160,12 @@ def metadata(model: Model, mode: str) -> dict[str, str]:
     document = model.document
     entry = {key: v for key, v in document["input"].items() if key != "vocabulary"}
     facts = {
-        "task": document["task"], "labels": document["labels"], "input": entry, "streams": document["streams"],
+        "task": document["task"],
+        "labels": document["labels"],
+        "input": entry,
+        "streams": document["streams"],
         "state": [] if model.whole_window else model.state_schema,
-    }  # fmt: skip
+    }
     hashes = {"weights_hash": model.weights_hash, "schema_hash": model.schema_hash, "mode": mode}
     return hashes | {key: json.dumps(value, ensure_ascii=False) for key, value in facts.items()}
 

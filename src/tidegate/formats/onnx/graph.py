@@ -20,9 +20,20 @@ from .wire import Message
 
 Array = npt.NDArray[Any]
 ELEMENTWISE: Final = {
-    "add": "Add", "sub": "Sub", "mul": "Mul", "div": "Div", "minimum": "Min", "maximum": "Max", "neg": "Neg",
-    "abs": "Abs", "exp": "Exp", "sigmoid": "Sigmoid", "tanh": "Tanh", "relu": "Relu", "sqrt": "Sqrt",
-}  # fmt: skip
+    "add": "Add",
+    "sub": "Sub",
+    "mul": "Mul",
+    "div": "Div",
+    "minimum": "Min",
+    "maximum": "Max",
+    "neg": "Neg",
+    "abs": "Abs",
+    "exp": "Exp",
+    "sigmoid": "Sigmoid",
+    "tanh": "Tanh",
+    "relu": "Relu",
+    "sqrt": "Sqrt",
+}
 
 
 class Value:

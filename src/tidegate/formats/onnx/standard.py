@@ -128,10 +128,10 @@ def matrices(frame: Frame, form: Form, tape: Tape, ways: list[Weights]) -> tuple
     return (
         stacked(frame, "W", [ordered(t["W"], tape.gates) for t in ways]),
         stacked(frame, "R", [ordered(t["R"], tape.recurrent) for t in ways]),
-        stacked(frame, "B", [
-            np.concatenate([ordered(t["b"], tape.gates), ordered(t["c"], tape.recurrent)]) for t in ways
-        ]),
-    )  # fmt: skip
+        stacked(
+            frame, "B", [np.concatenate([ordered(t["b"], tape.gates), ordered(t["c"], tape.recurrent)]) for t in ways]
+        ),
+    )
 
 
 def peeps(form: Form, t: Weights) -> Array:

@@ -1,0 +1,111 @@
+"""Where a chain is cut into stages, and what a model of stages refuses."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tidegate.errors import ModelFileError, OptionError, TargetError
+from tidegate.runtime import Predictor, compile
+from tidegate.runtime.offline import Staged, runner, stretches, turned
+from tidegate.verify.samples import sample
+
+CONV: dict[str, Any] = {"kind": "conv", "width": 3, "centred": True}
+
+
+def chain(*kinds: str, **adds: int) -> list[dict[str, Any]]:
+    """Layers by kind, `ahead` for a centred convolution; adds: layer_3=1."""
+    layers = [dict(CONV) if kind == "ahead" else {"kind": kind} for kind in kinds]
+    for name, add in adds.items():
+        layers[int(name.removeprefix("layer_"))]["add"] = add
+    return layers
+
+
+@pytest.mark.parametrize(
+    ("layers", "stages"),
+    [
+        (chain("dense", "ahead", "norm", "pool", "dense"), [(0, 1), (1, 2), (2, 5)]),
+        (chain("embed", "bidirectional", "pool"), [(0, 2), (2, 3)]),
+        (chain("embed", "bidirectional", "pool", layer_1=0), [(0, 1), (1, 2), (2, 3)]),
+        (chain("embed", "ahead", "bidirectional"), [(0, 1), (1, 2), (2, 3)]),
+        (chain("ahead", "norm", "recurrent", "dense", layer_2=1), [(0, 1), (1, 4)]),
+        (chain("ahead", "norm", "recurrent", "dense", layer_2=0), [(0, 1), (1, 3), (3, 4)]),
+        (chain("dense", "norm", "ahead", "norm", layer_3=0), [(0, 1), (1, 2), (2, 3), (3, 4)]),
+        # a cut for one makes another's add cross a cut
+        (
+            chain("dense", "dense", "dense", "ahead", "norm", "norm", layer_2=0, layer_4=1),
+            [
+                (0, 1),
+                (1, 2),
+                (2, 3),
+                (3, 4),
+                (4, 5),
+                (5, 6),
+            ],
+        ),
+    ],
+)
+def test_where_a_chain_is_cut(layers: list[dict[str, Any]], stages: list[tuple[int, int]]) -> None:
+    assert stretches(layers) == stages
+
+
+def test_a_row_is_turned_within_its_own_length() -> None:
+    x = np.arange(8, dtype=np.int32).reshape(4, 2)
+    assert turned(x, np.array([4, 2], np.int32)).tolist() == [[6, 3], [4, 1], [2, 5], [0, 7]]
+    assert turned(x, np.array([0, 1], np.int32)).tolist() == x.tolist()
+
+
+def test_a_model_that_streams_is_one_engine_and_another_is_stages() -> None:
+    assert not isinstance(runner(sample(size=4)), Staged)
+    both = sample(size=4, direction="both")
+    staged = runner(both, "base")
+    assert isinstance(staged, Staged)
+    assert (staged.target, staged.outputs, staged.fused_layers) == ("base", 5, [1])
+    assert runner(both, "base", fused=False).fused_layers == []
+    with pytest.raises(OptionError, match="no single engine, because it reads each input in both directions"):
+        compile(both)
+    with pytest.raises(TargetError, match="z80"):
+        runner(both, "z80")
+
+
+def test_it_goes_on_from_no_state() -> None:
+    model = sample(features=2, size=4, direction="both")
+    x, lengths, state = np.zeros((3, 1, 2), np.float32), np.array([3], np.int32), np.zeros((1, 8), np.uint8)
+    out, after = np.empty((1, 5), np.float32), np.empty_like(state)
+    staged = runner(model)
+    staged.run(x, lengths, state, after, out, False, 1)
+    assert after.view(np.int64).item() == 3
+    with pytest.raises(OptionError, match="goes on from no state, because it reads each input in both directions"):
+        staged.run(x, lengths, after, state, out, False, 1)
+
+
+def test_rows_without_a_step_are_left_untouched() -> None:
+    model = sample(features=2, size=4, conv=3, centred=True)
+    x, states = np.full((3, 2, 2), np.nan, np.float32), np.zeros((2, 8), np.uint8)
+    x[:2, 1] = 1
+    for every in (False, True):
+        out = np.full((3, 2, 5) if every else (2, 5), -7, np.float32)
+        runner(model).run(x, np.array([0, 2], np.int32), states, np.empty_like(states), out, every, 2)
+        assert (out[..., 0, :] == -7).all()
+        assert np.isfinite(out).all()
+        assert (out[1] != -7).any()
+
+
+def test_predict_takes_rows_of_any_length() -> None:
+    predictor = Predictor(sample(size=12, direction="both", conv=5, centred=True), threads=2)
+    texts = ["my card", "card", "i lost my card and my account is not there ?", "x y z"] * 70
+    whole = predictor.predict(texts)
+    assert whole.sum(-1) == pytest.approx(1)
+    for text, row in zip(texts[:4], whole, strict=False):
+        assert predictor.predict([text])[0].tobytes() == row.tobytes()
+
+
+def test_a_layer_that_the_engine_refuses_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise ValueError("too wide")
+
+    monkeypatch.setitem(compile.__globals__["BUILDERS"], "recurrent", refuse)
+    with pytest.raises(ModelFileError, match=r"layers\[0\]: the native engine refuses it: too wide"):
+        runner(sample(features=3, size=4, direction="both"))

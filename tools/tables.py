@@ -1,0 +1,326 @@
+"""The tables of README.md and the pages of benchmarks: which values of which results, and how they are written.
+
+A column is `TITLE = PATH FORMAT REDUCE`. PATH leads to its value in a record, such as `ours/us`; `.` is the record
+itself. FORMAT is one of FORMATS, or a format specification of Python; REDUCE, one of REDUCES, makes one value of those
+of several records. Left out, they are `str` and `first`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from statistics import mean
+from typing import Any
+
+Record = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table of the records at the path `rows` of the named results.
+
+    by: the paths whose values tell lines apart, as `PATH = TITLE`; without one, each column is a line. columns: see
+    above, between bars. across: the path of the values that get a column each, filled by `fill` and named with
+    `prefix`. where: which records count. names: part of a line's name -> how it is written; only the lines with these
+    names, in this order, if `few`. more: tables of the same columns whose lines follow. source: what stands below
+    about the measurement: `command`, `day` (without commands and versions), or nothing.
+    """
+
+    results: str
+    rows: str = ""
+    by: str = ""
+    columns: str = ""
+    across: str = ""
+    fill: str = ""
+    prefix: str = ""
+    where: Callable[[Record], bool] = lambda row: True
+    names: dict[str, str] = field(default_factory=dict)
+    few: bool = False
+    more: tuple[Table, ...] = ()
+    source: str = "command"
+
+
+def three(value: float) -> str:
+    """Format a number with three digits, more of large numbers.
+
+    >>> three(9.094), three(1285.3)
+    ('9.09', '1285')
+    """
+    return f"{value:.3g}" if value < 100 else f"{value:.0f}"
+
+
+def time(us: float) -> str:
+    """Format microseconds.
+
+    >>> time(3.76), time(7937.8)
+    ('3.76 µs', '7.94 ms')
+    """
+    return f"{three(us)} µs" if us < 1e3 else f"{three(us / 1e3)} ms"
+
+
+def quartiles(row: Record) -> str:
+    return f"{row['ratio']:.2f} ({row['quartiles'][0]:.2f} to {row['quartiles'][1]:.2f})"
+
+
+def bounded(rows: list[Record]) -> str:
+    """Return the largest error as a share of its bound and, in brackets, the largest error, of runs with a bound."""
+    held = [row for row in rows if row.get("ok", True) is not None]
+    return f"{max(row['ratio'] for row in held):.3f} ({max(row['error'] for row in held):.0e})"
+
+
+def least_mistake(rows: list[Record]) -> float:
+    """Return the least error of wrong cells as a multiple of the bound, of runs with a bound."""
+    return min(row["mistaken"] for row in rows if row["ok"] is not None and row["mistaken"] is not None)
+
+
+def over_numpy(key: str, digits: int) -> Callable[[Record], str]:
+    """Return a format of what a process costs beyond one that only imports NumPy."""
+    return lambda row: f"{row[key] - row['cases']['numpy'][key]:+.{digits}f}"
+
+
+def forecasts(row: Record) -> list[str]:
+    """Return the mean over the seeds, each seed, and the baselines, with the figure's own number of digits."""
+    texts = [f"{value:,.{row['digits']}f}" for value in (mean(row["values"]), *row["values"], *row["beside"].values())]
+    seeds = len(row["values"]) + 1
+    beside = (f"{name} {text}" for name, text in zip(row["beside"], texts[seeds:], strict=True))
+    return [texts[0], " ".join(texts[1:seeds]), "; ".join(beside)]
+
+
+def baseline(published: list[str]) -> str:
+    """Return the baseline that was measured on the same files, in few words.
+
+    >>> baseline(["accuracy, measured on these files: linear SVM on tf-idf of words and characters 90.60"])
+    'linear SVM on tf-idf 90.60 %'
+    """
+    own = next(line for line in published if "measured on these files" in line).rpartition(": ")[2]
+    short = own.replace(" of words and characters", "").replace(" under dynamic time warping of all channels", " (DTW)")
+    return f"{short} %"
+
+
+def peers(row: Record) -> str:
+    names = {"torch.nn.GRU": "torch", "onnxruntime": "onnxruntime"}
+    return ", ".join(f"{short} {time(row[name]['us'])}" for name, short in names.items() if name in row)
+
+
+FORMATS: dict[str, Callable[[Any], str]] = {
+    "three": three,
+    "time": time,
+    "quartiles": quartiles,
+    "baseline": baseline,
+    "peers": peers,
+    "list": ", ".join,
+    "percent": lambda value: f"{100 * value:.2f} %",
+    "MB": lambda size: f"{size / 1e6:.1f} MB",
+    "yes": lambda value: "yes" if value else "NO",
+    "cpu": over_numpy("cpu_s", 3),
+    "mb": over_numpy("resident_mb", 1),
+    "mean": lambda row: forecasts(row)[0],
+    "seeds": lambda row: forecasts(row)[1],
+    "beside": lambda row: forecasts(row)[2],
+}
+REDUCES: dict[str, Callable[[list[Any]], Any]] = {
+    "first": lambda values: values[0],
+    "mean": mean,
+    "sum": sum,
+    "len": len,
+    "all": all,
+    "distinct": lambda values: len(set(values)),
+    "hundredths": lambda values: [f"{100 * value:.2f}" for value in values],
+    "bounded": bounded,
+    "unbounded": lambda rows: sum(row["ok"] is None for row in rows),
+    "least_mistake": least_mistake,
+    "caught": lambda rows: f"{sum(row['caught'] for row in rows)} of {sum(row['mutants'] for row in rows)}",
+    "same_bits": lambda rows: f"{sum(row['same_bits'] for row in rows)} of {sum(row['models'] for row in rows)}",
+}
+
+CASES = {
+    "step I=64 H=64 float32": "one step, 64 units",
+    "step I=64 H=256 float32": "one step, 256 units",
+    "sequence 1x1000x64x128 float32": "1 stream, 1,000 steps, 128 units",
+    "sequence 32x100x64x128 float32": "32 streams, 100 steps each, 128 units",
+    "pool 10000x64x64 float32": "10,000 streams, one step each, 64 units",
+    "training 32x100x64x128 float32": "gradients of 32 x 100 steps, 128 units",
+}
+SETS = {
+    "clinc150": "clinc150: 150 intents",
+    "atis": "atis: 26 intents",
+    "reuters_r8": "reuters_r8: 8 topics",
+    "sst2": "sst2: sentiment of sentences",
+    "japanese_vowels": "japanese_vowels: 9 speakers",
+    "ecg5000": "ecg5000: 7 kinds of heartbeat",
+}
+SPEED = "step step_cold sequence pool training"
+
+TABLES = {
+    "summary": Table(
+        "step sequence pool training",
+        "rows",
+        "case = time of a GRU on one CPU thread; test accuracy",
+        "tidegate = ours/us time | compared with = peers peers",
+        names=CASES,
+        few=True,
+        source="day",
+        more=(
+            Table(
+                "accuracy",
+                "runs",
+                "set = ",
+                "tidegate = accuracy percent mean | compared with = published baseline",
+                names=SETS,
+                few=True,
+            ),
+        ),
+    ),
+    "speed": Table(
+        SPEED,
+        "rows/peers",
+        "case = case",
+        "time = ours/us time | error = ours/error .0e | peak = ours/share .0%",
+        across="name",
+        fill="ratio three",
+        names={" float32": ""},
+        where=lambda row: row["plain"] and not row["name"].startswith("tidegate"),
+    ),
+    "pairs": Table(
+        SPEED,
+        "rows/peers",
+        "case = case | name = compared with",
+        "time = ours/us time | its time = us time | ratio = . quartiles | error = ours/error .0e | "
+        "its error = error .0e",
+    ),
+    "threads": Table(
+        "threads", "rows/peers", "case = case | name = compared with", "time = ours/us time | ratio = . quartiles"
+    ),
+    "fit": Table(
+        "end_to_end",
+        "rows/runs",
+        "set = set | engine = recurrence computed by",
+        "accuracy = accuracy percent | epochs = epochs | CPU seconds = cpu_s .1f | seconds = wall_s .1f | "
+        "CPU, relative = cpu_ratio .2f",
+    ),
+    "footprint": Table(
+        "footprint",
+        "cases",
+        "name = process",
+        "CPU seconds = . cpu | resident MB = . mb",
+        where=lambda row: row["name"] not in ("numpy", "python", "tidegate, nothing used"),
+    ),
+    "footprint-base": Table(
+        "footprint",
+        columns="CPU seconds of a process that only imports NumPy = cases/numpy/cpu_s .3f | "
+        "its resident MB = cases/numpy/resident_mb .1f | bytes of the native module = module_bytes , | runs = runs",
+        source="",
+    ),
+    "pushes": Table(
+        "series_stream",
+        "rows",
+        "case = model",
+        "µs a push = us .1f | 99 % = us_99 .1f | over the native call = ratio .1f | µs in a pool = pool_us .1f | "
+        "bytes of layers = layers_bytes , | bytes of input = memory_bytes , | "
+        "origins a second = origins_a_second ,.0f | error = error .0e | answers compared = compared",
+    ),
+    "interpreter": Table(
+        "interpreter",
+        "rows",
+        "target = target",
+        "same bits = same_bits yes all",
+        across="batch",
+        fill=". quartiles",
+        prefix="batch ",
+    ),
+    "accuracy": Table(
+        "accuracy",
+        "runs",
+        "set = set",
+        "mean = accuracy percent mean | each seed = accuracy list hundredths | "
+        "CPU seconds a fit = cpu_seconds .0f mean | model file = bytes MB mean",
+    ),
+    "accuracy-others": Table(
+        "accuracy",
+        "published",
+        "set = set | value = figures of others, in percent",
+        where=lambda row: " " not in row["set"],
+        source="",
+    ),
+    "forecast": Table(
+        "forecast",
+        "rows",
+        "set = set | figure = figure",
+        "mean = . mean | each seed = . seeds | compared with = . beside",
+        where=lambda row: not row.get("detail"),
+        names={"error over that of": "error relative to", "80 % interval holds, %": "values in the 80 % interval, %"},
+    ),
+    "forecast-others": Table("forecast", "published", "set = set | value = figures of others", source=""),
+    "errors": Table(
+        "errors",
+        "rows",
+        "target = target",
+        "wrong models found = . str caught",
+        across="steps",
+        fill="ratio .3f",
+        prefix="T = ",
+    ),
+    "sound": Table(
+        "sound",
+        columns="models = models | runs = runs , | runs over their bound = over | "
+        "largest error as a share of its bound = worst_ratio .5f | "
+        "models with a run for which no bound holds = models_with_open_runs | "
+        "models that are wrong in one way = mutants | of these not found = missed",
+    ),
+    "dialects": Table(
+        "dialects",
+        "rows",
+        "cell = cell",
+        "dialects = dialect str distinct | runs without a bound = . str unbounded | "
+        "least error of a wrong cell, over its bound = . ,.0f least_mistake",
+        across="target",
+        fill=". str bounded",
+    ),
+    "nn": Table(
+        "nn_parity",
+        "parity",
+        "way = computed by | dtype = dtype",
+        "modules = cases | values = values .1e | torch's values = torch_values .1e | gradients = gradients .1e | "
+        "torch's gradients = torch_gradients .1e",
+        names={"chosen": "the engine it chooses", "tape": "the tape alone"},
+    ),
+    "nn-gradients": Table(
+        "nn_parity",
+        "dialects",
+        columns="cells and dialects = gradients_hold str len | of these pass = gradients_hold str sum",
+        source="",
+    ),
+    "scan": Table(
+        "nn_parity",
+        "scan",
+        "steps = steps | rows = rows",
+        "the loop's time over the scan's = times_faster three | error = error .0e",
+        source="",
+    ),
+    "from-torch": Table(
+        "from_torch",
+        columns="random models = modules | of these within their bound = within | "
+        "largest error = largest_error .1e | largest error as a share of its bound = worst/ratio .3f | "
+        "models with the same bits back in torch = back_equal",
+    ),
+    "c": Table(
+        "c_export",
+        "summary",
+        "compiler = compiler | level = options",
+        "error = . str bounded | runs with the bits of `base` = . str same_bits",
+        source="",
+    ),
+    "c-build": Table(
+        "c_export",
+        columns="models = models | self-tests that pass under the sanitizers = sanitized_ok | "
+        "weights of a large model = large/weights , | seconds to write it = large/write_s .1f | "
+        "to compile it with gcc = large/gcc_s .1f | to compile it with clang = large/clang_s .1f",
+    ),
+    "onnx": Table("onnx_export", "models/rows", "model = model", across="graph", fill=". str bounded"),
+    "leaks": Table("leaks", columns="events = events , | streams = streams , | answers that differ = differing"),
+    "clone": Table(
+        "clone",
+        columns="seconds of `make demo` = demo/seconds .0f | of these for installation = demo/install_seconds .0f | "
+        "seconds of `make test` = test/seconds .0f | of those for installation = test/install_seconds .0f",
+    ),
+}
