@@ -19,13 +19,13 @@ def add(parser: argparse.ArgumentParser, options: type) -> None:
     hints = get_type_hints(options)
     group = parser.add_argument_group("options of the task")
     for field in dataclasses.fields(options):
-        add_one(group, field, plain(hints[field.name]))
+        add_option(group, field, base_type(hints[field.name]))
     for name, (now, _) in RENAMED.items():
         if now in hints:
             group.add_argument(flag_of(name), action=Renamed, now=flag_of(now))
 
 
-def force(parser: argparse.ArgumentParser) -> None:
+def add_force(parser: argparse.ArgumentParser) -> None:
     """The flag of every command that writes files."""
     parser.add_argument("--force", action="store_true", help="replace a file that is not one of this command's own")
 
@@ -35,9 +35,9 @@ def values(args: argparse.Namespace, options: type) -> dict[str, Any]:
     return {f.name: getattr(args, f.name) for f in dataclasses.fields(options) if hasattr(args, f.name)}
 
 
-def add_one(group: Any, field: dataclasses.Field[Any], kind: type) -> None:
+def add_option(group: Any, field: dataclasses.Field[Any], kind: type) -> None:
     flag = flag_of(field.name)
-    about = described(field)
+    about = help_of(field)
     if kind is bool:
         group.add_argument(flag, action=argparse.BooleanOptionalAction, default=argparse.SUPPRESS, help=about)
         return
@@ -50,7 +50,7 @@ def add_one(group: Any, field: dataclasses.Field[Any], kind: type) -> None:
         choices=choices,
         metavar=metavar,
         default=argparse.SUPPRESS,
-        required=required(field),
+        required=is_required(field),
         help=about,
     )
 
@@ -64,26 +64,26 @@ def flag_of(name: str) -> str:
     return "--" + name.replace("_", "-")
 
 
-def required(field: dataclasses.Field[Any]) -> bool:
+def is_required(field: dataclasses.Field[Any]) -> bool:
     return field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
 
 
-def described(field: dataclasses.Field[Any]) -> str:
+def help_of(field: dataclasses.Field[Any]) -> str:
     about = str(field.metadata.get("help", "")).replace("%", "%%")
-    if required(field) or field.default in (None, ""):
+    if is_required(field) or field.default in (None, ""):
         return about
     default = ("yes" if field.default else "no") if isinstance(field.default, bool) else field.default
     return f"{about} (default {default})"
 
 
-def plain(hint: Any) -> type:
+def base_type(hint: Any) -> type:
     """`int | None` -> int; int -> int.
 
     >>> plain(float | None)
     <class 'float'>
     """
     if get_origin(hint) in (types.UnionType, typing.Union):
-        return plain(next(arg for arg in get_args(hint) if arg is not type(None)))
+        return base_type(next(arg for arg in get_args(hint) if arg is not type(None)))
     if get_origin(hint) is typing.Literal:
         return type(get_args(hint)[0])
     assert hint in (bool, int, float, str), f"a flag cannot be made of {hint}"

@@ -11,8 +11,8 @@ import numpy as np
 from ..errors import OptionError, error_context
 from . import _console
 from ._parser import FilePath, Renamed
-from ._precision import asked
-from ._table import one_line, table
+from ._precision import load_arguments
+from ._table import escape_breaks, table
 
 if TYPE_CHECKING:
     import argparse
@@ -21,11 +21,11 @@ if TYPE_CHECKING:
     from ..runtime import Predictor
     from ._parser import Parser
 
-NARROWEST = 40  # columns of a terminal that has room for a chart
-CHARTS = 4  # series that are drawn; the others are in the numbers alone
+MIN_CHART_WIDTH = 40  # columns of a terminal that has room for a chart
+MAX_CHARTS = 4  # series that are drawn; the others are in the numbers alone
 
 
-def number(value: float, digits: int = 4) -> str:
+def format_number(value: float, digits: int = 4) -> str:
     """A figure with the digits that mean something.
 
     >>> number(231.4159), number(0.35503), number(21671.3), number(1.5e16), number(98765432.1234, 10)
@@ -36,7 +36,7 @@ def number(value: float, digits: int = 4) -> str:
     return f"{value:,.{digits}g}"
 
 
-def digits_of(values: Any) -> int:
+def count_digits(values: Any) -> int:
     """How many digits tell numbers apart that may lie close together far from 0: four of what they differ by.
 
     >>> digits_of(np.array([231.4, 240.0])), digits_of(np.array([98765432.1, 98765433.2]))
@@ -49,7 +49,7 @@ def digits_of(values: Any) -> int:
 # ---- fit
 
 
-def fitted(provenance: dict[str, Any], refit: int) -> str:
+def format_fit(provenance: dict[str, Any], refit: int) -> str:
     """The held-out figures of a new forecaster beside its baselines, and a warning where it does not beat them. refit:
     how many passes came after them.
     """
@@ -63,14 +63,17 @@ def fitted(provenance: dict[str, Any], refit: int) -> str:
     judged = f"{where}: {provenance['rows']['held_out']:,} forecasts {ahead}{but}"
     if refit:
         judged += f", before the last pass{'es'[: 2 * (refit > 1)]}, which learnt from it too"
-    lines = [judged, beaten(found["mae"], beside)]
+    lines = [judged, format_errors(found["mae"], beside)]
     warning = verdict(found["mae"], {name: v for name, v in beside.items() if isinstance(v, float)})
     return "\n".join([*lines, *([f"warning: {warning}"] if warning else [])])
 
 
-def beaten(mae: float, baselines: dict[str, float | str]) -> str:
+def format_errors(mae: float, baselines: dict[str, float | str]) -> str:
     """The model's mean absolute error above those of the baselines; below them, why one has none."""
-    rows = [["the model", number(mae)], *([name, number(v)] for name, v in baselines.items() if isinstance(v, float))]
+    rows = [
+        ["the model", format_number(mae)],
+        *([name, format_number(v)] for name, v in baselines.items() if isinstance(v, float)),
+    ]
     reasons = [f"{name}: {why}" for name, why in baselines.items() if isinstance(why, str)]
     return "\n".join([table(["", "mean absolute error"], rows), *reasons])
 
@@ -78,7 +81,7 @@ def beaten(mae: float, baselines: dict[str, float | str]) -> str:
 # ---- score
 
 
-def flags(parser: Parser) -> None:
+def add_flags(parser: Parser) -> None:
     """The flags of `score` that are for forecasters."""
     group = parser.add_argument_group("options of a forecaster")
     group.add_argument("--start", metavar="STEP", help="first step to forecast: its number, or a time")
@@ -87,7 +90,7 @@ def flags(parser: Parser) -> None:
     group.add_argument("--plot", metavar="FILE", action=FilePath, help="draw the last forecast and what came, as PNG")
 
 
-def refuse(args: argparse.Namespace) -> None:
+def refuse_flags(args: argparse.Namespace) -> None:
     """Raises OptionError for a flag of a forecaster."""
     for name, flag in (("start", "--start"), ("every", "--every"), ("plot", "--plot")):
         if getattr(args, name) is not None:
@@ -103,14 +106,16 @@ def score(args: argparse.Namespace) -> int:
         if getattr(args, name) is not None:
             raise OptionError(f"--{name} is for labels, and this model forecasts; leave it out")
     check_plot(args)
-    found = backtest(load(args.model, **asked(args)), args.file, args.start, 1 if args.every is None else args.every)
+    found = backtest(
+        load(args.model, **load_arguments(args)), args.file, args.start, 1 if args.every is None else args.every
+    )
     if args.plot:
         of = f", the first of {len(found.series)} series" if len(found.series) > 1 else ""
-        print(f"wrote {drawn(found.series[0], found, args.plot, args.force)}{of}", file=sys.stderr)
+        print(f"wrote {plot_last(found.series[0], found, args.plot, args.force)}{of}", file=sys.stderr)
     if args.json:
         _console.print_json(as_dict(found))
     else:
-        print(report(found))
+        print(format_backtest(found))
     return 0
 
 
@@ -138,18 +143,18 @@ def as_dict(found: Backtest) -> dict[str, Any]:
     }
 
 
-def report(found: Backtest) -> str:
+def format_backtest(found: Backtest) -> str:
     """A back-test as a person reads it: the model and what it has to beat, then the quality of its intervals."""
     from ..tasks._left_out import left_out
 
     m = found.metrics
     of = f" of {len(found.series):,} series" if len(found.series) > 1 or found.left_out else ""
     head = f"{m['origins']:,} forecasts{of} of {len(m['per_step'])} steps, {found.begins}"
-    parts = [head, beaten(m["mae"], found.baselines)]
+    parts = [head, format_errors(m["mae"], found.baselines)]
     if found.warning:
         parts.append(f"warning: {found.warning}")
     names = (("rmse", "RMSE"), ("mase", "MASE"), ("smape", "sMAPE %"), ("pinball", "pinball loss"))
-    figures = [f"{shown} {number(m[name])}" for name, shown in names if m.get(name) is not None]
+    figures = [f"{shown} {format_number(m[name])}" for name, shown in names if m.get(name) is not None]
     parts.append("  ".join(figures))
     inside = [f"{float(share):.0%} interval holds {v:.1%}" for share, v in m["coverage"].items() if v is not None]
     if inside:
@@ -167,7 +172,7 @@ def report(found: Backtest) -> str:
     return "\n\n".join(parts)
 
 
-def drawn(one: Rolled, found: Backtest, path: str, force: bool = False) -> str:
+def plot_last(one: Rolled, found: Backtest, path: str, force: bool = False) -> str:
     """A picture of the last forecast of a series, with what came."""
     from ..plots import png
 
@@ -228,16 +233,16 @@ def predict(args: argparse.Namespace, predictor: Predictor) -> int:
             continue
         if one.forecast.reason:
             continue
-        if k < CHARTS and sys.stdout.isatty() and _console.columns() >= NARROWEST:
-            print(chart(one))
-        print(listing(one))
+        if k < MAX_CHARTS and sys.stdout.isatty() and _console.terminal_width() >= MIN_CHART_WIDTH:
+            print(draw_chart(one))
+        print(format_forecast(one))
     if not args.json:
-        for said in dates_assumed(found):
+        for said in format_assumed_dates(found):
             print(said, file=sys.stderr)
     return 0
 
 
-def dates_assumed(found: list[Onward]) -> list[str]:
+def format_assumed_dates(found: list[Onward]) -> list[str]:
     """What the steps ahead are called and why; of series that differ in it, behind the names of up to three each."""
     names: dict[str, list[str]] = {}
     for one in found:
@@ -250,33 +255,33 @@ def dates_assumed(found: list[Onward]) -> list[str]:
     ]
 
 
-def chart(one: Onward) -> str:
+def draw_chart(one: Onward) -> str:
     """The latest history and the forecast as text."""
-    return written(one.history, one.values, one.forecast.quantiles, one.forecast.columns)
+    return draw_text(one.history, one.values, one.forecast.quantiles, one.forecast.columns)
 
 
-def chart_of(one: Rolled, found: Backtest) -> str:
+def draw_last_chart(one: Rolled, found: Backtest) -> str:
     """The last forecast of a back-test and what was before, as text."""
     history = one.track.truth[: int(one.origins[-1]) + 1]
-    return written(history, one.forecasts[-1], found.quantiles, found.columns)
+    return draw_text(history, one.forecasts[-1], found.quantiles, found.columns)
 
 
-def written(history: Any, values: Any, quantiles: list[float], names: list[str]) -> str:
+def draw_text(history: Any, values: Any, quantiles: list[float], names: list[str]) -> str:
     from ..plots import terminal
 
-    width = min(100, _console.columns())
+    width = min(100, _console.terminal_width())
     unicode = (sys.stdout.encoding or "").lower().startswith("utf")
     return terminal.plot_forecast(history, values, quantiles, width, unicode=unicode, names=names)
 
 
-def listing(one: Onward) -> str:
+def format_forecast(one: Onward) -> str:
     """The steps ahead of one series, one a line."""
     levels, names = one.forecast.quantiles, one.forecast.columns
     heads = [f"{name} {level:g}" if len(names) > 1 else f"{level:g}" for name in names for level in levels]
-    digits = digits_of(one.values)
+    digits = count_digits(one.values)
     rows = [
-        [step, *(number(v, digits) for v in ahead.ravel().tolist())]
+        [step, *(format_number(v, digits) for v in ahead.ravel().tolist())]
         for step, ahead in zip(one.steps, one.values, strict=True)
     ]
-    title = f"{one_line(one.name)}\n" if one.name else ""
+    title = f"{escape_breaks(one.name)}\n" if one.name else ""
     return title + table(["step" if one.times is None else "time", *heads], rows)

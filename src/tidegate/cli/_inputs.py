@@ -9,22 +9,22 @@ from ..errors import OptionError
 if TYPE_CHECKING:
     from ..model import Model
 
-TAKES = {"text": "text", "series": "series of numbers", "array": "numbers", "ids": "token ids"}
+INPUT_NAMES = {"text": "text", "series": "series of numbers", "array": "numbers", "ids": "token ids"}
 
 
-def task_of(file: str) -> str:
+def read_task(file: str) -> str:
     """The task of the model in a file. Raises ModelFileError."""
     from ..model import Model
 
     return str(Model.load(file).document["task"]["kind"])
 
 
-def needs_labels(model: Model, file: str, command: str) -> None:
+def require_labels(model: Model, file: str, command: str) -> None:
     """Raises OptionError unless the model turns texts or series into labels."""
     kind = model.document["input"]["kind"]
     if kind in ("text", "series") and model.labels is not None:
         return
-    what = "has no labels" if kind in ("text", "series") else f"takes {TAKES[kind]}"
+    what = "has no labels" if kind in ("text", "series") else f"takes {INPUT_NAMES[kind]}"
     raise OptionError(
         f"{file}: this model {what}, and {command} is for labels of texts and series; stream its events with "
         "tidegate stream, or use tidegate.load in Python"

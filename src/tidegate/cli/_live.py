@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from ..errors import TidegateError
 from . import _console
-from ._table import bar
+from ._table import draw_bar
 
 if TYPE_CHECKING:
     from ..runtime import Predictor
@@ -24,8 +24,8 @@ def main(model: str) -> int:
     stories = json.load(sys.stdin)
     for topic, text in stories:
         print(f"a story about {topic!r}")
-        watch(predictor, text)
-    spent = sorted(seconds for _, text in stories for _ in range(REPEATS) for seconds in times(predictor, text))
+        print_scores(predictor, text)
+    spent = sorted(seconds for _, text in stories for _ in range(REPEATS) for seconds in time_pushes(predictor, text))
     median, slow = spent[len(spent) // 2] * 1e6, spent[len(spent) * 99 // 100] * 1e6
     print(f"{median:.0f} microseconds a word (99 of 100 words under {slow:.0f}), target {predictor.target}")
     if "torch" in sys.modules:
@@ -34,33 +34,33 @@ def main(model: str) -> int:
     return 0
 
 
-def watch(predictor: Predictor, text: str) -> None:
+def print_scores(predictor: Predictor, text: str) -> None:
     """Print what the model thinks after every word."""
     stream = predictor.stream()
     for word in text.split():
         scores = stream.push(word + " ")
         if scores.label is not None and scores.score is not None:
-            print(f"  {word[:16]:<16}  {bar(scores.score)}  {scores.score:4.0%}  {scores.label}")
+            print(f"  {word[:16]:<16}  {draw_bar(scores.score)}  {scores.score:4.0%}  {scores.label}")
     print()
 
 
-def times(predictor: Predictor, text: str) -> list[float]:
+def time_pushes(predictor: Predictor, text: str) -> list[float]:
     """Seconds of every word's push."""
     stream, spent = predictor.stream(), []
     for word in text.split():
-        begun = time.perf_counter()
+        started = time.perf_counter()
         stream.push(word + " ")
-        spent.append(time.perf_counter() - begun)
+        spent.append(time.perf_counter() - started)
     return spent
 
 
 if __name__ == "__main__":
-    with _console.installed():
+    with _console.use_consoles():
         try:
             code = main(sys.argv[1])
         except TidegateError as error:
             print(f"tidegate: {error}", file=sys.stderr)
             code = 2
         except BrokenPipeError:
-            code = _console.UNREAD
+            code = _console.OUTPUT_CLOSED
     sys.exit(code)

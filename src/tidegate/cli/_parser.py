@@ -11,7 +11,7 @@ from ..errors import OptionError
 WIDTH = 79
 
 
-def formatter(prog: str) -> argparse.HelpFormatter:
+def make_formatter(prog: str) -> argparse.HelpFormatter:
     return argparse.RawDescriptionHelpFormatter(prog, max_help_position=26, width=WIDTH)
 
 
@@ -50,21 +50,21 @@ class Parser(argparse.ArgumentParser):
 
     def __init__(self, *, examples: str = "", **options: Any) -> None:
         epilog = f"examples:\n{examples}" if examples else None
-        super().__init__(**options, epilog=epilog, formatter_class=formatter, allow_abbrev=False)
+        super().__init__(**options, epilog=epilog, formatter_class=make_formatter, allow_abbrev=False)
         self._positionals.title = "arguments"
 
     def error(self, message: str) -> NoReturn:
         raise OptionError(f"{message}; see '{self.prog} --help'")
 
-    def read(self, argv: list[str]) -> argparse.Namespace:
+    def parse(self, argv: list[str]) -> argparse.Namespace:
         """The arguments, or an error that names the nearest option."""
         args, unknown = self.parse_known_args(argv)
         if unknown:
-            raise OptionError(self.stranger(unknown[0], argv))
+            raise OptionError(self.unknown_argument_message(unknown[0], argv))
         return args
 
-    def stranger(self, word: str, argv: list[str]) -> str:
-        place = self.innermost(argv)
+    def unknown_argument_message(self, word: str, argv: list[str]) -> str:
+        place = self.command_parser(argv)
         if not word.startswith("-"):
             return f"unexpected argument {word!r}; see '{place.prog} --help'"
         flag = word.partition("=")[0]
@@ -73,7 +73,7 @@ class Parser(argparse.ArgumentParser):
         hint = f"did you mean {near[0]}? " if near else ""
         return f"unknown option {flag}; {hint}see '{place.prog} --help'"
 
-    def innermost(self, argv: list[str]) -> argparse.ArgumentParser:
+    def command_parser(self, argv: list[str]) -> argparse.ArgumentParser:
         """The parser of the command (and of the task) that was asked for."""
         place: argparse.ArgumentParser = self
         for word in argv:

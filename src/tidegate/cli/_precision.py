@@ -9,21 +9,25 @@ if TYPE_CHECKING:
 
     from ._parser import Parser
 
-KINDS = ("float32", "bf16")  # as runtime.precision has them, which would load NumPy before the flags are looked at
+PRECISIONS = ("float32", "bf16")  # as runtime.precision has them, which would load NumPy before the flags are looked at
 
 
-class Asked(TypedDict):
+class LoadArguments(TypedDict):
     """Arguments of `load`."""
 
     weights: str | None
     compute: str | None
 
 
-def flags(parser: Parser) -> None:
+def add_flags(parser: Parser) -> None:
     group = parser.add_argument_group("precision")
-    group.add_argument("--weights", choices=KINDS, help="bf16: weights rounded to bfloat16, half the bytes to read")
-    group.add_argument("--compute", choices=KINDS, help="bf16: what they multiply rounded too; faster for many at once")
+    group.add_argument(
+        "--weights", choices=PRECISIONS, help="bf16: weights rounded to bfloat16, half the bytes to read"
+    )
+    group.add_argument(
+        "--compute", choices=PRECISIONS, help="bf16: what they multiply rounded too; faster for many at once"
+    )
 
 
-def asked(args: argparse.Namespace) -> Asked:
+def load_arguments(args: argparse.Namespace) -> LoadArguments:
     return {"weights": args.weights, "compute": args.compute}

@@ -7,13 +7,13 @@ from types import TracebackType
 from typing import IO, TYPE_CHECKING
 
 from . import _console
-from ._table import bar
+from ._table import draw_bar
 
 if TYPE_CHECKING:
     from ..train import Progress
 
-PAUSE_S = 0.1  # between two drawings of the live line
-BAR = (8, 20)  # characters, at least and at most
+MIN_SECONDS = 0.1  # between two drawings of the live line
+BAR_WIDTH = (8, 20)  # characters, at least and at most
 GAP = "  "
 
 
@@ -23,9 +23,9 @@ class Reporter:
     def __init__(self, out: IO[str]) -> None:
         self.out = out
         self.live = out.isatty()
-        self.put = getattr(out, "put", out.write)
-        self.shown, self.drawn = 0, -PAUSE_S
-        self.left = 0.0
+        self.write_raw = getattr(out, "write_raw", out.write)
+        self.length, self.drawn_at = 0, -MIN_SECONDS
+        self.seconds_left = 0.0
 
     def __enter__(self) -> Reporter:
         return self
@@ -33,74 +33,74 @@ class Reporter:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self.shown:
+        if self.length:
             print(file=self.out, flush=True)
 
     def __call__(self, progress: Progress) -> None:
         if progress.evaluated:
-            self.line(progress)
+            self.print_epoch(progress)
         elif self.live:
-            self.move(progress)
-        self.left = progress.seconds_left or self.left
+            self.update(progress)
+        self.seconds_left = progress.seconds_left or self.seconds_left
 
-    def say(self, sentence: str) -> None:
+    def print_note(self, sentence: str) -> None:
         """Print a sentence on a line of its own, before the live line begins."""
         print(sentence, file=self.out, flush=True)
 
-    def line(self, progress: Progress) -> None:
+    def print_epoch(self, progress: Progress) -> None:
         """Print how an epoch went, in the place of the live line."""
-        parts = [counted(progress), *figures(progress)]
+        parts = [format_epoch(progress), *format_metrics(progress)]
         if progress.epoch < progress.epochs and not self.live:  # the live line tells it too
-            parts.append(f"{duration(self.left)} left")
+            parts.append(f"{format_duration(self.seconds_left)} left")
         self.draw("")
-        print(fitting(parts, self.room()), file=self.out, flush=True)
+        print(join_fitting(parts, self.width()), file=self.out, flush=True)
 
-    def move(self, progress: Progress) -> None:
+    def update(self, progress: Progress) -> None:
         """Draw the live line anew, unless that has just been done."""
-        if (now := time.monotonic()) - self.drawn >= PAUSE_S:
-            self.drawn = now
-            self.draw(moving(progress, self.room()))
+        if (now := time.monotonic()) - self.drawn_at >= MIN_SECONDS:
+            self.drawn_at = now
+            self.draw(format_live_line(progress, self.width()))
 
     def draw(self, text: str) -> None:
         """Put a text, one line of it, where the live line is."""
-        if self.live and (text or self.shown):
-            self.put("\r" + text.ljust(min(self.shown, self.room())) + "\r" * (not text))
+        if self.live and (text or self.length):
+            self.write_raw("\r" + text.ljust(min(self.length, self.width())) + "\r" * (not text))
             self.out.flush()
-            self.shown = len(text)
+            self.length = len(text)
 
-    def room(self) -> int:
+    def width(self) -> int:
         """Characters of a line; without a terminal as many as it takes. A terminal's last one would wrap."""
-        return _console.columns(self.out) - 1 if self.live else 1000
+        return _console.terminal_width(self.out) - 1 if self.live else 1000
 
 
-def moving(progress: Progress, room: int) -> str:
+def format_live_line(progress: Progress, width: int) -> str:
     """How far the run is, in one line: what does not fit is left out, the figures first."""
     share = (progress.epoch - 1 + progress.step / max(1, progress.steps)) / progress.epochs
-    begin, done = counted(progress), f"{share:4.0%}"
-    left = [] if progress.seconds_left is None else [f"{duration(progress.seconds_left)} left"]
-    told = figures(progress, best=False)
+    begin, done = format_epoch(progress), f"{share:4.0%}"
+    left = [] if progress.seconds_left is None else [f"{format_duration(progress.seconds_left)} left"]
+    told = format_metrics(progress, best=False)
     for some in (told, told[:1], []):
-        width = room - len(GAP.join([begin, done, *some, *left])) - len(GAP)
-        if width >= BAR[0]:
-            return GAP.join([begin, bar(share, min(BAR[1], width)), done, *some, *left])
-    return fitting([begin, done, *left], room)
+        width = width - len(GAP.join([begin, done, *some, *left])) - len(GAP)
+        if width >= BAR_WIDTH[0]:
+            return GAP.join([begin, draw_bar(share, min(BAR_WIDTH[1], width)), done, *some, *left])
+    return join_fitting([begin, done, *left], width)
 
 
-def fitting(parts: list[str], room: int) -> str:
+def join_fitting(parts: list[str], width: int) -> str:
     """As many parts as fit, from the first on; the first one in any case.
 
     >>> fitting(["epoch 1/2", "loss 0.5", "accuracy 0.9"], 20)
     'epoch 1/2  loss 0.5'
     """
-    count = next((n for n in range(len(parts), 1, -1) if len(GAP.join(parts[:n])) <= room), 1)
+    count = next((n for n in range(len(parts), 1, -1) if len(GAP.join(parts[:n])) <= width), 1)
     return GAP.join(parts[:count])
 
 
-def counted(progress: Progress) -> str:
+def format_epoch(progress: Progress) -> str:
     return f"epoch {progress.epoch}/{progress.epochs}"
 
 
-def figures(progress: Progress, best: bool = True) -> list[str]:
+def format_metrics(progress: Progress, best: bool = True) -> list[str]:
     """Loss and metric: `loss 0.412`, `accuracy 0.931`, `(best 0.935)`."""
     parts = [f"loss {progress.loss:.3f}"]
     if progress.phase == "refit":
@@ -112,7 +112,7 @@ def figures(progress: Progress, best: bool = True) -> list[str]:
     return parts
 
 
-def duration(seconds: float) -> str:
+def format_duration(seconds: float) -> str:
     """Seconds as a person reads them.
 
     >>> duration(42.4), duration(150)

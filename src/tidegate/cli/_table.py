@@ -18,27 +18,27 @@ def table(head: Sequence[str], rows: Iterable[Sequence[object]], left: int = 1, 
     spam     12
     ham    1034
     """
-    cells = [[one_line(str(cell)) for cell in row] for row in (head, *rows)]
+    cells = [[escape_breaks(str(cell)) for cell in row] for row in (head, *rows)]
     widths = [max(len(row[i]) for row in cells) for i in range(len(head))]
     flush = {*range(left), *([len(head) - 1] if words_last else [])}
-    return "\n".join("  ".join(aligned(row, widths, flush)).rstrip() for row in cells)
+    return "\n".join("  ".join(align_cells(row, widths, flush)).rstrip() for row in cells)
 
 
-def aligned(row: Sequence[str], widths: Sequence[int], left: set[int]) -> list[str]:
+def align_cells(row: Sequence[str], widths: Sequence[int], left: set[int]) -> list[str]:
     return [
         cell.ljust(width) if i in left else cell.rjust(width)
         for i, (cell, width) in enumerate(zip(row, widths, strict=True))
     ]
 
 
-def pairs(rows: Iterable[tuple[str, object]], wrapped: bool = False) -> str:
+def format_pairs(rows: Iterable[tuple[str, object]], wrapped: bool = False) -> str:
     """`name  value` lines, the values in one column; `wrapped`: broken so that they fit 80 columns.
 
     >>> print(pairs([("task", "classify"), ("labels", 8)]))
     task    classify
     labels  8
     """
-    listed = [(name, one_line(str(value))) for name, value in rows]
+    listed = [(name, escape_breaks(str(value))) for name, value in rows]
     indent = max((len(name) for name, _ in listed), default=0) + 2
     room = 79 - indent if wrapped else 10_000
     lines = [(name, textwrap.wrap(value, room) or [""]) for name, value in listed]
@@ -46,7 +46,7 @@ def pairs(rows: Iterable[tuple[str, object]], wrapped: bool = False) -> str:
     return "\n".join(f"{name:<{indent}}{joint.join(parts)}".rstrip() for name, parts in lines)
 
 
-def one_line(text: str) -> str:
+def escape_breaks(text: str) -> str:
     """A text whose line breaks and tabs are spelt out, so that it stays in its place.
 
     >>> one_line("a\\nb")
@@ -55,7 +55,7 @@ def one_line(text: str) -> str:
     return text.translate({9: "\\t", 10: "\\n", 13: "\\r"})
 
 
-def size(count: int) -> str:
+def format_size(count: int) -> str:
     """Bytes as a person reads them.
 
     >>> size(812), size(25_300), size(3_354_455)
@@ -66,7 +66,7 @@ def size(count: int) -> str:
     return f"{count / 1e3:.1f} KB" if count < 1e6 else f"{count / 1e6:.1f} MB"
 
 
-def bar(share: float, width: int = 20) -> str:
+def draw_bar(share: float, width: int = 20) -> str:
     """A share of 1 as a bar of fixed width.
 
     >>> bar(0.5, 4)
@@ -76,7 +76,7 @@ def bar(share: float, width: int = 20) -> str:
     return "#" * full + "." * (width - full)
 
 
-def short(text: str, width: int) -> str:
+def shorten(text: str, width: int) -> str:
     """A text in one line of at most `width` characters.
 
     >>> short("one  two three", 9)
@@ -86,7 +86,7 @@ def short(text: str, width: int) -> str:
     return line if len(line) <= width else line[: width - 3] + "..."
 
 
-def decimal(value: Any) -> float:
+def shortest_decimal(value: Any) -> float:
     """The shortest decimal that reads back as the same float32.
 
     >>> decimal(np.float32(0.1)), float(np.float32(0.1))

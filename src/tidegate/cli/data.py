@@ -18,7 +18,7 @@ from ..errors import DataError, OptionError
 from ..files import read
 from . import _console, _flags
 from ._parser import FolderPath, Parser
-from ._table import pairs, table
+from ._table import format_pairs, table
 
 if TYPE_CHECKING:
     from ..data.dataset import DataSet
@@ -29,11 +29,11 @@ EXAMPLES = """\
   tidegate data reuters_r8 --out reuters"""
 
 
-def flags(parser: Parser) -> None:
+def add_flags(parser: Parser) -> None:
     parser.add_argument("name", metavar="NAME", nargs="?", help="a data set; left out, all are listed")
     parser.add_argument("--out", metavar="DIR", action=FolderPath, help="fetch it and put its files (CSV or NPZ) there")
     parser.add_argument("--json", action="store_true", help="print as JSON")
-    _flags.force(parser)
+    _flags.add_force(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -44,25 +44,25 @@ def run(args: argparse.Namespace) -> int:
             raise OptionError("--out needs the name of a data set; `tidegate data` lists them")
         known = {name: catalogue.get(name) for name in catalogue.names()}
         if args.json:
-            _console.print_json({n: facts(s) for n, s in known.items()})
+            _console.print_json({n: set_facts(s) for n, s in known.items()})
         else:
-            print(listing(known))
+            print(format_list(known))
         return 0
     found = catalogue.get(args.name)
     cached = {split: str(path) for split, path in catalogue.cached(args.name).items()} if not args.out else {}
     files = {}
     if args.out:
         names = {split: os.path.join(args.out, split + found.suffix) for split in found.rows}
-        files = place(names, lambda: catalogue.fetch(args.name), args.force)
-        _console.carry_on()
+        files = copy_files(names, lambda: catalogue.fetch(args.name), args.force)
+        _console.allow_no_reader()
     if args.json:
-        _console.print_json({"name": args.name, **facts(found), "files": files, "cached": cached})
+        _console.print_json({"name": args.name, **set_facts(found), "files": files, "cached": cached})
     else:
-        print(described(args.name, found, files, cached))
+        print(format_set(args.name, found, files, cached))
     return 0
 
 
-def listing(known: dict[str, DataSet]) -> str:
+def format_list(known: dict[str, DataSet]) -> str:
     rows = [
         [name, s.task, s.unit, *(s.rows.get(split, "-") for split in ("train", "test")), s.labels or "-"]
         for name, s in known.items()
@@ -70,16 +70,16 @@ def listing(known: dict[str, DataSet]) -> str:
     return table(["name", "task", "rows", "train", "test", "labels"], rows, left=3)
 
 
-def facts(found: DataSet) -> dict[str, Any]:
-    kept = ("title", "task", "labels", "split", "licence", "source", "unit", "flags")
+def set_facts(found: DataSet) -> dict[str, Any]:
+    fields = ("title", "task", "labels", "split", "licence", "source", "unit", "flags")
     return {
-        **{name: getattr(found, name) for name in kept},
+        **{name: getattr(found, name) for name in fields},
         "rows": dict(found.rows),
         "published": list(found.published),
     }
 
 
-def described(name: str, found: DataSet, files: dict[str, str], cached: dict[str, str]) -> str:
+def format_set(name: str, found: DataSet, files: dict[str, str], cached: dict[str, str]) -> str:
     rows = ", ".join(f"{split} {count:,}" for split, count in found.rows.items()) + f" {found.unit}"
     lines: list[tuple[str, object]] = [
         ("name", name),
@@ -92,7 +92,7 @@ def described(name: str, found: DataSet, files: dict[str, str], cached: dict[str
     lines += [("published" if i == 0 else "", said) for i, said in enumerate(found.published)]
     paths = [("wrote", path) for path in files.values()] + [("cached", path) for path in cached.values()]
     train = (files or cached).get("train", f"DIR/train{found.suffix}")
-    parts = [pairs(lines, wrapped=True), *([pairs(paths)] if paths else [])]
+    parts = [format_pairs(lines, wrapped=True), *([format_pairs(paths)] if paths else [])]
     parts += [] if files else [f"put it into a folder: tidegate data {name} --out DIR"]
     return "\n\n".join([*parts, f"fit a model: {fit_command(name, found, train)}"])
 
@@ -108,7 +108,7 @@ def fit_command(name: str, found: DataSet, train: str) -> str:
     return " ".join(word for word in words if word)
 
 
-def place(names: dict[str, str], fetch: Callable[[], dict[str, Path]], force: bool = False) -> dict[str, str]:
+def copy_files(names: dict[str, str], fetch: Callable[[], dict[str, Path]], force: bool = False) -> dict[str, str]:
     """Copy fetched files to these names, by split, once all of them may be written; the names.
 
     Raises OptionError for a file that is there and has other bytes.
@@ -117,7 +117,7 @@ def place(names: dict[str, str], fetch: Callable[[], dict[str, Path]], force: bo
         atomic.make_folder(os.path.dirname(os.path.abspath(name)))
         atomic.check(name)  # before anything is fetched
     found = {names[split]: read(path, DataError) for split, path in fetch().items()}
-    kinds = {name: same_as(data) for name, data in found.items()}
+    kinds = {name: kind_with_content(data) for name, data in found.items()}
     for name, kind in kinds.items():
         atomic.check(name, kind, force=force)
     for name, data in found.items():
@@ -126,5 +126,5 @@ def place(names: dict[str, str], fetch: Callable[[], dict[str, Path]], force: bo
     return names
 
 
-def same_as(data: bytes) -> atomic.Kind:
+def kind_with_content(data: bytes) -> atomic.Kind:
     return atomic.Kind("the file of the data set", lambda file: file.read(len(data) + 1) == data)

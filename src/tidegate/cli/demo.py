@@ -22,11 +22,11 @@ from typing import Any
 from .. import atomic
 from ..errors import MissingExtra, TidegateError
 from . import _flags
-from ._console import UNREAD
-from ._console import headline as step
+from ._console import OUTPUT_CLOSED
+from ._console import print_headline as step
 from ._parser import FolderPath, Parser
-from ._progress import Reporter, duration
-from ._table import size
+from ._progress import Reporter, format_duration
+from ._table import format_size
 
 EXAMPLES = """\
   tidegate demo
@@ -47,26 +47,26 @@ On your own files, with a column for the text and one for the label, or with col
   {tidegate} fit forecast sales.csv --horizon 14 --out sales.safetensors"""
 
 
-def flags(parser: Parser) -> None:
+def add_flags(parser: Parser) -> None:
     parser.add_argument(
         "--out", metavar="DIR", action=FolderPath, default="demo", help="folder for the model (default demo)"
     )
-    _flags.force(parser)
+    _flags.add_force(parser)
 
 
 def run(args: argparse.Namespace) -> int:
-    begun = time.monotonic()
+    started = time.monotonic()
     atomic.make_folder(args.out)
     model = os.path.join(args.out, TEXTS_MODEL)
-    check(args.out, args.force)
+    check_paths(args.out, args.force)
     files = fetch()
     train("classify", files["train"], model, force=args.force)
     score(model, files["test"])
     code = verify(model)
-    stream(model, chosen(files["test"]))
+    stream(model, choose_stories(files["test"]))
     forecast(args.out, args.force)
-    step(f"Done in {duration(time.monotonic() - begun)}")
-    print(NEXT.format(tidegate=command()))
+    step(f"Done in {format_duration(time.monotonic() - started)}")
+    print(NEXT.format(tidegate=command_name()))
     return code
 
 
@@ -86,21 +86,21 @@ def train(task: str, file: Path, model: str, **options: Any) -> None:
 
     if task == "classify":
         step("2. Training a GRU on this CPU")
-    going_on = os.path.exists(model + ".checkpoint")
-    begun = time.monotonic()
+    resume = os.path.exists(model + ".checkpoint")
+    started = time.monotonic()
     try:
         with Reporter(sys.stderr) as report:
-            fit(task, str(file), out=model, resume=going_on, progress=report, **options)
+            fit(task, str(file), out=model, resume=resume, progress=report, **options)
     except KeyboardInterrupt:
         raise KeyboardInterrupt("interrupted; run the same command to go on") from None
-    print(f"wrote {model} ({size(os.path.getsize(model))}) after {duration(time.monotonic() - begun)}")
+    print(f"wrote {model} ({format_size(os.path.getsize(model))}) after {format_duration(time.monotonic() - started)}")
 
 
 def score(model: str, file: Path) -> None:
-    from .score import measure, report
+    from .score import format_report, measure
 
     step("3. Scoring the file on the official test")
-    print(report(measure(model, str(file), None, None, "error")))
+    print(format_report(measure(model, str(file), None, None, "error")))
 
 
 def verify(model: str) -> int:
@@ -108,11 +108,11 @@ def verify(model: str) -> int:
 
     step("4. The same answer on every target of this machine?")
     _, results = command.replay(model)
-    print(command.report(results))
-    return command.code(results)
+    print(command.format_report(results))
+    return command.exit_code(results)
 
 
-def chosen(file: Path) -> list[tuple[str, str]]:
+def choose_stories(file: Path) -> list[tuple[str, str]]:
     """The first (topic, text) of a few topics whose text is short enough to watch."""
     from ..data.table import read
 
@@ -128,13 +128,13 @@ def stream(model: str, stories: list[tuple[str, str]]) -> None:
     """Have a process without torch read the stories word by word."""
     step("5. Live: word by word, in a process without torch")
     child = subprocess.run([sys.executable, "-m", "tidegate.cli._live", model], input=json.dumps(stories), text=True)
-    if child.returncode == UNREAD:
+    if child.returncode == OUTPUT_CLOSED:
         raise BrokenPipeError
     if child.returncode:
         raise TidegateError("the process that streams failed, see above")
 
 
-def check(folder: str, force: bool) -> None:
+def check_paths(folder: str, force: bool) -> None:
     """Refuse what is in the way of the files now, not when the first of them are made."""
     from .. import model
     from ..plots import png
@@ -155,16 +155,16 @@ def forecast(folder: str, force: bool) -> None:
     model = os.path.join(folder, SERIES_MODEL)
     train("forecast", files["train"], model, horizon=HORIZON, time="time", values="load", force=force)
     found = backtest(model, str(files["all"]))
-    print(f"\n{_forecasts.report(found)}\n")
-    print(_forecasts.chart_of(found.series[0], found))
+    print(f"\n{_forecasts.format_backtest(found)}\n")
+    print(_forecasts.draw_last_chart(found.series[0], found))
     picture = os.path.join(folder, PICTURE)
     try:
-        print(f"wrote {_forecasts.drawn(found.series[0], found, picture, force)}")
+        print(f"wrote {_forecasts.plot_last(found.series[0], found, picture, force)}")
     except MissingExtra as error:
         print(f"no picture: {error}")
 
 
-def command() -> str:
+def command_name() -> str:
     """How tidegate is typed here: by name where it is on the path, else by where it lies."""
     beside = Path(sys.executable).with_name("tidegate")
     if shutil.which("tidegate"):

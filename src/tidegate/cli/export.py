@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from ..errors import OptionError, error_context
 from . import _console, _flags
 from ._parser import FilePath, Parser
-from ._table import pairs, size
+from ._table import format_pairs, format_size
 
 if TYPE_CHECKING:
     from ..model import Model
@@ -25,19 +25,19 @@ EXAMPLES = """\
   tidegate export intent.safetensors --to onnx --mode step"""
 
 
-def flags(parser: Parser) -> None:
+def add_flags(parser: Parser) -> None:
     from ..formats import names
 
     parser.add_argument("model", metavar="MODEL", action=FilePath, help="the model file")
     parser.add_argument("--to", required=True, choices=names(), help="the format")
     parser.add_argument("--out", metavar="FILE", action=FilePath, help="the file to write (default: beside MODEL)")
     parser.add_argument("--json", action="store_true", help="print what was written as JSON")
-    _flags.force(parser)
-    for name, about in sorted(options().items()):
+    _flags.add_force(parser)
+    for name, about in sorted(format_options().items()):
         parser.add_argument("--" + name.replace("_", "-"), dest=name, metavar=name.upper(), help=about)
 
 
-def options() -> dict[str, str]:
+def format_options() -> dict[str, str]:
     """The options of all formats -> what they mean, and to which format."""
     from ..formats import load, names
 
@@ -54,21 +54,21 @@ def run(args: argparse.Namespace) -> int:
     from ..model import Model
 
     model, module = Model.load(args.model), load(args.to)
-    given = {name: getattr(args, name) for name in options() if getattr(args, name) is not None}
-    out = beside(args.model, module.SUFFIX) if args.out is None else args.out
+    options = {name: getattr(args, name) for name in format_options() if getattr(args, name) is not None}
+    out = default_path(args.model, module.SUFFIX) if args.out is None else args.out
     with error_context(args.model):
-        files = export(args.model, args.to, out, force=args.force, **given)
-    _console.carry_on()
-    figures = module.report(model, files, **given) if hasattr(module, "report") else {}
-    figures = {**said(model), **figures}
+        files = export(args.model, args.to, out, force=args.force, **options)
+    _console.allow_no_reader()
+    figures = module.report(model, files, **options) if hasattr(module, "report") else {}
+    figures = {**describe_rows(model), **figures}
     if args.json:
         _console.print_json({"file": args.model, "to": args.to, "files": files, **figures})
     else:
-        print(told(files, figures))
+        print(format_written(files, figures))
     return 0
 
 
-def said(model: Model) -> dict[str, str]:
+def describe_rows(model: Model) -> dict[str, str]:
     """What the export of a model of series is fed and gives: only its layers are in there, not what makes rows."""
     from ..formats._rows import given, taken
 
@@ -78,7 +78,7 @@ def said(model: Model) -> dict[str, str]:
     return {"takes": taken(entry), **({"gives": made} if (made := given(entry)) else {})}
 
 
-def beside(file: str, suffix: str) -> str:
+def default_path(file: str, suffix: str) -> str:
     """The model's path with another suffix.
 
     >>> beside("models/intent.safetensors", ".c")
@@ -90,10 +90,10 @@ def beside(file: str, suffix: str) -> str:
     return out
 
 
-def told(files: list[str], figures: dict[str, Any]) -> str:
+def format_written(files: list[str], figures: dict[str, Any]) -> str:
     """What was written, in lines."""
-    rows = [("wrote", f"{file} ({size(os.path.getsize(file))})") for file in files]
+    rows = [("wrote", f"{file} ({format_size(os.path.getsize(file))})") for file in files]
     for name, value in figures.items():
         title = name.removesuffix("_bytes").replace("_", " ")
-        rows.append((title, size(value) if name.endswith("_bytes") else str(value)))
-    return pairs(rows)
+        rows.append((title, format_size(value) if name.endswith("_bytes") else str(value)))
+    return format_pairs(rows)

@@ -16,7 +16,7 @@ from .. import tasks
 from . import _console, _flags
 from ._parser import FilePath, Parser
 from ._progress import Reporter
-from ._table import size
+from ._table import format_size
 
 if TYPE_CHECKING:
     from ..model import Model
@@ -32,7 +32,7 @@ EXAMPLES = """\
 USAGE = "tidegate fit {} FILE --out FILE [options]"
 
 
-def flags(parser: Parser) -> None:
+def add_flags(parser: Parser) -> None:
     """One sub-command a task, its flags made from the task's options."""
     kinds = parser.add_subparsers(dest="task", metavar="TASK", required=True, title="tasks")
     for name in tasks.names():
@@ -41,11 +41,11 @@ def flags(parser: Parser) -> None:
         one = kinds.add_parser(
             name, help=summary, description=summary + ".", examples=EXAMPLES, usage=USAGE.format(name)
         )
-        common(one)
+        add_common_flags(one)
         _flags.add(one, task.Options)
 
 
-def common(parser: Parser) -> None:
+def add_common_flags(parser: Parser) -> None:
     parser.add_argument(
         "train",
         metavar="FILE",
@@ -58,7 +58,7 @@ def common(parser: Parser) -> None:
         "--threads", metavar="N", type=int, help="threads (else TIDEGATE_THREADS, else 1; the weights depend on it)"
     )
     parser.add_argument("--json", action="store_true", help="print the outcome as JSON")
-    _flags.force(parser)
+    _flags.add_force(parser)
     again = parser.add_mutually_exclusive_group()
     again.add_argument("--resume", action="store_true", help="go on from the checkpoint of an interrupted run")
     again.add_argument("--restart", action="store_true", help="throw away the checkpoint and begin again")
@@ -66,11 +66,11 @@ def common(parser: Parser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     task = tasks.load(args.task)
-    _console.carry_on()
+    _console.allow_no_reader()
     options = task.Options(**_flags.values(args, task.Options))
     with Reporter(sys.stderr) as report:
         model = train(args, options, report)
-    tell(args, model)
+    print_result(args, model)
     return 0
 
 
@@ -88,33 +88,33 @@ def train(args: argparse.Namespace, options: Any, report: Reporter) -> Model:
             restart=args.restart,
             force=args.force,
             progress=report,
-            say=report.say,
+            say=report.print_note,
             threads=args.threads,
         )
     except KeyboardInterrupt:
-        kept = os.path.exists(args.out + ".checkpoint")
-        how = "run the same command with --resume to go on" if kept else "nothing was written yet"
+        has_checkpoint = os.path.exists(args.out + ".checkpoint")
+        how = "run the same command with --resume to go on" if has_checkpoint else "nothing was written yet"
         raise KeyboardInterrupt(f"interrupted; {how}") from None
 
 
-def tell(args: argparse.Namespace, model: Model) -> None:
-    found = model.document["provenance"]
+def print_result(args: argparse.Namespace, model: Model) -> None:
+    provenance = model.document["provenance"]
     size_now = os.path.getsize(args.out)
     if args.json:
         import json
 
-        print(json.dumps({"file": args.out, "bytes": size_now, "provenance": found}))
+        print(json.dumps({"file": args.out, "bytes": size_now, "provenance": provenance}))
         return
     refit = model.document["task"]["options"]["refit_epochs"]
-    if "baselines" in found:
+    if "baselines" in provenance:
         from . import _forecasts
 
-        print(f"wrote {args.out} ({size(size_now)})\n{_forecasts.fitted(found, refit)}")
+        print(f"wrote {args.out} ({format_size(size_now)})\n{_forecasts.format_fit(provenance, refit)}")
         print(f"next: tidegate predict {args.out} SERIES.csv")
         return
-    held_out = found["metrics"]["held_out"]
+    held_out = provenance["metrics"]["held_out"]
     figures = ", ".join(f"{name.replace('_', ' ')} {value:.4f}" for name, value in held_out.items())
-    print(f"wrote {args.out} ({size(size_now)})\n{figures} on {found['judged_on']}")
+    print(f"wrote {args.out} ({format_size(size_now)})\n{figures} on {provenance['judged_on']}")
     if refit:
         print(f"that was before the last {'pass' if refit == 1 else f'{refit} passes'}, which learnt from all rows")
     print(f"next: tidegate score {args.out} TEST.csv")

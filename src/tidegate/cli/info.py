@@ -9,9 +9,9 @@ import platform
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from . import _console, _intake
+from . import _console, _series_info
 from ._parser import FilePath, Parser
-from ._table import pairs, short, size, table
+from ._table import format_pairs, format_size, shorten, table
 
 if TYPE_CHECKING:
     from ..model import Model
@@ -22,12 +22,12 @@ EXAMPLES = """\
   tidegate info intent.safetensors
   TIDEGATE_TARGET=base tidegate info"""
 
-LABELS_SHOWN = 12
-WITHOUT_SUM = "none, so damage may go unseen; tidegate.load(file).save(file) adds one"
+MAX_LABELS = 12
+NO_SHA256 = "none, so damage may go unseen; tidegate.load(file).save(file) adds one"
 BY_TORCH = "other numbers, devices and cells, as print(module) says"
 
 
-def flags(parser: Parser) -> None:
+def add_flags(parser: Parser) -> None:
     parser.add_argument("model", metavar="MODEL", action=FilePath, nargs="?", help="a model file")
     parser.add_argument("--json", action="store_true", help="print as JSON")
 
@@ -38,16 +38,16 @@ def run(args: argparse.Namespace) -> int:
         if args.json:
             _console.print_json(found)
         else:
-            print(pairs([(k.replace("_", " "), shown(v)) for k, v in found.items()]))
+            print(format_pairs([(k.replace("_", " "), format_value(v)) for k, v in found.items()]))
         return 0
     from ..runtime import load
 
     predictor = load(args.model)
-    found = {"file": args.model, "bytes": os.path.getsize(args.model), **contents(predictor)}
+    found = {"file": args.model, "bytes": os.path.getsize(args.model), **describe_model(predictor)}
     if args.json:
         _console.print_json(found)
     else:
-        print(report(found))
+        print(format_report(found))
     return 0
 
 
@@ -58,27 +58,27 @@ def installation() -> dict[str, Any]:
     from ..runtime.engine import target_name
 
     return {
-        "tidegate": installed("tidegate"),
+        "tidegate": package_version("tidegate"),
         "python": platform.python_version(),
-        "numpy": installed("numpy"),
-        "torch": installed("torch") or "not installed (only training needs it)",
+        "numpy": package_version("numpy"),
+        "torch": package_version("torch") or "not installed (only training needs it)",
         "targets_compiled": list(_native.compiled_targets()),
         "targets_of_this_machine": list(_native.targets()),
         "targets_with_compute_bf16": list(_native.targets("compute=bf16")),
         "target": target_name(None),
         "threads": threads_of(None),
-        "training": training(target_name(None)),
+        "training": describe_training(target_name(None)),
     }
 
 
-def training(target: str) -> str:
+def describe_training(target: str) -> str:
     """Which engine trains, and why."""
-    if installed("torch") is None:
+    if package_version("torch") is None:
         return 'none, because torch is not installed; pip install "tidegate[train]"'
     return f"native on {target}, because fit trains float32 on the CPU; torch for {BY_TORCH}"
 
 
-def installed(name: str) -> str | None:
+def package_version(name: str) -> str | None:
     """The version of a package, found without importing it."""
     from importlib.metadata import PackageNotFoundError, version
 
@@ -88,7 +88,7 @@ def installed(name: str) -> str | None:
         return None
 
 
-def contents(predictor: Predictor) -> dict[str, Any]:
+def describe_model(predictor: Predictor) -> dict[str, Any]:
     """What a model file holds and how it would run here."""
     model, document = predictor.model, predictor.model.document
     yes, because = model.streams
@@ -98,10 +98,10 @@ def contents(predictor: Predictor) -> dict[str, Any]:
         "input": {k: v for k, v in document["input"].items() if k != "vocabulary"},
         "labels": model.labels,
         "multi_label": model.multi_label,
-        "layers": [layer(i, model, predictor) for i in range(len(model.layers))],
-        "parameters": sum(one.size for name, one in weights(model)),
+        "layers": [describe_layer(i, model, predictor) for i in range(len(model.layers))],
+        "parameters": sum(one.size for name, one in layer_tensors(model)),
         "state_bytes": model.state_bytes,
-        "memory_bytes": memory(model),
+        "memory_bytes": input_bytes(model),
         "streams": "yes" if yes else f"no, because {because}",
         "target": predictor.target,
         "threads": predictor.threads,
@@ -112,7 +112,7 @@ def contents(predictor: Predictor) -> dict[str, Any]:
     }
 
 
-def memory(model: Model) -> int:
+def input_bytes(model: Model) -> int:
     """Bytes that the input keeps of a stream beside the block; what a tokenizer has not finished is not counted."""
     entry = model.document["input"]
     if entry["kind"] != "series":
@@ -123,14 +123,14 @@ def memory(model: Model) -> int:
     return memory_bytes(SeriesTransform.from_json(entry, model.tensors))
 
 
-def weights(model: Model) -> Iterator[tuple[str, Any]]:
+def layer_tensors(model: Model) -> Iterator[tuple[str, Any]]:
     """The tensors of the layers."""
     for one in model.layers:
         for name in one["tensors"].values():
             yield name, model.tensors[name]
 
 
-def layer(i: int, model: Model, predictor: Predictor) -> dict[str, Any]:
+def describe_layer(i: int, model: Model, predictor: Predictor) -> dict[str, Any]:
     """One layer in figures: kind, sizes, parameters, the bytes of its state, and what executes it."""
     found = model.layers[i]
     arrays = [a for a in model.state_schema if a["name"].startswith(f"layers.{i}.")]
@@ -139,14 +139,14 @@ def layer(i: int, model: Model, predictor: Predictor) -> dict[str, Any]:
         engine = "fused kernel" if i in predictor.fused_layers else "interpreter"
     return {
         "kind": found["kind"],
-        "what": sizes(found),
+        "what": format_sizes(found),
         "parameters": sum(model.tensors[name].size for name in found["tensors"].values()),
         "state_bytes": sum(4 * math.prod(a["shape"]) for a in arrays),
         "runs_as": engine,
     }
 
 
-def sizes(found: dict[str, Any]) -> str:
+def format_sizes(found: dict[str, Any]) -> str:
     """`gru 128 -> 256, reset after, update keep` and the like."""
     ins, out = found.get("rows", found.get("inputs", found["size"])), found["size"]
     what = f"{ins} -> {out}" + (f" -> {found['project']}" if "project" in found else "")
@@ -168,21 +168,21 @@ def sizes(found: dict[str, Any]) -> str:
     return what + (f", plus layer {found['add']}" if "add" in found else "")
 
 
-def report(found: dict[str, Any]) -> str:
+def format_report(found: dict[str, Any]) -> str:
     labels = found["labels"] or []
-    some = ", ".join(labels[:LABELS_SHOWN]) + (", ..." if len(labels) > LABELS_SHOWN else "")
+    some = ", ".join(labels[:MAX_LABELS]) + (", ..." if len(labels) > MAX_LABELS else "")
     several = ", of which a row may have any number" if found["multi_label"] else ""
-    facts = pairs(
+    facts = format_pairs(
         [
-            ("file", f"{found['file']} ({size(found['bytes'])})"),
+            ("file", f"{found['file']} ({format_size(found['bytes'])})"),
             ("task", found["task"]),
-            ("labels", f"{len(labels)}{several}: {short(some, 400)}" if labels else "none"),
-            *inputs(found["input"]),
+            ("labels", f"{len(labels)}{several}: {shorten(some, 400)}" if labels else "none"),
+            *format_input(found["input"]),
             ("parameters", f"{found['parameters']:,}"),
-            ("state", held(found)),
+            ("state", format_state(found)),
             ("streams", found["streams"]),
             ("runs on", f"{found['target']}, {found['threads']} threads"),
-            ("SHA-256", found["sha256"] or WITHOUT_SUM),
+            ("SHA-256", found["sha256"] or NO_SHA256),
             ("weights hash", found["weights_hash"]),
             ("schema hash", found["schema_hash"]),
         ],
@@ -193,16 +193,18 @@ def report(found: dict[str, Any]) -> str:
         for i, one in enumerate(found["layers"])
     ]
     layers = table(["layer", "kind", "what", "parameters", "state", "runs as"], rows, left=3)
-    origin = pairs([(k.replace("_", " "), shown(v)) for k, v in flat(found["provenance"])], wrapped=True)
+    origin = format_pairs(
+        [(k.replace("_", " "), format_value(v)) for k, v in without_empty(found["provenance"])], wrapped=True
+    )
     return f"{facts}\n\n{layers}\n\n{origin}"
 
 
-def inputs(entry: dict[str, Any]) -> list[tuple[str, str]]:
+def format_input(entry: dict[str, Any]) -> list[tuple[str, str]]:
     """What goes in, and of a model of series what comes out."""
-    return _intake.facts(entry) if entry["kind"] == "series" else [("input", shown(entry))]
+    return _series_info.describe_input(entry) if entry["kind"] == "series" else [("input", format_value(entry))]
 
 
-def held(found: dict[str, Any]) -> str:
+def format_state(found: dict[str, Any]) -> str:
     """What a stream takes."""
     if found["streams"] != "yes":
         return "none, it does not stream"
@@ -211,23 +213,23 @@ def held(found: dict[str, Any]) -> str:
     return f"{block + memory:,} bytes a stream{parts}"
 
 
-def flat(provenance: dict[str, Any]) -> list[tuple[str, Any]]:
+def without_empty(provenance: dict[str, Any]) -> list[tuple[str, Any]]:
     return [(k, v) for k, v in provenance.items() if v not in (None, {}, []) and k != "history"]
 
 
-def shown(value: Any) -> str:
+def format_value(value: Any) -> str:
     """A value in words.
 
     >>> shown({"a": 1, "b": ["x", "y"], "c": {"d": 0.125}})
     'a 1, b x y, c (d 0.125)'
     """
     if isinstance(value, dict):
-        inner = {k: f"({shown(v)})" if isinstance(v, dict) else shown(v) for k, v in value.items()}
+        inner = {k: f"({format_value(v)})" if isinstance(v, dict) else format_value(v) for k, v in value.items()}
         return ", ".join(f"{k} {v}" for k, v in inner.items())
     if isinstance(value, list) and value and isinstance(value[0], dict):
         return f"{len(value)} series"
     if isinstance(value, list | tuple):
-        return " ".join(shown(one) for one in value)
+        return " ".join(format_value(one) for one in value)
     if isinstance(value, bool):
         return "yes" if value else "no"
     return f"{value:.4g}" if isinstance(value, float) else str(value)

@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from ..errors import DataError, OptionError
 from ..files import check_line
 from . import _console, _flags, _forecasts, _precision
-from ._inputs import check_times, needs_labels
+from ._inputs import check_times, require_labels
 from ._parser import FilePath, Parser, Renamed
-from ._table import decimal, one_line, short
+from ._table import escape_breaks, shorten, shortest_decimal
 
 if TYPE_CHECKING:
     from ..runtime import Predictor, Scores
@@ -29,10 +29,10 @@ EXAMPLES = """\
   echo "what's my balance" | tidegate predict intent.safetensors - --json
   tidegate predict load.safetensors load.csv --plot forecast.png"""
 
-WIDTH = 60
+MAX_NAME = 60
 
 
-def flags(parser: Parser) -> None:
+def add_flags(parser: Parser) -> None:
     parser.add_argument("model", metavar="MODEL", action=FilePath, help="the model file")
     parser.add_argument(
         "file", metavar="FILE", action=FilePath, nargs="?", help="rows to predict, or - for lines on stdin"
@@ -45,41 +45,41 @@ def flags(parser: Parser) -> None:
     parser.add_argument(
         "--plot", metavar="FILE", action=FilePath, help="draw a forecast and what came before it, as PNG"
     )
-    _flags.force(parser)
-    _precision.flags(parser)
+    _flags.add_force(parser)
+    _precision.add_flags(parser)
 
 
 def run(args: argparse.Namespace) -> int:
-    check(args)
+    check_flags(args)
     from ..runtime import Scores, load
 
-    predictor = load(args.model, **_precision.asked(args))
+    predictor = load(args.model, **_precision.load_arguments(args))
     if predictor.model.document["task"]["kind"] == "forecast":
         if args.top is not None:
             raise OptionError("--top is for labels, and this model forecasts; leave it out")
         return _forecasts.predict(args, predictor)
     if args.plot:
         raise OptionError("--plot is for forecasts, and this model tells labels; leave it out")
-    needs_labels(predictor.model, args.model, "predict")
+    require_labels(predictor.model, args.model, "predict")
     kind = predictor.model.document["input"]["kind"]
-    names, probabilities = (of_series if kind == "series" else of_texts)(args, predictor)
+    names, probabilities = (predict_series if kind == "series" else predict_texts)(args, predictor)
     for name, row in zip(names, probabilities, strict=True):
         scores = Scores(row, predictor.labels, multi_label=predictor.model.multi_label)
-        found = Answer(kind, name, scores, args.top)
+        found = Prediction(kind, name, scores, args.top)
         if args.json:
             _console.print_json(found.as_dict())
         else:
-            print(found.line())
+            print(found.format())
     return 0
 
 
-def of_texts(args: argparse.Namespace, predictor: Predictor) -> tuple[list[str], Any]:
+def predict_texts(args: argparse.Namespace, predictor: Predictor) -> tuple[list[str], Any]:
     """The texts, and the outputs for each."""
-    texts, places = messages(args, predictor)
-    return texts, probabilities_of(predictor, texts, places)
+    texts, places = read_messages(args, predictor)
+    return texts, predict_probabilities(predictor, texts, places)
 
 
-def of_series(args: argparse.Namespace, predictor: Predictor) -> tuple[list[str], Any]:
+def predict_series(args: argparse.Namespace, predictor: Predictor) -> tuple[list[str], Any]:
     """The names of the series in a file, or the places where they begin, and the outputs for each."""
     from .. import tasks
     from ..tasks._options import recalled
@@ -97,7 +97,7 @@ def of_series(args: argparse.Namespace, predictor: Predictor) -> tuple[list[str]
     return names, predictor.predict(**task.predictor_inputs(source, options))
 
 
-def probabilities_of(predictor: Predictor, texts: list[str], places: list[str]) -> Any:
+def predict_probabilities(predictor: Predictor, texts: list[str], places: list[str]) -> Any:
     """The outputs for all texts; a text that has none is named by its place."""
     try:
         return predictor.predict(texts)
@@ -111,7 +111,7 @@ def probabilities_of(predictor: Predictor, texts: list[str], places: list[str]) 
         raise
 
 
-def check(args: argparse.Namespace) -> None:
+def check_flags(args: argparse.Namespace) -> None:
     if args.text is not None and args.file in (None, "-"):
         raise OptionError("--text is now the column of a file, as in fit and score; give a message with --message")
     if (args.file is None) == (args.message is None):
@@ -120,12 +120,12 @@ def check(args: argparse.Namespace) -> None:
         raise OptionError(f"--top is {args.top}; it must be at least 1")
 
 
-def messages(args: argparse.Namespace, predictor: Predictor) -> tuple[list[str], list[str]]:
+def read_messages(args: argparse.Namespace, predictor: Predictor) -> tuple[list[str], list[str]]:
     """The texts and, for each, the place to name when something is wrong with it."""
     if args.message is not None:
         return args.message, ["--message"] * len(args.message)
     if args.file == "-":
-        lines = stdin_lines()
+        lines = read_stdin()
         return lines, [f"stdin:{n}" for n in range(1, len(lines) + 1)]
     from ..data.columns import MissingColumn
     from ..data.table import read
@@ -139,9 +139,9 @@ def messages(args: argparse.Namespace, predictor: Predictor) -> tuple[list[str],
     return rows.column(column), [rows.place(i) for i in range(len(rows))]
 
 
-def stdin_lines() -> list[str]:
+def read_stdin() -> list[str]:
     found = []
-    for number, raw in _console.lines():
+    for number, raw in _console.read_lines():
         try:
             check_line(raw)
             found.append(raw.decode().rstrip("\r\n"))
@@ -152,13 +152,13 @@ def stdin_lines() -> list[str]:
     return found
 
 
-def top(row: Any, labels: Sequence[str], k: int) -> list[tuple[str, float]]:
+def top_labels(row: Any, labels: Sequence[str], k: int) -> list[tuple[str, float]]:
     """The k likeliest labels with their probabilities; equal ones in the order of the file."""
     order = sorted(range(len(labels)), key=lambda i: (-row[i], i))
-    return [(labels[i], decimal(row[i])) for i in order[:k]]
+    return [(labels[i], shortest_decimal(row[i])) for i in order[:k]]
 
 
-class Answer(NamedTuple):
+class Prediction(NamedTuple):
     """What is said about one input. kind: text or series. name: the text, or what the series is called. asked: how many
     labels were asked for; None: those that hold.
     """
@@ -166,20 +166,24 @@ class Answer(NamedTuple):
     kind: str
     name: str
     scores: Scores
-    asked: int | None
+    top: int | None
 
-    def best(self) -> list[tuple[str, float]]:
+    def labels(self) -> list[tuple[str, float]]:
         """The labels to show with their probabilities, the likeliest first."""
         labels, chosen = self.scores.labels or [], self.scores.chosen
-        found = top(self.scores.values, labels, self.asked or len(labels))
-        return found if self.asked else [pair for pair in found if pair[0] in chosen]
+        found = top_labels(self.scores.values, labels, self.top or len(labels))
+        return found if self.top else [pair for pair in found if pair[0] in chosen]
 
     def as_dict(self) -> dict[str, Any]:
-        found: dict[str, Any] = {self.kind: self.name, "label": self.scores.label, "score": decimal(self.scores.score)}
+        found: dict[str, Any] = {
+            self.kind: self.name,
+            "label": self.scores.label,
+            "score": shortest_decimal(self.scores.score),
+        }
         if self.scores.multi_label:
             found["labels"] = self.scores.chosen
-        return {**found, "top": [list(pair) for pair in self.best()]} if self.asked and self.asked > 1 else found
+        return {**found, "top": [list(pair) for pair in self.labels()]} if self.top and self.top > 1 else found
 
-    def line(self) -> str:
-        shown = ", ".join(f"{one_line(label)} {score:.3f}" for label, score in self.best())
-        return f"{shown or '(none)'}\t{short(self.name, WIDTH)}"
+    def format(self) -> str:
+        shown = ", ".join(f"{escape_breaks(label)} {score:.3f}" for label, score in self.labels())
+        return f"{shown or '(none)'}\t{shorten(self.name, MAX_NAME)}"

@@ -19,7 +19,7 @@ from typing import Any
 from ..data.columns import MissingColumn
 from ..errors import OptionError
 from . import _console, _flags, _forecasts, _precision
-from ._inputs import check_times, needs_labels, task_of
+from ._inputs import check_times, read_task, require_labels
 from ._parser import FilePath, Parser
 from ._table import table
 
@@ -29,7 +29,7 @@ EXAMPLES = """\
   tidegate score intent.safetensors test.csv --json
   tidegate score load.safetensors all.csv --start 2688 --plot last.png"""
 
-MOST_CONFUSIONS = 10
+MAX_CONFUSIONS = 10
 FIGURES = (
     ("accuracy", "accuracy"),
     ("subset_accuracy", "subset accuracy"),
@@ -41,7 +41,7 @@ FIGURES = (
 )
 
 
-def flags(parser: Parser) -> None:
+def add_flags(parser: Parser) -> None:
     parser.add_argument("model", metavar="MODEL", action=FilePath, help="the model file")
     parser.add_argument(
         "file",
@@ -58,22 +58,22 @@ def flags(parser: Parser) -> None:
         help="a label that was not there in training: refuse the file (default), or count the row as wrong",
     )
     parser.add_argument("--json", action="store_true", help="print the figures as JSON")
-    _precision.flags(parser)
-    _forecasts.flags(parser)
-    _flags.force(parser)
+    _precision.add_flags(parser)
+    _forecasts.add_flags(parser)
+    _flags.add_force(parser)
 
 
 def run(args: argparse.Namespace) -> int:
-    if task_of(args.model) == "forecast":
+    if read_task(args.model) == "forecast":
         if args.unseen != "error":
             raise OptionError("--unseen is for labels, and this model forecasts; leave it out")
         return _forecasts.score(args)
-    _forecasts.refuse(args)
-    metrics = measure(args.model, args.file, args.text, args.label, args.unseen, **_precision.asked(args))
+    _forecasts.refuse_flags(args)
+    metrics = measure(args.model, args.file, args.text, args.label, args.unseen, **_precision.load_arguments(args))
     if args.json:
         _console.print_json(metrics)
     else:
-        print(report(metrics))
+        print(format_report(metrics))
     return 0
 
 
@@ -92,7 +92,7 @@ def measure(
     from ..tasks._options import recalled
 
     predictor = load(model, weights=weights, compute=compute)
-    needs_labels(predictor.model, model, "score")
+    require_labels(predictor.model, model, "score")
     if text and predictor.model.document["input"]["kind"] == "series":
         raise OptionError("--text is for messages, and this model takes series; leave it out")
     recorded = predictor.model.document["task"]
@@ -110,10 +110,10 @@ def measure(
     targets, labels = task.targets(source, options, predictor.model.labels, unseen)
     probabilities = predictor.predict(**task.predictor_inputs(source, options))
     metrics: dict[str, Any] = task.score(probabilities, list(targets), labels)
-    return {**metrics, "warning": learnt_of(predictor.model.document["provenance"], source.sha256)}
+    return {**metrics, "warning": warn_of_training_data(predictor.model.document["provenance"], source.sha256)}
 
 
-def learnt_of(provenance: dict[str, Any], sha256: str) -> str:
+def warn_of_training_data(provenance: dict[str, Any], sha256: str) -> str:
     """Warn in a sentence where what is scored is what the model was made from; "" where it is not.
 
     >>> learnt_of({"data": {"sha256": "ab"}, "valid": None}, "ab")
@@ -128,25 +128,25 @@ def learnt_of(provenance: dict[str, Any], sha256: str) -> str:
     return ""
 
 
-def report(metrics: dict[str, Any]) -> str:
+def format_report(metrics: dict[str, Any]) -> str:
     """The figures as a person reads them: labels by support, then the confusions, where a row has one label."""
-    parts = [summary(metrics), per_label(metrics["labels"])]
+    parts = [format_summary(metrics), format_labels(metrics["labels"])]
     if metrics["warning"]:
         parts.insert(1, f"warning: {metrics['warning']}")
     if metrics.get("confusions"):
-        parts.append("most frequent confusions\n" + confusions(metrics["confusions"][:MOST_CONFUSIONS]))
+        parts.append("most frequent confusions\n" + format_confusions(metrics["confusions"][:MAX_CONFUSIONS]))
     return "\n\n".join(parts)
 
 
-def summary(metrics: dict[str, Any]) -> str:
+def format_summary(metrics: dict[str, Any]) -> str:
     figures = [f"{shown} {metrics[name]:.4f}" for name, shown in FIGURES if metrics.get(name) is not None]
     unseen = metrics.get("unseen", 0)
     tail = f"  ({unseen} with a label unseen in training: counted as wrong, left out of macro F1 and log loss)"
     tail *= bool(unseen)
-    return f"{metrics['rows']} rows  " + "  ".join(figures) + tail + several(metrics)
+    return f"{metrics['rows']} rows  " + "  ".join(figures) + tail + format_label_counts(metrics)
 
 
-def several(metrics: dict[str, Any]) -> str:
+def format_label_counts(metrics: dict[str, Any]) -> str:
     """How many labels rows have, where they may have several."""
     if "threshold" not in metrics:
         return ""
@@ -154,7 +154,7 @@ def several(metrics: dict[str, Any]) -> str:
     return f"\n{found:.2f} labels a row, {said:.2f} predicted, from a probability of {metrics['threshold']} on"
 
 
-def per_label(labels: dict[str, dict[str, float]]) -> str:
+def format_labels(labels: dict[str, dict[str, float]]) -> str:
     ordered = sorted(labels.items(), key=lambda item: (-item[1]["support"], item[0]))
     rows = [
         [name, of["support"], *(f"{of[figure]:.3f}" for figure in ("precision", "recall", "f1"))]
@@ -163,5 +163,5 @@ def per_label(labels: dict[str, dict[str, float]]) -> str:
     return table(["label", "rows", "precision", "recall", "f1"], rows)
 
 
-def confusions(found: list[list[Any]]) -> str:
+def format_confusions(found: list[list[Any]]) -> str:
     return table(["is", "taken for", "rows"], found, left=2)

@@ -33,28 +33,28 @@ EXAMPLES = """\
   tidegate verify intent.safetensors --json
   tidegate verify intent.safetensors --compute bf16"""
 
-OVER, UNBOUNDED = 1, 3  # 2 is bad input
-WITH_SUM = "the file is as it was written: its SHA-256 holds, over labels, vocabulary and all else"
-WITHOUT_SUM = (
+WRONG, UNDECIDED = 1, 3  # 2 is bad input
+SHA256_OK = "the file is as it was written: its SHA-256 holds, over labels, vocabulary and all else"
+NO_SHA256 = (
     "the file has no SHA-256, so labels, vocabulary and what else no number depends on were not verified; "
     "tidegate.load(file).save(file) adds one"
 )
 
 
-def flags(parser: Parser) -> None:
+def add_flags(parser: Parser) -> None:
     parser.add_argument("model", metavar="MODEL", action=FilePath, help="the model file")
     parser.add_argument("--json", action="store_true", help="print the figures as JSON")
-    _precision.flags(parser)
+    _precision.add_flags(parser)
 
 
 def run(args: argparse.Namespace) -> int:
-    said, results = replay(args.model, **_precision.asked(args))
+    sha256, results = replay(args.model, **_precision.load_arguments(args))
     if args.json:
         targets = [r.to_json() for r in results]
-        _console.print_json({"file": args.model, "ok": passed(results), "sha256": said, "targets": targets})
+        _console.print_json({"file": args.model, "ok": is_ok(results), "sha256": sha256, "targets": targets})
     else:
-        print(f"{report(results)}\n{WITH_SUM if said else WITHOUT_SUM}")
-    return code(results)
+        print(f"{format_report(results)}\n{SHA256_OK if sha256 else NO_SHA256}")
+    return exit_code(results)
 
 
 def replay(file: str, weights: str | None = None, compute: str | None = None) -> tuple[str | None, list[Result]]:
@@ -67,18 +67,18 @@ def replay(file: str, weights: str | None = None, compute: str | None = None) ->
         return model.sha256, verify(model, weights, compute)
 
 
-def passed(results: list[Result]) -> bool | None:
+def is_ok(results: list[Result]) -> bool | None:
     """Whether all is right; None where nothing is wrong but some could not be told."""
     verdicts = {result.ok for result in results}
     return False if False in verdicts else None if None in verdicts else True
 
 
-def code(results: list[Result]) -> int:
+def exit_code(results: list[Result]) -> int:
     """The exit code that says so."""
-    return {True: 0, False: OVER, None: UNBOUNDED}[passed(results)]
+    return {True: 0, False: WRONG, None: UNDECIDED}[is_ok(results)]
 
 
-def report(results: list[Result]) -> str:
+def format_report(results: list[Result]) -> str:
     """A table of targets, and a sentence."""
     head = ["target", "path", "largest error", "its bound", "of bound", "in pieces", "verdict"]
     ran = sum(result.ran for result in results)
@@ -92,14 +92,20 @@ def report(results: list[Result]) -> str:
     moved = [result.moved for result in results if result.moved is not None]
     if moved:
         said += f"; rounding the weights moves the answers by up to {max(moved):.1e}"
-    return f"{table(head, map(row, results), left=2, words_last=True)}\n\n{ran} of {len(results)} ran here, {said}"
+    return (
+        f"{table(head, map(format_row, results), left=2, words_last=True)}\n\n{ran} of {len(results)} ran here, {said}"
+    )
 
 
-def row(result: Result) -> list[str]:
+def format_row(result: Result) -> list[str]:
     pieces = {True: "same bits", False: "differ", None: "-"}[result.chunks]
-    figures = [figure(result.error, ".1e"), figure(result.bound, ".1e"), figure(result.ratio, ".1%")]
+    figures = [
+        format_figure(result.error, ".1e"),
+        format_figure(result.bound, ".1e"),
+        format_figure(result.ratio, ".1%"),
+    ]
     return [result.target, result.path, *figures, pieces, result.verdict]
 
 
-def figure(value: Any, form: str) -> str:
+def format_figure(value: Any, form: str) -> str:
     return "-" if value is None else format(value, form)

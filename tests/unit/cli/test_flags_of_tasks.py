@@ -16,7 +16,7 @@ def forecaster(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every model file is that of a forecaster."""
     model = SimpleNamespace(document={"task": {"kind": "forecast"}})
     monkeypatch.setattr(tidegate.runtime, "load", lambda path, **_: SimpleNamespace(model=model))
-    monkeypatch.setattr(score, "task_of", lambda path: "forecast")
+    monkeypatch.setattr(score, "read_task", lambda path: "forecast")
 
 
 @pytest.mark.parametrize(

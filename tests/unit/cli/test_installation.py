@@ -26,7 +26,7 @@ def test_it_says_which_engine_trains_and_why(
 
 
 def test_without_torch_nothing_trains(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(info, "installed", lambda package: None)
+    monkeypatch.setattr(info, "package_version", lambda package: None)
     assert info.installation()["training"] == 'none, because torch is not installed; pip install "tidegate[train]"'
 
 

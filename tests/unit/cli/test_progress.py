@@ -69,10 +69,10 @@ class Terminal(io.StringIO):
 def trained(columns: int, monkeypatch: pytest.MonkeyPatch) -> tuple[Terminal, list[str]]:
     """A terminal after a run of three epochs, and all live lines that were drawn."""
     out = Terminal()
-    monkeypatch.setattr(_console, "columns", lambda stream=None: columns)
-    monkeypatch.setattr(_progress, "PAUSE_S", 0.0)
+    monkeypatch.setattr(_console, "terminal_width", lambda stream=None: columns)
+    monkeypatch.setattr(_progress, "MIN_SECONDS", 0.0)
     with Reporter(out) as report:
-        report.say("train.csv: 900 rows")
+        report.print_note("train.csv: 900 rows")
         for epoch in (1, 2, 3):
             metric = None if epoch == 1 else 0.75
             report(progress(epoch=epoch, epochs=3, step=2, metric=metric, best=metric))
@@ -100,7 +100,7 @@ def test_the_live_line_has_a_bar_and_the_time_left(monkeypatch: pytest.MonkeyPat
 
 def test_an_interrupt_ends_the_live_line(monkeypatch: pytest.MonkeyPatch) -> None:
     out = Terminal()
-    monkeypatch.setattr(_console, "columns", lambda stream=None: 80)
+    monkeypatch.setattr(_console, "terminal_width", lambda stream=None: 80)
 
     def interrupted() -> None:
         with Reporter(out) as report:

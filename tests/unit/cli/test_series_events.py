@@ -34,7 +34,7 @@ TIMED = replace(
 
 def answers(transform: SeriesTransform, *events: dict[str, Any]) -> list[dict[str, Any]]:
     streams = Streams(Predictor(series_sample(transform, size=4), threads=1), False)
-    return [streams.answer(json.dumps(event).encode()) for event in events]
+    return [streams.handle(json.dumps(event).encode()) for event in events]
 
 
 def test_a_forecast_of_each_event() -> None:
@@ -113,7 +113,7 @@ def test_times_go_with_events() -> None:
 def test_what_would_be_answered_wrongly_or_not_at_all(line: str, message: str) -> None:
     streams = Streams(Predictor(series_sample(TIMED, size=4), threads=1), False)
     with pytest.raises(DataError, match=message):
-        streams.answer(line.encode())
+        streams.handle(line.encode())
     assert not streams.open
 
 
@@ -145,8 +145,8 @@ def test_an_answer_that_is_no_number_is_null(missing: str, head: str) -> None:
 
 def test_scores_that_are_no_numbers_are_null() -> None:
     streams = Streams(Predictor(sample(features=2, size=4)), True)
-    assert streams.answer(b'{"stream": 1, "x": [3e38, -3e38]}')["score"] is not None
-    said = streams.answer(b'{"stream": 1, "x": [1e999, -1e999]}')
+    assert streams.handle(b'{"stream": 1, "x": [3e38, -3e38]}')["score"] is not None
+    said = streams.handle(b'{"stream": 1, "x": [1e999, -1e999]}')
     assert (said["label"], said["score"]) == (None, None)
     assert said["reason"].startswith("the answer is no finite number")
 
@@ -155,7 +155,7 @@ def test_times_and_names_are_of_series_alone() -> None:
     streams = Streams(Predictor(sample(features=2, size=4)), False)
     for key, value in (("time", "2026-01-01"), ("series", "a")):
         with pytest.raises(DataError, match=f"'{key}' is there, and this model takes numbers; leave it out"):
-            streams.answer(json.dumps({"stream": 1, "x": [1, 2], key: value}).encode())
+            streams.handle(json.dumps({"stream": 1, "x": [1, 2], key: value}).encode())
 
 
 @pytest.fixture(scope="module")
