@@ -57,7 +57,7 @@ def test_ids_stream_with_their_labels(tidegate, folder):
 @pytest.mark.parametrize(
     ("file", "event", "sentence"),
     [
-        (ARRAY, {"stream": 1, "text": "hi"}, "stdin:1: 'text' is there, and this model takes numbers; send 'x'"),
+        (ARRAY, {"stream": 1, "text": "hi"}, "stdin:1: the event has 'text', but this model takes numbers; send 'x'"),
         (ARRAY, {"stream": 1, "x": ["q", 1]}, "stdin:1: this model takes numbers"),
         (ARRAY, {"stream": 1, "x": [1, 2, 3]}, "stdin:1: shape [3]; expected [2] for one step"),
         (ARRAY, {"stream": 1}, "stdin:1: neither 'x' nor 'end' is there"),

@@ -1,5 +1,7 @@
-"""Small recurrent models for streams: from a labelled file to a model that
-answers in microseconds, with the same answer wherever it runs.
+"""Train small recurrent models and run them on live streams.
+
+From a labelled file to a model that answers in microseconds, with the same
+bits wherever it runs.
 """
 
 from __future__ import annotations
@@ -25,16 +27,19 @@ EXAMPLES = """\
   tidegate predict intent.safetensors --message "what's my balance"
   cat events.jsonl | tidegate stream intent.safetensors > scores.jsonl
 
-`tidegate COMMAND --help` tells the rest of a command. Exit codes: 0, done;
-1, a check failed; 2, bad input; 130, interrupted; 141, nobody reads it."""
+Run `tidegate COMMAND --help` for more about a command.
+
+exit codes:
+  0 success, 1 a check failed, 2 bad input, 130 interrupted,
+  141 the reader of the output has gone"""
 
 BAD_INPUT, INTERRUPTED = 2, 130
 
 
 def command_names() -> list[str]:
-    """The commands: each file of this folder is one.
+    """List the commands: each file of this folder is one.
 
-    >>> "fit" in names()
+    >>> "fit" in command_names()
     True
     """
     folder = os.path.dirname(__file__)
@@ -42,13 +47,14 @@ def command_names() -> list[str]:
 
 
 def load_command(name: str) -> ModuleType:
-    """A command's module: a docstring, EXAMPLES, `flags(parser)` and `run(args) -> exit code`."""
+    """Import a command's module, which has a docstring, EXAMPLES, `add_flags(parser)` and `run(args) -> exit code`."""
     return importlib.import_module(f".{name}", __name__)
 
 
 def main(argv: list[str] | None = None) -> int:
-    """The exit code of a command line: 0, 1 (a check failed), 2 (bad input), 130 (interrupted) or 141 (whoever read the
-    answer has left).
+    """Run a command line and return its exit code.
+
+    0: success. 1: a check failed. 2: bad input. 130: interrupted. 141: the reader of the output has gone.
     """
     with _console.use_consoles():
         try:
@@ -62,10 +68,11 @@ def main(argv: list[str] | None = None) -> int:
         except OSError as error:
             return print_error(format_os_error(error), BAD_INPUT)
         except MemoryError:
-            return print_error("out of memory; give it less at once, or use a machine with more", BAD_INPUT)
+            return print_error("out of memory; use a smaller input, or a machine with more memory", BAD_INPUT)
 
 
 def run(argv: list[str]) -> int:
+    """Parse the arguments and run their command; let its exceptions through."""
     args = parser_for(argv).parse(argv)
     code: int = load_command(args.command).run(args)
     sys.stdout.flush()
@@ -73,12 +80,12 @@ def run(argv: list[str]) -> int:
 
 
 def parser_for(argv: list[str]) -> Parser:
-    """The parser; only the command that was asked for is built in full, so that the others cost nothing."""
+    """Build the parser with the flags of the typed command only, so that the other commands cost no time."""
     return build_parser([word for word in argv if not word.startswith("-")][:1])
 
 
 def build_parser(with_flags: list[str]) -> Parser:
-    """Build the parser of all commands, these with their flags."""
+    """Build the parser of all commands; only those in `with_flags` get their flags."""
     parser = Parser(prog="tidegate", description=__doc__, examples=EXAMPLES)
     parser.add_argument("--version", action="version", version=f"tidegate {__version__}", help="print the version")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True, title="commands")
@@ -92,6 +99,7 @@ def build_parser(with_flags: list[str]) -> Parser:
 
 
 def print_error(sentence: str, code: int) -> int:
+    """Print an error as one line on stderr and return the exit code."""
     with suppress(OSError):
         sys.stdout.flush()
     print(f"tidegate: {' '.join(sentence.split())}", file=sys.stderr)
@@ -99,5 +107,6 @@ def print_error(sentence: str, code: int) -> int:
 
 
 def format_os_error(error: OSError) -> str:
+    """Format an error of the system as `file: reason`."""
     place = f"{error.filename}: " if error.filename else ""
     return f"{place}{error.strerror or error}"

@@ -1,4 +1,4 @@
-"""Flags made from a dataclass of options: `batch_size: int` is `--batch-size N`."""
+"""Makes flags from a dataclass of options: the field `batch_size: int` becomes `--batch-size N`."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ METAVARS = {int: "N", float: "X", str: "NAME"}
 
 
 def add(parser: argparse.ArgumentParser, options: type) -> None:
-    """Give the parser one flag for each field; a flag that is not typed leaves no trace."""
+    """Add one flag for each field; a flag that is not typed is absent from the parsed arguments."""
     hints = get_type_hints(options)
-    group = parser.add_argument_group("options of the task")
+    group = parser.add_argument_group("task options")
     for field in dataclasses.fields(options):
         add_option(group, field, base_type(hints[field.name]))
     for name, (now, _) in RENAMED.items():
@@ -26,20 +26,20 @@ def add(parser: argparse.ArgumentParser, options: type) -> None:
 
 
 def add_force(parser: argparse.ArgumentParser) -> None:
-    """The flag of every command that writes files."""
-    parser.add_argument("--force", action="store_true", help="replace a file that is not one of this command's own")
+    """Add --force, the flag of every command that writes files."""
+    parser.add_argument("--force", action="store_true", help="overwrite a file even if this command did not write it")
 
 
 def values(args: argparse.Namespace, options: type) -> dict[str, Any]:
-    """The fields that were typed."""
+    """Return the values of the fields whose flags were typed."""
     return {f.name: getattr(args, f.name) for f in dataclasses.fields(options) if hasattr(args, f.name)}
 
 
 def add_option(group: Any, field: dataclasses.Field[Any], kind: type) -> None:
     flag = flag_of(field.name)
-    about = help_of(field)
+    help = help_of(field)
     if kind is bool:
-        group.add_argument(flag, action=argparse.BooleanOptionalAction, default=argparse.SUPPRESS, help=about)
+        group.add_argument(flag, action=argparse.BooleanOptionalAction, default=argparse.SUPPRESS, help=help)
         return
     choices = field.metadata.get("choices")
     metavar = None if choices else field.metadata.get("metavar", METAVARS[kind])
@@ -51,7 +51,7 @@ def add_option(group: Any, field: dataclasses.Field[Any], kind: type) -> None:
         metavar=metavar,
         default=argparse.SUPPRESS,
         required=is_required(field),
-        help=about,
+        help=help,
     )
 
 
@@ -69,22 +69,23 @@ def is_required(field: dataclasses.Field[Any]) -> bool:
 
 
 def help_of(field: dataclasses.Field[Any]) -> str:
-    about = str(field.metadata.get("help", "")).replace("%", "%%")
+    """Return the help text of a field, with its default."""
+    text = str(field.metadata.get("help", "")).replace("%", "%%")
     if is_required(field) or field.default in (None, ""):
-        return about
+        return text
     default = ("yes" if field.default else "no") if isinstance(field.default, bool) else field.default
-    return f"{about} (default {default})"
+    return f"{text} (default {default})"
 
 
 def base_type(hint: Any) -> type:
-    """`int | None` -> int; int -> int.
+    """Return the type of a field's values: `int | None` and `int` give int.
 
-    >>> plain(float | None)
+    >>> base_type(float | None)
     <class 'float'>
     """
     if get_origin(hint) in (types.UnionType, typing.Union):
         return base_type(next(arg for arg in get_args(hint) if arg is not type(None)))
     if get_origin(hint) is typing.Literal:
         return type(get_args(hint)[0])
-    assert hint in (bool, int, float, str), f"a flag cannot be made of {hint}"
+    assert hint in (bool, int, float, str), f"cannot make a flag from the type {hint}"
     return typing.cast(type, hint)

@@ -1,4 +1,4 @@
-"""The demo's second half, in a process of its own: stories from stdin, read word by word without torch."""
+"""The live part of the demo: a process without torch that reads stories from stdin and streams them word by word."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ REPEATS = 20
 
 
 def main(model: str) -> int:
+    """Stream the stories from stdin through a model and print how long a word takes."""
     from ..runtime import load
 
     predictor = load(model)
@@ -27,15 +28,15 @@ def main(model: str) -> int:
         print_scores(predictor, text)
     spent = sorted(seconds for _, text in stories for _ in range(REPEATS) for seconds in time_pushes(predictor, text))
     median, slow = spent[len(spent) // 2] * 1e6, spent[len(spent) * 99 // 100] * 1e6
-    print(f"{median:.0f} microseconds a word (99 of 100 words under {slow:.0f}), target {predictor.target}")
+    print(f"{median:.0f} microseconds per word (99 % of words under {slow:.0f}), target {predictor.target}")
     if "torch" in sys.modules:
-        raise TidegateError("torch was imported, which must not happen here; please report this")
-    print("torch was never imported in this process")
+        raise TidegateError("torch was imported, which should never happen here; please report this as a bug")
+    print("torch was not imported in this process")
     return 0
 
 
 def print_scores(predictor: Predictor, text: str) -> None:
-    """Print what the model thinks after every word."""
+    """Print the most likely label after every word."""
     stream = predictor.stream()
     for word in text.split():
         scores = stream.push(word + " ")
@@ -45,7 +46,7 @@ def print_scores(predictor: Predictor, text: str) -> None:
 
 
 def time_pushes(predictor: Predictor, text: str) -> list[float]:
-    """Seconds of every word's push."""
+    """Measure the seconds that each word's push takes."""
     stream, spent = predictor.stream(), []
     for word in text.split():
         started = time.perf_counter()

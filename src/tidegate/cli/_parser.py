@@ -1,4 +1,4 @@
-"""argparse, with errors that are one sentence, no abbreviations and help that fits 80 columns."""
+"""argparse without abbreviated flags, with errors of one sentence and help that fits 80 columns."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def make_formatter(prog: str) -> argparse.HelpFormatter:
 
 
 class FilePath(argparse.Action):
-    """Stores the path of a file, which shells complete as one: shtab reads `complete`."""
+    """Stores the path of a file. shtab reads `complete`, so that shells complete file names."""
 
     complete = "file"
 
@@ -33,7 +33,7 @@ class FolderPath(FilePath):
 
 
 class Renamed(argparse.Action):
-    """Refuses the old spelling of a flag and gives the new one; help and completion leave it out."""
+    """Refuses an old spelling of a flag and names the new one; help and completion do not show it."""
 
     def __init__(self, option_strings: list[str], dest: str, now: str) -> None:
         super().__init__(option_strings, argparse.SUPPRESS, "?", default=argparse.SUPPRESS, help=argparse.SUPPRESS)
@@ -57,28 +57,29 @@ class Parser(argparse.ArgumentParser):
         raise OptionError(f"{message}; see '{self.prog} --help'")
 
     def parse(self, argv: list[str]) -> argparse.Namespace:
-        """The arguments, or an error that names the nearest option."""
+        """Parse the arguments. Raises OptionError for an unknown one, with the most similar flag."""
         args, unknown = self.parse_known_args(argv)
         if unknown:
             raise OptionError(self.unknown_argument_message(unknown[0], argv))
         return args
 
     def unknown_argument_message(self, word: str, argv: list[str]) -> str:
-        place = self.command_parser(argv)
+        """Say that an argument is unknown, and suggest a similar flag."""
+        parser = self.command_parser(argv)
         if not word.startswith("-"):
-            return f"unexpected argument {word!r}; see '{place.prog} --help'"
+            return f"unexpected argument {word!r}; see '{parser.prog} --help'"
         flag = word.partition("=")[0]
-        known = [name for name, action in place._option_string_actions.items() if action.help != argparse.SUPPRESS]
+        known = [name for name, action in parser._option_string_actions.items() if action.help != argparse.SUPPRESS]
         near = difflib.get_close_matches(flag, known, 1)
         hint = f"did you mean {near[0]}? " if near else ""
-        return f"unknown option {flag}; {hint}see '{place.prog} --help'"
+        return f"unknown option {flag}; {hint}see '{parser.prog} --help'"
 
     def command_parser(self, argv: list[str]) -> argparse.ArgumentParser:
-        """The parser of the command (and of the task) that was asked for."""
-        place: argparse.ArgumentParser = self
+        """Return the parser of the typed command, and of its task if it has one."""
+        parser: argparse.ArgumentParser = self
         for word in argv:
-            for action in place._actions:
+            for action in parser._actions:
                 if isinstance(action, argparse._SubParsersAction) and word in action.choices:
-                    place = action.choices[word]
+                    parser = action.choices[word]
                     break
-        return place
+        return parser

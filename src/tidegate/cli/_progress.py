@@ -1,4 +1,4 @@
-"""The progress of training: a line for each epoch, and on a terminal a live line with a bar below them."""
+"""Shows the progress of training: a line for each epoch, and on a terminal a live line with a bar below."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from ._table import draw_bar
 if TYPE_CHECKING:
     from ..train import Progress
 
-MIN_SECONDS = 0.1  # between two drawings of the live line
-BAR_WIDTH = (8, 20)  # characters, at least and at most
+MIN_SECONDS = 0.1  # between two updates of the live line
+BAR_WIDTH = (8, 20)  # minimum and maximum, in characters
 GAP = "  "
 
 
 class Reporter:
-    """Called with each Progress; a context, so that the live line is ended whatever happens."""
+    """A callback for each Progress; as a context manager it ends the live line whatever happens."""
 
     def __init__(self, out: IO[str]) -> None:
         self.out = out
@@ -44,52 +44,52 @@ class Reporter:
         self.seconds_left = progress.seconds_left or self.seconds_left
 
     def print_note(self, sentence: str) -> None:
-        """Print a sentence on a line of its own, before the live line begins."""
+        """Print a sentence on its own line, before the live line begins."""
         print(sentence, file=self.out, flush=True)
 
     def print_epoch(self, progress: Progress) -> None:
-        """Print how an epoch went, in the place of the live line."""
+        """Replace the live line by the results of an epoch."""
         parts = [format_epoch(progress), *format_metrics(progress)]
-        if progress.epoch < progress.epochs and not self.live:  # the live line tells it too
+        if progress.epoch < progress.epochs and not self.live:  # the live line shows it
             parts.append(f"{format_duration(self.seconds_left)} left")
         self.draw("")
         print(join_fitting(parts, self.width()), file=self.out, flush=True)
 
     def update(self, progress: Progress) -> None:
-        """Draw the live line anew, unless that has just been done."""
+        """Redraw the live line, unless that happened a moment ago."""
         if (now := time.monotonic()) - self.drawn_at >= MIN_SECONDS:
             self.drawn_at = now
             self.draw(format_live_line(progress, self.width()))
 
     def draw(self, text: str) -> None:
-        """Put a text, one line of it, where the live line is."""
+        """Replace the live line by a text of one line."""
         if self.live and (text or self.length):
             self.write_raw("\r" + text.ljust(min(self.length, self.width())) + "\r" * (not text))
             self.out.flush()
             self.length = len(text)
 
     def width(self) -> int:
-        """Characters of a line; without a terminal as many as it takes. A terminal's last one would wrap."""
+        """Return how many characters fit on a line; a terminal's last column is left free, as it would wrap."""
         return _console.terminal_width(self.out) - 1 if self.live else 1000
 
 
 def format_live_line(progress: Progress, width: int) -> str:
-    """How far the run is, in one line: what does not fit is left out, the figures first."""
+    """Format the progress of a run as one line; if it is too long, leave out metrics, then the bar."""
     share = (progress.epoch - 1 + progress.step / max(1, progress.steps)) / progress.epochs
     begin, done = format_epoch(progress), f"{share:4.0%}"
     left = [] if progress.seconds_left is None else [f"{format_duration(progress.seconds_left)} left"]
-    told = format_metrics(progress, best=False)
-    for some in (told, told[:1], []):
-        width = width - len(GAP.join([begin, done, *some, *left])) - len(GAP)
-        if width >= BAR_WIDTH[0]:
-            return GAP.join([begin, draw_bar(share, min(BAR_WIDTH[1], width)), done, *some, *left])
+    metrics = format_metrics(progress, best=False)
+    for some in (metrics, metrics[:1], []):
+        room = width - len(GAP.join([begin, done, *some, *left])) - len(GAP)
+        if room >= BAR_WIDTH[0]:
+            return GAP.join([begin, draw_bar(share, min(BAR_WIDTH[1], room)), done, *some, *left])
     return join_fitting([begin, done, *left], width)
 
 
 def join_fitting(parts: list[str], width: int) -> str:
-    """As many parts as fit, from the first on; the first one in any case.
+    """Join as many parts as fit, and always the first one.
 
-    >>> fitting(["epoch 1/2", "loss 0.5", "accuracy 0.9"], 20)
+    >>> join_fitting(["epoch 1/2", "loss 0.5", "accuracy 0.9"], 20)
     'epoch 1/2  loss 0.5'
     """
     count = next((n for n in range(len(parts), 1, -1) if len(GAP.join(parts[:n])) <= width), 1)
@@ -101,10 +101,10 @@ def format_epoch(progress: Progress) -> str:
 
 
 def format_metrics(progress: Progress, best: bool = True) -> list[str]:
-    """Loss and metric: `loss 0.412`, `accuracy 0.931`, `(best 0.935)`."""
+    """Format loss and metric: `loss 0.412`, `accuracy 0.931`, `best 0.935`."""
     parts = [f"loss {progress.loss:.3f}"]
     if progress.phase == "refit":
-        return [*parts, "now learning from the held-out rows too"]
+        return [*parts, "now training on the held-out rows too"]
     if progress.metric is not None:
         parts.append(f"{progress.metric_name.replace('_', ' ')} {progress.metric:.3f}")
         if best and progress.best is not None:
@@ -113,9 +113,9 @@ def format_metrics(progress: Progress, best: bool = True) -> list[str]:
 
 
 def format_duration(seconds: float) -> str:
-    """Seconds as a person reads them.
+    """Format seconds for people.
 
-    >>> duration(42.4), duration(150)
+    >>> format_duration(42.4), format_duration(150)
     ('42 s', '2 min 30 s')
     """
     whole = round(seconds)

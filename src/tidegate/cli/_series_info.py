@@ -1,4 +1,4 @@
-"""What a model of series takes and gives, in words, for `info`."""
+"""Describes the input and output of a model of series in words, for `info`."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ MAX_NAMES = 12
 
 
 def describe_input(entry: dict[str, Any]) -> list[tuple[str, str]]:
-    """The lines about an `input` of kind series.
+    """Describe an `input` of kind series in lines of name and value.
 
-    >>> facts({"columns": ["load"], "roles": ["target"], "calendar": ["day"], "missing": "drop", "scale": None,
+    >>> describe_input({"columns": ["load"], "roles": ["target"], "calendar": ["day"], "missing": "drop", "scale": None,
     ...        "window": {"length": 8, "segment": 4, "season": 24, "centre": "last", "spread": "window"},
     ...        "answer": {"horizon": 6, "quantiles": [0.1, 0.5, 0.9], "head": "direct"}, "features": 12})[-1]
     ('forecasts', '6 steps ahead of load, all at once; quantiles 0.1, 0.5, 0.9')
     """
     facts = [("input", describe_columns(entry)), ("missing numbers", MISSING[entry["missing"]])]
     if entry["calendar"]:
-        facts.append(("calendar", f"each step's time in its {', '.join(entry['calendar'])}"))
+        facts.append(("calendar", f"the time of each step within the {', '.join(entry['calendar'])}"))
     if "times" in entry:
         facts.append(("times", describe_times(**entry["times"])))
     facts.append(("scaling", describe_scaling(entry)))
@@ -28,9 +28,9 @@ def describe_input(entry: dict[str, Any]) -> list[tuple[str, str]]:
 
 MISSING = {
     "error": "refused",
-    "drop": "a step with one does not count",
-    "ffill": "filled with the last one seen",
-    "mask": "filled with the last one seen, and the model is told",
+    "drop": "steps with one are dropped",
+    "ffill": "filled with the last value seen",
+    "mask": "filled with the last value seen, and marked for the model",
 }
 
 
@@ -40,36 +40,36 @@ def describe_columns(entry: dict[str, Any]) -> str:
     if entry["answer"] is None:
         return f"{count}: {join_names(names)}"
     horizon = entry["answer"]["horizon"] if entry["answer"]["head"] == "direct" else 1
-    said = {"target": "target", "past": "past", "known": f"known {horizon} ahead", "static": "static"}
-    return f"{count}: {join_names([f'{n} ({said[r]})' for n, r in zip(names, roles, strict=True)])}"
+    role_names = {"target": "target", "past": "past", "known": f"known {horizon} ahead", "static": "static"}
+    return f"{count}: {join_names([f'{n} ({role_names[r]})' for n, r in zip(names, roles, strict=True)])}"
 
 
 def describe_times(zone: str | None, frequency: dict[str, Any] | None) -> str:
-    """The times in training: by which frequency they followed each other, and their zone."""
-    followed = "steps at no regular times" if frequency is None else f"one step {Frequency(**frequency)}"
-    return f"{followed}, {'without a zone' if zone is None else f'in the zone {zone}'}"
+    """Describe the times in training: their frequency and their zone."""
+    spacing = "irregular" if frequency is None else f"one step {Frequency(**frequency)}"
+    return f"{spacing}, {'without a time zone' if zone is None else f'in the time zone {zone}'}"
 
 
 def describe_scaling(entry: dict[str, Any]) -> str:
     window, scale = entry["window"], entry["scale"]
     if window is None:
         if scale is None or scale["deviation"] is None:
-            return "as they are"
+            return "none"
         if scale["names"] is None:
-            return "less the mean of training, over its deviation"
-        return f"by statistics of training for each of {len(scale['names'])} series: {join_names(scale['names'])}"
-    season = f", each less the one {window['season']} steps before" if window["season"] else ""
+            return "standardised by the mean and deviation of training"
+        return f"standardised by each of {len(scale['names'])} series in training: {join_names(scale['names'])}"
+    season = f", minus the values of a season ({window['season']}) before" if window["season"] else ""
     centre = "last step" if window["centre"] == "last" else "mean"
     spread = "their own deviation" if window["spread"] == "window" else "the deviation of training"
     rows = f"{window['length'] // window['segment']} rows of {entry['features']} numbers"
-    short = f"; of fewer, from {window['least']} on, as many as there are" if "least" in window else ""
-    return f"window of the last {window['length']} steps{season}, less their {centre}, over {spread}: {rows}{short}"
+    short = f"; fewer steps, at least {window['least']}, make fewer rows" if "least" in window else ""
+    return f"the last {window['length']} steps{season}, minus their {centre}, divided by {spread}: {rows}{short}"
 
 
 def describe_forecasts(entry: dict[str, Any]) -> str:
     answer = entry["answer"]
     targets = [name for name, role in zip(entry["columns"], entry["roles"], strict=True) if role == "target"]
-    how = "all at once" if answer["head"] == "direct" else "one after the other, each fed back"
+    how = "all at once" if answer["head"] == "direct" else "one after another, each fed back"
     quantiles = ", ".join(map(str, answer["quantiles"]))
     return f"{answer['horizon']} steps ahead of {join_names(targets)}, {how}; quantiles {quantiles}"
 

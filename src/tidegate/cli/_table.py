@@ -1,4 +1,4 @@
-"""Tables and figures in plain text."""
+"""Formats tables, sizes and bars as plain text."""
 
 from __future__ import annotations
 
@@ -10,8 +10,7 @@ import numpy as np
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[object]], left: int = 1, words_last: bool = False) -> str:
-    """Columns of equal width under a head; the first `left` columns are flush left, and with `words_last` the last one
-    too, the others flush right.
+    """Format a table. The first `left` columns are aligned left, and with `words_last` the last one too; others right.
 
     >>> print(table(["label", "rows"], [["spam", 12], ["ham", 1034]]))
     label  rows
@@ -32,9 +31,9 @@ def align_cells(row: Sequence[str], widths: Sequence[int], left: set[int]) -> li
 
 
 def format_pairs(rows: Iterable[tuple[str, object]], wrapped: bool = False) -> str:
-    """`name  value` lines, the values in one column; `wrapped`: broken so that they fit 80 columns.
+    """Format `name  value` lines with the values in one column; `wrapped` breaks lines to fit 80 columns.
 
-    >>> print(pairs([("task", "classify"), ("labels", 8)]))
+    >>> print(format_pairs([("task", "classify"), ("labels", 8)]))
     task    classify
     labels  8
     """
@@ -47,18 +46,18 @@ def format_pairs(rows: Iterable[tuple[str, object]], wrapped: bool = False) -> s
 
 
 def escape_breaks(text: str) -> str:
-    """A text whose line breaks and tabs are spelt out, so that it stays in its place.
+    """Escape tabs and line breaks, so that the text stays on one line.
 
-    >>> one_line("a\\nb")
+    >>> escape_breaks("a\\nb")
     'a\\\\nb'
     """
     return text.translate({9: "\\t", 10: "\\n", 13: "\\r"})
 
 
 def format_size(count: int) -> str:
-    """Bytes as a person reads them.
+    """Format a number of bytes for people.
 
-    >>> size(812), size(25_300), size(3_354_455)
+    >>> format_size(812), format_size(25_300), format_size(3_354_455)
     ('812 bytes', '25.3 KB', '3.4 MB')
     """
     if count < 1000:
@@ -67,9 +66,9 @@ def format_size(count: int) -> str:
 
 
 def draw_bar(share: float, width: int = 20) -> str:
-    """A share of 1 as a bar of fixed width.
+    """Draw a share between 0 and 1 as a bar of fixed width.
 
-    >>> bar(0.5, 4)
+    >>> draw_bar(0.5, 4)
     '##..'
     """
     full = round(share * width)
@@ -77,9 +76,9 @@ def draw_bar(share: float, width: int = 20) -> str:
 
 
 def shorten(text: str, width: int) -> str:
-    """A text in one line of at most `width` characters.
+    """Shorten a text to one line of at most `width` characters.
 
-    >>> short("one  two three", 9)
+    >>> shorten("one  two three", 9)
     'one tw...'
     """
     line = " ".join(text.split())
@@ -87,9 +86,9 @@ def shorten(text: str, width: int) -> str:
 
 
 def shortest_decimal(value: Any) -> float:
-    """The shortest decimal that reads back as the same float32.
+    """Return the shortest decimal that reads back as the same float32.
 
-    >>> decimal(np.float32(0.1)), float(np.float32(0.1))
+    >>> shortest_decimal(np.float32(0.1)), float(np.float32(0.1))
     (0.1, 0.10000000149011612)
     """
     return float(str(np.float32(value)))

@@ -1,7 +1,7 @@
-"""List the public data sets that tidegate knows, or fetch one.
+"""List public data sets, or download one.
 
-Files come from packages and addresses with known sums, into a cache
-(TIDEGATE_CACHE); TIDEGATE_DATA names a folder where the sets already lie.
+Downloads are checked against known checksums and cached in TIDEGATE_CACHE. If
+you have the files already, set TIDEGATE_DATA to their folder.
 """
 
 from __future__ import annotations
@@ -30,8 +30,10 @@ EXAMPLES = """\
 
 
 def add_flags(parser: Parser) -> None:
-    parser.add_argument("name", metavar="NAME", nargs="?", help="a data set; left out, all are listed")
-    parser.add_argument("--out", metavar="DIR", action=FolderPath, help="fetch it and put its files (CSV or NPZ) there")
+    parser.add_argument("name", metavar="NAME", nargs="?", help="a data set (default: list all)")
+    parser.add_argument(
+        "--out", metavar="DIR", action=FolderPath, help="download its files (CSV or NPZ) to this folder"
+    )
     parser.add_argument("--json", action="store_true", help="print as JSON")
     _flags.add_force(parser)
 
@@ -41,7 +43,7 @@ def run(args: argparse.Namespace) -> int:
 
     if args.name is None:
         if args.out:
-            raise OptionError("--out needs the name of a data set; `tidegate data` lists them")
+            raise OptionError("--out needs the name of a data set; run `tidegate data` to list them")
         known = {name: catalogue.get(name) for name in catalogue.names()}
         if args.json:
             _console.print_json({n: set_facts(s) for n, s in known.items()})
@@ -89,16 +91,16 @@ def format_set(name: str, found: DataSet, files: dict[str, str], cached: dict[st
     ]
     lines += [("labels", found.labels)] if found.labels else []
     lines += [("split", found.split), ("licence", found.licence), ("source", found.source)]
-    lines += [("published" if i == 0 else "", said) for i, said in enumerate(found.published)]
+    lines += [("published" if i == 0 else "", figure) for i, figure in enumerate(found.published)]
     paths = [("wrote", path) for path in files.values()] + [("cached", path) for path in cached.values()]
     train = (files or cached).get("train", f"DIR/train{found.suffix}")
     parts = [format_pairs(lines, wrapped=True), *([format_pairs(paths)] if paths else [])]
-    parts += [] if files else [f"put it into a folder: tidegate data {name} --out DIR"]
+    parts += [] if files else [f"download: tidegate data {name} --out DIR"]
     return "\n\n".join([*parts, f"fit a model: {fit_command(name, found, train)}"])
 
 
 def fit_command(name: str, found: DataSet, train: str) -> str:
-    """What fits a model on a set, as it is typed.
+    """Return the command that fits a model to a set.
 
     >>> from tidegate.data import catalogue
     >>> fit_command("trec", catalogue.get("trec"), "train.csv")
@@ -109,13 +111,13 @@ def fit_command(name: str, found: DataSet, train: str) -> str:
 
 
 def copy_files(names: dict[str, str], fetch: Callable[[], dict[str, Path]], force: bool = False) -> dict[str, str]:
-    """Copy fetched files to these names, by split, once all of them may be written; the names.
+    """Copy the fetched files to these names, by split, once it is clear that all can be written; return the names.
 
-    Raises OptionError for a file that is there and has other bytes.
+    Raises OptionError if a file with other content is there.
     """
     for name in names.values():
         atomic.make_folder(os.path.dirname(os.path.abspath(name)))
-        atomic.check(name)  # before anything is fetched
+        atomic.check(name)  # before anything is downloaded
     found = {names[split]: read(path, DataError) for split, path in fetch().items()}
     kinds = {name: kind_with_content(data) for name, data in found.items()}
     for name, kind in kinds.items():
@@ -127,4 +129,5 @@ def copy_files(names: dict[str, str], fetch: Callable[[], dict[str, Path]], forc
 
 
 def kind_with_content(data: bytes) -> atomic.Kind:
+    """Return the kind of files with exactly this content, which need not be kept."""
     return atomic.Kind("the file of the data set", lambda file: file.read(len(data) + 1) == data)

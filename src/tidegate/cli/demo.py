@@ -1,10 +1,9 @@
-"""The main jobs on real data: news topics and a forecast, in a few minutes.
+"""See it work: classify news and forecast a load curve, in a few minutes.
 
-Fetches Reuters news in eight topics, trains with a progress bar, scores on the
-official test, verifies the file on every target of this machine, then streams
-messages word by word in a process that has no torch. Then numbers: half-hourly
-demand for electricity, a day ahead, with a picture of the forecast. Writes into
---out (default demo/).
+Downloads Reuters news in eight topics, trains a model with a progress bar,
+scores it on the official test set, verifies it on every target of this machine
+and streams messages through it word by word, in a process without torch. Then
+forecasts half-hourly demand for electricity a day ahead, and plots the result.
 """
 
 from __future__ import annotations
@@ -38,7 +37,7 @@ TEXTS_MODEL, SERIES_MODEL, PICTURE = "reuters.safetensors", "load.safetensors", 
 TOPICS, WORDS = 3, (8, 24)
 
 NEXT = """\
-On your own files, with a column for the text and one for the label, or with columns of numbers:
+Now try your own files, with a column of texts and one of labels, or with columns of numbers:
 
   {tidegate} fit classify train.csv --text message --label intent --out intent.safetensors
   {tidegate} score intent.safetensors test.csv
@@ -49,7 +48,7 @@ On your own files, with a column for the text and one for the label, or with col
 
 def add_flags(parser: Parser) -> None:
     parser.add_argument(
-        "--out", metavar="DIR", action=FolderPath, default="demo", help="folder for the model (default demo)"
+        "--out", metavar="DIR", action=FolderPath, default="demo", help="folder for the models (default demo)"
     )
     _flags.add_force(parser)
 
@@ -73,47 +72,47 @@ def run(args: argparse.Namespace) -> int:
 def fetch() -> dict[str, Path]:
     from ..data import catalogue
 
-    step("1. Reuters R8: news stories, eight topics")
+    step("1. Data: Reuters R8, news stories in eight topics")
     known = catalogue.get(SET)
-    files = catalogue.fetch(SET, lambda said: print(said, flush=True))
-    print(f"{known.rows['train']:,} stories to learn from, {known.rows['test']:,} to test on")
+    files = catalogue.fetch(SET, lambda note: print(note, flush=True))
+    print(f"{known.rows['train']:,} stories to train on, {known.rows['test']:,} to test on")
     return files
 
 
 def train(task: str, file: Path, model: str, **options: Any) -> None:
-    """Fit; a demo that was interrupted goes on where it was."""
+    """Train a model; continue from the checkpoint if the demo was interrupted."""
     from ..train import fit
 
     if task == "classify":
-        step("2. Training a GRU on this CPU")
+        step("2. Train: a GRU, on this CPU")
     resume = os.path.exists(model + ".checkpoint")
     started = time.monotonic()
     try:
         with Reporter(sys.stderr) as report:
             fit(task, str(file), out=model, resume=resume, progress=report, **options)
     except KeyboardInterrupt:
-        raise KeyboardInterrupt("interrupted; run the same command to go on") from None
+        raise KeyboardInterrupt("interrupted; run the same command again to continue") from None
     print(f"wrote {model} ({format_size(os.path.getsize(model))}) after {format_duration(time.monotonic() - started)}")
 
 
 def score(model: str, file: Path) -> None:
     from .score import format_report, measure
 
-    step("3. Scoring the file on the official test")
+    step("3. Score: the official test set")
     print(format_report(measure(model, str(file), None, None, "error")))
 
 
 def verify(model: str) -> int:
     from . import verify as command
 
-    step("4. The same answer on every target of this machine?")
+    step("4. Verify: the same result on every target of this machine")
     _, results = command.replay(model)
     print(command.format_report(results))
     return command.exit_code(results)
 
 
 def choose_stories(file: Path) -> list[tuple[str, str]]:
-    """The first (topic, text) of a few topics whose text is short enough to watch."""
+    """Choose one story, as (topic, text), from each of a few topics, short enough to watch."""
     from ..data.table import read
 
     rows = read(file)
@@ -125,17 +124,17 @@ def choose_stories(file: Path) -> list[tuple[str, str]]:
 
 
 def stream(model: str, stories: list[tuple[str, str]]) -> None:
-    """Have a process without torch read the stories word by word."""
-    step("5. Live: word by word, in a process without torch")
+    """Stream the stories word by word in a process without torch."""
+    step("5. Stream: word by word, in a process without torch")
     child = subprocess.run([sys.executable, "-m", "tidegate.cli._live", model], input=json.dumps(stories), text=True)
     if child.returncode == OUTPUT_CLOSED:
         raise BrokenPipeError
     if child.returncode:
-        raise TidegateError("the process that streams failed, see above")
+        raise TidegateError("the streaming process failed; see its error above")
 
 
 def check_paths(folder: str, force: bool) -> None:
-    """Refuse what is in the way of the files now, not when the first of them are made."""
+    """Check early that all files can be written."""
     from .. import model
     from ..plots import png
 
@@ -145,13 +144,13 @@ def check_paths(folder: str, force: bool) -> None:
 
 
 def forecast(folder: str, force: bool) -> None:
-    """Half-hourly load a day ahead: eight weeks to learn from, four to be tested on, and a picture."""
+    """Forecast half-hourly load a day ahead: train on eight weeks, test on four, and plot."""
     from ..backtest import backtest
     from ..data import catalogue
     from . import _forecasts
 
-    step("6. Numbers: half-hourly demand for electricity, a day ahead")
-    files = catalogue.fetch(SERIES, lambda said: print(said, flush=True))
+    step("6. Forecast: half-hourly demand for electricity, a day ahead")
+    files = catalogue.fetch(SERIES, lambda note: print(note, flush=True))
     model = os.path.join(folder, SERIES_MODEL)
     train("forecast", files["train"], model, horizon=HORIZON, time="time", values="load", force=force)
     found = backtest(model, str(files["all"]))
@@ -165,7 +164,7 @@ def forecast(folder: str, force: bool) -> None:
 
 
 def command_name() -> str:
-    """How tidegate is typed here: by name where it is on the path, else by where it lies."""
+    """Return how to call tidegate here: by name if it is on the path, otherwise by its location."""
     beside = Path(sys.executable).with_name("tidegate")
     if shutil.which("tidegate"):
         return "tidegate"

@@ -1,8 +1,8 @@
-"""Train a model from labelled rows, or from series of numbers, in a file.
+"""Train a model on a file of labelled rows or of series.
 
-Writes one model file, and a checkpoint beside it while it works: Ctrl-C and
---resume go together. Part of the rows is held out to choose the best weights,
-unless --valid names a file for that. Training needs torch.
+Writes one model file. A checkpoint next to it lets you stop with Ctrl-C and
+continue with --resume. Some rows are held out to choose the best weights,
+unless --valid gives a file for that. Training needs torch.
 """
 
 from __future__ import annotations
@@ -33,35 +33,37 @@ USAGE = "tidegate fit {} FILE --out FILE [options]"
 
 
 def add_flags(parser: Parser) -> None:
-    """One sub-command a task, its flags made from the task's options."""
-    kinds = parser.add_subparsers(dest="task", metavar="TASK", required=True, title="tasks")
+    """Add a sub-command for each task, with flags made from the task's options."""
+    task_parsers = parser.add_subparsers(dest="task", metavar="TASK", required=True, title="tasks")
     for name in tasks.names():
         task = tasks.load(name)
         summary = (task.__doc__ or "").partition("\n")[0].rstrip(".")
-        one = kinds.add_parser(
-            name, help=summary, description=summary + ".", examples=EXAMPLES, usage=USAGE.format(name)
+        usage = USAGE.format(name)
+        task_parser = task_parsers.add_parser(
+            name, help=summary, description=summary + ".", examples=EXAMPLES, usage=usage
         )
-        add_common_flags(one)
-        _flags.add(one, task.Options)
+        add_common_flags(task_parser)
+        _flags.add(task_parser, task.Options)
 
 
 def add_common_flags(parser: Parser) -> None:
+    """Add the flags that all tasks have."""
     parser.add_argument(
         "train",
         metavar="FILE",
         action=FilePath,
-        help="the rows: .csv, .tsv or .jsonl, also .gz; .parquet; .npz; a folder",
+        help="data: .csv, .tsv or .jsonl (also .gz), .parquet, .npz or a folder",
     )
-    parser.add_argument("--out", metavar="FILE", action=FilePath, required=True, help="the model file to write")
-    parser.add_argument("--valid", metavar="FILE", action=FilePath, help="rows to choose the best weights by")
+    parser.add_argument("--out", metavar="FILE", action=FilePath, required=True, help="model file to write")
+    parser.add_argument("--valid", metavar="FILE", action=FilePath, help="data that chooses the best weights")
     parser.add_argument(
-        "--threads", metavar="N", type=int, help="threads (else TIDEGATE_THREADS, else 1; the weights depend on it)"
+        "--threads", metavar="N", type=int, help="threads, which the weights depend on (default TIDEGATE_THREADS, or 1)"
     )
-    parser.add_argument("--json", action="store_true", help="print the outcome as JSON")
+    parser.add_argument("--json", action="store_true", help="print the result as JSON")
     _flags.add_force(parser)
-    again = parser.add_mutually_exclusive_group()
-    again.add_argument("--resume", action="store_true", help="go on from the checkpoint of an interrupted run")
-    again.add_argument("--restart", action="store_true", help="throw away the checkpoint and begin again")
+    checkpoint = parser.add_mutually_exclusive_group()
+    checkpoint.add_argument("--resume", action="store_true", help="continue from the checkpoint of an interrupted run")
+    checkpoint.add_argument("--restart", action="store_true", help="discard the checkpoint and start over")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -75,6 +77,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def train(args: argparse.Namespace, options: Any, report: Reporter) -> Model:
+    """Train as the flags say; after Ctrl-C, say how to continue."""
     from ..train import fit
 
     try:
@@ -93,28 +96,29 @@ def train(args: argparse.Namespace, options: Any, report: Reporter) -> Model:
         )
     except KeyboardInterrupt:
         has_checkpoint = os.path.exists(args.out + ".checkpoint")
-        how = "run the same command with --resume to go on" if has_checkpoint else "nothing was written yet"
+        how = "run the same command with --resume to continue" if has_checkpoint else "nothing was written yet"
         raise KeyboardInterrupt(f"interrupted; {how}") from None
 
 
 def print_result(args: argparse.Namespace, model: Model) -> None:
+    """Print what was written, how good the model is, and what to run next."""
     provenance = model.document["provenance"]
-    size_now = os.path.getsize(args.out)
+    size = os.path.getsize(args.out)
     if args.json:
         import json
 
-        print(json.dumps({"file": args.out, "bytes": size_now, "provenance": provenance}))
+        print(json.dumps({"file": args.out, "bytes": size, "provenance": provenance}))
         return
     refit = model.document["task"]["options"]["refit_epochs"]
     if "baselines" in provenance:
         from . import _forecasts
 
-        print(f"wrote {args.out} ({format_size(size_now)})\n{_forecasts.format_fit(provenance, refit)}")
+        print(f"wrote {args.out} ({format_size(size)})\n{_forecasts.format_fit(provenance, refit)}")
         print(f"next: tidegate predict {args.out} SERIES.csv")
         return
     held_out = provenance["metrics"]["held_out"]
     figures = ", ".join(f"{name.replace('_', ' ')} {value:.4f}" for name, value in held_out.items())
-    print(f"wrote {args.out} ({format_size(size_now)})\n{figures} on {provenance['judged_on']}")
+    print(f"wrote {args.out} ({format_size(size)})\n{figures} on {provenance['judged_on']}")
     if refit:
-        print(f"that was before the last {'pass' if refit == 1 else f'{refit} passes'}, which learnt from all rows")
+        print(f"measured before the last {'epoch' if refit == 1 else f'{refit} epochs'}, which trained on all rows")
     print(f"next: tidegate score {args.out} TEST.csv")

@@ -1,4 +1,4 @@
-"""Tell what is installed and active; with MODEL, what a model file holds."""
+"""Show this installation, or what is in a model file."""
 
 from __future__ import annotations
 
@@ -23,12 +23,14 @@ EXAMPLES = """\
   TIDEGATE_TARGET=base tidegate info"""
 
 MAX_LABELS = 12
-NO_SHA256 = "none, so damage may go unseen; tidegate.load(file).save(file) adds one"
-BY_TORCH = "other numbers, devices and cells, as print(module) says"
+NO_SHA256 = "none, so damage may go unnoticed; tidegate.load(file).save(file) adds one"
+BY_TORCH = "other dtypes, devices and cells (print(module) says which)"
 
 
 def add_flags(parser: Parser) -> None:
-    parser.add_argument("model", metavar="MODEL", action=FilePath, nargs="?", help="a model file")
+    parser.add_argument(
+        "model", metavar="MODEL", action=FilePath, nargs="?", help="model file (default: show the installation)"
+    )
     parser.add_argument("--json", action="store_true", help="print as JSON")
 
 
@@ -52,7 +54,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def installation() -> dict[str, Any]:
-    """Versions, targets and threads of this installation."""
+    """Return versions, targets and threads of this installation."""
     from .. import _native
     from ..runtime.compiled_model import threads_of
     from ..runtime.engine import target_name
@@ -72,14 +74,14 @@ def installation() -> dict[str, Any]:
 
 
 def describe_training(target: str) -> str:
-    """Which engine trains, and why."""
+    """Say which engine trains, and why."""
     if package_version("torch") is None:
         return 'none, because torch is not installed; pip install "tidegate[train]"'
-    return f"native on {target}, because fit trains float32 on the CPU; torch for {BY_TORCH}"
+    return f"native on {target}, because fit trains in float32 on the CPU; torch for {BY_TORCH}"
 
 
 def package_version(name: str) -> str | None:
-    """The version of a package, found without importing it."""
+    """Return the version of a package without importing it, or None."""
     from importlib.metadata import PackageNotFoundError, version
 
     try:
@@ -89,7 +91,7 @@ def package_version(name: str) -> str | None:
 
 
 def describe_model(predictor: Predictor) -> dict[str, Any]:
-    """What a model file holds and how it would run here."""
+    """Return what is in a model file and how it would run here."""
     model, document = predictor.model, predictor.model.document
     yes, because = model.streams
     return {
@@ -113,7 +115,7 @@ def describe_model(predictor: Predictor) -> dict[str, Any]:
 
 
 def input_bytes(model: Model) -> int:
-    """Bytes that the input keeps of a stream beside the block; what a tokenizer has not finished is not counted."""
+    """Count the bytes of a stream's input state, not counting a tokenizer's unfinished word."""
     entry = model.document["input"]
     if entry["kind"] != "series":
         return 0
@@ -124,14 +126,14 @@ def input_bytes(model: Model) -> int:
 
 
 def layer_tensors(model: Model) -> Iterator[tuple[str, Any]]:
-    """The tensors of the layers."""
+    """Iterate over the tensors of the layers."""
     for one in model.layers:
         for name in one["tensors"].values():
             yield name, model.tensors[name]
 
 
 def describe_layer(i: int, model: Model, predictor: Predictor) -> dict[str, Any]:
-    """One layer in figures: kind, sizes, parameters, the bytes of its state, and what executes it."""
+    """Describe a layer: kind, sizes, parameters, bytes of state, and what executes it."""
     found = model.layers[i]
     arrays = [a for a in model.state_schema if a["name"].startswith(f"layers.{i}.")]
     engine = "kernel"
@@ -147,7 +149,7 @@ def describe_layer(i: int, model: Model, predictor: Predictor) -> dict[str, Any]
 
 
 def format_sizes(found: dict[str, Any]) -> str:
-    """`gru 128 -> 256, reset after, update keep` and the like."""
+    """Format the sizes of a layer: `gru 128 -> 256, reset after, update keep`."""
     ins, out = found.get("rows", found.get("inputs", found["size"])), found["size"]
     what = f"{ins} -> {out}" + (f" -> {found['project']}" if "project" in found else "")
     if "tape" in found:
@@ -171,7 +173,7 @@ def format_sizes(found: dict[str, Any]) -> str:
 def format_report(found: dict[str, Any]) -> str:
     labels = found["labels"] or []
     some = ", ".join(labels[:MAX_LABELS]) + (", ..." if len(labels) > MAX_LABELS else "")
-    several = ", of which a row may have any number" if found["multi_label"] else ""
+    several = ", any number per row" if found["multi_label"] else ""
     facts = format_pairs(
         [
             ("file", f"{found['file']} ({format_size(found['bytes'])})"),
@@ -200,17 +202,17 @@ def format_report(found: dict[str, Any]) -> str:
 
 
 def format_input(entry: dict[str, Any]) -> list[tuple[str, str]]:
-    """What goes in, and of a model of series what comes out."""
+    """Describe the input, and for a model of series the output."""
     return _series_info.describe_input(entry) if entry["kind"] == "series" else [("input", format_value(entry))]
 
 
 def format_state(found: dict[str, Any]) -> str:
-    """What a stream takes."""
+    """Format the memory that a stream takes."""
     if found["streams"] != "yes":
         return "none, it does not stream"
     block, memory = found["state_bytes"], found["memory_bytes"]
-    parts = f" ({block:,} of the layers, {memory:,} of the input)" if memory else ""
-    return f"{block + memory:,} bytes a stream{parts}"
+    parts = f" ({block:,} for the layers, {memory:,} for the input)" if memory else ""
+    return f"{block + memory:,} bytes per stream{parts}"
 
 
 def without_empty(provenance: dict[str, Any]) -> list[tuple[str, Any]]:
@@ -218,9 +220,9 @@ def without_empty(provenance: dict[str, Any]) -> list[tuple[str, Any]]:
 
 
 def format_value(value: Any) -> str:
-    """A value in words.
+    """Format a value in words.
 
-    >>> shown({"a": 1, "b": ["x", "y"], "c": {"d": 0.125}})
+    >>> format_value({"a": 1, "b": ["x", "y"], "c": {"d": 0.125}})
     'a 1, b x y, c (d 0.125)'
     """
     if isinstance(value, dict):

@@ -1,13 +1,12 @@
-"""Score a model on a file: accuracy, F1, confusions; errors of forecasts.
+"""Score a model on a test file: accuracy and F1, or forecast errors.
 
-Columns are those that the model was trained on, unless --text and --label name
-others. The answers come from the native engine, as they will in use. Where rows
-may have several labels, those with a probability of 0.5 or more are predicted.
+Columns have the names of those in training, unless you give --text or --label.
+Predictions are made by the native engine, as in use. If rows can have several
+labels, those with a probability of at least 0.5 are predicted.
 
-A forecaster is back-tested: from every step on, forecasts are made from the
-steps before it alone, and stand beside seasonal naive and ridge regression.
-Where a file begins with the rows that the model was fitted on, this begins
-after them, unless --start says otherwise.
+A forecaster is back-tested: at each step it forecasts from the steps up to
+there, and is compared to seasonal naive and ridge regression. If the file
+begins with the training data, the back-test starts after it; --start overrides.
 """
 
 from __future__ import annotations
@@ -42,22 +41,22 @@ FIGURES = (
 
 
 def add_flags(parser: Parser) -> None:
-    parser.add_argument("model", metavar="MODEL", action=FilePath, help="the model file")
+    parser.add_argument("model", metavar="MODEL", action=FilePath, help="model file")
     parser.add_argument(
         "file",
         metavar="FILE",
         action=FilePath,
-        help="the labelled rows or series: .csv, .tsv or .jsonl, also .gz; .parquet; .npz; folder",
+        help="labelled rows or series: .csv, .tsv or .jsonl (also .gz), .parquet, .npz or a folder",
     )
-    parser.add_argument("--text", metavar="COLUMN", help="column that holds the message")
-    parser.add_argument("--label", metavar="COLUMN", help="column that holds the label")
+    parser.add_argument("--text", metavar="COLUMN", help="column of messages (default: as in training)")
+    parser.add_argument("--label", metavar="COLUMN", help="column of labels (default: as in training)")
     parser.add_argument(
         "--unseen",
         choices=("error", "wrong"),
         default="error",
-        help="a label that was not there in training: refuse the file (default), or count the row as wrong",
+        help="for labels that training did not have: stop with an error (default), or count the row as wrong",
     )
-    parser.add_argument("--json", action="store_true", help="print the figures as JSON")
+    parser.add_argument("--json", action="store_true", help="print the results as JSON")
     _precision.add_flags(parser)
     _forecasts.add_flags(parser)
     _flags.add_force(parser)
@@ -66,7 +65,7 @@ def add_flags(parser: Parser) -> None:
 def run(args: argparse.Namespace) -> int:
     if read_task(args.model) == "forecast":
         if args.unseen != "error":
-            raise OptionError("--unseen is for labels, and this model forecasts; leave it out")
+            raise OptionError("--unseen is for labels, but this model forecasts; leave it out")
         return _forecasts.score(args)
     _forecasts.refuse_flags(args)
     metrics = measure(args.model, args.file, args.text, args.label, args.unseen, **_precision.load_arguments(args))
@@ -86,7 +85,7 @@ def measure(
     weights: str | None = None,
     compute: str | None = None,
 ) -> dict[str, Any]:
-    """The task's metrics of a model's answers to a file's rows."""
+    """Predict the rows of a file and return the task's metrics."""
     from .. import tasks
     from ..runtime import load
     from ..tasks._options import recalled
@@ -94,7 +93,7 @@ def measure(
     predictor = load(model, weights=weights, compute=compute)
     require_labels(predictor.model, model, "score")
     if text and predictor.model.document["input"]["kind"] == "series":
-        raise OptionError("--text is for messages, and this model takes series; leave it out")
+        raise OptionError("--text is for messages, but this model takes series; leave it out")
     recorded = predictor.model.document["task"]
     task = tasks.load(recorded["kind"])
     options = recalled(task.Options, recorded["options"])
@@ -105,7 +104,7 @@ def measure(
     except MissingColumn as error:
         if options.group is None or error.wanted != options.group:
             raise
-        source = task.rows(file, dataclasses.replace(options, group=None), columns)  # what is scored needs no groups
+        source = task.rows(file, dataclasses.replace(options, group=None), columns)  # scoring needs no groups
     check_times(source, predictor.model)
     targets, labels = task.targets(source, options, predictor.model.labels, unseen)
     probabilities = predictor.predict(**task.predictor_inputs(source, options))
@@ -114,22 +113,22 @@ def measure(
 
 
 def warn_of_training_data(provenance: dict[str, Any], sha256: str) -> str:
-    """Warn in a sentence where what is scored is what the model was made from; "" where it is not.
+    """Return a warning if the scored file was used in training, otherwise "".
 
-    >>> learnt_of({"data": {"sha256": "ab"}, "valid": None}, "ab")
-    'the model was fitted on this very file: these figures are no test'
+    >>> warn_of_training_data({"data": {"sha256": "ab"}, "valid": None}, "ab")
+    'this is the training data: the figures say nothing about new data'
     """
     found = {of: provenance.get(of) for of in ("data", "valid")}
     known = {of: one.get("sha256") if isinstance(one, dict) else None for of, one in found.items()}
     if sha256 == known["data"]:
-        return "the model was fitted on this very file: these figures are no test"
+        return "this is the training data: the figures say nothing about new data"
     if sha256 == known["valid"]:
-        return "the model's weights were chosen by this very file: these figures are a little too good"
+        return "this file chose the model's weights (--valid): the figures are slightly too good"
     return ""
 
 
 def format_report(metrics: dict[str, Any]) -> str:
-    """The figures as a person reads them: labels by support, then the confusions, where a row has one label."""
+    """Format the metrics for people: labels by number of rows, then confusions if a row has one label."""
     parts = [format_summary(metrics), format_labels(metrics["labels"])]
     if metrics["warning"]:
         parts.insert(1, f"warning: {metrics['warning']}")
@@ -139,19 +138,19 @@ def format_report(metrics: dict[str, Any]) -> str:
 
 
 def format_summary(metrics: dict[str, Any]) -> str:
-    figures = [f"{shown} {metrics[name]:.4f}" for name, shown in FIGURES if metrics.get(name) is not None]
+    figures = [f"{title} {metrics[name]:.4f}" for name, title in FIGURES if metrics.get(name) is not None]
     unseen = metrics.get("unseen", 0)
-    tail = f"  ({unseen} with a label unseen in training: counted as wrong, left out of macro F1 and log loss)"
+    tail = f"  ({unseen} have labels unseen in training: they count as wrong, but not in macro F1 and log loss)"
     tail *= bool(unseen)
     return f"{metrics['rows']} rows  " + "  ".join(figures) + tail + format_label_counts(metrics)
 
 
 def format_label_counts(metrics: dict[str, Any]) -> str:
-    """How many labels rows have, where they may have several."""
+    """Format the number of labels per row, if rows can have several."""
     if "threshold" not in metrics:
         return ""
-    found, said = metrics["labels_a_row"], metrics["predicted_a_row"]
-    return f"\n{found:.2f} labels a row, {said:.2f} predicted, from a probability of {metrics['threshold']} on"
+    labels, predicted = metrics["labels_a_row"], metrics["predicted_a_row"]
+    return f"\n{labels:.2f} labels per row, {predicted:.2f} predicted (probability at least {metrics['threshold']})"
 
 
 def format_labels(labels: dict[str, dict[str, float]]) -> str:
@@ -163,5 +162,5 @@ def format_labels(labels: dict[str, dict[str, float]]) -> str:
     return table(["label", "rows", "precision", "recall", "f1"], rows)
 
 
-def format_confusions(found: list[list[Any]]) -> str:
-    return table(["is", "taken for", "rows"], found, left=2)
+def format_confusions(pairs: list[list[Any]]) -> str:
+    return table(["label", "predicted", "rows"], pairs, left=2)

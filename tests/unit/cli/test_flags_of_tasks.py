@@ -31,5 +31,5 @@ def test_flags_of_labels_for_a_forecaster(
 ) -> None:
     assert cli.main(command) == 2
     said = capsys.readouterr()
-    assert said.err == f"tidegate: {flag} is for labels, and this model forecasts; leave it out\n"
+    assert said.err == f"tidegate: {flag} is for labels, but this model forecasts; leave it out\n"
     assert said.out == ""

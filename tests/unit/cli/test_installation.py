@@ -20,7 +20,7 @@ def test_it_says_which_engine_trains_and_why(
     assert cli.main(["info", "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
     assert found["target"] == target
-    assert found["training"].startswith(f"native on {target}, because fit trains float32 on the CPU; torch for ")
+    assert found["training"].startswith(f"native on {target}, because fit trains in float32 on the CPU; torch for ")
     assert cli.main(["info"]) == 0
     assert found["training"] in capsys.readouterr().out
 

@@ -45,7 +45,7 @@ def test_rows_that_are_learnt_from_are_no_measure() -> None:
     out = io.StringIO()
     with Reporter(out) as report:
         report(progress(phase="refit", epoch=2, metric=0.99, best=0.8, seconds_left=0.0, evaluated=True))
-    assert out.getvalue() == "epoch 2/2  loss 0.500  now learning from the held-out rows too\n"
+    assert out.getvalue() == "epoch 2/2  loss 0.500  now training on the held-out rows too\n"
 
 
 class Terminal(io.StringIO):
