@@ -64,7 +64,7 @@ def test_score_tells_what_rows_with_several_labels_need(job: Job, tidegate_witho
     assert metrics["micro_f1"] > 0.9
     assert metrics["threshold"] == 0.5
     shown = tidegate_without_torch("score", job.model, job.test).stdout
-    for name in ("subset accuracy", "micro F1", "macro F1", "sample F1", "Hamming loss", "labels a row"):
+    for name in ("subset accuracy", "micro F1", "macro F1", "sample F1", "Hamming loss", "labels per row"):
         assert name in shown
     assert "confusions" not in shown
 

@@ -12,6 +12,12 @@ from ..tasks._options import RENAMED
 from ._parser import Renamed
 
 METAVARS = {int: "N", float: "X", str: "NAME"}
+STRINGS = {
+    **dict.fromkeys(("text", "label", "group", "time", "id"), "COLUMN"),
+    **dict.fromkeys(("values", "targets", "known", "static"), "COLUMNS"),
+    **dict.fromkeys(("quantiles", "calendar", "dialect", "pool"), "LIST"),
+    "label_separator": "TEXT",
+}
 
 
 def add(parser: argparse.ArgumentParser, options: type) -> None:
@@ -42,7 +48,7 @@ def add_option(group: Any, field: dataclasses.Field[Any], kind: type) -> None:
         group.add_argument(flag, action=argparse.BooleanOptionalAction, default=argparse.SUPPRESS, help=help)
         return
     choices = field.metadata.get("choices")
-    metavar = None if choices else field.metadata.get("metavar", METAVARS[kind])
+    metavar = None if choices else STRINGS.get(field.name, METAVARS[kind])
     group.add_argument(
         flag,
         dest=field.name,

@@ -12,6 +12,7 @@ from ..errors import OptionError, error_context
 from . import _console
 from ._parser import FilePath, Renamed
 from ._precision import load_arguments
+from ._series_info import count_steps
 from ._table import escape_breaks, table
 
 if TYPE_CHECKING:
@@ -59,7 +60,7 @@ def format_fit(provenance: dict[str, Any], refit: int) -> str:
     from ..tasks._baseline_models import verdict
 
     mae, baselines = provenance["metrics"]["held_out"]["mae"], provenance["baselines"]
-    ahead = f"{provenance['steps_ahead']} step{'s'[: provenance['steps_ahead'] != 1]} ahead"
+    ahead = f"{count_steps(provenance['steps_ahead'])} ahead"
     where = "--valid" if provenance["valid"] else "held-out end"
     idle = provenance.get("judging_nothing", 0)
     but = f" ({idle:,} do not count, because their window is constant or the truth is missing)" if idle else ""
@@ -111,14 +112,14 @@ def score(args: argparse.Namespace) -> int:
             raise OptionError(f"--{name} is for labels, but this model forecasts; leave it out")
     check_plot(args)
     every = 1 if args.every is None else args.every
-    found = backtest(load(args.model, **load_arguments(args)), args.file, args.start, every)
+    result = backtest(load(args.model, **load_arguments(args)), args.file, args.start, every)
     if args.plot:
-        of = f", the first of {len(found.series)} series" if len(found.series) > 1 else ""
-        print(f"wrote {plot_last(found.series[0], found, args.plot, args.force)}{of}", file=sys.stderr)
+        of = f", the first of {len(result.series)} series" if len(result.series) > 1 else ""
+        print(f"wrote {plot_last(result.series[0], result, args.plot, args.force)}{of}", file=sys.stderr)
     if args.json:
-        _console.print_json(as_dict(found))
+        _console.print_json(as_dict(result))
     else:
-        print(format_backtest(found))
+        print(format_backtest(result))
     return 0
 
 
@@ -132,30 +133,30 @@ def check_plot(args: argparse.Namespace) -> None:
         png.check_path(args.plot, [args.model, args.file], args.force)
 
 
-def as_dict(found: Backtest) -> dict[str, Any]:
+def as_dict(result: Backtest) -> dict[str, Any]:
     """Return a back-test as an object for JSON."""
     return {
-        **found.metrics,
-        "baselines": found.baselines,
-        "warning": found.warning,
-        "begins": found.begins,
-        "series": len(found.series),
-        "left_out": found.left_out,
-        "short": found.short,
-        "dropped": found.dropped,
+        **result.metrics,
+        "baselines": result.baselines,
+        "warning": result.warning,
+        "begins": result.begins,
+        "series": len(result.series),
+        "left_out": result.left_out,
+        "short": result.short,
+        "dropped": result.dropped,
     }
 
 
-def format_backtest(found: Backtest) -> str:
+def format_backtest(result: Backtest) -> str:
     """Format a back-test for people: the errors of model and baselines, then the quality of the intervals."""
     from ..tasks._left_out import left_out
 
-    m = found.metrics
-    of = f" of {len(found.series):,} series" if len(found.series) > 1 or found.left_out else ""
-    head = f"{m['origins']:,} forecasts{of} of {len(m['per_step'])} steps, {found.begins}"
-    parts = [head, format_errors(m["mae"], found.baselines)]
-    if found.warning:
-        parts.append(f"warning: {found.warning}")
+    m = result.metrics
+    of = f" of {len(result.series):,} series" if len(result.series) > 1 or result.left_out else ""
+    head = f"{m['origins']:,} forecasts{of} of {len(m['per_step'])} steps, {result.begins}"
+    parts = [head, format_errors(m["mae"], result.baselines)]
+    if result.warning:
+        parts.append(f"warning: {result.warning}")
     names = (("rmse", "RMSE"), ("mase", "MASE"), ("smape", "sMAPE %"), ("pinball", "pinball loss"))
     figures = [f"{title} {format_number(m[name])}" for name, title in names if m.get(name) is not None]
     parts.append("  ".join(figures))
@@ -164,32 +165,32 @@ def format_backtest(found: Backtest) -> str:
         parts.append(", ".join(inside) + " of the truth")
     if m["unknown"]:
         parts.append(f"{m['unknown']:,} values of the truth are missing and do not count")
-    if found.dropped:
-        parts.append(f"{found.dropped:,} steps with missing values are dropped")
+    if result.dropped:
+        parts.append(f"{result.dropped:,} steps with missing values are dropped")
     if m["mase_reason"]:
         parts.append(f"MASE: {m['mase_reason']}")
-    if found.short:
-        parts.append(f"{found.short:,} forecasts use fewer steps than the look-back")
-    if found.left_out:
-        parts.append(left_out(found.left_out))
+    if result.short:
+        parts.append(f"{result.short:,} forecasts use fewer steps than the look-back")
+    if result.left_out:
+        parts.append(left_out(result.left_out))
     return "\n\n".join(parts)
 
 
-def plot_last(one: Rolled, found: Backtest, path: str, force: bool = False) -> str:
+def plot_last(series: Rolled, result: Backtest, path: str, force: bool = False) -> str:
     """Plot the last forecast of a series with the truth; return the path."""
     from ..plots import png
 
-    end = int(one.origins[-1]) + 1
-    times = None if one.times is None else one.times[: end + len(one.truth[-1])]
+    end = int(series.origins[-1]) + 1
+    times = None if series.times is None else series.times[: end + len(series.truth[-1])]
     png.plot_forecast(
         path,
-        one.track.truth[:end],
-        one.forecasts[-1],
-        found.quantiles,
+        series.track.truth[:end],
+        series.forecasts[-1],
+        result.quantiles,
         times,
-        one.truth[-1],
-        one.name or "the last forecast",
-        found.columns,
+        series.truth[-1],
+        series.name or "the last forecast",
+        result.columns,
         force,
     )
     return path
@@ -208,49 +209,50 @@ def predict(args: argparse.Namespace, predictor: Predictor) -> int:
     if args.top is not None:
         raise OptionError("--top is for labels, but this model forecasts; leave it out")
     check_plot(args)
-    found = onward(predictor, args.file)
-    if args.plot and len(found) > 1:
-        raise OptionError(f"--plot draws one series, but {args.file} has {len(found)}; give a file with one series")
+    forecasts = onward(predictor, args.file)
+    if args.plot and len(forecasts) > 1:
+        raise OptionError(f"--plot draws one series, but {args.file} has {len(forecasts)}; give a file with one series")
     if args.plot:
         from ..plots import png
 
-        one = found[0]
-        times = None if one.past is None or one.times is None else np.concatenate([one.past, one.times])
+        series = forecasts[0]
+        times = None if series.past is None or series.times is None else np.concatenate([series.past, series.times])
         png.plot_forecast(
             args.plot,
-            one.history,
-            one.values,
-            one.forecast.quantiles,
+            series.history,
+            series.values,
+            series.forecast.quantiles,
             times,
-            title=one.name or "forecast",
-            names=one.forecast.columns,
+            title=series.name or "forecast",
+            names=series.forecast.columns,
             force=args.force,
         )
         print(f"wrote {args.plot}", file=sys.stderr)
-    if missing := [{"series": one.name, "reason": one.forecast.reason} for one in found if one.forecast.reason]:
+    missing = [{"series": f.name, "reason": f.forecast.reason} for f in forecasts if f.forecast.reason]
+    if missing:
         print(left_out(missing, "without a forecast"), file=sys.stderr)
-    for k, one in enumerate(found):
+    for k, series in enumerate(forecasts):
         if args.json:
-            series = {"series": one.name, "steps": one.steps, "assumed": one.assumed or None}
-            _console.print_json({**series, **one.forecast.as_dict()})
+            head = {"series": series.name, "steps": series.steps, "assumed": series.assumed or None}
+            _console.print_json({**head, **series.forecast.as_dict()})
             continue
-        if one.forecast.reason:
+        if series.forecast.reason:
             continue
         if k < MAX_CHARTS and sys.stdout.isatty() and _console.terminal_width() >= MIN_CHART_WIDTH:
-            print(draw_chart(one))
-        print(format_forecast(one))
+            print(draw_chart(series))
+        print(format_forecast(series))
     if not args.json:
-        for note in format_assumed_dates(found):
+        for note in format_assumed_dates(forecasts):
             print(note, file=sys.stderr)
     return 0
 
 
-def format_assumed_dates(found: list[Onward]) -> list[str]:
+def format_assumed_dates(forecasts: list[Onward]) -> list[str]:
     """Say how the dates of the steps ahead were assumed; if series differ, name up to three for each assumption."""
     names: dict[str, list[str]] = {}
-    for one in found:
-        if one.assumed:
-            names.setdefault(one.assumed, []).append(repr(one.name))
+    for forecast in forecasts:
+        if forecast.assumed:
+            names.setdefault(forecast.assumed, []).append(repr(forecast.name))
     if len(names) < 2:
         return list(names)
     return [
@@ -258,15 +260,15 @@ def format_assumed_dates(found: list[Onward]) -> list[str]:
     ]
 
 
-def draw_chart(one: Onward) -> str:
+def draw_chart(forecast: Onward) -> str:
     """Draw the recent history and the forecast as text."""
-    return draw_text(one.history, one.values, one.forecast.quantiles, one.forecast.columns)
+    return draw_text(forecast.history, forecast.values, forecast.forecast.quantiles, forecast.forecast.columns)
 
 
-def draw_last_chart(one: Rolled, found: Backtest) -> str:
+def draw_last_chart(series: Rolled, result: Backtest) -> str:
     """Draw the last forecast of a back-test and the history before it as text."""
-    history = one.track.truth[: int(one.origins[-1]) + 1]
-    return draw_text(history, one.forecasts[-1], found.quantiles, found.columns)
+    history = series.track.truth[: int(series.origins[-1]) + 1]
+    return draw_text(history, series.forecasts[-1], result.quantiles, result.columns)
 
 
 def draw_text(history: Any, values: Any, quantiles: list[float], names: list[str]) -> str:
@@ -277,14 +279,14 @@ def draw_text(history: Any, values: Any, quantiles: list[float], names: list[str
     return terminal.plot_forecast(history, values, quantiles, width, unicode=unicode, names=names)
 
 
-def format_forecast(one: Onward) -> str:
+def format_forecast(forecast: Onward) -> str:
     """Format the steps ahead of one series, one per line."""
-    levels, names = one.forecast.quantiles, one.forecast.columns
+    levels, names = forecast.forecast.quantiles, forecast.forecast.columns
     heads = [f"{name} {level:g}" if len(names) > 1 else f"{level:g}" for name in names for level in levels]
-    digits = count_digits(one.values)
+    digits = count_digits(forecast.values)
     rows = [
         [step, *(format_number(v, digits) for v in ahead.ravel().tolist())]
-        for step, ahead in zip(one.steps, one.values, strict=True)
+        for step, ahead in zip(forecast.steps, forecast.values, strict=True)
     ]
-    title = f"{escape_breaks(one.name)}\n" if one.name else ""
-    return title + table(["step" if one.times is None else "time", *heads], rows)
+    title = f"{escape_breaks(forecast.name)}\n" if forecast.name else ""
+    return title + table(["step" if forecast.times is None else "time", *heads], rows)

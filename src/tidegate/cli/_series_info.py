@@ -17,7 +17,7 @@ def describe_input(entry: dict[str, Any]) -> list[tuple[str, str]]:
     ...        "answer": {"horizon": 6, "quantiles": [0.1, 0.5, 0.9], "head": "direct"}, "features": 12})[-1]
     ('forecasts', '6 steps ahead of load, all at once; quantiles 0.1, 0.5, 0.9')
     """
-    facts = [("input", describe_columns(entry)), ("missing numbers", MISSING[entry["missing"]])]
+    facts = [("input", describe_columns(entry)), ("missing", MISSING[entry["missing"]])]
     if entry["calendar"]:
         facts.append(("calendar", f"the time of each step within the {', '.join(entry['calendar'])}"))
     if "times" in entry:
@@ -57,13 +57,18 @@ def describe_scaling(entry: dict[str, Any]) -> str:
             return "none"
         if scale["names"] is None:
             return "standardised by the mean and deviation of training"
-        return f"standardised by each of {len(scale['names'])} series in training: {join_names(scale['names'])}"
-    season = f", minus the values of a season ({window['season']}) before" if window["season"] else ""
+        series = f"{len(scale['names'])} series: {join_names(scale['names'])}"
+        return f"standardised by the mean and deviation of each series in training ({series})"
+    season = f", minus the values {count_steps(window['season'])} before" if window["season"] else ""
     centre = "last step" if window["centre"] == "last" else "mean"
     spread = "their own deviation" if window["spread"] == "window" else "the deviation of training"
     rows = f"{window['length'] // window['segment']} rows of {entry['features']} numbers"
     short = f"; fewer steps, at least {window['least']}, make fewer rows" if "least" in window else ""
-    return f"the last {window['length']} steps{season}, minus their {centre}, divided by {spread}: {rows}{short}"
+    return f"the last {count_steps(window['length'])}{season}, minus their {centre}, divided by {spread}: {rows}{short}"
+
+
+def count_steps(count: int) -> str:
+    return f"{count} step{'s'[: count != 1]}"
 
 
 def describe_forecasts(entry: dict[str, Any]) -> str:
@@ -71,7 +76,7 @@ def describe_forecasts(entry: dict[str, Any]) -> str:
     targets = [name for name, role in zip(entry["columns"], entry["roles"], strict=True) if role == "target"]
     how = "all at once" if answer["head"] == "direct" else "one after another, each fed back"
     quantiles = ", ".join(map(str, answer["quantiles"]))
-    return f"{answer['horizon']} steps ahead of {join_names(targets)}, {how}; quantiles {quantiles}"
+    return f"{count_steps(answer['horizon'])} ahead of {join_names(targets)}, {how}; quantiles {quantiles}"
 
 
 def join_names(names: list[str]) -> str:

@@ -37,10 +37,10 @@ def format_pairs(rows: Iterable[tuple[str, object]], wrapped: bool = False) -> s
     task    classify
     labels  8
     """
-    listed = [(name, escape_breaks(str(value))) for name, value in rows]
-    indent = max((len(name) for name, _ in listed), default=0) + 2
+    cells = [(name, escape_breaks(str(value))) for name, value in rows]
+    indent = max((len(name) for name, _ in cells), default=0) + 2
     room = 79 - indent if wrapped else 10_000
-    lines = [(name, textwrap.wrap(value, room) or [""]) for name, value in listed]
+    lines = [(name, textwrap.wrap(value, room) or [""]) for name, value in cells]
     joint = "\n" + " " * indent
     return "\n".join(f"{name:<{indent}}{joint.join(parts)}".rstrip() for name, parts in lines)
 

@@ -50,17 +50,17 @@ def run(args: argparse.Namespace) -> int:
         else:
             print(format_list(known))
         return 0
-    found = catalogue.get(args.name)
+    data_set = catalogue.get(args.name)
     cached = {split: str(path) for split, path in catalogue.cached(args.name).items()} if not args.out else {}
     files = {}
     if args.out:
-        names = {split: os.path.join(args.out, split + found.suffix) for split in found.rows}
+        names = {split: os.path.join(args.out, split + data_set.suffix) for split in data_set.rows}
         files = copy_files(names, lambda: catalogue.fetch(args.name), args.force)
         _console.allow_no_reader()
     if args.json:
-        _console.print_json({"name": args.name, **set_facts(found), "files": files, "cached": cached})
+        _console.print_json({"name": args.name, **set_facts(data_set), "files": files, "cached": cached})
     else:
-        print(format_set(args.name, found, files, cached))
+        print(format_set(args.name, data_set, files, cached))
     return 0
 
 
@@ -72,41 +72,41 @@ def format_list(known: dict[str, DataSet]) -> str:
     return table(["name", "task", "rows", "train", "test", "labels"], rows, left=3)
 
 
-def set_facts(found: DataSet) -> dict[str, Any]:
+def set_facts(data_set: DataSet) -> dict[str, Any]:
     fields = ("title", "task", "labels", "split", "licence", "source", "unit", "flags")
     return {
-        **{name: getattr(found, name) for name in fields},
-        "rows": dict(found.rows),
-        "published": list(found.published),
+        **{name: getattr(data_set, name) for name in fields},
+        "rows": dict(data_set.rows),
+        "published": list(data_set.published),
     }
 
 
-def format_set(name: str, found: DataSet, files: dict[str, str], cached: dict[str, str]) -> str:
-    rows = ", ".join(f"{split} {count:,}" for split, count in found.rows.items()) + f" {found.unit}"
+def format_set(name: str, data_set: DataSet, files: dict[str, str], cached: dict[str, str]) -> str:
+    rows = ", ".join(f"{split} {count:,}" for split, count in data_set.rows.items()) + f" {data_set.unit}"
     lines: list[tuple[str, object]] = [
         ("name", name),
-        ("what", found.title),
-        ("task", found.task),
+        ("title", data_set.title),
+        ("task", data_set.task),
         ("rows", rows),
     ]
-    lines += [("labels", found.labels)] if found.labels else []
-    lines += [("split", found.split), ("licence", found.licence), ("source", found.source)]
-    lines += [("published" if i == 0 else "", figure) for i, figure in enumerate(found.published)]
+    lines += [("labels", data_set.labels)] if data_set.labels else []
+    lines += [("split", data_set.split), ("licence", data_set.licence), ("source", data_set.source)]
+    lines += [("published" if i == 0 else "", figure) for i, figure in enumerate(data_set.published)]
     paths = [("wrote", path) for path in files.values()] + [("cached", path) for path in cached.values()]
-    train = (files or cached).get("train", f"DIR/train{found.suffix}")
+    train = (files or cached).get("train", f"DIR/train{data_set.suffix}")
     parts = [format_pairs(lines, wrapped=True), *([format_pairs(paths)] if paths else [])]
     parts += [] if files else [f"download: tidegate data {name} --out DIR"]
-    return "\n\n".join([*parts, f"fit a model: {fit_command(name, found, train)}"])
+    return "\n\n".join([*parts, f"fit a model: {fit_command(name, data_set, train)}"])
 
 
-def fit_command(name: str, found: DataSet, train: str) -> str:
+def fit_command(name: str, data_set: DataSet, train: str) -> str:
     """Return the command that fits a model to a set.
 
     >>> from tidegate.data import catalogue
     >>> fit_command("trec", catalogue.get("trec"), "train.csv")
     'tidegate fit classify train.csv --text text --label label --out trec.safetensors'
     """
-    words = ["tidegate fit", found.task, shlex.quote(train), found.flags, f"--out {name}.safetensors"]
+    words = ["tidegate fit", data_set.task, shlex.quote(train), data_set.flags, f"--out {name}.safetensors"]
     return " ".join(word for word in words if word)
 
 
@@ -118,11 +118,11 @@ def copy_files(names: dict[str, str], fetch: Callable[[], dict[str, Path]], forc
     for name in names.values():
         atomic.make_folder(os.path.dirname(os.path.abspath(name)))
         atomic.check(name)  # before anything is downloaded
-    found = {names[split]: read(path, DataError) for split, path in fetch().items()}
-    kinds = {name: kind_with_content(data) for name, data in found.items()}
+    contents = {names[split]: read(path, DataError) for split, path in fetch().items()}
+    kinds = {name: kind_with_content(data) for name, data in contents.items()}
     for name, kind in kinds.items():
         atomic.check(name, kind, force=force)
-    for name, data in found.items():
+    for name, data in contents.items():
         with atomic.replace(name, kinds[name], force) as file:
             file.write(data)
     return names

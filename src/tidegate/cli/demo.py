@@ -116,11 +116,11 @@ def choose_stories(file: Path) -> list[tuple[str, str]]:
     from ..data.table import read
 
     rows = read(file)
-    found: dict[str, str] = {}
+    stories: dict[str, str] = {}
     for text, label in zip(rows.column("text"), rows.column("label"), strict=True):
-        if label not in found and WORDS[0] <= len(text.split()) <= WORDS[1]:
-            found[label] = text
-    return list(found.items())[:TOPICS]
+        if label not in stories and WORDS[0] <= len(text.split()) <= WORDS[1]:
+            stories[label] = text
+    return list(stories.items())[:TOPICS]
 
 
 def stream(model: str, stories: list[tuple[str, str]]) -> None:
@@ -153,12 +153,12 @@ def forecast(folder: str, force: bool) -> None:
     files = catalogue.fetch(SERIES, lambda note: print(note, flush=True))
     model = os.path.join(folder, SERIES_MODEL)
     train("forecast", files["train"], model, horizon=HORIZON, time="time", values="load", force=force)
-    found = backtest(model, str(files["all"]))
-    print(f"\n{_forecasts.format_backtest(found)}\n")
-    print(_forecasts.draw_last_chart(found.series[0], found))
+    result = backtest(model, str(files["all"]))
+    print(f"\n{_forecasts.format_backtest(result)}\n")
+    print(_forecasts.draw_last_chart(result.series[0], result))
     picture = os.path.join(folder, PICTURE)
     try:
-        print(f"wrote {_forecasts.plot_last(found.series[0], found, picture, force)}")
+        print(f"wrote {_forecasts.plot_last(result.series[0], result, picture, force)}")
     except MissingExtra as error:
         print(f"no picture: {error}")
 

@@ -36,20 +36,20 @@ def add_flags(parser: Parser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     if args.model is None:
-        found = installation()
+        facts = installation()
         if args.json:
-            _console.print_json(found)
+            _console.print_json(facts)
         else:
-            print(format_pairs([(k.replace("_", " "), format_value(v)) for k, v in found.items()]))
+            print(format_pairs([(k.replace("_", " "), format_value(v)) for k, v in facts.items()]))
         return 0
     from ..runtime import load
 
     predictor = load(args.model)
-    found = {"file": args.model, "bytes": os.path.getsize(args.model), **describe_model(predictor)}
+    facts = {"file": args.model, "bytes": os.path.getsize(args.model), **describe_model(predictor)}
     if args.json:
-        _console.print_json(found)
+        _console.print_json(facts)
     else:
-        print(format_report(found))
+        print(format_report(facts))
     return 0
 
 
@@ -134,71 +134,71 @@ def layer_tensors(model: Model) -> Iterator[tuple[str, Any]]:
 
 def describe_layer(i: int, model: Model, predictor: Predictor) -> dict[str, Any]:
     """Describe a layer: kind, sizes, parameters, bytes of state, and what executes it."""
-    found = model.layers[i]
+    layer = model.layers[i]
     arrays = [a for a in model.state_schema if a["name"].startswith(f"layers.{i}.")]
     engine = "kernel"
-    if "tape" in found:
+    if "tape" in layer:
         engine = "fused kernel" if i in predictor.fused_layers else "interpreter"
     return {
-        "kind": found["kind"],
-        "what": format_sizes(found),
-        "parameters": sum(model.tensors[name].size for name in found["tensors"].values()),
+        "kind": layer["kind"],
+        "what": format_sizes(layer),
+        "parameters": sum(model.tensors[name].size for name in layer["tensors"].values()),
         "state_bytes": sum(4 * math.prod(a["shape"]) for a in arrays),
         "runs_as": engine,
     }
 
 
-def format_sizes(found: dict[str, Any]) -> str:
+def format_sizes(layer: dict[str, Any]) -> str:
     """Format the sizes of a layer: `gru 128 -> 256, reset after, update keep`."""
-    ins, out = found.get("rows", found.get("inputs", found["size"])), found["size"]
-    what = f"{ins} -> {out}" + (f" -> {found['project']}" if "project" in found else "")
-    if "tape" in found:
-        said = {k: v for k, v in found["dialect"].items() if v not in ("none", "no") and (k, v) != ("bias", "yes")}
-        without = ", no bias" if found["dialect"].get("bias") == "no" else ""
-        dialect = "".join(f", {k} {v}" for k, v in said.items()) + without
-        both = ", both directions" if found["kind"] == "bidirectional" else ""
-        what = f"{found['cell']} {what}{dialect}{both}"
-    elif found["kind"] == "conv":
-        activation = f", {found['activation']}" if found["activation"] != "none" else ""
-        what += f", {'centred ' if found['centred'] else ''}window of {found['width']}{activation}"
-    elif found["kind"] == "pool":
-        what = f"{', '.join(found['over'])} of {out}"
-    elif found["kind"] in ("norm", "scale", "softmax", "final"):
+    ins, out = layer.get("rows", layer.get("inputs", layer["size"])), layer["size"]
+    what = f"{ins} -> {out}" + (f" -> {layer['project']}" if "project" in layer else "")
+    if "tape" in layer:
+        choices = {k: v for k, v in layer["dialect"].items() if v not in ("none", "no") and (k, v) != ("bias", "yes")}
+        without = ", no bias" if layer["dialect"].get("bias") == "no" else ""
+        dialect = "".join(f", {k} {v}" for k, v in choices.items()) + without
+        both = ", both directions" if layer["kind"] == "bidirectional" else ""
+        what = f"{layer['cell']} {what}{dialect}{both}"
+    elif layer["kind"] == "conv":
+        activation = f", {layer['activation']}" if layer["activation"] != "none" else ""
+        what += f", {'centred ' if layer['centred'] else ''}window of {layer['width']}{activation}"
+    elif layer["kind"] == "pool":
+        what = f"{', '.join(layer['over'])} of {out}"
+    elif layer["kind"] in ("norm", "scale", "softmax", "final"):
         what = f"of {out}"
-    elif found["kind"] == "dense" and found["activation"] != "none":
-        what += f", {found['activation']}"
-    return what + (f", plus layer {found['add']}" if "add" in found else "")
+    elif layer["kind"] == "dense" and layer["activation"] != "none":
+        what += f", {layer['activation']}"
+    return what + (f", plus layer {layer['add']}" if "add" in layer else "")
 
 
-def format_report(found: dict[str, Any]) -> str:
-    labels = found["labels"] or []
+def format_report(facts: dict[str, Any]) -> str:
+    labels = facts["labels"] or []
     some = ", ".join(labels[:MAX_LABELS]) + (", ..." if len(labels) > MAX_LABELS else "")
-    several = ", any number per row" if found["multi_label"] else ""
-    facts = format_pairs(
+    several = ", any number per row" if facts["multi_label"] else ""
+    summary = format_pairs(
         [
-            ("file", f"{found['file']} ({format_size(found['bytes'])})"),
-            ("task", found["task"]),
+            ("file", f"{facts['file']} ({format_size(facts['bytes'])})"),
+            ("task", facts["task"]),
             ("labels", f"{len(labels)}{several}: {shorten(some, 400)}" if labels else "none"),
-            *format_input(found["input"]),
-            ("parameters", f"{found['parameters']:,}"),
-            ("state", format_state(found)),
-            ("streams", found["streams"]),
-            ("runs on", f"{found['target']}, {found['threads']} threads"),
-            ("SHA-256", found["sha256"] or NO_SHA256),
-            ("weights hash", found["weights_hash"]),
-            ("schema hash", found["schema_hash"]),
+            *format_input(facts["input"]),
+            ("parameters", f"{facts['parameters']:,}"),
+            ("state", format_state(facts)),
+            ("streams", facts["streams"]),
+            ("runs on", f"{facts['target']}, {facts['threads']} threads"),
+            ("SHA-256", facts["sha256"] or NO_SHA256),
+            ("weights hash", facts["weights_hash"]),
+            ("schema hash", facts["schema_hash"]),
         ],
         wrapped=True,
     )
     rows = [
         [i, one["kind"], one["what"], f"{one['parameters']:,}", f"{one['state_bytes']:,}", one["runs_as"]]
-        for i, one in enumerate(found["layers"])
+        for i, one in enumerate(facts["layers"])
     ]
     layers = table(["layer", "kind", "what", "parameters", "state", "runs as"], rows, left=3)
     origin = format_pairs(
-        [(k.replace("_", " "), format_value(v)) for k, v in without_empty(found["provenance"])], wrapped=True
+        [(k.replace("_", " "), format_value(v)) for k, v in without_empty(facts["provenance"])], wrapped=True
     )
-    return f"{facts}\n\n{layers}\n\n{origin}"
+    return f"{summary}\n\n{layers}\n\n{origin}"
 
 
 def format_input(entry: dict[str, Any]) -> list[tuple[str, str]]:
@@ -206,11 +206,11 @@ def format_input(entry: dict[str, Any]) -> list[tuple[str, str]]:
     return _series_info.describe_input(entry) if entry["kind"] == "series" else [("input", format_value(entry))]
 
 
-def format_state(found: dict[str, Any]) -> str:
+def format_state(facts: dict[str, Any]) -> str:
     """Format the memory that a stream takes."""
-    if found["streams"] != "yes":
+    if facts["streams"] != "yes":
         return "none, it does not stream"
-    block, memory = found["state_bytes"], found["memory_bytes"]
+    block, memory = facts["state_bytes"], facts["memory_bytes"]
     parts = f" ({block:,} for the layers, {memory:,} for the input)" if memory else ""
     return f"{block + memory:,} bytes per stream{parts}"
 

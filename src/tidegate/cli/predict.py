@@ -65,11 +65,11 @@ def run(args: argparse.Namespace) -> int:
     names, probabilities = (predict_series if kind == "series" else predict_texts)(args, predictor)
     for name, row in zip(names, probabilities, strict=True):
         scores = Scores(row, predictor.labels, multi_label=predictor.model.multi_label)
-        found = Prediction(kind, name, scores, args.top)
+        prediction = Prediction(kind, name, scores, args.top)
         if args.json:
-            _console.print_json(found.as_dict())
+            _console.print_json(prediction.as_dict())
         else:
-            print(found.format())
+            print(prediction.format())
     return 0
 
 
@@ -142,16 +142,16 @@ def read_messages(args: argparse.Namespace, predictor: Predictor) -> tuple[list[
 
 def read_stdin() -> list[str]:
     """Read a message from each line of stdin. Raises DataError."""
-    found = []
+    messages = []
     for number, raw in _console.read_lines():
         try:
             check_line(raw)
-            found.append(raw.decode().rstrip("\r\n"))
+            messages.append(raw.decode().rstrip("\r\n"))
         except DataError as error:
             raise DataError(f"stdin:{number}: {error}") from error
         except UnicodeDecodeError as error:
             raise DataError(f"stdin:{number}: not UTF-8 at byte {error.start} of the line; convert it first") from error
-    return found
+    return messages
 
 
 def top_labels(row: Any, labels: Sequence[str], k: int) -> list[tuple[str, float]]:
@@ -175,18 +175,18 @@ class Prediction(NamedTuple):
     def labels(self) -> list[tuple[str, float]]:
         """Return the labels to print with their probabilities, most likely first."""
         labels, chosen = self.scores.labels or [], self.scores.chosen
-        found = top_labels(self.scores.values, labels, self.top or len(labels))
-        return found if self.top else [pair for pair in found if pair[0] in chosen]
+        pairs = top_labels(self.scores.values, labels, self.top or len(labels))
+        return pairs if self.top else [one for one in pairs if one[0] in chosen]
 
     def as_dict(self) -> dict[str, Any]:
-        found: dict[str, Any] = {
+        result: dict[str, Any] = {
             self.kind: self.name,
             "label": self.scores.label,
             "score": shortest_decimal(self.scores.score),
         }
         if self.scores.multi_label:
-            found["labels"] = self.scores.chosen
-        return {**found, "top": [list(pair) for pair in self.labels()]} if self.top and self.top > 1 else found
+            result["labels"] = self.scores.chosen
+        return {**result, "top": [list(pair) for pair in self.labels()]} if self.top and self.top > 1 else result
 
     def format(self) -> str:
         labels = ", ".join(f"{escape_breaks(label)} {score:.3f}" for label, score in self.labels())

@@ -140,7 +140,7 @@ def format_report(metrics: dict[str, Any]) -> str:
 def format_summary(metrics: dict[str, Any]) -> str:
     figures = [f"{title} {metrics[name]:.4f}" for name, title in FIGURES if metrics.get(name) is not None]
     unseen = metrics.get("unseen", 0)
-    tail = f"  ({unseen} have labels unseen in training: they count as wrong, but not in macro F1 and log loss)"
+    tail = f"  ({unseen} with labels unseen in training: counted as wrong, but not in macro F1 and log loss)"
     tail *= bool(unseen)
     return f"{metrics['rows']} rows  " + "  ".join(figures) + tail + format_label_counts(metrics)
 

@@ -80,8 +80,8 @@ def run(args: argparse.Namespace) -> int:
             if not args.skip_bad:
                 raise DataError(f"stdin:{number}: {error}; {ADVICE}") from error
             bad.append(f"stdin:{number}: {error}")
-    for sentence in bad:
-        print(f"tidegate: skipped {sentence}", file=sys.stderr)
+    for note in bad:
+        print(f"tidegate: skipped {note}", file=sys.stderr)
     if bad:
         print(f"tidegate: {len(bad)} bad event{' was' if len(bad) == 1 else 's were'} skipped", file=sys.stderr)
     return 0

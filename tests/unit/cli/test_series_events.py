@@ -157,7 +157,7 @@ def test_scores_that_are_no_numbers_are_null() -> None:
 def test_times_and_names_are_of_series_alone() -> None:
     streams = Streams(Predictor(sample(features=2, size=4)), False)
     for key, value in (("time", "2026-01-01"), ("series", "a")):
-        with pytest.raises(DataError, match=f"'{key}' is there, and this model takes numbers; leave it out"):
+        with pytest.raises(DataError, match=f"the event has '{key}', but this model takes numbers; leave it out"):
             streams.handle(json.dumps({"stream": 1, "x": [1, 2], key: value}).encode())
 
 
@@ -180,17 +180,17 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
             (
                 "2 columns: level (target), rain (past)",
                 "filled with the last value seen",
-                "standardised by each of 2 series in training: north, 7",
+                "standardised by the mean and deviation of each series in training (2 series: north, 7)",
                 "2 steps ahead of level, all at once; quantiles 0.1, 0.5, 0.9",
-                "48 bytes a stream (24 of the layers, 24 of the input)",
+                "48 bytes per stream (24 for the layers, 24 for the input)",
             ),
         ),
         (
             "timed",
             (
                 "the time of each step within the day",
-                "the last 2 steps, minus the values of a season (1) before, minus their last",
-                "bytes a stream (24 of the layers, 128 of the input)",
+                "the last 2 steps, minus the values 1 step before, minus their last",
+                "bytes per stream (24 for the layers, 128 for the input)",
             ),
         ),
         (
