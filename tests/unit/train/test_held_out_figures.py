@@ -83,7 +83,7 @@ def test_a_forecasters_figures_are_said_to_be_from_before_the_refit(
     flags = ["--horizon=2", "--lookback=4", "--epochs=1", "--hidden=4", "--threads=1"]
     assert cli.main(["fit", "forecast", str(data), "--out", str(out), *flags]) == 0
     assert (
-        "forecasts 2 steps ahead, measured before the last epoch, which trained on it too\n" in capsys.readouterr().out
+        "2 steps ahead, measured before the last epoch, which trained on it too\n" in capsys.readouterr().out
     )
 
 
