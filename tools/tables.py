@@ -142,12 +142,12 @@ CASES = {
     "training 32x100x64x128 float32": "gradients of 32 x 100 steps, 128 units",
 }
 SETS = {
-    "clinc150": "clinc150: 150 intents",
-    "atis": "atis: 26 intents",
-    "reuters_r8": "reuters_r8: 8 topics",
+    "clinc150": "clinc150: intents",
+    "atis": "atis: intents of air travellers",
+    "reuters_r8": "reuters_r8: topics of news",
     "sst2": "sst2: sentiment of sentences",
-    "japanese_vowels": "japanese_vowels: 9 speakers",
-    "ecg5000": "ecg5000: 7 kinds of heartbeat",
+    "japanese_vowels": "japanese_vowels: speakers",
+    "ecg5000": "ecg5000: heartbeats",
 }
 SPEED = "step step_cold sequence pool training"
 

@@ -388,11 +388,3 @@ def test_a_file_by_hand_loads(tmp_path):
     text += b" " * (-len(text) % 8)
     (tmp_path / "a").write_bytes(struct.pack("<Q", len(text)) + text + data)
     assert Model.load(tmp_path / "a").weights_hash == Model(document, tensors).weights_hash
-
-
-def test_the_example_of_the_definition_is_a_model():
-    text = (Path(__file__).parents[2] / "docs" / "format.md").read_text("utf-8").split("## Example")[1]
-    example, gru = (json.loads("{" + part.split("\n\n")[0]) for part in text.split("\n    {")[1:])
-    assert gru == forecaster()[0]["tapes"]["gru"]
-    weights = {"w": np.ones((1, 2), np.float32), "b": np.ones(1, np.float32)}
-    Model(example, weights | {"check.0.output": np.zeros(1), "check.0.state": np.zeros(0)})

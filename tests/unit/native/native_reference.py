@@ -1,4 +1,4 @@
-"""Float64 NumPy models built beside their native engines: these tests' oracle, slow and plain."""
+"""The oracle of these tests: models in float64 NumPy, slow and simple, next to their native engines."""
 
 from dataclasses import dataclass, field
 
@@ -35,7 +35,7 @@ BINARY = {
 
 @dataclass
 class Cell:
-    """A tape by hand: instructions as (name, a, b); widths follow from them."""
+    """A cell written by hand: instructions are (name, a, b), and widths follow from them."""
 
     instructions: list[tuple]
     gates: int
@@ -139,7 +139,7 @@ LSTM = Cell(
     [22, 20],
     ["H", "H"],
 )
-# Every operation, a scalar state, parameters of both widths, constants on both sides, states that swap.
+# A cell with every operation, a scalar state, parameters of both widths, constants on both sides, swapped states.
 ODD = Cell(
     [
         ("input", 0),
@@ -185,7 +185,7 @@ CELLS = {"gru": GRU, "gru_before": GRU_BEFORE, "lstm": LSTM, "odd": ODD}
 
 
 class Model:
-    """Layers in float64, and the same ones in engines."""
+    """A chain of layers in float64, and in native engines."""
 
     def __init__(self, seed: int = 0) -> None:
         self.random = np.random.default_rng(seed)
@@ -206,19 +206,19 @@ class Model:
         self.initial.append((at, np.full(size, value, np.float32)))
         return at
 
-    def put(self, step, call: tuple, add: int) -> "Model":
+    def append(self, step, call: tuple, add: int) -> "Model":
         self.layers.append((step, add))
         self.calls.append((*call, add))
         return self
 
     def embed(self, rows: int, size: int, add: int = -1) -> "Model":
         E = self.weights(rows, size, scale=1.0)
-        return self.put(lambda x, s, n: E[x].astype(float), ("embed", E), add)
+        return self.append(lambda x, s, n: E[x].astype(float), ("embed", E), add)
 
     def dense(self, inputs: int, size: int, activation: str = "none", add: int = -1) -> "Model":
         W, b = self.weights(size, inputs), self.bias(size)
         f = UNARY.get(activation, lambda v: v)
-        return self.put(lambda x, s, n: f(W.astype(float) @ x + b), ("dense", W, b, activation), add)
+        return self.append(lambda x, s, n: f(W.astype(float) @ x + b), ("dense", W, b, activation), add)
 
     def conv(self, inputs: int, size: int, width: int, activation: str = "none", add: int = -1) -> "Model":
         W, b = self.weights(size, width * inputs), self.bias(size)
@@ -231,22 +231,22 @@ class Model:
                 s[past] = window[inputs:]
             return f(W.astype(float) @ window + b)
 
-        return self.put(step, ("conv", W, b, width, activation, past), add)
+        return self.append(step, ("conv", W, b, width, activation, past), add)
 
     def norm(self, size: int, eps: float = 1e-5, add: int = -1) -> "Model":
         g, b = self.bias(size), self.bias(size)
-        return self.put(lambda x, s, n: (x - x.mean()) / np.sqrt(x.var() + eps) * g + b, ("norm", g, b, eps), add)
+        return self.append(lambda x, s, n: (x - x.mean()) / np.sqrt(x.var() + eps) * g + b, ("norm", g, b, eps), add)
 
     def scale(self, size: int, add: int = -1) -> "Model":
         mean, deviation = self.bias(size), np.abs(self.bias(size)) + np.float32(0.5)
-        return self.put(lambda x, s, n: (x - mean.astype(float)) / deviation, ("scale", mean, deviation), add)
+        return self.append(lambda x, s, n: (x - mean.astype(float)) / deviation, ("scale", mean, deviation), add)
 
     def softmax(self, size: int, add: int = -1) -> "Model":
         def step(x, s, n):
             e = np.exp(x - x.max())
             return e / e.sum()
 
-        return self.put(step, ("softmax", size), add)
+        return self.append(step, ("softmax", size), add)
 
     def recurrent(self, cell: Cell, inputs: int, H: int, add: int = -1) -> "Model":
         W, b = self.weights(cell.gates * H, inputs), self.bias(cell.gates * H)
@@ -293,7 +293,7 @@ class Model:
             params,
             H,
         )
-        return self.put(step, call, add)
+        return self.append(step, call, add)
 
     def pool(self, size: int, over: list[str], add: int = -1) -> "Model":
         attention = "attention" in over
@@ -330,14 +330,14 @@ class Model:
                 )
             return np.concatenate(parts)
 
-        return self.put(step, ("pool", size, over, score, bias, offsets), add)
+        return self.append(step, ("pool", size, over, score, bias, offsets), add)
 
     @property
     def state_bytes(self) -> int:
         return -(-self.end // 8) * 8
 
     def engine(self, target: str, fused: bool = True):
-        """target: its name, and behind a space a precision that is not float32."""
+        """Make the native engine. target: its name, followed by a space and the precision if it is not float32."""
         target, _, precision = target.partition(" ")
         engine = _native.Engine(target, self.state_bytes, fused, precision or "float32")
         for name, *arguments in self.calls:
@@ -353,7 +353,7 @@ class Model:
         return np.tile(block, (rows, 1))
 
     def oracle(self, xs) -> list[F64]:
-        """Output after each step of one stream from its initial state."""
+        """Return the output after each step of one stream, from its initial state."""
         state, outputs = {at: value.astype(float) for at, value in self.initial}, []
         for n, x in enumerate(xs, start=1):
             values: list = []

@@ -1,4 +1,4 @@
-"""The native module's faces over a program at the end of a pipe (native/remote), which may run on another CPU."""
+"""The interface of `_native`, for a program at the end of a pipe (native/remote) that may run on another CPU."""
 
 from __future__ import annotations
 
@@ -30,15 +30,15 @@ CELLS = (
     "lstm peepholes",
 )
 NORMED = 256
-FAULTS: dict[int, type[Exception]] = {1: ValueError, 2: MemoryError, 3: SystemError}
+ERRORS_BY_STATUS: dict[int, type[Exception]] = {1: ValueError, 2: MemoryError, 3: SystemError}
 
 
 def cell_number(name: str) -> int:
     return CELLS.index(name.removesuffix(" norm")) + (NORMED if name.endswith(" norm") else 0)
 
 
-def packed(value: Any) -> bytes:
-    """An argument as the program reads it."""
+def encode(value: Any) -> bytes:
+    """Encode an argument as the program reads it."""
     if value is None:
         return struct.pack("<q", -1)
     if isinstance(value, float):
@@ -56,7 +56,10 @@ def packed(value: Any) -> bytes:
 
 
 class Remote:
-    """The program, run until `close`. Raises what its answers say; AssertionError with its last words if it dies."""
+    """The program, which runs until `close`.
+
+    Raises the errors of its replies, and AssertionError with its log if it ends early.
+    """
 
     def __init__(self, command: list[str], log: Path) -> None:
         self.log = log
@@ -64,23 +67,23 @@ class Remote:
             self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors)
 
     def call(self, name: str, *arguments: Any) -> None:
-        """Sends a request; what it wrote is read by `number` and `array` afterwards."""
+        """Send a request; read what the function wrote with `number` and `array` afterwards."""
         assert self.process.stdin is not None
         try:
-            self.process.stdin.write(b"".join(map(packed, (name, *arguments))))
+            self.process.stdin.write(b"".join(map(encode, (name, *arguments))))
             self.process.stdin.flush()
         except BrokenPipeError:
-            self.died()
+            self.fail_with_log()
         status, message = self.number(), self.array(np.uint8).tobytes().decode()
         if status:
-            raise FAULTS[status](message)
+            raise ERRORS_BY_STATUS[status](message)
 
     def read(self, count: int) -> bytes:
         assert self.process.stdout is not None
         found = self.process.stdout.read(count)
-        return found if len(found) == count else self.died()
+        return found if len(found) == count else self.fail_with_log()
 
-    def died(self) -> Any:
+    def fail_with_log(self) -> Any:
         raise AssertionError(f"the program ended with {self.process.wait()}: {self.log.read_text('utf-8')[-3000:]}")
 
     def number(self) -> int:
@@ -92,28 +95,28 @@ class Remote:
     def array(self, dtype: Any) -> np.ndarray:
         return np.frombuffer(self.read(max(0, self.number())), dtype)
 
-    def into(self, *arrays: np.ndarray | None) -> None:
-        """What it wrote, into the caller's arrays."""
+    def read_into(self, *arrays: np.ndarray | None) -> None:
+        """Read what the function wrote into the caller's arrays."""
         for array in arrays:
             found = self.array(np.uint8 if array is None else array.dtype)
             if array is not None:
                 array[...] = found.reshape(array.shape)
 
     def close(self) -> str:
-        """Ends it; what it said on the way out."""
+        """End the program and return its log."""
         self.process.communicate(timeout=60)
-        code, said = self.process.returncode, self.log.read_text("utf-8")
-        assert code == 0, f"the program ended with {code}: {said[-3000:]}"
-        return said
+        code, log = self.process.returncode, self.log.read_text("utf-8")
+        assert code == 0, f"the program ended with {code}: {log[-3000:]}"
+        return log
 
     def targets(self, precision: str = "float32") -> tuple[list[str], list[str]]:
-        """Those of its build, and those its CPU runs."""
+        """Return the targets of its build, and those that its CPU can run."""
         self.call("targets", PRECISIONS.index(precision))
         return self.text().split(), self.text().split()
 
 
 class Engine:
-    """`_native.Engine` of a program."""
+    """`_native.Engine` in the program."""
 
     remote: Remote
 
@@ -201,44 +204,47 @@ class Engine:
 
     def run(self, x: Any, lengths: Any, state_in: Any, state_out: Any, out: Any, per_step: bool, threads: int) -> None:
         self.add("run", *x.shape[:2], x, lengths, state_in, state_out, out, per_step, threads)
-        self.remote.into(state_out, out)
+        self.remote.read_into(state_out, out)
 
     def step(self, x: Any, state: Any, out: Any, count: int = 1, spoil: bool = False) -> int:
-        """count: how often; returns how many allocations all but the first made. spoil: allocate once in between."""
+        """Run `count` steps; return the number of allocations of all but the first.
+
+        spoil: make one more allocation in between.
+        """
         self.add("step", count, x, state, out, spoil)
-        self.remote.into(state, out)
+        self.remote.read_into(state, out)
         return self.remote.number()
 
     def step_many(
         self, ids: Any, x: Any, states: Any, out: Any, threads: int, count: int = 1, spoil: bool = False
     ) -> int:
         self.add("step_many", count, ids, x, states, out, len(states), threads, spoil)
-        self.remote.into(states, out)
+        self.remote.read_into(states, out)
         return self.remote.number()
 
 
-def settle(remote: Remote, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Everything that asks `_native` for engines and training goes to the program from here on."""
+def redirect_native(remote: Remote, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Send every call of `_native` to the program until monkeypatch is undone."""
 
     def saved_size(target: str, cell: str, size: int) -> int:
         remote.call("train_saved_size", target, cell_number(cell), size)
         return remote.number()
 
-    def trained(name: str, target: str, cell: str, given: dict[str, Any], written: list[str], read: list[str]) -> None:
+    def train(name: str, target: str, cell: str, given: dict[str, Any], written: list[str], read: list[str]) -> None:
         both = [given[key] for key in ("x", "batch_sizes", "initial_states", "W", "b", "R", "c", "params")]
         rest = [given[key] for key in (*read, *written)]
         sizes = (given["x"].shape[1], given["initial_states"].shape[2])
         remote.call(name, target, cell_number(cell), *sizes, *both, *rest, given["threads"])
-        remote.into(*(given[key] for key in written))
+        remote.read_into(*(given[key] for key in written))
 
     def forward(target: str, cell: str, **given: Any) -> None:
-        trained("train_forward", target, cell, given, ["y", "final_states", "saved"], [])
+        train("train_forward", target, cell, given, ["y", "final_states", "saved"], [])
 
     def backward(target: str, cell: str, **given: Any) -> None:
         written = ["dx", "dinitial_states", "dW", "db", "dR", "dc", "dparams"]
-        trained("train_backward", target, cell, given, written, ["y", "saved", "dy", "dfinal_states"])
+        train("train_backward", target, cell, given, written, ["y", "saved", "dy", "dfinal_states"])
 
-    def pooled(name: str, target: str, given: dict[str, Any], read: list[str], written: list[str]) -> None:
+    def pool_call(name: str, target: str, given: dict[str, Any], read: list[str], written: list[str]) -> None:
         x, ends = given["x"], given["ends"]
         rest = [given[key] for key in (*read, *written)]
         remote.call(
@@ -255,21 +261,21 @@ def settle(remote: Remote, monkeypatch: pytest.MonkeyPatch) -> None:
             *rest,
             given["threads"],
         )
-        remote.into(*(given[key] for key in written))
+        remote.read_into(*(given[key] for key in written))
 
     def pool_forward(target: str, **given: Any) -> None:
-        pooled("train_pool_forward", target, given, [], ["out"])
+        pool_call("train_pool_forward", target, given, [], ["out"])
 
     def pool_backward(target: str, **given: Any) -> None:
-        pooled("train_pool_backward", target, given, ["out", "dout"], ["dx", "dscore", "dbias"])
+        pool_call("train_pool_backward", target, given, ["out", "dout"], ["dx", "dscore", "dbias"])
 
     def embed_forward(table: Any, ids: Any, random: Any, level: int, out: Any) -> None:
         remote.call("train_embed_forward", *table.shape, table, ids, random, level, out)
-        remote.into(out)
+        remote.read_into(out)
 
     def embed_backward(slots: Any, random: Any, level: int, dout: Any, values: Any) -> None:
         remote.call("train_embed_backward", *values.shape, slots, random, level, dout, values)
-        remote.into(values)
+        remote.read_into(values)
 
     def adamw(
         weights: Any, mean: Any, square: Any, row_ids: Any, gradient: Any, factor: float, step: int, *rates: float
@@ -278,13 +284,13 @@ def settle(remote: Remote, monkeypatch: pytest.MonkeyPatch) -> None:
         remote.call(
             "train_adamw", *weights.shape, step, *settings, weights, mean, square, row_ids, len(gradient), gradient
         )
-        remote.into(weights, mean, square)
+        remote.read_into(weights, mean, square)
 
     own = type("Engine", (Engine,), {"remote": remote})
     errors = dict.fromkeys(
         remote.targets("compute=bf16")[0], _native.ERRORS["base"]
     )  # bounds of the activations, which all targets share
-    faces = {
+    replacements = {
         "Engine": own,
         "targets": lambda precision="float32": remote.targets(precision)[1],
         "compiled_targets": lambda precision="float32": remote.targets(precision)[0],
@@ -299,18 +305,18 @@ def settle(remote: Remote, monkeypatch: pytest.MonkeyPatch) -> None:
         "train_embed_backward": embed_backward,
         "train_adamw": adamw,
     }
-    for name, face in faces.items():
-        monkeypatch.setattr(_native, name, face)
+    for name, replacement in replacements.items():
+        monkeypatch.setattr(_native, name, replacement)
 
 
-def built(root: Path, folder: Path, program: str, *options: str) -> Path:
-    """A program of native/remote, built in the folder."""
+def build_program(root: Path, folder: Path, program: str, *options: str) -> Path:
+    """Build a program of native/remote in the folder."""
     build(root, folder, ["-DTIDEGATE_PYTHON=OFF", *options], program)
     return folder / "native" / "remote" / program
 
 
 def build(root: Path, folder: Path, options: Sequence[str], *targets: str) -> None:
-    """Build targets in the folder, where other processes may build at the same time, or have built before."""
+    """Build targets in the folder. Other processes may build there at the same time or before."""
     configure = ["cmake", "-S", str(root), "-B", str(folder), *options]
     with shared.locked(folder):
         for command in (configure, ["cmake", "--build", str(folder), "-j", "2", "--target", *targets]):
@@ -318,8 +324,8 @@ def build(root: Path, folder: Path, options: Sequence[str], *targets: str) -> No
             assert done.returncode == 0, done.stdout + done.stderr
 
 
-def script(path: Path, command: list[str]) -> Path:
-    """A file that runs the command with whatever it is given, for where only one word may stand."""
+def write_script(path: Path, command: list[str]) -> Path:
+    """Write a script that runs the command with its arguments, for where only a single word is possible."""
     path.write_text(f'#!/bin/sh\nexec {shlex.join(command)} "$@"\n')
     path.chmod(0o755)
     return path

@@ -1,17 +1,17 @@
-"""The activations' errors against float64, on a sample of all floats; their limits, and NaN."""
+"""The errors of the activations compared with float64, on a sample of all floats; limits and NaN."""
 
 import numpy as np
 import pytest
 
 from tidegate import _native
 
-NORMAL = 2.0**-126  # the least normal float32
+NORMAL = 2.0**-126  # the smallest normal float32
 EXACT = {"sigmoid": lambda x: 1 / (1 + np.exp(-x)), "tanh": np.tanh, "exp": np.exp}
 TARGETS = pytest.mark.parametrize("target", _native.targets())
 
 
 def activate(target: str, name: str, x: np.ndarray) -> np.ndarray:
-    """The activation of each value, through a recurrent layer of one unit whose tape is that operation."""
+    """Apply an activation to each value, as the tape of a recurrent layer with one unit."""
     engine = _native.Engine(target, 8)
     ints = [np.array(v, np.int32) for v in ([1, 1], [], [], [])]
     tape = np.array([[_native.OPCODES["input"], 0, 0, 0], [_native.OPCODES[name], 0, 0, 0]], np.int32)
@@ -38,13 +38,13 @@ def activate(target: str, name: str, x: np.ndarray) -> np.ndarray:
 
 
 def sample() -> np.ndarray:
-    """Finite floats of every magnitude and both signs, and densely those where the functions bend."""
+    """Return finite floats of every magnitude and both signs, densely where the functions bend."""
     every = np.arange(0, 0x7F800000, 6151, dtype=np.uint32).view(np.float32)
     bend = np.linspace(0, 20, 150_001, dtype=np.float32)
     return np.concatenate([every, -every, bend, -bend])
 
 
-def worst(target: str, name: str, x: np.ndarray) -> float:
+def largest_error(target: str, name: str, x: np.ndarray) -> float:
     got = activate(target, name, x).astype(float)
     with np.errstate(over="ignore", under="ignore"):
         exact = EXACT[name](x.astype(float))
@@ -57,7 +57,7 @@ def worst(target: str, name: str, x: np.ndarray) -> float:
 @TARGETS
 @pytest.mark.parametrize(("name", "bound"), [("sigmoid", "sigmoid_abs"), ("tanh", "tanh_rel"), ("exp", "exp_rel")])
 def test_the_error_is_within_its_bound_and_the_bound_is_tight(target, name, bound):
-    found = worst(target, name, sample())
+    found = largest_error(target, name, sample())
     assert 0.5 * _native.ERRORS[target][bound] < found <= _native.ERRORS[target][bound]
 
 

@@ -1,4 +1,4 @@
-"""A step allocates nothing once warm: counted through the C API, and in Python through the stepper."""
+"""Steps allocate no memory after the first: counted in the C API, and in Python with the stepper."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 from native_reference import GRU, GRU_BEFORE, LSTM, ODD, Cell, Model
-from remote_engine import Remote, built, settle
+from remote_engine import Remote, build_program, redirect_native
 
 import shared
 from tidegate import _native
@@ -47,14 +47,14 @@ MODELS: dict[str, Callable[[], Model]] = {
 def program(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     if platform.libc_ver()[0] != "glibc" or not shutil.which("cmake"):
         pytest.skip("counting needs glibc and cmake, and one of them is not here")
-    return built(root, shared.folder(tmp_path_factory, "plain"), "engine_counted")
+    return build_program(root, shared.folder(tmp_path_factory, "plain"), "engine_counted")
 
 
 @pytest.fixture
-def counted(program: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Remote]:
+def counting(program: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Remote]:
     remote = Remote([str(program)], tmp_path / "said.txt")
     with monkeypatch.context() as changed:
-        settle(remote, changed)
+        redirect_native(remote, changed)
         yield remote
     remote.close()
 
@@ -73,7 +73,7 @@ HALVES = [f"{_native.targets(precision)[0]} {precision}" for precision in ("weig
 @pytest.mark.parametrize("fused", [True, False])
 @pytest.mark.parametrize("target", [*_native.targets(), *HALVES])
 @pytest.mark.parametrize("name", MODELS)
-def test_a_step_allocates_nothing(name: str, target: str, fused: bool, counted: Remote) -> None:
+def test_a_step_allocates_nothing(name: str, target: str, fused: bool, counting: Remote) -> None:
     model = MODELS[name]()
     engine: Any = model.engine(target, fused)
     x, state, out = inputs(model, name, 1), model.states(1)[0], np.empty(engine.outputs, np.float32)
@@ -85,7 +85,7 @@ def test_a_step_allocates_nothing(name: str, target: str, fused: bool, counted: 
 
 @pytest.mark.parametrize("order", ["ascending", "any", "repeated"])
 @pytest.mark.parametrize("name", MODELS)
-def test_a_pools_step_allocates_nothing(name: str, order: str, counted: Remote) -> None:
+def test_step_many_allocates_nothing(name: str, order: str, counting: Remote) -> None:
     model = MODELS[name]()
     engine: Any = model.engine(_native.targets()[0])
     ids = {
@@ -104,18 +104,18 @@ def test_a_stepper_makes_no_array() -> None:
     state, out, x = model.states(1)[0], np.empty(1000, np.float32), inputs(model, "gru", 1)[0]
     stepper = _native.Stepper(model.engine(_native.targets()[0]), state, out)
 
-    def most(again: Callable[[], Any]) -> int:
-        """Bytes that 50 calls hold at once beyond what was there before."""
-        again()
+    def peak_bytes(call: Callable[[], Any]) -> int:
+        """Return the most bytes that 50 calls hold at once, beyond what was allocated before."""
+        call()
         gc.collect()
         tracemalloc.start()
         before = tracemalloc.get_traced_memory()[0]
         tracemalloc.reset_peak()
         for _ in range(50):
-            again()
+            call()
         peak = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
         return peak - before
 
-    assert most(lambda: stepper.step(x)) < 1000
-    assert most(lambda: (stepper.step(x), np.empty_like(out))) >= 4000
+    assert peak_bytes(lambda: stepper.step(x)) < 1000
+    assert peak_bytes(lambda: (stepper.step(x), np.empty_like(out))) >= 4000

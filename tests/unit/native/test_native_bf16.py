@@ -36,8 +36,8 @@ def dense(target: str, precision: str, weight: np.ndarray, bias: np.ndarray | No
     return engine
 
 
-def answers(engine: _native.Engine, x: np.ndarray) -> np.ndarray:
-    """Outputs [B, O] of rows x [B, F], by a batch and one by one: the same bits."""
+def run_rows(engine: _native.Engine, x: np.ndarray) -> np.ndarray:
+    """Return outputs [B, O] of rows x [B, F]; check that a batch and single steps have the same bits."""
     B = len(x)
     states, out = np.zeros((B, 8), np.uint8), np.zeros((B, engine.outputs), np.float32)
     engine.step_many(np.arange(B), np.ascontiguousarray(x, np.float32), states, out, 1)
@@ -48,8 +48,8 @@ def answers(engine: _native.Engine, x: np.ndarray) -> np.ndarray:
     return out
 
 
-def nearest(values: np.ndarray) -> np.ndarray:
-    """The nearest bfloat16 in exact arithmetic: of the two at either side, the nearer, and of two as near the even."""
+def round_to_nearest(values: np.ndarray) -> np.ndarray:
+    """Round to the nearest bfloat16 in exact arithmetic, ties to even."""
     below = (values.view(np.uint32) & np.uint32(0xFFFF0000)).view(np.float32)
     above = ((values.view(np.uint32) & np.uint32(0xFFFF0000)) + np.uint32(0x10000)).view(np.float32)
     to_below, to_above = (abs(values.astype(float) - side.astype(float)) for side in (below, above))
@@ -58,38 +58,38 @@ def nearest(values: np.ndarray) -> np.ndarray:
 
 
 def test_the_reference_itself_rounds_to_the_nearest():
-    np.testing.assert_array_equal(rounded(ANY), nearest(ANY))
+    np.testing.assert_array_equal(rounded(ANY), round_to_nearest(ANY))
 
 
 @WEIGHTS
 def test_weights_are_the_nearest_bfloat16(target):
-    found = answers(dense(target, "weights=bf16", ANY[:, None]), np.ones((1, 1), np.float32))[0]
-    np.testing.assert_array_equal(found, nearest(ANY))
+    found = run_rows(dense(target, "weights=bf16", ANY[:, None]), np.ones((1, 1), np.float32))[0]
+    np.testing.assert_array_equal(found, round_to_nearest(ANY))
 
 
 @WEIGHTS
 def test_what_weights_multiply_is_not_rounded(target):
-    found = answers(dense(target, "weights=bf16", np.ones((1, 1))), ANY[:200, None])[:, 0]
+    found = run_rows(dense(target, "weights=bf16", np.ones((1, 1))), ANY[:200, None])[:, 0]
     np.testing.assert_array_equal(found, ANY[:200])
 
 
 @COMPUTE
 def test_what_weights_multiply_is_rounded_to_the_nearest(target):
     x = NORMAL[:500, None]
-    found = answers(dense(target, "compute=bf16", np.ones((1, 1))), x)
-    np.testing.assert_array_equal(found, nearest(x))
+    found = run_rows(dense(target, "compute=bf16", np.ones((1, 1))), x)
+    np.testing.assert_array_equal(found, round_to_nearest(x))
 
 
 @COMPUTE
 def test_compute_rounds_weights_as_well(target):
-    found = answers(dense(target, "compute=bf16", NORMAL[:, None]), np.ones((1, 1), np.float32))[0]
-    np.testing.assert_array_equal(found, nearest(NORMAL))
+    found = run_rows(dense(target, "compute=bf16", NORMAL[:, None]), np.ones((1, 1), np.float32))[0]
+    np.testing.assert_array_equal(found, round_to_nearest(NORMAL))
 
 
 @BOTH
 def test_biases_are_not_rounded(target, precision):
     bias = NORMAL[:100].copy()
-    found = answers(dense(target, precision, np.zeros((100, 3)), bias), np.ones((1, 3), np.float32))[0]
+    found = run_rows(dense(target, precision, np.zeros((100, 3)), bias), np.ones((1, 3), np.float32))[0]
     np.testing.assert_array_equal(found, bias)
 
 
@@ -98,26 +98,26 @@ def test_biases_are_not_rounded(target, precision):
 def test_nan_stays_nan_and_infinity_infinity(target, precision, bits):
     x = np.zeros((3, 5), np.float32)
     x[0, 4], x[1, 2] = np.array([bits], np.uint32).view(np.float32)[0], -np.inf
-    found = answers(dense(target, precision, np.ones((20, 5))), x)
+    found = run_rows(dense(target, precision, np.ones((20, 5))), x)
     assert np.isnan(found[0]).all()
     assert (found[1] == -np.inf).all()
     assert (found[2] == 0).all()
 
 
 @BOTH
-def test_what_lies_behind_a_row_is_not_read(target, precision):
-    """An odd depth is filled with zeros, which must not meet a NaN of the padding."""
+def test_padding_after_a_row_is_not_read(target, precision):
+    """An odd depth is padded with zeros, which must not be multiplied by a NaN in the padding of x."""
     engine, random = _native.Engine(target, 8, True, precision), np.random.default_rng(1)
     engine.dense(random.standard_normal((7, 5)).astype(np.float32), np.zeros(7, np.float32), "none")
-    engine.softmax(7)  # writes 7 of 16 numbers; the others are whatever stood there
+    engine.softmax(7)  # writes 7 of 16 numbers; the others have old contents
     engine.dense(random.standard_normal((3, 7)).astype(np.float32), np.zeros(3, np.float32), "none")
     engine.finish()
-    found = answers(engine, random.standard_normal((40, 5)).astype(np.float32))
+    found = run_rows(engine, random.standard_normal((40, 5)).astype(np.float32))
     poisoned = random.standard_normal((64, 5)).astype(np.float32)
     poisoned[:] = np.nan
-    answers(engine, poisoned)
+    run_rows(engine, poisoned)
     assert np.isfinite(found).all()
-    assert np.isfinite(answers(engine, random.standard_normal((40, 5)).astype(np.float32))).all()
+    assert np.isfinite(run_rows(engine, random.standard_normal((40, 5)).astype(np.float32))).all()
 
 
 @BOTH
@@ -125,7 +125,7 @@ def test_what_lies_behind_a_row_is_not_read(target, precision):
 def test_products_of_any_depth(target, precision, depth):
     random = np.random.default_rng(depth)
     weight, x = (random.standard_normal((n, depth)).astype(np.float32) for n in (70, 19))
-    found = answers(dense(target, precision, weight), x)
+    found = run_rows(dense(target, precision, weight), x)
     operand = rounded(x) if precision == "compute=bf16" else x
     exact = operand.astype(float) @ rounded(weight).astype(float).T
     terms = abs(operand.astype(float)) @ abs(rounded(weight).astype(float)).T
@@ -133,7 +133,7 @@ def test_products_of_any_depth(target, precision, depth):
 
 
 @BOTH
-def test_an_embed_is_looked_up_rounded(target, precision):
+def test_an_embedding_is_rounded(target, precision):
     table = RANDOM.standard_normal((9, 21)).astype(np.float32)
     engine = _native.Engine(target, 8, True, precision)
     engine.embed(table)
@@ -144,8 +144,8 @@ def test_an_embed_is_looked_up_rounded(target, precision):
     np.testing.assert_array_equal(out, rounded(table))
 
 
-class Allocated(ctypes.Structure):
-    """What glibc says of its heap: mallinfo2."""
+class HeapInfo(ctypes.Structure):
+    """The result of glibc's mallinfo2."""
 
     _fields_ = [
         (name, ctypes.c_size_t)
@@ -164,40 +164,40 @@ class Allocated(ctypes.Structure):
     ]
 
 
-def allocated() -> int:
-    """Bytes in use on the heap."""
+def heap_bytes() -> int:
+    """Return the number of bytes in use on the heap."""
     try:
         mallinfo2 = ctypes.CDLL(None).mallinfo2
     except AttributeError:
-        pytest.skip("the C library does not say what is allocated")
-    mallinfo2.restype = Allocated
+        pytest.skip("the C library has no mallinfo2")
+    mallinfo2.restype = HeapInfo
     found = mallinfo2()
     return int(found.uordblks + found.hblkhd)
 
 
-def table(target: str, precision: str, weight: np.ndarray) -> _native.Engine:
+def embedding(target: str, precision: str, weight: np.ndarray) -> _native.Engine:
     engine = _native.Engine(target, 8, True, precision)
     engine.embed(weight)
     engine.finish()
     return engine
 
 
-@pytest.mark.parametrize("made", [table, dense])
+@pytest.mark.parametrize("make_engine", [embedding, dense])
 @BOTH
-def test_weights_take_half_the_bytes(target, precision, made):
+def test_weights_take_half_the_bytes(target, precision, make_engine):
     weight, taken = np.ones((2000, 1000), np.float32), {}
     plain = target if target in _native.targets() else _native.targets()[0]
     for place, kind in ((plain, "float32"), (target, precision)):
-        before = allocated()
-        engine = made(place, kind, weight)
-        taken[kind] = allocated() - before
+        before = heap_bytes()
+        engine = make_engine(place, kind, weight)
+        taken[kind] = heap_bytes() - before
         del engine
     assert taken["float32"] - taken[precision] == pytest.approx(weight.nbytes / 2, rel=0.05)
 
 
 @COMPUTE
-def test_threads_beside_each_other_give_the_same_bits(target):
-    """Each thread has tiles of its own; those of an engine's crew end with it."""
+def test_concurrent_threads_give_the_same_bits(target):
+    """Each thread has its own AMX tiles, including the threads that the engine starts."""
     random = np.random.default_rng(2)
     engine, found = dense(target, "compute=bf16", random.standard_normal((300, 200))), []
     x = random.standard_normal((20, 70, 200)).astype(np.float32)
@@ -208,39 +208,39 @@ def test_threads_beside_each_other_give_the_same_bits(target):
             engine.run(x, np.full(70, 20, np.int32), states, states.copy(), out, True, threads)
             found.append(out.tobytes())
 
-    crew = [threading.Thread(target=work, args=(threads,)) for threads in (1, 2, 3)]
-    for one in crew:
+    workers = [threading.Thread(target=work, args=(threads,)) for threads in (1, 2, 3)]
+    for one in workers:
         one.start()
-    for one in crew:
+    for one in workers:
         one.join()
     assert len(found) == 9
-    assert set(found) == {answers(engine, x.reshape(-1, 200)).tobytes()}
+    assert set(found) == {run_rows(engine, x.reshape(-1, 200)).tobytes()}
 
 
-ASKED = """
+AMX_SCRIPT = """
 import ctypes, sys
 
-def asked():
+def has_permission():
     mask = ctypes.c_uint64(0)
     arch_prctl, get_permission = 158, 0x1022
     ctypes.CDLL(None).syscall(arch_prctl, get_permission, ctypes.byref(mask))
     return bool(mask.value >> 18 & 1)
 
-found = [asked()]
+found = [has_permission()]
 from tidegate import _native
-found.append(asked())
+found.append(has_permission())
 for precision in ("float32", "weights=bf16", "compute=bf16"):
     for name in _native.targets(precision):
         _native.Engine(name, 8, True, precision)
-    found.append(asked())
+    found.append(has_permission())
 print(found)
 """
 
 
 @pytest.mark.skipif("amx" not in _native.targets("compute=bf16"), reason="no AMX here")
-def test_the_system_is_asked_for_tiles_when_somebody_wants_them():
-    """And not as the module is imported: with them the system wants 8 KB more of every stack for signals."""
-    said = subprocess.run([sys.executable, "-c", ASKED], capture_output=True, text=True, check=True).stdout
+def test_the_system_is_asked_for_amx_only_when_it_is_used():
+    """Not at import, because the system then needs 8 KB more of every stack for signals."""
+    said = subprocess.run([sys.executable, "-c", AMX_SCRIPT], capture_output=True, text=True, check=True).stdout
     assert json.loads(said.lower()) == [False, False, False, False, True]
 
 
@@ -250,14 +250,14 @@ def test_a_weight_that_is_too_large_is_refused(target, precision):
         dense(target, precision, np.full((1, 1), -3.4028235e38))
 
 
-def test_precisions_that_there_are_not():
+def test_unknown_precisions_are_refused():
     with pytest.raises(ValueError, match="unknown precision 'half'; choose one of float32, weights=bf16, compute=bf16"):
         _native.Engine("base", 8, True, "half")
     with pytest.raises(ValueError, match="unknown precision"):
         _native.targets("bf16")
 
 
-def test_targets_with_an_instruction_for_bfloat16_are_for_compute_alone():
+def test_targets_with_bfloat16_instructions_are_for_compute_only():
     every, plain = _native.compiled_targets("compute=bf16"), _native.compiled_targets()
     assert every[-len(plain) :] == plain == _native.compiled_targets("weights=bf16")
     for target in every[: -len(plain)]:

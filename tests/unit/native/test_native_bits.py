@@ -1,4 +1,4 @@
-"""One target, one result: step, sequence, chunks, batch, pool, threads, fused or not, give the same bits."""
+"""On one target, steps, sequences, chunks, batches, step_many, threads, fused or not: all give the same bits."""
 
 import ctypes
 import shutil
@@ -21,8 +21,8 @@ TARGETS = pytest.mark.parametrize("target", [*_native.targets(), *BF16])
 T, B = 29, 21
 
 
-def everything(seed: int = 0, H: int = 33) -> Model:
-    """A model with every kind of layer."""
+def all_layers(seed: int = 0, H: int = 33) -> Model:
+    """Make a model with every kind of layer."""
     model = Model(seed).scale(7).dense(7, H, "tanh").recurrent(GRU, H, H, add=1).norm(H).recurrent(LSTM, H, 20)
     model.conv(20, 20, 4, "relu", add=4).recurrent(ODD, 20, 17).pool(17, ["last", "mean", "max", "attention"])
     return model.dense(68, 9).softmax(9)
@@ -50,14 +50,14 @@ def run(engine, model: Model, x, lengths, states=None, threads: int = 1) -> Run:
     return result
 
 
-def same(a: Run, b: Run) -> None:
+def assert_same(a: Run, b: Run) -> None:
     np.testing.assert_array_equal(a.out.view(np.uint32), b.out.view(np.uint32))
     np.testing.assert_array_equal(a.states, b.states)
 
 
 @TARGETS
 def test_padding_is_never_read_and_outputs_past_the_length_are_untouched(target):
-    model = everything()
+    model = all_layers()
     x, lengths = batch(model)
     states = model.states(B)
     result = run(model.engine(target), model, x, lengths, states)
@@ -71,14 +71,14 @@ def test_padding_is_never_read_and_outputs_past_the_length_are_untouched(target)
 @TARGETS
 @pytest.mark.parametrize(("steps", "rows"), [(0, 0), (0, 3), (4, 0)])
 def test_nothing_to_do_changes_nothing(target, steps, rows):
-    model = everything()
+    model = all_layers()
     states, x = model.states(rows), np.zeros((steps, rows, 7), np.float32)
     result = run(model.engine(target), model, x, np.zeros(rows, np.int32), states)
     np.testing.assert_array_equal(result.states, states)
 
 
 @TARGETS
-def test_ids_past_the_length_are_not_looked_at(target):
+def test_ids_past_the_length_are_not_read(target):
     model = Model(1).embed(10, 5).pool(5, ["mean"])
     engine, x = model.engine(target), np.full((4, 2), -99, np.int32)
     x[:2, 0], x[:3, 1] = 3, 9
@@ -90,18 +90,18 @@ def test_ids_past_the_length_are_not_looked_at(target):
 
 @TARGETS
 @pytest.mark.parametrize("H", [1, 5, 16, 33, 64, 100])
-def test_the_fused_gru_gives_the_interpreters_bits(target, H):
+def test_the_fused_gru_gives_the_same_bits_as_the_interpreter(target, H):
     model = Model(2).recurrent(GRU, 11, H)
     x, lengths = batch(model, inputs=11)
     fused, plain = model.engine(target), model.engine(target, fused=False)
     assert (fused.fused_layers, plain.fused_layers) == ([0], [])
-    same(run(fused, model, x, lengths), run(plain, model, x, lengths))
+    assert_same(run(fused, model, x, lengths), run(plain, model, x, lengths))
 
 
 @TARGETS
 @pytest.mark.parametrize("fused", [True, False])
-def test_a_step_at_a_time_gives_the_batchs_bits(target, fused):
-    model = everything(3)
+def test_single_steps_give_the_same_bits_as_a_batch(target, fused):
+    model = all_layers(3)
     x, lengths = batch(model)
     engine = model.engine(target, fused)
     whole, states, out = run(engine, model, x, lengths), model.states(B), np.empty(9, np.float32)
@@ -114,8 +114,8 @@ def test_a_step_at_a_time_gives_the_batchs_bits(target, fused):
 
 @TARGETS
 @pytest.mark.parametrize("chunk", [1, 4, 17])
-def test_chunks_give_the_wholes_bits(target, chunk):
-    model = everything(4)
+def test_chunks_give_the_same_bits_as_the_whole(target, chunk):
+    model = all_layers(4)
     x, lengths = batch(model)
     engine = model.engine(target)
     whole, parts, states = run(engine, model, x, lengths), [], model.states(B)
@@ -124,19 +124,19 @@ def test_chunks_give_the_wholes_bits(target, chunk):
         part = run(engine, model, x[t : t + chunk], left, states)
         states = part.states
         parts.append(part.out)
-    same(whole, Run(np.concatenate(parts), states))
+    assert_same(whole, Run(np.concatenate(parts), states))
 
 
 @TARGETS
 @pytest.mark.parametrize("rows", [1, 2, 7, 9])
 def test_rows_do_not_depend_on_their_neighbours(target, rows):
-    model = everything(5)
+    model = all_layers(5)
     x, lengths = batch(model)
     engine = model.engine(target)
     whole = run(engine, model, x, lengths)
     for first in range(0, B, rows):
         part = slice(first, min(first + rows, B))
-        same(
+        assert_same(
             run(engine, model, np.ascontiguousarray(x[:, part]), lengths[part].copy()),
             Run(np.ascontiguousarray(whole.out[:, part]), whole.states[part]),
         )
@@ -145,19 +145,19 @@ def test_rows_do_not_depend_on_their_neighbours(target, rows):
 @TARGETS
 @pytest.mark.parametrize("name", CELLS)
 @pytest.mark.parametrize("rows", [3, 200])
-def test_an_embed_folded_into_its_cell_gives_the_bits_of_its_rows(target, name, rows):
+def test_an_embedding_merged_into_its_cell_gives_the_same_bits(target, name, rows):
     model = Model(11).embed(rows, 19).recurrent(CELLS[name], 19, 33)
     ids = model.random.integers(0, rows, (T, B)).astype(np.int32)
     lengths = model.random.integers(0, T + 1, B).astype(np.int32)
     folded = run(model.engine(target), model, ids, lengths)
     table = model.calls.pop(0)[1]
     looked_up = rounded(table) if "bf16" in target else table
-    same(folded, run(model.engine(target), model, looked_up[ids], lengths))
+    assert_same(folded, run(model.engine(target), model, looked_up[ids], lengths))
 
 
 @TARGETS
 def test_only_the_last_output(target):
-    model = everything(6)
+    model = all_layers(6)
     x, lengths = batch(model)
     engine, states = model.engine(target), model.states(B)
     whole, last = run(engine, model, x, lengths), np.full((B, 9), -7, np.float32)
@@ -169,16 +169,16 @@ def test_only_the_last_output(target):
 @TARGETS
 @pytest.mark.parametrize("threads", [2, 3, 8])
 def test_threads_change_no_bit(target, threads):
-    model = everything(7, 64)
+    model = all_layers(7, 64)
     x, lengths = batch(model, 201)
     engine = model.engine(target)
-    same(run(engine, model, x, lengths), run(engine, model, x, lengths, threads=threads))
+    assert_same(run(engine, model, x, lengths), run(engine, model, x, lengths, threads=threads))
 
 
 @TARGETS
 @pytest.mark.parametrize("threads", [1, 3])
-def test_the_pool_applies_a_streams_entries_in_order(target, threads):
-    model = everything(8)
+def test_step_many_applies_the_entries_of_a_stream_in_order(target, threads):
+    model = all_layers(8)
     engine, streams, entries = model.engine(target), 50, 700
     ids = model.random.integers(0, streams, entries)
     ids[-100:] = 7
@@ -194,7 +194,7 @@ def test_the_pool_applies_a_streams_entries_in_order(target, threads):
 
 @TARGETS
 @pytest.mark.parametrize("even", [True, False])
-def test_rows_of_whole_vectors_are_read_and_written_where_they_lie(target, even):
+def test_rows_of_whole_vectors_are_read_and_written_in_place(target, even):
     model = Model(12).dense(32, 48, "tanh").recurrent(GRU, 48, 64).dense(64, 64, "relu", add=1)
     x, lengths = batch(model, 70, 32)
     if even:
@@ -214,8 +214,8 @@ def test_rows_of_whole_vectors_are_read_and_written_where_they_lie(target, even)
 
 
 @TARGETS
-def test_the_pool_with_ascending_ids(target):
-    model = everything(9)
+def test_step_many_with_ascending_ids(target):
+    model = all_layers(9)
     engine, states, ids = model.engine(target), model.states(90), np.arange(1, 90, 2)
     x = model.random.standard_normal((1, ids.size, 7)).astype(np.float32)
     expected = run(engine, model, x, np.ones(ids.size, np.int32), states[ids])
@@ -225,8 +225,8 @@ def test_the_pool_with_ascending_ids(target):
     np.testing.assert_array_equal(states[ids], expected.states)
 
 
-class Plain:
-    """The C API of a library built without fused kernels, as far as one GRU needs it."""
+class UnfusedLibrary:
+    """The C API of a library without fused kernels, as much of it as one GRU needs."""
 
     class Cell(ctypes.Structure):
         _fields_ = [
@@ -325,7 +325,7 @@ def plain_library(tmp_path_factory, root):
 def test_a_build_without_fused_kernels_gives_the_same_bits(target, H, plain_library):
     model = Model(10).recurrent(CELLS["gru"], 11, H)
     x, lengths = batch(model, inputs=11)
-    plain, fused = Plain(plain_library, target, model), model.engine(target)
+    plain, fused = UnfusedLibrary(plain_library, target, model), model.engine(target)
     assert plain_library.tidegate_is_fused(plain.handle, 0) == 0
     assert fused.fused_layers == [0]
-    same(plain.run(x, lengths), run(fused, model, x, lengths))
+    assert_same(plain.run(x, lengths), run(fused, model, x, lengths))

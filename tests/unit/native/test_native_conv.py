@@ -1,4 +1,4 @@
-"""The causal convolution: against the oracle, in every place of a chain, and to the same bits however it is run."""
+"""The causal convolution: near the oracle at every place in a model, with the same bits however it is run."""
 
 import numpy as np
 import pytest
@@ -10,8 +10,8 @@ TARGETS = pytest.mark.parametrize("target", _native.targets())
 T, B = 23, 13
 
 
-def chain(place: str, width: int) -> Model:
-    """The layer as the first one on numbers, behind an embed, between others with a residual, and last."""
+def make_model(place: str, width: int) -> Model:
+    """Make a model with the layer first, after an embedding, between others with a residual, or last."""
     model = Model(width)
     if place == "first":
         return model.conv(7, 12, width, "tanh").recurrent(GRU, 12, 9)
@@ -47,8 +47,8 @@ def run(engine, model: Model, x, lengths, states=None, threads: int = 1):
 @TARGETS
 @pytest.mark.parametrize("width", [1, 2, 3, 8, 40])
 @pytest.mark.parametrize("place", PLACES)
-def test_it_is_the_oracles(target, place, width):
-    model = chain(place, width)
+def test_it_agrees_with_the_oracle(target, place, width):
+    model = make_model(place, width)
     x, lengths = inputs(model, place)
     out, after = run(model.engine(target), model, x, lengths)
     for row, length in enumerate(lengths):
@@ -73,7 +73,7 @@ def test_every_activation_and_size(target, activation, size):
 @pytest.mark.parametrize("width", [1, 3, 8, 40])
 @pytest.mark.parametrize("place", PLACES)
 def test_steps_chunks_rows_threads_and_pools_give_the_same_bits(target, place, width):
-    model = chain(place, width)
+    model = make_model(place, width)
     x, lengths = inputs(model, place)
     engine = model.engine(target)
     out, after = run(engine, model, x, lengths)
@@ -130,7 +130,7 @@ def test_wrong_arguments_are_named(arguments, sentence):
 @pytest.mark.parametrize(
     ("offset", "sentence"), [(-1, "does not start at a multiple of 4"), (60, "does not fit in 64 bytes")]
 )
-def test_its_past_lies_inside_the_state(offset, sentence):
+def test_its_past_must_be_inside_the_state(offset, sentence):
     engine = _native.Engine(_native.targets()[0], 64)
     engine.conv(W, b, 2, "none", offset)
     with pytest.raises(ValueError, match=sentence):

@@ -1,7 +1,7 @@
-"""The engine and training where Python is not: on aarch64 (NEON) under an emulator, and here under the sanitizers.
+"""The engine and training outside Python: on aarch64 (NEON) under an emulator, and on this CPU under the sanitizers.
 
-What runs there is the program of native/remote; `_native` hands it every call, so golden files, tapes and modules go
-through it as they are.
+The program of native/remote runs there. Every call of `_native` is sent to it, so that golden files, tapes and modules
+are tested unchanged.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import numpy as np
 import pytest
 import torch
 from native_reference import CELLS, GRU, LSTM, ODD, Model
-from remote_engine import Remote, built, script, settle
+from remote_engine import Remote, build_program, redirect_native, write_script
 
 import shared
 from tidegate import _native, nn
@@ -35,10 +35,10 @@ HERE = platform.machine().lower()
 T, B = 11, 19
 
 
-def emulator(folder: Path) -> list[str]:
-    """The command of the program built for aarch64: nothing before it on such a machine, else an emulator."""
+def emulated(folder: Path) -> list[str]:
+    """Build the program for aarch64; return its command, with an emulator unless this is such a machine."""
     if HERE in ("aarch64", "arm64"):
-        return [str(built(ROOT, folder, "engine_remote"))]
+        return [str(build_program(ROOT, folder, "engine_remote"))]
     runs = next(filter(None, map(shutil.which, ("qemu-aarch64-static", "qemu-aarch64"))), None)
     if runs is None:
         pytest.skip("no qemu-aarch64 here; Debian: qemu-user-static")
@@ -47,26 +47,28 @@ def emulator(folder: Path) -> list[str]:
         options += ["-DCMAKE_CXX_COMPILER=aarch64-linux-gnu-g++", "-DCMAKE_EXE_LINKER_FLAGS=-static"]
     elif importlib.util.find_spec("ziglang"):
         zig = [sys.executable, "-m", "ziglang"]
-        options.append(f"-DCMAKE_CXX_COMPILER={script(folder / 'c++', [*zig, 'c++', '-target', 'aarch64-linux-musl'])}")
-        options += [f"-DCMAKE_{name.upper()}={script(folder / name, [*zig, name])}" for name in ("ar", "ranlib")]
+        options.append(
+            f"-DCMAKE_CXX_COMPILER={write_script(folder / 'c++', [*zig, 'c++', '-target', 'aarch64-linux-musl'])}"
+        )
+        options += [f"-DCMAKE_{name.upper()}={write_script(folder / name, [*zig, name])}" for name in ("ar", "ranlib")]
     else:
         pytest.skip("no compiler for aarch64 here; Debian: g++-aarch64-linux-gnu, or the Python package ziglang")
-    return [runs, str(built(ROOT, folder / "build", "engine_remote", *options))]
+    return [runs, str(build_program(ROOT, folder / "build", "engine_remote", *options))]
 
 
 def sanitized(folder: Path) -> list[str]:
-    """The command of the program under AddressSanitizer and UndefinedBehaviorSanitizer."""
+    """Build the program with AddressSanitizer and UndefinedBehaviorSanitizer; return its command."""
     (folder / "a.cc").write_text("int main() {}\n")
     for name in ("clang++", "g++", "c++"):
         command = [name, "-fsanitize=address,undefined", "a.cc", "-o", "a"]
         if shutil.which(name) and subprocess.run(command, cwd=folder, check=False, capture_output=True).returncode == 0:
             options = ("-DTIDEGATE_FUZZ=ON", f"-DCMAKE_CXX_COMPILER={name}")
-            return [str(built(ROOT, folder / name, "engine_remote", *options))]
+            return [str(build_program(ROOT, folder / name, "engine_remote", *options))]
     pytest.skip("no compiler here whose programs run under the sanitizers")
 
 
 class Place(NamedTuple):
-    """Where the program runs, by which command, the targets it must have there, and the one to run on."""
+    """Where the program runs: its command, the targets that it must have there, and the one to test."""
 
     name: str
     command: list[str]
@@ -75,7 +77,7 @@ class Place(NamedTuple):
 
 
 PLACES: dict[str, tuple[Callable[[Path], list[str]], list[str]]] = {
-    "aarch64": (emulator, ["neon", "base"]),
+    "aarch64": (emulated, ["neon", "base"]),
     "sanitized": (sanitized, _native.targets()),
 }
 BUILT: dict[str, list[str]] = {}
@@ -96,24 +98,24 @@ def place(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
 def remote(place: Place, tmp_path: Path) -> Iterator[Remote]:
     found = Remote(place.command, tmp_path / "said.txt")
     with pytest.MonkeyPatch.context() as changed:
-        settle(found, changed)
+        redirect_native(found, changed)
         yield found
     assert found.close() == ""
 
 
 @pytest.fixture
 def target(place: Place, remote: Remote) -> Iterator[str]:
-    """The target to run on, on which modules then train too."""
-    with pytest.MonkeyPatch.context() as changed:  # undone before the program's own faces are
+    """The target to test; modules train on it too."""
+    with pytest.MonkeyPatch.context() as changed:  # undone before redirect_native is
         changed.setattr(_native, "default_target", lambda precision="float32": place.target)
         yield place.target
 
 
-def test_it_has_the_targets_it_should(place: Place, remote: Remote) -> None:
+def test_it_has_the_expected_targets(place: Place, remote: Remote) -> None:
     assert _native.targets() == remote.targets()[1] == place.targets
 
 
-def chains() -> dict[str, Callable[[], Model]]:
+def make_models() -> dict[str, Callable[[], Model]]:
     found = {
         name: lambda cell=cell, H=H: Model(1).recurrent(cell, 7, H)
         for name, cell, H in ((f"{name} {H}", cell, H) for name, cell in CELLS.items() for H in (1, 16, 33))
@@ -123,8 +125,8 @@ def chains() -> dict[str, Callable[[], Model]]:
     return {**found, "everything": lambda: everything.dense(68, 9).softmax(9)}
 
 
-def one_result(model: Model, target: str, precision: str = "float32") -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Inputs, lengths and outputs of a batch: those of fused kernels and the interpreter, any threads, and a pool."""
+def run_every_way(model: Model, target: str, precision: str = "float32") -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Run a batch fused and interpreted, with several threads, and by step_many; return inputs, lengths and outputs."""
     fused, plain = (model.engine(f"{target} {precision}", fused) for fused in (True, False))
     x = model.random.standard_normal((T, B, 7)).astype(np.float32)
     lengths = model.random.integers(0, T + 1, B).astype(np.int32)
@@ -145,10 +147,10 @@ def one_result(model: Model, target: str, precision: str = "float32") -> tuple[n
     return x, lengths, outs[0]
 
 
-@pytest.mark.parametrize("name", chains())
-def test_a_run_steps_and_a_pool_have_the_same_bits_near_the_oracle(name: str, target: str) -> None:
-    model = chains()[name]()
-    x, lengths, out = one_result(model, target)
+@pytest.mark.parametrize("name", make_models())
+def test_runs_and_step_many_have_the_same_bits_near_the_oracle(name: str, target: str) -> None:
+    model = make_models()[name]()
+    x, lengths, out = run_every_way(model, target)
     row = int(lengths.argmax())
     right = np.array(model.oracle(x[: lengths[row], row]))
     np.testing.assert_allclose(out[: lengths[row], row], right, rtol=2e-4, atol=2e-5)
@@ -156,10 +158,12 @@ def test_a_run_steps_and_a_pool_have_the_same_bits_near_the_oracle(name: str, ta
 
 @pytest.mark.parametrize("precision", ["weights=bf16", "compute=bf16"])
 @pytest.mark.parametrize("name", ["gru 33", "lstm 16", "odd 33", "everything"])
-def test_so_they_have_in_bfloat16(name: str, precision: str, place: Place, target: str) -> None:
+def test_runs_and_step_many_have_the_same_bits_in_bfloat16(
+    name: str, precision: str, place: Place, target: str
+) -> None:
     own = [found for found in _native.targets(precision) if found not in place.targets]
     for one in [target, *(own if target == place.targets[0] else [])]:
-        assert np.isfinite(one_result(chains()[name](), one, precision)[2]).all()
+        assert np.isfinite(run_every_way(make_models()[name](), one, precision)[2]).all()
 
 
 @pytest.mark.parametrize("path", GOLDEN, ids=lambda path: path.stem)
@@ -171,7 +175,7 @@ def test_golden_files_stay_within_their_bounds(path: Path, target: str) -> None:
 
 def test_the_base_target_has_this_machines_bits(place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def bits() -> list[np.ndarray]:
-        model = chains()["everything"]()
+        model = make_models()["everything"]()
         engine, x = model.engine("base"), np.random.default_rng(2).standard_normal((T, B, 7)).astype(np.float32)
         out, end = np.zeros((T, B, engine.outputs), np.float32), model.states(B)
         engine.run(x, np.full(B, T, np.int32), model.states(B), end, out, True, 1)
@@ -179,7 +183,7 @@ def test_the_base_target_has_this_machines_bits(place: Place, tmp_path: Path, mo
 
     own, found = bits(), Remote(place.command, tmp_path / "said.txt")
     with monkeypatch.context() as changed:
-        settle(found, changed)
+        redirect_native(found, changed)
         for ours, theirs in zip(own, bits(), strict=True):
             np.testing.assert_array_equal(ours, theirs)
     found.close()
@@ -247,8 +251,8 @@ def test_pools_have_the_gradients_of_the_closed_form(
         assert float((value.detach().double() - right.detach()).abs().max()) <= 5e-6 * largest
 
 
-def test_a_tables_rows_and_the_optimiser_are_those_of_this_machine(place: Place, tmp_path: Path) -> None:
-    def learnt() -> list[np.ndarray]:
+def test_embedding_and_adamw_agree_with_this_machine(place: Place, tmp_path: Path) -> None:
+    def train_step() -> list[np.ndarray]:
         rng = np.random.default_rng(1)
         table, square = (rng.standard_normal((9, 5)).astype(np.float32) for _ in range(2))
         mean, square = np.zeros_like(table), square * square
@@ -261,20 +265,20 @@ def test_a_tables_rows_and_the_optimiser_are_those_of_this_machine(place: Place,
         _native.train_adamw(table, mean, square, None, mean.copy(), 0.5, 4, 0.01, 0.9, 0.99, 1e-8, 0.1)
         return [out, values, table, mean, square]
 
-    own, found = learnt(), Remote(place.command, tmp_path / "said.txt")
+    own, found = train_step(), Remote(place.command, tmp_path / "said.txt")
     with pytest.MonkeyPatch.context() as changed:
-        settle(found, changed)
-        for ours, theirs in zip(own, learnt(), strict=True):
+        redirect_native(found, changed)
+        for ours, theirs in zip(own, train_step(), strict=True):
             np.testing.assert_allclose(theirs, ours, rtol=1e-6, atol=1e-7)
     assert found.close() == ""
 
 
 @pytest.mark.parametrize("place", [("sanitized", _native.targets()[0])], indirect=True, ids="-".join)
-def test_the_sanitizers_watch_and_what_they_find_fails_the_test(place: Place, tmp_path: Path) -> None:
+def test_an_error_that_the_sanitizers_find_fails_the_test(place: Place, tmp_path: Path) -> None:
     found = Remote(place.command, tmp_path / "said.txt")
-    short = np.zeros(4, np.float32)  # of the five numbers that a step writes
+    short = np.zeros(4, np.float32)  # one float too short for what a step writes
     with pytest.MonkeyPatch.context() as changed:
-        settle(found, changed)
+        redirect_native(found, changed)
         engine = Model().recurrent(GRU, 7, 5).engine(_native.targets()[0])
         with pytest.raises(AssertionError, match="heap-buffer-overflow"):
             engine.step(np.zeros(7, np.float32), np.zeros(32, np.uint8), short)

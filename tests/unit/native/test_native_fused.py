@@ -1,4 +1,4 @@
-"""Fused kernels: chosen for the tapes they were proved against and no other, and the interpreter's in every bit."""
+"""Fused kernels run exactly the tapes that they implement, and have the same bits as the interpreter."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ INTERPRETED = {"projection": "yes"}  # dialects that no fused kernel has
 LENGTHS = np.array([9, 1, 9, 4, 0, 7, 9, 2, 3, 9, 5, 9, 8, 9, 6, 1, 9, 9, 9], np.int32)
 
 
-def fused(dialect: dict[str, str]) -> bool:
+def has_fused_kernel(dialect: dict[str, str]) -> bool:
     return not any(dialect.get(key) == choice for key, choice in INTERPRETED.items())
 
 
-def made(name: str, dialect: dict[str, str], size: int) -> Model:
+def make_model(name: str, dialect: dict[str, str], size: int) -> Model:
     model = sample(seed=size, features=6, size=size, cell=name, dialect=dialect, over=(), outputs=None, softmax=False)
     random, tensors = np.random.default_rng(1), dict(model.tensors)
-    for key in [key for key in tensors if ".p." in key]:  # gains of 1 and biases of 0 would hide a fault
+    for key in [key for key in tensors if ".p." in key]:  # gains of 1 and biases of 0 would hide errors
         tensors[key] = tensors[key] + random.uniform(-0.5, 0.5, tensors[key].shape).astype(np.float32)
     return Model(model.document, tensors)
 
@@ -37,8 +37,8 @@ def with_tape(model: Model, tape: dict[str, Any]) -> Model:
     return Model(document, model.tensors)
 
 
-def bits(engine: _native.Engine, model: Model, x: Any, state: Any) -> list[Any]:
-    """Outputs and states of rows of unequal lengths, of a pool's step and of one row's, one after another."""
+def run_every_way(engine: _native.Engine, model: Model, x: Any, state: Any) -> list[Any]:
+    """Return outputs and states of a run of unequal lengths, of step_many, and of single steps of one row."""
     out = np.zeros((*x.shape[:2], engine.outputs), np.float32)
     whole, pooled, alone = np.zeros_like(state), state.copy(), state.copy()
     engine.run(x, LENGTHS, state, whole, out, True, 1)
@@ -57,23 +57,23 @@ RUNS = [(target, kind) for kind in PRECISIONS for target in _native.targets(kind
 @pytest.mark.parametrize(("target", "precision"), RUNS)
 @pytest.mark.parametrize("size", [1, 15, 33, 48])
 @pytest.mark.parametrize(("name", "dialect"), DIALECTS)
-def test_bits_are_the_interpreters(name, dialect, size, target, precision):
-    model = made(name, dialect, size)
+def test_bits_are_those_of_the_interpreter(name, dialect, size, target, precision):
+    model = make_model(name, dialect, size)
     engines = [compile(model, target, choice, **arguments(precision)) for choice in (True, False)]
-    assert [list(e.fused_layers) for e in engines] == [[0] if fused(dialect) else [], []]
+    assert [list(e.fused_layers) for e in engines] == [[0] if has_fused_kernel(dialect) else [], []]
     random = np.random.default_rng(0)
     x = random.standard_normal((9, len(LENGTHS), 6)).astype(np.float32)
     x[2, 3] = np.nan
     x[3, 5, 1] = np.inf
     state = np.zeros((len(LENGTHS), model.state_bytes), np.uint8)
     state[:, 8:] = random.standard_normal((len(LENGTHS), model.state_bytes // 4 - 2)).astype(np.float32).view(np.uint8)
-    for own, right in zip(*(bits(engine, model, x, state) for engine in engines), strict=True):
+    for own, right in zip(*(run_every_way(engine, model, x, state) for engine in engines), strict=True):
         np.testing.assert_array_equal(own, right)
 
 
 @pytest.mark.parametrize(("target", "precision"), RUNS)
-def test_bits_of_recurrent_weights_beyond_the_second_cache_are_the_interpreters(target, precision):
-    model = made("gru", {}, 600)
+def test_bits_are_those_of_the_interpreter_with_weights_beyond_the_l2_cache(target, precision):
+    model = make_model("gru", {}, 600)
     x = np.random.default_rng(2).standard_normal((2, 35, 6)).astype(np.float32)
     state = np.zeros((35, model.state_bytes), np.uint8)
     found = []
@@ -85,7 +85,7 @@ def test_bits_of_recurrent_weights_beyond_the_second_cache_are_the_interpreters(
 
 
 @pytest.mark.parametrize("name", cells.names())
-def test_so_are_those_of_words_whose_projection_is_a_table(name):
+def test_bits_are_those_of_the_interpreter_with_ids_as_input(name):
     model = sample(seed=3, size=12, cell=name, dialect={"norm": "layer"}, depth=2, outputs=None, softmax=False)
     own, plain = (compile(model, None, choice) for choice in (True, False))
     x, lengths = np.random.default_rng(0).integers(0, 20, (8, 3)).astype(np.int32), np.array([8, 2, 5], np.int32)
@@ -98,8 +98,8 @@ def test_so_are_those_of_words_whose_projection_is_a_table(name):
     assert len(own.fused_layers) == 2
 
 
-def changed(tape: dict[str, Any], i: int) -> dict[str, Any] | None:
-    """The tape with another operation, gate, map or parameter at instruction i; None where there is none."""
+def change_instruction(tape: dict[str, Any], i: int) -> dict[str, Any] | None:
+    """Return the tape with another operation, gate, map or parameter at instruction i; None if there is no other."""
     other = {"add": "sub", "sub": "add", "mul": "minimum", "sigmoid": "tanh", "tanh": "sigmoid", "relu": "tanh"}
     rows = [list(row) for row in tape["instructions"]]
     if rows[i][0] in other:
@@ -114,12 +114,12 @@ def changed(tape: dict[str, Any], i: int) -> dict[str, Any] | None:
     return {**tape, "instructions": rows}
 
 
-@pytest.mark.parametrize(("name", "dialect"), [(n, d) for n, d in DIALECTS if fused(d)])
+@pytest.mark.parametrize(("name", "dialect"), [(n, d) for n, d in DIALECTS if has_fused_kernel(d)])
 def test_a_tape_that_differs_anywhere_is_interpreted(name, dialect):
-    model = made(name, dialect, 5)
+    model = make_model(name, dialect, 5)
     own = cells.load(name, dialect).tape.to_json()
     assert list(compile(with_tape(model, own)).fused_layers) == [0]
-    others = [other for i in range(len(own["instructions"])) if (other := changed(own, i))]
+    others = [other for i in range(len(own["instructions"])) if (other := change_instruction(own, i))]
     assert len(others) >= 2
     known = [cells.load(name, d).tape for d in cells.dialects_of(name)]
     for other in others:

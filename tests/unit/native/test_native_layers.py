@@ -1,4 +1,4 @@
-"""Every kind of layer and several cells against the float64 oracle, on every target."""
+"""Every kind of layer and several cells compared with the float64 oracle on every target."""
 
 import numpy as np
 import pytest
@@ -12,7 +12,7 @@ STEPS = 7
 
 
 def check(model: Model, target: str, x: np.ndarray, fused: bool = True, tolerance: float = 3e-6):
-    """Holds the output after every step of every row against the oracle; gives the engine back."""
+    """Check the outputs of all steps and rows against the oracle; return the engine."""
     engine, rows = model.engine(target, fused), x.shape[1]
     states = model.states(rows)
     after, out = np.empty_like(states), np.empty((*x.shape[:2], engine.outputs), np.float32)

@@ -1,4 +1,4 @@
-"""A stepper is `Engine.step` with its state and output looked at once: the same bits, and the same refusals."""
+"""A stepper is `Engine.step` with state and output checked only once: the same bits and the same errors."""
 
 import gc
 import weakref
@@ -14,7 +14,7 @@ TARGETS = pytest.mark.parametrize("target", _native.targets())
 
 @TARGETS
 @pytest.mark.parametrize("H", [1, 16, 33, 48, 80, 130])
-def test_steps_have_the_bits_of_the_engines_own_and_of_a_whole_run(target, H):
+def test_steps_have_the_same_bits_as_engine_steps_and_runs(target, H):
     model = Model(3).recurrent(GRU, 11, H)
     engine, plain, x = model.engine(target), model.engine(target, fused=False), model.random.standard_normal((9, 11))
     x = x.astype(np.float32)
@@ -36,7 +36,7 @@ def parts():
     return model.engine(_native.targets()[0]), model.states(1)[0], np.zeros(5, np.float32)
 
 
-def test_what_it_is_bound_to_is_checked_at_once(parts):
+def test_its_state_and_output_are_checked_at_the_start(parts):
     engine, state, out = parts
     for wrong, sentence in (
         ((engine, state[:31], out), "state must have length 32 along axis 0, found 31"),
@@ -50,7 +50,7 @@ def test_what_it_is_bound_to_is_checked_at_once(parts):
         _native.Stepper(engine, state, None)
 
 
-def test_a_step_that_is_refused_changes_nothing(parts):
+def test_a_refused_step_changes_nothing(parts):
     engine, state, out = parts
     stepper, before = _native.Stepper(engine, state, out), state.copy()
     for x, error, sentence in (
@@ -65,14 +65,14 @@ def test_a_step_that_is_refused_changes_nothing(parts):
         assert not out.any()
 
 
-def test_it_keeps_what_it_is_bound_to(parts):
+def test_it_holds_its_state_and_output(parts):
     engine, state, out = parts
-    held = weakref.ref(state)
+    reference = weakref.ref(state)
     stepper = _native.Stepper(engine, state, out)
     with pytest.raises(ValueError, match="resize"):
         out.resize(50)
     del engine, state, parts
     gc.collect()
-    assert held() is not None
+    assert reference() is not None
     stepper.step(np.ones(3, np.float32))
     assert out.any()

@@ -1,4 +1,4 @@
-"""Hostile tapes: each is refused in one sentence, and none crashes."""
+"""Hostile tapes: each is refused with one sentence, and none crashes."""
 
 import numpy as np
 import pytest
@@ -10,7 +10,7 @@ H = 4
 OP = _native.OPCODES
 
 
-def add(
+def add_cell(
     tape,
     *,
     widths=None,
@@ -23,7 +23,7 @@ def add(
     offsets=None,
     fused=True,
 ):
-    """Offers a tape of rows (opcode, a, b) to a fresh engine and finishes it."""
+    """Make an engine whose only layer has a tape of rows (opcode, a, b)."""
     engine = _native.Engine(_native.targets()[0], 64, fused)
     tape = np.array([[*row, *[0] * (4 - len(row))] for row in tape], np.int32).reshape(-1, 4)
     ints = [
@@ -61,9 +61,9 @@ def gru(**changed):
     return rows
 
 
-def test_the_tape_itself_is_taken():
-    assert add(gru(), params=()).fused_layers == [0]
-    assert add(gru(), params=(), fused=False).fused_layers == []
+def test_the_gru_tape_is_fused():
+    assert add_cell(gru(), params=()).fused_layers == [0]
+    assert add_cell(gru(), params=(), fused=False).fused_layers == []
 
 
 @pytest.mark.parametrize(
@@ -78,81 +78,81 @@ def test_the_tape_itself_is_taken():
     ],
 )
 def test_a_tape_that_differs_anywhere_runs_in_the_interpreter(changed):
-    assert add(gru(**changed), params=()).fused_layers == []
+    assert add_cell(gru(**changed), params=()).fused_layers == []
 
 
 def test_another_next_state_runs_in_the_interpreter():
-    assert add(gru(), params=(), next_=[13]).fused_layers == []
+    assert add_cell(gru(), params=(), next_=[13]).fused_layers == []
 
 
-def test_a_parameter_of_its_own_runs_in_the_interpreter():
-    assert add(gru(), params=(H,)).fused_layers == []
+def test_an_extra_parameter_runs_in_the_interpreter():
+    assert add_cell(gru(), params=(H,)).fused_layers == []
 
 
-def offer(**arguments):
+def cell_arguments(**arguments):
     return arguments
 
 
 BIG = 2**31 - 1
 HOSTILE = {
     "no instruction": (
-        offer(tape=[], output=0, sizes=()),
+        cell_arguments(tape=[], output=0, sizes=()),
         "number of instructions must be from 1 to 256, found 0",
     ),
-    "257 instructions": (offer(tape=[(0, 0)] * 257), "found 257"),
-    "unknown opcode": (offer(tape=[(19, 0)]), "instruction 0: unknown opcode 19"),
-    "negative opcode": (offer(tape=[(-1, 0)]), "instruction 0: unknown opcode -1"),
-    "gate": (offer(tape=[(OP["input"], 3)]), "gate 3 does not exist, there are 3"),
-    "negative gate": (offer(tape=[(OP["input"], -1)]), "gate -1 does not exist"),
-    "state": (offer(tape=[(OP["state"], 1)]), "state 1 does not exist, there are 1"),
-    "param": (offer(tape=[(OP["param"], BIG)]), f"parameter {BIG} does not exist, there are 1"),
-    "const": (offer(tape=[(OP["const"], 1)], widths=[1]), "constant 1 does not exist"),
+    "257 instructions": (cell_arguments(tape=[(0, 0)] * 257), "found 257"),
+    "unknown opcode": (cell_arguments(tape=[(19, 0)]), "instruction 0: unknown opcode 19"),
+    "negative opcode": (cell_arguments(tape=[(-1, 0)]), "instruction 0: unknown opcode -1"),
+    "gate": (cell_arguments(tape=[(OP["input"], 3)]), "gate 3 does not exist, there are 3"),
+    "negative gate": (cell_arguments(tape=[(OP["input"], -1)]), "gate -1 does not exist"),
+    "state": (cell_arguments(tape=[(OP["state"], 1)]), "state 1 does not exist, there are 1"),
+    "param": (cell_arguments(tape=[(OP["param"], BIG)]), f"parameter {BIG} does not exist, there are 1"),
+    "const": (cell_arguments(tape=[(OP["const"], 1)], widths=[1]), "constant 1 does not exist"),
     "map": (
-        offer(tape=[(OP["state"], 0), (OP["recur"], 3, 0)]),
+        cell_arguments(tape=[(OP["state"], 0), (OP["recur"], 3, 0)]),
         "recurrent map 3 does not exist, there are 3",
     ),
     "itself": (
-        offer(tape=[(OP["neg"], 0)]),
+        cell_arguments(tape=[(OP["neg"], 0)]),
         "instruction 0: can only read registers before it, found register 0",
     ),
-    "later": (offer(tape=[(OP["state"], 0), (OP["add"], 0, 2), (OP["state"], 0)]), "found register 2"),
-    "negative register": (offer(tape=[(OP["state"], 0), (OP["add"], 0, -1)]), "found register -1"),
-    "recur of itself": (offer(tape=[(OP["recur"], 0, 0)]), "found register 0"),
+    "later": (cell_arguments(tape=[(OP["state"], 0), (OP["add"], 0, 2), (OP["state"], 0)]), "found register 2"),
+    "negative register": (cell_arguments(tape=[(OP["state"], 0), (OP["add"], 0, -1)]), "found register -1"),
+    "recur of itself": (cell_arguments(tape=[(OP["recur"], 0, 0)]), "found register 0"),
     "recur of a narrow one": (
-        offer(tape=[(OP["const"], 0), (OP["recur"], 0, 0)], widths=[1, H]),
+        cell_arguments(tape=[(OP["const"], 0), (OP["recur"], 0, 0)], widths=[1, H]),
         "operand must be 4 wide, register 0 is 1",
     ),
     "wide input": (
-        offer(tape=[(OP["input"], 0)], widths=[BIG]),
+        cell_arguments(tape=[(OP["input"], 0)], widths=[BIG]),
         f"must be 4 wide, found a width of {BIG}",
     ),
-    "wide state": (offer(tape=[(OP["state"], 0)], widths=[5]), "must be 4 wide, found a width of 5"),
-    "wide const": (offer(tape=[(OP["const"], 0)]), "must be 1 wide"),
-    "wide unary": (offer(tape=[(OP["state"], 0), (OP["neg"], 0)], widths=[H, 64]), "must be 4 wide"),
-    "zero width": (offer(tape=[(OP["state"], 0), (OP["neg"], 0)], widths=[H, 0]), "must be 4 wide"),
+    "wide state": (cell_arguments(tape=[(OP["state"], 0)], widths=[5]), "must be 4 wide, found a width of 5"),
+    "wide const": (cell_arguments(tape=[(OP["const"], 0)]), "must be 1 wide"),
+    "wide unary": (cell_arguments(tape=[(OP["state"], 0), (OP["neg"], 0)], widths=[H, 64]), "must be 4 wide"),
+    "zero width": (cell_arguments(tape=[(OP["state"], 0), (OP["neg"], 0)], widths=[H, 0]), "must be 4 wide"),
     "unequal operands": (
-        offer(tape=[(OP["state"], 0), (OP["param"], 0), (OP["add"], 0, 1)], widths=[H, 2, H]),
+        cell_arguments(tape=[(OP["state"], 0), (OP["param"], 0), (OP["add"], 0, 1)], widths=[H, 2, H]),
         "equal widths or one of them must be 1 wide, found 4 and 2",
     ),
     "narrow result": (
-        offer(tape=[(OP["state"], 0), (OP["const"], 0), (OP["add"], 0, 1)], widths=[H, 1, 1]),
+        cell_arguments(tape=[(OP["state"], 0), (OP["const"], 0), (OP["add"], 0, 1)], widths=[H, 1, 1]),
         "must be 4 wide, found a width of 1",
     ),
-    "output": (offer(tape=[(OP["state"], 0)], output=1), "the output is register 1, there are 1"),
-    "negative output": (offer(tape=[(OP["state"], 0)], output=-1), "the output is register -1"),
+    "output": (cell_arguments(tape=[(OP["state"], 0)], output=1), "the output is register 1, there are 1"),
+    "negative output": (cell_arguments(tape=[(OP["state"], 0)], output=-1), "the output is register -1"),
     "narrow output": (
-        offer(tape=[(OP["const"], 0), (OP["state"], 0)], widths=[1, H], output=0),
+        cell_arguments(tape=[(OP["const"], 0), (OP["state"], 0)], widths=[1, H], output=0),
         "the output must be 4 wide",
     ),
-    "next": (offer(tape=[(OP["state"], 0)], next_=[7]), "the next value of state 0 is register 7"),
+    "next": (cell_arguments(tape=[(OP["state"], 0)], next_=[7]), "the next value of state 0 is register 7"),
     "narrow next": (
-        offer(tape=[(OP["const"], 0), (OP["state"], 0)], widths=[1, H], next_=[0]),
+        cell_arguments(tape=[(OP["const"], 0), (OP["state"], 0)], widths=[1, H], next_=[0]),
         "state 0 must be 4 wide",
     ),
-    "huge state": (offer(tape=[(OP["state"], 0)], sizes=[BIG]), "size must be from 1 to 1048576"),
-    "negative state": (offer(tape=[(OP["state"], 0)], sizes=[-4]), "size must be from 1 to 1048576, found -4"),
+    "huge state": (cell_arguments(tape=[(OP["state"], 0)], sizes=[BIG]), "size must be from 1 to 1048576"),
+    "negative state": (cell_arguments(tape=[(OP["state"], 0)], sizes=[-4]), "size must be from 1 to 1048576, found -4"),
     "65 alive": (
-        offer(
+        cell_arguments(
             tape=[(OP["state"], 0)]
             + [(OP["neg"], 0)] * 64
             + [(OP["add"], 1, k) for k in range(2, 65)]
@@ -160,12 +160,15 @@ HOSTILE = {
         ),
         "at most 64 registers may be in use at once",
     ),
-    "state outside": (offer(tape=[(OP["state"], 0)], offsets=[52]), "does not fit in 64 bytes"),
-    "state before": (offer(tape=[(OP["state"], 0)], offsets=[4]), "overlaps the state before byte 8"),
-    "state at a negative place": (offer(tape=[(OP["state"], 0)], offsets=[-(2**31)]), "overlaps"),
-    "state at an odd place": (offer(tape=[(OP["state"], 0)], offsets=[9]), "does not start at a multiple of 4"),
+    "state outside": (cell_arguments(tape=[(OP["state"], 0)], offsets=[52]), "does not fit in 64 bytes"),
+    "state before": (cell_arguments(tape=[(OP["state"], 0)], offsets=[4]), "overlaps the state before byte 8"),
+    "state at a negative place": (cell_arguments(tape=[(OP["state"], 0)], offsets=[-(2**31)]), "overlaps"),
+    "state at an odd place": (
+        cell_arguments(tape=[(OP["state"], 0)], offsets=[9]),
+        "does not start at a multiple of 4",
+    ),
     "states overlap": (
-        offer(tape=[(OP["state"], 0)], sizes=(H, H), offsets=[8, 16], next_=[0, 0]),
+        cell_arguments(tape=[(OP["state"], 0)], sizes=(H, H), offsets=[8, 16], next_=[0, 0]),
         "overlaps",
     ),
 }
@@ -175,19 +178,19 @@ HOSTILE = {
 def test_a_hostile_tape_is_refused(name):
     arguments, sentence = HOSTILE[name]
     with pytest.raises(ValueError, match=sentence):
-        add(**arguments)
+        add_cell(**arguments)
 
 
 def test_the_largest_tape_runs():
     chain = [(OP["state"], 0)] + [(OP["recur"], i % 3, i) for i in range(255)]
-    engine = add(chain)
+    engine = add_cell(chain)
     out, state = np.empty(H, np.float32), np.zeros(64, np.uint8)
     engine.step(np.zeros(3, np.float32), state, out)
     np.testing.assert_array_equal(out, np.zeros(H))
 
 
 def random_tape(random) -> tuple[list, list]:
-    """Instructions and widths that are mostly in order."""
+    """Make instructions and widths that are mostly valid."""
     tape, widths = [], []
     for i in range(int(random.integers(1, 12))):
         opcode, a, b = (int(v) for v in random.integers(0, (19, max(i, 1), max(i, 1))))
@@ -203,14 +206,14 @@ def random_tape(random) -> tuple[list, list]:
 
 
 def test_random_tapes_are_refused_or_run():
-    random, taken = np.random.default_rng(0), 0
+    random, accepted = np.random.default_rng(0), 0
     for _ in range(3000):
         tape, widths = random_tape(random)
         try:
-            engine = add(tape, widths=widths, params=(H,))
+            engine = add_cell(tape, widths=widths, params=(H,))
         except ValueError:
             continue
-        taken += 1
+        accepted += 1
         out, state = np.empty(H, np.float32), np.zeros(64, np.uint8)
         engine.step(np.ones(3, np.float32), state, out)
-    assert 200 < taken < 2800
+    assert 200 < accepted < 2800

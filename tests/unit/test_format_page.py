@@ -1,0 +1,30 @@
+"""The document and the tensors at the head of docs/format.md."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tidegate import cells
+from tidegate.model import Model
+from tidegate.tape import Tape
+
+
+def test_the_example_is_a_model(root: Path) -> None:
+    """With words for its vocabulary, which the page leaves out."""
+    text = (root / "docs" / "format.md").read_text("utf-8")
+    example = json.loads(re.sub(r"(?m)\s*//.*$", "", text.split("```jsonc")[1].split("```")[0]))
+    assert Tape.from_json(example["tapes"]["gru"]) == cells.load("gru").tape
+    tensors: dict[str, Any] = {}
+    dtypes = {"F32": np.float32, "F64": np.float64, "I64": np.int64, "U8": np.uint8}
+    for names, dtype, shapes in re.findall(r"(?m)^\| (`.+?) \| (\w+) \| (\[.+?\]) \|", text.split("## Bytes")[0]):
+        sizes = json.loads(f"[{shapes}]")
+        for i, name in enumerate(re.findall("`(.+?)`", names)):
+            tensors[name] = np.zeros(sizes[i % len(sizes)], dtypes[dtype])
+    tensors["input.vocabulary.bytes"][:] = np.frombuffer(b"abcdefghij" + b"k" * 26, np.uint8)
+    tensors["input.vocabulary.offsets"][:] = [0, *range(11), 36]
+    Model(example, tensors)
