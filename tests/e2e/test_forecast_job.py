@@ -121,7 +121,7 @@ def test_files_that_cannot_be_predicted(
 
 def test_flags_that_mean_nothing_here(made: Made, tidegate_without_torch: Run) -> None:
     refused(tidegate_without_torch("predict", made.model, made.whole, "--top", 2), "--top is for labels")
-    refused(tidegate_without_torch("predict", made.model, "--message", "hello"), "give it a file of series")
+    refused(tidegate_without_torch("predict", made.model, "--message", "hello"), "give a file of series")
     refused(tidegate_without_torch("score", made.model, made.whole, "--every", 0), "every is 0")
     refused(tidegate_without_torch("score", made.model, made.whole, "--label", "x"), "--label is for labels")
 

@@ -178,7 +178,7 @@ def parse_event(line: bytes, kind: str) -> dict[str, Any]:
 def check_event(event: dict[str, Any], kind: str) -> None:
     """Raise DataError for a key of the wrong type, or if there is nothing to score."""
     if "stream" not in event:
-        raise DataError("the event has no 'stream'; give the id of its stream")
+        raise DataError("the event has no 'stream', the id of its stream")
     wanted = (
         ("stream", (str, int), "text or an integer"),
         ("text", (str,), "text"),
@@ -199,7 +199,7 @@ def check_event(event: dict[str, Any], kind: str) -> None:
     if kind != "series" and (more := [key for key in SERIES_KEYS if key in event]):
         raise DataError(f"the event has {more[0]!r}, but this model takes {INPUT_NAMES[kind]}; leave it out")
     if event.get(piece) is None and not event.get("end"):
-        raise DataError(f"the event has neither {piece!r} nor 'end'; give one of them")
+        raise DataError(f"the event has neither {piece!r} nor 'end'")
     if event.get(piece) is None and "time" in event:
         raise DataError(f"the event has 'time' without {piece!r}; leave it out")
 

@@ -82,9 +82,7 @@ def test_a_forecasters_figures_are_said_to_be_from_before_the_refit(
     data.write_text("value\n" + "".join(f"{np.sin(t / 3) + t % 5:.3f}\n" for t in range(80)))
     flags = ["--horizon=2", "--lookback=4", "--epochs=1", "--hidden=4", "--threads=1"]
     assert cli.main(["fit", "forecast", str(data), "--out", str(out), *flags]) == 0
-    assert (
-        "2 steps ahead, measured before the last epoch, which trained on it too\n" in capsys.readouterr().out
-    )
+    assert "2 steps ahead, measured before the last epoch, which trained on it too\n" in capsys.readouterr().out
 
 
 def test_score_and_predict_say_what_unseen_labels_and_other_columns_are(
