@@ -38,9 +38,10 @@ def add_flags(parser: Parser) -> None:
     for name in tasks.names():
         task = tasks.load(name)
         summary = (task.__doc__ or "").partition("\n")[0].rstrip(".")
-        usage = USAGE.format(name)
+        blocks = [block for block in EXAMPLES.split("  tidegate") if block.startswith(f" fit {name} ")]
+        examples = "".join(f"  tidegate{block}" for block in blocks).rstrip()
         task_parser = task_parsers.add_parser(
-            name, help=summary, description=summary + ".", examples=EXAMPLES, usage=usage
+            name, help=summary, description=summary + ".", examples=examples, usage=USAGE.format(name)
         )
         add_common_flags(task_parser)
         _flags.add(task_parser, task.Options)
