@@ -1,7 +1,7 @@
 """Train small recurrent models and run them on live streams.
 
 From a labelled file to a model that answers in microseconds, with the same
-bits wherever it runs.
+results wherever it runs.
 """
 
 from __future__ import annotations

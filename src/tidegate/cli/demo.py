@@ -165,7 +165,7 @@ def forecast(folder: str, force: bool) -> None:
 
 def command_name() -> str:
     """Return how to call tidegate here: by name if it is on the path, otherwise by its location."""
-    beside = Path(sys.executable).with_name("tidegate")
+    script = Path(sys.executable).with_name("tidegate")
     if shutil.which("tidegate"):
         return "tidegate"
-    return os.path.relpath(beside) if beside.exists() else f"{os.path.relpath(sys.executable)} -m tidegate"
+    return os.path.relpath(script) if script.exists() else f"{os.path.relpath(sys.executable)} -m tidegate"

@@ -75,7 +75,7 @@ def describe_rows(model: Model) -> dict[str, str]:
     entry = model.document["input"]
     if entry["kind"] != "series":
         return {}
-    return {"takes": taken(entry), **({"gives": made} if (made := given(entry)) else {})}
+    return {"takes": taken(entry), **({"gives": output} if (output := given(entry)) else {})}
 
 
 def default_path(file: str, suffix: str) -> str:

@@ -118,8 +118,8 @@ def warn_of_training_data(provenance: dict[str, Any], sha256: str) -> str:
     >>> warn_of_training_data({"data": {"sha256": "ab"}, "valid": None}, "ab")
     'this is the training data: the figures say nothing about new data'
     """
-    found = {of: provenance.get(of) for of in ("data", "valid")}
-    known = {of: one.get("sha256") if isinstance(one, dict) else None for of, one in found.items()}
+    files = {role: provenance.get(role) for role in ("data", "valid")}
+    known = {role: file.get("sha256") if isinstance(file, dict) else None for role, file in files.items()}
     if sha256 == known["data"]:
         return "this is the training data: the figures say nothing about new data"
     if sha256 == known["valid"]:

@@ -179,14 +179,14 @@ def check_event(event: dict[str, Any], kind: str) -> None:
     """Raise DataError for a key of the wrong type, or if there is nothing to score."""
     if "stream" not in event:
         raise DataError("the event has no 'stream', the id of its stream")
-    wanted = (
+    key_types = (
         ("stream", (str, int), "text or an integer"),
         ("text", (str,), "text"),
         ("series", (str,), "text"),
         ("time", (str, list), "text, or a list of it"),
         ("seq", (int,), "an integer"),
     )
-    for key, types, expected in wanted:
+    for key, types, expected in key_types:
         if key in event and (not isinstance(event[key], types) or isinstance(event[key], bool)):
             raise DataError(f"{key!r} is {event[key]!r}; expected {expected}")
     if isinstance(event["stream"], str) and not is_encodable(event["stream"]):

@@ -88,11 +88,11 @@ OWN_PICTURE: Final = Kind("a picture that tidegate drew", is_own_picture)
 
 
 def time_axis(
-    times: npt.NDArray[np.datetime64] | None, steps: int, horizon: int, shown: int
+    times: npt.NDArray[np.datetime64] | None, steps: int, horizon: int, steps_shown: int
 ) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
     """Return the time axis of the shown history and of the steps ahead: datetime64, or steps counted from now."""
     if times is None:
-        return np.arange(1 - shown, 1), np.arange(1, horizon + 1)
+        return np.arange(1 - steps_shown, 1), np.arange(1, horizon + 1)
     moments = np.asarray(times)
     if moments.dtype.kind != "M" or moments.shape != (steps + horizon,) or np.isnat(moments).any():
         raise DataError(
@@ -100,7 +100,7 @@ def time_axis(
             f"{steps} steps of history and {horizon} steps ahead"
         )
     moments = moments.astype("M8[us]")
-    return moments[steps - shown : steps], moments[steps:]
+    return moments[steps - steps_shown : steps], moments[steps:]
 
 
 def make_figure(

@@ -1,4 +1,4 @@
-"""Where commands meet terminals, pipes and files: what nobody reads, what cannot be encoded, and what data may do."""
+"""Terminals, pipes and files: readers that leave, characters that cannot be encoded, data with control characters."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Terminal(io.StringIO):
 
 
 class Broken(io.StringIO):
-    """A stream whose writes fail with an error of the system."""
+    """A stream on which every write fails with a system error."""
 
     def __init__(self, number: int) -> None:
         super().__init__()
@@ -36,7 +36,7 @@ class Broken(io.StringIO):
 
 @pytest.fixture
 def streams(monkeypatch: pytest.MonkeyPatch) -> Any:
-    """Puts streams in the place of Python's own: `streams(stdout=..., stderr=..., stdin=...)`."""
+    """Replace Python's streams: `streams(stdout=..., stderr=..., stdin=...)`."""
 
     def put(**found: Any) -> None:
         for name, stream in found.items():
@@ -47,7 +47,7 @@ def streams(monkeypatch: pytest.MonkeyPatch) -> Any:
 
 @pytest.fixture
 def work(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """A command that says something, works, and reports; a list of what it has done."""
+    """Replace the command by one that prints, works and reports; return the list of what it has done."""
     done: list[str] = []
 
     def run(argv: list[str]) -> int:

@@ -1,4 +1,4 @@
-"""Flags that mean nothing for a model's task are refused, not passed over."""
+"""Flags that do not apply to a model's task are refused instead of ignored."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tidegate.cli import score
 
 @pytest.fixture
 def forecaster(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every model file is that of a forecaster."""
+    """Make every model file look like that of a forecaster."""
     model = SimpleNamespace(document={"task": {"kind": "forecast"}})
     monkeypatch.setattr(tidegate.runtime, "load", lambda path, **_: SimpleNamespace(model=model))
     monkeypatch.setattr(score, "read_task", lambda path: "forecast")

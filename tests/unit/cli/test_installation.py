@@ -1,4 +1,4 @@
-"""`tidegate info` without a file: what is installed, which targets there are, and what trains."""
+"""`tidegate info` without a file: installed packages, available targets, and the engine that trains."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What `fit`, `score` and `predict` say about series that are too short, in this process."""
+"""Series that are too short: what `fit`, `score` and `predict` print about them."""
 
 from __future__ import annotations
 

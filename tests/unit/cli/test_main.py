@@ -1,4 +1,4 @@
-"""Exit codes and the one line that goes with them."""
+"""Exit codes, and the line on stderr that goes with each."""
 
 from __future__ import annotations
 

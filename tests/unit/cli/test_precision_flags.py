@@ -1,4 +1,4 @@
-"""--weights and --compute: what they are given to, and what verify says of them."""
+"""--weights and --compute: every command passes them on, and verify reports their effect."""
 
 from __future__ import annotations
 

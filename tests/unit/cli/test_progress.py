@@ -1,4 +1,4 @@
-"""What training shows: a line an epoch where there is no terminal, a bar where there is one."""
+"""The progress of training: a line per epoch, and on a terminal a live line with a bar."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def test_rows_that_are_learnt_from_are_no_measure() -> None:
 
 
 class Terminal(io.StringIO):
-    """A terminal, and what it shows: each line as the last that was written over it."""
+    """A terminal that keeps what each line finally shows."""
 
     encoding = "utf-8"
 
@@ -67,7 +67,7 @@ class Terminal(io.StringIO):
 
 
 def trained(columns: int, monkeypatch: pytest.MonkeyPatch) -> tuple[Terminal, list[str]]:
-    """A terminal after a run of three epochs, and all live lines that were drawn."""
+    """Run three epochs; return the terminal and all live lines that were drawn."""
     out = Terminal()
     monkeypatch.setattr(_console, "terminal_width", lambda stream=None: columns)
     monkeypatch.setattr(_progress, "MIN_SECONDS", 0.0)

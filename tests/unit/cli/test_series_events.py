@@ -1,4 +1,4 @@
-"""Events of series, and what is said about models of them, in this process."""
+"""Events of series in `stream`, and what `info` and `verify` print about models of series."""
 
 from __future__ import annotations
 
@@ -123,7 +123,7 @@ def test_what_would_be_answered_wrongly_or_not_at_all(line: str, message: str) -
 @pytest.mark.parametrize("missing", ["error", "drop", "ffill", "mask"])
 @pytest.mark.parametrize("head", ["direct", "autoregressive"])
 def test_an_answer_that_is_no_number_is_null(missing: str, head: str) -> None:
-    """Both numbers fit into float32; scaled they do not, and infinity less infinity is none."""
+    """Both numbers fit into float32, but their scaled values do not, and infinity minus infinity is NaN."""
     transform = replace(
         STATIONS,
         names=None,

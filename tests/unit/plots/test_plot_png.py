@@ -1,4 +1,4 @@
-"""Pictures of forecasts, read back and looked at pixel by pixel."""
+"""PNG plots, read back and checked pixel by pixel."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ WIDENING = np.array([[[-h / 5, 0.0, h / 5]] for h in range(1, 21)])
 
 @pytest.fixture
 def picture(tmp_path: Path) -> Callable[..., Floats]:
-    """Draws and reads back: float [600, 1200, 3]."""
+    """Return a function that plots and reads the picture back: float [600, 1200, 3]."""
     image = pytest.importorskip("matplotlib.image")
 
     def draw(*args: Any, **more: Any) -> Floats:
@@ -35,7 +35,7 @@ def picture(tmp_path: Path) -> Callable[..., Floats]:
 
 
 def like(pixels: Floats, colour: str) -> Floats:
-    """Where a picture has this colour, bool [600, 1200]; legend and axes are left out."""
+    """Return where a picture has this colour, bool [600, 1200], without legend and axes."""
     wanted = np.array([int(colour[i : i + 2], 16) for i in (1, 3, 5)]) / 255
     found = np.abs(pixels - wanted).max(2) < 0.02
     found[:40] = found[545:] = found[:, :70] = False
@@ -43,7 +43,7 @@ def like(pixels: Floats, colour: str) -> Floats:
 
 
 def pale(colour: str, alpha: float) -> str:
-    """A colour over white."""
+    """Return a colour blended with white."""
     parts = [round(alpha * int(colour[i : i + 2], 16) + (1 - alpha) * 255) for i in (1, 3, 5)]
     return "#" + "".join(f"{p:02x}" for p in parts)
 

@@ -1,4 +1,4 @@
-"""Charts of characters: what stands in which row and column."""
+"""Text plots: which character is in which row and column."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ def column(*values: float) -> Floats:
 
 
 def ahead(*steps: tuple[float, ...]) -> Floats:
-    """Quantiles of each step of one target: [horizon, 1, quantiles]."""
+    """Make the quantiles of one target from those of each step: [horizon, 1, quantiles]."""
     return np.array(steps, np.float64)[:, None, :]
 
 
 def body(chart: str) -> list[str]:
-    """The lines between the legend and the axis, without the axis of values."""
+    """Return the lines between legend and step axis, without the value axis."""
     return [re.split(r"[|+│┤]", line, maxsplit=1)[1] for line in chart.splitlines()[1:-2]]
 
 
