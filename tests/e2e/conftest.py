@@ -10,6 +10,8 @@ from typing import NamedTuple
 
 import pytest
 
+import shared
+
 sys.path.insert(0, str(Path(__file__).parent))
 from intents import SMALL, messages, write
 
@@ -27,11 +29,14 @@ class Fitted(NamedTuple):
 
 @pytest.fixture(scope="session")
 def fitted(tmp_path_factory: pytest.TempPathFactory, tidegate: Run) -> Fitted:
-    folder = tmp_path_factory.mktemp("fitted")
-    train, test = write(folder / "train.csv", messages(300, 1)), write(folder / "test.csv", messages(80, 2))
-    done = tidegate("fit", "classify", train, *SMALL, "--out", folder / "intent.safetensors")
-    assert done.returncode == 0, done.stderr
-    return Fitted(folder, folder / "intent.safetensors", train, test)
+    def fit(folder: Path) -> None:
+        train = write(folder / "train.csv", messages(300, 1))
+        write(folder / "test.csv", messages(80, 2))
+        done = tidegate("fit", "classify", train, *SMALL, "--out", folder / "intent.safetensors")
+        assert done.returncode == 0, done.stderr
+
+    folder = shared.once(tmp_path_factory, "fitted", fit)
+    return Fitted(folder, folder / "intent.safetensors", folder / "train.csv", folder / "test.csv")
 
 
 @pytest.fixture(scope="session")

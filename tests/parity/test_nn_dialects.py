@@ -71,6 +71,7 @@ def test_torch_stays_within_the_bound_of_a_model(name: str, dialect: dict[str, s
     assert result.ok, result
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", cells.names())
 def test_torch_stays_within_the_bound_of_a_stack_on_text(name: str) -> None:
     model = attach(sample(seed=3, size=12, cell=name, depth=2, over=("mean", "max"), norm=True), lengths=(1, 300))

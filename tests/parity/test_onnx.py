@@ -178,6 +178,7 @@ def own(cell: Cell, kind: str) -> Model:
     return stack.model(3, None)
 
 
+@pytest.mark.slow
 def test_a_long_sequence() -> None:
     model = sample(seed=3, features=3, size=6, over=("attention",), outputs=3)
     check_sequence(model, 500, 2)

@@ -80,6 +80,7 @@ def test_every_bench_is_tried(root):
     assert {path.stem for path in (root / "bench").glob("*.py")} == LONG | set(SMALL)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SMALL)
 def test_a_bench_writes_what_it_found_and_how(python, root, tmp_path, name):
     out = tmp_path / "new" / "folder"

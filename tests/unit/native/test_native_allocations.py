@@ -70,6 +70,7 @@ def inputs(model: Model, name: str, count: int) -> Any:
 HALVES = [f"{_native.targets(precision)[0]} {precision}" for precision in ("weights=bf16", "compute=bf16")]
 
 
+@pytest.mark.slow  # it builds the engine
 @pytest.mark.parametrize("fused", [True, False])
 @pytest.mark.parametrize("target", [*_native.targets(), *HALVES])
 @pytest.mark.parametrize("name", MODELS)
@@ -83,6 +84,7 @@ def test_a_step_allocates_nothing(name: str, target: str, fused: bool, counting:
     assert engine.step(x, state, out, STEPS, spoil=True) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("order", ["ascending", "any", "repeated"])
 @pytest.mark.parametrize("name", MODELS)
 def test_step_many_allocates_nothing(name: str, order: str, counting: Remote) -> None:

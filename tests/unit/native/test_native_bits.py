@@ -320,6 +320,7 @@ def plain_library(tmp_path_factory, root):
     return ctypes.CDLL(str(next(folder.glob("libtidegate.*"))))
 
 
+@pytest.mark.slow  # it builds the engine
 @FLOAT32
 @pytest.mark.parametrize("H", [5, 64])
 def test_a_build_without_fused_kernels_gives_the_same_bits(target, H, plain_library):

@@ -29,6 +29,7 @@ from tidegate.nn import native, pooling
 from tidegate.nn.packed import Packed
 from tidegate.verify.replay import Replay, on_target
 
+pytestmark = pytest.mark.slow  # they build the engine under the sanitizers
 ROOT = Path(__file__).resolve().parents[3]
 GOLDEN = sorted((ROOT / "tests" / "golden").glob("*.safetensors"))
 HERE = platform.machine().lower()

@@ -11,6 +11,7 @@ from remote_engine import build
 
 import shared
 
+pytestmark = pytest.mark.slow  # they build the engine under the sanitizers
 SECONDS = 5
 TARGETS = ("engine_fuzz", "training_fuzz")
 FLAGS = ["-fsanitize=address,undefined"]
