@@ -81,7 +81,7 @@ def test_a_file_that_is_no_model(tidegate: Run, tmp_path: Path, command: tuple[s
     [
         ("hello", "not JSON"),
         ('["a"]', "expected a JSON object"),
-        ('{"text": "a"}', "'stream' is missing"),
+        ('{"text": "a"}', "the event has no 'stream'"),
         ('{"stream": "a", "txt": "a"}', "unknown key 'txt'"),
         ('{"stream": "a", "text": 3}', "'text' is 3"),
         ('{"stream": "a", "text": "a", "end": 1}', "'end' is 1"),

@@ -57,10 +57,10 @@ def test_ids_stream_with_their_labels(tidegate, folder):
 @pytest.mark.parametrize(
     ("file", "event", "sentence"),
     [
-        (ARRAY, {"stream": 1, "text": "hi"}, "stdin:1: 'text' is there, and this model takes numbers; send 'x'"),
+        (ARRAY, {"stream": 1, "text": "hi"}, "stdin:1: the event has 'text', but this model takes numbers; send 'x'"),
         (ARRAY, {"stream": 1, "x": ["q", 1]}, "stdin:1: this model takes numbers"),
         (ARRAY, {"stream": 1, "x": [1, 2, 3]}, "stdin:1: shape [3]; expected [2] for one step"),
-        (ARRAY, {"stream": 1}, "stdin:1: neither 'x' nor 'end' is there"),
+        (ARRAY, {"stream": 1}, "stdin:1: the event has neither 'x' nor 'end'"),
         (IDS, {"stream": 1, "x": 9}, "stdin:1: there is no token 9; the vocabulary has ids 0 to 8"),
         (IDS, {"stream": 1, "x": [0.5]}, "stdin:1: token ids are integers of shape [n]; float64"),
     ],
@@ -77,7 +77,7 @@ def test_commands_for_texts_say_what_the_model_takes(tidegate, folder, command, 
     name, *rest = command
     done = tidegate(name, folder / file, *rest)
     assert done.returncode == 2
-    assert f"this model takes {takes}, and {name} is for labels of texts and series; stream its events" in done.stderr
+    assert f"this model takes {takes}, but {name} needs a model that predicts labels" in done.stderr
 
 
 def test_it_verifies_and_tells_where_it_is_from(tidegate, folder):

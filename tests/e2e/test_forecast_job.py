@@ -68,7 +68,7 @@ def made(tmp_path_factory: pytest.TempPathFactory, tidegate: Run) -> Made:
 def test_score_begins_after_training_and_plots(made: Made, tidegate_without_torch: Run) -> None:
     shown = tidegate_without_torch("score", made.model, made.whole).stdout
     assert "27 forecasts of 4 steps, after the rows that the model was fitted on (1 series)" in shown
-    assert "80% interval holds" in shown
+    assert "80% interval covers" in shown
     (found,) = answers(tidegate_without_torch("score", made.model, made.whole, "--json", "--every", 10))
     assert (found["origins"], len(found["per_step"])) == (3, 4)
     (timed,) = answers(tidegate_without_torch("score", made.model, made.whole, "--json", "--start", "2024-01-05T20:00"))
@@ -121,7 +121,7 @@ def test_files_that_cannot_be_predicted(
 
 def test_flags_that_mean_nothing_here(made: Made, tidegate_without_torch: Run) -> None:
     refused(tidegate_without_torch("predict", made.model, made.whole, "--top", 2), "--top is for labels")
-    refused(tidegate_without_torch("predict", made.model, "--message", "hello"), "give it a file of series")
+    refused(tidegate_without_torch("predict", made.model, "--message", "hello"), "give a file of series")
     refused(tidegate_without_torch("score", made.model, made.whole, "--every", 0), "every is 0")
     refused(tidegate_without_torch("score", made.model, made.whole, "--label", "x"), "--label is for labels")
 
@@ -166,7 +166,7 @@ def test_ctrl_c_and_resume_end_with_the_same_bits(made: Made, tmp_path: Path) ->
         process.send_signal(signal.SIGINT)
     _, stderr = process.communicate(timeout=60)
     if process.returncode:
-        assert "run the same command with --resume to go on" in stderr
+        assert "run the same command with --resume to continue" in stderr
         resumed = subprocess.run([*command, "--resume"], capture_output=True, text=True, timeout=60, check=False)
         assert resumed.returncode == 0, resumed.stderr
     assert Model.load(out).weights_hash == Model.load(made.model).weights_hash

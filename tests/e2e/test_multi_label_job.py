@@ -64,7 +64,7 @@ def test_score_tells_what_rows_with_several_labels_need(job: Job, tidegate_witho
     assert metrics["micro_f1"] > 0.9
     assert metrics["threshold"] == 0.5
     shown = tidegate_without_torch("score", job.model, job.test).stdout
-    for name in ("subset accuracy", "micro F1", "macro F1", "sample F1", "Hamming loss", "labels a row"):
+    for name in ("subset accuracy", "micro F1", "macro F1", "sample F1", "Hamming loss", "labels per row"):
         assert name in shown
     assert "confusions" not in shown
 
@@ -112,7 +112,7 @@ def test_every_target_agrees_and_it_is_exported(job: Job, tidegate_without_torch
         assert done.returncode == 0, done.stderr
     told = tidegate_without_torch("info", job.model).stdout
     assert "dense" in told
-    assert "of which a row may have any number: " in " ".join(told.split())
+    assert "any number per row: " in " ".join(told.split())
 
 
 @pytest.mark.parametrize(

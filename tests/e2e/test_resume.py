@@ -88,7 +88,7 @@ def test_ctrl_c_tells_how_to_go_on(
     out = tmp_path / "m.safetensors"
     code, stderr = killed(train, out, signal.SIGINT, 0.0)
     assert code == 130, stderr
-    assert stderr.splitlines()[-1] == "tidegate: interrupted; run the same command with --resume to go on"
+    assert stderr.splitlines()[-1] == "tidegate: interrupted; run the same command with --resume to continue"
     assert "Traceback" not in stderr
     assert not out.exists()
     code, stderr = finished(fit(train, out))

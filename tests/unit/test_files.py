@@ -264,6 +264,6 @@ def test_an_endless_event_is_refused_at_the_limit_or_left_out(
         out, err = capsys.readouterr()
         assert len(out.splitlines()) == (2 if more else 1)
         assert "stdin:2: the line has more than 100 bytes, the most that a line may have" in err
-        assert ("1 bad event was left out" in err) == bool(more)
+        assert ("1 bad event was skipped" in err) == bool(more)
     monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"hi\n" + b"a" * 1000)))
     assert cli.main(["predict", str(tmp_path / "m.safetensors"), "-"]) == 2

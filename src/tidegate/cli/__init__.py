@@ -1,5 +1,7 @@
-"""Small recurrent models for streams: from a labelled file to a model that
-answers in microseconds, with the same answer wherever it runs.
+"""Train small recurrent models and run them on live streams.
+
+From a labelled file to a model that answers in microseconds, with the same
+results wherever it runs.
 """
 
 from __future__ import annotations
@@ -15,7 +17,7 @@ from ..errors import TidegateError
 from . import _console
 from ._parser import Parser
 
-__all__ = ["main", "names"]
+__all__ = ["command_names", "main"]
 
 EXAMPLES = """\
   tidegate demo
@@ -25,79 +27,86 @@ EXAMPLES = """\
   tidegate predict intent.safetensors --message "what's my balance"
   cat events.jsonl | tidegate stream intent.safetensors > scores.jsonl
 
-`tidegate COMMAND --help` tells the rest of a command. Exit codes: 0, done;
-1, a check failed; 2, bad input; 130, interrupted; 141, nobody reads it."""
+Run `tidegate COMMAND --help` for more about a command.
+
+exit codes:
+  0 success, 1 a check failed, 2 bad input, 130 interrupted,
+  141 the reader of the output has gone"""
 
 BAD_INPUT, INTERRUPTED = 2, 130
 
 
-def names() -> list[str]:
-    """The commands: each file of this folder is one.
+def command_names() -> list[str]:
+    """List the commands: each file of this folder is one.
 
-    >>> "fit" in names()
+    >>> "fit" in command_names()
     True
     """
     folder = os.path.dirname(__file__)
     return sorted(f[:-3] for f in os.listdir(folder) if f.endswith(".py") and not f.startswith("_"))
 
 
-def load(name: str) -> ModuleType:
-    """A command's module: a docstring, EXAMPLES, `flags(parser)` and `run(args) -> exit code`."""
+def load_command(name: str) -> ModuleType:
+    """Import a command's module, which has a docstring, EXAMPLES, `add_flags(parser)` and `run(args) -> exit code`."""
     return importlib.import_module(f".{name}", __name__)
 
 
 def main(argv: list[str] | None = None) -> int:
-    """The exit code of a command line: 0, 1 (a check failed), 2 (bad input), 130 (interrupted) or 141 (whoever read the
-    answer has left).
+    """Run a command line and return its exit code.
+
+    0: success. 1: a check failed. 2: bad input. 130: interrupted. 141: the reader of the output has gone.
     """
-    with _console.installed():
+    with _console.use_consoles():
         try:
             return run(sys.argv[1:] if argv is None else argv)
         except TidegateError as error:
-            return complain(str(error), BAD_INPUT)
+            return print_error(str(error), BAD_INPUT)
         except KeyboardInterrupt as stop:
-            return complain(str(stop) or "interrupted", INTERRUPTED)
+            return print_error(str(stop) or "interrupted", INTERRUPTED)
         except BrokenPipeError:
-            return _console.UNREAD
+            return _console.OUTPUT_CLOSED
         except OSError as error:
-            return complain(system_error(error), BAD_INPUT)
+            return print_error(format_os_error(error), BAD_INPUT)
         except MemoryError:
-            return complain("out of memory; give it less at once, or use a machine with more", BAD_INPUT)
+            return print_error("out of memory; use a smaller input, or a machine with more memory", BAD_INPUT)
 
 
 def run(argv: list[str]) -> int:
-    args = parser(argv).read(argv)
-    code: int = load(args.command).run(args)
+    """Parse the arguments and run their command; let its exceptions through."""
+    args = parser_for(argv).parse(argv)
+    code: int = load_command(args.command).run(args)
     sys.stdout.flush()
     return code
 
 
-def parser(argv: list[str]) -> Parser:
-    """The parser; only the command that was asked for is built in full, so that the others cost nothing."""
+def parser_for(argv: list[str]) -> Parser:
+    """Build the parser with the flags of the typed command only, so that the other commands cost no time."""
     return build_parser([word for word in argv if not word.startswith("-")][:1])
 
 
-def build_parser(in_full: list[str]) -> Parser:
-    """Build the parser of all commands, these with their flags."""
-    whole = Parser(prog="tidegate", description=__doc__, examples=EXAMPLES)
-    whole.add_argument("--version", action="version", version=f"tidegate {__version__}", help="print the version")
-    commands = whole.add_subparsers(dest="command", metavar="COMMAND", required=True, title="commands")
-    for name in names():
-        module = load(name)
+def build_parser(with_flags: list[str]) -> Parser:
+    """Build the parser of all commands; only those in `with_flags` get their flags."""
+    parser = Parser(prog="tidegate", description=__doc__, examples=EXAMPLES)
+    parser.add_argument("--version", action="version", version=f"tidegate {__version__}", help="print the version")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True, title="commands")
+    for name in command_names():
+        module = load_command(name)
         summary = (module.__doc__ or "").partition("\n")[0].rstrip(".")
-        one = commands.add_parser(name, help=summary, description=module.__doc__, examples=module.EXAMPLES)
-        if name in in_full:
-            module.flags(one)
-    return whole
+        command = commands.add_parser(name, help=summary, description=module.__doc__, examples=module.EXAMPLES)
+        if name in with_flags:
+            module.add_flags(command)
+    return parser
 
 
-def complain(sentence: str, code: int) -> int:
+def print_error(sentence: str, code: int) -> int:
+    """Print an error as one line on stderr and return the exit code."""
     with suppress(OSError):
         sys.stdout.flush()
     print(f"tidegate: {' '.join(sentence.split())}", file=sys.stderr)
     return code
 
 
-def system_error(error: OSError) -> str:
+def format_os_error(error: OSError) -> str:
+    """Format an error of the system as `file: reason`."""
     place = f"{error.filename}: " if error.filename else ""
     return f"{place}{error.strerror or error}"

@@ -1,4 +1,4 @@
-"""Flags made from a dataclass of options: `batch_size: int` is `--batch-size N`."""
+"""Makes flags from a dataclass of options: the field `batch_size: int` becomes `--batch-size N`."""
 
 from __future__ import annotations
 
@@ -12,37 +12,43 @@ from ..tasks._options import RENAMED
 from ._parser import Renamed
 
 METAVARS = {int: "N", float: "X", str: "NAME"}
+STRINGS = {
+    **dict.fromkeys(("text", "label", "group", "time", "id"), "COLUMN"),
+    **dict.fromkeys(("values", "targets", "known", "static"), "COLUMNS"),
+    **dict.fromkeys(("quantiles", "calendar", "dialect", "pool"), "LIST"),
+    "label_separator": "TEXT",
+}
 
 
 def add(parser: argparse.ArgumentParser, options: type) -> None:
-    """Give the parser one flag for each field; a flag that is not typed leaves no trace."""
+    """Add one flag for each field; a flag that is not typed is absent from the parsed arguments."""
     hints = get_type_hints(options)
-    group = parser.add_argument_group("options of the task")
+    group = parser.add_argument_group("task options")
     for field in dataclasses.fields(options):
-        add_one(group, field, plain(hints[field.name]))
+        add_option(group, field, base_type(hints[field.name]))
     for name, (now, _) in RENAMED.items():
         if now in hints:
             group.add_argument(flag_of(name), action=Renamed, now=flag_of(now))
 
 
-def force(parser: argparse.ArgumentParser) -> None:
-    """The flag of every command that writes files."""
-    parser.add_argument("--force", action="store_true", help="replace a file that is not one of this command's own")
+def add_force(parser: argparse.ArgumentParser) -> None:
+    """Add --force, the flag of every command that writes files."""
+    parser.add_argument("--force", action="store_true", help="overwrite a file even if this command did not write it")
 
 
 def values(args: argparse.Namespace, options: type) -> dict[str, Any]:
-    """The fields that were typed."""
+    """Return the values of the fields whose flags were typed."""
     return {f.name: getattr(args, f.name) for f in dataclasses.fields(options) if hasattr(args, f.name)}
 
 
-def add_one(group: Any, field: dataclasses.Field[Any], kind: type) -> None:
+def add_option(group: Any, field: dataclasses.Field[Any], kind: type) -> None:
     flag = flag_of(field.name)
-    about = described(field)
+    help = help_of(field)
     if kind is bool:
-        group.add_argument(flag, action=argparse.BooleanOptionalAction, default=argparse.SUPPRESS, help=about)
+        group.add_argument(flag, action=argparse.BooleanOptionalAction, default=argparse.SUPPRESS, help=help)
         return
     choices = field.metadata.get("choices")
-    metavar = None if choices else field.metadata.get("metavar", METAVARS[kind])
+    metavar = None if choices else STRINGS.get(field.name, METAVARS[kind])
     group.add_argument(
         flag,
         dest=field.name,
@@ -50,8 +56,8 @@ def add_one(group: Any, field: dataclasses.Field[Any], kind: type) -> None:
         choices=choices,
         metavar=metavar,
         default=argparse.SUPPRESS,
-        required=required(field),
-        help=about,
+        required=is_required(field),
+        help=help,
     )
 
 
@@ -64,27 +70,28 @@ def flag_of(name: str) -> str:
     return "--" + name.replace("_", "-")
 
 
-def required(field: dataclasses.Field[Any]) -> bool:
+def is_required(field: dataclasses.Field[Any]) -> bool:
     return field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
 
 
-def described(field: dataclasses.Field[Any]) -> str:
-    about = str(field.metadata.get("help", "")).replace("%", "%%")
-    if required(field) or field.default in (None, ""):
-        return about
+def help_of(field: dataclasses.Field[Any]) -> str:
+    """Return the help text of a field, with its default."""
+    text = str(field.metadata.get("help", "")).replace("%", "%%")
+    if is_required(field) or field.default in (None, ""):
+        return text
     default = ("yes" if field.default else "no") if isinstance(field.default, bool) else field.default
-    return f"{about} (default {default})"
+    return f"{text} (default {default})"
 
 
-def plain(hint: Any) -> type:
-    """`int | None` -> int; int -> int.
+def base_type(hint: Any) -> type:
+    """Return the type of a field's values: `int | None` and `int` give int.
 
-    >>> plain(float | None)
+    >>> base_type(float | None)
     <class 'float'>
     """
     if get_origin(hint) in (types.UnionType, typing.Union):
-        return plain(next(arg for arg in get_args(hint) if arg is not type(None)))
+        return base_type(next(arg for arg in get_args(hint) if arg is not type(None)))
     if get_origin(hint) is typing.Literal:
         return type(get_args(hint)[0])
-    assert hint in (bool, int, float, str), f"a flag cannot be made of {hint}"
+    assert hint in (bool, int, float, str), f"cannot make a flag from the type {hint}"
     return typing.cast(type, hint)

@@ -1,4 +1,4 @@
-"""What `fit`, `score` and `predict` say about forecasters."""
+"""The parts of `fit`, `score` and `predict` that are about forecasters."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ import numpy as np
 from ..errors import OptionError, error_context
 from . import _console
 from ._parser import FilePath, Renamed
-from ._precision import asked
-from ._table import one_line, table
+from ._precision import load_arguments
+from ._series_info import count_steps
+from ._table import escape_breaks, table
 
 if TYPE_CHECKING:
     import argparse
@@ -21,25 +22,27 @@ if TYPE_CHECKING:
     from ..runtime import Predictor
     from ._parser import Parser
 
-NARROWEST = 40  # columns of a terminal that has room for a chart
-CHARTS = 4  # series that are drawn; the others are in the numbers alone
+MIN_CHART_WIDTH = 40  # a narrower terminal gets no chart
+MAX_CHARTS = 4  # further series are printed as numbers only
 
 
-def number(value: float, digits: int = 4) -> str:
-    """A figure with the digits that mean something.
+def format_number(value: float, digits: int = 4) -> str:
+    """Format a number with its significant digits.
 
-    >>> number(231.4159), number(0.35503), number(21671.3), number(1.5e16), number(98765432.1234, 10)
-    ('231.4', '0.355', '21,671', '1.5e+16', '98,765,432.12')
+    >>> format_number(231.4159), format_number(0.35503), format_number(21671.3), format_number(1.5e16)
+    ('231.4', '0.355', '21,671', '1.5e+16')
+    >>> format_number(98765432.1234, 10)
+    '98,765,432.12'
     """
     if 1000 <= abs(value) < 1e15 and abs(value) >= 10 ** (digits - 1):
         return f"{value:,.0f}"
     return f"{value:,.{digits}g}"
 
 
-def digits_of(values: Any) -> int:
-    """How many digits tell numbers apart that may lie close together far from 0: four of what they differ by.
+def count_digits(values: Any) -> int:
+    """Count the digits that show the range of some numbers to four digits, even if they are all large and close.
 
-    >>> digits_of(np.array([231.4, 240.0])), digits_of(np.array([98765432.1, 98765433.2]))
+    >>> count_digits(np.array([231.4, 240.0])), count_digits(np.array([98765432.1, 98765433.2]))
     (5, 11)
     """
     largest, range_ = float(np.abs(values).max()), float(np.ptp(values))
@@ -49,28 +52,33 @@ def digits_of(values: Any) -> int:
 # ---- fit
 
 
-def fitted(provenance: dict[str, Any], refit: int) -> str:
-    """The held-out figures of a new forecaster beside its baselines, and a warning where it does not beat them. refit:
-    how many passes came after them.
+def format_fit(provenance: dict[str, Any], refit: int) -> str:
+    """Compare a new forecaster on held-out steps to its baselines, with a warning if it does not beat them.
+
+    refit: epochs of training on held-out steps that came after the comparison.
     """
     from ..tasks._baseline_models import verdict
 
-    found, beside = provenance["metrics"]["held_out"], provenance["baselines"]
-    ahead = f"{provenance['steps_ahead']} step{'s'[: provenance['steps_ahead'] != 1]} ahead"
+    mae, baselines = provenance["metrics"]["held_out"]["mae"], provenance["baselines"]
+    ahead = f"{count_steps(provenance['steps_ahead'])} ahead"
     where = "--valid" if provenance["valid"] else "held-out end"
     idle = provenance.get("judging_nothing", 0)
-    but = f", {idle:,} of which nothing judges: their windows are constant, or what came is missing" if idle else ""
-    judged = f"{where}: {provenance['rows']['held_out']:,} forecasts {ahead}{but}"
+    but = f" ({idle:,} do not count, because their window is constant or the truth is missing)" if idle else ""
+    evaluated = f"{where}: {provenance['rows']['held_out']:,} forecasts {ahead}{but}"
     if refit:
-        judged += f", before the last pass{'es'[: 2 * (refit > 1)]}, which learnt from it too"
-    lines = [judged, beaten(found["mae"], beside)]
-    warning = verdict(found["mae"], {name: v for name, v in beside.items() if isinstance(v, float)})
+        epochs = "the last epoch" if refit == 1 else f"the last {refit} epochs"
+        evaluated += f", measured before {epochs}, which trained on it too"
+    lines = [evaluated, format_errors(mae, baselines)]
+    warning = verdict(mae, {name: v for name, v in baselines.items() if isinstance(v, float)})
     return "\n".join([*lines, *([f"warning: {warning}"] if warning else [])])
 
 
-def beaten(mae: float, baselines: dict[str, float | str]) -> str:
-    """The model's mean absolute error above those of the baselines; below them, why one has none."""
-    rows = [["the model", number(mae)], *([name, number(v)] for name, v in baselines.items() if isinstance(v, float))]
+def format_errors(mae: float, baselines: dict[str, float | str]) -> str:
+    """Format the mean absolute error of the model and its baselines, and why a baseline has none."""
+    rows = [
+        ["the model", format_number(mae)],
+        *([name, format_number(v)] for name, v in baselines.items() if isinstance(v, float)),
+    ]
     reasons = [f"{name}: {why}" for name, why in baselines.items() if isinstance(why, str)]
     return "\n".join([table(["", "mean absolute error"], rows), *reasons])
 
@@ -78,20 +86,20 @@ def beaten(mae: float, baselines: dict[str, float | str]) -> str:
 # ---- score
 
 
-def flags(parser: Parser) -> None:
-    """The flags of `score` that are for forecasters."""
-    group = parser.add_argument_group("options of a forecaster")
-    group.add_argument("--start", metavar="STEP", help="first step to forecast: its number, or a time")
+def add_flags(parser: Parser) -> None:
+    """Add the flags of `score` that only forecasters have."""
+    group = parser.add_argument_group("forecasters only")
+    group.add_argument("--start", metavar="STEP", help="forecast from this step on: its number, or its time")
     group.add_argument("--from", action=Renamed, now="--start")
-    group.add_argument("--every", metavar="N", type=int, help="make a forecast after every Nth step (default 1)")
-    group.add_argument("--plot", metavar="FILE", action=FilePath, help="draw the last forecast and what came, as PNG")
+    group.add_argument("--every", metavar="N", type=int, help="forecast from every Nth step (default 1)")
+    group.add_argument("--plot", metavar="FILE", action=FilePath, help="plot the last forecast and the truth, as PNG")
 
 
-def refuse(args: argparse.Namespace) -> None:
-    """Raises OptionError for a flag of a forecaster."""
-    for name, flag in (("start", "--start"), ("every", "--every"), ("plot", "--plot")):
+def refuse_flags(args: argparse.Namespace) -> None:
+    """Raise OptionError if a flag that only forecasters have was typed."""
+    for name in ("start", "every", "plot"):
         if getattr(args, name) is not None:
-            raise OptionError(f"{flag} is for forecasters, and this model tells labels; leave it out")
+            raise OptionError(f"--{name} is for forecasters, but this model predicts labels; leave it out")
 
 
 def score(args: argparse.Namespace) -> int:
@@ -101,87 +109,88 @@ def score(args: argparse.Namespace) -> int:
 
     for name in ("text", "label"):
         if getattr(args, name) is not None:
-            raise OptionError(f"--{name} is for labels, and this model forecasts; leave it out")
+            raise OptionError(f"--{name} is for labels, but this model forecasts; leave it out")
     check_plot(args)
-    found = backtest(load(args.model, **asked(args)), args.file, args.start, 1 if args.every is None else args.every)
+    every = 1 if args.every is None else args.every
+    result = backtest(load(args.model, **load_arguments(args)), args.file, args.start, every)
     if args.plot:
-        of = f", the first of {len(found.series)} series" if len(found.series) > 1 else ""
-        print(f"wrote {drawn(found.series[0], found, args.plot, args.force)}{of}", file=sys.stderr)
+        of = f", the first of {len(result.series)} series" if len(result.series) > 1 else ""
+        print(f"wrote {plot_last(result.series[0], result, args.plot, args.force)}{of}", file=sys.stderr)
     if args.json:
-        _console.print_json(as_dict(found))
+        _console.print_json(as_dict(result))
     else:
-        print(report(found))
+        print(format_backtest(result))
     return 0
 
 
 def check_plot(args: argparse.Namespace) -> None:
-    """Refuse a picture that could not be written at the end."""
+    """Check early that the picture of --plot can be written."""
     if args.plot is None:
         return
     from ..plots import png
 
     with error_context("--plot"):
-        png.check(args.plot, [args.model, args.file], args.force)
+        png.check_path(args.plot, [args.model, args.file], args.force)
 
 
-def as_dict(found: Backtest) -> dict[str, Any]:
-    """A back-test for JSON."""
+def as_dict(result: Backtest) -> dict[str, Any]:
+    """Return a back-test as an object for JSON."""
     return {
-        **found.metrics,
-        "baselines": found.baselines,
-        "warning": found.warning,
-        "begins": found.begins,
-        "series": len(found.series),
-        "left_out": found.left_out,
-        "short": found.short,
-        "dropped": found.dropped,
+        **result.metrics,
+        "baselines": result.baselines,
+        "warning": result.warning,
+        "begins": result.begins,
+        "series": len(result.series),
+        "left_out": result.left_out,
+        "short": result.short,
+        "dropped": result.dropped,
     }
 
 
-def report(found: Backtest) -> str:
-    """A back-test as a person reads it: the model and what it has to beat, then the quality of its intervals."""
+def format_backtest(result: Backtest) -> str:
+    """Format a back-test for people: the errors of model and baselines, then the quality of the intervals."""
     from ..tasks._left_out import left_out
 
-    m = found.metrics
-    of = f" of {len(found.series):,} series" if len(found.series) > 1 or found.left_out else ""
-    head = f"{m['origins']:,} forecasts{of} of {len(m['per_step'])} steps, {found.begins}"
-    parts = [head, beaten(m["mae"], found.baselines)]
-    if found.warning:
-        parts.append(f"warning: {found.warning}")
+    m = result.metrics
+    of = f" of {len(result.series):,} series" if len(result.series) > 1 or result.left_out else ""
+    head = f"{m['origins']:,} forecasts{of} of {len(m['per_step'])} steps, {result.begins}"
+    parts = [head, format_errors(m["mae"], result.baselines)]
+    if result.warning:
+        parts.append(f"warning: {result.warning}")
     names = (("rmse", "RMSE"), ("mase", "MASE"), ("smape", "sMAPE %"), ("pinball", "pinball loss"))
-    figures = [f"{shown} {number(m[name])}" for name, shown in names if m.get(name) is not None]
+    figures = [f"{title} {format_number(m[name])}" for name, title in names if m.get(name) is not None]
     parts.append("  ".join(figures))
-    inside = [f"{float(share):.0%} interval holds {v:.1%}" for share, v in m["coverage"].items() if v is not None]
+    inside = [f"{float(share):.0%} interval covers {v:.1%}" for share, v in m["coverage"].items() if v is not None]
     if inside:
-        parts.append(", ".join(inside) + " of what came")
+        parts.append(", ".join(inside) + " of the truth")
     if m["unknown"]:
-        parts.append(f"{m['unknown']:,} numbers of the truth are missing and left out")
-    if found.dropped:
-        parts.append(f"{found.dropped:,} steps with missing numbers do not count")
+        parts.append(f"{m['unknown']:,} values of the truth are missing and do not count")
+    if result.dropped:
+        parts.append(f"{result.dropped:,} steps with missing values are dropped")
     if m["mase_reason"]:
         parts.append(f"MASE: {m['mase_reason']}")
-    if found.short:
-        parts.append(f"{found.short:,} forecasts are made from fewer steps than the look-back")
-    if found.left_out:
-        parts.append(left_out(found.left_out))
+    if result.short:
+        parts.append(f"{result.short:,} forecasts use fewer steps than the look-back")
+    if result.left_out:
+        parts.append(left_out(result.left_out))
     return "\n\n".join(parts)
 
 
-def drawn(one: Rolled, found: Backtest, path: str, force: bool = False) -> str:
-    """A picture of the last forecast of a series, with what came."""
+def plot_last(series: Rolled, result: Backtest, path: str, force: bool = False) -> str:
+    """Plot the last forecast of a series with the truth; return the path."""
     from ..plots import png
 
-    end = int(one.origins[-1]) + 1
-    times = None if one.times is None else one.times[: end + len(one.truth[-1])]
-    png.forecast(
+    end = int(series.origins[-1]) + 1
+    times = None if series.times is None else series.times[: end + len(series.truth[-1])]
+    png.plot_forecast(
         path,
-        one.track.truth[:end],
-        one.forecasts[-1],
-        found.quantiles,
+        series.track.truth[:end],
+        series.forecasts[-1],
+        result.quantiles,
         times,
-        one.truth[-1],
-        one.name or "the last forecast",
-        found.columns,
+        series.truth[-1],
+        series.name or "the last forecast",
+        result.columns,
         force,
     )
     return path
@@ -191,92 +200,93 @@ def drawn(one: Rolled, found: Backtest, path: str, force: bool = False) -> str:
 
 
 def predict(args: argparse.Namespace, predictor: Predictor) -> int:
-    """Forecasts after the last step of every series of a file."""
+    """Forecast what follows the last step of each series in a file."""
     from ..backtest import onward
     from ..tasks._left_out import left_out
 
     if args.file in (None, "-") or args.message or args.text:
-        raise OptionError("this model forecasts; give it a file of series, such as tidegate predict MODEL series.csv")
+        raise OptionError("this model forecasts; give a file of series: tidegate predict MODEL series.csv")
     if args.top is not None:
-        raise OptionError("--top is for labels, and this model forecasts; leave it out")
+        raise OptionError("--top is for labels, but this model forecasts; leave it out")
     check_plot(args)
-    found = onward(predictor, args.file)
-    if args.plot and len(found) > 1:
-        raise OptionError(f"--plot draws one series, and {args.file} has {len(found)}; give a file of one")
+    forecasts = onward(predictor, args.file)
+    if args.plot and len(forecasts) > 1:
+        raise OptionError(f"--plot draws one series, but {args.file} has {len(forecasts)}; give a file with one series")
     if args.plot:
         from ..plots import png
 
-        one = found[0]
-        times = None if one.past is None or one.times is None else np.concatenate([one.past, one.times])
-        png.forecast(
+        series = forecasts[0]
+        times = None if series.past is None or series.times is None else np.concatenate([series.past, series.times])
+        png.plot_forecast(
             args.plot,
-            one.history,
-            one.values,
-            one.forecast.quantiles,
+            series.history,
+            series.values,
+            series.forecast.quantiles,
             times,
-            title=one.name or "forecast",
-            names=one.forecast.columns,
+            title=series.name or "forecast",
+            names=series.forecast.columns,
             force=args.force,
         )
         print(f"wrote {args.plot}", file=sys.stderr)
-    if missing := [{"series": one.name, "reason": one.forecast.reason} for one in found if one.forecast.reason]:
+    missing = [{"series": f.name, "reason": f.forecast.reason} for f in forecasts if f.forecast.reason]
+    if missing:
         print(left_out(missing, "without a forecast"), file=sys.stderr)
-    for k, one in enumerate(found):
+    for k, series in enumerate(forecasts):
         if args.json:
-            about = {"series": one.name, "steps": one.steps, "assumed": one.assumed or None}
-            _console.print_json({**about, **one.forecast.as_dict()})
+            head = {"series": series.name, "steps": series.steps, "assumed": series.assumed or None}
+            _console.print_json({**head, **series.forecast.as_dict()})
             continue
-        if one.forecast.reason:
+        if series.forecast.reason:
             continue
-        if k < CHARTS and sys.stdout.isatty() and _console.columns() >= NARROWEST:
-            print(chart(one))
-        print(listing(one))
+        if k < MAX_CHARTS and sys.stdout.isatty() and _console.terminal_width() >= MIN_CHART_WIDTH:
+            print(draw_chart(series))
+        print(format_forecast(series))
     if not args.json:
-        for said in dates_assumed(found):
-            print(said, file=sys.stderr)
+        for note in format_assumed_dates(forecasts):
+            print(note, file=sys.stderr)
     return 0
 
 
-def dates_assumed(found: list[Onward]) -> list[str]:
-    """What the steps ahead are called and why; of series that differ in it, behind the names of up to three each."""
+def format_assumed_dates(forecasts: list[Onward]) -> list[str]:
+    """Say how the dates of the steps ahead were assumed; if series differ, name up to three for each assumption."""
     names: dict[str, list[str]] = {}
-    for one in found:
-        if one.assumed:
-            names.setdefault(one.assumed, []).append(repr(one.name))
+    for forecast in forecasts:
+        if forecast.assumed:
+            names.setdefault(forecast.assumed, []).append(repr(forecast.name))
     if len(names) < 2:
         return list(names)
     return [
-        f"{', '.join(of[:3])}{f' and {len(of) - 3:,} more' if of[3:] else ''}: {said}" for said, of in names.items()
+        f"{', '.join(of[:3])}{f' and {len(of) - 3:,} more' if of[3:] else ''}: {note}" for note, of in names.items()
     ]
 
 
-def chart(one: Onward) -> str:
-    """The latest history and the forecast as text."""
-    return written(one.history, one.values, one.forecast.quantiles, one.forecast.columns)
+def draw_chart(forecast: Onward) -> str:
+    """Draw the recent history and the forecast as text."""
+    return draw_text(forecast.history, forecast.values, forecast.forecast.quantiles, forecast.forecast.columns)
 
 
-def chart_of(one: Rolled, found: Backtest) -> str:
-    """The last forecast of a back-test and what was before, as text."""
-    history = one.track.truth[: int(one.origins[-1]) + 1]
-    return written(history, one.forecasts[-1], found.quantiles, found.columns)
+def draw_last_chart(series: Rolled, result: Backtest) -> str:
+    """Draw the last forecast of a back-test and the history before it as text."""
+    history = series.track.truth[: int(series.origins[-1]) + 1]
+    return draw_text(history, series.forecasts[-1], result.quantiles, result.columns)
 
 
-def written(history: Any, values: Any, quantiles: list[float], names: list[str]) -> str:
+def draw_text(history: Any, values: Any, quantiles: list[float], names: list[str]) -> str:
     from ..plots import terminal
 
-    width = min(100, _console.columns())
+    width = min(100, _console.terminal_width())
     unicode = (sys.stdout.encoding or "").lower().startswith("utf")
-    return terminal.forecast(history, values, quantiles, width, unicode=unicode, names=names)
+    return terminal.plot_forecast(history, values, quantiles, width, unicode=unicode, names=names)
 
 
-def listing(one: Onward) -> str:
-    """The steps ahead of one series, one a line."""
-    levels, names = one.forecast.quantiles, one.forecast.columns
+def format_forecast(forecast: Onward) -> str:
+    """Format the steps ahead of one series, one per line."""
+    levels, names = forecast.forecast.quantiles, forecast.forecast.columns
     heads = [f"{name} {level:g}" if len(names) > 1 else f"{level:g}" for name in names for level in levels]
-    digits = digits_of(one.values)
+    digits = count_digits(forecast.values)
     rows = [
-        [step, *(number(v, digits) for v in ahead.ravel().tolist())]
-        for step, ahead in zip(one.steps, one.values, strict=True)
+        [step, *(format_number(v, digits) for v in ahead.ravel().tolist())]
+        for step, ahead in zip(forecast.steps, forecast.values, strict=True)
     ]
-    title = f"{one_line(one.name)}\n" if one.name else ""
-    return title + table(["step" if one.times is None else "time", *heads], rows)
+    title = f"{escape_breaks(forecast.name)}\n" if forecast.name else ""
+    return title + table(["step" if forecast.times is None else "time", *heads], rows)

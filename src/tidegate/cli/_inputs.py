@@ -1,4 +1,4 @@
-"""What a model takes, for commands that tell labels."""
+"""Checks that a model fits the commands that predict labels."""
 
 from __future__ import annotations
 
@@ -9,30 +9,30 @@ from ..errors import OptionError
 if TYPE_CHECKING:
     from ..model import Model
 
-TAKES = {"text": "text", "series": "series of numbers", "array": "numbers", "ids": "token ids"}
+INPUT_NAMES = {"text": "text", "series": "series of numbers", "array": "numbers", "ids": "token ids"}
 
 
-def task_of(file: str) -> str:
-    """The task of the model in a file. Raises ModelFileError."""
+def read_task(file: str) -> str:
+    """Read the task of the model in a file. Raises ModelFileError."""
     from ..model import Model
 
     return str(Model.load(file).document["task"]["kind"])
 
 
-def needs_labels(model: Model, file: str, command: str) -> None:
-    """Raises OptionError unless the model turns texts or series into labels."""
+def require_labels(model: Model, file: str, command: str) -> None:
+    """Raise OptionError unless the model predicts labels of texts or series."""
     kind = model.document["input"]["kind"]
     if kind in ("text", "series") and model.labels is not None:
         return
-    what = "has no labels" if kind in ("text", "series") else f"takes {TAKES[kind]}"
+    what = "has no labels" if kind in ("text", "series") else f"takes {INPUT_NAMES[kind]}"
     raise OptionError(
-        f"{file}: this model {what}, and {command} is for labels of texts and series; stream its events with "
-        "tidegate stream, or use tidegate.load in Python"
+        f"{file}: this model {what}, but {command} needs a model that predicts labels of texts or series; "
+        "use tidegate stream, or tidegate.load in Python"
     )
 
 
 def check_times(source: Any, model: Model) -> None:
-    """Raises DataError where the times of series have a zone and those in training had none, or the other way about."""
+    """Raise DataError if the times of series have a time zone but those in training had none, or the reverse."""
     from ..features.series import SeriesTransform
     from ..tasks._series import check_zone
 

@@ -1,4 +1,4 @@
-"""The demo's second half, in a process of its own: stories from stdin, read word by word without torch."""
+"""The live part of the demo: a process without torch that reads stories from stdin and streams them word by word."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from ..errors import TidegateError
 from . import _console
-from ._table import bar
+from ._table import draw_bar
 
 if TYPE_CHECKING:
     from ..runtime import Predictor
@@ -18,49 +18,50 @@ REPEATS = 20
 
 
 def main(model: str) -> int:
+    """Stream the stories from stdin through a model and print how long a word takes."""
     from ..runtime import load
 
     predictor = load(model)
     stories = json.load(sys.stdin)
     for topic, text in stories:
         print(f"a story about {topic!r}")
-        watch(predictor, text)
-    spent = sorted(seconds for _, text in stories for _ in range(REPEATS) for seconds in times(predictor, text))
+        print_scores(predictor, text)
+    spent = sorted(seconds for _, text in stories for _ in range(REPEATS) for seconds in time_pushes(predictor, text))
     median, slow = spent[len(spent) // 2] * 1e6, spent[len(spent) * 99 // 100] * 1e6
-    print(f"{median:.0f} microseconds a word (99 of 100 words under {slow:.0f}), target {predictor.target}")
+    print(f"{median:.0f} microseconds per word (99 % of words under {slow:.0f}), target {predictor.target}")
     if "torch" in sys.modules:
-        raise TidegateError("torch was imported, which must not happen here; please report this")
-    print("torch was never imported in this process")
+        raise TidegateError("torch was imported, which should never happen here; please report this as a bug")
+    print("torch was not imported in this process")
     return 0
 
 
-def watch(predictor: Predictor, text: str) -> None:
-    """Print what the model thinks after every word."""
+def print_scores(predictor: Predictor, text: str) -> None:
+    """Print the most likely label after every word."""
     stream = predictor.stream()
     for word in text.split():
         scores = stream.push(word + " ")
         if scores.label is not None and scores.score is not None:
-            print(f"  {word[:16]:<16}  {bar(scores.score)}  {scores.score:4.0%}  {scores.label}")
+            print(f"  {word[:16]:<16}  {draw_bar(scores.score)}  {scores.score:4.0%}  {scores.label}")
     print()
 
 
-def times(predictor: Predictor, text: str) -> list[float]:
-    """Seconds of every word's push."""
+def time_pushes(predictor: Predictor, text: str) -> list[float]:
+    """Measure the seconds that each word's push takes."""
     stream, spent = predictor.stream(), []
     for word in text.split():
-        begun = time.perf_counter()
+        started = time.perf_counter()
         stream.push(word + " ")
-        spent.append(time.perf_counter() - begun)
+        spent.append(time.perf_counter() - started)
     return spent
 
 
 if __name__ == "__main__":
-    with _console.installed():
+    with _console.use_consoles():
         try:
             code = main(sys.argv[1])
         except TidegateError as error:
             print(f"tidegate: {error}", file=sys.stderr)
             code = 2
         except BrokenPipeError:
-            code = _console.UNREAD
+            code = _console.OUTPUT_CLOSED
     sys.exit(code)

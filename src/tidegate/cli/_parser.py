@@ -1,4 +1,4 @@
-"""argparse, with errors that are one sentence, no abbreviations and help that fits 80 columns."""
+"""argparse without abbreviated flags, with errors of one sentence and help that fits 80 columns."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from ..errors import OptionError
 WIDTH = 79
 
 
-def formatter(prog: str) -> argparse.HelpFormatter:
+def make_formatter(prog: str) -> argparse.HelpFormatter:
     return argparse.RawDescriptionHelpFormatter(prog, max_help_position=26, width=WIDTH)
 
 
 class FilePath(argparse.Action):
-    """Stores the path of a file, which shells complete as one: shtab reads `complete`."""
+    """Stores the path of a file. shtab reads `complete`, so that shells complete file names."""
 
     complete = "file"
 
@@ -33,7 +33,7 @@ class FolderPath(FilePath):
 
 
 class Renamed(argparse.Action):
-    """Refuses the old spelling of a flag and gives the new one; help and completion leave it out."""
+    """Refuses an old spelling of a flag and names the new one; help and completion do not show it."""
 
     def __init__(self, option_strings: list[str], dest: str, now: str) -> None:
         super().__init__(option_strings, argparse.SUPPRESS, "?", default=argparse.SUPPRESS, help=argparse.SUPPRESS)
@@ -50,35 +50,36 @@ class Parser(argparse.ArgumentParser):
 
     def __init__(self, *, examples: str = "", **options: Any) -> None:
         epilog = f"examples:\n{examples}" if examples else None
-        super().__init__(**options, epilog=epilog, formatter_class=formatter, allow_abbrev=False)
+        super().__init__(**options, epilog=epilog, formatter_class=make_formatter, allow_abbrev=False)
         self._positionals.title = "arguments"
 
     def error(self, message: str) -> NoReturn:
         raise OptionError(f"{message}; see '{self.prog} --help'")
 
-    def read(self, argv: list[str]) -> argparse.Namespace:
-        """The arguments, or an error that names the nearest option."""
+    def parse(self, argv: list[str]) -> argparse.Namespace:
+        """Parse the arguments. Raises OptionError for an unknown one, with the most similar flag."""
         args, unknown = self.parse_known_args(argv)
         if unknown:
-            raise OptionError(self.stranger(unknown[0], argv))
+            raise OptionError(self.unknown_argument_message(unknown[0], argv))
         return args
 
-    def stranger(self, word: str, argv: list[str]) -> str:
-        place = self.innermost(argv)
+    def unknown_argument_message(self, word: str, argv: list[str]) -> str:
+        """Say that an argument is unknown, and suggest a similar flag."""
+        parser = self.command_parser(argv)
         if not word.startswith("-"):
-            return f"unexpected argument {word!r}; see '{place.prog} --help'"
+            return f"unexpected argument {word!r}; see '{parser.prog} --help'"
         flag = word.partition("=")[0]
-        known = [name for name, action in place._option_string_actions.items() if action.help != argparse.SUPPRESS]
+        known = [name for name, action in parser._option_string_actions.items() if action.help != argparse.SUPPRESS]
         near = difflib.get_close_matches(flag, known, 1)
         hint = f"did you mean {near[0]}? " if near else ""
-        return f"unknown option {flag}; {hint}see '{place.prog} --help'"
+        return f"unknown option {flag}; {hint}see '{parser.prog} --help'"
 
-    def innermost(self, argv: list[str]) -> argparse.ArgumentParser:
-        """The parser of the command (and of the task) that was asked for."""
-        place: argparse.ArgumentParser = self
+    def command_parser(self, argv: list[str]) -> argparse.ArgumentParser:
+        """Return the parser of the typed command, and of its task if it has one."""
+        parser: argparse.ArgumentParser = self
         for word in argv:
-            for action in place._actions:
+            for action in parser._actions:
                 if isinstance(action, argparse._SubParsersAction) and word in action.choices:
-                    place = action.choices[word]
+                    parser = action.choices[word]
                     break
-        return place
+        return parser

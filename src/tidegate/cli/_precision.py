@@ -1,4 +1,4 @@
-"""The flags of commands that run a model: in which precision."""
+"""The precision flags of commands that run a model."""
 
 from __future__ import annotations
 
@@ -9,21 +9,22 @@ if TYPE_CHECKING:
 
     from ._parser import Parser
 
-KINDS = ("float32", "bf16")  # as runtime.precision has them, which would load NumPy before the flags are looked at
+PRECISIONS = ("float32", "bf16")  # like those of runtime.precision, which would import NumPy before flags are parsed
 
 
-class Asked(TypedDict):
-    """Arguments of `load`."""
+class LoadArguments(TypedDict):
+    """Keyword arguments of `load`."""
 
     weights: str | None
     compute: str | None
 
 
-def flags(parser: Parser) -> None:
+def add_flags(parser: Parser) -> None:
     group = parser.add_argument_group("precision")
-    group.add_argument("--weights", choices=KINDS, help="bf16: weights rounded to bfloat16, half the bytes to read")
-    group.add_argument("--compute", choices=KINDS, help="bf16: what they multiply rounded too; faster for many at once")
+    group.add_argument("--weights", choices=PRECISIONS, help="bf16: store weights as bfloat16, in half the memory")
+    group.add_argument("--compute", choices=PRECISIONS, help="bf16: multiply in bfloat16 too, faster for batches")
 
 
-def asked(args: argparse.Namespace) -> Asked:
+def load_arguments(args: argparse.Namespace) -> LoadArguments:
+    """Return what the flags say, for `load`."""
     return {"weights": args.weights, "compute": args.compute}

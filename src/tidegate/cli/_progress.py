@@ -1,4 +1,4 @@
-"""The progress of training: a line for each epoch, and on a terminal a live line with a bar below them."""
+"""Shows the progress of training: a line for each epoch, and on a terminal a live line with a bar below."""
 
 from __future__ import annotations
 
@@ -7,25 +7,25 @@ from types import TracebackType
 from typing import IO, TYPE_CHECKING
 
 from . import _console
-from ._table import bar
+from ._table import draw_bar
 
 if TYPE_CHECKING:
     from ..train import Progress
 
-PAUSE_S = 0.1  # between two drawings of the live line
-BAR = (8, 20)  # characters, at least and at most
+MIN_SECONDS = 0.1  # between two updates of the live line
+BAR_WIDTH = (8, 20)  # minimum and maximum, in characters
 GAP = "  "
 
 
 class Reporter:
-    """Called with each Progress; a context, so that the live line is ended whatever happens."""
+    """A callback for each Progress; as a context manager it ends the live line whatever happens."""
 
     def __init__(self, out: IO[str]) -> None:
         self.out = out
         self.live = out.isatty()
-        self.put = getattr(out, "put", out.write)
-        self.shown, self.drawn = 0, -PAUSE_S
-        self.left = 0.0
+        self.write_raw = getattr(out, "write_raw", out.write)
+        self.length, self.drawn_at = 0, -MIN_SECONDS
+        self.seconds_left = 0.0
 
     def __enter__(self) -> Reporter:
         return self
@@ -33,78 +33,78 @@ class Reporter:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self.shown:
+        if self.length:
             print(file=self.out, flush=True)
 
     def __call__(self, progress: Progress) -> None:
         if progress.evaluated:
-            self.line(progress)
+            self.print_epoch(progress)
         elif self.live:
-            self.move(progress)
-        self.left = progress.seconds_left or self.left
+            self.update(progress)
+        self.seconds_left = progress.seconds_left or self.seconds_left
 
-    def say(self, sentence: str) -> None:
-        """Print a sentence on a line of its own, before the live line begins."""
+    def print_note(self, sentence: str) -> None:
+        """Print a sentence on its own line, before the live line begins."""
         print(sentence, file=self.out, flush=True)
 
-    def line(self, progress: Progress) -> None:
-        """Print how an epoch went, in the place of the live line."""
-        parts = [counted(progress), *figures(progress)]
-        if progress.epoch < progress.epochs and not self.live:  # the live line tells it too
-            parts.append(f"{duration(self.left)} left")
+    def print_epoch(self, progress: Progress) -> None:
+        """Replace the live line by the results of an epoch."""
+        parts = [format_epoch(progress), *format_metrics(progress)]
+        if progress.epoch < progress.epochs and not self.live:  # the live line shows it
+            parts.append(f"{format_duration(self.seconds_left)} left")
         self.draw("")
-        print(fitting(parts, self.room()), file=self.out, flush=True)
+        print(join_fitting(parts, self.width()), file=self.out, flush=True)
 
-    def move(self, progress: Progress) -> None:
-        """Draw the live line anew, unless that has just been done."""
-        if (now := time.monotonic()) - self.drawn >= PAUSE_S:
-            self.drawn = now
-            self.draw(moving(progress, self.room()))
+    def update(self, progress: Progress) -> None:
+        """Redraw the live line, unless that happened a moment ago."""
+        if (now := time.monotonic()) - self.drawn_at >= MIN_SECONDS:
+            self.drawn_at = now
+            self.draw(format_live_line(progress, self.width()))
 
     def draw(self, text: str) -> None:
-        """Put a text, one line of it, where the live line is."""
-        if self.live and (text or self.shown):
-            self.put("\r" + text.ljust(min(self.shown, self.room())) + "\r" * (not text))
+        """Replace the live line by a text of one line."""
+        if self.live and (text or self.length):
+            self.write_raw("\r" + text.ljust(min(self.length, self.width())) + "\r" * (not text))
             self.out.flush()
-            self.shown = len(text)
+            self.length = len(text)
 
-    def room(self) -> int:
-        """Characters of a line; without a terminal as many as it takes. A terminal's last one would wrap."""
-        return _console.columns(self.out) - 1 if self.live else 1000
+    def width(self) -> int:
+        """Return how many characters fit on a line; a terminal's last column is left free, as it would wrap."""
+        return _console.terminal_width(self.out) - 1 if self.live else 1000
 
 
-def moving(progress: Progress, room: int) -> str:
-    """How far the run is, in one line: what does not fit is left out, the figures first."""
+def format_live_line(progress: Progress, width: int) -> str:
+    """Format the progress of a run as one line; if it is too long, leave out metrics, then the bar."""
     share = (progress.epoch - 1 + progress.step / max(1, progress.steps)) / progress.epochs
-    begin, done = counted(progress), f"{share:4.0%}"
-    left = [] if progress.seconds_left is None else [f"{duration(progress.seconds_left)} left"]
-    told = figures(progress, best=False)
-    for some in (told, told[:1], []):
-        width = room - len(GAP.join([begin, done, *some, *left])) - len(GAP)
-        if width >= BAR[0]:
-            return GAP.join([begin, bar(share, min(BAR[1], width)), done, *some, *left])
-    return fitting([begin, done, *left], room)
+    begin, done = format_epoch(progress), f"{share:4.0%}"
+    left = [] if progress.seconds_left is None else [f"{format_duration(progress.seconds_left)} left"]
+    metrics = format_metrics(progress, best=False)
+    for some in (metrics, metrics[:1], []):
+        room = width - len(GAP.join([begin, done, *some, *left])) - len(GAP)
+        if room >= BAR_WIDTH[0]:
+            return GAP.join([begin, draw_bar(share, min(BAR_WIDTH[1], room)), done, *some, *left])
+    return join_fitting([begin, done, *left], width)
 
 
-def fitting(parts: list[str], room: int) -> str:
-    """As many parts as fit, from the first on; the first one in any case.
+def join_fitting(parts: list[str], width: int) -> str:
+    """Join as many parts as fit, and always the first one.
 
-    >>> fitting(["epoch 1/2", "loss 0.5", "accuracy 0.9"], 20)
+    >>> join_fitting(["epoch 1/2", "loss 0.5", "accuracy 0.9"], 20)
     'epoch 1/2  loss 0.5'
     """
-    count = next((n for n in range(len(parts), 1, -1) if len(GAP.join(parts[:n])) <= room), 1)
+    count = next((n for n in range(len(parts), 1, -1) if len(GAP.join(parts[:n])) <= width), 1)
     return GAP.join(parts[:count])
 
 
-def counted(progress: Progress) -> str:
+def format_epoch(progress: Progress) -> str:
     return f"epoch {progress.epoch}/{progress.epochs}"
 
 
-def figures(progress: Progress, best: bool = True) -> list[str]:
-    """Loss and metric: `loss 0.412`, `accuracy 0.931`, `(best 0.935)`."""
+def format_metrics(progress: Progress, best: bool = True) -> list[str]:
+    """Format loss and metric: `loss 0.412`, `accuracy 0.931`, `best 0.935`."""
     parts = [f"loss {progress.loss:.3f}"]
     if progress.phase == "refit":
-        return [*parts, "now learning from the held-out rows too"]
+        return [*parts, "now training on the held-out rows too"]
     if progress.metric is not None:
         parts.append(f"{progress.metric_name.replace('_', ' ')} {progress.metric:.3f}")
         if best and progress.best is not None:
@@ -112,10 +112,10 @@ def figures(progress: Progress, best: bool = True) -> list[str]:
     return parts
 
 
-def duration(seconds: float) -> str:
-    """Seconds as a person reads them.
+def format_duration(seconds: float) -> str:
+    """Format seconds for people.
 
-    >>> duration(42.4), duration(150)
+    >>> format_duration(42.4), format_duration(150)
     ('42 s', '2 min 30 s')
     """
     whole = round(seconds)

@@ -1,4 +1,4 @@
-"""Tables and figures in plain text."""
+"""Formats tables, sizes and bars as plain text."""
 
 from __future__ import annotations
 
@@ -10,55 +10,54 @@ import numpy as np
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[object]], left: int = 1, words_last: bool = False) -> str:
-    """Columns of equal width under a head; the first `left` columns are flush left, and with `words_last` the last one
-    too, the others flush right.
+    """Format a table. The first `left` columns are aligned left, and with `words_last` the last one too; others right.
 
     >>> print(table(["label", "rows"], [["spam", 12], ["ham", 1034]]))
     label  rows
     spam     12
     ham    1034
     """
-    cells = [[one_line(str(cell)) for cell in row] for row in (head, *rows)]
+    cells = [[escape_breaks(str(cell)) for cell in row] for row in (head, *rows)]
     widths = [max(len(row[i]) for row in cells) for i in range(len(head))]
     flush = {*range(left), *([len(head) - 1] if words_last else [])}
-    return "\n".join("  ".join(aligned(row, widths, flush)).rstrip() for row in cells)
+    return "\n".join("  ".join(align_cells(row, widths, flush)).rstrip() for row in cells)
 
 
-def aligned(row: Sequence[str], widths: Sequence[int], left: set[int]) -> list[str]:
+def align_cells(row: Sequence[str], widths: Sequence[int], left: set[int]) -> list[str]:
     return [
         cell.ljust(width) if i in left else cell.rjust(width)
         for i, (cell, width) in enumerate(zip(row, widths, strict=True))
     ]
 
 
-def pairs(rows: Iterable[tuple[str, object]], wrapped: bool = False) -> str:
-    """`name  value` lines, the values in one column; `wrapped`: broken so that they fit 80 columns.
+def format_pairs(rows: Iterable[tuple[str, object]], wrapped: bool = False) -> str:
+    """Format `name  value` lines with the values in one column; `wrapped` breaks lines to fit 80 columns.
 
-    >>> print(pairs([("task", "classify"), ("labels", 8)]))
+    >>> print(format_pairs([("task", "classify"), ("labels", 8)]))
     task    classify
     labels  8
     """
-    listed = [(name, one_line(str(value))) for name, value in rows]
-    indent = max((len(name) for name, _ in listed), default=0) + 2
+    cells = [(name, escape_breaks(str(value))) for name, value in rows]
+    indent = max((len(name) for name, _ in cells), default=0) + 2
     room = 79 - indent if wrapped else 10_000
-    lines = [(name, textwrap.wrap(value, room) or [""]) for name, value in listed]
+    lines = [(name, textwrap.wrap(value, room) or [""]) for name, value in cells]
     joint = "\n" + " " * indent
     return "\n".join(f"{name:<{indent}}{joint.join(parts)}".rstrip() for name, parts in lines)
 
 
-def one_line(text: str) -> str:
-    """A text whose line breaks and tabs are spelt out, so that it stays in its place.
+def escape_breaks(text: str) -> str:
+    """Escape tabs and line breaks, so that the text stays on one line.
 
-    >>> one_line("a\\nb")
+    >>> escape_breaks("a\\nb")
     'a\\\\nb'
     """
     return text.translate({9: "\\t", 10: "\\n", 13: "\\r"})
 
 
-def size(count: int) -> str:
-    """Bytes as a person reads them.
+def format_size(count: int) -> str:
+    """Format a number of bytes for people.
 
-    >>> size(812), size(25_300), size(3_354_455)
+    >>> format_size(812), format_size(25_300), format_size(3_354_455)
     ('812 bytes', '25.3 KB', '3.4 MB')
     """
     if count < 1000:
@@ -66,30 +65,30 @@ def size(count: int) -> str:
     return f"{count / 1e3:.1f} KB" if count < 1e6 else f"{count / 1e6:.1f} MB"
 
 
-def bar(share: float, width: int = 20) -> str:
-    """A share of 1 as a bar of fixed width.
+def draw_bar(share: float, width: int = 20) -> str:
+    """Draw a share between 0 and 1 as a bar of fixed width.
 
-    >>> bar(0.5, 4)
+    >>> draw_bar(0.5, 4)
     '##..'
     """
     full = round(share * width)
     return "#" * full + "." * (width - full)
 
 
-def short(text: str, width: int) -> str:
-    """A text in one line of at most `width` characters.
+def shorten(text: str, width: int) -> str:
+    """Shorten a text to one line of at most `width` characters.
 
-    >>> short("one  two three", 9)
+    >>> shorten("one  two three", 9)
     'one tw...'
     """
     line = " ".join(text.split())
     return line if len(line) <= width else line[: width - 3] + "..."
 
 
-def decimal(value: Any) -> float:
-    """The shortest decimal that reads back as the same float32.
+def shortest_decimal(value: Any) -> float:
+    """Return the shortest decimal that reads back as the same float32.
 
-    >>> decimal(np.float32(0.1)), float(np.float32(0.1))
+    >>> shortest_decimal(np.float32(0.1)), float(np.float32(0.1))
     (0.1, 0.10000000149011612)
     """
     return float(str(np.float32(value)))

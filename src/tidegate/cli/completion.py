@@ -19,12 +19,12 @@ EXAMPLES = """\
 SHELLS = ("bash", "zsh", "tcsh")
 
 
-def flags(parser: Parser) -> None:
+def add_flags(parser: Parser) -> None:
     parser.add_argument("shell", metavar="SHELL", choices=SHELLS, help="one of bash, zsh and tcsh")
 
 
 def run(args: argparse.Namespace) -> int:
-    from . import build_parser, names
+    from . import build_parser, command_names
 
     try:
         import shtab
@@ -32,5 +32,5 @@ def run(args: argparse.Namespace) -> int:
         raise MissingExtra(
             'completion needs shtab, which is not installed; pip install "tidegate[completion]"'
         ) from error
-    print(shtab.complete(build_parser(names()), args.shell))
+    print(shtab.complete(build_parser(command_names()), args.shell))
     return 0

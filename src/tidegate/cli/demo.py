@@ -1,10 +1,9 @@
-"""The main jobs on real data: news topics and a forecast, in a few minutes.
+"""See it work: classify news and forecast a load curve, in a few minutes.
 
-Fetches Reuters news in eight topics, trains with a progress bar, scores on the
-official test, verifies the file on every target of this machine, then streams
-messages word by word in a process that has no torch. Then numbers: half-hourly
-demand for electricity, a day ahead, with a picture of the forecast. Writes into
---out (default demo/).
+Downloads Reuters news in eight topics, trains a model with a progress bar,
+scores it on the official test set, verifies it on every target of this machine
+and streams messages through it word by word, in a process without torch. Then
+forecasts half-hourly demand for electricity a day ahead, and plots the result.
 """
 
 from __future__ import annotations
@@ -22,11 +21,11 @@ from typing import Any
 from .. import atomic
 from ..errors import MissingExtra, TidegateError
 from . import _flags
-from ._console import UNREAD
-from ._console import headline as step
+from ._console import OUTPUT_CLOSED
+from ._console import print_headline as step
 from ._parser import FolderPath, Parser
-from ._progress import Reporter, duration
-from ._table import size
+from ._progress import Reporter, format_duration
+from ._table import format_size
 
 EXAMPLES = """\
   tidegate demo
@@ -38,7 +37,7 @@ TEXTS_MODEL, SERIES_MODEL, PICTURE = "reuters.safetensors", "load.safetensors", 
 TOPICS, WORDS = 3, (8, 24)
 
 NEXT = """\
-On your own files, with a column for the text and one for the label, or with columns of numbers:
+Now try your own files, with a column of texts and one of labels, or with columns of numbers:
 
   {tidegate} fit classify train.csv --text message --label intent --out intent.safetensors
   {tidegate} score intent.safetensors test.csv
@@ -47,126 +46,126 @@ On your own files, with a column for the text and one for the label, or with col
   {tidegate} fit forecast sales.csv --horizon 14 --out sales.safetensors"""
 
 
-def flags(parser: Parser) -> None:
+def add_flags(parser: Parser) -> None:
     parser.add_argument(
-        "--out", metavar="DIR", action=FolderPath, default="demo", help="folder for the model (default demo)"
+        "--out", metavar="DIR", action=FolderPath, default="demo", help="folder for the models (default demo)"
     )
-    _flags.force(parser)
+    _flags.add_force(parser)
 
 
 def run(args: argparse.Namespace) -> int:
-    begun = time.monotonic()
+    started = time.monotonic()
     atomic.make_folder(args.out)
     model = os.path.join(args.out, TEXTS_MODEL)
-    check(args.out, args.force)
+    check_paths(args.out, args.force)
     files = fetch()
     train("classify", files["train"], model, force=args.force)
     score(model, files["test"])
     code = verify(model)
-    stream(model, chosen(files["test"]))
+    stream(model, choose_stories(files["test"]))
     forecast(args.out, args.force)
-    step(f"Done in {duration(time.monotonic() - begun)}")
-    print(NEXT.format(tidegate=command()))
+    step(f"Done in {format_duration(time.monotonic() - started)}")
+    print(NEXT.format(tidegate=command_name()))
     return code
 
 
 def fetch() -> dict[str, Path]:
     from ..data import catalogue
 
-    step("1. Reuters R8: news stories, eight topics")
+    step("1. Data: Reuters R8, news stories in eight topics")
     known = catalogue.get(SET)
-    files = catalogue.fetch(SET, lambda said: print(said, flush=True))
-    print(f"{known.rows['train']:,} stories to learn from, {known.rows['test']:,} to test on")
+    files = catalogue.fetch(SET, lambda note: print(note, flush=True))
+    print(f"{known.rows['train']:,} stories to train on, {known.rows['test']:,} to test on")
     return files
 
 
 def train(task: str, file: Path, model: str, **options: Any) -> None:
-    """Fit; a demo that was interrupted goes on where it was."""
+    """Train a model; continue from the checkpoint if the demo was interrupted."""
     from ..train import fit
 
     if task == "classify":
-        step("2. Training a GRU on this CPU")
-    going_on = os.path.exists(model + ".checkpoint")
-    begun = time.monotonic()
+        step("2. Train: a GRU, on this CPU")
+    resume = os.path.exists(model + ".checkpoint")
+    started = time.monotonic()
     try:
         with Reporter(sys.stderr) as report:
-            fit(task, str(file), out=model, resume=going_on, progress=report, **options)
+            fit(task, str(file), out=model, resume=resume, progress=report, **options)
     except KeyboardInterrupt:
-        raise KeyboardInterrupt("interrupted; run the same command to go on") from None
-    print(f"wrote {model} ({size(os.path.getsize(model))}) after {duration(time.monotonic() - begun)}")
+        raise KeyboardInterrupt("interrupted; run the same command again to continue") from None
+    print(f"wrote {model} ({format_size(os.path.getsize(model))}) after {format_duration(time.monotonic() - started)}")
 
 
 def score(model: str, file: Path) -> None:
-    from .score import measure, report
+    from .score import format_report, measure
 
-    step("3. Scoring the file on the official test")
-    print(report(measure(model, str(file), None, None, "error")))
+    step("3. Score: the official test set")
+    print(format_report(measure(model, str(file), None, None, "error")))
 
 
 def verify(model: str) -> int:
     from . import verify as command
 
-    step("4. The same answer on every target of this machine?")
+    step("4. Verify: the same result on every target of this machine")
     _, results = command.replay(model)
-    print(command.report(results))
-    return command.code(results)
+    print(command.format_report(results))
+    return command.exit_code(results)
 
 
-def chosen(file: Path) -> list[tuple[str, str]]:
-    """The first (topic, text) of a few topics whose text is short enough to watch."""
+def choose_stories(file: Path) -> list[tuple[str, str]]:
+    """Choose one story, as (topic, text), from each of a few topics, short enough to watch."""
     from ..data.table import read
 
     rows = read(file)
-    found: dict[str, str] = {}
+    stories: dict[str, str] = {}
     for text, label in zip(rows.column("text"), rows.column("label"), strict=True):
-        if label not in found and WORDS[0] <= len(text.split()) <= WORDS[1]:
-            found[label] = text
-    return list(found.items())[:TOPICS]
+        if label not in stories and WORDS[0] <= len(text.split()) <= WORDS[1]:
+            stories[label] = text
+    return list(stories.items())[:TOPICS]
 
 
 def stream(model: str, stories: list[tuple[str, str]]) -> None:
-    """Have a process without torch read the stories word by word."""
-    step("5. Live: word by word, in a process without torch")
+    """Stream the stories word by word in a process without torch."""
+    step("5. Stream: word by word, in a process without torch")
     child = subprocess.run([sys.executable, "-m", "tidegate.cli._live", model], input=json.dumps(stories), text=True)
-    if child.returncode == UNREAD:
+    if child.returncode == OUTPUT_CLOSED:
         raise BrokenPipeError
     if child.returncode:
-        raise TidegateError("the process that streams failed, see above")
+        raise TidegateError("the streaming process failed; see its error above")
 
 
-def check(folder: str, force: bool) -> None:
-    """Refuse what is in the way of the files now, not when the first of them are made."""
+def check_paths(folder: str, force: bool) -> None:
+    """Check early that all files can be written."""
     from .. import model
     from ..plots import png
 
     for name in (TEXTS_MODEL, SERIES_MODEL):
         atomic.check(os.path.join(folder, name), model.KIND, force=force)
-    png.check(os.path.join(folder, PICTURE), force=force)
+    png.check_path(os.path.join(folder, PICTURE), force=force)
 
 
 def forecast(folder: str, force: bool) -> None:
-    """Half-hourly load a day ahead: eight weeks to learn from, four to be tested on, and a picture."""
+    """Forecast half-hourly load a day ahead: train on eight weeks, test on four, and plot."""
     from ..backtest import backtest
     from ..data import catalogue
     from . import _forecasts
 
-    step("6. Numbers: half-hourly demand for electricity, a day ahead")
-    files = catalogue.fetch(SERIES, lambda said: print(said, flush=True))
+    step("6. Forecast: half-hourly demand for electricity, a day ahead")
+    files = catalogue.fetch(SERIES, lambda note: print(note, flush=True))
     model = os.path.join(folder, SERIES_MODEL)
     train("forecast", files["train"], model, horizon=HORIZON, time="time", values="load", force=force)
-    found = backtest(model, str(files["all"]))
-    print(f"\n{_forecasts.report(found)}\n")
-    print(_forecasts.chart_of(found.series[0], found))
+    result = backtest(model, str(files["all"]))
+    print(f"\n{_forecasts.format_backtest(result)}\n")
+    print(_forecasts.draw_last_chart(result.series[0], result))
     picture = os.path.join(folder, PICTURE)
     try:
-        print(f"wrote {_forecasts.drawn(found.series[0], found, picture, force)}")
+        print(f"wrote {_forecasts.plot_last(result.series[0], result, picture, force)}")
     except MissingExtra as error:
         print(f"no picture: {error}")
 
 
-def command() -> str:
-    """How tidegate is typed here: by name where it is on the path, else by where it lies."""
-    beside = Path(sys.executable).with_name("tidegate")
+def command_name() -> str:
+    """Return how to call tidegate here: by name if it is on the path, otherwise by its location."""
+    script = Path(sys.executable).with_name("tidegate")
     if shutil.which("tidegate"):
         return "tidegate"
-    return os.path.relpath(beside) if beside.exists() else f"{os.path.relpath(sys.executable)} -m tidegate"
+    return os.path.relpath(script) if script.exists() else f"{os.path.relpath(sys.executable)} -m tidegate"

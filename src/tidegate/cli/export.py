@@ -1,8 +1,8 @@
-"""Write a model in another format, for another runtime.
+"""Export a model to C or ONNX.
 
-c: float C99, one .c and one .h without malloc, with the state in your hands
-and a self-test. onnx: one graph with the state as inputs and outputs.
-docs/export.md tells the rest.
+c: C99, one .c and one .h file without malloc. You hold the state; a self-test
+is built in. onnx: one graph whose inputs and outputs include the state.
+See docs/export.md for details.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from ..errors import OptionError, error_context
 from . import _console, _flags
 from ._parser import FilePath, Parser
-from ._table import pairs, size
+from ._table import format_pairs, format_size
 
 if TYPE_CHECKING:
     from ..model import Model
@@ -25,27 +25,27 @@ EXAMPLES = """\
   tidegate export intent.safetensors --to onnx --mode step"""
 
 
-def flags(parser: Parser) -> None:
+def add_flags(parser: Parser) -> None:
     from ..formats import names
 
-    parser.add_argument("model", metavar="MODEL", action=FilePath, help="the model file")
-    parser.add_argument("--to", required=True, choices=names(), help="the format")
-    parser.add_argument("--out", metavar="FILE", action=FilePath, help="the file to write (default: beside MODEL)")
-    parser.add_argument("--json", action="store_true", help="print what was written as JSON")
-    _flags.force(parser)
-    for name, about in sorted(options().items()):
-        parser.add_argument("--" + name.replace("_", "-"), dest=name, metavar=name.upper(), help=about)
+    parser.add_argument("model", metavar="MODEL", action=FilePath, help="model file")
+    parser.add_argument("--to", required=True, choices=names(), help="format to write")
+    parser.add_argument("--out", metavar="FILE", action=FilePath, help="file to write (default: next to MODEL)")
+    parser.add_argument("--json", action="store_true", help="print the result as JSON")
+    _flags.add_force(parser)
+    for name, help in sorted(format_options().items()):
+        parser.add_argument(_flags.flag_of(name), dest=name, metavar=name.upper(), help=help)
 
 
-def options() -> dict[str, str]:
-    """The options of all formats -> what they mean, and to which format."""
+def format_options() -> dict[str, str]:
+    """Return the options of all formats with their help."""
     from ..formats import load, names
 
-    found: dict[str, list[str]] = {}
+    options: dict[str, list[str]] = {}
     for to in names():
-        for name, about in getattr(load(to), "OPTIONS", {}).items():
-            found.setdefault(name, []).append(f"{to}: {about}")
-    return {name: "; ".join(said).replace("%", "%%") for name, said in found.items()}
+        for name, help in getattr(load(to), "OPTIONS", {}).items():
+            options.setdefault(name, []).append(f"{to}: {help}")
+    return {name: "; ".join(parts).replace("%", "%%") for name, parts in options.items()}
 
 
 def run(args: argparse.Namespace) -> int:
@@ -54,46 +54,46 @@ def run(args: argparse.Namespace) -> int:
     from ..model import Model
 
     model, module = Model.load(args.model), load(args.to)
-    given = {name: getattr(args, name) for name in options() if getattr(args, name) is not None}
-    out = beside(args.model, module.SUFFIX) if args.out is None else args.out
+    options = {name: getattr(args, name) for name in format_options() if getattr(args, name) is not None}
+    out = default_path(args.model, module.SUFFIX) if args.out is None else args.out
     with error_context(args.model):
-        files = export(args.model, args.to, out, force=args.force, **given)
-    _console.carry_on()
-    figures = module.report(model, files, **given) if hasattr(module, "report") else {}
-    figures = {**said(model), **figures}
+        files = export(args.model, args.to, out, force=args.force, **options)
+    _console.allow_no_reader()
+    figures = module.report(model, files, **options) if hasattr(module, "report") else {}
+    figures = {**describe_rows(model), **figures}
     if args.json:
         _console.print_json({"file": args.model, "to": args.to, "files": files, **figures})
     else:
-        print(told(files, figures))
+        print(format_written(files, figures))
     return 0
 
 
-def said(model: Model) -> dict[str, str]:
-    """What the export of a model of series is fed and gives: only its layers are in there, not what makes rows."""
+def describe_rows(model: Model) -> dict[str, str]:
+    """Describe input and output of an exported model of series, as the export holds the layers but not the scaling."""
     from ..formats._rows import given, taken
 
     entry = model.document["input"]
     if entry["kind"] != "series":
         return {}
-    return {"takes": taken(entry), **({"gives": made} if (made := given(entry)) else {})}
+    return {"takes": taken(entry), **({"gives": output} if (output := given(entry)) else {})}
 
 
-def beside(file: str, suffix: str) -> str:
-    """The model's path with another suffix.
+def default_path(file: str, suffix: str) -> str:
+    """Return the model's path with another suffix.
 
-    >>> beside("models/intent.safetensors", ".c")
+    >>> default_path("models/intent.safetensors", ".c")
     'models/intent.c'
     """
     out = os.path.splitext(file)[0] + suffix
     if out == file:
-        raise OptionError(f"{file} ends with {suffix} itself; say with --out where to write")
+        raise OptionError(f"{file} already ends with {suffix}; choose the file to write with --out")
     return out
 
 
-def told(files: list[str], figures: dict[str, Any]) -> str:
-    """What was written, in lines."""
-    rows = [("wrote", f"{file} ({size(os.path.getsize(file))})") for file in files]
+def format_written(files: list[str], figures: dict[str, Any]) -> str:
+    """Format what was written, one line each."""
+    rows = [("wrote", f"{file} ({format_size(os.path.getsize(file))})") for file in files]
     for name, value in figures.items():
         title = name.removesuffix("_bytes").replace("_", " ")
-        rows.append((title, size(value) if name.endswith("_bytes") else str(value)))
-    return pairs(rows)
+        rows.append((title, format_size(value) if name.endswith("_bytes") else str(value)))
+    return format_pairs(rows)

@@ -1,8 +1,8 @@
-"""Train a model from labelled rows, or from series of numbers, in a file.
+"""Train a model on a file of labelled rows or of series.
 
-Writes one model file, and a checkpoint beside it while it works: Ctrl-C and
---resume go together. Part of the rows is held out to choose the best weights,
-unless --valid names a file for that. Training needs torch.
+Writes one model file. A checkpoint next to it lets you stop with Ctrl-C and
+continue with --resume. Some rows are held out to choose the best weights,
+unless --valid gives a file for that. Training needs torch.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from .. import tasks
 from . import _console, _flags
 from ._parser import FilePath, Parser
 from ._progress import Reporter
-from ._table import size
+from ._table import format_size
 
 if TYPE_CHECKING:
     from ..model import Model
@@ -32,49 +32,53 @@ EXAMPLES = """\
 USAGE = "tidegate fit {} FILE --out FILE [options]"
 
 
-def flags(parser: Parser) -> None:
-    """One sub-command a task, its flags made from the task's options."""
-    kinds = parser.add_subparsers(dest="task", metavar="TASK", required=True, title="tasks")
+def add_flags(parser: Parser) -> None:
+    """Add a sub-command for each task, with flags made from the task's options."""
+    task_parsers = parser.add_subparsers(dest="task", metavar="TASK", required=True, title="tasks")
     for name in tasks.names():
         task = tasks.load(name)
         summary = (task.__doc__ or "").partition("\n")[0].rstrip(".")
-        one = kinds.add_parser(
-            name, help=summary, description=summary + ".", examples=EXAMPLES, usage=USAGE.format(name)
+        blocks = [block for block in EXAMPLES.split("  tidegate") if block.startswith(f" fit {name} ")]
+        examples = "".join(f"  tidegate{block}" for block in blocks).rstrip()
+        task_parser = task_parsers.add_parser(
+            name, help=summary, description=summary + ".", examples=examples, usage=USAGE.format(name)
         )
-        common(one)
-        _flags.add(one, task.Options)
+        add_common_flags(task_parser)
+        _flags.add(task_parser, task.Options)
 
 
-def common(parser: Parser) -> None:
+def add_common_flags(parser: Parser) -> None:
+    """Add the flags that all tasks have."""
     parser.add_argument(
         "train",
         metavar="FILE",
         action=FilePath,
-        help="the rows: .csv, .tsv or .jsonl, also .gz; .parquet; .npz; a folder",
+        help="data: .csv, .tsv or .jsonl (also .gz), .parquet, .npz or a folder",
     )
-    parser.add_argument("--out", metavar="FILE", action=FilePath, required=True, help="the model file to write")
-    parser.add_argument("--valid", metavar="FILE", action=FilePath, help="rows to choose the best weights by")
+    parser.add_argument("--out", metavar="FILE", action=FilePath, required=True, help="model file to write")
+    parser.add_argument("--valid", metavar="FILE", action=FilePath, help="data that chooses the best weights")
     parser.add_argument(
-        "--threads", metavar="N", type=int, help="threads (else TIDEGATE_THREADS, else 1; the weights depend on it)"
+        "--threads", metavar="N", type=int, help="threads, which the weights depend on (default TIDEGATE_THREADS, or 1)"
     )
-    parser.add_argument("--json", action="store_true", help="print the outcome as JSON")
-    _flags.force(parser)
-    again = parser.add_mutually_exclusive_group()
-    again.add_argument("--resume", action="store_true", help="go on from the checkpoint of an interrupted run")
-    again.add_argument("--restart", action="store_true", help="throw away the checkpoint and begin again")
+    parser.add_argument("--json", action="store_true", help="print the result as JSON")
+    _flags.add_force(parser)
+    checkpoint = parser.add_mutually_exclusive_group()
+    checkpoint.add_argument("--resume", action="store_true", help="continue from the checkpoint of an interrupted run")
+    checkpoint.add_argument("--restart", action="store_true", help="discard the checkpoint and start over")
 
 
 def run(args: argparse.Namespace) -> int:
     task = tasks.load(args.task)
-    _console.carry_on()
+    _console.allow_no_reader()
     options = task.Options(**_flags.values(args, task.Options))
     with Reporter(sys.stderr) as report:
         model = train(args, options, report)
-    tell(args, model)
+    print_result(args, model)
     return 0
 
 
 def train(args: argparse.Namespace, options: Any, report: Reporter) -> Model:
+    """Train as the flags say; after Ctrl-C, say how to continue."""
     from ..train import fit
 
     try:
@@ -88,33 +92,34 @@ def train(args: argparse.Namespace, options: Any, report: Reporter) -> Model:
             restart=args.restart,
             force=args.force,
             progress=report,
-            say=report.say,
+            say=report.print_note,
             threads=args.threads,
         )
     except KeyboardInterrupt:
-        kept = os.path.exists(args.out + ".checkpoint")
-        how = "run the same command with --resume to go on" if kept else "nothing was written yet"
+        has_checkpoint = os.path.exists(args.out + ".checkpoint")
+        how = "run the same command with --resume to continue" if has_checkpoint else "nothing was written yet"
         raise KeyboardInterrupt(f"interrupted; {how}") from None
 
 
-def tell(args: argparse.Namespace, model: Model) -> None:
-    found = model.document["provenance"]
-    size_now = os.path.getsize(args.out)
+def print_result(args: argparse.Namespace, model: Model) -> None:
+    """Print what was written, how good the model is, and what to run next."""
+    provenance = model.document["provenance"]
+    size = os.path.getsize(args.out)
     if args.json:
         import json
 
-        print(json.dumps({"file": args.out, "bytes": size_now, "provenance": found}))
+        print(json.dumps({"file": args.out, "bytes": size, "provenance": provenance}))
         return
     refit = model.document["task"]["options"]["refit_epochs"]
-    if "baselines" in found:
+    if "baselines" in provenance:
         from . import _forecasts
 
-        print(f"wrote {args.out} ({size(size_now)})\n{_forecasts.fitted(found, refit)}")
+        print(f"wrote {args.out} ({format_size(size)})\n{_forecasts.format_fit(provenance, refit)}")
         print(f"next: tidegate predict {args.out} SERIES.csv")
         return
-    held_out = found["metrics"]["held_out"]
+    held_out = provenance["metrics"]["held_out"]
     figures = ", ".join(f"{name.replace('_', ' ')} {value:.4f}" for name, value in held_out.items())
-    print(f"wrote {args.out} ({size(size_now)})\n{figures} on {found['judged_on']}")
+    print(f"wrote {args.out} ({format_size(size)})\n{figures} on {provenance['judged_on']}")
     if refit:
-        print(f"that was before the last {'pass' if refit == 1 else f'{refit} passes'}, which learnt from all rows")
+        print(f"measured before the last {'epoch' if refit == 1 else f'{refit} epochs'}, which trained on all rows")
     print(f"next: tidegate score {args.out} TEST.csv")

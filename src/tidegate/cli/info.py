@@ -1,4 +1,4 @@
-"""Tell what is installed and active; with MODEL, what a model file holds."""
+"""Show this installation, or what is in a model file."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ import platform
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from . import _console, _intake
+from . import _console, _series_info
 from ._parser import FilePath, Parser
-from ._table import pairs, short, size, table
+from ._table import format_pairs, format_size, shorten, table
 
 if TYPE_CHECKING:
     from ..model import Model
@@ -22,64 +22,66 @@ EXAMPLES = """\
   tidegate info intent.safetensors
   TIDEGATE_TARGET=base tidegate info"""
 
-LABELS_SHOWN = 12
-WITHOUT_SUM = "none, so damage may go unseen; tidegate.load(file).save(file) adds one"
-BY_TORCH = "other numbers, devices and cells, as print(module) says"
+MAX_LABELS = 12
+NO_SHA256 = "none, so damage may go unnoticed; tidegate.load(file).save(file) adds one"
+BY_TORCH = "other dtypes, devices and cells (print(module) says which)"
 
 
-def flags(parser: Parser) -> None:
-    parser.add_argument("model", metavar="MODEL", action=FilePath, nargs="?", help="a model file")
+def add_flags(parser: Parser) -> None:
+    parser.add_argument(
+        "model", metavar="MODEL", action=FilePath, nargs="?", help="model file (default: show the installation)"
+    )
     parser.add_argument("--json", action="store_true", help="print as JSON")
 
 
 def run(args: argparse.Namespace) -> int:
     if args.model is None:
-        found = installation()
+        facts = installation()
         if args.json:
-            _console.print_json(found)
+            _console.print_json(facts)
         else:
-            print(pairs([(k.replace("_", " "), shown(v)) for k, v in found.items()]))
+            print(format_pairs([(k.replace("_", " "), format_value(v)) for k, v in facts.items()]))
         return 0
     from ..runtime import load
 
     predictor = load(args.model)
-    found = {"file": args.model, "bytes": os.path.getsize(args.model), **contents(predictor)}
+    facts = {"file": args.model, "bytes": os.path.getsize(args.model), **describe_model(predictor)}
     if args.json:
-        _console.print_json(found)
+        _console.print_json(facts)
     else:
-        print(report(found))
+        print(format_report(facts))
     return 0
 
 
 def installation() -> dict[str, Any]:
-    """Versions, targets and threads of this installation."""
+    """Return versions, targets and threads of this installation."""
     from .. import _native
     from ..runtime.compiled_model import threads_of
     from ..runtime.engine import target_name
 
     return {
-        "tidegate": installed("tidegate"),
+        "tidegate": package_version("tidegate"),
         "python": platform.python_version(),
-        "numpy": installed("numpy"),
-        "torch": installed("torch") or "not installed (only training needs it)",
+        "numpy": package_version("numpy"),
+        "torch": package_version("torch") or "not installed (only training needs it)",
         "targets_compiled": list(_native.compiled_targets()),
         "targets_of_this_machine": list(_native.targets()),
         "targets_with_compute_bf16": list(_native.targets("compute=bf16")),
         "target": target_name(None),
         "threads": threads_of(None),
-        "training": training(target_name(None)),
+        "training": describe_training(target_name(None)),
     }
 
 
-def training(target: str) -> str:
-    """Which engine trains, and why."""
-    if installed("torch") is None:
+def describe_training(target: str) -> str:
+    """Say which engine trains, and why."""
+    if package_version("torch") is None:
         return 'none, because torch is not installed; pip install "tidegate[train]"'
-    return f"native on {target}, because fit trains float32 on the CPU; torch for {BY_TORCH}"
+    return f"native on {target}, because fit trains in float32 on the CPU; torch for {BY_TORCH}"
 
 
-def installed(name: str) -> str | None:
-    """The version of a package, found without importing it."""
+def package_version(name: str) -> str | None:
+    """Return the version of a package without importing it, or None."""
     from importlib.metadata import PackageNotFoundError, version
 
     try:
@@ -88,8 +90,8 @@ def installed(name: str) -> str | None:
         return None
 
 
-def contents(predictor: Predictor) -> dict[str, Any]:
-    """What a model file holds and how it would run here."""
+def describe_model(predictor: Predictor) -> dict[str, Any]:
+    """Return what is in a model file and how it would run here."""
     model, document = predictor.model, predictor.model.document
     yes, because = model.streams
     return {
@@ -98,10 +100,10 @@ def contents(predictor: Predictor) -> dict[str, Any]:
         "input": {k: v for k, v in document["input"].items() if k != "vocabulary"},
         "labels": model.labels,
         "multi_label": model.multi_label,
-        "layers": [layer(i, model, predictor) for i in range(len(model.layers))],
-        "parameters": sum(one.size for name, one in weights(model)),
+        "layers": [describe_layer(i, model, predictor) for i in range(len(model.layers))],
+        "parameters": sum(one.size for name, one in layer_tensors(model)),
         "state_bytes": model.state_bytes,
-        "memory_bytes": memory(model),
+        "memory_bytes": input_bytes(model),
         "streams": "yes" if yes else f"no, because {because}",
         "target": predictor.target,
         "threads": predictor.threads,
@@ -112,8 +114,8 @@ def contents(predictor: Predictor) -> dict[str, Any]:
     }
 
 
-def memory(model: Model) -> int:
-    """Bytes that the input keeps of a stream beside the block; what a tokenizer has not finished is not counted."""
+def input_bytes(model: Model) -> int:
+    """Count the bytes of a stream's input state, not counting a tokenizer's unfinished word."""
     entry = model.document["input"]
     if entry["kind"] != "series":
         return 0
@@ -123,111 +125,113 @@ def memory(model: Model) -> int:
     return memory_bytes(SeriesTransform.from_json(entry, model.tensors))
 
 
-def weights(model: Model) -> Iterator[tuple[str, Any]]:
-    """The tensors of the layers."""
+def layer_tensors(model: Model) -> Iterator[tuple[str, Any]]:
+    """Iterate over the tensors of the layers."""
     for one in model.layers:
         for name in one["tensors"].values():
             yield name, model.tensors[name]
 
 
-def layer(i: int, model: Model, predictor: Predictor) -> dict[str, Any]:
-    """One layer in figures: kind, sizes, parameters, the bytes of its state, and what executes it."""
-    found = model.layers[i]
+def describe_layer(i: int, model: Model, predictor: Predictor) -> dict[str, Any]:
+    """Describe a layer: kind, sizes, parameters, bytes of state, and what executes it."""
+    layer = model.layers[i]
     arrays = [a for a in model.state_schema if a["name"].startswith(f"layers.{i}.")]
     engine = "kernel"
-    if "tape" in found:
+    if "tape" in layer:
         engine = "fused kernel" if i in predictor.fused_layers else "interpreter"
     return {
-        "kind": found["kind"],
-        "what": sizes(found),
-        "parameters": sum(model.tensors[name].size for name in found["tensors"].values()),
+        "kind": layer["kind"],
+        "what": format_sizes(layer),
+        "parameters": sum(model.tensors[name].size for name in layer["tensors"].values()),
         "state_bytes": sum(4 * math.prod(a["shape"]) for a in arrays),
         "runs_as": engine,
     }
 
 
-def sizes(found: dict[str, Any]) -> str:
-    """`gru 128 -> 256, reset after, update keep` and the like."""
-    ins, out = found.get("rows", found.get("inputs", found["size"])), found["size"]
-    what = f"{ins} -> {out}" + (f" -> {found['project']}" if "project" in found else "")
-    if "tape" in found:
-        said = {k: v for k, v in found["dialect"].items() if v not in ("none", "no") and (k, v) != ("bias", "yes")}
-        without = ", no bias" if found["dialect"].get("bias") == "no" else ""
-        dialect = "".join(f", {k} {v}" for k, v in said.items()) + without
-        both = ", both directions" if found["kind"] == "bidirectional" else ""
-        what = f"{found['cell']} {what}{dialect}{both}"
-    elif found["kind"] == "conv":
-        activation = f", {found['activation']}" if found["activation"] != "none" else ""
-        what += f", {'centred ' if found['centred'] else ''}window of {found['width']}{activation}"
-    elif found["kind"] == "pool":
-        what = f"{', '.join(found['over'])} of {out}"
-    elif found["kind"] in ("norm", "scale", "softmax", "final"):
+def format_sizes(layer: dict[str, Any]) -> str:
+    """Format the sizes of a layer: `gru 128 -> 256, reset after, update keep`."""
+    ins, out = layer.get("rows", layer.get("inputs", layer["size"])), layer["size"]
+    what = f"{ins} -> {out}" + (f" -> {layer['project']}" if "project" in layer else "")
+    if "tape" in layer:
+        choices = {k: v for k, v in layer["dialect"].items() if v not in ("none", "no") and (k, v) != ("bias", "yes")}
+        without = ", no bias" if layer["dialect"].get("bias") == "no" else ""
+        dialect = "".join(f", {k} {v}" for k, v in choices.items()) + without
+        both = ", both directions" if layer["kind"] == "bidirectional" else ""
+        what = f"{layer['cell']} {what}{dialect}{both}"
+    elif layer["kind"] == "conv":
+        activation = f", {layer['activation']}" if layer["activation"] != "none" else ""
+        what += f", {'centred ' if layer['centred'] else ''}window of {layer['width']}{activation}"
+    elif layer["kind"] == "pool":
+        what = f"{', '.join(layer['over'])} of {out}"
+    elif layer["kind"] in ("norm", "scale", "softmax", "final"):
         what = f"of {out}"
-    elif found["kind"] == "dense" and found["activation"] != "none":
-        what += f", {found['activation']}"
-    return what + (f", plus layer {found['add']}" if "add" in found else "")
+    elif layer["kind"] == "dense" and layer["activation"] != "none":
+        what += f", {layer['activation']}"
+    return what + (f", plus layer {layer['add']}" if "add" in layer else "")
 
 
-def report(found: dict[str, Any]) -> str:
-    labels = found["labels"] or []
-    some = ", ".join(labels[:LABELS_SHOWN]) + (", ..." if len(labels) > LABELS_SHOWN else "")
-    several = ", of which a row may have any number" if found["multi_label"] else ""
-    facts = pairs(
+def format_report(facts: dict[str, Any]) -> str:
+    labels = facts["labels"] or []
+    some = ", ".join(labels[:MAX_LABELS]) + (", ..." if len(labels) > MAX_LABELS else "")
+    several = ", any number per row" if facts["multi_label"] else ""
+    summary = format_pairs(
         [
-            ("file", f"{found['file']} ({size(found['bytes'])})"),
-            ("task", found["task"]),
-            ("labels", f"{len(labels)}{several}: {short(some, 400)}" if labels else "none"),
-            *inputs(found["input"]),
-            ("parameters", f"{found['parameters']:,}"),
-            ("state", held(found)),
-            ("streams", found["streams"]),
-            ("runs on", f"{found['target']}, {found['threads']} threads"),
-            ("SHA-256", found["sha256"] or WITHOUT_SUM),
-            ("weights hash", found["weights_hash"]),
-            ("schema hash", found["schema_hash"]),
+            ("file", f"{facts['file']} ({format_size(facts['bytes'])})"),
+            ("task", facts["task"]),
+            ("labels", f"{len(labels)}{several}: {shorten(some, 400)}" if labels else "none"),
+            *format_input(facts["input"]),
+            ("parameters", f"{facts['parameters']:,}"),
+            ("state", format_state(facts)),
+            ("streams", facts["streams"]),
+            ("runs on", f"{facts['target']}, {facts['threads']} threads"),
+            ("SHA-256", facts["sha256"] or NO_SHA256),
+            ("weights hash", facts["weights_hash"]),
+            ("schema hash", facts["schema_hash"]),
         ],
         wrapped=True,
     )
     rows = [
         [i, one["kind"], one["what"], f"{one['parameters']:,}", f"{one['state_bytes']:,}", one["runs_as"]]
-        for i, one in enumerate(found["layers"])
+        for i, one in enumerate(facts["layers"])
     ]
     layers = table(["layer", "kind", "what", "parameters", "state", "runs as"], rows, left=3)
-    origin = pairs([(k.replace("_", " "), shown(v)) for k, v in flat(found["provenance"])], wrapped=True)
-    return f"{facts}\n\n{layers}\n\n{origin}"
+    origin = format_pairs(
+        [(k.replace("_", " "), format_value(v)) for k, v in without_empty(facts["provenance"])], wrapped=True
+    )
+    return f"{summary}\n\n{layers}\n\n{origin}"
 
 
-def inputs(entry: dict[str, Any]) -> list[tuple[str, str]]:
-    """What goes in, and of a model of series what comes out."""
-    return _intake.facts(entry) if entry["kind"] == "series" else [("input", shown(entry))]
+def format_input(entry: dict[str, Any]) -> list[tuple[str, str]]:
+    """Describe the input, and for a model of series the output."""
+    return _series_info.describe_input(entry) if entry["kind"] == "series" else [("input", format_value(entry))]
 
 
-def held(found: dict[str, Any]) -> str:
-    """What a stream takes."""
-    if found["streams"] != "yes":
+def format_state(facts: dict[str, Any]) -> str:
+    """Format the memory that a stream takes."""
+    if facts["streams"] != "yes":
         return "none, it does not stream"
-    block, memory = found["state_bytes"], found["memory_bytes"]
-    parts = f" ({block:,} of the layers, {memory:,} of the input)" if memory else ""
-    return f"{block + memory:,} bytes a stream{parts}"
+    block, memory = facts["state_bytes"], facts["memory_bytes"]
+    parts = f" ({block:,} for the layers, {memory:,} for the input)" if memory else ""
+    return f"{block + memory:,} bytes per stream{parts}"
 
 
-def flat(provenance: dict[str, Any]) -> list[tuple[str, Any]]:
+def without_empty(provenance: dict[str, Any]) -> list[tuple[str, Any]]:
     return [(k, v) for k, v in provenance.items() if v not in (None, {}, []) and k != "history"]
 
 
-def shown(value: Any) -> str:
-    """A value in words.
+def format_value(value: Any) -> str:
+    """Format a value in words.
 
-    >>> shown({"a": 1, "b": ["x", "y"], "c": {"d": 0.125}})
+    >>> format_value({"a": 1, "b": ["x", "y"], "c": {"d": 0.125}})
     'a 1, b x y, c (d 0.125)'
     """
     if isinstance(value, dict):
-        inner = {k: f"({shown(v)})" if isinstance(v, dict) else shown(v) for k, v in value.items()}
+        inner = {k: f"({format_value(v)})" if isinstance(v, dict) else format_value(v) for k, v in value.items()}
         return ", ".join(f"{k} {v}" for k, v in inner.items())
     if isinstance(value, list) and value and isinstance(value[0], dict):
         return f"{len(value)} series"
     if isinstance(value, list | tuple):
-        return " ".join(shown(one) for one in value)
+        return " ".join(format_value(one) for one in value)
     if isinstance(value, bool):
         return "yes" if value else "no"
     return f"{value:.4g}" if isinstance(value, float) else str(value)

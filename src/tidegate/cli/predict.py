@@ -1,10 +1,10 @@
-"""Predict labels of messages or series, or how series go on.
+"""Predict labels of messages or series, or forecast series.
 
-Messages are given by --message, as a file's rows, or with - as stdin's lines; a
-model of series takes a file of them. A file is .csv, .tsv or .jsonl, also .gz,
-or .parquet; of series also .npz or a folder. Where rows may have several
-labels, those with a probability of 0.5 or more are shown. A forecaster answers
-with its quantiles for every step ahead, and on a terminal with a chart.
+Give messages with --message, as the rows of a file, or with - as lines on
+stdin; give series as a file. A file is .csv, .tsv or .jsonl (also .gz) or
+.parquet, and for series also .npz or a folder. If rows can have several labels,
+those with a probability of at least 0.5 are printed. A forecaster prints its
+quantiles for each step ahead, and a chart if stdout is a terminal.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from ..errors import DataError, OptionError
 from ..files import check_line
 from . import _console, _flags, _forecasts, _precision
-from ._inputs import check_times, needs_labels
+from ._inputs import check_times, require_labels
 from ._parser import FilePath, Parser, Renamed
-from ._table import decimal, one_line, short
+from ._table import escape_breaks, shorten, shortest_decimal
 
 if TYPE_CHECKING:
     from ..runtime import Predictor, Scores
@@ -29,65 +29,65 @@ EXAMPLES = """\
   echo "what's my balance" | tidegate predict intent.safetensors - --json
   tidegate predict load.safetensors load.csv --plot forecast.png"""
 
-WIDTH = 60
+MAX_NAME = 60
 
 
-def flags(parser: Parser) -> None:
-    parser.add_argument("model", metavar="MODEL", action=FilePath, help="the model file")
+def add_flags(parser: Parser) -> None:
+    parser.add_argument("model", metavar="MODEL", action=FilePath, help="model file")
     parser.add_argument(
-        "file", metavar="FILE", action=FilePath, nargs="?", help="rows to predict, or - for lines on stdin"
+        "file", metavar="FILE", action=FilePath, nargs="?", help="messages or series, or - for lines on stdin"
     )
-    parser.add_argument("--message", metavar="TEXT", action="append", help="a message; may be given again")
+    parser.add_argument("--message", metavar="TEXT", action="append", help="a message; can be repeated")
     parser.add_argument("--text", metavar="COLUMN", help="column that holds the message (default: as in training)")
     parser.add_argument("--column", action=Renamed, now="--text")
-    parser.add_argument("--top", metavar="K", type=int, help="how many labels to show (default 1)")
-    parser.add_argument("--json", action="store_true", help="print one JSON object a message or series")
+    parser.add_argument("--top", metavar="K", type=int, help="number of labels to print (default 1)")
+    parser.add_argument("--json", action="store_true", help="print a JSON object for each message or series")
     parser.add_argument(
-        "--plot", metavar="FILE", action=FilePath, help="draw a forecast and what came before it, as PNG"
+        "--plot", metavar="FILE", action=FilePath, help="plot the forecast and the recent history, as PNG"
     )
-    _flags.force(parser)
-    _precision.flags(parser)
+    _flags.add_force(parser)
+    _precision.add_flags(parser)
 
 
 def run(args: argparse.Namespace) -> int:
-    check(args)
+    check_flags(args)
     from ..runtime import Scores, load
 
-    predictor = load(args.model, **_precision.asked(args))
+    predictor = load(args.model, **_precision.load_arguments(args))
     if predictor.model.document["task"]["kind"] == "forecast":
         if args.top is not None:
-            raise OptionError("--top is for labels, and this model forecasts; leave it out")
+            raise OptionError("--top is for labels, but this model forecasts; leave it out")
         return _forecasts.predict(args, predictor)
     if args.plot:
-        raise OptionError("--plot is for forecasts, and this model tells labels; leave it out")
-    needs_labels(predictor.model, args.model, "predict")
+        raise OptionError("--plot is for forecasters, but this model predicts labels; leave it out")
+    require_labels(predictor.model, args.model, "predict")
     kind = predictor.model.document["input"]["kind"]
-    names, probabilities = (of_series if kind == "series" else of_texts)(args, predictor)
+    names, probabilities = (predict_series if kind == "series" else predict_texts)(args, predictor)
     for name, row in zip(names, probabilities, strict=True):
         scores = Scores(row, predictor.labels, multi_label=predictor.model.multi_label)
-        found = Answer(kind, name, scores, args.top)
+        prediction = Prediction(kind, name, scores, args.top)
         if args.json:
-            _console.print_json(found.as_dict())
+            _console.print_json(prediction.as_dict())
         else:
-            print(found.line())
+            print(prediction.format())
     return 0
 
 
-def of_texts(args: argparse.Namespace, predictor: Predictor) -> tuple[list[str], Any]:
-    """The texts, and the outputs for each."""
-    texts, places = messages(args, predictor)
-    return texts, probabilities_of(predictor, texts, places)
+def predict_texts(args: argparse.Namespace, predictor: Predictor) -> tuple[list[str], Any]:
+    """Read the texts and predict; return the texts and the outputs for each."""
+    texts, places = read_messages(args, predictor)
+    return texts, predict_probabilities(predictor, texts, places)
 
 
-def of_series(args: argparse.Namespace, predictor: Predictor) -> tuple[list[str], Any]:
-    """The names of the series in a file, or the places where they begin, and the outputs for each."""
+def predict_series(args: argparse.Namespace, predictor: Predictor) -> tuple[list[str], Any]:
+    """Read series and predict; return their names (or places in the file) and the outputs for each."""
     from .. import tasks
     from ..tasks._options import recalled
 
     if args.file in (None, "-"):
-        raise OptionError("this model takes series of numbers; give a file of them, or their steps to tidegate stream")
+        raise OptionError("this model takes series of numbers; give a file of series, or use tidegate stream")
     if args.text:
-        raise OptionError("--text is for messages, and this model takes series; leave it out")
+        raise OptionError("--text is for messages, but this model takes series; leave it out")
     document = predictor.model.document
     task = tasks.load(document["task"]["kind"])
     options = recalled(task.Options, document["task"]["options"])
@@ -97,8 +97,8 @@ def of_series(args: argparse.Namespace, predictor: Predictor) -> tuple[list[str]
     return names, predictor.predict(**task.predictor_inputs(source, options))
 
 
-def probabilities_of(predictor: Predictor, texts: list[str], places: list[str]) -> Any:
-    """The outputs for all texts; a text that has none is named by its place."""
+def predict_probabilities(predictor: Predictor, texts: list[str], places: list[str]) -> Any:
+    """Predict all texts. Raises DataError with the place of a text that cannot be classified."""
     try:
         return predictor.predict(texts)
     except DataError:
@@ -107,25 +107,26 @@ def probabilities_of(predictor: Predictor, texts: list[str], places: list[str]) 
                 predictor.predict([text])
             except DataError as error:
                 fault = "is empty" if not text.strip() else str(error).removeprefix("text 0 ").removeprefix("text 0: ")
-                raise DataError(f"{place}: the text {fault}; give one or leave it out") from error
+                raise DataError(f"{place}: the text {fault}; correct it or leave it out") from error
         raise
 
 
-def check(args: argparse.Namespace) -> None:
+def check_flags(args: argparse.Namespace) -> None:
+    """Raise OptionError for flags that contradict each other."""
     if args.text is not None and args.file in (None, "-"):
         raise OptionError("--text is now the column of a file, as in fit and score; give a message with --message")
     if (args.file is None) == (args.message is None):
-        raise OptionError("give either --message, a file, or - for stdin; see 'tidegate predict --help'")
+        raise OptionError("give --message, a file, or - for stdin; see 'tidegate predict --help'")
     if args.top is not None and args.top < 1:
         raise OptionError(f"--top is {args.top}; it must be at least 1")
 
 
-def messages(args: argparse.Namespace, predictor: Predictor) -> tuple[list[str], list[str]]:
-    """The texts and, for each, the place to name when something is wrong with it."""
+def read_messages(args: argparse.Namespace, predictor: Predictor) -> tuple[list[str], list[str]]:
+    """Read the texts and, for each, its place for error messages."""
     if args.message is not None:
         return args.message, ["--message"] * len(args.message)
     if args.file == "-":
-        lines = stdin_lines()
+        lines = read_stdin()
         return lines, [f"stdin:{n}" for n in range(1, len(lines) + 1)]
     from ..data.columns import MissingColumn
     from ..data.table import read
@@ -134,52 +135,59 @@ def messages(args: argparse.Namespace, predictor: Predictor) -> tuple[list[str],
     try:
         rows = read(args.file, [column])
     except MissingColumn as error:
-        remedy = "; say which one holds the messages with --text"
+        remedy = "; choose the column of messages with --text"
         raise DataError(f"{str(error).removesuffix(error.hint)}{remedy}{error.hint}") from error
     return rows.column(column), [rows.place(i) for i in range(len(rows))]
 
 
-def stdin_lines() -> list[str]:
-    found = []
-    for number, raw in _console.lines():
+def read_stdin() -> list[str]:
+    """Read a message from each line of stdin. Raises DataError."""
+    messages = []
+    for number, raw in _console.read_lines():
         try:
             check_line(raw)
-            found.append(raw.decode().rstrip("\r\n"))
+            messages.append(raw.decode().rstrip("\r\n"))
         except DataError as error:
             raise DataError(f"stdin:{number}: {error}") from error
         except UnicodeDecodeError as error:
             raise DataError(f"stdin:{number}: not UTF-8 at byte {error.start} of the line; convert it first") from error
-    return found
+    return messages
 
 
-def top(row: Any, labels: Sequence[str], k: int) -> list[tuple[str, float]]:
-    """The k likeliest labels with their probabilities; equal ones in the order of the file."""
+def top_labels(row: Any, labels: Sequence[str], k: int) -> list[tuple[str, float]]:
+    """Return the k most likely labels with their probabilities; ties in the order of the model file."""
     order = sorted(range(len(labels)), key=lambda i: (-row[i], i))
-    return [(labels[i], decimal(row[i])) for i in order[:k]]
+    return [(labels[i], shortest_decimal(row[i])) for i in order[:k]]
 
 
-class Answer(NamedTuple):
-    """What is said about one input. kind: text or series. name: the text, or what the series is called. asked: how many
-    labels were asked for; None: those that hold.
+class Prediction(NamedTuple):
+    """The prediction for one input.
+
+    kind: text or series. name: the text, or the name of the series. top: how many labels to print, or None for all
+    that are predicted.
     """
 
     kind: str
     name: str
     scores: Scores
-    asked: int | None
+    top: int | None
 
-    def best(self) -> list[tuple[str, float]]:
-        """The labels to show with their probabilities, the likeliest first."""
+    def labels(self) -> list[tuple[str, float]]:
+        """Return the labels to print with their probabilities, most likely first."""
         labels, chosen = self.scores.labels or [], self.scores.chosen
-        found = top(self.scores.values, labels, self.asked or len(labels))
-        return found if self.asked else [pair for pair in found if pair[0] in chosen]
+        pairs = top_labels(self.scores.values, labels, self.top or len(labels))
+        return pairs if self.top else [one for one in pairs if one[0] in chosen]
 
     def as_dict(self) -> dict[str, Any]:
-        found: dict[str, Any] = {self.kind: self.name, "label": self.scores.label, "score": decimal(self.scores.score)}
+        result: dict[str, Any] = {
+            self.kind: self.name,
+            "label": self.scores.label,
+            "score": shortest_decimal(self.scores.score),
+        }
         if self.scores.multi_label:
-            found["labels"] = self.scores.chosen
-        return {**found, "top": [list(pair) for pair in self.best()]} if self.asked and self.asked > 1 else found
+            result["labels"] = self.scores.chosen
+        return {**result, "top": [list(pair) for pair in self.labels()]} if self.top and self.top > 1 else result
 
-    def line(self) -> str:
-        shown = ", ".join(f"{one_line(label)} {score:.3f}" for label, score in self.best())
-        return f"{shown or '(none)'}\t{short(self.name, WIDTH)}"
+    def format(self) -> str:
+        labels = ", ".join(f"{escape_breaks(label)} {score:.3f}" for label, score in self.labels())
+        return f"{labels or '(none)'}\t{shorten(self.name, MAX_NAME)}"

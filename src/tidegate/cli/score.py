@@ -1,13 +1,12 @@
-"""Score a model on a file: accuracy, F1, confusions; errors of forecasts.
+"""Score a model on a test file: accuracy and F1, or forecast errors.
 
-Columns are those that the model was trained on, unless --text and --label name
-others. The answers come from the native engine, as they will in use. Where rows
-may have several labels, those with a probability of 0.5 or more are predicted.
+Columns have the names of those in training, unless you give --text or --label.
+Predictions are made by the native engine, as in use. If rows can have several
+labels, those with a probability of at least 0.5 are predicted.
 
-A forecaster is back-tested: from every step on, forecasts are made from the
-steps before it alone, and stand beside seasonal naive and ridge regression.
-Where a file begins with the rows that the model was fitted on, this begins
-after them, unless --start says otherwise.
+A forecaster is back-tested: at each step it forecasts from the steps up to
+there, and is compared to seasonal naive and ridge regression. If the file
+begins with the training data, the back-test starts after it; --start overrides.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ from typing import Any
 from ..data.columns import MissingColumn
 from ..errors import OptionError
 from . import _console, _flags, _forecasts, _precision
-from ._inputs import check_times, needs_labels, task_of
+from ._inputs import check_times, read_task, require_labels
 from ._parser import FilePath, Parser
 from ._table import table
 
@@ -29,7 +28,7 @@ EXAMPLES = """\
   tidegate score intent.safetensors test.csv --json
   tidegate score load.safetensors all.csv --start 2688 --plot last.png"""
 
-MOST_CONFUSIONS = 10
+MAX_CONFUSIONS = 10
 FIGURES = (
     ("accuracy", "accuracy"),
     ("subset_accuracy", "subset accuracy"),
@@ -41,39 +40,39 @@ FIGURES = (
 )
 
 
-def flags(parser: Parser) -> None:
-    parser.add_argument("model", metavar="MODEL", action=FilePath, help="the model file")
+def add_flags(parser: Parser) -> None:
+    parser.add_argument("model", metavar="MODEL", action=FilePath, help="model file")
     parser.add_argument(
         "file",
         metavar="FILE",
         action=FilePath,
-        help="the labelled rows or series: .csv, .tsv or .jsonl, also .gz; .parquet; .npz; folder",
+        help="labelled rows or series: .csv, .tsv or .jsonl (also .gz), .parquet, .npz or a folder",
     )
-    parser.add_argument("--text", metavar="COLUMN", help="column that holds the message")
-    parser.add_argument("--label", metavar="COLUMN", help="column that holds the label")
+    parser.add_argument("--text", metavar="COLUMN", help="column of messages (default: as in training)")
+    parser.add_argument("--label", metavar="COLUMN", help="column of labels (default: as in training)")
     parser.add_argument(
         "--unseen",
         choices=("error", "wrong"),
         default="error",
-        help="a label that was not there in training: refuse the file (default), or count the row as wrong",
+        help="for labels that training did not have: stop with an error (default), or count the row as wrong",
     )
-    parser.add_argument("--json", action="store_true", help="print the figures as JSON")
-    _precision.flags(parser)
-    _forecasts.flags(parser)
-    _flags.force(parser)
+    parser.add_argument("--json", action="store_true", help="print the results as JSON")
+    _precision.add_flags(parser)
+    _forecasts.add_flags(parser)
+    _flags.add_force(parser)
 
 
 def run(args: argparse.Namespace) -> int:
-    if task_of(args.model) == "forecast":
+    if read_task(args.model) == "forecast":
         if args.unseen != "error":
-            raise OptionError("--unseen is for labels, and this model forecasts; leave it out")
+            raise OptionError("--unseen is for labels, but this model forecasts; leave it out")
         return _forecasts.score(args)
-    _forecasts.refuse(args)
-    metrics = measure(args.model, args.file, args.text, args.label, args.unseen, **_precision.asked(args))
+    _forecasts.refuse_flags(args)
+    metrics = measure(args.model, args.file, args.text, args.label, args.unseen, **_precision.load_arguments(args))
     if args.json:
         _console.print_json(metrics)
     else:
-        print(report(metrics))
+        print(format_report(metrics))
     return 0
 
 
@@ -86,15 +85,15 @@ def measure(
     weights: str | None = None,
     compute: str | None = None,
 ) -> dict[str, Any]:
-    """The task's metrics of a model's answers to a file's rows."""
+    """Predict the rows of a file and return the task's metrics."""
     from .. import tasks
     from ..runtime import load
     from ..tasks._options import recalled
 
     predictor = load(model, weights=weights, compute=compute)
-    needs_labels(predictor.model, model, "score")
+    require_labels(predictor.model, model, "score")
     if text and predictor.model.document["input"]["kind"] == "series":
-        raise OptionError("--text is for messages, and this model takes series; leave it out")
+        raise OptionError("--text is for messages, but this model takes series; leave it out")
     recorded = predictor.model.document["task"]
     task = tasks.load(recorded["kind"])
     options = recalled(task.Options, recorded["options"])
@@ -105,56 +104,56 @@ def measure(
     except MissingColumn as error:
         if options.group is None or error.wanted != options.group:
             raise
-        source = task.rows(file, dataclasses.replace(options, group=None), columns)  # what is scored needs no groups
+        source = task.rows(file, dataclasses.replace(options, group=None), columns)  # scoring needs no groups
     check_times(source, predictor.model)
     targets, labels = task.targets(source, options, predictor.model.labels, unseen)
     probabilities = predictor.predict(**task.predictor_inputs(source, options))
     metrics: dict[str, Any] = task.score(probabilities, list(targets), labels)
-    return {**metrics, "warning": learnt_of(predictor.model.document["provenance"], source.sha256)}
+    return {**metrics, "warning": warn_of_training_data(predictor.model.document["provenance"], source.sha256)}
 
 
-def learnt_of(provenance: dict[str, Any], sha256: str) -> str:
-    """Warn in a sentence where what is scored is what the model was made from; "" where it is not.
+def warn_of_training_data(provenance: dict[str, Any], sha256: str) -> str:
+    """Return a warning if the scored file was used in training, otherwise "".
 
-    >>> learnt_of({"data": {"sha256": "ab"}, "valid": None}, "ab")
-    'the model was fitted on this very file: these figures are no test'
+    >>> warn_of_training_data({"data": {"sha256": "ab"}, "valid": None}, "ab")
+    'this is the training data: the figures say nothing about new data'
     """
-    found = {of: provenance.get(of) for of in ("data", "valid")}
-    known = {of: one.get("sha256") if isinstance(one, dict) else None for of, one in found.items()}
+    files = {role: provenance.get(role) for role in ("data", "valid")}
+    known = {role: file.get("sha256") if isinstance(file, dict) else None for role, file in files.items()}
     if sha256 == known["data"]:
-        return "the model was fitted on this very file: these figures are no test"
+        return "this is the training data: the figures say nothing about new data"
     if sha256 == known["valid"]:
-        return "the model's weights were chosen by this very file: these figures are a little too good"
+        return "this file chose the model's weights (--valid): the figures are slightly too good"
     return ""
 
 
-def report(metrics: dict[str, Any]) -> str:
-    """The figures as a person reads them: labels by support, then the confusions, where a row has one label."""
-    parts = [summary(metrics), per_label(metrics["labels"])]
+def format_report(metrics: dict[str, Any]) -> str:
+    """Format the metrics for people: labels by number of rows, then confusions if a row has one label."""
+    parts = [format_summary(metrics), format_labels(metrics["labels"])]
     if metrics["warning"]:
         parts.insert(1, f"warning: {metrics['warning']}")
     if metrics.get("confusions"):
-        parts.append("most frequent confusions\n" + confusions(metrics["confusions"][:MOST_CONFUSIONS]))
+        parts.append("most frequent confusions\n" + format_confusions(metrics["confusions"][:MAX_CONFUSIONS]))
     return "\n\n".join(parts)
 
 
-def summary(metrics: dict[str, Any]) -> str:
-    figures = [f"{shown} {metrics[name]:.4f}" for name, shown in FIGURES if metrics.get(name) is not None]
+def format_summary(metrics: dict[str, Any]) -> str:
+    figures = [f"{title} {metrics[name]:.4f}" for name, title in FIGURES if metrics.get(name) is not None]
     unseen = metrics.get("unseen", 0)
-    tail = f"  ({unseen} with a label unseen in training: counted as wrong, left out of macro F1 and log loss)"
+    tail = f"  ({unseen} with labels unseen in training: counted as wrong, but not in macro F1 and log loss)"
     tail *= bool(unseen)
-    return f"{metrics['rows']} rows  " + "  ".join(figures) + tail + several(metrics)
+    return f"{metrics['rows']} rows  " + "  ".join(figures) + tail + format_label_counts(metrics)
 
 
-def several(metrics: dict[str, Any]) -> str:
-    """How many labels rows have, where they may have several."""
+def format_label_counts(metrics: dict[str, Any]) -> str:
+    """Format the number of labels per row, if rows can have several."""
     if "threshold" not in metrics:
         return ""
-    found, said = metrics["labels_a_row"], metrics["predicted_a_row"]
-    return f"\n{found:.2f} labels a row, {said:.2f} predicted, from a probability of {metrics['threshold']} on"
+    labels, predicted = metrics["labels_a_row"], metrics["predicted_a_row"]
+    return f"\n{labels:.2f} labels per row, {predicted:.2f} predicted (probability at least {metrics['threshold']})"
 
 
-def per_label(labels: dict[str, dict[str, float]]) -> str:
+def format_labels(labels: dict[str, dict[str, float]]) -> str:
     ordered = sorted(labels.items(), key=lambda item: (-item[1]["support"], item[0]))
     rows = [
         [name, of["support"], *(f"{of[figure]:.3f}" for figure in ("precision", "recall", "f1"))]
@@ -163,5 +162,5 @@ def per_label(labels: dict[str, dict[str, float]]) -> str:
     return table(["label", "rows", "precision", "recall", "f1"], rows)
 
 
-def confusions(found: list[list[Any]]) -> str:
-    return table(["is", "taken for", "rows"], found, left=2)
+def format_confusions(pairs: list[list[Any]]) -> str:
+    return table(["label", "predicted", "rows"], pairs, left=2)

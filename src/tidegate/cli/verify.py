@@ -1,18 +1,20 @@
-"""Replay a model file's own check on every target, whole and in pieces.
+"""Verify that a model gives the same results on every target.
 
-The file's SHA-256 is compared first: it covers labels, vocabulary and all else.
-Then its check is run, an input made from a seed and the answer of a float64
-oracle. Each target's largest error is held against a bound that is proved from
-the arithmetic, and so is each single step of those that run step by step. With
-bfloat16 weights the oracle gets the rounded weights, and the table's end says
-how far those move its answers.
+First the file's SHA-256 is compared, which covers labels, vocabulary and
+everything else. Then the check in the file is replayed: an input made from a
+seed, and the output of a float64 reference. The largest error of each target is
+compared to a proven bound on rounding errors, over the whole input and, for
+targets that run step by step, at each step. With bfloat16 weights the reference
+uses the rounded weights; a line below the table says how far rounding moves the
+outputs.
 
-A model may amplify roundings so much that no bound of the whole holds, as a
-chaotic one does. A target whose every step is right is ok even then; of one
-that was not followed step by step nothing can be told.
+Some models, such as chaotic ones, amplify rounding errors so much that no bound
+on the whole exists. A target is then ok if each step is right; a target that
+does not run step by step is reported as undecided.
 
-Exit code 0: all that ran is right; 1: a target is wrong; 3: none is wrong, but
-of some nothing can be told.
+exit codes:
+  0 all targets that ran are right, 1 a target is wrong, 3 none is wrong, but
+  some are undecided
 """
 
 from __future__ import annotations
@@ -33,32 +35,32 @@ EXAMPLES = """\
   tidegate verify intent.safetensors --json
   tidegate verify intent.safetensors --compute bf16"""
 
-OVER, UNBOUNDED = 1, 3  # 2 is bad input
-WITH_SUM = "the file is as it was written: its SHA-256 holds, over labels, vocabulary and all else"
-WITHOUT_SUM = (
-    "the file has no SHA-256, so labels, vocabulary and what else no number depends on were not verified; "
+WRONG, UNDECIDED = 1, 3  # 2 is bad input
+SHA256_OK = "the file is intact: its SHA-256 matches, which covers labels, vocabulary and everything else"
+NO_SHA256 = (
+    "the file has no SHA-256, so labels, vocabulary and other parts that no output depends on were not verified; "
     "tidegate.load(file).save(file) adds one"
 )
 
 
-def flags(parser: Parser) -> None:
-    parser.add_argument("model", metavar="MODEL", action=FilePath, help="the model file")
-    parser.add_argument("--json", action="store_true", help="print the figures as JSON")
-    _precision.flags(parser)
+def add_flags(parser: Parser) -> None:
+    parser.add_argument("model", metavar="MODEL", action=FilePath, help="model file")
+    parser.add_argument("--json", action="store_true", help="print the results as JSON")
+    _precision.add_flags(parser)
 
 
 def run(args: argparse.Namespace) -> int:
-    said, results = replay(args.model, **_precision.asked(args))
+    sha256, results = replay(args.model, **_precision.load_arguments(args))
     if args.json:
         targets = [r.to_json() for r in results]
-        _console.print_json({"file": args.model, "ok": passed(results), "sha256": said, "targets": targets})
+        _console.print_json({"file": args.model, "ok": is_ok(results), "sha256": sha256, "targets": targets})
     else:
-        print(f"{report(results)}\n{WITH_SUM if said else WITHOUT_SUM}")
-    return code(results)
+        print(f"{format_report(results)}\n{SHA256_OK if sha256 else NO_SHA256}")
+    return exit_code(results)
 
 
 def replay(file: str, weights: str | None = None, compute: str | None = None) -> tuple[str | None, list[Result]]:
-    """The file's sum, which loading has compared, and what became of its check."""
+    """Load a file, which compares its SHA-256, and replay its check; return the SHA-256 and the results."""
     from ..model import Model
     from ..verify import verify
 
@@ -67,39 +69,36 @@ def replay(file: str, weights: str | None = None, compute: str | None = None) ->
         return model.sha256, verify(model, weights, compute)
 
 
-def passed(results: list[Result]) -> bool | None:
-    """Whether all is right; None where nothing is wrong but some could not be told."""
+def is_ok(results: list[Result]) -> bool | None:
+    """Return True if all results are right, False if one is wrong, None if some are undecided."""
     verdicts = {result.ok for result in results}
     return False if False in verdicts else None if None in verdicts else True
 
 
-def code(results: list[Result]) -> int:
-    """The exit code that says so."""
-    return {True: 0, False: OVER, None: UNBOUNDED}[passed(results)]
+def exit_code(results: list[Result]) -> int:
+    """Return the exit code for the results."""
+    return {True: 0, False: WRONG, None: UNDECIDED}[is_ok(results)]
 
 
-def report(results: list[Result]) -> str:
-    """A table of targets, and a sentence."""
-    head = ["target", "path", "largest error", "its bound", "of bound", "in pieces", "verdict"]
+def format_report(results: list[Result]) -> str:
+    """Format the results as a table of targets and a summary."""
+    head = ["target", "path", "largest error", "bound", "of bound", "in pieces", "verdict"]
+    rows = table(head, map(format_row, results), left=2, words_last=True)
     ran = sum(result.ran for result in results)
-    faults, open_ = (sum(result.ok is verdict for result in results) for verdict in (False, None))
-    said = "all within their bounds" if not faults and not open_ else f"{faults} wrong"
-    if open_:
-        said += (
-            f"; {open_} cannot be told right from wrong: the model amplifies roundings too much for a bound, "
-            "or its numbers outgrow float32"
-        )
-    moved = [result.moved for result in results if result.moved is not None]
-    if moved:
-        said += f"; rounding the weights moves the answers by up to {max(moved):.1e}"
-    return f"{table(head, map(row, results), left=2, words_last=True)}\n\n{ran} of {len(results)} ran here, {said}"
+    wrong, undecided = (sum(result.ok is verdict for result in results) for verdict in (False, None))
+    summary = f"{wrong} wrong" if wrong or undecided else "all within their bounds"
+    if undecided:
+        summary += f"; {undecided} undecided: rounding errors grow too large for a bound, or values overflow float32"
+    if moved := [result.moved for result in results if result.moved is not None]:
+        summary += f"; rounding the weights moves the outputs by up to {max(moved):.1e}"
+    return f"{rows}\n\n{ran} of {len(results)} ran here, {summary}"
 
 
-def row(result: Result) -> list[str]:
+def format_row(result: Result) -> list[str]:
     pieces = {True: "same bits", False: "differ", None: "-"}[result.chunks]
-    figures = [figure(result.error, ".1e"), figure(result.bound, ".1e"), figure(result.ratio, ".1%")]
-    return [result.target, result.path, *figures, pieces, result.verdict]
+    figures = ((result.error, ".1e"), (result.bound, ".1e"), (result.ratio, ".1%"))
+    return [result.target, result.path, *(format_figure(*f) for f in figures), pieces, result.verdict]
 
 
-def figure(value: Any, form: str) -> str:
+def format_figure(value: Any, form: str) -> str:
     return "-" if value is None else format(value, form)

@@ -1,1 +1,1 @@
-"""Forecasts to look at: a picture file, or a chart of characters. See README.md."""
+"""Plots of forecasts, as a PNG file or as text in a terminal. See README.md."""

@@ -1,4 +1,4 @@
-"""Numbers along an axis: few, round, and written so that they differ."""
+"""Tick marks of an axis: a few round numbers, formatted so that no two look the same."""
 
 from __future__ import annotations
 
@@ -6,50 +6,51 @@ import math
 from itertools import product
 from typing import Final, NamedTuple
 
-ROUND: Final = (1.0, 2.0, 2.5, 5.0)
-LEAST: Final = 3  # marks
+ROUND_STEPS: Final = (1.0, 2.0, 2.5, 5.0)
+MIN_TICKS: Final = 3
 
 
 class Axis(NamedTuple):
-    """The values at the ends of an axis, and those of its marks."""
+    """The values at the ends of an axis, and those of its ticks."""
 
     low: float
     high: float
-    marks: list[float]
+    ticks: list[float]
 
 
-def axis(low: float, high: float, most: int = 5) -> Axis:
-    """An axis from `low` to `high` with three to `most` marks, 1, 2, 2.5 or 5 times a power of ten apart.
+def make_axis(low: float, high: float, max_ticks: int = 5) -> Axis:
+    """Choose an axis that covers `low` to `high` and has three to `max_ticks` ticks.
 
-    As many as fit; where fewer than three do, the axis grows by what another one takes, and no more. A range of nothing
-    is widened by a tenth of its value to either side, or by one around 0.
+    Ticks are 1, 2, 2.5 or 5 times a power of ten apart, and as many as fit. If fewer than three fit, the axis grows
+    just enough for three. If `low` equals `high`, the axis extends a tenth of the value to either side, or by one
+    around zero.
 
-    >>> axis(3.2, 17.0)
-    Axis(low=3.2, high=17.0, marks=[5.0, 7.5, 10.0, 12.5, 15.0])
+    >>> make_axis(3.2, 17.0)
+    Axis(low=3.2, high=17.0, ticks=[5.0, 7.5, 10.0, 12.5, 15.0])
     """
     if high - low <= max(1e-9 * max(abs(low), abs(high)), 1e-290):
-        aside = max(abs(low), abs(high)) / 10
-        aside = aside if aside > 1e-290 else 1.0
-        low, high = low - aside, high + aside
+        padding = max(abs(low), abs(high)) / 10
+        padding = padding if padding > 1e-290 else 1.0
+        low, high = low - padding, high + padding
     tens = math.floor(math.log10(high - low))
-    found = []
-    for step in (r * 10.0**k for k in range(tens - 2, tens + 2) for r in ROUND):
+    candidates = []
+    for step in (r * 10.0**k for k in range(tens - 2, tens + 2) for r in ROUND_STEPS):
         below, above = low / step, high / step
         for first, last in product({math.floor(below), math.ceil(below)}, {math.floor(above), math.ceil(above)}):
-            if LEAST <= last - first + 1 <= max(most, LEAST):
+            if MIN_TICKS <= last - first + 1 <= max(max_ticks, MIN_TICKS):
                 waste = max(0.0, below - first) + max(0.0, last - above)
-                found.append((waste * step, first - last, step, first))
-    _, count, step, first = min(found)
+                candidates.append((waste * step, first - last, step, first))
+    _, count, step, first = min(candidates)
     marks = [(first + i) * step for i in range(1 - count)]
     return Axis(min(low, marks[0]), max(high, marks[-1]), marks)
 
 
-def written(numbers: list[float]) -> list[str]:
-    """Evenly spaced numbers as text, with as many digits as tell them apart.
+def format_numbers(numbers: list[float]) -> list[str]:
+    """Format evenly spaced numbers with as many digits as it takes to tell them apart.
 
-    >>> written([0.0, 2.5, 5.0])
+    >>> format_numbers([0.0, 2.5, 5.0])
     ['0.0', '2.5', '5.0']
-    >>> written([0.0, 2e7, 4e7])
+    >>> format_numbers([0.0, 2e7, 4e7])
     ['0', '2e+07', '4e+07']
     """
     step = numbers[1] - numbers[0]

@@ -1,4 +1,4 @@
-"""A forecast as a PNG file: history, median, nested intervals, and truth where it is known."""
+"""Plots a forecast into a PNG file: history, median, nested intervals, and the truth if known."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ import numpy.typing as npt
 from .. import atomic
 from ..atomic import Kind, replace
 from ..errors import DataError, MissingExtra, OptionError
-from .panel import MOST, Floats, Panel, left_out, panels
+from .panel import MAX_PANELS, Floats, Panel, hidden_targets_note, make_panels
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 INCHES, DPI = (12.0, 6.0), 100
-# Wong 2011, Points of view: Color blindness, Nature Methods 8: told apart with every kind of colour vision.
+# Wong 2011, Points of view: Color blindness, Nature Methods 8: colours that colour-blind readers can tell apart.
 FORECAST, TRUTH, HISTORY = "#0072B2", "#D55E00", "#333333"
-PALE: Final = "#888888"
-SIGNATURE, MADE = b"\x89PNG\r\n\x1a\n", b"tEXtSoftware\0tidegate"
+PALE_GREY: Final = "#888888"
+SIGNATURE, TEXT_CHUNK = b"\x89PNG\r\n\x1a\n", b"tEXtSoftware\0tidegate"
 LARGE, SMALL = 15, 11  # points
-FEW: Final = 32  # steps; each has a mark, so that one between two gaps is seen
+MAX_MARKED_STEPS: Final = 32  # up to here every step has a marker, so that a step between two gaps is visible
 
 
-def forecast(
+def plot_forecast(
     path: str | os.PathLike[str],
     history: npt.NDArray[Any],
     forecast: npt.NDArray[Any],
@@ -38,74 +38,75 @@ def forecast(
     names: Sequence[str] | None = None,
     force: bool = False,
 ) -> None:
-    """Writes a picture of 1200 x 600 pixels, with a panel for each of the first four targets.
+    """Plot a forecast as a PNG picture of 1200 x 600 pixels, with a panel for each of the first four targets.
 
-    history: float [T, targets], the last step being the origin, NaN where missing. forecast: float [horizon, targets,
-    quantiles]. quantiles: ascending, with 0.5. times: datetime64 of the history and of the steps ahead [T + horizon];
-    without, steps are counted from now. truth: float [horizon, targets], NaN where unknown. names: of the targets. The
-    file is written aside and renamed; it replaces a picture that this function drew, and any other file only with
-    force=True.
+    history: float [T, targets]; the last step is the origin, NaN marks missing values. forecast: float [horizon,
+    targets, quantiles]. quantiles: ascending, including 0.5. times: datetime64 [T + horizon] of the history and of the
+    steps ahead; without it, the axis counts steps from now. truth: float [horizon, targets], NaN where unknown. names:
+    one for each target. The file is written under a temporary name and then renamed. It replaces a picture that this
+    function made, and any other file only with force=True.
 
-    Raises: OptionError for a name that ends as another kind of file, or a file of another kind at the path;
-    MissingExtra without matplotlib; DataError for arrays that do not fit or that no plot can show; TidegateError for a
-    path that cannot be written.
+    Raises: OptionError if the path has another suffix than .png, or another kind of file is there; MissingExtra
+    without matplotlib; DataError if the arrays do not match or cannot be plotted; TidegateError if the path cannot be
+    written.
 
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
-    ...     forecast(folder + "/a.png", np.arange(24.0)[:, None], np.full((6, 1, 1), 24.0), [0.5])
+    ...     plot_forecast(folder + "/a.png", np.arange(24.0)[:, None], np.full((6, 1, 1), 24.0), [0.5])
     ...     os.listdir(folder)
     ['a.png']
     """
-    check(path, force=force)
-    found = panels(history, forecast, quantiles, truth, names)
-    past, ahead = stamps(times, len(history), len(forecast), len(found[0].history))
-    for panel in found[:MOST]:
-        _ = panel.extent  # refused before anything is drawn
-    figure = drawn(found[:MOST], past, ahead, title, left_out(len(found)))
-    with replace(path, KIND, force) as file:
+    check_path(path, force=force)
+    panels = make_panels(history, forecast, quantiles, truth, names)
+    past, ahead = time_axis(times, len(history), len(forecast), len(panels[0].history))
+    for panel in panels[:MAX_PANELS]:
+        _ = panel.extent  # raises before anything is drawn
+    figure = make_figure(panels[:MAX_PANELS], past, ahead, title, hidden_targets_note(len(panels)))
+    with replace(path, OWN_PICTURE, force) as file:
         figure.savefig(file, format="png", dpi=DPI, metadata={"Software": "tidegate"})
 
 
-def check(path: str | os.PathLike[str], inputs: Iterable[str] = (), force: bool = False) -> None:
-    """Refuse a path now that a picture could not be written to in the end: see `atomic.check`.
+def check_path(path: str | os.PathLike[str], inputs: Iterable[str] = (), force: bool = False) -> None:
+    """Check early that a picture can be written to a path; see `atomic.check`.
 
-    Raises: OptionError for another suffix than .png, an input, or a file of another kind; TidegateError for a path
-    that cannot be written.
+    Raises: OptionError if the path has another suffix than .png, is one of `inputs`, or holds another kind of file;
+    TidegateError if it cannot be written.
     """
     suffix = os.path.splitext(path)[1]
     if suffix.lower() not in (".png", ""):
-        raise OptionError(f"{os.fspath(path)} ends in {suffix!r}, but a plot is written as PNG; name it .png")
-    atomic.check(path, KIND, inputs, force)
+        raise OptionError(f"{os.fspath(path)} ends with {suffix!r}, but plots are PNG files; name it .png")
+    atomic.check(path, OWN_PICTURE, inputs, force)
 
 
-def ours(file: IO[bytes]) -> bool:
+def is_own_picture(file: IO[bytes]) -> bool:
+    """Check whether a file is a PNG that `plot_forecast` wrote."""
     start = file.read(1024)
-    return start.startswith(SIGNATURE) and MADE in start
+    return start.startswith(SIGNATURE) and TEXT_CHUNK in start
 
 
-KIND: Final = Kind("a picture that tidegate drew", ours)
+OWN_PICTURE: Final = Kind("a picture that tidegate drew", is_own_picture)
 
 
-def stamps(
-    times: npt.NDArray[np.datetime64] | None, steps: int, horizon: int, shown: int
+def time_axis(
+    times: npt.NDArray[np.datetime64] | None, steps: int, horizon: int, steps_shown: int
 ) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
-    """Where the shown steps of history and those ahead lie: moments, or steps from now."""
+    """Return the time axis of the shown history and of the steps ahead: datetime64, or steps counted from now."""
     if times is None:
-        return np.arange(1 - shown, 1), np.arange(1, horizon + 1)
-    known = np.asarray(times)
-    if known.dtype.kind != "M" or known.shape != (steps + horizon,) or np.isnat(known).any():
+        return np.arange(1 - steps_shown, 1), np.arange(1, horizon + 1)
+    moments = np.asarray(times)
+    if moments.dtype.kind != "M" or moments.shape != (steps + horizon,) or np.isnat(moments).any():
         raise DataError(
-            f"times are {known.dtype} {list(known.shape)}; expected a known datetime64 for each of {steps} steps and "
-            f"of {horizon} ahead"
+            f"times are {moments.dtype} {list(moments.shape)}; expected datetime64 without NaT, one for each of "
+            f"{steps} steps of history and {horizon} steps ahead"
         )
-    known = known.astype("M8[us]")
-    return known[steps - shown : steps], known[steps:]
+    moments = moments.astype("M8[us]")
+    return moments[steps - steps_shown : steps], moments[steps:]
 
 
-def drawn(
-    found: Sequence[Panel], past: npt.NDArray[Any], ahead: npt.NDArray[Any], title: str, left: str | None
+def make_figure(
+    panels: Sequence[Panel], past: npt.NDArray[Any], ahead: npt.NDArray[Any], title: str, note: str | None
 ) -> Figure:
-    """The figure, made without pyplot, so that nothing of a caller's own plots changes."""
+    """Make the figure without pyplot, so that a caller's own figures are not affected."""
     try:
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure
@@ -114,60 +115,59 @@ def drawn(
 
     figure = Figure(figsize=INCHES, dpi=DPI, layout="constrained", facecolor="white")
     FigureCanvasAgg(figure)
-    axes = figure.subplots(len(found), 1, sharex=True, squeeze=False)[:, 0]
-    for panel, ax in zip(found, axes, strict=True):
-        fill(ax, panel, past, ahead)
-        style(ax, panel.name)
+    axes = figure.subplots(len(panels), 1, sharex=True, squeeze=False)[:, 0]
+    for panel, ax in zip(panels, axes, strict=True):
+        draw_panel(ax, panel, past, ahead)
+        style_axes(ax, panel.name)
     axes[-1].set_xlabel("time" if past.dtype.kind == "M" else "steps from now", fontsize=SMALL, color=HISTORY)
-    said = "\n".join(text for text in (title, left and f"({left})") if text)
-    if said:
-        figure.suptitle(said.replace("$", r"\$"), fontsize=LARGE, color=HISTORY, x=0.01, ha="left")
+    heading = "\n".join(text for text in (title, note and f"({note})") if text)
+    if heading:
+        figure.suptitle(heading.replace("$", r"\$"), fontsize=LARGE, color=HISTORY, x=0.01, ha="left")
     figure.align_ylabels()
     handles, labels = axes[0].get_legend_handles_labels()
-    lines, bands = slice(len(found[0].bands), None), slice(len(found[0].bands))  # lines first
+    lines, bands = slice(len(panels[0].bands), None), slice(len(panels[0].bands))  # lines first
     handles, labels = handles[lines] + handles[bands], labels[lines] + labels[bands]
     figure.legend(handles, labels, loc="outside upper right", ncols=len(labels), frameon=False, fontsize=SMALL)
     return figure
 
 
-def fill(ax: Axes, panel: Panel, past: npt.NDArray[Any], ahead: npt.NDArray[Any]) -> None:
-    """History and forecast of one target; lines ahead start at the origin, where its value is known."""
+def draw_panel(ax: Axes, panel: Panel, past: npt.NDArray[Any], ahead: npt.NDArray[Any]) -> None:
+    """Draw history and forecast of one target; if the value at the origin is known, forecast lines start there."""
 
-    def joined(values: Floats) -> Floats:
+    def from_origin(values: Floats) -> Floats:
         return values if panel.anchor is None else np.concatenate([[panel.anchor], values])
 
     x = ahead if panel.anchor is None else np.concatenate([past[-1:], ahead])
-    alone = "o" if len(x) == 1 else None  # a line of one point is none
+    lone_marker = "o" if len(x) == 1 else None  # a line through a single point would be invisible
     for i, band in enumerate(panel.bands):
         edge = 6 if len(x) == 1 else 0
         ax.fill_between(
             x,
-            joined(band.low),
-            joined(band.high),
+            from_origin(band.low),
+            from_origin(band.high),
             color=FORECAST,
             alpha=min(0.2 + 0.12 * i, 0.6),
             lw=edge,
             label=band.name,
         )
-    mark = "." if len(panel.history) <= FEW else None
-    ax.plot(past, panel.history, color=HISTORY, lw=1.6, marker=mark, label="history")
-    ax.plot(x, joined(panel.median), color=FORECAST, lw=2.2, marker=alone, label="median")
+    marker = "." if len(panel.history) <= MAX_MARKED_STEPS else None
+    ax.plot(past, panel.history, color=HISTORY, lw=1.6, marker=marker, label="history")
+    ax.plot(x, from_origin(panel.median), color=FORECAST, lw=2.2, marker=lone_marker, label="median")
     if panel.truth is not None:
-        mark = "." if len(ahead) <= FEW else None
-        ax.plot(ahead, panel.truth, color=TRUTH, lw=1.6, ls=(0, (4, 1.5)), marker=mark, label="truth")
+        marker = "." if len(ahead) <= MAX_MARKED_STEPS else None
+        ax.plot(ahead, panel.truth, color=TRUTH, lw=1.6, ls=(0, (4, 1.5)), marker=marker, label="truth")
     if len(past):
-        ax.axvline(past[-1], color=PALE, lw=1, ls=":")
-        ax.annotate(
-            "now ", (past[-1], 1), xycoords=("data", "axes fraction"), ha="right", va="top", color=PALE, fontsize=SMALL
-        )
+        ax.axvline(past[-1], color=PALE_GREY, lw=1, ls=":")
+        at: dict[str, Any] = {"xycoords": ("data", "axes fraction"), "ha": "right", "va": "top"}
+        ax.annotate("now ", (past[-1], 1), color=PALE_GREY, fontsize=SMALL, **at)
     ends = np.concatenate([past, ahead])
     if len(ends) > 1:
-        aside = (ends[-1] - ends[0]) * 0.01  # so that no mark at an end is cut
-        ax.set_xlim(ends[0] - aside, ends[-1] + aside)
+        padding = (ends[-1] - ends[0]) * 0.01  # so that markers at the ends are not cut off
+        ax.set_xlim(ends[0] - padding, ends[-1] + padding)
 
 
-def style(ax: Axes, name: str) -> None:
-    """Few lines, large figures."""
+def style_axes(ax: Axes, name: str) -> None:
+    """Style the axes: few lines, large labels."""
     from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
     from matplotlib.ticker import MaxNLocator
 
@@ -177,7 +177,7 @@ def style(ax: Axes, name: str) -> None:
     ax.tick_params(colors=HISTORY, labelsize=SMALL, length=0)
     for side in ("top", "right", "left"):
         ax.spines[side].set_visible(False)
-    ax.spines["bottom"].set_color(PALE)
+    ax.spines["bottom"].set_color(PALE_GREY)
     ax.margins(y=0.08)
     locator = ax.xaxis.get_major_locator()
     if isinstance(locator, AutoDateLocator):

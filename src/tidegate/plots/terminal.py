@@ -1,4 +1,4 @@
-"""A forecast as a chart of characters: history, median, intervals, a value axis, and steps from now."""
+"""Plots a forecast as text: history, median, intervals, a value axis, and steps counted from now."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import OptionError
-from .axis import axis, written
-from .panel import MOST, Floats, Panel, left_out, panels
+from .axis import format_numbers, make_axis
+from .panel import MAX_PANELS, Floats, Panel, hidden_targets_note, make_panels
 
-NARROWEST, LOWEST = 40, 8  # a smaller chart shows nothing
-BAND: Final = 0.4  # of a character's dots must lie in a band to be shaded
+MIN_WIDTH, MIN_HEIGHT = 40, 8  # a smaller chart would be unreadable
+MIN_SHARE: Final = 0.4  # a character is shaded if at least this share of its dots lies in a band
 
 Dots = npt.NDArray[np.bool_]  # [rows of dots, columns of dots]
 
 
 @dataclass(frozen=True)
 class Pen:
-    """The characters of a chart. across, down: dots that a character has; one of more than one dot is braille."""
+    """The characters that draw a chart. dots_across, dots_down: dots in a character; braille has more than one."""
 
-    across: int
-    down: int
+    dots_across: int
+    dots_down: int
     shades: str  # of bands, widest first
     now: str
     side: str
@@ -33,17 +33,17 @@ class Pen:
     corner: str
     floor: str
     mark: str
-    history: str  # in the legend, and what a dot is where a character has only one
+    history: str  # in the legend, and in the chart if a character is a single dot
     median: str
-    cut: str
+    ellipsis: str
 
 
 BRAILLE: Final = Pen(2, 4, "░▒▓", "┊", "│", "┤", "└", "─", "┴", "⠔⠒⠢", "⠔⠒⠢", "…")
 ASCII: Final = Pen(1, 1, ".:%", "|", "|", "+", "+", "-", "+", "*", "o", "~")
-BITS: Final = np.array([[0x01, 0x08], [0x02, 0x10], [0x04, 0x20], [0x40, 0x80]])  # of the dots of a braille character
+BITS: Final = np.array([[0x01, 0x08], [0x02, 0x10], [0x04, 0x20], [0x40, 0x80]])  # dots of a braille character
 
 
-def forecast(
+def plot_forecast(
     history: npt.NDArray[Any],
     forecast: npt.NDArray[Any],
     quantiles: Sequence[float],
@@ -52,14 +52,16 @@ def forecast(
     unicode: bool = True,
     names: Sequence[str] | None = None,
 ) -> str:
-    """A chart of `height` lines for each of the first four targets, no line wider than `width` columns.
+    """Plot a forecast as text: `height` lines for each of the first four targets, at most `width` columns wide.
 
-    history: float [T, targets], the last step being the origin, NaN where missing. forecast: float [horizon, targets,
-    quantiles]. quantiles: ascending, with 0.5. unicode: braille and shades; without, ASCII alone. names: of targets.
+    history: float [T, targets]; the last step is the origin, NaN marks missing values. forecast: float [horizon,
+    targets, quantiles]. quantiles: ascending, including 0.5. unicode: draw with braille and shades instead of ASCII.
+    names: one for each target.
 
-    Raises: OptionError for a chart that is too small; DataError for arrays that do not fit or that no plot can show.
+    Raises: OptionError if the chart is too small; DataError if the arrays do not match or cannot be plotted.
 
-    >>> print(forecast(np.arange(24.0)[:, None], np.full((6, 1, 3), [[20, 22, 24]]), [0.1, 0.5, 0.9], 40, 9, False))
+    >>> ahead = np.full((6, 1, 3), [[20, 22, 24]])
+    >>> print(plot_forecast(np.arange(24.0)[:, None], ahead, [0.1, 0.5, 0.9], 40, 9, False))
     * history, o median, . 0.1 to 0.9
       |                          ****ooooooo
     20+                     ******  |.......
@@ -70,33 +72,34 @@ def forecast(
       ++----------------------------+------+
        -23                         now    +6
     """
-    if width < NARROWEST or height < LOWEST:
-        raise OptionError(f"a chart of {width} x {height} is too small; it needs {NARROWEST} x {LOWEST} characters")
-    found = panels(history, forecast, quantiles, names=names)
+    if width < MIN_WIDTH or height < MIN_HEIGHT:
+        least = f"{MIN_WIDTH} x {MIN_HEIGHT}"
+        raise OptionError(f"a chart of {width} x {height} is too small; it needs at least {least} characters")
+    panels = make_panels(history, forecast, quantiles, names=names)
     pen = BRAILLE if unicode else ASCII
-    charts = ["\n".join(chart(panel, pen, width, height)) for panel in found[:MOST]]
-    said = left_out(len(found))
-    return "\n\n".join([*charts, *([said] if said else [])])
+    charts = ["\n".join(draw_chart(panel, pen, width, height)) for panel in panels[:MAX_PANELS]]
+    note = hidden_targets_note(len(panels))
+    return "\n\n".join([*charts, *([note] if note else [])])
 
 
-def chart(panel: Panel, pen: Pen, width: int, height: int) -> list[str]:
-    """The lines of one target: legend, plot, axis, steps."""
+def draw_chart(panel: Panel, pen: Pen, width: int, height: int) -> list[str]:
+    """Draw the lines of one target: legend, plot, axis, steps."""
     rows = height - 3
-    found = axis(*panel.extent, most=5 if rows >= 9 else 3)
-    labels = written(found.marks)
+    axis = make_axis(*panel.extent, max_ticks=5 if rows >= 9 else 3)
+    labels = format_numbers(axis.ticks)
     margin = max(map(len, labels))
-    plot = Plot(panel, pen, width - margin - 1, rows, found.low, found.high)
-    at = {plot.down(value) // pen.down: label for value, label in zip(found.marks, labels, strict=True)}
+    plot = Plot(panel, pen, width - margin - 1, rows, axis.low, axis.high)
+    at = {plot.dot_row(value) // pen.dots_down: label for value, label in zip(axis.ticks, labels, strict=True)}
     sides = [f"{at.get(row, ''):>{margin}}{pen.tick if row in at else pen.side}" for row in range(rows)]
-    body = [side + line for side, line in zip(sides, plot.lines(), strict=True)]
-    floor, steps = plot.steps()
+    body = [side + line for side, line in zip(sides, plot.draw_lines(), strict=True)]
+    floor, steps = plot.step_axis()
     feet = [" " * margin + pen.corner + floor, " " * (margin + 1) + steps]
-    return [line.rstrip() for line in [legend(panel, pen, width), *body, *feet]]
+    return [line.rstrip() for line in [format_legend(panel, pen, width), *body, *feet]]
 
 
 @dataclass(frozen=True)
 class Plot:
-    """The drawing of a panel in `columns` x `rows` characters; low and high: the values of its edges."""
+    """A panel drawn in `columns` x `rows` characters. low, high: the values at its bottom and top edge."""
 
     panel: Panel
     pen: Pen
@@ -106,61 +109,61 @@ class Plot:
     high: float
 
     @property
-    def now(self) -> int:
-        """The step of the origin, counted from the first one shown; -1 without a history."""
+    def origin(self) -> int:
+        """The step of the origin, counted from the first step shown; -1 without a history."""
         return len(self.panel.history) - 1
 
-    def across(self, step: int) -> int:
-        """The column of dots of a step, counted from the first one shown."""
-        last = self.now + len(self.panel.median)
-        return round(step / max(last, 1) * (self.columns * self.pen.across - 1))
+    def dot_column(self, step: int) -> int:
+        """Return the column of dots of a step, which is counted from the first step shown."""
+        last = self.origin + len(self.panel.median)
+        return round(step / max(last, 1) * (self.columns * self.pen.dots_across - 1))
 
-    def down(self, value: float) -> int:
-        """The row of dots of a value."""
+    def dot_row(self, value: float) -> int:
+        """Return the row of dots of a value."""
         share = (self.high - value) / (self.high - self.low)
-        return round(share * (self.rows * self.pen.down - 1))
+        return round(share * (self.rows * self.pen.dots_down - 1))
 
-    def blank(self) -> Dots:
-        return np.zeros((self.rows * self.pen.down, self.columns * self.pen.across), bool)
+    def blank_dots(self) -> Dots:
+        return np.zeros((self.rows * self.pen.dots_down, self.columns * self.pen.dots_across), bool)
 
-    def line(self, values: Floats, first: int) -> Dots:
-        """Dots of a line through values, the first of which is at step `first`; a missing one breaks it."""
-        dots, before = self.blank(), None
+    def line_dots(self, values: Floats, first: int) -> Dots:
+        """Return the dots of a line through values that begin at step `first`; missing values break the line."""
+        dots, before = self.blank_dots(), None
         for step, value in enumerate(values.tolist(), first):
-            here = None if np.isnan(value) else (self.across(step), self.down(value))
+            here = None if np.isnan(value) else (self.dot_column(step), self.dot_row(value))
             if here:
                 x, y = np.linspace(before or here, here, 2 + max(dots.shape)).round().astype(int).T
                 dots[y, x] = True
             before = here
         return dots
 
-    def area(self, low: Floats, high: Floats, first: int) -> Dots:
-        """Dots between two lines that start at step `first`."""
-        dots = self.blank()
-        columns = [self.across(step) for step in range(first, first + len(low))]
+    def area_dots(self, low: Floats, high: Floats, first: int) -> Dots:
+        """Return the dots between two lines that begin at step `first`."""
+        dots = self.blank_dots()
+        columns = [self.dot_column(step) for step in range(first, first + len(low))]
         inside = np.arange(columns[0], columns[-1] + 1)
         for x, bottom, top in zip(
             inside, np.interp(inside, columns, low), np.interp(inside, columns, high), strict=True
         ):
-            dots[self.down(max(bottom, top)) : self.down(min(bottom, top)) + 1, x] = True
+            dots[self.dot_row(max(bottom, top)) : self.dot_row(min(bottom, top)) + 1, x] = True
         return dots
 
-    def ahead(self, values: Floats) -> tuple[Floats, int]:
-        """Values of the forecast with the anchor before them where there is one, and the step of the first."""
+    def from_origin(self, values: Floats) -> tuple[Floats, int]:
+        """Return forecast values, preceded by the value at the origin if known, and the step of the first."""
         anchor = self.panel.anchor
-        return (values, self.now + 1) if anchor is None else (np.concatenate([[anchor], values]), self.now)
+        return (values, self.origin + 1) if anchor is None else (np.concatenate([[anchor], values]), self.origin)
 
-    def lines(self) -> list[str]:
-        """The characters: lines over bands over the mark of now."""
+    def draw_lines(self) -> list[str]:
+        """Draw the rows of characters: lines on top of bands on top of the mark for now."""
         cells = np.full((self.rows, self.columns), " ")
-        if self.now >= 0:
-            cells[:, self.across(self.now) // self.pen.across] = self.pen.now
+        if self.origin >= 0:
+            cells[:, self.dot_column(self.origin) // self.pen.dots_across] = self.pen.now
         for i, band in enumerate(self.panel.bands):
-            low, first = self.ahead(band.low)
+            low, first = self.from_origin(band.low)
             shade = self.pen.shades[min(i, len(self.pen.shades) - 1)]
-            cells[self.share(self.area(low, self.ahead(band.high)[0], first)) >= BAND] = shade
-        past, ahead = self.line(self.panel.history, 0), self.line(*self.ahead(self.panel.median))
-        if self.pen.across == 1:
+            cells[self.dot_share(self.area_dots(low, self.from_origin(band.high)[0], first)) >= MIN_SHARE] = shade
+        past, ahead = self.line_dots(self.panel.history, 0), self.line_dots(*self.from_origin(self.panel.median))
+        if self.pen.dots_across == 1:
             cells[ahead] = self.pen.median
             cells[past] = self.pen.history
         else:
@@ -169,42 +172,42 @@ class Plot:
         return ["".join(row) for row in cells.tolist()]
 
     def blocks(self, dots: Dots) -> Dots:
-        """The dots of each character: [rows, down, columns, across]."""
-        return dots.reshape(self.rows, self.pen.down, self.columns, self.pen.across)
+        """Group dots by character: [rows, dots_down, columns, dots_across]."""
+        return dots.reshape(self.rows, self.pen.dots_down, self.columns, self.pen.dots_across)
 
-    def share(self, dots: Dots) -> Floats:
+    def dot_share(self, dots: Dots) -> Floats:
         return np.asarray(self.blocks(dots).mean((1, 3)))
 
-    def steps(self) -> tuple[str, str]:
-        """The axis with its marks, and what they say: the first step shown, now, half of the horizon, all of it."""
-        floor, said = [self.pen.floor] * self.columns, [" "] * self.columns
+    def step_axis(self) -> tuple[str, str]:
+        """Return the axis and its labels: the first step shown, now, and half and all of the horizon."""
+        floor, labels = [self.pen.floor] * self.columns, [" "] * self.columns
         horizon = len(self.panel.median)
-        for ahead in dict.fromkeys((0, horizon, -self.now, horizon // 2)):
-            column = self.across(self.now + ahead) // self.pen.across
+        for ahead in dict.fromkeys((0, horizon, -self.origin, horizon // 2)):
+            column = self.dot_column(self.origin + ahead) // self.pen.dots_across
             text = "now" if ahead == 0 else f"{ahead:+d}"
             start = min(max(column - len(text) // 2, 0), self.columns - len(text))
-            if self.now + ahead < 0 or "".join(said[max(start - 1, 0) : start + len(text) + 1]).strip():
+            if self.origin + ahead < 0 or "".join(labels[max(start - 1, 0) : start + len(text) + 1]).strip():
                 continue
             floor[column] = self.pen.mark
-            said[start : start + len(text)] = text
-        return "".join(floor), "".join(said)
+            labels[start : start + len(text)] = text
+        return "".join(floor), "".join(labels)
 
 
-def legend(panel: Panel, pen: Pen, width: int) -> str:
-    """The target's name and what the characters mean, cut to the width."""
+def format_legend(panel: Panel, pen: Pen, width: int) -> str:
+    """Format the target's name and the meaning of the characters, truncated to the width."""
     bands = [f"{pen.shades[min(i, len(pen.shades) - 1)]} {band.name}" for i, band in enumerate(panel.bands)]
-    apart = pen.history != pen.median
-    lines = [f"{pen.history} history", f"{pen.median} median"] if apart else [f"{pen.history} history and median"]
-    said = ", ".join([*lines, *bands])
-    name = "".join(c if c.isprintable() and (c.isascii() or pen.across > 1) else "?" for c in panel.name)
-    return cut(f"{name}: {said}" if name else said, width, pen.cut)
+    two_marks = pen.history != pen.median
+    lines = [f"{pen.history} history", f"{pen.median} median"] if two_marks else [f"{pen.history} history and median"]
+    key = ", ".join([*lines, *bands])
+    name = "".join(c if c.isprintable() and (c.isascii() or pen.dots_across > 1) else "?" for c in panel.name)
+    return truncate(f"{name}: {key}" if name else key, width, pen.ellipsis)
 
 
-def cut(text: str, width: int, mark: str) -> str:
-    """Text of at most `width` columns of a terminal, where some characters take two; `mark` ends what was cut."""
-    taken = 0
+def truncate(text: str, width: int, mark: str) -> str:
+    """Truncate text to `width` terminal columns, of which some characters take two; `mark` shows where it was cut."""
+    used = 0
     for i, c in enumerate(text):
-        taken += 0 if unicodedata.combining(c) else 2 if unicodedata.east_asian_width(c) in "WF" else 1
-        if taken > width:
-            return cut(text[:i], width - 1, "") + mark if mark else text[:i]
+        used += 0 if unicodedata.combining(c) else 2 if unicodedata.east_asian_width(c) in "WF" else 1
+        if used > width:
+            return truncate(text[:i], width - 1, "") + mark if mark else text[:i]
     return text

@@ -77,8 +77,8 @@ def test_bash_offers(scripts: dict[str, Path], words: tuple[str, ...], offered: 
 
 
 def test_bash_offers_every_command_and_every_long_flag(scripts: dict[str, Path], tidegate_without_torch) -> None:
-    assert complete_in_bash(scripts["bash"], "") == cli.names()
-    for words in [*([name] for name in cli.names()), *(["fit", name] for name in tasks.names())]:
+    assert complete_in_bash(scripts["bash"], "") == cli.command_names()
+    for words in [*([name] for name in cli.command_names()), *(["fit", name] for name in tasks.names())]:
         shown = {word.rstrip(",") for word in tidegate_without_torch(*words, "--help").stdout.split()}
         for flag in complete_in_bash(scripts["bash"], *words, "--"):
             assert flag in shown or flag == "--", (words, flag)

@@ -1,4 +1,4 @@
-"""Where commands meet terminals, pipes and files: what nobody reads, what cannot be encoded, and what data may do."""
+"""Terminals, pipes and files: readers that leave, characters that cannot be encoded, data with control characters."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Terminal(io.StringIO):
 
 
 class Broken(io.StringIO):
-    """A stream whose writes fail with an error of the system."""
+    """A stream on which every write fails with a system error."""
 
     def __init__(self, number: int) -> None:
         super().__init__()
@@ -36,7 +36,7 @@ class Broken(io.StringIO):
 
 @pytest.fixture
 def streams(monkeypatch: pytest.MonkeyPatch) -> Any:
-    """Puts streams in the place of Python's own: `streams(stdout=..., stderr=..., stdin=...)`."""
+    """Replace Python's streams: `streams(stdout=..., stderr=..., stdin=...)`."""
 
     def put(**found: Any) -> None:
         for name, stream in found.items():
@@ -47,13 +47,13 @@ def streams(monkeypatch: pytest.MonkeyPatch) -> Any:
 
 @pytest.fixture
 def work(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """A command that says something, works, and reports; a list of what it has done."""
+    """Replace the command by one that prints, works and reports; return the list of what it has done."""
     done: list[str] = []
 
     def run(argv: list[str]) -> int:
         print("epoch 1", file=sys.stderr, flush=True)
         if argv:
-            _console.carry_on()
+            _console.allow_no_reader()
         done.append("worked")
         print("an answer", flush=True)
         return 0
@@ -88,7 +88,7 @@ def test_work_that_is_done_is_done_whoever_reads_of_it(streams: Any, work: list[
 def test_a_closed_standard_input_is_a_sentence(streams: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     err = io.StringIO()
     streams(stdin=None, stderr=err)
-    monkeypatch.setattr(cli, "run", lambda argv: len(list(_console.lines())))
+    monkeypatch.setattr(cli, "run", lambda argv: len(list(_console.read_lines())))
     assert cli.main([]) == 2
     assert err.getvalue().startswith("tidegate: standard input is closed")
 
@@ -116,7 +116,7 @@ def test_json_is_valid_in_every_encoding(streams: Any, encoding: str, terminal: 
     below = io.TextIOWrapper(io.BytesIO(), encoding)
     below.isatty = lambda: terminal  # type: ignore[method-assign]
     streams(stdout=below)
-    with _console.installed():
+    with _console.use_consoles():
         _console.print_json(value)
         print("é日\U0001f600")  # and a text is shown as far as it can be
     line, shown, _ = below.buffer.getvalue().decode(encoding).split("\n")  # type: ignore[attr-defined]
@@ -130,4 +130,4 @@ def test_a_terminal_of_no_size_has_80_columns(said: tuple[int, int] | None, monk
     monkeypatch.delenv("COLUMNS", raising=False)
     monkeypatch.setattr("os.get_terminal_size", lambda number: _console.os.terminal_size(said))
     stream = type("Stream", (), {"fileno": lambda self: 1})() if said else io.StringIO()
-    assert _console.columns(stream) == (40 if said == (40, 24) else 80)
+    assert _console.terminal_width(stream) == (40 if said == (40, 24) else 80)

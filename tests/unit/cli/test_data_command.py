@@ -1,4 +1,4 @@
-"""`tidegate data NAME --out DIR`: what it puts into a folder, and what it leaves alone."""
+"""`tidegate data NAME --out DIR`: which files it writes, and which it leaves alone."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tidegate.data import catalogue
 
 @pytest.fixture
 def trec(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A set that is fetched from a folder beside."""
+    """Provide a data set whose files come from a local folder."""
     cached = {split: tmp_path / f"cached-{split}.csv" for split in ("train", "test")}
     for split, path in cached.items():
         path.write_text(f"text,label\nwho,{split}\n")

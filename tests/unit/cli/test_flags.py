@@ -37,7 +37,7 @@ def parser() -> Parser:
     ],
 )
 def test_only_what_was_typed_is_there(parser: Parser, typed: str, values: dict[str, object]) -> None:
-    assert _flags.values(parser.read(typed.split()), Options) == values
+    assert _flags.values(parser.parse(typed.split()), Options) == values
 
 
 @pytest.mark.parametrize(
@@ -53,7 +53,7 @@ def test_only_what_was_typed_is_there(parser: Parser, typed: str, values: dict[s
 )
 def test_what_is_wrong_is_said_in_one_sentence(parser: Parser, typed: str, fragment: str) -> None:
     with pytest.raises(OptionError, match=r"see 'tidegate test --help'$") as caught:
-        parser.read(typed.split())
+        parser.parse(typed.split())
     assert fragment in str(caught.value)
 
 

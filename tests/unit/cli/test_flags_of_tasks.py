@@ -1,4 +1,4 @@
-"""Flags that mean nothing for a model's task are refused, not passed over."""
+"""Flags that do not apply to a model's task are refused instead of ignored."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from tidegate.cli import score
 
 @pytest.fixture
 def forecaster(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every model file is that of a forecaster."""
+    """Make every model file look like that of a forecaster."""
     model = SimpleNamespace(document={"task": {"kind": "forecast"}})
     monkeypatch.setattr(tidegate.runtime, "load", lambda path, **_: SimpleNamespace(model=model))
-    monkeypatch.setattr(score, "task_of", lambda path: "forecast")
+    monkeypatch.setattr(score, "read_task", lambda path: "forecast")
 
 
 @pytest.mark.parametrize(
@@ -31,5 +31,5 @@ def test_flags_of_labels_for_a_forecaster(
 ) -> None:
     assert cli.main(command) == 2
     said = capsys.readouterr()
-    assert said.err == f"tidegate: {flag} is for labels, and this model forecasts; leave it out\n"
+    assert said.err == f"tidegate: {flag} is for labels, but this model forecasts; leave it out\n"
     assert said.out == ""

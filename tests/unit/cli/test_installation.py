@@ -1,4 +1,4 @@
-"""`tidegate info` without a file: what is installed, which targets there are, and what trains."""
+"""`tidegate info` without a file: installed packages, available targets, and the engine that trains."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ def test_it_says_which_engine_trains_and_why(
     assert cli.main(["info", "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
     assert found["target"] == target
-    assert found["training"].startswith(f"native on {target}, because fit trains float32 on the CPU; torch for ")
+    assert found["training"].startswith(f"native on {target}, because fit trains in float32 on the CPU; torch for ")
     assert cli.main(["info"]) == 0
     assert found["training"] in capsys.readouterr().out
 
 
 def test_without_torch_nothing_trains(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(info, "installed", lambda package: None)
+    monkeypatch.setattr(info, "package_version", lambda package: None)
     assert info.installation()["training"] == 'none, because torch is not installed; pip install "tidegate[train]"'
 
 

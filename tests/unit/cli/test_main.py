@@ -1,4 +1,4 @@
-"""Exit codes and the one line that goes with them."""
+"""Exit codes, and the line on stderr that goes with each."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tidegate.errors import DataError
             2,
             "tidegate: a/b: No such file or directory",
         ),
-        (MemoryError(), 2, "tidegate: out of memory; give it less at once, or use a machine with more"),
+        (MemoryError(), 2, "tidegate: out of memory; use a smaller input, or a machine with more memory"),
     ],
 )
 def test_an_error_is_one_line(

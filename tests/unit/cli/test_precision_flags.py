@@ -1,4 +1,4 @@
-"""--weights and --compute: what they are given to, and what verify says of them."""
+"""--weights and --compute: every command passes them on, and verify reports their effect."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def test_verify_lists_the_targets_of_the_precision(file: str, capsys: pytest.Cap
 
 
 def test_verify_says_how_far_rounded_weights_move_the_answers(file: str, capsys: pytest.CaptureFixture[str]) -> None:
-    moved = "rounding the weights moves the answers by up to "
+    moved = "rounding the weights moves the outputs by up to "
     assert moved in said(["verify", file, "--weights", "bf16"], capsys)
     assert moved not in said(["verify", file], capsys)
 

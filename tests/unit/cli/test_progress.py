@@ -1,4 +1,4 @@
-"""What training shows: a line an epoch where there is no terminal, a bar where there is one."""
+"""The progress of training: a line per epoch, and on a terminal a live line with a bar."""
 
 from __future__ import annotations
 
@@ -45,11 +45,11 @@ def test_rows_that_are_learnt_from_are_no_measure() -> None:
     out = io.StringIO()
     with Reporter(out) as report:
         report(progress(phase="refit", epoch=2, metric=0.99, best=0.8, seconds_left=0.0, evaluated=True))
-    assert out.getvalue() == "epoch 2/2  loss 0.500  now learning from the held-out rows too\n"
+    assert out.getvalue() == "epoch 2/2  loss 0.500  now training on the held-out rows too\n"
 
 
 class Terminal(io.StringIO):
-    """A terminal, and what it shows: each line as the last that was written over it."""
+    """A terminal that keeps what each line finally shows."""
 
     encoding = "utf-8"
 
@@ -67,12 +67,12 @@ class Terminal(io.StringIO):
 
 
 def trained(columns: int, monkeypatch: pytest.MonkeyPatch) -> tuple[Terminal, list[str]]:
-    """A terminal after a run of three epochs, and all live lines that were drawn."""
+    """Run three epochs; return the terminal and all live lines that were drawn."""
     out = Terminal()
-    monkeypatch.setattr(_console, "columns", lambda stream=None: columns)
-    monkeypatch.setattr(_progress, "PAUSE_S", 0.0)
+    monkeypatch.setattr(_console, "terminal_width", lambda stream=None: columns)
+    monkeypatch.setattr(_progress, "MIN_SECONDS", 0.0)
     with Reporter(out) as report:
-        report.say("train.csv: 900 rows")
+        report.print_note("train.csv: 900 rows")
         for epoch in (1, 2, 3):
             metric = None if epoch == 1 else 0.75
             report(progress(epoch=epoch, epochs=3, step=2, metric=metric, best=metric))
@@ -100,7 +100,7 @@ def test_the_live_line_has_a_bar_and_the_time_left(monkeypatch: pytest.MonkeyPat
 
 def test_an_interrupt_ends_the_live_line(monkeypatch: pytest.MonkeyPatch) -> None:
     out = Terminal()
-    monkeypatch.setattr(_console, "columns", lambda stream=None: 80)
+    monkeypatch.setattr(_console, "terminal_width", lambda stream=None: 80)
 
     def interrupted() -> None:
         with Reporter(out) as report:

@@ -1,4 +1,4 @@
-"""Events of series, and what is said about models of them, in this process."""
+"""Events of series in `stream`, and what `info` and `verify` print about models of series."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ TIMED = replace(
 
 def answers(transform: SeriesTransform, *events: dict[str, Any]) -> list[dict[str, Any]]:
     streams = Streams(Predictor(series_sample(transform, size=4), threads=1), False)
-    return [streams.answer(json.dumps(event).encode()) for event in events]
+    return [streams.handle(json.dumps(event).encode()) for event in events]
 
 
 def test_a_forecast_of_each_event() -> None:
@@ -68,7 +68,7 @@ def test_a_streams_id_names_its_series_unless_the_event_does() -> None:
     assert found[4]["final"]
     with pytest.raises(DataError, match="the series 'a' was not there in training"):
         answers(STATIONS, {"stream": "a", "x": [1, 2]})
-    with pytest.raises(DataError, match="'series' is '7', and this stream is 'north'; end it first"):
+    with pytest.raises(DataError, match="'series' is '7', but this stream is of 'north'; end it first"):
         answers(STATIONS, {"stream": "north", "x": [1, 2]}, {"stream": "north", "series": "7", "x": [1, 2]})
     with pytest.raises(DataError, match="the series 'a' is named, and this model treats all alike"):
         answers(TIMED, {"stream": 1, "series": "a", "x": [1, 2], "time": "2026-01-01"})
@@ -92,8 +92,8 @@ def test_times_go_with_events() -> None:
             {"x": [[1, 2], [1, 2]], "time": ["2026-01-01T03:00Z", "2026-01-01T04:00"]},
             "00 has no zone, and 2026-01-01T03",
         ),
-        ({"text": "a"}, "'text' is there, and this model takes series of numbers; send 'x'"),
-        ({"x": None}, "neither 'x' nor 'end' is there"),
+        ({"text": "a"}, "the event has 'text', but this model takes series of numbers; send 'x'"),
+        ({"x": None}, "the event has neither 'x' nor 'end'"),
     ):
         with pytest.raises(DataError, match=message):
             answers(TIMED, {"stream": 1, **event})
@@ -102,25 +102,28 @@ def test_times_go_with_events() -> None:
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ('{"stream": 1, "x": [true, 2]}', "'x' holds true or false; expected numbers"),
-        ('{"stream": 1, "x": [[1, 2], [1, false]]}', "'x' holds true or false"),
-        ('{"stream": 1, "x": [1, ' + "9" * 5000 + "]}", "it has an integer of too many digits"),
-        ('{"stream": "\\ud800", "x": [1, 2]}', r"'stream' is '\\ud800', with half of a surrogate pair; expected text"),
-        ('{"stream": 1, "end": true, "time": "2026-01-01"}', "'time' is there without 'x', whose steps it is of"),
+        ('{"stream": 1, "x": [true, 2]}', "'x' contains true or false; expected numbers"),
+        ('{"stream": 1, "x": [[1, 2], [1, false]]}', "'x' contains true or false"),
+        ('{"stream": 1, "x": [1, ' + "9" * 5000 + "]}", "an integer has too many digits"),
+        (
+            '{"stream": "\\ud800", "x": [1, 2]}',
+            r"'stream' is '\\ud800', which contains half a surrogate",
+        ),
+        ('{"stream": 1, "end": true, "time": "2026-01-01"}', "the event has 'time' without 'x'"),
         ('{"stream": 1, "x": [1, 2], "time": "2026-01-01T00:00:00.0000001"}', "finer than a microsecond; round"),
     ],
 )
 def test_what_would_be_answered_wrongly_or_not_at_all(line: str, message: str) -> None:
     streams = Streams(Predictor(series_sample(TIMED, size=4), threads=1), False)
     with pytest.raises(DataError, match=message):
-        streams.answer(line.encode())
+        streams.handle(line.encode())
     assert not streams.open
 
 
 @pytest.mark.parametrize("missing", ["error", "drop", "ffill", "mask"])
 @pytest.mark.parametrize("head", ["direct", "autoregressive"])
 def test_an_answer_that_is_no_number_is_null(missing: str, head: str) -> None:
-    """Both numbers fit into float32; scaled they do not, and infinity less infinity is none."""
+    """Both numbers fit into float32, but their scaled values do not, and infinity minus infinity is NaN."""
     transform = replace(
         STATIONS,
         names=None,
@@ -138,24 +141,24 @@ def test_an_answer_that_is_no_number_is_null(missing: str, head: str) -> None:
     )
     for one in found[:3]:
         assert one["forecast"] is None
-        assert one["reason"].startswith("the answer is no finite number")
+        assert one["reason"].startswith("the result is not a finite number")
         json.dumps(one, allow_nan=False)
     assert found[3]["forecast"]
 
 
 def test_scores_that_are_no_numbers_are_null() -> None:
     streams = Streams(Predictor(sample(features=2, size=4)), True)
-    assert streams.answer(b'{"stream": 1, "x": [3e38, -3e38]}')["score"] is not None
-    said = streams.answer(b'{"stream": 1, "x": [1e999, -1e999]}')
+    assert streams.handle(b'{"stream": 1, "x": [3e38, -3e38]}')["score"] is not None
+    said = streams.handle(b'{"stream": 1, "x": [1e999, -1e999]}')
     assert (said["label"], said["score"]) == (None, None)
-    assert said["reason"].startswith("the answer is no finite number")
+    assert said["reason"].startswith("the result is not a finite number")
 
 
 def test_times_and_names_are_of_series_alone() -> None:
     streams = Streams(Predictor(sample(features=2, size=4)), False)
     for key, value in (("time", "2026-01-01"), ("series", "a")):
-        with pytest.raises(DataError, match=f"'{key}' is there, and this model takes numbers; leave it out"):
-            streams.answer(json.dumps({"stream": 1, "x": [1, 2], key: value}).encode())
+        with pytest.raises(DataError, match=f"the event has '{key}', but this model takes numbers; leave it out"):
+            streams.handle(json.dumps({"stream": 1, "x": [1, 2], key: value}).encode())
 
 
 @pytest.fixture(scope="module")
@@ -176,26 +179,26 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
             "stations",
             (
                 "2 columns: level (target), rain (past)",
-                "filled with the last one seen",
-                "by statistics of training for each of 2 series: north, 7",
+                "filled with the last value seen",
+                "standardised by the mean and deviation of each series in training (2 series: north, 7)",
                 "2 steps ahead of level, all at once; quantiles 0.1, 0.5, 0.9",
-                "48 bytes a stream (24 of the layers, 24 of the input)",
+                "48 bytes per stream (24 for the layers, 24 for the input)",
             ),
         ),
         (
             "timed",
             (
-                "each step's time in its day",
-                "window of the last 2 steps, each less the one 1 steps before, less their last",
-                "bytes a stream (24 of the layers, 128 of the input)",
+                "the time of each step within the day",
+                "the last 2 steps, minus the values 1 step before, minus their last",
+                "bytes per stream (24 for the layers, 128 for the input)",
             ),
         ),
         (
             "sensors",
             (
                 "2 columns: x, y",
-                "a step with one does not count",
-                "less their mean, over their own deviation: 2 rows of 4",
+                "steps with one are dropped",
+                "minus their mean, divided by their own deviation: 2 rows of 4",
             ),
         ),
     ],

@@ -154,7 +154,7 @@ def test_a_set_that_only_a_folder_holds(monkeypatch, tmp_path):
 def test_the_command_says_where_the_files_are_and_what_fits(monkeypatch, capsys, tmp_path):
     tiny_load(monkeypatch)
     parser = command.Parser()
-    command.flags(parser)
+    command.add_flags(parser)
     assert command.run(parser.parse_args(["load"])) == 0
     assert "DIR/train.csv --time time --values load --horizon 48 --out load.safetensors" in capsys.readouterr().out
     assert command.run(parser.parse_args(["load", "--out", str(tmp_path / "a b")])) == 0

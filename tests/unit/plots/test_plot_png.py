@@ -1,4 +1,4 @@
-"""Pictures of forecasts, read back and looked at pixel by pixel."""
+"""PNG plots, read back and checked pixel by pixel."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pytest
 
 from tidegate.errors import DataError, MissingExtra, OptionError, TidegateError
 from tidegate.plots import png
-from tidegate.plots.panel import panels
+from tidegate.plots.panel import make_panels
 
 Floats = np.ndarray[Any, Any]
 LEVELS = [0.1, 0.5, 0.9]
@@ -23,11 +23,11 @@ WIDENING = np.array([[[-h / 5, 0.0, h / 5]] for h in range(1, 21)])
 
 @pytest.fixture
 def picture(tmp_path: Path) -> Callable[..., Floats]:
-    """Draws and reads back: float [600, 1200, 3]."""
+    """Return a function that plots and reads the picture back: float [600, 1200, 3]."""
     image = pytest.importorskip("matplotlib.image")
 
     def draw(*args: Any, **more: Any) -> Floats:
-        png.forecast(tmp_path / "a.png", *args, **more)
+        png.plot_forecast(tmp_path / "a.png", *args, **more)
         assert [p.name for p in tmp_path.iterdir()] == ["a.png"]
         return np.asarray(image.imread(tmp_path / "a.png"))[..., :3]
 
@@ -35,7 +35,7 @@ def picture(tmp_path: Path) -> Callable[..., Floats]:
 
 
 def like(pixels: Floats, colour: str) -> Floats:
-    """Where a picture has this colour, bool [600, 1200]; legend and axes are left out."""
+    """Return where a picture has this colour, bool [600, 1200], without legend and axes."""
     wanted = np.array([int(colour[i : i + 2], 16) for i in (1, 3, 5)]) / 255
     found = np.abs(pixels - wanted).max(2) < 0.02
     found[:40] = found[545:] = found[:, :70] = False
@@ -43,7 +43,7 @@ def like(pixels: Floats, colour: str) -> Floats:
 
 
 def pale(colour: str, alpha: float) -> str:
-    """A colour over white."""
+    """Return a colour blended with white."""
     parts = [round(alpha * int(colour[i : i + 2], 16) + (1 - alpha) * 255) for i in (1, 3, 5)]
     return "#" + "".join(f"{p:02x}" for p in parts)
 
@@ -119,8 +119,8 @@ def test_each_of_four_targets_has_a_panel(picture: Callable[..., Floats]) -> Non
 
 
 def test_targets_that_are_not_drawn_are_counted() -> None:
-    found = panels(np.zeros((30, 7)), np.zeros((9, 7, 3)), LEVELS)
-    figure = png.drawn(found[:4], np.arange(-23, 1), np.arange(1, 10), "all $ 7", "3 of 7 targets are not shown")
+    found = make_panels(np.zeros((30, 7)), np.zeros((9, 7, 3)), LEVELS)
+    figure = png.make_figure(found[:4], np.arange(-23, 1), np.arange(1, 10), "all $ 7", "3 of 7 targets are not shown")
     assert figure.get_suptitle() == "all \\$ 7\n(3 of 7 targets are not shown)"
     assert [ax.get_ylabel() for ax in figure.axes] == [f"target {k}" for k in (1, 2, 3, 4)]
     assert [t.get_text() for t in figure.legends[0].get_texts()] == ["history", "median", "0.1 to 0.9"]
@@ -129,10 +129,10 @@ def test_targets_that_are_not_drawn_are_counted() -> None:
 
 def test_moments_are_those_given_for_the_steps_ahead() -> None:
     times = np.datetime64("2024-02-28T22") + np.array([0, 1, 2, 3, 8]) * np.timedelta64(1, "h")
-    past, ahead = png.stamps(times, 4, 1, 3)
+    past, ahead = png.time_axis(times, 4, 1, 3)
     assert past.astype("M8[h]").tolist() == times[1:4].tolist()
     assert [str(t)[:16] for t in ahead] == ["2024-02-29T06:00"]
-    assert png.stamps(None, 4, 2, 3)[0].tolist() == [-2, -1, 0]
+    assert png.time_axis(None, 4, 2, 3)[0].tolist() == [-2, -1, 0]
 
 
 def test_moments_are_written_along_the_axis(picture: Callable[..., Floats]) -> None:
@@ -147,31 +147,31 @@ def test_moments_are_written_along_the_axis(picture: Callable[..., Floats]) -> N
     [
         (
             np.arange(80),
-            r"times are int64 \[80\]; expected a known datetime64 for each of 60 steps and of 20 ahead",
+            r"times are int64 \[80\]; expected datetime64 without NaT, one for each of 60 steps of history and 20",
         ),
         (np.zeros(60, "M8[s]"), r"times are datetime64\[s\] \[60\]"),
-        (np.full(80, "NaT", "M8[s]"), "expected a known datetime64"),
+        (np.full(80, "NaT", "M8[s]"), "expected datetime64 without NaT"),
     ],
 )
 def test_times_that_do_not_fit_are_refused(tmp_path: Path, times: Any, message: str) -> None:
     with pytest.raises(DataError, match=message):
-        png.forecast(tmp_path / "a.png", HISTORY, WIDENING, LEVELS, times=times)
+        png.plot_forecast(tmp_path / "a.png", HISTORY, WIDENING, LEVELS, times=times)
     assert list(tmp_path.iterdir()) == []
 
 
 def test_truth_of_another_length_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"truth has shape \[19, 1\]; expected \[20, 1\], as the forecast"):
-        png.forecast(tmp_path / "a.png", HISTORY, WIDENING, LEVELS, truth=np.zeros((19, 1)))
+    with pytest.raises(DataError, match=r"truth has shape \[19, 1\]; expected \[20, 1\], like the forecast"):
+        png.plot_forecast(tmp_path / "a.png", HISTORY, WIDENING, LEVELS, truth=np.zeros((19, 1)))
 
 
 def test_a_picture_that_fails_leaves_the_old_one(tmp_path: Path) -> None:
     old = tmp_path / "a.png"
-    png.forecast(old, HISTORY, WIDENING, LEVELS)
+    png.plot_forecast(old, HISTORY, WIDENING, LEVELS)
     before = old.read_bytes()
     with pytest.raises(DataError):
-        png.forecast(old, HISTORY, WIDENING * np.nan, LEVELS)
+        png.plot_forecast(old, HISTORY, WIDENING * np.nan, LEVELS)
     with pytest.raises(TidegateError, match="its folder does not exist"):
-        png.forecast(tmp_path / "no" / "a.png", HISTORY, WIDENING, LEVELS)
+        png.plot_forecast(tmp_path / "no" / "a.png", HISTORY, WIDENING, LEVELS)
     assert [p.read_bytes() for p in tmp_path.iterdir()] == [before]
 
 
@@ -180,28 +180,28 @@ def test_a_picture_replaces_a_picture_of_ours_and_no_other_file(tmp_path: Path) 
 
     out, photo = tmp_path / "a.png", tmp_path / "photo.png"
     for _ in range(2):
-        png.forecast(out, HISTORY, WIDENING, LEVELS)
+        png.plot_forecast(out, HISTORY, WIDENING, LEVELS)
     Figure(figsize=(1, 1)).savefig(photo)
     before = photo.read_bytes()
     with pytest.raises(OptionError, match="is not a picture that tidegate drew"):
-        png.forecast(photo, HISTORY, WIDENING, LEVELS)
+        png.plot_forecast(photo, HISTORY, WIDENING, LEVELS)
     with pytest.raises(OptionError, match="an input of this command"):
-        png.check(photo, [str(photo)], force=True)
+        png.check_path(photo, [str(photo)], force=True)
     assert photo.read_bytes() == before
-    png.forecast(photo, HISTORY, WIDENING, LEVELS, force=True)
+    png.plot_forecast(photo, HISTORY, WIDENING, LEVELS, force=True)
     assert photo.read_bytes() == out.read_bytes()
 
 
 def test_the_same_forecast_gives_the_same_bytes(tmp_path: Path) -> None:
     for name in ("a.png", "b.png"):
-        png.forecast(tmp_path / name, HISTORY, WIDENING, LEVELS)
+        png.plot_forecast(tmp_path / name, HISTORY, WIDENING, LEVELS)
     assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
 
 
 def test_without_matplotlib_the_install_command_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
     with pytest.raises(MissingExtra) as caught:
-        png.forecast(tmp_path / "a.png", HISTORY, WIDENING, LEVELS)
+        png.plot_forecast(tmp_path / "a.png", HISTORY, WIDENING, LEVELS)
     assert str(caught.value) == 'plots need matplotlib, which is not installed; pip install "tidegate[plot]"'
     assert list(tmp_path.iterdir()) == []
 
@@ -213,7 +213,7 @@ def test_matplotlib_waits_for_a_picture_and_pyplot_is_never_asked(
 import sys, numpy as np
 from tidegate.plots import png, terminal
 assert not [m for m in sys.modules if m.startswith("matplotlib")]
-png.forecast({str(tmp_path / "a.png")!r}, np.zeros((9, 1)), np.zeros((3, 1, 1)), [0.5])
+png.plot_forecast({str(tmp_path / "a.png")!r}, np.zeros((9, 1)), np.zeros((3, 1, 1)), [0.5])
 assert "matplotlib.figure" in sys.modules and "matplotlib.pyplot" not in sys.modules
 """
     done = python("-W", "error", "-c", code)
@@ -221,8 +221,8 @@ assert "matplotlib.figure" in sys.modules and "matplotlib.pyplot" not in sys.mod
 
 
 def test_a_name_of_another_kind_of_picture_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(OptionError, match=r"ends in '.jpg', but a plot is written as PNG; name it .png"):
-        png.forecast(tmp_path / "a.jpg", HISTORY, WIDENING, LEVELS)
+    with pytest.raises(OptionError, match=r"ends with '.jpg', but plots are PNG files; name it .png"):
+        png.plot_forecast(tmp_path / "a.jpg", HISTORY, WIDENING, LEVELS)
     for name in ("a", "b.PNG"):
-        png.forecast(tmp_path / name, HISTORY, WIDENING, LEVELS)
+        png.plot_forecast(tmp_path / name, HISTORY, WIDENING, LEVELS)
     assert sorted(p.name for p in tmp_path.iterdir()) == ["a", "b.PNG"]

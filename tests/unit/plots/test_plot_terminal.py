@@ -1,4 +1,4 @@
-"""Charts of characters: what stands in which row and column."""
+"""Text plots: which character is in which row and column."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tidegate.errors import DataError, OptionError
-from tidegate.plots.axis import axis, written
-from tidegate.plots.terminal import forecast
+from tidegate.plots.axis import format_numbers, make_axis
+from tidegate.plots.terminal import plot_forecast
 
 Floats = np.ndarray[Any, Any]
 LEVELS = [0.1, 0.5, 0.9]
@@ -26,17 +26,17 @@ def column(*values: float) -> Floats:
 
 
 def ahead(*steps: tuple[float, ...]) -> Floats:
-    """Quantiles of each step of one target: [horizon, 1, quantiles]."""
+    """Make the quantiles of one target from those of each step: [horizon, 1, quantiles]."""
     return np.array(steps, np.float64)[:, None, :]
 
 
 def body(chart: str) -> list[str]:
-    """The lines between the legend and the axis, without the axis of values."""
+    """Return the lines between legend and step axis, without the value axis."""
     return [re.split(r"[|+│┤]", line, maxsplit=1)[1] for line in chart.splitlines()[1:-2]]
 
 
 def ascii_chart(history: Floats, quantiles: Floats, height: int = 14) -> str:
-    return forecast(history, quantiles, LEVELS, 60, height, unicode=False)
+    return plot_forecast(history, quantiles, LEVELS, 60, height, unicode=False)
 
 
 def rows_of(lines: list[str], mark: str) -> set[int]:
@@ -83,7 +83,7 @@ def test_a_wider_interval_covers_more_rows() -> None:
 
 def test_nested_bands_have_shades_of_their_own() -> None:
     five = [0.05, 0.25, 0.5, 0.75, 0.95]
-    chart = forecast(np.zeros((24, 1)), ahead(*[(-8, -4, 0, 4, 8)] * 8), five, 60, 20)
+    chart = plot_forecast(np.zeros((24, 1)), ahead(*[(-8, -4, 0, 4, 8)] * 8), five, 60, 20)
     last = [line[-1] for line in body(chart)]
     assert "".join(last).strip("░") != "".join(last)
     assert re.fullmatch("░+▒+[⠀-⣿]▒+░+", "".join(last))
@@ -92,9 +92,9 @@ def test_nested_bands_have_shades_of_their_own() -> None:
 
 def test_a_line_in_braille_is_finer_than_a_row() -> None:
     rising = np.linspace(0, 1, 24)[:, None]
-    chart = forecast(rising, ahead((1.0, 1.0, 1.0)), LEVELS, 60, 9)
+    chart = plot_forecast(rising, ahead((1.0, 1.0, 1.0)), LEVELS, 60, 9)
     assert len({c for line in body(chart) for c in line if "⠀" < c <= "⣿"}) > 4
-    flat = body(forecast(np.zeros((24, 1)), ahead((0, 0, 0)), LEVELS, 60, 9))
+    flat = body(plot_forecast(np.zeros((24, 1)), ahead((0, 0, 0)), LEVELS, 60, 9))
     (line,) = [li for li in flat if re.search("[⠁-⣿]", li)]
     assert len(set(line)) == 1
     assert line[0] in "⠉⠒⠤⣀"
@@ -119,7 +119,7 @@ def test_a_forecast_after_a_missing_origin_starts_at_its_first_step() -> None:
 def test_only_the_latest_steps_are_shown() -> None:
     y = np.zeros((500, 1))
     y[:400] = 1e6
-    chart = forecast(y, ahead(*[(1, 2, 3)] * 40), LEVELS)
+    chart = plot_forecast(y, ahead(*[(1, 2, 3)] * 40), LEVELS)
     assert "-79" in chart.splitlines()[-1]
     assert "1e+06" not in chart
 
@@ -140,7 +140,7 @@ def test_only_the_latest_steps_are_shown() -> None:
     ],
 )
 def test_every_odd_series_has_a_chart(history: Floats, steps: list[tuple[float, ...]], unicode: bool) -> None:
-    lines = forecast(history, ahead(*steps), LEVELS, 50, 10, unicode).splitlines()
+    lines = plot_forecast(history, ahead(*steps), LEVELS, 50, 10, unicode).splitlines()
     assert len(lines) == 10
     assert max(map(len, lines)) <= 50
     assert f"+{len(steps)}" in lines[-1]
@@ -165,7 +165,7 @@ def test_a_chart_keeps_its_size(
     y = random.normal(size=(steps, 1)) * 10.0**power
     y[random.random((steps, 1)) < 0.2] = nan
     q = np.sort(random.normal(size=(horizon, 1, 5)) * 10.0**power)
-    chart = forecast(y, q, [0.05, 0.1, 0.5, 0.9, 0.95], width, height, unicode, names=["señal"])
+    chart = plot_forecast(y, q, [0.05, 0.1, 0.5, 0.9, 0.95], width, height, unicode, names=["señal"])
     lines = chart.splitlines()
     assert len(lines) == height
     assert max(map(len, lines)) <= width
@@ -176,17 +176,17 @@ def test_a_chart_keeps_its_size(
 
 
 def test_four_charts_and_a_word_about_the_rest() -> None:
-    chart = forecast(np.zeros((30, 7)), np.zeros((5, 7, 3)), LEVELS, height=9, names=list("abcdefg"))
+    chart = plot_forecast(np.zeros((30, 7)), np.zeros((5, 7, 3)), LEVELS, height=9, names=list("abcdefg"))
     parts = chart.split("\n\n")
     assert [p.split(":")[0] for p in parts[:-1]] == ["a", "b", "c", "d"]
     assert parts[-1] == "3 of 7 targets are not shown"
-    assert "not shown" not in forecast(np.zeros((30, 4)), np.zeros((5, 4, 3)), LEVELS)
+    assert "not shown" not in plot_forecast(np.zeros((30, 4)), np.zeros((5, 4, 3)), LEVELS)
 
 
 def test_a_long_or_hostile_name_breaks_nothing() -> None:
     for name in ("温度" * 40, "x" * 200, "a\nb\x1b[31m"):
         for unicode in (True, False):
-            chart = forecast(np.zeros((9, 1)), ahead((0, 0, 0)), LEVELS, 40, 8, unicode, names=[name])
+            chart = plot_forecast(np.zeros((9, 1)), ahead((0, 0, 0)), LEVELS, 40, 8, unicode, names=[name])
             wide = [sum(2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in li) for li in chart.splitlines()]
             assert max(wide) <= 40
             assert len(wide) == 8
@@ -194,7 +194,7 @@ def test_a_long_or_hostile_name_breaks_nothing() -> None:
 
 
 def test_two_targets_without_names_are_numbered() -> None:
-    assert forecast(np.zeros((9, 2)), np.zeros((1, 2, 3)), LEVELS).startswith("target 1: ")
+    assert plot_forecast(np.zeros((9, 2)), np.zeros((1, 2, 3)), LEVELS).startswith("target 1: ")
 
 
 # --- the axis
@@ -207,13 +207,13 @@ def test_two_targets_without_names_are_numbered() -> None:
     most=st.sampled_from([3, 4, 5]),
 )
 def test_marks_are_few_round_and_tell_values_apart(low: float, span: float, most: int) -> None:
-    found = axis(low, low + span, most)
-    assert 3 <= len(found.marks) <= most
+    found = make_axis(low, low + span, most)
+    assert 3 <= len(found.ticks) <= most
     assert found.low <= low
     assert low + span <= found.high
     room = 1e-6 * (found.high - found.low)
-    assert all(found.low - room <= m <= found.high + room for m in found.marks)
-    assert len(set(written(found.marks))) == len(found.marks)
+    assert all(found.low - room <= m <= found.high + room for m in found.ticks)
+    assert len(set(format_numbers(found.ticks))) == len(found.ticks)
 
 
 @pytest.mark.parametrize(
@@ -228,7 +228,7 @@ def test_marks_are_few_round_and_tell_values_apart(low: float, span: float, most
     ],
 )
 def test_marks_of_a_range(low: float, high: float, texts: list[str]) -> None:
-    assert written(axis(low, high).marks) == texts
+    assert format_numbers(make_axis(low, high).ticks) == texts
 
 
 # --- what is refused
@@ -236,8 +236,8 @@ def test_marks_of_a_range(low: float, high: float, texts: list[str]) -> None:
 
 @pytest.mark.parametrize(("width", "height"), [(39, 16), (80, 7)])
 def test_a_chart_too_small_to_read_is_refused(width: int, height: int) -> None:
-    with pytest.raises(OptionError, match=f"a chart of {width} x {height} is too small; it needs 40 x 8 characters"):
-        forecast(np.zeros((9, 1)), ahead((0, 0, 0)), LEVELS, width, height)
+    with pytest.raises(OptionError, match=f"a chart of {width} x {height} is too small; it needs at least 40 x 8"):
+        plot_forecast(np.zeros((9, 1)), ahead((0, 0, 0)), LEVELS, width, height)
 
 
 @pytest.mark.parametrize(
@@ -246,9 +246,9 @@ def test_a_chart_too_small_to_read_is_refused(width: int, height: int) -> None:
         (
             column(1.0),
             ahead((1, nan, 3)),
-            "the forecast of step 1, target 1 is no finite number; there is nothing to plot",
+            "the forecast of target 1 at step 1 is not a finite number; there is nothing to plot",
         ),
-        (column(math.inf), ahead((1, 2, 3)), "the history has an infinite value; leave it out as missing"),
+        (column(math.inf), ahead((1, 2, 3)), "the history contains an infinite value; mark it as missing"),
         (column(1.0), ahead((1, 2)), r"history has shape \[1, 1\] and forecast \[1, 1, 2\] with 3 quantiles; expected"),
         (np.zeros(4), ahead((1, 2, 3)), r"history has shape \[4\]"),
         (np.zeros((4, 2)), ahead((1, 2, 3)), r"history has shape \[4, 2\]"),
@@ -258,15 +258,15 @@ def test_a_chart_too_small_to_read_is_refused(width: int, height: int) -> None:
 )
 def test_what_cannot_be_drawn_is_refused(history: Floats, quantiles: Floats, message: str) -> None:
     with pytest.raises(DataError, match=message):
-        forecast(history, quantiles, LEVELS)
+        plot_forecast(history, quantiles, LEVELS)
 
 
 @pytest.mark.parametrize("quantiles", [[0.1, 0.4, 0.9], [0.9, 0.5, 0.1]])
 def test_quantiles_ascend_and_have_a_median(quantiles: list[float]) -> None:
-    with pytest.raises(DataError, match="they must ascend, with 0.5 among them"):
-        forecast(column(1.0), ahead((1, 2, 3)), quantiles)
+    with pytest.raises(DataError, match="they must be in ascending order and include 0.5"):
+        plot_forecast(column(1.0), ahead((1, 2, 3)), quantiles)
 
 
 def test_names_are_one_for_each_target() -> None:
-    with pytest.raises(DataError, match="2 names for 1 targets; give one for each"):
-        forecast(column(1.0), ahead((1, 2, 3)), LEVELS, names=["a", "b"])
+    with pytest.raises(DataError, match="there are 2 names for 1 targets; give one name for each target"):
+        plot_forecast(column(1.0), ahead((1, 2, 3)), LEVELS, names=["a", "b"])

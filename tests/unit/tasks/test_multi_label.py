@@ -308,7 +308,7 @@ def test_series_may_have_several_labels_or_none(tmp_path: Path) -> None:
     metrics = measure(str(out), str(write_series(tmp_path / "v.csv", 60, 1)), None, None, "error")
     assert metrics["micro_f1"] > 0.85
     assert metrics["labels"]["up"]["support"] > 10
-    with pytest.raises(OptionError, match="--text is for messages, and this model takes series; leave it out"):
+    with pytest.raises(OptionError, match="--text is for messages, but this model takes series; leave it out"):
         measure(str(out), str(train), "id", None, "error")
     model, x = tidegate.load(out), np.column_stack([np.ones(12), np.arange(12) % 5])
     stream = model.stream()

@@ -50,7 +50,7 @@ def test_rows_that_stand_several_times_are_not_judged_by_their_copies(model: Pat
 
 def test_the_file_that_was_learnt_from_is_no_test(model: Path, copies: Path, tmp_path: Path) -> None:
     assert measure(str(model), str(copies), None, None, "error")["warning"] == (
-        "the model was fitted on this very file: these figures are no test"
+        "this is the training data: the figures say nothing about new data"
     )
     other = tmp_path / "test.csv"  # it needs no column of groups
     other.write_text("text,label\n" + "".join(f"w{i},a\nw1,b\n" for i in range(5)))
@@ -66,13 +66,13 @@ def test_fit_says_on_which_rows_its_figures_are(
     assert (
         f"{copies}: 300 of 360 rows repeat another one, 153 of them with a different label; equal rows stay" in said.err
     )
-    assert " on 36 of 360 rows, held out\nthat was before the last pass, which learnt from all rows\n" in said.out
+    assert " on 36 of 360 rows, held out\nmeasured before the last epoch, which trained on all rows\n" in said.out
     valid.write_text("".join(copies.read_text().splitlines(True)[:11]) + "quite new,a,p99\n")
     assert cli.main(["fit", "classify", str(copies), "--valid", str(valid), "--out", str(out), *FLAGS, "--json"]) == 0
     found = json.loads(capsys.readouterr().out)["provenance"]
     assert found["judged_on"] == "11 rows of another file, 10 of which are also in the training data"
     assert cli.main(["score", str(out), str(valid)]) == 0
-    assert "weights were chosen by this very file" in capsys.readouterr().out
+    assert "this file chose the model's weights" in capsys.readouterr().out
     assert cli.main(["fit", "classify", str(copies), "--valid", str(copies), "--out", str(out), *FLAGS]) == 2
     assert "has the same rows as" in capsys.readouterr().err
 
@@ -84,7 +84,7 @@ def test_a_forecasters_figures_are_said_to_be_from_before_the_refit(
     data.write_text("value\n" + "".join(f"{np.sin(t / 3) + t % 5:.3f}\n" for t in range(80)))
     flags = ["--horizon=2", "--lookback=4", "--epochs=1", "--hidden=4", "--threads=1"]
     assert cli.main(["fit", "forecast", str(data), "--out", str(out), *flags]) == 0
-    assert "forecasts 2 steps ahead, before the last pass, which learnt from it too\n" in capsys.readouterr().out
+    assert "2 steps ahead, measured before the last epoch, which trained on it too\n" in capsys.readouterr().out
 
 
 def test_score_and_predict_say_what_unseen_labels_and_other_columns_are(
@@ -93,11 +93,11 @@ def test_score_and_predict_say_what_unseen_labels_and_other_columns_are(
     other = tmp_path / "test.csv"
     other.write_text("words,label\nw1 w2,a\nw3,new\n")
     assert cli.main(["score", str(model), str(other), "--text", "words", "--unseen", "wrong"]) == 0
-    assert "(1 with a label unseen in training: counted as wrong, left out of macro F1 and log loss)" in (
+    assert "(1 with labels unseen in training: counted as wrong, but not in macro F1 and log loss)" in (
         capsys.readouterr().out
     )
     assert cli.main(["predict", str(model), str(other)]) == 2
-    assert "no column 'text'; the file has 'words', 'label'; say which one holds the messages with --text\n" in (
+    assert "no column 'text'; the file has 'words', 'label'; choose the column of messages with --text\n" in (
         capsys.readouterr().err
     )
 
