@@ -158,7 +158,7 @@ def open_null(number: int) -> None:
 
 
 def allow_no_reader() -> None:
-    """From here on, keep running when the reader of standard output has gone: it only reports finished work."""
+    """Keep running from here on when the reader of standard output has gone: it only reports finished work."""
     if isinstance(sys.stdout, Console):
         sys.stdout.is_harmless = lambda error: error.errno in READER_GONE
 
