@@ -60,17 +60,17 @@ def measure_seed(name: str, files: dict[str, Path], seed: int, direction: str) -
         return {"seed": seed, **figures, **spent, "bytes": os.path.getsize(out)}
 
 
-def store(folder: Path, name: str, found: dict[str, Any]) -> None:
+def store(folder: Path, name: str, entry: dict[str, Any]) -> None:
     """Write one set's figures to the file, and keep those of other sets."""
-    known = {**record.read(folder, "accuracy"), name: found}
+    known = {**record.read(folder, "accuracy"), name: entry}
     record.write(folder, "accuracy", {name: known[name] for name in sorted(known)})
 
 
 def format_table(results: dict[str, Any]) -> str:
     rows = []
-    for name, found in results.items():
-        accuracies = [run["accuracy"] for run in found["figures"]["runs"]]
-        wall = statistics.mean(run["wall_seconds"] for run in found["figures"]["runs"])
+    for name, entry in results.items():
+        accuracies = [run["accuracy"] for run in entry["figures"]["runs"]]
+        wall = statistics.mean(run["wall_seconds"] for run in entry["figures"]["runs"])
         rows.append(
             [
                 name,

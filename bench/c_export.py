@@ -35,7 +35,7 @@ LENGTHS = (1, 7, 100, 1000)
 LEVELS = ("-O0", "-O3 -march=native")
 SANITIZED = ["-g", "-O1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
 STRICT = ["-Wall", "-Wextra", "-Wpedantic", "-Wconversion", "-Werror"]
-Found = dict[str, Any]
+Row = dict[str, Any]
 
 
 def compilers() -> dict[str, list[str]]:
@@ -53,7 +53,7 @@ def versions() -> dict[str, str]:
     }
 
 
-def measure(cell: str, dialect: dict[str, str], lengths: tuple[int, ...]) -> list[Found]:
+def measure(cell: str, dialect: dict[str, str], lengths: tuple[int, ...]) -> list[Row]:
     """Compile and run a model; return one row for each compiler, level and length."""
     model = attach(sample(seed=1, features=3, size=8, outputs=4, cell=cell, dialect=dialect), lengths=lengths)
     replay, engine = Replay(model), compile(model, "base", fused=False)
@@ -63,8 +63,8 @@ def measure(cell: str, dialect: dict[str, str], lengths: tuple[int, ...]) -> lis
     for name, command in compilers().items():
         for level in LEVELS:
             with library(model, command, *level.split(), *STRICT) as built:
-                found = [built.run(built.first(), x) for x in replay.x]
-            answers = replay.answers_of(found)
+                runs = [built.run(built.first(), x) for x in replay.x]
+            answers = replay.answers_of(runs)
             for k, length in enumerate(lengths):
                 pairs = zip(answers[k], replay.stored[k], strict=True)
                 errors, limits = (np.concatenate(v) for v in ([abs(a - b) for a, b in pairs], bounds[k]))
@@ -78,7 +78,7 @@ def measure(cell: str, dialect: dict[str, str], lengths: tuple[int, ...]) -> lis
                         "error": float(errors.max()),
                         "bound": float(limits[errors.argmax()]),
                         "ratio": float(np.divide(errors, limits, out=np.zeros_like(errors), where=errors > 0).max()),
-                        "same_bits": as_bytes(found[k]) == as_bytes(base[k]),
+                        "same_bits": as_bytes(runs[k]) == as_bytes(base[k]),
                     }
                 )
     return rows
@@ -98,24 +98,24 @@ def passes_sanitizers(cell: str, dialect: dict[str, str]) -> bool:
         return subprocess.run([str(Path(folder) / "m")], capture_output=True, check=False).returncode == 0
 
 
-def time_large_model(rows: int) -> Found:
+def time_large_model(rows: int) -> Row:
     """Time how long it takes to write and compile a model with an embedding of so many rows, 128 wide."""
     model = make_large_model(rows, 128)
-    found: Found = {"weights": sum(model.tensors[n].size for one in model.layers for n in one["tensors"].values())}
+    figures: Row = {"weights": sum(model.tensors[n].size for one in model.layers for n in one["tensors"].values())}
     with tempfile.TemporaryDirectory() as folder:
         start = time.perf_counter()
         bridge.export(model, "c", Path(folder) / "m.c", name="m")
-        found["write_s"] = round(time.perf_counter() - start, 2)
+        figures["write_s"] = round(time.perf_counter() - start, 2)
         for name, command in compilers().items():
             start = time.perf_counter()
             subprocess.run([*command, "-std=c99", "-O2", "-c", "m.c", "-o", "m.o"], cwd=folder, check=True)
-            found[f"{name}_s"] = round(time.perf_counter() - start, 2)
+            figures[f"{name}_s"] = round(time.perf_counter() - start, 2)
     name, command = next(iter(compilers().items()))
     start = time.perf_counter()
     with library(model, command, "-O2") as built:
         assert built.outputs == 150
-    found["verify_compile_s"] = round(time.perf_counter() - start, 2)
-    return found
+    figures["verify_compile_s"] = round(time.perf_counter() - start, 2)
+    return figures
 
 
 def make_large_model(rows: int, size: int) -> Model:
@@ -131,14 +131,14 @@ def make_large_model(rows: int, size: int) -> Model:
     return attach(Model(document, tensors), lengths=(1,))
 
 
-def summarise(rows: list[Found]) -> list[Found]:
+def summarise(rows: list[Row]) -> list[Row]:
     """Return the worst row of each compiler, level and length over cells and dialects."""
     keys = list(dict.fromkeys((r["compiler"], r["level"], r["steps"]) for r in rows))
-    found = []
+    worst_rows = []
     for key in keys:
         mine = [r for r in rows if (r["compiler"], r["level"], r["steps"]) == key]
         worst = max(mine, key=lambda r: r["error"])
-        found.append(
+        worst_rows.append(
             {
                 "compiler": key[0],
                 "level": key[1],
@@ -150,7 +150,7 @@ def summarise(rows: list[Found]) -> list[Found]:
                 "same_bits": sum(r["same_bits"] for r in mine),
             }
         )
-    return found
+    return worst_rows
 
 
 def main() -> None:

@@ -49,7 +49,7 @@ def measure(goal: str, clone: Path) -> dict[str, float]:
 
 
 def time_make(goal: str, clone: Path) -> float:
-    """Seconds of `make goal` as somebody who has only just cloned would run it."""
+    """Time `make goal` in seconds, as run by somebody who has just cloned the repository."""
     env = {name: value for name, value in os.environ.items() if name not in OURS}
     env["TIDEGATE_CACHE"] = str(clone.parent / "cache")
     begun = time.perf_counter()

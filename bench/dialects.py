@@ -65,11 +65,11 @@ def main() -> None:
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     rows = [
-        found
+        row
         for cell in options.cells
         for dialect in cells.dialects_of(cell)
         for length in options.lengths
-        for found in measure(cell, dialect, options.size, length)
+        for row in measure(cell, dialect, options.size, length)
     ]
     record.write(options.out, "dialects", record.with_provenance({"size": options.size, "rows": rows}, "torch"))
     if options.json:

@@ -66,13 +66,14 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=1)
     parser.add_argument("more", nargs="*", help="arguments for tidegate fit, after --")
     options = parser.parse_args()
-    found: dict[str, list[dict[str, Any]]] = {engine: [] for engine in options.engines}
+    results: dict[str, list[dict[str, Any]]] = {engine: [] for engine in options.engines}
     for _ in range(options.runs):
-        for engine, runs in found.items():
+        for engine, runs in results.items():
             runs.append(fit_and_score(engine, options.set, options.seed, options.more))
             print(format_line(engine, runs[-1]), flush=True)
     rows = [
-        {"engine": engine, "runs": runs, **ratios(runs, found[options.engines[0]])} for engine, runs in found.items()
+        {"engine": engine, "runs": runs, **ratios(runs, results[options.engines[0]])}
+        for engine, runs in results.items()
     ]
     figures = {"set": options.set, "seed": options.seed, "rows": rows}
     record.write(options.out, "end_to_end", record.with_provenance(figures, "torch"))

@@ -131,18 +131,18 @@ def main() -> None:
     options = parser.parse_args()
     here = peers.find_installed(options.peers)
     cases = {**CASES, **{f"{name}, first step": PEERS[name] for name in here}}
-    found: dict[str, list[tuple[float, float]]] = {name: [] for name in cases}
+    times: dict[str, list[tuple[float, float]]] = {name: [] for name in cases}
     with tempfile.TemporaryDirectory() as folder:
         write_files(Path(folder), here)
         for _ in range(options.runs + 1):
             for name, code in cases.items():
-                found[name].append(measure(code, folder, name))
-    rows = {n: tuple(map(statistics.median, zip(*v[1:], strict=True))) for n, v in found.items()}
-    told = {n: {"cpu_s": c, "resident_mb": m} for n, (c, m) in rows.items()}
+                times[name].append(measure(code, folder, name))
+    rows = {n: tuple(map(statistics.median, zip(*v[1:], strict=True))) for n, v in times.items()}
+    by_case = {n: {"cpu_s": c, "resident_mb": m} for n, (c, m) in rows.items()}
     figures = {
         "runs": options.runs,
         "absent": forward.absent(options.peers, here),
-        "cases": told,
+        "cases": by_case,
         "module_bytes": module_bytes(),
     }
     record.write(options.out, "footprint", record.with_provenance(figures, *here))

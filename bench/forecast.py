@@ -86,16 +86,16 @@ def measure_seed(name: str, files: dict[str, Path], seed: int) -> list[Figures]:
         out = os.path.join(folder, "model.safetensors")
         spent = fits.fit_set(name, files["train"], out, seed=seed)
         begun = time.perf_counter()
-        found = backtest(out, str(files["all"]), case.start)
+        result = backtest(out, str(files["all"]), case.start)
         seconds = time.perf_counter() - begun
-        held = found.metrics["coverage"]["0.8"]
+        coverage = result.metrics["coverage"]["0.8"]
         return [
-            *case.figures(found, load_forecaster(out)[1]),
-            *(check_warning(out, files["all"], found, case.start) if name == "exchange_rate" else []),
-            figure("80 % interval holds, %", 100 * held, 1),
-            figure("pinball loss, the data's units", found.metrics["pinball"], 4),
+            *case.figures(result, load_forecaster(out)[1]),
+            *(check_warning(out, files["all"], result, case.start) if name == "exchange_rate" else []),
+            figure("80 % interval holds, %", 100 * coverage, 1),
+            figure("pinball loss, the data's units", result.metrics["pinball"], 4),
             figure("CPU seconds of a fit", spent["cpu_seconds"], 1),
-            detail("forecasts of the test", sum(len(each.origins) for each in found.series), 0),
+            detail("forecasts of the test", sum(len(each.origins) for each in result.series), 0),
             detail("seconds of a fit", spent["wall_seconds"], 1),
             detail("seconds of the back-test, with its baselines", seconds, 1),
             detail("bytes of the file", os.path.getsize(out), 0),
@@ -123,10 +123,12 @@ def merge_seeds(runs: list[list[Figures]]) -> list[Figures]:
 # ---- load
 
 
-def load_figures(found: Backtest, options: Options) -> list[Figures]:
+def load_figures(result: Backtest, options: Options) -> list[Figures]:
     """Return ratios to the better seasonal naive over all origins, and over those of each week."""
-    (one,) = found.series
-    errors = {name: np.abs(made - one.truth).mean((1, 2)) for name, made in all_forecasts(one, options).items()}
+    (one,) = result.series
+    errors = {
+        name: np.abs(forecasts - one.truth).mean((1, 2)) for name, forecasts in all_forecasts(one, options).items()
+    }
     week = (one.origins - one.origins[0]) // WEEK
     rows = [
         *ratios("all origins", errors, np.ones(len(week), bool)),
@@ -176,18 +178,18 @@ def point_forecasts(one: Rolled) -> Floats:
 TRAINING_ROWS = 8640  # official training rows, whose deviation scales a channel
 
 
-def etth1_figures(found: Backtest, options: Options) -> list[Figures]:
+def etth1_figures(result: Backtest, options: Options) -> list[Figures]:
     """Return MSE and MAE over all channels, each divided by its deviation in training."""
     errors: dict[str, list[Floats]] = {"model": [], "last value": [], "day before": []}
-    for one in found.series:
+    for one in result.series:
         H, x = one.truth.shape[1], one.track.truth
         deviation = x[:TRAINING_ROWS].std(0)
         naive = {
             "last value": seasonal_naive(x, one.origins, H, 1),
             "day before": seasonal_naive(x, one.origins, H, HOURS),
         }
-        for name, made in {"model": point_forecasts(one), **naive}.items():
-            errors[name].append((made - one.truth) / deviation)
+        for name, forecasts in {"model": point_forecasts(one), **naive}.items():
+            errors[name].append((forecasts - one.truth) / deviation)
     mse, mae = ({name: float(mean(np.array(of))) for name, of in errors.items()} for mean in (squared, absolute))
     return [figure(what, of.pop("model"), 4, **of) for what, of in (("MSE", mse), ("MAE", mae))]
 
@@ -203,12 +205,12 @@ def absolute(errors: Floats) -> float:
 # ---- m4_hourly
 
 
-def m4_figures(found: Backtest, options: Options) -> list[Figures]:
+def m4_figures(result: Backtest, options: Options) -> list[Figures]:
     """Return sMAPE and MASE as the competition defines them, with season 24."""
-    truth = np.concatenate([one.truth for one in found.series])
-    scale = np.array([seasonal_scale(one.track.truth[: one.origins[0] + 1], HOURS) for one in found.series])
-    naive = [seasonal_naive(one.track.truth, one.origins, truth.shape[1], HOURS) for one in found.series]
-    own = score(np.concatenate([one.forecasts for one in found.series]), truth, found.quantiles, scale)
+    truth = np.concatenate([one.truth for one in result.series])
+    scale = np.array([seasonal_scale(one.track.truth[: one.origins[0] + 1], HOURS) for one in result.series])
+    naive = [seasonal_naive(one.track.truth, one.origins, truth.shape[1], HOURS) for one in result.series]
+    own = score(np.concatenate([one.forecasts for one in result.series]), truth, result.quantiles, scale)
     beside = score(np.concatenate(naive)[..., None], truth, [0.5], scale)
     return [
         figure("sMAPE, %", own["smape"], 2, **{"day before": beside["smape"]}),
@@ -219,19 +221,19 @@ def m4_figures(found: Backtest, options: Options) -> list[Figures]:
 # ---- exchange_rate
 
 
-def exchange_rate_figures(found: Backtest, options: Options) -> list[Figures]:
-    last = found.baselines["last value"]
+def exchange_rate_figures(result: Backtest, options: Options) -> list[Figures]:
+    last = result.baselines["last value"]
     assert isinstance(last, float)
-    return [figure("error over that of the last value", found.metrics["mae"] / last, 3)]
+    return [figure("error over that of the last value", result.metrics["mae"] / last, 3)]
 
 
-def check_warning(model: str, file: Path, found: Backtest, start: int | None) -> list[Figures]:
+def check_warning(model: str, file: Path, result: Backtest, start: int | None) -> list[Figures]:
     """Check that the command warns where the last value beats the model, and only there. Ends the benchmark if not."""
     output = io.StringIO()
     with contextlib.redirect_stdout(output):
         code = cli.main(["score", model, str(file), "--start", str(start)])
     warned = "warning: the model does not beat last value" in output.getvalue()
-    beaten = not found.metrics["mae"] < float(found.baselines["last value"])
+    beaten = not result.metrics["mae"] < float(result.baselines["last value"])
     if code or warned != beaten:
         raise SystemExit(f"tidegate score ended with {code}; beaten by the last value: {beaten}; warned: {warned}")
     return [figure("warned that the last value is better (1: yes)", float(warned), 0)]
@@ -245,13 +247,13 @@ CASES = {
 }
 
 
-def store(folder: Path, name: str, found: Figures) -> None:
+def store(folder: Path, name: str, entry: Figures) -> None:
     """Write one set's figures to the file, and keep those of other sets."""
-    known = {**record.read(folder, "forecast"), name: found}
+    known = {**record.read(folder, "forecast"), name: entry}
     record.write(folder, "forecast", {name: known[name] for name in CASES if name in known})
 
 
-def format_table(name: str, found: Figures) -> str:
+def format_table(name: str, entry: Figures) -> str:
     rows = [
         [
             row["figure"],
@@ -259,9 +261,9 @@ def format_table(name: str, found: Figures) -> str:
             " ".join(f"{value:,.{row['digits']}f}" for value in row["values"]),
             "; ".join(f"{rival} {value:,.{row['digits']}f}" for rival, value in row["beside"].items()),
         ]
-        for row in found["rows"]
+        for row in entry["rows"]
     ]
-    seeds = " ".join(map(str, found["seeds"]))
+    seeds = " ".join(map(str, entry["seeds"]))
     return table([name, "mean of seeds", f"seeds {seeds}", "beside it"], rows, words_last=True)
 
 

@@ -49,20 +49,20 @@ def random_recurrence(random: Random, width: int) -> torch.nn.Module:
 def random_modules(random: Random) -> list[torch.nn.Module]:
     """Make a chain of modules with random weights."""
     width = int(random.integers(1, 17))
-    made: list[torch.nn.Module] = (
+    chain: list[torch.nn.Module] = (
         [torch.nn.Embedding(int(random.integers(2, 40)), width)] if random.random() < 0.3 else []
     )
     for _ in range(int(random.integers(1, 3))):
-        made.append(random_recurrence(random, width))
-        width = int(getattr(made[-1], "proj_size", 0) or made[-1].hidden_size)
+        chain.append(random_recurrence(random, width))
+        width = int(getattr(chain[-1], "proj_size", 0) or chain[-1].hidden_size)
     if random.random() < 0.3:
-        made.append(torch.nn.LayerNorm(width, bias=bool(random.random() < 0.7)))
+        chain.append(torch.nn.LayerNorm(width, bias=bool(random.random() < 0.7)))
     if random.random() < 0.6:
         outputs = int(random.integers(1, 9))
-        made.append(torch.nn.Linear(width, outputs, bias=bool(random.random() < 0.7)))
-        made += [torch.nn.Tanh()] if random.random() < 0.3 else []
-        made += [torch.nn.Softmax(-1)] if random.random() < 0.5 else []
-    return made
+        chain.append(torch.nn.Linear(width, outputs, bias=bool(random.random() < 0.7)))
+        chain += [torch.nn.Tanh()] if random.random() < 0.3 else []
+        chain += [torch.nn.Softmax(-1)] if random.random() < 0.5 else []
+    return chain
 
 
 def measure(seed: int) -> dict[str, Any]:
@@ -107,20 +107,20 @@ def main() -> None:
     torch.set_num_threads(1)
     rows = [measure(options.seed + i) for i in range(options.count)]
     worst = max(rows, key=lambda row: row["ratio"])
-    found = {
+    figures = {
         "modules": len(rows),
         "within": sum(row["ratio"] <= 1 for row in rows),
         "back_equal": sum(row["back_equal"] for row in rows),
         "largest_error": max(row["error"] for row in rows),
         "worst": worst,
     }
-    record.write(options.out, "from_torch", record.with_provenance(found, "torch"))
+    record.write(options.out, "from_torch", record.with_provenance(figures, "torch"))
     if options.json:
-        print(json.dumps(found))
+        print(json.dumps(figures))
         return
-    print(f"{found['within']} of {found['modules']} within the bound; largest error {found['largest_error']:.1e}")
+    print(f"{figures['within']} of {figures['modules']} within the bound; largest error {figures['largest_error']:.1e}")
     print(f"worst over its bound: {worst['ratio']:.3f} (error {worst['error']:.1e}, bound {worst['bound']:.1e})")
-    print(f"back in torch: {found['back_equal']} of {found['modules']} answer with the same bits")
+    print(f"back in torch: {figures['back_equal']} of {figures['modules']} answer with the same bits")
 
 
 if __name__ == "__main__":

@@ -28,9 +28,9 @@ def measure_parity(count: int) -> list[dict[str, Any]]:
     rows = []
     cases = [nn_cases.make_case(seed) for seed in range(count)]
     for fused in (True, False):
-        found = [nn_cases.measure(chosen, fused) for chosen in cases]
+        measurements = [nn_cases.measure(case, fused) for case in cases]
         for dtype in ("float32", "float64"):
-            of = [one for one in found if one["dtype"] == dtype]
+            of = [one for one in measurements if one["dtype"] == dtype]
             worst = {k: max(one[k] for one in of) for k in ("values", "gradients", "torch_values", "torch_gradients")}
             engines = sorted({one["engine"] for one in of})
             keys = sum(one["keys"] for one in of)
@@ -72,9 +72,9 @@ def measure_scan(steps: int, rows: int, hidden: int = 64, rounds: int = 5) -> di
     module.native = False
     both = {True: list[float](), False: list[float]()}
     for _ in range(rounds):
-        for fused, taken in both.items():
+        for fused, times in both.items():
             module.fused = fused
-            taken.append(seconds(lambda: module(x)[0].sum().backward()))
+            times.append(seconds(lambda: module(x)[0].sum().backward()))
     module.fused = True
     with torch.no_grad():
         y = module(x)[0].double()
@@ -118,9 +118,9 @@ def main() -> None:
     for r in figures["parity"]:
         numbers = " ".join(f"{r[k]:9.1e}" for k in ("values", "gradients", "torch_values", "torch_gradients"))
         print(f"{r['way']:8} {r['dtype']:8} {r['cases']:5} {r['same_keys']:9} {numbers}")
-    found = figures["dialects"]
-    worst, held = max(d["from_numpy"] for d in found), sum(d["gradients_hold"] for d in found)
-    print(f"{len(found)} dialects and ways: at most {worst:.1e} from NumPy, gradients of {held} hold")
+    dialects = figures["dialects"]
+    worst, matching = max(d["from_numpy"] for d in dialects), sum(d["gradients_hold"] for d in dialects)
+    print(f"{len(dialects)} dialects and ways: at most {worst:.1e} from NumPy, gradients of {matching} hold")
     for s in figures["scan"]:
         times, error = f"{s['times_faster']:.1f} times as fast", f"error {s['error']:.1e}"
         print(f"scan of {s['steps']} steps, {s['rows']} rows: {times}, {error}")

@@ -50,7 +50,7 @@ class ExactRuns:
         limits = [carried(same, run, target.errors_of(model)) for run in runs]
         self.names = list(runs[0].last) if model.streams[0] else []
         self.exact = [np.concatenate([run.outputs[-1], flat_state(run.last)]) for run in runs]
-        self.limits = [np.concatenate([found.output, found.state]) for found in limits]
+        self.limits = [np.concatenate([bound.output, bound.state]) for bound in limits]
 
     def ratio(self, row: int, output: Any, state: dict[str, Any]) -> tuple[float, float]:
         """Return the largest ratio of error to bound, and the largest error, of a row's last output and state."""
@@ -62,16 +62,16 @@ class ExactRuns:
 
     def sequence(self, session: Any, B: int) -> tuple[float, float]:
         rows = np.arange(B) % SEQUENCES
-        found, state = session.run(self.x[:, rows], session.first(B), self.lengths[rows])
-        return worst(self.ratio(b, found["output"][b], {n: v[b] for n, v in state.items()}) for b in range(B))
+        outputs, state = session.run(self.x[:, rows], session.first(B), self.lengths[rows])
+        return worst(self.ratio(b, outputs["output"][b], {n: v[b] for n, v in state.items()}) for b in range(B))
 
     def step(self, session: Any, B: int) -> tuple[float, float]:
         """Run every row through all steps; compare each one after its own length."""
         rows, state, ratios = np.arange(B) % SEQUENCES, session.first(B), []
         for t in range(self.T):
-            found, state = session.run(self.x[t, rows], state)
+            outputs, state = session.run(self.x[t, rows], state)
             for b in np.flatnonzero(self.lengths[rows] == t + 1):
-                ratios.append(self.ratio(b, found["output"][b], {n: v[b] for n, v in state.items()}))
+                ratios.append(self.ratio(b, outputs["output"][b], {n: v[b] for n, v in state.items()}))
         return worst(ratios)
 
 
@@ -113,24 +113,24 @@ def main() -> None:
     parser.add_argument("--lengths", type=int, nargs="+", default=[1, 2, 500])
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
-    found = [measure(*case, options.batches, options.lengths) for case in make_cases(options.size)]
-    over = [f"{f['model']} {f['dialect']}" for f in found if max(f["ratio"].values()) > 1]
+    models = [measure(*case, options.batches, options.lengths) for case in make_cases(options.size)]
+    over = [f"{f['model']} {f['dialect']}" for f in models if max(f["ratio"].values()) > 1]
     figures = {
         "size": options.size,
         "batches": options.batches,
         "lengths": options.lengths,
         "over": over,
-        "models": found,
+        "models": models,
     }
     record.write(options.out, "onnx_export", record.with_provenance(figures, "onnxruntime"))
     if options.json:
         print(json.dumps(figures))
         return
     print(f"{'model':26} {'dialect':46} {'node':5} {'sequence':>9} {'step':>9}   error over bound")
-    for f in found:
+    for f in models:
         ratios = [f"{f['ratio'][mode]:9.3f}" if mode in f["ratio"] else f"{'-':>9}" for mode in ("sequence", "step")]
         print(f"{f['model']:26} {f['dialect']:46} {f['node']:5} {' '.join(ratios)}")
-    print(f"{len(found) - len(over)} of {len(found)} within their bounds")
+    print(f"{len(models) - len(over)} of {len(models)} within their bounds")
 
 
 if __name__ == "__main__":

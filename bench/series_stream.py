@@ -82,16 +82,16 @@ def fit_model(name: str, folder: Path) -> tuple[Predictor, list[Floats]]:
     out = str(folder / "model.safetensors")
     if name == "waves":
         task, path = load("forecast"), write_waves(folder)
-        chosen = task.Options(horizon=4, windows_per_epoch=64, **SHORT)
-        fit("forecast", str(path), chosen, out)
+        options = task.Options(horizon=4, windows_per_epoch=64, **SHORT)
+        fit("forecast", str(path), options, out)
     else:
         case = CASES[name]
         files = catalogue.fetch(case.set)
         task, path = load(catalogue.get(case.set).task), files[case.split]
-        chosen = fits.options(case.set, **case.options, **SHORT)
-        fit(catalogue.get(case.set).task, str(files["train"]), chosen, out)
+        options = fits.options(case.set, **case.options, **SHORT)
+        fit(catalogue.get(case.set).task, str(files["train"]), options, out)
     predictor = loaded(out, threads=1)
-    source = task.rows(str(path), chosen, predictor.model.document["input"]["columns"])
+    source = task.rows(str(path), options, predictor.model.document["input"]["columns"])
     return predictor, [series.values for series in source.series]
 
 
@@ -111,12 +111,12 @@ def measure(predictor: Predictor, series: list[Floats], pushes: int, streams: in
     transform = SeriesTransform.from_json(predictor.model.document["input"], predictor.model.tensors)
     reach = transform.window.reach if transform.window else 0
     x = np.concatenate(series)[: reach + 20_000]
-    found = {"error": largest_error(predictor, transform, x), **check_bits(predictor, transform, series, x)}
+    checks = {"error": largest_error(predictor, transform, x), **check_bits(predictor, transform, series, x)}
     stream, state = warm_stream(predictor, x, reach), warm_stream(predictor, x, reach).state
     own, alone = time_pushes(stream, make_native_run(predictor, transform, x), x, pushes)
     cuts = statistics.quantiles(own, n=100)
     return {
-        **found,
+        **checks,
         "hidden": next(layer["size"] for layer in predictor.model.layers if layer["kind"] == "recurrent"),
         "columns": x.shape[1],
         "reach": reach,
@@ -142,7 +142,7 @@ def warm_stream(predictor: Predictor, x: Floats, reach: int) -> Stream:
 def largest_error(predictor: Predictor, transform: SeriesTransform, x: Floats) -> float:
     """Return the largest difference of a stream's output from float64, in the units of the layers' outputs."""
     reach = transform.window.reach if transform.window else min(len(x), CHECKED)
-    answer = warm_stream(predictor, x, reach).scores
+    output = warm_stream(predictor, x, reach).scores
     steps = transform.impute(x[:reach], None)[0]
     if transform.window:
         rows, scaling = transform.windows(steps, np.array([reach - 1]))
@@ -151,9 +151,9 @@ def largest_error(predictor: Predictor, transform: SeriesTransform, x: Floats) -
         rows, scaling = transform.scale_fixed(steps, 0), transform.fixed_scaling(0) if transform.forecast else None
     exact = trajectory(predictor.model, rows).outputs[-1]
     if scaling is None or transform.forecast is None:
-        return float(np.abs(answer.values - exact).max())
+        return float(np.abs(output.values - exact).max())
     restored = np.sort(scaling.invert(exact[None], len(transform.forecast.quantiles))[0], axis=-1)
-    return float((np.abs(answer.values - restored) / scaling.spread[0][:, None]).max())
+    return float((np.abs(output.values - restored) / scaling.spread[0][:, None]).max())
 
 
 def check_bits(predictor: Predictor, transform: SeriesTransform, series: list[Floats], x: Floats) -> dict[str, int]:

@@ -52,10 +52,10 @@ def take_times(works: dict[str, Work], wakes: int, megabytes: int) -> Times:
 
 
 def measure(case: cases.Case, here: list[str], wakes: int, megabytes: int) -> Row:
-    works, errors, held = forward.check(case, here)
+    works, errors, bound = forward.check(case, here)
     own = next(iter(works.values()))
     hot = statistics.median(interleaved.time_calls(own, HOT) for _ in range(interleaved.MIN_ROUNDS))
-    row = interleaved.make_row(f"{case.title} cold", take_times(works, wakes, megabytes), errors, **held)
+    row = interleaved.make_row(f"{case.title} cold", take_times(works, wakes, megabytes), errors, **bound)
     row["ours"]["hot_us"] = hot * 1e6
     return {**row, "kind": "step_cold", "plain": case.plain}
 

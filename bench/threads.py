@@ -68,12 +68,12 @@ def training_works(of: Case, threads: int) -> tuple[Work, Work, Any]:
 
 def check(of: Case, threads: list[int]) -> tuple[dict[str, ByThreads], dict[str, float | None]]:
     """Return all works by number of threads, and the largest errors. Ends the benchmark where our bits differ."""
-    made = training_works if of.kind == "training" else forward_works
+    make_works = training_works if of.kind == "training" else forward_works
     works: dict[str, ByThreads] = {"tidegate": {}, "torch.nn.GRU": {}}
     errors: dict[str, float | None] = dict.fromkeys(works, 0.0)
     bits = set()
     for n in threads:
-        *both, right = made(of, n)
+        *both, right = make_works(of, n)
         for name, work in zip(works, both, strict=True):
             works[name][n] = work
             error = training_error(work, right) if of.kind == "training" else forward.error(of, work, right)
@@ -124,9 +124,9 @@ def main() -> None:
     options = parser.parse_args()
     plan, rows = Plan(options.rounds, options.seconds, clock=time.perf_counter), []
     for of in options.cases:
-        found = measure(of, options.threads, plan)
-        print("\n".join(line for row in found for line in interleaved.format_lines(row)), flush=True)
-        rows += found
+        case_rows = measure(of, options.threads, plan)
+        print("\n".join(line for row in case_rows for line in interleaved.format_lines(row)), flush=True)
+        rows += case_rows
     record.write(options.out, "threads", record.with_provenance({"rows": rows}, "torch"))
 
 

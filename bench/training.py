@@ -39,23 +39,23 @@ def make_works(case: cases.Case, here: list[str]) -> tuple[dict[str, Work], dict
     """Make the works by name, ours first, and measure the largest error of each that has the case's equation."""
     x, dy = training.make_inputs(case)
     own = training.make_module(case)
-    found = {f"tidegate {_native.default_target()}": training.make_work(own, x, dy)}
-    right = dict.fromkeys(found, training.exact_gradients(case, x, dy))
+    works = {f"tidegate {_native.default_target()}": training.make_work(own, x, dy)}
+    right = dict.fromkeys(works, training.exact_gradients(case, x, dy))
     for name, plainer in case.our_variants().items():
-        found[name], right[name] = (
+        works[name], right[name] = (
             training.make_work(training.make_module(plainer), x, dy),
             training.exact_gradients(plainer, x, dy),
         )
     if case.plain:
-        found["tidegate lstm"] = training.make_work(training.make_module(case._replace(cell="lstm")), x, dy)
+        works["tidegate lstm"] = training.make_work(training.make_module(case._replace(cell="lstm")), x, dy)
     others = training.make_peers(case, x, dy, own) if "torch" in here else {}
     if "jax" in here and case.plain:
         others["jax"] = training.jax_gru(own, x, dy)
     same = ("jax", f"torch.nn.{training.OURS[case.cell]}")
     right |= {name: next(iter(right.values())) for name in others if name in same}
-    found |= others
-    errors = {name: error(work, right.get(name)) for name, work in found.items()}
-    return found, errors
+    works |= others
+    errors = {name: error(work, right.get(name)) for name, work in works.items()}
+    return works, errors
 
 
 def error(work: Work, right: training.Gradients | None) -> float | None:
@@ -66,12 +66,12 @@ def error(work: Work, right: training.Gradients | None) -> float | None:
 
 def measure(case: cases.Case, here: list[str], plan: Plan) -> Row:
     """Measure a case: print its errors, then time it."""
-    found, errors = make_works(case, here)
+    works, errors = make_works(case, here)
     print(interleaved.format_errors(case.title, errors), flush=True)
-    name = next(iter(found))
+    name = next(iter(works))
     if not (errors[name] or 0.0) < MAX_ERROR:
         raise SystemExit(f"{case.title}: an error of {errors[name]} is more than rounding; nothing is timed")
-    row = interleaved.make_row(case.title, interleaved.take_times(found, plan), errors)
+    row = interleaved.make_row(case.title, interleaved.take_times(works, plan), errors)
     return {
         **row,
         **forward.share(case, row["ours"]),

@@ -45,10 +45,10 @@ def absent(wanted: list[str], here: list[str]) -> list[str]:
 
 def measure(case: cases.Case, here: list[str], plan: Plan) -> Row:
     """Measure a case: print its errors, then time it."""
-    works, errors, held = check(case, here)
+    works, errors, bound = check(case, here)
     times = interleaved.take_times(works, plan)
-    found = interleaved.make_row(case.title, times, errors, **held)
-    return {**found, **share(case, found["ours"]), "kind": case.kind, "plain": case.plain}
+    row = interleaved.make_row(case.title, times, errors, **bound)
+    return {**row, **share(case, row["ours"]), "kind": case.kind, "plain": case.plain}
 
 
 def check(case: cases.Case, here: list[str]) -> tuple[dict[str, Work], dict[str, float | None], Row]:
@@ -56,7 +56,7 @@ def check(case: cases.Case, here: list[str]) -> tuple[dict[str, Work], dict[str,
     bound."""
     model, x = ours.make_model(case), ours.make_inputs(case)
     engine = ours.compile_model(case, model)
-    held = ours.check_bound(case, model, engine, x)
+    bound = ours.check_bound(case, model, engine, x)
     works = {ours.engine_name(engine): ours.make_work(case, model, engine, x)}
     right = {ours.engine_name(engine): ours.run_float64(case, model, x)}
     for name, plainer in case.our_variants().items():
@@ -67,8 +67,8 @@ def check(case: cases.Case, here: list[str]) -> tuple[dict[str, Work], dict[str,
     right |= {name: right[ours.engine_name(engine)] for name in others if case.cell != "mingru"}
     works |= others
     errors = {name: error(case, work, right.get(name)) for name, work in works.items()}
-    print(interleaved.format_errors(case.title, errors, held), flush=True)
-    return works, errors, held
+    print(interleaved.format_errors(case.title, errors, bound), flush=True)
+    return works, errors, bound
 
 
 def error(case: cases.Case, work: Work, right: Any) -> float | None:

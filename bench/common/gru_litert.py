@@ -33,32 +33,32 @@ class Graph:
         self.operators: list[Any] = []
 
     def tensor(self, name: str, shape: tuple[int, ...], value: npt.NDArray[Any] | None = None) -> str:
-        made = schema.TensorT()
-        made.name, made.shape, made.buffer = name.encode(), list(shape), 0
-        made.type = schema.TensorType.FLOAT32
+        tensor = schema.TensorT()
+        tensor.name, tensor.shape, tensor.buffer = name.encode(), list(shape), 0
+        tensor.type = schema.TensorType.FLOAT32
         if value is not None:
-            made.type = schema.TensorType.INT32 if value.dtype == np.int32 else made.type
-            made.buffer = len(self.buffers)
+            tensor.type = schema.TensorType.INT32 if value.dtype == np.int32 else tensor.type
+            tensor.buffer = len(self.buffers)
             self.buffers.append(schema.BufferT())
             self.buffers[-1].data = np.frombuffer(np.ascontiguousarray(value).tobytes(), np.uint8)
         self.names[name] = len(self.tensors)
-        self.tensors.append(made)
+        self.tensors.append(tensor)
         return name
 
     def operator(self, kind: str, inputs: list[str], outputs: list[str], **options: int) -> None:
         code = getattr(schema.BuiltinOperator, kind)
         if code not in self.codes:
             self.codes.append(code)
-        made = schema.OperatorT()
-        made.opcodeIndex = self.codes.index(code)
-        made.inputs, made.outputs = ([self.names[name] for name in names] for names in (inputs, outputs))
+        operator = schema.OperatorT()
+        operator.opcodeIndex = self.codes.index(code)
+        operator.inputs, operator.outputs = ([self.names[name] for name in names] for names in (inputs, outputs))
         title = {"FULLY_CONNECTED": "FullyConnected"}.get(kind, kind.title()) + "Options"
         if hasattr(schema, f"{title}T"):
-            made.builtinOptionsType = getattr(schema.BuiltinOptions, title)
-            made.builtinOptions = getattr(schema, f"{title}T")()
+            operator.builtinOptionsType = getattr(schema.BuiltinOptions, title)
+            operator.builtinOptions = getattr(schema, f"{title}T")()
             for option, value in options.items():
-                setattr(made.builtinOptions, option, value)
-        self.operators.append(made)
+                setattr(operator.builtinOptions, option, value)
+        self.operators.append(operator)
 
     def to_bytes(self, inputs: list[str], outputs: list[str]) -> bytes:
         subgraph, model = schema.SubGraphT(), schema.ModelT()
@@ -67,10 +67,10 @@ class Graph:
         model.version, model.subgraphs, model.buffers = VERSION, [subgraph], self.buffers
         model.operatorCodes = []
         for code in self.codes:
-            made = schema.OperatorCodeT()
-            made.builtinCode, made.version = code, 1
-            made.deprecatedBuiltinCode = min(code, 127)  # where readers older than the wider field look
-            model.operatorCodes.append(made)
+            operator_code = schema.OperatorCodeT()
+            operator_code.builtinCode, operator_code.version = code, 1
+            operator_code.deprecatedBuiltinCode = min(code, 127)  # where readers older than the wider field look
+            model.operatorCodes.append(operator_code)
         builder = flatbuffers.Builder(1 << 20)
         builder.Finish(model.Pack(builder), IDENTIFIER)
         return bytes(builder.Output())
@@ -78,17 +78,17 @@ class Graph:
 
 def make_graph(weights: Weights, rows: int) -> bytes:
     """Make the graph of a step: x [rows, I], h [rows, H] -> next [rows, H]."""
-    made, (I, H) = Graph(), weights.sizes  # noqa: E741 - the field's name
-    made.tensor("x", (rows, I))
-    made.tensor("h", (rows, H))
-    made.tensor("axis", (), np.array(1, np.int32))
+    graph, (I, H) = Graph(), weights.sizes  # noqa: E741 - the field's name
+    graph.tensor("x", (rows, I))
+    graph.tensor("h", (rows, H))
+    graph.tensor("axis", (), np.array(1, np.int32))
     for name, value in weights._asdict().items():
-        made.tensor(name, value.shape, value)
+        graph.tensor(name, value.shape, value)
     for side, (matrix, bias) in {"x": ("W", "b"), "h": ("R", "c")}.items():
-        gates = [made.tensor(f"{side}{gate}", (rows, H)) for gate in "rzn"]
-        made.tensor(f"{side}g", (rows, 3 * H))
-        made.operator("FULLY_CONNECTED", [side, matrix, bias], [f"{side}g"])
-        made.operator("SPLIT", ["axis", f"{side}g"], gates, numSplits=3)
+        gates = [graph.tensor(f"{side}{gate}", (rows, H)) for gate in "rzn"]
+        graph.tensor(f"{side}g", (rows, 3 * H))
+        graph.operator("FULLY_CONNECTED", [side, matrix, bias], [f"{side}g"])
+        graph.operator("SPLIT", ["axis", f"{side}g"], gates, numSplits=3)
     for kind, inputs, output in (
         ("ADD", ["xr", "hr"], "ar"),
         ("LOGISTIC", ["ar"], "r"),
@@ -101,8 +101,8 @@ def make_graph(weights: Weights, rows: int) -> bytes:
         ("MUL", ["z", "d"], "zd"),
         ("ADD", ["n", "zd"], "next"),
     ):
-        made.operator(kind, inputs, [made.tensor(output, (rows, H))])
-    return made.to_bytes(["x", "h"], ["next"])
+        graph.operator(kind, inputs, [graph.tensor(output, (rows, H))])
+    return graph.to_bytes(["x", "h"], ["next"])
 
 
 def litert_gru(weights: Weights, x: Float, stepwise: bool) -> Work | None:

@@ -65,7 +65,7 @@ class Buffers:
         # one for each pair of an input and a state to read
         self.bindings = [(row, i % 2) for i, row in enumerate(self.x * 2)] if stepwise else [(x, 0)]
         if stepwise and T % 2:
-            raise ValueError(f"steps by turns need an even number of rows, found {T}")
+            raise ValueError(f"alternating states need an even number of steps, found {T}")
 
     def make_work(self, runs: list[Callable[[], Any]]) -> Work:
         turns = itertools.cycle(runs)

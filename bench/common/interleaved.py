@@ -110,7 +110,8 @@ def format_errors(title: str, errors: dict[str, float | None], bound: Row | None
 
 
 def format_bound(bound: Row) -> str:
-    """
+    """Format a bound and how much of it an error reaches.
+
     >>> format_bound({"bound": 2e-4, "of_bound": 0.05})
     '0.050 of its bound 2e-04'
     >>> format_bound({"of_rounded": 1e-5, "bound": 2e-4, "of_bound": 0.05})
@@ -138,7 +139,8 @@ def format_lines(row: Row) -> list[str]:
 
 
 def format_duration(of: Row) -> str:
-    """
+    """Format a median time with its quartiles.
+
     >>> format_duration({"us": 1500.0, "spread": [1400.0, 1700.0]}), format_duration({"us": 1.5, "spread": [1.4, 1.6]})
     ('1.5 ms [1.4 to 1.7]', '1.5 us [1.4 to 1.6]')
     """

@@ -128,8 +128,8 @@ def run(case: Case, module: torch.nn.Module, what: Inputs) -> tuple[Tensors, Ten
     )
     leaves = {f"row {k}": v for k, v in enumerate(what.rows)} | {f"first state {k}": v for k, v in enumerate(what.hx)}
     leaves |= dict(module.named_parameters())
-    found = torch.autograd.grad(total, list(leaves.values()))
-    return {k: v.detach() for k, v in values.items()}, dict(zip(leaves, found, strict=True))
+    gradients = torch.autograd.grad(total, list(leaves.values()))
+    return {k: v.detach() for k, v in values.items()}, dict(zip(leaves, gradients, strict=True))
 
 
 def relative_difference(a: Tensors, b: Tensors) -> float:

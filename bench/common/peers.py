@@ -26,15 +26,15 @@ PEERS = ("torch", *GRAPHS)
 
 def make_works(case: Case, of: Model, x: Float, peers: list[str]) -> dict[str, Work]:
     """Make the works of the libraries by name; a library that has nothing for this case is left out."""
-    found: dict[str, Work] = {}
+    works: dict[str, Work] = {}
     if "torch" in peers:
-        found |= importlib.import_module("common.torch_peers").make_works(case, of, x)
+        works |= importlib.import_module("common.torch_peers").make_works(case, of, x)
     if case.plain:
         weights = Weights(*(of.tensors[f"layers.0.{role}"].copy() for role in "WRbc"))
         for name in peers:
-            if name in GRAPHS and (made := import_function(GRAPHS[name])(weights, x, case.stepwise)):
-                found[name] = made
-    return found
+            if name in GRAPHS and (work := import_function(GRAPHS[name])(weights, x, case.stepwise)):
+                works[name] = work
+    return works
 
 
 def import_function(path: str) -> Any:

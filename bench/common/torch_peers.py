@@ -37,12 +37,12 @@ def make_works(case: Case, of: Model, x: Float, threads: int = 1) -> dict[str, W
         return {}
     torch.set_num_threads(threads)
     kind, whole = MODULES[case.cell], make_module(case, of)
-    found = {f"torch.nn.{kind}": make_work(case, whole, x, (1, len(x[0])))}
+    works = {f"torch.nn.{kind}": make_work(case, whole, x, (1, len(x[0])))}
     if case.kind == "step":
         alone = getattr(torch.nn, f"{kind}Cell")(case.inputs, case.size).eval()
         alone.load_state_dict({name.removesuffix("_l0"): value for name, value in whole.state_dict().items()})
-        found[f"torch.nn.{kind}Cell"] = make_work(case, lambda row, h: (None, alone(row[0], h)), x, (1,))
-    return found
+        works[f"torch.nn.{kind}Cell"] = make_work(case, lambda row, h: (None, alone(row[0], h)), x, (1,))
+    return works
 
 
 def make_work(case: Case, module: Callable[..., Any], x: Float, batch: tuple[int, ...]) -> Work:

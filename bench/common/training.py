@@ -22,8 +22,8 @@ def make_module(case: Case, dtype: torch.dtype = torch.float32) -> torch.nn.Modu
     dialect: dict[str, Any] = {key: FLAGS.get(value, value) for key, value in case.dialect.items()}
     if "activation" in dialect:
         dialect["nonlinearity"] = dialect.pop("activation")
-    made: torch.nn.Module = getattr(nn, OURS[case.cell])(case.inputs, case.size, **dialect)
-    return made.to(dtype)
+    layer: torch.nn.Module = getattr(nn, OURS[case.cell])(case.inputs, case.size, **dialect)
+    return layer.to(dtype)
 
 
 def make_inputs(case: Case) -> tuple[torch.Tensor, torch.Tensor]:
@@ -54,9 +54,9 @@ def exact_gradients(case: Case, x: torch.Tensor, dy: torch.Tensor) -> Gradients:
     return list(double.result())
 
 
-def largest_error(found: Gradients, right: Gradients) -> float:
+def largest_error(gradients: Gradients, right: Gradients) -> float:
     """Return the largest difference, divided by the largest number of its gradient."""
-    pairs = zip(found, right, strict=True)
+    pairs = zip(gradients, right, strict=True)
     return max(float((one.double() - exact).abs().max() / exact.abs().max()) for one, exact in pairs)
 
 
@@ -66,13 +66,13 @@ def make_peers(
     """Make the works of torch.nn by name: the module of the same equation, and for a GRU also the LSTM."""
     if case.dialect:
         return {}
-    found = {}
+    works = {}
     for kind in {"gru": ("GRU", "LSTM"), "mingru": ("GRU",)}.get(case.cell, (OURS[case.cell],)):
         theirs = getattr(torch.nn, kind)(case.inputs, case.size)
         if kind == OURS[case.cell]:
             theirs.load_state_dict(own.state_dict())
-        found[f"torch.nn.{kind}"] = make_work(theirs, x, dy, threads)
-    return found
+        works[f"torch.nn.{kind}"] = make_work(theirs, x, dy, threads)
+    return works
 
 
 def jax_gru(own: torch.nn.Module, x: torch.Tensor, dy: torch.Tensor) -> Work:

@@ -142,7 +142,7 @@ class Onward:
 
     @property
     def values(self) -> Floats:
-        """float64 [horizon, targets, quantiles]. Raises DataError for a series that has no forecast."""
+        """Return the forecast, float64 [horizon, targets, quantiles]. Raises DataError for a series without one."""
         if self.forecast.values is None:
             raise DataError(f"the series {self.name!r} has no forecast: {self.forecast.reason}")
         return self.forecast.values

@@ -48,7 +48,7 @@ def job(tmp_path_factory: pytest.TempPathFactory, tidegate: Run) -> Job:
     written(folder / "train.csv", 300, 1)
     done = tidegate(*command(folder, folder / "m.safetensors"))
     assert done.returncode == 0, done.stderr
-    assert "4 labels separated by '|', 0 to 2 a row, 74 rows without" in done.stderr
+    assert "4 labels separated by '|', 0 to 2 per row, 74 rows without" in done.stderr
     assert "micro f1" in done.stdout
     return Job(folder, folder / "m.safetensors", written(folder / "test.csv", 80, 2))
 

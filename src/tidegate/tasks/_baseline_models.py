@@ -335,12 +335,12 @@ def fit_target(window: RidgeWindow, series: list[Floats], hold_out: float) -> tu
             f"{max(map(len, series))}; shorten the look-back or the horizon"
         )
     choices = moments.solve(PENALTIES)
-    errors, judged = np.zeros(len(choices)), 0
+    errors, compared = np.zeros(len(choices)), 0
     for x, cut in zip(series, cuts, strict=True):
         for rows, y in window.examples(x, cut - 1, len(x) - window.horizon - 1, every):
             errors += [float(np.abs(choice(rows) - y).sum()) for choice in choices]
-            judged += len(rows)
-    if not judged:
+            compared += len(rows)
+    if not compared:
         raise DataError(
             "ridge has no window without missing values in the last part of any series; fill the missing values"
         )

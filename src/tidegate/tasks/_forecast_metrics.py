@@ -103,12 +103,12 @@ def check_shapes(q: Floats, y: Floats, levels: list[float]) -> None:
 def broadcast_scale(scale: npt.NDArray[Any], y: Floats) -> Floats:
     """Return the scale of each true value, [origins, horizon, targets]; NaN where there is none."""
     n, horizon, targets = y.shape
-    given = np.asarray(scale, np.float64)
-    if given.shape not in ((targets,), (n, targets)):
-        raise DataError(f"scale has shape {list(given.shape)}; expected [{targets}] or [{n}, {targets}]")
-    given = np.broadcast_to(given, (n, targets))
-    given = np.where(np.isfinite(given) & (given > 0), given, np.nan)
-    return np.broadcast_to(given[:, None], (n, horizon, targets))
+    values = np.asarray(scale, np.float64)
+    if values.shape not in ((targets,), (n, targets)):
+        raise DataError(f"scale has shape {list(values.shape)}; expected [{targets}] or [{n}, {targets}]")
+    values = np.broadcast_to(values, (n, targets))
+    values = np.where(np.isfinite(values) & (values > 0), values, np.nan)
+    return np.broadcast_to(values[:, None], (n, horizon, targets))
 
 
 # --- figures
@@ -156,11 +156,11 @@ def pinball(above: Floats, level: float) -> Floats:
 
 def coverage(q: Floats, y: Floats, levels: list[float]) -> dict[str, float | None]:
     """Return the share of true values within each symmetric pair of quantiles, by nominal share, widest first."""
-    found: dict[str, float | None] = {}
+    shares: dict[str, float | None] = {}
     for low, high in symmetric_pairs(levels):
         inside = (q[..., low] <= y) & (y <= q[..., high])
-        found[share_key(levels[high] - levels[low])] = nan_mean(np.where(np.isnan(y), np.nan, inside))
-    return found
+        shares[share_key(levels[high] - levels[low])] = nan_mean(np.where(np.isnan(y), np.nan, inside))
+    return shares
 
 
 def symmetric_pairs(levels: Sequence[float]) -> list[tuple[int, int]]:

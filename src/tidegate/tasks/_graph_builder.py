@@ -133,13 +133,13 @@ def init_weights(
     The statistics of a `scale` layer start as 1; the task sets them.
     """
     rng = np.random.default_rng([seed, 0x57A7])
-    made: dict[str, npt.NDArray[Any]] = {}
+    weights: dict[str, npt.NDArray[Any]] = {}
     for layer in layers:
         for place, name in layer["tensors"].items():
             shape, role = shapes[name], place.removeprefix("forward.").removeprefix("backward.")
             value = cell.init.get(role.removeprefix("p."), 0.0) if role.startswith("p.") else None
-            made[name] = init_tensor(rng, layer["kind"], role, shape, layer.get("size", 1), value)
-    return made
+            weights[name] = init_tensor(rng, layer["kind"], role, shape, layer.get("size", 1), value)
+    return weights
 
 
 def init_tensor(

@@ -72,12 +72,12 @@ def split_labels(place: str, cell: str, column: str, separator: str) -> list[str
     if not cell.strip():
         return []
     names = [name.strip() for name in cell.split(separator)]
-    found = f"{place}: the labels in column {column!r} are {cell[:80]!r}"
+    context = f"{place}: the labels in column {column!r} are {cell[:80]!r}"
     if not all(names):
-        raise DataError(f"{found}; an entry is empty; remove the extra {separator!r}")
+        raise DataError(f"{context}; an entry is empty; remove the extra {separator!r}")
     if len(set(names)) < len(names):
         repeated = next(name for i, name in enumerate(names) if name in names[:i])
-        raise DataError(f"{found}; {repeated!r} appears twice; remove one")
+        raise DataError(f"{context}; {repeated!r} appears twice; remove one")
     return names
 
 

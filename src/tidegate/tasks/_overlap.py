@@ -47,11 +47,11 @@ def remove_overlap(
     for i, track in enumerate(tracks):
         at = slice(*np.searchsorted(origins.series, (i, i + 1)))
         ends, mine = origins.ends[at], part[at]
-        held = ends[mine == VALID]
-        if not len(held):
+        held_out = ends[mine == VALID]
+        if not len(held_out):
             continue
         for j, shift in {
-            pair for end in (held[0], held[-1]) for pair in step_index.find(track.truth, int(end) + H + 1)
+            pair for end in (held_out[0], held_out[-1]) for pair in step_index.find(track.truth, int(end) + H + 1)
         }:
             shared = find_common_steps(tracks[j].truth, track.truth, shift)
             if i != j and shared and same_times(stamps[j], stamps[i], shift):

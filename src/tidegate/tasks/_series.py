@@ -355,11 +355,11 @@ def make_rows(source: Collection, transform: SeriesTransform) -> SeriesRows:
     """Make rows of whole series, or where the transform has a window, of windows half a length apart up to the end."""
     steps: list[Steps] = []
     origin: list[int] = []
-    for i, (found, _) in enumerate(impute_series(source, transform)):
+    for i, (imputed, _) in enumerate(impute_series(source, transform)):
         if transform.window is None:
-            parts = [transform.scale_fixed(found, 0)]
+            parts = [transform.scale_fixed(imputed, 0)]
         else:
-            parts = list(transform.windows(found, window_ends(len(found), transform.window, source, i))[0])
+            parts = list(transform.windows(imputed, window_ends(len(imputed), transform.window, source, i))[0])
         steps += parts
         origin += [i] * len(parts)
     return SeriesRows(steps, np.array(origin, np.int64))

@@ -43,7 +43,7 @@ def make_tracks(source: Collection, transform: SeriesTransform) -> list[Track]:
     """
     known, lead = transform.of("known"), lead_of(transform)
     _series.check_zone(source, transform)
-    found = []
+    tracks = []
     for i, series in enumerate(source.series):
         values = series.values
         x = moved(values, transform)
@@ -59,10 +59,10 @@ def make_tracks(source: Collection, transform: SeriesTransform) -> list[Track]:
             fault = f"has {format_steps(len(values))}, and with columns known ahead the last {lead} are the future"
         elif not len(steps):
             fault = "has missing numbers at every step"
-        found.append(Track(series.id, steps, truth, kept, fault))
-    if found and all(track.fault for track in found):
-        raise DataError(f"{source.place(0, 0)}: the series {found[0].fault}; give more steps")
-    return found
+        tracks.append(Track(series.id, steps, truth, kept, fault))
+    if tracks and all(track.fault for track in tracks):
+        raise DataError(f"{source.place(0, 0)}: the series {tracks[0].fault}; give more steps")
+    return tracks
 
 
 def format_steps(count: int) -> str:
@@ -105,9 +105,9 @@ def split_channels(source: Collection, columns: list[int], rest: list[int]) -> C
 
     A series' id becomes `id/column`, or `column` where it has none.
     """
-    beside = [source.columns[c] for c in rest]
+    shared = [source.columns[c] for c in rest]
     name = next(
-        name for name in (VALUE_COLUMN, *(f"{VALUE_COLUMN} {n}" for n in range(2, len(rest) + 3))) if name not in beside
+        name for name in (VALUE_COLUMN, *(f"{VALUE_COLUMN} {n}" for n in range(2, len(rest) + 3))) if name not in shared
     )
     series = [
         replace(s, id="/".join(filter(None, (s.id, source.columns[c]))), values=s.values[:, [c, *rest]])
@@ -117,7 +117,7 @@ def split_channels(source: Collection, columns: list[int], rest: list[int]) -> C
     files = [file for file in source.files for _ in columns]
     named = tuple(source.columns[c] for c in columns)
     return ChannelIndependent(
-        **{**vars(source), "columns": [name, *beside], "series": series, "files": files}, targets=named
+        **{**vars(source), "columns": [name, *shared], "series": series, "files": files}, targets=named
     )
 
 
@@ -179,17 +179,17 @@ def check_parts(origins: Origins, cuts: list[int], transform: SeriesTransform, p
         lead_of(transform),
         *((transform.window.needs, transform.window.reach) if transform.window else (1, 1)),
     )
-    found, more = origins.tracks[: len(cuts)], origins.tracks[len(cuts) :]
-    held = 0 if more else max(len(t.truth) - cut for t, cut in zip(found, cuts, strict=True))
-    advice = "hold out less (--hold-out), " if held else ""
+    train_tracks, valid_tracks = origins.tracks[: len(cuts)], origins.tracks[len(cuts) :]
+    held_out = 0 if valid_tracks else max(len(t.truth) - cut for t, cut in zip(train_tracks, cuts, strict=True))
+    advice = "hold out less (--hold-out), " if held_out else ""
     check_part(origins, TRAIN, H, reach, f"{paths[0]}: no forecast is left to train on", max(cuts), advice)
     what = f"{paths[-1]}: no forecast is left to evaluate on"
-    if not more and held < H:
+    if not valid_tracks and held_out < H:
         raise DataError(
-            f"{what}: {format_steps(held)} {'is' if held == 1 else 'are'} held out, and the horizon takes {H}; shorten "
-            "--horizon, hold out more (--hold-out), or give a file with --valid"
+            f"{what}: {format_steps(held_out)} {'is' if held_out == 1 else 'are'} held out, and the horizon takes {H}; "
+            "shorten --horizon, hold out more (--hold-out), or give a file with --valid"
         )
-    check_part(origins, VALID, H, needs, what, max(len(t.truth) for t in more or found))
+    check_part(origins, VALID, H, needs, what, max(len(t.truth) for t in valid_tracks or train_tracks))
 
 
 def check_part(origins: Origins, part: int, H: int, needs: int, what: str, steps: int, advice: str = "") -> None:
@@ -351,12 +351,12 @@ class Segments:
     def __init__(self, transform: SeriesTransform, origins: Origins, length: int, warmup: int) -> None:
         self.transform, self.tracks = transform, origins.tracks
         self.index = [transform.index(t.name if transform.names else None) for t in origins.tracks]
-        found = []
+        rows = []
         for i in range(len(origins.tracks)):
             for part in (TRAIN, VALID, GAP):
                 of = origins.ends_of(i, part)
-                found += [(i, part, int(of[k]), int(of[k : k + length][-1]) + 1) for k in range(0, len(of), length)]
-        self.series, self.part, self.first, self.end = np.array(found, np.int64).T
+                rows += [(i, part, int(of[k]), int(of[k : k + length][-1]) + 1) for k in range(0, len(of), length)]
+        self.series, self.part, self.first, self.end = np.array(rows, np.int64).T
         self.begin = np.maximum(0, self.first - warmup)
         self.lengths: Indices = self.end - self.begin
 
@@ -390,13 +390,13 @@ class Segments:
         return self.transform.scale_fixed(self.tracks[of].steps[self.begin[i] : self.end[i]], self.index[of])
 
 
-def track_fingerprints(found: list[Track]) -> list[dict[str, Any]]:
+def track_fingerprints(tracks: list[Track]) -> list[dict[str, Any]]:
     """Describe each series by its name, the number of steps up to its last known target, and a digest of those targets.
 
     A back-test uses them to recognise a file that begins with the training rows.
     """
-    ends = [int(np.flatnonzero(~np.isnan(t.truth).all(1)).max(initial=-1)) + 1 for t in found]
-    return [{"id": t.name, "steps": n, "digest": digest(t.truth[:n])} for t, n in zip(found, ends, strict=True)]
+    ends = [int(np.flatnonzero(~np.isnan(t.truth).all(1)).max(initial=-1)) + 1 for t in tracks]
+    return [{"id": t.name, "steps": n, "digest": digest(t.truth[:n])} for t, n in zip(tracks, ends, strict=True)]
 
 
 def digest(truth: Floats) -> str:

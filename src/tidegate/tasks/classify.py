@@ -257,8 +257,8 @@ def problem(options: Options, source: Source, valid: Source | None) -> Problem:
     notes = lookalikes.warnings(_labels.count_labels(y[: len(source)], labels), "label", noun)
     if isinstance(source, Collection):
         notes += lookalikes.warnings({s.id: len(s) for s in source.series}, "id", "step")
-    made: Problem = make(options, source, valid, y, labels, summaries)
-    return replace(made, notes=[notes + made.notes[0], *made.notes[1:]])
+    result: Problem = make(options, source, valid, y, labels, summaries)
+    return replace(result, notes=[notes + result.notes[0], *result.notes[1:]])
 
 
 def text_problem(

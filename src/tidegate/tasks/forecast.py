@@ -357,7 +357,7 @@ def make_window(options: Options) -> Window | None:
     return Window(options.lookback, options.segment, options.season or 0, options.centre, options.spread or "training")
 
 
-def resolve_options(options: Options, source: Collection, found: list[Track], cuts: list[int]) -> Options:
+def resolve_options(options: Options, source: Collection, tracks: list[Track], cuts: list[int]) -> Options:
     """Decide the options that depend on the data, from its training part."""
     assert options.horizon
     H, season, lookback, segment = options.horizon, options.season, options.lookback, options.segment
@@ -365,7 +365,7 @@ def resolve_options(options: Options, source: Collection, found: list[Track], cu
     if season is None:
         times = [None if s.times is None else s.times[:cut] for s, cut in zip(source.series, cuts, strict=True)]
         transform = unscaled_transform(options, source)
-        histories = [fill_targets(t, transform)[:cut] for t, cut in zip(found, cuts, strict=True)]
+        histories = [fill_targets(t, transform)[:cut] for t, cut in zip(tracks, cuts, strict=True)]
         season = find_season(histories, H, times, transform.frequency)
     if lookback is None:
         lookback = max(2, min(round(7.5 * H), sum(cuts) // 12, (longest - season) // 3))
@@ -380,7 +380,7 @@ def resolve_options(options: Options, source: Collection, found: list[Track], cu
     return replace(
         options,
         refit_epochs=refit,
-        spread=options.spread or (None if fixed else "training" if len(found) == 1 else "window"),
+        spread=options.spread or (None if fixed else "training" if len(tracks) == 1 else "window"),
         hidden=options.hidden or 128,
         channels="apart" if isinstance(source, ChannelIndependent) else "together",
         patience=options.patience or max(8, epochs // 2),
