@@ -9,7 +9,8 @@ import numpy as np
 
 from ..data.series import Collection, of_arrays
 from ..errors import DataError
-from .timelines import Floats, Timeline, timelines
+from .convert import timelines
+from .timeline import Floats, Timeline
 
 
 @dataclass(frozen=True)

@@ -19,10 +19,11 @@ from ..tasks import forecast
 from ..tasks._options import recalled
 from ..tasks._windows import lead_of, moved
 from ..tasks.forecast import Options
+from .convert import timelines
 from .exogenous import Known, check_names, collection, columns_of, known_names, known_of
 from .fitted import Fitted, as_scikit_learn, learnt
 from .parameters import Fitting, chosen, takes
-from .timelines import Floats, Timeline, timelines
+from .timeline import Floats, Timeline
 
 if TYPE_CHECKING:
 

@@ -12,7 +12,7 @@ from ..data.series_frames import of_frame
 from ..data.times import zone_of
 from ..errors import DataError, OptionError
 from ..features.frequency import known_zone
-from .timelines import ENDS, Floats, Steps, Timeline, check_ascending, names_of
+from .timeline import ENDS, Floats, Steps, Timeline, check_ascending, names_of
 
 FEW_AHEAD, MOST_AHEAD = 16, 10_000
 EXPECTED: Final = "expected a PeriodIndex, a DatetimeIndex or integers"

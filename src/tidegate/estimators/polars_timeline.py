@@ -9,7 +9,7 @@ import numpy.typing as npt
 from ..data.times import Stamps
 from ..features.frequency import shown
 from .table_timeline import TableTimeline
-from .timelines import Floats, Steps
+from .timeline import Floats, Steps
 
 
 class PolarsTimeline(TableTimeline):

@@ -12,7 +12,7 @@ from ..data.series_frames import of_frame
 from ..data.times import Stamps
 from ..errors import DataError
 from ..features.frequency import shown
-from .timelines import ENDS, Floats, Steps, Timeline, names_of
+from .timeline import ENDS, Floats, Steps, Timeline, names_of
 
 
 class TableTimeline(Timeline):
