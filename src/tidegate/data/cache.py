@@ -12,13 +12,13 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from tidegate import atomic, files
-from tidegate.data.stored import Stored
+from tidegate.data.split_files import SplitFile
 from tidegate.errors import DataError
 
 VARIABLE = "TIDEGATE_CACHE"
 
 
-def root() -> Path:
+def root_folder() -> Path:
     """The cache folder: TIDEGATE_CACHE, else tidegate in XDG_CACHE_HOME, else ~/.cache/tidegate."""
     if chosen := os.environ.get(VARIABLE):
         return Path(chosen)
@@ -33,15 +33,15 @@ def load(name: str, sums: Mapping[str, str]) -> dict[str, Path] | None:
         name: of the folder.
         sums: the SHA-256 of each split's file, by the file's name.
     """
-    paths = {Path(file).stem: root() / name / file for file in sums}
+    paths = {Path(file).stem: root_folder() / name / file for file in sums}
     try:
-        whole = all(sum_of(files.read(path, DataError)) == sums[path.name] for path in paths.values())
+        whole = all(sha256_of(files.read(path, DataError)) == sums[path.name] for path in paths.values())
     except DataError:
         return None
     return paths if whole else None
 
 
-def store(name: str, splits: Mapping[str, Stored]) -> None:
+def store(name: str, splits: Mapping[str, SplitFile]) -> None:
     """Write the file of every split into the cache's folder `name`, all or nothing.
 
     Args:
@@ -51,13 +51,13 @@ def store(name: str, splits: Mapping[str, Stored]) -> None:
     Raises:
         DataError: the cache cannot be written.
     """
-    with scratch() as aside:
-        _write(aside, splits)
-        _rename(aside, root() / name)
+    with scratch_folder() as aside:
+        _write_files(aside, splits)
+        _rename(aside, root_folder() / name)
 
 
 @contextmanager
-def locked(name: str, wait: Callable[[], None]) -> Iterator[None]:
+def lock(name: str, wait: Callable[[], None]) -> Iterator[None]:
     """Be the only process that fetches into the cache's folder `name` in this block.
 
     Args:
@@ -67,29 +67,29 @@ def locked(name: str, wait: Callable[[], None]) -> Iterator[None]:
     Raises:
         DataError: the cache cannot be written.
     """
-    with _explained():
-        root().mkdir(parents=True, exist_ok=True)
-    with atomic.locked(root() / name, wait):
+    with _explain_errors():
+        root_folder().mkdir(parents=True, exist_ok=True)
+    with atomic.locked(root_folder() / name, wait):
         yield
 
 
 @contextmanager
-def scratch() -> Iterator[Path]:
+def scratch_folder() -> Iterator[Path]:
     """A new folder in the cache that is removed at the end, with all that is still in it.
 
     Raises:
         DataError: the cache cannot be written.
     """
-    with _explained():
-        root().mkdir(parents=True, exist_ok=True)
-        folder = Path(tempfile.mkdtemp(prefix=".aside-", dir=root()))
+    with _explain_errors():
+        root_folder().mkdir(parents=True, exist_ok=True)
+        folder = Path(tempfile.mkdtemp(prefix=".aside-", dir=root_folder()))
         try:
             yield folder
         finally:
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def _write(folder: Path, splits: Mapping[str, Stored]) -> None:
+def _write_files(folder: Path, splits: Mapping[str, SplitFile]) -> None:
     for split, file in splits.items():
         (folder / (split + file.suffix)).write_bytes(file.data)
     folder.chmod(0o755)
@@ -109,17 +109,17 @@ def _rename(aside: Path, target: Path) -> None:
             raise  # else another process was faster, with the same files
 
 
-def sum_of(data: bytes) -> str:
+def sha256_of(data: bytes) -> str:
     """The SHA-256 of bytes, in hexadecimal."""
     return hashlib.sha256(data).hexdigest()
 
 
 @contextmanager
-def _explained() -> Iterator[None]:
+def _explain_errors() -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        place, remedy = f"the cache {root()}", f"set {VARIABLE} to another folder"
+        place, remedy = f"the cache {root_folder()}", f"set {VARIABLE} to another folder"
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise DataError(f"the disk of {place} is full; free some space, or {remedy}") from error
         raise DataError(f"{place} cannot be written ({error.strerror or error}); {remedy}") from error

@@ -22,12 +22,12 @@ def suggestion(source: Any, names: Sequence[str], text: str, label: str) -> str:
         names: its columns. Those that cannot be read are passed over.
         text, label: the columns asked for; one that is there is taken for what it was asked for.
     """
-    return likely(readable(source, names), text, label)
+    return describe_candidates(read_columns(source, names), text, label)
 
 
 def of_series(source: Any, names: Sequence[str], label: str) -> str:
     """Return what to say where a table holds numbers and no text, so that series may be meant; else ""."""
-    columns = {name: table for table in readable(source, names) for name in table.columns if name != label}
+    columns = {name: table for table in read_columns(source, names) for name in table.columns if name != label}
     numeric = [name for name, table in columns.items() if looks_like_numbers(table, name)]
     if 2 * len(numeric) <= len(columns) or any(looks_like_text(table, name) for name, table in columns.items()):
         return ""
@@ -44,7 +44,7 @@ def looks_like_numbers(table: Table, name: str) -> bool:
     return all(NUMBER.fullmatch(c.strip()) if isinstance(c, str) else type(c) in (int, float) for c in cells)
 
 
-def readable(source: Any, names: Sequence[str]) -> list[Table]:
+def read_columns(source: Any, names: Sequence[str]) -> list[Table]:
     """The columns of a source that can be read, in one table or in one each."""
     try:
         return [read(source)]
@@ -56,7 +56,7 @@ def readable(source: Any, names: Sequence[str]) -> list[Table]:
         return tables
 
 
-def likely(tables: list[Table], text: str, label: str) -> str:
+def describe_candidates(tables: list[Table], text: str, label: str) -> str:
     """The words of `suggestion` about the columns of tables.
 
     >>> rows = {"utterance": ["hi there", "good bye", "see you", "hello you"], "category": ["a", "b", "b", "a"]}
@@ -72,7 +72,7 @@ def likely(tables: list[Table], text: str, label: str) -> str:
         return ""
     (text,), (label,) = texts, labels
     found = f"{text!r} looks like text, {label!r} has {len(set(columns[label].columns[label]))} distinct values"
-    return f"{found}: say --text {shown(text)} --label {shown(label)}"
+    return f"{found}: say --text {quote_name(text)} --label {quote_name(label)}"
 
 
 def looks_like_text(table: Table, name: str) -> bool:
@@ -102,7 +102,7 @@ def is_sentence(cell: str) -> bool:
     return len(cell.split()) >= 2 and any(map(str.isalpha, cell))
 
 
-def shown(name: str) -> str:
+def quote_name(name: str) -> str:
     """A name as it is typed after a flag.
 
     >>> shown("intent"), shown("my label")

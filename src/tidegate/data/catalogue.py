@@ -9,7 +9,7 @@ from difflib import get_close_matches
 from pathlib import Path
 
 from tidegate.data import cache, sets
-from tidegate.data.dataset import DataSet, Say
+from tidegate.data.dataset import DataSet, Report
 from tidegate.errors import DataError, OptionError
 
 
@@ -41,7 +41,7 @@ def get(name: str) -> DataSet:
     return found
 
 
-def note(message: str) -> None:
+def print_to_stderr(message: str) -> None:
     """Write a message to standard error."""
     print(message, file=sys.stderr)
 
@@ -53,10 +53,10 @@ def cached(name: str) -> dict[str, Path]:
         OptionError: no data set has this name.
     """
     known = get(name)
-    return cache.load(f"{name}-{known.key()}", known.named()) or {}
+    return cache.load(f"{name}-{known.cache_key()}", known.sums_by_file()) or {}
 
 
-def fetch(name: str, say: Say = note) -> dict[str, Path]:
+def fetch(name: str, say: Report = print_to_stderr) -> dict[str, Path]:
     """The file of every split, from the cache, or fetched into it: CSV, or NPZ; of messages CSV of text and label.
 
     Args:
@@ -68,16 +68,16 @@ def fetch(name: str, say: Say = note) -> dict[str, Path]:
         DataError: it cannot be fetched, is another one than expected, or the cache cannot be written.
     """
     known = get(name)
-    folder = f"{name}-{known.key()}"
-    if (paths := cache.load(folder, known.named())) is not None:
+    folder = f"{name}-{known.cache_key()}"
+    if (paths := cache.load(folder, known.sums_by_file())) is not None:
         return paths
-    with cache.locked(folder, lambda: say(f"another process is fetching {name}; waiting until it is there")):
-        if (paths := cache.load(folder, known.named())) is not None:
+    with cache.lock(folder, lambda: say(f"another process is fetching {name}; waiting until it is there")):
+        if (paths := cache.load(folder, known.sums_by_file())) is not None:
             return paths
-        if (cache.root() / folder).exists():
-            say(f"{cache.root() / folder} is not as it was written; fetching {name} again")
-        cache.store(folder, known.files(say))
-        paths = cache.load(folder, known.named())
+        if (cache.root_folder() / folder).exists():
+            say(f"{cache.root_folder() / folder} is not as it was written; fetching {name} again")
+        cache.store(folder, known.fetch(say))
+        paths = cache.load(folder, known.sums_by_file())
     if paths is None:
-        raise DataError(f"{cache.root() / folder} changed while it was written; fetch {name} again")
+        raise DataError(f"{cache.root_folder() / folder} changed while it was written; fetch {name} again")
     return paths

@@ -91,13 +91,13 @@ class Collection:
     def described(self) -> str:
         """What the source was taken for, how many series and channels it has, and how many values are missing."""
         steps = sorted(map(len, self.series))
-        count = _many(len(steps), "series", "series")
-        length = _many(steps[-1], "step", "steps") if steps[0] == steps[-1] else f"{steps[0]:,} to {steps[-1]:,} steps"
-        parts = [self.form, f"{count} of {length}", _many(len(self.columns), "channel", "channels")]
+        count = _count(len(steps), "series", "series")
+        length = _count(steps[-1], "step", "steps") if steps[0] == steps[-1] else f"{steps[0]:,} to {steps[-1]:,} steps"
+        parts = [self.form, f"{count} of {length}", _count(len(self.columns), "channel", "channels")]
         if gaps := sum(int(np.isnan(one.values).sum()) for one in self.series):
-            parts.append(_many(gaps, "missing value", "missing values"))
+            parts.append(_count(gaps, "missing value", "missing values"))
         return ", ".join(parts)
 
 
-def _many(count: int, one: str, many: str) -> str:
+def _count(count: int, one: str, many: str) -> str:
     return f"{count:,} {one if count == 1 else many}"

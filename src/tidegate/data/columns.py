@@ -18,7 +18,7 @@ class MissingColumn(DataError):
     alike: bool = False  # whether the hint names a column that only looks like the wanted one
 
 
-def check_columns(path: str, names: Sequence[str], wanted: Sequence[str], holder: str) -> None:
+def check_columns(path: str, names: Sequence[str], wanted: Sequence[str], container: str) -> None:
     """Raise DataError if a name is there twice, or one of `wanted` is not.
 
     Args:
@@ -36,10 +36,10 @@ def check_columns(path: str, names: Sequence[str], wanted: Sequence[str], holder
             raise DataError(f"{path}: columns {seen[name]} and {number} are both {name!r}; rename one")
         seen[name] = number
     for name in wanted:
-        check_column(path, name, names, holder)
+        check_column(path, name, names, container)
 
 
-def check_column(place: str, wanted: str, names: Sequence[str], holder: str = "file") -> None:
+def check_column(place: str, wanted: str, names: Sequence[str], container: str = "file") -> None:
     """Raise MissingColumn unless `wanted` is one of `names`; the message shows them and the nearest.
 
     Args:
@@ -60,6 +60,6 @@ def check_column(place: str, wanted: str, names: Sequence[str], holder: str = "f
     near = alike or get_close_matches(wanted, names, 1)
     how = f", which differs by {difference(wanted, near[0])}" if alike else ""
     hint = f"; did you mean {near[0]!r}{how}?" if near else ""
-    error = MissingColumn(f"{place}: no column {wanted!r}; the {holder} has {shown or 'none'}{hint}")
+    error = MissingColumn(f"{place}: no column {wanted!r}; the {container} has {shown or 'none'}{hint}")
     error.wanted, error.names, error.hint, error.alike = wanted, names, hint, bool(alike)
     raise error

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from tidegate.data import cache
-from tidegate.data.stored import Pairs, Stored, of_pairs
+from tidegate.data.split_files import Pairs, SplitFile, csv_from_pairs
 from tidegate.errors import DataError
 
-__all__ = ["DataSet", "File", "Pairs", "Say", "Source", "Stored"]
+__all__ = ["DataSet", "File", "Pairs", "Report", "Source", "SplitFile"]
 
-Say = Callable[[str], None]
+Report = Callable[[str], None]
 REMEDY = "or set TIDEGATE_DATA to a folder that holds the data set"
 
 
@@ -31,7 +31,7 @@ class File:
     size: int
     sha256: str
 
-    def checked(self, data: bytes, origin: str) -> bytes:
+    def check(self, data: bytes, origin: str) -> bytes:
         """The same bytes, if they are this file.
 
         Raises:
@@ -56,10 +56,10 @@ class Source(Protocol):
     def files(self) -> Mapping[str, File]:
         """The files, each under a key that the set's `parse` knows."""
 
-    def here(self) -> bool:
+    def is_available(self) -> bool:
         """Whether this source can be tried: a folder is there, or it is one of the network."""
 
-    def bring(self, say: Say) -> dict[str, bytes]:
+    def fetch(self, say: Report) -> dict[str, bytes]:
         """The bytes of every file, sums checked."""
 
 
@@ -94,37 +94,37 @@ class DataSet:
     labels: int
     sources: tuple[Source, ...]
     sums: Mapping[str, str]
-    parse: Callable[[Mapping[str, bytes]], Mapping[str, Pairs | Stored]]
+    parse: Callable[[Mapping[str, bytes]], Mapping[str, Pairs | SplitFile]]
     unit: str = "messages"
     flags: str = "--text text --label label"
     suffix: str = ".csv"
 
-    def key(self) -> str:
+    def cache_key(self) -> str:
         """Ten digits that change when the files do."""
         return hashlib.sha256(" ".join(self.sums.values()).encode()).hexdigest()[:10]
 
-    def named(self) -> dict[str, str]:
+    def sums_by_file(self) -> dict[str, str]:
         """The sums by the name of the file, as the cache has them."""
         return {split + self.suffix: found for split, found in self.sums.items()}
 
-    def files(self, say: Say) -> dict[str, Stored]:
+    def fetch(self, report: Report) -> dict[str, SplitFile]:
         """The file of every split, from the first source that is here.
 
         Raises:
             DataError: the source fails, or holds something else than expected.
         """
-        source = next((source for source in self.sources if source.here()), None)
+        source = next((source for source in self.sources if source.is_available()), None)
         if source is None:
             raise DataError(
                 f"{self.title}: it cannot be fetched; set TIDEGATE_DATA to a folder that holds the data set"
             )
-        made = self.parse(source.bring(say))
-        splits = {split: one if isinstance(one, Stored) else of_pairs(one) for split, one in made.items()}
-        found = {split: one.rows for split, one in splits.items()}
+        parsed = self.parse(source.fetch(report))
+        splits = {split: one if isinstance(one, SplitFile) else csv_from_pairs(one) for split, one in parsed.items()}
+        rows = {split: one.rows for split, one in splits.items()}
         labels = len({label for one in splits.values() for label in one.labels})
-        if found != dict(self.rows) or labels != self.labels:
+        if rows != dict(self.rows) or labels != self.labels:
             expected = f"{dict(self.rows)} and {self.labels} labels"
-            raise DataError(f"{self.title}: found {found} and {labels} labels, expected {expected}; report this")
-        if other := [split for split in splits if cache.sum_of(splits[split].data) != self.sums[split]]:
+            raise DataError(f"{self.title}: found {rows} and {labels} labels, expected {expected}; report this")
+        if other := [split for split in splits if cache.sha256_of(splits[split].data) != self.sums[split]]:
             raise DataError(f"{self.title}: the file made for {other[0]} has another SHA-256; report this")
         return splits

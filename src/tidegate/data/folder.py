@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tidegate import files
-from tidegate.data.dataset import File, Say
+from tidegate.data.dataset import File, Report
 from tidegate.errors import DataError
 
 VARIABLE = "TIDEGATE_DATA"
-FETCH = f"unset {VARIABLE} to fetch"
+REMEDY = f"unset {VARIABLE} to fetch"
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Folder:
     name: str
     files: Mapping[str, File]
 
-    def here(self) -> bool:
+    def is_available(self) -> bool:
         """Whether TIDEGATE_DATA is set and has this folder.
 
         Raises:
@@ -41,13 +41,13 @@ class Folder:
             raise DataError(f"{VARIABLE} is {root!r}, which is no folder; correct it or unset it")
         return bool(root) and self._path().is_dir()
 
-    def bring(self, say: Say) -> dict[str, bytes]:
+    def fetch(self, report: Report) -> dict[str, bytes]:
         """The bytes of every file, sums checked.
 
         Raises:
             DataError: a file that is missing, unreadable or another one.
         """
-        say(f"reading {self._path()}")
+        report(f"reading {self._path()}")
         return {key: self._read(file) for key, file in self.files.items()}
 
     def _path(self) -> Path:
@@ -57,11 +57,11 @@ class Folder:
         plain = self._path() / file.path
         packed = plain.with_name(f"{plain.name}.gz")
         if not plain.exists() and not packed.exists():
-            raise DataError(f"there is neither {plain} nor {packed.name} beside it; {FETCH}")
+            raise DataError(f"there is neither {plain} nor {packed.name} beside it; {REMEDY}")
         path = plain if plain.exists() else packed
         data = files.read(path, DataError)
         try:
             data = data if path == plain else gzip.GzipFile(fileobj=io.BytesIO(data)).read(file.size + 1)
         except (OSError, EOFError, zlib.error) as error:
-            raise DataError(f"{path} cannot be read: {error}; replace it, or {FETCH}") from error
-        return file.checked(data, str(self._path()))
+            raise DataError(f"{path} cannot be read: {error}; replace it, or {REMEDY}") from error
+        return file.check(data, str(self._path()))

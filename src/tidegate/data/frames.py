@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from tidegate.data.arrow import Columns, read_stream
-from tidegate.data.cells import Place
+from tidegate.data.arrow import Columns, read_arrow
 from tidegate.data.columns import MissingColumn, check_columns
+from tidegate.data.table_cells import Locate
 from tidegate.errors import DataError
 
 
-def name_of(source: object) -> str:
+def name_frame(source: object) -> str:
     """What a frame is called in messages and in a model file: its library.
 
     Raises:
@@ -34,7 +34,7 @@ def name_of(source: object) -> str:
     raise DataError(f"found a {found}; expected a path, or a frame of pandas, polars or Arrow{hint}")
 
 
-def read_frame(source: Any, path: str, columns: Sequence[str] | None, place: Place, dates: bool = False) -> Columns:
+def read_frame(source: Any, path: str, columns: Sequence[str] | None, locate: Locate, dates: bool = False) -> Columns:
     """The cells of a frame's columns as its library gives them to Python.
 
     Args:
@@ -52,10 +52,10 @@ def read_frame(source: Any, path: str, columns: Sequence[str] | None, place: Pla
         try:
             return _columns(source.columns.tolist(), lambda i: source.iloc[:, i].tolist(), path, columns)
         except MissingColumn as error:
-            raise of_index(source, error) from error
+            raise explain_index(source, error) from error
     if _is_frame(source, "polars"):
-        return _columns(list(source.columns), lambda i: _polars(source.to_series(i), path), path, columns)
-    return read_stream(source, path, columns, place, dates)
+        return _columns(list(source.columns), lambda i: _polars_cells(source.to_series(i), path), path, columns)
+    return read_arrow(source, path, columns, locate, dates)
 
 
 def _columns(names: list[Any], cells: Callable[[int], list[Any]], path: str, columns: Sequence[str] | None) -> Columns:
@@ -68,14 +68,14 @@ def _columns(names: list[Any], cells: Callable[[int], list[Any]], path: str, col
     return {name: cells(names.index(name)) for name in (names if columns is None else columns)}
 
 
-def of_index(source: Any, error: MissingColumn) -> DataError:
+def explain_index(source: Any, error: MissingColumn) -> DataError:
     """The error, with what to do where the column is the index of a pandas frame."""
     if error.wanted not in getattr(getattr(source, "index", None), "names", ()):
         return error
     return DataError(f"{error}; it is the frame's index: reset_index() makes it a column")
 
 
-def _polars(column: Any, path: str) -> list[Any]:
+def _polars_cells(column: Any, path: str) -> list[Any]:
     """The cells of a column; Python's dates end at microseconds, where polars would cut them in silence."""
     nano = getattr(column.dtype, "time_unit", None) == "ns"
     if nano and (column != column.dt.cast_time_unit("us").dt.cast_time_unit("ns")).any():

@@ -13,13 +13,13 @@ from typing import Any, BinaryIO
 import numpy as np
 import numpy.typing as npt
 
-from tidegate.data.compressed import check_size
+from tidegate.data.compression import check_size
 from tidegate.errors import DataError
 
 MAGIC = b"\x93NUMPY"
-LONGEST_HEADER = 10_000
+MAX_HEADER = 10_000
 PLAIN = re.compile(r"[<>|=]?[biufUS][0-9]+|[<>=]?M8\[[0-9]{0,6}[a-zA-Z]{1,2}\]")
-FAULTS = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, OSError, ValueError)
+ERRORS = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, OSError, ValueError)
 Array = npt.NDArray[Any]
 
 
@@ -32,7 +32,7 @@ def read_npz(data: bytes, path: str) -> dict[str, Array]:
 
     Raises:
         DataError: no archive or a damaged one, a member that is no array of numbers, booleans, text or dates, one whose
-            header tells of more than it holds, more data than `compressed.limit`.
+            header tells of more than it holds, more data than `compression.limit`.
 
     >>> file = io.BytesIO()
     >>> np.savez(file, x=np.zeros((2, 3)))
@@ -41,13 +41,13 @@ def read_npz(data: bytes, path: str) -> dict[str, Array]:
     """
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            return _members(archive, len(data), path)
-    except FAULTS as error:
+            return _read_members(archive, len(data), path)
+    except ERRORS as error:
         reason = str(error) or type(error).__name__
         raise DataError(f"{path} is no whole .npz archive ({reason}); write it anew with numpy.savez") from error
 
 
-def _members(archive: zipfile.ZipFile, size: int, path: str) -> dict[str, Array]:
+def _read_members(archive: zipfile.ZipFile, size: int, path: str) -> dict[str, Array]:
     check_size(sum(member.file_size for member in archive.infolist()), size, path)
     found: dict[str, Array] = {}
     for member in archive.infolist():
@@ -59,12 +59,12 @@ def _members(archive: zipfile.ZipFile, size: int, path: str) -> dict[str, Array]
         if name == member.filename:
             raise DataError(f"{path} has the member {name!r}, which is no array; write it anew with numpy.savez")
         with archive.open(member) as stream:
-            found[name] = _array(stream, member.file_size, f"{path}: array {name!r}")  # type: ignore[arg-type]
+            found[name] = _read_array(stream, member.file_size, f"{path}: array {name!r}")  # type: ignore[arg-type]
     return found
 
 
-def _array(stream: BinaryIO, size: int, place: str) -> Array:
-    kind, fortran, shape, start = _header(stream, place)
+def _read_array(stream: BinaryIO, size: int, place: str) -> Array:
+    kind, fortran, shape, start = _read_header(stream, place)
     expected = math.prod(shape) * kind.itemsize
     if expected != size - start:
         shown = f"{kind} {list(shape)}"
@@ -76,14 +76,14 @@ def _array(stream: BinaryIO, size: int, place: str) -> Array:
     return array.reshape(shape[::-1]).T if fortran else array.reshape(shape)
 
 
-def _header(stream: BinaryIO, place: str) -> tuple[np.dtype[Any], bool, tuple[int, ...], int]:
+def _read_header(stream: BinaryIO, place: str) -> tuple[np.dtype[Any], bool, tuple[int, ...], int]:
     """dtype, order, shape, and how many bytes stand before the numbers. Source: the NPY format, numpy.lib.format."""
     begin = stream.read(8)
     if begin[:6] != MAGIC or begin[6:7] not in (b"\x01", b"\x02", b"\x03"):
         raise DataError(f"{place} is not of NumPy's format; write it anew with numpy.savez")
     width = 2 if begin[6] == 1 else 4
     size = int.from_bytes(stream.read(width), "little")
-    text = stream.read(size).decode("latin-1" if begin[6] < 3 else "utf-8", "replace") if size <= LONGEST_HEADER else ""
+    text = stream.read(size).decode("latin-1" if begin[6] < 3 else "utf-8", "replace") if size <= MAX_HEADER else ""
     try:
         header = ast.literal_eval(text)
         descr, fortran, shape = (header[key] for key in ("descr", "fortran_order", "shape"))
@@ -91,10 +91,10 @@ def _header(stream: BinaryIO, place: str) -> tuple[np.dtype[Any], bool, tuple[in
         raise DataError(f"{place} has a damaged header; write it anew with numpy.savez") from error
     if not isinstance(shape, tuple) or not all(type(length) is int and length >= 0 for length in shape):
         raise DataError(f"{place} has the shape {shape!s:.40}; expected integers from 0; write it anew")
-    return _dtype(descr, place), bool(fortran), shape, 8 + width + size
+    return _parse_dtype(descr, place), bool(fortran), shape, 8 + width + size
 
 
-def _dtype(descr: object, place: str) -> np.dtype[Any]:
+def _parse_dtype(descr: object, place: str) -> np.dtype[Any]:
     if isinstance(descr, str) and descr.lstrip("|<>=").startswith("O"):
         raise DataError(
             f"{place} holds Python objects, which need pickle, and pickle can run code; save numbers or text"

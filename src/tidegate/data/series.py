@@ -10,9 +10,9 @@ import numpy as np
 
 from tidegate.data.collection import Collection, Series
 from tidegate.data.series_arrays import of_arrays
-from tidegate.data.series_folder import NPZ, of_folder, without_names
-from tidegate.data.series_npz import chosen, of_npz
-from tidegate.data.series_tables import of_rows, of_steps
+from tidegate.data.series_folder import NPZ, check_folder_arguments, read_folder
+from tidegate.data.series_npz import read_npz_series, select_channels
+from tidegate.data.series_tables import read_rows, read_steps
 from tidegate.errors import DataError, OptionError
 
 __all__ = ["LAYOUTS", "Collection", "Series", "of_arrays", "read_series"]
@@ -60,19 +60,21 @@ def read_series(
         raise OptionError(f"unknown layout {layout!r}; choose one of {', '.join(LAYOUTS)}")
     _check_values(values)
     if isinstance(source, Collection):
-        return _as_it_is(source, values, names)
+        return _select_from_collection(source, values, names)
     if isinstance(source, np.ndarray | list | tuple):
-        return _in_memory(source, values, names, layout)
+        return _read_arrays(source, values, names, layout)
     if isinstance(source, str | os.PathLike) and os.path.isdir(source):
-        clock = without_names(time, id, layout)
-        return of_folder(os.fspath(source), values, label, lambda path, columns: _file(path, columns, clock, group))
+        clock = check_folder_arguments(time, id, layout)
+        return read_folder(
+            os.fspath(source), values, label, lambda path, columns: _read_file(path, columns, clock, group)
+        )
     if _is_npz(source):
-        return of_npz(os.fspath(source), values, time, id, label, layout, unlabelled, group)
+        return read_npz_series(os.fspath(source), values, time, id, label, layout, unlabelled, group)
     if layout == "steps" or (layout is None and (label is None or id is not None or time is not None)):
-        return of_steps(source, values, time, id, label, unlabelled, group)
+        return read_steps(source, values, time, id, label, unlabelled, group)
     if layout == "rows" and time is not None:
         raise OptionError(f"time names {time!r}, but in layout rows a row is a whole series; leave one out")
-    found = of_rows(source, values, id, label, unlabelled, group)
+    found = read_rows(source, values, id, label, unlabelled, group)
     if layout is None and max(map(len, found.series)) == 1:
         fault = f"each of {len(found)} rows would be a series of one step"
         raise DataError(
@@ -95,14 +97,16 @@ def _is_npz(source: Any) -> bool:
     return isinstance(source, str | os.PathLike) and os.path.splitext(os.fspath(source))[1].lower() == NPZ
 
 
-def _file(path: str, values: Sequence[str] | None, time: str | None, group: str | None) -> Collection:
+def _read_file(path: str, values: Sequence[str] | None, time: str | None, group: str | None) -> Collection:
     """The one series of a file in a folder."""
     if _is_npz(path):
-        return of_npz(path, values, time, None, None, "steps", group=group)
-    return of_steps(path, values, time, None, None, group=group)
+        return read_npz_series(path, values, time, None, None, "steps", group=group)
+    return read_steps(path, values, time, None, None, group=group)
 
 
-def _as_it_is(found: Collection, values: Sequence[str] | None, names: dict[str, str | None]) -> Collection:
+def _select_from_collection(
+    found: Collection, values: Sequence[str] | None, names: dict[str, str | None]
+) -> Collection:
     _check_unnamed(
         "a collection of series", {role: name for role, name in names.items() if role not in ("label", "group")}
     )
@@ -110,14 +114,14 @@ def _as_it_is(found: Collection, values: Sequence[str] | None, names: dict[str, 
         raise DataError(f"{found.path}: its series have no labels; give them as of_arrays(x, labels=...)")
     if names["group"] is not None and any(one.group is None for one in found.series):
         raise DataError(f"{found.path}: its series have no groups; give them as of_arrays(x, groups=...)")
-    return found if values is None else chosen(found, values)
+    return found if values is None else select_channels(found, values)
 
 
-def _in_memory(x: Any, values: Sequence[str] | None, names: dict[str, str | None], layout: str | None) -> Collection:
+def _read_arrays(x: Any, values: Sequence[str] | None, names: dict[str, str | None], layout: str | None) -> Collection:
     _check_unnamed("an array", names)
     single = isinstance(x, np.ndarray) and x.ndim == 2 and layout == "steps"
     found = of_arrays([x] if single else x)
-    return found if values is None else chosen(found, values)
+    return found if values is None else select_channels(found, values)
 
 
 def _check_unnamed(what: str, names: dict[str, str | None]) -> None:

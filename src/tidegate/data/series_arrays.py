@@ -9,14 +9,14 @@ from typing import Any
 
 import numpy as np
 
-from tidegate.data import cells
 from tidegate.data.collection import Collection, Floats, Series
 from tidegate.data.columns import check_columns
 from tidegate.data.table import Table
+from tidegate.data.table_cells import to_python
 from tidegate.errors import DataError
 
 ONE_CHANNEL = "value"
-EXACT = 2**53
+MAX_EXACT = 2**53
 SHAPES = "[series, steps, channels] or [series, steps]"
 
 
@@ -48,17 +48,17 @@ def of_arrays(
     >>> found.described(), found.columns, found.series[1].label, found.place(1, 4)
     ('arrays, 2 series of 3 to 5 steps, 2 channels', ['c1', 'c2'], 'b', 'arrays, series 2, step 5')
     """
-    arrays = [_numbers(one, f"arrays, series {i}") for i, one in enumerate(_apart(x), 1)]
+    arrays = [_as_array(one, f"arrays, series {i}") for i, one in enumerate(_split_series(x), 1)]
     sums = hashlib.sha256()
     for one in arrays:
         sums.update(json.dumps([one.dtype.str, one.shape]).encode() + one.tobytes())
     for names in (labels, columns, ids, groups):
         if names is not None:
             sums.update(json.dumps(list(names), default=str).encode())
-    return assembled("arrays", arrays, labels, columns, ids, sums.hexdigest(), "arrays", unlabelled, groups)
+    return build_collection("arrays", arrays, labels, columns, ids, sums.hexdigest(), "arrays", unlabelled, groups)
 
 
-def assembled(
+def build_collection(
     path: str,
     arrays: Sequence[Any],
     labels: Sequence[Any] | None,
@@ -70,28 +70,35 @@ def assembled(
     groups: Sequence[Any] | None = None,
 ) -> Collection:
     """The collection of arrays [T, C] or [T] of numbers, all that goes with them checked; as `of_arrays`."""
-    values = [_values(one, place) for one, place in zip(arrays, _places(path, len(arrays)), strict=True)]
+    values = [_to_float64(one, place) for one, place in zip(arrays, _locations(path, len(arrays)), strict=True)]
     width = values[0].shape[1]
-    for one, place in zip(values, _places(path, len(arrays)), strict=True):
+    for one, place in zip(values, _locations(path, len(arrays)), strict=True):
         if one.shape[1] != width:
             raise DataError(f"{place} has {one.shape[1]} channels, but the first has {width}; make them alike")
-    names = _columns(path, columns, width)
-    found = _names(path, labels, "label", len(values), unlabelled)
-    named = _names(path, ids, "id", len(values))
-    of = _names(path, groups, "group", len(values))
-    if named is not None:
-        _check_once(path, named)
-    ids = named or [""] * len(values)
+    names = _name_columns(path, columns, width)
+    label_texts = _to_texts(path, labels, "label", len(values), unlabelled)
+    id_texts = _to_texts(path, ids, "id", len(values))
+    group_texts = _to_texts(path, groups, "group", len(values))
+    if id_texts is not None:
+        _check_once(path, id_texts)
+    ids = id_texts or [""] * len(values)
     series = [
-        Series(ids[i], one, None, found[i] if found else None, range(1, len(one) + 1), group=of[i] if of else None)
+        Series(
+            ids[i],
+            one,
+            None,
+            label_texts[i] if label_texts else None,
+            range(1, len(one) + 1),
+            group=group_texts[i] if group_texts else None,
+        )
         for i, one in enumerate(values)
     ]
-    checked = Collection(path, names, series, sha256, form, "step")
-    _check_finite(checked)
-    return checked
+    collection = Collection(path, names, series, sha256, form, "step")
+    _check_finite(collection)
+    return collection
 
 
-def _apart(x: Any) -> list[Any]:
+def _split_series(x: Any) -> list[Any]:
     """The arrays of every series."""
     if isinstance(x, np.ndarray):
         _check_kind(x, "the array")
@@ -107,7 +114,7 @@ def _apart(x: Any) -> list[Any]:
     return found
 
 
-def _numbers(one: Any, place: str) -> Any:
+def _as_array(one: Any, place: str) -> Any:
     try:
         array = one if isinstance(one, np.ndarray) else np.asarray(one)
     except ValueError as error:
@@ -123,14 +130,14 @@ def _check_kind(array: Any, place: str) -> None:
         raise DataError(f"{place} holds {array.dtype}; expected integers or floating-point numbers; convert it")
 
 
-def _values(one: Any, place: str) -> Floats:
+def _to_float64(one: Any, place: str) -> Floats:
     """float64 [T, C] of its own."""
     if one.ndim not in (1, 2):
         raise DataError(f"{place} has the shape {list(one.shape)}; expected [steps, channels] or [steps]; reshape it")
     if 0 in one.shape:
         raise DataError(f"{place} has the shape {list(one.shape)}, so no values; leave it out")
     values = np.array(one[:, None] if one.ndim == 1 else one, np.float64, order="C")
-    large = one.reshape(values.shape)[np.abs(values) >= EXACT].tolist() if one.dtype.kind in "iu" else []
+    large = one.reshape(values.shape)[np.abs(values) >= MAX_EXACT].tolist() if one.dtype.kind in "iu" else []
     if any(int(float(number)) != number for number in large) or one.dtype.itemsize > values.itemsize:
         raise DataError(f"{place} holds {one.dtype} that float64 cannot hold; convert it")
     return values
@@ -144,7 +151,7 @@ def _check_finite(found: Collection) -> None:
             raise DataError(f"{found.place(i, t)}: {fault}; a value is finite, or NaN if it is not known")
 
 
-def _columns(path: str, columns: Sequence[str] | None, width: int) -> list[str]:
+def _name_columns(path: str, columns: Sequence[str] | None, width: int) -> list[str]:
     if columns is None:
         return [ONE_CHANNEL] if width == 1 else [f"c{c}" for c in range(1, width + 1)]
     names = list(columns)
@@ -155,11 +162,11 @@ def _columns(path: str, columns: Sequence[str] | None, width: int) -> list[str]:
     return list(map(str, names))
 
 
-def _names(path: str, names: Sequence[Any] | None, role: str, count: int, missing: bool = False) -> list[str] | None:
+def _to_texts(path: str, names: Sequence[Any] | None, role: str, count: int, missing: bool = False) -> list[str] | None:
     """Labels or ids as text, one a series. missing: some may be the empty text."""
     if names is None:
         return None
-    plain = cells.checked(list(names), role, lambda row: f"{path}, series {row + 1}")
+    plain = to_python(list(names), role, lambda row: f"{path}, series {row + 1}")
     if len(plain) != count:
         raise DataError(f"{path}: found {len(plain)} {role}s for {count} series; give one each")
     for i, name in enumerate(plain):
@@ -179,5 +186,5 @@ def _check_once(path: str, ids: list[str]) -> None:
         seen[name] = number
 
 
-def _places(path: str, count: int) -> list[str]:
+def _locations(path: str, count: int) -> list[str]:
     return [f"{path}, series {i}" for i in range(1, count + 1)] if count > 1 else [path]

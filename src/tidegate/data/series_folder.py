@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
-from tidegate.data import compressed
+from tidegate.data import compression
 from tidegate.data.collection import Collection, Series
 from tidegate.data.table import PARQUET, READERS
 from tidegate.errors import DataError, OptionError
@@ -17,7 +17,7 @@ NPZ = ".npz"
 ReadFile = Callable[[str, Sequence[str] | None], Collection]
 
 
-def of_folder(folder: str, values: Sequence[str] | None, label: str | None, read_file: ReadFile) -> Collection:
+def read_folder(folder: str, values: Sequence[str] | None, label: str | None, read_file: ReadFile) -> Collection:
     """The series of a folder, in the order of their names.
 
     Args:
@@ -33,13 +33,13 @@ def of_folder(folder: str, values: Sequence[str] | None, label: str | None, read
     found: list[Collection] = []
     ids: dict[str, str] = {}
     sums = hashlib.sha256()
-    for name in _files(folder):
+    for name in _list_files(folder):
         path = os.path.join(folder, name)
         one = read_file(path, values)
         _check_one(one, found[0] if found else one, label)
-        series_id = _id(folder, name, ids)
+        series_id = _make_id(folder, name, ids)
         sums.update(f"{name}\0{one.sha256}\n".encode())
-        series = replace(one.series[0], id=series_id, label=None if label is None else _label(folder, series_id))
+        series = replace(one.series[0], id=series_id, label=None if label is None else _find_label(folder, series_id))
         found.append(replace(one, series=[series]))
     if not found:
         raise DataError(f"{folder} has no files; put one file a series there")
@@ -49,7 +49,7 @@ def of_folder(folder: str, values: Sequence[str] | None, label: str | None, read
     return Collection(folder, found[0].columns, series_of, sums.hexdigest(), f"folder of: {forms}", "line", files)
 
 
-def without_names(time: str | None, id: str | None, layout: str | None) -> str | None:
+def check_folder_arguments(time: str | None, id: str | None, layout: str | None) -> str | None:
     """`time`, if the other arguments fit a folder.
 
     Raises:
@@ -62,10 +62,10 @@ def without_names(time: str | None, id: str | None, layout: str | None) -> str |
     return time
 
 
-def _files(folder: str) -> Iterator[str]:
+def _list_files(folder: str) -> Iterator[str]:
     """The names of all files, with forward slashes, sorted."""
     names = []
-    for parent, folders, files in os.walk(folder, onerror=_refuse):
+    for parent, folders, files in os.walk(folder, onerror=_raise_unreadable):
         folders[:] = [name for name in folders if not name.startswith(".")]
         for name in folders:
             if os.path.islink(os.path.join(parent, name)):
@@ -80,13 +80,13 @@ def _files(folder: str) -> Iterator[str]:
     yield from sorted(names)
 
 
-def _refuse(error: OSError) -> None:
+def _raise_unreadable(error: OSError) -> None:
     raise DataError(f"{error.filename} cannot be read: {error.strerror or error}; change its permissions") from error
 
 
-def _id(folder: str, name: str, ids: dict[str, str]) -> str:
+def _make_id(folder: str, name: str, ids: dict[str, str]) -> str:
     """The name without its extensions, which no other file has."""
-    stem, _ = compressed.split(name)
+    stem, _ = compression.split_extension(name)
     known = os.path.splitext(stem)[1].lower() in (*READERS, PARQUET, NPZ)
     found = os.path.splitext(stem)[0] if known else stem
     if found in ids:
@@ -95,13 +95,13 @@ def _id(folder: str, name: str, ids: dict[str, str]) -> str:
     return found
 
 
-def _kind_of_times(one: Series) -> str:
+def _describe_times(one: Series) -> str:
     if one.times is None:
         return "no times" if one.counts is None else "integers that count steps"
     return "times without a zone" if one.local is None else "times with a zone"
 
 
-def _label(folder: str, series_id: str) -> str:
+def _find_label(folder: str, series_id: str) -> str:
     parent, _, name = series_id.rpartition("/")
     if not parent:
         raise DataError(f"{folder} has the file {name!r} in no sub-folder; put it into one that is named as its label")
@@ -109,7 +109,7 @@ def _label(folder: str, series_id: str) -> str:
 
 
 def _check_one(one: Collection, first: Collection, label: str | None) -> None:
-    kinds = [_kind_of_times(c.series[0]) for c in (one, first)]
+    kinds = [_describe_times(c.series[0]) for c in (one, first)]
     if kinds[0] != kinds[1]:
         raise DataError(f"{one.path}: has {kinds[0]}, and {first.path} has {kinds[1]}; write all of them in one way")
     if len(one) > 1:

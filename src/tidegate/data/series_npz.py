@@ -12,15 +12,15 @@ import numpy as np
 from tidegate.data.collection import Collection, Series, Times
 from tidegate.data.columns import MissingColumn, check_column
 from tidegate.data.npz import Array, read_npz
-from tidegate.data.series_arrays import assembled
-from tidegate.data.table import contents
-from tidegate.data.times import Clock, Stamps
+from tidegate.data.series_arrays import build_collection
+from tidegate.data.table import read_bytes
+from tidegate.data.times import TimeColumn, TimeIndex
 from tidegate.errors import DataError
 
 LABELS, IDS, TIME, LENGTHS, COLUMNS = "y", "ids", "time", "lengths", "columns"
 
 
-def of_npz(
+def read_npz_series(
     path: str,
     values: Sequence[str] | None,
     time: str | None,
@@ -31,7 +31,7 @@ def of_npz(
     group: str | None = None,
 ) -> Collection:
     """The series of an archive; `series.read_series` has the arguments, docs/data.md the arrays."""
-    data = contents(path, os.path.splitext(path)[1].lower())
+    data = read_bytes(path, os.path.splitext(path)[1].lower())
     arrays = read_npz(data, path)
     label = LABELS if label == "label" and label not in arrays else label
     for wanted in ("x", *(name for name in (time, id, label, group) if name is not None)):
@@ -41,25 +41,25 @@ def of_npz(
             error = MissingColumn(f"{path}: no array {wanted!r}; the archive has {listed}; {remedy}")
             error.wanted = wanted
             raise error
-    x, apart = arrays["x"], _whole(path, arrays, label, id, layout)
+    x, apart = arrays["x"], _split_series(path, arrays, label, id, layout)
     ids = arrays.get(IDS if id is None else id)
-    found = assembled(
+    found = build_collection(
         path,
         [x] if apart is None else apart,
-        None if label is None else _flat(path, label, arrays[label]),
-        _columns(path, arrays),
-        None if ids is None else _flat(path, IDS if id is None else id, ids),
+        None if label is None else _to_list(path, label, arrays[label]),
+        _read_columns(path, arrays),
+        None if ids is None else _to_list(path, IDS if id is None else id, ids),
         hashlib.sha256(data).hexdigest(),
         "NPZ" if label is None else f"NPZ, labels {label!r}",
         unlabelled,
-        None if group is None else _flat(path, group, arrays[group]),
+        None if group is None else _to_list(path, group, arrays[group]),
     )
     name = TIME if time is None else time
-    found = found if name not in arrays else _timed(found, arrays, name)
-    return found if values is None else chosen(found, values)
+    found = found if name not in arrays else _add_times(found, arrays, name)
+    return found if values is None else select_channels(found, values)
 
 
-def chosen(found: Collection, values: Sequence[str]) -> Collection:
+def select_channels(found: Collection, values: Sequence[str]) -> Collection:
     """The same series with some of their channels, in the order in which these are named."""
     for name in values:
         check_column(found.path, name, found.columns, "source")
@@ -68,7 +68,7 @@ def chosen(found: Collection, values: Sequence[str]) -> Collection:
     return replace(found, columns=list(values), series=series)
 
 
-def _whole(
+def _split_series(
     path: str, arrays: dict[str, Array], label: str | None, id: str | None, layout: str | None
 ) -> list[Array] | None:
     """The array of each series; None where `x` is one series."""
@@ -76,7 +76,7 @@ def _whole(
     if x.dtype.kind not in "iuf":
         raise DataError(f"{path}: array 'x' holds {x.dtype}; expected integers or floating-point numbers; convert it")
     if LENGTHS in arrays:
-        return _cut(path, x, arrays[LENGTHS])
+        return _split_by_lengths(path, x, arrays[LENGTHS])
     if x.ndim not in (1, 2, 3) or 0 in x.shape:
         expected = "[series, steps, channels], [series, steps], [steps, channels] or [steps], none of them 0"
         raise DataError(f"{path}: array 'x' has the shape {list(x.shape)}; expected {expected}; reshape it")
@@ -86,7 +86,7 @@ def _whole(
     return list(x)
 
 
-def _cut(path: str, x: Array, lengths: Array) -> list[Array]:
+def _split_by_lengths(path: str, x: Array, lengths: Array) -> list[Array]:
     if x.ndim not in (1, 2) or lengths.ndim != 1 or lengths.dtype.kind not in "iu" or not lengths.size:
         shapes = f"'x' {list(x.shape)} and 'lengths' {lengths.dtype} {list(lengths.shape)}"
         raise DataError(f"{path}: found {shapes}; expected [all steps, channels] and integers [series]; reshape them")
@@ -99,7 +99,7 @@ def _cut(path: str, x: Array, lengths: Array) -> list[Array]:
     return np.split(x, np.cumsum(counts)[:-1])
 
 
-def _columns(path: str, arrays: dict[str, Array]) -> list[str] | None:
+def _read_columns(path: str, arrays: dict[str, Array]) -> list[str] | None:
     if COLUMNS not in arrays:
         return None
     names = arrays[COLUMNS]
@@ -109,7 +109,7 @@ def _columns(path: str, arrays: dict[str, Array]) -> list[str] | None:
     return list(map(str, names.tolist()))
 
 
-def _flat(path: str, name: str, array: Array) -> list[object]:
+def _to_list(path: str, name: str, array: Array) -> list[object]:
     if array.ndim != 1:
         raise DataError(
             f"{path}: array {name!r} has the shape {list(array.shape)}; expected one value a series; reshape it"
@@ -117,7 +117,7 @@ def _flat(path: str, name: str, array: Array) -> list[object]:
     return list(array.tolist())
 
 
-def _timed(found: Collection, arrays: dict[str, Array], name: str) -> Collection:
+def _add_times(found: Collection, arrays: dict[str, Array], name: str) -> Collection:
     """The same series with the times of the array `name`: one a step, or those that all series share."""
     times, counts = arrays[name], [len(one) for one in found.series]
     ends = np.cumsum(counts)
@@ -133,12 +133,14 @@ def _timed(found: Collection, arrays: dict[str, Array], name: str) -> Collection
         i = int(np.searchsorted(ends, row, "right"))
         return found.place(i, row - int(ends[i] - counts[i]))
 
-    clock = Clock(_moments(found.path, name, times.ravel()), name, place)
+    time_column = TimeColumn(_time_cells(found.path, name, times.ravel()), name, place)
     rows = np.split(np.arange(ends[-1]), ends[:-1])
-    return replace(found, series=[_at(one, clock.steps(r)) for one, r in zip(found.series, rows, strict=True)])
+    return replace(
+        found, series=[_with_time_index(one, time_column.index(r)) for one, r in zip(found.series, rows, strict=True)]
+    )
 
 
-def _moments(path: str, name: str, times: Times | Array) -> list[object]:
+def _time_cells(path: str, name: str, times: Times | Array) -> list[object]:
     """The cells of an array of times, None where there is none."""
     if times.dtype.kind != "M":
         return list(times.tolist())
@@ -152,5 +154,5 @@ def _moments(path: str, name: str, times: Times | Array) -> list[object]:
     return found
 
 
-def _at(one: Series, stamps: Stamps) -> Series:
-    return replace(one, **stamps._asdict())
+def _with_time_index(one: Series, time_index: TimeIndex) -> Series:
+    return replace(one, **time_index._asdict())

@@ -15,20 +15,20 @@ import numpy.typing as npt
 from tidegate.data import numbers
 from tidegate.data.collection import Collection, Floats, Series
 from tidegate.data.columns import MissingColumn, check_column
-from tidegate.data.frames import is_category, of_index
+from tidegate.data.frames import explain_index, is_category
 from tidegate.data.table import Table, read
-from tidegate.data.times import Clock, Stamps, clock_among
+from tidegate.data.times import TimeColumn, TimeIndex, find_time_column
 from tidegate.errors import DataError, OptionError
 
 ONE_CHANNEL = "value"
-NAMED_ON_CLI = 12
+MAX_NAMES_IN_HINT = 12
 NUMBERED = re.compile(r"(.*?)([0-9]{1,9})")
-INDEX = re.compile(r"__index_level_\d+__|Unnamed: \d+")  # pandas calls an index so that has no name
+PANDAS_INDEX = re.compile(r"__index_level_\d+__|Unnamed: \d+")  # pandas calls an index so that has no name
 
 Names = Sequence[str]
 
 
-def of_steps(
+def read_steps(
     source: Any,
     values: Names | None,
     time: str | None,
@@ -38,27 +38,31 @@ def of_steps(
     group: str | None = None,
 ) -> Collection:
     """The series of a table of one step a row; `series.read_series` has the arguments."""
-    table = _table(source, values, {"time": time, "id": id, "label": label, "group": group})
+    table = _read_table(source, values, {"time": time, "id": id, "label": label, "group": group})
     form = "table, one step a row" if id is None else "long table"
     if time is None and values is None:
-        time = clock_among({n: found for n, found in table.columns.items() if n not in (id, label, group)}, table.path)
+        time = find_time_column(
+            {n: found for n, found in table.columns.items() if n not in (id, label, group)}, table.path
+        )
         form += "" if time is None else f", times in column {time!r}"
-    columns = _columns(source, table, values, (time, id, label, group))
-    matrix = _matrix(source, table, columns, values is not None)
-    clock = None if time is None else Clock(table.columns[time], time, table.place, id is not None)
-    labels = None if label is None else names_of(table, label, "label", unlabelled)
-    groups = None if group is None else names_of(table, group, "group")
+    columns = _value_columns(source, table, values, (time, id, label, group))
+    matrix = _read_matrix(source, table, columns, values is not None)
+    time_column = None if time is None else TimeColumn(table.columns[time], time, table.place, id is not None)
+    labels = None if label is None else read_names(table, label, "label", unlabelled)
+    groups = None if group is None else read_names(table, group, "group")
     series = []
-    for name, rows in _groups(table, id):
-        stamps = Stamps() if clock is None else clock.steps(rows)
-        chosen = None if labels is None else _constant(table, labels, rows, name, label, id)
-        of = None if groups is None else _constant(table, groups, rows, name, group, id, "group")
+    for name, rows in _group_rows(table, id):
+        time_index = TimeIndex() if time_column is None else time_column.index(rows)
+        label_text = None if labels is None else _read_constant(table, labels, rows, name, label, id)
+        group_text = None if groups is None else _read_constant(table, groups, rows, name, group, id, "group")
         lines = [table.lines[row] for row in rows.tolist()]
-        series.append(Series(name, matrix[rows], label=chosen, lines=lines, **stamps._asdict(), group=of))
-    return _collection(table, columns, series, form)
+        series.append(
+            Series(name, matrix[rows], label=label_text, lines=lines, **time_index._asdict(), group=group_text)
+        )
+    return _make_collection(table, columns, series, form)
 
 
-def of_rows(
+def read_rows(
     source: Any,
     values: Names | None,
     id: str | None,
@@ -67,26 +71,26 @@ def of_rows(
     group: str | None = None,
 ) -> Collection:
     """The series of a table of one series a row, one channel; `series.read_series` has the arguments."""
-    table = _table(source, values, {"id": id, "label": label, "group": group})
-    columns = _columns(source, table, values, (id, label, group))
+    table = _read_table(source, values, {"id": id, "label": label, "group": group})
+    columns = _value_columns(source, table, values, (id, label, group))
     if values is None:
         _check_steps(table, columns)
-    matrix = _matrix(source, table, columns, values is not None)
-    ids = [""] * len(table) if id is None else names_of(table, id, "id")
-    labels = [None] * len(table) if label is None else names_of(table, label, "label", unlabelled)
-    groups = [None] * len(table) if group is None else names_of(table, group, "group")
+    matrix = _read_matrix(source, table, columns, values is not None)
+    ids = [""] * len(table) if id is None else read_names(table, id, "id")
+    labels = [None] * len(table) if label is None else read_names(table, label, "label", unlabelled)
+    groups = [None] * len(table) if group is None else read_names(table, group, "group")
     if id is not None:
         _check_once(table, ids, id)
-    steps = [_without_end(table, row, found) for row, found in enumerate(matrix)]
+    steps = [_trim_end(table, row, found) for row, found in enumerate(matrix)]
     series = [
         Series(ids[row], found, None, labels[row], [table.lines[row]] * len(found), group=groups[row])
         for row, found in enumerate(steps)
     ]
     ends = f"steps {columns[0]!r} to {columns[-1]!r}" if len(columns) > 1 else f"step {columns[0]!r}"
-    return _collection(table, [ONE_CHANNEL], series, f"table, one series a row, {ends}")
+    return _make_collection(table, [ONE_CHANNEL], series, f"table, one series a row, {ends}")
 
 
-def names_of(table: Table, name: str, role: str, missing: bool = False) -> list[str]:
+def read_names(table: Table, name: str, role: str, missing: bool = False) -> list[str]:
     """The ids or labels of a column: text as it is, integers in decimal, booleans as true and false.
 
     Args:
@@ -111,27 +115,27 @@ def names_of(table: Table, name: str, role: str, missing: bool = False) -> list[
     return [found.get(row, "") for row in range(len(column))]
 
 
-def _table(source: Any, values: Names | None, roles: dict[str, str | None]) -> Table:
+def _read_table(source: Any, values: Names | None, roles: dict[str, str | None]) -> Table:
     """The table, with the columns that are needed; no column has two roles."""
-    taken: dict[str, str] = {}
+    roles_by_column: dict[str, str] = {}
     for role, name in [*roles.items(), *(("value", name) for name in values or ())]:
         if name is None:
             continue
-        if name in taken:
-            raise OptionError(f"column {name!r} is named as {taken[name]} and as {role}; name it once")
-        taken[name] = role
-    return read(source, None if values is None else list(taken), gaps=True)
+        if name in roles_by_column:
+            raise OptionError(f"column {name!r} is named as {roles_by_column[name]} and as {role}; name it once")
+        roles_by_column[name] = role
+    return read(source, None if values is None else list(roles_by_column), gaps=True)
 
 
-def _columns(source: Any, table: Table, values: Names | None, roles: Sequence[str | None]) -> list[str]:
+def _value_columns(source: Any, table: Table, values: Names | None, roles: Sequence[str | None]) -> list[str]:
     for name in roles:
         try:
             if name is not None:
                 check_column(table.path, name, list(table.columns), "file" if table.unit == "line" else "table")
         except MissingColumn as error:
-            raise of_index(source, error) from error
+            raise explain_index(source, error) from error
     columns = list(values) if values is not None else [name for name in table.columns if name not in roles]
-    if values is None and (index := [name for name in columns if INDEX.fullmatch(name)]):
+    if values is None and (index := [name for name in columns if PANDAS_INDEX.fullmatch(name)]):
         remedy = "write the table without it (index=False), or name the columns of numbers with --values"
         raise DataError(f"{table.path}: column {index[0]!r} is the index of a pandas frame, no channel; {remedy}")
     if not columns:
@@ -163,28 +167,28 @@ def _check_steps(table: Table, columns: list[str]) -> None:
             )
 
 
-def _matrix(source: Any, table: Table, columns: list[str], named: bool) -> Floats:
+def _read_matrix(source: Any, table: Table, columns: list[str], named: bool) -> Floats:
     """The columns side by side, [rows, columns]. named: they were asked for by name."""
     for name in columns:
         if is_category(source, name):
             fault = f"column {name!r} holds categories; expected numbers; convert it, or leave it out"
             raise DataError(f"{table.path}: {fault}")
     try:
-        return np.stack([numbers.column(table, name) for name in columns], axis=1)
-    except numbers.NoNumbers as error:
-        good = "" if named else _numeric(table, columns)
+        return np.stack([numbers.parse_column(table, name) for name in columns], axis=1)
+    except numbers.NotNumeric as error:
+        good = "" if named else _list_numeric(table, columns)
         raise DataError(f"{error}, or leave the column out: --values {good}" if good else str(error)) from error
 
 
-def _numeric(table: Table, columns: list[str]) -> str:
+def _list_numeric(table: Table, columns: list[str]) -> str:
     """The columns that hold numbers, as they are typed after a flag; "" if there are none or too many."""
     good = []
     for name in columns:
         with suppress(DataError):
-            numbers.column(table, name)
+            numbers.parse_column(table, name)
             good.append(name)
     listed = ",".join(good)
-    if len(good) > NAMED_ON_CLI:
+    if len(good) > MAX_NAMES_IN_HINT:
         return "NAME,NAME,..."
     return listed if all(map(_is_word, good)) else f'"{listed}"'
 
@@ -193,17 +197,17 @@ def _is_word(name: str) -> bool:
     return name.replace("_", "").replace("-", "").isalnum()
 
 
-def _groups(table: Table, id: str | None) -> list[tuple[str, npt.NDArray[np.int64]]]:
+def _group_rows(table: Table, id: str | None) -> list[tuple[str, npt.NDArray[np.int64]]]:
     """The name and the rows of every series, in the order in which they begin."""
     if id is None:
         return [("", np.arange(len(table)))]
     codes: dict[str, int] = {}
-    code = np.array([codes.setdefault(name, len(codes)) for name in names_of(table, id, "id")])
+    code = np.array([codes.setdefault(name, len(codes)) for name in read_names(table, id, "id")])
     order = np.argsort(code, kind="stable")
     return list(zip(codes, np.split(order, np.cumsum(np.bincount(code))[:-1]), strict=True))
 
 
-def _constant(
+def _read_constant(
     table: Table,
     labels: list[str],
     rows: npt.NDArray[np.int64],
@@ -235,7 +239,7 @@ def _check_once(table: Table, ids: list[str], column: str) -> None:
         seen[name] = row
 
 
-def _without_end(table: Table, row: int, steps: Floats) -> Floats:
+def _trim_end(table: Table, row: int, steps: Floats) -> Floats:
     """The steps of a row as [T, 1], up to the last one that is there."""
     there = np.flatnonzero(~np.isnan(steps))
     if not there.size:
@@ -243,6 +247,6 @@ def _without_end(table: Table, row: int, steps: Floats) -> Floats:
     return np.ascontiguousarray(steps[: there[-1] + 1, None])
 
 
-def _collection(table: Table, columns: list[str], series: list[Series], form: str) -> Collection:
+def _make_collection(table: Table, columns: list[str], series: list[Series], form: str) -> Collection:
     form = f"{form}, {table.form}" if table.form else form
     return Collection(table.path, columns, series, table.sha256, form, table.unit)

@@ -13,19 +13,20 @@ import numpy as np
 import numpy.typing as npt
 
 from tidegate import files
-from tidegate.data import cells, compressed
+from tidegate.data import compression
 from tidegate.data.arrow import read_parquet
 from tidegate.data.columns import check_column
 from tidegate.data.delimited import NUMBER, read_csv, read_tsv
-from tidegate.data.frames import name_of, read_frame
+from tidegate.data.frames import name_frame, read_frame
 from tidegate.data.jsonl import read_jsonl
+from tidegate.data.table_cells import KINDS, format_cell, hash_columns, to_python, to_python_or_none
 from tidegate.errors import DataError
 
 READERS = {".csv": read_csv, ".tsv": read_tsv, ".jsonl": read_jsonl, ".ndjson": read_jsonl}
 FORMS = {".csv": "comma-separated with header", ".tsv": "tab-separated with header"}
 PARQUET = ".parquet"
-MARK = b"\xef\xbb\xbf"
-KINDS = {
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+EXPECTED_KINDS = {
     ".parquet": ("a Parquet file",),
     ".npz": ("a NumPy archive (.npz)", "a zip archive"),
     ".gz": ("gzip",),
@@ -53,7 +54,7 @@ class Table:
         path: the file, as it was named, or what the frame is called.
         columns: the cells of every row by column name; all lists are equally long. A text file has text alone.
         lines: for every row, the line on which it begins, or where there are no lines its number; from 1.
-        sha256: of the file's bytes as they lie on the disk, or of the frame's columns (`cells.sha256`), in hexadecimal.
+        sha256: of the file's bytes as they lie on the disk, or of the frame's columns (`table_cells.sha256`), in hexadecimal.
         form: what the file was taken for; "" for a frame.
         unit: what `lines` counts: "line", or "row" of a frame or Parquet file.
 
@@ -79,7 +80,7 @@ class Table:
             DataError: there is no such column, or it is not one of text.
         """
         if (kind := self.kind(name)) != "text":
-            place, cell = self.place(0), cells.shown(self.columns[name][0])
+            place, cell = self.place(0), format_cell(self.columns[name][0])
             raise DataError(f"{place}: column {name!r} holds {kind}, as {cell}; expected text; name another column")
         return list(self.columns[name])
 
@@ -97,7 +98,7 @@ class Table:
         ['true', 'false']
         """
         if (kind := self.kind(name)) == "numbers":
-            place, cell = self.place(0), cells.shown(self.columns[name][0])
+            place, cell = self.place(0), format_cell(self.columns[name][0])
             expected = f"a {role} is text, an integer or a boolean; convert the column"
             raise DataError(f"{place}: column {name!r} holds numbers, as {cell}; {expected}")
         if kind == "booleans":
@@ -115,7 +116,7 @@ class Table:
         """
         if self.kind(name) == "booleans":
             raise DataError(f"{self.path}: column {name!r} holds booleans; expected numbers; convert it")
-        return np.array([self._number(row, name) for row in range(len(self))], np.float64)
+        return np.array([self._parse_number(row, name) for row in range(len(self))], np.float64)
 
     def kind(self, name: str) -> str:
         """What the cells of a column are: text, integers, booleans or numbers.
@@ -124,7 +125,7 @@ class Table:
             DataError: there is no such column.
         """
         check_column(self.path, name, list(self.columns), "file" if self.unit == "line" else "table")
-        return cells.KINDS[type(self.columns[name][0])] if len(self) else "text"
+        return KINDS[type(self.columns[name][0])] if len(self) else "text"
 
     def place(self, row: int) -> str:
         """File and line of a row, counted from 0, for a message about it.
@@ -143,17 +144,17 @@ class Table:
         rows = "1 row" if len(self) == 1 else f"{len(self):,} rows"
         return f"{self.form}, {rows}" if self.form else rows
 
-    def _number(self, row: int, name: str) -> float:
+    def _parse_number(self, row: int, name: str) -> float:
         cell = self.columns[name][row]
         if isinstance(cell, str) and not NUMBER.fullmatch(cell.strip()):
-            fault = f"column {name!r} is {cells.shown(cell)}; expected a number such as -1.5 or 2e3"
+            fault = f"column {name!r} is {format_cell(cell)}; expected a number such as -1.5 or 2e3"
             raise DataError(f"{self.place(row)}: {fault}")
         try:
             number = float(cell)
         except OverflowError:
             number = math.inf
         if math.isinf(number) or (isinstance(cell, int) and int(number) != cell):
-            raise DataError(f"{self.place(row)}: column {name!r} is {cells.shown(cell)}, which float64 cannot hold")
+            raise DataError(f"{self.place(row)}: column {name!r} is {format_cell(cell)}, which float64 cannot hold")
         return number
 
 
@@ -173,78 +174,84 @@ def read(source: Any, columns: Sequence[str] | None = None, *, gaps: bool = Fals
         MissingExtra: Parquet or Arrow, and pyarrow is not installed.
     """
     if not isinstance(source, str | os.PathLike):
-        return _frame(source, columns, gaps)
+        return _read_frame_table(source, columns, gaps)
     name = os.fspath(source)
     files.check(name, DataError)
-    if _suffix(name, gaps) == PARQUET:
-        return _parquet(name, columns, gaps)
-    return _text_file(name, columns, gaps)
+    if _check_suffix(name, gaps) == PARQUET:
+        return _read_parquet_file(name, columns, gaps)
+    return _read_text_file(name, columns, gaps)
 
 
-def _text_file(name: str, columns: Sequence[str] | None, gaps: bool) -> Table:
-    suffix, packed = _suffix(name, gaps), compressed.split(name)[1]
-    data = contents(name, packed or suffix)
-    text = compressed.unpack(data, packed, name) if packed else data
+def _read_text_file(name: str, columns: Sequence[str] | None, for_series: bool) -> Table:
+    suffix, packed = _check_suffix(name, for_series), compression.split_extension(name)[1]
+    data = read_bytes(name, packed or suffix)
+    text = compression.unpack(data, packed, name) if packed else data
     if packed:
-        _refuse_others(name, text, suffix)
-    plain = _text(name, text, "unpacked text" if packed else "file")
-    names, rows, lines = READERS[suffix](plain, name, columns, gaps=gaps)
+        _check_kind(name, text, suffix)
+    plain = _decode(name, text, "unpacked text" if packed else "file")
+    names, rows, lines = READERS[suffix](plain, name, columns, for_series=for_series)
     if not rows:
         raise DataError(f"{name} has a header but no rows; add at least one row")
     _check_header_once(names, rows, lambda row: f"{name}:{lines[row]}")
     table: dict[str, list[Any]] = dict(zip(names, map(list, zip(*rows, strict=True)), strict=True))
     kept = {column: table[column] for column in columns} if columns is not None else table
-    mark = " with byte order mark" if text.startswith(MARK) else ""
+    mark = " with byte order mark" if text.startswith(BYTE_ORDER_MARK) else ""
     form = f"{FORMS.get(suffix, 'JSON lines')}, UTF-8{mark}"
     if packed:
-        form = f"{compressed.FORMATS[packed][0]}, {form}"
+        form = f"{compression.FORMATS[packed][0]}, {form}"
     return Table(name, kept, lines, hashlib.sha256(data).hexdigest(), form)
 
 
-def _parquet(name: str, columns: Sequence[str] | None, gaps: bool) -> Table:
-    data = contents(name, PARQUET)
-    found = read_parquet(data, name, columns, lambda row: f"{name}, row {row + 1}", gaps)
-    return _typed(name, found, "Parquet", hashlib.sha256(data).hexdigest(), gaps)
+def _read_parquet_file(name: str, columns: Sequence[str] | None, for_series: bool) -> Table:
+    data = read_bytes(name, PARQUET)
+    found = read_parquet(data, name, columns, lambda row: f"{name}, row {row + 1}", for_series)
+    return _table_of_cells(name, found, "Parquet", hashlib.sha256(data).hexdigest(), for_series)
 
 
-def _frame(source: Any, columns: Sequence[str] | None, gaps: bool) -> Table:
-    name = name_of(source)
-    return _typed(name, read_frame(source, name, columns, lambda row: f"{name}, row {row + 1}", gaps), "", None, gaps)
+def _read_frame_table(source: Any, columns: Sequence[str] | None, for_series: bool) -> Table:
+    name = name_frame(source)
+    return _table_of_cells(
+        name, read_frame(source, name, columns, lambda row: f"{name}, row {row + 1}", for_series), "", None, for_series
+    )
 
 
-def _typed(name: str, columns: dict[str, list[Any]], form: str, sha256: str | None, gaps: bool) -> Table:
+def _table_of_cells(name: str, columns: dict[str, list[Any]], form: str, sha256: str | None, for_series: bool) -> Table:
     """The table of columns that have types, every cell checked."""
     rows = max(map(len, columns.values()), default=0)
     if not rows:
         raise DataError(f"{name} has no rows; add at least one row")
-    check = cells.gapped if gaps else cells.checked
+    check = to_python_or_none if for_series else to_python
     plain = {c: check(found, c, lambda row: f"{name}, row {row + 1}") for c, found in columns.items()}
     _check_header_once(list(plain), zip(*plain.values(), strict=True), lambda row: f"{name}, row {row + 1}")
-    return Table(name, plain, list(range(1, rows + 1)), sha256 or cells.sha256(plain), form, "row")
+    return Table(name, plain, list(range(1, rows + 1)), sha256 or hash_columns(plain), form, "row")
 
 
-def _check_header_once(names: list[str], rows: Iterable[Sequence[Any]], place: Callable[[int], str]) -> None:
+def _check_header_once(names: list[str], rows: Iterable[Sequence[Any]], locate: Callable[[int], str]) -> None:
     """Refuse a row of two cells or more that says the names of the columns, as tables have that were joined."""
     if len(names) > 1 and (again := next((i for i, row in enumerate(rows) if list(row) == names), None)) is not None:
         shown = ", ".join(names[:12])
-        raise DataError(f"{place(again)}: the row repeats the header ({shown}), as where files were joined; remove it")
+        raise DataError(f"{locate(again)}: the row repeats the header ({shown}), as where files were joined; remove it")
 
 
-def _suffix(name: str, series: bool) -> str:
+def _check_suffix(name: str, for_series: bool) -> str:
     """The extension that says what a file is, of what was compressed where it is compressed. series: what is read."""
-    stem, packed = compressed.split(name)
+    stem, packed = compression.split_extension(name)
     suffix = os.path.splitext(stem)[1].lower()
     if suffix not in READERS and (packed or suffix != PARQUET):
         found = f"the extension {suffix + packed!r}" if suffix or packed else "no extension"
         kind = files.kind_of(files.read(name, DataError, 512))
-        also = f"also with {', '.join(compressed.FORMATS)}, and {PARQUET}"
-        also += ", and for series .npz and folders" * series
-        remedy = f"; it looks like {kind}: {_remedy(kind)}" if kind and kind not in KINDS.get(suffix, ()) else ""
+        also = f"also with {', '.join(compression.FORMATS)}, and {PARQUET}"
+        also += ", and for series .npz and folders" * for_series
+        remedy = (
+            f"; it looks like {kind}: {_suggest_remedy(kind)}"
+            if kind and kind not in EXPECTED_KINDS.get(suffix, ())
+            else ""
+        )
         raise DataError(f"{name} has {found}; supported are {', '.join(READERS)}, {also}{remedy}")
     return suffix
 
 
-def contents(name: str, wanted: str) -> bytes:
+def read_bytes(name: str, wanted: str) -> bytes:
     """The bytes of a file.
 
     Args:
@@ -257,27 +264,27 @@ def contents(name: str, wanted: str) -> bytes:
     data = files.read(name, DataError)
     if not data:
         raise DataError(f"{name} is empty; expected a header line or JSON objects")
-    _refuse_others(name, data, wanted)
+    _check_kind(name, data, wanted)
     return data
 
 
-def _refuse_others(name: str, data: bytes, wanted: str) -> None:
+def _check_kind(name: str, data: bytes, wanted: str) -> None:
     """Raise DataError for bytes that are plainly not what the extension `wanted` says."""
     kind = files.kind_of(data[:512])
-    if kind and kind not in KINDS.get(wanted, ("text", "JSON")):
-        expected = KINDS.get(wanted, ("text",))[0]
-        raise DataError(f"{name}: looks like {kind}, and its extension says {expected}; {_remedy(kind)}")
+    if kind and kind not in EXPECTED_KINDS.get(wanted, ("text", "JSON")):
+        expected = EXPECTED_KINDS.get(wanted, ("text",))[0]
+        raise DataError(f"{name}: looks like {kind}, and its extension says {expected}; {_suggest_remedy(kind)}")
 
 
-def _remedy(kind: str) -> str:
+def _suggest_remedy(kind: str) -> str:
     """What to do with a file of a kind that was not expected."""
     if kind in REMEDIES:
         return REMEDIES[kind]
-    named = {kind: extension for extension, kinds in KINDS.items() for kind in kinds[:1]}
+    named = {kind: extension for extension, kinds in EXPECTED_KINDS.items() for kind in kinds[:1]}
     return f"name it with {named[kind]}" if kind in named else "give a file of rows or series"
 
 
-def _text(name: str, data: bytes, what: str) -> str:
+def _decode(name: str, data: bytes, what: str) -> str:
     """The characters of a text file. what: the bytes' name in messages, those of an archive are not the file's own."""
     if not data:
         raise DataError(f"{name} is empty; expected a header line or JSON objects")
@@ -285,14 +292,16 @@ def _text(name: str, data: bytes, what: str) -> str:
         raise DataError(f"{name} is UTF-16; save it as UTF-8")
     nul = data.find(0)
     if nul >= 0:
-        raise DataError(f"{_line(name, data, nul)}: byte {nul} of the {what} is NUL, which no text has; repair it")
+        raise DataError(
+            f"{_locate_byte(name, data, nul)}: byte {nul} of the {what} is NUL, which no text has; repair it"
+        )
     try:
         _check_lines(name, data)
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        start = error.start + (3 if data.startswith(MARK) else 0)
+        start = error.start + (3 if data.startswith(BYTE_ORDER_MARK) else 0)
         raise DataError(
-            f"{_line(name, data, start)}: byte {start} of the {what} (0x{data[start]:02x}) is not UTF-8; "
+            f"{_locate_byte(name, data, start)}: byte {start} of the {what} (0x{data[start]:02x}) is not UTF-8; "
             "save the file as UTF-8"
         ) from error
 
@@ -307,11 +316,11 @@ def _check_lines(name: str, data: bytes) -> None:
             ends = [place for mark in (b"\n", b"\r") if (place := data.find(mark, end)) >= 0]
             size = min(ends, default=len(data)) - at
             raise DataError(
-                f"{_line(name, data, at)}: the line has {size:,} bytes; a line may have at most {files.MAX_LINE:,}; "
+                f"{_locate_byte(name, data, at)}: the line has {size:,} bytes; a line may have at most {files.MAX_LINE:,}; "
                 "divide it, or give Parquet, or for series an .npz"
             )
         at = found + 1
 
 
-def _line(name: str, data: bytes, offset: int) -> str:
+def _locate_byte(name: str, data: bytes, offset: int) -> str:
     return f"{name}:{data.count(10, 0, offset) + 1}"

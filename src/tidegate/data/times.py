@@ -4,28 +4,27 @@ from __future__ import annotations
 
 import datetime
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from tidegate.data import cells
 from tidegate.data.collection import Times
+from tidegate.data.table_cells import KINDS, Locate, format_cell
 from tidegate.errors import DataError
 
-Place = Callable[[int], str]
-USUAL = "ds"  # what forecasting libraries call the column of times
+USUAL_NAME = "ds"  # what forecasting libraries call the column of times
 COUNTER = re.compile(r"[+-]?[0-9]+")
-FINER = re.compile(r"[.,][0-9]{6}0*[1-9]")
-SHORTEST_FINER = len("20200101T000000.0000001")
-ISO = (
+SUBMICROSECOND = re.compile(r"[.,][0-9]{6}0*[1-9]")
+SHORTEST_SUBMICROSECOND = len("20200101T000000.0000001")
+EXPECTED = (
     "expected an ISO 8601 date or time such as 2020-01-31 or 2020-01-31T23:30:00+01:00, or an integer that counts steps"
 )
 
 
-def clock_among(columns: Mapping[str, Sequence[Any]], path: str) -> str | None:
+def find_time_column(columns: Mapping[str, Sequence[Any]], path: str) -> str | None:
     """Return the column that holds the times of steps where nobody names it; None where none does.
 
     Args:
@@ -38,8 +37,8 @@ def clock_among(columns: Mapping[str, Sequence[Any]], path: str) -> str | None:
     >>> clock_among({"day": ["2024-01-01", "2024-01-02"], "x": ["1", "2"]}, "t.csv")
     'day'
     """
-    if USUAL in columns:
-        return USUAL
+    if USUAL_NAME in columns:
+        return USUAL_NAME
     found = [name for name, given in columns.items() if is_time(next((c for c in given if c not in (None, "")), None))]
     if len(found) > 1:
         listed = ", ".join(map(repr, found))
@@ -62,7 +61,7 @@ def is_time(cell: Any) -> bool:
     return False
 
 
-class Stamps(NamedTuple):
+class TimeIndex(NamedTuple):
     """What a source says about when the steps of a series were; the fields are those of `Series`."""
 
     times: Times | None = None
@@ -70,10 +69,10 @@ class Stamps(NamedTuple):
     zone: str = ""
     counts: npt.NDArray[np.int64] | None = None
 
-    def at(self, steps: Any) -> Stamps:
+    def select(self, steps: Any) -> TimeIndex:
         """Return what is said of some of the steps, an index array or a slice."""
         times, local, counts = (None if v is None else v[steps] for v in (self.times, self.local, self.counts))
-        return Stamps(times, local, self.zone, counts)
+        return TimeIndex(times, local, self.zone, counts)
 
     @property
     def ticks(self) -> npt.NDArray[np.int64] | None:
@@ -81,7 +80,7 @@ class Stamps(NamedTuple):
         return self.counts if self.times is None else self.times.astype("M8[us]").astype(np.int64)
 
 
-class Clock:
+class TimeColumn:
     """The column of times of a table, read once and then asked for the steps of every series.
 
     Args:
@@ -99,17 +98,17 @@ class Clock:
     (['2020-01-01T00:00:00.000000', '2020-01-01T01:00:00.000000'], 'UTC')
     """
 
-    def __init__(self, found: Sequence[Any], name: str, place: Place, apart: bool = False) -> None:
-        self._cells, self._name, self._place = found, name, place
-        self._or = "" if apart else ", or name the column that tells series apart as id"
-        for row, cell in enumerate(found):
+    def __init__(self, cells: Sequence[Any], name: str, locate: Locate, has_id: bool = False) -> None:
+        self._cells, self._name, self._locate = cells, name, locate
+        self._id_hint = "" if has_id else ", or name the column that tells series apart as id"
+        for row, cell in enumerate(cells):
             if cell is None or cell == "":
-                raise DataError(f"{place(row)}: no time in column {name!r}; fill it or leave the row out")
-        self.counts = self._are_counts()
+                raise DataError(f"{locate(row)}: no time in column {name!r}; fill it or leave the row out")
+        self.counts = self._is_counter()
         self._local: Times | None = None
-        self._values: npt.NDArray[Any] = self._counted() if self.counts else self._parsed()
+        self._values: npt.NDArray[Any] = self._parse_counts() if self.counts else self._parse_times()
 
-    def steps(self, rows: npt.ArrayLike) -> Stamps:
+    def index(self, rows: npt.ArrayLike) -> TimeIndex:
         """The times, or the counts, of one series.
 
         Args:
@@ -123,61 +122,69 @@ class Clock:
         late = np.flatnonzero(values[1:] <= values[:-1])
         if late.size:
             before, row = index[late[0]], index[late[0] + 1]
-            raise DataError(f"{self._place(int(row))}: {self._disorder(int(before), int(row))}")
+            raise DataError(f"{self._locate(int(row))}: {self._explain_disorder(int(before), int(row))}")
         if self.counts:
-            return Stamps(counts=values)
-        return Stamps(values) if self._local is None else Stamps(values, self._local[index], self._zone(int(index[-1])))
+            return TimeIndex(counts=values)
+        return (
+            TimeIndex(values)
+            if self._local is None
+            else TimeIndex(values, self._local[index], self._find_zone(int(index[-1])))
+        )
 
-    def _zone(self, row: int) -> str:
+    def _find_zone(self, row: int) -> str:
         cell = self._cells[row]
         if isinstance(cell, str):
-            return "UTC" if cell[-1] in "Zz" else offset_of(self._moment(row, cell))
-        return zone_of(cell)
+            return "UTC" if cell[-1] in "Zz" else format_offset(self._parse_time(row, cell))
+        return find_zone(cell)
 
-    def _disorder(self, before: int, row: int) -> str:
-        shown, earlier = self._shown(row), f"{self._shown(before)} ({self._place(before)})"
+    def _explain_disorder(self, before: int, row: int) -> str:
+        shown, earlier = self._format_cell(row), f"{self._format_cell(before)} ({self._locate(before)})"
         if self._values[before] == self._values[row]:
-            remedy = f"a series has each time once; leave one out{self._or}"
+            remedy = f"a series has each time once; leave one out{self._id_hint}"
             return f"column {self._name!r} is {shown}, as it was before: {earlier}; {remedy}"
-        return f"column {self._name!r} is {shown}, after {earlier}; sort the rows by time{self._or}"
+        return f"column {self._name!r} is {shown}, after {earlier}; sort the rows by time{self._id_hint}"
 
-    def _shown(self, row: int) -> str:
+    def _format_cell(self, row: int) -> str:
         cell = self._cells[row]
         return repr(cell) if isinstance(cell, str) else str(cell)
 
-    def _are_counts(self) -> bool:
+    def _is_counter(self) -> bool:
         first = self._cells[0]
         if isinstance(first, str):
             return all(map(COUNTER.fullmatch, self._cells))
         if isinstance(first, datetime.date):
             return False
         if type(first) is not int:
-            kind = cells.KINDS[type(first)]
-            raise DataError(f"{self._place(0)}: column {self._name!r} holds {kind}, as {cells.shown(first)}; {ISO}")
+            kind = KINDS[type(first)]
+            raise DataError(
+                f"{self._locate(0)}: column {self._name!r} holds {kind}, as {format_cell(first)}; {EXPECTED}"
+            )
         return True
 
-    def _counted(self) -> npt.NDArray[np.int64]:
+    def _parse_counts(self) -> npt.NDArray[np.int64]:
         try:
             return np.array(list(map(int, self._cells)), np.int64)
         except (OverflowError, ValueError):
             row = next(row for row, cell in enumerate(self._cells) if len(str(cell)) > 18)
-            fault = f"column {self._name!r} is {cells.shown(self._cells[row])}; a counter has 18 digits at most"
-            raise DataError(f"{self._place(row)}: {fault}; start it nearer to 0") from None
+            fault = f"column {self._name!r} is {format_cell(self._cells[row])}; a counter has 18 digits at most"
+            raise DataError(f"{self._locate(row)}: {fault}; start it nearer to 0") from None
 
-    def _parsed(self) -> Times:
-        moments = [self._moment(row, cell) for row, cell in enumerate(self._cells)]
+    def _parse_times(self) -> Times:
+        moments = [self._parse_time(row, cell) for row, cell in enumerate(self._cells)]
         zoned = [moment.tzinfo is not None for moment in moments]
         if any(zoned) and not all(zoned):
             row = zoned.index(not zoned[0])
             has, other = ("has a zone", "has none") if zoned[row] else ("has no zone", "has one")
-            fault = f"column {self._name!r} is {self._shown(row)}, which {has}, but {self._shown(0)} {other}"
-            raise DataError(f"{self._place(row)}: {fault} ({self._place(0)}); write all of them in one way")
+            fault = (
+                f"column {self._name!r} is {self._format_cell(row)}, which {has}, but {self._format_cell(0)} {other}"
+            )
+            raise DataError(f"{self._locate(row)}: {fault} ({self._locate(0)}); write all of them in one way")
         if any(zoned):
             self._local = np.array([moment.replace(tzinfo=None) for moment in moments], "datetime64[us]")
-            moments = [self._universal(row, moment) for row, moment in enumerate(moments)]
+            moments = [self._to_utc(row, moment) for row, moment in enumerate(moments)]
         return np.array(moments, "datetime64[us]")
 
-    def _moment(self, row: int, cell: Any) -> datetime.datetime:
+    def _parse_time(self, row: int, cell: Any) -> datetime.datetime:
         if isinstance(cell, str):
             try:
                 moment = datetime.datetime.fromisoformat(cell)
@@ -185,37 +192,37 @@ class Clock:
                 if COUNTER.fullmatch(cell):  # then the fault is the one that is no integer
                     row = next(row for row, other in enumerate(self._cells) if not COUNTER.fullmatch(other))
                     cell = self._cells[row]
-                fault = f"column {self._name!r} is {cells.shown(cell)}; {ISO}"
-                raise DataError(f"{self._place(row)}: {fault}") from error
-            finer = len(cell) >= SHORTEST_FINER and FINER.search(cell) is not None
+                fault = f"column {self._name!r} is {format_cell(cell)}; {EXPECTED}"
+                raise DataError(f"{self._locate(row)}: {fault}") from error
+            finer = len(cell) >= SHORTEST_SUBMICROSECOND and SUBMICROSECOND.search(cell) is not None
         else:
             at_midnight = not isinstance(cell, datetime.datetime)
             moment = datetime.datetime(cell.year, cell.month, cell.day) if at_midnight else cell
             finer = getattr(cell, "nanosecond", 0) != 0
         if finer:
-            fault = f"column {self._name!r} is {self._shown(row)}, finer than a microsecond"
-            raise DataError(f"{self._place(row)}: {fault}; round the times")
+            fault = f"column {self._name!r} is {self._format_cell(row)}, finer than a microsecond"
+            raise DataError(f"{self._locate(row)}: {fault}; round the times")
         return moment
 
-    def _universal(self, row: int, moment: datetime.datetime) -> datetime.datetime:
+    def _to_utc(self, row: int, moment: datetime.datetime) -> datetime.datetime:
         try:
             return moment.astimezone(datetime.UTC).replace(tzinfo=None)
         except OverflowError as error:
-            fault = f"column {self._name!r} is {self._shown(row)}, outside of the years 1 to 9999 in UTC"
-            raise DataError(f"{self._place(row)}: {fault}; correct it") from error
+            fault = f"column {self._name!r} is {self._format_cell(row)}, outside of the years 1 to 9999 in UTC"
+            raise DataError(f"{self._locate(row)}: {fault}; correct it") from error
 
 
-def zone_of(moment: datetime.datetime) -> str:
+def find_zone(moment: datetime.datetime) -> str:
     """Return the zone of a time that has one: its name where it has one, else its offset.
 
     >>> zone_of(datetime.datetime(2024, 1, 1, tzinfo=datetime.UTC))
     'UTC'
     """
     name = getattr(moment.tzinfo, "key", None) or getattr(moment.tzinfo, "zone", None)  # of zoneinfo, of pytz
-    return "UTC" if moment.tzinfo is datetime.UTC else name or offset_of(moment)
+    return "UTC" if moment.tzinfo is datetime.UTC else name or format_offset(moment)
 
 
-def offset_of(moment: datetime.datetime) -> str:
+def format_offset(moment: datetime.datetime) -> str:
     """Return the offset of a time that has a zone, as ISO 8601 has it.
 
     >>> offset_of(datetime.datetime.fromisoformat("2024-01-01T00:00Z"))

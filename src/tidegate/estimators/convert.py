@@ -1,4 +1,4 @@
-"""Convert y and X, in whatever form they come, to timelines: this module picks the class that fits."""
+"""Convert y and X of any type to timelines: this module selects the class that knows the type."""
 
 from __future__ import annotations
 
@@ -13,28 +13,28 @@ from .table_timeline import ArrowTimeline
 from .timeline import Timeline
 
 
-def timelines(y: Any, what: str = "y") -> tuple[list[Timeline], bool]:
-    """The series in y, and whether they were several: a list of arrays, or of frames or columns.
+def as_timelines(y: Any, what: str = "y") -> tuple[list[Timeline], bool]:
+    """Return the series in y, and whether y was a list of several: of arrays, of frames or of columns.
 
-    Raises DataError for what is neither, or numbers that cannot be used.
+    what: the name of y in messages. Raises DataError for any other type, and for unusable numbers.
     """
     if y is None:
         raise DataError(f"{what} is None; expected a series of numbers")
     if isinstance(y, list | tuple) and len(y) and any(np.ndim(one) > 0 for one in y):
-        found = [timeline(one, f"{what}[{i}]") for i, one in enumerate(y)]
-        if all(one.flat for one in found) and any(one.columns != found[0].columns for one in found):
-            for one in found:
-                one.columns = None  # each has a name of its own, which no column of all can have
-        return found, True
-    return [timeline(y, what)], False
+        timelines = [as_timeline(one, f"{what}[{i}]") for i, one in enumerate(y)]
+        if all(one.is_1d for one in timelines) and any(one.columns != timelines[0].columns for one in timelines):
+            for one in timelines:
+                one.columns = None  # each series has its own name, so the one column of all has none
+        return timelines, True
+    return [as_timeline(y, what)], False
 
 
-def timeline(y: Any, what: str) -> Timeline:
-    """One series in whatever form. what: its name in messages."""
+def as_timeline(y: Any, what: str) -> Timeline:
+    """Return one series. what: its name in messages. Raises DataError as `as_timelines`."""
     try:
-        if of_library(y, "pandas"):
+        if is_from_library(y, "pandas"):
             return PandasTimeline(y)
-        if of_library(y, "polars"):
+        if is_from_library(y, "polars"):
             return PolarsTimeline(y)
         if hasattr(y, "__arrow_c_stream__") and type(y).__name__ not in ("Series", "ChunkedArray"):
             return ArrowTimeline(y)
@@ -43,8 +43,8 @@ def timeline(y: Any, what: str) -> Timeline:
         raise DataError(f"{what}: {error}") from error
 
 
-def of_library(y: Any, library: str) -> bool:
-    """Whether y is a frame or column of a library, which is not imported for this."""
+def is_from_library(y: Any, library: str) -> bool:
+    """Return whether y is a frame or column of a library, without importing that library."""
     return any(
         kind.__module__.partition(".")[0] == library and kind.__name__ in ("Series", "DataFrame")
         for kind in type(y).__mro__

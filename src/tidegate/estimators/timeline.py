@@ -1,4 +1,4 @@
-"""What a forecaster takes as y and X: the numbers of a series, and the form in which an answer goes on."""
+"""A timeline: one series in y or X, its numbers and the labels of its steps. This is the base class, for arrays."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from ..features.frequency import Frequency, following, inferred
 Floats = npt.NDArray[np.float64]
 Steps = npt.NDArray[np.int64]
 Times = npt.NDArray[np.datetime64]
-ENDS = ("lower", "upper")
+BOUNDS = ("lower", "upper")
 
 
 class Timeline:
-    """One series of an array: values float64 [T, columns], and answers as arrays.
+    """One series in an array; forecasts are arrays too.
 
-    columns: names, None where they have none. times, local, zone: as of `data.collection.Series`. frequency: by which
-    times go on, once `settle` has found it.
+    values: float64 [T, columns]. columns: their names, or None. times, local, zone, counts: as in
+    `data.collection.Series`. frequency: how the times continue, set by `infer_frequency`.
     """
 
     form = "array"
@@ -35,108 +35,113 @@ class Timeline:
 
     def __init__(self, y: Any) -> None:
         try:
-            found = np.asarray(y)
+            array = np.asarray(y)
         except ValueError as error:
-            raise DataError("it is no array: its rows differ in length; give every step the same columns") from error
-        if found.ndim not in (1, 2) or 0 in found.shape:
             raise DataError(
-                f"y has the shape {list(found.shape)}; expected [steps] or [steps, columns], with one or more"
+                "its rows differ in length, so it is not an array; give every step the same columns"
+            ) from error
+        if array.ndim not in (1, 2) or 0 in array.shape:
+            raise DataError(
+                f"y has the shape {list(array.shape)}; expected [steps] or [steps, columns], one or more of each"
             )
-        self.flat = found.ndim == 1
-        self.values: Floats = of_arrays([found]).series[0].values
+        self.is_1d = array.ndim == 1
+        self.values: Floats = of_arrays([array]).series[0].values
         self.columns = None
 
     def __len__(self) -> int:
         return len(self.values)
 
-    def settle(self) -> None:
-        """Finds out what follows the last step. Raises DataError where nobody can tell."""
+    def infer_frequency(self) -> None:
+        """Find out which label follows the last one. Raises DataError if it cannot be known."""
 
-    def settle_times(self, where: str) -> None:
-        """Finds the frequency of the times. Raises DataError where none explains every gap."""
+    def infer_time_frequency(self, where: str) -> None:
+        """Find the frequency of the times. Raises DataError if none explains every gap. where: for messages."""
         assert self.times is not None
         self.frequency = inferred(self.times, self.local)
         if self.frequency is None and len(self) < 2:
-            raise DataError(f"one time {where} does not tell what follows; give two or more rows")
+            raise DataError(f"a single time {where} does not show the frequency; give two or more rows")
         if self.frequency is None:
             raise DataError(
-                f"the times {where} follow no calendar that explains every gap, so nobody can tell what follows; add "
-                "the steps that are missing, with NaN, or give y without times, whose steps are counted"
+                f"the times {where} have no frequency that explains every gap, so the next times are unknown; add the "
+                "missing steps, with NaN, or give y without times: its steps are then counted"
             )
 
-    def following(self, count: int) -> tuple[Times, Times | None]:
-        """The times of the steps after this series, and their wall clocks. Raises DataError beyond the year 9999."""
+    def future_times(self, count: int) -> tuple[Times, Times | None]:
+        """Return the next `count` times and their local times. Raises DataError beyond the year 9999."""
         assert self.times is not None
-        found = following(self.times, count, self.frequency, self.local, self.zone)
-        if found is None:
-            raise DataError(f"{count} steps after the last one lie beyond the year 9999; ask for fewer")
-        return found
+        times = following(self.times, count, self.frequency, self.local, self.zone)
+        if times is None:
+            raise DataError(f"{count} steps after the last one would go beyond the year 9999; forecast fewer steps")
+        return times
 
     @property
     def cutoff(self) -> Any:
-        """What the last step is called."""
+        """The label of the last step."""
         return len(self) - 1
 
-    def relative(self, fh: Any) -> list[int]:
-        """How many steps ahead an absolute horizon of this form is. Raises OptionError."""
-        raise OptionError(f"fh is {fh!r}; expected steps ahead, integers from 1")
+    def to_relative(self, fh: Any) -> list[int]:
+        """Convert labels of future steps to numbers of steps ahead. Raises OptionError."""
+        raise OptionError(f"fh is {fh!r}; expected numbers of steps ahead, integers from 1")
 
-    def joined(self, more: Timeline) -> Timeline:
-        """This one and what comes right after it. Raises DataError for what does not follow."""
-        made = type(self).__new__(type(self))
-        made.__dict__.update(self.__dict__)
-        self.check_alike(more)
-        made.values = np.concatenate([self.values, more.values])
-        return made
+    def append(self, more: Timeline) -> Timeline:
+        """Return this series followed by the next steps. Raises DataError unless they come right after its end."""
+        longer = type(self).__new__(type(self))
+        longer.__dict__.update(self.__dict__)
+        self.check_compatible(more)
+        longer.values = np.concatenate([self.values, more.values])
+        return longer
 
-    def check_alike(self, more: Timeline) -> None:
-        """Raises DataError for another form or other columns."""
+    def check_compatible(self, more: Timeline) -> None:
+        """Raise DataError if the type or the columns differ."""
         if more.form != self.form or more.columns != self.columns or more.values.shape[1] != self.values.shape[1]:
-            raise DataError(f"found {more.described()}; expected {self.described()}, as before")
+            raise DataError(f"found {more.describe()}; expected {self.describe()}, like the rest of y")
 
-    def described(self) -> str:
+    def describe(self) -> str:
+        """Return the type and the columns in words."""
         names = (
             "" if self.columns is None else f" ({', '.join(self.columns[:8])}{', ...'[: 5 * (len(self.columns) > 8)]})"
         )
         return f"{self.form}, {self.values.shape[1]} column{'s'[: self.values.shape[1] != 1]}{names}"
 
-    def beside(self, X: Timeline) -> Floats:
-        """The rows of X that belong to the steps of this series [T, columns]. Raises DataError."""
+    def align(self, X: Timeline) -> Floats:
+        """Return the rows of X for the steps of this series, [T, columns]. Raises DataError if one is missing."""
         if len(X) != len(self):
-            raise DataError(f"X has {len(X)} rows and y has {len(self)}; each step has one")
+            raise DataError(f"X has {len(X)} rows and y has {len(self)}; give X one row for each step of y")
         return X.values
 
-    def ahead(self, X: Timeline, count: int) -> Floats:
-        """The rows of X for the `count` steps after this series [count, columns]. Raises DataError."""
+    def align_future(self, X: Timeline, count: int) -> Floats:
+        """Return the rows of X for the next `count` steps, [count, columns]. Raises DataError if one is missing."""
         if len(X) < count:
-            raise DataError(f"X has {len(X)} rows; the model reads {count} steps ahead; give X for all of them")
+            raise DataError(
+                f"X has {len(X)} rows, but the model reads X for {count} steps ahead; give X for all of them"
+            )
         return X.values[:count]
 
-    # ---- answers
+    # ---- forecasts
 
-    def answer(self, steps: Steps, values: Floats) -> Any:
-        """Values [n, columns] of the steps ahead, in this series' form."""
-        return values[:, 0] if self.flat else values
+    def format_predictions(self, steps: Steps, values: Floats) -> Any:
+        """Return values [n, columns] of the steps ahead in the type of this series. steps: int64 [n], from 1."""
+        return values[:, 0] if self.is_1d else values
 
-    def spread(self, steps: Steps, values: Floats, levels: Sequence[Any]) -> Any:
-        """The same of values [n, columns, levels], or [n, columns, levels, 2] where a level has two ends."""
-        return values[:, 0] if self.flat else values
+    def format_quantiles(self, steps: Steps, values: Floats, levels: Sequence[Any]) -> Any:
+        """Do the same for values [n, columns, levels], or [n, columns, levels, 2] if a level has two bounds."""
+        return values[:, 0] if self.is_1d else values
 
 
-def names_of(columns: list[Any]) -> list[str]:
-    """The names of columns as text. Raises DataError for two of one name, or names of several levels."""
+def to_column_names(columns: list[Any]) -> list[str]:
+    """Return the names of columns as text. Raises DataError for a repeated name, or names with several levels."""
     for name in columns:
         if isinstance(name, tuple):
-            raise DataError(f"its columns have {len(name)} levels, as {name}; give each one name")
-    found = [str(name) for name in columns]
-    if len(set(found)) != len(found):
-        twice = next(name for name in found if found.count(name) > 1)
-        raise DataError(f"the column {twice!r} is there twice; rename one")
-    return found
+            raise DataError(f"its columns have {len(name)} levels, such as {name}; give each column one name")
+    names = [str(name) for name in columns]
+    if len(set(names)) != len(names):
+        repeated = next(name for name in names if names.count(name) > 1)
+        raise DataError(f"two columns are named {repeated!r}; rename one")
+    return names
 
 
-def check_ascending(index: npt.NDArray[Any], shown: Any) -> None:
-    """Raises DataError unless int64 [T] ascend. shown: labels by position."""
+def check_ascending(index: npt.NDArray[Any], labels: Any) -> None:
+    """Raise DataError unless int64 [T] increase. labels: of the steps, for messages."""
     if len(late := np.flatnonzero(np.diff(index) <= 0)):
         t = int(late[0])
-        raise DataError(f"the index has {shown[t + 1]} after {shown[t]}; sort it, and keep each step once")
+        raise DataError(f"the index has {labels[t + 1]} after {labels[t]}; sort it, and remove repeated steps")

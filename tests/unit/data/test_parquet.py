@@ -9,7 +9,7 @@ import tracemalloc
 
 import pytest
 
-from tidegate.data import arrow, compressed
+from tidegate.data import arrow, compression
 from tidegate.data.table import read
 from tidegate.errors import DataError, MissingExtra
 
@@ -148,20 +148,20 @@ def test_a_column_whose_name_is_not_utf8(here):
     "array", [["x" * 100] * 200_000, pa.nulls(1_000_000), pa.array(["x" * 100] * 200_000).dictionary_encode()]
 )
 def test_a_bomb_is_refused(array, monkeypatch):
-    monkeypatch.setattr(compressed, "FLOOR", 2 * compressed.MEGA)
+    monkeypatch.setattr(compression, "FLOOR", 2 * compression.MEGA)
     with pytest.raises(DataError, match=r"t\.parquet unpacks to more than \d+ MB, which is over 200 times its size"):
         read(written({"a": array}))
 
 
 def test_a_long_value_that_stands_once_for_many_rows_does_not_fill_the_memory(monkeypatch):
-    monkeypatch.setattr(compressed, "FLOOR", 2 * compressed.MEGA)
-    monkeypatch.setattr(arrow, "FLOOR", 2 * compressed.MEGA)
+    monkeypatch.setattr(compression, "FLOOR", 2 * compression.MEGA)
+    monkeypatch.setattr(arrow, "FLOOR", 2 * compression.MEGA)
     path = written({"a": ["x" * 100_000] * 4000})
     tracemalloc.start()
     try:
         with pytest.raises(DataError, match="unpacks to more than 2 MB"):
             read(path)
-        assert tracemalloc.get_traced_memory()[1] < 8 * compressed.MEGA
+        assert tracemalloc.get_traced_memory()[1] < 8 * compression.MEGA
     finally:
         tracemalloc.stop()
 

@@ -10,7 +10,7 @@ import pytest
 from tidegate.data import catalogue, web
 from tidegate.data.dataset import File
 from tidegate.data.sets import reuters_r8
-from tidegate.data.stored import of_pairs
+from tidegate.data.split_files import csv_from_pairs
 from tidegate.data.table import read
 from tidegate.data.web import Web
 from tidegate.errors import DataError
@@ -25,7 +25,7 @@ MADE = {"train": [("profit rises", "earn"), ("it buys", "acq")], "test": [("loss
 TINY = replace(
     reuters_r8.SET,
     rows={"train": 2, "test": 1},
-    sums={split: hashlib.sha256(of_pairs(pairs).data).hexdigest() for split, pairs in MADE.items()},
+    sums={split: hashlib.sha256(csv_from_pairs(pairs).data).hexdigest() for split, pairs in MADE.items()},
     labels=2,
     sources=(Web("https://example.org/at/1/", FILES),),
 )

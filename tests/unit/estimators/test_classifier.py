@@ -20,7 +20,7 @@ import tidegate
 from tidegate.data.series import of_arrays
 from tidegate.errors import DataError, ModelFileError, OptionError, TidegateError, WrongData, WrongValue
 from tidegate.estimators import Classifier
-from tidegate.estimators.parameters import COLUMNS
+from tidegate.estimators.parameters import COLUMN_OPTIONS
 from tidegate.tasks.classify import Options
 
 QUICK: dict[str, Any] = {"hidden": 8, "epochs": 6, "refit_epochs": 1, "batch": 4}
@@ -53,7 +53,7 @@ def fitted() -> Classifier:
 
 def test_every_option_is_a_parameter_or_names_a_column() -> None:
     params = set(Classifier().get_params())
-    assert params == {f.name for f in fields(Options)} - COLUMNS - {"calendar"} | {"threads", "verbose"}
+    assert params == {f.name for f in fields(Options)} - COLUMN_OPTIONS - {"calendar"} | {"threads", "verbose"}
     assert {f.name: f.default for f in fields(Options)}["rate"] == Classifier().rate
 
 
@@ -209,7 +209,7 @@ def test_classes_come_back_as_given(classes: Any) -> None:
 @pytest.mark.parametrize(
     ("X", "y", "message"),
     [
-        (SERIES, ["a"] * 40, "one class only"),
+        (SERIES, ["a"] * 40, "only one class"),
         (SERIES, None, "requires y to be passed"),
         (SERIES, SIDES[:-1], "inconsistent numbers of samples"),
         (SERIES, np.linspace(0, 1, 40), "Unknown label type"),
@@ -253,7 +253,9 @@ print(made.model_.weights_hash, made.predict_proba([numpy.load({str(tmp_path / "
 
 def test_a_pickle_of_an_older_version_is_refused_with_what_to_do() -> None:
     """A fitted model was kept in it as a document and tensors."""
-    with pytest.raises(ModelFileError, match=r"Classifier was made by an older tidegate; .* keep its model with save"):
+    with pytest.raises(
+        ModelFileError, match=r"Classifier comes from an older version of tidegate; .* save its model with save"
+    ):
         Classifier().__setstate__({"hidden": 8, "_file": ({}, {}, None)})
     assert pickle.loads(pickle.dumps(Classifier(hidden=8))).hidden == 8
 
@@ -282,9 +284,9 @@ def test_verbose_tells_what_was_taken_and_every_epoch(capsys: pytest.CaptureFixt
 
 
 def test_texts_and_labels_of_two_kinds_are_refused_not_converted() -> None:
-    with pytest.raises(WrongData, match="X, row 2: found None among texts that are text; make them alike"):
+    with pytest.raises(WrongData, match="X, row 2: found None among texts that are text; make them all text"):
         Classifier(epochs=1).fit(["hello there", None, "bye now", "bye"], ["a", "b", "a", "b"])
-    with pytest.raises(WrongData, match="y, row 1: found 1 among labels that are text; make them alike"):
+    with pytest.raises(WrongData, match="y, row 1: found 1 among labels that are text; make them all text"):
         Classifier(epochs=1).fit(np.zeros((4, 3)), [1, "a", 1, "a"])
 
 

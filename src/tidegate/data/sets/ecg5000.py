@@ -2,15 +2,15 @@
 
 from collections.abc import Mapping
 
-from tidegate.data.dataset import DataSet, File, Stored
+from tidegate.data.dataset import DataSet, File, SplitFile
 from tidegate.data.folder import Folder
 from tidegate.data.npz import read_npz
-from tidegate.data.stored import of_series
+from tidegate.data.split_files import npz_from_series
 
 NAMES = ("normal", "anomalous")
 
 
-def parse(files: Mapping[str, bytes]) -> dict[str, Stored]:
+def parse(files: Mapping[str, bytes]) -> dict[str, SplitFile]:
     """The beats by split; `test` has those of known class, `normal` all of the test and whether each is normal.
 
     >>> import io
@@ -25,9 +25,9 @@ def parse(files: Mapping[str, bytes]) -> dict[str, Stored]:
     arrays = read_npz(files["all"], "ecg5000.npz")
     x, y = arrays["x_test"], arrays["y5_test"]
     return {
-        "train": of_series(arrays["x_train"], arrays["y_train"].tolist()),
-        "test": of_series(x[y > 0], y[y > 0].tolist()),
-        "normal": of_series(x, [NAMES[int(anomalous)] for anomalous in arrays["anomaly_test"]]),
+        "train": npz_from_series(arrays["x_train"], arrays["y_train"].tolist()),
+        "test": npz_from_series(x[y > 0], y[y > 0].tolist()),
+        "normal": npz_from_series(x, [NAMES[int(anomalous)] for anomalous in arrays["anomaly_test"]]),
     }
 
 

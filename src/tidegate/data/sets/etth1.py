@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping
 
-from tidegate.data.dataset import DataSet, File, Stored
+from tidegate.data.dataset import DataSet, File, SplitFile
 from tidegate.data.folder import Folder
-from tidegate.data.stored import of_lines
+from tidegate.data.split_files import csv_from_lines
 from tidegate.data.web import Web
 
 FILES = {
@@ -13,7 +13,7 @@ FILES = {
 TRAIN, VALID, TEST = 8640, 11520, 14400
 
 
-def parse(files: Mapping[str, bytes]) -> dict[str, Stored]:
+def parse(files: Mapping[str, bytes]) -> dict[str, SplitFile]:
     """The hours by split; those after the official test are left out.
 
     >>> parse({"all": b"date,OT\\n2016-07-01 00:00:00,30.5\\n"})["train"].data
@@ -22,7 +22,7 @@ def parse(files: Mapping[str, bytes]) -> dict[str, Stored]:
     header, *lines = files["all"].decode("ascii").split("\n")
     lines = [line for line in lines if line][:TEST]
     parts = {"train": lines[:TRAIN], "val": lines[TRAIN:VALID], "test": lines[VALID:], "all": lines}
-    return {split: of_lines(header, part) for split, part in parts.items()}
+    return {split: csv_from_lines(header, part) for split, part in parts.items()}
 
 
 SET = DataSet(

@@ -3,16 +3,16 @@
 import gzip
 from collections.abc import Mapping
 
-from tidegate.data.dataset import DataSet, File, Stored
+from tidegate.data.dataset import DataSet, File, SplitFile
 from tidegate.data.folder import Folder
-from tidegate.data.stored import of_lines
+from tidegate.data.split_files import csv_from_lines
 from tidegate.data.web import Web
 
 GZIP = b"\x1f\x8b"
 TRAIN, VALID = 4552, 6070
 
 
-def parse(files: Mapping[str, bytes]) -> dict[str, Stored]:
+def parse(files: Mapping[str, bytes]) -> dict[str, SplitFile]:
     """The days by split, with a header; from the web the file comes compressed.
 
     >>> parse({"all": b"0.785500,1.611000\\n"})["all"].data
@@ -23,7 +23,7 @@ def parse(files: Mapping[str, bytes]) -> dict[str, Stored]:
     lines = [line for line in text.split("\n") if line]
     header = ",".join(f"c{c}" for c in range(1, lines[0].count(",") + 2))
     parts = {"train": lines[:TRAIN], "val": lines[TRAIN:VALID], "test": lines[VALID:], "all": lines}
-    return {split: of_lines(header, part) for split, part in parts.items()}
+    return {split: csv_from_lines(header, part) for split, part in parts.items()}
 
 
 SET = DataSet(

@@ -4,8 +4,8 @@ import ast
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 
-from tidegate.data.dataset import DataSet, File, Stored
-from tidegate.data.stored import of_lines
+from tidegate.data.dataset import DataSet, File, SplitFile
+from tidegate.data.split_files import csv_from_lines
 from tidegate.data.wheel import Wheel
 
 FIRST = datetime(2000, 6, 5)
@@ -14,7 +14,7 @@ TRAIN = 8 * WEEK
 FUNCTION = "load_taylor"
 
 
-def parse(files: Mapping[str, bytes]) -> dict[str, Stored]:
+def parse(files: Mapping[str, bytes]) -> dict[str, SplitFile]:
     """The half hours by split: the list of integers in a Python function, which is read and never run.
 
     >>> parse({"code": b"def load_taylor():\\n    return [22262, 21756]\\n"})["all"].data
@@ -26,7 +26,7 @@ def parse(files: Mapping[str, bytes]) -> dict[str, Stored]:
     loads = ast.literal_eval(next(lists))
     times = [FIRST + i * timedelta(minutes=30) for i in range(len(loads))]
     lines = [f"{time.isoformat(timespec='minutes')},{load}" for time, load in zip(times, loads, strict=True)]
-    return {split: of_lines("time,load", part) for split, part in _parts(lines).items()}
+    return {split: csv_from_lines("time,load", part) for split, part in _parts(lines).items()}
 
 
 def _parts(lines: list[str]) -> dict[str, list[str]]:

@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping
 
-from tidegate.data.dataset import DataSet, File, Stored
+from tidegate.data.dataset import DataSet, File, SplitFile
 from tidegate.data.folder import Folder
-from tidegate.data.stored import of_lines
+from tidegate.data.split_files import csv_from_lines
 from tidegate.data.web import Web
 
 SUMS = {
@@ -15,7 +15,7 @@ FILES = {split: File(f"Hourly-{split}.csv", *sums) for split, sums in SUMS.items
 APART = {split: File(f"{split.title()}/Hourly-{split}.csv", *sums) for split, sums in SUMS.items()}
 
 
-def parse(files: Mapping[str, bytes]) -> dict[str, Stored]:
+def parse(files: Mapping[str, bytes]) -> dict[str, SplitFile]:
     """The series by split, as they are; and `all`: each with its last values behind the others, without quotes.
 
     >>> made = parse({"train": b'"V1","V2"\\n"H1","5"\\n', "test": b'"V1","V2"\\n"H1","6"\\n'})
@@ -23,21 +23,21 @@ def parse(files: Mapping[str, bytes]) -> dict[str, Stored]:
     b'V1,V2,V3\\nH1,5,6\\n'
     """
     splits = {split: data.decode("ascii").strip("\n").split("\n") for split, data in files.items()}
-    made = {split: of_lines(header, lines) for split, (header, *lines) in splits.items()}
+    made = {split: csv_from_lines(header, lines) for split, (header, *lines) in splits.items()}
     return {
         **made,
         "all": _joined(*([line.replace('"', "").split(",") for line in splits[s]] for s in ("train", "test"))),
     }
 
 
-def _joined(train: list[list[str]], test: list[list[str]]) -> Stored:
+def _joined(train: list[list[str]], test: list[list[str]]) -> SplitFile:
     series = []
     for (name, *before), (same, *after) in zip(train[1:], test[1:], strict=True):
         assert name == same
         series.append([name, *(value for value in before if value), *after])
     header = [f"V{column}" for column in range(1, max(map(len, series)) + 1)]
     rows = [",".join(one + [""] * (len(header) - len(one))) for one in series]
-    return of_lines(",".join(header), rows)
+    return csv_from_lines(",".join(header), rows)
 
 
 SET = DataSet(

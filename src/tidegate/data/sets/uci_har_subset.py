@@ -2,15 +2,15 @@
 
 from collections.abc import Mapping
 
-from tidegate.data.dataset import DataSet, File, Stored
+from tidegate.data.dataset import DataSet, File, SplitFile
 from tidegate.data.folder import Folder
 from tidegate.data.npz import read_npz
-from tidegate.data.stored import of_series
+from tidegate.data.split_files import npz_from_series
 
 COLUMNS = tuple(f"{kind}_{axis}" for kind in ("body_acc", "body_gyro", "total_acc") for axis in "xyz")
 
 
-def parse(files: Mapping[str, bytes]) -> dict[str, Stored]:
+def parse(files: Mapping[str, bytes]) -> dict[str, SplitFile]:
     """The windows by split.
 
     >>> import io
@@ -22,7 +22,7 @@ def parse(files: Mapping[str, bytes]) -> dict[str, Stored]:
     frozenset({'5'})
     """
     arrays = read_npz(files["all"], "uci_har_subset.npz")
-    return {s: of_series(arrays[f"x_{s}"], arrays[f"y_{s}"].tolist(), columns=COLUMNS) for s in ("train", "test")}
+    return {s: npz_from_series(arrays[f"x_{s}"], arrays[f"y_{s}"].tolist(), columns=COLUMNS) for s in ("train", "test")}
 
 
 SET = DataSet(

@@ -13,13 +13,13 @@ import numpy as np
 from tidegate.errors import DataError
 
 KINDS: dict[type, str] = {str: "text", int: "integers", bool: "booleans", float: "numbers"}
-MISSING = ("NoneType", "NAType", "NaTType")
-SHOWN = 40
+MISSING_TYPES = ("NoneType", "NAType", "NaTType")
+MAX_CHARACTERS = 40
 
-Place = Callable[[int], str]
+Locate = Callable[[int], str]
 
 
-def checked(cells: Sequence[Any], name: str, place: Place) -> list[Any]:
+def to_python(cells: Sequence[Any], name: str, locate: Locate) -> list[Any]:
     """The cells as plain str, int, bool or float, all of them alike.
 
     Args:
@@ -37,20 +37,20 @@ def checked(cells: Sequence[Any], name: str, place: Place) -> list[Any]:
     """
     plain = [cell.item() if isinstance(cell, np.generic) else cell for cell in cells]
     for row, cell in enumerate(plain):
-        if type(cell).__name__ in MISSING or (type(cell) is float and cell != cell):
-            raise DataError(f"{place(row)}: no value in column {name!r} ({cell}); fill it or leave the row out")
+        if type(cell).__name__ in MISSING_TYPES or (type(cell) is float and cell != cell):
+            raise DataError(f"{locate(row)}: no value in column {name!r} ({cell}); fill it or leave the row out")
         if type(cell) not in KINDS:
             expected = "expected text, integers, booleans or numbers"
-            raise DataError(f"{place(row)}: column {name!r} holds a {type(cell).__name__}; {expected}; convert it")
+            raise DataError(f"{locate(row)}: column {name!r} holds a {type(cell).__name__}; {expected}; convert it")
         if type(cell) is not type(plain[0]):
-            found = f"{shown(cell)} among {KINDS[type(plain[0])]}"
-            raise DataError(f"{place(row)}: column {name!r} is {found}; make all cells of a column alike")
+            found = f"{format_cell(cell)} among {KINDS[type(plain[0])]}"
+            raise DataError(f"{locate(row)}: column {name!r} is {found}; make all cells of a column alike")
     if plain and isinstance(plain[0], str):
-        _check_characters(plain, name, place)
+        _check_characters(plain, name, locate)
     return plain
 
 
-def gapped(cells: Sequence[Any], name: str, place: Place) -> list[Any]:
+def to_python_or_none(cells: Sequence[Any], name: str, locate: Locate) -> list[Any]:
     """The cells as `checked` gives them, but a cell may be missing, and is then None, and dates may stand there.
 
     Args and raises: as `checked`; dates are datetime.date, datetime.datetime or pandas' Timestamp.
@@ -58,21 +58,23 @@ def gapped(cells: Sequence[Any], name: str, place: Place) -> list[Any]:
     >>> gapped([1.5, float("nan"), None], "load", lambda row: f"frame, row {row + 1}")
     [1.5, None, None]
     """
-    plain = _without_missing(cells)
+    plain = _replace_missing(cells)
     kinds: dict[str, int] = {}
     for kind in set(map(type, plain)) - {type(None)}:
         row = next(row for row, cell in enumerate(plain) if type(cell) is kind)
-        kinds[_kind(kind, name, place(row))] = row
+        kinds[_describe_kind(kind, name, locate(row))] = row
     if len(kinds) > 1:
         first, row = sorted(kinds.values())[:2]
-        among = _kind(type(plain[first]), name, "")
-        raise DataError(f"{place(row)}: column {name!r} is {shown(plain[row])} among {among}; make its cells alike")
+        among = _describe_kind(type(plain[first]), name, "")
+        raise DataError(
+            f"{locate(row)}: column {name!r} is {format_cell(plain[row])} among {among}; make its cells alike"
+        )
     if "text" in kinds:
-        _check_characters([cell or "" for cell in plain], name, place)
+        _check_characters([cell or "" for cell in plain], name, locate)
     return plain
 
 
-def _without_missing(cells: Sequence[Any]) -> list[Any]:
+def _replace_missing(cells: Sequence[Any]) -> list[Any]:
     """Python's own values, None where a cell is missing; quick where the cells are of Python's own types already."""
     kinds = set(map(type, cells))
     if kinds <= {str, int, bool, type(None)}:
@@ -89,10 +91,10 @@ def is_missing(cell: object) -> bool:
     >>> is_missing(None), is_missing(float("nan")), is_missing("")
     (True, True, False)
     """
-    return type(cell).__name__ in MISSING or (isinstance(cell, float | np.floating) and cell != cell)
+    return type(cell).__name__ in MISSING_TYPES or (isinstance(cell, float | np.floating) and cell != cell)
 
 
-def _kind(kind: type, name: str, place: str) -> str:
+def _describe_kind(kind: type, name: str, place: str) -> str:
     if issubclass(kind, datetime.date):
         return "dates"
     if kind in KINDS:
@@ -101,17 +103,17 @@ def _kind(kind: type, name: str, place: str) -> str:
     raise DataError(f"{place}: column {name!r} holds a {kind.__name__}; {expected}; convert it")
 
 
-def shown(cell: object) -> str:
+def format_cell(cell: object) -> str:
     """A cell for a message, long ones cut.
 
     >>> shown("ab"), shown(3)
     ("'ab'", '3')
     """
     text = repr(cell)
-    return text if len(text) <= SHOWN else text[:SHOWN] + "..."
+    return text if len(text) <= MAX_CHARACTERS else text[:MAX_CHARACTERS] + "..."
 
 
-def sha256(columns: Mapping[str, Sequence[Any]]) -> str:
+def hash_columns(columns: Mapping[str, Sequence[Any]]) -> str:
     """The SHA-256 of columns: of one line of JSON each, [name, [cells]], in UTF-8; whatever library held them.
 
     >>> sha256({"text": ["hi"]}) == hashlib.sha256(b'["text",["hi"]]' + bytes([10])).hexdigest()
@@ -124,10 +126,10 @@ def sha256(columns: Mapping[str, Sequence[Any]]) -> str:
     return found.hexdigest()
 
 
-def _check_characters(cells: list[str], name: str, place: Place) -> None:
+def _check_characters(cells: list[str], name: str, locate: Locate) -> None:
     for row, cell in enumerate(cells):
         try:
             cell.encode()
         except UnicodeEncodeError as error:
             fault = "holds half of a surrogate pair; write the whole character"
-            raise DataError(f"{place(row)}: column {name!r} {fault}") from error
+            raise DataError(f"{locate(row)}: column {name!r} {fault}") from error

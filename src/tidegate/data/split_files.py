@@ -17,7 +17,7 @@ COLUMNS = ("text", "label")
 
 
 @dataclass(frozen=True)
-class Stored:
+class SplitFile:
     """The file of one split.
 
     Args:
@@ -33,7 +33,7 @@ class Stored:
     labels: frozenset[str] = frozenset()
 
 
-def of_pairs(pairs: Pairs) -> Stored:
+def csv_from_pairs(pairs: Pairs) -> SplitFile:
     """A CSV file with the columns text and label.
 
     >>> of_pairs([("hi", "greet")]).data
@@ -41,19 +41,19 @@ def of_pairs(pairs: Pairs) -> Stored:
     """
     file = io.StringIO(newline="")
     csv.writer(file, lineterminator="\n").writerows([COLUMNS, *pairs])
-    return Stored(".csv", file.getvalue().encode(), len(pairs), frozenset(label for _, label in pairs))
+    return SplitFile(".csv", file.getvalue().encode(), len(pairs), frozenset(label for _, label in pairs))
 
 
-def of_lines(header: str, lines: Sequence[str]) -> Stored:
+def csv_from_lines(header: str, lines: Sequence[str]) -> SplitFile:
     """A CSV file of lines that are such already.
 
     >>> of_lines("time,load", ["1,2.5"]).data
     b'time,load\\n1,2.5\\n'
     """
-    return Stored(".csv", "".join(f"{line}\n" for line in (header, *lines)).encode(), len(lines))
+    return SplitFile(".csv", "".join(f"{line}\n" for line in (header, *lines)).encode(), len(lines))
 
 
-def of_series(x: npt.NDArray[Any], y: Iterable[object], **more: Sequence[Any] | npt.NDArray[Any]) -> Stored:
+def npz_from_series(x: npt.NDArray[Any], y: Iterable[object], **more: Sequence[Any] | npt.NDArray[Any]) -> SplitFile:
     """An NPZ archive of `x`, the labels `y`, and further arrays; docs/data.md says which.
 
     >>> of_series(np.zeros((2, 3, 1)), [1, 2], columns=["v"]).labels == {"1", "2"}
@@ -67,4 +67,4 @@ def of_series(x: npt.NDArray[Any], y: Iterable[object], **more: Sequence[Any] | 
             member.create_system = 3
             np.lib.format.write_array(content, np.asarray(array), allow_pickle=False)
             archive.writestr(member, content.getvalue())
-    return Stored(".npz", file.getvalue(), len(labels), frozenset(map(str, labels.tolist())))
+    return SplitFile(".npz", file.getvalue(), len(labels), frozenset(map(str, labels.tolist())))

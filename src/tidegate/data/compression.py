@@ -11,13 +11,13 @@ from typing import Any, Protocol
 from tidegate.errors import DataError
 
 GIGA, MEGA = 1_000_000_000, 1_000_000
-MOST = 4 * GIGA
-RATIO, FLOOR = 200, 256 * MEGA
-MEMORY = 256 * MEGA
-PIECE = 1 << 16
+MAX_SIZE = 4 * GIGA
+MAX_RATIO, ALWAYS_ALLOWED = 200, 256 * MEGA
+XZ_MEMORY = 256 * MEGA
+CHUNK = 1 << 16
 
 
-class Machine(Protocol):
+class Decompressor(Protocol):
     """What unpacks one stream; those of bz2, lzma and zstd are such."""
 
     eof: bool
@@ -27,7 +27,7 @@ class Machine(Protocol):
     def decompress(self, data: bytes, max_length: int) -> bytes: ...
 
 
-class Gzip:
+class GzipDecompressor:
     """A `Machine` of gzip; its sums are checked."""
 
     def __init__(self) -> None:
@@ -49,19 +49,19 @@ class Gzip:
         return self._inner.decompress(self._inner.unconsumed_tail + data, max_length)
 
 
-def _xz(lzma: Any) -> Any:
-    return lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=MEMORY)
+def _xz_decompressor(lzma: Any) -> Any:
+    return lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=XZ_MEMORY)
 
 
 FORMATS: dict[str, tuple[str, str, Callable[[Any], Any]]] = {
-    ".gz": ("gzip", "zlib", lambda _: Gzip()),
+    ".gz": ("gzip", "zlib", lambda _: GzipDecompressor()),
     ".bz2": ("bzip2", "bz2", lambda bz2: bz2.BZ2Decompressor()),
-    ".xz": ("xz", "lzma", _xz),
+    ".xz": ("xz", "lzma", _xz_decompressor),
     ".zst": ("zstd", "compression.zstd", lambda zstd: zstd.ZstdDecompressor()),
 }
 
 
-def split(path: str) -> tuple[str, str]:
+def split_extension(path: str) -> tuple[str, str]:
     """A path without the extension of its compression, and that extension; "" where it is not compressed.
 
     >>> split("train.csv.GZ"), split("train.csv")
@@ -71,21 +71,21 @@ def split(path: str) -> tuple[str, str]:
     return (stem, extension.lower()) if extension.lower() in FORMATS else (path, "")
 
 
-def limit(size: int) -> int:
+def size_limit(size: int) -> int:
     """The most bytes that a file of `size` bytes may unpack to: 200 times as many, at least 256 MB, at most 4 GB.
 
     >>> limit(1000), limit(10_000_000), limit(10**9)
     (256000000, 2000000000, 4000000000)
     """
-    return min(MOST, max(FLOOR, RATIO * size))
+    return min(MAX_SIZE, max(ALWAYS_ALLOWED, MAX_RATIO * size))
 
 
-def check_size(found: int, size: int, path: str) -> None:
+def check_size(unpacked: int, packed: int, path: str) -> None:
     """Raise DataError if a file of `size` bytes gave `found` bytes or more, which is over its `limit`."""
-    if found > (most := limit(size)):
-        why = "files of up to 4 GB are read" if most == MOST else f"which is over {RATIO} times its size"
+    if unpacked > (allowed := size_limit(packed)):
+        limit = "files of up to 4 GB are read" if allowed == MAX_SIZE else f"which is over {MAX_RATIO} times its size"
         raise DataError(
-            f"{path} unpacks to more than {most // MEGA} MB, {why}; if it is no bomb, unpack or split it first"
+            f"{path} unpacks to more than {allowed // MEGA} MB, {limit}; if it is no bomb, unpack or split it first"
         )
 
 
@@ -110,33 +110,33 @@ def unpack(data: bytes, extension: str, path: str) -> bytes:
     except ImportError as error:
         newer = ", which came with Python 3.14" if extension == ".zst" else ""
         raise DataError(f"{path}: this Python has no module {module}{newer}; unpack the file first") from error
-    faults = (OSError, EOFError, ValueError, *(getattr(library, k) for k in ERRORS if hasattr(library, k)))
+    faults = (OSError, EOFError, ValueError, *(getattr(library, k) for k in ERROR_NAMES if hasattr(library, k)))
     unpacked = bytearray()
     try:
-        for piece in _pieces(data, lambda: make(library)):
-            unpacked += piece
+        for chunk in _decompress(data, lambda: make(library)):
+            unpacked += chunk
             check_size(len(unpacked), len(data), path)
     except faults as error:
         raise DataError(f"{path} is no whole {name} file ({error}); fetch or compress it anew") from error
     return bytes(unpacked)
 
 
-ERRORS = ("error", "LZMAError", "ZstdError")
+ERROR_NAMES = ("error", "LZMAError", "ZstdError")
 
 
-def _pieces(data: bytes, make: Callable[[], Machine]) -> Iterator[bytes]:
+def _decompress(data: bytes, make: Callable[[], Decompressor]) -> Iterator[bytes]:
     """The pieces of every stream; zeros between streams are padding, anything else after them is damage."""
     start = 0
     while start < len(data):
-        machine, fed = make(), start
-        while not machine.eof:
-            piece = b""
-            if machine.needs_input:
-                piece = data[fed : fed + PIECE]
-                fed += len(piece)
-                if not piece:
+        decompressor, read = make(), start
+        while not decompressor.eof:
+            chunk = b""
+            if decompressor.needs_input:
+                chunk = data[read : read + CHUNK]
+                read += len(chunk)
+                if not chunk:
                     raise EOFError("it ends too early")
-            yield machine.decompress(piece, PIECE)
-        start = fed - len(machine.unused_data)
+            yield decompressor.decompress(chunk, CHUNK)
+        start = read - len(decompressor.unused_data)
         while data[start : start + 1] == b"\0":
             start += 1

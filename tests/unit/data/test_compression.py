@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from tidegate.data import compressed
+from tidegate.data import compression
 from tidegate.data.table import read
 from tidegate.errors import DataError
 
@@ -32,7 +32,7 @@ def test_they_are_read_and_the_sum_is_that_of_the_file(here, packer, kind):
     table = read(f"t.{kind}{packer}")
     assert table.columns == {"text": ["hi"], "label": ["a"]}
     assert table.sha256 == hashlib.sha256(data).hexdigest()
-    assert table.form.startswith(compressed.FORMATS[packer][0] + ", ")
+    assert table.form.startswith(compression.FORMATS[packer][0] + ", ")
 
 
 @pytest.mark.parametrize("packer", PACKERS)
@@ -66,20 +66,20 @@ def test_damage_and_what_follows_the_end_are_refused(here, packer):
 
 @pytest.mark.parametrize("packer", PACKERS)
 def test_a_bomb_is_refused_before_it_is_unpacked(here, packer, monkeypatch):
-    monkeypatch.setattr(compressed, "FLOOR", 2 * compressed.MEGA)
-    packed = PACKERS[packer](bytes(50 * compressed.MEGA))
+    monkeypatch.setattr(compression, "FLOOR", 2 * compression.MEGA)
+    packed = PACKERS[packer](bytes(50 * compression.MEGA))
     (here / f"t.csv{packer}").write_bytes(packed)
     fed = []
-    pieces = compressed._pieces
-    monkeypatch.setattr(compressed, "_pieces", lambda *args: (fed.append(len(p)) or p for p in pieces(*args)))
+    pieces = compression._decompress
+    monkeypatch.setattr(compression, "_pieces", lambda *args: (fed.append(len(p)) or p for p in pieces(*args)))
     with pytest.raises(DataError, match=r"unpacks to more than \d+ MB, which is over 200 times its size; if it is no"):
         read(f"t.csv{packer}")
-    assert sum(fed) <= compressed.limit(len(packed)) + compressed.PIECE
+    assert sum(fed) <= compression.size_limit(len(packed)) + compression.CHUNK
 
 
 def test_the_largest_size_of_all(here, monkeypatch):
-    monkeypatch.setattr(compressed, "MOST", 2 * compressed.MEGA)
-    (here / "t.csv.gz").write_bytes(gzip.compress(bytes(3 * compressed.MEGA)))
+    monkeypatch.setattr(compression, "MOST", 2 * compression.MEGA)
+    (here / "t.csv.gz").write_bytes(gzip.compress(bytes(3 * compression.MEGA)))
     with pytest.raises(DataError, match="unpacks to more than 2 MB, files of up to 4 GB are read"):
         read("t.csv.gz")
 
