@@ -1,4 +1,4 @@
-"""Parquet files, and tables of other libraries that speak Arrow; both are read by pyarrow."""
+"""Read Parquet files, and tables of any library that supports Arrow, with pyarrow."""
 
 from __future__ import annotations
 
@@ -14,34 +14,35 @@ from tidegate.errors import DataError, MissingExtra
 
 PLAIN = ("is_string", "is_large_string", "is_integer", "is_boolean", "is_floating", "is_null")
 DATES = ("is_timestamp", "is_date")
-BATCH_ROWS = 4096  # few, so that a bomb is seen before it goes off
-POINTER_BYTES = 8  # bytes
+BATCH_ROWS = 4096  # few, so that a decompression bomb is noticed early
+POINTER_BYTES = 8
 
 Columns = dict[str, list[Any]]
 
 
 def read_parquet(data: bytes, path: str, columns: Sequence[str] | None, locate: Locate, dates: bool = False) -> Columns:
-    """The cells of a Parquet file's columns as Python values.
+    """Read columns of a Parquet file and return their cells as Python values.
 
     Args:
-        data: the whole file.
-        path: its name, for messages.
-        columns: those to read; None: all.
-        place: the place of a row, counted from 0.
+        data: the content of the file.
+        path: its name in messages.
+        columns: the columns to read; None: all.
+        locate: returns the place of a row, counted from 0, for messages.
         dates: columns may hold timestamps and dates.
 
     Raises:
         MissingExtra: pyarrow is not installed.
-        DataError: no Parquet file or a damaged one, a column that is missing, there twice or of a type that is neither
-            text nor number, more data than `compression.limit`.
+        DataError: not a Parquet file, or a damaged one; a column that is missing, repeated, or of another type;
+            more data than `compression.size_limit`.
     """
     pa = _import_pyarrow(path, "Parquet")
+    damaged = (f"{path} is not a complete Parquet file", "write it again")
     parquet = importlib.import_module("pyarrow.parquet")
-    with _explain_errors(pa, f"{path} is no whole Parquet file", "write it anew"):
+    with _explain_errors(pa, *damaged):
         file = parquet.ParquetFile(pa.BufferReader(data))
         schema = file.schema_arrow
     wanted = _select_columns(pa, schema, path, columns, "file", dates)
-    with _explain_errors(pa, f"{path} is no whole Parquet file", "write it anew"):
+    with _explain_errors(pa, *damaged):
         groups = range(file.num_row_groups)
         if len(wanted) == len(schema.names):
             check_size(sum(_unpacked_size(file, group) for group in groups), len(data), path)
@@ -52,17 +53,17 @@ def read_parquet(data: bytes, path: str, columns: Sequence[str] | None, locate: 
 
 
 def _unpacked_size(file: Any, group: int) -> int:
-    """How many bytes a group has unpacked, as the file says; a value that stands once for many rows counts once.
+    """Return the unpacked size of a row group in bytes, according to the file; a value shared by many rows counts once.
 
-    What the file says of single columns is not asked for: pyarrow ends the process where that is damaged.
+    The metadata of single columns is not read, because pyarrow aborts the process if it is damaged.
     """
     return int(file.metadata.row_group(group).total_byte_size)
 
 
 def _rows_per_batch(file: Any, group: int, wanted: list[str]) -> int:
-    """How many rows of a group to read at a time: few where a long value stands once for many rows.
+    """Return how many rows of a group to read at a time: few if many rows share a long value.
 
-    file: opened so that columns keep their dictionaries; the first row brings them whole.
+    file: opened so that columns keep their dictionaries; reading one row loads a whole dictionary.
     """
     if _unpacked_size(file, group) * BATCH_ROWS < ALWAYS_ALLOWED:
         return BATCH_ROWS
@@ -74,14 +75,16 @@ def _rows_per_batch(file: Any, group: int, wanted: list[str]) -> int:
 
 
 def read_arrow(source: Any, path: str, columns: Sequence[str] | None, locate: Locate, dates: bool = False) -> Columns:
-    """The same of an object with `__arrow_c_stream__`, such as a pyarrow Table.
+    """Read columns of an object with `__arrow_c_stream__`, such as a pyarrow Table, and return their cells.
+
+    Arguments as in `read_parquet`.
 
     Raises:
         MissingExtra: pyarrow is not installed.
-        DataError: as above, or an object that is no table.
+        DataError: as `read_parquet`, or an object that is not a table.
     """
     pa = _import_pyarrow(path, "Arrow")
-    with _explain_errors(pa, f"{path} is no table", "give one with columns"):
+    with _explain_errors(pa, f"{path} is not a table", "give one with columns"):
         table = pa.table(source)
     wanted = _select_columns(pa, table.schema, path, columns, "table", dates)
     with _explain_errors(pa, f"{path} cannot be read", "repair it"):
@@ -99,7 +102,7 @@ def _import_pyarrow(path: str, what: str) -> Any:
 def _select_columns(
     pa: Any, schema: Any, path: str, columns: Sequence[str] | None, container: str, dates: bool
 ) -> list[str]:
-    """The names of the columns to read, all of them of a type that can be read."""
+    """Return the names of the columns to read. Raises DataError if one is missing or of an unsupported type."""
     check_columns(path, schema.names, columns or (), container)
     wanted = list(dict.fromkeys(schema.names if columns is None else columns))
     known = (*PLAIN, *DATES) if dates else PLAIN
@@ -116,7 +119,7 @@ def _select_columns(
 def _collect_cells(
     batches: Iterable[Any], names: list[str], locate: Locate, check_bytes: Callable[[int], None] | None = None
 ) -> Columns:
-    """The values of all batches by column. count: is told how many bytes there are so far, and may refuse them."""
+    """Return the values of all batches by column. check_bytes: is called with the bytes so far, and may raise."""
     columns: Columns = {name: [] for name in names}
     size = 0
     for batch in batches:
@@ -131,6 +134,7 @@ def _collect_cells(
 
 
 def _to_python(array: Any, name: str, start: int, locate: Locate) -> list[Any]:
+    """Return the values of an array. start: the row of the first. Raises DataError for text that is not UTF-8."""
     try:
         return list(array.to_pylist())
     except UnicodeDecodeError:
@@ -138,14 +142,17 @@ def _to_python(array: Any, name: str, start: int, locate: Locate) -> list[Any]:
             try:
                 cell.as_py()
             except UnicodeDecodeError as error:
-                raise DataError(f"{locate(start + row)}: column {name!r} is not UTF-8; write it as text") from error
+                raise DataError(
+                    f"{locate(start + row)}: column {name!r} is not UTF-8; write it as UTF-8 text"
+                ) from error
         raise
 
 
 @contextmanager
 def _explain_errors(pa: Any, fault: str, remedy: str) -> Iterator[None]:
+    """Turn errors of pyarrow into a DataError."""
     try:
         yield
-    except (pa.ArrowException, OSError, ValueError) as error:  # also a name that is not UTF-8
+    except (pa.ArrowException, OSError, ValueError) as error:  # ValueError: a name that is not UTF-8
         reason = str(error).splitlines()[0].rstrip(".") if str(error) else type(error).__name__
         raise DataError(f"{fault} ({reason}); {remedy}") from error

@@ -1,4 +1,4 @@
-"""Compressed files: what they hold, unless that is more than a table would be."""
+"""Decompress files, up to the size that a table may have."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ CHUNK = 1 << 16
 
 
 class Decompressor(Protocol):
-    """What unpacks one stream; those of bz2, lzma and zstd are such."""
+    """An object that decompresses one stream, like those of bz2, lzma and zstd."""
 
     eof: bool
     needs_input: bool
@@ -28,7 +28,7 @@ class Decompressor(Protocol):
 
 
 class GzipDecompressor:
-    """A `Machine` of gzip; its sums are checked."""
+    """A `Decompressor` for gzip; it verifies the checksum."""
 
     def __init__(self) -> None:
         self._inner = zlib.decompressobj(wbits=31)
@@ -62,9 +62,9 @@ FORMATS: dict[str, tuple[str, str, Callable[[Any], Any]]] = {
 
 
 def split_extension(path: str) -> tuple[str, str]:
-    """A path without the extension of its compression, and that extension; "" where it is not compressed.
+    """Return a path without the extension of its compression, and that extension; "" if it is not compressed.
 
-    >>> split("train.csv.GZ"), split("train.csv")
+    >>> split_extension("train.csv.GZ"), split_extension("train.csv")
     (('train.csv', '.gz'), ('train.csv', ''))
     """
     stem, extension = os.path.splitext(path)
@@ -72,33 +72,34 @@ def split_extension(path: str) -> tuple[str, str]:
 
 
 def size_limit(size: int) -> int:
-    """The most bytes that a file of `size` bytes may unpack to: 200 times as many, at least 256 MB, at most 4 GB.
+    """Return how many bytes a file of `size` bytes may unpack to: 200 times as many, at least 256 MB, at most 4 GB.
 
-    >>> limit(1000), limit(10_000_000), limit(10**9)
+    >>> size_limit(1000), size_limit(10_000_000), size_limit(10**9)
     (256000000, 2000000000, 4000000000)
     """
     return min(MAX_SIZE, max(ALWAYS_ALLOWED, MAX_RATIO * size))
 
 
 def check_size(unpacked: int, packed: int, path: str) -> None:
-    """Raise DataError if a file of `size` bytes gave `found` bytes or more, which is over its `limit`."""
+    """Raise DataError if a file of `packed` bytes unpacks to more than its `size_limit`."""
     if unpacked > (allowed := size_limit(packed)):
-        limit = "files of up to 4 GB are read" if allowed == MAX_SIZE else f"which is over {MAX_RATIO} times its size"
+        limit = "the most that is read" if allowed == MAX_SIZE else f"which is over {MAX_RATIO} times its size"
         raise DataError(
-            f"{path} unpacks to more than {allowed // MEGA} MB, {limit}; if it is no bomb, unpack or split it first"
+            f"{path} unpacks to more than {allowed // MEGA} MB, {limit}; if you trust it, unpack or split it first"
         )
 
 
 def unpack(data: bytes, extension: str, path: str) -> bytes:
-    """What a compressed file holds; streams that follow one another are one text.
+    """Return the content of a compressed file; several streams in it are joined.
 
     Args:
         data: the bytes of the file.
         extension: a key of FORMATS.
-        path: its name, for messages.
+        path: its name in messages.
 
     Raises:
-        DataError: a file that is cut short or damaged, unpacks to more than `limit`, or that this Python cannot read.
+        DataError: a file that is truncated or damaged, unpacks to more than its `size_limit`, or has a format that this
+            Python cannot read.
 
     >>> import gzip
     >>> unpack(gzip.compress(b"text,label"), ".gz", "t.csv.gz")
@@ -110,14 +111,14 @@ def unpack(data: bytes, extension: str, path: str) -> bytes:
     except ImportError as error:
         newer = ", which came with Python 3.14" if extension == ".zst" else ""
         raise DataError(f"{path}: this Python has no module {module}{newer}; unpack the file first") from error
-    faults = (OSError, EOFError, ValueError, *(getattr(library, k) for k in ERROR_NAMES if hasattr(library, k)))
+    errors = (OSError, EOFError, ValueError, *(getattr(library, k) for k in ERROR_NAMES if hasattr(library, k)))
     unpacked = bytearray()
     try:
         for chunk in _decompress(data, lambda: make(library)):
             unpacked += chunk
             check_size(len(unpacked), len(data), path)
-    except faults as error:
-        raise DataError(f"{path} is no whole {name} file ({error}); fetch or compress it anew") from error
+    except errors as error:
+        raise DataError(f"{path} is not a complete {name} file ({error}); fetch or compress it again") from error
     return bytes(unpacked)
 
 
@@ -125,7 +126,7 @@ ERROR_NAMES = ("error", "LZMAError", "ZstdError")
 
 
 def _decompress(data: bytes, make: Callable[[], Decompressor]) -> Iterator[bytes]:
-    """The pieces of every stream; zeros between streams are padding, anything else after them is damage."""
+    """Yield the content of every stream in chunks; zeros between streams are padding, other bytes are damage."""
     start = 0
     while start < len(data):
         decompressor, read = make(), start

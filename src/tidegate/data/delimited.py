@@ -1,4 +1,4 @@
-"""Tables of fields with a delimiter: CSV with quotes, and TSV without."""
+"""Read delimited text: CSV with quotes, and TSV without."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Rows = tuple[list[str], list[list[str]], list[int]]
 
 
 class CsvReader(Protocol):
-    """What `csv.reader` returns: an iterator that counts lines."""
+    """The type of `csv.reader(...)`: an iterator that counts lines."""
 
     line_num: int
 
@@ -32,36 +32,36 @@ class CsvReader(Protocol):
 NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
 BLOCK = 1 << 20  # characters
 RENAME = "a .csv has commas and a .tsv tabs; save or rename it so"
-_LIMIT = threading.Lock()  # the csv module's limit on a field is one for the whole process
+_LIMIT = threading.Lock()  # the csv module has one limit for the whole process
 
 
 def read_csv(text: str, path: str, columns: Sequence[str] | None = None, *, for_series: bool = False) -> Rows:
-    """Column names, rows, and the line on which each row begins.
+    """Return the column names, the rows, and the line on which each row begins.
 
-    Fields are separated by commas. A field in double quotes may hold commas, lines and doubled quotes. Empty
-    lines are no rows.
+    Fields are separated by commas. A field in double quotes may contain commas, line breaks and doubled quotes. Empty
+    lines are skipped.
 
     Args:
-        text: the whole file.
-        path: its name, for messages.
-        columns: columns that must be there; all fields of a row are read.
-        gaps: for series: an empty line between rows of one column is refused, since it could be a missing value, and
-            so is a header of numbers, which may be the first row of a file without one.
+        text: the content of the file.
+        path: its name in messages.
+        columns: columns that must exist; all fields of a row are read.
+        for_series: refuse an empty line between rows of a single column, since it could be a missing value, and a
+            header of numbers, since it could be the first row of a file without one.
 
     Raises:
-        DataError: a row with too few or too many fields, quotes that do not match, a header without names or
-            with one twice, one column where another delimiter makes several.
+        DataError: a row with too few or too many fields, unbalanced quotes, a header without names or with a repeated
+            one, a single column that another delimiter would divide into several.
 
     >>> read_csv('text,label\\n"a, b",x\\n', "t.csv")
     (['text', 'label'], [['a, b', 'x']], [2])
     """
     with _allow_long_fields():
         reader = csv.reader(_split_lines(text), strict=True)
-        return _read_rows(reader, text, path, columns or (), "quote a field that holds a comma", for_series)
+        return _read_rows(reader, text, path, columns or (), "quote fields that contain a comma", for_series)
 
 
 def read_tsv(text: str, path: str, columns: Sequence[str] | None = None, *, for_series: bool = False) -> Rows:
-    """Column names, rows, and the line of each; fields are separated by tabs, and quotes mean nothing.
+    """Return the column names, the rows, and the line of each; fields are separated by tabs, and quotes are text.
 
     Args and raises: as `read_csv`.
 
@@ -70,11 +70,11 @@ def read_tsv(text: str, path: str, columns: Sequence[str] | None = None, *, for_
     """
     with _allow_long_fields():
         reader = csv.reader(_split_lines(text), delimiter="\t", quoting=csv.QUOTE_NONE)
-        return _read_rows(reader, text, path, columns or (), "a field cannot hold a tab or a line end", for_series)
+        return _read_rows(reader, text, path, columns or (), "a field cannot contain a tab or a line break", for_series)
 
 
 def _split_lines(text: str) -> Iterator[str]:
-    """The lines of a text with their ends, whichever they are. StringIO takes 4 bytes a character, hence the blocks."""
+    """Yield lines with their line ends, of any kind. StringIO takes 4 bytes per character, hence the blocks."""
     at = 0
     while at < len(text):
         end = text.find("\n", at + BLOCK) + 1 or len(text)
@@ -84,6 +84,7 @@ def _split_lines(text: str) -> Iterator[str]:
 
 @contextmanager
 def _allow_long_fields() -> Iterator[None]:
+    """Raise the csv module's limit on a field to the length that a line may have."""
     with _LIMIT:
         before = csv.field_size_limit(MAX_LINE)
         try:
@@ -121,27 +122,27 @@ def _read_rows(reader: CsvReader, text: str, path: str, columns: Sequence[str], 
 
 
 def _is_delimiter_line(record: list[str], place: str) -> bool:
-    """Tell whether a first line is the one by which Excel knows the delimiter, `sep=,`, and names the one that holds.
+    """Return whether a first line is Excel's `sep=,`, which declares the delimiter of the file.
 
-    Raises DataError where it names another.
+    Raises DataError if it declares another delimiter than the one in use.
     """
     first = record[0].lower() if record else ""
     if first == "sep=" and record[1:] == [""]:
         return True
     if len(record) == 1 and first.startswith("sep=") and len(first) == len("sep=") + 1:
-        raise DataError(f"{place}: the file says that {first[-1]!r} separates its fields ({record[0]}); {RENAME}")
+        raise DataError(f"{place}: the file declares the delimiter {first[-1]!r} ({record[0]}); {RENAME}")
     return False
 
 
 def _check_delimiter(names: list[str], wanted: str, place: str) -> None:
-    """One column, whose name holds the wanted one and a delimiter: the file is of another kind than it says."""
+    """Raise DataError if the only column's name contains the wanted name and a delimiter: the extension is wrong."""
     for delimiter in (";", "\t", "|", ","):
         if len(names) == 1 and wanted != names[0] and wanted in names[0].split(delimiter):
             raise DataError(f"{place}: the header is {names[0]!r}, separated by {delimiter!r}; {RENAME}")
 
 
 def _check_one_column(names: list[str], record: list[str], place: str) -> None:
-    """The same, where no column was asked for: header and first row are divided alike by something else."""
+    """Raise DataError if another delimiter divides header and first row into equally many fields."""
     for delimiter in (";", "\t", "|"):
         parts = names[0].count(delimiter)
         if len(names) == 1 and parts and ",".join(record).count(delimiter) == parts:
@@ -149,7 +150,7 @@ def _check_one_column(names: list[str], record: list[str], place: str) -> None:
 
 
 def _check_not_numbers(names: list[str], place: str) -> None:
-    """Refuse numbers, or dates and numbers, as names, unless they count or lie evenly apart, as years do."""
+    """Refuse names that are numbers or dates and numbers, unless the numbers are evenly spaced, as years are."""
     numbers = [float(name) for name in names if NUMBER.fullmatch(name.strip())]
     others = [name for name in names if not NUMBER.fullmatch(name.strip())]
     if not numbers or not all(map(_is_date, others)):
@@ -159,8 +160,8 @@ def _check_not_numbers(names: list[str], place: str) -> None:
     if others or (not counts and not (len(numbers) > 2 and len(differences) == 1 and differences != {0})):
         shown = ", ".join(names[:6]) + (" ..." if len(names) > 6 else "")
         what = "numbers" + " and dates" * bool(others)
-        remedy = "put the names of the columns on the first line, and if these are names, write them with a letter"
-        raise DataError(f"{place}: the header is {shown}, {what} alone, so it may be the first row; {remedy}")
+        remedy = "put the names of the columns on the first line; if these are the names, add a letter to them"
+        raise DataError(f"{place}: the header is {shown}, only {what}, so it may be the first row; {remedy}")
 
 
 def _is_date(text: str) -> bool:
@@ -175,7 +176,7 @@ def _count_fields(count: int) -> str:
 
 
 def _read_records(reader: CsvReader, text: str, path: str) -> Iterator[tuple[int, list[str]]]:
-    """Each record that is not an empty line, with the line on which it begins."""
+    """Yield each record that is not an empty line, with the line on which it begins."""
     while True:
         line = reader.line_num + 1
         try:
@@ -191,34 +192,36 @@ def _read_records(reader: CsvReader, text: str, path: str) -> Iterator[tuple[int
 
 
 def _describe_long_field(text: str, begin: int, end: int) -> str:
-    """Which field of the row in the lines `begin` to `end` is too long, and how long as far as it has been read. Lines
-    with tabs are shorter than that.
+    """Describe the field that is too long, in the row on lines `begin` to `end`, with its length as far as it was read.
+
+    Only CSV gets here: a line of a TSV file is too long before its field is.
     """
     lines = list(islice(_split_lines(text), begin - 1, end))
     csv.field_size_limit(sum(map(len, lines)))
     fields = next(csv.reader(lines))
     column = next(i for i, field in enumerate(fields) if len(field) > MAX_LINE)
-    found = f"column {column + 1} of the row that begins here has {len(fields[column]):,} characters or more"
-    return f"{found}; a field may have at most {MAX_LINE:,}; close its quotes, or divide it"
+    length = f"column {column + 1} of the row that begins here has {len(fields[column]):,} characters or more"
+    return f"{length}; a field may have at most {MAX_LINE:,}; close its quotes, or divide it"
 
 
 def _describe_quote_error(message: str) -> str:
+    """Say what is wrong with the quotes of a row."""
     if "unexpected end" in message:
         return "the row that begins here has a quoted field that is never closed; close it, or double its quotes"
     if "expected after" in message:
         return "the row that begins here has text after a closing quote; double the quotes inside a quoted field"
-    return f"the row that begins here is no CSV: {message}"
+    return f"the row that begins here is not valid CSV: {message}"
 
 
 def _check_header(names: list[str], place: str) -> None:
+    """Raise DataError for a header without names, with an empty name, or with a repeated one."""
     if not any(name.strip() for name in names):
         raise DataError(f"{place}: there is no header; put the names of the columns on the first line")
-    seen: dict[str, int] = {}
+    first: dict[str, int] = {}
     for number, name in enumerate(names, 1):
         if not name.strip():
-            index = " (an index of pandas, which to_csv(index=False) leaves out)" if number == 1 else ""
-            raise DataError(f"{place}: column {number} of the header has no name{index}; name it or leave it out")
-        if name in seen:
-            twice = f"columns {seen[name]} and {number}"
-            raise DataError(f"{place}: {twice} of the header are both {name!r}; rename one")
-        seen[name] = number
+            index = " (the index of pandas? to_csv(index=False) leaves it out)" if number == 1 else ""
+            raise DataError(f"{place}: column {number} of the header has no name{index}; name it or remove it")
+        if name in first:
+            raise DataError(f"{place}: columns {first[name]} and {number} of the header are both {name!r}; rename one")
+        first[name] = number

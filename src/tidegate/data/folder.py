@@ -1,4 +1,4 @@
-"""A data set that already lies in the folder named by TIDEGATE_DATA."""
+"""A source in the local folder that TIDEGATE_DATA names."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ REMEDY = f"unset {VARIABLE} to fetch"
 
 @dataclass(frozen=True)
 class Folder:
-    """A source: the folder `name` in the folder that TIDEGATE_DATA names; files may be compressed with gzip.
+    """A source: the folder `name` inside TIDEGATE_DATA; its files may be compressed with gzip.
 
     Args:
         name: of the folder.
@@ -31,21 +31,21 @@ class Folder:
     files: Mapping[str, File]
 
     def is_available(self) -> bool:
-        """Whether TIDEGATE_DATA is set and has this folder.
+        """Return whether TIDEGATE_DATA is set and contains this folder.
 
         Raises:
-            DataError: TIDEGATE_DATA names no folder.
+            DataError: TIDEGATE_DATA is not a folder.
         """
         root = os.environ.get(VARIABLE)
         if root and not os.path.isdir(root):
-            raise DataError(f"{VARIABLE} is {root!r}, which is no folder; correct it or unset it")
+            raise DataError(f"{VARIABLE} is {root!r}, which is not a folder; correct it or unset it")
         return bool(root) and self._path().is_dir()
 
     def fetch(self, report: Report) -> dict[str, bytes]:
-        """The bytes of every file, sums checked.
+        """Return the bytes of every file, with their checksums verified.
 
         Raises:
-            DataError: a file that is missing, unreadable or another one.
+            DataError: a file that is missing, unreadable, or has another checksum.
         """
         report(f"reading {self._path()}")
         return {key: self._read(file) for key, file in self.files.items()}
@@ -57,7 +57,7 @@ class Folder:
         plain = self._path() / file.path
         packed = plain.with_name(f"{plain.name}.gz")
         if not plain.exists() and not packed.exists():
-            raise DataError(f"there is neither {plain} nor {packed.name} beside it; {REMEDY}")
+            raise DataError(f"neither {plain} nor {packed.name} exists; add one, or {REMEDY}")
         path = plain if plain.exists() else packed
         data = files.read(path, DataError)
         try:

@@ -1,4 +1,4 @@
-"""Tables of JSON lines: one object a line."""
+"""Read JSON lines: one object per line."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Rows = tuple[list[str], list[list[str]], list[int]]
 
 
 class NumberText(str):
-    """A number as it is written, so that 1.0 stays 1.0; it tells a bare number from a string."""
+    """The text of a JSON number, so that 1.0 stays 1.0; the type distinguishes it from a string."""
 
     __slots__ = ()
 
@@ -23,19 +23,19 @@ _TYPE_NAMES |= {str: "a string", NumberText: "a number"}
 
 
 def read_jsonl(text: str, path: str, columns: Sequence[str] | None = None, *, for_series: bool = False) -> Rows:
-    """Column names, rows, and the line of each.
+    """Return the column names, the rows, and the line of each row.
 
-    Values are strings or numbers; a number is kept as it is written. Without `columns`, every object must
-    have the keys of the first. Empty lines are no rows.
+    Values are strings or numbers; a number keeps its spelling. Without `columns`, every object must have the keys of
+    the first one. Empty lines are skipped.
 
     Args:
-        text: the whole file.
-        path: its name, for messages.
-        columns: the keys to read; other keys are then not looked at.
-        gaps: a value may be null, and is then the empty text.
+        text: the content of the file.
+        path: its name in messages.
+        columns: the keys to read; other keys are ignored.
+        for_series: a value may be null, which is read as the empty text.
 
     Raises:
-        DataError: a line that is no JSON object, a key that is missing, unexpected or there twice, a list.
+        DataError: a line that is not a JSON object; a key that is missing, unexpected or repeated; other values.
 
     >>> read_jsonl('{"text": "hi", "label": 1.0}\\n', "t.jsonl")
     (['text', 'label'], [['hi', '1.0']], [1])
@@ -55,6 +55,7 @@ def read_jsonl(text: str, path: str, columns: Sequence[str] | None = None, *, fo
 
 
 def _parse_object(source: str, place: str) -> dict[str, object]:
+    """Return the JSON object in a line. Raises DataError for anything else."""
     try:
         value = json.loads(
             source,
@@ -70,8 +71,8 @@ def _parse_object(source: str, place: str) -> dict[str, object]:
     except DataError as error:
         raise DataError(f"{place}: {error}") from error
     if not isinstance(value, dict):
-        found = _TYPE_NAMES[type(value)]
-        raise DataError(f'{place}: found {found}; expected an object such as {{"text": "...", "label": "..."}}')
+        kind = _TYPE_NAMES[type(value)]
+        raise DataError(f'{place}: found {kind}; expected an object such as {{"text": "...", "label": "..."}}')
     return value
 
 
@@ -86,9 +87,9 @@ def _check_keys(record: dict[str, object], names: list[str], exact: bool, place:
         if name not in record:
             check_column(place, name, list(record), "object")
     if exact and len(record) > len(names):
-        known = set(names)
-        extra = next(key for key in record if key not in known)
-        raise DataError(f"{place}: the key {extra!r} is not in the first object; give it to all or to none")
+        expected = set(names)
+        extra = next(key for key in record if key not in expected)
+        raise DataError(f"{place}: the key {extra!r} is not in the first object; add it to all objects or to none")
 
 
 def _read_value(value: object, name: str, place: str, for_series: bool) -> str:
@@ -99,5 +100,5 @@ def _read_value(value: object, name: str, place: str, for_series: bool) -> str:
     try:
         value.encode()
     except UnicodeEncodeError as error:
-        raise DataError(f"{place}: {name!r} holds half of a surrogate pair; write the whole character") from error
+        raise DataError(f"{place}: {name!r} contains half of a surrogate pair; write the whole character") from error
     return str(value)

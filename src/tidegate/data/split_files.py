@@ -1,4 +1,4 @@
-"""The files that the cache holds, one a split of a data set: how they are made."""
+"""Make the files of a data set's splits, which the cache stores."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ class SplitFile:
 
     Args:
         suffix: ".csv" or ".npz".
-        data: its bytes; the same whenever it is made anew.
-        rows: how many rows, series or steps it has.
+        data: its bytes, which are the same each time it is made.
+        rows: the number of rows, series or steps in it.
         labels: the labels in it.
     """
 
@@ -34,9 +34,9 @@ class SplitFile:
 
 
 def csv_from_pairs(pairs: Pairs) -> SplitFile:
-    """A CSV file with the columns text and label.
+    """Make a CSV file with the columns text and label.
 
-    >>> of_pairs([("hi", "greet")]).data
+    >>> csv_from_pairs([("hi", "greet")]).data
     b'text,label\\nhi,greet\\n'
     """
     file = io.StringIO(newline="")
@@ -45,23 +45,23 @@ def csv_from_pairs(pairs: Pairs) -> SplitFile:
 
 
 def csv_from_lines(header: str, lines: Sequence[str]) -> SplitFile:
-    """A CSV file of lines that are such already.
+    """Make a CSV file of a header and lines that are already CSV.
 
-    >>> of_lines("time,load", ["1,2.5"]).data
+    >>> csv_from_lines("time,load", ["1,2.5"]).data
     b'time,load\\n1,2.5\\n'
     """
     return SplitFile(".csv", "".join(f"{line}\n" for line in (header, *lines)).encode(), len(lines))
 
 
 def npz_from_series(x: npt.NDArray[Any], y: Iterable[object], **more: Sequence[Any] | npt.NDArray[Any]) -> SplitFile:
-    """An NPZ archive of `x`, the labels `y`, and further arrays; docs/data.md says which.
+    """Make an NPZ archive of `x`, the labels `y`, and other arrays that docs/data.md describes.
 
-    >>> of_series(np.zeros((2, 3, 1)), [1, 2], columns=["v"]).labels == {"1", "2"}
+    >>> npz_from_series(np.zeros((2, 3, 1)), [1, 2], columns=["v"]).labels == {"1", "2"}
     True
     """
     labels = np.array(list(y))
     file = io.BytesIO()
-    with zipfile.ZipFile(file, "w") as archive:  # numpy.savez gives other bytes in other versions of Python
+    with zipfile.ZipFile(file, "w") as archive:  # numpy.savez writes other bytes in other versions of Python
         for name, array in {"x": x, "y": labels, **more}.items():
             member, content = zipfile.ZipInfo(f"{name}.npy"), io.BytesIO()
             member.create_system = 3

@@ -1,4 +1,4 @@
-"""Cells that have a type, as frames and Parquet files have them: each column is of one kind; gaps only if asked for."""
+"""Typed cells, as in frames and Parquet files: each column has one type, and missing cells only where allowed."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ KINDS: dict[type, str] = {str: "text", int: "integers", bool: "booleans", float:
 MISSING_TYPES = ("NoneType", "NAType", "NaTType")
 MAX_CHARACTERS = 40
 
-Locate = Callable[[int], str]
+Locate = Callable[[int], str]  # from a row, counted from 0, to its place in a message: "frame, row 3"
 
 
 def to_python(cells: Sequence[Any], name: str, locate: Locate) -> list[Any]:
-    """The cells as plain str, int, bool or float, all of them alike.
+    """Return cells as str, int, bool or float, all of the same type.
 
     Args:
-        cells: Python values, or NumPy's.
-        name: of the column, for messages.
-        place: the place of a row, counted from 0.
+        cells: values of Python or NumPy.
+        name: of the column, in messages.
+        locate: returns the place of a row, counted from 0, for messages.
 
     Raises:
-        DataError: a cell that is missing (None, NaN, NaT), of another kind than the first, or of no such type.
+        DataError: a cell that is missing (None, NaN, NaT), of another type than the first, or of an unsupported type.
 
-    >>> checked(["a", None], "text", lambda row: f"frame, row {row + 1}")
+    >>> to_python(["a", None], "text", lambda row: f"frame, row {row + 1}")
     Traceback (most recent call last):
         ...
     tidegate.errors.DataError: frame, row 2: no value in column 'text' (None); fill it or leave the row out
@@ -44,18 +44,18 @@ def to_python(cells: Sequence[Any], name: str, locate: Locate) -> list[Any]:
             raise DataError(f"{locate(row)}: column {name!r} holds a {type(cell).__name__}; {expected}; convert it")
         if type(cell) is not type(plain[0]):
             found = f"{format_cell(cell)} among {KINDS[type(plain[0])]}"
-            raise DataError(f"{locate(row)}: column {name!r} is {found}; make all cells of a column alike")
+            raise DataError(f"{locate(row)}: column {name!r} is {found}; give all cells of a column one type")
     if plain and isinstance(plain[0], str):
         _check_characters(plain, name, locate)
     return plain
 
 
 def to_python_or_none(cells: Sequence[Any], name: str, locate: Locate) -> list[Any]:
-    """The cells as `checked` gives them, but a cell may be missing, and is then None, and dates may stand there.
+    """Return cells as `to_python` does, but with None for missing cells, and dates allowed.
 
-    Args and raises: as `checked`; dates are datetime.date, datetime.datetime or pandas' Timestamp.
+    Args and raises: as `to_python`; dates are datetime.date, datetime.datetime or pandas.Timestamp.
 
-    >>> gapped([1.5, float("nan"), None], "load", lambda row: f"frame, row {row + 1}")
+    >>> to_python_or_none([1.5, float("nan"), None], "load", lambda row: f"frame, row {row + 1}")
     [1.5, None, None]
     """
     plain = _replace_missing(cells)
@@ -67,7 +67,8 @@ def to_python_or_none(cells: Sequence[Any], name: str, locate: Locate) -> list[A
         first, row = sorted(kinds.values())[:2]
         among = _describe_kind(type(plain[first]), name, "")
         raise DataError(
-            f"{locate(row)}: column {name!r} is {format_cell(plain[row])} among {among}; make its cells alike"
+            f"{locate(row)}: column {name!r} is {format_cell(plain[row])} among {among}; give all cells of a column "
+            "one type"
         )
     if "text" in kinds:
         _check_characters([cell or "" for cell in plain], name, locate)
@@ -75,18 +76,18 @@ def to_python_or_none(cells: Sequence[Any], name: str, locate: Locate) -> list[A
 
 
 def _replace_missing(cells: Sequence[Any]) -> list[Any]:
-    """Python's own values, None where a cell is missing; quick where the cells are of Python's own types already."""
+    """Return cells as Python values, None if missing; fast if they are all Python values already."""
     kinds = set(map(type, cells))
     if kinds <= {str, int, bool, type(None)}:
         return list(cells)
     if kinds == {float}:
         return [None if cell != cell else cell for cell in cells]
-    own = np.number | np.bool_
-    return [None if is_missing(cell) else cell.item() if isinstance(cell, own) else cell for cell in cells]
+    scalar = np.number | np.bool_
+    return [None if is_missing(cell) else cell.item() if isinstance(cell, scalar) else cell for cell in cells]
 
 
 def is_missing(cell: object) -> bool:
-    """Whether a cell of a frame holds nothing: None, NaN, NaT or NA.
+    """Return whether a cell of a frame is missing: None, NaN, NaT or NA.
 
     >>> is_missing(None), is_missing(float("nan")), is_missing("")
     (True, True, False)
@@ -95,6 +96,7 @@ def is_missing(cell: object) -> bool:
 
 
 def _describe_kind(kind: type, name: str, place: str) -> str:
+    """Return what cells of a type are called. Raises DataError for an unsupported type."""
     if issubclass(kind, datetime.date):
         return "dates"
     if kind in KINDS:
@@ -104,9 +106,9 @@ def _describe_kind(kind: type, name: str, place: str) -> str:
 
 
 def format_cell(cell: object) -> str:
-    """A cell for a message, long ones cut.
+    """Return a cell for a message, truncated if it is long.
 
-    >>> shown("ab"), shown(3)
+    >>> format_cell("ab"), format_cell(3)
     ("'ab'", '3')
     """
     text = repr(cell)
@@ -114,22 +116,23 @@ def format_cell(cell: object) -> str:
 
 
 def hash_columns(columns: Mapping[str, Sequence[Any]]) -> str:
-    """The SHA-256 of columns: of one line of JSON each, [name, [cells]], in UTF-8; whatever library held them.
+    """Return the SHA-256 of columns: of a line of JSON each, [name, [cells]], in UTF-8; the library does not matter.
 
-    >>> sha256({"text": ["hi"]}) == hashlib.sha256(b'["text",["hi"]]' + bytes([10])).hexdigest()
+    >>> hash_columns({"text": ["hi"]}) == hashlib.sha256(b'["text",["hi"]]' + bytes([10])).hexdigest()
     True
     """
-    found = hashlib.sha256()
+    digest = hashlib.sha256()
     for name, cells in columns.items():
         line = json.dumps([name, cells], ensure_ascii=False, separators=(",", ":"), default=str) + "\n"
-        found.update(line.encode())
-    return found.hexdigest()
+        digest.update(line.encode())
+    return digest.hexdigest()
 
 
 def _check_characters(cells: list[str], name: str, locate: Locate) -> None:
+    """Raise DataError for text that cannot be encoded in UTF-8."""
     for row, cell in enumerate(cells):
         try:
             cell.encode()
         except UnicodeEncodeError as error:
-            fault = "holds half of a surrogate pair; write the whole character"
+            fault = "contains half of a surrogate pair; write the whole character"
             raise DataError(f"{locate(row)}: column {name!r} {fault}") from error

@@ -1,4 +1,4 @@
-"""A data set at a public web address."""
+"""A source at a public web address."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Web:
     """A source: files below one address.
 
     Args:
-        address: ends in a slash; a file's path follows it.
+        address: ends in a slash; the path of a file is appended to it.
         files: see `Source`.
     """
 
@@ -27,14 +27,14 @@ class Web:
     files: Mapping[str, File]
 
     def is_available(self) -> bool:
-        """True: only trying tells."""
+        """Return True, because only trying can tell."""
         return True
 
     def fetch(self, report: Report) -> dict[str, bytes]:
-        """The bytes of every file, sums checked.
+        """Return the bytes of every file, with their checksums verified.
 
         Raises:
-            DataError: an address that does not answer, or gives another file.
+            DataError: an address that does not answer, or returns another file.
         """
         return {key: self._read(file, report) for key, file in self.files.items()}
 
@@ -52,8 +52,8 @@ class Web:
 
 
 def download(address: str, max_bytes: int) -> bytes:
-    """The first `most` bytes at an address."""
+    """Return up to `max_bytes` bytes from an address."""
     request = urllib.request.Request(address, headers={"User-Agent": "tidegate"})
-    with urllib.request.urlopen(request, timeout=TIMEOUT_S) as answer:
-        data: bytes = answer.read(max_bytes)
+    with urllib.request.urlopen(request, timeout=TIMEOUT_S) as response:
+        data: bytes = response.read(max_bytes)
         return data

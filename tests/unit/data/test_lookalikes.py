@@ -22,7 +22,7 @@ from tidegate.data.lookalikes import difference, pairs, warnings
         ("card", "\ufeffcard", "U+FEFF (zero width no-break space)"),
         ("café", unicodedata.normalize("NFD", "café"), "how accents are written"),
         ("Card", "card", "upper and lower case"),
-        ("Card", "card ", "upper and lower case and what does not show"),
+        ("Card", "card ", "upper and lower case and invisible characters"),
     ],
 )
 def test_names_that_look_alike_are_paired_and_told_apart(one: str, other: str, how: str) -> None:
@@ -40,10 +40,10 @@ def test_warnings_have_counts_and_are_not_without_end() -> None:
         "warning: labels 'card' (1,200 rows) and 'card ' (1 row) differ only by a space at the end"
     )
     assert found[1].startswith("warning: labels 'None' (3 rows) and 'none' (1 row) differ only by upper and lower case")
-    assert found[2].startswith("warning: label 'None' (3 rows) is what other programs write for an empty cell")
+    assert found[2].startswith("warning: label 'None' (3 rows) is what other programs write for a missing value")
     many = warnings({name: 1 for i in range(30) for name in (f"n{i}", f"N{i}")}, "group", "series")
     assert len(many) == 9
-    assert many[-1] == "warning: so it is with 22 more groups"
+    assert many[-1] == "warning: the same holds for 22 more groups"
 
 
 def test_a_hundred_thousand_names_are_compared_in_a_moment() -> None:

@@ -125,7 +125,7 @@ def tiny_load(monkeypatch):
             archive.writestr("pm/taylor.py", code)
         return subprocess.CompletedProcess(arguments, 0, "", "")
 
-    monkeypatch.setattr(wheel, "pip", pip)
+    monkeypatch.setattr(wheel, "run_pip", pip)
     return calls
 
 
@@ -142,7 +142,7 @@ def test_a_set_of_files_goes_through_the_cache(monkeypatch):
 
 
 def test_a_set_that_only_a_folder_holds(monkeypatch, tmp_path):
-    remedy = "it cannot be fetched; set TIDEGATE_DATA to a folder that holds the data set"
+    remedy = "there is no public copy to fetch; set TIDEGATE_DATA to a folder that holds the data set"
     with pytest.raises(DataError, match=remedy):
         catalogue.fetch("ecg5000", lambda _: None)
     monkeypatch.setenv("TIDEGATE_DATA", str(tmp_path))

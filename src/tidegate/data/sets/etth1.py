@@ -1,4 +1,4 @@
-"""ETTh1: the loads and the oil temperature of a transformer, hour by hour."""
+"""ETTh1: hourly loads and oil temperature of a transformer."""
 
 from collections.abc import Mapping
 
@@ -14,7 +14,7 @@ TRAIN, VALID, TEST = 8640, 11520, 14400
 
 
 def parse(files: Mapping[str, bytes]) -> dict[str, SplitFile]:
-    """The hours by split; those after the official test are left out.
+    """Return the hours by split, without those after the official test.
 
     >>> parse({"all": b"date,OT\\n2016-07-01 00:00:00,30.5\\n"})["train"].data
     b'date,OT\\n2016-07-01 00:00:00,30.5\\n'
@@ -36,7 +36,7 @@ SET = DataSet(
         "the same, measured on these files: ridge regression per column, look-back 336: 0.377 / 0.398",
     ),
     split="official 12, 4 and 4 months: rows 0 to 8639 train, to 11519 val, to 14399 test (from 2017-10-24); "
-    "all: the three in one, where a test has what came before",
+    "all: the three in one file, so that test steps have their past",
     rows={"train": 8640, "val": 2880, "test": 2880, "all": 14400},
     labels=0,
     sources=(

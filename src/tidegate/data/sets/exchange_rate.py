@@ -1,4 +1,4 @@
-"""Exchange rates of eight currencies, day by day."""
+"""Daily exchange rates of eight currencies."""
 
 import gzip
 from collections.abc import Mapping
@@ -13,7 +13,7 @@ TRAIN, VALID = 4552, 6070
 
 
 def parse(files: Mapping[str, bytes]) -> dict[str, SplitFile]:
-    """The days by split, with a header; from the web the file comes compressed.
+    """Return the days by split, with a header. The file on the web is compressed.
 
     >>> parse({"all": b"0.785500,1.611000\\n"})["all"].data
     b'c1,c2\\n0.785500,1.611000\\n'
@@ -37,7 +37,7 @@ SET = DataSet(
         "the same, measured on these files: the last value 0.0171 / 0.0238 / 0.0329 / 0.0434, which is better",
     ),
     split="60, 20 and 20 % by time: rows 0 to 4551 train, to 6069 val, to 7587 test; "
-    "all: the three in one, where a test has what came before",
+    "all: the three in one file, so that test steps have their past",
     rows={"train": 4552, "val": 1518, "test": 1518, "all": 7588},
     labels=0,
     sources=(

@@ -12,10 +12,10 @@ CHANNELS = 12
 
 
 def parse(files: Mapping[str, bytes]) -> dict[str, SplitFile]:
-    """The utterances by split: after `@data` a line each, channels of numbers and the label, separated by colons.
+    """Return the utterances by split: one per line after `@data`, channels and label separated by colons.
 
-    >>> made = parse({"test": b"@data\\n" + b":".join([b"0.5,1"] * 12) + b":3\\n"})
-    >>> made["test"].rows, made["test"].labels
+    >>> splits = parse({"test": b"@data\\n" + b":".join([b"0.5,1"] * 12) + b":3\\n"})
+    >>> splits["test"].rows, splits["test"].labels
     (1, frozenset({'3'}))
     """
     return {split: _split(data.decode("utf-8")) for split, data in files.items()}
