@@ -50,10 +50,10 @@ def difference(one: str, other: str) -> str:
     return "the number of spaces"
 
 
-def pairs(names: Iterable[str]) -> list[tuple[str, str]]:
+def find_pairs(names: Iterable[str]) -> list[tuple[str, str]]:
     """Return pairs of names that look alike when case is ignored: the first one with each of the others.
 
-    >>> pairs(["card", "Card", "cash", "card "])
+    >>> find_pairs(["card", "Card", "cash", "card "])
     [('card', 'Card'), ('card', 'card ')]
     """
     alike = defaultdict(list)
@@ -95,7 +95,7 @@ def warnings(counts: Mapping[str, int], what: str, unit: str = "row") -> list[st
     sentences = [
         f"warning: {what}s {with_count(one)} and {with_count(other)} differ only by {difference(one, other)}; if they "
         f"are one {what}, write it one way"
-        for one, other in pairs(by_count)
+        for one, other in find_pairs(by_count)
     ]
     sentences += [
         f"warning: {what} {with_count(name)} is what other programs write for a missing value; if it is one, leave "

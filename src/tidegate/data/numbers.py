@@ -64,9 +64,9 @@ def parse_column(table: Table, name: str, remedy: str = "") -> Floats:
 def _parse_texts(table: Table, name: str, cells: Sequence[Any]) -> Floats:
     """Return the numbers in a column of text."""
     texts: list[str] = ["" if cell is None else cell for cell in cells]
-    joined = "".join(texts)
+    characters = "".join(texts)
     try:
-        if not joined.isascii() or "_" in joined:  # float() would accept both
+        if not characters.isascii() or "_" in characters:  # float() would accept both
             raise ValueError
         values = np.array(_parse_floats(texts), np.float64)
     except ValueError:
@@ -119,7 +119,8 @@ def _check_finite(table: Table, name: str, values: Floats) -> None:
         row = int(np.flatnonzero(np.isinf(values))[0])
         cell = table.columns[name][row]
         if isinstance(cell, str) and not _is_infinite(cell):
-            raise DataError(f"{table.place(row)}: column {name!r} is {format_cell(cell)}, which float64 cannot hold")
+            fault = f"column {name!r} is {format_cell(cell)}, which float64 cannot represent"
+            raise DataError(f"{table.place(row)}: {fault}; correct it")
         fault = (
             f"column {name!r} is {format_cell(cell)}; expected a finite number; leave the cell empty if it is unknown"
         )
@@ -130,7 +131,8 @@ def _check_integers(table: Table, name: str, cells: Sequence[Any]) -> None:
     """Raise DataError for an integer that float64 cannot represent."""
     for row, cell in enumerate(cells):
         if cell is not None and abs(cell) > MAX_EXACT and not _is_exact(cell):
-            raise DataError(f"{table.place(row)}: column {name!r} is {format_cell(cell)}, which float64 cannot hold")
+            fault = f"column {name!r} is {format_cell(cell)}, which float64 cannot represent"
+            raise DataError(f"{table.place(row)}: {fault}; correct it")
 
 
 def _is_exact(cell: int) -> bool:

@@ -156,7 +156,8 @@ class Table:
         except OverflowError:
             number = math.inf
         if math.isinf(number) or (isinstance(cell, int) and int(number) != cell):
-            raise DataError(f"{self.place(row)}: column {name!r} is {format_cell(cell)}, which float64 cannot hold")
+            fault = f"column {name!r} is {format_cell(cell)}, which float64 cannot represent"
+            raise DataError(f"{self.place(row)}: {fault}; correct it")
         return number
 
 
@@ -207,8 +208,8 @@ def _read_text_file(name: str, columns: Sequence[str] | None, for_series: bool) 
 
 def _read_parquet_file(name: str, columns: Sequence[str] | None, for_series: bool) -> Table:
     data = read_bytes(name, PARQUET)
-    found = read_parquet(data, name, columns, lambda row: f"{name}, row {row + 1}", for_series)
-    return _table_of_cells(name, found, "Parquet", hashlib.sha256(data).hexdigest(), for_series)
+    columns_read = read_parquet(data, name, columns, lambda row: f"{name}, row {row + 1}", for_series)
+    return _table_of_cells(name, columns_read, "Parquet", hashlib.sha256(data).hexdigest(), for_series)
 
 
 def _read_frame_table(source: Any, columns: Sequence[str] | None, for_series: bool) -> Table:

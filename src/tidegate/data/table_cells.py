@@ -43,8 +43,8 @@ def to_python(cells: Sequence[Any], name: str, locate: Locate) -> list[Any]:
             expected = "expected text, integers, booleans or numbers"
             raise DataError(f"{locate(row)}: column {name!r} holds a {type(cell).__name__}; {expected}; convert it")
         if type(cell) is not type(plain[0]):
-            found = f"{format_cell(cell)} among {KINDS[type(plain[0])]}"
-            raise DataError(f"{locate(row)}: column {name!r} is {found}; give all cells of a column one type")
+            mixture = f"{format_cell(cell)} among {KINDS[type(plain[0])]}"
+            raise DataError(f"{locate(row)}: column {name!r} is {mixture}; give all cells of a column one type")
     if plain and isinstance(plain[0], str):
         _check_characters(plain, name, locate)
     return plain

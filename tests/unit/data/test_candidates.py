@@ -1,4 +1,4 @@
-"""What is said about columns when those that were asked for are not there."""
+"""The suggestions in the message when requested columns are missing."""
 
 import pytest
 

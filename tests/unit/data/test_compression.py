@@ -1,4 +1,4 @@
-"""Compressed tables: read as they were written, and refused when cut, changed or a bomb."""
+"""Compressed tables: read as they were written, and refused if truncated, damaged or a decompression bomb."""
 
 import bz2
 import gzip

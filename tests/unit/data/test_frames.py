@@ -1,4 +1,4 @@
-"""Frames of pandas and polars: the same table from either, and clear refusals of what is none."""
+"""Frames of pandas and polars: the same table from both, and clear errors for anything else."""
 
 import datetime
 import hashlib
@@ -139,7 +139,7 @@ def test_a_column_of_another_kind_than_is_needed(make):
 
 def test_numbers_that_float64_cannot_hold():
     for cell in (2**53 + 1, 10**400):
-        with pytest.raises(DataError, match="row 1: column 'n' is .*, which float64 cannot hold"):
+        with pytest.raises(DataError, match="row 1: column 'n' is .*, which float64 cannot represent"):
             read(pd.DataFrame({"n": pd.Series([cell], dtype=object)})).numbers("n")
     assert read(pd.DataFrame({"n": [2**53]})).numbers("n").tolist() == [2.0**53]
 

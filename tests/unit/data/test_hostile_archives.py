@@ -1,4 +1,4 @@
-"""NPZ archives made by hand: which are read, and what a hostile one may try."""
+"""NPZ archives made by hand: which are read, and what hostile ones may try."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Names that look alike, and by what they differ."""
+"""Names that look alike, and how they differ."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import unicodedata
 
 import pytest
 
-from tidegate.data.lookalikes import difference, pairs, warnings
+from tidegate.data.lookalikes import difference, find_pairs, warnings
 
 
 @pytest.mark.parametrize(
@@ -26,12 +26,12 @@ from tidegate.data.lookalikes import difference, pairs, warnings
     ],
 )
 def test_names_that_look_alike_are_paired_and_told_apart(one: str, other: str, how: str) -> None:
-    assert pairs([one, "cash", other]) == [(one, other)]
+    assert find_pairs([one, "cash", other]) == [(one, other)]
     assert difference(one, other) == difference(other, one) == how
 
 
 def test_names_that_differ_to_the_eye_are_no_pair() -> None:
-    assert pairs(["card", "cards", "c ard", "", "1", "1.0", "é", "e"]) == []
+    assert find_pairs(["card", "cards", "c ard", "", "1", "1.0", "é", "e"]) == []
 
 
 def test_warnings_have_counts_and_are_not_without_end() -> None:
@@ -48,5 +48,5 @@ def test_warnings_have_counts_and_are_not_without_end() -> None:
 
 def test_a_hundred_thousand_names_are_compared_in_a_moment() -> None:
     begun = time.process_time()
-    assert pairs(f"patient {i}" for i in range(100_000)) == []
+    assert find_pairs(f"patient {i}" for i in range(100_000)) == []
     assert time.process_time() - begun < 5

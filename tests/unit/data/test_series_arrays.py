@@ -14,7 +14,7 @@ X = np.arange(24, dtype=np.float32).reshape(2, 3, 4)
 
 @pytest.fixture
 def npz(tmp_path, monkeypatch):
-    """Saves arrays as t.npz in the folder of the test, which is the working directory."""
+    """Return a function that saves arrays as t.npz in the test's folder, which is the working directory."""
     monkeypatch.chdir(tmp_path)
 
     def save(**arrays):
@@ -248,13 +248,15 @@ def test_times_of_an_archive(npz):
         (
             {"x": X[0], "lengths": [1, 3]},
             {},
-            "t.npz: 'lengths' has the minimum 1 and the sum 4; expected positive lengths with the sum 3, the number of steps in 'x'; "
+            "t.npz: 'lengths' has the minimum 1 and the sum 4; expected positive lengths with the sum 3, the "
+            "number of steps in 'x'; "
             "correct it",
         ),
         (
             {"x": X[0], "lengths": [4, -1]},
             {},
-            "t.npz: 'lengths' has the minimum -1 and the sum 3; expected positive lengths with the sum 3, the number of steps in 'x'; "
+            "t.npz: 'lengths' has the minimum -1 and the sum 3; expected positive lengths with the sum 3, "
+            "the number of steps in 'x'; "
             "correct it",
         ),
         (

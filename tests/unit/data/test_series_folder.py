@@ -1,4 +1,4 @@
-"""Series from a folder of files, each of which is one."""
+"""Series from a folder, one per file."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tidegate.errors import DataError, OptionError
 
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
-    """Writes files into the folder `d` of the test's folder, which is the working directory."""
+    """Return a function that writes files into the folder `d` of the working directory."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "d").mkdir()
 
@@ -50,7 +50,8 @@ def test_files_of_every_kind_in_the_order_of_their_names(folder, tmp_path):
     lines = [f"{name}\0{one}\n" for name, one in zip(names, sums, strict=True)]
     assert found.sha256 == hashlib.sha256("".join(lines).encode()).hexdigest()
     assert found.described() == (
-        "folder of: table, one step per row, gzip, JSON lines, UTF-8, NPZ, table, one step per row, comma-separated with "
+        "folder of: table, one step per row, gzip, JSON lines, UTF-8, NPZ, table, one step per row, "
+        "comma-separated with "
         "header, UTF-8, 3 series of 1 to 2 steps, 2 channels, 1 missing value"
     )
 

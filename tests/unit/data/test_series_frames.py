@@ -1,4 +1,4 @@
-"""Series from frames of pandas, polars and Arrow, and from Parquet files: gaps, dates, and what is refused."""
+"""Series from frames of pandas, polars and Arrow, and from Parquet files: missing cells, dates, and what is refused."""
 
 from __future__ import annotations
 
@@ -105,7 +105,8 @@ def test_a_parquet_file(tmp_path, monkeypatch):
         (
             {"x": [1.0, 2.0], "s": ["a", "b"]},
             {},
-            "polars frame, row 1: column 's' holds text, such as 'a'; expected numbers; convert it, or leave the column "
+            "polars frame, row 1: column 's' holds text, such as 'a'; expected numbers; convert it, or leave "
+            "the column "
             "out: --values x",
         ),
         (
@@ -127,7 +128,7 @@ def test_a_parquet_file(tmp_path, monkeypatch):
         (
             {"x": [2**53, 2**53 + 1]},
             {},
-            "polars frame, row 2: column 'x' is 9007199254740993, which float64 cannot hold",
+            "polars frame, row 2: column 'x' is 9007199254740993, which float64 cannot represent; correct it",
         ),
         (
             {"x": [1, 2], "id": ["a", None]},
@@ -198,7 +199,8 @@ def test_polars_times_finer_than_a_microsecond_are_refused_not_cut():
 
 def test_what_lies_in_the_index_of_a_pandas_frame_is_told():
     frame = pd.DataFrame({"x": [1.0, 2.0]}, index=pd.Index(HOURS[:2], name="at"))
-    message = "pandas frame: no column 'at'; the {} has 'x'; it is the index of the frame: make it a column with reset_index()"
+    remedy = "it is the index of the frame: make it a column with reset_index()"
+    message = f"pandas frame: no column 'at'; the {{}} has 'x'; {remedy}"
     assert refusal(frame, time="at") == message.format("table")
     assert refusal(frame, time="at", values=["x"]) == message.format("frame")
     assert len(read_series(frame.reset_index(), time="at").series[0]) == 2
@@ -216,7 +218,7 @@ def test_an_index_that_pandas_wrote_into_a_parquet_file_is_no_channel(tmp_path):
 
 @EVERY
 def test_ds_or_the_only_column_of_times_becomes_the_times(make):
-    """Whatever the library, and in text files too."""
+    """For every library, and in text files too."""
     found = read_series(make({"at": HOURS[:2], "x": [1.0, 2.0]}))
     assert (found.columns, found.series[0].times.tolist()) == (["x"], HOURS[:2])
     assert "times in column 'at'" in found.form

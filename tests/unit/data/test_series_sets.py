@@ -1,4 +1,4 @@
-"""The sets of series in the catalogue: what they make of their sources, and whether that can be read."""
+"""The sets of series in the catalogue: the files made from their sources, and whether these can be read."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ SERIES = [name for name in catalogue.names() if catalogue.get(name).unit != "mes
 
 
 def flags(name):
-    """The arguments of `read_series` that a set's flags stand for."""
+    """Return a set's flags as arguments of `read_series`."""
     words = shlex.split(catalogue.get(name).flags)
     named = {flag.removeprefix("--"): word for flag, word in zip(words[::2], words[1::2], strict=True)}
     assert ("horizon" in named) == (catalogue.get(name).task == "forecast")

@@ -1,4 +1,4 @@
-"""Series from text files: of one step a row, of one series a row; and what is refused, word for word."""
+"""Series from text files, with one step or one series per row; and the errors, word for word."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ b,2020-01-03,-5,NA,v
 
 @pytest.fixture
 def file(tmp_path, monkeypatch):
-    """Writes a file into the folder of the test, which is the working directory; returns its name."""
+    """Return a function that writes a file into the working directory and returns its name."""
     monkeypatch.chdir(tmp_path)
 
     def write(name, text):
@@ -35,7 +35,7 @@ def file(tmp_path, monkeypatch):
 
 
 def plain(found):
-    """What a collection holds, as lists that can be compared; a missing value is None."""
+    """Return the content of a collection as lists that can be compared; a missing value is None."""
     return [
         (one.id, [[None if v != v else v for v in step] for step in one.values.tolist()], one.label)
         for one in found.series
@@ -208,11 +208,12 @@ def test_times_that_are_refused(file, cells, message):
         ("x\ntrue\n", {}, f"t.csv:2: column 'x' is 'true'; {NUMBER}"),
         ("x\n1\n-inf\n", {}, f"t.csv:3: column 'x' is '-inf'; {FINITE}"),
         ("x,y\n1,Infinity\n", {}, f"t.csv:2: column 'y' is 'Infinity'; {FINITE}"),
-        ("x\n1e400\n", {}, "t.csv:2: column 'x' is '1e400', which float64 cannot hold"),
+        ("x\n1e400\n", {}, "t.csv:2: column 'x' is '1e400', which float64 cannot represent; correct it"),
         (
             "x\n-nan\n",
             {},
-            "t.csv:2: column 'x' is '-nan'; expected a number, or an empty cell, nan, NaN or NA if it is missing; correct it",
+            "t.csv:2: column 'x' is '-nan'; expected a number, or an empty cell, nan, NaN or NA if it is "
+            "missing; correct it",
         ),
         ("x\n1\n\n2\n", {}, "t.csv:3: the line is empty; write NA for a missing value, or leave the line out"),
         (
@@ -231,15 +232,11 @@ def test_times_that_are_refused(file, cells, message):
         (
             "i,x\na,1\na,2\n",
             {"id": "i", "layout": "rows"},
-            "t.csv:3: column 'i' is 'a', the same as in t.csv:2; in the layout rows a series is one row; rename one, or set the "
-            "layout to steps",
+            "t.csv:3: column 'i' is 'a', the same as in t.csv:2; in the layout rows a series is one row; "
+            "rename one, or set the layout to steps",
         ),
         ("k,x,y\na,1,2\nb,,NA\n", {"label": "k"}, "t.csv:3: the row has no values; add some, or remove the row"),
-        (
-            "k\na\n",
-            {"label": "k"},
-            "t.csv: there is no column of values; name one or more with --values",
-        ),
+        ("k\na\n", {"label": "k"}, "t.csv: there is no column of values; name one or more with --values"),
         ("x,y\n1,2\n", {"time": "z"}, "t.csv: no column 'z'; the file has 'x', 'y'"),
         ("x,y\n1,2\n", {"values": ["x", "z"]}, "t.csv: no column 'z'; the file has 'x', 'y'"),
         ("x,x\n1,2\n", {}, "t.csv:1: columns 1 and 2 of the header are both 'x'; rename one"),
@@ -351,8 +348,8 @@ def test_a_csv_with_semicolons_is_told_so(file, text, arguments):
         (
             "k,t1,t10,t2\na,1,2,3\n",
             {"label": "k"},
-            "t.csv: column 't2' comes after 't10', but in the layout rows each is a step; put the columns in the order of "
-            "time, or name them in that order with --values",
+            "t.csv: column 't2' comes after 't10', but in the layout rows each is a step; put the columns in "
+            "the order of time, or name them in that order with --values",
         ),
         (
             "Unnamed: 0,a\n0,1\n1,1\n",

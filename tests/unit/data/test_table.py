@@ -1,4 +1,4 @@
-"""Tables of every kind of file, and what is said about files that are none."""
+"""Tables from every kind of file, and the errors for files that are not tables."""
 
 import csv
 import hashlib
@@ -12,7 +12,7 @@ from tidegate.errors import DataError
 
 @pytest.fixture
 def written(tmp_path, monkeypatch):
-    """A function that writes a file into an empty working folder."""
+    """Return a function that writes a file into an empty working directory."""
     monkeypatch.chdir(tmp_path)
 
     def write(name, content):
@@ -195,7 +195,7 @@ def test_what_is_no_number(written, cell):
 
 
 def test_a_number_that_is_too_large(written):
-    with pytest.raises(DataError, match="t.csv:2: column 'x' is '2e400', which float64 cannot hold"):
+    with pytest.raises(DataError, match="t.csv:2: column 'x' is '2e400', which float64 cannot represent"):
         read(written("t.csv", "x\n2e400\n")).numbers("x")
 
 

@@ -1,4 +1,4 @@
-"""Data sets from web addresses, and what is said when one fails."""
+"""Data sets from web addresses, and the message when one fails."""
 
 import hashlib
 import io
@@ -33,7 +33,7 @@ TINY = replace(
 
 @pytest.fixture(autouse=True)
 def empty_cache(tmp_path, monkeypatch):
-    """A cache of this test's own, and no folder of data sets."""
+    """Give the test its own cache, and no folder of data sets."""
     monkeypatch.setenv("TIDEGATE_CACHE", str(tmp_path / "cache"))
     monkeypatch.delenv("TIDEGATE_DATA", raising=False)
 

@@ -1,4 +1,4 @@
-"""A classifier as scikit-learn's tools use it: all that X may be, and the same model as by `fit`."""
+"""The classifier in scikit-learn's tools: every form of X, and the same model as by `tidegate fit`."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ GREETS = ["greet"] * 4 + ["leave"] * 4
 
 
 def waves(n: int = 40, shortest: int = 9, longest: int = 15) -> tuple[list[Any], list[str]]:
-    """Series [T, 2] of unequal lengths; the channel that moves is the class."""
+    """Return series [T, 2] of different lengths; the class is the channel that moves."""
     rng = np.random.default_rng(0)
     series, labels = [], []
     for i in range(n):
@@ -87,7 +87,7 @@ def test_clone_has_the_parameters_and_no_model(fitted: Classifier) -> None:
     assert not hasattr(again, "model_")
 
 
-# ---- what X may be
+# ---- forms of X
 
 
 def test_it_is_the_model_of_fit(fitted: Classifier, tmp_path: Path) -> None:
@@ -252,7 +252,7 @@ print(made.model_.weights_hash, made.predict_proba([numpy.load({str(tmp_path / "
 
 
 def test_a_pickle_of_an_older_version_is_refused_with_what_to_do() -> None:
-    """A fitted model was kept in it as a document and tensors."""
+    """It contained the fitted model as a document and tensors."""
     with pytest.raises(
         ModelFileError, match=r"Classifier comes from an older version of tidegate; .* save its model with save"
     ):

@@ -1,4 +1,4 @@
-"""Columns by their types: times are found, numbers are numbers, all else is refused by name, whatever the library."""
+"""Types of columns, in every library: times are found, numbers are read, and anything else is refused by name."""
 
 from __future__ import annotations
 

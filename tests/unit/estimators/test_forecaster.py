@@ -1,4 +1,4 @@
-"""A forecaster by its arguments: the same model and forecasts as by `fit`, in the form that y has."""
+"""The forecaster: the same model and forecasts as by `tidegate fit`, in the type of y."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ FLAG = (np.arange(T + 20) % 5 == 0).astype(float)
 
 
 def written(path: Path, **columns: Any) -> str:
-    """A CSV file of columns of numbers."""
+    """Write a CSV file of columns of numbers and return its path."""
     rows = zip(*[map(repr, np.asarray(v).tolist()) for v in columns.values()], strict=True)
     path.write_text("\n".join([",".join(columns), *(",".join(row) for row in rows)]) + "\n")
     return str(path)
@@ -73,7 +73,7 @@ def test_what_cannot_be_asked(params: dict[str, Any], fh: Any, message: str) -> 
         Forecaster(**{**QUICK, **params}).fit(WAVE[:T], fh=fh)
 
 
-# ---- the same as by fit, and as by a stream
+# ---- the same as `tidegate fit` and a stream
 
 
 def test_one_column_is_the_model_and_the_stream_of_fit(fitted: Forecaster, tmp_path: Path) -> None:
@@ -119,7 +119,7 @@ def test_fixed_scaling_names_the_series() -> None:
     assert [one.shape for one in apart.predict()] == [(1, 2), (1, 2)]
 
 
-# ---- going on
+# ---- update
 
 
 def test_update_goes_on_as_a_stream(fitted: Forecaster) -> None:

@@ -1,4 +1,4 @@
-"""Frames of pandas and polars: the index goes on, columns keep their names, and what is known is found by label."""
+"""Frames of pandas and polars: forecasts continue the index, columns keep their names, X is matched by label."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def test_a_horizon_of_labels() -> None:
 
 
 class Horizon:
-    """What sktime's ForecastingHorizon has of use here."""
+    """The part of sktime's ForecastingHorizon that is used here."""
 
     def __init__(self, absolute: Any) -> None:
         self.absolute = absolute
@@ -118,11 +118,11 @@ def test_the_calendar_is_that_of_the_index() -> None:
         ),
         (pd.Series(WAVE, INDEXES["hours"])[::-1], "sort it"),
         (pd.Series(WAVE[:3], ["a", "b", "c"]), "expected a PeriodIndex, a DatetimeIndex or integers"),
-        (pd.Series(["a", "b"]), "column 'y' holds text, as 'a'; expected numbers; convert it"),
+        (pd.Series(["a", "b"]), "column 'y' holds text, such as 'a'; expected numbers; convert it"),
         (pd.DataFrame({("a", "b"): WAVE}), "2 levels"),
         (pd.DataFrame(np.zeros((5, 2)), columns=["a", "a"]), "two columns are named 'a'"),
-        (pl.DataFrame({"a": ["x"]}), "column 'a' holds text, as 'x'; expected numbers"),
-        (pl.DataFrame({"t": [datetime.date(2024, 1, 1)], "u": [datetime.date(2024, 1, 1)]}), "leave one of them"),
+        (pl.DataFrame({"a": ["x"]}), "column 'a' holds text, such as 'x'; expected numbers"),
+        (pl.DataFrame({"t": [datetime.date(2024, 1, 1)], "u": [datetime.date(2024, 1, 1)]}), "keep only that one"),
         (
             pl.DataFrame({"t": [datetime.date(2024, 1, d) for d in (1, 2, 4)], "a": [1, 2, 3]}),
             "in column 't' have no frequency",

@@ -1,4 +1,4 @@
-"""Japanese vowels: which of nine men said a vowel?"""
+"""Japanese vowels: which of nine speakers pronounces a vowel?"""
 
 from collections.abc import Mapping
 
