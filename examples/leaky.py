@@ -1,9 +1,9 @@
-"""A cell of one's own: two states, a parameter per unit and one for all. Train with it, from anywhere:
+"""A cell of your own, with two states, a parameter per unit, and a parameter shared by all units. To train with it:
 
     tidegate fit classify train.csv --cell ./leaky.py --out leaky.safetensors
 
-The forget gate looks at the input alone, a slow trace leaks at a learnt rate, and the output is the trace, amplified
-and clipped.
+The forget gate sees only the input. A slow trace leaks at a learnt rate, and the output is the trace, amplified and
+clipped.
 """
 
 GATES, RECURRENT = ("f", "n"), ("n",)

@@ -220,12 +220,16 @@ def test_what_bytes_look_like(kind: str) -> None:
     ("name", "content", "sentence"),
     [
         ("t.csv", KINDS["an Excel workbook"], "looks like an Excel workbook, .*; save the sheet as CSV in UTF-8"),
-        ("t.csv", KINDS["gzip"], r"looks like gzip, and its extension says text; name it with \.gz"),
+        ("t.csv", KINDS["gzip"], r"looks like gzip, but its extension says text; name it with \.gz"),
         ("t.csv", b"PAR1\x15\0\x15\0", r"looks like a Parquet file, .*; name it with \.parquet"),
-        ("t.jsonl", KINDS["an HTML page"], "looks like an HTML page, .*; the download went wrong, so fetch it anew"),
+        (
+            "t.jsonl",
+            KINDS["an HTML page"],
+            "looks like an HTML page, .*; the download went wrong, so fetch the file again",
+        ),
         ("t.parquet", b"text,label\nhi,a\n", r"looks like text, .* says a Parquet file; name it \.csv, \.tsv or"),
         ("t.npz", KINDS["a NumPy array (.npy)"], r"looks like a NumPy array.*; save the array as x with numpy\.savez"),
-        ("t.csv.gz", b"text,label\nhi,a\n", r"looks like text, and its extension says gzip; name it \.csv"),
+        ("t.csv.gz", b"text,label\nhi,a\n", r"looks like text, but its extension says gzip; name it \.csv"),
         ("t.csv.gz", gzip.compress(KINDS["a zip archive"]), "looks like a zip archive, .*; unpack it first"),
         (
             "t.xlsx",
@@ -247,7 +251,7 @@ def test_a_model_given_as_data_is_told(tmp_path: Path) -> None:
     sample(size=4, check=True).save(tmp_path / "m.safetensors")
     for name in ("m.safetensors", "m.csv"):
         (tmp_path / name).write_bytes((tmp_path / "m.safetensors").read_bytes())
-        with pytest.raises(DataError, match="looks like a safetensors file.*that is a model and no data"):
+        with pytest.raises(DataError, match="looks like a safetensors file.*that is a model, not data"):
             read_table(tmp_path / name)
 
 

@@ -1,4 +1,4 @@
-"""Which columns of a table look like a message and like a label: for a message about those that are not there."""
+"""Find the columns that look like text and like labels, to suggest them when the requested ones are missing."""
 
 from __future__ import annotations
 
@@ -11,41 +11,41 @@ from tidegate.data.table import Table, read
 from tidegate.errors import TidegateError
 
 LONGEST_LABEL = 60
-IDEOGRAPHS = "\u2e80"  # from here on, a few characters without spaces can be a sentence
+IDEOGRAPHS = "\u2e80"  # from this character on, a few of them without spaces can be a sentence
 
 
 def suggestion(source: Any, names: Sequence[str], text: str, label: str) -> str:
-    """The one column that looks like text and the one that looks like a label, in words; "" if not one of each.
+    """Suggest the only column that looks like text and the only one that looks like a label; "" if it is not one each.
 
     Args:
-        source: as of `table.read`.
-        names: its columns. Those that cannot be read are passed over.
-        text, label: the columns asked for; one that is there is taken for what it was asked for.
+        source: as in `table.read_table`.
+        names: its columns; those that cannot be read are skipped.
+        text, label: the requested columns; one that exists keeps its role.
     """
-    return likely(readable(source, names), text, label)
+    return describe_candidates(read_columns(source, names), text, label)
 
 
 def of_series(source: Any, names: Sequence[str], label: str) -> str:
-    """Return what to say where a table holds numbers and no text, so that series may be meant; else ""."""
-    columns = {name: table for table in readable(source, names) for name in table.columns if name != label}
+    """Suggest to read series if a table holds mostly numbers and no text; "" otherwise."""
+    columns = {name: table for table in read_columns(source, names) for name in table.columns if name != label}
     numeric = [name for name, table in columns.items() if looks_like_numbers(table, name)]
     if 2 * len(numeric) <= len(columns) or any(looks_like_text(table, name) for name, table in columns.items()):
         return ""
     shown = ", ".join(map(repr, numeric[:3])) + (", ..." if len(numeric) > 3 else "")
     return (
-        f"{shown} hold numbers: if each row is a series, say --input series; if each row is one step, name with --id "
-        "the column that tells series apart"
+        f"{shown} hold numbers: if each row is a series, add --input series; if each row is one step, add --id with "
+        "the column that identifies the series"
     )
 
 
 def looks_like_numbers(table: Table, name: str) -> bool:
-    """Whether all cells of a column that are there are numbers."""
+    """Return whether all cells of a column are numbers or missing."""
     cells = [cell for cell in table.columns[name] if cell not in (None, "")]
     return all(NUMBER.fullmatch(c.strip()) if isinstance(c, str) else type(c) in (int, float) for c in cells)
 
 
-def readable(source: Any, names: Sequence[str]) -> list[Table]:
-    """The columns of a source that can be read, in one table or in one each."""
+def read_columns(source: Any, names: Sequence[str]) -> list[Table]:
+    """Return the columns of a source that can be read, in one table or in a table each."""
     try:
         return [read(source)]
     except TidegateError:
@@ -56,12 +56,12 @@ def readable(source: Any, names: Sequence[str]) -> list[Table]:
         return tables
 
 
-def likely(tables: list[Table], text: str, label: str) -> str:
-    """The words of `suggestion` about the columns of tables.
+def describe_candidates(tables: list[Table], text: str, label: str) -> str:
+    """Suggest columns as `suggest_columns` does, from tables that have been read.
 
     >>> rows = {"utterance": ["hi there", "good bye", "see you", "hello you"], "category": ["a", "b", "b", "a"]}
-    >>> likely([Table("t.csv", rows, [2, 3, 4, 5], "")], "text", "label")
-    "'utterance' looks like text, 'category' has 2 distinct values: say --text utterance --label category"
+    >>> describe_candidates([Table("t.csv", rows, [2, 3, 4, 5], "")], "text", "label")
+    "'utterance' looks like text, 'category' has 2 distinct values: use --text utterance --label category"
     """
     columns = {name: table for table in tables for name in table.columns}
     texts = [name for name in columns if name != label and looks_like_text(columns[name], name)]
@@ -71,12 +71,12 @@ def likely(tables: list[Table], text: str, label: str) -> str:
     if len(texts) != 1 or len(labels) != 1:
         return ""
     (text,), (label,) = texts, labels
-    found = f"{text!r} looks like text, {label!r} has {len(set(columns[label].columns[label]))} distinct values"
-    return f"{found}: say --text {shown(text)} --label {shown(label)}"
+    looks = f"{text!r} looks like text, {label!r} has {len(set(columns[label].columns[label]))} distinct values"
+    return f"{looks}: use --text {quote_name(text)} --label {quote_name(label)}"
 
 
 def looks_like_text(table: Table, name: str) -> bool:
-    """Whether most cells of a column differ, and most are sentences: two words or more."""
+    """Return whether most cells of a column are different, and most are sentences."""
     cells = table.columns[name]
     if table.kind(name) != "text" or 2 * len(set(cells)) <= len(cells):
         return False
@@ -84,7 +84,7 @@ def looks_like_text(table: Table, name: str) -> bool:
 
 
 def looks_like_labels(table: Table, name: str) -> bool:
-    """Whether a column has two values or more, each twice on average, and all of them short."""
+    """Return whether a column has two or more values, each twice on average, and all of them short."""
     if table.kind(name) == "numbers":
         return False
     values = set(table.columns[name])
@@ -92,7 +92,7 @@ def looks_like_labels(table: Table, name: str) -> bool:
 
 
 def is_sentence(cell: str) -> bool:
-    """Two words or more, one of them with a letter; or two ideographs or more.
+    """Return whether a cell has two or more words, with letters in one of them, or two or more ideographs.
 
     >>> is_sentence("good bye"), is_sentence("2024-01-01 10:00"), is_sentence("\u4f60\u597d")
     (True, False, True)
@@ -102,10 +102,10 @@ def is_sentence(cell: str) -> bool:
     return len(cell.split()) >= 2 and any(map(str.isalpha, cell))
 
 
-def shown(name: str) -> str:
-    """A name as it is typed after a flag.
+def quote_name(name: str) -> str:
+    """Return a name as it is typed after a flag.
 
-    >>> shown("intent"), shown("my label")
+    >>> quote_name("intent"), quote_name("my label")
     ('intent', '"my label"')
     """
     return name if name.replace("_", "").replace("-", "").isalnum() else f'"{name}"'

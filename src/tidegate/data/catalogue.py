@@ -1,4 +1,4 @@
-"""The public data sets that tidegate knows by name: one file each in `sets/`."""
+"""The public data sets that tidegate can fetch by name: one file each in `sets/`."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from difflib import get_close_matches
 from pathlib import Path
 
 from tidegate.data import cache, sets
-from tidegate.data.dataset import DataSet, Say
+from tidegate.data.dataset import DataSet, Report
 from tidegate.errors import DataError, OptionError
 
 
 def names() -> list[str]:
-    """The names of all data sets, in order.
+    """Return the names of all data sets in alphabetical order.
 
     >>> "reuters_r8" in names()
     True
@@ -23,7 +23,7 @@ def names() -> list[str]:
 
 
 def get(name: str) -> DataSet:
-    """What is known about one data set.
+    """Return the description of a data set.
 
     Raises:
         OptionError: no data set has this name.
@@ -31,53 +31,55 @@ def get(name: str) -> DataSet:
     >>> get("trec").rows
     {'train': 5452, 'test': 500}
     """
-    known = names()
-    if name not in known:
-        near = get_close_matches(name, known, 1)
+    all_names = names()
+    if name not in all_names:
+        near = get_close_matches(name, all_names, 1)
         hint = f"did you mean {near[0]!r}? " if near else ""
-        raise OptionError(f"unknown data set {name!r}; {hint}choose one of {', '.join(known)}")
-    found = importlib.import_module(f"{sets.__name__}.{name}").SET
-    assert isinstance(found, DataSet), name
-    return found
+        raise OptionError(f"unknown data set {name!r}; {hint}choose one of {', '.join(all_names)}")
+    data_set = importlib.import_module(f"{sets.__name__}.{name}").SET
+    assert isinstance(data_set, DataSet), name
+    return data_set
 
 
-def note(message: str) -> None:
+def print_to_stderr(message: str) -> None:
     """Write a message to standard error."""
     print(message, file=sys.stderr)
 
 
 def cached(name: str) -> dict[str, Path]:
-    """The file of every split, if all of them lie whole in the cache; else none.
+    """Return the file of every split if all of them are complete in the cache, else an empty dict.
 
     Raises:
         OptionError: no data set has this name.
     """
-    known = get(name)
-    return cache.load(f"{name}-{known.key()}", known.named()) or {}
+    data_set = get(name)
+    return cache.load(f"{name}-{data_set.cache_key()}", data_set.sums_by_file()) or {}
 
 
-def fetch(name: str, say: Say = note) -> dict[str, Path]:
-    """The file of every split, from the cache, or fetched into it: CSV, or NPZ; of messages CSV of text and label.
+def fetch(name: str, say: Report = print_to_stderr) -> dict[str, Path]:
+    """Return the file of every split, and fetch them into the cache first if needed.
+
+    Texts are CSV files with the columns text and label; series are CSV or NPZ files.
 
     Args:
         name: one of `names()`.
-        say: takes a sentence about what is being done; nothing is said when all is in the cache.
+        say: is called with a sentence about each step; not at all if everything is in the cache.
 
     Raises:
         OptionError: no data set has this name.
-        DataError: it cannot be fetched, is another one than expected, or the cache cannot be written.
+        DataError: it cannot be fetched, its content is not as expected, or the cache cannot be written.
     """
-    known = get(name)
-    folder = f"{name}-{known.key()}"
-    if (paths := cache.load(folder, known.named())) is not None:
+    data_set = get(name)
+    folder, sums = f"{name}-{data_set.cache_key()}", data_set.sums_by_file()
+    if (paths := cache.load(folder, sums)) is not None:
         return paths
-    with cache.locked(folder, lambda: say(f"another process is fetching {name}; waiting until it is there")):
-        if (paths := cache.load(folder, known.named())) is not None:
+    with cache.lock(folder, lambda: say(f"another process is fetching {name}; waiting for it")):
+        if (paths := cache.load(folder, sums)) is not None:
             return paths
-        if (cache.root() / folder).exists():
-            say(f"{cache.root() / folder} is not as it was written; fetching {name} again")
-        cache.store(folder, known.files(say))
-        paths = cache.load(folder, known.named())
+        if (cache.root_folder() / folder).exists():
+            say(f"{cache.root_folder() / folder} was modified; fetching {name} again")
+        cache.store(folder, data_set.fetch(say))
+        paths = cache.load(folder, sums)
     if paths is None:
-        raise DataError(f"{cache.root() / folder} changed while it was written; fetch {name} again")
+        raise DataError(f"{cache.root_folder() / folder} changed while it was being written; fetch {name} again")
     return paths

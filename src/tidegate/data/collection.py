@@ -1,4 +1,4 @@
-"""Series and collections of them: numbers step by step, and the place in the source of every step."""
+"""A series, and a collection of series: the numbers of every step, and its place in the source."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ Times = npt.NDArray[np.datetime64]
 
 @dataclass(frozen=True, eq=False)
 class Series:
-    """One series: rows of numbers, one a step.
+    """One series: a row of numbers per step.
 
     Args:
-        id: its name; "" where the source gives it none.
-        values: float64 [T, C], T >= 1; NaN where a value is missing, never infinite.
-        times: datetime64[us] [T], strictly ascending, without a zone, or in UTC where the source has zones; None where
-            it has no times, or steps that are counted.
+        id: its name; "" if the source has none.
+        values: float64 [T, C], T >= 1; NaN if a value is missing, never infinite.
+        times: datetime64[us] [T], strictly increasing, without a zone, or in UTC if the source has a zone; None if the
+            source has no times or counts its steps.
         label: of the whole series, or None.
         lines: for every step, its line (or row, or step) in the source, from 1.
-        local: datetime64[us] [T], what clocks in the source's zone show at `times`; None where it has no zone.
+        local: datetime64[us] [T], `times` as local times in the source's zone; None if it has no zone.
         zone: that zone: a name, the last step's offset such as "+01:00", or "".
-        counts: int64 [T], strictly ascending, where the source counts its steps; else None.
-        group: which series it belongs with, such as those of one patient; None where nothing says it.
+        counts: int64 [T], strictly increasing, if the source counts its steps; else None.
+        group: the same for series that belong together, such as those of one patient; None if there are no groups.
     """
 
     id: str
@@ -48,11 +48,11 @@ class Collection:
     """The series of one source; all have the same channels.
 
     Args:
-        path: the source, as it was named, or what it is called.
+        path: the path of the source, or what it is called in messages.
         columns: the names of the channels.
         series: in the source's order, one or more.
-        sha256: of the source's bytes, in hexadecimal (docs/data.md says of which).
-        form: what the source was taken for.
+        sha256: of the source's bytes, in hexadecimal (docs/data.md says of which ones).
+        form: how the source was interpreted.
         unit: what `Series.lines` counts: "line", "row" of a frame or Parquet file, or "step".
         files: for a folder, the path and the unit of every series.
 
@@ -74,7 +74,7 @@ class Collection:
         return len(self.series)
 
     def place(self, i: int, t: int) -> str:
-        """Where step t of series i stands, both counted from 0, for a message about it.
+        """Return where step t of series i is in the source, for a message. Both are counted from 0.
 
         Returns:
             "train.csv:17"; "frame, row 17"; "train.npz, series 3, step 12" (in a source of one series "train.npz, step
@@ -89,15 +89,15 @@ class Collection:
         return f"{place}, step {t + 1}" if len(lines) > 1 and lines[0] == lines[1] else place
 
     def described(self) -> str:
-        """What the source was taken for, how many series and channels it has, and how many values are missing."""
+        """Return how the source was interpreted, with the numbers of series, channels and missing values."""
         steps = sorted(map(len, self.series))
-        count = _many(len(steps), "series", "series")
-        length = _many(steps[-1], "step", "steps") if steps[0] == steps[-1] else f"{steps[0]:,} to {steps[-1]:,} steps"
-        parts = [self.form, f"{count} of {length}", _many(len(self.columns), "channel", "channels")]
+        count = _count(len(steps), "series", "series")
+        length = _count(steps[-1], "step", "steps") if steps[0] == steps[-1] else f"{steps[0]:,} to {steps[-1]:,} steps"
+        parts = [self.form, f"{count} of {length}", _count(len(self.columns), "channel", "channels")]
         if gaps := sum(int(np.isnan(one.values).sum()) for one in self.series):
-            parts.append(_many(gaps, "missing value", "missing values"))
+            parts.append(_count(gaps, "missing value", "missing values"))
         return ", ".join(parts)
 
 
-def _many(count: int, one: str, many: str) -> str:
+def _count(count: int, one: str, many: str) -> str:
     return f"{count:,} {one if count == 1 else many}"

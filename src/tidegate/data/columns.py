@@ -1,4 +1,4 @@
-"""Names of columns: is the wanted one there, and if not, which is meant?"""
+"""Check the names of columns: is the requested one there, and if not, which one may be meant?"""
 
 from __future__ import annotations
 
@@ -10,43 +10,43 @@ from tidegate.errors import DataError
 
 
 class MissingColumn(DataError):
-    """A column `wanted` that was asked for is not there; `names` are there, `hint` is what its message ends with."""
+    """The requested column `wanted` is missing; `names` exist, and the message ends with `hint`."""
 
     wanted: str = ""
     names: Sequence[str] = ()
     hint: str = ""
-    alike: bool = False  # whether the hint names a column that only looks like the wanted one
+    alike: bool = False  # whether the hint is a column whose name looks the same
 
 
-def check_columns(path: str, names: Sequence[str], wanted: Sequence[str], holder: str) -> None:
-    """Raise DataError if a name is there twice, or one of `wanted` is not.
+def check_columns(path: str, names: Sequence[str], wanted: Sequence[str], container: str) -> None:
+    """Raise DataError if a name is repeated, or MissingColumn if one of `wanted` is missing.
 
     Args:
-        path, names, holder: as below.
-        wanted: the names of columns.
+        path, names, container: as in `check_column`.
+        wanted: the names of the requested columns.
 
     >>> check_columns("frame", ["a", "b", "a"], ["b"], "frame")
     Traceback (most recent call last):
         ...
     tidegate.errors.DataError: frame: columns 1 and 3 are both 'a'; rename one
     """
-    seen: dict[str, int] = {}
+    first: dict[str, int] = {}
     for number, name in enumerate(names, 1):
-        if name in seen:
-            raise DataError(f"{path}: columns {seen[name]} and {number} are both {name!r}; rename one")
-        seen[name] = number
+        if name in first:
+            raise DataError(f"{path}: columns {first[name]} and {number} are both {name!r}; rename one")
+        first[name] = number
     for name in wanted:
-        check_column(path, name, names, holder)
+        check_column(path, name, names, container)
 
 
-def check_column(place: str, wanted: str, names: Sequence[str], holder: str = "file") -> None:
-    """Raise MissingColumn unless `wanted` is one of `names`; the message shows them and the nearest.
+def check_column(place: str, wanted: str, names: Sequence[str], container: str = "file") -> None:
+    """Raise MissingColumn unless `wanted` is one of `names`; the message lists them and suggests the closest one.
 
     Args:
         place: the file, or the file and line, for the message.
         wanted: the name of a column or key.
         names: those that exist.
-        holder: what has them.
+        container: what they are in, for the message: "file", "table", "object" ...
 
     >>> check_column("a.csv", "lable", ["text", "label"])
     Traceback (most recent call last):
@@ -60,6 +60,6 @@ def check_column(place: str, wanted: str, names: Sequence[str], holder: str = "f
     near = alike or get_close_matches(wanted, names, 1)
     how = f", which differs by {difference(wanted, near[0])}" if alike else ""
     hint = f"; did you mean {near[0]!r}{how}?" if near else ""
-    error = MissingColumn(f"{place}: no column {wanted!r}; the {holder} has {shown or 'none'}{hint}")
+    error = MissingColumn(f"{place}: no column {wanted!r}; the {container} has {shown or 'none'}{hint}")
     error.wanted, error.names, error.hint, error.alike = wanted, names, hint, bool(alike)
     raise error

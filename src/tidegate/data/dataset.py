@@ -1,4 +1,4 @@
-"""What the catalogue knows about one public data set, and the sources that it can come from."""
+"""The description of a public data set, and the protocol of the sources that it can be fetched from."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from tidegate.data import cache
-from tidegate.data.stored import Pairs, Stored, of_pairs
+from tidegate.data.split_files import Pairs, SplitFile, csv_from_pairs
 from tidegate.errors import DataError
 
-__all__ = ["DataSet", "File", "Pairs", "Say", "Source", "Stored"]
+__all__ = ["DataSet", "File", "Pairs", "Report", "Source", "SplitFile"]
 
-Say = Callable[[str], None]
+Report = Callable[[str], None]
 REMEDY = "or set TIDEGATE_DATA to a folder that holds the data set"
 
 
@@ -31,36 +31,36 @@ class File:
     size: int
     sha256: str
 
-    def checked(self, data: bytes, origin: str) -> bytes:
-        """The same bytes, if they are this file.
+    def check(self, data: bytes, origin: str) -> bytes:
+        """Return the bytes if their checksum is that of this file.
 
         Raises:
-            DataError: another size or sum.
+            DataError: the size or the checksum differs.
 
-        >>> File("a.txt", 1, "0" * 64).checked(b"x", "z.zip")
+        >>> File("a.txt", 1, "0" * 64).check(b"x", "z.zip")
         Traceback (most recent call last):
             ...
         tidegate.errors.DataError: a.txt of z.zip has SHA-256 2d711642b726, not 000000000000; replace it
         """
-        found = hashlib.sha256(data).hexdigest()
-        if found != self.sha256:
-            sums = f"SHA-256 {found[:12]}, not {self.sha256[:12]}"
+        digest = hashlib.sha256(data).hexdigest()
+        if digest != self.sha256:
+            sums = f"SHA-256 {digest[:12]}, not {self.sha256[:12]}"
             raise DataError(f"{self.path} of {origin} has {sums}; replace it")
         return data
 
 
 class Source(Protocol):
-    """A place that a data set can come from."""
+    """A place to fetch a data set from."""
 
     @property
     def files(self) -> Mapping[str, File]:
-        """The files, each under a key that the set's `parse` knows."""
+        """The files, each under a key that `DataSet.parse` expects."""
 
-    def here(self) -> bool:
-        """Whether this source can be tried: a folder is there, or it is one of the network."""
+    def is_available(self) -> bool:
+        """Return whether this source can be tried: a folder that exists, or any source on the network."""
 
-    def bring(self, say: Say) -> dict[str, bytes]:
-        """The bytes of every file, sums checked."""
+    def fetch(self, say: Report) -> dict[str, bytes]:
+        """Return the bytes of every file, with their checksums verified."""
 
 
 @dataclass(frozen=True)
@@ -70,18 +70,18 @@ class DataSet:
     Args:
         title: what it is, in one line.
         task: the task it is for.
-        licence: and who may redistribute it.
-        source: where its files come from, for a reader.
-        published: results of others, each with where it was read.
-        split: where train and test were divided, and by whom.
-        rows: how many rows each split has; what a row is, `unit` says.
-        labels: how many labels there are in all splits together; 0 where there are none.
-        sources: tried in this order; the first that is here is used.
-        sums: the SHA-256 of the file that `parse` makes of each split, in hexadecimal.
-        parse: from the bytes of the files to (text, label) pairs, or the finished file, by split.
+        licence: its licence, and whether it may be redistributed.
+        source: where its files come from, in words.
+        published: published results, each with its source.
+        split: how train and test were divided, and by whom.
+        rows: the number of rows in each split; `unit` says what a row is.
+        labels: the number of labels in all splits together; 0 if there are none.
+        sources: where to fetch it; the first available one is used.
+        sums: the SHA-256 of each split's file that `parse` makes, in hexadecimal.
+        parse: from the bytes of the files to (text, label) pairs, or a finished file, by split.
         unit: what `rows` counts: messages, series or steps.
-        flags: those that `tidegate fit TASK` needs: how to read a split, and how far to forecast.
-        suffix: that of its files.
+        flags: those that `tidegate fit TASK` needs to read a split, and how far to forecast.
+        suffix: the extension of its files.
     """
 
     title: str
@@ -94,37 +94,37 @@ class DataSet:
     labels: int
     sources: tuple[Source, ...]
     sums: Mapping[str, str]
-    parse: Callable[[Mapping[str, bytes]], Mapping[str, Pairs | Stored]]
+    parse: Callable[[Mapping[str, bytes]], Mapping[str, Pairs | SplitFile]]
     unit: str = "messages"
     flags: str = "--text text --label label"
     suffix: str = ".csv"
 
-    def key(self) -> str:
-        """Ten digits that change when the files do."""
+    def cache_key(self) -> str:
+        """Return ten hexadecimal digits that change when the files do."""
         return hashlib.sha256(" ".join(self.sums.values()).encode()).hexdigest()[:10]
 
-    def named(self) -> dict[str, str]:
-        """The sums by the name of the file, as the cache has them."""
-        return {split + self.suffix: found for split, found in self.sums.items()}
+    def sums_by_file(self) -> dict[str, str]:
+        """Return the checksums by file name, as the cache needs them."""
+        return {split + self.suffix: digest for split, digest in self.sums.items()}
 
-    def files(self, say: Say) -> dict[str, Stored]:
-        """The file of every split, from the first source that is here.
+    def fetch(self, report: Report) -> dict[str, SplitFile]:
+        """Return the file of every split, from the first available source.
 
         Raises:
-            DataError: the source fails, or holds something else than expected.
+            DataError: the source fails, or its content is not as expected.
         """
-        source = next((source for source in self.sources if source.here()), None)
+        source = next((source for source in self.sources if source.is_available()), None)
         if source is None:
             raise DataError(
-                f"{self.title}: it cannot be fetched; set TIDEGATE_DATA to a folder that holds the data set"
+                f"{self.title}: there is no public copy to fetch; set TIDEGATE_DATA to a folder that holds the data set"
             )
-        made = self.parse(source.bring(say))
-        splits = {split: one if isinstance(one, Stored) else of_pairs(one) for split, one in made.items()}
-        found = {split: one.rows for split, one in splits.items()}
+        parsed = self.parse(source.fetch(report))
+        splits = {split: one if isinstance(one, SplitFile) else csv_from_pairs(one) for split, one in parsed.items()}
+        rows = {split: one.rows for split, one in splits.items()}
         labels = len({label for one in splits.values() for label in one.labels})
-        if found != dict(self.rows) or labels != self.labels:
+        if rows != dict(self.rows) or labels != self.labels:
             expected = f"{dict(self.rows)} and {self.labels} labels"
-            raise DataError(f"{self.title}: found {found} and {labels} labels, expected {expected}; report this")
-        if other := [split for split in splits if cache.sum_of(splits[split].data) != self.sums[split]]:
-            raise DataError(f"{self.title}: the file made for {other[0]} has another SHA-256; report this")
+            raise DataError(f"{self.title}: found {rows} and {labels} labels, expected {expected}; report this")
+        if other := [split for split in splits if cache.sha256_of(splits[split].data) != self.sums[split]]:
+            raise DataError(f"{self.title}: the file of split {other[0]} has an unexpected SHA-256; report this")
         return splits

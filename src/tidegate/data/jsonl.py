@@ -1,4 +1,4 @@
-"""Tables of JSON lines: one object a line."""
+"""Read JSON lines: one object per line."""
 
 from __future__ import annotations
 
@@ -12,30 +12,30 @@ from tidegate.errors import DataError
 Rows = tuple[list[str], list[list[str]], list[int]]
 
 
-class Number(str):
-    """A number as it is written, so that 1.0 stays 1.0; it tells a bare number from a string."""
+class NumberText(str):
+    """The text of a JSON number, so that 1.0 stays 1.0; the type distinguishes it from a string."""
 
     __slots__ = ()
 
 
-_NAMES: dict[type, str] = {dict: "an object", list: "a list", bool: "a boolean", type(None): "null"}
-_NAMES |= {str: "a string", Number: "a number"}
+_TYPE_NAMES: dict[type, str] = {dict: "an object", list: "a list", bool: "a boolean", type(None): "null"}
+_TYPE_NAMES |= {str: "a string", NumberText: "a number"}
 
 
-def read_jsonl(text: str, path: str, columns: Sequence[str] | None = None, *, gaps: bool = False) -> Rows:
-    """Column names, rows, and the line of each.
+def read_jsonl(text: str, path: str, columns: Sequence[str] | None = None, *, for_series: bool = False) -> Rows:
+    """Return the column names, the rows, and the line of each row.
 
-    Values are strings or numbers; a number is kept as it is written. Without `columns`, every object must
-    have the keys of the first. Empty lines are no rows.
+    Values are strings or numbers; a number keeps its spelling. Without `columns`, every object must have the keys of
+    the first one. Empty lines are skipped.
 
     Args:
-        text: the whole file.
-        path: its name, for messages.
-        columns: the keys to read; other keys are then not looked at.
-        gaps: a value may be null, and is then the empty text.
+        text: the content of the file.
+        path: its name in messages.
+        columns: the keys to read; other keys are ignored.
+        for_series: a value may be null, which is read as the empty text.
 
     Raises:
-        DataError: a line that is no JSON object, a key that is missing, unexpected or there twice, a list.
+        DataError: a line that is not a JSON object; a key that is missing, unexpected or repeated; other values.
 
     >>> read_jsonl('{"text": "hi", "label": 1.0}\\n', "t.jsonl")
     (['text', 'label'], [['hi', '1.0']], [1])
@@ -44,22 +44,23 @@ def read_jsonl(text: str, path: str, columns: Sequence[str] | None = None, *, ga
     rows, lines = [], []
     for line, source in enumerate(text.split("\n"), 1):
         if source.strip():
-            record = _object(source, f"{path}:{line}")
-            names = _keys(record, f"{path}:{line}") if names is None else names
+            record = _parse_object(source, f"{path}:{line}")
+            names = _list_keys(record, f"{path}:{line}") if names is None else names
             _check_keys(record, names, columns is None, f"{path}:{line}")
-            rows.append([_value(record[name], name, f"{path}:{line}", gaps) for name in names])
+            rows.append([_read_value(record[name], name, f"{path}:{line}", for_series) for name in names])
             lines.append(line)
     if names is None or not rows:
         raise DataError(f"{path} has no rows; expected one JSON object a line")
     return names, rows, lines
 
 
-def _object(source: str, place: str) -> dict[str, object]:
+def _parse_object(source: str, place: str) -> dict[str, object]:
+    """Return the JSON object in a line. Raises DataError for anything else."""
     try:
         value = json.loads(
             source,
-            parse_int=Number,
-            parse_float=Number,
+            parse_int=NumberText,
+            parse_float=NumberText,
             parse_constant=strictjson.no_constant,
             object_pairs_hook=strictjson.unique,
         )
@@ -70,12 +71,12 @@ def _object(source: str, place: str) -> dict[str, object]:
     except DataError as error:
         raise DataError(f"{place}: {error}") from error
     if not isinstance(value, dict):
-        found = _NAMES[type(value)]
-        raise DataError(f'{place}: found {found}; expected an object such as {{"text": "...", "label": "..."}}')
+        kind = _TYPE_NAMES[type(value)]
+        raise DataError(f'{place}: found {kind}; expected an object such as {{"text": "...", "label": "..."}}')
     return value
 
 
-def _keys(record: dict[str, object], place: str) -> list[str]:
+def _list_keys(record: dict[str, object], place: str) -> list[str]:
     if not record:
         raise DataError(f"{place}: the object has no keys; its keys name the columns")
     return list(record)
@@ -86,18 +87,18 @@ def _check_keys(record: dict[str, object], names: list[str], exact: bool, place:
         if name not in record:
             check_column(place, name, list(record), "object")
     if exact and len(record) > len(names):
-        known = set(names)
-        extra = next(key for key in record if key not in known)
-        raise DataError(f"{place}: the key {extra!r} is not in the first object; give it to all or to none")
+        expected = set(names)
+        extra = next(key for key in record if key not in expected)
+        raise DataError(f"{place}: the key {extra!r} is not in the first object; add it to all objects or to none")
 
 
-def _value(value: object, name: str, place: str, gaps: bool) -> str:
-    if value is None and gaps:
+def _read_value(value: object, name: str, place: str, for_series: bool) -> str:
+    if value is None and for_series:
         return ""
     if not isinstance(value, str):
-        raise DataError(f"{place}: {name!r} is {_NAMES[type(value)]}; expected a string or a number")
+        raise DataError(f"{place}: {name!r} is {_TYPE_NAMES[type(value)]}; expected a string or a number")
     try:
         value.encode()
     except UnicodeEncodeError as error:
-        raise DataError(f"{place}: {name!r} holds half of a surrogate pair; write the whole character") from error
+        raise DataError(f"{place}: {name!r} contains half of a surrogate pair; write the whole character") from error
     return str(value)

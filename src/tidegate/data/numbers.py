@@ -1,4 +1,4 @@
-"""Columns of cells as numbers, NaN where a cell is missing."""
+"""Parse columns of cells as numbers, with NaN for missing cells."""
 
 from __future__ import annotations
 
@@ -9,89 +9,92 @@ from typing import Any
 
 import numpy as np
 
-from tidegate.data import cells
 from tidegate.data.collection import Floats
 from tidegate.data.delimited import NUMBER
 from tidegate.data.table import Table
+from tidegate.data.table_cells import KINDS, format_cell
 from tidegate.errors import DataError
 
 MISSING = frozenset({"", "nan", "NaN", "NA"})
-EXACT = 2**53
-OTHERS = frozenset({"null", "none", "n/a", "#n/a", "<na>", "na", "nat", "nil", "missing", "?", "-", "--", "."})
+MAX_EXACT = 2**53
+OTHER_SPELLINGS = frozenset({"null", "none", "n/a", "#n/a", "<na>", "na", "nat", "nil", "missing", "?", "-", "--", "."})
 NAN = float("nan")
 
 
-class NoNumbers(DataError):
-    """A column that holds something else than numbers."""
+class NotNumeric(DataError):
+    """A column holds something other than numbers."""
 
 
-def column(table: Table, name: str, remedy: str = "") -> Floats:
-    """The numbers of one column, float64 [rows], NaN where a cell is missing.
+def parse_column(table: Table, name: str, remedy: str = "") -> Floats:
+    """Return the numbers of a column, float64 [rows], NaN if a cell is missing.
 
-    Missing are None, and in text files the texts "", "nan", "NaN" and "NA", with or without spaces around. Columns of
-    frames and Parquet files have types, and there text is no number.
+    Missing are None, and in text files "", "nan", "NaN" and "NA", with or without surrounding spaces. In frames and
+    Parquet files, which have types, text is never a number.
 
     Args:
-        table: one that was read with `gaps`.
-        name: of a column that is there.
-        remedy: what to do about a column of another type; "": what suits it in a file.
+        table: one that was read with `for_series`.
+        name: of an existing column.
+        remedy: what to do about a column of another type, for the message; "": the usual remedy for a file.
 
     Raises:
-        NoNumbers: text that is no number, booleans, dates.
-        DataError: an infinite number, or one that float64 cannot hold.
+        NotNumeric: text that is not a number, booleans, dates.
+        DataError: an infinite number, or one that float64 cannot represent.
 
-    >>> column(Table("t.csv", {"x": ["1", "", "-2.5e3"]}, [2, 3, 4], ""), "x").tolist()
+    >>> parse_column(Table("t.csv", {"x": ["1", "", "-2.5e3"]}, [2, 3, 4], ""), "x").tolist()
     [1.0, nan, -2500.0]
     """
-    found = table.columns[name]
-    kind = next((type(cell) for cell in found if cell is not None), float)
+    cells = table.columns[name]
+    kind = next((type(cell) for cell in cells if cell is not None), float)
     if kind is str and table.unit == "line":
-        return _of_text(table, name, found)
+        return _parse_texts(table, name, cells)
     if kind not in (int, float):
-        row = next(row for row, cell in enumerate(found) if cell is not None)
-        what = cells.KINDS.get(kind, "dates")
-        shown = cells.shown(found[row]) if kind in cells.KINDS else str(found[row])
-        fault = f"column {name!r} holds {what}, as {shown}; expected numbers; "
-        fault += remedy or _remedy(name, found[row], "convert it")
-        raise NoNumbers(f"{table.place(row)}: {fault}")
+        row = next(row for row, cell in enumerate(cells) if cell is not None)
+        what = KINDS.get(kind, "dates")
+        shown = format_cell(cells[row]) if kind in KINDS else str(cells[row])
+        fault = f"column {name!r} holds {what}, such as {shown}; expected numbers; "
+        fault += remedy or _suggest_remedy(name, cells[row], "convert it")
+        raise NotNumeric(f"{table.place(row)}: {fault}")
     if kind is int:
-        _check_integers(table, name, found)
-    values = np.array(found, np.float64)
+        _check_integers(table, name, cells)
+    values = np.array(cells, np.float64)
     _check_finite(table, name, values)
     return values
 
 
-def _of_text(table: Table, name: str, found: Sequence[Any]) -> Floats:
-    texts: list[str] = ["" if cell is None else cell for cell in found]
-    joined = "".join(texts)
+def _parse_texts(table: Table, name: str, cells: Sequence[Any]) -> Floats:
+    """Return the numbers in a column of text."""
+    texts: list[str] = ["" if cell is None else cell for cell in cells]
+    characters = "".join(texts)
     try:
-        if not joined.isascii() or "_" in joined:  # float() would take both
+        if not characters.isascii() or "_" in characters:  # float() would accept both
             raise ValueError
-        values = np.array(_floats(texts), np.float64)
+        values = np.array(_parse_floats(texts), np.float64)
     except ValueError:
         for row, text in enumerate(texts):
             if text.strip() not in MISSING and not NUMBER.fullmatch(text.strip()) and not _is_infinite(text):
                 expected = "expected a number such as -1.5 or 2e3"
-                if text.strip().lower() in OTHERS:
-                    expected = "expected a number, or if it is missing an empty cell, nan, NaN or NA"
-                fault = f"column {name!r} is {cells.shown(text)}; {expected}; {_remedy(name, text, 'correct it')}"
-                raise NoNumbers(f"{table.place(row)}: {fault}") from None
+                if text.strip().lower() in OTHER_SPELLINGS:
+                    expected = "expected a number, or an empty cell, nan, NaN or NA if it is missing"
+                fault = (
+                    f"column {name!r} is {format_cell(text)}; {expected}; {_suggest_remedy(name, text, 'correct it')}"
+                )
+                raise NotNumeric(f"{table.place(row)}: {fault}") from None
         values = np.array([NAN if text.strip() in MISSING else float(text) for text in texts], np.float64)
     _check_nan(table, name, texts, values)
     _check_finite(table, name, values)
     return values
 
 
-def _remedy(name: str, cell: Any, other: str) -> str:
-    """What to do about a cell that is no number: a column of dates may be that of the times."""
+def _suggest_remedy(name: str, cell: Any, default: str) -> str:
+    """Return what to do about a cell that is not a number: a column of dates may be the column of times."""
     try:
         date = isinstance(cell, datetime.date) or bool(datetime.datetime.fromisoformat(cell))
     except (ValueError, TypeError):
         date = False
-    return f"name the column of times as --time {shlex.quote(name)}" if date else other
+    return f"if it is the column of times, add --time {shlex.quote(name)}" if date else default
 
 
-def _floats(texts: list[str]) -> list[float]:
+def _parse_floats(texts: list[str]) -> list[float]:
     try:
         return list(map(float, texts))
     except ValueError:
@@ -103,27 +106,33 @@ def _is_infinite(text: str) -> bool:
 
 
 def _check_nan(table: Table, name: str, texts: list[str], values: Floats) -> None:
-    """Other spellings that float() knows, such as -nan, are no missing value."""
+    """Raise DataError for spellings of NaN that only float() knows, such as -nan."""
     for row in np.flatnonzero(np.isnan(values)).tolist():
         if texts[row].strip() not in MISSING:
-            expected = "a missing value is empty, nan, NaN or NA; write it so"
-            raise DataError(f"{table.place(row)}: column {name!r} is {cells.shown(texts[row])}; {expected}")
+            expected = "expected a number, or an empty cell, nan, NaN or NA if it is missing; correct it"
+            raise DataError(f"{table.place(row)}: column {name!r} is {format_cell(texts[row])}; {expected}")
 
 
 def _check_finite(table: Table, name: str, values: Floats) -> None:
+    """Raise DataError for an infinite value, or one too large for float64."""
     if np.isinf(values).any():
         row = int(np.flatnonzero(np.isinf(values))[0])
         cell = table.columns[name][row]
         if isinstance(cell, str) and not _is_infinite(cell):
-            raise DataError(f"{table.place(row)}: column {name!r} is {cells.shown(cell)}, which float64 cannot hold")
-        fault = f"column {name!r} is {cells.shown(cell)}; a value is finite, or left out if it is not known"
+            fault = f"column {name!r} is {format_cell(cell)}, which float64 cannot represent"
+            raise DataError(f"{table.place(row)}: {fault}; correct it")
+        fault = (
+            f"column {name!r} is {format_cell(cell)}; expected a finite number; leave the cell empty if it is unknown"
+        )
         raise DataError(f"{table.place(row)}: {fault}")
 
 
-def _check_integers(table: Table, name: str, found: Sequence[Any]) -> None:
-    for row, cell in enumerate(found):
-        if cell is not None and abs(cell) > EXACT and not _is_exact(cell):
-            raise DataError(f"{table.place(row)}: column {name!r} is {cells.shown(cell)}, which float64 cannot hold")
+def _check_integers(table: Table, name: str, cells: Sequence[Any]) -> None:
+    """Raise DataError for an integer that float64 cannot represent."""
+    for row, cell in enumerate(cells):
+        if cell is not None and abs(cell) > MAX_EXACT and not _is_exact(cell):
+            fault = f"column {name!r} is {format_cell(cell)}, which float64 cannot represent"
+            raise DataError(f"{table.place(row)}: {fault}; correct it")
 
 
 def _is_exact(cell: int) -> bool:

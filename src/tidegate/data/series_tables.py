@@ -1,4 +1,4 @@
-"""Series from tables: of one step a row, or of one series a row."""
+"""Read series from tables with one step per row, or one series per row."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ import numpy.typing as npt
 from tidegate.data import numbers
 from tidegate.data.collection import Collection, Floats, Series
 from tidegate.data.columns import MissingColumn, check_column
-from tidegate.data.frames import is_category, of_index
+from tidegate.data.frames import explain_index, is_category
 from tidegate.data.table import Table, read
-from tidegate.data.times import Clock, Stamps, clock_among
+from tidegate.data.times import TimeColumn, TimeIndex, find_time_column
 from tidegate.errors import DataError, OptionError
 
 ONE_CHANNEL = "value"
-NAMED_ON_CLI = 12
+MAX_NAMES_IN_HINT = 12
 NUMBERED = re.compile(r"(.*?)([0-9]{1,9})")
-INDEX = re.compile(r"__index_level_\d+__|Unnamed: \d+")  # pandas calls an index so that has no name
+PANDAS_INDEX = re.compile(r"__index_level_\d+__|Unnamed: \d+")  # the names that pandas gives to an index without a name
 
 Names = Sequence[str]
 
 
-def of_steps(
+def read_steps(
     source: Any,
     values: Names | None,
     time: str | None,
@@ -37,28 +37,32 @@ def of_steps(
     unlabelled: bool = False,
     group: str | None = None,
 ) -> Collection:
-    """The series of a table of one step a row; `series.read_series` has the arguments."""
-    table = _table(source, values, {"time": time, "id": id, "label": label, "group": group})
-    form = "table, one step a row" if id is None else "long table"
+    """Read the series of a table with one step per row; arguments as in `series.read_series`."""
+    table = _read_table(source, values, {"time": time, "id": id, "label": label, "group": group})
+    form = "table, one step per row" if id is None else "long table"
     if time is None and values is None:
-        time = clock_among({n: found for n, found in table.columns.items() if n not in (id, label, group)}, table.path)
+        time = find_time_column(
+            {n: cells for n, cells in table.columns.items() if n not in (id, label, group)}, table.path
+        )
         form += "" if time is None else f", times in column {time!r}"
-    columns = _columns(source, table, values, (time, id, label, group))
-    matrix = _matrix(source, table, columns, values is not None)
-    clock = None if time is None else Clock(table.columns[time], time, table.place, id is not None)
-    labels = None if label is None else names_of(table, label, "label", unlabelled)
-    groups = None if group is None else names_of(table, group, "group")
+    columns = _value_columns(source, table, values, (time, id, label, group))
+    matrix = _read_matrix(source, table, columns, values is not None)
+    time_column = None if time is None else TimeColumn(table.columns[time], time, table.place, id is not None)
+    labels = None if label is None else read_names(table, label, "label", unlabelled)
+    groups = None if group is None else read_names(table, group, "group")
     series = []
-    for name, rows in _groups(table, id):
-        stamps = Stamps() if clock is None else clock.steps(rows)
-        chosen = None if labels is None else _constant(table, labels, rows, name, label, id)
-        of = None if groups is None else _constant(table, groups, rows, name, group, id, "group")
+    for name, rows in _group_rows(table, id):
+        time_index = TimeIndex() if time_column is None else time_column.index(rows)
+        label_text = None if labels is None else _read_constant(table, labels, rows, name, label, id)
+        group_text = None if groups is None else _read_constant(table, groups, rows, name, group, id, "group")
         lines = [table.lines[row] for row in rows.tolist()]
-        series.append(Series(name, matrix[rows], label=chosen, lines=lines, **stamps._asdict(), group=of))
-    return _collection(table, columns, series, form)
+        series.append(
+            Series(name, matrix[rows], label=label_text, lines=lines, **time_index._asdict(), group=group_text)
+        )
+    return _make_collection(table, columns, series, form)
 
 
-def of_rows(
+def read_rows(
     source: Any,
     values: Names | None,
     id: str | None,
@@ -66,144 +70,144 @@ def of_rows(
     unlabelled: bool = False,
     group: str | None = None,
 ) -> Collection:
-    """The series of a table of one series a row, one channel; `series.read_series` has the arguments."""
-    table = _table(source, values, {"id": id, "label": label, "group": group})
-    columns = _columns(source, table, values, (id, label, group))
+    """Read the series of a table with one series of one channel per row; arguments as in `series.read_series`."""
+    table = _read_table(source, values, {"id": id, "label": label, "group": group})
+    columns = _value_columns(source, table, values, (id, label, group))
     if values is None:
         _check_steps(table, columns)
-    matrix = _matrix(source, table, columns, values is not None)
-    ids = [""] * len(table) if id is None else names_of(table, id, "id")
-    labels = [None] * len(table) if label is None else names_of(table, label, "label", unlabelled)
-    groups = [None] * len(table) if group is None else names_of(table, group, "group")
+    matrix = _read_matrix(source, table, columns, values is not None)
+    ids = [""] * len(table) if id is None else read_names(table, id, "id")
+    labels = [None] * len(table) if label is None else read_names(table, label, "label", unlabelled)
+    groups = [None] * len(table) if group is None else read_names(table, group, "group")
     if id is not None:
         _check_once(table, ids, id)
-    steps = [_without_end(table, row, found) for row, found in enumerate(matrix)]
+    steps = [_trim_end(table, row, values_of_row) for row, values_of_row in enumerate(matrix)]
     series = [
-        Series(ids[row], found, None, labels[row], [table.lines[row]] * len(found), group=groups[row])
-        for row, found in enumerate(steps)
+        Series(ids[row], one, None, labels[row], [table.lines[row]] * len(one), group=groups[row])
+        for row, one in enumerate(steps)
     ]
     ends = f"steps {columns[0]!r} to {columns[-1]!r}" if len(columns) > 1 else f"step {columns[0]!r}"
-    return _collection(table, [ONE_CHANNEL], series, f"table, one series a row, {ends}")
+    return _make_collection(table, [ONE_CHANNEL], series, f"table, one series per row, {ends}")
 
 
-def names_of(table: Table, name: str, role: str, missing: bool = False) -> list[str]:
-    """The ids or labels of a column: text as it is, integers in decimal, booleans as true and false.
+def read_names(table: Table, name: str, role: str, missing: bool = False) -> list[str]:
+    """Return the ids, labels or groups in a column: text as it is, integers in decimal, booleans as true and false.
 
     Args:
-        table: one that was read with `gaps`.
+        table: one that was read with `for_series`.
         name: of the column.
-        role: "id", "label" or "group", for messages.
-        missing: some may be missing, and are then the empty text.
+        role: "id", "label" or "group", in messages.
+        missing: cells may be missing, and become the empty text.
 
     Raises:
         DataError: a cell that is missing or the empty text; numbers with a fraction, dates.
     """
     column = table.columns[name]
-    there = [row for row, cell in enumerate(column) if cell is not None and cell != ""]
-    if not missing and len(there) < len(column):
+    filled = [row for row, cell in enumerate(column) if cell is not None and cell != ""]
+    if not missing and len(filled) < len(column):
         row = next(row for row, cell in enumerate(column) if cell is None or cell == "")
-        raise DataError(f"{table.place(row)}: no {role} in column {name!r}; fill it or leave the row out")
-    if there and not isinstance(column[there[0]], str | int):
-        fault = f"column {name!r} holds {column[there[0]]!s:.40}; expected text or integers as {role}"
-        raise DataError(f"{table.place(there[0])}: {fault}; convert the column")
-    some = replace(table, columns={name: [column[row] for row in there]}, lines=[table.lines[row] for row in there])
-    found = dict(zip(there, some.labels(name, role), strict=True))
-    return [found.get(row, "") for row in range(len(column))]
+        raise DataError(f"{table.place(row)}: no {role} in column {name!r}; fill it in, or remove the row")
+    if filled and not isinstance(column[filled[0]], str | int):
+        fault = f"column {name!r} holds {column[filled[0]]!s:.40}; expected text or integers as {role}"
+        raise DataError(f"{table.place(filled[0])}: {fault}; convert the column")
+    some = replace(table, columns={name: [column[row] for row in filled]}, lines=[table.lines[row] for row in filled])
+    texts = dict(zip(filled, some.labels(name, role), strict=True))
+    return [texts.get(row, "") for row in range(len(column))]
 
 
-def _table(source: Any, values: Names | None, roles: dict[str, str | None]) -> Table:
-    """The table, with the columns that are needed; no column has two roles."""
-    taken: dict[str, str] = {}
+def _read_table(source: Any, values: Names | None, roles: dict[str, str | None]) -> Table:
+    """Read the needed columns of a table. Raises OptionError if a column has two roles."""
+    roles_by_column: dict[str, str] = {}
     for role, name in [*roles.items(), *(("value", name) for name in values or ())]:
         if name is None:
             continue
-        if name in taken:
-            raise OptionError(f"column {name!r} is named as {taken[name]} and as {role}; name it once")
-        taken[name] = role
-    return read(source, None if values is None else list(taken), gaps=True)
+        if name in roles_by_column:
+            raise OptionError(f"column {name!r} is both {roles_by_column[name]} and {role}; give it one role")
+        roles_by_column[name] = role
+    return read(source, None if values is None else list(roles_by_column), gaps=True)
 
 
-def _columns(source: Any, table: Table, values: Names | None, roles: Sequence[str | None]) -> list[str]:
+def _value_columns(source: Any, table: Table, values: Names | None, roles: Sequence[str | None]) -> list[str]:
+    """Return the names of the columns of numbers: those requested, or all without a role."""
     for name in roles:
         try:
             if name is not None:
                 check_column(table.path, name, list(table.columns), "file" if table.unit == "line" else "table")
         except MissingColumn as error:
-            raise of_index(source, error) from error
+            raise explain_index(source, error) from error
     columns = list(values) if values is not None else [name for name in table.columns if name not in roles]
-    if values is None and (index := [name for name in columns if INDEX.fullmatch(name)]):
+    if values is None and (index := [name for name in columns if PANDAS_INDEX.fullmatch(name)]):
         remedy = "write the table without it (index=False), or name the columns of numbers with --values"
-        raise DataError(f"{table.path}: column {index[0]!r} is the index of a pandas frame, no channel; {remedy}")
+        raise DataError(f"{table.path}: column {index[0]!r} is the index of a pandas frame, not a channel; {remedy}")
     if not columns:
-        found = "no column was named" if values is not None else "no other column is there"
-        raise DataError(f"{table.path}: {found} to take values from; name one or more with --values")
+        raise DataError(f"{table.path}: there is no column of values; name one or more with --values")
     return columns
 
 
 def _check_steps(table: Table, columns: list[str]) -> None:
-    """Raises DataError for a column that is no step where most are numbered, or that stands out of their order."""
-    found = {name: NUMBERED.fullmatch(name) for name in columns}
-    prefixes = [match[1] for match in found.values() if match]
+    """Raise DataError for a column without a number if most have one, or whose number is out of order."""
+    matches = {name: NUMBERED.fullmatch(name) for name in columns}
+    prefixes = [match[1] for match in matches.values() if match]
     usual = max(set(prefixes), key=prefixes.count, default="")
-    numbered = {name: int(match[2]) for name, match in found.items() if match and match[1] == usual}
+    numbered = {name: int(match[2]) for name, match in matches.items() if match and match[1] == usual}
     if len(numbered) < 3 or 2 * len(numbered) <= len(columns):
         return
     names = list(numbered)
     if odd := [name for name in columns if name not in numbered]:
-        remedy = "name it as id or label, or name the columns of steps with --values"
+        remedy = "set it as id or label, or name the columns of steps with --values"
         raise DataError(
-            f"{table.path}: in layout rows each column is a step, as {names[0]!r} to {names[-1]!r} are, and {odd[0]!r} "
-            f"is none; {remedy}"
+            f"{table.path}: in the layout rows each column is a step, such as {names[0]!r} to {names[-1]!r}, but "
+            f"{odd[0]!r} is not; {remedy}"
         )
     for before, name in pairwise(names):
         if numbered[name] <= numbered[before]:
-            remedy = "put the columns in the order of time, or name them in it with --values"
+            remedy = "put the columns in the order of time, or name them in that order with --values"
             raise DataError(
-                f"{table.path}: column {name!r} comes after {before!r}, and in layout rows each is a step; {remedy}"
+                f"{table.path}: column {name!r} comes after {before!r}, but in the layout rows each is a step; {remedy}"
             )
 
 
-def _matrix(source: Any, table: Table, columns: list[str], named: bool) -> Floats:
-    """The columns side by side, [rows, columns]. named: they were asked for by name."""
+def _read_matrix(source: Any, table: Table, columns: list[str], requested: bool) -> Floats:
+    """Return columns of numbers, [rows, columns]. requested: they were requested by name."""
     for name in columns:
         if is_category(source, name):
             fault = f"column {name!r} holds categories; expected numbers; convert it, or leave it out"
             raise DataError(f"{table.path}: {fault}")
     try:
-        return np.stack([numbers.column(table, name) for name in columns], axis=1)
-    except numbers.NoNumbers as error:
-        good = "" if named else _numeric(table, columns)
-        raise DataError(f"{error}, or leave the column out: --values {good}" if good else str(error)) from error
+        return np.stack([numbers.parse_column(table, name) for name in columns], axis=1)
+    except numbers.NotNumeric as error:
+        numeric = "" if requested else _list_numeric(table, columns)
+        raise DataError(f"{error}, or leave the column out: --values {numeric}" if numeric else str(error)) from error
 
 
-def _numeric(table: Table, columns: list[str]) -> str:
-    """The columns that hold numbers, as they are typed after a flag; "" if there are none or too many."""
-    good = []
+def _list_numeric(table: Table, columns: list[str]) -> str:
+    """Return the columns that hold numbers, as typed after --values; "" if there are none."""
+    numeric = []
     for name in columns:
         with suppress(DataError):
-            numbers.column(table, name)
-            good.append(name)
-    listed = ",".join(good)
-    if len(good) > NAMED_ON_CLI:
+            numbers.parse_column(table, name)
+            numeric.append(name)
+    listed = ",".join(numeric)
+    if len(numeric) > MAX_NAMES_IN_HINT:
         return "NAME,NAME,..."
-    return listed if all(map(_is_word, good)) else f'"{listed}"'
+    return listed if all(map(_is_word, numeric)) else f'"{listed}"'
 
 
 def _is_word(name: str) -> bool:
     return name.replace("_", "").replace("-", "").isalnum()
 
 
-def _groups(table: Table, id: str | None) -> list[tuple[str, npt.NDArray[np.int64]]]:
-    """The name and the rows of every series, in the order in which they begin."""
+def _group_rows(table: Table, id: str | None) -> list[tuple[str, npt.NDArray[np.int64]]]:
+    """Return the name and the rows of every series, in the order in which they begin."""
     if id is None:
         return [("", np.arange(len(table)))]
     codes: dict[str, int] = {}
-    code = np.array([codes.setdefault(name, len(codes)) for name in names_of(table, id, "id")])
+    code = np.array([codes.setdefault(name, len(codes)) for name in read_names(table, id, "id")])
     order = np.argsort(code, kind="stable")
     return list(zip(codes, np.split(order, np.cumsum(np.bincount(code))[:-1]), strict=True))
 
 
-def _constant(
+def _read_constant(
     table: Table,
     labels: list[str],
     rows: npt.NDArray[np.int64],
@@ -212,13 +216,14 @@ def _constant(
     id: str | None,
     role: str = "label",
 ) -> str:
+    """Return the label or group of a series. Raises DataError if its rows differ."""
     first = int(rows[0])
     for row in rows.tolist():
         if labels[row] != labels[first]:
             whose = f"series {name!r}" if name else "the series"
             before = f"{labels[first]!r} before ({table.place(first)})"
             remedy = f"a series has one {role}; correct it"
-            remedy += ", or name the column that tells series apart as id" if id is None else ""
+            remedy += ", or set id to the column that identifies the series" if id is None else ""
             raise DataError(
                 f"{table.place(row)}: column {column!r} is {labels[row]!r}, but {whose} has {before}; {remedy}"
             )
@@ -226,23 +231,24 @@ def _constant(
 
 
 def _check_once(table: Table, ids: list[str], column: str) -> None:
-    seen: dict[str, int] = {}
+    """Raise DataError for a repeated id."""
+    first: dict[str, int] = {}
     for row, name in enumerate(ids):
-        if name in seen:
-            before = f"as on {table.place(seen[name])}"
-            remedy = "in layout rows a series is one row; rename one, or set the layout to steps"
+        if name in first:
+            before = f"the same as in {table.place(first[name])}"
+            remedy = "in the layout rows a series is one row; rename one, or set the layout to steps"
             raise DataError(f"{table.place(row)}: column {column!r} is {name!r}, {before}; {remedy}")
-        seen[name] = row
+        first[name] = row
 
 
-def _without_end(table: Table, row: int, steps: Floats) -> Floats:
-    """The steps of a row as [T, 1], up to the last one that is there."""
-    there = np.flatnonzero(~np.isnan(steps))
-    if not there.size:
-        raise DataError(f"{table.place(row)}: the row has no values; fill it or leave it out")
-    return np.ascontiguousarray(steps[: there[-1] + 1, None])
+def _trim_end(table: Table, row: int, steps: Floats) -> Floats:
+    """Return the steps of a row, [T, 1], without the missing ones at its end."""
+    present = np.flatnonzero(~np.isnan(steps))
+    if not present.size:
+        raise DataError(f"{table.place(row)}: the row has no values; add some, or remove the row")
+    return np.ascontiguousarray(steps[: present[-1] + 1, None])
 
 
-def _collection(table: Table, columns: list[str], series: list[Series], form: str) -> Collection:
+def _make_collection(table: Table, columns: list[str], series: list[Series], form: str) -> Collection:
     form = f"{form}, {table.form}" if table.form else form
     return Collection(table.path, columns, series, table.sha256, form, table.unit)

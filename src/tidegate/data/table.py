@@ -1,4 +1,4 @@
-"""Tables from files and frames: columns of cells, each row with its line in the file."""
+"""Read tables from files and frames: columns of cells, and the line of each row in the file."""
 
 from __future__ import annotations
 
@@ -13,19 +13,20 @@ import numpy as np
 import numpy.typing as npt
 
 from tidegate import files
-from tidegate.data import cells, compressed
+from tidegate.data import compression
 from tidegate.data.arrow import read_parquet
 from tidegate.data.columns import check_column
 from tidegate.data.delimited import NUMBER, read_csv, read_tsv
-from tidegate.data.frames import name_of, read_frame
+from tidegate.data.frames import name_frame, read_frame
 from tidegate.data.jsonl import read_jsonl
+from tidegate.data.table_cells import KINDS, format_cell, hash_columns, to_python, to_python_or_none
 from tidegate.errors import DataError
 
 READERS = {".csv": read_csv, ".tsv": read_tsv, ".jsonl": read_jsonl, ".ndjson": read_jsonl}
 FORMS = {".csv": "comma-separated with header", ".tsv": "tab-separated with header"}
 PARQUET = ".parquet"
-MARK = b"\xef\xbb\xbf"
-KINDS = {
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+EXPECTED_KINDS = {
     ".parquet": ("a Parquet file",),
     ".npz": ("a NumPy archive (.npz)", "a zip archive"),
     ".gz": ("gzip",),
@@ -36,25 +37,25 @@ KINDS = {
 REMEDIES = {
     "an Excel workbook": "save the sheet as CSV in UTF-8",
     "a zip archive": "unpack it first",
-    "a safetensors file": "that is a model and no data",
-    "an HTML page": "the download went wrong, so fetch it anew",
-    "a Git LFS pointer": "it stands for the file, which git lfs pull fetches",
+    "a safetensors file": "that is a model, not data",
+    "an HTML page": "the download went wrong, so fetch the file again",
+    "a Git LFS pointer": "fetch the file itself with git lfs pull",
     "a NumPy array (.npy)": "save the array as x with numpy.savez",
     "text": "name it .csv, .tsv or .jsonl",
-    "JSON": "name it .jsonl, with one object a line",
+    "JSON": "name it .jsonl, with one object per line",
 }
 
 
 @dataclass(frozen=True)
 class Table:
-    """The rows of a file or frame, as columns of cells of one kind each: text, integers, booleans or numbers.
+    """The rows of a file or frame, as columns of cells with one type each: text, integers, booleans or numbers.
 
     Args:
-        path: the file, as it was named, or what the frame is called.
-        columns: the cells of every row by column name; all lists are equally long. A text file has text alone.
-        lines: for every row, the line on which it begins, or where there are no lines its number; from 1.
-        sha256: of the file's bytes as they lie on the disk, or of the frame's columns (`cells.sha256`), in hexadecimal.
-        form: what the file was taken for; "" for a frame.
+        path: the path of the file, or what the frame is called in messages.
+        columns: the cells of every row by column name; all lists have the same length. A text file has only text.
+        lines: for every row, the line on which it begins, or its number if there are no lines; from 1.
+        sha256: of the file's bytes on disk, or of the frame's columns (`table_cells.hash_columns`), in hexadecimal.
+        form: how the file was interpreted; "" for a frame.
         unit: what `lines` counts: "line", or "row" of a frame or Parquet file.
 
     >>> table = Table("train.csv", {"message": ["hi"], "intent": ["greet"]}, [2], "")
@@ -73,22 +74,24 @@ class Table:
         return len(self.lines)
 
     def column(self, name: str) -> list[str]:
-        """The text of every row in one column.
+        """Return the text of every row in a column.
 
         Raises:
-            DataError: there is no such column, or it is not one of text.
+            DataError: there is no such column, or it does not hold text.
         """
         if (kind := self.kind(name)) != "text":
-            place, cell = self.place(0), cells.shown(self.columns[name][0])
-            raise DataError(f"{place}: column {name!r} holds {kind}, as {cell}; expected text; name another column")
+            place, cell = self.place(0), format_cell(self.columns[name][0])
+            raise DataError(
+                f"{place}: column {name!r} holds {kind}, such as {cell}; expected text; name another column"
+            )
         return list(self.columns[name])
 
     def labels(self, name: str, role: str = "label") -> list[str]:
-        """The label of every row in one column: text as it is, integers in decimal, booleans as true and false.
+        """Return the label of every row in a column: text as it is, integers in decimal, booleans as true and false.
 
         Args:
             name: of the column.
-            role: what its cells are, for messages.
+            role: what its cells are, in messages.
 
         Raises:
             DataError: there is no such column, or it holds numbers with a fraction.
@@ -97,37 +100,37 @@ class Table:
         ['true', 'false']
         """
         if (kind := self.kind(name)) == "numbers":
-            place, cell = self.place(0), cells.shown(self.columns[name][0])
-            expected = f"a {role} is text, an integer or a boolean; convert the column"
-            raise DataError(f"{place}: column {name!r} holds numbers, as {cell}; {expected}")
+            place, cell = self.place(0), format_cell(self.columns[name][0])
+            expected = f"expected text, integers or booleans as {role}; convert the column"
+            raise DataError(f"{place}: column {name!r} holds numbers, such as {cell}; {expected}")
         if kind == "booleans":
             return [str(cell).lower() for cell in self.columns[name]]
         return list(map(str, self.columns[name]))
 
     def numbers(self, name: str) -> npt.NDArray[np.float64]:
-        """The number of every row in one column, float64 [rows]; text is read as decimal numbers.
+        """Return the number of every row in a column, float64 [rows]; text is parsed as decimal numbers.
 
         Raises:
-            DataError: there is no such column, or a cell that is no number, or one that float64 cannot hold.
+            DataError: there is no such column, a cell is not a number, or float64 cannot represent it.
 
         >>> Table("t.csv", {"x": ["1", "-2.5e3"]}, [2, 3], "").numbers("x").tolist()
         [1.0, -2500.0]
         """
         if self.kind(name) == "booleans":
             raise DataError(f"{self.path}: column {name!r} holds booleans; expected numbers; convert it")
-        return np.array([self._number(row, name) for row in range(len(self))], np.float64)
+        return np.array([self._parse_number(row, name) for row in range(len(self))], np.float64)
 
     def kind(self, name: str) -> str:
-        """What the cells of a column are: text, integers, booleans or numbers.
+        """Return what the cells of a column are: text, integers, booleans or numbers.
 
         Raises:
             DataError: there is no such column.
         """
         check_column(self.path, name, list(self.columns), "file" if self.unit == "line" else "table")
-        return cells.KINDS[type(self.columns[name][0])] if len(self) else "text"
+        return KINDS[type(self.columns[name][0])] if len(self) else "text"
 
     def place(self, row: int) -> str:
-        """File and line of a row, counted from 0, for a message about it.
+        """Return the file and line of a row, counted from 0, for a message.
 
         >>> Table("t.parquet", {"x": [1]}, [1], "", unit="row").place(0)
         't.parquet, row 1'
@@ -135,7 +138,7 @@ class Table:
         return f"{self.path}:{self.lines[row]}" if self.unit == "line" else f"{self.path}, row {self.lines[row]}"
 
     def described(self) -> str:
-        """What the source was taken for, and how many rows it has.
+        """Return how the source was interpreted, and how many rows it has.
 
         >>> Table("t.csv", {"x": ["1"]}, [2], "", form="comma-separated with header, UTF-8").described()
         'comma-separated with header, UTF-8, 1 row'
@@ -143,175 +146,191 @@ class Table:
         rows = "1 row" if len(self) == 1 else f"{len(self):,} rows"
         return f"{self.form}, {rows}" if self.form else rows
 
-    def _number(self, row: int, name: str) -> float:
+    def _parse_number(self, row: int, name: str) -> float:
         cell = self.columns[name][row]
         if isinstance(cell, str) and not NUMBER.fullmatch(cell.strip()):
-            fault = f"column {name!r} is {cells.shown(cell)}; expected a number such as -1.5 or 2e3"
+            fault = f"column {name!r} is {format_cell(cell)}; expected a number such as -1.5 or 2e3"
             raise DataError(f"{self.place(row)}: {fault}")
         try:
             number = float(cell)
         except OverflowError:
             number = math.inf
         if math.isinf(number) or (isinstance(cell, int) and int(number) != cell):
-            raise DataError(f"{self.place(row)}: column {name!r} is {cells.shown(cell)}, which float64 cannot hold")
+            fault = f"column {name!r} is {format_cell(cell)}, which float64 cannot represent"
+            raise DataError(f"{self.place(row)}: {fault}; correct it")
         return number
 
 
 def read(source: Any, columns: Sequence[str] | None = None, *, gaps: bool = False) -> Table:
-    """The table in a file or frame.
+    """Read the table in a file or frame.
 
     Args:
         source: a path that ends in .csv, .tsv, .jsonl or .ndjson (UTF-8; also with .gz, .bz2, .xz or .zst), or in
             .parquet; or a frame of pandas or polars, or an object with `__arrow_c_stream__`.
-        columns: the columns to read; None: all. In JSON lines, other keys may then hold anything; in frames and
-            Parquet files, other columns may be of any type.
+        columns: the columns to read; None: all. Other keys of JSON lines, and other columns of frames and Parquet
+            files, may then have any type.
         gaps: for series: cells may be missing (the empty text in text files and null in JSON lines; None in frames and
             Parquet files), and frames and Parquet files may have columns of dates.
 
     Raises:
-        DataError: a source that cannot be opened or is no such table; the message has file, line or row, and remedy.
+        DataError: a source that cannot be opened or is not such a table; the message says where, and what to do.
         MissingExtra: Parquet or Arrow, and pyarrow is not installed.
     """
     if not isinstance(source, str | os.PathLike):
-        return _frame(source, columns, gaps)
+        return _read_frame_table(source, columns, gaps)
     name = os.fspath(source)
     files.check(name, DataError)
-    if _suffix(name, gaps) == PARQUET:
-        return _parquet(name, columns, gaps)
-    return _text_file(name, columns, gaps)
+    if _check_suffix(name, gaps) == PARQUET:
+        return _read_parquet_file(name, columns, gaps)
+    return _read_text_file(name, columns, gaps)
 
 
-def _text_file(name: str, columns: Sequence[str] | None, gaps: bool) -> Table:
-    suffix, packed = _suffix(name, gaps), compressed.split(name)[1]
-    data = contents(name, packed or suffix)
-    text = compressed.unpack(data, packed, name) if packed else data
+def _read_text_file(name: str, columns: Sequence[str] | None, for_series: bool) -> Table:
+    """Read CSV, TSV or JSON lines, decompressed if necessary."""
+    suffix, packed = _check_suffix(name, for_series), compression.split_extension(name)[1]
+    data = read_bytes(name, packed or suffix)
+    text = compression.unpack(data, packed, name) if packed else data
     if packed:
-        _refuse_others(name, text, suffix)
-    plain = _text(name, text, "unpacked text" if packed else "file")
-    names, rows, lines = READERS[suffix](plain, name, columns, gaps=gaps)
+        _check_kind(name, text, suffix)
+    plain = _decode(name, text, "unpacked text" if packed else "file")
+    names, rows, lines = READERS[suffix](plain, name, columns, for_series=for_series)
     if not rows:
         raise DataError(f"{name} has a header but no rows; add at least one row")
     _check_header_once(names, rows, lambda row: f"{name}:{lines[row]}")
     table: dict[str, list[Any]] = dict(zip(names, map(list, zip(*rows, strict=True)), strict=True))
-    kept = {column: table[column] for column in columns} if columns is not None else table
-    mark = " with byte order mark" if text.startswith(MARK) else ""
+    table = {column: table[column] for column in columns} if columns is not None else table
+    mark = " with byte order mark" if text.startswith(BYTE_ORDER_MARK) else ""
     form = f"{FORMS.get(suffix, 'JSON lines')}, UTF-8{mark}"
     if packed:
-        form = f"{compressed.FORMATS[packed][0]}, {form}"
-    return Table(name, kept, lines, hashlib.sha256(data).hexdigest(), form)
+        form = f"{compression.FORMATS[packed][0]}, {form}"
+    return Table(name, table, lines, hashlib.sha256(data).hexdigest(), form)
 
 
-def _parquet(name: str, columns: Sequence[str] | None, gaps: bool) -> Table:
-    data = contents(name, PARQUET)
-    found = read_parquet(data, name, columns, lambda row: f"{name}, row {row + 1}", gaps)
-    return _typed(name, found, "Parquet", hashlib.sha256(data).hexdigest(), gaps)
+def _read_parquet_file(name: str, columns: Sequence[str] | None, for_series: bool) -> Table:
+    data = read_bytes(name, PARQUET)
+    columns_read = read_parquet(data, name, columns, lambda row: f"{name}, row {row + 1}", for_series)
+    return _table_of_cells(name, columns_read, "Parquet", hashlib.sha256(data).hexdigest(), for_series)
 
 
-def _frame(source: Any, columns: Sequence[str] | None, gaps: bool) -> Table:
-    name = name_of(source)
-    return _typed(name, read_frame(source, name, columns, lambda row: f"{name}, row {row + 1}", gaps), "", None, gaps)
+def _read_frame_table(source: Any, columns: Sequence[str] | None, for_series: bool) -> Table:
+    name = name_frame(source)
+    return _table_of_cells(
+        name, read_frame(source, name, columns, lambda row: f"{name}, row {row + 1}", for_series), "", None, for_series
+    )
 
 
-def _typed(name: str, columns: dict[str, list[Any]], form: str, sha256: str | None, gaps: bool) -> Table:
-    """The table of columns that have types, every cell checked."""
+def _table_of_cells(name: str, columns: dict[str, list[Any]], form: str, sha256: str | None, for_series: bool) -> Table:
+    """Return the table of typed columns, with every cell checked."""
     rows = max(map(len, columns.values()), default=0)
     if not rows:
         raise DataError(f"{name} has no rows; add at least one row")
-    check = cells.gapped if gaps else cells.checked
-    plain = {c: check(found, c, lambda row: f"{name}, row {row + 1}") for c, found in columns.items()}
+    check = to_python_or_none if for_series else to_python
+    plain = {c: check(cells, c, lambda row: f"{name}, row {row + 1}") for c, cells in columns.items()}
     _check_header_once(list(plain), zip(*plain.values(), strict=True), lambda row: f"{name}, row {row + 1}")
-    return Table(name, plain, list(range(1, rows + 1)), sha256 or cells.sha256(plain), form, "row")
+    return Table(name, plain, list(range(1, rows + 1)), sha256 or hash_columns(plain), form, "row")
 
 
-def _check_header_once(names: list[str], rows: Iterable[Sequence[Any]], place: Callable[[int], str]) -> None:
-    """Refuse a row of two cells or more that says the names of the columns, as tables have that were joined."""
-    if len(names) > 1 and (again := next((i for i, row in enumerate(rows) if list(row) == names), None)) is not None:
+def _check_header_once(names: list[str], rows: Iterable[Sequence[Any]], locate: Callable[[int], str]) -> None:
+    """Raise DataError for a row that repeats the names of two or more columns, as happens when files are joined."""
+    if len(names) > 1 and (repeated := next((i for i, row in enumerate(rows) if list(row) == names), None)) is not None:
         shown = ", ".join(names[:12])
-        raise DataError(f"{place(again)}: the row repeats the header ({shown}), as where files were joined; remove it")
+        raise DataError(
+            f"{locate(repeated)}: the row repeats the header ({shown}), as happens when files are joined; remove it"
+        )
 
 
-def _suffix(name: str, series: bool) -> str:
-    """The extension that says what a file is, of what was compressed where it is compressed. series: what is read."""
-    stem, packed = compressed.split(name)
+def _check_suffix(name: str, for_series: bool) -> str:
+    """Return the extension that says what a file contains, without that of a compression.
+
+    Raises DataError for an unsupported one. for_series: also mention the sources of series in the message.
+    """
+    stem, packed = compression.split_extension(name)
     suffix = os.path.splitext(stem)[1].lower()
     if suffix not in READERS and (packed or suffix != PARQUET):
-        found = f"the extension {suffix + packed!r}" if suffix or packed else "no extension"
+        extension = f"the extension {suffix + packed!r}" if suffix or packed else "no extension"
         kind = files.kind_of(files.read(name, DataError, 512))
-        also = f"also with {', '.join(compressed.FORMATS)}, and {PARQUET}"
-        also += ", and for series .npz and folders" * series
-        remedy = f"; it looks like {kind}: {_remedy(kind)}" if kind and kind not in KINDS.get(suffix, ()) else ""
-        raise DataError(f"{name} has {found}; supported are {', '.join(READERS)}, {also}{remedy}")
+        also = f"also with {', '.join(compression.FORMATS)}, and {PARQUET}"
+        also += ", and for series .npz and folders" * for_series
+        remedy = (
+            f"; it looks like {kind}: {_suggest_remedy(kind)}"
+            if kind and kind not in EXPECTED_KINDS.get(suffix, ())
+            else ""
+        )
+        raise DataError(f"{name} has {extension}; supported are {', '.join(READERS)}, {also}{remedy}")
     return suffix
 
 
-def contents(name: str, wanted: str) -> bytes:
-    """The bytes of a file.
+def read_bytes(name: str, wanted: str) -> bytes:
+    """Return the bytes of a file.
 
     Args:
         name: the path.
-        wanted: the extension that says what it must be.
+        wanted: the extension that says what it should contain.
 
     Raises:
-        DataError: as `files.read`; a file that is empty, or plainly something else.
+        DataError: as `files.read`; a file that is empty, or obviously something else.
     """
     data = files.read(name, DataError)
     if not data:
         raise DataError(f"{name} is empty; expected a header line or JSON objects")
-    _refuse_others(name, data, wanted)
+    _check_kind(name, data, wanted)
     return data
 
 
-def _refuse_others(name: str, data: bytes, wanted: str) -> None:
-    """Raise DataError for bytes that are plainly not what the extension `wanted` says."""
+def _check_kind(name: str, data: bytes, wanted: str) -> None:
+    """Raise DataError for bytes that are obviously not what the extension `wanted` says."""
     kind = files.kind_of(data[:512])
-    if kind and kind not in KINDS.get(wanted, ("text", "JSON")):
-        expected = KINDS.get(wanted, ("text",))[0]
-        raise DataError(f"{name}: looks like {kind}, and its extension says {expected}; {_remedy(kind)}")
+    if kind and kind not in EXPECTED_KINDS.get(wanted, ("text", "JSON")):
+        expected = EXPECTED_KINDS.get(wanted, ("text",))[0]
+        raise DataError(f"{name} looks like {kind}, but its extension says {expected}; {_suggest_remedy(kind)}")
 
 
-def _remedy(kind: str) -> str:
-    """What to do with a file of a kind that was not expected."""
+def _suggest_remedy(kind: str) -> str:
+    """Return what to do with a file of an unexpected kind."""
     if kind in REMEDIES:
         return REMEDIES[kind]
-    named = {kind: extension for extension, kinds in KINDS.items() for kind in kinds[:1]}
-    return f"name it with {named[kind]}" if kind in named else "give a file of rows or series"
+    extensions = {kind: extension for extension, kinds in EXPECTED_KINDS.items() for kind in kinds[:1]}
+    return f"name it with {extensions[kind]}" if kind in extensions else "give a file of rows or series"
 
 
-def _text(name: str, data: bytes, what: str) -> str:
-    """The characters of a text file. what: the bytes' name in messages, those of an archive are not the file's own."""
+def _decode(name: str, data: bytes, what: str) -> str:
+    """Return the text of a file. what: what the bytes are called in messages, such as "unpacked text"."""
     if not data:
         raise DataError(f"{name} is empty; expected a header line or JSON objects")
     if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
         raise DataError(f"{name} is UTF-16; save it as UTF-8")
     nul = data.find(0)
     if nul >= 0:
-        raise DataError(f"{_line(name, data, nul)}: byte {nul} of the {what} is NUL, which no text has; repair it")
+        raise DataError(
+            f"{_locate_byte(name, data, nul)}: byte {nul} of the {what} is NUL, which no text contains; repair the file"
+        )
     try:
         _check_lines(name, data)
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        start = error.start + (3 if data.startswith(MARK) else 0)
+        start = error.start + (3 if data.startswith(BYTE_ORDER_MARK) else 0)
         raise DataError(
-            f"{_line(name, data, start)}: byte {start} of the {what} (0x{data[start]:02x}) is not UTF-8; "
+            f"{_locate_byte(name, data, start)}: byte {start} of the {what} (0x{data[start]:02x}) is not UTF-8; "
             "save the file as UTF-8"
         ) from error
 
 
 def _check_lines(name: str, data: bytes) -> None:
-    """Raise DataError for a line of more than `files.MAX_LINE` bytes, before anything is made of it."""
+    """Raise DataError for a line of more than `files.MAX_LINE` bytes, before it is parsed."""
     at = 0
     while len(data) - at > files.MAX_LINE:
         end = at + files.MAX_LINE
-        found = max(data.rfind(b"\n", at, end), data.rfind(b"\r", at, end))
-        if found < 0:
-            ends = [place for mark in (b"\n", b"\r") if (place := data.find(mark, end)) >= 0]
+        line_end = max(data.rfind(b"\n", at, end), data.rfind(b"\r", at, end))
+        if line_end < 0:
+            ends = [offset for mark in (b"\n", b"\r") if (offset := data.find(mark, end)) >= 0]
             size = min(ends, default=len(data)) - at
             raise DataError(
-                f"{_line(name, data, at)}: the line has {size:,} bytes; a line may have at most {files.MAX_LINE:,}; "
-                "divide it, or give Parquet, or for series an .npz"
+                f"{_locate_byte(name, data, at)}: the line has {size:,} bytes; a line may have at most "
+                f"{files.MAX_LINE:,}; divide it, or use Parquet, or for series .npz"
             )
-        at = found + 1
+        at = line_end + 1
 
 
-def _line(name: str, data: bytes, offset: int) -> str:
+def _locate_byte(name: str, data: bytes, offset: int) -> str:
+    """Return the file and line of a byte, for a message."""
     return f"{name}:{data.count(10, 0, offset) + 1}"

@@ -1,56 +1,53 @@
-"""The times of steps: timestamps or a counter, strictly ascending within a series."""
+"""Read the times of steps: timestamps or a counter, strictly increasing within a series."""
 
 from __future__ import annotations
 
 import datetime
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from tidegate.data import cells
 from tidegate.data.collection import Times
+from tidegate.data.table_cells import KINDS, Locate, format_cell
 from tidegate.errors import DataError
 
-Place = Callable[[int], str]
-USUAL = "ds"  # what forecasting libraries call the column of times
+USUAL_NAME = "ds"  # the name of the column of times in other forecasting libraries
 COUNTER = re.compile(r"[+-]?[0-9]+")
-FINER = re.compile(r"[.,][0-9]{6}0*[1-9]")
-SHORTEST_FINER = len("20200101T000000.0000001")
-ISO = (
+SUBMICROSECOND = re.compile(r"[.,][0-9]{6}0*[1-9]")
+SHORTEST_SUBMICROSECOND = len("20200101T000000.0000001")
+EXPECTED = (
     "expected an ISO 8601 date or time such as 2020-01-31 or 2020-01-31T23:30:00+01:00, or an integer that counts steps"
 )
 
 
-def clock_among(columns: Mapping[str, Sequence[Any]], path: str) -> str | None:
-    """Return the column that holds the times of steps where nobody names it; None where none does.
+def find_time_column(columns: Mapping[str, Sequence[Any]], path: str) -> str | None:
+    """Return the column that holds the times of steps, if none was named; None if there is none.
 
     Args:
-        columns: cells by name, of all columns that have no other role.
-        path: the source, for messages.
+        columns: cells by name, of all columns without another role.
+        path: the source, in messages.
 
     Raises:
-        DataError: there are several, and none is called `ds`.
+        DataError: there are several, and none is named `ds`.
 
-    >>> clock_among({"day": ["2024-01-01", "2024-01-02"], "x": ["1", "2"]}, "t.csv")
+    >>> find_time_column({"day": ["2024-01-01", "2024-01-02"], "x": ["1", "2"]}, "t.csv")
     'day'
     """
-    if USUAL in columns:
-        return USUAL
-    found = [name for name, given in columns.items() if is_time(next((c for c in given if c not in (None, "")), None))]
-    if len(found) > 1:
-        listed = ", ".join(map(repr, found))
-        raise DataError(
-            f"{path}: the columns {listed} hold times; say which is that of the steps, or leave one of them"
-        )
-    return found[0] if found else None
+    if USUAL_NAME in columns:
+        return USUAL_NAME
+    names = [name for name, cells in columns.items() if is_time(next((c for c in cells if c not in (None, "")), None))]
+    if len(names) > 1:
+        listed = ", ".join(map(repr, names))
+        raise DataError(f"{path}: the columns {listed} all hold times; name the one to use, or keep only that one")
+    return names[0] if names else None
 
 
 def is_time(cell: Any) -> bool:
-    """Return whether a cell is a date, or text that is one; digits alone are none.
+    """Return whether a cell is a date, or text that is one; digits alone are not.
 
     >>> is_time("2024-01-31"), is_time("20240131"), is_time(1.5)
     (True, False, False)
@@ -62,163 +59,171 @@ def is_time(cell: Any) -> bool:
     return False
 
 
-class Stamps(NamedTuple):
-    """What a source says about when the steps of a series were; the fields are those of `Series`."""
+class TimeIndex(NamedTuple):
+    """The times of the steps of a series, or their counts; the fields are those of `Series`."""
 
     times: Times | None = None
     local: Times | None = None
     zone: str = ""
     counts: npt.NDArray[np.int64] | None = None
 
-    def at(self, steps: Any) -> Stamps:
-        """Return what is said of some of the steps, an index array or a slice."""
+    def select(self, steps: Any) -> TimeIndex:
+        """Return the times of some steps. steps: an index array or a slice."""
         times, local, counts = (None if v is None else v[steps] for v in (self.times, self.local, self.counts))
-        return Stamps(times, local, self.zone, counts)
+        return TimeIndex(times, local, self.zone, counts)
 
     @property
     def ticks(self) -> npt.NDArray[np.int64] | None:
-        """What tells the steps apart, int64 [T]: moments in microseconds, or counts."""
+        """The steps as int64 [T]: times in microseconds, or counts; None if there are neither."""
         return self.counts if self.times is None else self.times.astype("M8[us]").astype(np.int64)
 
 
-class Clock:
-    """The column of times of a table, read once and then asked for the steps of every series.
+class TimeColumn:
+    """The column of times of a table, parsed once for all series.
 
     Args:
-        found: the cells, text, integers or dates; None where missing.
-        name: of the column, for messages.
-        place: the place of a row, counted from 0.
-        apart: series are told apart already, so that no column is missing for that.
+        cells: text, integers or dates; None if missing.
+        name: of the column, in messages.
+        locate: returns the place of a row, counted from 0, for messages.
+        has_id: the series are identified, so messages need not suggest an id.
 
     Raises:
-        DataError: a cell that is missing, no time, finer than a microsecond; times with a zone among some without.
+        DataError: a cell that is missing, not a time, or finer than a microsecond; times with and without a zone.
 
-    >>> clock = Clock(["2020-01-01T01:00+01:00", "2020-01-01T01:00Z"], "at", lambda row: f"t.csv:{row + 2}")
-    >>> stamps = clock.steps([0, 1])
-    >>> stamps.times.astype(str).tolist(), stamps.zone
+    >>> column = TimeColumn(["2020-01-01T01:00+01:00", "2020-01-01T01:00Z"], "at", lambda row: f"t.csv:{row + 2}")
+    >>> index = column.index([0, 1])
+    >>> index.times.astype(str).tolist(), index.zone
     (['2020-01-01T00:00:00.000000', '2020-01-01T01:00:00.000000'], 'UTC')
     """
 
-    def __init__(self, found: Sequence[Any], name: str, place: Place, apart: bool = False) -> None:
-        self._cells, self._name, self._place = found, name, place
-        self._or = "" if apart else ", or name the column that tells series apart as id"
-        for row, cell in enumerate(found):
+    def __init__(self, cells: Sequence[Any], name: str, locate: Locate, has_id: bool = False) -> None:
+        self._cells, self._name, self._locate = cells, name, locate
+        self._id_hint = "" if has_id else ", or set id to the column that identifies the series"
+        for row, cell in enumerate(cells):
             if cell is None or cell == "":
-                raise DataError(f"{place(row)}: no time in column {name!r}; fill it or leave the row out")
-        self.counts = self._are_counts()
+                raise DataError(f"{locate(row)}: no time in column {name!r}; fill it in, or remove the row")
+        self.counts = self._is_counter()
         self._local: Times | None = None
-        self._values: npt.NDArray[Any] = self._counted() if self.counts else self._parsed()
+        self._values: npt.NDArray[Any] = self._parse_counts() if self.counts else self._parse_times()
 
-    def steps(self, rows: npt.ArrayLike) -> Stamps:
-        """The times, or the counts, of one series.
+    def index(self, rows: npt.ArrayLike) -> TimeIndex:
+        """Return the times or counts of a series.
 
         Args:
-            rows: those of the series, in order.
+            rows: the rows of the series, in order.
 
         Raises:
-            DataError: a time that is not later than the one before it.
+            DataError: a time that is not later than the previous one.
         """
         index = np.asarray(rows, np.int64)
         values = self._values[index]
         late = np.flatnonzero(values[1:] <= values[:-1])
         if late.size:
             before, row = index[late[0]], index[late[0] + 1]
-            raise DataError(f"{self._place(int(row))}: {self._disorder(int(before), int(row))}")
+            raise DataError(f"{self._locate(int(row))}: {self._explain_disorder(int(before), int(row))}")
         if self.counts:
-            return Stamps(counts=values)
-        return Stamps(values) if self._local is None else Stamps(values, self._local[index], self._zone(int(index[-1])))
+            return TimeIndex(counts=values)
+        return (
+            TimeIndex(values)
+            if self._local is None
+            else TimeIndex(values, self._local[index], self._find_zone(int(index[-1])))
+        )
 
-    def _zone(self, row: int) -> str:
+    def _find_zone(self, row: int) -> str:
         cell = self._cells[row]
         if isinstance(cell, str):
-            return "UTC" if cell[-1] in "Zz" else offset_of(self._moment(row, cell))
-        return zone_of(cell)
+            return "UTC" if cell[-1] in "Zz" else format_offset(self._parse_time(row, cell))
+        return find_zone(cell)
 
-    def _disorder(self, before: int, row: int) -> str:
-        shown, earlier = self._shown(row), f"{self._shown(before)} ({self._place(before)})"
+    def _explain_disorder(self, before: int, row: int) -> str:
+        shown, earlier = self._format_cell(row), f"{self._format_cell(before)} ({self._locate(before)})"
         if self._values[before] == self._values[row]:
-            remedy = f"a series has each time once; leave one out{self._or}"
-            return f"column {self._name!r} is {shown}, as it was before: {earlier}; {remedy}"
-        return f"column {self._name!r} is {shown}, after {earlier}; sort the rows by time{self._or}"
+            remedy = f"expected each time once in a series; remove one{self._id_hint}"
+            return f"column {self._name!r} is {shown}, the same time as {earlier}; {remedy}"
+        return f"column {self._name!r} is {shown}, after {earlier}; sort the rows by time{self._id_hint}"
 
-    def _shown(self, row: int) -> str:
+    def _format_cell(self, row: int) -> str:
         cell = self._cells[row]
         return repr(cell) if isinstance(cell, str) else str(cell)
 
-    def _are_counts(self) -> bool:
+    def _is_counter(self) -> bool:
         first = self._cells[0]
         if isinstance(first, str):
             return all(map(COUNTER.fullmatch, self._cells))
         if isinstance(first, datetime.date):
             return False
         if type(first) is not int:
-            kind = cells.KINDS[type(first)]
-            raise DataError(f"{self._place(0)}: column {self._name!r} holds {kind}, as {cells.shown(first)}; {ISO}")
+            kind = KINDS[type(first)]
+            raise DataError(
+                f"{self._locate(0)}: column {self._name!r} holds {kind}, such as {format_cell(first)}; {EXPECTED}"
+            )
         return True
 
-    def _counted(self) -> npt.NDArray[np.int64]:
+    def _parse_counts(self) -> npt.NDArray[np.int64]:
         try:
             return np.array(list(map(int, self._cells)), np.int64)
         except (OverflowError, ValueError):
             row = next(row for row, cell in enumerate(self._cells) if len(str(cell)) > 18)
-            fault = f"column {self._name!r} is {cells.shown(self._cells[row])}; a counter has 18 digits at most"
-            raise DataError(f"{self._place(row)}: {fault}; start it nearer to 0") from None
+            fault = f"column {self._name!r} is {format_cell(self._cells[row])}; a counter may have at most 18 digits"
+            raise DataError(f"{self._locate(row)}: {fault}; start it closer to 0") from None
 
-    def _parsed(self) -> Times:
-        moments = [self._moment(row, cell) for row, cell in enumerate(self._cells)]
-        zoned = [moment.tzinfo is not None for moment in moments]
-        if any(zoned) and not all(zoned):
-            row = zoned.index(not zoned[0])
-            has, other = ("has a zone", "has none") if zoned[row] else ("has no zone", "has one")
-            fault = f"column {self._name!r} is {self._shown(row)}, which {has}, but {self._shown(0)} {other}"
-            raise DataError(f"{self._place(row)}: {fault} ({self._place(0)}); write all of them in one way")
-        if any(zoned):
+    def _parse_times(self) -> Times:
+        moments = [self._parse_time(row, cell) for row, cell in enumerate(self._cells)]
+        with_zone = [moment.tzinfo is not None for moment in moments]
+        if any(with_zone) and not all(with_zone):
+            row = with_zone.index(not with_zone[0])
+            has, other = ("has a zone", "has none") if with_zone[row] else ("has no zone", "has one")
+            fault = (
+                f"column {self._name!r} is {self._format_cell(row)}, which {has}, but {self._format_cell(0)} {other}"
+            )
+            raise DataError(f"{self._locate(row)}: {fault} ({self._locate(0)}); write all of them in the same way")
+        if any(with_zone):
             self._local = np.array([moment.replace(tzinfo=None) for moment in moments], "datetime64[us]")
-            moments = [self._universal(row, moment) for row, moment in enumerate(moments)]
+            moments = [self._to_utc(row, moment) for row, moment in enumerate(moments)]
         return np.array(moments, "datetime64[us]")
 
-    def _moment(self, row: int, cell: Any) -> datetime.datetime:
+    def _parse_time(self, row: int, cell: Any) -> datetime.datetime:
         if isinstance(cell, str):
             try:
                 moment = datetime.datetime.fromisoformat(cell)
             except ValueError as error:
-                if COUNTER.fullmatch(cell):  # then the fault is the one that is no integer
+                if COUNTER.fullmatch(cell):  # a counter, so the wrong cell is the one that is not an integer
                     row = next(row for row, other in enumerate(self._cells) if not COUNTER.fullmatch(other))
                     cell = self._cells[row]
-                fault = f"column {self._name!r} is {cells.shown(cell)}; {ISO}"
-                raise DataError(f"{self._place(row)}: {fault}") from error
-            finer = len(cell) >= SHORTEST_FINER and FINER.search(cell) is not None
+                fault = f"column {self._name!r} is {format_cell(cell)}; {EXPECTED}"
+                raise DataError(f"{self._locate(row)}: {fault}") from error
+            finer = len(cell) >= SHORTEST_SUBMICROSECOND and SUBMICROSECOND.search(cell) is not None
         else:
             at_midnight = not isinstance(cell, datetime.datetime)
             moment = datetime.datetime(cell.year, cell.month, cell.day) if at_midnight else cell
             finer = getattr(cell, "nanosecond", 0) != 0
         if finer:
-            fault = f"column {self._name!r} is {self._shown(row)}, finer than a microsecond"
-            raise DataError(f"{self._place(row)}: {fault}; round the times")
+            fault = f"column {self._name!r} is {self._format_cell(row)}, finer than a microsecond"
+            raise DataError(f"{self._locate(row)}: {fault}; round the times")
         return moment
 
-    def _universal(self, row: int, moment: datetime.datetime) -> datetime.datetime:
+    def _to_utc(self, row: int, moment: datetime.datetime) -> datetime.datetime:
         try:
             return moment.astimezone(datetime.UTC).replace(tzinfo=None)
         except OverflowError as error:
-            fault = f"column {self._name!r} is {self._shown(row)}, outside of the years 1 to 9999 in UTC"
-            raise DataError(f"{self._place(row)}: {fault}; correct it") from error
+            fault = f"column {self._name!r} is {self._format_cell(row)}, outside of the years 1 to 9999 in UTC"
+            raise DataError(f"{self._locate(row)}: {fault}; correct it") from error
 
 
-def zone_of(moment: datetime.datetime) -> str:
-    """Return the zone of a time that has one: its name where it has one, else its offset.
+def find_zone(moment: datetime.datetime) -> str:
+    """Return the zone of a time that has one: its name if it has one, else its offset.
 
-    >>> zone_of(datetime.datetime(2024, 1, 1, tzinfo=datetime.UTC))
+    >>> find_zone(datetime.datetime(2024, 1, 1, tzinfo=datetime.UTC))
     'UTC'
     """
     name = getattr(moment.tzinfo, "key", None) or getattr(moment.tzinfo, "zone", None)  # of zoneinfo, of pytz
-    return "UTC" if moment.tzinfo is datetime.UTC else name or offset_of(moment)
+    return "UTC" if moment.tzinfo is datetime.UTC else name or format_offset(moment)
 
 
-def offset_of(moment: datetime.datetime) -> str:
-    """Return the offset of a time that has a zone, as ISO 8601 has it.
+def format_offset(moment: datetime.datetime) -> str:
+    """Return the offset of a time that has a zone, as in ISO 8601.
 
-    >>> offset_of(datetime.datetime.fromisoformat("2024-01-01T00:00Z"))
+    >>> format_offset(datetime.datetime.fromisoformat("2024-01-01T00:00Z"))
     '+00:00'
     """
     return moment.isoformat()[len(moment.replace(tzinfo=None).isoformat()) :]

@@ -1,4 +1,4 @@
-"""A data set at a public web address."""
+"""A source at a public web address."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import urllib.request
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from tidegate.data.dataset import REMEDY, File, Say
+from tidegate.data.dataset import REMEDY, File, Report
 from tidegate.errors import DataError
 
 TIMEOUT_S = 60
@@ -19,28 +19,28 @@ class Web:
     """A source: files below one address.
 
     Args:
-        address: ends in a slash; a file's path follows it.
+        address: ends in a slash; the path of a file is appended to it.
         files: see `Source`.
     """
 
     address: str
     files: Mapping[str, File]
 
-    def here(self) -> bool:
-        """True: only trying tells."""
+    def is_available(self) -> bool:
+        """Return True, because only trying can tell."""
         return True
 
-    def bring(self, say: Say) -> dict[str, bytes]:
-        """The bytes of every file, sums checked.
+    def fetch(self, report: Report) -> dict[str, bytes]:
+        """Return the bytes of every file, with their checksums verified.
 
         Raises:
-            DataError: an address that does not answer, or gives another file.
+            DataError: an address that does not answer, or returns another file.
         """
-        return {key: self._read(file, say) for key, file in self.files.items()}
+        return {key: self._read(file, report) for key, file in self.files.items()}
 
-    def _read(self, file: File, say: Say) -> bytes:
+    def _read(self, file: File, report: Report) -> bytes:
         address = self.address + file.path
-        say(f"fetching {address} ({file.size / 1e6:.1f} MB)")
+        report(f"fetching {address} ({file.size / 1e6:.1f} MB)")
         try:
             data = download(address, file.size + 1)
         except urllib.error.HTTPError as error:
@@ -48,12 +48,12 @@ class Web:
         except (OSError, http.client.HTTPException) as error:
             reason = getattr(error, "reason", None) or error
             raise DataError(f"{address} cannot be fetched ({reason}); check the network, {REMEDY}") from error
-        return file.checked(data, self.address)
+        return file.check(data, self.address)
 
 
-def download(address: str, most: int) -> bytes:
-    """The first `most` bytes at an address."""
+def download(address: str, max_bytes: int) -> bytes:
+    """Return up to `max_bytes` bytes from an address."""
     request = urllib.request.Request(address, headers={"User-Agent": "tidegate"})
-    with urllib.request.urlopen(request, timeout=TIMEOUT_S) as answer:
-        data: bytes = answer.read(most)
+    with urllib.request.urlopen(request, timeout=TIMEOUT_S) as response:
+        data: bytes = response.read(max_bytes)
         return data

@@ -1,4 +1,4 @@
-"""Estimators by scikit-learn's conventions: Classifier and Forecaster; see README.md."""
+"""Estimators that follow the conventions of scikit-learn: Classifier and Forecaster; see README.md."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Classify texts or series, by scikit-learn's conventions."""
+"""Classify texts or series, as an estimator of scikit-learn."""
 
 from __future__ import annotations
 
@@ -13,32 +13,32 @@ from sklearn.utils.validation import check_is_fitted
 from ..errors import WrongData
 from ..tasks.classify import Options
 from . import samples
-from .fitted import Fitted, as_scikit_learn, learnt
-from .parameters import COLUMNS, Fitting, chosen, takes
+from .base import TidegateEstimator, fit_predictor, raise_value_errors
+from .parameters import COLUMN_OPTIONS, CommonParameters, make_options, with_parameters
 
 if TYPE_CHECKING:
 
     @dataclass(frozen=True)
-    class Parameters(Options, Fitting):
-        """What editors and type checkers see of the constructor: more than there is by `COLUMNS`."""
+    class Parameters(Options, CommonParameters):
+        """The constructor for editors and type checkers; the real one lacks the `COLUMN_OPTIONS`."""
 else:
     Parameters = object
 
 
-@takes(Options, COLUMNS | {"calendar"})
-class Classifier(ClassifierMixin, Fitted, Parameters):  # type: ignore[misc]
-    """A recurrent classifier of texts or of series.
+@with_parameters(Options, COLUMN_OPTIONS | {"calendar"})
+class Classifier(ClassifierMixin, TidegateEstimator, Parameters):  # type: ignore[misc]
+    """A recurrent classifier of texts or series.
 
-    Parameters are the options of `tidegate fit classify` (all but those that name columns of a file), `threads` and
+    The parameters are the options of `tidegate fit classify` (except those that name columns of a file), `threads` and
     `verbose`; the constructor stores them, `fit` checks them.
 
     X is one of
         texts: a list, array or column of str;
-        a table [n, T] (array, frame of pandas or polars): each row is a series of T steps of one channel;
-        series: an array [n, T, channels], or a list of arrays [T, channels] or [T]; T may differ, also in `predict`.
+        a table [n, T] (an array, or a frame of pandas or polars): each row is a series of T steps with one channel;
+        series: an array [n, T, channels], or a list of arrays [T, channels] or [T]; T may differ, in `predict` too.
 
-    After fit: `classes_`; `predictor_` and `model_`, which stream, verify and export as any other;
-    `n_features_in_` and `feature_names_in_` where X was a table.
+    After fit: `classes_`; `predictor_` and `model_`, to stream, verify and export like any other model;
+    `n_features_in_` and `feature_names_in_` if X was a table.
 
     >>> X = [[0.0, 0.1, 0.0], [0.1, 0.0, 0.1], [1.0, 0.9, 1.0], [0.9, 1.0, 0.9]] * 5
     >>> Classifier(hidden=8, epochs=20).fit(X, [False, False, True, True] * 5).predict([[0.0, 0.0, 0.1]])
@@ -48,37 +48,41 @@ class Classifier(ClassifierMixin, Fitted, Parameters):  # type: ignore[misc]
     classes_: npt.NDArray[Any]
 
     def fit(self, X: Any, y: Any, groups: Any = None) -> Classifier:
-        """The same estimator, fitted. y: class labels [n], integers, booleans or text. groups: [n], equal for rows that
-        belong together, such as those of one patient; they stay on one side of the hold-out. None: equal rows do.
+        """Train the classifier and return it.
+
+        y: class labels [n], integers, booleans or text. groups: [n], equal for rows that belong together, such as those
+        of one patient, which are then held out together or not at all; None: only equal rows belong together.
 
         Raises WrongData (a ValueError and a DataError), WrongValue (a ValueError and an OptionError), MissingExtra
         without torch, and what scikit-learn raises for tables.
         """
-        with as_scikit_learn():
-            options = chosen(self, Options, group=None if groups is None else "group")
-            rows, y = samples.labelled(self, X, y)
+        with raise_value_errors():
+            options = make_options(self, Options, group=None if groups is None else "group")
+            rows, y = samples.to_labelled_samples(self, X, y)
             classes, codes = np.unique(y, return_inverse=True)
             if len(classes) < 2:
-                raise WrongData(f"y has one class only, {classes[0]!r}; needs two or more")
-            names = samples.names(classes)
-            self.predictor_ = learnt(self, "classify", options, samples.source(rows, [names[k] for k in codes], groups))
+                raise WrongData(f"y has only one class, {classes.tolist()[0]!r}; give two or more")
+            names = samples.format_classes(classes)
+            self.predictor_ = fit_predictor(
+                self, "classify", options, samples.make_source(rows, [names[k] for k in codes], groups)
+            )
             self.classes_ = classes
         return self
 
     def predict_proba(self, X: Any) -> npt.NDArray[np.float64]:
-        """The probability of each class, float64 [n, classes], in the order of `classes_`.
+        """Return the probability of each class, float64 [n, classes], in the order of `classes_`.
 
-        They are those of the model's float32 answer, divided by their sum. Raises as `fit`.
+        They are the model's float32 outputs, divided by their sum. Raises as `fit`.
         """
         check_is_fitted(self)
-        with as_scikit_learn():
-            found = self.predictor_.predict(samples.rows(self, X)).astype(np.float64)
+        with raise_value_errors():
+            outputs = self.predictor_.predict(samples.to_samples(self, X)).astype(np.float64)
         labels = self.predictor_.labels or []
-        ordered = found[:, [labels.index(name) for name in samples.names(self.classes_)]]
+        ordered = outputs[:, [labels.index(name) for name in samples.format_classes(self.classes_)]]
         return np.asarray(ordered / ordered.sum(1, keepdims=True))
 
     def predict(self, X: Any) -> npt.NDArray[Any]:
-        """The class of each row [n], of y's type. Raises as `fit`."""
+        """Return the most probable class of each row, [n], of the same type as y in `fit`. Raises as `fit`."""
         best = self.predict_proba(X).argmax(1)
         return np.asarray(self.classes_[best])
 

@@ -1,4 +1,4 @@
-"""A forecaster's series and what is known beside them, as the collection that the task takes."""
+"""Combine y and X, the exogenous columns that are known ahead, into the collection that the task reads."""
 
 from __future__ import annotations
 
@@ -9,63 +9,71 @@ import numpy as np
 
 from ..data.series import Collection, of_arrays
 from ..errors import DataError
-from .timelines import Floats, Timeline, timelines
+from .convert import as_timelines
+from .timeline import Floats, Timeline
 
 
 @dataclass(frozen=True)
-class Known:
-    """What is known ahead: names, and for each series rows [T, columns]."""
+class Exogenous:
+    """Exogenous columns, known ahead: their names, and for each series float64 [T, columns]."""
 
     columns: list[str]
     values: list[Floats]
 
-    def joined(self, more: Known) -> Known:
-        """This and what comes right after it. Raises DataError for other columns."""
-        check_names(more.columns, self)
-        return Known(self.columns, [np.concatenate(pair) for pair in zip(self.values, more.values, strict=True)])
+    def append(self, more: Exogenous) -> Exogenous:
+        """Return these rows followed by the next ones. Raises DataError if the columns differ."""
+        check_exogenous_names(more.columns, self)
+        return Exogenous(self.columns, [np.concatenate(pair) for pair in zip(self.values, more.values, strict=True)])
 
 
-def known_of(lines: list[Timeline], X: Any, several: bool) -> Known:
-    """What X says about the steps of y. Raises DataError."""
-    found, many = timelines(X, "X")
-    if (len(found), many) != (len(lines), several):
-        raise DataError(f"X has {len(found)} series and y has {len(lines)}; give one for each")
-    made = Known(known_names(found[0]), [line.beside(one) for line, one in zip(lines, found, strict=True)])
-    if twice := set(made.columns) & set(columns_of(lines[0])):
-        raise DataError(f"the column {sorted(twice)[0]!r} is in y and in X; rename one")
-    return made
+def align_exogenous(timelines: list[Timeline], X: Any, several: bool) -> Exogenous:
+    """Return the rows of X that belong to the steps of y. Raises DataError if some are missing or a name is in both."""
+    parts, many = as_timelines(X, "X")
+    if (len(parts), many) != (len(timelines), several):
+        raise DataError(f"X has {len(parts)} series and y has {len(timelines)}; give one for each")
+    exogenous = Exogenous(exogenous_names(parts[0]), [y.align(part) for y, part in zip(timelines, parts, strict=True)])
+    if both := set(exogenous.columns) & set(target_names(timelines[0])):
+        raise DataError(f"the column {sorted(both)[0]!r} is in y and in X; rename one")
+    return exogenous
 
 
-def check_names(found: list[str], expected: Known) -> None:
-    """Raises DataError for columns that are not those of `expected`, in its order."""
-    if found != expected.columns:
-        raise DataError(f"X has the columns {', '.join(found)}; fit had {', '.join(expected.columns)}")
+def check_exogenous_names(names: list[str], expected: Exogenous) -> None:
+    """Raise DataError unless the names are those of `expected`, in the same order."""
+    if names != expected.columns:
+        raise DataError(
+            f"X has the columns {', '.join(names)}; fit was given {', '.join(expected.columns)}; pass the same"
+        )
 
 
-def known_names(X: Timeline) -> list[str]:
-    """The names of X's columns; x1, x2, ... where they have none."""
+def exogenous_names(X: Timeline) -> list[str]:
+    """Return the names of X's columns: x1, x2, ... if they have none."""
     return X.columns or [f"x{c}" for c in range(1, X.values.shape[1] + 1)]
 
 
-def columns_of(line: Timeline) -> list[str]:
-    """The names of y's columns; value, or c1, c2, ..., where they have none."""
-    return line.columns or of_arrays([line.values]).columns
+def target_names(timeline: Timeline) -> list[str]:
+    """Return the names of y's columns: value, or c1, c2, ..., if they have none."""
+    return timeline.columns or of_arrays([timeline.values]).columns
 
 
-def collection(lines: list[Timeline], beside: Known | None, future: list[Floats] | None = None) -> Collection:
-    """The series as a task takes them. future: rows of what is known after the end, where the targets are missing."""
-    columns, arrays = columns_of(lines[0]), [line.values for line in lines]
-    if beside is not None:
-        columns = [*columns, *beside.columns]
-        arrays = [np.concatenate(pair, 1) for pair in zip(arrays, beside.values, strict=True)]
+def make_collection(
+    timelines: list[Timeline], exogenous: Exogenous | None, future: list[Floats] | None = None
+) -> Collection:
+    """Return the series as the task reads them.
+
+    future: for each series, exogenous rows [horizon, columns] after its end, where the targets are NaN.
+    """
+    columns, arrays = target_names(timelines[0]), [line.values for line in timelines]
+    if exogenous is not None:
+        columns = [*columns, *exogenous.columns]
+        arrays = [np.concatenate(pair, 1) for pair in zip(arrays, exogenous.values, strict=True)]
     if future is not None:
-        ends = [np.concatenate([np.full((len(x), lines[0].values.shape[1]), np.nan), x], 1) for x in future]
+        ends = [np.concatenate([np.full((len(x), timelines[0].values.shape[1]), np.nan), x], 1) for x in future]
         arrays = [np.concatenate(pair) for pair in zip(arrays, ends, strict=True)]
-    found = of_arrays(
-        arrays, columns=columns, ids=[str(i) for i in range(1, len(lines) + 1)] if len(lines) > 1 else None
+    collection = of_arrays(
+        arrays, columns=columns, ids=[str(i) for i in range(1, len(timelines) + 1)] if len(timelines) > 1 else None
     )
     series = [
         replace(s, times=line.times, local=line.local, zone=line.zone, counts=line.counts)
-        for s, line in zip(found.series, lines, strict=True)
+        for s, line in zip(collection.series, timelines, strict=True)
     ]
-    return replace(found, path="y", series=series)
+    return replace(collection, path="y", series=series)

@@ -1,4 +1,4 @@
-"""Series and frames of pandas: the index goes on where y ends. pandas is imported by whoever hands one over."""
+"""Series and DataFrames of pandas: forecasts continue the index of y. pandas is imported only when it is needed."""
 
 from __future__ import annotations
 
@@ -7,113 +7,113 @@ from typing import Any, Final
 
 import numpy as np
 
-from ..data.series_frames import Steps as FrameSteps
-from ..data.series_frames import of_frame
-from ..data.times import zone_of
+from ..data.series_frames import FrameSeries, read_frame_series
+from ..data.times import find_zone
 from ..errors import DataError, OptionError
 from ..features.frequency import known_zone
-from .timelines import ENDS, Floats, Steps, Timeline, check_ascending, names_of
+from .timeline import BOUNDS, Floats, Steps, Timeline, check_ascending, to_column_names
 
-FEW_AHEAD, MOST_AHEAD = 16, 10_000
-EXPECTED: Final = "expected a PeriodIndex, a DatetimeIndex or integers"
+FIRST_SEARCH, MAX_SEARCH = 16, 10_000
+EXPECTED_INDEX: Final = "expected a PeriodIndex, a DatetimeIndex or integers"
 
 
 class PandasTimeline(Timeline):
-    """A Series or DataFrame: answers have the index that goes on, and the names of columns."""
+    """A Series or DataFrame; forecasts continue its index and keep the names of its columns."""
 
     form = "pandas"
 
     def __init__(self, y: Any) -> None:
-        self.flat = y.ndim == 1
-        names = ["y" if self.flat and y.name is None else y.name] if self.flat else list(y.columns)
-        texts = names_of(names)
-        frame = (y.to_frame() if self.flat else y).set_axis(texts, axis=1)
-        found = of_frame(frame)
-        self.values = found.values
-        self.names = [name for name, text in zip(names, texts, strict=True) if text != found.clock]
-        self.names = [None] if self.flat and y.name is None else self.names
-        self.columns = None if self.names == [None] else found.names
-        self.index = ordered(y.index if found.clock is None else indexed(found, y.index))
-        self.times, self.local, self.zone = times_of(self.index)
+        self.is_1d = y.ndim == 1
+        names = ["y" if self.is_1d and y.name is None else y.name] if self.is_1d else list(y.columns)
+        texts = to_column_names(names)
+        frame = (y.to_frame() if self.is_1d else y).set_axis(texts, axis=1)
+        series = read_frame_series(frame)
+        self.values = series.values
+        self.names = [name for name, text in zip(names, texts, strict=True) if text != series.time_column]
+        self.names = [None] if self.is_1d and y.name is None else self.names
+        self.columns = None if self.names == [None] else series.names
+        self.index = check_index(y.index if series.time_column is None else make_index(series, y.index))
+        self.times, self.local, self.zone = index_times(self.index)
 
-    def settle(self) -> None:
+    def infer_frequency(self) -> None:
         import pandas
 
         if not isinstance(self.index, pandas.DatetimeIndex):
-            check_whole(self.index)
+            check_no_gaps(self.index)
         elif self.index.freq is None:
-            self.settle_times("of the index")
+            self.infer_time_frequency("of the index")
 
     @property
     def cutoff(self) -> Any:
-        """The last label, as an index of one, which keeps its frequency."""
+        """The last label, as an index of length one that keeps the frequency."""
         return self.index[-1:]
 
-    def relative(self, fh: Any) -> list[int]:
-        count = FEW_AHEAD
-        while (ahead := self.onward(count))[-1] < max(fh) and count < MOST_AHEAD:
+    def to_relative(self, fh: Any) -> list[int]:
+        count = FIRST_SEARCH
+        while (ahead := self.future_index(count))[-1] < max(fh) and count < MAX_SEARCH:
             count *= 4
-        found = ahead.get_indexer(fh)
-        if (found < 0).any():
-            raise OptionError(f"fh has {fh[int(np.argmin(found))]}, which is no step after {self.index[-1]}")
-        return [int(k) + 1 for k in found]
+        positions = ahead.get_indexer(fh)
+        if (positions < 0).any():
+            missing = fh[int(np.argmin(positions))]
+            raise OptionError(f"fh has {missing}, which is not one of the steps after {self.index[-1]}; correct fh")
+        return [int(k) + 1 for k in positions]
 
-    def onward(self, count: int) -> Any:
-        """The labels of the steps after this series."""
+    def future_index(self, count: int) -> Any:
+        """Return the labels of the next `count` steps."""
         import pandas
 
         last, freq = self.index[-1], getattr(self.index, "freq", None)
         if isinstance(self.index, pandas.PeriodIndex):
-            found = pandas.period_range(last + 1, periods=count, freq=freq)
+            index = pandas.period_range(last + 1, periods=count, freq=freq)
         elif isinstance(self.index, pandas.DatetimeIndex) and freq is not None:
-            found = pandas.date_range(last, periods=count + 1, freq=freq)[1:]
+            index = pandas.date_range(last, periods=count + 1, freq=freq)[1:]
         elif isinstance(self.index, pandas.DatetimeIndex):
-            found = at_home(self.following(count)[0], self.index.tz).as_unit(self.index.unit)
+            index = to_datetime_index(self.future_times(count)[0], self.index.tz).as_unit(self.index.unit)
         else:
             gap = int(last - self.index[-2]) if len(self.index) > 1 else 1
-            found = pandas.RangeIndex(last + gap, last + gap * (count + 1), gap)
-        return found.rename(self.index.name)
+            index = pandas.RangeIndex(last + gap, last + gap * (count + 1), gap)
+        return index.rename(self.index.name)
 
-    def joined(self, more: Timeline) -> Timeline:
-        made = super().joined(more)
+    def append(self, more: Timeline) -> Timeline:
+        longer = super().append(more)
         assert isinstance(more, PandasTimeline)
-        assert isinstance(made, PandasTimeline)
-        following = self.onward(len(more))
-        if not bool(np.all(following == more.index)):
-            first = more.index[0]
-            raise DataError(f"y goes on at {first}; the step after the last one, {self.index[-1]}, is {following[0]}")
-        made.index = following_up(self.index, following)
-        made.times, made.local, made.zone = times_of(made.index)
-        return made
+        assert isinstance(longer, PandasTimeline)
+        expected = self.future_index(len(more))
+        if not bool(np.all(expected == more.index)):
+            first, last = more.index[0], self.index[-1]
+            raise DataError(f"y continues at {first}; expected {expected[0]}, the step after the last one ({last})")
+        longer.index = append_index(self.index, expected)
+        longer.times, longer.local, longer.zone = index_times(longer.index)
+        return longer
 
-    def beside(self, X: Timeline) -> Floats:
-        return rows_at(X, self.index)
+    def align(self, X: Timeline) -> Floats:
+        return select_rows(X, self.index)
 
-    def ahead(self, X: Timeline, count: int) -> Floats:
-        return rows_at(X, self.onward(count))
+    def align_future(self, X: Timeline, count: int) -> Floats:
+        return select_rows(X, self.future_index(count))
 
-    # ---- answers
+    # ---- forecasts
 
-    def answer(self, steps: Steps, values: Floats) -> Any:
+    def format_predictions(self, steps: Steps, values: Floats) -> Any:
         import pandas
 
-        index = self.onward(int(steps.max()))[steps - 1]
-        if self.flat:
+        index = self.future_index(int(steps.max()))[steps - 1]
+        if self.is_1d:
             return pandas.Series(values[:, 0], index, name=self.names[0])
         return pandas.DataFrame(values, index, self.names)
 
-    def spread(self, steps: Steps, values: Floats, levels: Sequence[Any]) -> Any:
+    def format_quantiles(self, steps: Steps, values: Floats, levels: Sequence[Any]) -> Any:
         import pandas
 
-        names = [0] if self.flat and self.names[0] is None else self.names
-        parts = [names, list(levels)] if values.ndim == 3 else [names, list(levels), list(ENDS)]
+        names = [0] if self.is_1d and self.names[0] is None else self.names
+        parts = [names, list(levels)] if values.ndim == 3 else [names, list(levels), list(BOUNDS)]
         columns = pandas.MultiIndex.from_product(parts)
-        index = self.onward(int(steps.max()))[steps - 1]
+        index = self.future_index(int(steps.max()))[steps - 1]
         return pandas.DataFrame(values.reshape(len(steps), -1), index, columns)
 
 
-def ordered(index: Any) -> Any:
-    """An index that ascends. Raises DataError for another one."""
+def check_index(index: Any) -> Any:
+    """Return the index. Raises DataError unless it increases and holds periods, times or integers."""
     import pandas
 
     if isinstance(index, pandas.PeriodIndex | pandas.DatetimeIndex):
@@ -121,51 +121,53 @@ def ordered(index: Any) -> Any:
     elif index.dtype.kind in "iu":
         check_ascending(index.to_numpy(np.int64), index)
     else:
-        raise DataError(f"the index holds {index.dtype}; {EXPECTED}")
+        raise DataError(f"the index holds {index.dtype}; {EXPECTED_INDEX}")
     return index
 
 
-def check_whole(index: Any) -> None:
-    """Raises DataError for periods or integers that leave some out."""
+def check_no_gaps(index: Any) -> None:
+    """Raise DataError if periods or integers are missing between others."""
     import pandas
 
     periods = isinstance(index, pandas.PeriodIndex)
     gaps = set(np.diff(index.asi8 if periods else index.to_numpy(np.int64)).tolist())
     if len(gaps) > 1 or (periods and gaps - {1}):
-        raise DataError("the index leaves steps out; add them, with NaN where nothing is known")
+        raise DataError("steps are missing in the index; add them, with NaN for unknown values")
 
 
-def indexed(found: FrameSteps, index: Any) -> Any:
-    """The column of times as an index. Raises DataError where the frame's own index holds times too."""
+def make_index(series: FrameSeries, index: Any) -> Any:
+    """Turn the column of times into an index. Raises DataError if the frame's own index holds times too."""
     import pandas
 
     if isinstance(index, pandas.PeriodIndex | pandas.DatetimeIndex):
-        raise DataError(f"its index and its column {found.clock!r} both hold times; leave one of them out")
-    times, local, zone, counts = found.stamps
+        raise DataError(f"its index and its column {series.time_column!r} both hold times; drop one of them")
+    times, local, zone, counts = series.time_index
     if times is None:
-        return pandas.Index(counts, name=found.clock)
-    return at_home(times, None if local is None else known_zone(zone)).rename(found.clock)
+        return pandas.Index(counts, name=series.time_column)
+    return to_datetime_index(times, None if local is None else known_zone(zone)).rename(series.time_column)
 
 
-def at_home(times: Any, zone: Any) -> Any:
-    """Moments datetime64[us] [T], in UTC where there is a zone, as an index in that zone."""
+def to_datetime_index(times: Any, zone: Any) -> Any:
+    """Return an index of times datetime64[us] [T], which are in UTC if there is a zone; the index is in that zone."""
     import pandas
 
-    found = pandas.DatetimeIndex(times)
-    return found if zone is None else found.tz_localize("UTC").tz_convert(zone)
+    index = pandas.DatetimeIndex(times)
+    return index if zone is None else index.tz_localize("UTC").tz_convert(zone)
 
 
-def following_up(index: Any, following: Any) -> Any:
-    """Both, one after the other, with the frequency of the first."""
+def append_index(index: Any, more: Any) -> Any:
+    """Return both indexes, one after the other, with the frequency of the first."""
     import pandas
 
-    joined = index.append(following)
-    return pandas.DatetimeIndex(joined, freq=index.freq) if isinstance(index, pandas.DatetimeIndex) else joined
+    longer = index.append(more)
+    return pandas.DatetimeIndex(longer, freq=index.freq) if isinstance(index, pandas.DatetimeIndex) else longer
 
 
-def times_of(index: Any) -> tuple[Any, Any, str]:
-    """Moments datetime64[us] [T], in UTC where the index has a zone, then its wall clocks [T] and the zone; None for
-    counted steps. Raises DataError for times that are finer than a microsecond.
+def index_times(index: Any) -> tuple[Any, Any, str]:
+    """Return the times datetime64[us] [T] of an index, in UTC if it has a zone; then the local times [T] and the zone.
+
+    Times are None if the index counts steps, local times are None without a zone. Raises DataError for times finer
+    than a microsecond.
     """
     import pandas
 
@@ -178,14 +180,14 @@ def times_of(index: Any) -> tuple[Any, Any, str]:
     if index.tz is None:
         return index.to_numpy("M8[us]"), None, ""
     local = index.tz_localize(None).to_numpy("M8[us]")
-    return index.tz_convert("UTC").tz_localize(None).to_numpy("M8[us]"), local, zone_of(index[-1])
+    return index.tz_convert("UTC").tz_localize(None).to_numpy("M8[us]"), local, find_zone(index[-1])
 
 
-def rows_at(X: Timeline, labels: Any) -> Floats:
-    """The rows of X at these labels. Raises DataError for one that it does not have."""
+def select_rows(X: Timeline, labels: Any) -> Floats:
+    """Return the rows of X at these labels. Raises DataError if one is missing."""
     if not isinstance(X, PandasTimeline):
-        raise DataError(f"X is {X.form} and y is pandas; give both in one form")
-    found = X.index.get_indexer(labels)
-    if (found < 0).any():
-        raise DataError(f"X has no row for {labels[int(np.argmin(found))]}; give it one for every step")
-    return np.asarray(X.values[found])
+        raise DataError(f"X is {X.form} and y is pandas; give both in the same type")
+    positions = X.index.get_indexer(labels)
+    if (positions < 0).any():
+        raise DataError(f"X has no row for {labels[int(np.argmin(positions))]}; give it one for every step")
+    return np.asarray(X.values[positions])

@@ -1,4 +1,4 @@
-"""What a classifier takes as X: texts, a table with a series in every row, or series of any lengths."""
+"""Convert the X of a classifier to samples: from texts, a table with one series per row, or series of any lengths."""
 
 from __future__ import annotations
 
@@ -11,117 +11,117 @@ from sklearn.utils import check_consistent_length, column_or_1d
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import validate_data
 
-from ..data import cells
 from ..data.series import Collection, of_arrays
-from ..data.series_frames import CONVERT, matrix, typed
+from ..data.series_frames import REMEDY, read_frame_table, read_matrix
 from ..data.table import Table
+from ..data.table_cells import hash_columns, to_python
 from ..errors import WrongData, error_context
 
-Rows = list[Any]
+Samples = list[Any]
 NO_LABELS = "requires y to be passed, but the target y is None"
-TABLE = ("n_features_in_", "feature_names_in_")  # what scikit-learn keeps of a table
+TABLE_ATTRIBUTES = ("n_features_in_", "feature_names_in_")  # which scikit-learn sets when X is a table
 
 
-def rows(estimator: Any, X: Any) -> Rows:
-    """The texts (str), or the series float64 [T, channels], that a fitted classifier is asked about."""
-    if (found := _apart(X)) is not None:
-        return found
+def to_samples(estimator: Any, X: Any) -> Samples:
+    """Return X as texts (str) or series (float64 [T, channels]), for prediction."""
+    if (samples := _texts_or_series(X)) is not None:
+        return samples
     finite = True if estimator.missing == "error" else "allow-nan"
     return list(validate_data(estimator, X, reset=False, dtype=np.float64, ensure_all_finite=finite)[:, :, None])
 
 
-def labelled(estimator: Any, X: Any, y: Any) -> tuple[Rows, Any]:
-    """The same of X, and y as an array [n] of class labels. Sets what scikit-learn keeps of a table's columns."""
-    if isinstance(y, list | tuple):  # of which NumPy would make texts in silence
+def to_labelled_samples(estimator: Any, X: Any, y: Any) -> tuple[Samples, Any]:
+    """Return X as `to_samples` does, and y as an array [n] of class labels; set the attributes of a table's columns."""
+    if isinstance(y, list | tuple):  # NumPy would silently convert a mixture to text
         _check_alike("y", y, "labels")
-    if (found := _apart(X)) is None:
+    if (samples := _texts_or_series(X)) is None:
         finite = True if estimator.missing == "error" else "allow-nan"
         table, y = validate_data(estimator, X, y, dtype=np.float64, ensure_all_finite=finite)
-        found = list(table[:, :, None])
+        samples = list(table[:, :, None])
     else:
         if y is None:
             raise WrongData(f"{type(estimator).__name__} {NO_LABELS}")
         y = column_or_1d(y, warn=True)
-        check_consistent_length(found, y)
-        for name in TABLE:
+        check_consistent_length(samples, y)
+        for name in TABLE_ATTRIBUTES:
             estimator.__dict__.pop(name, None)
     check_classification_targets(y)
-    return found, y
+    return samples, y
 
 
-def source(found: Rows, labels: list[str], groups: Any = None) -> Table | Collection:
-    """What a task learns from: the rows, their labels, and which belong together, [n], where that is said."""
+def make_source(samples: Samples, labels: list[str], groups: Any = None) -> Table | Collection:
+    """Return samples, their labels and their groups [n] as the table or collection that the task learns from."""
     if groups is not None:
-        check_consistent_length(found, groups := column_or_1d(groups).tolist())
-    if not isinstance(found[0], str):
-        return of_arrays(found, labels, groups=groups)
-    plain = cells.checked(found, "text", lambda row: f"X, row {row + 1}")
-    columns = {"text": [text or "" for text in plain], "label": labels}
+        check_consistent_length(samples, groups := column_or_1d(groups).tolist())
+    if not isinstance(samples[0], str):
+        return of_arrays(samples, labels, groups=groups)
+    texts = to_python(samples, "text", lambda row: f"X, row {row + 1}")
+    columns = {"text": [text or "" for text in texts], "label": labels}
     if groups is not None:
-        columns["group"] = cells.checked(groups, "group", lambda row: f"groups, row {row + 1}")
-    return Table("X", columns, list(range(1, len(labels) + 1)), cells.sha256(columns), unit="row")
+        columns["group"] = to_python(groups, "group", lambda row: f"groups, row {row + 1}")
+    return Table("X", columns, list(range(1, len(labels) + 1)), hash_columns(columns), unit="row")
 
 
-def names(classes: Any) -> list[str]:
-    """The classes as a model file names them: text as it is, whole numbers in decimal, booleans as true and false.
+def format_classes(classes: Any) -> list[str]:
+    """Return the names of classes in a model file: text as it is, whole numbers in decimal, booleans as true and false.
 
-    >>> names(np.array([False, True])), names(np.array([1.0, 2.0]))
+    >>> format_classes(np.array([False, True])), format_classes(np.array([1.0, 2.0]))
     (['false', 'true'], ['1', '2'])
     """
-    found = []
+    names = []
     for one in classes.tolist():
         if isinstance(one, bool):
-            found.append(str(one).lower())
+            names.append(str(one).lower())
         else:
-            found.append(str(int(one)) if isinstance(one, float) else str(one))
-    return found
+            names.append(str(int(one)) if isinstance(one, float) else str(one))
+    return names
 
 
-def _apart(X: Any) -> Rows | None:
-    """Texts, or series that are no rows of a table; None for all else, which scikit-learn checks."""
+def _texts_or_series(X: Any) -> Samples | None:
+    """Return X if it holds texts or series that are not rows of a table; else None, and scikit-learn checks it."""
     if isinstance(X, str):
         raise WrongData("X is one text; put it in a list, as [X]")
     if hasattr(X, "columns") or hasattr(X, "column_names"):
-        return _of_frame(X)
+        return _frame_texts(X)
     if isinstance(X, np.ndarray) and X.ndim == 3:
-        return _numbers(list(X))
+        return _to_series(list(X))
     if isinstance(X, np.ndarray) and X.ndim == 2 and X.shape[1] == 1 and all(isinstance(v, str) for v in X[:, 0]):
         return [str(text) for text in X[:, 0]]
-    listed = _one_by_one(X)
-    if not listed:
+    rows = _list_rows(X)
+    if not rows:
         _check_cells(X)
         return None
-    if all(isinstance(one, str) for one in listed):
-        return [str(one) for one in listed]
-    _check_alike("X", listed, "texts")
-    if not all(hasattr(one, "__array__") or (isinstance(one, list | tuple) and one) for one in listed):
+    if all(isinstance(one, str) for one in rows):
+        return [str(one) for one in rows]
+    _check_alike("X", rows, "texts")
+    if not all(hasattr(one, "__array__") or (isinstance(one, list | tuple) and one) for one in rows):
         return None
-    lengths = {len(one) if _is_plain(one) else None for one in listed}
+    lengths = {len(one) if _is_list_of_scalars(one) else None for one in rows}
     if len(lengths) != 1 or None in lengths:
-        return _numbers(listed)
-    _check_cells(listed)
+        return _to_series(rows)
+    _check_cells(rows)
     return None
 
 
-def _of_frame(X: Any) -> Rows | None:
-    """The texts of a frame of one column; None for numbers, which scikit-learn checks. Raises DataError for others."""
+def _frame_texts(X: Any) -> Samples | None:
+    """Return the texts of a frame with one column of them; None for numbers. Raises DataError for other types."""
     frame = X
-    if hasattr(X, "set_axis"):  # of pandas, whose names may be numbers
+    if hasattr(X, "set_axis"):  # a frame of pandas, whose column names may be numbers
         frame = X.set_axis([str(name) for name in X.columns], axis=1)
-    table = typed(frame)
+    table = read_frame_table(frame)
     names = list(table.columns)
     kinds = [next((type(cell) for cell in cells if cell is not None), float) for cells in table.columns.values()]
     if kinds == [str]:
-        return cells.checked(table.columns[names[0]], names[0], table.place)
+        return to_python(table.columns[names[0]], names[0], table.place)
     texts = [name for name, kind in zip(names, kinds, strict=True) if kind is str]
-    pass_one = f"convert it, or for texts pass one column of them, as X[{texts[0]!r}]" if texts else CONVERT
+    remedy = f"convert it, or to classify texts pass that column alone, as X[{texts[0]!r}]" if texts else REMEDY
     with error_context("X"):
-        matrix(frame, table, names, pass_one)
+        read_matrix(frame, table, names, remedy)
     return None
 
 
 def _check_cells(X: Any) -> None:
-    """Raises WrongData for what NumPy would make numbers of in silence: booleans, text, dates and durations."""
+    """Raise WrongData for what NumPy would silently convert to numbers: booleans, text, dates and durations."""
     if isinstance(X, list | tuple):
         rows = X
     elif not isinstance(X, np.ndarray) or X.ndim != 2 or X.dtype.kind in "iufc":
@@ -138,15 +138,17 @@ def _check_cells(X: Any) -> None:
 
 
 def _check_alike(name: str, cells: Sequence[Any], what: str) -> None:
-    """Raises WrongData where some are text and some are not."""
+    """Raise WrongData if some cells are text and others are not."""
     texts = [isinstance(cell, str) for cell in cells]
     if any(texts) and not all(texts):
         row = texts.index(False)
-        raise WrongData(f"{name}, row {row + 1}: found {cells[row]!r:.40} among {what} that are text; make them alike")
+        raise WrongData(
+            f"{name}, row {row + 1}: found {cells[row]!r:.40} among {what} that are text; make them all text"
+        )
 
 
-def _one_by_one(X: Any) -> Sequence[Any] | None:
-    """The rows of a list, or of an array or column of objects or texts."""
+def _list_rows(X: Any) -> Sequence[Any] | None:
+    """Return the rows of a list, or of an array or column of objects or texts; None for other types."""
     if isinstance(X, list | tuple):
         return X
     if isinstance(X, np.ndarray):
@@ -156,11 +158,11 @@ def _one_by_one(X: Any) -> Sequence[Any] | None:
     return None
 
 
-def _is_plain(one: Any) -> bool:
-    """Whether it is a list of scalars, which may be the row of a table."""
+def _is_list_of_scalars(one: Any) -> bool:
+    """Return whether it is a list of scalars, so that it may be the row of a table."""
     return isinstance(one, list | tuple) and not any(isinstance(v, list | tuple) or hasattr(v, "__len__") for v in one)
 
 
-def _numbers(series: Sequence[Any]) -> Rows:
-    """Series as float64 [T, channels]. Raises DataError."""
+def _to_series(series: Sequence[Any]) -> Samples:
+    """Return series as float64 [T, channels]. Raises DataError for other shapes and types."""
     return [one.values for one in of_arrays(list(series)).series]

@@ -1,8 +1,8 @@
-"""What is said about columns when those that were asked for are not there."""
+"""The suggestions in the message when requested columns are missing."""
 
 import pytest
 
-from tidegate.data.candidates import looks_like_labels, looks_like_text, shown, suggestion
+from tidegate.data.candidates import looks_like_labels, looks_like_text, quote_name, suggestion
 from tidegate.data.table import Table, read
 from tidegate.errors import DataError
 from tidegate.tasks import classify
@@ -37,7 +37,7 @@ def test_what_a_column_looks_like(cells, text, labels):
 
 
 def test_a_name_with_a_space_is_quoted():
-    assert [shown(name) for name in ("intent", "gold-label", "is spam", "caf\u00e9_1")] == [
+    assert [quote_name(name) for name in ("intent", "gold-label", "is spam", "caf\u00e9_1")] == [
         "intent",
         "gold-label",
         '"is spam"',
@@ -57,7 +57,7 @@ def test_the_error_names_the_candidates_and_what_to_say(tmp_path, monkeypatch):
         classify.rows("t.csv", classify.Options())
     assert str(caught.value) == (
         "t.csv: no column 'text'; the file has 'id', 'when', 'utterance', 'category'; 'utterance' looks like text, "
-        "'category' has 3 distinct values: say --text utterance --label category"
+        "'category' has 3 distinct values: use --text utterance --label category"
     )
     assert classify.rows("t.csv", classify.Options(text="utterance", label="category")).column("utterance") == TEXTS
 
@@ -68,9 +68,9 @@ def test_what_is_there_as_asked_keeps_its_part(tmp_path):
     with pytest.raises(DataError) as caught:
         classify.rows(path, classify.Options(label="lang"))
     assert "did you mean" not in str(caught.value)  # 'intent', which is near to 'text', is not what was meant
-    assert str(caught.value).endswith("'lang' has 3 distinct values: say --text message --label lang")
+    assert str(caught.value).endswith("'lang' has 3 distinct values: use --text message --label lang")
     path.write_text(lines(id=TEXTS, message=TEXTS))
-    with pytest.raises(DataError, match="say --text id --label message"):
+    with pytest.raises(DataError, match="use --text id --label message"):
         classify.rows(path, classify.Options(text="txt", label="message"))
 
 
@@ -93,7 +93,7 @@ def test_nothing_is_said_where_it_would_be_a_guess(tmp_path, columns, end):
 def test_columns_that_cannot_be_read_are_passed_over():
     pd = pytest.importorskip("pandas")
     frame = pd.DataFrame({"at": pd.to_datetime(["2024-01-01"] * 12), "said": TEXTS, "gap": [None] * 12, "of": LABELS})
-    assert suggestion(frame, list(frame.columns), "text", "label").endswith("say --text said --label of")
+    assert suggestion(frame, list(frame.columns), "text", "label").endswith("use --text said --label of")
     with pytest.raises(DataError, match="'said' looks like text"):
         classify.rows(frame, classify.Options())
     with pytest.raises(DataError, match="no value in column 'gap'"):
@@ -103,5 +103,5 @@ def test_columns_that_cannot_be_read_are_passed_over():
 def test_a_wide_table_of_numbers_says_what_a_table_of_series_needs(tmp_path):
     path = tmp_path / "w.csv"
     path.write_text("kind,t1,t2,t3,t4\na,1,2,3,4\nb,5,6,,8\n")
-    with pytest.raises(DataError, match="'t1', 't2', 't3', ... hold numbers: if each row is a series, say --input s"):
+    with pytest.raises(DataError, match="'t1', 't2', 't3', ... hold numbers: if each row is a series, add --input s"):
         classify.rows(path, classify.Options(label="kind"))

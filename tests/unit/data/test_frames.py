@@ -1,4 +1,4 @@
-"""Frames of pandas and polars: the same table from either, and clear refusals of what is none."""
+"""Frames of pandas and polars: the same table from both, and clear errors for anything else."""
 
 import datetime
 import hashlib
@@ -79,12 +79,12 @@ def test_a_missing_cell_names_row_and_column(missing):
         (pl.DataFrame({"a": [1.0, float("nan")]}), "polars frame, row 2: no value in column 'a' (nan)"),
         (pd.DataFrame({"a": [1, None]}), "pandas frame, row 2: no value in column 'a' (nan)"),
         (pd.DataFrame([["x", "y"]], columns=["a", "a"]), "pandas frame: columns 1 and 2 are both 'a'; rename one"),
-        (pd.DataFrame([["x", "y"]]), "pandas frame: column 1 is named 0, which is no text; rename it"),
+        (pd.DataFrame([["x", "y"]]), "pandas frame: the name of column 1 is 0, which is not text; rename it"),
         (
             pd.DataFrame([[1]], columns=pd.MultiIndex.from_tuples([("a", "b")])),
-            "pandas frame: its columns have 2 levels, as ('a', 'b'); give each one name",
+            "pandas frame: its columns have 2 levels, such as ('a', 'b'); give each column one name",
         ),
-        (pd.DataFrame({"a": ["x", 3]}), "pandas frame, row 2: column 'a' is 3 among text; make all cells of a column"),
+        (pd.DataFrame({"a": ["x", 3]}), "pandas frame, row 2: column 'a' is 3 among text; give all cells of a column"),
         (pd.DataFrame({"a": ["x", b"y"]}), "pandas frame, row 2: column 'a' holds a bytes; expected text, integers"),
         (pd.DataFrame({"a": pd.to_datetime(["2020-01-01"])}), "pandas frame, row 1: column 'a' holds a Timestamp"),
         (pl.DataFrame({"a": [datetime.date(2020, 1, 1)]}), "polars frame, row 1: column 'a' holds a date; expected"),
@@ -92,7 +92,7 @@ def test_a_missing_cell_names_row_and_column(missing):
         (pl.DataFrame({"a": [{"b": 1}]}), "polars frame, row 1: column 'a' holds a dict; expected"),
         (
             pd.DataFrame({"a": pd.Series(["x", "\ud800"], dtype=object)}),
-            "pandas frame, row 2: column 'a' holds half of a surr",
+            "pandas frame, row 2: column 'a' contains half of a surr",
         ),
         (pd.DataFrame({"a": []}), "pandas frame has no rows; add at least one row"),
         (pd.DataFrame(), "pandas frame has no rows"),
@@ -123,10 +123,12 @@ def test_a_column_that_is_not_there(make):
 @BOTH
 def test_a_column_of_another_kind_than_is_needed(make):
     table = read(make(ROWS))
-    with pytest.raises(DataError, match=r"frame, row 1: column 'n' holds integers, as 1; expected text; name another"):
+    with pytest.raises(
+        DataError, match=r"frame, row 1: column 'n' holds integers, such as 1; expected text; name another"
+    ):
         table.column("n")
     with pytest.raises(
-        DataError, match=r"row 1: column 'x' holds numbers, as 0\.1; a label is text, an integer or a bo"
+        DataError, match=r"row 1: column 'x' holds numbers, such as 0\.1; expected text, integers or booleans as l"
     ):
         table.labels("x")
     with pytest.raises(DataError, match=r"column 'on' holds booleans; expected numbers"):
@@ -137,7 +139,7 @@ def test_a_column_of_another_kind_than_is_needed(make):
 
 def test_numbers_that_float64_cannot_hold():
     for cell in (2**53 + 1, 10**400):
-        with pytest.raises(DataError, match="row 1: column 'n' is .*, which float64 cannot hold"):
+        with pytest.raises(DataError, match="row 1: column 'n' is .*, which float64 cannot represent"):
             read(pd.DataFrame({"n": pd.Series([cell], dtype=object)})).numbers("n")
     assert read(pd.DataFrame({"n": [2**53]})).numbers("n").tolist() == [2.0**53]
 

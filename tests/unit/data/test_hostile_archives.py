@@ -1,4 +1,4 @@
-"""NPZ archives made by hand: which are read, and what a hostile one may try."""
+"""NPZ archives made by hand: which are read, and what hostile ones may try."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import zipfile
 
 import pytest
 
-from tidegate.data import compressed
+from tidegate.data import compression
 from tidegate.data.npz import read_npz
 from tidegate.errors import DataError
 
@@ -32,19 +32,22 @@ def test_a_member_made_by_hand_is_read():
         assert read_npz(archive(x=member(version=version)), "t.npz")["x"].tolist() == [0, 0]
 
 
-NEW = "write it anew"
+NEW = "write it again"
 
 
 @pytest.mark.parametrize(
     ("data", "message"),
     [
-        (b"no zip", f"t.npz is no whole .npz archive (File is not a zip file); {NEW} with numpy.savez"),
-        (archive(x=member())[:-30], f"t.npz is no whole .npz archive (File is not a zip file); {NEW} with numpy.savez"),
+        (b"no zip", f"t.npz is not a complete .npz archive (File is not a zip file); {NEW} with numpy.savez"),
+        (
+            archive(x=member())[:-30],
+            f"t.npz is not a complete .npz archive (File is not a zip file); {NEW} with numpy.savez",
+        ),
         (archive(x=member(shape="(10**18, 10**18)")), f"t.npz: array 'x' has a damaged header; {NEW} with numpy.savez"),
         (
             archive(x=member(shape="(1000000000000000000, 1000000000000000000)")),
-            "t.npz: array 'x' says that it is float64 [1000000000000000000, 1000000000000000000], but "
-            f"holds 16 bytes; {NEW}",
+            "t.npz: array 'x' is float64 [1000000000000000000, 1000000000000000000] according to its header, but "
+            f"has 16 bytes; {NEW}",
         ),
         (archive(x=member(shape="(-2,)")), f"t.npz: array 'x' has the shape (-2,); expected integers from 0; {NEW}"),
         (
@@ -77,7 +80,7 @@ NEW = "write it anew"
             archive(x=member(header="__import__('os')")),
             f"t.npz: array 'x' has a damaged header; {NEW} with numpy.savez",
         ),
-        (archive(x=b"\x80\x04pickle"), f"t.npz: array 'x' is not of NumPy's format; {NEW} with numpy.savez"),
+        (archive(x=b"\x80\x04pickle"), f"t.npz: array 'x' is not in NumPy's format; {NEW} with numpy.savez"),
         (archive(x=member()[:20]), f"t.npz: array 'x' has a damaged header; {NEW} with numpy.savez"),
     ],
 )
@@ -92,7 +95,7 @@ def test_an_end_that_points_elsewhere_is_refused(field, fault):
     data = bytearray(archive(x=member()))
     end = data.rindex(b"PK\5\6")
     data[end + field + 2] = 255
-    with pytest.raises(DataError, match=rf"t\.npz is no whole \.npz archive \(.*({fault})"):
+    with pytest.raises(DataError, match=rf"t\.npz is not a complete \.npz archive \(.*({fault})"):
         read_npz(bytes(data), "t.npz")
 
 
@@ -102,7 +105,7 @@ def test_only_what_numpy_packs_with_is_unpacked():
         made.writestr("x.npy", member())
     with pytest.raises(DataError) as caught:
         read_npz(file.getvalue(), "t.npz")
-    assert str(caught.value) == "t.npz: array 'x' is packed in a way that NumPy does not use; write it anew"
+    assert str(caught.value) == "t.npz: array 'x' is compressed in a way that NumPy does not use; write it again"
 
 
 def test_a_damaged_member_is_refused():
@@ -115,7 +118,7 @@ def test_a_damaged_member_is_refused():
 def test_an_archive_that_is_a_bomb(monkeypatch):
     data = archive(x=member(shape="(1000000,)", data=b"\0" * 8_000_000))
     assert len(read_npz(data, "t.npz")["x"]) == 1_000_000
-    monkeypatch.setattr(compressed, "FLOOR", 1_000_000)
+    monkeypatch.setattr(compression, "ALWAYS_ALLOWED", 1_000_000)
     with pytest.raises(DataError, match=r"t\.npz unpacks to more than \d+ MB, which is over 200 times its size"):
         read_npz(data, "t.npz")
 
@@ -127,4 +130,4 @@ def test_members_that_are_no_arrays():
         made.writestr("code.py", b"1")
     with pytest.raises(DataError) as caught:
         read_npz(file.getvalue(), "t.npz")
-    assert str(caught.value) == "t.npz has the member 'code.py', which is no array; write it anew with numpy.savez"
+    assert str(caught.value) == "t.npz has the member 'code.py', which is not an array; write it again with numpy.savez"

@@ -1,4 +1,4 @@
-"""Lines and fields that are too long are refused before anything is made of them, with place, size and limit."""
+"""Lines and fields that are too long are refused before they are parsed, with place, size and limit."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def test_the_longest_line_that_is_allowed_is_read(tmp_path: Path) -> None:
 
 
 def test_lines_of_any_end_are_told_apart_in_long_texts(tmp_path: Path) -> None:
-    """The text is cut into blocks: no cut divides the two bytes of a line's end, nor a quoted field."""
+    """The text is read in blocks: none ends between the two bytes of a line end, or inside a quoted field."""
     rows = [f'{"x" * (i % 97)},"a\r\nb"\r\n' for i in range(40_000)]
     (tmp_path / "t.csv").write_bytes(("text,label\r\n" + "".join(rows)).encode())
     found = read(tmp_path / "t.csv")

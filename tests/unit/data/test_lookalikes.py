@@ -1,4 +1,4 @@
-"""Names that look alike, and by what they differ."""
+"""Names that look alike, and how they differ."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import unicodedata
 
 import pytest
 
-from tidegate.data.lookalikes import difference, pairs, warnings
+from tidegate.data.lookalikes import difference, find_pairs, warnings
 
 
 @pytest.mark.parametrize(
@@ -22,16 +22,16 @@ from tidegate.data.lookalikes import difference, pairs, warnings
         ("card", "\ufeffcard", "U+FEFF (zero width no-break space)"),
         ("café", unicodedata.normalize("NFD", "café"), "how accents are written"),
         ("Card", "card", "upper and lower case"),
-        ("Card", "card ", "upper and lower case and what does not show"),
+        ("Card", "card ", "upper and lower case and invisible characters"),
     ],
 )
 def test_names_that_look_alike_are_paired_and_told_apart(one: str, other: str, how: str) -> None:
-    assert pairs([one, "cash", other]) == [(one, other)]
+    assert find_pairs([one, "cash", other]) == [(one, other)]
     assert difference(one, other) == difference(other, one) == how
 
 
 def test_names_that_differ_to_the_eye_are_no_pair() -> None:
-    assert pairs(["card", "cards", "c ard", "", "1", "1.0", "é", "e"]) == []
+    assert find_pairs(["card", "cards", "c ard", "", "1", "1.0", "é", "e"]) == []
 
 
 def test_warnings_have_counts_and_are_not_without_end() -> None:
@@ -40,13 +40,13 @@ def test_warnings_have_counts_and_are_not_without_end() -> None:
         "warning: labels 'card' (1,200 rows) and 'card ' (1 row) differ only by a space at the end"
     )
     assert found[1].startswith("warning: labels 'None' (3 rows) and 'none' (1 row) differ only by upper and lower case")
-    assert found[2].startswith("warning: label 'None' (3 rows) is what other programs write for an empty cell")
+    assert found[2].startswith("warning: label 'None' (3 rows) is what other programs write for a missing value")
     many = warnings({name: 1 for i in range(30) for name in (f"n{i}", f"N{i}")}, "group", "series")
     assert len(many) == 9
-    assert many[-1] == "warning: so it is with 22 more groups"
+    assert many[-1] == "warning: the same holds for 22 more groups"
 
 
 def test_a_hundred_thousand_names_are_compared_in_a_moment() -> None:
     begun = time.process_time()
-    assert pairs(f"patient {i}" for i in range(100_000)) == []
+    assert find_pairs(f"patient {i}" for i in range(100_000)) == []
     assert time.process_time() - begun < 5

@@ -9,7 +9,7 @@ import tracemalloc
 
 import pytest
 
-from tidegate.data import arrow, compressed
+from tidegate.data import arrow, compression
 from tidegate.data.table import read
 from tidegate.errors import DataError, MissingExtra
 
@@ -131,7 +131,7 @@ def test_no_damage_ends_the_process(here):
 def test_text_that_is_not_utf8_names_its_row(here):
     data = (here / written({"a": ["aaaa", "b\u00e9bb"]}, compression="none", use_dictionary=False)).read_bytes()
     (here / "t.parquet").write_bytes(data.replace("b\u00e9bb".encode(), b"b\xff\xffbb"))
-    with pytest.raises(DataError, match=r"^t\.parquet, row 2: column 'a' is not UTF-8; write it as text"):
+    with pytest.raises(DataError, match=r"^t\.parquet, row 2: column 'a' is not UTF-8; write it as UTF-8 text"):
         read("t.parquet")
 
 
@@ -139,7 +139,7 @@ def test_a_column_whose_name_is_not_utf8(here):
     data = (here / written({"the name": ["x"]})).read_bytes()
     (here / "t.parquet").write_bytes(data.replace(b"the name", b"the n\xffme"))
     with pytest.raises(
-        DataError, match=r"^t\.parquet is no whole Parquet file \('utf-8' codec can't decode.*; write it anew"
+        DataError, match=r"^t\.parquet is not a complete Parquet file \('utf-8' codec can't decode.*; write it again"
     ):
         read("t.parquet")
 
@@ -148,20 +148,20 @@ def test_a_column_whose_name_is_not_utf8(here):
     "array", [["x" * 100] * 200_000, pa.nulls(1_000_000), pa.array(["x" * 100] * 200_000).dictionary_encode()]
 )
 def test_a_bomb_is_refused(array, monkeypatch):
-    monkeypatch.setattr(compressed, "FLOOR", 2 * compressed.MEGA)
+    monkeypatch.setattr(compression, "ALWAYS_ALLOWED", 2 * compression.MEGA)
     with pytest.raises(DataError, match=r"t\.parquet unpacks to more than \d+ MB, which is over 200 times its size"):
         read(written({"a": array}))
 
 
 def test_a_long_value_that_stands_once_for_many_rows_does_not_fill_the_memory(monkeypatch):
-    monkeypatch.setattr(compressed, "FLOOR", 2 * compressed.MEGA)
-    monkeypatch.setattr(arrow, "FLOOR", 2 * compressed.MEGA)
+    monkeypatch.setattr(compression, "ALWAYS_ALLOWED", 2 * compression.MEGA)
+    monkeypatch.setattr(arrow, "ALWAYS_ALLOWED", 2 * compression.MEGA)
     path = written({"a": ["x" * 100_000] * 4000})
     tracemalloc.start()
     try:
         with pytest.raises(DataError, match="unpacks to more than 2 MB"):
             read(path)
-        assert tracemalloc.get_traced_memory()[1] < 8 * compressed.MEGA
+        assert tracemalloc.get_traced_memory()[1] < 8 * compression.MEGA
     finally:
         tracemalloc.stop()
 
@@ -195,5 +195,5 @@ def test_a_stream_that_is_no_table():
         def __arrow_c_stream__(self, requested_schema=None):
             return pa.chunked_array([[1]]).__arrow_c_stream__()
 
-    with pytest.raises(DataError, match=r"test_parquet Capsule is no table \(.*\); give one with columns"):
+    with pytest.raises(DataError, match=r"test_parquet Capsule is not a table \(.*\); give one with columns"):
         read(Capsule())

@@ -14,7 +14,7 @@ X = np.arange(24, dtype=np.float32).reshape(2, 3, 4)
 
 @pytest.fixture
 def npz(tmp_path, monkeypatch):
-    """Saves arrays as t.npz in the folder of the test, which is the working directory."""
+    """Return a function that saves arrays as t.npz in the test's folder, which is the working directory."""
     monkeypatch.chdir(tmp_path)
 
     def save(**arrays):
@@ -81,15 +81,16 @@ def test_read_series_takes_arrays_and_collections():
     assert chosen.series[1].label == "b"
 
 
-GIVE = "give labels and names as of_arrays(x, labels=..., columns=..., ids=..., groups=...)"
+GIVE = "use from_arrays(x, labels=..., columns=..., ids=..., groups=...)"
 
 
 def test_arguments_that_arrays_have_no_columns_for():
-    assert refusal(X, label="y", kind=OptionError) == f"label names the column 'y', but an array has none; {GIVE}"
-    message = f"time names the column 't', but a collection of series has none; {GIVE}"
+    assert refusal(X, label="y", kind=OptionError) == f"label is the column 'y', but an array has no columns; {GIVE}"
+    message = f"time is the column 't', but a collection of series has no columns; {GIVE}"
     assert refusal(of_arrays(X), time="t", kind=OptionError) == message
     assert (
-        refusal(of_arrays(X), label="y") == "arrays: its series have no labels; give them as of_arrays(x, labels=...)"
+        refusal(of_arrays(X), label="y")
+        == "arrays: its series have no labels; add them with from_arrays(x, labels=...)"
     )
     message = "arrays: no column 'c5'; the source has 'c1', 'c2', 'c3', 'c4'"
     assert refusal(X, values=["c5"]) == message
@@ -114,13 +115,13 @@ BIG = 2**53 + 1
         (
             [],
             {},
-            "there are no series in the arrays; expected [series, steps, channels] or [series, steps] with one or more",
+            "there are no series; expected [series, steps, channels] or [series, steps], with one series or more",
         ),
-        ([np.zeros(2), np.zeros(0)], {}, "arrays, series 2 has the shape [0], so no values; leave it out"),
+        ([np.zeros(2), np.zeros(0)], {}, "arrays, series 2 has the shape [0] and so no values; leave it out"),
         (
             [np.zeros((2, 3)), np.zeros((2, 4))],
             {},
-            "arrays, series 2 has 4 channels, but the first has 3; make them alike",
+            "arrays, series 2 has 4 channels, but the first has 3; give all series the same channels",
         ),
         (np.array([[True]]), {}, "the array holds bool; expected integers or floating-point numbers; convert it"),
         ([["a"]], {}, "arrays, series 1 holds <U1; expected integers or floating-point numbers; convert it"),
@@ -129,29 +130,29 @@ BIG = 2**53 + 1
         (
             [[[1], [2, 3]]],
             {},
-            "arrays, series 1 is no array: its rows differ in length; give every step the same channels",
+            "arrays, series 1 is not an array, because its rows differ in length; give every step the same channels",
         ),
-        (np.ma.masked_equal([[1.0, 2.0]], 2), {}, "the array is masked; fill it, as x.filled(numpy.nan) does"),
-        (np.array([[1, BIG]]), {}, "arrays holds int64 that float64 cannot hold; convert it"),
+        (np.ma.masked_equal([[1.0, 2.0]], 2), {}, "the array is masked; fill it, for example with x.filled(numpy.nan)"),
+        (np.array([[1, BIG]]), {}, "arrays holds int64 values that float64 cannot represent; convert it"),
         (
             np.array([[0.0, 1.0], [2.0, -np.inf]]),
             {},
-            "arrays, series 2, step 2: channel 'value' is -inf; a value is finite, or NaN if it is not known",
+            "arrays, series 2, step 2: channel 'value' is -inf; expected a finite number, or NaN if it is unknown",
         ),
-        (X, {"labels": ["a"]}, "arrays: found 1 labels for 2 series; give one each"),
+        (X, {"labels": ["a"]}, "arrays: found 1 labels for 2 series; give each series one"),
         (
             X,
             {"labels": ["a", None]},
             "arrays, series 2: no value in column 'label' (None); fill it or leave the row out",
         ),
-        (X, {"labels": ["a", ""]}, "arrays, series 2: the label is empty; name it"),
+        (X, {"labels": ["a", ""]}, "arrays, series 2: the label is empty; give it a name"),
         (
             X,
             {"labels": [1.5, 2.0]},
-            "arrays, series 1: the label is 1.5; expected text, integers or booleans; convert them",
+            "arrays, series 1: the label is 1.5; expected text, integers or booleans; convert it",
         ),
         (X, {"ids": ["a", "a"]}, "arrays: series 1 and 2 both have the id 'a'; rename one"),
-        (X, {"columns": ["a"]}, "arrays: the columns are 'a'; expected a name for each of 4 channels"),
+        (X, {"columns": ["a"]}, "arrays: the columns are 'a'; expected one name for each of the 4 channels"),
         (X, {"columns": list("abca")}, "arrays: columns 1 and 4 are both 'a'; rename one"),
         (
             "train.csv",
@@ -225,11 +226,11 @@ def test_times_of_an_archive(npz):
     ("arrays", "arguments", "message"),
     [
         ({"a": X}, {}, "t.npz: no array 'x'; the archive has 'a'; save the numbers as x"),
-        ({"x": X}, {"label": "label"}, "t.npz: no array 'y'; the archive has 'x'; name one of them, or add it"),
+        ({"x": X}, {"label": "label"}, "t.npz: no array 'y'; the archive has 'x'; name one of them, or add the array"),
         (
             {"x": X, "y": [1.0, 2.0]},
             {"label": "y"},
-            "t.npz, series 1: the label is 1.0; expected text, integers or booleans; convert them",
+            "t.npz, series 1: the label is 1.0; expected text, integers or booleans; convert it",
         ),
         (
             {"x": np.array([None])},
@@ -247,13 +248,15 @@ def test_times_of_an_archive(npz):
         (
             {"x": X[0], "lengths": [1, 3]},
             {},
-            "t.npz: found 'lengths' from 1 on, with the sum 4; expected each over 0, and the sum 3, the steps in 'x'; "
+            "t.npz: 'lengths' has the minimum 1 and the sum 4; expected positive lengths with the sum 3, the "
+            "number of steps in 'x'; "
             "correct it",
         ),
         (
             {"x": X[0], "lengths": [4, -1]},
             {},
-            "t.npz: found 'lengths' from -1 on, with the sum 3; expected each over 0, and the sum 3, the steps in 'x'; "
+            "t.npz: 'lengths' has the minimum -1 and the sum 3; expected positive lengths with the sum 3, "
+            "the number of steps in 'x'; "
             "correct it",
         ),
         (
@@ -262,43 +265,43 @@ def test_times_of_an_archive(npz):
             "t.npz: found 'x' [2, 3, 4] and 'lengths' int64 [1]; expected [all steps, channels] and integers [series]; "
             "reshape them",
         ),
-        ({"x": X, "y": [1]}, {"label": "y"}, "t.npz: found 1 labels for 2 series; give one each"),
+        ({"x": X, "y": [1]}, {"label": "y"}, "t.npz: found 1 labels for 2 series; give each series one"),
         (
             {"x": X, "y": [[1], [2]]},
             {"label": "y"},
-            "t.npz: array 'y' has the shape [2, 1]; expected one value a series; reshape it",
+            "t.npz: array 'y' has the shape [2, 1]; expected one value per series; reshape it",
         ),
         (
             {"x": X, "columns": [1, 2, 3, 4]},
             {},
-            "t.npz: array 'columns' is int64 [4]; expected the names of the channels, text; convert it",
+            "t.npz: array 'columns' is int64 [4]; expected the names of the channels as text; convert it",
         ),
-        ({"x": X, "time": [1, 2]}, {}, "t.npz: array 'time' has the shape [2]; expected a time a step; reshape it"),
+        ({"x": X, "time": [1, 2]}, {}, "t.npz: array 'time' has the shape [2]; expected one time per step; reshape it"),
         (
             {"x": X, "time": [1, 2, 2]},
             {},
-            "t.npz, series 1, step 3: column 'time' is 2, as it was before: 2 (t.npz, series 1, step 2); a series has "
-            "each time once; leave one out, or name the column that tells series apart as id",
+            "t.npz, series 1, step 3: column 'time' is 2, the same time as 2 (t.npz, series 1, step 2); expected "
+            "each time once in a series; remove one, or set id to the column that identifies the series",
         ),
         (
             {"x": X[0], "time": np.array([1, 2, 3], "datetime64[ns]")},
             {},
-            "t.npz: array 'time' has times finer than a microsecond; round them",
+            "t.npz: array 'time' has times finer than a microsecond; round the times",
         ),
         (
             {"x": X[0], "time": np.array([2020, 2021, 30000], "datetime64[Y]")},
             {},
-            "t.npz: array 'time' has times outside of the years 1 to 9999; correct it",
+            "t.npz: array 'time' has times outside of the years 1 to 9999; correct them",
         ),
         (
             {"x": X[0], "time": np.array(["2020", "NaT", "2022"], "datetime64[Y]")},
             {},
-            "t.npz, step 2: no time in column 'time'; fill it or leave the row out",
+            "t.npz, step 2: no time in column 'time'; fill it in, or remove the row",
         ),
         (
             {"x": np.array([[1, np.inf]])},
             {},
-            "t.npz, step 1: channel 'c2' is inf; a value is finite, or NaN if it is not known",
+            "t.npz, step 1: channel 'c2' is inf; expected a finite number, or NaN if it is unknown",
         ),
     ],
 )
@@ -311,5 +314,5 @@ def test_times_of_100_nanoseconds_are_read_where_they_are_exact(tmp_path):
     np.savez(tmp_path / "t.npz", x=np.zeros((2, 1)), time=times)
     assert (read_series(tmp_path / "t.npz").series[0].times == times).all()
     np.savez(tmp_path / "t.npz", x=np.zeros((2, 1)), time=times + 1)
-    with pytest.raises(DataError, match="array 'time' has times finer than a microsecond; round them"):
+    with pytest.raises(DataError, match="array 'time' has times finer than a microsecond; round the times"):
         read_series(tmp_path / "t.npz")

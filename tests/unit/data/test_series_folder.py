@@ -1,4 +1,4 @@
-"""Series from a folder of files, each of which is one."""
+"""Series from a folder, one per file."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tidegate.errors import DataError, OptionError
 
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
-    """Writes files into the folder `d` of the test's folder, which is the working directory."""
+    """Return a function that writes files into the folder `d` of the working directory."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "d").mkdir()
 
@@ -50,7 +50,8 @@ def test_files_of_every_kind_in_the_order_of_their_names(folder, tmp_path):
     lines = [f"{name}\0{one}\n" for name, one in zip(names, sums, strict=True)]
     assert found.sha256 == hashlib.sha256("".join(lines).encode()).hexdigest()
     assert found.described() == (
-        "folder of: table, one step a row, gzip, JSON lines, UTF-8, NPZ, table, one step a row, comma-separated with "
+        "folder of: table, one step per row, gzip, JSON lines, UTF-8, NPZ, table, one step per row, "
+        "comma-separated with "
         "header, UTF-8, 3 series of 1 to 2 steps, 2 channels, 1 missing value"
     )
 
@@ -71,16 +72,16 @@ def test_the_columns_that_are_named_may_stand_in_any_order(folder):
 @pytest.mark.parametrize(
     ("files", "arguments", "message"),
     [
-        ({}, {}, "d has no files; put one file a series there"),
+        ({}, {}, "d has no files; put one file per series there"),
         (
             {"a.csv": "x\n1\n"},
             {"label": "y"},
-            "d has the file 'a' in no sub-folder; put it into one that is named as its label",
+            "d has the file 'a' outside of any sub-folder; move it into one that has the name of its label",
         ),
         (
             {"a.csv": "x\n1\n", "a.tsv": "x\n1\n"},
             {},
-            "d has 'a.csv' and 'a.tsv', which would be one series; rename one",
+            "d has 'a.csv' and 'a.tsv', which would have the same id; rename one",
         ),
         (
             {"a.csv": "x\n1\n", "b.csv": "y\n1\n"},
@@ -90,13 +91,13 @@ def test_the_columns_that_are_named_may_stand_in_any_order(folder):
         (
             {"a.csv": "x,y\n1,2\n", "b.csv": "y,x\n1,2\n"},
             {},
-            "d/b.csv: its columns are in another order than those of d/a.csv; name them in values",
+            "d/b.csv: its columns are in another order than in d/a.csv; fix the order with values",
         ),
         (
             {"u/a.csv": "kind,x\n1,2\n"},
             {"label": "kind"},
-            "d/u/a.csv: label names 'kind', which is a column of numbers there; in a folder the label is the name of "
-            "the sub-folder; take the column out, or give label another name",
+            "d/u/a.csv: label is 'kind', a column of numbers in this file; in a folder the label is the name of "
+            "the sub-folder; remove the column, or set label to another name",
         ),
         (
             {"a.csv": "x\n1\n", "b.csv": "x\nword\n"},
@@ -120,7 +121,7 @@ def test_an_archive_of_several_series_is_refused(folder, tmp_path):
     name = folder({"a.npz": archive(tmp_path, x=np.zeros((2, 3, 1)))})
     with pytest.raises(DataError) as caught:
         read_series(name)
-    assert str(caught.value) == "d/a.npz holds 2 series; in a folder each file is one"
+    assert str(caught.value) == "d/a.npz contains 2 series; expected one per file of a folder; divide it"
 
 
 def test_a_link_to_a_folder_is_refused(folder, tmp_path):
@@ -128,14 +129,17 @@ def test_a_link_to_a_folder_is_refused(folder, tmp_path):
     (tmp_path / "d" / "loop").symlink_to(tmp_path / "d")
     with pytest.raises(DataError) as caught:
         read_series(name)
-    assert str(caught.value) == "d/loop is a link to a folder; put the folder itself there"
+    assert str(caught.value) == "d/loop is a link to a folder; replace it with the folder itself"
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"id": "i"}, "id names 'i', but in a folder each file is a series, with its name as id; leave it out"),
-        ({"layout": "rows"}, "in a folder each file is a series, one step a row; leave out the layout rows"),
+        ({"id": "i"}, "id is 'i', but in a folder each file is a series, and its name is the id; leave id out"),
+        (
+            {"layout": "rows"},
+            "the layout is rows, but in a folder each file is a series with a step per row; leave it out",
+        ),
     ],
 )
 def test_arguments_that_do_not_fit_a_folder(folder, arguments, message):
@@ -147,5 +151,5 @@ def test_arguments_that_do_not_fit_a_folder(folder, arguments, message):
 def test_times_with_and_without_a_zone_are_not_mixed_in_a_folder(tmp_path):
     (tmp_path / "a.csv").write_text("at,x\n2020-01-01,1\n")
     (tmp_path / "b.csv").write_text("at,x\n2020-01-01T00:00Z,1\n")
-    with pytest.raises(DataError, match=r"b\.csv: has times with a zone, and .*a\.csv has times without a zone; write"):
+    with pytest.raises(DataError, match=r"b\.csv has times with a zone, but .*a\.csv has times without a zone; write"):
         read_series(tmp_path, time="at")

@@ -1,4 +1,4 @@
-"""Series from frames of pandas, polars and Arrow, and from Parquet files: gaps, dates, and what is refused."""
+"""Series from frames of pandas, polars and Arrow, and from Parquet files: missing cells, dates, and what is refused."""
 
 from __future__ import annotations
 
@@ -100,44 +100,45 @@ def test_a_parquet_file(tmp_path, monkeypatch):
         (
             {"x": [True, False]},
             {},
-            "polars frame, row 1: column 'x' holds booleans, as True; expected numbers; convert it",
+            "polars frame, row 1: column 'x' holds booleans, such as True; expected numbers; convert it",
         ),
         (
             {"x": [1.0, 2.0], "s": ["a", "b"]},
             {},
-            "polars frame, row 1: column 's' holds text, as 'a'; expected numbers; convert it, or leave the column "
+            "polars frame, row 1: column 's' holds text, such as 'a'; expected numbers; convert it, or leave "
+            "the column "
             "out: --values x",
         ),
         (
             {"x": [1.0, 2.0], "at": HOURS[:2]},
             {"values": ["x", "at"]},
-            "polars frame, row 1: column 'at' holds dates, as 2020-01-01 00:00:00; expected numbers; name the column "
-            "of times as --time at",
+            "polars frame, row 1: column 'at' holds dates, such as 2020-01-01 00:00:00; expected numbers; if it is the "
+            "column of times, add --time at",
         ),
         (
             {"x": [1.0, 2.0], "at": HOURS[:2], "made": HOURS[:2]},
             {},
-            "polars frame: the columns 'at', 'made' hold times; say which is that of the steps, or leave one of them",
+            "polars frame: the columns 'at', 'made' all hold times; name the one to use, or keep only that one",
         ),
         (
             {"x": [None, float("inf")]},
             {},
-            "polars frame, row 2: column 'x' is inf; a value is finite, or left out if it is not known",
+            "polars frame, row 2: column 'x' is inf; expected a finite number; leave the cell empty if it is unknown",
         ),
         (
             {"x": [2**53, 2**53 + 1]},
             {},
-            "polars frame, row 2: column 'x' is 9007199254740993, which float64 cannot hold",
+            "polars frame, row 2: column 'x' is 9007199254740993, which float64 cannot represent; correct it",
         ),
         (
             {"x": [1, 2], "id": ["a", None]},
             {"id": "id"},
-            "polars frame, row 2: no id in column 'id'; fill it or leave the row out",
+            "polars frame, row 2: no id in column 'id'; fill it in, or remove the row",
         ),
         (
             {"x": [1, 2], "id": [None, 1.5]},
             {"id": "id", "values": ["x"]},
-            "polars frame, row 1: no id in column 'id'; fill it or leave the row out",
+            "polars frame, row 1: no id in column 'id'; fill it in, or remove the row",
         ),
         (
             {"x": [1, 2], "id": [0.5, 1.5]},
@@ -147,14 +148,14 @@ def test_a_parquet_file(tmp_path, monkeypatch):
         (
             {"x": [1, 2], "at": [0.5, 1.5]},
             {"time": "at"},
-            "polars frame, row 1: column 'at' holds numbers, as 0.5; expected an ISO 8601 date or time such as "
+            "polars frame, row 1: column 'at' holds numbers, such as 0.5; expected an ISO 8601 date or time such as "
             "2020-01-31 or 2020-01-31T23:30:00+01:00, or an integer that counts steps",
         ),
         (
             {"x": [1, 2], "at": [HOURS[1], HOURS[0]]},
             {"time": "at"},
             "polars frame, row 2: column 'at' is 2020-01-01 00:00:00, after 2020-01-01 01:00:00 (polars frame, row 1); "
-            "sort the rows by time, or name the column that tells series apart as id",
+            "sort the rows by time, or set id to the column that identifies the series",
         ),
         ({"x": [1, 2]}, {"time": "at"}, "polars frame: no column 'at'; the table has 'x'"),
         (
@@ -171,7 +172,9 @@ def test_frames_that_are_refused(columns, arguments, message):
 
 def test_pandas_cells_that_are_refused():
     mixed = pd.DataFrame({"x": pd.Series([1, "a"], dtype=object)})
-    assert refusal(mixed) == "pandas frame, row 2: column 'x' is 'a' among integers; make its cells alike"
+    assert (
+        refusal(mixed) == "pandas frame, row 2: column 'x' is 'a' among integers; give all cells of a column one type"
+    )
     fine = pd.DataFrame({"at": pd.to_datetime([1, 2], unit="ns"), "x": [1, 2]})
     assert refusal(fine, time="at").endswith("finer than a microsecond; round the times")
 
@@ -196,7 +199,8 @@ def test_polars_times_finer_than_a_microsecond_are_refused_not_cut():
 
 def test_what_lies_in_the_index_of_a_pandas_frame_is_told():
     frame = pd.DataFrame({"x": [1.0, 2.0]}, index=pd.Index(HOURS[:2], name="at"))
-    message = "pandas frame: no column 'at'; the {} has 'x'; it is the frame's index: reset_index() makes it a column"
+    remedy = "it is the index of the frame: make it a column with reset_index()"
+    message = f"pandas frame: no column 'at'; the {{}} has 'x'; {remedy}"
     assert refusal(frame, time="at") == message.format("table")
     assert refusal(frame, time="at", values=["x"]) == message.format("frame")
     assert len(read_series(frame.reset_index(), time="at").series[0]) == 2
@@ -206,7 +210,7 @@ def test_an_index_that_pandas_wrote_into_a_parquet_file_is_no_channel(tmp_path):
     path = tmp_path / "t.parquet"
     pd.DataFrame({"x": [1.0, 2.0]}, index=[5, 7]).to_parquet(path)
     assert refusal(path) == (
-        f"{path}: column '__index_level_0__' is the index of a pandas frame, no channel; write the table without it "
+        f"{path}: column '__index_level_0__' is the index of a pandas frame, not a channel; write the table without it "
         "(index=False), or name the columns of numbers with --values"
     )
     assert read_series(path, values=["x"]).columns == ["x"]
@@ -214,7 +218,7 @@ def test_an_index_that_pandas_wrote_into_a_parquet_file_is_no_channel(tmp_path):
 
 @EVERY
 def test_ds_or_the_only_column_of_times_becomes_the_times(make):
-    """Whatever the library, and in text files too."""
+    """For every library, and in text files too."""
     found = read_series(make({"at": HOURS[:2], "x": [1.0, 2.0]}))
     assert (found.columns, found.series[0].times.tolist()) == (["x"], HOURS[:2])
     assert "times in column 'at'" in found.form
@@ -223,15 +227,15 @@ def test_ds_or_the_only_column_of_times_becomes_the_times(make):
     assert (
         refusal(make({"ds": days, "at": HOURS[:2], "x": [1.0, 2.0]}))
         .split("; expected")[0]
-        .endswith("row 1: column 'at' holds dates, as 2020-01-01 00:00:00")
+        .endswith("row 1: column 'at' holds dates, such as 2020-01-01 00:00:00")
     )
 
 
 @EVERY
 def test_columns_of_other_types_are_no_numbers(make):
     for cells, kind in (
-        ([True, False], "row 1: column 'b' holds booleans, as True; expected numbers; convert it"),
-        (["1", "2"], "row 1: column 'b' holds text, as '1'; expected numbers; convert it"),
+        ([True, False], "row 1: column 'b' holds booleans, such as True; expected numbers; convert it"),
+        (["1", "2"], "row 1: column 'b' holds text, such as '1'; expected numbers; convert it"),
         ([datetime.timedelta(1)] * 2, "expected text, integers, booleans, numbers or dates; convert it"),
     ):
         assert kind in refusal(make({"x": [1.0, 2.0], "b": cells}))

@@ -46,9 +46,9 @@ def test_groups_of_archives_folders_and_arrays(tmp_path: Path) -> None:
     found = of_arrays(x, labels=["a", "b", "a"], groups=[1, 2, 1])
     assert groups(read_series(found, label="label", group="who")) == ["1", "2", "1"]
     assert found.sha256 != of_arrays(x, labels=["a", "b", "a"]).sha256
-    with pytest.raises(DataError, match=r"its series have no groups; give them as of_arrays\(x, groups=...\)"):
+    with pytest.raises(DataError, match=r"its series have no groups; add them with from_arrays\(x, groups=...\)"):
         read_series(of_arrays(x), group="who")
-    with pytest.raises(OptionError, match="group names the column 'who', but an array has none"):
+    with pytest.raises(OptionError, match="group is the column 'who', but an array has no columns"):
         read_series(x, group="who")
 
 

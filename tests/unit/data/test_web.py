@@ -1,4 +1,4 @@
-"""Data sets from web addresses, and what is said when one fails."""
+"""Data sets from web addresses, and the message when one fails."""
 
 import hashlib
 import io
@@ -10,7 +10,7 @@ import pytest
 from tidegate.data import catalogue, web
 from tidegate.data.dataset import File
 from tidegate.data.sets import reuters_r8
-from tidegate.data.stored import of_pairs
+from tidegate.data.split_files import csv_from_pairs
 from tidegate.data.table import read
 from tidegate.data.web import Web
 from tidegate.errors import DataError
@@ -25,7 +25,7 @@ MADE = {"train": [("profit rises", "earn"), ("it buys", "acq")], "test": [("loss
 TINY = replace(
     reuters_r8.SET,
     rows={"train": 2, "test": 1},
-    sums={split: hashlib.sha256(of_pairs(pairs).data).hexdigest() for split, pairs in MADE.items()},
+    sums={split: hashlib.sha256(csv_from_pairs(pairs).data).hexdigest() for split, pairs in MADE.items()},
     labels=2,
     sources=(Web("https://example.org/at/1/", FILES),),
 )
@@ -33,7 +33,7 @@ TINY = replace(
 
 @pytest.fixture(autouse=True)
 def empty_cache(tmp_path, monkeypatch):
-    """A cache of this test's own, and no folder of data sets."""
+    """Give the test its own cache, and no folder of data sets."""
     monkeypatch.setenv("TIDEGATE_CACHE", str(tmp_path / "cache"))
     monkeypatch.delenv("TIDEGATE_DATA", raising=False)
 

@@ -1,4 +1,4 @@
-"""A classifier as scikit-learn's tools use it: all that X may be, and the same model as by `fit`."""
+"""The classifier in scikit-learn's tools: every form of X, and the same model as by `tidegate fit`."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ import tidegate
 from tidegate.data.series import of_arrays
 from tidegate.errors import DataError, ModelFileError, OptionError, TidegateError, WrongData, WrongValue
 from tidegate.estimators import Classifier
-from tidegate.estimators.parameters import COLUMNS
+from tidegate.estimators.parameters import COLUMN_OPTIONS
 from tidegate.tasks.classify import Options
 
 QUICK: dict[str, Any] = {"hidden": 8, "epochs": 6, "refit_epochs": 1, "batch": 4}
@@ -29,7 +29,7 @@ GREETS = ["greet"] * 4 + ["leave"] * 4
 
 
 def waves(n: int = 40, shortest: int = 9, longest: int = 15) -> tuple[list[Any], list[str]]:
-    """Series [T, 2] of unequal lengths; the channel that moves is the class."""
+    """Return series [T, 2] of different lengths; the class is the channel that moves."""
     rng = np.random.default_rng(0)
     series, labels = [], []
     for i in range(n):
@@ -53,7 +53,7 @@ def fitted() -> Classifier:
 
 def test_every_option_is_a_parameter_or_names_a_column() -> None:
     params = set(Classifier().get_params())
-    assert params == {f.name for f in fields(Options)} - COLUMNS - {"calendar"} | {"threads", "verbose"}
+    assert params == {f.name for f in fields(Options)} - COLUMN_OPTIONS - {"calendar"} | {"threads", "verbose"}
     assert {f.name: f.default for f in fields(Options)}["rate"] == Classifier().rate
 
 
@@ -87,7 +87,7 @@ def test_clone_has_the_parameters_and_no_model(fitted: Classifier) -> None:
     assert not hasattr(again, "model_")
 
 
-# ---- what X may be
+# ---- forms of X
 
 
 def test_it_is_the_model_of_fit(fitted: Classifier, tmp_path: Path) -> None:
@@ -209,7 +209,7 @@ def test_classes_come_back_as_given(classes: Any) -> None:
 @pytest.mark.parametrize(
     ("X", "y", "message"),
     [
-        (SERIES, ["a"] * 40, "one class only"),
+        (SERIES, ["a"] * 40, "only one class"),
         (SERIES, None, "requires y to be passed"),
         (SERIES, SIDES[:-1], "inconsistent numbers of samples"),
         (SERIES, np.linspace(0, 1, 40), "Unknown label type"),
@@ -252,8 +252,10 @@ print(made.model_.weights_hash, made.predict_proba([numpy.load({str(tmp_path / "
 
 
 def test_a_pickle_of_an_older_version_is_refused_with_what_to_do() -> None:
-    """A fitted model was kept in it as a document and tensors."""
-    with pytest.raises(ModelFileError, match=r"Classifier was made by an older tidegate; .* keep its model with save"):
+    """It contained the fitted model as a document and tensors."""
+    with pytest.raises(
+        ModelFileError, match=r"Classifier comes from an older version of tidegate; .* save its model with save"
+    ):
         Classifier().__setstate__({"hidden": 8, "_file": ({}, {}, None)})
     assert pickle.loads(pickle.dumps(Classifier(hidden=8))).hidden == 8
 
@@ -282,9 +284,9 @@ def test_verbose_tells_what_was_taken_and_every_epoch(capsys: pytest.CaptureFixt
 
 
 def test_texts_and_labels_of_two_kinds_are_refused_not_converted() -> None:
-    with pytest.raises(WrongData, match="X, row 2: found None among texts that are text; make them alike"):
+    with pytest.raises(WrongData, match="X, row 2: found None among texts that are text; make them all text"):
         Classifier(epochs=1).fit(["hello there", None, "bye now", "bye"], ["a", "b", "a", "b"])
-    with pytest.raises(WrongData, match="y, row 1: found 1 among labels that are text; make them alike"):
+    with pytest.raises(WrongData, match="y, row 1: found 1 among labels that are text; make them all text"):
         Classifier(epochs=1).fit(np.zeros((4, 3)), [1, "a", 1, "a"])
 
 

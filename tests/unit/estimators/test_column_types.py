@@ -1,4 +1,4 @@
-"""Columns by their types: times are found, numbers are numbers, all else is refused by name, whatever the library."""
+"""Types of columns, in every library: times are found, numbers are read, and anything else is refused by name."""
 
 from __future__ import annotations
 
@@ -49,7 +49,9 @@ def test_a_table_of_arrow_goes_on_and_is_looked_up_by_time() -> None:
     assert made.cutoff == days[30].item()
     with pytest.raises(WrongData, match="X has no row for 2024-02-13"):
         made.predict(X=X.slice(2))
-    with pytest.raises(WrongData, match="y goes on at 2024-02-14 00:00:00; the step after the last one, 2024-02-12"):
+    with pytest.raises(
+        WrongData, match="y continues at 2024-02-14 00:00:00; expected 2024-02-13 00:00:00, the step after the last"
+    ):
         made.update(pa.table({"t": days[32:33], "y": [1.0]}), pa.table({"t": days[32:33], "warm": [1.0]}))
 
 
@@ -120,7 +122,9 @@ def test_a_frame_of_one_column_of_text_is_texts(make: Any) -> None:
     made = Classifier(hidden=4, epochs=1).fit(make({"text": texts}), labels)
     asked = [made.predict_proba(X).tobytes() for X in (make({"text": texts[:2]}), texts[:2], np.array([texts[:2]]).T)]
     assert len(set(asked)) == 1
-    with pytest.raises(WrongData, match=r"column 'text' holds text.*for texts pass one column of them, as X\['text'\]"):
+    with pytest.raises(
+        WrongData, match=r"column 'text' holds text.*to classify texts pass that column alone, as X\['text'\]"
+    ):
         made.predict(make({"text": texts, "n": [1.0] * 12}))
 
 

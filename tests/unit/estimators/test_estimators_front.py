@@ -1,4 +1,4 @@
-"""What importing `tidegate.estimators` takes, and says where scikit-learn is missing."""
+"""What `import tidegate.estimators` loads, and the message if scikit-learn is missing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A forecaster by its arguments: the same model and forecasts as by `fit`, in the form that y has."""
+"""The forecaster: the same model and forecasts as by `tidegate fit`, in the type of y."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from sklearn.model_selection import TimeSeriesSplit, cross_val_score
 import tidegate
 from tidegate.errors import DataError, WrongData, WrongValue
 from tidegate.estimators import Forecaster
-from tidegate.estimators.parameters import COLUMNS
+from tidegate.estimators.parameters import COLUMN_OPTIONS
 from tidegate.tasks.forecast import Options
 
 QUICK: dict[str, Any] = {"hidden": 8, "epochs": 3, "season": 0, "lookback": 12}
@@ -27,7 +27,7 @@ FLAG = (np.arange(T + 20) % 5 == 0).astype(float)
 
 
 def written(path: Path, **columns: Any) -> str:
-    """A CSV file of columns of numbers."""
+    """Write a CSV file of columns of numbers and return its path."""
     rows = zip(*[map(repr, np.asarray(v).tolist()) for v in columns.values()], strict=True)
     path.write_text("\n".join([",".join(columns), *(",".join(row) for row in rows)]) + "\n")
     return str(path)
@@ -43,7 +43,7 @@ def fitted() -> Forecaster:
 
 def test_every_option_is_a_parameter_or_names_a_column() -> None:
     params = set(Forecaster().get_params())
-    assert params == {f.name for f in fields(Options)} - COLUMNS | {"threads", "verbose"}
+    assert params == {f.name for f in fields(Options)} - COLUMN_OPTIONS | {"threads", "verbose"}
     assert clone(Forecaster(head="autoregressive")).get_params()["head"] == "autoregressive"
 
 
@@ -57,13 +57,13 @@ def test_the_horizon_is_the_largest_step_asked_for(fitted: Forecaster) -> None:
 @pytest.mark.parametrize(
     ("params", "fh", "message"),
     [
-        ({}, None, "neither fh nor the horizon"),
+        ({}, None, "neither fh nor horizon="),
         ({}, [0, 1], "from 1"),
         ({}, [], "fh is empty"),
-        ({}, [2, 1], "ascend"),
-        ({}, [1.5], "expected steps ahead"),
-        ({"horizon": 2}, 3, "fh goes to step 3 and the horizon is 2"),
-        ({"calendar": "hour"}, 1, "calendar needs times"),
+        ({}, [2, 1], "increasing order"),
+        ({}, [1.5], "expected numbers of steps ahead"),
+        ({"horizon": 2}, 3, "fh goes up to step 3, beyond horizon=2"),
+        ({"calendar": "hour"}, 1, "calendar='hour' needs times"),
         ({"hidden": 0}, 1, "hidden is 0"),
         ({"quantiles": "0.1"}, 1, "quantiles is '0.1'"),
     ],
@@ -73,7 +73,7 @@ def test_what_cannot_be_asked(params: dict[str, Any], fh: Any, message: str) -> 
         Forecaster(**{**QUICK, **params}).fit(WAVE[:T], fh=fh)
 
 
-# ---- the same as by fit, and as by a stream
+# ---- the same as `tidegate fit` and a stream
 
 
 def test_one_column_is_the_model_and_the_stream_of_fit(fitted: Forecaster, tmp_path: Path) -> None:
@@ -119,7 +119,7 @@ def test_fixed_scaling_names_the_series() -> None:
     assert [one.shape for one in apart.predict()] == [(1, 2), (1, 2)]
 
 
-# ---- going on
+# ---- update
 
 
 def test_update_goes_on_as_a_stream(fitted: Forecaster) -> None:
@@ -129,7 +129,7 @@ def test_update_goes_on_as_a_stream(fitted: Forecaster) -> None:
     assert going.predict().tobytes() == whole.tobytes()
     assert (going.cutoff, fitted.cutoff) == (T + 4, T - 1)
     assert fitted.predict().tobytes() != whole.tobytes()
-    with pytest.raises(WrongValue, match="update learns nothing"):
+    with pytest.raises(WrongValue, match="update does not train"):
         going.update(WAVE[:3], update_params=True)
     with pytest.raises(WrongData, match="1 column; expected array, 1 column|2 columns"):
         going.update(np.zeros((3, 2)))
@@ -139,9 +139,9 @@ def test_update_with_what_is_known() -> None:
     made = Forecaster(**QUICK).fit(WAVE[:T], FLAG[:T], fh=2)
     with pytest.raises(WrongData, match="X was given to fit"):
         made.update(WAVE[T : T + 3])
-    with pytest.raises(WrongData, match="reads X of the 2 steps ahead"):
+    with pytest.raises(WrongData, match=r"reads X \(x1\) for 2 steps ahead"):
         made.predict()
-    with pytest.raises(WrongData, match="X has 1 rows; the model reads 2 steps ahead"):
+    with pytest.raises(WrongData, match="X has 1 rows, but the model reads X for 2 steps ahead"):
         made.predict(X=FLAG[:1])
     made.update(WAVE[T : T + 3], FLAG[T : T + 3])
     values = np.stack([WAVE[: T + 3], FLAG[2 : T + 5]], 1)
@@ -211,7 +211,7 @@ def test_a_list_of_series_is_one_model_of_all() -> None:
     first, second = made.predict()
     assert first.shape == second.shape == (2,)
     assert made.cutoff == [T - 1, T - 21]
-    with pytest.raises(WrongData, match="there are 1 series; fit was given 2"):
+    with pytest.raises(WrongData, match="found 1 series; fit was given 2"):
         made.update([WAVE[:3]])
     with pytest.raises(WrongData, match="X has 1 series and y has 2"):
         Forecaster(**QUICK).fit([WAVE[:T], WAVE[:T]], FLAG[:T], fh=1)
@@ -222,7 +222,7 @@ def test_a_forecaster_is_scored_on_what_comes_right_after(fitted: Forecaster) ->
     assert fitted.score(came) == -np.abs(fitted.predict() - came).mean()
     assert fitted.score(np.append(came, [50.0] * 9)) == fitted.score(came)
     assert fitted.score(came[:2], fh=[1, 3]) == -abs(fitted.predict(1)[0] - came[0])
-    with pytest.raises(WrongData, match="none of the steps that are forecast is known in y, which has 1"):
+    with pytest.raises(WrongData, match="no value at any of the forecast steps"):
         fitted.score(came[:1], fh=3)
     folds = TimeSeriesSplit(2, test_size=3)
     found = cross_val_score(Forecaster(**QUICK, horizon=3), WAVE[:T], cv=folds, error_score="raise")

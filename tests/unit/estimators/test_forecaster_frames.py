@@ -1,4 +1,4 @@
-"""Frames of pandas and polars: the index goes on, columns keep their names, and what is known is found by label."""
+"""Frames of pandas and polars: forecasts continue the index, columns keep their names, X is matched by label."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def test_the_index_goes_on(name: str) -> None:
     assert found.to_numpy().tolist() == Forecaster(**QUICK).fit(WAVE[:T], fh=[1, 2, 4]).predict().tolist()
     made.update(y.iloc[T : T + 1]).update(y.iloc[T + 1 : T + 2])
     assert made.predict().index.equals(y.index[[T + 2, T + 3, T + 5]])
-    with pytest.raises(WrongData, match="y goes on at"):
+    with pytest.raises(WrongData, match="y continues at"):
         made.update(y.iloc[T : T + 2])
 
 
@@ -49,12 +49,12 @@ def test_a_horizon_of_labels() -> None:
     made = Forecaster(**QUICK).fit(y.iloc[:T], fh=y.index[T : T + 3])
     assert made.options_.horizon == 3
     assert made.predict(y.index[T + 1 : T + 2]).equals(made.predict(2))
-    with pytest.raises(WrongValue, match="2019-12, which is no step after 2025-12"):
+    with pytest.raises(WrongValue, match="2019-12, which is not one of the steps after 2025-12"):
         made.predict(pd.period_range("2019-12", periods=1, freq="M"))
 
 
 class Horizon:
-    """What sktime's ForecastingHorizon has of use here."""
+    """The part of sktime's ForecastingHorizon that is used here."""
 
     def __init__(self, absolute: Any) -> None:
         self.absolute = absolute
@@ -94,7 +94,7 @@ def test_what_is_known_is_found_by_label() -> None:
     assert whole.equals(rest)
     with pytest.raises(WrongData, match=r"X has no row for 2024-04-02 01:00"):
         made.predict(X=X.iloc[T + 1 :])
-    with pytest.raises(WrongData, match="X has the columns busy, warm; fit had warm, busy"):
+    with pytest.raises(WrongData, match="X has the columns busy, warm; fit was given warm, busy"):
         made.predict(X=X[["busy", "warm"]])
     assert Forecaster(**QUICK).fit(y.iloc[:T], X, fh=[1, 2]).predict(X=X).equals(whole)
 
@@ -110,22 +110,22 @@ def test_the_calendar_is_that_of_the_index() -> None:
 @pytest.mark.parametrize(
     ("y", "message"),
     [
-        (pd.Series(WAVE, INDEXES["months"]).iloc[[0, 1, *range(3, T)]], "leaves steps out"),
-        (pd.Series(WAVE, INDEXES["integers"]).iloc[[0, 1, *range(3, T)]], "leaves steps out"),
+        (pd.Series(WAVE, INDEXES["months"]).iloc[[0, 1, *range(3, T)]], "steps are missing in the index"),
+        (pd.Series(WAVE, INDEXES["integers"]).iloc[[0, 1, *range(3, T)]], "steps are missing in the index"),
         (
             pd.Series(WAVE, INDEXES["hours"]).iloc[[0, 1, *range(3, T)]],
-            "of the index follow no calendar that explains every gap",
+            "of the index have no frequency that explains every gap",
         ),
         (pd.Series(WAVE, INDEXES["hours"])[::-1], "sort it"),
         (pd.Series(WAVE[:3], ["a", "b", "c"]), "expected a PeriodIndex, a DatetimeIndex or integers"),
-        (pd.Series(["a", "b"]), "column 'y' holds text, as 'a'; expected numbers; convert it"),
+        (pd.Series(["a", "b"]), "column 'y' holds text, such as 'a'; expected numbers; convert it"),
         (pd.DataFrame({("a", "b"): WAVE}), "2 levels"),
-        (pd.DataFrame(np.zeros((5, 2)), columns=["a", "a"]), "there twice"),
-        (pl.DataFrame({"a": ["x"]}), "column 'a' holds text, as 'x'; expected numbers"),
-        (pl.DataFrame({"t": [datetime.date(2024, 1, 1)], "u": [datetime.date(2024, 1, 1)]}), "leave one of them"),
+        (pd.DataFrame(np.zeros((5, 2)), columns=["a", "a"]), "two columns are named 'a'"),
+        (pl.DataFrame({"a": ["x"]}), "column 'a' holds text, such as 'x'; expected numbers"),
+        (pl.DataFrame({"t": [datetime.date(2024, 1, 1)], "u": [datetime.date(2024, 1, 1)]}), "keep only that one"),
         (
             pl.DataFrame({"t": [datetime.date(2024, 1, d) for d in (1, 2, 4)], "a": [1, 2, 3]}),
-            "in column 't' follow no calendar",
+            "in column 't' have no frequency",
         ),
         (pl.DataFrame({"t": [datetime.date(2024, 1, d) for d in (2, 1, 4)], "a": [1, 2, 3]}), "sort the rows by time"),
     ],
@@ -166,7 +166,7 @@ def test_times_of_polars_go_on(every: str) -> None:
     assert made.cutoff == clock[T]
     assert made.predict()["t"].to_list() == clock[[T + 1, T + 3]].to_list()
     assert len(y[:T]) == T
-    with pytest.raises(WrongData, match="y goes on at"):
+    with pytest.raises(WrongData, match="y continues at"):
         made.update(y[T : T + 1])
 
 

@@ -1,4 +1,4 @@
-"""Every check that scikit-learn has for a classifier, none of them skipped or expected to fail."""
+"""All of scikit-learn's checks for a classifier; none is skipped or expected to fail."""
 
 from __future__ import annotations
 

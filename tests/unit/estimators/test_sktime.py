@@ -1,4 +1,4 @@
-"""The forecaster as one of sktime's own: its checks, its evaluation, and forecasts as by the forecaster itself."""
+"""The forecaster in sktime: sktime's checks and evaluation, and the same forecasts as by `Forecaster`."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ with warnings.catch_warnings():
 QUICK: dict[str, Any] = TidegateForecaster.get_test_params()[0]
 MONTHS = pd.period_range("2018-01", periods=72, freq="M")
 Y = pd.Series(np.sin(np.arange(72) / 3), MONTHS, name="load")
-# A few of several hundred, which all pass and take more than a minute together.
+# A few of several hundred; all of them pass, but take more than a minute together.
 CHECKS = [
     "test_constructor",
     "test_get_test_params",

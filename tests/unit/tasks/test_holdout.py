@@ -159,7 +159,7 @@ def test_labels_ids_and_groups_that_look_alike_are_warned_of() -> None:
     notes = make_problem(table(texts, labels, group=groups), group="group").notes[0]
     said = ["warning: labels 'card' (18 rows) and 'card ' (2 rows)", "warning: groups 'p1' (2 rows) and 'P1' (1 row)"]
     assert [note.startswith(start) for note, start in zip(notes, said, strict=False)] == [True, True]
-    assert notes[2].startswith("warning: group 'nan' (1 row) is what other programs write for an empty cell")
+    assert notes[2].startswith("warning: group 'nan' (1 row) is what other programs write for a missing value")
     x, ids = np.random.default_rng(0).normal(size=(20, 5)), [f"s{i}" for i in range(19)] + ["s1 "]
     (note,) = make_problem(of_arrays(x, labels=["a", "b"] * 10, ids=ids)).notes[0]
     assert note.startswith("warning: ids 's1' (5 steps) and 's1 ' (5 steps) differ only by a space at the end")

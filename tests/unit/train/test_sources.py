@@ -97,7 +97,9 @@ def test_rows_of_frames_are_named(rows: dict[str, list[Any]], tmp_path: Path) ->
     unseen = pl.DataFrame({"message": ["the rain", "a song"], "intent": [7, 9]})
     with pytest.raises(DataError, match="^polars frame, row 2: label '9' was not seen in training; leave the row out"):
         fit("classify", pl.DataFrame(rows), out=str(tmp_path / "m"), valid=unseen, **NAMES, **SMALL)
-    with pytest.raises(DataError, match="column 'intent' holds integers, as .*; expected text; name another column"):
+    with pytest.raises(
+        DataError, match="column 'intent' holds integers, such as .*; expected text; name another column"
+    ):
         fit("classify", pl.DataFrame(rows), out=str(tmp_path / "m"), text="intent", label="message", **SMALL)
     with pytest.raises(DataError, match="found a dict; expected a path, or a frame of pandas, polars or Arrow"):
         fit("classify", {}, out=str(tmp_path / "m"), **NAMES, **SMALL)

@@ -1,1 +1,1 @@
-"""One public data set a file; each has a `SET`. The folder is the index."""
+"""The public data sets, one per file, each with a `SET`. This folder is the index."""

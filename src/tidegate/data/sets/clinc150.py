@@ -13,7 +13,7 @@ FILES = {
 
 
 def parse(files: Mapping[str, bytes]) -> dict[str, Pairs]:
-    """The rows in scope by split; the queries out of scope (oos_train, oos_val, oos_test) are left out.
+    """Return the queries in scope by split, without those out of scope (oos_train, oos_val, oos_test).
 
     >>> parse({"full": b'{"train": [["hi", "greeting"]], "val": [], "test": [], "oos_test": [["?", "oos"]]}'})
     {'train': [('hi', 'greeting')], 'val': [], 'test': []}

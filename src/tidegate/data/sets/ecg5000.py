@@ -1,38 +1,38 @@
-"""ECG5000: heart beats, five classes."""
+"""ECG5000: heartbeats in five classes."""
 
 from collections.abc import Mapping
 
-from tidegate.data.dataset import DataSet, File, Stored
+from tidegate.data.dataset import DataSet, File, SplitFile
 from tidegate.data.folder import Folder
 from tidegate.data.npz import read_npz
-from tidegate.data.stored import of_series
+from tidegate.data.split_files import npz_from_series
 
 NAMES = ("normal", "anomalous")
 
 
-def parse(files: Mapping[str, bytes]) -> dict[str, Stored]:
-    """The beats by split; `test` has those of known class, `normal` all of the test and whether each is normal.
+def parse(files: Mapping[str, bytes]) -> dict[str, SplitFile]:
+    """Return the beats by split: in `test` those with a known class, in `normal` all, labelled normal or not.
 
     >>> import io
     >>> import numpy as np
     >>> file = io.BytesIO()
     >>> x, y = np.zeros((2, 140), np.float32), np.array([1, 0])
     >>> np.savez(file, x_train=x, y_train=y, x_test=x, y5_test=y, anomaly_test=y)
-    >>> made = parse({"all": file.getvalue()})
-    >>> made["test"].rows, sorted(made["normal"].labels)
+    >>> splits = parse({"all": file.getvalue()})
+    >>> splits["test"].rows, sorted(splits["normal"].labels)
     (1, ['anomalous', 'normal'])
     """
     arrays = read_npz(files["all"], "ecg5000.npz")
     x, y = arrays["x_test"], arrays["y5_test"]
     return {
-        "train": of_series(arrays["x_train"], arrays["y_train"].tolist()),
-        "test": of_series(x[y > 0], y[y > 0].tolist()),
-        "normal": of_series(x, [NAMES[int(anomalous)] for anomalous in arrays["anomaly_test"]]),
+        "train": npz_from_series(arrays["x_train"], arrays["y_train"].tolist()),
+        "test": npz_from_series(x[y > 0], y[y > 0].tolist()),
+        "normal": npz_from_series(x, [NAMES[int(anomalous)] for anomalous in arrays["anomaly_test"]]),
     }
 
 
 SET = DataSet(
-    title="ECG5000, heart beats of one patient in 5 classes, 140 steps",
+    title="ECG5000, heartbeats of one patient in 5 classes, 140 steps",
     task="classify",
     licence="UCR archive; PhysioNet BIDMC chf07, ODC-By 1.0",
     source="github huntressofdiana/ecg5000-timeseries-project at eb458ab0, HFuoc/ECG5000-Anomaly at aa477379, "

@@ -1,10 +1,10 @@
-"""ETTh1: the loads and the oil temperature of a transformer, hour by hour."""
+"""ETTh1: hourly loads and oil temperature of a transformer."""
 
 from collections.abc import Mapping
 
-from tidegate.data.dataset import DataSet, File, Stored
+from tidegate.data.dataset import DataSet, File, SplitFile
 from tidegate.data.folder import Folder
-from tidegate.data.stored import of_lines
+from tidegate.data.split_files import csv_from_lines
 from tidegate.data.web import Web
 
 FILES = {
@@ -13,8 +13,8 @@ FILES = {
 TRAIN, VALID, TEST = 8640, 11520, 14400
 
 
-def parse(files: Mapping[str, bytes]) -> dict[str, Stored]:
-    """The hours by split; those after the official test are left out.
+def parse(files: Mapping[str, bytes]) -> dict[str, SplitFile]:
+    """Return the hours by split, without those after the official test.
 
     >>> parse({"all": b"date,OT\\n2016-07-01 00:00:00,30.5\\n"})["train"].data
     b'date,OT\\n2016-07-01 00:00:00,30.5\\n'
@@ -22,7 +22,7 @@ def parse(files: Mapping[str, bytes]) -> dict[str, Stored]:
     header, *lines = files["all"].decode("ascii").split("\n")
     lines = [line for line in lines if line][:TEST]
     parts = {"train": lines[:TRAIN], "val": lines[TRAIN:VALID], "test": lines[VALID:], "all": lines}
-    return {split: of_lines(header, part) for split, part in parts.items()}
+    return {split: csv_from_lines(header, part) for split, part in parts.items()}
 
 
 SET = DataSet(
@@ -36,7 +36,7 @@ SET = DataSet(
         "the same, measured on these files: ridge regression per column, look-back 336: 0.377 / 0.398",
     ),
     split="official 12, 4 and 4 months: rows 0 to 8639 train, to 11519 val, to 14399 test (from 2017-10-24); "
-    "all: the three in one, where a test has what came before",
+    "all: the three in one file, so that test steps have their past",
     rows={"train": 8640, "val": 2880, "test": 2880, "all": 14400},
     labels=0,
     sources=(

@@ -1,19 +1,19 @@
-"""Exchange rates of eight currencies, day by day."""
+"""Daily exchange rates of eight currencies."""
 
 import gzip
 from collections.abc import Mapping
 
-from tidegate.data.dataset import DataSet, File, Stored
+from tidegate.data.dataset import DataSet, File, SplitFile
 from tidegate.data.folder import Folder
-from tidegate.data.stored import of_lines
+from tidegate.data.split_files import csv_from_lines
 from tidegate.data.web import Web
 
 GZIP = b"\x1f\x8b"
 TRAIN, VALID = 4552, 6070
 
 
-def parse(files: Mapping[str, bytes]) -> dict[str, Stored]:
-    """The days by split, with a header; from the web the file comes compressed.
+def parse(files: Mapping[str, bytes]) -> dict[str, SplitFile]:
+    """Return the days by split, with a header. The file on the web is compressed.
 
     >>> parse({"all": b"0.785500,1.611000\\n"})["all"].data
     b'c1,c2\\n0.785500,1.611000\\n'
@@ -23,7 +23,7 @@ def parse(files: Mapping[str, bytes]) -> dict[str, Stored]:
     lines = [line for line in text.split("\n") if line]
     header = ",".join(f"c{c}" for c in range(1, lines[0].count(",") + 2))
     parts = {"train": lines[:TRAIN], "val": lines[TRAIN:VALID], "test": lines[VALID:], "all": lines}
-    return {split: of_lines(header, part) for split, part in parts.items()}
+    return {split: csv_from_lines(header, part) for split, part in parts.items()}
 
 
 SET = DataSet(
@@ -37,7 +37,7 @@ SET = DataSet(
         "the same, measured on these files: the last value 0.0171 / 0.0238 / 0.0329 / 0.0434, which is better",
     ),
     split="60, 20 and 20 % by time: rows 0 to 4551 train, to 6069 val, to 7587 test; "
-    "all: the three in one, where a test has what came before",
+    "all: the three in one file, so that test steps have their past",
     rows={"train": 4552, "val": 1518, "test": 1518, "all": 7588},
     labels=0,
     sources=(

@@ -1,32 +1,32 @@
-"""Japanese vowels: which of nine men said a vowel?"""
+"""Japanese vowels: which of nine speakers pronounces a vowel?"""
 
 from collections.abc import Mapping
 
 import numpy as np
 
-from tidegate.data.dataset import DataSet, File, Stored
-from tidegate.data.stored import of_series
+from tidegate.data.dataset import DataSet, File, SplitFile
+from tidegate.data.split_files import npz_from_series
 from tidegate.data.wheel import Wheel
 
 CHANNELS = 12
 
 
-def parse(files: Mapping[str, bytes]) -> dict[str, Stored]:
-    """The utterances by split: after `@data` a line each, channels of numbers and the label, separated by colons.
+def parse(files: Mapping[str, bytes]) -> dict[str, SplitFile]:
+    """Return the utterances by split: one per line after `@data`, channels and label separated by colons.
 
-    >>> made = parse({"test": b"@data\\n" + b":".join([b"0.5,1"] * 12) + b":3\\n"})
-    >>> made["test"].rows, made["test"].labels
+    >>> splits = parse({"test": b"@data\\n" + b":".join([b"0.5,1"] * 12) + b":3\\n"})
+    >>> splits["test"].rows, splits["test"].labels
     (1, frozenset({'3'}))
     """
     return {split: _split(data.decode("utf-8")) for split, data in files.items()}
 
 
-def _split(text: str) -> Stored:
+def _split(text: str) -> SplitFile:
     lines = [line.split(":") for line in text.partition("@data")[2].split("\n") if line.strip()]
     series = [np.array([channel.split(",") for channel in line[:-1]], np.float64).T for line in lines]
     columns = [f"lpc{c}" for c in range(1, CHANNELS + 1)]
     labels = [line[-1].strip() for line in lines]
-    return of_series(np.concatenate(series), labels, lengths=[len(one) for one in series], columns=columns)
+    return npz_from_series(np.concatenate(series), labels, lengths=[len(one) for one in series], columns=columns)
 
 
 SET = DataSet(

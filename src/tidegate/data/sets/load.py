@@ -1,11 +1,11 @@
-"""Load: the demand for electricity in England and Wales, half hour by half hour."""
+"""Load: half-hourly demand for electricity in England and Wales."""
 
 import ast
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 
-from tidegate.data.dataset import DataSet, File, Stored
-from tidegate.data.stored import of_lines
+from tidegate.data.dataset import DataSet, File, SplitFile
+from tidegate.data.split_files import csv_from_lines
 from tidegate.data.wheel import Wheel
 
 FIRST = datetime(2000, 6, 5)
@@ -14,8 +14,8 @@ TRAIN = 8 * WEEK
 FUNCTION = "load_taylor"
 
 
-def parse(files: Mapping[str, bytes]) -> dict[str, Stored]:
-    """The half hours by split: the list of integers in a Python function, which is read and never run.
+def parse(files: Mapping[str, bytes]) -> dict[str, SplitFile]:
+    """Return the half hours by split: a list of integers in a Python function, which is parsed, not run.
 
     >>> parse({"code": b"def load_taylor():\\n    return [22262, 21756]\\n"})["all"].data
     b'time,load\\n2000-06-05T00:00,22262\\n2000-06-05T00:30,21756\\n'
@@ -26,7 +26,7 @@ def parse(files: Mapping[str, bytes]) -> dict[str, Stored]:
     loads = ast.literal_eval(next(lists))
     times = [FIRST + i * timedelta(minutes=30) for i in range(len(loads))]
     lines = [f"{time.isoformat(timespec='minutes')},{load}" for time, load in zip(times, loads, strict=True)]
-    return {split: of_lines("time,load", part) for split, part in _parts(lines).items()}
+    return {split: csv_from_lines("time,load", part) for split, part in _parts(lines).items()}
 
 
 def _parts(lines: list[str]) -> dict[str, list[str]]:
@@ -34,7 +34,7 @@ def _parts(lines: list[str]) -> dict[str, list[str]]:
 
 
 SET = DataSet(
-    title="Load, demand for electricity in England and Wales in megawatts, every half hour of twelve weeks",
+    title="Load, half-hourly demand for electricity in England and Wales in megawatts, twelve weeks",
     task="forecast",
     licence="none stated for the data of Taylor 2003; pmdarima, which holds them, is MIT-licensed",
     source="the package pmdarima 2.1.1, which states 5 June to 27 August 2000; a time is where its half hour begins",
@@ -42,7 +42,7 @@ SET = DataSet(
         "mean absolute error, horizon 48, every origin of the test weeks, measured on these files: "
         "the value of a week before 637.9, of a day before 1740.5",
     ),
-    split="train: the first 8 weeks; test: the last 4, from 2000-07-31; all: both, where a test has what came before",
+    split="train: the first 8 weeks; test: the last 4, from 2000-07-31; all: both, so that test steps have their past",
     rows={"train": 2688, "test": 1344, "all": 4032},
     labels=0,
     sources=(

@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping
 
-from tidegate.data.dataset import DataSet, File, Stored
+from tidegate.data.dataset import DataSet, File, SplitFile
 from tidegate.data.folder import Folder
-from tidegate.data.stored import of_lines
+from tidegate.data.split_files import csv_from_lines
 from tidegate.data.web import Web
 
 SUMS = {
@@ -12,32 +12,32 @@ SUMS = {
     "test": (132820, "71a57fccb15e534d973626ada4fb87febf789e9317715b7cc6dd3b5f90db6f42"),
 }
 FILES = {split: File(f"Hourly-{split}.csv", *sums) for split, sums in SUMS.items()}
-APART = {split: File(f"{split.title()}/Hourly-{split}.csv", *sums) for split, sums in SUMS.items()}
+WEB_FILES = {split: File(f"{split.title()}/Hourly-{split}.csv", *sums) for split, sums in SUMS.items()}
 
 
-def parse(files: Mapping[str, bytes]) -> dict[str, Stored]:
-    """The series by split, as they are; and `all`: each with its last values behind the others, without quotes.
+def parse(files: Mapping[str, bytes]) -> dict[str, SplitFile]:
+    """Return the series by split, unchanged, and in `all` each series with its test values appended, without quotes.
 
-    >>> made = parse({"train": b'"V1","V2"\\n"H1","5"\\n', "test": b'"V1","V2"\\n"H1","6"\\n'})
-    >>> made["all"].data
+    >>> splits = parse({"train": b'"V1","V2"\\n"H1","5"\\n', "test": b'"V1","V2"\\n"H1","6"\\n'})
+    >>> splits["all"].data
     b'V1,V2,V3\\nH1,5,6\\n'
     """
-    splits = {split: data.decode("ascii").strip("\n").split("\n") for split, data in files.items()}
-    made = {split: of_lines(header, lines) for split, (header, *lines) in splits.items()}
+    lines_of = {split: data.decode("ascii").strip("\n").split("\n") for split, data in files.items()}
+    splits = {split: csv_from_lines(header, lines) for split, (header, *lines) in lines_of.items()}
     return {
-        **made,
-        "all": _joined(*([line.replace('"', "").split(",") for line in splits[s]] for s in ("train", "test"))),
+        **splits,
+        "all": _joined(*([line.replace('"', "").split(",") for line in lines_of[s]] for s in ("train", "test"))),
     }
 
 
-def _joined(train: list[list[str]], test: list[list[str]]) -> Stored:
+def _joined(train: list[list[str]], test: list[list[str]]) -> SplitFile:
     series = []
     for (name, *before), (same, *after) in zip(train[1:], test[1:], strict=True):
         assert name == same
         series.append([name, *(value for value in before if value), *after])
     header = [f"V{column}" for column in range(1, max(map(len, series)) + 1)]
     rows = [",".join(one + [""] * (len(header) - len(one))) for one in series]
-    return of_lines(",".join(header), rows)
+    return csv_from_lines(",".join(header), rows)
 
 
 SET = DataSet(
@@ -50,14 +50,14 @@ SET = DataSet(
         "Naive2 18.38 / 2.395, the competition's RNN 14.70 / 3.05",
         "the same, measured on these files: the value of a day before 13.91 / 1.193",
     ),
-    split="official: train, and in test the 48 hours that follow each; all: both, where a test has what came before",
+    split="official: train, and in test the 48 hours that follow each; all: both, so that test steps have their past",
     rows={"train": 414, "test": 414, "all": 414},
     labels=0,
     sources=(
         Folder("m4_hourly", FILES),
         Web(
             "https://raw.githubusercontent.com/Mcompetitions/M4-methods/6c1067e5a57161249b17289a565178dc7a3fb3ca/Dataset/",
-            APART,
+            WEB_FILES,
         ),
     ),
     sums={

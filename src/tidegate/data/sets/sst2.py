@@ -15,7 +15,7 @@ LABELS = ("negative", "positive")
 
 
 def parse(files: Mapping[str, bytes]) -> dict[str, Pairs]:
-    """The rows by split: lines `digit text`.
+    """Return the sentences by split: lines `digit text`.
 
     >>> parse({"val": b"0 one long string of cliches .\\n"})
     {'val': [('one long string of cliches .', 'negative')]}

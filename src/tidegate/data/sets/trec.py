@@ -14,7 +14,7 @@ LABELS = ("description", "entity", "abbreviation", "human", "location", "number"
 
 
 def parse(files: Mapping[str, bytes]) -> dict[str, Pairs]:
-    """The rows by split: lines `digit text` in Latin-1.
+    """Return the questions by split: lines `digit text` in Latin-1.
 
     >>> parse({"test": b"5 How far is it from Denver to Aspen ?\\n"})
     {'test': [('How far is it from Denver to Aspen ?', 'number')]}

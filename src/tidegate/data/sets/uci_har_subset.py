@@ -1,17 +1,17 @@
-"""UCI HAR, a part of it: what somebody with a telephone at the waist is doing."""
+"""A part of UCI HAR: the activity of a person with a smartphone at the waist."""
 
 from collections.abc import Mapping
 
-from tidegate.data.dataset import DataSet, File, Stored
+from tidegate.data.dataset import DataSet, File, SplitFile
 from tidegate.data.folder import Folder
 from tidegate.data.npz import read_npz
-from tidegate.data.stored import of_series
+from tidegate.data.split_files import npz_from_series
 
 COLUMNS = tuple(f"{kind}_{axis}" for kind in ("body_acc", "body_gyro", "total_acc") for axis in "xyz")
 
 
-def parse(files: Mapping[str, bytes]) -> dict[str, Stored]:
-    """The windows by split.
+def parse(files: Mapping[str, bytes]) -> dict[str, SplitFile]:
+    """Return the windows by split.
 
     >>> import io
     >>> import numpy as np
@@ -22,16 +22,16 @@ def parse(files: Mapping[str, bytes]) -> dict[str, Stored]:
     frozenset({'5'})
     """
     arrays = read_npz(files["all"], "uci_har_subset.npz")
-    return {s: of_series(arrays[f"x_{s}"], arrays[f"y_{s}"].tolist(), columns=COLUMNS) for s in ("train", "test")}
+    return {s: npz_from_series(arrays[f"x_{s}"], arrays[f"y_{s}"].tolist(), columns=COLUMNS) for s in ("train", "test")}
 
 
 SET = DataSet(
-    title="UCI HAR, a part of it: 6 activities, windows of 128 steps from 9 sensors of a telephone",
+    title="UCI HAR, a part of it: 6 activities, windows of 128 steps from 9 sensor channels of a smartphone",
     task="classify",
     licence="CC BY 4.0; cite Anguita et al. 2013",
     source="github mokch/0814_edu at d734da85, which holds 2,400 of 7,352 and 950 of 2,947 windows, in 4 digits",
     published=(
-        "accuracy on the whole set, which is another one: SVM 96.0 (Anguita et al. 2013), LSTM 91",
+        "accuracy on the whole set, so not comparable: SVM 96.0 (Anguita et al. 2013), LSTM 91",
         "accuracy, measured on these files: nearest neighbour 64.53",
     ),
     split="train and test as that repository gives them, not shuffled: windows of one activity follow one another",

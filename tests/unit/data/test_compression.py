@@ -1,4 +1,4 @@
-"""Compressed tables: read as they were written, and refused when cut, changed or a bomb."""
+"""Compressed tables: read as they were written, and refused if truncated, damaged or a decompression bomb."""
 
 import bz2
 import gzip
@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from tidegate.data import compressed
+from tidegate.data import compression
 from tidegate.data.table import read
 from tidegate.errors import DataError
 
@@ -32,7 +32,7 @@ def test_they_are_read_and_the_sum_is_that_of_the_file(here, packer, kind):
     table = read(f"t.{kind}{packer}")
     assert table.columns == {"text": ["hi"], "label": ["a"]}
     assert table.sha256 == hashlib.sha256(data).hexdigest()
-    assert table.form.startswith(compressed.FORMATS[packer][0] + ", ")
+    assert table.form.startswith(compression.FORMATS[packer][0] + ", ")
 
 
 @pytest.mark.parametrize("packer", PACKERS)
@@ -49,7 +49,9 @@ def test_every_cut_is_refused_in_one_sentence(here, packer):
     data = PACKERS[packer](b"text,label\nhi,a\nyo,b\n" * 3)
     for length in range(1, len(data)):
         (here / f"t.csv{packer}").write_bytes(data[:length])
-        with pytest.raises(DataError, match=r"^t\.csv\.\w+ is no whole \w+ file \(.*\); fetch or compress it anew$"):
+        with pytest.raises(
+            DataError, match=r"^t\.csv\.\w+ is not a complete \w+ file \(.*\); fetch or compress it again$"
+        ):
             read(f"t.csv{packer}")
 
 
@@ -60,27 +62,27 @@ def test_damage_and_what_follows_the_end_are_refused(here, packer):
     changed[len(data) // 2] ^= 0x55
     for wrong in (bytes(changed), data + b"text"):
         (here / f"t.csv{packer}").write_bytes(wrong)
-        with pytest.raises(DataError, match="is no whole"):
+        with pytest.raises(DataError, match="is not a complete"):
             read(f"t.csv{packer}")
 
 
 @pytest.mark.parametrize("packer", PACKERS)
 def test_a_bomb_is_refused_before_it_is_unpacked(here, packer, monkeypatch):
-    monkeypatch.setattr(compressed, "FLOOR", 2 * compressed.MEGA)
-    packed = PACKERS[packer](bytes(50 * compressed.MEGA))
+    monkeypatch.setattr(compression, "ALWAYS_ALLOWED", 2 * compression.MEGA)
+    packed = PACKERS[packer](bytes(50 * compression.MEGA))
     (here / f"t.csv{packer}").write_bytes(packed)
     fed = []
-    pieces = compressed._pieces
-    monkeypatch.setattr(compressed, "_pieces", lambda *args: (fed.append(len(p)) or p for p in pieces(*args)))
-    with pytest.raises(DataError, match=r"unpacks to more than \d+ MB, which is over 200 times its size; if it is no"):
+    pieces = compression._decompress
+    monkeypatch.setattr(compression, "_decompress", lambda *args: (fed.append(len(p)) or p for p in pieces(*args)))
+    with pytest.raises(DataError, match=r"unpacks to more than \d+ MB, which is over 200 times its size; if you trust"):
         read(f"t.csv{packer}")
-    assert sum(fed) <= compressed.limit(len(packed)) + compressed.PIECE
+    assert sum(fed) <= compression.size_limit(len(packed)) + compression.CHUNK
 
 
 def test_the_largest_size_of_all(here, monkeypatch):
-    monkeypatch.setattr(compressed, "MOST", 2 * compressed.MEGA)
-    (here / "t.csv.gz").write_bytes(gzip.compress(bytes(3 * compressed.MEGA)))
-    with pytest.raises(DataError, match="unpacks to more than 2 MB, files of up to 4 GB are read"):
+    monkeypatch.setattr(compression, "MAX_SIZE", 2 * compression.MEGA)
+    (here / "t.csv.gz").write_bytes(gzip.compress(bytes(3 * compression.MEGA)))
+    with pytest.raises(DataError, match="unpacks to more than 2 MB, the most that is read"):
         read("t.csv.gz")
 
 
@@ -124,7 +126,7 @@ def test_zstd(here):
     (here / "t.csv.zst").write_bytes(pack(b"text\nh") + pack(b"i\n"))
     assert read("t.csv.zst").columns == {"text": ["hi"]}
     (here / "t.csv.zst").write_bytes(pack(b"text\nhi\n")[:-1])
-    with pytest.raises(DataError, match="is no whole zstd file"):
+    with pytest.raises(DataError, match="is not a complete zstd file"):
         read("t.csv.zst")
 
 

@@ -1,4 +1,4 @@
-"""Sets of two files a split: texts and labels, line by line."""
+"""Parse data sets with two files per split: one of texts and one of labels, line by line."""
 
 from collections.abc import Mapping
 
@@ -6,7 +6,7 @@ from tidegate.data.dataset import Pairs
 
 
 def parse(files: Mapping[str, bytes]) -> dict[str, Pairs]:
-    """The rows by split: a file of texts and a file of labels, line by line.
+    """Return (text, label) pairs by split.
 
     >>> parse({"train text": b"show flights\\n", "train label": b"atis_flight\\n"})
     {'train': [('show flights', 'atis_flight')]}
