@@ -272,7 +272,7 @@ def statistics(
     flat = ~(deviation > FLAT * np.abs(mean).clip(1e-30))
     if varied and flat.any():
         c = int(flat.argmax())
-        fault = f"is {mean[c]:.6g} at every step, which says nothing; leave it out of --values"
+        fault = f"is {mean[c]:.6g} at every step, so it carries no information; leave it out of --values"
         if deviation[c]:
             fault = (
                 f"varies by {deviation[c]:.3g} about {mean[c]:.15g}, no more than rounding; leave it out of --values"
