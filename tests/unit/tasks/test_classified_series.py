@@ -103,7 +103,7 @@ def test_what_is_asked_has_the_named_columns_alone(tmp_path: Path) -> None:
             1e-7,
             r"column 'value' varies by [\d.e-]+ about 100000000, no more than rounding; leave it out of --values",
         ),
-        (0.3, 0.0, "column 'value' is 0.3 at every step, which says nothing; leave it out of --values"),
+        (0.3, 0.0, "column 'value' is 0.3 at every step, so it carries no information; leave it out of --values"),
         (0.0, 0.0, "column 'value' is 0 at every step"),
     ],
 )
