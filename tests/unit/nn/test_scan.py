@@ -165,7 +165,7 @@ def test_a_users_linear_cell_of_states_that_build_on_each_other_is_solved(tmp_pa
 def test_a_cell_that_says_linear_and_is_not_is_an_error(tmp_path: Path, equation: str) -> None:
     head = 'GATES, RECURRENT, STATE, LINEAR = ("n",), ("n",), {"h": ("H",)}, True\n'
     body = f"\n\ndef step(op, x, R, p, s):\n    h = {equation}\n    return h, s.replace(h=h)\n"
-    with pytest.raises(CellError, match="mine.py: it says LINEAR but is not: state 'h' does not become a \\* h"):
+    with pytest.raises(CellError, match="mine.py: it declares LINEAR but is not linear: state 'h' must become a \\* h"):
         written(tmp_path, head + body)
     assert nn.engine(written(tmp_path, head.replace("True", "False") + body).tape) == "tape"
 
