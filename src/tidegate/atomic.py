@@ -67,6 +67,11 @@ def check(path: Path, kind: Kind | None = None, inputs: Iterable[Path] = (), for
     not be inside one of these folders. kind, force: as for `replace`.
 
     Raises: OptionError for an input or a file of another kind; TidegateError for a path that cannot be written.
+
+    >>> check("train.csv", inputs=["train.csv"])
+    Traceback (most recent call last):
+        ...
+    tidegate.errors.OptionError: train.csv is an input of this command; choose another path to write to
     """
     with _explain_os_errors(path) as target:
         _refuse_irregular(target)
@@ -83,6 +88,12 @@ def make_folder(path: Path) -> None:
     """Make a folder and its parents, unless they exist.
 
     Raises: TidegateError if there is a file of that name, or the folder cannot be made.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     make_folder(folder + "/a/b")
+    ...     os.listdir(folder)
+    ['a']
     """
     try:
         os.makedirs(path, exist_ok=True)

@@ -34,6 +34,11 @@ class Model:
     copied.
 
     Raises: ModelFileError with the key or tensor, what was found and what was expected.
+
+    >>> from tidegate.verify.samples import sample
+    >>> model = sample(features=3, size=4)
+    >>> Model(model.document, model.tensors).weights_hash == model.weights_hash
+    True
     """
 
     __slots__ = ("_document", "_hashes", "_sha256", "_tapes", "_tensors", "_text")
@@ -57,6 +62,14 @@ class Model:
         """Load a model file.
 
         Raises: ModelFileError for a file that is not a model, or is damaged, inconsistent or from a newer version.
+
+        >>> import tempfile
+        >>> from tidegate.verify.samples import sample
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     sample(features=3, size=4, check=True).save(folder + "/m.safetensors")
+        ...     model = Model.load(folder + "/m.safetensors")
+        >>> model.streams
+        (True, '')
         """
         tensors, text, checksum = safetensors.load(path, KEY)
         with error_context(os.fspath(path)):
@@ -203,6 +216,11 @@ def as_model(model: Any) -> Model:
     """Return the model itself, the model of a predictor, or the model of the file at a path.
 
     Raises: OptionError for anything else; ModelFileError for a file that is not a model.
+
+    >>> as_model(3)
+    Traceback (most recent call last):
+        ...
+    tidegate.errors.OptionError: model is int; expected a Model, a Predictor or the path of a model file
     """
     if isinstance(model, str | os.PathLike):
         return Model.load(model)

@@ -112,6 +112,12 @@ def save(
     """Write a file that `load` reads, with its checksum. kind, force: as in `write`.
 
     Raises: as `write`.
+
+    >>> import io
+    >>> file = io.BytesIO()
+    >>> save(file, {"x": np.zeros(2, np.float32)}, "tidegate", "{}")
+    >>> len(file.getvalue()) == size({"x": np.zeros(2, np.float32)}, "tidegate", "{}")
+    True
     """
     arrays = {name: _to_little_endian(name, np.asarray(value)) for name, value in tensors.items()}
     write(to, arrays, {key: document, CHECKSUM_KEY: checksum(document, arrays)}, kind, force)
@@ -128,7 +134,11 @@ def size(tensors: Mapping[str, npt.ArrayLike], key: str, document: str) -> int:
 
 
 def checksum(document: str, tensors: Mapping[str, Array]) -> str:
-    """Compute the SHA-256, in hexadecimal, over a document and each tensor's name, dtype, shape and bytes."""
+    """Compute the SHA-256, in hexadecimal, over a document and each tensor's name, dtype, shape and bytes.
+
+    >>> checksum("{}", {"x": np.zeros(2, np.float32)})[:8]
+    'e2d9c097'
+    """
     try:
         text = document.encode()
     except UnicodeEncodeError:

@@ -145,6 +145,7 @@ def run_file(name: str, path: str, source: bytes) -> ModuleType:
 
 
 def build_cell(name: str, module: ModuleType, dialect: Mapping[str, str]) -> Cell:
+    """Build a cell from the declarations in its module. Raises CellError if one is missing or wrong."""
     for needed in ("GATES", "RECURRENT", "STATE", "step"):
         if not hasattr(module, needed):
             raise CellError(f"{needed} is missing; a cell declares GATES, RECURRENT, STATE and step")
@@ -177,6 +178,7 @@ def build_cell(name: str, module: ModuleType, dialect: Mapping[str, str]) -> Cel
 
 
 def parse_names(what: str, value: Any) -> tuple[str, ...]:
+    """Return declared names as a tuple. Raises CellError unless they are a tuple or list of strings."""
     if not isinstance(value, tuple | list) or not all(isinstance(name, str) for name in value):
         raise CellError(f"{what} is {value!r}; expected a tuple of names, such as ('z', 'n') or ('n',)")
     return tuple(value)

@@ -40,6 +40,11 @@ def validate(document: Any, tensors: Mapping[str, Array]) -> Tapes:
     """Check a whole document against the names, dtypes and shapes of its tensors, and return its tapes.
 
     Of the tensors' values, only the deviations of a series' columns are read. Raises: ModelFileError.
+
+    >>> from tidegate.verify.samples import sample
+    >>> model = sample(size=4)
+    >>> list(validate(model.document, model.tensors))
+    ['gru']
     """
     _check_format(document)
     tapes = _check_tapes(document["tapes"])
@@ -225,8 +230,8 @@ def _check_labels(value: Any, task: str, outputs: int) -> None:
         raise ModelFileError(f"labels: is {show(value)}; expected a list of strings that are not empty")
     if len(set(value)) != len(value):
         ordered = sorted(value)
-        twice = next(a for a, b in pairwise(ordered) if a == b)
-        raise ModelFileError(f"labels: {show(twice)} appears twice; each label must appear once")
+        repeated = next(a for a, b in pairwise(ordered) if a == b)
+        raise ModelFileError(f"labels: {show(repeated)} appears twice; each label must appear once")
     if len(value) != outputs:
         raise ModelFileError(f"labels: there are {len(value)}; the last layer has {outputs} outputs")
 

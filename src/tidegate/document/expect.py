@@ -50,5 +50,5 @@ def check_tensor(place: str, name: Any, tensors: Mapping[str, Array], dtype: str
     if (found := dtype_name(array)) != dtype:
         raise ModelFileError(f"{place}: tensor {show(name)} is {found}; expected {dtype}")
     if len(shape) != array.ndim or any(n not in (-1, m) for n, m in zip(shape, array.shape, strict=True)):
-        wanted = ", ".join("any" if n < 0 else str(n) for n in shape)
-        raise ModelFileError(f"{place}: tensor {show(name)} has shape {list(array.shape)}; expected [{wanted}]")
+        expected = ", ".join("any" if n < 0 else str(n) for n in shape)
+        raise ModelFileError(f"{place}: tensor {show(name)} has shape {list(array.shape)}; expected [{expected}]")

@@ -130,8 +130,8 @@ def check_times(value: Any) -> None:
     check_integer(f"{place}.every", rule["every"], 1, 1 if unit == "weekdays" else MAX_STEP[unit])
     expected = WEEKDAYS if unit == "weekdays" else NO_WEEKDAYS
     if not isinstance(rule["weekdays"], str) or not expected.fullmatch(rule["weekdays"]):
-        wanted = "seven of 0 and 1, one of them 1" if unit == "weekdays" else f"'' with the unit {unit}"
-        raise ModelFileError(f"{place}.weekdays: is {show(rule['weekdays'])}; expected {wanted}")
+        expected_text = "seven of 0 and 1, one of them 1" if unit == "weekdays" else f"'' with the unit {unit}"
+        raise ModelFileError(f"{place}.weekdays: is {show(rule['weekdays'])}; expected {expected_text}")
     day = check_integer(f"{place}.day", rule["day"], *((1, rules.LAST) if "months" in unit else (0, 0)))
     if unit == "business months" and day not in (1, rules.LAST):
         raise ModelFileError(f"{place}.day: is {day}; for business months it must be 1 or {rules.LAST}")
@@ -172,8 +172,8 @@ def check_names(place: str, value: Any, least: int, most: int, choices: tuple[st
             check_choice(f"{place}[{i}]", name, choices)
     if len(set(value)) != len(value):
         ordered = sorted(value)
-        twice = next(a for a, b in pairwise(ordered) if a == b)
-        raise ModelFileError(f"{place}: {show(twice)} appears twice; each entry must appear once")
+        repeated = next(a for a, b in pairwise(ordered) if a == b)
+        raise ModelFileError(f"{place}: {show(repeated)} appears twice; each entry must appear once")
 
 
 def check_choice(place: str, value: Any, choices: tuple[str, ...]) -> None:

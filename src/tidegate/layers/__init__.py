@@ -59,5 +59,9 @@ def whole_window(layers: list[Layer]) -> str:
 
 
 def is_whole_window(layer: Layer) -> bool:
-    """Tell whether a layer needs whole rows: it has a `whole` and no `step`."""
+    """Tell whether a layer needs whole rows: it has a `whole` and no `step`.
+
+    >>> is_whole_window({"kind": "softmax", "size": 2})
+    False
+    """
     return bool(whole_window([layer]))

@@ -23,8 +23,8 @@ def check(layer: dict[str, Any], width_in: int | None, tapes: dict[str, Tape]) -
 
 
 def tensors(layer: dict[str, Any], tapes: dict[str, Tape]) -> dict[str, tuple[int, ...]]:
-    own = recurrent.tensors(layer, tapes)
-    return {f"{way}.{role}": shape for way in DIRECTIONS for role, shape in own.items()}
+    shapes = recurrent.tensors(layer, tapes)
+    return {f"{way}.{role}": shape for way in DIRECTIONS for role, shape in shapes.items()}
 
 
 def state(layer: dict[str, Any], tapes: dict[str, Tape]) -> dict[str, tuple[tuple[int, ...], float]]:

@@ -52,7 +52,11 @@ def check_initial(layer: dict[str, Any], tape: Tape, H: int, P: int | None) -> N
 
 
 def is_float32(n: Any) -> bool:
-    """Tell whether a JSON number is a finite float32, written with a fraction or an exponent."""
+    """Tell whether a JSON number is a finite float32, written with a fraction or an exponent.
+
+    >>> is_float32(0.5), is_float32(0.1), is_float32(1)
+    (True, False, False)
+    """
     return type(n) is float and abs(n) <= float(np.finfo(np.float32).max) and float(np.float32(n)) == n
 
 
@@ -64,10 +68,10 @@ def sizes(layer: dict[str, Any]) -> tuple[int, int | None]:
 def tensors(layer: dict[str, Any], tapes: dict[str, Tape]) -> dict[str, tuple[int, ...]]:
     tape, (H, P) = tapes[layer["tape"]], sizes(layer)
     G, Gr = len(tape.gates), len(tape.recurrent)
-    own = {f"p.{name}": concrete(shape, H, P) for name, shape in tape.params.items()}
+    params = {f"p.{name}": concrete(shape, H, P) for name, shape in tape.params.items()}
     if P is not None:
-        own = {"Q": (P, H), **own}
-    return {"W": (G * H, layer["inputs"]), "b": (G * H,), "R": (Gr * H, P or H), "c": (Gr * H,), **own}
+        params = {"Q": (P, H), **params}
+    return {"W": (G * H, layer["inputs"]), "b": (G * H,), "R": (Gr * H, P or H), "c": (Gr * H,), **params}
 
 
 def state(layer: dict[str, Any], tapes: dict[str, Tape]) -> dict[str, tuple[tuple[int, ...], Any]]:
@@ -96,6 +100,6 @@ def step(
     tape, (H, P) = tapes[layer["tape"]], sizes(layer)
     parts = xp.split(xp.affine(x, t["W"], t["b"]), len(tape.gates))
     flat = {name: v.reshape(v.shape[0], width(tape.state[name], H, P)) for name, v in s.items()}
-    own = {name: t[f"p.{name}"].reshape(-1) for name in tape.params}
-    y, following = interpret(tape, xp, dict(zip(tape.gates, parts, strict=True)), maps(xp, t, tape, H), own, flat)
-    return y, {name: v.reshape(v.shape[0], *concrete(tape.state[name], H, P)) for name, v in following.items()}
+    params = {name: t[f"p.{name}"].reshape(-1) for name in tape.params}
+    y, next_states = interpret(tape, xp, dict(zip(tape.gates, parts, strict=True)), maps(xp, t, tape, H), params, flat)
+    return y, {name: v.reshape(v.shape[0], *concrete(tape.state[name], H, P)) for name, v in next_states.items()}

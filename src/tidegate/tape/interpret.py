@@ -21,6 +21,12 @@ def interpret(
     op: namespace with the operations as functions (`NumpyOps`, or that of another reader). x: gate -> W_g x + b_g,
     [rows, H]. R: recurrent map -> function v -> R_g v + c_g; for a tape with a projection also "project" -> function
     v -> Q v. p, s: name -> parameter [width] and state [rows, width], each flattened.
+
+    >>> from tidegate.tape import NumpyOps, trace
+    >>> tape = trace(lambda op, x, R, p, s: (x.n + s.h, s.replace(h=x.n)), ("n",), (), {"h": ("H",)}, {})
+    >>> y, states = interpret(tape, NumpyOps, {"n": 3.0}, {}, {}, {"h": 4.0})
+    >>> float(y), states
+    (7.0, {'h': 3.0})
     """
     reg: list[Any] = []
     for ins in tape.instructions:

@@ -12,7 +12,12 @@ FREE, LINEAR, OTHER = 0, 1, 2  # how a register depends on the state in question
 
 
 def is_linear(tape: Tape) -> bool:
-    """Tell whether all steps of a tape can be solved at once."""
+    """Tell whether all steps of a tape can be solved at once.
+
+    >>> from tidegate import cells
+    >>> is_linear(cells.load("mingru").tape), is_linear(cells.load("gru").tape)
+    (True, False)
+    """
     return len(order(tape)) == len(tape.state)
 
 

@@ -46,6 +46,7 @@ class NumpyOps:
 
     @staticmethod
     def mean(x: Any) -> Any:
+        """Average over the width: [rows, width] -> [rows, 1]; `sum` and `peak` (the maximum) have the same shapes."""
         return x.mean(-1, keepdims=True)
 
     @staticmethod
@@ -58,6 +59,7 @@ class NumpyOps:
 
     @staticmethod
     def concat(parts: list[Any]) -> Any:
+        """Put arrays of [rows, ...] side by side; `split` cuts one into n equal parts."""
         return np.concatenate(parts, axis=-1)
 
     @staticmethod
@@ -66,4 +68,5 @@ class NumpyOps:
 
     @staticmethod
     def take(table: Any, ids: Any) -> Any:
+        """Select rows of a table by id: table [n, width], ids int [rows] -> [rows, width]."""
         return table[ids]

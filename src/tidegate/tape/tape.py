@@ -261,7 +261,12 @@ class Tape:
         )
 
     def to_json(self) -> dict[str, Any]:
-        """Return the tape as the model file stores it; `from_json` reads it back."""
+        """Return the tape as the model file stores it; `from_json` reads it back.
+
+        >>> from tidegate import cells
+        >>> cells.load("mingru").tape.to_json()["instructions"][:3]
+        [['state', 'h'], ['input', 'z'], ['sigmoid', 1]]
+        """
         return {
             "gates": list(self.gates),
             "recurrent": list(self.recurrent),
@@ -274,7 +279,13 @@ class Tape:
 
     @classmethod
     def from_json(cls, value: Any) -> Tape:
-        """Read a tape from its JSON. Raises CellError for anything that is not a valid tape."""
+        """Read a tape from its JSON. Raises CellError for anything that is not a valid tape.
+
+        >>> from tidegate import cells
+        >>> tape = cells.load("gru").tape
+        >>> Tape.from_json(tape.to_json()) == tape
+        True
+        """
         keys = {
             "gates": list,
             "recurrent": list,
@@ -308,6 +319,7 @@ def is_index(value: Any, count: int) -> bool:
 
 
 def check_names(what: str, names: tuple[Any, ...]) -> None:
+    """Raise CellError unless these are different identifiers, and not too many."""
     if len(names) > MAX_NAMES:
         raise CellError(f"{len(names)} {what}; at most {MAX_NAMES} are allowed")
     for name in names:
@@ -318,6 +330,7 @@ def check_names(what: str, names: tuple[Any, ...]) -> None:
 
 
 def check_shapes(what: str, shapes: dict[str, Shape], symbols: tuple[str, ...]) -> None:
+    """Raise CellError unless these are shapes of 1 to 4 axes, of positive integers and these symbols."""
     for name, shape in shapes.items():
         for n in shape:
             if n not in symbols and not (type(n) is int and 0 < n <= 1 << 16):

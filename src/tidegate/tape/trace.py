@@ -90,6 +90,7 @@ class Recorder:
         self._seen: dict[tuple[Any, ...], int] = {}
 
     def emit(self, name: str, *args: Any) -> Symbol:
+        """Record an instruction, unless it is there already, and return its register."""
         key = (name, *args)
         if key not in self._seen:
             self._seen[key] = len(self.instructions)
@@ -97,9 +98,11 @@ class Recorder:
         return Symbol(self, self._seen[key])
 
     def apply(self, name: str, *operands: Any) -> Symbol:
+        """Record an operation on symbols and numbers."""
         return self.emit(name, *(self.operand(name, v).register for v in operands))
 
     def operand(self, name: str, value: Any) -> Symbol:
+        """Return a symbol for an operand. Raises CellError unless it is a symbol or a number."""
         if isinstance(value, Symbol):
             return value
         if isinstance(value, int | float) and not isinstance(value, bool):
@@ -179,8 +182,8 @@ def trace(
             LazyNamespace("state", {n: leaf("state", n) for n in state}),
         )
     )
-    following = {n: v() if callable(v) else v for n, v in last.items()}
-    symbols = {n: rec.operand(f"next state {n!r}", v).register for n, v in following.items()}
+    next_values = {n: v() if callable(v) else v for n, v in last.items()}
+    symbols = {n: rec.operand(f"next state {n!r}", v).register for n, v in next_values.items()}
     return remove_dead_code(
         rec.instructions, rec.operand("the output", output).register, symbols, gates, recurrent, state, params
     )
@@ -197,6 +200,7 @@ def run_step(step: Callable[..., Any], *args: Any) -> Any:
 
 
 def unpack_result(result: Any) -> tuple[Any, dict[str, Any]]:
+    """Split the result of a step into its output and its next states. Raises CellError for any other result."""
     if not isinstance(result, tuple) or len(result) != 2 or not isinstance(result[1], Namespace):
         raise CellError("a step returns two values: its output and `s.replace(...)`")
     return result[0], result[1].as_dict()
@@ -205,14 +209,14 @@ def unpack_result(result: Any) -> tuple[Any, dict[str, Any]]:
 def remove_dead_code(
     instructions: list[Instruction],
     output: int,
-    following: dict[str, int],
+    next_registers: dict[str, int],
     gates: tuple[str, ...],
     recurrent: tuple[str, ...],
     state: dict[str, Shape],
     params: dict[str, Shape],
 ) -> Tape:
     """Build the tape from the instructions that some result needs, in their order."""
-    needed = {output, *following.values()}
+    needed = {output, *next_registers.values()}
     for i in range(len(instructions) - 1, -1, -1):
         if i in needed:
             needed.update(operand_registers(instructions[i]))
@@ -225,17 +229,19 @@ def remove_dead_code(
         dict(params),
         remaining,
         new_index[output],
-        {n: new_index[r] for n, r in following.items()},
+        {n: new_index[r] for n, r in next_registers.items()},
     )
 
 
 def operand_registers(ins: Instruction) -> tuple[int, ...]:
+    """Return the registers that an instruction reads."""
     if ins.name == "recur":
         return (ins.args[1],)
     return ins.args if ins.name in REGISTERS_ONLY else ()
 
 
 def renumber(ins: Instruction, new_index: dict[int, int]) -> Instruction:
+    """Return an instruction with its operands renumbered."""
     if ins.name == "recur":
         return Instruction("recur", (ins.args[0], new_index[ins.args[1]]))
     return Instruction(ins.name, tuple(new_index[a] for a in ins.args)) if ins.name in REGISTERS_ONLY else ins
