@@ -73,7 +73,7 @@ def is_refused(content: bytes, monkeypatch: pytest.MonkeyPatch) -> bool:
 
 
 def test_every_flipped_bit_of_a_model_file_is_refused(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Flip all bits of the first and last bytes of the header, one of every second byte between, of every fifth after."""
+    """Flip every bit of the first and last bytes of the header, and one bit of every second or fifth byte elsewhere."""
     content = file.read_bytes()
     header = 8 + int.from_bytes(content[:8], "little")
     places = {*range(16), *range(16, header, 2), *range(header - 8, header), *range(header, len(content), 5)}
