@@ -242,8 +242,8 @@ def _refuse_other_kind(path: Path, target: str, kind: Kind | None, force: bool) 
             f"{os.fspath(path)} already exists and cannot be read ({error.strerror}); choose another path to write to"
         ) from error
     raise OptionError(
-        f"{os.fspath(path)} already exists and is not {kind.what}; choose another path, or replace it with --force "
-        "(force=True in Python)"
+        f"{os.fspath(path)} already exists and is not {kind.what}; "
+        "choose another path, or replace it with --force (force=True in Python)"
     )
 
 

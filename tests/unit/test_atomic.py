@@ -169,8 +169,8 @@ def test_what_cannot_be_written_is_refused_before_the_work(tmp_path):
 def test_room_is_tried_and_nothing_is_left(tmp_path):
     rehearse(tmp_path / "a", [0, 5000, 10])
     assert os.listdir(tmp_path) == []
-    code = LIMITED.replace("with replace(sys.argv[1]) as file:", "rehearse(sys.argv[1], [1001])\n    for file in ():")
-    code = code.replace("import replace", "import rehearse")
+    code = LIMITED.replace("import replace", "import rehearse")
+    code = code.replace("with replace(sys.argv[1]) as file:", "rehearse(sys.argv[1], [1001])\n    for file in ():")
     done = subprocess.run([sys.executable, "-c", code, tmp_path / "a"], capture_output=True, text=True, check=True)
     assert "larger than this file system or process may write" in done.stdout
     assert os.listdir(tmp_path) == []

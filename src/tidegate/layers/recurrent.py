@@ -101,5 +101,6 @@ def step(
     parts = xp.split(xp.affine(x, t["W"], t["b"]), len(tape.gates))
     flat = {name: v.reshape(v.shape[0], width(tape.state[name], H, P)) for name, v in s.items()}
     params = {name: t[f"p.{name}"].reshape(-1) for name in tape.params}
-    y, next_states = interpret(tape, xp, dict(zip(tape.gates, parts, strict=True)), maps(xp, t, tape, H), params, flat)
+    inputs = dict(zip(tape.gates, parts, strict=True))
+    y, next_states = interpret(tape, xp, inputs, maps(xp, t, tape, H), params, flat)
     return y, {name: v.reshape(v.shape[0], *concrete(tape.state[name], H, P)) for name, v in next_states.items()}
