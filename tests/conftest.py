@@ -1,4 +1,4 @@
-"""What every test may use: the repository's root, and a Python process without torch."""
+"""Fixtures for all tests: the root of the repository, the command line, and Python processes without torch."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from forks import Forks
 ROOT = Path(__file__).resolve().parents[1]
 os.environ.setdefault("SCIPY_ARRAY_API", "1")  # without it, set before SciPy loads, scikit-learn skips a check
 
-# Runs before the code under test: an import of torch fails as if it were not installed, and leaves a trace.
+# Runs before the code under test: an import of torch fails as if torch were not installed, and is reported on stderr.
 WITHOUT_TORCH = """
 import sys
 class Blocked:
@@ -37,7 +37,7 @@ Outcome = subprocess.CompletedProcess[str]
 
 
 def run_python(*args: str, stdin: str | None = None, cwd: Path | None = None, **env: str) -> Outcome:
-    """The outcome of a Python process with these arguments, its output as text."""
+    """Run a Python process with these arguments and return its outcome, with its output as text."""
     return subprocess.run(
         [sys.executable, *args],
         input=stdin,
@@ -67,17 +67,17 @@ def command_line(before: str) -> Iterator[Callable[..., Outcome]]:
 
 @pytest.fixture(scope="session")
 def tidegate() -> Iterator[Callable[..., Outcome]]:
-    """The command line in a process of its own: `tidegate("info", "--json")`."""
+    """Run the command line in a process of its own: `tidegate("info", "--json")`."""
     yield from command_line("import tidegate.cli, tidegate.nn, tidegate.runtime, tidegate.train")
 
 
 @pytest.fixture(scope="session")
 def tidegate_without_torch() -> Iterator[Callable[..., Outcome]]:
-    """The same in a process where torch cannot be imported."""
+    """Run the command line in a process where torch cannot be imported."""
     yield from command_line(WITHOUT_TORCH + "import tidegate.cli, tidegate.runtime")
 
 
 @pytest.fixture(scope="session")
 def without_torch() -> Callable[..., Outcome]:
-    """Python code in a process where torch cannot be imported."""
+    """Run Python code in a process where torch cannot be imported."""
     return lambda code, **more: run_python("-c", WITHOUT_TORCH + code, **more)

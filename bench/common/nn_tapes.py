@@ -23,7 +23,9 @@ def all_dialects() -> list[tuple[str, dict[str, str]]]:
 def make_layer(name: str, dialect: dict[str, str]) -> tuple[dict[str, Any], Tape, Tensors]:
     """Make a layer of a cell, its tape and random weights."""
     cell = cells.load(name, dialect)
-    layer: dict[str, Any] = {"inputs": I, "size": H, "tape": name} | ({"project": P} if cell.tape.projected else {})
+    layer: dict[str, Any] = {"inputs": I, "size": H, "tape": name}
+    if cell.tape.projected:
+        layer["project"] = P
     random = torch.Generator().manual_seed(4)
     shapes = layers.load("recurrent").tensors(layer, {name: cell.tape})
     t = {role: torch.randn(shape, generator=random, dtype=torch.float64) for role, shape in shapes.items()}

@@ -1,18 +1,18 @@
-"""Small recurrent models for streams: from a labelled file to a model that answers in microseconds.
+"""Train small recurrent models on labelled files, and stream words or numbers through them in microseconds.
 
     predictor = tidegate.load("intent.safetensors")
     predictor.classify(["what's my balance"])
     stream = predictor.stream()
     stream.push("what's my").label
 
-Names are loaded when they are first used, so that `import tidegate` costs next to nothing.
+Names are imported when they are first used, so `import tidegate` takes next to no time.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-__version__ = "0.1.0"  # stands here alone: the package's metadata and everything else read it
+__version__ = "0.1.0"  # the only place: the package's metadata and everything else read it
 
 if TYPE_CHECKING:
     from .bridge import export, from_torch, to_torch
@@ -38,7 +38,7 @@ __all__ = [
     "to_torch",
 ]
 
-_HOMES = {
+_MODULES = {
     "export": "bridge",
     "from_torch": "bridge",
     "to_torch": "bridge",
@@ -56,8 +56,8 @@ _HOMES = {
 
 
 def __getattr__(name: str) -> Any:
-    if name in _HOMES:
-        value: Any = _loaded(name)
+    if name in _MODULES:
+        value: Any = _load(name)
     elif name == "estimators":
         from importlib import import_module
 
@@ -72,7 +72,7 @@ def __dir__() -> list[str]:
     return sorted({*globals(), *__all__})
 
 
-def _loaded(name: str) -> Any:
+def _load(name: str) -> Any:
     from importlib import import_module
 
-    return getattr(import_module(f"tidegate.{_HOMES[name]}"), name)
+    return getattr(import_module(f"tidegate.{_MODULES[name]}"), name)

@@ -1,4 +1,4 @@
-"""`python -m tidegate` is the command line."""
+"""Run the command line with `python -m tidegate`."""
 
 import sys
 

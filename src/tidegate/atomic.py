@@ -1,9 +1,8 @@
-"""Writing files, for every writer of the house: what may be replaced, room for it, one writer at a time, and all of a
-file or nothing of it.
+"""Write files safely: check what may be replaced, check the space, lock, and write a file whole or not at all.
 
-A file is written aside and then renamed: whoever reads it sees the old one or the new one, never half of one. What is
-an input of the same command is never replaced, and what lies at the path and is not of the kind to be written is
-replaced only by force.
+All files that tidegate writes go through this module. A new file is written next to its path and then renamed, so
+readers see the old file or the new one, never half of one. An input of the same command is never replaced, and a file
+of another kind is replaced only with `force`.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ from .errors import OptionError, TidegateError
 
 try:
     import fcntl
-except ImportError:  # no POSIX: then there are no locks
+except ImportError:  # not POSIX: then there are no locks
     fcntl = None  # type: ignore[assignment]
 
 REMEDIES = {
@@ -39,14 +38,17 @@ Path = str | os.PathLike[str]
 
 
 class Kind(NamedTuple):
-    """What a writer writes: in words, "a tidegate model file", and whether an open binary file is one of its own."""
+    """A kind of file that a writer makes.
+
+    what: its name, such as "a tidegate model file". ours: tells whether an open binary file is of this kind.
+    """
 
     what: str
     ours: Callable[[IO[bytes]], bool]
 
 
 def begins(what: str, start: bytes) -> Kind:
-    """Make a kind whose files are known by their first bytes.
+    """Make a kind of file that is recognised by its first bytes. what: what such a file is called.
 
     >>> import io
     >>> begins("a PNG", b"\\x89PNG").ours(io.BytesIO(b"text,label"))
@@ -55,32 +57,43 @@ def begins(what: str, start: bytes) -> Kind:
     return Kind(what, lambda file: file.read(len(start)) == start)
 
 
-# ---- before the work
+# --- before the work
 
 
 def check(path: Path, kind: Kind | None = None, inputs: Iterable[Path] = (), force: bool = False) -> None:
-    """Refuse now what `replace` would refuse at the end, and a path that is an input of the same command.
+    """Refuse early what `replace` would refuse at the end, and a path that is an input of the same command.
 
-    inputs: files and folders that are read; `path` may be none of these files, by whatever name or link, and may not
-    lie in one of these folders. kind, force: as for `replace`.
+    inputs: the files and folders that are read; `path` may not be one of these files, under any name or link, and may
+    not be inside one of these folders. kind, force: as for `replace`.
 
-    Raises: OptionError for an input or a file of another kind; TidegateError for what cannot be written.
+    Raises: OptionError for an input or a file of another kind; TidegateError for a path that cannot be written.
+
+    >>> check("train.csv", inputs=["train.csv"])
+    Traceback (most recent call last):
+        ...
+    tidegate.errors.OptionError: train.csv is an input of this command; choose another path to write to
     """
-    with _explained(path) as target:
+    with _explain_os_errors(path) as target:
         _refuse_irregular(target)
         if not os.path.isdir(folder := os.path.dirname(target)):
             raise OSError(errno.ENOENT, "", folder)
         if not os.access(folder, os.W_OK | os.X_OK):
             raise OSError(errno.EACCES, "", folder)
-    for one in inputs:
-        _refuse_input(os.fspath(path), target, os.fspath(one))
-    _refuse_stranger(path, target, kind, force)
+    for source in inputs:
+        _refuse_input(os.fspath(path), target, os.fspath(source))
+    _refuse_other_kind(path, target, kind, force)
 
 
 def make_folder(path: Path) -> None:
-    """Make a folder, and those that it lies in, where there is none.
+    """Make a folder and its parents, unless they exist.
 
-    Raises: TidegateError where there is a file of that name, or the folder cannot be made.
+    Raises: TidegateError if there is a file of that name, or the folder cannot be made.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     make_folder(folder + "/a/b")
+    ...     os.listdir(folder)
+    ['a']
     """
     try:
         os.makedirs(path, exist_ok=True)
@@ -91,51 +104,51 @@ def make_folder(path: Path) -> None:
 
 
 def rehearse(path: Path, sizes: Iterable[int]) -> None:
-    """Try whether files of these sizes in bytes, all at once, can be written beside `path`; nothing of them is left.
+    """Check that there is space next to `path` for files of these sizes in bytes, all at once; leave none behind.
 
-    Raises: TidegateError when the disk, a quota or a limit of this process says no.
+    Raises: TidegateError if the disk, a quota or a limit of this process does not allow them.
     """
-    with _explained(path) as target, ExitStack() as files:
+    with _explain_os_errors(path) as target, ExitStack() as files:
         for size in sizes:
-            _reserve(files.enter_context(_aside(target)), size)
+            _reserve(files.enter_context(_open_temporary(target)), size)
 
 
 @contextmanager
 def locked(path: Path, wait: Callable[[], None] | None = None) -> Iterator[None]:
-    """Be the only process that writes `path` in this block.
+    """Hold a lock on `path`, so that no other process writes it while the block runs.
 
-    The lock belongs to the process and ends with it, however that ends; a lock file that is left behind locks nothing.
-    wait: is called once before waiting for another process; None: its lock is an error. Where the file system has no
-    locks, there are none.
+    The lock ends with the process, however that ends; a lock file that is left behind locks nothing. On a file system
+    without locks, nothing is locked. wait: called once before waiting for another process; None: do not wait, raise.
 
     Raises: TidegateError for a path that another process is writing.
     """
     handle = None
-    with _explained(path) as target:
+    with _explain_os_errors(path) as target:
         lock = os.path.join(os.path.dirname(target), f".tidegate-{_digest(os.path.basename(target))}.lock")
         if fcntl is not None:
-            handle = _held(lock, os.fspath(path), wait)
+            handle = _acquire_lock(lock, os.fspath(path), wait)
     try:
         yield
     finally:
         if handle is not None:
             with suppress(OSError):
-                os.unlink(lock)  # while it is held, so that nobody else's is removed
+                os.unlink(lock)  # before the lock is released, so that no other process's file is removed
             os.close(handle)
 
 
-# ---- the writing
+# --- writing
 
 
 @contextmanager
 def replace(path: Path, kind: Kind | None = None, force: bool = False) -> Iterator[IO[bytes]]:
-    """A binary file to write to, which becomes `path` when the block ends and vanishes when the block raises.
+    """Open a binary file that replaces `path` when the block ends, or is removed when the block raises.
 
-    The bytes are on the disk before the name changes. A symbolic link is followed. The mode is what the umask
-    leaves. kind: what is written; a file that is there, not empty and of another kind is replaced by `force` alone.
+    The bytes are on the disk before the file is renamed. Symbolic links are followed. The mode is what the umask
+    allows. kind: the kind of file that is written; an existing file of another kind is replaced only with `force`,
+    unless it is empty.
 
-    Raises: OptionError for a file of another kind; TidegateError for a full disk, a missing folder or permission, or a
-    path that is no regular file.
+    Raises: OptionError for an existing file of another kind; TidegateError for a full disk, a missing folder or
+    permission, or a path that is not a regular file.
 
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
@@ -144,10 +157,10 @@ def replace(path: Path, kind: Kind | None = None, force: bool = False) -> Iterat
     ...     os.listdir(folder)
     ['a']
     """
-    with _explained(path) as target:
+    with _explain_os_errors(path) as target:
         _refuse_irregular(target)
-        _refuse_stranger(path, target, kind, force)
-        with _aside(target) as file:
+        _refuse_other_kind(path, target, kind, force)
+        with _open_temporary(target) as file:
             yield file
             file.flush()
             os.fsync(file.fileno())
@@ -160,35 +173,37 @@ _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0) | ge
 
 
 @contextmanager
-def _explained(path: Path) -> Iterator[str]:
-    """The file behind any links, and the system's refusals to write it as sentences."""
+def _explain_os_errors(path: Path) -> Iterator[str]:
+    """Give the block the file behind any links, and raise the system's errors in writing it as TidegateError."""
     try:
         target = os.path.realpath(path)
     except ValueError as error:
-        raise TidegateError(f"cannot write {os.fspath(path)!r}: a path has no zero byte; choose another one") from error
+        raise TidegateError(
+            f"cannot write {os.fspath(path)!r}: a path cannot contain a zero byte; choose another one"
+        ) from error
     try:
         yield target
     except OSError as error:
         folder = os.path.dirname(target)
-        if error.filename not in (None, target, folder) and not _own(str(error.filename), folder):
-            raise  # the block's own fault with another file
+        if error.filename not in (None, target, folder) and not _is_own(str(error.filename), folder):
+            raise  # an error of the block with another file
         raise TidegateError(f"cannot write {os.fspath(path)}: {_reason(error)}") from error
 
 
-def _own(name: str, folder: str) -> bool:
+def _is_own(name: str, folder: str) -> bool:
     return name.startswith(os.path.join(folder, ".tidegate-"))
 
 
 @contextmanager
-def _aside(target: str) -> Iterator[IO[bytes]]:
-    """A new file beside the target; removed in the end unless it was renamed, after an interrupt too."""
-    aside = os.path.join(os.path.dirname(target), f".tidegate-{os.urandom(6).hex()}.tmp")
+def _open_temporary(target: str) -> Iterator[IO[bytes]]:
+    """Open a new file next to the target, and remove it at the end unless it was renamed, even after an interrupt."""
+    temporary = os.path.join(os.path.dirname(target), f".tidegate-{os.urandom(6).hex()}.tmp")
     try:
-        with open(aside, "wb", opener=lambda name, flags: os.open(name, _CREATE, 0o666)) as file:
+        with open(temporary, "wb", opener=lambda name, flags: os.open(name, _CREATE, 0o666)) as file:
             yield file
     finally:
         with suppress(OSError):
-            os.unlink(aside)
+            os.unlink(temporary)
 
 
 def _refuse_irregular(target: str) -> None:
@@ -199,21 +214,21 @@ def _refuse_irregular(target: str) -> None:
     if os.path.isdir(target):
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
     if not os.path.isfile(target):
-        raise OSError(errno.EINVAL, "it is no regular file; give the path of a file")
+        raise OSError(errno.EINVAL, "it is not a regular file; give the path of a file")
 
 
-def _refuse_input(path: str, target: str, one: str) -> None:
+def _refuse_input(path: str, target: str, source: str) -> None:
     with suppress(OSError, ValueError):
-        if os.path.isdir(one):
-            folder = os.path.realpath(one)
+        if os.path.isdir(source):
+            folder = os.path.realpath(source)
             if os.path.commonpath([folder, target]) == folder:
-                raise OptionError(f"{path} lies in {one}, which this command reads; write to a path outside of it")
-        elif target == os.path.realpath(one) or (os.path.exists(target) and os.path.samefile(target, one)):
-            same = "is" if path == one else f"is the same file as {one},"
+                raise OptionError(f"{path} is inside {source}, which this command reads; write to a path outside it")
+        elif target == os.path.realpath(source) or (os.path.exists(target) and os.path.samefile(target, source)):
+            same = "is" if path == source else f"is the same file as {source},"
             raise OptionError(f"{path} {same} an input of this command; choose another path to write to")
 
 
-def _refuse_stranger(path: Path, target: str, kind: Kind | None, force: bool) -> None:
+def _refuse_other_kind(path: Path, target: str, kind: Kind | None, force: bool) -> None:
     if kind is None or force:
         return
     try:
@@ -224,16 +239,16 @@ def _refuse_stranger(path: Path, target: str, kind: Kind | None, force: bool) ->
         return
     except OSError as error:
         raise OptionError(
-            f"{os.fspath(path)} is there already and cannot be read ({error.strerror}); choose another path to write to"
+            f"{os.fspath(path)} already exists and cannot be read ({error.strerror}); choose another path to write to"
         ) from error
     raise OptionError(
-        f"{os.fspath(path)} is there already and is not {kind.what}; choose another path, or replace it with --force "
-        "(force=True in Python)"
+        f"{os.fspath(path)} already exists and is not {kind.what}; "
+        "choose another path, or replace it with --force (force=True in Python)"
     )
 
 
 def _reserve(file: IO[bytes], size: int) -> None:
-    """Take `size` bytes of the disk; where the system or the file system cannot, ask how many are free."""
+    """Reserve `size` bytes of the disk; if the system or file system cannot reserve, check how many are free."""
     try:
         if size and hasattr(os, "posix_fallocate"):
             os.posix_fallocate(file.fileno(), 0, size)
@@ -248,10 +263,10 @@ def _reserve(file: IO[bytes], size: int) -> None:
 
 
 def _sync_folder(folder: str) -> None:
-    """Make the rename itself last through a power cut, where the system can (POSIX)."""
+    """Make sure that the rename survives a power cut, if the system can (POSIX)."""
     if not hasattr(os, "O_DIRECTORY"):
         return
-    with suppress(OSError):  # some network file systems cannot; the file itself is whole either way
+    with suppress(OSError):  # some network file systems cannot; the file itself is complete either way
         handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
         try:
             os.fsync(handle)
@@ -259,16 +274,16 @@ def _sync_folder(folder: str) -> None:
             os.close(handle)
 
 
-def _held(lock: str, path: str, wait: Callable[[], None] | None) -> int | None:
-    """The descriptor of the lock file, locked; None where the file system has no locks."""
+def _acquire_lock(lock: str, path: str, wait: Callable[[], None] | None) -> int | None:
+    """Open the lock file, lock it and return its descriptor; None if the file system has no locks."""
     while True:
         handle = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
         try:
-            if not _taken(handle, wait):
-                holder = os.pread(handle, 20, 0).decode("ascii", "replace")
-                who = f"another process{f' ({holder})' if holder.isdigit() else ''}"
-                raise TidegateError(f"{path}: {who} is writing it; wait until that is done, or choose another path")
-            if _same(handle, lock):  # else its holder has just removed it
+            if not _try_lock(handle, wait):
+                owner = os.pread(handle, 20, 0).decode("ascii", "replace")
+                process = f"another process{f' ({owner})' if owner.isdigit() else ''}"
+                raise TidegateError(f"{path}: {process} is writing it; wait until it is done, or choose another path")
+            if _is_same_file(handle, lock):  # otherwise its owner has just removed it
                 os.ftruncate(handle, 0)
                 os.pwrite(handle, str(os.getpid()).encode(), 0)
                 return handle
@@ -280,7 +295,7 @@ def _held(lock: str, path: str, wait: Callable[[], None] | None) -> int | None:
         os.close(handle)
 
 
-def _taken(handle: int, wait: Callable[[], None] | None) -> bool:
+def _try_lock(handle: int, wait: Callable[[], None] | None) -> bool:
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -291,7 +306,7 @@ def _taken(handle: int, wait: Callable[[], None] | None) -> bool:
     return True
 
 
-def _same(handle: int, lock: str) -> bool:
+def _is_same_file(handle: int, lock: str) -> bool:
     try:
         return os.path.samestat(os.fstat(handle), os.stat(lock))
     except FileNotFoundError:
@@ -299,7 +314,7 @@ def _same(handle: int, lock: str) -> bool:
 
 
 def _digest(name: str) -> str:
-    import hashlib  # costs more than writing a small file
+    import hashlib  # here, as importing it takes longer than writing a small file
 
     return hashlib.sha256(os.fsencode(name)).hexdigest()[:12]
 

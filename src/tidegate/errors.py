@@ -1,7 +1,7 @@
-"""Every error that tidegate raises for a user's input, under one type.
+"""All errors that tidegate raises for a user's input, under one base class.
 
-A message is one sentence: where, what was found, what was expected, what to do. A callee describes the fault; its
-caller adds the place with `located`.
+A message is one sentence: where, what was found, what was expected, what to do. A function describes the fault; its
+caller adds the place with `error_context`.
 """
 
 from __future__ import annotations
@@ -11,25 +11,26 @@ from contextlib import contextmanager
 
 
 class TidegateError(Exception):
-    """Base of all errors that are about input and not about a bug; the command line prints it and exits with 2."""
+    """Base class of all errors about input, as opposed to bugs; the command line prints it and exits with 2."""
 
 
 class OptionError(TidegateError):
-    """An option or argument that does not exist, or a value it cannot take."""
+    """An option or argument that does not exist, or a value that it cannot have."""
 
 
 class WrongValue(OptionError, ValueError):
-    """An argument of a module in `tidegate.nn`, or of an estimator, of a value that it cannot have; a ValueError, as
-    torch.nn and scikit-learn raise.
+    """A value that an argument of a module in `tidegate.nn` or of an estimator cannot have.
+
+    It is a ValueError too, as torch.nn and scikit-learn raise it.
     """
 
 
 class WrongType(OptionError, TypeError):
-    """An argument of a module in `tidegate.nn` of a type that it cannot have; a TypeError, as torch.nn raises."""
+    """An argument of the wrong type for a module in `tidegate.nn`; a TypeError too, as torch.nn raises it."""
 
 
 class WrongShape(OptionError, RuntimeError):
-    """A tensor whose shape or dtype a module in `tidegate.nn` cannot take; a RuntimeError, as torch.nn raises."""
+    """A tensor of the wrong shape or dtype for a module in `tidegate.nn`; a RuntimeError too, as torch.nn raises it."""
 
 
 class DataError(TidegateError):
@@ -37,15 +38,15 @@ class DataError(TidegateError):
 
 
 class WrongData(DataError, ValueError):
-    """Data that an estimator of `tidegate.estimators` cannot use; a ValueError, as scikit-learn raises."""
+    """Data that an estimator of `tidegate.estimators` cannot use; a ValueError too, as scikit-learn raises it."""
 
 
 class ModelFileError(TidegateError):
-    """A file that is no tidegate model, or one that is damaged, newer or inconsistent."""
+    """A file that is not a tidegate model, or one that is damaged, inconsistent or from a newer version."""
 
 
 class StateError(TidegateError):
-    """A state that is damaged, newer, or of another model; a stream or pool that another thread is changing."""
+    """A state that is damaged, from a newer version or of another model; a stream that another thread is changing."""
 
 
 class CellError(TidegateError):
@@ -57,7 +58,7 @@ class TargetError(TidegateError):
 
 
 class ModuleError(TidegateError):
-    """A torch module that no model file can hold."""
+    """A torch module that cannot be stored in a model file."""
 
 
 class MissingExtra(TidegateError):
@@ -66,9 +67,9 @@ class MissingExtra(TidegateError):
 
 @contextmanager
 def error_context(place: str) -> Iterator[None]:
-    """Put `place: ` before the message of any TidegateError raised inside; its type stays.
+    """Put `place: ` before the message of any TidegateError raised in the block; its type stays the same.
 
-    >>> with located("train.csv:3"):
+    >>> with error_context("train.csv:3"):
     ...     raise DataError("the text is empty")
     Traceback (most recent call last):
         ...

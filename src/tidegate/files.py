@@ -1,7 +1,7 @@
-"""Read files: regular ones, once and whole, and what unknown bytes look like.
+"""Read regular files once and whole, and detect what kind of file unknown bytes come from.
 
-Whatever tidegate reads comes through `read`, so that nothing waits for a pipe, no device fills the memory, and no file
-is taken that somebody else writes meanwhile.
+All files that tidegate reads go through `read`, so nothing waits for a pipe, no device fills the memory, and a file
+that another process is still writing is refused.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from typing import Any, BinaryIO, Final
 from .errors import DataError, TidegateError
 
 MAX_LINE: Final = 16_000_000  # bytes of a line, characters of a field
-SETTLED_NS: Final = 10_000_000_000  # after so long without a write none is under way
-LEAN: Final = 1 << 18  # bytes that are hashed sooner than OpenSSL is loaded
+SETTLED_NS: Final = 10_000_000_000  # a file that was last written longer ago is taken to be complete
+SMALL: Final = 1 << 18  # bytes that are hashed in less time than OpenSSL takes to load
 
 _FLAGS: Final = os.O_RDONLY | sum(getattr(os, flag, 0) for flag in ("O_BINARY", "O_CLOEXEC", "O_NONBLOCK", "O_NOCTTY"))
 _IRREGULAR: Final = (
@@ -29,16 +29,16 @@ _IRREGULAR: Final = (
 
 
 def read(path: str | os.PathLike[str], error: type[TidegateError], most: int | None = None) -> bytes:
-    """Read the bytes of a regular file, all as they were at one moment.
+    """Read a regular file into memory, all of it as it was at one moment.
 
     Args:
-        path: of the file.
-        error: the type that is raised.
-        most: how many bytes to read from its beginning; None: all.
+        path: the path of the file.
+        error: the type of error to raise.
+        most: the number of bytes to read from the beginning; None: all.
 
     Raises:
-        error: there is no such file; it is a folder, a pipe, a socket or a device; it may not be read, changed while it
-            was read, or is larger than the memory.
+        error: the file does not exist, is a folder, pipe, socket or device, may not be read, changed while it was read,
+            or is larger than the memory.
 
     >>> import tempfile
     >>> with tempfile.NamedTemporaryFile() as file:
@@ -48,31 +48,31 @@ def read(path: str | os.PathLike[str], error: type[TidegateError], most: int | N
     """
     name = os.fspath(path)
     try:
-        _refuse_irregular(os.stat(path).st_mode, name, error)  # before opening: some devices act when they are opened
+        _refuse_irregular(os.stat(path).st_mode, name, error)  # first, as opening a device can have an effect
         with open(os.open(path, _FLAGS), "rb") as file:
             before = os.fstat(file.fileno())
-            _refuse_irregular(before.st_mode, name, error)  # what was opened may be another file
+            _refuse_irregular(before.st_mode, name, error)  # again, as the path may now lead to another file
             wanted = before.st_size if most is None else min(most, before.st_size)
             _refuse_too_large(wanted, name, error)
-            data = file.read(wanted + (most is None))  # one more, which a file that has grown gives
-            same = most is not None or time.time_ns() - before.st_mtime_ns > SETTLED_NS or _is_again(file, data)
+            data = file.read(wanted + (most is None))  # one byte more, to notice if the file has grown
+            same = most is not None or time.time_ns() - before.st_mtime_ns > SETTLED_NS or _is_unchanged(file, data)
             after = os.fstat(file.fileno())
     except FileNotFoundError as fault:
         raise error(f"{name}: there is no such file; check the path") from fault
     except PermissionError as fault:
         raise error(f"{name}: may not be read; change its permissions") from fault
     except MemoryError as fault:
-        raise error(f"{name}: is larger than the memory that is left; free some or split the file") from fault
+        raise error(f"{name}: is larger than the free memory; free some memory or split the file") from fault
     except (OSError, ValueError) as fault:
-        reason = "its path has a zero byte" if "\0" in str(name) else getattr(fault, "strerror", None) or fault
+        reason = "its path contains a zero byte" if "\0" in str(name) else getattr(fault, "strerror", None) or fault
         raise error(f"{name}: cannot be read: {reason}") from fault
     if not same or len(data) != wanted or (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
-        raise error(f"{name}: changed while it was read; try again when its writer is done")
+        raise error(f"{name}: changed while it was read; try again when it is complete")
     return data
 
 
-def _is_again(file: BinaryIO, data: bytes) -> bool:
-    """Whether a file still holds what was read of it; a write that has begun tells its time at its beginning alone."""
+def _is_unchanged(file: BinaryIO, data: bytes) -> bool:
+    """Compare a file with what was just read of it: its time of modification does not show a write in progress."""
     file.seek(0)
     at = 0
     while piece := file.read(1 << 17):
@@ -83,7 +83,7 @@ def _is_again(file: BinaryIO, data: bytes) -> bool:
 
 
 def check(path: str | os.PathLike[str], error: type[TidegateError]) -> None:
-    """Refuse a path that `read` would refuse before it opens the file.
+    """Raise the errors that `read` would raise before it reads any bytes.
 
     Raises:
         error: as `read`.
@@ -92,9 +92,9 @@ def check(path: str | os.PathLike[str], error: type[TidegateError]) -> None:
 
 
 def lines(stream: BinaryIO) -> Iterator[tuple[int, bytes]]:
-    """Yield each line of a stream as it arrives, with its number from 1; of one too long, its beginning.
+    """Yield each line of a stream as it arrives, with its number, counted from 1.
 
-    `check_line` refuses the latter. The rest of such a line is passed over when the next one is asked for.
+    Of a line that is too long, only the beginning is yielded, which `check_line` then refuses, and the rest is skipped.
 
     >>> import io
     >>> list(lines(io.BytesIO(b"a\\nb")))
@@ -108,34 +108,34 @@ def lines(stream: BinaryIO) -> Iterator[tuple[int, bytes]]:
 
 
 def check_line(line: bytes) -> None:
-    """Refuse a line of `lines` that is too long.
+    """Refuse a line from `lines` that is too long.
 
     Raises:
-        DataError: it has more than MAX_LINE bytes.
+        DataError: the line has more than MAX_LINE bytes.
     """
     if len(line) > MAX_LINE:
-        raise DataError(f"the line has more than {MAX_LINE:,} bytes, the most that a line may have; send it in pieces")
+        raise DataError(f"the line has more than {MAX_LINE:,} bytes, which is the limit; send it in pieces")
 
 
 def sha256(parts: Iterable[Any], size: int) -> str:
     """Compute the SHA-256 of bytes and contiguous arrays, one after the other, in hexadecimal.
 
     Args:
-        parts: what is hashed.
-        size: about how many bytes they have; it decides what hashes them, and so the time, but not the sum.
+        parts: the bytes and arrays to hash.
+        size: roughly how many bytes they have; it selects the faster implementation, not the result.
 
     >>> sha256([b"a", b"bc"], 3)[:8]
     'ba7816bf'
     """
-    found = _sha256(size <= LEAN)
+    digest = _new_sha256(size <= SMALL)
     for part in parts:
-        found.update(part)
-    return str(found.hexdigest())
+        digest.update(part)
+    return str(digest.hexdigest())
 
 
-def _sha256(lean: bool) -> Any:
-    """A new sum; a lean one is Python's own, as `random` takes it: OpenSSL loads longer than a small model."""
-    for module in ("_sha2", "_sha256") if lean else ():  # of Python 3.12 and later, and of 3.11
+def _new_sha256(small: bool) -> Any:
+    """Make a new hash: Python's own for small inputs, as `random` does, since OpenSSL takes a while to load."""
+    for module in ("_sha2", "_sha256") if small else ():  # of Python 3.12 and later, and of 3.11
         try:
             return importlib.import_module(module).sha256()
         except ImportError:
@@ -147,19 +147,19 @@ def _refuse_irregular(mode: int, name: str, error: type[TidegateError]) -> None:
     if stat.S_ISDIR(mode):
         raise error(f"{name}: is a folder; give the path of a file")
     if not stat.S_ISREG(mode):
-        found = next((kind for test, kind in _IRREGULAR if test(mode)), "something else")
-        raise error(f"{name}: is {found} and no regular file; write what it gives to a file first")
+        kind = next((kind for test, kind in _IRREGULAR if test(mode)), "something else")
+        raise error(f"{name}: is {kind}, not a regular file; write its contents to a file first")
 
 
 def _refuse_too_large(size: int, name: str, error: type[TidegateError]) -> None:
-    """A file may be larger than the memory and yet hold nothing (sparse), so no allocation tells."""
+    """Refuse a file that is larger than the machine's memory; allocating would not fail at once if it is sparse."""
     if size > 1 << 30 and hasattr(os, "sysconf"):
         memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
         if 0 < memory < size:
-            raise error(f"{name}: has {size:,} bytes, and this machine's memory {memory:,}; split the file")
+            raise error(f"{name}: has {size:,} bytes, but this machine's memory has {memory:,}; split the file")
 
 
-# --- what bytes look like
+# --- detecting the kind of a file
 
 _STARTS: Final = (
     (b"PAR1", "a Parquet file"),
@@ -187,7 +187,7 @@ _MEMBERS: Final = (
 
 
 def kind_of(data: bytes) -> str:
-    """Say what the beginning of a file, 512 bytes or more, looks like; "" where it looks like nothing known.
+    """Detect the kind of a file from its first 512 bytes or more; "" if it is unknown.
 
     >>> kind_of(b"PAR1...."), kind_of(b'{"a": 1}'), kind_of(bytes([1, 2, 3]))
     ('a Parquet file', 'JSON', '')
@@ -196,7 +196,7 @@ def kind_of(data: bytes) -> str:
         if data.startswith(start):
             return kind
     if data.startswith(b"PK\x03\x04"):
-        return _zipped(data)
+        return _detect_zip(data)
     if data[:2] in (b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05"):
         return "a pickle"
     if data[:3] == b"BZh" and b"1AY&SY".startswith(data[4:10]):
@@ -207,16 +207,16 @@ def kind_of(data: bytes) -> str:
         return "an ONNX model"
     if data[8:9] == b"{" and int.from_bytes(data[:8], "little") < 1 << 32:
         return "a safetensors file"
-    return _worded(data[:512])
+    return _detect_text(data[:512])
 
 
-def _zipped(data: bytes) -> str:
-    """A zip archive, by the name of its first member."""
+def _detect_zip(data: bytes) -> str:
+    """Detect the kind of a zip archive from the name of its first member."""
     name = data[30 : 30 + int.from_bytes(data[26:28], "little")].decode("utf-8", "replace")
     return next((kind for member, kind in _MEMBERS if name.endswith(member)), "a zip archive")
 
 
-def _worded(data: bytes) -> str:
+def _detect_text(data: bytes) -> str:
     text = data.decode("utf-8-sig", "replace").rstrip("\ufffd")  # a character may be cut at the end
     if len(text.strip()) < 8 or "\ufffd" in text or any(c < " " and c not in "\t\n\r\f" for c in text):
         return ""

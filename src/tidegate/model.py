@@ -1,4 +1,4 @@
-"""The model file: one document and its tensors, immutable, with the hashes that states and caches carry."""
+"""The model file: an immutable document with its tensors, and the hashes that states and caches refer to."""
 
 from __future__ import annotations
 
@@ -18,22 +18,27 @@ from .files import sha256
 from .layers import whole_window
 from .strictjson import canonical, parse, show
 from .tape import Tape
-from .tensors import Array, hashed
+from .tensors import Array, hash_parts
 
 KEY: Final = "tidegate"
-HOLDS: Final = 0.5  # from which value on a label of a multi-label model holds
+HOLDS: Final = 0.5  # a label of a multi-label model applies if its probability is at least this
 KIND: Final = safetensors.marked(KEY, "a tidegate model file")
-HASHED: Final = ("tapes", "layers", "input", "labels")
+HASHED_KEYS: Final = ("tapes", "layers", "input", "labels")
 
 
 @final
 class Model:
-    """What a file holds, checked: a document (docs/format.md) and the tensors that it names. Never changes.
+    """A model: a document (docs/format.md) and the tensors that it names, validated and immutable.
 
-    document: the JSON object; `check` may be None until the model is saved. tensors: name -> array; what
-    others could still write to is copied.
+    document: the JSON object; `check` may be None until the model is saved. tensors: name -> array; writable arrays are
+    copied.
 
     Raises: ModelFileError with the key or tensor, what was found and what was expected.
+
+    >>> from tidegate.verify.samples import sample
+    >>> model = sample(features=3, size=4)
+    >>> Model(model.document, model.tensors).weights_hash == model.weights_hash
+    True
     """
 
     __slots__ = ("_document", "_hashes", "_sha256", "_tapes", "_tensors", "_text")
@@ -45,20 +50,31 @@ class Model:
         except UnicodeEncodeError as error:
             near = error.object[max(0, error.start - 20) : error.end + 20]
             raise ModelFileError(
-                f"the document has a text that is not UTF-8, near {near!r}: a name or label in it has half of a "
-                "surrogate pair, or bytes that are no characters; give it another"
+                f"the document has text that cannot be written as UTF-8, near {near!r}: a name or label has half of a "
+                "surrogate pair, or bytes that are not characters; change it"
             ) from error
         except (TypeError, ValueError, RecursionError) as error:
-            raise ModelFileError(f"the document is no JSON: {error}") from error
-        self._fill(text, {name: _frozen(np.asarray(value)) for name, value in tensors.items()})
+            raise ModelFileError(f"the document cannot be written as JSON: {error}") from error
+        self._fill(text, {name: _freeze(np.asarray(value)) for name, value in tensors.items()})
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Model:
-        """The model of a file; raises ModelFileError when it is none, or damaged, newer or inconsistent."""
-        tensors, text, said = safetensors.load(path, KEY)
+        """Load a model file.
+
+        Raises: ModelFileError for a file that is not a model, or is damaged, inconsistent or from a newer version.
+
+        >>> import tempfile
+        >>> from tidegate.verify.samples import sample
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     sample(features=3, size=4, check=True).save(folder + "/m.safetensors")
+        ...     model = Model.load(folder + "/m.safetensors")
+        >>> model.streams
+        (True, '')
+        """
+        tensors, text, checksum = safetensors.load(path, KEY)
         with error_context(os.fspath(path)):
             model = cls.__new__(cls)
-            model._fill(text, tensors, said)
+            model._fill(text, tensors, checksum)
             if model._document["check"] is None:
                 raise ModelFileError("check: is null; a file needs one, so save the model with its check")
             return model
@@ -66,22 +82,22 @@ class Model:
     def save(self, path: str | os.PathLike[str], force: bool = False) -> None:
         """Write the file, whole or not at all; the same model always gives the same bytes.
 
-        A model file that is there is replaced; any other file only with force=True.
+        An existing model file is replaced; any other existing file only with force=True.
 
-        Raises: ModelFileError for a model without a check; OptionError for a file that is there and is no model file;
-        TidegateError when the disk refuses.
+        Raises: ModelFileError for a model without a check; OptionError for an existing file that is not a model file;
+        TidegateError if the file cannot be written.
         """
         if self._document["check"] is None:
-            raise ModelFileError("the model has no check, and a file needs one; make it before saving")
+            raise ModelFileError("the model has no check, which a file needs; add it before saving")
         safetensors.save(path, self._tensors, KEY, self._text, KIND, force)
 
     @property
     def file_bytes(self) -> int:
-        """Size of the file that `save` writes. Raises ModelFileError for a header that no file can have."""
+        """Size in bytes of the file that `save` writes. Raises ModelFileError for a header that is too large."""
         return safetensors.size(self._tensors, KEY, self._text)
 
-    def _fill(self, text: str, tensors: Mapping[str, Array], said: str | None = None) -> None:
-        self._text, self._sha256 = text, said
+    def _fill(self, text: str, tensors: Mapping[str, Array], checksum: str | None = None) -> None:
+        self._text, self._sha256 = text, checksum
         self._document: dict[str, Any] = parse(text)
         self._tensors = MappingProxyType(dict(tensors))
         self._tapes = validate(self._document, tensors)
@@ -90,9 +106,9 @@ class Model:
             _refuse_not_finite(name, array)
 
     @classmethod
-    def _of(cls, text: str, tensors: Mapping[str, Array], said: str | None) -> Model:
+    def _rebuild(cls, text: str, tensors: Mapping[str, Array], checksum: str | None) -> Model:
         model = cls.__new__(cls)
-        model._fill(text, {name: _frozen(array) for name, array in tensors.items()}, said)
+        model._fill(text, {name: _freeze(array) for name, array in tensors.items()}, checksum)
         return model
 
     def __copy__(self) -> Model:
@@ -102,11 +118,11 @@ class Model:
         return self
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return Model._of, (self._text, dict(self._tensors), self._sha256)
+        return Model._rebuild, (self._text, dict(self._tensors), self._sha256)
 
     @property
     def document(self) -> dict[str, Any]:
-        """A copy of the document; changing it changes nothing here."""
+        """A copy of the document; changing it does not change the model."""
         copy: dict[str, Any] = json.loads(self._text)
         return copy
 
@@ -128,59 +144,59 @@ class Model:
 
     @property
     def labels(self) -> list[str] | None:
+        """The labels in the order of the outputs; None for a model without labels."""
         labels: list[str] | None = self._document["labels"]
         return None if labels is None else list(labels)
 
     @property
     def multi_label(self) -> bool:
-        """Whether each label holds or not by itself: there are labels, and the last layer is a dense one with a
-        sigmoid, where otherwise one of them holds.
-        """
+        """Whether several labels may apply at once: there are labels, and the last layer is dense with a sigmoid."""
         last = self._document["layers"][-1]
         return self._document["labels"] is not None and last["kind"] == "dense" and last["activation"] == "sigmoid"
 
     @property
     def state_schema(self) -> list[dict[str, Any]]:
-        """The arrays of a stream's state in order: name, dtype, shape, offset and, except for steps, fill."""
+        """The arrays of a stream's state in order, each with name, dtype, shape, offset and (except for steps) fill."""
         arrays: list[dict[str, Any]] = self.document["state"]["arrays"]
         return arrays
 
     @property
     def state_bytes(self) -> int:
-        """Size of a stream's state block."""
+        """Size in bytes of a stream's state block."""
         return int(self._document["state"]["bytes"])
 
     @property
     def streams(self) -> tuple[bool, str]:
-        """Whether the model can stream, and why not ("" when it can)."""
+        """Whether the model can stream, and if not, why ("" if it can)."""
         streams = self._document["streams"]
         return streams["yes"], streams.get("because", "")
 
     @property
     def whole_window(self) -> str:
-        """Why the layers cannot go step by step; "" when they can. A model with a window streams all the same."""
+        """Why the layers cannot run step by step; "" if they can. With a window, the model streams in either case."""
         return whole_window(self._document["layers"])
 
     @property
     def sha256(self) -> str | None:
-        """The file's SHA-256 in hex, compared when it was loaded; None of a file without one, as older ones are, and of
-        a model made in memory.
+        """The SHA-256 in the file, in hexadecimal, compared with the contents when the file was loaded.
+
+        None for an older file without one, and for a model that was made in memory.
         """
         return self._sha256
 
     @property
     def weights_hash(self) -> str:
-        """SHA-256 in hex of all that decides an output: tapes, layers, input, labels and their tensors."""
+        """SHA-256, in hexadecimal, of everything that affects an output: tapes, layers, input, labels and tensors."""
         return self._hash("weights", self._weights)
 
     @property
     def schema_hash(self) -> str:
-        """SHA-256 in hex of what a state looks like."""
+        """SHA-256, in hexadecimal, of the layout of a state."""
         return self._hash("schema", self._schema)
 
     def _weights(self) -> Iterator[Any]:
-        yield canonical({key: self._document[key] for key in HASHED}) + b"\n"
-        yield from hashed({name: v for name, v in self._tensors.items() if not name.startswith("check.")})
+        yield canonical({key: self._document[key] for key in HASHED_KEYS}) + b"\n"
+        yield from hash_parts({name: v for name, v in self._tensors.items() if not name.startswith("check.")})
 
     def _schema(self) -> Iterator[Any]:
         state = {name: tape["state"] for name, tape in self._document["tapes"].items()}
@@ -197,20 +213,25 @@ class Model:
 
 
 def as_model(model: Any) -> Model:
-    """The model itself, that of a predictor, or that of the file at a path.
+    """Return the model itself, the model of a predictor, or the model of the file at a path.
 
-    Raises: OptionError for anything else; ModelFileError for a file that is no model.
+    Raises: OptionError for anything else; ModelFileError for a file that is not a model.
+
+    >>> as_model(3)
+    Traceback (most recent call last):
+        ...
+    tidegate.errors.OptionError: model is int; expected a Model, a Predictor or the path of a model file
     """
     if isinstance(model, str | os.PathLike):
         return Model.load(model)
-    found = getattr(model, "model", model)
-    if not isinstance(found, Model):
+    inner = getattr(model, "model", model)
+    if not isinstance(inner, Model):
         raise OptionError(f"model is {type(model).__name__}; expected a Model, a Predictor or the path of a model file")
-    return found
+    return inner
 
 
-def _frozen(array: Array) -> Array:
-    """The array itself when nobody can write to it, otherwise a read-only copy."""
+def _freeze(array: Array) -> Array:
+    """Return the array itself if no code can write to it, otherwise a read-only copy."""
     base: Any = array
     while isinstance(base, np.ndarray) and not base.flags.writeable and base.base is not None:
         base = base.base

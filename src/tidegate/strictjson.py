@@ -1,7 +1,7 @@
-"""JSON without its traps, and values as messages may quote them.
+"""Parse JSON strictly, and format values for error messages.
 
-Files come from anywhere, so depth and the number of values are counted before parsing: neither the stack
-nor the memory can be driven up, and there is one reading of every text.
+Files may come from anywhere. Depth and the number of values are checked before parsing, so that no file can use up the
+stack or the memory, and texts that parsers read in different ways are refused.
 """
 
 from __future__ import annotations
@@ -22,19 +22,19 @@ _ESCAPED_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 
 
 def parse(text: str) -> Any:
-    """The value that a JSON text stands for.
+    """Parse a JSON text.
 
-    Raises: ModelFileError for broken JSON, a duplicate key, NaN or an infinity, an integer of over 20
-    characters, half of a surrogate pair, over 32 levels or over 200,000 values.
+    Raises: ModelFileError for broken JSON, a duplicate key, NaN or an infinity, an integer of more than 20 characters,
+    half of a surrogate pair, more than 32 levels or more than 200,000 values.
 
     >>> parse('{"a": [1, 2]}')
     {'a': [1, 2]}
     >>> parse('{"a": 1, "a": 2}')
     Traceback (most recent call last):
         ...
-    tidegate.errors.ModelFileError: in the JSON, the key 'a' stands twice in one object
+    tidegate.errors.ModelFileError: in the JSON, the key 'a' appears twice in one object
     """
-    _bound(text)
+    _check_limits(text)
     try:
         value = _DECODER.decode(text)
         if _ESCAPED_SURROGATE.search(text):
@@ -49,7 +49,7 @@ def parse(text: str) -> Any:
 
 
 def canonical(value: Any) -> bytes:
-    """The one text of a value, for hashing: sorted keys, no spaces, ASCII. Raises ValueError for NaN.
+    """Write a value as canonical JSON, for hashing: sorted keys, no spaces, ASCII. Raises ValueError for NaN.
 
     >>> canonical({"b": [1, 0.5], "a": "é"})
     b'{"a":"\\\\u00e9","b":[1,0.5]}'
@@ -58,7 +58,7 @@ def canonical(value: Any) -> bytes:
 
 
 def show(value: object, most: int = 60) -> str:
-    """A value as a message may quote it: its repr on one line, cut when it is long.
+    """Format a value for a message: its repr on one line, cut off if it is longer than `most` characters.
 
     >>> show("a" * 100, 10)
     "'aaaaaa..."
@@ -69,7 +69,7 @@ def show(value: object, most: int = 60) -> str:
     return text if len(text) <= most else text[: most - 3] + "..."
 
 
-def _bound(text: str) -> None:
+def _check_limits(text: str) -> None:
     depth, values = 0, 1
     unescaped = text.replace("\\\\", "").replace('\\"', "")  # strings now end at the next quote
     for match in _TOKEN.finditer(unescaped):
@@ -77,7 +77,7 @@ def _bound(text: str) -> None:
         depth += (first in "[{") - (first in "]}")
         values += first in "[{,"
         if depth < 0:
-            raise ModelFileError(f"the JSON is broken: {first} closes nothing")
+            raise ModelFileError(f"the JSON is broken: {first} without an opening bracket")
         if depth > MAX_DEPTH:
             raise ModelFileError(f"the JSON is nested deeper than {MAX_DEPTH} levels")
         if values > MAX_VALUES:
@@ -85,18 +85,18 @@ def _bound(text: str) -> None:
 
 
 def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """For `object_pairs_hook`: an object whose keys stand once each. Raises DataError for one that stands twice."""
-    found: dict[str, Any] = {}
+    """Build an object, as an `object_pairs_hook`. Raises DataError for a key that appears twice."""
+    result: dict[str, Any] = {}
     for key, value in pairs:
-        if key in found:
-            raise DataError(f"the key {show(key)} stands twice in one object")
-        found[key] = value
-    return found
+        if key in result:
+            raise DataError(f"the key {show(key)} appears twice in one object")
+        result[key] = value
+    return result
 
 
 def no_constant(name: str) -> Any:
-    """For `parse_constant`: raises DataError for NaN and the infinities, which Python reads and JSON has not."""
-    raise DataError(f"{name} is no JSON number")
+    """Raise DataError, as a `parse_constant`: Python reads NaN and infinities, but they are not JSON."""
+    raise DataError(f"{name} is not a JSON number")
 
 
 def _finite(text: str) -> float:

@@ -1,7 +1,7 @@
-"""Safetensors: a JSON header and the bytes of named arrays. Our own small reader and writer; docs/format.md.
+"""Read and write safetensors files: a JSON header and the bytes of named arrays; see docs/format.md.
 
-The reader trusts nothing: every length, size and offset is checked against the bytes that are there before anything
-is made of them. A file is read once, whole (files.py), so that what happens to it later changes nothing.
+The reader trusts nothing: it checks every length, size and offset against the actual bytes before it uses them. A file
+is read once and whole (files.py), so later changes to it have no effect.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from .strictjson import canonical, parse, show
 
 MAX_HEADER: Final = 4_000_000
 MAX_AXES: Final = 8
-SUM: Final = "tidegate.sha256"
+CHECKSUM_KEY: Final = "tidegate.sha256"
 KINDS: Final = {"tidegate": "tidegate model", "tidegate_checkpoint": "checkpoint of an unfinished tidegate run"}
 
 BF16: Final = np.dtype("<u2", metadata={"safetensors": "BF16"})
@@ -48,7 +48,7 @@ Path = str | os.PathLike[str]
 
 
 class Entry(NamedTuple):
-    """One tensor of a header: `begin` and `end` count from the first byte after the header."""
+    """One tensor of a header; `begin` and `end` are counted from the first byte after the header."""
 
     name: str
     dtype: str
@@ -58,11 +58,11 @@ class Entry(NamedTuple):
 
 
 def read(path: Path) -> tuple[dict[str, Array], dict[str, str]]:
-    """The tensors of a file, as read-only arrays without a copy, and its metadata.
+    """Read the tensors of a file, as read-only arrays without a copy, and its metadata.
 
-    BF16 arrives as its 16 bits (uint16); `dtype_name` still says BF16.
+    A BF16 tensor is read as its bits (uint16); `dtype_name` still returns BF16 for it.
 
-    Raises: ModelFileError when the file is missing or anything in it does not hold.
+    Raises: ModelFileError if the file is missing or not valid.
 
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
@@ -73,30 +73,32 @@ def read(path: Path) -> tuple[dict[str, Array], dict[str, str]]:
     """
     data = files.read(path, ModelFileError)
     with error_context(os.fspath(path)):
-        return _parsed(data)
+        return _parse(data)
 
 
 def load(path: Path, key: str) -> tuple[dict[str, Array], str, str | None]:
-    """Read the tensors of a file, its document, and the sum over both; None where the file has no sum.
+    """Read the tensors of a file, its document, and the checksum over both (None if the file has no checksum).
 
-    key: under which the document stands in the metadata, one of KINDS.
+    key: the key of the document in the metadata, one of KINDS.
 
-    Raises: ModelFileError as `read`, and for a file without this key or with others, and for a wrong sum.
+    Raises: ModelFileError as `read`, and for a file without this key or with others, and for a wrong checksum.
     """
     tensors, metadata = read(path)
     with error_context(os.fspath(path)):
         if key not in metadata:
             other = next((f"; it is a {kind}" for other, kind in KINDS.items() if other in metadata), "")
-            raise ModelFileError(f"is safetensors but no {KINDS[key]}: its metadata has no key {key!r}{other}")
-        if extra := sorted(set(metadata) - {key, SUM}):
-            raise ModelFileError(f"its metadata has the key {show(extra[0])}; expected {key!r} and {SUM!r} alone")
-        said, document = metadata.get(SUM), metadata[key]
-        if said is not None and said != (found := checksum(document, tensors)):
+            raise ModelFileError(f"is safetensors but not a {KINDS[key]}: its metadata has no key {key!r}{other}")
+        if extra := sorted(set(metadata) - {key, CHECKSUM_KEY}):
             raise ModelFileError(
-                f"is damaged, or was changed without its sum: {SUM} is {show(said, 14)}, and its contents have "
-                f"{show(found, 14)}; get another copy, or make it anew"
+                f"its metadata has the key {show(extra[0])}; expected only {key!r} and {CHECKSUM_KEY!r}"
             )
-        return tensors, document, said
+        stored, document = metadata.get(CHECKSUM_KEY), metadata[key]
+        if stored is not None and stored != (computed := checksum(document, tensors)):
+            raise ModelFileError(
+                f"is damaged, or was changed without its checksum: {CHECKSUM_KEY} is {show(stored, 14)}, but its "
+                f"contents have {show(computed, 14)}; get another copy, or make the file again"
+            )
+        return tensors, document, stored
 
 
 def save(
@@ -107,41 +109,51 @@ def save(
     kind: Kind | None = None,
     force: bool = False,
 ) -> None:
-    """Write a file that `load` reads, with its sum. kind, force: as in `write`.
+    """Write a file that `load` reads, with its checksum. kind, force: as in `write`.
 
     Raises: as `write`.
+
+    >>> import io
+    >>> file = io.BytesIO()
+    >>> save(file, {"x": np.zeros(2, np.float32)}, "tidegate", "{}")
+    >>> len(file.getvalue()) == size({"x": np.zeros(2, np.float32)}, "tidegate", "{}")
+    True
     """
-    arrays = {name: _little(name, np.asarray(value)) for name, value in tensors.items()}
-    write(to, arrays, {key: document, SUM: checksum(document, arrays)}, kind, force)
+    arrays = {name: _to_little_endian(name, np.asarray(value)) for name, value in tensors.items()}
+    write(to, arrays, {key: document, CHECKSUM_KEY: checksum(document, arrays)}, kind, force)
 
 
 def size(tensors: Mapping[str, npt.ArrayLike], key: str, document: str) -> int:
-    """Count the bytes that `save` would write. Raises ModelFileError as it does.
+    """Count the bytes that `save` would write. Raises ModelFileError as `save` does.
 
     >>> size({"x": np.zeros((2, 3), np.float32)}, "tidegate", "{}")
     208
     """
-    header, arrays = _laid_out(tensors, {key: document, SUM: "0" * 64})
+    header, arrays = _lay_out(tensors, {key: document, CHECKSUM_KEY: "0" * 64})
     return 8 + len(header) + sum(array.nbytes for array in arrays)
 
 
 def checksum(document: str, tensors: Mapping[str, Array]) -> str:
-    """Compute the SHA-256, in hexadecimal, over a document and each tensor's name, dtype, shape and bytes."""
+    """Compute the SHA-256, in hexadecimal, over a document and each tensor's name, dtype, shape and bytes.
+
+    >>> checksum("{}", {"x": np.zeros(2, np.float32)})[:8]
+    'e2d9c097'
+    """
     try:
         text = document.encode()
     except UnicodeEncodeError:
         raise ModelFileError("the document has half of a surrogate pair") from None
     size = len(text) + sum(array.nbytes for array in tensors.values())
-    return files.sha256(_summed(text, tensors), size)
+    return files.sha256(_checksum_parts(text, tensors), size)
 
 
-def _summed(text: bytes, tensors: Mapping[str, Array]) -> Iterator[Any]:
+def _checksum_parts(text: bytes, tensors: Mapping[str, Array]) -> Iterator[Any]:
     yield text + b"\n"
-    yield from hashed(tensors)
+    yield from hash_parts(tensors)
 
 
-def hashed(tensors: Mapping[str, Array]) -> Iterator[Any]:
-    """Yield what sums see of tensors: of each, by name, its name, dtype and shape as a line of JSON, then its bytes."""
+def hash_parts(tensors: Mapping[str, Array]) -> Iterator[Any]:
+    """Yield the bytes to hash for tensors: in order of names, a line of JSON (name, dtype, shape), then the data."""
     for name in sorted(tensors):
         array = tensors[name]
         yield canonical([name, dtype_name(array), list(array.shape)]) + b"\n"
@@ -155,15 +167,15 @@ def write(
     kind: Kind | None = None,
     force: bool = False,
 ) -> None:
-    """Write a file, whole or not at all when `to` is a path; the same arguments always give the same bytes.
+    """Write a file; the same arguments always give the same bytes. A path is written whole or not at all.
 
-    Wider items come first and then names in order, so every tensor is aligned. An array of dtype `BF16` (the
-    bits, as uint16) is written as BF16. kind, force: what a path's file may replace, as in `atomic.replace`.
+    Tensors are sorted by item size, widest first, then by name, so that each is aligned. An array of dtype `BF16` (the
+    bits, as uint16) is written as BF16. kind, force: which existing file may be replaced, as in `atomic.replace`.
 
-    Raises: ModelFileError for a dtype, name or header that could not be read back; OptionError for a file of another
-    kind; TidegateError when the disk refuses.
+    Raises: ModelFileError for a dtype, name or header that could not be read back; OptionError for an existing file of
+    another kind; TidegateError if the file cannot be written.
     """
-    header, arrays = _laid_out(tensors, metadata)
+    header, arrays = _lay_out(tensors, metadata)
     if isinstance(to, str | os.PathLike):
         with replace(to, kind, force) as file:
             _write(file, header, arrays)
@@ -172,14 +184,14 @@ def write(
 
 
 def marked(key: str, what: str) -> Kind:
-    """Make the kind of safetensors files whose metadata has a key. what: such a file in words."""
+    """Make a kind of file: safetensors whose metadata has this key. what: what such a file is called."""
 
     def ours(file: IO[bytes]) -> bool:
         if (length := int.from_bytes(file.read(8), "little")) > MAX_HEADER:
             return False
         try:
             header = parse(file.read(length).decode())
-            return isinstance(header, dict) and key in _metadata(header.get("__metadata__", {}))
+            return isinstance(header, dict) and key in _check_metadata(header.get("__metadata__", {}))
         except (ModelFileError, UnicodeDecodeError):
             return False
 
@@ -187,7 +199,7 @@ def marked(key: str, what: str) -> Kind:
 
 
 def dtype_name(array: Array) -> str:
-    """The safetensors name of an array's dtype; raises ModelFileError when it has none.
+    """Return the safetensors name of an array's dtype. Raises ModelFileError for a dtype without one.
 
     >>> dtype_name(np.zeros(2)), dtype_name(np.zeros(2, BF16))
     ('F64', 'BF16')
@@ -203,7 +215,7 @@ def dtype_name(array: Array) -> str:
 # --- reading
 
 
-def _parsed(data: bytes) -> tuple[dict[str, Array], dict[str, str]]:
+def _parse(data: bytes) -> tuple[dict[str, Array], dict[str, str]]:
     length = _header_length(data)
     entries, metadata = parse_header(data[8 : 8 + length], len(data) - 8 - length)
     return {e.name: _array(e, data, 8 + length) for e in entries}, metadata
@@ -211,23 +223,25 @@ def _parsed(data: bytes) -> tuple[dict[str, Array], dict[str, str]]:
 
 def _header_length(data: bytes) -> int:
     size, length = len(data), int.from_bytes(data[:8], "little")
-    beyond = length > min(MAX_HEADER, size - 8)
-    if beyond and (kind := files.kind_of(data[:512])) in _REMEDIES:
+    too_long = length > min(MAX_HEADER, size - 8)
+    if too_long and (kind := files.kind_of(data[:512])) in _REMEDIES:
         raise ModelFileError(f"looks like {kind}; expected safetensors; {_REMEDIES[kind]}")
     if size < 8:
-        found = f"has {size} bytes" if size else "is empty"
-        raise ModelFileError(f"{found}; a safetensors file starts with 8 bytes that give its header's length")
+        fault = f"has {size} bytes" if size else "is empty"
+        raise ModelFileError(f"{fault}; a safetensors file starts with 8 bytes that give the length of its header")
     if length > MAX_HEADER:
-        raise ModelFileError(f"its first 8 bytes announce a header of {length} bytes; at most {MAX_HEADER} are allowed")
+        raise ModelFileError(
+            f"its first 8 bytes say that its header has {length} bytes; at most {MAX_HEADER} are allowed"
+        )
     if length > size - 8:
         raise ModelFileError(f"the header has {length} bytes, but the file ends after {size - 8} of them")
     return length
 
 
-_OWN = "tidegate reads its own .safetensors files alone"
+_OWN = "tidegate reads only its own .safetensors files"
 _CODE = "opening it can run code, so load it with torch if you trust it, then tidegate.from_torch(module).save(path)"
-_ONNX = "tidegate writes ONNX and does not read it; load what it was made from, or give the torch module to from_torch"
-_UNPACK, _DATA = "unpack it first", "if it is data, tidegate fit makes a model of it"
+_ONNX = "tidegate writes ONNX but does not read it; load the original model, or pass the torch module to from_torch"
+_UNPACK, _DATA = "unpack it first", "if it is data, tidegate fit makes a model from it"
 _REMEDIES: Final = {
     "an ONNX model": _ONNX,
     "a pickle": _CODE,
@@ -250,18 +264,18 @@ _REMEDIES: Final = {
     "an Excel workbook": _DATA,
     "JSON": _DATA,
     "text": _DATA,
-    "an HTML page": "the download went wrong, so fetch it anew",
-    "a Git LFS pointer": "it stands for the file, which git lfs pull fetches",
-    "the state of a stream": "load its model first, then restore it with State.from_bytes",
+    "an HTML page": "the download went wrong, so download it again",
+    "a Git LFS pointer": "run git lfs pull to fetch the file itself",
+    "the state of a stream": "load its model first, then restore the state with State.from_bytes",
 }
 
 
 def _array(entry: Entry, data: bytes, base: int) -> Array:
     dtype, count = DTYPES[entry.dtype], math.prod(entry.shape)
-    place = base + entry.begin if count else 0  # an empty tensor may lie at the very end, which NumPy refuses
-    array = np.frombuffer(data if count else b"", dtype, count, place)
+    offset = base + entry.begin if count else 0  # an empty tensor may be at the very end, which NumPy refuses
+    array = np.frombuffer(data if count else b"", dtype, count, offset)
     if entry.dtype == "BOOL" and count and int(array.view(np.uint8).max()) > 1:
-        raise ModelFileError(f"tensor {show(entry.name)} is BOOL and has bytes other than 0 and 1")
+        raise ModelFileError(f"tensor {show(entry.name)}: is BOOL but has bytes other than 0 and 1")
     return array.reshape(entry.shape)
 
 
@@ -269,42 +283,42 @@ def _array(entry: Entry, data: bytes, base: int) -> Array:
 
 
 def parse_header(header: bytes, data_size: int) -> tuple[list[Entry], dict[str, str]]:
-    """The tensors, by place, and the metadata that a header describes over `data_size` bytes of data.
+    """Parse a header over `data_size` bytes of data; return its tensors, sorted by offset, and its metadata.
 
-    Raises: ModelFileError unless the tensors cover the data exactly, aligned, without gap or overlap.
+    Raises: ModelFileError unless the tensors cover the data exactly, aligned and without gaps or overlaps.
     """
     if not header.startswith(b"{"):
         raise ModelFileError(f"the header starts with {show(header[:8])}; expected a JSON object")
     try:
-        found = parse(header.decode())
+        fields = parse(header.decode())
     except UnicodeDecodeError as error:
-        raise ModelFileError(f"the header is no UTF-8: {error.reason} at byte {error.start}") from None
-    metadata = _metadata(found.pop("__metadata__", {}))
-    entries = sorted((_entry(name, value) for name, value in found.items()), key=lambda e: (e.begin, e.end))
-    _covered(entries, data_size)
+        raise ModelFileError(f"the header is not UTF-8: {error.reason} at byte {error.start}") from None
+    metadata = _check_metadata(fields.pop("__metadata__", {}))
+    entries = sorted((_parse_entry(name, value) for name, value in fields.items()), key=lambda e: (e.begin, e.end))
+    _check_coverage(entries, data_size)
     if len(header) % 8:
         raise ModelFileError(f"the header has {len(header)} bytes; expected a multiple of 8, padded with spaces")
     return entries, metadata
 
 
-def _metadata(value: Any) -> dict[str, str]:
+def _check_metadata(value: Any) -> dict[str, str]:
     if not isinstance(value, dict) or not all(isinstance(v, str) for v in value.values()):
-        raise ModelFileError("the metadata is no object of strings")
+        raise ModelFileError("the metadata is not an object of strings")
     return value
 
 
-def _entry(name: str, value: Any) -> Entry:
+def _parse_entry(name: str, value: Any) -> Entry:
     with error_context(f"tensor {show(name)}"):
         if not isinstance(value, dict) or set(value) != {"dtype", "shape", "data_offsets"}:
             raise ModelFileError("expected an object of dtype, shape and data_offsets")
         dtype, shape, offsets = value["dtype"], value["shape"], value["data_offsets"]
         if not isinstance(dtype, str) or dtype not in DTYPES:
-            raise ModelFileError(f"unknown dtype {show(dtype)}; known are {', '.join(DTYPES)}")
+            raise ModelFileError(f"unknown dtype {show(dtype)}; expected one of {', '.join(DTYPES)}")
         if not _are_sizes(shape) or len(shape) > MAX_AXES:
-            raise ModelFileError(f"shape is {show(shape)}; expected at most {MAX_AXES} integers from 0")
+            raise ModelFileError(f"shape is {show(shape)}; expected at most {MAX_AXES} non-negative integers")
         if not _are_sizes(offsets) or len(offsets) != 2 or offsets[0] > offsets[1]:
             raise ModelFileError(f"data_offsets is {show(offsets)}; expected [begin, end] with begin <= end")
-        _sized(dtype, shape, offsets[1] - offsets[0])
+        _check_size(dtype, shape, offsets[1] - offsets[0])
         return Entry(name, dtype, tuple(shape), offsets[0], offsets[1])
 
 
@@ -312,46 +326,46 @@ def _are_sizes(value: Any) -> bool:
     return isinstance(value, list) and all(type(n) is int and n >= 0 for n in value)
 
 
-def _sized(dtype: str, shape: list[int], held: int) -> None:
+def _check_size(dtype: str, shape: list[int], size: int) -> None:
     item = DTYPES[dtype].itemsize
     if math.prod(max(n, 1) for n in shape) * item >= 1 << 62:
         raise ModelFileError(f"shape {show(shape)} is too large for any memory")
-    if (needed := math.prod(shape) * item) != held:
-        raise ModelFileError(f"{dtype} of shape {show(shape)} needs {needed} bytes; its offsets span {held}")
+    if (needed := math.prod(shape) * item) != size:
+        raise ModelFileError(f"{dtype} of shape {show(shape)} needs {needed} bytes, but its offsets span {size}")
 
 
-def _covered(entries: list[Entry], data_size: int) -> None:
+def _check_coverage(entries: list[Entry], data_size: int) -> None:
     at = 0
     for entry in entries:
         if entry.begin != at:
             fault = "overlaps the tensor before it" if entry.begin < at else "leaves a gap before it"
             raise ModelFileError(f"tensor {show(entry.name)}: begins at byte {entry.begin} and {fault}; expected {at}")
-        if entry.begin % DTYPES[entry.dtype].itemsize:  # kernels need it, a copy needs memory
+        if entry.begin % DTYPES[entry.dtype].itemsize:  # kernels need alignment, and a copy would need memory
             raise ModelFileError(
                 f"tensor {show(entry.name)}: {entry.dtype} begins at byte {entry.begin}, "
-                "which is no multiple of its size; write wider tensors first"
+                "which is not a multiple of its item size; write wider tensors first"
             )
         at = entry.end
     if at > data_size:
-        raise ModelFileError(f"is cut short: its tensors need {at} bytes and {data_size} are there")
+        raise ModelFileError(f"is cut short: its tensors need {at} bytes, but there are only {data_size}")
     if at < data_size:
-        raise ModelFileError(f"has {data_size - at} bytes after its last tensor; the file must end there")
+        raise ModelFileError(f"has {data_size - at} bytes after its last tensor, where the file must end")
 
 
 # --- writing
 
 
-def _little(name: str, array: Array) -> Array:
+def _to_little_endian(name: str, array: Array) -> Array:
     with error_context(f"tensor {show(name)}"):
         if not isinstance(name, str) or name == "__metadata__":
-            raise ModelFileError("is no name for a tensor; expected a string other than __metadata__")
+            raise ModelFileError("is not a valid name; expected a string other than __metadata__")
         if array.ndim > MAX_AXES:
             raise ModelFileError(f"has {array.ndim} axes; at most {MAX_AXES} are allowed")
         return np.asarray(array, DTYPES[dtype_name(array)], order="C")
 
 
 def _header(order: list[str], arrays: Mapping[str, Array], metadata: Mapping[str, str]) -> bytes:
-    fields: dict[str, Any] = {"__metadata__": _metadata(dict(metadata))} if metadata else {}
+    fields: dict[str, Any] = {"__metadata__": _check_metadata(dict(metadata))} if metadata else {}
     at = 0
     for name in order:
         array = arrays[name]
@@ -365,15 +379,15 @@ def _header(order: list[str], arrays: Mapping[str, Array], metadata: Mapping[str
     header += b" " * (-len(header) % 8)
     if len(header) > MAX_HEADER:
         raise ModelFileError(
-            f"the header would have {len(header)} bytes; at most {MAX_HEADER} are allowed; it holds labels and names, "
-            "so give fewer or shorter ones"
+            f"the header would have {len(header)} bytes; at most {MAX_HEADER} are allowed; it contains labels and "
+            "names, so use fewer or shorter ones"
         )
     return header
 
 
-def _laid_out(tensors: Mapping[str, npt.ArrayLike], metadata: Mapping[str, str]) -> tuple[bytes, list[Array]]:
-    """The header, and the arrays in the order of the file."""
-    arrays = {name: _little(name, np.asarray(value)) for name, value in tensors.items()}
+def _lay_out(tensors: Mapping[str, npt.ArrayLike], metadata: Mapping[str, str]) -> tuple[bytes, list[Array]]:
+    """Return the header, and the arrays in the order of the file."""
+    arrays = {name: _to_little_endian(name, np.asarray(value)) for name, value in tensors.items()}
     order = sorted(arrays, key=lambda name: (-arrays[name].itemsize, name))
     return _header(order, arrays, metadata), [arrays[name] for name in order]
 

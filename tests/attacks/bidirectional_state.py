@@ -1,4 +1,4 @@
-"""A bidirectional layer, which shows no state, that hands 20 MB from step to step."""
+"""A bidirectional layer, which has no state in the file, but carries 20 MB from step to step."""
 
 from typing import Any
 

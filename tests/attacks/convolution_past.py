@@ -1,4 +1,4 @@
-"""A convolution whose window remembers gigabytes of each stream."""
+"""A convolution that remembers gigabytes of each stream."""
 
 from typing import Any
 

@@ -1,8 +1,8 @@
-"""A key of the document stands twice."""
+"""A key of the document appears twice."""
 
 from hostile import document_text, run, with_text
 
-REFUSED = "in the JSON, the key 'format' stands twice in one object"
+REFUSED = "in the JSON, the key 'format' appears twice in one object"
 
 
 def attack(valid: bytes) -> bytes:

@@ -1,8 +1,8 @@
-"""A tensor stands twice in the header; readers differ in which one they take."""
+"""A tensor appears twice in the header; readers differ in which one they take."""
 
 from hostile import join, run
 
-REFUSED = "in the JSON, the key 'layers.0.weight' stands twice in one object"
+REFUSED = "in the JSON, the key 'layers.0.weight' appears twice in one object"
 
 
 def attack(valid: bytes) -> bytes:

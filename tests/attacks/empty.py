@@ -1,4 +1,4 @@
-"""No byte at all."""
+"""An empty file."""
 
 from hostile import run
 

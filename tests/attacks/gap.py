@@ -1,4 +1,4 @@
-"""Four bytes between two tensors belong to none."""
+"""Four bytes between two tensors that belong to neither."""
 
 from hostile import join, run, split
 

@@ -2,7 +2,7 @@
 
 from hostile import run
 
-REFUSED = "announce a header of 1152921504606846976 bytes; at most 4000000 are allowed"
+REFUSED = "header has 1152921504606846976 bytes; at most 4000000 are allowed"
 
 
 def attack(valid: bytes) -> bytes:

@@ -1,4 +1,4 @@
-"""A header that is really there, and too large."""
+"""A header that is all there, but too large."""
 
 from hostile import join, run, split
 

@@ -1,5 +1,5 @@
-"""The valid model and the valid state that attacks start from, ways to edit their bytes, and the measured process
-that loads the one and restores the other.
+"""The valid model and state that attacks start from, functions to edit their bytes, and the measured process that loads
+the model and restores the state.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ print(imports_s + used.ru_utime + used.ru_stime, peak / 1000)
 
 
 class Verdict(NamedTuple):
-    """What loading a model, or restoring a state, said and took."""
+    """The result of loading a model or restoring a state: its error (or "loaded"), CPU time and peak memory."""
 
     sentence: str
     cpu_s: float
@@ -69,34 +69,34 @@ class Verdict(NamedTuple):
 
 
 class Ended(Exception):
-    """The process that read a file ended in a traceback, crashed or hung."""
+    """The process that read a file crashed, hung or ended in a traceback."""
 
 
-def loading() -> Forks:
-    """The process whose forks load files, one each."""
+def start_loader() -> Forks:
+    """Start the process whose forks load files, one file each."""
     return Forks(IMPORTS)
 
 
 @cache
 def valid(model: str = "classifier", **options: int) -> bytes:
-    """The bytes of a small valid classifier, or of another model of tests/golden/models.py."""
+    """Return the bytes of a small valid classifier, or of another model of tests/golden/models.py."""
     file = io.BytesIO()
-    document, tensors = parts(model, **options)
+    document, tensors = model_parts(model, **options)
     safetensors.write(file, tensors, {"tidegate": json.dumps(document, ensure_ascii=False)})
     return file.getvalue()
 
 
-def parts(model: str, **options: int) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Its document and tensors. options: H and seed, for another model than the valid one."""
+def model_parts(model: str, **options: int) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the document and tensors of a model. options: H and seed, for another model than the valid one."""
     models = runpy.run_path(str(HERE.parent / "golden" / "models.py"))
-    made: tuple[dict[str, Any], dict[str, Any]] = models["with_empty_check"](models[model](**options))
-    return made
+    model_and_tensors: tuple[dict[str, Any], dict[str, Any]] = models["with_empty_check"](models[model](**options))
+    return model_and_tensors
 
 
 @cache
 def valid_state(model: str = "classifier", **options: int) -> bytes:
-    """The bytes of a state of the valid classifier in the middle of a word, or of another model after three steps."""
-    predictor = Predictor(Model(*parts(model, **options)))
+    """Return a state of the valid classifier in the middle of a word, or of another model after three steps."""
+    predictor = Predictor(Model(*model_parts(model, **options)))
     if model == "stations":
         stream = predictor.stream("south")
         stream.push([1.0, 2.0, 3.0])
@@ -110,27 +110,27 @@ def valid_state(model: str = "classifier", **options: int) -> bytes:
 
 
 def split(content: bytes) -> tuple[dict[str, Any], bytes]:
-    """The header as JSON, and the data."""
+    """Split a file into its header, parsed, and its data."""
     length = int.from_bytes(content[:8], "little")
     return json.loads(content[8 : 8 + length]), content[8 + length :]
 
 
 def join(header: dict[str, Any] | bytes, data: bytes) -> bytes:
-    """A file of a header, JSON or bytes, with a true length and padding."""
+    """Build a file from a header (JSON or bytes) and data, with a correct length and padding."""
     text = header if isinstance(header, bytes) else json.dumps(header, ensure_ascii=False).encode()
     text += b" " * (-len(text) % 8)
     return len(text).to_bytes(8, "little") + text + data
 
 
 def with_document(content: bytes, change: Callable[[dict[str, Any]], object]) -> bytes:
-    """The file with its document changed in place by `change`."""
+    """Return the file with its document changed in place by `change`."""
     document = json.loads(document_text(content))
     change(document)
     return with_text(content, json.dumps(document, ensure_ascii=False))
 
 
 def with_text(content: bytes, text: str) -> bytes:
-    """The file with this text for its document."""
+    """Return the file with this text as its document."""
     header, data = split(content)
     header["__metadata__"]["tidegate"] = text
     return join(header, data)
@@ -141,40 +141,40 @@ def document_text(content: bytes) -> str:
 
 
 def split_state(content: bytes) -> tuple[dict[str, Any], bytes]:
-    """The header of a state as JSON; and its block, output and unfinished word."""
+    """Split a state into its header, parsed, and the bytes of its block, output and unfinished word."""
     end = 24 + int.from_bytes(content[20:24], "little")
     return json.loads(content[24:end]), content[end:-32]
 
 
 def join_state(header: dict[str, Any] | bytes, data: bytes, version: int = 1) -> bytes:
-    """A state of a header, JSON or bytes, with a true length and a true sum."""
+    """Build a state from a header (JSON or bytes) and data, with a correct length and checksum."""
     text = header if isinstance(header, bytes) else json.dumps(header, separators=(",", ":"), sort_keys=True).encode()
     sizes = version.to_bytes(4, "little") + len(text).to_bytes(4, "little")
-    return summed(b"tidegatestate\0\0\0" + sizes + text + data)
+    return append_sum(b"tidegatestate\0\0\0" + sizes + text + data)
 
 
-def summed(body: bytes) -> bytes:
-    """The bytes with their sum behind them."""
+def append_sum(body: bytes) -> bytes:
+    """Append the checksum of the bytes."""
     return body + sha256(body).digest()
 
 
 def with_fields(content: bytes, **fields: Any) -> bytes:
-    """The state with other fields in its header."""
+    """Return the state with other fields in its header."""
     header, data = split_state(content)
     return join_state({**header, **fields}, data)
 
 
 def with_array(content: bytes, index: int, **changed: Any) -> bytes:
-    """The state with one of its arrays described otherwise."""
+    """Return the state with changes to one of the arrays in its header."""
     arrays = split_state(content)[0]["arrays"]
     arrays[index].update(changed)
     return with_fields(content, arrays=arrays)
 
 
 def load(forks: Forks, model: Path, *states: Path, before: str = "", seconds: int = SECONDS) -> Verdict:
-    """Load a model, and restore states into it, in a process of its own.
+    """Load a model and restore states into it, in a process of its own.
 
-    before: code that the process runs first. Raises Ended, with the last file's name, where it does not end well.
+    before: code that the process runs first. Raises Ended, with the name of the last file, if the process fails.
     """
     done = forks.run(before + LOAD, *map(str, (model, *states)), timeout=seconds)
     if done.returncode:
@@ -185,10 +185,10 @@ def load(forks: Forks, model: Path, *states: Path, before: str = "", seconds: in
     return Verdict(sentence, cpu_s, memory_mb)
 
 
-def verdict(
+def measure(
     forks: Forks, attack: Callable[[bytes], bytes], of_state: bool, folder: Path, name: str = "classifier"
 ) -> Verdict:
-    """The verdict on what an attack makes of the valid model of this name, or of its valid state."""
+    """Load what an attack makes of a valid model, or of its valid state, and return the verdict."""
     model, state = folder / "model.safetensors", folder / "state"
     if not of_state:
         model.write_bytes(attack(valid(name)))
@@ -199,15 +199,15 @@ def verdict(
 
 
 def attacks_state(script: Path) -> bool:
-    """By its name: state_*.py is about a stream's state, any other about a model file."""
+    """Tell whether a script attacks a stream's state (state_*.py) rather than a model file."""
     return script.stem.startswith("state_")
 
 
 def run(attack: Callable[[bytes], bytes], refused: str, model: str = "classifier") -> None:
-    """Print the verdict of one attack, the running script; exit 1 when it was not refused as it must be."""
-    with tempfile.TemporaryDirectory() as folder, loading() as forks:
-        found = verdict(forks, attack, attacks_state(Path(sys.argv[0])), Path(folder), model)
-    held = refused in found.sentence and found.cpu_s < CPU_S and found.memory_mb < MEMORY_MB
-    figures = f"{found.cpu_s:.2f} s, {found.memory_mb:.0f} MB"
-    print(f"{'refused' if held else 'NOT HELD'}: {found.sentence} ({figures})")
-    sys.exit(not held)
+    """Run one attack, the script itself, and print its verdict; exit 1 if it was not refused as it must be."""
+    with tempfile.TemporaryDirectory() as folder, start_loader() as forks:
+        verdict = measure(forks, attack, attacks_state(Path(sys.argv[0])), Path(folder), model)
+    ok = refused in verdict.sentence and verdict.cpu_s < CPU_S and verdict.memory_mb < MEMORY_MB
+    figures = f"{verdict.cpu_s:.2f} s, {verdict.memory_mb:.0f} MB"
+    print(f"{'refused' if ok else 'NOT REFUSED'}: {verdict.sentence} ({figures})")
+    sys.exit(not ok)

@@ -2,7 +2,7 @@
 
 from hostile import join, run, split
 
-REFUSED = "needs 1125899906842624 bytes; its offsets span"
+REFUSED = "needs 1125899906842624 bytes, but its offsets span"
 
 
 def attack(valid: bytes) -> bytes:

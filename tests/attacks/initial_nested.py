@@ -1,4 +1,4 @@
-"""A first state of lists within lists, where a row of numbers belongs."""
+"""A first state of nested lists, where a flat row of numbers belongs."""
 
 from typing import Any
 

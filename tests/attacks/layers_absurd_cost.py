@@ -4,7 +4,7 @@ from typing import Any
 
 from hostile import run, with_document
 
-REFUSED = "numbers a step; at most 4194304 are allowed"
+REFUSED = "numbers per step; at most 4194304 are allowed"
 
 
 def attack(valid: bytes) -> bytes:

@@ -1,4 +1,4 @@
-"""The document names a tensor that the file calls otherwise."""
+"""The document names a tensor that has another name in the file."""
 
 from hostile import join, run, split
 

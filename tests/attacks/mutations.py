@@ -1,7 +1,7 @@
-"""Mutations of valid files, tried in this process: each is read or refused in one sentence, never a traceback.
+"""Try random mutations of valid files in this process: each must be read, or refused in one sentence.
 
-python tests/attacks/mutations.py --seconds 60 --seed 1 tries as many as go into the time, prints their number, and
-leaves a file that fails as mutation.bin.
+`python tests/attacks/mutations.py --seconds 60 --seed 1` tries as many as it can in that time, prints how many, and
+writes a file that fails to mutation.bin.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ LONGEST_SENTENCE = 1000
 
 
 class Target(NamedTuple):
-    """Valid bytes, and a reader of their mutations."""
+    """Valid bytes, and the function that reads their mutations."""
 
     name: str
     valid: bytes
@@ -33,12 +33,12 @@ class Target(NamedTuple):
 
 
 def targets(folder: Path) -> list[Target]:
-    """The golden models, and a state of the classifier."""
+    """List what to mutate: the golden models, and states of two of them."""
     model = folder / "valid.safetensors"
     model.write_bytes(hostile.valid())
     predictor = load(model)
     files = [Target(path.name, path.read_bytes(), load_model) for path in sorted(GOLDEN.glob("*.safetensors"))]
-    stations = Predictor(Model(*hostile.parts("stations")))
+    stations = Predictor(Model(*hostile.model_parts("stations")))
     return [
         *files,
         Target("state", hostile.valid_state(), lambda content, _: restore(content, predictor, "er closes")),
@@ -53,31 +53,31 @@ def load_model(content: bytes, folder: Path) -> object:
 
 
 def restore(content: bytes, predictor: Predictor, piece: object) -> object:
-    """What a mutation's stream says next; its sum is mended, so that what lies before it is looked at."""
+    """Restore a mutated state and push one piece; its checksum is corrected, so that what is before it gets checked."""
     if len(content) > 32:
-        content = hostile.summed(content[:-32])
+        content = hostile.append_sum(content[:-32])
     pool = predictor.pool()
     pool.restore(0, State.from_bytes(content))
     return pool.push([(0, piece, True)])[0].values
 
 
-def mutated(content: bytes, rng: random.Random) -> bytes:
-    """The bytes with up to four changes, most of them in the header, where the words are."""
-    changed = bytearray(content)
+def mutate(content: bytes, rng: random.Random) -> bytes:
+    """Change the bytes in up to four places, most of them in the header."""
+    mutation = bytearray(content)
     for _ in range(rng.choice([1, 1, 2, 4])):
-        at = rng.randrange(min(len(changed), rng.choice([32, 4000, len(changed)]))) if changed else 0
+        at = rng.randrange(min(len(mutation), rng.choice([32, 4000, len(mutation)]))) if mutation else 0
         end = at + rng.choice([0, 1, 1, 2, 8, 40])
-        flipped = bytes(byte ^ 1 << rng.randrange(8) for byte in changed[at : at + 1])
+        flipped = bytes(byte ^ 1 << rng.randrange(8) for byte in mutation[at : at + 1])
         tokens = (b"0", b"-1", b"9" * 30, b'"', b"[", b"}", b"null")
-        changed[at:end] = rng.choice(
-            [b"", rng.randbytes(1), rng.randbytes(end - at), rng.choice(tokens), changed[end : 2 * end - at], flipped]
+        mutation[at:end] = rng.choice(
+            [b"", rng.randbytes(1), rng.randbytes(end - at), rng.choice(tokens), mutation[end : 2 * end - at], flipped]
         )
-    return bytes(changed)
+    return bytes(mutation)
 
 
-def tried(target: Target, folder: Path, rng: random.Random) -> str | None:
-    """The sentence that refuses one more mutation; None for one that can be read."""
-    content = mutated(target.valid, rng)
+def try_mutation(target: Target, folder: Path, rng: random.Random) -> str | None:
+    """Try one more mutation and return the sentence that refuses it; None if it can be read."""
+    content = mutate(target.valid, rng)
     try:
         target.read(content, folder)
     except TidegateError as error:
@@ -91,12 +91,12 @@ def tried(target: Target, folder: Path, rng: random.Random) -> str | None:
     return None
 
 
-def sentences(folder: Path, seed: int) -> Iterator[str | None]:
-    """The sentences of ever more mutations, of one target after the other."""
+def try_mutations(folder: Path, seed: int) -> Iterator[str | None]:
+    """Yield the results of mutations without end, of one target after the other."""
     rng, files = random.Random(seed), targets(folder)
     while True:
         for target in files:
-            yield tried(target, folder, rng)
+            yield try_mutation(target, folder, rng)
 
 
 def main() -> None:
@@ -109,7 +109,7 @@ def main() -> None:
     count = read = 0
     with tempfile.TemporaryDirectory() as folder:
         end = time.monotonic() + args.seconds
-        for sentence in sentences(Path(folder), args.seed):
+        for sentence in try_mutations(Path(folder), args.seed):
             count, read = count + 1, read + (sentence is None)
             if time.monotonic() > end:
                 break

@@ -1,8 +1,8 @@
-"""NaN as a number, which is no JSON and is equal to nothing."""
+"""NaN as a number, which is not JSON and is equal to nothing."""
 
 from hostile import document_text, run, with_text
 
-REFUSED = "in the JSON, NaN is no JSON number"
+REFUSED = "in the JSON, NaN is not a JSON number"
 
 
 def attack(valid: bytes) -> bytes:

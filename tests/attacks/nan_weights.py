@@ -1,4 +1,4 @@
-"""One weight is NaN: every answer would be."""
+"""One weight is NaN, so every answer would be."""
 
 import struct
 

@@ -1,8 +1,8 @@
-"""A format of the future."""
+"""A format from the future."""
 
 from hostile import run, with_document
 
-REFUSED = "made by a newer tidegate (format 2); this one reads format 1; upgrade tidegate"
+REFUSED = "was made by a newer tidegate (format 2); this version reads format 1; upgrade tidegate"
 
 
 def attack(valid: bytes) -> bytes:

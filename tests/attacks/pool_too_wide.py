@@ -1,4 +1,4 @@
-"""A pool whose outputs, end to end, are wider than anything may be."""
+"""A pool whose outputs together are wider than allowed."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""A tape that projects, in a layer that does not say how wide."""
+"""A tape with a projection, in a layer that does not say how wide it is."""
 
 from typing import Any
 

@@ -2,7 +2,7 @@
 
 from hostile import run, with_document
 
-REFUSED = "stands twice; each must be there once"
+REFUSED = "appears twice; each label must appear once"
 
 
 def attack(valid: bytes) -> bytes:

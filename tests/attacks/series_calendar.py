@@ -1,4 +1,4 @@
-"""A calendar of the moon."""
+"""A calendar with an unknown period: the moon's."""
 
 from hostile import run, with_document
 

@@ -1,9 +1,9 @@
-"""Two columns of one name."""
+"""Two columns of the same name."""
 
 from hostile import run, with_document
 
 MODEL = "seasonal"
-REFUSED = "input.columns: 'load' stands twice; each must be there once"
+REFUSED = "input.columns: 'load' appears twice; each entry must appear once"
 
 
 def attack(valid: bytes) -> bytes:

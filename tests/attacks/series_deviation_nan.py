@@ -1,9 +1,9 @@
-"""A deviation that is no number."""
+"""A deviation that is not a number."""
 
 from hostile import join, run, split
 
 MODEL = "stations"
-REFUSED = "input.scale.deviation: holds nan, and what divides must be greater than 0"
+REFUSED = "input.scale.deviation: has nan; a deviation must be greater than 0"
 
 
 def attack(valid: bytes) -> bytes:

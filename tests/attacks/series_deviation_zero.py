@@ -1,9 +1,9 @@
-"""A deviation of 0, which everything would be divided by."""
+"""A deviation of 0, by which everything would be divided."""
 
 from hostile import join, run, split
 
 MODEL = "stations"
-REFUSED = "input.scale.deviation: holds 0.0, and what divides must be greater than 0"
+REFUSED = "input.scale.deviation: has 0.0; a deviation must be greater than 0"
 
 
 def attack(valid: bytes) -> bytes:

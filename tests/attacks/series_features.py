@@ -1,9 +1,9 @@
-"""A width that the columns do not give."""
+"""A width that does not match the columns."""
 
 from hostile import run, with_document
 
 MODEL = "seasonal"
-REFUSED = "input.features: is 31; the keys beside it give 30"
+REFUSED = "input.features: is 31; the other keys of input give 30"
 
 
 def attack(valid: bytes) -> bytes:

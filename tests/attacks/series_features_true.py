@@ -1,9 +1,9 @@
-"""A width that is no number."""
+"""A width that is true instead of a number."""
 
 from hostile import run, with_document
 
 MODEL = "stations"
-REFUSED = "input.features: is True; the keys beside it give 1"
+REFUSED = "input.features: is True; the other keys of input give 1"
 
 
 def attack(valid: bytes) -> bytes:

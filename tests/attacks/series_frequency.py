@@ -1,4 +1,4 @@
-"""Steps that are further apart than all dates."""
+"""Steps that are further apart than the whole calendar."""
 
 from hostile import run, with_document
 

@@ -1,4 +1,4 @@
-"""A forecast of years."""
+"""A forecast of far too many steps."""
 
 from hostile import run, with_document
 

@@ -1,4 +1,4 @@
-"""A horizon that the last layer's outputs are not of."""
+"""A horizon that does not match the outputs of the last layer."""
 
 from hostile import run, with_document
 

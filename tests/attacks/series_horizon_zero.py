@@ -1,4 +1,4 @@
-"""A forecast of nothing."""
+"""A forecast of no steps."""
 
 from hostile import run, with_document
 

@@ -1,9 +1,9 @@
-"""Labels of a forecast."""
+"""A forecaster with labels."""
 
 from hostile import run, with_document
 
 MODEL = "stations"
-REFUSED = "labels: are there, and a model with input.answer forecasts; expected null"
+REFUSED = "labels: must be null, as a model with input.answer forecasts"
 
 
 def attack(valid: bytes) -> bytes:

@@ -1,4 +1,4 @@
-"""An unknown way with missing numbers."""
+"""An unknown way to treat missing numbers."""
 
 from hostile import run, with_document
 

@@ -1,9 +1,9 @@
-"""Names, where a window scales."""
+"""Names of series, although a window does the scaling."""
 
 from hostile import run, with_document
 
 MODEL = "seasonal"
-REFUSED = "input.scale.names: only without a window, and with deviations, has a series its own"
+REFUSED = "input.scale.names: must be null with a window or without deviations"
 
 
 def attack(valid: bytes) -> bytes:

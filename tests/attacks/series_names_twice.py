@@ -1,9 +1,9 @@
-"""Two series of one name."""
+"""Two series of the same name."""
 
 from hostile import run, with_document
 
 MODEL = "stations"
-REFUSED = "input.scale.names: 'north' stands twice; each must be there once"
+REFUSED = "input.scale.names: 'north' appears twice; each entry must appear once"
 
 
 def attack(valid: bytes) -> bytes:

@@ -1,9 +1,9 @@
-"""A mean alone, where forecasts need their unit."""
+"""A mean without deviations, although forecasts need their unit."""
 
 from hostile import run, with_document
 
 MODEL = "stations"
-REFUSED = "input.scale.deviation: is null; the mean alone is for missing 'mask' only"
+REFUSED = "input.scale.deviation: is null; a mean without deviation is for missing 'mask' only"
 
 
 def attack(valid: bytes) -> bytes:

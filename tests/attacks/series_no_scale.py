@@ -1,4 +1,4 @@
-"""Statistics of training, and none there."""
+"""Missing numbers as a mask, without the means that this needs."""
 
 from hostile import run, with_document
 

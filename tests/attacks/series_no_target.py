@@ -1,9 +1,9 @@
-"""A forecast of no column."""
+"""A forecast without a target column."""
 
 from hostile import run, with_document
 
 MODEL = "seasonal"
-REFUSED = "input.roles: has no 'target', and with an answer there must be one to forecast"
+REFUSED = "input.roles: has no 'target'; with input.answer there must be one to forecast"
 
 
 def attack(valid: bytes) -> bytes:

@@ -1,4 +1,4 @@
-"""A quantile that nothing is above."""
+"""A quantile of 1, which nothing is above."""
 
 from hostile import run, with_document
 

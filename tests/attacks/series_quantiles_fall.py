@@ -1,9 +1,9 @@
-"""Quantiles that fall."""
+"""Quantiles in descending order."""
 
 from hostile import run, with_document
 
 MODEL = "seasonal"
-REFUSED = "input.answer.quantiles: are [0.1, 0.9, 0.5]; each must be greater than the last"
+REFUSED = "input.answer.quantiles: are [0.1, 0.9, 0.5]; each must be greater than the one before"
 
 
 def attack(valid: bytes) -> bytes:

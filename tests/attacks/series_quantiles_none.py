@@ -1,4 +1,4 @@
-"""No quantile at all."""
+"""No quantiles at all."""
 
 from hostile import run, with_document
 

@@ -1,4 +1,4 @@
-"""A ring that no state may hold."""
+"""A ring of steps that is larger than a state may be."""
 
 from hostile import run, with_document
 

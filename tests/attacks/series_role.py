@@ -1,4 +1,4 @@
-"""A role that there is not."""
+"""An unknown role."""
 
 from hostile import run, with_document
 

@@ -3,7 +3,7 @@
 from hostile import run, with_document
 
 MODEL = "seasonal"
-REFUSED = "input.roles: has 2 entries and input.columns 3; both must be equal"
+REFUSED = "input.roles: has 2 entries and input.columns 3; they must be equal"
 
 
 def attack(valid: bytes) -> bytes:

@@ -1,4 +1,4 @@
-"""A season that lies ahead."""
+"""A season that lies in the future."""
 
 from hostile import run, with_document
 

@@ -1,4 +1,4 @@
-"""A window and its season, together longer than may be."""
+"""A window and a season that are too long together."""
 
 from hostile import run, with_document
 

@@ -1,4 +1,4 @@
-"""Segments of no step."""
+"""Segments of zero steps."""
 
 from hostile import run, with_document
 

@@ -1,10 +1,10 @@
-"""A window whose rows, times its layers' numbers, cost more than any answer may."""
+"""A window whose rows, times the numbers of its layers, cost more than any answer may."""
 
 from hostile import run, with_document
 from hostile import valid as made
 
 MODEL = "gestures"
-REFUSED = "numbers a window; at most 67108864 are allowed"
+REFUSED = "numbers per window; at most 67108864 are allowed"
 
 
 def attack(valid: bytes) -> bytes:

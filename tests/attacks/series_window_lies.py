@@ -1,9 +1,9 @@
-"""A window that says it does not stream."""
+"""A model with a window that says it cannot stream."""
 
 from hostile import run, with_document
 
 MODEL = "gestures"
-REFUSED = "streams.yes: is False; expected True, as each of its layers goes step by step"
+REFUSED = "streams.yes: is False; expected True, as all of its layers run step by step"
 
 
 def attack(valid: bytes) -> bytes:

@@ -1,4 +1,4 @@
-"""A window of more steps than any may have."""
+"""A window of too many steps."""
 
 from hostile import run, with_document
 

@@ -1,4 +1,4 @@
-"""A block that no integer of the machine could hold."""
+"""A block size that no machine integer can hold."""
 
 from hostile import run, with_fields
 

@@ -1,4 +1,4 @@
-"""A count of steps that the next one would turn negative."""
+"""A count of steps that the next step would make negative."""
 
 import struct
 

@@ -1,4 +1,4 @@
-"""An array that lies behind the block."""
+"""An array beyond the end of the block."""
 
 from hostile import run, with_array
 

@@ -1,4 +1,4 @@
-"""Two arrays have one name; readers differ in which one they take."""
+"""Two arrays with the same name; readers differ in which one they take."""
 
 from hostile import run, with_array
 

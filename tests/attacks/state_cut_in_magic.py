@@ -1,4 +1,4 @@
-"""The state ends inside its first word."""
+"""The state ends inside its magic bytes."""
 
 from hostile import run
 

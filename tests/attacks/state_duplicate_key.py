@@ -1,10 +1,10 @@
-"""A key of the header stands twice."""
+"""A key of the header appears twice."""
 
 import json
 
 from hostile import join_state, run, split_state
 
-REFUSED = "in the JSON, the key 'block' stands twice in one object"
+REFUSED = "in the JSON, the key 'block' appears twice in one object"
 
 
 def attack(valid: bytes) -> bytes:

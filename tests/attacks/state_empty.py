@@ -1,4 +1,4 @@
-"""No byte at all."""
+"""An empty state."""
 
 from hostile import run
 

@@ -1,4 +1,4 @@
-"""An array of more numbers than there are."""
+"""An array of more numbers than the state has."""
 
 from hostile import run, with_array
 

@@ -1,4 +1,4 @@
-"""A block of half a terabyte is announced."""
+"""A header that announces a block of half a terabyte."""
 
 from hostile import run, with_fields
 

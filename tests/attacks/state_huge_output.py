@@ -1,4 +1,4 @@
-"""An output of a trillion numbers is announced."""
+"""A header that announces an output of a trillion numbers."""
 
 from hostile import run, with_fields
 

@@ -1,4 +1,4 @@
-"""A series' memory, where a word would be."""
+"""The memory of a series, where an unfinished word belongs."""
 
 from hostile import join_state, run, split_state
 

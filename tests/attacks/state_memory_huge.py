@@ -1,4 +1,4 @@
-"""A memory of four gigabytes, by its header."""
+"""A memory of four gigabytes, according to the header."""
 
 from hostile import run, with_fields
 

@@ -1,4 +1,4 @@
-"""A ring with a number that is none."""
+"""A ring with a number that is NaN."""
 
 from hostile import join_state, run, split_state
 

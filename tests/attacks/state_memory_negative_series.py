@@ -1,4 +1,4 @@
-"""A memory of a series counted from the end."""
+"""A memory with a negative index of its series."""
 
 from hostile import join_state, run, split_state
 

@@ -1,4 +1,4 @@
-"""A series' state without any memory."""
+"""The state of a series, without any memory."""
 
 from hostile import join_state, run, split_state
 

@@ -1,4 +1,4 @@
-"""A memory of a series that the model has no statistics of."""
+"""A memory of a series for which the model has no statistics."""
 
 from hostile import join_state, run, split_state
 

@@ -1,4 +1,4 @@
-"""A series' memory cut by a number."""
+"""The memory of a series, one number short."""
 
 from hostile import join_state, run, split_state
 

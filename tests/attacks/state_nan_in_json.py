@@ -4,7 +4,7 @@ import json
 
 from hostile import join_state, run, split_state
 
-REFUSED = "in the JSON, NaN is no JSON number"
+REFUSED = "in the JSON, NaN is not a JSON number"
 
 
 def attack(valid: bytes) -> bytes:

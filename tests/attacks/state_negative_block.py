@@ -1,4 +1,4 @@
-"""A block of less than nothing, so that the output would lie in the header."""
+"""A negative block size, so that the output would lie in the header."""
 
 from hostile import run, with_fields
 

@@ -1,4 +1,4 @@
-"""An array that lies before the block."""
+"""An array before the start of the block."""
 
 from hostile import run, with_array
 

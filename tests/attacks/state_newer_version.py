@@ -1,4 +1,4 @@
-"""A state of the future."""
+"""A state from the future."""
 
 from hostile import join_state, run, split_state
 

@@ -1,4 +1,4 @@
-"""A header in another encoding."""
+"""A header in another encoding than UTF-8."""
 
 import json
 

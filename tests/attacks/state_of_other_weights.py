@@ -1,4 +1,4 @@
-"""The state of a model of the same layers, trained otherwise."""
+"""The state of a model with the same layers but other weights."""
 
 from hostile import run, valid_state
 

@@ -1,4 +1,4 @@
-"""The hashes of the model, over arrays of another shape."""
+"""The hashes of the model, with arrays of another shape."""
 
 from hostile import run, with_array
 

@@ -1,4 +1,4 @@
-"""The count of steps is said to lie where other numbers are, so that the true one is not looked at."""
+"""A header that places the count of steps elsewhere, so that the true one is not checked."""
 
 from hostile import run, with_array
 

@@ -1,4 +1,4 @@
-"""A key that no state has."""
+"""A key that states do not have."""
 
 from hostile import run, with_fields
 

@@ -1,4 +1,4 @@
-"""A version that never was."""
+"""A version that never existed."""
 
 from hostile import join_state, run, split_state
 

@@ -1,4 +1,4 @@
-"""An unfinished word that is no UTF-8."""
+"""An unfinished word that is not UTF-8."""
 
 from hostile import join_state, run, split_state
 

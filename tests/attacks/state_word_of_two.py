@@ -1,4 +1,4 @@
-"""An unfinished word that is two, so that one would be lost."""
+"""An unfinished word that is really two, one of which would be lost."""
 
 from hostile import join_state, run, split_state
 

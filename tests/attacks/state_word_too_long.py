@@ -1,4 +1,4 @@
-"""An unfinished word longer than any."""
+"""An unfinished word that is too long."""
 
 from hostile import join_state, run, split_state
 

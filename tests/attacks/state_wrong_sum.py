@@ -1,4 +1,4 @@
-"""One bit of a number has turned."""
+"""One bit of a number is flipped."""
 
 from hostile import run
 

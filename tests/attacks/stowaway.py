@@ -1,8 +1,8 @@
-"""A tensor that the document never names."""
+"""A tensor that the document does not use."""
 
 from hostile import join, run, split
 
-REFUSED = "tensor 'payload': the document never names it; remove it"
+REFUSED = "tensor 'payload': is not used in the document; remove it"
 
 
 def attack(valid: bytes) -> bytes:

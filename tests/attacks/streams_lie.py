@@ -1,8 +1,8 @@
-"""The file says that it does not stream, and each of its layers does."""
+"""A file that says it cannot stream, although all of its layers can."""
 
 from hostile import run, with_document
 
-REFUSED = "streams.yes: is False; expected True, as each of its layers goes step by step"
+REFUSED = "streams.yes: is False; expected True, as all of its layers run step by step"
 
 
 def attack(valid: bytes) -> bytes:

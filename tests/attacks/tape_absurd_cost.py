@@ -1,10 +1,10 @@
-"""Two hundred registers of a million numbers each, in a few bytes: no weight pays for them."""
+"""Two hundred registers of a million numbers each, declared in a few bytes, without any weights."""
 
 from typing import Any
 
 from hostile import run, with_document
 
-REFUSED = "numbers a step; at most 4194304 are allowed"
+REFUSED = "numbers per step; at most 4194304 are allowed"
 
 
 def attack(valid: bytes) -> bytes:

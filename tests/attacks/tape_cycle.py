@@ -2,7 +2,7 @@
 
 from hostile import run, with_document
 
-REFUSED = "reads register 4; only the 4 older ones can be read"
+REFUSED = "reads register 4; only the 4 registers before it can be read"
 
 
 def attack(valid: bytes) -> bytes:

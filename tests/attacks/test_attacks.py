@@ -1,4 +1,4 @@
-"""Every hostile file is refused in its sentence, within the limits; and the limits are really measured."""
+"""Every hostile file is refused in its sentence and within the limits, and the limits are really measured."""
 
 import runpy
 
@@ -8,7 +8,7 @@ import pytest
 
 @pytest.fixture(scope="module")
 def forks():
-    with hostile.loading() as process:
+    with hostile.start_loader() as process:
         yield process
 
 
@@ -32,7 +32,7 @@ def test_the_valid_state_is_restored(tmp_path, forks, model):
 def test_refused_within_the_limits(tmp_path, forks, script):
     module = runpy.run_path(str(script))
     of_state, model = hostile.attacks_state(script), module.get("MODEL", "classifier")
-    verdict = hostile.verdict(forks, module["attack"], of_state, tmp_path, model)
+    verdict = hostile.measure(forks, module["attack"], of_state, tmp_path, model)
     assert module["REFUSED"] in verdict.sentence
     assert "\n" not in verdict.sentence
     assert len(verdict.sentence) < 700
@@ -47,7 +47,7 @@ def test_there_are_attacks():
 
 
 def test_a_process_that_needs_more_is_seen(tmp_path, forks):
-    """Guard of the guard: memory and time of the loading process show up in its verdict."""
+    """Test of the test: the memory and time of the loading process show up in its verdict."""
     (tmp_path / "valid").write_bytes(hostile.valid())
     waste = "held = bytearray(b'x') * 120_000_000\nsum(range(60_000_000))\n"
     verdict = hostile.load(forks, tmp_path / "valid", before=waste)
@@ -66,7 +66,7 @@ def test_a_process_that_needs_more_is_seen(tmp_path, forks):
     ids=["crash", "hang", "exit", "traceback"],
 )
 def test_a_file_that_ends_its_process_is_named_and_spares_the_next(tmp_path, forks, before, found):
-    """Guard of the guard: one process loads all files, by forks of it."""
+    """Test of the test: all files are loaded by forks of one process."""
     (tmp_path / "valid").write_bytes(hostile.valid())
     with pytest.raises(hostile.Ended, match=found) as caught:
         hostile.load(forks, tmp_path / "valid", before=before, seconds=1)

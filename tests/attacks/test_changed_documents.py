@@ -1,4 +1,4 @@
-"""Three thousand documents changed at random: each is valid or refused in one sentence, never a traceback."""
+"""Six thousand documents changed at random: each is valid or refused in one sentence, never with a traceback."""
 
 import copy
 import random
@@ -16,18 +16,18 @@ TEXTS = ["", "a", "gru", "H", "check.1.output", "layers.1.W", "-inf", "text", "e
 NESTED = [[], {}, [1], ["H"], ["a", "b"], {"a": 1}, [[]], [{}], ["H", "H", "H"]]
 
 
-def places(value, path=()):
-    """The path of every value inside, outermost first."""
+def list_paths(value, path=()):
+    """Yield the path of every value inside, outermost first."""
     items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
     for key, inner in items:
         yield (*path, key)
-        yield from places(inner, (*path, key))
+        yield from list_paths(inner, (*path, key))
 
 
-def changed(document, rng):
+def change_document(document, rng):
     document = copy.deepcopy(document)
     for _ in range(rng.choice([1, 1, 2, 3])):
-        *keys, last = rng.choice(list(places(document)))
+        *keys, last = rng.choice(list(list_paths(document)))
         inner = document
         for key in keys:
             inner = inner[key]
@@ -42,13 +42,13 @@ def changed(document, rng):
 def test_a_changed_document_is_valid_or_one_sentence(name):
     document, tensors = MODELS["with_empty_check"](MODELS[name]())
     rng = random.Random(1)
-    answers = [refusal(changed(document, rng), tensors) for _ in range(1500)]
+    answers = [find_refusal(change_document(document, rng), tensors) for _ in range(1500)]
     refused = [sentence for sentence in answers if sentence is not None]
     assert max(map(len, refused)) < 700
     assert 1300 < len(refused) < 1500
 
 
-def refusal(document, tensors):
+def find_refusal(document, tensors):
     try:
         validate(document, tensors)
     except ModelFileError as error:

@@ -2,7 +2,7 @@
 
 from hostile import run
 
-REFUSED = "looks like text; expected safetensors; if it is data, tidegate fit makes a model of it"
+REFUSED = "looks like text; expected safetensors; if it is data, tidegate fit makes a model from it"
 
 
 def attack(valid: bytes) -> bytes:

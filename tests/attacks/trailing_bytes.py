@@ -2,7 +2,7 @@
 
 from hostile import run
 
-REFUSED = "has 8 bytes after its last tensor; the file must end there"
+REFUSED = "has 8 bytes after its last tensor, where the file must end"
 
 
 def attack(valid: bytes) -> bytes:

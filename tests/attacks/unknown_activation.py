@@ -1,4 +1,4 @@
-"""An activation that there is not, looked up by its name."""
+"""An unknown activation, to be looked up by its name."""
 
 from hostile import run, with_document
 

@@ -1,4 +1,4 @@
-"""A layer that there is not, named to be looked for outside the folder of layers."""
+"""An unknown layer, named so that it would be looked for outside the folder of layers."""
 
 from hostile import run, with_document
 

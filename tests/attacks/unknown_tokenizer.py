@@ -1,4 +1,4 @@
-"""A tokenizer that there is not."""
+"""An unknown tokenizer."""
 
 from hostile import run, with_document
 

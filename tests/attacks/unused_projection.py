@@ -1,8 +1,8 @@
-"""A layer that says how wide it projects, over a tape that does not."""
+"""A layer with the width of a projection, over a tape without one."""
 
 from hostile import run, with_document
 
-REFUSED = "project is given, but the tape has no projection; remove it"
+REFUSED = "project is present, but the tape has no projection; remove it"
 
 
 def attack(valid: bytes) -> bytes:

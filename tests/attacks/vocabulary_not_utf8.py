@@ -1,4 +1,4 @@
-"""An entry of the vocabulary is no UTF-8."""
+"""An entry of the vocabulary is not UTF-8."""
 
 from hostile import join, run, split
 

@@ -1,4 +1,4 @@
-"""An entry of the vocabulary ends far behind its bytes."""
+"""An entry of the vocabulary ends far beyond its bytes."""
 
 import struct
 

@@ -1,8 +1,8 @@
-"""A sum that is not that of the contents."""
+"""A checksum that does not match the contents."""
 
 from hostile import join, run, split
 
-REFUSED = "is damaged, or was changed without its sum"
+REFUSED = "is damaged, or was changed without its checksum"
 
 
 def attack(valid: bytes) -> bytes:

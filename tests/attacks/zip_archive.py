@@ -1,4 +1,4 @@
-"""A zip archive, as torch.save makes them."""
+"""A zip archive, as torch.save writes it."""
 
 import io
 import zipfile

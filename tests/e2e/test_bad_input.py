@@ -88,7 +88,7 @@ def test_a_file_that_is_no_model(tidegate: Run, tmp_path: Path, command: tuple[s
         ('{"stream": true, "text": "a"}', "'stream' is True"),
         ('{"stream": "a"}', "neither 'text' nor 'end'"),
         ('{"stream": "a", "x": [1.0]}', "takes text"),
-        ('{"stream": "a", "stream": "b", "text": "a"}', "stands twice"),
+        ('{"stream": "a", "stream": "b", "text": "a"}', "appears twice"),
         ('{"stream": "a", "text": "\\ud800"}', "stdin:2"),
     ],
 )

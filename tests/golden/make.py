@@ -1,6 +1,6 @@
-"""Make the golden files of the current format: python tests/golden/make.py. A file that is there stays.
+"""Make the golden files of the current format: python tests/golden/make.py. Existing files are left alone.
 
-A format's files are made once and then stay for ever; `hashes.json` holds what they must hash to.
+The files of a format are made once and then stay for ever; `hashes.json` has the hashes that they must have.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ def main() -> None:
     of_series = (models.seasonal, models.stations, models.gestures, models.meter)
     of_words = (models.classifier, models.encoder, models.finals)
     every = (*of_words, models.forecaster, models.tagger, *of_series)
-    summed = [("classifier-with-sum", models.classifier)]  # the others are from before files had a sum
-    for name, parts in [*((parts.__name__, parts) for parts in every), *summed]:
+    with_sum = [("classifier-with-sum", models.classifier)]  # the others are from before files had a checksum
+    for name, parts in [*((parts.__name__, parts) for parts in every), *with_sum]:
         path = HERE / f"{FORMAT}-{name}.safetensors"
         if path.exists():
-            print(f"{path.name} is there and stays")
+            print(f"{path.name} already exists")
             continue
         model = attach(Model(*parts()))
         model.save(path)

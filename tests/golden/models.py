@@ -20,7 +20,7 @@ WORDS = ("tide", "gate", "a", "the", "opens", "closes", "water", "flüsse", "潮
 
 
 def classifier(H: int = 8, seed: int = 1) -> Parts:
-    """Text to three labels; document and tensors, check None."""
+    """Make a classifier of text with three labels; document and tensors, check None."""
     vocabulary = Vocabulary.learn({word.encode(): 1 for word in WORDS})
     V, E = len(vocabulary), 5
     chain = [
@@ -39,31 +39,31 @@ def classifier(H: int = 8, seed: int = 1) -> Parts:
         "size": V,
     }
     tapes, labels = {"gru": cells.load("gru").tape}, ["low", "high", "slack"]
-    document, tensors = assembled("classify", source, chain, tapes, labels, seed)
+    document, tensors = assemble("classify", source, chain, tapes, labels, seed)
     tensors["input.vocabulary.bytes"], tensors["input.vocabulary.offsets"] = vocabulary.arrays()
     return document, tensors
 
 
 def forecaster(H: int = 6, seed: int = 2) -> Parts:
-    """Three numbers a step to one; document and tensors, check None."""
+    """Make a forecaster of one number from three numbers per step; document and tensors, check None."""
     chain = [
         {"kind": "dense", "inputs": 3, "size": H, "activation": "tanh"},
         recurrent(H, H, "gru", add=0),
         {"kind": "dense", "inputs": H, "size": 1, "activation": "none"},
     ]
     source = {"kind": "array", "features": 3}
-    return assembled("forecast", source, chain, {"gru": cells.load("gru").tape}, None, seed)
+    return assemble("forecast", source, chain, {"gru": cells.load("gru").tape}, None, seed)
 
 
 def encoder(H: int = 6, P: int = 3, seed: int = 4) -> Parts:
-    """Token ids to the states of cells in dialects of their own; document and tensors, check None."""
+    """Make a model of all cells in unusual dialects, over token ids; document and tensors, check None."""
     used = {
         "lstm": ("lstm", {"peepholes": "yes", "projection": "yes", "norm": "layer"}),
         "gru": ("gru", {"reset": "before", "update": "replace"}),
         "rnn": ("rnn", {"activation": "relu"}),
         "mingru": ("mingru", {"norm": "layer"}),
     }
-    tapes = {name: cells.load(*chosen).tape for name, chosen in used.items()}
+    tapes = {name: cells.load(*selection).tape for name, selection in used.items()}
     chain: list[dict[str, Any]] = [{"kind": "embed", "rows": 7, "size": 4}]
     width = 4
     for name, (cell, dialect) in used.items():
@@ -71,22 +71,22 @@ def encoder(H: int = 6, P: int = 3, seed: int = 4) -> Parts:
         width = P if tapes[name].projected else H
         chain.append(layer | ({"project": P} if tapes[name].projected else {}))
     chain.append({"kind": "conv", "inputs": H, "size": 2, "width": 3, "centred": False, "activation": "none"})
-    return assembled("encode", {"kind": "ids", "size": 7}, chain, tapes, None, seed)
+    return assemble("encode", {"kind": "ids", "size": 7}, chain, tapes, None, seed)
 
 
 def tagger(H: int = 5, seed: int = 3) -> Parts:
-    """Three numbers a step to two, read whole; document and tensors, check None."""
+    """Make a whole-window model with two outputs from three numbers per step; document and tensors, check None."""
     chain = [
         {"kind": "conv", "inputs": 3, "size": 2 * H, "width": 3, "centred": True, "activation": "relu"},
         {**recurrent(2 * H, H, "gru", add=0), "kind": "bidirectional"},
         {"kind": "conv", "inputs": 2 * H, "size": 2, "width": 2, "centred": False, "activation": "none"},
     ]
     source = {"kind": "array", "features": 3}
-    return assembled("encode", source, chain, {"gru": cells.load("gru").tape}, None, seed)
+    return assemble("encode", source, chain, {"gru": cells.load("gru").tape}, None, seed)
 
 
 def finals(H: int = 4, seed: int = 8) -> Parts:
-    """Token ids to two labels by the final states of both directions; document and tensors, check None."""
+    """Make a classifier of token ids by the final states of both directions; document and tensors, check None."""
     chain = [
         {"kind": "embed", "rows": 6, "size": 3},
         {**recurrent(3, H, "gru"), "kind": "bidirectional"},
@@ -95,11 +95,11 @@ def finals(H: int = 4, seed: int = 8) -> Parts:
         {"kind": "softmax", "size": 2},
     ]
     source = {"kind": "ids", "size": 6}
-    return assembled("classify", source, chain, {"gru": cells.load("gru").tape}, ["ebb", "flood"], seed)
+    return assemble("classify", source, chain, {"gru": cells.load("gru").tape}, ["ebb", "flood"], seed)
 
 
 def seasonal(H: int = 5, seed: int = 5) -> Parts:
-    """A window of three columns with a season, a calendar and a mask to forecasts; document and tensors, check None."""
+    """Make a forecaster with a window, a season, a calendar and a mask; document and tensors, check None."""
     transform = SeriesTransform(
         ("load", "temperature", "holiday"),
         ("target", "past", "known"),
@@ -114,7 +114,7 @@ def seasonal(H: int = 5, seed: int = 5) -> Parts:
 
 
 def stations(H: int = 4, seed: int = 6) -> Parts:
-    """Two series, each by its own statistics, one step ahead that is fed back; document and tensors, check None."""
+    """Make an autoregressive forecaster of two series with their own statistics; document and tensors, check None."""
     transform = SeriesTransform(
         ("level",),
         ("target",),
@@ -129,14 +129,14 @@ def stations(H: int = 4, seed: int = 6) -> Parts:
 
 
 def gestures(H: int = 3, seed: int = 7) -> Parts:
-    """Windows of two columns, read in both directions, to labels; document and tensors, check None."""
+    """Make a classifier of windows of two columns, read in both directions; document and tensors, check None."""
     window = Window(8, segment=2, centre="mean", spread="window")
     transform = SeriesTransform(("x", "y"), ("past", "past"), missing="drop", window=window)
     return series("classify", transform, H, 2, ["wave", "rest"], seed, "bidirectional")
 
 
 def meter(H: int = 4, seed: int = 8) -> Parts:
-    """A count far from zero, from two steps on, by statistics in float64; document and tensors, check None."""
+    """Make a forecaster of a count far from zero, with statistics in float64; document and tensors, check None."""
     transform = SeriesTransform(
         ("count", "epoch"),
         ("target", "past"),
@@ -163,7 +163,7 @@ def series(
         {**recurrent(transform.features, H, "gru"), "kind": kind},
         {"kind": "dense", "inputs": width, "size": outputs, "activation": "none"},
     ]
-    document, tensors = assembled(task, source, chain, {"gru": cells.load("gru").tape}, labels, seed)
+    document, tensors = assemble(task, source, chain, {"gru": cells.load("gru").tape}, labels, seed)
     return document, tensors | arrays
 
 
@@ -172,7 +172,7 @@ def recurrent(inputs: int, size: int, cell: str, **more: Any) -> dict[str, Any]:
     return {"kind": "recurrent", "inputs": inputs, "size": size, **options, **more}
 
 
-def assembled(
+def assemble(
     task: str,
     source: dict[str, Any],
     chain: list[dict[str, Any]],
@@ -180,7 +180,7 @@ def assembled(
     labels: list[str] | None,
     seed: int,
 ) -> Parts:
-    """The document around these layers, and random weights of both signs for each, no two equal."""
+    """Make the document for these layers, and random weights of both signs, no two of them equal."""
     rng, tensors = np.random.default_rng(seed), {}
     for i, layer in enumerate(chain):
         shapes = layers.load(layer["kind"]).tensors(layer, tapes)
@@ -203,7 +203,7 @@ def assembled(
 
 
 def with_empty_check(parts: Parts) -> Parts:
-    """The same with a check whose values are zero: valid in form, so that it can be saved."""
+    """Add a check whose values are zero: it is valid in form, so the model can be saved."""
     document, tensors = parts
     case = {"steps": 1, "output": "check.1.output", "state": "check.1.state"}
     floats = sum(math.prod(a["shape"]) for a in document["state"]["arrays"]) - 1

@@ -30,9 +30,9 @@ def test_loads_with_its_hashes(path):
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
 def test_saves_to_the_same_bytes(path, tmp_path):
     Model.load(path).save(tmp_path / "again")
-    if Model.load(path).sha256 is None:  # it gets a sum, and nothing else changes
+    if Model.load(path).sha256 is None:  # it gets a checksum, and nothing else changes
         tensors, metadata = safetensors.read(tmp_path / "again")
-        del metadata[safetensors.SUM]
+        del metadata[safetensors.CHECKSUM_KEY]
         safetensors.write(tmp_path / "again", tensors, metadata)
     assert (tmp_path / "again").read_bytes() == path.read_bytes()
 
@@ -42,7 +42,7 @@ def test_files_with_and_without_a_sum_stay():
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
-def test_the_oracle_still_gives_its_answers(path):
+def test_the_reference_still_gives_its_answers(path):
     """To a few last places of float64: sums and exponentials differ between versions of NumPy."""
     model = Model.load(path)
     check, tensors = make_check(model, model.document["check"]["seed"])

@@ -73,7 +73,7 @@ def test_missing_folder(tmp_path):
 def test_folder_and_device_are_refused(tmp_path):
     with pytest.raises(TidegateError, match="it is a folder"):
         fill(tmp_path, b"x")
-    with pytest.raises(TidegateError, match="no regular file"):
+    with pytest.raises(TidegateError, match="not a regular file"):
         fill("/dev/full", b"x")
 
 
@@ -126,7 +126,7 @@ def test_an_output_that_is_an_input_is_refused_by_whatever_name(tmp_path, monkey
     for name in ("train.csv", "./train.csv", data, "link", "hard"):
         with pytest.raises(OptionError, match="an input of this command"):
             check(name, inputs=[data], force=True)
-    with pytest.raises(OptionError, match=r"m\.safetensors lies in .*, which this command reads"):
+    with pytest.raises(OptionError, match=r"m\.safetensors is inside .*, which this command reads"):
         check(tmp_path / "m.safetensors", inputs=[tmp_path])
     check(tmp_path / "m.safetensors", inputs=[data, "gru"])
     assert data.read_bytes() == b"text,label\n"
@@ -144,7 +144,7 @@ def test_a_file_of_another_kind_is_replaced_by_force_alone(tmp_path, act):
         act(path, kind=MINE)
         path.unlink(missing_ok=True)
     path.write_bytes(b"letters")
-    with pytest.raises(OptionError, match=r"a is there already and is not a file of mine; .* --force"):
+    with pytest.raises(OptionError, match=r"a already exists and is not a file of mine; .* --force"):
         act(path, kind=MINE)
     assert path.read_bytes() == b"letters"
     act(path, kind=MINE, force=True)
@@ -153,24 +153,24 @@ def test_a_file_of_another_kind_is_replaced_by_force_alone(tmp_path, act):
 def test_what_cannot_be_written_is_refused_before_the_work(tmp_path):
     os.mkfifo(tmp_path / "pipe")
     (tmp_path / "round").symlink_to("round")
-    for path, said in (
+    for path, message in (
         (tmp_path, "it is a folder"),
-        (tmp_path / "pipe", "no regular file"),
-        ("/dev/null", "no regular file"),
+        (tmp_path / "pipe", "not a regular file"),
+        ("/dev/null", "not a regular file"),
         (tmp_path / "no" / "a", "its folder does not exist"),
         (tmp_path / ("n" * 256), "name is too long"),
         (tmp_path / "round", "lead in a circle"),
         ("a\0b", "zero byte"),
     ):
-        with pytest.raises(TidegateError, match=said):
+        with pytest.raises(TidegateError, match=message):
             check(path)
 
 
 def test_room_is_tried_and_nothing_is_left(tmp_path):
     rehearse(tmp_path / "a", [0, 5000, 10])
     assert os.listdir(tmp_path) == []
-    code = LIMITED.replace("with replace(sys.argv[1]) as file:", "rehearse(sys.argv[1], [1001])\n    for file in ():")
-    code = code.replace("import replace", "import rehearse")
+    code = LIMITED.replace("import replace", "import rehearse")
+    code = code.replace("with replace(sys.argv[1]) as file:", "rehearse(sys.argv[1], [1001])\n    for file in ():")
     done = subprocess.run([sys.executable, "-c", code, tmp_path / "a"], capture_output=True, text=True, check=True)
     assert "larger than this file system or process may write" in done.stdout
     assert os.listdir(tmp_path) == []

@@ -1,4 +1,4 @@
-"""The opener of files: regular ones, whole, as they were at one moment; lines and sums; what bytes look like."""
+"""Reading files: only regular ones, whole, as they were at one moment; lines; checksums; detecting kinds of files."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ def test_the_bytes_of_a_file_or_the_first_of_them(tmp_path: Path) -> None:
     assert files.read(str(tmp_path / "link"), DataError) == b"text,label"
 
 
-def pipe(path: Path) -> Path:
+def make_pipe(path: Path) -> Path:
     os.mkfifo(path)
     return path
 
 
-def bound(path: Path) -> Path:
+def make_socket(path: Path) -> Path:
     there = os.getcwd()
     os.chdir(path.parent)  # the path of a socket is short
     with socket.socket(socket.AF_UNIX) as one:
@@ -49,9 +49,9 @@ def bound(path: Path) -> Path:
 
 
 IRREGULAR: dict[str, Callable[[Path], Path]] = {
-    "is a pipe and no regular file; write what it gives to a file first": pipe,
-    "is a socket and no regular file": bound,
-    "is a device and no regular file": lambda path: Path("/dev/zero"),
+    "is a pipe, not a regular file; write its contents to a file first": make_pipe,
+    "is a socket, not a regular file": make_socket,
+    "is a device, not a regular file": lambda path: Path("/dev/zero"),
     "is a folder; give the path of a file": lambda path: path.parent,
 }
 READERS: dict[str, Callable[[str], Any]] = {
@@ -75,25 +75,25 @@ def test_what_is_no_regular_file_is_refused_in_one_sentence(tmp_path: Path, sent
 
 @pytest.mark.parametrize("name", READERS)
 def test_every_reader_refuses_a_pipe_and_a_device_before_it_waits_for_it(tmp_path: Path, name: str) -> None:
-    pipe(tmp_path / name)
-    with pytest.raises(TidegateError, match="is a pipe and no regular file"):
+    make_pipe(tmp_path / name)
+    with pytest.raises(TidegateError, match="is a pipe, not a regular file"):
         READERS[name](str(tmp_path / name))
     (tmp_path / name).unlink()
     os.symlink("/dev/zero", tmp_path / name)
-    with pytest.raises(TidegateError, match="is a device and no regular file"):
+    with pytest.raises(TidegateError, match="is a device, not a regular file"):
         READERS[name](str(tmp_path / name))
 
 
 def test_a_folder_of_series_with_a_pipe_in_it_is_refused(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("x\n1\n2\n")
-    pipe(tmp_path / "b.csv")
+    make_pipe(tmp_path / "b.csv")
     with pytest.raises(DataError, match=r"b\.csv: is a pipe"):
         read_series(str(tmp_path))
 
 
 def test_an_export_does_not_wait_for_a_pipe_in_its_place(tmp_path: Path) -> None:
-    pipe(tmp_path / "m.onnx")
-    with pytest.raises(TidegateError, match="no regular file"):
+    make_pipe(tmp_path / "m.onnx")
+    with pytest.raises(TidegateError, match="not a regular file"):
         export(sample(size=4, check=True), "onnx", tmp_path / "m.onnx")
 
 
@@ -101,9 +101,9 @@ def test_a_pipe_that_takes_the_place_of_a_file_before_it_is_opened_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     regular = os.stat(__file__)
-    pipe(tmp_path / "f")
+    make_pipe(tmp_path / "f")
     monkeypatch.setattr("os.stat", lambda *_, **__: regular)
-    with pytest.raises(DataError, match="is a pipe and no regular file"):
+    with pytest.raises(DataError, match="is a pipe, not a regular file"):
         files.read(tmp_path / "f", DataError)
 
 
@@ -129,14 +129,14 @@ def test_a_file_that_is_rewritten_while_it_is_read_is_refused(
         return handle
 
     monkeypatch.setattr("os.open", open_and_rewrite)
-    with pytest.raises(DataError, match=r"t\.csv: changed while it was read; try again when its writer is done"):
+    with pytest.raises(DataError, match=r"t\.csv: changed while it was read; try again when it is complete"):
         read_table(path)
 
 
 def test_a_write_under_way_whose_time_has_been_told_already_is_seen(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """One long write tells its time when it begins: the file's time is the same before and after."""
+    """A long write sets the file's time when it begins, so the time is the same before and after."""
     path, now = tmp_path / "t.csv", time.time_ns
     path.write_bytes(b"text,label\nhi,a\n")
     begun = path.stat().st_mtime_ns
@@ -175,7 +175,7 @@ def test_lines_arrive_as_they_are_sent_and_one_too_long_is_passed_over(monkeypat
     assert found == [(1, b"abc\n"), (2, b"abcde"), (3, b"\n"), (4, b"abcd\n"), (5, b"ab")]
     for _, line in found:
         if line == b"abcde":
-            with pytest.raises(DataError, match="the line has more than 4 bytes, the most that a line may have"):
+            with pytest.raises(DataError, match="the line has more than 4 bytes, which is the limit"):
                 files.check_line(line)
         elif len(line) < 5:
             files.check_line(line)
@@ -187,7 +187,7 @@ def test_both_ways_to_a_sum_are_one() -> None:
     assert files.sha256(parts, 24) == files.sha256(parts, 1 << 30) == expected
 
 
-def zipped(name: str) -> bytes:
+def zip_bytes(name: str) -> bytes:
     file = io.BytesIO()
     with zipfile.ZipFile(file, "w") as archive:
         archive.writestr(name, b"content")
@@ -195,11 +195,11 @@ def zipped(name: str) -> bytes:
 
 
 KINDS = {
-    "a PyTorch file (.pt)": zipped("archive/data.pkl"),
-    "a Keras model (.keras)": zipped("metadata.json"),
-    "a NumPy archive (.npz)": zipped("x.npy"),
-    "an Excel workbook": zipped("[Content_Types].xml"),
-    "a zip archive": zipped("train.csv"),
+    "a PyTorch file (.pt)": zip_bytes("archive/data.pkl"),
+    "a Keras model (.keras)": zip_bytes("metadata.json"),
+    "a NumPy archive (.npz)": zip_bytes("x.npy"),
+    "an Excel workbook": zip_bytes("[Content_Types].xml"),
+    "a zip archive": zip_bytes("train.csv"),
     "a pickle": pickle.dumps([1]),
     "gzip": gzip.compress(b"text"),
     "an ONNX model": b"\x08\x0a\x12\x07pytorch\x1a\x052.1.0",
@@ -267,7 +267,7 @@ def test_an_endless_event_is_refused_at_the_limit_or_left_out(
         assert cli.main(["stream", str(tmp_path / "m.safetensors"), *more]) == (0 if more else 2)
         out, err = capsys.readouterr()
         assert len(out.splitlines()) == (2 if more else 1)
-        assert "stdin:2: the line has more than 100 bytes, the most that a line may have" in err
+        assert "stdin:2: the line has more than 100 bytes, which is the limit" in err
         assert ("1 bad event was skipped" in err) == bool(more)
     monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"hi\n" + b"a" * 1000)))
     assert cli.main(["predict", str(tmp_path / "m.safetensors"), "-"]) == 2

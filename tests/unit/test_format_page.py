@@ -1,4 +1,4 @@
-"""The document and the tensors at the head of docs/format.md."""
+"""The example document and tensors at the top of docs/format.md."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tidegate.tape import Tape
 
 
 def test_the_example_is_a_model(root: Path) -> None:
-    """With words for its vocabulary, which the page leaves out."""
+    """Load the example, with words for its vocabulary, which the page leaves out."""
     text = (root / "docs" / "format.md").read_text("utf-8")
     example = json.loads(re.sub(r"(?m)\s*//.*$", "", text.split("```jsonc")[1].split("```")[0]))
     assert Tape.from_json(example["tapes"]["gru"]) == cells.load("gru").tape

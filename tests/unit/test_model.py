@@ -1,4 +1,4 @@
-"""The model file: what round-trips, what never changes, and one sentence for whatever does not hold."""
+"""The model file: it is read as written, never changes, and is refused in one sentence if it is not valid."""
 
 import copy
 import hashlib
@@ -67,7 +67,7 @@ def test_a_file_streams_if_and_only_if_its_layers_do():
         Model(document, tensors)
     document, tensors = forecaster()
     document["streams"] = {"yes": False, "because": "x"}
-    with pytest.raises(ModelFileError, match=r"streams\.yes: is False; expected True, as each of its layers goes"):
+    with pytest.raises(ModelFileError, match=r"streams\.yes: is False; expected True, as all of its layers run"):
         Model(document, tensors)
 
 
@@ -112,7 +112,7 @@ def test_the_state_schema_of_every_kind_of_array():
 
 
 def test_the_hashes_are_those_of_the_definition(parts):
-    """Once more from docs/format.md, with nothing of the model's code."""
+    """Compute the hashes from docs/format.md, without the model's code."""
     document, tensors = parts
 
     def text(value):
@@ -151,7 +151,7 @@ def test_only_what_shapes_the_state_is_in_the_schema_hash():
 
 def test_a_model_without_a_check_lives_in_memory_only(tmp_path):
     document, tensors = forecaster()
-    with pytest.raises(ModelFileError, match="no check, and a file needs one"):
+    with pytest.raises(ModelFileError, match="no check, which a file needs"):
         Model(document, tensors).save(tmp_path / "a")
     safetensors.write(tmp_path / "a", tensors, {"tidegate": json.dumps(document)})
     with pytest.raises(ModelFileError, match="a: check: is null; a file needs one"):
@@ -160,10 +160,10 @@ def test_a_model_without_a_check_lives_in_memory_only(tmp_path):
 
 def test_other_safetensors_are_no_model(tmp_path):
     safetensors.write(tmp_path / "a", {}, {"format": "pt"})
-    with pytest.raises(ModelFileError, match="is safetensors but no tidegate model: its metadata has no key"):
+    with pytest.raises(ModelFileError, match="is safetensors but not a tidegate model: its metadata has no key"):
         Model.load(tmp_path / "a")
     safetensors.write(tmp_path / "a", {}, {"tidegate": "{}", "format": "pt"})
-    with pytest.raises(ModelFileError, match="its metadata has the key 'format'; expected 'tidegate' and"):
+    with pytest.raises(ModelFileError, match="its metadata has the key 'format'; expected only 'tidegate' and"):
         Model.load(tmp_path / "a")
 
 
@@ -172,12 +172,12 @@ def test_what_is_no_json_is_refused():
     ring = {}
     ring["ring"] = ring
     for value in (np.float32(1), float("nan"), {1, 2}, b"bytes", "\ud800", ring):
-        with pytest.raises(ModelFileError, match=r"the document (is no JSON|has a text that is not UTF-8)"):
+        with pytest.raises(ModelFileError, match=r"the document (cannot be written as JSON|has text that cannot be)"):
             Model({**document, "provenance": {"x": value}}, tensors)
 
 
 def put(*path):
-    """A change of a document: the last of `path` becomes the value of the keys before it."""
+    """Make a change of a document: the last of `path` becomes the value of the keys before it."""
     *keys, last, value = path
 
     def change(document):
@@ -200,7 +200,7 @@ def drop(*path):
 
 
 WRONG = [
-    (put("format", 2), "made by a newer tidegate (format 2); this one reads format 1; upgrade tidegate"),
+    (put("format", 2), "was made by a newer tidegate (format 2); this version reads format 1; upgrade tidegate"),
     (put("format", 0), "format is 0; expected 1"),
     (put("format", True), "format is True; expected 1"),
     (put("format", 1.0), "format is 1.0; expected 1"),
@@ -240,7 +240,7 @@ WRONG = [
     (put("layers", 3, "add", -1), "layers[3].add: is -1; expected the index"),
     (put("layers", 3, "add", True), "layers[3].add: is True; expected the index"),
     (put("layers", 3, "add", None), "layers[3].add: is None; expected the index"),
-    (put("layers", 3, "add", 0), "layers[3].add: layer 0 is 5 wide and this one 8; both must be equal"),
+    (put("layers", 3, "add", 0), "layers[3].add: layer 0 is 5 wide and this one 8; they must be equal"),
     (put("layers", 1, "tape", "lstm"), "layers[1]: tape is 'lstm'; the file has gru"),
     (drop("layers", 1, "tensors"), "layers[1].tensors: is None; expected an object"),
     (drop("layers", 1, "tensors", "R"), "layers[1].tensors: the key 'R' is missing; expected W, b, R, c"),
@@ -262,7 +262,7 @@ WRONG = [
     ),
     (put("labels", None), "labels: is None; expected a list of strings that are not empty"),
     (put("labels", ["a", "b"]), "labels: there are 2; the last layer has 3 outputs"),
-    (put("labels", ["a", "b", "a"]), "labels: 'a' stands twice; each must be there once"),
+    (put("labels", ["a", "b", "a"]), "labels: 'a' appears twice; each label must appear once"),
     (put("labels", ["a", "b", ""]), "labels: is ['a', 'b', '']; expected a list of strings"),
     (put("state", "bytes", 999), "state.bytes: is 999; the layers need 176"),
     (put("state", "bytes", 176.0), "state.bytes: is 176.0; the layers need 176"),
@@ -287,7 +287,7 @@ WRONG = [
         put("check", "cases", 0, "state", "check.1.output"),
         "check.cases[0]: state: tensor 'check.1.output' has",
     ),
-    (put("check", None), "tensor 'check.1.output' (and 1 more): the document never names it; remove it"),
+    (put("check", None), "tensor 'check.1.output' (and 1 more): is not used in the document; remove it"),
 ]
 
 
@@ -309,7 +309,7 @@ def test_wrong_tensors_are_one_sentence():
         ({"layers.1.W": np.zeros((24, 5))}, "layers[1].tensors.W: tensor 'layers.1.W' is F64; expected F32"),
         ({"layers.1.W": np.full((24, 5), np.nan, np.float32)}, "'layers.1.W': 120 of 120 values are NaN"),
         ({"layers.1.b": np.array([np.inf, *[0] * 23], np.float32)}, "'layers.1.b': 1 of 24 values are NaN"),
-        ({"extra": np.zeros(2)}, "tensor 'extra': the document never names it; remove it"),
+        ({"extra": np.zeros(2)}, "tensor 'extra': is not used in the document; remove it"),
     ]
     document, tensors = checked(classifier())
     for change, sentence in cases:
@@ -322,20 +322,20 @@ def test_names_for_the_check_are_kept_for_it():
     document, tensors = classifier()
     document["layers"][2]["tensors"]["gain"] = "check.gain"
     tensors["check.gain"] = tensors.pop("layers.2.gain")
-    with pytest.raises(ModelFileError, match=r"names that start with check\. are for the check only"):
+    with pytest.raises(ModelFileError, match=r"names that start with 'check\.' are reserved for the check"):
         Model(document, tensors)
 
 
 def repeated_check(parts, count):
-    """The parts with `count` cases, each with tensors of its own."""
+    """Return the parts with `count` cases, each with its own tensors."""
     document, tensors = parts
     case, cases, more = document["check"]["cases"][0], [], {}
     for i in range(count):
         names = {key: f"check.{i}.{key}" for key in ("output", "state")}
         cases.append({**case, **names})
         more |= {name: tensors[case[key]] for key, name in names.items()}
-    kept = {name: array for name, array in tensors.items() if not name.startswith("check.")}
-    return {**document, "check": {**document["check"], "cases": cases}}, kept | more
+    weights = {name: array for name, array in tensors.items() if not name.startswith("check.")}
+    return {**document, "check": {**document["check"], "cases": cases}}, weights | more
 
 
 def test_a_check_over_64_kilobytes_is_refused():
@@ -347,7 +347,7 @@ def test_a_check_over_64_kilobytes_is_refused():
 def test_the_check_names_each_tensor_once():
     document, tensors = checked(classifier())
     document["check"]["cases"] *= 2
-    with pytest.raises(ModelFileError, match=r"check.cases: a tensor stands twice"):
+    with pytest.raises(ModelFileError, match=r"check.cases: a tensor appears twice"):
         Model(document, tensors)
 
 
@@ -363,7 +363,7 @@ def test_saving_to_a_folder_that_is_not_there(tmp_path):
 
 
 def test_loading_asks_for_nothing_but_numpy_and_the_standard_library(tmp_path):
-    """And neither for pathlib nor OpenSSL, which cost more than a small model's whole load."""
+    """Not even pathlib and OpenSSL, which take longer to import than a small model takes to load."""
     Model(*checked(classifier())).save(tmp_path / "a")
     code = (
         "import sys, numpy; before = set(sys.modules)\n"
@@ -376,7 +376,7 @@ def test_loading_asks_for_nothing_but_numpy_and_the_standard_library(tmp_path):
 
 
 def test_a_file_by_hand_loads(tmp_path):
-    """The bytes put together from docs/format.md, with nothing of the writer's code."""
+    """Write the bytes as docs/format.md says, without the writer's code."""
     document, tensors = checked(forecaster())
     header, data = {"__metadata__": {"tidegate": json.dumps(document)}}, b""
     for name, array in sorted(tensors.items(), key=lambda item: -item[1].itemsize):

@@ -1,4 +1,4 @@
-"""The sum of a model file: whatever decides an answer is compared when the file is loaded."""
+"""The checksum of a model file: everything that affects an answer is compared when the file is loaded."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ def file(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     return tmp_path / "m.safetensors"
 
 
-def edited(path: Path, change: Any) -> Path:
-    """The file with its document changed by hand, and the sum that it had."""
+def edit_document(path: Path, change: Any) -> Path:
+    """Change the document of a file, but leave its checksum as it was."""
     tensors, metadata = safetensors.read(path)
     document = json.loads(metadata["tidegate"])
     tensors = {name: np.array(v) for name, v in tensors.items()}
@@ -59,11 +59,11 @@ CHANGES = {
 def test_a_document_changed_without_its_sum_is_refused(tmp_path: Path, model: str, change: Any) -> None:
     path = tmp_path / "m.safetensors"
     Model(*MODELS["with_empty_check"](MODELS[model]())).save(path)
-    with pytest.raises(ModelFileError, match=r"m\.safetensors: is damaged, or was changed without its sum"):
-        Model.load(edited(path, change))
+    with pytest.raises(ModelFileError, match=r"m\.safetensors: is damaged, or was changed without its checksum"):
+        Model.load(edit_document(path, change))
 
 
-def refused(content: bytes, monkeypatch: pytest.MonkeyPatch) -> bool:
+def is_refused(content: bytes, monkeypatch: pytest.MonkeyPatch) -> bool:
     monkeypatch.setattr(files, "read", lambda *_: content)
     try:
         Model.load("m.safetensors")
@@ -73,7 +73,7 @@ def refused(content: bytes, monkeypatch: pytest.MonkeyPatch) -> bool:
 
 
 def test_every_flipped_bit_of_a_model_file_is_refused(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every bit of the header's first and last bytes; one bit of every second byte of it, of every fifth elsewhere."""
+    """Flip every bit of the first and last bytes of the header, and one bit of every second or fifth byte elsewhere."""
     content = file.read_bytes()
     header = 8 + int.from_bytes(content[:8], "little")
     places = {*range(16), *range(16, header, 2), *range(header - 8, header), *range(header, len(content), 5)}
@@ -82,22 +82,22 @@ def test_every_flipped_bit_of_a_model_file_is_refused(file: Path, monkeypatch: p
         for bit in range(8) if at < 16 or header - 8 <= at < header else (at * 5 % 8,):
             changed = bytearray(content)
             changed[at] ^= 1 << bit
-            if not refused(bytes(changed), monkeypatch):
+            if not is_refused(bytes(changed), monkeypatch):
                 loaded.append((at, bit))
     assert loaded == []
-    assert not refused(content, monkeypatch)
+    assert not is_refused(content, monkeypatch)
 
 
 def test_a_sum_that_is_right_does_not_make_a_document_valid(file: Path) -> None:
-    tensors, document, said = safetensors.load(file, "tidegate")
-    assert said == Model.load(file).sha256
+    tensors, document, checksum = safetensors.load(file, "tidegate")
+    assert checksum == Model.load(file).sha256
     safetensors.save(file, tensors, "tidegate", document.replace('"provenance"', '"provenence"'))
     with pytest.raises(ModelFileError, match="the key 'provenance' is missing"):
         Model.load(file)
 
 
 def test_the_sum_is_the_one_that_the_definition_describes(file: Path) -> None:
-    """Made from docs/format.md, with nothing of the writer's code."""
+    """Compute the checksum as docs/format.md says, without the writer's code."""
     tensors, metadata = safetensors.read(file)
     content = metadata["tidegate"].encode() + b"\n"
     names = {"float32": "F32", "float64": "F64", "int64": "I64", "uint8": "U8"}
@@ -123,9 +123,9 @@ def test_a_file_without_a_sum_loads_and_info_and_verify_say_so(
 
 def test_verify_refuses_labels_that_were_reversed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     tidegate.load(WITHOUT).save(tmp_path / "m.safetensors")
-    edited(tmp_path / "m.safetensors", lambda d, t: d["labels"].reverse())
+    edit_document(tmp_path / "m.safetensors", lambda d, t: d["labels"].reverse())
     assert cli.main(["verify", str(tmp_path / "m.safetensors")]) == 2
-    assert "is damaged, or was changed without its sum" in capsys.readouterr().err
+    assert "is damaged, or was changed without its checksum" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("name", [name for name, (model, _) in CHANGES.items() if model == "classifier"])

@@ -1,4 +1,4 @@
-"""The version stands in `tidegate/__init__.py` alone; the package's metadata and the rest read it."""
+"""The version is written only in `tidegate/__init__.py`; the package's metadata and everything else read it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Finding and loading cells: those of this folder by name, a user's own by path."""
+"""Find and load cells: those of this folder by name, a user's own by path."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from typing import Any
 
 from .. import files
 from ..errors import CellError, error_context
-from ..tape import Names, Shape, Tape, order, trace
+from ..tape import Namespace, Shape, Tape, order, trace
 from . import _norm
 
-__all__ = ["Cell", "Names", "dialects_of", "load", "names", "spoken"]
+__all__ = ["Cell", "Namespace", "dialects_of", "load", "names", "spoken"]
 
 FOLDER = os.path.dirname(__file__)
 
@@ -27,9 +27,9 @@ COMMON: dict[str, tuple[str, ...]] = {"norm": ("none", "layer"), "bias": ("yes",
 
 @dataclass(frozen=True)
 class Cell:
-    """One recurrence in one dialect: its declarations and its step; `tape` is the step recorded.
+    """One recurrence in one dialect: its declarations and its step.
 
-    dialects: key -> choices, the first of which is the default. dialect: key -> the choice of this cell.
+    dialects: key -> choices, of which the first is the default. dialect: key -> the choice of this cell.
     """
 
     name: str
@@ -45,12 +45,13 @@ class Cell:
 
     @cached_property
     def tape(self) -> Tape:
+        """Record the step as a tape. Raises CellError if the step cannot be recorded."""
         with error_context(f"cell {self.name}"):
             return trace(self.step, self.gates, self.recurrent, self.state, self.params)
 
 
 def names() -> list[str]:
-    """The cells that come with tidegate.
+    """List the names of the cells that come with tidegate, sorted.
 
     >>> "gru" in names()
     True
@@ -59,74 +60,81 @@ def names() -> list[str]:
 
 
 def load(name: str, dialect: Mapping[str, str] | None = None) -> Cell:
-    """The cell of a name, or of a path to a Python file of the user's, in a dialect.
+    """Load a cell in a dialect, by its name or by the path of a user's own Python file.
 
-    dialect: some keys of the cell's dialects; the others take their defaults. `norm` (none or layer) and `bias` (yes or
-    no; without, zeros are stored) are keys of every cell.
+    dialect: choices for some keys of the cell's dialects; the other keys take their defaults. Every cell has the keys
+    `norm` (none or layer) and `bias` (yes or no; without biases, zeros are stored).
 
-    Raises CellError: unknown name, file that cannot be read or run, declaration missing or wrong, unknown dialect.
+    Raises CellError for an unknown name or dialect, a file that cannot be read or run, and a declaration that is
+    missing or wrong.
 
     >>> load("gru", {"reset": "before"}).dialect
     {'reset': 'before', 'update': 'keep', 'norm': 'none', 'bias': 'yes'}
     """
     if name.endswith(".py") or os.sep in name:
-        return from_file(name, dialect or {})
+        return load_file(name, dialect or {})
     if name not in names():
         near = difflib.get_close_matches(name, names(), 1)
         hint = f"did you mean {near[0]!r}? " if near else ""
         raise CellError(
             f"unknown cell {name!r}; {hint}choose one of {', '.join(names())}, or give a path to a .py file"
         )
-    return from_file(os.path.join(FOLDER, name + ".py"), dialect or {})
+    return load_file(os.path.join(FOLDER, name + ".py"), dialect or {})
 
 
 def spoken(text: str) -> dict[str, str]:
-    """A dialect from its text. Raises CellError.
+    """Parse the text of a dialect. Raises CellError unless it is key=value pairs, separated by commas.
 
     >>> spoken("reset=before, norm=layer")
     {'reset': 'before', 'norm': 'layer'}
     """
     pairs = [part.strip() for part in text.split(",")] if text.strip() else []
-    found: dict[str, str] = {}
+    dialect: dict[str, str] = {}
     for pair in pairs:
         key, equals, value = pair.partition("=")
-        if not equals or not key or not value or key in found:
-            raise CellError(f"dialect {pair!r} is no key=value that stands once; write such as reset=before,norm=layer")
-        found[key] = value
-    return found
+        if not equals or not key or not value:
+            raise CellError(
+                f"dialect {pair!r} is not of the form key=value; write, for example, reset=before,norm=layer"
+            )
+        if key in dialect:
+            raise CellError(f"dialect {pair!r} sets {key} a second time; set each key once")
+        dialect[key] = value
+    return dialect
 
 
 def dialects_of(name: str) -> list[dict[str, str]]:
-    """Every dialect of a cell that has a tape of its own, in full (all but those without bias).
+    """List every dialect of a cell that has its own tape, with all keys (dialects without bias share their tapes).
 
     >>> len(dialects_of("gru"))
     8
     """
     choices = {**load(name).dialects, "bias": ("yes",)}
-    return [dict(zip(choices, chosen, strict=True)) for chosen in product(*choices.values())]
+    return [dict(zip(choices, values, strict=True)) for values in product(*choices.values())]
 
 
-def from_file(path: str, dialect: Mapping[str, str]) -> Cell:
+def load_file(path: str, dialect: Mapping[str, str]) -> Cell:
+    """Load the cell of a Python file."""
     name = os.path.basename(path).removesuffix(".py")
     source = files.read(path, CellError)
     with error_context(path if not path.startswith(FOLDER) else f"cell {name}"):
-        cell = declared(name, execute(name, path, source), dialect)
+        cell = build_cell(name, run_file(name, path, source), dialect)
         check_linear(cell)
         return cell
 
 
 def check_linear(cell: Cell) -> None:
-    """Raises CellError for a tape that cannot be, and for a cell that declares LINEAR and is not."""
+    """Raise CellError for a step that cannot be recorded, and for a cell that declares LINEAR and is not linear."""
     unsolved = [state for state in cell.state if state not in order(cell.tape)]
     if cell.linear and unsolved:
         state = unsolved[0]
         raise CellError(
-            f"it says LINEAR but is not: state {state!r} does not become a * {state} + b, with a and b free of the "
-            "states that are still unsolved, by add, sub, neg, mul and div alone; correct the step or remove LINEAR"
+            f"it declares LINEAR but is not linear: state {state!r} must become a * {state} + b by add, sub, neg, mul "
+            "and div alone, where a and b depend on no state that is still unsolved; correct the step or remove LINEAR"
         )
 
 
-def execute(name: str, path: str, source: bytes) -> ModuleType:
+def run_file(name: str, path: str, source: bytes) -> ModuleType:
+    """Run a cell's file as a module. Raises CellError, with the file's own error in its message, if that fails."""
     module = ModuleType(f"tidegate_cell_{name}")
     module.__file__ = path
     try:
@@ -136,29 +144,30 @@ def execute(name: str, path: str, source: bytes) -> ModuleType:
     return module
 
 
-def declared(name: str, module: ModuleType, asked: Mapping[str, str]) -> Cell:
+def build_cell(name: str, module: ModuleType, dialect: Mapping[str, str]) -> Cell:
+    """Build a cell from the declarations in its module. Raises CellError if one is missing or wrong."""
     for needed in ("GATES", "RECURRENT", "STATE", "step"):
         if not hasattr(module, needed):
             raise CellError(f"{needed} is missing; a cell declares GATES, RECURRENT, STATE and step")
-    own = own_dialects(getattr(module, "DIALECTS", {}))
+    own = parse_dialects(getattr(module, "DIALECTS", {}))
     dialects = {**own, **COMMON}
-    dialect = chosen(dialects, asked)
+    dialect = complete_dialect(dialects, dialect)
     values = {key: dialect[key] for key in own}
-    gates, recurrent = names_in("GATES", module.GATES), names_in("RECURRENT", module.RECURRENT)
-    params = shapes("PARAMS", getattr(module, "PARAMS", {}), values)
-    init = first_values(getattr(module, "INIT", {}))
+    gates, recurrent = parse_names("GATES", module.GATES), parse_names("RECURRENT", module.RECURRENT)
+    params = parse_shapes("PARAMS", getattr(module, "PARAMS", {}), values)
+    init = parse_init(getattr(module, "INIT", {}))
     if unknown := set(init) - set(params):
         raise CellError(f"INIT names {', '.join(sorted(unknown))}, which PARAMS does not declare")
     step: Callable[..., Any] = module.step
     if dialect["norm"] == "layer":
-        gains = _norm.params(gates, recurrent)
-        step, params = _norm.normed(step), {**params, **gains}
+        gains = _norm.norm_params(gates, recurrent)
+        step, params = _norm.add_layer_norm(step), {**params, **gains}
         init |= {gain: 1.0 for gain in gains if gain.startswith("gain_")}
     return Cell(
         name,
         gates,
         recurrent,
-        shapes("STATE", module.STATE, values),
+        parse_shapes("STATE", module.STATE, values),
         params,
         dialect,
         dialects,
@@ -168,40 +177,41 @@ def declared(name: str, module: ModuleType, asked: Mapping[str, str]) -> Cell:
     )
 
 
-def names_in(what: str, value: Any) -> tuple[str, ...]:
+def parse_names(what: str, value: Any) -> tuple[str, ...]:
+    """Return declared names as a tuple. Raises CellError unless they are a tuple or list of strings."""
     if not isinstance(value, tuple | list) or not all(isinstance(name, str) for name in value):
         raise CellError(f"{what} is {value!r}; expected a tuple of names, such as ('z', 'n') or ('n',)")
     return tuple(value)
 
 
-def own_dialects(value: Any) -> dict[str, tuple[str, ...]]:
-    """A cell's own DIALECTS. Raises CellError unless each key has choices, and none is a key of every cell."""
+def parse_dialects(value: Any) -> dict[str, tuple[str, ...]]:
+    """Parse a cell's own DIALECTS. Raises CellError unless every key has choices and is not a key of every cell."""
     if not isinstance(value, dict) or not all(value.values()):
         raise CellError(f"DIALECTS is {value!r}; expected key -> choices, such as {{'leak': ('no', 'yes')}}")
-    if taken := [key for key in value if key in COMMON]:
-        raise CellError(f"DIALECTS has the key {taken[0]!r}, which every cell has already; choose another")
-    return {key: names_in(f"DIALECTS[{key!r}]", choices) for key, choices in value.items()}
+    if reserved := [key for key in value if key in COMMON]:
+        raise CellError(f"DIALECTS has the key {reserved[0]!r}, which every cell already has; choose another")
+    return {key: parse_names(f"DIALECTS[{key!r}]", choices) for key, choices in value.items()}
 
 
-def first_values(value: Any) -> dict[str, float]:
-    """A cell's INIT. Raises CellError unless it is param -> finite number."""
+def parse_init(value: Any) -> dict[str, float]:
+    """Parse a cell's INIT. Raises CellError unless it maps parameters to finite numbers."""
     if not isinstance(value, dict) or not all(type(v) in (int, float) and math.isfinite(v) for v in value.values()):
         raise CellError(f"INIT is {value!r}; expected param -> finite number, such as {{'decay': 0.9}}")
     return {name: float(v) for name, v in value.items()}
 
 
-def chosen(dialects: dict[str, tuple[str, ...]], asked: Mapping[str, str]) -> dict[str, str]:
-    """The dialect in full. Raises CellError for a key or a choice that there is not."""
-    for key, value in asked.items():
+def complete_dialect(dialects: dict[str, tuple[str, ...]], dialect: Mapping[str, str]) -> dict[str, str]:
+    """Fill a dialect up with defaults. Raises CellError for an unknown key or choice."""
+    for key, value in dialect.items():
         if key not in dialects:
             raise CellError(f"unknown dialect {key!r}; choose from {', '.join(dialects)}")
         if value not in dialects[key]:
             raise CellError(f"{key} is {value!r}; choose one of {', '.join(dialects[key])}")
-    return {key: asked.get(key, choices[0]) for key, choices in dialects.items()}
+    return {key: dialect.get(key, choices[0]) for key, choices in dialects.items()}
 
 
-def shapes(what: str, value: Any, dialect: dict[str, str]) -> dict[str, Shape]:
-    """Declared shapes; a declaration may be a function of the dialect."""
+def parse_shapes(what: str, value: Any, dialect: dict[str, str]) -> dict[str, Shape]:
+    """Parse declared shapes, STATE or PARAMS, which may be a function of the dialect."""
     if callable(value):
         try:
             value = value(**dialect)

@@ -4,12 +4,12 @@
     z = sigmoid(W_z x + b_z + R_z h + c_z)
     n = tanh(W_n x + b_n + r * (R_n h + c_n))       reset after: the recurrent product
         tanh(W_n x + b_n + R_n (r * h) + c_n)       reset before it
-    h' = n + z * (h - n)                            update keep: z weighs the old state
-         h + z * (n - h)                            update replace: z weighs the candidate
+    h' = n + z * (h - n)                            update keep: z weights the old state
+         h + z * (n - h)                            update replace: z weights the candidate
 
 Source: Cho et al. 2014 (arXiv:1406.1078), equations 5 to 8: reset before, update keep. Chung et al. 2014
 (arXiv:1412.3555), equations 5 and 8: update replace. Reset after as in cuDNN and torch.nn.GRU.
-Three gates where an LSTM has four: three quarters of its parameters.
+It has three gates where an LSTM has four, so three quarters of the parameters.
 """
 
 GATES, RECURRENT, STATE = ("r", "z", "n"), ("r", "z", "n"), {"h": ("H",)}

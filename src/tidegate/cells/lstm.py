@@ -1,4 +1,4 @@
-"""The long short-term memory with a forget gate, and on demand with peepholes and a projection.
+"""The long short-term memory (LSTM) with a forget gate, and optionally with peepholes and a projection.
 
     i = sigmoid(W_i x + b_i + R_i h + c_i + p_i * m)
     f = sigmoid(W_f x + b_f + R_f h + c_f + p_f * m)
@@ -7,7 +7,7 @@
     o = sigmoid(W_o x + b_o + R_o h + c_o + p_o * m')
     h' = o * tanh(m')                               Q (o * tanh(m')) with a projection
 
-m is the state `c` of the cell; the terms in p are the peepholes'.
+m is the cell's state `c`; the terms with p are the peepholes.
 
 Source: Gers et al. 2000 (Learning to forget); peepholes: Gers and Schmidhuber 2000 (Recurrent nets that time and
 count); projection: Sak et al. 2014 (arXiv:1402.1128), equation 6. Gate order of torch.nn.LSTM.

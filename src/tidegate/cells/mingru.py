@@ -1,4 +1,4 @@
-"""The minimal GRU: gate and candidate see the input alone, so that the step is linear in the state.
+"""The minimal GRU: its gate and its candidate depend on the input alone, so the step is linear in the state.
 
     z = sigmoid(W_z x + b_z)
     h' = h + z * (W_n x + b_n - h)

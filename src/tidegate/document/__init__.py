@@ -1,7 +1,7 @@
-"""The JSON document of a model file: what it must hold, and that it agrees with itself and with its tensors.
+"""Validate the JSON document of a model file: its keys and values, and its agreement with the file's tensors.
 
-docs/format.md is the definition. Everything here raises ModelFileError with the place, the value found and
-the value expected.
+docs/format.md defines the document. All checks raise ModelFileError with the place, the value found and the value
+expected.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from ..strictjson import canonical, show
 from ..tape import Tape
 from ..tensors import Array
 from . import inputs
-from .expect import keys, listed, mapping, tensor, text, whole
+from .expect import check_integer, check_keys, check_list, check_object, check_tensor, check_text
 from .limits import (
     MAX_CHECK_BYTES,
     MAX_CHECK_STEPS,
@@ -37,36 +37,41 @@ Tapes = dict[str, Tape]
 
 
 def validate(document: Any, tensors: Mapping[str, Array]) -> Tapes:
-    """The tapes of a document, once all of it holds for these tensors' names, dtypes and shapes.
+    """Check a whole document against the names, dtypes and shapes of its tensors, and return its tapes.
 
-    Of the tensors' values only deviations of a series' columns are looked at. Raises: ModelFileError.
+    Of the tensors' values, only the deviations of a series' columns are read. Raises: ModelFileError.
+
+    >>> from tidegate.verify.samples import sample
+    >>> model = sample(size=4)
+    >>> list(validate(model.document, model.tensors))
+    ['gru']
     """
-    _format(document)
-    tapes = _tapes(document["tapes"])
-    _task(document["task"])
+    _check_format(document)
+    tapes = _check_tapes(document["tapes"])
+    _check_task(document["task"])
     width = inputs.check(document["input"], tensors)
-    used = inputs.tensors_of(document["input"])
-    outputs = _layers(document["layers"], tapes, width, inputs.rows_of(document["input"]), tensors)
+    used = inputs.tensor_names(document["input"])
+    outputs = _check_layers(document["layers"], tapes, width, inputs.window_rows(document["input"]), tensors)
     used |= {name for layer in document["layers"] for name in layer["tensors"].values()}
-    _vocabulary_rows(document)
-    _unused_tapes(document["layers"], tapes)
-    _answer(document, outputs)
-    _labels(document["labels"], document["task"]["kind"], outputs)
-    _streams(document["streams"], streams_of(document["layers"], document["input"]))
-    _state(document["state"], state_schema(document["layers"], tapes))
-    mapping("provenance", document["provenance"])
+    _check_vocabulary_rows(document)
+    _refuse_unused_tapes(document["layers"], tapes)
+    _check_outputs(document, outputs)
+    _check_labels(document["labels"], document["task"]["kind"], outputs)
+    _check_streams(document["streams"], streams_of(document["layers"], document["input"]))
+    _check_state(document["state"], state_schema(document["layers"], tapes))
+    check_object("provenance", document["provenance"])
     if misnamed := sorted(name for name in used if name.startswith("check.")):
-        raise ModelFileError(f"tensor {show(misnamed[0])}: names that start with check. are for the check only")
-    counts = {"output": outputs, "state": _floats(document["state"]["arrays"])}
-    _unreferenced(tensors, used | _check(document["check"], counts, tensors))
+        raise ModelFileError(f"tensor {show(misnamed[0])}: names that start with 'check.' are reserved for the check")
+    counts = {"output": outputs, "state": _count_floats(document["state"]["arrays"])}
+    _refuse_unused_tensors(tensors, used | _check_self_check(document["check"], counts, tensors))
     return tapes
 
 
 def state_schema(layers: list[dict[str, Any]], tapes: Tapes) -> dict[str, Any]:
-    """The `state` key that valid layers give: {"bytes": size of the block, "arrays": [...]} by offset.
+    """Lay out the state of valid layers, as in the key `state`: {"bytes": size of the block, "arrays": [...]}.
 
-    A chain with a whole-window layer does not stream: it has `steps` alone. Raises: ModelFileError when the layers
-    together carry over 16 MiB from step to step.
+    The arrays are sorted by offset. Layers of which one needs whole rows have no state but `steps`. Raises:
+    ModelFileError if the layers together carry over 16 MiB from step to step.
 
     >>> state_schema([{"kind": "pool", "size": 2, "over": ["max"]}], {})["arrays"][1]
     {'name': 'layers.0.max', 'dtype': 'float32', 'shape': [2], 'offset': 8, 'fill': '-inf'}
@@ -75,7 +80,7 @@ def state_schema(layers: list[dict[str, Any]], tapes: Tapes) -> dict[str, Any]:
     offset = 8
     for i, layer in enumerate(layers):
         module = layer_modules.load(layer["kind"])
-        for name, (shape, fill) in getattr(module, "carried", module.state)(layer, tapes).items():
+        for name, (shape, fill) in getattr(module, "run_state", module.state)(layer, tapes).items():
             arrays.append(
                 {
                     "name": f"layers.{i}.{name}",
@@ -95,22 +100,22 @@ def state_schema(layers: list[dict[str, Any]], tapes: Tapes) -> dict[str, Any]:
     return {"bytes": -(-offset // 8) * 8, "arrays": arrays}
 
 
-def streams_of(layers: list[dict[str, Any]], entry: Mapping[str, Any] | None = None) -> dict[str, Any]:
-    """The `streams` key that valid layers give, behind a valid input (None: one without a window).
+def streams_of(layers: list[dict[str, Any]], input_section: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """Say whether valid layers can stream, as in the key `streams`. input_section: a valid `input`; None: no window.
 
-    A window is run afresh at each push, so that layers which read whole rows may stream behind one.
+    Layers that read whole rows can stream if the input has a window, as all of its rows are run again at each push.
 
     >>> streams_of([{"kind": "softmax", "size": 2}])
     {'yes': True}
     """
-    because = layer_modules.whole_window(layers)
-    windowed = entry is not None and inputs.rows_of(dict(entry)) is not None
-    return {"yes": False, "because": because} if because and not windowed else {"yes": True}
+    reason = layer_modules.whole_window(layers)
+    windowed = input_section is not None and inputs.window_rows(dict(input_section)) is not None
+    return {"yes": False, "because": reason} if reason and not windowed else {"yes": True}
 
 
 @contextmanager
-def _placed(place: str) -> Iterator[None]:
-    """Faults of tapes and layers as faults of the file, with their place and of bounded length."""
+def _file_errors(place: str) -> Iterator[None]:
+    """Raise errors of tapes and layers as ModelFileError, with their place and of bounded length."""
     try:
         yield
     except (CellError, OptionError) as error:
@@ -118,185 +123,191 @@ def _placed(place: str) -> Iterator[None]:
         text = text if len(text) <= 300 else text[:300] + "..."
         raise ModelFileError(f"{place}: {text}") from error
 
-        # --- the keys, in the order of docs/format.md
+
+# --- the keys, in the order of docs/format.md
 
 
-def _format(document: Any) -> None:
-    mapping("the document", document)
+def _check_format(document: Any) -> None:
+    check_object("the document", document)
     version = document.get("format")
     if type(version) is int and version > FORMAT:
         raise ModelFileError(
-            f"made by a newer tidegate (format {version}); this one reads format {FORMAT}; upgrade tidegate"
+            f"was made by a newer tidegate (format {version}); this version reads format {FORMAT}; upgrade tidegate"
         )
     if type(version) is not int or version != FORMAT:
         raise ModelFileError(f"format is {show(version)}; expected {FORMAT}")
-    keys("the document", document, *KEYS)
+    check_keys("the document", document, *KEYS)
 
 
-def _tapes(value: Any) -> Tapes:
-    mapping("tapes", value)
+def _check_tapes(value: Any) -> Tapes:
+    check_object("tapes", value)
     if len(value) > MAX_TAPES:
         raise ModelFileError(f"tapes: has {len(value)} entries; at most {MAX_TAPES} are allowed")
     tapes = {}
     for name, tape in value.items():
-        with _placed(f"tapes.{show(text('a name in tapes', name))}"):
+        with _file_errors(f"tapes.{show(check_text('a name in tapes', name))}"):
             tapes[name] = Tape.from_json(tape)
     return tapes
 
 
-def _task(value: Any) -> None:
-    keys("task", value, "kind", "options")
-    text("task.kind", value["kind"])
-    mapping("task.options", value["options"])
+def _check_task(value: Any) -> None:
+    check_keys("task", value, "kind", "options")
+    check_text("task.kind", value["kind"])
+    check_object("task.options", value["options"])
 
 
-def _layers(value: Any, tapes: Tapes, width: int | None, rows: int | None, tensors: Mapping[str, Array]) -> int:
-    """The width of the last layer's output; each layer gets the output of the one before.
+def _check_layers(value: Any, tapes: Tapes, width: int | None, rows: int | None, tensors: Mapping[str, Array]) -> int:
+    """Check all layers and return the width of the last one's output. Each layer's input is the output before it.
 
-    rows: how many steps of them an answer costs; None: one.
+    rows: how many steps the layers run for one output; None: one.
     """
-    listed("layers", value, 1, MAX_LAYERS)
+    check_list("layers", value, 1, MAX_LAYERS)
     widths: list[int] = []
     numbers = 0
     for i, layer in enumerate(value):
         place = f"layers[{i}]"
-        mapping(place, layer)
-        with _placed(place):
+        check_object(place, layer)
+        with _file_errors(place):
             module = layer_modules.load(layer.get("kind"))
             width = int(module.check(layer, width, tapes))
         if "add" in layer:
-            _add(f"{place}.add", layer["add"], widths, width)
-        if (numbers := numbers + width + _registers(layer, tapes)) > MAX_STEP_NUMBERS:
+            _check_add(f"{place}.add", layer["add"], widths, width)
+        if (numbers := numbers + width + _count_registers(layer, tapes)) > MAX_STEP_NUMBERS:
             most = f"at most {MAX_STEP_NUMBERS} are allowed"
-            raise ModelFileError(f"{place}: the layers up to here work out {numbers} numbers a step; {most}")
+            raise ModelFileError(f"{place}: the layers up to here compute {numbers} numbers per step; {most}")
         if (rows or 1) * numbers > MAX_WINDOW_NUMBERS:
-            cost = f"the layers up to here work out {rows} x {numbers} numbers a window"
+            cost = f"the layers up to here compute {rows} x {numbers} numbers per window"
             raise ModelFileError(f"{place}: {cost}; at most {MAX_WINDOW_NUMBERS} are allowed")
-        _layer_tensors(f"{place}.tensors", layer.get("tensors"), module.tensors(layer, tapes), tensors)
+        _check_layer_tensors(f"{place}.tensors", layer.get("tensors"), module.tensors(layer, tapes), tensors)
         widths.append(width)
     return widths[-1]
 
 
-def _registers(layer: dict[str, Any], tapes: Tapes) -> int:
-    """How many numbers a layer's tape works out in a step: they cost time, and no byte of the file."""
+def _count_registers(layer: dict[str, Any], tapes: Tapes) -> int:
+    """Count the numbers that a layer's tape computes in a step: they take time, but no bytes of the file."""
     return sum(tapes[layer["tape"]].widths(layer["size"], layer.get("project"))) if "tape" in layer else 0
 
 
-def _add(place: str, index: Any, widths: list[int], width: int) -> None:
+def _check_add(place: str, index: Any, widths: list[int], width: int) -> None:
     if type(index) is not int or not 0 <= index < len(widths):
         raise ModelFileError(f"{place}: is {show(index)}; expected the index of an earlier layer")
     if widths[index] != width:
-        raise ModelFileError(f"{place}: layer {index} is {widths[index]} wide and this one {width}; both must be equal")
+        raise ModelFileError(f"{place}: layer {index} is {widths[index]} wide and this one {width}; they must be equal")
 
 
-def _layer_tensors(place: str, names: Any, needed: Mapping[str, tuple[int, ...]], tensors: Mapping[str, Array]) -> None:
-    keys(place, names, *needed)
+def _check_layer_tensors(
+    place: str, names: Any, needed: Mapping[str, tuple[int, ...]], tensors: Mapping[str, Array]
+) -> None:
+    check_keys(place, names, *needed)
     for role, shape in needed.items():
-        tensor(f"{place}.{role}", names[role], tensors, "F32", tuple(shape))
+        check_tensor(f"{place}.{role}", names[role], tensors, "F32", tuple(shape))
 
 
-def _vocabulary_rows(document: Document) -> None:
+def _check_vocabulary_rows(document: Document) -> None:
     first, size = document["layers"][0], document["input"].get("size")
     if first["kind"] == "embed" and first["rows"] != size:
         raise ModelFileError(f"layers[0].rows: is {first['rows']}; it must be equal to input.size, {size}")
 
 
-def _unused_tapes(layers: list[dict[str, Any]], tapes: Tapes) -> None:
+def _refuse_unused_tapes(layers: list[dict[str, Any]], tapes: Tapes) -> None:
     if unused := sorted(set(tapes) - {layer["tape"] for layer in layers if "tape" in layer}):
         raise ModelFileError(f"tapes.{show(unused[0])}: no layer uses it; remove it")
 
 
-def _answer(document: Document, outputs: int) -> None:
-    if (needed := inputs.outputs_of(document["input"])) is None:
+def _check_outputs(document: Document, outputs: int) -> None:
+    if (needed := inputs.count_outputs(document["input"])) is None:
         return
     if outputs != needed:
         raise ModelFileError(f"input.answer: needs {needed} outputs; the last layer has {outputs}")
     if document["labels"] is not None:
-        raise ModelFileError("labels: are there, and a model with input.answer forecasts; expected null")
+        raise ModelFileError("labels: must be null, as a model with input.answer forecasts")
 
 
-def _labels(value: Any, task: str, outputs: int) -> None:
+def _check_labels(value: Any, task: str, outputs: int) -> None:
     if value is None and task != "classify":
         return
     if not isinstance(value, list) or not all(isinstance(label, str) and label for label in value):
         raise ModelFileError(f"labels: is {show(value)}; expected a list of strings that are not empty")
     if len(set(value)) != len(value):
         ordered = sorted(value)
-        twice = next(a for a, b in pairwise(ordered) if a == b)
-        raise ModelFileError(f"labels: {show(twice)} stands twice; each must be there once")
+        repeated = next(a for a, b in pairwise(ordered) if a == b)
+        raise ModelFileError(f"labels: {show(repeated)} appears twice; each label must appear once")
     if len(value) != outputs:
         raise ModelFileError(f"labels: there are {len(value)}; the last layer has {outputs} outputs")
 
 
-def _state(value: Any, computed: dict[str, Any]) -> None:
-    keys("state", value, "bytes", "arrays")
-    listed("state.arrays", value["arrays"], 1, len(computed["arrays"]) + MAX_LAYERS)
+def _check_state(value: Any, computed: dict[str, Any]) -> None:
+    check_keys("state", value, "bytes", "arrays")
+    check_list("state.arrays", value["arrays"], 1, len(computed["arrays"]) + MAX_LAYERS)
     for i, array in enumerate(computed["arrays"]):
-        if i >= len(value["arrays"]) or not _same(value["arrays"][i], array):
+        if i >= len(value["arrays"]) or not _is_same_json(value["arrays"][i], array):
             found = show(value["arrays"][i], 200) if i < len(value["arrays"]) else "missing"
             raise ModelFileError(f"state.arrays[{i}]: is {found}; the layers need {show(array, 200)}")
     if len(value["arrays"]) > len(computed["arrays"]):
         raise ModelFileError(
             f"state.arrays: has {len(value['arrays'])} entries; the layers need {len(computed['arrays'])}"
         )
-    if not _same(value["bytes"], computed["bytes"]):
+    if not _is_same_json(value["bytes"], computed["bytes"]):
         raise ModelFileError(f"state.bytes: is {show(value['bytes'])}; the layers need {computed['bytes']}")
 
 
-def _same(a: Any, b: Any) -> bool:
-    """Equality that tells 1 from 1.0 and True, as the hashes do."""
+def _is_same_json(a: Any, b: Any) -> bool:
+    """Compare two values as JSON text: like the hashes, this tells 1 from 1.0 and from True."""
     return canonical(a) == canonical(b)
 
 
-def _streams(value: Any, computed: dict[str, Any]) -> None:
-    """computed: what the layers and the input give; the file must say the same, in words of its own."""
-    mapping("streams", value)
+def _check_streams(value: Any, computed: dict[str, Any]) -> None:
+    """Check that the file says the same as `computed`, from its layers and input; the reason may be worded freely."""
+    check_object("streams", value)
     if type(value.get("yes")) is not bool:
         raise ModelFileError(f"streams.yes: is {show(value.get('yes'))}; expected true or false")
     if value["yes"]:
-        keys("streams", value, "yes")
+        check_keys("streams", value, "yes")
     else:
-        keys("streams", value, "yes", "because")
-        text("streams.because", value["because"])
+        check_keys("streams", value, "yes", "because")
+        check_text("streams.because", value["because"])
     if value["yes"] != computed["yes"]:
-        why = f"because {computed['because']}" if "because" in computed else "as each of its layers goes step by step"
+        why = f"because {computed['because']}" if "because" in computed else "as all of its layers run step by step"
         raise ModelFileError(f"streams.yes: is {show(value['yes'])}; expected {show(not value['yes'])}, {why}")
 
 
-def _floats(arrays: list[dict[str, Any]]) -> int:
+def _count_floats(arrays: list[dict[str, Any]]) -> int:
     return sum(math.prod(array["shape"]) for array in arrays if array["dtype"] == "float32")
 
 
-def _check(value: Any, counts: Mapping[str, int], tensors: Mapping[str, Array]) -> set[str]:
-    """The names of the check's tensors. counts: how many numbers an output and a state have unstrided."""
+def _check_self_check(value: Any, counts: Mapping[str, int], tensors: Mapping[str, Array]) -> set[str]:
+    """Check the key `check` and return the names of its tensors.
+
+    counts: how many numbers an output and a state have, before the check's stride.
+    """
     if value is None:
         return set()
-    keys("check", value, "seed", "stride", "cases")
-    whole("check.seed", value["seed"], 0, (1 << 63) - 1)
-    whole("check.stride", value["stride"], 1, MAX_STATE_BYTES)
-    listed("check.cases", value["cases"], 1, 64)
+    check_keys("check", value, "seed", "stride", "cases")
+    check_integer("check.seed", value["seed"], 0, (1 << 63) - 1)
+    check_integer("check.stride", value["stride"], 1, MAX_STATE_BYTES)
+    check_list("check.cases", value["cases"], 1, 64)
     names: list[str] = []
     for i, case in enumerate(value["cases"]):
         with error_context(f"check.cases[{i}]"):
-            names += _case(case, value["stride"], counts, tensors)
+            names += _check_case(case, value["stride"], counts, tensors)
     if len(set(names)) != len(names):
-        raise ModelFileError("check.cases: a tensor stands twice; each output and state has its own")
-    if (held := sum(tensors[name].nbytes for name in names)) > MAX_CHECK_BYTES:
-        raise ModelFileError(f"check: its tensors have {held} bytes; at most {MAX_CHECK_BYTES} are allowed")
+        raise ModelFileError("check.cases: a tensor appears twice; each output and each state needs its own")
+    if (total := sum(tensors[name].nbytes for name in names)) > MAX_CHECK_BYTES:
+        raise ModelFileError(f"check: its tensors have {total} bytes; at most {MAX_CHECK_BYTES} are allowed")
     return set(names)
 
 
-def _case(case: Any, stride: int, counts: Mapping[str, int], tensors: Mapping[str, Array]) -> list[str]:
-    keys("a case", case, "steps", "output", "state")
-    whole("steps", case["steps"], 1, MAX_CHECK_STEPS)
+def _check_case(case: Any, stride: int, counts: Mapping[str, int], tensors: Mapping[str, Array]) -> list[str]:
+    check_keys("a case", case, "steps", "output", "state")
+    check_integer("steps", case["steps"], 1, MAX_CHECK_STEPS)
     for key, count in counts.items():
-        tensor(key, case[key], tensors, "F64", (-(-count // stride),))
+        check_tensor(key, case[key], tensors, "F64", (-(-count // stride),))
         if not case[key].startswith("check."):
-            raise ModelFileError(f"{key}: tensor {show(case[key])} needs a name that starts with check.")
+            raise ModelFileError(f"{key}: the name of tensor {show(case[key])} must start with 'check.'")
     return [case["output"], case["state"]]
 
 
-def _unreferenced(tensors: Mapping[str, Array], used: set[str]) -> None:
+def _refuse_unused_tensors(tensors: Mapping[str, Array], used: set[str]) -> None:
     if unused := sorted(set(tensors) - used):
         more = f" (and {len(unused) - 1} more)" if len(unused) > 1 else ""
-        raise ModelFileError(f"tensor {show(unused[0])}{more}: the document never names it; remove it")
+        raise ModelFileError(f"tensor {show(unused[0])}{more}: is not used in the document; remove it")

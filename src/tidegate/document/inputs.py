@@ -1,4 +1,4 @@
-"""The `input` of a document: how a step's input is made, kind by kind."""
+"""Check the key `input` of a document, which says how a step's input is made; one function per kind."""
 
 from __future__ import annotations
 
@@ -8,44 +8,44 @@ from typing import Any
 from ..errors import ModelFileError
 from ..strictjson import show
 from ..tensors import Array
-from .expect import keys, mapping, tensor, whole
+from .expect import check_integer, check_keys, check_object, check_tensor
 from .limits import MAX_VOCABULARY, MAX_WIDTH
 
 Tensors = Mapping[str, Array]
 
 
 def check(value: Any, tensors: Tensors) -> int | None:
-    """The width that the first layer gets: the features of a step, or None for token ids."""
-    mapping("input", value)
+    """Check the key `input` and return the width of the first layer's input; None for token ids."""
+    check_object("input", value)
     kind = value.get("kind")
     if kind not in ("text", "ids", "array", "series"):
         raise ModelFileError(f"input.kind: is {show(kind)}; expected 'text', 'ids', 'array' or 'series'")
     if kind == "array":
-        keys("input", value, "kind", "features")
-        return whole("input.features", value["features"], 1, MAX_WIDTH)
+        check_keys("input", value, "kind", "features")
+        return check_integer("input.features", value["features"], 1, MAX_WIDTH)
     if kind == "series":
-        from . import series  # models of text need none of it
+        from . import series  # here, as models of text do not need it
 
         return series.check(value, tensors)
     if kind == "ids":
-        keys("input", value, "kind", "size")
-        whole("input.size", value["size"], 1, MAX_VOCABULARY)
+        check_keys("input", value, "kind", "size")
+        check_integer("input.size", value["size"], 1, MAX_VOCABULARY)
     else:
-        text(value, tensors)
+        check_text_input(value, tensors)
     return None
 
 
-def text(value: Any, tensors: Tensors) -> None:
-    keys("input", value, "kind", "tokenizer", "vocabulary", "size")
-    mapping("input.tokenizer", value["tokenizer"])
-    keys("input.vocabulary", value["vocabulary"], "bytes", "offsets")
-    size = whole("input.size", value["size"], 1, MAX_VOCABULARY)
+def check_text_input(value: Any, tensors: Tensors) -> None:
+    check_keys("input", value, "kind", "tokenizer", "vocabulary", "size")
+    check_object("input.tokenizer", value["tokenizer"])
+    check_keys("input.vocabulary", value["vocabulary"], "bytes", "offsets")
+    size = check_integer("input.size", value["size"], 1, MAX_VOCABULARY)
     for key, dtype, shape in (("bytes", "U8", (-1,)), ("offsets", "I64", (size + 1,))):
-        tensor(f"input.vocabulary.{key}", value["vocabulary"][key], tensors, dtype, shape)
+        check_tensor(f"input.vocabulary.{key}", value["vocabulary"][key], tensors, dtype, shape)
 
 
-def tensors_of(value: dict[str, Any]) -> set[str]:
-    """The names of the tensors of a valid input."""
+def tensor_names(value: dict[str, Any]) -> set[str]:
+    """Return the names of the tensors that a valid input uses."""
     if value["kind"] == "text":
         return set(value["vocabulary"].values())
     if value["kind"] == "series" and value["scale"] is not None:
@@ -53,14 +53,14 @@ def tensors_of(value: dict[str, Any]) -> set[str]:
     return set()
 
 
-def rows_of(value: dict[str, Any]) -> int | None:
-    """Over how many rows the layers run afresh for one answer; None where they go on from step to step."""
+def window_rows(value: dict[str, Any]) -> int | None:
+    """Return how many rows of a window the layers run for one output; None without a window, as they then stream."""
     window = value.get("window")
     return None if window is None else window["length"] // window["segment"]
 
 
-def outputs_of(value: dict[str, Any]) -> int | None:
-    """How many outputs a valid input's answer needs; None where it has none."""
+def count_outputs(value: dict[str, Any]) -> int | None:
+    """Count the outputs that the forecasts of a valid input need; None if it has no `answer`."""
     answer = value.get("answer")
     if answer is None:
         return None

@@ -1,4 +1,4 @@
-"""What bounds the cost of a model file, whatever it says."""
+"""Limits that bound the memory and time that a model file can cost, whatever is in it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ MAX_TAPES: Final = 64
 MAX_WIDTH: Final = 1 << 20
 MAX_VOCABULARY: Final = 1 << 26
 MAX_STATE_BYTES: Final = 16 << 20
-MAX_MEMORY_BYTES: Final = 32 << 20  # of a series
+MAX_MEMORY_BYTES: Final = 32 << 20  # for the memory of a series
 MAX_STEP_NUMBERS: Final = 1 << 22
 MAX_WINDOW_NUMBERS: Final = 1 << 26
 MAX_CHECK_BYTES: Final = 64 << 10

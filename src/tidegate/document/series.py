@@ -1,4 +1,4 @@
-"""The `input` of kind `series`: raw numbers to rows, and outputs to forecasts."""
+"""Check an `input` of kind `series`: how raw numbers become rows, and outputs become forecasts."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ..features.series import CENTRES, HEADS, MISSING, ROLES, SPREADS, SeriesTra
 from ..features.window import FEWEST
 from ..strictjson import show
 from ..tensors import Array
-from .expect import keys, listed, tensor, text, whole
+from .expect import check_integer, check_keys, check_list, check_tensor, check_text
 from .limits import MAX_COLUMNS, MAX_HORIZON, MAX_MEMORY_BYTES, MAX_QUANTILES, MAX_REACH, MAX_SERIES, MAX_WIDTH
 
 KEYS = ("kind", "columns", "roles", "calendar", "missing", "scale", "window", "answer", "features")
@@ -31,149 +31,151 @@ Tensors = Mapping[str, Array]
 
 
 def check(value: Value, tensors: Tensors) -> int:
-    """The width that the first layer gets. Raises ModelFileError."""
-    keys("input", value, *KEYS, *({"times"} & set(value)))  # which files that tell of no times leave out
-    columns(value)
-    named("input.calendar", value["calendar"], 0, len(PERIODS), PERIODS)
-    one_of("input.missing", value["missing"], MISSING)
+    """Check the section and return the width of the first layer's input. Raises ModelFileError."""
+    check_keys("input", value, *KEYS, *({"times"} & set(value)))  # "times" is optional
+    check_columns(value)
+    check_names("input.calendar", value["calendar"], 0, len(PERIODS), PERIODS)
+    check_choice("input.missing", value["missing"], MISSING)
     if value["scale"] is not None:
-        scale(value, tensors)
+        check_scale(value, tensors)
     if value["window"] is not None:
-        window(value["window"])
+        check_window(value["window"])
     if value["answer"] is not None:
-        answer(value)
+        check_answer(value)
     if "times" in value:
-        times(value["times"])
-    together(value)
-    return sizes(value, SeriesTransform.from_json(value, tensors))
+        check_times(value["times"])
+    check_combination(value)
+    return check_sizes(value, SeriesTransform.from_json(value, tensors))
 
 
-def columns(value: Value) -> None:
-    named("input.columns", value["columns"], 1, MAX_COLUMNS)
-    listed("input.roles", value["roles"], 1, MAX_COLUMNS)
+def check_columns(value: Value) -> None:
+    check_names("input.columns", value["columns"], 1, MAX_COLUMNS)
+    check_list("input.roles", value["roles"], 1, MAX_COLUMNS)
     for i, role in enumerate(value["roles"]):
-        one_of(f"input.roles[{i}]", role, ROLES)
-    if (found := len(value["roles"])) != (needed := len(value["columns"])):
-        raise ModelFileError(f"input.roles: has {found} entries and input.columns {needed}; both must be equal")
+        check_choice(f"input.roles[{i}]", role, ROLES)
+    if (roles := len(value["roles"])) != (columns := len(value["columns"])):
+        raise ModelFileError(f"input.roles: has {roles} entries and input.columns {columns}; they must be equal")
 
 
-def scale(value: Value, tensors: Tensors) -> None:
-    """Statistics of the columns, one row for each series that is scaled by its own; every deviation above 0."""
-    found, place = value["scale"], "input.scale"
-    keys(place, found, "names", "mean", "deviation")
-    if found["names"] is not None:
-        named(f"{place}.names", found["names"], 1, MAX_SERIES)
-    shape = (1 if found["names"] is None else len(found["names"]), len(value["columns"]))
-    statistic(f"{place}.mean", found["mean"], tensors, shape)
-    if found["deviation"] is None:
+def check_scale(value: Value, tensors: Tensors) -> None:
+    """Check the statistics: one row for all series, or one for each series with its own; deviations are above 0."""
+    section, place = value["scale"], "input.scale"
+    check_keys(place, section, "names", "mean", "deviation")
+    if section["names"] is not None:
+        check_names(f"{place}.names", section["names"], 1, MAX_SERIES)
+    shape = (1 if section["names"] is None else len(section["names"]), len(value["columns"]))
+    check_statistic(f"{place}.mean", section["mean"], tensors, shape)
+    if section["deviation"] is None:
         return
-    statistic(f"{place}.deviation", found["deviation"], tensors, shape)
-    numbers = tensors[found["deviation"]]
+    check_statistic(f"{place}.deviation", section["deviation"], tensors, shape)
+    numbers = tensors[section["deviation"]]
     if not (numbers > 0).all():
         least = float(numbers.min())
-        raise ModelFileError(f"{place}.deviation: holds {least}, and what divides must be greater than 0")
+        raise ModelFileError(f"{place}.deviation: has {least}; a deviation must be greater than 0")
 
 
-def statistic(place: str, name: Any, tensors: Tensors, shape: tuple[int, int]) -> None:
-    """A tensor of float64, or of float32, which older files have."""
+def check_statistic(place: str, name: Any, tensors: Tensors, shape: tuple[int, int]) -> None:
+    """Check a tensor of float64, or of float32, which older files have."""
     older = isinstance(name, str) and name in tensors and tensors[name].dtype == np.float32
-    tensor(place, name, tensors, "F32" if older else "F64", shape)
+    check_tensor(place, name, tensors, "F32" if older else "F64", shape)
 
 
-def window(found: Any) -> None:
+def check_window(value: Any) -> None:
     place = "input.window"
-    optional = ("least",) if isinstance(found, dict) and "least" in found else ()
-    keys(place, found, "length", "segment", "season", "centre", "spread", *optional)
-    length = whole(f"{place}.length", found["length"], 1, MAX_REACH)
-    segment = whole(f"{place}.segment", found["segment"], 1, length)
-    season = whole(f"{place}.season", found["season"], 0, MAX_REACH - length)
+    optional = ("least",) if isinstance(value, dict) and "least" in value else ()
+    check_keys(place, value, "length", "segment", "season", "centre", "spread", *optional)
+    length = check_integer(f"{place}.length", value["length"], 1, MAX_REACH)
+    segment = check_integer(f"{place}.segment", value["segment"], 1, length)
+    season = check_integer(f"{place}.season", value["season"], 0, MAX_REACH - length)
     if optional:
-        whole(f"{place}.least", found["least"], FEWEST, length + season)
+        check_integer(f"{place}.least", value["least"], FEWEST, length + season)
     if length % segment:
         raise ModelFileError(f"{place}.segment: is {segment}, which does not divide the window's length, {length}")
-    one_of(f"{place}.centre", found["centre"], CENTRES)
-    one_of(f"{place}.spread", found["spread"], SPREADS)
+    check_choice(f"{place}.centre", value["centre"], CENTRES)
+    check_choice(f"{place}.spread", value["spread"], SPREADS)
 
 
-def answer(value: Value) -> None:
-    found, place = value["answer"], "input.answer"
-    keys(place, found, "horizon", "quantiles", "head")
-    horizon = whole(f"{place}.horizon", found["horizon"], 1, MAX_HORIZON)
-    listed(f"{place}.quantiles", found["quantiles"], 1, MAX_QUANTILES)
-    for i, q in enumerate(found["quantiles"]):
+def check_answer(value: Value) -> None:
+    section, place = value["answer"], "input.answer"
+    check_keys(place, section, "horizon", "quantiles", "head")
+    horizon = check_integer(f"{place}.horizon", section["horizon"], 1, MAX_HORIZON)
+    check_list(f"{place}.quantiles", section["quantiles"], 1, MAX_QUANTILES)
+    for i, q in enumerate(section["quantiles"]):
         if type(q) is not float or not 0 < q < 1:
             raise ModelFileError(f"{place}.quantiles[{i}]: is {show(q)}; expected a number between 0 and 1")
-    if not all(a < b for a, b in pairwise(found["quantiles"])):
-        raise ModelFileError(f"{place}.quantiles: are {show(found['quantiles'])}; each must be greater than the last")
-    one_of(f"{place}.head", found["head"], HEADS)
+    if not all(a < b for a, b in pairwise(section["quantiles"])):
+        raise ModelFileError(
+            f"{place}.quantiles: are {show(section['quantiles'])}; each must be greater than the one before"
+        )
+    check_choice(f"{place}.head", section["head"], HEADS)
     if not (targets := value["roles"].count("target")):
-        raise ModelFileError("input.roles: has no 'target', and with an answer there must be one to forecast")
-    if (count := horizon * targets * len(found["quantiles"])) > MAX_WIDTH:
+        raise ModelFileError("input.roles: has no 'target'; with input.answer there must be one to forecast")
+    if (count := horizon * targets * len(section["quantiles"])) > MAX_WIDTH:
         raise ModelFileError(f"{place}: a forecast has {count} numbers; at most {MAX_WIDTH} are allowed")
 
 
-def times(found: Any) -> None:
-    """The zone of the times in training, and the rule by which one step follows another."""
+def check_times(value: Any) -> None:
+    """Check the time zone of the training data, and the rule by which one step follows another."""
     place = "input.times"
-    keys(place, found, "zone", "frequency")
-    zone, rule = found["zone"], found["frequency"]
+    check_keys(place, value, "zone", "frequency")
+    zone, rule = value["zone"], value["frequency"]
     if zone is not None and not (isinstance(zone, str) and ZONE.fullmatch(zone)):
         raise ModelFileError(f"{place}.zone: is {show(zone)}; expected null, an offset such as '+01:00', or a name")
     if rule is None:
         return
     place = f"{place}.frequency"
-    keys(place, rule, "unit", "every", "weekdays", "day")
-    one_of(f"{place}.unit", rule["unit"], rules.UNITS)
+    check_keys(place, rule, "unit", "every", "weekdays", "day")
+    check_choice(f"{place}.unit", rule["unit"], rules.UNITS)
     unit = rule["unit"]
-    whole(f"{place}.every", rule["every"], 1, 1 if unit == "weekdays" else MAX_STEP[unit])
+    check_integer(f"{place}.every", rule["every"], 1, 1 if unit == "weekdays" else MAX_STEP[unit])
     expected = WEEKDAYS if unit == "weekdays" else NO_WEEKDAYS
     if not isinstance(rule["weekdays"], str) or not expected.fullmatch(rule["weekdays"]):
-        wanted = "seven of 0 and 1, one of them 1" if unit == "weekdays" else f"'' with the unit {unit}"
-        raise ModelFileError(f"{place}.weekdays: is {show(rule['weekdays'])}; expected {wanted}")
-    day = whole(f"{place}.day", rule["day"], *((1, rules.LAST) if "months" in unit else (0, 0)))
+        expected_text = "seven of 0 and 1, one of them 1" if unit == "weekdays" else f"'' with the unit {unit}"
+        raise ModelFileError(f"{place}.weekdays: is {show(rule['weekdays'])}; expected {expected_text}")
+    day = check_integer(f"{place}.day", rule["day"], *((1, rules.LAST) if "months" in unit else (0, 0)))
     if unit == "business months" and day not in (1, rules.LAST):
-        raise ModelFileError(f"{place}.day: is {day}; of business months it is 1 or {rules.LAST}")
+        raise ModelFileError(f"{place}.day: is {day}; for business months it must be 1 or {rules.LAST}")
 
 
-def together(value: Value) -> None:
-    """What one key asks of the others."""
+def check_combination(value: Value) -> None:
+    """Check that the keys agree with one another."""
     scale, window = value["scale"], value["window"]
     scales = scale is not None and scale["deviation"] is not None
     if value["missing"] == "mask" and scale is None:
-        raise ModelFileError("input.scale: is null; missing 'mask' needs the mean, for what was never seen")
+        raise ModelFileError("input.scale: is null; missing 'mask' needs the mean, for columns without a known number")
     if scale is not None and not scales and value["missing"] != "mask":
-        raise ModelFileError("input.scale.deviation: is null; the mean alone is for missing 'mask' only")
+        raise ModelFileError("input.scale.deviation: is null; a mean without deviation is for missing 'mask' only")
     if scale is not None and scale["names"] is not None and (window is not None or not scales):
-        raise ModelFileError("input.scale.names: only without a window, and with deviations, has a series its own")
+        raise ModelFileError("input.scale.names: must be null with a window or without deviations")
     if window is not None and window["spread"] == "training" and not scales:
         raise ModelFileError("input.window.spread: is 'training', which needs the deviations of input.scale")
     if value["answer"] is not None and window is None and not scales:
-        raise ModelFileError("input.answer: needs a window, or means and deviations, to bring outputs to their units")
+        raise ModelFileError("input.answer: needs a window, or means and deviations, to scale outputs to their units")
 
 
-def sizes(value: Value, transform: SeriesTransform) -> int:
+def check_sizes(value: Value, transform: SeriesTransform) -> int:
     if (features := transform.features) > MAX_WIDTH:
         raise ModelFileError(f"input: a row has {features} numbers; at most {MAX_WIDTH} are allowed")
     if type(value["features"]) is not int or value["features"] != features:
-        raise ModelFileError(f"input.features: is {show(value['features'])}; the keys beside it give {features}")
-    if (held := memory_bytes(transform)) > MAX_MEMORY_BYTES:
-        raise ModelFileError(f"input: a stream must keep {held} bytes; at most {MAX_MEMORY_BYTES} are allowed")
+        raise ModelFileError(f"input.features: is {show(value['features'])}; the other keys of input give {features}")
+    if (size := memory_bytes(transform)) > MAX_MEMORY_BYTES:
+        raise ModelFileError(f"input: a stream must keep {size} bytes; at most {MAX_MEMORY_BYTES} are allowed")
     return features
 
 
-def named(place: str, value: Any, least: int, most: int, choices: tuple[str, ...] | None = None) -> None:
-    """A list of strings, none empty and none twice."""
-    listed(place, value, least, most)
+def check_names(place: str, value: Any, least: int, most: int, choices: tuple[str, ...] | None = None) -> None:
+    """Check a list of different, non-empty strings."""
+    check_list(place, value, least, most)
     for i, name in enumerate(value):
-        text(f"{place}[{i}]", name)
+        check_text(f"{place}[{i}]", name)
         if choices is not None:
-            one_of(f"{place}[{i}]", name, choices)
+            check_choice(f"{place}[{i}]", name, choices)
     if len(set(value)) != len(value):
         ordered = sorted(value)
-        twice = next(a for a, b in pairwise(ordered) if a == b)
-        raise ModelFileError(f"{place}: {show(twice)} stands twice; each must be there once")
+        repeated = next(a for a, b in pairwise(ordered) if a == b)
+        raise ModelFileError(f"{place}: {show(repeated)} appears twice; each entry must appear once")
 
 
-def one_of(place: str, value: Any, choices: tuple[str, ...]) -> None:
+def check_choice(place: str, value: Any, choices: tuple[str, ...]) -> None:
     if not isinstance(value, str) or value not in choices:
         raise ModelFileError(f"{place}: is {show(value)}; expected one of {', '.join(choices)}")

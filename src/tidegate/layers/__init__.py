@@ -1,4 +1,4 @@
-"""Finding the layers of this folder; see README.md for what a layer's file holds."""
+"""Find and load the layers of this folder; README.md describes what a layer's file contains."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Layer = dict[str, Any]
 
 
 def kinds() -> list[str]:
-    """The layers there are.
+    """List the kinds of layers, sorted.
 
     >>> "dense" in kinds()
     True
@@ -23,35 +23,45 @@ def kinds() -> list[str]:
 
 
 def load(kind: Any) -> ModuleType:
-    """The module of a layer kind. Raises OptionError when there is none."""
+    """Import the module of a layer kind. Raises OptionError for an unknown kind.
+
+    >>> load("dense").ACTIVATIONS
+    ('none', 'relu', 'tanh', 'sigmoid')
+    """
     if not isinstance(kind, str) or kind not in kinds():
         raise OptionError(f"unknown layer {kind!r}; choose one of {', '.join(kinds())}")
     return importlib.import_module(f"{__name__}.{kind}")
 
 
 def widths(layers: list[Layer], inputs: int | None, tapes: dict[str, Any]) -> list[int]:
-    """Each layer's output width, of a chain of valid layers. inputs: the width of its input; None: token ids.
+    """Return the output width of each layer, for a list of valid layers.
+
+    inputs: the width of the first layer's input; None: token ids.
 
     >>> widths([{"kind": "pool", "size": 3, "over": ["mean", "max"], "tensors": {}}], 3, {})
     [6]
     """
-    found, width = list[int](), inputs
+    outputs, width = list[int](), inputs
     for layer in layers:
         width = load(layer["kind"]).check(layer, width, tapes)
-        found.append(width)
-    return found
+        outputs.append(width)
+    return outputs
 
 
 def whole_window(layers: list[Layer]) -> str:
-    """Why a chain of valid layers cannot go step by step, in a few words; "" when it can.
+    """Say in a few words why valid layers cannot run step by step; "" if they can.
 
     >>> whole_window([{"kind": "conv", "width": 3, "centred": True}])
     'its convolution looks 1 step ahead'
     """
-    reasons = [room.whole_window(k) for k in layers if hasattr(room := load(k["kind"]), "whole_window")]
+    reasons = [module.whole_window(k) for k in layers if hasattr(module := load(k["kind"]), "whole_window")]
     return " and ".join(dict.fromkeys(filter(None, reasons)))
 
 
 def is_whole_window(layer: Layer) -> bool:
-    """Whether a layer has a `whole` and no `step`."""
+    """Tell whether a layer needs whole rows: it has a `whole` and no `step`.
+
+    >>> is_whole_window({"kind": "softmax", "size": 2})
+    False
+    """
     return bool(whole_window([layer]))

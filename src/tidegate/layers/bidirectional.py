@@ -1,4 +1,4 @@
-"""Two recurrences over a row, one from its first step and one from its last, their outputs side by side.
+"""Two recurrences over a row, one from its first step and one from its last, with their outputs side by side.
 
 Source: Schuster and Paliwal 1997, "Bidirectional recurrent neural networks", section II.
 """
@@ -18,21 +18,21 @@ DIRECTIONS = ("forward", "backward")
 
 def check(layer: dict[str, Any], width_in: int | None, tapes: dict[str, Tape]) -> int:
     if "initial" in layer:
-        raise OptionError("initial is given; a bidirectional layer starts from zeros at both ends")
+        raise OptionError("initial is present, but a bidirectional layer starts from zeros at both ends; remove it")
     return 2 * recurrent.check(layer, width_in, tapes)
 
 
 def tensors(layer: dict[str, Any], tapes: dict[str, Tape]) -> dict[str, tuple[int, ...]]:
-    own = recurrent.tensors(layer, tapes)
-    return {f"{way}.{role}": shape for way in DIRECTIONS for role, shape in own.items()}
+    shapes = recurrent.tensors(layer, tapes)
+    return {f"{way}.{role}": shape for way in DIRECTIONS for role, shape in shapes.items()}
 
 
 def state(layer: dict[str, Any], tapes: dict[str, Tape]) -> dict[str, tuple[tuple[int, ...], float]]:
     return {}
 
 
-def carried(layer: dict[str, Any], tapes: dict[str, Tape]) -> dict[str, tuple[tuple[int, ...], Any]]:
-    """What each direction hands on from step to step, within one run."""
+def run_state(layer: dict[str, Any], tapes: dict[str, Tape]) -> dict[str, tuple[tuple[int, ...], Any]]:
+    """Return the state that each direction carries from step to step within one run: name -> (shape, first value)."""
     return recurrent.state(layer, tapes)
 
 
@@ -41,7 +41,7 @@ def whole_window(layer: dict[str, Any]) -> str:
 
 
 def one_way(way: str, t: dict[str, Any]) -> dict[str, Any]:
-    """The tensors of one direction, by the roles of a recurrent layer.
+    """Select the tensors of one direction, named by the roles of a recurrent layer.
 
     >>> one_way("backward", {"forward.W": 1, "backward.W": 2, "backward.p.alpha": 3})
     {'W': 2, 'p.alpha': 3}
@@ -52,16 +52,16 @@ def one_way(way: str, t: dict[str, Any]) -> dict[str, Any]:
 def whole(
     xp: Any, layer: dict[str, Any], tapes: dict[str, Tape], t: dict[str, Any], xs: list[Any], step: Any = recurrent.step
 ) -> list[Any]:
-    """step: what makes one step of a direction, as `recurrent.step` does."""
-    ahead = over(xp, layer, tapes, one_way("forward", t), xs, step)
-    back = over(xp, layer, tapes, one_way("backward", t), xs[::-1], step)[::-1]
+    """Run both directions over a whole row. step: computes one step of a direction, as `recurrent.step` does."""
+    ahead = run_direction(xp, layer, tapes, one_way("forward", t), xs, step)
+    back = run_direction(xp, layer, tapes, one_way("backward", t), xs[::-1], step)[::-1]
     return [xp.concat([a, b]) for a, b in zip(ahead, back, strict=True)]
 
 
-def over(
+def run_direction(
     xp: Any, layer: dict[str, Any], tapes: dict[str, Tape], t: dict[str, Any], xs: list[Any], step: Any
 ) -> list[Any]:
-    """The recurrence over the steps in this order, from zeros."""
+    """Run one recurrence over the steps in the order of `xs`, from zeros."""
     s: dict[str, Any] = {
         name: np.full((xs[0].shape[0], *shape), fill) for name, (shape, fill) in recurrent.state(layer, tapes).items()
     }

@@ -1,7 +1,7 @@
-"""A convolution over time: y_t = activation(W (a window of steps) + b), zeros outside of the row.
+"""A convolution over time: y_t = activation(W (a window of steps) + b), with zeros outside the row.
 
-Causal, the window is the last k steps, and the layer streams. Centred, it is (k - 1) // 2 steps back to k // 2 steps
-ahead, and needs the whole row.
+If it is causal, the window is the last k steps, and the layer streams. If it is centred, the window goes from
+(k - 1) // 2 steps back to k // 2 steps ahead, and the layer needs the whole row.
 """
 
 from __future__ import annotations
@@ -16,17 +16,17 @@ MAX_STEPS = 4096
 
 
 def check(layer: dict[str, Any], width: int | None, tapes: dict[str, Any]) -> int:
-    options.keys(layer, "inputs", "size", "width", "centred", "activation")
-    inputs, steps = options.same_width(layer, "inputs", width), options.size(layer, "width", MAX_STEPS)
+    options.check_keys(layer, "inputs", "size", "width", "centred", "activation")
+    inputs, steps = options.check_width(layer, "inputs", width), options.check_size(layer, "width", MAX_STEPS)
     if inputs * steps > options.MAX_WIDTH:
         raise OptionError(f"width {steps} times inputs {inputs} is over {options.MAX_WIDTH}; use a narrower window")
     if type(layer["centred"]) is not bool:
         raise OptionError(f"centred is {layer['centred']!r}; expected true or false")
     if layer["centred"] and steps == 1:
-        raise OptionError("centred is true and width is 1; a window of one step has no centre, so say false")
+        raise OptionError("centred is true and width is 1; a window of one step has no centre, so set centred to false")
     if layer["activation"] not in ACTIVATIONS:
         raise OptionError(f"activation is {layer['activation']!r}; choose one of {', '.join(ACTIVATIONS)}")
-    return options.size(layer, "size")
+    return options.check_size(layer, "size")
 
 
 def tensors(layer: dict[str, Any], tapes: dict[str, Any]) -> dict[str, tuple[int, ...]]:
@@ -56,7 +56,7 @@ def step(
 
 
 def whole(xp: Any, layer: dict[str, Any], tapes: dict[str, Any], t: dict[str, Any], xs: list[Any]) -> list[Any]:
-    """Centred. At the ends, the weights of the steps that are not there are left out, as those are zeros."""
+    """Run a centred convolution over a whole row. At its ends, steps outside the row are zeros and are left out."""
     k, wide, out = layer["width"], layer["inputs"], []
     for i in range(len(xs)):
         first = i - (k - 1) // 2
@@ -67,4 +67,5 @@ def whole(xp: Any, layer: dict[str, Any], tapes: dict[str, Any], t: dict[str, An
 
 
 def activated(xp: Any, layer: dict[str, Any], y: Any) -> Any:
+    """Apply the layer's activation."""
     return y if layer["activation"] == "none" else getattr(xp, layer["activation"])(y)

@@ -11,11 +11,11 @@ ACTIVATIONS = ("none", "relu", "tanh", "sigmoid")
 
 
 def check(layer: dict[str, Any], width: int | None, tapes: dict[str, Any]) -> int:
-    options.keys(layer, "inputs", "size", "activation")
-    options.same_width(layer, "inputs", width)
+    options.check_keys(layer, "inputs", "size", "activation")
+    options.check_width(layer, "inputs", width)
     if layer["activation"] not in ACTIVATIONS:
         raise OptionError(f"activation is {layer['activation']!r}; choose one of {', '.join(ACTIVATIONS)}")
-    return options.size(layer, "size")
+    return options.check_size(layer, "size")
 
 
 def tensors(layer: dict[str, Any], tapes: dict[str, Any]) -> dict[str, tuple[int, ...]]:

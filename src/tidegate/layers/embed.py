@@ -1,4 +1,4 @@
-"""A row of a table for each token id."""
+"""An embedding: each token id selects a row of a table."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from . import _options as options
 
 
 def check(layer: dict[str, Any], width: int | None, tapes: dict[str, Any]) -> int:
-    options.keys(layer, "rows", "size")
-    options.size(layer, "rows", options.MAX_ROWS)
+    options.check_keys(layer, "rows", "size")
+    options.check_size(layer, "rows", options.MAX_ROWS)
     if width is not None:
         raise OptionError(f"embed takes token ids; its input is {width} numbers")
-    return options.size(layer, "size")
+    return options.check_size(layer, "size")
 
 
 def tensors(layer: dict[str, Any], tapes: dict[str, Any]) -> dict[str, tuple[int, ...]]:

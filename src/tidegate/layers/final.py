@@ -1,7 +1,7 @@
-"""The final states of both directions, as classifiers take them: what each half of a bidirectional layer arrives at.
+"""The final states of both directions of a bidirectional layer, side by side, as classifiers usually read them.
 
-The first half of the numbers is the row's last step's, where the forward direction ends; the second half is the first
-step's, where the backward one does. Of torch.nn's recurrences that is `torch.cat([h_n[-2], h_n[-1]], -1)`.
+The first half of the numbers comes from the last step of the row, where the forward direction ends; the second half
+comes from the first step, where the backward direction ends. In torch.nn: `torch.cat([h_n[-2], h_n[-1]], -1)`.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from . import _options as options
 
 
 def check(layer: dict[str, Any], width: int | None, tapes: dict[str, Any]) -> int:
-    options.keys(layer, "size")
-    if (size := options.same_width(layer, "size", width)) % 2:
+    options.check_keys(layer, "size")
+    if (size := options.check_width(layer, "size", width)) % 2:
         raise OptionError(f"size is {size}; expected an even number, half of it for each direction")
     return size
 
@@ -32,7 +32,7 @@ def whole_window(layer: dict[str, Any]) -> str:
 
 
 def whole(xp: Any, layer: dict[str, Any], tapes: dict[str, Any], t: dict[str, Any], xs: list[Any]) -> list[Any]:
-    """The same after each step: only the whole row has final states."""
+    """Return the same output for every step, as only the whole row has final states."""
     forward, _ = xp.split(xs[-1], 2)
     _, backward = xp.split(xs[0], 2)
     return [xp.concat([forward, backward])] * len(xs)

@@ -1,6 +1,6 @@
-"""Layer norm over the width of each step, with gain and bias.
+"""Layer normalisation over the width of each step, with gain and bias.
 
-Source: Ba et al. 2016 (arXiv:1607.06450), equation 4; biased variance.
+Source: Ba et al. 2016 (arXiv:1607.06450), equation 4, with the biased variance.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ from . import _options as options
 
 
 def check(layer: dict[str, Any], width: int | None, tapes: dict[str, Any]) -> int:
-    options.keys(layer, "size", "eps")
+    options.check_keys(layer, "size", "eps")
     if type(layer["eps"]) is not float or not 1e-12 <= layer["eps"] <= 1.0:
         raise OptionError(f"eps is {layer['eps']!r}; expected a number of 1e-12 to 1")
-    return options.same_width(layer, "size", width)
+    return options.check_width(layer, "size", width)
 
 
 def tensors(layer: dict[str, Any], tapes: dict[str, Any]) -> dict[str, tuple[int, ...]]:

@@ -1,7 +1,8 @@
-"""What a stream has said so far, in one vector: any of last, mean, max and attention, one after the other.
+"""Pooling over all steps so far, into one vector: any of last, mean, max and attention, concatenated.
 
-Each is a running value, so that the pool of a prefix is the pool after that step. Attention is a softmax over time of
-a learnt score, kept as running peak, weight and weighted sum (Milakov and Gimelshein 2018, arXiv:1805.02867).
+Each is a running value, so pooling a prefix gives the value after that prefix's last step. Attention is a softmax over
+time of a learnt score, computed from a running peak, weight and weighted sum (Milakov and Gimelshein 2018,
+arXiv:1805.02867).
 """
 
 from __future__ import annotations
@@ -16,12 +17,12 @@ OVER = ("last", "mean", "max", "attention")
 
 
 def check(layer: dict[str, Any], width: int | None, tapes: dict[str, Any]) -> int:
-    options.keys(layer, "size", "over")
-    H, over = options.same_width(layer, "size", width), layer["over"]
+    options.check_keys(layer, "size", "over")
+    H, over = options.check_width(layer, "size", width), layer["over"]
     if not isinstance(over, list) or not over or not all(isinstance(k, str) and k in OVER for k in over):
         raise OptionError(f"over is {over!r}; expected a list of {', '.join(OVER)}")
     if len(set(over)) != len(over):
-        raise OptionError(f"over is {over!r}; an entry stands twice")
+        raise OptionError(f"over is {over!r}; an entry appears twice")
     if H * len(over) > options.MAX_WIDTH:
         raise OptionError(f"size {H} times {len(over)} entries is over {options.MAX_WIDTH}; pool fewer")
     return H * len(over)
@@ -61,6 +62,7 @@ def step(
 
 
 def attend(xp: Any, t: dict[str, Any], s: dict[str, Any], x: Any) -> Any:
+    """Update the attention's part of the state in place and return its pooled value."""
     e = xp.affine(x, t["score"].reshape(1, -1), t["score_bias"])
     peak = xp.maximum(s["peak"], e)
     keep, new = xp.exp(s["peak"] - peak), xp.exp(e - peak)

@@ -1,4 +1,4 @@
-"""A cell's tape run over time: W x + b for each gate, then the tape."""
+"""A recurrence: each step computes W x + b for every gate, then runs the cell's tape."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from . import _options as options
 
 
 def check(layer: dict[str, Any], width_in: int | None, tapes: dict[str, Tape]) -> int:
-    named = ("inputs", "size", "tape", "cell", "dialect")
-    options.keys(layer, *named, *(key for key in ("project", "initial") if key in layer))
-    options.same_width(layer, "inputs", width_in)
+    required = ("inputs", "size", "tape", "cell", "dialect")
+    options.check_keys(layer, *required, *(key for key in ("project", "initial") if key in layer))
+    options.check_width(layer, "inputs", width_in)
     if not isinstance(layer["tape"], str) or layer["tape"] not in tapes:
         raise OptionError(f"tape is {layer['tape']!r}; the file has {', '.join(tapes) or 'none'}")
     if not isinstance(layer["cell"], str) or not isinstance(layer["dialect"], dict):
@@ -24,19 +24,19 @@ def check(layer: dict[str, Any], width_in: int | None, tapes: dict[str, Tape]) -
         raise OptionError(
             "the tape is projected, so project, the width of its output, is needed"
             if tape.projected
-            else "project is given, but the tape has no projection; remove it"
+            else "project is present, but the tape has no projection; remove it"
         )
-    H = options.size(layer, "size")
-    P = options.size(layer, "project") if tape.projected else None
-    if (most := max(tape.widths(H, P))) > options.MAX_WIDTH:
-        raise OptionError(f"a register of the tape is {most} wide; at most {options.MAX_WIDTH} is allowed")
+    H = options.check_size(layer, "size")
+    P = options.check_size(layer, "project") if tape.projected else None
+    if (widest := max(tape.widths(H, P))) > options.MAX_WIDTH:
+        raise OptionError(f"a register of the tape is {widest} wide; at most {options.MAX_WIDTH} is allowed")
     if "initial" in layer:
         check_initial(layer, tape, H, P)
     return H if P is None else P
 
 
 def check_initial(layer: dict[str, Any], tape: Tape, H: int, P: int | None) -> None:
-    """Raises OptionError unless `initial` holds, for some states, float32 numbers in the state's shape."""
+    """Raise OptionError unless `initial` has float32 numbers of the state's shape for one state or more."""
     if not isinstance(layer["initial"], dict) or not layer["initial"]:
         raise OptionError("initial must be an object of one state or more; leave it out for zeros")
     for name, value in layer["initial"].items():
@@ -44,50 +44,54 @@ def check_initial(layer: dict[str, Any], tape: Tape, H: int, P: int | None) -> N
             raise OptionError(f"initial names {name!r}; the states are {', '.join(tape.state) or 'none'}")
         shape = concrete(tape.state[name], H, P)
         try:
-            found = np.array(value, object)
+            array = np.array(value, object)
         except ValueError:
-            found = np.array(None)
-        if found.shape != shape or not all(map(is_float32, found.reshape(-1))):
+            array = np.array(None)
+        if array.shape != shape or not all(map(is_float32, array.reshape(-1))):
             raise OptionError(f"initial.{name} must be float32 numbers of shape {list(shape)}")
 
 
 def is_float32(n: Any) -> bool:
-    """Whether a number of the file is a finite float32, written with fraction or exponent."""
+    """Tell whether a JSON number is a finite float32, written with a fraction or an exponent.
+
+    >>> is_float32(0.5), is_float32(0.1), is_float32(1)
+    (True, False, False)
+    """
     return type(n) is float and abs(n) <= float(np.finfo(np.float32).max) and float(np.float32(n)) == n
 
 
 def sizes(layer: dict[str, Any]) -> tuple[int, int | None]:
-    """H, and P where the layer's tape is projected."""
+    """Return H, and P if the layer's tape has a projection."""
     return layer["size"], layer.get("project")
 
 
 def tensors(layer: dict[str, Any], tapes: dict[str, Tape]) -> dict[str, tuple[int, ...]]:
     tape, (H, P) = tapes[layer["tape"]], sizes(layer)
     G, Gr = len(tape.gates), len(tape.recurrent)
-    own = {f"p.{name}": concrete(shape, H, P) for name, shape in tape.params.items()}
+    params = {f"p.{name}": concrete(shape, H, P) for name, shape in tape.params.items()}
     if P is not None:
-        own = {"Q": (P, H), **own}
-    return {"W": (G * H, layer["inputs"]), "b": (G * H,), "R": (Gr * H, P or H), "c": (Gr * H,), **own}
+        params = {"Q": (P, H), **params}
+    return {"W": (G * H, layer["inputs"]), "b": (G * H,), "R": (Gr * H, P or H), "c": (Gr * H,), **params}
 
 
 def state(layer: dict[str, Any], tapes: dict[str, Tape]) -> dict[str, tuple[tuple[int, ...], Any]]:
-    """Zeros at first, but for those that `initial` gives."""
+    """Return the states with their first values: zeros, except for the states in `initial`."""
     first = layer.get("initial", {})
     declared = tapes[layer["tape"]].state
     return {name: (concrete(shape, *sizes(layer)), first.get(name, 0.0)) for name, shape in declared.items()}
 
 
 def maps(xp: Any, t: dict[str, Any], tape: Tape, H: int) -> dict[str, Any]:
-    """Recurrent map -> function v -> R_g v + c_g; and the projection v -> Q v where the tape has one."""
+    """Make the recurrent maps as functions, name -> (v -> R_g v + c_g), and the projection v -> Q v if there is one."""
 
-    def one(k: int) -> Any:
+    def affine_map(k: int) -> Any:
         R, c = t["R"][k * H : (k + 1) * H], t["c"][k * H : (k + 1) * H]
         return lambda v: xp.affine(v, R, c)
 
-    found = {name: one(k) for k, name in enumerate(tape.recurrent)}
+    maps = {name: affine_map(k) for k, name in enumerate(tape.recurrent)}
     if tape.projected:
-        found["project"] = lambda v: xp.matmul(v, t["Q"])
-    return found
+        maps["project"] = lambda v: xp.matmul(v, t["Q"])
+    return maps
 
 
 def step(
@@ -96,6 +100,7 @@ def step(
     tape, (H, P) = tapes[layer["tape"]], sizes(layer)
     parts = xp.split(xp.affine(x, t["W"], t["b"]), len(tape.gates))
     flat = {name: v.reshape(v.shape[0], width(tape.state[name], H, P)) for name, v in s.items()}
-    own = {name: t[f"p.{name}"].reshape(-1) for name in tape.params}
-    y, following = interpret(tape, xp, dict(zip(tape.gates, parts, strict=True)), maps(xp, t, tape, H), own, flat)
-    return y, {name: v.reshape(v.shape[0], *concrete(tape.state[name], H, P)) for name, v in following.items()}
+    params = {name: t[f"p.{name}"].reshape(-1) for name in tape.params}
+    inputs = dict(zip(tape.gates, parts, strict=True))
+    y, next_states = interpret(tape, xp, inputs, maps(xp, t, tape, H), params, flat)
+    return y, {name: v.reshape(v.shape[0], *concrete(tape.state[name], H, P)) for name, v in next_states.items()}

@@ -1,4 +1,4 @@
-"""Numbers on their own scales to numbers about 0 and 1: (x - mean) / deviation, by statistics of the training data."""
+"""Standardise each number: (x - mean) / deviation, with the statistics of the training data."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from . import _options as options
 
 
 def check(layer: dict[str, Any], width: int | None, tapes: dict[str, Any]) -> int:
-    options.keys(layer, "size")
-    return options.same_width(layer, "size", width)
+    options.check_keys(layer, "size")
+    return options.check_width(layer, "size", width)
 
 
 def tensors(layer: dict[str, Any], tapes: dict[str, Any]) -> dict[str, tuple[int, ...]]:

@@ -1,4 +1,4 @@
-"""Scores to probabilities."""
+"""Softmax: turn scores into probabilities."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from . import _options as options
 
 
 def check(layer: dict[str, Any], width: int | None, tapes: dict[str, Any]) -> int:
-    options.keys(layer, "size")
-    return options.same_width(layer, "size", width)
+    options.check_keys(layer, "size")
+    return options.check_width(layer, "size", width)
 
 
 def tensors(layer: dict[str, Any], tapes: dict[str, Any]) -> dict[str, tuple[int, ...]]:

@@ -3,8 +3,8 @@
 from .interpret import interpret
 from .linear import is_linear, order
 from .ops import BINARY, NORM_EPS, OPCODES, UNARY, NumpyOps
-from .tape import MAX_INSTRUCTIONS, MAX_LIVE, Code, Instruction, Shape, Tape, concrete, width
-from .trace import Names, trace
+from .tape import MAX_INSTRUCTIONS, MAX_LIVE, EncodedTape, Instruction, Shape, Tape, concrete, width
+from .trace import Namespace, trace
 
 __all__ = [
     "BINARY",
@@ -13,9 +13,9 @@ __all__ = [
     "NORM_EPS",
     "OPCODES",
     "UNARY",
-    "Code",
+    "EncodedTape",
     "Instruction",
-    "Names",
+    "Namespace",
     "NumpyOps",
     "Shape",
     "Tape",

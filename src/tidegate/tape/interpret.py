@@ -1,4 +1,4 @@
-"""One step by the tape, over any namespace of operations: the readable counterpart of the native interpreter."""
+"""Run one step of a tape with any namespace of operations: the readable counterpart of the native interpreter."""
 
 from __future__ import annotations
 
@@ -16,11 +16,17 @@ def interpret(
     p: Mapping[str, Any],
     s: Mapping[str, Any],
 ) -> tuple[Any, dict[str, Any]]:
-    """The output and the next states of one step.
+    """Return the output and the next states of one step.
 
-    op: namespace with the operations as functions (`NumpyOps`, or another reader's). x: gate -> W_g x + b_g, [rows, H].
-    R: recurrent map -> function v -> R_g v + c_g, and for a projected tape "project" -> function v -> Q v. p, s: params
-    [width] and states [rows, width], flattened.
+    op: namespace with the operations as functions (`NumpyOps`, or that of another reader). x: gate -> W_g x + b_g,
+    [rows, H]. R: recurrent map -> function v -> R_g v + c_g; for a tape with a projection also "project" -> function
+    v -> Q v. p, s: name -> parameter [width] and state [rows, width], each flattened.
+
+    >>> from tidegate.tape import NumpyOps, trace
+    >>> tape = trace(lambda op, x, R, p, s: (x.n + s.h, s.replace(h=x.n)), ("n",), (), {"h": ("H",)}, {})
+    >>> y, states = interpret(tape, NumpyOps, {"n": 3.0}, {}, {}, {"h": 4.0})
+    >>> float(y), states
+    (7.0, {'h': 3.0})
     """
     reg: list[Any] = []
     for ins in tape.instructions:

@@ -1,6 +1,7 @@
-"""Which tapes are linear: each state, given those solved before it, becomes a * itself + b with a and b free of it.
+"""Find linear tapes: each state becomes a * itself + b, where a and b depend only on inputs and states solved before.
 
-Element by element, so that no recurrent map and no norm may see the state in question.
+The rule holds element by element, so no recurrent map and no norm may read the state in question. All steps of a
+linear tape can be solved at once, by a scan.
 """
 
 from __future__ import annotations
@@ -11,29 +12,36 @@ FREE, LINEAR, OTHER = 0, 1, 2  # how a register depends on the state in question
 
 
 def is_linear(tape: Tape) -> bool:
-    """Whether all steps of a tape can be solved at once."""
+    """Tell whether all steps of a tape can be solved at once.
+
+    >>> from tidegate import cells
+    >>> is_linear(cells.load("mingru").tape), is_linear(cells.load("gru").tape)
+    (True, False)
+    """
     return len(order(tape)) == len(tape.state)
 
 
 def order(tape: Tape) -> list[str]:
-    """The states that can be solved, each after those that it needs."""
-    found: list[str] = []
-    while fit := [n for n in tape.state if n not in found and kinds(tape, n, found)[tape.next[n]] < OTHER]:
-        found.append(fit[0])
-    return found
+    """List the states that can be solved for all steps at once, each after the states that it needs."""
+    solved: list[str] = []
+    unsolved = list(tape.state)
+    while linear := [n for n in unsolved if classify_registers(tape, n, solved)[tape.next[n]] < OTHER]:
+        solved.append(linear[0])
+        unsolved.remove(linear[0])
+    return solved
 
 
-def kinds(tape: Tape, state: str, known: list[str]) -> list[int]:
-    """How each register depends on a state when the `known` ones are given for all steps."""
-    found: list[int] = []
+def classify_registers(tape: Tape, state: str, solved: list[str]) -> list[int]:
+    """Classify how each register depends on a state (FREE, LINEAR or OTHER), once the `solved` states are known."""
+    classes: list[int] = []
     for i, ins in enumerate(tape.instructions):
-        operands = [found[r] for r in tape.operands(i)]
+        operands = [classes[r] for r in tape.operands(i)]
         if ins.name == "state":
-            found.append(LINEAR if ins.args[0] == state else FREE if ins.args[0] in known else OTHER)
+            classes.append(LINEAR if ins.args[0] == state else FREE if ins.args[0] in solved else OTHER)
         elif ins.name in ("add", "sub", "neg"):
-            found.append(max(operands))
+            classes.append(max(operands))
         elif ins.name == "mul" or (ins.name == "div" and operands[1] == FREE):
-            found.append(min(sum(operands), OTHER))
+            classes.append(min(sum(operands), OTHER))
         else:
-            found.append(OTHER if any(operands) else FREE)
-    return found
+            classes.append(OTHER if any(operands) else FREE)
+    return classes

@@ -1,4 +1,4 @@
-"""The closed list of operations a cell may use, and what each means in NumPy."""
+"""The closed list of operations that a cell may use, and their meaning in NumPy."""
 
 from __future__ import annotations
 
@@ -30,22 +30,23 @@ class NumpyOps:
 
     @staticmethod
     def norm(v: Any) -> Any:
-        """Mean 0 and variance 1 over the width (Ba et al. 2016, arXiv:1607.06450, equation 4)."""
+        """Standardise to mean 0 and variance 1 over the width (Ba et al. 2016, arXiv:1607.06450, equation 4)."""
         d = v - v.mean(-1, keepdims=True)
         return d / np.sqrt((d * d).mean(-1, keepdims=True) + NORM_EPS)
 
     @staticmethod
     def affine(x: Any, W: Any, b: Any) -> Any:
-        """x [rows, K], W [N, K], b [N] -> [rows, N]."""
+        """Compute W x + b for each row: x [rows, K], W [N, K], b [N] -> [rows, N]."""
         return x @ W.T + b
 
     @staticmethod
     def matmul(x: Any, W: Any) -> Any:
-        """x [rows, K], W [N, K] -> [rows, N]."""
+        """Compute W x for each row: x [rows, K], W [N, K] -> [rows, N]."""
         return x @ W.T
 
     @staticmethod
     def mean(x: Any) -> Any:
+        """Average over the width: [rows, width] -> [rows, 1]; `sum` and `peak` (the maximum) have the same shapes."""
         return x.mean(-1, keepdims=True)
 
     @staticmethod
@@ -58,6 +59,7 @@ class NumpyOps:
 
     @staticmethod
     def concat(parts: list[Any]) -> Any:
+        """Put arrays of [rows, ...] side by side; `split` cuts one into n equal parts."""
         return np.concatenate(parts, axis=-1)
 
     @staticmethod
@@ -66,4 +68,5 @@ class NumpyOps:
 
     @staticmethod
     def take(table: Any, ids: Any) -> Any:
+        """Select rows of a table by id: table [n, width], ids int [rows] -> [rows, width]."""
         return table[ids]

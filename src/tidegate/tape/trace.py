@@ -1,4 +1,4 @@
-"""From a cell's `step` to its tape: run it once on symbols and keep what they did."""
+"""Record a cell's `step` as a tape: run it once on symbols and keep the operations that it applies to them."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from .tape import Instruction, Shape, Tape
 REGISTERS_ONLY = (*UNARY, *BINARY, "project")  # instructions whose arguments are all registers
 
 
-class Names:
-    """Named values with attribute access: what a step receives as x, R, p and s."""
+class Namespace:
+    """Named values, read as attributes: a step receives x, R, p and s in this form."""
 
     def __init__(self, what: str, values: dict[str, Any]) -> None:
         self._what, self._values = what, values
@@ -24,23 +24,23 @@ class Names:
         try:
             return self._values[name]
         except KeyError:
-            known = ", ".join(self._values) or "none"
-            raise CellError(f"no {self._what} {name!r}; the cell declares {known}") from None
+            names = ", ".join(self._values) or "none"
+            raise CellError(f"there is no {self._what} {name!r}; the cell declares {names}") from None
 
-    def replace(self, **new: Any) -> Names:
-        """These names with some values replaced; the others stay."""
+    def replace(self, **new: Any) -> Namespace:
+        """Return a copy with some values replaced. Raises CellError for a name that the cell does not declare."""
         for name in new:
             getattr(self, name)
-        return Names(self._what, {**self._values, **new})
+        return Namespace(self._what, {**self._values, **new})
 
     def as_dict(self) -> dict[str, Any]:
         return dict(self._values)
 
 
 class Symbol:
-    """A register of the tape under construction."""
+    """A register of the tape that is being recorded."""
 
-    __array_ufunc__ = None  # so that NumPy hands its operators over instead of looping over this
+    __array_ufunc__ = None  # so that NumPy calls our operators instead of looping over this as an array
 
     def __init__(self, recorder: Recorder, register: int) -> None:
         self.recorder, self.register = recorder, register
@@ -83,13 +83,14 @@ class Symbol:
 
 
 class Recorder:
-    """The instructions so far; the same expression is recorded once."""
+    """The instructions recorded so far; an expression that is repeated is recorded once."""
 
     def __init__(self) -> None:
         self.instructions: list[Instruction] = []
         self._seen: dict[tuple[Any, ...], int] = {}
 
     def emit(self, name: str, *args: Any) -> Symbol:
+        """Record an instruction, unless it is there already, and return its register."""
         key = (name, *args)
         if key not in self._seen:
             self._seen[key] = len(self.instructions)
@@ -97,9 +98,11 @@ class Recorder:
         return Symbol(self, self._seen[key])
 
     def apply(self, name: str, *operands: Any) -> Symbol:
+        """Record an operation on symbols and numbers."""
         return self.emit(name, *(self.operand(name, v).register for v in operands))
 
     def operand(self, name: str, value: Any) -> Symbol:
+        """Return a symbol for an operand. Raises CellError unless it is a symbol or a number."""
         if isinstance(value, Symbol):
             return value
         if isinstance(value, int | float) and not isinstance(value, bool):
@@ -108,7 +111,7 @@ class Recorder:
 
 
 class Operations:
-    """The closed list as attributes; each records itself."""
+    """The closed list of operations as attributes; calling one records it."""
 
     def __init__(self, recorder: Recorder) -> None:
         self._recorder = recorder
@@ -120,23 +123,23 @@ class Operations:
 
         def record(*operands: Any) -> Symbol:
             if len(operands) != count:
-                raise CellError(f"op.{name} takes {count} operands; {len(operands)} given")
+                raise CellError(f"op.{name} takes {count} operand{'s' * (count > 1)}; got {len(operands)}")
             return self._recorder.apply(name, *operands)
 
         return record
 
 
-class Leaves(Names):
-    """Names whose values are recorded at their first use, so that what a step ignores leaves no trace."""
+class LazyNamespace(Namespace):
+    """A namespace whose values are recorded when they are read, so that unused ones leave no trace."""
 
     def __getattr__(self, name: str) -> Any:
         value = super().__getattr__(name)
         return value() if callable(value) and not isinstance(value, Symbol) else value
 
-    def replace(self, **new: Any) -> Leaves:
+    def replace(self, **new: Any) -> LazyNamespace:
         for name in new:
             super().__getattr__(name)
-        return Leaves(self._what, {**self._values, **new})
+        return LazyNamespace(self._what, {**self._values, **new})
 
 
 def trace(
@@ -146,10 +149,10 @@ def trace(
     state: dict[str, Shape],
     params: dict[str, Shape],
 ) -> Tape:
-    """The tape of a step function.
+    """Record a step function as a tape.
 
     step: `step(op, x, R, p, s) -> (output, s')`; see the README of `cells`. gates, recurrent: names. state, params:
-    name -> shape. Raises CellError when the step branches, uses an unknown operation or name, or breaks a limit.
+    name -> shape. Raises CellError if the step branches, uses an unknown operation or name, or exceeds a limit.
 
     >>> def leaky(op, x, R, p, s):
     ...     h = p.keep * s.h + op.tanh(x.n + R.n(s.h))
@@ -169,23 +172,25 @@ def trace(
     def project(v: Any) -> Any:
         return rec.emit("project", rec.operand("the projection", v).register)
 
-    output, last = results(
-        run(
+    output, last = unpack_result(
+        run_step(
             step,
             Operations(rec),
-            Leaves("gate", {g: leaf("input", g) for g in gates}),
-            Names("recurrent map", {**{g: recur(g) for g in recurrent}, "project": project}),
-            Leaves("param", {n: leaf("param", n) for n in params}),
-            Leaves("state", {n: leaf("state", n) for n in state}),
+            LazyNamespace("gate", {g: leaf("input", g) for g in gates}),
+            Namespace("recurrent map", {**{g: recur(g) for g in recurrent}, "project": project}),
+            LazyNamespace("param", {n: leaf("param", n) for n in params}),
+            LazyNamespace("state", {n: leaf("state", n) for n in state}),
         )
     )
-    following = {n: v() if callable(v) else v for n, v in last.items()}
-    symbols = {n: rec.operand(f"next state {n!r}", v).register for n, v in following.items()}
-    return prune(rec.instructions, rec.operand("the output", output).register, symbols, gates, recurrent, state, params)
+    next_values = {n: v() if callable(v) else v for n, v in last.items()}
+    symbols = {n: rec.operand(f"next state {n!r}", v).register for n, v in next_values.items()}
+    return remove_dead_code(
+        rec.instructions, rec.operand("the output", output).register, symbols, gates, recurrent, state, params
+    )
 
 
-def run(step: Callable[..., Any], *args: Any) -> Any:
-    """What the step returns. Raises CellError, with what was wrong, when it does not run."""
+def run_step(step: Callable[..., Any], *args: Any) -> Any:
+    """Call the step. Raises CellError, with the step's own error in its message, if it does not run."""
     try:
         return step(*args)
     except TidegateError:
@@ -194,40 +199,49 @@ def run(step: Callable[..., Any], *args: Any) -> Any:
         raise CellError(f"the step does not run: {type(error).__name__}: {error}") from error
 
 
-def results(result: Any) -> tuple[Any, dict[str, Any]]:
-    if not isinstance(result, tuple) or len(result) != 2 or not isinstance(result[1], Names):
+def unpack_result(result: Any) -> tuple[Any, dict[str, Any]]:
+    """Split the result of a step into its output and its next states. Raises CellError for any other result."""
+    if not isinstance(result, tuple) or len(result) != 2 or not isinstance(result[1], Namespace):
         raise CellError("a step returns two values: its output and `s.replace(...)`")
     return result[0], result[1].as_dict()
 
 
-def prune(
+def remove_dead_code(
     instructions: list[Instruction],
     output: int,
-    following: dict[str, int],
+    next_registers: dict[str, int],
     gates: tuple[str, ...],
     recurrent: tuple[str, ...],
     state: dict[str, Shape],
     params: dict[str, Shape],
 ) -> Tape:
-    """The tape without what no result needs; order stays."""
-    need = {output, *following.values()}
+    """Build the tape from the instructions that some result needs, in their order."""
+    needed = {output, *next_registers.values()}
     for i in range(len(instructions) - 1, -1, -1):
-        if i in need:
-            need.update(registers(instructions[i]))
-    place = {old: new for new, old in enumerate(sorted(need))}
-    kept = tuple(moved(instructions[i], place) for i in sorted(need))
+        if i in needed:
+            needed.update(operand_registers(instructions[i]))
+    new_index = {old: new for new, old in enumerate(sorted(needed))}
+    remaining = tuple(renumber(instructions[i], new_index) for i in sorted(needed))
     return Tape(
-        gates, recurrent, dict(state), dict(params), kept, place[output], {n: place[r] for n, r in following.items()}
+        gates,
+        recurrent,
+        dict(state),
+        dict(params),
+        remaining,
+        new_index[output],
+        {n: new_index[r] for n, r in next_registers.items()},
     )
 
 
-def registers(ins: Instruction) -> tuple[int, ...]:
+def operand_registers(ins: Instruction) -> tuple[int, ...]:
+    """Return the registers that an instruction reads."""
     if ins.name == "recur":
         return (ins.args[1],)
     return ins.args if ins.name in REGISTERS_ONLY else ()
 
 
-def moved(ins: Instruction, place: dict[int, int]) -> Instruction:
+def renumber(ins: Instruction, new_index: dict[int, int]) -> Instruction:
+    """Return an instruction with its operands renumbered."""
     if ins.name == "recur":
-        return Instruction("recur", (ins.args[0], place[ins.args[1]]))
-    return Instruction(ins.name, tuple(place[a] for a in ins.args)) if ins.name in REGISTERS_ONLY else ins
+        return Instruction("recur", (ins.args[0], new_index[ins.args[1]]))
+    return Instruction(ins.name, tuple(new_index[a] for a in ins.args)) if ins.name in REGISTERS_ONLY else ins

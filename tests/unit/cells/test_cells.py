@@ -1,4 +1,4 @@
-"""Cells: found by listing the folder, or from a user's file; the equation and its tape are one."""
+"""Cells: loaded by name or from a user's file, and their tapes compute what their equations do."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 
 from tidegate import cells
 from tidegate.errors import CellError
-from tidegate.tape import Names, NumpyOps, interpret, width
+from tidegate.tape import Namespace, NumpyOps, interpret, width
 
 EXAMPLE = Path(__file__).parents[3] / "examples" / "leaky.py"
 PLAIN = """
@@ -38,14 +38,16 @@ def test_a_users_cell_has_states_params_and_constants(user_cell: cells.Cell) -> 
 
 
 def check_equation(cell: cells.Cell) -> None:
-    """The equation by itself in NumPy, against its tape by the interpreter: not one bit apart."""
+    """Compare the equation in NumPy with its tape in the interpreter, bit by bit."""
     rng, H, B = np.random.default_rng(0), 7, 3
     x = {g: rng.normal(size=(B, H)) for g in cell.gates}
     maps = {g: rng.normal(size=(H, H)) for g in cell.recurrent}
     R = {g: (lambda v, W=W: v @ W.T) for g, W in maps.items()}
     p = {n: rng.normal(size=width(shape, H)) for n, shape in cell.params.items()}
     s = {n: rng.normal(size=(B, width(shape, H))) for n, shape in cell.state.items()}
-    y, following = cell.step(NumpyOps, Names("gate", x), Names("map", R), Names("param", p), Names("state", s))
+    y, following = cell.step(
+        NumpyOps, Namespace("gate", x), Namespace("map", R), Namespace("param", p), Namespace("state", s)
+    )
     got, last = interpret(cell.tape, NumpyOps, x, R, p, s)
     assert np.array_equal(y, got)
     for name, value in following.as_dict().items():
@@ -66,7 +68,7 @@ def check_equation(cell: cells.Cell) -> None:
         ),
         (PLAIN.replace("('n',)", "'n'", 1), "GATES is 'n'; expected a tuple of names"),
         (PLAIN + "INIT = {'w': 'x'}", "INIT is {'w': 'x'}; expected param -> finite number"),
-        (PLAIN + "DIALECTS = {'norm': ('none', 'rms')}", "DIALECTS has the key 'norm', which every cell has already"),
+        (PLAIN + "DIALECTS = {'norm': ('none', 'rms')}", "DIALECTS has the key 'norm', which every cell already has"),
         (PLAIN + "DIALECTS = {'leak': 'yes'}", "DIALECTS['leak'] is 'yes'; expected a tuple of names"),
         (PLAIN + "DIALECTS = {'leak': ()}", "DIALECTS is {'leak': ()}; expected key -> choices"),
         (PLAIN + "DIALECTS = {'leak': ('no', 'yes')}", "the step does not run: TypeError: step() got an unexpected"),

@@ -1,4 +1,4 @@
-"""Each dialect is the equation of its paper, written out here once more in plain NumPy."""
+"""Each dialect computes the equation of its paper, which is written out here in plain NumPy."""
 
 from __future__ import annotations
 
@@ -24,38 +24,38 @@ def sigmoid(v: Array) -> Array:
     return 1 / (1 + np.exp(-v))
 
 
-def normed(v: Array) -> Array:
-    """Row by row, by the definition."""
+def standardise(v: Array) -> Array:
+    """Standardise row by row, by the definition."""
     return np.array([(row - row.mean()) / np.sqrt(((row - row.mean()) ** 2).mean() + 1e-5) for row in v])
 
 
-def gru(x: Any, R: Any, p: Any, s: Any, said: dict[str, str]) -> tuple[Array, dict[str, Array]]:
+def gru(x: Any, R: Any, p: Any, s: Any, dialect: dict[str, str]) -> tuple[Array, dict[str, Array]]:
     h = s["h"]
     r, z = sigmoid(x["r"] + R["r"](h)), sigmoid(x["z"] + R["z"](h))
-    n = np.tanh(x["n"] + (r * R["n"](h) if said["reset"] == "after" else R["n"](r * h)))
-    new = (1 - z) * n + z * h if said["update"] == "keep" else (1 - z) * h + z * n
+    n = np.tanh(x["n"] + (r * R["n"](h) if dialect["reset"] == "after" else R["n"](r * h)))
+    new = (1 - z) * n + z * h if dialect["update"] == "keep" else (1 - z) * h + z * n
     return new, {"h": new}
 
 
-def lstm(x: Any, R: Any, p: Any, s: Any, said: dict[str, str]) -> tuple[Array, dict[str, Array]]:
+def lstm(x: Any, R: Any, p: Any, s: Any, dialect: dict[str, str]) -> tuple[Array, dict[str, Array]]:
     h, c = s["h"], s["c"]
-    peep = {g: p[f"peep_{g}"] if said["peepholes"] == "yes" else 0.0 for g in "ifo"}
+    peep = {g: p[f"peep_{g}"] if dialect["peepholes"] == "yes" else 0.0 for g in "ifo"}
     i = sigmoid(x["i"] + R["i"](h) + peep["i"] * c)
     f = sigmoid(x["f"] + R["f"](h) + peep["f"] * c)
     c = f * c + i * np.tanh(x["g"] + R["g"](h))
     o = sigmoid(x["o"] + R["o"](h) + peep["o"] * c)
     m = o * np.tanh(c)
-    y = R["project"](m) if said["projection"] == "yes" else m
+    y = R["project"](m) if dialect["projection"] == "yes" else m
     return y, {"h": y, "c": c}
 
 
-def rnn(x: Any, R: Any, p: Any, s: Any, said: dict[str, str]) -> tuple[Array, dict[str, Array]]:
+def rnn(x: Any, R: Any, p: Any, s: Any, dialect: dict[str, str]) -> tuple[Array, dict[str, Array]]:
     v = x["n"] + R["n"](s["h"])
-    h = np.tanh(v) if said["activation"] == "tanh" else v * (v > 0)
+    h = np.tanh(v) if dialect["activation"] == "tanh" else v * (v > 0)
     return h, {"h": h}
 
 
-def mingru(x: Any, R: Any, p: Any, s: Any, said: dict[str, str]) -> tuple[Array, dict[str, Array]]:
+def mingru(x: Any, R: Any, p: Any, s: Any, dialect: dict[str, str]) -> tuple[Array, dict[str, Array]]:
     z = sigmoid(x["z"])
     h = (1 - z) * s["h"] + z * x["n"]
     return h, {"h": h}
@@ -84,8 +84,10 @@ def test_a_dialect_is_the_equation_of_its_paper(name: str, dialect: dict[str, st
     s = {n: rng.normal(size=(B, width(shape, H, P))) for n, shape in cell.state.items()}
     y, following = interpret(cell.tape, NumpyOps, x, R, p, s)
     if dialect["norm"] == "layer":
-        x = {g: normed(v) * p[f"gain_x_{g}"] + p[f"bias_x_{g}"] for g, v in x.items()}
-        R |= {g: (lambda v, g=g, f=R[g]: normed(f(v)) * p[f"gain_h_{g}"] + p[f"bias_h_{g}"]) for g in cell.recurrent}
+        x = {g: standardise(v) * p[f"gain_x_{g}"] + p[f"bias_x_{g}"] for g, v in x.items()}
+        R |= {
+            g: (lambda v, g=g, f=R[g]: standardise(f(v)) * p[f"gain_h_{g}"] + p[f"bias_h_{g}"]) for g in cell.recurrent
+        }
     expected, last = PAPERS[name](x, R, p, s, cell.dialect)
     np.testing.assert_allclose(y, expected, rtol=1e-12, atol=1e-12)
     assert set(following) == set(last)
@@ -149,5 +151,8 @@ def test_an_unknown_dialect_names_the_known(dialect: dict[str, str], sentence: s
 
 @pytest.mark.parametrize("text", ["reset", "reset=", "=after", "reset=after,reset=before", "reset=after,,"])
 def test_a_dialect_that_cannot_be_read_is_refused(text: str) -> None:
-    with pytest.raises(CellError, match="is no key=value that stands once; write such as reset=before,norm=layer"):
+    with pytest.raises(
+        CellError,
+        match="is not of the form key=value; write, for example, reset=|sets reset a second time",
+    ):
         cells.spoken(text)

@@ -27,7 +27,7 @@ def test_a_file_of_somebody_else_is_not_replaced(tmp_path: Path, capsys: pytest.
     (out / "test.csv").write_text("mine")
     (out / "train.csv").unlink()
     assert main(["data", "trec", "--out", str(out)]) == 2
-    assert "test.csv is there already and is not the file of the data set" in capsys.readouterr().err
+    assert "test.csv already exists and is not the file of the data set" in capsys.readouterr().err
     assert [path.read_text() for path in out.iterdir()] == ["mine"]
     assert main(["data", "trec", "--out", str(out), "--force"]) == 0
     assert {path.name: path.read_text() for path in out.iterdir()} == {

@@ -1,4 +1,4 @@
-"""What a model file says about the times in training: read as written, and checked."""
+"""The zone and frequency of the training data in a model file: they are read as written, and checked."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ MONTH = {"unit": "months", "every": 1, "weekdays": "", "day": 31}
         (None, {**MONTH, "every": True}, "every: is True"),
         (None, {**MONTH, "day": 32}, "day: is 32; expected an integer of 1 to 31"),
         (None, {**MONTH, "weekdays": "1111100"}, "weekdays: is '1111100'; expected '' with the unit months"),
-        (None, {**MONTH, "unit": "business months", "day": 15}, "day: is 15; of business months it is 1 or 31"),
+        (None, {**MONTH, "unit": "business months", "day": 15}, "day: is 15; for business months it must be 1 or 31"),
         (None, {**MONTH, "unit": "days", "day": 1}, "day: is 1; expected an integer of 0 to 0"),
         (None, {**MONTH, "unit": "days", "day": 0, "every": 10**18}, "every: is 1000000000000000000"),
     ],

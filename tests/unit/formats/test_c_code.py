@@ -260,7 +260,7 @@ def test_what_is_asked_wrongly_is_refused(tmp_path: Path) -> None:
     with pytest.raises(OptionError, match="expected a Model, a Predictor or the path"):
         tidegate.export(3, "c", tmp_path / "a.c")  # type: ignore[arg-type]
     (tmp_path / "a.h").write_text("mine")
-    with pytest.raises(OptionError, match=r"a\.h is there already"):
+    with pytest.raises(OptionError, match=r"a\.h already exists"):
         tidegate.export(model, "c", tmp_path / "a.c")
     assert (tmp_path / "a.h").read_text() == "mine"
     assert not (tmp_path / "a.c").exists()

@@ -1,4 +1,4 @@
-"""Layers: what their options must be, and that their steps arrive at the textbook's values."""
+"""Layers: their options are checked, and their steps compute the textbook's values."""
 
 from __future__ import annotations
 
@@ -40,12 +40,12 @@ def test_a_valid_layer_tells_its_width(kind: str) -> None:
 @pytest.mark.parametrize("kind", VALID)
 def test_unknown_and_missing_options_are_named(kind: str) -> None:
     options, width, _ = VALID[kind]
-    room = layers.load(kind)
+    module = layers.load(kind)
     with pytest.raises(OptionError, match="unknown option 'bogus'"):
-        room.check({"kind": kind, **options, "bogus": 1}, width, TAPES)
+        module.check({"kind": kind, **options, "bogus": 1}, width, TAPES)
     for key in options:
         with pytest.raises(OptionError, match=f"'{key}' is missing"):
-            room.check({"kind": kind, **{k: v for k, v in options.items() if k != key}}, width, TAPES)
+            module.check({"kind": kind, **{k: v for k, v in options.items() if k != key}}, width, TAPES)
 
 
 @pytest.mark.parametrize(
@@ -62,14 +62,14 @@ def test_unknown_and_missing_options_are_named(kind: str) -> None:
         ("recurrent", {"tape": "lstm"}, 4, "tape is 'lstm'; the file has gru"),
         ("recurrent", {"tape": ["gru"]}, 4, "tape is ['gru']"),
         ("pool", {"over": []}, 4, "expected a list of last, mean, max, attention"),
-        ("pool", {"over": ["mean", "mean"]}, 4, "an entry stands twice"),
+        ("pool", {"over": ["mean", "mean"]}, 4, "an entry appears twice"),
         ("pool", {"over": [["mean"]]}, 4, "expected a list of"),
         ("softmax", {"size": 9}, 4, "the input is 4 wide"),
         ("final", {"size": 5}, 5, "size is 5; expected an even number, half of it for each direction"),
         ("final", {}, None, "an embed layer must come first"),
         ("conv", {"width": 0}, 4, "width is 0; expected an integer of 1 to 4096"),
         ("conv", {"centred": 1}, 4, "centred is 1; expected true or false"),
-        ("conv", {"centred": True, "width": 1}, 4, "a window of one step has no centre, so say false"),
+        ("conv", {"centred": True, "width": 1}, 4, "a window of one step has no centre, so set centred to false"),
         ("conv", {"activation": "gelu"}, 4, "choose one of none, relu, tanh, sigmoid"),
         ("conv", {"inputs": 1 << 20}, 1 << 20, "width 3 times inputs 1048576 is over 1048576"),
         ("conv", {}, None, "an embed layer must come first"),
@@ -98,11 +98,11 @@ def weights(kind: str, seed: int = 0) -> tuple[dict[str, Any], dict[str, Any]]:
 
 def test_the_gru_layer_is_torchs_gru() -> None:
     layer, t = weights("recurrent")
-    theirs = torch.nn.GRU(4, 5).double()
-    for p, role in zip(theirs.parameters(), ("W", "R", "b", "c"), strict=True):
+    torch_gru = torch.nn.GRU(4, 5).double()
+    for p, role in zip(torch_gru.parameters(), ("W", "R", "b", "c"), strict=True):
         p.data = torch.from_numpy(t[role])
     x = np.random.default_rng(1).normal(size=(20, 3, 4))
-    want, _ = theirs(torch.from_numpy(x))
+    want, _ = torch_gru(torch.from_numpy(x))
     s, got = {"h": np.zeros((3, 5))}, []
     for k in range(20):
         y, s = layers.load("recurrent").step(NumpyOps, layer, TAPES, t, s, x[k], None)
@@ -120,11 +120,11 @@ def test_the_norm_layer_is_torchs_layer_norm() -> None:
 
 def test_the_running_pools_are_the_pools_of_every_prefix() -> None:
     layer, t = weights("pool")
-    room = layers.load("pool")
+    module = layers.load("pool")
     x = np.random.default_rng(1).normal(size=(9, 2, 4)) * 30
-    s = {n: np.full((2, *shape), fill) for n, (shape, fill) in room.state(layer, TAPES).items()}
+    s = {n: np.full((2, *shape), fill) for n, (shape, fill) in module.state(layer, TAPES).items()}
     for k in range(9):
-        y, s = room.step(NumpyOps, layer, TAPES, t, s, x[k], k + 1)
+        y, s = module.step(NumpyOps, layer, TAPES, t, s, x[k], k + 1)
         seen = x[: k + 1]
         e = seen @ t["score"] + t["score_bias"]
         a = np.exp(e - e.max(0))
@@ -143,27 +143,27 @@ def test_the_convolution_is_torchs(width: int, centred: bool) -> None:
     kernel = torch.from_numpy(t["weight"].reshape(3, width, 4).transpose(0, 2, 1).copy())
     padded = torch.nn.functional.pad(torch.from_numpy(x).permute(1, 2, 0), (back, ahead))
     want = torch.nn.functional.conv1d(padded, kernel, torch.from_numpy(t["bias"])).tanh().permute(2, 0, 1)
-    assert np.abs(np.stack(over_time(layer, t, x)) - want.numpy()).max() < 1e-14
+    assert np.abs(np.stack(run_layer(layer, t, x)) - want.numpy()).max() < 1e-14
 
 
 def test_the_bidirectional_layer_is_torchs_bidirectional_gru() -> None:
     layer, t = weights("bidirectional")
-    theirs = torch.nn.GRU(4, 5, bidirectional=True).double()
+    torch_gru = torch.nn.GRU(4, 5, bidirectional=True).double()
     roles = [f"{way}.{role}" for way in ("forward", "backward") for role in ("W", "R", "b", "c")]
-    for p, role in zip(theirs.parameters(), roles, strict=True):
+    for p, role in zip(torch_gru.parameters(), roles, strict=True):
         p.data = torch.from_numpy(t[role])
     x = np.random.default_rng(1).normal(size=(20, 3, 4))
-    want, _ = theirs(torch.from_numpy(x))
-    assert np.abs(np.stack(over_time(layer, t, x)) - want.detach().numpy()).max() < 1e-14
+    want, _ = torch_gru(torch.from_numpy(x))
+    assert np.abs(np.stack(run_layer(layer, t, x)) - want.detach().numpy()).max() < 1e-14
 
 
-def over_time(layer: dict[str, Any], t: dict[str, Any], x: Any) -> list[Any]:
-    room = layers.load(layer["kind"])
+def run_layer(layer: dict[str, Any], t: dict[str, Any], x: Any) -> list[Any]:
+    module = layers.load(layer["kind"])
     if layers.is_whole_window(layer):
-        return list(room.whole(NumpyOps, layer, TAPES, t, list(x)))
-    s, out = {n: np.full((x.shape[1], *shape), v) for n, (shape, v) in room.state(layer, TAPES).items()}, []
+        return list(module.whole(NumpyOps, layer, TAPES, t, list(x)))
+    s, out = {n: np.full((x.shape[1], *shape), v) for n, (shape, v) in module.state(layer, TAPES).items()}, []
     for k in range(len(x)):
-        y, s = room.step(NumpyOps, layer, TAPES, t, s, x[k], None)
+        y, s = module.step(NumpyOps, layer, TAPES, t, s, x[k], None)
         out.append(y)
     return out
 
@@ -182,7 +182,7 @@ def test_a_whole_window_layer_says_why_and_keeps_no_state() -> None:
 
 def test_final_states_are_where_each_direction_ends() -> None:
     x = np.arange(12.0).reshape(3, 1, 4)
-    assert [y.tolist() for y in over_time({"kind": "final", "size": 4}, {}, x)] == [[[8.0, 9.0, 2.0, 3.0]]] * 3
+    assert [y.tolist() for y in run_layer({"kind": "final", "size": 4}, {}, x)] == [[[8.0, 9.0, 2.0, 3.0]]] * 3
 
 
 def test_softmax_survives_large_scores() -> None:

@@ -166,7 +166,7 @@ def test_a_custom_linear_cell_with_states_that_depend_on_each_other_is_solved(tm
 def test_a_cell_marked_linear_that_is_not_is_an_error(tmp_path: Path, equation: str) -> None:
     head = 'GATES, RECURRENT, STATE, LINEAR = ("n",), ("n",), {"h": ("H",)}, True\n'
     body = f"\n\ndef step(op, x, R, p, s):\n    h = {equation}\n    return h, s.replace(h=h)\n"
-    with pytest.raises(CellError, match="mine.py: it says LINEAR but is not: state 'h' does not become a \\* h"):
+    with pytest.raises(CellError, match="mine.py: it declares LINEAR but is not linear: state 'h' must become a \\* h"):
         write_cell(tmp_path, head + body)
     assert nn.engine(write_cell(tmp_path, head.replace("True", "False") + body).tape) == "tape"
 

@@ -1,4 +1,4 @@
-"""The tape: what a step becomes, and what is refused."""
+"""The tape: how a step is recorded, and what is refused."""
 
 from __future__ import annotations
 
@@ -79,16 +79,16 @@ def branch(op: Any, x: Any, R: Any, p: Any, s: Any) -> Any:
     [
         (branch, "cannot branch"),
         (lambda op, x, R, p, s: (op.sin(x.n), s), "unknown operation 'sin'; choose one of neg, abs, exp"),
-        (lambda op, x, R, p, s: (x.q, s), "no gate 'q'; the cell declares n"),
-        (lambda op, x, R, p, s: (R.z(s.h), s), "no recurrent map 'z'"),
-        (lambda op, x, R, p, s: (x.n, s.replace(c=x.n)), "no state 'c'"),
+        (lambda op, x, R, p, s: (x.q, s), "there is no gate 'q'; the cell declares n"),
+        (lambda op, x, R, p, s: (R.z(s.h), s), "there is no recurrent map 'z'"),
+        (lambda op, x, R, p, s: (x.n, s.replace(c=x.n)), "there is no state 'c'"),
         (lambda op, x, R, p, s: x.n, "returns two values"),
-        (lambda op, x, R, p, s: (op.tanh(x.n, x.n), s), "takes 1 operands; 2 given"),
+        (lambda op, x, R, p, s: (op.tanh(x.n, x.n), s), "takes 1 operand; got 2"),
         (lambda op, x, R, p, s: (x.n + np.ones(3), s), "add of ndarray"),
         (lambda op, x, R, p, s: (x.n * float("nan"), s), "not a finite number"),
         (lambda op, x, R, p, s: (p.one, s), "the output has shape"),
-        (lambda op, x, R, p, s: (p.each, s), "the output is made of parameters alone"),
-        (lambda op, x, R, p, s: (x.n, s.replace(h=p.each * 2.0)), "next state 'h' is made of parameters alone"),
+        (lambda op, x, R, p, s: (p.each, s), "the output depends on parameters alone"),
+        (lambda op, x, R, p, s: (x.n, s.replace(h=p.each * 2.0)), "next state 'h' depends on parameters alone"),
         (lambda op, x, R, p, s: (x.n + R.n(p.each), s), "multiplies parameters alone"),
     ],
 )
@@ -121,18 +121,18 @@ def test_the_limit_of_live_registers_to_the_register() -> None:
         return step
 
     # at the first sum: the values, the state and the sum itself
-    assert trace(wide(62), ("n",), (), {"h": ("H",)}, {}).live() == 64
+    assert trace(wide(62), ("n",), (), {"h": ("H",)}, {}).max_live_registers() == 64
     with pytest.raises(CellError, match="65 registers are alive at once; at most 64 are allowed"):
         trace(wide(63), ("n",), (), {"h": ("H",)}, {})
 
 
 def test_a_number_may_stand_where_an_input_was() -> None:
-    tape = Tape.from_json(change(["instructions", 0], ["const", 0.5]))
+    tape = Tape.from_json(change_tape(["instructions", 0], ["const", 0.5]))
     assert tape.shapes()[0] == ()
     assert tape.widths(8)[:4] == [1, 8, 8, 8]
 
 
-def change(path: list[Any], value: Any) -> dict[str, Any]:
+def change_tape(path: list[Any], value: Any) -> dict[str, Any]:
     tape = gru_json()
     place: Any = tape
     for key in path[:-1]:
@@ -144,24 +144,24 @@ def change(path: list[Any], value: Any) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("tape", "sentence"),
     [
-        (change(["instructions", 3], ["add", 0, 3]), "reads register 3; only the 3 older"),
-        (change(["instructions", 3], ["add", 0, 9]), "reads register 9"),
-        (change(["instructions", 3], ["add", 0, -1]), "reads register -1"),
-        (change(["instructions", 3], ["add", 0, True]), "reads register True"),
-        (change(["instructions", 3], ["add", 0, 1.0]), "reads register 1.0"),
-        (change(["instructions", 3], ["pow", 0, 1]), "unknown operation 'pow'"),
-        (change(["instructions", 4], ["sigmoid", 3, 3]), "2 arguments; sigmoid takes 1"),
-        (change(["instructions", 0], ["input", "q"]), "no input 'q'"),
-        (change(["instructions", 0], ["const", 10**400]), "not a finite number"),
-        (change(["instructions"], [["const", 1.0]] * 257), "257 instructions"),
-        (change(["output"], 99), "output is register 99"),
-        (change(["next"], {"h": 99}), "next state 'h' is register 99"),
-        (change(["next"], {}), "the next states are"),
-        (change(["gates"], ["r", "z", "z"]), "a name stands twice"),
-        (change(["gates"], ["r", "z", 3]), "is not a name"),
-        (change(["state"], {"h": [0]}), "only 'H' and integers"),
-        (change(["state"], {"h": ["H", "H", "H"]}), "at most two of them"),
-        (change(["output"], "16"), "output is str; expected int"),
+        (change_tape(["instructions", 3], ["add", 0, 3]), "reads register 3; only the 3 registers before it"),
+        (change_tape(["instructions", 3], ["add", 0, 9]), "reads register 9"),
+        (change_tape(["instructions", 3], ["add", 0, -1]), "reads register -1"),
+        (change_tape(["instructions", 3], ["add", 0, True]), "reads register True"),
+        (change_tape(["instructions", 3], ["add", 0, 1.0]), "reads register 1.0"),
+        (change_tape(["instructions", 3], ["pow", 0, 1]), "unknown operation 'pow'"),
+        (change_tape(["instructions", 4], ["sigmoid", 3, 3]), "has 2 arguments; sigmoid takes 1"),
+        (change_tape(["instructions", 0], ["input", "q"]), "there is no input 'q'"),
+        (change_tape(["instructions", 0], ["const", 10**400]), "not a finite number"),
+        (change_tape(["instructions"], [["const", 1.0]] * 257), "257 instructions"),
+        (change_tape(["output"], 99), "output is register 99"),
+        (change_tape(["next"], {"h": 99}), "next state 'h' is register 99"),
+        (change_tape(["next"], {}), "the next states are"),
+        (change_tape(["gates"], ["r", "z", "z"]), "a name appears twice"),
+        (change_tape(["gates"], ["r", "z", 3]), "is not a name"),
+        (change_tape(["state"], {"h": [0]}), "only 'H' and integers"),
+        (change_tape(["state"], {"h": ["H", "H", "H"]}), "at most two of them"),
+        (change_tape(["output"], "16"), "output is str; expected int"),
         ({"gates": []}, "a tape is an object with the keys"),
         ([], "a tape is an object"),
     ],

@@ -59,7 +59,7 @@ def test_a_file_that_is_no_model_is_refused_before_training(table: Path, tmp_pat
     with pytest.raises(OptionError, match="is not a checkpoint of tidegate fit"):
         fit("classify", table, out=tmp_path / "m", restart=True, **TINY)
     os.mkfifo(tmp_path / "pipe")
-    with pytest.raises(TidegateError, match="no regular file"):
+    with pytest.raises(TidegateError, match="not a regular file"):
         fit("classify", table, out=tmp_path / "pipe", **TINY)
     assert notes.read_text() == (tmp_path / "m.checkpoint").read_text() == "mine"
 
@@ -84,7 +84,7 @@ def test_a_model_replaces_a_model_and_no_other_file(table: Path, tmp_path: Path)
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ({"label_separator": "\udcff"}, "a text that is not UTF-8"),
+        ({"label_separator": "\udcff"}, "text that cannot be written as UTF-8"),
         ({"epochs": 60_000}, "more than 200000 values"),
     ],
 )
@@ -100,7 +100,7 @@ def test_what_the_file_cannot_hold_is_refused_before_training(
 def test_labels_that_make_the_header_too_large_are_refused_before_training(tmp_path: Path) -> None:
     rows = [f"text {k},{'x' * 20_000}{k % 210}\n" for k in range(420)]
     (tmp_path / "train.csv").write_text("text,label\n" + "".join(rows))
-    with pytest.raises(ModelFileError, match="the header would have 4[0-9]* bytes; .* give fewer or shorter ones"):
+    with pytest.raises(ModelFileError, match="the header would have 4[0-9]* bytes; .* use fewer or shorter ones"):
         fit("classify", tmp_path / "train.csv", out=tmp_path / "m", **TINY)
 
 
