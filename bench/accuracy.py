@@ -18,7 +18,7 @@ from typing import Any
 
 from common import fits, record
 
-from tidegate.cli._table import table
+from tidegate.cli._table import format_table
 from tidegate.cli.score import measure
 from tidegate.data import catalogue
 
@@ -37,7 +37,7 @@ def main() -> None:
             "runs": measure_seeds(name, args.seeds, args.direction),
         }
         store(args.out, entry_name(name, args.direction), record.with_provenance(figures, "torch"))
-    print(format_table(record.read(args.out, "accuracy")))
+    print(format_results(record.read(args.out, "accuracy")))
 
 
 def entry_name(name: str, direction: str) -> str:
@@ -66,7 +66,7 @@ def store(folder: Path, name: str, entry: dict[str, Any]) -> None:
     record.write(folder, "accuracy", {name: known[name] for name in sorted(known)})
 
 
-def format_table(results: dict[str, Any]) -> str:
+def format_results(results: dict[str, Any]) -> str:
     rows = []
     for name, entry in results.items():
         accuracies = [run["accuracy"] for run in entry["figures"]["runs"]]
@@ -79,7 +79,7 @@ def format_table(results: dict[str, Any]) -> str:
                 f"{wall:.0f}",
             ]
         )
-    return table(["set", "seeds", "mean accuracy", "least", "most", "seconds a fit"], rows)
+    return format_table(["set", "seeds", "mean accuracy", "least", "most", "seconds a fit"], rows)
 
 
 if __name__ == "__main__":

@@ -162,7 +162,7 @@ def main() -> None:
     options = parser.parse_args()
     if not compilers():
         parser.error("neither gcc nor clang is installed; install one")
-    every = [(cell, dialect) for cell in options.cells for dialect in cells.dialects_of(cell)]
+    every = [(cell, dialect) for cell in options.cells for dialect in cells.list_dialects(cell)]
     rows, clean = [], 0
     for cell, dialect in every:
         rows += measure(cell, dialect, tuple(options.lengths))

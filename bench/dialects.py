@@ -67,7 +67,7 @@ def main() -> None:
     rows = [
         row
         for cell in options.cells
-        for dialect in cells.dialects_of(cell)
+        for dialect in cells.list_dialects(cell)
         for length in options.lengths
         for row in measure(cell, dialect, options.size, length)
     ]

@@ -31,8 +31,8 @@ import numpy.typing as npt
 from common import fits, record
 
 from tidegate import cli
-from tidegate.backtest import Backtest, Rolled, backtest, load_forecaster
-from tidegate.cli._table import table
+from tidegate.backtest import Backtest, SeriesBacktest, backtest, load_forecaster
+from tidegate.cli._table import format_table
 from tidegate.data import catalogue
 from tidegate.tasks._baseline_models import Ridge, seasonal_naive
 from tidegate.tasks._forecast_metrics import score, seasonal_scale
@@ -66,7 +66,7 @@ def main() -> None:
         parser.error(f"no case {unknown[0]!r}; choose of {', '.join(CASES)}")
     for name in args.sets:
         store(args.out, name, record.with_provenance(measure(name, args.seeds or CASES[name].seeds), "torch"))
-        print(format_table(name, record.read(args.out, "forecast")[name]["figures"]), flush=True)
+        print(format_results(name, record.read(args.out, "forecast")[name]["figures"]), flush=True)
 
 
 def measure(name: str, seeds: tuple[int, ...]) -> Figures:
@@ -138,7 +138,7 @@ def load_figures(result: Backtest, options: Options) -> list[Figures]:
     return [*rows, figure("mean absolute error, megawatts", float(errors["model"].mean()), 1, **overall)]
 
 
-def all_forecasts(one: Rolled, options: Options) -> dict[str, Floats]:
+def all_forecasts(one: SeriesBacktest, options: Options) -> dict[str, Floats]:
     """Return the forecasts of the model and its baselines, float64 [origins, horizon, targets]."""
     H, x = one.truth.shape[1], one.track.truth
     first = int(one.origins[0]) + 1
@@ -168,7 +168,7 @@ def ratios(what: str, errors: dict[str, Floats], of: npt.NDArray[np.bool_]) -> l
     return [figure(f"error over that of the {name}, {what}", means["model"] / means[name], 3, **beside)]
 
 
-def point_forecasts(one: Rolled) -> Floats:
+def point_forecasts(one: SeriesBacktest) -> Floats:
     """Return the medians of forecasts with the quantiles .1, .5 and .9: float64 [origins, horizon, targets]."""
     return np.asarray(one.forecasts[..., one.forecasts.shape[-1] // 2])
 
@@ -253,7 +253,7 @@ def store(folder: Path, name: str, entry: Figures) -> None:
     record.write(folder, "forecast", {name: known[name] for name in CASES if name in known})
 
 
-def format_table(name: str, entry: Figures) -> str:
+def format_results(name: str, entry: Figures) -> str:
     rows = [
         [
             row["figure"],
@@ -264,7 +264,7 @@ def format_table(name: str, entry: Figures) -> str:
         for row in entry["rows"]
     ]
     seeds = " ".join(map(str, entry["seeds"]))
-    return table([name, "mean of seeds", f"seeds {seeds}", "beside it"], rows, words_last=True)
+    return format_table([name, "mean of seeds", f"seeds {seeds}", "beside it"], rows, words_last=True)
 
 
 if __name__ == "__main__":

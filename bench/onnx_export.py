@@ -83,7 +83,7 @@ def worst(ratios: Any) -> tuple[float, float]:
 def make_cases(size: int) -> Any:
     """Yield (name, dialect, model)."""
     for cell in cells.names():
-        for dialect in cells.dialects_of(cell):
+        for dialect in cells.list_dialects(cell):
             choices = ", ".join(f"{k} {v}" for k, v in dialect.items() if k != "bias")
             yield cell, choices, sample(1, 4, size, cell, dialect, over=(), outputs=3, softmax=False)
     for name, options in STACKS.items():

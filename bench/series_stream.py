@@ -22,7 +22,7 @@ import numpy as np
 import numpy.typing as npt
 from common import fits, record
 
-from tidegate.cli._table import table
+from tidegate.cli._table import format_table
 from tidegate.data import catalogue
 from tidegate.features.series import SeriesTransform
 from tidegate.runtime import Predictor, Stream, runner
@@ -269,7 +269,7 @@ def report(rows: list[dict[str, Any]], streams: int) -> str:
         ]
         for row in rows
     ]
-    return table(head, lines)
+    return format_table(head, lines)
 
 
 if __name__ == "__main__":

@@ -23,7 +23,7 @@ import numpy as np
 from common import fits, record
 
 from tidegate import _native, cells
-from tidegate.cli._table import table
+from tidegate.cli._table import format_table
 from tidegate.data import catalogue
 from tidegate.errors import ModelFileError
 from tidegate.model import Model
@@ -54,7 +54,7 @@ def random_models(count: int, seed: int) -> Iterator[tuple[str, Model]]:
     for k in range(seed, seed + count):
         draw = np.random.default_rng([k, 0x50])
         cell = str(draw.choice([*cells.names(), "none"], p=[0.9 / len(cells.names())] * len(cells.names()) + [0.1]))
-        dialect = dict(draw.choice(cells.dialects_of(cell))) if cell != "none" else None
+        dialect = dict(draw.choice(cells.list_dialects(cell))) if cell != "none" else None
         gain, both = float(draw.choice(GAINS)), bool(draw.random() < 0.2)
         pools = tuple(str(p) for p in POOLS if draw.random() < 0.4)
         model = sample(
@@ -131,7 +131,7 @@ def count_missed(model: Model) -> tuple[int, list[str]]:
 
 def main() -> None:
     parser = record.make_parser(__doc__)
-    parser.add_argument("--sets", nargs="*", default=catalogue.names(), help="data sets (default: all)")
+    parser.add_argument("--sets", nargs="*", default=catalogue.list_names(), help="data sets (default: all)")
     parser.add_argument("--epochs", type=int, help="of each fit (default: the task's own)")
     parser.add_argument("--random", type=int, default=200, metavar="COUNT", help="random models (default 200)")
     parser.add_argument("--seed", type=int, default=0, help="of the first random model (default 0)")
@@ -152,7 +152,7 @@ def main() -> None:
     }
     record.write(args.out, "sound", record.with_provenance({**totals, "rows": rows}, "torch"))
     print(
-        table(
+        format_table(
             ["", ""], [[name, f"{value:.3f}" if isinstance(value, float) else value] for name, value in totals.items()]
         )
     )

@@ -22,7 +22,7 @@ def use_engine(engine: str) -> None:
     from tidegate.train import job
 
     if engine == "torch.nn.GRU":
-        recurrent.by_whole_rows = by_module
+        recurrent.run_fused = by_module
     elif engine != "native":
         flag, _, _ = engine.partition("=")
         job.Network = functools.partial(job.Network, **{flag: False})

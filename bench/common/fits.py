@@ -19,8 +19,8 @@ def options(name: str, **values: Any) -> Any:
     known = catalogue.get(name)
     kind = load(known.task).Options
     parser = argparse.ArgumentParser()
-    _flags.add(parser, kind)
-    return kind(**(_flags.values(parser.parse_args(shlex.split(known.flags)), kind) | values))
+    _flags.add_options(parser, kind)
+    return kind(**(_flags.typed_values(parser.parse_args(shlex.split(known.flags)), kind) | values))
 
 
 def fit_set(name: str, train: Path, out: str, label: str = "", **values: Any) -> dict[str, float]:

@@ -17,14 +17,14 @@ Tensors = dict[str, torch.Tensor]
 
 def all_dialects() -> list[tuple[str, dict[str, str]]]:
     """List all cells and dialects of tidegate."""
-    return [(name, dialect) for name in cells.names() for dialect in cells.dialects_of(name)]
+    return [(name, dialect) for name in cells.names() for dialect in cells.list_dialects(name)]
 
 
 def make_layer(name: str, dialect: dict[str, str]) -> tuple[dict[str, Any], Tape, Tensors]:
     """Make a layer of a cell, its tape and random weights."""
     cell = cells.load(name, dialect)
     layer: dict[str, Any] = {"inputs": I, "size": H, "tape": name}
-    if cell.tape.projected:
+    if cell.tape.has_projection:
         layer["project"] = P
     random = torch.Generator().manual_seed(4)
     shapes = layers.load("recurrent").tensors(layer, {name: cell.tape})

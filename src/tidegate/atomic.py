@@ -37,30 +37,30 @@ REMEDIES = {
 Path = str | os.PathLike[str]
 
 
-class Kind(NamedTuple):
+class FileKind(NamedTuple):
     """A kind of file that a writer makes.
 
-    what: its name, such as "a tidegate model file". ours: tells whether an open binary file is of this kind.
+    description: its name, such as "a tidegate model file". matches: tells whether an open binary file is of this kind.
     """
 
-    what: str
-    ours: Callable[[IO[bytes]], bool]
+    description: str
+    matches: Callable[[IO[bytes]], bool]
 
 
-def begins(what: str, start: bytes) -> Kind:
+def kind_from_start(what: str, start: bytes) -> FileKind:
     """Make a kind of file that is recognised by its first bytes. what: what such a file is called.
 
     >>> import io
-    >>> begins("a PNG", b"\\x89PNG").ours(io.BytesIO(b"text,label"))
+    >>> kind_from_start("a PNG", b"\\x89PNG").matches(io.BytesIO(b"text,label"))
     False
     """
-    return Kind(what, lambda file: file.read(len(start)) == start)
+    return FileKind(what, lambda file: file.read(len(start)) == start)
 
 
 # --- before the work
 
 
-def check(path: Path, kind: Kind | None = None, inputs: Iterable[Path] = (), force: bool = False) -> None:
+def check(path: Path, kind: FileKind | None = None, inputs: Iterable[Path] = (), force: bool = False) -> None:
     """Refuse early what `replace` would refuse at the end, and a path that is an input of the same command.
 
     inputs: the files and folders that are read; `path` may not be one of these files, under any name or link, and may
@@ -103,7 +103,7 @@ def make_folder(path: Path) -> None:
         raise TidegateError(f"cannot make the folder {os.fspath(path)}: {_reason(error)}") from error
 
 
-def rehearse(path: Path, sizes: Iterable[int]) -> None:
+def check_space(path: Path, sizes: Iterable[int]) -> None:
     """Check that there is space next to `path` for files of these sizes in bytes, all at once; leave none behind.
 
     Raises: TidegateError if the disk, a quota or a limit of this process does not allow them.
@@ -114,7 +114,7 @@ def rehearse(path: Path, sizes: Iterable[int]) -> None:
 
 
 @contextmanager
-def locked(path: Path, wait: Callable[[], None] | None = None) -> Iterator[None]:
+def lock(path: Path, wait: Callable[[], None] | None = None) -> Iterator[None]:
     """Hold a lock on `path`, so that no other process writes it while the block runs.
 
     The lock ends with the process, however that ends; a lock file that is left behind locks nothing. On a file system
@@ -140,7 +140,7 @@ def locked(path: Path, wait: Callable[[], None] | None = None) -> Iterator[None]
 
 
 @contextmanager
-def replace(path: Path, kind: Kind | None = None, force: bool = False) -> Iterator[IO[bytes]]:
+def replace(path: Path, kind: FileKind | None = None, force: bool = False) -> Iterator[IO[bytes]]:
     """Open a binary file that replaces `path` when the block ends, or is removed when the block raises.
 
     The bytes are on the disk before the file is renamed. Symbolic links are followed. The mode is what the umask
@@ -228,12 +228,12 @@ def _refuse_input(path: str, target: str, source: str) -> None:
             raise OptionError(f"{path} {same} an input of this command; choose another path to write to")
 
 
-def _refuse_other_kind(path: Path, target: str, kind: Kind | None, force: bool) -> None:
+def _refuse_other_kind(path: Path, target: str, kind: FileKind | None, force: bool) -> None:
     if kind is None or force:
         return
     try:
         with open(target, "rb") as file:
-            if os.fstat(file.fileno()).st_size == 0 or kind.ours(file):
+            if os.fstat(file.fileno()).st_size == 0 or kind.matches(file):
                 return
     except FileNotFoundError:
         return
@@ -242,7 +242,7 @@ def _refuse_other_kind(path: Path, target: str, kind: Kind | None, force: bool) 
             f"{os.fspath(path)} already exists and cannot be read ({error.strerror}); choose another path to write to"
         ) from error
     raise OptionError(
-        f"{os.fspath(path)} already exists and is not {kind.what}; "
+        f"{os.fspath(path)} already exists and is not {kind.description}; "
         "choose another path, or replace it with --force (force=True in Python)"
     )
 

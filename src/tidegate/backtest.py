@@ -20,19 +20,19 @@ from .model import Model, as_model
 from .runtime import Predictor
 from .runtime.forecast import Forecast
 from .tasks import forecast
-from .tasks._baseline_models import Ridge, verdict
+from .tasks._baseline_models import Ridge, baseline_warning
 from .tasks._baselines import baseline_forecasts, fill_targets
 from .tasks._forecast_metrics import score, seasonal_scale
 from .tasks._left_out import list_left_out
-from .tasks._options import recalled
-from .tasks._windows import Track, digest, format_steps, make_tracks, moved
+from .tasks._options import restore_options
+from .tasks._windows import Track, digest, format_steps, make_tracks, shift_known
 
 Floats = npt.NDArray[np.float64]
 Times = npt.NDArray[np.datetime64]
 
 
 @dataclass(frozen=True)
-class Rolled:
+class SeriesBacktest:
     """The back-test of one series.
 
     origins: int64 [origins], the steps after which forecasts were made. forecasts: float64 [origins, horizon, targets,
@@ -60,7 +60,7 @@ class Backtest:
     dropped: number of steps that were dropped for their missing numbers.
     """
 
-    series: list[Rolled]
+    series: list[SeriesBacktest]
     quantiles: list[float]
     columns: list[str]
     metrics: dict[str, Any]
@@ -107,7 +107,7 @@ def backtest(
         )
     if all(np.isnan(one.truth).all() for one in results):
         raise DataError(f"{source.path}: all targets {begins} are missing; give rows that have them")
-    read = (len(moved(series.values, transform)) for series in source.series)
+    read = (len(shift_known(series.values, transform)) for series in source.series)
     dropped = sum(count - len(track.kept) for count, track in zip(read, tracks, strict=True))
     return replace(
         evaluate(results, options, transform, begins), left_out=list_left_out(source, reasons), dropped=dropped
@@ -124,7 +124,7 @@ def omission_reason(track: Track, transform: SeriesTransform, first: int) -> str
 
 
 @dataclass(frozen=True)
-class Onward:
+class SeriesForecast:
     """The forecast after the last known step of a series.
 
     history: float64 [T, targets]. steps: names of the steps ahead: numbers, or the times that the source has for them
@@ -148,7 +148,7 @@ class Onward:
         return self.forecast.values
 
 
-def onward(model: Model | Predictor | str | os.PathLike[str], data: Any) -> list[Onward]:
+def forecast_ahead(model: Model | Predictor | str | os.PathLike[str], data: Any) -> list[SeriesForecast]:
     """Forecast after the last known step of every series. With columns known ahead, the last rows are the future.
 
     A series with too few steps gets a Forecast without values but with the reason. Raises OptionError for a model that
@@ -162,14 +162,14 @@ def onward(model: Model | Predictor | str | os.PathLike[str], data: Any) -> list
     for i, track in enumerate(make_tracks(source, transform)):
         series = source.series[i]
         last = len(series.values) - 1 - (transform.forecast.horizon if transform.of("known") else 0)
-        values = moved(series.values, transform)
+        values = shift_known(series.values, transform)
         count = int(np.searchsorted(track.kept, last + 1))
         if count < steps_needed(transform):
             reason = track.fault or f"has {format_steps(count)}; this model needs {steps_needed(transform)}"
             none = Forecast(None, transform.forecast.quantiles, names, reason)
-            forecasts.append(Onward(track.name, track.truth[:count], none, [], None, None))
+            forecasts.append(SeriesForecast(track.name, track.truth[:count], none, [], None, None))
             continue
-        with error_context(source.place(i, last)):
+        with error_context(source.locate(i, last)):
             ahead = predictor.forecasts(
                 values,
                 [last],
@@ -180,9 +180,9 @@ def onward(model: Model | Predictor | str | os.PathLike[str], data: Any) -> list
         clock = series.times if series.local is None else series.local
         past = None if clock is None else clock[track.kept[:count]]
         of_series = Forecast(ahead, list(transform.forecast.quantiles), names)
-        forecasts.append(Onward(track.name, track.truth[:count], of_series, steps, times, past, assumed))
+        forecasts.append(SeriesForecast(track.name, track.truth[:count], of_series, steps, times, past, assumed))
     if all(one.forecast.reason for one in forecasts):
-        place = source.place(0, len(source.series[0]) - 1)
+        place = source.locate(0, len(source.series[0]) - 1)
         raise DataError(f"{place}: the series {forecasts[0].forecast.reason}; give earlier rows too")
     return forecasts
 
@@ -228,7 +228,7 @@ def load_forecaster(
     document = predictor.model.document
     if document["task"]["kind"] != forecast.KIND:
         raise OptionError(f"the model's task is {document['task']['kind']}; expected a forecaster")
-    options = recalled(forecast.Options, document["task"]["options"])
+    options = restore_options(forecast.Options, document["task"]["options"])
     return predictor, options, SeriesTransform.from_json(document["input"], predictor.model.tensors)
 
 
@@ -299,7 +299,7 @@ def find_step(source: Collection, i: int, start: int | str) -> int:
 
 def forecast_series(
     predictor: Predictor, source: Collection, i: int, track: Track, transform: SeriesTransform, first: int, every: int
-) -> Rolled | None:
+) -> SeriesBacktest | None:
     """Forecast one series after every origin; None where there are no origins."""
     assert transform.forecast
     H = transform.forecast.horizon
@@ -307,14 +307,14 @@ def forecast_series(
     if not len(ends):
         return None
     series = source.series[i]
-    values = moved(series.values, transform)
+    values = shift_known(series.values, transform)
     name = series.id if transform.names else None
-    with error_context(source.place(i, 0)):
+    with error_context(source.locate(i, 0)):
         forecasts = predictor.forecasts(
             values, track.kept[ends], times=input_times(series, values, transform), series=name
         )
     truth = track.truth[ends[:, None] + np.arange(1, H + 1)]
-    return Rolled(track.name, ends, forecasts, truth, track, clock_times(series, track, len(values)))
+    return SeriesBacktest(track.name, ends, forecasts, truth, track, clock_times(series, track, len(values)))
 
 
 def clock_times(series: Series, track: Track, read: int) -> Times | None:
@@ -323,7 +323,9 @@ def clock_times(series: Series, track: Track, read: int) -> Times | None:
     return None if clock is None else np.concatenate([clock[:read][track.kept], clock[read:]])
 
 
-def evaluate(results: list[Rolled], options: forecast.Options, transform: SeriesTransform, begins: str) -> Backtest:
+def evaluate(
+    results: list[SeriesBacktest], options: forecast.Options, transform: SeriesTransform, begins: str
+) -> Backtest:
     """Compute the metrics of the forecasts, and the baselines' errors on the same origins."""
     assert transform.forecast
     H, season = transform.forecast.horizon, options.season or 0
@@ -348,19 +350,19 @@ def evaluate(results: list[Rolled], options: forecast.Options, transform: Series
         names,
         metrics,
         baselines,
-        verdict(metrics["mae"], figures) or "",
+        baseline_warning(metrics["mae"], figures) or "",
         begins,
         short=sum(int((one.origins + 1 < reach).sum()) for one in results),
     )
 
 
-def history(one: Rolled) -> Floats:
+def history(one: SeriesBacktest) -> Floats:
     """Return the targets before the first origin's forecast."""
     return one.track.truth[: one.origins[0] + 1]
 
 
 def ridge_forecasts(
-    results: list[Rolled], options: forecast.Options, transform: SeriesTransform, H: int, season: int
+    results: list[SeriesBacktest], options: forecast.Options, transform: SeriesTransform, H: int, season: int
 ) -> list[Floats]:
     """Fit a ridge regression to the steps before each series' first forecast, and forecast with it."""
     histories = [fill_targets(one.track, transform) for one in results]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any
 
-from .atomic import check, locked
+from .atomic import check, lock
 from .model import Model, as_model
 
 if TYPE_CHECKING:
@@ -118,7 +118,7 @@ def export(
     for file in written(module, os.fspath(out)):
         check(file, module.KIND, inputs, force)
     loaded = as_model(model)
-    with locked(out):
+    with lock(out):
         return write(loaded, to, out, collect_answers(loaded), force, **options)
 
 

@@ -186,10 +186,10 @@ _MEMBERS: Final = (
 )
 
 
-def kind_of(data: bytes) -> str:
+def detect_kind(data: bytes) -> str:
     """Detect the kind of a file from its first 512 bytes or more; "" if it is unknown.
 
-    >>> kind_of(b"PAR1...."), kind_of(b'{"a": 1}'), kind_of(bytes([1, 2, 3]))
+    >>> detect_kind(b"PAR1...."), detect_kind(b'{"a": 1}'), detect_kind(bytes([1, 2, 3]))
     ('a Parquet file', 'JSON', '')
     """
     for start, kind in _STARTS:

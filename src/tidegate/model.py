@@ -21,8 +21,8 @@ from .tape import Tape
 from .tensors import Array, hash_parts
 
 KEY: Final = "tidegate"
-HOLDS: Final = 0.5  # a label of a multi-label model applies if its probability is at least this
-KIND: Final = safetensors.marked(KEY, "a tidegate model file")
+LABEL_THRESHOLD: Final = 0.5  # a label of a multi-label model applies if its probability is at least this
+KIND: Final = safetensors.kind_from_key(KEY, "a tidegate model file")
 HASHED_KEYS: Final = ("tapes", "layers", "input", "labels")
 
 

@@ -88,7 +88,7 @@ class Reference:
         if state is not None:
             raise OptionError(f"the model goes on from no state, because {self.whole_window}; run it whole")
         T, rows = x.shape[:2]
-        width = layers.widths(self.layers, self.features, self.tapes)[-1]
+        width = layers.output_widths(self.layers, self.features, self.tapes)[-1]
         outputs = np.full((T, rows, width), np.nan)
         for length in sorted(set(lengths.tolist()) - {0}):
             these = np.flatnonzero(lengths == length)

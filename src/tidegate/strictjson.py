@@ -84,7 +84,7 @@ def _check_limits(text: str) -> None:
             raise ModelFileError(f"the JSON has more than {MAX_VALUES} values")
 
 
-def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def build_object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     """Build an object, as an `object_pairs_hook`. Raises DataError for a key that appears twice."""
     result: dict[str, Any] = {}
     for key, value in pairs:
@@ -94,7 +94,7 @@ def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return result
 
 
-def no_constant(name: str) -> Any:
+def refuse_constant(name: str) -> Any:
     """Raise DataError, as a `parse_constant`: Python reads NaN and infinities, but they are not JSON."""
     raise DataError(f"{name} is not a JSON number")
 
@@ -112,5 +112,5 @@ def _integer(text: str) -> int:
 
 
 _DECODER = json.JSONDecoder(
-    object_pairs_hook=unique, parse_constant=no_constant, parse_float=_finite, parse_int=_integer
+    object_pairs_hook=build_object, parse_constant=refuse_constant, parse_float=_finite, parse_int=_integer
 )

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from . import files
-from .atomic import Kind, replace
+from .atomic import FileKind, replace
 from .errors import ModelFileError, error_context
 from .strictjson import canonical, parse, show
 
@@ -106,7 +106,7 @@ def save(
     tensors: Mapping[str, npt.ArrayLike],
     key: str,
     document: str,
-    kind: Kind | None = None,
+    kind: FileKind | None = None,
     force: bool = False,
 ) -> None:
     """Write a file that `load` reads, with its checksum. kind, force: as in `write`.
@@ -164,7 +164,7 @@ def write(
     to: Path | IO[bytes],
     tensors: Mapping[str, npt.ArrayLike],
     metadata: Mapping[str, str],
-    kind: Kind | None = None,
+    kind: FileKind | None = None,
     force: bool = False,
 ) -> None:
     """Write a file; the same arguments always give the same bytes. A path is written whole or not at all.
@@ -183,7 +183,7 @@ def write(
         _write(to, header, arrays)
 
 
-def marked(key: str, what: str) -> Kind:
+def kind_from_key(key: str, what: str) -> FileKind:
     """Make a kind of file: safetensors whose metadata has this key. what: what such a file is called."""
 
     def ours(file: IO[bytes]) -> bool:
@@ -195,7 +195,7 @@ def marked(key: str, what: str) -> Kind:
         except (ModelFileError, UnicodeDecodeError):
             return False
 
-    return Kind(what, ours)
+    return FileKind(what, ours)
 
 
 def dtype_name(array: Array) -> str:
@@ -224,7 +224,7 @@ def _parse(data: bytes) -> tuple[dict[str, Array], dict[str, str]]:
 def _header_length(data: bytes) -> int:
     size, length = len(data), int.from_bytes(data[:8], "little")
     too_long = length > min(MAX_HEADER, size - 8)
-    if too_long and (kind := files.kind_of(data[:512])) in _REMEDIES:
+    if too_long and (kind := files.detect_kind(data[:512])) in _REMEDIES:
         raise ModelFileError(f"looks like {kind}; expected safetensors; {_REMEDIES[kind]}")
     if size < 8:
         fault = f"has {size} bytes" if size else "is empty"

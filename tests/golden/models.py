@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from tidegate import cells, layers
-from tidegate.document import state_schema, streams_of
+from tidegate.document import state_schema, streams_entry
 from tidegate.features.series import ForecastSpec, SeriesTransform, Window
 from tidegate.features.text import Tokenizer
 from tidegate.features.vocabulary import Vocabulary
@@ -68,8 +68,8 @@ def encoder(H: int = 6, P: int = 3, seed: int = 4) -> Parts:
     width = 4
     for name, (cell, dialect) in used.items():
         layer = recurrent(width, H, name) | {"dialect": cells.load(cell, dialect).dialect}
-        width = P if tapes[name].projected else H
-        chain.append(layer | ({"project": P} if tapes[name].projected else {}))
+        width = P if tapes[name].has_projection else H
+        chain.append(layer | ({"project": P} if tapes[name].has_projection else {}))
     chain.append({"kind": "conv", "inputs": H, "size": 2, "width": 3, "centred": False, "activation": "none"})
     return assemble("encode", {"kind": "ids", "size": 7}, chain, tapes, None, seed)
 
@@ -195,7 +195,7 @@ def assemble(
         "tapes": {name: tape.to_json() for name, tape in tapes.items()},
         "state": state_schema(chain, tapes),
         "labels": labels,
-        "streams": streams_of(chain, source),
+        "streams": streams_entry(chain, source),
         "provenance": {"made_by": "tests/golden/make.py", "seed": seed},
         "check": None,
     }

@@ -35,7 +35,7 @@ STACKS: dict[str, dict[str, Any]] = {
 }
 
 
-DIALECTS = [(cell, dialect) for cell in cells.names() for dialect in cells.dialects_of(cell)]
+DIALECTS = [(cell, dialect) for cell in cells.names() for dialect in cells.list_dialects(cell)]
 DIALECT_NAMES = ["-".join([cell, *dialect.values()]) for cell, dialect in DIALECTS]
 STACKS |= {
     "residual, projected": {"features": 4, "size": 12, "cell": "lstm", "dialect": {"projection": "yes"}, "depth": 2},

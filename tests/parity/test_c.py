@@ -27,7 +27,7 @@ from random_tapes import random_tape
 COMMAND = compiler()
 pytestmark = pytest.mark.skipif(COMMAND is None, reason="no C compiler here")
 STRICT = ["-Wall", "-Wextra", "-Wpedantic", "-Wconversion", "-Werror"]
-EVERY = [(name, dialect) for name in cells.names() for dialect in cells.dialects_of(name)]
+EVERY = [(name, dialect) for name in cells.names() for dialect in cells.list_dialects(name)]
 STACKS: dict[str, dict[str, Any]] = {
     "scaled numbers": {"features": 5, "size": 9, "over": ("last",), "scale": True},
     "text, every pool": {"size": 13, "over": ("last", "mean", "max", "attention"), "norm": True, "dense": "tanh"},

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from tidegate import _native
-from tidegate.document import state_schema, streams_of
+from tidegate.document import state_schema, streams_entry
 from tidegate.errors import ModelFileError
 from tidegate.model import Model
 from tidegate.verify import attach, verify
@@ -22,7 +22,7 @@ def model(cell: str, dialect: dict[str, str], whole: bool = False, **initial: An
     plain, rng = sample(features=3, size=6, cell=cell, dialect=dialect, over=("mean",)), np.random.default_rng(0)
     document, tensors = plain.document, dict(plain.tensors)
     layers, tape = document["layers"], plain.tapes[cell]
-    P = 3 if tape.projected else 6
+    P = 3 if tape.has_projection else 6
     sizes = {name: P if shape == ("P",) else 6 for name, shape in tape.state.items()}
     first = {name: np.float32(rng.normal(0, 2, n)).tolist() for name, n in sizes.items()}
     layers[0]["initial"] = initial or first
@@ -41,7 +41,7 @@ def model(cell: str, dialect: dict[str, str], whole: bool = False, **initial: An
             },
         )
         tensors |= {"conv.weight": np.float32(rng.normal(size=(P, 3 * P))), "conv.bias": np.zeros(P, np.float32)}
-    document |= {"state": state_schema(layers, plain.tapes), "streams": streams_of(layers)}
+    document |= {"state": state_schema(layers, plain.tapes), "streams": streams_entry(layers)}
     return Model(document, tensors)
 
 

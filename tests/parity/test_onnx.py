@@ -34,7 +34,7 @@ ort = pytest.importorskip("onnxruntime", reason="onnxruntime is not installed")
 Array = np.ndarray[Any, Any]
 EVERY = ("last", "mean", "max", "attention")
 BATCHES = ((1, 1), (2, 2), (9, 33))
-DIALECTS = [(cell, dialect) for cell in cells.names() for dialect in cells.dialects_of(cell)]
+DIALECTS = [(cell, dialect) for cell in cells.names() for dialect in cells.list_dialects(cell)]
 STACKS: dict[str, dict[str, Any]] = {
     "scaled numbers": {"features": 5, "size": 9, "over": ("last",), "scale": True},
     "text, every pool": {"size": 12, "over": EVERY, "norm": True, "dense": "tanh"},

@@ -16,7 +16,7 @@ from tidegate.verify.samples import sample
 pytest.importorskip("onnxruntime", reason="onnxruntime is not installed")
 
 Array = np.ndarray[Any, Any]
-DIALECTS = [(cell, dialect) for cell in cells.names() for dialect in cells.dialects_of(cell)]
+DIALECTS = [(cell, dialect) for cell in cells.names() for dialect in cells.list_dialects(cell)]
 WHOLE: list[dict[str, Any]] = [
     {"direction": "both", "over": ("mean", "max", "attention")},
     {"direction": "both", "cell": "lstm", "dialect": {"peepholes": "yes"}, "depth": 2},

@@ -11,7 +11,7 @@ import numpy as np
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tidegate.data.series import of_arrays, read_series
+from tidegate.data.series import from_arrays, read_series
 from tidegate.errors import DataError
 
 numbers = st.one_of(st.floats(allow_infinity=False), st.integers(-(2**53), 2**53).map(float))
@@ -92,7 +92,7 @@ def test_archives_and_arrays_come_back(tmp_path, series):
     made = arrays(series)
     np.savez(tmp_path / "t.npz", x=np.concatenate(made), lengths=[len(one) for one in made])
     assert_same(read_series(tmp_path / "t.npz"), series)
-    assert_same(of_arrays(made), series)
+    assert_same(from_arrays(made), series)
 
 
 @anything

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tidegate.data.table import read
+from tidegate.data.table import read_table
 from tidegate.errors import DataError
 
 PACKERS = {".gz": gzip.compress, ".bz2": bz2.compress, ".xz": lzma.compress}
@@ -30,7 +30,7 @@ def test_csv_comes_back(tmp_path, rows):
     file = io.StringIO(newline="")
     csv.writer(file).writerows([names, *rows])
     (tmp_path / "t.csv").write_bytes(file.getvalue().encode())
-    table = read(tmp_path / "t.csv")
+    table = read_table(tmp_path / "t.csv")
     assert [list(row) for row in zip(*table.columns.values(), strict=True)] == rows
 
 
@@ -39,7 +39,7 @@ def test_csv_comes_back(tmp_path, rows):
 def test_json_lines_come_back(tmp_path, rows):
     lines = [json.dumps({f"c{index}": cell for index, cell in enumerate(row)}) for row in rows]
     (tmp_path / "t.jsonl").write_text("\n".join(lines), "utf-8")
-    table = read(tmp_path / "t.jsonl")
+    table = read_table(tmp_path / "t.jsonl")
     assert [list(row) for row in zip(*table.columns.values(), strict=True)] == rows
     assert table.lines == list(range(1, len(rows) + 1))
 
@@ -53,7 +53,7 @@ def test_compressed_tables_are_those_that_were_packed(tmp_path, rows, packer, cu
     data, pack = file.getvalue().encode(), PACKERS[packer]
     (tmp_path / "t.csv").write_bytes(data)
     (tmp_path / f"t.csv{packer}").write_bytes(b"".join(pack(part) for part in (data[:cut], data[cut:]) if part))
-    whole, packed = read(tmp_path / "t.csv"), read(tmp_path / f"t.csv{packer}")
+    whole, packed = read_table(tmp_path / "t.csv"), read_table(tmp_path / f"t.csv{packer}")
     assert (packed.columns, packed.lines) == (whole.columns, whole.lines)
 
 
@@ -65,7 +65,7 @@ def test_a_changed_byte_of_an_archive_gives_the_same_table_or_one_sentence(tmp_p
     path = tmp_path / f"t.csv{packer}"
     path.write_bytes(bytes(data) + noise)
     try:
-        message = "" if read(path).columns == {"text": ["hello there"], "label": ["a"]} else "another table"
+        message = "" if read_table(path).columns == {"text": ["hello there"], "label": ["a"]} else "another table"
     except DataError as error:
         message = str(error)
     assert message == "" or message.startswith(str(path))
@@ -84,7 +84,7 @@ def test_changed_bytes_of_a_parquet_file_give_a_table_or_one_sentence(tmp_path, 
         data[at % len(data)] = byte
     path.write_bytes(data)
     try:
-        table = read(path)
+        table = read_table(path)
     except DataError as error:
         message = str(error)
     else:
@@ -101,7 +101,7 @@ def test_any_bytes_give_a_table_or_one_sentence(tmp_path, content):
         path = tmp_path / f"t.{suffix}"
         path.write_bytes(content)
         try:
-            table = read(path)
+            table = read_table(path)
         except DataError as error:
             message = str(error)
         else:

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from tidegate.atomic import begins, check, locked, rehearse, replace
+from tidegate.atomic import check, check_space, kind_from_start, lock, replace
 from tidegate.errors import OptionError, TidegateError
 
 
@@ -132,7 +132,7 @@ def test_an_output_that_is_an_input_is_refused_by_whatever_name(tmp_path, monkey
     assert data.read_bytes() == b"text,label\n"
 
 
-MINE = begins("a file of mine", b"MINE")
+MINE = kind_from_start("a file of mine", b"MINE")
 
 
 @pytest.mark.parametrize("act", [check, lambda *args, **more: fill(*args, b"MINE new", **more)])
@@ -167,10 +167,10 @@ def test_what_cannot_be_written_is_refused_before_the_work(tmp_path):
 
 
 def test_room_is_tried_and_nothing_is_left(tmp_path):
-    rehearse(tmp_path / "a", [0, 5000, 10])
+    check_space(tmp_path / "a", [0, 5000, 10])
     assert os.listdir(tmp_path) == []
-    code = LIMITED.replace("import replace", "import rehearse")
-    code = code.replace("with replace(sys.argv[1]) as file:", "rehearse(sys.argv[1], [1001])\n    for file in ():")
+    code = LIMITED.replace("import replace", "import check_space")
+    code = code.replace("with replace(sys.argv[1]) as file:", "check_space(sys.argv[1], [1001])\n    for file in ():")
     done = subprocess.run([sys.executable, "-c", code, tmp_path / "a"], capture_output=True, text=True, check=True)
     assert "larger than this file system or process may write" in done.stdout
     assert os.listdir(tmp_path) == []
@@ -178,10 +178,10 @@ def test_room_is_tried_and_nothing_is_left(tmp_path):
 
 def test_one_process_at_a_time_writes_a_path(tmp_path):
     (tmp_path / "link").symlink_to("a")
-    second = locked(tmp_path / "link")
+    second = lock(tmp_path / "link")
     with (
-        locked(tmp_path / "a"),
-        locked(tmp_path / "b"),
+        lock(tmp_path / "a"),
+        lock(tmp_path / "b"),
         pytest.raises(TidegateError, match=rf"another process \({os.getpid()}\) is writing it"),
         second,
     ):
@@ -191,8 +191,8 @@ def test_one_process_at_a_time_writes_a_path(tmp_path):
 
 HOLDING = """
 import sys, time
-from tidegate.atomic import locked
-with locked(sys.argv[1]):
+from tidegate.atomic import lock
+with lock(sys.argv[1]):
     print(flush=True)
     time.sleep(60)
 """
@@ -202,7 +202,7 @@ def test_a_lock_ends_with_its_process(tmp_path):
     holder = subprocess.Popen([sys.executable, "-c", HOLDING, tmp_path / "a"], stdout=subprocess.PIPE)
     holder.stdout.readline()
     waited = []
-    with locked(tmp_path / "a", lambda: (waited.append(True), holder.kill())):
+    with lock(tmp_path / "a", lambda: (waited.append(True), holder.kill())):
         pass
     holder.wait()
     holder.stdout.close()

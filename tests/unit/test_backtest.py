@@ -10,8 +10,8 @@ import pytest
 import torch
 
 import tidegate
-from tidegate.backtest import backtest, onward
-from tidegate.data.series import Collection, of_arrays
+from tidegate.backtest import backtest, forecast_ahead
+from tidegate.data.series import Collection, from_arrays
 from tidegate.errors import DataError, OptionError
 from tidegate.features.frequency import inferred, universal
 from tidegate.model import Model
@@ -27,7 +27,7 @@ HOURS = (np.datetime64("2024-01-01") + np.arange(T) * np.timedelta64(1, "h")).as
 
 
 def table(until: int = T, times: bool = False, **columns: Any) -> Collection:
-    found = of_arrays([np.stack(list(columns.values()), 1)[:until]], columns=list(columns))
+    found = from_arrays([np.stack(list(columns.values()), 1)[:until]], columns=list(columns))
     if times:
         found.series[0].__dict__["times"] = HOURS[:until]
     return found
@@ -154,44 +154,44 @@ def test_gaps_of_the_truth_are_left_out_and_counted(tmp_path: Path) -> None:
 
 
 def test_series_of_fixed_scaling_are_known_by_name(tmp_path: Path) -> None:
-    two = of_arrays([WAVE, WAVE[:70] * 100], ids=["a", "b"])
+    two = from_arrays([WAVE, WAVE[:70] * 100], ids=["a", "b"])
     model = fitted(tmp_path, two, scale="fixed")
-    found = backtest(model, of_arrays([WAVE[:70] * 100, WAVE], ids=["b", "a"]), start=60)
+    found = backtest(model, from_arrays([WAVE[:70] * 100, WAVE], ids=["b", "a"]), start=60)
     assert [round(one.forecasts.mean() / 100) for one in found.series] == [20, 0]
-    assert [one.name for one in onward(model, two)] == ["a", "b"]
+    assert [one.name for one in forecast_ahead(model, two)] == ["a", "b"]
     with pytest.raises(DataError, match="'c' was not there in training"):
-        backtest(model, of_arrays([WAVE], ids=["c"]))
+        backtest(model, from_arrays([WAVE], ids=["c"]))
 
 
 # ---- forecasts ahead
 
 
 def test_onward_is_the_forecast_after_the_last_step(plain: Model) -> None:
-    (found,) = onward(plain, table(y=WAVE))
+    (found,) = forecast_ahead(plain, table(y=WAVE))
     assert found.values.tobytes() == tidegate.Predictor(plain).stream().push(WAVE[:, None]).values.tobytes()
     assert found.history[:, 0].tolist() == WAVE.tolist()
     assert found.steps == ["+1", "+2", "+3"]
-    (timed,) = onward(plain, table(times=True, y=WAVE))
+    (timed,) = forecast_ahead(plain, table(times=True, y=WAVE))
     assert timed.steps == ["2024-01-06T10:00:00", "2024-01-06T11:00:00", "2024-01-06T12:00:00"]
     with pytest.raises(DataError, match="step 5: the series has 5 steps; this model needs 10; give earlier rows too"):
-        onward(plain, table(5, y=WAVE))
+        forecast_ahead(plain, table(5, y=WAVE))
 
 
 @pytest.mark.parametrize("head", ["direct", "autoregressive"])
 def test_onward_reads_what_is_known_and_not_the_targets_there(head: str, tmp_path: Path) -> None:
     model = fitted(tmp_path, table(100, y=WAVE, k=FLAG), known="k", lookback=6, head=head, missing="ffill")
     unknown = np.where(np.arange(T) < T - 3, WAVE, np.nan)
-    (one,), (other,) = (onward(model, table(times=True, y=y, k=FLAG)) for y in (WAVE, unknown))
+    (one,), (other,) = (forecast_ahead(model, table(times=True, y=y, k=FLAG)) for y in (WAVE, unknown))
     assert one.values.tobytes() == other.values.tobytes()
     assert len(one.history) == T - 3
     assert one.steps == [str(t)[:19] for t in HOURS[-3:]]
-    (third,) = onward(model, table(y=WAVE, k=1 - FLAG))
+    (third,) = forecast_ahead(model, table(y=WAVE, k=1 - FLAG))
     assert third.values.tobytes() != one.values.tobytes()
 
 
 def test_dropped_steps_do_not_count_in_the_times_ahead(tmp_path: Path) -> None:
     model = fitted(tmp_path, table(100, y=WAVE), lookback=6, missing="drop")
-    (found,) = onward(model, table(times=True, y=np.where(np.arange(T) < T - 2, WAVE, np.nan)))
+    (found,) = forecast_ahead(model, table(times=True, y=np.where(np.arange(T) < T - 2, WAVE, np.nan)))
     assert found.steps[0] == str(HOURS[T - 2])[:19]
 
 
@@ -214,10 +214,10 @@ def test_forecasts_carry_the_dates_that_follow(
     business = "business" in assumed
     clock = np.append(before[np.is_busday(before)][-38:] if business else before, last).astype("M8[us]")
     clock = np.append(clock, np.array(times[1:], "M8[us]"))
-    source = of_arrays([WAVE[: len(clock)]], columns=["y"])
+    source = from_arrays([WAVE[: len(clock)]], columns=["y"])
     moments = universal(clock, zone) if zone else clock
     source.series[0].__dict__.update(times=moments, local=clock if zone else None, zone=zone)
-    (found,) = onward(plain, source)
+    (found,) = forecast_ahead(plain, source)
     assert [step.removesuffix("T00:00:00") for step in found.steps[: len(steps)]] == steps
     assert assumed in found.assumed
 
@@ -229,9 +229,9 @@ def test_the_calendar_of_training_decides_where_a_short_file_would_not(tmp_path:
     source.series[0].__dict__["times"] = business
     model = fitted(tmp_path, source, lookback=4)
     assert model.document["input"]["times"]["frequency"]["weekdays"] == "1111100"
-    short = of_arrays([WAVE[:5]], columns=["y"])
+    short = from_arrays([WAVE[:5]], columns=["y"])
     short.series[0].__dict__["times"] = business[:5]
-    assert onward(model, short)[0].steps[0] == "2024-01-08T00:00:00"
+    assert forecast_ahead(model, short)[0].steps[0] == "2024-01-08T00:00:00"
     assert str(inferred(business[:5])) == "every day"
 
 
@@ -239,6 +239,6 @@ def test_times_with_a_zone_are_no_times_without_one(tmp_path: Path) -> None:
     model = fitted(tmp_path, table(100, times=True, y=WAVE), lookback=4, time="at", calendar="day")
     zoned = table(times=True, y=WAVE)
     zoned.series[0].__dict__.update(local=HOURS, zone="UTC")
-    for ask in (onward, backtest):
+    for ask in (forecast_ahead, backtest):
         with pytest.raises(DataError, match="the times have a zone, and those that the model was fitted on had none"):
             ask(model, zoned)

@@ -19,7 +19,7 @@ import pytest
 
 from tidegate import cells, cli, export, files
 from tidegate.data.series import read_series
-from tidegate.data.table import read as read_table
+from tidegate.data.table import read_table
 from tidegate.errors import DataError, TidegateError
 from tidegate.model import Model
 from tidegate.verify.samples import sample
@@ -213,7 +213,7 @@ KINDS = {
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_what_bytes_look_like(kind: str) -> None:
-    assert files.kind_of(KINDS[kind]) == kind
+    assert files.detect_kind(KINDS[kind]) == kind
 
 
 @pytest.mark.parametrize(

@@ -14,10 +14,10 @@ from typing import Any
 
 from .. import files
 from ..errors import CellError, error_context
-from ..tape import Namespace, Shape, Tape, order, trace
+from ..tape import Namespace, Shape, Tape, solvable_states, trace
 from . import _norm
 
-__all__ = ["Cell", "Namespace", "dialects_of", "load", "names", "spoken"]
+__all__ = ["Cell", "Namespace", "list_dialects", "load", "names", "parse_dialect"]
 
 FOLDER = os.path.dirname(__file__)
 
@@ -82,10 +82,10 @@ def load(name: str, dialect: Mapping[str, str] | None = None) -> Cell:
     return load_file(os.path.join(FOLDER, name + ".py"), dialect or {})
 
 
-def spoken(text: str) -> dict[str, str]:
+def parse_dialect(text: str) -> dict[str, str]:
     """Parse the text of a dialect. Raises CellError unless it is key=value pairs, separated by commas.
 
-    >>> spoken("reset=before, norm=layer")
+    >>> parse_dialect("reset=before, norm=layer")
     {'reset': 'before', 'norm': 'layer'}
     """
     pairs = [part.strip() for part in text.split(",")] if text.strip() else []
@@ -102,10 +102,10 @@ def spoken(text: str) -> dict[str, str]:
     return dialect
 
 
-def dialects_of(name: str) -> list[dict[str, str]]:
+def list_dialects(name: str) -> list[dict[str, str]]:
     """List every dialect of a cell that has its own tape, with all keys (dialects without bias share their tapes).
 
-    >>> len(dialects_of("gru"))
+    >>> len(list_dialects("gru"))
     8
     """
     choices = {**load(name).dialects, "bias": ("yes",)}
@@ -124,7 +124,7 @@ def load_file(path: str, dialect: Mapping[str, str]) -> Cell:
 
 def check_linear(cell: Cell) -> None:
     """Raise CellError for a step that cannot be recorded, and for a cell that declares LINEAR and is not linear."""
-    unsolved = [state for state in cell.state if state not in order(cell.tape)]
+    unsolved = [state for state in cell.state if state not in solvable_states(cell.tape)]
     if cell.linear and unsolved:
         state = unsolved[0]
         raise CellError(

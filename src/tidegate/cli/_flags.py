@@ -20,7 +20,7 @@ STRINGS = {
 }
 
 
-def add(parser: argparse.ArgumentParser, options: type) -> None:
+def add_options(parser: argparse.ArgumentParser, options: type) -> None:
     """Add one flag for each field; a flag that is not typed is absent from the parsed arguments."""
     hints = get_type_hints(options)
     group = parser.add_argument_group("task options")
@@ -36,7 +36,7 @@ def add_force(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--force", action="store_true", help="overwrite a file even if this command did not write it")
 
 
-def values(args: argparse.Namespace, options: type) -> dict[str, Any]:
+def typed_values(args: argparse.Namespace, options: type) -> dict[str, Any]:
     """Return the values of the fields whose flags were typed."""
     return {f.name: getattr(args, f.name) for f in dataclasses.fields(options) if hasattr(args, f.name)}
 

@@ -13,12 +13,12 @@ from . import _console
 from ._parser import FilePath, Renamed
 from ._precision import load_arguments
 from ._series_info import count_steps
-from ._table import escape_breaks, table
+from ._table import escape_breaks, format_table
 
 if TYPE_CHECKING:
     import argparse
 
-    from ..backtest import Backtest, Onward, Rolled
+    from ..backtest import Backtest, SeriesBacktest, SeriesForecast
     from ..runtime import Predictor
     from ._parser import Parser
 
@@ -57,7 +57,7 @@ def format_fit(provenance: dict[str, Any], refit: int) -> str:
 
     refit: epochs of training on held-out steps that came after the comparison.
     """
-    from ..tasks._baseline_models import verdict
+    from ..tasks._baseline_models import baseline_warning
 
     mae, baselines = provenance["metrics"]["held_out"]["mae"], provenance["baselines"]
     ahead = f"{count_steps(provenance['steps_ahead'])} ahead"
@@ -69,7 +69,7 @@ def format_fit(provenance: dict[str, Any], refit: int) -> str:
         epochs = "the last epoch" if refit == 1 else f"the last {refit} epochs"
         evaluated += f", measured before {epochs}, which trained on it too"
     lines = [evaluated, format_errors(mae, baselines)]
-    warning = verdict(mae, {name: v for name, v in baselines.items() if isinstance(v, float)})
+    warning = baseline_warning(mae, {name: v for name, v in baselines.items() if isinstance(v, float)})
     return "\n".join([*lines, *([f"warning: {warning}"] if warning else [])])
 
 
@@ -80,7 +80,7 @@ def format_errors(mae: float, baselines: dict[str, float | str]) -> str:
         *([name, format_number(v)] for name, v in baselines.items() if isinstance(v, float)),
     ]
     reasons = [f"{name}: {why}" for name, why in baselines.items() if isinstance(why, str)]
-    return "\n".join([table(["", "mean absolute error"], rows), *reasons])
+    return "\n".join([format_table(["", "mean absolute error"], rows), *reasons])
 
 
 # ---- score
@@ -149,7 +149,7 @@ def as_dict(result: Backtest) -> dict[str, Any]:
 
 def format_backtest(result: Backtest) -> str:
     """Format a back-test for people: the errors of model and baselines, then the quality of the intervals."""
-    from ..tasks._left_out import left_out
+    from ..tasks._left_out import describe_left_out
 
     m = result.metrics
     of = f" of {len(result.series):,} series" if len(result.series) > 1 or result.left_out else ""
@@ -172,11 +172,11 @@ def format_backtest(result: Backtest) -> str:
     if result.short:
         parts.append(f"{result.short:,} forecasts use fewer steps than the look-back")
     if result.left_out:
-        parts.append(left_out(result.left_out))
+        parts.append(describe_left_out(result.left_out))
     return "\n\n".join(parts)
 
 
-def plot_last(series: Rolled, result: Backtest, path: str, force: bool = False) -> str:
+def plot_last(series: SeriesBacktest, result: Backtest, path: str, force: bool = False) -> str:
     """Plot the last forecast of a series with the truth; return the path."""
     from ..plots import png
 
@@ -201,15 +201,15 @@ def plot_last(series: Rolled, result: Backtest, path: str, force: bool = False) 
 
 def predict(args: argparse.Namespace, predictor: Predictor) -> int:
     """Forecast what follows the last step of each series in a file."""
-    from ..backtest import onward
-    from ..tasks._left_out import left_out
+    from ..backtest import forecast_ahead
+    from ..tasks._left_out import describe_left_out
 
     if args.file in (None, "-") or args.message or args.text:
         raise OptionError("this model forecasts; give a file of series: tidegate predict MODEL series.csv")
     if args.top is not None:
         raise OptionError("--top is for labels, but this model forecasts; leave it out")
     check_plot(args)
-    forecasts = onward(predictor, args.file)
+    forecasts = forecast_ahead(predictor, args.file)
     if args.plot and len(forecasts) > 1:
         raise OptionError(f"--plot draws one series, but {args.file} has {len(forecasts)}; give a file with one series")
     if args.plot:
@@ -230,7 +230,7 @@ def predict(args: argparse.Namespace, predictor: Predictor) -> int:
         print(f"wrote {args.plot}", file=sys.stderr)
     missing = [{"series": f.name, "reason": f.forecast.reason} for f in forecasts if f.forecast.reason]
     if missing:
-        print(left_out(missing, "without a forecast"), file=sys.stderr)
+        print(describe_left_out(missing, "without a forecast"), file=sys.stderr)
     for k, series in enumerate(forecasts):
         if args.json:
             head = {"series": series.name, "steps": series.steps, "assumed": series.assumed or None}
@@ -247,7 +247,7 @@ def predict(args: argparse.Namespace, predictor: Predictor) -> int:
     return 0
 
 
-def format_assumed_dates(forecasts: list[Onward]) -> list[str]:
+def format_assumed_dates(forecasts: list[SeriesForecast]) -> list[str]:
     """Say how the dates of the steps ahead were assumed; if series differ, name up to three for each assumption."""
     names: dict[str, list[str]] = {}
     for forecast in forecasts:
@@ -260,12 +260,12 @@ def format_assumed_dates(forecasts: list[Onward]) -> list[str]:
     ]
 
 
-def draw_chart(forecast: Onward) -> str:
+def draw_chart(forecast: SeriesForecast) -> str:
     """Draw the recent history and the forecast as text."""
     return draw_text(forecast.history, forecast.values, forecast.forecast.quantiles, forecast.forecast.columns)
 
 
-def draw_last_chart(series: Rolled, result: Backtest) -> str:
+def draw_last_chart(series: SeriesBacktest, result: Backtest) -> str:
     """Draw the last forecast of a back-test and the history before it as text."""
     history = series.track.truth[: int(series.origins[-1]) + 1]
     return draw_text(history, series.forecasts[-1], result.quantiles, result.columns)
@@ -279,7 +279,7 @@ def draw_text(history: Any, values: Any, quantiles: list[float], names: list[str
     return terminal.plot_forecast(history, values, quantiles, width, unicode=unicode, names=names)
 
 
-def format_forecast(forecast: Onward) -> str:
+def format_forecast(forecast: SeriesForecast) -> str:
     """Format the steps ahead of one series, one per line."""
     levels, names = forecast.forecast.quantiles, forecast.forecast.columns
     heads = [f"{name} {level:g}" if len(names) > 1 else f"{level:g}" for name in names for level in levels]
@@ -289,4 +289,4 @@ def format_forecast(forecast: Onward) -> str:
         for step, ahead in zip(forecast.steps, forecast.values, strict=True)
     ]
     title = f"{escape_breaks(forecast.name)}\n" if forecast.name else ""
-    return title + table(["step" if forecast.times is None else "time", *heads], rows)
+    return title + format_table(["step" if forecast.times is None else "time", *heads], rows)

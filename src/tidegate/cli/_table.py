@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 
 
-def table(head: Sequence[str], rows: Iterable[Sequence[object]], left: int = 1, words_last: bool = False) -> str:
+def format_table(head: Sequence[str], rows: Iterable[Sequence[object]], left: int = 1, words_last: bool = False) -> str:
     """Format a table. The first `left` columns are aligned left, and with `words_last` the last one too; others right.
 
-    >>> print(table(["label", "rows"], [["spam", 12], ["ham", 1034]]))
+    >>> print(format_table(["label", "rows"], [["spam", 12], ["ham", 1034]]))
     label  rows
     spam     12
     ham    1034

@@ -18,7 +18,7 @@ from ..errors import DataError, OptionError
 from ..files import read
 from . import _console, _flags
 from ._parser import FolderPath, Parser
-from ._table import format_pairs, table
+from ._table import format_pairs, format_table
 
 if TYPE_CHECKING:
     from ..data.dataset import DataSet
@@ -44,14 +44,14 @@ def run(args: argparse.Namespace) -> int:
     if args.name is None:
         if args.out:
             raise OptionError("--out needs the name of a data set; run `tidegate data` to list them")
-        known = {name: catalogue.get(name) for name in catalogue.names()}
+        known = {name: catalogue.get(name) for name in catalogue.list_names()}
         if args.json:
             _console.print_json({n: set_facts(s) for n, s in known.items()})
         else:
             print(format_list(known))
         return 0
     data_set = catalogue.get(args.name)
-    cached = {split: str(path) for split, path in catalogue.cached(args.name).items()} if not args.out else {}
+    cached = {split: str(path) for split, path in catalogue.find_cached(args.name).items()} if not args.out else {}
     files = {}
     if args.out:
         names = {split: os.path.join(args.out, split + data_set.suffix) for split in data_set.rows}
@@ -69,7 +69,7 @@ def format_list(known: dict[str, DataSet]) -> str:
         [name, s.task, s.unit, *(s.rows.get(split, "-") for split in ("train", "test")), s.labels or "-"]
         for name, s in known.items()
     ]
-    return table(["name", "task", "rows", "train", "test", "labels"], rows, left=3)
+    return format_table(["name", "task", "rows", "train", "test", "labels"], rows, left=3)
 
 
 def set_facts(data_set: DataSet) -> dict[str, Any]:
@@ -128,6 +128,6 @@ def copy_files(names: dict[str, str], fetch: Callable[[], dict[str, Path]], forc
     return names
 
 
-def kind_with_content(data: bytes) -> atomic.Kind:
+def kind_with_content(data: bytes) -> atomic.FileKind:
     """Return the kind of files with exactly this content, which need not be kept."""
-    return atomic.Kind("the file of the data set", lambda file: file.read(len(data) + 1) == data)
+    return atomic.FileKind("the file of the data set", lambda file: file.read(len(data) + 1) == data)

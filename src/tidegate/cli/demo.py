@@ -113,9 +113,9 @@ def verify(model: str) -> int:
 
 def choose_stories(file: Path) -> list[tuple[str, str]]:
     """Choose one story, as (topic, text), from each of a few topics, short enough to watch."""
-    from ..data.table import read
+    from ..data.table import read_table
 
-    rows = read(file)
+    rows = read_table(file)
     stories: dict[str, str] = {}
     for text, label in zip(rows.column("text"), rows.column("label"), strict=True):
         if label not in stories and WORDS[0] <= len(text.split()) <= WORDS[1]:

@@ -44,7 +44,7 @@ def add_flags(parser: Parser) -> None:
             name, help=summary, description=summary + ".", examples=examples, usage=USAGE.format(name)
         )
         add_common_flags(task_parser)
-        _flags.add(task_parser, task.Options)
+        _flags.add_options(task_parser, task.Options)
 
 
 def add_common_flags(parser: Parser) -> None:
@@ -70,7 +70,7 @@ def add_common_flags(parser: Parser) -> None:
 def run(args: argparse.Namespace) -> int:
     task = tasks.load(args.task)
     _console.allow_no_reader()
-    options = task.Options(**_flags.values(args, task.Options))
+    options = task.Options(**_flags.typed_values(args, task.Options))
     with Reporter(sys.stderr) as report:
         model = train(args, options, report)
     print_result(args, model)

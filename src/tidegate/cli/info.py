@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import _console, _series_info
 from ._parser import FilePath, Parser
-from ._table import format_pairs, format_size, shorten, table
+from ._table import format_pairs, format_size, format_table, shorten
 
 if TYPE_CHECKING:
     from ..model import Model
@@ -194,7 +194,7 @@ def format_report(facts: dict[str, Any]) -> str:
         [i, one["kind"], one["what"], f"{one['parameters']:,}", f"{one['state_bytes']:,}", one["runs_as"]]
         for i, one in enumerate(facts["layers"])
     ]
-    layers = table(["layer", "kind", "what", "parameters", "state", "runs as"], rows, left=3)
+    layers = format_table(["layer", "kind", "what", "parameters", "state", "runs as"], rows, left=3)
     origin = format_pairs(
         [(k.replace("_", " "), format_value(v)) for k, v in without_empty(facts["provenance"])], wrapped=True
     )

@@ -82,7 +82,7 @@ def predict_texts(args: argparse.Namespace, predictor: Predictor) -> tuple[list[
 def predict_series(args: argparse.Namespace, predictor: Predictor) -> tuple[list[str], Any]:
     """Read series and predict; return their names (or places in the file) and the outputs for each."""
     from .. import tasks
-    from ..tasks._options import recalled
+    from ..tasks._options import restore_options
 
     if args.file in (None, "-"):
         raise OptionError("this model takes series of numbers; give a file of series, or use tidegate stream")
@@ -90,7 +90,7 @@ def predict_series(args: argparse.Namespace, predictor: Predictor) -> tuple[list
         raise OptionError("--text is for messages, but this model takes series; leave it out")
     document = predictor.model.document
     task = tasks.load(document["task"]["kind"])
-    options = recalled(task.Options, document["task"]["options"])
+    options = restore_options(task.Options, document["task"]["options"])
     source = task.read_unlabelled(args.file, options, document["input"]["columns"])
     check_times(source, predictor.model)
     names = [series.id or source.place(i, 0).removesuffix(", step 1") for i, series in enumerate(source.series)]
@@ -129,15 +129,15 @@ def read_messages(args: argparse.Namespace, predictor: Predictor) -> tuple[list[
         lines = read_stdin()
         return lines, [f"stdin:{n}" for n in range(1, len(lines) + 1)]
     from ..data.columns import MissingColumn
-    from ..data.table import read
+    from ..data.table import read_table
 
     column = args.text or predictor.model.document["task"]["options"].get("text", "text")
     try:
-        rows = read(args.file, [column])
+        rows = read_table(args.file, [column])
     except MissingColumn as error:
         remedy = "; choose the column of messages with --text"
         raise DataError(f"{str(error).removesuffix(error.hint)}{remedy}{error.hint}") from error
-    return rows.column(column), [rows.place(i) for i in range(len(rows))]
+    return rows.column(column), [rows.locate(i) for i in range(len(rows))]
 
 
 def read_stdin() -> list[str]:

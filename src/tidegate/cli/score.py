@@ -20,7 +20,7 @@ from ..errors import OptionError
 from . import _console, _flags, _forecasts, _precision
 from ._inputs import check_times, read_task, require_labels
 from ._parser import FilePath, Parser
-from ._table import table
+from ._table import format_table
 
 EXAMPLES = """\
   tidegate score intent.safetensors test.csv
@@ -88,7 +88,7 @@ def measure(
     """Predict the rows of a file and return the task's metrics."""
     from .. import tasks
     from ..runtime import load
-    from ..tasks._options import recalled
+    from ..tasks._options import restore_options
 
     predictor = load(model, weights=weights, compute=compute)
     require_labels(predictor.model, model, "score")
@@ -96,7 +96,7 @@ def measure(
         raise OptionError("--text is for messages, but this model takes series; leave it out")
     recorded = predictor.model.document["task"]
     task = tasks.load(recorded["kind"])
-    options = recalled(task.Options, recorded["options"])
+    options = restore_options(task.Options, recorded["options"])
     options = dataclasses.replace(options, text=text or options.text, label=label or options.label)
     columns = predictor.model.document["input"].get("columns")
     try:
@@ -159,8 +159,8 @@ def format_labels(labels: dict[str, dict[str, float]]) -> str:
         [name, of["support"], *(f"{of[figure]:.3f}" for figure in ("precision", "recall", "f1"))]
         for name, of in ordered
     ]
-    return table(["label", "rows", "precision", "recall", "f1"], rows)
+    return format_table(["label", "rows", "precision", "recall", "f1"], rows)
 
 
 def format_confusions(pairs: list[list[Any]]) -> str:
-    return table(["label", "predicted", "rows"], pairs, left=2)
+    return format_table(["label", "predicted", "rows"], pairs, left=2)

@@ -157,7 +157,11 @@ def parse_event(line: bytes, kind: str) -> dict[str, Any]:
     """Parse a line and check its event. kind: the kind of the model's input."""
     check_line(line)
     try:
-        event = json.loads(line.decode(), parse_constant=strictjson.no_constant, object_pairs_hook=strictjson.unique)
+        event = json.loads(
+            line.decode(),
+            parse_constant=strictjson.refuse_constant,
+            object_pairs_hook=strictjson.build_object,
+        )
     except UnicodeDecodeError as error:
         raise DataError(f"not UTF-8 at byte {error.start} of the line") from error
     except (json.JSONDecodeError, RecursionError) as error:

@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any
 from ..errors import error_context
 from . import _console, _precision
 from ._parser import FilePath, Parser
-from ._table import table
+from ._table import format_table
 
 if TYPE_CHECKING:
     from ..verify import Result
@@ -83,7 +83,7 @@ def exit_code(results: list[Result]) -> int:
 def format_report(results: list[Result]) -> str:
     """Format the results as a table of targets and a summary."""
     head = ["target", "path", "largest error", "bound", "of bound", "in pieces", "verdict"]
-    rows = table(head, map(format_row, results), left=2, words_last=True)
+    rows = format_table(head, map(format_row, results), left=2, words_last=True)
     ran = sum(result.ran for result in results)
     wrong, undecided = (sum(result.ok is verdict for result in results) for verdict in (False, None))
     summary = f"{wrong} wrong" if wrong or undecided else "all within their bounds"

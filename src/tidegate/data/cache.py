@@ -69,7 +69,7 @@ def lock(name: str, wait: Callable[[], None]) -> Iterator[None]:
     """
     with _explain_errors():
         root_folder().mkdir(parents=True, exist_ok=True)
-    with atomic.locked(root_folder() / name, wait):
+    with atomic.lock(root_folder() / name, wait):
         yield
 
 

@@ -7,14 +7,14 @@ from contextlib import suppress
 from typing import Any
 
 from tidegate.data.delimited import NUMBER
-from tidegate.data.table import Table, read
+from tidegate.data.table import Table, read_table
 from tidegate.errors import TidegateError
 
 LONGEST_LABEL = 60
 IDEOGRAPHS = "\u2e80"  # from this character on, a few of them without spaces can be a sentence
 
 
-def suggestion(source: Any, names: Sequence[str], text: str, label: str) -> str:
+def suggest_columns(source: Any, names: Sequence[str], text: str, label: str) -> str:
     """Suggest the only column that looks like text and the only one that looks like a label; "" if it is not one each.
 
     Args:
@@ -25,7 +25,7 @@ def suggestion(source: Any, names: Sequence[str], text: str, label: str) -> str:
     return describe_candidates(read_columns(source, names), text, label)
 
 
-def of_series(source: Any, names: Sequence[str], label: str) -> str:
+def suggest_series(source: Any, names: Sequence[str], label: str) -> str:
     """Suggest to read series if a table holds mostly numbers and no text; "" otherwise."""
     columns = {name: table for table in read_columns(source, names) for name in table.columns if name != label}
     numeric = [name for name, table in columns.items() if looks_like_numbers(table, name)]
@@ -47,12 +47,12 @@ def looks_like_numbers(table: Table, name: str) -> bool:
 def read_columns(source: Any, names: Sequence[str]) -> list[Table]:
     """Return the columns of a source that can be read, in one table or in a table each."""
     try:
-        return [read(source)]
+        return [read_table(source)]
     except TidegateError:
         tables = []
         for name in names:
             with suppress(TidegateError):  # the message is about another column
-                tables.append(read(source, [name]))
+                tables.append(read_table(source, [name]))
         return tables
 
 

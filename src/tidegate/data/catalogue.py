@@ -13,10 +13,10 @@ from tidegate.data.dataset import DataSet, Report
 from tidegate.errors import DataError, OptionError
 
 
-def names() -> list[str]:
+def list_names() -> list[str]:
     """Return the names of all data sets in alphabetical order.
 
-    >>> "reuters_r8" in names()
+    >>> "reuters_r8" in list_names()
     True
     """
     return sorted(module.name for module in pkgutil.iter_modules(sets.__path__))
@@ -31,7 +31,7 @@ def get(name: str) -> DataSet:
     >>> get("trec").rows
     {'train': 5452, 'test': 500}
     """
-    all_names = names()
+    all_names = list_names()
     if name not in all_names:
         near = get_close_matches(name, all_names, 1)
         hint = f"did you mean {near[0]!r}? " if near else ""
@@ -46,7 +46,7 @@ def print_to_stderr(message: str) -> None:
     print(message, file=sys.stderr)
 
 
-def cached(name: str) -> dict[str, Path]:
+def find_cached(name: str) -> dict[str, Path]:
     """Return the file of every split if all of them are complete in the cache, else an empty dict.
 
     Raises:
@@ -56,14 +56,14 @@ def cached(name: str) -> dict[str, Path]:
     return cache.load(f"{name}-{data_set.cache_key()}", data_set.sums_by_file()) or {}
 
 
-def fetch(name: str, say: Report = print_to_stderr) -> dict[str, Path]:
+def fetch(name: str, report: Report = print_to_stderr) -> dict[str, Path]:
     """Return the file of every split, and fetch them into the cache first if needed.
 
     Texts are CSV files with the columns text and label; series are CSV or NPZ files.
 
     Args:
         name: one of `names()`.
-        say: is called with a sentence about each step; not at all if everything is in the cache.
+        report: is called with a sentence about each step; not at all if everything is in the cache.
 
     Raises:
         OptionError: no data set has this name.
@@ -73,12 +73,12 @@ def fetch(name: str, say: Report = print_to_stderr) -> dict[str, Path]:
     folder, sums = f"{name}-{data_set.cache_key()}", data_set.sums_by_file()
     if (paths := cache.load(folder, sums)) is not None:
         return paths
-    with cache.lock(folder, lambda: say(f"another process is fetching {name}; waiting for it")):
+    with cache.lock(folder, lambda: report(f"another process is fetching {name}; waiting for it")):
         if (paths := cache.load(folder, sums)) is not None:
             return paths
         if (cache.root_folder() / folder).exists():
-            say(f"{cache.root_folder() / folder} was modified; fetching {name} again")
-        cache.store(folder, data_set.fetch(say))
+            report(f"{cache.root_folder() / folder} was modified; fetching {name} again")
+        cache.store(folder, data_set.fetch(report))
         paths = cache.load(folder, sums)
     if paths is None:
         raise DataError(f"{cache.root_folder() / folder} changed while it was being written; fetch {name} again")

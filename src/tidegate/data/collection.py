@@ -58,7 +58,7 @@ class Collection:
 
     >>> one = Series("", np.array([[1.0], [2.0]]), None, None, range(2, 4))
     >>> load = Collection("load.csv", ["load"], [one], "", "table, one step a row", "line")
-    >>> load.place(0, 1), load.described()
+    >>> load.locate(0, 1), load.describe()
     ('load.csv:3', 'table, one step a row, 1 series of 2 steps, 1 channel')
     """
 
@@ -73,7 +73,7 @@ class Collection:
     def __len__(self) -> int:
         return len(self.series)
 
-    def place(self, i: int, t: int) -> str:
+    def locate(self, i: int, t: int) -> str:
         """Return where step t of series i is in the source, for a message. Both are counted from 0.
 
         Returns:
@@ -88,7 +88,7 @@ class Collection:
         place = f"{path}:{lines[t]}" if unit == "line" else f"{path}, row {lines[t]}"
         return f"{place}, step {t + 1}" if len(lines) > 1 and lines[0] == lines[1] else place
 
-    def described(self) -> str:
+    def describe(self) -> str:
         """Return how the source was interpreted, with the numbers of series, channels and missing values."""
         steps = sorted(map(len, self.series))
         count = _count(len(steps), "series", "series")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from difflib import get_close_matches
 
-from tidegate.data.lookalikes import difference, seen
+from tidegate.data.lookalikes import describe_difference, visible_form
 from tidegate.errors import DataError
 
 
@@ -56,9 +56,9 @@ def check_column(place: str, wanted: str, names: Sequence[str], container: str =
     if wanted in names:
         return
     shown = ", ".join(repr(name) for name in names[:12]) + (" ..." if len(names) > 12 else "")
-    alike = [name for name in names if seen(name) == seen(wanted)]
+    alike = [name for name in names if visible_form(name) == visible_form(wanted)]
     near = alike or get_close_matches(wanted, names, 1)
-    how = f", which differs by {difference(wanted, near[0])}" if alike else ""
+    how = f", which differs by {describe_difference(wanted, near[0])}" if alike else ""
     hint = f"; did you mean {near[0]!r}{how}?" if near else ""
     error = MissingColumn(f"{place}: no column {wanted!r}; the {container} has {shown or 'none'}{hint}")
     error.wanted, error.names, error.hint, error.alike = wanted, names, hint, bool(alike)

@@ -61,8 +61,8 @@ def _parse_object(source: str, place: str) -> dict[str, object]:
             source,
             parse_int=NumberText,
             parse_float=NumberText,
-            parse_constant=strictjson.no_constant,
-            object_pairs_hook=strictjson.unique,
+            parse_constant=strictjson.refuse_constant,
+            object_pairs_hook=strictjson.build_object,
         )
     except json.JSONDecodeError as error:
         raise DataError(f"{place}:{error.colno}: not JSON: {error.msg}; expected one object a line") from error

@@ -12,10 +12,10 @@ EMPTY = frozenset(
 MOST = 8  # warnings of one kind
 
 
-def seen(name: str) -> str:
+def visible_form(name: str) -> str:
     """Return a name as a reader sees it: single spaces, no invisible characters, accents combined.
 
-    >>> seen("card\u00a0\u200blost "), seen("e\u0301") == "\u00e9"
+    >>> visible_form("card\u00a0\u200blost "), visible_form("e\u0301") == "\u00e9"
     ('card lost', True)
     """
     if name.isascii() and name.isprintable() and name == " ".join(name.split()):
@@ -26,15 +26,17 @@ def seen(name: str) -> str:
     return unicodedata.normalize("NFC", " ".join(visible.split()))
 
 
-def difference(one: str, other: str) -> str:
+def describe_difference(one: str, other: str) -> str:
     """Describe in which respect two names differ that look alike.
 
-    >>> difference("card", "card "), difference("Card", "card"), difference("e\u0301", "\u00e9")
-    ('a space at the end', 'upper and lower case', 'how accents are written')
+    >>> describe_difference("card", "card "), describe_difference("Card", "card")
+    ('a space at the end', 'upper and lower case')
+    >>> describe_difference("e\u0301", "\u00e9")
+    'how accents are written'
     """
     if one.casefold() == other.casefold():
         return "upper and lower case"
-    if seen(one) != seen(other):
+    if visible_form(one) != visible_form(other):
         return "upper and lower case and invisible characters"
     composed = [unicodedata.normalize("NFC", name) for name in (one, other)]
     if composed[0] == composed[1]:
@@ -42,7 +44,7 @@ def difference(one: str, other: str) -> str:
     if composed[0].strip() == composed[1].strip():
         ends = [name != name.rstrip() for name in composed]
         return f"a space at the {'end' if ends[0] != ends[1] else 'beginning'}"
-    special = sorted({c for c in composed[0] + composed[1] if c not in seen(c) and c != " "})
+    special = sorted({c for c in composed[0] + composed[1] if c not in visible_form(c) and c != " "})
     if special:
         return " and ".join(
             f"U+{ord(c):04X} ({unicodedata.name(c, 'a control character').lower()})" for c in special[:3]
@@ -58,24 +60,30 @@ def find_pairs(names: Iterable[str]) -> list[tuple[str, str]]:
     """
     alike = defaultdict(list)
     for name in dict.fromkeys(names):
-        alike[seen(name).casefold()].append(name)
+        alike[visible_form(name).casefold()].append(name)
     return [(first, other) for first, *others in alike.values() for other in others]
 
 
-def hint(wanted: Iterable[str], existing: Iterable[str]) -> str:
+def describe_lookalikes(wanted: Iterable[str], existing: Iterable[str]) -> str:
     """Describe which existing names look like wanted ones that are missing; "" if there are none.
 
-    >>> hint(["x", "y"], ["x", "y "])
+    >>> describe_lookalikes(["x", "y"], ["x", "y "])
     "; 'y ' differs from 'y' by a space at the end"
     """
     existing = list(existing)
     alike = [
-        (name, other) for name in wanted if name not in existing for other in existing if seen(other) == seen(name)
+        (name, other)
+        for name in wanted
+        if name not in existing
+        for other in existing
+        if visible_form(other) == visible_form(name)
     ]
-    return "".join(f"; {other!r} differs from {name!r} by {difference(name, other)}" for name, other in alike[:3])
+    return "".join(
+        f"; {other!r} differs from {name!r} by {describe_difference(name, other)}" for name, other in alike[:3]
+    )
 
 
-def warnings(counts: Mapping[str, int], what: str, unit: str = "row") -> list[str]:
+def make_warnings(counts: Mapping[str, int], what: str, unit: str = "row") -> list[str]:
     """Return warnings about names that look alike, and names that other programs write for missing values.
 
     Args:
@@ -83,7 +91,7 @@ def warnings(counts: Mapping[str, int], what: str, unit: str = "row") -> list[st
         what: what the names are, such as "label".
         unit: what is counted, "row", "step" or "series".
 
-    >>> warnings({"card": 120, "card ": 3}, "label")
+    >>> make_warnings({"card": 120, "card ": 3}, "label")
     ["warning: labels 'card' (120 rows) and 'card ' (3 rows) differ only by a space at the end; if they are one label, write it one way"]
     """  # noqa: E501
 
@@ -93,8 +101,8 @@ def warnings(counts: Mapping[str, int], what: str, unit: str = "row") -> list[st
 
     by_count = sorted(counts, key=lambda name: -counts[name])
     sentences = [
-        f"warning: {what}s {with_count(one)} and {with_count(other)} differ only by {difference(one, other)}; if they "
-        f"are one {what}, write it one way"
+        f"warning: {what}s {with_count(one)} and {with_count(other)} differ only by {describe_difference(one, other)}; if "
+        f"they are one {what}, write it one way"
         for one, other in find_pairs(by_count)
     ]
     sentences += [

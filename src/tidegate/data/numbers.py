@@ -53,7 +53,7 @@ def parse_column(table: Table, name: str, remedy: str = "") -> Floats:
         shown = format_cell(cells[row]) if kind in KINDS else str(cells[row])
         fault = f"column {name!r} holds {what}, such as {shown}; expected numbers; "
         fault += remedy or _suggest_remedy(name, cells[row], "convert it")
-        raise NotNumeric(f"{table.place(row)}: {fault}")
+        raise NotNumeric(f"{table.locate(row)}: {fault}")
     if kind is int:
         _check_integers(table, name, cells)
     values = np.array(cells, np.float64)
@@ -78,7 +78,7 @@ def _parse_texts(table: Table, name: str, cells: Sequence[Any]) -> Floats:
                 fault = (
                     f"column {name!r} is {format_cell(text)}; {expected}; {_suggest_remedy(name, text, 'correct it')}"
                 )
-                raise NotNumeric(f"{table.place(row)}: {fault}") from None
+                raise NotNumeric(f"{table.locate(row)}: {fault}") from None
         values = np.array([NAN if text.strip() in MISSING else float(text) for text in texts], np.float64)
     _check_nan(table, name, texts, values)
     _check_finite(table, name, values)
@@ -110,7 +110,7 @@ def _check_nan(table: Table, name: str, texts: list[str], values: Floats) -> Non
     for row in np.flatnonzero(np.isnan(values)).tolist():
         if texts[row].strip() not in MISSING:
             expected = "expected a number, or an empty cell, nan, NaN or NA if it is missing; correct it"
-            raise DataError(f"{table.place(row)}: column {name!r} is {format_cell(texts[row])}; {expected}")
+            raise DataError(f"{table.locate(row)}: column {name!r} is {format_cell(texts[row])}; {expected}")
 
 
 def _check_finite(table: Table, name: str, values: Floats) -> None:
@@ -120,11 +120,11 @@ def _check_finite(table: Table, name: str, values: Floats) -> None:
         cell = table.columns[name][row]
         if isinstance(cell, str) and not _is_infinite(cell):
             fault = f"column {name!r} is {format_cell(cell)}, which float64 cannot represent"
-            raise DataError(f"{table.place(row)}: {fault}; correct it")
+            raise DataError(f"{table.locate(row)}: {fault}; correct it")
         fault = (
             f"column {name!r} is {format_cell(cell)}; expected a finite number; leave the cell empty if it is unknown"
         )
-        raise DataError(f"{table.place(row)}: {fault}")
+        raise DataError(f"{table.locate(row)}: {fault}")
 
 
 def _check_integers(table: Table, name: str, cells: Sequence[Any]) -> None:
@@ -132,7 +132,7 @@ def _check_integers(table: Table, name: str, cells: Sequence[Any]) -> None:
     for row, cell in enumerate(cells):
         if cell is not None and abs(cell) > MAX_EXACT and not _is_exact(cell):
             fault = f"column {name!r} is {format_cell(cell)}, which float64 cannot represent"
-            raise DataError(f"{table.place(row)}: {fault}; correct it")
+            raise DataError(f"{table.locate(row)}: {fault}; correct it")
 
 
 def _is_exact(cell: int) -> bool:

@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 
 from tidegate.data.collection import Collection, Series
-from tidegate.data.series_arrays import of_arrays
+from tidegate.data.series_arrays import from_arrays
 from tidegate.data.series_folder import NPZ, check_folder_arguments, read_folder
 from tidegate.data.series_npz import read_npz_series, select_channels
 from tidegate.data.series_tables import read_rows, read_steps
 from tidegate.errors import DataError, OptionError
 
-__all__ = ["LAYOUTS", "Collection", "Series", "of_arrays", "read_series"]
+__all__ = ["LAYOUTS", "Collection", "Series", "from_arrays", "read_series"]
 
 LAYOUTS = ("steps", "rows")
 
@@ -51,7 +51,7 @@ def read_series(
         MissingExtra: Parquet or Arrow, and pyarrow is not installed.
 
     >>> collection = read_series(np.array([[1.0, 2.0], [3.0, np.nan]]))
-    >>> collection.described(), collection.series[0].values.tolist()
+    >>> collection.describe(), collection.series[0].values.tolist()
     ('arrays, 2 series of 2 steps, 1 channel, 1 missing value', [[1.0], [2.0]])
     """
     names = {"time": time, "id": id, "label": label, "group": group}
@@ -122,7 +122,7 @@ def _select_from_collection(
 def _read_arrays(x: Any, values: Sequence[str] | None, names: dict[str, str | None], layout: str | None) -> Collection:
     _check_unnamed("an array", names)
     single = isinstance(x, np.ndarray) and x.ndim == 2 and layout == "steps"
-    collection = of_arrays([x] if single else x)
+    collection = from_arrays([x] if single else x)
     return collection if values is None else select_channels(collection, values)
 
 

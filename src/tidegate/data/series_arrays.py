@@ -20,7 +20,7 @@ MAX_EXACT = 2**53
 SHAPES = "[series, steps, channels] or [series, steps]"
 
 
-def of_arrays(
+def from_arrays(
     x: Any,
     labels: Sequence[Any] | None = None,
     columns: Sequence[str] | None = None,
@@ -44,8 +44,8 @@ def of_arrays(
     Raises:
         DataError: other shapes or types; infinite values; labels, columns or ids that do not fit.
 
-    >>> collection = of_arrays([np.zeros((3, 2)), np.ones((5, 2))], labels=["a", "b"])
-    >>> collection.described(), collection.columns, collection.series[1].label, collection.place(1, 4)
+    >>> collection = from_arrays([np.zeros((3, 2)), np.ones((5, 2))], labels=["a", "b"])
+    >>> collection.describe(), collection.columns, collection.series[1].label, collection.locate(1, 4)
     ('arrays, 2 series of 3 to 5 steps, 2 channels', ['c1', 'c2'], 'b', 'arrays, series 2, step 5')
     """
     arrays = [_as_array(one, f"arrays, series {i}") for i, one in enumerate(_split_series(x), 1)]
@@ -155,7 +155,7 @@ def _check_finite(collection: Collection) -> None:
         if np.isinf(one.values).any():
             t, c = (int(where[0]) for where in np.nonzero(np.isinf(one.values)))
             fault = f"channel {collection.columns[c]!r} is {one.values[t, c]}"
-            raise DataError(f"{collection.place(i, t)}: {fault}; expected a finite number, or NaN if it is unknown")
+            raise DataError(f"{collection.locate(i, t)}: {fault}; expected a finite number, or NaN if it is unknown")
 
 
 def _name_columns(path: str, columns: Sequence[str] | None, width: int) -> list[str]:

@@ -48,7 +48,7 @@ def read_frame_series(source: Any) -> FrameSeries:
     steps = np.arange(len(table))
     time_index = TimeIndex()
     if time_column is not None:
-        time_index = TimeColumn(table.columns[time_column], time_column, table.place, has_id=True).index(steps)
+        time_index = TimeColumn(table.columns[time_column], time_column, table.locate, has_id=True).index(steps)
     return FrameSeries(names, values, time_column, time_index)
 
 

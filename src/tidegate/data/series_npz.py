@@ -133,7 +133,7 @@ def _add_times(collection: Collection, arrays: dict[str, Array], name: str) -> C
 
     def locate(row: int) -> str:
         i = int(np.searchsorted(ends, row, "right"))
-        return collection.place(i, row - int(ends[i] - counts[i]))
+        return collection.locate(i, row - int(ends[i] - counts[i]))
 
     time_column = TimeColumn(_time_cells(collection.path, name, times.ravel()), name, locate)
     rows = np.split(np.arange(ends[-1]), ends[:-1])

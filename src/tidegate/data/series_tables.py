@@ -16,7 +16,7 @@ from tidegate.data import numbers
 from tidegate.data.collection import Collection, Floats, Series
 from tidegate.data.columns import MissingColumn, check_column
 from tidegate.data.frames import explain_index, is_category
-from tidegate.data.table import Table, read
+from tidegate.data.table import Table, read_table
 from tidegate.data.times import TimeColumn, TimeIndex, find_time_column
 from tidegate.errors import DataError, OptionError
 
@@ -47,7 +47,7 @@ def read_steps(
         form += "" if time is None else f", times in column {time!r}"
     columns = _value_columns(source, table, values, (time, id, label, group))
     matrix = _read_matrix(source, table, columns, values is not None)
-    time_column = None if time is None else TimeColumn(table.columns[time], time, table.place, id is not None)
+    time_column = None if time is None else TimeColumn(table.columns[time], time, table.locate, id is not None)
     labels = None if label is None else read_names(table, label, "label", unlabelled)
     groups = None if group is None else read_names(table, group, "group")
     series = []
@@ -106,10 +106,10 @@ def read_names(table: Table, name: str, role: str, missing: bool = False) -> lis
     filled = [row for row, cell in enumerate(column) if cell is not None and cell != ""]
     if not missing and len(filled) < len(column):
         row = next(row for row, cell in enumerate(column) if cell is None or cell == "")
-        raise DataError(f"{table.place(row)}: no {role} in column {name!r}; fill it in, or remove the row")
+        raise DataError(f"{table.locate(row)}: no {role} in column {name!r}; fill it in, or remove the row")
     if filled and not isinstance(column[filled[0]], str | int):
         fault = f"column {name!r} holds {column[filled[0]]!s:.40}; expected text or integers as {role}"
-        raise DataError(f"{table.place(filled[0])}: {fault}; convert the column")
+        raise DataError(f"{table.locate(filled[0])}: {fault}; convert the column")
     some = replace(table, columns={name: [column[row] for row in filled]}, lines=[table.lines[row] for row in filled])
     texts = dict(zip(filled, some.labels(name, role), strict=True))
     return [texts.get(row, "") for row in range(len(column))]
@@ -124,7 +124,7 @@ def _read_table(source: Any, values: Names | None, roles: dict[str, str | None])
         if name in roles_by_column:
             raise OptionError(f"column {name!r} is both {roles_by_column[name]} and {role}; give it one role")
         roles_by_column[name] = role
-    return read(source, None if values is None else list(roles_by_column), gaps=True)
+    return read_table(source, None if values is None else list(roles_by_column), for_series=True)
 
 
 def _value_columns(source: Any, table: Table, values: Names | None, roles: Sequence[str | None]) -> list[str]:
@@ -221,11 +221,11 @@ def _read_constant(
     for row in rows.tolist():
         if labels[row] != labels[first]:
             whose = f"series {name!r}" if name else "the series"
-            before = f"{labels[first]!r} before ({table.place(first)})"
+            before = f"{labels[first]!r} before ({table.locate(first)})"
             remedy = f"a series has one {role}; correct it"
             remedy += ", or set id to the column that identifies the series" if id is None else ""
             raise DataError(
-                f"{table.place(row)}: column {column!r} is {labels[row]!r}, but {whose} has {before}; {remedy}"
+                f"{table.locate(row)}: column {column!r} is {labels[row]!r}, but {whose} has {before}; {remedy}"
             )
     return labels[first]
 
@@ -235,9 +235,9 @@ def _check_once(table: Table, ids: list[str], column: str) -> None:
     first: dict[str, int] = {}
     for row, name in enumerate(ids):
         if name in first:
-            before = f"the same as in {table.place(first[name])}"
+            before = f"the same as in {table.locate(first[name])}"
             remedy = "in the layout rows a series is one row; rename one, or set the layout to steps"
-            raise DataError(f"{table.place(row)}: column {column!r} is {name!r}, {before}; {remedy}")
+            raise DataError(f"{table.locate(row)}: column {column!r} is {name!r}, {before}; {remedy}")
         first[name] = row
 
 
@@ -245,7 +245,7 @@ def _trim_end(table: Table, row: int, steps: Floats) -> Floats:
     """Return the steps of a row, [T, 1], without the missing ones at its end."""
     present = np.flatnonzero(~np.isnan(steps))
     if not present.size:
-        raise DataError(f"{table.place(row)}: the row has no values; add some, or remove the row")
+        raise DataError(f"{table.locate(row)}: the row has no values; add some, or remove the row")
     return np.ascontiguousarray(steps[: present[-1] + 1, None])
 
 

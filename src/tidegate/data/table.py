@@ -59,7 +59,7 @@ class Table:
         unit: what `lines` counts: "line", or "row" of a frame or Parquet file.
 
     >>> table = Table("train.csv", {"message": ["hi"], "intent": ["greet"]}, [2], "")
-    >>> table.column("message"), table.place(0)
+    >>> table.column("message"), table.locate(0)
     (['hi'], 'train.csv:2')
     """
 
@@ -80,7 +80,7 @@ class Table:
             DataError: there is no such column, or it does not hold text.
         """
         if (kind := self.kind(name)) != "text":
-            place, cell = self.place(0), format_cell(self.columns[name][0])
+            place, cell = self.locate(0), format_cell(self.columns[name][0])
             raise DataError(
                 f"{place}: column {name!r} holds {kind}, such as {cell}; expected text; name another column"
             )
@@ -100,7 +100,7 @@ class Table:
         ['true', 'false']
         """
         if (kind := self.kind(name)) == "numbers":
-            place, cell = self.place(0), format_cell(self.columns[name][0])
+            place, cell = self.locate(0), format_cell(self.columns[name][0])
             expected = f"expected text, integers or booleans as {role}; convert the column"
             raise DataError(f"{place}: column {name!r} holds numbers, such as {cell}; {expected}")
         if kind == "booleans":
@@ -129,18 +129,18 @@ class Table:
         check_column(self.path, name, list(self.columns), "file" if self.unit == "line" else "table")
         return KINDS[type(self.columns[name][0])] if len(self) else "text"
 
-    def place(self, row: int) -> str:
+    def locate(self, row: int) -> str:
         """Return the file and line of a row, counted from 0, for a message.
 
-        >>> Table("t.parquet", {"x": [1]}, [1], "", unit="row").place(0)
+        >>> Table("t.parquet", {"x": [1]}, [1], "", unit="row").locate(0)
         't.parquet, row 1'
         """
         return f"{self.path}:{self.lines[row]}" if self.unit == "line" else f"{self.path}, row {self.lines[row]}"
 
-    def described(self) -> str:
+    def describe(self) -> str:
         """Return how the source was interpreted, and how many rows it has.
 
-        >>> Table("t.csv", {"x": ["1"]}, [2], "", form="comma-separated with header, UTF-8").described()
+        >>> Table("t.csv", {"x": ["1"]}, [2], "", form="comma-separated with header, UTF-8").describe()
         'comma-separated with header, UTF-8, 1 row'
         """
         rows = "1 row" if len(self) == 1 else f"{len(self):,} rows"
@@ -150,18 +150,18 @@ class Table:
         cell = self.columns[name][row]
         if isinstance(cell, str) and not NUMBER.fullmatch(cell.strip()):
             fault = f"column {name!r} is {format_cell(cell)}; expected a number such as -1.5 or 2e3"
-            raise DataError(f"{self.place(row)}: {fault}")
+            raise DataError(f"{self.locate(row)}: {fault}")
         try:
             number = float(cell)
         except OverflowError:
             number = math.inf
         if math.isinf(number) or (isinstance(cell, int) and int(number) != cell):
             fault = f"column {name!r} is {format_cell(cell)}, which float64 cannot represent"
-            raise DataError(f"{self.place(row)}: {fault}; correct it")
+            raise DataError(f"{self.locate(row)}: {fault}; correct it")
         return number
 
 
-def read(source: Any, columns: Sequence[str] | None = None, *, gaps: bool = False) -> Table:
+def read_table(source: Any, columns: Sequence[str] | None = None, *, for_series: bool = False) -> Table:
     """Read the table in a file or frame.
 
     Args:
@@ -169,20 +169,20 @@ def read(source: Any, columns: Sequence[str] | None = None, *, gaps: bool = Fals
             .parquet; or a frame of pandas or polars, or an object with `__arrow_c_stream__`.
         columns: the columns to read; None: all. Other keys of JSON lines, and other columns of frames and Parquet
             files, may then have any type.
-        gaps: for series: cells may be missing (the empty text in text files and null in JSON lines; None in frames and
-            Parquet files), and frames and Parquet files may have columns of dates.
+        for_series: cells may be missing (the empty text in text files and null in JSON lines; None in frames and Parquet
+            files), and frames and Parquet files may have columns of dates.
 
     Raises:
         DataError: a source that cannot be opened or is not such a table; the message says where, and what to do.
         MissingExtra: Parquet or Arrow, and pyarrow is not installed.
     """
     if not isinstance(source, str | os.PathLike):
-        return _read_frame_table(source, columns, gaps)
+        return _read_frame_table(source, columns, for_series)
     name = os.fspath(source)
     files.check(name, DataError)
-    if _check_suffix(name, gaps) == PARQUET:
-        return _read_parquet_file(name, columns, gaps)
-    return _read_text_file(name, columns, gaps)
+    if _check_suffix(name, for_series) == PARQUET:
+        return _read_parquet_file(name, columns, for_series)
+    return _read_text_file(name, columns, for_series)
 
 
 def _read_text_file(name: str, columns: Sequence[str] | None, for_series: bool) -> Table:
@@ -248,7 +248,7 @@ def _check_suffix(name: str, for_series: bool) -> str:
     suffix = os.path.splitext(stem)[1].lower()
     if suffix not in READERS and (packed or suffix != PARQUET):
         extension = f"the extension {suffix + packed!r}" if suffix or packed else "no extension"
-        kind = files.kind_of(files.read(name, DataError, 512))
+        kind = files.detect_kind(files.read(name, DataError, 512))
         also = f"also with {', '.join(compression.FORMATS)}, and {PARQUET}"
         also += ", and for series .npz and folders" * for_series
         remedy = (
@@ -279,7 +279,7 @@ def read_bytes(name: str, wanted: str) -> bytes:
 
 def _check_kind(name: str, data: bytes, wanted: str) -> None:
     """Raise DataError for bytes that are obviously not what the extension `wanted` says."""
-    kind = files.kind_of(data[:512])
+    kind = files.detect_kind(data[:512])
     if kind and kind not in EXPECTED_KINDS.get(wanted, ("text", "JSON")):
         expected = EXPECTED_KINDS.get(wanted, ("text",))[0]
         raise DataError(f"{name} looks like {kind}, but its extension says {expected}; {_suggest_remedy(kind)}")

@@ -57,7 +57,7 @@ def validate(document: Any, tensors: Mapping[str, Array]) -> Tapes:
     _refuse_unused_tapes(document["layers"], tapes)
     _check_outputs(document, outputs)
     _check_labels(document["labels"], document["task"]["kind"], outputs)
-    _check_streams(document["streams"], streams_of(document["layers"], document["input"]))
+    _check_streams(document["streams"], streams_entry(document["layers"], document["input"]))
     _check_state(document["state"], state_schema(document["layers"], tapes))
     check_object("provenance", document["provenance"])
     if misnamed := sorted(name for name in used if name.startswith("check.")):
@@ -100,12 +100,12 @@ def state_schema(layers: list[dict[str, Any]], tapes: Tapes) -> dict[str, Any]:
     return {"bytes": -(-offset // 8) * 8, "arrays": arrays}
 
 
-def streams_of(layers: list[dict[str, Any]], input_section: Mapping[str, Any] | None = None) -> dict[str, Any]:
+def streams_entry(layers: list[dict[str, Any]], input_section: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """Say whether valid layers can stream, as in the key `streams`. input_section: a valid `input`; None: no window.
 
     Layers that read whole rows can stream if the input has a window, as all of its rows are run again at each push.
 
-    >>> streams_of([{"kind": "softmax", "size": 2}])
+    >>> streams_entry([{"kind": "softmax", "size": 2}])
     {'yes': True}
     """
     reason = layer_modules.whole_window(layers)

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ..data.series import Collection, of_arrays
+from ..data.series import Collection, from_arrays
 from ..errors import DataError
 from .convert import as_timelines
 from .timeline import Floats, Timeline
@@ -52,7 +52,7 @@ def exogenous_names(X: Timeline) -> list[str]:
 
 def target_names(timeline: Timeline) -> list[str]:
     """Return the names of y's columns: value, or c1, c2, ..., if they have none."""
-    return timeline.columns or of_arrays([timeline.values]).columns
+    return timeline.columns or from_arrays([timeline.values]).columns
 
 
 def make_collection(
@@ -69,7 +69,7 @@ def make_collection(
     if future is not None:
         ends = [np.concatenate([np.full((len(x), timelines[0].values.shape[1]), np.nan), x], 1) for x in future]
         arrays = [np.concatenate(pair) for pair in zip(arrays, ends, strict=True)]
-    collection = of_arrays(
+    collection = from_arrays(
         arrays, columns=columns, ids=[str(i) for i in range(1, len(timelines) + 1)] if len(timelines) > 1 else None
     )
     series = [

@@ -16,8 +16,8 @@ from ..errors import DataError, OptionError, error_context
 from ..features.series import SeriesTransform
 from ..runtime.forecast import Forecast
 from ..tasks import forecast
-from ..tasks._options import recalled
-from ..tasks._windows import lead_of, moved
+from ..tasks._options import restore_options
+from ..tasks._windows import lead_of, shift_known
 from ..tasks.forecast import Options
 from .base import TidegateEstimator, fit_predictor, raise_value_errors
 from .convert import as_timelines
@@ -81,7 +81,7 @@ class Forecaster(TidegateEstimator, Parameters):
             steps = None if fh is None else to_relative(fh, timelines[0])
             options = self._make_options(timelines, exogenous, steps)
             predictor = fit_predictor(self, "forecast", options, make_collection(timelines, exogenous))
-            recorded = recalled(Options, predictor.model.document["task"]["options"])
+            recorded = restore_options(Options, predictor.model.document["task"]["options"])
             # set together, once nothing can fail any more
             self.predictor_, self.options_ = predictor, recorded
             self._timelines, self._exogenous, self._several = timelines, exogenous, several
@@ -279,7 +279,7 @@ class Forecaster(TidegateEstimator, Parameters):
         if future and self.options_.head == "autoregressive":
             known = values[None, T:, transform.of("known")]
         if future:
-            values = moved(values[: T + lead_of(transform)], transform)
+            values = shift_known(values[: T + lead_of(transform)], transform)
         times = series.times[:T] if transform.calendar and series.times is not None else None
         name = series.id if transform.names else None
         with error_context(f"series {series.id}") if len(source) > 1 else nullcontext():

@@ -9,7 +9,7 @@ from typing import Any, Final, TypeVar
 
 import numpy as np
 
-from ..tasks._options import RENAMED, check, option
+from ..tasks._options import RENAMED, check_options, option
 
 COLUMN_OPTIONS: Final = frozenset(
     ("input", "text", "label", "label_separator", "group", "values", "time", "id", "layout", "targets", "known")
@@ -31,7 +31,7 @@ class CommonParameters:
     verbose: bool = option(False, "print how the data was interpreted, and a line after every epoch")
 
     def __post_init__(self) -> None:
-        check(self)
+        check_options(self)
 
 
 def parameter_fields(kind: type, without: frozenset[str] = COLUMN_OPTIONS) -> list[Field[Any]]:

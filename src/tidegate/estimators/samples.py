@@ -11,7 +11,7 @@ from sklearn.utils import check_consistent_length, column_or_1d
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import validate_data
 
-from ..data.series import Collection, of_arrays
+from ..data.series import Collection, from_arrays
 from ..data.series_frames import REMEDY, read_frame_table, read_matrix
 from ..data.table import Table
 from ..data.table_cells import hash_columns, to_python
@@ -54,7 +54,7 @@ def make_source(samples: Samples, labels: list[str], groups: Any = None) -> Tabl
     if groups is not None:
         check_consistent_length(samples, groups := column_or_1d(groups).tolist())
     if not isinstance(samples[0], str):
-        return of_arrays(samples, labels, groups=groups)
+        return from_arrays(samples, labels, groups=groups)
     texts = to_python(samples, "text", lambda row: f"X, row {row + 1}")
     columns = {"text": [text or "" for text in texts], "label": labels}
     if groups is not None:
@@ -112,7 +112,7 @@ def _frame_texts(X: Any) -> Samples | None:
     names = list(table.columns)
     kinds = [next((type(cell) for cell in cells if cell is not None), float) for cells in table.columns.values()]
     if kinds == [str]:
-        return to_python(table.columns[names[0]], names[0], table.place)
+        return to_python(table.columns[names[0]], names[0], table.locate)
     texts = [name for name, kind in zip(names, kinds, strict=True) if kind is str]
     remedy = f"convert it, or to classify texts pass that column alone, as X[{texts[0]!r}]" if texts else REMEDY
     with error_context("X"):
@@ -165,4 +165,4 @@ def _is_list_of_scalars(one: Any) -> bool:
 
 def _to_series(series: Sequence[Any]) -> Samples:
     """Return series as float64 [T, channels]. Raises DataError for other shapes and types."""
-    return [one.values for one in of_arrays(list(series)).series]
+    return [one.values for one in from_arrays(list(series)).series]

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ..data.series import of_arrays
+from ..data.series import from_arrays
 from ..errors import DataError, OptionError
 from ..features.frequency import Frequency, following, inferred
 
@@ -45,7 +45,7 @@ class Timeline:
                 f"y has the shape {list(array.shape)}; expected [steps] or [steps, columns], one or more of each"
             )
         self.is_1d = array.ndim == 1
-        self.values: Floats = of_arrays([array]).series[0].values
+        self.values: Floats = from_arrays([array]).series[0].values
         self.columns = None
 
     def __len__(self) -> int:

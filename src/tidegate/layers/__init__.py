@@ -33,12 +33,12 @@ def load(kind: Any) -> ModuleType:
     return importlib.import_module(f"{__name__}.{kind}")
 
 
-def widths(layers: list[Layer], inputs: int | None, tapes: dict[str, Any]) -> list[int]:
+def output_widths(layers: list[Layer], inputs: int | None, tapes: dict[str, Any]) -> list[int]:
     """Return the output width of each layer, for a list of valid layers.
 
     inputs: the width of the first layer's input; None: token ids.
 
-    >>> widths([{"kind": "pool", "size": 3, "over": ["mean", "max"], "tensors": {}}], 3, {})
+    >>> output_widths([{"kind": "pool", "size": 3, "over": ["mean", "max"], "tensors": {}}], 3, {})
     [6]
     """
     outputs, width = list[int](), inputs

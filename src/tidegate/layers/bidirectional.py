@@ -40,10 +40,10 @@ def whole_window(layer: dict[str, Any]) -> str:
     return "it reads each input in both directions"
 
 
-def one_way(way: str, t: dict[str, Any]) -> dict[str, Any]:
+def select_direction(way: str, t: dict[str, Any]) -> dict[str, Any]:
     """Select the tensors of one direction, named by the roles of a recurrent layer.
 
-    >>> one_way("backward", {"forward.W": 1, "backward.W": 2, "backward.p.alpha": 3})
+    >>> select_direction("backward", {"forward.W": 1, "backward.W": 2, "backward.p.alpha": 3})
     {'W': 2, 'p.alpha': 3}
     """
     return {role.split(".", 1)[1]: v for role, v in t.items() if role.startswith(way + ".")}
@@ -53,8 +53,8 @@ def whole(
     xp: Any, layer: dict[str, Any], tapes: dict[str, Tape], t: dict[str, Any], xs: list[Any], step: Any = recurrent.step
 ) -> list[Any]:
     """Run both directions over a whole row. step: computes one step of a direction, as `recurrent.step` does."""
-    ahead = run_direction(xp, layer, tapes, one_way("forward", t), xs, step)
-    back = run_direction(xp, layer, tapes, one_way("backward", t), xs[::-1], step)[::-1]
+    ahead = run_direction(xp, layer, tapes, select_direction("forward", t), xs, step)
+    back = run_direction(xp, layer, tapes, select_direction("backward", t), xs[::-1], step)[::-1]
     return [xp.concat([a, b]) for a, b in zip(ahead, back, strict=True)]
 
 

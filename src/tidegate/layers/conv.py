@@ -48,10 +48,10 @@ def step(
     xp: Any, layer: dict[str, Any], tapes: dict[str, Any], t: dict[str, Any], s: dict[str, Any], x: Any, steps: Any
 ) -> tuple[Any, dict[str, Any]]:
     if not s:
-        return activated(xp, layer, xp.affine(x, t["weight"], t["bias"])), {}
+        return activate(xp, layer, xp.affine(x, t["weight"], t["bias"])), {}
     k, wide = layer["width"], layer["inputs"]
     window = [*xp.split(s["past"].reshape(-1, (k - 1) * wide), k - 1), x]
-    y = activated(xp, layer, xp.affine(xp.concat(window), t["weight"], t["bias"]))
+    y = activate(xp, layer, xp.affine(xp.concat(window), t["weight"], t["bias"]))
     return y, {"past": xp.concat(window[1:]).reshape(-1, k - 1, wide)}
 
 
@@ -62,10 +62,10 @@ def whole(xp: Any, layer: dict[str, Any], tapes: dict[str, Any], t: dict[str, An
         first = i - (k - 1) // 2
         here = range(max(0, first), min(len(xs), first + k))
         W = t["weight"][:, (here.start - first) * wide : (here.stop - first) * wide]
-        out.append(activated(xp, layer, xp.affine(xp.concat(xs[here.start : here.stop]), W, t["bias"])))
+        out.append(activate(xp, layer, xp.affine(xp.concat(xs[here.start : here.stop]), W, t["bias"])))
     return out
 
 
-def activated(xp: Any, layer: dict[str, Any], y: Any) -> Any:
+def activate(xp: Any, layer: dict[str, Any], y: Any) -> Any:
     """Apply the layer's activation."""
     return y if layer["activation"] == "none" else getattr(xp, layer["activation"])(y)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import OptionError
-from ..tape import Tape, concrete, interpret, width
+from ..tape import Tape, flat_width, interpret, resolve_shape
 from . import _options as options
 
 
@@ -20,14 +20,14 @@ def check(layer: dict[str, Any], width_in: int | None, tapes: dict[str, Tape]) -
     if not isinstance(layer["cell"], str) or not isinstance(layer["dialect"], dict):
         raise OptionError("cell must be a name and dialect an object")
     tape = tapes[layer["tape"]]
-    if tape.projected != ("project" in layer):
+    if tape.has_projection != ("project" in layer):
         raise OptionError(
             "the tape is projected, so project, the width of its output, is needed"
-            if tape.projected
+            if tape.has_projection
             else "project is present, but the tape has no projection; remove it"
         )
     H = options.check_size(layer, "size")
-    P = options.check_size(layer, "project") if tape.projected else None
+    P = options.check_size(layer, "project") if tape.has_projection else None
     if (widest := max(tape.widths(H, P))) > options.MAX_WIDTH:
         raise OptionError(f"a register of the tape is {widest} wide; at most {options.MAX_WIDTH} is allowed")
     if "initial" in layer:
@@ -42,7 +42,7 @@ def check_initial(layer: dict[str, Any], tape: Tape, H: int, P: int | None) -> N
     for name, value in layer["initial"].items():
         if name not in tape.state:
             raise OptionError(f"initial names {name!r}; the states are {', '.join(tape.state) or 'none'}")
-        shape = concrete(tape.state[name], H, P)
+        shape = resolve_shape(tape.state[name], H, P)
         try:
             array = np.array(value, object)
         except ValueError:
@@ -68,7 +68,7 @@ def sizes(layer: dict[str, Any]) -> tuple[int, int | None]:
 def tensors(layer: dict[str, Any], tapes: dict[str, Tape]) -> dict[str, tuple[int, ...]]:
     tape, (H, P) = tapes[layer["tape"]], sizes(layer)
     G, Gr = len(tape.gates), len(tape.recurrent)
-    params = {f"p.{name}": concrete(shape, H, P) for name, shape in tape.params.items()}
+    params = {f"p.{name}": resolve_shape(shape, H, P) for name, shape in tape.params.items()}
     if P is not None:
         params = {"Q": (P, H), **params}
     return {"W": (G * H, layer["inputs"]), "b": (G * H,), "R": (Gr * H, P or H), "c": (Gr * H,), **params}
@@ -78,10 +78,10 @@ def state(layer: dict[str, Any], tapes: dict[str, Tape]) -> dict[str, tuple[tupl
     """Return the states with their first values: zeros, except for the states in `initial`."""
     first = layer.get("initial", {})
     declared = tapes[layer["tape"]].state
-    return {name: (concrete(shape, *sizes(layer)), first.get(name, 0.0)) for name, shape in declared.items()}
+    return {name: (resolve_shape(shape, *sizes(layer)), first.get(name, 0.0)) for name, shape in declared.items()}
 
 
-def maps(xp: Any, t: dict[str, Any], tape: Tape, H: int) -> dict[str, Any]:
+def make_maps(xp: Any, t: dict[str, Any], tape: Tape, H: int) -> dict[str, Any]:
     """Make the recurrent maps as functions, name -> (v -> R_g v + c_g), and the projection v -> Q v if there is one."""
 
     def affine_map(k: int) -> Any:
@@ -89,7 +89,7 @@ def maps(xp: Any, t: dict[str, Any], tape: Tape, H: int) -> dict[str, Any]:
         return lambda v: xp.affine(v, R, c)
 
     maps = {name: affine_map(k) for k, name in enumerate(tape.recurrent)}
-    if tape.projected:
+    if tape.has_projection:
         maps["project"] = lambda v: xp.matmul(v, t["Q"])
     return maps
 
@@ -99,8 +99,8 @@ def step(
 ) -> tuple[Any, dict[str, Any]]:
     tape, (H, P) = tapes[layer["tape"]], sizes(layer)
     parts = xp.split(xp.affine(x, t["W"], t["b"]), len(tape.gates))
-    flat = {name: v.reshape(v.shape[0], width(tape.state[name], H, P)) for name, v in s.items()}
+    flat = {name: v.reshape(v.shape[0], flat_width(tape.state[name], H, P)) for name, v in s.items()}
     params = {name: t[f"p.{name}"].reshape(-1) for name in tape.params}
     inputs = dict(zip(tape.gates, parts, strict=True))
-    y, next_states = interpret(tape, xp, inputs, maps(xp, t, tape, H), params, flat)
-    return y, {name: v.reshape(v.shape[0], *concrete(tape.state[name], H, P)) for name, v in next_states.items()}
+    y, next_states = interpret(tape, xp, inputs, make_maps(xp, t, tape, H), params, flat)
+    return y, {name: v.reshape(v.shape[0], *resolve_shape(tape.state[name], H, P)) for name, v in next_states.items()}

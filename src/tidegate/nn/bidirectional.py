@@ -6,25 +6,25 @@ from typing import Any
 
 import torch
 
-from ..layers.bidirectional import DIRECTIONS, one_way
-from ..layers.conv import activated
+from ..layers.bidirectional import DIRECTIONS, select_direction
+from ..layers.conv import activate
 from ..tape import Tape
 from . import packing
 from .ops import TorchOps
-from .packed import Packed
+from .packed import PackedLayout
 from .recurrent import engine, run_all_states, run_final_states
 
 Tensors = dict[str, torch.Tensor]
 Layer = dict[str, Any]
 
 
-def convolve(layer: Layer, t: Tensors, x: torch.Tensor, layout: Packed) -> torch.Tensor:
+def convolve(layer: Layer, t: Tensors, x: torch.Tensor, layout: PackedLayout) -> torch.Tensor:
     """Return the outputs [N, size] of a conv layer over x [N, inputs]; steps outside a row count as zeros."""
     k = layer["width"]
     before, after = ((k - 1) // 2, k // 2) if layer["centred"] else (k - 1, 0)
     with_zeros = torch.cat([x, x.new_zeros(1, x.shape[1])])
     windows = torch.nn.functional.embedding(layout.window_indices(before, after), with_zeros).flatten(1)
-    return torch.as_tensor(activated(TorchOps, layer, TorchOps.affine(windows, t["weight"], t["bias"])))
+    return torch.as_tensor(activate(TorchOps, layer, TorchOps.affine(windows, t["weight"], t["bias"])))
 
 
 def compute_past(layer: Layer, x: torch.Tensor) -> Tensors:
@@ -44,7 +44,7 @@ def run_direction(
     tape: Tape,
     t: Tensors,
     x: torch.Tensor,
-    layout: Packed,
+    layout: PackedLayout,
     fused: bool = True,
     native: bool = True,
     backward: bool = False,
@@ -67,12 +67,12 @@ def run_both_directions(
     tape: Tape,
     t: Tensors,
     x: torch.Tensor,
-    layout: Packed,
+    layout: PackedLayout,
     fused: bool = True,
     native: bool = True,
 ) -> torch.Tensor:
     """Return the outputs [N, 2 x outputs] of a bidirectional layer over x [N, inputs]."""
-    forward_t, backward_t = (one_way(direction, t) for direction in DIRECTIONS)
+    forward_t, backward_t = (select_direction(direction, t) for direction in DIRECTIONS)
     forward_y = run_direction(layer, tape, forward_t, x, layout, fused, native)
     backward_y = run_direction(layer, tape, backward_t, x, layout, fused, native, backward=True)
     return torch.cat([forward_y, backward_y], -1)

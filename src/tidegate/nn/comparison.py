@@ -184,9 +184,9 @@ def align_example(
 
 
 def output_width(model: Model) -> int:
-    from ..layers import widths
+    from ..layers import output_widths
 
-    return widths(model.layers, model.document["input"].get("features"), model.tapes)[-1]
+    return output_widths(model.layers, model.document["input"].get("features"), model.tapes)[-1]
 
 
 def softmax(y: Floats) -> Floats:

@@ -27,7 +27,7 @@ def weight_shapes(cell: Cell, inputs: int, H: int, P: int) -> dict[str, tuple[in
         shapes["weight_hh"] = (Gr * H, P)
     if cell.dialect["bias"] == "yes":
         shapes |= {"bias_ih": (G * H,)} | ({"bias_hh": (Gr * H,)} if Gr else {})
-    if cell.tape.projected:
+    if cell.tape.has_projection:
         shapes["weight_hr"] = (P, H)
     for end, n in (("ih", G), ("hh", Gr)):
         if norm and n:

@@ -10,7 +10,7 @@ from torch.nn.utils.rnn import PackedSequence
 from ..errors import WrongShape, WrongType
 from . import packing
 from .arguments import as_integers
-from .packed import Packed
+from .packed import PackedLayout
 from .transforms import NotScriptable, is_jit_tracing
 
 Tensor = torch.Tensor
@@ -77,7 +77,7 @@ def join_directions(last: Tensor, first: Tensor) -> Tensor:
     return torch.cat([last.chunk(2, -1)[0], first.chunk(2, -1)[1]], -1)
 
 
-def select_final_states(y: Tensor, layout: Packed) -> Tensor:
+def select_final_states(y: Tensor, layout: PackedLayout) -> Tensor:
     """Return [N, 2 H] from packed outputs [N, 2 H]: the final states of its row at every entry."""
     rows = torch.arange(len(layout.sorted_indices))
     ends = layout.starts[layout.lengths[layout.sorted_indices] - 1] + rows

@@ -236,7 +236,7 @@ class ModelBuilder:
                 "cell": cell.name,
                 "dialect": cell.dialect,
             }
-            if cell.tape.projected:
+            if cell.tape.has_projection:
                 layer["project"] = width
             if initial:
                 layer["initial"] = initial[k]

@@ -17,7 +17,7 @@ from .bidirectional import compute_past, convolve, run_both_directions, run_dire
 from .embedding import apply_dropout, draw_dropout, embed
 from .final import select_final_states
 from .ops import TorchOps
-from .packed import Packed
+from .packed import PackedLayout
 from .pooling import pool
 from .recurrent import run_all_states
 
@@ -35,7 +35,7 @@ class Noise:
 class BodyOutputs:
     """The packed outputs [N, width] of each layer before the pool."""
 
-    entries: Packed
+    layout: PackedLayout
     outputs: list[torch.Tensor]
 
 
@@ -115,7 +115,7 @@ class Network(transforms.NotScriptable):
         lengths: torch.Tensor,
         noise: Noise | None = None,
         logits: bool = True,
-        every: bool = False,
+        per_step: bool = False,
     ) -> torch.Tensor:
         """Return the output [B, outputs] after the last step of each row.
 
@@ -123,12 +123,12 @@ class Network(transforms.NotScriptable):
         of a training step. logits: leave out a final softmax, or the sigmoid of a final dense layer. per_step: return
         the outputs [longest, B, outputs] after every step instead, padded with zeros; for a model without a pool.
         """
-        body = self.body(x, lengths, noise)
-        if every:
-            return body.entries.padded(body.outputs[-1])
-        return self.heads(body, [lengths], noise, logits)[0]
+        body = self.forward_body(x, lengths, noise)
+        if per_step:
+            return body.layout.pad(body.outputs[-1])
+        return self.forward_heads(body, [lengths], noise, logits)[0]
 
-    def body(self, x: torch.Tensor, lengths: torch.Tensor, noise: Noise | None = None) -> BodyOutputs:
+    def forward_body(self, x: torch.Tensor, lengths: torch.Tensor, noise: Noise | None = None) -> BodyOutputs:
         """Run the layers before the pool over whole rows.
 
         In a model that streams, the outputs of the first steps are also those of a shorter row. With a whole-window
@@ -136,19 +136,19 @@ class Network(transforms.NotScriptable):
         """
         if transforms.is_jit_tracing():
             transforms.refuse(self, "traced", "the lengths of the example would be frozen")
-        body = BodyOutputs(Packed(lengths), [])
-        x, outputs = body.entries.pack(x), body.outputs
+        body = BodyOutputs(PackedLayout(lengths), [])
+        x, outputs = body.layout.pack(x), body.outputs
         for i in range(self.pool_index):
             if noise and i and i == len(self.layers) - 1:  # the head of a model without a pool
                 outputs[-1] = dropout(outputs[-1], noise.pool, noise.random)
             if noise and self.layers[i]["kind"] == "embed":
                 y = embed(self.weights(i)["weight"], x, noise.embed, noise.random, self.native)
             else:
-                y = self.run_layer(i, outputs[-1] if outputs else x, body.entries)
+                y = self.run_layer(i, outputs[-1] if outputs else x, body.layout)
             outputs.append(y if (add := self.layers[i].get("add")) is None else y + outputs[add])
         return body
 
-    def heads(
+    def forward_heads(
         self, body: BodyOutputs, ends: list[torch.Tensor], noise: Noise | None = None, logits: bool = True
     ) -> torch.Tensor:
         """Run the pool and the layers after it on the first `ends` steps of each row: [K, B, outputs].
@@ -158,21 +158,21 @@ class Network(transforms.NotScriptable):
         if self.pool_index == len(self.layers):
             return self.select_outputs(body, -1, ends)
         layer, t = self.layers[self.pool_index], self.weights(self.pool_index)
-        x = pool(layer, t, body.outputs[-1], body.entries, ends, self.native)
+        x = pool(layer, t, body.outputs[-1], body.layout, ends, self.native)
         if (add := layer.get("add")) is not None:
             x = x + self.select_outputs(body, add, ends)
         outputs = {self.pool_index: dropout(x, noise.pool, noise.random) if noise else x}
         for i in range(self.pool_index + 1, len(self.layers)):
             if logits and i == len(self.layers) - 1 and (y := self.compute_logits(outputs[i - 1])) is not None:
                 return y
-            outputs[i] = self.run_layer(i, outputs[i - 1], body.entries)
+            outputs[i] = self.run_layer(i, outputs[i - 1], body.layout)
             if (add := self.layers[i].get("add")) is not None:
                 outputs[i] = outputs[i] + (outputs[add] if add in outputs else self.select_outputs(body, add, ends))
         return outputs[len(self.layers) - 1]
 
     def select_outputs(self, body: BodyOutputs, i: int, ends: list[torch.Tensor]) -> torch.Tensor:
         """Return the output of layer i after the first `ends` steps of each row: [K, B, width]."""
-        return torch.stack([body.entries.select_steps(body.outputs[i], end) for end in ends])
+        return torch.stack([body.layout.select_steps(body.outputs[i], end) for end in ends])
 
     def compute_logits(self, x: torch.Tensor) -> torch.Tensor | None:
         """Return what a final softmax or sigmoid would turn into probabilities; None for another last layer."""
@@ -183,7 +183,7 @@ class Network(transforms.NotScriptable):
             return torch.as_tensor(TorchOps.affine(x, t["weight"], t["bias"]))
         return None
 
-    def run_layer(self, i: int, x: torch.Tensor, layout: Packed) -> torch.Tensor:
+    def run_layer(self, i: int, x: torch.Tensor, layout: PackedLayout) -> torch.Tensor:
         """Return the output of layer i, without `add`, for packed x [N, ...] or, after a pool, x [..., width]."""
         layer, t = self.layers[i], self.weights(i)
         if layer["kind"] == "recurrent":
@@ -205,8 +205,8 @@ class Network(transforms.NotScriptable):
         """
         states: dict[str, torch.Tensor] = {}
         outputs: list[torch.Tensor] = []
-        layout = Packed(lengths)
-        x = layout.padded(layout.pack(x))
+        layout = PackedLayout(lengths)
+        x = layout.pad(layout.pack(x))
         for i, layer in enumerate(self.layers):
             x, layer_states = self.run_layer_with_states(i, x, layout)
             if layer.get("add") is not None:
@@ -217,7 +217,7 @@ class Network(transforms.NotScriptable):
         return x, states
 
     def run_layer_with_states(
-        self, i: int, x: torch.Tensor, layout: Packed
+        self, i: int, x: torch.Tensor, layout: PackedLayout
     ) -> tuple[torch.Tensor, Mapping[str, torch.Tensor]]:
         """Return the output of layer i, without `add`, for x [T, B, ...], and its states after every step."""
         layer, t = self.layers[i], self.weights(i)
@@ -225,7 +225,7 @@ class Network(transforms.NotScriptable):
             return run_all_states(layer, self.tapes[layer["tape"]], t, x, self.fused, native=self.native)
         if layer["kind"] == "pool":
             return run_pool_steps(self.layer_modules[i], layer, t, x)
-        y = layout.padded(self.run_layer(i, layout.pack(x), layout))
+        y = layout.pad(self.run_layer(i, layout.pack(x), layout))
         return y, compute_past(layer, x) if layer["kind"] == "conv" else {}
 
 

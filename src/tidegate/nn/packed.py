@@ -15,13 +15,13 @@ from ..errors import WrongValue
 Tensor = torch.Tensor
 
 
-class Packed:
+class PackedLayout:
     """The layout of packed rows of given lengths (int64 [B], on the CPU); N is the sum of the lengths.
 
     sorted_indices [B]: the rows, longest first; rows of equal length keep their order. unsorted_indices [B]: the
     inverse. batch_sizes [T]: how many rows have each step. Raises WrongValue for a row without a step.
 
-    >>> layout = Packed(torch.tensor([1, 3]))
+    >>> layout = PackedLayout(torch.tensor([1, 3]))
     >>> layout.sorted_indices.tolist(), layout.batch_sizes.tolist()
     ([1, 0], [2, 1, 1])
     >>> layout.pack(torch.tensor([[10, 20], [0, 21], [0, 22]])).tolist()
@@ -77,7 +77,7 @@ class Packed:
         whole = y.new_zeros(T * B, *y.shape[1:])
         return whole.index_copy(0, self.longest_first_indices, y).view(T, B, *y.shape[1:])
 
-    def padded(self, y: Tensor) -> Tensor:
+    def pad(self, y: Tensor) -> Tensor:
         """Return entries [N, ...] as [T, B, ...], padded with zeros."""
         return self.pad_longest_first(y).index_select(1, self.unsorted_indices)
 

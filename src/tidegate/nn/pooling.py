@@ -14,14 +14,14 @@ from ..layers.pool import OVER
 from . import native as native_engine
 from .native import as_array, target_name
 from .ops import TorchOps
-from .packed import Packed
+from .packed import PackedLayout
 
 Tensor = torch.Tensor
 Tensors = dict[str, Tensor]
 Layer = dict[str, Any]
 
 
-def pool(layer: Layer, t: Tensors, x: Tensor, layout: Packed, ends: list[Tensor], native: bool = True) -> Tensor:
+def pool(layer: Layer, t: Tensors, x: Tensor, layout: PackedLayout, ends: list[Tensor], native: bool = True) -> Tensor:
     """Pool the first `ends` steps of each row: [K, B, width], rows in the caller's order.
 
     x: packed entries [N, size]. ends: K tensors int64 [B], each from 1 to the row's length. native: allow the native
@@ -42,7 +42,9 @@ def pool(layer: Layer, t: Tensors, x: Tensor, layout: Packed, ends: list[Tensor]
     return torch.as_tensor(out).index_select(1, layout.unsorted_indices)
 
 
-def pool_in_torch(over: list[str], x: Tensor, weights: tuple[Tensor, ...], layout: Packed, ends: Tensor) -> Tensor:
+def pool_in_torch(
+    over: list[str], x: Tensor, weights: tuple[Tensor, ...], layout: PackedLayout, ends: Tensor
+) -> Tensor:
     """Pool in closed form, with rows in sorted order. Masks select, never blend."""
     padded, pooled = layout.pad_longest_first(x), []
     for end in ends:

@@ -12,7 +12,7 @@ import torch
 
 from .. import cells
 from ..layers import recurrent as recurrent_layer
-from ..tape import Tape, concrete, interpret, is_linear, width
+from ..tape import Tape, flat_width, interpret, is_linear, resolve_shape
 from . import native as native_engine
 from . import packing, scan
 from .ops import TorchOps
@@ -83,7 +83,7 @@ def run_all_states(
     so right padding needs no mask here.
     """
     flat, fused = flatten_initial(layer, tape, x, x.shape[1], initial), fused and not needs_tape()
-    if fused and (result := by_whole_rows(layer, tape, t, x, None, flat, native)):
+    if fused and (result := run_fused(layer, tape, t, x, None, flat, native)):
         y, _ = result
         return y, LazyStates(tuple(tape.state), {"h": y}, lambda: run_tape(layer, tape, t, x, initial)[1])
     if fused and is_linear(tape):
@@ -121,7 +121,7 @@ def run_final_states(
     rows = x.shape[1] if batch_sizes is None else int(batch_sizes[0])
     flat, fused = flatten_initial(layer, tape, x, rows, initial), fused and not needs_tape()
     x = packing.reverse_time(x, batch_sizes) if backward else x
-    if fused and (result := by_whole_rows(layer, tape, t, x, batch_sizes, flat, native)):
+    if fused and (result := run_fused(layer, tape, t, x, batch_sizes, flat, native)):
         y, s = result
     elif fused and is_linear(tape):
         y, s = run_scan(layer, tape, t, x, batch_sizes, flat)
@@ -131,7 +131,7 @@ def run_final_states(
     return packing.reverse_time(y, batch_sizes) if backward else y, unflatten_states(layer, tape, s)
 
 
-def by_whole_rows(
+def run_fused(
     layer: Layer,
     tape: Tape,
     t: Tensors,
@@ -186,7 +186,7 @@ def run_kernel(
     inputs, batch_first = ((x, hx), (False,)) if batch_sizes is None else ((x, batch_sizes, hx), ())
     kernel: Callable[..., Any] = getattr(torch._VF, name)
     training = torch.is_grad_enabled() or torch._C._is_tracing()  # a trace may be trained later
-    with ignore_warning() if tape.projected else nullcontext():
+    with ignore_warning() if tape.has_projection else nullcontext():
         y, *final = kernel(*inputs, weights, "b" in t, 1, 0.0, training, False, *batch_first)
     return y, {name: v[0] for name, v in zip(tape.state, final, strict=True)}
 
@@ -253,7 +253,7 @@ def bind_tape(layer: Layer, tape: Tape, t: Tensors, x: torch.Tensor) -> tuple[Te
     t = {**t, **absent}
     parts = TorchOps.split(TorchOps.affine(x, t["W"], t["b"]), len(tape.gates))
     params = {name: t[f"p.{name}"].reshape(-1) for name in tape.params}
-    return dict(zip(tape.gates, parts, strict=True)), recurrent_layer.maps(TorchOps, t, tape, H), params
+    return dict(zip(tape.gates, parts, strict=True)), recurrent_layer.make_maps(TorchOps, t, tape, H), params
 
 
 def flatten_initial(layer: Layer, tape: Tape, x: torch.Tensor, rows: int, initial: Tensors | None) -> Tensors:
@@ -261,7 +261,7 @@ def flatten_initial(layer: Layer, tape: Tape, x: torch.Tensor, rows: int, initia
 
     Without `initial`, these are the layer's own, or zeros.
     """
-    widths = {name: width(shape, *recurrent_layer.sizes(layer)) for name, shape in tape.state.items()}
+    widths = {name: flat_width(shape, *recurrent_layer.sizes(layer)) for name, shape in tape.state.items()}
     if initial is not None:
         return {name: initial[name].reshape(rows, n) for name, n in widths.items()}
     own = {name: x.new_tensor(value).reshape(1, -1) for name, value in layer.get("initial", {}).items()}
@@ -274,7 +274,7 @@ def flatten_initial(layer: Layer, tape: Tape, x: torch.Tensor, rows: int, initia
 def unflatten_states(layer: Layer, tape: Tape, states: Tensors) -> Tensors:
     """Reshape flat states to their declared shapes."""
     sizes = recurrent_layer.sizes(layer)
-    return {name: v.reshape(*v.shape[:-1], *concrete(tape.state[name], *sizes)) for name, v in states.items()}
+    return {name: v.reshape(*v.shape[:-1], *resolve_shape(tape.state[name], *sizes)) for name, v in states.items()}
 
 
 class LazyStates(Mapping[str, torch.Tensor]):

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import torch
 
-from ..tape import Tape, order
+from ..tape import Tape, solvable_states
 from .ops import TorchOps
 from .transforms import needs_torch_ops
 
@@ -34,7 +34,7 @@ def run_linear_tape(
     [B, width].
     """
     interpreter, like = SequenceInterpreter(tape, x, R, p), next(iter(x.values()))
-    for name in order(tape):
+    for name in solvable_states(tape):
         shape = (*like.shape[:2], initial[name].shape[-1])
         transition = interpreter.transition(name)
         a, b = (torch.as_tensor(v, dtype=like.dtype, device=like.device).expand(shape) for v in transition)

@@ -87,7 +87,7 @@ def make_empty(model: Model, i: int, layer: Layer, count: int, residual: bool) -
     tape = model.tapes[layer["tape"]]
     bias = layer["dialect"].get("bias") != "no"
     options: dict[str, Any] = {"bias": bias, "bidirectional": layer["kind"] == "bidirectional"}
-    if tape.projected:
+    if tape.has_projection:
         options["proj_size"] = layer["project"]
     kernel = None if residual else find_kernel(tape)
     if kernel is not None:

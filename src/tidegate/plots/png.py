@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .. import atomic
-from ..atomic import Kind, replace
+from ..atomic import FileKind, replace
 from ..errors import DataError, MissingExtra, OptionError
 from .panel import MAX_PANELS, Floats, Panel, hidden_targets_note, make_panels
 
@@ -84,7 +84,7 @@ def is_own_picture(file: IO[bytes]) -> bool:
     return start.startswith(SIGNATURE) and TEXT_CHUNK in start
 
 
-OWN_PICTURE: Final = Kind("a picture that tidegate drew", is_own_picture)
+OWN_PICTURE: Final = FileKind("a picture that tidegate drew", is_own_picture)
 
 
 def time_axis(

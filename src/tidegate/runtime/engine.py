@@ -14,7 +14,7 @@ from ..errors import ModelFileError, OptionError, TargetError, error_context
 from ..layers import whole_window
 from ..layers.recurrent import sizes
 from ..model import Model
-from ..tape import Tape, width
+from ..tape import Tape, flat_width
 from .precision import COMPUTE_BF16, FLOAT32, precision_of
 
 Layer = dict[str, Any]
@@ -136,7 +136,7 @@ def recurrent(engine: _native.Engine, tapes: Tapes, layer: Layer, t: Tensors, of
         code.output,
         code.next,
         np.array([offsets[name] for name in tape.state], np.int32),
-        np.array([width(shape, H, P) for shape in tape.state.values()], np.int32),
+        np.array([flat_width(shape, H, P) for shape in tape.state.values()], np.int32),
         t["W"],
         t["b"],
         t["R"],

@@ -19,7 +19,7 @@ from .. import _native
 from ..document import state_schema
 from ..errors import OptionError
 from ..layers import is_whole_window, whole_window
-from ..layers.bidirectional import DIRECTIONS, one_way
+from ..layers.bidirectional import DIRECTIONS, select_direction
 from ..model import Model
 from .engine import Means, Part, Tapes, assembled, compile, means, parts
 from .state import initial
@@ -55,7 +55,7 @@ class BothWays:
     def __init__(self, before: list[Part], part: Part, tapes: Tapes, by: Means, first: int) -> None:
         layer = {key: v for key, v in part.layer.items() if key != "add"} | {"kind": "recurrent"}
         self.ways = [
-            Stretch([*before, Part(layer, one_way(way, part.tensors))], tapes, by, first) for way in DIRECTIONS
+            Stretch([*before, Part(layer, select_direction(way, part.tensors))], tapes, by, first) for way in DIRECTIONS
         ]
         self.outputs = sum(way.outputs for way in self.ways)
         self.fused_layers = self.ways[0].fused_layers

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ..model import HOLDS
+from ..model import LABEL_THRESHOLD
 
 
 def chosen(values: npt.NDArray[np.float32], labels: list[str], multi_label: bool) -> list[list[str]]:
@@ -18,7 +18,7 @@ def chosen(values: npt.NDArray[np.float32], labels: list[str], multi_label: bool
     """
     if not multi_label:
         return [[labels[i]] for i in values.argmax(-1).tolist()]
-    return [[labels[i] for i in np.flatnonzero(row)] for row in values >= HOLDS]
+    return [[labels[i] for i in np.flatnonzero(row)] for row in values >= LABEL_THRESHOLD]
 
 
 class Scores:

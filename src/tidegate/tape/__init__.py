@@ -1,9 +1,9 @@
 """A cell's equation recorded as straight-line code; see README.md."""
 
 from .interpret import interpret
-from .linear import is_linear, order
+from .linear import is_linear, solvable_states
 from .ops import BINARY, NORM_EPS, OPCODES, UNARY, NumpyOps
-from .tape import MAX_INSTRUCTIONS, MAX_LIVE, EncodedTape, Instruction, Shape, Tape, concrete, width
+from .tape import MAX_INSTRUCTIONS, MAX_LIVE, EncodedTape, Instruction, Shape, Tape, flat_width, resolve_shape
 from .trace import Namespace, trace
 
 __all__ = [
@@ -19,10 +19,10 @@ __all__ = [
     "NumpyOps",
     "Shape",
     "Tape",
-    "concrete",
+    "flat_width",
     "interpret",
     "is_linear",
-    "order",
+    "resolve_shape",
+    "solvable_states",
     "trace",
-    "width",
 ]

@@ -18,10 +18,10 @@ def is_linear(tape: Tape) -> bool:
     >>> is_linear(cells.load("mingru").tape), is_linear(cells.load("gru").tape)
     (True, False)
     """
-    return len(order(tape)) == len(tape.state)
+    return len(solvable_states(tape)) == len(tape.state)
 
 
-def order(tape: Tape) -> list[str]:
+def solvable_states(tape: Tape) -> list[str]:
     """List the states that can be solved for all steps at once, each after the states that it needs."""
     solved: list[str] = []
     unsolved = list(tape.state)

@@ -42,19 +42,19 @@ class EncodedTape:
     next: npt.NDArray[np.int32]
 
 
-def width(shape: Shape, H: int, P: int | None = None) -> int:
+def flat_width(shape: Shape, H: int, P: int | None = None) -> int:
     """Count the numbers in a shape, for a layer that is H wide and, if its tape has a projection, projects to P.
 
-    >>> width((4, "H"), 16)
+    >>> flat_width((4, "H"), 16)
     64
     """
-    return math.prod(concrete(shape, H, P))
+    return math.prod(resolve_shape(shape, H, P))
 
 
-def concrete(shape: Shape, H: int, P: int | None = None) -> tuple[int, ...]:
+def resolve_shape(shape: Shape, H: int, P: int | None = None) -> tuple[int, ...]:
     """Replace "H" and "P" in a shape by their numbers. Raises CellError for "P" where P is None.
 
-    >>> concrete((4, "H", "P"), 16, 8)
+    >>> resolve_shape((4, "H", "P"), 16, 8)
     (4, 16, 8)
     """
     sizes = {"H": H, "P": P}
@@ -102,7 +102,7 @@ class Tape:
             check_names(what, names)
         for what, shapes in (("states", self.state), ("params", self.params)):
             check_names(what, tuple(shapes))
-            check_shapes(what, shapes, ("H", "P") if self.projected else ("H",))
+            check_shapes(what, shapes, ("H", "P") if self.has_projection else ("H",))
         if "project" in self.recurrent:
             raise CellError("a recurrent map is named 'project', which is the projection's name; choose another")
         if not self.gates:
@@ -115,14 +115,14 @@ class Tape:
             raise CellError(f"{live} registers are alive at once; at most {MAX_LIVE} are allowed")
 
     @cached_property
-    def projected(self) -> bool:
+    def has_projection(self) -> bool:
         """Tell whether the output is a projection, P wide, of what the cell computes."""
         return any(ins.name == "project" for ins in self.instructions)
 
     @property
     def output_shape(self) -> Shape:
         """Return the shape of the output, which is also the shape that a recurrent map multiplies."""
-        return ("P",) if self.projected else ("H",)
+        return ("P",) if self.has_projection else ("H",)
 
     def _check_rows(self) -> None:
         """Raise CellError if a result, or what a recurrent map multiplies, depends on parameters alone."""
@@ -227,7 +227,7 @@ class Tape:
 
     def widths(self, H: int, P: int | None = None) -> list[int]:
         """Return the flat width of each register, in a layer that is H wide and projects to P."""
-        return [width(shape, H, P) for shape in self.shapes()]
+        return [flat_width(shape, H, P) for shape in self.shapes()]
 
     def encode(self, H: int, P: int | None = None) -> EncodedTape:
         """Encode the tape as integers: row i is (opcode, a, b, 0).

@@ -354,12 +354,12 @@ def fit_target(window: RidgeWindow, series: list[Floats], hold_out: float) -> tu
 # --- the verdict
 
 
-def verdict(model_mae: float, baselines: Mapping[str, float]) -> str | None:
+def baseline_warning(model_mae: float, baselines: Mapping[str, float]) -> str | None:
     """Return a warning for a model that does not beat all baselines (name -> MAE); None for one that does.
 
-    >>> verdict(2.0, {"seasonal naive": 2.5, "ridge": 1.9})
+    >>> baseline_warning(2.0, {"seasonal naive": 2.5, "ridge": 1.9})
     'the model does not beat ridge (MAE 2 against 1.9); use that, or give the model more data or another setting'
-    >>> verdict(1.8, {"ridge": 1.9}) is None
+    >>> baseline_warning(1.8, {"ridge": 1.9}) is None
     True
     """
     ahead = sorted((mae, name) for name, mae in baselines.items() if not model_mae < mae)

@@ -48,7 +48,7 @@ class GraphBuilder:
     def recurrent(self, cell: cells.Cell, H: int, project: int | None, direction: str, depth: int) -> None:
         """Append `depth` recurrent layers; each one after the first is residual, with a layer norm before it."""
         own = tuple(f"p.{name}" for name in cell.params)
-        projected = {"project": project or max(1, H // 2)} if cell.tape.projected else {}
+        projected = {"project": project or max(1, H // 2)} if cell.tape.has_projection else {}
         roles = ("W", "b", "R", "c", *(("Q",) if projected else ()), *own)
         kind, ways = "recurrent", 1
         if direction == "both":
@@ -95,8 +95,8 @@ class RecurrenceOptions:
 
     def load_cell(self) -> cells.Cell:
         """Load the cell in its dialect. Raises CellError; OptionError for a projection that the cell does not have."""
-        cell = cells.load(self.cell, cells.spoken(self.dialect))
-        if self.project is not None and not cell.tape.projected:
+        cell = cells.load(self.cell, cells.parse_dialect(self.dialect))
+        if self.project is not None and not cell.tape.has_projection:
             raise OptionError(
                 f"project is {self.project}, and the cell {cell.name} has no projection; choose a cell that has one, "
                 "such as --cell lstm --dialect projection=yes, or leave it out"

@@ -84,14 +84,14 @@ def read_groups(column: str | None, sources: list[Source], noun: str) -> tuple[I
     groups: list[str] = []
     for source in sources:
         if isinstance(source, Collection):
-            names = [(source.place(i, 0), s.group or "") for i, s in enumerate(source.series)]
+            names = [(source.locate(i, 0), s.group or "") for i, s in enumerate(source.series)]
         else:
-            names = [(source.place(i), name) for i, name in enumerate(source.labels(column, "group"))]
+            names = [(source.locate(i), name) for i, name in enumerate(source.labels(column, "group"))]
         for place, name in names:
             if not name.strip():
                 raise DataError(f"{place}: column {column!r} has no group; fill it in or leave the row out")
         groups += [name for _, name in names]
-    return number_keys(groups), lookalikes.warnings(Counter(groups), "group", noun)
+    return number_keys(groups), lookalikes.make_warnings(Counter(groups), "group", noun)
 
 
 def number_keys(keys: Iterable[Hashable]) -> Indices:

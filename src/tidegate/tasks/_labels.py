@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ..data.lookalikes import difference, seen
+from ..data.lookalikes import describe_difference, visible_form
 from ..errors import DataError
 from ._problem import Indices
 
@@ -84,8 +84,8 @@ def split_labels(place: str, cell: str, column: str, separator: str) -> list[str
 def check_known(place: str, name: str, known: dict[str, int], remedy: str) -> None:
     """Raises DataError for a label that is not known; the message names a known one that looks the same."""
     if name not in known:
-        near = next((other for other in known if seen(other).casefold() == seen(name).casefold()), None)
-        how = "" if near is None else f"; it differs from {near!r} by {difference(near, name)}"
+        near = next((other for other in known if visible_form(other).casefold() == visible_form(name).casefold()), None)
+        how = "" if near is None else f"; it differs from {near!r} by {describe_difference(near, name)}"
         raise DataError(f"{place}: label {name!r} was not seen in training{how}; {remedy}")
 
 

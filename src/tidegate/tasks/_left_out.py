@@ -52,7 +52,7 @@ def list_left_out(source: Collection, reasons: dict[int, str]) -> list[dict[str,
     reasons: by a series' number in the source.
     """
     return [
-        {"series": source.series[i].id or source.place(i, 0).removesuffix(", step 1"), "reason": reason}
+        {"series": source.series[i].id or source.locate(i, 0).removesuffix(", step 1"), "reason": reason}
         for i, reason in reasons.items()
     ]
 
@@ -68,13 +68,13 @@ def describe_omissions(entries: list[dict[str, str]], use: str, transform: Serie
     takes = f"{before + ahead} steps"
     if holds_out_end:
         takes = f"{takes} before the held-out end" if use == "trained on" else f"{before} steps and {ahead} held out"
-    return f"; {left_out(entries, f'not {use} (that takes {takes})')}"
+    return f"; {describe_left_out(entries, f'not {use} (that takes {takes})')}"
 
 
-def left_out(entries: list[dict[str, str]], what: str = "left out", most: int = 5) -> str:
+def describe_left_out(entries: list[dict[str, str]], what: str = "left out", most: int = 5) -> str:
     """Describe the series that are left out in a sentence, the first of them by name.
 
-    >>> left_out([{"series": "a", "reason": "has 1 step"}, {"series": "b", "reason": "has 1 step"}], most=1)
+    >>> describe_left_out([{"series": "a", "reason": "has 1 step"}, {"series": "b", "reason": "has 1 step"}], most=1)
     "2 series left out: 'a' has 1 step, and 1 more"
     """
     shown = ", ".join(f"{each['series']!r} {each['reason']}" for each in entries[:most])

@@ -9,9 +9,9 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from ..data.candidates import of_series, suggestion
+from ..data.candidates import suggest_columns, suggest_series
 from ..data.columns import MissingColumn
-from ..data.table import Table, read
+from ..data.table import Table, read_table
 from ..errors import DataError, error_context
 from ..features.text import Tokenizer, Vocabulary, encode
 from ._options import option
@@ -76,15 +76,15 @@ def read_messages(source: Any, options: TextOptions) -> Table:
     """
     wanted = [options.text, options.label]
     try:
-        return read(source, wanted if options.group is None else [*wanted, options.group])
+        return read_table(source, wanted if options.group is None else [*wanted, options.group])
     except MissingColumn as error:
         if (
             error.wanted in wanted
             and not error.alike
-            and (hint := suggestion(source, error.names, options.text, options.label))
+            and (hint := suggest_columns(source, error.names, options.text, options.label))
         ):
             raise DataError(f"{str(error).removesuffix(error.hint)}; {hint}") from error
-        if error.wanted == options.text and (hint := of_series(source, error.names, options.label)):
+        if error.wanted == options.text and (hint := suggest_series(source, error.names, options.label)):
             raise DataError(f"{str(error).removesuffix(error.hint)}; {hint}") from error
         raise
 
@@ -93,7 +93,7 @@ def tokenize_rows(table: Table, options: TextOptions) -> list[list[bytes]]:
     """Split every row's message into tokens. Raises DataError with file and line for a message without any."""
     tokenizer, tokens = options.tokenizer(), []
     for row, text in enumerate(table.column(options.text)):
-        with error_context(table.place(row)):
+        with error_context(table.locate(row)):
             tokens.append(tokenize(tokenizer, text, options.text))
     return tokens
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ..model import HOLDS
+from ..model import LABEL_THRESHOLD
 
 
 def score(probabilities: npt.NDArray[Any], truth: Sequence[Any], labels: Sequence[str]) -> dict[str, Any]:
@@ -60,7 +60,7 @@ def score_multi_label(
     (0.5, 0.25, 0.8)
     """
     predicted = np.zeros(truth.shape, bool)
-    predicted[:, : len(labels)] = probabilities >= HOLDS
+    predicted[:, : len(labels)] = probabilities >= LABEL_THRESHOLD
     known = truth[:, : len(labels)]
     p = np.clip(np.asarray(probabilities, np.float64), 1e-12, 1 - 1e-12)
     per_label = {name: label_figures(predicted[:, k], truth[:, k]) for k, name in enumerate(labels)}
@@ -73,7 +73,7 @@ def score_multi_label(
         "subset_accuracy": float((predicted == truth).all(1).mean()),
         "hamming_loss": float((predicted != truth).mean()),
         "log_loss": float(-np.where(known, np.log(p), np.log(1 - p)).mean()),
-        "threshold": HOLDS,
+        "threshold": LABEL_THRESHOLD,
         "labels_a_row": float(truth.sum(1).mean()),
         "predicted_a_row": float(predicted.sum(1).mean()),
         "unseen": int(truth[:, len(labels) :].any(1).sum()),

@@ -32,7 +32,7 @@ def option(
     return dataclasses.field(default=default, metadata=metadata)
 
 
-def check(options: Any) -> None:
+def check_options(options: Any) -> None:
     """Raises OptionError at the first field whose value is outside its choices or its range."""
     for field in dataclasses.fields(options):
         value, meta = getattr(options, field.name), field.metadata
@@ -66,18 +66,18 @@ def rename_options(values: dict[str, Any]) -> dict[str, Any]:
     return renamed
 
 
-def recalled(kind: type[T], values: dict[str, Any]) -> T:
+def restore_options(kind: type[T], values: dict[str, Any]) -> T:
     """Restore the options recorded in a model file; options that no longer exist are dropped.
 
     >>> from tidegate.tasks.classify import Options
-    >>> recalled(Options, {"text": "message", "of_long_ago": 3}).text
+    >>> restore_options(Options, {"text": "message", "of_long_ago": 3}).text
     'message'
     """
     known = {f.name for f in dataclasses.fields(kind)}  # type: ignore[arg-type]
     return kind(**{name: value for name, value in rename_options(values).items() if name in known})
 
 
-def make(kind: type[T], values: dict[str, Any]) -> T:
+def make_options(kind: type[T], values: dict[str, Any]) -> T:
     """Make a task's options from names and values. Raises OptionError for an unknown name, and suggests a near one."""
     known = [f.name for f in dataclasses.fields(kind)]  # type: ignore[arg-type]
     for name in values:

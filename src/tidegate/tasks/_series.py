@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ..data.lookalikes import hint
+from ..data.lookalikes import describe_lookalikes
 from ..data.series import Collection, Series, read_series
 from ..errors import DataError, OptionError, error_context
 from ..features.calendar import PERIODS
@@ -111,7 +111,7 @@ def read_collection(
     if columns is not None and list(columns) != collection.columns:
         raise DataError(
             f"{collection.path}: has {format_columns(collection.columns)}; the model was fitted on "
-            f"{format_columns(columns)}; give it those{hint(columns, collection.columns)}"
+            f"{format_columns(columns)}; give it those{describe_lookalikes(columns, collection.columns)}"
         )
     if options.calendar and any(s.times is None for s in collection.series):
         raise DataError(f"{collection.path}: calendar needs times, and there are none; name their column with --time")
@@ -168,7 +168,7 @@ def describe_timing(source: Collection) -> list[str]:
     if odd:
         many = f"{len(odd):,} step{'s'[: len(odd) != 1]}"
         where = "" if len({i for i, _ in odd}) == len(timed) + len(counted) else "in such series "
-        return [f"time is uneven at {many}, first at {source.place(*odd[0])}: {where}steps are counted, not times"]
+        return [f"time is uneven at {many}, first at {source.locate(*odd[0])}: {where}steps are counted, not times"]
     if any(len(s) > 1 for _, s in timed):
         return ["the times of the series follow different calendars: each series continues by its own"]
     return []
@@ -196,7 +196,7 @@ def check_zone(source: Collection, transform: SeriesTransform) -> None:
         if (series.local is not None) != bool(transform.zone):
             its, other = ("no zone", "one") if transform.zone else ("a zone", "none")
             raise DataError(
-                f"{source.place(i, 0)}: the times have {its}, and those that the model was fitted on had {other}; "
+                f"{source.locate(i, 0)}: the times have {its}, and those that the model was fitted on had {other}; "
                 "write them in the same way"
             )
 
@@ -210,7 +210,7 @@ def impute_series(source: Collection, transform: SeriesTransform) -> list[tuple[
     imputed = []
     for i, series in enumerate(source.series):
         check_missing(source, i, series.values, transform.missing)
-        with error_context(source.place(i, 0)):
+        with error_context(source.locate(i, 0)):
             steps, keep, _ = transform.impute(series.values, series.times)
             if not len(steps):
                 raise DataError("every step of the series has missing numbers; leave the series out")
@@ -248,7 +248,7 @@ def check_missing(
     """
     if missing == "error" and len(holes := np.argwhere(np.isnan(x))):
         t, c = (int(v) for v in holes[0])
-        place = source.place(i, t + (lead if c in known else 0))
+        place = source.locate(i, t + (lead if c in known else 0))
         raise DataError(
             f"{place}: no number in column {source.columns[c]!r}; fill it in, or choose --missing drop, ffill or mask"
         )
@@ -369,7 +369,7 @@ def window_ends(length: int, window: Window, source: Collection, i: int) -> Indi
     """Return the last steps of a series' windows. Raises DataError for a series that is shorter than a window."""
     if length < window.reach:
         raise DataError(
-            f"{source.place(i, 0)}: the series has {length} steps, and the window takes {window.reach}; leave the "
+            f"{source.locate(i, 0)}: the series has {length} steps, and the window takes {window.reach}; leave the "
             "series out, or choose a shorter --window"
         )
     stride = max(1, window.length // 2)

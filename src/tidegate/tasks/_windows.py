@@ -46,12 +46,12 @@ def make_tracks(source: Collection, transform: SeriesTransform) -> list[Track]:
     tracks = []
     for i, series in enumerate(source.series):
         values = series.values
-        x = moved(values, transform)
+        x = shift_known(values, transform)
         T = len(x)
         _series.check_missing(source, i, x, transform.missing, known, lead)
         check_static(source, i, transform)
         times = None if series.times is None else series.times[:T]
-        with error_context(source.place(i, 0)):
+        with error_context(source.locate(i, 0)):
             unseen = transform.fill_values(transform.index(series.id if transform.names else None))
             steps, kept, _ = transform.impute(x, times, unseen)
         truth, fault = np.concatenate([values[kept], values[T:]])[:, transform.of("target")], ""
@@ -61,7 +61,7 @@ def make_tracks(source: Collection, transform: SeriesTransform) -> list[Track]:
             fault = "has missing numbers at every step"
         tracks.append(Track(series.id, steps, truth, kept, fault))
     if tracks and all(track.fault for track in tracks):
-        raise DataError(f"{source.place(0, 0)}: the series {tracks[0].fault}; give more steps")
+        raise DataError(f"{source.locate(0, 0)}: the series {tracks[0].fault}; give more steps")
     return tracks
 
 
@@ -75,7 +75,7 @@ def lead_of(transform: SeriesTransform) -> int:
     return transform.forecast.horizon if transform.forecast.head == "direct" else 1
 
 
-def moved(values: Floats, transform: SeriesTransform) -> Floats:
+def shift_known(values: Floats, transform: SeriesTransform) -> Floats:
     """Shift known columns back by `lead_of` steps, as a forecaster reads them, and drop the last rows: [T, columns]."""
     known, lead = transform.of("known"), lead_of(transform)
     return ahead(values, known, lead)[: max(0, len(values) - lead)] if known else values
@@ -88,7 +88,7 @@ def check_static(source: Collection, i: int, transform: SeriesTransform) -> None
         known = np.flatnonzero(~np.isnan(values))
         if len(other := known[values[known] != values[known[:1]]]):
             raise DataError(
-                f"{source.place(i, int(other[0]))}: column {source.columns[c]!r} is static, but changes from "
+                f"{source.locate(i, int(other[0]))}: column {source.columns[c]!r} is static, but changes from "
                 f"{values[known[0]]:.15g} to {values[other[0]]:.15g} within its series; leave it out of --static"
             )
 
@@ -230,11 +230,11 @@ def fit_scaling(
         for i, part in enumerate(parts):
             if not len(part):
                 raise DataError(
-                    f"{source.place(i, 0)}: the series has {format_steps(len(origins.tracks[i].steps))}, all held out, "
-                    "and --scale fixed takes each series' own statistics; leave the series out, or choose --scale "
+                    f"{source.locate(i, 0)}: the series has {format_steps(len(origins.tracks[i].steps))}, all held "
+                    "out, and --scale fixed takes each series' own statistics; leave the series out, or choose --scale "
                     "window"
                 )
-            mean[i, own], deviation[i, own] = statistics_of([part], own, source, source.place(i, 0))
+            mean[i, own], deviation[i, own] = statistics_of([part], own, source, source.locate(i, 0))
     elif masked:
         mean[0, own] = statistics_of(parts, own, source, source.path, varied=False)[0]
     fitted = replace(transform, mean=mean, deviation=deviation)

@@ -13,7 +13,7 @@ from .. import cells
 from ..data import lookalikes
 from ..data.series import Collection, Series, read_series
 from ..data.series_arrays import ONE_CHANNEL
-from ..data.table import Table, read
+from ..data.table import Table, read_table
 from ..errors import OptionError
 from ..features.series import SeriesTransform, Window
 from ..layers.pool import OVER
@@ -23,7 +23,7 @@ from ._graph_builder import GraphBuilder, RecurrenceOptions, TrainingOptions
 from ._graph_builder import init_weights as first_weights
 from ._holdout import Source, hold_out, number_keys
 from ._labels import Targets
-from ._options import check, option
+from ._options import check_options, option
 from ._problem import Array, Evaluator, Problem
 
 if TYPE_CHECKING:
@@ -117,9 +117,9 @@ class Options(TrainingOptions, RecurrenceOptions, _series.SeriesOptions, _messag
     )
 
     def __post_init__(self) -> None:
-        check(self)
+        check_options(self)
         self.pools()
-        cells.spoken(self.dialect)
+        cells.parse_dialect(self.dialect)
         self.columns()
         if self.label_separator == "":
             raise OptionError("label_separator is empty; give the text that separates labels, or leave it out")
@@ -181,7 +181,7 @@ def read_unlabelled(source: Any, options: Options, columns: list[str]) -> Source
         layout, id = options.layout, None  # each file is a series there
     elif layout == "rows" and not archive:
         others = (options.id, options.label, options.group)
-        values = options.columns() or [n for n in read(source, gaps=True).columns if n not in others]
+        values = options.columns() or [n for n in read_table(source, for_series=True).columns if n not in others]
     collection = read_series(source, values=values, time=options.time, id=id, layout=layout)
     return _series.read_collection(collection, options, None, columns)
 
@@ -201,8 +201,8 @@ def predictor_inputs(source: Source, options: Options) -> dict[str, Any]:
 def label_cells(source: Source, options: Options) -> _labels.Cells:
     """Return the place and the label cell of every row."""
     if isinstance(source, Table):
-        return [(source.place(i), cell) for i, cell in enumerate(source.labels(options.label))]
-    return [(source.place(i, 0), s.label or "") for i, s in enumerate(source.series)]
+        return [(source.locate(i), cell) for i, cell in enumerate(source.labels(options.label))]
+    return [(source.locate(i, 0), s.label or "") for i, s in enumerate(source.series)]
 
 
 def targets(
@@ -229,10 +229,10 @@ def summary(source: Source, options: Options, y: Targets) -> str:
     """Describe how a source and its columns are read. y: its targets."""
     labels = _labels.describe_labels(y, label_cells(source, options), options.label_separator)
     if isinstance(source, Collection):
-        return f"{source.described()}; {_series.summary(source, options)}; {labels}"
+        return f"{source.describe()}; {_series.summary(source, options)}; {labels}"
     kind = source.kind(options.label)
     how = "" if kind == "text" else f"{kind} read as text, "
-    return f"{source.described()}; text: column {options.text!r}, label: column {options.label!r} ({how}{labels})"
+    return f"{source.describe()}; text: column {options.text!r}, label: column {options.label!r} ({how}{labels})"
 
     # ---- training data
 
@@ -254,9 +254,9 @@ def problem(options: Options, source: Source, valid: Source | None) -> Problem:
             options = replace(options, refit_epochs=0)  # a validation file is only trained on where the user says so
     make: Any = series_problem if isinstance(source, Collection) else text_problem
     noun = "series" if isinstance(source, Collection) else "row"
-    notes = lookalikes.warnings(_labels.count_labels(y[: len(source)], labels), "label", noun)
+    notes = lookalikes.make_warnings(_labels.count_labels(y[: len(source)], labels), "label", noun)
     if isinstance(source, Collection):
-        notes += lookalikes.warnings({s.id: len(s) for s in source.series}, "id", "step")
+        notes += lookalikes.make_warnings({s.id: len(s) for s in source.series}, "id", "step")
     result: Problem = make(options, source, valid, y, labels, summaries)
     return replace(result, notes=[notes + result.notes[0], *result.notes[1:]])
 

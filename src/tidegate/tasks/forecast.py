@@ -21,7 +21,7 @@ from ._baselines import fill_targets, measure_baselines
 from ._graph_builder import GraphBuilder, RecurrenceOptions, TrainingOptions
 from ._graph_builder import init_weights as first_weights
 from ._left_out import describe_omissions, describe_padding, find_omissions, find_short_series, list_left_out
-from ._options import check, option
+from ._options import check_options, option
 from ._overlap import remove_overlap
 from ._problem import Problem
 from ._quantiles import Quantiles
@@ -123,8 +123,8 @@ class Options(TrainingOptions, RecurrenceOptions, _series.SeriesOptions):
     )
 
     def __post_init__(self) -> None:
-        check(self)
-        cells.spoken(self.dialect)
+        check_options(self)
+        cells.parse_dialect(self.dialect)
         self.columns()
         self.levels()
         self.roles()
@@ -188,7 +188,7 @@ def rows(source: Any, options: Options, columns: list[str] | None = None) -> Col
     collection = _series.read_collection(source, options, None)
     names, path = collection.columns, collection.path
     if unknown := [name for name in named if name not in names]:
-        how = lookalikes.hint(unknown[:1], names)
+        how = lookalikes.describe_lookalikes(unknown[:1], names)
         raise DataError(
             f"{path}: no column {unknown[0]!r} to use as {named[unknown[0]]}; there are {_series.format_columns(names)}"
             f"{how}"
@@ -211,7 +211,7 @@ def match_columns(source: Collection, columns: list[str]) -> Collection:
         its = [*source.targets, *source.columns[1:]] if isinstance(source, ChannelIndependent) else source.columns
         raise DataError(
             f"{source.path}: has {_series.format_columns(its)}; the model was fitted on "
-            f"{_series.format_columns(columns)}; give it those{lookalikes.hint(columns, its)}"
+            f"{_series.format_columns(columns)}; give it those{lookalikes.describe_lookalikes(columns, its)}"
         )
     return select_columns(source, [source.columns.index(name) for name in columns])
 
@@ -248,7 +248,7 @@ def summary(source: Collection, options: Options) -> str:
         f"{role}: {_series.format_columns([name for name, other in roles.items() if other == role])}"
         for role in dict.fromkeys(roles.values())
     ]
-    return f"{source.described()}; {_series.summary(source, options, '; '.join(parts))}"
+    return f"{source.describe()}; {_series.summary(source, options, '; '.join(parts))}"
 
     # ---- training data
 
@@ -278,7 +278,7 @@ def problem(options: Options, source: Collection, valid: Collection | None) -> P
         origins = find_origins(tracks, valid_tracks, cuts, fitted)
     check_parts(origins, cuts, fitted, paths)
     omissions = find_omissions(origins, len(tracks))
-    warnings = lookalikes.warnings({s.id: len(s) for s in source.series}, "id", "step")
+    warnings = lookalikes.make_warnings({s.id: len(s) for s in source.series}, "id", "step")
     origins, notes = remove_overlap(origins, cuts, fitted, sources)
     fitted, origins = fit_scaling(fitted, cuts, origins, source)
     data = (

@@ -17,7 +17,7 @@ from .loop import STATE_FIELDS, Run
 
 KEY = "tidegate_checkpoint"
 VERSION = 2
-KIND = tensors.marked(KEY, "a checkpoint of tidegate fit")
+KIND = tensors.kind_from_key(KEY, "a checkpoint of tidegate fit")
 MAX_COUNT = 1 << 53  # of a count
 MAX_CHARACTERS = 70  # characters: a SHA-256 is whole
 

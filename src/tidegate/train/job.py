@@ -22,14 +22,14 @@ from .. import layers as layer_modules
 from .. import model as model_file
 from ..data.series import Collection
 from ..data.table import Table
-from ..document import state_schema, streams_of
+from ..document import state_schema, streams_entry
 from ..errors import OptionError, TidegateError, error_context
 from ..model import Model
 from ..nn import Network
 from ..nn.native import target_name
 from ..runtime.compiled_model import threads_of
 from ..tape import Tape
-from ..tasks._options import make
+from ..tasks._options import make_options
 from ..tasks._problem import Problem
 from ..verify.check import attach
 from . import checkpoint
@@ -72,14 +72,14 @@ def fit(
     or SIGHUP, once the checkpoint is written. Where the model cannot be made or written, a checkpoint is kept too.
     """
     task_module = tasks.load(task)
-    options = make(task_module.Options, values) if options is None else options
+    options = make_options(task_module.Options, values) if options is None else options
     if not out:
         raise OptionError("out is missing; give the path of the model file to write")
     out, threads = os.fspath(out), threads_of(threads, 1)
     saved, read = checkpoint.path_of(out), list_inputs(data, valid, options)
     atomic.check(out, model_file.KIND, read, force)
     atomic.check(saved, checkpoint.KIND, read, force)
-    with atomic.locked(out), torch_threads(threads):
+    with atomic.lock(out), torch_threads(threads):
         resuming = checkpoint.decide_resume(saved, resume, restart)
         source = task_module.rows(data, options)
         valid_source = None if valid is None else task_module.rows(valid, options)
@@ -140,7 +140,7 @@ class TrainingJob:
     def run(self, progress: Report | None) -> Run:
         """Make a run with initial weights. Raises for layers that do not fit together, and as `draft` does."""
         problem = self.problem
-        layer_modules.widths(problem.layers, problem.features, self.tapes)  # raises where a layer does not fit
+        layer_modules.output_widths(problem.layers, problem.features, self.tapes)  # raises where a layer does not fit
         network = Network(problem.layers, self.tapes)
         network.load_tensors(self.task_module.init_weights(problem, network.shapes()))
         with error_context(NO_FILE):
@@ -191,7 +191,7 @@ class TrainingJob:
         with error_context(NO_FILE):
             model_bytes = attach(self.draft(run.network, self.provenance(done, figures))).file_bytes
             checkpoint_bytes = checkpoint.size(run, self.identity())
-        atomic.rehearse(out, [checkpoint_bytes, max(checkpoint_bytes, model_bytes)])
+        atomic.check_space(out, [checkpoint_bytes, max(checkpoint_bytes, model_bytes)])
 
     def model(self, run: Run) -> Model:
         """Make the model of a finished run, with its check."""
@@ -211,7 +211,7 @@ class TrainingJob:
             "tapes": problem.tapes,
             "state": state_schema(problem.layers, self.tapes),
             "labels": problem.labels,
-            "streams": streams_of(problem.layers, problem.input),
+            "streams": streams_entry(problem.layers, problem.input),
             "provenance": provenance,
             "check": None,
         }

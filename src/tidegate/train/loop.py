@@ -167,17 +167,17 @@ class Run:
         end. The body of a model with a whole-window layer has seen all steps, so the prefix gets a body of its own.
         """
         r, whole = self.config, torch.from_numpy(lengths)
-        weights, body = torch.from_numpy(r.weights), self.network.body(x, whole, noise)
+        weights, body = torch.from_numpy(r.weights), self.network.forward_body(x, whole, noise)
         if r.per_step:
-            return r.loss(body.entries.padded(body.outputs[-1]), targets, weights)
+            return r.loss(body.layout.pad(body.outputs[-1]), targets, weights)
         if not r.prefix:
-            return r.loss(self.network.heads(body, [whole], noise)[0], targets, weights)
+            return r.loss(self.network.forward_heads(body, [whole], noise)[0], targets, weights)
         shorter = torch.from_numpy(rng.integers(1, lengths + 1))
         if self.network.whole_window:
-            first = self.network.heads(body, [whole], noise)[0]
-            second = self.network.heads(self.network.body(x, shorter, noise), [shorter], noise)[0]
+            first = self.network.forward_heads(body, [whole], noise)[0]
+            second = self.network.forward_heads(self.network.forward_body(x, shorter, noise), [shorter], noise)[0]
         else:
-            first, second = self.network.heads(body, [whole, shorter], noise)
+            first, second = self.network.forward_heads(body, [whole, shorter], noise)
         return (r.loss(first, targets, weights) + r.prefix * r.loss(second, targets, weights)) / (1 + r.prefix)
 
     def current_rate(self, count: int) -> float:
@@ -277,7 +277,7 @@ class Run:
             x, lengths, targets = self.rows.batch(order[k : k + batch])
             inputs = (torch.from_numpy(x), torch.from_numpy(lengths))
             outputs = torch.func.functional_call(
-                self.network, dict(self.averaged), inputs, {"every": self.config.per_step}
+                self.network, dict(self.averaged), inputs, {"per_step": self.config.per_step}
             )
             y = outputs.double().numpy()
             if self.config.per_step:

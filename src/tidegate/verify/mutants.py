@@ -72,7 +72,7 @@ def wrong_variants(model: Model) -> dict[str, Model]:
     """
     layer = next(layer for layer in model.layers if layer["kind"] == "recurrent")
     found = {}
-    for dialect in cells.dialects_of(layer["cell"]):
+    for dialect in cells.list_dialects(layer["cell"]):
         tape, own = cells.load(layer["cell"], dialect).tape, model.tapes[layer["tape"]]
         if tape != own and (tape.params, tape.state) == (own.params, own.state):
             changed = [f"{k}={v}" for k, v in dialect.items() if layer["dialect"].get(k) != v]

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .. import cells, layers
-from ..document import state_schema, streams_of
+from ..document import state_schema, streams_entry
 from ..features.series import SeriesTransform
 from ..features.text import Tokenizer, Vocabulary
 from ..model import Model
@@ -138,7 +138,7 @@ class Stack:
         assert self.cell is not None
         name, both = self.cell.name, direction == "both"
         layer: Layer = {"inputs": inputs, "size": size, "tape": name, "cell": name, "dialect": self.cell.dialect}
-        if self.cell.tape.projected:
+        if self.cell.tape.has_projection:
             layer["project"] = project or max(1, size // 2)
         if residual:
             layer["add"] = len(self.layers) - 1
@@ -183,7 +183,7 @@ class Stack:
             "layers": self.layers,
             "tapes": {name: tape.to_json() for name, tape in self.tapes.items()},
             "state": state_schema(self.layers, self.tapes),
-            "streams": streams_of(self.layers, entry),
+            "streams": streams_entry(self.layers, entry),
             "provenance": {},
             "labels": [f"label {i}" for i in range(labels)] if labels else None,
             "check": None,

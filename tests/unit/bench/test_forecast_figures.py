@@ -7,7 +7,7 @@ import sys
 import numpy as np
 import pytest
 
-from tidegate.backtest import Backtest, Rolled
+from tidegate.backtest import Backtest, SeriesBacktest
 from tidegate.tasks._windows import Track
 from tidegate.tasks.forecast import Options
 
@@ -31,7 +31,7 @@ def back_test(x, first, offset):
     came = truth[origins[:, None] + [1, 2]]
     made = came + np.array([offset(k) for k in range(len(origins))])[:, None, None]
     track = Track("", truth.astype(np.float32), truth, np.arange(len(truth)))
-    return Rolled("", origins, np.stack([made - 5, made, made + 5], -1), came, track)
+    return SeriesBacktest("", origins, np.stack([made - 5, made, made + 5], -1), came, track)
 
 
 def backtest(*series, **metrics):

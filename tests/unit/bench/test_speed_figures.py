@@ -227,7 +227,7 @@ def test_what_stands_in_for_the_native_engine_answers_alike(bench):
     for sizes in (torch.tensor([3, 2, 2, 1]), None):
         rows = x if sizes is not None else x[:6].reshape(2, 3, 3)
         y, last = by_module(layer, tape, t, rows, sizes, start, True)
-        wanted, wanted_last = recurrent.by_whole_rows(layer, tape, t, rows, sizes, start, True)
+        wanted, wanted_last = recurrent.run_fused(layer, tape, t, rows, sizes, start, True)
         torch.testing.assert_close(y, wanted)
         torch.testing.assert_close(last["h"], wanted_last["h"])
 

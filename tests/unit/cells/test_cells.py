@@ -9,7 +9,7 @@ import pytest
 
 from tidegate import cells
 from tidegate.errors import CellError
-from tidegate.tape import Namespace, NumpyOps, interpret, width
+from tidegate.tape import Namespace, NumpyOps, flat_width, interpret
 
 EXAMPLE = Path(__file__).parents[3] / "examples" / "leaky.py"
 PLAIN = """
@@ -43,8 +43,8 @@ def check_equation(cell: cells.Cell) -> None:
     x = {g: rng.normal(size=(B, H)) for g in cell.gates}
     maps = {g: rng.normal(size=(H, H)) for g in cell.recurrent}
     R = {g: (lambda v, W=W: v @ W.T) for g, W in maps.items()}
-    p = {n: rng.normal(size=width(shape, H)) for n, shape in cell.params.items()}
-    s = {n: rng.normal(size=(B, width(shape, H))) for n, shape in cell.state.items()}
+    p = {n: rng.normal(size=flat_width(shape, H)) for n, shape in cell.params.items()}
+    s = {n: rng.normal(size=(B, flat_width(shape, H))) for n, shape in cell.state.items()}
     y, following = cell.step(
         NumpyOps, Namespace("gate", x), Namespace("map", R), Namespace("param", p), Namespace("state", s)
     )

@@ -12,11 +12,11 @@ import pytest
 
 from tidegate import cells
 from tidegate.errors import CellError
-from tidegate.tape import NumpyOps, interpret, width
+from tidegate.tape import NumpyOps, flat_width, interpret
 
 Array = npt.NDArray[np.float64]
 H, P, B = 5, 3, 2
-ALL = [(name, dialect) for name in cells.names() for dialect in cells.dialects_of(name)]
+ALL = [(name, dialect) for name in cells.names() for dialect in cells.list_dialects(name)]
 NAMES = ["-".join([name, *dialect.values()]) for name, dialect in ALL]
 
 
@@ -76,12 +76,12 @@ def test_every_cell_has_its_paper_here() -> None:
 @pytest.mark.parametrize(("name", "dialect"), ALL, ids=NAMES)
 def test_a_dialect_is_the_equation_of_its_paper(name: str, dialect: dict[str, str]) -> None:
     cell, rng = cells.load(name, dialect), np.random.default_rng(7)
-    inner = P if cell.tape.projected else H
+    inner = P if cell.tape.has_projection else H
     x = {g: rng.normal(size=(B, H)) for g in cell.gates}
     maps = {g: rng.normal(size=(H, inner)) for g in cell.recurrent} | {"project": rng.normal(size=(P, H))}
     R = {g: (lambda v, W=W: v @ W.T) for g, W in maps.items()}
-    p = {n: rng.normal(size=width(shape, H, P)) for n, shape in cell.params.items()}
-    s = {n: rng.normal(size=(B, width(shape, H, P))) for n, shape in cell.state.items()}
+    p = {n: rng.normal(size=flat_width(shape, H, P)) for n, shape in cell.params.items()}
+    s = {n: rng.normal(size=(B, flat_width(shape, H, P))) for n, shape in cell.state.items()}
     y, following = interpret(cell.tape, NumpyOps, x, R, p, s)
     if dialect["norm"] == "layer":
         x = {g: standardise(v) * p[f"gain_x_{g}"] + p[f"bias_x_{g}"] for g, v in x.items()}
@@ -97,7 +97,7 @@ def test_a_dialect_is_the_equation_of_its_paper(name: str, dialect: dict[str, st
 
 def test_the_default_comes_first_and_every_tape_is_another() -> None:
     for name in cells.names():
-        found = cells.dialects_of(name)
+        found = cells.list_dialects(name)
         assert cells.load(name).dialect == found[0]
         tapes = [str(cells.load(name, dialect).tape.to_json()) for dialect in found]
         assert len(set(tapes)) == len(tapes)
@@ -155,4 +155,4 @@ def test_a_dialect_that_cannot_be_read_is_refused(text: str) -> None:
         CellError,
         match="is not of the form key=value; write, for example, reset=|sets reset a second time",
     ):
-        cells.spoken(text)
+        cells.parse_dialect(text)

@@ -13,7 +13,7 @@ import pytest
 from tidegate import cli
 from tidegate.cli import _console
 from tidegate.cli._console import Console
-from tidegate.cli._table import table
+from tidegate.cli._table import format_table
 
 
 class Terminal(io.StringIO):
@@ -106,7 +106,7 @@ def test_data_cannot_steer_a_terminal() -> None:
 
 
 def test_a_line_break_in_a_cell_makes_no_row() -> None:
-    assert table(["label"], [["a\nb"], ["c"]]).splitlines() == ["label", "a\\nb", "c"]
+    assert format_table(["label"], [["a\nb"], ["c"]]).splitlines() == ["label", "a\\nb", "c"]
 
 
 @pytest.mark.parametrize("encoding", ["ascii", "latin-1", "cp1252", "utf-8", "utf-16"])

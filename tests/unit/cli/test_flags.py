@@ -23,7 +23,7 @@ class Options:
 @pytest.fixture
 def parser() -> Parser:
     made = Parser(prog="tidegate test")
-    _flags.add(made, Options)
+    _flags.add_options(made, Options)
     return made
 
 
@@ -37,7 +37,7 @@ def parser() -> Parser:
     ],
 )
 def test_only_what_was_typed_is_there(parser: Parser, typed: str, values: dict[str, object]) -> None:
-    assert _flags.values(parser.parse(typed.split()), Options) == values
+    assert _flags.typed_values(parser.parse(typed.split()), Options) == values
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import pytest
 
 from tidegate import cli
 from tidegate.errors import OptionError
-from tidegate.tasks._options import RENAMED, make, recalled
+from tidegate.tasks._options import RENAMED, make_options, restore_options
 from tidegate.tasks.classify import Options
 
 
@@ -39,9 +39,9 @@ def test_old_flags_are_neither_shown_nor_suggested(capsys: pytest.CaptureFixture
 @pytest.mark.parametrize("old", RENAMED)
 def test_old_options_give_the_new_ones(old: str) -> None:
     with pytest.raises(OptionError, match=f"the option {old} is now {RENAMED[old][0]}$"):
-        make(Options, {old: 3})
+        make_options(Options, {old: 3})
 
 
 def test_the_options_of_an_older_model_file_are_understood() -> None:
-    assert recalled(Options, {"tokens": "char"}).unit == "character"
-    assert recalled(Options, {"tokens": "byte", "of_long_ago": 3}).unit == "byte"
+    assert restore_options(Options, {"tokens": "char"}).unit == "character"
+    assert restore_options(Options, {"tokens": "byte", "of_long_ago": 3}).unit == "byte"

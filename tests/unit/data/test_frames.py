@@ -9,7 +9,7 @@ import sys
 import numpy as np
 import pytest
 
-from tidegate.data.table import read
+from tidegate.data.table import read_table
 from tidegate.errors import DataError, MissingExtra
 
 pd = pytest.importorskip("pandas")
@@ -21,7 +21,7 @@ BOTH = pytest.mark.parametrize("make", [pd.DataFrame, pl.DataFrame], ids=["panda
 
 @BOTH
 def test_columns_of_every_kind(make):
-    table = read(make(ROWS))
+    table = read_table(make(ROWS))
     assert table.columns == ROWS
     assert {name: {type(c) for c in cells} for name, cells in table.columns.items()} == {
         "text": {str},
@@ -42,22 +42,22 @@ def test_the_sum_is_that_of_the_columns_that_were_read_whatever_the_library():
     lines = [json.dumps([k, ROWS[k]], ensure_ascii=False, separators=(",", ":")) + "\n" for k in ("label", "text")]
     want = hashlib.sha256("".join(lines).encode()).hexdigest()
     for frame in (pd.DataFrame(ROWS), pl.DataFrame(ROWS), pd.DataFrame(ROWS, index=[7, 7])):
-        assert read(frame, ["label", "text"]).sha256 == want
+        assert read_table(frame, ["label", "text"]).sha256 == want
     for other in ({**ROWS, "text": ["hi", "na\u00efve"]}, {**ROWS, "label": ["b", "a"]}):
-        assert read(pd.DataFrame(other), ["label", "text"]).sha256 != want
-    assert read(pd.DataFrame({**ROWS, "n": [3, 4]}), ["label", "text"]).sha256 == want
-    assert read(pd.DataFrame({"a": ["1"]})).sha256 != read(pd.DataFrame({"a": [1]})).sha256
+        assert read_table(pd.DataFrame(other), ["label", "text"]).sha256 != want
+    assert read_table(pd.DataFrame({**ROWS, "n": [3, 4]}), ["label", "text"]).sha256 == want
+    assert read_table(pd.DataFrame({"a": ["1"]})).sha256 != read_table(pd.DataFrame({"a": [1]})).sha256
 
 
 def test_kinds_of_text_in_either_library():
     words = ["x", "y", "x"]
     for kind in ("object", "string", "category"):
-        assert read(pd.DataFrame({"a": pd.Series(words, dtype=kind)})).columns == {"a": words}
+        assert read_table(pd.DataFrame({"a": pd.Series(words, dtype=kind)})).columns == {"a": words}
     for kind in (pl.String, pl.Categorical, pl.Enum(["x", "y"])):
-        assert read(pl.DataFrame({"a": pl.Series(words, dtype=kind)})).columns == {"a": words}
-    assert read(pd.DataFrame({"a": pd.Categorical([3, 4])})).labels("a") == ["3", "4"]
-    assert read(pd.DataFrame({"a": pd.array([3, 4], dtype="Int64")})).labels("a") == ["3", "4"]
-    assert read(pd.DataFrame({"a": np.array([np.int64(3), np.int8(4)], object)})).labels("a") == ["3", "4"]
+        assert read_table(pl.DataFrame({"a": pl.Series(words, dtype=kind)})).columns == {"a": words}
+    assert read_table(pd.DataFrame({"a": pd.Categorical([3, 4])})).labels("a") == ["3", "4"]
+    assert read_table(pd.DataFrame({"a": pd.array([3, 4], dtype="Int64")})).labels("a") == ["3", "4"]
+    assert read_table(pd.DataFrame({"a": np.array([np.int64(3), np.int8(4)], object)})).labels("a") == ["3", "4"]
 
 
 @pytest.mark.parametrize("missing", [None, np.nan, pd.NaT, pd.NA, float("nan")])
@@ -65,11 +65,11 @@ def test_a_missing_cell_names_row_and_column(missing):
     labels = pd.Series(["a", "b", missing], dtype=object)
     frame = pd.DataFrame({"text": ["hi", "yo", "ho"], "label": labels}).set_axis([9, 8, 7])
     with pytest.raises(DataError) as caught:
-        read(frame)
+        read_table(frame)
     shown = "None" if missing is None else str(missing)
     want = f"pandas frame, row 3: no value in column 'label' ({shown}); fill it or leave the row out"
     assert str(caught.value) == want
-    assert read(frame, ["text"]).columns == {"text": ["hi", "yo", "ho"]}
+    assert read_table(frame, ["text"]).columns == {"text": ["hi", "yo", "ho"]}
 
 
 @pytest.mark.parametrize(
@@ -109,7 +109,7 @@ def test_a_missing_cell_names_row_and_column(missing):
 )
 def test_what_is_no_table(frame, message):
     with pytest.raises(DataError) as caught:
-        read(frame)
+        read_table(frame)
     assert str(caught.value).startswith(message)
     assert "\n" not in str(caught.value)
 
@@ -117,12 +117,12 @@ def test_what_is_no_table(frame, message):
 @BOTH
 def test_a_column_that_is_not_there(make):
     with pytest.raises(DataError, match=r"frame: no column 'lable'; the frame has 'text', .*did you mean 'label'\?"):
-        read(make(ROWS), ["lable"])
+        read_table(make(ROWS), ["lable"])
 
 
 @BOTH
 def test_a_column_of_another_kind_than_is_needed(make):
-    table = read(make(ROWS))
+    table = read_table(make(ROWS))
     with pytest.raises(
         DataError, match=r"frame, row 1: column 'n' holds integers, such as 1; expected text; name another"
     ):
@@ -140,21 +140,21 @@ def test_a_column_of_another_kind_than_is_needed(make):
 def test_numbers_that_float64_cannot_hold():
     for cell in (2**53 + 1, 10**400):
         with pytest.raises(DataError, match="row 1: column 'n' is .*, which float64 cannot represent"):
-            read(pd.DataFrame({"n": pd.Series([cell], dtype=object)})).numbers("n")
-    assert read(pd.DataFrame({"n": [2**53]})).numbers("n").tolist() == [2.0**53]
+            read_table(pd.DataFrame({"n": pd.Series([cell], dtype=object)})).numbers("n")
+    assert read_table(pd.DataFrame({"n": [2**53]})).numbers("n").tolist() == [2.0**53]
 
 
 def test_a_frame_of_a_class_of_ones_own():
     class Own(pd.DataFrame):
         pass
 
-    assert read(Own({"a": ["x"]})).path == "pandas frame"
+    assert read_table(Own({"a": ["x"]})).path == "pandas frame"
 
 
 def test_neither_library_is_imported_for_a_file(tmp_path):
     (tmp_path / "t.csv").write_text("a\nx\n")
     code = (
-        "import sys; from tidegate.data.table import read; read(sys.argv[1]); "
+        "import sys; from tidegate.data.table import read_table; read_table(sys.argv[1]); "
         "assert not {'pandas', 'polars', 'pyarrow'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code, str(tmp_path / "t.csv")], check=True)
@@ -169,5 +169,5 @@ def test_arrow_without_pyarrow(monkeypatch):
     with pytest.raises(
         MissingExtra, match=r'test_frames Capsule: reading Arrow needs pyarrow, .*"tidegate\[parquet\]"'
     ):
-        read(Capsule())
-    assert read(pd.DataFrame({"a": ["x"]})).columns == read(pl.DataFrame({"a": ["x"]})).columns
+        read_table(Capsule())
+    assert read_table(pd.DataFrame({"a": ["x"]})).columns == read_table(pl.DataFrame({"a": ["x"]})).columns

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tidegate.data.table import read
+from tidegate.data.table import read_table
 from tidegate.errors import DataError
 from tidegate.files import MAX_LINE
 
@@ -33,7 +33,7 @@ def test_a_line_that_is_too_long_is_refused_with_its_size_and_the_limit(tmp_path
     tracemalloc.start()
     try:
         with pytest.raises(DataError) as caught:
-            read(tmp_path / name)
+            read_table(tmp_path / name)
         assert tracemalloc.get_traced_memory()[1] < 3.5 * len(data)
     finally:
         tracemalloc.stop()
@@ -46,19 +46,19 @@ def test_a_field_that_is_too_long_is_refused_with_its_column(tmp_path: Path) -> 
     with pytest.raises(
         DataError, match=r"t\.csv:3: column 3 of the row that begins here has 1\d,000,000 characters or"
     ):
-        read(tmp_path / "t.csv")
+        read_table(tmp_path / "t.csv")
 
 
 def test_the_longest_line_that_is_allowed_is_read(tmp_path: Path) -> None:
     (tmp_path / "t.csv").write_text("text,label\nhi,a\n" + LONG[: MAX_LINE - 3] + ",b\n" + "hi,a\n")
-    assert [len(text) for text in read(tmp_path / "t.csv").columns["text"]] == [2, MAX_LINE - 3, 2]
+    assert [len(text) for text in read_table(tmp_path / "t.csv").columns["text"]] == [2, MAX_LINE - 3, 2]
 
 
 def test_lines_of_any_end_are_told_apart_in_long_texts(tmp_path: Path) -> None:
     """The text is read in blocks: none ends between the two bytes of a line end, or inside a quoted field."""
     rows = [f'{"x" * (i % 97)},"a\r\nb"\r\n' for i in range(40_000)]
     (tmp_path / "t.csv").write_bytes(("text,label\r\n" + "".join(rows)).encode())
-    found = read(tmp_path / "t.csv")
+    found = read_table(tmp_path / "t.csv")
     assert set(found.columns["label"]) == {"a\r\nb"}
     assert [len(text) for text in found.columns["text"]] == [i % 97 for i in range(40_000)]
     assert found.lines[:3] + found.lines[-1:] == [2, 4, 6, 80_000]
@@ -68,5 +68,5 @@ def test_an_object_of_many_keys_is_read_in_time(tmp_path: Path) -> None:
     wide = {f"k{i}": i for i in range(20_000)}
     (tmp_path / "t.jsonl").write_text(2 * (json.dumps(wide) + "\n"))
     begun = time.process_time()
-    assert len(read(tmp_path / "t.jsonl").columns) == 20_000
+    assert len(read_table(tmp_path / "t.jsonl").columns) == 20_000
     assert time.process_time() - begun < 3

@@ -7,7 +7,7 @@ import unicodedata
 
 import pytest
 
-from tidegate.data.lookalikes import difference, find_pairs, warnings
+from tidegate.data.lookalikes import describe_difference, find_pairs, make_warnings
 
 
 @pytest.mark.parametrize(
@@ -27,7 +27,7 @@ from tidegate.data.lookalikes import difference, find_pairs, warnings
 )
 def test_names_that_look_alike_are_paired_and_told_apart(one: str, other: str, how: str) -> None:
     assert find_pairs([one, "cash", other]) == [(one, other)]
-    assert difference(one, other) == difference(other, one) == how
+    assert describe_difference(one, other) == describe_difference(other, one) == how
 
 
 def test_names_that_differ_to_the_eye_are_no_pair() -> None:
@@ -35,13 +35,13 @@ def test_names_that_differ_to_the_eye_are_no_pair() -> None:
 
 
 def test_warnings_have_counts_and_are_not_without_end() -> None:
-    found = warnings({"card ": 1, "card": 1200, "None": 3, "none": 1, "x": 9}, "label")
+    found = make_warnings({"card ": 1, "card": 1200, "None": 3, "none": 1, "x": 9}, "label")
     assert found[0].startswith(
         "warning: labels 'card' (1,200 rows) and 'card ' (1 row) differ only by a space at the end"
     )
     assert found[1].startswith("warning: labels 'None' (3 rows) and 'none' (1 row) differ only by upper and lower case")
     assert found[2].startswith("warning: label 'None' (3 rows) is what other programs write for a missing value")
-    many = warnings({name: 1 for i in range(30) for name in (f"n{i}", f"N{i}")}, "group", "series")
+    many = make_warnings({name: 1 for i in range(30) for name in (f"n{i}", f"N{i}")}, "group", "series")
     assert len(many) == 9
     assert many[-1] == "warning: the same holds for 22 more groups"
 

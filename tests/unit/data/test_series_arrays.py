@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tidegate.data.series import of_arrays, read_series
+from tidegate.data.series import from_arrays, read_series
 from tidegate.errors import DataError, OptionError
 
 NAN = float("nan")
@@ -33,29 +33,29 @@ def refusal(*args, kind=DataError, **arguments):
 
 
 def test_arrays_of_every_shape():
-    assert [one.values.tolist() for one in of_arrays(X).series] == X.tolist()
-    assert [one.values[:, 0].tolist() for one in of_arrays(X[:, :, 0]).series] == X[:, :, 0].tolist()
-    assert [one.values[:, 0].tolist() for one in of_arrays(np.array([1, 2])).series] == [[1, 2]]
-    found = of_arrays([X[0], X[1][:2]], labels=[1, 2], columns=list("abcd"), ids=["p", "q"])
+    assert [one.values.tolist() for one in from_arrays(X).series] == X.tolist()
+    assert [one.values[:, 0].tolist() for one in from_arrays(X[:, :, 0]).series] == X[:, :, 0].tolist()
+    assert [one.values[:, 0].tolist() for one in from_arrays(np.array([1, 2])).series] == [[1, 2]]
+    found = from_arrays([X[0], X[1][:2]], labels=[1, 2], columns=list("abcd"), ids=["p", "q"])
     assert [one.values.tolist() for one in found.series] == [X[0].tolist(), X[1][:2].tolist()]
     assert [(one.id, one.label) for one in found.series] == [("p", "1"), ("q", "2")]
     assert found.columns == list("abcd")
-    assert found.place(1, 1) == "arrays, series 2, step 2"
-    assert of_arrays(np.ones(3)).place(0, 2) == "arrays, step 3"
-    assert of_arrays([np.ones(3), np.ones(2)]).columns == ["value"]
-    assert [one.label for one in of_arrays(X, labels=np.array([True, False])).series] == ["true", "false"]
+    assert found.locate(1, 1) == "arrays, series 2, step 2"
+    assert from_arrays(np.ones(3)).locate(0, 2) == "arrays, step 3"
+    assert from_arrays([np.ones(3), np.ones(2)]).columns == ["value"]
+    assert [one.label for one in from_arrays(X, labels=np.array([True, False])).series] == ["true", "false"]
 
 
 def test_arrays_are_copied():
     x = X.astype(np.float64)
-    found = of_arrays(x)
+    found = from_arrays(x)
     x[:] = 7
     assert found.series[0].values.tolist() == X[0].tolist()
 
 
 def test_the_sum_knows_dtype_shape_numbers_and_labels():
     sums = {
-        of_arrays(x, labels=labels).sha256
+        from_arrays(x, labels=labels).sha256
         for x, labels in [
             (X, None),
             (X.astype(np.float64), None),
@@ -66,14 +66,14 @@ def test_the_sum_knows_dtype_shape_numbers_and_labels():
         ]
     }
     assert len(sums) == 6
-    assert of_arrays(X).sha256 == of_arrays(list(X)).sha256 == of_arrays(np.asfortranarray(X)).sha256
+    assert from_arrays(X).sha256 == from_arrays(list(X)).sha256 == from_arrays(np.asfortranarray(X)).sha256
 
 
 def test_read_series_takes_arrays_and_collections():
     assert len(read_series(X)) == 2
-    assert read_series(X[0]).described() == "arrays, 3 series of 4 steps, 1 channel"
-    assert read_series(X[0], layout="steps").described() == "arrays, 1 series of 3 steps, 4 channels"
-    made = of_arrays(X, labels=["a", "b"])
+    assert read_series(X[0]).describe() == "arrays, 3 series of 4 steps, 1 channel"
+    assert read_series(X[0], layout="steps").describe() == "arrays, 1 series of 3 steps, 4 channels"
+    made = from_arrays(X, labels=["a", "b"])
     assert read_series(made) is made
     chosen = read_series(made, values=["c4", "c1"], label="any")
     assert chosen.columns == ["c4", "c1"]
@@ -87,9 +87,9 @@ GIVE = "use from_arrays(x, labels=..., columns=..., ids=..., groups=...)"
 def test_arguments_that_arrays_have_no_columns_for():
     assert refusal(X, label="y", kind=OptionError) == f"label is the column 'y', but an array has no columns; {GIVE}"
     message = f"time is the column 't', but a collection of series has no columns; {GIVE}"
-    assert refusal(of_arrays(X), time="t", kind=OptionError) == message
+    assert refusal(from_arrays(X), time="t", kind=OptionError) == message
     assert (
-        refusal(of_arrays(X), label="y")
+        refusal(from_arrays(X), label="y")
         == "arrays: its series have no labels; add them with from_arrays(x, labels=...)"
     )
     message = "arrays: no column 'c5'; the source has 'c1', 'c2', 'c3', 'c4'"
@@ -163,12 +163,12 @@ BIG = 2**53 + 1
 )
 def test_arrays_that_are_refused(x, more, message):
     with pytest.raises(DataError) as caught:
-        of_arrays(x, **more)
+        from_arrays(x, **more)
     assert str(caught.value) == message
 
 
 def test_a_large_integer_that_float64_holds_is_taken():
-    assert of_arrays(np.array([[2**60, -(2**62)]])).series[0].values.tolist() == [[2.0**60], [-(2.0**62)]]
+    assert from_arrays(np.array([[2**60, -(2**62)]])).series[0].values.tolist() == [[2.0**60], [-(2.0**62)]]
 
     # ---- archives
 
@@ -180,8 +180,8 @@ def test_an_archive_of_equal_series(npz, dtype):
     assert [one.values.tolist() for one in found.series] == X.tolist()
     assert [(one.id, one.label) for one in found.series] == [("5", "a"), ("6", "b")]
     assert found.columns == list("pqrs")
-    assert found.described() == "NPZ, labels 'y', 2 series of 3 steps, 4 channels"
-    assert found.place(1, 2) == "t.npz, series 2, step 3"
+    assert found.describe() == "NPZ, labels 'y', 2 series of 3 steps, 4 channels"
+    assert found.locate(1, 2) == "t.npz, series 2, step 3"
 
 
 def test_an_archive_with_lengths(npz):

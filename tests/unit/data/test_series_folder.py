@@ -44,12 +44,12 @@ def test_files_of_every_kind_in_the_order_of_their_names(folder, tmp_path):
     found = read_series(folder(files), label="anything")
     assert [(one.id, one.label) for one in found.series] == [("run/c", "run"), ("walk/a", "walk"), ("walk/b", "walk")]
     assert [one.values.tolist()[0] for one in found.series] == [[5, 6], [7, 8], [1, 2]]
-    assert [found.place(i, 0) for i in range(3)] == ["d/run/c.jsonl.gz:1", "d/walk/a.npz, step 1", "d/walk/b.csv:2"]
+    assert [found.locate(i, 0) for i in range(3)] == ["d/run/c.jsonl.gz:1", "d/walk/a.npz, step 1", "d/walk/b.csv:2"]
     names = ("run/c.jsonl.gz", "walk/a.npz", "walk/b.csv")
     sums = [hashlib.sha256(files[n] if isinstance(files[n], bytes) else files[n].encode()).hexdigest() for n in names]
     lines = [f"{name}\0{one}\n" for name, one in zip(names, sums, strict=True)]
     assert found.sha256 == hashlib.sha256("".join(lines).encode()).hexdigest()
-    assert found.described() == (
+    assert found.describe() == (
         "folder of: table, one step per row, gzip, JSON lines, UTF-8, NPZ, table, one step per row, "
         "comma-separated with "
         "header, UTF-8, 3 series of 1 to 2 steps, 2 channels, 1 missing value"

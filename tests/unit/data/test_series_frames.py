@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from tidegate.data.series import read_series
-from tidegate.data.table import read
+from tidegate.data.table import read_table
 from tidegate.errors import DataError
 
 pd = pytest.importorskip("pandas")
@@ -37,7 +37,7 @@ def test_a_frame_of_many_series(make):
     np.testing.assert_array_equal(found.series[0].values, [[1.5, 1], [np.nan, 2], [2, 3]])
     assert [(one.id, one.label, list(one.lines)) for one in found.series] == [("a", "7", [1, 2, 3]), ("b", "8", [4])]
     assert found.series[0].times.tolist() == HOURS[:3]
-    assert found.place(1, 0).endswith(" frame, row 4") or found.place(1, 0) == "pyarrow Table, row 4"
+    assert found.locate(1, 0).endswith(" frame, row 4") or found.locate(1, 0) == "pyarrow Table, row 4"
 
 
 def test_the_sum_is_that_of_the_cells_whatever_the_library():
@@ -90,8 +90,8 @@ def test_a_parquet_file(tmp_path, monkeypatch):
     np.testing.assert_array_equal(found.series[0].values, [[1.5], [np.nan], [2]])
     assert found.series[0].times.tolist() == HOURS[:3]
     assert found.sha256 == hashlib.sha256((tmp_path / "t.parquet").read_bytes()).hexdigest()
-    assert found.place(1, 0) == "t.parquet, row 4"
-    assert found.described() == "long table, Parquet, 2 series of 1 to 3 steps, 1 channel, 1 missing value"
+    assert found.locate(1, 0) == "t.parquet, row 4"
+    assert found.describe() == "long table, Parquet, 2 series of 1 to 3 steps, 1 channel, 1 missing value"
 
 
 @pytest.mark.parametrize(
@@ -181,10 +181,10 @@ def test_pandas_cells_that_are_refused():
 
 def test_tables_of_texts_still_have_no_gaps():
     with pytest.raises(DataError) as caught:
-        read(pl.DataFrame({"x": [1.0, None]}))
+        read_table(pl.DataFrame({"x": [1.0, None]}))
     assert str(caught.value) == "polars frame, row 2: no value in column 'x' (None); fill it or leave the row out"
     with pytest.raises(DataError, match="column 'at' holds a datetime; expected text"):
-        read(pl.DataFrame({"at": HOURS}))
+        read_table(pl.DataFrame({"at": HOURS}))
 
 
 def test_polars_times_finer_than_a_microsecond_are_refused_not_cut():

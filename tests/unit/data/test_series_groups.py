@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tidegate.data.series import Collection, of_arrays, read_series
+from tidegate.data.series import Collection, from_arrays, read_series
 from tidegate.errors import DataError, OptionError
 from tidegate.tasks import classify
 
@@ -43,11 +43,11 @@ def test_groups_of_archives_folders_and_arrays(tmp_path: Path) -> None:
         (tmp_path / "folder" / name).parent.mkdir(parents=True)
         (tmp_path / "folder" / name).write_text(f"x,who\n1,{of}\n2,{of}\n")
     assert groups(read_series(tmp_path / "folder", label="kind", group="who")) == ["p", "q"]
-    found = of_arrays(x, labels=["a", "b", "a"], groups=[1, 2, 1])
+    found = from_arrays(x, labels=["a", "b", "a"], groups=[1, 2, 1])
     assert groups(read_series(found, label="label", group="who")) == ["1", "2", "1"]
-    assert found.sha256 != of_arrays(x, labels=["a", "b", "a"]).sha256
+    assert found.sha256 != from_arrays(x, labels=["a", "b", "a"]).sha256
     with pytest.raises(DataError, match=r"its series have no groups; add them with from_arrays\(x, groups=...\)"):
-        read_series(of_arrays(x), group="who")
+        read_series(from_arrays(x), group="who")
     with pytest.raises(OptionError, match="group is the column 'who', but an array has no columns"):
         read_series(x, group="who")
 

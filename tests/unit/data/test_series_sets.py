@@ -24,7 +24,7 @@ from tidegate.data.sets import ecg5000, etth1, exchange_rate, japanese_vowels, l
 from tidegate.data.wheel import Wheel
 from tidegate.errors import DataError
 
-SERIES = [name for name in catalogue.names() if catalogue.get(name).unit != "messages"]
+SERIES = [name for name in catalogue.list_names() if catalogue.get(name).unit != "messages"]
 
 
 def flags(name):
@@ -134,10 +134,10 @@ def test_a_set_of_files_goes_through_the_cache(monkeypatch):
     paths = catalogue.fetch("tiny", lambda _: None)
     assert [path.name for path in paths.values()] == ["train.csv", "test.csv", "all.csv"]
     assert calls[0][calls[0].index("--platform") + 1] == "any"
-    assert catalogue.fetch("tiny") == catalogue.cached("tiny") == paths
+    assert catalogue.fetch("tiny") == catalogue.find_cached("tiny") == paths
     assert len(calls) == 1
     paths["all"].write_bytes(b"time,load\n1,2\n")
-    assert catalogue.cached("tiny") == {}
+    assert catalogue.find_cached("tiny") == {}
     assert catalogue.fetch("tiny", lambda _: None)["all"].read_bytes().count(b"\n") == 4033
 
 
@@ -162,7 +162,7 @@ def test_the_command_says_where_the_files_are_and_what_fits(monkeypatch, capsys,
     assert f"tidegate fit forecast '{tmp_path}/a b/train.csv' --time time --values load" in said
     assert (tmp_path / "a b" / "all.csv").stat().st_size > 4032
     assert command.run(parser.parse_args(["load"])) == 0
-    assert str(catalogue.cached("load")["test"]) in capsys.readouterr().out
+    assert str(catalogue.find_cached("load")["test"]) in capsys.readouterr().out
 
 
 @pytest.mark.skipif(

@@ -52,11 +52,11 @@ def test_a_long_table_of_series_whose_rows_are_mixed(file):
     assert plain(found) == [("a", [[1, 2], [None, 45]], "u"), ("b", [[3, None], [-5, None]], "v")]
     assert times(found.series[1]) == ["2020-01-01T00:00:00", "2020-01-03T00:00:00"]
     assert [list(one.lines) for one in found.series] == [[2, 4], [3, 5]]
-    assert found.place(1, 1) == "t.csv:5"
+    assert found.locate(1, 1) == "t.csv:5"
     assert {one.values.dtype for one in found.series} == {np.dtype(np.float64)}
     assert {one.times.dtype for one in found.series} == {np.dtype("datetime64[us]")}
     assert found.sha256 == hashlib.sha256(LONG.encode()).hexdigest()
-    assert found.described() == (
+    assert found.describe() == (
         "long table, comma-separated with header, UTF-8, 2 series of 2 steps, 2 channels, 3 missing values"
     )
 
@@ -67,8 +67,7 @@ def test_without_an_id_a_table_is_one_series(file):
     assert found.series[0].times is None
 
     assert (
-        found.described()
-        == "table, one step per row, tab-separated with header, UTF-8, 1 series of 2 steps, 2 channels"
+        found.describe() == "table, one step per row, tab-separated with header, UTF-8, 1 series of 2 steps, 2 channels"
     )
 
 
@@ -99,8 +98,8 @@ def test_one_series_a_row_ends_with_its_last_value(file):
     found = read_series(file("w.csv", 'kind,V1,V2,V3\nu,"1",2,\nv,,4,5\nw,6,,NA\n'), label="kind")
     assert found.columns == ["value"]
     assert plain(found) == [("", [[1], [2]], "u"), ("", [[None], [4], [5]], "v"), ("", [[6]], "w")]
-    assert (found.place(1, 2), found.place(2, 0)) == ("w.csv:3, step 3", "w.csv:4")
-    assert found.described() == (
+    assert (found.locate(1, 2), found.locate(2, 0)) == ("w.csv:3, step 3", "w.csv:4")
+    assert found.describe() == (
         "table, one series per row, steps 'V1' to 'V3', comma-separated with header, UTF-8, 3 series of 1 to 3 steps, "
         "1 channel, 1 missing value"
     )

@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-from tidegate.data.table import Table, read
+from tidegate.data.table import Table, read_table
 from tidegate.errors import DataError
 
 
@@ -25,44 +25,44 @@ def written(tmp_path, monkeypatch):
 
 def test_csv_with_quotes_and_lines(written):
     content = 'text,label\r\n"a, ""b""\r\nc",x\r\n\r\nd,\r\n'
-    table = read(written("t.csv", content))
+    table = read_table(written("t.csv", content))
     assert table.columns == {"text": ['a, "b"\r\nc', "d"], "label": ["x", ""]}
     assert table.lines == [2, 5]
     assert len(table) == 2
-    assert table.place(1) == "t.csv:5"
+    assert table.locate(1) == "t.csv:5"
     assert table.sha256 == hashlib.sha256(content.encode()).hexdigest()
 
 
 def test_byte_order_mark_and_other_line_ends(written):
-    assert read(written("t.csv", b"\xef\xbb\xbftext\nhi\n")).columns == {"text": ["hi"]}
-    assert read(written("t.csv", "text\rhi\r")).columns == {"text": ["hi"]}
-    assert read(written("t.csv", "text\nhi\u2028there\x0b\nyo")).columns == {"text": ["hi\u2028there\x0b", "yo"]}
+    assert read_table(written("t.csv", b"\xef\xbb\xbftext\nhi\n")).columns == {"text": ["hi"]}
+    assert read_table(written("t.csv", "text\rhi\r")).columns == {"text": ["hi"]}
+    assert read_table(written("t.csv", "text\nhi\u2028there\x0b\nyo")).columns == {"text": ["hi\u2028there\x0b", "yo"]}
 
 
 def test_tsv_takes_quotes_as_they_are(written):
-    table = read(written("t.tsv", 'text\tlabel\n"so" he said\tx\n"open\ty\n'))
+    table = read_table(written("t.tsv", 'text\tlabel\n"so" he said\tx\n"open\ty\n'))
     assert table.columns == {"text": ['"so" he said', '"open'], "label": ["x", "y"]}
     assert table.lines == [2, 3]
 
 
 @pytest.mark.parametrize("name", ["t.jsonl", "t.ndjson", "T.JSONL"])
 def test_json_lines(written, name):
-    table = read(written(name, '{"text": "a\\n\u2028b", "n": 1.50}\r\n\n{"n": 2e400, "text": ""}'))
+    table = read_table(written(name, '{"text": "a\\n\u2028b", "n": 1.50}\r\n\n{"n": 2e400, "text": ""}'))
     assert table.columns == {"text": ["a\n\u2028b", ""], "n": ["1.50", "2e400"]}
     assert table.lines == [1, 3]
     assert {type(cell) for cells in table.columns.values() for cell in cells} == {str}
 
 
 def test_chosen_columns(written):
-    assert read(written("t.csv", "a,b,c\n1,2,3\n"), ["c", "a"]).columns == {"c": ["3"], "a": ["1"]}
+    assert read_table(written("t.csv", "a,b,c\n1,2,3\n"), ["c", "a"]).columns == {"c": ["3"], "a": ["1"]}
     source = '{"text": "hi", "meta": {"x": [1]}}\n{"text": "yo"}\n'
-    assert read(written("t.jsonl", source), ["text"]).columns == {"text": ["hi", "yo"]}
+    assert read_table(written("t.jsonl", source), ["text"]).columns == {"text": ["hi", "yo"]}
 
 
 def test_a_long_field_and_the_limit_of_the_process(written):
     before = csv.field_size_limit()
     long = "x" * 300_000
-    assert read(written("t.csv", f"text\n{long}\n")).columns == {"text": [long]}
+    assert read_table(written("t.csv", f"text\n{long}\n")).columns == {"text": [long]}
     assert csv.field_size_limit() == before
 
 
@@ -117,7 +117,7 @@ def test_a_column_that_is_not_there():
 )
 def test_a_file_that_is_no_table(written, name, content, message):
     with pytest.raises(DataError) as caught:
-        read(written(name, content))
+        read_table(written(name, content))
     assert str(caught.value).startswith(message)
     assert "\n" not in str(caught.value)
 
@@ -125,7 +125,7 @@ def test_a_file_that_is_no_table(written, name, content, message):
 @pytest.mark.parametrize(("name", "content"), [("t.csv", "text\nx\n"), ("t.jsonl", '{"text": "x"}')])
 def test_a_chosen_column_that_is_not_there(written, name, content):
     with pytest.raises(DataError, match=r"no column 'texts'; .*did you mean 'text'"):
-        read(written(name, content), ["texts"])
+        read_table(written(name, content), ["texts"])
 
 
 @pytest.mark.parametrize(
@@ -138,7 +138,7 @@ def test_a_chosen_column_that_is_not_there(written, name, content):
     ],
 )
 def test_what_a_file_was_taken_for(written, name, content, form):
-    assert read(written(name, content)).described() == form
+    assert read_table(written(name, content)).describe() == form
 
 
 @pytest.mark.parametrize(
@@ -152,27 +152,27 @@ def test_what_a_file_was_taken_for(written, name, content, form):
 )
 def test_another_delimiter_than_the_name_says(written, name, content, delimiter):
     with pytest.raises(DataError) as caught:
-        read(written(name, content), ["text", "label"])
+        read_table(written(name, content), ["text", "label"])
     header = content.partition("\n")[0]
     want = f"{name}:1: the header is {header!r}, separated by {delimiter}; a .csv has commas and a .tsv tabs; save or "
     assert str(caught.value) == want + "rename it so"
 
 
 def test_a_column_whose_name_has_a_delimiter_is_a_column(written):
-    assert read(written("t.csv", "text;label\nhi\n"), ["text;label"]).columns == {"text;label": ["hi"]}
+    assert read_table(written("t.csv", "text;label\nhi\n"), ["text;label"]).columns == {"text;label": ["hi"]}
     with pytest.raises(DataError, match="no column 'lab'"):
-        read(written("t.csv", "text;label\nhi\n"), ["lab"])
+        read_table(written("t.csv", "text;label\nhi\n"), ["lab"])
 
 
 def test_numbers_of_a_text_file(written):
-    table = read(written("t.csv", "x\n 1\n-2.5e3\n.5\n+7.\n"))
+    table = read_table(written("t.csv", "x\n 1\n-2.5e3\n.5\n+7.\n"))
     assert table.numbers("x").tolist() == [1.0, -2500.0, 0.5, 7.0]
-    assert read(written("t.jsonl", '{"x": 1.50}\n{"x": "2"}')).numbers("x").tolist() == [1.5, 2.0]
+    assert read_table(written("t.jsonl", '{"x": 1.50}\n{"x": "2"}')).numbers("x").tolist() == [1.5, 2.0]
 
 
 @pytest.mark.parametrize("cell", ["1,5", "", "nan", "inf", "1_000", "0x10", "١", "1 2", "e3", ".", "1e"])
 def test_what_is_no_number(written, cell):
-    table = read(written("t.csv", f'n,x\n1,2\n2,"{cell}"\n'))
+    table = read_table(written("t.csv", f'n,x\n1,2\n2,"{cell}"\n'))
     with pytest.raises(DataError) as caught:
         table.numbers("x")
     assert str(caught.value) == f"t.csv:3: column 'x' is {cell!r}; expected a number such as -1.5 or 2e3"
@@ -180,26 +180,26 @@ def test_what_is_no_number(written, cell):
 
 def test_a_number_that_is_too_large(written):
     with pytest.raises(DataError, match="t.csv:2: column 'x' is '2e400', which float64 cannot represent"):
-        read(written("t.csv", "x\n2e400\n")).numbers("x")
+        read_table(written("t.csv", "x\n2e400\n")).numbers("x")
 
 
 def test_paths_that_are_no_file(tmp_path):
     with pytest.raises(DataError, match=r"no\.csv: there is no such file; check the path"):
-        read(tmp_path / "no.csv")
+        read_table(tmp_path / "no.csv")
     (tmp_path / "a.csv").mkdir()
     with pytest.raises(DataError, match=r"a\.csv: is a folder; give the path of a file"):
-        read(tmp_path / "a.csv")
+        read_table(tmp_path / "a.csv")
     with pytest.raises(DataError, match="is a folder"):
-        read(tmp_path)
+        read_table(tmp_path)
     with pytest.raises(DataError, match="cannot be read"):
-        read("a\0.csv")
+        read_table("a\0.csv")
 
 
 @pytest.mark.skipif(os.name == "nt" or os.geteuid() == 0, reason="the owner of everything may read everything")
 def test_a_file_that_may_not_be_read(written):
     os.chmod(written("t.csv", "a\n1\n"), 0)
     with pytest.raises(DataError, match="may not be read"):
-        read("t.csv")
+        read_table("t.csv")
 
 
 def test_a_refusal_by_the_system_is_one_sentence(written, monkeypatch):
@@ -209,7 +209,7 @@ def test_a_refusal_by_the_system_is_one_sentence(written, monkeypatch):
     name = written("t.csv", "a\n1\n")
     monkeypatch.setattr("builtins.open", refuse)
     with pytest.raises(DataError, match=r"t\.csv: may not be read; change its permissions"):
-        read(name)
+        read_table(name)
 
 
 @pytest.mark.parametrize("name", ["beats", "beats.txt", "no/beats.csv", "beats.csv.gz"])
@@ -217,24 +217,24 @@ def test_a_file_that_is_not_there_is_told_whatever_it_is_called(tmp_path, monkey
     monkeypatch.chdir(tmp_path)
     for gaps in (False, True):
         with pytest.raises(DataError) as caught:
-            read(name, gaps=gaps)
+            read_table(name, for_series=gaps)
         assert str(caught.value) == f"{name}: there is no such file; check the path"
 
 
 def test_what_series_may_be_besides_tables_is_told(tmp_path):
     (tmp_path / "x.npy").write_bytes(b"x")
     with pytest.raises(DataError, match=r"and \.parquet, and for series \.npz and folders$"):
-        read(tmp_path / "x.npy", gaps=True)
+        read_table(tmp_path / "x.npy", for_series=True)
     with pytest.raises(DataError, match=r"and \.parquet$"):
-        read(tmp_path / "x.npy")
+        read_table(tmp_path / "x.npy")
 
 
 def test_a_first_line_by_which_excel_knows_the_delimiter_is_no_header(written):
-    table = read(written("t.csv", '\ufeffsep=,\r\ntext,label\r\n"a, b",x\r\n'))
+    table = read_table(written("t.csv", '\ufeffsep=,\r\ntext,label\r\n"a, b",x\r\n'))
     assert (table.columns, table.lines) == ({"text": ["a, b"], "label": ["x"]}, [3])
-    assert read(written("t.tsv", "SEP=\t\na\tb\n1\t2\n")).columns == {"a": ["1"], "b": ["2"]}
+    assert read_table(written("t.tsv", "SEP=\t\na\tb\n1\t2\n")).columns == {"a": ["1"], "b": ["2"]}
     with pytest.raises(DataError, match=r"t.csv:1: the file declares the delimiter ';' \(sep=;\); a .csv has"):
-        read(written("t.csv", "sep=;\ntext;label\nhi;x\n"))
+        read_table(written("t.csv", "sep=;\ntext;label\nhi;x\n"))
 
 
 @pytest.mark.parametrize(
@@ -249,15 +249,15 @@ def test_a_header_that_stands_twice_is_refused_with_its_line(written, name, cont
     with pytest.raises(
         DataError, match=rf"^{place}: the row repeats the header \(text, label\), as happens when files"
     ):
-        read(written(name, content))
+        read_table(written(name, content))
 
 
 def test_a_header_that_stands_twice_is_refused_in_a_frame_and_is_a_row_in_a_single_column(written):
     pandas = pytest.importorskip("pandas")
     frame = pandas.DataFrame({"text": ["hi", "text"], "label": ["x", "label"]})
     with pytest.raises(DataError, match="^pandas frame, row 2: the row repeats the header"):
-        read(frame)
-    assert read(written("t.csv", "text\ntext\n")).columns == {"text": ["text"]}
+        read_table(frame)
+    assert read_table(written("t.csv", "text\ntext\n")).columns == {"text": ["text"]}
 
 
 @pytest.mark.parametrize(
@@ -272,4 +272,4 @@ def test_a_header_that_stands_twice_is_refused_in_a_frame_and_is_a_row_in_a_sing
 )
 def test_a_column_whose_name_differs_by_nothing_visible_is_named_with_the_difference(written, header, said):
     with pytest.raises(DataError, match=rf"no column 'label'; .*; did you mean {said}\?$"):
-        read(written("t.csv", header + "\nhi,x\n"), ["label"])
+        read_table(written("t.csv", header + "\nhi,x\n"), ["label"])

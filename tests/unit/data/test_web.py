@@ -11,7 +11,7 @@ from tidegate.data import catalogue, web
 from tidegate.data.dataset import File
 from tidegate.data.sets import reuters_r8
 from tidegate.data.split_files import csv_from_pairs
-from tidegate.data.table import read
+from tidegate.data.table import read_table
 from tidegate.data.web import Web
 from tidegate.errors import DataError
 
@@ -54,7 +54,7 @@ def test_a_web_address(monkeypatch):
         {f"https://example.org/at/1/{f.path}": d for f, d in zip(FILES.values(), (TRAIN, TEST), strict=True)},
     )
     said = []
-    assert len(read(catalogue.fetch("tiny", said.append)["train"])) == 2
+    assert len(read_table(catalogue.fetch("tiny", said.append)["train"])) == 2
     assert said[0] == "fetching https://example.org/at/1/pack/train.tab (0.0 MB)"
 
 

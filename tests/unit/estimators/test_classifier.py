@@ -17,7 +17,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
 import tidegate
-from tidegate.data.series import of_arrays
+from tidegate.data.series import from_arrays
 from tidegate.errors import DataError, ModelFileError, OptionError, TidegateError, WrongData, WrongValue
 from tidegate.estimators import Classifier
 from tidegate.estimators.parameters import COLUMN_OPTIONS
@@ -91,7 +91,7 @@ def test_clone_has_the_parameters_and_no_model(fitted: Classifier) -> None:
 
 
 def test_it_is_the_model_of_fit(fitted: Classifier, tmp_path: Path) -> None:
-    model = tidegate.fit("classify", of_arrays(SERIES, SIDES), out=str(tmp_path / "m.safetensors"), **QUICK)
+    model = tidegate.fit("classify", from_arrays(SERIES, SIDES), out=str(tmp_path / "m.safetensors"), **QUICK)
     assert fitted.model_.weights_hash == model.weights_hash
 
 

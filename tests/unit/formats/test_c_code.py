@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 import tidegate
-from tidegate.atomic import locked
+from tidegate.atomic import lock
 from tidegate.errors import ModelFileError, OptionError, TidegateError
 from tidegate.formats import Answer, names, write
 from tidegate.formats.c import code, export, report
@@ -300,7 +300,7 @@ def test_an_export_replaces_an_export_and_no_other_file(tmp_path: Path) -> None:
 
 
 def test_one_export_at_a_time_writes_its_two_files(tmp_path: Path) -> None:
-    with locked(tmp_path / "a.c"), pytest.raises(TidegateError, match="is writing it"):
+    with lock(tmp_path / "a.c"), pytest.raises(TidegateError, match="is writing it"):
         tidegate.export(attach(sample(features=2, size=2)), "c", tmp_path / "a.c")
     assert list(tmp_path.iterdir()) == []
 

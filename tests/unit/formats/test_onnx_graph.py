@@ -29,7 +29,7 @@ STACKS: dict[str, dict[str, Any]] = {
     "bidirectional scan": {"direction": "both", "cell": "mingru"},
     "dense alone": {"features": 3, "cell": None, "over": ("mean",), "dense": "relu"},
 }
-DIALECTS = [(cell, dialect) for cell in cells.names() for dialect in cells.dialects_of(cell)]
+DIALECTS = [(cell, dialect) for cell in cells.names() for dialect in cells.list_dialects(cell)]
 
 
 def graph_of(model: Model, mode: str = "sequence") -> Any:

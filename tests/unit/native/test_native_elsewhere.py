@@ -26,7 +26,7 @@ from tidegate import _native, nn
 from tidegate.layers.pool import OVER
 from tidegate.model import Model as File
 from tidegate.nn import native, pooling
-from tidegate.nn.packed import Packed
+from tidegate.nn.packed import PackedLayout
 from tidegate.verify.replay import Replay, on_target
 
 pytestmark = pytest.mark.slow  # they build the engine under the sanitizers
@@ -237,7 +237,7 @@ def test_pools_have_the_gradients_of_the_closed_form(
 ) -> None:
     monkeypatch.setattr(torch, "get_num_threads", lambda: threads)
     lengths = torch.tensor([3, 1, 9, 3, 6, 9, 2])
-    entries, ends = Packed(lengths), [lengths, torch.tensor([2, 1, 4, 3, 1, 9, 1])]
+    entries, ends = PackedLayout(lengths), [lengths, torch.tensor([2, 1, 4, 3, 1, 9, 1])]
     gen = torch.Generator().manual_seed(2)
     given = [torch.randn(shape, generator=gen) for shape in ((len(entries.step), size), (size,), (1,))]
     found = []

@@ -14,7 +14,7 @@ from tidegate.runtime.precision import PRECISIONS, arguments
 from tidegate.tape import Tape
 from tidegate.verify.samples import sample
 
-DIALECTS = [(name, dialect) for name in cells.names() for dialect in cells.dialects_of(name)]
+DIALECTS = [(name, dialect) for name in cells.names() for dialect in cells.list_dialects(name)]
 INTERPRETED = {"projection": "yes"}  # dialects that no fused kernel has
 LENGTHS = np.array([9, 1, 9, 4, 0, 7, 9, 2, 3, 9, 5, 9, 8, 9, 6, 1, 9, 9, 9], np.int32)
 
@@ -121,7 +121,7 @@ def test_a_tape_that_differs_anywhere_is_interpreted(name, dialect):
     assert list(compile(with_tape(model, own)).fused_layers) == [0]
     others = [other for i in range(len(own["instructions"])) if (other := change_instruction(own, i))]
     assert len(others) >= 2
-    known = [cells.load(name, d).tape for d in cells.dialects_of(name)]
+    known = [cells.load(name, d).tape for d in cells.list_dialects(name)]
     for other in others:
         tape = Tape.from_json(other)
         if tape not in known:

@@ -11,7 +11,7 @@ import torch
 
 from tidegate import nn
 from tidegate.nn.embedding import embed
-from tidegate.nn.packed import Packed
+from tidegate.nn.packed import PackedLayout
 from tidegate.nn.pooling import pool
 
 KINDS = ["GRU", "LSTM", "RNN", "MinGRU"]
@@ -108,7 +108,7 @@ def test_autocast_in_the_backward_pass_rounds_nothing():
 
 
 def test_a_pool_whose_score_comes_from_its_input():
-    layout, ends = Packed(torch.tensor([3, 2])), [torch.tensor([3, 1])]
+    layout, ends = PackedLayout(torch.tensor([3, 2])), [torch.tensor([3, 1])]
     layer = {"over": ["attention", "mean"]}
 
     def gradient(x: Tensor, create_graph: bool) -> Tensor:

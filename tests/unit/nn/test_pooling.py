@@ -11,7 +11,7 @@ import torch
 from tidegate import _native
 from tidegate.layers.pool import OVER
 from tidegate.nn import pooling
-from tidegate.nn.packed import Packed
+from tidegate.nn.packed import PackedLayout
 
 LENGTHS = torch.tensor([3, 1, 9, 3, 6, 9, 2])
 ENDS = [LENGTHS, torch.tensor([2, 1, 4, 3, 1, 9, 1])]
@@ -20,9 +20,9 @@ POOLS = pytest.mark.parametrize("over", [["last"], ["mean"], ["max"], ["attentio
 SIZES = pytest.mark.parametrize("size", [5, 16, 37])
 
 
-def make_case(size: int, over: list[str]) -> tuple[dict[str, Any], dict[str, torch.Tensor], torch.Tensor, Packed]:
+def make_case(size: int, over: list[str]) -> tuple[dict[str, Any], dict[str, torch.Tensor], torch.Tensor, PackedLayout]:
     """Return a layer, its weights, packed entries [N, size] and their layout."""
-    gen, layout = torch.Generator().manual_seed(2), Packed(LENGTHS)
+    gen, layout = torch.Generator().manual_seed(2), PackedLayout(LENGTHS)
     x = torch.randn(len(layout.step), size, generator=gen, requires_grad=True)
     t = {"score": torch.randn(size, generator=gen), "score_bias": torch.randn(1, generator=gen)}
     t = {name: v.requires_grad_() for name, v in t.items()} if "attention" in over else {}
@@ -63,7 +63,7 @@ def test_values_have_the_bits_of_the_engine(target: str, size: int, monkeypatch:
     numbers = state[:, 8:].view(np.float32)
     numbers[:, size : 2 * size] = -np.inf  # max, and the peak of attention
     numbers[:, 2 * size] = -np.inf
-    rows, lengths = layout.padded(x.detach()).numpy(), LENGTHS.numpy().astype(np.int32)
+    rows, lengths = layout.pad(x.detach()).numpy(), LENGTHS.numpy().astype(np.int32)
     out = np.empty((len(rows), len(LENGTHS), 4 * size), np.float32)
     engine.run(rows, lengths, state, np.empty_like(state), out, True, 1)
     for ends, found in zip(ENDS, pooling.pool(layer, t, x, layout, ENDS), strict=True):
@@ -77,14 +77,14 @@ def test_no_bit_depends_on_threads() -> None:
     before, found = torch.get_num_threads(), []
     for threads in (1, 3):
         torch.set_num_threads(threads)
-        y = pooling.pool({"over": ALL, "size": 64}, t, x, Packed(lengths), [lengths])
+        y = pooling.pool({"over": ALL, "size": 64}, t, x, PackedLayout(lengths), [lengths])
         found.append([y, *torch.autograd.grad(y.square().sum(), [x, *t.values()])])
     torch.set_num_threads(before)
     assert all(torch.equal(a, b) for a, b in zip(*found, strict=True))
 
 
 def test_the_first_of_equal_largest_numbers_has_the_gradient() -> None:
-    layout = Packed(torch.tensor([3]))
+    layout = PackedLayout(torch.tensor([3]))
     x = torch.tensor([[1.0], [2.0], [2.0]], requires_grad=True)
     pooling.pool({"over": ["max"], "size": 1}, {}, x, layout, [torch.tensor([3])]).sum().backward()
     assert x.grad is not None
@@ -144,7 +144,9 @@ def test_the_first_of_equal_steps_has_the_gradient_of_a_maximum() -> None:
 
     def gradient(create_graph: bool, native: bool) -> list[float]:
         leaf = x.clone().requires_grad_()
-        y = pooling.pool({"over": ["max"]}, {}, leaf, Packed(torch.tensor([3, 2])), [torch.tensor([3, 2])], native)
+        y = pooling.pool(
+            {"over": ["max"]}, {}, leaf, PackedLayout(torch.tensor([3, 2])), [torch.tensor([3, 2])], native
+        )
         return list(torch.autograd.grad(y.sum(), leaf, create_graph=create_graph)[0].flatten())
 
     assert gradient(False, True) == gradient(True, True) == gradient(False, False) == [1.0, 1.0, 0.0, 0.0, 0.0]

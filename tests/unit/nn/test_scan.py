@@ -12,7 +12,7 @@ from tidegate import cells, layers, nn
 from tidegate.errors import CellError
 from tidegate.nn import scan
 from tidegate.nn.recurrent import run_all_states, run_final_states, run_tape
-from tidegate.tape import Tape, order, trace
+from tidegate.tape import Tape, solvable_states, trace
 
 D = torch.float64
 EPS = 2.0**-24
@@ -138,7 +138,7 @@ def tensors(tape: Tape, H: int) -> tuple[dict[str, Any], dict[str, torch.Tensor]
 def test_a_custom_linear_cell_with_states_that_depend_on_each_other_is_solved(tmp_path: Path) -> None:
     cell = write_cell(tmp_path, CASCADE)
     assert nn.engine(cell.tape) == "linear scan"
-    assert order(cell.tape) == ["fast", "slow", "count"]
+    assert solvable_states(cell.tape) == ["fast", "slow", "count"]
     layer, t = tensors(cell.tape, 4)
     x = torch.randn(30, 2, 3, dtype=D, requires_grad=True)
     start = {
@@ -177,13 +177,13 @@ def test_states_that_depend_on_each_other_both_ways_go_step_by_step() -> None:
         return a, s.replace(a=a, b=b)
 
     tape = trace(rotate, ("n",), (), {"a": ("H",), "b": ("H",)}, {})
-    assert order(tape) == []
+    assert solvable_states(tape) == []
     assert nn.engine(tape) == "tape"
 
 
 def test_every_cell_marked_linear_is() -> None:
     linear = [
-        cells.load(name, d) for name in cells.names() for d in cells.dialects_of(name) if cells.load(name, d).linear
+        cells.load(name, d) for name in cells.names() for d in cells.list_dialects(name) if cells.load(name, d).linear
     ]
     assert {cell.name for cell in linear} >= {"mingru"}
     for cell in linear:

@@ -22,7 +22,7 @@ Dialect = tuple[tuple[str, str], ...]
 DIALECTS: list[tuple[str, Dialect]] = [
     (name, tuple({**dialect, "bias": bias}.items()))
     for name in cells.names()
-    for dialect in cells.dialects_of(name)
+    for dialect in cells.list_dialects(name)
     for bias in ("yes", "no")
 ]
 

@@ -10,7 +10,7 @@ import pytest
 
 from tidegate import cells
 from tidegate.errors import CellError
-from tidegate.tape import OPCODES, NumpyOps, Tape, concrete, trace, width
+from tidegate.tape import OPCODES, NumpyOps, Tape, flat_width, resolve_shape, trace
 
 
 def projected_json() -> dict[str, Any]:
@@ -19,9 +19,9 @@ def projected_json() -> dict[str, Any]:
 
 def test_a_projected_tape_says_so_and_knows_its_widths() -> None:
     tape = Tape.from_json(projected_json())
-    assert tape.projected
+    assert tape.has_projection
     assert tape.output_shape == ("P",)
-    assert not cells.load("lstm").tape.projected
+    assert not cells.load("lstm").tape.has_projection
     widths = tape.widths(8, 3)
     assert widths[tape.output] == 3
     assert widths[tape.next["c"]] == 8
@@ -31,9 +31,9 @@ def test_a_projected_tape_says_so_and_knows_its_widths() -> None:
 
 
 def test_a_shape_of_p_needs_p() -> None:
-    assert concrete(("P", 2), 8, 3) == (3, 2)
+    assert resolve_shape(("P", 2), 8, 3) == (3, 2)
     with pytest.raises(CellError, match=r"the shape \['P'\] needs the width of the projection"):
-        width(("P",), 8)
+        flat_width(("P",), 8)
 
 
 def change_tape(change: Any) -> dict[str, Any]:

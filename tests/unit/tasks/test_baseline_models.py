@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from tidegate.errors import DataError
 from tidegate.features.series import ForecastSpec, SeriesTransform, Window
 from tidegate.tasks import _baseline_models
-from tidegate.tasks._baseline_models import Moments, Ridge, RidgeWindow, best_season, seasonal_naive, verdict
+from tidegate.tasks._baseline_models import Moments, Ridge, RidgeWindow, baseline_warning, best_season, seasonal_naive
 
 Floats = np.ndarray[Any, Any]
 nan = math.nan
@@ -291,14 +291,14 @@ def test_forecasts_of_another_number_of_targets_are_refused() -> None:
 
 
 def test_the_verdict_names_every_baseline_that_is_not_beaten() -> None:
-    assert verdict(1.0, {"ridge": 1.1, "seasonal naive": 2.0}) is None
-    said = verdict(1.0, {"ridge": 0.9, "seasonal naive": 1.0, "last value": 3.0})
+    assert baseline_warning(1.0, {"ridge": 1.1, "seasonal naive": 2.0}) is None
+    said = baseline_warning(1.0, {"ridge": 0.9, "seasonal naive": 1.0, "last value": 3.0})
     assert said is not None
     assert said.startswith(
         "the model does not beat ridge (MAE 1 against 0.9) and seasonal naive (MAE 1 against 1); use"
     )
     assert "last value" not in said
-    assert verdict(nan, {"ridge": 0.9}) is not None
+    assert baseline_warning(nan, {"ridge": 0.9}) is not None
 
 
 def test_of_many_windows_every_nth_is_fitted(monkeypatch: pytest.MonkeyPatch) -> None:

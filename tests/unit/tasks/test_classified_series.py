@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tidegate.data.series import of_arrays
+from tidegate.data.series import from_arrays
 from tidegate.errors import DataError
 from tidegate.tasks import classify
 from tidegate.tasks._problem import Problem
@@ -19,7 +19,7 @@ from tidegate.tasks._series import Augmentation, Sequences
 def make_problem(steps: int, rows: int = 40, **values: Any) -> Problem:
     rng = np.random.default_rng(0)
     x = rng.normal(size=(rows, steps, 2)) * [1, 5] + [0, 3]
-    return classify.problem(classify.Options(**values), of_arrays(x, labels=["a", "b"] * (rows // 2)), None)
+    return classify.problem(classify.Options(**values), from_arrays(x, labels=["a", "b"] * (rows // 2)), None)
 
 
 def test_long_series_are_read_by_a_convolution_first_and_short_ones_by_a_wider_recurrence() -> None:
@@ -53,10 +53,10 @@ def test_without_a_refit_held_out_rows_tell_nothing(missing: str) -> None:
     x, labels = np.random.default_rng(0).normal(size=(40, 5, 2)), ["a", "b"] * 20
     for refit, same in ((0, True), (2, False)):
         options = classify.Options(refit_epochs=refit, missing=missing)
-        first = classify.problem(options, of_arrays(x, labels=labels), None)
+        first = classify.problem(options, from_arrays(x, labels=labels), None)
         moved = x.copy()
         moved[first.valid_rows] += 1e6
-        second = classify.problem(options, of_arrays(moved, labels=labels), None)
+        second = classify.problem(options, from_arrays(moved, labels=labels), None)
         assert np.array_equal(first.valid_rows, second.valid_rows)
         tensors = {**first.initial, **first.arrays}
         assert all(np.array_equal(v, {**second.initial, **second.arrays}[k]) for k, v in tensors.items()) == same
@@ -110,7 +110,7 @@ def test_what_is_asked_has_the_named_columns_alone(tmp_path: Path) -> None:
 def test_a_column_that_never_changes_is_refused(offset: float, size: float, message: str) -> None:
     x = np.random.default_rng(0).normal(size=(40, 9, 1)) * size + offset
     with pytest.raises(DataError, match=message):
-        classify.problem(classify.Options(), of_arrays(x, labels=["a", "b"] * 20), None)
+        classify.problem(classify.Options(), from_arrays(x, labels=["a", "b"] * 20), None)
 
 
 def test_a_series_shorter_than_the_window_is_named_by_its_place(tmp_path: Path) -> None:
@@ -154,7 +154,7 @@ def test_training_alone_changes_rows_and_the_same_generator_the_same_way() -> No
 def test_what_says_that_a_number_was_missing_is_not_varied() -> None:
     x = np.random.default_rng(0).normal(size=(20, 5, 1))
     x[0, 2] = np.nan
-    found = classify.problem(classify.Options(missing="mask"), of_arrays(x, labels=["a", "b"] * 10), None)
+    found = classify.problem(classify.Options(missing="mask"), from_arrays(x, labels=["a", "b"] * 10), None)
     assert found.features == 2
     rows = found.rows.batch(np.arange(20), np.random.default_rng(0))[0]
     assert set(np.unique(rows[..., 1])) == {0.0, 1.0}
@@ -166,7 +166,7 @@ def test_an_offset_changes_no_row_that_a_classifier_learns_from(options: dict[st
     x = np.random.default_rng(0).integers(-40, 40, (16, 16, 1)) / 8
     made = []
     for offset in (0.0, 2.0**30):
-        source = of_arrays(x + offset, labels=["a", "b"] * 8)
+        source = from_arrays(x + offset, labels=["a", "b"] * 8)
         made.append(classify.problem(classify.Options(**options), source, None))
     near, far = (one.rows.batch(np.arange(16))[0] for one in made)
     if "window" not in options:

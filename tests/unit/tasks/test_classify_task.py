@@ -15,7 +15,7 @@ from tidegate.tape import Tape
 from tidegate.tasks import _messages, classify
 from tidegate.tasks._graph_builder import init_tensor
 from tidegate.tasks._metrics import score
-from tidegate.tasks._options import make, recalled
+from tidegate.tasks._options import make_options, restore_options
 from tidegate.tasks._problem import Problem
 
 
@@ -92,7 +92,7 @@ def test_figures_equal_the_textbooks() -> None:
 
 def test_unknown_options_name_the_nearest() -> None:
     with pytest.raises(OptionError, match="unknown option 'epoch'; did you mean 'epochs'"):
-        make(classify.Options, {"epoch": 3})
+        make_options(classify.Options, {"epoch": 3})
 
 
 def test_orthogonal_starts_per_gate(tmp_path: Path) -> None:
@@ -152,5 +152,5 @@ def test_the_width_of_a_projection_is_for_any_cell_that_has_one(tmp_path: Path) 
 
 
 def test_a_file_without_the_newer_options_is_read_by_their_defaults() -> None:
-    old = recalled(classify.Options, {"text": "message", "cell": "gru", "prefix": 0.3})
+    old = restore_options(classify.Options, {"text": "message", "cell": "gru", "prefix": 0.3})
     assert (old.direction, old.conv, old.prefix) == ("causal", None, 0.3)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tidegate.data.series import Collection, of_arrays
+from tidegate.data.series import Collection, from_arrays
 from tidegate.errors import DataError, OptionError
 from tidegate.features.series import SeriesTransform
 from tidegate.tasks._baseline_models import Ridge, seasonal_naive
@@ -22,7 +22,7 @@ FLAG = (np.arange(120) % 5 == 0).astype(float)
 
 
 def table(**columns: Any) -> Collection:
-    return of_arrays([np.stack(list(columns.values()), 1)], columns=list(columns))
+    return from_arrays([np.stack(list(columns.values()), 1)], columns=list(columns))
 
 
 def make_problem(source: Any, judged: Any = None, **options: Any) -> Problem:
@@ -202,28 +202,28 @@ def test_a_file_to_judge_by_leaves_all_to_learn_from() -> None:
         make_problem(table(a=WAVE), lookback=4, season=0, horizon=20, hold_out=0.1)
     with pytest.raises(DataError, match="the model was fitted on 1 column"):
         make_problem(table(a=WAVE), table(b=WAVE), lookback=4)
-    two = of_arrays([WAVE, WAVE * 2], ids=["x", "y"])
-    assert make_problem(two, of_arrays([WAVE + 1], ids=["y"]), scale="fixed").provenance["rows"]["held_out"] == 118
+    two = from_arrays([WAVE, WAVE * 2], ids=["x", "y"])
+    assert make_problem(two, from_arrays([WAVE + 1], ids=["y"]), scale="fixed").provenance["rows"]["held_out"] == 118
     with pytest.raises(DataError, match="'z' was not there in training"):
-        make_problem(two, of_arrays([WAVE + 1], ids=["z"]), scale="fixed")
+        make_problem(two, from_arrays([WAVE + 1], ids=["z"]), scale="fixed")
 
 
 def test_fixed_scaling_knows_series_by_name() -> None:
     with pytest.raises(DataError, match=r"has 2 series without names.*give the column of names with --id"):
-        make_problem(of_arrays([WAVE, WAVE]), scale="fixed")
-    named = make_problem(of_arrays([WAVE], ids=["only"]), scale="fixed")
+        make_problem(from_arrays([WAVE, WAVE]), scale="fixed")
+    named = make_problem(from_arrays([WAVE], ids=["only"]), scale="fixed")
     assert SeriesTransform.from_json(named.input, named.arrays).names == ("only",)
     assert (
         SeriesTransform.from_json((free := make_problem(table(a=WAVE), scale="fixed")).input, free.arrays).names is None
     )
     with pytest.raises(DataError, match="series 2, step 1: column 'value' is 3 at every step"):
-        make_problem(of_arrays([WAVE, np.full(50, 3.0)], ids=["a", "b"]), scale="fixed")
+        make_problem(from_arrays([WAVE, np.full(50, 3.0)], ids=["a", "b"]), scale="fixed")
 
 
 def test_a_model_that_no_file_could_hold_is_refused_at_once() -> None:
     with pytest.raises(OptionError, match="1,069,200 numbers; at most 1,048,576 are possible"):
         make_problem(
-            of_arrays([RANDOM.standard_normal((2000, 12))]),
+            from_arrays([RANDOM.standard_normal((2000, 12))]),
             horizon=900,
             channels="together",
             season=0,
@@ -237,7 +237,7 @@ def test_a_model_that_no_file_could_hold_is_refused_at_once() -> None:
 
 
 def test_baselines_err_on_the_origins_that_judge_the_model() -> None:
-    two = of_arrays([WAVE, WAVE[:50] * 3 + 1])
+    two = from_arrays([WAVE, WAVE[:50] * 3 + 1])
     made = make_problem(two, lookback=6, season=4, spread="training")
     assert isinstance(made.rows, Windows)
     wrong: dict[str, list[Any]] = {"last": [], "season": [], "ridge": []}

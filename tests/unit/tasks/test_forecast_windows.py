@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tidegate.data.series import Collection, of_arrays
+from tidegate.data.series import Collection, from_arrays
 from tidegate.errors import DataError
 from tidegate.features.memory import init, update
 from tidegate.features.series import ForecastSpec, SeriesTransform, Window
@@ -25,7 +25,7 @@ from tidegate.tasks._windows import (
     find_origins,
     fit_scaling,
     make_tracks,
-    moved,
+    shift_known,
     split_channels,
     track_fingerprints,
 )
@@ -44,7 +44,7 @@ def walks(*lengths: int) -> Collection:
         )
         for i, n in enumerate(lengths)
     ]
-    return of_arrays(arrays, columns=list(COLUMNS), ids=[f"walk {i}" for i in range(len(lengths))])
+    return from_arrays(arrays, columns=list(COLUMNS), ids=[f"walk {i}" for i in range(len(lengths))])
 
 
 def make_windows(source: Collection, horizon: int = 3, missing: str = "error", **window: Any) -> Windows:
@@ -108,7 +108,7 @@ def test_windows_are_a_streams_to_the_bit(window: dict[str, Any]) -> None:
     source = walks(40, 33)
     data, row = make_windows(source, **window), 0
     for series in source.series:
-        memory, x = init(data.transform, 0), moved(series.values, data.transform)
+        memory, x = init(data.transform, 0), shift_known(series.values, data.transform)
         for t, step in enumerate(x):
             _, memory = update(data.transform, memory, step[None], None)
             assert memory.ring is not None
@@ -155,7 +155,7 @@ def test_no_learnt_truth_is_held_out_or_read_while_judging() -> None:
 
 
 def problem_with_gaps(missing: str, values: np.ndarray[Any, Any], **more: Any) -> Problem:
-    source = of_arrays([values[:, None]], columns=["y"])
+    source = from_arrays([values[:, None]], columns=["y"])
     options = Options(horizon=2, missing=missing, lookback=4, segment=1, season=0, hidden=2, **more)
     return problem(options, rows(source, options), None)
 
@@ -182,7 +182,7 @@ def test_a_mask_begins_with_the_mean_of_training_as_a_stream_does() -> None:
 
 
 def test_a_mask_of_fixed_scaling_has_a_mean_for_each_series() -> None:
-    source = of_arrays([np.r_[np.nan, np.arange(40.0)], np.r_[np.nan, 100 + np.arange(40.0)]], ids=["a", "b"])
+    source = from_arrays([np.r_[np.nan, np.arange(40.0)], np.r_[np.nan, 100 + np.arange(40.0)]], ids=["a", "b"])
     options = Options(horizon=2, missing="mask", scale="fixed", hidden=2)
     made = problem(options, rows(source, options), None)
     transform = SeriesTransform.from_json(made.input, made.arrays)
@@ -229,7 +229,7 @@ def test_dropped_and_filled_steps(missing: str) -> None:
 )
 def test_what_cannot_be_learnt_from(values: Any, options: dict[str, Any], message: str) -> None:
     given = Options(**{"horizon": 2, "lookback": 4, "segment": 1, "season": 0, "hidden": 2, **options})
-    source = of_arrays([values[:, None]], columns=["y"])
+    source = from_arrays([values[:, None]], columns=["y"])
     with pytest.raises(DataError, match=message):
         problem(given, rows(source, given), None)
 
@@ -260,7 +260,7 @@ def test_a_static_column_may_not_change() -> None:
 
 
 def test_stretches_count_each_origin_once_and_read_what_a_stream_has_read() -> None:
-    source = of_arrays([RANDOM.standard_normal((70, 1)) * 9, RANDOM.standard_normal((25, 1)) + 4], ids=["a", "b"])
+    source = from_arrays([RANDOM.standard_normal((70, 1)) * 9, RANDOM.standard_normal((25, 1)) + 4], ids=["a", "b"])
     transform = SeriesTransform(("c1",), ("target",), forecast=ForecastSpec(2, (0.5,)))
     found = make_tracks(source, transform)
     cuts = [60, 20]
@@ -346,7 +346,7 @@ def test_an_offset_changes_nothing_that_is_learnt_from(options: dict[str, Any]) 
     made = []
     for offset in (0.0, float(1 << 30)):
         values = {"horizon": 2, "lookback": 8, "segment": 1, "season": 0, "hidden": 2, **options}
-        source = of_arrays([(y + offset)[:, None]], columns=["y"])
+        source = from_arrays([(y + offset)[:, None]], columns=["y"])
         made.append(problem(Options(**values), rows(source, Options(**values)), None))
     near, far = made
     for before, now in zip(near.rows.batch(near.train_rows), far.rows.batch(far.train_rows), strict=True):
@@ -364,13 +364,13 @@ def test_static_and_known_columns_beyond_float32s_integers_are_learnt_from() -> 
     for i in range(3):
         t = np.arange(40)
         sites.append(np.stack([t % 5 + i, 1.7e9 + 60.0 * t, np.full(40, (1 << 24) + 1.0 + i)], 1))
-    source = of_arrays(sites, columns=["y", "epoch", "site"], ids=list("abc"))
+    source = from_arrays(sites, columns=["y", "epoch", "site"], ids=list("abc"))
     options = Options(horizon=2, targets="y", known="epoch", static="site", lookback=4, segment=1, season=0, hidden=2)
     made = problem(options, rows(source, options), None)
     x = made.rows.batch(made.train_rows)[0]
     assert len(np.unique(x[0, :, 2])) == 3
     assert len(np.unique(x[..., 1])) == 30
-    changing = of_arrays([np.array([[t, 2e7 + (t > 5)] for t in range(30)])], columns=["y", "site"])
+    changing = from_arrays([np.array([[t, 2e7 + (t > 5)] for t in range(30)])], columns=["y", "site"])
     options = Options(horizon=2, targets="y", static="site")
     with pytest.raises(DataError, match="column 'site' is static, but changes from 20000000 to 20000001 within"):
         problem(options, rows(changing, options), None)

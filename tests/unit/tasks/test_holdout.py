@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from tidegate.data.series import of_arrays
+from tidegate.data.series import from_arrays
 from tidegate.data.table import Table
 from tidegate.errors import DataError
 from tidegate.tasks import classify
@@ -92,7 +92,7 @@ def test_copies_of_a_text_stay_on_one_side_whatever_their_labels() -> None:
 def test_copies_of_a_series_stay_on_one_side() -> None:
     x = np.random.default_rng(0).normal(size=(20, 5, 1))
     x[0, 0] = 0
-    found = make_problem(of_arrays(np.concatenate([x, np.where(x == 0, -0.0, x), x]), labels=["a", "b"] * 30))
+    found = make_problem(from_arrays(np.concatenate([x, np.where(x == 0, -0.0, x), x]), labels=["a", "b"] * 30))
     assert are_apart(found, [str(i % 20) for i in range(60)])
     assert found.provenance["judged_on"] == "6 of 60 series, held out"
     assert found.notes == [["40 of 60 series repeat another one; equal series stay on one side of the hold-out"]]
@@ -107,7 +107,7 @@ def test_groups_are_held_out_as_a_whole_and_what_equals_a_learnt_row_judges_noth
     assert found.provenance["judged_on"] == "36 of 400 rows, held out, of 4 of 40 groups"
     assert "4 of the rows held out read the same as training rows of other groups" in found.notes[0][1]
     x = np.random.default_rng(0).normal(size=(40, 5))
-    series = of_arrays(x, labels=["a", "b"] * 20, groups=[i // 4 for i in range(40)])
+    series = from_arrays(x, labels=["a", "b"] * 20, groups=[i // 4 for i in range(40)])
     assert are_apart(make_problem(series, group="patient"), [str(i // 4) for i in range(40)])
     with pytest.raises(DataError, match="t.csv:3: column 'group' has no group; fill it in or leave the row out"):
         make_problem(table(["a", "b"], ["x", "y"], group=["g", " "]), group="group")
@@ -161,7 +161,7 @@ def test_labels_ids_and_groups_that_look_alike_are_warned_of() -> None:
     assert [note.startswith(start) for note, start in zip(notes, said, strict=False)] == [True, True]
     assert notes[2].startswith("warning: group 'nan' (1 row) is what other programs write for a missing value")
     x, ids = np.random.default_rng(0).normal(size=(20, 5)), [f"s{i}" for i in range(19)] + ["s1 "]
-    (note,) = make_problem(of_arrays(x, labels=["a", "b"] * 10, ids=ids)).notes[0]
+    (note,) = make_problem(from_arrays(x, labels=["a", "b"] * 10, ids=ids)).notes[0]
     assert note.startswith("warning: ids 's1' (5 steps) and 's1 ' (5 steps) differ only by a space at the end")
     several = make_problem(table(texts, ["a; b", "A"] * 20), label_separator=";").notes[0]
     assert several[0].startswith("warning: labels 'A' (20 rows) and 'a' (20 rows) differ only by upper and lower case")
@@ -184,7 +184,7 @@ def test_rows_that_repeat_another_with_another_label_are_counted() -> None:
 
 def test_held_out_windows_are_said_to_be_windows() -> None:
     x = np.random.default_rng(0).normal(size=(10, 100, 1))
-    made = make_problem(of_arrays(x, labels=["a", "b"] * 5), window=20, refit_epochs=0)
+    made = make_problem(from_arrays(x, labels=["a", "b"] * 5), window=20, refit_epochs=0)
     assert made.provenance == {
         "rows": {"trained": 72, "held_out": 18, "of": "windows"},
         "judged_on": "18 windows of 2 of 10 series, held out",
@@ -193,6 +193,6 @@ def test_held_out_windows_are_said_to_be_windows() -> None:
 
 
 def test_columns_that_only_look_like_a_models_are_told_apart() -> None:
-    source = of_arrays(np.zeros((2, 5, 2)), labels=["a", "b"], columns=["x", "y\u00a0"])
+    source = from_arrays(np.zeros((2, 5, 2)), labels=["a", "b"], columns=["x", "y\u00a0"])
     with pytest.raises(DataError, match=r"give it those; 'y\\xa0' differs from 'y' by a space at the end"):
         classify.rows(source, classify.Options(), ["x", "y"])

@@ -12,7 +12,7 @@ import torch
 
 import tidegate
 from tidegate.cli.score import measure
-from tidegate.data.series import of_arrays
+from tidegate.data.series import from_arrays
 from tidegate.data.table import Table
 from tidegate.errors import DataError, OptionError
 from tidegate.model import Model
@@ -318,10 +318,10 @@ def test_series_may_have_several_labels_or_none(tmp_path: Path) -> None:
 
 
 def test_series_of_any_source_may_be_without_labels_where_several_are_allowed(tmp_path: Path) -> None:
-    found = of_arrays(np.zeros((3, 4)), labels=["a;b", "", "b"], unlabelled=True)
+    found = from_arrays(np.zeros((3, 4)), labels=["a;b", "", "b"], unlabelled=True)
     assert classify.targets(found, SEVERAL)[0].tolist() == [[1, 1], [0, 0], [0, 1]]
     with pytest.raises(DataError, match="series 2: the label is empty; give it a name"):
-        of_arrays(np.zeros((3, 4)), labels=["a;b", "", "b"])
+        from_arrays(np.zeros((3, 4)), labels=["a;b", "", "b"])
     np.savez(tmp_path / "t.npz", x=np.zeros((2, 4)), y=np.array(["", "a"]))
     (tmp_path / "rows.csv").write_text("label,t1,t2\na;b,1,2\n,3,4\n")
     for source, labels in (("t.npz", ["", "a"]), ("rows.csv", ["a;b", ""])):

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tidegate.data.series import Collection, of_arrays
+from tidegate.data.series import Collection, from_arrays
 from tidegate.errors import DataError
 from tidegate.tasks._overlap import StepIndex
 from tidegate.tasks._problem import Problem
@@ -26,41 +26,41 @@ def make_problem(source: Collection, judged: Collection | None = None, **options
 
 def daily(values: Any, first: int) -> Collection:
     """Make a series with one value per day from day `first` on."""
-    found = of_arrays([values])
+    found = from_arrays([values])
     times = np.datetime64("2024-01-01", "us") + (first + np.arange(len(values))) * DAY
     return replace(found, series=[replace(found.series[0], times=times)])
 
 
 def test_the_beginning_of_a_longer_series_judges_nothing_that_this_learns() -> None:
     """Of 100 steps the last 25 are held out; training on 90 steps of the longer copy covers 15 of them."""
-    alone = make_problem(of_arrays([WAVE[:100], WAVE[::-1]], ids=["x", "y"]), hold_out=0.25)
-    twice = make_problem(of_arrays([WAVE[:100], WAVE], ids=["x", "y"]), hold_out=0.25)
+    alone = make_problem(from_arrays([WAVE[:100], WAVE[::-1]], ids=["x", "y"]), hold_out=0.25)
+    twice = make_problem(from_arrays([WAVE[:100], WAVE], ids=["x", "y"]), hold_out=0.25)
     assert alone.provenance["rows"]["held_out"] - twice.provenance["rows"]["held_out"] == 15
     assert twice.provenance["rows"]["trained"] == alone.provenance["rows"]["trained"]
     assert twice.notes == [["15 of 53 held-out forecasts are of steps that are also trained on, and are left out"]]
-    assert make_problem(of_arrays([WAVE, WAVE], ids=["x", "y"])).notes == [[]]  # their ends are held out alike
+    assert make_problem(from_arrays([WAVE, WAVE], ids=["x", "y"])).notes == [[]]  # their ends are held out alike
 
 
 def test_a_file_to_judge_by_that_goes_on_after_the_learnt_steps_judges_by_those() -> None:
-    made = make_problem(of_arrays([WAVE[:80]]), of_arrays([WAVE]))
+    made = make_problem(from_arrays([WAVE[:80]]), from_arrays([WAVE]))
     assert made.provenance["rows"]["held_out"] == 40 - 1  # origins 79 to 117
     assert made.notes[1][0].startswith("76 of 115 held-out forecasts")
 
 
 def test_learnt_steps_are_found_wherever_they_stand() -> None:
     for made in (
-        make_problem(of_arrays([WAVE[:80]]), of_arrays([WAVE[60:]])),
-        make_problem(of_arrays([WAVE[40:80], WAVE[::-1]], ids=["x", "y"]), of_arrays([WAVE[60:]], ids=["z"])),
+        make_problem(from_arrays([WAVE[:80]]), from_arrays([WAVE[60:]])),
+        make_problem(from_arrays([WAVE[40:80], WAVE[::-1]], ids=["x", "y"]), from_arrays([WAVE[60:]], ids=["z"])),
         make_problem(daily(WAVE[:80], 0), daily(WAVE[60:], 60)),
     ):
         assert made.provenance["rows"]["held_out"] == 40 - 1
-    assert make_problem(of_arrays([WAVE[:80]]), of_arrays([WAVE[60:] + 1])).notes == [
+    assert make_problem(from_arrays([WAVE[:80]]), from_arrays([WAVE[60:] + 1])).notes == [
         [],
         [],
     ]  # other numbers, other steps
     with pytest.raises(DataError, match="every held-out forecast"):
-        make_problem(of_arrays([WAVE]), of_arrays([WAVE[90:]]))  # the end of the training series
-    twice = make_problem(of_arrays([WAVE[:90], WAVE[50:]], ids=["x", "y"]), hold_out=0.2)
+        make_problem(from_arrays([WAVE]), from_arrays([WAVE[90:]]))  # the end of the training series
+    twice = make_problem(from_arrays([WAVE[:90], WAVE[50:]], ids=["x", "y"]), hold_out=0.2)
     assert twice.notes == [["17 of 30 held-out forecasts are of steps that are also trained on, and are left out"]]
 
 
@@ -82,4 +82,4 @@ def test_a_million_steps_are_compared_in_a_moment() -> None:
 @pytest.mark.parametrize("judged", [WAVE, WAVE[:50]])
 def test_a_file_to_judge_by_of_learnt_steps_alone_is_refused(judged: Any) -> None:
     with pytest.raises(DataError, match="arrays: every held-out forecast is of steps that are also trained on"):
-        make_problem(of_arrays([WAVE]), of_arrays([judged]))
+        make_problem(from_arrays([WAVE]), from_arrays([judged]))

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tidegate.data.series import of_arrays
+from tidegate.data.series import from_arrays
 from tidegate.errors import DataError
 from tidegate.features.memory import init, update
 from tidegate.features.series import SeriesTransform
@@ -19,7 +19,7 @@ RANDOM = np.random.default_rng(3)
 
 
 def panel(*lengths: int, **options: Any) -> Problem:
-    source = of_arrays(
+    source = from_arrays(
         [RANDOM.standard_normal(n).cumsum()[:, None] for n in lengths], columns=["y"], ids=[f"s{n}" for n in lengths]
     )
     chosen = Options(horizon=2, lookback=6, segment=2, season=4, hidden=2, hold_out=0.2, **options)
@@ -76,8 +76,8 @@ def test_series_that_all_fill_a_window_are_learnt_from_full_windows_alone() -> N
 
 
 def test_series_of_another_file_that_are_too_short_to_judge_by_are_named() -> None:
-    source = of_arrays([RANDOM.standard_normal((50, 1))], columns=["y"])
-    judged = of_arrays([RANDOM.standard_normal((n, 1)) for n in (50, 3)], columns=["y"], ids=["a", "b"])
+    source = from_arrays([RANDOM.standard_normal((50, 1))], columns=["y"])
+    judged = from_arrays([RANDOM.standard_normal((n, 1)) for n in (50, 3)], columns=["y"], ids=["a", "b"])
     options = Options(horizon=2, lookback=6, segment=1, season=0, hidden=2)
     made = problem(options, rows(source, options), rows(judged, options))
     assert made.provenance["not_judged_by"] == [{"series": "b", "reason": "has 3 steps"}]
@@ -85,8 +85,8 @@ def test_series_of_another_file_that_are_too_short_to_judge_by_are_named() -> No
 
 
 def test_another_file_of_short_series_alone_judges_a_model_that_reads_short_windows() -> None:
-    source = of_arrays([RANDOM.standard_normal((n, 1)) for n in (50, 9)], columns=["y"], ids=["a", "b"])
-    judged = of_arrays([RANDOM.standard_normal((n, 1)) for n in (6, 5)], columns=["y"], ids=["c", "d"])
+    source = from_arrays([RANDOM.standard_normal((n, 1)) for n in (50, 9)], columns=["y"], ids=["a", "b"])
+    judged = from_arrays([RANDOM.standard_normal((n, 1)) for n in (6, 5)], columns=["y"], ids=["c", "d"])
     options = Options(horizon=2, lookback=8, segment=1, season=0, hidden=2)
     made = problem(options, rows(source, options), rows(judged, options))
     said = "{} series too short for a full look-back of 8 steps, so forecasts are trained and made from 2 steps on"
@@ -98,8 +98,8 @@ def test_another_file_of_short_series_alone_judges_a_model_that_reads_short_wind
 
 
 def test_no_series_is_called_short_where_only_those_to_judge_by_are() -> None:
-    source = of_arrays([RANDOM.standard_normal((50, 1))], columns=["y"])
-    judged = of_arrays([RANDOM.standard_normal((n, 1)) for n in (50, 6)], columns=["y"], ids=["a", "b"])
+    source = from_arrays([RANDOM.standard_normal((50, 1))], columns=["y"])
+    judged = from_arrays([RANDOM.standard_normal((n, 1)) for n in (50, 6)], columns=["y"], ids=["a", "b"])
     options = Options(horizon=2, lookback=8, segment=1, season=0, hidden=2)
     made = problem(options, rows(source, options), rows(judged, options))
     assert "too short" not in made.summaries[0]
@@ -107,7 +107,7 @@ def test_no_series_is_called_short_where_only_those_to_judge_by_are() -> None:
 
 
 def test_an_error_about_short_series_says_to_hold_out_less_where_that_helps() -> None:
-    source = of_arrays([RANDOM.standard_normal((8, 1)) for _ in range(4)], columns=["y"], ids=list("abcd"))
+    source = from_arrays([RANDOM.standard_normal((8, 1)) for _ in range(4)], columns=["y"], ids=list("abcd"))
     options = Options(horizon=3, hidden=2)
     with pytest.raises(DataError, match="longest series has 4; .* hold out less"):
         problem(options, rows(source, options), None)
@@ -116,7 +116,7 @@ def test_an_error_about_short_series_says_to_hold_out_less_where_that_helps() ->
 
 
 def test_a_series_without_statistics_of_its_own_is_refused_by_its_length() -> None:
-    source = of_arrays([RANDOM.standard_normal((n, 1)) for n in (50, 1)], columns=["y"], ids=["a", "b"])
+    source = from_arrays([RANDOM.standard_normal((n, 1)) for n in (50, 1)], columns=["y"], ids=["a", "b"])
     options = Options(horizon=2, scale="fixed", hidden=2)
     with pytest.raises(DataError, match="the series has 1 step, all held out, and --scale fixed takes"):
         problem(options, rows(source, options), None)
@@ -125,13 +125,13 @@ def test_a_series_without_statistics_of_its_own_is_refused_by_its_length() -> No
 def test_a_series_without_a_known_target_is_named() -> None:
     values = [RANDOM.standard_normal((50, 1)), np.full((50, 1), np.nan)]
     options = Options(horizon=2, lookback=6, segment=1, season=0, hidden=2, missing="mask")
-    made = problem(options, rows(of_arrays(values, columns=["y"], ids=["a", "b"]), options), None)
+    made = problem(options, rows(from_arrays(values, columns=["y"], ids=["a", "b"]), options), None)
     assert made.provenance["not_learnt_from"] == [{"series": "b", "reason": "has no known target"}]
 
 
 def test_held_out_forecasts_that_nothing_judges_are_counted() -> None:
     steps = np.r_[RANDOM.standard_normal(60), np.ones(12), RANDOM.standard_normal(8)]
-    source = of_arrays([steps[:, None]], columns=["y"])
+    source = from_arrays([steps[:, None]], columns=["y"])
     options = Options(horizon=2, lookback=6, segment=1, season=0, hidden=2, spread="window", hold_out=0.25)
     made = problem(options, rows(source, options), None)
     assert (made.provenance["rows"]["held_out"], made.provenance["judging_nothing"]) == (19, 7)

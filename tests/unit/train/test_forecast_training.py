@@ -11,10 +11,10 @@ import pytest
 import torch
 
 import tidegate
-from tidegate.data.series import of_arrays
+from tidegate.data.series import from_arrays
 from tidegate.errors import ModelFileError
 from tidegate.tasks import forecast
-from tidegate.tasks._options import make
+from tidegate.tasks._options import make_options
 from tidegate.train.job import TrainingJob
 
 RANDOM = np.random.default_rng(4)
@@ -31,7 +31,7 @@ def one_thread() -> Iterator[None]:
 
 
 def job(source: Any, **values: Any) -> TrainingJob:
-    options = make(forecast.Options, {**QUICK, **values})
+    options = make_options(forecast.Options, {**QUICK, **values})
     return TrainingJob(forecast, options, forecast.rows(source, options), None, 1)
 
 
@@ -47,7 +47,7 @@ VARIANTS: list[dict[str, Any]] = [
 
 @pytest.mark.parametrize("values", VARIANTS, ids=str)
 def test_a_run_taken_up_anywhere_ends_with_the_same_bits(values: dict[str, Any]) -> None:
-    source = of_arrays([WAVE[:150]])
+    source = from_arrays([WAVE[:150]])
     made = job(source, **values)
     whole = made.run(None)
     stop = sum(1 for _ in whole.run()) // 2
@@ -63,7 +63,7 @@ def test_a_run_taken_up_anywhere_ends_with_the_same_bits(values: dict[str, Any])
 
 @pytest.mark.parametrize("values", VARIANTS, ids=str)
 def test_what_training_answers_is_what_the_runtime_answers(values: dict[str, Any], tmp_path: Path) -> None:
-    made = job(of_arrays([WAVE[:150]]), **values)
+    made = job(from_arrays([WAVE[:150]]), **values)
     run = made.run(None)
     for _ in run.run():
         pass
@@ -84,7 +84,7 @@ def test_what_training_answers_is_what_the_runtime_answers(values: dict[str, Any
 
 def test_a_season_is_learnt_and_the_intervals_hold_most() -> None:
     for scale in ("window", "fixed"):
-        made = job(of_arrays([WAVE]), scale=scale, hidden=16, epochs=40, rate=0.01, refit_epochs=0, lookback=24)
+        made = job(from_arrays([WAVE]), scale=scale, hidden=16, epochs=40, rate=0.01, refit_epochs=0, lookback=24)
         run = made.run(None)
         for _ in run.run():
             pass
@@ -96,13 +96,13 @@ def test_a_season_is_learnt_and_the_intervals_hold_most() -> None:
 def test_held_out_rows_teach_nothing_before_the_refit() -> None:
     later = WAVE[:150].copy()
     later[-20:] += 40
-    one, other = (job(of_arrays([y]), refit_epochs=0).run(None) for y in (WAVE[:150], later))
+    one, other = (job(from_arrays([y]), refit_epochs=0).run(None) for y in (WAVE[:150], later))
     for run in (one, other):
         for _ in run.run():
             pass
     assert [h["loss"] for h in one.history] == [h["loss"] for h in other.history]
     assert one.history[-1]["pinball"] != other.history[-1]["pinball"]
-    again = [job(of_arrays([y]), refit_epochs=1).run(None) for y in (WAVE[:150], later)]
+    again = [job(from_arrays([y]), refit_epochs=1).run(None) for y in (WAVE[:150], later)]
     for run in again:
         for _ in run.run():
             pass
@@ -110,7 +110,7 @@ def test_held_out_rows_teach_nothing_before_the_refit() -> None:
 
 
 def test_no_more_rows_an_epoch_than_windows() -> None:
-    run = job(of_arrays([WAVE]), windows_per_epoch=40, batch=16).run(None)
+    run = job(from_arrays([WAVE]), windows_per_epoch=40, batch=16).run(None)
     first = run.batches()
     assert sum(map(len, first)) == 40
     run.epoch = 1
@@ -122,13 +122,13 @@ def test_no_more_rows_an_epoch_than_windows() -> None:
 
 def test_a_model_that_no_file_can_hold_is_refused_before_training() -> None:
     with pytest.raises(ModelFileError, match="these options make no model file: "):
-        job(of_arrays([RANDOM.standard_normal(30_200)]), hidden=256, lookback=30_000, segment=1, hold_out=0.002).run(
+        job(from_arrays([RANDOM.standard_normal(30_200)]), hidden=256, lookback=30_000, segment=1, hold_out=0.002).run(
             None
         )
 
 
 def test_provenance_tells_what_was_learnt_and_beaten(tmp_path: Path) -> None:
-    model = tidegate.fit("forecast", of_arrays([WAVE[:150]]), out=str(tmp_path / "m.safetensors"), **QUICK)
+    model = tidegate.fit("forecast", from_arrays([WAVE[:150]]), out=str(tmp_path / "m.safetensors"), **QUICK)
     found = model.document["provenance"]
     assert found["rows"] == {"trained": 127 - 7 - 3, "held_out": 23 - 3 + 1}
     assert list(found["baselines"]) == ["last value", "ridge on the same window"]

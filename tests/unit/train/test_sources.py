@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tidegate.data.table import Table, read
+from tidegate.data.table import Table, read_table
 from tidegate.errors import DataError, OptionError
 from tidegate.model import Model
 from tidegate.train import fit
@@ -48,7 +48,7 @@ def test_a_compressed_file_gives_the_same_weights_and_says_what_it_is(file: Path
     assert plain.weights_hash == other.weights_hash
     assert Model.load(tmp_path / "b").document["provenance"]["data"] == {
         "file": "train.csv.gz",
-        "sha256": read(packed).sha256,
+        "sha256": read_table(packed).sha256,
         "rows": 48,
         "taken": f"gzip, {taken}",
     }
@@ -108,7 +108,7 @@ def test_rows_of_frames_are_named(rows: dict[str, list[Any]], tmp_path: Path) ->
 def test_a_table_that_was_read_says_nothing_of_where_it_lay(file: Path, tmp_path: Path) -> None:
     model = fit("classify", file, out=str(tmp_path / "m"), **NAMES, **SMALL)
     assert str(tmp_path) not in str(model.document)
-    assert isinstance(read(file), Table)
+    assert isinstance(read_table(file), Table)
 
 
 def test_the_page_about_data_runs(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from tidegate import tasks
-from tidegate.data.table import read
+from tidegate.data.table import read_table
 from tidegate.errors import DataError, ModelFileError, OptionError, TidegateError
 from tidegate.model import Model
 from tidegate.tasks._holdout import split
@@ -87,7 +87,7 @@ def test_the_rate_rises_peaks_and_falls() -> None:
 
 def job(table: Path, **values: Any) -> TrainingJob:
     task = tasks.load("classify")
-    return TrainingJob(task, task.Options(**{**SMALL, **values}), read(str(table)), None, 1)
+    return TrainingJob(task, task.Options(**{**SMALL, **values}), read_table(str(table)), None, 1)
 
 
 @pytest.mark.parametrize(
@@ -136,7 +136,7 @@ def test_a_fit_learns_reports_and_records(table: Path, tmp_path: Path) -> None:
     out = tmp_path / "m.safetensors"
     model = fit("classify", str(table), out=str(out), progress=seen.append, **{**SMALL, "epochs": 8, "refit_epochs": 2})
     assert model.document["provenance"]["metrics"]["held_out"]["accuracy"] >= 0.9
-    assert model.document["provenance"]["data"]["sha256"] == read(str(table)).sha256
+    assert model.document["provenance"]["data"]["sha256"] == read_table(str(table)).sha256
     assert model.document["provenance"]["rows"] == {"trained": 81, "held_out": 9}
     assert [(p.epoch, p.phase) for p in seen if p.evaluated] == [
         *((e, "train") for e in range(1, 9)),
@@ -180,7 +180,7 @@ def test_an_interrupt_leaves_a_checkpoint_and_resume_ends_with_the_same_file(
 
 def test_a_file_to_judge_by_is_not_learnt_from_unasked(table: Path, tmp_path: Path) -> None:
     task = tasks.load("classify")
-    rows = read(str(table))
+    rows = read_table(str(table))
     own = TrainingJob(task, task.Options(**{**SMALL, "refit_epochs": None}), rows, None, 1)
     others = replace(rows, columns={**rows.columns, "text": [f"{text} now" for text in rows.column("text")]}, sha256="")
     judged = TrainingJob(task, task.Options(**{**SMALL, "refit_epochs": None}), rows, others, 1)

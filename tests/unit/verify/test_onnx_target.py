@@ -39,7 +39,7 @@ def test_a_graph_that_onnxruntime_refuses_is_a_fault(monkeypatch: pytest.MonkeyP
     assert found.verdict.startswith(f"onnxruntime {ort.__version__} refuses the graph: ")
 
 
-@pytest.mark.parametrize("dialect", cells.dialects_of("gru"), ids=lambda d: "-".join(d.values()))
+@pytest.mark.parametrize("dialect", cells.list_dialects("gru"), ids=lambda d: "-".join(d.values()))
 def test_the_nodes_equation_is_the_cells_in_exact_arithmetic(dialect: dict[str, str]) -> None:
     model = sample(features=3, size=8, dialect=dialect, over=())
     (x,) = inputs(model, 1, [9])

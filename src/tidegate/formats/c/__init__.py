@@ -12,7 +12,7 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from ...atomic import begins, check, replace
+from ...atomic import check, kind_from_start, replace
 from ...errors import OptionError
 from ...model import Model
 from .. import Answer
@@ -24,7 +24,7 @@ from .source import MADE, header, source
 __all__ = ["KIND", "OPTIONS", "SUFFIX", "Code", "code", "export", "files", "report"]
 
 SUFFIX: Final = ".c"
-KIND: Final = begins("C that tidegate export made", MADE.encode())
+KIND: Final = kind_from_start("C that tidegate export made", MADE.encode())
 OPTIONS: Final = {"name": "what all names in the C start with (default: made of the file's name)"}
 
 

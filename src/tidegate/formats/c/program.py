@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ...errors import ModelFileError
-from ...layers import widths
+from ...layers import output_widths
 from ...model import Model
 from .layers import KINDS
 from .literals import comment
@@ -92,7 +92,7 @@ class Outputs:
         for i, layer in enumerate(self.layers):
             if layer["kind"] not in KINDS:
                 raise ModelFileError(f"layers[{i}]: {layer['kind']} has no C; choose one of {', '.join(sorted(KINDS))}")
-        self.widths = widths(self.layers, model.document["input"].get("features"), model.tapes)
+        self.widths = output_widths(self.layers, model.document["input"].get("features"), model.tapes)
         self.buffers: list[int] = []
         self.homes = list(self.find_homes())
 

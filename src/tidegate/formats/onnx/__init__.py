@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from typing import Any, Final
 
-from ...atomic import begins, check, replace
+from ...atomic import check, kind_from_start, replace
 from ...errors import ModelFileError, OptionError
 from ...model import Model
 from .build import MODES, build
@@ -20,7 +20,7 @@ from .wire import Message
 __all__ = ["KIND", "LARGEST", "MODES", "OPTIONS", "SUFFIX", "encode", "export", "report"]
 SUFFIX: Final = ".onnx"
 OPTIONS: Final = {"mode": "sequence (default): T steps of B rows at once; step: one step of B streams"}
-KIND: Final = begins("a graph that tidegate export made", MADE)
+KIND: Final = kind_from_start("a graph that tidegate export made", MADE)
 LARGEST: Final = (1 << 31) - 1  # bytes that a protocol buffer may have
 
 

@@ -127,7 +127,7 @@ class Build:
         return {"steps": self.g.one("Add", steps, taken)}
 
     def finish(self, frame: Frame, y: Value, following: dict[str, Value]) -> None:
-        width = layers.widths(self.layers, self.model.document["input"].get("features"), self.tapes)[-1]
+        width = layers.output_widths(self.layers, self.model.document["input"].get("features"), self.tapes)[-1]
         last = y
         if frame.sequence:
             y = frame.within(y)

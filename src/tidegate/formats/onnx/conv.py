@@ -26,7 +26,7 @@ def run(
         line = g.one("Concat", g.one("Transpose", s["past"], perm=[1, 0, 2]), x, axis=0)
     T = g.dim(x, 0)
     windows = [g.one("Slice", line, g.whole(j), g.one("Add", T, g.whole(j)), g.whole(0)) for j in range(k)]
-    y = conv.activated(g, layer, g.affine(g.concat(windows), t["weight"], t["bias"]))
+    y = conv.activate(g, layer, g.affine(g.concat(windows), t["weight"], t["bias"]))
     return y, {} if layer["centred"] else {"past": past(frame, line, k)}
 
 

@@ -56,7 +56,7 @@ def one_way(frame: Frame, layer: Layer, tape: Tape, t: Weights, s: States, x: Va
 
 def both_ways(frame: Frame, layer: Layer, tape: Tape, t: Weights, x: Value) -> Value:
     """A bidirectional layer [T, B, 2 H]; the backward part starts at each row's own last step."""
-    ways = [bidirectional.one_way(way, dict(t)) for way in bidirectional.DIRECTIONS]
+    ways = [bidirectional.select_direction(way, dict(t)) for way in bidirectional.DIRECTIONS]
     if form := standard.form_of(tape):
         return standard.run(frame, form, tape, list[Weights](ways), {}, x)[0]
     g = frame.g

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ...layers import recurrent
-from ...tape import Tape, concrete, interpret, width
+from ...tape import Tape, flat_width, interpret, resolve_shape
 from . import proto
 from .frame import Frame
 from .graph import Body, Value, needed
@@ -52,7 +52,7 @@ def run(
     s: name -> [B, *shape]. x: [T, B, inputs] or [B, inputs].
     """
     H, P = recurrent.sizes(layer)
-    widths = {name: width(shape, H, P) for name, shape in tape.state.items()}
+    widths = {name: flat_width(shape, H, P) for name, shape in tape.state.items()}
     flat = {name: v if len(tape.state[name]) == 1 else v.reshape(0, widths[name]) for name, v in s.items()}
     parts = frame.g.affine(x, t["W"], t["b"])
 
@@ -63,7 +63,7 @@ def run(
         y, last = scan(frame, step, flat, {name: (n,) for name, n in widths.items()}, [parts])
     else:
         y, last = step(flat, [parts])
-    shapes = {name: concrete(shape, H, P) for name, shape in tape.state.items()}
+    shapes = {name: resolve_shape(shape, H, P) for name, shape in tape.state.items()}
     return y, {name: v if len(shapes[name]) == 1 else v.reshape(0, *shapes[name]) for name, v in last.items()}
 
 
@@ -74,4 +74,4 @@ def by_tape(
     g, (H, _) = frame.g, recurrent.sizes(layer)
     x = dict(zip(tape.gates, g.split(parts, len(tape.gates)), strict=True))
     params = {name: t[f"p.{name}"].reshape(-1) for name in tape.params}
-    return interpret(tape, g, x, recurrent.maps(g, dict(t), tape, H), params, before)
+    return interpret(tape, g, x, recurrent.make_maps(g, dict(t), tape, H), params, before)
