@@ -29,7 +29,7 @@ def test_groups_of_tables(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"steps.csv:3: column 'who' is '8', but series 'a' has '7' before"):
         read_series(steps, id="id", label="label", group="who")
     steps.write_text("id,x,label,who\na,1,u,7\na,3,u,\n")
-    with pytest.raises(DataError, match="steps.csv:3: column 'who' has no group; fill it in or leave the row out"):
+    with pytest.raises(DataError, match="steps.csv:3: no group in column 'who'; fill it or leave the row out"):
         read_series(steps, id="id", label="label", group="who")
 
 
