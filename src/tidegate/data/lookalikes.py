@@ -101,8 +101,8 @@ def make_warnings(counts: Mapping[str, int], what: str, unit: str = "row") -> li
 
     by_count = sorted(counts, key=lambda name: -counts[name])
     sentences = [
-        f"warning: {what}s {with_count(one)} and {with_count(other)} differ only by {describe_difference(one, other)}; if "
-        f"they are one {what}, write it one way"
+        f"warning: {what}s {with_count(one)} and {with_count(other)} differ only by {describe_difference(one, other)}; "
+        f"if they are one {what}, write it one way"
         for one, other in find_pairs(by_count)
     ]
     sentences += [

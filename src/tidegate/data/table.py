@@ -169,8 +169,8 @@ def read_table(source: Any, columns: Sequence[str] | None = None, *, for_series:
             .parquet; or a frame of pandas or polars, or an object with `__arrow_c_stream__`.
         columns: the columns to read; None: all. Other keys of JSON lines, and other columns of frames and Parquet
             files, may then have any type.
-        for_series: cells may be missing (the empty text in text files and null in JSON lines; None in frames and Parquet
-            files), and frames and Parquet files may have columns of dates.
+        for_series: cells may be missing (the empty text in text files and null in JSON lines; None in frames and
+            Parquet files), and frames and Parquet files may have columns of dates.
 
     Raises:
         DataError: a source that cannot be opened or is not such a table; the message says where, and what to do.

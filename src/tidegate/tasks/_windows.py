@@ -93,38 +93,9 @@ def check_static(source: Collection, i: int, transform: SeriesTransform) -> None
             )
 
 
-@dataclass(frozen=True, eq=False)
-class ChannelIndependent(Collection):
-    """A collection in which each target is a series of its own, in the first column. targets: their names."""
-
-    targets: tuple[str, ...] = ()
-
-
-def split_channels(source: Collection, columns: list[int], rest: list[int]) -> ChannelIndependent:
-    """Make each of `columns` a series of its own with one column `value`, next to the columns `rest` that all share.
-
-    A series' id becomes `id/column`, or `column` where it has none.
-    """
-    shared = [source.columns[c] for c in rest]
-    name = next(
-        name for name in (VALUE_COLUMN, *(f"{VALUE_COLUMN} {n}" for n in range(2, len(rest) + 3))) if name not in shared
-    )
-    series = [
-        replace(s, id="/".join(filter(None, (s.id, source.columns[c]))), values=s.values[:, [c, *rest]])
-        for s in source.series
-        for c in columns
-    ]
-    files = [file for file in source.files for _ in columns]
-    named = tuple(source.columns[c] for c in columns)
-    return ChannelIndependent(
-        **{**vars(source), "columns": [name, *shared], "series": series, "files": files}, targets=named
-    )
-
-
 FULL_WINDOWS = 16  # for each shorter one, in series that have full windows: most forecasts are made from full ones
 TRAIN, VALID, GAP = 0, 1, 2
 MAX_SCALED = 1e30  # units between the truth and its window: sums of larger numbers overflow float32
-VALUE_COLUMN = "value"  # the column of targets that are series of their own
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from .. import cells
 from ..data import lookalikes
-from ..data.series import Collection, Series, read_series
+from ..data.series import Collection, read_series
 from ..data.series_arrays import ONE_CHANNEL
 from ..data.table import Table, read_table
 from ..errors import OptionError
@@ -24,7 +24,8 @@ from ._graph_builder import init_weights as first_weights
 from ._holdout import Source, hold_out, number_keys
 from ._labels import Targets
 from ._options import check_options, option
-from ._problem import Array, Evaluator, Problem
+from ._problem import Evaluator, Problem
+from ._sequences import Sequences, make_augmentation, make_rows, make_transform, row_lengths, window_ends
 
 if TYPE_CHECKING:
     import torch
@@ -193,7 +194,7 @@ def predictor_inputs(source: Source, options: Options) -> dict[str, Any]:
     bare = SeriesTransform(tuple(source.columns), ("past",) * len(source.columns), missing=options.missing)
     for i, (steps, _) in enumerate(_series.impute_series(source, bare)):
         if options.window:
-            _series.window_ends(len(steps), Window(options.window), source, i)
+            window_ends(len(steps), Window(options.window), source, i)
     timed = {"times": [s.times for s in source.series]} if options.calendar else {}
     return {"rows": [s.values for s in source.series], **timed}
 
@@ -303,7 +304,7 @@ def series_problem(
 ) -> Problem:
     """Make the problem of a collection of series."""
     options = replace(options, hold_out=options.hold_out or _sizing.default_hold_out(len(source)))
-    options = _sizing.resolve_classifier(options, "series", _series.row_lengths(source, options.window), len(labels))
+    options = _sizing.resolve_classifier(options, "series", row_lengths(source, options.window), len(labels))
     statistics = make_transform(options, source, source.series)  # refuses constant columns before rows are compared
     if valid is not None:
         valid = _series.read_collection(valid, options, options.label, source.columns)
@@ -314,15 +315,15 @@ def series_problem(
     if not options.refit_epochs:
         statistics = make_transform(options, source, [source.series[i] for i in part.train_rows])
     transform, mean, deviation = statistics
-    rows = _series.make_rows(source, transform)
+    rows = make_rows(source, transform)
     steps, series = rows.steps, rows.series
     if valid is not None:
-        more = _series.make_rows(valid, transform)
+        more = make_rows(valid, transform)
         steps, series = steps + more.steps, np.concatenate([series, more.series + len(source)])
     builder = GraphBuilder(transform.features)
     if layer := transform.window is None and transform.deviation is None:
         builder.add("scale", ("mean", "deviation"), transform.features, size=transform.features)
-    data = _series.Sequences(steps, y[series], _series.make_augmentation(options, mean, deviation, len(source.columns)))
+    data = Sequences(steps, y[series], make_augmentation(options, mean, deviation, len(source.columns)))
     section, arrays = transform.to_json()
     initial = {"layers.0.mean": mean, "layers.0.deviation": deviation} if layer else {}
     train_rows, valid_rows = (np.flatnonzero(np.isin(series, which)) for which in (part.train_rows, part.valid_rows))
@@ -351,24 +352,6 @@ def series_problem(
         groups=part.groups[series],
         notes=part.notes,
     )
-
-
-def make_transform(options: Options, source: Collection, train: list[Series]) -> tuple[SeriesTransform, Array, Array]:
-    """Make the transform of a source's columns, and compute mean and deviation of its training rows, [features].
-
-    They are 0 and 1 for the flags of missing numbers, for the calendar, and for all features where the transform itself
-    scales the rows.
-    """
-    window = Window(options.window, centre="mean", spread="window") if options.window else None
-    transform = replace(_series.unscaled_transform(options, source), window=window)
-    mean, deviation = _series.statistics(_series.stack_steps(train), source.columns, source.path)
-    if options.missing == "mask":
-        transform = replace(transform, mean=mean[None])
-    transform = transform if window else _series.scale_in_float64(transform, mean, deviation)
-    if window or transform.deviation is not None:
-        mean, deviation = np.zeros(len(mean)), np.ones(len(mean))
-    more = transform.features - len(mean)
-    return transform, np.append(mean, np.zeros(more)), np.append(deviation, np.ones(more))
 
     # ---- the model
 

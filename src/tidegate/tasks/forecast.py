@@ -18,6 +18,7 @@ from ..features.series import CENTRES, SPREADS, ForecastSpec, SeriesTransform, W
 from ..features.window import FEWEST
 from . import _series, _sizing
 from ._baselines import fill_targets, measure_baselines
+from ._channels import ORDER, ChannelIndependent, is_joint, match_columns, role_of, select_columns, split_channels
 from ._graph_builder import GraphBuilder, RecurrenceOptions, TrainingOptions
 from ._graph_builder import init_weights as first_weights
 from ._left_out import describe_omissions, describe_padding, find_omissions, find_short_series, list_left_out
@@ -29,7 +30,6 @@ from ._seasons import find_season
 from ._windows import (
     TRAIN,
     VALID,
-    ChannelIndependent,
     Segments,
     Track,
     Windows,
@@ -38,7 +38,6 @@ from ._windows import (
     fit_scaling,
     lead_of,
     make_tracks,
-    split_channels,
     track_fingerprints,
 )
 
@@ -203,39 +202,6 @@ def rows(source: Any, options: Options, columns: list[str] | None = None) -> Col
         own = [c for c, name in enumerate(collection.columns) if role_of(name, options) == "target"]
         collection = split_channels(collection, own, [c for c in range(len(collection.columns)) if c not in own])
     return collection if columns is None else match_columns(collection, columns)
-
-
-def match_columns(source: Collection, columns: list[str]) -> Collection:
-    """Put a source's columns into a model's order. Raises DataError for other columns."""
-    if sorted(columns) != sorted(source.columns):
-        its = [*source.targets, *source.columns[1:]] if isinstance(source, ChannelIndependent) else source.columns
-        raise DataError(
-            f"{source.path}: has {_series.format_columns(its)}; the model was fitted on "
-            f"{_series.format_columns(columns)}; give it those{lookalikes.describe_lookalikes(columns, its)}"
-        )
-    return select_columns(source, [source.columns.index(name) for name in columns])
-
-
-ORDER = ("target", "past", "known", "static")
-
-
-def role_of(name: str, options: Options) -> str:
-    """Return a column's role: the named one; else "target" if no targets are named, else "past" (known up to now)."""
-    return options.roles().get(name, "past" if options.targets else "target")
-
-
-def is_joint(options: Options, columns: list[str]) -> bool:
-    """Decide whether all targets are forecast from all columns."""
-    if options.channels is not None:
-        return options.channels == "together"
-    roles = [role_of(name, options) for name in columns]
-    return roles.count("target") == 1 or "past" in roles
-
-
-def select_columns(source: Collection, columns: list[int]) -> Collection:
-    """Select columns of a source, in this order."""
-    series = [replace(s, values=s.values[:, columns]) for s in source.series]
-    return replace(source, columns=[source.columns[c] for c in columns], series=series)
 
 
 def summary(source: Collection, options: Options) -> str:

@@ -13,7 +13,7 @@ from tidegate.data.series import from_arrays
 from tidegate.errors import DataError
 from tidegate.tasks import classify
 from tidegate.tasks._problem import Problem
-from tidegate.tasks._series import Augmentation, Sequences
+from tidegate.tasks._sequences import Augmentation, Sequences
 
 
 def make_problem(steps: int, rows: int = 40, **values: Any) -> Problem:

@@ -12,8 +12,9 @@ from tidegate.data.series import Collection, from_arrays
 from tidegate.errors import DataError, OptionError
 from tidegate.features.series import SeriesTransform
 from tidegate.tasks._baseline_models import Ridge, seasonal_naive
+from tidegate.tasks._channels import ChannelIndependent
 from tidegate.tasks._problem import Problem
-from tidegate.tasks._windows import TRAIN, VALID, ChannelIndependent, Windows
+from tidegate.tasks._windows import TRAIN, VALID, Windows
 from tidegate.tasks.forecast import Options, problem, rows, summary
 
 RANDOM = np.random.default_rng(11)

@@ -13,6 +13,7 @@ from tidegate.data.series import Collection, from_arrays
 from tidegate.errors import DataError
 from tidegate.features.memory import init, update
 from tidegate.features.series import ForecastSpec, SeriesTransform, Window
+from tidegate.tasks._channels import split_channels
 from tidegate.tasks._problem import Problem
 from tidegate.tasks._windows import (
     GAP,
@@ -26,7 +27,6 @@ from tidegate.tasks._windows import (
     fit_scaling,
     make_tracks,
     shift_known,
-    split_channels,
     track_fingerprints,
 )
 from tidegate.tasks.forecast import Options, problem, rows

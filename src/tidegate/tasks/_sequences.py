@@ -1,0 +1,136 @@
+"""Training rows of a classifier of series: whole series or windows, and their augmentation."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ..data.series import Collection, Series
+from ..errors import DataError
+from ..features.series import SeriesTransform, Window
+from ._problem import Array, Indices, pad
+from ._series import impute_series, scale_in_float64, statistics, unscaled_transform
+
+Steps = npt.NDArray[np.float32]
+
+
+def make_transform(options: Any, source: Collection, train: list[Series]) -> tuple[SeriesTransform, Array, Array]:
+    """Make the transform of a source's columns, and compute mean and deviation of its training rows, [features].
+
+    They are 0 and 1 for the flags of missing numbers, for the calendar, and for all features where the transform itself
+    scales the rows.
+    """
+    window = Window(options.window, centre="mean", spread="window") if options.window else None
+    transform = replace(unscaled_transform(options, source), window=window)
+    mean, deviation = statistics(stack_steps(train), source.columns, source.path)
+    if options.missing == "mask":
+        transform = replace(transform, mean=mean[None])
+    transform = transform if window else scale_in_float64(transform, mean, deviation)
+    if window or transform.deviation is not None:
+        mean, deviation = np.zeros(len(mean)), np.ones(len(mean))
+    more = transform.features - len(mean)
+    return transform, np.append(mean, np.zeros(more)), np.append(deviation, np.ones(more))
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """Augmentation of rows in training, so that the model also works with sensors other than those it was trained on.
+
+    It adds noise to every number, and gives each row and column an offset and a factor about the mean; all are normal.
+
+    mean, deviation: of each feature [features]; a feature of deviation 0 stays as it is. noise, shift: standard
+    deviations of noise and offset, as shares of the feature's. gain: standard deviation of the factor, whose mean is 1.
+    """
+
+    mean: npt.NDArray[np.float32]
+    deviation: npt.NDArray[np.float32]
+    noise: float
+    shift: float
+    gain: float
+
+    def apply(self, x: Steps, random: np.random.Generator) -> Steps:
+        """Return augmented rows, float32 [T, B, features]."""
+
+        def draws(shape: tuple[int, ...]) -> Steps:
+            return random.standard_normal(shape, np.float32)
+
+        each = x.shape[1:]
+        if self.gain:
+            varied = (self.deviation > 0).astype(np.float32)
+            x = x + (x - self.mean) * np.float32(self.gain) * draws(each) * varied
+        if self.shift:
+            x = x + draws(each) * self.deviation * np.float32(self.shift)
+        return x + draws(x.shape) * self.deviation * np.float32(self.noise) if self.noise else x
+
+
+def make_augmentation(options: Any, mean: Array, deviation: Array, columns: int) -> Augmentation:
+    """Make the augmentation of the columns; the flags of missing numbers and the calendar stay as they are."""
+    varied = np.where(np.arange(len(deviation)) < columns, deviation, 0).astype(np.float32)
+    return Augmentation(mean.astype(np.float32), varied, options.noise, options.shift, options.gain)
+
+
+class Sequences:
+    """Rows of steps float32 [T, features], augmented in training."""
+
+    def __init__(self, steps: list[Steps], targets: Array, augmentation: Augmentation) -> None:
+        self.steps, self.targets, self.augmentation = steps, targets, augmentation
+        self.lengths: Indices = np.array([len(row) for row in steps], np.int64)
+
+    def batch(self, rows: Indices, random: np.random.Generator | None = None) -> tuple[Array, Indices, Array]:
+        """See `Rows`: float32 [T, B, features]."""
+        x, lengths = pad([self.steps[i] for i in rows])
+        if random is not None:
+            x = self.augmentation.apply(x, random)
+        return x, lengths, self.targets[rows]
+
+
+@dataclass(frozen=True)
+class SeriesRows:
+    """Rows for a classifier, each a series or a window of one. series: the index of each row's series."""
+
+    steps: list[Steps]
+    series: Indices
+
+
+def make_rows(source: Collection, transform: SeriesTransform) -> SeriesRows:
+    """Make rows of whole series, or where the transform has a window, of windows half a length apart up to the end."""
+    steps: list[Steps] = []
+    origin: list[int] = []
+    for i, (imputed, _) in enumerate(impute_series(source, transform)):
+        if transform.window is None:
+            parts = [transform.scale_fixed(imputed, 0)]
+        else:
+            parts = list(transform.windows(imputed, window_ends(len(imputed), transform.window, source, i))[0])
+        steps += parts
+        origin += [i] * len(parts)
+    return SeriesRows(steps, np.array(origin, np.int64))
+
+
+def window_ends(length: int, window: Window, source: Collection, i: int) -> Indices:
+    """Return the last steps of a series' windows. Raises DataError for a series that is shorter than a window."""
+    if length < window.reach:
+        raise DataError(
+            f"{source.locate(i, 0)}: the series has {length} steps, and the window takes {window.reach}; leave the "
+            "series out, or choose a shorter --window"
+        )
+    stride = max(1, window.length // 2)
+    return np.arange(length - 1, window.reach - 2, -stride)[::-1].copy()
+
+
+def row_lengths(source: Collection, window: int) -> list[int]:
+    """Return the number of steps of every row that `make_rows` makes if no step is left out.
+
+    Raises DataError for a series that is shorter than a window.
+    """
+    if not window:
+        return [len(s.values) for s in source.series]
+    cut = Window(window)
+    return [window] * sum(len(window_ends(len(s.values), cut, source, i)) for i, s in enumerate(source.series))
+
+
+def stack_steps(series: list[Series]) -> npt.NDArray[np.float64]:
+    """Concatenate the steps of all series."""
+    return np.concatenate([s.values for s in series])
