@@ -137,7 +137,7 @@ class SeriesTransform:
         """Whether a missing number becomes the one that was last seen."""
         return self.missing in ("ffill", "mask")
 
-        # ---- from raw steps to steps without holes
+    # ---- from raw steps to steps without holes
 
     def impute(
         self, x: npt.NDArray[Any], times: Any, last: Floats | None = None, first: int = 0
@@ -213,7 +213,7 @@ class SeriesTransform:
         )
         raise DataError(f"{at}: {what}; correct it, or leave it out as missing")
 
-        # ---- fixed scaling
+    # ---- fixed scaling
 
     def index(self, name: str | None) -> int:
         """The row of the statistics that a series has. Raises DataError for one that was not there in training."""
@@ -254,7 +254,7 @@ class SeriesTransform:
         base = np.zeros((count, self.forecast.chain_horizon, self.targets))
         return Scaling(np.broadcast_to(centre, shape), np.broadcast_to(spread, shape), base)
 
-        # ---- windows
+    # ---- windows
 
     @np.errstate(over="ignore", invalid="ignore")
     def windows(self, steps: Floats, ends: Indices, behind: Indices | None = None) -> tuple[Rows, Scaling]:
@@ -328,7 +328,7 @@ class SeriesTransform:
             ahead - season * -(-ahead // max(1, season)),
         )
 
-        # ---- the model file
+    # ---- the model file
 
     def to_json(self) -> tuple[dict[str, Any], dict[str, Floats]]:
         """The `input` section of a document, and its tensors."""

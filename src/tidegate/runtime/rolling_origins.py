@@ -113,7 +113,7 @@ class Track:
             raise DataError(f"origin {at[i]}: there {'is' if seen == 1 else 'are'} {counted(seen)} up to it; {need}")
         return np.asarray(ends, np.int64)
 
-        # ---- a head that says all steps ahead at once
+    # ---- a head that says all steps ahead at once
 
     def direct(self, ends: Indices) -> Iterator[Floats]:
         if self.source.reach:
@@ -154,7 +154,7 @@ class Track:
         rows = (self.rows[None, : end + 1] for end in ends.tolist())
         return np.concatenate([self.compiled.run_windows(row, np.array([row.shape[1]])) for row in rows])
 
-        # ---- a head that is fed back
+    # ---- a head that is fed back
 
     def places(self, ends: Indices, origins: Indices) -> tuple[Bytes, Rows, list[SeriesState]]:
         """Where a stream stands at each origin: blocks, outputs and memories. ends: the treated steps there."""

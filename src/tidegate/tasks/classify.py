@@ -139,7 +139,8 @@ class Options(TrainingOptions, RecurrenceOptions, _series.SeriesOptions, _messag
             raise OptionError(f"pool is {self.pool!r}; an entry appears twice")
         return kinds
 
-        # ---- sources
+
+# ---- sources
 
 
 def input_kind(source: Any, options: Options) -> str:
@@ -235,7 +236,8 @@ def summary(source: Source, options: Options, y: Targets) -> str:
     how = "" if kind == "text" else f"{kind} read as text, "
     return f"{source.describe()}; text: column {options.text!r}, label: column {options.label!r} ({how}{labels})"
 
-    # ---- training data
+
+# ---- training data
 
 
 def problem(options: Options, source: Source, valid: Source | None) -> Problem:
@@ -353,7 +355,8 @@ def series_problem(
         notes=part.notes,
     )
 
-    # ---- the model
+
+# ---- the model
 
 
 def add_head(builder: GraphBuilder, options: Options, classes: int) -> tuple[list[dict[str, Any]], dict[str, Any]]:

@@ -170,7 +170,8 @@ class Options(TrainingOptions, RecurrenceOptions, _series.SeriesOptions):
                 roles[name] = role
         return roles
 
-        # ---- sources
+
+# ---- sources
 
 
 def rows(source: Any, options: Options, columns: list[str] | None = None) -> Collection:
@@ -216,7 +217,8 @@ def summary(source: Collection, options: Options) -> str:
     ]
     return f"{source.describe()}; {_series.summary(source, options, '; '.join(parts))}"
 
-    # ---- training data
+
+# ---- training data
 
 
 def problem(options: Options, source: Collection, valid: Collection | None) -> Problem:
@@ -352,7 +354,8 @@ def resolve_options(options: Options, source: Collection, tracks: list[Track], c
         patience=options.patience or max(8, epochs // 2),
     )
 
-    # ---- the model
+
+# ---- the model
 
 
 def make_layers(options: Options, transform: SeriesTransform) -> tuple[list[dict[str, Any]], dict[str, Any]]:

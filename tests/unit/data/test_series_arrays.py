@@ -29,7 +29,8 @@ def refusal(*args, kind=DataError, **arguments):
         read_series(*args, **arguments)
     return str(caught.value)
 
-    # ---- arrays
+
+# ---- arrays
 
 
 def test_arrays_of_every_shape():
@@ -170,7 +171,8 @@ def test_arrays_that_are_refused(x, more, message):
 def test_a_large_integer_that_float64_holds_is_taken():
     assert from_arrays(np.array([[2**60, -(2**62)]])).series[0].values.tolist() == [[2.0**60], [-(2.0**62)]]
 
-    # ---- archives
+
+# ---- archives
 
 
 @pytest.mark.parametrize("dtype", [np.float16, np.float32, ">f8", np.int8, np.uint16])

@@ -223,7 +223,8 @@ def test_a_file_with_float32_statistics_still_loads() -> None:
     with pytest.raises(ModelFileError, match="input.scale.mean: tensor 'input.mean' is F16; expected F64"):
         check(section, {name: v.astype(np.float16) for name, v in tensors.items()})
 
-        # ---- fewer steps than a window holds
+
+# ---- fewer steps than a window holds
 
 
 def test_a_window_that_is_not_full_is_worked_out_by_hand() -> None:

@@ -151,7 +151,8 @@ def test_no_learnt_truth_is_held_out_or_read_while_judging() -> None:
         assert (ends[part == VALID] + 1).min() == cut
         assert ends[part == GAP].tolist() == [cut - 3, cut - 2]
 
-        # ---- missing numbers
+
+# ---- missing numbers
 
 
 def problem_with_gaps(missing: str, values: np.ndarray[Any, Any], **more: Any) -> Problem:
@@ -256,7 +257,8 @@ def test_a_static_column_may_not_change() -> None:
     with pytest.raises(DataError, match="series 2, step 5: column 's' is static, but changes from 1 to 7"):
         make_windows(source, length=4)
 
-        # ---- segments
+
+# ---- segments
 
 
 def test_stretches_count_each_origin_once_and_read_what_a_stream_has_read() -> None:
@@ -289,7 +291,8 @@ def test_stretches_count_each_origin_once_and_read_what_a_stream_has_read() -> N
     assert data.read_truth(held).shape == (68 - 59 + 23 - 19, 2, 1)
     assert data.read_truth(held)[0, :, 0].tolist() == source.series[0].values[60:62, 0].tolist()
 
-    # ---- channels, origins and digests
+
+# ---- channels, origins and digests
 
 
 def test_targets_apart_keep_what_is_beside_them() -> None:
@@ -322,7 +325,8 @@ def test_what_was_learnt_from_ends_with_the_last_known_truth() -> None:
     negative = np.array([[1.0], [np.copysign(np.nan, -1.0)]])
     assert digest(negative) == digest(np.abs(negative))
 
-    # ---- far from zero
+
+# ---- far from zero
 
 
 @pytest.mark.parametrize(
