@@ -28,7 +28,8 @@ from tidegate.model import Model
 from tidegate.runtime import compile
 from tidegate.verify import attach
 from tidegate.verify.c_target import library
-from tidegate.verify.replay import Pair, Replay, pieces
+from tidegate.verify.native_target import pieces
+from tidegate.verify.replay import Pair, Replay
 from tidegate.verify.samples import sample
 
 LENGTHS = (1, 7, 100, 1000)

@@ -18,8 +18,10 @@ from tidegate import _native, cells
 from tidegate.runtime import compile
 from tidegate.verify import attach
 from tidegate.verify.mutants import wrong_variants
-from tidegate.verify.replay import Replay, Result, torch
+from tidegate.verify.native_target import run_cases
+from tidegate.verify.replay import Replay, Result
 from tidegate.verify.samples import sample
+from tidegate.verify.torch_target import torch
 
 LENGTHS = (1, 7, 100, 1000)
 SAID = {True: "", False: "  OVER", None: "  no bound"}
@@ -34,7 +36,7 @@ def measured(cell: str, dialect: dict[str, str], size: int, length: int) -> list
         bounds = replay.bounds_on(target)
 
         def judged(engine: Any, target: str = target, bounds: Any = bounds) -> Result:
-            return replay.judged(target, "fused", replay.answers_of(replay.run(engine)), bounds)
+            return replay.judged(target, "fused", replay.answers_of(run_cases(replay, engine)), bounds)
 
         result = judged(compile(model, target))
         ratios = [float(judged(compile(one, target)).ratio or 0) for one in wrong.values()]

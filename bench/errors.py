@@ -18,6 +18,7 @@ from tidegate import _native
 from tidegate.runtime import compile
 from tidegate.verify import attach
 from tidegate.verify.mutants import mutants
+from tidegate.verify.native_target import run_cases
 from tidegate.verify.replay import Replay
 from tidegate.verify.samples import sample
 
@@ -33,7 +34,7 @@ def measured(size: int, length: int) -> list[dict[str, Any]]:
         bounds = replay.bounds_on(target)
 
         def judged(engine: Any, target: str = target, bounds: Any = bounds) -> Any:
-            return replay.judged(target, "fused", replay.answers_of(replay.run(engine)), bounds)
+            return replay.judged(target, "fused", replay.answers_of(run_cases(replay, engine)), bounds)
 
         right = judged(compile(model, target))
         ratios = {name: judged(compile(mutant, target)).ratio for name, mutant in wrong.items()}

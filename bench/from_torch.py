@@ -21,7 +21,8 @@ from common import record
 import tidegate
 from tidegate import nn
 from tidegate.verify.error_propagation import carried, trajectory
-from tidegate.verify.replay import TORCH_ERRORS, errors_on
+from tidegate.verify.replay import errors_on
+from tidegate.verify.torch_target import TORCH_ERRORS
 
 Random = np.random.Generator
 

@@ -14,7 +14,8 @@ from tidegate.reference import Reference
 from tidegate.runtime import compile
 from tidegate.runtime.precision import FLOAT32, precision_of, with_rounded_weights
 from tidegate.verify.error_propagation import carried, each_step, trajectory
-from tidegate.verify.replay import arrays, errors_on, single_steps
+from tidegate.verify.native_target import single_steps
+from tidegate.verify.replay import arrays, errors_on
 from tidegate.verify.samples import sample
 
 from .cases import Case

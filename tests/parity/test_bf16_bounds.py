@@ -16,7 +16,8 @@ from tidegate.runtime.offline import runner
 from tidegate.runtime.precision import COMPUTE_BF16, WEIGHTS_BF16, arguments, multiplies, with_rounded_weights
 from tidegate.verify import attach, verify
 from tidegate.verify.mutants import mutants, wrong_variants
-from tidegate.verify.replay import NO_BOUND, Replay, Result, by_engine
+from tidegate.verify.native_target import by_engine
+from tidegate.verify.replay import NO_BOUND, Replay, Result
 from tidegate.verify.samples import sample
 
 RUNS = [(target, precision) for precision in (WEIGHTS_BF16, COMPUTE_BF16) for target in _native.targets(precision)]

@@ -15,8 +15,10 @@ from tidegate.model import Model
 from tidegate.runtime import compile
 from tidegate.verify import attach
 from tidegate.verify.mutants import mutants, wrong_variants
-from tidegate.verify.replay import TORCH_ERRORS, Replay, Result, torch
+from tidegate.verify.native_target import run_cases
+from tidegate.verify.replay import Replay, Result
 from tidegate.verify.samples import sample
+from tidegate.verify.torch_target import TORCH_ERRORS, torch
 
 LENGTHS = (1, 7, 100, 1000)
 LOOSEST = 2000  # a bound may be this many times the worst error: gamma_K against K roundings that mostly cancel
@@ -58,7 +60,7 @@ def replay_of_text(length: int, options: str) -> Replay:
 
 def judged(replay: Replay, model: Model, target: str, fused: bool = True) -> Result:
     """`model` on a target, against the answers and the bound of the replay's own."""
-    answers = replay.answers_of(replay.run(compile(model, target, fused)))
+    answers = replay.answers_of(run_cases(replay, compile(model, target, fused)))
     bounds = replay.bounds_on(target)
     return replay.judged(target, "fused" if fused else "interpreter", answers, bounds)
 

@@ -18,7 +18,8 @@ from tidegate.model import Model
 from tidegate.runtime import compile
 from tidegate.verify import attach
 from tidegate.verify.c_target import Library, compiler, library
-from tidegate.verify.replay import Replay, pieces
+from tidegate.verify.native_target import pieces
+from tidegate.verify.replay import Replay
 from tidegate.verify.samples import Stack, sample
 
 sys.path.insert(0, str(Path(__file__).parent))

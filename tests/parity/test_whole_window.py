@@ -16,8 +16,10 @@ from tidegate.reference import Reference
 from tidegate.runtime import Predictor
 from tidegate.runtime.offline import runner
 from tidegate.verify import attach, verify
-from tidegate.verify.replay import Replay, Result, torch
+from tidegate.verify.native_target import run_cases
+from tidegate.verify.replay import Replay, Result
 from tidegate.verify.samples import Stack, sample
+from tidegate.verify.torch_target import torch
 
 TARGETS = pytest.mark.parametrize("target", _native.targets())
 POOLS = ("last", "mean", "max", "attention")
@@ -68,7 +70,7 @@ def replay_of(chain: str, length: int) -> Replay:
 
 
 def judged(replay: Replay, model: Model, target: str, fused: bool = True) -> Result:
-    answers = replay.answers_of(replay.run(runner(model, target, fused)))
+    answers = replay.answers_of(run_cases(replay, runner(model, target, fused)))
     return replay.judged(target, "", answers, replay.bounds_on(target))
 
 

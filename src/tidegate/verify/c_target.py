@@ -15,14 +15,13 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
 from ..errors import TargetError
 from ..formats.c import code
+from .replay import Array, Pair, Replay, Result, errors_on, raw
 
 if TYPE_CHECKING:
     from ..model import Model
-    from .replay import Replay, Result
 
 COMPILERS: Final = ("cc", "gcc", "clang")
 LEVEL: Final = "-O2"
@@ -30,15 +29,10 @@ NAME: Final = "model"
 LARGEST: Final = 1 << 17  # numbers; a larger table goes by its address, as a compiler reads a million in seconds
 TIMEOUT_S: Final = 300
 
-Array = npt.NDArray[Any]
-Pair = tuple[Array, Array]
-
 
 def c(replay: Replay) -> Result:
     """The check replayed by the exported C, whole and with the state copied between steps. Its functions are those of
     the native target base, so its errors are too."""
-    from .replay import Result, errors_on, raw
-
     if because := replay.model.whole_window:
         return Result("c", "compiled", f"no steps, because {because}", ran=False)
     path = "compiled"

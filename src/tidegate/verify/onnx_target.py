@@ -10,10 +10,9 @@ The bound is that of what onnxruntime computes, which differs from a native targ
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import numpy as np
-import numpy.typing as npt
 
 from ..cells import gru
 from ..errors import MissingExtra, ModelFileError, TargetError
@@ -23,9 +22,7 @@ from ..model import Model
 from ..tape import Tape, trace
 from .bounds import ActivationErrors
 from .error_propagation import each_step, flat_state
-
-if TYPE_CHECKING:
-    from .replay import Replay, Result
+from .replay import Array, Bounds, Replay, Result
 
 # Measured with onnxruntime 1.31 over floats of every size (tests/parity/test_onnx.py holds it): Sigmoid and the gates
 # of GRU and LSTM 1.5e-7; Tanh and that of LSTM 2.6e-7, of GRU 6.0e-7, relative; Exp 7.2e-8, relative. The RNN node's
@@ -34,9 +31,7 @@ ORT_ERRORS: Final = ActivationErrors(sigmoid_abs=2.4e-7, tanh_rel=9e-7, exp_rel=
 RNN_TANH_ABS: Final = 2.7e-7
 ONE: Final = np.ones(1, np.int32)
 
-Array = npt.NDArray[Any]
 State = dict[str, Array]
-Bounds = list[tuple[Array, Array]]
 Pair = tuple[Array, State]  # last output float32 [O], and the state after it: name -> [1, *shape]
 
 
@@ -105,8 +100,6 @@ class Session:
 
 def onnx(replay: Replay) -> Iterator[Result]:
     """The graph of a sequence, and where the model streams that of a step."""
-    from .replay import Result
-
     try:
         session = Session(replay.model, "sequence")
         limits = bounds(replay)
@@ -192,8 +185,6 @@ def raw(pair: Pair) -> tuple[bytes, ...]:
 
 def bounds(replay: Replay) -> Bounds:
     """For each case the bounds of output and state."""
-    from .replay import Replay
-
     model, errors = replay.model, errors_of(replay.model)
     if "GRU" not in {form.node for form in forms(model)}:
         return replay.bounds(errors)

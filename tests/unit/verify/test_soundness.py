@@ -18,7 +18,8 @@ from tidegate.runtime.precision import COMPUTE_BF16
 from tidegate.verify import attach, verify
 from tidegate.verify.bounds import ActivationErrors, Graph
 from tidegate.verify.mutants import mutants
-from tidegate.verify.replay import NO_BOUND, Replay, by_engine
+from tidegate.verify.native_target import by_engine
+from tidegate.verify.replay import NO_BOUND, Replay
 from tidegate.verify.samples import sample
 
 NOTHING = ActivationErrors(0.0, 0.0, 0.0)

@@ -1,0 +1,89 @@
+"""The native targets of this build, by fused kernels and by the interpreter, whole, in pieces and step by step."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from .. import _native
+from ..runtime.offline import Staged, runner
+from ..runtime.precision import FLOAT32, arguments
+from .replay import Array, Pair, Replay, Result, errors_on, raw
+
+
+def native(replay: Replay) -> Iterator[Result]:
+    for target in _native.compiled_targets(replay.precision):
+        if target in _native.targets(replay.precision):
+            yield from on_target(replay, target)
+        else:
+            yield Result(target, "native", "not on this machine", ran=False)
+
+
+def on_target(replay: Replay, target: str) -> Iterator[Result]:
+    """One native target by its fused kernels, where the model has any, and by the interpreter: equal bits."""
+    precision = "" if replay.precision == FLOAT32 else f", {replay.precision}"
+    whole: dict[str, list[Pair]] = {}
+    for path in ("fused", "interpreter"):
+        engine = runner(replay.model, target, path == "fused", **arguments(replay.precision))
+        if path == "fused" and not engine.fused_layers:
+            continue
+        whole[path] = run_cases(replay, engine)
+        yield by_engine(replay, engine, target, path + precision, whole[path])
+    if "fused" in whole and list(map(raw, whole["fused"])) != list(map(raw, whole["interpreter"])):
+        yield Result(target, "both", "fused kernel and interpreter differ", ok=False)
+
+
+def by_engine(
+    replay: Replay, engine: _native.Engine | Staged, target: str, path: str, whole: list[Pair] | None = None
+) -> Result:
+    """A native run on a target: whole, in pieces, and where the model streams each step by itself. whole: that run, if
+    it has been made."""
+    whole = run_cases(replay, engine) if whole is None else whole
+    chunks: bool | None = None
+    steps = None
+    if isinstance(engine, _native.Engine):
+        singles = [single_steps(engine, replay.begin[0], x) for x in replay.x]
+        parts = [in_pieces(engine, replay.begin, x) for x in replay.x], [made[-1] for made in singles]
+        chunks = all(list(map(raw, whole)) == list(map(raw, found)) for found in parts)
+        steps = replay.each_step(singles, errors_on(target, replay.precision))
+    return replay.judged(target, path, replay.answers_of(whole), replay.bounds_on(target), chunks, steps)
+
+
+def run_cases(replay: Replay, engine: _native.Engine | Staged) -> list[Pair]:
+    """Run each case of the check natively, each in one run."""
+    return [pieces(engine, replay.begin, x, [len(x)]) for x in replay.x]
+
+
+def pieces(engine: _native.Engine | Staged, state: Array, x: Array, sizes: list[int]) -> Pair:
+    """A native run in chunks of these sizes, from a state [1, state_bytes]."""
+    out, at = np.empty((1, engine.outputs), np.float32), 0
+    for size in sizes:
+        last = np.empty_like(state)
+        part = np.ascontiguousarray(x[at : at + size, None])
+        engine.run(part, np.array([size], np.int32), state, last, out, False, 1)
+        state, at = last, at + size
+    return out[0], state[0]
+
+
+def single_steps(engine: _native.Engine, begin: Array, x: Array) -> list[Pair]:
+    """The pair after each step, from a state [state_bytes]."""
+    state, pairs = begin.copy(), []
+    for k in range(len(x)):
+        out = np.empty(engine.outputs, np.float32)
+        engine.step(x[k : k + 1] if x.ndim == 1 else x[k], state, out)
+        pairs.append((out, state.copy()))
+    return pairs
+
+
+def in_pieces(engine: _native.Engine, begin: Array, x: Array) -> Pair:
+    """Both after the last step, by some single steps, then chunks of growing size."""
+    state, out = begin.copy(), np.empty(engine.outputs, np.float32)
+    singles = min(len(x), 5)
+    for k in range(singles):
+        engine.step(x[k : k + 1] if x.ndim == 1 else x[k], state[0], out)
+    rest = len(x) - singles
+    sizes: list[int] = []
+    while sum(sizes) < rest:
+        sizes.append(min(len(sizes) * 3 + 2, rest - sum(sizes)))
+    return pieces(engine, state, x[singles:], sizes) if rest else (out, state[0])

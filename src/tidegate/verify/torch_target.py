@@ -1,0 +1,42 @@
+"""The model in torch as a target."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import numpy as np
+
+from ..errors import MissingExtra
+from .bounds import ActivationErrors
+from .error_propagation import each_step, flat_state
+from .replay import Replay, Result, arrays
+
+# torch's own functions: within about one unit in the last place, its sigmoid within three
+TORCH_ERRORS: Final = ActivationErrors(sigmoid_abs=2.4e-7, tanh_rel=3.6e-7, exp_rel=2.4e-7)
+
+
+def torch(replay: Replay) -> Result:
+    path = "whole sequence"
+    try:
+        from ..nn import run
+    except MissingExtra:
+        return Result("torch", path, "not installed", ran=False)
+    answers, followed, model = [], [], replay.model
+    errors = TORCH_ERRORS._replace(chain=max([0, *map(longest_sum, model.layers)]))
+    for x in replay.x:
+        y, made = run(model, x[:, None], np.array([len(x)], np.int64))
+        states = [arrays(model, replay.begin[0])]
+        for k in range(0 if model.whole_window else len(x)):
+            states.append(
+                {name: made[name][k] if name in made else np.full_like(v, k + 1) for name, v in states[0].items()}
+            )
+        answers.append(replay.strided(np.asarray(y[-1, 0], np.float64), flat_state(states[-1])))
+        if not model.whole_window:
+            followed.append(each_step(model, x, states, y[:, 0], errors))
+    steps = (np.concatenate([e for e, _ in followed]), np.concatenate([b for _, b in followed])) if followed else None
+    return replay.judged("torch", path, answers, replay.bounds(TORCH_ERRORS), steps=steps)
+
+
+def longest_sum(layer: dict[str, Any]) -> int:
+    """How many terms torch's kernel may add to a sum of a recurrence, as it may add R h to W x: those of the longer."""
+    return max(layer["inputs"], layer["size"]) + 1 if "tape" in layer else 0
