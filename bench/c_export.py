@@ -59,13 +59,13 @@ def measured(cell: str, dialect: dict[str, str], lengths: tuple[int, ...]) -> li
     model = attach(sample(seed=1, features=3, size=8, outputs=4, cell=cell, dialect=dialect), lengths=lengths)
     replay, engine = Replay(model), compile(model, "base", fused=False)
     bounds = replay.bounds_on("base")
-    base = [pieces(engine, replay.begin, x, [len(x)]) for x in replay.x]
+    base = [pieces(engine, replay.initial_state, x, [len(x)]) for x in replay.x]
     rows = []
     for name, command in compilers().items():
         for level in LEVELS:
             with library(model, command, *level.split(), *STRICT) as built:
                 found = [built.run(built.first(), x) for x in replay.x]
-            answers = replay.answers_of(found)
+            answers = replay.to_answers(found)
             for k, length in enumerate(lengths):
                 pairs = zip(answers[k], replay.stored[k], strict=True)
                 errors, limits = (np.concatenate(v) for v in ([abs(a - b) for a, b in pairs], bounds[k]))

@@ -36,7 +36,7 @@ def measured(cell: str, dialect: dict[str, str], size: int, length: int) -> list
         bounds = replay.bounds_on(target)
 
         def judged(engine: Any, target: str = target, bounds: Any = bounds) -> Result:
-            return replay.judged(target, "fused", replay.answers_of(run_cases(replay, engine)), bounds)
+            return replay.compare(target, "fused", replay.to_answers(run_cases(replay, engine)), bounds)
 
         result = judged(compile(model, target))
         ratios = [float(judged(compile(one, target)).ratio or 0) for one in wrong.values()]

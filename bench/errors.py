@@ -34,7 +34,7 @@ def measured(size: int, length: int) -> list[dict[str, Any]]:
         bounds = replay.bounds_on(target)
 
         def judged(engine: Any, target: str = target, bounds: Any = bounds) -> Any:
-            return replay.judged(target, "fused", replay.answers_of(run_cases(replay, engine)), bounds)
+            return replay.compare(target, "fused", replay.to_answers(run_cases(replay, engine)), bounds)
 
         right = judged(compile(model, target))
         ratios = {name: judged(compile(mutant, target)).ratio for name, mutant in wrong.items()}

@@ -20,8 +20,8 @@ from common import record
 
 import tidegate
 from tidegate import nn
-from tidegate.verify.error_propagation import carried, trajectory
-from tidegate.verify.replay import errors_on
+from tidegate.verify.error_propagation import bound_sequence, run_reference
+from tidegate.verify.replay import target_errors
 from tidegate.verify.torch_target import TORCH_ERRORS
 
 Random = np.random.Generator
@@ -83,9 +83,9 @@ def measured(seed: int) -> dict[str, Any]:
     stream = predictor.stream()
     for step in x:
         scores = stream.push(step)
-    run = trajectory(predictor.model, x)
-    functions = (errors_on(predictor.target), TORCH_ERRORS)
-    bound = sum(carried(predictor.model, run, errors).output for errors in functions)
+    run = run_reference(predictor.model, x)
+    functions = (target_errors(predictor.target), TORCH_ERRORS)
+    bound = sum(bound_sequence(predictor.model, run, errors).output for errors in functions)
     error = abs(scores.values.astype(np.float64) - whole)
     back = (again[0] if isinstance(again, tuple) else again)[-1, 0].detach().numpy()
     return {

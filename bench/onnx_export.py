@@ -18,7 +18,7 @@ from common import record
 from tidegate import cells
 from tidegate.formats.onnx.standard import form_of
 from tidegate.verify import onnx_target as target
-from tidegate.verify.error_propagation import carried, flat_state, trajectory
+from tidegate.verify.error_propagation import bound_sequence, flatten_state, run_reference
 from tidegate.verify.samples import sample
 
 SEQUENCES = 3
@@ -46,16 +46,16 @@ class Truth:
         )
         self.lengths = np.array([T, T, max(1, 2 * T // 3)], np.int32)
         same = target.as_computed(model)
-        runs = [trajectory(same, self.x[:n, k]) for k, n in enumerate(self.lengths)]
-        limits = [carried(same, run, target.errors_of(model)) for run in runs]
+        runs = [run_reference(same, self.x[:n, k]) for k, n in enumerate(self.lengths)]
+        limits = [bound_sequence(same, run, target.errors_of(model)) for run in runs]
         self.names = list(runs[0].last) if model.streams[0] else []
-        self.exact = [np.concatenate([run.outputs[-1], flat_state(run.last)]) for run in runs]
+        self.exact = [np.concatenate([run.outputs[-1], flatten_state(run.last)]) for run in runs]
         self.limits = [np.concatenate([found.output, found.state]) for found in limits]
 
     def ratio(self, row: int, output: Any, state: dict[str, Any]) -> tuple[float, float]:
         """The worst error over its bound, and the largest error, of one row's last output and state."""
         k = row % SEQUENCES
-        error = abs(np.concatenate([output, flat_state({n: state[n] for n in self.names})]) - self.exact[k])
+        error = abs(np.concatenate([output, flatten_state({n: state[n] for n in self.names})]) - self.exact[k])
         return float(np.divide(error, self.limits[k], where=error > 0, out=np.zeros_like(error)).max()), float(
             error.max()
         )

@@ -29,7 +29,7 @@ from tidegate.runtime import Predictor, Stream, runner
 from tidegate.runtime import load as loaded
 from tidegate.tasks import load
 from tidegate.train import fit
-from tidegate.verify.error_propagation import trajectory
+from tidegate.verify.error_propagation import run_reference
 
 Floats = npt.NDArray[np.float64]
 CHECKED = 200  # pushes whose answers are compared with those of whole series
@@ -149,7 +149,7 @@ def error(predictor: Predictor, transform: SeriesTransform, x: Floats) -> float:
         rows = rows[0]
     else:
         rows, frame = transform.scale_fixed(steps, 0), transform.fixed_scaling(0) if transform.forecast else None
-    exact = trajectory(predictor.model, rows).outputs[-1]
+    exact = run_reference(predictor.model, rows).outputs[-1]
     if frame is None or transform.forecast is None:
         return float(np.abs(answer.values - exact).max())
     restored = np.sort(frame.invert(exact[None], len(transform.forecast.quantiles))[0], axis=-1)

@@ -60,9 +60,9 @@ def replay_of_text(length: int, options: str) -> Replay:
 
 def judged(replay: Replay, model: Model, target: str, fused: bool = True) -> Result:
     """`model` on a target, against the answers and the bound of the replay's own."""
-    answers = replay.answers_of(run_cases(replay, compile(model, target, fused)))
+    answers = replay.to_answers(run_cases(replay, compile(model, target, fused)))
     bounds = replay.bounds_on(target)
-    return replay.judged(target, "fused" if fused else "interpreter", answers, bounds)
+    return replay.compare(target, "fused" if fused else "interpreter", answers, bounds)
 
 
 @pytest.mark.parametrize("target", _native.targets())

@@ -57,13 +57,13 @@ def assert_parity(model: Model, lengths: tuple[int, ...] = (1, 7), level: str = 
     engine = compile(replay.model, "base", fused=False)
     assert COMMAND is not None
     with library(replay.model, COMMAND, level, *STRICT) as built:
-        assert built.first().tobytes() == replay.begin.tobytes()
+        assert built.first().tobytes() == replay.initial_state.tobytes()
         found = [built.run(built.first(), x) for x in replay.x]
-        expected = [pieces(engine, replay.begin, x, [len(x)]) for x in replay.x]
+        expected = [pieces(engine, replay.initial_state, x, [len(x)]) for x in replay.x]
         assert list(map(bits, found)) == list(map(bits, expected))
-        assert list(map(bits, found)) == [bits(built.run(replay.begin[0], x, pieces=True)) for x in replay.x]
+        assert list(map(bits, found)) == [bits(built.run(replay.initial_state[0], x, pieces=True)) for x in replay.x]
     bounds = replay.bounds_on("base")
-    result = replay.judged("c", level, replay.answers_of(found), bounds)
+    result = replay.compare("c", level, replay.to_answers(found), bounds)
     assert result.ok, result
 
 
@@ -102,7 +102,7 @@ def test_any_tape(seed: int, projected: bool, H: int) -> None:
 
 def test_nan_stays_nan_and_infinities_are_as_in_base() -> None:
     model = attach(sample(seed=1, features=3, size=6, over=("last", "mean", "max", "attention"), norm=True))
-    engine, begin = compile(model, "base"), Replay(model).begin
+    engine, begin = compile(model, "base"), Replay(model).initial_state
     assert COMMAND is not None
     with library(model, COMMAND) as built:
         for odd in (np.nan, np.inf, -np.inf, 3e38):

@@ -21,7 +21,7 @@ from tidegate.model import Model
 from tidegate.reference import Reference
 from tidegate.verify import attach, verify
 from tidegate.verify import onnx_target as target
-from tidegate.verify.error_propagation import carried, flat_state, trajectory
+from tidegate.verify.error_propagation import bound_sequence, flatten_state, run_reference
 from tidegate.verify.mutants import mutants
 from tidegate.verify.replay import Replay
 from tidegate.verify.samples import Stack, sample
@@ -91,12 +91,12 @@ def drawn(model: Model, T: int, B: int, seed: int = 0) -> tuple[Array, Array]:
 
 def within(model: Model, x: Array, found: dict[str, Array], state: dict[str, Array], row: int, length: int) -> None:
     """One row's output, output after its last step and states, against the oracle and its bound."""
-    run = trajectory(target.as_computed(model), x[:length, row])
-    bound = carried(target.as_computed(model), run, target.errors_of(model))
+    run = run_reference(target.as_computed(model), x[:length, row])
+    bound = bound_sequence(target.as_computed(model), run, target.errors_of(model))
     assert (abs(found["output"][row] - run.outputs[-1]) <= bound.output).all()
     if state:
-        numbers = flat_state({name: state[name][row] for name in run.last})
-        assert (abs(numbers - flat_state(run.last)) <= bound.state).all()
+        numbers = flatten_state({name: state[name][row] for name in run.last})
+        assert (abs(numbers - flatten_state(run.last)) <= bound.state).all()
         assert state["steps"][row] == length
     if "y" in found:
         assert np.array_equal(found["y"][length - 1, row], found["output"][row])
@@ -204,8 +204,8 @@ def test_every_mutant_exceeds_the_bound(length: int) -> None:
         for mode in format_onnx.MODES:
             session = target.Session(wrong, mode)
             out, state = session.whole(replay.x[0], [length]) if mode == "sequence" else session.steps(replay.x[0])[-1]
-            answers = [replay.strided(out.astype(np.float64), flat_state(state))]
-            ratio = replay.judged("onnx", mode, answers, limits).ratio
+            answers = [replay.subsample(out.astype(np.float64), flatten_state(state))]
+            ratio = replay.compare("onnx", mode, answers, limits).ratio
             assert ratio is not None
             assert ratio > 10, (what, mode)
 

@@ -70,8 +70,8 @@ def replay_of(chain: str, length: int) -> Replay:
 
 
 def judged(replay: Replay, model: Model, target: str, fused: bool = True) -> Result:
-    answers = replay.answers_of(run_cases(replay, runner(model, target, fused)))
-    return replay.judged(target, "", answers, replay.bounds_on(target))
+    answers = replay.to_answers(run_cases(replay, runner(model, target, fused)))
+    return replay.compare(target, "", answers, replay.bounds_on(target))
 
 
 ALL = pytest.mark.parametrize("chain", [*CHAINS, "residual"])

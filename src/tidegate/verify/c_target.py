@@ -18,7 +18,7 @@ import numpy as np
 
 from ..errors import TargetError
 from ..formats.c import code
-from .replay import Array, Pair, Replay, Result, errors_on, raw
+from .replay import Array, Pair, Replay, Result, target_errors, to_bytes
 
 if TYPE_CHECKING:
     from ..model import Model
@@ -46,11 +46,11 @@ def c(replay: Replay) -> Result:
             begin = built.first()
             whole = [built.run(begin, x) for x in replay.x]
             made = [built.steps(begin, x) for x in replay.x]
-            chunks = list(map(raw, whole)) == [raw(pairs[-1]) for pairs in made]
+            chunks = list(map(to_bytes, whole)) == [to_bytes(pairs[-1]) for pairs in made]
     except TargetError as error:
         return Result("c", path, str(error), ran=False, ok=False)
-    steps = replay.each_step(made, errors_on("base"))
-    return replay.judged("c", path, replay.answers_of(whole), replay.bounds_on("base"), chunks, steps)
+    steps = replay.bound_steps(made, target_errors("base"))
+    return replay.compare("c", path, replay.to_answers(whole), replay.bounds_on("base"), chunks, steps)
 
 
 class Library(NamedTuple):

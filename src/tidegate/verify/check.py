@@ -21,7 +21,7 @@ import numpy.typing as npt
 
 from ..document.limits import MAX_CHECK_BYTES, MAX_CHECK_STEPS
 from ..model import Model
-from .error_propagation import Trajectory, flat_state, trajectory
+from .error_propagation import Trajectory, flatten_state, run_reference
 
 SEED: Final = 0x7469646567617465  # "tidegate"
 LENGTHS: Final = (1, 37)
@@ -44,7 +44,7 @@ def splitmix64(seed: int) -> Iterator[int]:
         yield z ^ z >> 31
 
 
-def number(draw: int) -> float:
+def standard_normal(draw: int) -> float:
     """An about normal number, exact in float32.
 
     >>> number(0), number((1 << 64) - 1)
@@ -54,16 +54,16 @@ def number(draw: int) -> float:
     return (parts - 131070) * 7 / (1 << 18)
 
 
-def inputs(model: Model, seed: int, lengths: list[int]) -> list[Array]:
+def make_inputs(model: Model, seed: int, lengths: list[int]) -> list[Array]:
     """The input of each case: ids int32 [T], or numbers float32 [T, features], for series those of rows."""
     draws, entry = splitmix64(seed), model.document["input"]
     if entry["kind"] in ("text", "ids"):
         return [np.array([next(draws) * entry["size"] >> 64 for _ in range(T)], np.int32) for T in lengths]
     F = entry["features"]
-    return [np.array([[number(next(draws)) for _ in range(F)] for _ in range(T)], np.float32) for T in lengths]
+    return [np.array([[standard_normal(next(draws)) for _ in range(F)] for _ in range(T)], np.float32) for T in lengths]
 
 
-def lengths_of(model: Model) -> tuple[int, ...]:
+def case_lengths(model: Model) -> tuple[int, ...]:
     """The lengths of the cases: 1 and 37, or 1 and the rows of a model's window."""
     window = model.document["input"].get("window")
     if window is None:
@@ -71,9 +71,9 @@ def lengths_of(model: Model) -> tuple[int, ...]:
     return tuple(sorted({1, min(MAX_CHECK_STEPS, window["length"] // window["segment"])}))
 
 
-def answer(run: Trajectory) -> tuple[Array, Array]:
+def final_values(run: Trajectory) -> tuple[Array, Array]:
     """What a case stores before striding: the last output, and the last state's float arrays end to end."""
-    return run.outputs[-1], flat_state(run.last)
+    return run.outputs[-1], flatten_state(run.last)
 
 
 def make_check(
@@ -84,8 +84,8 @@ def make_check(
 
     Every `stride`-th number is kept, with the least stride that fits the file's limit for checks.
     """
-    lengths = lengths_of(model) if lengths is None else lengths
-    answers = [answer(trajectory(model, x)) for x in inputs(model, seed, list(lengths))]
+    lengths = case_lengths(model) if lengths is None else lengths
+    answers = [final_values(run_reference(model, x)) for x in make_inputs(model, seed, list(lengths))]
     stride = 1
     while sum(v[::stride].nbytes for pair in answers for v in pair) > MAX_CHECK_BYTES:
         stride += 1

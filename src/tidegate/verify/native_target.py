@@ -9,7 +9,7 @@ import numpy as np
 from .. import _native
 from ..runtime.offline import Staged, runner
 from ..runtime.precision import FLOAT32, arguments
-from .replay import Array, Pair, Replay, Result, errors_on, raw
+from .replay import Array, Pair, Replay, Result, target_errors, to_bytes
 
 
 def native(replay: Replay) -> Iterator[Result]:
@@ -30,7 +30,7 @@ def on_target(replay: Replay, target: str) -> Iterator[Result]:
             continue
         whole[path] = run_cases(replay, engine)
         yield by_engine(replay, engine, target, path + precision, whole[path])
-    if "fused" in whole and list(map(raw, whole["fused"])) != list(map(raw, whole["interpreter"])):
+    if "fused" in whole and list(map(to_bytes, whole["fused"])) != list(map(to_bytes, whole["interpreter"])):
         yield Result(target, "both", "fused kernel and interpreter differ", ok=False)
 
 
@@ -43,16 +43,16 @@ def by_engine(
     chunks: bool | None = None
     steps = None
     if isinstance(engine, _native.Engine):
-        singles = [single_steps(engine, replay.begin[0], x) for x in replay.x]
-        parts = [in_pieces(engine, replay.begin, x) for x in replay.x], [made[-1] for made in singles]
-        chunks = all(list(map(raw, whole)) == list(map(raw, found)) for found in parts)
-        steps = replay.each_step(singles, errors_on(target, replay.precision))
-    return replay.judged(target, path, replay.answers_of(whole), replay.bounds_on(target), chunks, steps)
+        singles = [single_steps(engine, replay.initial_state[0], x) for x in replay.x]
+        parts = [in_pieces(engine, replay.initial_state, x) for x in replay.x], [made[-1] for made in singles]
+        chunks = all(list(map(to_bytes, whole)) == list(map(to_bytes, found)) for found in parts)
+        steps = replay.bound_steps(singles, target_errors(target, replay.precision))
+    return replay.compare(target, path, replay.to_answers(whole), replay.bounds_on(target), chunks, steps)
 
 
 def run_cases(replay: Replay, engine: _native.Engine | Staged) -> list[Pair]:
     """Run each case of the check natively, each in one run."""
-    return [pieces(engine, replay.begin, x, [len(x)]) for x in replay.x]
+    return [pieces(engine, replay.initial_state, x, [len(x)]) for x in replay.x]
 
 
 def pieces(engine: _native.Engine | Staged, state: Array, x: Array, sizes: list[int]) -> Pair:

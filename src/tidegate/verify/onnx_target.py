@@ -21,7 +21,7 @@ from ..formats.onnx.standard import Form, form_of
 from ..model import Model
 from ..tape import Tape, trace
 from .bounds import ActivationErrors
-from .error_propagation import each_step, flat_state
+from .error_propagation import bound_steps, flatten_state
 from .replay import Array, Bounds, Replay, Result
 
 # Measured with onnxruntime 1.31 over floats of every size (tests/parity/test_onnx.py holds it): Sigmoid and the gates
@@ -140,7 +140,7 @@ def followed(replay: Replay, session: Session, runs: list[list[Pair]]) -> tuple[
     """Errors and bounds of each step of these runs, one of each case, from the state before it."""
     same, errors = as_computed(replay.model), errors_of(replay.model)
     found = [
-        each_step(same, x, [session.first(1), *(s for _, s in pairs)], np.stack([y for y, _ in pairs]), errors)
+        bound_steps(same, x, [session.first(1), *(s for _, s in pairs)], np.stack([y for y, _ in pairs]), errors)
         for x, pairs in zip(replay.x, runs, strict=True)
     ]
     error, bound = (np.concatenate(parts) for parts in zip(*found, strict=True))
@@ -156,8 +156,8 @@ def worst(
     steps: tuple[Array, Array] | None = None,
 ) -> Result:
     found = [
-        replay.judged(
-            "onnx", path, [replay.strided(out.astype(np.float64), flat_state(s)) for out, s in run], limits, same, steps
+        replay.compare(
+            "onnx", path, [replay.subsample(out.astype(np.float64), flatten_state(s)) for out, s in run], limits, same, steps
         )
         for run in runs
     ]

@@ -14,11 +14,11 @@ from ..model import Model
 from ..runtime.precision import COMPUTE_BF16, FLOAT32, with_rounded_weights
 from ..runtime.state import initial, view
 from .bounds import ActivationErrors
-from .check import answer, inputs
-from .error_propagation import Trajectory, carried, each_step, flat_state, trajectory
+from .check import final_values, make_inputs
+from .error_propagation import Trajectory, bound_sequence, bound_steps, flatten_state, run_reference
 
 BF16_REL: Final = 2.0**-8  # half of a bfloat16's last place, relatively
-MOST_OF_OUTPUT: Final = 1 / 8  # of the largest output, or of 1: a bound of more says nothing
+USEFUL_SHARE: Final = 1 / 8  # of the largest output, or of 1: a bound of more says nothing
 NO_BOUND: Final = "no bound holds"
 
 Array = npt.NDArray[Any]
@@ -72,59 +72,59 @@ class Replay:
         if check is None:
             raise ModelFileError("the model has no check to replay; save it with tidegate.verify.attach")
         self.precision, self.stride = precision, check["stride"]
-        self.model, self.exact = model, model if precision == FLOAT32 else with_rounded_weights(model)
-        self.x = inputs(model, check["seed"], [case["steps"] for case in check["cases"]])
+        self.model, self.reference_model = model, model if precision == FLOAT32 else with_rounded_weights(model)
+        self.x = make_inputs(model, check["seed"], [case["steps"] for case in check["cases"]])
         self.stored = [(model.tensors[c["output"]], model.tensors[c["state"]]) for c in check["cases"]]
-        self.begin = initial(model.state_schema, model.state_bytes)[None]
-        self.runs = [trajectory(self.exact, x) for x in self.x]
-        self.answers = [self.strided(*answer(run)) for run in self.runs]
+        self.initial_state = initial(model.state_schema, model.state_bytes)[None]
+        self.trajectories = [run_reference(self.reference_model, x) for x in self.x]
+        self.reference_answers = [self.subsample(*final_values(run)) for run in self.trajectories]
         self._bounds: dict[ActivationErrors, Bounds] = {}
         self._steps: dict[Any, tuple[Array, Array]] = {}
         self.moved: float | None = None
         if precision != FLOAT32:
-            pairs = zip(self.answers, self.stored, strict=True)
+            pairs = zip(self.reference_answers, self.stored, strict=True)
             self.moved = max(float(abs(a - b).max(initial=0)) for pair in pairs for a, b in zip(*pair, strict=True))
-            self.stored = self.answers
+            self.stored = self.reference_answers
 
-    def strided(self, output: Array, state: Array) -> tuple[Array, Array]:
+    def subsample(self, output: Array, state: Array) -> tuple[Array, Array]:
         return output[:: self.stride], state[:: self.stride]
 
     def bounds_on(self, target: str) -> Bounds:
         """Those of a native target, in the replay's precision."""
-        return self.bounds(errors_on(target, self.precision))
+        return self.bounds(target_errors(target, self.precision))
 
     def bounds(self, errors: ActivationErrors) -> Bounds:
         """For each case the bounds of output and state: infinity where none holds, NaN of numbers of a long state that
         are not bounded."""
         if errors not in self._bounds:
-            self._bounds[errors] = [self.bound(run, errors) for run in self.runs]
+            self._bounds[errors] = [self.bound_trajectory(run, errors) for run in self.trajectories]
         return self._bounds[errors]
 
-    def bound(self, run: Trajectory, errors: ActivationErrors) -> tuple[Array, Array]:
+    def bound_trajectory(self, run: Trajectory, errors: ActivationErrors) -> tuple[Array, Array]:
         """Of a long state an even sample is bounded."""
-        found = carried(self.exact, run, errors)
+        found = bound_sequence(self.reference_model, run, errors)
         state = np.full(sum(v.size for v in run.last.values()) - 1, np.nan)
-        state[found.numbers] = found.state
-        if found.output.max(initial=0) > MOST_OF_OUTPUT * max(1.0, abs(run.outputs[-1]).max(initial=0)):
-            return self.strided(np.full_like(found.output, np.inf), np.full_like(state, np.inf))
-        return self.strided(found.output, state)
+        state[found.indices] = found.state
+        if found.output.max(initial=0) > USEFUL_SHARE * max(1.0, abs(run.outputs[-1]).max(initial=0)):
+            return self.subsample(np.full_like(found.output, np.inf), np.full_like(state, np.inf))
+        return self.subsample(found.output, state)
 
-    def each_step(self, made: list[list[Pair]], errors: ActivationErrors) -> tuple[Array, Array]:
+    def bound_steps(self, made: list[list[Pair]], errors: ActivationErrors) -> tuple[Array, Array]:
         """Errors and bounds of all numbers of each step that a reader made: for each case its pairs after each step."""
-        key = (errors, *(part for pairs in made for pair in pairs for part in raw(pair)))
+        key = (errors, *(part for pairs in made for pair in pairs for part in to_bytes(pair)))
         if key not in self._steps:  # targets that have the same bits have it once
             found = []
             for x, pairs in zip(self.x, made, strict=True):
-                states = [arrays(self.model, block) for block in (self.begin[0], *(block for _, block in pairs))]
-                found.append(each_step(self.exact, x, states, np.stack([y for y, _ in pairs]), errors))
+                states = [state_arrays(self.model, block) for block in (self.initial_state[0], *(block for _, block in pairs))]
+                found.append(bound_steps(self.reference_model, x, states, np.stack([y for y, _ in pairs]), errors))
             self._steps[key] = (np.concatenate([e for e, _ in found]), np.concatenate([b for _, b in found]))
         return self._steps[key]
 
-    def answers_of(self, pairs: list[Pair]) -> list[tuple[Array, Array]]:
+    def to_answers(self, pairs: list[Pair]) -> list[tuple[Array, Array]]:
         """Native outputs and state blocks as the check stores them."""
-        return [self.strided(*numbers(self.model, *pair)) for pair in pairs]
+        return [self.subsample(*to_float64(self.model, *pair)) for pair in pairs]
 
-    def judged(
+    def compare(
         self,
         target: str,
         path: str,
@@ -141,8 +141,8 @@ class Replay:
                 bounds,
             )
         )
-        whole, known = worst(error, bound), not np.isinf(bound).any()
-        step = None if steps is None else worst(*steps)
+        whole, known = find_worst(error, bound), not np.isinf(bound).any()
+        step = None if steps is None else find_worst(*steps)
         over = any(found.ratio > 1 for found in (whole, step) if found is not None)
         shown, verdict = whole, "ok"
         ok: bool | None = True
@@ -177,7 +177,7 @@ class Worst(NamedTuple):
     ratio: float
 
 
-def worst(error: Array, bound: Array) -> Worst:
+def find_worst(error: Array, bound: Array) -> Worst:
     """NaN as an error is over every bound that holds; numbers whose bound is NaN do not count."""
     counted = ~np.isnan(bound)
     error, bound = np.where(np.isnan(error), np.inf, error)[counted], bound[counted]
@@ -188,7 +188,7 @@ def worst(error: Array, bound: Array) -> Worst:
     return Worst(float(error[at]), np.inf if none else float(bound[at]), float(ratio.max()))
 
 
-def errors_on(target: str, precision: str = FLOAT32) -> ActivationErrors:
+def target_errors(target: str, precision: str = FLOAT32) -> ActivationErrors:
     """What a native target strays by."""
     errors = ActivationErrors(**_native.ERRORS[target])  # type: ignore[arg-type]
     if precision == COMPUTE_BF16:
@@ -196,15 +196,15 @@ def errors_on(target: str, precision: str = FLOAT32) -> ActivationErrors:
     return errors._replace(ordered=True)
 
 
-def raw(pair: Pair) -> tuple[bytes, bytes]:
+def to_bytes(pair: Pair) -> tuple[bytes, bytes]:
     return pair[0].tobytes(), pair[1].tobytes()
 
 
-def arrays(model: Model, block: Array) -> dict[str, Array]:
+def state_arrays(model: Model, block: Array) -> dict[str, Array]:
     """The arrays of a state block, name -> [1, *shape]."""
     return {a["name"]: view(block, a)[None] for a in model.state_schema}
 
 
-def numbers(model: Model, output: Array, block: Array) -> tuple[Array, Array]:
+def to_float64(model: Model, output: Array, block: Array) -> tuple[Array, Array]:
     """Output and state block as the check stores them: float64, the state's float arrays end to end."""
-    return output.astype(np.float64), flat_state({a["name"]: view(block, a) for a in model.state_schema})
+    return output.astype(np.float64), flatten_state({a["name"]: view(block, a) for a in model.state_schema})

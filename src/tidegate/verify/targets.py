@@ -45,12 +45,12 @@ def reference(replay: Replay) -> Result:
     """The oracle made anew against what the file stores, to the last few digits of float64; of a model that amplifies
     roundings, to its share of float32's bound."""
     near = [(ORACLE_REL * (1 + abs(y)), ORACLE_REL * (1 + abs(s))) for y, s in replay.stored]
-    found = replay.judged("oracle", "float64", replay.answers, near)
+    found = replay.compare("oracle", "float64", replay.reference_answers, near)
     if found.ok:
         return found
     far = replay.bounds(TORCH_ERRORS)
     wide = [(amplified(y, Y), amplified(s, S)) for (y, s), (Y, S) in zip(near, far, strict=True)]
-    return replay.judged("oracle", "float64", replay.answers, wide)
+    return replay.compare("oracle", "float64", replay.reference_answers, wide)
 
 
 def amplified(near: Array, far: Array) -> Array:

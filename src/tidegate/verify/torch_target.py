@@ -8,8 +8,8 @@ import numpy as np
 
 from ..errors import MissingExtra
 from .bounds import ActivationErrors
-from .error_propagation import each_step, flat_state
-from .replay import Replay, Result, arrays
+from .error_propagation import bound_steps, flatten_state
+from .replay import Replay, Result, state_arrays
 
 # torch's own functions: within about one unit in the last place, its sigmoid within three
 TORCH_ERRORS: Final = ActivationErrors(sigmoid_abs=2.4e-7, tanh_rel=3.6e-7, exp_rel=2.4e-7)
@@ -25,16 +25,16 @@ def torch(replay: Replay) -> Result:
     errors = TORCH_ERRORS._replace(chain=max([0, *map(longest_sum, model.layers)]))
     for x in replay.x:
         y, made = run(model, x[:, None], np.array([len(x)], np.int64))
-        states = [arrays(model, replay.begin[0])]
+        states = [state_arrays(model, replay.initial_state[0])]
         for k in range(0 if model.whole_window else len(x)):
             states.append(
                 {name: made[name][k] if name in made else np.full_like(v, k + 1) for name, v in states[0].items()}
             )
-        answers.append(replay.strided(np.asarray(y[-1, 0], np.float64), flat_state(states[-1])))
+        answers.append(replay.subsample(np.asarray(y[-1, 0], np.float64), flatten_state(states[-1])))
         if not model.whole_window:
-            followed.append(each_step(model, x, states, y[:, 0], errors))
+            followed.append(bound_steps(model, x, states, y[:, 0], errors))
     steps = (np.concatenate([e for e, _ in followed]), np.concatenate([b for _, b in followed])) if followed else None
-    return replay.judged("torch", path, answers, replay.bounds(TORCH_ERRORS), steps=steps)
+    return replay.compare("torch", path, answers, replay.bounds(TORCH_ERRORS), steps=steps)
 
 
 def longest_sum(layer: dict[str, Any]) -> int:

@@ -185,14 +185,14 @@ def test_a_state_moves_between_c_and_the_engine(options: dict[str, Any]) -> None
     replay, engine = Replay(model), compile(model, "base")
     x, out = replay.x[1][:9], np.empty(engine.outputs, np.float32)
     with library(model, COMMAND) as built:
-        block = replay.begin[0].copy()
+        block = replay.initial_state[0].copy()
         for k in range(9):  # by turns
             value = x[k : k + 1] if x.ndim == 1 else x[k]
             if k % 2:
                 engine.step(value, block, out)
             else:
                 out, block = built.run(block, x[k : k + 1])
-        expected = built.run(replay.begin[0], x)
+        expected = built.run(replay.initial_state[0], x)
     assert block.tobytes() == expected[1].tobytes()
     assert out.tobytes() == expected[0].tobytes()
 
@@ -207,7 +207,7 @@ def test_large_tables_by_address_give_the_same_bits(monkeypatch: pytest.MonkeyPa
         monkeypatch.setattr(c_target, "LARGEST", largest)
         with library(replay.model, COMMAND) as built:
             assert bool(built.keep) == (largest == 20)
-            found.append([v.tobytes() for x in replay.x for v in built.run(replay.begin[0], x)])
+            found.append([v.tobytes() for x in replay.x for v in built.run(replay.initial_state[0], x)])
     assert found[0] == found[1]
 
 

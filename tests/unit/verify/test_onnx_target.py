@@ -11,8 +11,8 @@ from tidegate import cells
 from tidegate.formats import onnx as format_onnx
 from tidegate.verify import attach
 from tidegate.verify import onnx_target as target
-from tidegate.verify.check import inputs
-from tidegate.verify.error_propagation import trajectory
+from tidegate.verify.check import make_inputs
+from tidegate.verify.error_propagation import run_reference
 from tidegate.verify.replay import Replay
 from tidegate.verify.samples import sample
 
@@ -42,8 +42,8 @@ def test_a_graph_that_onnxruntime_refuses_is_a_fault(monkeypatch: pytest.MonkeyP
 @pytest.mark.parametrize("dialect", cells.dialects_of("gru"), ids=lambda d: "-".join(d.values()))
 def test_the_nodes_equation_is_the_cells_in_exact_arithmetic(dialect: dict[str, str]) -> None:
     model = sample(features=3, size=8, dialect=dialect, over=())
-    (x,) = inputs(model, 1, [9])
-    mine, theirs = (trajectory(m, x).outputs for m in (model, target.as_computed(model)))
+    (x,) = make_inputs(model, 1, [9])
+    mine, theirs = (run_reference(m, x).outputs for m in (model, target.as_computed(model)))
     assert np.allclose(mine, theirs, rtol=0, atol=1e-14)
     changed = model.tapes != target.as_computed(model).tapes
     assert changed == (dialect["update"] == "keep" and dialect["norm"] == "none")
@@ -51,6 +51,6 @@ def test_the_nodes_equation_is_the_cells_in_exact_arithmetic(dialect: dict[str, 
 
 def test_errors_follow_the_nodes() -> None:
     errors = {cell: target.errors_of(sample(features=3, size=8, cell=cell)) for cell in ("gru", "rnn", "mingru")}
-    assert (errors["gru"].chain, errors["gru"].tanh_abs) == (9, 0.0)
-    assert (errors["rnn"].chain, errors["rnn"].tanh_abs) == (9, target.RNN_TANH_ABS)
+    assert (errors["gru"].extra_roundings, errors["gru"].tanh_abs) == (9, 0.0)
+    assert (errors["rnn"].extra_roundings, errors["rnn"].tanh_abs) == (9, target.RNN_TANH_ABS)
     assert errors["mingru"] == target.ORT_ERRORS

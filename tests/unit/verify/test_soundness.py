@@ -16,7 +16,7 @@ from tidegate.model import Model
 from tidegate.runtime import compile
 from tidegate.runtime.precision import COMPUTE_BF16
 from tidegate.verify import attach, verify
-from tidegate.verify.bounds import ActivationErrors, Graph
+from tidegate.verify.bounds import ActivationErrors, ErrorGraph
 from tidegate.verify.mutants import mutants
 from tidegate.verify.native_target import by_engine
 from tidegate.verify.replay import NO_BOUND, Replay
@@ -182,7 +182,7 @@ def test_what_an_operation_bends_is_within_its_bound(name: str, size: float) -> 
         a, b = draw.standard_normal((1, 4)), 0.5 + abs(draw.standard_normal((1, 4)))
         if draw.random() < 0.5:
             b = a + size * draw.uniform(-1, 1, a.shape) if name in ("maximum", "minimum", "running maximum") else b
-        graph = Graph(NOTHING)
+        graph = ErrorGraph(NOTHING)
         leaves = [graph.lift(v) for v in (a, b)]
         for leaf in leaves:
             leaf.own = leaf.radius = leaf.rest = np.full(leaf.shape, size)
@@ -192,13 +192,13 @@ def test_what_an_operation_bends_is_within_its_bound(name: str, size: float) -> 
         bound[np.isnan(bound)] = np.inf
         for _ in range(50):
             da, db = (size * np.sign(v) * abs(v) ** 0.2 for v in draw.uniform(-1, 1, (2, *a.shape)))
-            moved = f(other := Graph(NOTHING), other.lift(a + da), other.lift(b + db)).value
+            moved = f(other := ErrorGraph(NOTHING), other.lift(a + da), other.lift(b + db)).value
             assert (abs(moved - y.value) <= y.radius * (1 + 1e-9)).all()
             assert (abs(moved - y.value).reshape(-1) <= bound * (1 + 1e-9)).all()
 
 
 def test_a_maximum_of_near_equals_does_not_grow_with_the_steps() -> None:
-    graph = Graph(NOTHING)
+    graph = ErrorGraph(NOTHING)
     x = graph.lift(np.array([[1.0]]))
     x.own = x.radius = x.rest = np.array([[1e-3]])
     most: Any = x
@@ -213,7 +213,7 @@ def test_products_in_a_known_order_have_the_lesser_bound() -> None:
     x, W, b = draw.standard_normal((1, 200)), draw.standard_normal((6, 200)), draw.standard_normal(6)
     x32, W32, b32 = (v.astype(np.float32) for v in (x, W, b))
     exact = [v.astype(np.float64) for v in (x32, W32, b32)]
-    any_order, in_order = (Graph(NOTHING._replace(ordered=o)).affine(*exact).radius[0] for o in (False, True))
+    any_order, in_order = (ErrorGraph(NOTHING._replace(ordered=o)).affine(*exact).radius[0] for o in (False, True))
     made = b32.copy()
     for k in range(200):
         made = made + W32[:, k] * x32[0, k]

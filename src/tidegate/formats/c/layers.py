@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from .functions import ACTIVATIONS
 from .literals import number
-from .piece import Piece, Place
+from .layer_code import Piece, Place
 from .recurrent import recurrent
 
 

@@ -15,7 +15,7 @@ from ...layers import widths
 from ...model import Model
 from .layers import KINDS
 from .literals import comment
-from .piece import Piece, Place
+from .layer_code import Piece, Place
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from ...tape import NORM_EPS, Tape
 from .functions import ACTIVATIONS
 from .literals import Names, comment, number
-from .piece import Piece, Place
+from .layer_code import Piece, Place
 from .schedule import LEAVES, WHOLE, changes, schedule
 
 OPERATORS = {"add": "+", "sub": "-", "mul": "*", "div": "/"}

@@ -10,10 +10,10 @@ import numpy as np
 from ... import layers
 from ...model import Model
 from .._rows import given, taken
-from . import frame as frames
+from . import context as contexts
 from . import layer as layer_nodes
 from . import proto
-from .frame import Frame
+from .context import Frame
 from .graph import Operations, Value, needed
 from .wire import Message
 
@@ -47,10 +47,10 @@ class Build:
         states = self.states()
         steps = states.get("steps")
         if lengths is not None:
-            frame = frames.of_sequence(self.g, x, steps, lengths)
+            frame = contexts.of_sequence(self.g, x, steps, lengths)
         else:
             assert steps is not None
-            frame = frames.of_step(self.g, x, steps)
+            frame = contexts.of_step(self.g, x, steps)
         y, following = self.chain(frame, states, self.checked(frame, x) if x.name == "ids" else x)
         self.g.place = "graph"
         self.finish(frame, y, following | self.steps(frame, steps))

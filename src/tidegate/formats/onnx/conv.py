@@ -6,7 +6,7 @@ from typing import Any
 
 from ...layers import conv
 from . import proto
-from .frame import Frame
+from .context import Frame
 from .graph import Value
 from .standard import Weights
 

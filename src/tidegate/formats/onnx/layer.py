@@ -8,7 +8,7 @@ from ... import layers
 from ...layers import bidirectional, recurrent
 from ...tape import Tape
 from . import conv, proto, scan, standard
-from .frame import Frame
+from .context import Frame
 from .graph import Value
 from .standard import Weights
 

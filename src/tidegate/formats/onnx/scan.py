@@ -8,7 +8,7 @@ from typing import Any
 from ...layers import recurrent
 from ...tape import Tape, concrete, interpret, width
 from . import proto
-from .frame import Frame
+from .context import Frame
 from .graph import Body, Value, needed
 from .standard import Weights
 

@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from ... import cells
 from ...tape import Tape
-from .frame import Frame
+from .context import Frame
 from .graph import Value
 
 Array = npt.NDArray[Any]

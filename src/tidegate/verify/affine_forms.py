@@ -22,45 +22,45 @@ import numpy as np
 import numpy.typing as npt
 
 from ..layers import recurrent
-from .bounds import Graph, U, Value, gamma
+from .bounds import ErrorGraph, U, BoundedValue, gamma
 
 Float = npt.NDArray[np.float64]
-MOST_STATES: Final = 520  # followed at once
-LEAST_BLOCKS, MOST_BLOCKS = 4, 40  # of columns, one for each of the latest steps
-WORK: Final = 4e11  # multiplications and additions in a sequence
-HOPELESS: Final = 1e3  # a radius that is not going to be small again
+MAX_STATES: Final = 520  # followed at once
+MIN_BLOCKS, MAX_BLOCKS = 4, 40  # of columns, one for each of the latest steps
+MAX_WORK: Final = 4e11  # multiplications and additions in a sequence
+MAX_RADIUS: Final = 1e3  # a radius that is not going to be small again
 
 
-class Form:
+class AffineForm:
     """The errors of n states as M c. matrix: M float32 [n, columns]; what its own roundings lose goes into the rest."""
 
-    def __init__(self, matrix: Any, most: int) -> None:
+    def __init__(self, matrix: Any, max_columns: int) -> None:
         """most: columns."""
-        self.matrix, self.most = matrix, most
-        self.sums = sums_of(matrix)  # [n]
+        self.matrix, self.max_columns = matrix, max_columns
+        self.radii = row_sums(matrix)  # [n]
 
-    def times(self, slopes: Float) -> tuple[Any, Float]:
+    def multiply(self, slopes: Float) -> tuple[Any, Float]:
         """slopes [n, width] on M: [width, columns], and by how much its rows' sums may be off."""
-        lost = gamma(len(slopes) + 2) * (self.sums @ abs(slopes))
+        lost = gamma(len(slopes) + 2) * (self.radii @ abs(slopes))
         return slopes.T.astype(np.float32) @ self.matrix, lost
 
-    def radius(self, value: Value) -> Float:
+    def radius_of(self, value: BoundedValue) -> Float:
         """A bound of the error of a value that has slopes by the states, in its shape."""
         assert value.slopes is not None
-        found, lost = self.times(value.slopes)
-        return (sums_of(found) + lost).reshape(value.shape) + value.rest
+        found, lost = self.multiply(value.slopes)
+        return (row_sums(found) + lost).reshape(value.shape) + value.rest
 
-    def after(self, slopes: Float, rest: Float) -> Form:
+    def advance(self, slopes: Float, rest: Float) -> AffineForm:
         """That of the states after a step. slopes: [n, n], the derivatives of each of them in a column; rest: [n]."""
-        found, lost = self.times(slopes)
-        if found.shape[1] + len(rest) > self.most:
-            keep = self.most // 2 // len(rest) * len(rest)
+        found, lost = self.multiply(slopes)
+        if found.shape[1] + len(rest) > self.max_columns:
+            keep = self.max_columns // 2 // len(rest) * len(rest)
             older, found = found[:, :-keep], found[:, -keep:]
-            found = np.concatenate([diagonal(sums_of(older)), found], 1)
-        return Form(np.concatenate([found, diagonal(rest + lost)], 1), self.most)
+            found = np.concatenate([diagonal(row_sums(older)), found], 1)
+        return AffineForm(np.concatenate([found, diagonal(rest + lost)], 1), self.max_columns)
 
 
-def sums_of(matrix: Any) -> Float:
+def row_sums(matrix: Any) -> Float:
     """Of each row of a float32 matrix the sum of absolute values, not less for the rounding."""
     ones = np.ones(matrix.shape[1], np.float32)
     return np.asarray((abs(matrix) @ ones).astype(np.float64) * (1 + gamma(matrix.shape[1] + 2)))
@@ -71,70 +71,70 @@ def diagonal(sizes: Float) -> Any:
     return np.diag(sizes * (1 + 2 * U)).astype(np.float32)
 
 
-class Room:
+class TrackedLayer:
     """A layer's room that tells the graph which layer it is in, for the oracle to run in the layer's place.
 
     alone: whether the layer's states are followed here, from step to step, and not with those of all others. last: the
     number of the last step, whose output is the result.
     """
 
-    def __init__(self, room: Any, alone: bool, last: int) -> None:
-        self.room, self.alone, self.last = room, alone, last
+    def __init__(self, module: Any, tracks_states: bool, last_step: int) -> None:
+        self.module, self.tracks_states, self.last_step = module, tracks_states, last_step
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(self.room, name)
+        return getattr(self.module, name)
 
-    def step(self, xp: Graph, layer: Any, tapes: Any, t: Any, s: dict[str, Any], x: Any, steps: Any) -> Any:
-        xp.kind, xp.last = layer["kind"], steps is not None and int(steps.item()) == self.last
-        followed = Followed(xp, s) if self.alone and "tape" in layer else None
-        y, after = self.room.step(xp, layer, tapes, t, s, x, steps)
-        if isinstance(y, Value) and y.slopes is not None and layer["kind"] == "recurrent":
-            y.radius = np.minimum(y.radius, xp.form.radius(y))
+    def step(self, xp: ErrorGraph, layer: Any, tapes: Any, t: Any, s: dict[str, Any], x: Any, steps: Any) -> Any:
+        xp.layer_kind, xp.is_last_step = layer["kind"], steps is not None and int(steps.item()) == self.last_step
+        followed = TrackedStates(xp, s) if self.tracks_states and "tape" in layer else None
+        y, after = self.module.step(xp, layer, tapes, t, s, x, steps)
+        if isinstance(y, BoundedValue) and y.slopes is not None and layer["kind"] == "recurrent":
+            y.radius = np.minimum(y.radius, xp.affine_form.radius(y))
         if followed:
-            followed.end(after)
+            followed.finish(after)
         return y, after
 
-    def whole(self, xp: Graph, layer: Any, tapes: Any, t: Any, xs: list[Any]) -> Any:
+    def whole(self, xp: ErrorGraph, layer: Any, tapes: Any, t: Any, xs: list[Any]) -> Any:
         """All steps of a layer that reads whole rows; a direction's states are followed as those of a recurrence."""
-        xp.kind, xp.last = layer["kind"], False
+        xp.layer_kind, xp.is_last_step = layer["kind"], False
         if layer["kind"] == "bidirectional":
-            return self.room.whole(xp, layer, tapes, t, xs, Room(recurrent, True, self.last).step)
-        return self.room.whole(xp, layer, tapes, t, xs)
+            return self.module.whole(xp, layer, tapes, t, xs, TrackedLayer(recurrent, True, self.last_step).step)
+        return self.module.whole(xp, layer, tapes, t, xs)
 
 
-class Followed:
+class TrackedStates:
     """The states of one step: name -> array before it, then those after it, which get their form and radii."""
 
-    def __init__(self, graph: Graph, states: dict[str, Any]) -> None:
+    def __init__(self, graph: ErrorGraph, states: dict[str, Any]) -> None:
         self.graph, self.first, self.names = graph, len(graph.values), list(states)
-        self.before: list[Value] = []
-        if not states or any(not isinstance(v, Value) or v.form is None for v in states.values()):
+        self.before: list[BoundedValue] = []
+        if not states or any(not isinstance(v, BoundedValue) or v.form is None for v in states.values()):
             return  # before the first step nothing strays
         self.before = list(states.values())
-        graph.form, n, at = self.before[0].form, len(self.before[0].form.matrix), 0
+        graph.affine_form, n, at = self.before[0].form, len(self.before[0].form.matrix), 0
         for value in self.before:
             value.slopes, value.rest = np.eye(n)[:, at : at + value.value.size], np.zeros(value.shape)
             at += value.value.size
 
-    def end(self, states: dict[str, Any]) -> None:
+    def finish(self, states: dict[str, Any]) -> None:
         after = [self.graph.lift(states[name]) for name in self.names]
         n = sum(v.value.size for v in after)
-        if after and n <= MOST_STATES and all(v.radius.max(initial=0) < HOPELESS for v in after):
+        if after and n <= MAX_STATES and all(v.radius.max(initial=0) < MAX_RADIUS for v in after):
             states.update(zip(self.names, after, strict=True))
-            self.form(after, n)
+            self.update_form(after, n)
         for value in (*self.before, *self.graph.values[self.first :]):
             value.slopes, value.rest = None, value.radius  # slopes are large, and of no use to later steps
         for value in self.before:
             value.form = None
-        self.graph.form = None
+        self.graph.affine_form = None
 
-    def form(self, after: list[Value], n: int) -> None:
+    def update_form(self, after: list[BoundedValue], n: int) -> None:
         rest = np.concatenate([v.rest.reshape(-1) for v in after])
-        blocks = min(MOST_BLOCKS, int(WORK / (10 * n**3 * self.graph.steps)))
-        form = Form(diagonal(rest), n * max(blocks, LEAST_BLOCKS))
+        blocks = min(MAX_BLOCKS, int(MAX_WORK / (10 * n**3 * self.graph.steps)))
+        form = AffineForm(diagonal(rest), n * max(blocks, MIN_BLOCKS))
         if self.before:
             slopes = [np.zeros((n, v.value.size)) if v.slopes is None else v.slopes for v in after]
-            form = self.graph.form.after(np.concatenate(slopes, 1), rest)
-        radii = np.split(form.sums, np.cumsum([v.value.size for v in after])[:-1])
+            form = self.graph.affine_form.after(np.concatenate(slopes, 1), rest)
+        radii = np.split(form.radii, np.cumsum([v.value.size for v in after])[:-1])
         for value, radius in zip(after, radii, strict=True):
             value.form, value.radius = form, np.minimum(value.radius, radius.reshape(value.shape))

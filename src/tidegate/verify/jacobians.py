@@ -17,13 +17,13 @@ Float = npt.NDArray[np.float64]
 Map = Callable[[Float], Any]
 
 
-class Link(NamedTuple):
-    back: Map
-    ahead: Map
-    reach: Map
+class Jacobian(NamedTuple):
+    vjp: Map
+    jvp: Map
+    abs_jvp: Map
 
 
-def elementwise(by: Any, single: bool) -> Link:
+def elementwise(by: Any, single: bool) -> Jacobian:
     """An elementwise operation of slope `by`. single: whether the operand is one number, which is stretched."""
     size = abs(np.asarray(by))
 
@@ -31,43 +31,43 @@ def elementwise(by: Any, single: bool) -> Link:
         part: Float = d * by
         return np.asarray(part.sum(-1, keepdims=True)) if single else part
 
-    return Link(back, lambda d: d * by, lambda r: r * size)
+    return Jacobian(back, lambda d: d * by, lambda r: r * size)
 
 
-def product(W: Float) -> Link:
+def product(W: Float) -> Jacobian:
     """W x, W [N, K]."""
-    return Link(lambda d: d @ W, lambda d: d @ W.T, lambda r: r @ abs(W).T)
+    return Jacobian(lambda d: d @ W, lambda d: d @ W.T, lambda r: r @ abs(W).T)
 
 
-def weighted(by: Float) -> Link:
+def weighted_sum(by: Float) -> Jacobian:
     """The sum over the width, weighted by `by` [1, width], none of it negative."""
 
     def over(d: Float) -> Float:
         return np.asarray((d * by).sum(-1, keepdims=True))
 
-    return Link(lambda d: d * by, over, over)
+    return Jacobian(lambda d: d * by, over, over)
 
 
-def reshaped(shape: tuple[int, ...]) -> Link:
+def reshape(shape: tuple[int, ...]) -> Jacobian:
     """Derivatives are flat whatever the shape."""
-    return Link(lambda d: d, lambda d: d, lambda r: r.reshape(shape))
+    return Jacobian(lambda d: d, lambda d: d, lambda r: r.reshape(shape))
 
 
-def part(start: int, stop: int, width: int) -> Link:
+def take_range(start: int, stop: int, width: int) -> Jacobian:
     """Numbers start to stop of an operand [1, width]."""
-    return Link(padded(start, width), cut(start, stop), cut(start, stop))
+    return Jacobian(pad_columns(start, width), slice_columns(start, stop), slice_columns(start, stop))
 
 
-def placed(start: int, stop: int, width: int) -> Link:
+def place_range(start: int, stop: int, width: int) -> Jacobian:
     """The operand as numbers start to stop of a result [1, width]."""
-    return Link(cut(start, stop), padded(start, width), padded(start, width))
+    return Jacobian(slice_columns(start, stop), pad_columns(start, width), pad_columns(start, width))
 
 
-def cut(start: int, stop: int) -> Map:
+def slice_columns(start: int, stop: int) -> Map:
     return lambda d: d[:, start:stop]
 
 
-def padded(start: int, width: int) -> Map:
+def pad_columns(start: int, width: int) -> Map:
     def pad(d: Float) -> Float:
         whole = np.zeros((len(d), width))
         whole[:, start : start + d.shape[-1]] = d
