@@ -45,9 +45,9 @@ class Truth:
             else random.integers(0, entry["size"], shape, dtype=np.int32)
         )
         self.lengths = np.array([T, T, max(1, 2 * T // 3)], np.int32)
-        same = target.as_computed(model)
+        same = target.rewrite_grus(model)
         runs = [run_reference(same, self.x[:n, k]) for k, n in enumerate(self.lengths)]
-        limits = [bound_sequence(same, run, target.errors_of(model)) for run in runs]
+        limits = [bound_sequence(same, run, target.activation_errors(model)) for run in runs]
         self.names = list(runs[0].last) if model.streams[0] else []
         self.exact = [np.concatenate([run.outputs[-1], flatten_state(run.last)]) for run in runs]
         self.limits = [np.concatenate([found.output, found.state]) for found in limits]
@@ -93,7 +93,7 @@ def cases(size: int) -> Any:
 def measured(name: str, dialect: str, model: Any, batches: list[int], lengths: list[int]) -> dict[str, Any]:
     nodes = [form.node if (form := form_of(tape)) else "Scan" for tape in model.tapes.values()]
     sessions = {
-        mode: target.Session(model, mode) for mode in (("sequence", "step") if model.streams[0] else ("sequence",))
+        mode: target.OnnxSession(model, mode) for mode in (("sequence", "step") if model.streams[0] else ("sequence",))
     }
     rows = []
     for T in lengths:

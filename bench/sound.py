@@ -31,7 +31,7 @@ from tidegate.runtime.offline import runner
 from tidegate.runtime.precision import COMPUTE_BF16, WEIGHTS_BF16, arguments
 from tidegate.verify import attach, verify
 from tidegate.verify.mutants import wrong_variants
-from tidegate.verify.native_target import by_engine, run_cases
+from tidegate.verify.native_target import verify_engine, run_cases
 from tidegate.verify.replay import Replay, Result, to_bytes
 from tidegate.verify.samples import sample
 
@@ -125,7 +125,7 @@ def wrong_ones(model: Model) -> tuple[int, list[str]]:
         if [to_bytes(pair) for pair in whole] == own:
             continue
         count += 1
-        if by_engine(replay, engine, target, "", whole).ok is not False:
+        if verify_engine(replay, engine, target, "", whole).ok is not False:
             missed.append(what)
     return count, missed
 

@@ -14,7 +14,7 @@ from tidegate.reference import Reference
 from tidegate.runtime import compile
 from tidegate.runtime.precision import FLOAT32, precision_of, with_rounded_weights
 from tidegate.verify.error_propagation import bound_sequence, bound_steps, run_reference
-from tidegate.verify.native_target import single_steps
+from tidegate.verify.native_target import run_steps
 from tidegate.verify.replay import state_arrays, target_errors
 from tidegate.verify.samples import sample
 
@@ -80,7 +80,7 @@ def bound(case: Case, of: Model, engine: _native.Engine, x: Float) -> dict[str, 
     error = abs(out[0] - run.outputs[-1])
     limit = bound_sequence(known, run, errors).output
     if np.isinf(limit).any():  # of bfloat16: no bound of the whole holds, so each step from the state before it
-        pairs = single_steps(engine, state[0], row[:, 0])
+        pairs = run_steps(engine, state[0], row[:, 0])
         states = [state_arrays(known, block) for block in (state[0], *(block for _, block in pairs))]
         error, limit = bound_steps(known, row[:, 0], states, np.stack([y for y, _ in pairs]), errors)
     part = float((error / limit).max())

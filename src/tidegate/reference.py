@@ -71,7 +71,7 @@ class Reference:
         T, rows = x.shape[:2]
         lengths = np.full(rows, T) if lengths is None else lengths
         if self.whole_window:
-            return self.run_whole(x, lengths, state)
+            return self.run_whole_window(x, lengths, state)
         state = self.initial(rows) if state is None else state
         outputs = []
         for k in range(T):
@@ -81,7 +81,7 @@ class Reference:
             outputs.append(np.where(on[:, None], y, np.nan))
         return np.stack(outputs), state
 
-    def run_whole(
+    def run_whole_window(
         self, x: npt.NDArray[Any], lengths: npt.NDArray[Any], state: Arrays | None
     ) -> tuple[npt.NDArray[np.float64], Arrays]:
         """`run` of a model with a whole-window layer: rows of equal length together."""
@@ -102,13 +102,13 @@ class Reference:
         """
         outputs: list[list[Any]] = []
         for i, layer in enumerate(self.layers):
-            xs = self.over(i, xs)
+            xs = self.run_layer(i, xs)
             if layer.get("add") is not None:
                 xs = [x + y for x, y in zip(xs, outputs[layer["add"]], strict=True)]
             outputs.append(xs)
         return xs
 
-    def over(self, i: int, xs: list[Any]) -> list[Any]:
+    def run_layer(self, i: int, xs: list[Any]) -> list[Any]:
         """Layer i over all steps, from its first state."""
         layer, module, weights = self.layers[i], self.layer_modules[i], self.weights[i]
         if layers.is_whole_window(layer):

@@ -16,7 +16,7 @@ from tidegate.runtime.offline import runner
 from tidegate.runtime.precision import COMPUTE_BF16, WEIGHTS_BF16, arguments, multiplies, with_rounded_weights
 from tidegate.verify import attach, verify
 from tidegate.verify.mutants import mutants, wrong_variants
-from tidegate.verify.native_target import by_engine
+from tidegate.verify.native_target import verify_engine
 from tidegate.verify.replay import NO_BOUND, Replay, Result
 from tidegate.verify.samples import sample
 
@@ -46,7 +46,7 @@ def judged(replay: Replay, model: Model, target: str, precision: str | None = No
     precision = replay.precision if precision is None else precision
     if target not in _native.targets(precision):
         target = _native.targets(precision)[0]
-    return by_engine(replay, runner(model, target, **arguments(precision)), target, precision)
+    return verify_engine(replay, runner(model, target, **arguments(precision)), target, precision)
 
 
 def ratio(result: Result) -> float:

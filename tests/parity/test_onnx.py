@@ -91,8 +91,8 @@ def drawn(model: Model, T: int, B: int, seed: int = 0) -> tuple[Array, Array]:
 
 def within(model: Model, x: Array, found: dict[str, Array], state: dict[str, Array], row: int, length: int) -> None:
     """One row's output, output after its last step and states, against the oracle and its bound."""
-    run = run_reference(target.as_computed(model), x[:length, row])
-    bound = bound_sequence(target.as_computed(model), run, target.errors_of(model))
+    run = run_reference(target.rewrite_grus(model), x[:length, row])
+    bound = bound_sequence(target.rewrite_grus(model), run, target.activation_errors(model))
     assert (abs(found["output"][row] - run.outputs[-1]) <= bound.output).all()
     if state:
         numbers = flatten_state({name: state[name][row] for name in run.last})
@@ -109,24 +109,24 @@ def same(one: tuple[dict[str, Array], ...], other: tuple[dict[str, Array], ...])
 
 
 def check_sequence(model: Model, T: int, B: int) -> None:
-    session, (x, lengths) = target.Session(model, "sequence"), drawn(model, T, B)
-    found, state = session.run(x, session.first(B), lengths)
-    same((found, state), session.run(x, session.first(B), lengths))
+    session, (x, lengths) = target.OnnxSession(model, "sequence"), drawn(model, T, B)
+    found, state = session.run(x, session.initial_state(B), lengths)
+    same((found, state), session.run(x, session.initial_state(B), lengths))
     y, _ = Reference(model).run(np.where(np.isnan(x), 0, x) if x.ndim == 3 else x, lengths)
     assert (abs(np.nan_to_num(y) - found["y"]) < 1e-4).all()
     assert (found["y"][np.isnan(y)] == 0).all()
     for row in {0, B // 2, B - 1}:
         if lengths[row]:
             within(model, x, found, state, row, int(lengths[row]))
-    first = session.first(B)
+    first = session.initial_state(B)
     for row in np.flatnonzero(lengths == 0):
         assert (found["output"][row] == 0).all()
         assert all(np.array_equal(v[row], first[name][row]) for name, v in state.items())
 
 
 def check_steps(model: Model, T: int, B: int) -> None:
-    session, (x, _) = target.Session(model, "step"), drawn(model, T, B)
-    x, state = np.nan_to_num(x, nan=0.25) if x.ndim == 3 else x, session.first(B)
+    session, (x, _) = target.OnnxSession(model, "step"), drawn(model, T, B)
+    x, state = np.nan_to_num(x, nan=0.25) if x.ndim == 3 else x, session.initial_state(B)
     for one in x:
         found, state = session.run(one, state)
     for row in {0, B - 1}:
@@ -135,11 +135,11 @@ def check_steps(model: Model, T: int, B: int) -> None:
 
 def check_pieces(model: Model, T: int, B: int) -> None:
     """A sequence in two pieces, the states of the first fed to the second, and a step after that."""
-    session, (x, _) = target.Session(model, "sequence"), drawn(model, T, B)
+    session, (x, _) = target.OnnxSession(model, "sequence"), drawn(model, T, B)
     x, lengths, cut = np.nan_to_num(x, nan=0.25) if x.ndim == 3 else x, np.full(B, T, np.int32), T // 2
-    _, state = session.run(x[:cut], session.first(B), lengths // 2)
+    _, state = session.run(x[:cut], session.initial_state(B), lengths // 2)
     _, state = session.run(x[cut:-1], state, lengths - lengths // 2 - 1)
-    found, state = target.Session(model, "step").run(x[-1], state)
+    found, state = target.OnnxSession(model, "step").run(x[-1], state)
     for row in {0, B - 1}:
         within(model, x, found, state, row, T)
 
@@ -175,7 +175,7 @@ def test_a_users_cell(code: str, kind: str, tmp_path: Path) -> None:
 def own(cell: Cell, kind: str) -> Model:
     stack = Stack(np.random.default_rng(5), cell)
     stack.add({"kind": kind, "inputs": 3, "size": 6, "tape": cell.name, "cell": cell.name, "dialect": {}})
-    return stack.model(3, None)
+    return stack.build_model(3, None)
 
 
 def test_a_long_sequence() -> None:
@@ -191,7 +191,7 @@ def test_any_tape(seed: int, projected: bool, size: int) -> None:
     stack = Stack(np.random.default_rng(seed), SimpleNamespace(name="own", tape=tape))  # type: ignore[arg-type]
     layer = {"kind": "recurrent", "inputs": 2, "size": size, "tape": "own", "cell": "own", "dialect": {}}
     stack.add({**layer, "project": 3} if projected else layer)
-    results = list(target.onnx(Replay(attach(stack.model(2, None), lengths=(1, 5)))))
+    results = list(target.verify_onnx(Replay(attach(stack.build_model(2, None), lengths=(1, 5)))))
     assert [r.path for r in results] == ["onnxruntime sequence", "onnxruntime step"]
     assert all(r.ok for r in results), results
 
@@ -199,11 +199,11 @@ def test_any_tape(seed: int, projected: bool, size: int) -> None:
 @pytest.mark.parametrize("length", [1, 37])
 def test_every_mutant_exceeds_the_bound(length: int) -> None:
     replay = Replay(attach(sample(seed=3, features=8, size=8), lengths=(length,)))
-    limits = target.bounds(replay)
+    limits = target.bound_cases(replay)
     for what, wrong in mutants(replay.model).items():
         for mode in format_onnx.MODES:
-            session = target.Session(wrong, mode)
-            out, state = session.whole(replay.x[0], [length]) if mode == "sequence" else session.steps(replay.x[0])[-1]
+            session = target.OnnxSession(wrong, mode)
+            out, state = session.run_chunks(replay.x[0], [length]) if mode == "sequence" else session.run_steps(replay.x[0])[-1]
             answers = [replay.subsample(out.astype(np.float64), flatten_state(state))]
             ratio = replay.compare("onnx", mode, answers, limits).ratio
             assert ratio is not None

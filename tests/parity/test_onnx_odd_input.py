@@ -31,8 +31,8 @@ ROW, STEP = 2, 3
 
 def run(model: Model, x: Array, mode: str = "sequence", lengths: Array = LENGTHS) -> tuple[Array, dict[str, Array]]:
     """Outputs [T, B, O], zeros past a row's length, and the last states."""
-    session = target.Session(model, mode)
-    state = session.first(x.shape[1])
+    session = target.OnnxSession(model, mode)
+    state = session.initial_state(x.shape[1])
     if mode == "sequence":
         found, state = session.run(x, state, lengths)
         return found["y"], state
@@ -76,8 +76,8 @@ def test_nan_stays_nan_in_other_layers(options: dict[str, Any]) -> None:
 @pytest.mark.parametrize("mode", ["sequence", "step"])
 def test_nan_in_a_state_stays(cell: str, mode: str) -> None:
     model = sample(seed=3, features=3, size=7, cell=cell, over=(), outputs=3)
-    session = target.Session(model, mode)
-    state = session.first(4)
+    session = target.OnnxSession(model, mode)
+    state = session.initial_state(4)
     state["layers.0.h"][ROW, 5] = np.nan
     x, lengths = (drawn(), LENGTHS) if mode == "sequence" else (drawn()[0], None)
     found, following = session.run(x, state, lengths)

@@ -56,7 +56,7 @@ def residual() -> Model:
     stack.add({"kind": "norm", "size": 8, "eps": 1e-5, "add": 3})
     stack.add({**window, "width": 4, "centred": True, "add": 2})
     stack.add({"kind": "pool", "size": 8, "over": ["mean"], "add": 4})
-    return stack.model(3, None)
+    return stack.build_model(3, None)
 
 
 @cache

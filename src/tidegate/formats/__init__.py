@@ -41,10 +41,10 @@ def names() -> list[str]:
     True
     """
     found = (f for f in os.listdir(FOLDER) if not f.startswith(("_", ".")))
-    return sorted(f.removesuffix(".py") for f in found if f.endswith(".py") or os.path.isfile(package(f)))
+    return sorted(f.removesuffix(".py") for f in found if f.endswith(".py") or os.path.isfile(package_file(f)))
 
 
-def package(name: str) -> str:
+def package_file(name: str) -> str:
     return os.path.join(FOLDER, name, "__init__.py")
 
 

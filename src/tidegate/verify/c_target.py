@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import numpy as np
 
 from ..errors import TargetError
-from ..formats.c import code
+from ..formats.c import generate_code
 from .replay import Array, Pair, Replay, Result, target_errors, to_bytes
 
 if TYPE_CHECKING:
@@ -30,22 +30,22 @@ LARGEST: Final = 1 << 17  # numbers; a larger table goes by its address, as a co
 TIMEOUT_S: Final = 300
 
 
-def c(replay: Replay) -> Result:
+def verify_c(replay: Replay) -> Result:
     """The check replayed by the exported C, whole and with the state copied between steps. Its functions are those of
     the native target base, so its errors are too."""
     if because := replay.model.whole_window:
         return Result("c", "compiled", f"no steps, because {because}", ran=False)
     path = "compiled"
     try:
-        command = compiler()
+        command = find_compiler()
         if command is None:
             return Result("c", path, "no C compiler", ran=False)
-        path = described(command, LEVEL)
-        with library(replay.model, command, LEVEL) as built:
-            path += ", large tables by address" if built.keep else ""
-            begin = built.first()
+        path = describe_command(command, LEVEL)
+        with build_library(replay.model, command, LEVEL) as built:
+            path += ", large tables by address" if built.tables else ""
+            begin = built.initial_state()
             whole = [built.run(begin, x) for x in replay.x]
-            made = [built.steps(begin, x) for x in replay.x]
+            made = [built.run_steps(begin, x) for x in replay.x]
             chunks = list(map(to_bytes, whole)) == [to_bytes(pairs[-1]) for pairs in made]
     except TargetError as error:
         return Result("c", path, str(error), ran=False, ok=False)
@@ -61,11 +61,11 @@ class Library(NamedTuple):
     step: Any
     state_bytes: int
     outputs: int
-    keep: dict[str, Array]
+    tables: dict[str, Array]
 
-    def first(self) -> Array:
+    def initial_state(self) -> Array:
         """The state block before the first step, uint8 [state_bytes]."""
-        block = aligned(np.full(self.state_bytes, 0xA5, np.uint8))
+        block = copy_aligned(np.full(self.state_bytes, 0xA5, np.uint8))
         if status := self.init(block.ctypes.data):
             raise TargetError(f"the compiled C refuses to make a state with {status}; this is a bug of tidegate export")
         return block
@@ -74,28 +74,28 @@ class Library(NamedTuple):
         """Output and state block after all steps of x from a state block uint8 [state_bytes]. pieces: each step has
         the state copied out and back."""
         if pieces:
-            return self.steps(state, x)[-1]
-        block, out = aligned(state), np.empty(self.outputs, np.float32)
+            return self.run_steps(state, x)[-1]
+        block, out = copy_aligned(state), np.empty(self.outputs, np.float32)
         for k in range(len(x)):
-            self.one(block, x, k, out)
+            self.run_step(block, x, k, out)
         return out, block
 
-    def steps(self, state: Array, x: Array) -> list[Pair]:
+    def run_steps(self, state: Array, x: Array) -> list[Pair]:
         """The same after each step, before which the state is copied to another place."""
         pairs = []
         for k in range(len(x)):
-            state, out = aligned(state), np.empty(self.outputs, np.float32)
-            self.one(state, x, k, out)
+            state, out = copy_aligned(state), np.empty(self.outputs, np.float32)
+            self.run_step(state, x, k, out)
             pairs.append((out, state))
         return pairs
 
-    def one(self, block: Array, x: Array, k: int, out: Array) -> None:
+    def run_step(self, block: Array, x: Array, k: int, out: Array) -> None:
         value = int(x[k]) if x.ndim == 1 else x[k].ctypes.data
         if status := self.step(block.ctypes.data, value, out.ctypes.data):
             raise TargetError(f"the compiled C refuses step {k} with {status}; this is a bug of tidegate export")
 
 
-def compiler() -> list[str] | None:
+def find_compiler() -> list[str] | None:
     """The command of a C compiler: $CC if it is set, else the first of cc, gcc, clang that there is; None without one.
 
     Raises: TargetError where $CC names none.
@@ -112,35 +112,35 @@ def compiler() -> list[str] | None:
     return next(([name] for name in COMPILERS if shutil.which(name)), None)
 
 
-def described(command: list[str], *flags: str) -> str:
+def describe_command(command: list[str], *flags: str) -> str:
     """`gcc -O2` and the like: a compiler without its folder."""
     return " ".join([os.path.basename(command[0]), *command[1:], *flags])
 
 
 @contextmanager
-def library(model: Model, command: list[str], *flags: str) -> Iterator[Library]:
+def build_library(model: Model, command: list[str], *flags: str) -> Iterator[Library]:
     """The model compiled and loaded; the files are gone afterwards.
 
     command: the compiler. flags: what it is given beside what a shared library needs.
 
     Raises: TargetError with the compiler's first line; ModelFileError for a model that does not stream.
     """
-    text = code(model, NAME, NAME + ".h", largest=LARGEST)
+    text = generate_code(model, NAME, NAME + ".h", largest=LARGEST)
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
-        loaded = opened(compiled(folder, text.c, text.h, [*command, *flags]), command)
-        for name, values in text.loose.items():
+        loaded = load_library(compile_library(folder, text.c, text.h, [*command, *flags]), command)
+        for name, values in text.external_tables.items():
             ctypes.c_void_p.in_dll(loaded, name).value = values.ctypes.data
         init, step = loaded[f"{NAME}_init"], loaded[f"{NAME}_step"]
         init.argtypes, init.restype = [ctypes.c_void_p], ctypes.c_int
-        step.argtypes = [ctypes.c_void_p, ctypes.c_int32 if text.program.text else ctypes.c_void_p, ctypes.c_void_p]
+        step.argtypes = [ctypes.c_void_p, ctypes.c_int32 if text.program.takes_ids else ctypes.c_void_p, ctypes.c_void_p]
         step.restype = ctypes.c_int
         try:
-            yield Library(init, step, model.state_bytes, text.program.outputs, text.loose)
+            yield Library(init, step, model.state_bytes, text.program.outputs, text.external_tables)
         finally:
-            unload(loaded)
+            unload_library(loaded)
 
 
-def compiled(folder: str, c: str, h: str, command: list[str]) -> str:
+def compile_library(folder: str, c: str, h: str, command: list[str]) -> str:
     """The path of a shared library made of these texts in a folder."""
     source, suffix = os.path.join(folder, NAME + ".c"), {"win32": ".dll", "darwin": ".dylib"}.get(sys.platform, ".so")
     for path, text in ((source, c), (os.path.join(folder, NAME + ".h"), h)):
@@ -150,15 +150,15 @@ def compiled(folder: str, c: str, h: str, command: list[str]) -> str:
     kind = ["-dynamiclib"] if sys.platform == "darwin" else ["-shared"]
     position = [] if sys.platform == "win32" else ["-fPIC"]
     words = [*command, "-std=c99", "-ffp-contract=off", *kind, *position, "-o", out, source, "-lm"]
-    status, said = ended(words)
+    status, said = run_compiler(words)
     if status:
-        raise TargetError(complaint(status, said).replace(folder + os.sep, ""))
+        raise TargetError(first_error(status, said).replace(folder + os.sep, ""))
     if not os.path.exists(out):
-        raise TargetError(f"{described(command)} ended well and wrote nothing; is it a C compiler?")
+        raise TargetError(f"{describe_command(command)} ended well and wrote nothing; is it a C compiler?")
     return out
 
 
-def ended(command: list[str]) -> tuple[int, str]:
+def run_compiler(command: list[str]) -> tuple[int, str]:
     """The exit code of a compiler, and what it said. One that takes too long is ended with all that it started.
 
     Raises: TargetError for one that does not start or does not end.
@@ -175,19 +175,19 @@ def ended(command: list[str]) -> tuple[int, str]:
             start_new_session=True,
         )
     except OSError as error:
-        raise TargetError(f"{described(command[:1])} does not run: {error.strerror}") from error
+        raise TargetError(f"{describe_command(command[:1])} does not run: {error.strerror}") from error
     with process:
         try:
             said, _ = process.communicate(timeout=TIMEOUT_S)
         except BaseException as error:
-            end(process)
+            kill(process)
             if not isinstance(error, subprocess.TimeoutExpired):
                 raise
-            raise TargetError(f"{described(command[:1])} did not end within {TIMEOUT_S} s") from error
+            raise TargetError(f"{describe_command(command[:1])} did not end within {TIMEOUT_S} s") from error
     return process.returncode, said
 
 
-def end(process: subprocess.Popen[str]) -> None:
+def kill(process: subprocess.Popen[str]) -> None:
     """Compilers start others, which would go on alone."""
     if sys.platform == "win32":
         process.kill()
@@ -196,22 +196,22 @@ def end(process: subprocess.Popen[str]) -> None:
             os.killpg(process.pid, signal.SIGKILL)
 
 
-def complaint(status: int, said: str) -> str:
+def first_error(status: int, said: str) -> str:
     """The first line that speaks of an error, else the first one."""
     lines = [line for line in said.splitlines() if line.strip()]
     lines.append(f"the compiler ended with {status}")
     return next((line for line in lines if "error" in line), lines[0])
 
 
-def opened(path: str, command: list[str]) -> ctypes.CDLL:
+def load_library(path: str, command: list[str]) -> ctypes.CDLL:
     try:
         return ctypes.CDLL(path)
     except OSError as error:  # for another machine, or no library at all
         why = str(error).removeprefix(f"{path}: ")
-        raise TargetError(f"what {described(command)} made does not load here: {why}") from error
+        raise TargetError(f"what {describe_command(command)} made does not load here: {why}") from error
 
 
-def unload(loaded: ctypes.CDLL) -> None:
+def unload_library(loaded: ctypes.CDLL) -> None:
     """So that its file can be removed, and memory is given back."""
     if sys.platform == "win32":
         ctypes.WinDLL("kernel32").FreeLibrary(ctypes.c_void_p(loaded._handle))
@@ -221,7 +221,7 @@ def unload(loaded: ctypes.CDLL) -> None:
         _ctypes.dlclose(loaded._handle)
 
 
-def aligned(block: Array) -> Array:
+def copy_aligned(block: Array) -> Array:
     """A copy at a multiple of 8 bytes, as the C's struct needs."""
     copy = np.empty(block.size // 8, np.int64).view(np.uint8)
     copy[:] = block

@@ -62,8 +62,8 @@ BIASES = {"input bias dropped": "b", "recurrent bias dropped": "c"}
 
 def mutants(model: Model) -> dict[str, Model]:
     """What is wrong -> the model with that wrong; the model's cells are GRUs whose reset comes after."""
-    found = {what: with_step(model, step) for what, step in STEPS.items()}
-    return found | {what: without(model, role) for what, role in BIASES.items()}
+    found = {what: replace_step(model, step) for what, step in STEPS.items()}
+    return found | {what: zero_bias(model, role) for what, role in BIASES.items()}
 
 
 def wrong_variants(model: Model) -> dict[str, Model]:
@@ -79,23 +79,23 @@ def wrong_variants(model: Model) -> dict[str, Model]:
             tapes = {name: tape.to_json() for name in model.tapes}
             found[", ".join(changed)] = Model({**model.document, "tapes": tapes}, model.tensors)
     if len(model.tapes[layer["tape"]].gates) > 1:
-        found["gates swapped"] = swapped(model, layer)
+        found["gates swapped"] = swap_gates(model, layer)
     roles = {what: role for what, role in BIASES.items() if model.tensors[layer["tensors"][role]].size}
-    return found | {what: without(model, role) for what, role in roles.items()}
+    return found | {what: zero_bias(model, role) for what, role in roles.items()}
 
 
-def swapped(model: Model, layer: dict[str, Any]) -> Model:
+def swap_gates(model: Model, layer: dict[str, Any]) -> Model:
     """The model whose first two gates have changed places in W."""
     name = layer["tensors"]["W"]
     first, second, *rest = np.split(model.tensors[name], len(model.tapes[layer["tape"]].gates))
     return Model(model.document, {**model.tensors, name: np.concatenate([second, first, *rest])})
 
 
-def with_step(model: Model, step: Step) -> Model:
+def replace_step(model: Model, step: Step) -> Model:
     tape = trace(step, gru.GATES, gru.RECURRENT, gru.STATE, {})  # type: ignore[arg-type]
     return Model({**model.document, "tapes": {name: tape.to_json() for name in model.tapes}}, model.tensors)
 
 
-def without(model: Model, role: str) -> Model:
+def zero_bias(model: Model, role: str) -> Model:
     names = {layer["tensors"][role] for layer in model.layers if layer["kind"] == "recurrent"}
     return Model(model.document, {n: np.zeros_like(v) if n in names else v for n, v in model.tensors.items()})

@@ -12,7 +12,7 @@ from ..runtime.precision import FLOAT32, arguments
 from .replay import Array, Pair, Replay, Result, target_errors, to_bytes
 
 
-def native(replay: Replay) -> Iterator[Result]:
+def verify_native(replay: Replay) -> Iterator[Result]:
     for target in _native.compiled_targets(replay.precision):
         if target in _native.targets(replay.precision):
             yield from on_target(replay, target)
@@ -29,12 +29,12 @@ def on_target(replay: Replay, target: str) -> Iterator[Result]:
         if path == "fused" and not engine.fused_layers:
             continue
         whole[path] = run_cases(replay, engine)
-        yield by_engine(replay, engine, target, path + precision, whole[path])
+        yield verify_engine(replay, engine, target, path + precision, whole[path])
     if "fused" in whole and list(map(to_bytes, whole["fused"])) != list(map(to_bytes, whole["interpreter"])):
         yield Result(target, "both", "fused kernel and interpreter differ", ok=False)
 
 
-def by_engine(
+def verify_engine(
     replay: Replay, engine: _native.Engine | Staged, target: str, path: str, whole: list[Pair] | None = None
 ) -> Result:
     """A native run on a target: whole, in pieces, and where the model streams each step by itself. whole: that run, if
@@ -43,8 +43,8 @@ def by_engine(
     chunks: bool | None = None
     steps = None
     if isinstance(engine, _native.Engine):
-        singles = [single_steps(engine, replay.initial_state[0], x) for x in replay.x]
-        parts = [in_pieces(engine, replay.initial_state, x) for x in replay.x], [made[-1] for made in singles]
+        singles = [run_steps(engine, replay.initial_state[0], x) for x in replay.x]
+        parts = [run_steps_and_chunks(engine, replay.initial_state, x) for x in replay.x], [made[-1] for made in singles]
         chunks = all(list(map(to_bytes, whole)) == list(map(to_bytes, found)) for found in parts)
         steps = replay.bound_steps(singles, target_errors(target, replay.precision))
     return replay.compare(target, path, replay.to_answers(whole), replay.bounds_on(target), chunks, steps)
@@ -52,10 +52,10 @@ def by_engine(
 
 def run_cases(replay: Replay, engine: _native.Engine | Staged) -> list[Pair]:
     """Run each case of the check natively, each in one run."""
-    return [pieces(engine, replay.initial_state, x, [len(x)]) for x in replay.x]
+    return [run_chunks(engine, replay.initial_state, x, [len(x)]) for x in replay.x]
 
 
-def pieces(engine: _native.Engine | Staged, state: Array, x: Array, sizes: list[int]) -> Pair:
+def run_chunks(engine: _native.Engine | Staged, state: Array, x: Array, sizes: list[int]) -> Pair:
     """A native run in chunks of these sizes, from a state [1, state_bytes]."""
     out, at = np.empty((1, engine.outputs), np.float32), 0
     for size in sizes:
@@ -66,7 +66,7 @@ def pieces(engine: _native.Engine | Staged, state: Array, x: Array, sizes: list[
     return out[0], state[0]
 
 
-def single_steps(engine: _native.Engine, begin: Array, x: Array) -> list[Pair]:
+def run_steps(engine: _native.Engine, begin: Array, x: Array) -> list[Pair]:
     """The pair after each step, from a state [state_bytes]."""
     state, pairs = begin.copy(), []
     for k in range(len(x)):
@@ -76,7 +76,7 @@ def single_steps(engine: _native.Engine, begin: Array, x: Array) -> list[Pair]:
     return pairs
 
 
-def in_pieces(engine: _native.Engine, begin: Array, x: Array) -> Pair:
+def run_steps_and_chunks(engine: _native.Engine, begin: Array, x: Array) -> Pair:
     """Both after the last step, by some single steps, then chunks of growing size."""
     state, out = begin.copy(), np.empty(engine.outputs, np.float32)
     singles = min(len(x), 5)
@@ -86,4 +86,4 @@ def in_pieces(engine: _native.Engine, begin: Array, x: Array) -> Pair:
     sizes: list[int] = []
     while sum(sizes) < rest:
         sizes.append(min(len(sizes) * 3 + 2, rest - sum(sizes)))
-    return pieces(engine, state, x[singles:], sizes) if rest else (out, state[0])
+    return run_chunks(engine, state, x[singles:], sizes) if rest else (out, state[0])

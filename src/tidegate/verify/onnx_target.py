@@ -35,7 +35,7 @@ State = dict[str, Array]
 Pair = tuple[Array, State]  # last output float32 [O], and the state after it: name -> [1, *shape]
 
 
-class Session:
+class OnnxSession:
     """A model's graph in onnxruntime, on one thread.
 
     Raises: MissingExtra without onnxruntime; ModelFileError for a model that ONNX cannot hold; TargetError for a graph
@@ -50,7 +50,7 @@ class Session:
         options = ort.SessionOptions()
         options.intra_op_num_threads = options.inter_op_num_threads = 1
         options.log_severity_level = 3
-        self.schema, self.one = [] if model.whole_window else model.state_schema, mode == "step"
+        self.schema, self.takes_one_step = [] if model.whole_window else model.state_schema, mode == "step"
         data = encode(model, mode)
         try:
             self.session = ort.InferenceSession(data, options, providers=["CPUExecutionProvider"])
@@ -60,7 +60,7 @@ class Session:
         self.input = self.session.get_inputs()[0].name
         self.outputs = [v.name for v in self.session.get_outputs()]
 
-    def first(self, rows: int) -> State:
+    def initial_state(self, rows: int) -> State:
         """The state of `rows` new streams."""
         fills = {a["name"]: np.asarray(a.get("fill", 0), np.float64) for a in self.schema}
         return {a["name"]: np.full((rows, *a["shape"]), fills[a["name"]], a["dtype"]) for a in self.schema}
@@ -72,40 +72,40 @@ class Session:
         following = {name: found.pop(f"next.{name}") for name in state}
         return found, following
 
-    def whole(self, x: Array, sizes: list[int]) -> Pair:
+    def run_chunks(self, x: Array, sizes: list[int]) -> Pair:
         """One row of a sequence's graph in chunks of these sizes."""
-        state, out, at = self.first(1), np.empty(0), 0
+        state, out, at = self.initial_state(1), np.empty(0), 0
         for size in sizes:
             found, state = self.run(x[at : at + size, None], state, np.array([size], np.int32))
             out, at = found["output"][0], at + size
         return out, state
 
-    def steps(self, x: Array) -> list[Pair]:
+    def run_steps(self, x: Array) -> list[Pair]:
         """One row, after each step: of a sequence's graph in chunks of one step."""
-        state, pairs = self.first(1), []
+        state, pairs = self.initial_state(1), []
         for one in x:
-            found, state = self.run(one[None], state) if self.one else self.run(one[None, None], state, ONE)
+            found, state = self.run(one[None], state) if self.takes_one_step else self.run(one[None, None], state, ONE)
             pairs.append((found["output"][0], state))
         return pairs
 
-    def batch(self, xs: list[Array]) -> list[Pair]:
+    def run_batch(self, xs: list[Array]) -> list[Pair]:
         """Rows of their own lengths in one run."""
         lengths = np.array([len(x) for x in xs], np.int32)
         padded = np.zeros((lengths.max(), len(xs), *xs[0].shape[1:]), xs[0].dtype)
         for b, x in enumerate(xs):
             padded[: len(x), b] = x
-        found, state = self.run(padded, self.first(len(xs)), lengths)
+        found, state = self.run(padded, self.initial_state(len(xs)), lengths)
         return [(found["output"][b], {n: v[b : b + 1] for n, v in state.items()}) for b in range(len(xs))]
 
 
-def onnx(replay: Replay) -> Iterator[Result]:
+def verify_onnx(replay: Replay) -> Iterator[Result]:
     """The graph of a sequence, and where the model streams that of a step."""
     try:
-        session = Session(replay.model, "sequence")
-        limits = bounds(replay)
-        yield sequence(replay, session, limits)
+        session = OnnxSession(replay.model, "sequence")
+        limits = bound_cases(replay)
+        yield verify_sequence(replay, session, limits)
         if not replay.model.whole_window:
-            yield step(replay, limits)
+            yield verify_step(replay, limits)
     except MissingExtra:
         yield Result("onnx", "onnxruntime", "onnxruntime is not installed", ran=False)
     except ModelFileError as error:
@@ -114,40 +114,40 @@ def onnx(replay: Replay) -> Iterator[Result]:
         yield Result("onnx", "onnxruntime", str(error), ran=False, ok=False)
 
 
-def sequence(replay: Replay, session: Session, limits: Bounds) -> Result:
+def verify_sequence(replay: Replay, session: OnnxSession, limits: Bounds) -> Result:
     """Each case whole, all in one batch, and in pieces; the worst of them. Pieces need not have the same bits: the
     order of a product's sum may follow its size. Where single steps have them, they are the steps of the whole."""
-    runs = [[session.whole(x, [len(x)]) for x in replay.x], session.batch(replay.x)]
+    runs = [[session.run_chunks(x, [len(x)]) for x in replay.x], session.run_batch(replay.x)]
     same, steps = None, None
     if not replay.model.whole_window:
-        runs.append([session.whole(x, growing(len(x))) for x in replay.x])
-        same = True if list(map(raw, runs[0])) == list(map(raw, runs[-1])) else None
-        singles = [session.steps(x) for x in replay.x]
-        if all(raw(pairs[-1]) == raw(pair) for run in runs for pairs, pair in zip(singles, run, strict=True)):
-            steps = followed(replay, session, singles)
-    return worst(replay, "onnxruntime sequence", runs, limits, same, steps)
+        runs.append([session.run_chunks(x, growing_chunks(len(x))) for x in replay.x])
+        same = True if list(map(to_bytes, runs[0])) == list(map(to_bytes, runs[-1])) else None
+        singles = [session.run_steps(x) for x in replay.x]
+        if all(to_bytes(pairs[-1]) == to_bytes(pair) for run in runs for pairs, pair in zip(singles, run, strict=True)):
+            steps = bound_onnx_steps(replay, session, singles)
+    return compare_runs(replay, "onnxruntime sequence", runs, limits, same, steps)
 
 
-def step(replay: Replay, limits: Bounds) -> Result:
+def verify_step(replay: Replay, limits: Bounds) -> Result:
     """Each case step by step, and each step from the state before it."""
-    session = Session(replay.model, "step")
-    runs = [session.steps(x) for x in replay.x]
-    steps = followed(replay, session, runs)
-    return worst(replay, "onnxruntime step", [[pairs[-1] for pairs in runs]], limits, steps=steps)
+    session = OnnxSession(replay.model, "step")
+    runs = [session.run_steps(x) for x in replay.x]
+    steps = bound_onnx_steps(replay, session, runs)
+    return compare_runs(replay, "onnxruntime step", [[pairs[-1] for pairs in runs]], limits, steps=steps)
 
 
-def followed(replay: Replay, session: Session, runs: list[list[Pair]]) -> tuple[Array, Array]:
+def bound_onnx_steps(replay: Replay, session: OnnxSession, runs: list[list[Pair]]) -> tuple[Array, Array]:
     """Errors and bounds of each step of these runs, one of each case, from the state before it."""
-    same, errors = as_computed(replay.model), errors_of(replay.model)
+    same, errors = rewrite_grus(replay.model), activation_errors(replay.model)
     found = [
-        bound_steps(same, x, [session.first(1), *(s for _, s in pairs)], np.stack([y for y, _ in pairs]), errors)
+        bound_steps(same, x, [session.initial_state(1), *(s for _, s in pairs)], np.stack([y for y, _ in pairs]), errors)
         for x, pairs in zip(replay.x, runs, strict=True)
     ]
     error, bound = (np.concatenate(parts) for parts in zip(*found, strict=True))
     return error, bound
 
 
-def worst(
+def compare_runs(
     replay: Replay,
     path: str,
     runs: list[list[Pair]],
@@ -164,7 +164,7 @@ def worst(
     return max(found, key=lambda result: (result.ok is False, result.ratio or 0.0))
 
 
-def growing(T: int) -> list[int]:
+def growing_chunks(T: int) -> list[int]:
     """Chunks of T steps: 1, 2, 4 ... and the rest.
 
     >>> growing(10)
@@ -176,47 +176,47 @@ def growing(T: int) -> list[int]:
     return sizes
 
 
-def raw(pair: Pair) -> tuple[bytes, ...]:
+def to_bytes(pair: Pair) -> tuple[bytes, ...]:
     return pair[0].tobytes(), *(v.tobytes() for v in pair[1].values())
 
 
 # --- the bound of what onnxruntime computes
 
 
-def bounds(replay: Replay) -> Bounds:
+def bound_cases(replay: Replay) -> Bounds:
     """For each case the bounds of output and state."""
-    model, errors = replay.model, errors_of(replay.model)
-    if "GRU" not in {form.node for form in forms(model)}:
+    model, errors = replay.model, activation_errors(replay.model)
+    if "GRU" not in {form.node for form in standard_nodes(model)}:
         return replay.bounds(errors)
-    return Replay(as_computed(model)).bounds(errors)
+    return Replay(rewrite_grus(model)).bounds(errors)
 
 
-def forms(model: Model) -> list[Form]:
+def standard_nodes(model: Model) -> list[Form]:
     """The ONNX nodes that the model's recurrences become."""
     return [form for tape in model.tapes.values() if (form := form_of(tape))]
 
 
-def errors_of(model: Model) -> ActivationErrors:
+def activation_errors(model: Model) -> ActivationErrors:
     """What onnxruntime strays by on this model's graph."""
     errors = ORT_ERRORS
-    if any(form.node == "RNN" for form in forms(model)):
+    if any(form.node == "RNN" for form in standard_nodes(model)):
         errors = errors._replace(tanh_abs=RNN_TANH_ABS)
-    return errors._replace(chain=max([0, *map(chain(model), model.layers)]))
+    return errors._replace(extra_roundings=max([0, *map(extra_roundings(model), model.layers)]))
 
 
-def chain(model: Model) -> Callable[[dict[str, Any]], int]:
+def extra_roundings(model: Model) -> Callable[[dict[str, Any]], int]:
     """Layer -> how many terms a standard node adds to a sum of ours: the other product's, and its bias."""
     tapes = model.tapes
     return lambda k: max(k["inputs"], k["size"]) + 1 if "tape" in k and form_of(tapes[k["tape"]]) else 0
 
 
-def as_computed(model: Model) -> Model:
+def rewrite_grus(model: Model) -> Model:
     """The model with each GRU's equation as its node has it; the same in exact arithmetic."""
-    tapes = {name: blended(tape).to_json() for name, tape in model.tapes.items()}
+    tapes = {name: rewrite_gru(tape).to_json() for name, tape in model.tapes.items()}
     return Model({**model.document, "tapes": tapes}, model.tensors)
 
 
-def blended(tape: Tape) -> Tape:
+def rewrite_gru(tape: Tape) -> Tape:
     form = form_of(tape)
     if form is None or form.node != "GRU":
         return tape

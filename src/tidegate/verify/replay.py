@@ -192,7 +192,7 @@ def target_errors(target: str, precision: str = FLOAT32) -> ActivationErrors:
     """What a native target strays by."""
     errors = ActivationErrors(**_native.ERRORS[target])  # type: ignore[arg-type]
     if precision == COMPUTE_BF16:
-        return errors._replace(operand=BF16_REL)
+        return errors._replace(operand_rel=BF16_REL)
     return errors._replace(ordered=True)
 
 

@@ -66,7 +66,7 @@ def sample(
         stack.add({"kind": "conv", **options})
         width = size
     for i in range(depth if loaded else 0):
-        width = stack.recurrence(width, size, project, direction, residual=i > 0)
+        width = stack.add_recurrence(width, size, project, direction, residual=i > 0)
     if final:
         stack.add({"kind": "final", "size": width})
     if norm:
@@ -82,7 +82,7 @@ def sample(
         width = outputs
     if softmax:
         stack.add({"kind": "softmax", "size": width})
-    model = stack.model(features, width if softmax else None)
+    model = stack.build_model(features, width if softmax else None)
     if check:
         from .check import attach
 
@@ -103,14 +103,14 @@ def series_sample(
     `labels` otherwise.
     """
     stack = Stack(np.random.default_rng(seed), cells.load(cell))
-    width = stack.recurrence(transform.features, size, None, direction, residual=False)
+    width = stack.add_recurrence(transform.features, size, None, direction, residual=False)
     stack.add({"kind": "pool", "size": width, "over": ["last"]})
     answer = transform.forecast
     outputs = labels if answer is None else answer.chain_horizon * transform.targets * len(answer.quantiles)
     stack.add({"kind": "dense", "inputs": width, "size": outputs, "activation": "none"})
     if answer is None:
         stack.add({"kind": "softmax", "size": outputs})
-    model = stack.model(transform.features, None if answer else labels, transform)
+    model = stack.build_model(transform.features, None if answer else labels, transform)
     if check:
         from .check import attach
 
@@ -130,10 +130,10 @@ class Stack:
         i, names = len(self.layers), {}
         for role, shape in layers.load(layer["kind"]).tensors(layer, self.tapes).items():
             names[role] = f"layers.{i}.{role}"
-            self.tensors[names[role]] = self.weights(role, shape)
+            self.tensors[names[role]] = self.random_tensor(role, shape)
         self.layers.append({**layer, "tensors": names})
 
-    def recurrence(self, inputs: int, size: int, project: int | None, direction: str, residual: bool) -> int:
+    def add_recurrence(self, inputs: int, size: int, project: int | None, direction: str, residual: bool) -> int:
         """A layer of the stack's cell; its output width. residual: the output before is added to its own."""
         assert self.cell is not None
         name, both = self.cell.name, direction == "both"
@@ -146,7 +146,7 @@ class Stack:
         width: int = layer.get("project", size)
         return 2 * width if both else width
 
-    def weights(self, role: str, shape: tuple[int, ...]) -> npt.NDArray[np.float32]:
+    def random_tensor(self, role: str, shape: tuple[int, ...]) -> npt.NDArray[np.float32]:
         """Matrices scaled by their width; gains about one; biases off centre, so that each of them
         matters.
         """
@@ -161,7 +161,7 @@ class Stack:
             drawn = 0.15 + 0.4 * drawn
         return np.asarray(drawn, np.float32)
 
-    def model(self, features: int | None, labels: int | None, transform: SeriesTransform | None = None) -> Model:
+    def build_model(self, features: int | None, labels: int | None, transform: SeriesTransform | None = None) -> Model:
         entry: dict[str, Any] = {"kind": "array", "features": features}
         if transform is not None:
             entry, arrays = transform.to_json()

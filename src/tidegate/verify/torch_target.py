@@ -22,7 +22,7 @@ def torch(replay: Replay) -> Result:
     except MissingExtra:
         return Result("torch", path, "not installed", ran=False)
     answers, followed, model = [], [], replay.model
-    errors = TORCH_ERRORS._replace(chain=max([0, *map(longest_sum, model.layers)]))
+    errors = TORCH_ERRORS._replace(extra_roundings=max([0, *map(longest_sum, model.layers)]))
     for x in replay.x:
         y, made = run(model, x[:, None], np.array([len(x)], np.int64))
         states = [state_arrays(model, replay.initial_state[0])]

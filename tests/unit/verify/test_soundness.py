@@ -18,7 +18,7 @@ from tidegate.runtime.precision import COMPUTE_BF16
 from tidegate.verify import attach, verify
 from tidegate.verify.bounds import ActivationErrors, ErrorGraph
 from tidegate.verify.mutants import mutants
-from tidegate.verify.native_target import by_engine
+from tidegate.verify.native_target import verify_engine
 from tidegate.verify.replay import NO_BOUND, Replay
 from tidegate.verify.samples import sample
 
@@ -117,7 +117,7 @@ def test_nothing_is_wrong_where_numbers_outgrow_float32(gain: float) -> None:
 def test_wrong_models_are_found_where_no_bound_of_the_whole_holds() -> None:
     replay = Replay(chaotic())
     for what, wrong in mutants(replay.model).items():
-        assert by_engine(replay, compile(wrong, TARGET), TARGET, "").ok is False, what
+        assert verify_engine(replay, compile(wrong, TARGET), TARGET, "").ok is False, what
 
 
 def test_where_no_bound_holds_verify_ends_with_an_exit_code_of_its_own(
@@ -148,7 +148,7 @@ def test_relus_that_rounding_wakes_are_within_the_bound_of_bfloat16() -> None:
     for seed in range(20):
         model = sample(seed=seed, features=4, size=3, cell="rnn", dialect={"activation": "relu"}, dense="relu")
         replay = Replay(attach(model, lengths=(9,)), COMPUTE_BF16)
-        result = by_engine(replay, compile(replay.model, "base", compute="bf16"), "base", "")
+        result = verify_engine(replay, compile(replay.model, "base", compute="bf16"), "base", "")
         assert result.ok, result
 
 

@@ -16,15 +16,15 @@ from ...atomic import begins, check, replace
 from ...errors import OptionError
 from ...model import Model
 from .. import Answer
-from .literals import checked_name, name_from
-from .program import Program, program
-from .selftest import self_test
-from .source import MADE, header, source
+from .literals import validate_name, make_name
+from .program import Program, build_program
+from .selftest import generate_self_test
+from .source import FILE_START, generate_header, generate_source
 
-__all__ = ["KIND", "OPTIONS", "SUFFIX", "Code", "code", "export", "files", "report"]
+__all__ = ["KIND", "OPTIONS", "SUFFIX", "Code", "generate_code", "export", "files", "report"]
 
 SUFFIX: Final = ".c"
-KIND: Final = begins("C that tidegate export made", MADE.encode())
+KIND: Final = begins("C that tidegate export made", FILE_START.encode())
 OPTIONS: Final = {"name": "what all names in the C start with (default: made of the file's name)"}
 
 
@@ -35,19 +35,19 @@ class Code(NamedTuple):
     c: str
     h: str
     program: Program
-    loose: dict[str, npt.NDArray[np.float32]]
+    external_tables: dict[str, npt.NDArray[np.float32]]
 
 
-def code(model: Model, name: str, file: str, answers: list[Answer] | None = None, largest: int | None = None) -> Code:
+def generate_code(model: Model, name: str, file: str, answers: list[Answer] | None = None, largest: int | None = None) -> Code:
     """A model as C. name: what all public names start with. file: how the .h will be called. answers: the check's, for
     the self-test; None: without one. largest: tables of more numbers stay out of the text; None: all are in it.
 
     Raises: ModelFileError for a model that does not stream.
     """
-    found = program(model)
+    found = build_program(model)
     loose = {n: values for n, values in found.tables.items() if largest is not None and values.size > largest}
-    test = "" if answers is None else self_test(found, name, answers)
-    return Code(source(found, name, file, test, loose), header(found, name, file), found, loose)
+    test = "" if answers is None else generate_self_test(found, name, answers)
+    return Code(generate_source(found, name, file, test, loose), generate_header(found, name, file), found, loose)
 
 
 def files(out: str) -> list[str]:
@@ -71,7 +71,7 @@ def export(
     both = files(out)
     for file in both:
         check(file, KIND, force=force)
-    made = code(model, chosen(out, name), os.path.basename(both[1]), answers)
+    made = generate_code(model, select_prefix(out, name), os.path.basename(both[1]), answers)
     # both or, where one cannot be written, neither
     with replace(both[0], KIND, force) as c, replace(both[1], KIND, force) as h:
         c.write(made.c.encode())
@@ -91,15 +91,15 @@ def check_name(out: str) -> None:
         )
 
 
-def chosen(out: str, name: str | None) -> str:
-    return name_from(os.path.splitext(os.path.basename(out))[0]) if name is None else checked_name(name)
+def select_prefix(out: str, name: str | None) -> str:
+    return make_name(os.path.splitext(os.path.basename(out))[0]) if name is None else validate_name(name)
 
 
 def report(model: Model, files: list[str], name: str | None = None) -> dict[str, Any]:
     """Figures of what `export` wrote: bytes, and how to compile and run its self-test."""
-    found = program(model)
+    found = build_program(model)
     folder, file = (("./" + part) if part.startswith("-") else part for part in os.path.split(files[0]))
-    define = f"-D{chosen(files[0], name).upper()}_SELF_TEST"
+    define = f"-D{select_prefix(files[0], name).upper()}_SELF_TEST"
     test = shlex.join(["cc", "-std=c99", "-O2", "-ffp-contract=off", define, file, "-lm", "-o", "self_test"])
     return {
         "weights_bytes": found.weight_bytes,

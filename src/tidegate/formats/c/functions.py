@@ -250,7 +250,7 @@ static void pool_attention(size_t n, const float *x, const float *score, float s
 FUNCTIONS = {name: Function(NEEDS.get(name, ()), text) for name, text in TEXTS.items()}
 
 
-def needed(names: Iterable[str]) -> Iterator[str]:
+def collect_functions(names: Iterable[str]) -> Iterator[str]:
     """The code of these functions and of all that they call, callees first.
 
     >>> [code.split("(")[0] for code in needed(["rectified"])]

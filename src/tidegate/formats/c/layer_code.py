@@ -14,19 +14,19 @@ Layer = dict[str, Any]
 
 
 @dataclass
-class Piece:
+class LayerCode:
     """tables: C name -> numbers. functions: of the library. own: a C function of the layer's own, as lines. body: what
     the step does. stack: bytes of arrays in `own`."""
 
     tables: dict[str, npt.NDArray[np.float32]] = field(default_factory=dict)
     functions: set[str] = field(default_factory=set)
-    own: list[str] = field(default_factory=list)
+    own_function: list[str] = field(default_factory=list)
     body: list[str] = field(default_factory=list)
     stack: int = 0
 
 
 @dataclass(frozen=True)
-class Place:
+class LayerContext:
     """One layer where it stands.
 
     i: its index. width: of its input. x, y: C expressions of its input and output. offsets: state -> where it starts in

@@ -14,14 +14,14 @@ from ...errors import ModelFileError, OptionError
 
 MAX_NAME = 64
 MAX_STRING = 4095  # what C99 promises to hold
-OWN = re.compile(r"layer\d")  # how the names of a model's own tables start
+RESERVED = re.compile(r"layer\d")  # how the names of a model's own tables start
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*\Z")
 NUMBERS_A_LINE = 8
 
 
-def checked_name(name: str) -> str:
+def validate_name(name: str) -> str:
     """A prefix for C. Raises OptionError unless it is letters, digits and underscores from a letter on."""
-    if not NAME.match(name) or len(name) > MAX_NAME or OWN.match(name):
+    if not NAME.match(name) or len(name) > MAX_NAME or RESERVED.match(name):
         raise OptionError(
             f"name is {name[:80]!r}; expected a C identifier of at most {MAX_NAME} letters, digits and underscores "
             "that starts with a letter, and not like layer1"
@@ -29,21 +29,21 @@ def checked_name(name: str) -> str:
     return name
 
 
-def name_from(stem: str) -> str:
+def make_name(stem: str) -> str:
     """A prefix made of a file's name.
 
     >>> name_from("my-intents.v2"), name_from("7"), name_from("größe")
     ('my_intents_v2', 'model_7', 'gr__e')
     """
     name = re.sub(r"[^A-Za-z0-9_]", "_", stem)[: MAX_NAME - 6]
-    return name if NAME.match(name) and not OWN.match(name) else f"model_{name}"
+    return name if NAME.match(name) and not RESERVED.match(name) else f"model_{name}"
 
 
-class Names:
+class UniqueNames:
     """C names for the names of a model, which may have letters that C has not; no two become one."""
 
     def __init__(self) -> None:
-        self.taken: set[str] = set()
+        self.used: set[str] = set()
 
     def make(self, prefix: str, name: str) -> str:
         """`prefix` and the name, its letters outside ASCII spelt as uXXXX.
@@ -53,13 +53,13 @@ class Names:
         ('x_z', 'x_u03b6', 'x_z_')
         """
         found = prefix + "".join(c if c.isascii() else f"u{ord(c):04x}" for c in name)
-        while found in self.taken:
+        while found in self.used:
             found += "_"
-        self.taken.add(found)
+        self.used.add(found)
         return found
 
 
-def comment(text: str) -> str:
+def format_comment(text: str) -> str:
     """A text that may stand in a comment.
 
     >>> comment("my */ cell\\n")
@@ -71,7 +71,7 @@ def comment(text: str) -> str:
     return plain.replace("*/", "* /").replace("/*", "/ *")
 
 
-def string(text: str) -> str:
+def format_string(text: str) -> str:
     """A string literal of the text in UTF-8.
 
     >>> string('say "hä??"')
@@ -84,16 +84,16 @@ def string(text: str) -> str:
         )
     if 0 in data:
         raise ModelFileError(f"the label {text[:40]!r} has a character 0, which ends a string in C; name it otherwise")
-    return '"' + "".join(map(character, data)) + '"'
+    return '"' + "".join(map(format_character, data)) + '"'
 
 
-def character(byte: int) -> str:
+def format_character(byte: int) -> str:
     if byte in b'"\\?':
         return "\\" + chr(byte)
     return chr(byte) if 32 <= byte < 127 else f"\\{byte:03o}"
 
 
-def number(value: Any) -> str:
+def format_float(value: Any) -> str:
     """A float as a literal with the fewest digits that read back the same.
 
     >>> number(0.1), number(1), number(-1e-5), number(1e16)
@@ -102,7 +102,7 @@ def number(value: Any) -> str:
     return str(np.float32(value)) + "f"
 
 
-def exact(value: float) -> str:
+def format_hex_float(value: float) -> str:
     """A float32 in C99's hexadecimal form: the very bits, and what compilers read fastest.
 
     >>> exact(0.75), exact(-1.0), exact(0.0), exact(2.0**-149)
@@ -112,8 +112,8 @@ def exact(value: float) -> str:
     return "0.0f" if not value and digits[0] != "-" else f"{digits.rstrip('0').rstrip('.')}{p}{exponent}f"
 
 
-def table(name: str, values: npt.NDArray[np.float32]) -> str:
+def format_table(name: str, values: npt.NDArray[np.float32]) -> str:
     """The definition of an array of floats."""
-    found = list(map(exact, values.reshape(-1).tolist()))
+    found = list(map(format_hex_float, values.reshape(-1).tolist()))
     rows = (", ".join(found[i : i + NUMBERS_A_LINE]) for i in range(0, len(found), NUMBERS_A_LINE))
     return f"static const float {name}[{len(found)}] = {{\n  " + ",\n  ".join(rows) + "};\n"

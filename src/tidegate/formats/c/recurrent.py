@@ -9,43 +9,43 @@ import numpy.typing as npt
 
 from ...tape import NORM_EPS, Tape
 from .functions import ACTIVATIONS
-from .literals import Names, comment, number
-from .layer_code import Piece, Place
+from .literals import UniqueNames, format_comment, format_float
+from .layer_code import LayerCode, LayerContext
 from .schedule import LEAVES, WHOLE, changes, schedule
 
 OPERATORS = {"add": "+", "sub": "-", "mul": "*", "div": "/"}
 CHOICES = {"minimum": "smaller", "maximum": "larger"}
 
 
-def recurrent(place: Place) -> Piece:
+def recurrent(place: LayerContext) -> LayerCode:
     """A function of the layer's own, and its call."""
-    return Writer(place).piece()
+    return TapeCompiler(place).compile()
 
 
-class Writer:
+class TapeCompiler:
     """A tape on its way to C. Register i is a number `v<i>` of a loop or, where it is whole, an array."""
 
-    def __init__(self, place: Place) -> None:
+    def __init__(self, place: LayerContext) -> None:
         self.place, self.layer = place, place.layer
         self.tape: Tape = place.model.tapes[self.layer["tape"]]
         self.H, self.P = self.layer["size"], self.layer.get("project")
         self.plan = schedule(self.tape)
         self.widths = self.tape.widths(self.H, self.P)
-        self.names, self.result = Names(), Piece()
+        self.names, self.result = UniqueNames(), LayerCode()
         self.declared, self.sized, self.lines = list[str](), list[str](), list[str]()
         self.arrays: dict[int, str] = {}  # whole register -> C name
         self.leaves: dict[tuple[str, str], str] = {}  # gate, state or param -> C name
         self.tables: dict[tuple[str, str], str] = {}  # role and name -> C name
 
-    def piece(self) -> Piece:
-        for name in self.following():
+    def compile(self) -> LayerCode:
+        for name in self.changed_states():
             self.leaf("state", name)
         for i in self.plan.level:
             self.declare(i)
         for level in range(self.plan.levels):
-            self.level(level)
+            self.add_level(level)
         self.store_singles()
-        self.wrap()
+        self.finish()
         return self.result
 
     # --- arrays
@@ -57,39 +57,39 @@ class Writer:
             self.arrays[i] = self.leaf(ins.name, ins.args[0])
         elif ins.name in WHOLE or (i in self.plan.crossing and width > 1):
             named = {"recur": ("R_", ins.args[0]), "project": ("Q_", str(i))}.get(ins.name, ("v", str(i)))
-            self.arrays[i] = self.array(self.names.make(*named), width)
+            self.arrays[i] = self.add_array(self.names.make(*named), width)
 
     def leaf(self, kind: str, name: str) -> str:
         if (kind, name) not in self.leaves:
-            make = {"input": self.input, "state": self.state, "param": self.param}[kind]
+            make = {"input": self.add_input, "state": self.add_state, "param": self.add_param}[kind]
             self.leaves[kind, name] = make(name)
         return self.leaves[kind, name]
 
-    def array(self, name: str, width: int) -> str:
+    def add_array(self, name: str, width: int) -> str:
         self.sized.append(f"{name}[{width}]")
         self.result.stack += 4 * width
         return name
 
-    def input(self, name: str) -> str:
-        W, b = (self.rows(role, name, self.tape.gates.index(name)) for role in "Wb")
-        x = self.array(self.names.make("x_", name), self.H)
-        self.call("product", f"{self.H}, {self.place.width}, {W}, {b}, x, {x}", f"x.{name}")
+    def add_input(self, name: str) -> str:
+        W, b = (self.add_rows(role, name, self.tape.gates.index(name)) for role in "Wb")
+        x = self.add_array(self.names.make("x_", name), self.H)
+        self.add_call("product", f"{self.H}, {self.place.width}, {W}, {b}, x, {x}", f"x.{name}")
         return x
 
-    def state(self, name: str) -> str:
+    def add_state(self, name: str) -> str:
         at = self.place.offsets[name] - self.first_offset()
         found = self.names.make("s_", name)
-        self.declared.append(f"float *const {found} = state{f' + {at}' if at else ''};{said(f's.{name}')}")
+        self.declared.append(f"float *const {found} = state{f' + {at}' if at else ''};{inline_comment(f's.{name}')}")
         return found
 
-    def param(self, name: str) -> str:
-        return self.table("p", name, self.place.tensor(f"p.{name}"))
+    def add_param(self, name: str) -> str:
+        return self.add_table("p", name, self.place.tensor(f"p.{name}"))
 
-    def rows(self, role: str, name: str, k: int) -> str:
+    def add_rows(self, role: str, name: str, k: int) -> str:
         """The rows of W, b, R or c that belong to the k-th gate or map, as a table."""
-        return self.table(role, name, self.place.tensor(role)[k * self.H : (k + 1) * self.H])
+        return self.add_table(role, name, self.place.tensor(role)[k * self.H : (k + 1) * self.H])
 
-    def table(self, role: str, name: str, values: npt.NDArray[np.float32]) -> str:
+    def add_table(self, role: str, name: str, values: npt.NDArray[np.float32]) -> str:
         if (role, name) not in self.tables:
             found = self.tables[role, name] = self.names.make(f"layer{self.place.i}_{role}{'_' * bool(name)}", name)
             self.result.tables[found] = values
@@ -100,12 +100,12 @@ class Writer:
 
     # --- levels
 
-    def level(self, level: int) -> None:
+    def add_level(self, level: int) -> None:
         mine = [i for i, at in self.plan.level.items() if at == level]
         names = {i: self.tape.instructions[i].name for i in mine}
         for i in mine:
             if names[i] in WHOLE:
-                self.whole(i)
+                self.add_whole(i)
         loops: dict[int, list[int]] = {}
         for i in mine:
             if names[i] not in (*WHOLE, *LEAVES):
@@ -113,20 +113,20 @@ class Writer:
         self.lines += [self.statement(i) for i in loops.pop(1, [])]
         ends = self.ends() if level == self.plan.levels - 1 else {}
         for width in {**loops, **ends}:
-            self.loop(width, loops.get(width, []), ends.get(width, []))
+            self.add_loop(width, loops.get(width, []), ends.get(width, []))
 
-    def whole(self, i: int) -> None:
+    def add_whole(self, i: int) -> None:
         """A product or a norm, into its array."""
         ins, width, to = self.tape.instructions[i], self.widths[i], self.arrays[i]
         if ins.name == "norm":
-            self.call("normalize", f"{width}, {self.vector(ins.args[0])}, {number(NORM_EPS)}, {to}", f"{i}: norm")
+            self.add_call("normalize", f"{width}, {self.vector(ins.args[0])}, {format_float(NORM_EPS)}, {to}", f"{i}: norm")
         elif ins.name == "project":
-            Q = self.table("Q", "", self.place.tensor("Q"))
-            self.call("projection", f"{self.P}, {self.H}, {Q}, {self.vector(ins.args[0])}, {to}", f"{i}: Q")
+            Q = self.add_table("Q", "", self.place.tensor("Q"))
+            self.add_call("projection", f"{self.P}, {self.H}, {Q}, {self.vector(ins.args[0])}, {to}", f"{i}: Q")
         else:
             name, v = ins.args[0], self.vector(ins.args[1])
-            R, c = (self.rows(role, name, self.tape.recurrent.index(name)) for role in "Rc")
-            self.call("product", f"{self.H}, {self.P or self.H}, {R}, {c}, {v}, {to}", f"{i}: R.{name}")
+            R, c = (self.add_rows(role, name, self.tape.recurrent.index(name)) for role in "Rc")
+            self.add_call("product", f"{self.H}, {self.P or self.H}, {R}, {c}, {v}, {to}", f"{i}: R.{name}")
 
     def vector(self, r: int) -> str:
         """The C expression of where a whole register starts."""
@@ -134,11 +134,11 @@ class Writer:
             return f"&(const float){{{self.operand(r)}}}"
         return self.arrays.get(r, f"&v{r}")
 
-    def call(self, function: str, arguments: str, what: str) -> None:
+    def add_call(self, function: str, arguments: str, what: str) -> None:
         self.result.functions.add(function)
-        self.lines.append(f"{function}({arguments});{said(what)}")
+        self.lines.append(f"{function}({arguments});{inline_comment(what)}")
 
-    def loop(self, width: int, mine: list[int], ends: list[str]) -> None:
+    def add_loop(self, width: int, mine: list[int], ends: list[str]) -> None:
         self.lines.append(f"for (size_t i = 0; i < {width}; ++i) {{")
         self.lines += ["  " + line for line in (*map(self.statement, mine), *ends)]
         self.lines.append("}")
@@ -162,7 +162,7 @@ class Writer:
     def operand(self, r: int) -> str:
         """One number of a register: this unit's, or the only one."""
         if self.tape.instructions[r].name == "const":
-            literal = number(self.tape.instructions[r].args[0])
+            literal = format_float(self.tape.instructions[r].args[0])
             return f"({literal})" if literal.startswith("-") else literal
         if r in self.arrays:
             return f"{self.arrays[r]}[{'i' if self.widths[r] > 1 else 0}]"
@@ -172,7 +172,7 @@ class Writer:
 
     def ends(self) -> dict[int, list[str]]:
         """Width -> how a loop of the last level ends: it stores the output and the next states, old ones read first."""
-        wide = {s: r for s, r in self.following().items() if self.widths[r] > 1}
+        wide = {s: r for s, r in self.changed_states().items() if self.widths[r] > 1}
         found: dict[int, list[str]] = {}
         if (width := self.widths[self.tape.output]) > 1:
             found[width] = [f"out[i] = {self.operand(self.tape.output)};"]
@@ -180,7 +180,7 @@ class Writer:
             found.setdefault(width, []).extend(self.stores({s: r for s, r in wide.items() if self.widths[r] == width}))
         return found
 
-    def following(self) -> dict[str, int]:
+    def changed_states(self) -> dict[str, int]:
         """State -> the register that it becomes, of those that change."""
         return {s: r for s, r in self.tape.next.items() if changes(self.tape, s)}
 
@@ -206,7 +206,7 @@ class Writer:
 
     # --- the function
 
-    def wrap(self) -> None:
+    def finish(self) -> None:
         i, used = self.place.i, {kind for kind, _ in self.leaves}
         arguments, given = ["const float *x"], [self.place.x]
         if "input" not in used:
@@ -217,14 +217,14 @@ class Writer:
         head = f"static void recurrent_{i}({', '.join(arguments)}, float *out) {{"
         arrays = wrap(f"float {', '.join(self.sized)};", 116, subsequent_indent="    ") if self.sized else []
         body = ["  " + line for line in (*self.declared, *arrays, *self.lines)]
-        self.result.own = [f"/* {comment(self.title())} v<i>: register i of the tape. */", head, *body, "}"]
+        self.result.own_function = [f"/* {format_comment(self.describe_cell())} v<i>: register i of the tape. */", head, *body, "}"]
         self.result.body = [f"recurrent_{i}({', '.join(given)}, {self.place.y});"]
 
-    def title(self) -> str:
+    def describe_cell(self) -> str:
         named = ", ".join(f"{key} {value}" for key, value in self.layer["dialect"].items())
         cell = f"{self.layer['cell']} ({named})" if named else self.layer["cell"]
         return f"layers[{self.place.i}]: {cell[:200]}, {self.place.width} -> {self.place.size}."
 
 
-def said(text: str) -> str:
-    return f" /* {comment(text)} */"
+def inline_comment(text: str) -> str:
+    return f" /* {format_comment(text)} */"

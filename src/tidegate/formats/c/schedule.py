@@ -33,14 +33,14 @@ def schedule(tape: Tape) -> Schedule:
     >>> after.levels, sorted(after.crossing), before.levels, len(before.crossing)
     (2, [], 3, 1)
     """
-    wanted = needed(tape)
-    first = earliest(tape, wanted)
+    wanted = find_needed(tape)
+    first = earliest_levels(tape, wanted)
     last = max(first.values())
-    level = latest(tape, wanted, first, last)
-    return Schedule(last + 1, level, frozenset(crossing(tape, level, last)))
+    level = latest_levels(tape, wanted, first, last)
+    return Schedule(last + 1, level, frozenset(find_crossing(tape, level, last)))
 
 
-def needed(tape: Tape) -> list[int]:
+def find_needed(tape: Tape) -> list[int]:
     """The instructions that the output or a next state depends on, in order."""
     found = {tape.output, *(r for state, r in tape.next.items() if changes(tape, state))}
     for i in range(len(tape.instructions) - 1, -1, -1):
@@ -55,7 +55,7 @@ def changes(tape: Tape, state: str) -> bool:
     return (ins.name, *ins.args) != ("state", state)
 
 
-def earliest(tape: Tape, wanted: list[int]) -> dict[int, int]:
+def earliest_levels(tape: Tape, wanted: list[int]) -> dict[int, int]:
     level: dict[int, int] = {}
     for i in wanted:
         above = max((level[r] for r in tape.operands(i)), default=0)
@@ -63,7 +63,7 @@ def earliest(tape: Tape, wanted: list[int]) -> dict[int, int]:
     return level
 
 
-def latest(tape: Tape, wanted: list[int], first: dict[int, int], last: int) -> dict[int, int]:
+def latest_levels(tape: Tape, wanted: list[int], first: dict[int, int], last: int) -> dict[int, int]:
     """Elementwise instructions moved up to their first reader; the others as they are."""
     level = dict(first)
     bound = dict.fromkeys(wanted, last)
@@ -76,7 +76,7 @@ def latest(tape: Tape, wanted: list[int], first: dict[int, int], last: int) -> d
     return level
 
 
-def crossing(tape: Tape, level: dict[int, int], last: int) -> set[int]:
+def find_crossing(tape: Tape, level: dict[int, int], last: int) -> set[int]:
     found = set[int]()
     for i in level:
         whole = tape.instructions[i].name in WHOLE

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from .. import Answer
 from .program import Program
-from .templates import substituted
+from .templates import substitute
 
 Float = npt.NDArray[np.float64]
 PAIRS_A_LINE = 2
@@ -38,17 +38,17 @@ static void feed(@name@_state *state, uint64_t *seed, float *out) {
 }
 
 
-def self_test(program: Program, name: str, answers: list[Answer]) -> str:
+def generate_self_test(program: Program, name: str, answers: list[Answer]) -> str:
     """The self-test, to be compiled with NAME_SELF_TEST defined. answers: one for each case of the model's check."""
     check = program.model.document["check"]
     cases, expected = [], []
     for k, (case, answer) in enumerate(zip(check["cases"], answers, strict=True)):
-        output = rows(answer.output, answer.output_bound, check["stride"])
-        state = rows(answer.state, answer.state_bound, check["stride"])
+        output = format_numbers(answer.output, answer.output_bound, check["stride"])
+        state = format_numbers(answer.state, answer.state_bound, check["stride"])
         named = [(f"output_{k}", output), (f"state_{k}", state)]
-        expected += [array(label, found) for label, found in named if found]
+        expected += [format_array(label, found) for label, found in named if found]
         pointers = ", ".join(label if found else "NULL" for label, found in named)
-        open_ = unbounded(answer.output_bound) + unbounded(answer.state_bound)
+        open_ = count_unbounded(answer.output_bound) + count_unbounded(answer.state_bound)
         cases.append(f"{{{case['steps']}, {len(output)}, {len(state)}, {open_}, {pointers}}}")
     names: dict[str, object] = {"name": name, "NAME": name.upper()}
     text = (files(__package__) / "selftest.txt").read_text("utf-8")
@@ -57,23 +57,23 @@ def self_test(program: Program, name: str, answers: list[Answer]) -> str:
         "cases": ",\n  ".join(cases),
         "seed": check["seed"],
         "data": "state.data" if program.floats else "NULL",
-        "input": substituted(FEED[program.text], names),
+        "input": substitute(FEED[program.takes_ids], names),
         **names,
     }
-    return substituted(text, values)
+    return substitute(text, values)
 
 
-def rows(answer: Float, bound: Float, stride: int) -> list[str]:
+def format_numbers(answer: Float, bound: Float, stride: int) -> list[str]:
     """The numbers that have a bound, each with its place."""
     triples = zip(range(0, stride * len(answer), stride), answer.tolist(), bound.tolist(), strict=True)
     return [f"{{{at}, {value!r}, {limit:.9e}}}" for at, value, limit in triples if np.isfinite(limit)]
 
 
-def unbounded(bound: Float) -> int:
+def count_unbounded(bound: Float) -> int:
     """How many numbers have no bound, as none holds; those that were not bounded are NaN."""
     return int(np.isinf(bound).sum())
 
 
-def array(label: str, found: list[str]) -> str:
+def format_array(label: str, found: list[str]) -> str:
     lines = (", ".join(found[i : i + PAIRS_A_LINE]) for i in range(0, len(found), PAIRS_A_LINE))
     return f"static const Expected {label}[] = {{\n  " + ",\n  ".join(lines) + "};\n"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 
-def substituted(text: str, values: dict[str, object]) -> str:
+def substitute(text: str, values: dict[str, object]) -> str:
     """Replace each @key@ of a text once: what a value holds stays as it is.
 
     >>> substituted("@a@ @b@", {"a": "@b@", "b": 1})
