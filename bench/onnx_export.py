@@ -16,7 +16,7 @@ import numpy as np
 from common import record
 
 from tidegate import cells
-from tidegate.formats.onnx.standard import form_of
+from tidegate.formats.onnx.standard import find_standard_node
 from tidegate.verify import onnx_target as target
 from tidegate.verify.error_propagation import bound_sequence, flatten_state, run_reference
 from tidegate.verify.samples import sample
@@ -91,7 +91,7 @@ def cases(size: int) -> Any:
 
 
 def measured(name: str, dialect: str, model: Any, batches: list[int], lengths: list[int]) -> dict[str, Any]:
-    nodes = [form.node if (form := form_of(tape)) else "Scan" for tape in model.tapes.values()]
+    nodes = [form.op if (form := find_standard_node(tape)) else "Scan" for tape in model.tapes.values()]
     sessions = {
         mode: target.OnnxSession(model, mode) for mode in (("sequence", "step") if model.streams[0] else ("sequence",))
     }

@@ -31,7 +31,7 @@ from tidegate.runtime.offline import runner
 from tidegate.runtime.precision import COMPUTE_BF16, WEIGHTS_BF16, arguments
 from tidegate.verify import attach, verify
 from tidegate.verify.mutants import wrong_variants
-from tidegate.verify.native_target import verify_engine, run_cases
+from tidegate.verify.native_target import run_cases, verify_engine
 from tidegate.verify.replay import Replay, Result, to_bytes
 from tidegate.verify.samples import sample
 

@@ -17,7 +17,7 @@ from tidegate import cells
 from tidegate.model import Model
 from tidegate.runtime import compile
 from tidegate.verify import attach
-from tidegate.verify.c_target import Library, find_compiler, build_library
+from tidegate.verify.c_target import Library, build_library, find_compiler
 from tidegate.verify.native_target import run_chunks
 from tidegate.verify.replay import Replay
 from tidegate.verify.samples import Stack, sample

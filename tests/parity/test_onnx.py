@@ -203,7 +203,9 @@ def test_every_mutant_exceeds_the_bound(length: int) -> None:
     for what, wrong in mutants(replay.model).items():
         for mode in format_onnx.MODES:
             session = target.OnnxSession(wrong, mode)
-            out, state = session.run_chunks(replay.x[0], [length]) if mode == "sequence" else session.run_steps(replay.x[0])[-1]
+            out, state = (
+                session.run_chunks(replay.x[0], [length]) if mode == "sequence" else session.run_steps(replay.x[0])[-1]
+            )
             answers = [replay.subsample(out.astype(np.float64), flatten_state(state))]
             ratio = replay.compare("onnx", mode, answers, limits).ratio
             assert ratio is not None

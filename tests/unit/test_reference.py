@@ -61,5 +61,7 @@ def test_a_whole_window_model_has_no_steps_and_goes_on_from_nothing() -> None:
     oracle = Reference(sample(**MODELS["both"]))
     with pytest.raises(OptionError, match="the model has no steps, because it reads each input in both directions"):
         oracle.step(oracle.initial(1), np.zeros((1, 3)))
-    with pytest.raises(OptionError, match="goes on from no state, because it reads each input in both directions"):
+    with pytest.raises(
+        OptionError, match="cannot continue from a state, because it reads each input in both directions"
+    ):
         oracle.run(np.zeros((2, 1, 3)), state=oracle.initial(1))

@@ -1,8 +1,8 @@
-"""How an operation's result hangs on an operand, to first order: one linear map, read three ways.
+"""The derivative of an operation's result with respect to one operand: one linear map, applied in three ways.
 
-back(d)     from derivatives by the result [n, width] to derivatives by the operand
-ahead(d)    from derivatives of the operand by n numbers, [n, width], to those of the result
-reach(r)    how far the result may stray where the operand strays by r at most: the map of absolute values
+vjp(d)      derivatives with respect to the result [n, width] -> derivatives with respect to the operand
+jvp(d)      derivatives of the operand with respect to n numbers [n, width] -> derivatives of the result
+abs_jvp(r)  the most that the result can deviate if the operand deviates by at most r: |J| r
 """
 
 from __future__ import annotations
@@ -23,43 +23,43 @@ class Jacobian(NamedTuple):
     abs_jvp: Map
 
 
-def elementwise(by: Any, single: bool) -> Jacobian:
-    """An elementwise operation of slope `by`. single: whether the operand is one number, which is stretched."""
-    size = abs(np.asarray(by))
+def elementwise(slope: Any, single: bool) -> Jacobian:
+    """Return the Jacobian of an elementwise operation. single: whether the operand is one number, broadcast."""
+    size = abs(np.asarray(slope))
 
-    def back(d: Float) -> Float:
-        part: Float = d * by
-        return np.asarray(part.sum(-1, keepdims=True)) if single else part
+    def vjp(d: Float) -> Float:
+        terms: Float = d * slope
+        return np.asarray(terms.sum(-1, keepdims=True)) if single else terms
 
-    return Jacobian(back, lambda d: d * by, lambda r: r * size)
+    return Jacobian(vjp, lambda d: d * slope, lambda r: r * size)
 
 
 def product(W: Float) -> Jacobian:
-    """W x, W [N, K]."""
+    """Return the Jacobian of W x, W [N, K]."""
     return Jacobian(lambda d: d @ W, lambda d: d @ W.T, lambda r: r @ abs(W).T)
 
 
-def weighted_sum(by: Float) -> Jacobian:
-    """The sum over the width, weighted by `by` [1, width], none of it negative."""
+def weighted_sum(weights: Float) -> Jacobian:
+    """Return the Jacobian of the sum over the width, with weights [1, width] of which none is negative."""
 
-    def over(d: Float) -> Float:
-        return np.asarray((d * by).sum(-1, keepdims=True))
+    def reduce(d: Float) -> Float:
+        return np.asarray((d * weights).sum(-1, keepdims=True))
 
-    return Jacobian(lambda d: d * by, over, over)
+    return Jacobian(lambda d: d * weights, reduce, reduce)
 
 
 def reshape(shape: tuple[int, ...]) -> Jacobian:
-    """Derivatives are flat whatever the shape."""
+    """Return the Jacobian of a reshape; derivatives are flat, whatever the shape."""
     return Jacobian(lambda d: d, lambda d: d, lambda r: r.reshape(shape))
 
 
 def take_range(start: int, stop: int, width: int) -> Jacobian:
-    """Numbers start to stop of an operand [1, width]."""
+    """Return the Jacobian of taking numbers start to stop from an operand [1, width]."""
     return Jacobian(pad_columns(start, width), slice_columns(start, stop), slice_columns(start, stop))
 
 
 def place_range(start: int, stop: int, width: int) -> Jacobian:
-    """The operand as numbers start to stop of a result [1, width]."""
+    """Return the Jacobian of placing the operand as numbers start to stop of a result [1, width]."""
     return Jacobian(slice_columns(start, stop), pad_columns(start, width), pad_columns(start, width))
 
 
@@ -69,8 +69,8 @@ def slice_columns(start: int, stop: int) -> Map:
 
 def pad_columns(start: int, width: int) -> Map:
     def pad(d: Float) -> Float:
-        whole = np.zeros((len(d), width))
-        whole[:, start : start + d.shape[-1]] = d
-        return whole
+        padded = np.zeros((len(d), width))
+        padded[:, start : start + d.shape[-1]] = d
+        return padded
 
     return pad

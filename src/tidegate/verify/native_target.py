@@ -1,4 +1,4 @@
-"""The native targets of this build, by fused kernels and by the interpreter, whole, in pieces and step by step."""
+"""The native targets: with fused kernels and with the interpreter, whole, in pieces and step by step."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from .replay import Array, Pair, Replay, Result, target_errors, to_bytes
 
 
 def verify_native(replay: Replay) -> Iterator[Result]:
+    """Run every native target that this build has."""
     for target in _native.compiled_targets(replay.precision):
         if target in _native.targets(replay.precision):
             yield from on_target(replay, target)
@@ -21,7 +22,7 @@ def verify_native(replay: Replay) -> Iterator[Result]:
 
 
 def on_target(replay: Replay, target: str) -> Iterator[Result]:
-    """One native target by its fused kernels, where the model has any, and by the interpreter: equal bits."""
+    """Run one native target with fused kernels, if the model has any, and with the interpreter: the same bits."""
     precision = "" if replay.precision == FLOAT32 else f", {replay.precision}"
     whole: dict[str, list[Pair]] = {}
     for path in ("fused", "interpreter"):
@@ -37,15 +38,20 @@ def on_target(replay: Replay, target: str) -> Iterator[Result]:
 def verify_engine(
     replay: Replay, engine: _native.Engine | Staged, target: str, path: str, whole: list[Pair] | None = None
 ) -> Result:
-    """A native run on a target: whole, in pieces, and where the model streams each step by itself. whole: that run, if
-    it has been made."""
+    """Run an engine whole and, if the model streams, in pieces and step by step.
+
+    whole: the run as a whole, if it exists already.
+    """
     whole = run_cases(replay, engine) if whole is None else whole
     chunks: bool | None = None
     steps = None
     if isinstance(engine, _native.Engine):
         singles = [run_steps(engine, replay.initial_state[0], x) for x in replay.x]
-        parts = [run_steps_and_chunks(engine, replay.initial_state, x) for x in replay.x], [made[-1] for made in singles]
-        chunks = all(list(map(to_bytes, whole)) == list(map(to_bytes, found)) for found in parts)
+        parts = (
+            [run_steps_and_chunks(engine, replay.initial_state, x) for x in replay.x],
+            [pairs[-1] for pairs in singles],
+        )
+        chunks = all(list(map(to_bytes, whole)) == list(map(to_bytes, pairs)) for pairs in parts)
         steps = replay.bound_steps(singles, target_errors(target, replay.precision))
     return replay.compare(target, path, replay.to_answers(whole), replay.bounds_on(target), chunks, steps)
 
@@ -56,7 +62,7 @@ def run_cases(replay: Replay, engine: _native.Engine | Staged) -> list[Pair]:
 
 
 def run_chunks(engine: _native.Engine | Staged, state: Array, x: Array, sizes: list[int]) -> Pair:
-    """A native run in chunks of these sizes, from a state [1, state_bytes]."""
+    """Run a sequence in chunks of these sizes, from a state [1, state_bytes]."""
     out, at = np.empty((1, engine.outputs), np.float32), 0
     for size in sizes:
         last = np.empty_like(state)
@@ -67,7 +73,7 @@ def run_chunks(engine: _native.Engine | Staged, state: Array, x: Array, sizes: l
 
 
 def run_steps(engine: _native.Engine, begin: Array, x: Array) -> list[Pair]:
-    """The pair after each step, from a state [state_bytes]."""
+    """Return the pair after each step, from a state [state_bytes]."""
     state, pairs = begin.copy(), []
     for k in range(len(x)):
         out = np.empty(engine.outputs, np.float32)
@@ -77,7 +83,7 @@ def run_steps(engine: _native.Engine, begin: Array, x: Array) -> list[Pair]:
 
 
 def run_steps_and_chunks(engine: _native.Engine, begin: Array, x: Array) -> Pair:
-    """Both after the last step, by some single steps, then chunks of growing size."""
+    """Return the pair after the last step of a run by some single steps, then chunks of growing size."""
     state, out = begin.copy(), np.empty(engine.outputs, np.float32)
     singles = min(len(x), 5)
     for k in range(singles):

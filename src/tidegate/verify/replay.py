@@ -1,4 +1,4 @@
-"""What every target of `verify` needs: the check of a model to replay, error bounds, and a result."""
+"""The check of a model, ready to be replayed on a target, with error bounds; and the result of one target."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from .bounds import ActivationErrors
 from .check import final_values, make_inputs
 from .error_propagation import Trajectory, bound_sequence, bound_steps, flatten_state, run_reference
 
-BF16_REL: Final = 2.0**-8  # half of a bfloat16's last place, relatively
-USEFUL_SHARE: Final = 1 / 8  # of the largest output, or of 1: a bound of more says nothing
+BF16_REL: Final = 2.0**-8  # relative: half of a bfloat16's last place
+USEFUL_SHARE: Final = 1 / 8  # of the largest output, or of 1: a larger bound says nothing
 NO_BOUND: Final = "no bound holds"
 
 Array = npt.NDArray[Any]
@@ -28,18 +28,23 @@ Pair = tuple[Array, Array]  # last output float32 [O], state block uint8 [state_
 
 @dataclass(frozen=True)
 class Result:
-    """One reader of the model against the stored check, and where it runs step by step each of its steps.
+    """The result of one target: the model's run against the stored check, and against the reference step by step.
 
-    target: "oracle", "torch", "onnx", "c" or a native target. path: "float64", "whole sequence", "fused" or
-    "interpreter", and the precision unless it is float32. error: the largest absolute error of any number of the
-    outputs and states; bound: that number's bound; ratio: the worst error over its own bound; chunks: whether the run
-    in pieces gave the same bits (None: not run in pieces). moved: how far rounding the weights moves the oracle's own
-    answers, at most; error and bound are then about the oracle with rounded weights. step_ratio: the worst error of a
-    single step over its own bound, each from the reader's own state before it (None: not followed). verdict: "ok", or
-    what is wrong or missing in a few words. ran: whether it ran at all. ok: whether nothing is wrong; None where that
-    cannot be told, because no bound holds: the model amplifies roundings too much, or its numbers outgrow float32.
+    target: "oracle" (the float64 reference), "torch", "onnx", "c" or a native target.
+    path: how it ran: "float64", "whole sequence", "fused" or "interpreter", and the precision unless it is float32.
+    verdict: "ok", or in a few words what is wrong or missing.
+    ran: whether it ran at all.
+    ok: whether everything is right; None if that cannot be told, because no bound holds: the model amplifies roundings
+    too much, or its numbers overflow float32.
+    error: the largest absolute error of any output or state number; bound: the bound of that number.
+    ratio: the largest ratio of an error to its own bound.
+    chunks: whether a run in pieces gave the same bits; None if it did not run in pieces.
+    moved: the most that rounding the weights changes the reference's results; error and bound then compare with the
+    reference of the rounded weights. None in float32.
+    step_ratio: the largest ratio over single steps, each from the target's own previous state; None if steps were not
+    followed.
 
-    Where no bound of the whole holds but each step was followed, error, bound and ratio are those of the worst step.
+    If no bound of the whole holds but single steps were followed, error, bound and ratio are those of the worst step.
     """
 
     target: str
@@ -55,16 +60,16 @@ class Result:
     step_ratio: float | None = None
 
     def to_json(self) -> dict[str, Any]:
-        """The fields by name; a number that is not finite as None."""
+        """Return the fields by name, with None for numbers that are not finite."""
         fields = asdict(self).items()
         return {k: None if isinstance(v, float) and not np.isfinite(v) else v for k, v in fields}
 
 
 class Replay:
-    """A model's check: inputs, stored answers, the oracle's runs, and bounds by the activations' errors.
+    """A model's check, ready to be replayed: its inputs, stored answers, reference runs and error bounds.
 
-    precision: of a native run. Rounded weights are known numbers: so the oracle gets them too, and answers in place of
-    what is stored.
+    precision: of native runs. Rounded weights are known exactly, so the reference gets them as well, and its answers
+    take the place of the stored ones.
     """
 
     def __init__(self, model: Model, precision: str = FLOAT32) -> None:
@@ -87,41 +92,46 @@ class Replay:
             self.stored = self.reference_answers
 
     def subsample(self, output: Array, state: Array) -> tuple[Array, Array]:
+        """Return the numbers that the check stores."""
         return output[:: self.stride], state[:: self.stride]
 
     def bounds_on(self, target: str) -> Bounds:
-        """Those of a native target, in the replay's precision."""
+        """Return the bounds of a native target, in the precision of the replay."""
         return self.bounds(target_errors(target, self.precision))
 
     def bounds(self, errors: ActivationErrors) -> Bounds:
-        """For each case the bounds of output and state: infinity where none holds, NaN of numbers of a long state that
-        are not bounded."""
+        """Return the bounds of output and state for each case.
+
+        They are infinite if none holds, and NaN for numbers of a long state that are not bounded.
+        """
         if errors not in self._bounds:
             self._bounds[errors] = [self.bound_trajectory(run, errors) for run in self.trajectories]
         return self._bounds[errors]
 
     def bound_trajectory(self, run: Trajectory, errors: ActivationErrors) -> tuple[Array, Array]:
-        """Of a long state an even sample is bounded."""
-        found = bound_sequence(self.reference_model, run, errors)
+        """Bound one run; for a long state, an even sample of its numbers."""
+        bounds = bound_sequence(self.reference_model, run, errors)
         state = np.full(sum(v.size for v in run.last.values()) - 1, np.nan)
-        state[found.indices] = found.state
-        if found.output.max(initial=0) > USEFUL_SHARE * max(1.0, abs(run.outputs[-1]).max(initial=0)):
-            return self.subsample(np.full_like(found.output, np.inf), np.full_like(state, np.inf))
-        return self.subsample(found.output, state)
+        state[bounds.indices] = bounds.state
+        if bounds.output.max(initial=0) > USEFUL_SHARE * max(1.0, abs(run.outputs[-1]).max(initial=0)):
+            return self.subsample(np.full_like(bounds.output, np.inf), np.full_like(state, np.inf))
+        return self.subsample(bounds.output, state)
 
-    def bound_steps(self, made: list[list[Pair]], errors: ActivationErrors) -> tuple[Array, Array]:
-        """Errors and bounds of all numbers of each step that a reader made: for each case its pairs after each step."""
-        key = (errors, *(part for pairs in made for pair in pairs for part in to_bytes(pair)))
-        if key not in self._steps:  # targets that have the same bits have it once
-            found = []
-            for x, pairs in zip(self.x, made, strict=True):
-                states = [state_arrays(self.model, block) for block in (self.initial_state[0], *(block for _, block in pairs))]
-                found.append(bound_steps(self.reference_model, x, states, np.stack([y for y, _ in pairs]), errors))
-            self._steps[key] = (np.concatenate([e for e, _ in found]), np.concatenate([b for _, b in found]))
+    def bound_steps(self, cases: list[list[Pair]], errors: ActivationErrors) -> tuple[Array, Array]:
+        """Return the errors and bounds of all numbers of each step. cases: for each case, the pair after each step."""
+        key = (errors, *(part for pairs in cases for pair in pairs for part in to_bytes(pair)))
+        if key not in self._steps:  # targets with the same bits share one result
+            results = []
+            for x, pairs in zip(self.x, cases, strict=True):
+                blocks = [self.initial_state[0], *(block for _, block in pairs)]
+                states = [state_arrays(self.model, block) for block in blocks]
+                outputs = np.stack([y for y, _ in pairs])
+                results.append(bound_steps(self.reference_model, x, states, outputs, errors))
+            self._steps[key] = (np.concatenate([e for e, _ in results]), np.concatenate([b for _, b in results]))
         return self._steps[key]
 
     def to_answers(self, pairs: list[Pair]) -> list[tuple[Array, Array]]:
-        """Native outputs and state blocks as the check stores them."""
+        """Convert native outputs and state blocks to what the check stores."""
         return [self.subsample(*to_float64(self.model, *pair)) for pair in pairs]
 
     def compare(
@@ -133,44 +143,24 @@ class Replay:
         chunks: bool | None = None,
         steps: tuple[Array, Array] | None = None,
     ) -> Result:
-        """The answers of a reader against the stored ones, number by number. steps: what `each_step` says."""
-        error, bound = (
-            np.concatenate([v for pair in pairs for v in pair])
-            for pairs in (
-                [(abs(o - a), abs(s - b)) for (o, s), (a, b) in zip(answers, self.stored, strict=True)],
-                bounds,
-            )
-        )
+        """Compare a target's answers with the stored ones, number by number. steps: the result of `bound_steps`."""
+        errors = [(abs(o - a), abs(s - b)) for (o, s), (a, b) in zip(answers, self.stored, strict=True)]
+        error, bound = (np.concatenate([v for pair in pairs for v in pair]) for pairs in (errors, bounds))
         whole, known = find_worst(error, bound), not np.isinf(bound).any()
         step = None if steps is None else find_worst(*steps)
-        over = any(found.ratio > 1 for found in (whole, step) if found is not None)
-        shown, verdict = whole, "ok"
-        ok: bool | None = True
-        if not known:
-            shown = step or whole
-            verdict, ok = ("ok, step by step", True) if step and step.bound < np.inf else (NO_BOUND, None)
-        if over:
-            verdict, ok = "over its bound", False
-        elif chunks is False:
-            verdict, ok = "its pieces differ from the whole", False
+        verdict, ok = judge(whole, step, known, chunks)
+        worst = whole if known else step or whole
+        step_ratio = None if step is None else step.ratio
         return Result(
-            target,
-            path,
-            verdict,
-            True,
-            ok,
-            shown.error,
-            shown.bound,
-            shown.ratio,
-            chunks,
-            self.moved,
-            None if step is None else step.ratio,
+            target, path, verdict, True, ok, worst.error, worst.bound, worst.ratio, chunks, self.moved, step_ratio
         )
 
 
 class Worst(NamedTuple):
-    """The largest error among some numbers, the bound of that one, and the largest ratio of any error to its bound. The
-    bound is infinite where some number has none."""
+    """The largest error among some numbers, the bound of that number, and the largest ratio of any error to its bound.
+
+    The bound is infinite if any number has none.
+    """
 
     error: float
     bound: float
@@ -178,9 +168,9 @@ class Worst(NamedTuple):
 
 
 def find_worst(error: Array, bound: Array) -> Worst:
-    """NaN as an error is over every bound that holds; numbers whose bound is NaN do not count."""
-    counted = ~np.isnan(bound)
-    error, bound = np.where(np.isnan(error), np.inf, error)[counted], bound[counted]
+    """Find the worst of some errors. A NaN exceeds any bound that holds; numbers whose bound is NaN are left out."""
+    bounded = ~np.isnan(bound)
+    error, bound = np.where(np.isnan(error), np.inf, error)[bounded], bound[bounded]
     with np.errstate(divide="ignore", invalid="ignore"):
         ratio = np.where((error == 0) | np.isinf(bound), 0.0, error / bound)
     at = int(error.argmax())
@@ -188,8 +178,19 @@ def find_worst(error: Array, bound: Array) -> Worst:
     return Worst(float(error[at]), np.inf if none else float(bound[at]), float(ratio.max()))
 
 
+def judge(whole: Worst, step: Worst | None, known: bool, chunks: bool | None) -> tuple[str, bool | None]:
+    """Return the verdict and `ok`. known: whether a bound of the whole holds."""
+    if whole.ratio > 1 or (step is not None and step.ratio > 1):
+        return "over its bound", False
+    if chunks is False:
+        return "its pieces differ from the whole", False
+    if known:
+        return "ok", True
+    return ("ok, step by step", True) if step and step.bound < np.inf else (NO_BOUND, None)
+
+
 def target_errors(target: str, precision: str = FLOAT32) -> ActivationErrors:
-    """What a native target strays by."""
+    """Return how far the functions of a native target deviate."""
     errors = ActivationErrors(**_native.ERRORS[target])  # type: ignore[arg-type]
     if precision == COMPUTE_BF16:
         return errors._replace(operand_rel=BF16_REL)
@@ -201,10 +202,10 @@ def to_bytes(pair: Pair) -> tuple[bytes, bytes]:
 
 
 def state_arrays(model: Model, block: Array) -> dict[str, Array]:
-    """The arrays of a state block, name -> [1, *shape]."""
+    """Return the arrays of a state block, name -> [1, *shape]."""
     return {a["name"]: view(block, a)[None] for a in model.state_schema}
 
 
 def to_float64(model: Model, output: Array, block: Array) -> tuple[Array, Array]:
-    """Output and state block as the check stores them: float64, the state's float arrays end to end."""
+    """Return output and state block in float64, the state's float arrays end to end."""
     return output.astype(np.float64), flatten_state({a["name"]: view(block, a) for a in model.state_schema})

@@ -18,20 +18,23 @@ from .torch_target import TORCH_ERRORS, torch
 if TYPE_CHECKING:
     from ..runtime import Predictor
 
-REFERENCE_REL: Final = 1e-11  # float64's own roundings, which differ between machines and versions of NumPy
-FLOAT64_SHARE: Final = 2.0**-28  # of float32's roundings those of two runs in float64, whose unit is 2^-29 of it
+REFERENCE_REL: Final = 1e-11  # roundings of float64, which differ between machines and versions of NumPy
+FLOAT64_SHARE: Final = 2.0**-28  # roundings of two float64 runs as a share of float32's; the unit is 2^-29 of it
 
 
 def verify(
     model: Model | Predictor | str | os.PathLike[str], weights: str | None = None, compute: str | None = None
 ) -> list[Result]:
-    """The check replayed on the oracle, torch, the ONNX graphs, the C and each target of this build, whole and, of a
-    model that streams, in pieces. model: a model, a predictor, or the path of a model file. weights, compute: as
-    `tidegate.load` has them; "bf16" replays the oracle and the native targets in that precision. Without either it is a
-    predictor's own.
+    """Replay a model's check on everything that can run it, and compare each result with float64.
 
-    Raises ModelFileError when the model has no check, or the file is none; OptionError for what is no model or no
-    precision. What this machine lacks is listed, with `ran` false.
+    That is the float64 reference, torch, the ONNX graphs, the exported C and each native target of this build: whole,
+    and for a model that streams in pieces and step by step. What this machine lacks is listed with `ran` false.
+
+    model: a model, a predictor, or the path of a model file. weights, compute: as in `tidegate.load`; with "bf16", the
+    reference and the native targets run in that precision. Without either, the precision is the predictor's own.
+
+    Raises ModelFileError for a model without a check or a file that is not a model; OptionError for something that is
+    not a model or not a precision.
     """
     replay, precision = Replay(as_model(model)), precision_of(weights, compute)
     if weights is compute is None:
@@ -42,18 +45,23 @@ def verify(
 
 
 def verify_reference(replay: Replay) -> Result:
-    """The oracle made anew against what the file stores, to the last few digits of float64; of a model that amplifies
-    roundings, to its share of float32's bound."""
+    """Compare a new run of the reference with what the file stores, to the last few digits of float64.
+
+    A model that amplifies roundings is compared within float64's share of the float32 bound.
+    """
     near = [(REFERENCE_REL * (1 + abs(y)), REFERENCE_REL * (1 + abs(s))) for y, s in replay.stored]
-    found = replay.compare("oracle", "float64", replay.reference_answers, near)
-    if found.ok:
-        return found
+    result = replay.compare("oracle", "float64", replay.reference_answers, near)
+    if result.ok:
+        return result
     far = replay.bounds(TORCH_ERRORS)
     wide = [(widen(y, Y), widen(s, S)) for (y, s), (Y, S) in zip(near, far, strict=True)]
     return replay.compare("oracle", "float64", replay.reference_answers, wide)
 
 
 def widen(near: Array, far: Array) -> Array:
-    """The bounds of float64: at least `near`, and its share of float32's, of the worst where a number has none."""
-    most = np.max(far, initial=0.0, where=~np.isnan(far))
-    return np.maximum(near, FLOAT64_SHARE * np.where(np.isnan(far), most, far))
+    """Return the bounds of float64: at least `near`, and its share of `far`, those of float32.
+
+    A number without a bound takes the largest of the others.
+    """
+    largest = np.max(far, initial=0.0, where=~np.isnan(far))
+    return np.maximum(near, FLOAT64_SHARE * np.where(np.isnan(far), largest, far))

@@ -18,12 +18,12 @@ import tidegate
 from tidegate.atomic import locked
 from tidegate.errors import ModelFileError, OptionError, TidegateError
 from tidegate.formats import Answer, names, write
-from tidegate.formats.c import generate_code, export, report
+from tidegate.formats.c import export, generate_code, report
 from tidegate.model import Model
 from tidegate.runtime import compile
 from tidegate.tape import trace
 from tidegate.verify import attach
-from tidegate.verify.c_target import find_compiler, build_library
+from tidegate.verify.c_target import build_library, find_compiler
 from tidegate.verify.replay import Replay
 from tidegate.verify.samples import Stack, sample
 

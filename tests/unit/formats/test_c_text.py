@@ -13,7 +13,15 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tidegate.errors import ModelFileError, OptionError
-from tidegate.formats.c.literals import UniqueNames, validate_name, format_comment, format_hex_float, make_name, format_float, format_string
+from tidegate.formats.c.literals import (
+    UniqueNames,
+    format_comment,
+    format_float,
+    format_hex_float,
+    format_string,
+    make_name,
+    validate_name,
+)
 
 FLOATS = st.floats(width=32, allow_nan=False, allow_infinity=False)
 
@@ -97,7 +105,9 @@ def test_a_compiler_reads_the_same_strings_and_floats(tmp_path: Path) -> None:
     texts = ['say "hä??/" \\ % 日本\n', "?" * 9, "\x01\x7f1"]
     values = [0.1, -0.0, 2.0**-149, 3.4028234663852886e38, -1.5]
     lines = [f"const char *const text_{i} = {format_string(text)};" for i, text in enumerate(texts)]
-    lines += [f"const float value_{i} = {format_hex_float(v)}, other_{i} = {format_float(v)};" for i, v in enumerate(values)]
+    lines += [
+        f"const float value_{i} = {format_hex_float(v)}, other_{i} = {format_float(v)};" for i, v in enumerate(values)
+    ]
     (tmp_path / "a.c").write_text("\n".join(lines) + "\n", "utf-8")
     flags = ["-std=c99", "-Wall", "-Wextra", "-Wpedantic", "-Werror", "-shared", "-fPIC", "-o", "a.so"]
     subprocess.run([cc, *flags, "a.c"], cwd=tmp_path, check=True)

@@ -52,15 +52,17 @@ def test_derivatives_are_those_of_the_values(name: str) -> None:
         for k in range(4):
             step = np.zeros((1, 4))
             step[0, k] = 1e-6
-            moved = [f(g := ErrorGraph(ERRORS), g.lift(a + s * (1 - at)), g.lift(b + s * at)).value for s in (step, -step)]
+            moved = [
+                f(g := ErrorGraph(ERRORS), g.lift(a + s * (1 - at)), g.lift(b + s * at)).value for s in (step, -step)
+            ]
             slope = (moved[0] - moved[1]).reshape(-1) / 2e-6
             assert found.get(id(leaf), np.zeros((len(slope), 4)))[:, k] == pytest.approx(slope, abs=1e-7)
 
 
 def test_a_constant_counts_the_error_of_storing_it() -> None:
     graph = ErrorGraph(NOTHING)
-    assert graph.lift(0.5).own.item() == 0
-    assert 0 < graph.lift(0.1).own.item() <= U * 0.1
+    assert graph.lift(0.5).own_error.item() == 0
+    assert 0 < graph.lift(0.1).own_error.item() <= U * 0.1
 
 
 def test_one_product_is_bounded_by_one_rounding() -> None:
@@ -104,7 +106,10 @@ def test_states_that_are_rounded_by_hand_stay_within_the_bound() -> None:
 
 def test_an_error_that_is_forgotten_stops_growing() -> None:
     model = sample(features=4, size=12)
-    bounds = [bound_sequence(model, run_reference(model, make_inputs(model, 9, [T])[0]), ERRORS).output.max() for T in (50, 400)]
+    bounds = [
+        bound_sequence(model, run_reference(model, make_inputs(model, 9, [T])[0]), ERRORS).output.max()
+        for T in (50, 400)
+    ]
     assert bounds[1] < 3 * bounds[0]
 
 

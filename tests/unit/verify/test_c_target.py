@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from tidegate.verify import attach, c_target
-from tidegate.verify.c_target import verify_c, find_compiler, describe_command
+from tidegate.verify.c_target import describe_command, find_compiler, verify_c
 from tidegate.verify.replay import Replay, Result
 from tidegate.verify.samples import sample
 
@@ -41,7 +41,9 @@ def test_without_a_compiler_it_is_listed(replay: Replay, monkeypatch: pytest.Mon
 
 def test_a_compiler_that_is_named_and_missing_is_a_fault(replay: Replay, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CC", "no-such-cc -O1")
-    assert verify_c(replay) == Result("c", "compiled", "CC is 'no-such-cc', and there is no such program", ran=False, ok=False)
+    assert verify_c(replay) == Result(
+        "c", "compiled", "CC is 'no-such-cc', but there is no such program", ran=False, ok=False
+    )
 
 
 def test_a_compiler_that_fails_is_a_fault_with_its_words(
@@ -58,7 +60,7 @@ def test_a_command_that_is_none_is_a_fault(replay: Replay, monkeypatch: pytest.M
     monkeypatch.setenv("CC", 'gcc "-O1')
     result = verify_c(replay)
     assert (result.ran, result.ok) == (False, False)
-    assert result.verdict == "CC is 'gcc \"-O1', and no command: No closing quotation"
+    assert result.verdict == "CC is 'gcc \"-O1', which is not a command: No closing quotation"
 
 
 def test_a_compiler_that_cannot_be_started_is_a_fault(
@@ -67,13 +69,13 @@ def test_a_compiler_that_cannot_be_started_is_a_fault(
     (tmp_path / "cc").write_text("no program")
     (tmp_path / "cc").chmod(0o755)
     monkeypatch.setenv("CC", str(tmp_path / "cc"))
-    assert verify_c(replay).verdict == "cc does not run: Exec format error"
+    assert verify_c(replay).verdict == "cc does not start: Exec format error"
 
 
 @pytest.mark.parametrize(
     ("does", "said"),
     [
-        ("pass", r"ended well and wrote nothing; is it a C compiler\?"),
+        ("pass", r"reported success but wrote no file; is it a C compiler\?"),
         ("open(sys.argv[sys.argv.index('-o') + 1], 'w').write('no library')", "does not load here: "),
         ("sys.exit(f'{len(sys.stdin.read())} bytes of stdin are an error')", "0 bytes of stdin are an error"),
     ],
@@ -122,19 +124,19 @@ def test_a_compiler_that_does_not_end_is_ended_with_what_it_started(
 def test_code_that_is_wrong_is_found(replay: Replay, right: str, wrong: str, monkeypatch: pytest.MonkeyPatch) -> None:
     if not find_compiler():
         pytest.skip("no C compiler here")
-    made = c_target.generate_code
+    right_code = c_target.generate_code
 
     def changed(*args: Any, **options: Any) -> Any:
-        found = made(*args, **options)
-        assert right in found.c
-        text = found.c.replace(right, wrong)
+        code = right_code(*args, **options)
+        assert right in code.c
+        text = code.c.replace(right, wrong)
         if "rectified" in wrong:
             text = text.replace(
                 "/* layers[0]", "static float rectified(float x) { return x < 0.0f ? 0.0f : x; }\n/*", 1
             )
-        return found._replace(c=text)
+        return code._replace(c=text)
 
-    monkeypatch.setattr(c_target, "code", changed)
+    monkeypatch.setattr(c_target, "generate_code", changed)
     assert verify_c(replay).verdict == "over its bound"
 
 

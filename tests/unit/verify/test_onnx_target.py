@@ -28,7 +28,7 @@ def test_a_model_too_large_for_the_format_is_listed(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(format_onnx, "LARGEST", 100)
     (found,) = target.verify_onnx(Replay(attach(sample(features=2, size=4))))
     assert (found.ran, found.ok) == (False, True)
-    assert "protocol buffers end at 100" in found.verdict
+    assert "protocol buffers have at most 100" in found.verdict
 
 
 def test_a_graph_that_onnxruntime_refuses_is_a_fault(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -50,7 +50,9 @@ def test_the_nodes_equation_is_the_cells_in_exact_arithmetic(dialect: dict[str, 
 
 
 def test_errors_follow_the_nodes() -> None:
-    errors = {cell: target.activation_errors(sample(features=3, size=8, cell=cell)) for cell in ("gru", "rnn", "mingru")}
+    errors = {
+        cell: target.activation_errors(sample(features=3, size=8, cell=cell)) for cell in ("gru", "rnn", "mingru")
+    }
     assert (errors["gru"].extra_roundings, errors["gru"].tanh_abs) == (9, 0.0)
     assert (errors["rnn"].extra_roundings, errors["rnn"].tanh_abs) == (9, target.RNN_TANH_ABS)
     assert errors["mingru"] == target.ORT_ERRORS

@@ -185,7 +185,7 @@ def test_what_an_operation_bends_is_within_its_bound(name: str, size: float) -> 
         graph = ErrorGraph(NOTHING)
         leaves = [graph.lift(v) for v in (a, b)]
         for leaf in leaves:
-            leaf.own = leaf.radius = leaf.rest = np.full(leaf.shape, size)
+            leaf.own_error = leaf.radius = leaf.remainder = np.full(leaf.shape, size)
         with np.errstate(all="ignore"):
             y = f(graph, *leaves)
             bound, _ = graph.backward([(y, np.eye(y.value.size))])
@@ -200,7 +200,7 @@ def test_what_an_operation_bends_is_within_its_bound(name: str, size: float) -> 
 def test_a_maximum_of_near_equals_does_not_grow_with_the_steps() -> None:
     graph = ErrorGraph(NOTHING)
     x = graph.lift(np.array([[1.0]]))
-    x.own = x.radius = x.rest = np.array([[1e-3]])
+    x.own_error = x.radius = x.remainder = np.array([[1e-3]])
     most: Any = x
     for _ in range(50):
         most = graph.maximum(most, x)

@@ -17,8 +17,8 @@ FROM_MATH = ("sqrtf(", "fabsf(", "INFINITY")
 TEMPLATES = files(__package__)
 
 HEAD = """\
-{made}; see {header}. Compile it as C99, with products not fused with sums
- * (-ffp-contract=off) and without -ffast-math; then the answers are the same bits on every machine. */
+{made}; see {header}. Compile it as C99, without fusing products and sums
+ * (-ffp-contract=off) and without -ffast-math; then the results have the same bits on every machine. */
 #include "{header}"
 
 #include <float.h>
@@ -34,11 +34,11 @@ HEAD = """\
 #elif defined(__s390__)
 #error "floats must be computed as floats here; compile with -fexcess-precision=fast"
 #else
-#error "floats must be computed as floats here; find the option of the compiler with which FLT_EVAL_METHOD is 0"
+#error "floats must be computed as floats here; use the compiler option that makes FLT_EVAL_METHOD 0"
 #endif
 #endif
 #if defined(__GNUC__) && !defined(__clang__)
-#pragma GCC optimize("fp-contract=off", "no-tree-slp-vectorize") /* gcc 12's SLP fuses addsub all the same */
+#pragma GCC optimize("fp-contract=off", "no-tree-slp-vectorize") /* gcc 12's SLP fuses addsub regardless */
 #else
 #pragma STDC FP_CONTRACT OFF
 #endif
@@ -48,19 +48,19 @@ typedef char {name}_state_must_be_as_in_the_file[sizeof({name}_state) == {NAME}_
 
 
 def generate_header(program: Program, name: str, file: str) -> str:
-    """The .h. file: its name."""
+    """Generate the .h. file: its name."""
     model, NAME = program.model, name.upper()
-    what = f"{NAME}_IDS {program.inputs} /* token ids: 0 to this less 1 */"
+    what = f"{NAME}_IDS {program.inputs} /* number of token ids, from 0 */"
     if not program.takes_ids:
         what = f"{NAME}_INPUTS {program.inputs} /* floats that a step reads */"
     floats = f"\n  float data[{NAME}_STATE_FLOATS];" if program.floats else ""
     labels = ""
     if model.labels is not None:
         labels = (
-            f"\n/* What each output stands for, in UTF-8. */\nextern const char *const {name}_labels[{NAME}_OUTPUTS];\n"
+            f"\n/* The label of each output, in UTF-8. */\nextern const char *const {name}_labels[{NAME}_OUTPUTS];\n"
         )
     text = (TEMPLATES / "header.txt").read_text("utf-8")
-    null, outside = "/* a pointer is null */", f"/* a token id below 0, or not below {NAME}_IDS */"
+    null, outside = "/* a pointer is null */", f"/* a token id is below 0 or not below {NAME}_IDS */"
     return substitute(
         text,
         {
@@ -89,7 +89,7 @@ def generate_header(program: Program, name: str, file: str) -> str:
 
 
 def source_name(file: str) -> str:
-    """The .c of a .h as a command line takes it: a name that begins like an option is a path."""
+    """Return the .c for a .h as a command line takes it: with ./ before a name that begins like an option."""
     return ("./" if file.startswith("-") else "") + file.removesuffix(".h") + ".c"
 
 
@@ -99,7 +99,7 @@ def step_argument(program: Program) -> str:
 
 def describe_argument(program: Program, NAME: str) -> str:
     if program.takes_ids:
-        return "id: a token's; the tokenizer that makes ids of text is not part of this file"
+        return "id: of a token; the tokenizer, which turns text into ids, is not part of this file"
     entry = program.model.document["input"]
     if entry["kind"] == "array":
         return f"x: {NAME}_INPUTS floats"
@@ -107,11 +107,16 @@ def describe_argument(program: Program, NAME: str) -> str:
     return "\n * ".join(textwrap.wrap(f"x: {NAME}_INPUTS floats, {taken(entry)}{units}", 110))
 
 
-def generate_source(program: Program, name: str, header_file: str, test: str = "", loose: Collection[str] = ()) -> str:
-    """The .c. header_file: the name of the .h. test: the C of the self-test. loose: tables that whoever loads the
-    compiled code gives by setting the pointer of that name, so that no compiler has to read their numbers."""
-    given = [f"const float *{table_name};\n" for table_name in loose]
-    tables = [format_table(n, values) for n, values in program.tables.items() if n not in loose]
+def generate_source(
+    program: Program, name: str, header_file: str, test: str = "", external: Collection[str] = ()
+) -> str:
+    """Generate the .c.
+
+    header_file: name of the .h. test: the C of the self-test. external: tables that are not part of the text, so that
+    no compiler has to parse their numbers; after loading the code, set the pointer of that name.
+    """
+    pointers = [f"const float *{table_name};\n" for table_name in external]
+    tables = [format_table(n, values) for n, values in program.tables.items() if n not in external]
     parts = [
         *collect_functions(program.functions),
         *("\n".join(lines) + "\n" for lines in program.layer_functions),
@@ -120,19 +125,19 @@ def generate_source(program: Program, name: str, header_file: str, test: str = "
     ]
     math = "#include <math.h>\n" if any(word in part for part in parts for word in FROM_MATH) else ""
     head = HEAD.format(made=FILE_START, header=header_file, name=name, NAME=name.upper(), math=math)
-    whole = [head, format_labels(program, name), "".join(given), "".join(tables), *parts, test]
+    whole = [head, format_labels(program, name), "".join(pointers), "".join(tables), *parts, test]
     return "\n".join(part for part in whole if part)
 
 
 def format_labels(program: Program, name: str) -> str:
     if program.model.labels is None:
         return ""
-    listed = ",\n  ".join(map(format_string, program.model.labels))
-    return f"const char *const {name}_labels[{name.upper()}_OUTPUTS] = {{\n  {listed}}};\n"
+    strings = ",\n  ".join(map(format_string, program.model.labels))
+    return f"const char *const {name}_labels[{name.upper()}_OUTPUTS] = {{\n  {strings}}};\n"
 
 
 def format_init(program: Program, name: str) -> str:
-    """Zeros, but for what starts at minus infinity or at values of its own."""
+    """Format the function that sets zeros, and what starts at minus infinity or at other values."""
     lines = ["if (!state) return {N}_NULL;", "state->steps = 0;"]
     if program.floats:
         lines.append("for (size_t i = 0; i < {N}_STATE_FLOATS; ++i) state->data[i] = 0.0f;")
