@@ -2,9 +2,9 @@
 
     python bench/dialects.py [--cells ...] [--size 16] [--lengths 1 7 100 1000] [--json]
 
-error: the largest in outputs and states against the float64 oracle, and its bound. ratio: of the number nearest to its
-bound. mistaken: what the least of the same weights in another dialect, with two gates swapped or without a bias makes
-of that ratio; it must be far above 1. C and ONNX have benches of their own.
+error: the largest error of outputs and states against the float64 reference, and its bound. ratio: of the number
+closest to its bound. mistaken: the least ratio if the same weights run in another dialect, with two gates swapped or
+without a bias; it must be far above 1. C and ONNX have benches of their own.
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@
 Each module: perhaps an Embedding, one or two recurrences (GRU, LSTM, RNN of one to three layers with or without bias,
 projection, tanh or relu; some of tidegate.nn in other dialects), perhaps a LayerNorm, a Linear with or without
 activation, a Softmax. error: the largest difference of an answer after the last step, single steps of a stream against
-one call of the modules. ratio: the worst difference over the sum of what both may stray from the oracle.
+one call of the modules. ratio: the worst difference over the sum of what both may stray from the reference.
 """
 
 from __future__ import annotations

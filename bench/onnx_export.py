@@ -1,4 +1,4 @@
-"""Each cell's, dialect's and stack's ONNX graphs in onnxruntime against the float64 oracle, over batches and lengths.
+"""ONNX graphs of each cell, dialect and stack in onnxruntime against the float64 reference, over batches and lengths.
 
     python bench/onnx_export.py [--size 8] [--batches 1 2 33] [--lengths 1 2 500] [--json]
 

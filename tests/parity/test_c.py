@@ -1,4 +1,4 @@
-"""The exported C against the native target base, bit for bit, and against the oracle within the derived bound."""
+"""The exported C against the native target base, bit for bit, and against the reference within the derived bound."""
 
 from __future__ import annotations
 
@@ -45,14 +45,14 @@ STACKS: dict[str, dict[str, Any]] = {
 
 
 def bits(pair: tuple[Any, Any]) -> list[Any]:
-    """Output and state as integers; every NaN is the same."""
+    """Return output and state as integers; every NaN is the same."""
     output = pair[0].copy()
     output[np.isnan(output)] = np.nan
     return [output.view(np.uint32).tolist(), pair[1].tolist()]
 
 
 def assert_parity(model: Model, lengths: tuple[int, ...] = (1, 7), level: str = "-O1") -> None:
-    """On a check of these lengths: the bits of base, in pieces too, and all within the bound."""
+    """Check that runs of these lengths have the bits of base, in pieces too, and are within the bound."""
     replay = Replay(attach(model, lengths=lengths))
     engine = compile(replay.model, "base", fused=False)
     assert COMMAND is not None
@@ -82,7 +82,7 @@ def test_a_cell_of_ones_own(root: Path) -> None:
 
 
 def model_of(tape: Any, H: int = 5, seed: int = 0) -> Model:
-    """A recurrent layer of this tape, behind two numbers, and a dense one."""
+    """Return a model of two numbers, a recurrent layer with this tape, and a dense layer."""
     stack = Stack(np.random.default_rng(seed), SimpleNamespace(name="own", tape=tape))  # type: ignore[arg-type]
     layer = {"kind": "recurrent", "inputs": 2, "size": H, "tape": "own", "cell": "own", "dialect": {}}
     width = H
@@ -135,7 +135,7 @@ def test_activations_are_those_of_base_on_a_sample_of_all_floats(name: str) -> N
 
 
 def model_of_one(name: str) -> Model:
-    """Its output is the activation of its input."""
+    """Return a model whose output is the activation of its input."""
     from tidegate.tape import Instruction, Tape
 
     tape = Tape(("x",), (), {}, {}, (Instruction("input", ("x",)), Instruction(name, (0,))), 1, {})

@@ -1,4 +1,4 @@
-"""The ONNX graphs in onnxruntime against the float64 oracle: every cell and stack, at several batches and lengths."""
+"""ONNX graphs in onnxruntime against the float64 reference: every cell and stack, for several batches and lengths."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def step(op, x, R, p, s):
 
 
 def drawn(model: Model, T: int, B: int, seed: int = 0) -> tuple[Array, Array]:
-    """Input [T, B, ...] and lengths [B], the first T. Of numbers, what is past a row's length is NaN."""
+    """Return the input [T, B, ...] and lengths [B], the first T; numbers past the length of a row are NaN."""
     random, entry = np.random.default_rng(seed), model.document["input"]
     least = 0 if model.streams[0] else 1
     lengths = random.integers(least, T, B, dtype=np.int32, endpoint=True)
@@ -90,7 +90,7 @@ def drawn(model: Model, T: int, B: int, seed: int = 0) -> tuple[Array, Array]:
 
 
 def within(model: Model, x: Array, found: dict[str, Array], state: dict[str, Array], row: int, length: int) -> None:
-    """One row's output, output after its last step and states, against the oracle and its bound."""
+    """Compare one row's outputs, last output and states with the reference, within its bound."""
     run = run_reference(target.rewrite_grus(model), x[:length, row])
     bound = bound_sequence(target.rewrite_grus(model), run, target.activation_errors(model))
     assert (abs(found["output"][row] - run.outputs[-1]) <= bound.output).all()
@@ -103,7 +103,7 @@ def within(model: Model, x: Array, found: dict[str, Array], state: dict[str, Arr
 
 
 def same(one: tuple[dict[str, Array], ...], other: tuple[dict[str, Array], ...]) -> None:
-    """A session's second run has the bits of its first."""
+    """The second run of a session has the bits of its first."""
     for a, b in zip(one, other, strict=True):
         assert {name: v.tobytes() for name, v in a.items()} == {name: v.tobytes() for name, v in b.items()}
 
@@ -134,7 +134,7 @@ def check_steps(model: Model, T: int, B: int) -> None:
 
 
 def check_pieces(model: Model, T: int, B: int) -> None:
-    """A sequence in two pieces, the states of the first fed to the second, and a step after that."""
+    """A sequence in two pieces, with the states of the first fed to the second, and a step after that."""
     session, (x, _) = target.OnnxSession(model, "sequence"), drawn(model, T, B)
     x, lengths, cut = np.nan_to_num(x, nan=0.25) if x.ndim == 3 else x, np.full(B, T, np.int32), T // 2
     _, state = session.run(x[:cut], session.initial_state(B), lengths // 2)
@@ -227,14 +227,14 @@ def test_verify_runs_both_graphs() -> None:
 
 
 def floats() -> Array:
-    """Every 4001st float32 up to 104 in size, and an even grid."""
+    """Return every 4001st float32 of at most 104 in size, and an even grid."""
     least, most = (int(np.float32(v).view(np.int32)) for v in (1e-38, 104))
     some = np.arange(least, most, 4001, dtype=np.int32).view(np.float32)
     return np.concatenate([-some, some, np.linspace(-104, 104, 100_001, dtype=np.float32)])
 
 
 def one_node(op: str, feeds: dict[str, Array | None], outputs: int, take: int, **attributes: Any) -> Array:
-    """What onnxruntime makes of one node."""
+    """Run one node in onnxruntime."""
     given = {k: v for k, v in feeds.items() if v is not None}
     node = proto.node(op, [k if v is not None else "" for k, v in feeds.items()], map(str, range(outputs)), attributes)
     ends = [proto.value(k, "float32", [f"{k}{i}" for i in range(v.ndim)]) for k, v in given.items()]
@@ -248,7 +248,7 @@ def one_node(op: str, feeds: dict[str, Array | None], outputs: int, take: int, *
 
 
 def recurrent(op: str, v: Array, weights: list[float], biases: list[float], take: int, **more: Any) -> Array:
-    """A node of one unit over a batch of inputs v, without recurrent weights; take: which output."""
+    """Run a node of one unit over a batch of inputs v, without recurrent weights. take: which output."""
     states = {name: np.full((1, len(v), 1), fill, np.float32) for name, fill in more.pop("first").items()}
     G = len(weights)
     W, R = np.array(weights, np.float32).reshape(1, G, 1), np.zeros((1, G, 1), np.float32)

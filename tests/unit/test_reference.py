@@ -1,4 +1,4 @@
-"""The oracle: rows of a padded batch are what they are alone, and whole-window models have no steps."""
+"""The reference: rows of a padded batch give what they give alone, and whole-window models have no steps."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ LENGTHS = np.array([7, 1, 3, 7, 0])
 
 
 def batch(model: Model) -> Any:
-    """x of LENGTHS; NaN, or an id that does not exist, behind them."""
+    """Return rows of LENGTHS, with NaN or an id that does not exist after them."""
     random, entry = np.random.default_rng(0), model.document["input"]
     if entry["kind"] == "text":
         x = random.integers(0, entry["size"], (7, 5))
@@ -36,13 +36,13 @@ def batch(model: Model) -> Any:
 
 @pytest.mark.parametrize("name", MODELS)
 def test_padding_reaches_nothing(name: str) -> None:
-    oracle = Reference(sample(seed=1, **MODELS[name]))
+    reference = Reference(sample(seed=1, **MODELS[name]))
     x = batch(sample(seed=1, **MODELS[name]))
-    y, state = oracle.run(x, LENGTHS)
+    y, state = reference.run(x, LENGTHS)
     for row, length in enumerate(LENGTHS.tolist()):
         assert np.isnan(y[length:, row]).all()
         if length:
-            alone, end = oracle.run(x[:length, row : row + 1])
+            alone, end = reference.run(x[:length, row : row + 1])
             assert np.abs(alone[:, 0] - y[:length, row]).max() < 1e-14
             for key, value in end.items():
                 assert np.abs(value[0] - state[key][row]).max() < 1e-14
@@ -51,17 +51,17 @@ def test_padding_reaches_nothing(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["causal", "conv"])
 def test_layer_by_layer_over_whole_rows_is_step_by_step(name: str) -> None:
-    oracle = Reference(sample(seed=1, **MODELS[name]))
+    reference = Reference(sample(seed=1, **MODELS[name]))
     x = np.random.default_rng(2).standard_normal((9, 4, 3))
-    steps, _ = oracle.run(x)
-    assert np.abs(np.stack(oracle.whole(list(x))) - steps).max() < 1e-14
+    steps, _ = reference.run(x)
+    assert np.abs(np.stack(reference.whole(list(x))) - steps).max() < 1e-14
 
 
 def test_a_whole_window_model_has_no_steps_and_goes_on_from_nothing() -> None:
-    oracle = Reference(sample(**MODELS["both"]))
+    reference = Reference(sample(**MODELS["both"]))
     with pytest.raises(OptionError, match="the model has no steps, because it reads each input in both directions"):
-        oracle.step(oracle.initial(1), np.zeros((1, 3)))
+        reference.step(reference.initial(1), np.zeros((1, 3)))
     with pytest.raises(
         OptionError, match="cannot continue from a state, because it reads each input in both directions"
     ):
-        oracle.run(np.zeros((2, 1, 3)), state=oracle.initial(1))
+        reference.run(np.zeros((2, 1, 3)), state=reference.initial(1))

@@ -1,4 +1,4 @@
-"""The written C as its user meets it: it compiles without a warning, keeps to its layout, and refuses what is wrong."""
+"""The exported C as users see it: it compiles without warnings, has the right layout, and refuses what is wrong."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ EVERYTHING: dict[str, Any] = {
 
 @pytest.fixture(scope="module")
 def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """intent.c and intent.h of a model with every part."""
+    """Write intent.c and intent.h of a model with every kind of layer."""
     folder = tmp_path_factory.mktemp("written")
     tidegate.export(attach(sample(seed=2, **EVERYTHING)), "c", folder / "intent.c")
     return folder
@@ -92,7 +92,7 @@ def test_it_neither_allocates_nor_keeps_anything(written: Path) -> None:
     assert run(written, *COMMAND, *STRICT, "-O2", "-c", "intent.c", "-o", "kept.o").returncode == 0
     symbols = [line.split() for line in run(written, "nm", "kept.o").stdout.splitlines()]
     assert {words[-1] for words in symbols if words[-2] == "U"} <= {"sqrtf", "memset", "memcpy", "memmove"}
-    assert [words for words in symbols if words[-2] in "bBC"] == []  # nothing that can be written to
+    assert [words for words in symbols if words[-2] in "bBC"] == []  # no writable data
     assert {words[-1] for words in symbols if words[-2] in "dD"} <= {"intent_labels"}
 
 
@@ -186,7 +186,7 @@ def test_a_state_moves_between_c_and_the_engine(options: dict[str, Any]) -> None
     x, out = replay.x[1][:9], np.empty(engine.outputs, np.float32)
     with build_library(model, COMMAND) as built:
         block = replay.initial_state[0].copy()
-        for k in range(9):  # by turns
+        for k in range(9):  # two states in turn
             value = x[k : k + 1] if x.ndim == 1 else x[k]
             if k % 2:
                 engine.step(value, block, out)

@@ -1,4 +1,4 @@
-"""Levels: nothing is read before it is made, and arrays are for what crosses a level."""
+"""Levels: nothing is read before it is computed, and only values that cross a level have arrays."""
 
 from __future__ import annotations
 

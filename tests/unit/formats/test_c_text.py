@@ -1,4 +1,4 @@
-"""Names, strings, numbers and comments: whatever the file says, the C stays what it is."""
+"""Names, strings, numbers and comments: no text in a model file can break the C code."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def test_a_string_is_printable_and_reads_back(text: str) -> None:
 
 
 def c_string(literal: str) -> bytes:
-    """What a C compiler reads: octal escapes, and a backslash before a character that stands for itself."""
+    """Read a literal as a C compiler does: octal escapes, and a backslash before a character that stands for itself."""
     out, i, body = bytearray(), 0, literal[1:-1]
     while i < len(body):
         if body[i] != "\\":

@@ -1,4 +1,4 @@
-"""The graphs of models: what goes in and out, which nodes they are made of, what the onnx package says of them."""
+"""The graphs of models: their inputs and outputs, their nodes, and whether the onnx package accepts them."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ DIALECTS = [(cell, dialect) for cell in cells.names() for dialect in cells.diale
 
 
 def graph_of(model: Model, mode: str = "sequence") -> Any:
-    """The file as the onnx package reads it, once its checker and its shape inference found nothing."""
+    """Read the file with the onnx package, after its checker and its shape inference have accepted it."""
     found = onnx.load_from_string(format_onnx.encode(model, mode))
     onnx.checker.check_model(found, full_check=True)
     assert unread(found.graph) == []
@@ -41,7 +41,7 @@ def graph_of(model: Model, mode: str = "sequence") -> Any:
 
 
 def unread(graph: Any) -> list[str]:
-    """The nodes and tensors of a graph that nothing reads, and those of the graphs inside it."""
+    """Return the nodes and tensors that nothing reads, in a graph and in the graphs inside it."""
     bodies = [a.g for node in graph.node for a in node.attribute if a.HasField("g")]
     inside = {name for body in bodies for node in body.node for name in node.input}
     read = inside | {v.name for v in graph.output} | {name for node in graph.node for name in node.input}

@@ -37,7 +37,7 @@ OPERATIONS: dict[str, Any] = {
 
 
 class Plain(ErrorGraph):
-    """The value of an operation without keeping it."""
+    """Compute the value of an operation without recording it."""
 
 
 @pytest.mark.parametrize("name", OPERATIONS)
@@ -82,10 +82,10 @@ def test_minus_infinity_is_exact() -> None:
 
 
 def perturbed(model: Any, x: np.ndarray, random: np.random.Generator, scale: float) -> np.ndarray:
-    """The float64 run with every state moved by a relative rounding of `scale` after each step."""
-    oracle, state = Reference(model), Reference(model).initial(1)
+    """Run in float64, with a relative rounding of `scale` added to every state after each step."""
+    reference, state = Reference(model), Reference(model).initial(1)
     for k in range(len(x)):
-        y, state = oracle.step(state, x[k : k + 1])
+        y, state = reference.step(state, x[k : k + 1])
         for name, v in state.items():
             if name != "steps":
                 state[name] = v * (1 + scale * random.uniform(-1, 1, v.shape))

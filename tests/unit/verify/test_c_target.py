@@ -1,4 +1,4 @@
-"""The exported C among the targets of verify: what is said where it cannot run, and that faults are found."""
+"""The exported C as a target of verify: what it reports if it cannot run, and that mistakes are detected."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ def test_a_compiler_that_does_not_end_is_ended_with_what_it_started(
     result = verify_c(replay)
     assert (result.ran, result.ok) == (False, False)
     assert result.verdict == f"{Path(sys.executable).name} did not end within 2 s"
-    os.set_blocking(reader, True)  # the end comes when the last writer has gone
+    os.set_blocking(reader, True)  # reading ends when the last writer has exited
     with os.fdopen(reader) as file:
         assert file.read() == "here"
 

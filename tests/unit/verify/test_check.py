@@ -38,7 +38,7 @@ def test_numbers_are_about_normal_and_exact_in_float32() -> None:
     assert abs(drawn.std() - 1) < 0.03
 
 
-def test_a_check_is_the_oracles_answer() -> None:
+def test_a_check_stores_the_answers_of_the_reference() -> None:
     model = sample(size=8)
     check, tensors = make_check(model)
     assert check["seed"] == SEED

@@ -1,4 +1,4 @@
-"""The ONNX target where onnxruntime or the format is missing something, and the bound that it is given."""
+"""The ONNX target: what it reports if onnxruntime or the format lacks something, and its bound."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Right models are never rejected, whatever they are; where nothing can be proved, that is what is said."""
+"""Correct models are never rejected, whatever they are; where nothing can be proved, verify reports that."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ TARGET = _native.targets()[0]
 
 
 def faults(model: Model, **precision: str) -> list[tuple[str, str, str]]:
-    """What `verify` does not call right."""
+    """Return the results that `verify` does not call right."""
     return [(r.target, r.path, r.verdict) for r in verify(model, **precision) if not r.ok]
 
 
@@ -39,7 +39,7 @@ def built(root: Path, task: str, data: Path, **options: Any) -> Model:
 
 
 def test_the_default_model_of_long_series_is_not_rejected(tmp_path: Path) -> None:
-    """Scaled by statistics, then convolved: the roundings of the scaling lie in the convolution's state."""
+    """Return a model that scales, then convolves: the roundings of scaling are part of the state of the convolution."""
     draw = np.random.default_rng(0)
     series = (draw.standard_normal((24, 40, 3)) * [1.0, 30.0, 1e-3] + [0.0, 500.0, 0.07]).astype(np.float32)
     np.savez(tmp_path / "train.npz", x=series, y=np.arange(24) % 3)
@@ -70,7 +70,7 @@ def test_what_is_done_to_numbers_before_a_layer_that_keeps_them_is_counted(seed:
 
 
 def chaotic(gain: float = 16.0, check: bool = True) -> Model:
-    """A GRU whose recurrence amplifies roundings a millionfold over a few steps."""
+    """Return a GRU whose recurrence amplifies roundings a millionfold over a few steps."""
     model = sample(seed=2, features=3, size=24)
     tensors = {n: v * np.float32(gain) if n.endswith(".R") else v for n, v in model.tensors.items()}
     made = Model(model.document, tensors)
@@ -87,8 +87,8 @@ def test_of_a_chaotic_model_no_bound_holds_but_each_step_is_checked() -> None:
     assert not any(r.ok is False for r in found)
 
 
-def test_an_oracle_of_another_machine_is_not_wrong_of_a_model_that_amplifies() -> None:
-    """float64's last digit differs between versions of NumPy, and a chaotic model makes much of it."""
+def test_a_reference_of_another_machine_is_not_wrong_for_a_model_that_amplifies() -> None:
+    """The last digit of float64 differs between versions of NumPy, and a chaotic model amplifies it."""
     for gain, ok in ((1.0, False), (16.0, None)):
         model = chaotic(gain)
         moved = {n: v + 1e-9 if n == "check.1.output" else v for n, v in model.tensors.items()}
@@ -96,7 +96,7 @@ def test_an_oracle_of_another_machine_is_not_wrong_of_a_model_that_amplifies() -
 
 
 def outgrowing(gain: float) -> Model:
-    """A recurrence that multiplies its states until float32 makes infinities of them, and then NaN."""
+    """Return a recurrence that multiplies its states until they become infinite in float32, and then NaN."""
     model = sample(1, 3, 4, "rnn", {"activation": "relu"}, softmax=False)
     tensors = {
         n: np.eye(4, dtype=np.float32) * np.float32(gain) if n.endswith(".R") else abs(v)
@@ -144,7 +144,7 @@ def test_the_self_test_of_a_chaotic_model_says_that_no_bound_holds(tmp_path: Pat
 
 
 def test_relus_that_rounding_wakes_are_within_the_bound_of_bfloat16() -> None:
-    """Products so near to 0 that rounded operands choose the other side of a relu."""
+    """Products so close to 0 that rounded operands select the other side of a relu."""
     for seed in range(20):
         model = sample(seed=seed, features=4, size=3, cell="rnn", dialect={"activation": "relu"}, dense="relu")
         replay = Replay(attach(model, lengths=(9,)), COMPUTE_BF16)
@@ -175,7 +175,7 @@ OPERATIONS: dict[str, Any] = {
 @pytest.mark.parametrize("size", [1e-6, 1e-3, 0.1, 0.4])
 @pytest.mark.parametrize("name", OPERATIONS)
 def test_what_an_operation_bends_is_within_its_bound(name: str, size: float) -> None:
-    """Operands that stray by up to `size`, in exact arithmetic: radii and the way back both hold the results."""
+    """Operands deviate by up to `size`, in exact arithmetic: radii and the backward pass both bound the results."""
     draw = np.random.default_rng(0)
     f = OPERATIONS[name]
     for _ in range(20):

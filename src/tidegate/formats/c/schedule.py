@@ -80,9 +80,9 @@ def latest_levels(tape: Tape, wanted: list[int], first: dict[int, int], last: in
 
 
 def find_crossing(tape: Tape, level: dict[int, int], last: int) -> set[int]:
-    found = set[int]()
+    registers = set[int]()
     for i in level:
         whole = tape.instructions[i].name in WHOLE
-        found.update(r for r in tape.operands(i) if whole or level[r] < level[i])
-    found.update(r for r in (tape.output, *tape.next.values()) if level.get(r, last) < last)
-    return {r for r in found if tape.instructions[r].name not in (*WHOLE, *LEAVES)}
+        registers.update(r for r in tape.operands(i) if whole or level[r] < level[i])
+    registers.update(r for r in (tape.output, *tape.next.values()) if level.get(r, last) < last)
+    return {r for r in registers if tape.instructions[r].name not in (*WHOLE, *LEAVES)}

@@ -17,7 +17,7 @@ FROM_MATH = ("sqrtf(", "fabsf(", "INFINITY")
 TEMPLATES = files(__package__)
 
 HEAD = """\
-{made}; see {header}. Compile it as C99, without fusing products and sums
+{start}; see {header}. Compile it as C99, without fusing products and sums
  * (-ffp-contract=off) and without -ffast-math; then the results have the same bits on every machine. */
 #include "{header}"
 
@@ -124,7 +124,7 @@ def generate_source(
         format_step(program, name),
     ]
     math = "#include <math.h>\n" if any(word in part for part in parts for word in FROM_MATH) else ""
-    head = HEAD.format(made=FILE_START, header=header_file, name=name, NAME=name.upper(), math=math)
+    head = HEAD.format(start=FILE_START, header=header_file, name=name, NAME=name.upper(), math=math)
     whole = [head, format_labels(program, name), "".join(pointers), "".join(tables), *parts, test]
     return "\n".join(part for part in whole if part)
 
