@@ -62,12 +62,12 @@ class Truth:
 
     def sequence(self, session: Any, B: int) -> tuple[float, float]:
         rows = np.arange(B) % SEQUENCES
-        found, state = session.run(self.x[:, rows], session.first(B), self.lengths[rows])
+        found, state = session.run(self.x[:, rows], session.initial_state(B), self.lengths[rows])
         return worst(self.ratio(b, found["output"][b], {n: v[b] for n, v in state.items()}) for b in range(B))
 
     def step(self, session: Any, B: int) -> tuple[float, float]:
         """Every row takes all steps; each is looked at after its own length."""
-        rows, state, ratios = np.arange(B) % SEQUENCES, session.first(B), []
+        rows, state, ratios = np.arange(B) % SEQUENCES, session.initial_state(B), []
         for t in range(self.T):
             found, state = session.run(self.x[t, rows], state)
             for b in np.flatnonzero(self.lengths[rows] == t + 1):
