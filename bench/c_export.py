@@ -27,8 +27,9 @@ from tidegate import bridge, cells
 from tidegate.model import Model
 from tidegate.runtime import compile
 from tidegate.verify import attach
-from tidegate.verify.c_target import library
-from tidegate.verify.replay import Pair, Replay, pieces
+from tidegate.verify.c_target import build_library
+from tidegate.verify.native_target import run_chunks
+from tidegate.verify.replay import Pair, Replay
 from tidegate.verify.samples import sample
 
 LENGTHS = (1, 7, 100, 1000)
@@ -58,13 +59,13 @@ def measure(cell: str, dialect: dict[str, str], lengths: tuple[int, ...]) -> lis
     model = attach(sample(seed=1, features=3, size=8, outputs=4, cell=cell, dialect=dialect), lengths=lengths)
     replay, engine = Replay(model), compile(model, "base", fused=False)
     bounds = replay.bounds_on("base")
-    base = [pieces(engine, replay.begin, x, [len(x)]) for x in replay.x]
+    base = [run_chunks(engine, replay.initial_state, x, [len(x)]) for x in replay.x]
     rows = []
     for name, command in compilers().items():
         for level in LEVELS:
-            with library(model, command, *level.split(), *STRICT) as built:
-                runs = [built.run(built.first(), x) for x in replay.x]
-            answers = replay.answers_of(runs)
+            with build_library(model, command, *level.split(), *STRICT) as built:
+                runs = [built.run(built.initial_state(), x) for x in replay.x]
+            answers = replay.to_answers(runs)
             for k, length in enumerate(lengths):
                 pairs = zip(answers[k], replay.stored[k], strict=True)
                 errors, limits = (np.concatenate(v) for v in ([abs(a - b) for a, b in pairs], bounds[k]))
@@ -112,7 +113,7 @@ def time_large_model(rows: int) -> Row:
             figures[f"{name}_s"] = round(time.perf_counter() - start, 2)
     name, command = next(iter(compilers().items()))
     start = time.perf_counter()
-    with library(model, command, "-O2") as built:
+    with build_library(model, command, "-O2") as built:
         assert built.outputs == 150
     figures["verify_compile_s"] = round(time.perf_counter() - start, 2)
     return figures

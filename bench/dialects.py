@@ -7,6 +7,8 @@ an error to its bound. mistaken: the smallest such ratio of a wrong model: the s
 gates swapped, or without a bias; it must be far above 1. C and ONNX have benchmarks of their own.
 """
 
+
+
 from __future__ import annotations
 
 import json
@@ -18,8 +20,10 @@ from tidegate import _native, cells
 from tidegate.runtime import compile
 from tidegate.verify import attach
 from tidegate.verify.mutants import wrong_variants
-from tidegate.verify.replay import Replay, Result, torch
+from tidegate.verify.native_target import run_cases
+from tidegate.verify.replay import Replay, Result
 from tidegate.verify.samples import sample
+from tidegate.verify.torch_target import torch
 
 LENGTHS = (1, 7, 100, 1000)
 VERDICTS = {True: "", False: "  OVER", None: "  no bound"}
@@ -34,7 +38,7 @@ def measure(cell: str, dialect: dict[str, str], size: int, length: int) -> list[
         bounds = replay.bounds_on(target)
 
         def evaluate(engine: Any, target: str = target, bounds: Any = bounds) -> Result:
-            return replay.judged(target, "fused", replay.answers_of(replay.run(engine)), bounds)
+            return replay.compare(target, "fused", replay.to_answers(run_cases(replay, engine)), bounds)
 
         result = evaluate(compile(model, target))
         ratios = [float(evaluate(compile(one, target)).ratio or 0) for one in wrong.values()]

@@ -17,6 +17,7 @@ from tidegate import _native
 from tidegate.runtime import compile
 from tidegate.verify import attach
 from tidegate.verify.mutants import mutants
+from tidegate.verify.native_target import run_cases
 from tidegate.verify.replay import Replay
 from tidegate.verify.samples import sample
 
@@ -32,7 +33,7 @@ def measure(size: int, length: int) -> list[dict[str, Any]]:
         bounds = replay.bounds_on(target)
 
         def evaluate(engine: Any, target: str = target, bounds: Any = bounds) -> Any:
-            return replay.judged(target, "fused", replay.answers_of(replay.run(engine)), bounds)
+            return replay.compare(target, "fused", replay.to_answers(run_cases(replay, engine)), bounds)
 
         right = evaluate(compile(model, target))
         ratios = {name: evaluate(compile(mutant, target)).ratio for name, mutant in wrong.items()}

@@ -9,6 +9,8 @@ between single steps of a stream and one call of the modules. ratio: the largest
 both bounds.
 """
 
+
+
 from __future__ import annotations
 
 import json
@@ -21,8 +23,9 @@ from common import record
 
 import tidegate
 from tidegate import nn
-from tidegate.verify.error_propagation import carried, trajectory
-from tidegate.verify.replay import TORCH_ERRORS, errors_on
+from tidegate.verify.error_propagation import bound_sequence, run_reference
+from tidegate.verify.replay import target_errors
+from tidegate.verify.torch_target import TORCH_ERRORS
 
 Random = np.random.Generator
 
@@ -83,9 +86,9 @@ def measure(seed: int) -> dict[str, Any]:
     stream = predictor.stream()
     for step in x:
         scores = stream.push(step)
-    run = trajectory(predictor.model, x)
-    functions = (errors_on(predictor.target), TORCH_ERRORS)
-    bound = sum(carried(predictor.model, run, errors).output for errors in functions)
+    run = run_reference(predictor.model, x)
+    functions = (target_errors(predictor.target), TORCH_ERRORS)
+    bound = sum(bound_sequence(predictor.model, run, errors).output for errors in functions)
     error = abs(scores.values.astype(np.float64) - whole)
     back = (converted[0] if isinstance(converted, tuple) else converted)[-1, 0].detach().numpy()
     return {

@@ -7,6 +7,8 @@ lengths) and for the step graph, which is fed its own states. The rows of a batc
 2 T / 3 steps.
 """
 
+
+
 from __future__ import annotations
 
 import json
@@ -16,9 +18,9 @@ import numpy as np
 from common import record
 
 from tidegate import cells
-from tidegate.formats.onnx.standard import form_of
+from tidegate.formats.onnx.standard import find_standard_node
 from tidegate.verify import onnx_target as target
-from tidegate.verify.error_propagation import carried, flat_state, trajectory
+from tidegate.verify.error_propagation import bound_sequence, flatten_state, run_reference
 from tidegate.verify.samples import sample
 
 SEQUENCES = 3
@@ -45,29 +47,29 @@ class ExactRuns:
             else random.integers(0, entry["size"], shape, dtype=np.int32)
         )
         self.lengths = np.array([T, T, max(1, 2 * T // 3)], np.int32)
-        same = target.as_computed(model)
-        runs = [trajectory(same, self.x[:n, k]) for k, n in enumerate(self.lengths)]
-        limits = [carried(same, run, target.errors_of(model)) for run in runs]
+        same = target.rewrite_grus(model)
+        runs = [run_reference(same, self.x[:n, k]) for k, n in enumerate(self.lengths)]
+        limits = [bound_sequence(same, run, target.activation_errors(model)) for run in runs]
         self.names = list(runs[0].last) if model.streams[0] else []
-        self.exact = [np.concatenate([run.outputs[-1], flat_state(run.last)]) for run in runs]
+        self.exact = [np.concatenate([run.outputs[-1], flatten_state(run.last)]) for run in runs]
         self.limits = [np.concatenate([bound.output, bound.state]) for bound in limits]
 
     def ratio(self, row: int, output: Any, state: dict[str, Any]) -> tuple[float, float]:
         """Return the largest ratio of error to bound, and the largest error, of a row's last output and state."""
         k = row % SEQUENCES
-        error = abs(np.concatenate([output, flat_state({n: state[n] for n in self.names})]) - self.exact[k])
+        error = abs(np.concatenate([output, flatten_state({n: state[n] for n in self.names})]) - self.exact[k])
         return float(np.divide(error, self.limits[k], where=error > 0, out=np.zeros_like(error)).max()), float(
             error.max()
         )
 
     def sequence(self, session: Any, B: int) -> tuple[float, float]:
         rows = np.arange(B) % SEQUENCES
-        outputs, state = session.run(self.x[:, rows], session.first(B), self.lengths[rows])
+        outputs, state = session.run(self.x[:, rows], session.initial_state(B), self.lengths[rows])
         return worst(self.ratio(b, outputs["output"][b], {n: v[b] for n, v in state.items()}) for b in range(B))
 
     def step(self, session: Any, B: int) -> tuple[float, float]:
         """Run every row through all steps; compare each one after its own length."""
-        rows, state, ratios = np.arange(B) % SEQUENCES, session.first(B), []
+        rows, state, ratios = np.arange(B) % SEQUENCES, session.initial_state(B), []
         for t in range(self.T):
             outputs, state = session.run(self.x[t, rows], state)
             for b in np.flatnonzero(self.lengths[rows] == t + 1):
@@ -91,9 +93,9 @@ def make_cases(size: int) -> Any:
 
 
 def measure(name: str, dialect: str, model: Any, batches: list[int], lengths: list[int]) -> dict[str, Any]:
-    nodes = [form.node if (form := form_of(tape)) else "Scan" for tape in model.tapes.values()]
+    nodes = [form.op if (form := find_standard_node(tape)) else "Scan" for tape in model.tapes.values()]
     sessions = {
-        mode: target.Session(model, mode) for mode in (("sequence", "step") if model.streams[0] else ("sequence",))
+        mode: target.OnnxSession(model, mode) for mode in (("sequence", "step") if model.streams[0] else ("sequence",))
     }
     rows = []
     for T in lengths:

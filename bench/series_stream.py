@@ -29,7 +29,7 @@ from tidegate.runtime import Predictor, Stream, runner
 from tidegate.runtime import load as loaded
 from tidegate.tasks import load
 from tidegate.train import fit
-from tidegate.verify.error_propagation import trajectory
+from tidegate.verify.error_propagation import run_reference
 
 Floats = npt.NDArray[np.float64]
 CHECKED = 200  # pushes whose outputs are compared with those of whole series
@@ -74,8 +74,7 @@ def main() -> None:
     record.write(options.out, "series_stream", record.with_provenance(figures, "torch"))
     print(report(rows, options.streams))
 
-
-# ---- models, and the series that are pushed
+    # ---- models, and the series that are pushed
 
 
 def fit_model(name: str, folder: Path) -> tuple[Predictor, list[Floats]]:
@@ -104,8 +103,7 @@ def write_waves(folder: Path) -> Path:
     path.write_text("\n".join(["x", *(f"{value:.4f}" for value in values)]) + "\n")
     return path
 
-
-# ---- measurements
+    # ---- measurements
 
 
 def measure(predictor: Predictor, series: list[Floats], pushes: int, streams: int) -> dict[str, Any]:
@@ -151,7 +149,7 @@ def largest_error(predictor: Predictor, transform: SeriesTransform, x: Floats) -
         rows = rows[0]
     else:
         rows, scaling = transform.scale_fixed(steps, 0), transform.fixed_scaling(0) if transform.forecast else None
-    exact = trajectory(predictor.model, rows).outputs[-1]
+    exact = run_reference(predictor.model, rows).outputs[-1]
     if scaling is None or transform.forecast is None:
         return float(np.abs(output.values - exact).max())
     restored = np.sort(scaling.invert(exact[None], len(transform.forecast.quantiles))[0], axis=-1)
@@ -253,8 +251,7 @@ def origins_per_second(predictor: Predictor, x: Floats, reach: int) -> float:
         spent.append(time.thread_time() - start)
     return len(origins) / statistics.median(spent)
 
-
-# ---- output
+    # ---- output
 
 
 def format_checks(row: dict[str, Any]) -> str:

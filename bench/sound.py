@@ -31,7 +31,8 @@ from tidegate.runtime.offline import runner
 from tidegate.runtime.precision import COMPUTE_BF16, WEIGHTS_BF16, arguments
 from tidegate.verify import attach, verify
 from tidegate.verify.mutants import wrong_variants
-from tidegate.verify.replay import Replay, Result, by_engine, raw
+from tidegate.verify.native_target import run_cases, verify_engine
+from tidegate.verify.replay import Replay, Result, to_bytes
 from tidegate.verify.samples import sample
 
 POOLS = ("last", "mean", "max", "attention")
@@ -114,17 +115,17 @@ def count_missed(model: Model) -> tuple[int, list[str]]:
     if not any(layer["kind"] == "recurrent" for layer in model.layers):
         return 0, []
     replay, target, count, missed = Replay(model), _native.targets()[0], 0, []
-    own = [raw(pair) for pair in replay.run(runner(model, target))]
+    own = [to_bytes(pair) for pair in run_cases(replay, runner(model, target))]
     for what, mutant in wrong_variants(model).items():
         try:
             engine = runner(mutant, target)
         except ModelFileError:
             continue
-        whole = replay.run(engine)
-        if [raw(pair) for pair in whole] == own:
+        whole = run_cases(replay, engine)
+        if [to_bytes(pair) for pair in whole] == own:
             continue
         count += 1
-        if by_engine(replay, engine, target, "", whole).ok is not False:
+        if verify_engine(replay, engine, target, "", whole).ok is not False:
             missed.append(what)
     return count, missed
 

@@ -13,8 +13,9 @@ from tidegate.model import Model
 from tidegate.reference import Reference
 from tidegate.runtime import compile
 from tidegate.runtime.precision import FLOAT32, precision_of, with_rounded_weights
-from tidegate.verify.error_propagation import carried, each_step, trajectory
-from tidegate.verify.replay import arrays, errors_on, single_steps
+from tidegate.verify.error_propagation import bound_sequence, bound_steps, run_reference
+from tidegate.verify.native_target import run_steps
+from tidegate.verify.replay import state_arrays, target_errors
 from tidegate.verify.samples import sample
 
 from .cases import Case
@@ -72,17 +73,17 @@ def check_bound(case: Case, of: Model, engine: _native.Engine, x: Float) -> dict
     """
     precision = precision_of(**case.precision)
     known = of if precision == FLOAT32 else with_rounded_weights(of)
-    errors = errors_on(engine.target, precision)
+    errors = target_errors(engine.target, precision)
     row = np.ascontiguousarray(x[:BOUNDED, :1])
-    run = trajectory(known, row[:, 0])
+    run = run_reference(known, row[:, 0])
     state, out = np.zeros((1, of.state_bytes), np.uint8), np.zeros((1, case.size), np.float32)
     engine.run(row, np.array([len(row)], np.int32), state, np.zeros_like(state), out, False, 1)
     error = abs(out[0] - run.outputs[-1])
-    limit = carried(known, run, errors).output
+    limit = bound_sequence(known, run, errors).output
     if np.isinf(limit).any():  # bfloat16 has no bound for the whole run, so each step is compared on its own
-        pairs = single_steps(engine, state[0], row[:, 0])
-        states = [arrays(known, block) for block in (state[0], *(block for _, block in pairs))]
-        error, limit = each_step(known, row[:, 0], states, np.stack([y for y, _ in pairs]), errors)
+        pairs = run_steps(engine, state[0], row[:, 0])
+        states = [state_arrays(known, block) for block in (state[0], *(block for _, block in pairs))]
+        error, limit = bound_steps(known, row[:, 0], states, np.stack([y for y, _ in pairs]), errors)
     part = float((error / limit).max())
     if not part <= 1:
         raise SystemExit(f"{case.title}: an error is {part:.2f} times its bound; nothing is timed")

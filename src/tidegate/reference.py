@@ -1,4 +1,4 @@
-"""A model run in NumPy float64 by the layers' own equations: slow, readable, and what every target is held against."""
+"""Run a model in NumPy float64 by its layers' own equations: slow, readable, and the reference for every target."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ Arrays = dict[str, npt.NDArray[Any]]
 
 
 class Reference:
-    """A model's layers over a namespace of operations; NumPy in float64 unless another reader is given.
+    """A model's layers over a namespace of operations, by default NumPy in float64.
 
-    xp: the operations; the weights enter as float64 arrays.
+    xp: the operations; weights are passed to them as float64 arrays.
     """
 
     def __init__(self, model: Model, xp: Any = NumpyOps) -> None:
@@ -35,7 +35,7 @@ class Reference:
         ]
 
     def initial(self, rows: int) -> Arrays:
-        """The state of `rows` new streams: name -> [rows, *shape]; steps int64, the rest float64."""
+        """Return the state of `rows` new streams: name -> [rows, *shape]; steps int64, the rest float64."""
         state: Arrays = {}
         for array in self.schema:
             kind = np.int64 if array["dtype"] == "int64" else np.float64
@@ -43,7 +43,7 @@ class Reference:
         return state
 
     def step(self, state: dict[str, Any], x: Any) -> tuple[Any, dict[str, Any]]:
-        """Output and next state of one step; x: ids int [rows] or numbers [rows, features].
+        """Return output and next state of one step. x: ids int [rows] or numbers [rows, features].
 
         Raises OptionError for a model with a whole-window layer.
         """
@@ -64,14 +64,16 @@ class Reference:
     def run(
         self, x: npt.NDArray[Any], lengths: npt.NDArray[Any] | None = None, state: Arrays | None = None
     ) -> tuple[npt.NDArray[np.float64], Arrays]:
-        """Outputs of every step [T, rows, outputs] and the last states; a row stops changing after its length.
+        """Return the outputs of every step [T, rows, outputs] and the last states.
 
-        x: ids [T, rows] or numbers [T, rows, features]. Outputs past a row's length are NaN.
+        A row stops changing after its length, and its outputs from there on are NaN.
+
+        x: ids [T, rows] or numbers [T, rows, features].
         """
         T, rows = x.shape[:2]
         lengths = np.full(rows, T) if lengths is None else lengths
         if self.whole_window:
-            return self.run_whole(x, lengths, state)
+            return self.run_whole_window(x, lengths, state)
         state = self.initial(rows) if state is None else state
         outputs = []
         for k in range(T):
@@ -81,12 +83,12 @@ class Reference:
             outputs.append(np.where(on[:, None], y, np.nan))
         return np.stack(outputs), state
 
-    def run_whole(
+    def run_whole_window(
         self, x: npt.NDArray[Any], lengths: npt.NDArray[Any], state: Arrays | None
     ) -> tuple[npt.NDArray[np.float64], Arrays]:
-        """`run` of a model with a whole-window layer: rows of equal length together."""
+        """Run a model with a whole-window layer, rows of equal length together."""
         if state is not None:
-            raise OptionError(f"the model goes on from no state, because {self.whole_window}; run it whole")
+            raise OptionError(f"the model cannot continue from a state, because {self.whole_window}; run it whole")
         T, rows = x.shape[:2]
         width = layers.output_widths(self.layers, self.features, self.tapes)[-1]
         outputs = np.full((T, rows, width), np.nan)
@@ -96,20 +98,20 @@ class Reference:
         return outputs, {"steps": np.array(lengths, np.int64)[:, None]}
 
     def whole(self, xs: list[Any]) -> list[Any]:
-        """The output after each step of rows of one common length, layer by layer from their first step; any model.
+        """Return the output after each step of rows of one length, layer by layer; any model can run in this way.
 
         xs: one step after the other, each ids int [rows] or numbers [rows, features].
         """
         outputs: list[list[Any]] = []
         for i, layer in enumerate(self.layers):
-            xs = self.over(i, xs)
+            xs = self.run_layer(i, xs)
             if layer.get("add") is not None:
                 xs = [x + y for x, y in zip(xs, outputs[layer["add"]], strict=True)]
             outputs.append(xs)
         return xs
 
-    def over(self, i: int, xs: list[Any]) -> list[Any]:
-        """Layer i over all steps, from its first state."""
+    def run_layer(self, i: int, xs: list[Any]) -> list[Any]:
+        """Run layer i over all steps, from its initial state."""
         layer, module, weights = self.layers[i], self.layer_modules[i], self.weights[i]
         if layers.is_whole_window(layer):
             return list(module.whole(self.xp, layer, self.tapes, weights, xs))

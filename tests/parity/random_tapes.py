@@ -1,4 +1,4 @@
-"""Tapes of every operation, drawn at random: shapes of one number, of H, of 2 by H, projections and norms."""
+"""Random tapes with every operation: shapes of one number, of H, of 2 by H, projections and norms."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ BINARY = ("add", "sub", "mul", "minimum", "maximum")
 
 
 class Draw:
-    """A tape under construction; registers stay moderate, so that float32 has no limits to fall over."""
+    """A tape under construction; registers stay moderate, so that float32 does not overflow."""
 
     def __init__(self, seed: int, projected: bool) -> None:
         self.random, self.projected = standard.Random(seed), projected
         self.instructions: list[Instruction] = []
         self.shapes: list[Shape] = []
-        self.rows: list[bool] = []  # depends on an input or a state
+        self.rows: list[bool] = []  # whether each register depends on an input or a state
 
     def put(self, name: str, args: tuple[Any, ...], shape: Shape, row: bool) -> int:
         self.instructions.append(Instruction(name, args))
@@ -53,14 +53,14 @@ class Draw:
     def step(self) -> None:
         kind = self.random.choice(("leaf", "unary", "unary", "binary", "binary", "binary", "recur", "exp", "div"))
         operand = ("P",) if self.projected else ("H",)
-        a = self.pick(("H",), (2, "H"), ("H", 2), ("P",), (1,))  # no operation is on numbers alone
+        a = self.pick(("H",), (2, "H"), ("H", 2), ("P",), (1,))  # no operation has only numbers as operands
         if kind == "leaf" or a is None:
             self.leaf()
         elif kind == "unary":
             self.unary(self.random.choice(UNARY), a)
-        elif kind == "exp":  # of at most 0
+        elif kind == "exp":  # of a number of at most 0
             self.unary("exp", self.unary("neg", self.unary("abs", a)))
-        elif kind == "div":  # by at least 1
+        elif kind == "div":  # by a number of at least 1
             one = self.put("const", (1.0,), (), False)
             self.binary("div", a, self.binary("add", one, self.unary("abs", a)))
         elif kind == "binary":
@@ -74,7 +74,7 @@ class Draw:
             self.put("project", (v,), ("P",), True)
 
     def result(self, shape: Shape) -> int:
-        """A register of this shape that belongs to a stream, and stays within 1."""
+        """Return a register of this shape that belongs to a stream and stays within 1."""
         while (found := self.pick(shape, rows=True)) is None:
             state = next((s for s, of in STATES.items() if of == shape), None)
             if state:
@@ -88,7 +88,7 @@ class Draw:
 
 
 def random_tape(seed: int, projected: bool = False, steps: int = 24) -> Tape:
-    """A valid tape; the same seed gives the same."""
+    """Return a valid tape; the same seed gives the same tape."""
     draw = Draw(seed, projected)
     draw.put("input", ("x",), ("H",), True)
     for _ in range(steps):

@@ -1,4 +1,4 @@
-"""bfloat16 against the oracle: within the bound of its own where it is right, beyond it where it is wrong."""
+"""bfloat16 against the reference: a correct model is within its bound, a wrong one exceeds it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ from tidegate.runtime.offline import runner
 from tidegate.runtime.precision import COMPUTE_BF16, WEIGHTS_BF16, arguments, multiplies, with_rounded_weights
 from tidegate.verify import attach, verify
 from tidegate.verify.mutants import mutants, wrong_variants
-from tidegate.verify.replay import NO_BOUND, Replay, Result, by_engine
+from tidegate.verify.native_target import verify_engine
+from tidegate.verify.replay import NO_BOUND, Replay, Result
 from tidegate.verify.samples import sample
 
 RUNS = [(target, precision) for precision in (WEIGHTS_BF16, COMPUTE_BF16) for target in _native.targets(precision)]
@@ -41,15 +42,15 @@ def replay_of_text(precision: str, length: int, options: str) -> Replay:
 
 
 def judged(replay: Replay, model: Model, target: str, precision: str | None = None) -> Result:
-    """`model` on a target, in the replay's precision unless another is given, by the replay's answers and bound."""
+    """Run a model on a target, in the precision of the replay by default, and compare with the replay's answers."""
     precision = replay.precision if precision is None else precision
     if target not in _native.targets(precision):
         target = _native.targets(precision)[0]
-    return by_engine(replay, runner(model, target, **arguments(precision)), target, precision)
+    return verify_engine(replay, runner(model, target, **arguments(precision)), target, precision)
 
 
 def ratio(result: Result) -> float:
-    """Of the worst number in the whole or in a step to its bound."""
+    """Return the largest ratio of an error to its bound, in the whole or in a step."""
     return max(result.ratio or 0.0, result.step_ratio or 0.0)
 
 
@@ -73,7 +74,7 @@ def test_every_cell_stays_within_its_bound(cell: str, size: int, length: int, ta
 def test_stacks_stay_within_their_bound(stack: str, length: int, target: str, precision: str) -> None:
     replay = replay_of(precision, length, **STACKS[stack])
     result = judged(replay, replay.model, target)
-    if replay.model.whole_window and precision == COMPUTE_BF16:  # no steps to follow, and the whole amplifies too much
+    if replay.model.whole_window and precision == COMPUTE_BF16:  # there are no steps, and the whole amplifies too much
         assert result.ok or (result.ok, result.verdict) == (None, NO_BOUND), result
         return
     assert result.ok, result
@@ -98,12 +99,12 @@ def test_a_mistaken_cell_exceeds_the_bound_of_rounded_weights(cell: str) -> None
 
 
 def cut(values: Any) -> Any:
-    """The upper half of each number: rounded towards zero."""
+    """Return the upper half of each number, rounded towards zero."""
     return (np.ascontiguousarray(values).view(np.uint32) & np.uint32(0xFFFF0000)).view(np.float32)
 
 
 def test_weights_that_are_rounded_otherwise_exceed_the_bound() -> None:
-    """Not at all, towards zero, the biases too, and what they multiply too."""
+    """Rounding not at all, towards zero, the biases too, or the operands too."""
     replay = replay_of(WEIGHTS_BF16, 7, features=8, size=32)
     model, roles = replay.model, [item for layer in replay.model.layers for item in layer["tensors"].items()]
     weights, biases = ({name for role, name in roles if multiplies(role) == which} for which in (True, False))
@@ -128,7 +129,7 @@ def test_the_bound_of_rounded_activations_is_not_absurdly_loose() -> None:
 
 
 def test_weights_that_an_instruction_takes_for_zero_stay_within_the_bound() -> None:
-    """Those below 2^-126, times numbers that are large."""
+    """Numbers below 2^-126, times large ones."""
     model = sample(features=3, cell=None, over=(), outputs=4, softmax=False, scale=True)
     small = {role: model.layers[i]["tensors"][role] for i, role in ((0, "deviation"), (1, "weight"), (1, "bias"))}
     values = {"deviation": 1e-3, "weight": 1e-39, "bias": 0.0}
@@ -148,7 +149,7 @@ def test_a_predictors_own_precision_is_verified() -> None:
 def test_verify_lists_every_target_of_a_precision() -> None:
     model = attach(sample(features=3, size=4), lengths=(3,))
     for precision in (WEIGHTS_BF16, COMPUTE_BF16):
-        found = [r for r in verify(model, **arguments(precision)) if r.ran]  # the rest this CPU lacks
+        found = [r for r in verify(model, **arguments(precision)) if r.ran]  # this CPU lacks the others
         assert [r.target for r in found if r.path.startswith("fused")] == _native.targets(precision)
         assert {r.path for r in found} == {"float64", f"fused, {precision}", f"interpreter, {precision}"}
         assert all(r.ok for r in found)

@@ -1,6 +1,4 @@
-"""Every target against the oracle: within the derived bound where it is right, beyond it where it is
-wrong.
-"""
+"""Every target against the reference: a correct model is within the derived bound, a wrong one exceeds it."""
 
 from __future__ import annotations
 
@@ -15,11 +13,13 @@ from tidegate.model import Model
 from tidegate.runtime import compile
 from tidegate.verify import attach
 from tidegate.verify.mutants import mutants, wrong_variants
-from tidegate.verify.replay import TORCH_ERRORS, Replay, Result, torch
+from tidegate.verify.native_target import run_cases
+from tidegate.verify.replay import Replay, Result
 from tidegate.verify.samples import sample
+from tidegate.verify.torch_target import TORCH_ERRORS, torch
 
 LENGTHS = (1, 7, 100, 1000)
-LOOSEST = 2000  # a bound may be this many times the worst error: gamma_K against K roundings that mostly cancel
+LOOSEST = 2000  # a bound may be this many times the worst error: gamma_K assumes that K roundings never cancel
 STACKS: dict[str, dict[str, Any]] = {
     "scaled numbers": {"features": 5, "size": 9, "over": ("last",), "scale": True},
     "text, every pool": {
@@ -57,10 +57,10 @@ def replay_of_text(length: int, options: str) -> Replay:
 
 
 def judged(replay: Replay, model: Model, target: str, fused: bool = True) -> Result:
-    """`model` on a target, against the answers and the bound of the replay's own."""
-    answers = replay.answers_of(replay.run(compile(model, target, fused)))
+    """Run a model on a target, and compare it with the answers and bounds of the replay."""
+    answers = replay.to_answers(run_cases(replay, compile(model, target, fused)))
     bounds = replay.bounds_on(target)
-    return replay.judged(target, "fused" if fused else "interpreter", answers, bounds)
+    return replay.compare(target, "fused" if fused else "interpreter", answers, bounds)
 
 
 @pytest.mark.parametrize("target", _native.targets())

@@ -1,4 +1,4 @@
-"""The exported C against the native target base, bit for bit, and against the oracle within the derived bound."""
+"""The exported C against the native target base, bit for bit, and against the reference within the derived bound."""
 
 from __future__ import annotations
 
@@ -17,14 +17,15 @@ from tidegate import cells
 from tidegate.model import Model
 from tidegate.runtime import compile
 from tidegate.verify import attach
-from tidegate.verify.c_target import Library, compiler, library
-from tidegate.verify.replay import Replay, pieces
+from tidegate.verify.c_target import Library, build_library, find_compiler
+from tidegate.verify.native_target import run_chunks
+from tidegate.verify.replay import Replay
 from tidegate.verify.samples import Stack, sample
 
 sys.path.insert(0, str(Path(__file__).parent))
 from random_tapes import random_tape
 
-COMMAND = compiler()
+COMMAND = find_compiler()
 pytestmark = pytest.mark.skipif(COMMAND is None, reason="no C compiler here")
 STRICT = ["-Wall", "-Wextra", "-Wpedantic", "-Wconversion", "-Werror"]
 EVERY = [(name, dialect) for name in cells.names() for dialect in cells.list_dialects(name)]
@@ -44,25 +45,25 @@ STACKS: dict[str, dict[str, Any]] = {
 
 
 def bits(pair: tuple[Any, Any]) -> list[Any]:
-    """Output and state as integers; every NaN is the same."""
+    """Return output and state as integers; every NaN is the same."""
     output = pair[0].copy()
     output[np.isnan(output)] = np.nan
     return [output.view(np.uint32).tolist(), pair[1].tolist()]
 
 
 def assert_parity(model: Model, lengths: tuple[int, ...] = (1, 7), level: str = "-O1") -> None:
-    """On a check of these lengths: the bits of base, in pieces too, and all within the bound."""
+    """Check that runs of these lengths have the bits of base, in pieces too, and are within the bound."""
     replay = Replay(attach(model, lengths=lengths))
     engine = compile(replay.model, "base", fused=False)
     assert COMMAND is not None
-    with library(replay.model, COMMAND, level, *STRICT) as built:
-        assert built.first().tobytes() == replay.begin.tobytes()
-        found = [built.run(built.first(), x) for x in replay.x]
-        expected = [pieces(engine, replay.begin, x, [len(x)]) for x in replay.x]
+    with build_library(replay.model, COMMAND, level, *STRICT) as built:
+        assert built.initial_state().tobytes() == replay.initial_state.tobytes()
+        found = [built.run(built.initial_state(), x) for x in replay.x]
+        expected = [run_chunks(engine, replay.initial_state, x, [len(x)]) for x in replay.x]
         assert list(map(bits, found)) == list(map(bits, expected))
-        assert list(map(bits, found)) == [bits(built.run(replay.begin[0], x, pieces=True)) for x in replay.x]
+        assert list(map(bits, found)) == [bits(built.run(replay.initial_state[0], x, pieces=True)) for x in replay.x]
     bounds = replay.bounds_on("base")
-    result = replay.judged("c", level, replay.answers_of(found), bounds)
+    result = replay.compare("c", level, replay.to_answers(found), bounds)
     assert result.ok, result
 
 
@@ -81,7 +82,7 @@ def test_a_cell_of_ones_own(root: Path) -> None:
 
 
 def model_of(tape: Any, H: int = 5, seed: int = 0) -> Model:
-    """A recurrent layer of this tape, behind two numbers, and a dense one."""
+    """Return a model of two numbers, a recurrent layer with this tape, and a dense layer."""
     stack = Stack(np.random.default_rng(seed), SimpleNamespace(name="own", tape=tape))  # type: ignore[arg-type]
     layer = {"kind": "recurrent", "inputs": 2, "size": H, "tape": "own", "cell": "own", "dialect": {}}
     width = H
@@ -89,7 +90,7 @@ def model_of(tape: Any, H: int = 5, seed: int = 0) -> Model:
         width = layer["project"] = max(1, H - 2)
     stack.add(layer)
     stack.add({"kind": "dense", "inputs": width, "size": 3, "activation": "none"})
-    return stack.model(2, None)
+    return stack.build_model(2, None)
 
 
 @settings(max_examples=25, deadline=None)
@@ -101,12 +102,12 @@ def test_any_tape(seed: int, projected: bool, H: int) -> None:
 
 def test_nan_stays_nan_and_infinities_are_as_in_base() -> None:
     model = attach(sample(seed=1, features=3, size=6, over=("last", "mean", "max", "attention"), norm=True))
-    engine, begin = compile(model, "base"), Replay(model).begin
+    engine, begin = compile(model, "base"), Replay(model).initial_state
     assert COMMAND is not None
-    with library(model, COMMAND) as built:
+    with build_library(model, COMMAND) as built:
         for odd in (np.nan, np.inf, -np.inf, 3e38):
             x = np.array([[0.5, 1, 2], [1, odd, 0], [1, 2, 3]], np.float32)
-            expected = pieces(engine, begin, x, [3])
+            expected = run_chunks(engine, begin, x, [3])
             assert same(built, begin[0], x, expected), odd
             assert np.isnan(expected[0]).all() or not np.isnan(odd)
 
@@ -125,7 +126,7 @@ def test_activations_are_those_of_base_on_a_sample_of_all_floats(name: str) -> N
     engine, begin = compile(model, "base"), np.zeros(8, np.uint8)
     assert COMMAND is not None
     expected, out = np.empty((len(x), 1), np.float32), np.empty(1, np.float32)
-    with library(model, COMMAND, "-O2") as built:
+    with build_library(model, COMMAND, "-O2") as built:
         block = np.zeros(1, np.int64)
         for k in range(len(x)):
             engine.step(x[k], begin, expected[k])
@@ -134,11 +135,11 @@ def test_activations_are_those_of_base_on_a_sample_of_all_floats(name: str) -> N
 
 
 def model_of_one(name: str) -> Model:
-    """Its output is the activation of its input."""
+    """Return a model whose output is the activation of its input."""
     from tidegate.tape import Instruction, Tape
 
     tape = Tape(("x",), (), {}, {}, (Instruction("input", ("x",)), Instruction(name, (0,))), 1, {})
     stack = Stack(np.random.default_rng(0), SimpleNamespace(name="own", tape=tape))  # type: ignore[arg-type]
     stack.add({"kind": "recurrent", "inputs": 1, "size": 1, "tape": "own", "cell": "own", "dialect": {}})
     stack.tensors |= {"layers.0.W": np.ones((1, 1), np.float32), "layers.0.b": np.full(1, -0.0, np.float32)}
-    return stack.model(1, None)
+    return stack.build_model(1, None)

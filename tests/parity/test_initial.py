@@ -1,4 +1,4 @@
-"""A state that is not zeros before the first step: every target starts from it."""
+"""An initial state that is not zero: every target starts from it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ CELLS: list[tuple[str, dict[str, str]]] = [("gru", {}), ("lstm", {"projection": 
 
 
 def model(cell: str, dialect: dict[str, str], whole: bool = False, **initial: Any) -> Model:
-    """A recurrence over numbers from random states, behind it a pool; `whole`: a centred convolution between them."""
+    """Return a recurrence with random initial states, and a pool; `whole`: with a centred convolution between them."""
     plain, rng = sample(features=3, size=6, cell=cell, dialect=dialect, over=("mean",)), np.random.default_rng(0)
     document, tensors = plain.document, dict(plain.tensors)
     layers, tape = document["layers"], plain.tapes[cell]

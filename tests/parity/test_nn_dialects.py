@@ -12,8 +12,8 @@ from tidegate import cells, nn
 from tidegate.nn.recurrent import run_final_states, run_tape
 from tidegate.verify import attach
 from tidegate.verify.replay import Replay
-from tidegate.verify.replay import torch as in_torch
 from tidegate.verify.samples import sample
+from tidegate.verify.torch_target import torch as in_torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "bench"))
 from common import nn_tapes

@@ -1,4 +1,4 @@
-"""The ONNX graphs in onnxruntime against the float64 oracle: every cell and stack, at several batches and lengths."""
+"""ONNX graphs in onnxruntime against the float64 reference: every cell and stack, for several batches and lengths."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tidegate.model import Model
 from tidegate.reference import Reference
 from tidegate.verify import attach, verify
 from tidegate.verify import onnx_target as target
-from tidegate.verify.error_propagation import carried, flat_state, trajectory
+from tidegate.verify.error_propagation import bound_sequence, flatten_state, run_reference
 from tidegate.verify.mutants import mutants
 from tidegate.verify.replay import Replay
 from tidegate.verify.samples import Stack, sample
@@ -77,7 +77,7 @@ def step(op, x, R, p, s):
 
 
 def drawn(model: Model, T: int, B: int, seed: int = 0) -> tuple[Array, Array]:
-    """Input [T, B, ...] and lengths [B], the first T. Of numbers, what is past a row's length is NaN."""
+    """Return the input [T, B, ...] and lengths [B], the first T; numbers past the length of a row are NaN."""
     random, entry = np.random.default_rng(seed), model.document["input"]
     least = 0 if model.streams[0] else 1
     lengths = random.integers(least, T, B, dtype=np.int32, endpoint=True)
@@ -90,43 +90,43 @@ def drawn(model: Model, T: int, B: int, seed: int = 0) -> tuple[Array, Array]:
 
 
 def within(model: Model, x: Array, found: dict[str, Array], state: dict[str, Array], row: int, length: int) -> None:
-    """One row's output, output after its last step and states, against the oracle and its bound."""
-    run = trajectory(target.as_computed(model), x[:length, row])
-    bound = carried(target.as_computed(model), run, target.errors_of(model))
+    """Compare one row's outputs, last output and states with the reference, within its bound."""
+    run = run_reference(target.rewrite_grus(model), x[:length, row])
+    bound = bound_sequence(target.rewrite_grus(model), run, target.activation_errors(model))
     assert (abs(found["output"][row] - run.outputs[-1]) <= bound.output).all()
     if state:
-        numbers = flat_state({name: state[name][row] for name in run.last})
-        assert (abs(numbers - flat_state(run.last)) <= bound.state).all()
+        numbers = flatten_state({name: state[name][row] for name in run.last})
+        assert (abs(numbers - flatten_state(run.last)) <= bound.state).all()
         assert state["steps"][row] == length
     if "y" in found:
         assert np.array_equal(found["y"][length - 1, row], found["output"][row])
 
 
 def same(one: tuple[dict[str, Array], ...], other: tuple[dict[str, Array], ...]) -> None:
-    """A session's second run has the bits of its first."""
+    """The second run of a session has the bits of its first."""
     for a, b in zip(one, other, strict=True):
         assert {name: v.tobytes() for name, v in a.items()} == {name: v.tobytes() for name, v in b.items()}
 
 
 def check_sequence(model: Model, T: int, B: int) -> None:
-    session, (x, lengths) = target.Session(model, "sequence"), drawn(model, T, B)
-    found, state = session.run(x, session.first(B), lengths)
-    same((found, state), session.run(x, session.first(B), lengths))
+    session, (x, lengths) = target.OnnxSession(model, "sequence"), drawn(model, T, B)
+    found, state = session.run(x, session.initial_state(B), lengths)
+    same((found, state), session.run(x, session.initial_state(B), lengths))
     y, _ = Reference(model).run(np.where(np.isnan(x), 0, x) if x.ndim == 3 else x, lengths)
     assert (abs(np.nan_to_num(y) - found["y"]) < 1e-4).all()
     assert (found["y"][np.isnan(y)] == 0).all()
     for row in {0, B // 2, B - 1}:
         if lengths[row]:
             within(model, x, found, state, row, int(lengths[row]))
-    first = session.first(B)
+    first = session.initial_state(B)
     for row in np.flatnonzero(lengths == 0):
         assert (found["output"][row] == 0).all()
         assert all(np.array_equal(v[row], first[name][row]) for name, v in state.items())
 
 
 def check_steps(model: Model, T: int, B: int) -> None:
-    session, (x, _) = target.Session(model, "step"), drawn(model, T, B)
-    x, state = np.nan_to_num(x, nan=0.25) if x.ndim == 3 else x, session.first(B)
+    session, (x, _) = target.OnnxSession(model, "step"), drawn(model, T, B)
+    x, state = np.nan_to_num(x, nan=0.25) if x.ndim == 3 else x, session.initial_state(B)
     for one in x:
         found, state = session.run(one, state)
     for row in {0, B - 1}:
@@ -134,12 +134,12 @@ def check_steps(model: Model, T: int, B: int) -> None:
 
 
 def check_pieces(model: Model, T: int, B: int) -> None:
-    """A sequence in two pieces, the states of the first fed to the second, and a step after that."""
-    session, (x, _) = target.Session(model, "sequence"), drawn(model, T, B)
+    """A sequence in two pieces, with the states of the first fed to the second, and a step after that."""
+    session, (x, _) = target.OnnxSession(model, "sequence"), drawn(model, T, B)
     x, lengths, cut = np.nan_to_num(x, nan=0.25) if x.ndim == 3 else x, np.full(B, T, np.int32), T // 2
-    _, state = session.run(x[:cut], session.first(B), lengths // 2)
+    _, state = session.run(x[:cut], session.initial_state(B), lengths // 2)
     _, state = session.run(x[cut:-1], state, lengths - lengths // 2 - 1)
-    found, state = target.Session(model, "step").run(x[-1], state)
+    found, state = target.OnnxSession(model, "step").run(x[-1], state)
     for row in {0, B - 1}:
         within(model, x, found, state, row, T)
 
@@ -175,7 +175,7 @@ def test_a_users_cell(code: str, kind: str, tmp_path: Path) -> None:
 def own(cell: Cell, kind: str) -> Model:
     stack = Stack(np.random.default_rng(5), cell)
     stack.add({"kind": kind, "inputs": 3, "size": 6, "tape": cell.name, "cell": cell.name, "dialect": {}})
-    return stack.model(3, None)
+    return stack.build_model(3, None)
 
 
 @pytest.mark.slow
@@ -192,7 +192,7 @@ def test_any_tape(seed: int, projected: bool, size: int) -> None:
     stack = Stack(np.random.default_rng(seed), SimpleNamespace(name="own", tape=tape))  # type: ignore[arg-type]
     layer = {"kind": "recurrent", "inputs": 2, "size": size, "tape": "own", "cell": "own", "dialect": {}}
     stack.add({**layer, "project": 3} if projected else layer)
-    results = list(target.onnx(Replay(attach(stack.model(2, None), lengths=(1, 5)))))
+    results = list(target.verify_onnx(Replay(attach(stack.build_model(2, None), lengths=(1, 5)))))
     assert [r.path for r in results] == ["onnxruntime sequence", "onnxruntime step"]
     assert all(r.ok for r in results), results
 
@@ -200,13 +200,15 @@ def test_any_tape(seed: int, projected: bool, size: int) -> None:
 @pytest.mark.parametrize("length", [1, 37])
 def test_every_mutant_exceeds_the_bound(length: int) -> None:
     replay = Replay(attach(sample(seed=3, features=8, size=8), lengths=(length,)))
-    limits = target.bounds(replay)
+    limits = target.bound_cases(replay)
     for what, wrong in mutants(replay.model).items():
         for mode in format_onnx.MODES:
-            session = target.Session(wrong, mode)
-            out, state = session.whole(replay.x[0], [length]) if mode == "sequence" else session.steps(replay.x[0])[-1]
-            answers = [replay.strided(out.astype(np.float64), flat_state(state))]
-            ratio = replay.judged("onnx", mode, answers, limits).ratio
+            session = target.OnnxSession(wrong, mode)
+            out, state = (
+                session.run_chunks(replay.x[0], [length]) if mode == "sequence" else session.run_steps(replay.x[0])[-1]
+            )
+            answers = [replay.subsample(out.astype(np.float64), flatten_state(state))]
+            ratio = replay.compare("onnx", mode, answers, limits).ratio
             assert ratio is not None
             assert ratio > 10, (what, mode)
 
@@ -226,14 +228,14 @@ def test_verify_runs_both_graphs() -> None:
 
 
 def floats() -> Array:
-    """Every 4001st float32 up to 104 in size, and an even grid."""
+    """Return every 4001st float32 of at most 104 in size, and an even grid."""
     least, most = (int(np.float32(v).view(np.int32)) for v in (1e-38, 104))
     some = np.arange(least, most, 4001, dtype=np.int32).view(np.float32)
     return np.concatenate([-some, some, np.linspace(-104, 104, 100_001, dtype=np.float32)])
 
 
 def one_node(op: str, feeds: dict[str, Array | None], outputs: int, take: int, **attributes: Any) -> Array:
-    """What onnxruntime makes of one node."""
+    """Run one node in onnxruntime."""
     given = {k: v for k, v in feeds.items() if v is not None}
     node = proto.node(op, [k if v is not None else "" for k, v in feeds.items()], map(str, range(outputs)), attributes)
     ends = [proto.value(k, "float32", [f"{k}{i}" for i in range(v.ndim)]) for k, v in given.items()]
@@ -247,7 +249,7 @@ def one_node(op: str, feeds: dict[str, Array | None], outputs: int, take: int, *
 
 
 def recurrent(op: str, v: Array, weights: list[float], biases: list[float], take: int, **more: Any) -> Array:
-    """A node of one unit over a batch of inputs v, without recurrent weights; take: which output."""
+    """Run a node of one unit over a batch of inputs v, without recurrent weights. take: which output."""
     states = {name: np.full((1, len(v), 1), fill, np.float32) for name, fill in more.pop("first").items()}
     G = len(weights)
     W, R = np.array(weights, np.float32).reshape(1, G, 1), np.zeros((1, G, 1), np.float32)

@@ -1,4 +1,4 @@
-"""What the ONNX graphs make of NaN, infinities, ids that there are not, lengths that do not fit, and padding."""
+"""ONNX graphs with odd input: NaN, infinities, ids that do not exist, lengths that do not fit, and padding."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ ROW, STEP = 2, 3
 
 
 def run(model: Model, x: Array, mode: str = "sequence", lengths: Array = LENGTHS) -> tuple[Array, dict[str, Array]]:
-    """Outputs [T, B, O], zeros past a row's length, and the last states."""
-    session = target.Session(model, mode)
-    state = session.first(x.shape[1])
+    """Return outputs [T, B, O], with zeros past the length of a row, and the last states."""
+    session = target.OnnxSession(model, mode)
+    state = session.initial_state(x.shape[1])
     if mode == "sequence":
         found, state = session.run(x, state, lengths)
         return found["y"], state
@@ -48,7 +48,7 @@ def drawn() -> Array:
 
 
 def assert_nan_stays(model: Model, mode: str = "sequence") -> None:
-    """In the row that has one it is where it is in float64; the other rows keep their bits."""
+    """A row with NaN has it where float64 does; the other rows keep their bits."""
     x = drawn()
     clean, _ = run(model, x, mode)
     x[STEP, ROW, 1] = np.nan
@@ -76,8 +76,8 @@ def test_nan_stays_nan_in_other_layers(options: dict[str, Any]) -> None:
 @pytest.mark.parametrize("mode", ["sequence", "step"])
 def test_nan_in_a_state_stays(cell: str, mode: str) -> None:
     model = sample(seed=3, features=3, size=7, cell=cell, over=(), outputs=3)
-    session = target.Session(model, mode)
-    state = session.first(4)
+    session = target.OnnxSession(model, mode)
+    state = session.initial_state(4)
     state["layers.0.h"][ROW, 5] = np.nan
     x, lengths = (drawn(), LENGTHS) if mode == "sequence" else (drawn()[0], None)
     found, following = session.run(x, state, lengths)

@@ -1,5 +1,5 @@
-"""Models that need the whole row: every target within the derived bound, a wrong one beyond it, the same bits however
-rows are batched.
+"""Models that need whole rows: correct ones are within the bound on every target, wrong ones exceed it, and the bits do
+not depend on how rows are batched.
 """
 
 from __future__ import annotations
@@ -16,8 +16,10 @@ from tidegate.reference import Reference
 from tidegate.runtime import Predictor
 from tidegate.runtime.offline import runner
 from tidegate.verify import attach, verify
-from tidegate.verify.replay import Replay, Result, torch
+from tidegate.verify.native_target import run_cases
+from tidegate.verify.replay import Replay, Result
 from tidegate.verify.samples import Stack, sample
+from tidegate.verify.torch_target import torch
 
 TARGETS = pytest.mark.parametrize("target", _native.targets())
 POOLS = ("last", "mean", "max", "attention")
@@ -43,7 +45,7 @@ CHAINS: dict[str, dict[str, Any]] = {
 
 
 def residual() -> Model:
-    """What a stage adds to another, from within, from before, and to a whole-window layer's own output."""
+    """Return a model that adds layers to each other: within a stage, across stages, and to a whole-window layer."""
     stack = Stack(np.random.default_rng(5), cells.load("gru"))
     cell = {"inputs": 8, "tape": "gru", "cell": "gru", "dialect": {}}
     window = {"kind": "conv", "inputs": 8, "size": 8, "activation": "tanh"}
@@ -54,7 +56,7 @@ def residual() -> Model:
     stack.add({"kind": "norm", "size": 8, "eps": 1e-5, "add": 3})
     stack.add({**window, "width": 4, "centred": True, "add": 2})
     stack.add({"kind": "pool", "size": 8, "over": ["mean"], "add": 4})
-    return stack.model(3, None)
+    return stack.build_model(3, None)
 
 
 @cache
@@ -68,8 +70,8 @@ def replay_of(chain: str, length: int) -> Replay:
 
 
 def judged(replay: Replay, model: Model, target: str, fused: bool = True) -> Result:
-    answers = replay.answers_of(replay.run(runner(model, target, fused)))
-    return replay.judged(target, "", answers, replay.bounds_on(target))
+    answers = replay.to_answers(run_cases(replay, runner(model, target, fused)))
+    return replay.compare(target, "", answers, replay.bounds_on(target))
 
 
 ALL = pytest.mark.parametrize("chain", [*CHAINS, "residual"])
@@ -96,7 +98,7 @@ def test_torch_stays_within_its_bound(chain: str) -> None:
 
 
 def wrong(model: Model) -> dict[str, Model]:
-    """Models that read their rows in a wrong way: each must be seen."""
+    """Return models that read their rows in a wrong way; each must be detected."""
     found = {}
     for i, layer in enumerate(model.layers):
         names = layer["tensors"]
@@ -124,7 +126,7 @@ def test_a_wrong_model_exceeds_the_bound(chain: str, target: str) -> None:
 
 
 def rows_of(model: Model, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """A padded batch of unequal lengths, NaN or ids that do not exist behind them."""
+    """Return a padded batch of unequal lengths, with NaN or ids that do not exist after each row."""
     random, T, B = np.random.default_rng(seed), 23, 11
     lengths = random.integers(1, T + 1, B).astype(np.int32)
     lengths[:3] = 1, T, 2

@@ -1,5 +1,7 @@
 """The reference: rows of a padded batch are what they are alone, and whole-window models have no steps."""
 
+
+
 from __future__ import annotations
 
 from typing import Any
@@ -25,6 +27,7 @@ LENGTHS = np.array([7, 1, 3, 7, 0])
 
 def batch(model: Model) -> Any:
     """Make inputs of LENGTHS, padded with NaN or with an id that does not exist."""
+
     random, entry = np.random.default_rng(0), model.document["input"]
     if entry["kind"] == "text":
         x = random.integers(0, entry["size"], (7, 5))
@@ -61,5 +64,7 @@ def test_a_whole_window_model_has_no_steps_and_goes_on_from_nothing() -> None:
     reference = Reference(sample(**MODELS["both"]))
     with pytest.raises(OptionError, match="the model has no steps, because it reads each input in both directions"):
         reference.step(reference.initial(1), np.zeros((1, 3)))
-    with pytest.raises(OptionError, match="goes on from no state, because it reads each input in both directions"):
+    with pytest.raises(
+        OptionError, match="cannot continue from a state, because it reads each input in both directions"
+    ):
         reference.run(np.zeros((2, 1, 3)), state=reference.initial(1))

@@ -1,6 +1,7 @@
-"""A model file replayed on every target, against the oracle and a derived bound; see README.md."""
+"""Replay the check of a model file on every target, within proven error bounds; see README.md."""
 
 from .check import attach, make_check
-from .replay import Result, verify
+from .replay import Result
+from .targets import verify
 
 __all__ = ["Result", "attach", "make_check", "verify"]

@@ -1,4 +1,4 @@
-"""The C of `tidegate export` as a target: compiled by this machine's C compiler, loaded, and run step by step."""
+"""The C of `tidegate export` as a target: compiled with this machine's C compiler, loaded, and run step by step."""
 
 from __future__ import annotations
 
@@ -15,139 +15,146 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
 from ..errors import TargetError
-from ..formats.c import code
+from ..formats.c import generate_code
+from .replay import Array, Pair, Replay, Result, target_errors, to_bytes
 
 if TYPE_CHECKING:
     from ..model import Model
-    from .replay import Replay, Result
 
 COMPILERS: Final = ("cc", "gcc", "clang")
 LEVEL: Final = "-O2"
 NAME: Final = "model"
-LARGEST: Final = 1 << 17  # numbers; a larger table goes by its address, as a compiler reads a million in seconds
+LARGEST: Final = 1 << 17  # numbers; larger tables are passed by address, as a million takes a compiler seconds
 TIMEOUT_S: Final = 300
 
-Array = npt.NDArray[Any]
-Pair = tuple[Array, Array]
 
+def verify_c(replay: Replay) -> Result:
+    """Run the exported C, whole and with the state copied between steps.
 
-def c(replay: Replay) -> Result:
-    """The check replayed by the exported C, whole and with the state copied between steps. Its functions are those of
-    the native target base, so its errors are too."""
-    from .replay import Result, errors_on, raw
-
+    Its functions are those of the native target base, and so are its errors.
+    """
     if because := replay.model.whole_window:
         return Result("c", "compiled", f"no steps, because {because}", ran=False)
     path = "compiled"
     try:
-        command = compiler()
+        command = find_compiler()
         if command is None:
             return Result("c", path, "no C compiler", ran=False)
-        path = described(command, LEVEL)
-        with library(replay.model, command, LEVEL) as built:
-            path += ", large tables by address" if built.keep else ""
-            begin = built.first()
-            whole = [built.run(begin, x) for x in replay.x]
-            made = [built.steps(begin, x) for x in replay.x]
-            chunks = list(map(raw, whole)) == [raw(pairs[-1]) for pairs in made]
+        path = describe_command(command, LEVEL)
+        with build_library(replay.model, command, LEVEL) as library:
+            path += ", large tables by address" if library.tables else ""
+            state = library.initial_state()
+            whole = [library.run(state, x) for x in replay.x]
+            steps = [library.run_steps(state, x) for x in replay.x]
+            chunks = list(map(to_bytes, whole)) == [to_bytes(pairs[-1]) for pairs in steps]
     except TargetError as error:
         return Result("c", path, str(error), ran=False, ok=False)
-    steps = replay.each_step(made, errors_on("base"))
-    return replay.judged("c", path, replay.answers_of(whole), replay.bounds_on("base"), chunks, steps)
+    answers, bounds = replay.to_answers(whole), replay.bounds_on("base")
+    return replay.compare("c", path, answers, bounds, chunks, replay.bound_steps(steps, target_errors("base")))
 
 
 class Library(NamedTuple):
-    """A compiled model. init, step: the C functions. state_bytes: of its state. outputs: how many floats it writes.
-    keep: what it points into."""
+    """A compiled model.
+
+    init, step: the C functions. state_bytes: size of its state. outputs: number of floats that a step writes. tables:
+    arrays that the library points into, kept alive.
+    """
 
     init: Any
     step: Any
     state_bytes: int
     outputs: int
-    keep: dict[str, Array]
+    tables: dict[str, Array]
 
-    def first(self) -> Array:
-        """The state block before the first step, uint8 [state_bytes]."""
-        block = aligned(np.full(self.state_bytes, 0xA5, np.uint8))
+    def initial_state(self) -> Array:
+        """Return the state block before the first step, uint8 [state_bytes]."""
+        block = copy_aligned(np.full(self.state_bytes, 0xA5, np.uint8))
         if status := self.init(block.ctypes.data):
-            raise TargetError(f"the compiled C refuses to make a state with {status}; this is a bug of tidegate export")
+            raise TargetError(f"the compiled C makes no state: it returned {status}; this is a bug in tidegate export")
         return block
 
     def run(self, state: Array, x: Array, pieces: bool = False) -> Pair:
-        """Output and state block after all steps of x from a state block uint8 [state_bytes]. pieces: each step has
-        the state copied out and back."""
+        """Return output and state block after all steps of x, from a state block uint8 [state_bytes].
+
+        pieces: whether to copy the state to another place before each step.
+        """
         if pieces:
-            return self.steps(state, x)[-1]
-        block, out = aligned(state), np.empty(self.outputs, np.float32)
+            return self.run_steps(state, x)[-1]
+        block, out = copy_aligned(state), np.empty(self.outputs, np.float32)
         for k in range(len(x)):
-            self.one(block, x, k, out)
+            self.run_step(block, x, k, out)
         return out, block
 
-    def steps(self, state: Array, x: Array) -> list[Pair]:
-        """The same after each step, before which the state is copied to another place."""
+    def run_steps(self, state: Array, x: Array) -> list[Pair]:
+        """Return output and state block after each step; the state is copied to another place before each."""
         pairs = []
         for k in range(len(x)):
-            state, out = aligned(state), np.empty(self.outputs, np.float32)
-            self.one(state, x, k, out)
+            state, out = copy_aligned(state), np.empty(self.outputs, np.float32)
+            self.run_step(state, x, k, out)
             pairs.append((out, state))
         return pairs
 
-    def one(self, block: Array, x: Array, k: int, out: Array) -> None:
+    def run_step(self, block: Array, x: Array, k: int, out: Array) -> None:
         value = int(x[k]) if x.ndim == 1 else x[k].ctypes.data
         if status := self.step(block.ctypes.data, value, out.ctypes.data):
-            raise TargetError(f"the compiled C refuses step {k} with {status}; this is a bug of tidegate export")
+            raise TargetError(
+                f"the compiled C refuses step {k}: it returned {status}; this is a bug in tidegate export"
+            )
 
 
-def compiler() -> list[str] | None:
-    """The command of a C compiler: $CC if it is set, else the first of cc, gcc, clang that there is; None without one.
+def find_compiler() -> list[str] | None:
+    """Return the command of a C compiler: $CC if it is set, else the first of cc, gcc and clang; None without one.
 
-    Raises: TargetError where $CC names none.
+    Raises: TargetError if $CC is not the command of a program.
     """
-    named = os.environ.get("CC", "")
+    variable = os.environ.get("CC", "")
     try:
-        words = shlex.split(named)
+        words = shlex.split(variable)
     except ValueError as error:
-        raise TargetError(f"CC is {named[:80]!r}, and no command: {error}") from error
+        raise TargetError(f"CC is {variable[:80]!r}, which is not a command: {error}") from error
     if words:
         if not shutil.which(words[0]):
-            raise TargetError(f"CC is {words[0]!r}, and there is no such program")
+            raise TargetError(f"CC is {words[0]!r}, but there is no such program")
         return words
     return next(([name] for name in COMPILERS if shutil.which(name)), None)
 
 
-def described(command: list[str], *flags: str) -> str:
-    """`gcc -O2` and the like: a compiler without its folder."""
+def describe_command(command: list[str], *flags: str) -> str:
+    """Return a compiler's command without its folder, such as `gcc -O2`."""
     return " ".join([os.path.basename(command[0]), *command[1:], *flags])
 
 
 @contextmanager
-def library(model: Model, command: list[str], *flags: str) -> Iterator[Library]:
-    """The model compiled and loaded; the files are gone afterwards.
+def build_library(model: Model, command: list[str], *flags: str) -> Iterator[Library]:
+    """Compile and load a model; its files are removed afterwards.
 
-    command: the compiler. flags: what it is given beside what a shared library needs.
+    command: the compiler. flags: further flags, beside those for a shared library.
 
-    Raises: TargetError with the compiler's first line; ModelFileError for a model that does not stream.
+    Raises: TargetError with the compiler's first error; ModelFileError for a model that does not stream.
     """
-    text = code(model, NAME, NAME + ".h", largest=LARGEST)
+    code = generate_code(model, NAME, NAME + ".h", largest=LARGEST)
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
-        loaded = opened(compiled(folder, text.c, text.h, [*command, *flags]), command)
-        for name, values in text.loose.items():
+        loaded = load_library(compile_library(folder, code.c, code.h, [*command, *flags]), command)
+        for name, values in code.external_tables.items():
             ctypes.c_void_p.in_dll(loaded, name).value = values.ctypes.data
         init, step = loaded[f"{NAME}_init"], loaded[f"{NAME}_step"]
         init.argtypes, init.restype = [ctypes.c_void_p], ctypes.c_int
-        step.argtypes = [ctypes.c_void_p, ctypes.c_int32 if text.program.text else ctypes.c_void_p, ctypes.c_void_p]
+        step.argtypes = [
+            ctypes.c_void_p,
+            ctypes.c_int32 if code.program.takes_ids else ctypes.c_void_p,
+            ctypes.c_void_p,
+        ]
         step.restype = ctypes.c_int
         try:
-            yield Library(init, step, model.state_bytes, text.program.outputs, text.loose)
+            yield Library(init, step, model.state_bytes, code.program.outputs, code.external_tables)
         finally:
-            unload(loaded)
+            unload_library(loaded)
 
 
-def compiled(folder: str, c: str, h: str, command: list[str]) -> str:
-    """The path of a shared library made of these texts in a folder."""
+def compile_library(folder: str, c: str, h: str, command: list[str]) -> str:
+    """Compile these texts in a folder; return the path of the shared library."""
     source, suffix = os.path.join(folder, NAME + ".c"), {"win32": ".dll", "darwin": ".dylib"}.get(sys.platform, ".so")
     for path, text in ((source, c), (os.path.join(folder, NAME + ".h"), h)):
         with open(path, "w", encoding="utf-8", newline="\n") as file:
@@ -156,18 +163,18 @@ def compiled(folder: str, c: str, h: str, command: list[str]) -> str:
     kind = ["-dynamiclib"] if sys.platform == "darwin" else ["-shared"]
     position = [] if sys.platform == "win32" else ["-fPIC"]
     words = [*command, "-std=c99", "-ffp-contract=off", *kind, *position, "-o", out, source, "-lm"]
-    status, said = ended(words)
+    status, output = run_compiler(words)
     if status:
-        raise TargetError(complaint(status, said).replace(folder + os.sep, ""))
+        raise TargetError(first_error(status, output).replace(folder + os.sep, ""))
     if not os.path.exists(out):
-        raise TargetError(f"{described(command)} ended well and wrote nothing; is it a C compiler?")
+        raise TargetError(f"{describe_command(command)} reported success but wrote no file; is it a C compiler?")
     return out
 
 
-def ended(command: list[str]) -> tuple[int, str]:
-    """The exit code of a compiler, and what it said. One that takes too long is ended with all that it started.
+def run_compiler(command: list[str]) -> tuple[int, str]:
+    """Return a compiler's exit code and output. One that takes too long is killed with all processes it started.
 
-    Raises: TargetError for one that does not start or does not end.
+    Raises: TargetError if it does not start or does not end.
     """
     pipe, none = subprocess.PIPE, subprocess.DEVNULL
     try:
@@ -181,20 +188,20 @@ def ended(command: list[str]) -> tuple[int, str]:
             start_new_session=True,
         )
     except OSError as error:
-        raise TargetError(f"{described(command[:1])} does not run: {error.strerror}") from error
+        raise TargetError(f"{describe_command(command[:1])} does not start: {error.strerror}") from error
     with process:
         try:
-            said, _ = process.communicate(timeout=TIMEOUT_S)
+            output, _ = process.communicate(timeout=TIMEOUT_S)
         except BaseException as error:
-            end(process)
+            kill(process)
             if not isinstance(error, subprocess.TimeoutExpired):
                 raise
-            raise TargetError(f"{described(command[:1])} did not end within {TIMEOUT_S} s") from error
-    return process.returncode, said
+            raise TargetError(f"{describe_command(command[:1])} did not end within {TIMEOUT_S} s") from error
+    return process.returncode, output
 
 
-def end(process: subprocess.Popen[str]) -> None:
-    """Compilers start others, which would go on alone."""
+def kill(process: subprocess.Popen[str]) -> None:
+    """Kill a compiler and the processes that it started, which would go on alone."""
     if sys.platform == "win32":
         process.kill()
     else:
@@ -202,23 +209,23 @@ def end(process: subprocess.Popen[str]) -> None:
             os.killpg(process.pid, signal.SIGKILL)
 
 
-def complaint(status: int, said: str) -> str:
-    """The first line that speaks of an error, else the first one."""
-    lines = [line for line in said.splitlines() if line.strip()]
-    lines.append(f"the compiler ended with {status}")
+def first_error(status: int, output: str) -> str:
+    """Return the first line that mentions an error, else the first line."""
+    lines = [line for line in output.splitlines() if line.strip()]
+    lines.append(f"the compiler exited with {status}")
     return next((line for line in lines if "error" in line), lines[0])
 
 
-def opened(path: str, command: list[str]) -> ctypes.CDLL:
+def load_library(path: str, command: list[str]) -> ctypes.CDLL:
     try:
         return ctypes.CDLL(path)
-    except OSError as error:  # for another machine, or no library at all
-        why = str(error).removeprefix(f"{path}: ")
-        raise TargetError(f"what {described(command)} made does not load here: {why}") from error
+    except OSError as error:  # it is for another machine, or no library at all
+        reason = str(error).removeprefix(f"{path}: ")
+        raise TargetError(f"the library from {describe_command(command)} does not load here: {reason}") from error
 
 
-def unload(loaded: ctypes.CDLL) -> None:
-    """So that its file can be removed, and memory is given back."""
+def unload_library(loaded: ctypes.CDLL) -> None:
+    """Unload a library, so that its file can be removed and its memory is freed."""
     if sys.platform == "win32":
         ctypes.WinDLL("kernel32").FreeLibrary(ctypes.c_void_p(loaded._handle))
     else:
@@ -227,8 +234,8 @@ def unload(loaded: ctypes.CDLL) -> None:
         _ctypes.dlclose(loaded._handle)
 
 
-def aligned(block: Array) -> Array:
-    """A copy at a multiple of 8 bytes, as the C's struct needs."""
+def copy_aligned(block: Array) -> Array:
+    """Copy a block to an address that is a multiple of 8 bytes, as the C struct needs."""
     copy = np.empty(block.size // 8, np.int64).view(np.uint8)
     copy[:] = block
     return copy

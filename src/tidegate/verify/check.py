@@ -1,14 +1,14 @@
-"""The `check` of a model file: an input made from a seed, and what the float64 oracle makes of it.
+"""The `check` of a model file: an input generated from a seed, and the results of the float64 reference for it.
 
-The generator is splitmix64 (Steele, Lea and Flood 2014), so that any language makes the same input from the
+The generator is splitmix64 (Steele, Lea and Flood 2014), so that any language can generate the same input from the
 seed:
 
     state += 0x9E3779B97F4A7C15; z = state
     z = (z ^ z >> 30) * 0xBF58476D1CE4E5B9; z = (z ^ z >> 27) * 0x94D049BB133111EB; draw = z ^ z >> 31
 
-modulo 2^64, the state starting at the seed. A token id of V is draw * V >> 64. A number is the sum of the
-draw's four 16-bit parts, minus 131070, times 7 / 2^18: about normal with mean 0 and deviation 1, and exact in
-float32. One generator serves all cases in order; within a case time goes first, then the features of a step.
+modulo 2^64, with the state starting at the seed. A token id below V is draw * V >> 64. A number is the sum of the
+draw's four 16-bit parts, minus 131070, times 7 / 2^18: roughly normal with mean 0 and deviation 1, and exact in
+float32. One generator serves all cases in order; within a case, steps follow one another, each with all its features.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ import numpy.typing as npt
 
 from ..document.limits import MAX_CHECK_BYTES, MAX_CHECK_STEPS
 from ..model import Model
-from .error_propagation import Trajectory, flat_state, trajectory
+from .error_propagation import Trajectory, flatten_state, run_reference
 
 SEED: Final = 0x7469646567617465  # "tidegate"
 LENGTHS: Final = (1, 37)
@@ -31,7 +31,7 @@ Array = npt.NDArray[Any]
 
 
 def splitmix64(seed: int) -> Iterator[int]:
-    """The generator's draws, each 0 to 2^64 - 1.
+    """Generate draws from 0 to 2^64 - 1.
 
     >>> [hex(draw) for draw, _ in zip(splitmix64(0), range(2))]
     ['0xe220a8397b1dcdaf', '0x6e789e6aa1b965f4']
@@ -44,48 +44,48 @@ def splitmix64(seed: int) -> Iterator[int]:
         yield z ^ z >> 31
 
 
-def number(draw: int) -> float:
-    """An about normal number, exact in float32.
+def standard_normal(draw: int) -> float:
+    """Turn a draw into a roughly normal number, exact in float32.
 
-    >>> number(0), number((1 << 64) - 1)
+    >>> standard_normal(0), standard_normal((1 << 64) - 1)
     (-3.4999465942382812, 3.4999465942382812)
     """
     parts = (draw & 0xFFFF) + (draw >> 16 & 0xFFFF) + (draw >> 32 & 0xFFFF) + (draw >> 48)
     return (parts - 131070) * 7 / (1 << 18)
 
 
-def inputs(model: Model, seed: int, lengths: list[int]) -> list[Array]:
-    """The input of each case: ids int32 [T], or numbers float32 [T, features], for series those of rows."""
+def make_inputs(model: Model, seed: int, lengths: list[int]) -> list[Array]:
+    """Generate the input of each case: ids int32 [T], or numbers float32 [T, features]; for series, those of rows."""
     draws, entry = splitmix64(seed), model.document["input"]
     if entry["kind"] in ("text", "ids"):
         return [np.array([next(draws) * entry["size"] >> 64 for _ in range(T)], np.int32) for T in lengths]
     F = entry["features"]
-    return [np.array([[number(next(draws)) for _ in range(F)] for _ in range(T)], np.float32) for T in lengths]
+    return [np.array([[standard_normal(next(draws)) for _ in range(F)] for _ in range(T)], np.float32) for T in lengths]
 
 
-def lengths_of(model: Model) -> tuple[int, ...]:
-    """The lengths of the cases: 1 and 37, or 1 and the rows of a model's window."""
+def case_lengths(model: Model) -> tuple[int, ...]:
+    """Return the lengths of the cases: 1 and 37, or 1 and the rows of a model's window."""
     window = model.document["input"].get("window")
     if window is None:
         return LENGTHS
     return tuple(sorted({1, min(MAX_CHECK_STEPS, window["length"] // window["segment"])}))
 
 
-def answer(run: Trajectory) -> tuple[Array, Array]:
-    """What a case stores before striding: the last output, and the last state's float arrays end to end."""
-    return run.outputs[-1], flat_state(run.last)
+def final_values(run: Trajectory) -> tuple[Array, Array]:
+    """Return what a case stores: the last output, and the last state's float arrays end to end."""
+    return run.outputs[-1], flatten_state(run.last)
 
 
 def make_check(
     model: Model, seed: int = SEED, lengths: tuple[int, ...] | None = None
 ) -> tuple[dict[str, Any], dict[str, Array]]:
-    """The `check` entry of a document, and its tensors (float64): for each case the oracle's last output and
-    state.
+    """Return the `check` entry of a document and its tensors (float64): the reference's last output and state of each
+    case.
 
-    Every `stride`-th number is kept, with the least stride that fits the file's limit for checks.
+    Every `stride`-th number is stored, with the smallest stride that fits the file's limit for checks.
     """
-    lengths = lengths_of(model) if lengths is None else lengths
-    answers = [answer(trajectory(model, x)) for x in inputs(model, seed, list(lengths))]
+    lengths = case_lengths(model) if lengths is None else lengths
+    answers = [final_values(run_reference(model, x)) for x in make_inputs(model, seed, list(lengths))]
     stride = 1
     while sum(v[::stride].nbytes for pair in answers for v in pair) > MAX_CHECK_BYTES:
         stride += 1
@@ -99,7 +99,7 @@ def make_check(
 
 
 def attach(model: Model, seed: int = SEED, lengths: tuple[int, ...] | None = None) -> Model:
-    """The same model with its check made anew; what a model needs before it is saved."""
+    """Return the model with a new check, which it needs before it is saved."""
     check, tensors = make_check(model, seed, lengths)
-    kept = {name: v for name, v in model.tensors.items() if not name.startswith("check.")}
-    return Model({**model.document, "check": check}, {**kept, **tensors})
+    weights = {name: v for name, v in model.tensors.items() if not name.startswith("check.")}
+    return Model({**model.document, "check": check}, {**weights, **tensors})

@@ -1,15 +1,15 @@
-"""How far float32 may stray over a sequence: each step's roundings, carried along the trajectory.
+"""Error bounds of float32 over a sequence: the roundings of each step, propagated along the reference trajectory.
 
-One graph holds all steps, and one pass goes back through it, so that every rounding is weighed by the derivative of
-the results by it, with its signs, over any number of steps: an error that the recurrence forgets is forgotten here too.
-What operations bend away from their tangents is counted in the graph (`bounds.py`), by the radii of `tangents.py`. So
-the bound is proved, and not of first order only.
+One graph holds all steps, and one backward pass weights every rounding by the derivative of the results with respect to
+it, signs included, over any number of steps: an error that the recurrence forgets is forgotten here, too. How far
+operations leave their tangents is counted in the graph (`bounds.py`), with the radii of `affine_forms.py`. So the bound
+is proved, and not only to first order.
 
-Where errors are amplified until they meet what bends, as in a chaotic recurrence, no bound holds: it is infinite. The
-same goes for numbers that float32 cannot hold: it makes infinities of them.
+If errors are amplified until curvature matters, as in a chaotic recurrence, no bound holds and it is infinite. The same
+goes for numbers that float32 cannot represent, because they become infinities.
 
-The work grows with the numbers that are bounded, so of a state of more than `MOST_STATE` numbers an even
-sample is.
+The work grows with the count of bounded numbers, so of a state of more than `MAX_STATE` numbers an even sample is
+bounded.
 """
 
 from __future__ import annotations
@@ -20,22 +20,25 @@ import numpy as np
 import numpy.typing as npt
 
 from ..reference import Reference
-from .bounds import ActivationErrors, Graph, U, Value
-from .tangents import Followed, Room
+from .affine_forms import TrackedLayer, TrackedStates
+from .bounds import ActivationErrors, BoundedValue, ErrorGraph, U
 
 if TYPE_CHECKING:
     from ..model import Model
 
 Float = npt.NDArray[np.float64]
-FLOAT64: Final = 1 + 2.0**-20  # the oracle's roundings and the bound's own are each 2^-29 of float32's
-MOST_STATE: Final = 640
-LARGEST: Final = float(np.finfo(np.float32).max)
+FLOAT64_MARGIN: Final = 1 + 2.0**-20  # roundings of the reference and of the bound itself are each 2^-29 of float32's
+MAX_STATE: Final = 640
+LARGEST_FLOAT32: Final = float(np.finfo(np.float32).max)
 
 
 class Trajectory(NamedTuple):
-    """The oracle's run of one sequence. x: ids [T] or numbers [T, features]. states: name -> [T, *shape], the
-    state before each step (steps as int64 [T, 1]), none of a model that does not stream; last: name -> [*shape],
-    after the last; outputs: float64 [T, O]."""
+    """The reference run of one sequence.
+
+    x: ids [T] or numbers [T, features]. states: name -> [T, *shape], the state before each step (steps as int64
+    [T, 1]); empty for a model that does not stream. last: name -> [*shape], the state after the last step. outputs:
+    float64 [T, O].
+    """
 
     x: npt.NDArray[Any]
     states: dict[str, npt.NDArray[Any]]
@@ -43,109 +46,123 @@ class Trajectory(NamedTuple):
     outputs: Float
 
 
-class Carried(NamedTuple):
-    """Bounds after the last step. output: [O]. state: of the numbers `numbers` (indices) of the flattened
-    state: its float arrays end to end."""
+class SequenceBounds(NamedTuple):
+    """Error bounds after the last step.
+
+    output: [O]. state: of the numbers at `indices` of the flattened state (its float arrays end to end).
+    """
 
     output: Float
     state: Float
-    numbers: npt.NDArray[np.int64]
+    indices: npt.NDArray[np.int64]
 
 
-def trajectory(model: Model, x: npt.NDArray[Any]) -> Trajectory:
-    """The oracle's run of one sequence from the first state."""
-    oracle = Reference(model)
-    if oracle.whole_window:
-        outputs, state = oracle.run(x[:, None])
+def run_reference(model: Model, x: npt.NDArray[Any]) -> Trajectory:
+    """Run one sequence in float64 from the initial state."""
+    reference = Reference(model)
+    if reference.whole_window:
+        outputs, state = reference.run(x[:, None])
         return Trajectory(x, {}, {name: v[0] for name, v in state.items()}, outputs[:, 0])
-    state = oracle.initial(1)
-    seen: dict[str, list[Any]] = {name: [] for name in state}
-    said = []
+    state = reference.initial(1)
+    history: dict[str, list[Any]] = {name: [] for name in state}
+    steps = []
     for k in range(len(x)):
         for name, value in state.items():
-            seen[name].append(value)
-        y, state = oracle.step(state, x[k : k + 1])
-        said.append(y)
-    states = {name: np.concatenate(values) for name, values in seen.items()}
-    return Trajectory(x, states, {name: v[0] for name, v in state.items()}, np.concatenate(said))
+            history[name].append(value)
+        y, state = reference.step(state, x[k : k + 1])
+        steps.append(y)
+    states = {name: np.concatenate(values) for name, values in history.items()}
+    return Trajectory(x, states, {name: v[0] for name, v in state.items()}, np.concatenate(steps))
 
 
-def flat_state(state: dict[str, npt.NDArray[Any]]) -> Float:
-    """The float arrays of one state, end to end."""
+def flatten_state(state: dict[str, npt.NDArray[Any]]) -> Float:
+    """Return the float arrays of one state, end to end."""
     parts = [np.asarray(v, np.float64).reshape(-1) for name, v in state.items() if name != "steps"]
     return np.concatenate(parts) if parts else np.zeros(0)
 
 
-def carried(model: Model, run: Trajectory, errors: ActivationErrors) -> Carried:
-    """The bounds of a float32 run of `run.x`, on a target whose functions stray by `errors`; infinity where none
-    holds."""
-    graph = Graph(errors, steps=len(run.x))
-    with np.errstate(all="ignore"):  # what overflows bounds nothing
-        output, state = over_all_steps(model, graph, run.x)
+def bound_sequence(model: Model, run: Trajectory, errors: ActivationErrors) -> SequenceBounds:
+    """Bound the errors of a float32 run of `run.x` on a target whose functions deviate by `errors`.
+
+    A bound is infinite if none holds.
+    """
+    graph = ErrorGraph(errors, steps=len(run.x))
+    with np.errstate(all="ignore"):  # an overflow becomes an infinite bound
+        output, state = run_on_graph(model, graph, run.x)
         Y, S = output.value.size, sum(v.value.size for v in state)
-        chosen = np.arange(0, S, max(1, -(-S // MOST_STATE)))
-        rows = Y + len(chosen)
-        wanted = np.zeros((rows, Y + S))
-        wanted[np.arange(Y), np.arange(Y)] = wanted[np.arange(Y, rows), Y + chosen] = 1.0
-        parts = np.split(wanted, np.cumsum([Y, *(v.value.size for v in state)])[:-1], 1)
+        indices = np.arange(0, S, max(1, -(-S // MAX_STATE)))
+        rows = Y + len(indices)
+        seeds = np.zeros((rows, Y + S))
+        seeds[np.arange(Y), np.arange(Y)] = seeds[np.arange(Y, rows), Y + indices] = 1.0
+        parts = np.split(seeds, np.cumsum([Y, *(v.value.size for v in state)])[:-1], 1)
         bound, _ = graph.backward(list(zip([output, *state], parts, strict=True)))
-    bound = np.where(np.isnan(bound) | overflows(graph), np.inf, FLOAT64 * bound)
-    return Carried(bound[:Y], bound[Y:], chosen)
+    bound = np.where(np.isnan(bound) | overflows(graph), np.inf, FLOAT64_MARGIN * bound)
+    return SequenceBounds(bound[:Y], bound[Y:], indices)
 
 
-def over_all_steps(model: Model, graph: Graph, x: npt.NDArray[Any]) -> tuple[Value, list[Value]]:
-    """The last output and the last state's float arrays, from the first state on."""
-    oracle = Reference(model, graph)
-    oracle.layer_modules = [Room(room, bool(oracle.whole_window), len(x)) for room in oracle.layer_modules]  # type: ignore[misc]
-    xs = [graph.lift(one) if x.dtype.kind == "f" else one for one in np.split(x, len(x))]  # so that what is done counts
-    if oracle.whole_window:
-        return graph.lift(oracle.whole(xs)[-1]), []
-    y, state = None, dict[str, Any](oracle.initial(1))
+def track_layers(reference: Reference, tracks_states: bool, last_step: int) -> None:
+    """Let the layers of a reference tell its graph which of them runs."""
+    modules = [TrackedLayer(module, tracks_states, last_step) for module in reference.layer_modules]
+    reference.layer_modules = modules  # type: ignore[assignment]
+
+
+def run_on_graph(model: Model, graph: ErrorGraph, x: npt.NDArray[Any]) -> tuple[BoundedValue, list[BoundedValue]]:
+    """Run a sequence from the initial state on a graph; return the last output and the last state's float arrays."""
+    reference = Reference(model, graph)
+    track_layers(reference, bool(reference.whole_window), len(x))
+    xs = [graph.lift(one) if x.dtype.kind == "f" else one for one in np.split(x, len(x))]  # lifted: operations count
+    if reference.whole_window:
+        return graph.lift(reference.whole(xs)[-1]), []
+    y, state = None, dict[str, Any](reference.initial(1))
     names = [name for name in state if name != "steps"]
     recurrent = [name for name in names if "tape" in model.layers[int(name.split(".")[1])]]
     for one in xs:
-        step = Followed(graph, {name: state[name] for name in recurrent})
-        y, state = oracle.step(state, one)
-        step.end(state)
+        tracked = TrackedStates(graph, {name: state[name] for name in recurrent})
+        y, state = reference.step(state, one)
+        tracked.finish(state)
     return graph.lift(y), [graph.lift(state[name]) for name in names]
 
 
-def overflows(graph: Graph) -> bool:
-    """Whether a number, or a partial sum of one, may be beyond float32's range. A sum's radius is at least U times the
-    sum of its terms' absolute values, so a small radius says that no part of it is too large.
+def overflows(graph: ErrorGraph) -> bool:
+    """Tell whether a number, or a partial sum of one, may be out of float32's range.
+
+    The radius of a sum is at least U times the sum of its terms' absolute values, so a small radius means that no part
+    of it is too large.
     """
     return any(
-        (np.isfinite(v.value) & (abs(v.value) > LARGEST)).any()
-        or (np.isfinite(v.radius) & (v.radius > U * LARGEST)).any()
+        (np.isfinite(v.value) & (abs(v.value) > LARGEST_FLOAT32)).any()
+        or (np.isfinite(v.radius) & (v.radius > U * LARGEST_FLOAT32)).any()
         for v in graph.values
     )
 
 
-def each_step(
+def bound_steps(
     model: Model, x: npt.NDArray[Any], states: list[dict[str, Any]], outputs: npt.NDArray[Any], errors: ActivationErrors
 ) -> tuple[Float, Float]:
-    """Of every number that a target has made in a sequence, output and state, step by step: the error and its bound.
+    """Return the error and its bound for every number of a target's run, outputs and states, step by step.
 
-    states: the target's, before the first step and after each, name -> [1, *shape]; outputs: [T, O]. Each step is held
-    against the oracle's from the target's own state before it, which is a known number. So nothing is amplified, and a
-    bound holds of any model that streams, a chaotic one too, as long as its numbers fit into float32.
+    Each step is compared with that of the reference from the target's own previous state, which is known exactly. So
+    nothing is amplified, and a bound holds for any model that streams, even a chaotic one, as long as its numbers fit
+    into float32.
+
+    states: the target's, before the first step and after each, name -> [1, *shape]. outputs: [T, O].
     """
-    found: list[tuple[Float, Float]] = []
+    results: list[tuple[Float, Float]] = []
     lost = False
     for k in range(len(x)):
-        graph = Graph(errors, exactly=True)
-        oracle = Reference(model, graph)
-        oracle.layer_modules = [Room(room, False, -1) for room in oracle.layer_modules]  # type: ignore[misc]
+        graph = ErrorGraph(errors, rounds_exactly=True)
+        reference = Reference(model, graph)
+        track_layers(reference, False, -1)
         before = {name: v if name == "steps" else graph.lift(v) for name, v in states[k].items()}
         one = x[k : k + 1]
         with np.errstate(all="ignore"):
-            y, after = oracle.step(before, graph.lift(one) if one.dtype.kind == "f" else one)
+            y, after = reference.step(before, graph.lift(one) if one.dtype.kind == "f" else one)
         lost = overflows(graph) or (lost and not all(np.isfinite(v).all() for v in states[k].values()))
-        made = [(outputs[k], y), *((states[k + 1][name], v) for name, v in after.items() if name != "steps")]
-        for theirs, ours in made:
-            value, given = graph.lift(ours), theirs.astype(np.float64).reshape(-1)
-            exact = value.value.reshape(-1)
+        pairs = [(outputs[k], y), *((states[k + 1][name], v) for name, v in after.items() if name != "steps")]
+        for theirs, ours in pairs:
+            value, actual = graph.lift(ours), theirs.astype(np.float64).reshape(-1)
+            expected = value.value.reshape(-1)
             with np.errstate(invalid="ignore"):
-                error = np.where(given == exact, 0.0, abs(given - exact))  # infinities are equal too
-            found.append((error, np.where(lost, np.inf, FLOAT64 * value.radius.reshape(-1))))
-    return np.concatenate([error for error, _ in found]), np.concatenate([bound for _, bound in found])
+                error = np.where(actual == expected, 0.0, abs(actual - expected))  # equal infinities have no error
+            results.append((error, np.where(lost, np.inf, FLOAT64_MARGIN * value.radius.reshape(-1))))
+    return np.concatenate([error for error, _ in results]), np.concatenate([bound for _, bound in results])

@@ -1,6 +1,4 @@
-"""Models that are wrong in one way each, as implementations of the GRU have been; a bound must tell each from
-the right one.
-"""
+"""Models with one mistake each, as implementations of the GRU have had them; a bound must detect each of them."""
 
 from __future__ import annotations
 
@@ -61,41 +59,42 @@ BIASES = {"input bias dropped": "b", "recurrent bias dropped": "c"}
 
 
 def mutants(model: Model) -> dict[str, Model]:
-    """What is wrong -> the model with that wrong; the model's cells are GRUs whose reset comes after."""
-    found = {what: with_step(model, step) for what, step in STEPS.items()}
-    return found | {what: without(model, role) for what, role in BIASES.items()}
+    """Return mistake -> the model with that mistake. The model's cells are GRUs with `reset` after."""
+    wrong = {what: replace_step(model, step) for what, step in STEPS.items()}
+    return wrong | {what: zero_bias(model, role) for what, role in BIASES.items()}
 
 
 def wrong_variants(model: Model) -> dict[str, Model]:
-    """What is wrong -> the model with that wrong, for any cell: another dialect's equation on the same weights, two
-    gates that have changed places, biases that are left out.
+    """Return mistake -> the model with that mistake, for any cell.
+
+    The mistakes are the equations of other dialects with the same weights, two gates swapped, and biases left out.
     """
     layer = next(layer for layer in model.layers if layer["kind"] == "recurrent")
-    found = {}
+    wrong = {}
     for dialect in cells.list_dialects(layer["cell"]):
         tape, own = cells.load(layer["cell"], dialect).tape, model.tapes[layer["tape"]]
         if tape != own and (tape.params, tape.state) == (own.params, own.state):
             changed = [f"{k}={v}" for k, v in dialect.items() if layer["dialect"].get(k) != v]
             tapes = {name: tape.to_json() for name in model.tapes}
-            found[", ".join(changed)] = Model({**model.document, "tapes": tapes}, model.tensors)
+            wrong[", ".join(changed)] = Model({**model.document, "tapes": tapes}, model.tensors)
     if len(model.tapes[layer["tape"]].gates) > 1:
-        found["gates swapped"] = swapped(model, layer)
+        wrong["gates swapped"] = swap_gates(model, layer)
     roles = {what: role for what, role in BIASES.items() if model.tensors[layer["tensors"][role]].size}
-    return found | {what: without(model, role) for what, role in roles.items()}
+    return wrong | {what: zero_bias(model, role) for what, role in roles.items()}
 
 
-def swapped(model: Model, layer: dict[str, Any]) -> Model:
-    """The model whose first two gates have changed places in W."""
+def swap_gates(model: Model, layer: dict[str, Any]) -> Model:
+    """Return the model with its first two gates swapped in W."""
     name = layer["tensors"]["W"]
     first, second, *rest = np.split(model.tensors[name], len(model.tapes[layer["tape"]].gates))
     return Model(model.document, {**model.tensors, name: np.concatenate([second, first, *rest])})
 
 
-def with_step(model: Model, step: Step) -> Model:
+def replace_step(model: Model, step: Step) -> Model:
     tape = trace(step, gru.GATES, gru.RECURRENT, gru.STATE, {})  # type: ignore[arg-type]
     return Model({**model.document, "tapes": {name: tape.to_json() for name in model.tapes}}, model.tensors)
 
 
-def without(model: Model, role: str) -> Model:
+def zero_bias(model: Model, role: str) -> Model:
     names = {layer["tensors"][role] for layer in model.layers if layer["kind"] == "recurrent"}
     return Model(model.document, {n: np.zeros_like(v) if n in names else v for n, v in model.tensors.items()})

@@ -1,50 +1,45 @@
-"""The check replayed in onnxruntime, on the graphs of `tidegate export --to onnx`, whole, in pieces and in one batch.
+"""onnxruntime as a target: the graphs of `tidegate export --to onnx`, whole, in pieces and in one batch.
 
-The bound is that of what onnxruntime computes, which differs from a native target in three ways:
+The bound follows what onnxruntime computes, which differs from a native target in three ways:
 
-- its functions' own errors, below;
-- GRU, LSTM and RNN nodes add W x + b and R h + c in one chain, so a term meets the other product's roundings too;
-- the GRU node's update is (1 - z) n + z h, and not n + z (h - n).
+- its functions have errors of their own, given below;
+- GRU, LSTM and RNN nodes add W x + b and R h + c in one sum, so each term meets the roundings of both products;
+- the update of the GRU node is (1 - z) n + z h, not n + z (h - n).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import numpy as np
-import numpy.typing as npt
 
 from ..cells import gru
 from ..errors import MissingExtra, ModelFileError, TargetError
 from ..formats.onnx import encode
-from ..formats.onnx.standard import Form, form_of
+from ..formats.onnx.standard import StandardNode, find_standard_node
 from ..model import Model
 from ..tape import Tape, trace
 from .bounds import ActivationErrors
-from .error_propagation import each_step, flat_state
+from .error_propagation import bound_steps, flatten_state
+from .replay import Array, Bounds, Replay, Result
 
-if TYPE_CHECKING:
-    from .replay import Replay, Result
-
-# Measured with onnxruntime 1.31 over floats of every size (tests/parity/test_onnx.py holds it): Sigmoid and the gates
-# of GRU and LSTM 1.5e-7; Tanh and that of LSTM 2.6e-7, of GRU 6.0e-7, relative; Exp 7.2e-8, relative. The RNN node's
-# tanh is made from an exponential: 1.8e-7 absolutely, however small the value.
+# Measured with onnxruntime 1.31 over floats of every size (tested in tests/parity/test_onnx.py): Sigmoid and the gates
+# of GRU and LSTM 1.5e-7; Tanh and that of LSTM 2.6e-7, of GRU 6.0e-7, relative; Exp 7.2e-8, relative. The RNN node
+# computes tanh from an exponential: 1.8e-7 absolute, however small the value.
 ORT_ERRORS: Final = ActivationErrors(sigmoid_abs=2.4e-7, tanh_rel=9e-7, exp_rel=2.4e-7)
 RNN_TANH_ABS: Final = 2.7e-7
 ONE: Final = np.ones(1, np.int32)
 
-Array = npt.NDArray[Any]
 State = dict[str, Array]
-Bounds = list[tuple[Array, Array]]
 Pair = tuple[Array, State]  # last output float32 [O], and the state after it: name -> [1, *shape]
 
 
-class Session:
+class OnnxSession:
     """A model's graph in onnxruntime, on one thread.
 
-    Raises: MissingExtra without onnxruntime; ModelFileError for a model that ONNX cannot hold; TargetError for a graph
-    that this onnxruntime cannot run.
+    Raises: MissingExtra without onnxruntime; ModelFileError for a model that ONNX cannot represent; TargetError for a
+    graph that this onnxruntime cannot run.
     """
 
     def __init__(self, model: Model, mode: str) -> None:
@@ -55,64 +50,66 @@ class Session:
         options = ort.SessionOptions()
         options.intra_op_num_threads = options.inter_op_num_threads = 1
         options.log_severity_level = 3
-        self.schema, self.one = [] if model.whole_window else model.state_schema, mode == "step"
+        self.schema, self.takes_one_step = [] if model.whole_window else model.state_schema, mode == "step"
         data = encode(model, mode)
         try:
             self.session = ort.InferenceSession(data, options, providers=["CPUExecutionProvider"])
         except Exception as error:  # of many types, each a RuntimeError or an Exception of onnxruntime's own
-            said = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-            raise TargetError(f"onnxruntime {ort.__version__} refuses the graph: {said[:200]}") from error
+            reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+            raise TargetError(f"onnxruntime {ort.__version__} refuses the graph: {reason[:200]}") from error
         self.input = self.session.get_inputs()[0].name
         self.outputs = [v.name for v in self.session.get_outputs()]
 
-    def first(self, rows: int) -> State:
-        """The state of `rows` new streams."""
+    def initial_state(self, rows: int) -> State:
+        """Return the state of `rows` new streams."""
         fills = {a["name"]: np.asarray(a.get("fill", 0), np.float64) for a in self.schema}
         return {a["name"]: np.full((rows, *a["shape"]), fills[a["name"]], a["dtype"]) for a in self.schema}
 
     def run(self, x: Array, state: State, lengths: Array | None = None) -> tuple[State, State]:
-        """Outputs and next state, each by name. x: [T, B] or [T, B, features] with lengths int32 [B]; or of a step."""
-        fed = {self.input: x, **state} | ({} if lengths is None else {"lengths": lengths})
-        found: State = dict(zip(self.outputs, self.session.run(None, fed), strict=True))
-        following = {name: found.pop(f"next.{name}") for name in state}
-        return found, following
+        """Return outputs and next state, each by name.
 
-    def whole(self, x: Array, sizes: list[int]) -> Pair:
-        """One row of a sequence's graph in chunks of these sizes."""
-        state, out, at = self.first(1), np.empty(0), 0
+        x: [T, B] or [T, B, features], with lengths int32 [B]; in mode step, [B] or [B, features] without.
+        """
+        inputs = {self.input: x, **state} | ({} if lengths is None else {"lengths": lengths})
+        outputs: State = dict(zip(self.outputs, self.session.run(None, inputs), strict=True))
+        next_state = {name: outputs.pop(f"next.{name}") for name in state}
+        return outputs, next_state
+
+    def run_chunks(self, x: Array, sizes: list[int]) -> Pair:
+        """Run one row through the graph of a sequence, in chunks of these sizes."""
+        state, out, at = self.initial_state(1), np.empty(0), 0
         for size in sizes:
-            found, state = self.run(x[at : at + size, None], state, np.array([size], np.int32))
-            out, at = found["output"][0], at + size
+            outputs, state = self.run(x[at : at + size, None], state, np.array([size], np.int32))
+            out, at = outputs["output"][0], at + size
         return out, state
 
-    def steps(self, x: Array) -> list[Pair]:
-        """One row, after each step: of a sequence's graph in chunks of one step."""
-        state, pairs = self.first(1), []
+    def run_steps(self, x: Array) -> list[Pair]:
+        """Return the pair of one row after each step; the graph of a sequence runs in chunks of one step."""
+        state, pairs = self.initial_state(1), []
         for one in x:
-            found, state = self.run(one[None], state) if self.one else self.run(one[None, None], state, ONE)
-            pairs.append((found["output"][0], state))
+            args = (one[None], state) if self.takes_one_step else (one[None, None], state, ONE)
+            outputs, state = self.run(*args)
+            pairs.append((outputs["output"][0], state))
         return pairs
 
-    def batch(self, xs: list[Array]) -> list[Pair]:
-        """Rows of their own lengths in one run."""
+    def run_batch(self, xs: list[Array]) -> list[Pair]:
+        """Run rows of different lengths as one batch."""
         lengths = np.array([len(x) for x in xs], np.int32)
         padded = np.zeros((lengths.max(), len(xs), *xs[0].shape[1:]), xs[0].dtype)
         for b, x in enumerate(xs):
             padded[: len(x), b] = x
-        found, state = self.run(padded, self.first(len(xs)), lengths)
-        return [(found["output"][b], {n: v[b : b + 1] for n, v in state.items()}) for b in range(len(xs))]
+        outputs, state = self.run(padded, self.initial_state(len(xs)), lengths)
+        return [(outputs["output"][b], {n: v[b : b + 1] for n, v in state.items()}) for b in range(len(xs))]
 
 
-def onnx(replay: Replay) -> Iterator[Result]:
-    """The graph of a sequence, and where the model streams that of a step."""
-    from .replay import Result
-
+def verify_onnx(replay: Replay) -> Iterator[Result]:
+    """Run the graph of a sequence and, if the model streams, that of a step."""
     try:
-        session = Session(replay.model, "sequence")
-        limits = bounds(replay)
-        yield sequence(replay, session, limits)
+        session = OnnxSession(replay.model, "sequence")
+        limits = bound_cases(replay)
+        yield verify_sequence(replay, session, limits)
         if not replay.model.whole_window:
-            yield step(replay, limits)
+            yield verify_step(replay, limits)
     except MissingExtra:
         yield Result("onnx", "onnxruntime", "onnxruntime is not installed", ran=False)
     except ModelFileError as error:
@@ -121,40 +118,45 @@ def onnx(replay: Replay) -> Iterator[Result]:
         yield Result("onnx", "onnxruntime", str(error), ran=False, ok=False)
 
 
-def sequence(replay: Replay, session: Session, limits: Bounds) -> Result:
-    """Each case whole, all in one batch, and in pieces; the worst of them. Pieces need not have the same bits: the
-    order of a product's sum may follow its size. Where single steps have them, they are the steps of the whole."""
-    runs = [[session.whole(x, [len(x)]) for x in replay.x], session.batch(replay.x)]
+def verify_sequence(replay: Replay, session: OnnxSession, limits: Bounds) -> Result:
+    """Run each case whole, all in one batch, and in pieces; return the worst result.
+
+    Pieces need not have the same bits, because the order of a product's sum may depend on its size. Single steps with
+    the same bits are the steps of the whole.
+    """
+    runs = [[session.run_chunks(x, [len(x)]) for x in replay.x], session.run_batch(replay.x)]
     same, steps = None, None
     if not replay.model.whole_window:
-        runs.append([session.whole(x, growing(len(x))) for x in replay.x])
-        same = True if list(map(raw, runs[0])) == list(map(raw, runs[-1])) else None
-        singles = [session.steps(x) for x in replay.x]
-        if all(raw(pairs[-1]) == raw(pair) for run in runs for pairs, pair in zip(singles, run, strict=True)):
-            steps = followed(replay, session, singles)
-    return worst(replay, "onnxruntime sequence", runs, limits, same, steps)
+        runs.append([session.run_chunks(x, growing_chunks(len(x))) for x in replay.x])
+        same = True if list(map(to_bytes, runs[0])) == list(map(to_bytes, runs[-1])) else None
+        singles = [session.run_steps(x) for x in replay.x]
+        if all(to_bytes(pairs[-1]) == to_bytes(pair) for run in runs for pairs, pair in zip(singles, run, strict=True)):
+            steps = bound_onnx_steps(replay, session, singles)
+    return compare_runs(replay, "onnxruntime sequence", runs, limits, same, steps)
 
 
-def step(replay: Replay, limits: Bounds) -> Result:
-    """Each case step by step, and each step from the state before it."""
-    session = Session(replay.model, "step")
-    runs = [session.steps(x) for x in replay.x]
-    steps = followed(replay, session, runs)
-    return worst(replay, "onnxruntime step", [[pairs[-1] for pairs in runs]], limits, steps=steps)
+def verify_step(replay: Replay, limits: Bounds) -> Result:
+    """Run each case step by step, and compare each step from the state before it."""
+    session = OnnxSession(replay.model, "step")
+    runs = [session.run_steps(x) for x in replay.x]
+    steps = bound_onnx_steps(replay, session, runs)
+    return compare_runs(replay, "onnxruntime step", [[pairs[-1] for pairs in runs]], limits, steps=steps)
 
 
-def followed(replay: Replay, session: Session, runs: list[list[Pair]]) -> tuple[Array, Array]:
-    """Errors and bounds of each step of these runs, one of each case, from the state before it."""
-    same, errors = as_computed(replay.model), errors_of(replay.model)
-    found = [
-        each_step(same, x, [session.first(1), *(s for _, s in pairs)], np.stack([y for y, _ in pairs]), errors)
+def bound_onnx_steps(replay: Replay, session: OnnxSession, runs: list[list[Pair]]) -> tuple[Array, Array]:
+    """Return the errors and bounds of each step of these runs (one for each case), from the state before it."""
+    model, errors = rewrite_grus(replay.model), activation_errors(replay.model)
+    results = [
+        bound_steps(
+            model, x, [session.initial_state(1), *(s for _, s in pairs)], np.stack([y for y, _ in pairs]), errors
+        )
         for x, pairs in zip(replay.x, runs, strict=True)
     ]
-    error, bound = (np.concatenate(parts) for parts in zip(*found, strict=True))
+    error, bound = (np.concatenate(parts) for parts in zip(*results, strict=True))
     return error, bound
 
 
-def worst(
+def compare_runs(
     replay: Replay,
     path: str,
     runs: list[list[Pair]],
@@ -162,19 +164,16 @@ def worst(
     same: bool | None = None,
     steps: tuple[Array, Array] | None = None,
 ) -> Result:
-    found = [
-        replay.judged(
-            "onnx", path, [replay.strided(out.astype(np.float64), flat_state(s)) for out, s in run], limits, same, steps
-        )
-        for run in runs
-    ]
-    return max(found, key=lambda result: (result.ok is False, result.ratio or 0.0))
+    """Compare several runs of all cases with the stored answers; return the worst result."""
+    answers = [[replay.subsample(out.astype(np.float64), flatten_state(s)) for out, s in run] for run in runs]
+    results = [replay.compare("onnx", path, cases, limits, same, steps) for cases in answers]
+    return max(results, key=lambda result: (result.ok is False, result.ratio or 0.0))
 
 
-def growing(T: int) -> list[int]:
-    """Chunks of T steps: 1, 2, 4 ... and the rest.
+def growing_chunks(T: int) -> list[int]:
+    """Split T steps into chunks of 1, 2, 4 ... and the rest.
 
-    >>> growing(10)
+    >>> growing_chunks(10)
     [1, 2, 4, 3]
     """
     sizes: list[int] = []
@@ -183,53 +182,51 @@ def growing(T: int) -> list[int]:
     return sizes
 
 
-def raw(pair: Pair) -> tuple[bytes, ...]:
+def to_bytes(pair: Pair) -> tuple[bytes, ...]:
     return pair[0].tobytes(), *(v.tobytes() for v in pair[1].values())
 
 
-# --- the bound of what onnxruntime computes
+# --- bounds of what onnxruntime computes
 
 
-def bounds(replay: Replay) -> Bounds:
-    """For each case the bounds of output and state."""
-    from .replay import Replay
-
-    model, errors = replay.model, errors_of(replay.model)
-    if "GRU" not in {form.node for form in forms(model)}:
+def bound_cases(replay: Replay) -> Bounds:
+    """Return the bounds of output and state for each case."""
+    model, errors = replay.model, activation_errors(replay.model)
+    if "GRU" not in {node.op for node in standard_nodes(model)}:
         return replay.bounds(errors)
-    return Replay(as_computed(model)).bounds(errors)
+    return Replay(rewrite_grus(model)).bounds(errors)
 
 
-def forms(model: Model) -> list[Form]:
-    """The ONNX nodes that the model's recurrences become."""
-    return [form for tape in model.tapes.values() if (form := form_of(tape))]
+def standard_nodes(model: Model) -> list[StandardNode]:
+    """Return the ONNX nodes that the model's recurrences become."""
+    return [node for tape in model.tapes.values() if (node := find_standard_node(tape))]
 
 
-def errors_of(model: Model) -> ActivationErrors:
-    """What onnxruntime strays by on this model's graph."""
+def activation_errors(model: Model) -> ActivationErrors:
+    """Return how far onnxruntime's functions deviate on the graph of this model."""
     errors = ORT_ERRORS
-    if any(form.node == "RNN" for form in forms(model)):
+    if any(node.op == "RNN" for node in standard_nodes(model)):
         errors = errors._replace(tanh_abs=RNN_TANH_ABS)
-    return errors._replace(chain=max([0, *map(chain(model), model.layers)]))
+    return errors._replace(extra_roundings=max([0, *map(extra_roundings(model), model.layers)]))
 
 
-def chain(model: Model) -> Callable[[dict[str, Any]], int]:
-    """Layer -> how many terms a standard node adds to a sum of ours: the other product's, and its bias."""
+def extra_roundings(model: Model) -> Callable[[dict[str, Any]], int]:
+    """Return layer -> how many terms a standard node adds to each sum: those of the other product, and its bias."""
     tapes = model.tapes
-    return lambda k: max(k["inputs"], k["size"]) + 1 if "tape" in k and form_of(tapes[k["tape"]]) else 0
+    return lambda k: max(k["inputs"], k["size"]) + 1 if "tape" in k and find_standard_node(tapes[k["tape"]]) else 0
 
 
-def as_computed(model: Model) -> Model:
-    """The model with each GRU's equation as its node has it; the same in exact arithmetic."""
-    tapes = {name: blended(tape).to_json() for name, tape in model.tapes.items()}
+def rewrite_grus(model: Model) -> Model:
+    """Return the model with the equation of each GRU written as in its node: the same in exact arithmetic."""
+    tapes = {name: rewrite_gru(tape).to_json() for name, tape in model.tapes.items()}
     return Model({**model.document, "tapes": tapes}, model.tensors)
 
 
-def blended(tape: Tape) -> Tape:
-    form = form_of(tape)
-    if form is None or form.node != "GRU":
+def rewrite_gru(tape: Tape) -> Tape:
+    node = find_standard_node(tape)
+    if node is None or node.op != "GRU":
         return tape
-    reset = form.dialect["reset"]
+    reset = node.dialect["reset"]
 
     def equation(op: Any, x: Any, R: Any, p: Any, s: Any) -> Any:
         r = op.sigmoid(x.r + R.r(s.h))

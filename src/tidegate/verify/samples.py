@@ -1,6 +1,4 @@
-"""Models of random weights: what parity tests, mutants and benches are made of. Both biases are nonzero and
-asymmetric.
-"""
+"""Models with random weights, for parity tests, mutants and benches. Both biases are nonzero and asymmetric."""
 
 from __future__ import annotations
 
@@ -43,16 +41,16 @@ def sample(
     scale: bool = False,
     final: bool = False,
 ) -> Model:
-    """A model of random weights.
+    """Return a model with random weights.
 
-    features: width of the input; None: text over a small vocabulary, embedded `size` wide. size: H. cell: its
-    name; None: no recurrent layer. dialect: of the cell, some of its keys. project: P of a cell whose dialect
-    projects (half of H if not given). direction: "both" for bidirectional layers. conv: width of a convolution before
-    the recurrence, centred or not; 0: none. depth: recurrent layers; from the second on each is added to the one
-    before. over: pools; none: no pool layer. norm: a norm before the pool. dense: activation of a dense layer
-    before the last one. outputs: width of the last dense layer; None: none. softmax: whether one ends it.
-    check: whether it gets its check. scale: whether numbers are scaled first. final: whether
-    the final states of both directions are taken before a norm.
+    features: width of the input; None: text with a small vocabulary, embedded `size` wide. size: H. cell: its name;
+    None: no recurrent layer. dialect: some keys of the cell's dialect. project: P of a cell whose dialect projects
+    (default: half of H). direction: "both" for bidirectional layers. conv: width of a convolution before the
+    recurrence, centred or not; 0: none. depth: number of recurrent layers; from the second on, the output of the layer
+    before is added to each. over: pools; empty: no pool layer. norm: whether a norm comes before the pool. dense:
+    activation of a dense layer before the last one. outputs: width of the last dense layer; None: none. softmax:
+    whether the model ends with one. check: whether to attach its check. scale: whether numbers are scaled first. final:
+    whether the final states of both directions are selected, before a norm.
     """
     loaded = cells.load(cell, dialect) if cell else None
     stack = Stack(np.random.default_rng(seed), loaded)
@@ -66,7 +64,7 @@ def sample(
         stack.add({"kind": "conv", **options})
         width = size
     for i in range(depth if loaded else 0):
-        width = stack.recurrence(width, size, project, direction, residual=i > 0)
+        width = stack.add_recurrence(width, size, project, direction, residual=i > 0)
     if final:
         stack.add({"kind": "final", "size": width})
     if norm:
@@ -82,7 +80,7 @@ def sample(
         width = outputs
     if softmax:
         stack.add({"kind": "softmax", "size": width})
-    model = stack.model(features, width if softmax else None)
+    model = stack.build_model(features, width if softmax else None)
     if check:
         from .check import attach
 
@@ -99,18 +97,19 @@ def series_sample(
     labels: int = 3,
     check: bool = False,
 ) -> Model:
-    """A model of random weights behind a transform: it forecasts where the transform has an answer, and classifies into
-    `labels` otherwise.
+    """Return a model with random weights behind a transform of series.
+
+    It forecasts if the transform says what to forecast, and classifies into `labels` classes otherwise.
     """
     stack = Stack(np.random.default_rng(seed), cells.load(cell))
-    width = stack.recurrence(transform.features, size, None, direction, residual=False)
+    width = stack.add_recurrence(transform.features, size, None, direction, residual=False)
     stack.add({"kind": "pool", "size": width, "over": ["last"]})
-    answer = transform.forecast
-    outputs = labels if answer is None else answer.chain_horizon * transform.targets * len(answer.quantiles)
+    forecast = transform.forecast
+    outputs = labels if forecast is None else forecast.chain_horizon * transform.targets * len(forecast.quantiles)
     stack.add({"kind": "dense", "inputs": width, "size": outputs, "activation": "none"})
-    if answer is None:
+    if forecast is None:
         stack.add({"kind": "softmax", "size": outputs})
-    model = stack.model(transform.features, None if answer else labels, transform)
+    model = stack.build_model(transform.features, None if forecast else labels, transform)
     if check:
         from .check import attach
 
@@ -119,7 +118,7 @@ def series_sample(
 
 
 class Stack:
-    """Layers and their random tensors, one after the other."""
+    """A stack of layers under construction, with random tensors."""
 
     def __init__(self, random: np.random.Generator, cell: cells.Cell | None) -> None:
         self.random, self.layers, self.cell = random, list[Layer](), cell
@@ -130,11 +129,11 @@ class Stack:
         i, names = len(self.layers), {}
         for role, shape in layers.load(layer["kind"]).tensors(layer, self.tapes).items():
             names[role] = f"layers.{i}.{role}"
-            self.tensors[names[role]] = self.weights(role, shape)
+            self.tensors[names[role]] = self.random_tensor(role, shape)
         self.layers.append({**layer, "tensors": names})
 
-    def recurrence(self, inputs: int, size: int, project: int | None, direction: str, residual: bool) -> int:
-        """A layer of the stack's cell; its output width. residual: the output before is added to its own."""
+    def add_recurrence(self, inputs: int, size: int, project: int | None, direction: str, residual: bool) -> int:
+        """Add a layer of the stack's cell; return its output width. residual: whether to add the output before it."""
         assert self.cell is not None
         name, both = self.cell.name, direction == "both"
         layer: Layer = {"inputs": inputs, "size": size, "tape": name, "cell": name, "dialect": self.cell.dialect}
@@ -146,22 +145,22 @@ class Stack:
         width: int = layer.get("project", size)
         return 2 * width if both else width
 
-    def weights(self, role: str, shape: tuple[int, ...]) -> npt.NDArray[np.float32]:
-        """Matrices scaled by their width; gains about one; biases off centre, so that each of them
-        matters.
-        """
-        drawn = self.random.standard_normal(shape)
+    def random_tensor(self, role: str, shape: tuple[int, ...]) -> npt.NDArray[np.float32]:
+        """Return a random tensor: matrices scaled by their width, gains around 1, biases off centre so that each of
+        them matters."""
+        values = self.random.standard_normal(shape)
         if role.rsplit(".", 1)[-1].startswith("gain"):
-            drawn = 1 + 0.3 * drawn
+            values = 1 + 0.3 * values
         elif role == "deviation":
-            drawn = 0.5 + abs(drawn)
+            values = 0.5 + abs(values)
         elif len(shape) > 1:
-            drawn = drawn if role == "weight" and shape[0] == len(WORDS) + 1 else drawn / np.sqrt(max(1, shape[-1]))
+            is_table = role == "weight" and shape[0] == len(WORDS) + 1
+            values = values if is_table else values / np.sqrt(max(1, shape[-1]))
         else:
-            drawn = 0.15 + 0.4 * drawn
-        return np.asarray(drawn, np.float32)
+            values = 0.15 + 0.4 * values
+        return np.asarray(values, np.float32)
 
-    def model(self, features: int | None, labels: int | None, transform: SeriesTransform | None = None) -> Model:
+    def build_model(self, features: int | None, labels: int | None, transform: SeriesTransform | None = None) -> Model:
         entry: dict[str, Any] = {"kind": "array", "features": features}
         if transform is not None:
             entry, arrays = transform.to_json()

@@ -220,7 +220,7 @@ def test_an_export_says_what_it_takes_and_gives(files: dict[str, Path], capsys: 
         assert main(["export", str(files["timed"]), "--to", to, "--out", str(out), "--json"]) == 0
         said = json.loads(capsys.readouterr().out)
         assert said["takes"].startswith(
-            "rows of 4 numbers: each window of 2 steps less the one 1 steps before is 2 rows"
+            "rows of 4 numbers: each window of 2 steps (minus the values 1 steps earlier), minus its"
         )
         assert said["gives"] == "2 steps ahead x 1 targets x 3 quantiles, in the scaled units of the rows"
         content = out.with_suffix(".h").read_bytes() if to == "c" else out.read_bytes()

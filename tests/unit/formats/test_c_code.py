@@ -1,4 +1,4 @@
-"""The written C as its user meets it: it compiles without a warning, keeps to its layout, and refuses what is wrong."""
+"""The exported C as users see it: it compiles without warnings, has the right layout, and refuses what is wrong."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ import tidegate
 from tidegate.atomic import lock
 from tidegate.errors import ModelFileError, OptionError, TidegateError
 from tidegate.formats import Answer, names, write
-from tidegate.formats.c import code, export, report
+from tidegate.formats.c import export, generate_code, report
 from tidegate.model import Model
 from tidegate.runtime import compile
 from tidegate.tape import trace
 from tidegate.verify import attach
-from tidegate.verify.c_target import compiler, library
+from tidegate.verify.c_target import build_library, find_compiler
 from tidegate.verify.replay import Replay
 from tidegate.verify.samples import Stack, sample
 
-COMMAND = compiler()
+COMMAND = find_compiler()
 needs_compiler = pytest.mark.skipif(COMMAND is None, reason="no C compiler here")
 STRICT = ["-std=c99", "-Wall", "-Wextra", "-Wpedantic", "-Wconversion", "-Werror"]
 CLANG = [sys.executable, "-m", "ziglang", "cc"] if importlib.util.find_spec("ziglang") else ["clang"]
@@ -46,7 +46,7 @@ EVERYTHING: dict[str, Any] = {
 
 @pytest.fixture(scope="module")
 def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """intent.c and intent.h of a model with every part."""
+    """Write intent.c and intent.h of a model with every kind of layer."""
     folder = tmp_path_factory.mktemp("written")
     tidegate.export(attach(sample(seed=2, **EVERYTHING)), "c", folder / "intent.c")
     return folder
@@ -92,7 +92,7 @@ def test_it_neither_allocates_nor_keeps_anything(written: Path) -> None:
     assert run(written, *COMMAND, *STRICT, "-O2", "-c", "intent.c", "-o", "kept.o").returncode == 0
     symbols = [line.split() for line in run(written, "nm", "kept.o").stdout.splitlines()]
     assert {words[-1] for words in symbols if words[-2] == "U"} <= {"sqrtf", "memset", "memcpy", "memmove"}
-    assert [words for words in symbols if words[-2] in "bBC"] == []  # nothing that can be written to
+    assert [words for words in symbols if words[-2] in "bBC"] == []  # no writable data
     assert {words[-1] for words in symbols if words[-2] in "dD"} <= {"intent_labels"}
 
 
@@ -166,7 +166,7 @@ def test_wrong_arguments_are_refused_and_nothing_changes() -> None:
     assert COMMAND is not None
     model = sample(seed=1, size=4)
     V = model.document["input"]["size"]
-    with library(model, COMMAND) as built:
+    with build_library(model, COMMAND) as built:
         state, out = np.arange(model.state_bytes // 8), np.full(5, 7, np.float32)
         before = state.copy()
         for id_, status in ((-1, 2), (V, 2), (2**31 - 1, 2), (-(2**31), 2)):
@@ -184,15 +184,15 @@ def test_a_state_moves_between_c_and_the_engine(options: dict[str, Any]) -> None
     model = attach(sample(seed=3, size=7, **options))
     replay, engine = Replay(model), compile(model, "base")
     x, out = replay.x[1][:9], np.empty(engine.outputs, np.float32)
-    with library(model, COMMAND) as built:
-        block = replay.begin[0].copy()
-        for k in range(9):  # by turns
+    with build_library(model, COMMAND) as built:
+        block = replay.initial_state[0].copy()
+        for k in range(9):  # two states in turn
             value = x[k : k + 1] if x.ndim == 1 else x[k]
             if k % 2:
                 engine.step(value, block, out)
             else:
                 out, block = built.run(block, x[k : k + 1])
-        expected = built.run(replay.begin[0], x)
+        expected = built.run(replay.initial_state[0], x)
     assert block.tobytes() == expected[1].tobytes()
     assert out.tobytes() == expected[0].tobytes()
 
@@ -205,9 +205,9 @@ def test_large_tables_by_address_give_the_same_bits(monkeypatch: pytest.MonkeyPa
     replay, found = Replay(attach(sample(seed=3, size=12))), []
     for largest in (1 << 17, 20):
         monkeypatch.setattr(c_target, "LARGEST", largest)
-        with library(replay.model, COMMAND) as built:
-            assert bool(built.keep) == (largest == 20)
-            found.append([v.tobytes() for x in replay.x for v in built.run(replay.begin[0], x)])
+        with build_library(replay.model, COMMAND) as built:
+            assert bool(built.tables) == (largest == 20)
+            found.append([v.tobytes() for x in replay.x for v in built.run(replay.initial_state[0], x)])
     assert found[0] == found[1]
 
 
@@ -220,7 +220,7 @@ def test_a_hostile_file_stays_data(tmp_path: Path) -> None:
     made = Model(document, model.tensors)
     if COMMAND is None:
         pytest.skip("no C compiler here")
-    with library(made, COMMAND, *STRICT, "-trigraphs") as built:
+    with build_library(made, COMMAND, *STRICT, "-trigraphs") as built:
         assert built.outputs == 2
     tidegate.export(made, "c", tmp_path / "a.c")
     assert "\n#error" not in re.sub(r"\n#error \"(-ffast|floats)", "", (tmp_path / "a.c").read_text("utf-8"))
@@ -235,9 +235,9 @@ def test_letters_that_c_has_not() -> None:
     tape = trace(step, ("ζ", "u03b6"), ("größe",), {"h": ("H",)}, {"ä": ("H",)})
     stack = Stack(np.random.default_rng(0), SimpleNamespace(name="own", tape=tape))  # type: ignore[arg-type]
     stack.add({"kind": "recurrent", "inputs": 2, "size": 4, "tape": "own", "cell": "własna", "dialect": {}})
-    model = stack.model(2, None)
+    model = stack.build_model(2, None)
     assert COMMAND is not None
-    with library(model, COMMAND, *STRICT) as built:
+    with build_library(model, COMMAND, *STRICT) as built:
         output, _ = built.run(np.zeros(model.state_bytes, np.uint8), np.ones((2, 2), np.float32))
     assert 0 < abs(output).min() < 1
 
@@ -340,7 +340,7 @@ def test_the_same_model_gives_the_same_text_and_may_be_written_again(tmp_path: P
 
 def test_without_answers_there_is_no_self_test(tmp_path: Path) -> None:
     model = attach(sample(features=2, size=3))
-    assert "SELF_TEST" not in code(model, "m", "m.h").c
+    assert "SELF_TEST" not in generate_code(model, "m", "m.h").c
     nothing = np.zeros(0)
     files = write(model, "c", tmp_path / "a.c", [Answer(nothing, nothing, nothing, nothing)] * 2, name="other")
     assert "#ifdef OTHER_SELF_TEST" in Path(files[0]).read_text("utf-8")

@@ -1,4 +1,4 @@
-"""Levels: nothing is read before it is made, and arrays are for what crosses a level."""
+"""Levels: nothing is read before it is computed, and only values that cross a level have arrays."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tidegate import cells
-from tidegate.formats.c.schedule import LEAVES, WHOLE, changes, needed, schedule
+from tidegate.formats.c.schedule import LEAVES, WHOLE, changes, find_needed, schedule
 from tidegate.tape import Instruction, Tape
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "parity"))
@@ -54,6 +54,6 @@ def test_what_no_result_needs_is_left_out() -> None:
         3,
         {"h": 3, "kept": 4},
     )
-    assert needed(one) == [0, 3]
+    assert find_needed(one) == [0, 3]
     assert changes(one, "h")
     assert not changes(one, "kept")

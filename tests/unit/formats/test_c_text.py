@@ -1,4 +1,4 @@
-"""Names, strings, numbers and comments: whatever the file says, the C stays what it is."""
+"""Names, strings, numbers and comments: no text in a model file can break the C code."""
 
 from __future__ import annotations
 
@@ -13,7 +13,15 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tidegate.errors import ModelFileError, OptionError
-from tidegate.formats.c.literals import Names, checked_name, comment, exact, name_from, number, string
+from tidegate.formats.c.literals import (
+    UniqueNames,
+    format_comment,
+    format_float,
+    format_hex_float,
+    format_string,
+    make_name,
+    validate_name,
+)
 
 FLOATS = st.floats(width=32, allow_nan=False, allow_infinity=False)
 
@@ -22,7 +30,7 @@ FLOATS = st.floats(width=32, allow_nan=False, allow_infinity=False)
 @example(-0.0)
 @example(2.0**-149)
 def test_a_float_keeps_its_bits(value: float) -> None:
-    for text in (exact(value), number(value)):
+    for text in (format_hex_float(value), format_float(value)):
         assert text.endswith("f")
         read = float.fromhex(text[:-1]) if "x" in text else float(text[:-1])
         assert np.float32(read).tobytes() == np.float32(value).tobytes(), text
@@ -31,14 +39,14 @@ def test_a_float_keeps_its_bits(value: float) -> None:
 @given(st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=60))
 @example('??/" /* */ \\ \n % é \U0001f600 "?>"')
 def test_a_string_is_printable_and_reads_back(text: str) -> None:
-    literal = string(text)
+    literal = format_string(text)
     assert all(" " <= c <= "~" for c in literal)
     assert "??" not in literal
     assert c_string(literal) == text.encode()
 
 
 def c_string(literal: str) -> bytes:
-    """What a C compiler reads: octal escapes, and a backslash before a character that stands for itself."""
+    """Read a literal as a C compiler does: octal escapes, and a backslash before a character that stands for itself."""
     out, i, body = bytearray(), 0, literal[1:-1]
     while i < len(body):
         if body[i] != "\\":
@@ -59,7 +67,7 @@ def c_string(literal: str) -> bytes:
 @example("a */*/ b //**// ??/")
 @example("**//")
 def test_a_comment_stays_a_comment(text: str) -> None:
-    inside = comment(text)
+    inside = format_comment(text)
     assert "*/" not in inside
     assert "/*" not in inside
     assert all(" " <= c <= "~" for c in inside)
@@ -67,7 +75,7 @@ def test_a_comment_stays_a_comment(text: str) -> None:
 
 @given(st.lists(st.text(min_size=1, max_size=6).filter(str.isidentifier), max_size=12))
 def test_names_stay_apart(found: list[str]) -> None:
-    names = Names()
+    names = UniqueNames()
     made = [names.make("x_", name) for name in found]
     assert len(set(made)) == len(made)
     assert all(name.isascii() and name.isidentifier() for name in made)
@@ -76,19 +84,19 @@ def test_names_stay_apart(found: list[str]) -> None:
 @pytest.mark.parametrize("name", ["", "3x", "a-b", "größe", "a b", "x" * 65, "_x", "layer1", "a\n"])
 def test_a_name_that_is_none_is_refused(name: str) -> None:
     with pytest.raises(OptionError, match="expected a C identifier"):
-        checked_name(name)
+        validate_name(name)
 
 
 @given(st.text(max_size=90))
 @example("layer1")
 def test_a_name_can_be_made_of_any_files(stem: str) -> None:
-    assert checked_name(name_from(stem)) == name_from(stem)
+    assert validate_name(make_name(stem)) == make_name(stem)
 
 
 @pytest.mark.parametrize(("label", "said"), [("a\0b", "character 0"), ("x" * 5000, "at most 4095")])
 def test_a_label_that_c_cannot_hold_is_refused(label: str, said: str) -> None:
     with pytest.raises(ModelFileError, match=said):
-        string(label)
+        format_string(label)
 
 
 def test_a_compiler_reads_the_same_strings_and_floats(tmp_path: Path) -> None:
@@ -96,8 +104,10 @@ def test_a_compiler_reads_the_same_strings_and_floats(tmp_path: Path) -> None:
         pytest.skip("no C compiler here")
     texts = ['say "hä??/" \\ % 日本\n', "?" * 9, "\x01\x7f1"]
     values = [0.1, -0.0, 2.0**-149, 3.4028234663852886e38, -1.5]
-    lines = [f"const char *const text_{i} = {string(text)};" for i, text in enumerate(texts)]
-    lines += [f"const float value_{i} = {exact(v)}, other_{i} = {number(v)};" for i, v in enumerate(values)]
+    lines = [f"const char *const text_{i} = {format_string(text)};" for i, text in enumerate(texts)]
+    lines += [
+        f"const float value_{i} = {format_hex_float(v)}, other_{i} = {format_float(v)};" for i, v in enumerate(values)
+    ]
     (tmp_path / "a.c").write_text("\n".join(lines) + "\n", "utf-8")
     flags = ["-std=c99", "-Wall", "-Wextra", "-Wpedantic", "-Werror", "-shared", "-fPIC", "-o", "a.so"]
     subprocess.run([cc, *flags, "a.c"], cwd=tmp_path, check=True)

@@ -1,4 +1,4 @@
-"""The graphs of models: what goes in and out, which nodes they are made of, what the onnx package says of them."""
+"""The graphs of models: their inputs and outputs, their nodes, and whether the onnx package accepts them."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ DIALECTS = [(cell, dialect) for cell in cells.names() for dialect in cells.list_
 
 
 def graph_of(model: Model, mode: str = "sequence") -> Any:
-    """The file as the onnx package reads it, once its checker and its shape inference found nothing."""
+    """Read the file with the onnx package, after its checker and its shape inference have accepted it."""
     found = onnx.load_from_string(format_onnx.encode(model, mode))
     onnx.checker.check_model(found, full_check=True)
     assert unread(found.graph) == []
@@ -41,7 +41,7 @@ def graph_of(model: Model, mode: str = "sequence") -> Any:
 
 
 def unread(graph: Any) -> list[str]:
-    """The nodes and tensors of a graph that nothing reads, and those of the graphs inside it."""
+    """Return the nodes and tensors that nothing reads, in a graph and in the graphs inside it."""
     bodies = [a.g for node in graph.node for a in node.attribute if a.HasField("g")]
     inside = {name for body in bodies for node in body.node for name in node.input}
     read = inside | {v.name for v in graph.output} | {name for node in graph.node for name in node.input}
@@ -84,8 +84,8 @@ def test_inputs_and_outputs_of_a_sequence() -> None:
     following = {f"next.{name}": shape for name, shape in state.items()}
     assert dims(graph.output) == {"y": ["T", "B", 5], "output": ["B", 5], **following}
     docs = {v.name: v.doc_string for v in graph.input}
-    assert docs["layers.1.peak"] == "state; at first -inf"
-    assert docs["steps"] == "state; at first 0"
+    assert docs["layers.1.peak"] == "state; initially -inf"
+    assert docs["steps"] == "state; initially 0"
 
 
 def test_inputs_and_outputs_of_a_step() -> None:
@@ -153,7 +153,7 @@ def test_a_tape_is_known_by_its_equation_and_not_by_its_name() -> None:
 
 
 def test_forms_are_distinct() -> None:
-    assert len({json.dumps(tape.to_json()) for tape, _ in standard.known()}) == len(standard.FORMS)
+    assert len({json.dumps(tape.to_json()) for tape, _ in standard.standard_tapes()}) == len(standard.STANDARD_NODES)
 
 
 @pytest.mark.parametrize("cell", ["gru", "mingru"])
@@ -180,7 +180,7 @@ def test_what_protocol_buffers_cannot_hold_is_refused(monkeypatch: pytest.Monkey
     monkeypatch.setattr(format_onnx, "LARGEST", len(format_onnx.encode(model)))
     format_onnx.export(model, tmp_path / "a.onnx")
     monkeypatch.setattr(format_onnx, "LARGEST", len(format_onnx.encode(model)) - 1)
-    with pytest.raises(ModelFileError, match="protocol buffers end at"):
+    with pytest.raises(ModelFileError, match="protocol buffers have at most"):
         format_onnx.export(model, tmp_path / "b.onnx")
     assert [p.name for p in tmp_path.iterdir()] == ["a.onnx"]
 

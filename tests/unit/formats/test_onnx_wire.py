@@ -1,4 +1,4 @@
-"""What our writer makes of protocol buffers' wire format, read back by the onnx package."""
+"""Messages in the wire format of protocol buffers, read back by the onnx package."""
 
 from __future__ import annotations
 

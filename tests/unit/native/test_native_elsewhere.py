@@ -27,7 +27,8 @@ from tidegate.layers.pool import OVER
 from tidegate.model import Model as File
 from tidegate.nn import native, pooling
 from tidegate.nn.packed import PackedLayout
-from tidegate.verify.replay import Replay, on_target
+from tidegate.verify.native_target import on_target
+from tidegate.verify.replay import Replay
 
 pytestmark = pytest.mark.slow  # they build the engine under the sanitizers
 ROOT = Path(__file__).resolve().parents[3]

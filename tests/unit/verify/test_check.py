@@ -10,7 +10,7 @@ import tidegate
 from tidegate.errors import ModelFileError, OptionError
 from tidegate.model import Model
 from tidegate.verify import attach, make_check, verify
-from tidegate.verify.check import SEED, inputs, number, splitmix64
+from tidegate.verify.check import SEED, make_inputs, splitmix64, standard_normal
 from tidegate.verify.replay import Replay
 from tidegate.verify.samples import sample
 
@@ -25,20 +25,20 @@ def test_inputs_are_what_the_format_says() -> None:
     text, series = sample(), sample(features=3)
     draws = splitmix64(5)
     V = text.document["input"]["size"]
-    assert np.concatenate(inputs(text, 5, [2, 1])).tolist() == [next(draws) * V >> 64 for _ in range(3)]
+    assert np.concatenate(make_inputs(text, 5, [2, 1])).tolist() == [next(draws) * V >> 64 for _ in range(3)]
     draws = splitmix64(5)
-    assert inputs(series, 5, [2])[0].reshape(-1).tolist() == [number(next(draws)) for _ in range(6)]
+    assert make_inputs(series, 5, [2])[0].reshape(-1).tolist() == [standard_normal(next(draws)) for _ in range(6)]
 
 
 def test_numbers_are_about_normal_and_exact_in_float32() -> None:
     draws = splitmix64(1)
-    drawn = np.array([number(next(draws)) for _ in range(20_000)])
+    drawn = np.array([standard_normal(next(draws)) for _ in range(20_000)])
     assert (drawn == drawn.astype(np.float32)).all()
     assert abs(drawn.mean()) < 0.03
     assert abs(drawn.std() - 1) < 0.03
 
 
-def test_a_check_is_the_oracles_answer() -> None:
+def test_a_check_stores_the_answers_of_the_reference() -> None:
     model = sample(size=8)
     check, tensors = make_check(model)
     assert check["seed"] == SEED
@@ -54,7 +54,7 @@ def test_a_large_check_is_strided_to_fit() -> None:
     assert check["stride"] == 2
     assert sum(v.nbytes for n, v in model.tensors.items() if n.startswith("check.")) <= 65536
     replay = Replay(model)
-    assert [v.tolist() for v in replay.answers[1]] == [v.tolist() for v in replay.stored[1]]
+    assert [v.tolist() for v in replay.reference_answers[1]] == [v.tolist() for v in replay.stored[1]]
 
 
 def test_verify_replays_on_everything(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Right models are never rejected, whatever they are; where nothing can be proved, that is what is said."""
+"""Correct models are never rejected, whatever they are; where nothing can be proved, verify reports that."""
 
 from __future__ import annotations
 
@@ -16,9 +16,10 @@ from tidegate.model import Model
 from tidegate.runtime import compile
 from tidegate.runtime.precision import COMPUTE_BF16
 from tidegate.verify import attach, verify
-from tidegate.verify.bounds import ActivationErrors, Graph
+from tidegate.verify.bounds import ActivationErrors, ErrorGraph
 from tidegate.verify.mutants import mutants
-from tidegate.verify.replay import NO_BOUND, Replay, by_engine
+from tidegate.verify.native_target import verify_engine
+from tidegate.verify.replay import NO_BOUND, Replay
 from tidegate.verify.samples import sample
 
 NOTHING = ActivationErrors(0.0, 0.0, 0.0)
@@ -26,7 +27,7 @@ TARGET = _native.targets()[0]
 
 
 def faults(model: Model, **precision: str) -> list[tuple[str, str, str]]:
-    """What `verify` does not call right."""
+    """Return the results that `verify` does not call right."""
     return [(r.target, r.path, r.verdict) for r in verify(model, **precision) if not r.ok]
 
 
@@ -38,7 +39,7 @@ def built(root: Path, task: str, data: Path, **options: Any) -> Model:
 
 
 def test_the_default_model_of_long_series_is_not_rejected(tmp_path: Path) -> None:
-    """Scaled by statistics, then convolved: the roundings of the scaling lie in the convolution's state."""
+    """Return a model that scales, then convolves: the roundings of scaling are part of the state of the convolution."""
     draw = np.random.default_rng(0)
     series = (draw.standard_normal((24, 40, 3)) * [1.0, 30.0, 1e-3] + [0.0, 500.0, 0.07]).astype(np.float32)
     np.savez(tmp_path / "train.npz", x=series, y=np.arange(24) % 3)
@@ -69,7 +70,7 @@ def test_what_is_done_to_numbers_before_a_layer_that_keeps_them_is_counted(seed:
 
 
 def chaotic(gain: float = 16.0, check: bool = True) -> Model:
-    """A GRU whose recurrence amplifies roundings a millionfold over a few steps."""
+    """Return a GRU whose recurrence amplifies roundings a millionfold over a few steps."""
     model = sample(seed=2, features=3, size=24)
     tensors = {n: v * np.float32(gain) if n.endswith(".R") else v for n, v in model.tensors.items()}
     made = Model(model.document, tensors)
@@ -86,8 +87,8 @@ def test_of_a_chaotic_model_no_bound_holds_but_each_step_is_checked() -> None:
     assert not any(r.ok is False for r in found)
 
 
-def test_an_oracle_of_another_machine_is_not_wrong_of_a_model_that_amplifies() -> None:
-    """float64's last digit differs between versions of NumPy, and a chaotic model makes much of it."""
+def test_a_reference_of_another_machine_is_not_wrong_for_a_model_that_amplifies() -> None:
+    """The last digit of float64 differs between versions of NumPy, and a chaotic model amplifies it."""
     for gain, ok in ((1.0, False), (16.0, None)):
         model = chaotic(gain)
         moved = {n: v + 1e-9 if n == "check.1.output" else v for n, v in model.tensors.items()}
@@ -95,7 +96,7 @@ def test_an_oracle_of_another_machine_is_not_wrong_of_a_model_that_amplifies() -
 
 
 def outgrowing(gain: float) -> Model:
-    """A recurrence that multiplies its states until float32 makes infinities of them, and then NaN."""
+    """Return a recurrence that multiplies its states until they become infinite in float32, and then NaN."""
     model = sample(1, 3, 4, "rnn", {"activation": "relu"}, softmax=False)
     tensors = {
         n: np.eye(4, dtype=np.float32) * np.float32(gain) if n.endswith(".R") else abs(v)
@@ -116,7 +117,7 @@ def test_nothing_is_wrong_where_numbers_outgrow_float32(gain: float) -> None:
 def test_wrong_models_are_found_where_no_bound_of_the_whole_holds() -> None:
     replay = Replay(chaotic())
     for what, wrong in mutants(replay.model).items():
-        assert by_engine(replay, compile(wrong, TARGET), TARGET, "").ok is False, what
+        assert verify_engine(replay, compile(wrong, TARGET), TARGET, "").ok is False, what
 
 
 def test_where_no_bound_holds_verify_ends_with_an_exit_code_of_its_own(
@@ -143,11 +144,11 @@ def test_the_self_test_of_a_chaotic_model_says_that_no_bound_holds(tmp_path: Pat
 
 
 def test_relus_that_rounding_wakes_are_within_the_bound_of_bfloat16() -> None:
-    """Products so near to 0 that rounded operands choose the other side of a relu."""
+    """Products so close to 0 that rounded operands select the other side of a relu."""
     for seed in range(20):
         model = sample(seed=seed, features=4, size=3, cell="rnn", dialect={"activation": "relu"}, dense="relu")
         replay = Replay(attach(model, lengths=(9,)), COMPUTE_BF16)
-        result = by_engine(replay, compile(replay.model, "base", compute="bf16"), "base", "")
+        result = verify_engine(replay, compile(replay.model, "base", compute="bf16"), "base", "")
         assert result.ok, result
 
 
@@ -174,32 +175,32 @@ OPERATIONS: dict[str, Any] = {
 @pytest.mark.parametrize("size", [1e-6, 1e-3, 0.1, 0.4])
 @pytest.mark.parametrize("name", OPERATIONS)
 def test_what_an_operation_bends_is_within_its_bound(name: str, size: float) -> None:
-    """Operands that stray by up to `size`, in exact arithmetic: radii and the way back both hold the results."""
+    """Operands deviate by up to `size`, in exact arithmetic: radii and the backward pass both bound the results."""
     draw = np.random.default_rng(0)
     f = OPERATIONS[name]
     for _ in range(20):
         a, b = draw.standard_normal((1, 4)), 0.5 + abs(draw.standard_normal((1, 4)))
         if draw.random() < 0.5:
             b = a + size * draw.uniform(-1, 1, a.shape) if name in ("maximum", "minimum", "running maximum") else b
-        graph = Graph(NOTHING)
+        graph = ErrorGraph(NOTHING)
         leaves = [graph.lift(v) for v in (a, b)]
         for leaf in leaves:
-            leaf.own = leaf.radius = leaf.rest = np.full(leaf.shape, size)
+            leaf.own_error = leaf.radius = leaf.remainder = np.full(leaf.shape, size)
         with np.errstate(all="ignore"):
             y = f(graph, *leaves)
             bound, _ = graph.backward([(y, np.eye(y.value.size))])
         bound[np.isnan(bound)] = np.inf
         for _ in range(50):
             da, db = (size * np.sign(v) * abs(v) ** 0.2 for v in draw.uniform(-1, 1, (2, *a.shape)))
-            moved = f(other := Graph(NOTHING), other.lift(a + da), other.lift(b + db)).value
+            moved = f(other := ErrorGraph(NOTHING), other.lift(a + da), other.lift(b + db)).value
             assert (abs(moved - y.value) <= y.radius * (1 + 1e-9)).all()
             assert (abs(moved - y.value).reshape(-1) <= bound * (1 + 1e-9)).all()
 
 
 def test_a_maximum_of_near_equals_does_not_grow_with_the_steps() -> None:
-    graph = Graph(NOTHING)
+    graph = ErrorGraph(NOTHING)
     x = graph.lift(np.array([[1.0]]))
-    x.own = x.radius = x.rest = np.array([[1e-3]])
+    x.own_error = x.radius = x.remainder = np.array([[1e-3]])
     most: Any = x
     for _ in range(50):
         most = graph.maximum(most, x)
@@ -212,7 +213,7 @@ def test_products_in_a_known_order_have_the_lesser_bound() -> None:
     x, W, b = draw.standard_normal((1, 200)), draw.standard_normal((6, 200)), draw.standard_normal(6)
     x32, W32, b32 = (v.astype(np.float32) for v in (x, W, b))
     exact = [v.astype(np.float64) for v in (x32, W32, b32)]
-    any_order, in_order = (Graph(NOTHING._replace(ordered=o)).affine(*exact).radius[0] for o in (False, True))
+    any_order, in_order = (ErrorGraph(NOTHING._replace(ordered=o)).affine(*exact).radius[0] for o in (False, True))
     made = b32.copy()
     for k in range(200):
         made = made + W32[:, k] * x32[0, k]

@@ -1,8 +1,8 @@
-"""The C functions that a model may need; each is written into the file only where it is used.
+"""The library of C functions; a file contains only those that its model uses.
 
 They do what the native target `base` does, in the same order, so the bits are the same: a product is one chain from
-its bias, a sum over a vector has four lanes, and the activations are those of native/src/activation.inl. None is taken
-from the machine's own library but sqrtf, which IEEE 754 rounds exactly.
+its bias, a sum over a vector has four lanes, and the activations are those of native/src/activation.inl. The only
+function from the machine's library is sqrtf, which IEEE 754 rounds exactly.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 
 class Function(NamedTuple):
-    """needs: functions that this one calls. code: its C."""
+    """A C function. needs: the functions that it calls. code: its C."""
 
     needs: tuple[str, ...]
     code: str
@@ -33,25 +33,25 @@ NEEDS: dict[str, tuple[str, ...]] = {
 }
 TEXTS: dict[str, str] = {
     "larger": """\
-/* The larger one; NaN if either is. */
+/* The larger number; NaN if either is NaN. */
 static float larger(float a, float b) { return a > b || a != a ? a : b; }
 """,
     "smaller": """\
-/* The smaller one; NaN if either is. */
+/* The smaller number; NaN if either is NaN. */
 static float smaller(float a, float b) { return a < b || a != a ? a : b; }
 """,
     "rectified": """\
 static float rectified(float x) { return x < 0.0f ? 0.0f : x; }
 """,
     "limited": """\
-/* x within [low, high]; NaN stays NaN. */
+/* x limited to [low, high]; NaN stays NaN. */
 static float limited(float x, float low, float high) {
   x = x > high ? high : x;
   return x < low ? low : x;
 }
 """,
     "power_of_two": """\
-/* t + SHIFT has t's nearest whole number in its last bits, as the last one is worth 1. */
+/* The last bit of t + SHIFT is worth 1, so its last bits hold the whole number nearest to t. */
 #define SHIFT 12582912.0f
 
 typedef union {
@@ -59,7 +59,7 @@ typedef union {
   int32_t bits;
 } Number;
 
-/* 2^n for n in [-127, 128]: 0 and infinity at the ends. */
+/* 2^n for n in [-127, 128]; 0 and infinity at the ends. */
 static float power_of_two(int32_t n) {
   Number power;
   power.bits = (int32_t)((uint32_t)(n + 127) << 23);
@@ -75,14 +75,14 @@ static int32_t whole(float shifted) {
 }
 """,
     "exponential": """\
-/* e^x = 2^n e^r; e^r by a polynomial. */
+/* e^x = 2^n e^r, with a polynomial for e^r. */
 static float exponential(float x) {
   float shifted, n, r, p;
   int32_t number, half;
   x = limited(x, -110.0f, 100.0f);
   shifted = x * 1.44269504f + SHIFT;
   n = shifted - SHIFT;
-  r = (x - n * 0.693359375f) - n * -2.12194440e-4f; /* ln 2 in two parts: n times the first is exact */
+  r = (x - n * 0.693359375f) - n * -2.12194440e-4f; /* ln 2 in two parts; n times the first is exact */
   p = 0.00138146f;
   p = p * r + 0.00836871564f;
   p = p * r + 0.041668389f;
@@ -90,12 +90,12 @@ static float exponential(float x) {
   p = p * r + 0.49999994f;
   p = (p * r) * r + r + 1.0f;
   number = whole(shifted);
-  half = (number - (number < 0)) / 2; /* rounded down; 2^n alone may be out of range */
+  half = (number - (number < 0)) / 2; /* rounded down; 2^n itself may be out of range */
   return p * power_of_two(half) * power_of_two(number - half);
 }
 """,
     "logistic": """\
-/* 1 / (1 + e^-x), with e^-x = 2^n 2^f; 2^f by a polynomial. */
+/* 1 / (1 + e^-x), where e^-x = 2^n 2^f, with a polynomial for 2^f. */
 static float logistic(float x) {
   const float t = limited(x * -1.44269504f, -126.0f, 128.0f);
   const float shifted = t + SHIFT;
@@ -111,7 +111,7 @@ static float logistic(float x) {
 }
 """,
     "hyperbolic_tangent": """\
-/* tanh x as a quotient of two polynomials; 1 from 9 on. */
+/* tanh x as a quotient of two polynomials; 1 from x = 9 on. */
 static float hyperbolic_tangent(float x) {
   const float c = limited(x, -9.0f, 9.0f), s = c * c;
   float p = -8.56183681e-14f, q = 0.000254888932f;
@@ -130,7 +130,7 @@ static float hyperbolic_tangent(float x) {
 }
 """,
     "product": """\
-/* y = W x + b. Each y is one chain of sums that starts from its bias. */
+/* y = W x + b. Each y is one chain of additions that starts from its bias. */
 static void product(size_t rows, size_t columns, const float *W, const float *b, const float *x, float *y) {
   for (size_t j = 0; j < rows; ++j, W += columns) {
     float sum = b[j];
@@ -150,7 +150,7 @@ static void projection(size_t rows, size_t columns, const float *Q, const float 
 }
 """,
     "convolution": """\
-/* y = W (past, x) + b, and past moves on by one x. past: the `older` numbers that came before x, oldest first. */
+/* y = W (past, x) + b; then past advances by x. past: the `older` numbers before x, oldest first. */
 static void convolution(size_t rows, size_t columns, size_t older, const float *W, const float *b, const float *x,
                         float *past, float *y) {
   for (size_t j = 0; j < rows; ++j, W += older + columns) {
@@ -164,11 +164,11 @@ static void convolution(size_t rows, size_t columns, size_t older, const float *
 }
 """,
     "lanes": """\
-/* A sum over a vector goes in four lanes; lane l has the numbers l, l + 4, l + 8 ... */
+/* A vector is summed in four lanes; lane l adds the numbers l, l + 4, l + 8 ... */
 static float lanes(const float *lane) { return lane[0] + lane[1] + lane[2] + lane[3]; }
 """,
     "moments": """\
-/* The mean of x, and the root of its variance plus eps. */
+/* The mean of x, and the square root of its variance plus eps. */
 static float mean_of(size_t n, const float *x) {
   float lane[4] = {0.0f, 0.0f, 0.0f, 0.0f};
   for (size_t i = 0; i < n; ++i) lane[i % 4] += x[i];
@@ -188,7 +188,7 @@ static void norm(size_t n, const float *x, const float *gain, const float *bias,
 }
 """,
     "normalize": """\
-/* x with mean 0 and variance 1. */
+/* x normalised to mean 0 and variance 1. */
 static void normalize(size_t n, const float *x, float eps, float *y) {
   const float mean = mean_of(n, x), spread = spread_of(n, x, mean, eps);
   for (size_t i = 0; i < n; ++i) y[i] = (x[i] - mean) / spread;
@@ -213,7 +213,7 @@ static void plus(size_t n, const float *x, float *y) {
 }
 """,
     "pool_mean": """\
-/* The mean of the steps so far; sum belongs to the state. */
+/* The mean over the steps so far; sum is part of the state. */
 static void pool_mean(size_t n, const float *x, float steps, float *sum, float *y) {
   for (size_t i = 0; i < n; ++i) {
     sum[i] += x[i];
@@ -222,14 +222,14 @@ static void pool_mean(size_t n, const float *x, float steps, float *sum, float *
 }
 """,
     "pool_max": """\
-/* The largest of the steps so far, which is the state. */
+/* The maximum over the steps so far, which is the state. */
 static void pool_max(size_t n, const float *x, float *max, float *y) {
   for (size_t i = 0; i < n; ++i) y[i] = max[i] = larger(max[i], x[i]);
 }
 """,
     "pool_attention": """\
-/* The mean of the steps so far, weighed by a softmax of their scores. State: the largest score, the weights' sum, the
- * weighted sum. */
+/* The mean over the steps so far, weighted by a softmax of their scores. State: the largest score, the sum of the
+ * weights, the weighted sum. */
 static void pool_attention(size_t n, const float *x, const float *score, float score_bias, float *state, float *y) {
   float *const peak = state, *const weight = state + 1, *const sum = state + 2;
   float lane[4] = {0.0f, 0.0f, 0.0f, 0.0f}, energy, most, keep, take;
@@ -250,17 +250,17 @@ static void pool_attention(size_t n, const float *x, const float *score, float s
 FUNCTIONS = {name: Function(NEEDS.get(name, ()), text) for name, text in TEXTS.items()}
 
 
-def needed(names: Iterable[str]) -> Iterator[str]:
-    """The code of these functions and of all that they call, callees first.
+def collect_functions(names: Iterable[str]) -> Iterator[str]:
+    """Yield the code of these functions and of all that they call, callees first.
 
-    >>> [code.split("(")[0] for code in needed(["rectified"])]
+    >>> [code.split("(")[0] for code in collect_functions(["rectified"])]
     ['static float rectified']
     """
-    wanted: set[str] = set()
+    required: set[str] = set()
     waiting = list(names)
     while waiting:
         name = waiting.pop()
-        if name not in wanted:
-            wanted.add(name)
+        if name not in required:
+            required.add(name)
             waiting += FUNCTIONS[name].needs
-    return (function.code for name, function in FUNCTIONS.items() if name in wanted)
+    return (function.code for name, function in FUNCTIONS.items() if name in required)

@@ -1,4 +1,4 @@
-"""The C of each kind of layer: what it adds to the step. `recurrent` has a file of its own."""
+"""The C of each kind of layer. `recurrent` has a file of its own."""
 
 from __future__ import annotations
 
@@ -8,77 +8,77 @@ import numpy as np
 import numpy.typing as npt
 
 from .functions import ACTIVATIONS
-from .literals import number
-from .piece import Piece, Place
+from .layer_code import LayerCode, LayerContext
+from .literals import format_float
 from .recurrent import recurrent
 
 
-def embed(place: Place) -> Piece:
-    """A pointer into the table; the step has checked the id."""
-    piece, name = Piece(), f"layer{place.i}_weight"
-    piece.tables[name] = place.tensor("weight")
-    piece.body = [f"{place.y} = {name} + (size_t)id * {place.size};"]
-    return piece
+def embed(context: LayerContext) -> LayerCode:
+    """Point into the table; the step has checked the id."""
+    code, name = LayerCode(), f"layer{context.i}_weight"
+    code.tables[name] = context.tensor("weight")
+    code.body = [f"{context.y} = {name} + (size_t)id * {context.size};"]
+    return code
 
 
-def dense(place: Place) -> Piece:
-    piece = Piece()
-    W, b = tables(piece, place, "weight", "bias")
-    call(piece, "product", place.size, place.width, W, b, place.x, place.y)
-    activate(piece, place)
-    return piece
+def dense(context: LayerContext) -> LayerCode:
+    code = LayerCode()
+    W, b = add_tables(code, context, "weight", "bias")
+    add_call(code, "product", context.size, context.width, W, b, context.x, context.y)
+    add_activation(code, context)
+    return code
 
 
-def conv(place: Place) -> Piece:
-    """Causal; the steps before are a state."""
-    piece, older = Piece(), (place.layer["width"] - 1) * place.width
+def conv(context: LayerContext) -> LayerCode:
+    """Generate a causal convolution, whose earlier steps are a state."""
+    code, older = LayerCode(), (context.layer["width"] - 1) * context.width
     if not older:
-        return dense(place)
-    W, b = tables(piece, place, "weight", "bias")
-    call(piece, "convolution", place.size, place.width, older, W, b, place.x, place.state("past"), place.y)
-    activate(piece, place)
-    return piece
+        return dense(context)
+    W, b = add_tables(code, context, "weight", "bias")
+    add_call(code, "convolution", context.size, context.width, older, W, b, context.x, context.state("past"), context.y)
+    add_activation(code, context)
+    return code
 
 
-def norm(place: Place) -> Piece:
-    piece = Piece()
-    gain, bias = tables(piece, place, "gain", "bias")
-    call(piece, "norm", place.size, place.x, gain, bias, number(place.layer["eps"]), place.y)
-    return piece
+def norm(context: LayerContext) -> LayerCode:
+    code = LayerCode()
+    gain, bias = add_tables(code, context, "gain", "bias")
+    add_call(code, "norm", context.size, context.x, gain, bias, format_float(context.layer["eps"]), context.y)
+    return code
 
 
-def scale(place: Place) -> Piece:
-    piece, n = Piece(), place.size
-    mean, deviation = tables(piece, place, "mean", "deviation")
-    each = f"({place.x}[i] - {mean}[i]) / {deviation}[i]"
-    piece.body.append(f"for (size_t i = 0; i < {n}; ++i) {place.y}[i] = {each};")
-    return piece
+def scale(context: LayerContext) -> LayerCode:
+    code, n = LayerCode(), context.size
+    mean, deviation = add_tables(code, context, "mean", "deviation")
+    each = f"({context.x}[i] - {mean}[i]) / {deviation}[i]"
+    code.body.append(f"for (size_t i = 0; i < {n}; ++i) {context.y}[i] = {each};")
+    return code
 
 
-def softmax(place: Place) -> Piece:
-    piece = Piece()
-    call(piece, "softmax", place.size, place.x, place.y)
-    return piece
+def softmax(context: LayerContext) -> LayerCode:
+    code = LayerCode()
+    add_call(code, "softmax", context.size, context.x, context.y)
+    return code
 
 
-def pool(place: Place) -> Piece:
-    piece, n = Piece(), place.width
-    for k, over in enumerate(place.layer["over"]):
-        y = f"{place.y} + {k * n}" if k else place.y
+def pool(context: LayerContext) -> LayerCode:
+    code, n = LayerCode(), context.width
+    for k, over in enumerate(context.layer["over"]):
+        y = f"{context.y} + {k * n}" if k else context.y
         if over == "last":
-            call(piece, "copy", n, place.x, y)
+            add_call(code, "copy", n, context.x, y)
         elif over == "mean":
-            call(piece, "pool_mean", n, place.x, "(float)state->steps", place.state("mean"), y)
+            add_call(code, "pool_mean", n, context.x, "(float)state->steps", context.state("mean"), y)
         elif over == "max":
-            call(piece, "pool_max", n, place.x, place.state("max"), y)
+            add_call(code, "pool_max", n, context.x, context.state("max"), y)
         else:
-            (score,) = tables(piece, place, "score")
-            bias = number(place.tensor("score_bias")[0])
-            call(piece, "pool_attention", n, place.x, score, bias, place.state("peak"), y)
-    return piece
+            (score,) = add_tables(code, context, "score")
+            bias = format_float(context.tensor("score_bias")[0])
+            add_call(code, "pool_attention", n, context.x, score, bias, context.state("peak"), y)
+    return code
 
 
-KINDS: dict[str, Callable[[Place], Piece]] = {
+KINDS: dict[str, Callable[[LayerContext], LayerCode]] = {
     "embed": embed,
     "dense": dense,
     "conv": conv,
@@ -90,22 +90,23 @@ KINDS: dict[str, Callable[[Place], Piece]] = {
 }
 
 
-def tables(piece: Piece, place: Place, *roles: str) -> list[str]:
-    """The C names of these tensors."""
-    found: dict[str, npt.NDArray[np.float32]] = {f"layer{place.i}_{role}": place.tensor(role) for role in roles}
-    piece.tables.update(found)
-    return list(found)
+def add_tables(code: LayerCode, context: LayerContext, *roles: str) -> list[str]:
+    """Add tensors as tables; return their C names."""
+    added: dict[str, npt.NDArray[np.float32]] = {f"layer{context.i}_{role}": context.tensor(role) for role in roles}
+    code.tables.update(added)
+    return list(added)
 
 
-def call(piece: Piece, function: str, *arguments: object) -> None:
-    piece.functions.add(function)
-    piece.body.append(f"{function}({', '.join(map(str, arguments))});")
+def add_call(code: LayerCode, function: str, *arguments: object) -> None:
+    code.functions.add(function)
+    code.body.append(f"{function}({', '.join(map(str, arguments))});")
 
 
-def activate(piece: Piece, place: Place) -> None:
+def add_activation(code: LayerCode, context: LayerContext) -> None:
     """The activation of a dense or conv layer, in place."""
-    kind, y = place.layer["activation"], place.y
+    """Apply the activation of a dense or conv layer in place."""
+    kind, y = context.layer["activation"], context.y
     if kind != "none":
         function = ACTIVATIONS[kind]
-        piece.functions.add(function)
-        piece.body.append(f"for (size_t i = 0; i < {place.size}; ++i) {y}[i] = {function}({y}[i]);")
+        code.functions.add(function)
+        code.body.append(f"for (size_t i = 0; i < {context.size}; ++i) {y}[i] = {function}({y}[i]);")

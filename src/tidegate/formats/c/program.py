@@ -13,31 +13,35 @@ import numpy.typing as npt
 from ...errors import ModelFileError
 from ...layers import output_widths
 from ...model import Model
+from .layer_code import LayerCode, LayerContext
 from .layers import KINDS
-from .literals import comment
-from .piece import Piece, Place
+from .literals import format_comment
 
 
 @dataclass(frozen=True)
 class Program:
-    """tables: C name -> numbers. functions: of the library. own: functions of single layers, as lines. first: what the
-    state before the first step has beside zeros, as statements. step: those between the checks and the return. stack:
-    bytes of all arrays that are alive at once."""
+    """A C program in parts.
+
+    takes_ids: whether a step takes a token id instead of numbers. tables: C name -> numbers. functions: names of
+    library functions (`functions.py`). layer_functions: functions of single layers, as lines. init: statements for what
+    is not zero in the state before the first step. step: statements between the checks and the return. stack: bytes of
+    all arrays that are alive at once.
+    """
 
     model: Model
-    text: bool
+    takes_ids: bool
     inputs: int
     outputs: int
     tables: dict[str, npt.NDArray[np.float32]]
     functions: set[str]
-    own: list[list[str]]
-    first: list[str]
+    layer_functions: list[list[str]]
+    init: list[str]
     step: list[str]
     stack: int
 
     @property
     def floats(self) -> int:
-        """How many the state holds, its padding included."""
+        """The number of floats in a state, including padding."""
         return (self.model.state_bytes - 8) // 4
 
     @property
@@ -45,60 +49,65 @@ class Program:
         return sum(table.nbytes for table in self.tables.values())
 
 
-def program(model: Model) -> Program:
-    """The program of a model. Raises ModelFileError for one that has no step, or a layer that has no C."""
+def build_program(model: Model) -> Program:
+    """Build the program of a model. Raises ModelFileError for a model without a step, or a layer without C code."""
     if because := model.whole_window:
-        raise ModelFileError(f"streams: no, because {because}; C has a step only, so it cannot hold this model")
+        raise ModelFileError(f"streams: no, because {because}; C code runs step by step, so it cannot run this model")
     source = model.document["input"]
-    text = source["kind"] in ("text", "ids")
-    plan = Outputs(model)
-    pieces = list(plan.pieces(source["size"] if text else source["features"]))
-    step = [line for piece in pieces for line in piece.body]
-    pieces.append(begin := first_state(model))
+    takes_ids = source["kind"] in ("text", "ids")
+    plan = BufferPlan(model)
+    codes = list(plan.generate_layers(source["size"] if takes_ids else source["features"]))
+    step = [line for code in codes for line in code.body]
+    codes.append(init := generate_init(model))
     return Program(
         model,
-        text,
-        source["size"] if text else source["features"],
+        takes_ids,
+        source["size"] if takes_ids else source["features"],
         plan.widths[-1],
-        {name: table for piece in pieces for name, table in piece.tables.items()},
-        {name for piece in pieces for name in piece.functions},
-        [piece.own for piece in pieces if piece.own],
-        begin.body,
-        [*plan.declared(), *step],
-        4 * sum(plan.buffers) + max(piece.stack for piece in pieces),
+        {name: table for code in codes for name, table in code.tables.items()},
+        {name for code in codes for name in code.functions},
+        [code.own_function for code in codes if code.own_function],
+        init.body,
+        [*plan.declarations(), *step],
+        4 * sum(plan.buffers) + max(code.stack for code in codes),
     )
 
 
-def first_state(model: Model) -> Piece:
-    """What is not zero before the first step."""
-    piece = Piece()
+def generate_init(model: Model) -> LayerCode:
+    """Generate what is not zero before the first step."""
+    code = LayerCode()
     for k, array in enumerate(model.state_schema[1:]):
         at, size, fill = (array["offset"] - 8) // 4, math.prod(array["shape"]), array["fill"]
         if fill == "-inf":
-            piece.body.append(f"for (size_t i = {at}; i < {at + size}; ++i) state->data[i] = -INFINITY;")
+            code.body.append(f"for (size_t i = {at}; i < {at + size}; ++i) state->data[i] = -INFINITY;")
         elif isinstance(fill, list):
-            piece.tables[f"first_{k}"] = np.array(fill, np.float32)
-            piece.functions.add("copy")
-            piece.body.append(f"copy({size}, first_{k}, state->data + {at}); /* {comment(array['name'])} */")
-    return piece
+            code.tables[f"first_{k}"] = np.array(fill, np.float32)
+            code.functions.add("copy")
+            code.body.append(f"copy({size}, first_{k}, state->data + {at}); /* {format_comment(array['name'])} */")
+    return code
 
 
-class Outputs:
-    """Where each layer's output goes: the last one's to the caller, an embed's stays in its table, the others' into
-    buffers, which are used again once nobody reads them."""
+class BufferPlan:
+    """Where each layer's output goes.
+
+    The last output goes to the caller and that of an embed stays in its table. The others go into buffers, which are
+    reused once no layer reads them any more.
+    """
 
     def __init__(self, model: Model) -> None:
         self.model, self.layers = model, model.layers
         for i, layer in enumerate(self.layers):
             if layer["kind"] not in KINDS:
-                raise ModelFileError(f"layers[{i}]: {layer['kind']} has no C; choose one of {', '.join(sorted(KINDS))}")
+                raise ModelFileError(
+                    f"layers[{i}]: {layer['kind']} cannot be exported to C; choose one of {', '.join(sorted(KINDS))}"
+                )
         self.widths = output_widths(self.layers, model.document["input"].get("features"), model.tapes)
         self.buffers: list[int] = []
-        self.homes = list(self.find_homes())
+        self.buffer_of = list(self.assign_buffers())
 
-    def find_homes(self) -> Iterator[int | None]:
-        """For each layer the index of its buffer, None where it has none."""
-        busy: list[int] = []  # the last layer that reads what lies there
+    def assign_buffers(self) -> Iterator[int | None]:
+        """Assign buffers: for each layer the index of its buffer, or None."""
+        busy: list[int] = []  # for each buffer, the last layer that reads it
         for i, layer in enumerate(self.layers):
             if layer["kind"] == "embed" or i == len(self.layers) - 1:
                 yield None
@@ -112,35 +121,38 @@ class Outputs:
             self.buffers[free[0]] = max(self.buffers[free[0]], self.widths[i])
             yield free[0]
 
-    def declared(self) -> list[str]:
+    def declarations(self) -> list[str]:
         buffers = [f"float buffer_{b}[{size}];" for b, size in enumerate(self.buffers)]
-        named = [f"float *const y_{i} = buffer_{b};" for i, b in enumerate(self.homes) if b is not None]
+        named = [f"float *const y_{i} = buffer_{b};" for i, b in enumerate(self.buffer_of) if b is not None]
         return buffers + named
 
-    def name(self, i: int) -> str:
-        """The C expression of a layer's output."""
+    def expression(self, i: int) -> str:
+        """Return the C expression for a layer's output."""
         last = i == len(self.layers) - 1 and self.layers[i]["kind"] != "embed"
         return "out" if last else f"y_{i}"
 
-    def pieces(self, width: int) -> Iterator[Piece]:
+    def generate_layers(self, width: int) -> Iterator[LayerCode]:
+        """Generate the code of each layer. width: of the first layer's input."""
         offsets = {array["name"]: (array["offset"] - 8) // 4 for array in self.model.state_schema[1:]}
         for i, layer in enumerate(self.layers):
             start = f"layers.{i}."
             own = {name.removeprefix(start): at for name, at in offsets.items() if name.startswith(start)}
-            x, before = (self.name(i - 1), self.widths[i - 1]) if i else ("x", width)
-            piece = KINDS[layer["kind"]](Place(self.model, i, layer, before, x, self.name(i), own))
-            self.finish(piece, i, layer)
-            yield piece
+            x, before = (self.expression(i - 1), self.widths[i - 1]) if i else ("x", width)
+            code = KINDS[layer["kind"]](LayerContext(self.model, i, layer, before, x, self.expression(i), own))
+            self.finish(code, i, layer)
+            yield code
 
-    def finish(self, piece: Piece, i: int, layer: dict[str, Any]) -> None:
-        """What follows a layer of any kind, and the comment above it."""
+    def finish(self, code: LayerCode, i: int, layer: dict[str, Any]) -> None:
+        """Add what follows a layer of any kind, and the comment above it."""
         if (added := layer.get("add")) is not None:
-            piece.functions.add("plus")
-            piece.body.append(f"plus({self.widths[i]}, {self.name(added)}, {self.name(i)}); /* add: layers[{added}] */")
+            code.functions.add("plus")
+            code.body.append(
+                f"plus({self.widths[i]}, {self.expression(added)}, {self.expression(i)}); /* add: layers[{added}] */"
+            )
         if layer["kind"] == "embed":
-            piece.body[0] = f"const float *const {piece.body[0]}"
+            code.body[0] = f"const float *const {code.body[0]}"
             if i == len(self.layers) - 1:
-                piece.functions.add("copy")
-                piece.body.append(f"copy({self.widths[i]}, {self.name(i)}, out);")
+                code.functions.add("copy")
+                code.body.append(f"copy({self.widths[i]}, {self.expression(i)}, out);")
         over = f" over {', '.join(layer['over'])}" if layer["kind"] == "pool" else ""
-        piece.body[:0] = [f"/* layers[{i}]: {layer['kind']}{over} */"]
+        code.body[:0] = [f"/* layers[{i}]: {layer['kind']}{over} */"]

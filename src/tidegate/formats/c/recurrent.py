@@ -1,4 +1,4 @@
-"""The C of a recurrent layer, from its tape."""
+"""The C of a recurrent layer, compiled from its tape."""
 
 from __future__ import annotations
 
@@ -9,103 +9,103 @@ import numpy.typing as npt
 
 from ...tape import NORM_EPS, Tape
 from .functions import ACTIVATIONS
-from .literals import Names, comment, number
-from .piece import Piece, Place
+from .layer_code import LayerCode, LayerContext
+from .literals import UniqueNames, format_comment, format_float
 from .schedule import LEAVES, WHOLE, changes, schedule
 
 OPERATORS = {"add": "+", "sub": "-", "mul": "*", "div": "/"}
 CHOICES = {"minimum": "smaller", "maximum": "larger"}
 
 
-def recurrent(place: Place) -> Piece:
-    """A function of the layer's own, and its call."""
-    return Writer(place).piece()
+def recurrent(context: LayerContext) -> LayerCode:
+    """Generate a function for the layer, and its call."""
+    return TapeCompiler(context).compile()
 
 
-class Writer:
-    """A tape on its way to C. Register i is a number `v<i>` of a loop or, where it is whole, an array."""
+class TapeCompiler:
+    """Compiles a tape to C. Register i is a number `v<i>` inside a loop or, if it is needed whole, an array."""
 
-    def __init__(self, place: Place) -> None:
-        self.place, self.layer = place, place.layer
-        self.tape: Tape = place.model.tapes[self.layer["tape"]]
+    def __init__(self, context: LayerContext) -> None:
+        self.context, self.layer = context, context.layer
+        self.tape: Tape = context.model.tapes[self.layer["tape"]]
         self.H, self.P = self.layer["size"], self.layer.get("project")
         self.plan = schedule(self.tape)
         self.widths = self.tape.widths(self.H, self.P)
-        self.names, self.result = Names(), Piece()
+        self.names, self.code = UniqueNames(), LayerCode()
         self.declared, self.sized, self.lines = list[str](), list[str](), list[str]()
         self.arrays: dict[int, str] = {}  # whole register -> C name
         self.leaves: dict[tuple[str, str], str] = {}  # gate, state or param -> C name
         self.tables: dict[tuple[str, str], str] = {}  # role and name -> C name
 
-    def piece(self) -> Piece:
-        for name in self.following():
+    def compile(self) -> LayerCode:
+        for name in self.changed_states():
             self.leaf("state", name)
         for i in self.plan.level:
             self.declare(i)
         for level in range(self.plan.levels):
-            self.level(level)
+            self.add_level(level)
         self.store_singles()
-        self.wrap()
-        return self.result
+        self.finish()
+        return self.code
 
     # --- arrays
 
     def declare(self, i: int) -> None:
-        """An array for a register that is whole."""
+        """Declare an array for a register that is needed whole."""
         ins, width = self.tape.instructions[i], self.widths[i]
         if ins.name in ("input", "state", "param"):
             self.arrays[i] = self.leaf(ins.name, ins.args[0])
         elif ins.name in WHOLE or (i in self.plan.crossing and width > 1):
-            named = {"recur": ("R_", ins.args[0]), "project": ("Q_", str(i))}.get(ins.name, ("v", str(i)))
-            self.arrays[i] = self.array(self.names.make(*named), width)
+            prefix_and_name = {"recur": ("R_", ins.args[0]), "project": ("Q_", str(i))}.get(ins.name, ("v", str(i)))
+            self.arrays[i] = self.add_array(self.names.make(*prefix_and_name), width)
 
     def leaf(self, kind: str, name: str) -> str:
         if (kind, name) not in self.leaves:
-            make = {"input": self.input, "state": self.state, "param": self.param}[kind]
-            self.leaves[kind, name] = make(name)
+            add = {"input": self.add_input, "state": self.add_state, "param": self.add_param}[kind]
+            self.leaves[kind, name] = add(name)
         return self.leaves[kind, name]
 
-    def array(self, name: str, width: int) -> str:
+    def add_array(self, name: str, width: int) -> str:
         self.sized.append(f"{name}[{width}]")
-        self.result.stack += 4 * width
+        self.code.stack += 4 * width
         return name
 
-    def input(self, name: str) -> str:
-        W, b = (self.rows(role, name, self.tape.gates.index(name)) for role in "Wb")
-        x = self.array(self.names.make("x_", name), self.H)
-        self.call("product", f"{self.H}, {self.place.width}, {W}, {b}, x, {x}", f"x.{name}")
+    def add_input(self, name: str) -> str:
+        W, b = (self.add_rows(role, name, self.tape.gates.index(name)) for role in "Wb")
+        x = self.add_array(self.names.make("x_", name), self.H)
+        self.add_call("product", f"{self.H}, {self.context.width}, {W}, {b}, x, {x}", f"x.{name}")
         return x
 
-    def state(self, name: str) -> str:
-        at = self.place.offsets[name] - self.first_offset()
-        found = self.names.make("s_", name)
-        self.declared.append(f"float *const {found} = state{f' + {at}' if at else ''};{said(f's.{name}')}")
-        return found
+    def add_state(self, name: str) -> str:
+        at = self.context.offsets[name] - self.first_offset()
+        pointer = self.names.make("s_", name)
+        self.declared.append(f"float *const {pointer} = state{f' + {at}' if at else ''};{inline_comment(f's.{name}')}")
+        return pointer
 
-    def param(self, name: str) -> str:
-        return self.table("p", name, self.place.tensor(f"p.{name}"))
+    def add_param(self, name: str) -> str:
+        return self.add_table("p", name, self.context.tensor(f"p.{name}"))
 
-    def rows(self, role: str, name: str, k: int) -> str:
-        """The rows of W, b, R or c that belong to the k-th gate or map, as a table."""
-        return self.table(role, name, self.place.tensor(role)[k * self.H : (k + 1) * self.H])
+    def add_rows(self, role: str, name: str, k: int) -> str:
+        """Add the rows of W, b, R or c for the k-th gate or map as a table."""
+        return self.add_table(role, name, self.context.tensor(role)[k * self.H : (k + 1) * self.H])
 
-    def table(self, role: str, name: str, values: npt.NDArray[np.float32]) -> str:
+    def add_table(self, role: str, name: str, values: npt.NDArray[np.float32]) -> str:
         if (role, name) not in self.tables:
-            found = self.tables[role, name] = self.names.make(f"layer{self.place.i}_{role}{'_' * bool(name)}", name)
-            self.result.tables[found] = values
+            table = self.tables[role, name] = self.names.make(f"layer{self.context.i}_{role}{'_' * bool(name)}", name)
+            self.code.tables[table] = values
         return self.tables[role, name]
 
     def first_offset(self) -> int:
-        return min(self.place.offsets.values(), default=0)
+        return min(self.context.offsets.values(), default=0)
 
     # --- levels
 
-    def level(self, level: int) -> None:
+    def add_level(self, level: int) -> None:
         mine = [i for i, at in self.plan.level.items() if at == level]
         names = {i: self.tape.instructions[i].name for i in mine}
         for i in mine:
             if names[i] in WHOLE:
-                self.whole(i)
+                self.add_whole(i)
         loops: dict[int, list[int]] = {}
         for i in mine:
             if names[i] not in (*WHOLE, *LEAVES):
@@ -113,38 +113,40 @@ class Writer:
         self.lines += [self.statement(i) for i in loops.pop(1, [])]
         ends = self.ends() if level == self.plan.levels - 1 else {}
         for width in {**loops, **ends}:
-            self.loop(width, loops.get(width, []), ends.get(width, []))
+            self.add_loop(width, loops.get(width, []), ends.get(width, []))
 
-    def whole(self, i: int) -> None:
-        """A product or a norm, into its array."""
+    def add_whole(self, i: int) -> None:
+        """Write a product or a norm into its array."""
         ins, width, to = self.tape.instructions[i], self.widths[i], self.arrays[i]
         if ins.name == "norm":
-            self.call("normalize", f"{width}, {self.vector(ins.args[0])}, {number(NORM_EPS)}, {to}", f"{i}: norm")
+            self.add_call(
+                "normalize", f"{width}, {self.vector(ins.args[0])}, {format_float(NORM_EPS)}, {to}", f"{i}: norm"
+            )
         elif ins.name == "project":
-            Q = self.table("Q", "", self.place.tensor("Q"))
-            self.call("projection", f"{self.P}, {self.H}, {Q}, {self.vector(ins.args[0])}, {to}", f"{i}: Q")
+            Q = self.add_table("Q", "", self.context.tensor("Q"))
+            self.add_call("projection", f"{self.P}, {self.H}, {Q}, {self.vector(ins.args[0])}, {to}", f"{i}: Q")
         else:
             name, v = ins.args[0], self.vector(ins.args[1])
-            R, c = (self.rows(role, name, self.tape.recurrent.index(name)) for role in "Rc")
-            self.call("product", f"{self.H}, {self.P or self.H}, {R}, {c}, {v}, {to}", f"{i}: R.{name}")
+            R, c = (self.add_rows(role, name, self.tape.recurrent.index(name)) for role in "Rc")
+            self.add_call("product", f"{self.H}, {self.P or self.H}, {R}, {c}, {v}, {to}", f"{i}: R.{name}")
 
     def vector(self, r: int) -> str:
-        """The C expression of where a whole register starts."""
+        """Return the C expression for the start of a whole register."""
         if self.tape.instructions[r].name == "const":
             return f"&(const float){{{self.operand(r)}}}"
         return self.arrays.get(r, f"&v{r}")
 
-    def call(self, function: str, arguments: str, what: str) -> None:
-        self.result.functions.add(function)
-        self.lines.append(f"{function}({arguments});{said(what)}")
+    def add_call(self, function: str, arguments: str, what: str) -> None:
+        self.code.functions.add(function)
+        self.lines.append(f"{function}({arguments});{inline_comment(what)}")
 
-    def loop(self, width: int, mine: list[int], ends: list[str]) -> None:
+    def add_loop(self, width: int, mine: list[int], ends: list[str]) -> None:
         self.lines.append(f"for (size_t i = 0; i < {width}; ++i) {{")
         self.lines += ["  " + line for line in (*map(self.statement, mine), *ends)]
         self.lines.append("}")
 
     def statement(self, i: int) -> str:
-        """An elementwise instruction."""
+        """Return the statement of an elementwise instruction."""
         ins = self.tape.instructions[i]
         to = f"{self.arrays[i]}[i]" if i in self.arrays else f"const float v{i}"
         return f"{to} = {self.value(ins.name, [self.operand(r) for r in ins.args])};"
@@ -156,13 +158,13 @@ class Writer:
             return f"-{operands[0]}"
         function = "fabsf" if name == "abs" else CHOICES.get(name) or ACTIVATIONS[name]
         if name != "abs":
-            self.result.functions.add(function)
+            self.code.functions.add(function)
         return f"{function}({', '.join(operands)})"
 
     def operand(self, r: int) -> str:
-        """One number of a register: this unit's, or the only one."""
+        """Return one number of a register: that of the current unit, or the only one."""
         if self.tape.instructions[r].name == "const":
-            literal = number(self.tape.instructions[r].args[0])
+            literal = format_float(self.tape.instructions[r].args[0])
             return f"({literal})" if literal.startswith("-") else literal
         if r in self.arrays:
             return f"{self.arrays[r]}[{'i' if self.widths[r] > 1 else 0}]"
@@ -171,21 +173,26 @@ class Writer:
     # --- results
 
     def ends(self) -> dict[int, list[str]]:
-        """Width -> how a loop of the last level ends: it stores the output and the next states, old ones read first."""
-        wide = {s: r for s, r in self.following().items() if self.widths[r] > 1}
-        found: dict[int, list[str]] = {}
-        if (width := self.widths[self.tape.output]) > 1:
-            found[width] = [f"out[i] = {self.operand(self.tape.output)};"]
-        for width in dict.fromkeys(self.widths[r] for r in wide.values()):
-            found.setdefault(width, []).extend(self.stores({s: r for s, r in wide.items() if self.widths[r] == width}))
-        return found
+        """Return width -> the statements that end a loop of the last level.
 
-    def following(self) -> dict[str, int]:
-        """State -> the register that it becomes, of those that change."""
+        They store the output and the next states, after the old states have been read.
+        """
+        wide = {s: r for s, r in self.changed_states().items() if self.widths[r] > 1}
+        statements: dict[int, list[str]] = {}
+        if (width := self.widths[self.tape.output]) > 1:
+            statements[width] = [f"out[i] = {self.operand(self.tape.output)};"]
+        for width in dict.fromkeys(self.widths[r] for r in wide.values()):
+            statements.setdefault(width, []).extend(
+                self.stores({s: r for s, r in wide.items() if self.widths[r] == width})
+            )
+        return statements
+
+    def changed_states(self) -> dict[str, int]:
+        """Return state -> the register that it becomes, for states that change."""
         return {s: r for s, r in self.tape.next.items() if changes(self.tape, s)}
 
     def store_singles(self) -> None:
-        """The same of single numbers, after the loops that read them."""
+        """Store single numbers, after the loops that read them."""
         if self.widths[self.tape.output] == 1:
             self.lines.append(f"out[0] = {self.operand(self.tape.output)};")
         self.lines += self.stores(
@@ -193,7 +200,7 @@ class Writer:
         )
 
     def stores(self, following: dict[str, int]) -> list[str]:
-        """States that become other states go through copies, since those may be stored first."""
+        """Return statements that store states; one that becomes another state is copied first, before that changes."""
         copies, stores = [], []
         for state, r in following.items():
             value = self.operand(r)
@@ -206,25 +213,30 @@ class Writer:
 
     # --- the function
 
-    def wrap(self) -> None:
-        i, used = self.place.i, {kind for kind, _ in self.leaves}
-        arguments, given = ["const float *x"], [self.place.x]
+    def finish(self) -> None:
+        i, used = self.context.i, {kind for kind, _ in self.leaves}
+        parameters, arguments = ["const float *x"], [self.context.x]
         if "input" not in used:
             self.lines.insert(0, "(void)x; /* this cell does not read its input */")
         if "state" in used:
-            arguments.append("float *state")
-            given.append(self.place.state(next(iter(self.tape.state))))
-        head = f"static void recurrent_{i}({', '.join(arguments)}, float *out) {{"
+            parameters.append("float *state")
+            arguments.append(self.context.state(next(iter(self.tape.state))))
+        head = f"static void recurrent_{i}({', '.join(parameters)}, float *out) {{"
         arrays = wrap(f"float {', '.join(self.sized)};", 116, subsequent_indent="    ") if self.sized else []
         body = ["  " + line for line in (*self.declared, *arrays, *self.lines)]
-        self.result.own = [f"/* {comment(self.title())} v<i>: register i of the tape. */", head, *body, "}"]
-        self.result.body = [f"recurrent_{i}({', '.join(given)}, {self.place.y});"]
+        self.code.own_function = [
+            f"/* {format_comment(self.describe_cell())} v<i>: register i of the tape. */",
+            head,
+            *body,
+            "}",
+        ]
+        self.code.body = [f"recurrent_{i}({', '.join(arguments)}, {self.context.y});"]
 
-    def title(self) -> str:
-        named = ", ".join(f"{key} {value}" for key, value in self.layer["dialect"].items())
-        cell = f"{self.layer['cell']} ({named})" if named else self.layer["cell"]
-        return f"layers[{self.place.i}]: {cell[:200]}, {self.place.width} -> {self.place.size}."
+    def describe_cell(self) -> str:
+        dialect = ", ".join(f"{key} {value}" for key, value in self.layer["dialect"].items())
+        cell = f"{self.layer['cell']} ({dialect})" if dialect else self.layer["cell"]
+        return f"layers[{self.context.i}]: {cell[:200]}, {self.context.width} -> {self.context.size}."
 
 
-def said(text: str) -> str:
-    return f" /* {comment(text)} */"
+def inline_comment(text: str) -> str:
+    return f" /* {format_comment(text)} */"

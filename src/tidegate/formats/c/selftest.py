@@ -1,4 +1,4 @@
-"""The C of a self-test: the model file's check."""
+"""The C of the self-test: the check of the model file."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ import numpy.typing as npt
 
 from .. import Answer
 from .program import Program
-from .templates import substituted
+from .templates import substitute
 
 Float = npt.NDArray[np.float64]
-PAIRS_A_LINE = 2
+NUMBERS_PER_LINE = 2
 
 FEED = {
     True: """\
-/* One step of a token id that is drawn: draw * @NAME@_IDS >> 64. */
+/* One step with a generated token id: draw * @NAME@_IDS >> 64. */
 static void feed(@name@_state *state, uint64_t *seed, float *out) {
   const uint64_t drawn = draw(seed), low = (drawn & UINT64_C(0xFFFFFFFF)) * @NAME@_IDS;
   @name@_step(state, (int32_t)(((drawn >> 32) * @NAME@_IDS + (low >> 32)) >> 32), out);
 }
 """,
     False: """\
-/* One step of about normal numbers that are drawn: sums of four parts. */
+/* One step with roughly normal generated numbers: sums of four parts of a draw. */
 static void feed(@name@_state *state, uint64_t *seed, float *out) {
   static float x[@NAME@_INPUTS];
   for (size_t i = 0; i < @NAME@_INPUTS; ++i) {
@@ -38,42 +38,42 @@ static void feed(@name@_state *state, uint64_t *seed, float *out) {
 }
 
 
-def self_test(program: Program, name: str, answers: list[Answer]) -> str:
-    """The self-test, to be compiled with NAME_SELF_TEST defined. answers: one for each case of the model's check."""
+def generate_self_test(program: Program, name: str, expected: list[Answer]) -> str:
+    """Generate the self-test, to be compiled with NAME_SELF_TEST defined. expected: one for each case of the check."""
     check = program.model.document["check"]
-    cases, expected = [], []
-    for k, (case, answer) in enumerate(zip(check["cases"], answers, strict=True)):
-        output = rows(answer.output, answer.output_bound, check["stride"])
-        state = rows(answer.state, answer.state_bound, check["stride"])
-        named = [(f"output_{k}", output), (f"state_{k}", state)]
-        expected += [array(label, found) for label, found in named if found]
-        pointers = ", ".join(label if found else "NULL" for label, found in named)
-        open_ = unbounded(answer.output_bound) + unbounded(answer.state_bound)
-        cases.append(f"{{{case['steps']}, {len(output)}, {len(state)}, {open_}, {pointers}}}")
+    cases, arrays = [], []
+    for k, (case, answer) in enumerate(zip(check["cases"], expected, strict=True)):
+        output = format_numbers(answer.output, answer.output_bound, check["stride"])
+        state = format_numbers(answer.state, answer.state_bound, check["stride"])
+        labelled = [(f"output_{k}", output), (f"state_{k}", state)]
+        arrays += [format_array(label, numbers) for label, numbers in labelled if numbers]
+        pointers = ", ".join(label if numbers else "NULL" for label, numbers in labelled)
+        unbounded = count_unbounded(answer.output_bound) + count_unbounded(answer.state_bound)
+        cases.append(f"{{{case['steps']}, {len(output)}, {len(state)}, {unbounded}, {pointers}}}")
     names: dict[str, object] = {"name": name, "NAME": name.upper()}
     text = (files(__package__) / "selftest.txt").read_text("utf-8")
     values: dict[str, Any] = {
-        "expected": "\n".join(expected),
+        "expected": "\n".join(arrays),
         "cases": ",\n  ".join(cases),
         "seed": check["seed"],
         "data": "state.data" if program.floats else "NULL",
-        "input": substituted(FEED[program.text], names),
+        "input": substitute(FEED[program.takes_ids], names),
         **names,
     }
-    return substituted(text, values)
+    return substitute(text, values)
 
 
-def rows(answer: Float, bound: Float, stride: int) -> list[str]:
-    """The numbers that have a bound, each with its place."""
+def format_numbers(answer: Float, bound: Float, stride: int) -> list[str]:
+    """Format the numbers that have a bound, each with its index."""
     triples = zip(range(0, stride * len(answer), stride), answer.tolist(), bound.tolist(), strict=True)
     return [f"{{{at}, {value!r}, {limit:.9e}}}" for at, value, limit in triples if np.isfinite(limit)]
 
 
-def unbounded(bound: Float) -> int:
-    """How many numbers have no bound, as none holds; those that were not bounded are NaN."""
+def count_unbounded(bound: Float) -> int:
+    """Count the numbers for which no bound holds; numbers that were not bounded are NaN and do not count."""
     return int(np.isinf(bound).sum())
 
 
-def array(label: str, found: list[str]) -> str:
-    lines = (", ".join(found[i : i + PAIRS_A_LINE]) for i in range(0, len(found), PAIRS_A_LINE))
+def format_array(label: str, numbers: list[str]) -> str:
+    lines = (", ".join(numbers[i : i + NUMBERS_PER_LINE]) for i in range(0, len(numbers), NUMBERS_PER_LINE))
     return f"static const Expected {label}[] = {{\n  " + ",\n  ".join(lines) + "};\n"

@@ -7,18 +7,18 @@ from collections.abc import Collection
 from importlib.resources import files
 
 from .._rows import given, taken
-from .functions import needed
-from .literals import comment, string, table
+from .functions import collect_functions
+from .literals import format_comment, format_string, format_table
 from .program import Program
-from .templates import substituted
+from .templates import substitute
 
-MADE = "/* Made by tidegate export --to c"
+FILE_START = "/* Made by tidegate export --to c"
 FROM_MATH = ("sqrtf(", "fabsf(", "INFINITY")
 TEMPLATES = files(__package__)
 
 HEAD = """\
-{made}; see {header}. Compile it as C99, with products not fused with sums
- * (-ffp-contract=off) and without -ffast-math; then the answers are the same bits on every machine. */
+{start}; see {header}. Compile it as C99, without fusing products and sums
+ * (-ffp-contract=off) and without -ffast-math; then the results have the same bits on every machine. */
 #include "{header}"
 
 #include <float.h>
@@ -34,11 +34,11 @@ HEAD = """\
 #elif defined(__s390__)
 #error "floats must be computed as floats here; compile with -fexcess-precision=fast"
 #else
-#error "floats must be computed as floats here; find the option of the compiler with which FLT_EVAL_METHOD is 0"
+#error "floats must be computed as floats here; use the compiler option that makes FLT_EVAL_METHOD 0"
 #endif
 #endif
 #if defined(__GNUC__) && !defined(__clang__)
-#pragma GCC optimize("fp-contract=off", "no-tree-slp-vectorize") /* gcc 12's SLP fuses addsub all the same */
+#pragma GCC optimize("fp-contract=off", "no-tree-slp-vectorize") /* gcc 12's SLP fuses addsub regardless */
 #else
 #pragma STDC FP_CONTRACT OFF
 #endif
@@ -47,31 +47,31 @@ typedef char {name}_state_must_be_as_in_the_file[sizeof({name}_state) == {NAME}_
 """
 
 
-def header(program: Program, name: str, file: str) -> str:
-    """The .h. file: its name."""
+def generate_header(program: Program, name: str, file: str) -> str:
+    """Generate the .h. file: its name."""
     model, NAME = program.model, name.upper()
-    what = f"{NAME}_IDS {program.inputs} /* token ids: 0 to this less 1 */"
-    if not program.text:
+    what = f"{NAME}_IDS {program.inputs} /* number of token ids, from 0 */"
+    if not program.takes_ids:
         what = f"{NAME}_INPUTS {program.inputs} /* floats that a step reads */"
     floats = f"\n  float data[{NAME}_STATE_FLOATS];" if program.floats else ""
     labels = ""
     if model.labels is not None:
         labels = (
-            f"\n/* What each output stands for, in UTF-8. */\nextern const char *const {name}_labels[{NAME}_OUTPUTS];\n"
+            f"\n/* The label of each output, in UTF-8. */\nextern const char *const {name}_labels[{NAME}_OUTPUTS];\n"
         )
     text = (TEMPLATES / "header.txt").read_text("utf-8")
-    null, outside = "/* a pointer is null */", f"/* a token id below 0, or not below {NAME}_IDS */"
-    return substituted(
+    null, outside = "/* a pointer is null */", f"/* a token id is below 0 or not below {NAME}_IDS */"
+    return substitute(
         text,
         {
-            "MADE": MADE,
+            "MADE": FILE_START,
             "guard": f"{NAME}_H",
             "NAME": NAME,
             "name": name,
-            "call": "id" if program.text else "x",
-            "source": comment(source_of(file)),
+            "call": "id" if program.takes_ids else "x",
+            "source": format_comment(source_name(file)),
             "what": what,
-            "task": comment(model.document["task"]["kind"][:80]),
+            "task": format_comment(model.document["task"]["kind"][:80]),
             "outputs": program.outputs,
             "floats": floats,
             "state_floats": program.floats,
@@ -81,25 +81,25 @@ def header(program: Program, name: str, file: str) -> str:
             "weights_hash": model.weights_hash,
             "schema_hash": model.schema_hash,
             "labels": labels,
-            "argument": argument(program),
-            "input": described(program, NAME),
-            "error": f", {null}\n  {NAME}_NO_SUCH_ID = 2 {outside}" if program.text else f" {null}",
+            "argument": step_argument(program),
+            "input": describe_argument(program, NAME),
+            "error": f", {null}\n  {NAME}_NO_SUCH_ID = 2 {outside}" if program.takes_ids else f" {null}",
         },
     )
 
 
-def source_of(file: str) -> str:
-    """The .c of a .h as a command line takes it: a name that begins like an option is a path."""
+def source_name(file: str) -> str:
+    """Return the .c for a .h as a command line takes it: with ./ before a name that begins like an option."""
     return ("./" if file.startswith("-") else "") + file.removesuffix(".h") + ".c"
 
 
-def argument(program: Program) -> str:
-    return "int32_t id" if program.text else "const float *x"
+def step_argument(program: Program) -> str:
+    return "int32_t id" if program.takes_ids else "const float *x"
 
 
-def described(program: Program, NAME: str) -> str:
-    if program.text:
-        return "id: a token's; the tokenizer that makes ids of text is not part of this file"
+def describe_argument(program: Program, NAME: str) -> str:
+    if program.takes_ids:
+        return "id: of a token; the tokenizer, which turns text into ids, is not part of this file"
     entry = program.model.document["input"]
     if entry["kind"] == "array":
         return f"x: {NAME}_INPUTS floats"
@@ -107,47 +107,52 @@ def described(program: Program, NAME: str) -> str:
     return "\n * ".join(textwrap.wrap(f"x: {NAME}_INPUTS floats, {taken(entry)}{units}", 110))
 
 
-def source(program: Program, name: str, header_file: str, test: str = "", loose: Collection[str] = ()) -> str:
-    """The .c. header_file: the name of the .h. test: the C of the self-test. loose: tables that whoever loads the
-    compiled code gives by setting the pointer of that name, so that no compiler has to read their numbers."""
-    given = [f"const float *{table_name};\n" for table_name in loose]
-    tables = [table(n, values) for n, values in program.tables.items() if n not in loose]
+def generate_source(
+    program: Program, name: str, header_file: str, test: str = "", external: Collection[str] = ()
+) -> str:
+    """Generate the .c.
+
+    header_file: name of the .h. test: the C of the self-test. external: tables that are not part of the text, so that
+    no compiler has to parse their numbers; after loading the code, set the pointer of that name.
+    """
+    pointers = [f"const float *{table_name};\n" for table_name in external]
+    tables = [format_table(n, values) for n, values in program.tables.items() if n not in external]
     parts = [
-        *needed(program.functions),
-        *("\n".join(lines) + "\n" for lines in program.own),
-        init(program, name),
-        step(program, name),
+        *collect_functions(program.functions),
+        *("\n".join(lines) + "\n" for lines in program.layer_functions),
+        format_init(program, name),
+        format_step(program, name),
     ]
     math = "#include <math.h>\n" if any(word in part for part in parts for word in FROM_MATH) else ""
-    head = HEAD.format(made=MADE, header=header_file, name=name, NAME=name.upper(), math=math)
-    whole = [head, labels(program, name), "".join(given), "".join(tables), *parts, test]
+    head = HEAD.format(start=FILE_START, header=header_file, name=name, NAME=name.upper(), math=math)
+    whole = [head, format_labels(program, name), "".join(pointers), "".join(tables), *parts, test]
     return "\n".join(part for part in whole if part)
 
 
-def labels(program: Program, name: str) -> str:
+def format_labels(program: Program, name: str) -> str:
     if program.model.labels is None:
         return ""
-    listed = ",\n  ".join(map(string, program.model.labels))
-    return f"const char *const {name}_labels[{name.upper()}_OUTPUTS] = {{\n  {listed}}};\n"
+    strings = ",\n  ".join(map(format_string, program.model.labels))
+    return f"const char *const {name}_labels[{name.upper()}_OUTPUTS] = {{\n  {strings}}};\n"
 
 
-def init(program: Program, name: str) -> str:
-    """Zeros, but for what starts at minus infinity or at values of its own."""
+def format_init(program: Program, name: str) -> str:
+    """Format the function that sets zeros, and what starts at minus infinity or at other values."""
     lines = ["if (!state) return {N}_NULL;", "state->steps = 0;"]
     if program.floats:
         lines.append("for (size_t i = 0; i < {N}_STATE_FLOATS; ++i) state->data[i] = 0.0f;")
-    return function(f"int {name}_init({name}_state *state)", [*lines, *program.first, "return {N}_OK;"], name)
+    return format_function(f"int {name}_init({name}_state *state)", [*lines, *program.init, "return {N}_OK;"], name)
 
 
-def step(program: Program, name: str) -> str:
-    pointers = "!state || !out" if program.text else "!state || !x || !out"
+def format_step(program: Program, name: str) -> str:
+    pointers = "!state || !out" if program.takes_ids else "!state || !x || !out"
     checks = [f"if ({pointers}) return {{N}}_NULL;"]
-    if program.text:
+    if program.takes_ids:
         checks.append("if (id < 0 || id >= {N}_IDS) return {N}_NO_SUCH_ID;")
-    head = f"int {name}_step({name}_state *state, {argument(program)}, float *out)"
-    return function(head, [*checks, "state->steps += 1;", *program.step, "return {N}_OK;"], name)
+    head = f"int {name}_step({name}_state *state, {step_argument(program)}, float *out)"
+    return format_function(head, [*checks, "state->steps += 1;", *program.step, "return {N}_OK;"], name)
 
 
-def function(head: str, lines: list[str], name: str) -> str:
+def format_function(head: str, lines: list[str], name: str) -> str:
     body = "".join(f"  {line.replace('{N}', name.upper())}\n" for line in lines)
     return f"{head} {{\n{body}}}\n"

@@ -1,14 +1,14 @@
-"""Texts with places for values."""
+"""Templates of C text."""
 
 from __future__ import annotations
 
 import re
 
 
-def substituted(text: str, values: dict[str, object]) -> str:
-    """Replace each @key@ of a text once: what a value holds stays as it is.
+def substitute(text: str, values: dict[str, object]) -> str:
+    """Replace each @key@ of a text by its value, once: values that contain @key@ stay as they are.
 
-    >>> substituted("@a@ @b@", {"a": "@b@", "b": 1})
+    >>> substitute("@a@ @b@", {"a": "@b@", "b": 1})
     '@b@ 1'
     """
-    return re.sub("@(" + "|".join(values) + ")@", lambda found: str(values[found[1]]), text)
+    return re.sub("@(" + "|".join(values) + ")@", lambda match: str(values[match[1]]), text)

@@ -1,7 +1,7 @@
-"""ONNX: one graph for onnxruntime and other readers, states in and out, written without the onnx package.
+"""ONNX: one graph for onnxruntime and other runtimes, with states in and out, written without the onnx package.
 
-GRU, LSTM and RNN become ONNX's own nodes where the tape is the same; every other cell is a Scan made from its tape.
-See docs/export.md for the inputs and outputs.
+GRU, LSTM and RNN become ONNX's own nodes if the tape is the same; every other cell becomes a Scan of its tape. Inputs
+and outputs are described in docs/export.md.
 """
 
 from __future__ import annotations
@@ -13,29 +13,28 @@ from ...atomic import check, kind_from_start, replace
 from ...errors import ModelFileError, OptionError
 from ...model import Model
 from .build import MODES, build
-from .proto import MADE
-from .standard import form_of
+from .proto import FILE_START
+from .standard import find_standard_node
 from .wire import Message
 
 __all__ = ["KIND", "LARGEST", "MODES", "OPTIONS", "SUFFIX", "encode", "export", "report"]
 SUFFIX: Final = ".onnx"
 OPTIONS: Final = {"mode": "sequence (default): T steps of B rows at once; step: one step of B streams"}
-KIND: Final = kind_from_start("a graph that tidegate export made", MADE)
-LARGEST: Final = (1 << 31) - 1  # bytes that a protocol buffer may have
+KIND: Final = kind_from_start("a graph that tidegate export made", FILE_START)
+LARGEST: Final = (1 << 31) - 1  # bytes; the limit of protocol buffers
 
 
 def export(
-    model: Model, out: str | os.PathLike[str], answers: Any = None, force: bool = False, mode: str = "sequence"
+    model: Model, out: str | os.PathLike[str], expected: Any = None, force: bool = False, mode: str = "sequence"
 ) -> list[str]:
-    """Write the model as one ONNX file; the names of the files written.
+    """Write the model as one ONNX file; return the files written.
 
-    out: the file's name. answers: not used; `tidegate verify` holds the graph against the model's check. force: replace
-    a file that is no graph of this command. mode:
-    "sequence", [T, B] at once, or "step", one step of B streams.
+    out: the file's name. expected: not used; `tidegate verify` runs the check on the graph. force: replace a file that
+    this command did not write. mode: "sequence", [T, B] at once, or "step", one step of B streams.
 
-    Raises: OptionError for an unknown mode, or one that the model does not have, or a path that does not end with
-    .onnx or holds a file that is not of this command; ModelFileError for a model of more than 2 GB; TidegateError when
-    the disk refuses.
+    Raises: OptionError for an unknown mode, a mode that the model does not have, a path that does not end with .onnx,
+    or a file that this command did not write; ModelFileError for a model of more than 2 GB; TidegateError if the file
+    cannot be written.
 
     >>> import tempfile
     >>> from tidegate.document import state_schema
@@ -52,7 +51,7 @@ def export(
     if os.path.splitext(path)[1] != SUFFIX:
         raise OptionError(f"out is {path!r}; expected a path that ends with {SUFFIX}")
     check(path, KIND, force=force)
-    message = encoded(model, mode)
+    message = build_message(model, mode)
     with replace(path, KIND, force) as file:
         for part in message:
             file.write(part)
@@ -60,19 +59,19 @@ def export(
 
 
 def report(model: Model, files: list[str], mode: str = "sequence") -> dict[str, Any]:
-    """What `export` wrote: its mode, and what each recurrence became."""
+    """Return what `export` wrote: the mode, and what each recurrence became."""
     other = "Scan" if mode == "sequence" else "operations of its tape"
-    found = {i: form_of(model.tapes[k["tape"]]) for i, k in enumerate(model.layers) if "tape" in k}
-    nodes = [f"layers.{i}: {form.node if form else other}" for i, form in found.items()]
+    standard = {i: find_standard_node(model.tapes[k["tape"]]) for i, k in enumerate(model.layers) if "tape" in k}
+    nodes = [f"layers.{i}: {node.op if node else other}" for i, node in standard.items()]
     return {"mode": mode, **({"recurrence": ", ".join(nodes)} if nodes else {})}
 
 
 def encode(model: Model, mode: str = "sequence") -> bytes:
-    """The bytes of the ONNX file. Raises as `export` does."""
-    return b"".join(encoded(model, mode))
+    """Return the bytes of the ONNX file. Raises what `export` raises."""
+    return b"".join(build_message(model, mode))
 
 
-def encoded(model: Model, mode: str) -> Message:
+def build_message(model: Model, mode: str) -> Message:
     if mode not in MODES:
         raise OptionError(f"mode is {mode!r}; choose one of {', '.join(MODES)}")
     if mode == "step" and (because := model.whole_window):
@@ -81,5 +80,5 @@ def encoded(model: Model, mode: str) -> Message:
 
     message = build(model, mode, __version__)
     if message.size > LARGEST:
-        raise ModelFileError(f"as ONNX it has {message.size} bytes; protocol buffers end at {LARGEST} (2 GB)")
+        raise ModelFileError(f"as ONNX it has {message.size} bytes; protocol buffers have at most {LARGEST} (2 GB)")
     return message

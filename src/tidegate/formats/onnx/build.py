@@ -1,4 +1,4 @@
-"""A model's layers as one graph: inputs and states in, outputs and states out."""
+"""Build one graph from a model's layers: inputs and states in, outputs and states out."""
 
 from __future__ import annotations
 
@@ -10,25 +10,25 @@ import numpy as np
 from ... import layers
 from ...model import Model
 from .._rows import given, taken
-from . import frame as frames
+from . import context as contexts
 from . import layer as layer_nodes
 from . import proto
-from .frame import Frame
-from .graph import Operations, Value, needed
+from .context import GraphContext
+from .graph import Operations, Tensor, prune
 from .wire import Message
 
 MODES: Final = ("sequence", "step")
 NEXT: Final = "next."
-LENGTHS: Final = "how many steps each row has, 0 to T"
-EVERY: Final = "the output after each step, zeros past a row's length"
-LAST: Final = {
+LENGTHS_DOC: Final = "number of steps of each row, 0 to T"
+STEP_OUTPUTS_DOC: Final = "the output after each step; zeros past the length of a row"
+OUTPUT_DOC: Final = {
     "step": "the output",
-    "sequence": "the output after each row's last step, zeros for a row of length 0",
+    "sequence": "the output after the last step of each row; zeros for a row of length 0",
 }
 
 
-class Build:
-    """One graph under construction. sequence: whether it has a time axis."""
+class ModelGraph:
+    """The graph of a model under construction. sequence: whether it has a time axis."""
 
     def __init__(self, model: Model, sequence: bool) -> None:
         self.model, self.sequence, self.g = model, sequence, Operations()
@@ -36,127 +36,137 @@ class Build:
         self.streams = not model.whole_window
         self.inputs: list[Message] = []
         self.outputs: list[Message] = []
-        self.made: set[str] = set()
+        self.output_names: set[str] = set()
         for layer in self.layers:
             for name in layer["tensors"].values():
-                self.g.know(name, model.tensors[name])
+                self.g.register(name, model.tensors[name])
 
     def graph(self) -> Message:
-        x = self.entry()
-        lengths = self.input("lengths", "int32", ["B"], LENGTHS) if self.sequence else None
-        states = self.states()
+        x = self.add_model_input()
+        lengths = self.add_input("lengths", "int32", ["B"], LENGTHS_DOC) if self.sequence else None
+        states = self.add_states()
         steps = states.get("steps")
         if lengths is not None:
-            frame = frames.of_sequence(self.g, x, steps, lengths)
+            ctx = contexts.sequence_context(self.g, x, steps, lengths)
         else:
             assert steps is not None
-            frame = frames.of_step(self.g, x, steps)
-        y, following = self.chain(frame, states, self.checked(frame, x) if x.name == "ids" else x)
-        self.g.place = "graph"
-        self.finish(frame, y, following | self.steps(frame, steps))
-        doc = "Made by tidegate; times are T, rows B. Feed each next.NAME back as NAME to go on."
-        nodes, reads = needed(self.g.added, self.made)
+            ctx = contexts.step_context(self.g, x, steps)
+        y, next_states = self.add_layers(ctx, states, self.check_ids(ctx, x) if x.name == "ids" else x)
+        self.g.scope = "graph"
+        self.add_outputs(ctx, y, next_states | self.next_steps(ctx, steps))
+        doc = "Made by tidegate. T is time, B rows. To continue, feed each next.NAME back as NAME."
+        nodes, reads = prune(self.g.added, self.output_names)
         tensors = [tensor for name, tensor in self.g.tensors.items() if name in reads]
         return proto.graph("tidegate", nodes, self.inputs, self.outputs, tensors, doc)
 
-    def input(self, name: str, dtype: str, dims: list[Any], doc: str) -> Value:
+    def add_input(self, name: str, dtype: str, dims: list[Any], doc: str) -> Tensor:
         self.inputs.append(proto.value(name, dtype, dims, doc))
-        return Value(self.g, name)
+        return Tensor(self.g, name)
 
-    def output(self, name: str, dtype: str, dims: list[Any], doc: str, value: Value) -> None:
-        self.g.named(name, value)
-        self.made.add(name)
+    def add_output(self, name: str, dtype: str, dims: list[Any], doc: str, value: Tensor) -> None:
+        self.g.add_output(name, value)
+        self.output_names.add(name)
         self.outputs.append(proto.value(name, dtype, dims, doc))
 
-    def entry(self) -> Value:
-        """ids are int32, as in the native engine; Gather takes both kinds of integers."""
+    def add_model_input(self) -> Tensor:
+        """Add the model's input. Ids are int32, as in the native engine; Gather takes both kinds of integers."""
         entry, axes = self.model.document["input"], ["T", "B"] if self.sequence else ["B"]
         if entry["kind"] in ("text", "ids"):
-            return self.input("ids", "int32", axes, f"token ids, 0 to {entry['size'] - 1}")
+            return self.add_input("ids", "int32", axes, f"token ids, 0 to {entry['size'] - 1}")
         what = "the numbers of each step" if entry["kind"] == "array" else taken(entry)
-        return self.input("x", "float32", [*axes, entry["features"]], what)
+        return self.add_input("x", "float32", [*axes, entry["features"]], what)
 
-    def checked(self, frame: Frame, ids: Value) -> Value:
-        """The ids with 0 past a row's length. A negative one, which Gather would count from the table's end, becomes
-        the first that there is not, so that it is refused.
+    def check_ids(self, ctx: GraphContext, ids: Tensor) -> Tensor:
+        """Return the ids, with 0 past a row's length.
+
+        Gather would count a negative id from the end of the table, so it is replaced by the first id that does not
+        exist, which is refused.
         """
-        g, none = self.g, self.g.constant("id.none", np.array(self.model.document["input"]["size"], np.int32))
+        g, missing = self.g, self.g.constant("id.none", np.array(self.model.document["input"]["size"], np.int32))
         zero = g.constant("id.0", np.array(0, np.int32))
-        found = g.one("Where", g.one("Less", ids, zero), none, ids)
-        return found if frame.on is None else g.one("Where", g.one("Squeeze", frame.on, g.whole(2)), found, zero)
+        checked = g.apply("Where", g.apply("Less", ids, zero), missing, ids)
+        if ctx.mask is None:
+            return checked
+        return g.apply("Where", g.apply("Squeeze", ctx.mask, g.int64s(2)), checked, zero)
 
-    def states(self) -> dict[str, Value]:
-        """The state arrays as inputs, under their names in the file; none where the model does not stream."""
+    def add_states(self) -> dict[str, Tensor]:
+        """Add the state arrays as inputs, with their names in the file; none if the model does not stream."""
         if not self.streams:
             return {}
         return {
-            a["name"]: self.input(a["name"], a["dtype"], ["B", *a["shape"]], f"state; at first {first(a)}")
+            a["name"]: self.add_input(a["name"], a["dtype"], ["B", *a["shape"]], f"state; initially {describe_fill(a)}")
             for a in self.model.state_schema
         }
 
-    def chain(self, frame: Frame, states: dict[str, Value], x: Value) -> tuple[Value, dict[str, Value]]:
-        """The last layer's output, and the next states by name."""
-        following: dict[str, Value] = {}
-        outputs: list[Value] = []
+    def add_layers(self, ctx: GraphContext, states: dict[str, Tensor], x: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+        """Add all layers; return the last one's output and the next states by name."""
+        next_states: dict[str, Tensor] = {}
+        outputs: list[Tensor] = []
         for i, layer in enumerate(self.layers):
-            self.g.place = f"layers.{i}.{layer['kind']}"
+            self.g.scope = f"layers.{i}.{layer['kind']}"
             s = {
-                name: states[f"layers.{i}.{name}"] if self.streams else frame.filled(shape, fill)
+                name: states[f"layers.{i}.{name}"] if self.streams else ctx.fill(shape, fill)
                 for name, (shape, fill) in layers.load(layer["kind"]).state(layer, self.tapes).items()
             }
             t = {role: self.model.tensors[name] for role, name in layer["tensors"].items()}
-            x, last = layer_nodes.run(frame, layer, self.tapes, t, s, x)
-            following |= {f"layers.{i}.{name}": v for name, v in last.items()}
+            x, last = layer_nodes.run(ctx, layer, self.tapes, t, s, x)
+            next_states |= {f"layers.{i}.{name}": v for name, v in last.items()}
             if layer.get("add") is not None:
                 x = x + outputs[layer["add"]]
             outputs.append(x)
-        return x, following
+        return x, next_states
 
-    def said(self, mode: str) -> str:
-        """What the output is."""
+    def output_doc(self, mode: str) -> str:
+        """Describe the output."""
         entry = self.model.document["input"]
         units = given(entry) if entry["kind"] == "series" else ""
-        return f"{LAST[mode]}{units and ': ' + units}"
+        return f"{OUTPUT_DOC[mode]}{units and ': ' + units}"
 
-    def steps(self, frame: Frame, steps: Value | None) -> dict[str, Value]:
+    def next_steps(self, ctx: GraphContext, steps: Tensor | None) -> dict[str, Tensor]:
         if steps is None:
             return {}
-        if frame.lengths is None:
-            return {"steps": self.g.one("Add", steps, self.g.whole(1))}
-        taken = self.g.cast(frame.lengths, proto.INT64).reshape(-1, 1)
-        return {"steps": self.g.one("Add", steps, taken)}
+        if ctx.lengths is None:
+            return {"steps": self.g.apply("Add", steps, self.g.int64s(1))}
+        lengths = self.g.cast(ctx.lengths, proto.INT64).reshape(-1, 1)
+        return {"steps": self.g.apply("Add", steps, lengths)}
 
-    def finish(self, frame: Frame, y: Value, following: dict[str, Value]) -> None:
+    def add_outputs(self, ctx: GraphContext, y: Tensor, next_states: dict[str, Tensor]) -> None:
         width = layers.output_widths(self.layers, self.model.document["input"].get("features"), self.tapes)[-1]
         last = y
-        if frame.sequence:
-            y = frame.within(y)
-            self.output("y", "float32", ["T", "B", width], EVERY, y)
-            last = last_of(frame, y)
-        self.output("output", "float32", ["B", width], self.said("sequence" if frame.sequence else "step"), last)
+        if ctx.sequence:
+            y = ctx.zero_padding(y)
+            self.add_output("y", "float32", ["T", "B", width], STEP_OUTPUTS_DOC, y)
+            last = select_last(ctx, y)
+        self.add_output(
+            "output", "float32", ["B", width], self.output_doc("sequence" if ctx.sequence else "step"), last
+        )
         for a in self.model.state_schema if self.streams else ():
-            self.output(NEXT + a["name"], a["dtype"], ["B", *a["shape"]], f"becomes {a['name']}", following[a["name"]])
+            self.add_output(
+                NEXT + a["name"], a["dtype"], ["B", *a["shape"]], f"becomes {a['name']}", next_states[a["name"]]
+            )
 
 
-def first(array: dict[str, Any]) -> str:
+def describe_fill(array: dict[str, Any]) -> str:
     fill = array.get("fill", 0)
-    return "the fill in the metadata's state" if isinstance(fill, list) else str(fill)
+    return "the fill in the state of the metadata" if isinstance(fill, list) else str(fill)
 
 
-def last_of(frame: Frame, y: Value) -> Value:
-    """The output at each row's end; index -1, of a row of length 0, is the last step, where that row has zeros. Index T
-    is none, so that a negative length is refused as one over T is.
+def select_last(ctx: GraphContext, y: Tensor) -> Tensor:
+    """Select the output at each row's last step.
+
+    Index -1, of a row of length 0, is the last step, where that row has zeros. A negative length becomes index T, which
+    does not exist, so that it is refused as a length over T is.
     """
-    g = frame.g
-    assert frame.lengths is not None
-    lengths = g.cast(frame.lengths, proto.INT64)
-    negative = g.one("Less", lengths, g.whole(0))
-    ends = g.one("Where", negative, g.dim(y, 0), g.one("Sub", lengths, g.whole(1))).reshape(-1, 1)
-    return g.one("GatherND", g.one("Transpose", y, perm=[1, 0, 2]), ends, batch_dims=1)
+    g = ctx.g
+    assert ctx.lengths is not None
+    lengths = g.cast(ctx.lengths, proto.INT64)
+    negative = g.apply("Less", lengths, g.int64s(0))
+    ends = g.apply("Where", negative, g.dim(y, 0), g.apply("Sub", lengths, g.int64s(1))).reshape(-1, 1)
+    return g.apply("GatherND", g.apply("Transpose", y, perm=[1, 0, 2]), ends, batch_dims=1)
 
 
 def metadata(model: Model, mode: str) -> dict[str, str]:
-    """The file's metadata_props: JSON but for the hashes and the mode."""
+    """Return the file's metadata_props: JSON, except for the hashes and the mode."""
     document = model.document
     entry = {key: v for key, v in document["input"].items() if key != "vocabulary"}
     facts = {
@@ -171,9 +181,9 @@ def metadata(model: Model, mode: str) -> dict[str, str]:
 
 
 def build(model: Model, mode: str, version: str) -> Message:
-    """The ONNX file of a model, ready to be written; version: tidegate's."""
+    """Build the ONNX file of a model, ready to be written. version: of tidegate."""
     return proto.model(
-        Build(model, mode == "sequence").graph(),
+        ModelGraph(model, mode == "sequence").graph(),
         version,
         f"{model.document['task']['kind']} model",
         metadata(model, mode),

@@ -1,8 +1,6 @@
-"""A graph under construction: nodes, names and constants; and the operations of layers and cells, each of which
-adds nodes.
+"""A graph under construction: nodes, names and constants; and the operations of layers and cells, which add nodes.
 
-`Nodes` serves as the namespace that layers and tapes are written over, so that their own equations are what a
-file holds.
+`Operations` is the namespace for the equations of layers and tapes, so that a file contains exactly those equations.
 """
 
 from __future__ import annotations
@@ -36,88 +34,93 @@ ELEMENTWISE: Final = {
 }
 
 
-class Value:
-    """A tensor of the graph, by its name. Its shape is known when the graph runs; `shape` is what `reshape` takes for
-    the rows as they are."""
+class Tensor:
+    """A tensor of the graph, by its name.
 
-    __array_ufunc__ = None  # NumPy hands its operators over
+    Its shape is known when the graph runs; `shape` is what `reshape` takes to keep the number of rows.
+    """
+
+    __array_ufunc__ = None  # so that NumPy leaves its operators to this class
     shape = (0,)
 
     def __init__(self, nodes: Nodes, name: str) -> None:
         self.nodes, self.name = nodes, name
 
-    def __add__(self, b: Any) -> Value:
-        return self.nodes.one("Add", self, b)
+    def __add__(self, b: Any) -> Tensor:
+        return self.nodes.apply("Add", self, b)
 
-    def __sub__(self, b: Any) -> Value:
-        return self.nodes.one("Sub", self, b)
+    def __sub__(self, b: Any) -> Tensor:
+        return self.nodes.apply("Sub", self, b)
 
-    def __mul__(self, b: Any) -> Value:
-        return self.nodes.one("Mul", self, b)
+    def __mul__(self, b: Any) -> Tensor:
+        return self.nodes.apply("Mul", self, b)
 
-    def __truediv__(self, b: Any) -> Value:
-        return self.nodes.one("Div", self, b)
+    def __truediv__(self, b: Any) -> Tensor:
+        return self.nodes.apply("Div", self, b)
 
-    def __radd__(self, a: Any) -> Value:
-        return self.nodes.one("Add", a, self)
+    def __radd__(self, a: Any) -> Tensor:
+        return self.nodes.apply("Add", a, self)
 
-    def __rsub__(self, a: Any) -> Value:
-        return self.nodes.one("Sub", a, self)
+    def __rsub__(self, a: Any) -> Tensor:
+        return self.nodes.apply("Sub", a, self)
 
-    def __rmul__(self, a: Any) -> Value:
-        return self.nodes.one("Mul", a, self)
+    def __rmul__(self, a: Any) -> Tensor:
+        return self.nodes.apply("Mul", a, self)
 
-    def __rtruediv__(self, a: Any) -> Value:
-        return self.nodes.one("Div", a, self)
+    def __rtruediv__(self, a: Any) -> Tensor:
+        return self.nodes.apply("Div", a, self)
 
-    def reshape(self, *dims: int) -> Value:
-        """0 keeps the dimension of that place, -1 takes the rest."""
-        return self.nodes.one("Reshape", self, self.nodes.whole(*dims))
+    def reshape(self, *dims: int) -> Tensor:
+        """Reshape: 0 keeps the dimension at that place, -1 takes the rest."""
+        return self.nodes.apply("Reshape", self, self.nodes.int64s(*dims))
 
 
 class Node(NamedTuple):
-    """A node's message, the names that it reads (those that its body takes from around it too) and those it makes."""
+    """A node's message, the names that it reads (including those that its body reads from outside) and its outputs."""
 
     message: Message
     reads: frozenset[str]
-    makes: tuple[str, ...]
+    outputs: tuple[str, ...]
 
 
 class Body(NamedTuple):
-    """A node's graph of its own, and the names that it reads."""
+    """The inner graph of a node, and the names that it reads."""
 
     message: Message
     reads: frozenset[str]
 
 
-def needed(nodes: list[Node], wanted: set[str]) -> tuple[list[Message], set[str]]:
-    """The nodes that some of these names come from, and all names that are read for it.
+def prune(nodes: list[Node], wanted: set[str]) -> tuple[list[Message], set[str]]:
+    """Return the nodes that these names depend on, and all names that they read.
 
-    What nothing reads is left out: it misleads the memory plan of onnxruntime (seen in 1.15 to 1.17), so that a
-    session's second run gives other answers than its first.
+    Nodes that nothing reads are left out: they confuse the memory plan of onnxruntime (seen in 1.15 to 1.17), so that
+    the second run of a session gives other results than the first.
     """
-    read, kept = set(wanted), []
+    read, pruned = set(wanted), []
     for node in reversed(nodes):
-        if read.intersection(node.makes):
+        if read.intersection(node.outputs):
             read |= node.reads
-            kept.append(node.message)
-    return kept[::-1], read
+            pruned.append(node.message)
+    return pruned[::-1], read
 
 
 class Nodes:
-    """The nodes so far, in the order in which they run, and all constants. A body's nodes (of a Scan) are apart;
-    names are unique over all, and a body reads the names around it."""
+    """The nodes so far, in the order in which they run, and all constants.
+
+    The nodes of a body (of a Scan) are kept apart. Names are unique across all of them, and a body can read the names
+    outside.
+    """
 
     def __init__(self) -> None:
-        self.place = "graph"
+        self.scope = "graph"
         self.tensors: dict[str, Message] = {}
         self._scopes: list[list[Node]] = [[]]
-        self._known: dict[Any, tuple[Any, str]] = {}
+        self._names: dict[Any, tuple[Any, str]] = {}
         self._count = 0
 
     @contextmanager
     def body(self) -> Iterator[list[Node]]:
-        """What is added inside goes to a list of its own."""
+        """Collect the nodes that are added inside the `with` block in a list of their own."""
         self._scopes.append([])
         yield self._scopes[-1]
         self._scopes.pop()
@@ -127,96 +130,97 @@ class Nodes:
         """The nodes of the graph or body under construction."""
         return self._scopes[-1]
 
-    def fresh(self, what: str) -> str:
+    def new_name(self, what: str) -> str:
         self._count += 1
-        return f"{self.place}/{what}.{self._count}"
+        return f"{self.scope}/{what}.{self._count}"
 
-    def outputs(self, count: int, op: str, *inputs: Any, **attributes: Any) -> list[Value]:
-        """One node's outputs. inputs: Values, arrays, numbers, or None for what is left out."""
-        names = [self.fresh(op) for _ in range(count)]
-        given = ["" if v is None else self.lift(v).name for v in inputs]
+    def apply_many(self, count: int, op: str, *inputs: Any, **attributes: Any) -> list[Tensor]:
+        """Add a node; return its outputs. inputs: tensors, arrays, numbers, or None for an input left out."""
+        names = [self.new_name(op) for _ in range(count)]
+        input_names = ["" if v is None else self.lift(v).name for v in inputs]
         inner = [v.reads for v in attributes.values() if isinstance(v, Body)]
         plain = {k: v.message if isinstance(v, Body) else v for k, v in attributes.items()}
-        reads = frozenset(given).union(*inner)
-        self.added.append(Node(proto.node(op, given, names, plain), reads, tuple(names)))
-        return [Value(self, name) for name in names]
+        reads = frozenset(input_names).union(*inner)
+        self.added.append(Node(proto.node(op, input_names, names, plain), reads, tuple(names)))
+        return [Tensor(self, name) for name in names]
 
-    def one(self, op: str, *inputs: Any, **attributes: Any) -> Value:
-        return self.outputs(1, op, *inputs, **attributes)[0]
+    def apply(self, op: str, *inputs: Any, **attributes: Any) -> Tensor:
+        """Add a node with one output, and return that."""
+        return self.apply_many(1, op, *inputs, **attributes)[0]
 
-    def named(self, name: str, value: Value) -> None:
-        """The value under a name of the graph's own: an output."""
+    def add_output(self, name: str, value: Tensor) -> None:
+        """Give a tensor a name of its own, as an output of the graph."""
         self.added.append(Node(proto.node("Identity", [value.name], [name], {}), frozenset([value.name]), (name,)))
 
-    def constant(self, name: str, array: Array) -> Value:
-        """A tensor of the file, as float32 or integers; the same name twice is the same tensor."""
+    def constant(self, name: str, array: Array) -> Tensor:
+        """Return a constant of the file, float32 or integers; the same name twice is the same tensor."""
         if name not in self.tensors:
             self.tensors[name] = proto.tensor(name, array)
-        return Value(self, name)
+        return Tensor(self, name)
 
-    def know(self, name: str, array: Array) -> None:
-        """A model's tensor keeps its name wherever an equation uses it."""
-        self._known[id(array)] = (array, name)
+    def register(self, name: str, array: Array) -> None:
+        """Register the name of a model's tensor, which it keeps wherever an equation uses it."""
+        self._names[id(array)] = (array, name)
 
-    def lift(self, value: Any) -> Value:
-        """A Value as it is; a number or an array as a constant."""
-        if isinstance(value, Value):
+    def lift(self, value: Any) -> Tensor:
+        """Return a Tensor as it is, a number or an array as a constant."""
+        if isinstance(value, Tensor):
             return value
         if not isinstance(value, np.ndarray):
             return self.constant(f"number.{float(value)!r}", np.array(value, np.float32))
         return self.constant(self.name_of(value), value)
 
     def name_of(self, array: Array) -> str:
-        if id(array) not in self._known:
-            self._known[id(array)] = (array, self.fresh("constant"))
-        return self._known[id(array)][1]
+        if id(array) not in self._names:
+            self._names[id(array)] = (array, self.new_name("constant"))
+        return self._names[id(array)][1]
 
-    def whole(self, *numbers: int) -> Value:
-        """A constant list of int64."""
+    def int64s(self, *numbers: int) -> Tensor:
+        """Return a constant list of int64."""
         return self.constant("whole." + ".".join(map(str, numbers)), np.array(numbers, np.int64))
 
-    def cast(self, value: Value, kind: int) -> Value:
-        return self.one("Cast", value, to=kind)
+    def cast(self, value: Tensor, kind: int) -> Tensor:
+        return self.apply("Cast", value, to=kind)
 
-    def dim(self, value: Value, axis: int) -> Value:
-        """The size of an axis: int64 [1]."""
-        return self.one("Shape", value, start=axis, end=axis + 1)
+    def dim(self, value: Tensor, axis: int) -> Tensor:
+        """Return the size of an axis, int64 [1]."""
+        return self.apply("Shape", value, start=axis, end=axis + 1)
 
 
 class Operations(Nodes):
-    """What layers and cells are written over: the closed list of operations, on the last axis where there is one."""
+    """The closed list of operations for the equations of layers and cells, on the last axis if they use one."""
 
     def __getattr__(self, name: str) -> Any:
         if name not in ELEMENTWISE:
             raise AttributeError(name)
-        return lambda *operands: self.one(ELEMENTWISE[name], *operands)
+        return lambda *operands: self.apply(ELEMENTWISE[name], *operands)
 
-    def affine(self, x: Any, W: Array, b: Array) -> Value:
-        """x [..., K], W [N, K], b [N] -> [..., N]."""
-        return self.one("Add", self.matmul(x, W), b)
+    def affine(self, x: Any, W: Array, b: Array) -> Tensor:
+        """Return W x + b: x [..., K], W [N, K], b [N] -> [..., N]."""
+        return self.apply("Add", self.matmul(x, W), b)
 
-    def matmul(self, x: Any, W: Array) -> Value:
-        """x [..., K], W [N, K] -> [..., N]."""
-        return self.one("MatMul", x, self.constant(f"{self.name_of(W)}.transposed", W.T))
+    def matmul(self, x: Any, W: Array) -> Tensor:
+        """Return W x: x [..., K], W [N, K] -> [..., N]."""
+        return self.apply("MatMul", x, self.constant(f"{self.name_of(W)}.transposed", W.T))
 
-    def mean(self, x: Any) -> Value:
-        return self.one("ReduceMean", x, axes=[-1])
+    def mean(self, x: Any) -> Tensor:
+        return self.apply("ReduceMean", x, axes=[-1])
 
-    def sum(self, x: Any) -> Value:
-        return self.one("ReduceSum", x, self.whole(-1))
+    def sum(self, x: Any) -> Tensor:
+        return self.apply("ReduceSum", x, self.int64s(-1))
 
-    def peak(self, x: Any) -> Value:
-        return self.one("ReduceMax", x, axes=[-1])
+    def peak(self, x: Any) -> Tensor:
+        return self.apply("ReduceMax", x, axes=[-1])
 
-    def norm(self, v: Any) -> Value:
+    def norm(self, v: Any) -> Tensor:
         d = self.lift(v) - self.mean(v)
-        return d / self.one("Sqrt", self.mean(d * d) + NORM_EPS)
+        return d / self.apply("Sqrt", self.mean(d * d) + NORM_EPS)
 
-    def concat(self, parts: list[Any]) -> Value:
-        return self.lift(parts[0]) if len(parts) == 1 else self.one("Concat", *parts, axis=-1)
+    def concat(self, parts: list[Any]) -> Tensor:
+        return self.lift(parts[0]) if len(parts) == 1 else self.apply("Concat", *parts, axis=-1)
 
-    def split(self, x: Any, n: int) -> list[Value]:
-        return [self.lift(x)] if n == 1 else self.outputs(n, "Split", x, axis=-1)
+    def split(self, x: Any, n: int) -> list[Tensor]:
+        return [self.lift(x)] if n == 1 else self.apply_many(n, "Split", x, axis=-1)
 
-    def take(self, table: Array, ids: Any) -> Value:
-        return self.one("Gather", table, ids)
+    def take(self, table: Array, ids: Any) -> Tensor:
+        return self.apply("Gather", table, ids)

@@ -21,7 +21,7 @@ Dims = Sequence[int | str]
 
 
 def tensor(name: str, array: npt.NDArray[Any]) -> Message:
-    """A TensorProto: little-endian bytes, rows first."""
+    """Return a TensorProto: little-endian bytes, rows first."""
     flat: Any = np.ascontiguousarray(array, array.dtype.newbyteorder("<")).reshape(-1)
     message = Message()
     for n in array.shape:
@@ -30,7 +30,7 @@ def tensor(name: str, array: npt.NDArray[Any]) -> Message:
 
 
 def attribute(name: str, value: Any) -> Message:
-    """An AttributeProto; its type follows from the value's."""
+    """Return an AttributeProto; its type follows from the type of the value."""
     message = Message().text(1, name)
     if isinstance(value, Message):
         return message.message(6, value).integer(20, 5)
@@ -48,7 +48,7 @@ def attribute(name: str, value: Any) -> Message:
 
 
 def node(op: str, inputs: Iterable[str], outputs: Iterable[str], attributes: Mapping[str, Any]) -> Message:
-    """A NodeProto, named after its first output; an input that is left out is ""."""
+    """Return a NodeProto, named after its first output; an input left out is ""."""
     message, outputs = Message(), list(outputs)
     for name in inputs:
         message.text(1, name)
@@ -61,7 +61,7 @@ def node(op: str, inputs: Iterable[str], outputs: Iterable[str], attributes: Map
 
 
 def value(name: str, dtype: str, dims: Dims, doc: str = "") -> Message:
-    """A ValueInfoProto of a tensor; a dimension is a number, or a name when it may be any."""
+    """Return a ValueInfoProto of a tensor; a dimension is a number, or a name if it can have any size."""
     shape = Message()
     for n in dims:
         shape.message(1, Message().integer(1, n) if isinstance(n, int) else Message().text(2, n))
@@ -78,7 +78,7 @@ def graph(
     tensors: Iterable[Message] = (),
     doc: str = "",
 ) -> Message:
-    """A GraphProto."""
+    """Return a GraphProto."""
     message = Message()
     for one in nodes:
         message.message(1, one)
@@ -94,17 +94,17 @@ def graph(
     return message
 
 
-def begun() -> Message:
-    """A ModelProto's first fields: the version of the format, and who made the file."""
+def start_model() -> Message:
+    """Return a ModelProto's first fields: the version of the format, and the producer of the file."""
     return Message().integer(1, IR_VERSION).text(2, "tidegate")
 
 
-MADE: Final = b"".join(begun())
+FILE_START: Final = b"".join(start_model())
 
 
 def model(body: Message, version: str, doc: str, metadata: Mapping[str, str]) -> Message:
-    """A ModelProto of this package's; metadata: its metadata_props."""
-    message = begun().text(3, version).text(6, doc).message(7, body)
+    """Return a ModelProto with this package as its producer. metadata: its metadata_props."""
+    message = start_model().text(3, version).text(6, doc).message(7, body)
     message.message(8, Message().text(1, "").integer(2, OPSET))
     for key, entry in metadata.items():
         message.message(14, Message().text(1, key).text(2, entry))

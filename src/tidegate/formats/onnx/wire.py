@@ -1,8 +1,8 @@
-"""Protocol buffers' wire format, as much of it as ONNX needs: a message is fields, each a tag and a value.
+"""The wire format of protocol buffers, as far as ONNX needs it: a message is a list of fields, each a tag and a value.
 
-A field's tag is its number times 8 plus the kind of its value: 0 a varint, 2 bytes with their count before them
-(also strings and messages), 5 four bytes. A repeated field stands several times. Nothing is copied until the
-message is written, so a model's weights are in memory once.
+The tag of a field is its number times 8 plus the kind of its value: 0 a varint, 2 bytes preceded by their count (also
+for strings and messages), 5 four bytes. A repeated field occurs several times. Nothing is copied until the message is
+written, so a model's weights are in memory once.
 
 Source: Protocol Buffers, "Encoding".
 """
@@ -17,7 +17,9 @@ VARINT, BYTES, FOUR = 0, 2, 5
 
 
 def varint(n: int) -> bytes:
-    """Seven bits a byte, the lowest first, the top bit set on all but the last; a negative number as 64 bits.
+    """Encode an integer with seven bits per byte, lowest first; all bytes but the last have the top bit set.
+
+    A negative number takes 64 bits.
 
     >>> varint(300).hex(), len(varint(-1))
     ('ac02', 10)
@@ -31,7 +33,7 @@ def varint(n: int) -> bytes:
 
 
 class Message:
-    """Fields in the order in which they are added; `size` counts their bytes. What is added is complete by then."""
+    """Fields in the order in which they are added; `size` counts their bytes. Only add a message that is complete."""
 
     def __init__(self) -> None:
         self._parts: list[bytes | memoryview | Message] = []
@@ -59,7 +61,7 @@ class Message:
         return self
 
     def __iter__(self) -> Iterator[bytes | memoryview]:
-        """The message's bytes, piece by piece.
+        """Iterate over the message's bytes, part by part.
 
         >>> b"".join(Message().text(1, "h").message(2, Message().integer(3, 1)))
         b'\\n\\x01h\\x12\\x02\\x18\\x01'

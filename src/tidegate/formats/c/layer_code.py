@@ -1,4 +1,4 @@
-"""What one layer gives to the C file."""
+"""The C code of one layer, and what a layer needs to know to generate it."""
 
 from __future__ import annotations
 
@@ -14,23 +14,26 @@ Layer = dict[str, Any]
 
 
 @dataclass
-class Piece:
-    """tables: C name -> numbers. functions: of the library. own: a C function of the layer's own, as lines. body: what
-    the step does. stack: bytes of arrays in `own`."""
+class LayerCode:
+    """What one layer adds to the C file.
+
+    tables: C name -> numbers. functions: names of library functions (`functions.py`). own_function: a C function for
+    this layer alone, as lines. body: statements of the step. stack: bytes of arrays in `own_function`.
+    """
 
     tables: dict[str, npt.NDArray[np.float32]] = field(default_factory=dict)
     functions: set[str] = field(default_factory=set)
-    own: list[str] = field(default_factory=list)
+    own_function: list[str] = field(default_factory=list)
     body: list[str] = field(default_factory=list)
     stack: int = 0
 
 
 @dataclass(frozen=True)
-class Place:
-    """One layer where it stands.
+class LayerContext:
+    """One layer in its model.
 
-    i: its index. width: of its input. x, y: C expressions of its input and output. offsets: state -> where it starts in
-    the state's data, in floats.
+    i: its index. width: of its input. x, y: C expressions of its input and output. offsets: state -> its start in the
+    data of the state, in floats.
     """
 
     model: Model
@@ -43,16 +46,16 @@ class Place:
 
     @property
     def size(self) -> int:
-        """The width of the output."""
+        """The width of its output."""
         count: int = len(self.layer["over"]) if self.layer["kind"] == "pool" else 1
         width: int = self.layer["project"] if "project" in self.layer else self.layer["size"]
         return count * width
 
     def tensor(self, role: str) -> npt.NDArray[np.float32]:
-        found: npt.NDArray[np.float32] = self.model.tensors[self.layer["tensors"][role]]
-        return found
+        values: npt.NDArray[np.float32] = self.model.tensors[self.layer["tensors"][role]]
+        return values
 
     def state(self, name: str) -> str:
-        """The C expression of where a state starts."""
+        """Return the C expression for the start of a state."""
         at = self.offsets[name]
         return f"state->data + {at}" if at else "state->data"

@@ -1,0 +1,95 @@
+"""The native targets: with fused kernels and with the interpreter, whole, in pieces and step by step."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from .. import _native
+from ..runtime.offline import Staged, runner
+from ..runtime.precision import FLOAT32, arguments
+from .replay import Array, Pair, Replay, Result, target_errors, to_bytes
+
+
+def verify_native(replay: Replay) -> Iterator[Result]:
+    """Run every native target that this build has."""
+    for target in _native.compiled_targets(replay.precision):
+        if target in _native.targets(replay.precision):
+            yield from on_target(replay, target)
+        else:
+            yield Result(target, "native", "not on this machine", ran=False)
+
+
+def on_target(replay: Replay, target: str) -> Iterator[Result]:
+    """Run one native target with fused kernels, if the model has any, and with the interpreter: the same bits."""
+    precision = "" if replay.precision == FLOAT32 else f", {replay.precision}"
+    whole: dict[str, list[Pair]] = {}
+    for path in ("fused", "interpreter"):
+        engine = runner(replay.model, target, path == "fused", **arguments(replay.precision))
+        if path == "fused" and not engine.fused_layers:
+            continue
+        whole[path] = run_cases(replay, engine)
+        yield verify_engine(replay, engine, target, path + precision, whole[path])
+    if "fused" in whole and list(map(to_bytes, whole["fused"])) != list(map(to_bytes, whole["interpreter"])):
+        yield Result(target, "both", "fused kernel and interpreter differ", ok=False)
+
+
+def verify_engine(
+    replay: Replay, engine: _native.Engine | Staged, target: str, path: str, whole: list[Pair] | None = None
+) -> Result:
+    """Run an engine whole and, if the model streams, in pieces and step by step.
+
+    whole: the run as a whole, if it exists already.
+    """
+    whole = run_cases(replay, engine) if whole is None else whole
+    chunks: bool | None = None
+    steps = None
+    if isinstance(engine, _native.Engine):
+        singles = [run_steps(engine, replay.initial_state[0], x) for x in replay.x]
+        parts = (
+            [run_steps_and_chunks(engine, replay.initial_state, x) for x in replay.x],
+            [pairs[-1] for pairs in singles],
+        )
+        chunks = all(list(map(to_bytes, whole)) == list(map(to_bytes, pairs)) for pairs in parts)
+        steps = replay.bound_steps(singles, target_errors(target, replay.precision))
+    return replay.compare(target, path, replay.to_answers(whole), replay.bounds_on(target), chunks, steps)
+
+
+def run_cases(replay: Replay, engine: _native.Engine | Staged) -> list[Pair]:
+    """Run each case of the check natively, each in one run."""
+    return [run_chunks(engine, replay.initial_state, x, [len(x)]) for x in replay.x]
+
+
+def run_chunks(engine: _native.Engine | Staged, state: Array, x: Array, sizes: list[int]) -> Pair:
+    """Run a sequence in chunks of these sizes, from a state [1, state_bytes]."""
+    out, at = np.empty((1, engine.outputs), np.float32), 0
+    for size in sizes:
+        last = np.empty_like(state)
+        part = np.ascontiguousarray(x[at : at + size, None])
+        engine.run(part, np.array([size], np.int32), state, last, out, False, 1)
+        state, at = last, at + size
+    return out[0], state[0]
+
+
+def run_steps(engine: _native.Engine, begin: Array, x: Array) -> list[Pair]:
+    """Return the pair after each step, from a state [state_bytes]."""
+    state, pairs = begin.copy(), []
+    for k in range(len(x)):
+        out = np.empty(engine.outputs, np.float32)
+        engine.step(x[k : k + 1] if x.ndim == 1 else x[k], state, out)
+        pairs.append((out, state.copy()))
+    return pairs
+
+
+def run_steps_and_chunks(engine: _native.Engine, begin: Array, x: Array) -> Pair:
+    """Return the pair after the last step of a run by some single steps, then chunks of growing size."""
+    state, out = begin.copy(), np.empty(engine.outputs, np.float32)
+    singles = min(len(x), 5)
+    for k in range(singles):
+        engine.step(x[k : k + 1] if x.ndim == 1 else x[k], state[0], out)
+    rest = len(x) - singles
+    sizes: list[int] = []
+    while sum(sizes) < rest:
+        sizes.append(min(len(sizes) * 3 + 2, rest - sum(sizes)))
+    return run_chunks(engine, state, x[singles:], sizes) if rest else (out, state[0])
