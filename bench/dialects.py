@@ -7,8 +7,6 @@ an error to its bound. mistaken: the smallest such ratio of a wrong model: the s
 gates swapped, or without a bias; it must be far above 1. C and ONNX have benchmarks of their own.
 """
 
-
-
 from __future__ import annotations
 
 import json

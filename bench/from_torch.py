@@ -9,8 +9,6 @@ between single steps of a stream and one call of the modules. ratio: the largest
 both bounds.
 """
 
-
-
 from __future__ import annotations
 
 import json

@@ -7,8 +7,6 @@ lengths) and for the step graph, which is fed its own states. The rows of a batc
 2 T / 3 steps.
 """
 
-
-
 from __future__ import annotations
 
 import json

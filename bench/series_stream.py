@@ -74,7 +74,7 @@ def main() -> None:
     record.write(options.out, "series_stream", record.with_provenance(figures, "torch"))
     print(report(rows, options.streams))
 
-    # ---- models, and the series that are pushed
+# ---- models, and the series that are pushed
 
 
 def fit_model(name: str, folder: Path) -> tuple[Predictor, list[Floats]]:
@@ -103,7 +103,7 @@ def write_waves(folder: Path) -> Path:
     path.write_text("\n".join(["x", *(f"{value:.4f}" for value in values)]) + "\n")
     return path
 
-    # ---- measurements
+# ---- measurements
 
 
 def measure(predictor: Predictor, series: list[Floats], pushes: int, streams: int) -> dict[str, Any]:
@@ -251,7 +251,7 @@ def origins_per_second(predictor: Predictor, x: Floats, reach: int) -> float:
         spent.append(time.thread_time() - start)
     return len(origins) / statistics.median(spent)
 
-    # ---- output
+# ---- output
 
 
 def format_checks(row: dict[str, Any]) -> str:

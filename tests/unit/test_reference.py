@@ -1,7 +1,5 @@
 """The reference: rows of a padded batch are what they are alone, and whole-window models have no steps."""
 
-
-
 from __future__ import annotations
 
 from typing import Any

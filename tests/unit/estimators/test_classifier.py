@@ -47,8 +47,7 @@ SERIES, SIDES = waves()
 def fitted() -> Classifier:
     return Classifier(**QUICK).fit(SERIES, SIDES)
 
-
-# ---- parameters
+    # ---- parameters
 
 
 def test_every_option_is_a_parameter_or_names_a_column() -> None:
@@ -86,8 +85,7 @@ def test_clone_has_the_parameters_and_no_model(fitted: Classifier) -> None:
     assert again.get_params() == fitted.get_params()
     assert not hasattr(again, "model_")
 
-
-# ---- forms of X
+    # ---- forms of X
 
 
 def test_it_is_the_model_of_fit(fitted: Classifier, tmp_path: Path) -> None:
@@ -187,8 +185,7 @@ def test_missing_numbers_where_they_are_asked_for() -> None:
     assert made.predict(table).shape == (40,)
     assert made.__sklearn_tags__().input_tags.allow_nan
 
-
-# ---- labels
+    # ---- labels
 
 
 @pytest.mark.parametrize(
@@ -217,7 +214,11 @@ def test_classes_come_back_as_given(classes: Any) -> None:
         ([np.zeros((3, 2)), np.full((4, 2), np.inf)], ["a", "b"], "step 1.*inf"),
         ([np.full((3, 1), np.nan), np.arange(4.0)] * 2, ["a", "b"] * 2, "series 1, step 1: no number"),
         (["a", " "] * 4, ["a", "b"] * 4, "X, row 2: the text .* is empty"),
-        (np.ones((8, 3)), ["a", "b"] * 4, "carries no information"),
+        (
+            np.ones((8, 3)),
+            ["a", "b"] * 4,
+            "carries no information"
+        ),
     ],
 )
 def test_what_cannot_be_learnt_from(X: Any, y: Any, message: str) -> None:
@@ -231,8 +232,7 @@ def test_errors_of_data_are_of_both_kinds() -> None:
     assert isinstance(caught.value, DataError)
     assert isinstance(caught.value, TidegateError)
 
-
-# ---- scikit-learn's tools
+    # ---- scikit-learn's tools
 
 
 def test_a_pickle_answers_in_another_process_without_torch(
