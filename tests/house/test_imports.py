@@ -1,4 +1,4 @@
-"""An import goes to a lower rank only; torch stays where training is. And these tests can fail."""
+"""Imports go to lower ranks only, without circles; torch stays where training is. And these tests can fail."""
 
 from __future__ import annotations
 
@@ -33,6 +33,10 @@ def test_imports_go_to_a_lower_rank() -> None:
 
 def test_torch_is_imported_where_training_is() -> None:
     assert rules.torch_outside(PACKAGE) == []
+
+
+def test_no_room_has_a_circle_of_imports() -> None:
+    assert rules.circles(PACKAGE) == []
 
 
 @pytest.fixture
@@ -86,3 +90,50 @@ def test_a_room_without_a_rank_is_caught(house: Path) -> None:
     (house / "attic" / "a.py").write_text("")
     (house / "cells" / "a.py").write_text("")
     assert rules.homeless(house, rules.ranks(TABLE)) == ["attic"]
+
+
+def circle(*names: str) -> str:
+    return " -> ".join(f"tidegate.{name}" for name in names)
+
+
+@pytest.mark.parametrize(
+    ("files", "circles"),
+    [
+        ({"cells/a.py": "from .b import x", "cells/b.py": ""}, []),
+        ({"cells/a.py": "from .b import x", "cells/b.py": "from .c import y", "cells/c.py": ""}, []),
+        ({"cells/a.py": "from .b import x", "cells/b.py": "from . import a"}, [("cells.a", "cells.b", "cells.a")]),
+        (
+            {"cells/a.py": "import tidegate.cells.b", "cells/b.py": "def f():\n    from .a import x"},
+            [("cells.a", "cells.b", "cells.a")],
+        ),
+        (
+            {
+                "cells/a.py": "from .b import x",
+                "cells/b.py": "from .c import x",
+                "cells/c.py": "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from .a import x",
+            },
+            [("cells.a", "cells.b", "cells.c", "cells.a")],
+        ),
+        (
+            {
+                "cells/__init__.py": "from .a import x",
+                "cells/a.py": "from . import y",
+                "nn/deep/a.py": "from ..b import x",
+                "nn/b.py": "from .deep import a",
+            },
+            [("cells", "cells.a", "cells"), ("nn.b", "nn.deep.a", "nn.b")],
+        ),
+    ],
+)
+def test_a_circle_inside_a_room_is_caught(house: Path, files: dict[str, str], circles: list[tuple[str, ...]]) -> None:
+    for file, code in files.items():
+        (house / file).parent.mkdir(exist_ok=True)
+        (house / file).write_text(code)
+    assert rules.circles(house) == [circle(*names) for names in circles]
+
+
+def test_each_of_two_circles_is_caught(house: Path) -> None:
+    (house / "cells" / "a.py").write_text("from . import b, c")
+    (house / "cells" / "b.py").write_text("from . import a")
+    (house / "cells" / "c.py").write_text("from . import a")
+    assert len(rules.circles(house)) == 2

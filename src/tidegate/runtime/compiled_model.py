@@ -15,11 +15,10 @@ from .. import _native
 from ..errors import OptionError, StateError, error_context
 from ..model import Model
 from .engine import target_name
-from .forecast import Forecast, ordered
-from .inputs import inputs
+from .forecast import ordered
+from .input_kinds import make_input
 from .offline import runner
 from .precision import precision_of
-from .scores import Scores
 from .state import State, initial
 
 if TYPE_CHECKING:
@@ -99,7 +98,7 @@ class CompiledModel:
         self.model, self.precision = model, precision_of(weights, compute)
         self.target = target_name(target, self.precision)
         self.runner = runner(model, self.target, True, weights, compute)
-        self.source, self.threads = inputs(model), threads_of(threads)
+        self.source, self.threads = make_input(model), threads_of(threads)
         if isinstance(self.runner, _native.Engine):
             self.engine = self.runner
         self.labels, self.schema, self.outputs = model.labels, model.state_schema, int(self.runner.outputs)
@@ -142,39 +141,6 @@ class CompiledModel:
             counts = lengths[at : at + most].astype(np.int32)
             self.runner.run(x, counts, states, np.empty_like(states), out[at : at + most], False, self.threads)
         return out
-
-    def output(
-        self,
-        output: Floats,
-        steps: int,
-        input_state: Any,
-        block: Bytes,
-        whole: bool = False,
-        scaling: Scaling | None = None,
-    ) -> Scores | Forecast:
-        """What the model says of one stream after `steps` steps.
-
-        output: float32 [outputs], of the last step. input_state: what the input keeps. block: the state. whole: the
-        message has ended. scaling: of the output, where it is at hand.
-        """
-        source, why = self.source, ""
-        ready = source.is_ready(steps)
-        if not ready:
-            why = f"the message has {source.nothing}" if whole and not steps else source.not_ready_reason(steps)
-        if self.series is None or self.series.transform.forecast is None:
-            return Scores(output.copy() if ready else None, self.labels, why, self.multi_label)
-        if self.autoregressive and ready:
-            why = self.series.rollout_not_ready_reason(input_state)
-        answer, columns = self.series.transform.forecast, self.series.targets
-        if why:
-            return Forecast(None, answer.quantiles, columns, why)
-        if self.autoregressive:
-            from .rollout import rolled
-
-            here = block[None].copy(), output[None].copy(), [input_state]
-            return Forecast(lambda: rolled(self, *here, answer.horizon)[0], answer.quantiles, columns)
-        scaling = self.series.scalings([input_state]) if scaling is None else scaling
-        return Forecast(self.forecasts(output[None], scaling)[0], answer.quantiles, columns)
 
     def forecasts(self, outputs: Floats, scaling: Scaling) -> npt.NDArray[np.float64]:
         """Outputs [B, outputs] as forecasts in the data's units: [B, chain horizon, targets, quantiles], ascending."""

@@ -8,7 +8,6 @@ beside the block. It is immutable; `to_bytes` and `from_bytes` convert it.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
 from typing import Any, Final
 
 import numpy as np
@@ -242,14 +241,3 @@ def numbers(x: Any) -> npt.NDArray[np.float32]:
         raise DataError(f"this model takes numbers; {type(x).__name__} of {found.dtype} was given")
     with np.errstate(over="ignore"):
         return np.ascontiguousarray(found, np.float32) if found.ndim else np.asarray(found, np.float32)
-
-
-def inputs(model: Model) -> Input:
-    """The input that a model's document describes."""
-    entry = model.document["input"]
-    if entry["kind"] == "series":
-        from .series import Series  # models of text need none of it
-
-        return Series(model, entry)
-    kinds: dict[str, Callable[[Model, dict[str, Any]], Plain]] = {"text": Text, "ids": Ids, "array": Numbers}
-    return kinds[entry["kind"]](model, entry)

@@ -3,30 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Iterator, Sequence
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
 from ..errors import DataError, TidegateError
 from .compiled_model import Bytes, CompiledModel, Floats, steps_of
-from .rows import Rows
+from .output import wrap_output
+from .rows import Event, Rows
 from .state import State
 
 Ids = Sequence[Hashable] | npt.NDArray[Any]
 MOST_STEPS: Final = 1 << 16  # steps of one native call; more go in several
-
-
-class Event(NamedTuple):
-    """An event that has been looked at: its place in the list, id, steps, what is then input_state, and whether its
-    message ends.
-    """
-
-    place: int
-    id: Hashable
-    steps: npt.NDArray[Any]
-    input_state: Any
-    end: bool
 
 
 class Pool(Rows):
@@ -196,19 +185,8 @@ class Pool(Rows):
             raise DataError(f"no stream {id!r} in the pool; it has {len(self)}")
         return self._rows[id]
 
-    def _reset(self, row: int) -> None:
-        input_state = self._compiled.source.reset(self._input_states[row])
-        self._blocks[row], self._outputs[row], self._input_states[row] = self._compiled.initial, 0.0, input_state
-
     def _said(self, block: Bytes, output: Floats, input_state: Any, end: bool = False) -> Any:
-        return self._compiled.output(output, steps_of(block), input_state, block, end)
-
-    def _step(self, rows: npt.NDArray[np.int64], steps: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
-        out = np.empty((len(rows), self._compiled.outputs), np.float32)
-        if len(rows):
-            self._compiled.engine.step_many(rows, steps, self._blocks, out, self._compiled.threads)
-            self._outputs[rows] = out  # of an id that stands twice the last one stays
-        return out
+        return wrap_output(self._compiled, output, steps_of(block), input_state, block, end)
 
     def _plan(self, events: Iterable[Any]) -> tuple[list[list[Event]], dict[Hashable, Any]]:
         """The events in rounds, an id's messages in one round each, and what is input_state at the end."""
@@ -264,7 +242,9 @@ class Pool(Rows):
             if count:
                 outputs[row] = out[at - 1]
             block = self._blocks[row]
-            scores[event.place] = self._compiled.output(outputs[row], seen[row], event.input_state, block, event.end)
+            scores[event.place] = wrap_output(
+                self._compiled, outputs[row], seen[row], event.input_state, block, event.end
+            )
             if event.end:
                 self._reset(row)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -12,16 +12,15 @@ from ..features import memory
 from ..features.memory import SeriesState
 from ..features.series import Scaling
 from .compiled_model import CompiledModel
+from .output import wrap_output
+from .rows import Event, Rows
 from .series import Series, joined
-
-if TYPE_CHECKING:
-    from .pool import Event, Pool
 
 Floats = npt.NDArray[np.float64]
 Indices = npt.NDArray[np.int64]
 
 
-def stepped(pool: Pool, keys: list[Hashable], x: Floats, times: Any) -> npt.NDArray[Any]:
+def stepped(pool: Rows, keys: list[Hashable], x: Floats, times: Any) -> npt.NDArray[Any]:
     """`Pool.step` of a model of series: x raw numbers [n, columns]. All is looked at before anything changes."""
     compiled, source = pool._compiled, series_of(pool._compiled)
     moments = source.times(times, len(keys))
@@ -60,7 +59,7 @@ def rounds(keys: list[Hashable]) -> Iterator[list[int]]:
     yield from found
 
 
-def advanced(pool: Pool, rows: Indices, steps: Floats, keep: Indices) -> npt.NDArray[Any]:
+def advanced(pool: Rows, rows: Indices, steps: Floats, keep: Indices) -> npt.NDArray[Any]:
     """The answers [n, ...] of streams in these rows, once the steps of some of them [n', width] have been run."""
     compiled, source = pool._compiled, series_of(pool._compiled)
     moved = rows[keep]
@@ -77,14 +76,14 @@ def advanced(pool: Pool, rows: Indices, steps: Floats, keep: Indices) -> npt.NDA
     return answers
 
 
-def counted(pool: Pool, rows: Indices, steps: Any) -> Indices:
+def counted(pool: Rows, rows: Indices, steps: Any) -> Indices:
     """How many steps streams have seen once so many more have come."""
     counts = pool._blocks[rows, :8].view(np.int64)[:, 0] + steps
     pool._blocks[rows, :8] = counts[:, None].view(np.uint8)
     return np.asarray(counts)
 
 
-def rewound(pool: Pool, rows: Indices) -> None:
+def rewound(pool: Rows, rows: Indices) -> None:
     """Run the newest window of each of these streams from the first state."""
     if len(rows):
         pool._outputs[rows], _ = newest(pool._compiled, [pool._input_states[row] for row in rows.tolist()])
@@ -100,7 +99,7 @@ def newest(compiled: CompiledModel, seen: list[SeriesState]) -> tuple[npt.NDArra
     return np.concatenate(outputs), joined(scalings)
 
 
-def answered(pool: Pool, rows: Indices) -> npt.NDArray[Any]:
+def answered(pool: Rows, rows: Indices) -> npt.NDArray[Any]:
     """Outputs, or forecasts, of warm streams; NaN for one that cannot be fed back yet."""
     compiled, source, outputs = pool._compiled, series_of(pool._compiled), pool._outputs[rows]
     seen = [pool._input_states[row] for row in rows.tolist()]
@@ -128,7 +127,7 @@ def empty(compiled: CompiledModel, n: int) -> npt.NDArray[Any]:
     return np.full((n, answer.horizon, len(series_of(compiled).targets), len(answer.quantiles)), np.nan)
 
 
-def windows_of(pool: Pool, group: list[Event], rows: list[int], answers: dict[int, Any]) -> None:
+def windows_of(pool: Rows, group: list[Event], rows: list[int], answers: dict[int, Any]) -> None:
     """`Pool._apply` of a model with a window: the windows of all events in one run."""
     compiled, source = pool._compiled, series_of(pool._compiled)
     totals = dict(zip(rows, pool._blocks[np.array(rows), :8].view(np.int64)[:, 0].tolist(), strict=True))
@@ -151,8 +150,8 @@ def windows_of(pool: Pool, group: list[Event], rows: list[int], answers: dict[in
         pool._input_states[row] = event.input_state
         pool._blocks[row, :8] = np.array([counts[i]]).view(np.uint8)
         block = pool._blocks[row]
-        answers[event.place] = compiled.output(
-            pool._outputs[row], counts[i], event.input_state, block, event.end, scalings.get(i)
+        answers[event.place] = wrap_output(
+            compiled, pool._outputs[row], counts[i], event.input_state, block, event.end, scalings.get(i)
         )
         if event.end:
             pool._reset(row)

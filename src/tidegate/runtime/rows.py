@@ -96,6 +96,18 @@ class Change(NamedTuple):
         return self.blocks[at[0]], self.outputs[at[0]], now[2] if self.input_state is None else self.input_state[at[0]]
 
 
+class Event(NamedTuple):
+    """An event that has been looked at: its place in the list, id, steps, what is then input_state, and whether its
+    message ends.
+    """
+
+    place: int
+    id: Hashable
+    steps: npt.NDArray[Any]
+    input_state: Any
+    end: bool
+
+
 class Rows:
     """Blocks, outputs and what is input_state of many streams, by id."""
 
@@ -171,6 +183,17 @@ class Rows:
 
     def _unused(self) -> list[int]:
         return sorted({*range(len(self._blocks))}.difference(self._rows.values()), reverse=True)
+
+    def _reset(self, row: int) -> None:
+        input_state = self._compiled.source.reset(self._input_states[row])
+        self._blocks[row], self._outputs[row], self._input_states[row] = self._compiled.initial, 0.0, input_state
+
+    def _step(self, rows: npt.NDArray[np.int64], steps: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
+        out = np.empty((len(rows), self._compiled.outputs), np.float32)
+        if len(rows):
+            self._compiled.engine.step_many(rows, steps, self._blocks, out, self._compiled.threads)
+            self._outputs[rows] = out  # of an id that stands twice the last one stays
+        return out
 
     # ---- what any thread may read: all as it was before a change, or all as it is after it
 

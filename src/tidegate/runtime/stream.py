@@ -11,6 +11,7 @@ import numpy.typing as npt
 from ..errors import DataError, StateError, error_context
 from .compiled_model import Bytes, CompiledModel, Floats, chunk, steps_of
 from .forecast import Forecast
+from .output import wrap_output
 from .scores import Scores
 from .state import State
 
@@ -63,7 +64,7 @@ class Stream:
             if end and source.kind == "text" and input_state:
                 steps, input_state = np.concatenate([steps, source.flush(input_state)]), b""
             block, output, scaling = self._advanced(held[0], held[1], steps, input_state)
-            answer = compiled.output(output, steps_of(block), input_state, block, end, scaling)
+            answer = wrap_output(compiled, output, steps_of(block), input_state, block, end, scaling)
             self._change(held, ended(compiled, input_state) if end else (block, output, input_state, {}))
             return answer
         except BaseException:
@@ -167,7 +168,7 @@ class Stream:
 
     def _answer(self, held: Held, whole: bool = False) -> Scores | Forecast:
         block, output, input_state, _ = held
-        return self._compiled.output(output, steps_of(block), input_state, block, whole)
+        return wrap_output(self._compiled, output, steps_of(block), input_state, block, whole)
 
     def _advanced(
         self, block: Bytes, output: Floats, steps: npt.NDArray[Any], input_state: Any
