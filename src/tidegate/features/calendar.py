@@ -21,7 +21,7 @@ FINER = re.compile(r"[.,][0-9]{6}0*[1-9]")
 Times = npt.NDArray[np.datetime64]
 
 
-def positions(times: Times, periods: Sequence[str]) -> npt.NDArray[np.float32]:
+def encode_times(times: Times, periods: Sequence[str]) -> npt.NDArray[np.float32]:
     """Sine and cosine of each moment's place in each period, float32 [T, 2 x periods].
 
     times: datetime64 [T]; NaT is the caller's business. Sine by sine, so that the bits depend on the moment alone.
@@ -32,13 +32,13 @@ def positions(times: Times, periods: Sequence[str]) -> npt.NDArray[np.float32]:
     moments = times.astype("M8[us]")
     found = np.empty((len(moments), 2 * len(periods)), np.float32)
     for i, period in enumerate(periods):
-        angles = (2 * math.pi * share(moments, period)).tolist()
+        angles = (2 * math.pi * elapsed_share(moments, period)).tolist()
         found[:, 2 * i] = [math.sin(a) for a in angles]
         found[:, 2 * i + 1] = [math.cos(a) for a in angles]
     return found
 
 
-def share(times: Times, period: str) -> npt.NDArray[np.float64]:
+def elapsed_share(times: Times, period: str) -> npt.NDArray[np.float64]:
     """How much of its period has gone by at each moment: float64 [T], from 0 to under 1.
 
     >>> share(np.array(["2024-01-08", "2024-01-11T12:00"], "M8[us]"), "week").tolist()
@@ -70,7 +70,7 @@ def moments(time: Any, zone: str | None = None) -> Times:
     if not isinstance(time, np.ndarray) or time.dtype.kind != "M":
         given = time.ravel().tolist() if isinstance(time, np.ndarray) else time
         given = [given] if isinstance(given, str) or not isinstance(given, Iterable) else list(given)
-        found = np.array([moment(t) for t in given], "M8[us]")
+        found = np.array([parse_time(t) for t in given], "M8[us]")
         check_zones(given, zone)
     exact, found = found.reshape(-1), found.reshape(-1).astype("M8[us]")
     if np.isnat(found).any():
@@ -96,7 +96,7 @@ def check_zones(times: Sequence[Any], zone: str | None) -> None:
             raise DataError(f"the time {time} has {its}, and {beside} {verb} {other}; write all of them in one way")
 
 
-def moment(time: Any) -> Any:
+def parse_time(time: Any) -> Any:
     """One time as datetime64[us], in UTC where it has a zone. Raises DataError."""
     if isinstance(time, str):
         text = time

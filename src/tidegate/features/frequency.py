@@ -60,7 +60,7 @@ class Frequency:
     weekdays: str = ""
     day: int = 0
 
-    def after(self, times: Any, steps: Any) -> Times:
+    def shift(self, times: Any, steps: Any) -> Times:
         """The times so many steps after these, broadcast: moments for "microseconds", else wall clocks.
 
         A time that is no step itself goes on from the step before it.
@@ -72,10 +72,10 @@ class Frequency:
         if self.unit == "weekdays":
             found = np.busday_offset(date, steps, roll="backward", weekmask=self.weekdays)
         else:
-            found = self._placed(date.astype("M8[M]") + np.asarray(self.every * steps, "m8[M]"))
+            found = self._find_days(date.astype("M8[M]") + np.asarray(self.every * steps, "m8[M]"))
         return np.asarray(found.astype("M8[us]") + (times - date.astype("M8[us]")))
 
-    def _placed(self, month: Any) -> Any:
+    def _find_days(self, month: Any) -> Any:
         """The day that is the step in each month."""
         first, end = month.astype("M8[D]"), (month + 1).astype("M8[D]")
         if self.unit == "months":
@@ -85,7 +85,7 @@ class Frequency:
     def explains(self, times: Times, local: Times | None = None) -> bool:
         """Whether each of these times is one step after the one before. local: the wall clocks of times with a zone."""
         seen = times if local is None or self.unit == "microseconds" else local
-        return np.array_equal(self.after(seen[:1], np.arange(len(seen))), seen)
+        return np.array_equal(self.shift(seen[:1], np.arange(len(seen))), seen)
 
     @property
     def seconds(self) -> float:
@@ -105,16 +105,16 @@ class Frequency:
         if self.unit in ("microseconds", "days"):
             length = self.every * (DAY if self.unit == "days" else 1)
             name, size = next(pair for pair in LENGTHS if length % pair[1] == 0)
-            return counted(length // size, name)
+            return format_every(length // size, name)
         day = f"day {self.day}" if 1 < self.day < LAST else f"its {'last' if self.day == LAST else 'first'}"
         kind = " business day" if self.unit == "business months" else " day" if self.day in (1, LAST) else ""
-        return f"{counted(self.every, 'month')}, on {day}{kind}"
+        return f"{format_every(self.every, 'month')}, on {day}{kind}"
 
     def to_json(self) -> dict[str, Any]:
         return dict(vars(self))
 
 
-def counted(count: int, name: str) -> str:
+def format_every(count: int, name: str) -> str:
     """How often a step comes.
 
     >>> counted(1, "hour"), counted(30, "minute")
@@ -137,11 +137,11 @@ def inferred(times: Times, local: Times | None = None) -> Frequency | None:
     """
     if len(times) < 2:
         return None
-    found = candidates(times, times if local is None else local)
+    found = list_candidates(times, times if local is None else local)
     return next((one for one in found if one.explains(times, local)), None)
 
 
-def candidates(times: Times, wall: Times) -> Iterator[Frequency]:
+def list_candidates(times: Times, wall: Times) -> Iterator[Frequency]:
     """Frequencies that may explain times, the simplest first."""
     date = wall.astype("M8[D]")
     month = date.astype("M8[M]")
@@ -187,20 +187,20 @@ def following(
         return None
     ahead = np.arange(1, count + 1)
     if local is None:
-        return frequency.after(times[-1], ahead), None
+        return frequency.shift(times[-1], ahead), None
     if frequency.unit == "microseconds":
-        found = frequency.after(times[-1], ahead)
+        found = frequency.shift(times[-1], ahead)
     else:
-        found = universal(frequency.after(local[-1], ahead), zone)
-    return found, wall(found, zone)
+        found = universal(frequency.shift(local[-1], ahead), zone)
+    return found, to_wall_clock(found, zone)
 
 
-def later(times: Times, frequency: Frequency, zone: str) -> Times:
+def next_times(times: Times, frequency: Frequency, zone: str) -> Times:
     """The time one step after each of these, in UTC where there is a zone. Raises DataError beyond the year 9999."""
     if frequency.unit == "microseconds" or not zone:
-        found = frequency.after(times, 1)
+        found = frequency.shift(times, 1)
     else:
-        found = universal(frequency.after(wall(times, zone), 1), zone)
+        found = universal(frequency.shift(to_wall_clock(times, zone), 1), zone)
     if (found.astype(np.int64) > END).any():
         raise DataError(BEYOND)
     return found
@@ -209,10 +209,10 @@ def later(times: Times, frequency: Frequency, zone: str) -> Times:
 # ---- zones
 
 
-def wall(times: Times, zone: str) -> Times:
+def to_wall_clock(times: Times, zone: str) -> Times:
     """What clocks in a zone show at these moments. Raises DataError for a zone that is not known."""
     known = known_zone(zone)
-    return each(times, lambda moment: moment.replace(tzinfo=UTC).astimezone(known).replace(tzinfo=None))
+    return map_times(times, lambda moment: moment.replace(tzinfo=UTC).astimezone(known).replace(tzinfo=None))
 
 
 def universal(local: Times, zone: str) -> Times:
@@ -220,10 +220,10 @@ def universal(local: Times, zone: str) -> Times:
     comes twice the first counts. Raises DataError for a zone that is not known.
     """
     known = known_zone(zone)
-    return each(local, lambda moment: moment.replace(tzinfo=known).astimezone(UTC).replace(tzinfo=None))
+    return map_times(local, lambda moment: moment.replace(tzinfo=known).astimezone(UTC).replace(tzinfo=None))
 
 
-def each(times: Times, change: Callable[[datetime], datetime]) -> Times:
+def map_times(times: Times, change: Callable[[datetime], datetime]) -> Times:
     try:
         return np.array([change(moment) for moment in times.tolist()], "M8[us]").reshape(times.shape)
     except (AttributeError, OverflowError, ValueError) as error:  # NumPy gives integers where Python has no date
@@ -250,7 +250,7 @@ def known_zone(zone: str) -> tzinfo:
         raise DataError(f"the time zone {zone!r} is not known here; install its rules: pip install tzdata") from error
 
 
-def written(offset: timedelta) -> str:
+def format_offset(offset: timedelta) -> str:
     """An offset from UTC as ISO 8601 has it.
 
     >>> written(timedelta(hours=-5, minutes=-30))
@@ -271,4 +271,4 @@ def shown(times: Times, local: Times | None = None, zone: str = "") -> list[str]
         return found
     if zone == "UTC":
         return [f"{t}Z" for t in found]
-    return [f"{t}{written(gap)}" for t, gap in zip(found, (local - times).astype("m8[us]").tolist(), strict=True)]
+    return [f"{t}{format_offset(gap)}" for t, gap in zip(found, (local - times).astype("m8[us]").tolist(), strict=True)]

@@ -62,7 +62,7 @@ def update(
 
     times: datetime64[us] [T] where the calendar is used. Raises DataError, and then nothing has changed.
     """
-    time, gap = clock(seen, times) if times is not None else (None, None)
+    time, gap = read_clock(seen, times) if times is not None else (None, None)
     steps, _, last = transform.impute(x, times, seen.last if transform.fills else None)
     if seen.last is not None and not transform.fills:
         last = steps[-1, : len(transform.columns)].copy() if len(steps) else seen.last  # a view would keep all steps
@@ -84,7 +84,7 @@ def update_batch(
     clocks = (
         [(None, None)] * len(seen)
         if times is None
-        else [clock(one, times[i : i + 1], f"stream {streams[i]!r}") for i, one in enumerate(seen)]
+        else [read_clock(one, times[i : i + 1], f"stream {streams[i]!r}") for i, one in enumerate(seen)]
     )
     C = len(transform.columns)
     before = (
@@ -110,7 +110,7 @@ def update_ring(transform: SeriesTransform, seen: SeriesState, steps: Floats) ->
     return np.concatenate((seen.ring[max(0, len(seen.ring) + len(steps) - reach) :], steps[-reach:]))
 
 
-def clock(seen: SeriesState, times: Times, place: str | None = None) -> tuple[int | None, int | None]:
+def read_clock(seen: SeriesState, times: Times, place: str | None = None) -> tuple[int | None, int | None]:
     """Time and gap after steps of these times. Raises DataError unless each is later than the one before."""
     if not len(times):
         return seen.time, seen.gap

@@ -17,9 +17,9 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import DataError
-from .calendar import positions
+from .calendar import encode_times
 from .frequency import Frequency
-from .steps import Flags, Floats, Indices, Rows, filled, held, latest, span, total
+from .steps import Flags, Floats, Indices, Rows, as_slice, forward_fill, sum_steps, take_latest, zero_missing
 from .window import Window as Window
 
 ROLES: Final = ("target", "past", "known", "static")
@@ -67,7 +67,7 @@ class Scaling:
         y = out.astype(np.float64).reshape(B, H, k, quantiles)
         return np.asarray(y * self.spread[:, None, :, None] + (self.centre[:, None] + self.base)[..., None])
 
-    def at(self, i: int) -> Scaling:
+    def select(self, i: int) -> Scaling:
         """That of forecast i alone."""
         return Scaling(self.centre[i : i + 1], self.spread[i : i + 1], self.base[i : i + 1])
 
@@ -85,10 +85,10 @@ class ColumnIndices(NamedTuple):
     """
 
     target: slice | list[int]
-    own: slice | list[int]
-    targets: slice | list[int]
-    rest: list[int]
-    before: Indices
+    windowed: slice | list[int]
+    windowed_targets: slice | list[int]
+    others: list[int]
+    season_steps: Indices
 
 
 @dataclass(frozen=True)
@@ -149,22 +149,22 @@ class SeriesTransform:
         [T', width], their indices [T'], and what was then seen last. Raises DataError for infinity, and for NaN where
         the policy is 'error'.
         """
-        values, holes = self.read(x, lambda t: f"step {first + t}")
+        values, holes = self.read_numbers(x, lambda t: f"step {first + t}")
         last = self.initial_fill if last is None else last
         if self.fills:
-            values, last = filled(values, holes, last)
+            values, last = forward_fill(values, holes, last)
         return *self.select_steps(values, holes, times), last
 
     def impute_batch(
         self, x: npt.NDArray[Any], times: Any, last: Floats, place: Callable[[int], str]
     ) -> tuple[Floats, Indices, Floats]:
         """`treated` for one step of each of n streams [n, columns], with what each saw last [n, columns]."""
-        values, holes = self.read(x, place)
+        values, holes = self.read_numbers(x, place)
         if self.fills:
             values = last = values if holes is None else np.where(holes, last, values)
         return *self.select_steps(values, holes, times), last
 
-    def read(self, x: npt.NDArray[Any], place: Callable[[int], str]) -> tuple[Floats, Flags | None]:
+    def read_numbers(self, x: npt.NDArray[Any], place: Callable[[int], str]) -> tuple[Floats, Flags | None]:
         """Steps as float64, and where they have holes, None if nowhere. Raises DataError for what cannot be used."""
         values = np.asarray(x, np.float64)
         usable = np.abs(values) <= LARGEST
@@ -184,7 +184,7 @@ class SeriesTransform:
         if self.missing == "mask":
             parts.append(np.zeros(values.shape) if holes is None else holes.astype(np.float64))
         if self.calendar:
-            parts.append(positions(times, self.calendar))
+            parts.append(encode_times(times, self.calendar))
         return np.concatenate(parts, 1) if len(parts) > 1 else values, keep
 
     @cached_property
@@ -219,17 +219,17 @@ class SeriesTransform:
         """The row of the statistics that a series has. Raises DataError for one that was not there in training."""
         if self.names is None:
             return 0
-        if name not in self.places:
+        if name not in self.series_rows:
             known = ", ".join(map(repr, self.names[:5])) + (" ..." if len(self.names) > 5 else "")
             found = "no series was named" if name is None else f"the series {name!r} was not there in training"
             raise DataError(
                 f"{found}, and this model scales each by its own statistics; it knows {known}; fit with --scale window "
                 "for series that are new"
             )
-        return self.places[name]
+        return self.series_rows[name]
 
     @cached_property
-    def places(self) -> dict[str | None, int]:
+    def series_rows(self) -> dict[str | None, int]:
         """The row of the statistics by the name of a series."""
         return {name: i for i, name in enumerate(self.names or ())}
 
@@ -267,30 +267,34 @@ class SeriesTransform:
         w, at = self.window, self.column_indices
         assert w, "a transform with a window"
         behind = None if behind is None or (behind >= w.reach).all() else behind
-        counts: Any = w.length if behind is None else w.counts(behind)[:, None]
+        counts: Any = w.length if behind is None else w.count_steps(behind)[:, None]
         there: Any = None if behind is None else (np.arange(w.length) >= w.length - counts)[..., None]
-        whole = held(latest(steps, ends, w.length, 0).astype(np.float64), there)
-        moved = whole[..., at.own]
+        whole = zero_missing(take_latest(steps, ends, w.length, 0).astype(np.float64), there)
+        moved = whole[..., at.windowed]
         if w.season:
-            off = None if behind is None else there & w.seasonal(behind)[:, None, None]
-            moved = moved - held(latest(steps, ends, w.length, w.season)[..., at.own], off)
+            off = None if behind is None else there & w.has_season(behind)[:, None, None]
+            moved = moved - zero_missing(take_latest(steps, ends, w.length, w.season)[..., at.windowed], off)
         centre, mean = moved[:, -1].copy(), None
         if w.centre == "mean" or w.spread == "window":
             # what is far from 0 is summed less a step of its own, as sums of it would lose digits
-            mean = centre + total(held(moved - centre[:, None], there)) / counts
+            mean = centre + sum_steps(zero_missing(moved - centre[:, None], there)) / counts
             centre = centre if w.centre == "last" else mean
-        spread, divisor = self.spreads(moved, mean, there, counts)
-        whole[..., at.own] = (moved - centre[:, None]) / divisor[:, None]
-        if at.rest and self.mean is not None and self.deviation is not None:
-            whole[..., at.rest] = (whole[..., at.rest] - self.mean[0][at.rest]) / self.deviation[0][at.rest]
+        spread, divisor = self.compute_spreads(moved, mean, there, counts)
+        whole[..., at.windowed] = (moved - centre[:, None]) / divisor[:, None]
+        if at.others and self.mean is not None and self.deviation is not None:
+            whole[..., at.others] = (whole[..., at.others] - self.mean[0][at.others]) / self.deviation[0][at.others]
         K = w.length // w.segment
-        rows = held(whole, there).astype(np.float32).reshape(len(ends), K, self.features)
+        rows = zero_missing(whole, there).astype(np.float32).reshape(len(ends), K, self.features)
         if behind is not None:
             places = (np.arange(K) - w.rows(behind)[:, None]) % K  # zeros behind the rows instead of ahead of them
             rows = np.take_along_axis(rows, places[..., None], 1)
-        return rows, Scaling(centre[:, at.targets], spread[:, at.targets], self.base(steps, ends, behind))
+        return rows, Scaling(
+            centre[:, at.windowed_targets], spread[:, at.windowed_targets], self.season_base(steps, ends, behind)
+        )
 
-    def spreads(self, moved: Floats, mean: Floats | None, there: Flags | None, counts: Any) -> tuple[Floats, Floats]:
+    def compute_spreads(
+        self, moved: Floats, mean: Floats | None, there: Flags | None, counts: Any
+    ) -> tuple[Floats, Floats]:
         """What multiplies forecasts of windows [B, length, own columns], 0 where one is constant, and what divides.
 
         there, counts: which steps there are, and how many.
@@ -298,22 +302,22 @@ class SeriesTransform:
         assert self.window
         if mean is None or self.window.spread == "training":
             assert self.deviation is not None
-            spread = self.deviation[0:1, self.column_indices.own].repeat(len(moved), 0)
+            spread = self.deviation[0:1, self.column_indices.windowed].repeat(len(moved), 0)
             return spread, spread
-        spread = np.sqrt(total(held(moved - mean[:, None], there) ** 2) / counts)
+        spread = np.sqrt(sum_steps(zero_missing(moved - mean[:, None], there) ** 2) / counts)
         spread = np.where(spread > FLAT * np.abs(moved).max(1), spread, 0.0)
         return spread, np.where(spread > 0, spread, 1.0)
 
-    def base(self, steps: Floats, ends: Indices, behind: Indices | None) -> Floats:
+    def season_base(self, steps: Floats, ends: Indices, behind: Indices | None) -> Floats:
         """What is added to forecasts: the targets a season before each step ahead, float64 [B, horizon, targets]; 0
         where no season is taken off.
         """
         at = self.column_indices
-        if not len(at.before):
+        if not len(at.season_steps):
             return np.zeros((len(ends), self.forecast.chain_horizon if self.forecast else 0, self.targets))
-        found = np.asarray(steps[np.maximum(ends[:, None] + at.before, 0)][..., at.target])
+        found = np.asarray(steps[np.maximum(ends[:, None] + at.season_steps, 0)][..., at.target])
         assert self.window
-        return found if behind is None else np.where(self.window.seasonal(behind)[:, None, None], found, 0.0)
+        return found if behind is None else np.where(self.window.has_season(behind)[:, None, None], found, 0.0)
 
     @cached_property
     def column_indices(self) -> ColumnIndices:
@@ -321,9 +325,9 @@ class SeriesTransform:
         own, season = self.of("target", "past"), self.window.season if self.window else 0
         ahead = np.arange(1, self.forecast.chain_horizon + 1 if self.forecast and season else 1)
         return ColumnIndices(
-            span(self.of("target")),
-            span(own),
-            span([own.index(i) for i in self.of("target")]),
+            as_slice(self.of("target")),
+            as_slice(own),
+            as_slice([own.index(i) for i in self.of("target")]),
             self.of("known", "static"),
             ahead - season * -(-ahead // max(1, season)),
         )

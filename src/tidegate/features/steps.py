@@ -11,7 +11,7 @@ Flags = npt.NDArray[np.bool_]
 Indices = npt.NDArray[np.int64]
 
 
-def filled(values: Floats, holes: Flags | None, last: Floats) -> tuple[Floats, Floats]:
+def forward_fill(values: Floats, holes: Flags | None, last: Floats) -> tuple[Floats, Floats]:
     """What is missing of values [T, C] as it was last seen, and what is then seen last [C].
 
     >>> nan = np.nan
@@ -28,13 +28,13 @@ def filled(values: Floats, holes: Flags | None, last: Floats) -> tuple[Floats, F
     return whole, (whole[-1] if len(whole) else last).copy()
 
 
-def span(columns: list[int]) -> slice | list[int]:
+def as_slice(columns: list[int]) -> slice | list[int]:
     """Neighbouring columns as a slice, which is the faster index."""
     first = columns[0] if columns else 0
     return slice(first, first + len(columns)) if columns == list(range(first, first + len(columns))) else columns
 
 
-def latest(steps: Floats, ends: Indices, length: int, before: int) -> Floats:
+def take_latest(steps: Floats, ends: Indices, length: int, before: int) -> Floats:
     """The `length` steps up to and with the one `before` steps before each of `ends` [B]: [B, length, width]; the first
     step stands for those before it.
     """
@@ -43,11 +43,11 @@ def latest(steps: Floats, ends: Indices, length: int, before: int) -> Floats:
     return np.asarray(steps[np.maximum(ends[:, None] - before + np.arange(1 - length, 1), 0)])
 
 
-def held(x: Floats, there: Flags | None) -> Floats:
+def zero_missing(x: Floats, there: Flags | None) -> Floats:
     """Numbers where they are there, else 0. there: None for all."""
     return x if there is None else np.where(there, x, 0.0)
 
 
-def total(x: Floats) -> Floats:
+def sum_steps(x: Floats) -> Floats:
     """The sum over axis 1, one after the other, so that its bits do not depend on how many rows are summed at once."""
     return np.asarray(np.add.accumulate(x, 1)[:, -1])

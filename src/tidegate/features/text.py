@@ -63,9 +63,9 @@ class Tokenizer:
     def __init__(
         self, kind: str = "word", fold: bool | None = None, digits: str = "keep", unicode: str = UNICODE
     ) -> None:
-        _one_of("kind", kind, KINDS)
-        _one_of("digits", digits, DIGITS)
-        _one_of("unicode", unicode, VERSIONS)
+        _check_choice("kind", kind, KINDS)
+        _check_choice("digits", digits, DIGITS)
+        _check_choice("unicode", unicode, VERSIONS)
         folds = kind != "byte" if fold is None else fold
         if not isinstance(folds, bool):
             raise OptionError(f"fold is {folds!r}; choose true or false")
@@ -126,7 +126,7 @@ class Tokenizer:
         except OptionError as error:
             raise DataError(str(error)) from error
 
-    def feed(self, data: bytes, pending: bytes = b"") -> tuple[list[bytes], bytes]:
+    def feed(self, data: bytes, unfinished: bytes = b"") -> tuple[list[bytes], bytes]:
         """The tokens that are finished after `data`, and what is still unfinished.
 
         Args:
@@ -139,17 +139,17 @@ class Tokenizer:
         """
         if not isinstance(data, bytes):
             raise DataError(f"the tokenizer takes bytes, not {type(data).__name__}; encode text first")
-        if len(pending) >= WORD_BYTES:
-            raise StateError(f"the unfinished word has {len(pending)} bytes; expected less than {WORD_BYTES}")
-        whole = pending + data if pending else data
+        if len(unfinished) >= WORD_BYTES:
+            raise StateError(f"the unfinished word has {len(unfinished)} bytes; expected less than {WORD_BYTES}")
+        whole = unfinished + data if unfinished else data
         if self.kind == "byte":
             return [_BYTES[byte] for byte in whole], b""
         if whole.isascii():
             return self._ascii_words(whole) if self.kind == "word" else (self._ascii_characters(whole), b"")
-        text, tail = _decoded(whole, len(pending))
+        text, tail = _decode(whole, len(unfinished))
         return self._words(text, tail) if self.kind == "word" else (self._characters(text), tail)
 
-    def flush(self, pending: bytes) -> list[bytes]:
+    def flush(self, unfinished: bytes) -> list[bytes]:
         """The tokens that the end of the message finishes.
 
         Args:
@@ -161,10 +161,10 @@ class Tokenizer:
         >>> Tokenizer("word").flush(b"Balance")
         [b'balance']
         """
-        tokens, rest = self.feed(b"", pending)
+        tokens, rest = self.feed(b"", unfinished)
         if not rest:
             return tokens
-        text, tail = _decoded(rest, 0)
+        text, tail = _decode(rest, 0)
         if tail:
             raise DataError(f"the text ends inside a character, after 0x{tail.hex()}; feed the rest of it first")
         return [*tokens, self._token(text)]
@@ -179,15 +179,15 @@ class Tokenizer:
         return tokens + self.flush(pending) if pending else tokens
 
     def _ascii_characters(self, whole: bytes) -> list[bytes]:
-        return [_BYTES[byte] for byte in self._ascii_folded(whole)]
+        return [_BYTES[byte] for byte in self._fold_ascii(whole)]
 
     def _ascii_words(self, whole: bytes) -> tuple[list[bytes], bytes]:
-        tokens = _ascii_pattern()(self._ascii_folded(whole))
+        tokens = _ascii_pattern()(self._fold_ascii(whole))
         if not whole or whole[-1] not in _ASCII_WORD or len(tokens[-1]) == WORD_BYTES:
             return tokens, b""
         return tokens, whole[-len(tokens.pop()) :]
 
-    def _ascii_folded(self, whole: bytes) -> bytes:
+    def _fold_ascii(self, whole: bytes) -> bytes:
         folded = whole.lower() if self.fold else whole
         return folded.translate(_SHAPE) if self.digits == "shape" else folded
 
@@ -198,15 +198,15 @@ class Tokenizer:
         classes = text.translate(load(self.unicode)[0])
         end = len(classes.rstrip("wd"))
         runs = [match.span() for match in _class_pattern()(classes, 0, end)]
-        pieces = [piece for run in runs for piece in _pieces(text[slice(*run)])]
-        *full, last = _pieces(text[end:])
+        pieces = [piece for run in runs for piece in _split_word(text[slice(*run)])]
+        *full, last = _split_word(text[end:])
         if _is_full(last, tail):
             full, last = [*full, last], ""
         return [self._token(piece) for piece in pieces + full], last.encode() + tail
 
     def _token(self, text: str) -> bytes:
         if text.isascii():
-            return self._ascii_folded(text.encode())
+            return self._fold_ascii(text.encode())
         classes, folds = load(self.unicode)
         if self.digits == "shape":
             text = "".join("0" if classes[ord(character)] == "d" else character for character in text)
@@ -235,12 +235,12 @@ def encode(text: str) -> bytes:
         ) from error
 
 
-def _one_of(option: str, value: object, choices: tuple[str, ...]) -> None:
+def _check_choice(option: str, value: object, choices: tuple[str, ...]) -> None:
     if value not in choices:
         raise OptionError(f"unknown {option} {value!r}; choose one of {', '.join(choices)}")
 
 
-def _decoded(whole: bytes, pending: int) -> tuple[str, bytes]:
+def _decode(whole: bytes, pending: int) -> tuple[str, bytes]:
     """The text of the whole characters, and up to 3 bytes of a last one that has only begun."""
     try:
         text, used = utf_8_decode(whole, "strict", False)
@@ -253,7 +253,7 @@ def _decoded(whole: bytes, pending: int) -> tuple[str, bytes]:
     return text, whole[used:]
 
 
-def _pieces(word: str) -> list[str]:
+def _split_word(word: str) -> list[str]:
     """A word, cut at the last character boundary that fits in 64 bytes, as often as needed."""
     if len(word) <= WORD_BYTES // 4 or len(word.encode()) <= WORD_BYTES:
         return [word]

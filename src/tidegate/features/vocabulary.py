@@ -59,7 +59,7 @@ class Vocabulary:
             if value is not None and value < 1:
                 raise OptionError(f"{name} is {value}; it must be at least 1")
         frequent = sorted((-count, token) for token, count in counts.items() if count >= min_count)
-        return cls._of([token for _, token in frequent[: None if max_size is None else max_size - 1]])
+        return cls._from_tokens([token for _, token in frequent[: None if max_size is None else max_size - 1]])
 
     @classmethod
     def of_bytes(cls) -> Vocabulary:
@@ -68,10 +68,10 @@ class Vocabulary:
         >>> Vocabulary.of_bytes().ids([b"a", b"\\xff"])
         array([ 98, 256], dtype=int32)
         """
-        return cls._of([_EVERY_BYTE[i : i + 1] for i in range(256)])
+        return cls._from_tokens([_EVERY_BYTE[i : i + 1] for i in range(256)])
 
     @classmethod
-    def _of(cls, tokens: list[bytes]) -> Vocabulary:
+    def _from_tokens(cls, tokens: list[bytes]) -> Vocabulary:
         return cls(*_arrays([b"", *tokens]))
 
     def __len__(self) -> int:

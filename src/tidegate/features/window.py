@@ -38,17 +38,17 @@ class Window:
         """How many steps must have been seen."""
         return self.reach if self.least is None else self.least
 
-    def seasonal(self, behind: Indices) -> Flags:
+    def has_season(self, behind: Indices) -> Flags:
         """Whether a season is taken off windows with so many steps up to their end."""
         return behind >= self.season + FEWEST
 
-    def counts(self, behind: Indices) -> Indices:
+    def count_steps(self, behind: Indices) -> Indices:
         """How many steps there are in windows with so many up to their end."""
-        return np.minimum(self.length, behind - self.season * self.seasonal(behind))
+        return np.minimum(self.length, behind - self.season * self.has_season(behind))
 
     def rows(self, behind: Indices) -> Indices:
         """How many rows windows with so many steps up to their end have."""
-        return -(-self.counts(behind) // self.segment)
+        return -(-self.count_steps(behind) // self.segment)
 
     def to_json(self) -> dict[str, Any]:
         """As a document has it: `least` only where it is given."""

@@ -15,7 +15,7 @@ from .. import _native
 from ..errors import OptionError, StateError, error_context
 from ..model import Model
 from .engine import target_name
-from .forecast import ordered
+from .forecast import sort_quantiles
 from .input_kinds import make_input
 from .offline import runner
 from .precision import precision_of
@@ -23,7 +23,7 @@ from .state import State, initial
 
 if TYPE_CHECKING:
     from ..features.series import Scaling
-    from .series import Series
+    from .series import SeriesInput
 
 Floats = npt.NDArray[np.float32]
 Bytes = npt.NDArray[np.uint8]
@@ -43,7 +43,7 @@ def threads_of(threads: int | None, default: int | None = None) -> int:
     if threads is None:
         text = os.environ.get("TIDEGATE_THREADS")
         if text is None:
-            return default or min(MOST_THREADS, cores())
+            return default or min(MOST_THREADS, count_cores())
         if not text.isascii() or not text.isdigit():
             raise OptionError(f"TIDEGATE_THREADS is {text[:40]!r}; expected an integer of 1 to 1024")
         threads = int(text[:9])
@@ -52,7 +52,7 @@ def threads_of(threads: int | None, default: int | None = None) -> int:
     return threads
 
 
-def cores() -> int:
+def count_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
@@ -104,7 +104,7 @@ class CompiledModel:
         self.labels, self.schema, self.outputs = model.labels, model.state_schema, int(self.runner.outputs)
         self.initial, self.multi_label = initial(self.schema, model.state_bytes), model.multi_label
         self.initial.flags.writeable = False  # streams share it
-        self.series = cast("Series", self.source) if self.source.kind == "series" else None
+        self.series = cast("SeriesInput", self.source) if self.source.kind == "series" else None
         self.windowed = self.series is not None and self.series.reach > 0
         self.autoregressive = self.series is not None and self.series.autoregressive
 
@@ -117,13 +117,13 @@ class CompiledModel:
     def __reduce__(self) -> tuple[Any, ...]:
         return recompile, (self.model, *self.arguments)
 
-    def check_streams(self) -> None:
+    def require_streams(self) -> None:
         """Raises OptionError, in the file's own sentence, when the model cannot stream."""
         yes, because = self.model.streams
         if not yes:
             raise OptionError(f"streams: no, because {because}; predict takes whole inputs")
 
-    def require_forecaster(self) -> Series:
+    def require_forecaster(self) -> SeriesInput:
         """The source of a model that forecasts. Raises OptionError for another."""
         if self.series is None or self.series.transform.forecast is None:
             raise OptionError("this model does not forecast; use predict, which gives its outputs")
@@ -146,7 +146,7 @@ class CompiledModel:
         """Outputs [B, outputs] as forecasts in the data's units: [B, chain horizon, targets, quantiles], ascending."""
         assert self.series is not None
         assert self.series.transform.forecast is not None
-        return ordered(scaling.invert(outputs, len(self.series.transform.forecast.quantiles)))
+        return sort_quantiles(scaling.invert(outputs, len(self.series.transform.forecast.quantiles)))
 
     def state(self, block: Bytes, output: Floats, input_state: Any) -> State:
         """A copy of what a stream holds, as a value."""
@@ -168,17 +168,17 @@ class CompiledModel:
         return self.source.from_bytes(state.input_state, state.steps)
 
 
-def recompile(model: Model, *asked: Any) -> CompiledModel:
+def recompile(model: Model, *arguments: Any) -> CompiledModel:
     """The compiled that was pickled."""
     with error_context("the pickled model"):
-        return CompiledModel(model, *asked)
+        return CompiledModel(model, *arguments)
 
 
-def steps_of(block: Any) -> int:
+def read_step_count(block: Any) -> int:
     """How many steps a state block, uint8 [state_bytes], has seen."""
     return int(STEPS.unpack_from(block)[0])
 
 
-def chunk(steps: npt.NDArray[Any]) -> npt.NDArray[Any]:
+def as_batch(steps: npt.NDArray[Any]) -> npt.NDArray[Any]:
     """Steps [T, ...] of one stream as the engine takes them: [T, 1, ...]."""
     return np.ascontiguousarray(steps[:, None])

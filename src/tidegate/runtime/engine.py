@@ -42,7 +42,7 @@ def target_name(target: str | None, precision: str = FLOAT32) -> str:
     return chosen
 
 
-class Means(NamedTuple):
+class EngineOptions(NamedTuple):
     """What runs a model: a target that this machine has, fused kernels or not, and one of PRECISIONS."""
 
     target: str
@@ -50,23 +50,25 @@ class Means(NamedTuple):
     precision: str = FLOAT32
 
 
-def means(target: str | None, fused: bool = True, weights: str | None = None, compute: str | None = None) -> Means:
+def resolve_options(
+    target: str | None, fused: bool = True, weights: str | None = None, compute: str | None = None
+) -> EngineOptions:
     """The means that are asked for. Raises TargetError, OptionError."""
     precision = precision_of(weights, compute)
-    return Means(target_name(target, precision), fused, precision)
+    return EngineOptions(target_name(target, precision), fused, precision)
 
 
-class Part(NamedTuple):
+class BoundLayer(NamedTuple):
     """A layer of a chain, and its tensors by role."""
 
     layer: Layer
     tensors: Tensors
 
 
-def parts(model: Model) -> list[Part]:
+def bind_tensors(model: Model) -> list[BoundLayer]:
     """A model's layers with their tensors."""
     named = ((layer, layer["tensors"].items()) for layer in model.layers)
-    return [Part(layer, {role: model.tensors[name] for role, name in roles}) for layer, roles in named]
+    return [BoundLayer(layer, {role: model.tensors[name] for role, name in roles}) for layer, roles in named]
 
 
 def compile(
@@ -82,25 +84,25 @@ def compile(
     """
     if reason := whole_window(model.layers):
         raise OptionError(f"the model is no single engine, because {reason}; tidegate.runtime.runner runs it whole")
-    return assembled(parts(model), model.tapes, means(target, fused, weights, compute))
+    return build_engine(bind_tensors(model), model.tapes, resolve_options(target, fused, weights, compute))
 
 
-def assembled(chain: list[Part], tapes: Tapes, by: Means, first: int = 0) -> _native.Engine:
+def build_engine(layers: list[BoundLayer], tapes: Tapes, options: EngineOptions, first: int = 0) -> _native.Engine:
     """The engine of a chain of layers that go step by step. first: the index of its first one in the model."""
-    schema = state_schema([part.layer for part in chain], tapes)
-    engine = _native.Engine(by.target, schema["bytes"], by.fused, by.precision)
-    for i, (layer, tensors) in enumerate(chain):
+    schema = state_schema([part.layer for part in layers], tapes)
+    engine = _native.Engine(options.target, schema["bytes"], options.fused, options.precision)
+    for i, (layer, tensors) in enumerate(layers):
         mine = f"layers.{i}."
         own = {a["name"].removeprefix(mine): a["offset"] for a in schema["arrays"] if a["name"].startswith(mine)}
-        with refusals(f"layers[{first + i}]"):
+        with engine_errors(f"layers[{first + i}]"):
             BUILDERS[layer["kind"]](engine, tapes, layer, tensors, own)
-    with refusals("layers"):
+    with engine_errors("layers"):
         engine.finish()
     return engine
 
 
 @contextmanager
-def refusals(place: str) -> Iterator[None]:
+def engine_errors(place: str) -> Iterator[None]:
     with error_context(place):
         try:
             yield
@@ -108,24 +110,24 @@ def refusals(place: str) -> Iterator[None]:
             raise ModelFileError(f"the native engine refuses it: {error}") from error
 
 
-def embed(engine: _native.Engine, tapes: Tapes, layer: Layer, t: Tensors, offsets: Offsets) -> None:
+def add_embed(engine: _native.Engine, tapes: Tapes, layer: Layer, t: Tensors, offsets: Offsets) -> None:
     engine.embed(t["weight"], layer.get("add", -1))
 
 
-def dense(engine: _native.Engine, tapes: Tapes, layer: Layer, t: Tensors, offsets: Offsets) -> None:
+def add_dense(engine: _native.Engine, tapes: Tapes, layer: Layer, t: Tensors, offsets: Offsets) -> None:
     engine.dense(t["weight"], t["bias"], layer["activation"], layer.get("add", -1))
 
 
-def conv(engine: _native.Engine, tapes: Tapes, layer: Layer, t: Tensors, offsets: Offsets) -> None:
+def add_conv(engine: _native.Engine, tapes: Tapes, layer: Layer, t: Tensors, offsets: Offsets) -> None:
     past = offsets.get("past", -1)
     engine.conv(t["weight"], t["bias"], layer["width"], layer["activation"], past, layer.get("add", -1))
 
 
-def norm(engine: _native.Engine, tapes: Tapes, layer: Layer, t: Tensors, offsets: Offsets) -> None:
+def add_norm(engine: _native.Engine, tapes: Tapes, layer: Layer, t: Tensors, offsets: Offsets) -> None:
     engine.norm(t["gain"], t["bias"], layer["eps"], layer.get("add", -1))
 
 
-def recurrent(engine: _native.Engine, tapes: Tapes, layer: Layer, t: Tensors, offsets: Offsets) -> None:
+def add_recurrent(engine: _native.Engine, tapes: Tapes, layer: Layer, t: Tensors, offsets: Offsets) -> None:
     tape, (H, P) = tapes[layer["tape"]], sizes(layer)
     code = tape.encode(H, P)
     engine.recurrent(
@@ -148,28 +150,28 @@ def recurrent(engine: _native.Engine, tapes: Tapes, layer: Layer, t: Tensors, of
     )
 
 
-def pool(engine: _native.Engine, tapes: Tapes, layer: Layer, t: Tensors, offsets: Offsets) -> None:
+def add_pool(engine: _native.Engine, tapes: Tapes, layer: Layer, t: Tensors, offsets: Offsets) -> None:
     first = {"last": None, "mean": "mean", "max": "max", "attention": "peak"}
     places = [-1 if first[kind] is None else offsets[str(first[kind])] for kind in layer["over"]]
     bias = float(t["score_bias"][0]) if "score_bias" in t else 0.0
     engine.pool(layer["size"], layer["over"], t.get("score"), bias, places, layer.get("add", -1))
 
 
-def scale(engine: _native.Engine, tapes: Tapes, layer: Layer, t: Tensors, offsets: Offsets) -> None:
+def add_scale(engine: _native.Engine, tapes: Tapes, layer: Layer, t: Tensors, offsets: Offsets) -> None:
     engine.scale(t["mean"], t["deviation"], layer.get("add", -1))
 
 
-def softmax(engine: _native.Engine, tapes: Tapes, layer: Layer, t: Tensors, offsets: Offsets) -> None:
+def add_softmax(engine: _native.Engine, tapes: Tapes, layer: Layer, t: Tensors, offsets: Offsets) -> None:
     engine.softmax(layer["size"], layer.get("add", -1))
 
 
 BUILDERS: dict[str, Callable[..., None]] = {
-    "embed": embed,
-    "dense": dense,
-    "conv": conv,
-    "norm": norm,
-    "recurrent": recurrent,
-    "pool": pool,
-    "scale": scale,
-    "softmax": softmax,
+    "embed": add_embed,
+    "dense": add_dense,
+    "conv": add_conv,
+    "norm": add_norm,
+    "recurrent": add_recurrent,
+    "pool": add_pool,
+    "scale": add_scale,
+    "softmax": add_softmax,
 }

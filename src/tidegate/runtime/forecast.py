@@ -33,7 +33,7 @@ class Forecast:
     Source: Chernozhukov, Fernández-Val and Galichon 2010, Quantile and probability curves without crossing.
     """
 
-    __slots__ = ("_made", "columns", "quantiles", "reason")
+    __slots__ = ("_values", "columns", "quantiles", "reason")
 
     def __init__(
         self,
@@ -42,7 +42,7 @@ class Forecast:
         columns: Sequence[str],
         reason: str = "",
     ) -> None:
-        self._made = values
+        self._values = values
         self.quantiles, self.columns, self.reason = list(quantiles), list(columns), reason
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -50,9 +50,9 @@ class Forecast:
 
     @property
     def values(self) -> Floats | None:
-        made = self._made
+        made = self._values
         if callable(made):
-            made = self._made = made()
+            made = self._values = made()
         return made
 
     @property
@@ -89,20 +89,20 @@ class Forecast:
         if self.values is None:
             return {"forecast": None, "reason": self.reason}
         levels = self.quantiles
-        middle = {"forecast": self.named(self.median)} if levels[0] <= 0.5 <= levels[-1] else {}
-        return {**middle, "quantiles": {repr(q): self.named(self.values[..., i]) for i, q in enumerate(levels)}}
+        middle = {"forecast": self.by_column(self.median)} if levels[0] <= 0.5 <= levels[-1] else {}
+        return {**middle, "quantiles": {repr(q): self.by_column(self.values[..., i]) for i, q in enumerate(levels)}}
 
-    def named(self, numbers: Floats) -> dict[str, list[float]]:
+    def by_column(self, numbers: Floats) -> dict[str, list[float]]:
         return dict(zip(self.columns, numbers.T.tolist(), strict=True))
 
     def __repr__(self) -> str:
-        if self._made is None:
+        if self._values is None:
             return f"Forecast(None, {self.reason!r})"
         shown = f"{', '.join(self.columns[:3])}{', ...' if len(self.columns) > 3 else ''}"
         return f"Forecast({shown}; quantiles {', '.join(map(str, self.quantiles))})"
 
 
-def ordered(values: Floats) -> Floats:
+def sort_quantiles(values: Floats) -> Floats:
     """Quantiles [..., quantiles], put in ascending order where they are."""
     values.sort(-1)
     return values

@@ -6,16 +6,20 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from ..model import Model
-from .inputs import Ids, Input, Numbers, Text
+from .inputs import IdsInput, Input, NumbersInput, TextInput
 
-PLAIN: Final[dict[str, Callable[[Model, dict[str, Any]], Input]]] = {"text": Text, "ids": Ids, "array": Numbers}
+PLAIN: Final[dict[str, Callable[[Model, dict[str, Any]], Input]]] = {
+    "text": TextInput,
+    "ids": IdsInput,
+    "array": NumbersInput,
+}
 
 
 def make_input(model: Model) -> Input:
     """Return the input that a model's document describes. Raises ModelFileError."""
     entry = model.document["input"]
     if entry["kind"] == "series":
-        from .series import Series  # models of text need none of it
+        from .series import SeriesInput  # models of text need none of it
 
-        return Series(model, entry)
+        return SeriesInput(model, entry)
     return PLAIN[entry["kind"]](model, entry)

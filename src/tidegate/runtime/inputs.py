@@ -27,7 +27,7 @@ class Input(ABC):
     """A kind of input. nothing: what an input without a step has none of."""
 
     kind: str
-    nothing = "no step"
+    empty_text = "no step"
 
     @abstractmethod
     def init(self, series: str | None = None) -> Any:
@@ -46,11 +46,11 @@ class Input(ABC):
         """The steps that an end makes of what is input_state."""
 
     @abstractmethod
-    def whole(self, x: Any, times: Any = None, series: str | None = None) -> Steps:
+    def read_whole(self, x: Any, times: Any = None, series: str | None = None) -> Steps:
         """What the layers run over for a whole input. Raises DataError."""
 
     @abstractmethod
-    def rows(self, x: Any) -> Steps:
+    def read_rows(self, x: Any) -> Steps:
         """One step of each of n streams. Raises DataError."""
 
     @abstractmethod
@@ -70,10 +70,10 @@ class Input(ABC):
         """What `stored` made bytes of, of a stream of so many steps. Raises StateError for bytes of another model."""
 
 
-class Plain(Input):
+class PlainInput(Input):
     """What all kinds but series share: `input_state` is bytes, every step counts, and nothing is named or timed."""
 
-    reason = NO_STEP
+    no_step_reason = NO_STEP
 
     def init(self, series: str | None = None) -> bytes:
         if series is not None:
@@ -86,12 +86,12 @@ class Plain(Input):
     def feed(self, x: Any, input_state: bytes, time: Any = None) -> tuple[Steps, bytes]:
         if time is not None:
             raise DataError("times were given, and this model uses no calendar; leave them out")
-        return self.fed(x, input_state)
+        return self.read(x, input_state)
 
     @abstractmethod
-    def fed(self, x: Any, input_state: bytes) -> tuple[Steps, bytes]: ...
+    def read(self, x: Any, input_state: bytes) -> tuple[Steps, bytes]: ...
 
-    def whole(self, x: Any, times: Any = None, series: str | None = None) -> Steps:
+    def read_whole(self, x: Any, times: Any = None, series: str | None = None) -> Steps:
         steps, input_state = self.feed(x, self.init(series), times)
         return np.concatenate([steps, self.flush(input_state)]) if input_state else steps
 
@@ -99,24 +99,24 @@ class Plain(Input):
         return steps > 0
 
     def not_ready_reason(self, steps: int) -> str:
-        return self.reason
+        return self.no_step_reason
 
     def to_bytes(self, input_state: bytes) -> bytes:
         return input_state
 
     def from_bytes(self, input_state: bytes, steps: int) -> bytes:
-        self.check_pending(input_state)
+        self.check_input_state(input_state)
         return input_state
 
     @abstractmethod
-    def check_pending(self, input_state: bytes) -> None: ...
+    def check_input_state(self, input_state: bytes) -> None: ...
 
 
-class Text(Plain):
+class TextInput(PlainInput):
     """Messages: `steps` are int32 ids [T]; `input_state` is the unfinished word."""
 
     kind = "text"
-    nothing = "no word"
+    empty_text = "no word"
 
     def __init__(self, model: Model, entry: dict[str, Any]) -> None:
         names = entry["vocabulary"]
@@ -127,9 +127,9 @@ class Text(Plain):
             except DataError as error:
                 raise ModelFileError(str(error)) from error
         self.size: int = entry["size"]
-        self.reason = NO_TOKEN if self.tokenizer.kind == "word" else NO_STEP
+        self.no_step_reason = NO_TOKEN if self.tokenizer.kind == "word" else NO_STEP
 
-    def fed(self, x: Any, input_state: bytes) -> tuple[Steps, bytes]:
+    def read(self, x: Any, input_state: bytes) -> tuple[Steps, bytes]:
         """The ids of the words that are complete after `x` (str or bytes), and the unfinished one."""
         if isinstance(x, str):
             x = encode(x)
@@ -141,11 +141,11 @@ class Text(Plain):
     def flush(self, input_state: bytes) -> Steps:
         return self.vocabulary.ids(self.tokenizer.flush(input_state) if input_state else [])
 
-    def rows(self, x: Any) -> Steps:
+    def read_rows(self, x: Any) -> Steps:
         """One id for each of n streams: int32 [n]."""
-        return token_ids(x, self.size)
+        return to_token_ids(x, self.size)
 
-    def check_pending(self, input_state: bytes) -> None:
+    def check_input_state(self, input_state: bytes) -> None:
         """Raises StateError unless `input_state` is what this tokenizer leaves unfinished."""
         if len(input_state) > MAX_WORD:
             raise StateError(
@@ -159,7 +159,7 @@ class Text(Plain):
             raise StateError("its unfinished word is none of this model's: the tokenizer would split it")
 
 
-class Ids(Plain):
+class IdsInput(PlainInput):
     """Token ids that somebody else makes: `steps` are int32 ids [T]; nothing is ever input_state."""
 
     kind = "ids"
@@ -167,25 +167,25 @@ class Ids(Plain):
     def __init__(self, model: Model, entry: dict[str, Any]) -> None:
         self.size: int = entry["size"]
 
-    def fed(self, x: Any, input_state: bytes) -> tuple[Steps, bytes]:
+    def read(self, x: Any, input_state: bytes) -> tuple[Steps, bytes]:
         """One id, or several [T], as int32."""
         if isinstance(x, str | bytes):
             raise DataError(f"this model takes token ids, integers of 0 to {self.size - 1}; text was given")
-        return token_ids([x] if np.ndim(x) == 0 else x, self.size), b""
+        return to_token_ids([x] if np.ndim(x) == 0 else x, self.size), b""
 
     def flush(self, input_state: bytes) -> Steps:
         return np.zeros(0, np.int32)
 
-    def rows(self, x: Any) -> Steps:
+    def read_rows(self, x: Any) -> Steps:
         """One id for each of n streams: int32 [n]."""
-        return token_ids(x, self.size)
+        return to_token_ids(x, self.size)
 
-    def check_pending(self, input_state: bytes) -> None:
+    def check_input_state(self, input_state: bytes) -> None:
         if input_state:
             raise StateError("it has an unfinished word; this model takes token ids")
 
 
-class Numbers(Plain):
+class NumbersInput(PlainInput):
     """Series: `steps` are float32 [T, features]; nothing is ever input_state. NaN is the model's business."""
 
     kind = "array"
@@ -193,9 +193,9 @@ class Numbers(Plain):
     def __init__(self, model: Model, entry: dict[str, Any]) -> None:
         self.features: int = entry["features"]
 
-    def fed(self, x: Any, input_state: bytes) -> tuple[Steps, bytes]:
+    def read(self, x: Any, input_state: bytes) -> tuple[Steps, bytes]:
         """One step [features] or several [T, features], as float32."""
-        steps = numbers(x)
+        steps = to_float32(x)
         if steps.ndim == 1:
             steps = steps[None]
         if steps.ndim != 2 or steps.shape[1] != self.features:
@@ -208,19 +208,19 @@ class Numbers(Plain):
     def flush(self, input_state: bytes) -> Steps:
         return np.zeros((0, self.features), np.float32)
 
-    def rows(self, x: Any) -> Steps:
+    def read_rows(self, x: Any) -> Steps:
         """One step for each of n streams: float32 [n, features]."""
-        steps = numbers(x)
+        steps = to_float32(x)
         if steps.ndim != 2 or steps.shape[1] != self.features:
             raise DataError(f"shape {list(steps.shape)}; expected [n, {self.features}], one step for each stream")
         return steps
 
-    def check_pending(self, input_state: bytes) -> None:
+    def check_input_state(self, input_state: bytes) -> None:
         if input_state:
             raise StateError("it has an unfinished word; this model takes numbers")
 
 
-def token_ids(x: Any, size: int) -> npt.NDArray[np.int32]:
+def to_token_ids(x: Any, size: int) -> npt.NDArray[np.int32]:
     """Ids of 0 to size - 1 as int32 [n]. Raises DataError for anything else."""
     ids = np.asarray(x)
     if ids.ndim != 1 or (ids.dtype.kind not in "iu" and ids.size):
@@ -231,7 +231,7 @@ def token_ids(x: Any, size: int) -> npt.NDArray[np.int32]:
     return ids.astype(np.int32)
 
 
-def numbers(x: Any) -> npt.NDArray[np.float32]:
+def to_float32(x: Any) -> npt.NDArray[np.float32]:
     """A C-contiguous float32 array of real numbers. Raises DataError for anything else."""
     try:
         found = np.asarray(x)

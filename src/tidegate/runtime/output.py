@@ -29,7 +29,7 @@ def wrap_output(
     source, series, reason = compiled.source, compiled.series, ""
     ready = source.is_ready(steps)
     if not ready:
-        reason = f"the message has {source.nothing}" if whole and not steps else source.not_ready_reason(steps)
+        reason = f"the message has {source.empty_text}" if whole and not steps else source.not_ready_reason(steps)
     if series is None or series.transform.forecast is None:
         return Scores(output.copy() if ready else None, compiled.labels, reason, compiled.multi_label)
     if compiled.autoregressive and ready:
@@ -38,9 +38,9 @@ def wrap_output(
     if reason:
         return Forecast(None, spec.quantiles, columns, reason)
     if compiled.autoregressive:
-        from .rollout import rolled  # models that do not forecast need none of it
+        from .rollout import roll_out  # models that do not forecast need none of it
 
         here = block[None].copy(), output[None].copy(), [input_state]
-        return Forecast(lambda: rolled(compiled, *here, spec.horizon)[0], spec.quantiles, columns)
+        return Forecast(lambda: roll_out(compiled, *here, spec.horizon)[0], spec.quantiles, columns)
     scaling = series.scalings([input_state]) if scaling is None else scaling
     return Forecast(compiled.forecasts(output[None], scaling)[0], spec.quantiles, columns)

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import DataError, TidegateError
-from .compiled_model import Bytes, CompiledModel, Floats, steps_of
+from .compiled_model import Bytes, CompiledModel, Floats, read_step_count
 from .output import wrap_output
 from .rows import Event, Rows
 from .state import State
@@ -28,17 +28,17 @@ class Pool(Rows):
     """
 
     def __init__(self, compiled: CompiledModel) -> None:
-        compiled.check_streams()
+        compiled.require_streams()
         super().__init__(compiled)
 
     def __len__(self) -> int:
-        return len(self._places())
+        return len(self._current_rows())
 
     def __contains__(self, id: Hashable) -> bool:
-        return id in self._places()
+        return id in self._current_rows()
 
     def __iter__(self) -> Iterator[Hashable]:
-        return iter(list(self._places()))
+        return iter(list(self._current_rows()))
 
     def __copy__(self) -> Pool:
         return self.fork()
@@ -47,7 +47,7 @@ class Pool(Rows):
         return self.fork()
 
     def __reduce__(self) -> tuple[Any, ...]:
-        ids, blocks, outputs, input_state = self._copied()
+        ids, blocks, outputs, input_state = self._copy_rows()
         return unpickle, (
             self._compiled,
             ids,
@@ -61,12 +61,12 @@ class Pool(Rows):
         of a stream that is created at its first use. Raises DataError for an id that is there already.
         """
         (key,), fresh = self._keys([id]), self._compiled.source.init(series)
-        with self._turn:
-            self._settled()
+        with self._lock:
+            self._roll_back()
             if key in self._rows:
                 raise DataError(f"the stream {id!r} is in the pool already; drop it first")
-            self._open([key], {key: fresh})
-            self._done()
+            self._begin_rows([key], {key: fresh})
+            self._commit()
 
     def step(self, ids: Ids, x: Any, times: Any = None) -> npt.NDArray[Any]:
         """The answers to one step of each stream, in one native call: outputs float32 [n, outputs], or forecasts
@@ -77,20 +77,20 @@ class Pool(Rows):
         that is autoregressive are all drawn here; those of `push` when they are read. Raises DataError.
         """
         keys = self._keys(ids)
-        steps = self._compiled.source.rows(x)
+        steps = self._compiled.source.read_rows(x)
         if len(steps) != len(keys):
             raise DataError(f"there are {len(keys)} ids and {len(steps)} steps; both must be equal")
         if self._compiled.series is None and times is not None:
             raise DataError("times were given, and this model uses no calendar; leave them out")
-        with self._turn:
-            self._settled()
+        with self._lock:
+            self._roll_back()
             if self._compiled.series is not None:
-                from .pool_series import stepped
+                from .pool_series import step_series
 
-                answers = stepped(self, keys, steps, times)
+                answers = step_series(self, keys, steps, times)
             else:
-                answers = self._step(self._open(keys, input_state=False), steps)
-            self._done()
+                answers = self._step(self._begin_rows(keys, input_state=False), steps)
+            self._commit()
             return answers
 
     def push(self, events: Iterable[Any]) -> list[Any]:
@@ -103,10 +103,10 @@ class Pool(Rows):
             events = iter(events)
         except TypeError:
             raise DataError(f"events are a list of (id, piece); {type(events).__name__} was given") from None
-        with self._turn:
-            self._settled()
+        with self._lock:
+            self._roll_back()
             rounds, input_state = self._plan(events)
-            self._open(list(input_state))
+            self._begin_rows(list(input_state))
             scores: dict[int, Any] = {}
             for planned in rounds:
                 for group in batches(planned):
@@ -114,48 +114,48 @@ class Pool(Rows):
             for key, kept in input_state.items():
                 self._input_states[self._rows[key]] = kept
             answers = [scores[i] for i in range(len(scores))]
-            self._done()
+            self._commit()
             return answers
 
     def scores(self, id: Hashable) -> Any:
         """What was last said to an id: Scores or a Forecast, with the reason where it has no values."""
-        return self._said(*self._held(*self._keys([id])))
+        return self._wrap(*self._read_row(*self._keys([id])))
 
     def end(self, id: Hashable) -> Any:
         """The final answer to an id's message, its last word included; its state is reset."""
         if self._compiled.source.kind == "text":
             return self.push([(id, b"", True)])[0]
-        with self._turn:
-            self._settled()
-            (row,) = self._open(self._keys([id])).tolist()
-            answer = self._said(self._blocks[row], self._outputs[row], self._input_states[row], True)
+        with self._lock:
+            self._roll_back()
+            (row,) = self._begin_rows(self._keys([id])).tolist()
+            answer = self._wrap(self._blocks[row], self._outputs[row], self._input_states[row], True)
             self._reset(row)
-            self._done()
+            self._commit()
             return answer
 
     def reset(self, id: Hashable) -> None:
         """Forget an id's message."""
-        with self._turn:
-            self._settled()
-            row = self._known(id)
-            self._open([id])
+        with self._lock:
+            self._roll_back()
+            row = self._find_row(id)
+            self._begin_rows([id])
             self._reset(row)
-            self._done()
+            self._commit()
 
     def drop(self, id: Hashable) -> None:
         """Forget an id; its place is given to the next new one."""
-        with self._turn:
-            self._settled()
-            row = self._known(id)
+        with self._lock:
+            self._roll_back()
+            row = self._find_row(id)
             self._begin({id: row}, np.array([row]), True)
             self._reset(row)
             del self._rows[id]
             self._free.append(row)
-            self._done()
+            self._commit()
 
     def state(self, id: Hashable) -> State:
         """A copy of all that an id's stream holds."""
-        return self._compiled.state(*self._held(*self._keys([id])))
+        return self._compiled.state(*self._read_row(*self._keys([id])))
 
     def restore(self, id: Hashable, state: State) -> None:
         """Let an id go on from a state of this model. Raises StateError for one of another; nothing changes
@@ -163,30 +163,30 @@ class Pool(Rows):
         """
         input_state = self._compiled.read_input_state(state)
         keys = self._keys([id])
-        with self._turn:
-            self._settled()
-            (row,) = self._open(keys, {keys[0]: input_state}).tolist()
+        with self._lock:
+            self._roll_back()
+            (row,) = self._begin_rows(keys, {keys[0]: input_state}).tolist()
             self._blocks[row], self._outputs[row], self._input_states[row] = state.block, state.output, input_state
-            self._done()
+            self._commit()
 
     def fork(self) -> Pool:
         """An independent pool whose streams have seen the same."""
-        return filled(self._compiled, *self._copied())
+        return make_pool(self._compiled, *self._copy_rows())
 
     def _keys(self, ids: Ids) -> list[Hashable]:
         keys: list[Hashable] = ids.tolist() if isinstance(ids, np.ndarray) else list(ids)
         for key in keys:
-            hashable(key)
+            check_hashable(key)
         return keys
 
-    def _known(self, id: Hashable) -> int:
-        hashable(id)
+    def _find_row(self, id: Hashable) -> int:
+        check_hashable(id)
         if id not in self._rows:
             raise DataError(f"no stream {id!r} in the pool; it has {len(self)}")
         return self._rows[id]
 
-    def _said(self, block: Bytes, output: Floats, input_state: Any, end: bool = False) -> Any:
-        return wrap_output(self._compiled, output, steps_of(block), input_state, block, end)
+    def _wrap(self, block: Bytes, output: Floats, input_state: Any, end: bool = False) -> Any:
+        return wrap_output(self._compiled, output, read_step_count(block), input_state, block, end)
 
     def _plan(self, events: Iterable[Any]) -> tuple[list[list[Event]], dict[Hashable, Any]]:
         """The events in rounds, an id's messages in one round each, and what is input_state at the end."""
@@ -196,10 +196,12 @@ class Pool(Rows):
         place = 0
         try:
             for place, event in enumerate(events):
-                id, x, end, time = opened(event)
+                id, x, end, time = parse_event(event)
                 if id not in input_state:
-                    input_state[id] = self._input_states[self._rows[id]] if id in self._rows else self._begun(id)
-                steps, kept = self._fed(x, input_state[id], end, time)
+                    input_state[id] = (
+                        self._input_states[self._rows[id]] if id in self._rows else self._init_input_state(id)
+                    )
+                steps, kept = self._read(x, input_state[id], end, time)
                 input_state[id] = self._compiled.source.reset(kept) if end else kept
                 number = passed.get(id, 0)
                 if number == len(rounds):
@@ -212,7 +214,7 @@ class Pool(Rows):
             raise type(error)(f"event {place}: {error}") from error
         return rounds, input_state
 
-    def _fed(self, x: Any, input_state: Any, end: bool, time: Any) -> tuple[npt.NDArray[Any], Any]:
+    def _read(self, x: Any, input_state: Any, end: bool, time: Any) -> tuple[npt.NDArray[Any], Any]:
         source = self._compiled.source
         steps, rest = source.feed(x, input_state, time)
         if end and source.kind == "text" and rest:
@@ -225,9 +227,9 @@ class Pool(Rows):
         """Events of one round in one native call."""
         rows = [self._rows[event.id] for event in group]
         if self._compiled.windowed:
-            from .pool_series import windows_of
+            from .pool_series import apply_windows
 
-            windows_of(self, group, rows, scores)
+            apply_windows(self, group, rows, scores)
             return
         counts = [len(event.steps) for event in group]
         at_rows = np.array(rows, np.int64)
@@ -242,14 +244,14 @@ class Pool(Rows):
             if count:
                 outputs[row] = out[at - 1]
             block = self._blocks[row]
-            scores[event.place] = wrap_output(
+            scores[event.position] = wrap_output(
                 self._compiled, outputs[row], seen[row], event.input_state, block, event.end
             )
             if event.end:
                 self._reset(row)
 
 
-def filled(
+def make_pool(
     compiled: CompiledModel, ids: list[Hashable], blocks: Bytes, outputs: Floats, input_state: list[Any]
 ) -> Pool:
     """A pool of these streams, which becomes the owner of what is given."""
@@ -261,19 +263,19 @@ def filled(
 
 def unpickle(compiled: CompiledModel, ids: list[Hashable], blocks: Bytes, outputs: Floats, stored: list[bytes]) -> Pool:
     """The pool that was pickled. stored: what is input_state, as states keep it."""
-    kept = [compiled.source.from_bytes(one, steps_of(block)) for one, block in zip(stored, blocks, strict=True)]
-    return filled(compiled, ids, blocks, outputs, kept)
+    kept = [compiled.source.from_bytes(one, read_step_count(block)) for one, block in zip(stored, blocks, strict=True)]
+    return make_pool(compiled, ids, blocks, outputs, kept)
 
 
-def opened(event: Any) -> tuple[Hashable, Any, bool, Any]:
+def parse_event(event: Any) -> tuple[Hashable, Any, bool, Any]:
     """An event's id, piece, end and time. Raises DataError."""
     if not isinstance(event, tuple | list) or not 2 <= len(event) <= 4:
         raise DataError("an event is (id, piece), (id, piece, end) or (id, piece, end, time)")
-    hashable(event[0])
+    check_hashable(event[0])
     return event[0], event[1], bool(event[2]) if len(event) > 2 else False, event[3] if len(event) > 3 else None
 
 
-def hashable(key: Any) -> None:
+def check_hashable(key: Any) -> None:
     try:
         hash(key)
     except TypeError:

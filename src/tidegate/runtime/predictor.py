@@ -15,7 +15,7 @@ from .compiled_model import CompiledModel
 from .inputs import Steps
 from .pool import Pool
 from .precision import FLOAT32
-from .scores import chosen
+from .scores import select_labels
 from .stream import Stream
 
 BATCH_ROWS: Final = 256
@@ -45,13 +45,13 @@ class Predictor:
         self._compiled = CompiledModel(model, target, threads, weights, compute)
 
     @classmethod
-    def _of(cls, compiled: CompiledModel) -> Predictor:
+    def _from_compiled(cls, compiled: CompiledModel) -> Predictor:
         predictor = cls.__new__(cls)
         predictor._compiled = compiled
         return predictor
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return Predictor._of, (self._compiled,)
+        return Predictor._from_compiled, (self._compiled,)
 
     @property
     def model(self) -> Model:
@@ -101,15 +101,15 @@ class Predictor:
         what = "text" if compiled.source.kind == "text" else "series"
         found: list[Steps] = []
         try:
-            for row, time, name in aligned(rows, times, series):
-                found.append(compiled.source.whole(row, time, name))
+            for row, time, name in zip_inputs(rows, times, series):
+                found.append(compiled.source.read_whole(row, time, name))
         except DataError as error:
             raise DataError(f"{what} {len(found)}: {error}") from error
         if empty := [i for i, steps in enumerate(found) if not len(steps)]:
-            raise DataError(f"{what} {empty[0]} has {self._compiled.source.nothing}")
+            raise DataError(f"{what} {empty[0]} has {self._compiled.source.empty_text}")
         out = np.empty((len(found), self._compiled.outputs), np.float32)
-        for batch in batches([len(steps) for steps in found], getattr(self._compiled.source, "features", 1)):
-            out[batch] = self._run([found[i] for i in batch])
+        for batch in split_batches([len(steps) for steps in found], getattr(self._compiled.source, "features", 1)):
+            out[batch] = self._run_batch([found[i] for i in batch])
         if compiled.series is not None and (lost := ~np.isfinite(out).all(1)).any():
             raise DataError(f"series {lost.argmax()}: the answer is no finite number, as one that went in is too large")
         return out
@@ -140,7 +140,7 @@ class Predictor:
         labels = self._compiled.labels
         if labels is None:
             raise OptionError("this model has no labels; use predict, which gives its outputs")
-        return chosen(self.predict(rows, times, series), labels, self._compiled.multi_label)
+        return select_labels(self.predict(rows, times, series), labels, self._compiled.multi_label)
 
     def forecasts(
         self,
@@ -163,9 +163,9 @@ class Predictor:
         Each forecast is bit for bit that of a stream pushed up to its origin. Raises DataError; OptionError for a model
         that does not forecast.
         """
-        from .rolling_origins import forecasts
+        from .rolling_origins import forecast_origins
 
-        return forecasts(self._compiled, values, origins, times, series, paths, seed, known)
+        return forecast_origins(self._compiled, values, origins, times, series, paths, seed, known)
 
     def stream(self, series: str | None = None) -> Stream:
         """A fresh stream. series: its name, exactly where the model scales each series by its own statistics.
@@ -182,7 +182,7 @@ class Predictor:
         """Write the model's file; force: replace what is there even if it is no model file. Raises as `Model.save`."""
         self.model.save(path, force)
 
-    def _run(self, rows: list[Steps]) -> npt.NDArray[np.float32]:
+    def _run_batch(self, rows: list[Steps]) -> npt.NDArray[np.float32]:
         """The last outputs of one batch."""
         compiled, B = self._compiled, len(rows)
         lengths = np.array([len(row) for row in rows], np.int32)
@@ -199,7 +199,7 @@ class Predictor:
         return f"Predictor({self.model!r}, target={self.target!r}, threads={self.threads}{kind})"
 
 
-def aligned(rows: Any, times: Sequence[Any] | None, series: Sequence[str] | None) -> Iterator[tuple[Any, Any, Any]]:
+def zip_inputs(rows: Any, times: Sequence[Any] | None, series: Sequence[str] | None) -> Iterator[tuple[Any, Any, Any]]:
     """Each input with its times and name, or None for them. Raises DataError unless there is one for each."""
     for what, given in (("times", times), ("series", series)):
         if given is not None and len(given) != len(rows):
@@ -208,7 +208,7 @@ def aligned(rows: Any, times: Sequence[Any] | None, series: Sequence[str] | None
         yield row, None if times is None else times[i], None if series is None else series[i]
 
 
-def batches(lengths: list[int], features: int) -> Iterator[list[int]]:
+def split_batches(lengths: list[int], features: int) -> Iterator[list[int]]:
     """Indices of inputs in batches of like length, longest first, of bounded padded size.
 
     >>> list(batches([1, 5, 2], 1))

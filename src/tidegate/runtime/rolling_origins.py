@@ -9,11 +9,11 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import DataError, OptionError
-from ..features.memory import SeriesState, Times, clock
+from ..features.memory import SeriesState, Times, read_clock
 from ..features.series import Scaling
 from .compiled_model import Bytes, CompiledModel
-from .rollout import PATHS, rolled, shaped
-from .series import counted
+from .rollout import PATHS, check_known, roll_out
+from .series import format_steps
 
 RUN_NUMBERS: Final = 1 << 21  # of the inputs and outputs of one native run
 
@@ -22,7 +22,7 @@ Rows = npt.NDArray[np.float32]
 Indices = npt.NDArray[np.int64]
 
 
-def forecasts(
+def forecast_origins(
     compiled: CompiledModel,
     values: Any,
     origins: Any = None,
@@ -36,26 +36,26 @@ def forecasts(
     source = compiled.require_forecaster()
     answer = source.transform.forecast
     assert answer is not None
-    x = source.steps(values)
-    at = placed(origins, len(x))
+    x = source.read_steps(values)
+    at = check_origins(origins, len(x))
     if not len(at):
         return np.zeros((0, answer.horizon, len(source.targets), len(answer.quantiles)))
-    after = following(compiled, x, at, known)
+    after = read_known(compiled, x, at, known)
     count = int(at.max()) + 1
-    moments = source.times(times, len(x))
-    track = Track(compiled, x[:count], None if moments is None else moments[:count], series)
-    ends = track.ends(at)
+    moments = source.read_times(times, len(x))
+    track = ImputedSeries(compiled, x[:count], None if moments is None else moments[:count], series)
+    ends = track.find_ends(at)
     if not compiled.autoregressive:
-        return np.concatenate(list(track.direct(ends)))
-    here = track.places(ends, at)
+        return np.concatenate(list(track.forecast_direct(ends)))
+    here = track.states_at(ends, at)
     if why := source.rollout_not_ready_reason(here[2][int(at.argmin())], known=True):
         raise DataError(f"origin {at.min()}: {why}")
     if after is not None:
-        after = shaped(compiled, after, len(at), answer.horizon, here[2])
-    return rolled(compiled, *here, answer.horizon, paths, seed, after)
+        after = check_known(compiled, after, len(at), answer.horizon, here[2])
+    return roll_out(compiled, *here, answer.horizon, paths, seed, after)
 
 
-def placed(origins: Any, steps: int) -> Indices:
+def check_origins(origins: Any, steps: int) -> Indices:
     """The origins as indices of steps; the last step where there are none. Raises DataError for no such step."""
     if not steps:
         raise DataError("the series has no step")
@@ -68,7 +68,7 @@ def placed(origins: Any, steps: int) -> Indices:
     return found.astype(np.int64)
 
 
-def following(compiled: CompiledModel, x: Floats, at: Indices, known: Any) -> Any:
+def read_known(compiled: CompiledModel, x: Floats, at: Indices, known: Any) -> Any:
     """What is known of the steps after each origin [n, horizon, known columns], of the series itself if not given; None
     where forecasts are made at once or nothing is known ahead. Raises DataError where the series ends too early.
     """
@@ -79,63 +79,65 @@ def following(compiled: CompiledModel, x: Floats, at: Indices, known: Any) -> An
         raise OptionError(
             "known is for a model whose head is autoregressive; here each step brings what is known ahead"
         )
-    if known is not None or not source.known or not compiled.autoregressive or answer.horizon == 1:
+    if known is not None or not source.known_columns or not compiled.autoregressive or answer.horizon == 1:
         return known
     if (last := int(at.max())) + answer.horizon > len(x):
         raise DataError(
-            f"origin {last}: what is known of {counted(answer.horizon)} ahead is in as many steps from there on, "
-            f"and the series has {counted(len(x))}; give known="
+            f"origin {last}: what is known of {format_steps(answer.horizon)} ahead is in as many steps from there on, "
+            f"and the series has {format_steps(len(x))}; give known="
         )
-    return x[at[:, None] + np.arange(answer.horizon)][..., source.known]
+    return x[at[:, None] + np.arange(answer.horizon)][..., source.known_columns]
 
 
-class Track:
+class ImputedSeries:
     """A series, treated, that forecasts are made along."""
 
     def __init__(self, compiled: CompiledModel, x: Floats, times: Times | None, series: str | None) -> None:
         self.compiled, self.source = compiled, compiled.require_forecaster()
         self.transform, self.x, self.times = self.source.transform, x, times
-        self.begin = self.source.init(series)
+        self.start = self.source.init(series)
         if times is not None:
-            clock(self.begin, times)
-        self.treated, self.keep, _ = self.transform.impute(x, times, self.begin.last)
+            read_clock(self.start, times)
+        self.steps, self.keep, _ = self.transform.impute(x, times, self.start.last)
         if not self.source.reach:
-            self.rows = self.transform.scale_fixed(self.treated, self.begin.series)
+            self.rows = self.transform.scale_fixed(self.steps, self.start.series)
 
-    def ends(self, at: Indices) -> Indices:
+    def find_ends(self, at: Indices) -> Indices:
         """The treated step that each origin stands at. Raises DataError for one that has too few behind it."""
         ends = np.searchsorted(self.keep, at, "right") - 1
-        least = self.source.needs
+        least = self.source.steps_needed
         if (few := ends + 1 < least).any():
             i = int(few.argmax())
             need = f"this model's window needs {least}" if self.source.reach else "a forecast needs 1"
             seen = int(ends[i]) + 1
-            raise DataError(f"origin {at[i]}: there {'is' if seen == 1 else 'are'} {counted(seen)} up to it; {need}")
+            raise DataError(
+                f"origin {at[i]}: there {'is' if seen == 1 else 'are'} {format_steps(seen)} up to it; {need}"
+            )
         return np.asarray(ends, np.int64)
 
         # ---- a head that says all steps ahead at once
 
-    def direct(self, ends: Indices) -> Iterator[Floats]:
+    def forecast_direct(self, ends: Indices) -> Iterator[Floats]:
         if self.source.reach:
-            yield from self.windows(ends)
+            yield from self.forecast_windows(ends)
             return
-        outputs = self.outputs(ends) if self.compiled.model.streams[0] else self.prefixes(ends)
-        yield self.compiled.forecasts(outputs, self.transform.fixed_scaling(self.begin.series, len(ends)))
+        outputs = self.run_once(ends) if self.compiled.model.streams[0] else self.run_prefixes(ends)
+        yield self.compiled.forecasts(outputs, self.transform.fixed_scaling(self.start.series, len(ends)))
 
-    def windows(self, ends: Indices) -> Iterator[Floats]:
-        for outputs, scaling in self.runs(ends):
+    def forecast_windows(self, ends: Indices) -> Iterator[Floats]:
+        for outputs, scaling in self.run_windows(ends):
             yield self.compiled.forecasts(outputs, scaling)
 
-    def runs(self, ends: Indices) -> Iterator[tuple[Rows, Scaling]]:
+    def run_windows(self, ends: Indices) -> Iterator[tuple[Rows, Scaling]]:
         """The outputs of the windows that end with these steps, and their scalings, so many as fit together."""
         most = max(1, RUN_NUMBERS // (self.source.reach * self.transform.width))
         for at in range(0, len(ends), most):
             behind = ends[at : at + most] + 1
-            rows, scaling = self.transform.windows(self.treated, behind - 1, behind)
+            rows, scaling = self.transform.windows(self.steps, behind - 1, behind)
             assert self.transform.window
             yield self.compiled.run_windows(rows, self.transform.window.rows(behind)), scaling
 
-    def outputs(self, ends: Indices) -> Rows:
+    def run_once(self, ends: Indices) -> Rows:
         """The chain's outputs [n, outputs] at these steps, of one pass."""
         compiled, found = self.compiled, np.empty((len(ends), self.compiled.outputs), np.float32)
         block = compiled.initial[None].copy()
@@ -149,23 +151,23 @@ class Track:
             found[here] = out[ends[here] - at, 0]
         return found
 
-    def prefixes(self, ends: Indices) -> Rows:
+    def run_prefixes(self, ends: Indices) -> Rows:
         """The same of layers that read whole rows: each origin's steps are a row of their own."""
         rows = (self.rows[None, : end + 1] for end in ends.tolist())
         return np.concatenate([self.compiled.run_windows(row, np.array([row.shape[1]])) for row in rows])
 
         # ---- a head that is fed back
 
-    def places(self, ends: Indices, origins: Indices) -> tuple[Bytes, Rows, list[SeriesState]]:
+    def states_at(self, ends: Indices, origins: Indices) -> tuple[Bytes, Rows, list[SeriesState]]:
         """Where a stream stands at each origin: blocks, outputs and memories. ends: the treated steps there."""
         compiled = self.compiled
-        seen = [self.seen(*pair) for pair in zip(ends.tolist(), origins.tolist(), strict=True)]
+        seen = [self.series_state_at(*pair) for pair in zip(ends.tolist(), origins.tolist(), strict=True)]
         blocks = np.repeat(compiled.initial[None], len(ends), 0)
         if self.source.reach:
             blocks[:, :8] = (ends[:, None] + 1).view(np.uint8)
-            return blocks, np.concatenate([outputs for outputs, _ in self.runs(ends)]), seen
+            return blocks, np.concatenate([outputs for outputs, _ in self.run_windows(ends)]), seen
         outputs = np.empty((len(ends), compiled.outputs), np.float32)
-        compiled.check_streams()
+        compiled.require_streams()
         block, at = compiled.initial[None].copy(), 0
         for end in np.unique(ends).tolist():
             x, spare, out = (
@@ -178,10 +180,10 @@ class Track:
             blocks[ends == end], outputs[ends == end] = block, out
         return blocks, outputs, seen
 
-    def seen(self, end: int, origin: int) -> SeriesState:
+    def series_state_at(self, end: int, origin: int) -> SeriesState:
         """The memory at an origin, as far as forecasts need it."""
         time = gap = None
         if self.times is not None:
-            time, gap = clock(SeriesState(), self.times[max(0, origin - 1) : origin + 1])
-        ring = self.treated[max(0, end + 1 - self.source.reach) : end + 1] if self.source.reach else None
-        return SeriesState(self.begin.series, time, gap, self.treated[end, : self.source.columns], ring)
+            time, gap = read_clock(SeriesState(), self.times[max(0, origin - 1) : origin + 1])
+        ring = self.steps[max(0, end + 1 - self.source.reach) : end + 1] if self.source.reach else None
+        return SeriesState(self.start.series, time, gap, self.steps[end, : self.source.column_count], ring)

@@ -16,12 +16,12 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import DataError, OptionError
-from ..features.frequency import later
+from ..features.frequency import next_times
 from ..features.memory import SeriesState
 from ..features.series import LARGEST, Scaling
-from .compiled_model import Bytes, CompiledModel, steps_of
+from .compiled_model import Bytes, CompiledModel, read_step_count
 from .forecast import Forecast
-from .series import joined, raw
+from .series import concat_scalings, to_float64
 
 PATHS: Final = 100
 MOST_PATHS: Final = 10_000
@@ -33,7 +33,7 @@ Rows = npt.NDArray[np.float32]
 Times = npt.NDArray[np.datetime64]
 
 
-def ahead(
+def forecast_stream(
     compiled: CompiledModel,
     block: Bytes,
     output: Rows,
@@ -47,20 +47,20 @@ def ahead(
     source = compiled.require_forecaster()
     answer = source.transform.forecast
     assert answer is not None
-    horizon = whole_number("horizon", answer.horizon if horizon is None else horizon, 1, 1 << 16)
-    steps = steps_of(block[0])
+    horizon = check_integer("horizon", answer.horizon if horizon is None else horizon, 1, 1 << 16)
+    steps = read_step_count(block[0])
     if not source.is_ready(steps):
         return Forecast(None, answer.quantiles, source.targets, source.not_ready_reason(steps))
     if not compiled.autoregressive:
-        return direct(compiled, output, input_state, horizon, known)
+        return forecast_direct(compiled, output, input_state, horizon, known)
     if why := source.rollout_not_ready_reason(input_state, known is not None, horizon):
         return Forecast(None, answer.quantiles, source.targets, why)
-    after = None if known is None else shaped(compiled, known, 1, horizon, [input_state])
-    values = rolled(compiled, block.copy(), output.copy(), [input_state], horizon, paths, seed, after)
+    after = None if known is None else check_known(compiled, known, 1, horizon, [input_state])
+    values = roll_out(compiled, block.copy(), output.copy(), [input_state], horizon, paths, seed, after)
     return Forecast(values[0], answer.quantiles, source.targets)
 
 
-def direct(compiled: CompiledModel, output: Rows, input_state: Any, horizon: int, known: Any) -> Forecast:
+def forecast_direct(compiled: CompiledModel, output: Rows, input_state: Any, horizon: int, known: Any) -> Forecast:
     source = compiled.require_forecaster()
     answer = source.transform.forecast
     assert answer is not None
@@ -74,16 +74,16 @@ def direct(compiled: CompiledModel, output: Rows, input_state: Any, horizon: int
     return Forecast(values, answer.quantiles, source.targets)
 
 
-def shaped(compiled: CompiledModel, known: Any, count: int, horizon: int, seen: Sequence[SeriesState]) -> Floats:
+def check_known(compiled: CompiledModel, known: Any, count: int, horizon: int, seen: Sequence[SeriesState]) -> Floats:
     """What is known of the steps ahead of each of `count` streams: float64 [count, horizon, known columns].
 
     Raises OptionError for a model without such columns; DataError for another shape, for what is not finite, and where
     the first step is not as the last one of the stream brought it.
     """
     source = compiled.require_forecaster()
-    if not source.known:
+    if not source.known_columns:
         raise OptionError("known was given, and this model has no column that is known ahead")
-    found, shape = raw(known), (count, horizon, len(source.known))
+    found, shape = to_float64(known), (count, horizon, len(source.known_columns))
     if found.shape == shape[1:] and count == 1:
         found = found[None]
     if found.shape != shape:
@@ -91,7 +91,7 @@ def shaped(compiled: CompiledModel, known: Any, count: int, horizon: int, seen: 
     if not (np.abs(found) <= LARGEST).all():
         raise DataError(f"known holds a number that is missing, infinite or beyond {LARGEST:.3g}; correct it")
     if source.transform.missing == "error":
-        brought = np.stack([one.last[source.known] for one in seen if one.last is not None])
+        brought = np.stack([one.last[source.known_columns] for one in seen if one.last is not None])
         if (found[:, 0] != brought).any():
             raise DataError(
                 "the first row of known is not what the last step brought; it is of the step right after it"
@@ -99,7 +99,7 @@ def shaped(compiled: CompiledModel, known: Any, count: int, horizon: int, seen: 
     return found
 
 
-def rolled(
+def roll_out(
     compiled: CompiledModel,
     blocks: Bytes,
     outputs: Rows,
@@ -113,9 +113,9 @@ def rolled(
 
     blocks, outputs, seen: where each stands. known: [n, horizon, known columns] where the model has such columns.
     """
-    compiled.check_streams()
-    paths = whole_number("paths", paths, 1, MOST_PATHS)
-    seed = whole_number("seed", seed, 0, (1 << 63) - 1)
+    compiled.require_streams()
+    paths = check_integer("paths", paths, 1, MOST_PATHS)
+    seed = check_integer("seed", seed, 0, (1 << 63) - 1)
     transform, found = compiled.require_forecaster().transform, []
     size = max(
         transform.window.reach * transform.width if transform.window else 0, blocks.shape[1] // 4, outputs.shape[1]
@@ -129,7 +129,9 @@ def rolled(
     for at in range(0, len(seen), most):
         part = slice(at, at + most)
         start = Paths(compiled, blocks[part], outputs[part], seen[part], paths)
-        found.append(futures(start, horizon, np.random.default_rng(seed), None if known is None else known[part]))
+        found.append(
+            sample_quantiles(start, horizon, np.random.default_rng(seed), None if known is None else known[part])
+        )
     return np.concatenate(found)
 
 
@@ -148,15 +150,15 @@ class Paths:
         self.last = np.repeat(np.stack([one.last for one in seen if one.last is not None]), paths, 0)
         rings = [one.ring for one in seen if one.ring is not None]
         self.behind = np.repeat([len(ring) for ring in rings], paths)
-        self.ring = np.repeat(np.stack([self.full(ring) for ring in rings]), paths, 0) if rings else None
+        self.ring = np.repeat(np.stack([self.pad_ring(ring) for ring in rings]), paths, 0) if rings else None
         self.time = np.array([one.time or 0 for one in seen], "M8[us]")
         self.gap = np.array([one.gap or 0 for one in seen], "m8[us]")
 
-    def full(self, ring: Floats) -> Floats:
+    def pad_ring(self, ring: Floats) -> Floats:
         """A ring of `reach` steps, zeros ahead of those that it has."""
         return np.concatenate([np.zeros((self.source.reach - len(ring), ring.shape[1])), ring])
 
-    def quantiles(self) -> Floats:
+    def next_quantiles(self) -> Floats:
         """Of the next step of each path: [n x paths, targets, quantiles]."""
         return self.compiled.forecasts(self.outputs, self.scaling)[:, 0]
 
@@ -168,8 +170,8 @@ class Paths:
         own = self.transform.of("target")
         x[:, own] = np.where(np.isnan(targets), x[:, own], targets)
         if known is not None:
-            x[:, self.source.known] = np.repeat(known, self.paths, 0)
-        steps, _, _ = self.transform.impute_batch(x, self.onward(), self.last, lambda i: "a step that was forecast")
+            x[:, self.source.known_columns] = np.repeat(known, self.paths, 0)
+        steps, _, _ = self.transform.impute_batch(x, self.next_times(), self.last, lambda i: "a step that was forecast")
         self.last = steps[:, : x.shape[1]]
         if self.ring is None:
             rows = np.ascontiguousarray(self.transform.scale_fixed(steps, self.series))
@@ -187,20 +189,20 @@ class Paths:
             rows, scaling = self.transform.windows(ring.reshape(-1, self.transform.width), ends, behind)
             self.outputs[at : at + most] = self.compiled.run_windows(rows, self.transform.window.rows(behind))
             parts.append(scaling)
-        self.scaling = joined(parts)
+        self.scaling = concat_scalings(parts)
 
-    def onward(self) -> Times | None:
+    def next_times(self) -> Times | None:
         """The times of the next steps, datetime64[us] [n x paths]; None where the calendar is not used."""
         if not self.transform.calendar:
             return None
         if self.transform.frequency is None:
             self.time = self.time + self.gap
         else:
-            self.time = later(self.time, self.transform.frequency, self.transform.zone or "")
+            self.time = next_times(self.time, self.transform.frequency, self.transform.zone or "")
         return np.repeat(self.time, self.paths)
 
 
-def futures(paths: Paths, horizon: int, random: np.random.Generator, known: Floats | None) -> Floats:
+def sample_quantiles(paths: Paths, horizon: int, random: np.random.Generator, known: Floats | None) -> Floats:
     """Quantiles of every step ahead [n, horizon, targets, quantiles]; each stream's paths get the same draws."""
     answer, targets = paths.transform.forecast, paths.transform.targets
     assert answer is not None
@@ -208,9 +210,9 @@ def futures(paths: Paths, horizon: int, random: np.random.Generator, known: Floa
     found = np.empty((paths.count, horizon, targets, len(levels)))
     lost = np.zeros(paths.count * paths.paths, bool)
     for h in range(horizon):
-        values = paths.quantiles()
-        y = drawn(values, levels, np.tile(random.random((paths.paths, targets)), (paths.count, 1)))
-        y[lost := lost | beyond(y)] = np.nan  # such a path says nothing more, and neither does its stream
+        values = paths.next_quantiles()
+        y = sample(values, levels, np.tile(random.random((paths.paths, targets)), (paths.count, 1)))
+        y[lost := lost | is_too_large(y)] = np.nan  # such a path says nothing more, and neither does its stream
         if h == 0:
             found[:, 0] = values[:: paths.paths]
         else:
@@ -221,13 +223,13 @@ def futures(paths: Paths, horizon: int, random: np.random.Generator, known: Floa
     return found
 
 
-def beyond(y: Floats) -> npt.NDArray[np.bool_]:
+def is_too_large(y: Floats) -> npt.NDArray[np.bool_]:
     """Which rows of y [n, targets] hold a number that no step may have."""
     return np.asarray(~(np.abs(y) <= LARGEST).all(1))
 
 
 @np.errstate(invalid="ignore", over="ignore")
-def drawn(values: Floats, levels: Floats, shares: Floats) -> Floats:
+def sample(values: Floats, levels: Floats, shares: Floats) -> Floats:
     """Numbers at these shares [n, k] of distributions whose quantiles are values [n, k, levels].
 
     >>> drawn(np.array([[[1.0, 3.0]]]), np.array([0.25, 0.75]), np.array([[0.5]])).tolist()
@@ -243,7 +245,7 @@ def drawn(values: Floats, levels: Floats, shares: Floats) -> Floats:
     return np.asarray(below + (place - low) * (above - below))
 
 
-def whole_number(name: str, value: Any, least: int, most: int) -> int:
+def check_integer(name: str, value: Any, least: int, most: int) -> int:
     if isinstance(value, bool) or not isinstance(value, int | np.integer) or not least <= value <= most:
         raise OptionError(f"{name} is {value!r}; expected an integer of {least} to {most}")
     return int(value)

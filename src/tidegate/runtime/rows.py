@@ -27,7 +27,7 @@ BUSY: Final = (
 Indices = npt.NDArray[np.int64]
 
 
-class Turn:
+class PoolLock:
     """A call's turn to change a pool: from its `with` to the end of that, or until the call is over.
 
     >>> turn = Turn()
@@ -45,7 +45,7 @@ class Turn:
         mine: Holder = (get_ident(), sys._getframe(1), {})
         first = holder = self._holder.setdefault(None, mine)  # one call, which no other thread can come into
         while holder is not mine:  # another call's turn, or that of one which was interrupted before it could end it
-            if not holder[2] and goes_on(holder):
+            if not holder[2] and is_running(holder):
                 raise StateError(BUSY)
             holder = holder[2].setdefault(None, mine)
         if self._holder.get(None) is not first:  # it was over by then, and may be somebody else's again
@@ -58,7 +58,7 @@ class Turn:
 Holder = tuple[int, FrameType, dict[None, Any]]  # a thread, its call, and who has taken the turn over from it
 
 
-def goes_on(holder: Holder) -> bool:
+def is_running(holder: Holder) -> bool:
     """Whether a holder's call is not over yet."""
     frame = sys._current_frames().get(holder[0])
     while frame is not None and frame is not holder[1]:
@@ -66,29 +66,29 @@ def goes_on(holder: Holder) -> bool:
     return frame is not None
 
 
-class Change(NamedTuple):
+class UndoRecord(NamedTuple):
     """What was there before: the row of each id that comes (None) or goes; of the rows that are changed the blocks, the
     outputs and, unless it stays, what is input_state.
     """
 
-    members: Mapping[Hashable, int | None]
+    old_row_by_id: Mapping[Hashable, int | None]
     rows: Indices
     blocks: Bytes
     outputs: Floats
     input_state: list[Any] | None
 
-    def take_back(self, blocks: Bytes, outputs: Floats, input_state: list[Any]) -> None:
+    def restore(self, blocks: Bytes, outputs: Floats, input_state: list[Any]) -> None:
         """Put into these arrays what was there before; as often as one likes."""
         blocks[self.rows], outputs[self.rows] = self.blocks, self.outputs
         for row, kept in zip(self.rows.tolist(), self.input_state or (), strict=False):
             input_state[row] = kept
 
-    def places(self, places: dict[Hashable, int]) -> dict[Hashable, int]:
+    def restore_ids(self, places: dict[Hashable, int]) -> dict[Hashable, int]:
         """The rows by id as they were before."""
-        before = {id: row for id, row in places.items() if self.members.get(id, row) is not None}
-        return before | {id: row for id, row in self.members.items() if row is not None}
+        before = {id: row for id, row in places.items() if self.old_row_by_id.get(id, row) is not None}
+        return before | {id: row for id, row in self.old_row_by_id.items() if row is not None}
 
-    def before(self, row: int, now: tuple[Bytes, Floats, Any]) -> tuple[Bytes, Floats, Any]:
+    def read_old(self, row: int, now: tuple[Bytes, Floats, Any]) -> tuple[Bytes, Floats, Any]:
         """What a row, which now holds this, held before."""
         at = np.flatnonzero(self.rows == row)[:1].tolist()
         if not at:
@@ -101,7 +101,7 @@ class Event(NamedTuple):
     message ends.
     """
 
-    place: int
+    position: int
     id: Hashable
     steps: npt.NDArray[Any]
     input_state: Any
@@ -113,8 +113,8 @@ class Rows:
 
     def __init__(self, compiled: CompiledModel) -> None:
         self._compiled = compiled
-        self._turn = Turn()
-        self._now: object = object()  # the mark, another one after each change; or the change that goes on
+        self._lock = PoolLock()
+        self._mark: object = object()  # the mark, another one after each change; or the change that goes on
         self._rows: dict[Hashable, int] = {}
         self._free: list[int] = []
         self._blocks = np.empty((0, len(compiled.initial)), np.uint8)
@@ -123,15 +123,15 @@ class Rows:
 
     # ---- changes: within a turn, after `_settled`, from `_open` to a new mark
 
-    def _settled(self) -> None:
+    def _roll_back(self) -> None:
         """Take back a change that was interrupted."""
-        if isinstance(change := self._now, Change):
-            change.take_back(self._blocks, self._outputs, self._input_states)
-            self._rows = change.places(self._rows)
-            self._free = self._unused()
-            self._done()
+        if isinstance(change := self._mark, UndoRecord):
+            change.restore(self._blocks, self._outputs, self._input_states)
+            self._rows = change.restore_ids(self._rows)
+            self._free = self._find_free()
+            self._commit()
 
-    def _open(
+    def _begin_rows(
         self, keys: list[Hashable], begun: Mapping[Hashable, Any] | None = None, input_state: bool = True
     ) -> Indices:
         """Begin a change of these streams and return their rows; a stream that is not there gets a new one.
@@ -143,7 +143,7 @@ class Rows:
             rows = np.array(found, np.int64)
             self._begin({}, rows, input_state)
             return rows
-        new = {key: begun[key] if begun else self._begun(key) for key in keys if key not in self._rows}
+        new = {key: begun[key] if begun else self._init_input_state(key) for key in keys if key not in self._rows}
         if len(self._free) < len(new):
             self._grow(len(new))
         fresh = self._free[-len(new) :][::-1]
@@ -157,13 +157,13 @@ class Rows:
 
     def _begin(self, members: Mapping[Hashable, int | None], rows: Indices, input_state: bool) -> None:
         kept = [self._input_states[row] for row in rows.tolist()] if input_state else None
-        self._now = Change(members, rows, self._blocks.take(rows, 0), self._outputs.take(rows, 0), kept)
+        self._mark = UndoRecord(members, rows, self._blocks.take(rows, 0), self._outputs.take(rows, 0), kept)
 
-    def _done(self) -> None:
+    def _commit(self) -> None:
         """End a change."""
-        self._now = object()
+        self._mark = object()
 
-    def _begun(self, id: Hashable) -> Any:
+    def _init_input_state(self, id: Hashable) -> Any:
         """What is input_state of an id that has no row yet."""
         series = self._compiled.series
         if series is None or series.transform.names is None:
@@ -179,9 +179,9 @@ class Rows:
         self._outputs = np.concatenate([self._outputs[:old], np.zeros((more, self._compiled.outputs), np.float32)])
         self._input_states = [*self._input_states[:old], *[None] * more]
         self._blocks = np.concatenate([self._blocks, np.tile(self._compiled.initial, (more, 1))])
-        self._free = self._unused()
+        self._free = self._find_free()
 
-    def _unused(self) -> list[int]:
+    def _find_free(self) -> list[int]:
         return sorted({*range(len(self._blocks))}.difference(self._rows.values()), reverse=True)
 
     def _reset(self, row: int) -> None:
@@ -197,35 +197,35 @@ class Rows:
 
     # ---- what any thread may read: all as it was before a change, or all as it is after it
 
-    def _places(self) -> dict[Hashable, int]:
+    def _current_rows(self) -> dict[Hashable, int]:
         """The rows by id."""
-        now = self._now
-        return now.places(self._rows.copy()) if isinstance(now, Change) else self._rows
+        now = self._mark
+        return now.restore_ids(self._rows.copy()) if isinstance(now, UndoRecord) else self._rows
 
-    def _held(self, id: Hashable) -> tuple[Bytes, Floats, Any]:
+    def _read_row(self, id: Hashable) -> tuple[Bytes, Floats, Any]:
         """Copies of an id's block and output, and what is input_state. Raises DataError for an id that is not there."""
         while True:
-            now, row, found = self._now, self._rows.get(id), None
-            change = now if isinstance(now, Change) else None
+            now, row, found = self._mark, self._rows.get(id), None
+            change = now if isinstance(now, UndoRecord) else None
             if change:
-                row = change.members.get(id, row)
+                row = change.old_row_by_id.get(id, row)
             if row is not None:
                 found = self._blocks[row].copy(), self._outputs[row].copy(), self._input_states[row]
-                found = change.before(row, found) if change else found
-            if self._now is now:
+                found = change.read_old(row, found) if change else found
+            if self._mark is now:
                 break
         if found is None:
-            raise DataError(f"no stream {id!r} in the pool; it has {len(self._places())}")
+            raise DataError(f"no stream {id!r} in the pool; it has {len(self._current_rows())}")
         return found
 
-    def _copied(self) -> tuple[list[Hashable], Bytes, Floats, list[Any]]:
+    def _copy_rows(self) -> tuple[list[Hashable], Bytes, Floats, list[Any]]:
         """All ids, with copies of their blocks and outputs and what is input_state, in the same order."""
         while True:
-            now, places = self._now, self._rows.copy()
+            now, places = self._mark, self._rows.copy()
             blocks, outputs, input_state = self._blocks.copy(), self._outputs.copy(), self._input_states.copy()
-            if isinstance(now, Change):
-                now.take_back(blocks, outputs, input_state)
-                places = now.places(places)
-            if self._now is now:
+            if isinstance(now, UndoRecord):
+                now.restore(blocks, outputs, input_state)
+                places = now.restore_ids(places)
+            if self._mark is now:
                 rows = list(places.values())
                 return list(places), blocks[rows], outputs[rows], [input_state[row] for row in rows]

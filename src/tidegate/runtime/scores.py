@@ -10,7 +10,7 @@ import numpy.typing as npt
 from ..model import HOLDS
 
 
-def chosen(values: npt.NDArray[np.float32], labels: list[str], multi_label: bool) -> list[list[str]]:
+def select_labels(values: npt.NDArray[np.float32], labels: list[str], multi_label: bool) -> list[list[str]]:
     """The labels that hold in each row of values [n, labels]: the likeliest, or all from 0.5 on, in their order.
 
     >>> chosen(np.array([[0.9, 0.5, 0.1], [0.4, 0.2, 0.0]]), ["a", "b", "c"], True)
@@ -66,7 +66,7 @@ class Scores:
         """
         if self.values is None or self.labels is None or np.isnan(self.values).any():
             return []
-        return chosen(self.values[None], self.labels, self.multi_label)[0]
+        return select_labels(self.values[None], self.labels, self.multi_label)[0]
 
     @property
     def score(self) -> float | None:

@@ -14,7 +14,7 @@ from ..features.calendar import moments
 from ..features.memory import SeriesState
 from ..features.series import Scaling, SeriesTransform
 from ..model import Model
-from .inputs import NO_STEP, Input, numbers
+from .inputs import NO_STEP, Input, to_float32
 
 Rows = npt.NDArray[np.float32]
 Floats = npt.NDArray[np.float64]
@@ -23,7 +23,7 @@ Times = npt.NDArray[np.datetime64]
 PART_NUMBERS: Final = 1 << 21  # of the windows that are worked out together
 
 
-class Series(Input):
+class SeriesInput(Input):
     """Series of numbers: `steps` are rows float32 [T, width], or float64 with a window, which scales them.
 
     `input_state` is a `SeriesState`.
@@ -33,13 +33,13 @@ class Series(Input):
 
     def __init__(self, model: Model, entry: dict[str, Any]) -> None:
         self.transform = SeriesTransform.from_json(entry, model.tensors)
-        self.features, self.columns = self.transform.features, len(self.transform.columns)
+        self.features, self.column_count = self.transform.features, len(self.transform.columns)
         self.reach = self.transform.window.reach if self.transform.window else 0
-        self.needs = self.transform.window.needs if self.transform.window else 1
+        self.steps_needed = self.transform.window.needs if self.transform.window else 1
         self.targets = [self.transform.columns[i] for i in self.transform.of("target")]
-        self.known = self.transform.of("known")
+        self.known_columns = self.transform.of("known")
         answer = self.transform.forecast
-        self._frames: dict[int, Scaling] = {}
+        self._scalings: dict[int, Scaling] = {}
         self._end = np.array([self.reach - 1])
         self._full = self.transform.window.rows(self._end + 1) if self.transform.window else self._end
         self.autoregressive = answer is not None and answer.head == "autoregressive"
@@ -57,16 +57,16 @@ class Series(Input):
 
     def feed(self, x: Any, input_state: SeriesState, time: Any = None) -> tuple[Rows | Floats, SeriesState]:
         """The rows of one step [columns] or several [T, columns], with their times, and the memory after them."""
-        values = self.steps(x)
-        treated, seen = memory.update(self.transform, input_state, values, self.times(time, len(values)))
+        values = self.read_steps(x)
+        treated, seen = memory.update(self.transform, input_state, values, self.read_times(time, len(values)))
         return treated if self.reach else self.transform.scale_fixed(treated, seen.series), seen
 
     def flush(self, input_state: SeriesState) -> Rows:
         return np.zeros((0, self.transform.width), np.float32)
 
-    def steps(self, x: Any) -> Floats:
+    def read_steps(self, x: Any) -> Floats:
         """Raw steps [T, columns] of what a user has; None is a missing number. Raises DataError."""
-        values, C = raw(x), self.columns
+        values, C = to_float64(x), self.column_count
         if values.ndim < 2 and C == 1:
             return values.reshape(-1, 1)
         if values.ndim == 1 and len(values) == C:
@@ -78,15 +78,15 @@ class Series(Input):
             )
         return values
 
-    def rows(self, x: Any) -> Floats:
+    def read_rows(self, x: Any) -> Floats:
         """One raw step of each of n streams: [n, columns]."""
-        values = raw(x)
-        values = values[:, None] if values.ndim == 1 and self.columns == 1 else values
-        if values.ndim != 2 or values.shape[1] != self.columns:
-            raise DataError(f"shape {list(values.shape)}; expected [n, {self.columns}], one step for each stream")
+        values = to_float64(x)
+        values = values[:, None] if values.ndim == 1 and self.column_count == 1 else values
+        if values.ndim != 2 or values.shape[1] != self.column_count:
+            raise DataError(f"shape {list(values.shape)}; expected [n, {self.column_count}], one step for each stream")
         return values
 
-    def times(self, time: Any, count: int) -> Times | None:
+    def read_times(self, time: Any, count: int) -> Times | None:
         """The times of `count` steps, where the calendar is used. Raises DataError unless each has one."""
         if not self.transform.calendar:
             if time is not None:
@@ -103,13 +103,13 @@ class Series(Input):
     # ---- windows and scalings
 
     def is_ready(self, steps: int) -> bool:
-        return steps >= self.needs
+        return steps >= self.steps_needed
 
     def not_ready_reason(self, steps: int) -> str:
         """Why there is no answer after so many steps."""
-        return f"warming up {steps} of {self.needs}" if self.reach else NO_STEP
+        return f"warming up {steps} of {self.steps_needed}" if self.reach else NO_STEP
 
-    def windows(self, seen: Sequence[SeriesState]) -> tuple[Rows, Indices, Scaling]:
+    def make_windows(self, seen: Sequence[SeriesState]) -> tuple[Rows, Indices, Scaling]:
         """The newest window of each of B warm streams: rows [B, K, features], how many of them count [B], and their
         scaling.
         """
@@ -124,7 +124,7 @@ class Series(Input):
         )
         return rows, self.transform.window.rows(behind), scaling
 
-    def parts(self, seen: Sequence[SeriesState]) -> Iterator[Sequence[SeriesState]]:
+    def split(self, seen: Sequence[SeriesState]) -> Iterator[Sequence[SeriesState]]:
         """Warm streams, as many at once as keep their windows within bounds."""
         most = max(1, PART_NUMBERS // (self.reach * self.transform.width))
         return (seen[at : at + most] for at in range(0, len(seen), most))
@@ -132,21 +132,21 @@ class Series(Input):
     def scalings(self, seen: Sequence[SeriesState]) -> Scaling:
         """The scaling of forecasts of B warm streams."""
         if self.reach:
-            return joined([self.windows(part)[2] for part in self.parts(seen)])
+            return concat_scalings([self.make_windows(part)[2] for part in self.split(seen)])
         if len(seen) > 1:
             return self.transform.fixed_scaling(np.array([one.series for one in seen], np.int64), len(seen))
         (one,) = seen
-        if one.series not in self._frames:
-            self._frames[one.series] = self.transform.fixed_scaling(one.series)
-        return self._frames[one.series]
+        if one.series not in self._scalings:
+            self._scalings[one.series] = self.transform.fixed_scaling(one.series)
+        return self._scalings[one.series]
 
     def rollout_not_ready_reason(self, seen: SeriesState, known: bool = False, horizon: int | None = None) -> str:
         """Why a warm stream's forecast cannot be fed back, "" when it can. known: whether known columns are given."""
         answer = self.transform.forecast
         if answer is None or (horizon or answer.horizon) == 1:
             return ""
-        if self.known and not known:
-            names = ", ".join(self.transform.columns[c] for c in self.known)
+        if self.known_columns and not known:
+            names = ", ".join(self.transform.columns[c] for c in self.known_columns)
             return f"what is known of the steps ahead ({names}) must be given; ask the stream's forecast with known="
         if self.transform.calendar and seen.gap is None and self.transform.frequency is None:
             return "how far steps lie apart is known after two of them"
@@ -154,17 +154,17 @@ class Series(Input):
 
     # ---- whole series
 
-    def whole(self, x: Any, times: Any = None, series: str | None = None) -> Rows | Floats:
+    def read_whole(self, x: Any, times: Any = None, series: str | None = None) -> Rows | Floats:
         """The rows of a whole series: all of its steps, or those of its last window. Raises DataError."""
         input_state = self.init(series)
         if x is None or np.ndim(x) == 0:
-            raise DataError(f"a series is an array [T, {self.columns}]; {type(x).__name__} was given")
+            raise DataError(f"a series is an array [T, {self.column_count}]; {type(x).__name__} was given")
         steps, seen = self.feed(x, input_state, times)
         if not self.reach or not len(steps):
             return steps
         if not self.is_ready(len(steps)):
-            raise DataError(f"has {counted(len(steps))}; this model's window needs {self.needs}")
-        rows, lengths, _ = self.windows([seen])
+            raise DataError(f"has {format_steps(len(steps))}; this model's window needs {self.steps_needed}")
+        rows, lengths, _ = self.make_windows([seen])
         return np.asarray(rows[0, : lengths[0]])
 
     # ---- memories as bytes
@@ -177,7 +177,7 @@ class Series(Input):
         return memory.from_bytes(self.transform, input_state, steps)
 
 
-def raw(x: Any) -> Floats:
+def to_float64(x: Any) -> Floats:
     """Numbers as float64, None as NaN. Raises DataError for anything else."""
     try:
         found = np.asarray(x)
@@ -186,16 +186,16 @@ def raw(x: Any) -> Floats:
     except (ValueError, OverflowError) as error:
         raise DataError(f"the numbers are no array: {error}") from error
     if found.dtype.kind not in "fiu":
-        return np.asarray(numbers(x), np.float64)
+        return np.asarray(to_float32(x), np.float64)
     return np.asarray(found, np.float64)
 
 
-def joined(scalings: list[Scaling]) -> Scaling:
+def concat_scalings(scalings: list[Scaling]) -> Scaling:
     """The scalings of some streams and those of others as one."""
     if len(scalings) == 1:
         return scalings[0]
     return Scaling(*(np.concatenate([getattr(f, name) for f in scalings]) for name in ("centre", "spread", "base")))
 
 
-def counted(steps: int) -> str:
+def format_steps(steps: int) -> str:
     return f"{steps} step{'s'[: steps != 1]}"

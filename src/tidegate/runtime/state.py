@@ -50,8 +50,8 @@ class State:
         schema_hash: str,
         weights_hash: str,
     ) -> None:
-        self._block, self._schema = read_only(block), schema
-        self.output, self.input_state = read_only(output), input_state
+        self._block, self._schema = as_read_only(block), schema
+        self.output, self.input_state = as_read_only(output), input_state
         self.schema_hash, self.weights_hash = schema_hash, weights_hash
         self.arrays: Mapping[str, npt.NDArray[Any]] = MappingProxyType(
             {array["name"]: view(self._block, array) for array in schema}
@@ -108,7 +108,7 @@ class State:
         The numbers may be anything, NaN too: they are what a model made of its input. Raises: StateError for bytes
         that are no state, are cut short, damaged or too long, or of a newer version.
         """
-        header, start = opened(data)
+        header, start = read_header(data)
         try:
             fields = parse(header.decode())
         except (ModelFileError, UnicodeDecodeError) as error:
@@ -118,7 +118,7 @@ class State:
         if len(data) != end + 32:
             fault = "is cut short" if len(data) < end + 32 else "has bytes after its end"
             raise StateError(f"the state {fault}: it has {len(data)} bytes, its header says {end + 32}")
-        check_sum(data, end)
+        check_hash(data, end)
         block = np.frombuffer(data, np.uint8, fields["block"], start).copy()
         output = np.frombuffer(data, DTYPES["float32"], fields["output"], start + fields["block"])
         state = cls(
@@ -134,7 +134,7 @@ class State:
         return state
 
 
-def read_only(array: Any) -> Any:
+def as_read_only(array: Any) -> Any:
     array = array.view()
     array.flags.writeable = False
     return array
@@ -154,7 +154,7 @@ def initial(schema: list[dict[str, Any]], size: int) -> Bytes:
     return block
 
 
-def opened(data: bytes) -> tuple[bytes, int]:
+def read_header(data: bytes) -> tuple[bytes, int]:
     """The header's bytes, and where the block starts."""
     if not isinstance(data, bytes):
         raise StateError(f"a state is bytes; {type(data).__name__} was given")
@@ -174,7 +174,7 @@ def opened(data: bytes) -> tuple[bytes, int]:
     return data[24 : 24 + length], 24 + length
 
 
-def check_sum(data: bytes, end: int) -> None:
+def check_hash(data: bytes, end: int) -> None:
     from hashlib import sha256
 
     if sha256(data[:end]).digest() != data[end:]:

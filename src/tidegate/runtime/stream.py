@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import DataError, StateError, error_context
-from .compiled_model import Bytes, CompiledModel, Floats, chunk, steps_of
+from .compiled_model import Bytes, CompiledModel, Floats, as_batch, read_step_count
 from .forecast import Forecast
 from .output import wrap_output
 from .scores import Scores
@@ -26,7 +26,7 @@ BUSY: Final = (
 # All that a stream remembers: its block [state_bytes], its output [outputs], what the input keeps, and what came after.
 # Nothing of it is written to once it is there. What came after is empty, then holds the next one for ever, put there by
 # `setdefault`: one call that no signal and no other thread can come into, so that of two changes of a `Held` one wins.
-Held = tuple[Bytes, Floats, Any, dict[None, Any]]
+Snapshot = tuple[Bytes, Floats, Any, dict[None, Any]]
 
 
 class Stream:
@@ -39,12 +39,12 @@ class Stream:
     state.
     """
 
-    __slots__ = ("_compiled", "_held")
+    __slots__ = ("_compiled", "_snapshot")
 
     def __init__(self, compiled: CompiledModel, series: str | None = None) -> None:
-        compiled.check_streams()
+        compiled.require_streams()
         self._compiled = compiled
-        self._held = begun(compiled, compiled.source.init(series))
+        self._snapshot = first_snapshot(compiled, compiled.source.init(series))
 
     def push(self, x: Any, end: bool = False, time: Any = None) -> Any:
         """What the model says after a piece of the message: Scores, or a Forecast of a model that forecasts.
@@ -55,7 +55,7 @@ class Stream:
         datetime64, later than those before. Raises DataError for input that cannot be used; StateError when another
         thread has changed the stream meanwhile.
         """
-        held, compiled = self._held, self._compiled
+        held, compiled = self._snapshot, self._compiled
         if held[3]:
             held = self._newest()
         source = compiled.source
@@ -63,9 +63,9 @@ class Stream:
             steps, input_state = source.feed(x, held[2], time)
             if end and source.kind == "text" and input_state:
                 steps, input_state = np.concatenate([steps, source.flush(input_state)]), b""
-            block, output, scaling = self._advanced(held[0], held[1], steps, input_state)
-            answer = wrap_output(compiled, output, steps_of(block), input_state, block, end, scaling)
-            self._change(held, ended(compiled, input_state) if end else (block, output, input_state, {}))
+            block, output, scaling = self._advance(held[0], held[1], steps, input_state)
+            answer = wrap_output(compiled, output, read_step_count(block), input_state, block, end, scaling)
+            self._replace(held, reset_snapshot(compiled, input_state) if end else (block, output, input_state, {}))
             return answer
         except BaseException:
             del held  # a traceback that is kept would keep all that comes after it
@@ -77,8 +77,8 @@ class Stream:
             return self.push(b"", end=True)
         held = self._newest()
         try:
-            answer = self._answer(held, True)
-            self._change(held, ended(self._compiled, held[2]))
+            answer = self._wrap(held, True)
+            self._replace(held, reset_snapshot(self._compiled, held[2]))
             return answer
         except BaseException:
             del held
@@ -87,12 +87,12 @@ class Stream:
     @property
     def steps(self) -> int:
         """How many steps the message has seen."""
-        return steps_of(self._newest()[0])
+        return read_step_count(self._newest()[0])
 
     @property
     def scores(self) -> Any:
         """What the last `push` gave; the same values as long as no step is completed."""
-        return self._answer(self._newest())
+        return self._wrap(self._newest())
 
     def forecast(self, horizon: int | None = None, paths: int = 100, seed: int = 0, known: Any = None) -> Forecast:
         """The forecast after the last step. horizon: how many steps ahead, as the model was fitted if not given.
@@ -102,20 +102,20 @@ class Stream:
         quantiles after the first step are those of the paths. known: what is known of the steps ahead [horizon, known
         columns], the first as the last step brought it. Raises OptionError; DataError for a model that scores.
         """
-        from .rollout import ahead
+        from .rollout import forecast_stream
 
         block, output, input_state, _ = self._newest()
-        return ahead(self._compiled, block[None], output[None], input_state, horizon, paths, seed, known)
+        return forecast_stream(self._compiled, block[None], output[None], input_state, horizon, paths, seed, known)
 
     def reset(self) -> None:
         """Forget the message; the stream stays one of its series."""
         held = self._newest()
-        self._change(held, ended(self._compiled, held[2]))
+        self._replace(held, reset_snapshot(self._compiled, held[2]))
 
     def fork(self) -> Stream:
         """An independent stream that has seen the same."""
         other = object.__new__(Stream)
-        other._compiled, other._held = self._compiled, (*self._newest()[:3], {})
+        other._compiled, other._snapshot = self._compiled, (*self._newest()[:3], {})
         return other
 
     def __copy__(self) -> Stream:
@@ -136,7 +136,7 @@ class Stream:
         """Go on from a state of this model. Raises StateError for one of another model; nothing changes
         then.
         """
-        self._change(self._newest(), restored(self._compiled, state))
+        self._replace(self._newest(), restore_snapshot(self._compiled, state))
 
     def replay(self, events: Iterable[Any]) -> list[Any]:
         """The scores after each event, from a fresh state and without touching this one.
@@ -150,27 +150,27 @@ class Stream:
                 scores.append(other.push(*event) if isinstance(event, tuple) else other.push(event))
         return scores
 
-    def _newest(self) -> Held:
-        held = self._held
+    def _newest(self) -> Snapshot:
+        held = self._snapshot
         while held[3]:  # the thread that made it has not got to the end of `_change`, or was interrupted there
             held = held[3][None]
         return held
 
-    def _change(self, held: Held, after: Held) -> None:
+    def _replace(self, held: Snapshot, after: Snapshot) -> None:
         """Raises StateError when `held` is not the newest any more."""
         try:
             if held[3].setdefault(None, after) is not after:
                 raise StateError(BUSY)
-            self._held = after
+            self._snapshot = after
         except BaseException:
             del held, after
             raise
 
-    def _answer(self, held: Held, whole: bool = False) -> Scores | Forecast:
+    def _wrap(self, held: Snapshot, whole: bool = False) -> Scores | Forecast:
         block, output, input_state, _ = held
-        return wrap_output(self._compiled, output, steps_of(block), input_state, block, whole)
+        return wrap_output(self._compiled, output, read_step_count(block), input_state, block, whole)
 
-    def _advanced(
+    def _advance(
         self, block: Bytes, output: Floats, steps: npt.NDArray[Any], input_state: Any
     ) -> tuple[Bytes, Floats, Scaling | None]:
         """Block and output after these steps. One step is stepped; several go through the run of a batch of one, whose
@@ -184,9 +184,9 @@ class Stream:
         if compiled.windowed:
             assert compiled.series is not None
             block[:8].view(np.int64)[0] += count
-            if not compiled.source.is_ready(steps_of(block)):
+            if not compiled.source.is_ready(read_step_count(block)):
                 return block, output, None
-            rows, lengths, scaling = compiled.series.windows([input_state])
+            rows, lengths, scaling = compiled.series.make_windows([input_state])
             return block, compiled.run_windows(rows, lengths)[0], scaling
         output = output.copy()  # faster than an empty one
         if count == 1:
@@ -195,22 +195,22 @@ class Stream:
         if count > MOST_STEPS:
             raise DataError(f"{count} steps in one piece; push fewer at once")
         compiled.engine.run(
-            chunk(steps), np.array([count], np.int32), before[None], block[None], output[None], False, 1
+            as_batch(steps), np.array([count], np.int32), before[None], block[None], output[None], False, 1
         )
         return block, output, None
 
 
-def begun(compiled: CompiledModel, input_state: Any) -> Held:
+def first_snapshot(compiled: CompiledModel, input_state: Any) -> Snapshot:
     """What a stream remembers before its first step."""
     return compiled.initial, np.zeros(compiled.outputs, np.float32), input_state, {}
 
 
-def ended(compiled: CompiledModel, input_state: Any) -> Held:
+def reset_snapshot(compiled: CompiledModel, input_state: Any) -> Snapshot:
     """What a stream remembers that has forgotten its message; it stays one of its series."""
-    return begun(compiled, compiled.source.reset(input_state))
+    return first_snapshot(compiled, compiled.source.reset(input_state))
 
 
-def restored(compiled: CompiledModel, state: State) -> Held:
+def restore_snapshot(compiled: CompiledModel, state: State) -> Snapshot:
     """What a stream remembers that goes on from a state. Raises StateError for a state of another model."""
     input_state = compiled.read_input_state(state)
     return state.block.copy(), state.output.copy(), input_state, {}
@@ -219,5 +219,5 @@ def restored(compiled: CompiledModel, state: State) -> Held:
 def unpickle(compiled: CompiledModel, state: State) -> Stream:
     """The stream that was pickled."""
     stream = object.__new__(Stream)
-    stream._compiled, stream._held = compiled, restored(compiled, state)
+    stream._compiled, stream._snapshot = compiled, restore_snapshot(compiled, state)
     return stream

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from tidegate.errors import DataError
-from tidegate.features.calendar import PERIODS, moments, positions, share
+from tidegate.features.calendar import PERIODS, elapsed_share, encode_times, moments
 
 NOON = np.datetime64("2024-02-29T12:00", "us")
 
@@ -61,12 +61,12 @@ def test_what_is_no_time_is_refused(time: Any, message: str) -> None:
 
 def test_a_year_begins_and_ends() -> None:
     times = np.array(["2024-01-01", "2024-07-02", "2024-12-31T23:59"], "M8[us]")
-    np.testing.assert_allclose(share(times, "year"), [0, 0.5, 1], atol=1e-5)
-    assert share(times[:1], "month").tolist() == [0]
+    np.testing.assert_allclose(elapsed_share(times, "year"), [0, 0.5, 1], atol=1e-5)
+    assert elapsed_share(times[:1], "month").tolist() == [0]
 
 
 def test_positions_are_on_the_circle_and_alone_as_together() -> None:
     times = NOON + np.timedelta64(61, "m") * np.arange(500)
-    found = positions(times, PERIODS)
+    found = encode_times(times, PERIODS)
     np.testing.assert_allclose(found[:, ::2] ** 2 + found[:, 1::2] ** 2, 1, rtol=1e-6)
-    assert b"".join(positions(times[i : i + 1], PERIODS).tobytes() for i in range(500)) == found.tobytes()
+    assert b"".join(encode_times(times[i : i + 1], PERIODS).tobytes() for i in range(500)) == found.tobytes()

@@ -116,7 +116,7 @@ def test_windows_of_many_are_those_of_each() -> None:
         alone, own = transform.windows(steps[end - 10 : end + 1], np.array([10]))
         assert alone[0].tobytes() == rows[i].tobytes()
         for name in ("centre", "spread", "base"):
-            assert getattr(own, name)[0].tobytes() == getattr(frame.at(i), name)[0].tobytes()
+            assert getattr(own, name)[0].tobytes() == getattr(frame.select(i), name)[0].tobytes()
 
 
 def test_the_intake_goes_through_a_file() -> None:
@@ -266,7 +266,7 @@ def test_windows_that_are_not_full_are_those_of_each_alone(centre: str) -> None:
         assert alone[0].tobytes() == rows[i].tobytes()
         assert not rows[i, window.rows(behind)[i] :].any()
         for name in ("centre", "spread", "base"):
-            assert getattr(own, name)[0].tobytes() == getattr(frame.at(i), name)[0].tobytes()
+            assert getattr(own, name)[0].tobytes() == getattr(frame.select(i), name)[0].tobytes()
     assert window.rows(np.array([2, 3, 4, 6, 7, 9, 11])).tolist() == [1, 1, 2, 2, 1, 2, 2]
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from tidegate.errors import ModelFileError, OptionError, TargetError
 from tidegate.runtime import Predictor, compile
-from tidegate.runtime.offline import Staged, runner, stretches, turned
+from tidegate.runtime.offline import Staged, reverse_rows, runner, split_stages
 from tidegate.verify.samples import sample
 
 CONV: dict[str, Any] = {"kind": "conv", "width": 3, "centred": True}
@@ -48,13 +48,13 @@ def chain(*kinds: str, **adds: int) -> list[dict[str, Any]]:
     ],
 )
 def test_where_a_chain_is_cut(layers: list[dict[str, Any]], stages: list[tuple[int, int]]) -> None:
-    assert stretches(layers) == stages
+    assert split_stages(layers) == stages
 
 
 def test_a_row_is_turned_within_its_own_length() -> None:
     x = np.arange(8, dtype=np.int32).reshape(4, 2)
-    assert turned(x, np.array([4, 2], np.int32)).tolist() == [[6, 3], [4, 1], [2, 5], [0, 7]]
-    assert turned(x, np.array([0, 1], np.int32)).tolist() == x.tolist()
+    assert reverse_rows(x, np.array([4, 2], np.int32)).tolist() == [[6, 3], [4, 1], [2, 5], [0, 7]]
+    assert reverse_rows(x, np.array([0, 1], np.int32)).tolist() == x.tolist()
 
 
 def test_a_model_that_streams_is_one_engine_and_another_is_stages() -> None:

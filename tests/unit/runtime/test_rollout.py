@@ -12,7 +12,7 @@ from tidegate.errors import DataError, OptionError
 from tidegate.features.frequency import Frequency
 from tidegate.features.series import ForecastSpec, SeriesTransform, Window
 from tidegate.runtime import Predictor
-from tidegate.runtime.rollout import drawn
+from tidegate.runtime.rollout import sample
 from tidegate.verify.samples import series_sample
 
 ONE = np.array([[0.0]]), np.array([[1.0]])
@@ -148,8 +148,8 @@ def test_a_direct_head_goes_as_far_as_it_was_fitted() -> None:
 def test_draws_follow_the_quantiles() -> None:
     values, levels = np.array([[[-1.0, 0.0, 4.0]]]), np.array([0.1, 0.5, 0.9])
     shares = np.random.default_rng(0).random(20000)
-    found = np.array([drawn(values, levels, np.array([[u]]))[0, 0] for u in shares[:500]])
-    many = drawn(np.repeat(values, 20000, 0), levels, shares[:, None])[:, 0]
+    found = np.array([sample(values, levels, np.array([[u]]))[0, 0] for u in shares[:500]])
+    many = sample(np.repeat(values, 20000, 0), levels, shares[:, None])[:, 0]
     assert many[:500].tobytes() == found.tobytes()
     np.testing.assert_allclose(np.quantile(many, [0.2, 0.5, 0.7]), [-0.75, 0.0, 2.0], atol=0.06)
     assert (many.min(), many.max()) == (-1.0, 4.0)

@@ -50,7 +50,7 @@ def test_outputs_that_cross_are_put_in_order() -> None:
     compiled = predictor._compiled
     stream = predictor.stream()
     stream.push([2.0])
-    raw = stream._held[1].reshape(3, 1, 3).astype(np.float64)
+    raw = stream._snapshot[1].reshape(3, 1, 3).astype(np.float64)
     assert (np.diff(raw, axis=-1) < 0).any()
     np.testing.assert_array_equal(stream.scores.values, np.sort(raw, -1))
     assert compiled.series is not None

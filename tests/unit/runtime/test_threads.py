@@ -18,7 +18,7 @@ import pytest
 from tidegate.errors import DataError, StateError
 from tidegate.features.series import ForecastSpec, SeriesTransform, Window
 from tidegate.runtime import Predictor, Stream
-from tidegate.runtime.rows import Turn
+from tidegate.runtime.rows import PoolLock
 from tidegate.verify.samples import sample, series_sample
 
 ONE = np.array([[0.0]]), np.array([[1.0]])
@@ -172,7 +172,7 @@ def test_another_thread_cannot_come_into_a_pools_call() -> None:
 @pytest.mark.parametrize("first", ["this thread", "a thread that is gone"])
 @pytest.mark.parametrize("then", ["this thread", "another one"])
 def test_a_turn_that_was_never_ended_is_over_when_its_call_is(first: str, then: str) -> None:
-    turn = Turn()
+    turn = PoolLock()
 
     def begin() -> None:
         turn.__enter__()
@@ -199,7 +199,7 @@ def test_a_signal_handler_cannot_come_into_a_pools_call() -> None:
         __slots__ = ()
 
         def __hash__(self) -> int:
-            if inspect.currentframe().f_back.f_code.co_name == "_open":  # type: ignore[union-attr]
+            if inspect.currentframe().f_back.f_code.co_name == "_begin_rows":  # type: ignore[union-attr]
                 with pytest.raises(StateError) as raised:
                     pool.push([("b", [1.0, 2.0, 3.0])])
                 refused.append(str(raised.value))
