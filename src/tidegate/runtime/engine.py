@@ -1,4 +1,4 @@
-"""From a model to a native engine: one builder call a layer."""
+"""Compile a model to a native engine: one builder call for each layer."""
 
 from __future__ import annotations
 
@@ -24,26 +24,25 @@ Tapes = dict[str, Tape]
 
 
 def target_name(target: str | None, precision: str = FLOAT32) -> str:
-    """The target itself when this machine has it in a precision; without one the best, or what TIDEGATE_TARGET names.
+    """Return the target to compile for: `target`, else the one that TIDEGATE_TARGET names, else the best.
 
-    Raises: TargetError for one that this machine or this build does not have.
+    Raises: TargetError if this machine or this build does not have it in this precision.
     """
     try:
-        chosen = _native.default_target(precision) if target is None else target
+        name = _native.default_target(precision) if target is None else target
     except ValueError as error:
         raise TargetError(str(error)) from error
-    if chosen not in _native.targets(precision):
-        known = ", ".join(_native.targets(precision))
-        built = chosen in _native.compiled_targets(precision)
-        why = "this machine cannot run it" if built else "this build has none of that name"
-        if chosen in _native.compiled_targets(COMPUTE_BF16) and not built:
-            why = "it is for compute=bf16 alone"
-        raise TargetError(f"target {chosen!r}: {why}; choose one of {known}")
-    return chosen
+    if name not in (available := _native.targets(precision)):
+        built = name in _native.compiled_targets(precision)
+        reason = "this machine cannot run it" if built else "this build has no target of that name"
+        if name in _native.compiled_targets(COMPUTE_BF16) and not built:
+            reason = "it is only for compute=bf16"
+        raise TargetError(f"target {name!r}: {reason}; choose one of {', '.join(available)}")
+    return name
 
 
 class EngineOptions(NamedTuple):
-    """What runs a model: a target that this machine has, fused kernels or not, and one of PRECISIONS."""
+    """How to run a model: a target of this machine, whether to use fused kernels, and one of PRECISIONS."""
 
     target: str
     fused: bool = True
@@ -53,49 +52,56 @@ class EngineOptions(NamedTuple):
 def resolve_options(
     target: str | None, fused: bool = True, weights: str | None = None, compute: str | None = None
 ) -> EngineOptions:
-    """The means that are asked for. Raises TargetError, OptionError."""
+    """Check the arguments of `compile` and fill in the defaults. Raises TargetError, OptionError."""
     precision = precision_of(weights, compute)
     return EngineOptions(target_name(target, precision), fused, precision)
 
 
 class BoundLayer(NamedTuple):
-    """A layer of a chain, and its tensors by role."""
+    """A layer and its tensors by role."""
 
     layer: Layer
     tensors: Tensors
 
 
 def bind_tensors(model: Model) -> list[BoundLayer]:
-    """A model's layers with their tensors."""
-    named = ((layer, layer["tensors"].items()) for layer in model.layers)
-    return [BoundLayer(layer, {role: model.tensors[name] for role, name in roles}) for layer, roles in named]
+    """Return a model's layers with their tensors."""
+    return [
+        BoundLayer(layer, {role: model.tensors[name] for role, name in layer["tensors"].items()})
+        for layer in model.layers
+    ]
 
 
 def compile(
     model: Model, target: str | None = None, fused: bool = True, weights: str | None = None, compute: str | None = None
 ) -> _native.Engine:
-    """The native engine of a model that streams; it copies the weights, never changes and serves any number of threads.
+    """Compile a model that streams to a native engine.
 
-    target: one of `tidegate._native.targets()`, None for the default. fused: whether fused kernels may be
-    chosen; the bits are the same without. weights, compute: "float32" or "bf16"; see `precision.precision_of`.
+    The engine copies the weights and never changes, so any number of threads may use it.
 
-    Raises: TargetError; ModelFileError when the engine refuses a layer; OptionError for a precision that there is not,
-    and for a model that does not stream, which `stages.runner` runs whole.
+    target: one of `tidegate._native.targets()`, None for the default. fused: whether to use fused kernels; without
+    them the bits are the same. weights, compute: "float32" or "bf16"; see `precision.resolve_precision`.
+
+    Raises: TargetError; ModelFileError if the engine refuses a layer; OptionError for an unknown precision, and for a
+    model that does not stream, which `offline.make_runner` runs whole.
     """
     if reason := whole_window(model.layers):
-        raise OptionError(f"the model is no single engine, because {reason}; tidegate.runtime.runner runs it whole")
+        raise OptionError(
+            f"one engine cannot run this model, because {reason}; tidegate.runtime.make_runner runs whole inputs"
+        )
     return build_engine(bind_tensors(model), model.tapes, resolve_options(target, fused, weights, compute))
 
 
 def build_engine(layers: list[BoundLayer], tapes: Tapes, options: EngineOptions, first: int = 0) -> _native.Engine:
-    """The engine of a chain of layers that go step by step. first: the index of its first one in the model."""
-    schema = state_schema([part.layer for part in layers], tapes)
+    """Build the engine of layers that run step by step. first: the index in the model of the first of them."""
+    schema = state_schema([bound.layer for bound in layers], tapes)
     engine = _native.Engine(options.target, schema["bytes"], options.fused, options.precision)
     for i, (layer, tensors) in enumerate(layers):
-        mine = f"layers.{i}."
-        own = {a["name"].removeprefix(mine): a["offset"] for a in schema["arrays"] if a["name"].startswith(mine)}
+        prefix = f"layers.{i}."
+        states = [array for array in schema["arrays"] if array["name"].startswith(prefix)]
+        offsets = {array["name"].removeprefix(prefix): array["offset"] for array in states}
         with engine_errors(f"layers[{first + i}]"):
-            BUILDERS[layer["kind"]](engine, tapes, layer, tensors, own)
+            BUILDERS[layer["kind"]](engine, tapes, layer, tensors, offsets)
     with engine_errors("layers"):
         engine.finish()
     return engine
@@ -103,11 +109,12 @@ def build_engine(layers: list[BoundLayer], tapes: Tapes, options: EngineOptions,
 
 @contextmanager
 def engine_errors(place: str) -> Iterator[None]:
+    """Turn the engine's ValueErrors into ModelFileErrors that name the place."""
     with error_context(place):
         try:
             yield
         except ValueError as error:
-            raise ModelFileError(f"the native engine refuses it: {error}") from error
+            raise ModelFileError(f"refused by the native engine: {error}") from error
 
 
 def add_embed(engine: _native.Engine, tapes: Tapes, layer: Layer, t: Tensors, offsets: Offsets) -> None:

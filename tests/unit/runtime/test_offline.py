@@ -64,7 +64,9 @@ def test_a_model_that_streams_is_one_engine_and_another_is_stages() -> None:
     assert isinstance(staged, Staged)
     assert (staged.target, staged.outputs, staged.fused_layers) == ("base", 5, [1])
     assert runner(both, "base", fused=False).fused_layers == []
-    with pytest.raises(OptionError, match="no single engine, because it reads each input in both directions"):
+    with pytest.raises(
+        OptionError, match="one engine cannot run this model, because it reads each input in both directions"
+    ):
         compile(both)
     with pytest.raises(TargetError, match="z80"):
         runner(both, "z80")
@@ -77,7 +79,9 @@ def test_it_goes_on_from_no_state() -> None:
     staged = runner(model)
     staged.run(x, lengths, state, after, out, False, 1)
     assert after.view(np.int64).item() == 3
-    with pytest.raises(OptionError, match="goes on from no state, because it reads each input in both directions"):
+    with pytest.raises(
+        OptionError, match="cannot continue from a state, because it reads each input in both directions"
+    ):
         staged.run(x, lengths, after, state, out, False, 1)
 
 
@@ -107,5 +111,5 @@ def test_a_layer_that_the_engine_refuses_is_named(monkeypatch: pytest.MonkeyPatc
         raise ValueError("too wide")
 
     monkeypatch.setitem(compile.__globals__["BUILDERS"], "recurrent", refuse)
-    with pytest.raises(ModelFileError, match=r"layers\[0\]: the native engine refuses it: too wide"):
+    with pytest.raises(ModelFileError, match=r"layers\[0\]: refused by the native engine: too wide"):
         runner(sample(features=3, size=4, direction="both"))

@@ -107,7 +107,7 @@ def test_a_layer_that_the_engine_refuses_is_named(monkeypatch: pytest.MonkeyPatc
         raise ValueError("too wide")
 
     monkeypatch.setitem(compile.__globals__["BUILDERS"], "dense", refuse)
-    with pytest.raises(ModelFileError, match=r"layers\[2\]: the native engine refuses it: too wide"):
+    with pytest.raises(ModelFileError, match=r"layers\[2\]: refused by the native engine: too wide"):
         compile(sample(size=4, over=()))
 
 

@@ -65,7 +65,7 @@ def test_a_quantile_is_found_by_a_level_that_rounding_moved() -> None:
 
 def test_no_quantile_outside_of_the_models() -> None:
     forecast = made(LOAD).stream().push(1.0)
-    with pytest.raises(OptionError, match=r"there is no quantile 0.95; the model has those of 0.1 to 0.9"):
+    with pytest.raises(OptionError, match=r"quantile 0.95 is outside of the model's, 0.1 to 0.9"):
         forecast.quantile(0.95)
     with pytest.raises(OptionError, match="there is no forecast: warming up 1 of 7"):
         made(WINDOW).stream().push(1.0).quantile(0.5)
@@ -215,7 +215,7 @@ def test_a_stream_stays_of_its_series() -> None:
 
 def test_states_of_other_memories_are_refused() -> None:
     state = made(WINDOW).stream().state
-    with pytest.raises(StateError, match="the state was made by other weights|another shape"):
+    with pytest.raises(StateError, match="a model with other weights|another shape"):
         made(replace(WINDOW, window=Window(4, 2, 2))).stream().restore(state)
 
 
