@@ -35,7 +35,7 @@ def threads_of(threads: int | None, default: int | None = None) -> int:
 
     Cores are those that this process may use, at most 16. Raises OptionError for anything but 1 to 1024.
 
-    >>> threads_of(3)
+    >>> resolve_threads(3)
     3
     """
     if threads is None:

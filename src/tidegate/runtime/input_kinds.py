@@ -1,4 +1,4 @@
-"""The kinds of input, by the name that a model's document gives them."""
+"""Make the kind of input that a model's document asks for."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any, Final
 from ..model import Model
 from .inputs import IdsInput, Input, NumbersInput, TextInput
 
-PLAIN: Final[dict[str, Callable[[Model, dict[str, Any]], Input]]] = {
+KINDS: Final[dict[str, Callable[[Model, dict[str, Any]], Input]]] = {
     "text": TextInput,
     "ids": IdsInput,
     "array": NumbersInput,
@@ -22,4 +22,4 @@ def make_input(model: Model) -> Input:
         from .series import SeriesInput  # models of text need none of it
 
         return SeriesInput(model, entry)
-    return PLAIN[entry["kind"]](model, entry)
+    return KINDS[entry["kind"]](model, entry)

@@ -1,4 +1,4 @@
-"""From a model's raw output after a step to what users get: Scores, or a Forecast."""
+"""Turn a model's raw output after a step into what users get: Scores, or a Forecast."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ def wrap_output(
 ) -> Scores | Forecast:
     """Return the scores or the forecast of one stream after `steps` steps.
 
-    output: float32 [outputs], of the last step. input_state: what the input keeps. block: the state. whole: the
-    message has ended. scaling: of the output, where it is at hand.
+    output: float32 [outputs], of the last step. block: the state. whole: whether the message has ended. scaling: that
+    of the output, if the caller has it already.
     """
     source, series, reason = compiled.source, compiled.series, ""
     ready = source.is_ready(steps)
@@ -40,7 +40,7 @@ def wrap_output(
     if compiled.autoregressive:
         from .rollout import roll_out  # models that do not forecast need none of it
 
-        here = block[None].copy(), output[None].copy(), [input_state]
-        return Forecast(lambda: roll_out(compiled, *here, spec.horizon)[0], spec.quantiles, columns)
+        start = block[None].copy(), output[None].copy(), [input_state]
+        return Forecast(lambda: roll_out(compiled, *start, spec.horizon)[0], spec.quantiles, columns)
     scaling = series.scalings([input_state]) if scaling is None else scaling
     return Forecast(compiled.forecasts(output[None], scaling)[0], spec.quantiles, columns)

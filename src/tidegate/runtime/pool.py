@@ -1,4 +1,4 @@
-"""Many streams of one model, stepped together."""
+"""Pools: many streams of one model, stepped together."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ MOST_STEPS: Final = 1 << 16  # steps of one native call; more go in several
 
 
 class Pool(Rows):
-    """Streams by id, any hashable key; one is created at the first use of its id.
+    """Many streams of one model, by id: any hashable key. A stream is created when its id is first used.
 
-    What each says is bit for bit what a `Stream` of its own would. A call that is refused or interrupted changes
-    nothing: blocks, answers and what the input keeps of all its streams change together at its end. Of two threads that
-    change a pool at once, one gets a StateError and has changed nothing; threads may read at any time. A copy is a
-    fork; a pickle holds the model and the states.
+    Each answer is bit for bit that of a separate `Stream`. A call that is refused or interrupted changes nothing: state
+    blocks, answers and input states of all its streams change together at its end. If two threads change a pool at
+    once, one of them gets a StateError and has changed nothing; any thread may read at any time. A copy is a fork; a
+    pickle contains the model and the states.
     """
 
     def __init__(self, compiled: CompiledModel) -> None:
@@ -47,34 +47,38 @@ class Pool(Rows):
         return self.fork()
 
     def __reduce__(self) -> tuple[Any, ...]:
-        ids, blocks, outputs, input_state = self._copy_rows()
+        ids, blocks, outputs, input_states = self._copy_rows()
         return unpickle, (
             self._compiled,
             ids,
             blocks,
             outputs,
-            [self._compiled.source.to_bytes(kept) for kept in input_state],
+            [self._compiled.source.to_bytes(one) for one in input_states],
         )
 
     def add(self, id: Hashable, series: str | None = None) -> None:
-        """A new stream. series: its name, where the model scales each series by its own statistics; the id is the name
-        of a stream that is created at its first use. Raises DataError for an id that is there already.
+        """Add a stream. series: its name, if the model scales each series by its own statistics.
+
+        A stream that is created by the first use of its id has the id as its name. Raises DataError for an id that the
+        pool has already.
         """
-        (key,), fresh = self._keys([id]), self._compiled.source.init(series)
+        (key,), input_state = self._keys([id]), self._compiled.source.init(series)
         with self._lock:
             self._roll_back()
             if key in self._rows:
                 raise DataError(f"the stream {id!r} is in the pool already; drop it first")
-            self._begin_rows([key], {key: fresh})
+            self._begin_rows([key], {key: input_state})
             self._commit()
 
     def step(self, ids: Ids, x: Any, times: Any = None) -> npt.NDArray[Any]:
-        """The answers to one step of each stream, in one native call: outputs float32 [n, outputs], or forecasts
-        float64 [n, horizon, targets, quantiles]; NaN for a stream that has none yet, and `scores` says why.
+        """Advance each stream by one step, in one native call, and return their answers.
 
-        ids: n keys; one that stands twice is stepped twice, in order. x: float32 [n, features], raw numbers
-        [n, columns] of series, or token ids int [n]. times: [n], where the model uses a calendar. Forecasts of a head
-        that is autoregressive are all drawn here; those of `push` when they are read. Raises DataError.
+        ids: n keys; one that occurs twice is stepped twice, in order. x: float32 [n, features], raw numbers
+        [n, columns] of series, or token ids int [n]. times: [n], if the model uses a calendar.
+
+        Returns outputs float32 [n, outputs], or forecasts float64 [n, horizon, targets, quantiles]; NaN for a stream
+        that has no answer yet, and `scores` says why. Forecasts of an autoregressive head are computed at once here,
+        and when they are first read from `push`. Raises DataError.
         """
         keys = self._keys(ids)
         steps = self._compiled.source.read_rows(x)
@@ -89,15 +93,15 @@ class Pool(Rows):
 
                 answers = step_series(self, keys, steps, times)
             else:
-                answers = self._step(self._begin_rows(keys, input_state=False), steps)
+                answers = self._step(self._begin_rows(keys, input_states=False), steps)
             self._commit()
             return answers
 
     def push(self, events: Iterable[Any]) -> list[Any]:
-        """The scores or forecasts after each event, as a `Stream` of its id would give them.
+        """Push events and return the scores or the forecast after each, as a `Stream` of its id would.
 
-        events: (id, piece), (id, piece, end) or (id, piece, end, time), as `Stream.push` takes them; any number of one
-        id, in order. Raises DataError naming the event; StateError while another thread changes the pool.
+        events: (id, piece), (id, piece, end) or (id, piece, end, time), as `Stream.push` takes them; any number per id,
+        in order. Raises DataError naming the event; StateError while another thread changes the pool.
         """
         try:
             events = iter(events)
@@ -105,24 +109,24 @@ class Pool(Rows):
             raise DataError(f"events are a list of (id, piece); {type(events).__name__} was given") from None
         with self._lock:
             self._roll_back()
-            rounds, input_state = self._plan(events)
-            self._begin_rows(list(input_state))
+            rounds, input_states = self._plan(events)
+            self._begin_rows(list(input_states))
             scores: dict[int, Any] = {}
-            for planned in rounds:
-                for group in batches(planned):
-                    self._apply(group, scores)
-            for key, kept in input_state.items():
-                self._input_states[self._rows[key]] = kept
+            for events_of_round in rounds:
+                for batch in batches(events_of_round):
+                    self._apply(batch, scores)
+            for key, input_state in input_states.items():
+                self._input_states[self._rows[key]] = input_state
             answers = [scores[i] for i in range(len(scores))]
             self._commit()
             return answers
 
     def scores(self, id: Hashable) -> Any:
-        """What was last said to an id: Scores or a Forecast, with the reason where it has no values."""
+        """Return the latest answer of a stream: Scores or a Forecast, with a reason if it has no values yet."""
         return self._wrap(*self._read_row(*self._keys([id])))
 
     def end(self, id: Hashable) -> Any:
-        """The final answer to an id's message, its last word included; its state is reset."""
+        """End a stream's message: return the final answer, with its last word, and reset the state."""
         if self._compiled.source.kind == "text":
             return self.push([(id, b"", True)])[0]
         with self._lock:
@@ -134,7 +138,7 @@ class Pool(Rows):
             return answer
 
     def reset(self, id: Hashable) -> None:
-        """Forget an id's message."""
+        """Forget a stream's message."""
         with self._lock:
             self._roll_back()
             row = self._find_row(id)
@@ -143,7 +147,7 @@ class Pool(Rows):
             self._commit()
 
     def drop(self, id: Hashable) -> None:
-        """Forget an id; its place is given to the next new one."""
+        """Remove a stream; its row is used again for the next new one."""
         with self._lock:
             self._roll_back()
             row = self._find_row(id)
@@ -154,13 +158,11 @@ class Pool(Rows):
             self._commit()
 
     def state(self, id: Hashable) -> State:
-        """A copy of all that an id's stream holds."""
+        """Return a copy of all that a stream remembers."""
         return self._compiled.state(*self._read_row(*self._keys([id])))
 
     def restore(self, id: Hashable, state: State) -> None:
-        """Let an id go on from a state of this model. Raises StateError for one of another; nothing changes
-        then.
-        """
+        """Continue a stream from a state of this model. Raises StateError, changing nothing, for a state of another."""
         input_state = self._compiled.read_input_state(state)
         keys = self._keys([id])
         with self._lock:
@@ -170,7 +172,7 @@ class Pool(Rows):
             self._commit()
 
     def fork(self) -> Pool:
-        """An independent pool whose streams have seen the same."""
+        """Return an independent pool whose streams have the same history."""
         return make_pool(self._compiled, *self._copy_rows())
 
     def _keys(self, ids: Ids) -> list[Hashable]:
@@ -189,86 +191,87 @@ class Pool(Rows):
         return wrap_output(self._compiled, output, read_step_count(block), input_state, block, end)
 
     def _plan(self, events: Iterable[Any]) -> tuple[list[list[Event]], dict[Hashable, Any]]:
-        """The events in rounds, an id's messages in one round each, and what is input_state at the end."""
+        """Read events and put them in rounds; return the rounds and the input states after all of them.
+
+        A round has at most one message of a stream, and one event if the head is autoregressive, because each of its
+        forecasts starts from a state block of its own.
+        """
         rounds: list[list[Event]] = []
-        input_state: dict[Hashable, Any] = {}
-        passed: dict[Hashable, int] = {}
-        place = 0
+        input_states: dict[Hashable, Any] = {}
+        next_round: dict[Hashable, int] = {}
+        position = 0
         try:
-            for place, event in enumerate(events):
+            for position, event in enumerate(events):
                 id, x, end, time = parse_event(event)
-                if id not in input_state:
-                    input_state[id] = (
-                        self._input_states[self._rows[id]] if id in self._rows else self._init_input_state(id)
-                    )
-                steps, kept = self._read(x, input_state[id], end, time)
-                input_state[id] = self._compiled.source.reset(kept) if end else kept
-                number = passed.get(id, 0)
+                if id not in input_states:
+                    input_states[id] = self._find_input_state(id)
+                steps, after = self._read(x, input_states[id], end, time)
+                input_states[id] = self._compiled.source.reset(after) if end else after
+                number = next_round.get(id, 0)
                 if number == len(rounds):
                     rounds.append([])
-                rounds[number].append(Event(place, id, steps, kept, end))
-                passed[id] = number + (
-                    end or self._compiled.autoregressive
-                )  # a forecast that is rolled needs its own block
+                rounds[number].append(Event(position, id, steps, after, end))
+                next_round[id] = number + (end or self._compiled.autoregressive)
         except TidegateError as error:
-            raise type(error)(f"event {place}: {error}") from error
-        return rounds, input_state
+            raise type(error)(f"event {position}: {error}") from error
+        return rounds, input_states
 
     def _read(self, x: Any, input_state: Any, end: bool, time: Any) -> tuple[npt.NDArray[Any], Any]:
+        """Return the steps that an event completes, and the input state after it."""
         source = self._compiled.source
-        steps, rest = source.feed(x, input_state, time)
-        if end and source.kind == "text" and rest:
-            return np.concatenate([steps, source.flush(rest)]), b""
-        if steps is x or steps.base is not None:  # an array of the caller's, who may write the next event's into it
+        steps, after = source.feed(x, input_state, time)
+        if end and source.kind == "text" and after:
+            return np.concatenate([steps, source.flush(after)]), b""
+        if steps is x or steps.base is not None:  # the caller may write the next event into the same array
             steps = steps.copy()
-        return steps, rest
+        return steps, after
 
-    def _apply(self, group: list[Event], scores: dict[int, Any]) -> None:
-        """Events of one round in one native call."""
-        rows = [self._rows[event.id] for event in group]
+    def _apply(self, batch: list[Event], scores: dict[int, Any]) -> None:
+        """Apply events of one round in one native call, and put their answers into `scores`, by position."""
+        rows = [self._rows[event.id] for event in batch]
         if self._compiled.windowed:
             from .pool_series import apply_windows
 
-            apply_windows(self, group, rows, scores)
+            apply_windows(self, batch, rows, scores)
             return
-        counts = [len(event.steps) for event in group]
-        at_rows = np.array(rows, np.int64)
-        seen = dict(zip(rows, self._blocks.take(at_rows, 0)[:, :8].view(np.int64)[:, 0].tolist(), strict=True))
+        counts = [len(event.steps) for event in batch]
+        row_array = np.array(rows, np.int64)
+        totals = dict(zip(rows, self._blocks.take(row_array, 0)[:, :8].view(np.int64)[:, 0].tolist(), strict=True))
         outputs = {row: self._outputs[row].copy() for row, count in zip(rows, counts, strict=True) if not count}
-        steps = [event.steps for event in group]
-        whole = np.ascontiguousarray(steps[0]) if len(steps) == 1 else np.concatenate(steps)
-        out = self._step(at_rows.repeat(counts), whole)
+        steps = [event.steps for event in batch]
+        all_steps = np.ascontiguousarray(steps[0]) if len(steps) == 1 else np.concatenate(steps)
+        out = self._step(row_array.repeat(counts), all_steps)
         at = 0
-        for event, row, count in zip(group, rows, counts, strict=True):
-            at, seen[row] = at + count, seen[row] + count
+        for event, row, count in zip(batch, rows, counts, strict=True):
+            at, totals[row] = at + count, totals[row] + count
             if count:
                 outputs[row] = out[at - 1]
             block = self._blocks[row]
             scores[event.position] = wrap_output(
-                self._compiled, outputs[row], seen[row], event.input_state, block, event.end
+                self._compiled, outputs[row], totals[row], event.input_state, block, event.end
             )
             if event.end:
                 self._reset(row)
 
 
 def make_pool(
-    compiled: CompiledModel, ids: list[Hashable], blocks: Bytes, outputs: Floats, input_state: list[Any]
+    compiled: CompiledModel, ids: list[Hashable], blocks: Bytes, outputs: Floats, input_states: list[Any]
 ) -> Pool:
-    """A pool of these streams, which becomes the owner of what is given."""
+    """Make a pool of these streams. It takes over the arrays and the list."""
     pool = Pool(compiled)
-    pool._rows, pool._input_states = {id: row for row, id in enumerate(ids)}, input_state
+    pool._rows, pool._input_states = {id: row for row, id in enumerate(ids)}, input_states
     pool._blocks, pool._outputs = blocks, outputs
     return pool
 
 
-def unpickle(compiled: CompiledModel, ids: list[Hashable], blocks: Bytes, outputs: Floats, stored: list[bytes]) -> Pool:
-    """The pool that was pickled. stored: what is input_state, as states keep it."""
-    kept = [compiled.source.from_bytes(one, read_step_count(block)) for one, block in zip(stored, blocks, strict=True)]
-    return make_pool(compiled, ids, blocks, outputs, kept)
+def unpickle(compiled: CompiledModel, ids: list[Hashable], blocks: Bytes, outputs: Floats, data: list[bytes]) -> Pool:
+    """Make a pool from a pickle. data: the input states as bytes."""
+    states = [compiled.source.from_bytes(one, read_step_count(block)) for one, block in zip(data, blocks, strict=True)]
+    return make_pool(compiled, ids, blocks, outputs, states)
 
 
 def parse_event(event: Any) -> tuple[Hashable, Any, bool, Any]:
-    """An event's id, piece, end and time. Raises DataError."""
+    """Return an event's id, piece, end and time. Raises DataError."""
     if not isinstance(event, tuple | list) or not 2 <= len(event) <= 4:
         raise DataError("an event is (id, piece), (id, piece, end) or (id, piece, end, time)")
     check_hashable(event[0])
@@ -276,6 +279,7 @@ def parse_event(event: Any) -> tuple[Hashable, Any, bool, Any]:
 
 
 def check_hashable(key: Any) -> None:
+    """Raise DataError unless a stream may have this id."""
     try:
         hash(key)
     except TypeError:
@@ -285,14 +289,14 @@ def check_hashable(key: Any) -> None:
 
 
 def batches(events: list[Event]) -> Iterator[list[Event]]:
-    """The events in order, in groups of at most MOST_STEPS steps, or of one event."""
-    group: list[Event] = []
+    """Split events, in order, into batches of at most MOST_STEPS steps, or of one event."""
+    batch: list[Event] = []
     steps = 0
     for event in events:
-        if group and steps + len(event.steps) > MOST_STEPS:
-            yield group
-            group, steps = [], 0
-        group.append(event)
+        if batch and steps + len(event.steps) > MOST_STEPS:
+            yield batch
+            batch, steps = [], 0
+        batch.append(event)
         steps += len(event.steps)
-    if group:
-        yield group
+    if batch:
+        yield batch

@@ -87,12 +87,12 @@ def test_past_columns_stay_and_known_ones_are_given_and_time_goes_on() -> None:
     )
     stream, x = made(transform).stream(), np.array([[1.0, 5, 0], [2, 6, 1]])
     assert stream.push(x[0], time=HOURS[0]).reason.startswith(
-        "what is known of the steps ahead (holiday) must be given"
+        "the steps ahead need values of the known columns (holiday)"
     )
     known = np.array([[0.0], [0], [1]])
-    assert stream.forecast(known=known).reason == "how far steps lie apart is known after two of them"
+    assert stream.forecast(known=known).reason == "the time between steps is only known after two of them"
     stream.push(x[1], time=HOURS[1])
-    with pytest.raises(DataError, match="the first row of known is not what the last step brought"):
+    with pytest.raises(DataError, match="the first row of known differs from what the last step had"):
         stream.forecast(known=known)
     known[0] = 1
     rolled = stream.forecast(known=known, paths=3)
@@ -103,7 +103,7 @@ def test_past_columns_stay_and_known_ones_are_given_and_time_goes_on() -> None:
     np.testing.assert_array_equal(rolled.values[:, 0, 0], by_hand)
     with pytest.raises(DataError, match=r"known has shape \[2, 1\]; expected \[3, 1\]"):
         stream.forecast(known=known[:2])
-    with pytest.raises(DataError, match="known holds a number that is missing"):
+    with pytest.raises(DataError, match="known has a number that is missing"):
         stream.forecast(known=known * np.nan)
 
 
@@ -114,7 +114,7 @@ def test_past_columns_stay_and_known_ones_are_given_and_time_goes_on() -> None:
         ({"paths": 0}, "paths is 0; expected an integer of 1 to 10000"),
         ({"paths": True}, "paths is True"),
         ({"seed": -1}, "seed is -1"),
-        ({"known": [[1.0]]}, "known was given, and this model has no column that is known ahead"),
+        ({"known": [[1.0]]}, "known was given, and this model has no columns that are known ahead"),
     ],
 )
 def test_what_a_forecast_cannot_take(options: dict[str, Any], message: str) -> None:
@@ -128,7 +128,7 @@ def test_paths_that_would_take_too_much_are_refused_and_fewer_go(monkeypatch: py
     monkeypatch.setattr("tidegate.runtime.rollout.MOST_NUMBERS", 8 * 9)
     stream = made(replace(ROLL, window=Window(4, 2, 3))).stream()
     stream.push(np.arange(7.0))
-    with pytest.raises(OptionError, match="100 paths of a stream that keeps 8 numbers are 800 together; .* paths=9"):
+    with pytest.raises(OptionError, match="100 paths of a stream that remembers 8 numbers are 800 in all; .* paths=9"):
         stream.forecast()
     assert stream.forecast(paths=9).values is not None
 
@@ -137,9 +137,9 @@ def test_a_direct_head_goes_as_far_as_it_was_fitted() -> None:
     stream = made(LOAD).stream()
     whole = stream.push([1.0])
     assert stream.forecast(2).values.tobytes() == whole.values[:2].tobytes()
-    with pytest.raises(OptionError, match="horizon is 4; this model forecasts 3 steps ahead at once"):
+    with pytest.raises(OptionError, match="horizon is 4; this model forecasts up to 3 steps ahead"):
         stream.forecast(4)
-    with pytest.raises(OptionError, match="known is for a model whose head is autoregressive"):
+    with pytest.raises(OptionError, match="known is for a model with an autoregressive head"):
         stream.forecast(known=[[1.0]] * 3)
     with pytest.raises(OptionError, match="this model does not forecast"):
         made(SENSORS).stream().forecast()
@@ -160,7 +160,7 @@ def test_the_first_origin_has_no_gap_wherever_it_stands() -> None:
     predictor = made(replace(ROLL, calendar=("day",), missing="drop"))
     x = np.array([[1.0], [np.nan], [2.0]])
     for origins in ([0, 1], [1, 0]):
-        with pytest.raises(DataError, match="origin 0: how far steps lie apart is known after two of them"):
+        with pytest.raises(DataError, match="origin 0: the time between steps is only known after two of them"):
             predictor.forecasts(x, origins, HOURS[:3])
     stream = predictor.stream()
     stream.push(x[:2], time=HOURS[:2])

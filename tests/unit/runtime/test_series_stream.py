@@ -136,7 +136,7 @@ def test_steps_in_every_form_are_the_same() -> None:
         ("1, 2", "this model takes numbers; str"),
         (["1", "2"], "this model takes numbers; list of <U1"),
         ([None, "2"], "this model takes numbers; list of object"),
-        ([[1, 2], [3]], "the numbers are no array"),
+        ([[1, 2], [3]], "the numbers are not an array"),
         ([1.0, None], "step 0, 'y': NaN, and this model was fitted with --missing error; fill it"),
         ([[1.0, 2.0], [np.inf, 1.0]], "step 1, 'x': is infinite; correct it"),
     ],
@@ -193,7 +193,7 @@ def test_the_name_of_a_series_is_needed_exactly_with_statistics_of_each() -> Non
     assert pool.push([("a", 1.0), (3, 7.0)])[1].values.tobytes() == high.tobytes()
     pool.end(3)
     assert pool.step([3], [7.0])[0].tobytes() == high.tobytes()
-    with pytest.raises(DataError, match="the stream 4 has no name of a series; add it to the pool with one"):
+    with pytest.raises(DataError, match="the stream 4 has no series name; add it to the pool with one"):
         pool.step([4], [1.0])
     with pytest.raises(DataError, match="the stream 3 is in the pool already; drop it first"):
         pool.add(3, "a")
@@ -272,7 +272,7 @@ def test_a_series_shorter_than_the_window_is_refused() -> None:
 def test_no_label_is_told_of_what_is_no_number() -> None:
     transform = replace(SENSORS, mean=np.zeros((1, 2)), deviation=np.full((1, 2), 1e-3))
     predictor, x = made(transform), np.array([[3e38, 3e38], [-3e38, 3e38]])
-    with pytest.raises(DataError, match="series 1: the answer is no finite number, as one that went in is too large"):
+    with pytest.raises(DataError, match="series 1: the output is not finite, because a number in it is too large"):
         predictor.classify([x / 1e38, x])
     scores = predictor.stream().push(x)
     assert np.isnan(scores.values).all()
@@ -307,7 +307,7 @@ def test_windows_of_many_streams_are_worked_out_in_parts(head: str, monkeypatch:
     x[8, 1::2] = np.nan
     found = []
     for numbers in (1 << 21, 7 * 4):
-        monkeypatch.setattr("tidegate.runtime.series.PART_NUMBERS", numbers)
+        monkeypatch.setattr("tidegate.runtime.series.BATCH_NUMBERS", numbers)
         pool = made(transform).pool()
         pushed = pool.push([(i, x[:8, i]) for i in range(30)])
         stepped = pool.step(range(30), x[8])

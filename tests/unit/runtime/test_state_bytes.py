@@ -73,7 +73,7 @@ def summed(body: bytes) -> bytes:
 def test_what_is_wrong_is_said(state: State) -> None:
     data = state.to_bytes()
     cases = {
-        "these bytes are no state": b"PK\3\4" + data,
+        "these bytes are not a state": b"PK\3\4" + data,
         "cut short: it has 20 bytes": data[:20],
         "cut short: its header has": data[:100],
         "cut short: it has": data[:-1],

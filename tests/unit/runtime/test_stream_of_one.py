@@ -128,7 +128,7 @@ def test_an_end_inside_a_character_changes_nothing(text: Predictor) -> None:
         ("text", "takes numbers; str"),
         ([1j, 0, 0], "complex128"),
         ([None, 1, 2], "object"),
-        ([[1, 2, 3], [1, 2]], "no array"),
+        ([[1, 2, 3], [1, 2]], "not an array"),
     ],
 )
 def test_numbers_that_are_refused_change_nothing(series: Predictor, x: Any, message: str) -> None:
