@@ -159,7 +159,7 @@ def test_series_of_fixed_scaling_are_known_by_name(tmp_path: Path) -> None:
     found = backtest(model, of_arrays([WAVE[:70] * 100, WAVE], ids=["b", "a"]), start=60)
     assert [round(one.forecasts.mean() / 100) for one in found.series] == [20, 0]
     assert [one.name for one in onward(model, two)] == ["a", "b"]
-    with pytest.raises(DataError, match="'c' was not there in training"):
+    with pytest.raises(DataError, match="'c' was not in training"):
         backtest(model, of_arrays([WAVE], ids=["c"]))
 
 

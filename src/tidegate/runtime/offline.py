@@ -119,7 +119,7 @@ class Staged:
     `run` takes the arguments of `_native.Engine.run`, but starts from initial states only.
     """
 
-    __slots__ = ("_stages", "_reason", "fused_layers", "outputs", "target")
+    __slots__ = ("_reason", "_stages", "fused_layers", "outputs", "target")
 
     def __init__(
         self,

@@ -36,14 +36,14 @@ def test_times_in_an_index_keep_their_zone() -> None:
     pandas = pytest.importorskip("pandas")
     index = pandas.date_range("2024-02-29T13:00", periods=2, tz="Europe/Paris")
     assert moments(index, "Europe/Paris").tolist() == [datetime(2024, 2, 29, 12), datetime(2024, 3, 1, 12)]
-    with pytest.raises(DataError, match="has a zone, and those that the model was fitted on had none"):
+    with pytest.raises(DataError, match="has a time zone, and the times that the model was fitted on had none"):
         moments(index, "")
 
 
 @pytest.mark.parametrize(
     ("time", "message"),
     [
-        ("noon", "'noon' is no time; expected ISO 8601"),
+        ("noon", "'noon' is not a time; expected ISO 8601"),
         (1_700_000_000, "a time is a datetime, ISO 8601 text or datetime64; int was given"),
         (None, "NoneType was given"),
         (np.datetime64("NaT"), "a time is missing"),

@@ -105,21 +105,21 @@ def test_memories_of_others_are_refused() -> None:
     data = memory.to_bytes(transform, seen_after(transform, 2))
     with pytest.raises(StateError, match="its input's memory has 39 bytes; this model's has 40"):
         memory.from_bytes(transform, data[:-1], 2)
-    with pytest.raises(StateError, match="its memory is of series 2; this model knows 0 to 1"):
+    with pytest.raises(StateError, match="its memory belongs to series 2; this model knows 0 to 1"):
         memory.from_bytes(transform, b"\2" + data[1:], 2)
     infinite = data[:-8] + np.float64(np.inf).tobytes()
-    with pytest.raises(StateError, match="its memory holds a number that is missing or infinite"):
+    with pytest.raises(StateError, match="its memory has a missing or infinite number"):
         memory.from_bytes(transform, infinite, 2)
     for time, gap in ((memory.NONE, memory.NONE), (memory.NONE, 5), (5, 0), (5, -7)):
         clock = np.array([time, gap], "<i8").tobytes()
-        with pytest.raises(StateError, match=r"its memory holds the time (5|None) and the gap .*no step left there"):
+        with pytest.raises(StateError, match=r"its memory has time (5|None) and gap .*no step can leave there"):
             memory.from_bytes(transform, data[:8] + clock + data[24:], 2)
     ringed = memory.to_bytes(ALL, seen_after(ALL, 4))
-    with pytest.raises(StateError, match="its memory holds more than the 3 steps that it has seen"):
+    with pytest.raises(StateError, match="its memory has more steps than the 3 of the stream"):
         memory.from_bytes(ALL, ringed, 3)
 
 
 def test_a_memory_that_held_float32_is_refused_in_a_sentence() -> None:
     size = memory.memory_bytes(ALL, 4)
-    with pytest.raises(StateError, match="saved by an older tidegate, which rounded a series' numbers to float32"):
+    with pytest.raises(StateError, match="saved by an older tidegate, which rounded the numbers of series to float32"):
         memory.from_bytes(ALL, bytes(size), 0)

@@ -34,9 +34,7 @@ def test_infinity_is_never_missing(missing: str) -> None:
     transform = replace(TWO, missing=missing, mean=np.zeros((1, 2)))
     with pytest.raises(DataError, match="step 1, 'sun': is infinite; correct it"):
         transform.impute(np.array([[1, 2], [3, np.inf]]), None)
-    with pytest.raises(
-        DataError, match="step 0, 'load': is 1e\\+39, beyond the largest number that is taken, 3.4e\\+38"
-    ):
+    with pytest.raises(DataError, match="step 0, 'load': is 1e\\+39; the largest number allowed is 3.4e\\+38"):
         transform.impute(np.array([[1e39, 2]]), None)
 
 
@@ -141,9 +139,7 @@ def test_the_intake_goes_through_a_file() -> None:
 def test_a_series_that_was_not_there_in_training_is_refused() -> None:
     transform = replace(TWO, names=tuple("abcdefg"))
     assert transform.index("c") == 2
-    with pytest.raises(
-        DataError, match="the series 'z' was not there in training, .* it knows 'a', .*'e' ...; fit with"
-    ):
+    with pytest.raises(DataError, match="the series 'z' was not in training, .* it knows 'a', .*'e' ...; fit with"):
         transform.index("z")
     with pytest.raises(DataError, match="no series was named"):
         transform.index(None)

@@ -189,7 +189,7 @@ def test_steps_ahead_are_those_of_the_frequency_in_streams_and_pools() -> None:
             pool.push([("a", x, False, t)])
         assert pool.scores("a").values.shape == (3, 1, 1)
         found[name] = rolled.tolist()
-        with pytest.raises(DataError, match="has a zone, and those that the model was fitted on had none"):
+        with pytest.raises(DataError, match="has a time zone, and the times that the model was fitted on had none"):
             stream.push(3.0, time="2026-01-07T00:00Z")
     assert found["older"] != found["business"]
 
@@ -199,5 +199,5 @@ def test_one_step_is_enough_where_the_frequency_is_known() -> None:
     stream = made(replace(ROLL, calendar=("day",), zone="UTC", frequency=rule)).stream()
     stream.push(1.0, time="2026-01-01T00:00Z")
     assert stream.forecast().values is not None
-    with pytest.raises(DataError, match="has no zone, and those that the model was fitted on had one"):
+    with pytest.raises(DataError, match="has no time zone, and the times that the model was fitted on had one"):
         stream.push(1.0, time="2026-01-02")

@@ -180,7 +180,7 @@ def test_the_name_of_a_series_is_needed_exactly_with_statistics_of_each() -> Non
     predictor = made(named)
     with pytest.raises(DataError, match="no series was named"):
         predictor.stream()
-    with pytest.raises(DataError, match="the series 'c' was not there in training"):
+    with pytest.raises(DataError, match="the series 'c' was not in training"):
         predictor.stream("c")
     with pytest.raises(DataError, match="the series 'a' is named, and this model treats all alike"):
         made(LOAD).stream("a")

@@ -204,7 +204,7 @@ def test_a_file_to_judge_by_leaves_all_to_learn_from() -> None:
         learnt(table(a=WAVE), table(b=WAVE), lookback=4)
     two = of_arrays([WAVE, WAVE * 2], ids=["x", "y"])
     assert learnt(two, of_arrays([WAVE + 1], ids=["y"]), scale="fixed").provenance["rows"]["held_out"] == 118
-    with pytest.raises(DataError, match="'z' was not there in training"):
+    with pytest.raises(DataError, match="'z' was not in training"):
         learnt(two, of_arrays([WAVE + 1], ids=["z"]), scale="fixed")
 
 
