@@ -22,38 +22,40 @@ class Import(NamedTuple):
     inside: tuple[str, ...]
 
 
-def ranks(architecture: str) -> dict[str, int]:
+def read_ranks(architecture: str) -> dict[str, int]:
     """Read the rank of each room from the table in ARCHITECTURE.md."""
     return {name: int(rank) for rank, rooms in ROW.findall(architecture) for name in NAME.findall(rooms)}
 
 
-def imports(path: Path, package: Path, type_checking: bool = False) -> Iterator[Import]:
+def list_imports(path: Path, package: Path, type_checking: bool = False) -> Iterator[Import]:
     """List every import of a file, relative ones made absolute. type_checking: include those under TYPE_CHECKING."""
     parts = path.relative_to(package.parent).with_suffix("").parts
-    yield from walk(ast.parse(path.read_text("utf-8")), parts[:-1], (), type_checking)
+    yield from walk_imports(ast.parse(path.read_text("utf-8")), parts[:-1], (), type_checking)
 
 
-def walk(node: ast.AST, package: tuple[str, ...], inside: tuple[str, ...], type_checking: bool) -> Iterator[Import]:
+def walk_imports(
+    node: ast.AST, package: tuple[str, ...], inside: tuple[str, ...], type_checking: bool
+) -> Iterator[Import]:
     for child in ast.iter_child_nodes(node):
         if isinstance(child, ast.If) and "TYPE_CHECKING" in ast.unparse(child.test) and not type_checking:
             continue
         if isinstance(child, ast.Import):
             yield from (Import(alias.name, child.lineno, inside) for alias in child.names)
         elif isinstance(child, ast.ImportFrom):
-            yield from (Import(name, child.lineno, inside) for name in targets(child, package))
+            yield from (Import(name, child.lineno, inside) for name in imported_names(child, package))
         name = getattr(child, "name", None)
         deeper = isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef)
-        yield from walk(child, package, (*inside, str(name)) if deeper else inside, type_checking)
+        yield from walk_imports(child, package, (*inside, str(name)) if deeper else inside, type_checking)
 
 
-def targets(node: ast.ImportFrom, package: tuple[str, ...]) -> list[str]:
+def imported_names(node: ast.ImportFrom, package: tuple[str, ...]) -> list[str]:
     """List what a statement imports: `from ..tape import x` in tidegate/cells/gru.py gives tidegate.tape.x."""
     base = package[: len(package) - node.level + 1] if node.level else ()
     start = ".".join((*base, *((node.module,) if node.module else ())))
     return [f"{start}.{alias.name}" for alias in node.names]
 
 
-def room(module: str, known: set[str]) -> str | None:
+def room_of_module(module: str, known: set[str]) -> str | None:
     """Return the room of a module `tidegate.room.more`; None for other packages and for `tidegate` itself."""
     parts = module.split(".")
     if parts[0] != "tidegate" or len(parts) == 1:
@@ -61,56 +63,56 @@ def room(module: str, known: set[str]) -> str | None:
     return parts[1] if parts[1] in known else None
 
 
-def home(path: Path, package: Path) -> str:
+def room_of_file(path: Path, package: Path) -> str:
     """Return the room that a file lies in."""
     return path.relative_to(package).parts[0].removesuffix(".py")
 
 
-def upward(package: Path, rank: dict[str, int]) -> list[str]:
+def find_upward(package: Path, rank: dict[str, int]) -> list[str]:
     """List the imports that go up, or sideways into another room."""
     return [
         f"{path.relative_to(package)}:{one.line}: {mine} imports {other}"
         for path in sorted(package.rglob("*.py"))
-        if (mine := home(path, package)) in rank
-        for one in imports(path, package)
-        if (other := room(one.module, set(rank))) and other not in (mine, FOR_ALL)
+        if (mine := room_of_file(path, package)) in rank
+        for one in list_imports(path, package)
+        if (other := room_of_module(one.module, set(rank))) and other not in (mine, FOR_ALL)
         if rank[other] >= rank[mine]
     ]
 
 
-def torch_outside(package: Path) -> list[str]:
+def find_stray_torch(package: Path) -> list[str]:
     """List the imports of torch outside of nn/, train/ and a task's `loss`."""
     return [
         f"{path.relative_to(package)}:{one.line}: imports torch"
         for path in sorted(package.rglob("*.py"))
-        for one in imports(path, package)
+        for one in list_imports(path, package)
         if one.module.split(".")[0] == "torch"
-        and home(path, package) not in ("nn", "train")
-        and not (home(path, package) == "tasks" and "loss" in one.inside)
+        and room_of_file(path, package) not in ("nn", "train")
+        and not (room_of_file(path, package) == "tasks" and "loss" in one.inside)
     ]
 
 
-def homeless(package: Path, rank: dict[str, int]) -> list[str]:
+def find_unranked(package: Path, rank: dict[str, int]) -> list[str]:
     """List the rooms and modules on disk that the table does not name."""
-    on_disk = {home(p, package) for p in package.rglob("*.py")} - {"__init__", "__main__"}
+    on_disk = {room_of_file(p, package) for p in package.rglob("*.py")} - {"__init__", "__main__"}
     return sorted(on_disk - set(rank))
 
 
-def circles(package: Path) -> list[str]:
-    """List the circles of imports between modules of one room; imports in functions and for types count too."""
+def find_cycles(package: Path) -> list[str]:
+    """List the import cycles between modules of one room; imports in functions and for types count too."""
     return [
-        " -> ".join(circle)
-        for name in sorted({home(path, package) for path in package.rglob("*.py")})
-        for circle in graph_circles(import_graph(package / name, package))
+        " -> ".join(cycle)
+        for name in sorted({room_of_file(path, package) for path in package.rglob("*.py")})
+        for cycle in graph_cycles(build_graph(package / name, package))
     ]
 
 
-def import_graph(folder: Path, package: Path) -> dict[str, list[str]]:
+def build_graph(folder: Path, package: Path) -> dict[str, list[str]]:
     """Return the modules that each module of a room imports from the same room, by dotted names."""
     files = {module_name(path, package): path for path in sorted(folder.rglob("*.py"))}
     return {
         name: sorted(
-            {module for one in imports(path, package, True) if (module := longest(one.module, files))} - {name}
+            {module for one in list_imports(path, package, True) if (module := find_module(one.module, files))} - {name}
         )
         for name, path in files.items()
     }
@@ -122,22 +124,22 @@ def module_name(path: Path, package: Path) -> str:
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
-def longest(name: str, modules: Container[str]) -> str:
+def find_module(name: str, modules: Container[str]) -> str:
     """Return the module that an import of a dotted name reads: its longest start that is one of these, or ""."""
     parts = name.split(".")
     starts = (".".join(parts[:end]) for end in range(len(parts), 0, -1))
     return next((start for start in starts if start in modules), "")
 
 
-def graph_circles(graph: dict[str, list[str]]) -> Iterator[list[str]]:
-    """Find circles, taking the last import of each out of the graph, until none is left."""
+def graph_cycles(graph: dict[str, list[str]]) -> Iterator[list[str]]:
+    """Find cycles, taking the last import of each out of the graph, until none is left."""
     while True:
         try:
             TopologicalSorter(graph).prepare()
         except CycleError as error:
-            circle: list[str] = error.args[1][:0:-1]
-            first = circle.index(min(circle))
-            yield (circle := [*circle[first:], *circle[: first + 1]])
-            graph[circle[-2]].remove(circle[-1])
+            cycle: list[str] = error.args[1][:0:-1]
+            first = cycle.index(min(cycle))
+            yield (cycle := [*cycle[first:], *cycle[: first + 1]])
+            graph[cycle[-2]].remove(cycle[-1])
         else:
             return

@@ -1,4 +1,4 @@
-"""Which calendar explains the times of a series, and how they go on by it."""
+"""The frequency that explains the times of a series, and the times that follow by it."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def ahead(times: Any, count: int = 2, local: Any = None, zone: str = "") -> list
         ),
         (["2024-01-01", "2024-01-02", "2024-01-05", "2024-01-06"], "None", None),
         (np.delete(BUSINESS, 20), "None", None),  # a holiday
-        (["2024-01-04", "2024-01-06", "2024-01-07"], "None", None),  # no week tells which days there are
+        (["2024-01-04", "2024-01-06", "2024-01-07"], "None", None),  # no whole week shows which days have steps
         (["2024-01-01"], "None", None),
     ],
 )

@@ -1,4 +1,4 @@
-"""The vocabulary: learning, ids, arrays, and arrays of somebody who means ill."""
+"""The vocabulary: learning, ids, arrays, and malicious arrays."""
 
 import numpy as np
 import pytest

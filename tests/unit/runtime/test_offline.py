@@ -1,4 +1,4 @@
-"""Where a chain is cut into stages, and what a model of stages refuses."""
+"""How layers are split into stages, and what a model of stages refuses."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from tidegate.verify.samples import sample
 CONV: dict[str, Any] = {"kind": "conv", "width": 3, "centred": True}
 
 
-def chain(*kinds: str, **adds: int) -> list[dict[str, Any]]:
-    """Layers by kind, `ahead` for a centred convolution; adds: layer_3=1."""
+def make_layers(*kinds: str, **adds: int) -> list[dict[str, Any]]:
+    """Make layers by kind, `ahead` for a centred convolution. adds: layer_3=1."""
     layers = [dict(CONV) if kind == "ahead" else {"kind": kind} for kind in kinds]
     for name, add in adds.items():
         layers[int(name.removeprefix("layer_"))]["add"] = add
@@ -26,16 +26,16 @@ def chain(*kinds: str, **adds: int) -> list[dict[str, Any]]:
 @pytest.mark.parametrize(
     ("layers", "stages"),
     [
-        (chain("dense", "ahead", "norm", "pool", "dense"), [(0, 1), (1, 2), (2, 5)]),
-        (chain("embed", "bidirectional", "pool"), [(0, 2), (2, 3)]),
-        (chain("embed", "bidirectional", "pool", layer_1=0), [(0, 1), (1, 2), (2, 3)]),
-        (chain("embed", "ahead", "bidirectional"), [(0, 1), (1, 2), (2, 3)]),
-        (chain("ahead", "norm", "recurrent", "dense", layer_2=1), [(0, 1), (1, 4)]),
-        (chain("ahead", "norm", "recurrent", "dense", layer_2=0), [(0, 1), (1, 3), (3, 4)]),
-        (chain("dense", "norm", "ahead", "norm", layer_3=0), [(0, 1), (1, 2), (2, 3), (3, 4)]),
-        # a cut for one makes another's add cross a cut
+        (make_layers("dense", "ahead", "norm", "pool", "dense"), [(0, 1), (1, 2), (2, 5)]),
+        (make_layers("embed", "bidirectional", "pool"), [(0, 2), (2, 3)]),
+        (make_layers("embed", "bidirectional", "pool", layer_1=0), [(0, 1), (1, 2), (2, 3)]),
+        (make_layers("embed", "ahead", "bidirectional"), [(0, 1), (1, 2), (2, 3)]),
+        (make_layers("ahead", "norm", "recurrent", "dense", layer_2=1), [(0, 1), (1, 4)]),
+        (make_layers("ahead", "norm", "recurrent", "dense", layer_2=0), [(0, 1), (1, 3), (3, 4)]),
+        (make_layers("dense", "norm", "ahead", "norm", layer_3=0), [(0, 1), (1, 2), (2, 3), (3, 4)]),
+        # the cut for one add makes another add cross a cut
         (
-            chain("dense", "dense", "dense", "ahead", "norm", "norm", layer_2=0, layer_4=1),
+            make_layers("dense", "dense", "dense", "ahead", "norm", "norm", layer_2=0, layer_4=1),
             [
                 (0, 1),
                 (1, 2),

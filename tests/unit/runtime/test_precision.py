@@ -1,4 +1,4 @@
-"""bfloat16 from Python: which precision is asked for, and that each way to run a model takes it."""
+"""bfloat16 from Python: the options, and every way to run a model with them."""
 
 from __future__ import annotations
 

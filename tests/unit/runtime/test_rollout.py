@@ -1,4 +1,4 @@
-"""Forecasts that go on from forecasts, a step at a time."""
+"""Autoregressive forecasts, which feed each step back."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ SENSORS = SeriesTransform(("x", "y"), ("past", "past"))
 HOURS = np.datetime64("2026-01-01T00:00", "us") + np.timedelta64(1, "h") * np.arange(40)
 
 
-def made(transform: SeriesTransform) -> Predictor:
+def make_predictor(transform: SeriesTransform) -> Predictor:
     return Predictor(series_sample(transform, size=6), threads=1)
 
 
 def test_paths_follow_from_the_seed() -> None:
-    stream = made(ROLL).stream()
+    stream = make_predictor(ROLL).stream()
     stream.push([1.0, 2.0])
     before = stream.state
     first = stream.forecast(horizon=5, paths=40, seed=1)
@@ -43,7 +43,7 @@ def test_paths_follow_from_the_seed() -> None:
 
 def test_one_path_of_a_median_is_the_model_fed_its_own_answers() -> None:
     for window in (None, Window(4, 2, 2)):
-        predictor = made(replace(ROLL, forecast=ForecastSpec(4, (0.5,), "autoregressive"), window=window))
+        predictor = make_predictor(replace(ROLL, forecast=ForecastSpec(4, (0.5,), "autoregressive"), window=window))
         stream = predictor.stream()
         stream.push(np.arange(8.0))
         rolled = stream.forecast(paths=1).values
@@ -67,10 +67,10 @@ def test_a_forecast_beyond_float32_is_nan_for_its_stream_alone(missing: str, win
         window=window,
         forecast=transform.forecast,
     )
-    pool = made(two).pool()
+    pool = make_predictor(two).pool()
     pool.push([("bad", [[3e38, 3e38], [-3e38, 3e38]]), ("good", [[1.0, 2.0], [2.0, 1.0]])])
     found = pool.step(["bad", "good"], [[1.0, 2.0], [1.0, 2.0]])
-    alone = made(two).stream()
+    alone = make_predictor(two).stream()
     assert found[1].tobytes() == alone.push([[1.0, 2.0], [2.0, 1.0], [1.0, 2.0]]).values.tobytes()
     assert np.isnan(found[0]).any(axis=(1, 2))[-1]
     assert np.isfinite(found[1]).all()
@@ -85,7 +85,7 @@ def test_past_columns_stay_and_known_ones_are_given_and_time_goes_on() -> None:
         deviation=np.ones((1, 3)),
         forecast=ForecastSpec(3, (0.5,), "autoregressive"),
     )
-    stream, x = made(transform).stream(), np.array([[1.0, 5, 0], [2, 6, 1]])
+    stream, x = make_predictor(transform).stream(), np.array([[1.0, 5, 0], [2, 6, 1]])
     assert stream.push(x[0], time=HOURS[0]).reason.startswith(
         "the steps ahead need values of the known columns (holiday)"
     )
@@ -118,7 +118,7 @@ def test_past_columns_stay_and_known_ones_are_given_and_time_goes_on() -> None:
     ],
 )
 def test_what_a_forecast_cannot_take(options: dict[str, Any], message: str) -> None:
-    stream = made(ROLL).stream()
+    stream = make_predictor(ROLL).stream()
     stream.push(1.0)
     with pytest.raises(OptionError, match=message):
         stream.forecast(**options)
@@ -126,7 +126,7 @@ def test_what_a_forecast_cannot_take(options: dict[str, Any], message: str) -> N
 
 def test_paths_that_would_take_too_much_are_refused_and_fewer_go(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tidegate.runtime.rollout.MOST_NUMBERS", 8 * 9)
-    stream = made(replace(ROLL, window=Window(4, 2, 3))).stream()
+    stream = make_predictor(replace(ROLL, window=Window(4, 2, 3))).stream()
     stream.push(np.arange(7.0))
     with pytest.raises(OptionError, match="100 paths of a stream that remembers 8 numbers are 800 in all; .* paths=9"):
         stream.forecast()
@@ -134,7 +134,7 @@ def test_paths_that_would_take_too_much_are_refused_and_fewer_go(monkeypatch: py
 
 
 def test_a_direct_head_goes_as_far_as_it_was_fitted() -> None:
-    stream = made(LOAD).stream()
+    stream = make_predictor(LOAD).stream()
     whole = stream.push([1.0])
     assert stream.forecast(2).values.tobytes() == whole.values[:2].tobytes()
     with pytest.raises(OptionError, match="horizon is 4; this model forecasts up to 3 steps ahead"):
@@ -142,7 +142,7 @@ def test_a_direct_head_goes_as_far_as_it_was_fitted() -> None:
     with pytest.raises(OptionError, match="known is for a model with an autoregressive head"):
         stream.forecast(known=[[1.0]] * 3)
     with pytest.raises(OptionError, match="this model does not forecast"):
-        made(SENSORS).stream().forecast()
+        make_predictor(SENSORS).stream().forecast()
 
 
 def test_draws_follow_the_quantiles() -> None:
@@ -156,8 +156,8 @@ def test_draws_follow_the_quantiles() -> None:
 
 
 def test_the_first_origin_has_no_gap_wherever_it_stands() -> None:
-    """The steps between are dropped, so that two origins stand at the same treated step."""
-    predictor = made(replace(ROLL, calendar=("day",), missing="drop"))
+    """The steps between are dropped, so that two origins have the same imputed step."""
+    predictor = make_predictor(replace(ROLL, calendar=("day",), missing="drop"))
     x = np.array([[1.0], [np.nan], [2.0]])
     for origins in ([0, 1], [1, 0]):
         with pytest.raises(DataError, match="origin 0: the time between steps is only known after two of them"):
@@ -173,7 +173,7 @@ def test_steps_ahead_are_those_of_the_frequency_in_streams_and_pools() -> None:
     plain = replace(ROLL, calendar=("week",), forecast=ForecastSpec(3, (0.5,), "autoregressive"))
     found = {}
     for name, frequency in (("older", None), ("business", Frequency("weekdays", weekdays="1111100"))):
-        predictor = made(replace(plain, zone="", frequency=frequency))
+        predictor = make_predictor(replace(plain, zone="", frequency=frequency))
         stream = predictor.stream()
         stream.push([1.0, 2.0], time=days)
         by_hand = stream.fork()
@@ -196,7 +196,7 @@ def test_steps_ahead_are_those_of_the_frequency_in_streams_and_pools() -> None:
 
 def test_one_step_is_enough_where_the_frequency_is_known() -> None:
     rule = Frequency("days", 1)
-    stream = made(replace(ROLL, calendar=("day",), zone="UTC", frequency=rule)).stream()
+    stream = make_predictor(replace(ROLL, calendar=("day",), zone="UTC", frequency=rule)).stream()
     stream.push(1.0, time="2026-01-01T00:00Z")
     assert stream.forecast().values is not None
     with pytest.raises(DataError, match="has no time zone, and the times that the model was fitted on had one"):
