@@ -76,9 +76,7 @@ def test_json_lines_come_back(tmp_path, series):
 @anything
 @given(st.lists(st.tuples(st.lists(numbers, max_size=5), st.floats(-1e9, 1e9)), min_size=1, max_size=5), gaps)
 def test_wide_tables_come_back(tmp_path, rows, gap):
-    series = [
-        [*values, last] for values, last in rows
-    ]  # its last value is there: the series ends with it
+    series = [[*values, last] for values, last in rows]  # its last value is there: the series ends with it
     width = max(map(len, series))
     cells = [[gap if v != v else repr(v) for v in one] + [""] * (width - len(one)) for one in series]
     text = "\n".join(
