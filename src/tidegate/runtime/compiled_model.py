@@ -150,7 +150,7 @@ class CompiledModel:
         assert self.series.transform.forecast is not None
         return sort_quantiles(scaling.invert(outputs, len(self.series.transform.forecast.quantiles)))
 
-    def state(self, block: Bytes, output: Floats, input_state: Any) -> State:
+    def make_state(self, block: Bytes, output: Floats, input_state: Any) -> State:
         """Copy what a stream remembers into a State."""
         model, data = self.model, self.source.to_bytes(input_state)
         return State(block.copy(), self.schema, output.copy(), data, model.schema_hash, model.weights_hash)

@@ -159,7 +159,7 @@ class Pool(Rows):
 
     def state(self, id: Hashable) -> State:
         """Return a copy of all that a stream remembers."""
-        return self._compiled.state(*self._read_row(*self._keys([id])))
+        return self._compiled.make_state(*self._read_row(*self._keys([id])))
 
     def restore(self, id: Hashable, state: State) -> None:
         """Continue a stream from a state of this model. Raises StateError, changing nothing, for a state of another."""

@@ -130,7 +130,7 @@ class Stream:
     @property
     def state(self) -> State:
         """A copy of all that the stream remembers."""
-        return self._compiled.state(*self._newest()[:3])
+        return self._compiled.make_state(*self._newest()[:3])
 
     def restore(self, state: State) -> None:
         """Continue from a state of this model. Raises StateError, changing nothing, for a state of another model."""
