@@ -74,6 +74,7 @@ def main() -> None:
     record.write(options.out, "series_stream", record.with_provenance(figures, "torch"))
     print(report(rows, options.streams))
 
+
 # ---- models, and the series that are pushed
 
 
@@ -102,6 +103,7 @@ def write_waves(folder: Path) -> Path:
     path = folder / "waves.csv"
     path.write_text("\n".join(["x", *(f"{value:.4f}" for value in values)]) + "\n")
     return path
+
 
 # ---- measurements
 
@@ -250,6 +252,7 @@ def origins_per_second(predictor: Predictor, x: Floats, reach: int) -> float:
         predictor.forecasts(x, origins)
         spent.append(time.thread_time() - start)
     return len(origins) / statistics.median(spent)
+
 
 # ---- output
 

@@ -2,7 +2,7 @@
 
 from hostile import run, with_array
 
-REFUSED = "the state's arrays must each have a name of their own"
+REFUSED = "the state's arrays must have different names"
 
 
 def attack(valid: bytes) -> bytes:

@@ -4,7 +4,7 @@ import json
 
 from hostile import join_state, run, split_state
 
-REFUSED = "the state's header is no JSON: the JSON is broken"
+REFUSED = "the state's header is not JSON: the JSON is broken"
 
 
 def attack(valid: bytes) -> bytes:

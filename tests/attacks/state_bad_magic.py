@@ -3,7 +3,7 @@
 from hostile import run
 from hostile import valid as valid_model
 
-REFUSED = "these bytes are no state: they start with"
+REFUSED = "these bytes are not a state: they start with"
 
 
 def attack(valid: bytes) -> bytes:

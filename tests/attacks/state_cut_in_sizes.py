@@ -2,7 +2,7 @@
 
 from hostile import run
 
-REFUSED = "is cut short: it has 22 bytes; its first part alone has 24"
+REFUSED = "is cut short: it has 22 bytes; expected at least 24"
 
 
 def attack(valid: bytes) -> bytes:

@@ -2,7 +2,7 @@
 
 from hostile import run
 
-REFUSED = "these bytes are no state: they start with b''"
+REFUSED = "these bytes are not a state: they start with b''"
 
 
 def attack(valid: bytes) -> bytes:

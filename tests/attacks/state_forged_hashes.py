@@ -2,7 +2,7 @@
 
 from hostile import run, split_state, valid_state, with_fields
 
-REFUSED = "the state has another shape: its block or output is of another size"
+REFUSED = "the state has another shape: the size of its block or output is not this model's"
 
 
 def attack(valid: bytes) -> bytes:

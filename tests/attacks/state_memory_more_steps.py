@@ -3,7 +3,7 @@
 from hostile import join_state, run, split_state
 
 MODEL = "seasonal"
-REFUSED = "its memory holds more than the 3 steps that it has seen"
+REFUSED = "its memory has more steps than the 3 of the stream"
 
 
 def attack(valid: bytes) -> bytes:

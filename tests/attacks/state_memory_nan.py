@@ -3,7 +3,7 @@
 from hostile import join_state, run, split_state
 
 MODEL = "seasonal"
-REFUSED = "its memory holds a number that is missing or infinite, which no step left there"
+REFUSED = "its memory has a missing or infinite number, which no step can leave there"
 
 
 def attack(valid: bytes) -> bytes:

@@ -3,7 +3,7 @@
 from hostile import join_state, run, split_state
 
 MODEL = "stations"
-REFUSED = "its memory is of series -1; this model knows 0 to 1"
+REFUSED = "its memory belongs to series -1; this model knows 0 to 1"
 
 
 def attack(valid: bytes) -> bytes:

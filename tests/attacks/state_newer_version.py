@@ -2,7 +2,7 @@
 
 from hostile import join_state, run, split_state
 
-REFUSED = "the state is of version 2; this tidegate reads version 1; upgrade tidegate"
+REFUSED = "the state has version 2; this tidegate reads version 1; upgrade tidegate"
 
 
 def attack(valid: bytes) -> bytes:

@@ -4,7 +4,7 @@ import json
 
 from hostile import join_state, run, split_state
 
-REFUSED = "the state's header is no JSON: 'utf-8' codec can't decode"
+REFUSED = "the state's header is not JSON: 'utf-8' codec can't decode"
 
 
 def attack(valid: bytes) -> bytes:

@@ -2,7 +2,7 @@
 
 from hostile import run, valid_state
 
-REFUSED = "the state has another shape: it was made by a model with other layers"
+REFUSED = "the state has another shape: it comes from a model with other layers; use it with that model"
 
 
 def attack(valid: bytes) -> bytes:

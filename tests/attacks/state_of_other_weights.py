@@ -2,7 +2,7 @@
 
 from hostile import run, valid_state
 
-REFUSED = "the state was made by other weights: restore it into the model that made it"
+REFUSED = "the state comes from a model with other weights; use it with that model"
 
 
 def attack(valid: bytes) -> bytes:

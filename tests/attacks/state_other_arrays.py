@@ -2,7 +2,7 @@
 
 from hostile import run, with_array
 
-REFUSED = "its arrays are not those that its schema_hash stands for"
+REFUSED = "its arrays do not match its schema_hash"
 
 
 def attack(valid: bytes) -> bytes:

@@ -2,7 +2,7 @@
 
 from hostile import run, with_array
 
-REFUSED = "lies at byte 8; expected a multiple of its items' size, behind the array"
+REFUSED = "is at byte 8; expected a multiple of its item size, behind the array"
 
 
 def attack(valid: bytes) -> bytes:

@@ -4,7 +4,7 @@ import pickle
 
 from hostile import run
 
-REFUSED = "these bytes are no state: they start with b'\\x80"
+REFUSED = "these bytes are not a state: they start with b'\\x80"
 
 
 def attack(valid: bytes) -> bytes:

@@ -2,7 +2,7 @@
 
 from hostile import join_state, run, split_state
 
-REFUSED = "the state is of version 0; expected 1"
+REFUSED = "the state has version 0; expected 1"
 
 
 def attack(valid: bytes) -> bytes:

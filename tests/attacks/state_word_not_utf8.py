@@ -2,7 +2,7 @@
 
 from hostile import join_state, run, split_state
 
-REFUSED = "its unfinished word is none of this model's"
+REFUSED = "its unfinished word does not fit this model"
 
 
 def attack(valid: bytes) -> bytes:

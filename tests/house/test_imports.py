@@ -1,4 +1,4 @@
-"""An import goes to a lower rank only; torch stays where training is. And these tests can fail."""
+"""Imports go to lower ranks only, without cycles; torch stays where training is. And these tests can fail."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 import imports as rules
 
 PACKAGE = Path(__file__).resolve().parents[2] / "src" / "tidegate"
-RANK = rules.ranks((PACKAGE.parents[1] / "ARCHITECTURE.md").read_text("utf-8"))
+RANK = rules.read_ranks((PACKAGE.parents[1] / "ARCHITECTURE.md").read_text("utf-8"))
 TABLE = "\n".join(
     (
         "| 0 | `errors.py`, `tape/` | x |",
@@ -24,15 +24,19 @@ TABLE = "\n".join(
 
 def test_the_table_names_every_room() -> None:
     assert RANK["errors"] == 0
-    assert rules.homeless(PACKAGE, RANK) == []
+    assert rules.find_unranked(PACKAGE, RANK) == []
 
 
 def test_imports_go_to_a_lower_rank() -> None:
-    assert rules.upward(PACKAGE, RANK) == []
+    assert rules.find_upward(PACKAGE, RANK) == []
 
 
 def test_torch_is_imported_where_training_is() -> None:
-    assert rules.torch_outside(PACKAGE) == []
+    assert rules.find_stray_torch(PACKAGE) == []
+
+
+def test_no_room_has_an_import_cycle() -> None:
+    assert rules.find_cycles(PACKAGE) == []
 
 
 @pytest.fixture
@@ -61,7 +65,7 @@ def house(tmp_path: Path) -> Path:
 )
 def test_an_import_that_goes_up_is_caught(house: Path, file: str, code: str, guilty: bool) -> None:
     (house / file).write_text(code)
-    assert bool(rules.upward(house, rules.ranks(TABLE))) is guilty
+    assert bool(rules.find_upward(house, rules.read_ranks(TABLE))) is guilty
 
 
 @pytest.mark.parametrize(
@@ -78,11 +82,58 @@ def test_an_import_that_goes_up_is_caught(house: Path, file: str, code: str, gui
 )
 def test_a_stray_torch_is_caught(house: Path, file: str, code: str, guilty: bool) -> None:
     (house / file).write_text(code)
-    assert bool(rules.torch_outside(house)) is guilty
+    assert bool(rules.find_stray_torch(house)) is guilty
 
 
 def test_a_room_without_a_rank_is_caught(house: Path) -> None:
     (house / "attic").mkdir()
     (house / "attic" / "a.py").write_text("")
     (house / "cells" / "a.py").write_text("")
-    assert rules.homeless(house, rules.ranks(TABLE)) == ["attic"]
+    assert rules.find_unranked(house, rules.read_ranks(TABLE)) == ["attic"]
+
+
+def cycle(*names: str) -> str:
+    return " -> ".join(f"tidegate.{name}" for name in names)
+
+
+@pytest.mark.parametrize(
+    ("files", "cycles"),
+    [
+        ({"cells/a.py": "from .b import x", "cells/b.py": ""}, []),
+        ({"cells/a.py": "from .b import x", "cells/b.py": "from .c import y", "cells/c.py": ""}, []),
+        ({"cells/a.py": "from .b import x", "cells/b.py": "from . import a"}, [("cells.a", "cells.b", "cells.a")]),
+        (
+            {"cells/a.py": "import tidegate.cells.b", "cells/b.py": "def f():\n    from .a import x"},
+            [("cells.a", "cells.b", "cells.a")],
+        ),
+        (
+            {
+                "cells/a.py": "from .b import x",
+                "cells/b.py": "from .c import x",
+                "cells/c.py": "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from .a import x",
+            },
+            [("cells.a", "cells.b", "cells.c", "cells.a")],
+        ),
+        (
+            {
+                "cells/__init__.py": "from .a import x",
+                "cells/a.py": "from . import y",
+                "nn/deep/a.py": "from ..b import x",
+                "nn/b.py": "from .deep import a",
+            },
+            [("cells", "cells.a", "cells"), ("nn.b", "nn.deep.a", "nn.b")],
+        ),
+    ],
+)
+def test_a_cycle_inside_a_room_is_caught(house: Path, files: dict[str, str], cycles: list[tuple[str, ...]]) -> None:
+    for file, code in files.items():
+        (house / file).parent.mkdir(exist_ok=True)
+        (house / file).write_text(code)
+    assert rules.find_cycles(house) == [cycle(*names) for names in cycles]
+
+
+def test_each_of_two_cycles_is_caught(house: Path) -> None:
+    (house / "cells" / "a.py").write_text("from . import b, c")
+    (house / "cells" / "b.py").write_text("from . import a")
+    (house / "cells" / "c.py").write_text("from . import a")
+    assert len(rules.find_cycles(house)) == 2

@@ -1,4 +1,4 @@
-"""What holds for every file of the repository."""
+"""Rules for every file of the repository."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ ROOT = Path(__file__).resolve().parents[2]
 LONGEST = 400
 DATA = {".txt", ".json", ".safetensors", ".csv", ".bin"}
 
-# Spelt in pieces, so that this file is not its own finding.
+# In pieces, so that this file does not break the rule itself.
 PLACES = re.compile(
     "|".join(("/" + "work/", "/" + "root/", "/" + "home/[a-z]", "/" + "Users/[a-z]", "/" + "opt/wheels"))
 )
@@ -22,8 +22,8 @@ HOSTS = re.compile(
 UNFORMATTED = re.compile(r"#\s*" + "fmt" + r":\s*(skip|off)")
 
 
-def tracked() -> list[Path]:
-    """The files that git holds or would hold; every file where this is no checkout."""
+def list_files() -> list[Path]:
+    """List the files that git tracks or would track."""
     command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
     listed = subprocess.run(command, cwd=ROOT, capture_output=True, check=False)
     if listed.returncode:
@@ -38,7 +38,7 @@ def lines(path: Path) -> list[str]:
         return []
 
 
-def findings(pattern: re.Pattern[str], files: list[Path]) -> list[str]:
+def find_lines(pattern: re.Pattern[str], files: list[Path]) -> list[str]:
     return [
         f"{path.name}:{number}: {line.strip()[:80]}"
         for path in files
@@ -48,32 +48,32 @@ def findings(pattern: re.Pattern[str], files: list[Path]) -> list[str]:
 
 
 def test_no_file_is_too_long() -> None:
-    code = [p for p in tracked() if p.suffix not in DATA and p.name != "LICENSE"]
+    code = [p for p in list_files() if p.suffix not in DATA and p.name != "LICENSE"]
     assert [f"{p.name}: {n} lines" for p in code if (n := len(lines(p))) > LONGEST] == []
 
 
 def test_test_files_have_names_of_their_own() -> None:
-    names = [path.name for path in tracked() if path.name.startswith("test_") and path.suffix == ".py"]
+    names = [path.name for path in list_files() if path.name.startswith("test_") and path.suffix == ".py"]
     assert sorted(names) == sorted(set(names)), "pytest imports tests by their file's name alone"
 
 
 def test_no_file_names_a_place_on_somebodys_machine() -> None:
-    assert findings(PLACES, tracked()) == []
+    assert find_lines(PLACES, list_files()) == []
 
 
 def test_no_file_names_a_registrys_host() -> None:
-    assert findings(HOSTS, tracked()) == []
+    assert find_lines(HOSTS, list_files()) == []
 
 
 def test_ruff_formats_every_line() -> None:
-    assert findings(UNFORMATTED, tracked()) == []
+    assert find_lines(UNFORMATTED, list_files()) == []
 
 
 def test_findings_can_be_found(tmp_path: Path) -> None:
     file = tmp_path / "a.md"
     file.write_text("see /" + "root/x\nand https://pypi" + ".org/simple\nand a/home/ page\n")
-    assert findings(PLACES, [file]) == ["a.md:1: see /" + "root/x"]
-    assert findings(HOSTS, [file]) == ["a.md:2: and https://pypi" + ".org/simple"]
+    assert find_lines(PLACES, [file]) == ["a.md:1: see /" + "root/x"]
+    assert find_lines(HOSTS, [file]) == ["a.md:2: and https://pypi" + ".org/simple"]
 
 
 def test_every_room_explains_itself() -> None:

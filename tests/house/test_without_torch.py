@@ -1,4 +1,4 @@
-"""Loading, predicting and streaming work where torch is not installed, and never ask for it."""
+"""Loading, predicting and streaming work where torch is not installed, and never import it."""
 
 from __future__ import annotations
 

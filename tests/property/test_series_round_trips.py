@@ -35,7 +35,7 @@ def assert_same(found, series):
 
 
 def rows_in_any_order(series, random):
-    """(series, step) of every row, the steps of each series in order, the series mixed."""
+    """Return (series, step) of every row: the series mixed, the steps of each in order."""
     left = [i for i, one in enumerate(series) for _ in one]
     random.shuffle(left)
     seen = [0] * len(series)
@@ -76,7 +76,7 @@ def test_json_lines_come_back(tmp_path, series):
 @anything
 @given(st.lists(st.tuples(st.lists(numbers, max_size=5), st.floats(-1e9, 1e9)), min_size=1, max_size=5), gaps)
 def test_wide_tables_come_back(tmp_path, rows, gap):
-    series = [[*values, last] for values, last in rows]  # the last value is there, else the series ends before it
+    series = [[*values, last] for values, last in rows]  # its last value is there: the series ends with it
     width = max(map(len, series))
     cells = [[gap if v != v else repr(v) for v in one] + [""] * (width - len(one)) for one in series]
     text = "\n".join(
@@ -89,10 +89,10 @@ def test_wide_tables_come_back(tmp_path, rows, gap):
 @anything
 @given(steps)
 def test_archives_and_arrays_come_back(tmp_path, series):
-    made = arrays(series)
-    np.savez(tmp_path / "t.npz", x=np.concatenate(made), lengths=[len(one) for one in made])
+    numpy_arrays = arrays(series)
+    np.savez(tmp_path / "t.npz", x=np.concatenate(numpy_arrays), lengths=[len(one) for one in numpy_arrays])
     assert_same(read_series(tmp_path / "t.npz"), series)
-    assert_same(from_arrays(made), series)
+    assert_same(from_arrays(numpy_arrays), series)
 
 
 @anything

@@ -22,7 +22,7 @@ Array = npt.NDArray[Any]
 
 @st.composite
 def transforms(draw: st.DrawFn, answers: bool = True) -> SeriesTransform:
-    """Every kind of transform: missing policy, calendar, window or statistics, both heads."""
+    """List every kind of transform: missing policy, calendar, window or statistics, both heads."""
     count = draw(st.integers(1, 4))
     missing, scaled = draw(st.sampled_from(MISSING)), draw(st.booleans())
     window = None
@@ -43,7 +43,7 @@ def transforms(draw: st.DrawFn, answers: bool = True) -> SeriesTransform:
 
 
 def series(transform: SeriesTransform, T: int, seed: int) -> tuple[Array, Any]:
-    """Steps with holes where the transform allows them, and times where it needs them."""
+    """Make steps, with missing numbers if the transform allows them, and times if it needs them."""
     random = np.random.default_rng(seed)
     x = 3 + random.standard_normal((T, len(transform.columns))).cumsum(0)
     if transform.missing != "error":
@@ -116,17 +116,17 @@ def test_rolling_origins_are_streams_pushed_up_to_them(target: str, data: st.Dat
             origins.append(t)
             expected.append(found.values)
     if origins:
-        made = predictor.forecasts(x, origins, times, name, paths=9, seed=3)
-        assert made.tobytes() == np.stack(expected).tobytes()
+        forecasts = predictor.forecasts(x, origins, times, name, paths=9, seed=3)
+        assert forecasts.tobytes() == np.stack(expected).tobytes()
         some = sorted(set(data.draw(st.lists(st.sampled_from(origins), min_size=1, max_size=3))), reverse=True)
         few = predictor.forecasts(x, some, times, name, paths=9, seed=3)
-        assert few.tobytes() == made[[origins.index(t) for t in some]].tobytes()
+        assert few.tobytes() == forecasts[[origins.index(t) for t in some]].tobytes()
 
 
 @given(data=st.data())
 @settings(max_examples=60, deadline=None)
 def test_a_pool_of_series_is_as_many_streams(data: st.DataObject) -> None:
-    """Steps of five ids in any order, an id twice in a call, ends anywhere, by `step` and by `push`."""
+    """Step and push five ids in any order, some twice in a call, with ends anywhere."""
     transform = data.draw(transforms(data.draw(st.booleans())))
     predictor = Predictor(series_sample(transform, size=4), _native.targets()[0], 2)
     name = "b" if transform.names else None

@@ -22,7 +22,7 @@ GLUE = (" ", "  ", ", ", " - ", "\t", "... ", "\u3000")
 
 
 def messages(count: int, seed: int) -> list[str]:
-    """Text as people type it: known and unknown words, marks, letters of two to four bytes."""
+    """Make texts as people type them: known and unknown words, marks, letters of two to four bytes."""
     random = np.random.default_rng(seed)
     rare = [
         "naïve",
@@ -151,7 +151,7 @@ def test_nan_of_a_series_stays_its_own() -> None:
 )
 @settings(max_examples=40, deadline=None)
 def test_a_pool_is_as_many_streams(seed: int, plan: list[tuple[int, int, bool]]) -> None:
-    """Pieces of any length for five ids, in any order and with ends anywhere, in batches of any size."""
+    """Push pieces of any length to five ids, in any order, with ends anywhere, in batches of any size."""
     engine, random = predictor(_native.targets()[0]), np.random.default_rng(seed)
     text = "".join(messages(30, seed))
     at = dict.fromkeys(range(5), 0)
@@ -176,8 +176,8 @@ def test_a_pool_is_as_many_streams(seed: int, plan: list[tuple[int, int, bool]])
         assert pool.state(id) == streams[id].state
 
 
-def differing(count: int) -> int:
-    """How many of `count` interleaved events over 200 streams score otherwise than in isolated streams."""
+def count_differences(count: int) -> int:
+    """Count the events, of `count` interleaved ones over 200 streams, with other scores than in separate streams."""
     engine, random = predictor(_native.targets()[0]), np.random.default_rng(4)
     texts = messages(500, 4)
     pool, streams = engine.pool(), {id: engine.stream() for id in range(200)}
@@ -195,9 +195,9 @@ def differing(count: int) -> int:
 
 
 def test_no_event_reaches_another_stream() -> None:
-    assert differing(8000) == 0
+    assert count_differences(8000) == 0
 
 
 def test_a_state_that_outlives_its_message_would_be_found(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tidegate.runtime.pool.Pool._reset", lambda self, row: None)
-    assert differing(1000) > 0
+    assert count_differences(1000) > 0

@@ -1,4 +1,4 @@
-"""Tables written by the standard library come back; any bytes give a table or one clear error."""
+"""Tables written by the standard library are read back; any bytes give a table or one clear error."""
 
 import bz2
 import csv

@@ -1,4 +1,4 @@
-"""Whatever is written reads back; whatever is read is either right or one sentence."""
+"""What is written is read back; any other bytes give valid arrays or one clear error."""
 
 import io
 import json
@@ -53,7 +53,7 @@ def test_the_package_agrees(contents):
 @settings(max_examples=300)
 @given(st.data())
 def test_a_changed_file_is_refused_or_right(tmp_path_factory, data):
-    """Any bytes overwritten anywhere: ModelFileError, or arrays that lie inside the file; nothing else."""
+    """Overwrite any bytes anywhere: that gives ModelFileError or arrays inside the file, nothing else."""
     file = io.BytesIO()
     write(file, {"a": np.arange(4, dtype=np.float32), "b": np.arange(3, dtype=np.uint8)}, {"k": "v"})
     content = bytearray(file.getvalue())

@@ -1,4 +1,4 @@
-"""The tokenizer against a slow reader of its definition, and any split of a text against the whole of it."""
+"""The tokenizer against a slow implementation of its definition, and any split of a text against the whole."""
 
 import unicodedata
 from itertools import pairwise
@@ -36,8 +36,8 @@ tokenizers = st.one_of(
 )
 
 
-def slow(tokenizer: Tokenizer, text: str) -> list[str]:
-    """The tokens, one character at a time, as the definition says."""
+def tokenize_slowly(tokenizer: Tokenizer, text: str) -> list[str]:
+    """Return the tokens by the definition, one character at a time."""
     pieces, word = [], ""
     for character in text:
         letter = CLASSES[ord(character)]
@@ -51,16 +51,16 @@ def slow(tokenizer: Tokenizer, text: str) -> list[str]:
             word += character
         elif letter in "io":
             pieces.append(character)
-    return [finished(tokenizer, piece) for piece in [*pieces, word] if piece]
+    return [finish(tokenizer, piece) for piece in [*pieces, word] if piece]
 
 
-def finished(tokenizer: Tokenizer, piece: str) -> str:
+def finish(tokenizer: Tokenizer, piece: str) -> str:
     if tokenizer.digits == "shape":
         piece = "".join("0" if CLASSES[ord(character)] == "d" else character for character in piece)
     return piece.casefold() if tokenizer.fold else piece
 
 
-def in_chunks(tokenizer: Tokenizer, data: bytes, cuts: list[int]) -> list[bytes]:
+def feed_chunks(tokenizer: Tokenizer, data: bytes, cuts: list[int]) -> list[bytes]:
     tokens, pending = [], b""
     edges = [0, *sorted(cuts), len(data)]
     for start, end in pairwise(edges):
@@ -74,7 +74,7 @@ def in_chunks(tokenizer: Tokenizer, data: bytes, cuts: list[int]) -> list[bytes]
 @unhurried
 @given(tokenizers.filter(lambda t: t.kind != "byte"), texts)
 def test_the_tokens_are_those_of_the_definition(tokenizer, text):
-    assert [token.decode() for token in tokenizer.tokens(text.encode())] == slow(tokenizer, text)
+    assert [token.decode() for token in tokenizer.tokens(text.encode())] == tokenize_slowly(tokenizer, text)
 
 
 @unhurried
@@ -83,8 +83,8 @@ def test_any_split_gives_the_tokens_of_the_whole(tokenizer, text, draw):
     data = text.encode()
     cuts = draw.draw(st.lists(st.integers(0, len(data)), max_size=4))
     whole = tokenizer.tokens(data)
-    assert in_chunks(tokenizer, data, cuts) == whole
-    assert in_chunks(tokenizer, data, list(range(len(data)))) == whole
+    assert feed_chunks(tokenizer, data, cuts) == whole
+    assert feed_chunks(tokenizer, data, list(range(len(data)))) == whole
 
 
 @unhurried
@@ -108,7 +108,7 @@ def test_folding_twice_is_folding_once(text, kind):
 def test_any_bytes_give_tokens_or_one_error_whole_and_split(first, second, kind):
     def outcome(cuts):
         try:
-            return in_chunks(Tokenizer(kind), first + second, cuts)
+            return feed_chunks(Tokenizer(kind), first + second, cuts)
         except DataError:
             return None
 

@@ -159,11 +159,10 @@ def test_series_of_fixed_scaling_are_known_by_name(tmp_path: Path) -> None:
     found = backtest(model, from_arrays([WAVE[:70] * 100, WAVE], ids=["b", "a"]), start=60)
     assert [round(one.forecasts.mean() / 100) for one in found.series] == [20, 0]
     assert [one.name for one in forecast_ahead(model, two)] == ["a", "b"]
-    with pytest.raises(DataError, match="'c' was not there in training"):
+    with pytest.raises(DataError, match="'c' was not in training"):
         backtest(model, from_arrays([WAVE], ids=["c"]))
 
-
-# ---- forecasts ahead
+        # ---- forecasts ahead
 
 
 def test_onward_is_the_forecast_after_the_last_step(plain: Model) -> None:

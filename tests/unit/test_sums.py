@@ -139,7 +139,7 @@ def test_a_state_is_refused_by_a_model_of_other_labels_words_or_tokenizer(tmp_pa
     tensors = {name: np.array(v) for name, v in tensors.items()}
     CHANGES[name][1](other, tensors)
     Model(other, tensors).save(path)
-    with pytest.raises(TidegateError, match="made by other weights"):
+    with pytest.raises(TidegateError, match="a model with other weights"):
         tidegate.load(path).pool().restore(0, State.from_bytes(state))
 
 

@@ -1,1 +1,1 @@
-"""Raw input to arrays: the tokenizer automaton and its vocabulary. Needs NumPy only; see README.md."""
+"""From raw input to arrays: text to token ids, series to rows of numbers. Needs only NumPy; see README.md."""

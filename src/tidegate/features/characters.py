@@ -1,7 +1,7 @@
-"""The classes and the case folding of characters, by one named version of Unicode.
+"""Character classes and case folding of one named version of Unicode.
 
-The table is a file of this package, not the running Python's `unicodedata`: a model gives the same tokens on
-every Python. It is read when the first non-ASCII character arrives.
+The table is a file of this package rather than the running Python's `unicodedata`, so that a model gives the same
+tokens on every Python. It is read when the first non-ASCII character arrives.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from functools import cache
 UNICODE = "unicode-14.0.0"
 VERSIONS = (UNICODE,)
 
-_CACHED = 8192  # characters whose class or folding is remembered; the rest are looked up each time
+_CACHED = 8192  # characters whose class or folding is cached; the rest are looked up each time
 
 
 class Classes(dict[int, str]):
@@ -57,7 +57,7 @@ class Folds(dict[int, str]):
 
 @cache
 def load(version: str) -> tuple[Classes, Folds]:
-    """The classes and the folding of one version, read once.
+    """Load the classes and the folding of one version; each is read once.
 
     Args:
         version: one of `VERSIONS`.

@@ -1,7 +1,7 @@
-"""How the steps of a series follow each other in time: a calendar that explains every gap, or none.
+"""The frequency of a series: a rule, such as "every business day", that explains every gap between its steps.
 
-A wall clock is what people in the source's zone read; times are moments, in UTC where the source has a zone. A zone is
-"" (none), an offset such as "+01:00", or a name such as "Europe/Paris".
+Times are in UTC if the source has a time zone; its wall clock is the local time there. A time zone is "" (none), an
+offset such as "+01:00", or a name such as "Europe/Paris".
 """
 
 from __future__ import annotations
@@ -43,15 +43,15 @@ class Frequency:
     """The rule by which one step follows another.
 
     Args:
-        unit: "microseconds" (between moments), or of the wall clock, whose time of day stays: "days"; "weekdays", each
-            of some days of the week; "months", a day of the month; "business months", its first or last day of Monday
-            to Friday.
+        unit: "microseconds" of elapsed time; or, of the wall clock, at the same time of day: "days"; "weekdays", some
+            days of the week; "months", a day of the month; "business months", the first or last day of a month that is
+            Monday to Friday.
         every: how many microseconds, days or months lie between two steps; 1 for weekdays.
-        weekdays: for Monday to Sunday 1 where it is a step, else 0; "" for other units.
-        day: of the month, 1 to 31, or its last day where it has fewer; of business months 1 or 31; 0 for other units.
+        weekdays: for Monday to Sunday 1 if there is a step, else 0; "" for other units.
+        day: of the month, 1 to 31, or the last day of a shorter month; 1 or 31 for business months; 0 for other units.
 
     >>> business = Frequency("weekdays", weekdays="1111100")
-    >>> business.after(np.array(["2024-03-01T09:00"], "M8[us]"), 1).tolist(), str(business)
+    >>> business.shift(np.array(["2024-03-01T09:00"], "M8[us]"), 1).tolist(), str(business)
     ([datetime.datetime(2024, 3, 4, 9, 0)], 'each business day (Monday to Friday)')
     """
 
@@ -60,125 +60,126 @@ class Frequency:
     weekdays: str = ""
     day: int = 0
 
-    def after(self, times: Any, steps: Any) -> Times:
-        """The times so many steps after these, broadcast: moments for "microseconds", else wall clocks.
+    def shift(self, times: Any, steps: Any) -> Times:
+        """Return the times so many steps after these, broadcast: of wall clocks, unless the unit is "microseconds".
 
-        A time that is no step itself goes on from the step before it.
+        A time that is not a step itself counts as the step before it.
         """
         if self.unit in ("microseconds", "days"):
             length = self.every * (DAY if self.unit == "days" else 1)
             return np.asarray(times + np.asarray(steps * np.int64(length), "m8[us]"))
         date = times.astype("M8[D]")
         if self.unit == "weekdays":
-            found = np.busday_offset(date, steps, roll="backward", weekmask=self.weekdays)
+            shifted = np.busday_offset(date, steps, roll="backward", weekmask=self.weekdays)
         else:
-            found = self._placed(date.astype("M8[M]") + np.asarray(self.every * steps, "m8[M]"))
-        return np.asarray(found.astype("M8[us]") + (times - date.astype("M8[us]")))
+            shifted = self._find_days(date.astype("M8[M]") + np.asarray(self.every * steps, "m8[M]"))
+        return np.asarray(shifted.astype("M8[us]") + (times - date.astype("M8[us]")))
 
-    def _placed(self, month: Any) -> Any:
-        """The day that is the step in each month."""
+    def _find_days(self, month: Any) -> Any:
+        """Return the day of the step in each month."""
         first, end = month.astype("M8[D]"), (month + 1).astype("M8[D]")
         if self.unit == "months":
             return np.minimum(first + (self.day - 1), end - 1)
         return np.busday_offset(end, -1, "forward") if self.day == LAST else np.busday_offset(first, 0, "forward")
 
     def explains(self, times: Times, local: Times | None = None) -> bool:
-        """Whether each of these times is one step after the one before. local: the wall clocks of times with a zone."""
-        seen = times if local is None or self.unit == "microseconds" else local
-        return np.array_equal(self.after(seen[:1], np.arange(len(seen))), seen)
+        """Return whether each time is one step after the one before. local: wall clocks of times with a time zone."""
+        clock = times if local is None or self.unit == "microseconds" else local
+        return np.array_equal(self.shift(clock[:1], np.arange(len(clock))), clock)
 
     @property
     def seconds(self) -> float:
-        """How far steps lie apart in the mean."""
+        """The mean time between steps."""
         if self.unit == "weekdays":
             return 7 * 86_400 / self.weekdays.count("1")
         months = self.unit in ("months", "business months")
         return self.every * (365.25 / 12 * 86_400 if months else 86_400 if self.unit == "days" else 1e-6)
 
     def __str__(self) -> str:
-        """The rule in words, as they stand behind `one step`."""
+        """Describe the rule in words that can follow "one step"."""
         if self.unit == "weekdays":
-            found = [name for name, on in zip(NAMES, self.weekdays, strict=True) if on == "1"]
             if self.weekdays == BUSINESS:
                 return "each business day (Monday to Friday)"
-            return f"each {', '.join(found[:-1])} and {found[-1]}" if len(found) > 1 else f"each {found[0]}"
+            *days, last = (name for name, is_step in zip(NAMES, self.weekdays, strict=True) if is_step == "1")
+            return f"each {', '.join(days)} and {last}" if days else f"each {last}"
         if self.unit in ("microseconds", "days"):
             length = self.every * (DAY if self.unit == "days" else 1)
             name, size = next(pair for pair in LENGTHS if length % pair[1] == 0)
-            return counted(length // size, name)
+            return format_every(length // size, name)
         day = f"day {self.day}" if 1 < self.day < LAST else f"its {'last' if self.day == LAST else 'first'}"
         kind = " business day" if self.unit == "business months" else " day" if self.day in (1, LAST) else ""
-        return f"{counted(self.every, 'month')}, on {day}{kind}"
+        return f"{format_every(self.every, 'month')}, on {day}{kind}"
 
     def to_json(self) -> dict[str, Any]:
+        """Return the fields, as a model file stores them."""
         return dict(vars(self))
 
 
-def counted(count: int, name: str) -> str:
-    """How often a step comes.
+def format_every(count: int, name: str) -> str:
+    """Say how often a step comes.
 
-    >>> counted(1, "hour"), counted(30, "minute")
+    >>> format_every(1, "hour"), format_every(30, "minute")
     ('every hour', 'every 30 minutes')
     """
     return f"every {name}" if count == 1 else f"every {count:,} {name}s"
 
 
 def inferred(times: Times, local: Times | None = None) -> Frequency | None:
-    """The simplest frequency that explains every gap; None where none does, or there are fewer than two times.
+    """Find the simplest frequency that explains every gap; None if none does, or for fewer than two times.
 
     Args:
-        times: datetime64[us] [T], ascending, in UTC where they have a zone.
-        local: their wall clocks [T] where they have a zone.
+        times: datetime64[us] [T], ascending, in UTC if they have a time zone.
+        local: their wall clocks [T], if they have a time zone.
 
-    >>> str(inferred(np.array(["2024-02-29", "2024-03-01", "2024-03-04", "2024-03-05"], "M8[us]")))
+    >>> str(infer_frequency(np.array(["2024-02-29", "2024-03-01", "2024-03-04", "2024-03-05"], "M8[us]")))
     'each business day (Monday to Friday)'
-    >>> print(inferred(np.array(["2024-01-01", "2024-01-02", "2024-01-05"], "M8[us]")))
+    >>> print(infer_frequency(np.array(["2024-01-01", "2024-01-02", "2024-01-05"], "M8[us]")))
     None
     """
     if len(times) < 2:
         return None
-    found = candidates(times, times if local is None else local)
-    return next((one for one in found if one.explains(times, local)), None)
+    candidates = list_candidates(times, times if local is None else local)
+    return next((frequency for frequency in candidates if frequency.explains(times, local)), None)
 
 
-def candidates(times: Times, wall: Times) -> Iterator[Frequency]:
-    """Frequencies that may explain times, the simplest first."""
+def list_candidates(times: Times, wall: Times) -> Iterator[Frequency]:
+    """List frequencies that may explain times, the simplest first."""
     date = wall.astype("M8[D]")
     month = date.astype("M8[M]")
     daily = bool((wall - date == wall[0] - date[0]).all())
     months = int((month[1] - month[0]).astype(np.int64))
     if daily and months > 0:
-        into = (date - month.astype("M8[D]")).astype(np.int64) + 1
-        last = (date + 1).astype("M8[M]") != month
-        yield Frequency("months", months, day=LAST if last.all() else int(into.max()))
-    gap, apart = (int((one[1] - one[0]).astype(np.int64)) for one in (wall, times))
-    if daily and gap > 0:
-        yield Frequency("days", gap // DAY)
-    yield Frequency("microseconds", apart)
-    if daily and months > 0 and len(times) > 2:  # of two times, some days apart is as likely
+        days = (date - month.astype("M8[D]")).astype(np.int64) + 1
+        is_last = (date + 1).astype("M8[M]") != month
+        yield Frequency("months", months, day=LAST if is_last.all() else int(days.max()))
+    wall_gap, gap = (int((clock[1] - clock[0]).astype(np.int64)) for clock in (wall, times))
+    if daily and wall_gap > 0:
+        yield Frequency("days", wall_gap // DAY)
+    yield Frequency("microseconds", gap)
+    if daily and months > 0 and len(times) > 2:  # for two times, a number of days is as likely
         yield Frequency("business months", months, day=LAST)
         yield Frequency("business months", months, day=1)
     if daily:
         yield Frequency("weekdays", weekdays=BUSINESS)
-        if date[-1] - date[0] >= np.timedelta64(7, "D"):  # a week shows which days there are
-            seen = set(((date.astype(np.int64) + 3) % 7).tolist())  # 1970-01-01 was a Thursday
-            yield Frequency("weekdays", weekdays="".join("01"[k in seen] for k in range(7)))
+        if date[-1] - date[0] >= np.timedelta64(7, "D"):  # a whole week shows which days have steps
+            weekdays = set(((date.astype(np.int64) + 3) % 7).tolist())  # 1970-01-01 was a Thursday
+            yield Frequency("weekdays", weekdays="".join("01"[k in weekdays] for k in range(7)))
 
 
 def following(
     times: Times, count: int, frequency: Frequency | None, local: Times | None = None, zone: str = ""
 ) -> tuple[Times, Times | None] | None:
-    """The `count` times after the last one and their wall clocks; None where there is no frequency to go by.
+    """Return the `count` times after the last one and their wall clocks; None without a frequency.
 
     Args:
-        times: datetime64[us] [T], in UTC where they have a zone.
-        local, zone: the wall clocks [T] and the zone of times that have one.
+        times: datetime64[us] [T], in UTC if they have a time zone.
+        local, zone: the wall clocks [T] and the time zone, if they have one.
 
     Raises:
-        DataError: a zone whose rules are not installed.
+        DataError: a time zone whose rules are not installed.
 
     >>> noon = np.array(["2024-03-30T12:00"], "M8[us]")
-    >>> following(noon - np.timedelta64(1, "h"), 1, Frequency("days"), noon, "Europe/Paris")[0].tolist()
+    >>> extend_times(noon - np.timedelta64(1, "h"), 1, Frequency("days"), noon, "Europe/Paris")[0].tolist()
     [datetime.datetime(2024, 3, 31, 10, 0)]
     """
     if frequency is None or not len(times):
@@ -187,88 +188,90 @@ def following(
         return None
     ahead = np.arange(1, count + 1)
     if local is None:
-        return frequency.after(times[-1], ahead), None
+        return frequency.shift(times[-1], ahead), None
     if frequency.unit == "microseconds":
-        found = frequency.after(times[-1], ahead)
+        later = frequency.shift(times[-1], ahead)
     else:
-        found = universal(frequency.after(local[-1], ahead), zone)
-    return found, wall(found, zone)
+        later = universal(frequency.shift(local[-1], ahead), zone)
+    return later, to_wall_clock(later, zone)
 
 
-def later(times: Times, frequency: Frequency, zone: str) -> Times:
-    """The time one step after each of these, in UTC where there is a zone. Raises DataError beyond the year 9999."""
+def next_times(times: Times, frequency: Frequency, zone: str) -> Times:
+    """Return the time one step after each, in UTC if there is a time zone. Raises DataError beyond the year 9999."""
     if frequency.unit == "microseconds" or not zone:
-        found = frequency.after(times, 1)
+        later = frequency.shift(times, 1)
     else:
-        found = universal(frequency.after(wall(times, zone), 1), zone)
-    if (found.astype(np.int64) > END).any():
+        later = universal(frequency.shift(to_wall_clock(times, zone), 1), zone)
+    if (later.astype(np.int64) > END).any():
         raise DataError(BEYOND)
-    return found
+    return later
 
 
-# ---- zones
+# ---- time zones
 
 
-def wall(times: Times, zone: str) -> Times:
-    """What clocks in a zone show at these moments. Raises DataError for a zone that is not known."""
-    known = known_zone(zone)
-    return each(times, lambda moment: moment.replace(tzinfo=UTC).astimezone(known).replace(tzinfo=None))
+def to_wall_clock(times: Times, zone: str) -> Times:
+    """Convert UTC to the wall clock of a time zone. Raises DataError for an unknown zone."""
+    rules = known_zone(zone)
+    return map_times(times, lambda time: time.replace(tzinfo=UTC).astimezone(rules).replace(tzinfo=None))
 
 
 def universal(local: Times, zone: str) -> Times:
-    """The moments of these wall clocks. One that a clock skips is as far behind the skip as it is into it; of one that
-    comes twice the first counts. Raises DataError for a zone that is not known.
+    """Convert wall clocks of a time zone to UTC. Raises DataError for an unknown zone.
+
+    A time that the clock skips in spring is moved forward by the length of the skip; of a time that comes twice in
+    autumn, the first one counts.
     """
-    known = known_zone(zone)
-    return each(local, lambda moment: moment.replace(tzinfo=known).astimezone(UTC).replace(tzinfo=None))
+    rules = known_zone(zone)
+    return map_times(local, lambda time: time.replace(tzinfo=rules).astimezone(UTC).replace(tzinfo=None))
 
 
-def each(times: Times, change: Callable[[datetime], datetime]) -> Times:
+def map_times(times: Times, change: Callable[[datetime], datetime]) -> Times:
+    """Apply a function of datetimes to each time. Raises DataError where it leaves the years of Python's dates."""
     try:
-        return np.array([change(moment) for moment in times.tolist()], "M8[us]").reshape(times.shape)
+        return np.array([change(time) for time in times.tolist()], "M8[us]").reshape(times.shape)
     except (AttributeError, OverflowError, ValueError) as error:  # NumPy gives integers where Python has no date
         raise DataError(BEYOND) from error
 
 
 def known_zone(zone: str) -> tzinfo:
-    """The rules of a zone that is an offset or a name. Raises DataError where Python does not know it.
+    """Load the rules of a time zone, an offset or a name. Raises DataError if they are not installed.
 
-    >>> known_zone("-05:30")
+    >>> load_zone("-05:30")
     datetime.timezone(datetime.timedelta(days=-1, seconds=66600))
     """
-    if found := OFFSET.fullmatch(zone):
-        sign, hours, minutes, seconds = found.groups("0")
+    if match := OFFSET.fullmatch(zone):
+        sign, hours, minutes, seconds = match.groups("0")
         length = timedelta(hours=int(hours), minutes=int(minutes), seconds=int(seconds))
         return timezone(-length if sign == "-" else length)
     if zone == "UTC":
         return UTC
     try:
         return ZoneInfo(zone)
-    except (ValueError, OSError) as error:  # also ZoneInfoNotFoundError, and a name that leaves the folder of zones
-        raise DataError(f"the time zone {zone!r} is not known here; install its rules: pip install tzdata") from error
-    except KeyError as error:
+    except (KeyError, ValueError, OSError) as error:  # KeyError: not found; ValueError: a name outside of the folder
         raise DataError(f"the time zone {zone!r} is not known here; install its rules: pip install tzdata") from error
 
 
-def written(offset: timedelta) -> str:
-    """An offset from UTC as ISO 8601 has it.
+def format_offset(offset: timedelta) -> str:
+    """Format an offset from UTC as in ISO 8601.
 
-    >>> written(timedelta(hours=-5, minutes=-30))
+    >>> format_offset(timedelta(hours=-5, minutes=-30))
     '-05:30'
     """
     return datetime(2000, 1, 1, tzinfo=timezone(offset)).isoformat()[19:]
 
 
 def shown(times: Times, local: Times | None = None, zone: str = "") -> list[str]:
-    """Times as ISO 8601 text: to the second, or as finely as they are; with the offset where they have a zone.
+    """Format times as ISO 8601 text: to the second, or finer if needed; with the offset if they have a time zone.
 
-    >>> shown(np.array(["2024-01-01T06:00", "2024-01-01T06:00:00.5"], "M8[us]"))
+    >>> format_times(np.array(["2024-01-01T06:00", "2024-01-01T06:00:00.5"], "M8[us]"))
     ['2024-01-01T06:00:00', '2024-01-01T06:00:00.500000']
     """
     clock = times if local is None else local
-    found = [str(t).removesuffix(".000000") for t in clock.astype("M8[us]")]
+    texts = [str(time).removesuffix(".000000") for time in clock.astype("M8[us]")]
     if local is None:
-        return found
+        return texts
     if zone == "UTC":
-        return [f"{t}Z" for t in found]
-    return [f"{t}{written(gap)}" for t, gap in zip(found, (local - times).astype("m8[us]").tolist(), strict=True)]
+        return [f"{text}Z" for text in texts]
+    offsets = (local - times).astype("m8[us]").tolist()
+    return [f"{text}{format_offset(offset)}" for text, offset in zip(texts, offsets, strict=True)]

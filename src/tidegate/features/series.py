@@ -1,9 +1,9 @@
-"""Series of numbers to the rows that a model's first layer gets, and its outputs back to the data's units.
+"""Convert series of numbers to the rows that a model's first layer takes, and its outputs back to the data's units.
 
-A step has one number for each column. Columns have a role: `target` is forecast, `past` is known up to now, `known` is
-known `horizon` steps ahead (a step then brings the number of the step that far ahead), `static` never changes. What is
-missing (NaN) is treated by one of four policies. Then numbers are scaled by the statistics of their series in training,
-or by a window of the latest steps, which is cut into segments.
+A step has one number for each column. Columns have roles: `target` is forecast, `past` is known up to now, `known` is
+known `horizon` steps ahead (each step has the number of the step that far ahead), `static` never changes. Missing
+numbers (NaN) are handled by one of four policies. Then numbers are standardised by the statistics of their series in
+training, or by a window of the latest steps, which may be split into segments.
 """
 
 from __future__ import annotations
@@ -17,9 +17,10 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import DataError
-from .calendar import positions
+from .calendar import encode_times
 from .frequency import Frequency
-from .steps import Flags, Floats, Indices, Rows, filled, held, latest, span, total
+from .scaling import Scaling as Scaling
+from .steps import Flags, Floats, Indices, Rows, as_slice, forward_fill, sum_steps, take_latest, zero_missing
 from .window import Window as Window
 
 ROLES: Final = ("target", "past", "known", "static")
@@ -27,15 +28,15 @@ MISSING: Final = ("error", "drop", "ffill", "mask")
 CENTRES: Final = ("last", "mean")
 SPREADS: Final = ("training", "window")
 HEADS: Final = ("direct", "autoregressive")
-FLAT: Final = 1e-13  # what varies by less than this share of its largest number is constant but for float64's rounding
-LARGEST: Final = float(np.finfo(np.float32).max)  # its square, summed over a window, still fits in float64
+FLAT: Final = 1e-13  # relative to the largest number: what varies by less is constant, up to float64 rounding
+LARGEST: Final = float(np.finfo(np.float32).max)  # float64 can sum its square over a window
 
 
 @dataclass(frozen=True)
 class ForecastSpec:
-    """What the outputs are: `horizon` steps ahead, of each target, each of these quantiles.
+    """What a model forecasts: these quantiles of each target, `horizon` steps ahead.
 
-    head: 'direct', all of them at once; 'autoregressive', one step ahead, from which the next is made.
+    head: "direct": all steps at once; "autoregressive": one step, which is fed back for the next.
     """
 
     horizon: int
@@ -44,60 +45,33 @@ class ForecastSpec:
 
     @property
     def chain_horizon(self) -> int:
-        """How many steps ahead the chain's output goes, and known columns are known."""
+        """How many steps ahead the layers' output goes, and known columns are known."""
         return self.horizon if self.head == "direct" else 1
 
 
-@dataclass(frozen=True)
-class Scaling:
-    """Between the data's units and the model's, for B forecasts: y = out x spread + centre + base.
-
-    centre, spread: float64 [B, targets]; base: float64 [B, horizon, targets]. A spread of 0 (a constant window): the
-    forecast is the constant.
-    """
-
-    centre: Floats
-    spread: Floats
-    base: Floats
-
-    @np.errstate(invalid="ignore")
-    def invert(self, out: npt.NDArray[Any], quantiles: int) -> Floats:
-        """Outputs [B, horizon x targets x quantiles] in the data's units: float64 [B, horizon, targets, quantiles]."""
-        B, H, k = self.base.shape
-        y = out.astype(np.float64).reshape(B, H, k, quantiles)
-        return np.asarray(y * self.spread[:, None, :, None] + (self.centre[:, None] + self.base)[..., None])
-
-    def at(self, i: int) -> Scaling:
-        """That of forecast i alone."""
-        return Scaling(self.centre[i : i + 1], self.spread[i : i + 1], self.base[i : i + 1])
-
-    def apply(self, y: Floats) -> Rows:
-        """Truth [B, horizon, targets] in the model's units, float32; NaN where a constant window has no unit."""
-        with np.errstate(divide="ignore", invalid="ignore"):
-            return np.where(
-                self.spread[:, None] > 0, (y - self.base - self.centre[:, None]) / self.spread[:, None], np.nan
-            ).astype(np.float32)
-
-
 class ColumnIndices(NamedTuple):
-    """Columns: the targets, those scaled by their window, the targets among these, the others; and which steps before a
-    window's end stand a season before those ahead.
+    """Indices of columns and steps.
+
+    target: the target columns. windowed: those that are standardised by their window. windowed_targets: the targets
+    among these. others: the rest. season_steps: where, relative to a window's end, the steps a season before those
+    ahead are.
     """
 
     target: slice | list[int]
-    own: slice | list[int]
-    targets: slice | list[int]
-    rest: list[int]
-    before: Indices
+    windowed: slice | list[int]
+    windowed_targets: slice | list[int]
+    others: list[int]
+    season_steps: Indices
 
 
 @dataclass(frozen=True)
 class SeriesTransform:
-    """From raw steps to rows, as a model file describes it.
+    """The `input` section of a model file for series: converts raw steps to rows.
 
-    names: the series that `mean` and `deviation` [series, columns] are of, None where all series are treated alike. A
-    mean alone stands for what was never seen (policy 'mask'); with deviations it scales. zone, frequency: of the times
-    in training, see `frequency`; the zone is "" where they had none, and None where it is not known.
+    names: those of the series that `mean` and `deviation` [series, columns] belong to; None if all series are treated
+    alike. A mean without deviations only replaces missing numbers at the start (policy "mask"); with deviations it
+    standardises. zone, frequency: of the times in training, see `frequency`; the zone is "" if the times had none, and
+    None if it is unknown.
     """
 
     columns: tuple[str, ...]
@@ -116,56 +90,58 @@ class SeriesTransform:
 
     @cached_property
     def width(self) -> int:
-        """Numbers of a step after the missing ones are treated: values, what was missing, calendar."""
+        """How many numbers an imputed step has: values, flags of missing numbers, calendar features."""
         return len(self.columns) * (2 if self.missing == "mask" else 1) + 2 * len(self.calendar)
 
     @cached_property
     def features(self) -> int:
-        """Numbers of a row: what the first layer gets."""
+        """How many numbers a row of the first layer has."""
         return self.width * (self.window.segment if self.window else 1)
 
     @cached_property
     def targets(self) -> int:
+        """How many columns are targets."""
         return self.roles.count("target")
 
     def of(self, *roles: str) -> list[int]:
-        """The columns that have one of these roles."""
+        """Return the indices of the columns that have one of these roles."""
         return [i for i, role in enumerate(self.roles) if role in roles]
 
     @property
     def fills(self) -> bool:
-        """Whether a missing number becomes the one that was last seen."""
+        """Whether missing numbers are replaced by the last number of their column."""
         return self.missing in ("ffill", "mask")
 
-    # ---- from raw steps to steps without holes
+        # ---- from raw steps to imputed steps
 
     def impute(
         self, x: npt.NDArray[Any], times: Any, last: Floats | None = None, first: int = 0
     ) -> tuple[Floats, Indices, Floats]:
-        """Steps [T, columns] with nothing missing any more.
+        """Handle the missing numbers of steps [T, columns].
 
-        times: datetime64 [T], read only where the calendar is used. last: what was seen last of each column [columns],
-        None at the start. first: the number of the first step, for messages. Returns the steps kept float64
-        [T', width], their indices [T'], and what was then seen last. Raises DataError for infinity, and for NaN where
-        the policy is 'error'.
+        times: datetime64 [T], used only with a calendar. last: the last value of each column [columns], None at the
+        start. first: the number of the first step, for messages.
+
+        Returns the steps that are kept, float64 [T', width], their indices [T'], and the last values after them. Raises
+        DataError for infinity, and for NaN if the policy is "error".
         """
-        values, holes = self.read(x, lambda t: f"step {first + t}")
+        values, holes = self.read_numbers(x, lambda t: f"step {first + t}")
         last = self.initial_fill if last is None else last
         if self.fills:
-            values, last = filled(values, holes, last)
+            values, last = forward_fill(values, holes, last)
         return *self.select_steps(values, holes, times), last
 
     def impute_batch(
         self, x: npt.NDArray[Any], times: Any, last: Floats, place: Callable[[int], str]
     ) -> tuple[Floats, Indices, Floats]:
-        """`treated` for one step of each of n streams [n, columns], with what each saw last [n, columns]."""
-        values, holes = self.read(x, place)
+        """Do `impute` for one step of each of n streams [n, columns]. last: their last values [n, columns]."""
+        values, holes = self.read_numbers(x, place)
         if self.fills:
             values = last = values if holes is None else np.where(holes, last, values)
         return *self.select_steps(values, holes, times), last
 
-    def read(self, x: npt.NDArray[Any], place: Callable[[int], str]) -> tuple[Floats, Flags | None]:
-        """Steps as float64, and where they have holes, None if nowhere. Raises DataError for what cannot be used."""
+    def read_numbers(self, x: npt.NDArray[Any], place: Callable[[int], str]) -> tuple[Floats, Flags | None]:
+        """Return steps as float64 and which numbers are missing, None if none is. Raises DataError."""
         values = np.asarray(x, np.float64)
         usable = np.abs(values) <= LARGEST
         if usable.all():
@@ -175,7 +151,7 @@ class SeriesTransform:
         return values, holes
 
     def select_steps(self, values: Floats, holes: Flags | None, times: Any) -> tuple[Floats, Indices]:
-        """The steps that count float64 [T', width], with what was missing and the calendar, and their indices."""
+        """Add flags and calendar features to the steps that are kept: float64 [T', width]; return their indices too."""
         keep = np.arange(len(values))
         if holes is not None and self.missing in ("drop", "ffill"):
             keep = np.flatnonzero(~np.isnan(values).any(1))
@@ -184,59 +160,59 @@ class SeriesTransform:
         if self.missing == "mask":
             parts.append(np.zeros(values.shape) if holes is None else holes.astype(np.float64))
         if self.calendar:
-            parts.append(positions(times, self.calendar))
+            parts.append(encode_times(times, self.calendar))
         return np.concatenate(parts, 1) if len(parts) > 1 else values, keep
 
     @cached_property
     def initial_fill(self) -> Floats:
+        """The fill values of the first series."""
         return self.fill_values()
 
     def fill_values(self, series: int = 0) -> Floats:
-        """What stands for a column of which nothing has been seen: its mean in training, or NaN, float64 [columns]."""
+        """Return what replaces numbers missing at the start: the mean in training, or NaN; float64 [columns]."""
         if self.missing == "mask" and self.mean is not None:
             return np.array(self.mean[series], np.float64)
         return np.full(len(self.columns), np.nan)
 
     def refuse(self, x: npt.NDArray[Any], bad: Flags, place: Callable[[int], str]) -> None:
-        """Raises DataError at the first number that cannot be used."""
+        """Raise DataError for the first number that cannot be used, if there is one."""
         if not bad.any():
             return
         t, c = np.argwhere(bad)[0]
-        found, at = x[t, c], f"{place(int(t))}, {self.columns[c]!r}"
-        if np.isnan(found):
+        number, at = x[t, c], f"{place(int(t))}, {self.columns[c]!r}"
+        if np.isnan(number):
             raise DataError(
                 f"{at}: NaN, and this model was fitted with --missing error; fill it, or fit with --missing drop, "
                 "ffill or mask"
             )
-        what = (
-            "is infinite" if np.isinf(found) else f"is {found}, beyond the largest number that is taken, {LARGEST:.3g}"
-        )
-        raise DataError(f"{at}: {what}; correct it, or leave it out as missing")
+        fault = "is infinite" if np.isinf(number) else f"is {number}; the largest number allowed is {LARGEST:.3g}"
+        raise DataError(f"{at}: {fault}; correct it, or leave it out as missing")
 
-    # ---- fixed scaling
+        # ---- fixed scaling
 
     def index(self, name: str | None) -> int:
-        """The row of the statistics that a series has. Raises DataError for one that was not there in training."""
+        """Return the row of a series in the statistics. Raises DataError for a series that was not in training."""
         if self.names is None:
             return 0
-        if name not in self.places:
+        if name not in self.series_rows:
             known = ", ".join(map(repr, self.names[:5])) + (" ..." if len(self.names) > 5 else "")
-            found = "no series was named" if name is None else f"the series {name!r} was not there in training"
+            fault = "no series was named" if name is None else f"the series {name!r} was not in training"
             raise DataError(
-                f"{found}, and this model scales each by its own statistics; it knows {known}; fit with --scale window "
-                "for series that are new"
+                f"{fault}, and this model scales each by its own statistics; it knows {known}; fit with --scale window "
+                "to use new series"
             )
-        return self.places[name]
+        return self.series_rows[name]
 
     @cached_property
-    def places(self) -> dict[str | None, int]:
-        """The row of the statistics by the name of a series."""
+    def series_rows(self) -> dict[str | None, int]:
+        """The rows in the statistics, by the names of the series."""
         return {name: i for i, name in enumerate(self.names or ())}
 
     @np.errstate(over="ignore", invalid="ignore")
     def scale_fixed(self, steps: Floats, series: int | Indices) -> Rows:
-        """Treated steps [T, width] scaled by the statistics of a series, or each of its own [T]: float32 [T, width]; as
-        they are where the transform has no statistics.
+        """Standardise imputed steps [T, width] by the statistics of training, if there are any: float32 [T, width].
+
+        series: the row of the statistics, or one for each step [T].
         """
         rows = steps.astype(np.float32)
         if self.mean is not None and self.deviation is not None:
@@ -245,7 +221,7 @@ class SeriesTransform:
         return rows
 
     def fixed_scaling(self, series: int | Indices, count: int = 1) -> Scaling:
-        """The scaling of `count` forecasts of a series that is scaled by its statistics, or each of its own [count]."""
+        """Return the scaling of `count` forecasts by statistics of training. series: their row, or a row for each."""
         assert self.forecast, "a model that forecasts"
         assert self.mean is not None
         assert self.deviation is not None
@@ -254,84 +230,91 @@ class SeriesTransform:
         base = np.zeros((count, self.forecast.chain_horizon, self.targets))
         return Scaling(np.broadcast_to(centre, shape), np.broadcast_to(spread, shape), base)
 
-    # ---- windows
+        # ---- windows
 
     @np.errstate(over="ignore", invalid="ignore")
-    def windows(self, steps: Floats, ends: Indices, behind: Indices | None = None) -> tuple[Rows, Scaling]:
-        """The windows that end with the treated steps `ends` [B].
+    def windows(self, steps: Floats, ends: Indices, available: Indices | None = None) -> tuple[Rows, Scaling]:
+        """Return the standardised windows that end with the imputed steps `ends` [B], and their scaling.
 
-        steps: float64 [T, width]. behind: how many steps there are up to each end, itself included [B]; None: a full
-        window. Level and unit are taken off in float64. Returns rows float32 [B, length / segment, features], of
-        windows that are not full `Window.rows` of them and then zeros, and the scaling of the forecasts.
+        steps: float64 [T, width]. available: how many steps there are up to each end, including it [B]; None: enough.
+
+        Windows are standardised in float64 and returned as float32 [B, length / segment, features]. A window that is
+        not full has `Window.count_rows` rows, and then zeros.
         """
         w, at = self.window, self.column_indices
         assert w, "a transform with a window"
-        behind = None if behind is None or (behind >= w.reach).all() else behind
-        counts: Any = w.length if behind is None else w.counts(behind)[:, None]
-        there: Any = None if behind is None else (np.arange(w.length) >= w.length - counts)[..., None]
-        whole = held(latest(steps, ends, w.length, 0).astype(np.float64), there)
-        moved = whole[..., at.own]
+        available = None if available is None or (available >= w.reach).all() else available
+        counts: Any = w.length if available is None else w.count_steps(available)[:, None]
+        present: Any = None if available is None else (np.arange(w.length) >= w.length - counts)[..., None]
+        whole = zero_missing(take_latest(steps, ends, w.length, 0).astype(np.float64), present)
+        moved = whole[..., at.windowed]
         if w.season:
-            off = None if behind is None else there & w.seasonal(behind)[:, None, None]
-            moved = moved - held(latest(steps, ends, w.length, w.season)[..., at.own], off)
+            off = None if available is None else present & w.has_season(available)[:, None, None]
+            moved = moved - zero_missing(take_latest(steps, ends, w.length, w.season)[..., at.windowed], off)
         centre, mean = moved[:, -1].copy(), None
         if w.centre == "mean" or w.spread == "window":
-            # what is far from 0 is summed less a step of its own, as sums of it would lose digits
-            mean = centre + total(held(moved - centre[:, None], there)) / counts
+            # subtract a step of the window first: sums of numbers far from 0 would lose digits
+            mean = centre + sum_steps(zero_missing(moved - centre[:, None], present)) / counts
             centre = centre if w.centre == "last" else mean
-        spread, divisor = self.spreads(moved, mean, there, counts)
-        whole[..., at.own] = (moved - centre[:, None]) / divisor[:, None]
-        if at.rest and self.mean is not None and self.deviation is not None:
-            whole[..., at.rest] = (whole[..., at.rest] - self.mean[0][at.rest]) / self.deviation[0][at.rest]
+        spread, divisor = self.compute_spreads(moved, mean, present, counts)
+        whole[..., at.windowed] = (moved - centre[:, None]) / divisor[:, None]
+        if at.others and self.mean is not None and self.deviation is not None:
+            whole[..., at.others] = (whole[..., at.others] - self.mean[0][at.others]) / self.deviation[0][at.others]
         K = w.length // w.segment
-        rows = held(whole, there).astype(np.float32).reshape(len(ends), K, self.features)
-        if behind is not None:
-            places = (np.arange(K) - w.rows(behind)[:, None]) % K  # zeros behind the rows instead of ahead of them
-            rows = np.take_along_axis(rows, places[..., None], 1)
-        return rows, Scaling(centre[:, at.targets], spread[:, at.targets], self.base(steps, ends, behind))
+        rows = zero_missing(whole, present).astype(np.float32).reshape(len(ends), K, self.features)
+        if available is not None:
+            order = (np.arange(K) - w.rows(available)[:, None]) % K  # zeros behind the rows, not in front of them
+            rows = np.take_along_axis(rows, order[..., None], 1)
+        return rows, Scaling(
+            centre[:, at.windowed_targets], spread[:, at.windowed_targets], self.season_base(steps, ends, available)
+        )
 
-    def spreads(self, moved: Floats, mean: Floats | None, there: Flags | None, counts: Any) -> tuple[Floats, Floats]:
-        """What multiplies forecasts of windows [B, length, own columns], 0 where one is constant, and what divides.
+    def compute_spreads(
+        self, moved: Floats, mean: Floats | None, present: Flags | None, counts: Any
+    ) -> tuple[Floats, Floats]:
+        """Return what multiplies the forecasts of windows, and what divides their steps.
 
-        there, counts: which steps there are, and how many.
+        moved: steps [B, length, windowed columns]. present, counts: which steps there are, and how many. The multiplier
+        is 0 if a window is constant.
         """
         assert self.window
         if mean is None or self.window.spread == "training":
             assert self.deviation is not None
-            spread = self.deviation[0:1, self.column_indices.own].repeat(len(moved), 0)
+            spread = self.deviation[0:1, self.column_indices.windowed].repeat(len(moved), 0)
             return spread, spread
-        spread = np.sqrt(total(held(moved - mean[:, None], there) ** 2) / counts)
+        spread = np.sqrt(sum_steps(zero_missing(moved - mean[:, None], present) ** 2) / counts)
         spread = np.where(spread > FLAT * np.abs(moved).max(1), spread, 0.0)
         return spread, np.where(spread > 0, spread, 1.0)
 
-    def base(self, steps: Floats, ends: Indices, behind: Indices | None) -> Floats:
-        """What is added to forecasts: the targets a season before each step ahead, float64 [B, horizon, targets]; 0
-        where no season is taken off.
+    def season_base(self, steps: Floats, ends: Indices, available: Indices | None) -> Floats:
+        """Return the targets a season before each step ahead, which are added to forecasts: [B, horizon, targets].
+
+        They are 0 if no season is subtracted.
         """
         at = self.column_indices
-        if not len(at.before):
+        if not len(at.season_steps):
             return np.zeros((len(ends), self.forecast.chain_horizon if self.forecast else 0, self.targets))
-        found = np.asarray(steps[np.maximum(ends[:, None] + at.before, 0)][..., at.target])
+        base = np.asarray(steps[np.maximum(ends[:, None] + at.season_steps, 0)][..., at.target])
         assert self.window
-        return found if behind is None else np.where(self.window.seasonal(behind)[:, None, None], found, 0.0)
+        return base if available is None else np.where(self.window.has_season(available)[:, None, None], base, 0.0)
 
     @cached_property
     def column_indices(self) -> ColumnIndices:
-        """Where the columns of each role stand, worked out once."""
+        """The indices of the columns of each role."""
         own, season = self.of("target", "past"), self.window.season if self.window else 0
         ahead = np.arange(1, self.forecast.chain_horizon + 1 if self.forecast and season else 1)
         return ColumnIndices(
-            span(self.of("target")),
-            span(own),
-            span([own.index(i) for i in self.of("target")]),
+            as_slice(self.of("target")),
+            as_slice(own),
+            as_slice([own.index(i) for i in self.of("target")]),
             self.of("known", "static"),
             ahead - season * -(-ahead // max(1, season)),
         )
 
-    # ---- the model file
+        # ---- the model file
 
     def to_json(self) -> tuple[dict[str, Any], dict[str, Floats]]:
-        """The `input` section of a document, and its tensors."""
+        """Return the `input` section of a document, and its tensors."""
         tensors: dict[str, Floats] = {}
         scale: dict[str, Any] | None = None
         if self.mean is not None:
@@ -359,8 +342,8 @@ class SeriesTransform:
 
     @classmethod
     def from_json(cls, section: Mapping[str, Any], tensors: Mapping[str, npt.NDArray[Any]]) -> SeriesTransform:
-        """The transform of a valid `input` section and its tensors."""
-        made = cls(
+        """Make a transform from a valid `input` section and its tensors."""
+        transform = cls(
             tuple(section["columns"]),
             tuple(section["roles"]),
             tuple(section["calendar"]),
@@ -368,27 +351,28 @@ class SeriesTransform:
             window=None if section["window"] is None else Window(**section["window"]),
         )
         if (answer := section["answer"]) is not None:
-            made = replace(made, forecast=ForecastSpec(answer["horizon"], tuple(answer["quantiles"]), answer["head"]))
+            spec = ForecastSpec(answer["horizon"], tuple(answer["quantiles"]), answer["head"])
+            transform = replace(transform, forecast=spec)
         if (times := section.get("times")) is not None:
-            rule = times["frequency"]
-            made = replace(made, zone=times["zone"] or "", frequency=None if rule is None else Frequency(**rule))
+            frequency = None if times["frequency"] is None else Frequency(**times["frequency"])
+            transform = replace(transform, zone=times["zone"] or "", frequency=frequency)
         if (scale := section["scale"]) is None:
-            return made
+            return transform
         names = None if scale["names"] is None else tuple(scale["names"])
         mean, deviation = (
             None if scale[role] is None else np.asarray(tensors[scale[role]], np.float64)
             for role in ("mean", "deviation")
         )
-        return replace(made, names=names, mean=mean, deviation=deviation)
+        return replace(transform, names=names, mean=mean, deviation=deviation)
 
 
 def ahead(values: Floats, known: list[int], horizon: int) -> Floats:
-    """Values [T, columns] whose known columns are those of `horizon` steps later, NaN at the end.
+    """Move the known columns of values [T, columns] up by `horizon` steps, with NaN at the end.
 
-    >>> ahead(np.array([[1.0, 5.0], [2.0, 6.0]]), [1], 1).tolist()
+    >>> shift_known(np.array([[1.0, 5.0], [2.0, 6.0]]), [1], 1).tolist()
     [[1.0, 6.0], [2.0, nan]]
     """
-    moved = values.copy()
+    shifted = values.copy()
     for c in known:
-        moved[:, c] = np.concatenate([values[horizon:, c], np.full(min(horizon, len(values)), np.nan)])
-    return moved
+        shifted[:, c] = np.concatenate([values[horizon:, c], np.full(min(horizon, len(values)), np.nan)])
+    return shifted

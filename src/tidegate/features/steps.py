@@ -1,4 +1,4 @@
-"""Arithmetic over the steps of a series; the bits of a row do not depend on those beside it."""
+"""Arithmetic over the steps of a series. The bits of a row never depend on the rows next to it."""
 
 from __future__ import annotations
 
@@ -11,43 +11,46 @@ Flags = npt.NDArray[np.bool_]
 Indices = npt.NDArray[np.int64]
 
 
-def filled(values: Floats, holes: Flags | None, last: Floats) -> tuple[Floats, Floats]:
-    """What is missing of values [T, C] as it was last seen, and what is then seen last [C].
+def forward_fill(values: Floats, holes: Flags | None, last: Floats) -> tuple[Floats, Floats]:
+    """Fill missing values [T, C] with the last value of their column; return the last values [C] too.
+
+    last: the values before the first step.
 
     >>> nan = np.nan
     >>> x = np.array([[nan], [2.0], [nan]])
-    >>> filled(x, np.isnan(x), np.array([1.0]))[0].ravel().tolist()
+    >>> forward_fill(x, np.isnan(x), np.array([1.0]))[0].ravel().tolist()
     [1.0, 2.0, 2.0]
     """
     if holes is None:
         return values, (values[-1] if len(values) else last).copy()
-    longer = np.concatenate([last[None], values])
-    seen = np.where(holes, 0, np.arange(1, len(longer))[:, None])
-    newest = np.maximum.accumulate(seen, 0)
-    whole = np.take_along_axis(longer, newest, 0)
-    return whole, (whole[-1] if len(whole) else last).copy()
+    extended = np.concatenate([last[None], values])
+    present = np.where(holes, 0, np.arange(1, len(extended))[:, None])
+    newest = np.maximum.accumulate(present, 0)
+    filled = np.take_along_axis(extended, newest, 0)
+    return filled, (filled[-1] if len(filled) else last).copy()
 
 
-def span(columns: list[int]) -> slice | list[int]:
-    """Neighbouring columns as a slice, which is the faster index."""
+def as_slice(columns: list[int]) -> slice | list[int]:
+    """Return adjacent columns as a slice, which is a faster index."""
     first = columns[0] if columns else 0
     return slice(first, first + len(columns)) if columns == list(range(first, first + len(columns))) else columns
 
 
-def latest(steps: Floats, ends: Indices, length: int, before: int) -> Floats:
-    """The `length` steps up to and with the one `before` steps before each of `ends` [B]: [B, length, width]; the first
-    step stands for those before it.
+def take_latest(steps: Floats, ends: Indices, length: int, before: int) -> Floats:
+    """Return the `length` steps that end `before` steps before each of `ends` [B]: [B, length, width].
+
+    The first step stands for the steps before it.
     """
     if len(ends) == 1 and (first := int(ends[0]) + 1 - before - length) >= 0:
         return steps[None, first : first + length]
     return np.asarray(steps[np.maximum(ends[:, None] - before + np.arange(1 - length, 1), 0)])
 
 
-def held(x: Floats, there: Flags | None) -> Floats:
-    """Numbers where they are there, else 0. there: None for all."""
-    return x if there is None else np.where(there, x, 0.0)
+def zero_missing(x: Floats, present: Flags | None) -> Floats:
+    """Return the numbers that are present, and 0 for the others. present: None for all."""
+    return x if present is None else np.where(present, x, 0.0)
 
 
-def total(x: Floats) -> Floats:
-    """The sum over axis 1, one after the other, so that its bits do not depend on how many rows are summed at once."""
+def sum_steps(x: Floats) -> Floats:
+    """Sum over axis 1, one after the other, so that the bits do not depend on how many rows are summed at once."""
     return np.asarray(np.add.accumulate(x, 1)[:, -1])

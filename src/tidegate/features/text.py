@@ -1,7 +1,7 @@
-"""The tokenizer: an automaton from UTF-8 bytes to tokens, fed in chunks that may fall anywhere.
+"""The tokenizer: converts UTF-8 bytes to tokens, in chunks that may be cut anywhere.
 
-`feed` and `flush` are pure functions of the options and of `pending`, the unfinished word. Any split of a
-message into chunks gives the tokens of the whole message.
+`feed` and `flush` are pure functions of the options and the unfinished word. However a message is split into chunks,
+the tokens are those of the whole message.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ __all__ = ["DIGITS", "KINDS", "WORD_BYTES", "Tokenizer", "Vocabulary", "encode"]
 
 KINDS = ("word", "char", "byte")
 DIGITS = ("keep", "shape")
-WORD_BYTES = 64  # a longer word is split; also the room that a stream's state has for the unfinished word
+WORD_BYTES = 64  # a longer word is split; a stream's state has this much room for the unfinished word
 
 _SHAPE = bytes.maketrans(b"123456789", b"000000000")
 _BYTES = tuple(bytes([byte]) for byte in range(256))
@@ -30,26 +30,26 @@ _ASCII_WORD = frozenset(b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ_abcdefghijklmnopq
 
 
 class Tokenizer:
-    """Options of the tokenizer; immutable, equal by value.
+    """Splits text into tokens. Immutable, and equal by value.
 
-    word: a run of letters, marks, digits and underscores is a token, split after 64 bytes; an ideograph, kana
-    and every other visible character are tokens of their own; white space, control and format characters
-    separate. char: every character is a token. byte: every byte is a token.
+    word: a run of letters, marks, digits and underscores is a token, split after 64 bytes; an ideograph, a kana and
+    every other visible character is a token by itself; white space, control and format characters separate tokens.
+    char: every character is a token. byte: every byte is a token.
 
     Args:
         kind: one of `KINDS`.
-        fold: whether case is folded; left out, True for word and char, False for byte (which has no True).
+        fold: whether to fold case; by default True for word and char, False for byte (which cannot fold).
         digits: "keep", or "shape": every decimal digit becomes 0 (not for byte).
-        unicode: the version of Unicode that classes and folding are by.
+        unicode: the version of Unicode for character classes and case folding.
 
     Raises:
-        OptionError: a value that an option does not have.
+        OptionError: an unknown value of an option.
 
     >>> tokenizer = Tokenizer("word")
-    >>> tokens, pending = tokenizer.feed(b"What's my bal")
-    >>> tokens, pending
+    >>> tokens, unfinished = tokenizer.feed(b"What's my bal")
+    >>> tokens, unfinished
     ([b'what', b"'", b's', b'my'], b'bal')
-    >>> tokenizer.feed(b"ance?", pending)
+    >>> tokenizer.feed(b"ance?", unfinished)
     ([b'balance', b'?'], b'')
     """
 
@@ -63,9 +63,9 @@ class Tokenizer:
     def __init__(
         self, kind: str = "word", fold: bool | None = None, digits: str = "keep", unicode: str = UNICODE
     ) -> None:
-        _one_of("kind", kind, KINDS)
-        _one_of("digits", digits, DIGITS)
-        _one_of("unicode", unicode, VERSIONS)
+        _check_choice("kind", kind, KINDS)
+        _check_choice("digits", digits, DIGITS)
+        _check_choice("unicode", unicode, VERSIONS)
         folds = kind != "byte" if fold is None else fold
         if not isinstance(folds, bool):
             raise OptionError(f"fold is {folds!r}; choose true or false")
@@ -126,34 +126,34 @@ class Tokenizer:
         except OptionError as error:
             raise DataError(str(error)) from error
 
-    def feed(self, data: bytes, pending: bytes = b"") -> tuple[list[bytes], bytes]:
-        """The tokens that are finished after `data`, and what is still unfinished.
+    def feed(self, data: bytes, unfinished: bytes = b"") -> tuple[list[bytes], bytes]:
+        """Return the tokens that `data` completes, and the unfinished word.
 
         Args:
             data: the next UTF-8 bytes of the message; they may begin and end inside a character.
-            pending: what the call before returned; empty at the start of a message; less than 64 bytes.
+            unfinished: what the previous call returned; empty at the start of a message; less than 64 bytes.
 
         Raises:
-            DataError: bytes that are no UTF-8 (kind byte takes any); the offset is counted in `data`.
-            StateError: `pending` is longer than any that a call returns.
+            DataError: bytes that are not UTF-8 (kind byte takes any); the offset in the message is that in `data`.
+            StateError: `unfinished` is longer than any unfinished word.
         """
         if not isinstance(data, bytes):
             raise DataError(f"the tokenizer takes bytes, not {type(data).__name__}; encode text first")
-        if len(pending) >= WORD_BYTES:
-            raise StateError(f"the unfinished word has {len(pending)} bytes; expected less than {WORD_BYTES}")
-        whole = pending + data if pending else data
+        if len(unfinished) >= WORD_BYTES:
+            raise StateError(f"the unfinished word has {len(unfinished)} bytes; expected less than {WORD_BYTES}")
+        whole = unfinished + data if unfinished else data
         if self.kind == "byte":
             return [_BYTES[byte] for byte in whole], b""
         if whole.isascii():
             return self._ascii_words(whole) if self.kind == "word" else (self._ascii_characters(whole), b"")
-        text, tail = _decoded(whole, len(pending))
+        text, tail = _decode(whole, len(unfinished))
         return self._words(text, tail) if self.kind == "word" else (self._characters(text), tail)
 
-    def flush(self, pending: bytes) -> list[bytes]:
-        """The tokens that the end of the message finishes.
+    def flush(self, unfinished: bytes) -> list[bytes]:
+        """Return the tokens that the end of the message completes.
 
         Args:
-            pending: what the last `feed` returned.
+            unfinished: what the last `feed` returned.
 
         Raises:
             DataError: the message ends inside a character.
@@ -161,33 +161,33 @@ class Tokenizer:
         >>> Tokenizer("word").flush(b"Balance")
         [b'balance']
         """
-        tokens, rest = self.feed(b"", pending)
+        tokens, rest = self.feed(b"", unfinished)
         if not rest:
             return tokens
-        text, tail = _decoded(rest, 0)
+        text, tail = _decode(rest, 0)
         if tail:
             raise DataError(f"the text ends inside a character, after 0x{tail.hex()}; feed the rest of it first")
         return [*tokens, self._token(text)]
 
     def tokens(self, data: bytes) -> list[bytes]:
-        """All tokens of one whole message.
+        """Return all tokens of a whole message.
 
         >>> Tokenizer("word").tokens("Größe 7½ 世界".encode())[0].decode()
         'grösse'
         """
-        tokens, pending = self.feed(data)
-        return tokens + self.flush(pending) if pending else tokens
+        tokens, unfinished = self.feed(data)
+        return tokens + self.flush(unfinished) if unfinished else tokens
 
     def _ascii_characters(self, whole: bytes) -> list[bytes]:
-        return [_BYTES[byte] for byte in self._ascii_folded(whole)]
+        return [_BYTES[byte] for byte in self._fold_ascii(whole)]
 
     def _ascii_words(self, whole: bytes) -> tuple[list[bytes], bytes]:
-        tokens = _ascii_pattern()(self._ascii_folded(whole))
+        tokens = _ascii_pattern()(self._fold_ascii(whole))
         if not whole or whole[-1] not in _ASCII_WORD or len(tokens[-1]) == WORD_BYTES:
             return tokens, b""
         return tokens, whole[-len(tokens.pop()) :]
 
-    def _ascii_folded(self, whole: bytes) -> bytes:
+    def _fold_ascii(self, whole: bytes) -> bytes:
         folded = whole.lower() if self.fold else whole
         return folded.translate(_SHAPE) if self.digits == "shape" else folded
 
@@ -198,15 +198,15 @@ class Tokenizer:
         classes = text.translate(load(self.unicode)[0])
         end = len(classes.rstrip("wd"))
         runs = [match.span() for match in _class_pattern()(classes, 0, end)]
-        pieces = [piece for run in runs for piece in _pieces(text[slice(*run)])]
-        *full, last = _pieces(text[end:])
+        pieces = [piece for run in runs for piece in _split_word(text[slice(*run)])]
+        *full, last = _split_word(text[end:])
         if _is_full(last, tail):
             full, last = [*full, last], ""
         return [self._token(piece) for piece in pieces + full], last.encode() + tail
 
     def _token(self, text: str) -> bytes:
         if text.isascii():
-            return self._ascii_folded(text.encode())
+            return self._fold_ascii(text.encode())
         classes, folds = load(self.unicode)
         if self.digits == "shape":
             text = "".join("0" if classes[ord(character)] == "d" else character for character in text)
@@ -214,13 +214,13 @@ class Tokenizer:
 
 
 def encode(text: str) -> bytes:
-    """UTF-8 bytes of a text, for `Tokenizer.feed`.
+    """Encode a text as UTF-8, for `Tokenizer.feed`.
 
     Args:
         text: any text without lone surrogates.
 
     Raises:
-        DataError: half of a surrogate pair, which is no character.
+        DataError: half of a surrogate pair, which is not a character.
 
     >>> encode("né")
     b'n\\xc3\\xa9'
@@ -235,26 +235,26 @@ def encode(text: str) -> bytes:
         ) from error
 
 
-def _one_of(option: str, value: object, choices: tuple[str, ...]) -> None:
+def _check_choice(option: str, value: object, choices: tuple[str, ...]) -> None:
     if value not in choices:
         raise OptionError(f"unknown {option} {value!r}; choose one of {', '.join(choices)}")
 
 
-def _decoded(whole: bytes, pending: int) -> tuple[str, bytes]:
-    """The text of the whole characters, and up to 3 bytes of a last one that has only begun."""
+def _decode(whole: bytes, before: int) -> tuple[str, bytes]:
+    """Decode whole characters; return up to 3 bytes of an incomplete last one too. before: bytes of earlier chunks."""
     try:
         text, used = utf_8_decode(whole, "strict", False)
     except UnicodeDecodeError as error:
-        start, byte = error.start - pending, whole[error.start]
-        where = f"byte {start}" if start >= 0 else "a character begun in the chunk before"
+        start, byte = error.start - before, whole[error.start]
+        where = f"byte {start}" if start >= 0 else "a character that began in the previous chunk"
         raise DataError(
             f"the text is not UTF-8: {where} (0x{byte:02x}): {error.reason}; encode the text as UTF-8"
         ) from error
     return text, whole[used:]
 
 
-def _pieces(word: str) -> list[str]:
-    """A word, cut at the last character boundary that fits in 64 bytes, as often as needed."""
+def _split_word(word: str) -> list[str]:
+    """Split a word at the last character boundary within 64 bytes, as often as needed."""
     if len(word) <= WORD_BYTES // 4 or len(word.encode()) <= WORD_BYTES:
         return [word]
     pieces, start, size = [], 0, 0
@@ -268,9 +268,9 @@ def _pieces(word: str) -> list[str]:
 
 
 def _is_full(word: str, tail: bytes) -> bool:
-    """Whether a word can take no more: it has 64 bytes, or the character that has begun would not fit."""
-    begun = (2 + (tail[0] >= 0xE0) + (tail[0] >= 0xF0)) if tail else 1
-    return len(word.encode()) + begun > WORD_BYTES
+    """Return whether a word is full: it has 64 bytes, or the character that has begun does not fit any more."""
+    next_bytes = (2 + (tail[0] >= 0xE0) + (tail[0] >= 0xF0)) if tail else 1
+    return len(word.encode()) + next_bytes > WORD_BYTES
 
 
 @cache

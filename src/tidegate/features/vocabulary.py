@@ -1,4 +1,4 @@
-"""The vocabulary: tokens to ids and back, kept in a model file as two arrays."""
+"""The vocabulary: converts tokens to ids and back; a model file stores it as two arrays."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ _EVERY_BYTE = bytes(range(256))
 
 
 class Vocabulary:
-    """Ids by token; id 0 is the unknown token, whose entry is empty. Immutable by convention.
+    """The ids of tokens. Id 0 is the unknown token, whose entry is empty. Treat it as immutable.
 
     Args:
         data: uint8, shape (N,): the UTF-8 bytes of all tokens, one after the other.
         offsets: int64, shape (V + 1,): entry i is `data[offsets[i]:offsets[i + 1]]`; only the first is empty.
 
     Raises:
-        DataError: arrays that are no vocabulary: wrong type, offsets that do not ascend from 0 to N, an entry
-            that is not UTF-8 (but for the 256 single bytes, `Vocabulary.of_bytes`) or stands twice.
+        DataError: arrays that are not a vocabulary: wrong type, offsets that do not ascend from 0 to N, an entry
+            that is not UTF-8 (except for the 256 single bytes, `Vocabulary.of_bytes`) or occurs twice.
 
     >>> vocabulary = Vocabulary.learn({b"tide": 2, b"gate": 3})
     >>> len(vocabulary), vocabulary.ids([b"gate", b"moon", b"tide"])
@@ -39,17 +39,17 @@ class Vocabulary:
         _check_tokens(whole, data, offsets, self._tokens)
         if len(self._ids) != len(self._tokens):
             first = next(index for index, token in enumerate(self._tokens) if self._ids[token] != index)
-            raise DataError(f"entry {first} of the vocabulary stands twice, as {self._tokens[first]!r}")
+            raise DataError(f"entry {first} of the vocabulary occurs twice, as {self._tokens[first]!r}")
         del self._ids[b""]
 
     @classmethod
     def learn(cls, counts: Mapping[bytes, int], min_count: int = 1, max_size: int | None = None) -> Vocabulary:
-        """The vocabulary of the most frequent tokens, by falling count, then by bytes.
+        """Make a vocabulary of the most frequent tokens, by descending count, then by bytes.
 
         Args:
             counts: how often each token occurs.
-            min_count: rarer tokens are left out; at least 1.
-            max_size: the most entries, the unknown token included; at least 1; None: no limit.
+            min_count: leave out rarer tokens; at least 1.
+            max_size: the largest number of entries, including the unknown token; at least 1; None: no limit.
 
         Raises:
             OptionError: a limit below 1.
@@ -59,19 +59,19 @@ class Vocabulary:
             if value is not None and value < 1:
                 raise OptionError(f"{name} is {value}; it must be at least 1")
         frequent = sorted((-count, token) for token, count in counts.items() if count >= min_count)
-        return cls._of([token for _, token in frequent[: None if max_size is None else max_size - 1]])
+        return cls._from_tokens([token for _, token in frequent[: None if max_size is None else max_size - 1]])
 
     @classmethod
     def of_bytes(cls) -> Vocabulary:
-        """The vocabulary of kind byte: byte b has id b + 1.
+        """Make the vocabulary of kind byte: byte b has id b + 1.
 
         >>> Vocabulary.of_bytes().ids([b"a", b"\\xff"])
         array([ 98, 256], dtype=int32)
         """
-        return cls._of([_EVERY_BYTE[i : i + 1] for i in range(256)])
+        return cls._from_tokens([_EVERY_BYTE[i : i + 1] for i in range(256)])
 
     @classmethod
-    def _of(cls, tokens: list[bytes]) -> Vocabulary:
+    def _from_tokens(cls, tokens: list[bytes]) -> Vocabulary:
         return cls(*_arrays([b"", *tokens]))
 
     def __len__(self) -> int:
@@ -94,16 +94,16 @@ class Vocabulary:
         return tuple(self._tokens)
 
     def ids(self, tokens: Iterable[bytes]) -> NDArray[np.int32]:
-        """int32, shape (T,): the id of each token, 0 where it is unknown.
+        """Return the id of each token, 0 if it is unknown: int32, shape (T,).
 
         Args:
-            tokens: what `Tokenizer.feed` gives.
+            tokens: as `Tokenizer.feed` returns them.
         """
         known = self._ids
         return np.array([known.get(token, 0) for token in tokens], np.int32)
 
     def arrays(self) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
-        """Data (uint8) and offsets (int64), as the constructor takes them.
+        """Return data (uint8) and offsets (int64), as the constructor takes them.
 
         >>> data, offsets = Vocabulary.learn({b"b": 1, b"a": 1}).arrays()
         >>> bytes(data), offsets.tolist()
@@ -119,10 +119,11 @@ def _arrays(tokens: list[bytes]) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
 
 
 def _check_layout(data: NDArray[np.uint8], offsets: NDArray[np.int64]) -> None:
+    """Raise DataError unless the arrays have the right types, and the offsets ascend from 0 to the end of the data."""
     for name, array, dtype in (("data", data, np.uint8), ("offsets", offsets, np.int64)):
         if array.dtype != dtype or array.ndim != 1:
-            found = f"{array.dtype} with {array.ndim} axes"
-            raise DataError(f"the vocabulary's {name} are {found}; expected {np.dtype(dtype)} with one axis")
+            fault = f"are {array.dtype} with {array.ndim} axes"
+            raise DataError(f"the vocabulary's {name} {fault}; expected {np.dtype(dtype)} with one axis")
     if len(offsets) < 2 or offsets[0] != 0 or offsets[1] != 0:
         raise DataError("the vocabulary's offsets must begin with 0, 0: entry 0, the unknown token, is empty")
     falls = np.flatnonzero(offsets[2:] <= offsets[1:-1])
@@ -135,7 +136,7 @@ def _check_layout(data: NDArray[np.uint8], offsets: NDArray[np.int64]) -> None:
 
 
 def _check_tokens(whole: bytes, data: NDArray[np.uint8], offsets: NDArray[np.int64], tokens: list[bytes]) -> None:
-    """Check that each entry is UTF-8: the whole is, and no entry begins inside a character."""
+    """Raise DataError unless each entry is UTF-8: the whole is, and no entry begins inside a character."""
     if whole == _EVERY_BYTE and len(tokens) == 257:
         return
     inside = (data[offsets[1:-1]] & 0xC0) == 0x80

@@ -1,4 +1,4 @@
-"""The window of latest steps that a forecast or a label is made from: how long, in what segments, and less what."""
+"""The window: the latest steps that a forecast or a label is made from, and how they are standardised."""
 
 from __future__ import annotations
 
@@ -9,16 +9,17 @@ import numpy as np
 
 from .steps import Flags, Indices
 
-FEWEST: Final = 2  # steps of a window: a single one, less itself, is always 0
+FEWEST: Final = 2  # steps of a window: a single step minus itself is always 0
 
 
 @dataclass(frozen=True)
 class Window:
-    """The latest `length` steps, each less the one `season` before it (0: as they are), less their centre, over their
-    spread, in segments of `segment` steps.
+    """The latest `length` steps, standardised by their own centre and spread, in segments of `segment` steps.
 
-    least: from how many steps on there is an answer, made from as many as there are; None: from a full window on. In a
-    window that is not full a season is taken off once two steps have one before them, and zeros fill the first segment.
+    season: subtract from each step the one so many steps before it; 0: do not. centre: "last" or "mean". spread: of the
+    "training" data or of the "window". least: the number of steps from which on there is an answer, made from the steps
+    that there are; None: only full windows. In a window that is not full, the season is subtracted once two steps have
+    one a season before them, and zeros fill up the first segment.
     """
 
     length: int
@@ -30,26 +31,26 @@ class Window:
 
     @property
     def reach(self) -> int:
-        """How many steps a full window takes."""
+        """How many steps a full window needs."""
         return self.length + self.season
 
     @property
     def needs(self) -> int:
-        """How many steps must have been seen."""
+        """How many steps are needed for an answer."""
         return self.reach if self.least is None else self.least
 
-    def seasonal(self, behind: Indices) -> Flags:
-        """Whether a season is taken off windows with so many steps up to their end."""
-        return behind >= self.season + FEWEST
+    def has_season(self, available: Indices) -> Flags:
+        """Return whether the season is subtracted in windows with so many steps available."""
+        return available >= self.season + FEWEST
 
-    def counts(self, behind: Indices) -> Indices:
-        """How many steps there are in windows with so many up to their end."""
-        return np.minimum(self.length, behind - self.season * self.seasonal(behind))
+    def count_steps(self, available: Indices) -> Indices:
+        """Return how many steps windows have with so many steps available."""
+        return np.minimum(self.length, available - self.season * self.has_season(available))
 
-    def rows(self, behind: Indices) -> Indices:
-        """How many rows windows with so many steps up to their end have."""
-        return -(-self.counts(behind) // self.segment)
+    def rows(self, available: Indices) -> Indices:
+        """Return how many rows windows have with so many steps available."""
+        return -(-self.count_steps(available) // self.segment)
 
     def to_json(self) -> dict[str, Any]:
-        """As a document has it: `least` only where it is given."""
+        """Return the fields as a model file stores them: `least` only if it is set."""
         return {name: value for name, value in vars(self).items() if value is not None}

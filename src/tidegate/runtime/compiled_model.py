@@ -1,6 +1,4 @@
-"""What streams and pools of one model share: the engine, the input and the state's first value. Never
-changes.
-"""
+"""What the streams and pools of one model share: the engine, the input and the initial state. It never changes."""
 
 from __future__ import annotations
 
@@ -15,16 +13,15 @@ from .. import _native
 from ..errors import OptionError, StateError, error_context
 from ..model import Model
 from .engine import target_name
-from .forecast import Forecast, ordered
-from .inputs import inputs
+from .forecast import sort_quantiles
+from .input_kinds import make_input
 from .offline import runner
 from .precision import precision_of
-from .scores import Scores
 from .state import State, initial
 
 if TYPE_CHECKING:
     from ..features.series import Scaling
-    from .series import Series
+    from .series import SeriesInput
 
 Floats = npt.NDArray[np.float32]
 Bytes = npt.NDArray[np.uint8]
@@ -34,17 +31,17 @@ MOST_THREADS: Final = 16
 
 
 def threads_of(threads: int | None, default: int | None = None) -> int:
-    """The argument, else TIDEGATE_THREADS, else the default, else the cores this process may use, at most 16.
+    """Return how many threads to use: `threads`, else TIDEGATE_THREADS, else the default, else one for each core.
 
-    Raises OptionError.
+    Cores are those that this process may use, at most 16. Raises OptionError for anything but 1 to 1024.
 
-    >>> threads_of(3)
+    >>> resolve_threads(3)
     3
     """
     if threads is None:
         text = os.environ.get("TIDEGATE_THREADS")
         if text is None:
-            return default or min(MOST_THREADS, cores())
+            return default or min(MOST_THREADS, count_cores())
         if not text.isascii() or not text.isdigit():
             raise OptionError(f"TIDEGATE_THREADS is {text[:40]!r}; expected an integer of 1 to 1024")
         threads = int(text[:9])
@@ -53,18 +50,21 @@ def threads_of(threads: int | None, default: int | None = None) -> int:
     return threads
 
 
-def cores() -> int:
+def count_cores() -> int:
+    """Return how many cores this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 class CompiledModel:
-    """A model ready to stream, made from what `Predictor` is asked for. Copies are the compiled itself; a pickle holds
-    the model and what was asked for, so that a target that nobody named is chosen anew where the pickle is opened.
+    """A model compiled for one target and precision, from the arguments of `Predictor`.
 
-    runner: runs whole inputs. engine: goes step by step; the runner itself, of a model that streams, and otherwise
-    not there. initial: uint8 [state_bytes], the state before a message's first step. series: the source, of a model of
-    series. windowed: each answer is a run afresh over a window, and a block keeps the count of steps alone. rolls:
-    forecasts are made step by step, each fed back.
+    A copy is the same object. A pickle contains the model and the arguments, so a target that was not named is
+    selected again when the pickle is loaded.
+
+    runner: runs whole inputs. engine: runs step by step; it is the runner if the model streams, and missing otherwise.
+    initial: uint8 [state_bytes], the state before the first step. source: the input. series: the input as well, if it
+    is a series, else None. windowed: each answer comes from a new run over a window, and the state block only counts
+    steps. autoregressive: forecasts are made one step at a time and fed back.
     """
 
     __slots__ = (
@@ -99,13 +99,13 @@ class CompiledModel:
         self.model, self.precision = model, precision_of(weights, compute)
         self.target = target_name(target, self.precision)
         self.runner = runner(model, self.target, True, weights, compute)
-        self.source, self.threads = inputs(model), threads_of(threads)
+        self.source, self.threads = make_input(model), threads_of(threads)
         if isinstance(self.runner, _native.Engine):
             self.engine = self.runner
         self.labels, self.schema, self.outputs = model.labels, model.state_schema, int(self.runner.outputs)
         self.initial, self.multi_label = initial(self.schema, model.state_bytes), model.multi_label
         self.initial.flags.writeable = False  # streams share it
-        self.series = cast("Series", self.source) if self.source.kind == "series" else None
+        self.series = cast("SeriesInput", self.source) if self.source.kind == "series" else None
         self.windowed = self.series is not None and self.series.reach > 0
         self.autoregressive = self.series is not None and self.series.autoregressive
 
@@ -118,21 +118,22 @@ class CompiledModel:
     def __reduce__(self) -> tuple[Any, ...]:
         return recompile, (self.model, *self.arguments)
 
-    def check_streams(self) -> None:
-        """Raises OptionError, in the file's own sentence, when the model cannot stream."""
+    def require_streams(self) -> None:
+        """Raise OptionError, with the reason that the file gives, if the model cannot stream."""
         yes, because = self.model.streams
         if not yes:
             raise OptionError(f"streams: no, because {because}; predict takes whole inputs")
 
-    def require_forecaster(self) -> Series:
-        """The source of a model that forecasts. Raises OptionError for another."""
+    def require_forecaster(self) -> SeriesInput:
+        """Return the input of a model that forecasts. Raises OptionError for other models."""
         if self.series is None or self.series.transform.forecast is None:
             raise OptionError("this model does not forecast; use predict, which gives its outputs")
         return self.series
 
     def run_windows(self, rows: Floats, lengths: npt.NDArray[np.int64]) -> Floats:
-        """The last outputs [B, outputs] of windows [B, K, features], each run from the first state. lengths: how many
-        of the rows count [B].
+        """Run windows [B, K, features], each from the initial state, and return the last outputs [B, outputs].
+
+        lengths: how many rows of each window to run [B].
         """
         B, K, F = rows.shape
         out = np.empty((B, self.outputs), np.float32)
@@ -143,76 +144,45 @@ class CompiledModel:
             self.runner.run(x, counts, states, np.empty_like(states), out[at : at + most], False, self.threads)
         return out
 
-    def output(
-        self,
-        output: Floats,
-        steps: int,
-        input_state: Any,
-        block: Bytes,
-        whole: bool = False,
-        scaling: Scaling | None = None,
-    ) -> Scores | Forecast:
-        """What the model says of one stream after `steps` steps.
-
-        output: float32 [outputs], of the last step. input_state: what the input keeps. block: the state. whole: the
-        message has ended. scaling: of the output, where it is at hand.
-        """
-        source, why = self.source, ""
-        ready = source.is_ready(steps)
-        if not ready:
-            why = f"the message has {source.nothing}" if whole and not steps else source.not_ready_reason(steps)
-        if self.series is None or self.series.transform.forecast is None:
-            return Scores(output.copy() if ready else None, self.labels, why, self.multi_label)
-        if self.autoregressive and ready:
-            why = self.series.rollout_not_ready_reason(input_state)
-        answer, columns = self.series.transform.forecast, self.series.targets
-        if why:
-            return Forecast(None, answer.quantiles, columns, why)
-        if self.autoregressive:
-            from .rollout import rolled
-
-            here = block[None].copy(), output[None].copy(), [input_state]
-            return Forecast(lambda: rolled(self, *here, answer.horizon)[0], answer.quantiles, columns)
-        scaling = self.series.scalings([input_state]) if scaling is None else scaling
-        return Forecast(self.forecasts(output[None], scaling)[0], answer.quantiles, columns)
-
     def forecasts(self, outputs: Floats, scaling: Scaling) -> npt.NDArray[np.float64]:
-        """Outputs [B, outputs] as forecasts in the data's units: [B, chain horizon, targets, quantiles], ascending."""
+        """Convert outputs [B, outputs] to the data's units: [B, output horizon, targets, quantiles], in order."""
         assert self.series is not None
         assert self.series.transform.forecast is not None
-        return ordered(scaling.invert(outputs, len(self.series.transform.forecast.quantiles)))
+        return sort_quantiles(scaling.invert(outputs, len(self.series.transform.forecast.quantiles)))
 
-    def state(self, block: Bytes, output: Floats, input_state: Any) -> State:
-        """A copy of what a stream holds, as a value."""
-        model, kept = self.model, self.source.to_bytes(input_state)
-        return State(block.copy(), self.schema, output.copy(), kept, model.schema_hash, model.weights_hash)
+    def make_state(self, block: Bytes, output: Floats, input_state: Any) -> State:
+        """Copy what a stream remembers into a State."""
+        model, data = self.model, self.source.to_bytes(input_state)
+        return State(block.copy(), self.schema, output.copy(), data, model.schema_hash, model.weights_hash)
 
     def read_input_state(self, state: State) -> Any:
-        """What the input keeps beside the block of a state of this model. Raises StateError for another's."""
+        """Return the input's part of a state of this model. Raises StateError for a state of another model."""
         if not isinstance(state, State):
-            raise StateError(f"a State is expected; {type(state).__name__} was given; State.from_bytes reads bytes")
+            raise StateError(f"expected a State, got {type(state).__name__}; State.from_bytes reads one from bytes")
         if state.schema_hash != self.model.schema_hash:
-            raise StateError("the state has another shape: it was made by a model with other layers")
+            raise StateError(
+                "the state has another shape: it comes from a model with other layers; use it with that model"
+            )
         if state.weights_hash != self.model.weights_hash:
-            raise StateError("the state was made by other weights: restore it into the model that made it")
+            raise StateError("the state comes from a model with other weights; use it with that model")
         if state.block.nbytes != len(self.initial) or len(state.output) != self.outputs:
-            raise StateError("the state has another shape: its block or output is of another size")
+            raise StateError("the state has another shape: the size of its block or output is not this model's")
         if state.schema != self.schema:
-            raise StateError("the state has another shape: its arrays are not those that its schema_hash stands for")
+            raise StateError("the state has another shape: its arrays do not match its schema_hash")
         return self.source.from_bytes(state.input_state, state.steps)
 
 
-def recompile(model: Model, *asked: Any) -> CompiledModel:
-    """The compiled that was pickled."""
+def recompile(model: Model, *arguments: Any) -> CompiledModel:
+    """Compile a model from a pickle."""
     with error_context("the pickled model"):
-        return CompiledModel(model, *asked)
+        return CompiledModel(model, *arguments)
 
 
-def steps_of(block: Any) -> int:
-    """How many steps a state block, uint8 [state_bytes], has seen."""
+def read_step_count(block: Any) -> int:
+    """Return how many steps a state block, uint8 [state_bytes], has seen."""
     return int(STEPS.unpack_from(block)[0])
 
 
-def chunk(steps: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """Steps [T, ...] of one stream as the engine takes them: [T, 1, ...]."""
+def as_batch(steps: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Return steps [T, ...] of one stream as a batch of one, [T, 1, ...], for the engine."""
     return np.ascontiguousarray(steps[:, None])

@@ -1,4 +1,4 @@
-"""From a model to a native engine: one builder call a layer."""
+"""Compile a model to a native engine: one builder call for each layer."""
 
 from __future__ import annotations
 
@@ -24,108 +24,117 @@ Tapes = dict[str, Tape]
 
 
 def target_name(target: str | None, precision: str = FLOAT32) -> str:
-    """The target itself when this machine has it in a precision; without one the best, or what TIDEGATE_TARGET names.
+    """Return the target to compile for: `target`, else the one that TIDEGATE_TARGET names, else the best.
 
-    Raises: TargetError for one that this machine or this build does not have.
+    Raises: TargetError if this machine or this build does not have it in this precision.
     """
     try:
-        chosen = _native.default_target(precision) if target is None else target
+        name = _native.default_target(precision) if target is None else target
     except ValueError as error:
         raise TargetError(str(error)) from error
-    if chosen not in _native.targets(precision):
-        known = ", ".join(_native.targets(precision))
-        built = chosen in _native.compiled_targets(precision)
-        why = "this machine cannot run it" if built else "this build has none of that name"
-        if chosen in _native.compiled_targets(COMPUTE_BF16) and not built:
-            why = "it is for compute=bf16 alone"
-        raise TargetError(f"target {chosen!r}: {why}; choose one of {known}")
-    return chosen
+    if name not in (available := _native.targets(precision)):
+        built = name in _native.compiled_targets(precision)
+        reason = "this machine cannot run it" if built else "this build has no target of that name"
+        if name in _native.compiled_targets(COMPUTE_BF16) and not built:
+            reason = "it is only for compute=bf16"
+        raise TargetError(f"target {name!r}: {reason}; choose one of {', '.join(available)}")
+    return name
 
 
-class Means(NamedTuple):
-    """What runs a model: a target that this machine has, fused kernels or not, and one of PRECISIONS."""
+class EngineOptions(NamedTuple):
+    """How to run a model: a target of this machine, whether to use fused kernels, and one of PRECISIONS."""
 
     target: str
     fused: bool = True
     precision: str = FLOAT32
 
 
-def means(target: str | None, fused: bool = True, weights: str | None = None, compute: str | None = None) -> Means:
-    """The means that are asked for. Raises TargetError, OptionError."""
+def resolve_options(
+    target: str | None, fused: bool = True, weights: str | None = None, compute: str | None = None
+) -> EngineOptions:
+    """Check the arguments of `compile` and fill in the defaults. Raises TargetError, OptionError."""
     precision = precision_of(weights, compute)
-    return Means(target_name(target, precision), fused, precision)
+    return EngineOptions(target_name(target, precision), fused, precision)
 
 
-class Part(NamedTuple):
-    """A layer of a chain, and its tensors by role."""
+class BoundLayer(NamedTuple):
+    """A layer and its tensors by role."""
 
     layer: Layer
     tensors: Tensors
 
 
-def parts(model: Model) -> list[Part]:
-    """A model's layers with their tensors."""
-    named = ((layer, layer["tensors"].items()) for layer in model.layers)
-    return [Part(layer, {role: model.tensors[name] for role, name in roles}) for layer, roles in named]
+def bind_tensors(model: Model) -> list[BoundLayer]:
+    """Return a model's layers with their tensors."""
+    return [
+        BoundLayer(layer, {role: model.tensors[name] for role, name in layer["tensors"].items()})
+        for layer in model.layers
+    ]
 
 
 def compile(
     model: Model, target: str | None = None, fused: bool = True, weights: str | None = None, compute: str | None = None
 ) -> _native.Engine:
-    """The native engine of a model that streams; it copies the weights, never changes and serves any number of threads.
+    """Compile a model that streams to a native engine.
 
-    target: one of `tidegate._native.targets()`, None for the default. fused: whether fused kernels may be
-    chosen; the bits are the same without. weights, compute: "float32" or "bf16"; see `precision.precision_of`.
+    The engine copies the weights and never changes, so any number of threads may use it.
 
-    Raises: TargetError; ModelFileError when the engine refuses a layer; OptionError for a precision that there is not,
-    and for a model that does not stream, which `stages.runner` runs whole.
+    target: one of `tidegate._native.targets()`, None for the default. fused: whether to use fused kernels; without
+    them the bits are the same. weights, compute: "float32" or "bf16"; see `precision.resolve_precision`.
+
+    Raises: TargetError; ModelFileError if the engine refuses a layer; OptionError for an unknown precision, and for a
+    model that does not stream, which `offline.make_runner` runs whole.
     """
     if reason := whole_window(model.layers):
-        raise OptionError(f"the model is no single engine, because {reason}; tidegate.runtime.runner runs it whole")
-    return assembled(parts(model), model.tapes, means(target, fused, weights, compute))
+        raise OptionError(
+            f"one engine cannot run this model, because {reason}; tidegate.runtime.make_runner runs whole inputs"
+        )
+    return build_engine(bind_tensors(model), model.tapes, resolve_options(target, fused, weights, compute))
 
 
-def assembled(chain: list[Part], tapes: Tapes, by: Means, first: int = 0) -> _native.Engine:
-    """The engine of a chain of layers that go step by step. first: the index of its first one in the model."""
-    schema = state_schema([part.layer for part in chain], tapes)
-    engine = _native.Engine(by.target, schema["bytes"], by.fused, by.precision)
-    for i, (layer, tensors) in enumerate(chain):
-        mine = f"layers.{i}."
-        own = {a["name"].removeprefix(mine): a["offset"] for a in schema["arrays"] if a["name"].startswith(mine)}
-        with refusals(f"layers[{first + i}]"):
-            BUILDERS[layer["kind"]](engine, tapes, layer, tensors, own)
-    with refusals("layers"):
+def build_engine(layers: list[BoundLayer], tapes: Tapes, options: EngineOptions, first: int = 0) -> _native.Engine:
+    """Build the engine of layers that run step by step. first: the index in the model of the first of them."""
+    schema = state_schema([bound.layer for bound in layers], tapes)
+    engine = _native.Engine(options.target, schema["bytes"], options.fused, options.precision)
+    for i, (layer, tensors) in enumerate(layers):
+        prefix = f"layers.{i}."
+        states = [array for array in schema["arrays"] if array["name"].startswith(prefix)]
+        offsets = {array["name"].removeprefix(prefix): array["offset"] for array in states}
+        with engine_errors(f"layers[{first + i}]"):
+            BUILDERS[layer["kind"]](engine, tapes, layer, tensors, offsets)
+    with engine_errors("layers"):
         engine.finish()
     return engine
 
 
 @contextmanager
-def refusals(place: str) -> Iterator[None]:
+def engine_errors(place: str) -> Iterator[None]:
+    """Turn the engine's ValueErrors into ModelFileErrors that name the place."""
     with error_context(place):
         try:
             yield
         except ValueError as error:
-            raise ModelFileError(f"the native engine refuses it: {error}") from error
+            raise ModelFileError(f"refused by the native engine: {error}") from error
 
 
-def embed(engine: _native.Engine, tapes: Tapes, layer: Layer, t: Tensors, offsets: Offsets) -> None:
+def add_embed(engine: _native.Engine, tapes: Tapes, layer: Layer, t: Tensors, offsets: Offsets) -> None:
     engine.embed(t["weight"], layer.get("add", -1))
 
 
-def dense(engine: _native.Engine, tapes: Tapes, layer: Layer, t: Tensors, offsets: Offsets) -> None:
+def add_dense(engine: _native.Engine, tapes: Tapes, layer: Layer, t: Tensors, offsets: Offsets) -> None:
     engine.dense(t["weight"], t["bias"], layer["activation"], layer.get("add", -1))
 
 
-def conv(engine: _native.Engine, tapes: Tapes, layer: Layer, t: Tensors, offsets: Offsets) -> None:
+def add_conv(engine: _native.Engine, tapes: Tapes, layer: Layer, t: Tensors, offsets: Offsets) -> None:
     past = offsets.get("past", -1)
     engine.conv(t["weight"], t["bias"], layer["width"], layer["activation"], past, layer.get("add", -1))
 
 
-def norm(engine: _native.Engine, tapes: Tapes, layer: Layer, t: Tensors, offsets: Offsets) -> None:
+def add_norm(engine: _native.Engine, tapes: Tapes, layer: Layer, t: Tensors, offsets: Offsets) -> None:
     engine.norm(t["gain"], t["bias"], layer["eps"], layer.get("add", -1))
 
 
-def recurrent(engine: _native.Engine, tapes: Tapes, layer: Layer, t: Tensors, offsets: Offsets) -> None:
+def add_recurrent(engine: _native.Engine, tapes: Tapes, layer: Layer, t: Tensors, offsets: Offsets) -> None:
     tape, (H, P) = tapes[layer["tape"]], sizes(layer)
     code = tape.encode(H, P)
     engine.recurrent(
@@ -148,28 +157,28 @@ def recurrent(engine: _native.Engine, tapes: Tapes, layer: Layer, t: Tensors, of
     )
 
 
-def pool(engine: _native.Engine, tapes: Tapes, layer: Layer, t: Tensors, offsets: Offsets) -> None:
+def add_pool(engine: _native.Engine, tapes: Tapes, layer: Layer, t: Tensors, offsets: Offsets) -> None:
     first = {"last": None, "mean": "mean", "max": "max", "attention": "peak"}
     places = [-1 if first[kind] is None else offsets[str(first[kind])] for kind in layer["over"]]
     bias = float(t["score_bias"][0]) if "score_bias" in t else 0.0
     engine.pool(layer["size"], layer["over"], t.get("score"), bias, places, layer.get("add", -1))
 
 
-def scale(engine: _native.Engine, tapes: Tapes, layer: Layer, t: Tensors, offsets: Offsets) -> None:
+def add_scale(engine: _native.Engine, tapes: Tapes, layer: Layer, t: Tensors, offsets: Offsets) -> None:
     engine.scale(t["mean"], t["deviation"], layer.get("add", -1))
 
 
-def softmax(engine: _native.Engine, tapes: Tapes, layer: Layer, t: Tensors, offsets: Offsets) -> None:
+def add_softmax(engine: _native.Engine, tapes: Tapes, layer: Layer, t: Tensors, offsets: Offsets) -> None:
     engine.softmax(layer["size"], layer.get("add", -1))
 
 
 BUILDERS: dict[str, Callable[..., None]] = {
-    "embed": embed,
-    "dense": dense,
-    "conv": conv,
-    "norm": norm,
-    "recurrent": recurrent,
-    "pool": pool,
-    "scale": scale,
-    "softmax": softmax,
+    "embed": add_embed,
+    "dense": add_dense,
+    "conv": add_conv,
+    "norm": add_norm,
+    "recurrent": add_recurrent,
+    "pool": add_pool,
+    "scale": add_scale,
+    "softmax": add_softmax,
 }

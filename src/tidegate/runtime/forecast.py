@@ -1,4 +1,4 @@
-"""What a model says about the steps ahead."""
+"""Forecasts: quantiles of the steps ahead."""
 
 from __future__ import annotations
 
@@ -10,19 +10,18 @@ import numpy.typing as npt
 
 from ..errors import OptionError
 
-ROUNDING: Final = 1e-12  # how far apart two levels may be that are meant to be one
+ROUNDING: Final = 1e-12  # levels that differ by less are the same
 
 Floats = npt.NDArray[np.float64]
 
 
 class Forecast:
-    """Quantiles of each target at each step ahead, in the data's units, or why there are none yet.
+    """Quantiles of each target at each step ahead, in the data's units, or the reason why there are none yet.
 
-    values: float64 [horizon, targets, quantiles], or None; a function that gives them is called when they are first
-    read. quantiles: their levels, ascending. columns: the targets. reason: why values is None, otherwise "".
+    values: float64 [horizon, targets, quantiles], or None; or a function that returns them, called when they are first
+    read. quantiles: their levels, ascending. columns: the names of the targets. reason: why values is None, else "".
 
-    A network may say that a higher quantile is the lower number; the values are put in ascending order, which brings
-    them no further from the true quantiles.
+    A network's quantiles may cross. They are sorted, which never moves them further from the true quantiles.
 
     >>> forecast = Forecast(np.array([[[1.0, 2.0, 4.0]]]), [0.1, 0.5, 0.9], ["load"])
     >>> forecast.median.tolist(), forecast.quantile(0.9).tolist()
@@ -33,7 +32,7 @@ class Forecast:
     Source: Chernozhukov, Fernández-Val and Galichon 2010, Quantile and probability curves without crossing.
     """
 
-    __slots__ = ("_made", "columns", "quantiles", "reason")
+    __slots__ = ("_values", "columns", "quantiles", "reason")
 
     def __init__(
         self,
@@ -42,7 +41,7 @@ class Forecast:
         columns: Sequence[str],
         reason: str = "",
     ) -> None:
-        self._made = values
+        self._values = values
         self.quantiles, self.columns, self.reason = list(quantiles), list(columns), reason
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -50,22 +49,23 @@ class Forecast:
 
     @property
     def values(self) -> Floats | None:
-        made = self._made
-        if callable(made):
-            made = self._made = made()
-        return made
+        """The quantiles: float64 [horizon, targets, quantiles], or None."""
+        values = self._values
+        if callable(values):
+            values = self._values = values()
+        return values
 
     @property
     def median(self) -> Floats:
-        """The middle of each distribution: float64 [horizon, targets]."""
+        """The median of each target: float64 [horizon, targets]."""
         return self.quantile(0.5)
 
     def quantile(self, level: float) -> Floats:
-        """One quantile: float64 [horizon, targets]; between two of the model's levels, on the line between them.
+        """Return one quantile: float64 [horizon, targets], interpolated between the two nearest levels of the model.
 
-        A level that is one of the model's up to rounding, as (1 - 0.8) / 2 is 0.1, is that one.
+        A level that equals one of the model's up to rounding, as (1 - 0.8) / 2 equals 0.1, is that one.
 
-        Raises OptionError for a level outside of the model's, or where there are no values.
+        Raises OptionError for a level outside of the model's range, and if there is no forecast yet.
         """
         if self.values is None:
             raise OptionError(f"there is no forecast: {self.reason}")
@@ -74,14 +74,17 @@ class Forecast:
             if abs(level - q) < ROUNDING:
                 return self.values[..., i].copy()
         if not levels[0] <= level <= levels[-1]:
-            raise OptionError(f"there is no quantile {level:.12g}; the model has those of {levels[0]} to {levels[-1]}")
+            raise OptionError(
+                f"quantile {level:.12g} is outside of the model's, {levels[0]} to {levels[-1]}; choose one between them"
+            )
         above = next(i for i, q in enumerate(levels) if q > level)
         share = (level - levels[above - 1]) / (levels[above] - levels[above - 1])
         return (1 - share) * self.values[..., above - 1] + share * self.values[..., above]
 
     def as_dict(self) -> dict[str, Any]:
-        """For JSON: the median as `forecast`, where the levels reach around it, and each quantile, by target; or null
-        and a reason.
+        """Return a dict for JSON: `forecast`, the median, if the levels enclose it, and `quantiles`, both by target.
+
+        Without values, `forecast` is None and `reason` says why.
 
         >>> Forecast(np.array([[[1.0, 2.0, 4.0]]]), [0.1, 0.5, 0.9], ["load"]).as_dict()["quantiles"]["0.9"]
         {'load': [4.0]}
@@ -89,20 +92,21 @@ class Forecast:
         if self.values is None:
             return {"forecast": None, "reason": self.reason}
         levels = self.quantiles
-        middle = {"forecast": self.named(self.median)} if levels[0] <= 0.5 <= levels[-1] else {}
-        return {**middle, "quantiles": {repr(q): self.named(self.values[..., i]) for i, q in enumerate(levels)}}
+        middle = {"forecast": self.by_column(self.median)} if levels[0] <= 0.5 <= levels[-1] else {}
+        return {**middle, "quantiles": {repr(q): self.by_column(self.values[..., i]) for i, q in enumerate(levels)}}
 
-    def named(self, numbers: Floats) -> dict[str, list[float]]:
+    def by_column(self, numbers: Floats) -> dict[str, list[float]]:
+        """Return numbers [horizon, targets] as a list for each target."""
         return dict(zip(self.columns, numbers.T.tolist(), strict=True))
 
     def __repr__(self) -> str:
-        if self._made is None:
+        if self._values is None:
             return f"Forecast(None, {self.reason!r})"
         shown = f"{', '.join(self.columns[:3])}{', ...' if len(self.columns) > 3 else ''}"
         return f"Forecast({shown}; quantiles {', '.join(map(str, self.quantiles))})"
 
 
-def ordered(values: Floats) -> Floats:
-    """Quantiles [..., quantiles], put in ascending order where they are."""
+def sort_quantiles(values: Floats) -> Floats:
+    """Sort quantiles [..., quantiles] in place and return them."""
     values.sort(-1)
     return values

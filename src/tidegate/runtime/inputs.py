@@ -1,14 +1,13 @@
-"""From what a user has to the engine's steps: text to token ids, numbers to rows of features.
+"""Convert what users have to the engine's steps: text to token ids, numbers to rows of features.
 
 All kinds have `feed(x, input_state, time) -> (steps, input_state)` and `flush(input_state) -> steps`. Both are pure
-functions, so a caller can check everything before anything changes. `input_state` is what the kind keeps of a stream
-beside the block. It is immutable; `to_bytes` and `from_bytes` convert it.
+functions, so that a caller can check everything before anything changes. `input_state` is what an input remembers of a
+stream, next to the state block: the unfinished word of a text, the memory of a series. It is immutable.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
 from typing import Any, Final
 
 import numpy as np
@@ -25,56 +24,56 @@ NO_STEP: Final = "no step yet"
 
 
 class Input(ABC):
-    """A kind of input. nothing: what an input without a step has none of."""
+    """A kind of input. empty_text: "no step" or "no word", for messages about an input without one."""
 
     kind: str
-    nothing = "no step"
+    empty_text = "no step"
 
     @abstractmethod
     def init(self, series: str | None = None) -> Any:
-        """What is input_state of a new stream. series: its name. Raises DataError for a name where none is needed."""
+        """Return the input state of a new stream. series: its name. Raises DataError for a name that is not needed."""
 
     @abstractmethod
     def reset(self, input_state: Any) -> Any:
-        """What is input_state of a stream that forgets its message."""
+        """Return the input state of a stream that forgets its message."""
 
     @abstractmethod
     def feed(self, x: Any, input_state: Any, time: Any = None) -> tuple[Steps, Any]:
-        """The steps that are complete after `x`, and what is then input_state. Raises DataError."""
+        """Return the steps that `x` completes, and the input state after it. Raises DataError."""
 
     @abstractmethod
     def flush(self, input_state: Any) -> Steps:
-        """The steps that an end makes of what is input_state."""
+        """Return the steps that the end of a message completes."""
 
     @abstractmethod
-    def whole(self, x: Any, times: Any = None, series: str | None = None) -> Steps:
-        """What the layers run over for a whole input. Raises DataError."""
+    def read_whole(self, x: Any, times: Any = None, series: str | None = None) -> Steps:
+        """Return the steps of a whole input. Raises DataError."""
 
     @abstractmethod
-    def rows(self, x: Any) -> Steps:
-        """One step of each of n streams. Raises DataError."""
+    def read_rows(self, x: Any) -> Steps:
+        """Return one step of each of n streams. Raises DataError."""
 
     @abstractmethod
     def is_ready(self, steps: int) -> bool:
-        """Whether there is an answer after so many steps."""
+        """Return whether there is an answer after so many steps."""
 
     @abstractmethod
     def not_ready_reason(self, steps: int) -> str:
-        """Why there is none."""
+        """Say why there is none."""
 
     @abstractmethod
     def to_bytes(self, input_state: Any) -> bytes:
-        """What is input_state, as a state keeps it."""
+        """Convert an input state to bytes, for a `State`."""
 
     @abstractmethod
     def from_bytes(self, input_state: bytes, steps: int) -> Any:
-        """What `stored` made bytes of, of a stream of so many steps. Raises StateError for bytes of another model."""
+        """Read the bytes that `to_bytes` wrote, of a stream of so many steps. Raises StateError if they do not fit."""
 
 
-class Plain(Input):
-    """What all kinds but series share: `input_state` is bytes, every step counts, and nothing is named or timed."""
+class PlainInput(Input):
+    """All kinds but series: `input_state` is bytes, one step is enough for an answer, there are no names or times."""
 
-    reason = NO_STEP
+    no_step_reason = NO_STEP
 
     def init(self, series: str | None = None) -> bytes:
         if series is not None:
@@ -87,12 +86,13 @@ class Plain(Input):
     def feed(self, x: Any, input_state: bytes, time: Any = None) -> tuple[Steps, bytes]:
         if time is not None:
             raise DataError("times were given, and this model uses no calendar; leave them out")
-        return self.fed(x, input_state)
+        return self.read(x, input_state)
 
     @abstractmethod
-    def fed(self, x: Any, input_state: bytes) -> tuple[Steps, bytes]: ...
+    def read(self, x: Any, input_state: bytes) -> tuple[Steps, bytes]:
+        """Return the steps that `x` completes, and the input state after it. Raises DataError."""
 
-    def whole(self, x: Any, times: Any = None, series: str | None = None) -> Steps:
+    def read_whole(self, x: Any, times: Any = None, series: str | None = None) -> Steps:
         steps, input_state = self.feed(x, self.init(series), times)
         return np.concatenate([steps, self.flush(input_state)]) if input_state else steps
 
@@ -100,24 +100,25 @@ class Plain(Input):
         return steps > 0
 
     def not_ready_reason(self, steps: int) -> str:
-        return self.reason
+        return self.no_step_reason
 
     def to_bytes(self, input_state: bytes) -> bytes:
         return input_state
 
     def from_bytes(self, input_state: bytes, steps: int) -> bytes:
-        self.check_pending(input_state)
+        self.check_input_state(input_state)
         return input_state
 
     @abstractmethod
-    def check_pending(self, input_state: bytes) -> None: ...
+    def check_input_state(self, input_state: bytes) -> None:
+        """Raise StateError unless this model can leave this input state."""
 
 
-class Text(Plain):
+class TextInput(PlainInput):
     """Messages: `steps` are int32 ids [T]; `input_state` is the unfinished word."""
 
     kind = "text"
-    nothing = "no word"
+    empty_text = "no word"
 
     def __init__(self, model: Model, entry: dict[str, Any]) -> None:
         names = entry["vocabulary"]
@@ -128,10 +129,10 @@ class Text(Plain):
             except DataError as error:
                 raise ModelFileError(str(error)) from error
         self.size: int = entry["size"]
-        self.reason = NO_TOKEN if self.tokenizer.kind == "word" else NO_STEP
+        self.no_step_reason = NO_TOKEN if self.tokenizer.kind == "word" else NO_STEP
 
-    def fed(self, x: Any, input_state: bytes) -> tuple[Steps, bytes]:
-        """The ids of the words that are complete after `x` (str or bytes), and the unfinished one."""
+    def read(self, x: Any, input_state: bytes) -> tuple[Steps, bytes]:
+        """Return the ids of the words that `x` (str or bytes) completes, and the unfinished word."""
         if isinstance(x, str):
             x = encode(x)
         elif not isinstance(x, bytes):
@@ -142,12 +143,12 @@ class Text(Plain):
     def flush(self, input_state: bytes) -> Steps:
         return self.vocabulary.ids(self.tokenizer.flush(input_state) if input_state else [])
 
-    def rows(self, x: Any) -> Steps:
-        """One id for each of n streams: int32 [n]."""
-        return token_ids(x, self.size)
+    def read_rows(self, x: Any) -> Steps:
+        """Return one id for each of n streams: int32 [n]."""
+        return to_token_ids(x, self.size)
 
-    def check_pending(self, input_state: bytes) -> None:
-        """Raises StateError unless `input_state` is what this tokenizer leaves unfinished."""
+    def check_input_state(self, input_state: bytes) -> None:
+        """Raise StateError unless `input_state` is a word that this tokenizer leaves unfinished."""
         if len(input_state) > MAX_WORD:
             raise StateError(
                 f"the state's unfinished word has {len(input_state)} bytes; at most {MAX_WORD} are allowed"
@@ -155,48 +156,48 @@ class Text(Plain):
         try:
             tokens, rest = self.tokenizer.feed(b"", input_state)
         except DataError as error:
-            raise StateError(f"its unfinished word is none of this model's: {error}") from error
+            raise StateError(f"its unfinished word does not fit this model: {error}") from error
         if tokens or rest != input_state:
-            raise StateError("its unfinished word is none of this model's: the tokenizer would split it")
+            raise StateError("its unfinished word does not fit this model: the tokenizer would split it")
 
 
-class Ids(Plain):
-    """Token ids that somebody else makes: `steps` are int32 ids [T]; nothing is ever input_state."""
+class IdsInput(PlainInput):
+    """Token ids from a tokenizer of the user's own: `steps` are int32 ids [T]; `input_state` stays empty."""
 
     kind = "ids"
 
     def __init__(self, model: Model, entry: dict[str, Any]) -> None:
         self.size: int = entry["size"]
 
-    def fed(self, x: Any, input_state: bytes) -> tuple[Steps, bytes]:
-        """One id, or several [T], as int32."""
+    def read(self, x: Any, input_state: bytes) -> tuple[Steps, bytes]:
+        """Return one id, or several [T], as int32."""
         if isinstance(x, str | bytes):
             raise DataError(f"this model takes token ids, integers of 0 to {self.size - 1}; text was given")
-        return token_ids([x] if np.ndim(x) == 0 else x, self.size), b""
+        return to_token_ids([x] if np.ndim(x) == 0 else x, self.size), b""
 
     def flush(self, input_state: bytes) -> Steps:
         return np.zeros(0, np.int32)
 
-    def rows(self, x: Any) -> Steps:
-        """One id for each of n streams: int32 [n]."""
-        return token_ids(x, self.size)
+    def read_rows(self, x: Any) -> Steps:
+        """Return one id for each of n streams: int32 [n]."""
+        return to_token_ids(x, self.size)
 
-    def check_pending(self, input_state: bytes) -> None:
+    def check_input_state(self, input_state: bytes) -> None:
         if input_state:
             raise StateError("it has an unfinished word; this model takes token ids")
 
 
-class Numbers(Plain):
-    """Series: `steps` are float32 [T, features]; nothing is ever input_state. NaN is the model's business."""
+class NumbersInput(PlainInput):
+    """Plain numbers: `steps` are float32 [T, features]; `input_state` stays empty. NaN is passed to the model."""
 
     kind = "array"
 
     def __init__(self, model: Model, entry: dict[str, Any]) -> None:
         self.features: int = entry["features"]
 
-    def fed(self, x: Any, input_state: bytes) -> tuple[Steps, bytes]:
-        """One step [features] or several [T, features], as float32."""
-        steps = numbers(x)
+    def read(self, x: Any, input_state: bytes) -> tuple[Steps, bytes]:
+        """Return one step [features] or several [T, features] as float32 [T, features]."""
+        steps = to_float32(x)
         if steps.ndim == 1:
             steps = steps[None]
         if steps.ndim != 2 or steps.shape[1] != self.features:
@@ -209,20 +210,20 @@ class Numbers(Plain):
     def flush(self, input_state: bytes) -> Steps:
         return np.zeros((0, self.features), np.float32)
 
-    def rows(self, x: Any) -> Steps:
-        """One step for each of n streams: float32 [n, features]."""
-        steps = numbers(x)
+    def read_rows(self, x: Any) -> Steps:
+        """Return one step of each of n streams: float32 [n, features]."""
+        steps = to_float32(x)
         if steps.ndim != 2 or steps.shape[1] != self.features:
             raise DataError(f"shape {list(steps.shape)}; expected [n, {self.features}], one step for each stream")
         return steps
 
-    def check_pending(self, input_state: bytes) -> None:
+    def check_input_state(self, input_state: bytes) -> None:
         if input_state:
             raise StateError("it has an unfinished word; this model takes numbers")
 
 
-def token_ids(x: Any, size: int) -> npt.NDArray[np.int32]:
-    """Ids of 0 to size - 1 as int32 [n]. Raises DataError for anything else."""
+def to_token_ids(x: Any, size: int) -> npt.NDArray[np.int32]:
+    """Return ids of 0 to size - 1 as int32 [n]. Raises DataError for anything else."""
     ids = np.asarray(x)
     if ids.ndim != 1 or (ids.dtype.kind not in "iu" and ids.size):
         raise DataError(f"token ids are integers of shape [n]; {ids.dtype} of shape {list(ids.shape)} was given")
@@ -232,24 +233,13 @@ def token_ids(x: Any, size: int) -> npt.NDArray[np.int32]:
     return ids.astype(np.int32)
 
 
-def numbers(x: Any) -> npt.NDArray[np.float32]:
-    """A C-contiguous float32 array of real numbers. Raises DataError for anything else."""
+def to_float32(x: Any) -> npt.NDArray[np.float32]:
+    """Return real numbers as a C-contiguous float32 array. Raises DataError for anything else."""
     try:
-        found = np.asarray(x)
+        values = np.asarray(x)
     except ValueError as error:
-        raise DataError(f"the numbers are no array: {error}") from error
-    if found.dtype.kind not in "fiub":
-        raise DataError(f"this model takes numbers; {type(x).__name__} of {found.dtype} was given")
+        raise DataError(f"the numbers are not an array: {error}") from error
+    if values.dtype.kind not in "fiub":
+        raise DataError(f"this model takes numbers; {type(x).__name__} of {values.dtype} was given")
     with np.errstate(over="ignore"):
-        return np.ascontiguousarray(found, np.float32) if found.ndim else np.asarray(found, np.float32)
-
-
-def inputs(model: Model) -> Input:
-    """The input that a model's document describes."""
-    entry = model.document["input"]
-    if entry["kind"] == "series":
-        from .series import Series  # models of text need none of it
-
-        return Series(model, entry)
-    kinds: dict[str, Callable[[Model, dict[str, Any]], Plain]] = {"text": Text, "ids": Ids, "array": Numbers}
-    return kinds[entry["kind"]](model, entry)
+        return np.ascontiguousarray(values, np.float32) if values.ndim else np.asarray(values, np.float32)

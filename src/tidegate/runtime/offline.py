@@ -1,9 +1,8 @@
-"""A model with whole-window layers, run natively by stages, each over whole rows before the next begins.
+"""Run a model with whole-window layers in stages, each over whole rows before the next begins.
 
-A stage is a stretch of layers that go step by step, in one engine; or one whole-window layer, made of such engines: a
-bidirectional one runs its backward half over each row turned round within its own length, a centred convolution is
-the causal one some steps later, final states are taken from where they stand. So a row's bits depend on nothing but
-the row.
+A stage is a run of consecutive layers that go step by step, in one engine, or one whole-window layer made of such
+engines: a bidirectional layer runs its backward half over each row in reverse, a centred convolution is the causal one
+read some steps later, and final states are copied. The bits of a row therefore depend on nothing but the row.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ from ..errors import OptionError
 from ..layers import is_whole_window, whole_window
 from ..layers.bidirectional import DIRECTIONS, select_direction
 from ..model import Model
-from .engine import Means, Part, Tapes, assembled, compile, means, parts
+from .engine import BoundLayer, EngineOptions, Tapes, bind_tensors, build_engine, compile, resolve_options
 from .state import initial
 
 MOST_NUMBERS: Final = 1 << 24  # of all stages' outputs of the rows that run together
@@ -31,78 +30,83 @@ Floats = npt.NDArray[np.float32]
 Lengths = npt.NDArray[np.int32]
 
 
-class Stretch:
-    """Layers that go step by step, over whole rows."""
+class StepStage:
+    """Layers that run step by step, over whole rows. first: the index of the first of them in the model."""
 
-    def __init__(self, chain: list[Part], tapes: Tapes, by: Means, first: int) -> None:
-        schema = state_schema([part.layer for part in chain], tapes)
-        self.engine = assembled(chain, tapes, by, first)
+    def __init__(self, layers: list[BoundLayer], tapes: Tapes, options: EngineOptions, first: int) -> None:
+        schema = state_schema([bound.layer for bound in layers], tapes)
+        self.engine = build_engine(layers, tapes, options, first)
         self.initial = initial(schema["arrays"], schema["bytes"])
         self.outputs = int(self.engine.outputs)
         self.fused_layers = [first + i for i in self.engine.fused_layers]
 
-    def over(self, x: Array, lengths: Lengths, threads: int) -> Floats:
-        """Outputs [T, B, outputs] of every step, zero past a row's length. x: ids [T, B] or float32 [T, B, inputs]."""
+    def run(self, x: Array, lengths: Lengths, threads: int) -> Floats:
+        """Return the outputs [T, B, outputs] of every step, zero past a row's length.
+
+        x: ids [T, B] or float32 [T, B, inputs].
+        """
         states = np.tile(self.initial, (x.shape[1], 1))
         out = np.zeros((*x.shape[:2], self.outputs), np.float32)
         self.engine.run(x, lengths, states, np.empty_like(states), out, True, threads)
         return out
 
 
-class BothWays:
-    """A bidirectional layer. before: an embed that both directions look up themselves, or nothing."""
+class BidirectionalStage:
+    """A bidirectional layer. before: an embed layer that both directions look up by themselves, or nothing."""
 
-    def __init__(self, before: list[Part], part: Part, tapes: Tapes, by: Means, first: int) -> None:
-        layer = {key: v for key, v in part.layer.items() if key != "add"} | {"kind": "recurrent"}
-        self.ways = [
-            Stretch([*before, Part(layer, select_direction(way, part.tensors))], tapes, by, first) for way in DIRECTIONS
+    def __init__(
+        self, before: list[BoundLayer], bound: BoundLayer, tapes: Tapes, options: EngineOptions, first: int
+    ) -> None:
+        layer = {key: v for key, v in bound.layer.items() if key != "add"} | {"kind": "recurrent"}
+        self.directions = [
+            StepStage([*before, BoundLayer(layer, select_direction(direction, bound.tensors))], tapes, options, first)
+            for direction in DIRECTIONS
         ]
-        self.outputs = sum(way.outputs for way in self.ways)
-        self.fused_layers = self.ways[0].fused_layers
+        self.outputs = sum(stage.outputs for stage in self.directions)
+        self.fused_layers = self.directions[0].fused_layers
 
-    def over(self, x: Array, lengths: Lengths, threads: int) -> Floats:
-        forward, backward = self.ways
-        ahead = forward.over(x, lengths, threads)
-        back = backward.over(turned(x, lengths), lengths, threads)
-        return np.concatenate([ahead, turned(back, lengths)], -1)
+    def run(self, x: Array, lengths: Lengths, threads: int) -> Floats:
+        forward, backward = (stage.run for stage in self.directions)
+        reversed_outputs = backward(reverse_rows(x, lengths), lengths, threads)
+        return np.concatenate([forward(x, lengths, threads), reverse_rows(reversed_outputs, lengths)], -1)
 
 
-class Centred:
-    """A centred convolution: the causal one, read `ahead` steps later, over rows that many zeros longer."""
+class CentredConvStage:
+    """A centred convolution: the causal one over rows padded by `ahead` zeros, read `ahead` steps later."""
 
-    def __init__(self, part: Part, tapes: Tapes, by: Means, first: int) -> None:
-        layer = {key: v for key, v in part.layer.items() if key != "add"} | {"centred": False}
-        self.causal = Stretch([Part(layer, part.tensors)], tapes, by, first)
+    def __init__(self, bound: BoundLayer, tapes: Tapes, options: EngineOptions, first: int) -> None:
+        layer = {key: v for key, v in bound.layer.items() if key != "add"} | {"centred": False}
+        self.causal = StepStage([BoundLayer(layer, bound.tensors)], tapes, options, first)
         self.ahead: int = layer["width"] // 2
         self.outputs, self.fused_layers = self.causal.outputs, self.causal.fused_layers
 
-    def over(self, x: Array, lengths: Lengths, threads: int) -> Floats:
+    def run(self, x: Array, lengths: Lengths, threads: int) -> Floats:
         T, B, inputs = x.shape
-        longer = np.zeros((T + self.ahead, B, inputs), np.float32)
-        on = np.arange(T)[:, None] < lengths
-        longer[:T][on] = x[on]
-        return self.causal.over(longer, lengths + np.int32(self.ahead), threads)[self.ahead :]
+        padded = np.zeros((T + self.ahead, B, inputs), np.float32)
+        valid = np.arange(T)[:, None] < lengths
+        padded[:T][valid] = x[valid]
+        return self.causal.run(padded, lengths + np.int32(self.ahead), threads)[self.ahead :]
 
 
-class FinalStates:
-    """The final states of both directions: numbers moved, none worked out."""
+class FinalStatesStage:
+    """The final states of both directions: copies numbers, computes none."""
 
-    def __init__(self, part: Part) -> None:
-        self.outputs: int = part.layer["size"]
+    def __init__(self, bound: BoundLayer) -> None:
+        self.outputs: int = bound.layer["size"]
         self.fused_layers: list[int] = []
 
-    def over(self, x: Array, lengths: Lengths, threads: int) -> Floats:
+    def run(self, x: Array, lengths: Lengths, threads: int) -> Floats:
         H, rows = self.outputs // 2, np.arange(x.shape[1])
-        found = np.concatenate([x[np.maximum(lengths - 1, 0), rows, :H], x[0, :, H:]], -1)
-        on = np.arange(len(x))[:, None] < lengths
-        return np.where(on[..., None], found, np.float32(0))
+        states = np.concatenate([x[np.maximum(lengths - 1, 0), rows, :H], x[0, :, H:]], -1)
+        valid = np.arange(len(x))[:, None] < lengths
+        return np.where(valid[..., None], states, np.float32(0))
 
 
-Stage = Stretch | BothWays | Centred | FinalStates
+Stage = StepStage | BidirectionalStage | CentredConvStage | FinalStatesStage
 
 
-class Placed(NamedTuple):
-    """A stage, its last layer's index, and the index of the layer whose output is added to it here."""
+class StageOutput(NamedTuple):
+    """A stage and its output. last: the index of its last layer. add: that of an earlier layer to add, or None."""
 
     stage: Stage
     last: int
@@ -110,9 +114,12 @@ class Placed(NamedTuple):
 
 
 class Staged:
-    """A model that does not stream, on one target. Never changes; `run` is that of an engine, from zero states only."""
+    """A model that does not stream, compiled for one target. It never changes.
 
-    __slots__ = ("_stages", "_why", "fused_layers", "outputs", "target")
+    `run` takes the arguments of `_native.Engine.run`, but starts from initial states only.
+    """
+
+    __slots__ = ("_reason", "_stages", "fused_layers", "outputs", "target")
 
     def __init__(
         self,
@@ -122,11 +129,11 @@ class Staged:
         weights: str | None = None,
         compute: str | None = None,
     ) -> None:
-        by = means(target, fused, weights, compute)
-        self.target, self._why = by.target, whole_window(model.layers)
-        self._stages = list(placed(parts(model), model.tapes, by))
+        options = resolve_options(target, fused, weights, compute)
+        self.target, self._reason = options.target, whole_window(model.layers)
+        self._stages = list(build_stages(bind_tensors(model), model.tapes, options))
         self.outputs = self._stages[-1].stage.outputs
-        self.fused_layers = sorted(i for made in self._stages for i in made.stage.fused_layers)
+        self.fused_layers = sorted(i for entry in self._stages for i in entry.stage.fused_layers)
 
     def run(
         self,
@@ -135,35 +142,35 @@ class Staged:
         state_in: npt.NDArray[np.uint8],
         state_out: npt.NDArray[np.uint8],
         out: Floats,
-        every: bool,
+        per_step: bool,
         threads: int,
     ) -> None:
-        """As `_native.Engine.run`; a state is the number of steps alone.
+        """Run whole rows, as `_native.Engine.run` does. A state only counts steps.
 
         Raises OptionError for a state that has seen a step.
         """
         if state_in.any():
-            raise OptionError(f"the model goes on from no state, because {self._why}; run it whole")
+            raise OptionError(f"this model cannot continue from a state, because {self._reason}; run the whole input")
         state_out[:, :8] = lengths.astype(np.int64)[:, None].view(np.uint8)
-        for rows in self.blocks(*x.shape[:2]):
-            y = self.over(np.ascontiguousarray(x[:, rows]), lengths[rows].copy(), threads)
-            on = np.arange(len(y))[:, None] < lengths[rows]
-            if every:
-                out[:, rows][on] = y[on]
+        for rows in self.split_rows(*x.shape[:2]):
+            y = self.run_stages(np.ascontiguousarray(x[:, rows]), lengths[rows].copy(), threads)
+            if per_step:
+                valid = np.arange(len(y))[:, None] < lengths[rows]
+                out[:, rows][valid] = y[valid]
             else:
-                some = np.flatnonzero(lengths[rows])
-                out[rows][some] = y[lengths[rows][some] - 1, some]
+                nonempty = np.flatnonzero(lengths[rows])
+                out[rows][nonempty] = y[lengths[rows][nonempty] - 1, nonempty]
 
-    def blocks(self, T: int, B: int) -> Iterator[slice]:
-        """Rows that run together: as many as keep the stages' outputs within bounds."""
-        count = max(1, MOST_NUMBERS // max(1, T * sum(made.stage.outputs for made in self._stages)))
+    def split_rows(self, T: int, B: int) -> Iterator[slice]:
+        """Split rows into blocks that run together, small enough to bound the memory of the stages' outputs."""
+        count = max(1, MOST_NUMBERS // max(1, T * sum(entry.stage.outputs for entry in self._stages)))
         return (slice(first, min(first + count, B)) for first in range(0, B, count))
 
-    def over(self, x: Array, lengths: Lengths, threads: int) -> Floats:
-        """Outputs [T, B, outputs] of every step, zero past a row's length."""
+    def run_stages(self, x: Array, lengths: Lengths, threads: int) -> Floats:
+        """Return the outputs [T, B, outputs] of every step, zero past a row's length."""
         outputs: dict[int, Floats] = {}
         for stage, last, add in self._stages:
-            x = stage.over(x, lengths, threads)
+            x = stage.run(x, lengths, threads)
             outputs[last] = x = x if add is None else x + outputs[add]
         return x
 
@@ -171,41 +178,40 @@ class Staged:
 def runner(
     model: Model, target: str | None = None, fused: bool = True, weights: str | None = None, compute: str | None = None
 ) -> _native.Engine | Staged:
-    """What runs a model natively: its engine, or its stages when it does not stream. Arguments and errors as
-    `engine.compile` has them.
-    """
-    how = Staged if whole_window(model.layers) else compile
-    return how(model, target, fused, weights, compute)
+    """Compile a model: to one engine if it streams, else to stages. Arguments and errors are those of `compile`."""
+    make = Staged if whole_window(model.layers) else compile
+    return make(model, target, fused, weights, compute)
 
 
-def placed(chain: list[Part], tapes: Tapes, by: Means) -> Iterator[Placed]:
-    """The stages of a chain in order."""
-    for first, end in stretches([part.layer for part in chain]):
-        *before, part = chain[first:end]
-        add = part.layer.get("add")
+def build_stages(layers: list[BoundLayer], tapes: Tapes, options: EngineOptions) -> Iterator[StageOutput]:
+    """Build the stages of a model's layers, in order."""
+    for first, end in split_stages([bound.layer for bound in layers]):
+        *before, last = layers[first:end]
+        add = last.layer.get("add")
         stage: Stage
-        if part.layer["kind"] == "bidirectional":
-            stage = BothWays(before, part, tapes, by, first)
-        elif part.layer["kind"] == "final":
-            stage = FinalStates(part)
-        elif is_whole_window(part.layer):
-            stage = Centred(part, tapes, by, first)
+        if last.layer["kind"] == "bidirectional":
+            stage = BidirectionalStage(before, last, tapes, options, first)
+        elif last.layer["kind"] == "final":
+            stage = FinalStatesStage(last)
+        elif is_whole_window(last.layer):
+            stage = CentredConvStage(last, tapes, options, first)
         else:
-            stage = Stretch([within(part, first) for part in chain[first:end]], tapes, by, first)
-        yield Placed(stage, end - 1, add if add is not None and add < first else None)
+            stage = StepStage([rebase_add(bound, first) for bound in layers[first:end]], tapes, options, first)
+        yield StageOutput(stage, end - 1, add if add is not None and add < first else None)
 
 
-def within(part: Part, first: int) -> Part:
-    """The part of a chain that begins at `first`: what it adds is counted from there, or left to the stages."""
-    layer, add = {key: v for key, v in part.layer.items() if key != "add"}, part.layer.get("add", -1)
-    return Part(layer if add < first else {**layer, "add": add - first}, part.tensors)
+def rebase_add(bound: BoundLayer, first: int) -> BoundLayer:
+    """Count the layer that this one adds from `first`, where its stage begins; drop one of an earlier stage."""
+    layer, add = {key: v for key, v in bound.layer.items() if key != "add"}, bound.layer.get("add", -1)
+    return BoundLayer(layer if add < first else {**layer, "add": add - first}, bound.tensors)
 
 
-def stretches(layers: list[dict[str, Any]]) -> list[tuple[int, int]]:
-    """First layer and end of each stage.
+def split_stages(layers: list[dict[str, Any]]) -> list[tuple[int, int]]:
+    """Split layers into stages: the first layer and the end of each.
 
-    A stage gives the output of its last layer only, so it ends where another one adds that, or where it adds one.
-    An embed goes into the bidirectional layer behind it, which then looks up what it would multiply.
+    A stage only gives the output of its last layer, so it ends at a layer whose output another stage adds, and at a
+    layer that adds the output of another stage. An embed layer joins a bidirectional layer behind it, which then looks
+    up rows instead of multiplying.
     """
     cuts = {0, len(layers)} | {j for i, k in enumerate(layers) if is_whole_window(k) for j in (i, i + 1)}
     adds = [(k["add"], i) for i, k in enumerate(layers) if k.get("add") is not None]
@@ -217,7 +223,7 @@ def stretches(layers: list[dict[str, Any]]) -> list[tuple[int, int]]:
     return list(pairwise(sorted(cuts)))
 
 
-def turned(x: Array, lengths: Lengths) -> Array:
-    """Each row x [T, B, ...] in reverse within its own length; what stands behind stays there."""
+def reverse_rows(x: Array, lengths: Lengths) -> Array:
+    """Reverse each row of x [T, B, ...] within its own length; the padding behind it stays in place."""
     t = np.arange(len(x))[:, None]
     return np.ascontiguousarray(x[np.where(t < lengths, lengths - 1 - t, t), np.arange(x.shape[1])])

@@ -1,4 +1,4 @@
-"""A model ready to answer: whole inputs in batches, streams and pools."""
+"""The predictor: a loaded model that answers whole inputs in batches and opens streams and pools."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from .compiled_model import CompiledModel
 from .inputs import Steps
 from .pool import Pool
 from .precision import FLOAT32
-from .scores import chosen
+from .scores import select_labels
 from .stream import Stream
 
 BATCH_ROWS: Final = 256
@@ -23,13 +23,15 @@ BATCH_NUMBERS: Final = 1 << 21  # padded ids or features of one batch
 
 
 class Predictor:
-    """A model on one target; it never changes, so that any number of threads may use one. It may be pickled: the
-    pickle holds the model, and where it is opened a target that was not named is chosen anew.
+    """A model compiled for one target. It never changes, so any number of threads may share one.
 
-    model: the file's contents. target: a name of `tidegate._native.targets()`; None: the best, or
-    TIDEGATE_TARGET. threads: for batches and pools; see `threads_of`. weights: "float32", the default, or "bf16": kept
-    as bfloat16, of half the bytes. compute: "float32", the default, or "bf16": what they multiply is rounded too, and
-    then so are they. Raises TargetError, OptionError, ModelFileError.
+    A pickle contains the model; a target that was not named is selected again when the pickle is loaded.
+
+    model: the file's contents. target: one of `tidegate._native.targets()`; None: TIDEGATE_TARGET, or the best.
+    threads: for batches and pools; see `resolve_threads`. weights: "float32", the default, or "bf16": store weights as
+    bfloat16, in half the bytes. compute: "float32", the default, or "bf16": round weights and what they multiply.
+
+    Raises: TargetError, OptionError, ModelFileError.
     """
 
     __slots__ = ("_compiled",)
@@ -45,39 +47,43 @@ class Predictor:
         self._compiled = CompiledModel(model, target, threads, weights, compute)
 
     @classmethod
-    def _of(cls, compiled: CompiledModel) -> Predictor:
+    def _from_compiled(cls, compiled: CompiledModel) -> Predictor:
         predictor = cls.__new__(cls)
         predictor._compiled = compiled
         return predictor
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return Predictor._of, (self._compiled,)
+        return Predictor._from_compiled, (self._compiled,)
 
     @property
     def model(self) -> Model:
+        """The model file's contents."""
         return self._compiled.model
 
     @property
     def target(self) -> str:
+        """The instruction set that the engine was compiled for."""
         return self._compiled.target
 
     @property
     def precision(self) -> str:
-        """One of `precision.PRECISIONS`."""
+        """One of `precision.PRECISIONS`: "float32", "weights=bf16" or "compute=bf16"."""
         return self._compiled.precision
 
     @property
     def labels(self) -> list[str] | None:
+        """The names of the outputs, or None."""
         labels = self._compiled.labels
         return None if labels is None else list(labels)
 
     @property
     def threads(self) -> int:
+        """How many threads batches and pools use."""
         return self._compiled.threads
 
     @property
     def fused_layers(self) -> list[int]:
-        """The layers that run a fused kernel; the others run their tape, with the same bits."""
+        """The indices of the layers that run a fused kernel; the others interpret their tape, with the same bits."""
         return list(self._compiled.runner.fused_layers)
 
     def predict(
@@ -86,12 +92,13 @@ class Predictor:
         times: Sequence[Any] | None = None,
         series: Sequence[str] | None = None,
     ) -> npt.NDArray[np.float32]:
-        """The outputs after each whole input: float32 [n, outputs].
+        """Run whole inputs and return the outputs after each: float32 [n, outputs].
 
-        rows: texts (str or bytes), or series, each [T, columns] of any T. times: of each series the times of its steps,
-        where the model uses a calendar. series: the name of each, where the model scales each by its own statistics.
-        Inputs go in batches of like length; neither that nor the number of threads changes a bit. Raises DataError
-        naming the input; OptionError for a model that forecasts.
+        rows: texts (str or bytes), or series, each [T, columns] of any T. times: the times of the steps of each series,
+        if the model uses a calendar. series: the name of each, if the model scales each by its own statistics.
+
+        Inputs run in batches of similar length; neither the batches nor the number of threads change a bit. Raises
+        DataError naming the input; OptionError for a model that forecasts.
         """
         compiled = self._compiled
         if isinstance(rows, str | bytes):
@@ -99,19 +106,19 @@ class Predictor:
         if compiled.series is not None and compiled.series.transform.forecast is not None:
             raise OptionError("this model forecasts; use forecasts, which gives quantiles in the data's units")
         what = "text" if compiled.source.kind == "text" else "series"
-        found: list[Steps] = []
+        inputs: list[Steps] = []
         try:
-            for row, time, name in aligned(rows, times, series):
-                found.append(compiled.source.whole(row, time, name))
+            for row, time, name in zip_inputs(rows, times, series):
+                inputs.append(compiled.source.read_whole(row, time, name))
         except DataError as error:
-            raise DataError(f"{what} {len(found)}: {error}") from error
-        if empty := [i for i, steps in enumerate(found) if not len(steps)]:
-            raise DataError(f"{what} {empty[0]} has {self._compiled.source.nothing}")
-        out = np.empty((len(found), self._compiled.outputs), np.float32)
-        for batch in batches([len(steps) for steps in found], getattr(self._compiled.source, "features", 1)):
-            out[batch] = self._run([found[i] for i in batch])
-        if compiled.series is not None and (lost := ~np.isfinite(out).all(1)).any():
-            raise DataError(f"series {lost.argmax()}: the answer is no finite number, as one that went in is too large")
+            raise DataError(f"{what} {len(inputs)}: {error}") from error
+        if empty := [i for i, steps in enumerate(inputs) if not len(steps)]:
+            raise DataError(f"{what} {empty[0]} has {self._compiled.source.empty_text}")
+        out = np.empty((len(inputs), self._compiled.outputs), np.float32)
+        for batch in split_batches([len(steps) for steps in inputs], getattr(self._compiled.source, "features", 1)):
+            out[batch] = self._run_batch([inputs[i] for i in batch])
+        if compiled.series is not None and (bad := ~np.isfinite(out).all(1)).any():
+            raise DataError(f"series {bad.argmax()}: the output is not finite, because a number in it is too large")
         return out
 
     def classify(
@@ -120,11 +127,14 @@ class Predictor:
         times: Sequence[Any] | None = None,
         series: Sequence[str] | None = None,
     ) -> list[str]:
-        """The label of each whole input, as `predict` takes them. Raises DataError as `predict`; OptionError for a
-        model without labels, or with several a row.
+        """Return the label of each whole input: the one with the largest output. Arguments are those of `predict`.
+
+        Raises DataError as `predict`; OptionError for a model without labels, or with several labels per input.
         """
         if self._compiled.multi_label:
-            raise OptionError("a row may have several labels in this model; use chosen, which gives a list for each")
+            raise OptionError(
+                "this model can give an input several labels; use predict_labels, which returns a list for each"
+            )
         return [names[0] for names in self.chosen(rows, times, series)]
 
     def chosen(
@@ -133,14 +143,14 @@ class Predictor:
         times: Sequence[Any] | None = None,
         series: Sequence[str] | None = None,
     ) -> list[list[str]]:
-        """The labels that hold for each whole input, as `Scores.chosen`: one, or of a multi-label model any number.
+        """Return the labels of each whole input, as `Scores.predicted_labels`: one, or any number if multi-label.
 
         Raises DataError as `predict`; OptionError for a model without labels.
         """
         labels = self._compiled.labels
         if labels is None:
             raise OptionError("this model has no labels; use predict, which gives its outputs")
-        return chosen(self.predict(rows, times, series), labels, self._compiled.multi_label)
+        return select_labels(self.predict(rows, times, series), labels, self._compiled.multi_label)
 
     def forecasts(
         self,
@@ -152,38 +162,38 @@ class Predictor:
         seed: int = 0,
         known: Any = None,
     ) -> npt.NDArray[np.float64]:
-        """Forecasts of one series from rolling origins, in its units: float64 [origins, horizon, targets, quantiles].
+        """Forecast one series from rolling origins, in its units: float64 [origins, horizon, targets, quantiles].
 
-        values: the steps [T, columns] as a stream takes them: a known column has the number of `horizon` steps later
-        (of the next step, where the head is autoregressive). origins: indices of the steps after which forecasts are
-        made, the last one if not given. times: of each step, where the model uses a calendar. series: the name, where
-        the model scales each by its own statistics. paths, seed, known [origins, horizon, known columns]: as
-        `Stream.forecast`, of a head that is autoregressive; known columns are read in `values` if not given.
+        values: the steps [T, columns] as a stream takes them: a known column has the value of `horizon` steps later, or
+        of the next step if the head is autoregressive. origins: indices of the steps to forecast after; by default the
+        last one. times: of each step, if the model uses a calendar. series: its name, if the model scales each by its
+        own statistics. paths, seed, known [origins, horizon, known columns]: as in `Stream.forecast`, for an
+        autoregressive head; known columns are taken from `values` by default.
 
         Each forecast is bit for bit that of a stream pushed up to its origin. Raises DataError; OptionError for a model
         that does not forecast.
         """
-        from .rolling_origins import forecasts
+        from .rolling_origins import forecast_origins
 
-        return forecasts(self._compiled, values, origins, times, series, paths, seed, known)
+        return forecast_origins(self._compiled, values, origins, times, series, paths, seed, known)
 
     def stream(self, series: str | None = None) -> Stream:
-        """A fresh stream. series: its name, exactly where the model scales each series by its own statistics.
+        """Open a new stream. series: its name, required if the model scales each series by its own statistics.
 
-        Raises OptionError, in the file's sentence, when the model cannot stream; DataError for an unknown series.
+        Raises OptionError, with the reason, if the model cannot stream; DataError for an unknown series.
         """
         return Stream(self._compiled, series)
 
     def pool(self) -> Pool:
-        """An empty pool of streams. Raises OptionError as `stream`."""
+        """Open an empty pool of streams. Raises OptionError as `stream`."""
         return Pool(self._compiled)
 
     def save(self, path: str | os.PathLike[str], force: bool = False) -> None:
-        """Write the model's file; force: replace what is there even if it is no model file. Raises as `Model.save`."""
+        """Write the model file. force: replace an existing file that is not a model file. Raises as `Model.save`."""
         self.model.save(path, force)
 
-    def _run(self, rows: list[Steps]) -> npt.NDArray[np.float32]:
-        """The last outputs of one batch."""
+    def _run_batch(self, rows: list[Steps]) -> npt.NDArray[np.float32]:
+        """Run one batch and return the last outputs."""
         compiled, B = self._compiled, len(rows)
         lengths = np.array([len(row) for row in rows], np.int32)
         x = np.zeros((int(lengths.max()), B, *rows[0].shape[1:]), rows[0].dtype)
@@ -199,26 +209,26 @@ class Predictor:
         return f"Predictor({self.model!r}, target={self.target!r}, threads={self.threads}{kind})"
 
 
-def aligned(rows: Any, times: Sequence[Any] | None, series: Sequence[str] | None) -> Iterator[tuple[Any, Any, Any]]:
-    """Each input with its times and name, or None for them. Raises DataError unless there is one for each."""
-    for what, given in (("times", times), ("series", series)):
-        if given is not None and len(given) != len(rows):
-            raise DataError(f"there are {len(rows)} inputs and {len(given)} {what}; each input has one")
+def zip_inputs(rows: Any, times: Sequence[Any] | None, series: Sequence[str] | None) -> Iterator[tuple[Any, Any, Any]]:
+    """Yield each input with its times and name, or None for them. Raises DataError unless their numbers agree."""
+    for name, values in (("times", times), ("series", series)):
+        if values is not None and len(values) != len(rows):
+            raise DataError(f"there are {len(rows)} inputs and {len(values)} {name}; give one for each input")
     for i, row in enumerate(rows):
         yield row, None if times is None else times[i], None if series is None else series[i]
 
 
-def batches(lengths: list[int], features: int) -> Iterator[list[int]]:
-    """Indices of inputs in batches of like length, longest first, of bounded padded size.
+def split_batches(lengths: list[int], features: int) -> Iterator[list[int]]:
+    """Split inputs into batches of similar length and bounded padded size, longest first; yield their indices.
 
-    >>> list(batches([1, 5, 2], 1))
+    >>> list(split_batches([1, 5, 2], 1))
     [[1, 2, 0]]
     """
     order = sorted(range(len(lengths)), key=lambda i: -lengths[i])
     start = 0
     while start < len(order):
-        room = BATCH_NUMBERS // (lengths[order[start]] * features)
-        count = max(1, min(BATCH_ROWS, room))
+        limit = BATCH_NUMBERS // (lengths[order[start]] * features)
+        count = max(1, min(BATCH_ROWS, limit))
         yield order[start : start + count]
         start += count
 
@@ -230,7 +240,7 @@ def load(
     weights: str | None = None,
     compute: str | None = None,
 ) -> Predictor:
-    """The predictor of a model file; needs NumPy and the native module only. The arguments are `Predictor`'s.
+    """Load a model file and return its predictor. Needs only NumPy and the native module. Arguments: see `Predictor`.
 
     Raises: ModelFileError, TargetError, OptionError.
     """

@@ -1,4 +1,4 @@
-"""Forecasts of a known series at rolling origins, each bit for bit that of a stream pushed up to its origin."""
+"""Forecast a known series from rolling origins, each bit for bit as a stream pushed up to its origin does."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import DataError, OptionError
-from ..features.memory import SeriesState, Times, clock
+from ..features.memory import SeriesState, Times, read_clock
 from ..features.series import Scaling
 from .compiled_model import Bytes, CompiledModel
-from .rollout import PATHS, rolled, shaped
-from .series import counted
+from .rollout import PATHS, check_known, roll_out
+from .series import format_steps
 
 RUN_NUMBERS: Final = 1 << 21  # of the inputs and outputs of one native run
 
@@ -22,7 +22,7 @@ Rows = npt.NDArray[np.float32]
 Indices = npt.NDArray[np.int64]
 
 
-def forecasts(
+def forecast_origins(
     compiled: CompiledModel,
     values: Any,
     origins: Any = None,
@@ -32,140 +32,145 @@ def forecasts(
     seed: int = 0,
     known: Any = None,
 ) -> Floats:
-    """See `Predictor.forecasts`."""
+    """Do `Predictor.forecasts`."""
     source = compiled.require_forecaster()
-    answer = source.transform.forecast
-    assert answer is not None
-    x = source.steps(values)
-    at = placed(origins, len(x))
-    if not len(at):
-        return np.zeros((0, answer.horizon, len(source.targets), len(answer.quantiles)))
-    after = following(compiled, x, at, known)
-    count = int(at.max()) + 1
-    moments = source.times(times, len(x))
-    track = Track(compiled, x[:count], None if moments is None else moments[:count], series)
-    ends = track.ends(at)
+    spec = source.transform.forecast
+    assert spec is not None
+    x = source.read_steps(values)
+    origins = check_origins(origins, len(x))
+    if not len(origins):
+        return np.zeros((0, spec.horizon, len(source.targets), len(spec.quantiles)))
+    known = read_known(compiled, x, origins, known)
+    count = int(origins.max()) + 1
+    moments = source.read_times(times, len(x))
+    imputed = ImputedSeries(compiled, x[:count], None if moments is None else moments[:count], series)
+    ends = imputed.find_ends(origins)
     if not compiled.autoregressive:
-        return np.concatenate(list(track.direct(ends)))
-    here = track.places(ends, at)
-    if why := source.rollout_not_ready_reason(here[2][int(at.argmin())], known=True):
-        raise DataError(f"origin {at.min()}: {why}")
-    if after is not None:
-        after = shaped(compiled, after, len(at), answer.horizon, here[2])
-    return rolled(compiled, *here, answer.horizon, paths, seed, after)
+        return np.concatenate(list(imputed.forecast_direct(ends)))
+    blocks, outputs, states = imputed.states_at(ends, origins)
+    if reason := source.rollout_not_ready_reason(states[int(origins.argmin())], known=True):
+        raise DataError(f"origin {origins.min()}: {reason}")
+    if known is not None:
+        known = check_known(compiled, known, len(origins), spec.horizon, states)
+    return roll_out(compiled, blocks, outputs, states, spec.horizon, paths, seed, known)
 
 
-def placed(origins: Any, steps: int) -> Indices:
-    """The origins as indices of steps; the last step where there are none. Raises DataError for no such step."""
+def check_origins(origins: Any, steps: int) -> Indices:
+    """Return origins as indices of steps, by default the last step. Raises DataError for a step that is not there."""
     if not steps:
         raise DataError("the series has no step")
-    found = np.asarray([steps - 1] if origins is None else origins)
-    if found.ndim != 1 or (found.dtype.kind not in "iu" and found.size):
-        raise DataError(f"origins are integers [n]; {found.dtype} of shape {list(found.shape)} was given")
-    if found.size and not 0 <= int(found.min()) <= int(found.max()) < steps:
-        bad = int(found.min()) if int(found.min()) < 0 else int(found.max())
+    indices = np.asarray([steps - 1] if origins is None else origins)
+    if indices.ndim != 1 or (indices.dtype.kind not in "iu" and indices.size):
+        raise DataError(f"origins are integers [n]; {indices.dtype} of shape {list(indices.shape)} was given")
+    if indices.size and not 0 <= int(indices.min()) <= int(indices.max()) < steps:
+        bad = int(indices.min()) if int(indices.min()) < 0 else int(indices.max())
         raise DataError(f"there is no origin {bad}; the series has steps 0 to {steps - 1}")
-    return found.astype(np.int64)
+    return indices.astype(np.int64)
 
 
-def following(compiled: CompiledModel, x: Floats, at: Indices, known: Any) -> Any:
-    """What is known of the steps after each origin [n, horizon, known columns], of the series itself if not given; None
-    where forecasts are made at once or nothing is known ahead. Raises DataError where the series ends too early.
+def read_known(compiled: CompiledModel, x: Floats, origins: Indices, known: Any) -> Any:
+    """Return the known columns of the steps after each origin [n, horizon, known columns], by default from the series.
+
+    None if the head is direct or the model has no known columns. Raises DataError if the series ends too early.
     """
     source = compiled.require_forecaster()
-    answer = source.transform.forecast
-    assert answer is not None
+    spec = source.transform.forecast
+    assert spec is not None
     if known is not None and not compiled.autoregressive:
         raise OptionError(
-            "known is for a model whose head is autoregressive; here each step brings what is known ahead"
+            "known is for a model with an autoregressive head; here each step has the known values ahead already"
         )
-    if known is not None or not source.known or not compiled.autoregressive or answer.horizon == 1:
+    if known is not None or not source.known_columns or not compiled.autoregressive or spec.horizon == 1:
         return known
-    if (last := int(at.max())) + answer.horizon > len(x):
+    if (last := int(origins.max())) + spec.horizon > len(x):
         raise DataError(
-            f"origin {last}: what is known of {counted(answer.horizon)} ahead is in as many steps from there on, "
-            f"and the series has {counted(len(x))}; give known="
+            f"origin {last}: the known columns of {format_steps(spec.horizon)} ahead are read from as many steps from "
+            f"there on, and the series has {format_steps(len(x))}; pass known="
         )
-    return x[at[:, None] + np.arange(answer.horizon)][..., source.known]
+    return x[origins[:, None] + np.arange(spec.horizon)][..., source.known_columns]
 
 
-class Track:
-    """A series, treated, that forecasts are made along."""
+class ImputedSeries:
+    """A series without missing numbers, to forecast from several of its steps."""
 
     def __init__(self, compiled: CompiledModel, x: Floats, times: Times | None, series: str | None) -> None:
         self.compiled, self.source = compiled, compiled.require_forecaster()
         self.transform, self.x, self.times = self.source.transform, x, times
-        self.begin = self.source.init(series)
+        self.start = self.source.init(series)
         if times is not None:
-            clock(self.begin, times)
-        self.treated, self.keep, _ = self.transform.impute(x, times, self.begin.last)
+            read_clock(self.start, times)
+        self.steps, self.keep, _ = self.transform.impute(x, times, self.start.last)
         if not self.source.reach:
-            self.rows = self.transform.scale_fixed(self.treated, self.begin.series)
+            self.rows = self.transform.scale_fixed(self.steps, self.start.series)
 
-    def ends(self, at: Indices) -> Indices:
-        """The treated step that each origin stands at. Raises DataError for one that has too few behind it."""
-        ends = np.searchsorted(self.keep, at, "right") - 1
-        least = self.source.needs
-        if (few := ends + 1 < least).any():
-            i = int(few.argmax())
-            need = f"this model's window needs {least}" if self.source.reach else "a forecast needs 1"
-            seen = int(ends[i]) + 1
-            raise DataError(f"origin {at[i]}: there {'is' if seen == 1 else 'are'} {counted(seen)} up to it; {need}")
+    def find_ends(self, origins: Indices) -> Indices:
+        """Return the last imputed step up to each origin. Raises DataError for an origin after too few steps."""
+        ends = np.searchsorted(self.keep, origins, "right") - 1
+        needed = self.source.steps_needed
+        if (too_few := ends + 1 < needed).any():
+            i = int(too_few.argmax())
+            need = f"this model's window needs {needed}" if self.source.reach else "a forecast needs 1"
+            count = int(ends[i]) + 1
+            raise DataError(
+                f"origin {origins[i]}: there {'is' if count == 1 else 'are'} {format_steps(count)} up to it; {need}"
+            )
         return np.asarray(ends, np.int64)
 
-    # ---- a head that says all steps ahead at once
+        # ---- a direct head: all steps ahead at once
 
-    def direct(self, ends: Indices) -> Iterator[Floats]:
+    def forecast_direct(self, ends: Indices) -> Iterator[Floats]:
+        """Yield forecasts from these steps [B, horizon, targets, quantiles], in batches."""
         if self.source.reach:
-            yield from self.windows(ends)
+            yield from self.forecast_windows(ends)
             return
-        outputs = self.outputs(ends) if self.compiled.model.streams[0] else self.prefixes(ends)
-        yield self.compiled.forecasts(outputs, self.transform.fixed_scaling(self.begin.series, len(ends)))
+        outputs = self.run_once(ends) if self.compiled.model.streams[0] else self.run_prefixes(ends)
+        yield self.compiled.forecasts(outputs, self.transform.fixed_scaling(self.start.series, len(ends)))
 
-    def windows(self, ends: Indices) -> Iterator[Floats]:
-        for outputs, scaling in self.runs(ends):
+    def forecast_windows(self, ends: Indices) -> Iterator[Floats]:
+        """Yield forecasts from the windows that end with these steps, in batches."""
+        for outputs, scaling in self.run_windows(ends):
             yield self.compiled.forecasts(outputs, scaling)
 
-    def runs(self, ends: Indices) -> Iterator[tuple[Rows, Scaling]]:
-        """The outputs of the windows that end with these steps, and their scalings, so many as fit together."""
-        most = max(1, RUN_NUMBERS // (self.source.reach * self.transform.width))
-        for at in range(0, len(ends), most):
-            behind = ends[at : at + most] + 1
-            rows, scaling = self.transform.windows(self.treated, behind - 1, behind)
+    def run_windows(self, ends: Indices) -> Iterator[tuple[Rows, Scaling]]:
+        """Yield the outputs of the windows that end with these steps, and their scaling, in batches of bounded size."""
+        size = max(1, RUN_NUMBERS // (self.source.reach * self.transform.width))
+        for at in range(0, len(ends), size):
+            counts = ends[at : at + size] + 1
+            rows, scaling = self.transform.windows(self.steps, counts - 1, counts)
             assert self.transform.window
-            yield self.compiled.run_windows(rows, self.transform.window.rows(behind)), scaling
+            yield self.compiled.run_windows(rows, self.transform.window.rows(counts)), scaling
 
-    def outputs(self, ends: Indices) -> Rows:
-        """The chain's outputs [n, outputs] at these steps, of one pass."""
-        compiled, found = self.compiled, np.empty((len(ends), self.compiled.outputs), np.float32)
+    def run_once(self, ends: Indices) -> Rows:
+        """Return the model's outputs [n, outputs] at these steps, from one pass over the series."""
+        compiled, outputs = self.compiled, np.empty((len(ends), self.compiled.outputs), np.float32)
         block = compiled.initial[None].copy()
-        most = max(1, RUN_NUMBERS // max(compiled.outputs, self.rows.shape[1]))
-        for at in range(0, int(ends.max()) + 1, most):
-            x = np.ascontiguousarray(self.rows[at : at + most, None])
+        size = max(1, RUN_NUMBERS // max(compiled.outputs, self.rows.shape[1]))
+        for at in range(0, int(ends.max()) + 1, size):
+            x = np.ascontiguousarray(self.rows[at : at + size, None])
             out, spare = np.empty((len(x), 1, compiled.outputs), np.float32), np.empty_like(block)
             compiled.runner.run(x, np.array([len(x)], np.int32), block, spare, out, True, 1)
             block = spare
-            here = (ends >= at) & (ends < at + len(x))
-            found[here] = out[ends[here] - at, 0]
-        return found
+            inside = (ends >= at) & (ends < at + len(x))
+            outputs[inside] = out[ends[inside] - at, 0]
+        return outputs
 
-    def prefixes(self, ends: Indices) -> Rows:
-        """The same of layers that read whole rows: each origin's steps are a row of their own."""
+    def run_prefixes(self, ends: Indices) -> Rows:
+        """Do the same for layers that read whole rows: the steps up to each origin are a row."""
         rows = (self.rows[None, : end + 1] for end in ends.tolist())
         return np.concatenate([self.compiled.run_windows(row, np.array([row.shape[1]])) for row in rows])
 
-    # ---- a head that is fed back
+        # ---- an autoregressive head
 
-    def places(self, ends: Indices, origins: Indices) -> tuple[Bytes, Rows, list[SeriesState]]:
-        """Where a stream stands at each origin: blocks, outputs and memories. ends: the treated steps there."""
+    def states_at(self, ends: Indices, origins: Indices) -> tuple[Bytes, Rows, list[SeriesState]]:
+        """Return what a stream remembers at each origin: blocks, outputs, memories. ends: the imputed steps there."""
         compiled = self.compiled
-        seen = [self.seen(*pair) for pair in zip(ends.tolist(), origins.tolist(), strict=True)]
+        states = [self.series_state_at(*pair) for pair in zip(ends.tolist(), origins.tolist(), strict=True)]
         blocks = np.repeat(compiled.initial[None], len(ends), 0)
         if self.source.reach:
             blocks[:, :8] = (ends[:, None] + 1).view(np.uint8)
-            return blocks, np.concatenate([outputs for outputs, _ in self.runs(ends)]), seen
+            return blocks, np.concatenate([outputs for outputs, _ in self.run_windows(ends)]), states
         outputs = np.empty((len(ends), compiled.outputs), np.float32)
-        compiled.check_streams()
+        compiled.require_streams()
         block, at = compiled.initial[None].copy(), 0
         for end in np.unique(ends).tolist():
             x, spare, out = (
@@ -176,12 +181,12 @@ class Track:
             compiled.runner.run(np.ascontiguousarray(x), np.array([len(x)], np.int32), block, spare, out, False, 1)
             block, at = spare, end + 1
             blocks[ends == end], outputs[ends == end] = block, out
-        return blocks, outputs, seen
+        return blocks, outputs, states
 
-    def seen(self, end: int, origin: int) -> SeriesState:
-        """The memory at an origin, as far as forecasts need it."""
+    def series_state_at(self, end: int, origin: int) -> SeriesState:
+        """Return the memory at an origin, as far as forecasts need it."""
         time = gap = None
         if self.times is not None:
-            time, gap = clock(SeriesState(), self.times[max(0, origin - 1) : origin + 1])
-        ring = self.treated[max(0, end + 1 - self.source.reach) : end + 1] if self.source.reach else None
-        return SeriesState(self.begin.series, time, gap, self.treated[end, : self.source.columns], ring)
+            time, gap = read_clock(SeriesState(), self.times[max(0, origin - 1) : origin + 1])
+        ring = self.steps[max(0, end + 1 - self.source.reach) : end + 1] if self.source.reach else None
+        return SeriesState(self.start.series, time, gap, self.steps[end, : self.source.column_count], ring)

@@ -1,10 +1,9 @@
-"""Forecasts of a model that goes one step ahead: many possible futures, each drawn step by step and fed back.
+"""Roll out an autoregressive model: sample many possible futures, each step by step, and feed the steps back.
 
-A step is drawn from the model's quantiles: between two of them on the line that joins them, outside at the outer one;
-each target on its own. Steps ahead follow each other as those in training did, where the model's file says how, else as
-the last two did; columns that are neither forecast nor known
-stay as they are. The first step ahead is what the model says itself; of the later ones the quantiles are those of the
-paths, or NaN once a path has gone beyond the largest number that is taken.
+A step is sampled from the model's quantiles, each target independently: interpolated linearly between two quantiles,
+and cut off at the outermost ones. Times continue by the frequency of training, if the model file has one, else by the
+gap between the last two steps. Columns that are neither forecast nor known keep their last values. The first step ahead
+has the model's own quantiles, later ones those of the paths, or NaN once a path exceeds the largest number allowed.
 """
 
 from __future__ import annotations
@@ -16,16 +15,16 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import DataError, OptionError
-from ..features.frequency import later
+from ..features.frequency import next_times
 from ..features.memory import SeriesState
 from ..features.series import LARGEST, Scaling
-from .compiled_model import Bytes, CompiledModel, steps_of
+from .compiled_model import Bytes, CompiledModel, read_step_count
 from .forecast import Forecast
-from .series import joined, raw
+from .series import concat_scalings, to_float64
 
 PATHS: Final = 100
 MOST_PATHS: Final = 10_000
-ROLLED_NUMBERS: Final = 1 << 21  # of all memories and outputs that roll together
+ROLLED_NUMBERS: Final = 1 << 21  # of the memories and outputs of all paths that run together
 MOST_NUMBERS: Final = 1 << 27  # of one stream's paths
 
 Floats = npt.NDArray[np.float64]
@@ -33,7 +32,7 @@ Rows = npt.NDArray[np.float32]
 Times = npt.NDArray[np.datetime64]
 
 
-def ahead(
+def forecast_stream(
     compiled: CompiledModel,
     block: Bytes,
     output: Rows,
@@ -43,133 +42,138 @@ def ahead(
     seed: int,
     known: Any,
 ) -> Forecast:
-    """`Stream.forecast` of a stream's block and output [1, ...]."""
+    """Do `Stream.forecast`. block, output: those of the stream, [1, ...]."""
     source = compiled.require_forecaster()
-    answer = source.transform.forecast
-    assert answer is not None
-    horizon = whole_number("horizon", answer.horizon if horizon is None else horizon, 1, 1 << 16)
-    steps = steps_of(block[0])
+    spec = source.transform.forecast
+    assert spec is not None
+    horizon = check_integer("horizon", spec.horizon if horizon is None else horizon, 1, 1 << 16)
+    steps = read_step_count(block[0])
     if not source.is_ready(steps):
-        return Forecast(None, answer.quantiles, source.targets, source.not_ready_reason(steps))
+        return Forecast(None, spec.quantiles, source.targets, source.not_ready_reason(steps))
     if not compiled.autoregressive:
-        return direct(compiled, output, input_state, horizon, known)
-    if why := source.rollout_not_ready_reason(input_state, known is not None, horizon):
-        return Forecast(None, answer.quantiles, source.targets, why)
-    after = None if known is None else shaped(compiled, known, 1, horizon, [input_state])
-    values = rolled(compiled, block.copy(), output.copy(), [input_state], horizon, paths, seed, after)
-    return Forecast(values[0], answer.quantiles, source.targets)
+        return forecast_direct(compiled, output, input_state, horizon, known)
+    if reason := source.rollout_not_ready_reason(input_state, known is not None, horizon):
+        return Forecast(None, spec.quantiles, source.targets, reason)
+    known = None if known is None else check_known(compiled, known, 1, horizon, [input_state])
+    values = roll_out(compiled, block.copy(), output.copy(), [input_state], horizon, paths, seed, known)
+    return Forecast(values[0], spec.quantiles, source.targets)
 
 
-def direct(compiled: CompiledModel, output: Rows, input_state: Any, horizon: int, known: Any) -> Forecast:
+def forecast_direct(compiled: CompiledModel, output: Rows, input_state: Any, horizon: int, known: Any) -> Forecast:
+    """Return the forecast of a direct head. Raises OptionError for a longer horizon and for known values."""
     source = compiled.require_forecaster()
-    answer = source.transform.forecast
-    assert answer is not None
-    if horizon > answer.horizon:
-        raise OptionError(f"horizon is {horizon}; this model forecasts {answer.horizon} steps ahead at once")
+    spec = source.transform.forecast
+    assert spec is not None
+    if horizon > spec.horizon:
+        raise OptionError(f"horizon is {horizon}; this model forecasts up to {spec.horizon} steps ahead; ask for fewer")
     if known is not None:
         raise OptionError(
-            "known is for a model whose head is autoregressive; here each step brings what is known ahead"
+            "known is for a model with an autoregressive head; here each step has the known values ahead already"
         )
     values = compiled.forecasts(output, source.scalings([input_state]))[0, :horizon]
-    return Forecast(values, answer.quantiles, source.targets)
+    return Forecast(values, spec.quantiles, source.targets)
 
 
-def shaped(compiled: CompiledModel, known: Any, count: int, horizon: int, seen: Sequence[SeriesState]) -> Floats:
-    """What is known of the steps ahead of each of `count` streams: float64 [count, horizon, known columns].
+def check_known(compiled: CompiledModel, known: Any, count: int, horizon: int, states: Sequence[SeriesState]) -> Floats:
+    """Check the known columns of the steps ahead, and return them: float64 [count streams, horizon, known columns].
 
-    Raises OptionError for a model without such columns; DataError for another shape, for what is not finite, and where
-    the first step is not as the last one of the stream brought it.
+    Raises OptionError for a model without known columns; DataError for a wrong shape, for a number that is not finite,
+    and for a first row that differs from the values that the stream's last step had for it.
     """
     source = compiled.require_forecaster()
-    if not source.known:
-        raise OptionError("known was given, and this model has no column that is known ahead")
-    found, shape = raw(known), (count, horizon, len(source.known))
-    if found.shape == shape[1:] and count == 1:
-        found = found[None]
-    if found.shape != shape:
-        raise DataError(f"known has shape {list(found.shape)}; expected {list(shape[1:] if count == 1 else shape)}")
-    if not (np.abs(found) <= LARGEST).all():
-        raise DataError(f"known holds a number that is missing, infinite or beyond {LARGEST:.3g}; correct it")
+    if not source.known_columns:
+        raise OptionError("known was given, and this model has no columns that are known ahead; leave it out")
+    values, shape = to_float64(known), (count, horizon, len(source.known_columns))
+    if values.shape == shape[1:] and count == 1:
+        values = values[None]
+    if values.shape != shape:
+        raise DataError(f"known has shape {list(values.shape)}; expected {list(shape[1:] if count == 1 else shape)}")
+    if not (np.abs(values) <= LARGEST).all():
+        raise DataError(f"known has a number that is missing, infinite or beyond {LARGEST:.3g}; correct it")
     if source.transform.missing == "error":
-        brought = np.stack([one.last[source.known] for one in seen if one.last is not None])
-        if (found[:, 0] != brought).any():
+        expected = np.stack([state.last[source.known_columns] for state in states if state.last is not None])
+        if (values[:, 0] != expected).any():
             raise DataError(
-                "the first row of known is not what the last step brought; it is of the step right after it"
+                "the first row of known differs from what the last step had for it; begin with the step right after it"
             )
-    return found
+    return values
 
 
-def rolled(
+def roll_out(
     compiled: CompiledModel,
     blocks: Bytes,
     outputs: Rows,
-    seen: Sequence[SeriesState],
+    states: Sequence[SeriesState],
     horizon: int,
     paths: int = PATHS,
     seed: int = 0,
     known: Floats | None = None,
 ) -> Floats:
-    """Forecasts of n warm streams [n, horizon, targets, quantiles], of each as if it were alone.
+    """Forecast n ready streams: [n, horizon, targets, quantiles], each as if it were alone.
 
-    blocks, outputs, seen: where each stands. known: [n, horizon, known columns] where the model has such columns.
+    blocks, outputs, states: what each remembers. known: [n, horizon, known columns], if the model has known columns.
+    Raises OptionError.
     """
-    compiled.check_streams()
-    paths = whole_number("paths", paths, 1, MOST_PATHS)
-    seed = whole_number("seed", seed, 0, (1 << 63) - 1)
-    transform, found = compiled.require_forecaster().transform, []
+    compiled.require_streams()
+    paths = check_integer("paths", paths, 1, MOST_PATHS)
+    seed = check_integer("seed", seed, 0, (1 << 63) - 1)
+    transform, forecasts = compiled.require_forecaster().transform, []
     size = max(
         transform.window.reach * transform.width if transform.window else 0, blocks.shape[1] // 4, outputs.shape[1]
     )
     if size * paths > MOST_NUMBERS:
         raise OptionError(
-            f"{paths} paths of a stream that keeps {size} numbers are {size * paths} together; at most {MOST_NUMBERS} "
-            f"are allowed, so ask the stream's forecast with paths={MOST_NUMBERS // size}"
+            f"{paths} paths of a stream that remembers {size} numbers are {size * paths} in all; at most "
+            f"{MOST_NUMBERS} are allowed, so pass paths={MOST_NUMBERS // size} to the stream's forecast"
         )
-    most = max(1, ROLLED_NUMBERS // (size * paths))
-    for at in range(0, len(seen), most):
-        part = slice(at, at + most)
-        start = Paths(compiled, blocks[part], outputs[part], seen[part], paths)
-        found.append(futures(start, horizon, np.random.default_rng(seed), None if known is None else known[part]))
-    return np.concatenate(found)
+    batch_size = max(1, ROLLED_NUMBERS // (size * paths))
+    for at in range(0, len(states), batch_size):
+        part = slice(at, at + batch_size)
+        start = Paths(compiled, blocks[part], outputs[part], states[part], paths)
+        forecasts.append(
+            sample_quantiles(start, horizon, np.random.default_rng(seed), None if known is None else known[part])
+        )
+    return np.concatenate(forecasts)
 
 
 class Paths:
-    """Possible futures side by side: `paths` for each of n streams. Goes on with each `push`."""
+    """Possible futures side by side: `paths` for each of n streams. `push` advances them by a step."""
 
     def __init__(
-        self, compiled: CompiledModel, blocks: Bytes, outputs: Rows, seen: Sequence[SeriesState], paths: int
+        self, compiled: CompiledModel, blocks: Bytes, outputs: Rows, states: Sequence[SeriesState], paths: int
     ) -> None:
         self.compiled, self.source = compiled, compiled.require_forecaster()
-        self.transform, self.count, self.paths = self.source.transform, len(seen), paths
+        self.transform, self.count, self.paths = self.source.transform, len(states), paths
         self.blocks, self.outputs = np.repeat(blocks, paths, 0), np.repeat(outputs, paths, 0)
-        scaling = self.source.scalings(seen)
+        scaling = self.source.scalings(states)
         self.scaling = Scaling(*(np.repeat(v, paths, 0) for v in (scaling.centre, scaling.spread, scaling.base)))
-        self.series = np.repeat([one.series for one in seen], paths)
-        self.last = np.repeat(np.stack([one.last for one in seen if one.last is not None]), paths, 0)
-        rings = [one.ring for one in seen if one.ring is not None]
-        self.behind = np.repeat([len(ring) for ring in rings], paths)
-        self.ring = np.repeat(np.stack([self.full(ring) for ring in rings]), paths, 0) if rings else None
-        self.time = np.array([one.time or 0 for one in seen], "M8[us]")
-        self.gap = np.array([one.gap or 0 for one in seen], "m8[us]")
+        self.series = np.repeat([state.series for state in states], paths)
+        self.last = np.repeat(np.stack([state.last for state in states if state.last is not None]), paths, 0)
+        rings = [state.ring for state in states if state.ring is not None]
+        self.counts = np.repeat([len(ring) for ring in rings], paths)
+        self.ring = np.repeat(np.stack([self.pad_ring(ring) for ring in rings]), paths, 0) if rings else None
+        self.time = np.array([state.time or 0 for state in states], "M8[us]")
+        self.gap = np.array([state.gap or 0 for state in states], "m8[us]")
 
-    def full(self, ring: Floats) -> Floats:
-        """A ring of `reach` steps, zeros ahead of those that it has."""
+    def pad_ring(self, ring: Floats) -> Floats:
+        """Pad a ring to `reach` steps, with zeros in front."""
         return np.concatenate([np.zeros((self.source.reach - len(ring), ring.shape[1])), ring])
 
-    def quantiles(self) -> Floats:
-        """Of the next step of each path: [n x paths, targets, quantiles]."""
+    def next_quantiles(self) -> Floats:
+        """Return the quantiles of the next step of each path: [n x paths, targets, quantiles]."""
         return self.compiled.forecasts(self.outputs, self.scaling)[:, 0]
 
     def push(self, targets: Floats, known: Floats | None) -> None:
-        """The next step of each path. targets: [n x paths, targets], NaN where a path is lost and its last ones stay;
+        """Push the next step of each path. targets: [n x paths, targets], NaN for a lost path, whose last ones stay.
+
         known: [n, known columns], of the step after.
         """
         x = self.last.copy()
-        own = self.transform.of("target")
-        x[:, own] = np.where(np.isnan(targets), x[:, own], targets)
+        columns = self.transform.of("target")
+        x[:, columns] = np.where(np.isnan(targets), x[:, columns], targets)
         if known is not None:
-            x[:, self.source.known] = np.repeat(known, self.paths, 0)
-        steps, _, _ = self.transform.impute_batch(x, self.onward(), self.last, lambda i: "a step that was forecast")
+            x[:, self.source.known_columns] = np.repeat(known, self.paths, 0)
+        steps, _, _ = self.transform.impute_batch(x, self.next_times(), self.last, lambda i: "a step that was forecast")
         self.last = steps[:, : x.shape[1]]
         if self.ring is None:
             rows = np.ascontiguousarray(self.transform.scale_fixed(steps, self.series))
@@ -177,73 +181,74 @@ class Paths:
             self.scaling = self.transform.fixed_scaling(self.series, len(rows))
             return
         self.ring = np.concatenate([self.ring[:, 1:], steps[:, None]], 1)
-        self.behind = np.minimum(self.behind + 1, self.source.reach)
+        self.counts = np.minimum(self.counts + 1, self.source.reach)
         assert self.transform.window
-        parts, most = [], max(1, ROLLED_NUMBERS // self.ring[0].size)
-        for at in range(0, len(steps), most):
-            ring = self.ring[at : at + most]
+        scalings, size = [], max(1, ROLLED_NUMBERS // self.ring[0].size)
+        for at in range(0, len(steps), size):
+            ring = self.ring[at : at + size]
             ends = np.arange(1, len(ring) + 1) * self.source.reach - 1
-            behind = self.behind[at : at + most]
-            rows, scaling = self.transform.windows(ring.reshape(-1, self.transform.width), ends, behind)
-            self.outputs[at : at + most] = self.compiled.run_windows(rows, self.transform.window.rows(behind))
-            parts.append(scaling)
-        self.scaling = joined(parts)
+            counts = self.counts[at : at + size]
+            rows, scaling = self.transform.windows(ring.reshape(-1, self.transform.width), ends, counts)
+            self.outputs[at : at + size] = self.compiled.run_windows(rows, self.transform.window.rows(counts))
+            scalings.append(scaling)
+        self.scaling = concat_scalings(scalings)
 
-    def onward(self) -> Times | None:
-        """The times of the next steps, datetime64[us] [n x paths]; None where the calendar is not used."""
+    def next_times(self) -> Times | None:
+        """Advance the times by a step and return them, datetime64[us] [n x paths]; None without a calendar."""
         if not self.transform.calendar:
             return None
         if self.transform.frequency is None:
             self.time = self.time + self.gap
         else:
-            self.time = later(self.time, self.transform.frequency, self.transform.zone or "")
+            self.time = next_times(self.time, self.transform.frequency, self.transform.zone or "")
         return np.repeat(self.time, self.paths)
 
 
-def futures(paths: Paths, horizon: int, random: np.random.Generator, known: Floats | None) -> Floats:
-    """Quantiles of every step ahead [n, horizon, targets, quantiles]; each stream's paths get the same draws."""
-    answer, targets = paths.transform.forecast, paths.transform.targets
-    assert answer is not None
-    levels = np.array(answer.quantiles)
-    found = np.empty((paths.count, horizon, targets, len(levels)))
+def sample_quantiles(paths: Paths, horizon: int, random: np.random.Generator, known: Floats | None) -> Floats:
+    """Return the quantiles of all steps ahead [n, horizon, targets, quantiles]. Each stream gets the same draws."""
+    spec, targets = paths.transform.forecast, paths.transform.targets
+    assert spec is not None
+    levels = np.array(spec.quantiles)
+    quantiles = np.empty((paths.count, horizon, targets, len(levels)))
     lost = np.zeros(paths.count * paths.paths, bool)
     for h in range(horizon):
-        values = paths.quantiles()
-        y = drawn(values, levels, np.tile(random.random((paths.paths, targets)), (paths.count, 1)))
-        y[lost := lost | beyond(y)] = np.nan  # such a path says nothing more, and neither does its stream
+        values = paths.next_quantiles()
+        y = sample(values, levels, np.tile(random.random((paths.paths, targets)), (paths.count, 1)))
+        y[lost := lost | is_too_large(y)] = np.nan  # from here on the path is lost, and so is its stream
         if h == 0:
-            found[:, 0] = values[:: paths.paths]
+            quantiles[:, 0] = values[:: paths.paths]
         else:
-            spread = np.quantile(y.reshape(paths.count, paths.paths, -1), levels, axis=1)
-            found[:, h] = np.moveaxis(spread, 0, -1)
+            empirical = np.quantile(y.reshape(paths.count, paths.paths, -1), levels, axis=1)
+            quantiles[:, h] = np.moveaxis(empirical, 0, -1)
         if h + 1 < horizon:
             paths.push(y, None if known is None else known[:, h + 1])
-    return found
+    return quantiles
 
 
-def beyond(y: Floats) -> npt.NDArray[np.bool_]:
-    """Which rows of y [n, targets] hold a number that no step may have."""
+def is_too_large(y: Floats) -> npt.NDArray[np.bool_]:
+    """Return which rows of y [n, targets] have a number that is too large for a step, or NaN."""
     return np.asarray(~(np.abs(y) <= LARGEST).all(1))
 
 
 @np.errstate(invalid="ignore", over="ignore")
-def drawn(values: Floats, levels: Floats, shares: Floats) -> Floats:
-    """Numbers at these shares [n, k] of distributions whose quantiles are values [n, k, levels].
+def sample(values: Floats, levels: Floats, shares: Floats) -> Floats:
+    """Return the quantiles at these shares [n, k] of distributions with quantiles `values` [n, k, levels] at `levels`.
 
-    >>> drawn(np.array([[[1.0, 3.0]]]), np.array([0.25, 0.75]), np.array([[0.5]])).tolist()
+    >>> sample(np.array([[[1.0, 3.0]]]), np.array([0.25, 0.75]), np.array([[0.5]])).tolist()
     [[2.0]]
-    >>> drawn(np.array([[[1.0, 3.0]]]), np.array([0.25, 0.75]), np.array([[0.9]])).tolist()
+    >>> sample(np.array([[[1.0, 3.0]]]), np.array([0.25, 0.75]), np.array([[0.9]])).tolist()
     [[3.0]]
     """
     if len(levels) == 1:
         return values[..., 0]
-    place = np.interp(shares, levels, np.arange(len(levels)))
-    low = np.minimum(place.astype(np.int64), len(levels) - 2)
+    position = np.interp(shares, levels, np.arange(len(levels)))
+    low = np.minimum(position.astype(np.int64), len(levels) - 2)
     below, above = (np.take_along_axis(values, at[..., None], -1)[..., 0] for at in (low, low + 1))
-    return np.asarray(below + (place - low) * (above - below))
+    return np.asarray(below + (position - low) * (above - below))
 
 
-def whole_number(name: str, value: Any, least: int, most: int) -> int:
+def check_integer(name: str, value: Any, least: int, most: int) -> int:
+    """Return an integer of this range. Raises OptionError naming the argument for anything else."""
     if isinstance(value, bool) or not isinstance(value, int | np.integer) or not least <= value <= most:
         raise OptionError(f"{name} is {value!r}; expected an integer of {least} to {most}")
     return int(value)

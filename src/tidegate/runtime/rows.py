@@ -1,7 +1,8 @@
-"""The rows of a pool: what many streams remember, changed whole or not at all, by one call at a time.
+"""The rows of a pool: what many streams remember, changed all at once or not at all, by one call at a time.
 
-A change keeps what was there before it begins to write, and is done when the pool's mark is set anew, which is one
-assignment. Whoever reads while a change goes on, or after it was interrupted, is given what it kept.
+Before a change writes anything, it stores what it is going to overwrite in an undo record; setting the pool's mark
+anew, a single assignment, commits it. While a change goes on, and after one that was interrupted, readers see the
+stored rows.
 """
 
 from __future__ import annotations
@@ -27,11 +28,11 @@ BUSY: Final = (
 Indices = npt.NDArray[np.int64]
 
 
-class Turn:
-    """A call's turn to change a pool: from its `with` to the end of that, or until the call is over.
+class PoolLock:
+    """Lets one call at a time change a pool. One that was interrupted before it could release the lock is skipped.
 
-    >>> turn = Turn()
-    >>> with turn:
+    >>> lock = PoolLock()
+    >>> with lock:
     ...     pass
     """
 
@@ -41,168 +42,200 @@ class Turn:
         self._holder: dict[None, Holder] = {}
 
     def __enter__(self) -> None:
-        """Raises StateError while it is another call's turn."""
+        """Take the lock. Raises StateError while another call has it."""
         mine: Holder = (get_ident(), sys._getframe(1), {})
-        first = holder = self._holder.setdefault(None, mine)  # one call, which no other thread can come into
-        while holder is not mine:  # another call's turn, or that of one which was interrupted before it could end it
-            if not holder[2] and goes_on(holder):
+        first = holder = self._holder.setdefault(None, mine)  # atomic: no other thread comes in between
+        while holder is not mine:  # another call has it, or was interrupted before it could release it
+            if not holder[2] and is_running(holder):
                 raise StateError(BUSY)
             holder = holder[2].setdefault(None, mine)
-        if self._holder.get(None) is not first:  # it was over by then, and may be somebody else's again
+        if self._holder.get(None) is not first:  # released meanwhile, and perhaps taken by another call
             raise StateError(BUSY)
 
     def __exit__(self, *error: object) -> None:
         self._holder.clear()
 
 
-Holder = tuple[int, FrameType, dict[None, Any]]  # a thread, its call, and who has taken the turn over from it
+Holder = tuple[int, FrameType, dict[None, Any]]  # a thread, its call's frame, and who took over from it
 
 
-def goes_on(holder: Holder) -> bool:
-    """Whether a holder's call is not over yet."""
+def is_running(holder: Holder) -> bool:
+    """Return whether a holder's call has not returned yet."""
     frame = sys._current_frames().get(holder[0])
     while frame is not None and frame is not holder[1]:
         frame = frame.f_back
     return frame is not None
 
 
-class Change(NamedTuple):
-    """What was there before: the row of each id that comes (None) or goes; of the rows that are changed the blocks, the
-    outputs and, unless it stays, what is input_state.
+class UndoRecord(NamedTuple):
+    """What was there before a change.
+
+    old_row_by_id: for the ids that the change adds None, for those that it removes their rows. rows: those that it
+    overwrites, with their blocks, outputs and, unless they stay the same, input states.
     """
 
-    members: Mapping[Hashable, int | None]
+    old_row_by_id: Mapping[Hashable, int | None]
     rows: Indices
     blocks: Bytes
     outputs: Floats
-    input_state: list[Any] | None
+    input_states: list[Any] | None
 
-    def take_back(self, blocks: Bytes, outputs: Floats, input_state: list[Any]) -> None:
-        """Put into these arrays what was there before; as often as one likes."""
+    def restore(self, blocks: Bytes, outputs: Floats, input_states: list[Any]) -> None:
+        """Put back into these arrays what was there before. Repeating it is harmless."""
         blocks[self.rows], outputs[self.rows] = self.blocks, self.outputs
-        for row, kept in zip(self.rows.tolist(), self.input_state or (), strict=False):
-            input_state[row] = kept
+        for row, input_state in zip(self.rows.tolist(), self.input_states or (), strict=False):
+            input_states[row] = input_state
 
-    def places(self, places: dict[Hashable, int]) -> dict[Hashable, int]:
-        """The rows by id as they were before."""
-        before = {id: row for id, row in places.items() if self.members.get(id, row) is not None}
-        return before | {id: row for id, row in self.members.items() if row is not None}
+    def restore_ids(self, rows: dict[Hashable, int]) -> dict[Hashable, int]:
+        """Return the rows by id as they were before."""
+        before = {id: row for id, row in rows.items() if self.old_row_by_id.get(id, row) is not None}
+        return before | {id: row for id, row in self.old_row_by_id.items() if row is not None}
 
-    def before(self, row: int, now: tuple[Bytes, Floats, Any]) -> tuple[Bytes, Floats, Any]:
-        """What a row, which now holds this, held before."""
+    def read_old(self, row: int, now: tuple[Bytes, Floats, Any]) -> tuple[Bytes, Floats, Any]:
+        """Return what a row had before. now: what it has now."""
         at = np.flatnonzero(self.rows == row)[:1].tolist()
         if not at:
             return now
-        return self.blocks[at[0]], self.outputs[at[0]], now[2] if self.input_state is None else self.input_state[at[0]]
+        input_state = now[2] if self.input_states is None else self.input_states[at[0]]
+        return self.blocks[at[0]], self.outputs[at[0]], input_state
+
+
+class Event(NamedTuple):
+    """An event after reading. position: in the list of events. input_state: that after it. end: its message ends."""
+
+    position: int
+    id: Hashable
+    steps: npt.NDArray[Any]
+    input_state: Any
+    end: bool
 
 
 class Rows:
-    """Blocks, outputs and what is input_state of many streams, by id."""
+    """State blocks, outputs and input states of many streams, by id."""
 
     def __init__(self, compiled: CompiledModel) -> None:
         self._compiled = compiled
-        self._turn = Turn()
-        self._now: object = object()  # the mark, another one after each change; or the change that goes on
+        self._lock = PoolLock()
+        self._mark: object = object()  # a new mark after each change; while one goes on, its undo record
         self._rows: dict[Hashable, int] = {}
         self._free: list[int] = []
         self._blocks = np.empty((0, len(compiled.initial)), np.uint8)
         self._outputs = np.empty((0, compiled.outputs), np.float32)
         self._input_states: list[Any] = []
 
-    # ---- changes: within a turn, after `_settled`, from `_open` to a new mark
+    # ---- changes: with the lock held, `_roll_back`, then `_begin_rows` or `_begin`, then `_commit`
 
-    def _settled(self) -> None:
-        """Take back a change that was interrupted."""
-        if isinstance(change := self._now, Change):
-            change.take_back(self._blocks, self._outputs, self._input_states)
-            self._rows = change.places(self._rows)
-            self._free = self._unused()
-            self._done()
+    def _roll_back(self) -> None:
+        """Undo a change that was interrupted."""
+        if isinstance(undo := self._mark, UndoRecord):
+            undo.restore(self._blocks, self._outputs, self._input_states)
+            self._rows = undo.restore_ids(self._rows)
+            self._free = self._find_free()
+            self._commit()
 
-    def _open(
-        self, keys: list[Hashable], begun: Mapping[Hashable, Any] | None = None, input_state: bool = True
+    def _begin_rows(
+        self, keys: list[Hashable], initial: Mapping[Hashable, Any] | None = None, input_states: bool = True
     ) -> Indices:
-        """Begin a change of these streams and return their rows; a stream that is not there gets a new one.
+        """Begin a change of these streams and return their rows; new streams get new rows.
 
-        begun: the input state of new streams. input_state: whether the change touches input states too.
+        initial: the input states of new streams. input_states: whether the change touches input states too.
         """
-        found = [self._rows.get(key) for key in keys]
-        if None not in found:
-            rows = np.array(found, np.int64)
-            self._begin({}, rows, input_state)
+        known = [self._rows.get(key) for key in keys]
+        if None not in known:
+            rows = np.array(known, np.int64)
+            self._begin({}, rows, input_states)
             return rows
-        new = {key: begun[key] if begun else self._begun(key) for key in keys if key not in self._rows}
+        new = {key: initial[key] if initial else self._init_input_state(key) for key in keys if key not in self._rows}
         if len(self._free) < len(new):
             self._grow(len(new))
-        fresh = self._free[-len(new) :][::-1]
-        self._begin(dict.fromkeys(new), np.array([row for row in found if row is not None], np.int64), input_state)
-        self._blocks[fresh], self._outputs[fresh] = self._compiled.initial, 0.0
-        for row, kept in zip(fresh, new.values(), strict=True):
-            self._input_states[row] = kept
+        free = self._free[-len(new) :][::-1]
+        self._begin(dict.fromkeys(new), np.array([row for row in known if row is not None], np.int64), input_states)
+        self._blocks[free], self._outputs[free] = self._compiled.initial, 0.0
+        for row, input_state in zip(free, new.values(), strict=True):
+            self._input_states[row] = input_state
         del self._free[-len(new) :]
-        self._rows.update(zip(new, fresh, strict=True))
+        self._rows.update(zip(new, free, strict=True))
         return np.array([self._rows[key] for key in keys], np.int64)
 
-    def _begin(self, members: Mapping[Hashable, int | None], rows: Indices, input_state: bool) -> None:
-        kept = [self._input_states[row] for row in rows.tolist()] if input_state else None
-        self._now = Change(members, rows, self._blocks.take(rows, 0), self._outputs.take(rows, 0), kept)
+    def _begin(self, old_row_by_id: Mapping[Hashable, int | None], rows: Indices, input_states: bool) -> None:
+        """Begin a change of these rows; see `UndoRecord`."""
+        states = [self._input_states[row] for row in rows.tolist()] if input_states else None
+        self._mark = UndoRecord(old_row_by_id, rows, self._blocks.take(rows, 0), self._outputs.take(rows, 0), states)
 
-    def _done(self) -> None:
+    def _commit(self) -> None:
         """End a change."""
-        self._now = object()
+        self._mark = object()
 
-    def _begun(self, id: Hashable) -> Any:
-        """What is input_state of an id that has no row yet."""
+    def _init_input_state(self, id: Hashable) -> Any:
+        """Return the input state of an id that has no row yet."""
         series = self._compiled.series
         if series is None or series.transform.names is None:
             return self._compiled.source.init()
         if not isinstance(id, str):
-            raise DataError(f"the stream {id!r} has no name of a series; add it to the pool with one")
+            raise DataError(f"the stream {id!r} has no series name; add it to the pool with one")
         return series.init(id)
 
     def _grow(self, least: int) -> None:
-        """Have so many rows free. The blocks, which tell how many rows there are, come last of the three."""
+        """Make room for at least this many new rows. The blocks come last, as their number is that of the rows."""
         old = len(self._blocks)
         more = max(FIRST_ROWS, old, least)
         self._outputs = np.concatenate([self._outputs[:old], np.zeros((more, self._compiled.outputs), np.float32)])
         self._input_states = [*self._input_states[:old], *[None] * more]
         self._blocks = np.concatenate([self._blocks, np.tile(self._compiled.initial, (more, 1))])
-        self._free = self._unused()
+        self._free = self._find_free()
 
-    def _unused(self) -> list[int]:
+    def _find_free(self) -> list[int]:
+        """Return the rows that no stream has, highest first."""
         return sorted({*range(len(self._blocks))}.difference(self._rows.values()), reverse=True)
 
-    # ---- what any thread may read: all as it was before a change, or all as it is after it
+    def _find_input_state(self, id: Hashable) -> Any:
+        """Return the input state of an id, new or not."""
+        return self._input_states[self._rows[id]] if id in self._rows else self._init_input_state(id)
 
-    def _places(self) -> dict[Hashable, int]:
-        """The rows by id."""
-        now = self._now
-        return now.places(self._rows.copy()) if isinstance(now, Change) else self._rows
+    def _reset(self, row: int) -> None:
+        """Forget the message of a row's stream."""
+        input_state = self._compiled.source.reset(self._input_states[row])
+        self._blocks[row], self._outputs[row], self._input_states[row] = self._compiled.initial, 0.0, input_state
 
-    def _held(self, id: Hashable) -> tuple[Bytes, Floats, Any]:
-        """Copies of an id's block and output, and what is input_state. Raises DataError for an id that is not there."""
+    def _step(self, rows: Indices, steps: npt.NDArray[Any]) -> Floats:
+        """Advance each row by one step and return the outputs [n, outputs]; a row may occur several times."""
+        out = np.empty((len(rows), self._compiled.outputs), np.float32)
+        if len(rows):
+            self._compiled.engine.step_many(rows, steps, self._blocks, out, self._compiled.threads)
+            self._outputs[rows] = out  # the last output of a row that occurs twice stays
+        return out
+
+    # ---- for readers in any thread: everything as before a change, or everything as after it
+
+    def _current_rows(self) -> dict[Hashable, int]:
+        """Return the rows by id."""
+        now = self._mark
+        return now.restore_ids(self._rows.copy()) if isinstance(now, UndoRecord) else self._rows
+
+    def _read_row(self, id: Hashable) -> tuple[Bytes, Floats, Any]:
+        """Copy a stream's block and output, and return its input state too. Raises DataError for an unknown id."""
         while True:
-            now, row, found = self._now, self._rows.get(id), None
-            change = now if isinstance(now, Change) else None
-            if change:
-                row = change.members.get(id, row)
+            mark, row, content = self._mark, self._rows.get(id), None
+            undo = mark if isinstance(mark, UndoRecord) else None
+            if undo:
+                row = undo.old_row_by_id.get(id, row)
             if row is not None:
-                found = self._blocks[row].copy(), self._outputs[row].copy(), self._input_states[row]
-                found = change.before(row, found) if change else found
-            if self._now is now:
+                content = self._blocks[row].copy(), self._outputs[row].copy(), self._input_states[row]
+                content = undo.read_old(row, content) if undo else content
+            if self._mark is mark:
                 break
-        if found is None:
-            raise DataError(f"no stream {id!r} in the pool; it has {len(self._places())}")
-        return found
+        if content is None:
+            raise DataError(f"no stream {id!r} in the pool; it has {len(self._current_rows())}")
+        return content
 
-    def _copied(self) -> tuple[list[Hashable], Bytes, Floats, list[Any]]:
-        """All ids, with copies of their blocks and outputs and what is input_state, in the same order."""
+    def _copy_rows(self) -> tuple[list[Hashable], Bytes, Floats, list[Any]]:
+        """Return all ids, copies of their blocks and outputs, and their input states, in the same order."""
         while True:
-            now, places = self._now, self._rows.copy()
-            blocks, outputs, input_state = self._blocks.copy(), self._outputs.copy(), self._input_states.copy()
-            if isinstance(now, Change):
-                now.take_back(blocks, outputs, input_state)
-                places = now.places(places)
-            if self._now is now:
-                rows = list(places.values())
-                return list(places), blocks[rows], outputs[rows], [input_state[row] for row in rows]
+            mark, row_by_id = self._mark, self._rows.copy()
+            blocks, outputs, input_states = self._blocks.copy(), self._outputs.copy(), self._input_states.copy()
+            if isinstance(mark, UndoRecord):
+                mark.restore(blocks, outputs, input_states)
+                row_by_id = mark.restore_ids(row_by_id)
+            if self._mark is mark:
+                rows = list(row_by_id.values())
+                return list(row_by_id), blocks[rows], outputs[rows], [input_states[row] for row in rows]

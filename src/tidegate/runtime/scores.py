@@ -1,4 +1,4 @@
-"""What a model says after a step."""
+"""Scores: the output of a model after a step, by label."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ import numpy.typing as npt
 from ..model import LABEL_THRESHOLD
 
 
-def chosen(values: npt.NDArray[np.float32], labels: list[str], multi_label: bool) -> list[list[str]]:
-    """The labels that hold in each row of values [n, labels]: the likeliest, or all from 0.5 on, in their order.
+def select_labels(values: npt.NDArray[np.float32], labels: list[str], multi_label: bool) -> list[list[str]]:
+    """Return the labels of each row of values [n, labels]: that of the largest, or if multi-label all of at least 0.5.
 
-    >>> chosen(np.array([[0.9, 0.5, 0.1], [0.4, 0.2, 0.0]]), ["a", "b", "c"], True)
+    >>> select_labels(np.array([[0.9, 0.5, 0.1], [0.4, 0.2, 0.0]]), ["a", "b", "c"], True)
     [['a', 'b'], []]
     """
     if not multi_label:
@@ -22,17 +22,17 @@ def chosen(values: npt.NDArray[np.float32], labels: list[str], multi_label: bool
 
 
 class Scores:
-    """The model's output, or why there is none yet.
+    """The model's output after a step, or the reason why there is none yet.
 
-    values: float32 [outputs], or None. reason: why values is None, otherwise "". labels: the outputs' names,
-    or None. multi_label: each label holds or not by itself (`Model.multi_label`).
+    values: float32 [outputs], or None. reason: why values is None, else "". labels: the names of the outputs, or None.
+    multi_label: whether an input may have any number of labels (`Model.multi_label`).
 
     >>> scores = Scores(np.array([0.25, 0.75], np.float32), ["no", "yes"])
     >>> scores.label, scores.score, scores.top(1)
     ('yes', 0.75, [('yes', 0.75)])
     >>> Scores(None, ["no", "yes"], "no complete word yet").label is None
     True
-    >>> Scores(np.array([0.75, 0.5, 0.25], np.float32), ["rain", "wind", "sun"], multi_label=True).chosen
+    >>> Scores(np.array([0.75, 0.5, 0.25], np.float32), ["rain", "wind", "sun"], multi_label=True).predicted_labels
     ['rain', 'wind']
     """
 
@@ -52,8 +52,9 @@ class Scores:
 
     @property
     def label(self) -> str | None:
-        """The label of the largest value, whether it holds or not; None without values or labels, and where one is NaN,
-        of which none is the largest.
+        """The label of the largest value; None without values or labels, and if a value is NaN.
+
+        If multi-label, it is given even if its value is below 0.5; see `predicted_labels`.
         """
         if self.values is None or self.labels is None or np.isnan(self.values).any():
             return None
@@ -61,43 +62,41 @@ class Scores:
 
     @property
     def chosen(self) -> list[str]:
-        """The labels that hold: the one of the largest value; of a multi-label model all with a value of at least 0.5,
-        in their order. Empty without values or labels, and where one is NaN.
+        """The label of the largest value, or if multi-label all labels with a value of at least 0.5, in order.
+
+        Empty without values or labels, and if a value is NaN.
         """
         if self.values is None or self.labels is None or np.isnan(self.values).any():
             return []
-        return chosen(self.values[None], self.labels, self.multi_label)[0]
+        return select_labels(self.values[None], self.labels, self.multi_label)[0]
 
     @property
     def score(self) -> float | None:
-        """The largest value: the label's probability where the model ends in a softmax; None without
-        values.
-        """
+        """The largest value: the label's probability if the model ends in a softmax; None without values."""
         return None if self.values is None else float(self.values.max())
 
     def top(self, k: int = 5) -> list[tuple[str, float]]:
-        """The k largest values with their labels (their indices, where there are none), largest first; ties
-        by index.
-        """
+        """Return the k largest values with their labels, or indices without labels, largest first; ties by index."""
         if self.values is None:
             return []
         order = np.argsort(-self.values, kind="stable")[:k].tolist()
         return [(str(i) if self.labels is None else self.labels[i], float(self.values[i])) for i in order]
 
     def as_dict(self) -> dict[str, Any]:
-        """For JSON: label, score and scores by label, of a multi-label model `labels` too, those that hold; values
-        alone without labels; nulls and a reason without values.
+        """Return a dict for JSON: `label`, `score` and `scores` by label, and if multi-label `labels` too.
+
+        Without labels it has only `values`. Without values they are None, and `reason` says why.
 
         >>> Scores(None, None, "no step yet").as_dict()
         {'values': None, 'reason': 'no step yet'}
         """
-        listed = None if self.values is None else self.values.tolist()
-        why = {"reason": self.reason} if self.values is None else {}
+        values = None if self.values is None else self.values.tolist()
+        reason = {"reason": self.reason} if self.values is None else {}
         if self.labels is None:
-            return {"values": listed, **why}
-        named = None if listed is None else dict(zip(self.labels, listed, strict=True))
-        several = {"labels": self.chosen} if self.multi_label else {}
-        return {"label": self.label, "score": self.score, **several, "scores": named, **why}
+            return {"values": values, **reason}
+        scores = None if values is None else dict(zip(self.labels, values, strict=True))
+        labels = {"labels": self.chosen} if self.multi_label else {}
+        return {"label": self.label, "score": self.score, **labels, "scores": scores, **reason}
 
     def __repr__(self) -> str:
         if self.values is None:

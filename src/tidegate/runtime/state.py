@@ -1,8 +1,8 @@
-"""A stream's state as a value: named arrays, what the input keeps, the last output; to bytes and back.
+"""The state of a stream as a value, which can be converted to bytes and back.
 
-The bytes: b"tidegate", b"state\\0\\0\\0", version (uint32), length of the header (uint32), the header (JSON),
-the block, the last output (float32), the unfinished word or a series' memory, and the SHA-256 of everything before.
-Numbers are little-endian.
+The bytes: b"tidegate", b"state\\0\\0\\0", version (uint32), length of the header (uint32), the header (JSON), the state
+block, the last output (float32), the input state (an unfinished word, or a series' memory), and the SHA-256 of
+everything before. Numbers are little-endian.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ MAGIC: Final = b"tidegatestate\0\0\0"
 VERSION: Final = 1
 MAX_HEADER: Final = 1 << 20
 MAX_PENDING: Final = 32 << 20
-MAX_STEPS: Final = 1 << 62  # what comes after can still be counted
+MAX_STEPS: Final = 1 << 62  # leaves room to count the steps that follow
 DTYPES: Final[dict[str, np.dtype[Any]]] = {"int64": np.dtype("<i8"), "float32": np.dtype("<f4")}
 KEYS: Final = {"schema_hash", "weights_hash", "arrays", "block", "output", "pending"}
 
@@ -32,11 +32,11 @@ Bytes = npt.NDArray[np.uint8]
 
 
 class State:
-    """What a model remembers of one stream; immutable.
+    """What a model remembers of one stream. Immutable.
 
-    arrays: name -> read-only array, views of the block. steps: how many steps the message has seen. output:
-    float32 [O], what the model said after the last of them. input_state: what the input keeps beside the block: the
-    unfinished word of a text, the memory of a series (features/memory.py). schema_hash, weights_hash: the model's.
+    arrays: name -> read-only view of the block. steps: how many steps the message has had. output: float32 [outputs],
+    after the last of them. input_state: the input's part: the unfinished word of a text, or the memory of a series
+    (features/memory.py). schema_hash, weights_hash: those of the model.
     """
 
     __slots__ = ("_block", "_schema", "arrays", "input_state", "output", "schema_hash", "weights_hash")
@@ -50,8 +50,8 @@ class State:
         schema_hash: str,
         weights_hash: str,
     ) -> None:
-        self._block, self._schema = read_only(block), schema
-        self.output, self.input_state = read_only(output), input_state
+        self._block, self._schema = as_read_only(block), schema
+        self.output, self.input_state = as_read_only(output), input_state
         self.schema_hash, self.weights_hash = schema_hash, weights_hash
         self.arrays: Mapping[str, npt.NDArray[Any]] = MappingProxyType(
             {array["name"]: view(self._block, array) for array in schema}
@@ -59,6 +59,7 @@ class State:
 
     @property
     def steps(self) -> int:
+        """How many steps the message has had."""
         return int(self.arrays["steps"][0])
 
     @property
@@ -81,11 +82,11 @@ class State:
         return State.from_bytes, (self.to_bytes(),)
 
     def __repr__(self) -> str:
-        shown = repr(self.input_state) if len(self.input_state) <= 64 else f"{len(self.input_state)} bytes"
-        return f"State({self.steps} steps, {self._block.nbytes} bytes, pending {shown})"
+        short = repr(self.input_state) if len(self.input_state) <= 64 else f"{len(self.input_state)} bytes"
+        return f"State({self.steps} steps, {self._block.nbytes} bytes, input state {short})"
 
     def to_bytes(self) -> bytes:
-        """The state as bytes; the same state always gives the same."""
+        """Convert the state to bytes. Equal states give equal bytes."""
         from hashlib import sha256  # loading OpenSSL costs more than loading a small model
 
         fields = {
@@ -103,22 +104,22 @@ class State:
 
     @classmethod
     def from_bytes(cls, data: bytes) -> State:
-        """The state that `to_bytes` wrote.
+        """Read a state from the bytes that `to_bytes` wrote.
 
-        The numbers may be anything, NaN too: they are what a model made of its input. Raises: StateError for bytes
-        that are no state, are cut short, damaged or too long, or of a newer version.
+        Any numbers are accepted, NaN too: a model may have computed them. Raises StateError for bytes that are not a
+        state, are cut short, damaged or too long, or have a newer version.
         """
-        header, start = opened(data)
+        header, start = read_header(data)
         try:
             fields = parse(header.decode())
         except (ModelFileError, UnicodeDecodeError) as error:
-            raise StateError(f"the state's header is no JSON: {error}") from error
+            raise StateError(f"the state's header is not JSON: {error}") from error
         check_fields(fields)
         end = start + fields["block"] + 4 * fields["output"] + fields["pending"]
         if len(data) != end + 32:
             fault = "is cut short" if len(data) < end + 32 else "has bytes after its end"
             raise StateError(f"the state {fault}: it has {len(data)} bytes, its header says {end + 32}")
-        check_sum(data, end)
+        check_hash(data, end)
         block = np.frombuffer(data, np.uint8, fields["block"], start).copy()
         output = np.frombuffer(data, DTYPES["float32"], fields["output"], start + fields["block"])
         state = cls(
@@ -130,51 +131,53 @@ class State:
             fields["weights_hash"],
         )
         if not 0 <= state.steps <= MAX_STEPS:
-            raise StateError(f"the state has seen {state.steps} steps; it must be 0 to {MAX_STEPS}")
+            raise StateError(f"the state has seen {state.steps} steps; expected 0 to {MAX_STEPS}")
         return state
 
 
-def read_only(array: Any) -> Any:
+def as_read_only(array: Any) -> Any:
+    """Return a read-only view of an array."""
     array = array.view()
     array.flags.writeable = False
     return array
 
 
 def view(block: Bytes, array: dict[str, Any]) -> npt.NDArray[Any]:
-    """One array of a schema within its block."""
+    """Return one array of a schema as a view of its block."""
     at = block[array["offset"] : array["offset"] + nbytes(array)]
     return np.asarray(at.view(DTYPES[array["dtype"]]).reshape(array["shape"]))
 
 
 def initial(schema: list[dict[str, Any]], size: int) -> Bytes:
-    """The block of a stream before its first step: uint8 [size]."""
+    """Make the state block of a stream before its first step: uint8 [size]."""
     block = np.zeros(size, np.uint8)
     for array in schema:
         view(block, array)[...] = np.asarray(array.get("fill", 0), np.float64)
     return block
 
 
-def opened(data: bytes) -> tuple[bytes, int]:
-    """The header's bytes, and where the block starts."""
+def read_header(data: bytes) -> tuple[bytes, int]:
+    """Return the header's bytes and where the block starts. Raises StateError."""
     if not isinstance(data, bytes):
-        raise StateError(f"a state is bytes; {type(data).__name__} was given")
+        raise StateError(f"a state is read from bytes; {type(data).__name__} was given")
     if not MAGIC.startswith(data[:16]) or not data:
-        raise StateError(f"these bytes are no state: they start with {show(data[:16])}; expected {MAGIC!r}")
+        raise StateError(f"these bytes are not a state: they start with {show(data[:16])}; expected {MAGIC!r}")
     if len(data) < 24:
-        raise StateError(f"the state is cut short: it has {len(data)} bytes; its first part alone has 24")
+        raise StateError(f"the state is cut short: it has {len(data)} bytes; expected at least 24")
     version, length = int.from_bytes(data[16:20], "little"), int.from_bytes(data[20:24], "little")
     if version > VERSION:
-        raise StateError(f"the state is of version {version}; this tidegate reads version {VERSION}; upgrade tidegate")
+        raise StateError(f"the state has version {version}; this tidegate reads version {VERSION}; upgrade tidegate")
     if version != VERSION:
-        raise StateError(f"the state is of version {version}; expected {VERSION}")
+        raise StateError(f"the state has version {version}; expected {VERSION}")
     if length > MAX_HEADER:
         raise StateError(f"the state's header has {length} bytes; at most {MAX_HEADER} are allowed")
     if len(data) < 24 + length:
-        raise StateError(f"the state is cut short: its header has {length} bytes and {len(data) - 24} are there")
+        raise StateError(f"the state is cut short: its header has {length} bytes, and {len(data) - 24} are left")
     return data[24 : 24 + length], 24 + length
 
 
-def check_sum(data: bytes, end: int) -> None:
+def check_hash(data: bytes, end: int) -> None:
+    """Raise StateError unless the bytes before `end` have the SHA-256 behind it."""
     from hashlib import sha256
 
     if sha256(data[:end]).digest() != data[end:]:
@@ -182,7 +185,7 @@ def check_sum(data: bytes, end: int) -> None:
 
 
 def check_fields(fields: Any) -> None:
-    """Raises StateError unless the header is one that `to_bytes` writes."""
+    """Raise StateError unless the header is one that `to_bytes` writes."""
     if not isinstance(fields, dict) or set(fields) != KEYS:
         raise StateError(f"the state's header must have the keys {', '.join(sorted(KEYS))}")
     for key in ("schema_hash", "weights_hash"):
@@ -197,27 +200,29 @@ def check_fields(fields: Any) -> None:
 
 
 def check_arrays(arrays: Any, block: int) -> None:
-    """Raises StateError unless the arrays lie in a block of so many bytes, apart, and begin with the steps."""
+    """Raise StateError unless the arrays fit in a block of so many bytes, do not overlap, and begin with `steps`."""
     if not isinstance(arrays, list) or not arrays or not all(is_array(a, block) for a in arrays):
         raise StateError("the state's arrays must each have a name, dtype, shape and offset within the block")
     first = {key: arrays[0][key] for key in ("name", "dtype", "shape", "offset")}
     if first != {"name": "steps", "dtype": "int64", "shape": [1], "offset": 0}:
         raise StateError("the state's first array must be steps, one int64 at offset 0")
     if len({array["name"] for array in arrays}) != len(arrays):
-        raise StateError("the state's arrays must each have a name of their own")
+        raise StateError("the state's arrays must have different names")
     for before, array in pairwise(arrays):
         if array["offset"] < before["offset"] + nbytes(before) or array["offset"] % DTYPES[array["dtype"]].itemsize:
             raise StateError(
-                f"the state's array {show(array['name'])} lies at byte {array['offset']}; expected a multiple of its "
-                "items' size, behind the array before it"
+                f"the state's array {show(array['name'])} is at byte {array['offset']}; expected a multiple of its "
+                "item size, behind the array before it"
             )
 
 
 def nbytes(array: dict[str, Any]) -> int:
+    """Return how many bytes an array of a schema takes."""
     return int(math.prod(array["shape"]) * DTYPES[array["dtype"]].itemsize)
 
 
 def is_array(array: Any, block: int) -> bool:
+    """Return whether this is an array of a schema, within a block of so many bytes."""
     if not isinstance(array, dict) or not {"name", "dtype", "shape", "offset"} <= set(array):
         return False
     name, dtype, shape, offset = (array[key] for key in ("name", "dtype", "shape", "offset"))

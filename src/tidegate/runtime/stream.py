@@ -1,4 +1,4 @@
-"""One stream: pieces of messages or series in, scores or forecasts out."""
+"""Streams: push pieces of messages or steps of series, get scores or forecasts."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import DataError, StateError, error_context
-from .compiled_model import Bytes, CompiledModel, Floats, chunk, steps_of
+from .compiled_model import Bytes, CompiledModel, Floats, as_batch, read_step_count
 from .forecast import Forecast
+from .output import wrap_output
 from .scores import Scores
 from .state import State
 
@@ -22,99 +23,99 @@ BUSY: Final = (
     "this stream is being pushed by another thread; give each thread its own stream, or hold a lock around push"
 )
 
-# All that a stream remembers: its block [state_bytes], its output [outputs], what the input keeps, and what came after.
-# Nothing of it is written to once it is there. What came after is empty, then holds the next one for ever, put there by
-# `setdefault`: one call that no signal and no other thread can come into, so that of two changes of a `Held` one wins.
-Held = tuple[Bytes, Floats, Any, dict[None, Any]]
+# All that a stream remembers: its block [state_bytes], output [outputs], input state, and its successor. Nothing in a
+# snapshot is ever written to but the successor, an empty dict until `setdefault` puts the next snapshot there for good.
+# It is atomic: no signal and no other thread can interrupt it, so that one of two changes of a snapshot wins.
+Snapshot = tuple[Bytes, Floats, Any, dict[None, Any]]
 
 
 class Stream:
     """One conversation, sensor or device, and all that a model remembers of it.
 
-    Pieces may be cut anywhere, inside a word or a character; the scores are bit for bit those of the whole
-    message. Input that is refused changes nothing, and neither does a push that is interrupted: block, answer and
-    what the input keeps change together at its end. Of two threads that change a stream at once, one gets a
-    StateError and has changed nothing; threads may read at any time. A copy is a fork; a pickle holds the model and the
-    state.
+    Pieces may be cut anywhere, even inside a word or a character; the scores are bit for bit those of the whole
+    message. Input that is refused changes nothing, and neither does a push that is interrupted: state block, answer and
+    input state change together at its end. If two threads change a stream at once, one of them gets a StateError and
+    has changed nothing; any thread may read at any time. A copy is a fork; a pickle contains the model and the state.
     """
 
-    __slots__ = ("_compiled", "_held")
+    __slots__ = ("_compiled", "_snapshot")
 
     def __init__(self, compiled: CompiledModel, series: str | None = None) -> None:
-        compiled.check_streams()
+        compiled.require_streams()
         self._compiled = compiled
-        self._held = begun(compiled, compiled.source.init(series))
+        self._snapshot = first_snapshot(compiled, compiled.source.init(series))
 
     def push(self, x: Any, end: bool = False, time: Any = None) -> Any:
-        """What the model says after a piece of the message: Scores, or a Forecast of a model that forecasts.
+        """Push a piece of the message and return the answer after it: Scores, or a Forecast if the model forecasts.
 
-        x: str or bytes of UTF-8; for a model of numbers one step [columns] or several [T, columns], where NaN and None
-        are missing, and a plain number is a step of one column. end: the message ends here: its last word is scored
-        and the state is reset. time: of each step, where the model uses a calendar: datetime, ISO 8601 text or
-        datetime64, later than those before. Raises DataError for input that cannot be used; StateError when another
-        thread has changed the stream meanwhile.
+        x: str, or bytes of UTF-8; for a model of numbers one step [columns] or several [T, columns], in which NaN and
+        None are missing numbers; a single number is a step of one column. end: whether the message ends here: then its
+        last word is scored, and the state is reset. time: of each step, if the model uses a calendar: datetime,
+        ISO 8601 text or datetime64, later than those before.
+
+        Raises DataError for input that cannot be used; StateError if another thread has changed the stream meanwhile.
         """
-        held, compiled = self._held, self._compiled
-        if held[3]:
-            held = self._newest()
+        snapshot, compiled = self._snapshot, self._compiled
+        if snapshot[3]:
+            snapshot = self._newest()
         source = compiled.source
         try:
-            steps, input_state = source.feed(x, held[2], time)
+            steps, input_state = source.feed(x, snapshot[2], time)
             if end and source.kind == "text" and input_state:
                 steps, input_state = np.concatenate([steps, source.flush(input_state)]), b""
-            block, output, scaling = self._advanced(held[0], held[1], steps, input_state)
-            answer = compiled.output(output, steps_of(block), input_state, block, end, scaling)
-            self._change(held, ended(compiled, input_state) if end else (block, output, input_state, {}))
+            block, output, scaling = self._advance(snapshot[0], snapshot[1], steps, input_state)
+            answer = wrap_output(compiled, output, read_step_count(block), input_state, block, end, scaling)
+            self._replace(snapshot, reset_snapshot(compiled, input_state) if end else (block, output, input_state, {}))
             return answer
         except BaseException:
-            del held  # a traceback that is kept would keep all that comes after it
+            del snapshot  # else a stored traceback would keep all later snapshots alive
             raise
 
     def end(self) -> Any:
-        """The message's final answer, its last word included; the state is reset."""
+        """End the message: return the final answer, with its last word, and reset the state."""
         if self._compiled.source.kind == "text":
             return self.push(b"", end=True)
-        held = self._newest()
+        snapshot = self._newest()
         try:
-            answer = self._answer(held, True)
-            self._change(held, ended(self._compiled, held[2]))
+            answer = self._wrap(snapshot, True)
+            self._replace(snapshot, reset_snapshot(self._compiled, snapshot[2]))
             return answer
         except BaseException:
-            del held
+            del snapshot
             raise
 
     @property
     def steps(self) -> int:
-        """How many steps the message has seen."""
-        return steps_of(self._newest()[0])
+        """How many steps the message has had."""
+        return read_step_count(self._newest()[0])
 
     @property
     def scores(self) -> Any:
-        """What the last `push` gave; the same values as long as no step is completed."""
-        return self._answer(self._newest())
+        """The answer of the last `push`. It stays the same until a step is completed."""
+        return self._wrap(self._newest())
 
     def forecast(self, horizon: int | None = None, paths: int = 100, seed: int = 0, known: Any = None) -> Forecast:
-        """The forecast after the last step. horizon: how many steps ahead, as the model was fitted if not given.
+        """Forecast the steps after the last one. horizon: how many steps ahead; by default as the model was fitted.
 
-        A model whose head is autoregressive goes any number of steps ahead: `paths` possible futures are drawn from
-        `seed`, each step from the model's quantiles and fed back as the next, past columns staying as they are; the
-        quantiles after the first step are those of the paths. known: what is known of the steps ahead [horizon, known
-        columns], the first as the last step brought it. Raises OptionError; DataError for a model that scores.
+        A model with an autoregressive head forecasts any number of steps: it samples `paths` possible futures with
+        `seed`, each step from the model's quantiles, and feeds each step back, with past columns unchanged; after the
+        first step, the quantiles are those of the paths. known: the known columns of the steps ahead [horizon, known
+        columns], the first row as the last step had it. Raises OptionError; DataError for known values that do not fit.
         """
-        from .rollout import ahead
+        from .rollout import forecast_stream
 
         block, output, input_state, _ = self._newest()
-        return ahead(self._compiled, block[None], output[None], input_state, horizon, paths, seed, known)
+        return forecast_stream(self._compiled, block[None], output[None], input_state, horizon, paths, seed, known)
 
     def reset(self) -> None:
-        """Forget the message; the stream stays one of its series."""
-        held = self._newest()
-        self._change(held, ended(self._compiled, held[2]))
+        """Forget the message. The stream keeps the name of its series."""
+        snapshot = self._newest()
+        self._replace(snapshot, reset_snapshot(self._compiled, snapshot[2]))
 
     def fork(self) -> Stream:
-        """An independent stream that has seen the same."""
+        """Return an independent stream with the same history."""
         other = object.__new__(Stream)
-        other._compiled, other._held = self._compiled, (*self._newest()[:3], {})
+        other._compiled, other._snapshot = self._compiled, (*self._newest()[:3], {})
         return other
 
     def __copy__(self) -> Stream:
@@ -128,17 +129,15 @@ class Stream:
 
     @property
     def state(self) -> State:
-        """A copy of all that the stream holds."""
-        return self._compiled.state(*self._newest()[:3])
+        """A copy of all that the stream remembers."""
+        return self._compiled.make_state(*self._newest()[:3])
 
     def restore(self, state: State) -> None:
-        """Go on from a state of this model. Raises StateError for one of another model; nothing changes
-        then.
-        """
-        self._change(self._newest(), restored(self._compiled, state))
+        """Continue from a state of this model. Raises StateError, changing nothing, for a state of another model."""
+        self._replace(self._newest(), restore_snapshot(self._compiled, state))
 
     def replay(self, events: Iterable[Any]) -> list[Any]:
-        """The scores after each event, from a fresh state and without touching this one.
+        """Push events from an initial state and return the scores after each, without changing this stream.
 
         events: pieces as `push` takes them, (piece, end) or (piece, end, time). Raises DataError naming the event.
         """
@@ -149,32 +148,34 @@ class Stream:
                 scores.append(other.push(*event) if isinstance(event, tuple) else other.push(event))
         return scores
 
-    def _newest(self) -> Held:
-        held = self._held
-        while held[3]:  # the thread that made it has not got to the end of `_change`, or was interrupted there
-            held = held[3][None]
-        return held
+    def _newest(self) -> Snapshot:
+        """Return the newest snapshot."""
+        snapshot = self._snapshot
+        while snapshot[3]:  # its thread has not reached the end of `_replace`, or was interrupted there
+            snapshot = snapshot[3][None]
+        return snapshot
 
-    def _change(self, held: Held, after: Held) -> None:
-        """Raises StateError when `held` is not the newest any more."""
+    def _replace(self, snapshot: Snapshot, after: Snapshot) -> None:
+        """Replace a snapshot. Raises StateError if it is not the newest any more."""
         try:
-            if held[3].setdefault(None, after) is not after:
+            if snapshot[3].setdefault(None, after) is not after:
                 raise StateError(BUSY)
-            self._held = after
+            self._snapshot = after
         except BaseException:
-            del held, after
+            del snapshot, after
             raise
 
-    def _answer(self, held: Held, whole: bool = False) -> Scores | Forecast:
-        block, output, input_state, _ = held
-        return self._compiled.output(output, steps_of(block), input_state, block, whole)
+    def _wrap(self, snapshot: Snapshot, whole: bool = False) -> Scores | Forecast:
+        block, output, input_state, _ = snapshot
+        return wrap_output(self._compiled, output, read_step_count(block), input_state, block, whole)
 
-    def _advanced(
+    def _advance(
         self, block: Bytes, output: Floats, steps: npt.NDArray[Any], input_state: Any
     ) -> tuple[Bytes, Floats, Scaling | None]:
-        """Block and output after these steps. One step is stepped; several go through the run of a batch of one, whose
-        bits are the same. Of a model with a window the newest one is run from the first state, and its scaling comes
-        back.
+        """Return block and output after these steps, and the scaling of the newest window if the model has windows.
+
+        A single step is stepped, several are run as a batch of one, with the same bits. A window is run from the
+        initial state.
         """
         compiled, count, before = self._compiled, len(steps), block
         if not count:
@@ -183,9 +184,9 @@ class Stream:
         if compiled.windowed:
             assert compiled.series is not None
             block[:8].view(np.int64)[0] += count
-            if not compiled.source.is_ready(steps_of(block)):
+            if not compiled.source.is_ready(read_step_count(block)):
                 return block, output, None
-            rows, lengths, scaling = compiled.series.windows([input_state])
+            rows, lengths, scaling = compiled.series.make_windows([input_state])
             return block, compiled.run_windows(rows, lengths)[0], scaling
         output = output.copy()  # faster than an empty one
         if count == 1:
@@ -194,29 +195,29 @@ class Stream:
         if count > MOST_STEPS:
             raise DataError(f"{count} steps in one piece; push fewer at once")
         compiled.engine.run(
-            chunk(steps), np.array([count], np.int32), before[None], block[None], output[None], False, 1
+            as_batch(steps), np.array([count], np.int32), before[None], block[None], output[None], False, 1
         )
         return block, output, None
 
 
-def begun(compiled: CompiledModel, input_state: Any) -> Held:
-    """What a stream remembers before its first step."""
+def first_snapshot(compiled: CompiledModel, input_state: Any) -> Snapshot:
+    """Return the snapshot of a stream before its first step."""
     return compiled.initial, np.zeros(compiled.outputs, np.float32), input_state, {}
 
 
-def ended(compiled: CompiledModel, input_state: Any) -> Held:
-    """What a stream remembers that has forgotten its message; it stays one of its series."""
-    return begun(compiled, compiled.source.reset(input_state))
+def reset_snapshot(compiled: CompiledModel, input_state: Any) -> Snapshot:
+    """Return the snapshot of a stream that has forgotten its message. It keeps the name of its series."""
+    return first_snapshot(compiled, compiled.source.reset(input_state))
 
 
-def restored(compiled: CompiledModel, state: State) -> Held:
-    """What a stream remembers that goes on from a state. Raises StateError for a state of another model."""
+def restore_snapshot(compiled: CompiledModel, state: State) -> Snapshot:
+    """Return the snapshot of a stream that continues from a state. Raises StateError for a state of another model."""
     input_state = compiled.read_input_state(state)
     return state.block.copy(), state.output.copy(), input_state, {}
 
 
 def unpickle(compiled: CompiledModel, state: State) -> Stream:
-    """The stream that was pickled."""
+    """Make a stream from a pickle."""
     stream = object.__new__(Stream)
-    stream._compiled, stream._held = compiled, restored(compiled, state)
+    stream._compiled, stream._snapshot = compiled, restore_snapshot(compiled, state)
     return stream

@@ -66,7 +66,7 @@ def test_a_streams_id_names_its_series_unless_the_event_does() -> None:
     )
     assert found[0]["forecast"] == found[1]["forecast"]
     assert found[4]["final"]
-    with pytest.raises(DataError, match="the series 'a' was not there in training"):
+    with pytest.raises(DataError, match="the series 'a' was not in training"):
         answers(STATIONS, {"stream": "a", "x": [1, 2]})
     with pytest.raises(DataError, match="'series' is '7', but this stream is of 'north'; end it first"):
         answers(STATIONS, {"stream": "north", "x": [1, 2]}, {"stream": "north", "series": "7", "x": [1, 2]})
@@ -87,10 +87,10 @@ def test_times_go_with_events() -> None:
     for event, message in (
         ({"x": [1, 2]}, r"this model uses the calendar \(day\); give the time of each step"),
         ({"x": [1, 2], "time": 5}, "'time' is 5; expected text, or a list of it"),
-        ({"x": [1, 2], "time": "noon"}, "'noon' is no time"),
+        ({"x": [1, 2], "time": "noon"}, "'noon' is not a time"),
         (
             {"x": [[1, 2], [1, 2]], "time": ["2026-01-01T03:00Z", "2026-01-01T04:00"]},
-            "00 has no zone, and 2026-01-01T03",
+            "00 has no time zone, and 2026-01-01T03",
         ),
         ({"text": "a"}, "the event has 'text', but this model takes series of numbers; send 'x'"),
         ({"x": None}, "the event has neither 'x' nor 'end'"),

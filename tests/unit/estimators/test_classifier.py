@@ -214,11 +214,7 @@ def test_classes_come_back_as_given(classes: Any) -> None:
         ([np.zeros((3, 2)), np.full((4, 2), np.inf)], ["a", "b"], "step 1.*inf"),
         ([np.full((3, 1), np.nan), np.arange(4.0)] * 2, ["a", "b"] * 2, "series 1, step 1: no number"),
         (["a", " "] * 4, ["a", "b"] * 4, "X, row 2: the text .* is empty"),
-        (
-            np.ones((8, 3)),
-            ["a", "b"] * 4,
-            "carries no information"
-        ),
+        (np.ones((8, 3)), ["a", "b"] * 4, "carries no information"),
     ],
 )
 def test_what_cannot_be_learnt_from(X: Any, y: Any, message: str) -> None:

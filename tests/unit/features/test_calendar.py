@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from tidegate.errors import DataError
-from tidegate.features.calendar import PERIODS, moments, positions, share
+from tidegate.features.calendar import PERIODS, elapsed_share, encode_times, moments
 
 NOON = np.datetime64("2024-02-29T12:00", "us")
 
@@ -36,14 +36,14 @@ def test_times_in_an_index_keep_their_zone() -> None:
     pandas = pytest.importorskip("pandas")
     index = pandas.date_range("2024-02-29T13:00", periods=2, tz="Europe/Paris")
     assert moments(index, "Europe/Paris").tolist() == [datetime(2024, 2, 29, 12), datetime(2024, 3, 1, 12)]
-    with pytest.raises(DataError, match="has a zone, and those that the model was fitted on had none"):
+    with pytest.raises(DataError, match="has a time zone, and the times that the model was fitted on had none"):
         moments(index, "")
 
 
 @pytest.mark.parametrize(
     ("time", "message"),
     [
-        ("noon", "'noon' is no time; expected ISO 8601"),
+        ("noon", "'noon' is not a time; expected ISO 8601"),
         (1_700_000_000, "a time is a datetime, ISO 8601 text or datetime64; int was given"),
         (None, "NoneType was given"),
         (np.datetime64("NaT"), "a time is missing"),
@@ -61,12 +61,12 @@ def test_what_is_no_time_is_refused(time: Any, message: str) -> None:
 
 def test_a_year_begins_and_ends() -> None:
     times = np.array(["2024-01-01", "2024-07-02", "2024-12-31T23:59"], "M8[us]")
-    np.testing.assert_allclose(share(times, "year"), [0, 0.5, 1], atol=1e-5)
-    assert share(times[:1], "month").tolist() == [0]
+    np.testing.assert_allclose(elapsed_share(times, "year"), [0, 0.5, 1], atol=1e-5)
+    assert elapsed_share(times[:1], "month").tolist() == [0]
 
 
 def test_positions_are_on_the_circle_and_alone_as_together() -> None:
     times = NOON + np.timedelta64(61, "m") * np.arange(500)
-    found = positions(times, PERIODS)
+    found = encode_times(times, PERIODS)
     np.testing.assert_allclose(found[:, ::2] ** 2 + found[:, 1::2] ** 2, 1, rtol=1e-6)
-    assert b"".join(positions(times[i : i + 1], PERIODS).tobytes() for i in range(500)) == found.tobytes()
+    assert b"".join(encode_times(times[i : i + 1], PERIODS).tobytes() for i in range(500)) == found.tobytes()

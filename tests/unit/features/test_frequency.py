@@ -1,4 +1,4 @@
-"""Which calendar explains the times of a series, and how they go on by it."""
+"""The frequency that explains the times of a series, and the times that follow by it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from tidegate.errors import DataError
-from tidegate.features.frequency import Frequency, following, inferred, known_zone, later, shown, universal
+from tidegate.features.frequency import Frequency, following, inferred, known_zone, next_times, shown, universal
 
 DAYS = np.arange("2024-01-01", "2024-03-02", dtype="M8[D]")  # a Monday to a Friday
 BUSINESS = DAYS[np.is_busday(DAYS)]
@@ -51,7 +51,7 @@ def ahead(times: Any, count: int = 2, local: Any = None, zone: str = "") -> list
         ),
         (["2024-01-01", "2024-01-02", "2024-01-05", "2024-01-06"], "None", None),
         (np.delete(BUSINESS, 20), "None", None),  # a holiday
-        (["2024-01-04", "2024-01-06", "2024-01-07"], "None", None),  # no week tells which days there are
+        (["2024-01-04", "2024-01-06", "2024-01-07"], "None", None),  # no whole week shows which days have steps
         (["2024-01-01"], "None", None),
     ],
 )
@@ -85,16 +85,16 @@ def test_hours_go_on_as_moments() -> None:
 def test_a_step_later_is_the_next_that_follows() -> None:
     friday = np.array(["2024-03-29T23:00"], "M8[us]")  # midnight in Paris of the Saturday
     business = Frequency("weekdays", weekdays="1111100")
-    assert later(friday, business, "").tolist() == [datetime(2024, 4, 1, 23)]
-    assert later(friday - np.timedelta64(1, "D"), business, "Europe/Paris").tolist() == [datetime(2024, 3, 31, 22)]
-    assert business.after(np.array(["2024-03-02"], "M8[us]"), 1).tolist() == [datetime(2024, 3, 4)]
+    assert next_times(friday, business, "").tolist() == [datetime(2024, 4, 1, 23)]
+    assert next_times(friday - np.timedelta64(1, "D"), business, "Europe/Paris").tolist() == [datetime(2024, 3, 31, 22)]
+    assert business.shift(np.array(["2024-03-02"], "M8[us]"), 1).tolist() == [datetime(2024, 3, 4)]
 
 
 def test_the_end_of_all_dates_is_no_date() -> None:
     assert ahead(["9998-12-30", "9998-12-31"], 3000) is None
     for zone in ("", "+01:00"):
         with pytest.raises(DataError, match="beyond the year 9999"):
-            later(np.array(["2024-01-01"], "M8[us]"), Frequency("months", 120_000, day=1), zone)
+            next_times(np.array(["2024-01-01"], "M8[us]"), Frequency("months", 120_000, day=1), zone)
 
 
 def test_a_zone_that_is_not_installed_is_an_error() -> None:

@@ -15,7 +15,7 @@ START = np.datetime64("2026-01-01T00:00", "us")
 ALL = SeriesTransform(
     ("load", "sun"), ("target", "past"), ("day",), "mask", None, np.ones((1, 2)), np.ones((1, 2)), Window(3, season=2)
 )
-INTAKES = [
+TRANSFORMS = [
     SeriesTransform(("load",), ("target",)),
     ALL,
     replace(ALL, window=None, names=("a", "b"), mean=np.ones((2, 2)), deviation=np.ones((2, 2))),
@@ -24,16 +24,16 @@ INTAKES = [
 ]
 
 
-def seen_after(transform: SeriesTransform, steps: int) -> SeriesState:
+def push_steps(transform: SeriesTransform, steps: int) -> SeriesState:
     x = np.arange(steps * len(transform.columns), dtype=float).reshape(steps, len(transform.columns))
     times = START + HOUR * np.arange(steps) if transform.calendar else None
     return memory.update(transform, memory.init(transform, 0), x, times)[1]
 
 
-@pytest.mark.parametrize("transform", INTAKES)
+@pytest.mark.parametrize("transform", TRANSFORMS)
 @pytest.mark.parametrize("steps", [0, 1, 4, 5, 9])
 def test_bytes_and_back(transform: SeriesTransform, steps: int) -> None:
-    seen = seen_after(transform, steps)
+    seen = push_steps(transform, steps)
     data = memory.to_bytes(transform, seen)
     assert len(data) == memory.memory_bytes(transform)
     again = memory.from_bytes(transform, data, steps)
@@ -43,7 +43,7 @@ def test_bytes_and_back(transform: SeriesTransform, steps: int) -> None:
 
 
 def test_the_sizes() -> None:
-    assert [memory.memory_bytes(transform) for transform in INTAKES] == [
+    assert [memory.memory_bytes(transform) for transform in TRANSFORMS] == [
         0,
         16 + 8 * (2 + 5 * 6),
         8 + 16 + 8 * 2,
@@ -53,14 +53,14 @@ def test_the_sizes() -> None:
 
 
 def test_a_memory_is_a_value() -> None:
-    before = seen_after(ALL, 7)
+    before = push_steps(ALL, 7)
     kept = memory.to_bytes(ALL, before)
     memory.update(ALL, before, np.zeros((3, 2)), START + HOUR * np.arange(9, 12))
     assert memory.to_bytes(ALL, before) == kept
 
 
 def test_the_ring_holds_the_latest_steps_alone() -> None:
-    ring = seen_after(replace(ALL, calendar=(), missing="drop"), 1000).ring
+    ring = push_steps(replace(ALL, calendar=(), missing="drop"), 1000).ring
     assert ring is not None
     assert ring.shape == (5, 2)
     assert ring[:, 0].tolist() == [1990, 1992, 1994, 1996, 1998]
@@ -69,7 +69,7 @@ def test_the_ring_holds_the_latest_steps_alone() -> None:
 
 @pytest.mark.parametrize("missing", ["error", "drop", "ffill", "mask"])
 def test_a_memory_keeps_no_step_alive_that_it_does_not_hold(missing: str) -> None:
-    transform = replace(INTAKES[3], missing=missing)
+    transform = replace(TRANSFORMS[3], missing=missing)
     _, seen = memory.update(transform, memory.init(transform, 0), np.ones((1000, 2)), None)
     _, _, many = memory.update_batch(transform, [seen] * 1000, np.ones((1000, 2)), None, range(1000))
     for one in (seen, many[0]):
@@ -101,25 +101,25 @@ def test_a_dropped_step_has_its_time() -> None:
 
 
 def test_memories_of_others_are_refused() -> None:
-    transform = INTAKES[2]
-    data = memory.to_bytes(transform, seen_after(transform, 2))
+    transform = TRANSFORMS[2]
+    data = memory.to_bytes(transform, push_steps(transform, 2))
     with pytest.raises(StateError, match="its input's memory has 39 bytes; this model's has 40"):
         memory.from_bytes(transform, data[:-1], 2)
-    with pytest.raises(StateError, match="its memory is of series 2; this model knows 0 to 1"):
+    with pytest.raises(StateError, match="its memory belongs to series 2; this model knows 0 to 1"):
         memory.from_bytes(transform, b"\2" + data[1:], 2)
     infinite = data[:-8] + np.float64(np.inf).tobytes()
-    with pytest.raises(StateError, match="its memory holds a number that is missing or infinite"):
+    with pytest.raises(StateError, match="its memory has a missing or infinite number"):
         memory.from_bytes(transform, infinite, 2)
     for time, gap in ((memory.NONE, memory.NONE), (memory.NONE, 5), (5, 0), (5, -7)):
         clock = np.array([time, gap], "<i8").tobytes()
-        with pytest.raises(StateError, match=r"its memory holds the time (5|None) and the gap .*no step left there"):
+        with pytest.raises(StateError, match=r"its memory has time (5|None) and gap .*no step can leave there"):
             memory.from_bytes(transform, data[:8] + clock + data[24:], 2)
-    ringed = memory.to_bytes(ALL, seen_after(ALL, 4))
-    with pytest.raises(StateError, match="its memory holds more than the 3 steps that it has seen"):
+    ringed = memory.to_bytes(ALL, push_steps(ALL, 4))
+    with pytest.raises(StateError, match="its memory has more steps than the 3 of the stream"):
         memory.from_bytes(ALL, ringed, 3)
 
 
 def test_a_memory_that_held_float32_is_refused_in_a_sentence() -> None:
     size = memory.memory_bytes(ALL, 4)
-    with pytest.raises(StateError, match="saved by an older tidegate, which rounded a series' numbers to float32"):
+    with pytest.raises(StateError, match="saved by an older tidegate, which rounded the numbers of series to float32"):
         memory.from_bytes(ALL, bytes(size), 0)

@@ -98,7 +98,7 @@ def test_pending_keeps_the_bytes_as_they_came():
         (b"\xed\xa0\x80", b"", "byte 0 (0xed)"),
         (b"\xc0\xaf", b"", "byte 0 (0xc0)"),
         (b"ok \xf4\x90", b"", "byte 3 (0xf4)"),
-        (b"a", b"x\xe4\xb8", "a character begun in the chunk before (0xe4)"),
+        (b"a", b"x\xe4\xb8", "a character that began in the previous chunk (0xe4)"),
     ],
 )
 @pytest.mark.parametrize("kind", ["word", "char"])

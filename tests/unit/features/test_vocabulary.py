@@ -1,4 +1,4 @@
-"""The vocabulary: learning, ids, arrays, and arrays of somebody who means ill."""
+"""The vocabulary: learning, ids, arrays, and malicious arrays."""
 
 import numpy as np
 import pytest
@@ -64,7 +64,7 @@ def test_bytes_are_a_vocabulary():
         (b"ab", [0, 0, -5, 2], "entry 1 of the vocabulary runs from 0 to -5"),
         (b"ab", [0, 0, 1, 9], "offsets end at 9, its data at 2"),
         (b"ab", [0, 0, 1], "offsets end at 1, its data at 2"),
-        (b"aba", [0, 0, 1, 2, 3], "entry 1 of the vocabulary stands twice, as b'a'"),
+        (b"aba", [0, 0, 1, 2, 3], "entry 1 of the vocabulary occurs twice, as b'a'"),
         (b"a\xff", [0, 0, 1, 2], "entry 2 of the vocabulary is not UTF-8"),
         ("é".encode(), [0, 0, 1, 2], "entry 2 of the vocabulary is not UTF-8"),
         (b"a\xc3", [0, 0, 1, 2], "entry 2 of the vocabulary is not UTF-8"),

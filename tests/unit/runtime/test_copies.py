@@ -27,11 +27,11 @@ NAMED = replace(LOAD, names=("a", "b"), mean=np.array([[0.0], [5.0]]), deviation
 ROLL = replace(LOAD, forecast=ForecastSpec(2, (0.1, 0.5, 0.9), "autoregressive"), window=Window(4, 2, 2))
 TIMED = replace(LOAD, calendar=("day",))
 HOURS = np.datetime64("2026-01-01T00:00", "us") + np.timedelta64(1, "h") * np.arange(40)
-WAYS: list[Callable[[Any], Any]] = [copy.copy, copy.deepcopy, *(lambda x, p=p: loaded(x, p) for p in range(6))]
+WAYS: list[Callable[[Any], Any]] = [copy.copy, copy.deepcopy, *(lambda x, p=p: pickled_copy(x, p) for p in range(6))]
 COPIES = WAYS[:2]
 
 
-def loaded(subject: Any, protocol: int = pickle.HIGHEST_PROTOCOL) -> Any:
+def pickled_copy(subject: Any, protocol: int = pickle.HIGHEST_PROTOCOL) -> Any:
     return pickle.loads(pickle.dumps(subject, protocol))
 
 
@@ -39,16 +39,16 @@ def text() -> Predictor:
     return Predictor(sample(size=6, over=("mean", "max")), threads=1)
 
 
-def of(transform: SeriesTransform) -> Predictor:
+def make_predictor(transform: SeriesTransform) -> Predictor:
     return Predictor(series_sample(transform, size=4), threads=1)
 
 
 CASES: dict[str, tuple[Callable[[], Predictor], str | None, Any, Any]] = {
     "text": (text, None, ("where is my ca",), ("rd, größe ",)),
     "numbers": (lambda: Predictor(sample(features=3, size=6)), None, (np.ones((2, 3)),), ([1.0, 2.0, 3.0],)),
-    "named": (lambda: of(NAMED), "b", ([1.0, 2.0],), (3.0,)),
-    "rolled": (lambda: of(ROLL), None, (np.arange(7.0),), (3.0,)),
-    "timed": (lambda: of(TIMED), None, ([1.0, 2.0], False, HOURS[:2]), (3.0, False, HOURS[2])),
+    "named": (lambda: make_predictor(NAMED), "b", ([1.0, 2.0],), (3.0,)),
+    "rolled": (lambda: make_predictor(ROLL), None, (np.arange(7.0),), (3.0,)),
+    "timed": (lambda: make_predictor(TIMED), None, ([1.0, 2.0], False, HOURS[:2]), (3.0, False, HOURS[2])),
 }
 
 
@@ -102,7 +102,7 @@ def test_copies_share_the_weights() -> None:
         assert way(predictor).model is predictor.model
         assert way(predictor.stream())._compiled is predictor._compiled
         assert way(predictor.pool())._compiled is predictor._compiled
-    again, stream, pool = loaded((predictor, predictor.stream(), predictor.pool()))
+    again, stream, pool = pickled_copy((predictor, predictor.stream(), predictor.pool()))
     assert again._compiled is stream._compiled is pool._compiled
 
 
@@ -120,7 +120,7 @@ def test_copies_share_the_weights() -> None:
 @pytest.mark.parametrize("kind", ["streams", "whole rows"])
 def test_a_pickled_predictor_answers_with_the_same_bits(asked: dict[str, Any], kind: str) -> None:
     predictor = Predictor(sample(size=6, over=("mean",), direction="causal" if kind == "streams" else "both"), **asked)
-    again = loaded(predictor)
+    again = pickled_copy(predictor)
     rows = ["where is my card", "größe 7"]
     assert repr(again) == repr(predictor)
     assert (again.target, again.threads, again.precision) == (predictor.target, predictor.threads, predictor.precision)
@@ -131,7 +131,7 @@ def test_a_pickled_predictor_answers_with_the_same_bits(asked: dict[str, Any], k
 def test_a_pickled_model_is_the_same_file(tmp_path: Any) -> None:
     model = attach(sample(size=6))
     model.save(tmp_path / "one")
-    for found in (loaded(model), loaded(Model.load(tmp_path / "one"))):
+    for found in (pickled_copy(model), pickled_copy(Model.load(tmp_path / "one"))):
         assert (found.weights_hash, found.schema_hash) == (model.weights_hash, model.schema_hash)
         assert not any(array.flags.writeable for array in found.tensors.values())
         found.save(tmp_path / "other")
@@ -139,7 +139,7 @@ def test_a_pickled_model_is_the_same_file(tmp_path: Any) -> None:
 
 
 def test_states_and_answers_can_be_pickled_and_copied() -> None:
-    stream, series = text().stream(), of(ROLL).stream()
+    stream, series = text().stream(), make_predictor(ROLL).stream()
     stream.push("where is my ca")
     answers = [stream.scores, text().stream().scores, series.scores, series.push(np.arange(7.0)), stream.state]
     for way in WAYS:
@@ -162,7 +162,7 @@ def test_a_pickle_of_a_state_that_was_changed_is_refused() -> None:
 
 
 def test_a_target_that_nobody_asked_for_is_chosen_anew(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As on a machine that lacks the instruction set."""
+    """Test on what looks like a machine without the instruction set."""
     free, bound = (pickle.dumps(Predictor(sample(size=6), target).stream()) for target in (None, _native.targets()[0]))
     monkeypatch.setattr(_native, "targets", lambda precision="float32": ["base"])
     monkeypatch.setattr(_native, "default_target", lambda precision="float32": "base")
@@ -173,7 +173,7 @@ def test_a_target_that_nobody_asked_for_is_chosen_anew(monkeypatch: pytest.Monke
 
 
 def test_a_process_that_is_spawned_answers_with_the_same_bits() -> None:
-    predictor, pool = text(), of(ROLL).pool()
+    predictor, pool = text(), make_predictor(ROLL).pool()
     stream = predictor.stream()
     stream.push("where is my ca")
     pool.push([("a", np.arange(7.0))])

@@ -10,14 +10,14 @@ import pytest
 import tidegate
 
 
-def child(code: str) -> str:
+def run_python(code: str) -> str:
     return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip()
 
 
 def test_the_import_loads_next_to_nothing() -> None:
     # importlib.util and .machinery are what the finder of an editable install loads, whatever is imported
     start = "import sys, importlib.machinery, importlib.util; before = set(sys.modules)"
-    loaded = child(f"{start}; import tidegate; print(*sorted(set(sys.modules) - before))").split()
+    loaded = run_python(f"{start}; import tidegate; print(*sorted(set(sys.modules) - before))").split()
     assert "tidegate" in loaded
     assert set(loaded) <= {
         "tidegate",
@@ -26,14 +26,14 @@ def test_the_import_loads_next_to_nothing() -> None:
         "collections.abc",
         "re",
         "functools",
-        *typings(),
+        *modules_of_typing(),
     }
 
 
-def typings() -> set[str]:
-    """What `import typing` loads."""
+def modules_of_typing() -> set[str]:
+    """List the modules that `import typing` loads."""
     code = "import sys; before = set(sys.modules); import typing; print(*sorted(set(sys.modules) - before))"
-    return set(child(code).split())
+    return set(run_python(code).split())
 
 
 def test_every_name_can_be_had() -> None:
@@ -54,7 +54,7 @@ try:
 except tidegate.TidegateError as error:
     print(type(error).__name__, error)
 """
-    kind, _, message = child(code).partition(" ")
+    kind, _, message = run_python(code).partition(" ")
     assert kind == "MissingExtra"
     assert message.startswith("training needs torch")
     assert message.endswith('pip install "tidegate[train]"')

@@ -1,4 +1,4 @@
-"""What is interrupted at any place has happened whole or not at all."""
+"""A change that is interrupted anywhere has happened as a whole or not at all."""
 
 from __future__ import annotations
 
@@ -37,13 +37,13 @@ def numbers() -> Predictor:
     return Predictor(sample(features=3, size=6), threads=1)
 
 
-def made(transform: SeriesTransform) -> Predictor:
+def make_predictor(transform: SeriesTransform) -> Predictor:
     return Predictor(series_sample(transform, size=4), threads=1)
 
 
 @contextmanager
-def meanwhile(at: int, what: str, act: Callable[..., Any], *args: Any) -> Iterator[None]:
-    """Something happens right before the at-th line or bytecode of the runtime."""
+def call_at(at: int, what: str, act: Callable[..., Any], *args: Any) -> Iterator[None]:
+    """Call a function right before the at-th line or bytecode of the runtime."""
     left = at
 
     def local(frame: Any, event: str, arg: Any) -> Any:
@@ -72,8 +72,8 @@ def interrupt() -> None:
     raise KeyboardInterrupt
 
 
-def elsewhere(found: list[Any], work: Callable[..., Any], *args: Any) -> None:
-    """Adds what another thread gives."""
+def in_another_thread(found: list[Any], work: Callable[..., Any], *args: Any) -> None:
+    """Call a function in another thread and append its result."""
     thread = threading.Thread(target=lambda: found.append(work(*args)))
     thread.start()
     thread.join()
@@ -88,30 +88,31 @@ def bits(subject: Stream | Pool) -> Any:
     return {id: subject.state(id).to_bytes() for id in subject}
 
 
-def said(answer: Any) -> Any:
-    """An answer's bits."""
+def answer_bits(answer: Any) -> Any:
+    """Return an answer's bits."""
     if isinstance(answer, list):
-        return [said(one) for one in answer]
+        return [answer_bits(one) for one in answer]
     values = getattr(answer, "values", answer)
     return None if values is None else values.tobytes()
 
 
-def whole_or_nothing(begun: Stream | Pool, work: Callable[[Any], Any], most: int, what: str = "opcode") -> None:
-    """Interrupts the work at each place and does it again where it did not take place. most: at how many places it may
-    have taken place although it was interrupted.
+def whole_or_nothing(start: Stream | Pool, work: Callable[[Any], Any], most: int, what: str = "opcode") -> None:
+    """Interrupt the work at each place, and repeat it unless it took place.
+
+    most: at how many places it may take place although it is interrupted.
     """
-    before, straight = bits(begun), copy(begun)
-    wanted, answer = said(work(straight)), bits(straight)
+    before, straight = bits(start), copy(start)
+    wanted, answer = answer_bits(work(straight)), bits(straight)
     at = late = 0
     while True:
-        subject = copy(begun)
+        subject = copy(start)
         try:
-            with meanwhile(at, what, interrupt):
+            with call_at(at, what, interrupt):
                 found = work(subject)
         except KeyboardInterrupt:
             if (now := bits(subject)) == before:
                 found = work(subject)
-                assert at % 8 or said(found) == wanted, at  # a forecast that is rolled takes a while to be read
+                assert at % 8 or answer_bits(found) == wanted, at  # reading a rolled-out forecast takes a while
             else:
                 assert now == answer, at
                 late += 1
@@ -119,10 +120,10 @@ def whole_or_nothing(begun: Stream | Pool, work: Callable[[Any], Any], most: int
         else:
             break
         at += 1
-    assert said(found) == wanted
+    assert answer_bits(found) == wanted
     assert at > 10
     assert late <= most
-    assert bits(begun) == before
+    assert bits(start) == before
 
 
 STREAMS: dict[str, tuple[Callable[[], Predictor], Any, Callable[[Stream], Any]]] = {
@@ -131,12 +132,12 @@ STREAMS: dict[str, tuple[Callable[[], Predictor], Any, Callable[[Stream], Any]]]
     "text, end": (text, "where is my ca", lambda stream: stream.end()),
     "numbers": (numbers, np.ones((2, 3)), lambda stream: stream.push([1.0, 2.0, 3.0])),
     "several numbers": (numbers, np.ones((2, 3)), lambda stream: stream.push(np.ones((4, 3)))),
-    "fixed": (lambda: made(LOAD), [1.0, 2.0], lambda stream: stream.push(3.0)),
-    "window": (lambda: made(WINDOW), np.arange(6.0), lambda stream: stream.push(3.0)),
-    "ffill": (lambda: made(replace(ROLL, missing="ffill")), [1.0], lambda stream: stream.push([np.nan, 2.0])),
-    "rolled": (lambda: made(ROLL), [1.0, 2.0], lambda stream: stream.push(3.0)),
-    "end": (lambda: made(WINDOW), np.arange(6.0), lambda stream: stream.end()),
-    "reset": (lambda: made(WINDOW), np.arange(6.0), lambda stream: stream.reset()),
+    "fixed": (lambda: make_predictor(LOAD), [1.0, 2.0], lambda stream: stream.push(3.0)),
+    "window": (lambda: make_predictor(WINDOW), np.arange(6.0), lambda stream: stream.push(3.0)),
+    "ffill": (lambda: make_predictor(replace(ROLL, missing="ffill")), [1.0], lambda stream: stream.push([np.nan, 2.0])),
+    "rolled": (lambda: make_predictor(ROLL), [1.0, 2.0], lambda stream: stream.push(3.0)),
+    "end": (lambda: make_predictor(WINDOW), np.arange(6.0), lambda stream: stream.end()),
+    "reset": (lambda: make_predictor(WINDOW), np.arange(6.0), lambda stream: stream.reset()),
 }
 
 
@@ -149,7 +150,7 @@ def test_a_push_that_is_interrupted_anywhere_changes_all_or_nothing(case: str) -
 
 
 def test_a_restore_that_is_interrupted_changes_all_or_nothing() -> None:
-    predictor = made(NAMED)
+    predictor = make_predictor(NAMED)
     stream, other = predictor.stream("a"), predictor.stream("b")
     stream.push(1.0)
     other.push(7.0)
@@ -164,17 +165,17 @@ POOLS: dict[str, tuple[Callable[[], Predictor], Any, Callable[[Pool], Any]]] = {
     "text, end": (text, "where is my ca", lambda pool: pool.end("b")),
     "numbers": (numbers, np.ones((2, 3)), lambda pool: pool.push([("a", np.ones((2, 3))), ("new", [1, 2, 3])])),
     "steps of numbers": (numbers, np.ones((2, 3)), lambda pool: pool.step(["b", "new", "b"], np.ones((3, 3)))),
-    "fixed": (lambda: made(LOAD), [1.0, 2.0], lambda pool: pool.push(ROWS)),
-    "steps, fixed": (lambda: made(LOAD), [1.0, 2.0], lambda pool: pool.step(["a", "new"], [1.0, 2.0])),
-    "window": (lambda: made(WINDOW), np.arange(6.0), lambda pool: pool.push(ROWS)),
-    "steps, window": (lambda: made(WINDOW), np.arange(6.0), lambda pool: pool.step(["a", "b"], [1.0, 2.0])),
-    "rolled": (lambda: made(ROLL), [1.0, 2.0], lambda pool: pool.push(ROWS)),
-    "steps, rolled": (lambda: made(ROLL), [1.0, 2.0], lambda pool: pool.step(["a", "b"], [1.0, 2.0])),
-    "end": (lambda: made(WINDOW), np.arange(6.0), lambda pool: pool.end("b")),
-    "reset": (lambda: made(WINDOW), np.arange(6.0), lambda pool: pool.reset("b")),
-    "drop": (lambda: made(WINDOW), np.arange(6.0), lambda pool: pool.drop("b") if "b" in pool else None),
-    "add": (lambda: made(LOAD), [1.0], lambda pool: None if "new" in pool else pool.add("new")),
-    "restore": (lambda: made(LOAD), [1.0], lambda pool: pool.restore("new", pool.state("b"))),
+    "fixed": (lambda: make_predictor(LOAD), [1.0, 2.0], lambda pool: pool.push(ROWS)),
+    "steps, fixed": (lambda: make_predictor(LOAD), [1.0, 2.0], lambda pool: pool.step(["a", "new"], [1.0, 2.0])),
+    "window": (lambda: make_predictor(WINDOW), np.arange(6.0), lambda pool: pool.push(ROWS)),
+    "steps, window": (lambda: make_predictor(WINDOW), np.arange(6.0), lambda pool: pool.step(["a", "b"], [1.0, 2.0])),
+    "rolled": (lambda: make_predictor(ROLL), [1.0, 2.0], lambda pool: pool.push(ROWS)),
+    "steps, rolled": (lambda: make_predictor(ROLL), [1.0, 2.0], lambda pool: pool.step(["a", "b"], [1.0, 2.0])),
+    "end": (lambda: make_predictor(WINDOW), np.arange(6.0), lambda pool: pool.end("b")),
+    "reset": (lambda: make_predictor(WINDOW), np.arange(6.0), lambda pool: pool.reset("b")),
+    "drop": (lambda: make_predictor(WINDOW), np.arange(6.0), lambda pool: pool.drop("b") if "b" in pool else None),
+    "add": (lambda: make_predictor(LOAD), [1.0], lambda pool: None if "new" in pool else pool.add("new")),
+    "restore": (lambda: make_predictor(LOAD), [1.0], lambda pool: pool.restore("new", pool.state("b"))),
 }
 
 
@@ -193,8 +194,8 @@ def test_new_rows_of_a_pool_are_all_there_or_none(monkeypatch: pytest.MonkeyPatc
 
 
 def test_a_pools_call_that_fails_midway_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Too many paths are found after the streams were stepped."""
-    pool = made(ROLL).pool()
+    """The number of paths is refused after the streams were stepped."""
+    pool = make_predictor(ROLL).pool()
     pool.step(["a", "b"], [1.0, 2.0])
     before = bits(pool)
     with monkeypatch.context() as patch:
@@ -203,14 +204,14 @@ def test_a_pools_call_that_fails_midway_changes_nothing(monkeypatch: pytest.Monk
             pool.step(["a", "new"], [3.0, 4.0])
     assert bits(pool) == before
     assert "new" not in pool
-    other = made(ROLL).pool()
+    other = make_predictor(ROLL).pool()
     other.step(["a", "b"], [1.0, 2.0])
     assert pool.step(["a", "new"], [3.0, 4.0]).tobytes() == other.step(["a", "new"], [3.0, 4.0]).tobytes()
     assert bits(pool) == bits(other)
 
 
-def tried(work: Callable[..., Any], *args: Any) -> Any:
-    """What it gives, or the error that another thread changes the same."""
+def try_call(work: Callable[..., Any], *args: Any) -> Any:
+    """Return the result, or the error if another thread changes the same stream or pool."""
     try:
         return work(*args)
     except StateError as error:
@@ -220,23 +221,23 @@ def tried(work: Callable[..., Any], *args: Any) -> Any:
 @pytest.mark.parametrize("kind", ["stream", "pool"])
 def test_what_another_thread_changes_at_any_place_of_a_change_is_lost_nowhere(kind: str) -> None:
     predictor = numbers()
-    begun: Any = predictor.stream() if kind == "stream" else predictor.pool()
+    start: Any = predictor.stream() if kind == "stream" else predictor.pool()
 
-    def pushed(subject: Any, value: float) -> Any:
+    def push_one(subject: Any, value: float) -> Any:
         return subject.push([value] * 3) if kind == "stream" else subject.push([("a", [value] * 3), (value, [0.0] * 3)])
 
-    pushed(begun, 0.0)
+    push_one(start, 0.0)
     orders: dict[tuple[float, ...], Any] = {}
     for order in ((1.0,), (2.0,), (1.0, 2.0), (2.0, 1.0)):
-        straight = copy(begun)
+        straight = copy(start)
         for value in order:
-            pushed(straight, value)
+            push_one(straight, value)
         orders[order] = bits(straight)
     seen, outcomes = [], set()
     for at in count():
-        subject, other = copy(begun), list[Any]()
-        with meanwhile(at, "line", elsewhere, other, tried, pushed, subject, 2.0):
-            own = tried(pushed, subject, 1.0)
+        subject, other = copy(start), list[Any]()
+        with call_at(at, "line", in_another_thread, other, try_call, push_one, subject, 2.0):
+            own = try_call(push_one, subject, 1.0)
         if not other:
             break
         failed = isinstance(own, StateError), isinstance(other[0], StateError)
@@ -251,10 +252,10 @@ def test_what_another_thread_changes_at_any_place_of_a_change_is_lost_nowhere(ki
 
 @pytest.mark.parametrize("kind", ["stream", "pool"])
 def test_what_another_thread_reads_at_any_place_of_a_change_is_the_old_or_the_new_whole(kind: str) -> None:
-    predictor = made(WINDOW)
-    begun: Any = predictor.stream() if kind == "stream" else predictor.pool()
+    predictor = make_predictor(WINDOW)
+    start: Any = predictor.stream() if kind == "stream" else predictor.pool()
 
-    def pushed(subject: Any) -> Any:
+    def push_one(subject: Any) -> Any:
         if kind == "stream":
             return subject.push(7.0)
         return subject.push([("a", 7.0), ("new", 1.0), ("b", [2.0, 3.0], True), ("a", 8.0)])
@@ -265,16 +266,16 @@ def test_what_another_thread_reads_at_any_place_of_a_change_is_the_old_or_the_ne
         return bits(subject), bits(kept), [one.as_dict() for one in said], kind == "pool" and "new" in subject
 
     if kind == "stream":
-        begun.push(np.arange(7.0))
+        start.push(np.arange(7.0))
     else:
-        begun.push([(id, np.arange(7.0)) for id in ("a", "b")])
-    straight = copy(begun)
-    pushed(straight)
-    old, new, found = read(begun), read(straight), list[Any]()
+        start.push([(id, np.arange(7.0)) for id in ("a", "b")])
+    straight = copy(start)
+    push_one(straight)
+    old, new, found = read(start), read(straight), list[Any]()
     for at in count():
-        subject, before = copy(begun), len(found)
-        with meanwhile(at, "line", elsewhere, found, read, subject):
-            pushed(subject)
+        subject, before = copy(start), len(found)
+        with call_at(at, "line", in_another_thread, found, read, subject):
+            push_one(subject)
         if len(found) == before:
             break
         assert found[-1] in (old, new), at
@@ -285,6 +286,6 @@ def test_what_another_thread_reads_at_any_place_of_a_change_is_the_old_or_the_ne
 def test_values_that_another_thread_works_out_meanwhile_are_given() -> None:
     for at in range(30):
         forecast = Forecast(lambda: np.ones((1, 1, 1)), [0.5], ["load"])
-        with meanwhile(at, "opcode", getattr, forecast, "values"):
+        with call_at(at, "opcode", getattr, forecast, "values"):
             assert forecast.values is not None
             assert forecast.values.tolist() == [[[1.0]]]

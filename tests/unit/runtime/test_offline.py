@@ -1,4 +1,4 @@
-"""Where a chain is cut into stages, and what a model of stages refuses."""
+"""How layers are split into stages, and what a model of stages refuses."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ import pytest
 
 from tidegate.errors import ModelFileError, OptionError, TargetError
 from tidegate.runtime import Predictor, compile
-from tidegate.runtime.offline import Staged, runner, stretches, turned
+from tidegate.runtime.offline import Staged, reverse_rows, runner, split_stages
 from tidegate.verify.samples import sample
 
 CONV: dict[str, Any] = {"kind": "conv", "width": 3, "centred": True}
 
 
-def chain(*kinds: str, **adds: int) -> list[dict[str, Any]]:
-    """Layers by kind, `ahead` for a centred convolution; adds: layer_3=1."""
+def make_layers(*kinds: str, **adds: int) -> list[dict[str, Any]]:
+    """Make layers by kind, `ahead` for a centred convolution. adds: layer_3=1."""
     layers = [dict(CONV) if kind == "ahead" else {"kind": kind} for kind in kinds]
     for name, add in adds.items():
         layers[int(name.removeprefix("layer_"))]["add"] = add
@@ -26,16 +26,16 @@ def chain(*kinds: str, **adds: int) -> list[dict[str, Any]]:
 @pytest.mark.parametrize(
     ("layers", "stages"),
     [
-        (chain("dense", "ahead", "norm", "pool", "dense"), [(0, 1), (1, 2), (2, 5)]),
-        (chain("embed", "bidirectional", "pool"), [(0, 2), (2, 3)]),
-        (chain("embed", "bidirectional", "pool", layer_1=0), [(0, 1), (1, 2), (2, 3)]),
-        (chain("embed", "ahead", "bidirectional"), [(0, 1), (1, 2), (2, 3)]),
-        (chain("ahead", "norm", "recurrent", "dense", layer_2=1), [(0, 1), (1, 4)]),
-        (chain("ahead", "norm", "recurrent", "dense", layer_2=0), [(0, 1), (1, 3), (3, 4)]),
-        (chain("dense", "norm", "ahead", "norm", layer_3=0), [(0, 1), (1, 2), (2, 3), (3, 4)]),
-        # a cut for one makes another's add cross a cut
+        (make_layers("dense", "ahead", "norm", "pool", "dense"), [(0, 1), (1, 2), (2, 5)]),
+        (make_layers("embed", "bidirectional", "pool"), [(0, 2), (2, 3)]),
+        (make_layers("embed", "bidirectional", "pool", layer_1=0), [(0, 1), (1, 2), (2, 3)]),
+        (make_layers("embed", "ahead", "bidirectional"), [(0, 1), (1, 2), (2, 3)]),
+        (make_layers("ahead", "norm", "recurrent", "dense", layer_2=1), [(0, 1), (1, 4)]),
+        (make_layers("ahead", "norm", "recurrent", "dense", layer_2=0), [(0, 1), (1, 3), (3, 4)]),
+        (make_layers("dense", "norm", "ahead", "norm", layer_3=0), [(0, 1), (1, 2), (2, 3), (3, 4)]),
+        # the cut for one add makes another add cross a cut
         (
-            chain("dense", "dense", "dense", "ahead", "norm", "norm", layer_2=0, layer_4=1),
+            make_layers("dense", "dense", "dense", "ahead", "norm", "norm", layer_2=0, layer_4=1),
             [
                 (0, 1),
                 (1, 2),
@@ -48,13 +48,13 @@ def chain(*kinds: str, **adds: int) -> list[dict[str, Any]]:
     ],
 )
 def test_where_a_chain_is_cut(layers: list[dict[str, Any]], stages: list[tuple[int, int]]) -> None:
-    assert stretches(layers) == stages
+    assert split_stages(layers) == stages
 
 
 def test_a_row_is_turned_within_its_own_length() -> None:
     x = np.arange(8, dtype=np.int32).reshape(4, 2)
-    assert turned(x, np.array([4, 2], np.int32)).tolist() == [[6, 3], [4, 1], [2, 5], [0, 7]]
-    assert turned(x, np.array([0, 1], np.int32)).tolist() == x.tolist()
+    assert reverse_rows(x, np.array([4, 2], np.int32)).tolist() == [[6, 3], [4, 1], [2, 5], [0, 7]]
+    assert reverse_rows(x, np.array([0, 1], np.int32)).tolist() == x.tolist()
 
 
 def test_a_model_that_streams_is_one_engine_and_another_is_stages() -> None:
@@ -64,7 +64,9 @@ def test_a_model_that_streams_is_one_engine_and_another_is_stages() -> None:
     assert isinstance(staged, Staged)
     assert (staged.target, staged.outputs, staged.fused_layers) == ("base", 5, [1])
     assert runner(both, "base", fused=False).fused_layers == []
-    with pytest.raises(OptionError, match="no single engine, because it reads each input in both directions"):
+    with pytest.raises(
+        OptionError, match="one engine cannot run this model, because it reads each input in both directions"
+    ):
         compile(both)
     with pytest.raises(TargetError, match="z80"):
         runner(both, "z80")
@@ -77,7 +79,9 @@ def test_it_goes_on_from_no_state() -> None:
     staged = runner(model)
     staged.run(x, lengths, state, after, out, False, 1)
     assert after.view(np.int64).item() == 3
-    with pytest.raises(OptionError, match="goes on from no state, because it reads each input in both directions"):
+    with pytest.raises(
+        OptionError, match="cannot continue from a state, because it reads each input in both directions"
+    ):
         staged.run(x, lengths, after, state, out, False, 1)
 
 
@@ -107,5 +111,5 @@ def test_a_layer_that_the_engine_refuses_is_named(monkeypatch: pytest.MonkeyPatc
         raise ValueError("too wide")
 
     monkeypatch.setitem(compile.__globals__["BUILDERS"], "recurrent", refuse)
-    with pytest.raises(ModelFileError, match=r"layers\[0\]: the native engine refuses it: too wide"):
+    with pytest.raises(ModelFileError, match=r"layers\[0\]: refused by the native engine: too wide"):
         runner(sample(features=3, size=4, direction="both"))

@@ -1,4 +1,4 @@
-"""bfloat16 from Python: which precision is asked for, and that each way to run a model takes it."""
+"""bfloat16 from Python: the options, and every way to run a model with them."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def test_the_default_target_is_the_best_of_the_precision() -> None:
         assert Predictor(sample(size=4), **arguments(kind)).target == _native.targets(kind)[0]
     for target in set(_native.targets("compute=bf16")) - set(_native.targets()):
         assert compile(sample(size=4), target, compute="bf16").target == target
-        with pytest.raises(TargetError, match=f"target '{target}': it is for compute=bf16 alone; choose one of "):
+        with pytest.raises(TargetError, match=f"target '{target}': it is only for compute=bf16; choose one of "):
             Predictor(sample(size=4), target)
 
 
@@ -92,7 +92,7 @@ def test_a_weight_too_large_is_named_by_its_layer(tmp_path: Path) -> None:
     model = sample(features=3, size=4)
     name = model.layers[0]["tensors"]["W"]
     large = Model(model.document, {**model.tensors, name: np.full_like(model.tensors[name], 3.4e38)})
-    with pytest.raises(ModelFileError, match=r"layers\[0\]: the native engine refuses it: a weight of 3\.4.*bfloat16"):
+    with pytest.raises(ModelFileError, match=r"layers\[0\]: refused by the native engine: a weight of 3\.4.*bfloat16"):
         Predictor(large, weights="bf16")
 
 

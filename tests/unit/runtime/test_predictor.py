@@ -10,7 +10,7 @@ from tidegate import _native
 from tidegate.errors import DataError, ModelFileError, OptionError, TargetError
 from tidegate.runtime import Predictor, Scores, compile
 from tidegate.runtime.compiled_model import threads_of
-from tidegate.runtime.predictor import batches
+from tidegate.runtime.predictor import split_batches
 from tidegate.verify.samples import sample
 
 
@@ -96,7 +96,7 @@ def test_a_model_without_labels_gives_outputs() -> None:
 
 def test_batches_hold_every_input_once_and_stay_small() -> None:
     lengths = [1, 50, 3] * 300 + [3_000_000]
-    found = list(batches(lengths, 1))
+    found = list(split_batches(lengths, 1))
     assert sorted(i for batch in found for i in batch) == list(range(len(lengths)))
     assert found[0] == [900]
     assert max(map(len, found)) == 256
@@ -107,7 +107,7 @@ def test_a_layer_that_the_engine_refuses_is_named(monkeypatch: pytest.MonkeyPatc
         raise ValueError("too wide")
 
     monkeypatch.setitem(compile.__globals__["BUILDERS"], "dense", refuse)
-    with pytest.raises(ModelFileError, match=r"layers\[2\]: the native engine refuses it: too wide"):
+    with pytest.raises(ModelFileError, match=r"layers\[2\]: refused by the native engine: too wide"):
         compile(sample(size=4, over=()))
 
 

@@ -1,4 +1,4 @@
-"""Forecasts that go on from forecasts, a step at a time."""
+"""Autoregressive forecasts, which feed each step back."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tidegate.errors import DataError, OptionError
 from tidegate.features.frequency import Frequency
 from tidegate.features.series import ForecastSpec, SeriesTransform, Window
 from tidegate.runtime import Predictor
-from tidegate.runtime.rollout import drawn
+from tidegate.runtime.rollout import sample
 from tidegate.verify.samples import series_sample
 
 ONE = np.array([[0.0]]), np.array([[1.0]])
@@ -22,12 +22,12 @@ SENSORS = SeriesTransform(("x", "y"), ("past", "past"))
 HOURS = np.datetime64("2026-01-01T00:00", "us") + np.timedelta64(1, "h") * np.arange(40)
 
 
-def made(transform: SeriesTransform) -> Predictor:
+def make_predictor(transform: SeriesTransform) -> Predictor:
     return Predictor(series_sample(transform, size=6), threads=1)
 
 
 def test_paths_follow_from_the_seed() -> None:
-    stream = made(ROLL).stream()
+    stream = make_predictor(ROLL).stream()
     stream.push([1.0, 2.0])
     before = stream.state
     first = stream.forecast(horizon=5, paths=40, seed=1)
@@ -43,7 +43,7 @@ def test_paths_follow_from_the_seed() -> None:
 
 def test_one_path_of_a_median_is_the_model_fed_its_own_answers() -> None:
     for window in (None, Window(4, 2, 2)):
-        predictor = made(replace(ROLL, forecast=ForecastSpec(4, (0.5,), "autoregressive"), window=window))
+        predictor = make_predictor(replace(ROLL, forecast=ForecastSpec(4, (0.5,), "autoregressive"), window=window))
         stream = predictor.stream()
         stream.push(np.arange(8.0))
         rolled = stream.forecast(paths=1).values
@@ -67,10 +67,10 @@ def test_a_forecast_beyond_float32_is_nan_for_its_stream_alone(missing: str, win
         window=window,
         forecast=transform.forecast,
     )
-    pool = made(two).pool()
+    pool = make_predictor(two).pool()
     pool.push([("bad", [[3e38, 3e38], [-3e38, 3e38]]), ("good", [[1.0, 2.0], [2.0, 1.0]])])
     found = pool.step(["bad", "good"], [[1.0, 2.0], [1.0, 2.0]])
-    alone = made(two).stream()
+    alone = make_predictor(two).stream()
     assert found[1].tobytes() == alone.push([[1.0, 2.0], [2.0, 1.0], [1.0, 2.0]]).values.tobytes()
     assert np.isnan(found[0]).any(axis=(1, 2))[-1]
     assert np.isfinite(found[1]).all()
@@ -85,14 +85,14 @@ def test_past_columns_stay_and_known_ones_are_given_and_time_goes_on() -> None:
         deviation=np.ones((1, 3)),
         forecast=ForecastSpec(3, (0.5,), "autoregressive"),
     )
-    stream, x = made(transform).stream(), np.array([[1.0, 5, 0], [2, 6, 1]])
+    stream, x = make_predictor(transform).stream(), np.array([[1.0, 5, 0], [2, 6, 1]])
     assert stream.push(x[0], time=HOURS[0]).reason.startswith(
-        "what is known of the steps ahead (holiday) must be given"
+        "the steps ahead need values of the known columns (holiday)"
     )
     known = np.array([[0.0], [0], [1]])
-    assert stream.forecast(known=known).reason == "how far steps lie apart is known after two of them"
+    assert stream.forecast(known=known).reason == "the time between steps is only known after two of them"
     stream.push(x[1], time=HOURS[1])
-    with pytest.raises(DataError, match="the first row of known is not what the last step brought"):
+    with pytest.raises(DataError, match="the first row of known differs from what the last step had"):
         stream.forecast(known=known)
     known[0] = 1
     rolled = stream.forecast(known=known, paths=3)
@@ -103,7 +103,7 @@ def test_past_columns_stay_and_known_ones_are_given_and_time_goes_on() -> None:
     np.testing.assert_array_equal(rolled.values[:, 0, 0], by_hand)
     with pytest.raises(DataError, match=r"known has shape \[2, 1\]; expected \[3, 1\]"):
         stream.forecast(known=known[:2])
-    with pytest.raises(DataError, match="known holds a number that is missing"):
+    with pytest.raises(DataError, match="known has a number that is missing"):
         stream.forecast(known=known * np.nan)
 
 
@@ -114,11 +114,11 @@ def test_past_columns_stay_and_known_ones_are_given_and_time_goes_on() -> None:
         ({"paths": 0}, "paths is 0; expected an integer of 1 to 10000"),
         ({"paths": True}, "paths is True"),
         ({"seed": -1}, "seed is -1"),
-        ({"known": [[1.0]]}, "known was given, and this model has no column that is known ahead"),
+        ({"known": [[1.0]]}, "known was given, and this model has no columns that are known ahead"),
     ],
 )
 def test_what_a_forecast_cannot_take(options: dict[str, Any], message: str) -> None:
-    stream = made(ROLL).stream()
+    stream = make_predictor(ROLL).stream()
     stream.push(1.0)
     with pytest.raises(OptionError, match=message):
         stream.forecast(**options)
@@ -126,41 +126,41 @@ def test_what_a_forecast_cannot_take(options: dict[str, Any], message: str) -> N
 
 def test_paths_that_would_take_too_much_are_refused_and_fewer_go(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tidegate.runtime.rollout.MOST_NUMBERS", 8 * 9)
-    stream = made(replace(ROLL, window=Window(4, 2, 3))).stream()
+    stream = make_predictor(replace(ROLL, window=Window(4, 2, 3))).stream()
     stream.push(np.arange(7.0))
-    with pytest.raises(OptionError, match="100 paths of a stream that keeps 8 numbers are 800 together; .* paths=9"):
+    with pytest.raises(OptionError, match="100 paths of a stream that remembers 8 numbers are 800 in all; .* paths=9"):
         stream.forecast()
     assert stream.forecast(paths=9).values is not None
 
 
 def test_a_direct_head_goes_as_far_as_it_was_fitted() -> None:
-    stream = made(LOAD).stream()
+    stream = make_predictor(LOAD).stream()
     whole = stream.push([1.0])
     assert stream.forecast(2).values.tobytes() == whole.values[:2].tobytes()
-    with pytest.raises(OptionError, match="horizon is 4; this model forecasts 3 steps ahead at once"):
+    with pytest.raises(OptionError, match="horizon is 4; this model forecasts up to 3 steps ahead"):
         stream.forecast(4)
-    with pytest.raises(OptionError, match="known is for a model whose head is autoregressive"):
+    with pytest.raises(OptionError, match="known is for a model with an autoregressive head"):
         stream.forecast(known=[[1.0]] * 3)
     with pytest.raises(OptionError, match="this model does not forecast"):
-        made(SENSORS).stream().forecast()
+        make_predictor(SENSORS).stream().forecast()
 
 
 def test_draws_follow_the_quantiles() -> None:
     values, levels = np.array([[[-1.0, 0.0, 4.0]]]), np.array([0.1, 0.5, 0.9])
     shares = np.random.default_rng(0).random(20000)
-    found = np.array([drawn(values, levels, np.array([[u]]))[0, 0] for u in shares[:500]])
-    many = drawn(np.repeat(values, 20000, 0), levels, shares[:, None])[:, 0]
+    found = np.array([sample(values, levels, np.array([[u]]))[0, 0] for u in shares[:500]])
+    many = sample(np.repeat(values, 20000, 0), levels, shares[:, None])[:, 0]
     assert many[:500].tobytes() == found.tobytes()
     np.testing.assert_allclose(np.quantile(many, [0.2, 0.5, 0.7]), [-0.75, 0.0, 2.0], atol=0.06)
     assert (many.min(), many.max()) == (-1.0, 4.0)
 
 
 def test_the_first_origin_has_no_gap_wherever_it_stands() -> None:
-    """The steps between are dropped, so that two origins stand at the same treated step."""
-    predictor = made(replace(ROLL, calendar=("day",), missing="drop"))
+    """The steps between are dropped, so that two origins have the same imputed step."""
+    predictor = make_predictor(replace(ROLL, calendar=("day",), missing="drop"))
     x = np.array([[1.0], [np.nan], [2.0]])
     for origins in ([0, 1], [1, 0]):
-        with pytest.raises(DataError, match="origin 0: how far steps lie apart is known after two of them"):
+        with pytest.raises(DataError, match="origin 0: the time between steps is only known after two of them"):
             predictor.forecasts(x, origins, HOURS[:3])
     stream = predictor.stream()
     stream.push(x[:2], time=HOURS[:2])
@@ -173,7 +173,7 @@ def test_steps_ahead_are_those_of_the_frequency_in_streams_and_pools() -> None:
     plain = replace(ROLL, calendar=("week",), forecast=ForecastSpec(3, (0.5,), "autoregressive"))
     found = {}
     for name, frequency in (("older", None), ("business", Frequency("weekdays", weekdays="1111100"))):
-        predictor = made(replace(plain, zone="", frequency=frequency))
+        predictor = make_predictor(replace(plain, zone="", frequency=frequency))
         stream = predictor.stream()
         stream.push([1.0, 2.0], time=days)
         by_hand = stream.fork()
@@ -189,15 +189,15 @@ def test_steps_ahead_are_those_of_the_frequency_in_streams_and_pools() -> None:
             pool.push([("a", x, False, t)])
         assert pool.scores("a").values.shape == (3, 1, 1)
         found[name] = rolled.tolist()
-        with pytest.raises(DataError, match="has a zone, and those that the model was fitted on had none"):
+        with pytest.raises(DataError, match="has a time zone, and the times that the model was fitted on had none"):
             stream.push(3.0, time="2026-01-07T00:00Z")
     assert found["older"] != found["business"]
 
 
 def test_one_step_is_enough_where_the_frequency_is_known() -> None:
     rule = Frequency("days", 1)
-    stream = made(replace(ROLL, calendar=("day",), zone="UTC", frequency=rule)).stream()
+    stream = make_predictor(replace(ROLL, calendar=("day",), zone="UTC", frequency=rule)).stream()
     stream.push(1.0, time="2026-01-01T00:00Z")
     assert stream.forecast().values is not None
-    with pytest.raises(DataError, match="has no zone, and those that the model was fitted on had one"):
+    with pytest.raises(DataError, match="has no time zone, and the times that the model was fitted on had one"):
         stream.push(1.0, time="2026-01-02")

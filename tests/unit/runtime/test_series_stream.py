@@ -20,15 +20,15 @@ SENSORS = SeriesTransform(("x", "y"), ("past", "past"))
 HOURS = np.datetime64("2026-01-01T00:00", "us") + np.timedelta64(1, "h") * np.arange(40)
 
 
-def made(transform: SeriesTransform, **more: Any) -> Predictor:
+def make_predictor(transform: SeriesTransform, **more: Any) -> Predictor:
     return Predictor(series_sample(transform, size=6, **more), threads=1)
 
 
-# ---- what comes back
+# ---- answers
 
 
 def test_a_forecast_has_its_shape_and_is_in_order() -> None:
-    forecast = made(LOAD).stream().push([[1.0], [2.0]])
+    forecast = make_predictor(LOAD).stream().push([[1.0], [2.0]])
     assert isinstance(forecast, Forecast)
     assert forecast.values is not None
     assert forecast.values.shape == (3, 1, 3)
@@ -46,34 +46,34 @@ def test_a_forecast_has_its_shape_and_is_in_order() -> None:
 
 def test_outputs_that_cross_are_put_in_order() -> None:
     """The layers' own outputs are not in order, and the forecast has the same numbers."""
-    predictor = made(LOAD)
+    predictor = make_predictor(LOAD)
     compiled = predictor._compiled
     stream = predictor.stream()
     stream.push([2.0])
-    raw = stream._held[1].reshape(3, 1, 3).astype(np.float64)
+    raw = stream._snapshot[1].reshape(3, 1, 3).astype(np.float64)
     assert (np.diff(raw, axis=-1) < 0).any()
     np.testing.assert_array_equal(stream.scores.values, np.sort(raw, -1))
     assert compiled.series is not None
 
 
 def test_a_quantile_is_found_by_a_level_that_rounding_moved() -> None:
-    forecast = made(LOAD).stream().push(1.0)
+    forecast = make_predictor(LOAD).stream().push(1.0)
     for moved, level in ((0.5 - 0.8 / 2, 0.1), (0.5 + 0.8 / 2 + 1e-16, 0.9)):
         np.testing.assert_array_equal(forecast.quantile(moved), forecast.quantile(level))
     assert 0.5 - 0.8 / 2 < 0.1
 
 
 def test_no_quantile_outside_of_the_models() -> None:
-    forecast = made(LOAD).stream().push(1.0)
-    with pytest.raises(OptionError, match=r"there is no quantile 0.95; the model has those of 0.1 to 0.9"):
+    forecast = make_predictor(LOAD).stream().push(1.0)
+    with pytest.raises(OptionError, match=r"quantile 0.95 is outside of the model's, 0.1 to 0.9"):
         forecast.quantile(0.95)
     with pytest.raises(OptionError, match="there is no forecast: warming up 1 of 7"):
-        made(WINDOW).stream().push(1.0).quantile(0.5)
+        make_predictor(WINDOW).stream().push(1.0).quantile(0.5)
     assert "forecast" not in Forecast(np.ones((1, 1, 1)), [0.9], ["load"]).as_dict()
 
 
 def test_a_stream_warms_up() -> None:
-    stream = made(WINDOW).stream()
+    stream = make_predictor(WINDOW).stream()
     assert stream.scores.reason == "warming up 0 of 7"
     for t in range(6):
         forecast = stream.push(float(t))
@@ -81,27 +81,27 @@ def test_a_stream_warms_up() -> None:
     assert forecast.as_dict() == {"forecast": None, "reason": "warming up 6 of 7"}
     assert stream.push(6.0).values is not None
     assert stream.state.steps == 7
-    assert made(LOAD).stream().scores.reason == "no step yet"
-    assert made(LOAD).stream().end().reason == "the message has no step"
+    assert make_predictor(LOAD).stream().scores.reason == "no step yet"
+    assert make_predictor(LOAD).stream().end().reason == "the message has no step"
 
 
 def test_end_forgets_the_window() -> None:
-    stream = made(WINDOW).stream()
+    stream = make_predictor(WINDOW).stream()
     assert stream.push(np.arange(9.0), end=True).values is not None
     assert stream.push(1.0).reason == "warming up 1 of 7"
     stream.reset()
-    assert stream.state == made(WINDOW).stream().state
+    assert stream.state == make_predictor(WINDOW).stream().state
 
 
 def test_a_window_follows_its_level() -> None:
-    """With the last value taken off, a series that is moved up by a number has a forecast moved up by it."""
+    """The last value is subtracted, so a series plus a constant has the same forecast plus that constant."""
     x = np.array([1.0, 3, 2, 5, 4, 6, 5, 7])
-    low, high = made(WINDOW).stream().push(x).values, made(WINDOW).stream().push(x + 64).values
+    low, high = make_predictor(WINDOW).stream().push(x).values, make_predictor(WINDOW).stream().push(x + 64).values
     np.testing.assert_array_equal(low + 64, high)
 
 
 def test_a_model_of_whole_windows_streams_behind_one() -> None:
-    predictor = made(replace(SENSORS, window=Window(4, 1, 0, "mean", "window")), direction="both")
+    predictor = make_predictor(replace(SENSORS, window=Window(4, 1, 0, "mean", "window")), direction="both")
     assert predictor.model.streams == (True, "")
     assert predictor.model.whole_window == "it reads each input in both directions"
     x = np.random.default_rng(0).standard_normal((9, 2))
@@ -109,20 +109,20 @@ def test_a_model_of_whole_windows_streams_behind_one() -> None:
     found = [stream.push(step).values for step in x][-1]
     assert found.tobytes() == predictor.predict([x])[0].tobytes()
     with pytest.raises(OptionError, match="streams: no, because it reads each input in both directions"):
-        made(SENSORS, direction="both").stream()
+        make_predictor(SENSORS, direction="both").stream()
 
 
-# ---- what goes in
+# ---- input
 
 
 def test_steps_in_every_form_are_the_same() -> None:
     states = []
     for x in (2, 2.0, [2], [2.0], [[2.0]], np.float32(2), np.array([2]), np.array([[2.0]])):
-        stream = made(LOAD).stream()
+        stream = make_predictor(LOAD).stream()
         stream.push(x)
         states.append(stream.state)
     assert all(state == states[0] for state in states)
-    stream = made(replace(SENSORS, missing="ffill")).stream()
+    stream = make_predictor(replace(SENSORS, missing="ffill")).stream()
     stream.push([[1, None], [None, 2.5]])
     assert stream.state.steps == 1
 
@@ -136,13 +136,13 @@ def test_steps_in_every_form_are_the_same() -> None:
         ("1, 2", "this model takes numbers; str"),
         (["1", "2"], "this model takes numbers; list of <U1"),
         ([None, "2"], "this model takes numbers; list of object"),
-        ([[1, 2], [3]], "the numbers are no array"),
+        ([[1, 2], [3]], "the numbers are not an array"),
         ([1.0, None], "step 0, 'y': NaN, and this model was fitted with --missing error; fill it"),
         ([[1.0, 2.0], [np.inf, 1.0]], "step 1, 'x': is infinite; correct it"),
     ],
 )
 def test_steps_that_are_refused_change_nothing(x: Any, message: str) -> None:
-    predictor = made(SENSORS)
+    predictor = make_predictor(SENSORS)
     stream, pool = predictor.stream(), predictor.pool()
     stream.push([1.0, 2.0])
     pool.push([("a", [1.0, 2.0])])
@@ -156,14 +156,14 @@ def test_steps_that_are_refused_change_nothing(x: Any, message: str) -> None:
 
 
 def test_times_are_needed_exactly_with_a_calendar() -> None:
-    timed = made(replace(LOAD, calendar=("day",)))
+    timed = make_predictor(replace(LOAD, calendar=("day",)))
     stream = timed.stream()
     with pytest.raises(DataError, match=r"this model uses the calendar \(day\); give the time of each step"):
         stream.push(1.0)
     with pytest.raises(DataError, match="there are 2 steps and 3 times; each step has one"):
         stream.push([1.0, 2.0], time=HOURS[:3])
     with pytest.raises(DataError, match="times were given, and this model uses no calendar; leave them out"):
-        made(LOAD).stream().push(1.0, time=HOURS[0])
+        make_predictor(LOAD).stream().push(1.0, time=HOURS[0])
     with pytest.raises(DataError, match="times were given, and this model uses no calendar"):
         Predictor(sample(features=2, size=4)).stream().push([1.0, 2.0], time=HOURS[0])
     stream.push(1.0, time="2026-01-01T00:00")
@@ -177,13 +177,13 @@ def test_times_are_needed_exactly_with_a_calendar() -> None:
 
 def test_the_name_of_a_series_is_needed_exactly_with_statistics_of_each() -> None:
     named = replace(LOAD, names=("a", "b"), mean=np.array([[0.0], [5.0]]), deviation=np.array([[1.0], [2.0]]))
-    predictor = made(named)
+    predictor = make_predictor(named)
     with pytest.raises(DataError, match="no series was named"):
         predictor.stream()
-    with pytest.raises(DataError, match="the series 'c' was not there in training"):
+    with pytest.raises(DataError, match="the series 'c' was not in training"):
         predictor.stream("c")
     with pytest.raises(DataError, match="the series 'a' is named, and this model treats all alike"):
-        made(LOAD).stream("a")
+        make_predictor(LOAD).stream("a")
     with pytest.raises(DataError, match="the series 'a' is named, and this model takes none"):
         Predictor(sample(features=2, size=4)).stream("a")
     low, high = predictor.stream("a").push(1.0).values, predictor.stream("b").push(7.0).values
@@ -193,7 +193,7 @@ def test_the_name_of_a_series_is_needed_exactly_with_statistics_of_each() -> Non
     assert pool.push([("a", 1.0), (3, 7.0)])[1].values.tobytes() == high.tobytes()
     pool.end(3)
     assert pool.step([3], [7.0])[0].tobytes() == high.tobytes()
-    with pytest.raises(DataError, match="the stream 4 has no name of a series; add it to the pool with one"):
+    with pytest.raises(DataError, match="the stream 4 has no series name; add it to the pool with one"):
         pool.step([4], [1.0])
     with pytest.raises(DataError, match="the stream 3 is in the pool already; drop it first"):
         pool.add(3, "a")
@@ -202,7 +202,7 @@ def test_the_name_of_a_series_is_needed_exactly_with_statistics_of_each() -> Non
 
 def test_a_stream_stays_of_its_series() -> None:
     named = replace(LOAD, names=("a", "b"), mean=np.array([[0.0], [5.0]]), deviation=np.array([[1.0], [2.0]]))
-    predictor = made(named)
+    predictor = make_predictor(named)
     stream = predictor.stream("a")
     other = predictor.stream("b")
     other.push(3.0)
@@ -214,16 +214,16 @@ def test_a_stream_stays_of_its_series() -> None:
 
 
 def test_states_of_other_memories_are_refused() -> None:
-    state = made(WINDOW).stream().state
-    with pytest.raises(StateError, match="the state was made by other weights|another shape"):
-        made(replace(WINDOW, window=Window(4, 2, 2))).stream().restore(state)
+    state = make_predictor(WINDOW).stream().state
+    with pytest.raises(StateError, match="a model with other weights|another shape"):
+        make_predictor(replace(WINDOW, window=Window(4, 2, 2))).stream().restore(state)
 
 
 # ---- pools
 
 
 def test_streams_that_are_not_warm_say_nan_and_why() -> None:
-    pool = made(WINDOW).pool()
+    pool = make_predictor(WINDOW).pool()
     for t in range(7):
         out = pool.step(["a"], [float(t)])
     out = pool.step(["b", "a"], [[1.0], [2.0]])
@@ -237,7 +237,7 @@ def test_streams_that_are_not_warm_say_nan_and_why() -> None:
 
 
 def test_a_refused_step_of_many_changes_nothing() -> None:
-    pool = made(SENSORS).pool()
+    pool = make_predictor(SENSORS).pool()
     pool.step(["a"], [[1.0, 2.0]])
     before = pool.state("a")
     with pytest.raises(DataError, match="stream 'b', 'y': NaN"):
@@ -254,7 +254,7 @@ def test_a_refused_step_of_many_changes_nothing() -> None:
 
 
 def test_a_series_shorter_than_the_window_is_refused() -> None:
-    predictor = made(replace(SENSORS, window=Window(32, 8, 0, "mean", "window")))
+    predictor = make_predictor(replace(SENSORS, window=Window(32, 8, 0, "mean", "window")))
     rows = [np.random.default_rng(0).standard_normal((T, 2)) for T in (40, 32, 20)]
     assert predictor.predict(rows[:2]).shape == (2, 3)
     with pytest.raises(DataError, match="series 2: has 20 steps; this model's window needs 32"):
@@ -262,17 +262,17 @@ def test_a_series_shorter_than_the_window_is_refused() -> None:
     with pytest.raises(DataError, match="there are 2 inputs and 1 times"):
         predictor.predict(rows[:2], times=[None])
     with pytest.raises(OptionError, match="this model forecasts; use forecasts"):
-        made(LOAD).predict([np.zeros((3, 1))])
+        make_predictor(LOAD).predict([np.zeros((3, 1))])
     with pytest.raises(OptionError, match="this model does not forecast; use predict"):
         predictor.forecasts(rows[0])
     with pytest.raises(DataError, match="series 0 has no step"):
-        made(SENSORS).predict([np.zeros((0, 2))])
+        make_predictor(SENSORS).predict([np.zeros((0, 2))])
 
 
 def test_no_label_is_told_of_what_is_no_number() -> None:
     transform = replace(SENSORS, mean=np.zeros((1, 2)), deviation=np.full((1, 2), 1e-3))
-    predictor, x = made(transform), np.array([[3e38, 3e38], [-3e38, 3e38]])
-    with pytest.raises(DataError, match="series 1: the answer is no finite number, as one that went in is too large"):
+    predictor, x = make_predictor(transform), np.array([[3e38, 3e38], [-3e38, 3e38]])
+    with pytest.raises(DataError, match="series 1: the output is not finite, because a number in it is too large"):
         predictor.classify([x / 1e38, x])
     scores = predictor.stream().push(x)
     assert np.isnan(scores.values).all()
@@ -281,7 +281,7 @@ def test_no_label_is_told_of_what_is_no_number() -> None:
 
 def test_rolling_origins() -> None:
     x = np.arange(20.0)[:, None]
-    predictor = made(WINDOW)
+    predictor = make_predictor(WINDOW)
     assert predictor.forecasts(x).shape == (1, 3, 1, 3)
     assert predictor.forecasts(x, []).shape == (0, 3, 1, 3)
     assert predictor.forecasts(x, [6, 19]).shape == (2, 3, 1, 3)
@@ -307,8 +307,8 @@ def test_windows_of_many_streams_are_worked_out_in_parts(head: str, monkeypatch:
     x[8, 1::2] = np.nan
     found = []
     for numbers in (1 << 21, 7 * 4):
-        monkeypatch.setattr("tidegate.runtime.series.PART_NUMBERS", numbers)
-        pool = made(transform).pool()
+        monkeypatch.setattr("tidegate.runtime.series.BATCH_NUMBERS", numbers)
+        pool = make_predictor(transform).pool()
         pushed = pool.push([(i, x[:8, i]) for i in range(30)])
         stepped = pool.step(range(30), x[8])
         said = np.stack([forecast.values for forecast in pushed])
@@ -319,14 +319,14 @@ def test_windows_of_many_streams_are_worked_out_in_parts(head: str, monkeypatch:
 def test_batches_of_any_size_give_equal_bits(monkeypatch: pytest.MonkeyPatch) -> None:
     x, origins = np.random.default_rng(3).standard_normal((90, 1)), np.arange(8, 90)
     for transform in (WINDOW, LOAD, ROLL, replace(ROLL, window=Window(4, 2))):
-        whole = made(transform).forecasts(x, origins, paths=5)
+        whole = make_predictor(transform).forecasts(x, origins, paths=5)
         with monkeypatch.context() as patch:
             for place in ("rolling_origins.RUN_NUMBERS", "compiled_model.WINDOW_NUMBERS", "rollout.ROLLED_NUMBERS"):
                 patch.setattr(f"tidegate.runtime.{place}", 40)
-            assert made(transform).forecasts(x, origins, paths=5).tobytes() == whole.tobytes()
+            assert make_predictor(transform).forecasts(x, origins, paths=5).tobytes() == whole.tobytes()
 
 
-FAR = float(1 << 30)  # with eighths behind it exact in float64; float32 has every 64th number there
+FAR = float(1 << 30)  # there float64 is exact to eighths; float32 only has every 64th integer
 
 
 @pytest.mark.parametrize("missing", ["error", "drop", "ffill", "mask"])
@@ -337,8 +337,8 @@ def test_a_forecast_far_from_zero_is_the_one_near_it_and_an_offset(kind: SeriesT
     x = np.random.default_rng(0).integers(-40, 40, 30) / 8
     if missing != "error":
         x[[3, 12, 13]] = np.nan
-    low = made(near).forecasts(x, [20, 29])
-    predictor = made(far)
+    low = make_predictor(near).forecasts(x, [20, 29])
+    predictor = make_predictor(far)
     high = predictor.forecasts(x + FAR, [20, 29])
     assert high.dtype == np.float64
     assert np.abs(high - FAR - low).max() < 1e-4

@@ -1,4 +1,4 @@
-"""Streams that have seen fewer steps than their window holds."""
+"""Streams with fewer steps than their window."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ LOAD = SeriesTransform(
 ROLL = replace(LOAD, forecast=ForecastSpec(3, (0.5,), "autoregressive"))
 
 
-def made(transform: SeriesTransform, **more: Any) -> Predictor:
+def make_predictor(transform: SeriesTransform, **more: Any) -> Predictor:
     return Predictor(series_sample(transform, size=6, **more), threads=1)
 
 
@@ -29,7 +29,7 @@ SHORT = replace(LOAD, window=Window(6, 2, 5, least=2))
 @pytest.mark.parametrize("direction", ["causal", "both"])
 @pytest.mark.parametrize("transform", [SHORT, replace(SHORT, window=Window(6, 3, 0, "mean", "window", 2))], ids=str)
 def test_a_stream_answers_from_two_steps_on_as_whole_series_do(transform: SeriesTransform, direction: str) -> None:
-    predictor = made(transform, direction=direction)
+    predictor = make_predictor(transform, direction=direction)
     x = np.random.default_rng(1).standard_normal(14)
     offline = predictor.forecasts(x, np.arange(1, 14))
     stream, pool, stepped = predictor.stream(), predictor.pool(), predictor.pool()
@@ -54,7 +54,7 @@ def test_a_stream_answers_from_two_steps_on_as_whole_series_do(transform: Series
 
 def test_short_paths_are_rolled_on_as_a_stream_would_go_on() -> None:
     transform = replace(ROLL, window=Window(6, 2, 5, least=2))
-    predictor = made(transform)
+    predictor = make_predictor(transform)
     x = np.random.default_rng(1).standard_normal(9)
     together = predictor.forecasts(x, np.arange(1, 9), paths=3)
     for t in range(1, 9):
@@ -67,7 +67,9 @@ def test_short_paths_are_rolled_on_as_a_stream_would_go_on() -> None:
 
 
 def test_a_short_series_is_classified_with_the_bits_of_a_stream() -> None:
-    predictor = made(SeriesTransform(("x", "y"), ("past", "past"), window=Window(8, 2, 0, "mean", "window", 2)))
+    predictor = make_predictor(
+        SeriesTransform(("x", "y"), ("past", "past"), window=Window(8, 2, 0, "mean", "window", 2))
+    )
     x = np.random.default_rng(0).standard_normal((12, 2))
     whole = predictor.predict([x[:n] for n in range(2, 13)])
     stream = predictor.stream()

@@ -57,8 +57,8 @@ def test_every_flipped_bit_and_every_cut_is_found(state: State) -> None:
             State.from_bytes(data[:end])
 
 
-def forged(state: State, **fields: object) -> bytes:
-    """The state's bytes with other header fields and a right checksum."""
+def forge(state: State, **fields: object) -> bytes:
+    """Return the state's bytes with other header fields and a valid checksum."""
     data = state.to_bytes()
     length = int.from_bytes(data[20:24], "little")
     header = json.dumps({**json.loads(data[24 : 24 + length]), **fields}).encode()
@@ -66,28 +66,28 @@ def forged(state: State, **fields: object) -> bytes:
     return body + sha256(body).digest()
 
 
-def summed(body: bytes) -> bytes:
+def add_checksum(body: bytes) -> bytes:
     return body + sha256(body).digest()
 
 
 def test_what_is_wrong_is_said(state: State) -> None:
     data = state.to_bytes()
     cases = {
-        "these bytes are no state": b"PK\3\4" + data,
+        "these bytes are not a state": b"PK\3\4" + data,
         "cut short: it has 20 bytes": data[:20],
         "cut short: its header has": data[:100],
         "cut short: it has": data[:-1],
         "has bytes after its end": data + b"\0",
         "damaged: its SHA-256 does not match": data[:-40] + bytes([data[-40] ^ 1]) + data[-39:],
-        "version 2; this tidegate reads version 1; upgrade": summed(data[:16] + b"\2\0\0\0" + data[20:-32]),
-        "version 0; expected 1": summed(data[:16] + b"\0\0\0\0" + data[20:-32]),
+        "version 2; this tidegate reads version 1; upgrade": add_checksum(data[:16] + b"\2\0\0\0" + data[20:-32]),
+        "version 0; expected 1": add_checksum(data[:16] + b"\0\0\0\0" + data[20:-32]),
         "header has 4294967295 bytes; at most": data[:20] + b"\xff\xff\xff\xff" + data[24:],
-        "pending has 33554433 bytes; at most": forged(state, pending=(32 << 20) + 1),
-        "expected a size": forged(state, block=-8),
-        "must have the keys": forged(state, more=1),
-        "weights_hash is 7": forged(state, weights_hash=7),
-        "each have a name, dtype, shape and offset": forged(state, arrays=[{"name": "steps"}]),
-        "first array must be steps": forged(
+        "pending has 33554433 bytes; at most": forge(state, pending=(32 << 20) + 1),
+        "expected a size": forge(state, block=-8),
+        "must have the keys": forge(state, more=1),
+        "weights_hash is 7": forge(state, weights_hash=7),
+        "each have a name, dtype, shape and offset": forge(state, arrays=[{"name": "steps"}]),
+        "first array must be steps": forge(
             state, arrays=[{"name": "h", "dtype": "float32", "shape": [1], "offset": 0}]
         ),
     }
@@ -110,7 +110,7 @@ def test_what_is_wrong_is_said(state: State) -> None:
 )
 def test_arrays_outside_their_block_are_refused(state: State, array: dict[str, object]) -> None:
     with pytest.raises(StateError, match="within the block"):
-        State.from_bytes(forged(state, arrays=[array]))
+        State.from_bytes(forge(state, arrays=[array]))
 
 
 def test_negative_steps_are_refused(state: State) -> None:

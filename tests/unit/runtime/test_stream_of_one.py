@@ -128,7 +128,7 @@ def test_an_end_inside_a_character_changes_nothing(text: Predictor) -> None:
         ("text", "takes numbers; str"),
         ([1j, 0, 0], "complex128"),
         ([None, 1, 2], "object"),
-        ([[1, 2, 3], [1, 2]], "no array"),
+        ([[1, 2, 3], [1, 2]], "not an array"),
     ],
 )
 def test_numbers_that_are_refused_change_nothing(series: Predictor, x: Any, message: str) -> None:
@@ -178,9 +178,9 @@ def test_a_state_of_another_model_is_refused(text: Predictor) -> None:
     before = stream.state
     with pytest.raises(StateError, match="another shape"):
         stream.restore(Predictor(sample(size=13, over=("mean", "max"))).stream().state)
-    with pytest.raises(StateError, match="made by other weights"):
+    with pytest.raises(StateError, match="a model with other weights"):
         stream.restore(Predictor(sample(seed=1, size=12, over=("mean", "max"))).stream().state)
-    with pytest.raises(StateError, match="a State is expected; bytes was given"):
+    with pytest.raises(StateError, match="expected a State, got bytes"):
         stream.restore(b"")  # type: ignore[arg-type]
     assert stream.state == before
 

@@ -1,4 +1,4 @@
-"""Threads: many may use a predictor and read a stream or a pool; of two that change one at once, one is told."""
+"""Threads may share a predictor and read a stream or pool; of two that change one at once, one gets an error."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ import pytest
 from tidegate.errors import DataError, StateError
 from tidegate.features.series import ForecastSpec, SeriesTransform, Window
 from tidegate.runtime import Predictor, Stream
-from tidegate.runtime.rows import Turn
+from tidegate.runtime.rows import PoolLock
 from tidegate.verify.samples import sample, series_sample
 
 ONE = np.array([[0.0]]), np.array([[1.0]])
@@ -28,16 +28,16 @@ ROLL = replace(LOAD, forecast=ForecastSpec(2, (0.1, 0.5, 0.9), "autoregressive")
 
 
 @pytest.fixture(autouse=True)
-def often() -> Iterator[None]:
-    """Threads take turns as often as they can."""
+def switch_often() -> Iterator[None]:
+    """Switch threads as often as possible."""
     before = sys.getswitchinterval()
     sys.setswitchinterval(1e-6)
     yield
     sys.setswitchinterval(before)
 
 
-def together(count: int, work: Callable[[int], Any]) -> list[Any]:
-    """What threads give that begin at the same time; an error is raised here."""
+def run_threads(count: int, work: Callable[[int], Any]) -> list[Any]:
+    """Run threads that begin at the same time, and return their results; raise the first error."""
     found: list[Any] = [None] * count
     gate = threading.Barrier(count)
 
@@ -59,8 +59,8 @@ def together(count: int, work: Callable[[int], Any]) -> list[Any]:
     return found
 
 
-def landed(push: Callable[[], Any], times: int) -> int:
-    """How many of these pushes took place; the others were told that another thread pushes."""
+def count_pushes(push: Callable[[], Any], times: int) -> int:
+    """Count the pushes that took place; the others were refused because of another thread."""
     count = 0
     for _ in range(times):
         try:
@@ -80,7 +80,7 @@ def test_of_two_threads_in_one_stream_one_is_told_and_none_is_lost(kind: str) ->
         "window": (Predictor(series_sample(WINDOW, size=4)), 1.0),
     }[kind]
     stream, alone = predictor.stream(), predictor.stream()
-    count = sum(together(2, lambda i: landed(lambda: stream.push(x), 400)))
+    count = sum(run_threads(2, lambda i: count_pushes(lambda: stream.push(x), 400)))
     for _ in range(count):
         alone.push(x)
     assert stream.steps == count
@@ -88,7 +88,7 @@ def test_of_two_threads_in_one_stream_one_is_told_and_none_is_lost(kind: str) ->
 
 
 def test_a_change_on_top_of_another_is_refused() -> None:
-    """The other thread's push comes while this one's is being worked out."""
+    """The other thread pushes while this push is being computed."""
     stream = Predictor(sample(features=3, size=6)).stream()
 
     class Late:
@@ -102,7 +102,7 @@ def test_a_change_on_top_of_another_is_refused() -> None:
 
 
 def test_an_error_that_is_kept_keeps_nothing_that_comes_later() -> None:
-    """Its traceback knows the push that was refused."""
+    """Its traceback refers to the push that was refused."""
     stream = Predictor(sample(features=3, size=512)).stream()
     size, kept = stream.state.block.nbytes, []
 
@@ -131,18 +131,18 @@ def test_of_two_threads_in_one_pool_one_is_told_and_none_is_lost(way: str) -> No
     pool, alone, ids = predictor.pool(), predictor.pool(), [f"s{i}" for i in range(40)]
     x = np.ones((40, 3), np.float32)
 
-    def once(pool: Any) -> Any:
+    def change(pool: Any) -> Any:
         return pool.step(ids, x) if way == "step" else pool.push(zip(ids, x, strict=True))
 
-    count = sum(together(2, lambda i: landed(lambda: once(pool), 60)))
+    count = sum(run_threads(2, lambda i: count_pushes(lambda: change(pool), 60)))
     for _ in range(count):
-        once(alone)
+        change(alone)
     assert Counter(pool.state(id).steps for id in pool) == {count: 40}
     assert all(pool.state(id) == alone.state(id) for id in ids)
 
 
 def test_another_thread_cannot_come_into_a_pools_call() -> None:
-    """Nor can who makes the events, in the same thread."""
+    """Nor can the generator of the events, in the same thread."""
     pool = Predictor(sample(features=3, size=6)).pool()
 
     def events(work: Callable[[], Any]) -> Iterator[Any]:
@@ -160,7 +160,7 @@ def test_another_thread_cannot_come_into_a_pools_call() -> None:
 
     def elsewhere() -> None:
         for call in calls:
-            assert together(1, lambda i, call=call: landed(call, 1)) == [0]
+            assert run_threads(1, lambda i, call=call: count_pushes(call, 1)) == [0]
 
     pool.push(events(elsewhere))
     assert list(pool) == ["a"]
@@ -172,26 +172,26 @@ def test_another_thread_cannot_come_into_a_pools_call() -> None:
 @pytest.mark.parametrize("first", ["this thread", "a thread that is gone"])
 @pytest.mark.parametrize("then", ["this thread", "another one"])
 def test_a_turn_that_was_never_ended_is_over_when_its_call_is(first: str, then: str) -> None:
-    turn = Turn()
+    lock = PoolLock()
 
     def begin() -> None:
-        turn.__enter__()
+        lock.__enter__()
 
     def take() -> None:
-        with turn:
+        with lock:
             for count in (1, 2):
                 with pytest.raises(StateError, match="this pool is being pushed by another thread"):
-                    together(count, lambda i: begin())
+                    run_threads(count, lambda i: begin())
             with pytest.raises(StateError, match="or by the call that this one comes from"):
                 begin()
 
-    begin() if first == "this thread" else together(1, lambda i: begin())
-    take() if then == "this thread" else together(1, lambda i: take())
+    begin() if first == "this thread" else run_threads(1, lambda i: begin())
+    take() if then == "this thread" else run_threads(1, lambda i: take())
     take()
 
 
 def test_a_signal_handler_cannot_come_into_a_pools_call() -> None:
-    """Nor a finaliser, or whatever else runs inside of the call in the same thread."""
+    """Nor can a finaliser, or anything else that runs within the call in the same thread."""
     pool = Predictor(sample(features=3, size=6), threads=1).pool()
     refused: list[str] = []
 
@@ -199,7 +199,7 @@ def test_a_signal_handler_cannot_come_into_a_pools_call() -> None:
         __slots__ = ()
 
         def __hash__(self) -> int:
-            if inspect.currentframe().f_back.f_code.co_name == "_open":  # type: ignore[union-attr]
+            if inspect.currentframe().f_back.f_code.co_name == "_begin_rows":  # type: ignore[union-attr]
                 with pytest.raises(StateError) as raised:
                     pool.push([("b", [1.0, 2.0, 3.0])])
                 refused.append(str(raised.value))
@@ -241,7 +241,7 @@ def test_who_reads_while_another_thread_pushes_gets_the_old_or_the_new_whole_one
             seen += 1
         return seen
 
-    _, *seen = together(3, lambda i: read() if i else write())
+    _, *seen = run_threads(3, lambda i: read() if i else write())
     assert min(seen) > 0
     assert stream.state == pool.state("a") == whole[60][0]
 
@@ -262,18 +262,18 @@ def test_eight_threads_may_use_one_predictor() -> None:
             found += [forecaster.stream(name).push(x).values.tobytes() for name in series]
         return [*found, forecaster.model.weights_hash.encode()]
 
-    def made() -> list[Predictor]:
+    def make_forecasters() -> list[Predictor]:
         return [Predictor(series_sample(transform, size=4), threads=2) for transform in (LOAD, WINDOW, ROLL, each)]
 
-    wanted, fresh = all_answers(made()), made()
-    assert together(8, lambda i: all_answers(fresh)) == [wanted] * 8
+    wanted, fresh = all_answers(make_forecasters()), make_forecasters()
+    assert run_threads(8, lambda i: all_answers(fresh)) == [wanted] * 8
 
 
 def test_streams_of_one_predictor_may_be_pushed_by_many_threads() -> None:
     predictor = Predictor(sample(size=6, over=("mean",)))
     pieces = ["where ", "is my ", "card, größe ", "7?"]
 
-    def spoken(stream: Stream) -> list[Any]:
+    def push_all(stream: Stream) -> list[Any]:
         return [stream.push(piece).as_dict() for piece in pieces * 20]
 
-    assert together(8, lambda i: spoken(predictor.stream())) == [spoken(predictor.stream())] * 8
+    assert run_threads(8, lambda i: push_all(predictor.stream())) == [push_all(predictor.stream())] * 8

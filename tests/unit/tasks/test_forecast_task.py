@@ -147,8 +147,7 @@ def test_integer_times_with_gaps_are_told(tmp_path: Path) -> None:
         assert found.endswith(f"time is uneven at 1 step, first at {file}:11: steps are counted, not times") == said
         assert ("uneven" in found) == said
 
-
-# ---- defaults
+        # ---- defaults
 
 
 def test_what_is_decided_is_recorded_and_fits_together() -> None:
@@ -205,7 +204,7 @@ def test_a_file_to_judge_by_leaves_all_to_learn_from() -> None:
         make_problem(table(a=WAVE), table(b=WAVE), lookback=4)
     two = from_arrays([WAVE, WAVE * 2], ids=["x", "y"])
     assert make_problem(two, from_arrays([WAVE + 1], ids=["y"]), scale="fixed").provenance["rows"]["held_out"] == 118
-    with pytest.raises(DataError, match="'z' was not there in training"):
+    with pytest.raises(DataError, match="'z' was not in training"):
         make_problem(two, from_arrays([WAVE + 1], ids=["z"]), scale="fixed")
 
 
@@ -233,8 +232,7 @@ def test_a_model_that_no_file_could_hold_is_refused_at_once() -> None:
             quantiles=",".join(str(i / 100) for i in range(1, 100)),
         )
 
-
-# ---- baselines
+        # ---- baselines
 
 
 def test_baselines_err_on_the_origins_that_judge_the_model() -> None:

@@ -236,7 +236,7 @@ def test_a_fit_learns_streams_and_chooses(fitted: Path) -> None:
     model = tidegate.load(fitted)
     text = "play the song in the rain"
     assert model.chosen([text, "the"])[0] == ["music", "weather"]
-    with pytest.raises(OptionError, match="a row may have several labels in this model; use chosen"):
+    with pytest.raises(OptionError, match="this model can give an input several labels; use predict_labels"):
         model.classify([text])
     stream, pool = model.stream(), model.pool()
     last = [stream.push(word) for word in text.split(" ") for word in (word, " ")][-1]

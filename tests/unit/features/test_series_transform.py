@@ -34,9 +34,7 @@ def test_infinity_is_never_missing(missing: str) -> None:
     transform = replace(TWO, missing=missing, mean=np.zeros((1, 2)))
     with pytest.raises(DataError, match="step 1, 'sun': is infinite; correct it"):
         transform.impute(np.array([[1, 2], [3, np.inf]]), None)
-    with pytest.raises(
-        DataError, match="step 0, 'load': is 1e\\+39, beyond the largest number that is taken, 3.4e\\+38"
-    ):
+    with pytest.raises(DataError, match="step 0, 'load': is 1e\\+39; the largest number allowed is 3.4e\\+38"):
         transform.impute(np.array([[1e39, 2]]), None)
 
 
@@ -116,10 +114,10 @@ def test_windows_of_many_are_those_of_each() -> None:
         alone, own = transform.windows(steps[end - 10 : end + 1], np.array([10]))
         assert alone[0].tobytes() == rows[i].tobytes()
         for name in ("centre", "spread", "base"):
-            assert getattr(own, name)[0].tobytes() == getattr(frame.at(i), name)[0].tobytes()
+            assert getattr(own, name)[0].tobytes() == getattr(frame.select(i), name)[0].tobytes()
 
 
-def test_the_intake_goes_through_a_file() -> None:
+def test_the_transform_goes_through_a_file() -> None:
     mean = np.array([[1.5, 2.5], [3.5, 4.5]])
     for transform in (
         TWO,
@@ -141,9 +139,7 @@ def test_the_intake_goes_through_a_file() -> None:
 def test_a_series_that_was_not_there_in_training_is_refused() -> None:
     transform = replace(TWO, names=tuple("abcdefg"))
     assert transform.index("c") == 2
-    with pytest.raises(
-        DataError, match="the series 'z' was not there in training, .* it knows 'a', .*'e' ...; fit with"
-    ):
+    with pytest.raises(DataError, match="the series 'z' was not in training, .* it knows 'a', .*'e' ...; fit with"):
         transform.index("z")
     with pytest.raises(DataError, match="no series was named"):
         transform.index(None)
@@ -166,7 +162,7 @@ def test_known_columns_come_ahead() -> None:
     np.testing.assert_array_equal(ahead(values, [1], 9)[:, 1], [NAN] * 4)
 
 
-FAR = float(1 << 30)  # with eighths and sixty-fourths behind it exact in float64; float32 has every 64th number there
+FAR = float(1 << 30)  # there float64 is exact to 1/64; float32 only has every 64th integer
 EIGHTHS = np.random.default_rng(3).integers(-40, 40, (64, 2)) / 8
 
 
@@ -224,7 +220,7 @@ def test_a_file_with_float32_statistics_still_loads() -> None:
         check(section, {name: v.astype(np.float16) for name, v in tensors.items()})
 
 
-# ---- fewer steps than a window holds
+        # ---- fewer steps than a window
 
 
 def test_a_window_that_is_not_full_is_worked_out_by_hand() -> None:
@@ -241,12 +237,12 @@ def test_a_window_that_is_not_full_is_worked_out_by_hand() -> None:
     behind = np.array([3, 6, 8])
     rows, frame = transform.windows(steps, behind - 1, behind)
     assert transform.window.rows(behind).tolist() == [2, 2, 2]
-    # three steps, none with one a season before it: the season stays, and a zero fills the first segment
+    # three steps, none with one a season before it: the season is not subtracted, and a zero fills the first segment
     alone = [[0, 0], [(0 - 4) / 2, (0 - 1) / 4], [(1 - 4) / 2, 0], [0, (2 - 1) / 4]]
     np.testing.assert_array_equal(rows[0], np.reshape(alone, (2, 4)).astype(np.float32))
     assert frame.base[0, :, 0].tolist() == [0, 0, 0, 0]
     assert frame.centre[0].tolist() == [4]
-    # six steps: three of them less the one a season before
+    # six steps: three of them minus the one a season before
     moved = [t**2 - (t - 3) ** 2 for t in (3, 4, 5)]
     season = [[0, 0], *([(m - moved[-1]) / 2, (t - 1) / 4] for m, t in zip(moved, (3, 4, 5), strict=True))]
     np.testing.assert_array_equal(rows[1], np.reshape(season, (2, 4)).astype(np.float32))
@@ -267,7 +263,7 @@ def test_windows_that_are_not_full_are_those_of_each_alone(centre: str) -> None:
         assert alone[0].tobytes() == rows[i].tobytes()
         assert not rows[i, window.rows(behind)[i] :].any()
         for name in ("centre", "spread", "base"):
-            assert getattr(own, name)[0].tobytes() == getattr(frame.at(i), name)[0].tobytes()
+            assert getattr(own, name)[0].tobytes() == getattr(frame.select(i), name)[0].tobytes()
     assert window.rows(np.array([2, 3, 4, 6, 7, 9, 11])).tolist() == [1, 1, 2, 2, 1, 2, 2]
 
 

@@ -1,0 +1,42 @@
+"""The scaling of forecasts, between the data's units and the model's."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from .steps import Floats, Rows
+
+
+@dataclass(frozen=True)
+class Scaling:
+    """Converts B forecasts between the data's units and the model's: y = out x spread + centre + base.
+
+    centre, spread: float64 [B, targets]; base: float64 [B, horizon, targets]. If the spread is 0, because a window is
+    constant, the forecast is that constant.
+    """
+
+    centre: Floats
+    spread: Floats
+    base: Floats
+
+    @np.errstate(invalid="ignore")
+    def invert(self, out: npt.NDArray[Any], quantiles: int) -> Floats:
+        """Convert outputs [B, horizon x targets x quantiles] to data: float64 [B, horizon, targets, quantiles]."""
+        B, H, k = self.base.shape
+        y = out.astype(np.float64).reshape(B, H, k, quantiles)
+        return np.asarray(y * self.spread[:, None, :, None] + (self.centre[:, None] + self.base)[..., None])
+
+    def select(self, i: int) -> Scaling:
+        """Return the scaling of forecast i alone."""
+        return Scaling(self.centre[i : i + 1], self.spread[i : i + 1], self.base[i : i + 1])
+
+    def apply(self, y: Floats) -> Rows:
+        """Convert data [B, horizon, targets] to the model's units, float32; NaN if the window is constant."""
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return np.where(
+                self.spread[:, None] > 0, (y - self.base - self.centre[:, None]) / self.spread[:, None], np.nan
+            ).astype(np.float32)
