@@ -162,7 +162,8 @@ def test_series_of_fixed_scaling_are_known_by_name(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="'c' was not in training"):
         backtest(model, from_arrays([WAVE], ids=["c"]))
 
-        # ---- forecasts ahead
+
+# ---- forecasts ahead
 
 
 def test_onward_is_the_forecast_after_the_last_step(plain: Model) -> None:

@@ -112,7 +112,7 @@ class SeriesTransform:
         """Whether missing numbers are replaced by the last number of their column."""
         return self.missing in ("ffill", "mask")
 
-        # ---- from raw steps to imputed steps
+    # ---- from raw steps to imputed steps
 
     def impute(
         self, x: npt.NDArray[Any], times: Any, last: Floats | None = None, first: int = 0
@@ -188,7 +188,7 @@ class SeriesTransform:
         fault = "is infinite" if np.isinf(number) else f"is {number}; the largest number allowed is {LARGEST:.3g}"
         raise DataError(f"{at}: {fault}; correct it, or leave it out as missing")
 
-        # ---- fixed scaling
+    # ---- fixed scaling
 
     def index(self, name: str | None) -> int:
         """Return the row of a series in the statistics. Raises DataError for a series that was not in training."""
@@ -230,7 +230,7 @@ class SeriesTransform:
         base = np.zeros((count, self.forecast.chain_horizon, self.targets))
         return Scaling(np.broadcast_to(centre, shape), np.broadcast_to(spread, shape), base)
 
-        # ---- windows
+    # ---- windows
 
     @np.errstate(over="ignore", invalid="ignore")
     def windows(self, steps: Floats, ends: Indices, available: Indices | None = None) -> tuple[Rows, Scaling]:
@@ -311,7 +311,7 @@ class SeriesTransform:
             ahead - season * -(-ahead // max(1, season)),
         )
 
-        # ---- the model file
+    # ---- the model file
 
     def to_json(self) -> tuple[dict[str, Any], dict[str, Floats]]:
         """Return the `input` section of a document, and its tensors."""

@@ -116,7 +116,7 @@ class ImputedSeries:
             )
         return np.asarray(ends, np.int64)
 
-        # ---- a direct head: all steps ahead at once
+    # ---- a direct head: all steps ahead at once
 
     def forecast_direct(self, ends: Indices) -> Iterator[Floats]:
         """Yield forecasts from these steps [B, horizon, targets, quantiles], in batches."""
@@ -159,7 +159,7 @@ class ImputedSeries:
         rows = (self.rows[None, : end + 1] for end in ends.tolist())
         return np.concatenate([self.compiled.run_windows(row, np.array([row.shape[1]])) for row in rows])
 
-        # ---- an autoregressive head
+    # ---- an autoregressive head
 
     def states_at(self, ends: Indices, origins: Indices) -> tuple[Bytes, Rows, list[SeriesState]]:
         """Return what a stream remembers at each origin: blocks, outputs, memories. ends: the imputed steps there."""

@@ -47,7 +47,8 @@ SERIES, SIDES = waves()
 def fitted() -> Classifier:
     return Classifier(**QUICK).fit(SERIES, SIDES)
 
-    # ---- parameters
+
+# ---- parameters
 
 
 def test_every_option_is_a_parameter_or_names_a_column() -> None:
@@ -85,7 +86,8 @@ def test_clone_has_the_parameters_and_no_model(fitted: Classifier) -> None:
     assert again.get_params() == fitted.get_params()
     assert not hasattr(again, "model_")
 
-    # ---- forms of X
+
+# ---- forms of X
 
 
 def test_it_is_the_model_of_fit(fitted: Classifier, tmp_path: Path) -> None:
@@ -185,7 +187,8 @@ def test_missing_numbers_where_they_are_asked_for() -> None:
     assert made.predict(table).shape == (40,)
     assert made.__sklearn_tags__().input_tags.allow_nan
 
-    # ---- labels
+
+# ---- labels
 
 
 @pytest.mark.parametrize(
@@ -228,7 +231,8 @@ def test_errors_of_data_are_of_both_kinds() -> None:
     assert isinstance(caught.value, DataError)
     assert isinstance(caught.value, TidegateError)
 
-    # ---- scikit-learn's tools
+
+# ---- scikit-learn's tools
 
 
 def test_a_pickle_answers_in_another_process_without_torch(

@@ -220,7 +220,7 @@ def test_a_file_with_float32_statistics_still_loads() -> None:
         check(section, {name: v.astype(np.float16) for name, v in tensors.items()})
 
 
-        # ---- fewer steps than a window
+# ---- fewer steps than a window
 
 
 def test_a_window_that_is_not_full_is_worked_out_by_hand() -> None:

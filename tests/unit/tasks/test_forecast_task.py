@@ -147,7 +147,8 @@ def test_integer_times_with_gaps_are_told(tmp_path: Path) -> None:
         assert found.endswith(f"time is uneven at 1 step, first at {file}:11: steps are counted, not times") == said
         assert ("uneven" in found) == said
 
-        # ---- defaults
+
+# ---- defaults
 
 
 def test_what_is_decided_is_recorded_and_fits_together() -> None:
@@ -232,7 +233,8 @@ def test_a_model_that_no_file_could_hold_is_refused_at_once() -> None:
             quantiles=",".join(str(i / 100) for i in range(1, 100)),
         )
 
-        # ---- baselines
+
+# ---- baselines
 
 
 def test_baselines_err_on_the_origins_that_judge_the_model() -> None:
