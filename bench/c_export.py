@@ -58,7 +58,7 @@ def measure(cell: str, dialect: dict[str, str], lengths: tuple[int, ...]) -> lis
     """Compile and run a model; return one row for each compiler, level and length."""
     model = attach(sample(seed=1, features=3, size=8, outputs=4, cell=cell, dialect=dialect), lengths=lengths)
     replay, engine = Replay(model), compile(model, "base", fused=False)
-    bounds = replay.bounds_on("base")
+    bounds = replay.target_bounds("base")
     base = [run_chunks(engine, replay.initial_state, x, [len(x)]) for x in replay.x]
     rows = []
     for name, command in compilers().items():

@@ -21,7 +21,7 @@ from tidegate.verify.mutants import wrong_variants
 from tidegate.verify.native_target import run_cases
 from tidegate.verify.replay import Replay, Result
 from tidegate.verify.samples import sample
-from tidegate.verify.torch_target import torch
+from tidegate.verify.torch_target import verify_torch
 
 LENGTHS = (1, 7, 100, 1000)
 VERDICTS = {True: "", False: "  OVER", None: "  no bound"}
@@ -33,7 +33,7 @@ def measure(cell: str, dialect: dict[str, str], size: int, length: int) -> list[
     replay, wrong = Replay(model), wrong_variants(model)
     rows = []
     for target in _native.targets():
-        bounds = replay.bounds_on(target)
+        bounds = replay.target_bounds(target)
 
         def evaluate(engine: Any, target: str = target, bounds: Any = bounds) -> Result:
             return replay.compare(target, "fused", replay.to_answers(run_cases(replay, engine)), bounds)
@@ -41,7 +41,7 @@ def measure(cell: str, dialect: dict[str, str], size: int, length: int) -> list[
         result = evaluate(compile(model, target))
         ratios = [float(evaluate(compile(one, target)).ratio or 0) for one in wrong.values()]
         rows.append(make_row(cell, dialect, length, result, min(ratios)))
-    return [*rows, make_row(cell, dialect, length, torch(replay), None)]
+    return [*rows, make_row(cell, dialect, length, verify_torch(replay), None)]
 
 
 def make_row(cell: str, dialect: dict[str, str], length: int, result: Result, mistaken: float | None) -> dict[str, Any]:

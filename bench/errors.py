@@ -30,7 +30,7 @@ def measure(size: int, length: int) -> list[dict[str, Any]]:
     replay, wrong = Replay(model), mutants(model)
     rows = []
     for target in _native.targets():
-        bounds = replay.bounds_on(target)
+        bounds = replay.target_bounds(target)
 
         def evaluate(engine: Any, target: str = target, bounds: Any = bounds) -> Any:
             return replay.compare(target, "fused", replay.to_answers(run_cases(replay, engine)), bounds)

@@ -25,7 +25,7 @@ from common import fits, record
 from tidegate.cli._table import format_table
 from tidegate.data import catalogue
 from tidegate.features.series import SeriesTransform
-from tidegate.runtime import Predictor, Stream, runner
+from tidegate.runtime import Predictor, Stream, make_runner
 from tidegate.runtime import load as loaded
 from tidegate.tasks import load
 from tidegate.train import fit
@@ -147,7 +147,7 @@ def largest_error(predictor: Predictor, transform: SeriesTransform, x: Floats) -
     output = warm_stream(predictor, x, reach).scores
     steps = transform.impute(x[:reach], None)[0]
     if transform.window:
-        rows, scaling = transform.windows(steps, np.array([reach - 1]))
+        rows, scaling = transform.make_windows(steps, np.array([reach - 1]))
         rows = rows[0]
     else:
         rows, scaling = transform.scale_fixed(steps, 0), transform.fixed_scaling(0) if transform.forecast else None
@@ -194,10 +194,10 @@ def final_output(predictor: Predictor, one: Floats) -> npt.NDArray[Any]:
 def make_native_run(predictor: Predictor, transform: SeriesTransform, x: Floats) -> Callable[[], None]:
     """Make the native run that a push needs: of one step, or of a window."""
     model = predictor.model
-    engine = runner(model, predictor.target)
+    engine = make_runner(model, predictor.target)
     steps = transform.impute(x[: max(1, transform.window.reach if transform.window else 1)], None)[0]
     if transform.window:
-        rows = np.ascontiguousarray(transform.windows(steps, np.array([len(steps) - 1]))[0].swapaxes(0, 1))
+        rows = np.ascontiguousarray(transform.make_windows(steps, np.array([len(steps) - 1]))[0].swapaxes(0, 1))
         first = predictor.stream().state.block[None].copy()
         states, last, out = first.copy(), first.copy(), np.empty((1, engine.outputs), np.float32)
         lengths = np.array([len(rows)], np.int32)

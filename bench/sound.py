@@ -27,8 +27,8 @@ from tidegate.cli._table import format_table
 from tidegate.data import catalogue
 from tidegate.errors import ModelFileError
 from tidegate.model import Model
-from tidegate.runtime.offline import runner
-from tidegate.runtime.precision import COMPUTE_BF16, WEIGHTS_BF16, arguments
+from tidegate.runtime.offline import make_runner
+from tidegate.runtime.precision import COMPUTE_BF16, WEIGHTS_BF16, to_arguments
 from tidegate.verify import attach, verify
 from tidegate.verify.mutants import wrong_variants
 from tidegate.verify.native_target import run_cases, verify_engine
@@ -91,7 +91,7 @@ def measure(name: str, model: Model) -> dict[str, Any]:
     begun, results = time.perf_counter(), list[Result](verify(model))
     elapsed = time.perf_counter() - begun
     for precision in () if model.whole_window else (WEIGHTS_BF16, COMPUTE_BF16):
-        results += verify(model, **arguments(precision))
+        results += verify(model, **to_arguments(precision))
     ran = [result for result in results if result.ran]
     ratios = [max(r.ratio or 0.0, r.step_ratio or 0.0) for r in ran if r.target != "oracle" and r.ok is not None]
     wrong = [(r.target, r.path, r.verdict) for r in results if r.ok is False]
@@ -115,10 +115,10 @@ def count_missed(model: Model) -> tuple[int, list[str]]:
     if not any(layer["kind"] == "recurrent" for layer in model.layers):
         return 0, []
     replay, target, count, missed = Replay(model), _native.targets()[0], 0, []
-    own = [to_bytes(pair) for pair in run_cases(replay, runner(model, target))]
+    own = [to_bytes(pair) for pair in run_cases(replay, make_runner(model, target))]
     for what, mutant in wrong_variants(model).items():
         try:
-            engine = runner(mutant, target)
+            engine = make_runner(mutant, target)
         except ModelFileError:
             continue
         whole = run_cases(replay, engine)

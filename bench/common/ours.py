@@ -12,7 +12,7 @@ from tidegate import _native
 from tidegate.model import Model
 from tidegate.reference import Reference
 from tidegate.runtime import compile
-from tidegate.runtime.precision import FLOAT32, precision_of, with_rounded_weights
+from tidegate.runtime.precision import FLOAT32, resolve_precision, round_weights
 from tidegate.verify.error_propagation import bound_sequence, bound_steps, run_reference
 from tidegate.verify.native_target import run_steps
 from tidegate.verify.replay import state_arrays, target_errors
@@ -71,8 +71,8 @@ def check_bound(case: Case, of: Model, engine: _native.Engine, x: Float) -> dict
     Where weights are rounded, the float64 run that this error is measured from has the rounded weights too, unlike that
     of `run_float64`.
     """
-    precision = precision_of(**case.precision)
-    known = of if precision == FLOAT32 else with_rounded_weights(of)
+    precision = resolve_precision(**case.precision)
+    known = of if precision == FLOAT32 else round_weights(of)
     errors = target_errors(engine.target, precision)
     row = np.ascontiguousarray(x[:BOUNDED, :1])
     run = run_reference(known, row[:, 0])

@@ -13,8 +13,8 @@ import numpy.typing as npt
 
 from .data.series import Collection, Series
 from .errors import DataError, OptionError, error_context
-from .features.calendar import moments
-from .features.frequency import following, inferred, shown
+from .features.calendar import parse_times
+from .features.frequency import extend_times, format_times, infer_frequency
 from .features.series import SeriesTransform
 from .model import Model, as_model
 from .runtime import Predictor
@@ -157,11 +157,11 @@ def forecast_ahead(model: Model | Predictor | str | os.PathLike[str], data: Any)
     predictor, options, transform = load_forecaster(model)
     assert transform.forecast
     source = forecast.rows(data, options, list(transform.columns))
-    names = [transform.columns[c] for c in transform.of("target")]
+    names = [transform.columns[c] for c in transform.find_columns("target")]
     forecasts = []
     for i, track in enumerate(make_tracks(source, transform)):
         series = source.series[i]
-        last = len(series.values) - 1 - (transform.forecast.horizon if transform.of("known") else 0)
+        last = len(series.values) - 1 - (transform.forecast.horizon if transform.find_columns("known") else 0)
         values = shift_known(series.values, transform)
         count = int(np.searchsorted(track.kept, last + 1))
         if count < steps_needed(transform):
@@ -199,20 +199,20 @@ def name_steps_ahead(
     times, local = series.times, series.local
     if times is None:
         return numbered, None, ""
-    if transform.of("known"):
+    if transform.find_columns("known"):
         ahead = times[last + 1 :], None if local is None else local[last + 1 :]
         assumed = "the steps ahead have the times of the file's last rows"
     else:
         rule = transform.frequency if transform.frequency and transform.frequency.explains(times, local) else None
-        rule = rule or inferred(times, local)
-        continued = following(times[kept], count, rule, None if local is None else local[kept], series.zone)
+        rule = rule or infer_frequency(times, local)
+        continued = extend_times(times[kept], count, rule, None if local is None else local[kept], series.zone)
         if continued is None:
             return numbered, None, "the times follow no calendar, so the steps ahead are counted: +1, +2, ..."
         ahead, assumed = continued, f"the steps ahead continue the times: one step {rule}"
         if series.zone.startswith(("+", "-")):
             assumed += f", at the offset {series.zone} of the last one"
     clock = ahead[0] if ahead[1] is None else ahead[1]
-    return shown(*ahead, series.zone), clock, assumed
+    return format_times(*ahead, series.zone), clock, assumed
 
 
 def input_times(series: Series, values: Floats, transform: SeriesTransform) -> npt.NDArray[np.datetime64] | None:
@@ -234,7 +234,7 @@ def load_forecaster(
 
 def steps_needed(transform: SeriesTransform) -> int:
     """Return the number of known steps that a forecast needs."""
-    return transform.window.needs if transform.window else 1
+    return transform.window.steps_needed if transform.window else 1
 
 
 def first_origins(
@@ -287,7 +287,7 @@ def find_step(source: Collection, i: int, start: int | str) -> int:
         moment = datetime.fromisoformat(start)
     except ValueError as error:
         raise OptionError(f"start is {start!r}; expected the number of a step or a time such as 2026-01-31") from error
-    moments(start)  # refuses times finer than a microsecond
+    parse_times(start)  # refuses times finer than a microsecond
     if moment.tzinfo is None:  # a local time
         return int(np.searchsorted(series.times if series.local is None else series.local, np.datetime64(moment, "us")))
     if series.local is None:
@@ -342,7 +342,7 @@ def evaluate(
         lambda: ridge_forecasts(results, options, transform, H, season), truth
     )
     figures = {name: v for name, v in baselines.items() if isinstance(v, float)}
-    names = [transform.columns[c] for c in transform.of("target")]
+    names = [transform.columns[c] for c in transform.find_columns("target")]
     reach = transform.window.reach if transform.window else 1
     return Backtest(
         results,

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     import torch
 
-    from .formats import Answer
+    from .formats import ExpectedValues
     from .runtime import Predictor
 
 
@@ -111,22 +111,24 @@ def export(
     >>> [os.path.basename(file) for file in files]
     ['intent.c', 'intent.h']
     """
-    from .formats import load, write, written
+    from .formats import load, output_files, write
 
     module = load(to)
     inputs = [model] if isinstance(model, str | os.PathLike) else []
-    for file in written(module, os.fspath(out)):
+    for file in output_files(module, os.fspath(out)):
         check(file, module.KIND, inputs, force)
     loaded = as_model(model)
     with lock(out):
         return write(loaded, to, out, collect_answers(loaded), force, **options)
 
 
-def collect_answers(model: Model) -> list[Answer]:
+def collect_answers(model: Model) -> list[ExpectedValues]:
     """Return the stored answers of the check, with the error bounds of the native base target."""
-    from .formats import Answer
+    from .formats import ExpectedValues
     from .verify.replay import Replay
 
     replay = Replay(model)
-    bounds = replay.bounds_on("base")
-    return [Answer(y, y_bound, s, s_bound) for (y, s), (y_bound, s_bound) in zip(replay.stored, bounds, strict=True)]
+    bounds = replay.target_bounds("base")
+    return [
+        ExpectedValues(y, y_bound, s, s_bound) for (y, s), (y_bound, s_bound) in zip(replay.stored, bounds, strict=True)
+    ]

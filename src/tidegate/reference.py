@@ -34,7 +34,7 @@ class Reference:
             for layer in self.layers
         ]
 
-    def initial(self, rows: int) -> Arrays:
+    def initial_state(self, rows: int) -> Arrays:
         """Return the state of `rows` new streams: name -> [rows, *shape]; steps int64, the rest float64."""
         state: Arrays = {}
         for array in self.schema:
@@ -74,7 +74,7 @@ class Reference:
         lengths = np.full(rows, T) if lengths is None else lengths
         if self.whole_window:
             return self.run_whole_window(x, lengths, state)
-        state = self.initial(rows) if state is None else state
+        state = self.initial_state(rows) if state is None else state
         outputs = []
         for k in range(T):
             on = lengths > k
@@ -94,10 +94,10 @@ class Reference:
         outputs = np.full((T, rows, width), np.nan)
         for length in sorted(set(lengths.tolist()) - {0}):
             these = np.flatnonzero(lengths == length)
-            outputs[:length, these] = np.stack(self.whole(list(x[:length, these])))
+            outputs[:length, these] = np.stack(self.run_layers(list(x[:length, these])))
         return outputs, {"steps": np.array(lengths, np.int64)[:, None]}
 
-    def whole(self, xs: list[Any]) -> list[Any]:
+    def run_layers(self, xs: list[Any]) -> list[Any]:
         """Return the output after each step of rows of one length, layer by layer; any model can run in this way.
 
         xs: one step after the other, each ids int [rows] or numbers [rows, features].

@@ -12,8 +12,8 @@ import pytest
 from tidegate import _native, cells
 from tidegate.model import Model
 from tidegate.runtime import Predictor
-from tidegate.runtime.offline import runner
-from tidegate.runtime.precision import COMPUTE_BF16, WEIGHTS_BF16, arguments, multiplies, with_rounded_weights
+from tidegate.runtime.offline import make_runner
+from tidegate.runtime.precision import COMPUTE_BF16, WEIGHTS_BF16, is_rounded, round_weights, to_arguments
 from tidegate.verify import attach, verify
 from tidegate.verify.mutants import mutants, wrong_variants
 from tidegate.verify.native_target import verify_engine
@@ -46,7 +46,7 @@ def judged(replay: Replay, model: Model, target: str, precision: str | None = No
     precision = replay.precision if precision is None else precision
     if target not in _native.targets(precision):
         target = _native.targets(precision)[0]
-    return verify_engine(replay, runner(model, target, **arguments(precision)), target, precision)
+    return verify_engine(replay, make_runner(model, target, **to_arguments(precision)), target, precision)
 
 
 def ratio(result: Result) -> float:
@@ -107,7 +107,7 @@ def test_weights_that_are_rounded_otherwise_exceed_the_bound() -> None:
     """Rounding not at all, towards zero, the biases too, or the operands too."""
     replay = replay_of(WEIGHTS_BF16, 7, features=8, size=32)
     model, roles = replay.model, [item for layer in replay.model.layers for item in layer["tensors"].items()]
-    weights, biases = ({name for role, name in roles if multiplies(role) == which} for which in (True, False))
+    weights, biases = ({name for role, name in roles if is_rounded(role) == which} for which in (True, False))
     assert weights
     assert biases
     by_cut = Model(model.document, {k: cut(v) if k in weights else v for k, v in model.tensors.items()})
@@ -119,7 +119,7 @@ def test_weights_that_are_rounded_otherwise_exceed_the_bound() -> None:
         "activations too": judged(replay, model, "base", COMPUTE_BF16),
     }
     assert {what: result for what, result in wrong.items() if ratio(result) < 10} == {}
-    assert judged(replay, with_rounded_weights(model), "base", "float32").ok
+    assert judged(replay, round_weights(model), "base", "float32").ok
 
 
 def test_the_bound_of_rounded_activations_is_not_absurdly_loose() -> None:
@@ -141,15 +141,15 @@ def test_weights_that_an_instruction_takes_for_zero_stay_within_the_bound() -> N
 def test_a_predictors_own_precision_is_verified() -> None:
     model = attach(sample(features=3, size=4), lengths=(3,))
     for precision in (WEIGHTS_BF16, COMPUTE_BF16):
-        predictor = Predictor(model, **arguments(precision))
-        assert verify(predictor) == verify(model, **arguments(precision))
+        predictor = Predictor(model, **to_arguments(precision))
+        assert verify(predictor) == verify(model, **to_arguments(precision))
         assert verify(predictor, weights="float32") == verify(model)
 
 
 def test_verify_lists_every_target_of_a_precision() -> None:
     model = attach(sample(features=3, size=4), lengths=(3,))
     for precision in (WEIGHTS_BF16, COMPUTE_BF16):
-        found = [r for r in verify(model, **arguments(precision)) if r.ran]  # this CPU lacks the others
+        found = [r for r in verify(model, **to_arguments(precision)) if r.ran]  # this CPU lacks the others
         assert [r.target for r in found if r.path.startswith("fused")] == _native.targets(precision)
         assert {r.path for r in found} == {"float64", f"fused, {precision}", f"interpreter, {precision}"}
         assert all(r.ok for r in found)

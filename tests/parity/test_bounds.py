@@ -16,7 +16,7 @@ from tidegate.verify.mutants import mutants, wrong_variants
 from tidegate.verify.native_target import run_cases
 from tidegate.verify.replay import Replay, Result
 from tidegate.verify.samples import sample
-from tidegate.verify.torch_target import TORCH_ERRORS, torch
+from tidegate.verify.torch_target import TORCH_ERRORS, verify_torch
 
 LENGTHS = (1, 7, 100, 1000)
 LOOSEST = 2000  # a bound may be this many times the worst error: gamma_K assumes that K roundings never cancel
@@ -59,7 +59,7 @@ def replay_of_text(length: int, options: str) -> Replay:
 def judged(replay: Replay, model: Model, target: str, fused: bool = True) -> Result:
     """Run a model on a target, and compare it with the answers and bounds of the replay."""
     answers = replay.to_answers(run_cases(replay, compile(model, target, fused)))
-    bounds = replay.bounds_on(target)
+    bounds = replay.target_bounds(target)
     return replay.compare(target, "fused" if fused else "interpreter", answers, bounds)
 
 
@@ -89,7 +89,7 @@ def test_every_dialect_stays_within_its_bound(cell: str, dialect: dict[str, str]
 @pytest.mark.parametrize(("cell", "dialect"), DIALECTS, ids=DIALECT_NAMES)
 def test_torch_stays_within_the_bound_of_every_dialect(cell: str, dialect: dict[str, str]) -> None:
     pytest.importorskip("torch")
-    result = torch(replay_of_dialect(cell, dialect, 7))
+    result = verify_torch(replay_of_dialect(cell, dialect, 7))
     assert result.ran
     assert result.ok, result
 
@@ -116,7 +116,7 @@ def test_stacks_stay_within_their_bound(stack: str, length: int, target: str) ->
 @pytest.mark.parametrize("stack", STACKS)
 def test_torch_stays_within_its_bound(stack: str) -> None:
     pytest.importorskip("torch")
-    result = torch(replay_of(37, **STACKS[stack]))
+    result = verify_torch(replay_of(37, **STACKS[stack]))
     assert result.ran
     assert result.ok, result
 

@@ -62,7 +62,7 @@ def assert_parity(model: Model, lengths: tuple[int, ...] = (1, 7), level: str = 
         expected = [run_chunks(engine, replay.initial_state, x, [len(x)]) for x in replay.x]
         assert list(map(bits, found)) == list(map(bits, expected))
         assert list(map(bits, found)) == [bits(built.run(replay.initial_state[0], x, pieces=True)) for x in replay.x]
-    bounds = replay.bounds_on("base")
+    bounds = replay.target_bounds("base")
     result = replay.compare("c", level, replay.to_answers(found), bounds)
     assert result.ok, result
 

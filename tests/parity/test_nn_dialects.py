@@ -13,7 +13,7 @@ from tidegate.nn.recurrent import run_final_states, run_tape
 from tidegate.verify import attach
 from tidegate.verify.replay import Replay
 from tidegate.verify.samples import sample
-from tidegate.verify.torch_target import torch as in_torch
+from tidegate.verify.torch_target import verify_torch as in_torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "bench"))
 from common import nn_tapes

@@ -14,12 +14,12 @@ from tidegate import _native, cells
 from tidegate.model import Model
 from tidegate.reference import Reference
 from tidegate.runtime import Predictor
-from tidegate.runtime.offline import runner
+from tidegate.runtime.offline import make_runner
 from tidegate.verify import attach, verify
 from tidegate.verify.native_target import run_cases
 from tidegate.verify.replay import Replay, Result
 from tidegate.verify.samples import Stack, sample
-from tidegate.verify.torch_target import torch
+from tidegate.verify.torch_target import verify_torch
 
 TARGETS = pytest.mark.parametrize("target", _native.targets())
 POOLS = ("last", "mean", "max", "attention")
@@ -70,8 +70,8 @@ def replay_of(chain: str, length: int) -> Replay:
 
 
 def judged(replay: Replay, model: Model, target: str, fused: bool = True) -> Result:
-    answers = replay.to_answers(run_cases(replay, runner(model, target, fused)))
-    return replay.compare(target, "", answers, replay.bounds_on(target))
+    answers = replay.to_answers(run_cases(replay, make_runner(model, target, fused)))
+    return replay.compare(target, "", answers, replay.target_bounds(target))
 
 
 ALL = pytest.mark.parametrize("chain", [*CHAINS, "residual"])
@@ -92,7 +92,7 @@ def test_every_target_stays_within_its_bound(chain: str, length: int, target: st
 @ALL
 def test_torch_stays_within_its_bound(chain: str) -> None:
     pytest.importorskip("torch")
-    result = torch(replay_of(chain, 37))
+    result = verify_torch(replay_of(chain, 37))
     assert result.ran
     assert result.ok, result
 
@@ -144,7 +144,7 @@ def rows_of(model: Model, seed: int) -> tuple[np.ndarray, np.ndarray]:
 @ALL
 def test_a_row_has_the_bits_that_it_has_alone(chain: str, target: str) -> None:
     model = model_of(chain)
-    (x, lengths), native = rows_of(model, 1), runner(model, target)
+    (x, lengths), native = rows_of(model, 1), make_runner(model, target)
     states = np.zeros((len(lengths), model.state_bytes), np.uint8)
     found = []
     for threads in (1, 3):

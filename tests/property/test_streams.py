@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from tidegate import _native
 from tidegate.runtime import Predictor, Scores
 from tidegate.runtime.engine import compile
-from tidegate.runtime.state import initial
+from tidegate.runtime.state import make_initial
 from tidegate.verify.samples import WORDS, sample
 
 Floats = npt.NDArray[np.float32]
@@ -112,7 +112,7 @@ def test_the_interpreter_and_the_fused_kernel_give_equal_bits(target: str) -> No
     outputs = []
     for fused in (True, False):
         engine = compile(model, target, fused)
-        begin = np.tile(initial(model.state_schema, model.state_bytes), (3, 1))
+        begin = np.tile(make_initial(model.state_schema, model.state_bytes), (3, 1))
         out, end = np.empty((40, 3, engine.outputs), np.float32), np.empty_like(begin)
         engine.run(x, np.full(3, 40, np.int32), begin, end, out, True, 1)
         outputs.append(out.tobytes() + end.tobytes())
@@ -125,7 +125,7 @@ def test_padding_of_nan_changes_nothing(target: str) -> None:
     engine, random = compile(model, target), np.random.default_rng(0)
     lengths = np.array([12, 5, 1, 9], np.int32)
     x = random.standard_normal((12, 4, 6)).astype(np.float32)
-    begin = np.tile(initial(model.state_schema, model.state_bytes), (4, 1))
+    begin = np.tile(make_initial(model.state_schema, model.state_bytes), (4, 1))
     found = []
     for filler in (0.0, np.nan):
         padded = np.where(np.arange(12)[:, None, None] < lengths[:, None], x, np.float32(filler))

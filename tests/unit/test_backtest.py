@@ -13,7 +13,7 @@ import tidegate
 from tidegate.backtest import backtest, forecast_ahead
 from tidegate.data.series import Collection, from_arrays
 from tidegate.errors import DataError, OptionError
-from tidegate.features.frequency import inferred, universal
+from tidegate.features.frequency import infer_frequency, to_utc
 from tidegate.model import Model
 from tidegate.tasks._baseline_models import Ridge, seasonal_naive
 
@@ -215,7 +215,7 @@ def test_forecasts_carry_the_dates_that_follow(
     clock = np.append(before[np.is_busday(before)][-38:] if business else before, last).astype("M8[us]")
     clock = np.append(clock, np.array(times[1:], "M8[us]"))
     source = from_arrays([WAVE[: len(clock)]], columns=["y"])
-    moments = universal(clock, zone) if zone else clock
+    moments = to_utc(clock, zone) if zone else clock
     source.series[0].__dict__.update(times=moments, local=clock if zone else None, zone=zone)
     (found,) = forecast_ahead(plain, source)
     assert [step.removesuffix("T00:00:00") for step in found.steps[: len(steps)]] == steps
@@ -232,7 +232,7 @@ def test_the_calendar_of_training_decides_where_a_short_file_would_not(tmp_path:
     short = from_arrays([WAVE[:5]], columns=["y"])
     short.series[0].__dict__["times"] = business[:5]
     assert forecast_ahead(model, short)[0].steps[0] == "2024-01-08T00:00:00"
-    assert str(inferred(business[:5])) == "every day"
+    assert str(infer_frequency(business[:5])) == "every day"
 
 
 def test_times_with_a_zone_are_no_times_without_one(tmp_path: Path) -> None:

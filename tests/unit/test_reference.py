@@ -55,14 +55,14 @@ def test_layer_by_layer_over_whole_rows_is_step_by_step(name: str) -> None:
     reference = Reference(sample(seed=1, **MODELS[name]))
     x = np.random.default_rng(2).standard_normal((9, 4, 3))
     steps, _ = reference.run(x)
-    assert np.abs(np.stack(reference.whole(list(x))) - steps).max() < 1e-14
+    assert np.abs(np.stack(reference.run_layers(list(x))) - steps).max() < 1e-14
 
 
 def test_a_whole_window_model_has_no_steps_and_goes_on_from_nothing() -> None:
     reference = Reference(sample(**MODELS["both"]))
     with pytest.raises(OptionError, match="the model has no steps, because it reads each input in both directions"):
-        reference.step(reference.initial(1), np.zeros((1, 3)))
+        reference.step(reference.initial_state(1), np.zeros((1, 3)))
     with pytest.raises(
         OptionError, match="cannot continue from a state, because it reads each input in both directions"
     ):
-        reference.run(np.zeros((2, 1, 3)), state=reference.initial(1))
+        reference.run(np.zeros((2, 1, 3)), state=reference.initial_state(1))

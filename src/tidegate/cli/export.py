@@ -70,12 +70,12 @@ def run(args: argparse.Namespace) -> int:
 
 def describe_rows(model: Model) -> dict[str, str]:
     """Describe input and output of an exported model of series, as the export holds the layers but not the scaling."""
-    from ..formats._rows import given, taken
+    from ..formats._rows import describe_input, describe_output
 
     entry = model.document["input"]
     if entry["kind"] != "series":
         return {}
-    return {"takes": taken(entry), **({"gives": output} if (output := given(entry)) else {})}
+    return {"takes": describe_input(entry), **({"gives": output} if (output := describe_output(entry)) else {})}
 
 
 def default_path(file: str, suffix: str) -> str:

@@ -56,8 +56,8 @@ def run(args: argparse.Namespace) -> int:
 def installation() -> dict[str, Any]:
     """Return versions, targets and threads of this installation."""
     from .. import _native
-    from ..runtime.compiled_model import threads_of
-    from ..runtime.engine import target_name
+    from ..runtime.compiled_model import resolve_threads
+    from ..runtime.engine import resolve_target
 
     return {
         "tidegate": package_version("tidegate"),
@@ -67,9 +67,9 @@ def installation() -> dict[str, Any]:
         "targets_compiled": list(_native.compiled_targets()),
         "targets_of_this_machine": list(_native.targets()),
         "targets_with_compute_bf16": list(_native.targets("compute=bf16")),
-        "target": target_name(None),
-        "threads": threads_of(None),
-        "training": describe_training(target_name(None)),
+        "target": resolve_target(None),
+        "threads": resolve_threads(None),
+        "training": describe_training(resolve_target(None)),
     }
 
 
@@ -119,10 +119,10 @@ def input_bytes(model: Model) -> int:
     entry = model.document["input"]
     if entry["kind"] != "series":
         return 0
-    from ..features.memory import memory_bytes
+    from ..features.memory import count_bytes
     from ..features.series import SeriesTransform
 
-    return memory_bytes(SeriesTransform.from_json(entry, model.tensors))
+    return count_bytes(SeriesTransform.from_json(entry, model.tensors))
 
 
 def layer_tensors(model: Model) -> Iterator[tuple[str, Any]]:

@@ -174,7 +174,7 @@ class Prediction(NamedTuple):
 
     def labels(self) -> list[tuple[str, float]]:
         """Return the labels to print with their probabilities, most likely first."""
-        labels, chosen = self.scores.labels or [], self.scores.chosen
+        labels, chosen = self.scores.labels or [], self.scores.predicted_labels
         pairs = top_labels(self.scores.values, labels, self.top or len(labels))
         return pairs if self.top else [one for one in pairs if one[0] in chosen]
 
@@ -185,7 +185,7 @@ class Prediction(NamedTuple):
             "score": shortest_decimal(self.scores.score),
         }
         if self.scores.multi_label:
-            result["labels"] = self.scores.chosen
+            result["labels"] = self.scores.predicted_labels
         return {**result, "top": [list(pair) for pair in self.labels()]} if self.top and self.top > 1 else result
 
     def format(self) -> str:

@@ -146,7 +146,7 @@ class Streams:
             return {"label": None, "score": None, "reason": scores.reason}
         result: dict[str, Any] = {"label": scores.label, "score": shortest_decimal(scores.score)}
         if scores.multi_label:
-            result["labels"] = scores.chosen
+            result["labels"] = scores.predicted_labels
         if self.all_scores:
             labels = self.predictor.model.labels or []
             result["scores"] = dict(zip(labels, map(shortest_decimal, scores.values), strict=True))

@@ -12,9 +12,9 @@ import numpy as np
 from ..errors import ModelFileError
 from ..features import frequency as rules
 from ..features.calendar import PERIODS
-from ..features.memory import memory_bytes
+from ..features.memory import count_bytes
 from ..features.series import CENTRES, HEADS, MISSING, ROLES, SPREADS, SeriesTransform
-from ..features.window import FEWEST
+from ..features.window import MIN_LENGTH
 from ..strictjson import show
 from ..tensors import Array
 from .expect import check_integer, check_keys, check_list, check_tensor, check_text
@@ -88,7 +88,7 @@ def check_window(value: Any) -> None:
     segment = check_integer(f"{place}.segment", value["segment"], 1, length)
     season = check_integer(f"{place}.season", value["season"], 0, MAX_REACH - length)
     if optional:
-        check_integer(f"{place}.least", value["least"], FEWEST, length + season)
+        check_integer(f"{place}.least", value["least"], MIN_LENGTH, length + season)
     if length % segment:
         raise ModelFileError(f"{place}.segment: is {segment}, which does not divide the window's length, {length}")
     check_choice(f"{place}.centre", value["centre"], CENTRES)
@@ -158,7 +158,7 @@ def check_sizes(value: Value, transform: SeriesTransform) -> int:
         raise ModelFileError(f"input: a row has {features} numbers; at most {MAX_WIDTH} are allowed")
     if type(value["features"]) is not int or value["features"] != features:
         raise ModelFileError(f"input.features: is {show(value['features'])}; the other keys of input give {features}")
-    if (size := memory_bytes(transform)) > MAX_MEMORY_BYTES:
+    if (size := count_bytes(transform)) > MAX_MEMORY_BYTES:
         raise ModelFileError(f"input: a stream must keep {size} bytes; at most {MAX_MEMORY_BYTES} are allowed")
     return features
 

@@ -277,7 +277,7 @@ class Forecaster(TidegateEstimator, Parameters):
         T = len(series.values) - future
         values, known = series.values, None
         if future and self.options_.head == "autoregressive":
-            known = values[None, T:, transform.of("known")]
+            known = values[None, T:, transform.find_columns("known")]
         if future:
             values = shift_known(values[: T + lead_of(transform)], transform)
         times = series.times[:T] if transform.calendar and series.times is not None else None

@@ -10,7 +10,7 @@ import numpy as np
 from ..data.series_frames import FrameSeries, read_frame_series
 from ..data.times import find_zone
 from ..errors import DataError, OptionError
-from ..features.frequency import known_zone
+from ..features.frequency import load_zone
 from .timeline import BOUNDS, Floats, Steps, Timeline, check_ascending, to_column_names
 
 FIRST_SEARCH, MAX_SEARCH = 16, 10_000
@@ -144,7 +144,7 @@ def make_index(series: FrameSeries, index: Any) -> Any:
     times, local, zone, counts = series.time_index
     if times is None:
         return pandas.Index(counts, name=series.time_column)
-    return to_datetime_index(times, None if local is None else known_zone(zone)).rename(series.time_column)
+    return to_datetime_index(times, None if local is None else load_zone(zone)).rename(series.time_column)
 
 
 def to_datetime_index(times: Any, zone: Any) -> Any:

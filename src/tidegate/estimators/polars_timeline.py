@@ -7,7 +7,7 @@ from typing import Any
 import numpy.typing as npt
 
 from ..data.times import TimeIndex
-from ..features.frequency import shown
+from ..features.frequency import format_times
 from .table_timeline import TableTimeline
 from .timeline import Floats, Steps
 
@@ -33,7 +33,7 @@ class PolarsTimeline(TableTimeline):
         if index.times is None:
             return polars.Series(self.time_column, index.counts).cast(self.time_type)
         if not self.time_type.is_temporal():
-            return polars.Series(self.time_column, shown(index.times, index.local, index.zone))
+            return polars.Series(self.time_column, format_times(index.times, index.local, index.zone))
         column = polars.Series(self.time_column, index.times.astype("M8[us]"))
         if zone := getattr(self.time_type, "time_zone", None):
             column = column.dt.replace_time_zone("UTC").dt.convert_time_zone(zone)

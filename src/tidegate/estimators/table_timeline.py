@@ -11,7 +11,7 @@ import numpy.typing as npt
 from ..data.series_frames import read_frame_series
 from ..data.times import TimeIndex
 from ..errors import DataError
-from ..features.frequency import shown
+from ..features.frequency import format_times
 from .timeline import BOUNDS, Floats, Steps, Timeline, to_column_names
 
 
@@ -156,7 +156,7 @@ class ArrowTimeline(TableTimeline):
         if index.times is None:
             return pyarrow.array(index.counts).cast(self.time_type)
         if not pyarrow.types.is_timestamp(self.time_type) and not pyarrow.types.is_date(self.time_type):
-            return pyarrow.array(shown(index.times, index.local, index.zone)).cast(self.time_type)
+            return pyarrow.array(format_times(index.times, index.local, index.zone)).cast(self.time_type)
         times = pyarrow.array(index.times.astype("M8[us]"))
         zone = getattr(self.time_type, "tz", None)
         return (times.cast(pyarrow.timestamp("us", zone)) if zone else times).cast(self.time_type)

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from ..data.series import from_arrays
 from ..errors import DataError, OptionError
-from ..features.frequency import Frequency, following, inferred
+from ..features.frequency import Frequency, extend_times, infer_frequency
 
 Floats = npt.NDArray[np.float64]
 Steps = npt.NDArray[np.int64]
@@ -57,7 +57,7 @@ class Timeline:
     def infer_time_frequency(self, where: str) -> None:
         """Find the frequency of the times. Raises DataError if none explains every gap. where: for messages."""
         assert self.times is not None
-        self.frequency = inferred(self.times, self.local)
+        self.frequency = infer_frequency(self.times, self.local)
         if self.frequency is None and len(self) < 2:
             raise DataError(f"a single time {where} does not show the frequency; give two or more rows")
         if self.frequency is None:
@@ -69,7 +69,7 @@ class Timeline:
     def future_times(self, count: int) -> tuple[Times, Times | None]:
         """Return the next `count` times and their local times. Raises DataError beyond the year 9999."""
         assert self.times is not None
-        times = following(self.times, count, self.frequency, self.local, self.zone)
+        times = extend_times(self.times, count, self.frequency, self.local, self.zone)
         if times is None:
             raise DataError(f"{count} steps after the last one would go beyond the year 9999; forecast fewer steps")
         return times

@@ -53,7 +53,7 @@ def elapsed_share(times: Times, period: str) -> npt.NDArray[np.float64]:
     return np.asarray((times.astype(np.int64) - first) % ticks / ticks, np.float64)
 
 
-def moments(time: Any, zone: str | None = None) -> Times:
+def parse_times(time: Any, zone: str | None = None) -> Times:
     """Convert one or several times to datetime64[us] [n]: those with a time zone to UTC, the others as they are.
 
     Args:
@@ -114,5 +114,5 @@ def parse_time(time: Any) -> Any:
         except OverflowError as error:
             raise DataError(f"{time} is outside of the years 1 to 9999 in UTC; correct it") from error
     if isinstance(time, np.datetime64):
-        return moments(np.array([time]))[0]
+        return parse_times(np.array([time]))[0]
     raise DataError(f"a time is a datetime, ISO 8601 text or datetime64; {type(time).__name__} was given")

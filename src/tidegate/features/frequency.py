@@ -124,7 +124,7 @@ def format_every(count: int, name: str) -> str:
     return f"every {name}" if count == 1 else f"every {count:,} {name}s"
 
 
-def inferred(times: Times, local: Times | None = None) -> Frequency | None:
+def infer_frequency(times: Times, local: Times | None = None) -> Frequency | None:
     """Find the simplest frequency that explains every gap; None if none does, or for fewer than two times.
 
     Args:
@@ -166,7 +166,7 @@ def list_candidates(times: Times, wall: Times) -> Iterator[Frequency]:
             yield Frequency("weekdays", weekdays="".join("01"[k in weekdays] for k in range(7)))
 
 
-def following(
+def extend_times(
     times: Times, count: int, frequency: Frequency | None, local: Times | None = None, zone: str = ""
 ) -> tuple[Times, Times | None] | None:
     """Return the `count` times after the last one and their wall clocks; None without a frequency.
@@ -192,7 +192,7 @@ def following(
     if frequency.unit == "microseconds":
         later = frequency.shift(times[-1], ahead)
     else:
-        later = universal(frequency.shift(local[-1], ahead), zone)
+        later = to_utc(frequency.shift(local[-1], ahead), zone)
     return later, to_wall_clock(later, zone)
 
 
@@ -201,7 +201,7 @@ def next_times(times: Times, frequency: Frequency, zone: str) -> Times:
     if frequency.unit == "microseconds" or not zone:
         later = frequency.shift(times, 1)
     else:
-        later = universal(frequency.shift(to_wall_clock(times, zone), 1), zone)
+        later = to_utc(frequency.shift(to_wall_clock(times, zone), 1), zone)
     if (later.astype(np.int64) > END).any():
         raise DataError(BEYOND)
     return later
@@ -212,17 +212,17 @@ def next_times(times: Times, frequency: Frequency, zone: str) -> Times:
 
 def to_wall_clock(times: Times, zone: str) -> Times:
     """Convert UTC to the wall clock of a time zone. Raises DataError for an unknown zone."""
-    rules = known_zone(zone)
+    rules = load_zone(zone)
     return map_times(times, lambda time: time.replace(tzinfo=UTC).astimezone(rules).replace(tzinfo=None))
 
 
-def universal(local: Times, zone: str) -> Times:
+def to_utc(local: Times, zone: str) -> Times:
     """Convert wall clocks of a time zone to UTC. Raises DataError for an unknown zone.
 
     A time that the clock skips in spring is moved forward by the length of the skip; of a time that comes twice in
     autumn, the first one counts.
     """
-    rules = known_zone(zone)
+    rules = load_zone(zone)
     return map_times(local, lambda time: time.replace(tzinfo=rules).astimezone(UTC).replace(tzinfo=None))
 
 
@@ -234,7 +234,7 @@ def map_times(times: Times, change: Callable[[datetime], datetime]) -> Times:
         raise DataError(BEYOND) from error
 
 
-def known_zone(zone: str) -> tzinfo:
+def load_zone(zone: str) -> tzinfo:
     """Load the rules of a time zone, an offset or a name. Raises DataError if they are not installed.
 
     >>> load_zone("-05:30")
@@ -261,7 +261,7 @@ def format_offset(offset: timedelta) -> str:
     return datetime(2000, 1, 1, tzinfo=timezone(offset)).isoformat()[19:]
 
 
-def shown(times: Times, local: Times | None = None, zone: str = "") -> list[str]:
+def format_times(times: Times, local: Times | None = None, zone: str = "") -> list[str]:
     """Format times as ISO 8601 text: to the second, or finer if needed; with the offset if they have a time zone.
 
     >>> format_times(np.array(["2024-01-01T06:00", "2024-01-01T06:00:00.5"], "M8[us]"))

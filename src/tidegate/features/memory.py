@@ -45,7 +45,7 @@ def keeps_last(transform: SeriesTransform) -> bool:
     return transform.fills or (transform.forecast is not None and transform.forecast.head == "autoregressive")
 
 
-def memory_bytes(transform: SeriesTransform, number: int = 8) -> int:
+def count_bytes(transform: SeriesTransform, number: int = 8) -> int:
     """Return the size of a stream's memory in bytes. number: bytes of a number."""
     ring = transform.window.reach * transform.width if transform.window else 0
     last = len(transform.columns) if keeps_last(transform) else 0
@@ -150,8 +150,8 @@ def to_bytes(transform: SeriesTransform, state: SeriesState) -> bytes:
 
 def from_bytes(transform: SeriesTransform, data: bytes, steps: int) -> SeriesState:
     """Read the bytes that `to_bytes` wrote, of a stream with so many steps. Raises StateError if they do not fit."""
-    if len(data) != (size := memory_bytes(transform)):
-        if len(data) == memory_bytes(transform, 4):
+    if len(data) != (size := count_bytes(transform)):
+        if len(data) == count_bytes(transform, 4):
             raise StateError(
                 "it was saved by an older tidegate, which rounded the numbers of series to float32; start a new stream "
                 "and push the latest steps of the series again"

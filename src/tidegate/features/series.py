@@ -44,7 +44,7 @@ class ForecastSpec:
     head: str = "direct"
 
     @property
-    def chain_horizon(self) -> int:
+    def output_horizon(self) -> int:
         """How many steps ahead the layers' output goes, and known columns are known."""
         return self.horizon if self.head == "direct" else 1
 
@@ -103,7 +103,7 @@ class SeriesTransform:
         """How many columns are targets."""
         return self.roles.count("target")
 
-    def of(self, *roles: str) -> list[int]:
+    def find_columns(self, *roles: str) -> list[int]:
         """Return the indices of the columns that have one of these roles."""
         return [i for i, role in enumerate(self.roles) if role in roles]
 
@@ -190,7 +190,7 @@ class SeriesTransform:
 
     # ---- fixed scaling
 
-    def index(self, name: str | None) -> int:
+    def find_series(self, name: str | None) -> int:
         """Return the row of a series in the statistics. Raises DataError for a series that was not in training."""
         if self.names is None:
             return 0
@@ -227,13 +227,13 @@ class SeriesTransform:
         assert self.deviation is not None
         centre, spread = (v[:, self.column_indices.target][series] for v in (self.mean, self.deviation))
         shape = (count, self.targets)
-        base = np.zeros((count, self.forecast.chain_horizon, self.targets))
+        base = np.zeros((count, self.forecast.output_horizon, self.targets))
         return Scaling(np.broadcast_to(centre, shape), np.broadcast_to(spread, shape), base)
 
     # ---- windows
 
     @np.errstate(over="ignore", invalid="ignore")
-    def windows(self, steps: Floats, ends: Indices, available: Indices | None = None) -> tuple[Rows, Scaling]:
+    def make_windows(self, steps: Floats, ends: Indices, available: Indices | None = None) -> tuple[Rows, Scaling]:
         """Return the standardised windows that end with the imputed steps `ends` [B], and their scaling.
 
         steps: float64 [T, width]. available: how many steps there are up to each end, including it [B]; None: enough.
@@ -263,7 +263,7 @@ class SeriesTransform:
         K = w.length // w.segment
         rows = zero_missing(whole, present).astype(np.float32).reshape(len(ends), K, self.features)
         if available is not None:
-            order = (np.arange(K) - w.rows(available)[:, None]) % K  # zeros behind the rows, not in front of them
+            order = (np.arange(K) - w.count_rows(available)[:, None]) % K  # zeros behind the rows, not in front of them
             rows = np.take_along_axis(rows, order[..., None], 1)
         return rows, Scaling(
             centre[:, at.windowed_targets], spread[:, at.windowed_targets], self.season_base(steps, ends, available)
@@ -293,7 +293,7 @@ class SeriesTransform:
         """
         at = self.column_indices
         if not len(at.season_steps):
-            return np.zeros((len(ends), self.forecast.chain_horizon if self.forecast else 0, self.targets))
+            return np.zeros((len(ends), self.forecast.output_horizon if self.forecast else 0, self.targets))
         base = np.asarray(steps[np.maximum(ends[:, None] + at.season_steps, 0)][..., at.target])
         assert self.window
         return base if available is None else np.where(self.window.has_season(available)[:, None, None], base, 0.0)
@@ -301,13 +301,13 @@ class SeriesTransform:
     @cached_property
     def column_indices(self) -> ColumnIndices:
         """The indices of the columns of each role."""
-        own, season = self.of("target", "past"), self.window.season if self.window else 0
-        ahead = np.arange(1, self.forecast.chain_horizon + 1 if self.forecast and season else 1)
+        own, season = self.find_columns("target", "past"), self.window.season if self.window else 0
+        ahead = np.arange(1, self.forecast.output_horizon + 1 if self.forecast and season else 1)
         return ColumnIndices(
-            as_slice(self.of("target")),
+            as_slice(self.find_columns("target")),
             as_slice(own),
-            as_slice([own.index(i) for i in self.of("target")]),
-            self.of("known", "static"),
+            as_slice([own.index(i) for i in self.find_columns("target")]),
+            self.find_columns("known", "static"),
             ahead - season * -(-ahead // max(1, season)),
         )
 
@@ -366,7 +366,7 @@ class SeriesTransform:
         return replace(transform, names=names, mean=mean, deviation=deviation)
 
 
-def ahead(values: Floats, known: list[int], horizon: int) -> Floats:
+def shift_columns(values: Floats, known: list[int], horizon: int) -> Floats:
     """Move the known columns of values [T, columns] up by `horizon` steps, with NaN at the end.
 
     >>> shift_known(np.array([[1.0, 5.0], [2.0, 6.0]]), [1], 1).tolist()

@@ -9,7 +9,7 @@ import numpy as np
 
 from .steps import Flags, Indices
 
-FEWEST: Final = 2  # steps of a window: a single step minus itself is always 0
+MIN_LENGTH: Final = 2  # steps of a window: a single step minus itself is always 0
 
 
 @dataclass(frozen=True)
@@ -35,19 +35,19 @@ class Window:
         return self.length + self.season
 
     @property
-    def needs(self) -> int:
+    def steps_needed(self) -> int:
         """How many steps are needed for an answer."""
         return self.reach if self.least is None else self.least
 
     def has_season(self, available: Indices) -> Flags:
         """Return whether the season is subtracted in windows with so many steps available."""
-        return available >= self.season + FEWEST
+        return available >= self.season + MIN_LENGTH
 
     def count_steps(self, available: Indices) -> Indices:
         """Return how many steps windows have with so many steps available."""
         return np.minimum(self.length, available - self.season * self.has_season(available))
 
-    def rows(self, available: Indices) -> Indices:
+    def count_rows(self, available: Indices) -> Indices:
         """Return how many rows windows have with so many steps available."""
         return -(-self.count_steps(available) // self.segment)
 

@@ -14,14 +14,14 @@ import numpy.typing as npt
 from ..errors import OptionError
 from ..model import Model
 
-__all__ = ["Answer", "load", "names", "write", "written"]
+__all__ = ["ExpectedValues", "load", "names", "output_files", "write"]
 
 FOLDER = os.path.dirname(__file__)
 COMMON = ("model", "out", "expected", "force")  # arguments of every format
 Float = npt.NDArray[np.float64]
 
 
-class Answer(NamedTuple):
+class ExpectedValues(NamedTuple):
     """The expected values of one case of the check: float64, every stride-th number as in the file.
 
     output, state: the stored values. output_bound, state_bound: how far float32 may deviate from each number; infinite
@@ -55,7 +55,7 @@ def load(to: str) -> ModuleType:
     return importlib.import_module(f"{__name__}.{to}")
 
 
-def written(module: ModuleType, out: str) -> list[str]:
+def output_files(module: ModuleType, out: str) -> list[str]:
     """Return the files that a format writes for `out`."""
     files: list[str] = module.files(out) if hasattr(module, "files") else [out]
     return files
@@ -65,7 +65,7 @@ def write(
     model: Model,
     to: str,
     out: str | os.PathLike[str],
-    expected: list[Answer] | None = None,
+    expected: list[ExpectedValues] | None = None,
     force: bool = False,
     **options: Any,
 ) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 
-def taken(entry: dict[str, Any]) -> str:
+def describe_input(entry: dict[str, Any]) -> str:
     """Describe the rows of numbers that a model with an `input` of kind series takes.
 
     >>> entry = {"columns": ["load"], "calendar": [], "missing": "error", "scale": None, "features": 1,
@@ -26,7 +26,7 @@ def taken(entry: dict[str, Any]) -> str:
     return f"{size}: each window of {window['length']} steps{season}, {scaling}, is {rows} from the initial state"
 
 
-def given(entry: dict[str, Any]) -> str:
+def describe_output(entry: dict[str, Any]) -> str:
     """Describe the outputs of a model that forecasts series; return "" for a model that does not."""
     forecast = entry["answer"]
     if forecast is None:

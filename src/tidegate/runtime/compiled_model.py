@@ -12,12 +12,12 @@ import numpy.typing as npt
 from .. import _native
 from ..errors import OptionError, StateError, error_context
 from ..model import Model
-from .engine import target_name
+from .engine import resolve_target
 from .forecast import sort_quantiles
 from .input_kinds import make_input
-from .offline import runner
-from .precision import precision_of
-from .state import State, initial
+from .offline import make_runner
+from .precision import resolve_precision
+from .state import State, make_initial
 
 if TYPE_CHECKING:
     from ..features.series import Scaling
@@ -30,7 +30,7 @@ STEPS: Final = Struct("=q")
 MOST_THREADS: Final = 16
 
 
-def threads_of(threads: int | None, default: int | None = None) -> int:
+def resolve_threads(threads: int | None, default: int | None = None) -> int:
     """Return how many threads to use: `threads`, else TIDEGATE_THREADS, else the default, else one for each core.
 
     Cores are those that this process may use, at most 16. Raises OptionError for anything but 1 to 1024.
@@ -96,14 +96,14 @@ class CompiledModel:
         compute: str | None = None,
     ) -> None:
         self.arguments = target, threads, weights, compute
-        self.model, self.precision = model, precision_of(weights, compute)
-        self.target = target_name(target, self.precision)
-        self.runner = runner(model, self.target, True, weights, compute)
-        self.source, self.threads = make_input(model), threads_of(threads)
+        self.model, self.precision = model, resolve_precision(weights, compute)
+        self.target = resolve_target(target, self.precision)
+        self.runner = make_runner(model, self.target, True, weights, compute)
+        self.source, self.threads = make_input(model), resolve_threads(threads)
         if isinstance(self.runner, _native.Engine):
             self.engine = self.runner
         self.labels, self.schema, self.outputs = model.labels, model.state_schema, int(self.runner.outputs)
-        self.initial, self.multi_label = initial(self.schema, model.state_bytes), model.multi_label
+        self.initial, self.multi_label = make_initial(self.schema, model.state_bytes), model.multi_label
         self.initial.flags.writeable = False  # streams share it
         self.series = cast("SeriesInput", self.source) if self.source.kind == "series" else None
         self.windowed = self.series is not None and self.series.reach > 0

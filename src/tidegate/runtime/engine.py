@@ -15,7 +15,7 @@ from ..layers import whole_window
 from ..layers.recurrent import sizes
 from ..model import Model
 from ..tape import Tape, flat_width
-from .precision import COMPUTE_BF16, FLOAT32, precision_of
+from .precision import COMPUTE_BF16, FLOAT32, resolve_precision
 
 Layer = dict[str, Any]
 Tensors = dict[str, Any]
@@ -23,7 +23,7 @@ Offsets = dict[str, int]
 Tapes = dict[str, Tape]
 
 
-def target_name(target: str | None, precision: str = FLOAT32) -> str:
+def resolve_target(target: str | None, precision: str = FLOAT32) -> str:
     """Return the target to compile for: `target`, else the one that TIDEGATE_TARGET names, else the best.
 
     Raises: TargetError if this machine or this build does not have it in this precision.
@@ -53,8 +53,8 @@ def resolve_options(
     target: str | None, fused: bool = True, weights: str | None = None, compute: str | None = None
 ) -> EngineOptions:
     """Check the arguments of `compile` and fill in the defaults. Raises TargetError, OptionError."""
-    precision = precision_of(weights, compute)
-    return EngineOptions(target_name(target, precision), fused, precision)
+    precision = resolve_precision(weights, compute)
+    return EngineOptions(resolve_target(target, precision), fused, precision)
 
 
 class BoundLayer(NamedTuple):

@@ -21,7 +21,7 @@ from ..layers import is_whole_window, whole_window
 from ..layers.bidirectional import DIRECTIONS, select_direction
 from ..model import Model
 from .engine import BoundLayer, EngineOptions, Tapes, bind_tensors, build_engine, compile, resolve_options
-from .state import initial
+from .state import make_initial
 
 MOST_NUMBERS: Final = 1 << 24  # of all stages' outputs of the rows that run together
 
@@ -36,7 +36,7 @@ class StepStage:
     def __init__(self, layers: list[BoundLayer], tapes: Tapes, options: EngineOptions, first: int) -> None:
         schema = state_schema([bound.layer for bound in layers], tapes)
         self.engine = build_engine(layers, tapes, options, first)
-        self.initial = initial(schema["arrays"], schema["bytes"])
+        self.initial = make_initial(schema["arrays"], schema["bytes"])
         self.outputs = int(self.engine.outputs)
         self.fused_layers = [first + i for i in self.engine.fused_layers]
 
@@ -113,7 +113,7 @@ class StageOutput(NamedTuple):
     add: int | None
 
 
-class Staged:
+class OfflineEngine:
     """A model that does not stream, compiled for one target. It never changes.
 
     `run` takes the arguments of `_native.Engine.run`, but starts from initial states only.
@@ -175,11 +175,11 @@ class Staged:
         return x
 
 
-def runner(
+def make_runner(
     model: Model, target: str | None = None, fused: bool = True, weights: str | None = None, compute: str | None = None
-) -> _native.Engine | Staged:
+) -> _native.Engine | OfflineEngine:
     """Compile a model: to one engine if it streams, else to stages. Arguments and errors are those of `compile`."""
-    make = Staged if whole_window(model.layers) else compile
+    make = OfflineEngine if whole_window(model.layers) else compile
     return make(model, target, fused, weights, compute)
 
 

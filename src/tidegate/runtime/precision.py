@@ -17,7 +17,7 @@ COMPUTE_BF16: Final = "compute=bf16"
 PRECISIONS: Final = (FLOAT32, WEIGHTS_BF16, COMPUTE_BF16)
 
 
-def precision_of(weights: str | None = None, compute: str | None = None) -> str:
+def resolve_precision(weights: str | None = None, compute: str | None = None) -> str:
     """Return the one of PRECISIONS that these options ask for.
 
     weights: "float32", the default, or "bf16": round weights that multiply to the nearest bfloat16, which takes half
@@ -38,7 +38,7 @@ def precision_of(weights: str | None = None, compute: str | None = None) -> str:
     return WEIGHTS_BF16 if weights == BF16 else FLOAT32
 
 
-def arguments(precision: str) -> dict[str, str]:
+def to_arguments(precision: str) -> dict[str, str]:
     """Return the arguments of `load` or `Predictor` that ask for one of PRECISIONS.
 
     >>> to_arguments("weights=bf16")
@@ -47,7 +47,7 @@ def arguments(precision: str) -> dict[str, str]:
     return dict([precision.split("=")]) if precision != FLOAT32 else {}
 
 
-def rounded(values: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+def round_to_bf16(values: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     """Round each finite number to the nearest bfloat16, ties to even; the result is float32.
 
     >>> round_to_bf16(np.array([1 + 2**-8, 1 + 3 * 2**-8, 3.0], np.float32)).tolist()
@@ -60,7 +60,7 @@ def rounded(values: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
 MULTIPLY: Final = ("weight", "W", "R", "Q")  # roles of tensors that multiply or are looked up
 
 
-def multiplies(role: str) -> bool:
+def is_rounded(role: str) -> bool:
     """Return whether a tensor of this role is rounded to bfloat16; a cell's own parameters are not.
 
     >>> is_rounded("backward.W"), is_rounded("b"), is_rounded("forward.p.W")
@@ -70,14 +70,14 @@ def multiplies(role: str) -> bool:
     return name in MULTIPLY and "p" not in groups
 
 
-def with_rounded_weights(model: Model) -> Model:
+def round_weights(model: Model) -> Model:
     """Round the weights that multiply to bfloat16, as an engine with bfloat16 weights does; leave the others.
 
     Raises ModelFileError for a weight that would become infinite, as the engine does.
     """
     roles = [item for layer in model.layers for item in layer["tensors"].items()]
-    names = {name for role, name in roles if multiplies(role)}
-    halves = {name: rounded(model.tensors[name]) for name in sorted(names)}
+    names = {name for role, name in roles if is_rounded(role)}
+    halves = {name: round_to_bf16(model.tensors[name]) for name in sorted(names)}
     for name, half in halves.items():
         if (infinite := ~np.isfinite(half)).any():
             reason = f"a weight of {model.tensors[name][infinite][0]:g} is too large for bfloat16"

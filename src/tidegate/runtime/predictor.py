@@ -135,9 +135,9 @@ class Predictor:
             raise OptionError(
                 "this model can give an input several labels; use predict_labels, which returns a list for each"
             )
-        return [names[0] for names in self.chosen(rows, times, series)]
+        return [names[0] for names in self.predict_labels(rows, times, series)]
 
-    def chosen(
+    def predict_labels(
         self,
         rows: Sequence[Any] | npt.NDArray[Any],
         times: Sequence[Any] | None = None,

@@ -136,9 +136,9 @@ class ImputedSeries:
         size = max(1, RUN_NUMBERS // (self.source.reach * self.transform.width))
         for at in range(0, len(ends), size):
             counts = ends[at : at + size] + 1
-            rows, scaling = self.transform.windows(self.steps, counts - 1, counts)
+            rows, scaling = self.transform.make_windows(self.steps, counts - 1, counts)
             assert self.transform.window
-            yield self.compiled.run_windows(rows, self.transform.window.rows(counts)), scaling
+            yield self.compiled.run_windows(rows, self.transform.window.count_rows(counts)), scaling
 
     def run_once(self, ends: Indices) -> Rows:
         """Return the model's outputs [n, outputs] at these steps, from one pass over the series."""

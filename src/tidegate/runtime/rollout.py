@@ -169,7 +169,7 @@ class Paths:
         known: [n, known columns], of the step after.
         """
         x = self.last.copy()
-        columns = self.transform.of("target")
+        columns = self.transform.find_columns("target")
         x[:, columns] = np.where(np.isnan(targets), x[:, columns], targets)
         if known is not None:
             x[:, self.source.known_columns] = np.repeat(known, self.paths, 0)
@@ -188,8 +188,8 @@ class Paths:
             ring = self.ring[at : at + size]
             ends = np.arange(1, len(ring) + 1) * self.source.reach - 1
             counts = self.counts[at : at + size]
-            rows, scaling = self.transform.windows(ring.reshape(-1, self.transform.width), ends, counts)
-            self.outputs[at : at + size] = self.compiled.run_windows(rows, self.transform.window.rows(counts))
+            rows, scaling = self.transform.make_windows(ring.reshape(-1, self.transform.width), ends, counts)
+            self.outputs[at : at + size] = self.compiled.run_windows(rows, self.transform.window.count_rows(counts))
             scalings.append(scaling)
         self.scaling = concat_scalings(scalings)
 

@@ -61,7 +61,7 @@ class Scores:
         return self.labels[int(self.values.argmax())]
 
     @property
-    def chosen(self) -> list[str]:
+    def predicted_labels(self) -> list[str]:
         """The label of the largest value, or if multi-label all labels with a value of at least 0.5, in order.
 
         Empty without values or labels, and if a value is NaN.
@@ -95,7 +95,7 @@ class Scores:
         if self.labels is None:
             return {"values": values, **reason}
         scores = None if values is None else dict(zip(self.labels, values, strict=True))
-        labels = {"labels": self.chosen} if self.multi_label else {}
+        labels = {"labels": self.predicted_labels} if self.multi_label else {}
         return {"label": self.label, "score": self.score, **labels, "scores": scores, **reason}
 
     def __repr__(self) -> str:

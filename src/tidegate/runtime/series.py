@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from ..errors import DataError
 from ..features import memory
-from ..features.calendar import moments
+from ..features.calendar import parse_times
 from ..features.memory import SeriesState
 from ..features.series import Scaling, SeriesTransform
 from ..model import Model
@@ -35,13 +35,13 @@ class SeriesInput(Input):
         self.transform = SeriesTransform.from_json(entry, model.tensors)
         self.features, self.column_count = self.transform.features, len(self.transform.columns)
         self.reach = self.transform.window.reach if self.transform.window else 0
-        self.steps_needed = self.transform.window.needs if self.transform.window else 1
-        self.targets = [self.transform.columns[i] for i in self.transform.of("target")]
-        self.known_columns = self.transform.of("known")
+        self.steps_needed = self.transform.window.steps_needed if self.transform.window else 1
+        self.targets = [self.transform.columns[i] for i in self.transform.find_columns("target")]
+        self.known_columns = self.transform.find_columns("known")
         spec = self.transform.forecast
         self._scalings: dict[int, Scaling] = {}
         self._end = np.array([self.reach - 1])
-        self._full = self.transform.window.rows(self._end + 1) if self.transform.window else self._end
+        self._full = self.transform.window.count_rows(self._end + 1) if self.transform.window else self._end
         self.autoregressive = spec is not None and spec.head == "autoregressive"
 
     # ---- raw steps
@@ -50,7 +50,7 @@ class SeriesInput(Input):
         """Return the memory of a new stream. series: its name. Raises DataError for a name that is unknown."""
         if series is not None and self.transform.names is None:
             raise DataError(f"the series {series!r} is named, and this model treats all alike; leave the name out")
-        return memory.init(self.transform, self.transform.index(series))
+        return memory.init(self.transform, self.transform.find_series(series))
 
     def reset(self, input_state: SeriesState) -> SeriesState:
         return memory.init(self.transform, input_state.series)
@@ -95,7 +95,7 @@ class SeriesInput(Input):
         periods = ", ".join(self.transform.calendar)
         if time is None:
             raise DataError(f"this model uses the calendar ({periods}); give the time of each step")
-        times = moments(time, self.transform.zone)
+        times = parse_times(time, self.transform.zone)
         if len(times) != count:
             raise DataError(f"there are {count} steps and {len(times)} times; each step has one")
         return times
@@ -114,13 +114,13 @@ class SeriesInput(Input):
         assert self.transform.window
         rings = [state.ring for state in states if state.ring is not None]
         if len(rings) == 1 and len(rings[0]) == self.reach:  # the usual case: each push of a stream waits for it
-            rows, scaling = self.transform.windows(rings[0], self._end)
+            rows, scaling = self.transform.make_windows(rings[0], self._end)
             return rows, self._full, scaling
         behind = np.array([len(ring) for ring in rings])
-        rows, scaling = self.transform.windows(
+        rows, scaling = self.transform.make_windows(
             rings[0] if len(rings) == 1 else np.concatenate(rings), behind.cumsum() - 1, behind
         )
-        return rows, self.transform.window.rows(behind), scaling
+        return rows, self.transform.window.count_rows(behind), scaling
 
     def split(self, states: Sequence[SeriesState]) -> Iterator[Sequence[SeriesState]]:
         """Split ready streams into batches small enough to bound the memory of their windows."""

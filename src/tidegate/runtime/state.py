@@ -54,7 +54,7 @@ class State:
         self.output, self.input_state = as_read_only(output), input_state
         self.schema_hash, self.weights_hash = schema_hash, weights_hash
         self.arrays: Mapping[str, npt.NDArray[Any]] = MappingProxyType(
-            {array["name"]: view(self._block, array) for array in schema}
+            {array["name"]: view_array(self._block, array) for array in schema}
         )
 
     @property
@@ -142,17 +142,17 @@ def as_read_only(array: Any) -> Any:
     return array
 
 
-def view(block: Bytes, array: dict[str, Any]) -> npt.NDArray[Any]:
+def view_array(block: Bytes, array: dict[str, Any]) -> npt.NDArray[Any]:
     """Return one array of a schema as a view of its block."""
     at = block[array["offset"] : array["offset"] + nbytes(array)]
     return np.asarray(at.view(DTYPES[array["dtype"]]).reshape(array["shape"]))
 
 
-def initial(schema: list[dict[str, Any]], size: int) -> Bytes:
+def make_initial(schema: list[dict[str, Any]], size: int) -> Bytes:
     """Make the state block of a stream before its first step: uint8 [size]."""
     block = np.zeros(size, np.uint8)
     for array in schema:
-        view(block, array)[...] = np.asarray(array.get("fill", 0), np.float64)
+        view_array(block, array)[...] = np.asarray(array.get("fill", 0), np.float64)
     return block
 
 

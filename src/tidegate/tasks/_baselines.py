@@ -72,5 +72,5 @@ def baseline_forecasts(
 def fill_targets(track: Track, transform: SeriesTransform) -> Floats:
     """Return the targets of a track [T, targets]; missing ones are filled in the same way as for the model."""
     T = len(track.steps)
-    read = np.concatenate([track.steps[:, transform.of("target")], track.truth[T:]])
+    read = np.concatenate([track.steps[:, transform.find_columns("target")], track.truth[T:]])
     return np.where(np.isnan(track.truth), read, track.truth)

@@ -64,7 +64,7 @@ def describe_omissions(entries: list[dict[str, str]], use: str, transform: Serie
     """
     if not entries:
         return ""
-    before, ahead = transform.window.needs if transform.window else 1, lead_of(transform)
+    before, ahead = transform.window.steps_needed if transform.window else 1, lead_of(transform)
     takes = f"{before + ahead} steps"
     if holds_out_end:
         takes = f"{takes} before the held-out end" if use == "trained on" else f"{before} steps and {ahead} held out"

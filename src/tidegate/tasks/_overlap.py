@@ -40,7 +40,7 @@ def remove_overlap(
     """
     H, part, tracks = lead_of(transform), origins.part.copy(), origins.tracks
     train_steps = cuts if len(sources) == 1 else [len(track.truth) for track in tracks[: len(cuts)]]
-    steps = (transform.window.needs if transform.window else 1) + H
+    steps = (transform.window.steps_needed if transform.window else 1) + H
     step_index = StepIndex.build([track.truth[:n] for track, n in zip(tracks, train_steps, strict=False)], steps)
     owners = ((source, i) for source in sources for i in range(len(source.series)))
     stamps = [track_times(source, i, track) for (source, i), track in zip(owners, tracks, strict=True)]

@@ -103,7 +103,7 @@ def make_rows(source: Collection, transform: SeriesTransform) -> SeriesRows:
         if transform.window is None:
             parts = [transform.scale_fixed(imputed, 0)]
         else:
-            parts = list(transform.windows(imputed, window_ends(len(imputed), transform.window, source, i))[0])
+            parts = list(transform.make_windows(imputed, window_ends(len(imputed), transform.window, source, i))[0])
         steps += parts
         origin += [i] * len(parts)
     return SeriesRows(steps, np.array(origin, np.int64))

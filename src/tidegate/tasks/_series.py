@@ -13,7 +13,7 @@ from ..data.lookalikes import describe_lookalikes
 from ..data.series import Collection, Series, read_series
 from ..errors import DataError, OptionError, error_context
 from ..features.calendar import PERIODS
-from ..features.frequency import Frequency, inferred
+from ..features.frequency import Frequency, infer_frequency
 from ..features.series import FLAT, MISSING, SeriesTransform
 from ._holdout import number_keys
 from ._options import option
@@ -146,7 +146,7 @@ def timing(source: Collection) -> dict[str, Any]:
         return {}
     longest = max(timed, key=len)
     assert longest.times is not None
-    frequency = inferred(longest.times, longest.local)
+    frequency = infer_frequency(longest.times, longest.local)
     if frequency is not None and not all(s.times is not None and frequency.explains(s.times, s.local) for s in timed):
         frequency = None
     return {"zone": longest.zone, "frequency": frequency}
@@ -161,7 +161,7 @@ def describe_timing(source: Collection) -> list[str]:
     odd = [
         (i, t)
         for i, s in timed
-        if s.times is not None and inferred(s.times, s.local) is None
+        if s.times is not None and infer_frequency(s.times, s.local) is None
         for t in uneven_steps(s.times.astype(np.int64))
     ]
     odd += [(i, t) for i, s in counted if s.counts is not None for t in uneven_steps(s.counts)]

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from ..data.series import Collection
 from ..errors import DataError, error_context
-from ..features.series import Scaling, SeriesTransform, ahead
+from ..features.series import Scaling, SeriesTransform, shift_columns
 from . import _series
 from ._problem import Array, Indices, pad
 
@@ -41,7 +41,7 @@ def make_tracks(source: Collection, transform: SeriesTransform) -> list[Track]:
     `lead_of` rows are the future: their known columns are read, and their targets may be missing. Raises DataError with
     the place of what cannot be used, and where no series has a step.
     """
-    known, lead = transform.of("known"), lead_of(transform)
+    known, lead = transform.find_columns("known"), lead_of(transform)
     _series.check_zone(source, transform)
     tracks = []
     for i, series in enumerate(source.series):
@@ -52,9 +52,9 @@ def make_tracks(source: Collection, transform: SeriesTransform) -> list[Track]:
         check_static(source, i, transform)
         times = None if series.times is None else series.times[:T]
         with error_context(source.locate(i, 0)):
-            unseen = transform.fill_values(transform.index(series.id if transform.names else None))
+            unseen = transform.fill_values(transform.find_series(series.id if transform.names else None))
             steps, kept, _ = transform.impute(x, times, unseen)
-        truth, fault = np.concatenate([values[kept], values[T:]])[:, transform.of("target")], ""
+        truth, fault = np.concatenate([values[kept], values[T:]])[:, transform.find_columns("target")], ""
         if not T:
             fault = f"has {format_steps(len(values))}, and with columns known ahead the last {lead} are the future"
         elif not len(steps):
@@ -77,13 +77,13 @@ def lead_of(transform: SeriesTransform) -> int:
 
 def shift_known(values: Floats, transform: SeriesTransform) -> Floats:
     """Shift known columns back by `lead_of` steps, as a forecaster reads them, and drop the last rows: [T, columns]."""
-    known, lead = transform.of("known"), lead_of(transform)
-    return ahead(values, known, lead)[: max(0, len(values) - lead)] if known else values
+    known, lead = transform.find_columns("known"), lead_of(transform)
+    return shift_columns(values, known, lead)[: max(0, len(values) - lead)] if known else values
 
 
 def check_static(source: Collection, i: int, transform: SeriesTransform) -> None:
     """Raises DataError for a static column that changes within series i."""
-    for c in transform.of("static"):
+    for c in transform.find_columns("static"):
         values = source.series[i].values[:, c]
         known = np.flatnonzero(~np.isnan(values))
         if len(other := known[values[known] != values[known[:1]]]):
@@ -122,7 +122,7 @@ def find_origins(
     """Find the origins of series whose steps from `cuts` on are held out, or of training and validation tracks."""
     H, needs, reach = (
         lead_of(transform),
-        *((transform.window.needs, transform.window.reach) if transform.window else (1, 1)),
+        *((transform.window.steps_needed, transform.window.reach) if transform.window else (1, 1)),
     )
     series, ends, parts = [], [], []
     for i, track in enumerate([*tracks, *valid_tracks]):
@@ -148,7 +148,7 @@ def check_parts(origins: Origins, cuts: list[int], transform: SeriesTransform, p
     """
     H, needs, reach = (
         lead_of(transform),
-        *((transform.window.needs, transform.window.reach) if transform.window else (1, 1)),
+        *((transform.window.steps_needed, transform.window.reach) if transform.window else (1, 1)),
     )
     train_tracks, valid_tracks = origins.tracks[: len(cuts)], origins.tracks[len(cuts) :]
     held_out = 0 if valid_tracks else max(len(t.truth) - cut for t, cut in zip(train_tracks, cuts, strict=True))
@@ -184,7 +184,11 @@ def fit_scaling(
 
     Raises DataError for a column that never changes.
     """
-    own, rest, masked = transform.of("target", "past"), transform.of("known", "static"), transform.missing == "mask"
+    own, rest, masked = (
+        transform.find_columns("target", "past"),
+        transform.find_columns("known", "static"),
+        transform.missing == "mask",
+    )
     parts = [observed_values(t.steps[:cut], transform) for t, cut in zip(origins.tracks, cuts, strict=False)]
     mean, deviation = np.zeros((1, len(transform.columns))), np.ones((1, len(transform.columns)))
     if rest:
@@ -225,7 +229,10 @@ def observed_values(steps: Floats, transform: SeriesTransform) -> Floats:
 
 def fill_unseen(track: Track, transform: SeriesTransform) -> Track:
     """Fill values of a track before the first known one with the mean, as a stream does."""
-    C, unseen = len(transform.columns), transform.fill_values(transform.index(track.name if transform.names else None))
+    C, unseen = (
+        len(transform.columns),
+        transform.fill_values(transform.find_series(track.name if transform.names else None)),
+    )
     steps = track.steps.copy()
     steps[:, :C] = np.where(np.isnan(steps[:, :C]), unseen, steps[:, :C])
     return replace(track, steps=steps)
@@ -278,7 +285,7 @@ class Windows:
         self.first = first = np.cumsum([0, *(len(t.steps) for t in origins.tracks)])[origins.series]
         after = np.cumsum([0, *(len(t.truth) for t in origins.tracks)])[origins.series]
         self.ends, self.after, self.behind = first + origins.ends, after + origins.ends + 1, origins.ends + 1
-        self.lengths: Indices = transform.window.rows(self.behind)
+        self.lengths: Indices = transform.window.count_rows(self.behind)
 
     def rows_of(self, part: int) -> Indices:
         return np.flatnonzero(self.part == part)
@@ -293,7 +300,7 @@ class Windows:
     def read_windows(self, rows: Indices) -> tuple[Array, Scaling, Floats]:
         """Return inputs [B, K, features], scalings, and truth [B, horizon, targets] in the data's units."""
         assert self.transform.forecast
-        x, scaling = self.transform.windows(self.steps, self.ends[rows], self.behind[rows])
+        x, scaling = self.transform.make_windows(self.steps, self.ends[rows], self.behind[rows])
         return x, scaling, self.truth[self.after[rows][:, None] + np.arange(self.transform.forecast.horizon)]
 
     def batch(self, rows: Indices, random: np.random.Generator | None = None) -> tuple[Array, Indices, Array]:
@@ -321,7 +328,7 @@ class Segments:
 
     def __init__(self, transform: SeriesTransform, origins: Origins, length: int, warmup: int) -> None:
         self.transform, self.tracks = transform, origins.tracks
-        self.index = [transform.index(t.name if transform.names else None) for t in origins.tracks]
+        self.index = [transform.find_series(t.name if transform.names else None) for t in origins.tracks]
         rows = []
         for i in range(len(origins.tracks)):
             for part in (TRAIN, VALID, GAP):

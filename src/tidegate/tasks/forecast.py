@@ -15,7 +15,7 @@ from ..data.series import Collection
 from ..document.limits import MAX_QUANTILES, MAX_WIDTH
 from ..errors import DataError, OptionError
 from ..features.series import CENTRES, SPREADS, ForecastSpec, SeriesTransform, Window
-from ..features.window import FEWEST
+from ..features.window import MIN_LENGTH
 from . import _series, _sizing
 from ._baselines import fill_targets, measure_baselines
 from ._channels import ORDER, ChannelIndependent, is_joint, match_columns, role_of, select_columns, split_channels
@@ -241,8 +241,8 @@ def problem(options: Options, source: Collection, valid: Collection | None) -> P
     paths = [each.path for each in sources]
     origins = find_origins(tracks, valid_tracks, cuts, fitted)
     short = find_short_series(origins, len(tracks))
-    if fitted.window and any(len(origins.tracks[i].steps) >= FEWEST for i in short):
-        fitted = replace(fitted, window=replace(fitted.window, least=FEWEST))
+    if fitted.window and any(len(origins.tracks[i].steps) >= MIN_LENGTH for i in short):
+        fitted = replace(fitted, window=replace(fitted.window, least=MIN_LENGTH))
         origins = find_origins(tracks, valid_tracks, cuts, fitted)
     check_parts(origins, cuts, fitted, paths)
     omissions = find_omissions(origins, len(tracks))

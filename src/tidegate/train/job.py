@@ -27,7 +27,7 @@ from ..errors import OptionError, TidegateError, error_context
 from ..model import Model
 from ..nn import Network
 from ..nn.native import target_name
-from ..runtime.compiled_model import threads_of
+from ..runtime.compiled_model import resolve_threads
 from ..tape import Tape
 from ..tasks._options import make_options
 from ..tasks._problem import Problem
@@ -75,7 +75,7 @@ def fit(
     options = make_options(task_module.Options, values) if options is None else options
     if not out:
         raise OptionError("out is missing; give the path of the model file to write")
-    out, threads = os.fspath(out), threads_of(threads, 1)
+    out, threads = os.fspath(out), resolve_threads(threads, 1)
     saved, read = checkpoint.path_of(out), list_inputs(data, valid, options)
     atomic.check(out, model_file.KIND, read, force)
     atomic.check(saved, checkpoint.KIND, read, force)

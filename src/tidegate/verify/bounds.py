@@ -54,7 +54,7 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from ..runtime.precision import rounded
+from ..runtime.precision import round_to_bf16
 from ..tape import NORM_EPS
 from .jacobians import Jacobian, elementwise, place_range, product, reshape, take_range, weighted_sum
 
@@ -316,7 +316,7 @@ class ErrorGraph:
         rounds, loss = errors.operand_rel > 0 and self.layer_kind != "pool", 0.0  # an attention's score never rounds x
         at, radius = x.value, x.radius
         if rounds and self.rounds_exactly:  # x is a float32 between these, and rounding keeps the order of numbers
-            low, high = (rounded((at + sign * radius).astype(np.float32)).astype(np.float64) for sign in (-1, 1))
+            low, high = (round_to_bf16((at + sign * radius).astype(np.float32)).astype(np.float64) for sign in (-1, 1))
             at, radius = (low + high) / 2, (high - low) / 2
         elif rounds:
             loss = errors.operand_rel * (abs(at) + radius) @ abs(W).T

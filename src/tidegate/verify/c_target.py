@@ -51,7 +51,7 @@ def verify_c(replay: Replay) -> Result:
             chunks = list(map(to_bytes, whole)) == [to_bytes(pairs[-1]) for pairs in steps]
     except TargetError as error:
         return Result("c", path, str(error), ran=False, ok=False)
-    answers, bounds = replay.to_answers(whole), replay.bounds_on("base")
+    answers, bounds = replay.to_answers(whole), replay.target_bounds("base")
     return replay.compare("c", path, answers, bounds, chunks, replay.bound_steps(steps, target_errors("base")))
 
 

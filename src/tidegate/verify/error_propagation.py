@@ -63,7 +63,7 @@ def run_reference(model: Model, x: npt.NDArray[Any]) -> Trajectory:
     if reference.whole_window:
         outputs, state = reference.run(x[:, None])
         return Trajectory(x, {}, {name: v[0] for name, v in state.items()}, outputs[:, 0])
-    state = reference.initial(1)
+    state = reference.initial_state(1)
     history: dict[str, list[Any]] = {name: [] for name in state}
     steps = []
     for k in range(len(x)):
@@ -112,8 +112,8 @@ def run_on_graph(model: Model, graph: ErrorGraph, x: npt.NDArray[Any]) -> tuple[
     track_layers(reference, bool(reference.whole_window), len(x))
     xs = [graph.lift(one) if x.dtype.kind == "f" else one for one in np.split(x, len(x))]  # lifted: operations count
     if reference.whole_window:
-        return graph.lift(reference.whole(xs)[-1]), []
-    y, state = None, dict[str, Any](reference.initial(1))
+        return graph.lift(reference.run_layers(xs)[-1]), []
+    y, state = None, dict[str, Any](reference.initial_state(1))
     names = [name for name in state if name != "steps"]
     recurrent = [name for name in names if "tape" in model.layers[int(name.split(".")[1])]]
     for one in xs:

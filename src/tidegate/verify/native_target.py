@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import numpy as np
 
 from .. import _native
-from ..runtime.offline import Staged, runner
-from ..runtime.precision import FLOAT32, arguments
+from ..runtime.offline import OfflineEngine, make_runner
+from ..runtime.precision import FLOAT32, to_arguments
 from .replay import Array, Pair, Replay, Result, target_errors, to_bytes
 
 
@@ -16,17 +16,17 @@ def verify_native(replay: Replay) -> Iterator[Result]:
     """Run every native target that this build has."""
     for target in _native.compiled_targets(replay.precision):
         if target in _native.targets(replay.precision):
-            yield from on_target(replay, target)
+            yield from verify_target(replay, target)
         else:
             yield Result(target, "native", "not on this machine", ran=False)
 
 
-def on_target(replay: Replay, target: str) -> Iterator[Result]:
+def verify_target(replay: Replay, target: str) -> Iterator[Result]:
     """Run one native target with fused kernels, if the model has any, and with the interpreter: the same bits."""
     precision = "" if replay.precision == FLOAT32 else f", {replay.precision}"
     whole: dict[str, list[Pair]] = {}
     for path in ("fused", "interpreter"):
-        engine = runner(replay.model, target, path == "fused", **arguments(replay.precision))
+        engine = make_runner(replay.model, target, path == "fused", **to_arguments(replay.precision))
         if path == "fused" and not engine.fused_layers:
             continue
         whole[path] = run_cases(replay, engine)
@@ -36,7 +36,7 @@ def on_target(replay: Replay, target: str) -> Iterator[Result]:
 
 
 def verify_engine(
-    replay: Replay, engine: _native.Engine | Staged, target: str, path: str, whole: list[Pair] | None = None
+    replay: Replay, engine: _native.Engine | OfflineEngine, target: str, path: str, whole: list[Pair] | None = None
 ) -> Result:
     """Run an engine whole and, if the model streams, in pieces and step by step.
 
@@ -53,15 +53,15 @@ def verify_engine(
         )
         chunks = all(list(map(to_bytes, whole)) == list(map(to_bytes, pairs)) for pairs in parts)
         steps = replay.bound_steps(singles, target_errors(target, replay.precision))
-    return replay.compare(target, path, replay.to_answers(whole), replay.bounds_on(target), chunks, steps)
+    return replay.compare(target, path, replay.to_answers(whole), replay.target_bounds(target), chunks, steps)
 
 
-def run_cases(replay: Replay, engine: _native.Engine | Staged) -> list[Pair]:
+def run_cases(replay: Replay, engine: _native.Engine | OfflineEngine) -> list[Pair]:
     """Run each case of the check natively, each in one run."""
     return [run_chunks(engine, replay.initial_state, x, [len(x)]) for x in replay.x]
 
 
-def run_chunks(engine: _native.Engine | Staged, state: Array, x: Array, sizes: list[int]) -> Pair:
+def run_chunks(engine: _native.Engine | OfflineEngine, state: Array, x: Array, sizes: list[int]) -> Pair:
     """Run a sequence in chunks of these sizes, from a state [1, state_bytes]."""
     out, at = np.empty((1, engine.outputs), np.float32), 0
     for size in sizes:

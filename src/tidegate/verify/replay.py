@@ -11,8 +11,8 @@ import numpy.typing as npt
 from .. import _native
 from ..errors import ModelFileError
 from ..model import Model
-from ..runtime.precision import COMPUTE_BF16, FLOAT32, with_rounded_weights
-from ..runtime.state import initial, view
+from ..runtime.precision import COMPUTE_BF16, FLOAT32, round_weights
+from ..runtime.state import make_initial, view_array
 from .bounds import ActivationErrors
 from .check import final_values, make_inputs
 from .error_propagation import Trajectory, bound_sequence, bound_steps, flatten_state, run_reference
@@ -77,10 +77,10 @@ class Replay:
         if check is None:
             raise ModelFileError("the model has no check to replay; save it with tidegate.verify.attach")
         self.precision, self.stride = precision, check["stride"]
-        self.model, self.reference_model = model, model if precision == FLOAT32 else with_rounded_weights(model)
+        self.model, self.reference_model = model, model if precision == FLOAT32 else round_weights(model)
         self.x = make_inputs(model, check["seed"], [case["steps"] for case in check["cases"]])
         self.stored = [(model.tensors[c["output"]], model.tensors[c["state"]]) for c in check["cases"]]
-        self.initial_state = initial(model.state_schema, model.state_bytes)[None]
+        self.initial_state = make_initial(model.state_schema, model.state_bytes)[None]
         self.trajectories = [run_reference(self.reference_model, x) for x in self.x]
         self.reference_answers = [self.subsample(*final_values(run)) for run in self.trajectories]
         self._bounds: dict[ActivationErrors, Bounds] = {}
@@ -95,7 +95,7 @@ class Replay:
         """Return the numbers that the check stores."""
         return output[:: self.stride], state[:: self.stride]
 
-    def bounds_on(self, target: str) -> Bounds:
+    def target_bounds(self, target: str) -> Bounds:
         """Return the bounds of a native target, in the precision of the replay."""
         return self.bounds(target_errors(target, self.precision))
 
@@ -203,9 +203,9 @@ def to_bytes(pair: Pair) -> tuple[bytes, bytes]:
 
 def state_arrays(model: Model, block: Array) -> dict[str, Array]:
     """Return the arrays of a state block, name -> [1, *shape]."""
-    return {a["name"]: view(block, a)[None] for a in model.state_schema}
+    return {a["name"]: view_array(block, a)[None] for a in model.state_schema}
 
 
 def to_float64(model: Model, output: Array, block: Array) -> tuple[Array, Array]:
     """Return output and state block in float64, the state's float arrays end to end."""
-    return output.astype(np.float64), flatten_state({a["name"]: view(block, a) for a in model.state_schema})
+    return output.astype(np.float64), flatten_state({a["name"]: view_array(block, a) for a in model.state_schema})

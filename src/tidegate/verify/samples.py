@@ -105,7 +105,7 @@ def series_sample(
     width = stack.add_recurrence(transform.features, size, None, direction, residual=False)
     stack.add({"kind": "pool", "size": width, "over": ["last"]})
     forecast = transform.forecast
-    outputs = labels if forecast is None else forecast.chain_horizon * transform.targets * len(forecast.quantiles)
+    outputs = labels if forecast is None else forecast.output_horizon * transform.targets * len(forecast.quantiles)
     stack.add({"kind": "dense", "inputs": width, "size": outputs, "activation": "none"})
     if forecast is None:
         stack.add({"kind": "softmax", "size": outputs})

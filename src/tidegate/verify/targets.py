@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from ..model import Model, as_model
-from ..runtime.precision import FLOAT32, precision_of
+from ..runtime.precision import FLOAT32, resolve_precision
 from .c_target import verify_c
 from .native_target import verify_native
 from .onnx_target import verify_onnx
 from .replay import Array, Replay, Result
-from .torch_target import TORCH_ERRORS, torch
+from .torch_target import TORCH_ERRORS, verify_torch
 
 if TYPE_CHECKING:
     from ..runtime import Predictor
@@ -36,12 +36,18 @@ def verify(
     Raises ModelFileError for a model without a check or a file that is not a model; OptionError for something that is
     not a model or not a precision.
     """
-    replay, precision = Replay(as_model(model)), precision_of(weights, compute)
+    replay, precision = Replay(as_model(model)), resolve_precision(weights, compute)
     if weights is compute is None:
         precision = getattr(model, "precision", FLOAT32)
     if precision != FLOAT32:
         return [verify_reference(replay), *verify_native(Replay(replay.model, precision))]
-    return [verify_reference(replay), torch(replay), *verify_onnx(replay), verify_c(replay), *verify_native(replay)]
+    return [
+        verify_reference(replay),
+        verify_torch(replay),
+        *verify_onnx(replay),
+        verify_c(replay),
+        *verify_native(replay),
+    ]
 
 
 def verify_reference(replay: Replay) -> Result:

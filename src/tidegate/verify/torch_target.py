@@ -15,7 +15,7 @@ from .replay import Replay, Result, state_arrays
 TORCH_ERRORS: Final = ActivationErrors(sigmoid_abs=2.4e-7, tanh_rel=3.6e-7, exp_rel=2.4e-7)
 
 
-def torch(replay: Replay) -> Result:
+def verify_torch(replay: Replay) -> Result:
     """Run the model in torch."""
     path = "whole sequence"
     try:

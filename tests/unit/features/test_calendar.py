@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from tidegate.errors import DataError
-from tidegate.features.calendar import PERIODS, elapsed_share, encode_times, moments
+from tidegate.features.calendar import PERIODS, elapsed_share, encode_times, parse_times
 
 NOON = np.datetime64("2024-02-29T12:00", "us")
 
@@ -27,17 +27,17 @@ NOON = np.datetime64("2024-02-29T12:00", "us")
     ],
 )
 def test_a_time_in_every_form(time: Any) -> None:
-    assert moments(time).tolist() == [NOON.item()]
-    assert moments([moments(time)[0], NOON]).dtype == np.dtype("M8[us]")
-    assert len(moments((NOON, NOON))) == 2
+    assert parse_times(time).tolist() == [NOON.item()]
+    assert parse_times([parse_times(time)[0], NOON]).dtype == np.dtype("M8[us]")
+    assert len(parse_times((NOON, NOON))) == 2
 
 
 def test_times_in_an_index_keep_their_zone() -> None:
     pandas = pytest.importorskip("pandas")
     index = pandas.date_range("2024-02-29T13:00", periods=2, tz="Europe/Paris")
-    assert moments(index, "Europe/Paris").tolist() == [datetime(2024, 2, 29, 12), datetime(2024, 3, 1, 12)]
+    assert parse_times(index, "Europe/Paris").tolist() == [datetime(2024, 2, 29, 12), datetime(2024, 3, 1, 12)]
     with pytest.raises(DataError, match="has a time zone, and the times that the model was fitted on had none"):
-        moments(index, "")
+        parse_times(index, "")
 
 
 @pytest.mark.parametrize(
@@ -56,7 +56,7 @@ def test_times_in_an_index_keep_their_zone() -> None:
 )
 def test_what_is_no_time_is_refused(time: Any, message: str) -> None:
     with pytest.raises(DataError, match=message):
-        moments(time)
+        parse_times(time)
 
 
 def test_a_year_begins_and_ends() -> None:

@@ -9,7 +9,15 @@ import numpy as np
 import pytest
 
 from tidegate.errors import DataError
-from tidegate.features.frequency import Frequency, following, inferred, known_zone, next_times, shown, universal
+from tidegate.features.frequency import (
+    Frequency,
+    extend_times,
+    format_times,
+    infer_frequency,
+    load_zone,
+    next_times,
+    to_utc,
+)
 
 DAYS = np.arange("2024-01-01", "2024-03-02", dtype="M8[D]")  # a Monday to a Friday
 BUSINESS = DAYS[np.is_busday(DAYS)]
@@ -18,8 +26,8 @@ BUSINESS = DAYS[np.is_busday(DAYS)]
 def ahead(times: Any, count: int = 2, local: Any = None, zone: str = "") -> list[str] | None:
     times = np.asarray(times, "M8[us]")
     local = None if local is None else np.asarray(local, "M8[us]")
-    found = following(times, count, inferred(times, local), local, zone)
-    return None if found is None else [t.removesuffix("T00:00:00") for t in shown(*found, zone)]
+    found = extend_times(times, count, infer_frequency(times, local), local, zone)
+    return None if found is None else [t.removesuffix("T00:00:00") for t in format_times(*found, zone)]
 
 
 @pytest.mark.parametrize(
@@ -56,13 +64,13 @@ def ahead(times: Any, count: int = 2, local: Any = None, zone: str = "") -> list
     ],
 )
 def test_times_go_on_by_a_calendar_that_explains_every_gap(times: Any, words: str, expected: list[str] | None) -> None:
-    assert str(inferred(np.asarray(times, "M8[us]"))) == words
+    assert str(infer_frequency(np.asarray(times, "M8[us]"))) == words
     assert ahead(times) == expected
 
 
 def test_local_midnights_go_on_across_a_clock_change() -> None:
     local = np.arange("2024-03-25", "2024-03-30", dtype="M8[D]").astype("M8[us]")
-    times = universal(local, "Europe/Paris")
+    times = to_utc(local, "Europe/Paris")
     assert ahead(times, 3, local, "Europe/Paris") == [
         "2024-03-30T00:00:00+01:00",
         "2024-03-31T00:00:00+01:00",
@@ -71,7 +79,7 @@ def test_local_midnights_go_on_across_a_clock_change() -> None:
     offset = np.timedelta64(1, "h")
     assert ahead(times, 3, times + offset, "+01:00")[-1] == "2024-04-01T00:00:00+01:00"
     across = np.arange("2024-03-28", "2024-04-02", dtype="M8[D]").astype("M8[us]")
-    assert ahead(universal(across, "Europe/Paris"), 1, across, "+02:00") == ["2024-04-02T00:00:00+02:00"]
+    assert ahead(to_utc(across, "Europe/Paris"), 1, across, "+02:00") == ["2024-04-02T00:00:00+02:00"]
 
 
 def test_hours_go_on_as_moments() -> None:
@@ -100,4 +108,4 @@ def test_the_end_of_all_dates_is_no_date() -> None:
 def test_a_zone_that_is_not_installed_is_an_error() -> None:
     for name in ("Atlantis/Poseidonis", "../passwd", "/etc/passwd"):
         with pytest.raises(DataError, match="is not known here; install its rules: pip install tzdata"):
-            known_zone(name)
+            load_zone(name)

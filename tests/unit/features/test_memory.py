@@ -35,7 +35,7 @@ def push_steps(transform: SeriesTransform, steps: int) -> SeriesState:
 def test_bytes_and_back(transform: SeriesTransform, steps: int) -> None:
     seen = push_steps(transform, steps)
     data = memory.to_bytes(transform, seen)
-    assert len(data) == memory.memory_bytes(transform)
+    assert len(data) == memory.count_bytes(transform)
     again = memory.from_bytes(transform, data, steps)
     assert memory.to_bytes(transform, again) == data
     for name in SeriesState._fields:
@@ -43,7 +43,7 @@ def test_bytes_and_back(transform: SeriesTransform, steps: int) -> None:
 
 
 def test_the_sizes() -> None:
-    assert [memory.memory_bytes(transform) for transform in TRANSFORMS] == [
+    assert [memory.count_bytes(transform) for transform in TRANSFORMS] == [
         0,
         16 + 8 * (2 + 5 * 6),
         8 + 16 + 8 * 2,
@@ -120,6 +120,6 @@ def test_memories_of_others_are_refused() -> None:
 
 
 def test_a_memory_that_held_float32_is_refused_in_a_sentence() -> None:
-    size = memory.memory_bytes(ALL, 4)
+    size = memory.count_bytes(ALL, 4)
     with pytest.raises(StateError, match="saved by an older tidegate, which rounded the numbers of series to float32"):
         memory.from_bytes(ALL, bytes(size), 0)

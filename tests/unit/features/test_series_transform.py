@@ -7,7 +7,7 @@ import pytest
 
 from tidegate.document.series import check
 from tidegate.errors import DataError, ModelFileError
-from tidegate.features.series import ForecastSpec, SeriesTransform, Window, ahead
+from tidegate.features.series import ForecastSpec, SeriesTransform, Window, shift_columns
 
 NAN = np.nan
 TWO = SeriesTransform(("load", "sun"), ("target", "past"))
@@ -81,7 +81,7 @@ def test_a_window_is_scaled_by_hand() -> None:
         forecast=ForecastSpec(4, (0.5,)),
     )
     steps = np.column_stack([np.arange(8.0) ** 2, np.arange(8.0)]).astype(np.float32)
-    rows, frame = transform.windows(steps, np.array([6, 7]))
+    rows, frame = transform.make_windows(steps, np.array([6, 7]))
     moved = np.array([t**2 - (t - 3) ** 2 for t in range(4, 8)], float)
     expected = np.column_stack([(moved - moved[-1]) / 2, (np.arange(4, 8) - 1) / 4]).reshape(2, 4)
     np.testing.assert_array_equal(rows[1], expected.astype(np.float32))
@@ -97,7 +97,7 @@ def test_a_window_by_its_own_mean_and_deviation_and_a_constant_one() -> None:
         TWO, roles=("target", "target"), window=Window(4, 1, 0, "mean", "window"), forecast=ForecastSpec(1, (0.5,))
     )
     steps = np.column_stack([[1, 2, 3, 4], [7, 7, 7, 7]]).astype(np.float32)
-    rows, frame = transform.windows(steps, np.array([3]))
+    rows, frame = transform.make_windows(steps, np.array([3]))
     np.testing.assert_allclose(rows[0, :, 0], (np.arange(1, 5) - 2.5) / np.sqrt(1.25), rtol=1e-7)
     assert rows[0, :, 1].tolist() == [0, 0, 0, 0]
     assert frame.spread[0].tolist() == [np.sqrt(1.25), 0]
@@ -109,9 +109,9 @@ def test_windows_of_many_are_those_of_each() -> None:
     transform = replace(TWO, window=Window(6, 3, 5, "mean", "window"), forecast=ForecastSpec(7, (0.1, 0.9)))
     steps = np.random.default_rng(2).standard_normal((60, 2)).astype(np.float32)
     ends = np.arange(10, 60, 7)
-    rows, frame = transform.windows(steps, ends)
+    rows, frame = transform.make_windows(steps, ends)
     for i, end in enumerate(ends):
-        alone, own = transform.windows(steps[end - 10 : end + 1], np.array([10]))
+        alone, own = transform.make_windows(steps[end - 10 : end + 1], np.array([10]))
         assert alone[0].tobytes() == rows[i].tobytes()
         for name in ("centre", "spread", "base"):
             assert getattr(own, name)[0].tobytes() == getattr(frame.select(i), name)[0].tobytes()
@@ -138,28 +138,28 @@ def test_the_transform_goes_through_a_file() -> None:
 
 def test_a_series_that_was_not_there_in_training_is_refused() -> None:
     transform = replace(TWO, names=tuple("abcdefg"))
-    assert transform.index("c") == 2
+    assert transform.find_series("c") == 2
     with pytest.raises(DataError, match="the series 'z' was not in training, .* it knows 'a', .*'e' ...; fit with"):
-        transform.index("z")
+        transform.find_series("z")
     with pytest.raises(DataError, match="no series was named"):
-        transform.index(None)
-    assert TWO.index("anything") == 0
+        transform.find_series(None)
+    assert TWO.find_series("anything") == 0
 
 
 def test_an_autoregressive_head_goes_one_step() -> None:
     answer = ForecastSpec(24, (0.5,), "autoregressive")
-    assert (answer.chain_horizon, replace(answer, head="direct").chain_horizon) == (1, 24)
+    assert (answer.output_horizon, replace(answer, head="direct").output_horizon) == (1, 24)
     transform = replace(
         TWO, window=Window(4, season=2), forecast=answer, deviation=np.ones((1, 2)), mean=np.ones((1, 2))
     )
-    assert transform.windows(np.ones((6, 2), np.float32), np.array([5]))[1].base.shape == (1, 1, 1)
+    assert transform.make_windows(np.ones((6, 2), np.float32), np.array([5]))[1].base.shape == (1, 1, 1)
     assert replace(transform, window=None).fixed_scaling(0, 3).base.shape == (3, 1, 1)
 
 
 def test_known_columns_come_ahead() -> None:
     values = np.arange(8.0).reshape(4, 2)
-    np.testing.assert_array_equal(ahead(values, [1], 2)[:, 1], [5, 7, NAN, NAN])
-    np.testing.assert_array_equal(ahead(values, [1], 9)[:, 1], [NAN] * 4)
+    np.testing.assert_array_equal(shift_columns(values, [1], 2)[:, 1], [5, 7, NAN, NAN])
+    np.testing.assert_array_equal(shift_columns(values, [1], 9)[:, 1], [NAN] * 4)
 
 
 FAR = float(1 << 30)  # there float64 is exact to 1/64; float32 only has every 64th integer
@@ -180,8 +180,8 @@ def test_an_offset_changes_no_bit_of_a_window(season: int, centre: str, spread: 
     )
     far = replace(transform, mean=np.array([[0.0, FAR]]))
     ends = np.arange(15, 64, 7)
-    near, low = transform.windows(transform.impute(EIGHTHS, None)[0], ends)
-    moved, high = far.windows(far.impute(EIGHTHS + FAR, None)[0], ends)
+    near, low = transform.make_windows(transform.impute(EIGHTHS, None)[0], ends)
+    moved, high = far.make_windows(far.impute(EIGHTHS + FAR, None)[0], ends)
     assert moved.tobytes() == near.tobytes()
     assert high.spread.tobytes() == low.spread.tobytes()
     assert (low.spread > 0).all()
@@ -205,7 +205,7 @@ def test_an_offset_changes_no_bit_of_fixed_scaling() -> None:
 def test_a_window_that_varies_little_beside_its_level_is_not_constant() -> None:
     transform = replace(TWO, window=Window(4, 1, 0, "mean", "window"), forecast=ForecastSpec(1, (0.5,)))
     steps = 1e9 + np.array([[1.0, 7], [2, 7], [3, 7], [4, 7]])
-    rows, _ = transform.windows(steps, np.array([3]))
+    rows, _ = transform.make_windows(steps, np.array([3]))
     np.testing.assert_allclose(rows[0, :, 0], (np.arange(1, 5) - 2.5) / np.sqrt(1.25), rtol=1e-7)
     assert rows[0, :, 1].tolist() == [0, 0, 0, 0]
 
@@ -235,8 +235,8 @@ def test_a_window_that_is_not_full_is_worked_out_by_hand() -> None:
     assert transform.window is not None
     steps = np.column_stack([np.arange(8.0) ** 2, np.arange(8.0)])
     behind = np.array([3, 6, 8])
-    rows, frame = transform.windows(steps, behind - 1, behind)
-    assert transform.window.rows(behind).tolist() == [2, 2, 2]
+    rows, frame = transform.make_windows(steps, behind - 1, behind)
+    assert transform.window.count_rows(behind).tolist() == [2, 2, 2]
     # three steps, none with one a season before it: the season is not subtracted, and a zero fills the first segment
     alone = [[0, 0], [(0 - 4) / 2, (0 - 1) / 4], [(1 - 4) / 2, 0], [0, (2 - 1) / 4]]
     np.testing.assert_array_equal(rows[0], np.reshape(alone, (2, 4)).astype(np.float32))
@@ -247,7 +247,7 @@ def test_a_window_that_is_not_full_is_worked_out_by_hand() -> None:
     season = [[0, 0], *([(m - moved[-1]) / 2, (t - 1) / 4] for m, t in zip(moved, (3, 4, 5), strict=True))]
     np.testing.assert_array_equal(rows[1], np.reshape(season, (2, 4)).astype(np.float32))
     assert frame.base[1, :, 0].tolist() == [9, 16, 25, 9]
-    assert rows[2].tobytes() == transform.windows(steps, behind[2:] - 1)[0][0].tobytes()
+    assert rows[2].tobytes() == transform.make_windows(steps, behind[2:] - 1)[0][0].tobytes()
 
 
 @pytest.mark.parametrize("centre", ["last", "mean"])
@@ -256,15 +256,15 @@ def test_windows_that_are_not_full_are_those_of_each_alone(centre: str) -> None:
     transform = replace(TWO, window=window, forecast=ForecastSpec(7, (0.1, 0.9)))
     steps = np.random.default_rng(2).standard_normal((30, 2))
     behind = np.arange(2, 31)
-    rows, frame = transform.windows(steps, behind - 1, behind)
+    rows, frame = transform.make_windows(steps, behind - 1, behind)
     for i, count in enumerate(behind):
         ring = steps[max(0, count - window.reach) : count]
-        alone, own = transform.windows(ring, np.array([len(ring) - 1]), np.array([len(ring)]))
+        alone, own = transform.make_windows(ring, np.array([len(ring) - 1]), np.array([len(ring)]))
         assert alone[0].tobytes() == rows[i].tobytes()
-        assert not rows[i, window.rows(behind)[i] :].any()
+        assert not rows[i, window.count_rows(behind)[i] :].any()
         for name in ("centre", "spread", "base"):
             assert getattr(own, name)[0].tobytes() == getattr(frame.select(i), name)[0].tobytes()
-    assert window.rows(np.array([2, 3, 4, 6, 7, 9, 11])).tolist() == [1, 1, 2, 2, 1, 2, 2]
+    assert window.count_rows(np.array([2, 3, 4, 6, 7, 9, 11])).tolist() == [1, 1, 2, 2, 1, 2, 2]
 
 
 def test_a_file_says_from_how_many_steps_on_there_is_an_answer() -> None:

@@ -17,7 +17,7 @@ import pytest
 import tidegate
 from tidegate.atomic import lock
 from tidegate.errors import ModelFileError, OptionError, TidegateError
-from tidegate.formats import Answer, names, write
+from tidegate.formats import ExpectedValues, names, write
 from tidegate.formats.c import export, generate_code, report
 from tidegate.model import Model
 from tidegate.runtime import compile
@@ -342,7 +342,7 @@ def test_without_answers_there_is_no_self_test(tmp_path: Path) -> None:
     model = attach(sample(features=2, size=3))
     assert "SELF_TEST" not in generate_code(model, "m", "m.h").c
     nothing = np.zeros(0)
-    files = write(model, "c", tmp_path / "a.c", [Answer(nothing, nothing, nothing, nothing)] * 2, name="other")
+    files = write(model, "c", tmp_path / "a.c", [ExpectedValues(nothing, nothing, nothing, nothing)] * 2, name="other")
     assert "#ifdef OTHER_SELF_TEST" in Path(files[0]).read_text("utf-8")
     assert export(model, str(tmp_path / "b.c")) == [str(tmp_path / "b.c"), str(tmp_path / "b.h")]
 

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from tidegate import _native
-from tidegate.runtime.precision import rounded
+from tidegate.runtime.precision import round_to_bf16
 
 WEIGHTS = pytest.mark.parametrize("target", _native.targets("weights=bf16"))
 COMPUTE = pytest.mark.parametrize("target", _native.targets("compute=bf16"))
@@ -58,7 +58,7 @@ def round_to_nearest(values: np.ndarray) -> np.ndarray:
 
 
 def test_the_reference_itself_rounds_to_the_nearest():
-    np.testing.assert_array_equal(rounded(ANY), round_to_nearest(ANY))
+    np.testing.assert_array_equal(round_to_bf16(ANY), round_to_nearest(ANY))
 
 
 @WEIGHTS
@@ -126,9 +126,9 @@ def test_products_of_any_depth(target, precision, depth):
     random = np.random.default_rng(depth)
     weight, x = (random.standard_normal((n, depth)).astype(np.float32) for n in (70, 19))
     found = run_rows(dense(target, precision, weight), x)
-    operand = rounded(x) if precision == "compute=bf16" else x
-    exact = operand.astype(float) @ rounded(weight).astype(float).T
-    terms = abs(operand.astype(float)) @ abs(rounded(weight).astype(float)).T
+    operand = round_to_bf16(x) if precision == "compute=bf16" else x
+    exact = operand.astype(float) @ round_to_bf16(weight).astype(float).T
+    terms = abs(operand.astype(float)) @ abs(round_to_bf16(weight).astype(float)).T
     assert (abs(found - exact) <= 2.0**-24 * (depth + 2) * terms).all()
 
 
@@ -141,7 +141,7 @@ def test_an_embedding_is_rounded(target, precision):
     engine.finish()
     out = np.zeros((9, 21), np.float32)
     engine.step_many(np.arange(9), np.arange(9, dtype=np.int32), np.zeros((9, 8), np.uint8), out, 1)
-    np.testing.assert_array_equal(out, rounded(table))
+    np.testing.assert_array_equal(out, round_to_bf16(table))
 
 
 class HeapInfo(ctypes.Structure):

@@ -11,7 +11,7 @@ from remote_engine import build
 
 import shared
 from tidegate import _native
-from tidegate.runtime.precision import rounded
+from tidegate.runtime.precision import round_to_bf16
 
 FLOAT32 = pytest.mark.parametrize("target", _native.targets())
 BF16 = [
@@ -151,7 +151,7 @@ def test_an_embedding_merged_into_its_cell_gives_the_same_bits(target, name, row
     lengths = model.random.integers(0, T + 1, B).astype(np.int32)
     folded = run(model.engine(target), model, ids, lengths)
     table = model.calls.pop(0)[1]
-    looked_up = rounded(table) if "bf16" in target else table
+    looked_up = round_to_bf16(table) if "bf16" in target else table
     assert_same(folded, run(model.engine(target), model, looked_up[ids], lengths))
 
 

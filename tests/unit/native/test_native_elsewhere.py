@@ -27,7 +27,7 @@ from tidegate.layers.pool import OVER
 from tidegate.model import Model as File
 from tidegate.nn import native, pooling
 from tidegate.nn.packed import PackedLayout
-from tidegate.verify.native_target import on_target
+from tidegate.verify.native_target import verify_target
 from tidegate.verify.replay import Replay
 
 pytestmark = pytest.mark.slow  # they build the engine under the sanitizers
@@ -170,7 +170,7 @@ def test_runs_and_step_many_have_the_same_bits_in_bfloat16(
 
 @pytest.mark.parametrize("path", GOLDEN, ids=lambda path: path.stem)
 def test_golden_files_stay_within_their_bounds(path: Path, target: str) -> None:
-    results = list(on_target(Replay(File.load(path)), target))
+    results = list(verify_target(Replay(File.load(path)), target))
     assert results
     assert [(r.path, r.verdict) for r in results] == [(r.path, "ok") for r in results]
 

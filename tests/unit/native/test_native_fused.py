@@ -10,7 +10,7 @@ import pytest
 from tidegate import _native, cells
 from tidegate.model import Model
 from tidegate.runtime import compile
-from tidegate.runtime.precision import PRECISIONS, arguments
+from tidegate.runtime.precision import PRECISIONS, to_arguments
 from tidegate.tape import Tape
 from tidegate.verify.samples import sample
 
@@ -59,7 +59,7 @@ RUNS = [(target, kind) for kind in PRECISIONS for target in _native.targets(kind
 @pytest.mark.parametrize(("name", "dialect"), DIALECTS)
 def test_bits_are_those_of_the_interpreter(name, dialect, size, target, precision):
     model = make_model(name, dialect, size)
-    engines = [compile(model, target, choice, **arguments(precision)) for choice in (True, False)]
+    engines = [compile(model, target, choice, **to_arguments(precision)) for choice in (True, False)]
     assert [list(e.fused_layers) for e in engines] == [[0] if has_fused_kernel(dialect) else [], []]
     random = np.random.default_rng(0)
     x = random.standard_normal((9, len(LENGTHS), 6)).astype(np.float32)
@@ -78,7 +78,7 @@ def test_bits_are_those_of_the_interpreter_with_weights_beyond_the_l2_cache(targ
     state = np.zeros((35, model.state_bytes), np.uint8)
     found = []
     for choice in (True, False):
-        engine, out = compile(model, target, choice, **arguments(precision)), np.zeros((2, 35, 600), np.float32)
+        engine, out = compile(model, target, choice, **to_arguments(precision)), np.zeros((2, 35, 600), np.float32)
         engine.run(x, np.full(35, 2, np.int32), state, state.copy(), out, True, 1)
         found.append(out)
     np.testing.assert_array_equal(*found)

@@ -9,7 +9,7 @@ import pytest
 
 from tidegate.errors import ModelFileError, OptionError, TargetError
 from tidegate.runtime import Predictor, compile
-from tidegate.runtime.offline import Staged, reverse_rows, runner, split_stages
+from tidegate.runtime.offline import OfflineEngine, make_runner, reverse_rows, split_stages
 from tidegate.verify.samples import sample
 
 CONV: dict[str, Any] = {"kind": "conv", "width": 3, "centred": True}
@@ -58,25 +58,25 @@ def test_a_row_is_turned_within_its_own_length() -> None:
 
 
 def test_a_model_that_streams_is_one_engine_and_another_is_stages() -> None:
-    assert not isinstance(runner(sample(size=4)), Staged)
+    assert not isinstance(make_runner(sample(size=4)), OfflineEngine)
     both = sample(size=4, direction="both")
-    staged = runner(both, "base")
-    assert isinstance(staged, Staged)
+    staged = make_runner(both, "base")
+    assert isinstance(staged, OfflineEngine)
     assert (staged.target, staged.outputs, staged.fused_layers) == ("base", 5, [1])
-    assert runner(both, "base", fused=False).fused_layers == []
+    assert make_runner(both, "base", fused=False).fused_layers == []
     with pytest.raises(
         OptionError, match="one engine cannot run this model, because it reads each input in both directions"
     ):
         compile(both)
     with pytest.raises(TargetError, match="z80"):
-        runner(both, "z80")
+        make_runner(both, "z80")
 
 
 def test_it_goes_on_from_no_state() -> None:
     model = sample(features=2, size=4, direction="both")
     x, lengths, state = np.zeros((3, 1, 2), np.float32), np.array([3], np.int32), np.zeros((1, 8), np.uint8)
     out, after = np.empty((1, 5), np.float32), np.empty_like(state)
-    staged = runner(model)
+    staged = make_runner(model)
     staged.run(x, lengths, state, after, out, False, 1)
     assert after.view(np.int64).item() == 3
     with pytest.raises(
@@ -91,7 +91,7 @@ def test_rows_without_a_step_are_left_untouched() -> None:
     x[:2, 1] = 1
     for every in (False, True):
         out = np.full((3, 2, 5) if every else (2, 5), -7, np.float32)
-        runner(model).run(x, np.array([0, 2], np.int32), states, np.empty_like(states), out, every, 2)
+        make_runner(model).run(x, np.array([0, 2], np.int32), states, np.empty_like(states), out, every, 2)
         assert (out[..., 0, :] == -7).all()
         assert np.isfinite(out).all()
         assert (out[1] != -7).any()
@@ -112,4 +112,4 @@ def test_a_layer_that_the_engine_refuses_is_named(monkeypatch: pytest.MonkeyPatc
 
     monkeypatch.setitem(compile.__globals__["BUILDERS"], "recurrent", refuse)
     with pytest.raises(ModelFileError, match=r"layers\[0\]: refused by the native engine: too wide"):
-        runner(sample(features=3, size=4, direction="both"))
+        make_runner(sample(features=3, size=4, direction="both"))

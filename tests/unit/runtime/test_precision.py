@@ -13,7 +13,7 @@ from tidegate import _native
 from tidegate.errors import ModelFileError, OptionError, TargetError
 from tidegate.model import Model
 from tidegate.runtime import Predictor, compile
-from tidegate.runtime.precision import PRECISIONS, arguments, precision_of, with_rounded_weights
+from tidegate.runtime.precision import PRECISIONS, resolve_precision, round_weights, to_arguments
 from tidegate.verify import attach, verify
 from tidegate.verify.samples import sample
 
@@ -22,7 +22,7 @@ TEXTS = ["how much money do i have", "my card", "transfer 7 € to me please", "
 
 def test_a_precision_that_there_is_not() -> None:
     with pytest.raises(OptionError, match="weights is 'int8'; choose one of float32, bf16"):
-        precision_of(weights="int8")
+        resolve_precision(weights="int8")
     with pytest.raises(OptionError, match="compute is 'half'; choose one of float32, bf16"):
         compile(sample(size=4), compute="half")
     with pytest.raises(OptionError, match="compute=bf16 rounds the weights as well; leave weights=float32 out"):
@@ -30,9 +30,9 @@ def test_a_precision_that_there_is_not() -> None:
 
 
 def test_a_precision_and_its_arguments() -> None:
-    assert [precision_of(**arguments(kind)) for kind in PRECISIONS] == list(PRECISIONS)
-    assert precision_of("bf16", "bf16") == "compute=bf16"
-    assert precision_of("float32", "float32") == "float32"
+    assert [resolve_precision(**to_arguments(kind)) for kind in PRECISIONS] == list(PRECISIONS)
+    assert resolve_precision("bf16", "bf16") == "compute=bf16"
+    assert resolve_precision("float32", "float32") == "float32"
 
 
 def test_the_representation_names_it() -> None:
@@ -44,7 +44,7 @@ def test_the_representation_names_it() -> None:
 
 def test_the_default_target_is_the_best_of_the_precision() -> None:
     for kind in PRECISIONS:
-        assert Predictor(sample(size=4), **arguments(kind)).target == _native.targets(kind)[0]
+        assert Predictor(sample(size=4), **to_arguments(kind)).target == _native.targets(kind)[0]
     for target in set(_native.targets("compute=bf16")) - set(_native.targets()):
         assert compile(sample(size=4), target, compute="bf16").target == target
         with pytest.raises(TargetError, match=f"target '{target}': it is only for compute=bf16; choose one of "):
@@ -53,14 +53,14 @@ def test_the_default_target_is_the_best_of_the_precision() -> None:
 
 def test_the_environment_names_a_target_in_any_precision(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TIDEGATE_TARGET", "base")
-    assert {Predictor(sample(size=4), **arguments(kind)).target for kind in PRECISIONS} == {"base"}
+    assert {Predictor(sample(size=4), **to_arguments(kind)).target for kind in PRECISIONS} == {"base"}
 
 
 @pytest.mark.parametrize("precision", PRECISIONS[1:])
 @pytest.mark.parametrize("cell", ["gru", "lstm"])
 def test_streams_pools_and_batches_give_the_same_bits(precision: str, cell: str) -> None:
     for target in _native.targets(precision):
-        predictor = Predictor(sample(size=19, cell=cell, conv=3), target, 2, **arguments(precision))
+        predictor = Predictor(sample(size=19, cell=cell, conv=3), target, 2, **to_arguments(precision))
         whole = predictor.predict(TEXTS)
         pool = predictor.pool()
         pooled = pool.push([(i, text, True) for i, text in enumerate(TEXTS)])
@@ -73,10 +73,10 @@ def test_streams_pools_and_batches_give_the_same_bits(precision: str, cell: str)
 
 def test_rounding_changes_the_answers_a_little() -> None:
     model = sample(size=19)
-    plain, *halves = [Predictor(model, "base", **arguments(kind)).predict(TEXTS) for kind in PRECISIONS]
+    plain, *halves = [Predictor(model, "base", **to_arguments(kind)).predict(TEXTS) for kind in PRECISIONS]
     for found in halves:
         assert 1e-6 < abs(found - plain).max() < 0.02
-    exact = Predictor(with_rounded_weights(model), "base").predict(TEXTS)
+    exact = Predictor(round_weights(model), "base").predict(TEXTS)
     assert halves[0].tobytes() == exact.tobytes()
     assert halves[1].tobytes() != exact.tobytes()
 
@@ -84,7 +84,7 @@ def test_rounding_changes_the_answers_a_little() -> None:
 @pytest.mark.parametrize("precision", PRECISIONS[1:])
 def test_a_model_of_stages_takes_it_too(precision: str) -> None:
     model = sample(size=9, direction="both")
-    plain, half = Predictor(model).predict(TEXTS), Predictor(model, **arguments(precision)).predict(TEXTS)
+    plain, half = Predictor(model).predict(TEXTS), Predictor(model, **to_arguments(precision)).predict(TEXTS)
     assert 0 < abs(half - plain).max() < 0.05
 
 

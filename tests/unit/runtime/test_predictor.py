@@ -9,7 +9,7 @@ import tidegate
 from tidegate import _native
 from tidegate.errors import DataError, ModelFileError, OptionError, TargetError
 from tidegate.runtime import Predictor, Scores, compile
-from tidegate.runtime.compiled_model import threads_of
+from tidegate.runtime.compiled_model import resolve_threads
 from tidegate.runtime.predictor import split_batches
 from tidegate.verify.samples import sample
 
@@ -51,14 +51,14 @@ def test_the_environment_names_the_target(monkeypatch: pytest.MonkeyPatch) -> No
 
 def test_threads(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("TIDEGATE_THREADS", raising=False)
-    assert 1 <= threads_of(None) <= 16
+    assert 1 <= resolve_threads(None) <= 16
     monkeypatch.setenv("TIDEGATE_THREADS", "5")
-    assert threads_of(None) == 5
-    assert threads_of(2) == 2
+    assert resolve_threads(None) == 5
+    assert resolve_threads(2) == 2
     for bad in ("0", "x", "-1", "", "99999999999"):
         monkeypatch.setenv("TIDEGATE_THREADS", bad)
         with pytest.raises(OptionError, match="expected an integer of 1 to 1024"):
-            threads_of(None)
+            resolve_threads(None)
     with pytest.raises(OptionError, match="threads is 0"):
         Predictor(sample(size=4), threads=0)
 

@@ -142,7 +142,7 @@ def test_the_view_is_the_models_window() -> None:
     for centre in ("last", "mean"):
         window = Window(20, 5, season=7, centre=centre, spread="window")
         transform = SeriesTransform(("a", "b"), ("target", "target"), window=window, forecast=ForecastSpec(9, (0.5,)))
-        rows, frame = transform.windows(y.astype(np.float32), origins)
+        rows, frame = transform.make_windows(y.astype(np.float32), origins)
         for k in range(2):
             mine, base, spread = RidgeWindow(20, 9, 7, centre, "window").windows(y[:, k], origins)
             theirs = rows.reshape(3, 4, 5, 2)[..., k].reshape(3, 20)

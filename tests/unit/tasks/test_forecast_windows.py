@@ -114,7 +114,7 @@ def test_windows_are_a_streams_to_the_bit(window: dict[str, Any]) -> None:
             assert memory.ring is not None
             if t + 1 < data.transform.window.reach or t + 3 >= len(series):  # type: ignore[union-attr]
                 continue
-            streamed, frame = data.transform.windows(memory.ring, np.array([len(memory.ring) - 1]))
+            streamed, frame = data.transform.make_windows(memory.ring, np.array([len(memory.ring) - 1]))
             learnt, own, _ = data.read_windows(np.array([row]))
             assert streamed.tobytes() == learnt.tobytes()
             assert (frame.base == own.base).all()
@@ -176,7 +176,7 @@ def test_a_mask_begins_with_the_mean_of_training_as_a_stream_does() -> None:
         _, memory = update(transform, memory, y[t : t + 1, None], None)
         assert memory.ring is not None
         if t >= 3:
-            streamed = transform.windows(memory.ring, np.array([len(memory.ring) - 1]))[0]
+            streamed = transform.make_windows(memory.ring, np.array([len(memory.ring) - 1]))[0]
             assert streamed[0].tobytes() == np.ascontiguousarray(x[:, t - 3]).tobytes()
     unknown = np.isnan(targets[:, 0, :, 0])
     assert unknown.tolist() == [[bool(np.isnan(y[t + h])) for h in (1, 2)] for t in range(3, 58)]

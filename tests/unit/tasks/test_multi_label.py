@@ -235,13 +235,13 @@ def test_a_fit_learns_streams_and_chooses(fitted: Path) -> None:
     assert recorded["metrics"]["held_out"]["micro_f1"] > 0.9
     model = tidegate.load(fitted)
     text = "play the song in the rain"
-    assert model.chosen([text, "the"])[0] == ["music", "weather"]
+    assert model.predict_labels([text, "the"])[0] == ["music", "weather"]
     with pytest.raises(OptionError, match="this model can give an input several labels; use predict_labels"):
         model.classify([text])
     stream, pool = model.stream(), model.pool()
     last = [stream.push(word) for word in text.split(" ") for word in (word, " ")][-1]
     (pooled,) = pool.push([("x", text + " ")])
-    assert last.chosen == pooled.chosen == ["music", "weather"]
+    assert last.predicted_labels == pooled.predicted_labels == ["music", "weather"]
     assert last.label == pooled.label == last.top(1)[0][0]
     assert last.as_dict()["labels"] == ["music", "weather"]
     assert np.array_equal(last.values, model.predict([text])[0])
@@ -263,9 +263,9 @@ def test_an_interrupted_run_is_resumed_to_the_same_bits(fitted: Path, tmp_path: 
 
 def test_scores_of_both_kinds_choose() -> None:
     values = np.array([0.5, 0.4999, 0.7], np.float32)
-    assert Scores(values, ["a", "b", "c"], multi_label=True).chosen == ["a", "c"]
-    assert Scores(values - 0.4, ["a", "b", "c"], multi_label=True).chosen == []
-    assert Scores(values, ["a", "b", "c"]).chosen == ["c"]
+    assert Scores(values, ["a", "b", "c"], multi_label=True).predicted_labels == ["a", "c"]
+    assert Scores(values - 0.4, ["a", "b", "c"], multi_label=True).predicted_labels == []
+    assert Scores(values, ["a", "b", "c"]).predicted_labels == ["c"]
     assert Scores(None, ["a"], "no step yet", multi_label=True).as_dict()["labels"] == []
     assert "labels" not in Scores(values, ["a", "b", "c"]).as_dict()
 
@@ -313,7 +313,7 @@ def test_series_may_have_several_labels_or_none(tmp_path: Path) -> None:
     model, x = tidegate.load(out), np.column_stack([np.ones(12), np.arange(12) % 5])
     stream = model.stream()
     last = [stream.push(step) for step in x][-1]
-    assert last.chosen == model.chosen([x])[0] == ["up"]
+    assert last.predicted_labels == model.predict_labels([x])[0] == ["up"]
     assert np.array_equal(last.values, model.predict([x])[0])
 
 

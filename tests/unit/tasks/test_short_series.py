@@ -62,7 +62,9 @@ def test_short_windows_are_a_streams_to_the_bit() -> None:
         steps = data.steps[data.first[row] : data.ends[row] + 1]
         _, memory = update(transform, memory, steps, None)
         assert memory.ring is not None
-        streamed, frame = transform.windows(memory.ring, np.array([len(memory.ring) - 1]), np.array([len(memory.ring)]))
+        streamed, frame = transform.make_windows(
+            memory.ring, np.array([len(memory.ring) - 1]), np.array([len(memory.ring)])
+        )
         assert streamed[0, : lengths[row]].tobytes() == np.ascontiguousarray(x[: lengths[row], row]).tobytes()
         assert frame.spread.tobytes() == data.read_windows(np.array([row]))[1].spread.tobytes()
 

@@ -83,7 +83,7 @@ def test_minus_infinity_is_exact() -> None:
 
 def perturbed(model: Any, x: np.ndarray, random: np.random.Generator, scale: float) -> np.ndarray:
     """Run in float64, with a relative rounding of `scale` added to every state after each step."""
-    reference, state = Reference(model), Reference(model).initial(1)
+    reference, state = Reference(model), Reference(model).initial_state(1)
     for k in range(len(x)):
         y, state = reference.step(state, x[k : k + 1])
         for name, v in state.items():

@@ -15,7 +15,7 @@ import numpy.typing as npt
 from ...atomic import check, kind_from_start, replace
 from ...errors import OptionError
 from ...model import Model
-from .. import Answer
+from .. import ExpectedValues
 from .literals import make_name, validate_name
 from .program import Program, build_program
 from .selftest import generate_self_test
@@ -42,7 +42,7 @@ class Code(NamedTuple):
 
 
 def generate_code(
-    model: Model, name: str, file: str, expected: list[Answer] | None = None, largest: int | None = None
+    model: Model, name: str, file: str, expected: list[ExpectedValues] | None = None, largest: int | None = None
 ) -> Code:
     """Generate the C of a model.
 
@@ -69,7 +69,7 @@ def files(out: str) -> list[str]:
 
 
 def export(
-    model: Model, out: str, expected: list[Answer] | None = None, force: bool = False, name: str | None = None
+    model: Model, out: str, expected: list[ExpectedValues] | None = None, force: bool = False, name: str | None = None
 ) -> list[str]:
     """Write `out`, which ends with .c, and the .h next to it; return their paths.
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from .. import Answer
+from .. import ExpectedValues
 from .program import Program
 from .templates import substitute
 
@@ -38,7 +38,7 @@ static void feed(@name@_state *state, uint64_t *seed, float *out) {
 }
 
 
-def generate_self_test(program: Program, name: str, expected: list[Answer]) -> str:
+def generate_self_test(program: Program, name: str, expected: list[ExpectedValues]) -> str:
     """Generate the self-test, to be compiled with NAME_SELF_TEST defined. expected: one for each case of the check."""
     check = program.model.document["check"]
     cases, arrays = [], []

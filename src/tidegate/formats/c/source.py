@@ -6,7 +6,7 @@ import textwrap
 from collections.abc import Collection
 from importlib.resources import files
 
-from .._rows import given, taken
+from .._rows import describe_input, describe_output
 from .functions import collect_functions
 from .literals import format_comment, format_string, format_table
 from .program import Program
@@ -103,8 +103,8 @@ def describe_argument(program: Program, NAME: str) -> str:
     entry = program.model.document["input"]
     if entry["kind"] == "array":
         return f"x: {NAME}_INPUTS floats"
-    units = f". The outputs are {given(entry)}" if given(entry) else ""
-    return "\n * ".join(textwrap.wrap(f"x: {NAME}_INPUTS floats, {taken(entry)}{units}", 110))
+    units = f". The outputs are {describe_output(entry)}" if describe_output(entry) else ""
+    return "\n * ".join(textwrap.wrap(f"x: {NAME}_INPUTS floats, {describe_input(entry)}{units}", 110))
 
 
 def generate_source(

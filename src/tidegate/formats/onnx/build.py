@@ -9,7 +9,7 @@ import numpy as np
 
 from ... import layers
 from ...model import Model
-from .._rows import given, taken
+from .._rows import describe_input, describe_output
 from . import context as contexts
 from . import layer as layer_nodes
 from . import proto
@@ -73,7 +73,7 @@ class ModelGraph:
         entry, axes = self.model.document["input"], ["T", "B"] if self.sequence else ["B"]
         if entry["kind"] in ("text", "ids"):
             return self.add_input("ids", "int32", axes, f"token ids, 0 to {entry['size'] - 1}")
-        what = "the numbers of each step" if entry["kind"] == "array" else taken(entry)
+        what = "the numbers of each step" if entry["kind"] == "array" else describe_input(entry)
         return self.add_input("x", "float32", [*axes, entry["features"]], what)
 
     def check_ids(self, ctx: GraphContext, ids: Tensor) -> Tensor:
@@ -119,7 +119,7 @@ class ModelGraph:
     def output_doc(self, mode: str) -> str:
         """Describe the output."""
         entry = self.model.document["input"]
-        units = given(entry) if entry["kind"] == "series" else ""
+        units = describe_output(entry) if entry["kind"] == "series" else ""
         return f"{OUTPUT_DOC[mode]}{units and ': ' + units}"
 
     def next_steps(self, ctx: GraphContext, steps: Tensor | None) -> dict[str, Tensor]:
