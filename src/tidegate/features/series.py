@@ -369,7 +369,7 @@ class SeriesTransform:
 def shift_columns(values: Floats, known: list[int], horizon: int) -> Floats:
     """Move the known columns of values [T, columns] up by `horizon` steps, with NaN at the end.
 
-    >>> shift_known(np.array([[1.0, 5.0], [2.0, 6.0]]), [1], 1).tolist()
+    >>> shift_columns(np.array([[1.0, 5.0], [2.0, 6.0]]), [1], 1).tolist()
     [[1.0, 6.0], [2.0, nan]]
     """
     shifted = values.copy()

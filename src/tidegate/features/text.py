@@ -93,7 +93,7 @@ class Tokenizer:
         return self.kind, self.fold, self.digits, self.unicode
 
     def to_json(self) -> dict[str, str | bool]:
-        """The options as a JSON object; `from_json` reads it.
+        """Return the options as a JSON object; `from_json` reads it.
 
         >>> Tokenizer("char", digits="shape").to_json()
         {'kind': 'char', 'fold': True, 'digits': 'shape', 'unicode': 'unicode-14.0.0'}
@@ -102,7 +102,7 @@ class Tokenizer:
 
     @classmethod
     def from_json(cls, document: object) -> Tokenizer:
-        """The tokenizer that `to_json` described.
+        """Make the tokenizer that `to_json` described.
 
         Args:
             document: an object with exactly the keys kind, fold, digits and unicode.

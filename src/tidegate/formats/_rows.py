@@ -10,7 +10,7 @@ def describe_input(entry: dict[str, Any]) -> str:
 
     >>> entry = {"columns": ["load"], "calendar": [], "missing": "error", "scale": None, "features": 1,
     ...          "window": {"length": 4, "segment": 2, "season": 0, "centre": "last", "spread": "window"}}
-    >>> print(taken(entry).removeprefix("rows of 1 numbers: "))
+    >>> print(describe_input(entry).removeprefix("rows of 1 numbers: "))
     each window of 4 steps, minus its last step and divided by its deviation, is 2 rows from the initial state
     """
     window, size = entry["window"], f"rows of {entry['features']} numbers"

@@ -170,10 +170,7 @@ def rows(source: Any, options: Options, columns: list[str] | None = None) -> Sou
 
 
 def read_unlabelled(source: Any, options: Options, columns: list[str]) -> Source:
-    """Read series without labels, for a model to classify; otherwise as `rows`. columns: those of the model.
-
-    Raises DataError.
-    """
+    """Read series without labels, for a model to classify. columns: those of the model. Raises DataError."""
     path = os.fspath(source) if isinstance(source, str | os.PathLike) else ""
     archive = path.lower().endswith(".npz")
     steps = not archive and (options.id or options.time or columns != [ONE_CHANNEL])

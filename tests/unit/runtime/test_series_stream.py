@@ -276,7 +276,7 @@ def test_no_label_is_told_of_what_is_no_number() -> None:
         predictor.classify([x / 1e38, x])
     scores = predictor.stream().push(x)
     assert np.isnan(scores.values).all()
-    assert (scores.label, scores.chosen) == (None, [])
+    assert (scores.label, scores.predicted_labels) == (None, [])
 
 
 def test_rolling_origins() -> None:

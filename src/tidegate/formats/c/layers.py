@@ -103,7 +103,6 @@ def add_call(code: LayerCode, function: str, *arguments: object) -> None:
 
 
 def add_activation(code: LayerCode, context: LayerContext) -> None:
-    """The activation of a dense or conv layer, in place."""
     """Apply the activation of a dense or conv layer in place."""
     kind, y = context.layer["activation"], context.y
     if kind != "none":
