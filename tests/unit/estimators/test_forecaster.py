@@ -171,7 +171,7 @@ def test_quantiles_between_the_models_and_beyond(fitted: Forecaster) -> None:
     assert np.allclose(fitted.predict_quantiles([1, 3], alpha=0.3)[:, 0], (low + middle) / 2)
     assert fitted.predict_interval([1, 3]).tolist() == np.stack([low, high], 1)[:, None].tolist()
     assert fitted.predict_interval([1, 3], coverage=[0.8, 0.4]).shape == (2, 2, 2)
-    with pytest.raises(WrongValue, match=r"no quantile 0.05; the model has those of 0.1 to 0.9"):
+    with pytest.raises(WrongValue, match=r"quantile 0.05 is outside of the model's, 0.1 to 0.9"):
         fitted.predict_interval(coverage=0.9)
     with pytest.raises(WrongValue, match="between 0 and 1"):
         fitted.predict_quantiles(alpha=[0.5, 1.2])

@@ -9,7 +9,7 @@ import pytest
 
 from tidegate.errors import DataError, OptionError, StateError
 from tidegate.features.series import ForecastSpec, SeriesTransform, Window
-from tidegate.runtime import Forecast, Predictor, State
+from tidegate.runtime import Forecast, Predictor, Scores, State
 from tidegate.verify.samples import sample, series_sample
 
 ONE = np.array([[0.0]]), np.array([[1.0]])
@@ -274,7 +274,7 @@ def test_no_label_is_told_of_what_is_no_number() -> None:
     predictor, x = make_predictor(transform), np.array([[3e38, 3e38], [-3e38, 3e38]])
     with pytest.raises(DataError, match="series 1: the output is not finite, because a number in it is too large"):
         predictor.classify([x / 1e38, x])
-    scores = predictor.stream().push(x)
+    scores: Scores = predictor.stream().push(x)
     assert np.isnan(scores.values).all()
     assert (scores.label, scores.predicted_labels) == (None, [])
 
