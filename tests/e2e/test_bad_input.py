@@ -34,7 +34,7 @@ GOOD = "".join(f'"{text}",{label}\n' for text, label in messages(40, 1))
         (b"text,label\nhi,a\n", ("no column 'message'", "'text', 'label'")),
         (b"message,intent\nhello,a\n  ,b\n", ("train.csv:3", "empty")),
         (b"message,intent\nhello,a\nhello,\n", ("train.csv:3", "label", "empty")),
-        (b"message,intent\nhello,a\nbye,a\n", ("one class only, 'a'",)),
+        (b"message,intent\nhello,a\nbye,a\n", ("only one class, 'a'",)),
         (b"message,intent\nhello,a\nna\xefve,b\n", ("train.csv:3", "byte 25", "UTF-8")),
         (b"message,intent\nhello,a\nbye,b,c\n", ("train.csv:3", "3 fields", "expected 2")),
         (b'message,intent\nhello,a\n"bye,b\n', ("train.csv:3", "never closed")),

@@ -138,9 +138,10 @@ def test_series_of_their_own_scale_are_known_by_name(made: Made, tidegate: Run, 
     streamed = answers(tidegate("stream", model, stdin="".join(json.dumps(e) + "\n" for e in events)))
     assert streamed[-1]["quantiles"] == both[1]["quantiles"]
     refused(
-        tidegate("predict", model, csv(tmp_path / "new.csv", id=["c"] * 9, v=LOAD[:9].tolist())), "'c' was not there"
+        tidegate("predict", model, csv(tmp_path / "new.csv", id=["c"] * 9, v=LOAD[:9].tolist())),
+        "'c' was not in training",
     )
-    refused(tidegate("stream", model, stdin='{"stream": "c", "x": 1}\n'), "stdin:1", "'c' was not there")
+    refused(tidegate("stream", model, stdin='{"stream": "c", "x": 1}\n'), "stdin:1", "'c' was not in training")
     refused(tidegate("predict", model, file, "--plot", tmp_path / "p.png"), "--plot draws one series")
 
 

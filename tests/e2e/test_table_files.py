@@ -60,5 +60,5 @@ def test_columns_that_look_as_if_they_were_meant_are_named(tidegate: Run, tmp_pa
     out = tmp_path / "m.safetensors"
     done = tidegate("fit", "classify", write(tmp_path / "train.csv", messages(60, 1)), "--out", out)
     assert done.returncode == 2
-    assert done.stderr.endswith("'intent' has 4 distinct values: say --text message --label intent\n")
+    assert done.stderr.endswith("'intent' has 4 distinct values: use --text message --label intent\n")
     assert not out.exists()

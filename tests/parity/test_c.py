@@ -86,7 +86,7 @@ def model_of(tape: Any, H: int = 5, seed: int = 0) -> Model:
     stack = Stack(np.random.default_rng(seed), SimpleNamespace(name="own", tape=tape))  # type: ignore[arg-type]
     layer = {"kind": "recurrent", "inputs": 2, "size": H, "tape": "own", "cell": "own", "dialect": {}}
     width = H
-    if tape.projected:
+    if tape.has_projection:
         width = layer["project"] = max(1, H - 2)
     stack.add(layer)
     stack.add({"kind": "dense", "inputs": width, "size": 3, "activation": "none"})

@@ -111,7 +111,7 @@ def test_a_file_without_a_sum_loads_and_info_and_verify_say_so(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert Model.load(WITHOUT).sha256 is None
-    for path, words in ((WITHOUT, "none, so damage may go unseen"), (tmp_path / "m.safetensors", "SHA-256")):
+    for path, words in ((WITHOUT, "none, so damage may go unnoticed"), (tmp_path / "m.safetensors", "SHA-256")):
         tidegate.load(WITHOUT).save(tmp_path / "m.safetensors")
         assert cli.main(["info", str(path)]) == 0
         assert words in capsys.readouterr().out

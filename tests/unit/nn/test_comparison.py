@@ -292,7 +292,9 @@ def test_exports_of_final_states(tmp_path):
     found = session.run(["output"], {"ids": IDS.T.int().numpy(), "lengths": lengths})[0]
     for row, n, mine in zip(IDS, lengths, found, strict=True):
         np.testing.assert_allclose(mine, net(row[None, :n])[0].detach(), atol=1e-6)
-    with pytest.raises(tidegate.TidegateError, match="takes the final states of both directions; C has a step only"):
+    with pytest.raises(
+        tidegate.TidegateError, match="takes the final states of both directions; C code runs step by step"
+    ):
         tidegate.export(predictor, "c", tmp_path / "m.c")
     with pytest.raises(tidegate.TidegateError, match="streams: no, because it reads each input in both directions and"):
         predictor.stream()

@@ -221,7 +221,7 @@ def test_a_file_that_is_no_checkpoint_is_refused(table: Path, tmp_path: Path) ->
     other = job(table)
     with pytest.raises(
         ModelFileError,
-        match="no checkpoint of an unfinished .* it is a tidegate model; start again",
+        match="not a checkpoint of an unfinished .* it is a tidegate model; start again",
     ):
         checkpoints.load(str(out), other.run(None), other.identity())
     (tmp_path / "t").write_bytes(b"nothing")
