@@ -65,6 +65,7 @@ def test_an_answer_that_cannot_be_given_is_no_success(
     assert len(done.stderr.splitlines()) == bool(said)
 
 
+@pytest.mark.slow
 def test_a_terminal_that_hangs_up_leaves_a_checkpoint(tmp_path: Path) -> None:
     train = write(tmp_path / "train.csv", messages(300, 1))
     more = [*QUICK, "--hidden", "32", "--embed", "8", "--epochs", "400", "--patience", "400"]

@@ -154,6 +154,7 @@ sys.exit(main(sys.argv[1:]))
 """
 
 
+@pytest.mark.slow
 def test_ctrl_c_and_resume_end_with_the_same_bits(made: Made, tmp_path: Path) -> None:
     from tidegate.model import Model
 

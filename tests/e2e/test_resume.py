@@ -82,6 +82,7 @@ def test_a_run_killed_at_random_ends_with_the_same_bits(
     assert not Path(f"{broken}.checkpoint").exists()
 
 
+@pytest.mark.slow
 def test_ctrl_c_tells_how_to_go_on(
     train: Path, unbroken: str, tmp_path: Path, weights_hash: Callable[[Path], str]
 ) -> None:
@@ -98,6 +99,7 @@ def test_ctrl_c_tells_how_to_go_on(
     assert weights_hash(out) == unbroken
 
 
+@pytest.mark.slow
 def test_changed_data_are_refused(train: Path, tmp_path: Path) -> None:
     out = tmp_path / "m.safetensors"
     assert killed(train, out, signal.SIGINT, 0.0)[0] == 130

@@ -23,6 +23,7 @@ from tidegate.verify.samples import sample
 RUNS = [(target, precision) for precision in (WEIGHTS_BF16, COMPUTE_BF16) for target in _native.targets(precision)]
 EACH = pytest.mark.parametrize(("target", "precision"), RUNS)
 LENGTHS = (1, 7, 100)
+ALL_LENGTHS = [*LENGTHS[:-1], pytest.param(LENGTHS[-1], marks=pytest.mark.slow)]
 STACKS: dict[str, dict[str, Any]] = {
     "text, every pool": {"size": 24, "over": ["last", "mean", "max", "attention"], "norm": True, "dense": "tanh"},
     "two layers, conv": {"features": 5, "size": 17, "depth": 2, "conv": 3, "over": ["max"]},
@@ -55,7 +56,7 @@ def ratio(result: Result) -> float:
 
 
 @EACH
-@pytest.mark.parametrize("length", LENGTHS)
+@pytest.mark.parametrize("length", ALL_LENGTHS)
 @pytest.mark.parametrize("size", [5, 65])
 @pytest.mark.parametrize("cell", cells.names())
 def test_every_cell_stays_within_its_bound(cell: str, size: int, length: int, target: str, precision: str) -> None:
@@ -81,7 +82,7 @@ def test_stacks_stay_within_their_bound(stack: str, length: int, target: str, pr
 
 
 @EACH
-@pytest.mark.parametrize("length", LENGTHS)
+@pytest.mark.parametrize("length", ALL_LENGTHS)
 def test_every_mutant_exceeds_the_bound(length: int, target: str, precision: str) -> None:
     replay = replay_of(precision, length, features=8, size=32)
     least = 100 if precision == WEIGHTS_BF16 else 1

@@ -19,6 +19,7 @@ from tidegate.verify.samples import sample
 from tidegate.verify.torch_target import TORCH_ERRORS, verify_torch
 
 LENGTHS = (1, 7, 100, 1000)
+ALL_LENGTHS = [*LENGTHS[:-1], pytest.param(LENGTHS[-1], marks=pytest.mark.slow)]
 LOOSEST = 2000  # a bound may be this many times the worst error: gamma_K assumes that K roundings never cancel
 STACKS: dict[str, dict[str, Any]] = {
     "scaled numbers": {"features": 5, "size": 9, "over": ("last",), "scale": True},
@@ -64,7 +65,7 @@ def judged(replay: Replay, model: Model, target: str, fused: bool = True) -> Res
 
 
 @pytest.mark.parametrize("target", _native.targets())
-@pytest.mark.parametrize("length", [*LENGTHS[:-1], pytest.param(LENGTHS[-1], marks=pytest.mark.slow)])
+@pytest.mark.parametrize("length", ALL_LENGTHS)
 @pytest.mark.parametrize("size", [5, 32, 65])
 @pytest.mark.parametrize("cell", cells.names())
 def test_every_cell_stays_within_its_bound(cell: str, size: int, length: int, target: str) -> None:
@@ -76,7 +77,7 @@ def test_every_cell_stays_within_its_bound(cell: str, size: int, length: int, ta
     assert judged(replay, replay.model, target, fused=False) == Result(**{**vars(result), "path": "interpreter"})
 
 
-@pytest.mark.parametrize("length", [1, 7, 100])
+@pytest.mark.parametrize("length", [1, 7, pytest.param(100, marks=pytest.mark.slow)])
 @pytest.mark.parametrize(("cell", "dialect"), DIALECTS, ids=DIALECT_NAMES)
 def test_every_dialect_stays_within_its_bound(cell: str, dialect: dict[str, str], length: int) -> None:
     replay = replay_of_dialect(cell, dialect, length)
@@ -122,7 +123,7 @@ def test_torch_stays_within_its_bound(stack: str) -> None:
 
 
 @pytest.mark.parametrize("target", _native.targets())
-@pytest.mark.parametrize("length", LENGTHS)
+@pytest.mark.parametrize("length", ALL_LENGTHS)
 @pytest.mark.parametrize("size", [8, 32])
 def test_every_mutant_exceeds_the_bound(size: int, length: int, target: str) -> None:
     replay = replay_of(length, features=8, size=size, cell="gru")

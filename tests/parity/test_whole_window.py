@@ -79,7 +79,7 @@ ALL = pytest.mark.parametrize("chain", [*CHAINS, "residual"])
 
 @TARGETS
 @ALL
-@pytest.mark.parametrize("length", [1, 2, 37, 150])
+@pytest.mark.parametrize("length", [1, 2, 37, pytest.param(150, marks=pytest.mark.slow)])
 def test_every_target_stays_within_its_bound(chain: str, length: int, target: str) -> None:
     replay = replay_of(chain, length)
     result = judged(replay, replay.model, target)

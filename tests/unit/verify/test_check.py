@@ -103,6 +103,7 @@ def test_a_check_of_another_size_is_refused() -> None:
         Model(model.document, tensors)
 
 
+@pytest.mark.slow
 def test_a_model_a_predictor_and_a_path_are_verified_alike(tmp_path: Path) -> None:
     path, model = tmp_path / "m.safetensors", sample(size=4, check=True)
     model.save(path)

@@ -38,6 +38,7 @@ def built(root: Path, task: str, data: Path, **options: Any) -> Model:
     return fit(task, str(data), out=str(root / "model.safetensors"), epochs=1, **options)
 
 
+@pytest.mark.slow
 def test_the_default_model_of_long_series_is_not_rejected(tmp_path: Path) -> None:
     """Return a model that scales, then convolves: the roundings of scaling are part of the state of the convolution."""
     draw = np.random.default_rng(0)
