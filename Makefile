@@ -1,4 +1,4 @@
-# make demo | test | test-all | check | bench | docs | clean.  Another interpreter: make PYTHON=python3.12 test
+# make demo | test | test-slow | test-all | check | bench | docs | clean.  Another interpreter: make PYTHON=python3.12 test
 
 PYTHON ?= python3
 VENV := .venv
@@ -11,13 +11,14 @@ PYTEST := -m pytest -n $(WORKERS) --maxprocesses 16 --dist worksteal --doctest-m
 SOURCES := pyproject.toml constraints.txt $(wildcard CMakeLists.txt) $(shell find native -type f 2>/dev/null)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all check bench docs clean compiler
+.PHONY: help demo test test-slow test-all check bench docs clean compiler
 .NOTPARALLEL:
 
 help:
 	@echo "make demo      train on Reuters news, stream words; forecast a load curve (3 minutes)"
 	@echo "make test      all tests but the slow ones, on all cores"
-	@echo "make test-all  all tests but those of make check"
+	@echo "make test-slow only the slow tests"
+	@echo "make test-all  both, all tests but those of make check"
 	@echo "make check     lint, format, types, rules of the house"
 	@echo "make bench     measure speed into bench/runs/, accuracy and errors into bench/results/"
 	@echo "make docs      put the figures of both into README.md and docs/"
@@ -28,6 +29,9 @@ demo: $(VENV)/train.stamp
 
 test: $(VENV)/dev.stamp
 	@$(PY) $(PYTEST) -m "not slow"
+
+test-slow: $(VENV)/dev.stamp
+	@$(PY) $(PYTEST) -m slow
 
 test-all: $(VENV)/dev.stamp
 	@$(PY) $(PYTEST)

@@ -110,9 +110,9 @@ def test_the_python_in_the_docs_runs(
     model = names["model"]
     assert names["ids"].tolist() == ids_of(load(fitted.model), "what's my balance")
     exec(compile(graph, "docs/export.md", "exec"), names)
-    oracle = Reference(model)
+    reference = Reference(model)
     for row, ids in enumerate(([3, 14, 9], [5])):
-        y, last = oracle.run(np.array(ids)[:, None])
+        y, last = reference.run(np.array(ids)[:, None])
         assert np.abs(names["found"]["output"][row] - y[-1, 0]).max() < 1e-5
         assert names["labels"][row] == model.labels[y[-1, 0].argmax()]
         assert all(np.abs(names["state"][name][row] - v[0]).max() < 1e-4 for name, v in last.items())

@@ -1,4 +1,4 @@
-"""The oracle of these tests: models in float64 NumPy, slow and simple, next to their native engines."""
+"""The reference of these tests: models in float64 NumPy, slow and simple, next to their native engines."""
 
 from dataclasses import dataclass, field
 
@@ -352,7 +352,7 @@ class Model:
             block[at : at + 4 * value.size] = value.view(np.uint8)
         return np.tile(block, (rows, 1))
 
-    def oracle(self, xs) -> list[F64]:
+    def reference(self, xs) -> list[F64]:
         """Return the output after each step of one stream, from its initial state."""
         state, outputs = {at: value.astype(float) for at, value in self.initial}, []
         for n, x in enumerate(xs, start=1):

@@ -1,4 +1,4 @@
-"""The causal convolution: near the oracle at every place in a model, with the same bits however it is run."""
+"""The causal convolution: near the reference at every place in a model, with the same bits however it is run."""
 
 import numpy as np
 import pytest
@@ -53,7 +53,7 @@ def test_it_agrees_with_the_oracle(target, place, width):
     out, after = run(model.engine(target), model, x, lengths)
     for row, length in enumerate(lengths):
         if length:
-            np.testing.assert_allclose(out[:length, row], model.oracle(x[:length, row]), rtol=1e-5, atol=1e-5)
+            np.testing.assert_allclose(out[:length, row], model.reference(x[:length, row]), rtol=1e-5, atol=1e-5)
         assert (out[length:, row] == -7).all()
     np.testing.assert_array_equal(after[:, :8].copy().view(np.int64).ravel(), lengths)
 
@@ -66,7 +66,7 @@ def test_every_activation_and_size(target, activation, size):
     x = model.random.standard_normal((T, 2, 5)).astype(np.float32)
     out, _ = run(model.engine(target), model, x, np.full(2, T, np.int32))
     for row in range(2):
-        np.testing.assert_allclose(out[:, row], model.oracle(x[:, row]), rtol=3e-6, atol=3e-6)
+        np.testing.assert_allclose(out[:, row], model.reference(x[:, row]), rtol=3e-6, atol=3e-6)
 
 
 @TARGETS

@@ -154,7 +154,7 @@ def test_runs_and_step_many_have_the_same_bits_near_the_oracle(name: str, target
     model = make_models()[name]()
     x, lengths, out = run_every_way(model, target)
     row = int(lengths.argmax())
-    right = np.array(model.oracle(x[: lengths[row], row]))
+    right = np.array(model.reference(x[: lengths[row], row]))
     np.testing.assert_allclose(out[: lengths[row], row], right, rtol=2e-4, atol=2e-5)
 
 

@@ -1,4 +1,4 @@
-"""Every kind of layer and several cells compared with the float64 oracle on every target."""
+"""Every kind of layer and several cells compared with the float64 reference on every target."""
 
 import numpy as np
 import pytest
@@ -12,13 +12,13 @@ STEPS = 7
 
 
 def check(model: Model, target: str, x: np.ndarray, fused: bool = True, tolerance: float = 3e-6):
-    """Check the outputs of all steps and rows against the oracle; return the engine."""
+    """Check the outputs of all steps and rows against the reference; return the engine."""
     engine, rows = model.engine(target, fused), x.shape[1]
     states = model.states(rows)
     after, out = np.empty_like(states), np.empty((*x.shape[:2], engine.outputs), np.float32)
     engine.run(x, np.full(rows, x.shape[0], np.int32), states, after, out, True, 1)
     for row in range(rows):
-        exact = np.array(model.oracle(x[:, row]))
+        exact = np.array(model.reference(x[:, row]))
         np.testing.assert_allclose(out[:, row], exact, rtol=tolerance, atol=tolerance)
     np.testing.assert_array_equal(after[:, :8].copy().view(np.int64).ravel(), x.shape[0])
     return engine
