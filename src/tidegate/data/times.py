@@ -47,15 +47,18 @@ def find_time_column(columns: Mapping[str, Sequence[Any]], path: str) -> str | N
 
 
 def is_time(cell: Any) -> bool:
-    """Return whether a cell is a date, or text that is one; digits alone are not.
+    """Return whether a cell is a date, or text that is one; the text of a number is not.
 
-    >>> is_time("2024-01-31"), is_time("20240131"), is_time(1.5)
-    (True, False, False)
+    >>> is_time("2024-01-31"), is_time("20240131"), is_time("8796093022200.0"), is_time(1.5)
+    (True, False, False, False)
     """
+    if not isinstance(cell, str):
+        return isinstance(cell, datetime.date)
     with suppress(ValueError):
-        return isinstance(cell, datetime.date) or (
-            isinstance(cell, str) and not COUNTER.fullmatch(cell) and bool(datetime.datetime.fromisoformat(cell))
-        )
+        float(cell)  # ISO 8601 has compact forms that are decimal numbers too
+        return False
+    with suppress(ValueError):
+        return bool(datetime.datetime.fromisoformat(cell))
     return False
 
 

@@ -393,3 +393,8 @@ def test_disorder_within_series_that_are_told_apart_names_no_id(file):
     with pytest.raises(DataError) as caught:
         read_series(name, time="at", id="id")
     assert str(caught.value) == "t.csv:4: column 'at' is '1', after '2' (t.csv:2); sort the rows by time"
+
+
+def test_a_number_that_could_be_a_compact_date_is_a_number(tmp_path):
+    (tmp_path / "t.csv").write_text("id,x\na,8796093022200.0\n")
+    assert read_series(tmp_path / "t.csv", id="id").columns == ["x"]
