@@ -8,7 +8,7 @@ import types
 import typing
 from typing import Any, get_args, get_origin, get_type_hints
 
-from ..tasks._options import RENAMED
+from ..tasks._options import renamed_fields
 from ._parser import Renamed
 
 METAVARS = {int: "N", float: "X", str: "NAME"}
@@ -26,9 +26,8 @@ def add_options(parser: argparse.ArgumentParser, options: type) -> None:
     group = parser.add_argument_group("task options")
     for field in dataclasses.fields(options):
         add_option(group, field, base_type(hints[field.name]))
-    for name, (now, _) in RENAMED.items():
-        if now in hints:
-            group.add_argument(flag_of(name), action=Renamed, now=flag_of(now))
+    for name, field in renamed_fields(options).items():
+        group.add_argument(flag_of(name), action=Renamed, now=flag_of(field.name))
 
 
 def add_force(parser: argparse.ArgumentParser) -> None:

@@ -9,7 +9,7 @@ from typing import Any, Final, TypeVar
 
 import numpy as np
 
-from ..tasks._options import RENAMED, check_options, option
+from ..tasks._options import check_options, option, renamed_fields
 
 COLUMN_OPTIONS: Final = frozenset(
     ("input", "text", "label", "label_separator", "group", "values", "time", "id", "layout", "targets", "known")
@@ -53,8 +53,9 @@ def with_parameters(kind: type, without: frozenset[str] = COLUMN_OPTIONS) -> Cal
         try:
             bound = signature.bind(self, *args, **values)
         except TypeError as error:
-            for name in values.keys() & RENAMED.keys():
-                raise TypeError(f"{type(self).__name__}: {name} is now {RENAMED[name][0]}") from None
+            for name, field in renamed_fields(kind).items():
+                if name in values:
+                    raise TypeError(f"{type(self).__name__}: {name} is now {field.name}") from None
             raise TypeError(f"{type(self).__name__}: {error}") from None
         bound.apply_defaults()
         for f in parameters:

@@ -35,7 +35,13 @@ class TextOptions:
     group: str | None = option(
         None, "column of groups: rows of one group, such as those of one patient, are held out together"
     )
-    unit: str = option("word", "what the model reads at each step", choices=tuple(TOKENIZER_KINDS))
+    unit: str = option(
+        "word",
+        "what the model reads at each step",
+        choices=tuple(TOKENIZER_KINDS),
+        old_name="tokens",
+        old_values={"char": "character"},
+    )
     fold: bool = option(True, "ignore the case of letters (not in bytes)")
     digits: str = option("keep", "keep digits, or replace each by 0 (shape)", choices=("keep", "shape"))
     min_count: int = option(1, "treat words that occur less often as unknown", least=1)

@@ -4,17 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
-from typing import Any, Final, TypeVar
+from collections.abc import Mapping
+from typing import Any, TypeVar
 
 from ..errors import OptionError
 
 T = TypeVar("T")
-
-# Options by their names in older versions: the new name, and the values that have changed too.
-RENAMED: Final[dict[str, tuple[str, dict[str, str]]]] = {
-    "tokens": ("unit", {"char": "character"}),
-    "windows": ("windows_per_epoch", {}),
-}
 
 
 def option(
@@ -23,12 +18,16 @@ def option(
     choices: tuple[Any, ...] | None = None,
     least: float | None = None,
     most: float | None = None,
+    old_name: str = "",
+    old_values: Mapping[str, str] | None = None,
 ) -> Any:
     """Declare a dataclass field with all that a command line and a validator need.
 
-    choices: the values that are allowed. least, most: the range that is allowed, bounds included.
+    choices: the values that are allowed. least, most: the range that is allowed, bounds included. old_name: its name in
+    older versions, "" if it had none. old_values: values under that name that are spelled differently now.
     """
-    metadata = {"help": help, "choices": choices, "least": least, "most": most}
+    metadata: dict[str, Any] = {"help": help, "choices": choices, "least": least, "most": most}
+    metadata |= {"old_name": old_name, "old_values": old_values or {}}
     return dataclasses.field(default=default, metadata=metadata)
 
 
@@ -53,16 +52,24 @@ def check_type(name: str, kind: str, value: Any) -> None:
         raise OptionError(f"{name} is {value!r}; expected {kind}")
 
 
-def rename_options(values: dict[str, Any]) -> dict[str, Any]:
-    """Rename options that an older version recorded.
+def renamed_fields(kind: type) -> dict[str, dataclasses.Field[Any]]:
+    """Return the options that had another name in older versions, by that name."""
+    return {f.metadata["old_name"]: f for f in dataclasses.fields(kind) if f.metadata.get("old_name")}
 
-    >>> rename_options({"tokens": "char", "seed": 3})
+
+def rename_options(kind: type, values: Mapping[str, Any]) -> dict[str, Any]:
+    """Rename options of this kind that an older version recorded.
+
+    >>> from tidegate.tasks.classify import Options
+    >>> rename_options(Options, {"tokens": "char", "seed": 3})
     {'unit': 'character', 'seed': 3}
     """
-    renamed = {}
+    fields, renamed = renamed_fields(kind), {}
     for name, value in values.items():
-        new_name, new_values = RENAMED.get(name, (name, {}))
-        renamed[new_name] = new_values.get(value, value) if isinstance(value, str) else value
+        if field := fields.get(name):
+            renamed[field.name] = field.metadata["old_values"].get(value, value) if isinstance(value, str) else value
+        else:
+            renamed[name] = value
     return renamed
 
 
@@ -74,7 +81,7 @@ def restore_options(kind: type[T], values: dict[str, Any]) -> T:
     'message'
     """
     known = {f.name for f in dataclasses.fields(kind)}  # type: ignore[arg-type]
-    return kind(**{name: value for name, value in rename_options(values).items() if name in known})
+    return kind(**{name: value for name, value in rename_options(kind, values).items() if name in known})
 
 
 def make_options(kind: type[T], values: dict[str, Any]) -> T:
@@ -82,8 +89,8 @@ def make_options(kind: type[T], values: dict[str, Any]) -> T:
     known = [f.name for f in dataclasses.fields(kind)]  # type: ignore[arg-type]
     for name in values:
         if name not in known:
-            if name in RENAMED:
-                raise OptionError(f"the option {name} is now {RENAMED[name][0]}")
+            if field := renamed_fields(kind).get(name):
+                raise OptionError(f"the option {name} is now {field.name}")
             near = difflib.get_close_matches(name, known, 1)
             hint = f"did you mean {near[0]!r}? " if near else ""
             raise OptionError(f"unknown option {name!r}; {hint}the options are {', '.join(known)}")

@@ -106,7 +106,9 @@ class Options(TrainingOptions, RecurrenceOptions, _series.SeriesOptions):
     )
     hidden: int | None = option(None, "width of the recurrent layers; default: 128", least=1, most=4096)
     drop_pool: float = option(0.3, "dropout before the last layer", least=0.0, most=0.95)
-    windows_per_epoch: int = option(8192, "maximum number of windows per epoch, drawn anew for each", least=1)
+    windows_per_epoch: int = option(
+        8192, "maximum number of windows per epoch, drawn anew for each", least=1, old_name="windows"
+    )
     hold_out: float | None = option(
         None,
         "share of each series, its end, held out to select the best weights; default: 0.15, or more to cover twice the "

@@ -52,16 +52,19 @@ def size(run: Run, identity: dict[str, Any]) -> int:
     return tensors.size(arrays, KEY, document)
 
 
-def load(path: str, run: Run, identity: dict[str, Any]) -> None:
-    """Restore a run from a checkpoint. Raises ModelFileError if it is damaged, OptionError if it is of another run."""
+def load(path: str, run: Run, identity: dict[str, Any], options: type) -> None:
+    """Restore a run from a checkpoint. options: the task's class, which knows names in older versions.
+
+    Raises ModelFileError if the checkpoint is damaged, OptionError if it is of another run.
+    """
     try:
         arrays, text, checksum = tensors.load(path, KEY)
         with error_context(path):
             document = parse(text)
             check_parts(document, checksum)
             then = document["identity"]
-            if isinstance(options := then.get("options"), dict):
-                then = {**then, "options": rename_options(options)}
+            if isinstance(recorded := then.get("options"), dict):
+                then = {**then, "options": rename_options(options, recorded)}
             check_same(then, json.loads(json.dumps(identity)))
             check_values(document["values"], run)
             check_tensors(arrays, run)

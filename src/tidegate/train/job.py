@@ -90,7 +90,7 @@ def fit(
             (say or discard)(f"{path}: {note}")
         run = job.run(progress)
         if resuming:
-            checkpoint.load(saved, run, job.identity())
+            checkpoint.load(saved, run, job.identity(), type(options))
         job.rehearse(run, out)
         return finish(job, run, out, force)
 

@@ -6,7 +6,8 @@ import pytest
 
 from tidegate import cli
 from tidegate.errors import OptionError
-from tidegate.tasks._options import RENAMED, make_options, restore_options
+from tidegate.tasks import forecast
+from tidegate.tasks._options import make_options, restore_options
 from tidegate.tasks.classify import Options
 
 
@@ -36,10 +37,18 @@ def test_old_flags_are_neither_shown_nor_suggested(capsys: pytest.CaptureFixture
     assert "--tokens" not in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("old", RENAMED)
-def test_old_options_give_the_new_ones(old: str) -> None:
-    with pytest.raises(OptionError, match=f"the option {old} is now {RENAMED[old][0]}$"):
-        make_options(Options, {old: 3})
+@pytest.mark.parametrize(
+    ("task", "old", "sentence"),
+    [
+        (Options, "tokens", "the option tokens is now unit$"),
+        (forecast.Options, "windows", "the option windows is now windows_per_epoch$"),
+        (Options, "windows", "unknown option 'windows'"),  # of another task, so its new name would be unknown as well
+        (forecast.Options, "tokens", "unknown option 'tokens'"),
+    ],
+)
+def test_old_options_of_a_task_give_the_new_ones(task: type, old: str, sentence: str) -> None:
+    with pytest.raises(OptionError, match=sentence):
+        make_options(task, {old: 3})
 
 
 def test_the_options_of_an_older_model_file_are_understood() -> None:

@@ -45,7 +45,7 @@ def run() -> Run:
 
 
 def load(run: Run) -> None:
-    checkpoint.load("m.checkpoint", run, JOB.identity())
+    checkpoint.load("m.checkpoint", run, JOB.identity(), type(JOB.options))
 
 
 def test_every_flipped_bit_of_a_checkpoint_is_refused(saved: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
