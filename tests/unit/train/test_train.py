@@ -108,7 +108,7 @@ def test_a_run_stopped_after_any_step_ends_with_the_same_bits(
         checkpoints.save(path, stopped, first.identity())
         second = job(table, **values)
         again = second.run(None)
-        checkpoints.load(path, again, second.identity())
+        checkpoints.load(path, again, second.identity(), type(second.options))
         for _ in again.run():
             pass
         got, _ = again.state()
@@ -212,7 +212,7 @@ def test_changed_data_are_refused_when_resuming(table: Path, tmp_path: Path) -> 
     table.write_text(table.read_text() + "pay the bill,money\n")
     other = job(table)
     with pytest.raises(OptionError, match="data was .* a resumed run must be the same run"):
-        checkpoints.load(path, other.run(None), other.identity())
+        checkpoints.load(path, other.run(None), other.identity(), type(other.options))
 
 
 def test_a_file_that_is_no_checkpoint_is_refused(table: Path, tmp_path: Path) -> None:
@@ -223,10 +223,10 @@ def test_a_file_that_is_no_checkpoint_is_refused(table: Path, tmp_path: Path) ->
         ModelFileError,
         match="not a checkpoint of an unfinished .* it is a tidegate model; start again",
     ):
-        checkpoints.load(str(out), other.run(None), other.identity())
+        checkpoints.load(str(out), other.run(None), other.identity(), type(other.options))
     (tmp_path / "t").write_bytes(b"nothing")
     with pytest.raises(TidegateError):
-        checkpoints.load(str(tmp_path / "t"), other.run(None), other.identity())
+        checkpoints.load(str(tmp_path / "t"), other.run(None), other.identity(), type(other.options))
 
 
 def test_class_weights_balance_a_rare_class(tmp_path: Path) -> None:
