@@ -14,12 +14,8 @@ from typing import Any, Final
 
 from .. import layers as layer_modules
 from ..errors import CellError, ModelFileError, OptionError, error_context
-from ..strictjson import canonical, show
-from ..tape import Tape
-from ..tensors import Array
-from . import inputs
-from .expect import check_integer, check_keys, check_list, check_object, check_tensor, check_text
-from .limits import (
+from ..expect import check_integer, check_keys, check_list, check_object, check_tensor, check_text
+from ..limits import (
     MAX_CHECK_BYTES,
     MAX_CHECK_STEPS,
     MAX_LAYERS,
@@ -28,6 +24,10 @@ from .limits import (
     MAX_TAPES,
     MAX_WINDOW_NUMBERS,
 )
+from ..strictjson import canonical, show
+from ..tape import Tape
+from ..tensors import Array
+from . import inputs
 
 FORMAT: Final = 1
 KEYS: Final = ("format", "task", "input", "layers", "tapes", "state", "labels", "streams", "provenance", "check")

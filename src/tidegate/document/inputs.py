@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..errors import ModelFileError
+from ..expect import check_integer, check_keys, check_object, check_tensor
+from ..limits import MAX_VOCABULARY, MAX_WIDTH
 from ..strictjson import show
 from ..tensors import Array
-from .expect import check_integer, check_keys, check_object, check_tensor
-from .limits import MAX_VOCABULARY, MAX_WIDTH
 
 Tensors = Mapping[str, Array]
 

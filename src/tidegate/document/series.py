@@ -10,15 +10,15 @@ from typing import Any
 import numpy as np
 
 from ..errors import ModelFileError
+from ..expect import check_integer, check_keys, check_list, check_tensor, check_text
 from ..features import frequency as rules
 from ..features.calendar import PERIODS
 from ..features.memory import count_bytes
 from ..features.series import CENTRES, HEADS, MISSING, ROLES, SPREADS, SeriesTransform
 from ..features.window import MIN_LENGTH
+from ..limits import MAX_COLUMNS, MAX_HORIZON, MAX_MEMORY_BYTES, MAX_QUANTILES, MAX_REACH, MAX_SERIES, MAX_WIDTH
 from ..strictjson import show
 from ..tensors import Array
-from .expect import check_integer, check_keys, check_list, check_tensor, check_text
-from .limits import MAX_COLUMNS, MAX_HORIZON, MAX_MEMORY_BYTES, MAX_QUANTILES, MAX_REACH, MAX_SERIES, MAX_WIDTH
 
 KEYS = ("kind", "columns", "roles", "calendar", "missing", "scale", "window", "answer", "features")
 
