@@ -14,6 +14,7 @@ import pytest
 
 from tidegate import tensors as safetensors
 from tidegate.document import state_schema
+from tidegate.document.graph import read_layers
 from tidegate.errors import ModelFileError, TidegateError
 from tidegate.model import Model
 
@@ -44,8 +45,8 @@ def test_round_trip(tmp_path, parts):
 def test_what_a_model_tells(parts):
     document, _ = parts
     model = Model(*parts)
-    assert model.layers == document["layers"]
-    assert model.labels == document["labels"]
+    assert model.layers == read_layers(document)
+    assert model.labels == document["outputs"].get("label", {}).get("labels")
     assert model.state_schema == document["state"]["arrays"]
     assert model.state_bytes == document["state"]["bytes"]
     assert model.streams[0] is document["streams"]["yes"]
@@ -77,8 +78,8 @@ def test_nothing_changes_a_model(parts):
     before = model.weights_hash
     for array in tensors.values():
         array[...] = 0
-    document["layers"].clear()
-    model.document["layers"].clear()
+    document["graphs"].clear()
+    model.document["graphs"].clear()
     model.layers.clear()
     model.state_schema.clear()
     assert Model(model.document, model.tensors).weights_hash == before
@@ -119,7 +120,7 @@ def test_the_hashes_are_those_of_the_definition(parts):
         return json.dumps(value, sort_keys=True, separators=(",", ":")).encode() + b"\n"
 
     kinds = {"float32": "F32", "int64": "I64", "uint8": "U8"}
-    weights = hashlib.sha256(text({key: document[key] for key in ("input", "labels", "layers", "tapes")}))
+    weights = hashlib.sha256(text({key: document[key] for key in ("decoders", "graphs", "inputs", "outputs", "tapes")}))
     for name in sorted(tensors):
         if not name.startswith("check."):
             array = tensors[name]
@@ -199,59 +200,87 @@ def drop(*path):
     return change
 
 
+NODES, LABELS, LABEL = ("graphs", "layers", "nodes"), ("outputs", "label", "labels"), ("outputs", "label")
+ANSWER = {"horizon": 2, "quantiles": [0.5], "head": "direct", "columns": ["a"], "of": "x"}
+OUTPUT = {"kind": "forecast", "from": "layers.6", "at": "step"}
+
 WRONG = [
-    (put("format", 2), "was made by a newer tidegate (format 2); this version reads format 1; upgrade tidegate"),
-    (put("format", 0), "format is 0; expected 1"),
-    (put("format", True), "format is True; expected 1"),
-    (put("format", 1.0), "format is 1.0; expected 1"),
-    (drop("format"), "format is None; expected 1"),
-    (put("more", 1), "the document: unknown key 'more'; expected format, task, input"),
-    (drop("labels"), "the document: the key 'labels' is missing; expected format, task"),
+    (put("inputs", {}), "inputs: the key 'x' is missing; expected x"),
+    (put("inputs", "y", {}), "inputs: unknown key 'y'; expected x"),
+    (put("graphs", "more", {}), "graphs: unknown key 'more'; expected layers"),
+    (put("graphs", "layers", "clock", "y"), "graphs.layers.clock: is 'y'; expected 'x', the input"),
+    (put("decoders", "reply", {}), "decoders: unknown key 'reply'"),
+    (drop(*NODES, 2, "from"), "layers[2]: the key 'from' is missing"),
+    (put(*NODES, 2, "from", [0]), "layers[2].from: is [0]; expected [1], as nodes form a chain"),
+    (put(*NODES, 2, "from", [True]), "layers[2].from: is [True]; expected [1]"),
+    (put(*NODES, 0, "from", [0]), "layers[0].from: is [0]; expected ['x']"),
+    (put(*NODES, 2, "kind", "norm"), "layers[2]: unknown key 'kind'"),
+    (put("outputs", {}), "outputs: has 0 entries; expected 1 to 64"),
+    (put(*LABEL, None), "outputs.label: is None; expected an object"),
+    (put(*LABEL, "kind", "tale"), "outputs.label.kind: is 'tale'; expected one of labels, multilabel, tags"),
+    (put(*LABEL, "from", "layers.5"), "outputs.label.from: is 'layers.5'; expected 'layers.6', the last node"),
+    (put(*LABEL, "at", "step"), "outputs.label.at: is 'step'; expected 'end'"),
+    (put(*LABEL, "scores", "odds"), "outputs.label.scores: is 'odds'; expected one of given, logits"),
+    (
+        put(*LABEL, "calibration", {"factor": 0.0}),
+        "outputs.label.calibration.factor: is 0.0; expected a number above 0",
+    ),
+    (put(*LABEL, "threshold", 0.5), "outputs.label: unknown key 'threshold'; expected kind, from, at"),
+    (put(*LABEL, "part", [0, 4]), "outputs.label.part[1]: is 4; expected an integer of 1 to 3"),
+    (put(*LABEL, "part", [0, 2]), "outputs.label.labels: there are 3; the output has 2 numbers"),
+    (put("outputs", "label", OUTPUT | ANSWER), "outputs.label.of: is 'x'; expected the name of an input of kind"),
+    (put("format", 3), "was made by a newer tidegate (format 3); this version reads format 2; upgrade tidegate"),
+    (put("format", 0), "format: is 0; expected an integer of 1 to 2"),
+    (put("format", True), "format is True; expected 2"),
+    (put("format", 1.0), "format is 1.0; expected 2"),
+    (drop("format"), "format is None; expected 2"),
+    (put("more", 1), "the document: unknown key 'more'; expected format, task, inputs"),
+    (drop("outputs"), "the document: the key 'outputs' is missing; expected format, task"),
     (put("task", []), "task: is []; expected an object"),
     (put("task", "kind", ""), "task.kind: is ''; expected a string that is not empty"),
     (put("task", "options", 3), "task.options: is 3; expected an object"),
-    (put("input", "kind", "sound"), "input.kind: is 'sound'; expected 'text', 'ids', 'array' or 'series'"),
+    (put("inputs", "x", "kind", "sound"), "inputs.x.kind: is 'sound'; expected 'text', 'ids', 'array' or 'series'"),
     (
-        put("input", {"kind": "array", "features": 0}),
-        "input.features: is 0; expected an integer of 1 to 1048576",
+        put("inputs", "x", {"kind": "array", "features": 0}),
+        "inputs.x.features: is 0; expected an integer of 1 to 1048576",
     ),
     (
-        put("input", {"kind": "array", "features": 3}),
+        put("inputs", "x", {"kind": "array", "features": 3}),
         "layers[0]: embed takes token ids; its input is 3 numbers",
     ),
-    (put("input", "size", True), "input.size: is True; expected an integer"),
+    (put("inputs", "x", "size", True), "inputs.x.size: is True; expected an integer"),
     (
-        put("input", "size", 11),
-        "input.vocabulary.offsets: tensor 'input.vocabulary.offsets' has shape [11]; expected [12]",
+        put("inputs", "x", "size", 11),
+        "inputs.x.vocabulary.offsets: tensor 'input.vocabulary.offsets' has shape [11]; expected [12]",
     ),
-    (put("input", "tokenizer", None), "input.tokenizer: is None; expected an object"),
-    (put("input", "vocabulary", "bytes", "layers.0.weight"), "'layers.0.weight' is F32; expected U8"),
-    (put("input", "vocabulary", "bytes", []), "input.vocabulary.bytes: there is no tensor [] in the file"),
-    (put("layers", []), "layers: has 0 entries; expected a list of 1 to 256"),
-    (put("layers", {}), "layers: is {}; expected a list of 1 to 256"),
-    (put("layers", 1, None), "layers[1]: is None; expected an object"),
-    (put("layers", 2, "kind", "attend"), "layers[2]: unknown layer 'attend'; choose one of bidirectional, conv"),
-    (put("layers", 2, "kind", "_options"), "layers[2]: unknown layer '_options'"),
-    (put("layers", 2, "kind", ["norm"]), "layers[2]: unknown layer ['norm']"),
-    (put("layers", 2, "size", 9), "layers[2]: size is 9; the input is 8 wide"),
-    (put("layers", 2, "more", 9), "layers[2]: unknown option 'more'"),
-    (drop("layers", 2, "eps"), "layers[2]: 'eps' is missing"),
-    (put("layers", 3, "add", 3), "layers[3].add: is 3; expected the index of an earlier layer"),
-    (put("layers", 3, "add", -1), "layers[3].add: is -1; expected the index"),
-    (put("layers", 3, "add", True), "layers[3].add: is True; expected the index"),
-    (put("layers", 3, "add", None), "layers[3].add: is None; expected the index"),
-    (put("layers", 3, "add", 0), "layers[3].add: layer 0 is 5 wide and this one 8; they must be equal"),
-    (put("layers", 1, "tape", "lstm"), "layers[1]: tape is 'lstm'; the file has gru"),
-    (drop("layers", 1, "tensors"), "layers[1].tensors: is None; expected an object"),
-    (drop("layers", 1, "tensors", "R"), "layers[1].tensors: the key 'R' is missing; expected W, b, R, c"),
-    (put("layers", 1, "tensors", "Q", "x"), "layers[1].tensors: unknown key 'Q'; expected W, b, R, c"),
-    (put("layers", 1, "tensors", "R", "x"), "layers[1].tensors.R: there is no tensor 'x' in the file"),
-    (put("layers", 1, "tensors", "R", 1), "layers[1].tensors.R: there is no tensor 1 in the file"),
+    (put("inputs", "x", "tokenizer", None), "inputs.x.tokenizer: is None; expected an object"),
+    (put("inputs", "x", "vocabulary", "bytes", "layers.0.weight"), "'layers.0.weight' is F32; expected U8"),
+    (put("inputs", "x", "vocabulary", "bytes", []), "inputs.x.vocabulary.bytes: there is no tensor [] in the file"),
+    (put(*NODES, []), "graphs.layers.nodes: has 0 entries; expected a list of 1 to 256"),
+    (put(*NODES, {}), "graphs.layers.nodes: is {}; expected a list of 1 to 256"),
+    (put(*NODES, 1, None), "layers[1]: is None; expected an object"),
+    (put(*NODES, 2, "layer", "attend"), "layers[2]: unknown layer 'attend'; choose one of bidirectional, conv"),
+    (put(*NODES, 2, "layer", "_options"), "layers[2]: unknown layer '_options'"),
+    (put(*NODES, 2, "layer", ["norm"]), "layers[2].layer: is ['norm']; expected a string"),
+    (put(*NODES, 2, "size", 9), "layers[2]: size is 9; the input is 8 wide"),
+    (put(*NODES, 2, "more", 9), "layers[2]: unknown option 'more'"),
+    (drop(*NODES, 2, "eps"), "layers[2]: 'eps' is missing"),
+    (put(*NODES, 3, "add", 3), "layers[3].add: is 3; expected the index of an earlier layer"),
+    (put(*NODES, 3, "add", -1), "layers[3].add: is -1; expected the index"),
+    (put(*NODES, 3, "add", True), "layers[3].add: is True; expected the index"),
+    (put(*NODES, 3, "add", None), "layers[3].add: is None; expected the index"),
+    (put(*NODES, 3, "add", 0), "layers[3].add: layer 0 is 5 wide and this one 8; they must be equal"),
+    (put(*NODES, 1, "tape", "lstm"), "layers[1]: tape is 'lstm'; the file has gru"),
+    (drop(*NODES, 1, "tensors"), "layers[1].tensors: is None; expected an object"),
+    (drop(*NODES, 1, "tensors", "R"), "layers[1].tensors: the key 'R' is missing; expected W, b, R, c"),
+    (put(*NODES, 1, "tensors", "Q", "x"), "layers[1].tensors: unknown key 'Q'; expected W, b, R, c"),
+    (put(*NODES, 1, "tensors", "R", "x"), "layers[1].tensors.R: there is no tensor 'x' in the file"),
+    (put(*NODES, 1, "tensors", "R", 1), "layers[1].tensors.R: there is no tensor 1 in the file"),
     (
-        put("layers", 1, "tensors", "R", "layers.1.W"),
+        put(*NODES, 1, "tensors", "R", "layers.1.W"),
         "layers[1].tensors.R: tensor 'layers.1.W' has shape [24, 5]; expected [24, 8]",
     ),
-    (put("layers", 1, "tensors", "b", "check.1.output"), "'check.1.output' is F64; expected F32"),
+    (put(*NODES, 1, "tensors", "b", "check.1.output"), "'check.1.output' is F64; expected F32"),
     (put("tapes", []), "tapes: is []; expected an object"),
     (put("tapes", {}), "layers[1]: tape is 'gru'; the file has none"),
     (put("tapes", "gru", 1), "tapes.'gru': a tape is an object with the keys"),
@@ -260,10 +289,10 @@ WRONG = [
         put("tapes", "gru", "instructions", 4, ["tan", 0]),
         "tapes.'gru': instruction 4 (tan): unknown operation",
     ),
-    (put("labels", None), "labels: is None; expected a list of strings that are not empty"),
-    (put("labels", ["a", "b"]), "labels: there are 2; the last layer has 3 outputs"),
-    (put("labels", ["a", "b", "a"]), "labels: 'a' appears twice; each label must appear once"),
-    (put("labels", ["a", "b", ""]), "labels: is ['a', 'b', '']; expected a list of strings"),
+    (put(*LABELS, None), "outputs.label.labels: is None; expected a list of strings that are not empty"),
+    (put(*LABELS, ["a", "b"]), "outputs.label.labels: there are 2; the output has 3 numbers"),
+    (put(*LABELS, ["a", "b", "a"]), "outputs.label.labels: 'a' appears twice; each label must appear once"),
+    (put(*LABELS, ["a", "b", ""]), "outputs.label.labels: is ['a', 'b', '']; expected a list of strings"),
     (put("state", "bytes", 999), "state.bytes: is 999; the layers need 176"),
     (put("state", "bytes", 176.0), "state.bytes: is 176.0; the layers need 176"),
     (put("state", "arrays", 0, "dtype", "int32"), "state.arrays[0]: is {'name': 'steps', 'dtype': 'int32'"),
@@ -320,7 +349,7 @@ def test_wrong_tensors_are_one_sentence():
 
 def test_names_for_the_check_are_kept_for_it():
     document, tensors = classifier()
-    document["layers"][2]["tensors"]["gain"] = "check.gain"
+    document["graphs"]["layers"]["nodes"][2]["tensors"]["gain"] = "check.gain"
     tensors["check.gain"] = tensors.pop("layers.2.gain")
     with pytest.raises(ModelFileError, match=r"names that start with 'check\.' are reserved for the check"):
         Model(document, tensors)
