@@ -38,7 +38,7 @@ def test_answers_with_the_same_bits(path):
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
 def test_saves_to_the_same_bytes(path, tmp_path):
-    """A file of the current format stays as it is, and an older one is saved in the current format, once and for all."""
+    """A file of the current format stays as it is; an older one is saved in the current format, once and for all."""
     model = Model.load(path)
     model.save(tmp_path / "again")
     saved = (tmp_path / "again").read_bytes()
@@ -59,7 +59,8 @@ def test_an_older_file_is_the_newer_one_of_its_name(path):
     for key in ("inputs", "outputs", "state", "streams"):  # graphs of the first files name fewer parts of a dialect
         assert older.document[key] == newer.document[key]
     for tensor in set(older.tensors) | set(newer.tensors):
-        np.testing.assert_array_equal(older.tensors[tensor], newer.tensors[tensor])
+        tolerance = 1e-12 if tensor.startswith("check.") else 0
+        np.testing.assert_allclose(older.tensors[tensor], newer.tensors[tensor], rtol=tolerance)
 
 
 def test_an_older_file_without_a_sum_gets_one(tmp_path):
