@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import os
 from collections.abc import Mapping
+from types import ModuleType
 from typing import Any
 
 from ..errors import ModelFileError
@@ -38,5 +39,20 @@ def parse(name: str, entry: Any, tensors: Mapping[str, Array]) -> Input:
     check_object(place, entry)
     if (kind := entry.get("kind")) not in kinds():
         raise ModelFileError(f"{place}.kind: is {show(kind)}; expected one of {', '.join(kinds())}")
-    source: Input = importlib.import_module(f"{__name__}.{kind}").parse(name, entry, tensors)
+    source: Input = load(kind).parse(name, entry, tensors)
     return source
+
+
+def load(kind: str) -> ModuleType:
+    """Import the module of a kind."""
+    return importlib.import_module(f"{__name__}.{kind}")
+
+
+def starts_anew(entry: Mapping[str, Any]) -> bool:
+    """Return whether a valid entry's graph starts anew for each answer, over whole rows.
+
+    >>> starts_anew({"kind": "ids", "size": 9})
+    False
+    """
+    module = load(entry["kind"])
+    return hasattr(module, "starts_anew") and bool(module.starts_anew(entry))

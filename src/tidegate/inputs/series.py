@@ -40,6 +40,11 @@ def parse(name: str, entry: dict[str, Any], tensors: Mapping[str, Array]) -> Ser
     return SeriesInput(name, entry, transform)
 
 
+def starts_anew(entry: Mapping[str, Any]) -> bool:
+    """Return whether an entry has a window, whose rows the graph runs from its initial state at each push."""
+    return entry["window"] is not None
+
+
 class SeriesInput(Input):
     """Series of numbers; the state is a `SeriesState`.
 

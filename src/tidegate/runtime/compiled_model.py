@@ -15,7 +15,6 @@ from ..errors import DataError, OptionError, StateError, error_context
 from ..inputs.base import Steps
 from ..model import Model
 from ..outputs.base import Answer, Answers, Context, Output
-from ._interim import parse_ends
 from .engine import resolve_target
 from .offline import make_runner
 from .precision import resolve_precision
@@ -97,8 +96,7 @@ class CompiledModel:
         self.model, self.precision = model, resolve_precision(weights, compute)
         self.target = resolve_target(target, self.precision)
         self.runner = make_runner(model, self.target, True, weights, compute)
-        inputs, self.outputs = parse_ends(model)
-        (source,) = inputs.values()
+        (source,), self.outputs = model.inputs.values(), model.outputs
         self.source, self.threads = source.prepare(), resolve_threads(threads)
         if isinstance(self.runner, _native.Engine):
             self.engine = self.runner
@@ -237,7 +235,7 @@ class CompiledModel:
             raise StateError(
                 "the state has another shape: it comes from a model with other layers; use it with that model"
             )
-        if state.weights_hash != self.model.weights_hash:
+        if state.weights_hash not in (self.model.weights_hash, self.model.former_weights_hash):
             raise StateError("the state comes from a model with other weights; use it with that model")
         if state.block.nbytes != len(self.initial) or len(state.output) != self.width:
             raise StateError("the state has another shape: the size of its block or output is not this model's")

@@ -22,7 +22,8 @@ from .. import layers as layer_modules
 from .. import model as model_file
 from ..data.series import Collection
 from ..data.table import Table
-from ..document import state_schema, streams_entry
+from ..document import assemble
+from ..document.upgrade import upgrade_input, upgrade_outputs
 from ..errors import OptionError, TidegateError, error_context
 from ..model import Model
 from ..nn import Network
@@ -203,18 +204,15 @@ class TrainingJob:
     def draft(self, network: Network, provenance: dict[str, Any]) -> Model:
         """Make the model without its check. Raises ModelFileError for one that no file can hold."""
         problem = self.problem
-        document = {
-            "format": 1,
-            "task": {"kind": self.task_module.KIND, "options": self.options_to_json()},
-            "input": problem.input,
-            "layers": problem.layers,
-            "tapes": problem.tapes,
-            "state": state_schema(problem.layers, self.tapes),
-            "labels": problem.labels,
-            "streams": streams_entry(problem.layers, problem.input),
-            "provenance": provenance,
-            "check": None,
-        }
+        document = assemble(
+            self.task_module.KIND,
+            self.options_to_json(),
+            {"x": upgrade_input(problem.input)},
+            problem.layers,
+            upgrade_outputs(problem.input, problem.layers, problem.labels),
+            self.tapes,
+            provenance,
+        )
         return Model(document, {**network.tensors(), **problem.arrays})
 
     def options_to_json(self) -> dict[str, Any]:
