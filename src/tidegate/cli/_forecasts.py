@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..errors import OptionError, error_context
-from . import _console
+from . import _console, _predictions
 from ._parser import FilePath, Renamed
 from ._precision import load_arguments
 from ._series_info import count_steps
@@ -231,10 +231,11 @@ def predict(args: argparse.Namespace, predictor: Predictor) -> int:
     missing = [{"series": f.name, "reason": f.forecast.reason} for f in forecasts if f.forecast.reason]
     if missing:
         print(describe_left_out(missing, "without a forecast"), file=sys.stderr)
-    for k, series in enumerate(forecasts):
+    if args.out:
+        _predictions.write(args.out, tabulate(forecasts), args.force)
+    for k, series in enumerate([] if args.out else forecasts):
         if args.json:
-            head = {"series": series.name, "steps": series.steps, "assumed": series.assumed or None}
-            _console.print_json({**head, **series.forecast.as_dict()})
+            _console.print_json(record_of(series))
             continue
         if series.forecast.reason:
             continue
@@ -245,6 +246,30 @@ def predict(args: argparse.Namespace, predictor: Predictor) -> int:
         for note in format_assumed_dates(forecasts):
             print(note, file=sys.stderr)
     return 0
+
+
+def record_of(series: SeriesForecast) -> dict[str, Any]:
+    """Return the forecast of a series as an object for JSON."""
+    head = {"series": series.name, "steps": series.steps, "assumed": series.assumed or None}
+    return {**head, **series.forecast.as_dict()}
+
+
+def tabulate(forecasts: list[SeriesForecast]) -> _predictions.Output:
+    """Make a table with a row for each series, step ahead and target, and a column for each quantile.
+
+    A series without a forecast has no rows.
+    """
+    made = [series for series in forecasts if not series.forecast.reason]
+    step = "step" if all(series.times is None for series in made) else "time"
+    levels = dict.fromkeys((repr(level) for level in made[0].forecast.quantiles), float)
+    rows = (
+        [series.name, name, target, *quantiles]
+        for series in made
+        for name, of_step in zip(series.steps, series.values.tolist(), strict=True)
+        for target, quantiles in zip(series.forecast.columns, of_step, strict=True)
+    )
+    columns = {"series": str, step: str, "target": str, **levels}
+    return _predictions.Output(columns, rows, map(record_of, forecasts))
 
 
 def format_assumed_dates(forecasts: list[SeriesForecast]) -> list[str]:
