@@ -13,7 +13,7 @@ from . import _console, _predictions
 from ._parser import FilePath, Renamed
 from ._precision import load_arguments
 from ._series_info import count_steps
-from ._table import escape_breaks, format_table
+from ._table import escape_breaks, format_count, format_table
 
 if TYPE_CHECKING:
     import argparse
@@ -63,8 +63,9 @@ def format_fit(provenance: dict[str, Any], refit: int) -> str:
     ahead = f"{count_steps(provenance['steps_ahead'])} ahead"
     where = "--valid" if provenance["valid"] else "held-out end"
     idle = provenance.get("judging_nothing", 0)
-    but = f" ({idle:,} do not count, because their window is constant or the truth is missing)" if idle else ""
-    evaluated = f"{where}: {provenance['rows']['held_out']:,} forecasts {ahead}{but}"
+    do, their = ("does", "its") if idle == 1 else ("do", "their")
+    but = f" ({idle:,} {do} not count, because {their} window is constant or the truth is missing)" if idle else ""
+    evaluated = f"{where}: {format_count(provenance['rows']['held_out'], 'forecast')} {ahead}{but}"
     if refit:
         epochs = "the last epoch" if refit == 1 else f"the last {refit} epochs"
         evaluated += f", measured before {epochs}, which trained on it too"
@@ -153,7 +154,7 @@ def format_backtest(result: Backtest) -> str:
 
     m = result.metrics
     of = f" of {len(result.series):,} series" if len(result.series) > 1 or result.left_out else ""
-    head = f"{m['origins']:,} forecasts{of} of {len(m['per_step'])} steps, {result.begins}"
+    head = f"{format_count(m['origins'], 'forecast')}{of} of {count_steps(len(m['per_step']))}, {result.begins}"
     parts = [head, format_errors(m["mae"], result.baselines)]
     if result.warning:
         parts.append(f"warning: {result.warning}")
@@ -163,14 +164,18 @@ def format_backtest(result: Backtest) -> str:
     inside = [f"{float(share):.0%} interval covers {v:.1%}" for share, v in m["coverage"].items() if v is not None]
     if inside:
         parts.append(", ".join(inside) + " of the truth")
-    if m["unknown"]:
-        parts.append(f"{m['unknown']:,} values of the truth are missing and do not count")
+    if unknown := m["unknown"]:
+        are, do = ("is", "does") if unknown == 1 else ("are", "do")
+        parts.append(f"{format_count(unknown, 'value')} of the truth {are} missing and {do} not count")
     if result.dropped:
-        parts.append(f"{result.dropped:,} steps with missing values are dropped")
+        are = "is" if result.dropped == 1 else "are"
+        parts.append(f"{format_count(result.dropped, 'step')} with missing values {are} dropped")
     if m["mase_reason"]:
         parts.append(f"MASE: {m['mase_reason']}")
     if result.short:
-        parts.append(f"{result.short:,} forecasts use fewer steps than the look-back")
+        parts.append(
+            f"{format_count(result.short, 'forecast')} use{'s'[: result.short == 1]} fewer steps than the look-back"
+        )
     if result.left_out:
         parts.append(describe_left_out(result.left_out))
     return "\n\n".join(parts)

@@ -17,6 +17,7 @@ from typing import IO, Any, Final, NamedTuple
 from .. import atomic
 from ..errors import MissingExtra, OptionError
 from ._console import nan_to_none
+from ._table import format_count
 
 SUFFIXES: Final = (".csv", ".jsonl", ".parquet")
 # How the columns and keys of every file of predictions begin.
@@ -67,7 +68,7 @@ def write(path: str, output: Output, force: bool = False) -> None:
             count = write_jsonl(file, output.records)
         else:
             count = write_parquet(path, file, output) if suffix == ".parquet" else write_csv(file, output)
-    print(f"wrote {path} ({count:,} row{'s'[: count != 1]})", file=sys.stderr)
+    print(f"wrote {path} ({format_count(count, 'row')})", file=sys.stderr)
 
 
 def suffix_of(path: str) -> str:

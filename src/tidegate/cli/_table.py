@@ -127,6 +127,15 @@ def escape_breaks(text: str) -> str:
     return text.translate({9: "\\t", 10: "\\n", 13: "\\r"})
 
 
+def format_count(count: int, noun: str) -> str:
+    """Format a number of things.
+
+    >>> format_count(1, "row"), format_count(1200, "row")
+    ('1 row', '1,200 rows')
+    """
+    return f"{count:,} {noun}{'s'[: count != 1]}"
+
+
 def format_size(count: int) -> str:
     """Format a number of bytes for people.
 

@@ -20,7 +20,7 @@ from ..errors import OptionError
 from . import _console, _flags, _forecasts, _precision
 from ._inputs import check_times, read_task, require_labels
 from ._parser import FilePath, Parser
-from ._table import format_table, join_items
+from ._table import format_count, format_table, join_items
 
 EXAMPLES = """\
   tidegate score intent.safetensors test.csv
@@ -143,8 +143,8 @@ def format_report(metrics: dict[str, Any], width: int) -> str:
 def format_summary(metrics: dict[str, Any], width: int) -> str:
     figures = [f"{title} {metrics[name]:.4f}" for name, title in FIGURES if metrics.get(name) is not None]
     unseen = metrics.get("unseen", 0)
-    tail = f"({unseen} with labels unseen in training: counted as wrong, but not in macro F1 and log loss)"
-    lines = [join_items([f"{metrics['rows']} rows", *figures, *([tail] if unseen else [])], width)]
+    tail = f"({unseen:,} with labels unseen in training: counted as wrong, but not in macro F1 and log loss)"
+    lines = [join_items([format_count(metrics["rows"], "row"), *figures, *([tail] if unseen else [])], width)]
     if "threshold" in metrics:
         labels, predicted, least = metrics["labels_a_row"], metrics["predicted_a_row"], metrics["threshold"]
         counts = f"{labels:.2f} labels per row, {predicted:.2f} predicted (probability at least {least})"
