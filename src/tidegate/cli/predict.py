@@ -64,7 +64,7 @@ def run(args: argparse.Namespace) -> int:
     from ..runtime import Scores, load
 
     predictor = load(args.model, **_precision.load_arguments(args))
-    model, labels = predictor.model, predictor.labels
+    model = predictor.model
     if model.document["task"]["kind"] == "forecast":
         if args.top is not None:
             raise OptionError("--top is for labels, but this model forecasts; leave it out")
@@ -74,6 +74,7 @@ def run(args: argparse.Namespace) -> int:
     require_labels(model, args.model, "predict")
     kind = model.document["input"]["kind"]
     names, probabilities = (predict_series if kind == "series" else predict_texts)(args, predictor)
+    labels = predictor.labels
     predictions = (
         Prediction(kind, name, Scores(row, labels, multi_label=model.multi_label), args.top)
         for name, row in zip(names, probabilities, strict=True)
