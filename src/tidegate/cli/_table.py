@@ -30,8 +30,8 @@ def format_table(
     spam     12
     ham    1034
     >>> print(format_table(["label", "rows"], [["lost or stolen card", 12]], width=18))
-    label       rows
-    lost or       12
+    label        rows
+    lost or        12
     stolen card
     """
     cells = [[escape_breaks(str(cell)) for cell in row] for row in (head, *rows)]

@@ -81,7 +81,7 @@ def fetch() -> dict[str, Path]:
 
 def train(task: str, file: Path, model: str, **options: Any) -> None:
     """Train a model; continue from the checkpoint if the demo was interrupted."""
-    from ..train import fit
+    from ..train.job import fit
 
     if task == "classify":
         step("2. Train: a GRU, on this CPU")
