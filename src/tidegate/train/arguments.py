@@ -14,8 +14,10 @@ from ..errors import TidegateError
 P = ParamSpec("P")
 R = TypeVar("R")
 
-FLAG: Final = re.compile(r"(?<![^\s(])--([a-z][a-z-]*)(?: ([a-z-]+))?")
+FLAG: Final = re.compile(r"(?<![^\s(])--([a-z][a-z-]*)(?: ('[^']*'|\w[\w.,-]*\w|\w))?")
+QUOTE: Final = "'"
 SWITCHES: Final = ("resume", "restart", "force")
+COLUMNS: Final = ("text", "label", "time", "values")  # the next word, if there is one, is a name of columns
 OTHERS: Final = ("valid", "threads", "out")  # further arguments of `fit` that are no options of a task
 
 
@@ -44,6 +46,8 @@ def spell_arguments(message: str, options: type) -> str:
     "shorten horizon=, hold out more (hold_out=), or choose missing='drop'"
     >>> spell_arguments("continue with --resume, or leave --valid out", Options)
     'continue with resume=True, or leave valid= out'
+    >>> spell_arguments("add --id with a name, or use --time 'my day' --values a,b", Options)
+    "add id= with a name, or use time='my day' values='a,b'"
     """
     choices: dict[str, Any] = {f.name: f.metadata.get("choices") or () for f in dataclasses.fields(options)}
     choices |= dict.fromkeys(OTHERS, ())
@@ -55,6 +59,7 @@ def spell_arguments(message: str, options: type) -> str:
             return f"{name}=True{rest}"
         if name not in choices:
             return found[0]
-        return f"{name}={word!r}" if word in choices[name] else f"{name}={rest}"
+        is_value = word and (word in choices[name] or name in COLUMNS)
+        return f"{name}={word.strip(QUOTE)!r}" if is_value else f"{name}={rest}"
 
     return FLAG.sub(spell, message.replace(" (resume=True in Python)", "").replace(" (force=True in Python)", ""))
