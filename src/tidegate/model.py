@@ -15,7 +15,7 @@ from . import tensors as safetensors
 from .document import validate
 from .errors import ModelFileError, OptionError, error_context
 from .files import sha256
-from .layers import whole_window
+from .layers import Layer, whole_window
 from .strictjson import canonical, parse, show
 from .tape import Tape
 from .tensors import Array, hash_parts
@@ -41,7 +41,7 @@ class Model:
     True
     """
 
-    __slots__ = ("_document", "_hashes", "_sha256", "_tapes", "_tensors", "_text")
+    __slots__ = ("_document", "_hashes", "_layers", "_sha256", "_tapes", "_tensors", "_text")
 
     def __init__(self, document: Mapping[str, Any], tensors: Mapping[str, npt.ArrayLike]) -> None:
         try:
@@ -100,7 +100,7 @@ class Model:
         self._text, self._sha256 = text, checksum
         self._document: dict[str, Any] = parse(text)
         self._tensors = MappingProxyType(dict(tensors))
-        self._tapes = validate(self._document, tensors)
+        self._tapes, self._layers = validate(self._document, tensors)
         self._hashes: dict[str, str] = {}
         for name, array in tensors.items():
             _refuse_not_finite(name, array)
@@ -137,10 +137,9 @@ class Model:
         return dict(self._tapes)
 
     @property
-    def layers(self) -> list[dict[str, Any]]:
-        """A copy of the layers, each a JSON object."""
-        layers: list[dict[str, Any]] = self.document["layers"]
-        return layers
+    def layers(self) -> tuple[Layer, ...]:
+        """The layers in order."""
+        return self._layers
 
     @property
     def labels(self) -> list[str] | None:
@@ -150,9 +149,8 @@ class Model:
 
     @property
     def multi_label(self) -> bool:
-        """Whether several labels may apply at once: there are labels, and the last layer is dense with a sigmoid."""
-        last = self._document["layers"][-1]
-        return self._document["labels"] is not None and last["kind"] == "dense" and last["activation"] == "sigmoid"
+        """Whether several labels may apply at once: there are labels, and the last layer ends in a sigmoid."""
+        return self._document["labels"] is not None and self._layers[-1].ends_in == "sigmoid"
 
     @property
     def state_schema(self) -> list[dict[str, Any]]:
@@ -174,7 +172,7 @@ class Model:
     @property
     def whole_window(self) -> str:
         """Why the layers cannot run step by step; "" if they can. With a window, the model streams in either case."""
-        return whole_window(self._document["layers"])
+        return whole_window(self._layers)
 
     @property
     def sha256(self) -> str | None:
@@ -208,7 +206,7 @@ class Model:
         return self._hashes[which]
 
     def __repr__(self) -> str:
-        kinds = ", ".join(layer["kind"] for layer in self._document["layers"])
+        kinds = ", ".join(layer.kind for layer in self._layers)
         return f"Model({self._document['task']['kind']}: {kinds})"
 
 

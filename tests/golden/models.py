@@ -181,21 +181,21 @@ def assemble(
     seed: int,
 ) -> Parts:
     """Make the document for these layers, and random weights of both signs, no two of them equal."""
-    rng, tensors = np.random.default_rng(seed), {}
-    for i, layer in enumerate(chain):
-        shapes = layers.load(layer["kind"]).tensors(layer, tapes)
-        layer["tensors"] = {role: f"layers.{i}.{role}" for role in shapes}
-        for role, shape in shapes.items():
-            tensors[f"layers.{i}.{role}"] = rng.normal(0, 0.6, shape).astype(np.float32)
+    rng, tensors, builder = np.random.default_rng(seed), {}, layers.Builder(source.get("features"))
+    builder.tapes |= tapes
+    for node in chain:
+        layer = builder.add(**node)
+        for role, shape in layer.shapes().items():
+            tensors[layer.tensors[role]] = rng.normal(0, 0.6, shape).astype(np.float32)
     document = {
         "format": 1,
         "task": {"kind": task, "options": {}},
         "input": source,
-        "layers": chain,
+        "layers": layers.to_nodes(builder.layers),
         "tapes": {name: tape.to_json() for name, tape in tapes.items()},
-        "state": state_schema(chain, tapes),
+        "state": state_schema(builder.layers),
         "labels": labels,
-        "streams": streams_entry(chain, source),
+        "streams": streams_entry(builder.layers, source),
         "provenance": {"made_by": "tests/golden/make.py", "seed": seed},
         "check": None,
     }
