@@ -10,8 +10,7 @@ import numpy.typing as npt
 
 from .. import cells
 from ..errors import OptionError
-from ..layers import Builder, Layer
-from ..layers import init_weights as draw_weights
+from ..layers import Builder, Layer, init_weights
 from ._options import option
 
 
@@ -77,9 +76,9 @@ class TrainingOptions:
     seed: int = option(0, "seed of every random choice", least=0, most=2**31 - 1)
 
 
-def init_weights(seed: int, cell: cells.Cell, layers: list[Layer]) -> dict[str, npt.NDArray[Any]]:
+def first_weights(seed: int, cell: cells.Cell, layers: list[Layer]) -> dict[str, npt.NDArray[Any]]:
     """Initialise weights by tensor name from the seed, each as its layer declares.
 
     The statistics of a `scale` layer start as 1; the task sets them.
     """
-    return {**draw_weights(np.random.default_rng([seed, 0x57A7]), layers, cell.init)}
+    return {**init_weights(np.random.default_rng([seed, 0x57A7]), layers, cell.init)}

@@ -20,8 +20,7 @@ from ..layers import Builder, Layer
 from ..layers.pool import OVER
 from . import _labels, _messages, _metrics, _series, _sizing
 from ._classes import MultiLabel, SingleLabel
-from ._graph_builder import RecurrenceOptions, TrainingOptions, add_recurrences
-from ._graph_builder import init_weights as first_weights
+from ._graph_builder import RecurrenceOptions, TrainingOptions, add_recurrences, first_weights
 from ._holdout import Source, hold_out, number_keys
 from ._labels import Targets
 from ._options import check_options, option

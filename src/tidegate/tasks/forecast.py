@@ -20,8 +20,7 @@ from ..layers import Builder, Layer
 from . import _series, _sizing
 from ._baselines import fill_targets, measure_baselines
 from ._channels import ORDER, ChannelIndependent, is_joint, match_columns, role_of, select_columns, split_channels
-from ._graph_builder import RecurrenceOptions, TrainingOptions, add_recurrences
-from ._graph_builder import init_weights as first_weights
+from ._graph_builder import RecurrenceOptions, TrainingOptions, add_recurrences, first_weights
 from ._left_out import describe_omissions, describe_padding, find_omissions, find_short_series, list_left_out
 from ._options import check_options, option
 from ._overlap import remove_overlap

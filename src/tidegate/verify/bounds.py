@@ -185,10 +185,7 @@ class ErrorGraph:
 
     @property
     def is_matrix_product(self) -> bool:
-        """Whether the products of the running layer are those of matrices.
-
-        The others, such as an attention's score, round no operand and keep no order.
-        """
+        """Whether the running layer multiplies by matrices; an attention's score rounds no operand, in no order."""
         return self.layer is None or any(self.layer.use(role) == "matrix" for role in self.layer.tensors)
 
     def lift(self, value: Any) -> BoundedValue:
