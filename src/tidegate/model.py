@@ -13,11 +13,10 @@ import numpy.typing as npt
 
 from . import tensors as safetensors
 from .document import FORMAT, validate
-from .document.graph import read_layers
 from .document.upgrade import read_format, upgrade
 from .errors import ModelFileError, OptionError, error_context
 from .files import sha256
-from .layers import whole_window
+from .layers import Layer, whole_window
 from .strictjson import canonical, parse, show
 from .tape import Tape
 from .tensors import Array, hash_parts
@@ -106,8 +105,7 @@ class Model:
         self._document: dict[str, Any] = upgrade(found)
         self._text, self._sha256 = to_json(self._document) if is_older else text, checksum
         self._tensors = MappingProxyType(dict(tensors))
-        self._tapes = validate(self._document, tensors)
-        self._layers = read_layers(self._document)
+        self._tapes, self._layers = validate(self._document, tensors)
         self._hashes: dict[str, str] = {}
         for name, array in tensors.items():
             _refuse_not_finite(name, array)
@@ -145,10 +143,9 @@ class Model:
         return dict(self._tapes)
 
     @property
-    def layers(self) -> list[dict[str, Any]]:
-        """A copy of the layers, each a JSON object."""
-        layers: list[dict[str, Any]] = read_layers(self.document)
-        return layers
+    def layers(self) -> tuple[Layer, ...]:
+        """The layers in order."""
+        return self._layers
 
     @property
     def inputs(self) -> dict[str, Any]:
@@ -251,7 +248,7 @@ class Model:
         return self._hashes[which]
 
     def __repr__(self) -> str:
-        kinds = ", ".join(layer["kind"] for layer in self._layers)
+        kinds = ", ".join(layer.kind for layer in self._layers)
         return f"Model({self._document['task']['kind']}: {kinds})"
 
 

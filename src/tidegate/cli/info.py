@@ -129,7 +129,7 @@ def input_bytes(model: Model) -> int:
 def layer_tensors(model: Model) -> Iterator[tuple[str, Any]]:
     """Iterate over the tensors of the layers."""
     for one in model.layers:
-        for name in one["tensors"].values():
+        for name in one.tensors.values():
             yield name, model.tensors[name]
 
 
@@ -138,37 +138,15 @@ def describe_layer(i: int, model: Model, predictor: Predictor) -> dict[str, Any]
     layer = model.layers[i]
     arrays = [a for a in model.state_schema if a["name"].startswith(f"layers.{i}.")]
     engine = "kernel"
-    if "tape" in layer:
+    if layer.tapes:
         engine = "fused kernel" if i in predictor.fused_layers else "interpreter"
     return {
-        "kind": layer["kind"],
-        "what": format_sizes(layer),
-        "parameters": sum(model.tensors[name].size for name in layer["tensors"].values()),
+        "kind": layer.kind,
+        "what": layer.describe() + ("" if layer.add is None else f", plus layer {layer.add}"),
+        "parameters": sum(values.size for values in layer.select(model.tensors).values()),
         "state_bytes": sum(4 * math.prod(a["shape"]) for a in arrays),
         "runs_as": engine,
     }
-
-
-def format_sizes(layer: dict[str, Any]) -> str:
-    """Format the sizes of a layer: `gru 128 -> 256, reset after, update keep`."""
-    ins, out = layer.get("rows", layer.get("inputs", layer["size"])), layer["size"]
-    what = f"{ins} -> {out}" + (f" -> {layer['project']}" if "project" in layer else "")
-    if "tape" in layer:
-        choices = {k: v for k, v in layer["dialect"].items() if v not in ("none", "no") and (k, v) != ("bias", "yes")}
-        without = ", no bias" if layer["dialect"].get("bias") == "no" else ""
-        dialect = "".join(f", {k} {v}" for k, v in choices.items()) + without
-        both = ", both directions" if layer["kind"] == "bidirectional" else ""
-        what = f"{layer['cell']} {what}{dialect}{both}"
-    elif layer["kind"] == "conv":
-        activation = f", {layer['activation']}" if layer["activation"] != "none" else ""
-        what += f", {'centred ' if layer['centred'] else ''}window of {layer['width']}{activation}"
-    elif layer["kind"] == "pool":
-        what = f"{', '.join(layer['over'])} of {out}"
-    elif layer["kind"] in ("norm", "scale", "softmax", "final"):
-        what = f"of {out}"
-    elif layer["kind"] == "dense" and layer["activation"] != "none":
-        what += f", {layer['activation']}"
-    return what + (f", plus layer {layer['add']}" if "add" in layer else "")
 
 
 def format_report(facts: dict[str, Any], width: int) -> str:

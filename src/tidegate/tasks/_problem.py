@@ -8,6 +8,8 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from ..layers import Layer
+
 Array = npt.NDArray[Any]
 Indices = npt.NDArray[np.int64]
 
@@ -76,7 +78,7 @@ class Problem:
     input: dict[str, Any]
     arrays: dict[str, Array]
     features: int | None
-    layers: list[dict[str, Any]]
+    layers: list[Layer]
     tapes: dict[str, Any]
     labels: list[str] | None
     summaries: list[str]

@@ -16,11 +16,11 @@ from ..data.series_arrays import ONE_CHANNEL
 from ..data.table import Table, read_table
 from ..errors import OptionError
 from ..features.series import SeriesTransform, Window
+from ..layers import Builder, Layer
 from ..layers.pool import OVER
 from . import _labels, _messages, _metrics, _series, _sizing
 from ._classes import MultiLabel, SingleLabel
-from ._graph_builder import GraphBuilder, RecurrenceOptions, TrainingOptions
-from ._graph_builder import init_weights as first_weights
+from ._graph_builder import RecurrenceOptions, TrainingOptions, add_recurrences, first_weights
 from ._holdout import Source, hold_out, number_keys
 from ._labels import Targets
 from ._options import check_options, option
@@ -275,8 +275,8 @@ def text_problem(
     if not options.refit_epochs:
         parts, ids = _messages.build_input_and_ids(options, [tokens[i] for i in part.train_rows], tokens)
     section, arrays, vocabulary, hide_rates = parts
-    builder = GraphBuilder(None)
-    builder.add("embed", ("weight",), options.embed or 0, rows=len(vocabulary), size=options.embed)
+    builder = Builder(None)
+    builder.add("embed", rows=len(vocabulary), size=options.embed)
     data = _messages.Messages(ids, y, hide_rates)
     weights = class_weights(options, y[part.train_rows], len(labels))
     return Problem(
@@ -319,9 +319,9 @@ def series_problem(
     if valid is not None:
         more = make_rows(valid, transform)
         steps, series = steps + more.steps, np.concatenate([series, more.series + len(source)])
-    builder = GraphBuilder(transform.features)
+    builder = Builder(transform.features)
     if layer := transform.window is None and transform.deviation is None:
-        builder.add("scale", ("mean", "deviation"), transform.features, size=transform.features)
+        builder.add("scale")
     data = Sequences(steps, y[series], make_augmentation(options, mean, deviation, len(source.columns)))
     section, arrays = transform.to_json()
     initial = {"layers.0.mean": mean, "layers.0.deviation": deviation} if layer else {}
@@ -356,25 +356,26 @@ def series_problem(
 # ---- the model
 
 
-def add_head(builder: GraphBuilder, options: Options, classes: int) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+def add_head(builder: Builder, options: Options, classes: int) -> tuple[list[Layer], dict[str, Any]]:
     """Add a classifier's layers after those of its input; return all layers, and their tapes as JSON."""
     cell = options.load_cell()
     assert options.hidden, "options are resolved first"
     assert builder.width
     if options.conv:
-        builder.conv(builder.width if options.input == "text" else options.hidden, options.conv)
-    builder.recurrent(cell, options.hidden, options.project, options.direction, options.depth)
-    builder.pool(options.pools())
-    builder.dense(classes, "none" if options.label_separator is None else "sigmoid")
+        size = builder.width if options.input == "text" else options.hidden
+        builder.add("conv", size=size, width=options.conv, centred=False, activation="relu")
+    add_recurrences(builder, cell, options.hidden, options.project, options.direction, options.depth)
+    builder.add("pool", over=options.pools())
+    builder.add("dense", size=classes, activation="none" if options.label_separator is None else "sigmoid")
     if options.label_separator is None:
-        builder.add("softmax", (), classes, size=classes)
+        builder.add("softmax")
     return builder.layers, {cell.name: cell.tape.to_json()}
 
 
-def init_weights(problem: Problem, shapes: dict[str, tuple[int, ...]]) -> dict[str, npt.NDArray[Any]]:
+def init_weights(problem: Problem) -> dict[str, npt.NDArray[Any]]:
     """Initialise the weights by tensor name, from the seed."""
     options: Options = problem.options
-    return {**first_weights(options.seed, options.load_cell(), problem.layers, shapes), **problem.initial}
+    return {**first_weights(options.seed, options.load_cell(), problem.layers), **problem.initial}
 
 
 def make_evaluator(options: Options) -> Evaluator:

@@ -16,11 +16,11 @@ from ..document.limits import MAX_QUANTILES, MAX_WIDTH
 from ..errors import DataError, OptionError
 from ..features.series import CENTRES, SPREADS, ForecastSpec, SeriesTransform, Window
 from ..features.window import MIN_LENGTH
+from ..layers import Builder, Layer
 from . import _series, _sizing
 from ._baselines import fill_targets, measure_baselines
 from ._channels import ORDER, ChannelIndependent, is_joint, match_columns, role_of, select_columns, split_channels
-from ._graph_builder import GraphBuilder, RecurrenceOptions, TrainingOptions
-from ._graph_builder import init_weights as first_weights
+from ._graph_builder import RecurrenceOptions, TrainingOptions, add_recurrences, first_weights
 from ._left_out import describe_omissions, describe_padding, find_omissions, find_short_series, list_left_out
 from ._options import check_options, option
 from ._overlap import remove_overlap
@@ -360,7 +360,7 @@ def resolve_options(options: Options, source: Collection, tracks: list[Track], c
 # ---- the model
 
 
-def make_layers(options: Options, transform: SeriesTransform) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+def make_layers(options: Options, transform: SeriesTransform) -> tuple[list[Layer], dict[str, Any]]:
     """Make a forecaster's layers, and their tapes as JSON."""
     cell, forecast = options.load_cell(), transform.forecast
     assert forecast
@@ -371,18 +371,18 @@ def make_layers(options: Options, transform: SeriesTransform) -> tuple[list[dict
             f"a forecast of {H:,} steps, {k} targets and {q} quantiles has {H * k * q:,} numbers; at most "
             f"{MAX_WIDTH:,} are possible; shorten --horizon, or choose --channels apart"
         )
-    builder = GraphBuilder(transform.features)
-    builder.recurrent(cell, options.hidden, options.project, "causal", options.depth)
+    builder = Builder(transform.features)
+    add_recurrences(builder, cell, options.hidden, options.project, "causal", options.depth)
     if transform.window:
-        builder.pool(["last"])
-    builder.dense(H * k * q)
+        builder.add("pool", over=["last"])
+    builder.add("dense", size=H * k * q, activation="none")
     return builder.layers, {cell.name: cell.tape.to_json()}
 
 
-def init_weights(problem: Problem, shapes: dict[str, tuple[int, ...]]) -> dict[str, npt.NDArray[Any]]:
+def init_weights(problem: Problem) -> dict[str, npt.NDArray[Any]]:
     """Initialise the weights by tensor name, from the seed."""
     options: Options = problem.options
-    return first_weights(options.seed, options.load_cell(), problem.layers, shapes)
+    return first_weights(options.seed, options.load_cell(), problem.layers)
 
 
 def loss(options: Options, outputs: torch.Tensor, targets: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:

@@ -18,18 +18,17 @@ import numpy as np
 import torch
 
 from .. import atomic, cells, tasks
-from .. import layers as layer_modules
 from .. import model as model_file
 from ..data.series import Collection
 from ..data.table import Table
 from ..document import assemble
 from ..document.upgrade import upgrade_input, upgrade_outputs
 from ..errors import OptionError, TidegateError, error_context
+from ..layers import to_nodes
 from ..model import Model
 from ..nn import Network
 from ..nn.native import target_name
 from ..runtime.compiled_model import resolve_threads
-from ..tape import Tape
 from ..tasks._options import make_options
 from ..tasks._problem import Problem
 from ..verify.check import attach
@@ -131,7 +130,6 @@ class TrainingJob:
         self.task_module, self.source, self.valid, self.threads = task_module, source, valid, threads
         self.problem: Problem = task_module.problem(options, source, valid)
         self.options = self.problem.options
-        self.tapes = {name: Tape.from_json(tape) for name, tape in self.problem.tapes.items()}
         sources = [source] if valid is None else [source, valid]
         self.summaries = [(each.path, text) for each, text in zip(sources, self.problem.summaries, strict=True)]
         self.notes = [
@@ -141,9 +139,8 @@ class TrainingJob:
     def run(self, progress: Report | None) -> Run:
         """Make a run with initial weights. Raises for layers that do not fit together, and as `draft` does."""
         problem = self.problem
-        layer_modules.output_widths(problem.layers, problem.features, self.tapes)  # raises where a layer does not fit
-        network = Network(problem.layers, self.tapes)
-        network.load_tensors(self.task_module.init_weights(problem, network.shapes()))
+        network = Network(problem.layers)
+        network.load_tensors(self.task_module.init_weights(problem))
         with error_context(NO_FILE):
             self.draft(network, {})  # cheaper than `rehearse`, so it goes first
         return Run(network, problem.rows, problem.train_rows, problem.valid_rows, self.config(), progress)
@@ -209,8 +206,7 @@ class TrainingJob:
             self.options_to_json(),
             {"x": upgrade_input(problem.input)},
             problem.layers,
-            upgrade_outputs(problem.input, problem.layers, problem.labels),
-            self.tapes,
+            upgrade_outputs(problem.input, to_nodes(problem.layers), problem.labels),
             provenance,
         )
         return Model(document, {**network.tensors(), **problem.arrays})

@@ -169,7 +169,7 @@ class Run:
         r, whole = self.config, torch.from_numpy(lengths)
         weights, body = torch.from_numpy(r.weights), self.network.forward_body(x, whole, noise)
         if r.per_step:
-            return r.loss(body.layout.pad(body.outputs[-1]), targets, weights)
+            return r.loss(body.layout.pad(body.last), targets, weights)
         if not r.prefix:
             return r.loss(self.network.forward_heads(body, [whole], noise)[0], targets, weights)
         shorter = torch.from_numpy(rng.integers(1, lengths + 1))

@@ -24,8 +24,8 @@ def make_problem(steps: int, rows: int = 40, **values: Any) -> Problem:
 
 def test_long_series_are_read_by_a_convolution_first_and_short_ones_by_a_wider_recurrence() -> None:
     long, short = make_problem(33), make_problem(32)
-    assert [layer["kind"] for layer in long.layers] == ["scale", "conv", "recurrent", "pool", "dense", "softmax"]
-    assert [layer["kind"] for layer in short.layers] == ["scale", "recurrent", "pool", "dense", "softmax"]
+    assert [layer.kind for layer in long.layers] == ["scale", "conv", "recurrent", "pool", "dense", "softmax"]
+    assert [layer.kind for layer in short.layers] == ["scale", "recurrent", "pool", "dense", "softmax"]
     assert (long.options.conv, long.options.hidden) == (5, 64)
     assert (short.options.conv, short.options.hidden) == (0, 128)
     assert (make_problem(33, conv=0, hidden=8).options.conv, make_problem(32, conv=2).options.conv) == (0, 2)
@@ -170,6 +170,6 @@ def test_an_offset_changes_no_row_that_a_classifier_learns_from(options: dict[st
         made.append(classify.problem(classify.Options(**options), source, None))
     near, far = (one.rows.batch(np.arange(16))[0] for one in made)
     if "window" not in options:
-        assert (made[0].layers[0]["kind"], made[1].layers[0]["kind"]) == ("scale", "recurrent")
+        assert (made[0].layers[0].kind, made[1].layers[0].kind) == ("scale", "recurrent")
         near[..., 0] = (near[..., 0] - made[0].initial["layers.0.mean"][0]) / made[0].initial["layers.0.deviation"][0]
     np.testing.assert_allclose(far, near, rtol=1e-5, atol=1e-6)

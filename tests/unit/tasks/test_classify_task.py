@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tidegate import layers, tasks
+from tidegate import cells, layers, tasks
 from tidegate.data.table import Table
 from tidegate.errors import DataError, OptionError
+from tidegate.layers.recurrent import Recurrent
 from tidegate.tape import Tape
 from tidegate.tasks import _messages, classify
-from tidegate.tasks._graph_builder import init_tensor
 from tidegate.tasks._metrics import score
 from tidegate.tasks._options import make_options, restore_options
 from tidegate.tasks._problem import Problem
@@ -102,7 +102,9 @@ def test_unknown_options_name_the_nearest() -> None:
 
 
 def test_orthogonal_starts_per_gate(tmp_path: Path) -> None:
-    R = init_tensor(np.random.default_rng(0), "recurrent", "R", (12, 4), 4, None)
+    gru = Recurrent(inputs=4, size=4, tape=cells.load("gru").tape)
+    R = gru.init(np.random.default_rng(0), "R", {})
+    assert R.shape == (12, 4)
     for k in range(3):
         block = R[4 * k : 4 * k + 4].astype(np.float64)
         assert np.allclose(block @ block.T, np.eye(4), atol=1e-6)
@@ -125,18 +127,17 @@ def problem_of_defaults(**values: Any) -> Problem:
 )
 def test_the_layers_of_each_option_hold_together(values: dict[str, Any], kinds: list[str], pooled: int) -> None:
     found = problem_of_defaults(**values)
-    made, tapes = found.layers, found.tapes
-    assert [layer["kind"] for layer in made] == ["embed", *kinds, "pool", "dense", "softmax"]
-    read, width, shapes = {name: Tape.from_json(tape) for name, tape in tapes.items()}, None, {}
+    made = found.layers
+    assert [layer.kind for layer in made] == ["embed", *kinds, "pool", "dense", "softmax"]
+    read, width, shapes = {name: Tape.from_json(tape) for name, tape in found.tapes.items()}, None, {}
     for layer in made:
-        room = layers.load(layer["kind"])
-        needed = room.tensors(layer, read)
-        assert set(needed) == set(layer["tensors"])
-        shapes |= {layer["tensors"][role]: shape for role, shape in needed.items()}
-        if layer["kind"] == "pool":
+        assert layers.parse(layer.kind, layer.to_json(), width, read) == layer
+        assert set(layer.shapes()) == set(layer.tensors)
+        shapes |= {layer.tensors[role]: shape for role, shape in layer.shapes().items()}
+        if layer.is_pool:
             assert width == pooled
-        width = room.check(layer, width, read)
-    begun = classify.init_weights(found, shapes)
+        width = layer.width
+    begun = classify.init_weights(found)
     assert {name: value.shape for name, value in begun.items()} == shapes
     if found.options.direction == "both":
         ways = [begun[f"layers.{1 + bool(found.options.conv)}.{way}.W"] for way in ("forward", "backward")]
@@ -152,7 +153,7 @@ def test_the_width_of_a_projection_is_for_any_cell_that_has_one(tmp_path: Path) 
         "    return h, s.replace(h=h)\n"
     )
     made = problem_of_defaults(cell=str(cell), project=4).layers
-    assert made[1]["project"] == made[2]["size"] == 4
+    assert made[1].project == made[2].size == 4
     with pytest.raises(OptionError, match="project is 4, and the cell lstm has no projection"):
         problem_of_defaults(cell="lstm", project=4)
 

@@ -162,8 +162,8 @@ def test_the_loss_is_the_mean_binary_cross_entropy_of_smoothed_targets() -> None
 
 def test_the_layers_end_in_a_sigmoid_and_smoothing_is_left_out_unless_asked_for() -> None:
     found = make_problem(["a;b", "b"] * 10)
-    assert [layer["kind"] for layer in found.layers][-2:] == ["pool", "dense"]
-    assert found.layers[-1]["activation"] == "sigmoid"
+    assert [layer.kind for layer in found.layers][-2:] == ["pool", "dense"]
+    assert found.layers[-1].activation == "sigmoid"
     assert found.options.smoothing == 0.0
     assert make_problem(["a;b", "b"] * 10, smoothing=0.1).options.smoothing == 0.1
 
