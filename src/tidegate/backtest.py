@@ -87,7 +87,7 @@ def backtest(
     if every < 1:
         raise OptionError(f"every is {every}; it must be at least 1")
     predictor, options, transform = load_forecaster(model)
-    source = forecast.rows(data, options, list(transform.columns))
+    source = forecast.read(data, options, list(transform.columns))
     tracks = make_tracks(source, transform)
     firsts, begins = first_origins(source, tracks, transform, predictor.model.document["provenance"], start)
     results, reasons = [], {}
@@ -156,7 +156,7 @@ def forecast_ahead(model: Model | Predictor | str | os.PathLike[str], data: Any)
     """
     predictor, options, transform = load_forecaster(model)
     assert transform.forecast
-    source = forecast.rows(data, options, list(transform.columns))
+    source = forecast.read(data, options, list(transform.columns))
     names = [transform.columns[c] for c in transform.find_columns("target")]
     forecasts = []
     for i, track in enumerate(make_tracks(source, transform)):

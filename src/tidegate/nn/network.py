@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -76,11 +76,14 @@ class Network(transforms.NotScriptable):
         return {role: getattr(self, parameter_name(name)) for role, name in self.tensor_names[i].items()}
 
     @torch.no_grad()
-    def scale_scores(self, factor: float) -> None:
-        """Multiply the weights of the last dense layer by a factor, and so the logits of a softmax after it."""
+    def scale_scores(self, factor: float, part: tuple[int, int] | None = None) -> None:
+        """Multiply the weights of the last dense layer by a factor, and so the logits of a softmax after it.
+
+        part: start and stop of the outputs that are scaled; None: all.
+        """
         i = max(k for k, layer in enumerate(self.layers) if layer["kind"] == "dense")
         for weight in self.weights(i).values():
-            weight.mul_(factor)
+            weight[slice(*part or (None,))].mul_(factor)
 
     def matrices(self) -> list[torch.nn.Parameter]:
         """Return the parameters with weight decay: matrices that multiply, not tables, gains or biases."""
@@ -128,8 +131,10 @@ class Network(transforms.NotScriptable):
             return body.layout.pad(body.outputs[-1])
         return self.forward_heads(body, [lengths], noise, logits)[0]
 
-    def forward_body(self, x: torch.Tensor, lengths: torch.Tensor, noise: Noise | None = None) -> BodyOutputs:
-        """Run the layers before the pool over whole rows.
+    def forward_body(
+        self, x: torch.Tensor, lengths: torch.Tensor, noise: Noise | None = None, packed: bool = False
+    ) -> BodyOutputs:
+        """Run the layers before the pool over whole rows. packed: x holds the steps of all rows one after another.
 
         In a model that streams, the outputs of the first steps are also those of a shorter row. With a whole-window
         layer they are not.
@@ -137,7 +142,7 @@ class Network(transforms.NotScriptable):
         if transforms.is_jit_tracing():
             transforms.refuse(self, "traced", "the lengths of the example would be frozen")
         body = BodyOutputs(PackedLayout(lengths), [])
-        x, outputs = body.layout.pack(x), body.outputs
+        x, outputs = body.layout.pack_rows(x) if packed else body.layout.pack(x), body.outputs
         for i in range(self.pool_index):
             if noise and i and i == len(self.layers) - 1:  # the head of a model without a pool
                 outputs[-1] = dropout(outputs[-1], noise.pool, noise.random)
@@ -147,6 +152,20 @@ class Network(transforms.NotScriptable):
                 y = self.run_layer(i, outputs[-1] if outputs else x, body.layout)
             outputs.append(y if (add := self.layers[i].get("add")) is None else y + outputs[add])
         return body
+
+    def forward_steps(self, body: BodyOutputs, noise: Noise | None = None, logits: bool = True) -> torch.Tensor:
+        """Return the outputs [N, outputs] after every step, those of all rows one after another.
+
+        logits: as in `forward`. A pool runs at all steps in one call; the layers after it see no padding.
+        """
+        if self.pool_index == len(self.layers):
+            y = self.compute_logits(body.outputs[-2]) if logits and len(body.outputs) > 1 else None
+            return body.layout.unpack_rows(body.outputs[-1] if y is None else y)
+        layer, lengths = self.layers[self.pool_index], body.layout.lengths
+        ends = torch.arange(1, int(lengths.max()) + 1)[:, None].minimum(lengths)
+        pooled = pool(layer, self.weights(self.pool_index), body.outputs[-1], body.layout, list(ends), self.native)
+        x = body.layout.unpack_rows(body.layout.pack(pooled))
+        return self.run_head(body, x, lambda i: body.layout.unpack_rows(body.outputs[i]), noise, logits)
 
     def forward_heads(
         self, body: BodyOutputs, ends: list[torch.Tensor], noise: Noise | None = None, logits: bool = True
@@ -159,15 +178,28 @@ class Network(transforms.NotScriptable):
             return self.select_outputs(body, -1, ends)
         layer, t = self.layers[self.pool_index], self.weights(self.pool_index)
         x = pool(layer, t, body.outputs[-1], body.layout, ends, self.native)
-        if (add := layer.get("add")) is not None:
-            x = x + self.select_outputs(body, add, ends)
+        return self.run_head(body, x, lambda i: self.select_outputs(body, i, ends), noise, logits)
+
+    def run_head(
+        self,
+        body: BodyOutputs,
+        x: torch.Tensor,
+        select: Callable[[int], torch.Tensor],
+        noise: Noise | None,
+        logits: bool,
+    ) -> torch.Tensor:
+        """Run the layers after the pool on its output x. select: gives the output of a layer before it at the same
+        steps.
+        """
+        if (add := self.layers[self.pool_index].get("add")) is not None:
+            x = x + select(add)
         outputs = {self.pool_index: dropout(x, noise.pool, noise.random) if noise else x}
         for i in range(self.pool_index + 1, len(self.layers)):
             if logits and i == len(self.layers) - 1 and (y := self.compute_logits(outputs[i - 1])) is not None:
                 return y
             outputs[i] = self.run_layer(i, outputs[i - 1], body.layout)
             if (add := self.layers[i].get("add")) is not None:
-                outputs[i] = outputs[i] + (outputs[add] if add in outputs else self.select_outputs(body, add, ends))
+                outputs[i] = outputs[i] + (outputs[add] if add in outputs else select(add))
         return outputs[len(self.layers) - 1]
 
     def select_outputs(self, body: BodyOutputs, i: int, ends: list[torch.Tensor]) -> torch.Tensor:

@@ -9,8 +9,8 @@ import numpy as np
 from ..errors import DataError
 from ..features.series import SeriesTransform
 from ._baseline_models import Ridge, forecast_with_fallback, seasonal_naive
-from ._problem import Indices
 from ._windows import VALID, Floats, Origins, Track
+from .base import Indices
 
 
 def measure_baselines(

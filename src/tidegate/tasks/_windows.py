@@ -13,7 +13,7 @@ from ..data.series import Collection
 from ..errors import DataError, error_context
 from ..features.series import Scaling, SeriesTransform, shift_columns
 from . import _series
-from ._problem import Array, Indices, pad
+from .base import Array, Batch, Indices, concatenate
 
 Floats = npt.NDArray[np.float64]
 
@@ -95,6 +95,7 @@ def check_static(source: Collection, i: int, transform: SeriesTransform) -> None
 
 FULL_WINDOWS = 16  # for each shorter one, in series that have full windows: most forecasts are made from full ones
 TRAIN, VALID, GAP = 0, 1, 2
+OUTPUT = "forecast"  # the name of a forecaster's output
 MAX_SCALED = 1e30  # units between the truth and its window: sums of larger numbers overflow float32
 
 
@@ -303,8 +304,8 @@ class Windows:
         x, scaling = self.transform.make_windows(self.steps, self.ends[rows], self.behind[rows])
         return x, scaling, self.truth[self.after[rows][:, None] + np.arange(self.transform.forecast.horizon)]
 
-    def batch(self, rows: Indices, random: np.random.Generator | None = None) -> tuple[Array, Indices, Array]:
-        """See `Rows`: x float32 [K, B, features]; targets float32 [B, 2, horizon, targets] as in `Quantiles`."""
+    def batch(self, rows: Indices, random: np.random.Generator | None = None) -> Batch:
+        """See `Rows`: x float32 [N, features]; targets as `pack_targets` gives them."""
         x, scaling, y = self.read_windows(rows)
         unit = np.broadcast_to(scaling.spread[:, None].astype(np.float32), y.shape)
         with np.errstate(over="ignore"):
@@ -317,7 +318,18 @@ class Windows:
                 "small a scale to learn from; correct the value, or choose --spread training"
             )
         lengths = self.lengths[rows]
-        return np.ascontiguousarray(x.swapaxes(0, 1)[: lengths.max(initial=0)]), lengths, np.stack([scaled, unit], 1)
+        steps = x[np.arange(x.shape[1]) < lengths[:, None]]
+        return pack_targets(steps, lengths, scaled, unit)
+
+
+def pack_targets(x: Array, lengths: Indices, y: Array, unit: Array) -> Batch:
+    """Return the batch of packed steps x [N, features], with its targets as `Quantiles` takes them.
+
+    y: the truth [n, horizon, targets] in the model's units, NaN where it is unknown. unit: of the same shape.
+    """
+    known = ~np.isnan(y)
+    targets = np.stack([np.where(known, y, 0), unit], 1).astype(np.float32)
+    return Batch({"x": x}, lengths, {OUTPUT: targets}, mask={OUTPUT: known})
 
 
 class Segments:
@@ -341,19 +353,20 @@ class Segments:
     def rows_of(self, part: int) -> Indices:
         return np.flatnonzero(self.part == part)
 
-    def batch(self, rows: Indices, random: np.random.Generator | None = None) -> tuple[Array, Indices, Array]:
-        """See `Rows`: x float32 [T, B, features]; targets float32 [T, B, 2, horizon, targets], NaN if there is none."""
+    def batch(self, rows: Indices, random: np.random.Generator | None = None) -> Batch:
+        """See `Rows`: x float32 [N, features]; targets as `pack_targets` gives them, unknown in the warm-up."""
         assert self.transform.forecast
         H = self.transform.forecast.horizon
-        x, lengths = pad([self.row(int(i)) for i in rows])
-        targets = np.full((*x.shape[:2], 2, H, self.transform.targets), np.nan, np.float32)
-        for b, i in enumerate(rows):
+        x, lengths = concatenate([self.row(int(i)) for i in rows])
+        y = np.full((len(x), H, self.transform.targets), np.nan, np.float32)
+        unit = np.ones_like(y)
+        for i, end, length in zip(rows, np.cumsum(lengths), lengths, strict=True):
             of, index = self.tracks[self.series[i]], self.index[self.series[i]]
-            y = of.truth[np.arange(self.first[i], self.end[i])[:, None] + np.arange(1, H + 1)]
-            scaling = self.transform.fixed_scaling(index, len(y))
-            counted = slice(self.first[i] - self.begin[i], lengths[b])
-            targets[counted, b, 0], targets[counted, b, 1] = scaling.apply(y), scaling.spread[:, None]
-        return x, lengths, targets
+            truth = of.truth[np.arange(self.first[i], self.end[i])[:, None] + np.arange(1, H + 1)]
+            scaling = self.transform.fixed_scaling(index, len(truth))
+            counted = slice(end - length + self.first[i] - self.begin[i], end)
+            y[counted], unit[counted] = scaling.apply(truth), scaling.spread[:, None]
+        return pack_targets(x, lengths, y, unit)
 
     def read_truth(self, rows: Indices) -> Floats:
         """Return the truth [n, horizon, targets] of all origins of these rows in the data's units."""

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from .. import cells
 from ..data import lookalikes
@@ -20,14 +19,13 @@ from . import _series, _sizing
 from ._baselines import fill_targets, measure_baselines
 from ._channels import ORDER, ChannelIndependent, is_joint, match_columns, role_of, select_columns, split_channels
 from ._graph_builder import GraphBuilder, RecurrenceOptions, TrainingOptions
-from ._graph_builder import init_weights as first_weights
 from ._left_out import describe_omissions, describe_padding, find_omissions, find_short_series, list_left_out
 from ._options import check_options, option
 from ._overlap import remove_overlap
-from ._problem import Problem
 from ._quantiles import Quantiles
 from ._seasons import find_season
 from ._windows import (
+    OUTPUT,
     TRAIN,
     VALID,
     Segments,
@@ -40,9 +38,6 @@ from ._windows import (
     make_tracks,
     track_fingerprints,
 )
-
-if TYPE_CHECKING:
-    import torch
 
 KIND = "forecast"
 ORIGINS_PER_SEGMENT = 128  # in a training row of consecutive steps
@@ -176,7 +171,7 @@ class Options(TrainingOptions, RecurrenceOptions, _series.SeriesOptions):
 # ---- sources
 
 
-def rows(source: Any, options: Options, columns: list[str] | None = None) -> Collection:
+def read(source: Any, options: Options, columns: list[str] | None = None) -> Collection:
     """Read the series of a source: targets first, then past, known and static columns.
 
     With channels apart each target becomes a series of its own. columns: those of a model. Raises DataError.
@@ -223,8 +218,8 @@ def summary(source: Collection, options: Options) -> str:
 # ---- training data
 
 
-def problem(options: Options, source: Collection, valid: Collection | None) -> Problem:
-    """Make the `Problem` of a source. valid: series that select the weights, instead of the end of the source's.
+def prepare(source: Collection, valid: Collection | None, options: Options) -> Quantiles:
+    """Make the problem of a source. valid: series that select the weights, instead of the end of the source's.
 
     Raises DataError.
     """
@@ -268,20 +263,34 @@ def problem(options: Options, source: Collection, valid: Collection | None) -> P
     train_rows, valid_rows = (data.rows_of(part) for part in (TRAIN, VALID))
     counts = {name: int((origins.part == part).sum()) for name, part in (("trained", TRAIN), ("held_out", VALID))}
     truth = data.read_truth(valid_rows)
-    return Problem(
-        options,
-        data,
-        train_rows,
-        valid_rows,
-        Quantiles(options.levels()),
-        section,
-        arrays,
-        fitted.features,
-        *make_layers(options, fitted),
-        None,
-        summaries,
-        np.ones(1, np.float32),
-        per_step=fitted.window is None,
+    layers, tapes = make_layers(options, fitted)
+    forecasts, targets = transform.forecast, [transform.columns[c] for c in transform.find_columns("target")]
+    assert forecasts
+    return Quantiles(
+        options=options,
+        rows=data,
+        train_rows=train_rows,
+        valid_rows=valid_rows,
+        inputs={"x": section},
+        arrays=arrays,
+        features=fitted.features,
+        layers=layers,
+        tapes=tapes,
+        outputs={
+            OUTPUT: {
+                "kind": "forecast",
+                "at": "end" if fitted.window else "step",
+                "of": "x",
+                "columns": targets,
+                "horizon": forecasts.horizon,
+                "quantiles": list(forecasts.quantiles),
+                "head": forecasts.head,
+            }
+        },
+        metric="pinball",
+        lower=True,
+        summaries=summaries,
+        notes=[[*warnings, *notes]] if valid is None else [warnings, notes],
         rows_per_epoch=options.windows_per_epoch if fitted.window else None,
         provenance={
             "rows": counts,
@@ -292,13 +301,12 @@ def problem(options: Options, source: Collection, valid: Collection | None) -> P
             "judging_nothing": int(np.isnan(truth).all((1, 2)).sum()),
             "baselines": measure_baselines(options, fitted, origins, truth, cuts),
         },
-        notes=[[*warnings, *notes]] if valid is None else [warnings, notes],
     )
 
 
 def unscaled_transform(options: Options, source: Collection) -> SeriesTransform:
-    """Make the transform of a source's columns as `rows` gives them, without statistics to scale by."""
-    assert options.horizon, "checked by rows"
+    """Make the transform of a source's columns as `read` gives them, without statistics to scale by."""
+    assert options.horizon, "checked by read"
     roles = tuple(role_of(name, options) for name in source.columns)
     if isinstance(source, ChannelIndependent):
         roles = ("target", *roles[1:])
@@ -377,24 +385,3 @@ def make_layers(options: Options, transform: SeriesTransform) -> tuple[list[dict
         builder.pool(["last"])
     builder.dense(H * k * q)
     return builder.layers, {cell.name: cell.tape.to_json()}
-
-
-def init_weights(problem: Problem, shapes: dict[str, tuple[int, ...]]) -> dict[str, npt.NDArray[Any]]:
-    """Initialise the weights by tensor name, from the seed."""
-    options: Options = problem.options
-    return first_weights(options.seed, options.load_cell(), problem.layers, shapes)
-
-
-def loss(options: Options, outputs: torch.Tensor, targets: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
-    """Compute the pinball loss summed over the quantiles, a scalar: the mean over the known targets.
-
-    Source: Koenker and Bassett 1978, Regression quantiles, eq. 1.1.
-    """
-    import torch
-
-    levels = torch.tensor(options.levels(), dtype=outputs.dtype)
-    y = targets.select(-3, 0)
-    known = ~y.isnan()
-    above = y.masked_fill(~known, 0.0)[..., None] - outputs.reshape(*y.shape, len(levels))
-    lost = torch.maximum(levels * above, (levels - 1) * above).sum(-1)
-    return (lost * known).sum() / known.sum().clamp(min=1)

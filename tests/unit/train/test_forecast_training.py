@@ -32,7 +32,7 @@ def one_thread() -> Iterator[None]:
 
 def job(source: Any, **values: Any) -> TrainingJob:
     options = make_options(forecast.Options, {**QUICK, **values})
-    return TrainingJob(forecast, options, forecast.rows(source, options), None, 1)
+    return TrainingJob(forecast, options, forecast.read(source, options), None, 1)
 
 
 VARIANTS: list[dict[str, Any]] = [
@@ -67,7 +67,8 @@ def test_what_training_answers_is_what_the_runtime_answers(values: dict[str, Any
     run = made.run(None)
     for _ in run.run():
         pass
-    outputs, targets = run.predict(run.valid_rows)
+    predictions = run.predict(run.valid_rows)
+    outputs, targets = predictions.outputs["forecast"], predictions.targets["forecast"]
     predictor = tidegate.Predictor(made.model(run))
     horizon = made.problem.provenance["steps_ahead"]
     assert horizon == (1 if values.get("head") else 3)
