@@ -28,10 +28,9 @@ FOLDS = 5  # of held-out rows; each is evaluated with the calibration of the oth
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """The options of every task that the loop itself reads, all decided."""
+    """The options that the loop itself reads, all decided; a task without `refit_epochs` has none."""
 
     epochs: int
-    refit_epochs: int
     refit_rate: float
     batch: int
     rate: float
@@ -39,14 +38,17 @@ class TrainConfig:
     average: float
     patience: int
     seed: int
+    refit_epochs: int = 0
 
 
 class Run:
     """A network in training on a problem. `run()` continues from where it stands to the end."""
 
     def __init__(self, network: Network, problem: Problem, report: Report | None = None) -> None:
-        self.network, self.problem, self.report = network, problem, report
-        self.config = TrainConfig(**{f.name: getattr(problem.options, f.name) for f in fields(TrainConfig)})
+        self.network, self.problem, self.report, options = network, problem, report, problem.options
+        self.config = TrainConfig(
+            **{f.name: getattr(options, f.name) for f in fields(TrainConfig) if hasattr(options, f.name)}
+        )
         self.rows, self.train_rows, self.valid_rows = problem.rows, problem.train_rows, problem.valid_rows
         self.parameters = dict(network.named_parameters())
         self.optimiser = AdamW(self.parameters, network.matrices(), self.config.decay)
