@@ -123,9 +123,9 @@ def make_large_model(rows: int, size: int) -> Model:
     """Make a classifier of token ids whose embedding has this many rows."""
     small = sample(seed=1, size=size, outputs=150)
     document, tensors = small.document, dict(small.tensors)
-    names = document["input"]["vocabulary"]
+    names = document["inputs"]["x"]["vocabulary"]
     words = [b""] + [b"%d" % i for i in range(1, rows)]
-    document["input"]["size"] = document["layers"][0]["rows"] = rows
+    document["inputs"]["x"]["size"] = document["graphs"]["layers"]["nodes"][0]["rows"] = rows
     tensors[names["bytes"]] = np.frombuffer(b"".join(words), np.uint8)
     tensors[names["offsets"]] = np.cumsum([0, *map(len, words)], dtype=np.int64)
     tensors["layers.0.weight"] = np.random.default_rng(1).standard_normal((rows, size), np.float32)

@@ -37,7 +37,7 @@ class ExactRuns:
     """Sequences of T steps for a model: inputs, and exact outputs and states at the end of each, with their bounds."""
 
     def __init__(self, model: Any, T: int) -> None:
-        random, entry = np.random.default_rng(T), model.document["input"]
+        random, entry = np.random.default_rng(T), model.document["inputs"]["x"]
         self.model, self.T, shape = model, T, (T, SEQUENCES)
         self.x = (
             random.standard_normal((*shape, entry["features"])).astype(np.float32)

@@ -92,7 +92,7 @@ def fit_model(name: str, folder: Path) -> tuple[Predictor, list[Floats]]:
         options = fits.options(case.set, **case.options, **SHORT)
         fit(catalogue.get(case.set).task, str(files["train"]), options, out)
     predictor = loaded(out, threads=1)
-    source = task.read(str(path), options, predictor.model.document["input"]["columns"])
+    source = task.read(str(path), options, predictor.model.inputs["x"]["columns"])
     return predictor, [series.values for series in source.series]
 
 
@@ -110,7 +110,7 @@ def write_waves(folder: Path) -> Path:
 
 def measure(predictor: Predictor, series: list[Floats], pushes: int, streams: int) -> dict[str, Any]:
     """Measure one model; error and bits first."""
-    transform = SeriesTransform.from_json(predictor.model.document["input"], predictor.model.tensors)
+    transform = SeriesTransform.from_json(predictor.model.input_section, predictor.model.tensors)
     reach = transform.window.reach if transform.window else 0
     x = np.concatenate(series)[: reach + 20_000]
     checks = {"error": largest_error(predictor, transform, x), **check_bits(predictor, transform, series, x)}

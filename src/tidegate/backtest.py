@@ -229,7 +229,7 @@ def load_forecaster(
     if document["task"]["kind"] != forecast.KIND:
         raise OptionError(f"the model's task is {document['task']['kind']}; expected a forecaster")
     options = restore_options(forecast.Options, document["task"]["options"])
-    return predictor, options, SeriesTransform.from_json(document["input"], predictor.model.tensors)
+    return predictor, options, SeriesTransform.from_json(predictor.model.input_section, predictor.model.tensors)
 
 
 def steps_needed(transform: SeriesTransform) -> int:

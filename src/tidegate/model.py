@@ -12,7 +12,9 @@ import numpy as np
 import numpy.typing as npt
 
 from . import tensors as safetensors
-from .document import validate
+from .document import FORMAT, validate
+from .document.graph import read_layers
+from .document.upgrade import read_format, upgrade
 from .errors import ModelFileError, OptionError, error_context
 from .files import sha256
 from .layers import whole_window
@@ -23,7 +25,8 @@ from .tensors import Array, hash_parts
 KEY: Final = "tidegate"
 LABEL_THRESHOLD: Final = 0.5  # a label of a multi-label model applies if its probability is at least this
 KIND: Final = safetensors.kind_from_key(KEY, "a tidegate model file")
-HASHED_KEYS: Final = ("tapes", "layers", "input", "labels")
+HASHED_KEYS: Final = ("tapes", "inputs", "graphs", "outputs", "decoders")
+HASHED_KEYS_1: Final = ("tapes", "layers", "input", "labels")  # of format 1
 
 
 @final
@@ -41,11 +44,11 @@ class Model:
     True
     """
 
-    __slots__ = ("_document", "_hashes", "_sha256", "_tapes", "_tensors", "_text")
+    __slots__ = ("_document", "_former", "_hashes", "_layers", "_sha256", "_tapes", "_tensors", "_text")
 
     def __init__(self, document: Mapping[str, Any], tensors: Mapping[str, npt.ArrayLike]) -> None:
         try:
-            text = json.dumps(dict(document), allow_nan=False, ensure_ascii=False, separators=(",", ":"))
+            text = to_json(dict(document))
             text.encode()
         except UnicodeEncodeError as error:
             near = error.object[max(0, error.start - 20) : error.end + 20]
@@ -97,10 +100,14 @@ class Model:
         return safetensors.size(self._tensors, KEY, self._text)
 
     def _fill(self, text: str, tensors: Mapping[str, Array], checksum: str | None = None) -> None:
-        self._text, self._sha256 = text, checksum
-        self._document: dict[str, Any] = parse(text)
+        found = parse(text)
+        is_older = read_format(found, FORMAT) < FORMAT
+        self._former: dict[str, Any] | None = found if is_older else None
+        self._document: dict[str, Any] = upgrade(found)
+        self._text, self._sha256 = to_json(self._document) if is_older else text, checksum
         self._tensors = MappingProxyType(dict(tensors))
         self._tapes = validate(self._document, tensors)
+        self._layers = read_layers(self._document)
         self._hashes: dict[str, str] = {}
         for name, array in tensors.items():
             _refuse_not_finite(name, array)
@@ -118,7 +125,8 @@ class Model:
         return self
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return Model._rebuild, (self._text, dict(self._tensors), self._sha256)
+        text = self._text if self._former is None else to_json(self._former)
+        return Model._rebuild, (text, dict(self._tensors), self._sha256)
 
     @property
     def document(self) -> dict[str, Any]:
@@ -139,20 +147,49 @@ class Model:
     @property
     def layers(self) -> list[dict[str, Any]]:
         """A copy of the layers, each a JSON object."""
-        layers: list[dict[str, Any]] = self.document["layers"]
+        layers: list[dict[str, Any]] = read_layers(self.document)
         return layers
+
+    @property
+    def inputs(self) -> dict[str, Any]:
+        """A copy of the entries of the inputs, by name."""
+        entries: dict[str, Any] = self.document["inputs"]
+        return entries
+
+    @property
+    def outputs(self) -> dict[str, Any]:
+        """A copy of the entries of the outputs, by name."""
+        entries: dict[str, Any] = self.document["outputs"]
+        return entries
+
+    @property
+    def input_section(self) -> dict[str, Any]:
+        """The input, together with what an output forecasts of its columns."""
+        entry: dict[str, Any] = self.inputs["x"]
+        if entry["kind"] == "series":
+            forecast = self._output("forecast")
+            entry["answer"] = None if forecast is None else {k: forecast[k] for k in ("horizon", "quantiles", "head")}
+            targets = [] if forecast is None else forecast["columns"]
+            entry["roles"] = [
+                "target" if name in targets else role
+                for name, role in zip(entry["columns"], entry["roles"], strict=True)
+            ]
+        return entry
+
+    def _output(self, *kinds: str) -> dict[str, Any] | None:
+        """Return the first output of one of these kinds."""
+        return next((entry for entry in self._document["outputs"].values() if entry["kind"] in kinds), None)
 
     @property
     def labels(self) -> list[str] | None:
         """The labels in the order of the outputs; None for a model without labels."""
-        labels: list[str] | None = self._document["labels"]
-        return None if labels is None else list(labels)
+        entry = self._output("labels", "multilabel")
+        return None if entry is None else list(entry["labels"])
 
     @property
     def multi_label(self) -> bool:
-        """Whether several labels may apply at once: there are labels, and the last layer is dense with a sigmoid."""
-        last = self._document["layers"][-1]
-        return self._document["labels"] is not None and last["kind"] == "dense" and last["activation"] == "sigmoid"
+        """Whether several labels may apply at once."""
+        return self._output("multilabel") is not None
 
     @property
     def state_schema(self) -> list[dict[str, Any]]:
@@ -174,7 +211,7 @@ class Model:
     @property
     def whole_window(self) -> str:
         """Why the layers cannot run step by step; "" if they can. With a window, the model streams in either case."""
-        return whole_window(self._document["layers"])
+        return whole_window(self._layers)
 
     @property
     def sha256(self) -> str | None:
@@ -186,16 +223,22 @@ class Model:
 
     @property
     def weights_hash(self) -> str:
-        """SHA-256, in hexadecimal, of everything that affects an output: tapes, layers, input, labels and tensors."""
-        return self._hash("weights", self._weights)
+        """SHA-256, in hexadecimal, of all that decides an answer: inputs, graphs, outputs, decoders, tapes, tensors."""
+        return self._hash("weights", lambda: self._weights(self._document, HASHED_KEYS))
+
+    @property
+    def former_weights_hash(self) -> str | None:
+        """The `weights_hash` that a file of format 1 had, and that its states carry; None for newer files."""
+        former = self._former
+        return None if former is None else self._hash("former", lambda: self._weights(former, HASHED_KEYS_1))
 
     @property
     def schema_hash(self) -> str:
         """SHA-256, in hexadecimal, of the layout of a state."""
         return self._hash("schema", self._schema)
 
-    def _weights(self) -> Iterator[Any]:
-        yield canonical({key: self._document[key] for key in HASHED_KEYS}) + b"\n"
+    def _weights(self, document: dict[str, Any], keys: tuple[str, ...]) -> Iterator[Any]:
+        yield canonical({key: document[key] for key in keys}) + b"\n"
         yield from hash_parts({name: v for name, v in self._tensors.items() if not name.startswith("check.")})
 
     def _schema(self) -> Iterator[Any]:
@@ -208,8 +251,13 @@ class Model:
         return self._hashes[which]
 
     def __repr__(self) -> str:
-        kinds = ", ".join(layer["kind"] for layer in self._document["layers"])
+        kinds = ", ".join(layer["kind"] for layer in self._layers)
         return f"Model({self._document['task']['kind']}: {kinds})"
+
+
+def to_json(document: dict[str, Any]) -> str:
+    """Return a document as the text of a model file."""
+    return json.dumps(document, allow_nan=False, ensure_ascii=False, separators=(",", ":"))
 
 
 def as_model(model: Any) -> Model:

@@ -26,7 +26,7 @@ class Reference:
     def __init__(self, model: Model, xp: Any = NumpyOps) -> None:
         self.xp = xp
         self.layers, self.tapes, self.schema = model.layers, model.tapes, model.state_schema
-        self.features: int | None = model.document["input"].get("features")
+        self.features: int | None = model.input_section.get("features")
         self.whole_window = layers.whole_window(self.layers)
         self.layer_modules = [layers.load(layer["kind"]) for layer in self.layers]
         self.weights = [

@@ -6,7 +6,7 @@ REFUSED = "layers[3].add: is 5; expected the index of an earlier layer"
 
 
 def attack(valid: bytes) -> bytes:
-    return with_document(valid, lambda d: d["layers"][3].update(add=5))
+    return with_document(valid, lambda d: d["graphs"]["layers"]["nodes"][3].update(add=5))
 
 
 if __name__ == "__main__":

@@ -13,8 +13,10 @@ def attack(valid: bytes) -> bytes:
 
 def widen(document: dict[str, Any]) -> None:
     roles = {way + role: "layers.1." + role for way in ("forward.", "backward.") for role in "WbRc"}
-    document["layers"][1] |= {"kind": "bidirectional", "tensors": roles}
-    document["layers"][2:], document["labels"], document["task"]["kind"] = [], None, "encode"
+    nodes = document["graphs"]["layers"]["nodes"]
+    nodes[1] |= {"layer": "bidirectional", "tensors": roles}
+    nodes[2:] = []
+    document["outputs"] = {"values": {"kind": "values", "from": "layers.1", "at": "step", "labels": None}}
     document["streams"] = {"yes": False, "because": "it reads each input in both directions"}
     tape = document["tapes"]["gru"]
     for name in "abcde":

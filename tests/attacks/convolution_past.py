@@ -8,7 +8,7 @@ REFUSED = "width is 1048576"
 
 
 def attack(valid: bytes) -> bytes:
-    return with_document(valid, lambda document: widen(document["layers"]))
+    return with_document(valid, lambda document: widen(document["graphs"]["layers"]["nodes"]))
 
 
 def widen(layers: list[dict[str, Any]]) -> None:
@@ -16,7 +16,8 @@ def widen(layers: list[dict[str, Any]]) -> None:
     layers.insert(
         1,
         {
-            "kind": "conv",
+            "layer": "conv",
+            "from": [0],
             "inputs": 5,
             "size": 5,
             "width": 1 << 20,
@@ -25,6 +26,8 @@ def widen(layers: list[dict[str, Any]]) -> None:
             "tensors": names,
         },
     )
+    for i, node in enumerate(layers[2:]):
+        node["from"] = [i + 1]
 
 
 if __name__ == "__main__":

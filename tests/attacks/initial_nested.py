@@ -11,7 +11,7 @@ def attack(valid: bytes) -> bytes:
     nested: Any = [0.0] * 90_000
     for _ in range(20):
         nested = [nested, [0.0]]
-    return with_document(valid, lambda document: document["layers"][1].update(initial={"h": nested}))
+    return with_document(valid, lambda document: document["graphs"]["layers"]["nodes"][1].update(initial={"h": nested}))
 
 
 if __name__ == "__main__":

@@ -2,11 +2,11 @@
 
 from hostile import run, with_document
 
-REFUSED = "labels: there are 4; the last layer has 3 outputs"
+REFUSED = "outputs.label.labels: there are 4; the output has 3 numbers"
 
 
 def attack(valid: bytes) -> bytes:
-    return with_document(valid, lambda d: d["labels"].append("fourth"))
+    return with_document(valid, lambda d: d["outputs"]["label"]["labels"].append("fourth"))
 
 
 if __name__ == "__main__":

@@ -4,6 +4,8 @@ from typing import Any
 
 from hostile import run, with_document
 
+from tidegate.document.upgrade import chain_nodes
+
 REFUSED = "numbers per step; at most 4194304 are allowed"
 
 
@@ -12,8 +14,8 @@ def attack(valid: bytes) -> bytes:
 
 
 def widen(document: dict[str, Any]) -> None:
-    document["input"] = {"kind": "array", "features": 1 << 20}
-    document["layers"] = [{"kind": "softmax", "size": 1 << 20, "tensors": {}}] * 200
+    document["inputs"]["x"] = {"kind": "array", "features": 1 << 20}
+    document["graphs"]["layers"]["nodes"] = chain_nodes([{"kind": "softmax", "size": 1 << 20, "tensors": {}}] * 200)
 
 
 if __name__ == "__main__":

@@ -2,11 +2,11 @@
 
 from hostile import run, with_document
 
-REFUSED = "was made by a newer tidegate (format 2); this version reads format 1; upgrade tidegate"
+REFUSED = "was made by a newer tidegate (format 3); this version reads format 2; upgrade tidegate"
 
 
 def attack(valid: bytes) -> bytes:
-    return with_document(valid, lambda d: d.update(format=2))
+    return with_document(valid, lambda d: d.update(format=3))
 
 
 if __name__ == "__main__":

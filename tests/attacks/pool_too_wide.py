@@ -4,6 +4,8 @@ from typing import Any
 
 from hostile import run, with_document
 
+from tidegate.document.upgrade import chain_nodes
+
 REFUSED = "size 1048576 times 3 entries is over 1048576"
 
 
@@ -12,9 +14,11 @@ def attack(valid: bytes) -> bytes:
 
 
 def widen(document: dict[str, Any]) -> None:
-    document["input"] = {"kind": "array", "features": 1 << 20}
+    document["inputs"]["x"] = {"kind": "array", "features": 1 << 20}
     over = ["last", "mean", "max"]
-    document["layers"] = [{"kind": "pool", "size": 1 << 20, "over": over, "tensors": {}}]
+    document["graphs"]["layers"]["nodes"] = chain_nodes(
+        [{"kind": "pool", "size": 1 << 20, "over": over, "tensors": {}}]
+    )
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ REFUSED = "appears twice; each label must appear once"
 
 
 def attack(valid: bytes) -> bytes:
-    return with_document(valid, lambda d: d.update(labels=[*map(str, range(150_000)), "149999"]))
+    return with_document(valid, lambda d: d["outputs"]["label"].update(labels=[*map(str, range(150_000)), "149999"]))
 
 
 if __name__ == "__main__":

@@ -3,11 +3,11 @@
 from hostile import run, with_document
 
 MODEL = "seasonal"
-REFUSED = "input.calendar[1]: is 'moon'; expected one of day, week, month, year"
+REFUSED = "inputs.x.calendar[1]: is 'moon'; expected one of day, week, month, year"
 
 
 def attack(valid: bytes) -> bytes:
-    return with_document(valid, lambda d: d["input"].update(calendar=["day", "moon"]))
+    return with_document(valid, lambda d: d["inputs"]["x"].update(calendar=["day", "moon"]))
 
 
 if __name__ == "__main__":

@@ -3,11 +3,11 @@
 from hostile import run, with_document
 
 MODEL = "seasonal"
-REFUSED = "input.columns: 'load' appears twice; each entry must appear once"
+REFUSED = "inputs.x.columns: 'load' appears twice; each entry must appear once"
 
 
 def attack(valid: bytes) -> bytes:
-    return with_document(valid, lambda d: d["input"].update(columns=["load", "load", "holiday"]))
+    return with_document(valid, lambda d: d["inputs"]["x"].update(columns=["load", "load", "holiday"]))
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
 from hostile import join, run, split
 
 MODEL = "stations"
-REFUSED = "input.scale.deviation: has nan; a deviation must be greater than 0"
+REFUSED = "inputs.x.scale.deviation: has nan; a deviation must be greater than 0"
 
 
 def attack(valid: bytes) -> bytes:

@@ -3,11 +3,11 @@
 from hostile import run, with_document
 
 MODEL = "seasonal"
-REFUSED = "input.features: is 31; the other keys of input give 30"
+REFUSED = "inputs.x.features: is 31; the other keys give 30"
 
 
 def attack(valid: bytes) -> bytes:
-    return with_document(valid, lambda d: d["input"].update(features=31))
+    return with_document(valid, lambda d: d["inputs"]["x"].update(features=31))
 
 
 if __name__ == "__main__":

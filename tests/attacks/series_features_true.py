@@ -3,11 +3,11 @@
 from hostile import run, with_document
 
 MODEL = "stations"
-REFUSED = "input.features: is True; the other keys of input give 1"
+REFUSED = "inputs.x.features: is True; the other keys give 1"
 
 
 def attack(valid: bytes) -> bytes:
-    return with_document(valid, lambda d: d["input"].update(features=True))
+    return with_document(valid, lambda d: d["inputs"]["x"].update(features=True))
 
 
 if __name__ == "__main__":

@@ -3,12 +3,12 @@
 from hostile import run, with_document
 
 MODEL = "seasonal"
-REFUSED = "input.times.frequency.every: is 1000000000000; expected an integer of 1 to 120000"
+REFUSED = "inputs.x.times.frequency.every: is 1000000000000; expected an integer of 1 to 120000"
 
 
 def attack(valid: bytes) -> bytes:
     rule = {"unit": "months", "every": 10**12, "weekdays": "", "day": 1}
-    return with_document(valid, lambda d: d["input"].update(times={"zone": None, "frequency": rule}))
+    return with_document(valid, lambda d: d["inputs"]["x"].update(times={"zone": None, "frequency": rule}))
 
 
 if __name__ == "__main__":

@@ -3,11 +3,11 @@
 from hostile import run, with_document
 
 MODEL = "seasonal"
-REFUSED = "input.answer.head: is 'hydra'; expected one of direct, autoregressive"
+REFUSED = "outputs.forecast.head: is 'hydra'; expected one of direct, autoregressive"
 
 
 def attack(valid: bytes) -> bytes:
-    return with_document(valid, lambda d: d["input"]["answer"].update(head="hydra"))
+    return with_document(valid, lambda d: d["outputs"]["forecast"].update(head="hydra"))
 
 
 if __name__ == "__main__":

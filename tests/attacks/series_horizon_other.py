@@ -3,11 +3,11 @@
 from hostile import run, with_document
 
 MODEL = "seasonal"
-REFUSED = "input.answer: needs 9 outputs; the last layer has 6"
+REFUSED = "outputs.forecast: needs 9 numbers; its node gives 6"
 
 
 def attack(valid: bytes) -> bytes:
-    return with_document(valid, lambda d: d["input"]["answer"].update(horizon=3))
+    return with_document(valid, lambda d: d["outputs"]["forecast"].update(horizon=3))
 
 
 if __name__ == "__main__":

@@ -1,13 +1,13 @@
-"""A forecaster with labels."""
+"""Labels behind the numbers of a forecast."""
 
 from hostile import run, with_document
 
 MODEL = "stations"
-REFUSED = "labels: must be null, as a model with input.answer forecasts"
+REFUSED = "outputs.forecast: unknown key 'labels'"
 
 
 def attack(valid: bytes) -> bytes:
-    return with_document(valid, lambda d: d.update(labels=["a", "b", "c"]))
+    return with_document(valid, lambda d: d["outputs"]["forecast"].update(labels=["a", "b", "c"]))
 
 
 if __name__ == "__main__":

@@ -3,11 +3,11 @@
 from hostile import run, with_document
 
 MODEL = "seasonal"
-REFUSED = "input.missing: is 'guess'; expected one of error, drop, ffill, mask"
+REFUSED = "inputs.x.missing: is 'guess'; expected one of error, drop, ffill, mask"
 
 
 def attack(valid: bytes) -> bytes:
-    return with_document(valid, lambda d: d["input"].update(missing="guess"))
+    return with_document(valid, lambda d: d["inputs"]["x"].update(missing="guess"))
 
 
 if __name__ == "__main__":

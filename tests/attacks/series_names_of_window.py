@@ -3,11 +3,11 @@
 from hostile import run, with_document
 
 MODEL = "seasonal"
-REFUSED = "input.scale.names: must be null with a window or without deviations"
+REFUSED = "inputs.x.scale.names: must be null with a window or without deviations"
 
 
 def attack(valid: bytes) -> bytes:
-    return with_document(valid, lambda d: d["input"]["scale"].update(names=["a"]))
+    return with_document(valid, lambda d: d["inputs"]["x"]["scale"].update(names=["a"]))
 
 
 if __name__ == "__main__":

@@ -3,11 +3,11 @@
 from hostile import run, with_document
 
 MODEL = "stations"
-REFUSED = "input.scale.names: 'north' appears twice; each entry must appear once"
+REFUSED = "inputs.x.scale.names: 'north' appears twice; each entry must appear once"
 
 
 def attack(valid: bytes) -> bytes:
-    return with_document(valid, lambda d: d["input"]["scale"].update(names=["north", "north"]))
+    return with_document(valid, lambda d: d["inputs"]["x"]["scale"].update(names=["north", "north"]))
 
 
 if __name__ == "__main__":

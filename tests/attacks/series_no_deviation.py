@@ -3,11 +3,11 @@
 from hostile import run, with_document
 
 MODEL = "stations"
-REFUSED = "input.scale.deviation: is null; a mean without deviation is for missing 'mask' only"
+REFUSED = "inputs.x.scale.deviation: is null; a mean without deviation is for missing 'mask' only"
 
 
 def attack(valid: bytes) -> bytes:
-    return with_document(valid, lambda d: d["input"]["scale"].update(deviation=None))
+    return with_document(valid, lambda d: d["inputs"]["x"]["scale"].update(deviation=None))
 
 
 if __name__ == "__main__":

@@ -3,11 +3,11 @@
 from hostile import run, with_document
 
 MODEL = "seasonal"
-REFUSED = "input.scale: is null; missing 'mask' needs the mean"
+REFUSED = "inputs.x.scale: is null; missing 'mask' needs the mean"
 
 
 def attack(valid: bytes) -> bytes:
-    return with_document(valid, lambda d: d["input"].update(scale=None))
+    return with_document(valid, lambda d: d["inputs"]["x"].update(scale=None))
 
 
 if __name__ == "__main__":

@@ -1,13 +1,13 @@
-"""A forecast without a target column."""
+"""A forecast of a column that is known ahead."""
 
 from hostile import run, with_document
 
 MODEL = "seasonal"
-REFUSED = "input.roles: has no 'target'; with input.answer there must be one to forecast"
+REFUSED = "outputs.forecast.columns: is ['holiday']; expected names of past columns of inputs.x"
 
 
 def attack(valid: bytes) -> bytes:
-    return with_document(valid, lambda d: d["input"].update(roles=["past", "past", "known"]))
+    return with_document(valid, lambda d: d["outputs"]["forecast"].update(columns=["holiday"]))
 
 
 if __name__ == "__main__":

@@ -3,11 +3,11 @@
 from hostile import run, with_document
 
 MODEL = "seasonal"
-REFUSED = "input.answer.quantiles[2]: is 1.0; expected a number between 0 and 1"
+REFUSED = "outputs.forecast.quantiles[2]: is 1.0; expected a number between 0 and 1"
 
 
 def attack(valid: bytes) -> bytes:
-    return with_document(valid, lambda d: d["input"]["answer"].update(quantiles=[0.1, 0.5, 1.0]))
+    return with_document(valid, lambda d: d["outputs"]["forecast"].update(quantiles=[0.1, 0.5, 1.0]))
 
 
 if __name__ == "__main__":

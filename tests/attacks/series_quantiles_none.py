@@ -3,11 +3,11 @@
 from hostile import run, with_document
 
 MODEL = "seasonal"
-REFUSED = "input.answer.quantiles: has 0 entries; expected a list of 1 to 99"
+REFUSED = "outputs.forecast.quantiles: has 0 entries; expected a list of 1 to 99"
 
 
 def attack(valid: bytes) -> bytes:
-    return with_document(valid, lambda d: d["input"]["answer"].update(quantiles=[]))
+    return with_document(valid, lambda d: d["outputs"]["forecast"].update(quantiles=[]))
 
 
 if __name__ == "__main__":

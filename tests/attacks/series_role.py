@@ -3,11 +3,11 @@
 from hostile import run, with_document
 
 MODEL = "seasonal"
-REFUSED = "input.roles[1]: is 'future'; expected one of target, past, known, static"
+REFUSED = "inputs.x.roles[1]: is 'future'; expected one of past, known, static"
 
 
 def attack(valid: bytes) -> bytes:
-    return with_document(valid, lambda d: d["input"].update(roles=["target", "future", "known"]))
+    return with_document(valid, lambda d: d["inputs"]["x"].update(roles=["past", "future", "known"]))
 
 
 if __name__ == "__main__":

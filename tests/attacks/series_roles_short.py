@@ -3,11 +3,11 @@
 from hostile import run, with_document
 
 MODEL = "seasonal"
-REFUSED = "input.roles: has 2 entries and input.columns 3; they must be equal"
+REFUSED = "inputs.x.roles: has 2 entries and inputs.x.columns 3; they must be equal"
 
 
 def attack(valid: bytes) -> bytes:
-    return with_document(valid, lambda d: d["input"].update(roles=["target", "past"]))
+    return with_document(valid, lambda d: d["inputs"]["x"].update(roles=["past", "past"]))
 
 
 if __name__ == "__main__":

@@ -3,11 +3,11 @@
 from hostile import run, with_document
 
 MODEL = "seasonal"
-REFUSED = "input.window.season: is 1048571; expected an integer of 0 to 1048570"
+REFUSED = "inputs.x.window.season: is 1048571; expected an integer of 0 to 1048570"
 
 
 def attack(valid: bytes) -> bytes:
-    return with_document(valid, lambda d: d["input"]["window"].update(season=1048571))
+    return with_document(valid, lambda d: d["inputs"]["x"]["window"].update(season=1048571))
 
 
 if __name__ == "__main__":

@@ -3,11 +3,11 @@
 from hostile import run, with_document
 
 MODEL = "seasonal"
-REFUSED = "input.window.segment: is 4, which does not divide the window's length, 6"
+REFUSED = "inputs.x.window.segment: is 4, which does not divide the window's length, 6"
 
 
 def attack(valid: bytes) -> bytes:
-    return with_document(valid, lambda d: d["input"]["window"].update(segment=4))
+    return with_document(valid, lambda d: d["inputs"]["x"]["window"].update(segment=4))
 
 
 if __name__ == "__main__":

@@ -3,11 +3,11 @@
 from hostile import run, with_document
 
 MODEL = "seasonal"
-REFUSED = "input.window.segment: is 0; expected an integer of 1 to 6"
+REFUSED = "inputs.x.window.segment: is 0; expected an integer of 1 to 6"
 
 
 def attack(valid: bytes) -> bytes:
-    return with_document(valid, lambda d: d["input"]["window"].update(segment=0))
+    return with_document(valid, lambda d: d["inputs"]["x"]["window"].update(segment=0))
 
 
 if __name__ == "__main__":

@@ -3,11 +3,11 @@
 from hostile import run, with_document
 
 MODEL = "stations"
-REFUSED = "input.scale.mean: there is no tensor 'input.mode' in the file"
+REFUSED = "inputs.x.scale.mean: there is no tensor 'input.mode' in the file"
 
 
 def attack(valid: bytes) -> bytes:
-    return with_document(valid, lambda d: d["input"]["scale"].update(mean="input.mode"))
+    return with_document(valid, lambda d: d["inputs"]["x"]["scale"].update(mean="input.mode"))
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ REFUSED = "numbers per window; at most 67108864 are allowed"
 
 def attack(valid: bytes) -> bytes:
     def change(document: dict[str, object]) -> None:
-        document["input"]["window"].update(length=1 << 20, segment=2)  # type: ignore[index]
+        document["inputs"]["x"]["window"].update(length=1 << 20, segment=2)  # type: ignore[index]
 
     return with_document(made("gestures", H=9), change)
 

@@ -3,11 +3,11 @@
 from hostile import run, with_document
 
 MODEL = "seasonal"
-REFUSED = "input.window.length: is 1048577; expected an integer of 1 to 1048576"
+REFUSED = "inputs.x.window.length: is 1048577; expected an integer of 1 to 1048576"
 
 
 def attack(valid: bytes) -> bytes:
-    return with_document(valid, lambda d: d["input"]["window"].update(length=1048577))
+    return with_document(valid, lambda d: d["inputs"]["x"]["window"].update(length=1048577))
 
 
 if __name__ == "__main__":

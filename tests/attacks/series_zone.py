@@ -3,11 +3,13 @@
 from hostile import run, with_document
 
 MODEL = "seasonal"
-REFUSED = "input.times.zone: is '../../../etc/passwd'; expected null, an offset such as '+01:00', or a name"
+REFUSED = "inputs.x.times.zone: is '../../../etc/passwd'; expected null, an offset such as '+01:00', or a name"
 
 
 def attack(valid: bytes) -> bytes:
-    return with_document(valid, lambda d: d["input"].update(times={"zone": "../../../etc/passwd", "frequency": None}))
+    return with_document(
+        valid, lambda d: d["inputs"]["x"].update(times={"zone": "../../../etc/passwd", "frequency": None})
+    )
 
 
 if __name__ == "__main__":

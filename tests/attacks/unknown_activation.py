@@ -6,7 +6,7 @@ REFUSED = "activation is '__class__'; choose one of none, relu, tanh, sigmoid"
 
 
 def attack(valid: bytes) -> bytes:
-    return with_document(valid, lambda d: d["layers"][5].update(activation="__class__"))
+    return with_document(valid, lambda d: d["graphs"]["layers"]["nodes"][5].update(activation="__class__"))
 
 
 if __name__ == "__main__":

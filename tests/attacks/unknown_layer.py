@@ -6,7 +6,7 @@ REFUSED = "layers[2]: unknown layer '../model'; choose one of"
 
 
 def attack(valid: bytes) -> bytes:
-    return with_document(valid, lambda d: d["layers"][2].update(kind="../model"))
+    return with_document(valid, lambda d: d["graphs"]["layers"]["nodes"][2].update(layer="../model"))
 
 
 if __name__ == "__main__":

@@ -2,11 +2,11 @@
 
 from hostile import run, with_document
 
-REFUSED = "input: unknown kind 'eval'; choose one of word, char, byte"
+REFUSED = "inputs.x: unknown kind 'eval'; choose one of word, char, byte"
 
 
 def attack(valid: bytes) -> bytes:
-    return with_document(valid, lambda d: d["input"]["tokenizer"].update(kind="eval"))
+    return with_document(valid, lambda d: d["inputs"]["x"]["tokenizer"].update(kind="eval"))
 
 
 if __name__ == "__main__":

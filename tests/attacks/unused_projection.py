@@ -6,7 +6,7 @@ REFUSED = "project is present, but the tape has no projection; remove it"
 
 
 def attack(valid: bytes) -> bytes:
-    return with_document(valid, lambda d: d["layers"][1].update(project=4))
+    return with_document(valid, lambda d: d["graphs"]["layers"]["nodes"][1].update(project=4))
 
 
 if __name__ == "__main__":

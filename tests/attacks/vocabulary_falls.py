@@ -4,7 +4,7 @@ import struct
 
 from hostile import join, run, split
 
-REFUSED = "input: entry 2 of the vocabulary runs from 38 to 35; it must have at least one byte"
+REFUSED = "inputs.x: entry 2 of the vocabulary runs from 38 to 35; it must have at least one byte"
 
 
 def attack(valid: bytes) -> bytes:

@@ -4,7 +4,7 @@ import struct
 
 from hostile import join, run, split
 
-REFUSED = "input: entry 1 of the vocabulary runs from 0 to -5; it must have at least one byte"
+REFUSED = "inputs.x: entry 1 of the vocabulary runs from 0 to -5; it must have at least one byte"
 
 
 def attack(valid: bytes) -> bytes:

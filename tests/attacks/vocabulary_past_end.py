@@ -4,7 +4,7 @@ import struct
 
 from hostile import join, run, split
 
-REFUSED = "input: the vocabulary's offsets end at 1099511627776, its data at 38"
+REFUSED = "inputs.x: the vocabulary's offsets end at 1099511627776, its data at 38"
 
 
 def attack(valid: bytes) -> bytes:

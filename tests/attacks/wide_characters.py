@@ -2,7 +2,7 @@
 
 from hostile import run, with_text
 
-REFUSED = "format is None; expected 1"
+REFUSED = "format is None; expected 2"
 
 
 def attack(valid: bytes) -> bytes:

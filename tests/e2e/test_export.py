@@ -74,7 +74,7 @@ def ids_of(predictor: Any, text: str) -> list[int]:
     from tidegate.features.text import Tokenizer
     from tidegate.features.vocabulary import Vocabulary
 
-    entry, tensors = predictor.model.document["input"], predictor.model.tensors
+    entry, tensors = predictor.model.document["inputs"]["x"], predictor.model.tensors
     vocabulary = Vocabulary(*(tensors[entry["vocabulary"][key]] for key in ("bytes", "offsets")))
     return vocabulary.ids(Tokenizer.from_json(entry["tokenizer"]).tokens(text.encode())).tolist()
 

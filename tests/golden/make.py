@@ -23,15 +23,18 @@ def main() -> None:
     of_series = (models.seasonal, models.stations, models.gestures, models.meter)
     of_words = (models.classifier, models.encoder, models.finals)
     every = (*of_words, models.forecaster, models.tagger, *of_series)
-    with_sum = [("classifier-with-sum", models.classifier)]  # the others are from before files had a checksum
-    for name, parts in [*((parts.__name__, parts) for parts in every), *with_sum]:
+    for name, parts in ((parts.__name__, parts) for parts in every):
         path = HERE / f"{FORMAT}-{name}.safetensors"
         if path.exists():
             print(f"{path.name} already exists")
             continue
         model = attach(Model(*parts()))
         model.save(path)
-        hashes[path.name] = {"weights_hash": model.weights_hash, "schema_hash": model.schema_hash}
+        hashes[path.name] = {
+            "weights_hash": model.weights_hash,
+            "schema_hash": model.schema_hash,
+            "answers": models.hash_answers(model),
+        }
         print(f"{path.name}: {path.stat().st_size} bytes")
     HASHES.write_text(json.dumps(hashes, indent=2) + "\n", "utf-8")
 

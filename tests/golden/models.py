@@ -1,18 +1,24 @@
-"""Small valid models of format 1, which the golden files, the attacks and the unit tests start from."""
+"""Small valid models of the current format, which the golden files, the attacks and the unit tests start from."""
 
 from __future__ import annotations
 
+import hashlib
 import math
 from typing import Any
 
 import numpy as np
 
 from tidegate import cells, layers
-from tidegate.document import state_schema, streams_entry
+from tidegate.document import assemble as document_of
+from tidegate.document.upgrade import upgrade_input, upgrade_outputs
 from tidegate.features.series import ForecastSpec, SeriesTransform, Window
 from tidegate.features.text import Tokenizer
 from tidegate.features.vocabulary import Vocabulary
+from tidegate.model import Model
+from tidegate.runtime.offline import make_runner
+from tidegate.runtime.state import make_initial
 from tidegate.tape import Tape
+from tidegate.verify.check import make_inputs
 
 Parts = tuple[dict[str, Any], dict[str, Any]]
 
@@ -187,18 +193,8 @@ def assemble(
         layer["tensors"] = {role: f"layers.{i}.{role}" for role in shapes}
         for role, shape in shapes.items():
             tensors[f"layers.{i}.{role}"] = rng.normal(0, 0.6, shape).astype(np.float32)
-    document = {
-        "format": 1,
-        "task": {"kind": task, "options": {}},
-        "input": source,
-        "layers": chain,
-        "tapes": {name: tape.to_json() for name, tape in tapes.items()},
-        "state": state_schema(chain, tapes),
-        "labels": labels,
-        "streams": streams_entry(chain, source),
-        "provenance": {"made_by": "tests/golden/make.py", "seed": seed},
-        "check": None,
-    }
+    outputs, provenance = upgrade_outputs(source, chain, labels), {"made_by": "tests/golden/make.py", "seed": seed}
+    document = document_of(task, {}, {"x": upgrade_input(source)}, chain, outputs, tapes, provenance)
     return document, tensors
 
 
@@ -207,6 +203,18 @@ def with_empty_check(parts: Parts) -> Parts:
     document, tensors = parts
     case = {"steps": 1, "output": "check.1.output", "state": "check.1.state"}
     floats = sum(math.prod(a["shape"]) for a in document["state"]["arrays"]) - 1
-    outputs = document["layers"][-1]["size"]
+    outputs = document["graphs"]["layers"]["nodes"][-1]["size"]
     zeros = {"check.1.output": np.zeros(outputs), "check.1.state": np.zeros(floats)}
     return {**document, "check": {"seed": 0, "stride": 1, "cases": [case]}}, {**tensors, **zeros}
+
+
+def hash_answers(model: Model) -> str:
+    """Hash the outputs and states of the native target `base`, which has the same bits on every machine."""
+    runner, whole = make_runner(model, "base"), hashlib.sha256()
+    for x in make_inputs(model, 1, [37, 5]):
+        before = make_initial(model.state_schema, model.state_bytes)[None]
+        after, out = np.empty_like(before), np.zeros((len(x), 1, int(runner.outputs)), np.float32)
+        runner.run(np.ascontiguousarray(x[:, None]), np.array([len(x)], np.int32), before, after, out, True, 1)
+        whole.update(out.tobytes())
+        whole.update(after.tobytes())
+    return whole.hexdigest()

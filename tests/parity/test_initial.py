@@ -21,7 +21,7 @@ def model(cell: str, dialect: dict[str, str], whole: bool = False, **initial: An
     """Return a recurrence with random initial states, and a pool; `whole`: with a centred convolution between them."""
     plain, rng = sample(features=3, size=6, cell=cell, dialect=dialect, over=("mean",)), np.random.default_rng(0)
     document, tensors = plain.document, dict(plain.tensors)
-    layers, tape = document["layers"], plain.tapes[cell]
+    layers, tape = document["graphs"]["layers"]["nodes"], plain.tapes[cell]
     P = 3 if tape.has_projection else 6
     sizes = {name: P if shape == ("P",) else 6 for name, shape in tape.state.items()}
     first = {name: np.float32(rng.normal(0, 2, n)).tolist() for name, n in sizes.items()}
@@ -81,6 +81,6 @@ def test_what_it_cannot_be_is_refused(initial: dict[str, Any], sentence: str) ->
 def test_an_empty_one_is_refused() -> None:
     plain = sample(features=3, size=6)
     document = plain.document
-    document["layers"][0]["initial"] = {}
+    document["graphs"]["layers"]["nodes"][0]["initial"] = {}
     with pytest.raises(ModelFileError, match="initial must be an object of one state or more; leave it out for zeros"):
         Model(document, plain.tensors)

@@ -78,7 +78,7 @@ def step(op, x, R, p, s):
 
 def drawn(model: Model, T: int, B: int, seed: int = 0) -> tuple[Array, Array]:
     """Return the input [T, B, ...] and lengths [B], the first T; numbers past the length of a row are NaN."""
-    random, entry = np.random.default_rng(seed), model.document["input"]
+    random, entry = np.random.default_rng(seed), model.document["inputs"]["x"]
     least = 0 if model.streams[0] else 1
     lengths = random.integers(least, T, B, dtype=np.int32, endpoint=True)
     lengths[0] = T

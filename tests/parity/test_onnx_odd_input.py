@@ -98,7 +98,7 @@ def test_large_and_small_numbers_are_what_they_are(value: float, cell: str, dial
 @pytest.mark.parametrize("options", [{"over": ("mean",)}, {"direction": "both"}, {"cell": "mingru"}, {"conv": 2}])
 def test_padding_may_hold_any_ids(options: dict[str, Any]) -> None:
     model = sample(seed=3, size=7, **options)
-    size = model.document["input"]["size"]
+    size = model.document["inputs"]["x"]["size"]
     ids = np.random.default_rng(0).integers(0, size, (6, 4), dtype=np.int32)
     clean, _ = run(model, ids)
     for padding in (-1, size, 1 << 30, -(1 << 31)):
@@ -110,7 +110,7 @@ def test_padding_may_hold_any_ids(options: dict[str, Any]) -> None:
 def test_an_id_that_there_is_not_is_refused(mode: str, wrong: int | str) -> None:
     model = sample(seed=3, size=7)
     ids = np.zeros((6, 4), np.int32)
-    ids[3, 2] = model.document["input"]["size"] if wrong == "size" else wrong
+    ids[3, 2] = model.document["inputs"]["x"]["size"] if wrong == "size" else wrong
     with pytest.raises(Exception, match="indices element out of data bounds"):
         run(model, ids, mode)
 

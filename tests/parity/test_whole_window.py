@@ -130,7 +130,7 @@ def rows_of(model: Model, seed: int) -> tuple[np.ndarray, np.ndarray]:
     random, T, B = np.random.default_rng(seed), 23, 11
     lengths = random.integers(1, T + 1, B).astype(np.int32)
     lengths[:3] = 1, T, 2
-    entry = model.document["input"]
+    entry = model.document["inputs"]["x"]
     if entry["kind"] == "text":
         x = random.integers(0, entry["size"], (T, B)).astype(np.int32)
     else:

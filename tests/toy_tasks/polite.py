@@ -19,9 +19,14 @@ KIND = "polite"
 OUTPUTS: dict[str, dict[str, Any]] = {
     "long": {"kind": "tags", "at": "step", "part": [0, 2], "labels": ["short", "long"], "scores": "logits"},
     "polite": {
-        "kind": "labels", "at": "end", "part": [2, 4], "labels": ["no", "yes"], "scores": "logits", "calibration": None
+        "kind": "labels",
+        "at": "end",
+        "part": [2, 4],
+        "labels": ["no", "yes"],
+        "scores": "logits",
+        "calibration": None,
     },
-}  # fmt: skip
+}
 
 
 @dataclass(frozen=True)
@@ -79,7 +84,15 @@ def prepare(source: Table, valid: Table | None, options: Options) -> Polite:
     builder.dense(4)
     order = np.arange(len(ids))
     return Polite(
-        options=options, rows=Rows(ids, words), train_rows=order[len(ids) // 4 :], valid_rows=order[: len(ids) // 4],
-        inputs={"x": section}, arrays=arrays, features=None, layers=builder.layers, outputs=OUTPUTS,
-        tapes={cell.name: cell.tape.to_json()}, summaries=[source.describe()],
-    )  # fmt: skip
+        options=options,
+        rows=Rows(ids, words),
+        train_rows=order[len(ids) // 4 :],
+        valid_rows=order[: len(ids) // 4],
+        inputs={"x": section},
+        arrays=arrays,
+        features=None,
+        layers=builder.layers,
+        outputs=OUTPUTS,
+        tapes={cell.name: cell.tape.to_json()},
+        summaries=[source.describe()],
+    )

@@ -228,7 +228,7 @@ def test_the_calendar_of_training_decides_where_a_short_file_would_not(tmp_path:
     source = table(100, y=WAVE)
     source.series[0].__dict__["times"] = business
     model = fitted(tmp_path, source, lookback=4)
-    assert model.document["input"]["times"]["frequency"]["weekdays"] == "1111100"
+    assert model.document["inputs"]["x"]["times"]["frequency"]["weekdays"] == "1111100"
     short = from_arrays([WAVE[:5]], columns=["y"])
     short.series[0].__dict__["times"] = business[:5]
     assert forecast_ahead(model, short)[0].steps[0] == "2024-01-08T00:00:00"

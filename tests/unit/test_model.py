@@ -14,6 +14,7 @@ import pytest
 
 from tidegate import tensors as safetensors
 from tidegate.document import state_schema
+from tidegate.document.graph import read_layers
 from tidegate.errors import ModelFileError, TidegateError
 from tidegate.model import Model
 
@@ -44,8 +45,8 @@ def test_round_trip(tmp_path, parts):
 def test_what_a_model_tells(parts):
     document, _ = parts
     model = Model(*parts)
-    assert model.layers == document["layers"]
-    assert model.labels == document["labels"]
+    assert model.layers == read_layers(document)
+    assert model.labels == document["outputs"].get("label", {}).get("labels")
     assert model.state_schema == document["state"]["arrays"]
     assert model.state_bytes == document["state"]["bytes"]
     assert model.streams[0] is document["streams"]["yes"]
@@ -77,8 +78,8 @@ def test_nothing_changes_a_model(parts):
     before = model.weights_hash
     for array in tensors.values():
         array[...] = 0
-    document["layers"].clear()
-    model.document["layers"].clear()
+    document["graphs"].clear()
+    model.document["graphs"].clear()
     model.layers.clear()
     model.state_schema.clear()
     assert Model(model.document, model.tensors).weights_hash == before
@@ -119,7 +120,7 @@ def test_the_hashes_are_those_of_the_definition(parts):
         return json.dumps(value, sort_keys=True, separators=(",", ":")).encode() + b"\n"
 
     kinds = {"float32": "F32", "int64": "I64", "uint8": "U8"}
-    weights = hashlib.sha256(text({key: document[key] for key in ("input", "labels", "layers", "tapes")}))
+    weights = hashlib.sha256(text({key: document[key] for key in ("decoders", "graphs", "inputs", "outputs", "tapes")}))
     for name in sorted(tensors):
         if not name.startswith("check."):
             array = tensors[name]
@@ -174,181 +175,6 @@ def test_what_is_no_json_is_refused():
     for value in (np.float32(1), float("nan"), {1, 2}, b"bytes", "\ud800", ring):
         with pytest.raises(ModelFileError, match=r"the document (cannot be written as JSON|has text that cannot be)"):
             Model({**document, "provenance": {"x": value}}, tensors)
-
-
-def put(*path):
-    """Make a change of a document: the last of `path` becomes the value of the keys before it."""
-    *keys, last, value = path
-
-    def change(document):
-        for key in keys:
-            document = document[key]
-        document[last] = value
-
-    return change
-
-
-def drop(*path):
-    *keys, last = path
-
-    def change(document):
-        for key in keys:
-            document = document[key]
-        del document[last]
-
-    return change
-
-
-WRONG = [
-    (put("format", 2), "was made by a newer tidegate (format 2); this version reads format 1; upgrade tidegate"),
-    (put("format", 0), "format is 0; expected 1"),
-    (put("format", True), "format is True; expected 1"),
-    (put("format", 1.0), "format is 1.0; expected 1"),
-    (drop("format"), "format is None; expected 1"),
-    (put("more", 1), "the document: unknown key 'more'; expected format, task, input"),
-    (drop("labels"), "the document: the key 'labels' is missing; expected format, task"),
-    (put("task", []), "task: is []; expected an object"),
-    (put("task", "kind", ""), "task.kind: is ''; expected a string that is not empty"),
-    (put("task", "options", 3), "task.options: is 3; expected an object"),
-    (put("input", "kind", "sound"), "input.kind: is 'sound'; expected 'text', 'ids', 'array' or 'series'"),
-    (
-        put("input", {"kind": "array", "features": 0}),
-        "input.features: is 0; expected an integer of 1 to 1048576",
-    ),
-    (
-        put("input", {"kind": "array", "features": 3}),
-        "layers[0]: embed takes token ids; its input is 3 numbers",
-    ),
-    (put("input", "size", True), "input.size: is True; expected an integer"),
-    (
-        put("input", "size", 11),
-        "input.vocabulary.offsets: tensor 'input.vocabulary.offsets' has shape [11]; expected [12]",
-    ),
-    (put("input", "tokenizer", None), "input.tokenizer: is None; expected an object"),
-    (put("input", "vocabulary", "bytes", "layers.0.weight"), "'layers.0.weight' is F32; expected U8"),
-    (put("input", "vocabulary", "bytes", []), "input.vocabulary.bytes: there is no tensor [] in the file"),
-    (put("layers", []), "layers: has 0 entries; expected a list of 1 to 256"),
-    (put("layers", {}), "layers: is {}; expected a list of 1 to 256"),
-    (put("layers", 1, None), "layers[1]: is None; expected an object"),
-    (put("layers", 2, "kind", "attend"), "layers[2]: unknown layer 'attend'; choose one of bidirectional, conv"),
-    (put("layers", 2, "kind", "_options"), "layers[2]: unknown layer '_options'"),
-    (put("layers", 2, "kind", ["norm"]), "layers[2]: unknown layer ['norm']"),
-    (put("layers", 2, "size", 9), "layers[2]: size is 9; the input is 8 wide"),
-    (put("layers", 2, "more", 9), "layers[2]: unknown option 'more'"),
-    (drop("layers", 2, "eps"), "layers[2]: 'eps' is missing"),
-    (put("layers", 3, "add", 3), "layers[3].add: is 3; expected the index of an earlier layer"),
-    (put("layers", 3, "add", -1), "layers[3].add: is -1; expected the index"),
-    (put("layers", 3, "add", True), "layers[3].add: is True; expected the index"),
-    (put("layers", 3, "add", None), "layers[3].add: is None; expected the index"),
-    (put("layers", 3, "add", 0), "layers[3].add: layer 0 is 5 wide and this one 8; they must be equal"),
-    (put("layers", 1, "tape", "lstm"), "layers[1]: tape is 'lstm'; the file has gru"),
-    (drop("layers", 1, "tensors"), "layers[1].tensors: is None; expected an object"),
-    (drop("layers", 1, "tensors", "R"), "layers[1].tensors: the key 'R' is missing; expected W, b, R, c"),
-    (put("layers", 1, "tensors", "Q", "x"), "layers[1].tensors: unknown key 'Q'; expected W, b, R, c"),
-    (put("layers", 1, "tensors", "R", "x"), "layers[1].tensors.R: there is no tensor 'x' in the file"),
-    (put("layers", 1, "tensors", "R", 1), "layers[1].tensors.R: there is no tensor 1 in the file"),
-    (
-        put("layers", 1, "tensors", "R", "layers.1.W"),
-        "layers[1].tensors.R: tensor 'layers.1.W' has shape [24, 5]; expected [24, 8]",
-    ),
-    (put("layers", 1, "tensors", "b", "check.1.output"), "'check.1.output' is F64; expected F32"),
-    (put("tapes", []), "tapes: is []; expected an object"),
-    (put("tapes", {}), "layers[1]: tape is 'gru'; the file has none"),
-    (put("tapes", "gru", 1), "tapes.'gru': a tape is an object with the keys"),
-    (put("tapes", "gru", "output", 99), "tapes.'gru': output is register 99"),
-    (
-        put("tapes", "gru", "instructions", 4, ["tan", 0]),
-        "tapes.'gru': instruction 4 (tan): unknown operation",
-    ),
-    (put("labels", None), "labels: is None; expected a list of strings that are not empty"),
-    (put("labels", ["a", "b"]), "labels: there are 2; the last layer has 3 outputs"),
-    (put("labels", ["a", "b", "a"]), "labels: 'a' appears twice; each label must appear once"),
-    (put("labels", ["a", "b", ""]), "labels: is ['a', 'b', '']; expected a list of strings"),
-    (put("state", "bytes", 999), "state.bytes: is 999; the layers need 176"),
-    (put("state", "bytes", 176.0), "state.bytes: is 176.0; the layers need 176"),
-    (put("state", "arrays", 0, "dtype", "int32"), "state.arrays[0]: is {'name': 'steps', 'dtype': 'int32'"),
-    (put("state", "arrays", 3, "fill", 0), "state.arrays[3]: is {'name': 'layers.4.mean'"),
-    (put("state", "arrays", 1, 7), "state.arrays[1]: is 7; the layers need {'name': 'layers.1.h'"),
-    (drop("state", "arrays", 7), "state.arrays[7]: is missing; the layers need {'name': 'layers.4.sum'"),
-    (put("streams", {"yes": 1}), "streams.yes: is 1; expected true or false"),
-    (put("streams", {"yes": False}), "streams: the key 'because' is missing; expected yes, because"),
-    (put("streams", {"yes": True, "because": "x"}), "streams: unknown key 'because'; expected yes"),
-    (put("provenance", None), "provenance: is None; expected an object"),
-    (put("check", []), "check: is []; expected an object"),
-    (put("check", "seed", -1), "check.seed: is -1; expected an integer of 0 to 9223372036854775807"),
-    (put("check", "stride", 0), "check.stride: is 0; expected an integer"),
-    (
-        put("check", "stride", 2),
-        "check.cases[0]: output: tensor 'check.1.output' has shape [3]; expected [2]",
-    ),
-    (put("check", "cases", []), "check.cases: has 0 entries; expected a list of 1 to 64"),
-    (put("check", "cases", 0, "steps", 0), "check.cases[0]: steps: is 0; expected an integer of 1 to 10000"),
-    (
-        put("check", "cases", 0, "state", "check.1.output"),
-        "check.cases[0]: state: tensor 'check.1.output' has",
-    ),
-    (put("check", None), "tensor 'check.1.output' (and 1 more): is not used in the document; remove it"),
-]
-
-
-@pytest.mark.parametrize(("change", "sentence"), WRONG, ids=[sentence[:40] for _, sentence in WRONG])
-def test_a_wrong_document_is_one_sentence(tmp_path, change, sentence):
-    document, tensors = checked(classifier())
-    change(document)
-    with pytest.raises(ModelFileError) as caught:
-        Model(document, tensors)
-    assert sentence in str(caught.value)
-    safetensors.write(tmp_path / "a", tensors, {"tidegate": json.dumps(document)})
-    with pytest.raises(ModelFileError) as loaded:
-        Model.load(tmp_path / "a")
-    assert str(loaded.value) == f"{tmp_path / 'a'}: {caught.value}"
-
-
-def test_wrong_tensors_are_one_sentence():
-    cases = [
-        ({"layers.1.W": np.zeros((24, 5))}, "layers[1].tensors.W: tensor 'layers.1.W' is F64; expected F32"),
-        ({"layers.1.W": np.full((24, 5), np.nan, np.float32)}, "'layers.1.W': 120 of 120 values are NaN"),
-        ({"layers.1.b": np.array([np.inf, *[0] * 23], np.float32)}, "'layers.1.b': 1 of 24 values are NaN"),
-        ({"extra": np.zeros(2)}, "tensor 'extra': is not used in the document; remove it"),
-    ]
-    document, tensors = checked(classifier())
-    for change, sentence in cases:
-        with pytest.raises(ModelFileError) as caught:
-            Model(document, {**tensors, **change})
-        assert sentence in str(caught.value)
-
-
-def test_names_for_the_check_are_kept_for_it():
-    document, tensors = classifier()
-    document["layers"][2]["tensors"]["gain"] = "check.gain"
-    tensors["check.gain"] = tensors.pop("layers.2.gain")
-    with pytest.raises(ModelFileError, match=r"names that start with 'check\.' are reserved for the check"):
-        Model(document, tensors)
-
-
-def repeated_check(parts, count):
-    """Return the parts with `count` cases, each with its own tensors."""
-    document, tensors = parts
-    case, cases, more = document["check"]["cases"][0], [], {}
-    for i in range(count):
-        names = {key: f"check.{i}.{key}" for key in ("output", "state")}
-        cases.append({**case, **names})
-        more |= {name: tensors[case[key]] for key, name in names.items()}
-    weights = {name: array for name, array in tensors.items() if not name.startswith("check.")}
-    return {**document, "check": {**document["check"], "cases": cases}}, weights | more
-
-
-def test_a_check_over_64_kilobytes_is_refused():
-    Model(*repeated_check(checked(classifier()), 64))
-    with pytest.raises(ModelFileError, match="check: its tensors have 84480 bytes; at most 65536 are allowed"):
-        Model(*repeated_check(checked(classifier(H=32)), 64))
-
-
-def test_the_check_names_each_tensor_once():
-    document, tensors = checked(classifier())
-    document["check"]["cases"] *= 2
-    with pytest.raises(ModelFileError, match=r"check.cases: a tensor appears twice"):
-        Model(document, tensors)
 
 
 def test_a_state_over_16_megabytes_is_refused():

@@ -26,7 +26,7 @@ LENGTHS = np.array([7, 1, 3, 7, 0])
 def batch(model: Model) -> Any:
     """Make inputs of LENGTHS, padded with NaN or with an id that does not exist."""
 
-    random, entry = np.random.default_rng(0), model.document["input"]
+    random, entry = np.random.default_rng(0), model.document["inputs"]["x"]
     if entry["kind"] == "text":
         x = random.integers(0, entry["size"], (7, 5))
         return np.where(np.arange(7)[:, None] < LENGTHS, x, 10**6 if Reference(model).whole_window else 0)

@@ -41,15 +41,17 @@ def edit_document(path: Path, change: Any) -> Path:
 
 
 def swap_words(document: dict[str, Any], tensors: dict[str, Any]) -> None:
-    tensors[document["input"]["vocabulary"]["bytes"]][:2] = tensors[document["input"]["vocabulary"]["bytes"]][1::-1]
+    tensors[document["inputs"]["x"]["vocabulary"]["bytes"]][:2] = tensors[
+        document["inputs"]["x"]["vocabulary"]["bytes"]
+    ][1::-1]
 
 
 CHANGES = {
-    "labels reversed": ("classifier", lambda d, t: d["labels"].reverse()),
+    "labels reversed": ("classifier", lambda d, t: d["outputs"]["label"]["labels"].reverse()),
     "two letters of the vocabulary swapped": ("classifier", swap_words),
-    "word turned into char": ("classifier", lambda d, t: d["input"]["tokenizer"].update(kind="char")),
-    "case no longer folded": ("classifier", lambda d, t: d["input"]["tokenizer"].update(fold=False)),
-    "another quantile": ("seasonal", lambda d, t: d["input"]["answer"]["quantiles"].__setitem__(0, 0.01)),
+    "word turned into char": ("classifier", lambda d, t: d["inputs"]["x"]["tokenizer"].update(kind="char")),
+    "case no longer folded": ("classifier", lambda d, t: d["inputs"]["x"]["tokenizer"].update(fold=False)),
+    "another quantile": ("seasonal", lambda d, t: d["outputs"]["forecast"]["quantiles"].__setitem__(0, 0.01)),
     "other options": ("seasonal", lambda d, t: d["task"]["options"].update(horizon=1)),
     "provenance": ("seasonal", lambda d, t: d["provenance"].update(seed=7)),
 }
@@ -123,7 +125,7 @@ def test_a_file_without_a_sum_loads_and_info_and_verify_say_so(
 
 def test_verify_refuses_labels_that_were_reversed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     tidegate.load(WITHOUT).save(tmp_path / "m.safetensors")
-    edit_document(tmp_path / "m.safetensors", lambda d, t: d["labels"].reverse())
+    edit_document(tmp_path / "m.safetensors", lambda d, t: d["outputs"]["label"]["labels"].reverse())
     assert cli.main(["verify", str(tmp_path / "m.safetensors")]) == 2
     assert "is damaged, or was changed without its checksum" in capsys.readouterr().err
 

@@ -21,7 +21,7 @@ def read_task(file: str) -> str:
 
 def require_labels(model: Model, file: str, command: str) -> None:
     """Raise OptionError unless the model predicts labels of texts or series."""
-    kind = model.document["input"]["kind"]
+    kind = model.input_section["kind"]
     if kind in ("text", "series") and model.labels is not None:
         return
     what = "has no labels" if kind in ("text", "series") else f"takes {INPUT_NAMES[kind]}"
@@ -36,5 +36,5 @@ def check_times(source: Any, model: Model) -> None:
     from ..features.series import SeriesTransform
     from ..tasks._series import check_zone
 
-    if model.document["input"]["kind"] == "series":
-        check_zone(source, SeriesTransform.from_json(model.document["input"], model.tensors))
+    if model.input_section["kind"] == "series":
+        check_zone(source, SeriesTransform.from_json(model.input_section, model.tensors))

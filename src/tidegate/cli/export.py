@@ -72,7 +72,7 @@ def describe_rows(model: Model) -> dict[str, str]:
     """Describe input and output of an exported model of series, as the export holds the layers but not the scaling."""
     from ..formats._rows import describe_input, describe_output
 
-    entry = model.document["input"]
+    entry = model.input_section
     if entry["kind"] != "series":
         return {}
     return {"takes": describe_input(entry), **({"gives": output} if (output := describe_output(entry)) else {})}

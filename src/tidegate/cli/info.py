@@ -97,7 +97,7 @@ def describe_model(predictor: Predictor) -> dict[str, Any]:
     return {
         "task": document["task"]["kind"],
         "options": document["task"]["options"],
-        "input": {k: v for k, v in document["input"].items() if k != "vocabulary"},
+        "input": {k: v for k, v in model.input_section.items() if k != "vocabulary"},
         "labels": model.labels,
         "multi_label": model.multi_label,
         "layers": [describe_layer(i, model, predictor) for i in range(len(model.layers))],
@@ -116,7 +116,7 @@ def describe_model(predictor: Predictor) -> dict[str, Any]:
 
 def input_bytes(model: Model) -> int:
     """Count the bytes of a stream's input state, not counting a tokenizer's unfinished word."""
-    entry = model.document["input"]
+    entry = model.input_section
     if entry["kind"] != "series":
         return 0
     from ..features.memory import count_bytes

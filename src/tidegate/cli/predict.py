@@ -61,7 +61,7 @@ def run(args: argparse.Namespace) -> int:
     if args.plot:
         raise OptionError("--plot is for forecasters, but this model predicts labels; leave it out")
     require_labels(predictor.model, args.model, "predict")
-    kind = predictor.model.document["input"]["kind"]
+    kind = predictor.model.input_section["kind"]
     names, probabilities = (predict_series if kind == "series" else predict_texts)(args, predictor)
     for name, row in zip(names, probabilities, strict=True):
         scores = Scores(row, predictor.labels, multi_label=predictor.model.multi_label)
@@ -91,7 +91,7 @@ def predict_series(args: argparse.Namespace, predictor: Predictor) -> tuple[list
     document = predictor.model.document
     task = tasks.load(document["task"]["kind"])
     options = restore_options(task.Options, document["task"]["options"])
-    source = task.read_unlabelled(args.file, options, document["input"]["columns"])
+    source = task.read_unlabelled(args.file, options, predictor.model.input_section["columns"])
     check_times(source, predictor.model)
     names = [series.id or source.place(i, 0).removesuffix(", step 1") for i, series in enumerate(source.series)]
     return names, predictor.predict(**task.predictor_inputs(source, options))

@@ -92,13 +92,13 @@ def measure(
 
     predictor = load(model, weights=weights, compute=compute)
     require_labels(predictor.model, model, "score")
-    if text and predictor.model.document["input"]["kind"] == "series":
+    if text and predictor.model.input_section["kind"] == "series":
         raise OptionError("--text is for messages, but this model takes series; leave it out")
     recorded = predictor.model.document["task"]
     task = tasks.load(recorded["kind"])
     options = restore_options(task.Options, recorded["options"])
     options = dataclasses.replace(options, text=text or options.text, label=label or options.label)
-    columns = predictor.model.document["input"].get("columns")
+    columns = predictor.model.input_section.get("columns")
     try:
         source = task.read(file, options, columns)
     except MissingColumn as error:

@@ -91,8 +91,8 @@ class Streams:
     """One stream per id, dropped when its message ends, so memory grows only with the number of open messages."""
 
     def __init__(self, predictor: Predictor, all_scores: bool) -> None:
-        self.predictor, self.all_scores, self.kind = predictor, all_scores, predictor.model.document["input"]["kind"]
-        self.scale = predictor.model.document["input"].get("scale") or {"names": None}
+        self.predictor, self.all_scores, self.kind = predictor, all_scores, predictor.model.input_section["kind"]
+        self.scale = predictor.model.input_section.get("scale") or {"names": None}
         self.open: dict[str | int, Stream] = {}
         self.series: dict[str | int, str | None] = {}
 

@@ -1,4 +1,4 @@
-"""Validate the JSON document of a model file: its keys and values, and its agreement with the file's tensors.
+"""Make and validate the JSON document of a model file: its keys and values, and its agreement with the tensors.
 
 docs/format.md defines the document. All checks raise ModelFileError with the place, the value found and the value
 expected.
@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from itertools import pairwise
 from typing import Any, Final
 
 from .. import layers as layer_modules
@@ -19,6 +18,7 @@ from ..tape import Tape
 from ..tensors import Array
 from . import inputs
 from .expect import check_integer, check_keys, check_list, check_object, check_tensor, check_text
+from .graph import check_names, read_layers
 from .limits import (
     MAX_CHECK_BYTES,
     MAX_CHECK_STEPS,
@@ -28,9 +28,23 @@ from .limits import (
     MAX_TAPES,
     MAX_WINDOW_NUMBERS,
 )
+from .outputs import check_outputs
+from .upgrade import chain_nodes, read_format
 
-FORMAT: Final = 1
-KEYS: Final = ("format", "task", "input", "layers", "tapes", "state", "labels", "streams", "provenance", "check")
+FORMAT: Final = 2
+KEYS: Final = (
+    "format",
+    "task",
+    "inputs",
+    "graphs",
+    "outputs",
+    "decoders",
+    "tapes",
+    "state",
+    "streams",
+    "provenance",
+    "check",
+)
 
 Document = dict[str, Any]
 Tapes = dict[str, Tape]
@@ -46,25 +60,62 @@ def validate(document: Any, tensors: Mapping[str, Array]) -> Tapes:
     >>> list(validate(model.document, model.tensors))
     ['gru']
     """
-    _check_format(document)
+    read_format(document, FORMAT)
+    check_keys("the document", document, *KEYS)
     tapes = _check_tapes(document["tapes"])
     _check_task(document["task"])
-    width = inputs.check(document["input"], tensors)
-    used = inputs.tensor_names(document["input"])
-    outputs = _check_layers(document["layers"], tapes, width, inputs.window_rows(document["input"]), tensors)
-    used |= {name for layer in document["layers"] for name in layer["tensors"].values()}
-    _check_vocabulary_rows(document)
-    _refuse_unused_tapes(document["layers"], tapes)
-    _check_outputs(document, outputs)
-    _check_labels(document["labels"], document["task"]["kind"], outputs)
-    _check_streams(document["streams"], streams_entry(document["layers"], document["input"]))
-    _check_state(document["state"], state_schema(document["layers"], tapes))
+    check_names(document)
+    entry = document["inputs"]["x"]
+    width = inputs.check(entry, tensors)
+    used = inputs.tensor_names(entry)
+    layers = read_layers(document)
+    outputs = _check_layers(layers, tapes, width, inputs.window_rows(entry), tensors)
+    used |= {name for layer in layers for name in layer["tensors"].values()}
+    _check_vocabulary_rows(layers, entry)
+    _refuse_unused_tapes(layers, tapes)
+    check_outputs(document, len(layers), outputs)
+    _check_streams(document["streams"], streams_entry(layers, entry))
+    _check_state(document["state"], state_schema(layers, tapes))
     check_object("provenance", document["provenance"])
     if misnamed := sorted(name for name in used if name.startswith("check.")):
         raise ModelFileError(f"tensor {show(misnamed[0])}: names that start with 'check.' are reserved for the check")
     counts = {"output": outputs, "state": _count_floats(document["state"]["arrays"])}
     _refuse_unused_tensors(tensors, used | _check_self_check(document["check"], counts, tensors))
     return tapes
+
+
+def assemble(
+    kind: str,
+    options: dict[str, Any],
+    inputs: Mapping[str, Any],
+    layers: list[dict[str, Any]],
+    outputs: Mapping[str, Any],
+    tapes: Tapes,
+    provenance: dict[str, Any],
+) -> Document:
+    """Make the document of a model, with its state, and without a check.
+
+    kind, options: of the task. inputs, outputs: entries by name. layers: the nodes of the model's graph, in order.
+
+    >>> entry = {"kind": "values", "from": "layers.0", "at": "step", "labels": None}
+    >>> layers = [{"kind": "softmax", "size": 2, "tensors": {}}]
+    >>> document = assemble("encode", {}, {"x": {"kind": "array", "features": 2}}, layers, {"values": entry}, {}, {})
+    >>> validate(document, {}), document["graphs"]["layers"]["nodes"][0]["from"]
+    ({}, ['x'])
+    """
+    return {
+        "format": FORMAT,
+        "task": {"kind": kind, "options": options},
+        "inputs": dict(inputs),
+        "graphs": {"layers": {"clock": "x", "nodes": chain_nodes(layers)}},
+        "outputs": dict(outputs),
+        "decoders": {},
+        "tapes": {name: tape.to_json() for name, tape in tapes.items()},
+        "state": state_schema(layers, tapes),
+        "streams": streams_entry(layers, inputs["x"]),
+        "provenance": provenance,
+        "check": None,
+    }
 
 
 def state_schema(layers: list[dict[str, Any]], tapes: Tapes) -> dict[str, Any]:
@@ -125,18 +176,6 @@ def _file_errors(place: str) -> Iterator[None]:
 
 
 # --- the keys, in the order of docs/format.md
-
-
-def _check_format(document: Any) -> None:
-    check_object("the document", document)
-    version = document.get("format")
-    if type(version) is int and version > FORMAT:
-        raise ModelFileError(
-            f"was made by a newer tidegate (format {version}); this version reads format {FORMAT}; upgrade tidegate"
-        )
-    if type(version) is not int or version != FORMAT:
-        raise ModelFileError(f"format is {show(version)}; expected {FORMAT}")
-    check_keys("the document", document, *KEYS)
 
 
 def _check_tapes(value: Any) -> Tapes:
@@ -203,37 +242,15 @@ def _check_layer_tensors(
         check_tensor(f"{place}.{role}", names[role], tensors, "F32", tuple(shape))
 
 
-def _check_vocabulary_rows(document: Document) -> None:
-    first, size = document["layers"][0], document["input"].get("size")
+def _check_vocabulary_rows(layers: list[dict[str, Any]], entry: Document) -> None:
+    first, size = layers[0], entry.get("size")
     if first["kind"] == "embed" and first["rows"] != size:
-        raise ModelFileError(f"layers[0].rows: is {first['rows']}; it must be equal to input.size, {size}")
+        raise ModelFileError(f"layers[0].rows: is {first['rows']}; it must be equal to inputs.x.size, {size}")
 
 
 def _refuse_unused_tapes(layers: list[dict[str, Any]], tapes: Tapes) -> None:
     if unused := sorted(set(tapes) - {layer["tape"] for layer in layers if "tape" in layer}):
         raise ModelFileError(f"tapes.{show(unused[0])}: no layer uses it; remove it")
-
-
-def _check_outputs(document: Document, outputs: int) -> None:
-    if (needed := inputs.count_outputs(document["input"])) is None:
-        return
-    if outputs != needed:
-        raise ModelFileError(f"input.answer: needs {needed} outputs; the last layer has {outputs}")
-    if document["labels"] is not None:
-        raise ModelFileError("labels: must be null, as a model with input.answer forecasts")
-
-
-def _check_labels(value: Any, task: str, outputs: int) -> None:
-    if value is None and task != "classify":
-        return
-    if not isinstance(value, list) or not all(isinstance(label, str) and label for label in value):
-        raise ModelFileError(f"labels: is {show(value)}; expected a list of strings that are not empty")
-    if len(set(value)) != len(value):
-        ordered = sorted(value)
-        repeated = next(a for a, b in pairwise(ordered) if a == b)
-        raise ModelFileError(f"labels: {show(repeated)} appears twice; each label must appear once")
-    if len(value) != outputs:
-        raise ModelFileError(f"labels: there are {len(value)}; the last layer has {outputs} outputs")
 
 
 def _check_state(value: Any, computed: dict[str, Any]) -> None:

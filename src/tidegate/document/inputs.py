@@ -1,4 +1,4 @@
-"""Check the key `input` of a document, which says how a step's input is made; one function per kind."""
+"""Check an entry of `inputs` of a document, which says how a step's input is made; one function per kind."""
 
 from __future__ import annotations
 
@@ -15,33 +15,33 @@ Tensors = Mapping[str, Array]
 
 
 def check(value: Any, tensors: Tensors) -> int | None:
-    """Check the key `input` and return the width of the first layer's input; None for token ids."""
-    check_object("input", value)
+    """Check an input and return the width of the first layer's input; None for token ids."""
+    check_object("inputs.x", value)
     kind = value.get("kind")
     if kind not in ("text", "ids", "array", "series"):
-        raise ModelFileError(f"input.kind: is {show(kind)}; expected 'text', 'ids', 'array' or 'series'")
+        raise ModelFileError(f"inputs.x.kind: is {show(kind)}; expected 'text', 'ids', 'array' or 'series'")
     if kind == "array":
-        check_keys("input", value, "kind", "features")
-        return check_integer("input.features", value["features"], 1, MAX_WIDTH)
+        check_keys("inputs.x", value, "kind", "features")
+        return check_integer("inputs.x.features", value["features"], 1, MAX_WIDTH)
     if kind == "series":
         from . import series  # here, as models of text do not need it
 
         return series.check(value, tensors)
     if kind == "ids":
-        check_keys("input", value, "kind", "size")
-        check_integer("input.size", value["size"], 1, MAX_VOCABULARY)
+        check_keys("inputs.x", value, "kind", "size")
+        check_integer("inputs.x.size", value["size"], 1, MAX_VOCABULARY)
     else:
         check_text_input(value, tensors)
     return None
 
 
 def check_text_input(value: Any, tensors: Tensors) -> None:
-    check_keys("input", value, "kind", "tokenizer", "vocabulary", "size")
-    check_object("input.tokenizer", value["tokenizer"])
-    check_keys("input.vocabulary", value["vocabulary"], "bytes", "offsets")
-    size = check_integer("input.size", value["size"], 1, MAX_VOCABULARY)
+    check_keys("inputs.x", value, "kind", "tokenizer", "vocabulary", "size")
+    check_object("inputs.x.tokenizer", value["tokenizer"])
+    check_keys("inputs.x.vocabulary", value["vocabulary"], "bytes", "offsets")
+    size = check_integer("inputs.x.size", value["size"], 1, MAX_VOCABULARY)
     for key, dtype, shape in (("bytes", "U8", (-1,)), ("offsets", "I64", (size + 1,))):
-        check_tensor(f"input.vocabulary.{key}", value["vocabulary"][key], tensors, dtype, shape)
+        check_tensor(f"inputs.x.vocabulary.{key}", value["vocabulary"][key], tensors, dtype, shape)
 
 
 def tensor_names(value: dict[str, Any]) -> set[str]:
@@ -57,12 +57,3 @@ def window_rows(value: dict[str, Any]) -> int | None:
     """Return how many rows of a window the layers run for one output; None without a window, as they then stream."""
     window = value.get("window")
     return None if window is None else window["length"] // window["segment"]
-
-
-def count_outputs(value: dict[str, Any]) -> int | None:
-    """Count the outputs that the forecasts of a valid input need; None if it has no `answer`."""
-    answer = value.get("answer")
-    if answer is None:
-        return None
-    ahead = answer["horizon"] if answer["head"] == "direct" else 1
-    return int(ahead * value["roles"].count("target") * len(answer["quantiles"]))

@@ -19,3 +19,4 @@ MAX_SERIES: Final = 1 << 16
 MAX_REACH: Final = 1 << 20
 MAX_HORIZON: Final = 1 << 16
 MAX_QUANTILES: Final = 99
+MAX_OUTPUTS: Final = 64

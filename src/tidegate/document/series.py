@@ -1,4 +1,4 @@
-"""Check an `input` of kind `series`: how raw numbers become rows, and outputs become forecasts."""
+"""Check an input of kind `series`: how raw numbers become rows."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from ..errors import ModelFileError
 from ..features import frequency as rules
 from ..features.calendar import PERIODS
 from ..features.memory import count_bytes
-from ..features.series import CENTRES, HEADS, MISSING, ROLES, SPREADS, SeriesTransform
+from ..features.series import CENTRES, MISSING, ROLES, SPREADS, SeriesTransform
 from ..features.window import MIN_LENGTH
 from ..strictjson import show
 from ..tensors import Array
 from .expect import check_integer, check_keys, check_list, check_tensor, check_text
-from .limits import MAX_COLUMNS, MAX_HORIZON, MAX_MEMORY_BYTES, MAX_QUANTILES, MAX_REACH, MAX_SERIES, MAX_WIDTH
+from .limits import MAX_COLUMNS, MAX_MEMORY_BYTES, MAX_REACH, MAX_SERIES, MAX_WIDTH
 
-KEYS = ("kind", "columns", "roles", "calendar", "missing", "scale", "window", "answer", "features")
+KEYS = ("kind", "columns", "roles", "calendar", "missing", "scale", "window", "features")
 
 ZONE = re.compile(r"[+-][0-2][0-9]:[0-5][0-9](:[0-5][0-9])?|[A-Za-z][A-Za-z0-9_+-]*(/[A-Za-z0-9_+-]+){0,3}")
 WEEKDAYS, NO_WEEKDAYS = re.compile("[01]*1[01]*(?<=^.{7})"), re.compile("")
@@ -32,16 +32,14 @@ Tensors = Mapping[str, Array]
 
 def check(value: Value, tensors: Tensors) -> int:
     """Check the section and return the width of the first layer's input. Raises ModelFileError."""
-    check_keys("input", value, *KEYS, *({"times"} & set(value)))  # "times" is optional
+    check_keys("inputs.x", value, *KEYS, *({"times"} & set(value)))  # "times" is optional
     check_columns(value)
-    check_names("input.calendar", value["calendar"], 0, len(PERIODS), PERIODS)
-    check_choice("input.missing", value["missing"], MISSING)
+    check_names("inputs.x.calendar", value["calendar"], 0, len(PERIODS), PERIODS)
+    check_choice("inputs.x.missing", value["missing"], MISSING)
     if value["scale"] is not None:
         check_scale(value, tensors)
     if value["window"] is not None:
         check_window(value["window"])
-    if value["answer"] is not None:
-        check_answer(value)
     if "times" in value:
         check_times(value["times"])
     check_combination(value)
@@ -49,17 +47,17 @@ def check(value: Value, tensors: Tensors) -> int:
 
 
 def check_columns(value: Value) -> None:
-    check_names("input.columns", value["columns"], 1, MAX_COLUMNS)
-    check_list("input.roles", value["roles"], 1, MAX_COLUMNS)
+    check_names("inputs.x.columns", value["columns"], 1, MAX_COLUMNS)
+    check_list("inputs.x.roles", value["roles"], 1, MAX_COLUMNS)
     for i, role in enumerate(value["roles"]):
-        check_choice(f"input.roles[{i}]", role, ROLES)
+        check_choice(f"inputs.x.roles[{i}]", role, ROLES[1:])
     if (roles := len(value["roles"])) != (columns := len(value["columns"])):
-        raise ModelFileError(f"input.roles: has {roles} entries and input.columns {columns}; they must be equal")
+        raise ModelFileError(f"inputs.x.roles: has {roles} entries and inputs.x.columns {columns}; they must be equal")
 
 
 def check_scale(value: Value, tensors: Tensors) -> None:
     """Check the statistics: one row for all series, or one for each series with its own; deviations are above 0."""
-    section, place = value["scale"], "input.scale"
+    section, place = value["scale"], "inputs.x.scale"
     check_keys(place, section, "names", "mean", "deviation")
     if section["names"] is not None:
         check_names(f"{place}.names", section["names"], 1, MAX_SERIES)
@@ -81,7 +79,7 @@ def check_statistic(place: str, name: Any, tensors: Tensors, shape: tuple[int, i
 
 
 def check_window(value: Any) -> None:
-    place = "input.window"
+    place = "inputs.x.window"
     optional = ("least",) if isinstance(value, dict) and "least" in value else ()
     check_keys(place, value, "length", "segment", "season", "centre", "spread", *optional)
     length = check_integer(f"{place}.length", value["length"], 1, MAX_REACH)
@@ -95,28 +93,9 @@ def check_window(value: Any) -> None:
     check_choice(f"{place}.spread", value["spread"], SPREADS)
 
 
-def check_answer(value: Value) -> None:
-    section, place = value["answer"], "input.answer"
-    check_keys(place, section, "horizon", "quantiles", "head")
-    horizon = check_integer(f"{place}.horizon", section["horizon"], 1, MAX_HORIZON)
-    check_list(f"{place}.quantiles", section["quantiles"], 1, MAX_QUANTILES)
-    for i, q in enumerate(section["quantiles"]):
-        if type(q) is not float or not 0 < q < 1:
-            raise ModelFileError(f"{place}.quantiles[{i}]: is {show(q)}; expected a number between 0 and 1")
-    if not all(a < b for a, b in pairwise(section["quantiles"])):
-        raise ModelFileError(
-            f"{place}.quantiles: are {show(section['quantiles'])}; each must be greater than the one before"
-        )
-    check_choice(f"{place}.head", section["head"], HEADS)
-    if not (targets := value["roles"].count("target")):
-        raise ModelFileError("input.roles: has no 'target'; with input.answer there must be one to forecast")
-    if (count := horizon * targets * len(section["quantiles"])) > MAX_WIDTH:
-        raise ModelFileError(f"{place}: a forecast has {count} numbers; at most {MAX_WIDTH} are allowed")
-
-
 def check_times(value: Any) -> None:
     """Check the time zone of the training data, and the rule by which one step follows another."""
-    place = "input.times"
+    place = "inputs.x.times"
     check_keys(place, value, "zone", "frequency")
     zone, rule = value["zone"], value["frequency"]
     if zone is not None and not (isinstance(zone, str) and ZONE.fullmatch(zone)):
@@ -142,24 +121,24 @@ def check_combination(value: Value) -> None:
     scale, window = value["scale"], value["window"]
     scales = scale is not None and scale["deviation"] is not None
     if value["missing"] == "mask" and scale is None:
-        raise ModelFileError("input.scale: is null; missing 'mask' needs the mean, for columns without a known number")
+        raise ModelFileError(
+            "inputs.x.scale: is null; missing 'mask' needs the mean for columns without a known number"
+        )
     if scale is not None and not scales and value["missing"] != "mask":
-        raise ModelFileError("input.scale.deviation: is null; a mean without deviation is for missing 'mask' only")
+        raise ModelFileError("inputs.x.scale.deviation: is null; a mean without deviation is for missing 'mask' only")
     if scale is not None and scale["names"] is not None and (window is not None or not scales):
-        raise ModelFileError("input.scale.names: must be null with a window or without deviations")
+        raise ModelFileError("inputs.x.scale.names: must be null with a window or without deviations")
     if window is not None and window["spread"] == "training" and not scales:
-        raise ModelFileError("input.window.spread: is 'training', which needs the deviations of input.scale")
-    if value["answer"] is not None and window is None and not scales:
-        raise ModelFileError("input.answer: needs a window, or means and deviations, to scale outputs to their units")
+        raise ModelFileError("inputs.x.window.spread: is 'training', which needs the deviations of inputs.x.scale")
 
 
 def check_sizes(value: Value, transform: SeriesTransform) -> int:
     if (features := transform.features) > MAX_WIDTH:
-        raise ModelFileError(f"input: a row has {features} numbers; at most {MAX_WIDTH} are allowed")
+        raise ModelFileError(f"inputs.x: a row has {features} numbers; at most {MAX_WIDTH} are allowed")
     if type(value["features"]) is not int or value["features"] != features:
-        raise ModelFileError(f"input.features: is {show(value['features'])}; the other keys of input give {features}")
+        raise ModelFileError(f"inputs.x.features: is {show(value['features'])}; the other keys give {features}")
     if (size := count_bytes(transform)) > MAX_MEMORY_BYTES:
-        raise ModelFileError(f"input: a stream must keep {size} bytes; at most {MAX_MEMORY_BYTES} are allowed")
+        raise ModelFileError(f"inputs.x: a stream must keep {size} bytes; at most {MAX_MEMORY_BYTES} are allowed")
     return features
 
 

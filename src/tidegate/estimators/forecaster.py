@@ -253,8 +253,8 @@ class Forecaster(TidegateEstimator, Parameters):
 
     def _forecasts(self, X: Any) -> list[Forecast]:
         """Return the forecast of every series from its last step."""
-        document, tensors = self.predictor_.model.document, self.predictor_.model.tensors
-        transform = SeriesTransform.from_json(document["input"], tensors)
+        model = self.predictor_.model
+        transform = SeriesTransform.from_json(model.input_section, model.tensors)
         assert transform.forecast
         future = self._future(X, transform.forecast.horizon)
         source = forecast.read(

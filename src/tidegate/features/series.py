@@ -350,7 +350,7 @@ class SeriesTransform:
             section["missing"],
             window=None if section["window"] is None else Window(**section["window"]),
         )
-        if (answer := section["answer"]) is not None:
+        if (answer := section.get("answer")) is not None:
             spec = ForecastSpec(answer["horizon"], tuple(answer["quantiles"]), answer["head"])
             transform = replace(transform, forecast=spec)
         if (times := section.get("times")) is not None:

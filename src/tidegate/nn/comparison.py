@@ -98,7 +98,7 @@ def check_example(model: Model, example: Any) -> torch.Tensor:
         x = torch.as_tensor(example).detach().cpu()
     except (TypeError, ValueError, RuntimeError):
         raise ModuleError(f"example is {type(example).__name__}; expected a tensor, an input of like") from None
-    expected = model.document["input"]
+    expected = model.input_section
     if expected["kind"] == "ids":
         if x.is_floating_point() or x.dim() not in (1, 2):
             raise ModuleError(
@@ -186,7 +186,7 @@ def align_example(
 def output_width(model: Model) -> int:
     from ..layers import output_widths
 
-    return output_widths(model.layers, model.document["input"].get("features"), model.tapes)[-1]
+    return output_widths(model.layers, model.input_section.get("features"), model.tapes)[-1]
 
 
 def softmax(y: Floats) -> Floats:

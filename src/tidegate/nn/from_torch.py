@@ -12,9 +12,10 @@ import torch
 from torch.nn.modules.lazy import LazyModuleMixin
 
 from .. import cells
-from ..document import FORMAT, state_schema
+from ..document import assemble
+from ..document.upgrade import upgrade_outputs
 from ..errors import ModuleError, OptionError
-from ..layers import load, whole_window
+from ..layers import load
 from ..model import Model
 from ..tape import Tape
 from . import torch_rnn
@@ -338,19 +339,15 @@ class ModelBuilder:
         self.add_layer(path, self.width, self.width, {"kind": "softmax", "size": self.width}, {})
 
     def build(self, labels: Sequence[str] | None) -> Model:
-        reason = whole_window(self.layers)
-        document = {
-            "format": FORMAT,
-            "task": {"kind": "encode" if labels is None else "classify", "options": {}},
-            "input": self.input,
-            "layers": self.layers,
-            "tapes": {name: tape.to_json() for name, tape in self.tapes.items()},
-            "state": state_schema(self.layers, self.tapes),
-            "streams": {"yes": False, "because": reason} if reason else {"yes": True},
-            "labels": None if labels is None else list(labels),
-            "check": None,
-            "provenance": {"from": "torch modules", "torch": str(torch.__version__), "modules": self.sources},
-        }
+        document = assemble(
+            "encode" if labels is None else "classify",
+            {},
+            {"x": self.input},
+            self.layers,
+            upgrade_outputs(self.input, self.layers, None if labels is None else list(labels)),
+            self.tapes,
+            {"from": "torch modules", "torch": str(torch.__version__), "modules": self.sources},
+        )
         return Model(document, self.tensors)
 
 

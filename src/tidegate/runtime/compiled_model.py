@@ -163,7 +163,7 @@ class CompiledModel:
             raise StateError(
                 "the state has another shape: it comes from a model with other layers; use it with that model"
             )
-        if state.weights_hash != self.model.weights_hash:
+        if state.weights_hash not in (self.model.weights_hash, self.model.former_weights_hash):
             raise StateError("the state comes from a model with other weights; use it with that model")
         if state.block.nbytes != len(self.initial) or len(state.output) != self.outputs:
             raise StateError("the state has another shape: the size of its block or output is not this model's")

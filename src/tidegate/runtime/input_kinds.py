@@ -17,7 +17,7 @@ KINDS: Final[dict[str, Callable[[Model, dict[str, Any]], Input]]] = {
 
 def make_input(model: Model) -> Input:
     """Return the input that a model's document describes. Raises ModelFileError."""
-    entry = model.document["input"]
+    entry = model.input_section
     if entry["kind"] == "series":
         from .series import SeriesInput  # models of text need none of it
 

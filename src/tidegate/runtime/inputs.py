@@ -122,7 +122,7 @@ class TextInput(PlainInput):
 
     def __init__(self, model: Model, entry: dict[str, Any]) -> None:
         names = entry["vocabulary"]
-        with error_context("input"):
+        with error_context("inputs.x"):
             try:
                 self.tokenizer = Tokenizer.from_json(entry["tokenizer"])
                 self.vocabulary = Vocabulary(model.tensors[names["bytes"]], model.tensors[names["offsets"]])

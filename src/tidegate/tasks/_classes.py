@@ -121,7 +121,7 @@ class SingleLabel(Classification):
 
     @classmethod
     def make_output(cls, labels: list[str]) -> dict[str, Any]:
-        return {"kind": "labels", "at": "end", "labels": labels, "scores": "probabilities", "calibration": None}
+        return {"kind": "labels", "at": "end", "labels": labels, "scores": "given", "calibration": None}
 
     @classmethod
     def add_head(cls, builder: GraphBuilder, classes: int) -> None:

@@ -95,9 +95,9 @@ class Forward(Protocol):
     def outputs(self, body: Any, ends: Sequence[Indices], dropout: Dropout | None = None) -> Sequence[Tensors]:
         """Return the outputs by name, once for each of `ends` (int64 [B], from 1 to a row's length).
 
-        An output that answers at the end of a row has the values [B, ...] after the first `ends` steps; one that
-        answers at every step has [N, ...], row after row, the same for all `ends`. They are the numbers before a final
-        softmax or sigmoid.
+        An output that is trained at the end of a row has the values [B, ...] after the first `ends` steps; one that
+        is trained at every step has [N, ...], row after row, the same for all `ends`. They are the numbers before a
+        final softmax or sigmoid.
         """
 
 
@@ -165,6 +165,10 @@ class Problem:
     def init_weights(self, shapes: dict[str, tuple[int, ...]]) -> dict[str, Array]:
         """Initialise the weights by tensor name, from the seed and the data."""
         return {**init_weights(self.options.seed, self.options.load_cell(), self.layers, shapes), **self.initial}
+
+    def step_outputs(self) -> set[str]:
+        """Return the names of the outputs that are trained at every step. The default: those that answer there."""
+        return {name for name, entry in self.outputs.items() if entry["at"] == "step"}
 
     def dropout(self, random: np.random.Generator) -> Dropout:
         """Return the dropout of a training step. The default is none."""

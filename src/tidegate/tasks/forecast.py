@@ -279,7 +279,7 @@ def prepare(source: Collection, valid: Collection | None, options: Options) -> Q
         outputs={
             OUTPUT: {
                 "kind": "forecast",
-                "at": "end" if fitted.window else "step",
+                "at": "step",
                 "of": "x",
                 "columns": targets,
                 "horizon": forecasts.horizon,

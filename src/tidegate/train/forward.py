@@ -10,19 +10,15 @@ import torch
 
 from ..nn import Network, Noise
 from ..nn.network import BodyOutputs
-from ..tasks.base import Batch, Dropout, Indices, Predictions
+from ..tasks.base import Batch, Dropout, Indices, Predictions, Problem
 
 
 class NetworkOutputs:
-    """A network and the outputs that its last layer is shared by; see `tasks.base.Forward`.
+    """A network and the outputs of a problem, which share its last layer; see `tasks.base.Forward`."""
 
-    outputs: their entries in the model file by name: `at` says whether an output answers at the end of a row or at
-    every step, `part` which of the last layer's numbers are its own.
-    """
-
-    def __init__(self, network: Network, outputs: Mapping[str, dict[str, Any]]) -> None:
-        self.network, self.entries, self.whole_window = network, outputs, network.whole_window
-        self.at_steps = any(entry["at"] == "step" for entry in outputs.values())
+    def __init__(self, network: Network, problem: Problem) -> None:
+        self.network, self.entries, self.whole_window = network, problem.outputs, network.whole_window
+        self.step_outputs = problem.step_outputs()
 
     def run(self, batch: Batch, dropout: Dropout | None = None) -> BodyOutputs:
         """Run the layers before the pool."""
@@ -35,15 +31,15 @@ class NetworkOutputs:
     ) -> list[dict[str, torch.Tensor]]:
         """Return the outputs by name, once for each of `ends`."""
         tensors = [torch.from_numpy(end) for end in ends]
-        if not self.at_steps:
+        if not self.step_outputs:
             values = self.network.forward_heads(body, tensors, to_noise(dropout))
             return [{name: self.part_of(name, y) for name in self.entries} for y in values]
         steps = self.network.forward_steps(body, to_noise(dropout))
         first = body.layout.lengths.cumsum(0) - body.layout.lengths
         return [
             {
-                name: self.part_of(name, steps if entry["at"] == "step" else steps.index_select(0, first + end - 1))
-                for name, entry in self.entries.items()
+                name: self.part_of(name, steps if name in self.step_outputs else steps.index_select(0, first + end - 1))
+                for name in self.entries
             }
             for end in tensors
         ]
@@ -65,17 +61,15 @@ def to_noise(dropout: Dropout | None) -> Noise | None:
     return None if dropout is None else Noise(dropout.embed, dropout.head, dropout.random)
 
 
-def match_targets(
-    batch: Batch, outputs: Mapping[str, Any], entries: Mapping[str, dict[str, Any]], first: int
-) -> Predictions:
+def match_targets(batch: Batch, outputs: Mapping[str, Any], step_outputs: set[str], first: int) -> Predictions:
     """Pair the outputs of a batch with the targets that count. first: the number of the batch's first row.
 
-    An output that answers at every step has no entry where its mask leaves a target out.
+    An output that is trained at every step has no entry where its mask leaves a target out.
     """
     row = {name: np.repeat(first + np.arange(len(batch.lengths)), batch.count_targets(name)) for name in outputs}
     parts: list[dict[str, Any]] = [dict(outputs), dict(batch.targets), row, dict(batch.mask)]
     for name, mask in batch.mask.items():
-        if entries[name]["at"] == "step":
+        if name in step_outputs:
             counts = mask.reshape(len(mask), -1).any(1)
             for part in parts:
                 part[name] = part[name][counts]

@@ -22,7 +22,8 @@ from .. import layers as layer_modules
 from .. import model as model_file
 from ..data.series import Collection
 from ..data.table import Table
-from ..document import state_schema, streams_entry
+from ..document import assemble
+from ..document.upgrade import upgrade_input
 from ..errors import OptionError, TidegateError, error_context
 from ..model import Model
 from ..nn import Network
@@ -188,18 +189,20 @@ class TrainingJob:
     def draft(self, network: Network, calibration: Calibration, provenance: dict[str, Any]) -> Model:
         """Make the model without its check. Raises ModelFileError for one that no file can hold."""
         problem = self.problem
-        document = {
-            "format": 1,
-            "task": {"kind": self.task_module.KIND, "options": self.options_to_json()},
-            "input": problem.inputs["x"],
-            "layers": problem.layers,
-            "tapes": problem.tapes,
-            "state": state_schema(problem.layers, self.tapes),
-            "labels": next((entry["labels"] for entry in problem.outputs.values() if "labels" in entry), None),
-            "streams": streams_entry(problem.layers, problem.inputs["x"]),
-            "provenance": provenance,
-            "check": None,
-        }
+        last, outputs = f"layers.{len(problem.layers) - 1}", {}
+        for name, entry in problem.outputs.items():
+            outputs[name] = {**entry, "from": last}
+            if name in calibration:
+                outputs[name]["calibration"] = calibration[name]
+        document = assemble(
+            self.task_module.KIND,
+            self.options_to_json(),
+            {name: upgrade_input(entry) for name, entry in problem.inputs.items()},
+            problem.layers,
+            outputs,
+            self.tapes,
+            provenance,
+        )
         return Model(document, {**network.tensors(), **problem.arrays})
 
     def options_to_json(self) -> dict[str, Any]:

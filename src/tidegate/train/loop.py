@@ -128,7 +128,7 @@ class Run:
         """Take one step: loss, gradients, AdamW, average. Every random draw follows from (seed, step)."""
         random = np.random.default_rng([self.config.seed, 3, self.step])
         batch = self.rows.batch(rows, random)
-        loss = self.problem.train_loss(NetworkOutputs(self.network, self.problem.outputs), batch, random)
+        loss = self.problem.train_loss(NetworkOutputs(self.network, self.problem), batch, random)
         self.network.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         self.update(self.current_rate(count))
@@ -221,11 +221,11 @@ class Run:
 
     def predict(self, rows: Indices, batch: int = 128) -> Predictions:
         """Return the averaged weights' outputs for rows, sorted by length, and their targets."""
-        network = NetworkOutputs(self.averaged_network, self.problem.outputs)
+        network = NetworkOutputs(self.averaged_network, self.problem)
         order, parts = self.sort_by_length(rows), []
         for k in range(0, len(order), batch):
             one = self.rows.batch(order[k : k + batch])
-            parts.append(match_targets(one, network.predict(one), self.problem.outputs, k))
+            parts.append(match_targets(one, network.predict(one), network.step_outputs, k))
         return join_predictions(parts)
 
     def report_progress(self, count: int, left: float, evaluated: bool) -> None:

@@ -56,7 +56,7 @@ def standard_normal(draw: int) -> float:
 
 def make_inputs(model: Model, seed: int, lengths: list[int]) -> list[Array]:
     """Generate the input of each case: ids int32 [T], or numbers float32 [T, features]; for series, those of rows."""
-    draws, entry = splitmix64(seed), model.document["input"]
+    draws, entry = splitmix64(seed), model.input_section
     if entry["kind"] in ("text", "ids"):
         return [np.array([next(draws) * entry["size"] >> 64 for _ in range(T)], np.int32) for T in lengths]
     F = entry["features"]
@@ -65,7 +65,7 @@ def make_inputs(model: Model, seed: int, lengths: list[int]) -> list[Array]:
 
 def case_lengths(model: Model) -> tuple[int, ...]:
     """Return the lengths of the cases: 1 and 37, or 1 and the rows of a model's window."""
-    window = model.document["input"].get("window")
+    window = model.input_section.get("window")
     if window is None:
         return LENGTHS
     return tuple(sorted({1, min(MAX_CHECK_STEPS, window["length"] // window["segment"])}))

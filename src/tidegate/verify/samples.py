@@ -8,7 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from .. import cells, layers
-from ..document import state_schema, streams_entry
+from ..document import assemble
+from ..document.upgrade import upgrade_input, upgrade_outputs
 from ..features.series import SeriesTransform
 from ..features.text import Tokenizer, Vocabulary
 from ..model import Model
@@ -175,16 +176,14 @@ class Stack:
                 "vocabulary": names,
                 "size": len(WORDS) + 1,
             }
-        document = {
-            "format": 1,
-            "task": {"kind": "classify" if labels else "encode", "options": {}},
-            "input": entry,
-            "layers": self.layers,
-            "tapes": {name: tape.to_json() for name, tape in self.tapes.items()},
-            "state": state_schema(self.layers, self.tapes),
-            "streams": streams_entry(self.layers, entry),
-            "provenance": {},
-            "labels": [f"label {i}" for i in range(labels)] if labels else None,
-            "check": None,
-        }
+        label_names = [f"label {i}" for i in range(labels)] if labels else None
+        document = assemble(
+            "classify" if labels else "encode",
+            {},
+            {"x": upgrade_input(entry)},
+            self.layers,
+            upgrade_outputs(entry, self.layers, label_names),
+            self.tapes,
+            {},
+        )
         return Model(document, self.tensors)

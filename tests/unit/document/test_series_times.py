@@ -29,14 +29,14 @@ RULES = [
 def test_the_zone_and_the_frequency_come_back(rule: Frequency | None, zone: str) -> None:
     transform = SeriesTransform(("x",), ("past",), zone=zone, frequency=rule)
     model = series_sample(transform, size=2)
-    read = SeriesTransform.from_json(Model(model.document, model.tensors).document["input"], model.tensors)
+    read = SeriesTransform.from_json(Model(model.document, model.tensors).document["inputs"]["x"], model.tensors)
     assert (read.zone, read.frequency) == (zone, rule)
 
 
 def test_a_file_without_them_says_nothing_of_times() -> None:
     model = series_sample(PLAIN, size=2)
-    assert "times" not in model.document["input"]
-    read = SeriesTransform.from_json(model.document["input"], model.tensors)
+    assert "times" not in model.document["inputs"]["x"]
+    read = SeriesTransform.from_json(model.document["inputs"]["x"], model.tensors)
     assert (read.zone, read.frequency) == (None, None)
 
 
@@ -71,6 +71,6 @@ MONTH = {"unit": "months", "every": 1, "weekdays": "", "day": 31}
 def test_times_that_lie_are_refused(zone: Any, rule: Any, message: str) -> None:
     model = series_sample(PLAIN, size=2)
     document = copy.deepcopy(model.document)
-    document["input"]["times"] = {"zone": zone, "frequency": rule}
-    with pytest.raises(ModelFileError, match=f"input.times.*({message})"):
+    document["inputs"]["x"]["times"] = {"zone": zone, "frequency": rule}
+    with pytest.raises(ModelFileError, match=f"inputs.x.times.*({message})"):
         Model(document, model.tensors)

@@ -131,7 +131,7 @@ def test_a_row_of_a_table_is_a_series_of_one_channel() -> None:
     table = np.stack([x[:9, 0] for x in SERIES])
     made = Classifier(**QUICK).fit(table, SIDES)
     assert made.n_features_in_ == 9
-    assert made.model_.document["input"]["columns"] == ["value"]
+    assert made.model_.document["inputs"]["x"]["columns"] == ["value"]
     assert made.predict(list(table[:, :, None])).tolist() == made.predict(table).tolist()
     with pytest.raises(ValueError, match="X has 8 features, but Classifier is expecting 9"):
         made.predict(table[:, :8])

@@ -112,10 +112,10 @@ def test_columns_beside_what_is_known(channels: str | None, head: str, tmp_path:
 def test_fixed_scaling_names_the_series() -> None:
     made = Forecaster(**{**QUICK, "lookback": None}, scale="fixed").fit([WAVE[:T], WAVE[:T] * 100], fh=2)
     small, large = made.predict()
-    assert made.model_.document["input"]["scale"]["names"] == ["1", "2"]
+    assert made.model_.document["inputs"]["x"]["scale"]["names"] == ["1", "2"]
     assert abs(large.mean() / small.mean() - 100) < 30
     apart = Forecaster(**{**QUICK, "lookback": None}, scale="fixed").fit([WAVE[:T, None].repeat(2, 1)] * 2, fh=2)
-    assert apart.model_.document["input"]["scale"]["names"] == ["1/c1", "1/c2", "2/c1", "2/c2"]
+    assert apart.model_.document["inputs"]["x"]["scale"]["names"] == ["1/c1", "1/c2", "2/c1", "2/c2"]
     assert [one.shape for one in apart.predict()] == [(1, 2), (1, 2)]
 
 

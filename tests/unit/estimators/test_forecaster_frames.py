@@ -89,7 +89,7 @@ def test_what_is_known_is_found_by_label() -> None:
     y = pd.Series(WAVE, index, name="load")
     X = pd.DataFrame({"warm": np.cos(np.arange(T + MORE)), "busy": np.arange(T + MORE) % 3}, index)
     made = Forecaster(**QUICK).fit(y.iloc[:T], X.iloc[:T], fh=[1, 2])
-    assert made.model_.document["input"]["roles"] == ["target", "known", "known"]
+    assert made.model_.document["inputs"]["x"]["roles"] == ["past", "known", "known"]
     whole, rest = made.predict(X=X), made.predict(X=X.iloc[T : T + 2])
     assert whole.equals(rest)
     with pytest.raises(WrongData, match=r"X has no row for 2024-04-02 01:00"):
@@ -102,7 +102,7 @@ def test_what_is_known_is_found_by_label() -> None:
 def test_the_calendar_is_that_of_the_index() -> None:
     y = pd.Series(WAVE, INDEXES["hours"])
     made = Forecaster(**QUICK, calendar="day").fit(y.iloc[:T], fh=[1])
-    assert made.model_.document["input"]["calendar"] == ["day"]
+    assert made.model_.document["inputs"]["x"]["calendar"] == ["day"]
     moved = pd.Series(WAVE, INDEXES["hours"] + pd.Timedelta("12h"))
     assert Forecaster(**QUICK, calendar="day").fit(moved.iloc[:T], fh=[1]).predict().iloc[0] != made.predict().iloc[0]
 

@@ -123,7 +123,7 @@ def test_the_header_tells_the_files_figures(written: Path) -> None:
     assert found["INTENT_STATE_BYTES"] == str(model.state_bytes)
     assert found["INTENT_WEIGHTS_HASH"] == f'"{model.weights_hash}"'
     assert found["INTENT_SCHEMA_HASH"] == f'"{model.schema_hash}"'
-    assert (found["INTENT_IDS"], found["INTENT_OUTPUTS"]) == (str(model.document["input"]["size"]), "3")
+    assert (found["INTENT_IDS"], found["INTENT_OUTPUTS"]) == (str(model.document["inputs"]["x"]["size"]), "3")
     figures = report(model, [str(written / "intent.c")])
     assert found["INTENT_WEIGHT_BYTES"] == str(figures["weights_bytes"])
     assert figures["state_bytes"] == model.state_bytes
@@ -165,7 +165,7 @@ def test_the_self_test_passes_and_finds_another_weight(written: Path, tmp_path: 
 def test_wrong_arguments_are_refused_and_nothing_changes() -> None:
     assert COMMAND is not None
     model = sample(seed=1, size=4)
-    V = model.document["input"]["size"]
+    V = model.document["inputs"]["x"]["size"]
     with build_library(model, COMMAND) as built:
         state, out = np.arange(model.state_bytes // 8), np.full(5, 7, np.float32)
         before = state.copy()
@@ -214,8 +214,11 @@ def test_large_tables_by_address_give_the_same_bits(monkeypatch: pytest.MonkeyPa
 def test_a_hostile_file_stays_data(tmp_path: Path) -> None:
     model = attach(sample(seed=1, size=4, outputs=2))
     document = model.document
-    document["layers"][1] |= {"cell": '*/ int main(void) { puts("??/"); } /*', "dialect": {"a\n": "\\\n#error"}}
-    document["labels"] = ['"; int x; //', "*/ ??= %s \n#error"]
+    document["graphs"]["layers"]["nodes"][1] |= {
+        "cell": '*/ int main(void) { puts("??/"); } /*',
+        "dialect": {"a\n": "\\\n#error"},
+    }
+    document["outputs"]["label"]["labels"] = ['"; int x; //', "*/ ??= %s \n#error"]
     document["task"]["kind"] = "classify"
     made = Model(document, model.tensors)
     if COMMAND is None:

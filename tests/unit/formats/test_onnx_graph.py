@@ -144,7 +144,7 @@ def test_standard_nodes_where_there_are(cell: str, dialect: dict[str, str], node
 def test_a_tape_is_known_by_its_equation_and_not_by_its_name() -> None:
     model = sample(size=6, features=3)
     document = model.document
-    layer = document["layers"][0]
+    layer = document["graphs"]["layers"]["nodes"][0]
     assert layer["kind"] == "recurrent"
     layer["cell"], layer["dialect"] = "somebody's own", {"reset": "before"}
     assert "GRU" in ops(graph_of(Model(document, model.tensors)))

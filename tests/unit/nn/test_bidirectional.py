@@ -34,7 +34,7 @@ def make_network(name: str) -> tuple[Model, Network, torch.Tensor]:
     network = Network(model.layers, model.tapes)
     network.load_tensors(dict(model.tensors))
     gen = torch.Generator().manual_seed(0)
-    expected = model.document["input"]
+    expected = model.document["inputs"]["x"]
     if expected["kind"] == "text":
         return model, network.double(), torch.randint(1, expected["size"], (9, len(LENGTHS)), generator=gen)
     return (

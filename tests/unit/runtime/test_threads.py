@@ -257,7 +257,7 @@ def test_eight_threads_may_use_one_predictor() -> None:
     def all_answers(forecasters: list[Predictor]) -> list[bytes]:
         found = [classifier.predict(texts).tobytes(), repr(classifier.classify(texts)).encode()]
         for forecaster in forecasters:
-            series = names if forecaster.model.document["input"]["scale"]["names"] else (None,)
+            series = names if forecaster.model.document["inputs"]["x"]["scale"]["names"] else (None,)
             found += [forecaster.forecasts(x, [12, 20], series=name, paths=3).tobytes() for name in series]
             found += [forecaster.stream(name).push(x).values.tobytes() for name in series]
         return [*found, forecaster.model.weights_hash.encode()]

@@ -24,7 +24,7 @@ def test_splitmix64_is_the_published_generator() -> None:
 def test_inputs_are_what_the_format_says() -> None:
     text, series = sample(), sample(features=3)
     draws = splitmix64(5)
-    V = text.document["input"]["size"]
+    V = text.document["inputs"]["x"]["size"]
     assert np.concatenate(make_inputs(text, 5, [2, 1])).tolist() == [next(draws) * V >> 64 for _ in range(3)]
     draws = splitmix64(5)
     assert make_inputs(series, 5, [2])[0].reshape(-1).tolist() == [standard_normal(next(draws)) for _ in range(6)]

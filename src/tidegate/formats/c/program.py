@@ -53,7 +53,7 @@ def build_program(model: Model) -> Program:
     """Build the program of a model. Raises ModelFileError for a model without a step, or a layer without C code."""
     if because := model.whole_window:
         raise ModelFileError(f"streams: no, because {because}; C code runs step by step, so it cannot run this model")
-    source = model.document["input"]
+    source = model.input_section
     takes_ids = source["kind"] in ("text", "ids")
     plan = BufferPlan(model)
     codes = list(plan.generate_layers(source["size"] if takes_ids else source["features"]))
@@ -101,7 +101,7 @@ class BufferPlan:
                 raise ModelFileError(
                     f"layers[{i}]: {layer['kind']} cannot be exported to C; choose one of {', '.join(sorted(KINDS))}"
                 )
-        self.widths = output_widths(self.layers, model.document["input"].get("features"), model.tapes)
+        self.widths = output_widths(self.layers, model.input_section.get("features"), model.tapes)
         self.buffers: list[int] = []
         self.buffer_of = list(self.assign_buffers())
 

@@ -100,7 +100,7 @@ def step_argument(program: Program) -> str:
 def describe_argument(program: Program, NAME: str) -> str:
     if program.takes_ids:
         return "id: of a token; the tokenizer, which turns text into ids, is not part of this file"
-    entry = program.model.document["input"]
+    entry = program.model.input_section
     if entry["kind"] == "array":
         return f"x: {NAME}_INPUTS floats"
     units = f". The outputs are {describe_output(entry)}" if describe_output(entry) else ""

@@ -37,11 +37,8 @@ def export(
     cannot be written.
 
     >>> import tempfile
-    >>> from tidegate.document import state_schema
-    >>> layers = [{"kind": "pool", "size": 2, "over": ["max"], "tensors": {}}]
-    >>> model = Model({"format": 1, "task": {"kind": "encode", "options": {}}, "layers": layers, "tapes": {},
-    ...     "input": {"kind": "array", "features": 2}, "state": state_schema(layers, {}), "labels": None,
-    ...     "streams": {"yes": True}, "provenance": {}, "check": None}, {})
+    >>> from tidegate.verify.samples import sample
+    >>> model = sample(features=2, size=2, cell=None, over=("max",), outputs=None, softmax=False)
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     files = export(model, os.path.join(folder, "max.onnx"), mode="step")
     >>> [os.path.basename(file) for file in files]

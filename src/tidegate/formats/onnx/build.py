@@ -70,7 +70,7 @@ class ModelGraph:
 
     def add_model_input(self) -> Tensor:
         """Add the model's input. Ids are int32, as in the native engine; Gather takes both kinds of integers."""
-        entry, axes = self.model.document["input"], ["T", "B"] if self.sequence else ["B"]
+        entry, axes = self.model.input_section, ["T", "B"] if self.sequence else ["B"]
         if entry["kind"] in ("text", "ids"):
             return self.add_input("ids", "int32", axes, f"token ids, 0 to {entry['size'] - 1}")
         what = "the numbers of each step" if entry["kind"] == "array" else describe_input(entry)
@@ -82,7 +82,7 @@ class ModelGraph:
         Gather would count a negative id from the end of the table, so it is replaced by the first id that does not
         exist, which is refused.
         """
-        g, missing = self.g, self.g.constant("id.none", np.array(self.model.document["input"]["size"], np.int32))
+        g, missing = self.g, self.g.constant("id.none", np.array(self.model.input_section["size"], np.int32))
         zero = g.constant("id.0", np.array(0, np.int32))
         checked = g.apply("Where", g.apply("Less", ids, zero), missing, ids)
         if ctx.mask is None:
@@ -118,7 +118,7 @@ class ModelGraph:
 
     def output_doc(self, mode: str) -> str:
         """Describe the output."""
-        entry = self.model.document["input"]
+        entry = self.model.input_section
         units = describe_output(entry) if entry["kind"] == "series" else ""
         return f"{OUTPUT_DOC[mode]}{units and ': ' + units}"
 
@@ -131,7 +131,7 @@ class ModelGraph:
         return {"steps": self.g.apply("Add", steps, lengths)}
 
     def add_outputs(self, ctx: GraphContext, y: Tensor, next_states: dict[str, Tensor]) -> None:
-        width = layers.output_widths(self.layers, self.model.document["input"].get("features"), self.tapes)[-1]
+        width = layers.output_widths(self.layers, self.model.input_section.get("features"), self.tapes)[-1]
         last = y
         if ctx.sequence:
             y = ctx.zero_padding(y)
@@ -168,10 +168,10 @@ def select_last(ctx: GraphContext, y: Tensor) -> Tensor:
 def metadata(model: Model, mode: str) -> dict[str, str]:
     """Return the file's metadata_props: JSON, except for the hashes and the mode."""
     document = model.document
-    entry = {key: v for key, v in document["input"].items() if key != "vocabulary"}
+    entry = {key: v for key, v in model.input_section.items() if key != "vocabulary"}
     facts = {
         "task": document["task"],
-        "labels": document["labels"],
+        "labels": model.labels,
         "input": entry,
         "streams": document["streams"],
         "state": [] if model.whole_window else model.state_schema,
