@@ -17,8 +17,8 @@ from .features.calendar import parse_times
 from .features.frequency import extend_times, format_times, infer_frequency
 from .features.series import SeriesTransform
 from .model import Model, as_model
+from .outputs.forecast import Forecast
 from .runtime import Predictor
-from .runtime.forecast import Forecast
 from .tasks import forecast
 from .tasks._baseline_models import Ridge, baseline_warning
 from .tasks._baselines import baseline_forecasts, fill_targets

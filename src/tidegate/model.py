@@ -17,7 +17,9 @@ from .document.graph import read_layers
 from .document.upgrade import read_format, upgrade
 from .errors import ModelFileError, OptionError, error_context
 from .files import sha256
+from .inputs.base import Input
 from .layers import whole_window
+from .outputs.base import Output
 from .strictjson import canonical, parse, show
 from .tape import Tape
 from .tensors import Array, hash_parts
@@ -44,7 +46,18 @@ class Model:
     True
     """
 
-    __slots__ = ("_document", "_former", "_hashes", "_layers", "_sha256", "_tapes", "_tensors", "_text")
+    __slots__ = (
+        "_document",
+        "_former",
+        "_hashes",
+        "_inputs",
+        "_layers",
+        "_outputs",
+        "_sha256",
+        "_tapes",
+        "_tensors",
+        "_text",
+    )
 
     def __init__(self, document: Mapping[str, Any], tensors: Mapping[str, npt.ArrayLike]) -> None:
         try:
@@ -106,7 +119,8 @@ class Model:
         self._document: dict[str, Any] = upgrade(found)
         self._text, self._sha256 = to_json(self._document) if is_older else text, checksum
         self._tensors = MappingProxyType(dict(tensors))
-        self._tapes = validate(self._document, tensors)
+        self._tapes, inputs, outputs = validate(self._document, tensors)
+        self._inputs, self._outputs = MappingProxyType(inputs), MappingProxyType(outputs)
         self._layers = read_layers(self._document)
         self._hashes: dict[str, str] = {}
         for name, array in tensors.items():
@@ -151,21 +165,19 @@ class Model:
         return layers
 
     @property
-    def inputs(self) -> dict[str, Any]:
-        """A copy of the entries of the inputs, by name."""
-        entries: dict[str, Any] = self.document["inputs"]
-        return entries
+    def inputs(self) -> Mapping[str, Input]:
+        """The inputs, by name."""
+        return self._inputs
 
     @property
-    def outputs(self) -> dict[str, Any]:
-        """A copy of the entries of the outputs, by name."""
-        entries: dict[str, Any] = self.document["outputs"]
-        return entries
+    def outputs(self) -> Mapping[str, Output]:
+        """The outputs, by name."""
+        return self._outputs
 
     @property
     def input_section(self) -> dict[str, Any]:
         """The input, together with what an output forecasts of its columns."""
-        entry: dict[str, Any] = self.inputs["x"]
+        entry: dict[str, Any] = self.document["inputs"]["x"]
         if entry["kind"] == "series":
             forecast = self._output("forecast")
             entry["answer"] = None if forecast is None else {k: forecast[k] for k in ("horizon", "quantiles", "head")}

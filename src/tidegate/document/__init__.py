@@ -9,26 +9,29 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
+from .. import inputs as input_room
 from .. import layers as layer_modules
+from .. import outputs as output_room
 from ..errors import CellError, ModelFileError, OptionError, error_context
-from ..strictjson import canonical, show
-from ..tape import Tape
-from ..tensors import Array
-from . import inputs
-from .expect import check_integer, check_keys, check_list, check_object, check_tensor, check_text
-from .graph import check_names, read_layers
-from .limits import (
+from ..expect import check_integer, check_keys, check_list, check_object, check_tensor, check_text
+from ..inputs.base import Input
+from ..limits import (
     MAX_CHECK_BYTES,
     MAX_CHECK_STEPS,
     MAX_LAYERS,
+    MAX_OUTPUTS,
     MAX_STATE_BYTES,
     MAX_STEP_NUMBERS,
     MAX_TAPES,
     MAX_WINDOW_NUMBERS,
 )
-from .outputs import check_outputs
+from ..outputs.base import Output
+from ..strictjson import canonical, show
+from ..tape import Tape
+from ..tensors import Array
+from .graph import GRAPH, INPUT, check_names, read_layers
 from .upgrade import chain_nodes, read_format
 
 FORMAT: Final = 2
@@ -50,38 +53,47 @@ Document = dict[str, Any]
 Tapes = dict[str, Tape]
 
 
-def validate(document: Any, tensors: Mapping[str, Array]) -> Tapes:
-    """Check a whole document against the names, dtypes and shapes of its tensors, and return its tapes.
+class Parts(NamedTuple):
+    """What a valid document describes: its tapes, inputs and outputs, each by name."""
 
-    Of the tensors' values, only the deviations of a series' columns are read. Raises: ModelFileError.
+    tapes: Tapes
+    inputs: dict[str, Input]
+    outputs: dict[str, Output]
+
+
+def validate(document: Any, tensors: Mapping[str, Array]) -> Parts:
+    """Check a whole document against the names, dtypes and shapes of its tensors, and return what it describes.
+
+    Of the tensors' values, only the statistics of a series' columns are read. Raises: ModelFileError.
 
     >>> from tidegate.verify.samples import sample
     >>> model = sample(size=4)
-    >>> list(validate(model.document, model.tensors))
-    ['gru']
+    >>> parts = validate(model.document, model.tensors)
+    >>> list(parts.tapes), parts.inputs["x"].kind, list(parts.outputs)
+    (['gru'], 'text', ['label'])
     """
     read_format(document, FORMAT)
     check_keys("the document", document, *KEYS)
     tapes = _check_tapes(document["tapes"])
     _check_task(document["task"])
     check_names(document)
-    entry = document["inputs"]["x"]
-    width = inputs.check(entry, tensors)
-    used = inputs.tensor_names(entry)
+    source = input_room.parse(INPUT, document["inputs"][INPUT], tensors)
+    used = source.tensor_names()
     layers = read_layers(document)
-    outputs = _check_layers(layers, tapes, width, inputs.window_rows(entry), tensors)
+    width = _check_layers(layers, tapes, source, tensors)
     used |= {name for layer in layers for name in layer["tensors"].values()}
-    _check_vocabulary_rows(layers, entry)
+    _check_vocabulary_rows(layers, source)
     _refuse_unused_tapes(layers, tapes)
-    check_outputs(document, len(layers), outputs)
-    _check_streams(document["streams"], streams_entry(layers, entry))
+    outputs = _parse_outputs(document["outputs"], len(layers), width, {INPUT: source})
+    source = source.serve(outputs.values())
+    _check_streams(document["streams"], streams_entry(layers, source.rows is not None))
     _check_state(document["state"], state_schema(layers, tapes))
     check_object("provenance", document["provenance"])
     if misnamed := sorted(name for name in used if name.startswith("check.")):
         raise ModelFileError(f"tensor {show(misnamed[0])}: names that start with 'check.' are reserved for the check")
-    counts = {"output": outputs, "state": _count_floats(document["state"]["arrays"])}
+    counts = {"output": width, "state": _count_floats(document["state"]["arrays"])}
     _refuse_unused_tensors(tensors, used | _check_self_check(document["check"], counts, tensors))
-    return tapes
+    return Parts(tapes, {INPUT: source}, outputs)
 
 
 def assemble(
@@ -100,7 +112,7 @@ def assemble(
     >>> entry = {"kind": "values", "from": "layers.0", "at": "step", "labels": None}
     >>> layers = [{"kind": "softmax", "size": 2, "tensors": {}}]
     >>> document = assemble("encode", {}, {"x": {"kind": "array", "features": 2}}, layers, {"values": entry}, {}, {})
-    >>> validate(document, {}), document["graphs"]["layers"]["nodes"][0]["from"]
+    >>> validate(document, {}).tapes, document["graphs"]["layers"]["nodes"][0]["from"]
     ({}, ['x'])
     """
     return {
@@ -112,7 +124,7 @@ def assemble(
         "decoders": {},
         "tapes": {name: tape.to_json() for name, tape in tapes.items()},
         "state": state_schema(layers, tapes),
-        "streams": streams_entry(layers, inputs["x"]),
+        "streams": streams_entry(layers, input_room.starts_anew(inputs[INPUT])),
         "provenance": provenance,
         "check": None,
     }
@@ -151,17 +163,17 @@ def state_schema(layers: list[dict[str, Any]], tapes: Tapes) -> dict[str, Any]:
     return {"bytes": -(-offset // 8) * 8, "arrays": arrays}
 
 
-def streams_entry(layers: list[dict[str, Any]], input_section: Mapping[str, Any] | None = None) -> dict[str, Any]:
-    """Say whether valid layers can stream, as in the key `streams`. input_section: a valid `input`; None: no window.
+def streams_entry(layers: list[dict[str, Any]], starts_anew: bool = False) -> dict[str, Any]:
+    """Say whether valid layers can stream, as in the key `streams`.
 
-    Layers that read whole rows can stream if the input has a window, as all of its rows are run again at each push.
+    starts_anew: whether all rows of an answer are run again at each push, as those of a window are. Then layers that
+    read whole rows can stream.
 
     >>> streams_entry([{"kind": "softmax", "size": 2}])
     {'yes': True}
     """
     reason = layer_modules.whole_window(layers)
-    windowed = input_section is not None and inputs.window_rows(dict(input_section)) is not None
-    return {"yes": False, "because": reason} if reason and not windowed else {"yes": True}
+    return {"yes": False, "because": reason} if reason and not starts_anew else {"yes": True}
 
 
 @contextmanager
@@ -195,12 +207,10 @@ def _check_task(value: Any) -> None:
     check_object("task.options", value["options"])
 
 
-def _check_layers(value: Any, tapes: Tapes, width: int | None, rows: int | None, tensors: Mapping[str, Array]) -> int:
-    """Check all layers and return the width of the last one's output. Each layer's input is the output before it.
-
-    rows: how many steps the layers run for one output; None: one.
-    """
+def _check_layers(value: Any, tapes: Tapes, source: Input, tensors: Mapping[str, Array]) -> int:
+    """Check all layers and return the width of the last one's output. Each layer's input is the output before it."""
     check_list("layers", value, 1, MAX_LAYERS)
+    width, rows = source.features, source.rows
     widths: list[int] = []
     numbers = 0
     for i, layer in enumerate(value):
@@ -242,10 +252,27 @@ def _check_layer_tensors(
         check_tensor(f"{place}.{role}", names[role], tensors, "F32", tuple(shape))
 
 
-def _check_vocabulary_rows(layers: list[dict[str, Any]], entry: Document) -> None:
-    first, size = layers[0], entry.get("size")
+def _check_vocabulary_rows(layers: list[dict[str, Any]], source: Input) -> None:
+    first, size = layers[0], source.size
     if first["kind"] == "embed" and first["rows"] != size:
-        raise ModelFileError(f"layers[0].rows: is {first['rows']}; it must be equal to inputs.x.size, {size}")
+        raise ModelFileError(
+            f"layers[0].rows: is {first['rows']}; it must be equal to inputs.{source.name}.size, {size}"
+        )
+
+
+def _parse_outputs(value: Any, nodes: int, width: int, inputs: Mapping[str, Input]) -> dict[str, Output]:
+    """Check all outputs and return them, by name. nodes: how many there are; width: that of the last one."""
+    check_object("outputs", value)
+    if not 1 <= len(value) <= MAX_OUTPUTS:
+        raise ModelFileError(f"outputs: has {len(value)} entries; expected 1 to {MAX_OUTPUTS}")
+    outputs = {}
+    for name, entry in value.items():
+        place = f"outputs.{check_text('a name in outputs', name)}"
+        check_object(place, entry)
+        if entry.get("from") != (source := f"{GRAPH}.{nodes - 1}"):
+            raise ModelFileError(f"{place}.from: is {show(entry.get('from'))}; expected {source!r}, the last node")
+        outputs[name] = output_room.parse(name, entry, width, inputs)
+    return outputs
 
 
 def _refuse_unused_tapes(layers: list[dict[str, Any]], tapes: Tapes) -> None:

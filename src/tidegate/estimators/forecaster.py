@@ -14,7 +14,7 @@ from sklearn.utils.validation import check_is_fitted
 from ..data.series import Collection
 from ..errors import DataError, OptionError, error_context
 from ..features.series import SeriesTransform
-from ..runtime.forecast import Forecast
+from ..outputs.forecast import Forecast
 from ..tasks import forecast
 from ..tasks._options import restore_options
 from ..tasks._windows import lead_of, shift_known

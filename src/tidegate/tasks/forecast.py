@@ -11,10 +11,10 @@ import numpy as np
 from .. import cells
 from ..data import lookalikes
 from ..data.series import Collection
-from ..document.limits import MAX_QUANTILES, MAX_WIDTH
 from ..errors import DataError, OptionError
 from ..features.series import CENTRES, SPREADS, ForecastSpec, SeriesTransform, Window
 from ..features.window import MIN_LENGTH
+from ..limits import MAX_QUANTILES, MAX_WIDTH
 from . import _series, _sizing
 from ._baselines import fill_targets, measure_baselines
 from ._channels import ORDER, ChannelIndependent, is_joint, match_columns, role_of, select_columns, split_channels

@@ -19,7 +19,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from ..document.limits import MAX_CHECK_BYTES, MAX_CHECK_STEPS
+from ..limits import MAX_CHECK_BYTES, MAX_CHECK_STEPS
 from ..model import Model
 from .error_propagation import Trajectory, flatten_state, run_reference
 
