@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..errors import OptionError, error_context
-from . import _console
+from . import _console, _predictions
 from ._parser import FilePath, Renamed
 from ._precision import load_arguments
 from ._series_info import count_steps
-from ._table import escape_breaks, format_table
+from ._table import escape_breaks, format_count, format_table
 
 if TYPE_CHECKING:
     import argparse
@@ -63,8 +63,9 @@ def format_fit(provenance: dict[str, Any], refit: int) -> str:
     ahead = f"{count_steps(provenance['steps_ahead'])} ahead"
     where = "--valid" if provenance["valid"] else "held-out end"
     idle = provenance.get("judging_nothing", 0)
-    but = f" ({idle:,} do not count, because their window is constant or the truth is missing)" if idle else ""
-    evaluated = f"{where}: {provenance['rows']['held_out']:,} forecasts {ahead}{but}"
+    do, their = ("does", "its") if idle == 1 else ("do", "their")
+    but = f" ({idle:,} {do} not count, because {their} window is constant or the truth is missing)" if idle else ""
+    evaluated = f"{where}: {format_count(provenance['rows']['held_out'], 'forecast')} {ahead}{but}"
     if refit:
         epochs = "the last epoch" if refit == 1 else f"the last {refit} epochs"
         evaluated += f", measured before {epochs}, which trained on it too"
@@ -153,7 +154,7 @@ def format_backtest(result: Backtest) -> str:
 
     m = result.metrics
     of = f" of {len(result.series):,} series" if len(result.series) > 1 or result.left_out else ""
-    head = f"{m['origins']:,} forecasts{of} of {len(m['per_step'])} steps, {result.begins}"
+    head = f"{format_count(m['origins'], 'forecast')}{of} of {count_steps(len(m['per_step']))}, {result.begins}"
     parts = [head, format_errors(m["mae"], result.baselines)]
     if result.warning:
         parts.append(f"warning: {result.warning}")
@@ -163,14 +164,18 @@ def format_backtest(result: Backtest) -> str:
     inside = [f"{float(share):.0%} interval covers {v:.1%}" for share, v in m["coverage"].items() if v is not None]
     if inside:
         parts.append(", ".join(inside) + " of the truth")
-    if m["unknown"]:
-        parts.append(f"{m['unknown']:,} values of the truth are missing and do not count")
+    if unknown := m["unknown"]:
+        are, do = ("is", "does") if unknown == 1 else ("are", "do")
+        parts.append(f"{format_count(unknown, 'value')} of the truth {are} missing and {do} not count")
     if result.dropped:
-        parts.append(f"{result.dropped:,} steps with missing values are dropped")
+        are = "is" if result.dropped == 1 else "are"
+        parts.append(f"{format_count(result.dropped, 'step')} with missing values {are} dropped")
     if m["mase_reason"]:
         parts.append(f"MASE: {m['mase_reason']}")
     if result.short:
-        parts.append(f"{result.short:,} forecasts use fewer steps than the look-back")
+        parts.append(
+            f"{format_count(result.short, 'forecast')} use{'s'[: result.short == 1]} fewer steps than the look-back"
+        )
     if result.left_out:
         parts.append(describe_left_out(result.left_out))
     return "\n\n".join(parts)
@@ -231,10 +236,11 @@ def predict(args: argparse.Namespace, predictor: Predictor) -> int:
     missing = [{"series": f.name, "reason": f.forecast.reason} for f in forecasts if f.forecast.reason]
     if missing:
         print(describe_left_out(missing, "without a forecast"), file=sys.stderr)
-    for k, series in enumerate(forecasts):
+    if args.out:
+        _predictions.write(args.out, tabulate(forecasts), args.force)
+    for k, series in enumerate([] if args.out else forecasts):
         if args.json:
-            head = {"series": series.name, "steps": series.steps, "assumed": series.assumed or None}
-            _console.print_json({**head, **series.forecast.as_dict()})
+            _console.print_json(record_of(series))
             continue
         if series.forecast.reason:
             continue
@@ -245,6 +251,30 @@ def predict(args: argparse.Namespace, predictor: Predictor) -> int:
         for note in format_assumed_dates(forecasts):
             print(note, file=sys.stderr)
     return 0
+
+
+def record_of(series: SeriesForecast) -> dict[str, Any]:
+    """Return the forecast of a series as an object for JSON."""
+    head = {"series": series.name, "steps": series.steps, "assumed": series.assumed or None}
+    return {**head, **series.forecast.as_dict()}
+
+
+def tabulate(forecasts: list[SeriesForecast]) -> _predictions.Output:
+    """Make a table with a row for each series, step ahead and target, and a column for each quantile.
+
+    A series without a forecast has no rows.
+    """
+    made = [series for series in forecasts if not series.forecast.reason]
+    step = "step" if all(series.times is None for series in made) else "time"
+    levels = dict.fromkeys((repr(level) for level in made[0].forecast.quantiles), float)
+    rows = (
+        [series.name, name, target, *quantiles]
+        for series in made
+        for name, of_step in zip(series.steps, series.values.tolist(), strict=True)
+        for target, quantiles in zip(series.forecast.columns, of_step, strict=True)
+    )
+    columns = {"series": str, step: str, "target": str, **levels}
+    return _predictions.Output(columns, rows, map(record_of, forecasts))
 
 
 def format_assumed_dates(forecasts: list[SeriesForecast]) -> list[str]:

@@ -79,7 +79,7 @@ def run(args: argparse.Namespace) -> int:
 
 def train(args: argparse.Namespace, options: Any, report: Reporter) -> Model:
     """Train as the flags say; after Ctrl-C, say how to continue."""
-    from ..train import fit
+    from ..train.job import fit
 
     try:
         return fit(

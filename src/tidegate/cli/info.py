@@ -40,7 +40,8 @@ def run(args: argparse.Namespace) -> int:
         if args.json:
             _console.print_json(facts)
         else:
-            print(format_pairs([(k.replace("_", " "), format_value(v)) for k, v in facts.items()]))
+            pairs = [(k.replace("_", " "), format_value(v)) for k, v in facts.items()]
+            print(format_pairs(pairs, _console.terminal_width()))
         return 0
     from ..runtime import load
 
@@ -49,7 +50,7 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         _console.print_json(facts)
     else:
-        print(format_report(facts))
+        print(format_report(facts, _console.terminal_width()))
     return 0
 
 
@@ -170,7 +171,8 @@ def format_sizes(layer: dict[str, Any]) -> str:
     return what + (f", plus layer {layer['add']}" if "add" in layer else "")
 
 
-def format_report(facts: dict[str, Any]) -> str:
+def format_report(facts: dict[str, Any], width: int) -> str:
+    """Format the facts about a model for people. width: of the terminal."""
     labels = facts["labels"] or []
     some = ", ".join(labels[:MAX_LABELS]) + (", ..." if len(labels) > MAX_LABELS else "")
     several = ", any number per row" if facts["multi_label"] else ""
@@ -188,17 +190,15 @@ def format_report(facts: dict[str, Any]) -> str:
             ("weights hash", facts["weights_hash"]),
             ("schema hash", facts["schema_hash"]),
         ],
-        wrapped=True,
+        width,
     )
     rows = [
         [i, one["kind"], one["what"], f"{one['parameters']:,}", f"{one['state_bytes']:,}", one["runs_as"]]
         for i, one in enumerate(facts["layers"])
     ]
-    layers = format_table(["layer", "kind", "what", "parameters", "state", "runs as"], rows, left=3)
-    origin = format_pairs(
-        [(k.replace("_", " "), format_value(v)) for k, v in without_empty(facts["provenance"])], wrapped=True
-    )
-    return f"{summary}\n\n{layers}\n\n{origin}"
+    layers = format_table(["layer", "kind", "what", "parameters", "state", "runs as"], rows, left=3, width=width)
+    origin = [(k.replace("_", " "), format_value(v)) for k, v in without_empty(facts["provenance"])]
+    return "\n\n".join([summary, layers, *([format_pairs(origin, width)] if origin else [])])
 
 
 def format_input(entry: dict[str, Any]) -> list[tuple[str, str]]:

@@ -94,3 +94,10 @@ def test_predict_names_the_series_of_each_calendar(
         "'daily', 'two': the steps ahead continue the times: one step every day",
         "'work': the steps ahead continue the times: one step each business day (Monday to Friday)",
     ]
+
+
+def test_one_forecast_is_in_the_singular(model: str, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["score", model, written(folder / "single.csv", a=4)]) == 0
+    said = capsys.readouterr().out
+    assert "1 forecast of 2 steps, as soon as enough steps are known" in said
+    assert "1 forecast uses fewer steps than the look-back" in said

@@ -70,6 +70,12 @@ def test_an_unseen_label_counts_as_wrong_and_is_left_out_of_the_log_loss() -> No
     assert got["confusions"] == [["(unseen)", "b", 1]]
 
 
+def test_every_confusion_is_listed() -> None:
+    labels = [f"label {i}" for i in range(60)]
+    got = score(np.roll(np.eye(60), 1, axis=1), list(range(60)), labels)
+    assert sorted(got["confusions"]) == sorted([labels[i], labels[(i + 1) % 60], 1] for i in range(60))
+
+
 def test_figures_equal_the_textbooks() -> None:
     rng = np.random.default_rng(0)
     truth = rng.integers(0, 3, 200)

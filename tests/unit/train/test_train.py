@@ -169,7 +169,7 @@ def test_an_interrupt_leaves_a_checkpoint_and_resume_ends_with_the_same_file(
     with pytest.raises(KeyboardInterrupt):
         fit("classify", str(table), out=str(out), progress=press, **SMALL)
     assert not out.exists()
-    with pytest.raises(OptionError, match="a run was not finished; continue with --resume"):
+    with pytest.raises(OptionError, match="a run was not finished; continue with resume=True"):
         fit("classify", str(table), out=str(out), **SMALL)
     with pytest.raises(OptionError, match="options seed was 0 and is 1 now; a resumed run must be the same run"):
         fit("classify", str(table), out=str(out), resume=True, **SMALL, seed=1)
