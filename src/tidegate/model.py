@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from . import tensors as safetensors
-from .document import validate
+from .document import UNHASHED, validate
 from .errors import ModelFileError, OptionError, error_context
 from .files import sha256
 from .layers import whole_window
@@ -196,7 +196,7 @@ class Model:
 
     def _weights(self) -> Iterator[Any]:
         yield canonical({key: self._document[key] for key in HASHED_KEYS}) + b"\n"
-        yield from hash_parts({name: v for name, v in self._tensors.items() if not name.startswith("check.")})
+        yield from hash_parts({name: v for name, v in self._tensors.items() if not name.startswith(UNHASHED)})
 
     def _schema(self) -> Iterator[Any]:
         state = {name: tape["state"] for name, tape in self._document["tapes"].items()}

@@ -17,7 +17,7 @@ from ..errors import CellError, ModelFileError, OptionError, error_context
 from ..strictjson import canonical, show
 from ..tape import Tape
 from ..tensors import Array
-from . import inputs
+from . import baselines, inputs
 from .expect import check_integer, check_keys, check_list, check_object, check_tensor, check_text
 from .limits import (
     MAX_CHECK_BYTES,
@@ -30,6 +30,7 @@ from .limits import (
 )
 
 FORMAT: Final = 1
+UNHASHED: Final = ("check.", baselines.PREFIX)  # names of tensors that decide no output begin with one of these
 KEYS: Final = ("format", "task", "input", "layers", "tapes", "state", "labels", "streams", "provenance", "check")
 
 Document = dict[str, Any]
@@ -60,8 +61,12 @@ def validate(document: Any, tensors: Mapping[str, Array]) -> Tapes:
     _check_streams(document["streams"], streams_entry(document["layers"], document["input"]))
     _check_state(document["state"], state_schema(document["layers"], tapes))
     check_object("provenance", document["provenance"])
-    if misnamed := sorted(name for name in used if name.startswith("check.")):
-        raise ModelFileError(f"tensor {show(misnamed[0])}: names that start with 'check.' are reserved for the check")
+    if misnamed := sorted(name for name in used if name.startswith(UNHASHED)):
+        raise ModelFileError(
+            f"tensor {show(misnamed[0])}: names that start with 'check.' are reserved for the check, and with "
+            "'baseline.' for baselines, as no output depends on them; rename it"
+        )
+    used |= baselines.check(document["provenance"], tensors)
     counts = {"output": outputs, "state": _count_floats(document["state"]["arrays"])}
     _refuse_unused_tensors(tensors, used | _check_self_check(document["check"], counts, tensors))
     return tapes

@@ -1,61 +1,122 @@
-"""Errors of a forecaster's baselines on the held-out origins of its own training."""
+"""The baselines of a forecaster: fitted on the rows that it learns from, measured on those held out of them."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any, Final
 
 import numpy as np
 
-from ..errors import DataError
+from ..document.limits import MAX_BASELINE_BYTES
+from ..errors import DataError, ModelFileError
 from ..features.series import SeriesTransform
-from ._baseline_models import Ridge, forecast_with_fallback, seasonal_naive
-from ._problem import Indices
+from ._baseline_models import MAX_INPUTS, Ridge, forecast_with_fallback, seasonal_naive
+from ._forecast_metrics import seasonal_scale, stack_scales
+from ._problem import Array, Indices
+from ._stored_baselines import store_baselines
 from ._windows import VALID, Floats, Origins, Track
 
+Baseline = int | Ridge  # an integer: the season of seasonal naive, and 1 repeats the last value
+RIDGE: Final = "ridge on the same window"
 
-def measure_baselines(
+
+def make_baselines(
     options: Any, transform: SeriesTransform, origins: Origins, truth: Floats, cuts: list[int]
-) -> dict[str, float | str]:
-    """Return each baseline's mean absolute error on the held-out origins that the model is evaluated on, or the reason
-    why it has none.
+) -> tuple[dict[str, Any], dict[str, Array]]:
+    """Measure the baselines on the held-out origins, and fit those that the model file stores.
 
-    The baselines are the last value, seasonal naive, and a ridge regression. truth: of those origins, [n, horizon,
-    targets], NaN where nothing is compared. cuts: where the held-out end of each training track begins.
+    Returns entries of the provenance, and tensors by name. `judging_nothing`: how many held-out forecasts are compared
+    with nothing. `baselines`: the mean absolute error of each baseline on the others, or why it has none.
+    `baselines_mase`: the same errors, scaled as in MASE. `baseline_models`: those that the file stores, which forecast
+    the whole horizon and were fitted on the rows that the model learns from, with the held-out end if the last epochs
+    train on it. `training_deviation`: what `score --scaled` divides by.
+
+    truth: of the held-out origins, [n, horizon, targets], NaN where nothing is compared. cuts: where the held-out end
+    of each training track begins. Raises: DataError where no forecast can be evaluated.
     """
     assert transform.forecast
-    H, season = transform.forecast.horizon, options.season or 0
-    tries: dict[str, Any] = {"last value": lambda: 1}
-    if season > 1:
-        tries[f"seasonal naive ({season} steps)"] = lambda: season
-    histories = [fill_targets(t, transform)[:cut] for t, cut in zip(origins.tracks, cuts, strict=False)]
-    tries["ridge on the same window"] = lambda: Ridge.fit(
-        histories, options.lookback, H, season, options.centre, options.spread or "training"
-    )
     if np.isnan(truth).all():
         raise DataError(
             "every window of the held-out end is constant, so no forecast can be evaluated; choose --spread training"
         )
+    H = transform.forecast.horizon
+    whole = [fill_targets(track, transform) for track in origins.tracks]
+    learnt = [known[:cut] for known, cut in zip(whole, cuts, strict=False)]
+    models = fit_baselines(learnt, options, H)
+    counts = [len(origins.ends_of(i, VALID)) for i in range(len(origins.tracks))]
+    scale = np.repeat(stack_scales([track.scale for track in origins.tracks], truth.shape[2]), counts, 0)[:, None]
     errors: dict[str, float | str] = {}
-    for name, make in tries.items():
+    scaled: dict[str, float] = {}
+    for name, model in models.items():
         try:
-            errors[name] = baseline_error(make(), origins, transform, truth)
-        except DataError as error:
-            errors[name] = f"not possible: {error}"
-    return errors
-
-
-def baseline_error(baseline: int | Ridge, origins: Origins, transform: SeriesTransform, truth: Floats) -> float:
-    """Return the mean absolute error of seasonal naive (an int: its season), or of a ridge, on the held-out origins."""
-    forecasts = []
-    for i, track in enumerate(origins.tracks):
-        if not len(ends := origins.ends_of(i, VALID)):
+            error = np.abs(held_out_forecasts(model, origins, transform, H) - truth)
+        except DataError as reason:
+            errors[name] = not_possible(reason)
             continue
-        forecasts.append(baseline_forecasts(baseline, track, transform, ends, truth.shape[1]))
-    return float(np.nanmean(np.abs(np.concatenate(forecasts) - truth)))
+        errors[name] = float(np.nanmean(error))
+        if (~np.isnan(error / scale)).any():
+            scaled[name] = float(np.nanmean(error / scale))
+    if options.refit_epochs or options.horizon != H:
+        models = fit_baselines(whole if options.refit_epochs else learnt, options, options.horizon)
+    stored, tensors = store_baselines(models)
+    idle = int(np.isnan(truth).all((1, 2)).sum())
+    provenance = {"judging_nothing": idle, "baselines": errors, "baselines_mase": scaled, "baseline_models": stored}
+    return {**provenance, "training_deviation": training_deviation(origins.tracks[: len(cuts)])}, tensors
+
+
+def fit_baselines(histories: Sequence[Floats], options: Any, horizon: int) -> dict[str, Baseline | str]:
+    """Fit the last value, seasonal naive and a ridge regression: each baseline by name, or why it is not possible.
+
+    histories: of each series, [T, targets]. options: complete ones of a forecaster.
+    """
+    season = options.season or 0
+    models: dict[str, Baseline | str] = {"last value": 1}
+    if season > 1:
+        models[f"seasonal naive ({season} steps)"] = season
+    wanted = options.lookback or 2 * horizon
+    lookback = choose_lookback(wanted, season, horizon, histories[0].shape[1], max(map(len, histories)))
+    name = RIDGE if lookback == wanted else f"ridge on the last {lookback} steps"
+    try:
+        models[name] = Ridge.fit(histories, lookback, horizon, season, options.centre, options.spread or "training")
+    except DataError as reason:
+        models[name] = not_possible(reason)
+    return models
+
+
+def choose_lookback(lookback: int, season: int, horizon: int, targets: int, longest: int) -> int:
+    """Return the look-back of ridge: the model's, or a shorter one where that would take more than MAX_INPUTS steps,
+    more than MAX_BASELINE_BYTES in the file, or more steps than the longest series has.
+
+    >>> choose_lookback(720, 24, 96, 1, 8640), choose_lookback(720, 24, 720, 7, 8640), choose_lookback(60, 0, 20, 1, 90)
+    (720, 206, 25)
+    """
+    numbers = MAX_BASELINE_BYTES // 4 // targets
+    shorter = min(lookback, MAX_INPUTS, (numbers - horizon) // (horizon + 1))
+    if shorter + season + 2 * horizon > longest:
+        shorter = (longest - season - 2 * horizon) // 2
+    return max(1, shorter)
+
+
+def not_possible(reason: DataError) -> str:
+    return f"not possible: {reason}"
+
+
+def held_out_forecasts(baseline: Baseline | str, origins: Origins, transform: SeriesTransform, horizon: int) -> Floats:
+    """Forecast from all held-out origins: [n, horizon, targets]. Raises DataError where that is not possible."""
+    if isinstance(baseline, str):
+        raise DataError(baseline.removeprefix("not possible: "))
+    return np.concatenate(
+        [
+            baseline_forecasts(baseline, track, transform, ends, horizon)
+            for i, track in enumerate(origins.tracks)
+            if len(ends := origins.ends_of(i, VALID))
+        ]
+    )
 
 
 def baseline_forecasts(
-    baseline: int | Ridge, track: Track, transform: SeriesTransform, ends: Indices, horizon: int
+    baseline: Baseline, track: Track, transform: SeriesTransform, ends: Indices, horizon: int
 ) -> Floats:
     """Forecast after these steps of a track with seasonal naive (an int: its season) or a ridge: [n, horizon, targets].
 
@@ -74,3 +135,57 @@ def fill_targets(track: Track, transform: SeriesTransform) -> Floats:
     T = len(track.steps)
     read = np.concatenate([track.steps[:, transform.find_columns("target")], track.truth[T:]])
     return np.where(np.isnan(track.truth), read, track.truth)
+
+
+# --- units
+
+
+def scale_tracks(origins: Origins, cuts: list[int], season: int | None) -> Origins:
+    """Return the origins with the scale of each track's errors in MASE: how far known values a season apart differ.
+
+    cuts: where the held-out end of each training track begins; it does not count. Validation tracks count as a whole.
+    """
+    ends = [*cuts, *(len(track.truth) for track in origins.tracks[len(cuts) :])]
+    scales = (seasonal_scale(t.truth[:end], max(1, season or 0)) for t, end in zip(origins.tracks, ends, strict=True))
+    return replace(origins, tracks=[replace(t, scale=s) for t, s in zip(origins.tracks, scales, strict=True)])
+
+
+def training_deviation(tracks: Sequence[Track]) -> list[dict[str, Any]]:
+    """Return the standard deviation of every target in training, by series; 0 where nothing varies or is known.
+
+    >>> track = Track("a", np.zeros((2, 1)), np.array([[1.0], [3.0]]), np.arange(2))
+    >>> training_deviation([track])
+    [{'id': 'a', 'deviation': [1.0]}]
+    """
+    return [{"id": track.name, "deviation": [deviation(column) for column in track.truth.T]} for track in tracks]
+
+
+def deviation(values: Floats) -> float:
+    known = values[~np.isnan(values)]
+    with np.errstate(over="ignore", invalid="ignore"):
+        found = float(known.std()) if len(known) else 0.0
+    return found if np.isfinite(found) else 0.0
+
+
+def find_units(provenance: Mapping[str, Any], names: Sequence[str], channels: Sequence[int]) -> list[Floats] | None:
+    """Return the deviation in training of each series' targets, [targets] each, NaN where it is 0.
+
+    names: of the series as the model reads them. channels: the number of each one's channel, if channels are
+    apart, else 0; series in training take turns in this order. A series that was not in training, or has no name among
+    several, gets the root mean square of the deviations of its channel. None for a file without deviations.
+    """
+    entries = provenance.get("training_deviation")
+    if not entries:
+        return None
+    try:
+        every = np.array([entry["deviation"] for entry in entries], np.float64)
+        known = {str(entry["id"]): i for i, entry in enumerate(entries)}
+    except (KeyError, TypeError, ValueError) as error:
+        raise ModelFileError(f"provenance.training_deviation: cannot be read ({error}); fit the model again") from error
+    several = 1 + max(channels)
+    units = []
+    for name, channel in zip(names, channels, strict=True):
+        of_channel = every[channel::several]
+        unit = every[known[name]] if len(known) == len(entries) and name in known else np.sqrt((of_channel**2).mean(0))
+        units.append(np.where(unit > 0, unit, np.nan))
+    return units

@@ -74,6 +74,16 @@ def seasonal_scale(values: npt.NDArray[Any], season: int) -> Floats:
     return np.where(known > 0, np.nansum(apart, 0) / np.maximum(known, 1), np.nan)
 
 
+def stack_scales(scales: Sequence[npt.NDArray[Any] | None], targets: int) -> Floats:
+    """Stack the scales of several series, [targets] each, to float64 [series, targets]: NaN for None and for 0.
+
+    >>> stack_scales([np.array([2.0]), np.array([0.0]), None], 1).ravel().tolist()
+    [2.0, nan, nan]
+    """
+    stacked = np.stack([np.full(targets, np.nan) if each is None else each for each in scales])
+    return np.where(stacked > 0, stacked, np.nan)
+
+
 # --- checks
 
 

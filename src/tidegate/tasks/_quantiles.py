@@ -13,8 +13,8 @@ Floats = npt.NDArray[Any]
 class Quantiles:
     """Evaluates outputs [n, horizon x targets x quantiles] in the model's units.
 
-    Targets are float [n, 2, horizon, targets]: the true values in the model's units, NaN where unknown, and the unit of
-    each.
+    Targets are float [n, 3, horizon, targets]: the true values in the model's units, NaN where unknown, the unit of
+    each, and what its error is divided by in MASE, NaN where there is nothing to divide by.
     """
 
     metric, lower_is_better = "pinball", True
@@ -22,18 +22,18 @@ class Quantiles:
     def __init__(self, levels: tuple[float, ...]) -> None:
         self.levels = np.array(levels)
 
-    def unpack(self, outputs: Floats, targets: Floats) -> tuple[Floats, Floats, Floats]:
-        """Split into outputs [n, horizon, targets, quantiles], and truth and units [n, horizon, targets]."""
-        y, unit = targets[:, 0].astype(np.float64), targets[:, 1].astype(np.float64)
-        return outputs.reshape(*y.shape, len(self.levels)), y, unit
+    def unpack(self, outputs: Floats, targets: Floats) -> tuple[Floats, Floats, Floats, Floats]:
+        """Split into outputs [n, horizon, targets, quantiles], and truth, units and scales [n, horizon, targets]."""
+        y, unit, scale = (targets[:, i].astype(np.float64) for i in range(3))
+        return outputs.reshape(*y.shape, len(self.levels)), y, unit, scale
 
     def figures(self, outputs: Floats, targets: Floats) -> dict[str, float]:
         """Compute the mean pinball loss in the model's units and its standard error, the median's mean absolute error
-        in the data's units, and the coverage of the outer quantiles.
+        in the data's units and scaled as in MASE, and the coverage of the outer quantiles.
 
         Origins that share steps ahead have similar errors: only one in `horizon` counts for the standard error.
         """
-        q, y, unit = self.unpack(outputs, targets)
+        q, y, unit, scale = self.unpack(outputs, targets)
         known = ~np.isnan(y)
         above = y[..., None] - q
         losses = np.maximum(self.levels * above, (self.levels - 1) * above).mean(-1)
@@ -44,6 +44,7 @@ class Quantiles:
             "pinball": float(losses[known].mean()),
             "standard_error": float(each.std() / max(1.0, len(each) / y.shape[1]) ** 0.5),
             "mae": float(error[known].mean()),
+            **({"mase": float((error / scale)[scaled].mean())} if (scaled := known & (scale > 0)).any() else {}),
             **({"coverage": float(within[known].mean())} if len(self.levels) > 1 else {}),
         }
 

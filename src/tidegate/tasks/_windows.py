@@ -13,6 +13,7 @@ from ..data.series import Collection
 from ..errors import DataError, error_context
 from ..features.series import Scaling, SeriesTransform, shift_columns
 from . import _series
+from ._forecast_metrics import stack_scales
 from ._problem import Array, Indices, pad
 
 Floats = npt.NDArray[np.float64]
@@ -24,7 +25,7 @@ class Track:
 
     steps: float64 [T, width], imputed. truth: float64 [T, targets], or [T + horizon, targets] where columns are known
     ahead; NaN where it is missing. kept: the indices of the steps in the source. fault: why there is no step to
-    forecast from, or "".
+    forecast from, or "". scale: what errors are divided by in MASE, [targets]; None where it is not needed.
     """
 
     name: str
@@ -32,6 +33,7 @@ class Track:
     truth: Floats
     kept: Indices
     fault: str = ""
+    scale: Floats | None = None
 
 
 def make_tracks(source: Collection, transform: SeriesTransform) -> list[Track]:
@@ -282,6 +284,7 @@ class Windows:
         self.steps = np.concatenate([t.steps for t in origins.tracks])
         self.truth = np.concatenate([t.truth for t in origins.tracks])
         self.series = origins.series
+        self.scale = stack_scales([t.scale for t in origins.tracks], transform.targets)
         self.first = first = np.cumsum([0, *(len(t.steps) for t in origins.tracks)])[origins.series]
         after = np.cumsum([0, *(len(t.truth) for t in origins.tracks)])[origins.series]
         self.ends, self.after, self.behind = first + origins.ends, after + origins.ends + 1, origins.ends + 1
@@ -304,9 +307,10 @@ class Windows:
         return x, scaling, self.truth[self.after[rows][:, None] + np.arange(self.transform.forecast.horizon)]
 
     def batch(self, rows: Indices, random: np.random.Generator | None = None) -> tuple[Array, Indices, Array]:
-        """See `Rows`: x float32 [K, B, features]; targets float32 [B, 2, horizon, targets] as in `Quantiles`."""
+        """See `Rows`: x float32 [K, B, features]; targets float32 [B, 3, horizon, targets] as in `Quantiles`."""
         x, scaling, y = self.read_windows(rows)
         unit = np.broadcast_to(scaling.spread[:, None].astype(np.float32), y.shape)
+        scale = np.broadcast_to(self.scale[self.series[rows]][:, None].astype(np.float32), y.shape)
         with np.errstate(over="ignore"):
             scaled = scaling.apply(y)
         if (wild := np.abs(scaled) > MAX_SCALED).any():
@@ -317,7 +321,8 @@ class Windows:
                 "small a scale to learn from; correct the value, or choose --spread training"
             )
         lengths = self.lengths[rows]
-        return np.ascontiguousarray(x.swapaxes(0, 1)[: lengths.max(initial=0)]), lengths, np.stack([scaled, unit], 1)
+        targets = np.stack([scaled, unit, scale], 1)
+        return np.ascontiguousarray(x.swapaxes(0, 1)[: lengths.max(initial=0)]), lengths, targets
 
 
 class Segments:
@@ -328,6 +333,7 @@ class Segments:
 
     def __init__(self, transform: SeriesTransform, origins: Origins, length: int, warmup: int) -> None:
         self.transform, self.tracks = transform, origins.tracks
+        self.scale = stack_scales([t.scale for t in origins.tracks], transform.targets)
         self.index = [transform.find_series(t.name if transform.names else None) for t in origins.tracks]
         rows = []
         for i in range(len(origins.tracks)):
@@ -342,17 +348,18 @@ class Segments:
         return np.flatnonzero(self.part == part)
 
     def batch(self, rows: Indices, random: np.random.Generator | None = None) -> tuple[Array, Indices, Array]:
-        """See `Rows`: x float32 [T, B, features]; targets float32 [T, B, 2, horizon, targets], NaN if there is none."""
+        """See `Rows`: x float32 [T, B, features]; targets float32 [T, B, 3, horizon, targets], NaN if there is none."""
         assert self.transform.forecast
         H = self.transform.forecast.horizon
         x, lengths = pad([self.row(int(i)) for i in rows])
-        targets = np.full((*x.shape[:2], 2, H, self.transform.targets), np.nan, np.float32)
+        targets = np.full((*x.shape[:2], 3, H, self.transform.targets), np.nan, np.float32)
         for b, i in enumerate(rows):
             of, index = self.tracks[self.series[i]], self.index[self.series[i]]
             y = of.truth[np.arange(self.first[i], self.end[i])[:, None] + np.arange(1, H + 1)]
             scaling = self.transform.fixed_scaling(index, len(y))
             counted = slice(self.first[i] - self.begin[i], lengths[b])
             targets[counted, b, 0], targets[counted, b, 1] = scaling.apply(y), scaling.spread[:, None]
+            targets[counted, b, 2] = self.scale[self.series[i]]
         return x, lengths, targets
 
     def read_truth(self, rows: Indices) -> Floats:

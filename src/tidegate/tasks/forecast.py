@@ -17,7 +17,7 @@ from ..errors import DataError, OptionError
 from ..features.series import CENTRES, SPREADS, ForecastSpec, SeriesTransform, Window
 from ..features.window import MIN_LENGTH
 from . import _series, _sizing
-from ._baselines import fill_targets, measure_baselines
+from ._baselines import fill_targets, make_baselines, scale_tracks
 from ._channels import ORDER, ChannelIndependent, is_joint, match_columns, role_of, select_columns, split_channels
 from ._graph_builder import GraphBuilder, RecurrenceOptions, TrainingOptions
 from ._graph_builder import init_weights as first_weights
@@ -250,7 +250,7 @@ def problem(options: Options, source: Collection, valid: Collection | None) -> P
     omissions = find_omissions(origins, len(tracks))
     warnings = lookalikes.make_warnings({s.id: len(s) for s in source.series}, "id", "step")
     origins, notes = remove_overlap(origins, cuts, fitted, sources)
-    fitted, origins = fit_scaling(fitted, cuts, origins, source)
+    fitted, origins = fit_scaling(fitted, cuts, scale_tracks(origins, cuts, options.season), source)
     data = (
         Windows(fitted, origins)
         if fitted.window
@@ -267,7 +267,7 @@ def problem(options: Options, source: Collection, valid: Collection | None) -> P
     section, arrays = replace(fitted, forecast=transform.forecast).to_json()
     train_rows, valid_rows = (data.rows_of(part) for part in (TRAIN, VALID))
     counts = {name: int((origins.part == part).sum()) for name, part in (("trained", TRAIN), ("held_out", VALID))}
-    truth = data.read_truth(valid_rows)
+    baselines, baseline_arrays = make_baselines(options, fitted, origins, data.read_truth(valid_rows), cuts)
     return Problem(
         options,
         data,
@@ -275,7 +275,7 @@ def problem(options: Options, source: Collection, valid: Collection | None) -> P
         valid_rows,
         Quantiles(options.levels()),
         section,
-        arrays,
+        arrays | baseline_arrays,
         fitted.features,
         *make_layers(options, fitted),
         None,
@@ -289,8 +289,7 @@ def problem(options: Options, source: Collection, valid: Collection | None) -> P
             "fitted_on": track_fingerprints(tracks),
             "not_learnt_from": untrained,
             "not_judged_by": unevaluated,
-            "judging_nothing": int(np.isnan(truth).all((1, 2)).sum()),
-            "baselines": measure_baselines(options, fitted, origins, truth, cuts),
+            **baselines,
         },
         notes=[[*warnings, *notes]] if valid is None else [warnings, notes],
     )

@@ -144,7 +144,7 @@ class TrainingJob:
         network = Network(problem.layers, self.tapes)
         network.load_tensors(self.task_module.init_weights(problem, network.shapes()))
         with error_context(NO_FILE):
-            self.draft(network, {})  # cheaper than `rehearse`, so it goes first
+            self.draft(network, problem.provenance)  # cheaper than `rehearse`, so it goes first
         return Run(network, problem.rows, problem.train_rows, problem.valid_rows, self.config(), progress)
 
     def config(self) -> TrainConfig:

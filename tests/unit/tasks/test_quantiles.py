@@ -12,7 +12,8 @@ from tidegate.tasks.forecast import Options, loss
 LEVELS = (0.1, 0.5, 0.9)
 OUTPUTS = np.array([[0.0, 1.0, 2.0, 1.0, 1.0, 1.0], [0.0, 0.0, 4.0, -1.0, 0.0, 1.0]])
 TRUTH = np.array([[3.0, 1.0], [2.0, np.nan]])
-TARGETS = np.stack([TRUTH, np.full((2, 2), 10.0)], 1)[..., None].astype(np.float32)
+SCALE = np.array([[4.0, 4.0], [5.0, 5.0]])
+TARGETS = np.stack([TRUTH, np.full((2, 2), 10.0), SCALE], 1)[..., None].astype(np.float32)
 
 
 def test_figures_by_hand() -> None:
@@ -20,6 +21,7 @@ def test_figures_by_hand() -> None:
     first, second, third = (0.3 + 1.0 + 0.9) / 3, 0.0, (0.2 + 1.0 + 0.2) / 3
     assert found["pinball"] == pytest.approx((first + second + third) / 3)
     assert found["mae"] == pytest.approx(10 * (2 + 0 + 2) / 3)
+    assert found["mase"] == pytest.approx((20 / 4 + 0 + 20 / 5) / 3)
     assert found["coverage"] == pytest.approx(2 / 3)
     each = np.array([(first + second) / 2, third])
     assert found["standard_error"] == pytest.approx(each.std() / 1.0)
@@ -28,9 +30,10 @@ def test_figures_by_hand() -> None:
 
 def test_origins_that_share_steps_ahead_count_as_few() -> None:
     noise = np.random.default_rng(0).standard_normal((60, 3))
-    targets = np.zeros((60, 2, 3, 1), np.float32)
-    targets[:, 1] = 1
+    targets = np.full((60, 3, 3, 1), np.nan, np.float32)
+    targets[:, 0], targets[:, 1] = 0, 1
     found = Quantiles((0.5,)).figures(noise, targets)
+    assert "mase" not in found
     assert found["standard_error"] == pytest.approx(np.abs(noise / 2).mean(1).std() / 20**0.5)
 
 
@@ -46,7 +49,7 @@ def test_an_unknown_truth_teaches_nothing() -> None:
     assert outputs.grad is not None
     assert outputs.grad[1, 3:].tolist() == [0, 0, 0]
     assert (outputs.grad[0, :3] != 0).all()
-    nothing = loss(Options(horizon=2), outputs, torch.full((2, 2, 2, 1), torch.nan).double(), torch.ones(1))
+    nothing = loss(Options(horizon=2), outputs, torch.full((2, 3, 2, 1), torch.nan).double(), torch.ones(1))
     assert float(nothing.detach()) == 0
 
 
