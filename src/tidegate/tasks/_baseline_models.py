@@ -354,18 +354,18 @@ def fit_target(window: RidgeWindow, series: list[Floats], hold_out: float) -> tu
 # --- the verdict
 
 
-def baseline_warning(model_mae: float, baselines: Mapping[str, float]) -> str | None:
-    """Return a warning for a model that does not beat all baselines (name -> MAE); None for one that does.
+def baseline_warning(error: float, baselines: Mapping[str, float], metric: str = "MAE") -> str | None:
+    """Return a warning for a model that does not beat all baselines (name -> error); None for one that does.
 
     >>> baseline_warning(2.0, {"seasonal naive": 2.5, "ridge": 1.9})
     'the model does not beat ridge (MAE 2 against 1.9); use that, or give the model more data or another setting'
     >>> baseline_warning(1.8, {"ridge": 1.9}) is None
     True
     """
-    ahead = sorted((mae, name) for name, mae in baselines.items() if not model_mae < mae)
+    ahead = sorted((other, name) for name, other in baselines.items() if not error < other)
     if not ahead:
         return None
-    figures = " and ".join(f"{name} (MAE {model_mae:.4g} against {mae:.4g})" for mae, name in ahead)
+    figures = " and ".join(f"{name} ({metric} {error:.4g} against {other:.4g})" for other, name in ahead)
     return f"the model does not beat {figures}; use that, or give the model more data or another setting"
 
 

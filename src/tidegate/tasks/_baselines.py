@@ -9,12 +9,13 @@ from typing import Any, Final
 import numpy as np
 
 from ..document.limits import MAX_BASELINE_BYTES
-from ..errors import DataError, ModelFileError
+from ..errors import DataError
 from ..features.series import SeriesTransform
 from ._baseline_models import MAX_INPUTS, Ridge, forecast_with_fallback, seasonal_naive
 from ._forecast_metrics import seasonal_scale, stack_scales
 from ._problem import Array, Indices
-from ._stored_baselines import store_baselines
+from ._stored_baselines import load_baselines, store_baselines
+from ._training_units import training_deviation
 from ._windows import VALID, Floats, Origins, Track
 
 Baseline = int | Ridge  # an integer: the season of seasonal naive, and 1 repeats the last value
@@ -44,16 +45,17 @@ def make_baselines(
     whole = [fill_targets(track, transform) for track in origins.tracks]
     learnt = [known[:cut] for known, cut in zip(whole, cuts, strict=False)]
     models = fit_baselines(learnt, options, H)
-    counts = [len(origins.ends_of(i, VALID)) for i in range(len(origins.tracks))]
-    scale = np.repeat(stack_scales([track.scale for track in origins.tracks], truth.shape[2]), counts, 0)[:, None]
+    judged = [i for i in range(len(origins.tracks)) if len(origins.ends_of(i, VALID))]
+    ends = [origins.ends_of(i, VALID) for i in judged]
+    scales = stack_scales([origins.tracks[i].scale for i in judged], truth.shape[2])
+    scale = np.repeat(scales, [len(at) for at in ends], 0)[:, None]
     errors: dict[str, float | str] = {}
     scaled: dict[str, float] = {}
-    for name, model in models.items():
-        try:
-            error = np.abs(held_out_forecasts(model, origins, transform, H) - truth)
-        except DataError as reason:
-            errors[name] = not_possible(reason)
+    for name, made in forecast_all(models, [origins.tracks[i] for i in judged], ends, transform, H).items():
+        if isinstance(made, str):
+            errors[name] = made
             continue
+        error = np.abs(np.concatenate(made) - truth)
         errors[name] = float(np.nanmean(error))
         if (~np.isnan(error / scale)).any():
             scaled[name] = float(np.nanmean(error / scale))
@@ -102,17 +104,40 @@ def not_possible(reason: DataError) -> str:
     return f"not possible: {reason}"
 
 
-def held_out_forecasts(baseline: Baseline | str, origins: Origins, transform: SeriesTransform, horizon: int) -> Floats:
-    """Forecast from all held-out origins: [n, horizon, targets]. Raises DataError where that is not possible."""
-    if isinstance(baseline, str):
-        raise DataError(baseline.removeprefix("not possible: "))
-    return np.concatenate(
-        [
-            baseline_forecasts(baseline, track, transform, ends, horizon)
-            for i, track in enumerate(origins.tracks)
-            if len(ends := origins.ends_of(i, VALID))
-        ]
-    )
+def forecast_all(
+    models: Mapping[str, Baseline | str],
+    tracks: Sequence[Track],
+    ends: Sequence[Indices],
+    transform: SeriesTransform,
+    horizon: int,
+) -> dict[str, list[Floats] | str]:
+    """Forecast with every baseline after these steps of each track: [n, horizon, targets] each, or why it cannot."""
+    found: dict[str, list[Floats] | str] = {}
+    for name, model in models.items():
+        try:
+            found[name] = (
+                model
+                if isinstance(model, str)
+                else [
+                    baseline_forecasts(model, track, transform, at, horizon)
+                    for track, at in zip(tracks, ends, strict=True)
+                ]
+            )
+        except DataError as reason:
+            found[name] = not_possible(reason)
+    return found
+
+
+def recall_baselines(
+    provenance: Mapping[str, Any],
+    tensors: Mapping[str, Array],
+    histories: Sequence[Floats],
+    options: Any,
+    horizon: int,
+) -> dict[str, Baseline | str]:
+    """Return the baselines that a model file stores, or fit those of an older file to these histories."""
+    stored = load_baselines(provenance, tensors, horizon, histories[0].shape[1])
+    return fit_baselines(histories, options, horizon) if stored is None else stored
 
 
 def baseline_forecasts(
@@ -137,9 +162,6 @@ def fill_targets(track: Track, transform: SeriesTransform) -> Floats:
     return np.where(np.isnan(track.truth), read, track.truth)
 
 
-# --- units
-
-
 def scale_tracks(origins: Origins, cuts: list[int], season: int | None) -> Origins:
     """Return the origins with the scale of each track's errors in MASE: how far known values a season apart differ.
 
@@ -148,44 +170,3 @@ def scale_tracks(origins: Origins, cuts: list[int], season: int | None) -> Origi
     ends = [*cuts, *(len(track.truth) for track in origins.tracks[len(cuts) :])]
     scales = (seasonal_scale(t.truth[:end], max(1, season or 0)) for t, end in zip(origins.tracks, ends, strict=True))
     return replace(origins, tracks=[replace(t, scale=s) for t, s in zip(origins.tracks, scales, strict=True)])
-
-
-def training_deviation(tracks: Sequence[Track]) -> list[dict[str, Any]]:
-    """Return the standard deviation of every target in training, by series; 0 where nothing varies or is known.
-
-    >>> track = Track("a", np.zeros((2, 1)), np.array([[1.0], [3.0]]), np.arange(2))
-    >>> training_deviation([track])
-    [{'id': 'a', 'deviation': [1.0]}]
-    """
-    return [{"id": track.name, "deviation": [deviation(column) for column in track.truth.T]} for track in tracks]
-
-
-def deviation(values: Floats) -> float:
-    known = values[~np.isnan(values)]
-    with np.errstate(over="ignore", invalid="ignore"):
-        found = float(known.std()) if len(known) else 0.0
-    return found if np.isfinite(found) else 0.0
-
-
-def find_units(provenance: Mapping[str, Any], names: Sequence[str], channels: Sequence[int]) -> list[Floats] | None:
-    """Return the deviation in training of each series' targets, [targets] each, NaN where it is 0.
-
-    names: of the series as the model reads them. channels: the number of each one's channel, if channels are
-    apart, else 0; series in training take turns in this order. A series that was not in training, or has no name among
-    several, gets the root mean square of the deviations of its channel. None for a file without deviations.
-    """
-    entries = provenance.get("training_deviation")
-    if not entries:
-        return None
-    try:
-        every = np.array([entry["deviation"] for entry in entries], np.float64)
-        known = {str(entry["id"]): i for i, entry in enumerate(entries)}
-    except (KeyError, TypeError, ValueError) as error:
-        raise ModelFileError(f"provenance.training_deviation: cannot be read ({error}); fit the model again") from error
-    several = 1 + max(channels)
-    units = []
-    for name, channel in zip(names, channels, strict=True):
-        of_channel = every[channel::several]
-        unit = every[known[name]] if len(known) == len(entries) and name in known else np.sqrt((of_channel**2).mean(0))
-        units.append(np.where(unit > 0, unit, np.nan))
-    return units
