@@ -21,6 +21,7 @@ from .runtime.forecast import Forecast
 from .tasks import forecast
 from .tasks._baseline_models import baseline_warning
 from .tasks._baselines import fill_targets, forecast_all, recall_baselines
+from .tasks._channels import ChannelIndependent
 from .tasks._forecast_errors import Part, list_targets, name_parts, score_parts, score_points
 from .tasks._forecast_metrics import seasonal_scale
 from .tasks._left_out import list_left_out
@@ -265,9 +266,10 @@ def first_origins(
     least = steps_needed(transform) - 1
     trained = [steps_trained_on(track, provenance) for track in tracks]
     count = sum(n > 0 for n in trained)
+    what = "channels" if isinstance(source, ChannelIndependent) else "series"
     if start is None:
         begins = (
-            f"after the rows that the model was fitted on ({count} series)"
+            f"after the rows that the model was fitted on ({count} {what})"
             if count
             else "as soon as enough steps are known"
         )
@@ -276,7 +278,7 @@ def first_origins(
     firsts = [int(np.searchsorted(t.kept, n)) - 1 for t, n in zip(tracks, at, strict=True)]
     begins = f"from {start}"
     if late := sum(first < least for first in firsts):
-        begins += f", in {late} of {len(tracks)} series as soon as enough steps are known"
+        begins += f", in {late} of {len(tracks)} {what} as soon as enough steps are known"
     if sum(max(first, least) < n - 1 for first, n in zip(firsts, trained, strict=True)):
         begins += ", some of which the model was fitted on: these figures are no test"
     return [max(least, first) for first in firsts], begins
@@ -367,7 +369,12 @@ def evaluate(
         units = [np.ones(len(part.targets)) for part in parts]
     metrics = score_parts(parts, transform.forecast.quantiles)
     without = metrics["unknown"] - unknown
-    metrics |= {"unknown": unknown, "without_unit": without, "unit": DEVIATION if scaled else "data"}
+    metrics |= {
+        "unknown": unknown,
+        "without_unit": without,
+        "unit": DEVIATION if scaled else "data",
+        "mase_season": season,
+    }
     before = [fill_targets(one.track, transform)[: one.origins[0] + 1] for one in results]
     models = recall_baselines(model.document["provenance"], model.tensors, before, options, H)
     made = forecast_all(models, [one.track for one in results], [one.origins for one in results], transform, H)

@@ -8,10 +8,12 @@ from typing import Any, Final
 
 import numpy as np
 
+from ..data.series import Collection
 from ..document.limits import MAX_BASELINE_BYTES
 from ..errors import DataError
 from ..features.series import SeriesTransform
 from ._baseline_models import MAX_INPUTS, Ridge, forecast_with_fallback, seasonal_naive
+from ._forecast_errors import name_parts
 from ._forecast_metrics import seasonal_scale, stack_scales
 from ._problem import Array, Indices
 from ._stored_baselines import load_baselines, store_baselines
@@ -23,7 +25,7 @@ RIDGE: Final = "ridge on the same window"
 
 
 def make_baselines(
-    options: Any, transform: SeriesTransform, origins: Origins, truth: Floats, cuts: list[int]
+    options: Any, transform: SeriesTransform, origins: Origins, truth: Floats, cuts: list[int], source: Collection
 ) -> tuple[dict[str, Any], dict[str, Array]]:
     """Measure the baselines on the held-out origins, and fit those that the model file stores.
 
@@ -31,7 +33,7 @@ def make_baselines(
     with nothing. `baselines`: the mean absolute error of each baseline on the others, or why it has none.
     `baselines_mase`: the same errors, scaled as in MASE. `baseline_models`: those that the file stores, which forecast
     the whole horizon and were fitted on the rows that the model learns from, with the held-out end if the last epochs
-    train on it. `training_deviation`: what `score --scaled` divides by.
+    train on it. `training_deviation`: what `score --scaled` divides by. `targets`: the names of the channels.
 
     truth: of the held-out origins, [n, horizon, targets], NaN where nothing is compared. cuts: where the held-out end
     of each training track begins. Raises: DataError where no forecast can be evaluated.
@@ -64,7 +66,13 @@ def make_baselines(
     stored, tensors = store_baselines(models)
     idle = int(np.isnan(truth).all((1, 2)).sum())
     provenance = {"judging_nothing": idle, "baselines": errors, "baselines_mase": scaled, "baseline_models": stored}
-    return {**provenance, "training_deviation": training_deviation(origins.tracks[: len(cuts)])}, tensors
+    columns = [transform.columns[c] for c in transform.find_columns("target")]
+    targets = list(dict.fromkeys(name for _, names in name_parts(source, columns) for name in names))
+    return {
+        **provenance,
+        "targets": targets,
+        "training_deviation": training_deviation(origins.tracks[: len(cuts)]),
+    }, tensors
 
 
 def fit_baselines(histories: Sequence[Floats], options: Any, horizon: int) -> dict[str, Baseline | str]:

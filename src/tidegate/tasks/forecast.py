@@ -267,7 +267,7 @@ def problem(options: Options, source: Collection, valid: Collection | None) -> P
     section, arrays = replace(fitted, forecast=transform.forecast).to_json()
     train_rows, valid_rows = (data.rows_of(part) for part in (TRAIN, VALID))
     counts = {name: int((origins.part == part).sum()) for name, part in (("trained", TRAIN), ("held_out", VALID))}
-    baselines, baseline_arrays = make_baselines(options, fitted, origins, data.read_truth(valid_rows), cuts)
+    baselines, arrays_of = make_baselines(options, fitted, origins, data.read_truth(valid_rows), cuts, source)
     return Problem(
         options,
         data,
@@ -275,7 +275,7 @@ def problem(options: Options, source: Collection, valid: Collection | None) -> P
         valid_rows,
         Quantiles(options.levels()),
         section,
-        arrays | baseline_arrays,
+        arrays | arrays_of,
         fitted.features,
         *make_layers(options, fitted),
         None,
