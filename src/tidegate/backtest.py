@@ -19,10 +19,9 @@ from .model import Model, as_model
 from .runtime import Predictor
 from .runtime.forecast import Forecast
 from .tasks import forecast
-from .tasks._baseline_models import baseline_warning
 from .tasks._baselines import fill_targets, forecast_all, recall_baselines
 from .tasks._channels import ChannelIndependent
-from .tasks._forecast_errors import Part, list_targets, name_parts, score_parts, score_points
+from .tasks._forecast_errors import Part, baseline_warning, list_targets, name_parts, score_parts, score_points
 from .tasks._forecast_metrics import seasonal_scale
 from .tasks._left_out import list_left_out
 from .tasks._options import restore_options
@@ -368,13 +367,8 @@ def evaluate(
     else:
         units = [np.ones(len(part.targets)) for part in parts]
     metrics = score_parts(parts, transform.forecast.quantiles)
-    without = metrics["unknown"] - unknown
-    metrics |= {
-        "unknown": unknown,
-        "without_unit": without,
-        "unit": DEVIATION if scaled else "data",
-        "mase_season": season,
-    }
+    metrics |= {"unknown": unknown, "without_unit": metrics["unknown"] - unknown, "mase_season": season}
+    metrics["unit"] = DEVIATION if scaled else "data"
     before = [fill_targets(one.track, transform)[: one.origins[0] + 1] for one in results]
     models = recall_baselines(model.document["provenance"], model.tensors, before, options, H)
     made = forecast_all(models, [one.track for one in results], [one.origins for one in results], transform, H)

@@ -22,7 +22,7 @@ TITLES = {"mae": "mean absolute error", "mase": "MASE"}
 
 def format_fit(provenance: dict[str, Any], options: dict[str, Any]) -> str:
     """Compare a new forecaster on held-out steps to its baselines, with a warning if it does not beat them."""
-    from ..tasks._baseline_models import baseline_warning
+    from ..tasks._forecast_errors import baseline_warning
 
     figures, targets = provenance["metrics"]["held_out"], provenance["targets"]
     ahead = f"{count_steps(provenance['steps_ahead'])} ahead"

@@ -12,13 +12,13 @@ from ..data.series import Collection
 from ..document.limits import MAX_BASELINE_BYTES
 from ..errors import DataError
 from ..features.series import SeriesTransform
-from ._baseline_models import MAX_INPUTS, Ridge, forecast_with_fallback, seasonal_naive
+from ._baseline_models import MAX_INPUTS, Ridge, RidgeWindow, forecast_with_fallback, seasonal_naive
 from ._forecast_errors import name_parts
 from ._forecast_metrics import seasonal_scale, stack_scales
 from ._problem import Array, Indices
 from ._stored_baselines import load_baselines, store_baselines
 from ._training_units import training_deviation
-from ._windows import VALID, Floats, Origins, Track
+from ._windows import VALID, Floats, Origins, Track, format_steps
 
 Baseline = int | Ridge  # an integer: the season of seasonal naive, and 1 repeats the last value
 RIDGE: Final = "ridge on the same window"
@@ -46,7 +46,7 @@ def make_baselines(
     H = transform.forecast.horizon
     whole = [fill_targets(track, transform) for track in origins.tracks]
     learnt = [known[:cut] for known, cut in zip(whole, cuts, strict=False)]
-    models = fit_baselines(learnt, options, H)
+    models, stored_models = fit_baselines(learnt, options, H, whole if options.refit_epochs else learnt)
     judged = [i for i in range(len(origins.tracks)) if len(origins.ends_of(i, VALID))]
     ends = [origins.ends_of(i, VALID) for i in judged]
     scales = stack_scales([origins.tracks[i].scale for i in judged], truth.shape[2])
@@ -61,9 +61,9 @@ def make_baselines(
         errors[name] = float(np.nanmean(error))
         if (~np.isnan(error / scale)).any():
             scaled[name] = float(np.nanmean(error / scale))
-    if options.refit_epochs or options.horizon != H:
-        models = fit_baselines(whole if options.refit_epochs else learnt, options, options.horizon)
-    stored, tensors = store_baselines(models)
+    if options.horizon != H:
+        stored_models, _ = fit_baselines(whole if options.refit_epochs else learnt, options, options.horizon)
+    stored, tensors = store_baselines(stored_models)
     idle = int(np.isnan(truth).all((1, 2)).sum())
     provenance = {"judging_nothing": idle, "baselines": errors, "baselines_mase": scaled, "baseline_models": stored}
     columns = [transform.columns[c] for c in transform.find_columns("target")]
@@ -75,23 +75,26 @@ def make_baselines(
     }, tensors
 
 
-def fit_baselines(histories: Sequence[Floats], options: Any, horizon: int) -> dict[str, Baseline | str]:
-    """Fit the last value, seasonal naive and a ridge regression: each baseline by name, or why it is not possible.
+def fit_baselines(
+    histories: Sequence[Floats], options: Any, horizon: int, longer: Sequence[Floats] | None = None
+) -> tuple[dict[str, Baseline | str], dict[str, Baseline | str]]:
+    """Fit the last value, seasonal naive and a ridge regression to histories, and to longer ones: each baseline by
+    name, or why it is not possible.
 
-    histories: of each series, [T, targets]. options: complete ones of a forecaster.
+    histories: of each series, [T, targets]. options: complete ones of a forecaster. longer: the histories with later
+    steps, and further histories; None: they end there.
     """
     season = options.season or 0
-    models: dict[str, Baseline | str] = {"last value": 1}
-    if season > 1:
-        models[f"seasonal naive ({season} steps)"] = season
+    naive = {"last value": 1, **({f"seasonal naive ({season} steps)": season} if season > 1 else {})}
     wanted = options.lookback or 2 * horizon
     lookback = choose_lookback(wanted, season, horizon, histories[0].shape[1], max(map(len, histories)))
-    name = RIDGE if lookback == wanted else f"ridge on the last {lookback} steps"
+    name = RIDGE if lookback == wanted else f"ridge on the last {format_steps(lookback)}"
+    window = RidgeWindow(lookback, horizon, season, options.centre, options.spread or "training")
     try:
-        models[name] = Ridge.fit(histories, lookback, horizon, season, options.centre, options.spread or "training")
+        fits = Ridge.fit_windows(window, histories, longer=() if longer is None or longer is histories else longer)
     except DataError as reason:
-        models[name] = not_possible(reason)
-    return models
+        return ({**naive, name: not_possible(reason)},) * 2
+    return {**naive, name: fits[0]}, {**naive, name: fits[-1]}
 
 
 def choose_lookback(lookback: int, season: int, horizon: int, targets: int, longest: int) -> int:
@@ -145,7 +148,7 @@ def recall_baselines(
 ) -> dict[str, Baseline | str]:
     """Return the baselines that a model file stores, or fit those of an older file to these histories."""
     stored = load_baselines(provenance, tensors, horizon, histories[0].shape[1])
-    return fit_baselines(histories, options, horizon) if stored is None else stored
+    return fit_baselines(histories, options, horizon)[0] if stored is None else stored
 
 
 def baseline_forecasts(

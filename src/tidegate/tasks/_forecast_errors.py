@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -132,3 +132,21 @@ def mean_errors(parts: Sequence[Part]) -> dict[str, float | None]:
     forecasts, truth, scale = join_parts(parts)
     error = np.abs(truth - forecasts[..., 0])
     return {"mae": nan_mean(error), "mase": nan_mean(error / np.where(scale > 0, scale, np.nan)[:, None])}
+
+
+# --- the verdict
+
+
+def baseline_warning(error: float, baselines: Mapping[str, float], metric: str = "MAE") -> str | None:
+    """Return a warning for a model that does not beat all baselines (name -> error); None for one that does.
+
+    >>> baseline_warning(2.0, {"seasonal naive": 2.5, "ridge": 1.9})
+    'the model does not beat ridge (MAE 2 against 1.9); use that, or give the model more data or another setting'
+    >>> baseline_warning(1.8, {"ridge": 1.9}) is None
+    True
+    """
+    ahead = sorted((other, name) for name, other in baselines.items() if not error < other)
+    if not ahead:
+        return None
+    figures = " and ".join(f"{name} ({metric} {error:.4g} against {other:.4g})" for other, name in ahead)
+    return f"the model does not beat {figures}; use that, or give the model more data or another setting"
