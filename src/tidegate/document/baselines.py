@@ -9,7 +9,6 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from ..errors import ModelFileError
-from ..features.series import CENTRES, SPREADS
 from ..strictjson import show
 from ..tensors import Array
 from .expect import check_integer, check_keys, check_object, check_tensor, check_text
@@ -51,6 +50,8 @@ def check_entry(place: str, entry: Any, tensors: Mapping[str, Array]) -> list[st
         return []
     if entry.get("kind") != "ridge":
         raise ModelFileError(f"{place}.kind: is {show(entry.get('kind'))}; expected 'seasonal_naive' or 'ridge'")
+    from ..features.series import CENTRES, SPREADS  # most models have no series
+
     check_keys(place, entry, "kind", "lookback", "horizon", "targets", "season", "centre", "spread", "tensors")
     L = check_integer(f"{place}.lookback", entry["lookback"], 1, MAX_REACH)
     H = check_integer(f"{place}.horizon", entry["horizon"], 1, MAX_HORIZON)
