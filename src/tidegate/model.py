@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from . import tensors as safetensors
-from .document import FORMAT, validate
+from .document import FORMAT, UNHASHED, validate
 from .document.graph import read_layers
 from .document.upgrade import read_format, upgrade
 from .errors import ModelFileError, OptionError, error_context
@@ -251,7 +251,7 @@ class Model:
 
     def _weights(self, document: dict[str, Any], keys: tuple[str, ...]) -> Iterator[Any]:
         yield canonical({key: document[key] for key in keys}) + b"\n"
-        yield from hash_parts({name: v for name, v in self._tensors.items() if not name.startswith("check.")})
+        yield from hash_parts({name: v for name, v in self._tensors.items() if not name.startswith(UNHASHED)})
 
     def _schema(self) -> Iterator[Any]:
         state = {name: tape["state"] for name, tape in self._document["tapes"].items()}

@@ -31,6 +31,7 @@ from ..outputs.base import Output
 from ..strictjson import canonical, show
 from ..tape import Tape
 from ..tensors import Array
+from . import baselines
 from .graph import GRAPH, INPUT, check_names, read_layers
 from .upgrade import chain_nodes, read_format
 
@@ -48,6 +49,7 @@ KEYS: Final = (
     "provenance",
     "check",
 )
+UNHASHED: Final = ("check.", baselines.PREFIX)  # names of tensors that decide no output begin with one of these
 
 Document = dict[str, Any]
 Tapes = dict[str, Tape]
@@ -89,8 +91,12 @@ def validate(document: Any, tensors: Mapping[str, Array]) -> Parts:
     _check_streams(document["streams"], streams_entry(layers, source.rows is not None))
     _check_state(document["state"], state_schema(layers, tapes))
     check_object("provenance", document["provenance"])
-    if misnamed := sorted(name for name in used if name.startswith("check.")):
-        raise ModelFileError(f"tensor {show(misnamed[0])}: names that start with 'check.' are reserved for the check")
+    if misnamed := sorted(name for name in used if name.startswith(UNHASHED)):
+        raise ModelFileError(
+            f"tensor {show(misnamed[0])}: names that start with 'check.' are reserved for the check, and with "
+            "'baseline.' for baselines, as no output depends on them; rename it"
+        )
+    used |= baselines.check(document["provenance"], tensors)
     counts = {"output": width, "state": _count_floats(document["state"]["arrays"])}
     _refuse_unused_tensors(tensors, used | _check_self_check(document["check"], counts, tensors))
     return Parts(tapes, {INPUT: source}, outputs)

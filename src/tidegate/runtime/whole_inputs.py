@@ -21,7 +21,8 @@ class Result(NamedTuple):
     """What the layers give for a whole input.
 
     position: of the input. values: the last layer's after the last step [width]. all_values: those after each step
-    [T, width], if an output needs them. block: the state of the layers. scaling: what the input gives outputs, if it made rows.
+    [T, width], if an output needs them. block: the state of the layers. scaling: what the input gives outputs, if it
+    made rows.
     """
 
     position: int

@@ -21,8 +21,9 @@ Floats = npt.NDArray[Any]
 class Quantiles(Problem):
     """Steps ahead of series: outputs [n, horizon x targets x quantiles] in the model's units.
 
-    Targets are float32 [n, 2, horizon, targets]: the true values in the model's units, and the unit of each; the mask
-    [n, horizon, targets] says which are known.
+    Targets are float32 [n, 3, horizon, targets]: the true values in the model's units, the unit of each, and what its
+    error is divided by in MASE, NaN where there is nothing to divide by; the mask [n, horizon, targets] says which are
+    known.
 
     There is no calibration: the end of a series is too short, and too unlike what follows, to shift quantiles by it.
     Offsets that made held-out intervals cover (Romano et al. 2019, arXiv:1905.03222) reduced the coverage of later
@@ -51,8 +52,9 @@ class Quantiles(Problem):
         return (lost * known).sum() / known.sum().clamp(min=1)
 
     def measure(self, predictions: Predictions) -> dict[str, float]:
-        y, unit = predictions.targets[OUTPUT].astype(np.float64).swapaxes(0, 1)
-        return measure_quantiles(predictions.outputs[OUTPUT], y, unit, predictions.mask[OUTPUT], self.options.levels())
+        y, unit, scale = predictions.targets[OUTPUT].astype(np.float64).swapaxes(0, 1)
+        known, levels = predictions.mask[OUTPUT], self.options.levels()
+        return measure_quantiles(predictions.outputs[OUTPUT], y, unit, scale, known, levels)
 
     def tolerance(self, best: float, figures: dict[str, float]) -> float:
         """Return one standard error: with few held-out weeks an early epoch can look best by luck."""
@@ -60,13 +62,13 @@ class Quantiles(Problem):
 
 
 def measure_quantiles(
-    outputs: Floats, y: Floats, unit: Floats, known: npt.NDArray[np.bool_], quantiles: tuple[float, ...]
+    outputs: Floats, y: Floats, unit: Floats, scale: Floats, known: npt.NDArray[np.bool_], quantiles: tuple[float, ...]
 ) -> dict[str, float]:
     """Compute the mean pinball loss in the model's units and its standard error, the median's mean absolute error in
-    the data's units, and the coverage of the outer quantiles.
+    the data's units and scaled as in MASE, and the coverage of the outer quantiles.
 
-    outputs: [n, horizon x targets x quantiles]. y, unit, known: [n, horizon, targets]. Origins that share steps ahead
-    have similar errors: only one in `horizon` counts for the standard error.
+    outputs: [n, horizon x targets x quantiles]. y, unit, scale, known: [n, horizon, targets], see `Quantiles`. Origins
+    that share steps ahead have similar errors: only one in `horizon` counts for the standard error.
     """
     levels = np.array(quantiles)
     q = outputs.reshape(*y.shape, len(levels))
@@ -79,5 +81,6 @@ def measure_quantiles(
         "pinball": float(losses[known].mean()),
         "standard_error": float(each.std() / max(1.0, len(each) / y.shape[1]) ** 0.5),
         "mae": float(error[known].mean()),
+        **({"mase": float((error / scale)[scaled].mean())} if (scaled := known & (scale > 0)).any() else {}),
         **({"coverage": float(within[known].mean())} if len(levels) > 1 else {}),
     }

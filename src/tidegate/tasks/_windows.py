@@ -13,6 +13,7 @@ from ..data.series import Collection
 from ..errors import DataError, error_context
 from ..features.series import Scaling, SeriesTransform, shift_columns
 from . import _series
+from ._forecast_metrics import stack_scales
 from .base import Array, Batch, Indices, concatenate
 
 Floats = npt.NDArray[np.float64]
@@ -24,7 +25,7 @@ class Track:
 
     steps: float64 [T, width], imputed. truth: float64 [T, targets], or [T + horizon, targets] where columns are known
     ahead; NaN where it is missing. kept: the indices of the steps in the source. fault: why there is no step to
-    forecast from, or "".
+    forecast from, or "". scale: what errors are divided by in MASE, [targets]; None where it is not needed.
     """
 
     name: str
@@ -32,6 +33,7 @@ class Track:
     truth: Floats
     kept: Indices
     fault: str = ""
+    scale: Floats | None = None
 
 
 def make_tracks(source: Collection, transform: SeriesTransform) -> list[Track]:
@@ -283,6 +285,7 @@ class Windows:
         self.steps = np.concatenate([t.steps for t in origins.tracks])
         self.truth = np.concatenate([t.truth for t in origins.tracks])
         self.series = origins.series
+        self.scale = stack_scales([t.scale for t in origins.tracks], transform.targets)
         self.first = first = np.cumsum([0, *(len(t.steps) for t in origins.tracks)])[origins.series]
         after = np.cumsum([0, *(len(t.truth) for t in origins.tracks)])[origins.series]
         self.ends, self.after, self.behind = first + origins.ends, after + origins.ends + 1, origins.ends + 1
@@ -308,6 +311,7 @@ class Windows:
         """See `Rows`: x float32 [N, features]; targets as `pack_targets` gives them."""
         x, scaling, y = self.read_windows(rows)
         unit = np.broadcast_to(scaling.spread[:, None].astype(np.float32), y.shape)
+        scale = np.broadcast_to(self.scale[self.series[rows]][:, None].astype(np.float32), y.shape)
         with np.errstate(over="ignore"):
             scaled = scaling.apply(y)
         if (wild := np.abs(scaled) > MAX_SCALED).any():
@@ -319,16 +323,17 @@ class Windows:
             )
         lengths = self.lengths[rows]
         steps = x[np.arange(x.shape[1]) < lengths[:, None]]
-        return pack_targets(steps, lengths, scaled, unit)
+        return pack_targets(steps, lengths, scaled, unit, scale)
 
 
-def pack_targets(x: Array, lengths: Indices, y: Array, unit: Array) -> Batch:
+def pack_targets(x: Array, lengths: Indices, y: Array, unit: Array, scale: Array) -> Batch:
     """Return the batch of packed steps x [N, features], with its targets as `Quantiles` takes them.
 
-    y: the truth [n, horizon, targets] in the model's units, NaN where it is unknown. unit: of the same shape.
+    y: the truth [n, horizon, targets] in the model's units, NaN where it is unknown. unit, scale: of the same
+    shape, see `Quantiles`.
     """
     known = ~np.isnan(y)
-    targets = np.stack([np.where(known, y, 0), unit], 1).astype(np.float32)
+    targets = np.stack([np.where(known, y, 0), unit, scale], 1).astype(np.float32)
     return Batch({"x": x}, lengths, {OUTPUT: targets}, mask={OUTPUT: known})
 
 
@@ -340,6 +345,7 @@ class Segments:
 
     def __init__(self, transform: SeriesTransform, origins: Origins, length: int, warmup: int) -> None:
         self.transform, self.tracks = transform, origins.tracks
+        self.scale = stack_scales([t.scale for t in origins.tracks], transform.targets)
         self.index = [transform.find_series(t.name if transform.names else None) for t in origins.tracks]
         rows = []
         for i in range(len(origins.tracks)):
@@ -359,14 +365,15 @@ class Segments:
         H = self.transform.forecast.horizon
         x, lengths = concatenate([self.row(int(i)) for i in rows])
         y = np.full((len(x), H, self.transform.targets), np.nan, np.float32)
-        unit = np.ones_like(y)
+        unit, scale = np.ones_like(y), np.full_like(y, np.nan)
         for i, end, length in zip(rows, np.cumsum(lengths), lengths, strict=True):
             of, index = self.tracks[self.series[i]], self.index[self.series[i]]
             truth = of.truth[np.arange(self.first[i], self.end[i])[:, None] + np.arange(1, H + 1)]
             scaling = self.transform.fixed_scaling(index, len(truth))
             counted = slice(end - length + self.first[i] - self.begin[i], end)
             y[counted], unit[counted] = scaling.apply(truth), scaling.spread[:, None]
-        return pack_targets(x, lengths, y, unit)
+            scale[counted] = self.scale[self.series[i]]
+        return pack_targets(x, lengths, y, unit, scale)
 
     def read_truth(self, rows: Indices) -> Floats:
         """Return the truth [n, horizon, targets] of all origins of these rows in the data's units."""

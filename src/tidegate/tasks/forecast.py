@@ -6,8 +6,6 @@ import math
 from dataclasses import dataclass, replace
 from typing import Any
 
-import numpy as np
-
 from .. import cells
 from ..data import lookalikes
 from ..data.series import Collection
@@ -16,7 +14,7 @@ from ..features.series import CENTRES, SPREADS, ForecastSpec, SeriesTransform, W
 from ..features.window import MIN_LENGTH
 from ..limits import MAX_QUANTILES, MAX_WIDTH
 from . import _series, _sizing
-from ._baselines import fill_targets, measure_baselines
+from ._baselines import fill_targets, make_baselines, scale_tracks
 from ._channels import ORDER, ChannelIndependent, is_joint, match_columns, role_of, select_columns, split_channels
 from ._graph_builder import GraphBuilder, RecurrenceOptions, TrainingOptions
 from ._left_out import describe_omissions, describe_padding, find_omissions, find_short_series, list_left_out
@@ -245,7 +243,7 @@ def prepare(source: Collection, valid: Collection | None, options: Options) -> Q
     omissions = find_omissions(origins, len(tracks))
     warnings = lookalikes.make_warnings({s.id: len(s) for s in source.series}, "id", "step")
     origins, notes = remove_overlap(origins, cuts, fitted, sources)
-    fitted, origins = fit_scaling(fitted, cuts, origins, source)
+    fitted, origins = fit_scaling(fitted, cuts, scale_tracks(origins, cuts, options.season), source)
     data = (
         Windows(fitted, origins)
         if fitted.window
@@ -262,7 +260,7 @@ def prepare(source: Collection, valid: Collection | None, options: Options) -> Q
     section, arrays = replace(fitted, forecast=transform.forecast).to_json()
     train_rows, valid_rows = (data.rows_of(part) for part in (TRAIN, VALID))
     counts = {name: int((origins.part == part).sum()) for name, part in (("trained", TRAIN), ("held_out", VALID))}
-    truth = data.read_truth(valid_rows)
+    baselines, arrays_of = make_baselines(options, fitted, origins, data.read_truth(valid_rows), cuts, source)
     layers, tapes = make_layers(options, fitted)
     forecasts, targets = transform.forecast, [transform.columns[c] for c in transform.find_columns("target")]
     assert forecasts
@@ -272,7 +270,7 @@ def prepare(source: Collection, valid: Collection | None, options: Options) -> Q
         train_rows=train_rows,
         valid_rows=valid_rows,
         inputs={"x": section},
-        arrays=arrays,
+        arrays=arrays | arrays_of,
         features=fitted.features,
         layers=layers,
         tapes=tapes,
@@ -298,8 +296,7 @@ def prepare(source: Collection, valid: Collection | None, options: Options) -> Q
             "fitted_on": track_fingerprints(tracks),
             "not_learnt_from": untrained,
             "not_judged_by": unevaluated,
-            "judging_nothing": int(np.isnan(truth).all((1, 2)).sum()),
-            "baselines": measure_baselines(options, fitted, origins, truth, cuts),
+            **baselines,
         },
     )
 

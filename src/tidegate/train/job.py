@@ -145,7 +145,7 @@ class TrainingJob:
         network = Network(problem.layers, self.tapes)
         network.load_tensors(problem.init_weights(network.shapes()))
         with error_context(NO_FILE):
-            self.draft(network, {}, {})  # cheaper than `rehearse`, so it goes first
+            self.draft(network, {}, problem.provenance)  # cheaper than `rehearse`, so it goes first
         return Run(network, problem, progress)
 
     def identity(self) -> dict[str, Any]:

@@ -17,10 +17,11 @@ LEVELS = (0.1, 0.5, 0.9)
 OUTPUTS = np.array([[0.0, 1.0, 2.0, 1.0, 1.0, 1.0], [0.0, 0.0, 4.0, -1.0, 0.0, 1.0]])
 TRUTH = np.array([[3.0, 1.0], [2.0, np.nan]])[..., None]
 KNOWN, UNIT = ~np.isnan(TRUTH), np.full(TRUTH.shape, 10.0)
+SCALE = np.array([[4.0, 4.0], [5.0, 5.0]])[..., None]
 
 
 def measure(outputs: Any, levels: tuple[float, ...]) -> dict[str, float]:
-    return measure_quantiles(outputs, TRUTH, UNIT, KNOWN, levels)
+    return measure_quantiles(outputs, TRUTH, UNIT, SCALE, KNOWN, levels)
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +31,7 @@ def problem() -> Quantiles:
 
 
 def compute_loss(problem: Quantiles, outputs: torch.Tensor, known: Any = KNOWN) -> torch.Tensor:
-    targets = np.stack([np.where(KNOWN, TRUTH, 0), UNIT], 1)
+    targets = np.stack([np.where(KNOWN, TRUTH, 0), UNIT, SCALE], 1)
     batch = Batch({}, np.array([1, 1]), {"forecast": targets}, mask={"forecast": known})
     return problem.loss({"forecast": outputs}, batch)
 
@@ -40,6 +41,7 @@ def test_figures_by_hand() -> None:
     first, second, third = (0.3 + 1.0 + 0.9) / 3, 0.0, (0.2 + 1.0 + 0.2) / 3
     assert found["pinball"] == pytest.approx((first + second + third) / 3)
     assert found["mae"] == pytest.approx(10 * (2 + 0 + 2) / 3)
+    assert found["mase"] == pytest.approx((20 / 4 + 0 + 20 / 5) / 3)
     assert found["coverage"] == pytest.approx(2 / 3)
     each = np.array([(first + second) / 2, third])
     assert found["standard_error"] == pytest.approx(each.std() / 1.0)
@@ -48,7 +50,8 @@ def test_figures_by_hand() -> None:
 
 def test_origins_that_share_steps_ahead_count_as_few() -> None:
     noise, zeros = np.random.default_rng(0).standard_normal((60, 3)), np.zeros((60, 3, 1))
-    found = measure_quantiles(noise, zeros, zeros + 1, zeros == 0, (0.5,))
+    found = measure_quantiles(noise, zeros, zeros + 1, zeros + np.nan, zeros == 0, (0.5,))
+    assert "mase" not in found
     assert found["standard_error"] == pytest.approx(np.abs(noise / 2).mean(1).std() / 20**0.5)
 
 
