@@ -19,8 +19,7 @@ def pad_batch(rows: Rows, which: Indices, random: np.random.Generator | None = N
     batch = rows.batch(which, random)
     ((name, targets),) = batch.targets.items()
     if (mask := batch.mask.get(name)) is not None:
-        known = np.stack([mask, mask], 1)
-        targets = np.where(known, targets, np.nan)
+        targets = np.where(mask[:, None], targets, np.nan)
     if len(targets) != len(batch.lengths):
         targets = pad_steps(targets, batch.lengths, np.nan)
     return pad_steps(batch.inputs["x"], batch.lengths), batch.lengths, targets

@@ -21,12 +21,13 @@ from .runtime import Predictor
 from .tasks import forecast
 from .tasks._baselines import fill_targets, forecast_all, recall_baselines
 from .tasks._channels import ChannelIndependent
+from .tasks._fingerprints import digest
 from .tasks._forecast_errors import Part, baseline_warning, list_targets, name_parts, score_parts, score_points
 from .tasks._forecast_metrics import seasonal_scale
 from .tasks._left_out import list_left_out
 from .tasks._options import restore_options
 from .tasks._training_units import find_units
-from .tasks._windows import Track, digest, format_steps, make_tracks, shift_known
+from .tasks._windows import Track, format_steps, make_tracks, shift_known
 
 Floats = npt.NDArray[np.float64]
 Times = npt.NDArray[np.datetime64]

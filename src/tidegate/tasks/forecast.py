@@ -16,6 +16,7 @@ from ..limits import MAX_QUANTILES, MAX_WIDTH
 from . import _series, _sizing
 from ._baselines import fill_targets, make_baselines, scale_tracks
 from ._channels import ORDER, ChannelIndependent, is_joint, match_columns, role_of, select_columns, split_channels
+from ._fingerprints import track_fingerprints
 from ._graph_builder import GraphBuilder, RecurrenceOptions, TrainingOptions
 from ._left_out import describe_omissions, describe_padding, find_omissions, find_short_series, list_left_out
 from ._options import check_options, option
@@ -34,7 +35,6 @@ from ._windows import (
     fit_scaling,
     lead_of,
     make_tracks,
-    track_fingerprints,
 )
 
 KIND = "forecast"

@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tidegate.document.limits import MAX_BASELINE_BYTES
 
 from tidegate.document import baselines
 from tidegate.errors import ModelFileError
+from tidegate.limits import MAX_BASELINE_BYTES
 from tidegate.model import Model
 from tidegate.verify.samples import sample
 
@@ -79,8 +79,8 @@ def test_a_baseline_takes_its_own_names_and_no_other() -> None:
         with_baselines({"ridge": named}, arrays)
     plain = sample(features=3, size=4)
     document, tensors = plain.document, dict(plain.tensors)
-    role, name = next(iter(document["layers"][0]["tensors"].items()))
-    document["layers"][0]["tensors"][role] = "baseline.layer"
+    role, name = next(iter(document["graphs"]["layers"]["nodes"][0]["tensors"].items()))
+    document["graphs"]["layers"]["nodes"][0]["tensors"][role] = "baseline.layer"
     tensors["baseline.layer"] = tensors.pop(name)
     with pytest.raises(ModelFileError, match=r"with 'baseline\.' for baselines, as no output depends on them; rename"):
         Model(document, tensors)

@@ -15,6 +15,7 @@ from tidegate.errors import DataError
 from tidegate.features.memory import init, update
 from tidegate.features.series import ForecastSpec, SeriesTransform, Window
 from tidegate.tasks._channels import split_channels
+from tidegate.tasks._fingerprints import digest, track_fingerprints
 from tidegate.tasks._windows import (
     GAP,
     TRAIN,
@@ -22,12 +23,10 @@ from tidegate.tasks._windows import (
     Origins,
     Segments,
     Windows,
-    digest,
     find_origins,
     fit_scaling,
     make_tracks,
     shift_known,
-    track_fingerprints,
 )
 from tidegate.tasks.base import Problem
 from tidegate.tasks.forecast import Options, prepare, read

@@ -6,9 +6,9 @@ import json
 
 import numpy as np
 import pytest
-from tidegate.document.limits import MAX_BASELINE_BYTES
 
 from tidegate.errors import ModelFileError
+from tidegate.limits import MAX_BASELINE_BYTES
 from tidegate.tasks import _baseline_models
 from tidegate.tasks._baseline_models import MAX_INPUTS, Ridge, RidgeWindow
 from tidegate.tasks._baselines import RIDGE, choose_lookback, fit_baselines
