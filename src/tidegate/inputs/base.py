@@ -51,8 +51,8 @@ class Input(ABC):
     """One way from raw data to steps.
 
     name: that of its entry. features: how many numbers a step has; None: a step is a token id. size: how many ids there
-    are; 0 for numbers. steps_needed: how many steps an answer needs. rows: how many rows the graph runs for an answer,
-    if it starts anew each time; None: it steps.
+    are; 0 for numbers. steps_needed: how many steps an answer needs. names_series: a stream needs the name of
+    its series. rows: how many rows the graph runs for an answer, if it starts anew each time; None: it steps.
     """
 
     kind: ClassVar[str]
@@ -61,6 +61,7 @@ class Input(ABC):
     features: int | None = None
     size: int = 0
     steps_needed: int = 1
+    names_series: bool = False
     rows: int | None = None
 
     def __init__(self, name: str) -> None:

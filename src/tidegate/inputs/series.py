@@ -61,6 +61,7 @@ class SeriesInput(Input):
         super().__init__(name)
         self._entry, self.transform = entry, transform
         self.features, self.column_count = transform.features, len(transform.columns)
+        self.names_series = transform.names is not None
         self.known_columns = transform.find_columns("known")
         self._scalings: dict[int, Scaling] = {}
         window = transform.window
@@ -98,13 +99,13 @@ class SeriesInput(Input):
 
     def start(self, series: str | None = None) -> SeriesState:
         """Return the memory of a new stream. series: its name. Raises DataError for a name that is unknown."""
-        if series is not None and self.transform.names is None:
+        if series is not None and not self.names_series:
             raise DataError(f"the series {series!r} is named, and this model treats all alike; leave the name out")
         return memory.init(self.transform, self.transform.find_series(series))
 
     def start_as(self, id: Hashable) -> SeriesState:
         """Return the memory of the series that has this id as its name, if series have names."""
-        if self.transform.names is None:
+        if not self.names_series:
             return self.start()
         if not isinstance(id, str):
             raise DataError(f"the stream {id!r} has no series name; add it to the pool with one")

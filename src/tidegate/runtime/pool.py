@@ -126,27 +126,45 @@ class Pool(PoolRuns):
             raise DataError(f"events are a list of (id, piece); {type(events).__name__} was given") from None
         with self._lock:
             self._roll_back()
-            rounds, input_states, count = self._plan(events, per_step)
-            rows = self._begin_rows(list(input_states))
-            answers: dict[int, list[Answer]] = {}
-            for events_of_round in rounds:
-                for batch in batches(events_of_round):
-                    self._apply(batch, answers)
-            for key, input_state in input_states.items():
-                self._input_states[self._rows[key]] = input_state
-            found = [answers.get(i, []) for i in range(count)] if per_step else [answers[i][0] for i in range(count)]
-            self._commit(rows)
-            return found
+            return self._push(events, per_step)
+
+    @overload
+    def push_one(
+        self, id: Hashable, x: Any, end: bool = False, time: Any = None, per_step: Literal[False] = False
+    ) -> Answer: ...
+
+    @overload
+    def push_one(
+        self, id: Hashable, x: Any, end: bool = False, time: Any = None, *, per_step: Literal[True]
+    ) -> list[Answer]: ...
+
+    def push_one(
+        self, id: Hashable, x: Any, end: bool = False, time: Any = None, per_step: bool = False
+    ) -> Answer | list[Answer]:
+        """Push a piece into one stream, as `Stream.push` does, and return the answer after it."""
+        check_hashable(id)
+        with self._lock:
+            self._roll_back()
+            (found,) = self._push([(id, x, end, time)], per_step, is_alone=True)
+            answer: Answer | list[Answer] = found
+            return answer
 
     def scores(self, id: Hashable) -> Answer:
         """Return the latest answer of a stream, with a reason if it has no values yet."""
         block, values, input_state = self._read_row(*self._keys([id]))
         return self._compiled.answer(values, read_step_count(block), input_state, block)
 
-    def end(self, id: Hashable) -> Answer:
+    @overload
+    def end(self, id: Hashable, per_step: Literal[False] = False) -> Answer: ...
+
+    @overload
+    def end(self, id: Hashable, per_step: Literal[True]) -> list[Answer]: ...
+
+    def end(self, id: Hashable, per_step: bool = False) -> Answer | list[Answer]:
         """End a stream's message: return the final answer, with its last word, and reset the state.
 
-        The stream stays in the pool; `forget` removes it. Raises DataError for an id that the pool does not have.
+        per_step: return a list instead, with the answer after the last word if the end completes one. The stream stays
+        in the pool; `forget` removes it. Raises DataError for an id that the pool does not have.
         """
         with self._lock:
             self._roll_back()
@@ -154,9 +172,9 @@ class Pool(PoolRuns):
             steps, state = self._compiled.source.finish(self._input_states[row])
             rows, answers = self._begin_rows([id]), dict[int, list[Answer]]()
             self._apply([Event(0, id, steps, state, True)], answers)
-            (answer,) = answers[0]
+            found: Answer | list[Answer] = answers[0][0] if not per_step else answers[0] if steps.number else []
             self._commit(rows)
-            return answer
+            return found
 
     def reset(self, id: Hashable) -> None:
         """Forget a stream's message. Raises DataError for an id that the pool does not have."""
@@ -229,11 +247,27 @@ class Pool(PoolRuns):
 
     # ---- events
 
-    def _plan(self, events: Iterable[Any], per_step: bool) -> tuple[list[list[Event]], dict[Hashable, Any], int]:
+    def _push(self, events: Iterable[Any], per_step: bool, is_alone: bool = False) -> list[Any]:
+        """Push events with the lock held; return an answer for each, or if per_step a list of answers."""
+        rounds, input_states, count = self._plan(events, per_step, is_alone)
+        rows = self._begin_rows(list(input_states))
+        answers: dict[int, list[Answer]] = {}
+        for events_of_round in rounds:
+            for batch in batches(events_of_round):
+                self._apply(batch, answers)
+        for key, input_state in input_states.items():
+            self._input_states[self._rows[key]] = input_state
+        found = [answers.get(i, []) for i in range(count)] if per_step else [answers[i][0] for i in range(count)]
+        self._commit(rows)
+        return found
+
+    def _plan(
+        self, events: Iterable[Any], per_step: bool, is_alone: bool
+    ) -> tuple[list[list[Event]], dict[Hashable, Any], int]:
         """Read events and put them in rounds; return the rounds, the input states after all, and how many there are.
 
         A round has at most one message of a stream, and one step if an output feeds back, because each of its answers
-        starts from a state block of its own.
+        starts from a state block of its own. is_alone: there is one event, which errors need not name.
         """
         compiled = self._compiled
         rounds: list[list[Event]] = []
@@ -255,6 +289,8 @@ class Pool(PoolRuns):
                     rounds[number].append(Event(position, id, steps, state, end and is_last, is_silent))
                     next_round[id] = number + ((end and is_last) or compiled.feeds_back)
         except TidegateError as error:
+            if is_alone:
+                raise
             raise type(error)(f"event {position}: {error}; none of the events was applied") from error
         return rounds, input_states, position + 1
 

@@ -22,7 +22,7 @@ class Result(NamedTuple):
 
     position: of the input. values: the last layer's after the last step [width]. all_values: those after each step
     [T, width], if an output needs them. block: the state of the layers. scaling: what the input gives outputs, if it
-    made rows.
+    made the rows.
     """
 
     position: int
