@@ -138,8 +138,8 @@ def describe_forecasts(result: Backtest) -> str:
     of = [f"{len(result.targets):,} channels"] if len(result.targets) > 1 else []
     if len(m["per_series"]) > 1 or result.left_out:
         of.append(f"{len(m['per_series']):,} series")
-    what = f" of {' of '.join(of)}" if of else ""
-    return f"{format_count(m['origins'], 'forecast')}{what}, each of {count_steps(len(m['per_step']))}, {result.begins}"
+    what = f" of {' of '.join(of)}, each" if of else ""
+    return f"{format_count(m['origins'], 'forecast')}{what} of {count_steps(len(m['per_step']))}, {result.begins}"
 
 
 def format_channels(result: Backtest) -> str:
