@@ -12,11 +12,13 @@ import numpy as np
 import numpy.typing as npt
 
 from . import tensors as safetensors
-from .document import FORMAT, validate
+from .document import FORMAT, UNHASHED, validate
 from .document.upgrade import read_format, upgrade
 from .errors import ModelFileError, OptionError, error_context
 from .files import sha256
+from .inputs.base import Input
 from .layers import Layer, whole_window
+from .outputs.base import Output
 from .strictjson import canonical, parse, show
 from .tape import Tape
 from .tensors import Array, hash_parts
@@ -43,7 +45,18 @@ class Model:
     True
     """
 
-    __slots__ = ("_document", "_former", "_hashes", "_layers", "_sha256", "_tapes", "_tensors", "_text")
+    __slots__ = (
+        "_document",
+        "_former",
+        "_hashes",
+        "_inputs",
+        "_layers",
+        "_outputs",
+        "_sha256",
+        "_tapes",
+        "_tensors",
+        "_text",
+    )
 
     def __init__(self, document: Mapping[str, Any], tensors: Mapping[str, npt.ArrayLike]) -> None:
         try:
@@ -105,7 +118,8 @@ class Model:
         self._document: dict[str, Any] = upgrade(found)
         self._text, self._sha256 = to_json(self._document) if is_older else text, checksum
         self._tensors = MappingProxyType(dict(tensors))
-        self._tapes, self._layers = validate(self._document, tensors)
+        self._tapes, self._layers, inputs, outputs = validate(self._document, tensors)
+        self._inputs, self._outputs = MappingProxyType(inputs), MappingProxyType(outputs)
         self._hashes: dict[str, str] = {}
         for name, array in tensors.items():
             _refuse_not_finite(name, array)
@@ -148,21 +162,19 @@ class Model:
         return self._layers
 
     @property
-    def inputs(self) -> dict[str, Any]:
-        """A copy of the entries of the inputs, by name."""
-        entries: dict[str, Any] = self.document["inputs"]
-        return entries
+    def inputs(self) -> Mapping[str, Input]:
+        """The inputs, by name."""
+        return self._inputs
 
     @property
-    def outputs(self) -> dict[str, Any]:
-        """A copy of the entries of the outputs, by name."""
-        entries: dict[str, Any] = self.document["outputs"]
-        return entries
+    def outputs(self) -> Mapping[str, Output]:
+        """The outputs, by name."""
+        return self._outputs
 
     @property
     def input_section(self) -> dict[str, Any]:
         """The input, together with what an output forecasts of its columns."""
-        entry: dict[str, Any] = self.inputs["x"]
+        entry: dict[str, Any] = self.document["inputs"]["x"]
         if entry["kind"] == "series":
             forecast = self._output("forecast")
             entry["answer"] = None if forecast is None else {k: forecast[k] for k in ("horizon", "quantiles", "head")}
@@ -236,7 +248,7 @@ class Model:
 
     def _weights(self, document: dict[str, Any], keys: tuple[str, ...]) -> Iterator[Any]:
         yield canonical({key: document[key] for key in keys}) + b"\n"
-        yield from hash_parts({name: v for name, v in self._tensors.items() if not name.startswith("check.")})
+        yield from hash_parts({name: v for name, v in self._tensors.items() if not name.startswith(UNHASHED)})
 
     def _schema(self) -> Iterator[Any]:
         state = {name: tape["state"] for name, tape in self._document["tapes"].items()}

@@ -12,6 +12,7 @@ from . import _console
 from ._table import draw_bar
 
 if TYPE_CHECKING:
+    from ..outputs import Answer
     from ..runtime import Predictor
 
 REPEATS = 20
@@ -39,10 +40,15 @@ def print_scores(predictor: Predictor, text: str) -> None:
     """Print the most likely label after every word."""
     stream = predictor.stream()
     for word in text.split():
-        scores = stream.push(word + " ")
-        if scores.label is not None and scores.score is not None:
-            print(f"  {word[:16]:<16}  {draw_bar(scores.score)}  {scores.score:4.0%}  {scores.label}")
+        print_answer(word, stream.push(word + " "))
     print()
+
+
+def print_answer(word: str, answer: Answer) -> None:
+    """Print the most likely label after a word, if there is one."""
+    shown = answer.as_dict(all_scores=False)
+    if shown["label"] is not None:
+        print(f"  {word[:16]:<16}  {draw_bar(shown['score'])}  {shown['score']:4.0%}  {shown['label']}")
 
 
 def time_pushes(predictor: Predictor, text: str) -> list[float]:

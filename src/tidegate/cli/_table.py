@@ -147,6 +147,19 @@ def format_size(count: int) -> str:
     return f"{count / 1e3:.1f} KB" if count < 1e6 else f"{count / 1e6:.1f} MB"
 
 
+def format_number(value: float, digits: int = 4) -> str:
+    """Format a number with its significant digits.
+
+    >>> format_number(231.4159), format_number(0.35503), format_number(21671.3), format_number(1.5e16)
+    ('231.4', '0.355', '21,671', '1.5e+16')
+    >>> format_number(98765432.1234, 10)
+    '98,765,432.12'
+    """
+    if 1000 <= abs(value) < 1e15 and abs(value) >= 10 ** (digits - 1):
+        return f"{value:,.0f}"
+    return f"{value:,.{digits}g}"
+
+
 def draw_bar(share: float, width: int = 20) -> str:
     """Draw a share between 0 and 1 as a bar of fixed width.
 

@@ -147,14 +147,14 @@ def forecast(folder: str, force: bool) -> None:
     """Forecast half-hourly load a day ahead: train on eight weeks, test on four, and plot."""
     from ..backtest import backtest
     from ..data import catalogue
-    from . import _forecasts
+    from . import _forecast_report, _forecasts
 
     step("6. Forecast: half-hourly demand for electricity, a day ahead")
     files = catalogue.fetch(SERIES, lambda note: print(note, flush=True))
     model = os.path.join(folder, SERIES_MODEL)
     train("forecast", files["train"], model, horizon=HORIZON, time="time", values="load", force=force)
     result = backtest(model, str(files["all"]))
-    print(f"\n{_forecasts.format_backtest(result)}\n")
+    print(f"\n{_forecast_report.format_backtest(result)}\n")
     print(_forecasts.draw_last_chart(result.series[0], result))
     picture = os.path.join(folder, PICTURE)
     try:

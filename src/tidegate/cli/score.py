@@ -100,13 +100,13 @@ def measure(
     options = dataclasses.replace(options, text=text or options.text, label=label or options.label)
     columns = predictor.model.input_section.get("columns")
     try:
-        source = task.rows(file, options, columns)
+        source = task.read(file, options, columns)
     except MissingColumn as error:
         if options.group is None or error.wanted != options.group:
             raise
-        source = task.rows(file, dataclasses.replace(options, group=None), columns)  # scoring needs no groups
+        source = task.read(file, dataclasses.replace(options, group=None), columns)  # scoring needs no groups
     check_times(source, predictor.model)
-    targets, labels = task.targets(source, options, predictor.model.labels, unseen)
+    targets, labels = task.read_targets(source, options, predictor.model.labels, unseen)
     probabilities = predictor.predict(**task.predictor_inputs(source, options))
     metrics: dict[str, Any] = task.score(probabilities, list(targets), labels)
     return {**metrics, "warning": warn_of_training_data(predictor.model.document["provenance"], source.sha256)}

@@ -18,8 +18,9 @@ An event can also have:
 
 A result has "label" and "score"; if there can be several labels, also "labels",
 those with a score of at least 0.5. A forecaster gives "forecast", the median of
-each step ahead by column, and "quantiles". A model without labels gives
-"values". Until the first result is possible these are null, and "reason" says
+each step ahead by column, and "quantiles". A tagger gives "tags" and "scores".
+A model without labels gives "values", and one with several outputs an object
+for each. Until the first result is possible these are null, and "reason" says
 why. Every result is flushed at once.
 """
 
@@ -30,18 +31,15 @@ import json
 import sys
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from .. import strictjson
 from ..errors import DataError, TidegateError, error_context
 from ..files import check_line
 from . import _console, _precision
 from ._inputs import INPUT_NAMES
 from ._parser import FilePath, Parser
-from ._table import shortest_decimal
 
 if TYPE_CHECKING:
-    from ..runtime import Forecast, Predictor, Scores, Stream
+    from ..runtime import Predictor
 
 EXAMPLES = """\
   cat events.jsonl | tidegate stream intent.safetensors > scores.jsonl
@@ -52,13 +50,13 @@ EXAMPLES = """\
 
 KEYS = ("stream", "text", "x", "time", "series", "seq", "end")
 SERIES_KEYS = ("time", "series")
-NOT_FINITE = "the result is not a finite number, because the input was not finite or too large; end the stream"
 ADVICE = "correct the event, or skip bad events with --skip-bad"
 
 
 def add_flags(parser: Parser) -> None:
     parser.add_argument("model", metavar="MODEL", action=FilePath, help="model file")
     parser.add_argument("--all", action="store_true", help="give the scores of all labels, not only of the best")
+    parser.add_argument("--per-step", action="store_true", help='add "steps": a result for each step of the event')
     parser.add_argument("--skip-bad", action="store_true", help="skip bad events and list them at the end")
     _precision.add_flags(parser)
 
@@ -68,8 +66,7 @@ def run(args: argparse.Namespace) -> int:
 
     predictor = load(args.model, **_precision.load_arguments(args))
     with error_context(args.model):
-        predictor.pool()  # raises before the first event if the model cannot stream
-    streams = Streams(predictor, args.all)
+        streams = Streams(predictor, args.all, args.per_step)
     bad = []
     for number, line in _console.read_lines():
         if not line.strip():
@@ -88,69 +85,62 @@ def run(args: argparse.Namespace) -> int:
 
 
 class Streams:
-    """One stream per id, dropped when its message ends, so memory grows only with the number of open messages."""
+    """A pool of the streams that are open: one per id, forgotten when its message ends.
 
-    def __init__(self, predictor: Predictor, all_scores: bool) -> None:
-        self.predictor, self.all_scores, self.kind = predictor, all_scores, predictor.model.input_section["kind"]
-        self.scale = predictor.model.input_section.get("scale") or {"names": None}
-        self.open: dict[str | int, Stream] = {}
-        self.series: dict[str | int, str | None] = {}
+    Memory grows only with the number of open messages.
+    """
+
+    def __init__(self, predictor: Predictor, all_scores: bool = False, per_step: bool = False) -> None:
+        (source,) = predictor.model.inputs.values()
+        self.pool, self.all_scores, self.per_step, self.kind = predictor.pool(), all_scores, per_step, source.kind
+        self.names_streams = source.names_series
+        self.series: dict[str | int, str | None] = {}  # of each open stream
 
     def handle(self, line: bytes) -> dict[str, Any]:
         """Push the event of a line into its stream and return the result. Raises DataError for a bad event."""
         event = parse_event(line, self.kind)
-        name, end = event["stream"], event.get("end", False)
-        stream = self.find_stream(event)
-        piece = event.get("text" if self.kind == "text" else "x")
-        output = stream.end() if piece is None else stream.push(piece, end=end, time=event.get("time"))
-        self.open[name], self.series[name] = stream, self.series_name(event)
+        id, end = event["stream"], event.get("end", False)
+        series, is_new = self.series_name(event), id not in self.series
+        if not is_new and series != self.series[id]:
+            raise DataError(f"'series' is {series!r}, but this stream is of {self.series[id]!r}; end it first")
+        if is_new:
+            self.pool.add(id, series)
+        try:
+            result = self.push(event)
+        except TidegateError:
+            if is_new:
+                self.pool.forget(id)
+            raise
+        self.series[id] = series
         if end:
-            del self.open[name], self.series[name]
-        return self.format_result(event, output, end)
+            self.pool.forget(id)
+            del self.series[id]
+        return result
 
-    def find_stream(self, event: dict[str, Any]) -> Stream:
-        """Return the stream of an event. Raises DataError if the stream belongs to another series."""
-        name, series = event["stream"], self.series_name(event)
-        if name not in self.open:
-            return self.predictor.stream(series)
-        if series != self.series[name]:
-            raise DataError(f"'series' is {series!r}, but this stream is of {self.series[name]!r}; end it first")
-        return self.open[name]
+    def push(self, event: dict[str, Any]) -> dict[str, Any]:
+        """Push an event into the pool and return its result."""
+        id, end = event["stream"], event.get("end", False)
+        piece = event.get("text" if self.kind == "text" else "x")
+        result: dict[str, Any] = {key: event[key] for key in ("stream", "seq") if key in event}
+        if self.per_step:
+            before = self.pool.scores(id)
+            if piece is None:
+                steps = self.pool.end(id, per_step=True)
+            else:
+                steps = self.pool.push_one(id, piece, end, event.get("time"), per_step=True)
+            result |= (steps or [before])[-1].as_dict(self.all_scores)
+            result["steps"] = [one.as_dict(self.all_scores) for one in steps]
+        else:
+            answer = self.pool.end(id) if piece is None else self.pool.push_one(id, piece, end, event.get("time"))
+            result |= answer.as_dict(self.all_scores)
+        return {**result, "final": True} if end else result
 
     def series_name(self, event: dict[str, Any]) -> str | None:
         """Return the name of an event's series, by default its stream's id."""
         name = event.get("series")
-        if name is None and self.scale["names"] is not None:
+        if name is None and self.names_streams:
             return self.series.get(event["stream"], str(event["stream"]))
         return str(name) if name is not None else None
-
-    def format_result(self, event: dict[str, Any], output: Scores | Forecast, end: bool) -> dict[str, Any]:
-        """Return the object to print for an event and the model's output; null where the output is not finite."""
-        from ..runtime import Forecast, Scores
-
-        if output.values is not None and not np.isfinite(output.values).all():
-            if isinstance(output, Scores):
-                output = Scores(None, output.labels, NOT_FINITE, output.multi_label)
-            else:
-                output = Forecast(None, output.quantiles, output.columns, NOT_FINITE)
-        result: dict[str, Any] = {key: event[key] for key in ("stream", "seq") if key in event}
-        result |= self.format_scores(output) if isinstance(output, Scores) else output.as_dict()
-        return {**result, "final": True} if end else result
-
-    def format_scores(self, scores: Scores) -> dict[str, Any]:
-        """Return the part of a result that holds labels and scores, or values."""
-        if self.predictor.labels is None:
-            values = None if scores.values is None else list(map(shortest_decimal, scores.values))
-            return {"values": values} if values is not None else {"values": None, "reason": scores.reason}
-        if scores.label is None or scores.values is None:
-            return {"label": None, "score": None, "reason": scores.reason}
-        result: dict[str, Any] = {"label": scores.label, "score": shortest_decimal(scores.score)}
-        if scores.multi_label:
-            result["labels"] = scores.predicted_labels
-        if self.all_scores:
-            labels = self.predictor.model.labels or []
-            result["scores"] = dict(zip(labels, map(shortest_decimal, scores.values), strict=True))
-        return result
 
 
 def parse_event(line: bytes, kind: str) -> dict[str, Any]:

@@ -9,26 +9,30 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
+from .. import inputs as input_room
+from .. import outputs as output_room
 from ..errors import CellError, ModelFileError, OptionError, error_context
+from ..expect import check_integer, check_keys, check_list, check_object, check_tensor, check_text
+from ..inputs.base import Input
 from ..layers import Layer, name_states, parse, to_nodes, whole_window
-from ..strictjson import canonical, show
-from ..tape import Tape
-from ..tensors import Array
-from . import inputs
-from .expect import check_integer, check_keys, check_list, check_object, check_tensor, check_text
-from .graph import check_names, read_layers
-from .limits import (
+from ..limits import (
     MAX_CHECK_BYTES,
     MAX_CHECK_STEPS,
     MAX_LAYERS,
+    MAX_OUTPUTS,
     MAX_STATE_BYTES,
     MAX_STEP_NUMBERS,
     MAX_TAPES,
     MAX_WINDOW_NUMBERS,
 )
-from .outputs import check_outputs
+from ..outputs.base import Output
+from ..strictjson import canonical, show
+from ..tape import Tape
+from ..tensors import Array
+from . import baselines
+from .graph import GRAPH, INPUT, check_names, read_layers
 from .upgrade import chain_nodes, read_format
 
 FORMAT: Final = 2
@@ -45,44 +49,58 @@ KEYS: Final = (
     "provenance",
     "check",
 )
+UNHASHED: Final = ("check.", baselines.PREFIX)  # names of tensors that decide no output begin with one of these
 
 Document = dict[str, Any]
 Tapes = dict[str, Tape]
 
 
-def validate(document: Any, tensors: Mapping[str, Array]) -> tuple[Tapes, tuple[Layer, ...]]:
-    """Check a whole document against the names, dtypes and shapes of its tensors; return its tapes and layers.
+class Parts(NamedTuple):
+    """What a valid document describes: its tapes, its layers in order, and its inputs and outputs by name."""
 
-    Of the tensors' values, only the deviations of a series' columns are read. Raises: ModelFileError.
+    tapes: Tapes
+    layers: tuple[Layer, ...]
+    inputs: dict[str, Input]
+    outputs: dict[str, Output]
+
+
+def validate(document: Any, tensors: Mapping[str, Array]) -> Parts:
+    """Check a whole document against the names, dtypes and shapes of its tensors, and return what it describes.
+
+    Of the tensors' values, only the statistics of a series' columns are read. Raises: ModelFileError.
 
     >>> from tidegate.verify.samples import sample
     >>> model = sample(size=4)
-    >>> tapes, layers = validate(model.document, model.tensors)
-    >>> list(tapes), [layer.width for layer in layers]
-    (['gru'], [4, 4, 4, 5, 5])
+    >>> parts = validate(model.document, model.tensors)
+    >>> list(parts.tapes), parts.inputs["x"].kind, [layer.width for layer in parts.layers], list(parts.outputs)
+    (['gru'], 'text', [4, 4, 4, 5, 5], ['label'])
     """
     read_format(document, FORMAT)
     check_keys("the document", document, *KEYS)
     tapes = _check_tapes(document["tapes"])
     _check_task(document["task"])
     check_names(document)
-    entry = document["inputs"]["x"]
-    width = inputs.check(entry, tensors)
-    used = inputs.tensor_names(entry)
-    layers = _parse_layers(read_layers(document), tapes, width, inputs.window_rows(entry), tensors)
-    outputs = layers[-1].width
+    source = input_room.parse(INPUT, document["inputs"][INPUT], tensors)
+    used = source.tensor_names()
+    layers = _parse_layers(read_layers(document), tapes, source, tensors)
+    width = layers[-1].width
     used |= {name for layer in layers for name in layer.tensors.values()}
-    _check_vocabulary_rows(layers[0], entry)
+    _check_vocabulary_rows(layers[0], source)
     _refuse_unused_tapes(layers, tapes)
-    check_outputs(document, len(layers), outputs)
-    _check_streams(document["streams"], streams_entry(layers, entry))
+    outputs = _parse_outputs(document["outputs"], len(layers), width, {INPUT: source})
+    source = source.serve(outputs.values())
+    _check_streams(document["streams"], streams_entry(layers, source.rows is not None))
     _check_state(document["state"], state_schema(layers))
     check_object("provenance", document["provenance"])
-    if misnamed := sorted(name for name in used if name.startswith("check.")):
-        raise ModelFileError(f"tensor {show(misnamed[0])}: names that start with 'check.' are reserved for the check")
-    counts = {"output": outputs, "state": _count_floats(document["state"]["arrays"])}
+    if misnamed := sorted(name for name in used if name.startswith(UNHASHED)):
+        raise ModelFileError(
+            f"tensor {show(misnamed[0])}: names that start with 'check.' are reserved for the check, and with "
+            "'baseline.' for baselines, as no output depends on them; rename it"
+        )
+    used |= baselines.check(document["provenance"], tensors)
+    counts = {"output": width, "state": _count_floats(document["state"]["arrays"])}
     _refuse_unused_tensors(tensors, used | _check_self_check(document["check"], counts, tensors))
-    return tapes, layers
+    return Parts(tapes, layers, {INPUT: source}, outputs)
 
 
 def assemble(
@@ -112,7 +130,7 @@ def assemble(
         "decoders": {},
         "tapes": {name: tape.to_json() for layer in layers for name, tape in layer.tapes.items()},
         "state": state_schema(layers),
-        "streams": streams_entry(layers, inputs["x"]),
+        "streams": streams_entry(layers, input_room.starts_anew(inputs[INPUT])),
         "provenance": provenance,
         "check": None,
     }
@@ -150,17 +168,17 @@ def state_schema(layers: Sequence[Layer]) -> dict[str, Any]:
     return {"bytes": -(-offset // 8) * 8, "arrays": arrays}
 
 
-def streams_entry(layers: Sequence[Layer], input_section: Mapping[str, Any] | None = None) -> dict[str, Any]:
-    """Say whether layers can stream, as in the key `streams`. input_section: a valid `input`; None: no window.
+def streams_entry(layers: Sequence[Layer], starts_anew: bool = False) -> dict[str, Any]:
+    """Say whether layers can stream, as in the key `streams`.
 
-    Layers that read whole rows can stream if the input has a window, as all of its rows are run again at each push.
+    starts_anew: whether all rows of an answer are run again at each push, as those of a window are. Then layers that
+    read whole rows can stream.
 
     >>> streams_entry([parse("softmax", {"size": 2}, 2, {})])
     {'yes': True}
     """
     reason = whole_window(layers)
-    windowed = input_section is not None and inputs.window_rows(dict(input_section)) is not None
-    return {"yes": False, "because": reason} if reason and not windowed else {"yes": True}
+    return {"yes": False, "because": reason} if reason and not starts_anew else {"yes": True}
 
 
 @contextmanager
@@ -194,14 +212,10 @@ def _check_task(value: Any) -> None:
     check_object("task.options", value["options"])
 
 
-def _parse_layers(
-    value: Any, tapes: Tapes, width: int | None, rows: int | None, tensors: Mapping[str, Array]
-) -> tuple[Layer, ...]:
-    """Check all layers and return them. Each layer's input is the output before it.
-
-    rows: how many steps the layers run for one output; None: one.
-    """
+def _parse_layers(value: Any, tapes: Tapes, source: Input, tensors: Mapping[str, Array]) -> tuple[Layer, ...]:
+    """Check all layers and return them. Each layer's input is the output before it."""
     check_list("layers", value, 1, MAX_LAYERS)
+    width, rows = source.features, source.rows
     layers: list[Layer] = []
     numbers = 0
     for i, node in enumerate(value):
@@ -238,9 +252,26 @@ def _check_layer_tensors(
         check_tensor(f"{place}.{role}", names[role], tensors, "F32", tuple(shape))
 
 
-def _check_vocabulary_rows(first: Layer, entry: dict[str, Any]) -> None:
-    if first.ids is not None and first.ids != entry.get("size"):
-        raise ModelFileError(f"layers[0].rows: is {first.ids}; it must be equal to inputs.x.size, {entry.get('size')}")
+def _check_vocabulary_rows(first: Layer, source: Input) -> None:
+    if first.ids is not None and first.ids != source.size:
+        raise ModelFileError(
+            f"layers[0].rows: is {first.ids}; it must be equal to inputs.{source.name}.size, {source.size}"
+        )
+
+
+def _parse_outputs(value: Any, nodes: int, width: int, inputs: Mapping[str, Input]) -> dict[str, Output]:
+    """Check all outputs and return them, by name. nodes: how many there are; width: that of the last one."""
+    check_object("outputs", value)
+    if not 1 <= len(value) <= MAX_OUTPUTS:
+        raise ModelFileError(f"outputs: has {len(value)} entries; expected 1 to {MAX_OUTPUTS}")
+    outputs = {}
+    for name, entry in value.items():
+        place = f"outputs.{check_text('a name in outputs', name)}"
+        check_object(place, entry)
+        if entry.get("from") != (source := f"{GRAPH}.{nodes - 1}"):
+            raise ModelFileError(f"{place}.from: is {show(entry.get('from'))}; expected {source!r}, the last node")
+        outputs[name] = output_room.parse(name, entry, width, inputs)
+    return outputs
 
 
 def _refuse_unused_tapes(layers: Sequence[Layer], tapes: Tapes) -> None:

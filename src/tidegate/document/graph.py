@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any, Final
 
 from ..errors import ModelFileError
+from ..expect import check_keys, check_list, check_object, check_text
+from ..limits import MAX_LAYERS
 from ..strictjson import show
-from .expect import check_keys, check_list, check_object, check_text
-from .limits import MAX_LAYERS
 
 Document = dict[str, Any]
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from ..errors import ModelFileError
+from ..expect import check_integer, check_keys, check_list, check_object
 from ..strictjson import show
-from .expect import check_integer, check_keys, check_list, check_object
 
 Document = dict[str, Any]
 

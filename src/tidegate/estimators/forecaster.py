@@ -14,7 +14,7 @@ from sklearn.utils.validation import check_is_fitted
 from ..data.series import Collection
 from ..errors import DataError, OptionError, error_context
 from ..features.series import SeriesTransform
-from ..runtime.forecast import Forecast
+from ..outputs.forecast import Forecast
 from ..tasks import forecast
 from ..tasks._options import restore_options
 from ..tasks._windows import lead_of, shift_known
@@ -257,7 +257,7 @@ class Forecaster(TidegateEstimator, Parameters):
         transform = SeriesTransform.from_json(model.input_section, model.tensors)
         assert transform.forecast
         future = self._future(X, transform.forecast.horizon)
-        source = forecast.rows(
+        source = forecast.read(
             make_collection(self._timelines, self._exogenous, future), self._fit_options, list(transform.columns)
         )
         values = [

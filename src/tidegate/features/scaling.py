@@ -40,3 +40,10 @@ class Scaling:
             return np.where(
                 self.spread[:, None] > 0, (y - self.base - self.centre[:, None]) / self.spread[:, None], np.nan
             ).astype(np.float32)
+
+
+def concat_scalings(scalings: list[Scaling]) -> Scaling:
+    """Join the scalings of several batches of forecasts."""
+    if len(scalings) == 1:
+        return scalings[0]
+    return Scaling(*(np.concatenate([getattr(f, name) for f in scalings]) for name in ("centre", "spread", "base")))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -63,11 +63,14 @@ class Network(transforms.NotScriptable):
         return {name: self.get_parameter(parameter_name(name)) for name in names}
 
     @torch.no_grad()
-    def scale_scores(self, factor: float) -> None:
-        """Multiply the weights of the last dense layer by a factor, and so the logits of a softmax after it."""
+    def scale_scores(self, factor: float, part: tuple[int, int] | None = None) -> None:
+        """Multiply the weights of the last dense layer by a factor, and so the logits of a softmax after it.
+
+        part: start and stop of the outputs that are scaled; None: all.
+        """
         i = max(k for k, layer in enumerate(self.layers) if layer.is_affine)
         for weight in self.weights(i).values():
-            weight.mul_(factor)
+            weight[slice(*part or (None,))].mul_(factor)
 
     def matrices(self) -> list[torch.nn.Parameter]:
         """Return the parameters with weight decay: matrices that multiply, not tables, gains or biases."""
@@ -106,8 +109,10 @@ class Network(transforms.NotScriptable):
             return body.layout.pad(body.last)
         return self.forward_heads(body, [lengths], noise, logits)[0]
 
-    def forward_body(self, x: torch.Tensor, lengths: torch.Tensor, noise: Noise | None = None) -> BodyOutputs:
-        """Run the layers before the pool over whole rows.
+    def forward_body(
+        self, x: torch.Tensor, lengths: torch.Tensor, noise: Noise | None = None, packed: bool = False
+    ) -> BodyOutputs:
+        """Run the layers before the pool over whole rows. packed: x holds the steps of all rows one after another.
 
         In a model that streams, the outputs of the first steps are also those of a shorter row. With a whole-window
         layer they are not.
@@ -121,8 +126,25 @@ class Network(transforms.NotScriptable):
                 x = dropout(x, noise.pool, noise.random)
             return run_rows(layer, self.weights(i), x, how)
 
-        x = how.layout.pack(x)
+        x = how.layout.pack_rows(x) if packed else how.layout.pack(x)
         return BodyOutputs(how, walk(self.layers[: self.pool_index], x, run, earlier={-1: x}))
+
+    def forward_steps(self, body: BodyOutputs, noise: Noise | None = None, logits: bool = True) -> torch.Tensor:
+        """Return the outputs [N, outputs] after every step, those of all rows one after another.
+
+        logits: as in `forward`. A pool runs at all steps in one call; the layers after it see no padding.
+        """
+        layout, last = body.layout, len(self.layers) - 1
+        if self.pool_index > last:
+            layer = self.layers[last]
+            if logits and layer.ends_in and layer.add is None:
+                y = layer.logits(TorchOps, self.weights(last), body.outputs[last - 1])
+                return layout.unpack_rows(torch.as_tensor(y))
+            return layout.unpack_rows(body.last)
+        ends = torch.arange(1, int(layout.lengths.max()) + 1)[:, None].minimum(layout.lengths)
+        pooled = run_pool(self.layers[self.pool_index], self.weights(self.pool_index), body.last, body.how, list(ends))
+        x = layout.unpack_rows(layout.pack(pooled))
+        return self.run_head(body, x, lambda i: layout.unpack_rows(body.outputs[i]), noise, logits)
 
     def forward_heads(
         self, body: BodyOutputs, ends: list[torch.Tensor], noise: Noise | None = None, logits: bool = True
@@ -131,13 +153,25 @@ class Network(transforms.NotScriptable):
 
         ends: K tensors int64 [B], each from 1 to the row's length.
         """
+        if self.pool_index == len(self.layers):
+            return self.select_outputs(body, self.pool_index - 1, ends)
+        x = run_pool(self.layers[self.pool_index], self.weights(self.pool_index), body.last, body.how, ends)
+        return self.run_head(body, x, lambda i: self.select_outputs(body, i, ends), noise, logits)
+
+    def run_head(
+        self,
+        body: BodyOutputs,
+        x: torch.Tensor,
+        select: Callable[[int], torch.Tensor],
+        noise: Noise | None,
+        logits: bool,
+    ) -> torch.Tensor:
+        """Run the layers after the pool on its output x. select: gives the output of a layer before it at the same
+        steps.
+        """
         first, last = self.pool_index, len(self.layers) - 1
-        if first > last:
-            return self.select_outputs(body, last, ends)
 
         def run(i: int, layer: Layer, x: torch.Tensor) -> torch.Tensor:
-            if i == first:
-                return run_pool(layer, self.weights(i), x, body.how, ends)
             if noise and i == first + 1:
                 x = dropout(x, noise.pool, noise.random)
             if logits and i == last and layer.ends_in and layer.add is None:
@@ -145,8 +179,10 @@ class Network(transforms.NotScriptable):
             return run_rows(layer, self.weights(i), x, body.how)
 
         added = {layer.add for layer in self.layers[first:] if layer.add is not None and layer.add < first}
-        earlier = {first - 1: body.last} | {i: self.select_outputs(body, i, ends) for i in sorted(added)}
-        return walk(self.layers, body.last, run, earlier=earlier)[last]
+        earlier = {i: select(i) for i in sorted(added)}
+        add = self.layers[first].add
+        pooled = x if add is None else x + earlier[add]
+        return walk(self.layers, pooled, run, earlier={**earlier, first: pooled})[last]
 
     def select_outputs(self, body: BodyOutputs, i: int, ends: list[torch.Tensor]) -> torch.Tensor:
         """Return the output of layer i after the first `ends` steps of each row: [K, B, width]."""

@@ -1,15 +1,19 @@
 """Running a model without torch: predictor, stream, pool and state; see README.md."""
 
+from ..outputs import Scores
+from ..outputs.base import Answer, Answers
+from ..outputs.forecast import Forecast
+from ..outputs.tags import Tags
 from .engine import compile
-from .forecast import Forecast
 from .offline import OfflineEngine, make_runner
 from .pool import Pool
 from .predictor import Predictor, load
-from .scores import Scores
 from .state import State
 from .stream import Stream
 
 __all__ = [
+    "Answer",
+    "Answers",
     "Forecast",
     "OfflineEngine",
     "Pool",
@@ -17,6 +21,7 @@ __all__ = [
     "Scores",
     "State",
     "Stream",
+    "Tags",
     "compile",
     "load",
     "make_runner",

@@ -1,31 +1,30 @@
-"""What the streams and pools of one model share: the engine, the input and the initial state. It never changes."""
+"""What the streams and pools of one model share: engine, input, outputs, initial state. It never changes."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator, Sequence
 from struct import Struct
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
 from .. import _native
-from ..errors import OptionError, StateError, error_context
+from ..errors import DataError, OptionError, StateError, error_context
+from ..inputs.base import Steps
 from ..model import Model
+from ..outputs.base import Answer, Answers, Context, Output
 from .engine import resolve_target
-from .forecast import sort_quantiles
-from .input_kinds import make_input
 from .offline import make_runner
 from .precision import resolve_precision
 from .state import State, make_initial
 
-if TYPE_CHECKING:
-    from ..features.series import Scaling
-    from .series import SeriesInput
-
 Floats = npt.NDArray[np.float32]
 Bytes = npt.NDArray[np.uint8]
 WINDOW_NUMBERS: Final = 1 << 21  # of the windows that run together
+MOST_STEPS: Final = (1 << 31) - 1  # of one native run
+NO_CONTEXT: Final = Context()
 STEPS: Final = Struct("=q")
 MOST_THREADS: Final = 16
 
@@ -62,28 +61,26 @@ class CompiledModel:
     selected again when the pickle is loaded.
 
     runner: runs whole inputs. engine: runs step by step; it is the runner if the model streams, and missing otherwise.
-    initial: uint8 [state_bytes], the state before the first step. source: the input. series: the input as well, if it
-    is a series, else None. windowed: each answer comes from a new run over a window, and the state block only counts
-    steps. autoregressive: forecasts are made one step at a time and fed back.
+    initial: uint8 [state_bytes], the state before the first step. source: the input. outputs: by name. output: the only
+    one, or None if there are several. width: how many numbers the last layer gives. feeds_back: an answer runs the
+    layers beyond the last step, from the state then.
     """
 
     __slots__ = (
         "arguments",
-        "autoregressive",
         "engine",
+        "feeds_back",
         "initial",
-        "labels",
         "model",
-        "multi_label",
+        "output",
         "outputs",
         "precision",
         "runner",
         "schema",
-        "series",
         "source",
         "target",
         "threads",
-        "windowed",
+        "width",
     )
     engine: _native.Engine
 
@@ -99,15 +96,15 @@ class CompiledModel:
         self.model, self.precision = model, resolve_precision(weights, compute)
         self.target = resolve_target(target, self.precision)
         self.runner = make_runner(model, self.target, True, weights, compute)
-        self.source, self.threads = make_input(model), resolve_threads(threads)
+        (source,), self.outputs = model.inputs.values(), model.outputs
+        self.source, self.threads = source.prepare(), resolve_threads(threads)
         if isinstance(self.runner, _native.Engine):
             self.engine = self.runner
-        self.labels, self.schema, self.outputs = model.labels, model.state_schema, int(self.runner.outputs)
-        self.initial, self.multi_label = make_initial(self.schema, model.state_bytes), model.multi_label
+        self.output = next(iter(self.outputs.values())) if len(self.outputs) == 1 else None
+        self.feeds_back = any(output.feeds_back for output in self.outputs.values())
+        self.schema, self.width = model.state_schema, int(self.runner.outputs)
+        self.initial = make_initial(self.schema, model.state_bytes)
         self.initial.flags.writeable = False  # streams share it
-        self.series = cast("SeriesInput", self.source) if self.source.kind == "series" else None
-        self.windowed = self.series is not None and self.series.reach > 0
-        self.autoregressive = self.series is not None and self.series.autoregressive
 
     def __copy__(self) -> CompiledModel:
         return self
@@ -124,19 +121,98 @@ class CompiledModel:
         if not yes:
             raise OptionError(f"streams: no, because {because}; predict takes whole inputs")
 
-    def require_forecaster(self) -> SeriesInput:
-        """Return the input of a model that forecasts. Raises OptionError for other models."""
-        if self.series is None or self.series.transform.forecast is None:
-            raise OptionError("this model does not forecast; use predict, which gives its outputs")
-        return self.series
+    # ---- answers
+
+    def answer(
+        self,
+        values: Floats,
+        count: int,
+        state: Any,
+        block: Bytes,
+        ended: bool = False,
+        scaling: Any = None,
+        all_values: Floats | None = None,
+    ) -> Answer:
+        """Return the answer of one stream after so many steps.
+
+        values: float32 [width], the last layer's after the last step. state: that of the input. block: the state of the
+        layers. ended: whether the message has ended. scaling: what the input gives outputs, if the caller has it.
+        all_values: those after each step [T, width], for outputs whose answer about a whole input has every step.
+        """
+        source = self.source
+        reason = "" if source.is_ready(count) else source.not_ready_reason(count, ended)
+
+        def answer_one(output: Output) -> Answer:
+            context = NO_CONTEXT
+            why = reason or (output.feeds_back and source.not_continued_reason(state)) or ""
+            if output.scales and not why:
+                context = self._make_context(output, values, state, block, scaling)
+            return output.answer(all_values if output.per_step and all_values is not None else values, context, why)
+
+        if self.output is not None:
+            return answer_one(self.output)
+        return Answers({name: answer_one(output) for name, output in self.outputs.items()})
+
+    def _make_context(self, output: Output, values: Floats, state: Any, block: Bytes, scaling: Any) -> Context:
+        """Return what an output needs to answer in the data's units."""
+        if not output.feeds_back:
+            return Context(self.source.context([state]) if scaling is None else scaling)
+        from .rollout import roll_out  # models that do not feed back need none of it
+
+        start = block[None].copy(), values[None].copy(), [state]
+        return Context(roll=lambda: roll_out(self, *start)[0])
+
+    def convert(self, convert_one: Any) -> Any:
+        """Return what a function of an output gives: for the only output, or by name if there are several."""
+        if self.output is not None:
+            return convert_one(self.output)
+        return {name: convert_one(output) for name, output in self.outputs.items()}
+
+    # ---- runs
+
+    def advance(self, block: Bytes, values: Floats, steps: Steps) -> tuple[Bytes, Floats, Any]:
+        """Return a stream's block and last values after steps, and what the input gives outputs if it made rows anew.
+
+        A single step is stepped, several are run as a batch of one, with the same bits. A restart is run from the
+        initial state, and the block only counts its steps. Raises DataError for too many steps.
+        """
+        rows, number, restart = steps
+        if not number:
+            return block, values, None
+        before, block = block, block.copy()
+        if restart is not None:
+            write_step_count(block, read_step_count(block) + number)
+            if not restart:
+                return block, values, None
+            ((x, lengths, scaling),) = self.source.make_rows(restart)
+            return block, self.run_windows(x, lengths)[0], scaling
+        values = values.copy()  # faster than an empty one
+        if number == 1:
+            self.engine.step(rows if self.source.features is None else rows[0], block, values)
+            return block, values, None
+        if number > MOST_STEPS:
+            raise DataError(f"{number} steps in one piece; push fewer at once")
+        self.engine.run(as_batch(rows), np.array([number], np.int32), before[None], block[None], values[None], False, 1)
+        return block, values, None
+
+    def run_restarts(self, restart: Sequence[Any]) -> Iterator[tuple[Floats, Any]]:
+        """Yield the last values [B, width] of restarts, and what the input gives outputs, in batches."""
+        for rows, lengths, scaling in self.source.make_rows(restart) if restart else ():
+            yield self.run_windows(rows, lengths), scaling
 
     def run_windows(self, rows: Floats, lengths: npt.NDArray[np.int64]) -> Floats:
-        """Run windows [B, K, features], each from the initial state, and return the last outputs [B, outputs].
+        """Run rows [B, K, features], each from the initial state, and return the last values [B, width].
 
-        lengths: how many rows of each window to run [B].
+        lengths: how many rows of each to run [B].
         """
         B, K, F = rows.shape
-        out = np.empty((B, self.outputs), np.float32)
+        out = np.empty((B, self.width), np.float32)
+        if B == 1:
+            block = self.initial[None]
+            self.runner.run(
+                rows.reshape(K, 1, F), lengths.astype(np.int32), block, block.copy(), out, False, self.threads
+            )
+            return out
         for at in range(0, B, most := max(1, WINDOW_NUMBERS // (K * F))):
             x = np.ascontiguousarray(rows[at : at + most].swapaxes(0, 1))
             states = self.initial[None].repeat(x.shape[1], 0)
@@ -144,11 +220,7 @@ class CompiledModel:
             self.runner.run(x, counts, states, np.empty_like(states), out[at : at + most], False, self.threads)
         return out
 
-    def forecasts(self, outputs: Floats, scaling: Scaling) -> npt.NDArray[np.float64]:
-        """Convert outputs [B, outputs] to the data's units: [B, output horizon, targets, quantiles], in order."""
-        assert self.series is not None
-        assert self.series.transform.forecast is not None
-        return sort_quantiles(scaling.invert(outputs, len(self.series.transform.forecast.quantiles)))
+    # ---- saved states
 
     def make_state(self, block: Bytes, output: Floats, input_state: Any) -> State:
         """Copy what a stream remembers into a State."""
@@ -165,7 +237,7 @@ class CompiledModel:
             )
         if state.weights_hash not in (self.model.weights_hash, self.model.former_weights_hash):
             raise StateError("the state comes from a model with other weights; use it with that model")
-        if state.block.nbytes != len(self.initial) or len(state.output) != self.outputs:
+        if state.block.nbytes != len(self.initial) or len(state.output) != self.width:
             raise StateError("the state has another shape: the size of its block or output is not this model's")
         if state.schema != self.schema:
             raise StateError("the state has another shape: its arrays do not match its schema_hash")
@@ -181,6 +253,11 @@ def recompile(model: Model, *arguments: Any) -> CompiledModel:
 def read_step_count(block: Any) -> int:
     """Return how many steps a state block, uint8 [state_bytes], has seen."""
     return int(STEPS.unpack_from(block)[0])
+
+
+def write_step_count(block: Any, steps: int) -> None:
+    """Write how many steps a state block, uint8 [state_bytes], has seen."""
+    STEPS.pack_into(block, 0, steps)
 
 
 def as_batch(steps: npt.NDArray[Any]) -> npt.NDArray[Any]:

@@ -3,33 +3,41 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Iterator, Sequence
-from typing import Any, Final
+from time import monotonic
+from typing import Any, Final, Literal, overload
 
 import numpy as np
 import numpy.typing as npt
 
-from ..errors import DataError, TidegateError
-from .compiled_model import Bytes, CompiledModel, Floats, read_step_count
-from .output import wrap_output
-from .rows import Event, Rows
+from ..errors import DataError, OptionError, TidegateError
+from ..inputs.base import Steps
+from ..outputs.base import Answer
+from .compiled_model import CompiledModel, read_step_count
+from .pool_runs import PoolRuns
+from .rows import Content, Event
 from .state import State
 
 Ids = Sequence[Hashable] | npt.NDArray[Any]
 MOST_STEPS: Final = 1 << 16  # steps of one native call; more go in several
 
 
-class Pool(Rows):
+class Pool(PoolRuns):
     """Many streams of one model, by id: any hashable key. A stream is created when its id is first used.
 
     Each answer is bit for bit that of a separate `Stream`. A call that is refused or interrupted changes nothing: state
     blocks, answers and input states of all its streams change together at its end. If two threads change a pool at
     once, one of them gets a StateError and has changed nothing; any thread may read at any time. A copy is a fork; a
     pickle contains the model and the states.
+
+    keep: how many streams to keep; after each call, those beyond that were used longest ago are forgotten. None: all,
+    until `forget` or `forget_idle` removes them. Raises OptionError for anything but an integer above 0.
     """
 
-    def __init__(self, compiled: CompiledModel) -> None:
+    def __init__(self, compiled: CompiledModel, keep: int | None = None) -> None:
         compiled.require_streams()
-        super().__init__(compiled)
+        if keep is not None and (type(keep) is not int or keep < 1):
+            raise OptionError(f"keep is {keep!r}; expected the number of streams to keep, at least 1")
+        super().__init__(compiled, keep)
 
     def __len__(self) -> int:
         return len(self._current_rows())
@@ -40,6 +48,10 @@ class Pool(Rows):
     def __iter__(self) -> Iterator[Hashable]:
         return iter(list(self._current_rows()))
 
+    def __repr__(self) -> str:
+        n, keep = len(self), "" if self._keep is None else f", keep={self._keep}"
+        return f"Pool({self._compiled.model!r}, {n:,} stream{'s'[: n != 1]}{keep})"
+
     def __copy__(self) -> Pool:
         return self.fork()
 
@@ -47,13 +59,11 @@ class Pool(Rows):
         return self.fork()
 
     def __reduce__(self) -> tuple[Any, ...]:
-        ids, blocks, outputs, input_states = self._copy_rows()
+        content, to_bytes = self._copy_rows(), self._compiled.source.to_bytes
         return unpickle, (
             self._compiled,
-            ids,
-            blocks,
-            outputs,
-            [self._compiled.source.to_bytes(one) for one in input_states],
+            self._keep,
+            content._replace(input_states=[to_bytes(state) for state in content.input_states]),
         )
 
     def add(self, id: Hashable, series: str | None = None) -> None:
@@ -62,46 +72,53 @@ class Pool(Rows):
         A stream that is created by the first use of its id has the id as its name. Raises DataError for an id that the
         pool has already.
         """
-        (key,), input_state = self._keys([id]), self._compiled.source.init(series)
+        (key,), input_state = self._keys([id]), self._compiled.source.start(series)
         with self._lock:
             self._roll_back()
             if key in self._rows:
-                raise DataError(f"the stream {id!r} is in the pool already; drop it first")
-            self._begin_rows([key], {key: input_state})
-            self._commit()
+                raise DataError(f"the stream {id!r} is in the pool already; forget it first")
+            self._commit(self._begin_rows([key], {key: input_state}))
 
-    def step(self, ids: Ids, x: Any, times: Any = None) -> npt.NDArray[Any]:
+    def step(self, ids: Ids, x: Any, times: Any = None) -> Any:
         """Advance each stream by one step, in one native call, and return their answers.
 
         ids: n keys; one that occurs twice is stepped twice, in order. x: float32 [n, features], raw numbers
         [n, columns] of series, or token ids int [n]. times: [n], if the model uses a calendar.
 
         Returns outputs float32 [n, outputs], or forecasts float64 [n, horizon, targets, quantiles]; NaN for a stream
-        that has no answer yet, and `scores` says why. Forecasts of an autoregressive head are computed at once here,
-        and when they are first read from `push`. Raises DataError.
+        that has no answer yet, and `scores` says why. If the model has several outputs, returns a dict of such arrays,
+        by name. Forecasts of an autoregressive head are computed at once here, and when they are first read from
+        `push`. Raises DataError.
         """
-        keys = self._keys(ids)
-        steps = self._compiled.source.read_rows(x)
-        if len(steps) != len(keys):
-            raise DataError(f"there are {len(keys)} ids and {len(steps)} steps; both must be equal")
-        if self._compiled.series is None and times is not None:
-            raise DataError("times were given, and this model uses no calendar; leave them out")
+        keys, compiled = self._keys(ids), self._compiled
         with self._lock:
             self._roll_back()
-            if self._compiled.series is not None:
-                from .pool_series import step_series
-
-                answers = step_series(self, keys, steps, times)
+            rounds = compiled.source.push_many(x, keys, self._find_input_state, times)
+            rows = self._begin_rows(keys, input_states=any(one.states is not None for one in rounds))
+            if len(rounds) == 1 and rounds[0].states is None:  # plain steps: each has an answer
+                out = self._step(rows, rounds[0].rows)
+                answers = compiled.convert(lambda output: output.convert(out))
             else:
-                answers = self._step(self._begin_rows(keys, input_states=False), steps)
-            self._commit()
+                answers = compiled.convert(lambda output: np.full((len(keys), *output.shape), np.nan, output.dtype))
+                for one in rounds:
+                    self._apply_round(one, rows[one.positions], answers)
+            self._commit(rows)
             return answers
 
-    def push(self, events: Iterable[Any]) -> list[Any]:
-        """Push events and return the scores or the forecast after each, as a `Stream` of its id would.
+    @overload
+    def push(self, events: Iterable[Any], per_step: Literal[False] = False) -> list[Answer]: ...
+
+    @overload
+    def push(self, events: Iterable[Any], per_step: Literal[True]) -> list[list[Answer]]: ...
+
+    def push(self, events: Iterable[Any], per_step: bool = False) -> list[Answer] | list[list[Answer]]:
+        """Push events and return the answer after each, as a `Stream` of its id would.
 
         events: (id, piece), (id, piece, end) or (id, piece, end, time), as `Stream.push` takes them; any number per id,
-        in order. Raises DataError naming the event; StateError while another thread changes the pool.
+        in order. per_step: return a list for each event, with the answer after each step that it completes.
+
+        All events are applied, or none. Raises DataError naming the event that is refused; StateError while another
+        thread changes the pool.
         """
         try:
             events = iter(events)
@@ -109,53 +126,86 @@ class Pool(Rows):
             raise DataError(f"events are a list of (id, piece); {type(events).__name__} was given") from None
         with self._lock:
             self._roll_back()
-            rounds, input_states = self._plan(events)
-            self._begin_rows(list(input_states))
-            scores: dict[int, Any] = {}
-            for events_of_round in rounds:
-                for batch in batches(events_of_round):
-                    self._apply(batch, scores)
-            for key, input_state in input_states.items():
-                self._input_states[self._rows[key]] = input_state
-            answers = [scores[i] for i in range(len(scores))]
-            self._commit()
-            return answers
+            return self._push(events, per_step)
 
-    def scores(self, id: Hashable) -> Any:
-        """Return the latest answer of a stream: Scores or a Forecast, with a reason if it has no values yet."""
-        return self._wrap(*self._read_row(*self._keys([id])))
+    @overload
+    def push_one(
+        self, id: Hashable, x: Any, end: bool = False, time: Any = None, per_step: Literal[False] = False
+    ) -> Answer: ...
 
-    def end(self, id: Hashable) -> Any:
-        """End a stream's message: return the final answer, with its last word, and reset the state."""
-        if self._compiled.source.kind == "text":
-            return self.push([(id, b"", True)])[0]
+    @overload
+    def push_one(
+        self, id: Hashable, x: Any, end: bool = False, time: Any = None, *, per_step: Literal[True]
+    ) -> list[Answer]: ...
+
+    def push_one(
+        self, id: Hashable, x: Any, end: bool = False, time: Any = None, per_step: bool = False
+    ) -> Answer | list[Answer]:
+        """Push a piece into one stream, as `Stream.push` does, and return the answer after it."""
+        check_hashable(id)
         with self._lock:
             self._roll_back()
-            (row,) = self._begin_rows(self._keys([id])).tolist()
-            answer = self._wrap(self._blocks[row], self._outputs[row], self._input_states[row], True)
-            self._reset(row)
-            self._commit()
+            (found,) = self._push([(id, x, end, time)], per_step, is_alone=True)
+            answer: Answer | list[Answer] = found
             return answer
 
-    def reset(self, id: Hashable) -> None:
-        """Forget a stream's message."""
-        with self._lock:
-            self._roll_back()
-            row = self._find_row(id)
-            self._begin_rows([id])
-            self._reset(row)
-            self._commit()
+    def scores(self, id: Hashable) -> Answer:
+        """Return the latest answer of a stream, with a reason if it has no values yet."""
+        block, values, input_state = self._read_row(*self._keys([id]))
+        return self._compiled.answer(values, read_step_count(block), input_state, block)
 
-    def drop(self, id: Hashable) -> None:
-        """Remove a stream; its row is used again for the next new one."""
+    @overload
+    def end(self, id: Hashable, per_step: Literal[False] = False) -> Answer: ...
+
+    @overload
+    def end(self, id: Hashable, per_step: Literal[True]) -> list[Answer]: ...
+
+    def end(self, id: Hashable, per_step: bool = False) -> Answer | list[Answer]:
+        """End a stream's message: return the final answer, with its last word, and reset the state.
+
+        per_step: return a list instead, with the answer after the last word if the end completes one. The stream stays
+        in the pool; `forget` removes it. Raises DataError for an id that the pool does not have.
+        """
         with self._lock:
             self._roll_back()
             row = self._find_row(id)
-            self._begin({id: row}, np.array([row]), True)
+            steps, state = self._compiled.source.finish(self._input_states[row])
+            rows, answers = self._begin_rows([id]), dict[int, list[Answer]]()
+            self._apply([Event(0, id, steps, state, True)], answers)
+            found: Answer | list[Answer] = answers[0][0] if not per_step else answers[0] if steps.number else []
+            self._commit(rows)
+            return found
+
+    def reset(self, id: Hashable) -> None:
+        """Forget a stream's message. Raises DataError for an id that the pool does not have."""
+        with self._lock:
+            self._roll_back()
+            row = self._find_row(id)
+            rows = self._begin_rows([id])
             self._reset(row)
-            del self._rows[id]
-            self._free.append(row)
-            self._commit()
+            self._commit(rows)
+
+    def forget(self, id: Hashable) -> None:
+        """Remove a stream; its memory is used again for new ones. Raises DataError for an id that is not there."""
+        with self._lock:
+            self._roll_back()
+            self._forget({id: self._find_row(id)})
+
+    drop = forget  # its older name
+
+    def forget_idle(self, seconds: float) -> list[Hashable]:
+        """Remove all streams that have not been used for so many seconds, and return their ids.
+
+        A stream is used whenever a call changes it. Raises OptionError for anything but a number from 0 on.
+        """
+        if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not seconds >= 0:
+            raise OptionError(f"seconds is {seconds!r}; expected a number from 0 on")
+        with self._lock:
+            self._roll_back()
+            before = monotonic() - seconds
+            gone = {id: row for id, row in self._rows.items() if self._last_time[row] <= before}
+            self._forget(gone)
+            return list(gone)
 
     def state(self, id: Hashable) -> State:
         """Return a copy of all that a stream remembers."""
@@ -167,13 +217,14 @@ class Pool(Rows):
         keys = self._keys([id])
         with self._lock:
             self._roll_back()
-            (row,) = self._begin_rows(keys, {keys[0]: input_state}).tolist()
+            rows = self._begin_rows(keys, {keys[0]: input_state})
+            (row,) = rows.tolist()
             self._blocks[row], self._outputs[row], self._input_states[row] = state.block, state.output, input_state
-            self._commit()
+            self._commit(rows)
 
     def fork(self) -> Pool:
         """Return an independent pool whose streams have the same history."""
-        return make_pool(self._compiled, *self._copy_rows())
+        return make_pool(self._compiled, self._keep, self._copy_rows())
 
     def _keys(self, ids: Ids) -> list[Hashable]:
         keys: list[Hashable] = ids.tolist() if isinstance(ids, np.ndarray) else list(ids)
@@ -187,87 +238,97 @@ class Pool(Rows):
             raise DataError(f"no stream {id!r} in the pool; it has {len(self)}")
         return self._rows[id]
 
-    def _wrap(self, block: Bytes, output: Floats, input_state: Any, end: bool = False) -> Any:
-        return wrap_output(self._compiled, output, read_step_count(block), input_state, block, end)
+    def _forget(self, gone: dict[Hashable, int]) -> None:
+        """Remove streams, as a change of its own. gone: their rows by id."""
+        self._begin({}, np.empty(0, np.int64), False)
+        self._remove(gone)
+        self._mark = object()
+        self._clear(gone.values())
 
-    def _plan(self, events: Iterable[Any]) -> tuple[list[list[Event]], dict[Hashable, Any]]:
-        """Read events and put them in rounds; return the rounds and the input states after all of them.
+    # ---- events
 
-        A round has at most one message of a stream, and one event if the head is autoregressive, because each of its
-        forecasts starts from a state block of its own.
+    def _push(self, events: Iterable[Any], per_step: bool, is_alone: bool = False) -> list[Any]:
+        """Push events with the lock held; return an answer for each, or if per_step a list of answers."""
+        rounds, input_states, count = self._plan(events, per_step, is_alone)
+        rows = self._begin_rows(list(input_states))
+        answers: dict[int, list[Answer]] = {}
+        for events_of_round in rounds:
+            for batch in batches(events_of_round):
+                self._apply(batch, answers)
+        for key, input_state in input_states.items():
+            self._input_states[self._rows[key]] = input_state
+        found = [answers.get(i, []) for i in range(count)] if per_step else [answers[i][0] for i in range(count)]
+        self._commit(rows)
+        return found
+
+    def _plan(
+        self, events: Iterable[Any], per_step: bool, is_alone: bool
+    ) -> tuple[list[list[Event]], dict[Hashable, Any], int]:
+        """Read events and put them in rounds; return the rounds, the input states after all, and how many there are.
+
+        A round has at most one message of a stream, and one step if an output feeds back, because each of its answers
+        starts from a state block of its own. is_alone: there is one event, which errors need not name.
         """
+        compiled = self._compiled
         rounds: list[list[Event]] = []
         input_states: dict[Hashable, Any] = {}
         next_round: dict[Hashable, int] = {}
-        position = 0
+        position = -1
         try:
             for position, event in enumerate(events):
                 id, x, end, time = parse_event(event)
                 if id not in input_states:
                     input_states[id] = self._find_input_state(id)
-                steps, after = self._read(x, input_states[id], end, time)
-                input_states[id] = self._compiled.source.reset(after) if end else after
-                number = next_round.get(id, 0)
-                if number == len(rounds):
-                    rounds.append([])
-                rounds[number].append(Event(position, id, steps, after, end))
-                next_round[id] = number + (end or self._compiled.autoregressive)
+                pieces, after = self._read(x, input_states[id], end, time, per_step)
+                input_states[id] = compiled.source.reset(after) if end else after
+                for k, (steps, state) in enumerate(pieces):
+                    is_last, is_silent = k + 1 == len(pieces), per_step and not steps.number
+                    number = next_round.get(id, 0)
+                    if number == len(rounds):
+                        rounds.append([])
+                    rounds[number].append(Event(position, id, steps, state, end and is_last, is_silent))
+                    next_round[id] = number + ((end and is_last) or compiled.feeds_back)
         except TidegateError as error:
-            raise type(error)(f"event {position}: {error}") from error
-        return rounds, input_states
+            if is_alone:
+                raise
+            raise type(error)(f"event {position}: {error}; none of the events was applied") from error
+        return rounds, input_states, position + 1
 
-    def _read(self, x: Any, input_state: Any, end: bool, time: Any) -> tuple[npt.NDArray[Any], Any]:
-        """Return the steps that an event completes, and the input state after it."""
+    def _read(
+        self, x: Any, input_state: Any, end: bool, time: Any, per_step: bool
+    ) -> tuple[list[tuple[Steps, Any]], Any]:
+        """Return the steps that an event completes, with the input state after each, and the one after all.
+
+        They are in one piece, or if per_step one by one; an empty piece stands for none.
+        """
         source = self._compiled.source
-        steps, after = source.feed(x, input_state, time)
-        if end and source.kind == "text" and after:
-            return np.concatenate([steps, source.flush(after)]), b""
-        if steps is x or steps.base is not None:  # the caller may write the next event into the same array
-            steps = steps.copy()
-        return steps, after
-
-    def _apply(self, batch: list[Event], scores: dict[int, Any]) -> None:
-        """Apply events of one round in one native call, and put their answers into `scores`, by position."""
-        rows = [self._rows[event.id] for event in batch]
-        if self._compiled.windowed:
-            from .pool_series import apply_windows
-
-            apply_windows(self, batch, rows, scores)
-            return
-        counts = [len(event.steps) for event in batch]
-        row_array = np.array(rows, np.int64)
-        totals = dict(zip(rows, self._blocks.take(row_array, 0)[:, :8].view(np.int64)[:, 0].tolist(), strict=True))
-        outputs = {row: self._outputs[row].copy() for row, count in zip(rows, counts, strict=True) if not count}
-        steps = [event.steps for event in batch]
-        all_steps = np.ascontiguousarray(steps[0]) if len(steps) == 1 else np.concatenate(steps)
-        out = self._step(row_array.repeat(counts), all_steps)
-        at = 0
-        for event, row, count in zip(batch, rows, counts, strict=True):
-            at, totals[row] = at + count, totals[row] + count
-            if count:
-                outputs[row] = out[at - 1]
-            block = self._blocks[row]
-            scores[event.position] = wrap_output(
-                self._compiled, outputs[row], totals[row], event.input_state, block, event.end
-            )
-            if event.end:
-                self._reset(row)
+        if per_step:
+            pieces, after = source.push_each(x, input_state, time, end)
+            if not pieces:
+                pieces = [source.finish(source.reset(after))]
+        else:
+            steps, after = source.push(x, input_state, time, end)
+            pieces = [(steps, after)]
+        owned = [
+            (steps._replace(rows=steps.rows.copy()) if steps.rows is x or steps.rows.base is not None else steps, state)
+            for steps, state in pieces  # the caller may write the next event into the same array
+        ]
+        return owned, after
 
 
-def make_pool(
-    compiled: CompiledModel, ids: list[Hashable], blocks: Bytes, outputs: Floats, input_states: list[Any]
-) -> Pool:
+def make_pool(compiled: CompiledModel, keep: int | None, content: Content) -> Pool:
     """Make a pool of these streams. It takes over the arrays and the list."""
-    pool = Pool(compiled)
-    pool._rows, pool._input_states = {id: row for row, id in enumerate(ids)}, input_states
-    pool._blocks, pool._outputs = blocks, outputs
+    pool = Pool(compiled, keep)
+    pool._fill(content)
     return pool
 
 
-def unpickle(compiled: CompiledModel, ids: list[Hashable], blocks: Bytes, outputs: Floats, data: list[bytes]) -> Pool:
-    """Make a pool from a pickle. data: the input states as bytes."""
-    states = [compiled.source.from_bytes(one, read_step_count(block)) for one, block in zip(data, blocks, strict=True)]
-    return make_pool(compiled, ids, blocks, outputs, states)
+def unpickle(compiled: CompiledModel, keep: int | None, content: Content) -> Pool:
+    """Make a pool from a pickle, whose input states are bytes. The times of use begin anew."""
+    pairs = zip(content.input_states, content.blocks, strict=True)
+    states = [compiled.source.from_bytes(data, read_step_count(block)) for data, block in pairs]
+    times = np.full(len(states), monotonic())
+    return make_pool(compiled, keep, content._replace(input_states=states, times=times))
 
 
 def parse_event(event: Any) -> tuple[Hashable, Any, bool, Any]:
@@ -293,10 +354,10 @@ def batches(events: list[Event]) -> Iterator[list[Event]]:
     batch: list[Event] = []
     steps = 0
     for event in events:
-        if batch and steps + len(event.steps) > MOST_STEPS:
+        if batch and steps + event.steps.number > MOST_STEPS:
             yield batch
             batch, steps = [], 0
         batch.append(event)
-        steps += len(event.steps)
+        steps += event.steps.number
     if batch:
         yield batch

@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
-from typing import Any, Final
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from ..errors import DataError, OptionError, error_context
 from ..model import Model
+from ..outputs.base import Answer, Output
 from .compiled_model import CompiledModel
-from .inputs import Steps
 from .pool import Pool
 from .precision import FLOAT32
-from .scores import select_labels
 from .stream import Stream
-
-BATCH_ROWS: Final = 256
-BATCH_NUMBERS: Final = 1 << 21  # padded ids or features of one batch
+from .whole_inputs import read_inputs, require_answers, run_inputs
 
 
 class Predictor:
@@ -72,9 +69,9 @@ class Predictor:
 
     @property
     def labels(self) -> list[str] | None:
-        """The names of the outputs, or None."""
-        labels = self._compiled.labels
-        return None if labels is None else list(labels)
+        """The labels of an input if the model classifies, else the names of its outputs, or None."""
+        outputs = sorted(self._compiled.outputs.values(), key=lambda output: not output.classifies)
+        return next((list(output.labels) for output in outputs if output.labels is not None), None)
 
     @property
     def threads(self) -> int:
@@ -98,28 +95,54 @@ class Predictor:
         if the model uses a calendar. series: the name of each, if the model scales each by its own statistics.
 
         Inputs run in batches of similar length; neither the batches nor the number of threads change a bit. Raises
-        DataError naming the input; OptionError for a model that forecasts.
+        DataError naming the input, also for one without an answer, for which `answers` gives the reason; OptionError
+        for a model that forecasts or tags, or has several outputs.
+        """
+        output = self._compiled.output
+        if output is None:
+            raise OptionError(
+                f"this model has the outputs {', '.join(self._compiled.outputs)}; use answers, which gives that of each"
+            )
+        if output.whole_reason:
+            raise OptionError(output.whole_reason)
+        return self._predict(output, rows, times, series)
+
+    def _predict(self, output: Output, rows: Any, times: Any, series: Any) -> npt.NDArray[np.float32]:
+        """Do `predict` for one of the outputs."""
+        compiled = self._compiled
+        source, inputs = compiled.source, read_inputs(compiled, "predict", rows, times, series)
+        require_answers(source, inputs)
+        values = np.empty((len(inputs), compiled.width), np.float32)
+        for result in run_inputs(compiled, inputs):
+            values[result.position] = result.values
+        if reason := source.explain_overflow(values):
+            raise DataError(reason)
+        return np.asarray(output.convert(values), np.float32)
+
+    def answers(
+        self,
+        rows: Sequence[Any] | npt.NDArray[Any],
+        times: Sequence[Any] | None = None,
+        series: Sequence[str] | None = None,
+    ) -> list[Answer]:
+        """Run whole inputs and return the answer about each: Scores, a Forecast, Tags of all its steps, or Answers.
+
+        An input without an answer, such as an empty text, gets one without values whose reason says why; the others are
+        not affected. Each answer is that of a stream that gets the whole input and its end. Arguments are those of
+        `predict`. Raises DataError naming an input that cannot be used.
         """
         compiled = self._compiled
-        if isinstance(rows, str | bytes):
-            raise DataError("predict takes a list of texts; put the text in a list")
-        if compiled.series is not None and compiled.series.transform.forecast is not None:
-            raise OptionError("this model forecasts; use forecasts, which gives quantiles in the data's units")
-        what = "text" if compiled.source.kind == "text" else "series"
-        inputs: list[Steps] = []
-        try:
-            for row, time, name in zip_inputs(rows, times, series):
-                inputs.append(compiled.source.read_whole(row, time, name))
-        except DataError as error:
-            raise DataError(f"{what} {len(inputs)}: {error}") from error
-        if empty := [i for i, steps in enumerate(inputs) if not len(steps)]:
-            raise DataError(f"{what} {empty[0]} has {self._compiled.source.empty_text}")
-        out = np.empty((len(inputs), self._compiled.outputs), np.float32)
-        for batch in split_batches([len(steps) for steps in inputs], getattr(self._compiled.source, "features", 1)):
-            out[batch] = self._run_batch([inputs[i] for i in batch])
-        if compiled.series is not None and (bad := ~np.isfinite(out).all(1)).any():
-            raise DataError(f"series {bad.argmax()}: the output is not finite, because a number in it is too large")
-        return out
+        inputs = read_inputs(compiled, "answers", rows, times, series)
+        results = {result.position: result for result in run_inputs(compiled, inputs)}
+        empty = np.zeros(compiled.width, np.float32)
+        found = []
+        for i, (steps, state) in enumerate(inputs):
+            if i in results:
+                _, values, all_values, block, scaling = results[i]
+            else:
+                values, all_values, block, scaling = empty, None, compiled.initial, None
+            found.append(compiled.answer(values, steps.number, state, block, True, scaling, all_values))
+        return found
 
     def classify(
         self,
@@ -131,7 +154,7 @@ class Predictor:
 
         Raises DataError as `predict`; OptionError for a model without labels, or with several labels per input.
         """
-        if self._compiled.multi_label:
+        if self._find_classifier().gives_several:
             raise OptionError(
                 "this model can give an input several labels; use predict_labels, which returns a list for each"
             )
@@ -147,10 +170,15 @@ class Predictor:
 
         Raises DataError as `predict`; OptionError for a model without labels.
         """
-        labels = self._compiled.labels
-        if labels is None:
-            raise OptionError("this model has no labels; use predict, which gives its outputs")
-        return select_labels(self.predict(rows, times, series), labels, self._compiled.multi_label)
+        output = self._find_classifier()
+        return output.select_labels(self._predict(output, rows, times, series))
+
+    def _find_classifier(self) -> Output:
+        """Return the output that gives inputs labels. Raises OptionError for a model without one."""
+        for output in self._compiled.outputs.values():
+            if output.classifies:
+                return output
+        raise OptionError("this model has no labels; use predict, which gives its outputs")
 
     def forecasts(
         self,
@@ -184,53 +212,20 @@ class Predictor:
         """
         return Stream(self._compiled, series)
 
-    def pool(self) -> Pool:
-        """Open an empty pool of streams. Raises OptionError as `stream`."""
-        return Pool(self._compiled)
+    def pool(self, keep: int | None = None) -> Pool:
+        """Open an empty pool of streams. keep: how many to keep, the most recently used ones; None: all.
+
+        Raises OptionError as `stream`, and for anything but a number of streams.
+        """
+        return Pool(self._compiled, keep)
 
     def save(self, path: str | os.PathLike[str], force: bool = False) -> None:
         """Write the model file. force: replace an existing file that is not a model file. Raises as `Model.save`."""
         self.model.save(path, force)
 
-    def _run_batch(self, rows: list[Steps]) -> npt.NDArray[np.float32]:
-        """Run one batch and return the last outputs."""
-        compiled, B = self._compiled, len(rows)
-        lengths = np.array([len(row) for row in rows], np.int32)
-        x = np.zeros((int(lengths.max()), B, *rows[0].shape[1:]), rows[0].dtype)
-        for b, row in enumerate(rows):
-            x[: len(row), b] = row
-        states = np.tile(compiled.initial, (B, 1))
-        out = np.empty((B, compiled.outputs), np.float32)
-        compiled.runner.run(x, lengths, states, np.empty_like(states), out, False, compiled.threads)
-        return out
-
     def __repr__(self) -> str:
         kind = "" if self.precision == FLOAT32 else ", {}={!r}".format(*self.precision.split("="))
         return f"Predictor({self.model!r}, target={self.target!r}, threads={self.threads}{kind})"
-
-
-def zip_inputs(rows: Any, times: Sequence[Any] | None, series: Sequence[str] | None) -> Iterator[tuple[Any, Any, Any]]:
-    """Yield each input with its times and name, or None for them. Raises DataError unless their numbers agree."""
-    for name, values in (("times", times), ("series", series)):
-        if values is not None and len(values) != len(rows):
-            raise DataError(f"there are {len(rows)} inputs and {len(values)} {name}; give one for each input")
-    for i, row in enumerate(rows):
-        yield row, None if times is None else times[i], None if series is None else series[i]
-
-
-def split_batches(lengths: list[int], features: int) -> Iterator[list[int]]:
-    """Split inputs into batches of similar length and bounded padded size, longest first; yield their indices.
-
-    >>> list(split_batches([1, 5, 2], 1))
-    [[1, 2, 0]]
-    """
-    order = sorted(range(len(lengths)), key=lambda i: -lengths[i])
-    start = 0
-    while start < len(order):
-        limit = BATCH_NUMBERS // (lengths[order[start]] * features)
-        count = max(1, min(BATCH_ROWS, limit))
-        yield order[start : start + count]
-        start += count
 
 
 def load(

@@ -12,8 +12,7 @@ from ..errors import DataError, OptionError
 from ..features.memory import SeriesState, Times, read_clock
 from ..features.series import Scaling
 from .compiled_model import Bytes, CompiledModel
-from .rollout import PATHS, check_known, roll_out
-from .series import format_steps
+from .rollout import PATHS, check_known, require_forecaster, roll_out
 
 RUN_NUMBERS: Final = 1 << 21  # of the inputs and outputs of one native run
 
@@ -33,22 +32,21 @@ def forecast_origins(
     known: Any = None,
 ) -> Floats:
     """Do `Predictor.forecasts`."""
-    source = compiled.require_forecaster()
-    spec = source.transform.forecast
-    assert spec is not None
+    source, forecaster = require_forecaster(compiled)
+    spec = forecaster.spec
     x = source.read_steps(values)
     origins = check_origins(origins, len(x))
     if not len(origins):
-        return np.zeros((0, spec.horizon, len(source.targets), len(spec.quantiles)))
+        return np.zeros((0, spec.horizon, len(forecaster.columns), len(spec.quantiles)))
     known = read_known(compiled, x, origins, known)
     count = int(origins.max()) + 1
     moments = source.read_times(times, len(x))
     imputed = ImputedSeries(compiled, x[:count], None if moments is None else moments[:count], series)
     ends = imputed.find_ends(origins)
-    if not compiled.autoregressive:
+    if not forecaster.feeds_back:
         return np.concatenate(list(imputed.forecast_direct(ends)))
     blocks, outputs, states = imputed.states_at(ends, origins)
-    if reason := source.rollout_not_ready_reason(states[int(origins.argmin())], known=True):
+    if reason := source.not_continued_reason(states[int(origins.argmin())], known=True):
         raise DataError(f"origin {origins.min()}: {reason}")
     if known is not None:
         known = check_known(compiled, known, len(origins), spec.horizon, states)
@@ -73,14 +71,13 @@ def read_known(compiled: CompiledModel, x: Floats, origins: Indices, known: Any)
 
     None if the head is direct or the model has no known columns. Raises DataError if the series ends too early.
     """
-    source = compiled.require_forecaster()
-    spec = source.transform.forecast
-    assert spec is not None
-    if known is not None and not compiled.autoregressive:
+    source, forecaster = require_forecaster(compiled)
+    spec = forecaster.spec
+    if known is not None and not forecaster.feeds_back:
         raise OptionError(
             "known is for a model with an autoregressive head; here each step has the known values ahead already"
         )
-    if known is not None or not source.known_columns or not compiled.autoregressive or spec.horizon == 1:
+    if known is not None or not source.known_columns or not forecaster.feeds_back or spec.horizon == 1:
         return known
     if (last := int(origins.max())) + spec.horizon > len(x):
         raise DataError(
@@ -94,9 +91,9 @@ class ImputedSeries:
     """A series without missing numbers, to forecast from several of its steps."""
 
     def __init__(self, compiled: CompiledModel, x: Floats, times: Times | None, series: str | None) -> None:
-        self.compiled, self.source = compiled, compiled.require_forecaster()
+        self.compiled, (self.source, self.output) = compiled, require_forecaster(compiled)
         self.transform, self.x, self.times = self.source.transform, x, times
-        self.start = self.source.init(series)
+        self.start = self.source.start(series)
         if times is not None:
             read_clock(self.start, times)
         self.steps, self.keep, _ = self.transform.impute(x, times, self.start.last)
@@ -124,12 +121,12 @@ class ImputedSeries:
             yield from self.forecast_windows(ends)
             return
         outputs = self.run_once(ends) if self.compiled.model.streams[0] else self.run_prefixes(ends)
-        yield self.compiled.forecasts(outputs, self.transform.fixed_scaling(self.start.series, len(ends)))
+        yield self.output.convert(outputs, self.transform.fixed_scaling(self.start.series, len(ends)))
 
     def forecast_windows(self, ends: Indices) -> Iterator[Floats]:
         """Yield forecasts from the windows that end with these steps, in batches."""
         for outputs, scaling in self.run_windows(ends):
-            yield self.compiled.forecasts(outputs, scaling)
+            yield self.output.convert(outputs, scaling)
 
     def run_windows(self, ends: Indices) -> Iterator[tuple[Rows, Scaling]]:
         """Yield the outputs of the windows that end with these steps, and their scaling, in batches of bounded size."""
@@ -142,12 +139,12 @@ class ImputedSeries:
 
     def run_once(self, ends: Indices) -> Rows:
         """Return the model's outputs [n, outputs] at these steps, from one pass over the series."""
-        compiled, outputs = self.compiled, np.empty((len(ends), self.compiled.outputs), np.float32)
+        compiled, outputs = self.compiled, np.empty((len(ends), self.compiled.width), np.float32)
         block = compiled.initial[None].copy()
-        size = max(1, RUN_NUMBERS // max(compiled.outputs, self.rows.shape[1]))
+        size = max(1, RUN_NUMBERS // max(compiled.width, self.rows.shape[1]))
         for at in range(0, int(ends.max()) + 1, size):
             x = np.ascontiguousarray(self.rows[at : at + size, None])
-            out, spare = np.empty((len(x), 1, compiled.outputs), np.float32), np.empty_like(block)
+            out, spare = np.empty((len(x), 1, compiled.width), np.float32), np.empty_like(block)
             compiled.runner.run(x, np.array([len(x)], np.int32), block, spare, out, True, 1)
             block = spare
             inside = (ends >= at) & (ends < at + len(x))
@@ -169,14 +166,14 @@ class ImputedSeries:
         if self.source.reach:
             blocks[:, :8] = (ends[:, None] + 1).view(np.uint8)
             return blocks, np.concatenate([outputs for outputs, _ in self.run_windows(ends)]), states
-        outputs = np.empty((len(ends), compiled.outputs), np.float32)
+        outputs = np.empty((len(ends), compiled.width), np.float32)
         compiled.require_streams()
         block, at = compiled.initial[None].copy(), 0
         for end in np.unique(ends).tolist():
             x, spare, out = (
                 self.rows[at : end + 1, None],
                 np.empty_like(block),
-                np.empty((1, compiled.outputs), np.float32),
+                np.empty((1, compiled.width), np.float32),
             )
             compiled.runner.run(np.ascontiguousarray(x), np.array([len(x)], np.int32), block, spare, out, False, 1)
             block, at = spare, end + 1
@@ -190,3 +187,8 @@ class ImputedSeries:
             time, gap = read_clock(SeriesState(), self.times[max(0, origin - 1) : origin + 1])
         ring = self.steps[max(0, end + 1 - self.source.reach) : end + 1] if self.source.reach else None
         return SeriesState(self.start.series, time, gap, self.steps[end, : self.source.column_count], ring)
+
+
+def format_steps(steps: int) -> str:
+    """Return "1 step", "2 steps" and so on."""
+    return f"{steps} step{'s'[: steps != 1]}"

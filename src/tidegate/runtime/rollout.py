@@ -17,10 +17,12 @@ import numpy.typing as npt
 from ..errors import DataError, OptionError
 from ..features.frequency import next_times
 from ..features.memory import SeriesState
+from ..features.scaling import concat_scalings
 from ..features.series import LARGEST, Scaling
+from ..inputs._read import to_float64
+from ..inputs.series import SeriesInput
+from ..outputs.forecast import Forecast, ForecastOutput
 from .compiled_model import Bytes, CompiledModel, read_step_count
-from .forecast import Forecast
-from .series import concat_scalings, to_float64
 
 PATHS: Final = 100
 MOST_PATHS: Final = 10_000
@@ -30,6 +32,14 @@ MOST_NUMBERS: Final = 1 << 27  # of one stream's paths
 Floats = npt.NDArray[np.float64]
 Rows = npt.NDArray[np.float32]
 Times = npt.NDArray[np.datetime64]
+
+
+def require_forecaster(compiled: CompiledModel) -> tuple[SeriesInput, ForecastOutput]:
+    """Return the series and the output of a model that forecasts. Raises OptionError for other models."""
+    output = next((one for one in compiled.outputs.values() if isinstance(one, ForecastOutput)), None)
+    if output is None or not isinstance(compiled.source, SeriesInput):
+        raise OptionError("this model does not forecast; use predict, which gives its outputs")
+    return compiled.source, output
 
 
 def forecast_stream(
@@ -43,35 +53,33 @@ def forecast_stream(
     known: Any,
 ) -> Forecast:
     """Do `Stream.forecast`. block, output: those of the stream, [1, ...]."""
-    source = compiled.require_forecaster()
-    spec = source.transform.forecast
-    assert spec is not None
+    source, forecaster = require_forecaster(compiled)
+    spec, columns = forecaster.spec, forecaster.columns
     horizon = check_integer("horizon", spec.horizon if horizon is None else horizon, 1, 1 << 16)
     steps = read_step_count(block[0])
     if not source.is_ready(steps):
-        return Forecast(None, spec.quantiles, source.targets, source.not_ready_reason(steps))
-    if not compiled.autoregressive:
+        return Forecast(None, spec.quantiles, columns, source.not_ready_reason(steps))
+    if not forecaster.feeds_back:
         return forecast_direct(compiled, output, input_state, horizon, known)
-    if reason := source.rollout_not_ready_reason(input_state, known is not None, horizon):
-        return Forecast(None, spec.quantiles, source.targets, reason)
+    if reason := source.not_continued_reason(input_state, known is not None, horizon):
+        return Forecast(None, spec.quantiles, columns, reason)
     known = None if known is None else check_known(compiled, known, 1, horizon, [input_state])
     values = roll_out(compiled, block.copy(), output.copy(), [input_state], horizon, paths, seed, known)
-    return Forecast(values[0], spec.quantiles, source.targets)
+    return Forecast(values[0], spec.quantiles, columns)
 
 
 def forecast_direct(compiled: CompiledModel, output: Rows, input_state: Any, horizon: int, known: Any) -> Forecast:
     """Return the forecast of a direct head. Raises OptionError for a longer horizon and for known values."""
-    source = compiled.require_forecaster()
-    spec = source.transform.forecast
-    assert spec is not None
+    source, forecaster = require_forecaster(compiled)
+    spec = forecaster.spec
     if horizon > spec.horizon:
         raise OptionError(f"horizon is {horizon}; this model forecasts up to {spec.horizon} steps ahead; ask for fewer")
     if known is not None:
         raise OptionError(
             "known is for a model with an autoregressive head; here each step has the known values ahead already"
         )
-    values = compiled.forecasts(output, source.scalings([input_state]))[0, :horizon]
-    return Forecast(values, spec.quantiles, source.targets)
+    values = forecaster.convert(output, source.context([input_state]))[0, :horizon]
+    return Forecast(values, spec.quantiles, forecaster.columns)
 
 
 def check_known(compiled: CompiledModel, known: Any, count: int, horizon: int, states: Sequence[SeriesState]) -> Floats:
@@ -80,7 +88,7 @@ def check_known(compiled: CompiledModel, known: Any, count: int, horizon: int, s
     Raises OptionError for a model without known columns; DataError for a wrong shape, for a number that is not finite,
     and for a first row that differs from the values that the stream's last step had for it.
     """
-    source = compiled.require_forecaster()
+    source, _ = require_forecaster(compiled)
     if not source.known_columns:
         raise OptionError("known was given, and this model has no columns that are known ahead; leave it out")
     values, shape = to_float64(known), (count, horizon, len(source.known_columns))
@@ -104,20 +112,23 @@ def roll_out(
     blocks: Bytes,
     outputs: Rows,
     states: Sequence[SeriesState],
-    horizon: int,
+    horizon: int | None = None,
     paths: int = PATHS,
     seed: int = 0,
     known: Floats | None = None,
 ) -> Floats:
     """Forecast n ready streams: [n, horizon, targets, quantiles], each as if it were alone.
 
-    blocks, outputs, states: what each remembers. known: [n, horizon, known columns], if the model has known columns.
+    blocks, outputs, states: what each remembers. horizon: how many steps ahead; None: as the model was
+    fitted. known: [n, horizon, known columns], if the model has known columns.
     Raises OptionError.
     """
     compiled.require_streams()
     paths = check_integer("paths", paths, 1, MOST_PATHS)
     seed = check_integer("seed", seed, 0, (1 << 63) - 1)
-    transform, forecasts = compiled.require_forecaster().transform, []
+    source, forecaster = require_forecaster(compiled)
+    transform, forecasts = source.transform, []
+    horizon = forecaster.spec.horizon if horizon is None else horizon
     size = max(
         transform.window.reach * transform.width if transform.window else 0, blocks.shape[1] // 4, outputs.shape[1]
     )
@@ -142,10 +153,11 @@ class Paths:
     def __init__(
         self, compiled: CompiledModel, blocks: Bytes, outputs: Rows, states: Sequence[SeriesState], paths: int
     ) -> None:
-        self.compiled, self.source = compiled, compiled.require_forecaster()
+        self.compiled, (self.source, self.output) = compiled, require_forecaster(compiled)
         self.transform, self.count, self.paths = self.source.transform, len(states), paths
         self.blocks, self.outputs = np.repeat(blocks, paths, 0), np.repeat(outputs, paths, 0)
-        scaling = self.source.scalings(states)
+        scaling = self.source.context(states)
+        assert scaling, "a series that is forecast"
         self.scaling = Scaling(*(np.repeat(v, paths, 0) for v in (scaling.centre, scaling.spread, scaling.base)))
         self.series = np.repeat([state.series for state in states], paths)
         self.last = np.repeat(np.stack([state.last for state in states if state.last is not None]), paths, 0)
@@ -161,7 +173,7 @@ class Paths:
 
     def next_quantiles(self) -> Floats:
         """Return the quantiles of the next step of each path: [n x paths, targets, quantiles]."""
-        return self.compiled.forecasts(self.outputs, self.scaling)[:, 0]
+        return self.output.convert(self.outputs, self.scaling)[:, 0]
 
     def push(self, targets: Floats, known: Floats | None) -> None:
         """Push the next step of each path. targets: [n x paths, targets], NaN for a lost path, whose last ones stay.

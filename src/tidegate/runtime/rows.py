@@ -8,8 +8,9 @@ stored rows.
 from __future__ import annotations
 
 import sys
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Iterable, Mapping
 from threading import get_ident
+from time import monotonic
 from types import FrameType
 from typing import Any, Final, NamedTuple
 
@@ -17,9 +18,11 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import DataError, StateError
+from ..inputs.base import Steps
 from .compiled_model import Bytes, CompiledModel, Floats
 
 FIRST_ROWS: Final = 16
+EVICTED_SHARE: Final = 8  # the eighth of the streams that were used longest ago is found at once
 BUSY: Final = (
     "this pool is being pushed by another thread, or by the call that this one comes from; give each thread its own "
     "pool, or hold a lock around its calls"
@@ -101,27 +104,52 @@ class UndoRecord(NamedTuple):
 
 
 class Event(NamedTuple):
-    """An event after reading. position: in the list of events. input_state: that after it. end: its message ends."""
+    """An event after reading, or one step of it.
+
+    position: in the list of events. input_state: that after it. end: its message ends. is_silent: nobody asks for its
+    answer.
+    """
 
     position: int
     id: Hashable
-    steps: npt.NDArray[Any]
+    steps: Steps
     input_state: Any
     end: bool
+    is_silent: bool = False
+
+
+class Content(NamedTuple):
+    """All that a pool remembers of each stream: id, block, last values, input state, number and time of last use."""
+
+    ids: list[Hashable]
+    blocks: Bytes
+    outputs: Floats
+    input_states: list[Any]
+    uses: Indices
+    times: npt.NDArray[np.float64]
 
 
 class Rows:
-    """State blocks, outputs and input states of many streams, by id."""
+    """State blocks, last values and input states of many streams, by id.
 
-    def __init__(self, compiled: CompiledModel) -> None:
-        self._compiled = compiled
+    keep: how many streams to keep, the most recently used ones; None: all.
+    """
+
+    def __init__(self, compiled: CompiledModel, keep: int | None = None) -> None:
+        self._compiled, self._keep = compiled, keep
         self._lock = PoolLock()
         self._mark: object = object()  # a new mark after each change; while one goes on, its undo record
         self._rows: dict[Hashable, int] = {}
         self._free: list[int] = []
         self._blocks = np.empty((0, len(compiled.initial)), np.uint8)
-        self._outputs = np.empty((0, compiled.outputs), np.float32)
+        self._outputs = np.empty((0, compiled.width), np.float32)
         self._input_states: list[Any] = []
+        self._uses = 0  # how many times streams were used, all together
+        self._last_use = np.empty(0, np.int64)  # the number of a row's last use
+        self._last_time = np.empty(0)  # its time, in seconds
+        self._oldest: list[
+            tuple[int, Hashable, int]
+        ] = []  # last use, id, row: the least recently used ones, last first
 
     # ---- changes: with the lock held, `_roll_back`, then `_begin_rows` or `_begin`, then `_commit`
 
@@ -130,8 +158,8 @@ class Rows:
         if isinstance(undo := self._mark, UndoRecord):
             undo.restore(self._blocks, self._outputs, self._input_states)
             self._rows = undo.restore_ids(self._rows)
-            self._free = self._find_free()
-            self._commit()
+            self._free, self._oldest = self._find_free(), []
+            self._mark = object()
 
     def _begin_rows(
         self, keys: list[Hashable], initial: Mapping[Hashable, Any] | None = None, input_states: bool = True
@@ -162,31 +190,77 @@ class Rows:
         states = [self._input_states[row] for row in rows.tolist()] if input_states else None
         self._mark = UndoRecord(old_row_by_id, rows, self._blocks.take(rows, 0), self._outputs.take(rows, 0), states)
 
-    def _commit(self) -> None:
-        """End a change."""
+    def _commit(self, rows: Indices) -> None:
+        """End a change that used these rows. The least recently used streams beyond `keep` are forgotten."""
+        self._last_use[rows] = np.arange(self._uses, self._uses + len(rows))
+        self._last_time[rows] = monotonic()
+        self._uses += len(rows)
+        if self._keep is None or len(self._rows) <= self._keep:
+            self._mark = object()
+            return
+        gone = self._find_least_used(len(self._rows) - self._keep)
+        self._remove(gone)
         self._mark = object()
+        self._clear(gone.values())
+
+    def _remove(self, gone: Mapping[Hashable, int]) -> None:
+        """Remove streams from the pool, as a part of the change that goes on. gone: their rows by id."""
+        if not gone:
+            return
+        undo = self._mark
+        assert isinstance(undo, UndoRecord), "a change that goes on"
+        self._mark = undo._replace(old_row_by_id={**gone, **undo.old_row_by_id})
+        for id, row in gone.items():
+            del self._rows[id]
+            self._free.append(row)
+
+    def _clear(self, rows: Iterable[int]) -> None:
+        """Give back the memory of input states that no stream has any more."""
+        for row in rows:
+            self._input_states[row] = None
+
+    def _find_least_used(self, count: int) -> dict[Hashable, int]:
+        """Return the rows of this many streams, those that were used longest ago, by id."""
+        found: dict[Hashable, int] = {}
+        while len(found) < count:
+            if not self._oldest:
+                self._oldest = self._list_oldest(found, max(count - len(found), len(self._rows) // EVICTED_SHARE))
+            use, id, row = self._oldest.pop()
+            if self._rows.get(id) == row and self._last_use[row] == use:  # not used or removed since it was listed
+                found[id] = row
+        return found
+
+    def _list_oldest(self, found: Mapping[Hashable, int], count: int) -> list[tuple[int, Hashable, int]]:
+        """List the least recently used streams, all but those found already: last use, id, row; the oldest last."""
+        left = [(id, row) for id, row in self._rows.items() if id not in found]
+        rows = np.array([row for _, row in left], np.int64)
+        uses = self._last_use[rows]
+        order = np.argsort(uses, kind="stable")[:count][::-1]
+        return [(int(uses[i]), *left[i]) for i in order.tolist()]
 
     def _init_input_state(self, id: Hashable) -> Any:
         """Return the input state of an id that has no row yet."""
-        series = self._compiled.series
-        if series is None or series.transform.names is None:
-            return self._compiled.source.init()
-        if not isinstance(id, str):
-            raise DataError(f"the stream {id!r} has no series name; add it to the pool with one")
-        return series.init(id)
+        return self._compiled.source.start_as(id)
 
     def _grow(self, least: int) -> None:
-        """Make room for at least this many new rows. The blocks come last, as their number is that of the rows."""
+        """Make room for at least this many new rows. The blocks come last, as their number is that of the rows.
+
+        New rows are not written to before streams begin in them, so the system gives them no memory before.
+        """
         old = len(self._blocks)
-        more = max(FIRST_ROWS, old, least)
-        self._outputs = np.concatenate([self._outputs[:old], np.zeros((more, self._compiled.outputs), np.float32)])
-        self._input_states = [*self._input_states[:old], *[None] * more]
-        self._blocks = np.concatenate([self._blocks, np.tile(self._compiled.initial, (more, 1))])
+        size = old + max(FIRST_ROWS, old, least)
+        self._outputs = enlarge(self._outputs, old, size)
+        self._last_use, self._last_time = enlarge(self._last_use, old, size), enlarge(self._last_time, old, size)
+        self._input_states = [*self._input_states[:old], *[None] * (size - old)]
+        self._blocks = enlarge(self._blocks, old, size)
         self._free = self._find_free()
 
     def _find_free(self) -> list[int]:
         """Return the rows that no stream has, highest first."""
-        return sorted({*range(len(self._blocks))}.difference(self._rows.values()), reverse=True)
+        is_free = np.ones(len(self._blocks), bool)
+        is_free[list(self._rows.values())] = False
+        free: list[int] = np.flatnonzero(is_free)[::-1].tolist()
+        return free
 
     def _find_input_state(self, id: Hashable) -> Any:
         """Return the input state of an id, new or not."""
@@ -199,7 +273,7 @@ class Rows:
 
     def _step(self, rows: Indices, steps: npt.NDArray[Any]) -> Floats:
         """Advance each row by one step and return the outputs [n, outputs]; a row may occur several times."""
-        out = np.empty((len(rows), self._compiled.outputs), np.float32)
+        out = np.empty((len(rows), self._compiled.width), np.float32)
         if len(rows):
             self._compiled.engine.step_many(rows, steps, self._blocks, out, self._compiled.threads)
             self._outputs[rows] = out  # the last output of a row that occurs twice stays
@@ -209,8 +283,11 @@ class Rows:
 
     def _current_rows(self) -> dict[Hashable, int]:
         """Return the rows by id."""
-        now = self._mark
-        return now.restore_ids(self._rows.copy()) if isinstance(now, UndoRecord) else self._rows
+        while isinstance(mark := self._mark, UndoRecord):
+            rows = mark.restore_ids(self._rows.copy())
+            if self._mark is mark:
+                return rows
+        return self._rows
 
     def _read_row(self, id: Hashable) -> tuple[Bytes, Floats, Any]:
         """Copy a stream's block and output, and return its input state too. Raises DataError for an unknown id."""
@@ -228,14 +305,30 @@ class Rows:
             raise DataError(f"no stream {id!r} in the pool; it has {len(self._current_rows())}")
         return content
 
-    def _copy_rows(self) -> tuple[list[Hashable], Bytes, Floats, list[Any]]:
-        """Return all ids, copies of their blocks and outputs, and their input states, in the same order."""
+    def _copy_rows(self) -> Content:
+        """Return a copy of all that the pool remembers."""
         while True:
             mark, row_by_id = self._mark, self._rows.copy()
             blocks, outputs, input_states = self._blocks.copy(), self._outputs.copy(), self._input_states.copy()
+            uses, times = self._last_use.copy(), self._last_time.copy()
             if isinstance(mark, UndoRecord):
                 mark.restore(blocks, outputs, input_states)
                 row_by_id = mark.restore_ids(row_by_id)
             if self._mark is mark:
                 rows = list(row_by_id.values())
-                return list(row_by_id), blocks[rows], outputs[rows], [input_states[row] for row in rows]
+                states = [input_states[row] for row in rows]
+                return Content(list(row_by_id), blocks[rows], outputs[rows], states, uses[rows], times[rows])
+
+    def _fill(self, content: Content) -> None:
+        """Take over the streams of a content, and its arrays."""
+        self._rows, self._input_states = {id: row for row, id in enumerate(content.ids)}, content.input_states
+        self._blocks, self._outputs = content.blocks, content.outputs
+        self._last_use, self._last_time = content.uses, content.times
+        self._uses = int(content.uses.max(initial=-1)) + 1
+
+
+def enlarge(array: npt.NDArray[Any], old: int, size: int) -> npt.NDArray[Any]:
+    """Return a copy of the first `old` rows of an array, with room for `size` rows."""
+    larger = np.empty((size, *array.shape[1:]), array.dtype)
+    larger[:old] = array[:old]
+    return larger

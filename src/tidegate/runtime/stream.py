@@ -1,31 +1,27 @@
-"""Streams: push pieces of messages or steps of series, get scores or forecasts."""
+"""Streams: push pieces of messages or steps of series, get answers."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Literal, overload
 
 import numpy as np
-import numpy.typing as npt
 
-from ..errors import DataError, StateError, error_context
-from .compiled_model import Bytes, CompiledModel, Floats, as_batch, read_step_count
-from .forecast import Forecast
-from .output import wrap_output
-from .scores import Scores
+from ..errors import StateError, error_context
+from ..outputs.base import Answer
+from .compiled_model import Bytes, CompiledModel, Floats, read_step_count
 from .state import State
 
 if TYPE_CHECKING:
-    from ..features.series import Scaling
+    from ..outputs.forecast import Forecast
 
-MOST_STEPS: Final = (1 << 31) - 1  # of one native run
 BUSY: Final = (
     "this stream is being pushed by another thread; give each thread its own stream, or hold a lock around push"
 )
 
-# All that a stream remembers: its block [state_bytes], output [outputs], input state, and its successor. Nothing in a
-# snapshot is ever written to but the successor, an empty dict until `setdefault` puts the next snapshot there for good.
-# It is atomic: no signal and no other thread can interrupt it, so that one of two changes of a snapshot wins.
+# All that a stream remembers: its block [state_bytes], last values [width], input state, and its successor. Nothing in
+# a snapshot is ever written to but the successor, an empty dict until `setdefault` puts the next snapshot there for
+# good. It is atomic: no signal and no other thread can interrupt it, so that one of two changes of a snapshot wins.
 Snapshot = tuple[Bytes, Floats, Any, dict[None, Any]]
 
 
@@ -43,42 +39,64 @@ class Stream:
     def __init__(self, compiled: CompiledModel, series: str | None = None) -> None:
         compiled.require_streams()
         self._compiled = compiled
-        self._snapshot = first_snapshot(compiled, compiled.source.init(series))
+        self._snapshot = first_snapshot(compiled, compiled.source.start(series))
 
-    def push(self, x: Any, end: bool = False, time: Any = None) -> Any:
-        """Push a piece of the message and return the answer after it: Scores, or a Forecast if the model forecasts.
+    @overload
+    def push(self, x: Any, end: bool = False, time: Any = None, per_step: Literal[False] = False) -> Answer: ...
+
+    @overload
+    def push(self, x: Any, end: bool = False, time: Any = None, *, per_step: Literal[True]) -> list[Answer]: ...
+
+    def push(self, x: Any, end: bool = False, time: Any = None, per_step: bool = False) -> Answer | list[Answer]:
+        """Push a piece of the message and return the answer after it: Scores, a Forecast or Tags, as the model's output
+        is, or Answers if it has several.
 
         x: str, or bytes of UTF-8; for a model of numbers one step [columns] or several [T, columns], in which NaN and
         None are missing numbers; a single number is a step of one column. end: whether the message ends here: then its
         last word is scored, and the state is reset. time: of each step, if the model uses a calendar: datetime,
-        ISO 8601 text or datetime64, later than those before.
+        ISO 8601 text or datetime64, later than those before. per_step: return a list with the answer after each step
+        that the piece completes.
 
         Raises DataError for input that cannot be used; StateError if another thread has changed the stream meanwhile.
         """
         snapshot, compiled = self._snapshot, self._compiled
         if snapshot[3]:
             snapshot = self._newest()
-        source = compiled.source
         try:
-            steps, input_state = source.feed(x, snapshot[2], time)
-            if end and source.kind == "text" and input_state:
-                steps, input_state = np.concatenate([steps, source.flush(input_state)]), b""
-            block, output, scaling = self._advance(snapshot[0], snapshot[1], steps, input_state)
-            answer = wrap_output(compiled, output, read_step_count(block), input_state, block, end, scaling)
-            self._replace(snapshot, reset_snapshot(compiled, input_state) if end else (block, output, input_state, {}))
+            if per_step:
+                return self._push_each(snapshot, x, end, time)
+            steps, state = compiled.source.push(x, snapshot[2], time, end)
+            block, values, scaling = compiled.advance(snapshot[0], snapshot[1], steps)
+            answer = compiled.answer(values, read_step_count(block), state, block, end, scaling)
+            self._replace(snapshot, reset_snapshot(compiled, state) if end else (block, values, state, {}))
             return answer
         except BaseException:
             del snapshot  # else a stored traceback would keep all later snapshots alive
             raise
 
-    def end(self) -> Any:
-        """End the message: return the final answer, with its last word, and reset the state."""
-        if self._compiled.source.kind == "text":
-            return self.push(b"", end=True)
-        snapshot = self._newest()
+    def _push_each(self, snapshot: Snapshot, x: Any, end: bool, time: Any) -> list[Answer]:
+        """Do `push` with per_step=True."""
+        compiled, answers = self._compiled, []
+        block, values, _, _ = snapshot
         try:
-            answer = self._wrap(snapshot, True)
-            self._replace(snapshot, reset_snapshot(self._compiled, snapshot[2]))
+            pieces, after = compiled.source.push_each(x, snapshot[2], time, end)
+            for steps, state in pieces:
+                block, values, scaling = compiled.advance(block, values, steps)
+                answers.append(compiled.answer(values, read_step_count(block), state, block, end, scaling))
+            self._replace(snapshot, reset_snapshot(compiled, after) if end else (block, values, after, {}))
+            return answers
+        except BaseException:
+            del snapshot
+            raise
+
+    def end(self) -> Answer:
+        """End the message: return the final answer, with its last word, and reset the state."""
+        snapshot, compiled = self._newest(), self._compiled
+        try:
+            steps, state = compiled.source.finish(snapshot[2])
+            block, values, scaling = compiled.advance(snapshot[0], snapshot[1], steps)
+            answer = compiled.answer(values, read_step_count(block), state, block, True, scaling)
+            self._replace(snapshot, reset_snapshot(compiled, state))
             return answer
         except BaseException:
             del snapshot
@@ -90,9 +108,10 @@ class Stream:
         return read_step_count(self._newest()[0])
 
     @property
-    def scores(self) -> Any:
+    def scores(self) -> Answer:
         """The answer of the last `push`. It stays the same until a step is completed."""
-        return self._wrap(self._newest())
+        block, values, state, _ = self._newest()
+        return self._compiled.answer(values, read_step_count(block), state, block)
 
     def forecast(self, horizon: int | None = None, paths: int = 100, seed: int = 0, known: Any = None) -> Forecast:
         """Forecast the steps after the last one. horizon: how many steps ahead; by default as the model was fitted.
@@ -104,8 +123,8 @@ class Stream:
         """
         from .rollout import forecast_stream
 
-        block, output, input_state, _ = self._newest()
-        return forecast_stream(self._compiled, block[None], output[None], input_state, horizon, paths, seed, known)
+        block, values, state, _ = self._newest()
+        return forecast_stream(self._compiled, block[None], values[None], state, horizon, paths, seed, known)
 
     def reset(self) -> None:
         """Forget the message. The stream keeps the name of its series."""
@@ -136,17 +155,17 @@ class Stream:
         """Continue from a state of this model. Raises StateError, changing nothing, for a state of another model."""
         self._replace(self._newest(), restore_snapshot(self._compiled, state))
 
-    def replay(self, events: Iterable[Any]) -> list[Any]:
-        """Push events from an initial state and return the scores after each, without changing this stream.
+    def replay(self, events: Iterable[Any]) -> list[Answer]:
+        """Push events from an initial state and return the answer after each, without changing this stream.
 
         events: pieces as `push` takes them, (piece, end) or (piece, end, time). Raises DataError naming the event.
         """
-        other, scores = self.fork(), []
+        other, answers = self.fork(), list[Answer]()
         other.reset()
         for i, event in enumerate(events):
             with error_context(f"event {i}"):
-                scores.append(other.push(*event) if isinstance(event, tuple) else other.push(event))
-        return scores
+                answers.append(other.push(*event) if isinstance(event, tuple) else other.push(event))
+        return answers
 
     def _newest(self) -> Snapshot:
         """Return the newest snapshot."""
@@ -165,44 +184,18 @@ class Stream:
             del snapshot, after
             raise
 
-    def _wrap(self, snapshot: Snapshot, whole: bool = False) -> Scores | Forecast:
-        block, output, input_state, _ = snapshot
-        return wrap_output(self._compiled, output, read_step_count(block), input_state, block, whole)
+    def __repr__(self) -> str:
+        return f"Stream({self._compiled.model!r}, {count_steps(self.steps)}, {self.scores!r})"
 
-    def _advance(
-        self, block: Bytes, output: Floats, steps: npt.NDArray[Any], input_state: Any
-    ) -> tuple[Bytes, Floats, Scaling | None]:
-        """Return block and output after these steps, and the scaling of the newest window if the model has windows.
 
-        A single step is stepped, several are run as a batch of one, with the same bits. A window is run from the
-        initial state.
-        """
-        compiled, count, before = self._compiled, len(steps), block
-        if not count:
-            return block, output, None
-        block = block.copy()
-        if compiled.windowed:
-            assert compiled.series is not None
-            block[:8].view(np.int64)[0] += count
-            if not compiled.source.is_ready(read_step_count(block)):
-                return block, output, None
-            rows, lengths, scaling = compiled.series.make_windows([input_state])
-            return block, compiled.run_windows(rows, lengths)[0], scaling
-        output = output.copy()  # faster than an empty one
-        if count == 1:
-            compiled.engine.step(steps[0] if steps.ndim > 1 else steps, block, output)
-            return block, output, None
-        if count > MOST_STEPS:
-            raise DataError(f"{count} steps in one piece; push fewer at once")
-        compiled.engine.run(
-            as_batch(steps), np.array([count], np.int32), before[None], block[None], output[None], False, 1
-        )
-        return block, output, None
+def count_steps(steps: int) -> str:
+    """Return "1 step", "2 steps" and so on."""
+    return f"{steps:,} step{'s'[: steps != 1]}"
 
 
 def first_snapshot(compiled: CompiledModel, input_state: Any) -> Snapshot:
     """Return the snapshot of a stream before its first step."""
-    return compiled.initial, np.zeros(compiled.outputs, np.float32), input_state, {}
+    return compiled.initial, np.zeros(compiled.width, np.float32), input_state, {}
 
 
 def reset_snapshot(compiled: CompiledModel, input_state: Any) -> Snapshot:

@@ -16,10 +16,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, Final
 
-import numpy as np
 import numpy.typing as npt
 
-from ..document.limits import MAX_CHECK_BYTES, MAX_CHECK_STEPS
+from ..limits import MAX_CHECK_BYTES, MAX_CHECK_STEPS
 from ..model import Model
 from .error_propagation import Trajectory, flatten_state, run_reference
 
@@ -44,31 +43,16 @@ def splitmix64(seed: int) -> Iterator[int]:
         yield z ^ z >> 31
 
 
-def standard_normal(draw: int) -> float:
-    """Turn a draw into a roughly normal number, exact in float32.
-
-    >>> standard_normal(0), standard_normal((1 << 64) - 1)
-    (-3.4999465942382812, 3.4999465942382812)
-    """
-    parts = (draw & 0xFFFF) + (draw >> 16 & 0xFFFF) + (draw >> 32 & 0xFFFF) + (draw >> 48)
-    return (parts - 131070) * 7 / (1 << 18)
-
-
 def make_inputs(model: Model, seed: int, lengths: list[int]) -> list[Array]:
-    """Generate the input of each case: ids int32 [T], or numbers float32 [T, features]; for series, those of rows."""
-    draws, entry = splitmix64(seed), model.input_section
-    if entry["kind"] in ("text", "ids"):
-        return [np.array([next(draws) * entry["size"] >> 64 for _ in range(T)], np.int32) for T in lengths]
-    F = entry["features"]
-    return [np.array([[standard_normal(next(draws)) for _ in range(F)] for _ in range(T)], np.float32) for T in lengths]
+    """Generate the rows of each case: ids int32 [T], or numbers float32 [T, features]."""
+    draws, (source,) = splitmix64(seed), model.inputs.values()
+    return [source.synthesise(draws, T) for T in lengths]
 
 
 def case_lengths(model: Model) -> tuple[int, ...]:
-    """Return the lengths of the cases: 1 and 37, or 1 and the rows of a model's window."""
-    window = model.input_section.get("window")
-    if window is None:
-        return LENGTHS
-    return tuple(sorted({1, min(MAX_CHECK_STEPS, window["length"] // window["segment"])}))
+    """Return the lengths of the cases: 1 and 37, or 1 and the rows that the layers run anew for each answer."""
+    (source,) = model.inputs.values()
+    return LENGTHS if source.rows is None else tuple(sorted({1, min(MAX_CHECK_STEPS, source.rows)}))
 
 
 def final_values(run: Trajectory) -> tuple[Array, Array]:

@@ -117,7 +117,7 @@ def test_what_would_be_answered_wrongly_or_not_at_all(line: str, message: str) -
     streams = Streams(Predictor(series_sample(TIMED, size=4), threads=1), False)
     with pytest.raises(DataError, match=message):
         streams.handle(line.encode())
-    assert not streams.open
+    assert not len(streams.pool)
 
 
 @pytest.mark.parametrize("missing", ["error", "drop", "ffill", "mask"])

@@ -5,9 +5,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from tidegate.document.series import check
+from tidegate.document.upgrade import upgrade_input
 from tidegate.errors import DataError, ModelFileError
 from tidegate.features.series import ForecastSpec, SeriesTransform, Window, shift_columns
+from tidegate.inputs import parse
 
 NAN = np.nan
 TWO = SeriesTransform(("load", "sun"), ("target", "past"))
@@ -212,12 +213,13 @@ def test_a_window_that_varies_little_beside_its_level_is_not_constant() -> None:
 
 def test_a_file_with_float32_statistics_still_loads() -> None:
     section, tensors = replace(TWO, mean=np.array([[1.5, 2.5]]), deviation=np.ones((1, 2))).to_json()
+    section = upgrade_input(section)
     assert {v.dtype for v in tensors.values()} == {np.dtype(np.float64)}
     older = {name: v.astype(np.float32) for name, v in tensors.items()}
     for found in (tensors, older):
-        assert check(section, found) == 2
-    with pytest.raises(ModelFileError, match="input.scale.mean: tensor 'input.mean' is F16; expected F64"):
-        check(section, {name: v.astype(np.float16) for name, v in tensors.items()})
+        assert parse("x", section, found).features == 2
+    with pytest.raises(ModelFileError, match="inputs.x.scale.mean: tensor 'input.mean' is F16; expected F64"):
+        parse("x", section, {name: v.astype(np.float16) for name, v in tensors.items()})
 
 
 # ---- fewer steps than a window
@@ -270,8 +272,9 @@ def test_windows_that_are_not_full_are_those_of_each_alone(centre: str) -> None:
 def test_a_file_says_from_how_many_steps_on_there_is_an_answer() -> None:
     section, tensors = replace(TWO, window=Window(4, spread="window", least=2)).to_json()
     assert SeriesTransform.from_json(section, tensors).window == Window(4, spread="window", least=2)
-    assert check(section, tensors) == 2
+    section = upgrade_input(section)
+    assert parse("x", section, tensors).features == 2
     for least in (1, 5, 2.0):
-        with pytest.raises(ModelFileError, match="input.window.least: is .*; expected an integer of 2 to 4"):
-            check({**section, "window": {**section["window"], "least": least}}, tensors)
+        with pytest.raises(ModelFileError, match="inputs.x.window.least: is .*; expected an integer of 2 to 4"):
+            parse("x", {**section, "window": {**section["window"], "least": least}}, tensors)
     assert "least" not in replace(TWO, window=Window(4)).to_json()[0]["window"]

@@ -64,7 +64,10 @@ def test_end_reset_and_state(text: Predictor) -> None:
     pool.push([("a", "my card ")])
     pool.reset("a")
     assert pool.state("a") == stream.state
-    assert pool.end("new").reason == "the message has no word"
+    assert pool.end("a").reason == "the message has no word"
+    with pytest.raises(DataError, match="no stream 'ghost' in the pool; it has 1"):
+        pool.end("ghost")
+    assert "ghost" not in pool
 
 
 def test_a_series_ends_with_its_last_scores(series: Predictor) -> None:

@@ -47,13 +47,11 @@ def test_a_forecast_has_its_shape_and_is_in_order() -> None:
 def test_outputs_that_cross_are_put_in_order() -> None:
     """The layers' own outputs are not in order, and the forecast has the same numbers."""
     predictor = make_predictor(LOAD)
-    compiled = predictor._compiled
     stream = predictor.stream()
     stream.push([2.0])
     raw = stream._snapshot[1].reshape(3, 1, 3).astype(np.float64)
     assert (np.diff(raw, axis=-1) < 0).any()
     np.testing.assert_array_equal(stream.scores.values, np.sort(raw, -1))
-    assert compiled.series is not None
 
 
 def test_a_quantile_is_found_by_a_level_that_rounding_moved() -> None:
@@ -195,7 +193,7 @@ def test_the_name_of_a_series_is_needed_exactly_with_statistics_of_each() -> Non
     assert pool.step([3], [7.0])[0].tobytes() == high.tobytes()
     with pytest.raises(DataError, match="the stream 4 has no series name; add it to the pool with one"):
         pool.step([4], [1.0])
-    with pytest.raises(DataError, match="the stream 3 is in the pool already; drop it first"):
+    with pytest.raises(DataError, match="the stream 3 is in the pool already; forget it first"):
         pool.add(3, "a")
     assert len(pool) == 2
 
@@ -274,9 +272,11 @@ def test_no_label_is_told_of_what_is_no_number() -> None:
     predictor, x = make_predictor(transform), np.array([[3e38, 3e38], [-3e38, 3e38]])
     with pytest.raises(DataError, match="series 1: the output is not finite, because a number in it is too large"):
         predictor.classify([x / 1e38, x])
-    scores: Scores = predictor.stream().push(x)
-    assert np.isnan(scores.values).all()
-    assert (scores.label, scores.predicted_labels) == (None, [])
+    scores = predictor.stream().push(x)
+    assert isinstance(scores, Scores)
+    assert (scores.values, scores.label, scores.predicted_labels) == (None, None, [])
+    assert scores.as_dict(all_scores=False) == {"label": None, "score": None, "reason": scores.reason}
+    assert scores.reason.startswith("the result is not a finite number")
 
 
 def test_rolling_origins() -> None:
@@ -307,7 +307,7 @@ def test_windows_of_many_streams_are_worked_out_in_parts(head: str, monkeypatch:
     x[8, 1::2] = np.nan
     found = []
     for numbers in (1 << 21, 7 * 4):
-        monkeypatch.setattr("tidegate.runtime.series.BATCH_NUMBERS", numbers)
+        monkeypatch.setattr("tidegate.inputs.series.BATCH_NUMBERS", numbers)
         pool = make_predictor(transform).pool()
         pushed = pool.push([(i, x[:8, i]) for i in range(30)])
         stepped = pool.step(range(30), x[8])

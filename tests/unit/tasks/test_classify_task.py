@@ -16,7 +16,7 @@ from tidegate.tape import Tape
 from tidegate.tasks import _messages, classify
 from tidegate.tasks._metrics import score
 from tidegate.tasks._options import make_options, restore_options
-from tidegate.tasks._problem import Problem
+from tidegate.tasks.base import Problem
 
 
 def table(texts: list[str], labels: list[str]) -> Table:
@@ -24,7 +24,7 @@ def table(texts: list[str], labels: list[str]) -> Table:
 
 
 def make_problem(texts: list[str], labels: list[str], **values: Any) -> Problem:
-    return classify.problem(classify.Options(**values), table(texts, labels), None)
+    return classify.prepare(table(texts, labels), None, classify.Options(**values))
 
 
 def test_tasks_are_found_by_listing() -> None:
@@ -35,7 +35,7 @@ def test_tasks_are_found_by_listing() -> None:
 
 def test_labels_are_sorted_and_targets_index_them() -> None:
     rows = table(["a b", "c", "d"], ["y", "x", "y"])
-    targets, labels = classify.targets(rows, classify.Options())
+    targets, labels = classify.read_targets(rows, classify.Options())
     assert labels == ["x", "y"]
     assert targets.tolist() == [1, 0, 1]
     assert _messages.tokenize_rows(rows, classify.Options())[0] == [b"a", b"b"]
@@ -44,8 +44,8 @@ def test_labels_are_sorted_and_targets_index_them() -> None:
 def test_an_unseen_label_is_an_error_or_wrong_as_asked() -> None:
     rows = table(["a", "b"], ["x", "new"])
     with pytest.raises(DataError, match="t.csv:3: label 'new' was not seen in training.*--unseen wrong"):
-        classify.targets(rows, classify.Options(), ["x", "y"])
-    assert classify.targets(rows, classify.Options(), ["x", "y"], "wrong")[0].tolist() == [0, -1]
+        classify.read_targets(rows, classify.Options(), ["x", "y"])
+    assert classify.read_targets(rows, classify.Options(), ["x", "y"], "wrong")[0].tolist() == [0, -1]
 
 
 def test_a_text_without_a_token_names_its_line() -> None:
@@ -137,7 +137,7 @@ def test_the_layers_of_each_option_hold_together(values: dict[str, Any], kinds: 
         if layer.is_pool:
             assert width == pooled
         width = layer.width
-    begun = classify.init_weights(found)
+    begun = found.init_weights()
     assert {name: value.shape for name, value in begun.items()} == shapes
     if found.options.direction == "both":
         ways = [begun[f"layers.{1 + bool(found.options.conv)}.{way}.W"] for way in ("forward", "backward")]

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ..errors import ModelFileError
-from ..strictjson import show
-from ..tensors import Array, dtype_name
+from .errors import ModelFileError
+from .strictjson import show
+from .tensors import Array, dtype_name
 
 
 def check_keys(place: str, value: Any, *expected: str) -> None:

@@ -1,4 +1,4 @@
-"""Check an input of kind `series`: how raw numbers become rows."""
+"""Check the entry of a series: how raw numbers become rows."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from typing import Any
 import numpy as np
 
 from ..errors import ModelFileError
+from ..expect import check_integer, check_keys, check_list, check_tensor, check_text
 from ..features import frequency as rules
 from ..features.calendar import PERIODS
-from ..features.memory import count_bytes
-from ..features.series import CENTRES, MISSING, ROLES, SPREADS, SeriesTransform
+from ..features.series import CENTRES, MISSING, SPREADS
 from ..features.window import MIN_LENGTH
+from ..limits import MAX_COLUMNS, MAX_REACH, MAX_SERIES
 from ..strictjson import show
 from ..tensors import Array
-from .expect import check_integer, check_keys, check_list, check_tensor, check_text
-from .limits import MAX_COLUMNS, MAX_MEMORY_BYTES, MAX_REACH, MAX_SERIES, MAX_WIDTH
 
 KEYS = ("kind", "columns", "roles", "calendar", "missing", "scale", "window", "features")
+ROLES = ("past", "known", "static")
 
 ZONE = re.compile(r"[+-][0-2][0-9]:[0-5][0-9](:[0-5][0-9])?|[A-Za-z][A-Za-z0-9_+-]*(/[A-Za-z0-9_+-]+){0,3}")
 WEEKDAYS, NO_WEEKDAYS = re.compile("[01]*1[01]*(?<=^.{7})"), re.compile("")
@@ -30,34 +30,33 @@ Value = dict[str, Any]
 Tensors = Mapping[str, Array]
 
 
-def check(value: Value, tensors: Tensors) -> int:
-    """Check the section and return the width of the first layer's input. Raises ModelFileError."""
-    check_keys("inputs.x", value, *KEYS, *({"times"} & set(value)))  # "times" is optional
-    check_columns(value)
-    check_names("inputs.x.calendar", value["calendar"], 0, len(PERIODS), PERIODS)
-    check_choice("inputs.x.missing", value["missing"], MISSING)
+def check_entry(place: str, value: Value, tensors: Tensors) -> None:
+    """Check the entry, all but its sizes. Raises ModelFileError."""
+    check_keys(place, value, *KEYS, *({"times"} & set(value)))  # "times" is optional
+    check_columns(place, value)
+    check_names(f"{place}.calendar", value["calendar"], 0, len(PERIODS), PERIODS)
+    check_choice(f"{place}.missing", value["missing"], MISSING)
     if value["scale"] is not None:
-        check_scale(value, tensors)
+        check_scale(f"{place}.scale", value, tensors)
     if value["window"] is not None:
-        check_window(value["window"])
+        check_window(f"{place}.window", value["window"])
     if "times" in value:
-        check_times(value["times"])
-    check_combination(value)
-    return check_sizes(value, SeriesTransform.from_json(value, tensors))
+        check_times(f"{place}.times", value["times"])
+    check_combination(place, value)
 
 
-def check_columns(value: Value) -> None:
-    check_names("inputs.x.columns", value["columns"], 1, MAX_COLUMNS)
-    check_list("inputs.x.roles", value["roles"], 1, MAX_COLUMNS)
+def check_columns(place: str, value: Value) -> None:
+    check_names(f"{place}.columns", value["columns"], 1, MAX_COLUMNS)
+    check_list(f"{place}.roles", value["roles"], 1, MAX_COLUMNS)
     for i, role in enumerate(value["roles"]):
-        check_choice(f"inputs.x.roles[{i}]", role, ROLES[1:])
+        check_choice(f"{place}.roles[{i}]", role, ROLES)
     if (roles := len(value["roles"])) != (columns := len(value["columns"])):
-        raise ModelFileError(f"inputs.x.roles: has {roles} entries and inputs.x.columns {columns}; they must be equal")
+        raise ModelFileError(f"{place}.roles: has {roles} entries and {place}.columns {columns}; they must be equal")
 
 
-def check_scale(value: Value, tensors: Tensors) -> None:
+def check_scale(place: str, value: Value, tensors: Tensors) -> None:
     """Check the statistics: one row for all series, or one for each series with its own; deviations are above 0."""
-    section, place = value["scale"], "inputs.x.scale"
+    section = value["scale"]
     check_keys(place, section, "names", "mean", "deviation")
     if section["names"] is not None:
         check_names(f"{place}.names", section["names"], 1, MAX_SERIES)
@@ -78,8 +77,7 @@ def check_statistic(place: str, name: Any, tensors: Tensors, shape: tuple[int, i
     check_tensor(place, name, tensors, "F32" if older else "F64", shape)
 
 
-def check_window(value: Any) -> None:
-    place = "inputs.x.window"
+def check_window(place: str, value: Any) -> None:
     optional = ("least",) if isinstance(value, dict) and "least" in value else ()
     check_keys(place, value, "length", "segment", "season", "centre", "spread", *optional)
     length = check_integer(f"{place}.length", value["length"], 1, MAX_REACH)
@@ -93,9 +91,8 @@ def check_window(value: Any) -> None:
     check_choice(f"{place}.spread", value["spread"], SPREADS)
 
 
-def check_times(value: Any) -> None:
+def check_times(place: str, value: Any) -> None:
     """Check the time zone of the training data, and the rule by which one step follows another."""
-    place = "inputs.x.times"
     check_keys(place, value, "zone", "frequency")
     zone, rule = value["zone"], value["frequency"]
     if zone is not None and not (isinstance(zone, str) and ZONE.fullmatch(zone)):
@@ -116,30 +113,20 @@ def check_times(value: Any) -> None:
         raise ModelFileError(f"{place}.day: is {day}; for business months it must be 1 or {rules.LAST}")
 
 
-def check_combination(value: Value) -> None:
+def check_combination(place: str, value: Value) -> None:
     """Check that the keys agree with one another."""
     scale, window = value["scale"], value["window"]
     scales = scale is not None and scale["deviation"] is not None
     if value["missing"] == "mask" and scale is None:
         raise ModelFileError(
-            "inputs.x.scale: is null; missing 'mask' needs the mean for columns without a known number"
+            f"{place}.scale: is null; missing 'mask' needs the mean, for columns without a known number"
         )
     if scale is not None and not scales and value["missing"] != "mask":
-        raise ModelFileError("inputs.x.scale.deviation: is null; a mean without deviation is for missing 'mask' only")
+        raise ModelFileError(f"{place}.scale.deviation: is null; a mean without deviation is for missing 'mask' only")
     if scale is not None and scale["names"] is not None and (window is not None or not scales):
-        raise ModelFileError("inputs.x.scale.names: must be null with a window or without deviations")
+        raise ModelFileError(f"{place}.scale.names: must be null with a window or without deviations")
     if window is not None and window["spread"] == "training" and not scales:
-        raise ModelFileError("inputs.x.window.spread: is 'training', which needs the deviations of inputs.x.scale")
-
-
-def check_sizes(value: Value, transform: SeriesTransform) -> int:
-    if (features := transform.features) > MAX_WIDTH:
-        raise ModelFileError(f"inputs.x: a row has {features} numbers; at most {MAX_WIDTH} are allowed")
-    if type(value["features"]) is not int or value["features"] != features:
-        raise ModelFileError(f"inputs.x.features: is {show(value['features'])}; the other keys give {features}")
-    if (size := count_bytes(transform)) > MAX_MEMORY_BYTES:
-        raise ModelFileError(f"inputs.x: a stream must keep {size} bytes; at most {MAX_MEMORY_BYTES} are allowed")
-    return features
+        raise ModelFileError(f"{place}.window.spread: is 'training', which needs the deviations of {place}.scale")
 
 
 def check_names(place: str, value: Any, least: int, most: int, choices: tuple[str, ...] | None = None) -> None:
@@ -156,5 +143,6 @@ def check_names(place: str, value: Any, least: int, most: int, choices: tuple[st
 
 
 def check_choice(place: str, value: Any, choices: tuple[str, ...]) -> None:
+    """Raise ModelFileError unless the value is one of these strings."""
     if not isinstance(value, str) or value not in choices:
         raise ModelFileError(f"{place}: is {show(value)}; expected one of {', '.join(choices)}")

@@ -1,0 +1,28 @@
+"""Rows for the check in a model file, from draws of 0 to 2^64 - 1."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import numpy.typing as npt
+
+
+def standard_normal(draw: int) -> float:
+    """Turn a draw into a roughly normal number, exact in float32.
+
+    >>> standard_normal(0), standard_normal((1 << 64) - 1)
+    (-3.4999465942382812, 3.4999465942382812)
+    """
+    parts = (draw & 0xFFFF) + (draw >> 16 & 0xFFFF) + (draw >> 32 & 0xFFFF) + (draw >> 48)
+    return (parts - 131070) * 7 / (1 << 18)
+
+
+def draw_ids(draws: Iterator[int], steps: int, size: int) -> npt.NDArray[np.int32]:
+    """Make ids of 0 to size - 1: int32 [T]."""
+    return np.array([next(draws) * size >> 64 for _ in range(steps)], np.int32)
+
+
+def draw_numbers(draws: Iterator[int], steps: int, features: int) -> npt.NDArray[np.float32]:
+    """Make roughly normal numbers: float32 [T, features]."""
+    return np.array([[standard_normal(next(draws)) for _ in range(features)] for _ in range(steps)], np.float32)

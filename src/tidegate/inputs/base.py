@@ -1,0 +1,250 @@
+"""The contract of an input: one way from raw data to the steps of a graph.
+
+An input never changes. What it remembers of a stream is its state, an immutable value that `push` takes and returns, so
+that a caller can check everything before anything changes: the unfinished word of a text, the memory of a series.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from typing import Any, ClassVar, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from ..errors import DataError, StateError
+
+Array = npt.NDArray[Any]
+Rows = npt.NDArray[np.float32]
+Indices = npt.NDArray[np.int64]
+
+
+class Steps(NamedTuple):
+    """Steps that an input completed.
+
+    rows: int32 ids [T] or float32 [T, features], one for each step. restart: None; or if each answer comes from whole
+    rows that the graph runs from its initial state, keeping none of it, what `Input.make_rows` makes these of, one for
+    each answer; then `rows` is empty. number: how many steps they count for.
+    """
+
+    rows: Array
+    number: int
+    restart: list[Any] | None = None
+
+
+class Round(NamedTuple):
+    """A step of each of n different streams.
+
+    positions: where they stand in the call [n]. rows: of those that complete a step [n', ...], or `restart` as in
+    `Steps`. keep: which of the n these are [n']. states: the states after it [n]; None: they stay as they are.
+    """
+
+    positions: Indices
+    rows: Array
+    keep: Indices
+    states: list[Any] | None = None
+    restart: list[Any] | None = None
+
+
+class Input(ABC):
+    """One way from raw data to steps.
+
+    name: that of its entry. features: how many numbers a step has; None: a step is a token id. size: how many ids there
+    are; 0 for numbers. steps_needed: how many steps an answer needs. names_series: a stream needs the name of
+    its series. rows: how many rows the graph runs for an answer, if it starts anew each time; None: it steps.
+    """
+
+    kind: ClassVar[str]
+    noun: ClassVar[str] = "series"  # a whole input, in messages
+    empty: ClassVar[str] = "no step"  # says in messages what an empty one has
+    features: int | None = None
+    size: int = 0
+    steps_needed: int = 1
+    names_series: bool = False
+    rows: int | None = None
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    # ---- the model file
+
+    @abstractmethod
+    def to_json(self) -> dict[str, Any]:
+        """Return the entry that `parse` reads."""
+
+    def tensor_names(self) -> set[str]:
+        """Return the names of the tensors that the input uses."""
+        return set()
+
+    def serve(self, outputs: Iterable[Any]) -> Input:
+        """Return the input that serves these outputs too, which may need more of its past. Raises ModelFileError."""
+        return self
+
+    def prepare(self) -> Input:
+        """Return the input with what its first push needs, which loading a file leaves out. Raises ModelFileError."""
+        return self
+
+    # ---- streams
+
+    @abstractmethod
+    def start(self, series: str | None = None) -> Any:
+        """Return the state of a new stream. series: its name. Raises DataError for a name that is not needed."""
+
+    def start_as(self, id: Hashable) -> Any:
+        """Return the state of a new stream that is known by an id only. Raises DataError if that is not enough."""
+        return self.start()
+
+    @abstractmethod
+    def reset(self, state: Any) -> Any:
+        """Return the state of a stream that forgets its message."""
+
+    @abstractmethod
+    def push(self, x: Any, state: Any, time: Any = None, end: bool = False) -> tuple[Steps, Any]:
+        """Return the steps that `x` completes, and the state after it.
+
+        time: of each step, if the input uses a calendar. end: whether the message ends with `x`, which may complete one
+        more step; the state returned is then the last one before `reset`. Raises DataError.
+        """
+
+    @abstractmethod
+    def push_each(self, x: Any, state: Any, time: Any = None, end: bool = False) -> tuple[list[tuple[Steps, Any]], Any]:
+        """Do `push`, but return the steps one by one, each with the state after it, and the state after all of `x`."""
+
+    @abstractmethod
+    def finish(self, state: Any) -> tuple[Steps, Any]:
+        """Return the steps that the end of a message completes, and the last state before `reset`. Raises DataError."""
+
+    @abstractmethod
+    def push_many(
+        self, x: Any, ids: Sequence[Hashable], find_state: Callable[[Hashable], Any], times: Any = None
+    ) -> list[Round]:
+        """Push one step of each of n streams: ids [n], of which one that occurs twice is pushed twice, in order.
+
+        find_state: gives the state of an id before the call. Raises DataError.
+        """
+
+    @abstractmethod
+    def read_whole(self, x: Any, times: Any = None, series: str | None = None) -> tuple[Steps, Any]:
+        """Return the steps of a whole input, and the state after it. Raises DataError."""
+
+    def is_ready(self, count: int) -> bool:
+        """Return whether there is an answer after so many steps."""
+        return count >= self.steps_needed
+
+    @abstractmethod
+    def not_ready_reason(self, count: int, ended: bool = False) -> str:
+        """Say why there is no answer after so many steps. ended: whether the message ended there."""
+
+    # ---- what graphs and outputs need
+
+    def make_rows(self, restart: Sequence[Any]) -> Iterator[tuple[Rows, Indices, Any]]:
+        """Yield the rows of B restarts in batches of bounded size: float32 [B, K, features], lengths [B], context."""
+        raise NotImplementedError(f"an input of kind {self.kind} never starts anew")
+
+    def context(self, states: Sequence[Any]) -> Any:
+        """Return what outputs need of the input to answer B ready streams in the data's units; None for nothing."""
+        return None
+
+    def select_context(self, context: Any, i: int) -> Any:
+        """Return the context of one of several streams."""
+        return None
+
+    def not_continued_reason(self, state: Any, known: bool = False, horizon: int | None = None) -> str:
+        """Say why a ready stream cannot be continued beyond its last step; "" if it can.
+
+        known: whether the caller gives what must be known of the steps ahead. horizon: how many there are.
+        """
+        return ""
+
+    def explain_overflow(self, values: Rows) -> str:
+        """Say which of n whole inputs had too large a number, as their last values [n, width] tell; "" for none."""
+        return ""
+
+    @abstractmethod
+    def synthesise(self, draws: Iterator[int], steps: int) -> Array:
+        """Make rows [T] or [T, features] from draws of 0 to 2^64 - 1, for the check in a model file."""
+
+    # ---- saved states
+
+    @abstractmethod
+    def to_bytes(self, state: Any) -> bytes:
+        """Convert a state to bytes."""
+
+    @abstractmethod
+    def from_bytes(self, data: bytes, count: int) -> Any:
+        """Read the bytes that `to_bytes` wrote, of a stream of so many steps. Raises StateError if they do not fit."""
+
+
+class PlainInput(Input):
+    """An input whose state is bytes, without names, times and restarts. One step is enough for an answer."""
+
+    no_step_reason = "no step yet"
+    unfinished_error: ClassVar[str] = "it has an unfinished word; this model takes numbers"
+
+    def start(self, series: str | None = None) -> bytes:
+        if series is not None:
+            raise DataError(f"the series {series!r} is named, and this model takes none; leave the name out")
+        return b""
+
+    def reset(self, state: bytes) -> bytes:
+        return b""
+
+    @abstractmethod
+    def read(self, x: Any, state: bytes) -> tuple[Array, bytes]:
+        """Return the rows that `x` completes, and the state after it. Raises DataError."""
+
+    @abstractmethod
+    def read_many(self, x: Any) -> Array:
+        """Return one row of each of n streams. Raises DataError."""
+
+    def push(self, x: Any, state: bytes, time: Any = None, end: bool = False) -> tuple[Steps, bytes]:
+        if time is not None:
+            refuse_times()
+        rows, state = self.read(x, state)
+        return Steps(rows, len(rows)), state
+
+    def push_each(
+        self, x: Any, state: bytes, time: Any = None, end: bool = False
+    ) -> tuple[list[tuple[Steps, bytes]], bytes]:
+        steps, after = self.push(x, state, time, end)
+        return [(Steps(steps.rows[t : t + 1], 1), after) for t in range(steps.number)], after
+
+    def finish(self, state: bytes) -> tuple[Steps, bytes]:
+        shape = () if self.features is None else (self.features,)
+        return Steps(np.zeros((0, *shape), np.int32 if self.features is None else np.float32), 0), b""
+
+    def push_many(
+        self, x: Any, ids: Sequence[Hashable], find_state: Callable[[Hashable], Any], times: Any = None
+    ) -> list[Round]:
+        rows = self.read_many(x)
+        check_count(len(ids), len(rows))
+        if times is not None:
+            refuse_times()
+        every = np.arange(len(rows))
+        return [Round(every, rows, every)]
+
+    def read_whole(self, x: Any, times: Any = None, series: str | None = None) -> tuple[Steps, bytes]:
+        return self.push(x, self.start(series), times, True)
+
+    def not_ready_reason(self, count: int, ended: bool = False) -> str:
+        return f"the message has {self.empty}" if ended else self.no_step_reason
+
+    def to_bytes(self, state: bytes) -> bytes:
+        return state
+
+    def from_bytes(self, data: bytes, count: int) -> bytes:
+        if data:
+            raise StateError(self.unfinished_error)
+        return data
+
+
+def refuse_times() -> None:
+    """Raise DataError for times that nothing needs."""
+    raise DataError("times were given, and this model uses no calendar; leave them out")
+
+
+def check_count(ids: int, steps: int) -> None:
+    """Raise DataError unless there is a step for each id."""
+    if ids != steps:
+        raise DataError(f"there are {ids} ids and {steps} steps; both must be equal")

@@ -1,0 +1,114 @@
+"""Text: a tokenizer splits messages, a vocabulary gives each token its id."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from functools import cached_property
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from ..errors import DataError, ModelFileError, StateError
+from ..expect import check_integer, check_keys, check_object, check_tensor
+from ..features.text import Tokenizer, Vocabulary, encode
+from ..limits import MAX_VOCABULARY
+from ..tensors import Array
+from ._draws import draw_ids
+from ._read import to_token_ids
+from .base import PlainInput, Steps, refuse_times
+
+MAX_WORD: Final = 64
+ROLES: Final = (("bytes", "U8"), ("offsets", "I64"))
+
+
+def parse(name: str, entry: dict[str, Any], tensors: Mapping[str, Array]) -> TextInput:
+    """Check the entry of a text and return its input. Raises ModelFileError."""
+    place = f"inputs.{name}"
+    check_keys(place, entry, "kind", "tokenizer", "vocabulary", "size")
+    check_object(f"{place}.tokenizer", entry["tokenizer"])
+    names = entry["vocabulary"]
+    check_keys(f"{place}.vocabulary", names, *(role for role, _ in ROLES))
+    size = check_integer(f"{place}.size", entry["size"], 1, MAX_VOCABULARY)
+    for (role, dtype), shape in zip(ROLES, ((-1,), (size + 1,)), strict=True):
+        check_tensor(f"{place}.vocabulary.{role}", names[role], tensors, dtype, shape)
+    return TextInput(name, entry, {role: tensors[names[role]] for role, _ in ROLES})
+
+
+class TextInput(PlainInput):
+    """Messages: rows are int32 ids [T]; the state is the unfinished word.
+
+    entry: a valid one. vocabulary: its tensors, by role.
+    """
+
+    kind = "text"
+    noun = "text"
+    empty = "no word"
+
+    def __init__(self, name: str, entry: dict[str, Any], vocabulary: Mapping[str, Array]) -> None:
+        super().__init__(name)
+        self._entry, self._vocabulary = entry, vocabulary
+        self.size = entry["size"]
+        self.no_step_reason = "no complete word yet" if entry["tokenizer"].get("kind") == "word" else "no step yet"
+
+    @cached_property
+    def tokenizer(self) -> Tokenizer:
+        """What splits a text into tokens."""
+        return Tokenizer.from_json(self._entry["tokenizer"])
+
+    @cached_property
+    def vocabulary(self) -> Vocabulary:
+        """The ids of tokens."""
+        return Vocabulary(self._vocabulary["bytes"], self._vocabulary["offsets"])
+
+    def prepare(self) -> TextInput:
+        try:
+            _ = self.tokenizer, self.vocabulary
+        except DataError as error:
+            raise ModelFileError(f"inputs.{self.name}: {error}") from error
+        return self
+
+    def to_json(self) -> dict[str, Any]:
+        return dict(self._entry)
+
+    def tensor_names(self) -> set[str]:
+        return set(self._entry["vocabulary"].values())
+
+    def push(self, x: Any, state: bytes, time: Any = None, end: bool = False) -> tuple[Steps, bytes]:
+        """Return the ids of the words that `x` (str or bytes) completes, and the unfinished word."""
+        if time is not None:
+            refuse_times()
+        if isinstance(x, str):
+            x = encode(x)
+        elif not isinstance(x, bytes):
+            raise DataError(f"this model takes text, str or bytes; {type(x).__name__} was given")
+        tokens, state = self.tokenizer.feed(x, state)
+        if end and state:
+            tokens, state = tokens + self.tokenizer.flush(state), b""
+        return Steps(self.vocabulary.ids(tokens), len(tokens)), state
+
+    def read(self, x: Any, state: bytes) -> tuple[npt.NDArray[np.int32], bytes]:
+        steps, state = self.push(x, state)
+        return steps.rows, state
+
+    def finish(self, state: bytes) -> tuple[Steps, bytes]:
+        return self.push(b"", state, None, True)
+
+    def read_many(self, x: Any) -> npt.NDArray[np.int32]:
+        """Return one id for each of n streams: int32 [n]."""
+        return to_token_ids(x, self.size)
+
+    def synthesise(self, draws: Iterator[int], steps: int) -> npt.NDArray[np.int32]:
+        return draw_ids(draws, steps, self.size)
+
+    def from_bytes(self, data: bytes, count: int) -> bytes:
+        """Return the unfinished word. Raises StateError unless this tokenizer can leave it."""
+        if len(data) > MAX_WORD:
+            raise StateError(f"the state's unfinished word has {len(data)} bytes; at most {MAX_WORD} are allowed")
+        try:
+            tokens, rest = self.tokenizer.feed(b"", data)
+        except DataError as error:
+            raise StateError(f"its unfinished word does not fit this model: {error}") from error
+        if tokens or rest != data:
+            raise StateError("its unfinished word does not fit this model: the tokenizer would split it")
+        return data

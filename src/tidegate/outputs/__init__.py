@@ -1,0 +1,45 @@
+"""Find the outputs of this folder, and parse the entries of a document's key `outputs`; see README.md."""
+
+from __future__ import annotations
+
+import importlib
+import os
+from collections.abc import Mapping
+from typing import Any
+
+from ..errors import ModelFileError
+from ..expect import check_object
+from ..strictjson import show
+from ._scores import Scores as Scores
+from .base import Answer as Answer
+from .base import Answers as Answers
+from .base import Output as Output
+
+FOLDER = os.path.dirname(__file__)
+
+
+def kinds() -> list[str]:
+    """List the kinds of outputs, sorted.
+
+    >>> kinds()
+    ['forecast', 'labels', 'multilabel', 'tags', 'values']
+    """
+    return sorted(f[:-3] for f in os.listdir(FOLDER) if f.endswith(".py") and f != "base.py" and not f.startswith("_"))
+
+
+def parse(name: str, entry: Any, width: int, inputs: Mapping[str, Any]) -> Output:
+    """Check an entry of `outputs` and return the output that it describes.
+
+    name: that of the entry. width: how many numbers its node has. inputs: those of the model, by name. `from` is left
+    to the caller, who knows the graphs. Raises ModelFileError with the place, what was found and what was expected.
+
+    >>> entry = {"kind": "values", "from": "layers.0", "at": "step", "labels": ["speed", "height"]}
+    >>> parse("values", entry, 2, {}).labels
+    ['speed', 'height']
+    """
+    place = f"outputs.{name}"
+    check_object(place, entry)
+    if (kind := entry.get("kind")) not in kinds():
+        raise ModelFileError(f"{place}.kind: is {show(kind)}; expected one of {', '.join(kinds())}")
+    output: Output = importlib.import_module(f"{__name__}.{kind}").parse(name, entry, width, inputs)
+    return output

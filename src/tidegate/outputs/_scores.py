@@ -1,0 +1,127 @@
+"""Scores: an answer that has a number for each label."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from .base import Answer, shortest_decimals
+
+THRESHOLD: Final = 0.5
+
+Floats = npt.NDArray[np.float32]
+
+
+def select_labels(
+    values: Floats, labels: list[str], multi_label: bool, threshold: float = THRESHOLD
+) -> list[list[str]]:
+    """Return the labels of each row of values [n, labels]: that of the largest, or if multi-label those from the
+    threshold on.
+
+    >>> select_labels(np.array([[0.9, 0.5, 0.1], [0.4, 0.2, 0.0]]), ["a", "b", "c"], True)
+    [['a', 'b'], []]
+    """
+    if not multi_label:
+        return [[labels[i]] for i in values.argmax(-1).tolist()]
+    return [[labels[i] for i in np.flatnonzero(row)] for row in values >= threshold]
+
+
+class Scores(Answer):
+    """The model's output after a step, or the reason why there is none yet.
+
+    values: float32 [outputs], or None. reason: why values is None, else "". labels: the names of the outputs, or None.
+    multi_label: whether an input may have any number of labels: those with a value of at least `threshold`.
+
+    >>> scores = Scores(np.array([0.25, 0.75], np.float32), ["no", "yes"])
+    >>> scores.label, scores.score, scores.top(1)
+    ('yes', 0.75, [('yes', 0.75)])
+    >>> Scores(None, ["no", "yes"], "no complete word yet").label is None
+    True
+    >>> Scores(np.array([0.75, 0.5, 0.25], np.float32), ["rain", "wind", "sun"], multi_label=True).predicted_labels
+    ['rain', 'wind']
+    """
+
+    __slots__ = ("_reason", "_values", "labels", "multi_label", "threshold")
+
+    def __init__(
+        self,
+        values: Floats | None,
+        labels: list[str] | None,
+        reason: str = "",
+        multi_label: bool = False,
+        threshold: float = THRESHOLD,
+    ) -> None:
+        self._values, self._reason = values, reason
+        self.labels, self.multi_label, self.threshold = labels, multi_label, threshold
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self._values, self.labels, self._reason, self.multi_label, self.threshold)
+
+    @property
+    def values(self) -> Floats | None:
+        """The numbers: float32 [outputs], or None."""
+        return self._values
+
+    @property
+    def reason(self) -> str:
+        """Why there are no values; "" if there are."""
+        return self._reason
+
+    @property
+    def label(self) -> str | None:
+        """The label of the largest value; None without values or labels, and if a value is NaN.
+
+        If multi-label, it is given even if its value is below the threshold; see `predicted_labels`.
+        """
+        if self._values is None or self.labels is None or np.isnan(self._values).any():
+            return None
+        return self.labels[int(self._values.argmax())]
+
+    @property
+    def predicted_labels(self) -> list[str]:
+        """The label of the largest value, or if multi-label all labels with a value from the threshold on, in order.
+
+        Empty without values or labels, and if a value is NaN.
+        """
+        if self._values is None or self.labels is None or np.isnan(self._values).any():
+            return []
+        return select_labels(self._values[None], self.labels, self.multi_label, self.threshold)[0]
+
+    @property
+    def score(self) -> float | None:
+        """The largest value: the label's probability if values are probabilities; None without values."""
+        return None if self._values is None else float(self._values.max())
+
+    def top(self, k: int = 5) -> list[tuple[str, float]]:
+        """Return the k largest values with their labels, or indices without labels, largest first; ties by index."""
+        if self._values is None:
+            return []
+        order = np.argsort(-self._values, kind="stable")[:k].tolist()
+        return [(str(i) if self.labels is None else self.labels[i], float(self._values[i])) for i in order]
+
+    def as_dict(self, all_scores: bool = True) -> dict[str, Any]:
+        """Return a dict for JSON: `label`, `score` and `scores` by label, and if multi-label `labels` too.
+
+        all_scores: whether to give `scores`. Without labels the dict has only `values`. Without values they are None,
+        and `reason` says why.
+
+        >>> Scores(None, None, "no step yet").as_dict()
+        {'values': None, 'reason': 'no step yet'}
+        """
+        values = None if self._values is None else shortest_decimals(self._values)
+        reason = {"reason": self._reason} if values is None else {}
+        if self.labels is None:
+            return {"values": values, **reason}
+        result: dict[str, Any] = {"label": self.label, "score": None if values is None else max(values)}
+        if self.multi_label:
+            result["labels"] = self.predicted_labels
+        if all_scores:
+            result["scores"] = None if values is None else dict(zip(self.labels, values, strict=True))
+        return {**result, **reason}
+
+    def __repr__(self) -> str:
+        if self._values is None:
+            return f"Scores(None, {self._reason!r})"
+        return f"Scores({', '.join(f'{name}: {value:.3f}' for name, value in self.top(3))})"

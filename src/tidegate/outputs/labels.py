@@ -1,0 +1,52 @@
+"""Labels: each input has one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ._label_names import LOGITS, check_calibration, check_label_names, check_scores, softmax
+from ._scores import Scores, select_labels
+from .base import NOT_FINITE, Context, Output, check_common, is_finite
+
+Floats = npt.NDArray[np.float32]
+
+
+def parse(name: str, entry: dict[str, Any], width: int, inputs: Mapping[str, Any]) -> LabelsOutput:
+    """Check the entry of labels and return its output. Raises ModelFileError."""
+    place = f"outputs.{name}"
+    own = check_common(place, entry, "end", width, "labels", "scores", "calibration")
+    check_label_names(f"{place}.labels", entry["labels"], own)
+    check_scores(place, entry)
+    check_calibration(place, entry)
+    return LabelsOutput(name, entry, width)
+
+
+class LabelsOutput(Output):
+    """The label of an input is that of the largest score. Scores are probabilities."""
+
+    kind = "labels"
+    at = "end"
+    classifies = True
+    labels: list[str]
+
+    def __init__(self, name: str, entry: dict[str, Any], width: int) -> None:
+        super().__init__(name, entry, width)
+        self.labels = list(entry["labels"])
+        self.from_logits = entry["scores"] == LOGITS
+
+    def convert(self, values: Floats, scaling: Any = None) -> Floats:
+        own = self.select(values)
+        return softmax(own) if self.from_logits else own
+
+    def answer(self, values: Floats | None, context: Context | None = None, reason: str = "") -> Scores:
+        if reason or values is None:
+            return Scores(None, self.labels, reason)
+        scores = self.convert(values)
+        return Scores(scores.copy(), self.labels) if is_finite(scores) else Scores(None, self.labels, NOT_FINITE)
+
+    def select_labels(self, scores: Floats) -> list[list[str]]:
+        return select_labels(scores, self.labels, False)

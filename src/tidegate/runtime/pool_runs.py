@@ -1,0 +1,128 @@
+"""Runs of a pool: a step of each of many streams, or batches of events, in one native call each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+from ..inputs.base import Round
+from ..outputs.base import Answer, Output
+from .compiled_model import Floats, write_step_count
+from .rows import Event, Indices, Rows
+
+
+class PoolRuns(Rows):
+    """The rows of a pool, and how steps change them. All checks have come before."""
+
+    # ---- one step of each of many streams
+
+    def _apply_round(self, one: Round, rows: Indices, answers: Any) -> None:
+        """Apply a round of steps to these rows [n], and put the answers of the ready ones into `answers`."""
+        source = self._compiled.source
+        for row, state in zip(rows.tolist(), one.states or (), strict=False):
+            self._input_states[row] = state
+        stepped, is_done = rows[one.keep], np.zeros(len(rows), bool)
+        if one.restart is None:
+            runs: Iterable[tuple[Floats, Any]] = [(self._step(stepped, one.rows), None)]
+            to_run = np.arange(len(one.keep))
+        else:
+            to_run = np.flatnonzero(self._add_steps(stepped) >= source.steps_needed)
+            runs = self._compiled.run_restarts([one.restart[i] for i in to_run.tolist()])
+        at = 0
+        for values, scaling in runs:
+            part = one.keep[to_run[at : at + len(values)]]
+            self._outputs[rows[part]], is_done[part], at = values, True, at + len(values)
+            self._put_answers(answers, one.positions[part], rows[part], scaling)
+        left = np.flatnonzero((self._count_steps(rows) >= source.steps_needed) & ~is_done)  # their step was dropped
+        self._put_answers(answers, one.positions[left], rows[left], None)
+
+    def _put_answers(self, answers: Any, positions: Indices, rows: Indices, scaling: Any) -> None:
+        """Put the answers of these rows into arrays, at these positions. scaling: theirs, if the caller has it."""
+        if not len(rows):
+            return
+        compiled, values = self._compiled, self._outputs[rows]
+        states = [self._input_states[row] for row in rows.tolist()] if scaling is None else []
+
+        def put(output: Output) -> None:
+            array = answers if compiled.output is not None else answers[output.name]
+            if output.feeds_back:
+                self._put_rollouts(array, positions, rows)
+            elif output.scales:
+                array[positions] = output.convert(
+                    values, compiled.source.context(states) if scaling is None else scaling
+                )
+            else:
+                array[positions] = output.convert(values)
+
+        compiled.convert(put)
+
+    def _put_rollouts(self, array: Any, positions: Indices, rows: Indices) -> None:
+        """Put forecasts that are fed back into an array, all but those that cannot be continued yet."""
+        from .rollout import roll_out
+
+        states = [self._input_states[row] for row in rows.tolist()]
+        ready = [i for i, state in enumerate(states) if not self._compiled.source.not_continued_reason(state)]
+        if ready:
+            these = rows[ready]
+            blocks, values = self._blocks[these], self._outputs[these]
+            array[positions[ready]] = roll_out(self._compiled, blocks, values, [states[i] for i in ready])
+
+    def _count_steps(self, rows: Indices) -> Indices:
+        """Return how many steps streams have had."""
+        counts: Indices = self._blocks[rows, :8].view(np.int64)[:, 0]
+        return counts
+
+    def _add_steps(self, rows: Indices) -> Indices:
+        """Count one more step for each stream, and return the new counts."""
+        counts = self._count_steps(rows) + 1
+        self._blocks[rows, :8] = counts[:, None].view(np.uint8)
+        return counts
+
+    # ---- events of one round
+
+    def _apply(self, batch: list[Event], answers: dict[int, list[Answer]]) -> None:
+        """Apply events of one round in one native call, and append their answers, by position."""
+        compiled, rows = self._compiled, [self._rows[event.id] for event in batch]
+        row_array = np.array(rows, np.int64)
+        totals = dict(zip(rows, self._count_steps(row_array).tolist(), strict=True))
+        latest = {
+            row: self._outputs[row].copy() for row, event in zip(rows, batch, strict=True) if not event.steps.number
+        }
+        restarts = batch[0].steps.restart is not None
+        found = self._run_restarts(batch) if restarts else self._run_steps(batch, row_array)
+        for i, (event, row) in enumerate(zip(batch, rows, strict=True)):
+            totals[row] += event.steps.number
+            values, scaling = found[i] if i in found else (latest.get(row, self._outputs[row]), None)
+            latest[row] = values
+            block = self._blocks[row]
+            if restarts:
+                self._outputs[row] = values
+                write_step_count(block, totals[row])
+            if not event.is_silent:
+                answer = compiled.answer(values, totals[row], event.input_state, block, event.end, scaling)
+                answers.setdefault(event.position, []).append(answer)
+            if event.end:
+                self._reset(row)
+
+    def _run_steps(self, batch: list[Event], rows: Indices) -> dict[int, tuple[Floats, Any]]:
+        """Run the steps of events; return the last values after each event that has one, by its index."""
+        counts = [event.steps.number for event in batch]
+        pieces = [event.steps.rows for event in batch]
+        out = self._step(
+            rows.repeat(counts), np.ascontiguousarray(pieces[0]) if len(pieces) == 1 else np.concatenate(pieces)
+        )
+        ends = np.cumsum(counts).tolist()
+        return {i: (out[ends[i] - 1], None) for i, count in enumerate(counts) if count}
+
+    def _run_restarts(self, batch: list[Event]) -> dict[int, tuple[Floats, Any]]:
+        """Run the restarts of events, as `_run_steps` does; their scalings come with the values."""
+        source = self._compiled.source
+        order = [i for i, event in enumerate(batch) if event.steps.restart]
+        restart = [one for i in order for one in batch[i].steps.restart or ()]
+        found: dict[int, tuple[Floats, Any]] = {}
+        for values, scaling in self._compiled.run_restarts(restart):
+            for k, one in enumerate(values):
+                found[order[len(found)]] = one, source.select_context(scaling, k)
+        return found

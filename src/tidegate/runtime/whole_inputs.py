@@ -1,0 +1,124 @@
+"""Run whole inputs, in batches of similar length."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+
+from ..errors import DataError
+from ..inputs.base import Input, Steps
+from .compiled_model import Bytes, CompiledModel, Floats
+
+BATCH_ROWS: Final = 256
+BATCH_NUMBERS: Final = 1 << 21  # padded ids or features of one batch
+
+WholeInput = tuple[Steps, Any]  # its steps, and the state of the input after them
+
+
+class Result(NamedTuple):
+    """What the layers give for a whole input.
+
+    position: of the input. values: the last layer's after the last step [width]. all_values: those after each step
+    [T, width], if an output needs them. block: the state of the layers. scaling: what the input gives outputs, if it
+    made the rows.
+    """
+
+    position: int
+    values: Floats
+    all_values: Floats | None
+    block: Bytes
+    scaling: Any
+
+
+def read_inputs(
+    compiled: CompiledModel, verb: str, rows: Any, times: Sequence[Any] | None, series: Sequence[str] | None
+) -> list[WholeInput]:
+    """Read whole inputs. verb: what the user called, for messages. Raises DataError naming the input."""
+    source = compiled.source
+    if isinstance(rows, str | bytes):
+        raise DataError(f"{verb} takes a list of texts; put the text in a list")
+    inputs: list[WholeInput] = []
+    try:
+        for row, time, name in zip_inputs(rows, times, series):
+            inputs.append(source.read_whole(row, time, name))
+    except DataError as error:
+        raise DataError(f"{source.noun} {len(inputs)}: {error}") from error
+    return inputs
+
+
+def zip_inputs(rows: Any, times: Sequence[Any] | None, series: Sequence[str] | None) -> Iterator[tuple[Any, Any, Any]]:
+    """Yield each input with its times and name, or None for them. Raises DataError unless their numbers agree."""
+    for name, values in (("times", times), ("series", series)):
+        if values is not None and len(values) != len(rows):
+            raise DataError(f"there are {len(rows)} inputs and {len(values)} {name}; give one for each input")
+    for i, row in enumerate(rows):
+        yield row, None if times is None else times[i], None if series is None else series[i]
+
+
+def require_answers(source: Input, inputs: list[WholeInput]) -> None:
+    """Raise DataError for the first whole input that has no answer."""
+    for i, (steps, _) in enumerate(inputs):
+        number = steps.number
+        if not number:
+            raise DataError(f"{source.noun} {i} has {source.empty}")
+        if not source.is_ready(number):
+            has = f"has {number} step{'s'[: number != 1]}"
+            raise DataError(f"{source.noun} {i}: {has}; this model's window needs {source.steps_needed}")
+
+
+def run_inputs(compiled: CompiledModel, inputs: list[WholeInput]) -> Iterator[Result]:
+    """Run all inputs that have an answer, and yield what the layers give for each, in any order."""
+    source = compiled.source
+    ready = [i for i, (steps, _) in enumerate(inputs) if source.is_ready(steps.number)]
+    if source.rows is not None:
+        yield from run_restarts(compiled, inputs, ready)
+        return
+    lengths = [inputs[i][0].number for i in ready]
+    for batch in split_batches(lengths, source.features or 1):
+        yield from run_batch(compiled, inputs, [ready[i] for i in batch])
+
+
+def run_restarts(compiled: CompiledModel, inputs: list[WholeInput], ready: list[int]) -> Iterator[Result]:
+    """Do `run_inputs` for an input that makes whole rows anew."""
+    restart = [one for i in ready for one in inputs[i][0].restart or ()]
+    at = 0
+    for values, scaling in compiled.run_restarts(restart):
+        for k, one in enumerate(values):
+            context = compiled.source.select_context(scaling, k)
+            yield Result(ready[at], one, one[None], compiled.initial, context)
+            at += 1
+
+
+def run_batch(compiled: CompiledModel, inputs: list[WholeInput], batch: list[int]) -> Iterator[Result]:
+    """Run one batch of inputs together, padded to the longest."""
+    rows = [inputs[i][0].rows for i in batch]
+    per_step = any(output.per_step for output in compiled.outputs.values())
+    lengths = np.array([len(row) for row in rows], np.int32)
+    T, B = int(lengths.max()), len(rows)
+    x = np.zeros((T, B, *rows[0].shape[1:]), rows[0].dtype)
+    for b, row in enumerate(rows):
+        x[: len(row), b] = row
+    states = np.tile(compiled.initial, (B, 1))
+    blocks = np.empty_like(states)
+    out = np.empty((T, B, compiled.width) if per_step else (B, compiled.width), np.float32)
+    compiled.runner.run(x, lengths, states, blocks, out, per_step, compiled.threads)
+    for b, (i, length) in enumerate(zip(batch, lengths.tolist(), strict=True)):
+        every = out[:length, b] if per_step else None
+        yield Result(i, out[b] if every is None else every[-1], every, blocks[b], None)
+
+
+def split_batches(lengths: list[int], features: int) -> Iterator[list[int]]:
+    """Split inputs into batches of similar length and bounded padded size, longest first; yield their indices.
+
+    >>> list(split_batches([1, 5, 2], 1))
+    [[1, 2, 0]]
+    """
+    order = sorted(range(len(lengths)), key=lambda i: -lengths[i])
+    start = 0
+    while start < len(order):
+        limit = BATCH_NUMBERS // (lengths[order[start]] * features)
+        count = max(1, min(BATCH_ROWS, limit))
+        yield order[start : start + count]
+        start += count
