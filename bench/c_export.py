@@ -102,7 +102,7 @@ def passes_sanitizers(cell: str, dialect: dict[str, str]) -> bool:
 def time_large_model(rows: int) -> Row:
     """Time how long it takes to write and compile a model with an embedding of so many rows, 128 wide."""
     model = make_large_model(rows, 128)
-    figures: Row = {"weights": sum(model.tensors[n].size for one in model.layers for n in one["tensors"].values())}
+    figures: Row = {"weights": sum(model.tensors[n].size for one in model.layers for n in one.tensors.values())}
     with tempfile.TemporaryDirectory() as folder:
         start = time.perf_counter()
         bridge.export(model, "c", Path(folder) / "m.c", name="m")

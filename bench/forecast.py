@@ -222,8 +222,7 @@ def m4_figures(result: Backtest, options: Options) -> list[Figures]:
 
 
 def exchange_rate_figures(result: Backtest, options: Options) -> list[Figures]:
-    last = result.baselines["last value"]
-    assert isinstance(last, float)
+    last = result.baseline_figures["last value"]["mae"]
     return [figure("error over that of the last value", result.metrics["mae"] / last, 3)]
 
 
@@ -233,7 +232,8 @@ def check_warning(model: str, file: Path, result: Backtest, start: int | None) -
     with contextlib.redirect_stdout(output):
         code = cli.main(["score", model, str(file), "--start", str(start)])
     warned = "warning: the model does not beat last value" in output.getvalue()
-    beaten = not result.metrics["mae"] < float(result.baselines["last value"])
+    metric = "mase" if len(result.targets) > 1 else "mae"  # channels of different units are compared scaled
+    beaten = not result.metrics[metric] < result.baseline_figures["last value"][metric]
     if code or warned != beaten:
         raise SystemExit(f"tidegate score ended with {code}; beaten by the last value: {beaten}; warned: {warned}")
     return [figure("warned that the last value is better (1: yes)", float(warned), 0)]

@@ -25,6 +25,7 @@ from common import fits, record
 from tidegate.cli._table import format_table
 from tidegate.data import catalogue
 from tidegate.features.series import SeriesTransform
+from tidegate.layers.recurrent import Recurrent
 from tidegate.runtime import Predictor, Stream, make_runner
 from tidegate.runtime import load as loaded
 from tidegate.tasks import load
@@ -92,7 +93,7 @@ def fit_model(name: str, folder: Path) -> tuple[Predictor, list[Floats]]:
         options = fits.options(case.set, **case.options, **SHORT)
         fit(catalogue.get(case.set).task, str(files["train"]), options, out)
     predictor = loaded(out, threads=1)
-    source = task.rows(str(path), options, predictor.model.inputs["x"]["columns"])
+    source = task.read(str(path), options, predictor.model.inputs["x"]["columns"])
     return predictor, [series.values for series in source.series]
 
 
@@ -119,7 +120,7 @@ def measure(predictor: Predictor, series: list[Floats], pushes: int, streams: in
     cuts = statistics.quantiles(own, n=100)
     return {
         **checks,
-        "hidden": next(layer["size"] for layer in predictor.model.layers if layer["kind"] == "recurrent"),
+        "hidden": next(layer.size for layer in predictor.model.layers if isinstance(layer, Recurrent)),
         "columns": x.shape[1],
         "reach": reach,
         "window": transform.window and transform.window.to_json(),

@@ -30,7 +30,7 @@ from tidegate.model import Model
 from tidegate.runtime.offline import make_runner
 from tidegate.runtime.precision import COMPUTE_BF16, WEIGHTS_BF16, to_arguments
 from tidegate.verify import attach, verify
-from tidegate.verify.mutants import wrong_variants
+from tidegate.verify.mutants import recurrences, wrong_variants
 from tidegate.verify.native_target import run_cases, verify_engine
 from tidegate.verify.replay import Replay, Result, to_bytes
 from tidegate.verify.samples import sample
@@ -81,7 +81,7 @@ def random_models(count: int, seed: int) -> Iterator[tuple[str, Model]]:
 
 def scale_recurrent(model: Model, gain: float) -> Model:
     """Return the model with its recurrent matrices multiplied by `gain`."""
-    names = {name for layer in model.layers for role, name in layer["tensors"].items() if role.split(".")[-1] == "R"}
+    names = {name for layer in model.layers for role, name in layer.tensors.items() if role.split(".")[-1] == "R"}
     tensors = {n: (v * np.float32(gain) if n in names else v) for n, v in model.tensors.items()}
     return Model(model.document, tensors)
 
@@ -112,7 +112,7 @@ def measure(name: str, model: Model) -> dict[str, Any]:
 
 def count_missed(model: Model) -> tuple[int, list[str]]:
     """Count the mutants, and list those that no bound tells from the right model."""
-    if not any(layer["kind"] == "recurrent" for layer in model.layers):
+    if not recurrences(model):
         return 0, []
     replay, target, count, missed = Replay(model), _native.targets()[0], 0, []
     own = [to_bytes(pair) for pair in run_cases(replay, make_runner(model, target))]

@@ -57,11 +57,11 @@ class Engine {
     return layers;
   }
 
-  void embed(nb::handle weight_object, int add) {
+  void embed(nb::handle weight_object, int add, std::int64_t ids) {
     const Array weight(weight_object.ptr(), "weight", kFloat, 2);
     Message message;
-    message.check(tidegate_add_embed(engine_, weight.shape(0), weight.shape(1), weight.data<float>(), add, message.text,
-                                     sizeof message.text));
+    message.check(tidegate_add_embed(engine_, weight.shape(0), weight.shape(1), ids, weight.data<float>(), add,
+                                     message.text, sizeof message.text));
   }
 
   void dense(nb::handle weight_object, nb::handle bias_object, const std::string& activation, int add) {
@@ -188,12 +188,12 @@ class Engine {
   void run(nb::handle x_object, nb::handle lengths_object, nb::handle in_object, nb::handle out_state_object,
            nb::handle out_object, bool per_step, int threads) const {
     require_finished();
-    const Array x(x_object.ptr(), "x", info_.ids ? kInt32 : kFloat, info_.ids ? 2 : 3),
+    const Array x(x_object.ptr(), "x", info_.ids ? kInt32 : kFloat, has_one_id() ? 2 : 3),
         lengths(lengths_object.ptr(), "lengths", kInt32, 1), state_in(in_object.ptr(), "state_in", kByte, 2),
         state_out(out_state_object.ptr(), "state_out", kByte, 2, true),
         out(out_object.ptr(), "out", kFloat, per_step ? 3 : 2, true);
     const Py_ssize_t T = x.shape(0), B = x.shape(1);
-    if (!info_.ids) x.expect(2, info_.inputs);
+    if (!has_one_id()) x.expect(2, info_.inputs);
     lengths.expect(0, B);
     state_in.expect(0, B).expect(1, info_.state_bytes);
     state_out.expect(0, B).expect(1, info_.state_bytes);
@@ -219,11 +219,11 @@ class Engine {
                  int threads) const {
     require_finished();
     const Array ids(ids_object.ptr(), "ids", kInt64, 1),
-        x(x_object.ptr(), "x", info_.ids ? kInt32 : kFloat, info_.ids ? 1 : 2),
+        x(x_object.ptr(), "x", info_.ids ? kInt32 : kFloat, has_one_id() ? 1 : 2),
         states(states_object.ptr(), "states", kByte, 2, true), out(out_object.ptr(), "out", kFloat, 2, true);
     const Py_ssize_t n = ids.shape(0);
     x.expect(0, n);
-    if (!info_.ids) x.expect(1, info_.inputs);
+    if (!has_one_id()) x.expect(1, info_.inputs);
     states.expect(1, info_.state_bytes);
     out.expect(0, n).expect(1, info_.outputs);
     for (const Array* read : {&ids, &x}) {
@@ -248,6 +248,9 @@ class Engine {
   void require_finished() const {
     if (!info_.finished) fail(PyExc_ValueError, "the engine is not finished: call finish() before running it");
   }
+
+  // Steps of one id each have no axis for it.
+  bool has_one_id() const { return info_.ids && info_.inputs == 1; }
 
   tidegate_engine* engine_ = nullptr;
   tidegate_info info_ = {};
@@ -353,7 +356,7 @@ NB_MODULE(_native, module) {
       .def_prop_ro("fused_layers", &Engine::fused_layers)
       .def_prop_ro("inputs", &Engine::inputs)
       .def_prop_ro("outputs", &Engine::outputs)
-      .def("embed", &Engine::embed, array("weight"), nb::arg("add") = -1)
+      .def("embed", &Engine::embed, array("weight"), nb::arg("add") = -1, nb::arg("ids") = 1)
       .def("dense", &Engine::dense, array("weight"), array("bias"), nb::arg("activation"), nb::arg("add") = -1)
       .def("conv", &Engine::conv, array("weight"), array("bias"), nb::arg("width"), nb::arg("activation"),
            nb::arg("past_offset"), nb::arg("add") = -1)

@@ -44,7 +44,7 @@ Bytes make_entries(Input& in, const EnginePair& engines, const tidegate_info& in
   if (count <= 0) return {};
   Bytes bytes(static_cast<std::size_t>(4 * info.inputs * count));
   if (info.ids) {
-    for (std::int64_t i = 0; i < count; ++i) {
+    for (std::int64_t i = 0; i < count * info.inputs; ++i) {
       const std::int32_t id = in.maybe_hostile32(in.below(256) % engines.rows);
       std::memcpy(bytes.data() + 4 * i, &id, 4);
     }

@@ -105,10 +105,11 @@ void EnginePair::add() {
 
 void EnginePair::embed() {
   const std::int64_t rows = in_.size(1 + in_.below(40)), size = in_.size(width_);
+  const std::int64_t ids = in_.once_in(2) ? 1 : in_.maybe_hostile(1 + in_.below(4));
   const std::vector<float> weight = in_.floats(rows, size);
   const int add = pick_residual(width_);
   if (!call_both([&](tidegate_engine* e, char* m, std::size_t n) {
-        return tidegate_add_embed(e, rows, size, weight.data(), add, m, n);
+        return tidegate_add_embed(e, rows, size, ids, weight.data(), add, m, n);
       }))
     return;
   if (widths_.empty()) this->rows = rows;

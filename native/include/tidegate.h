@@ -94,6 +94,7 @@ typedef enum tidegate_pool {
 #define TIDEGATE_MAX_REGISTERS 64
 #define TIDEGATE_MAX_SIZE (1 << 20)
 #define TIDEGATE_MAX_STATE_BYTES (1 << 24)
+#define TIDEGATE_MAX_IDS 64
 
 /* The number format of products; states, outputs and sums are always float32. In the bfloat16 formats, the weights of
  * embed, dense and conv, and a cell's W, R and Q are rounded to the nearest bfloat16, ties to even. Biases, gains and
@@ -131,8 +132,9 @@ TIDEGATE_API void tidegate_close(tidegate_engine* engine);
 
 /* In every tidegate_add_*, `add` is the index of an earlier layer whose output is added to this layer's, or -1. */
 
-/* Look up row x of weight[rows, size] for id x. Must be the first layer; the engine's input is then int32 ids. */
-TIDEGATE_API tidegate_status tidegate_add_embed(tidegate_engine* engine, int64_t rows, int64_t size,
+/* Sum the rows of weight[rows, size] of a step's ids, in order: 1 to TIDEGATE_MAX_IDS of them. Must be the first layer;
+ * the engine's input is then int32 ids, `ids` at each step. */
+TIDEGATE_API tidegate_status tidegate_add_embed(tidegate_engine* engine, int64_t rows, int64_t size, int64_t ids,
                                                 const float* weight, int add, char* message, size_t capacity);
 
 /* activation(weight[size, inputs] x + bias[size]). */
@@ -197,7 +199,7 @@ TIDEGATE_API tidegate_status tidegate_finish(tidegate_engine* engine, char* mess
 typedef struct tidegate_info {
   const char* target;
   int64_t state_bytes;
-  int64_t inputs;  /* F; 1 where the input is ids */
+  int64_t inputs;  /* F; with ids, their number at each step */
   int64_t outputs; /* O */
   int ids;         /* 1 if the input is int32 ids */
   int layers;
@@ -209,7 +211,7 @@ TIDEGATE_API tidegate_info tidegate_get_info(const tidegate_engine* engine);
 /* Return 1 if the layer runs a fused kernel. */
 TIDEGATE_API int tidegate_is_fused(const tidegate_engine* engine, int layer);
 
-/* Run B rows; row b runs its first lengths[b] of the T steps. x: int32[T, B] or float[T, B, F]; entries past a row's
+/* Run B rows; row b runs its first lengths[b] of the T steps. x: int32[T, B, F] ids or float[T, B, F]; entries past a row's
  * length are not read. state_in, state_out: B blocks each, which must not overlap. per_step = 0: out[B, O] receives
  * each row's output after its last step (untouched for length 0). per_step = 1: out[T, B, O] receives the output of
  * every step (untouched past a row's length). out must not overlap x or the states. threads: the most to use, 1 or
@@ -218,13 +220,13 @@ TIDEGATE_API tidegate_status tidegate_run(const tidegate_engine* engine, int64_t
                                           const int32_t* lengths, const uint8_t* state_in, uint8_t* state_out,
                                           float* out, int per_step, int threads, char* message, size_t capacity);
 
-/* Run one step of one stream and update its state in place. x: int32[1] or float[F]; out[O]. Allocates no memory after
+/* Run one step of one stream and update its state in place. x: int32[F] ids or float[F]; out[O]. Allocates no memory after
  * the first call. */
 TIDEGATE_API tidegate_status tidegate_step(const tidegate_engine* engine, const void* x, uint8_t* state, float* out,
                                            char* message, size_t capacity);
 
-/* Run one step for each of n entries, in place on states[N]. Entry i steps stream ids[i] with input x[i] (int32[n] or
- * float[n, F]) and writes out[i, O]; entries of the same stream are applied in order. out must not overlap x or the
+/* Run one step for each of n entries, in place on states[N]. Entry i steps stream ids[i] with input x[i] (int32[n, F] ids
+ * or float[n, F]) and writes out[i, O]; entries of the same stream are applied in order. out must not overlap x or the
  * states. Everything is checked before anything changes. With one thread, allocates no memory after the first call. */
 TIDEGATE_API tidegate_status tidegate_step_many(const tidegate_engine* engine, int64_t n, const int64_t* ids,
                                                 const void* x, int64_t N, uint8_t* states, float* out, int threads,

@@ -83,7 +83,8 @@ void embed() {
   tidegate_engine* const e = engine();
   const std::int64_t rows = wire.number(), size = wire.number();
   Floats weight = wire.array<float>();
-  reply(tidegate_add_embed(e, rows, size, weight.data(), wire.integer(), message, sizeof message));
+  const int add = wire.integer();
+  reply(tidegate_add_embed(e, rows, size, wire.number(), weight.data(), add, message, sizeof message));
 }
 
 void dense() {

@@ -38,12 +38,14 @@ const char* target_name(const tidegate::Kernels* const* target, int i) {
   return *target && i == 0 ? (*target)->name : nullptr;
 }
 
-void check_id(const Engine& engine, const void* x, std::size_t entry) {
+void check_ids(const Engine& engine, const void* x, std::size_t entry) {
   if (!engine.ids) return;
-  const std::int32_t id = static_cast<const std::int32_t*>(x)[entry];
-  if (!engine.has_id(id))
-    throw ValueError("x[" + std::to_string(entry) + "] (in C order) is id " + std::to_string(id) +
-                     ", expected from 0 to " + std::to_string(engine.layers.front()->inputs - 1));
+  for (std::size_t i = entry * engine.inputs; i < (entry + 1) * engine.inputs; ++i) {
+    const std::int32_t id = static_cast<const std::int32_t*>(x)[i];
+    if (!engine.has_id(id))
+      throw ValueError("x[" + std::to_string(i) + "] (in C order) is id " + std::to_string(id) +
+                       ", expected from 0 to " + std::to_string(engine.layers.front()->inputs - 1));
+  }
 }
 
 // Sort the longest first, otherwise in their order. Not with stable_sort, which allocates.
@@ -65,7 +67,7 @@ void make_run_sequences(const Engine& engine, std::int64_t T, std::int64_t B, co
       throw ValueError("lengths[" + std::to_string(b) + "] must be from 0 to " + std::to_string(T) + ", found " +
                        std::to_string(lengths[b]));
     sequences[b] = {b, batch, static_cast<std::size_t>(lengths[b]), b, b};
-    for (std::size_t t = 0; engine.ids && t < sequences[b].length; ++t) check_id(engine, x, b + t * batch);
+    for (std::size_t t = 0; engine.ids && t < sequences[b].length; ++t) check_ids(engine, x, b + t * batch);
   }
   sort_by_length(sequences);
 }
@@ -121,10 +123,10 @@ tidegate_status tidegate_open_in(int32_t precision, const char* target, int64_t 
 
 void tidegate_close(tidegate_engine* engine) { delete engine; }
 
-tidegate_status tidegate_add_embed(tidegate_engine* engine, int64_t rows, int64_t size, const float* weight, int add,
-                                   char* message, size_t capacity) {
+tidegate_status tidegate_add_embed(tidegate_engine* engine, int64_t rows, int64_t size, int64_t ids,
+                                   const float* weight, int add, char* message, size_t capacity) {
   return add_layer(engine, add, message, capacity,
-                   [&](const Engine& e) { return tidegate::make_embed(e.kernels, rows, size, weight); });
+                   [&](const Engine& e) { return tidegate::make_embed(e.kernels, rows, size, ids, weight); });
 }
 
 tidegate_status tidegate_add_dense(tidegate_engine* engine, int64_t inputs, int64_t size, const float* weight,
@@ -217,7 +219,7 @@ tidegate_status tidegate_step(const tidegate_engine* engine, const void* x, uint
   return catch_as_status(message, capacity, [&] {
     const Engine& e = engine->engine;
     e.require_finished();
-    check_id(e, x, 0);
+    check_ids(e, x, 0);
     const Sequence sequence = {0, 1, 1, 0, 0};
     const tidegate::WorkspaceLease workspace(e);
     e.run({x, nullptr, state, state, out, true}, &sequence, 1, 1, *workspace);
@@ -238,7 +240,7 @@ tidegate_status tidegate_step_many(const tidegate_engine* engine, int64_t n, con
       if (ids[i] < 0 || ids[i] >= N)
         throw ValueError("ids[" + std::to_string(i) + "] must be from 0 to " + std::to_string(N - 1) + ", found " +
                          std::to_string(ids[i]));
-      check_id(e, x, static_cast<std::size_t>(i));
+      check_ids(e, x, static_cast<std::size_t>(i));
       ascending = ascending && (i == 0 || ids[i] > ids[i - 1]);
     }
     if (n == 0) return;

@@ -56,7 +56,7 @@ void Engine::check_chain() const {
   for (std::size_t i = 0; i < layers.size(); ++i) {
     const Layer& layer = *layers[i];
     const std::string place = "layer " + std::to_string(i) + " (" + layer.kind + "): ";
-    if (i > 0 && layer.takes_ids()) throw ValueError(place + "embed must be the first layer");
+    if (i > 0 && layer.ids()) throw ValueError(place + "embed must be the first layer");
     if (i > 0 && layer.inputs != layers[i - 1]->size)
       throw ValueError(place + "expects " + std::to_string(layer.inputs) + " inputs, the layer before has " +
                        std::to_string(layers[i - 1]->size) + " outputs");
@@ -83,9 +83,9 @@ void Engine::check_states() const {
   }
 }
 
-// The embed layer can be merged only if no other layer adds its output.
+// The embed layer can be merged only if it gives one row of its table, and no other layer adds its output.
 void Engine::fold_embed() {
-  if (!ids || layers.size() < 2) return;
+  if (!ids || inputs > 1 || layers.size() < 2) return;
   for (const auto& layer : layers)
     if (layer->add == 0) return;
   if (layers[1]->fold(*layers[0])) first_ = 1;
@@ -102,8 +102,8 @@ void Engine::finish() {
   };
   layout_ = {};
   const Layer& first = *layers.front();
-  ids = first.takes_ids();
-  inputs = ids ? 1 : first.inputs;
+  ids = first.ids() > 0;
+  inputs = ids ? first.ids() : first.inputs;
   outputs = layers.back()->size;
   fold_embed();
   layout_.input = reserve(kTileRows * first.padded_size(inputs));

@@ -81,7 +81,7 @@ class Engine {
   std::vector<std::unique_ptr<Layer>> layers;
   bool finished = false;
   bool ids = false;        // whether the input is int32 ids
-  std::size_t inputs = 0;  // values in one entry of x
+  std::size_t inputs = 0;  // values in one entry of x: numbers, or ids
   std::size_t outputs = 0;
 
  private:

@@ -71,13 +71,13 @@ class Layer {
   Layer(const Layer&) = delete;
   Layer& operator=(const Layer&) = delete;
 
-  // x: one row per item (for embed: an id); out: padded rows of `size` floats. Where a row's last step is in this
+  // x: one row per item (for embed: its ids); out: padded rows of `size` floats. Where a row's last step is in this
   // chunk, also writes its state to its block.
   virtual void run(const Chunk& chunk, const Tile& tile, MatrixView x, float* out) const = 0;
 
-  // Whether the input is ids, as for embed. If so, look_up writes rows [first, first + count) of the table, padded, to
-  // `out`.
-  virtual bool takes_ids() const { return false; }
+  // The number of ids that a step takes, for embed; 0 for a layer that takes numbers. With ids, look_up writes rows
+  // [first, first + count) of the table, padded, to `out`.
+  virtual std::size_t ids() const { return 0; }
   virtual void look_up(std::size_t first, std::size_t count, float* out) const { (void)first, (void)count, (void)out; }
   // Merge the preceding embed layer into this one, so that its input becomes ids. Returns false where that is not
   // possible.
@@ -132,7 +132,8 @@ AlignedFloats copy_padded(const Layer& layer, const float* values, std::size_t n
 // Copy rows [from, to) of `values` to state array `array` in the blocks of those rows.
 void store_state(const Tile& tile, const StateArray& array, std::size_t from, std::size_t to, MatrixView values);
 
-std::unique_ptr<Layer> make_embed(const Kernels&, std::int64_t rows, std::int64_t size, const float* weight);
+std::unique_ptr<Layer> make_embed(const Kernels&, std::int64_t rows, std::int64_t size, std::int64_t ids,
+                                  const float* weight);
 std::unique_ptr<Layer> make_dense(const Kernels&, std::int64_t inputs, std::int64_t size, const float* weight,
                                   const float* bias, std::int32_t activation);
 std::unique_ptr<Layer> make_conv(const Kernels&, std::int64_t inputs, std::int64_t size, std::int64_t width,

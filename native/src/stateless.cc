@@ -6,11 +6,12 @@
 namespace tidegate {
 namespace {
 
-// A lookup table of float32, or of bfloat16 in half the memory if the precision is not float32.
+// A lookup table of float32, or of bfloat16 in half the memory if the precision is not float32. The rows of a step's
+// ids are summed in order.
 class Embed final : public Layer {
  public:
-  Embed(const Kernels& kernels, std::size_t rows, std::size_t size, const float* weight)
-      : Layer(kernels, "embed", rows, size) {
+  Embed(const Kernels& kernels, std::size_t rows, std::size_t size, std::size_t ids, const float* weight)
+      : Layer(kernels, "embed", rows, size), ids_(ids) {
     const std::size_t count = rows * size;
     if (kernels.precision == kFloat32) {
       float32_.assign(weight, weight + count);
@@ -22,27 +23,43 @@ class Embed final : public Layer {
 
   // x holds int32 ids, which are already checked.
   void run(const Chunk& chunk, const Tile&, MatrixView x, float* out) const override {
-    for (std::size_t i = 0; i < chunk.items; ++i) {
-      std::int32_t id;
-      std::memcpy(&id, x.data + i * x.ld, sizeof id);
-      look_up(static_cast<std::size_t>(id), 1, out + i * padded_size(size));
+    for (std::size_t i = 0; i < chunk.items; ++i, out += padded_size(size)) {
+      look_up(id(x, i, 0), 1, out);
+      for (std::size_t k = 1; k < ids_; ++k) add_row(id(x, i, k), out);
     }
   }
-  bool takes_ids() const override { return true; }
+  std::size_t ids() const override { return ids_; }
   void look_up(std::size_t first, std::size_t count, float* out) const override {
     for (std::size_t r = first; r < first + count; ++r, out += padded_size(size)) {
       if (!float32_.empty()) {
         std::memcpy(out, float32_.data() + r * size, size * sizeof(float));
         continue;
       }
-      for (std::size_t i = 0; i < size; ++i) {
-        const std::uint32_t bits = static_cast<std::uint32_t>(bf16_[r * size + i]) << 16;
-        std::memcpy(out + i, &bits, sizeof bits);
-      }
+      for (std::size_t i = 0; i < size; ++i) out[i] = widen(bf16_[r * size + i]);
     }
   }
+  std::size_t work() const override { return ids_ * size; }
 
  private:
+  static std::size_t id(MatrixView x, std::size_t item, std::size_t k) {
+    std::int32_t value;
+    std::memcpy(&value, x.data + item * x.ld + k, sizeof value);
+    return static_cast<std::size_t>(value);
+  }
+  static float widen(std::uint16_t bf16) {
+    const std::uint32_t bits = static_cast<std::uint32_t>(bf16) << 16;
+    float value;
+    std::memcpy(&value, &bits, sizeof value);
+    return value;
+  }
+  void add_row(std::size_t row, float* out) const {
+    if (!float32_.empty())
+      for (std::size_t i = 0; i < size; ++i) out[i] += float32_[row * size + i];
+    else
+      for (std::size_t i = 0; i < size; ++i) out[i] += widen(bf16_[row * size + i]);
+  }
+
+  const std::size_t ids_;
   std::vector<float> float32_;
   std::vector<std::uint16_t> bf16_;
 };
@@ -112,10 +129,15 @@ class Softmax final : public Layer {
 
 }  // namespace
 
-std::unique_ptr<Layer> make_embed(const Kernels& kernels, std::int64_t rows, std::int64_t size, const float* weight) {
+std::unique_ptr<Layer> make_embed(const Kernels& kernels, std::int64_t rows, std::int64_t size, std::int64_t ids,
+                                  const float* weight) {
   if (rows < 1 || rows > INT32_MAX)
     throw ValueError("embed: rows must be from 1 to 2147483647, found " + std::to_string(rows));
-  return std::make_unique<Embed>(kernels, static_cast<std::size_t>(rows), check_size(size, "embed: size"), weight);
+  if (ids < 1 || ids > TIDEGATE_MAX_IDS)
+    throw ValueError("embed: ids must be from 1 to " + std::to_string(TIDEGATE_MAX_IDS) + ", found " +
+                     std::to_string(ids));
+  return std::make_unique<Embed>(kernels, static_cast<std::size_t>(rows), check_size(size, "embed: size"),
+                                 static_cast<std::size_t>(ids), weight);
 }
 
 std::unique_ptr<Layer> make_dense(const Kernels& kernels, std::int64_t inputs, std::int64_t size, const float* weight,

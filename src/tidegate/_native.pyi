@@ -187,14 +187,17 @@ class Engine:
 
     @property
     def inputs(self) -> int:
-        """F; 1 if the input is ids. 0 before finish()."""
+        """F; with ids, their number at each step. 0 before finish()."""
 
     @property
     def outputs(self) -> int:
         """O. 0 before finish()."""
 
-    def embed(self, weight: Float32, add: int = -1) -> None:
-        """Add an embedding, as the first layer. weight [V, E]: row x for id x; the engine's input is then int32 ids."""
+    def embed(self, weight: Float32, add: int = -1, ids: int = 1) -> None:
+        """Add an embedding, as the first layer: the sum of the rows of weight [V, E] of a step's ids, in order.
+
+        The engine's input is then int32 ids: [T, B], or [T, B, ids] with more than one at each step.
+        """
 
     def dense(self, weight: Float32, bias: Float32, activation: str, add: int = -1) -> None:
         """Add activation(weight [O, I] x + bias [O]); activation: none, relu, tanh or sigmoid."""

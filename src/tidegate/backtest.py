@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -20,15 +19,20 @@ from .model import Model, as_model
 from .outputs.forecast import Forecast
 from .runtime import Predictor
 from .tasks import forecast
-from .tasks._baseline_models import Ridge, baseline_warning
-from .tasks._baselines import baseline_forecasts, fill_targets
-from .tasks._forecast_metrics import score, seasonal_scale
+from .tasks._baselines import fill_targets, forecast_all, recall_baselines
+from .tasks._channels import ChannelIndependent
+from .tasks._fingerprints import digest
+from .tasks._forecast_errors import Part, baseline_warning, list_targets, name_parts, score_parts, score_points
+from .tasks._forecast_metrics import seasonal_scale
 from .tasks._left_out import list_left_out
 from .tasks._options import restore_options
-from .tasks._windows import Track, digest, format_steps, make_tracks, shift_known
+from .tasks._training_units import find_units
+from .tasks._windows import Track, format_steps, make_tracks, shift_known
 
 Floats = npt.NDArray[np.float64]
 Times = npt.NDArray[np.datetime64]
+
+DEVIATION = "standard deviation in training"
 
 
 @dataclass(frozen=True)
@@ -52,12 +56,17 @@ class SeriesBacktest:
 class Backtest:
     """The results of a back-test.
 
-    series: the forecasts of each series. quantiles: their levels. columns: the targets. metrics: of all forecasts
-    together, see `tasks._forecast_metrics.score`. baselines: the mean absolute error of each baseline on the same
-    origins, or why it has none; where fewer steps are known than a baseline needs, it repeats the last value. warning:
-    a sentence if a baseline is not beaten, else "". begins: where the forecasts start, in words. left_out: series that
-    are not in the metrics, with the reason. short: number of forecasts made from fewer steps than the look-back.
-    dropped: number of steps that were dropped for their missing numbers.
+    series: the forecasts of each series; with channels apart, each channel is a series. quantiles: their levels.
+    columns: the targets that the model reads; targets: the names of all channels that are forecast. metrics: those of
+    `tasks._forecast_metrics.score` over all forecasts together, in `per_target` of each channel by name, and in
+    `per_series` of each series by name; `unit` is "data" or, of scaled errors, "standard deviation in training". With
+    several targets in the data's units, which may differ, the `mae`, `mse`, `rmse` and `pinball` of all together are
+    dominated by the largest; compare their `mase`. baselines: the mean absolute error of each baseline on the same
+    origins, or why it has none; where fewer steps are known than a baseline needs, it repeats the last value.
+    baseline_figures: `mae` and `mase` of each, also `per_target`. warning: a sentence if a baseline is not beaten,
+    else "". begins: where the forecasts start, in words. left_out: series that are not in the metrics, with the reason.
+    short: number of forecasts made from fewer steps than the look-back. dropped: number of steps that were dropped for
+    their missing numbers.
     """
 
     series: list[SeriesBacktest]
@@ -66,36 +75,46 @@ class Backtest:
     metrics: dict[str, Any]
     baselines: dict[str, float | str]
     warning: str
-    begins: str
+    begins: str = ""
     left_out: list[dict[str, str]] = field(default_factory=list)
     short: int = 0
     dropped: int = 0
+    targets: list[str] = field(default_factory=list)
+    baseline_figures: dict[str, Any] = field(default_factory=dict)
 
 
 def backtest(
-    model: Model | Predictor | str | os.PathLike[str], data: Any, start: int | str | None = None, every: int = 1
+    model: Model | Predictor | str | os.PathLike[str],
+    data: Any,
+    start: int | str | None = None,
+    every: int = 1,
+    scaled: bool = False,
 ) -> Backtest:
     """Forecast after every step from `start` on, each time from the steps before it alone, and measure the errors.
 
     model: a forecaster. data: what `fit` takes, with the columns of the model. start: the first step to forecast, a
     number counted from 0 or a timestamp; None: right after the rows that the model was fitted on, where the data begins
-    with them, else as soon as enough steps are known. every: the distance of origins in steps. The ridge regression is
-    fitted on the steps before `start`.
+    with them, else as soon as enough steps are known. every: the distance of origins in steps. scaled: errors in
+    units of each channel's standard deviation in training, so that channels of different units can be compared; without
+    a deviation for a series, such as a new one, that of its channel in all series of training. The baselines were
+    fitted with the model; those of an older model file are fitted on the steps before the first forecast.
 
-    Raises OptionError for a model of another task or an impossible start; DataError.
+    Raises OptionError for a model of another task, an impossible start, or a file without deviations; DataError.
     """
     if every < 1:
         raise OptionError(f"every is {every}; it must be at least 1")
     predictor, options, transform = load_forecaster(model)
-    source = forecast.rows(data, options, list(transform.columns))
+    source = forecast.read(data, options, list(transform.columns))
     tracks = make_tracks(source, transform)
     firsts, begins = first_origins(source, tracks, transform, predictor.model.document["provenance"], start)
-    results, reasons = [], {}
+    results, names, reasons = [], [], {}
+    named = name_parts(source, [transform.columns[c] for c in transform.find_columns("target")])
     for i, track in enumerate(tracks):
         if (one := forecast_series(predictor, source, i, track, transform, firsts[i], every)) is None:
             reasons[i] = omission_reason(track, transform, firsts[i])
             continue
         results.append(one)
+        names.append(named[i])
         if np.isnan(one.truth).all():
             reasons[i] = "has no known target to compare forecasts with"
     if not results:
@@ -109,9 +128,8 @@ def backtest(
         raise DataError(f"{source.path}: all targets {begins} are missing; give rows that have them")
     read = (len(shift_known(series.values, transform)) for series in source.series)
     dropped = sum(count - len(track.kept) for count, track in zip(read, tracks, strict=True))
-    return replace(
-        evaluate(results, options, transform, begins), left_out=list_left_out(source, reasons), dropped=dropped
-    )
+    found = evaluate(results, names, predictor.model, options, transform, scaled)
+    return replace(found, begins=begins, left_out=list_left_out(source, reasons), dropped=dropped)
 
 
 def omission_reason(track: Track, transform: SeriesTransform, first: int) -> str:
@@ -156,7 +174,7 @@ def forecast_ahead(model: Model | Predictor | str | os.PathLike[str], data: Any)
     """
     predictor, options, transform = load_forecaster(model)
     assert transform.forecast
-    source = forecast.rows(data, options, list(transform.columns))
+    source = forecast.read(data, options, list(transform.columns))
     names = [transform.columns[c] for c in transform.find_columns("target")]
     forecasts = []
     for i, track in enumerate(make_tracks(source, transform)):
@@ -248,9 +266,10 @@ def first_origins(
     least = steps_needed(transform) - 1
     trained = [steps_trained_on(track, provenance) for track in tracks]
     count = sum(n > 0 for n in trained)
+    what = "channels" if isinstance(source, ChannelIndependent) else "series"
     if start is None:
         begins = (
-            f"after the rows that the model was fitted on ({count} series)"
+            f"after the rows that the model was fitted on ({count} {what})"
             if count
             else "as soon as enough steps are known"
         )
@@ -259,7 +278,7 @@ def first_origins(
     firsts = [int(np.searchsorted(t.kept, n)) - 1 for t, n in zip(tracks, at, strict=True)]
     begins = f"from {start}"
     if late := sum(first < least for first in firsts):
-        begins += f", in {late} of {len(tracks)} series as soon as enough steps are known"
+        begins += f", in {late} of {len(tracks)} {what} as soon as enough steps are known"
     if sum(max(first, least) < n - 1 for first, n in zip(firsts, trained, strict=True)):
         begins += ", some of which the model was fitted on: these figures are no test"
     return [max(least, first) for first in firsts], begins
@@ -324,34 +343,53 @@ def clock_times(series: Series, track: Track, read: int) -> Times | None:
 
 
 def evaluate(
-    results: list[SeriesBacktest], options: forecast.Options, transform: SeriesTransform, begins: str
+    results: list[SeriesBacktest],
+    names: list[tuple[str, tuple[str, ...]]],
+    model: Model,
+    options: forecast.Options,
+    transform: SeriesTransform,
+    scaled: bool,
 ) -> Backtest:
-    """Compute the metrics of the forecasts, and the baselines' errors on the same origins."""
+    """Compute the errors of the forecasts, and of the baselines on the same origins.
+
+    names: of each result, the series and its targets. scaled: in units of the deviation in training.
+    """
     assert transform.forecast
-    H, season = transform.forecast.horizon, options.season or 0
-    scales = [np.repeat(seasonal_scale(history(one), max(1, season))[None], len(one.origins), 0) for one in results]
-    forecasts, truth = np.concatenate([o.forecasts for o in results]), np.concatenate([o.truth for o in results])
-    metrics = score(forecasts, truth, transform.forecast.quantiles, np.concatenate(scales))
-    baselines: dict[str, float | str] = {}
-    for name, lag in {"last value": 1, f"seasonal naive ({season} steps)": season}.items():
-        if lag:
-            baselines[name] = baseline_error(
-                lambda lag=lag: [baseline_forecasts(lag, o.track, transform, o.origins, H) for o in results], truth
-            )
-    baselines["ridge on the same window"] = baseline_error(
-        lambda: ridge_forecasts(results, options, transform, H, season), truth
-    )
-    figures = {name: v for name, v in baselines.items() if isinstance(v, float)}
-    names = [transform.columns[c] for c in transform.find_columns("target")]
+    H, season = transform.forecast.horizon, max(1, options.season or 0)
+    parts = [
+        Part(name, targets, one.forecasts, one.truth, seasonal_scale(history(one), season))
+        for one, (name, targets) in zip(results, names, strict=True)
+    ]
+    unknown, targets = sum(int(np.isnan(part.truth).sum()) for part in parts), list_targets(parts)
+    if scaled:
+        channels = [targets.index(part.targets[0]) for part in parts]
+        units = find_units(model.document["provenance"], [one.name for one in results], channels)
+        parts = [part.in_units(unit) for part, unit in zip(parts, units, strict=True)]
+    else:
+        units = [np.ones(len(part.targets)) for part in parts]
+    metrics = score_parts(parts, transform.forecast.quantiles)
+    metrics |= {"unknown": unknown, "without_unit": metrics["unknown"] - unknown, "mase_season": season}
+    metrics["unit"] = DEVIATION if scaled else "data"
+    before = [fill_targets(one.track, transform)[: one.origins[0] + 1] for one in results]
+    models = recall_baselines(model.document["provenance"], model.tensors, before, options, H)
+    made = forecast_all(models, [one.track for one in results], [one.origins for one in results], transform, H)
+    figures = {
+        name: score_points(parts, [point / unit for point, unit in zip(points, units, strict=True)])
+        for name, points in made.items()
+        if not isinstance(points, str)
+    }
+    metric = "mase" if len(targets) > 1 and not scaled else "mae"
+    rivals = {name: one[metric] for name, one in figures.items() if one[metric] is not None}
     reach = transform.window.reach if transform.window else 1
     return Backtest(
         results,
         list(transform.forecast.quantiles),
-        names,
+        [transform.columns[c] for c in transform.find_columns("target")],
         metrics,
-        baselines,
-        baseline_warning(metrics["mae"], figures) or "",
-        begins,
+        {name: points if isinstance(points, str) else figures[name]["mae"] for name, points in made.items()},
+        baseline_warning(metrics[metric], rivals, metric.upper()) or "",
+        baseline_figures=figures,
+        targets=targets,
         short=sum(int((one.origins + 1 < reach).sum()) for one in results),
     )
 
@@ -359,28 +397,3 @@ def evaluate(
 def history(one: SeriesBacktest) -> Floats:
     """Return the targets before the first origin's forecast."""
     return one.track.truth[: one.origins[0] + 1]
-
-
-def ridge_forecasts(
-    results: list[SeriesBacktest], options: forecast.Options, transform: SeriesTransform, H: int, season: int
-) -> list[Floats]:
-    """Fit a ridge regression to the steps before each series' first forecast, and forecast with it."""
-    histories = [fill_targets(one.track, transform) for one in results]
-    ridge = Ridge.fit(
-        [known[: one.origins[0] + 1] for known, one in zip(histories, results, strict=True)],
-        options.lookback or 2 * H,
-        H,
-        season,
-        options.centre,
-        options.spread or "training",
-    )
-    return [baseline_forecasts(ridge, one.track, transform, one.origins, H) for one in results]
-
-
-def baseline_error(make: Any, truth: Floats) -> float | str:
-    """Return the mean absolute error of a baseline's forecasts, or why it has none. make: makes them."""
-    try:
-        forecasts: Sequence[Floats] = make()
-    except DataError as error:
-        return f"not possible: {error}"
-    return float(np.nanmean(np.abs(np.concatenate(forecasts) - truth)))

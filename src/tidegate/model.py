@@ -12,13 +12,12 @@ import numpy as np
 import numpy.typing as npt
 
 from . import tensors as safetensors
-from .document import FORMAT, validate
-from .document.graph import read_layers
+from .document import FORMAT, UNHASHED, validate
 from .document.upgrade import read_format, upgrade
 from .errors import ModelFileError, OptionError, error_context
 from .files import sha256
 from .inputs.base import Input
-from .layers import whole_window
+from .layers import Layer, whole_window
 from .outputs.base import Output
 from .strictjson import canonical, parse, show
 from .tape import Tape
@@ -119,9 +118,8 @@ class Model:
         self._document: dict[str, Any] = upgrade(found)
         self._text, self._sha256 = to_json(self._document) if is_older else text, checksum
         self._tensors = MappingProxyType(dict(tensors))
-        self._tapes, inputs, outputs = validate(self._document, tensors)
+        self._tapes, self._layers, inputs, outputs = validate(self._document, tensors)
         self._inputs, self._outputs = MappingProxyType(inputs), MappingProxyType(outputs)
-        self._layers = read_layers(self._document)
         self._hashes: dict[str, str] = {}
         for name, array in tensors.items():
             _refuse_not_finite(name, array)
@@ -159,10 +157,9 @@ class Model:
         return dict(self._tapes)
 
     @property
-    def layers(self) -> list[dict[str, Any]]:
-        """A copy of the layers, each a JSON object."""
-        layers: list[dict[str, Any]] = read_layers(self.document)
-        return layers
+    def layers(self) -> tuple[Layer, ...]:
+        """The layers in order."""
+        return self._layers
 
     @property
     def inputs(self) -> Mapping[str, Input]:
@@ -251,7 +248,7 @@ class Model:
 
     def _weights(self, document: dict[str, Any], keys: tuple[str, ...]) -> Iterator[Any]:
         yield canonical({key: document[key] for key in keys}) + b"\n"
-        yield from hash_parts({name: v for name, v in self._tensors.items() if not name.startswith("check.")})
+        yield from hash_parts({name: v for name, v in self._tensors.items() if not name.startswith(UNHASHED)})
 
     def _schema(self) -> Iterator[Any]:
         state = {name: tape["state"] for name, tape in self._document["tapes"].items()}
@@ -263,7 +260,7 @@ class Model:
         return self._hashes[which]
 
     def __repr__(self) -> str:
-        kinds = ", ".join(layer["kind"] for layer in self._layers)
+        kinds = ", ".join(layer.kind for layer in self._layers)
         return f"Model({self._document['task']['kind']}: {kinds})"
 
 

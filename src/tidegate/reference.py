@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from . import layers
 from .errors import OptionError
+from .layers import Layer, add_each, name_states, select_states, walk
 from .tape import NumpyOps
 
 if TYPE_CHECKING:
@@ -25,12 +25,9 @@ class Reference:
 
     def __init__(self, model: Model, xp: Any = NumpyOps) -> None:
         self.xp = xp
-        self.layers, self.tapes, self.schema = model.layers, model.tapes, model.state_schema
-        self.features: int | None = model.input_section.get("features")
-        self.whole_window = layers.whole_window(self.layers)
-        self.layer_modules = [layers.load(layer["kind"]) for layer in self.layers]
+        self.layers, self.schema, self.whole_window = model.layers, model.state_schema, model.whole_window
         self.weights = [
-            {role: np.asarray(model.tensors[name], np.float64) for role, name in layer["tensors"].items()}
+            {role: np.asarray(v, np.float64) for role, v in layer.select(model.tensors).items()}
             for layer in self.layers
         ]
 
@@ -51,15 +48,19 @@ class Reference:
             raise OptionError(f"the model has no steps, because {self.whole_window}; run it whole")
         steps = state["steps"] + 1
         following: dict[str, Any] = {"steps": steps}
-        outputs: list[Any] = []
-        for i, (layer, module, weights) in enumerate(zip(self.layers, self.layer_modules, self.weights, strict=True)):
-            own = {name: state[f"layers.{i}.{name}"] for name in module.state(layer, self.tapes)}
-            x, last = module.step(self.xp, layer, self.tapes, weights, own, x, steps)
-            following.update({f"layers.{i}.{name}": v for name, v in last.items()})
-            if layer.get("add") is not None:
-                x = x + outputs[layer["add"]]
-            outputs.append(x)
-        return x, following
+
+        def run(i: int, layer: Layer, x: Any) -> Any:
+            own = select_states(i, layer, state)
+            y, last = self.step_layer(layer, self.xp, self.weights[i], own, x, steps)
+            following.update(name_states(i, last))
+            return y
+
+        outputs = walk(self.layers, x, run)
+        return outputs[len(self.layers) - 1], following
+
+    def step_layer(self, layer: Layer, *arguments: Any) -> tuple[Any, dict[str, Any]]:
+        """Compute a step of a layer; see `Layer.step`."""
+        return layer.step(*arguments)
 
     def run(
         self, x: npt.NDArray[Any], lengths: npt.NDArray[Any] | None = None, state: Arrays | None = None
@@ -90,8 +91,7 @@ class Reference:
         if state is not None:
             raise OptionError(f"the model cannot continue from a state, because {self.whole_window}; run it whole")
         T, rows = x.shape[:2]
-        width = layers.output_widths(self.layers, self.features, self.tapes)[-1]
-        outputs = np.full((T, rows, width), np.nan)
+        outputs = np.full((T, rows, self.layers[-1].width), np.nan)
         for length in sorted(set(lengths.tolist()) - {0}):
             these = np.flatnonzero(lengths == length)
             outputs[:length, these] = np.stack(self.run_layers(list(x[:length, these])))
@@ -102,22 +102,8 @@ class Reference:
 
         xs: one step after the other, each ids int [rows] or numbers [rows, features].
         """
-        outputs: list[list[Any]] = []
-        for i, layer in enumerate(self.layers):
-            xs = self.run_layer(i, xs)
-            if layer.get("add") is not None:
-                xs = [x + y for x, y in zip(xs, outputs[layer["add"]], strict=True)]
-            outputs.append(xs)
-        return xs
+        return walk(self.layers, xs, self.run_layer, add_each)[len(self.layers) - 1]
 
-    def run_layer(self, i: int, xs: list[Any]) -> list[Any]:
-        """Run layer i over all steps, from its initial state."""
-        layer, module, weights = self.layers[i], self.layer_modules[i], self.weights[i]
-        if layers.is_whole_window(layer):
-            return list(module.whole(self.xp, layer, self.tapes, weights, xs))
-        rows, out = xs[0].shape[0], []
-        s: dict[str, Any] = {n: np.full((rows, *shape), v) for n, (shape, v) in module.state(layer, self.tapes).items()}
-        for k, x in enumerate(xs):
-            y, s = module.step(self.xp, layer, self.tapes, weights, s, x, np.full((rows, 1), k + 1))
-            out.append(y)
-        return out
+    def run_layer(self, i: int, layer: Layer, xs: list[Any]) -> list[Any]:
+        """Run a layer over all steps, from its initial state."""
+        return layer.whole(self.xp, self.weights[i], xs, self.step_layer)

@@ -82,6 +82,8 @@ def test_commands_for_texts_say_what_the_model_takes(tidegate, folder, command, 
 
 def test_it_verifies_and_tells_where_it_is_from(tidegate, folder):
     assert tidegate("verify", folder / IDS).returncode == 0
+    found = json.loads(tidegate("info", folder / IDS, "--json").stdout)
+    assert "lstm 2 -> 4 -> 2, projection yes" in [layer["what"] for layer in found["layers"]]
     told = tidegate("info", folder / IDS).stdout
-    assert "lstm 2 -> 4 -> 2, projection yes" in told
+    assert "lstm 2 -> 4 -> 2" in told
     assert "torch modules" in told

@@ -187,14 +187,15 @@ def assemble(
     seed: int,
 ) -> Parts:
     """Make the document for these layers, and random weights of both signs, no two of them equal."""
-    rng, tensors = np.random.default_rng(seed), {}
-    for i, layer in enumerate(chain):
-        shapes = layers.load(layer["kind"]).tensors(layer, tapes)
-        layer["tensors"] = {role: f"layers.{i}.{role}" for role in shapes}
-        for role, shape in shapes.items():
-            tensors[f"layers.{i}.{role}"] = rng.normal(0, 0.6, shape).astype(np.float32)
-    outputs, provenance = upgrade_outputs(source, chain, labels), {"made_by": "tests/golden/make.py", "seed": seed}
-    document = document_of(task, {}, {"x": upgrade_input(source)}, chain, outputs, tapes, provenance)
+    rng, tensors, builder = np.random.default_rng(seed), {}, layers.Builder(source.get("features"))
+    builder.tapes |= tapes
+    for node in chain:
+        layer = builder.add(**node)
+        for role, shape in layer.shapes().items():
+            tensors[layer.tensors[role]] = rng.normal(0, 0.6, shape).astype(np.float32)
+    outputs = upgrade_outputs(source, layers.to_nodes(builder.layers), labels)
+    provenance = {"made_by": "tests/golden/make.py", "seed": seed}
+    document = document_of(task, {}, {"x": upgrade_input(source)}, builder.layers, outputs, provenance)
     return document, tensors
 
 

@@ -13,7 +13,7 @@ from tidegate import _native, cells
 from tidegate.model import Model
 from tidegate.runtime import Predictor
 from tidegate.runtime.offline import make_runner
-from tidegate.runtime.precision import COMPUTE_BF16, WEIGHTS_BF16, is_rounded, round_weights, to_arguments
+from tidegate.runtime.precision import COMPUTE_BF16, WEIGHTS_BF16, round_weights, to_arguments
 from tidegate.verify import attach, verify
 from tidegate.verify.mutants import mutants, wrong_variants
 from tidegate.verify.native_target import verify_engine
@@ -107,8 +107,9 @@ def cut(values: Any) -> Any:
 def test_weights_that_are_rounded_otherwise_exceed_the_bound() -> None:
     """Rounding not at all, towards zero, the biases too, or the operands too."""
     replay = replay_of(WEIGHTS_BF16, 7, features=8, size=32)
-    model, roles = replay.model, [item for layer in replay.model.layers for item in layer["tensors"].items()]
-    weights, biases = ({name for role, name in roles if is_rounded(role) == which} for which in (True, False))
+    model = replay.model
+    used = [(layer.use(role), name) for layer in model.layers for role, name in layer.tensors.items()]
+    weights, biases = ({n for use, n in used if (use in ("matrix", "table")) == which} for which in (True, False))
     assert weights
     assert biases
     by_cut = Model(model.document, {k: cut(v) if k in weights else v for k, v in model.tensors.items()})
@@ -132,7 +133,7 @@ def test_the_bound_of_rounded_activations_is_not_absurdly_loose() -> None:
 def test_weights_that_an_instruction_takes_for_zero_stay_within_the_bound() -> None:
     """Numbers below 2^-126, times large ones."""
     model = sample(features=3, cell=None, over=(), outputs=4, softmax=False, scale=True)
-    small = {role: model.layers[i]["tensors"][role] for i, role in ((0, "deviation"), (1, "weight"), (1, "bias"))}
+    small = {role: model.layers[i].tensors[role] for i, role in ((0, "deviation"), (1, "weight"), (1, "bias"))}
     values = {"deviation": 1e-3, "weight": 1e-39, "bias": 0.0}
     changed = {name: np.full_like(model.tensors[name], values[role]) for role, name in small.items()}
     found = verify(attach(Model(model.document, {**model.tensors, **changed})), compute="bf16")

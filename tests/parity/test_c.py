@@ -5,7 +5,6 @@ from __future__ import annotations
 import random as standard
 import sys
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -14,13 +13,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tidegate import cells
+from tidegate.layers import Builder
 from tidegate.model import Model
 from tidegate.runtime import compile
 from tidegate.verify import attach
 from tidegate.verify.c_target import Library, build_library, find_compiler
 from tidegate.verify.native_target import run_chunks
 from tidegate.verify.replay import Replay
-from tidegate.verify.samples import Stack, sample
+from tidegate.verify.samples import build_model, sample
 
 sys.path.insert(0, str(Path(__file__).parent))
 from random_tapes import random_tape
@@ -83,14 +83,12 @@ def test_a_cell_of_ones_own(root: Path) -> None:
 
 def model_of(tape: Any, H: int = 5, seed: int = 0) -> Model:
     """Return a model of two numbers, a recurrent layer with this tape, and a dense layer."""
-    stack = Stack(np.random.default_rng(seed), SimpleNamespace(name="own", tape=tape))  # type: ignore[arg-type]
-    layer = {"kind": "recurrent", "inputs": 2, "size": H, "tape": "own", "cell": "own", "dialect": {}}
-    width = H
-    if tape.has_projection:
-        width = layer["project"] = max(1, H - 2)
-    stack.add(layer)
-    stack.add({"kind": "dense", "inputs": width, "size": 3, "activation": "none"})
-    return stack.build_model(2, None)
+    builder = Builder(2)
+    builder.tapes["own"] = tape
+    more = {"project": max(1, H - 2)} if tape.has_projection else {}
+    builder.add("recurrent", size=H, tape="own", cell="own", dialect={}, **more)
+    builder.add("dense", size=3, activation="none")
+    return build_model(builder.layers, seed, 2, None)
 
 
 @settings(max_examples=25, deadline=None)
@@ -139,7 +137,9 @@ def model_of_one(name: str) -> Model:
     from tidegate.tape import Instruction, Tape
 
     tape = Tape(("x",), (), {}, {}, (Instruction("input", ("x",)), Instruction(name, (0,))), 1, {})
-    stack = Stack(np.random.default_rng(0), SimpleNamespace(name="own", tape=tape))  # type: ignore[arg-type]
-    stack.add({"kind": "recurrent", "inputs": 1, "size": 1, "tape": "own", "cell": "own", "dialect": {}})
-    stack.tensors |= {"layers.0.W": np.ones((1, 1), np.float32), "layers.0.b": np.full(1, -0.0, np.float32)}
-    return stack.build_model(1, None)
+    builder = Builder(1)
+    builder.tapes["own"] = tape
+    builder.add("recurrent", size=1, tape="own", cell="own", dialect={})
+    model = build_model(builder.layers, 0, 1, None)
+    weights = {"layers.0.W": np.ones((1, 1), np.float32), "layers.0.b": np.full(1, -0.0, np.float32)}
+    return Model(model.document, {**model.tensors, **weights})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,8 @@ import pytest
 
 from tidegate import _native
 from tidegate.document import state_schema, streams_entry
-from tidegate.errors import ModelFileError
+from tidegate.errors import ModelFileError, OptionError
+from tidegate.layers import parse
 from tidegate.model import Model
 from tidegate.verify import attach, verify
 from tidegate.verify.samples import sample
@@ -41,7 +43,12 @@ def model(cell: str, dialect: dict[str, str], whole: bool = False, **initial: An
             },
         )
         tensors |= {"conv.weight": np.float32(rng.normal(size=(P, 3 * P))), "conv.bias": np.zeros(P, np.float32)}
-    document |= {"state": state_schema(layers, plain.tapes), "streams": streams_entry(layers)}
+    with suppress(OptionError):  # the model refuses it too, and names its place
+        parsed, width = [], 3
+        for node in layers:
+            parsed.append(parse(node["kind"], {k: v for k, v in node.items() if k != "kind"}, width, plain.tapes))
+            width = parsed[-1].width
+        document |= {"state": state_schema(parsed), "streams": streams_entry(parsed)}
     return Model(document, tensors)
 
 

@@ -50,16 +50,16 @@ def test_values_are_those_of_the_layers_own_equation(name: str, dialect: dict[st
 def test_rows_of_unequal_lengths_have_the_values_of_each_alone(
     name: str, dialect: dict[str, str], backward: bool
 ) -> None:
-    layer, tape, t = nn_tapes.make_layer(name, dialect)
-    x, start = nn_tapes.make_inputs(layer, tape, 5)
+    layer, t = nn_tapes.make_layer(name, dialect)
+    x, start = nn_tapes.make_inputs(layer, 5)
     lengths = [5, 4, 1]
     packed = torch.nn.utils.rnn.pack_padded_sequence(x, torch.tensor(lengths))
-    y, states = run_final_states(layer, tape, t, packed.data, packed.batch_sizes, start, backward)
+    y, states = run_final_states(layer, t, packed.data, packed.batch_sizes, start, backward)
     padded, _ = torch.nn.utils.rnn.pad_packed_sequence(packed._replace(data=y))
     for row, n in enumerate(lengths):
         alone = x[:n, row : row + 1]
         initial = {k: v[row : row + 1] for k, v in start.items()}
-        expected, states_alone = run_tape(layer, tape, t, alone.flip(0) if backward else alone, initial)
+        expected, states_alone = run_tape(layer, t, alone.flip(0) if backward else alone, initial)
         assert torch.allclose(padded[:n, row], (expected.flip(0) if backward else expected)[:, 0], atol=1e-13, rtol=0)
         for state, value in states.items():
             assert torch.allclose(value[row], states_alone[state][-1, 0], atol=1e-13, rtol=0)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import random as standard
 import sys
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -17,6 +16,7 @@ from tidegate import cells
 from tidegate.cells import Cell
 from tidegate.formats import onnx as format_onnx
 from tidegate.formats.onnx import proto
+from tidegate.layers import Builder
 from tidegate.model import Model
 from tidegate.reference import Reference
 from tidegate.verify import attach, verify
@@ -24,7 +24,7 @@ from tidegate.verify import onnx_target as target
 from tidegate.verify.error_propagation import bound_sequence, flatten_state, run_reference
 from tidegate.verify.mutants import mutants
 from tidegate.verify.replay import Replay
-from tidegate.verify.samples import Stack, sample
+from tidegate.verify.samples import build_model, sample
 
 sys.path.insert(0, str(Path(__file__).parent))
 from random_tapes import random_tape
@@ -173,9 +173,9 @@ def test_a_users_cell(code: str, kind: str, tmp_path: Path) -> None:
 
 
 def own(cell: Cell, kind: str) -> Model:
-    stack = Stack(np.random.default_rng(5), cell)
-    stack.add({"kind": kind, "inputs": 3, "size": 6, "tape": cell.name, "cell": cell.name, "dialect": {}})
-    return stack.build_model(3, None)
+    builder = Builder(3)
+    builder.add(kind, size=6, tape=builder.add_tape(cell), cell=cell.name, dialect={})
+    return build_model(builder.layers, 5, 3, None)
 
 
 @pytest.mark.slow
@@ -189,10 +189,11 @@ def test_a_long_sequence() -> None:
 @given(st.integers(0, 1 << 32), st.booleans(), st.sampled_from((1, 2, 5)))
 def test_any_tape(seed: int, projected: bool, size: int) -> None:
     tape = random_tape(seed, projected, steps=standard.Random(seed).randrange(1, 40))
-    stack = Stack(np.random.default_rng(seed), SimpleNamespace(name="own", tape=tape))  # type: ignore[arg-type]
-    layer = {"kind": "recurrent", "inputs": 2, "size": size, "tape": "own", "cell": "own", "dialect": {}}
-    stack.add({**layer, "project": 3} if projected else layer)
-    results = list(target.verify_onnx(Replay(attach(stack.build_model(2, None), lengths=(1, 5)))))
+    builder = Builder(2)
+    builder.tapes["own"] = tape
+    builder.add("recurrent", size=size, tape="own", cell="own", dialect={}, **({"project": 3} if projected else {}))
+    model = build_model(builder.layers, seed, 2, None)
+    results = list(target.verify_onnx(Replay(attach(model, lengths=(1, 5)))))
     assert [r.path for r in results] == ["onnxruntime sequence", "onnxruntime step"]
     assert all(r.ok for r in results), results
 

@@ -11,6 +11,9 @@ import numpy as np
 import pytest
 
 from tidegate import _native, cells
+from tidegate.layers import Builder
+from tidegate.layers.bidirectional import Bidirectional
+from tidegate.layers.conv import Conv
 from tidegate.model import Model
 from tidegate.reference import Reference
 from tidegate.runtime import Predictor
@@ -18,7 +21,7 @@ from tidegate.runtime.offline import make_runner
 from tidegate.verify import attach, verify
 from tidegate.verify.native_target import run_cases
 from tidegate.verify.replay import Replay, Result
-from tidegate.verify.samples import Stack, sample
+from tidegate.verify.samples import build_model, sample
 from tidegate.verify.torch_target import verify_torch
 
 TARGETS = pytest.mark.parametrize("target", _native.targets())
@@ -46,17 +49,16 @@ CHAINS: dict[str, dict[str, Any]] = {
 
 def residual() -> Model:
     """Return a model that adds layers to each other: within a stage, across stages, and to a whole-window layer."""
-    stack = Stack(np.random.default_rng(5), cells.load("gru"))
-    cell = {"inputs": 8, "tape": "gru", "cell": "gru", "dialect": {}}
-    window = {"kind": "conv", "inputs": 8, "size": 8, "activation": "tanh"}
-    stack.add({"kind": "dense", "inputs": 3, "size": 8, "activation": "tanh"})
-    stack.add({**window, "width": 3, "centred": False, "add": 0})
-    stack.add({"kind": "bidirectional", **cell, "size": 4, "add": 0})
-    stack.add({"kind": "recurrent", **cell, "size": 8, "add": 1})
-    stack.add({"kind": "norm", "size": 8, "eps": 1e-5, "add": 3})
-    stack.add({**window, "width": 4, "centred": True, "add": 2})
-    stack.add({"kind": "pool", "size": 8, "over": ["mean"], "add": 4})
-    return stack.build_model(3, None)
+    builder, gru = Builder(3), cells.load("gru")
+    window = {"size": 8, "activation": "tanh"}
+    builder.add("dense", size=8, activation="tanh")
+    builder.add("conv", **window, width=3, centred=False, add=0)
+    builder.recurrence(gru, 4, both=True, add=0)
+    builder.recurrence(gru, 8, add=1)
+    builder.add("norm", eps=1e-5, add=3)
+    builder.add("conv", **window, width=4, centred=True, add=2)
+    builder.add("pool", over=["mean"], add=4)
+    return build_model(builder.layers, 5, 3, None)
 
 
 @cache
@@ -101,14 +103,14 @@ def wrong(model: Model) -> dict[str, Model]:
     """Return models that read their rows in a wrong way; each must be detected."""
     found = {}
     for i, layer in enumerate(model.layers):
-        names = layer["tensors"]
+        names = layer.tensors
         changes: dict[str, dict[str, Any]] = {}
-        if layer["kind"] == "bidirectional":
+        if isinstance(layer, Bidirectional):
             halves = [(names[f"forward.{r}"], names[f"backward.{r}"]) for r in ("W", "b", "R", "c")]
             changes["directions swapped"] = {x: model.tensors[y] for a, b in halves for x, y in ((a, b), (b, a))}
             changes["backward bias dropped"] = {names["backward.c"]: np.zeros_like(model.tensors[names["backward.c"]])}
-        elif layer["kind"] == "conv":
-            turned = np.roll(model.tensors[names["weight"]], layer["inputs"], 1)
+        elif isinstance(layer, Conv):
+            turned = np.roll(model.tensors[names["weight"]], layer.inputs, 1)
             changes["window one step off"] = {names["weight"]: turned}
         for what, tensors in changes.items():
             found[f"{i}: {what}"] = Model(model.document, {**model.tensors, **tensors})

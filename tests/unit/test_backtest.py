@@ -15,7 +15,7 @@ from tidegate.data.series import Collection, from_arrays
 from tidegate.errors import DataError, OptionError
 from tidegate.features.frequency import infer_frequency, to_utc
 from tidegate.model import Model
-from tidegate.tasks._baseline_models import Ridge, seasonal_naive
+from tidegate.tasks._baseline_models import Ridge, RidgeWindow, seasonal_naive
 
 torch.set_num_threads(1)
 
@@ -79,7 +79,7 @@ def test_forecasts_truth_and_baselines_one_by_one(plain: Model) -> None:
         assert one.truth[k, :, 0].tolist() == WAVE[origin + 1 : origin + 4].tolist()
     truth, y = one.truth, WAVE[:, None]
     assert found.metrics["mae"] == pytest.approx(np.abs(one.forecasts[..., 1] - truth).mean())
-    ridge = Ridge.fit([y[:100]], 6, 3, 4)
+    ridge = Ridge.fit_windows(RidgeWindow(6, 3, 4), [y[:85]], longer=[y[:100]])[1]  # the last 15 % chose no penalty
     expected = [
         seasonal_naive(y, one.origins, 3, 1),
         seasonal_naive(y, one.origins, 3, 4),
@@ -88,6 +88,73 @@ def test_forecasts_truth_and_baselines_one_by_one(plain: Model) -> None:
     assert np.allclose(list(found.baselines.values()), [np.abs(made - truth).mean() for made in expected])
     scale = np.abs(WAVE[4:100] - WAVE[:96]).mean()
     assert found.metrics["mase"] == pytest.approx(found.metrics["mae"] / scale)
+
+
+@pytest.mark.parametrize("head", ["direct", "autoregressive"])
+def test_stored_baselines_need_no_training_rows(head: str, tmp_path: Path) -> None:
+    model = fitted(tmp_path, table(100, y=WAVE), lookback=30, season=4, head=head)
+    saved = Model.load(tmp_path / "m.safetensors")
+    assert list(saved.document["provenance"]["baseline_models"]) == list(backtest(saved, table(y=WAVE)).baselines)
+    few = table(y=WAVE[60:101])
+    found, again = backtest(saved, few), backtest(saved, few, start=36)
+    assert len(found.series[0].origins) > len(again.series[0].origins)
+    assert all(isinstance(error, float) for error in {**found.baselines, **again.baselines}.values())
+    older = {
+        k: v for k, v in saved.document["provenance"].items() if k not in ("baseline_models", "training_deviation")
+    }
+    tensors = {name: v for name, v in saved.tensors.items() if not name.startswith("baseline.")}
+    old = Model({**saved.document, "provenance": older}, tensors)
+    assert old.weights_hash == saved.weights_hash == model.weights_hash
+    assert list(backtest(old, table(y=WAVE)).baselines) == list(found.baselines)
+    with pytest.raises(OptionError, match="does not record it, as it was written by an older version"):
+        backtest(old, few, scaled=True)
+
+
+def test_a_baseline_that_could_not_be_fitted_says_so_later(tmp_path: Path) -> None:
+    model = fitted(tmp_path, table(30, y=WAVE), lookback=4, horizon=8, hold_out=0.5)
+    found = backtest(model, table(y=WAVE))
+    assert [type(v) for v in found.baselines.values()] == [float, str]
+    assert "ridge has no window to fit" in list(found.baselines.values())[1]
+
+
+@pytest.mark.parametrize("channels", ["apart", "together"])
+def test_errors_of_channels_and_series_have_names(channels: str, tmp_path: Path) -> None:
+    x = [np.stack([WAVE, WAVE * 1000 + RANDOM.standard_normal(T)], 1), np.stack([WAVE[::-1], WAVE * 5], 1)]
+    source = from_arrays([v[:100] for v in x], columns=["small", "large"], ids=["a", "b"])
+    model = fitted(tmp_path, source, lookback=6, channels=channels)
+    whole = from_arrays(x, columns=["small", "large"], ids=["a", "b"])
+    found = backtest(model, whole)
+    assert found.targets == list(found.metrics["per_target"]) == ["small", "large"]
+    assert list(found.metrics["per_series"]) == ["a", "b"]
+    error = [np.abs(one.forecasts[..., 1] - one.truth) for one in found.series]
+    large = error[1::2] if channels == "apart" else [e[:, :, 1:] for e in error]
+    assert found.metrics["per_target"]["large"]["mae"] == pytest.approx(np.concatenate(large).mean())
+    of_b = error[2:] if channels == "apart" else error[1:]
+    assert found.metrics["per_series"]["b"]["mae"] == pytest.approx(np.concatenate(of_b).mean())
+    assert found.metrics["per_series"]["b"]["per_target"]["large"]["mae"] == pytest.approx(
+        (of_b[1] if channels == "apart" else of_b[0][:, :, 1]).mean()
+    )
+    scaled = backtest(model, whole, scaled=True)
+    deviations = np.array([v[:100].std(0) for v in x])
+    expected = [of.mean() / deviation for of, deviation in zip(large, deviations[:, 1], strict=True)]
+    assert scaled.metrics["per_target"]["large"]["mae"] == pytest.approx(np.mean(expected))
+    assert scaled.metrics["mase"] == pytest.approx(found.metrics["mase"])
+    last = scaled.baseline_figures["last value"]
+    assert last["mase"] == pytest.approx(found.baseline_figures["last value"]["mase"])
+    assert scaled.baselines["last value"] == last["mae"] != found.baselines["last value"]
+    strangers = backtest(model, from_arrays(x, columns=["small", "large"], ids=["c", "d"]), scaled=True, start=100)
+    unit = np.sqrt((deviations[:, 1] ** 2).mean())
+    assert strangers.metrics["per_target"]["large"]["mae"] == pytest.approx(np.concatenate(large).mean() / unit)
+
+
+def test_channels_of_different_units_are_compared_scaled(plain: Model, tmp_path: Path) -> None:
+    noise = RANDOM.standard_normal(T)
+    source = {"easy": WAVE * 1e6, "hard": np.cumsum(noise)}
+    model = fitted(tmp_path, table(100, **source), lookback=6, channels="apart")
+    found = backtest(model, table(**source))
+    beaten = [one["mase"] for one in found.baseline_figures.values() if one["mase"] <= found.metrics["mase"]]
+    assert found.warning.count("(MASE") == len(beaten)
+    assert "(MAE" not in found.warning
 
 
 @pytest.mark.parametrize("options", [{"lookback": 6}, {"scale": "fixed"}, {"head": "autoregressive", "lookback": 6}])

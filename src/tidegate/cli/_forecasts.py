@@ -9,11 +9,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..errors import OptionError, error_context
-from . import _console
+from . import _console, _forecast_report, _predictions
 from ._parser import FilePath, Renamed
 from ._precision import load_arguments
-from ._series_info import count_steps
-from ._table import escape_breaks, format_table
+from ._table import escape_breaks, format_number, format_table
 
 if TYPE_CHECKING:
     import argparse
@@ -26,19 +25,6 @@ MIN_CHART_WIDTH = 40  # a narrower terminal gets no chart
 MAX_CHARTS = 4  # further series are printed as numbers only
 
 
-def format_number(value: float, digits: int = 4) -> str:
-    """Format a number with its significant digits.
-
-    >>> format_number(231.4159), format_number(0.35503), format_number(21671.3), format_number(1.5e16)
-    ('231.4', '0.355', '21,671', '1.5e+16')
-    >>> format_number(98765432.1234, 10)
-    '98,765,432.12'
-    """
-    if 1000 <= abs(value) < 1e15 and abs(value) >= 10 ** (digits - 1):
-        return f"{value:,.0f}"
-    return f"{value:,.{digits}g}"
-
-
 def count_digits(values: Any) -> int:
     """Count the digits that show the range of some numbers to four digits, even if they are all large and close.
 
@@ -47,40 +33,6 @@ def count_digits(values: Any) -> int:
     """
     largest, range_ = float(np.abs(values).max()), float(np.ptp(values))
     return max(4, min(16, 3 + math.ceil(math.log10(largest / range_)))) if range_ else 4
-
-
-# ---- fit
-
-
-def format_fit(provenance: dict[str, Any], refit: int) -> str:
-    """Compare a new forecaster on held-out steps to its baselines, with a warning if it does not beat them.
-
-    refit: epochs of training on held-out steps that came after the comparison.
-    """
-    from ..tasks._baseline_models import baseline_warning
-
-    mae, baselines = provenance["metrics"]["held_out"]["mae"], provenance["baselines"]
-    ahead = f"{count_steps(provenance['steps_ahead'])} ahead"
-    where = "--valid" if provenance["valid"] else "held-out end"
-    idle = provenance.get("judging_nothing", 0)
-    but = f" ({idle:,} do not count, because their window is constant or the truth is missing)" if idle else ""
-    evaluated = f"{where}: {provenance['rows']['held_out']:,} forecasts {ahead}{but}"
-    if refit:
-        epochs = "the last epoch" if refit == 1 else f"the last {refit} epochs"
-        evaluated += f", measured before {epochs}, which trained on it too"
-    lines = [evaluated, format_errors(mae, baselines)]
-    warning = baseline_warning(mae, {name: v for name, v in baselines.items() if isinstance(v, float)})
-    return "\n".join([*lines, *([f"warning: {warning}"] if warning else [])])
-
-
-def format_errors(mae: float, baselines: dict[str, float | str]) -> str:
-    """Format the mean absolute error of the model and its baselines, and why a baseline has none."""
-    rows = [
-        ["the model", format_number(mae)],
-        *([name, format_number(v)] for name, v in baselines.items() if isinstance(v, float)),
-    ]
-    reasons = [f"{name}: {why}" for name, why in baselines.items() if isinstance(why, str)]
-    return "\n".join([format_table(["", "mean absolute error"], rows), *reasons])
 
 
 # ---- score
@@ -92,12 +44,18 @@ def add_flags(parser: Parser) -> None:
     group.add_argument("--start", metavar="STEP", help="forecast from this step on: its number, or its time")
     group.add_argument("--from", action=Renamed, now="--start")
     group.add_argument("--every", metavar="N", type=int, help="forecast from every Nth step (default 1)")
+    group.add_argument(
+        "--scaled",
+        action="store_true",
+        default=None,
+        help="divide the errors of each channel by its standard deviation in training, so that they can be compared",
+    )
     group.add_argument("--plot", metavar="FILE", action=FilePath, help="plot the last forecast and the truth, as PNG")
 
 
 def refuse_flags(args: argparse.Namespace) -> None:
     """Raise OptionError if a flag that only forecasters have was typed."""
-    for name in ("start", "every", "plot"):
+    for name in ("start", "every", "scaled", "plot"):
         if getattr(args, name) is not None:
             raise OptionError(f"--{name} is for forecasters, but this model predicts labels; leave it out")
 
@@ -112,14 +70,14 @@ def score(args: argparse.Namespace) -> int:
             raise OptionError(f"--{name} is for labels, but this model forecasts; leave it out")
     check_plot(args)
     every = 1 if args.every is None else args.every
-    result = backtest(load(args.model, **load_arguments(args)), args.file, args.start, every)
+    result = backtest(load(args.model, **load_arguments(args)), args.file, args.start, every, bool(args.scaled))
     if args.plot:
         of = f", the first of {len(result.series)} series" if len(result.series) > 1 else ""
         print(f"wrote {plot_last(result.series[0], result, args.plot, args.force)}{of}", file=sys.stderr)
     if args.json:
-        _console.print_json(as_dict(result))
+        _console.print_json(_forecast_report.as_dict(result))
     else:
-        print(format_backtest(result))
+        print(_forecast_report.format_backtest(result))
     return 0
 
 
@@ -131,49 +89,6 @@ def check_plot(args: argparse.Namespace) -> None:
 
     with error_context("--plot"):
         png.check_path(args.plot, [args.model, args.file], args.force)
-
-
-def as_dict(result: Backtest) -> dict[str, Any]:
-    """Return a back-test as an object for JSON."""
-    return {
-        **result.metrics,
-        "baselines": result.baselines,
-        "warning": result.warning,
-        "begins": result.begins,
-        "series": len(result.series),
-        "left_out": result.left_out,
-        "short": result.short,
-        "dropped": result.dropped,
-    }
-
-
-def format_backtest(result: Backtest) -> str:
-    """Format a back-test for people: the errors of model and baselines, then the quality of the intervals."""
-    from ..tasks._left_out import describe_left_out
-
-    m = result.metrics
-    of = f" of {len(result.series):,} series" if len(result.series) > 1 or result.left_out else ""
-    head = f"{m['origins']:,} forecasts{of} of {len(m['per_step'])} steps, {result.begins}"
-    parts = [head, format_errors(m["mae"], result.baselines)]
-    if result.warning:
-        parts.append(f"warning: {result.warning}")
-    names = (("rmse", "RMSE"), ("mase", "MASE"), ("smape", "sMAPE %"), ("pinball", "pinball loss"))
-    figures = [f"{title} {format_number(m[name])}" for name, title in names if m.get(name) is not None]
-    parts.append("  ".join(figures))
-    inside = [f"{float(share):.0%} interval covers {v:.1%}" for share, v in m["coverage"].items() if v is not None]
-    if inside:
-        parts.append(", ".join(inside) + " of the truth")
-    if m["unknown"]:
-        parts.append(f"{m['unknown']:,} values of the truth are missing and do not count")
-    if result.dropped:
-        parts.append(f"{result.dropped:,} steps with missing values are dropped")
-    if m["mase_reason"]:
-        parts.append(f"MASE: {m['mase_reason']}")
-    if result.short:
-        parts.append(f"{result.short:,} forecasts use fewer steps than the look-back")
-    if result.left_out:
-        parts.append(describe_left_out(result.left_out))
-    return "\n\n".join(parts)
 
 
 def plot_last(series: SeriesBacktest, result: Backtest, path: str, force: bool = False) -> str:
@@ -231,10 +146,11 @@ def predict(args: argparse.Namespace, predictor: Predictor) -> int:
     missing = [{"series": f.name, "reason": f.forecast.reason} for f in forecasts if f.forecast.reason]
     if missing:
         print(describe_left_out(missing, "without a forecast"), file=sys.stderr)
-    for k, series in enumerate(forecasts):
+    if args.out:
+        _predictions.write(args.out, tabulate(forecasts), args.force)
+    for k, series in enumerate([] if args.out else forecasts):
         if args.json:
-            head = {"series": series.name, "steps": series.steps, "assumed": series.assumed or None}
-            _console.print_json({**head, **series.forecast.as_dict()})
+            _console.print_json(record_of(series))
             continue
         if series.forecast.reason:
             continue
@@ -245,6 +161,30 @@ def predict(args: argparse.Namespace, predictor: Predictor) -> int:
         for note in format_assumed_dates(forecasts):
             print(note, file=sys.stderr)
     return 0
+
+
+def record_of(series: SeriesForecast) -> dict[str, Any]:
+    """Return the forecast of a series as an object for JSON."""
+    head = {"series": series.name, "steps": series.steps, "assumed": series.assumed or None}
+    return {**head, **series.forecast.as_dict()}
+
+
+def tabulate(forecasts: list[SeriesForecast]) -> _predictions.Output:
+    """Make a table with a row for each series, step ahead and target, and a column for each quantile.
+
+    A series without a forecast has no rows.
+    """
+    made = [series for series in forecasts if not series.forecast.reason]
+    step = "step" if all(series.times is None for series in made) else "time"
+    levels = dict.fromkeys((repr(level) for level in made[0].forecast.quantiles), float)
+    rows = (
+        [series.name, name, target, *quantiles]
+        for series in made
+        for name, of_step in zip(series.steps, series.values.tolist(), strict=True)
+        for target, quantiles in zip(series.forecast.columns, of_step, strict=True)
+    )
+    columns = {"series": str, step: str, "target": str, **levels}
+    return _predictions.Output(columns, rows, map(record_of, forecasts))
 
 
 def format_assumed_dates(forecasts: list[SeriesForecast]) -> list[str]:

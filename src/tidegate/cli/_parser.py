@@ -11,8 +11,18 @@ from ..errors import OptionError
 WIDTH = 79
 
 
+class HelpFormatter(argparse.RawDescriptionHelpFormatter):
+    """Makes the column of names wide enough for the commands, whose indent argparse 3.11 and 3.12 forget to count."""
+
+    def add_argument(self, action: argparse.Action) -> None:
+        super().add_argument(action)
+        for command in self._iter_indented_subactions(action):
+            length = len(self._format_action_invocation(command)) + self._current_indent
+            self._action_max_length = max(self._action_max_length, length)
+
+
 def make_formatter(prog: str) -> argparse.HelpFormatter:
-    return argparse.RawDescriptionHelpFormatter(prog, max_help_position=26, width=WIDTH)
+    return HelpFormatter(prog, max_help_position=26, width=WIDTH)
 
 
 class FilePath(argparse.Action):

@@ -2,25 +2,82 @@
 
 from __future__ import annotations
 
+import itertools
 import textwrap
+from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
 
+GAP = 2  # spaces between columns
+MIN_COLUMN = 8  # characters down to which words are broken
 
-def format_table(head: Sequence[str], rows: Iterable[Sequence[object]], left: int = 1, words_last: bool = False) -> str:
+
+def format_table(
+    head: Sequence[str],
+    rows: Iterable[Sequence[object]],
+    left: int = 1,
+    words_last: bool = False,
+    width: int | None = None,
+) -> str:
     """Format a table. The first `left` columns are aligned left, and with `words_last` the last one too; others right.
+
+    width: of the terminal; cells are broken into several lines so that the table fits it. None: no limit.
 
     >>> print(format_table(["label", "rows"], [["spam", 12], ["ham", 1034]]))
     label  rows
     spam     12
     ham    1034
+    >>> print(format_table(["label", "rows"], [["lost or stolen card", 12]], width=18))
+    label        rows
+    lost or        12
+    stolen card
     """
     cells = [[escape_breaks(str(cell)) for cell in row] for row in (head, *rows)]
-    widths = [max(len(row[i]) for row in cells) for i in range(len(head))]
     flush = {*range(left), *([len(head) - 1] if words_last else [])}
-    return "\n".join("  ".join(align_cells(row, widths, flush)).rstrip() for row in cells)
+    widths, gap = fit_columns(cells, flush, width)
+    lines = (line for row in cells for line in break_row(row, widths))
+    return "\n".join((" " * gap).join(align_cells(line, widths, flush)).rstrip() for line in lines)
+
+
+def fit_columns(cells: Sequence[Sequence[str]], flush: set[int], width: int | None) -> tuple[list[int], int]:
+    """Return the width of each column and of the gap between two of them, so that a row fits the terminal if it can.
+
+    Columns get narrower where that breaks the fewest cells, the widest one first: between words, then also with one
+    space between the columns, and at last inside the words of columns that are aligned left, down to MIN_COLUMN.
+    """
+    columns = list(zip(*cells, strict=True))
+    lengths = [sorted(map(len, column)) for column in columns]
+    widths = [ascending[-1] for ascending in lengths]
+    if width is None:
+        return widths, GAP
+
+    def cost(i: int) -> tuple[int, int]:
+        return len(lengths[i]) - bisect_left(lengths[i], widths[i]), -widths[i]
+
+    words = [max(len(word) for cell in column for word in cell.split() or [""]) for column in columns]
+    least = [min(longest, MIN_COLUMN) if i in flush else longest for i, longest in enumerate(words)]
+    for gap, limits in ((GAP, words), (1, words), (1, least)):
+        room = width - 1 - gap * (len(widths) - 1)
+        while sum(widths) > room:
+            wide = [i for i, limit in enumerate(limits) if widths[i] > limit]
+            if not wide:
+                break
+            widths[min(wide, key=cost)] -= 1
+        if sum(widths) <= room:
+            return widths, gap
+    return widths, gap
+
+
+def break_row(row: Sequence[str], widths: Sequence[int]) -> list[tuple[str, ...]]:
+    """Break the cells of a row into as many lines as they need.
+
+    >>> break_row(["lost card", "12"], [5, 2])
+    [('lost', '12'), ('card', '')]
+    """
+    parts = [[cell] if len(cell) <= w else textwrap.wrap(cell, w) for cell, w in zip(row, widths, strict=True)]
+    return list(itertools.zip_longest(*parts, fillvalue=""))
 
 
 def align_cells(row: Sequence[str], widths: Sequence[int], left: set[int]) -> list[str]:
@@ -30,19 +87,35 @@ def align_cells(row: Sequence[str], widths: Sequence[int], left: set[int]) -> li
     ]
 
 
-def format_pairs(rows: Iterable[tuple[str, object]], wrapped: bool = False) -> str:
-    """Format `name  value` lines with the values in one column; `wrapped` breaks lines to fit 80 columns.
+def format_pairs(rows: Iterable[tuple[str, object]], width: int | None = None) -> str:
+    """Format `name  value` lines with the values in one column; they are broken to fit a terminal of that width.
 
     >>> print(format_pairs([("task", "classify"), ("labels", 8)]))
     task    classify
     labels  8
     """
     cells = [(name, escape_breaks(str(value))) for name, value in rows]
-    indent = max((len(name) for name, _ in cells), default=0) + 2
-    room = 79 - indent if wrapped else 10_000
+    indent = max((len(name) for name, _ in cells), default=0) + GAP
+    room = 10_000 if width is None else max(MIN_COLUMN, width - 1 - indent)
     lines = [(name, textwrap.wrap(value, room) or [""]) for name, value in cells]
     joint = "\n" + " " * indent
     return "\n".join(f"{name:<{indent}}{joint.join(parts)}".rstrip() for name, parts in lines)
+
+
+def join_items(items: Iterable[str], width: int, gap: str = "  ") -> str:
+    """Join items into lines that fit a terminal; an item is broken only if it is longer than a line.
+
+    >>> print(join_items(["80 rows", "accuracy 0.9125", "log loss 0.25"], 30))
+    80 rows  accuracy 0.9125
+    log loss 0.25
+    """
+    lines: list[str] = []
+    for item in items:
+        if lines and len(lines[-1]) + len(gap) + len(item) < width:
+            lines[-1] += gap + item
+        else:
+            lines += textwrap.wrap(item, width - 1)
+    return "\n".join(lines)
 
 
 def escape_breaks(text: str) -> str:
@@ -54,6 +127,15 @@ def escape_breaks(text: str) -> str:
     return text.translate({9: "\\t", 10: "\\n", 13: "\\r"})
 
 
+def format_count(count: int, noun: str) -> str:
+    """Format a number of things.
+
+    >>> format_count(1, "row"), format_count(1200, "row")
+    ('1 row', '1,200 rows')
+    """
+    return f"{count:,} {noun}{'s'[: count != 1]}"
+
+
 def format_size(count: int) -> str:
     """Format a number of bytes for people.
 
@@ -63,6 +145,19 @@ def format_size(count: int) -> str:
     if count < 1000:
         return f"{count} bytes"
     return f"{count / 1e3:.1f} KB" if count < 1e6 else f"{count / 1e6:.1f} MB"
+
+
+def format_number(value: float, digits: int = 4) -> str:
+    """Format a number with its significant digits.
+
+    >>> format_number(231.4159), format_number(0.35503), format_number(21671.3), format_number(1.5e16)
+    ('231.4', '0.355', '21,671', '1.5e+16')
+    >>> format_number(98765432.1234, 10)
+    '98,765,432.12'
+    """
+    if 1000 <= abs(value) < 1e15 and abs(value) >= 10 ** (digits - 1):
+        return f"{value:,.0f}"
+    return f"{value:,.{digits}g}"
 
 
 def draw_bar(share: float, width: int = 20) -> str:

@@ -69,7 +69,9 @@ def format_list(known: dict[str, DataSet]) -> str:
         [name, s.task, s.unit, *(s.rows.get(split, "-") for split in ("train", "test")), s.labels or "-"]
         for name, s in known.items()
     ]
-    return format_table(["name", "task", "rows", "train", "test", "labels"], rows, left=3)
+    return format_table(
+        ["name", "task", "rows", "train", "test", "labels"], rows, left=3, width=_console.terminal_width()
+    )
 
 
 def set_facts(data_set: DataSet) -> dict[str, Any]:
@@ -94,7 +96,7 @@ def format_set(name: str, data_set: DataSet, files: dict[str, str], cached: dict
     lines += [("published" if i == 0 else "", figure) for i, figure in enumerate(data_set.published)]
     paths = [("wrote", path) for path in files.values()] + [("cached", path) for path in cached.values()]
     train = (files or cached).get("train", f"DIR/train{data_set.suffix}")
-    parts = [format_pairs(lines, wrapped=True), *([format_pairs(paths)] if paths else [])]
+    parts = [format_pairs(lines, _console.terminal_width()), *([format_pairs(paths)] if paths else [])]
     parts += [] if files else [f"download: tidegate data {name} --out DIR"]
     return "\n\n".join([*parts, f"fit a model: {fit_command(name, data_set, train)}"])
 

@@ -21,7 +21,7 @@ from typing import Any
 from .. import atomic
 from ..errors import MissingExtra, TidegateError
 from . import _flags
-from ._console import OUTPUT_CLOSED
+from ._console import OUTPUT_CLOSED, terminal_width
 from ._console import print_headline as step
 from ._parser import FolderPath, Parser
 from ._progress import Reporter, format_duration
@@ -81,7 +81,7 @@ def fetch() -> dict[str, Path]:
 
 def train(task: str, file: Path, model: str, **options: Any) -> None:
     """Train a model; continue from the checkpoint if the demo was interrupted."""
-    from ..train import fit
+    from ..train.job import fit
 
     if task == "classify":
         step("2. Train: a GRU, on this CPU")
@@ -99,7 +99,7 @@ def score(model: str, file: Path) -> None:
     from .score import format_report, measure
 
     step("3. Score: the official test set")
-    print(format_report(measure(model, str(file), None, None, "error")))
+    print(format_report(measure(model, str(file), None, None, "error"), terminal_width()))
 
 
 def verify(model: str) -> int:
@@ -107,7 +107,7 @@ def verify(model: str) -> int:
 
     step("4. Verify: the same result on every target of this machine")
     _, results = command.replay(model)
-    print(command.format_report(results))
+    print(command.format_report(results, terminal_width()))
     return command.exit_code(results)
 
 
@@ -147,14 +147,14 @@ def forecast(folder: str, force: bool) -> None:
     """Forecast half-hourly load a day ahead: train on eight weeks, test on four, and plot."""
     from ..backtest import backtest
     from ..data import catalogue
-    from . import _forecasts
+    from . import _forecast_report, _forecasts
 
     step("6. Forecast: half-hourly demand for electricity, a day ahead")
     files = catalogue.fetch(SERIES, lambda note: print(note, flush=True))
     model = os.path.join(folder, SERIES_MODEL)
     train("forecast", files["train"], model, horizon=HORIZON, time="time", values="load", force=force)
     result = backtest(model, str(files["all"]))
-    print(f"\n{_forecasts.format_backtest(result)}\n")
+    print(f"\n{_forecast_report.format_backtest(result)}\n")
     print(_forecasts.draw_last_chart(result.series[0], result))
     picture = os.path.join(folder, PICTURE)
     try:

@@ -79,7 +79,7 @@ def run(args: argparse.Namespace) -> int:
 
 def train(args: argparse.Namespace, options: Any, report: Reporter) -> Model:
     """Train as the flags say; after Ctrl-C, say how to continue."""
-    from ..train import fit
+    from ..train.job import fit
 
     try:
         return fit(
@@ -110,16 +110,16 @@ def print_result(args: argparse.Namespace, model: Model) -> None:
 
         print(json.dumps({"file": args.out, "bytes": size, "provenance": provenance}))
         return
-    refit = model.document["task"]["options"]["refit_epochs"]
+    options = model.document["task"]["options"]
     if "baselines" in provenance:
-        from . import _forecasts
+        from . import _forecast_report
 
-        print(f"wrote {args.out} ({format_size(size)})\n{_forecasts.format_fit(provenance, refit)}")
+        print(f"wrote {args.out} ({format_size(size)})\n{_forecast_report.format_fit(provenance, options)}")
         print(f"next: tidegate predict {args.out} SERIES.csv")
         return
     held_out = provenance["metrics"]["held_out"]
     figures = ", ".join(f"{name.replace('_', ' ')} {value:.4f}" for name, value in held_out.items())
     print(f"wrote {args.out} ({format_size(size)})\n{figures} on {provenance['judged_on']}")
-    if refit:
+    if refit := options["refit_epochs"]:
         print(f"measured before the last {'epoch' if refit == 1 else f'{refit} epochs'}, which trained on all rows")
     print(f"next: tidegate score {args.out} TEST.csv")

@@ -40,7 +40,8 @@ def run(args: argparse.Namespace) -> int:
         if args.json:
             _console.print_json(facts)
         else:
-            print(format_pairs([(k.replace("_", " "), format_value(v)) for k, v in facts.items()]))
+            pairs = [(k.replace("_", " "), format_value(v)) for k, v in facts.items()]
+            print(format_pairs(pairs, _console.terminal_width()))
         return 0
     from ..runtime import load
 
@@ -49,7 +50,7 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         _console.print_json(facts)
     else:
-        print(format_report(facts))
+        print(format_report(facts, _console.terminal_width()))
     return 0
 
 
@@ -128,7 +129,7 @@ def input_bytes(model: Model) -> int:
 def layer_tensors(model: Model) -> Iterator[tuple[str, Any]]:
     """Iterate over the tensors of the layers."""
     for one in model.layers:
-        for name in one["tensors"].values():
+        for name in one.tensors.values():
             yield name, model.tensors[name]
 
 
@@ -137,40 +138,19 @@ def describe_layer(i: int, model: Model, predictor: Predictor) -> dict[str, Any]
     layer = model.layers[i]
     arrays = [a for a in model.state_schema if a["name"].startswith(f"layers.{i}.")]
     engine = "kernel"
-    if "tape" in layer:
+    if layer.tapes:
         engine = "fused kernel" if i in predictor.fused_layers else "interpreter"
     return {
-        "kind": layer["kind"],
-        "what": format_sizes(layer),
-        "parameters": sum(model.tensors[name].size for name in layer["tensors"].values()),
+        "kind": layer.kind,
+        "what": layer.describe() + ("" if layer.add is None else f", plus layer {layer.add}"),
+        "parameters": sum(values.size for values in layer.select(model.tensors).values()),
         "state_bytes": sum(4 * math.prod(a["shape"]) for a in arrays),
         "runs_as": engine,
     }
 
 
-def format_sizes(layer: dict[str, Any]) -> str:
-    """Format the sizes of a layer: `gru 128 -> 256, reset after, update keep`."""
-    ins, out = layer.get("rows", layer.get("inputs", layer["size"])), layer["size"]
-    what = f"{ins} -> {out}" + (f" -> {layer['project']}" if "project" in layer else "")
-    if "tape" in layer:
-        choices = {k: v for k, v in layer["dialect"].items() if v not in ("none", "no") and (k, v) != ("bias", "yes")}
-        without = ", no bias" if layer["dialect"].get("bias") == "no" else ""
-        dialect = "".join(f", {k} {v}" for k, v in choices.items()) + without
-        both = ", both directions" if layer["kind"] == "bidirectional" else ""
-        what = f"{layer['cell']} {what}{dialect}{both}"
-    elif layer["kind"] == "conv":
-        activation = f", {layer['activation']}" if layer["activation"] != "none" else ""
-        what += f", {'centred ' if layer['centred'] else ''}window of {layer['width']}{activation}"
-    elif layer["kind"] == "pool":
-        what = f"{', '.join(layer['over'])} of {out}"
-    elif layer["kind"] in ("norm", "scale", "softmax", "final"):
-        what = f"of {out}"
-    elif layer["kind"] == "dense" and layer["activation"] != "none":
-        what += f", {layer['activation']}"
-    return what + (f", plus layer {layer['add']}" if "add" in layer else "")
-
-
-def format_report(facts: dict[str, Any]) -> str:
+def format_report(facts: dict[str, Any], width: int) -> str:
+    """Format the facts about a model for people. width: of the terminal."""
     labels = facts["labels"] or []
     some = ", ".join(labels[:MAX_LABELS]) + (", ..." if len(labels) > MAX_LABELS else "")
     several = ", any number per row" if facts["multi_label"] else ""
@@ -188,17 +168,15 @@ def format_report(facts: dict[str, Any]) -> str:
             ("weights hash", facts["weights_hash"]),
             ("schema hash", facts["schema_hash"]),
         ],
-        wrapped=True,
+        width,
     )
     rows = [
         [i, one["kind"], one["what"], f"{one['parameters']:,}", f"{one['state_bytes']:,}", one["runs_as"]]
         for i, one in enumerate(facts["layers"])
     ]
-    layers = format_table(["layer", "kind", "what", "parameters", "state", "runs as"], rows, left=3)
-    origin = format_pairs(
-        [(k.replace("_", " "), format_value(v)) for k, v in without_empty(facts["provenance"])], wrapped=True
-    )
-    return f"{summary}\n\n{layers}\n\n{origin}"
+    layers = format_table(["layer", "kind", "what", "parameters", "state", "runs as"], rows, left=3, width=width)
+    origin = [(k.replace("_", " "), format_value(v)) for k, v in without_empty(facts["provenance"])]
+    return "\n\n".join([summary, layers, *([format_pairs(origin, width)] if origin else [])])
 
 
 def format_input(entry: dict[str, Any]) -> list[tuple[str, str]]:

@@ -20,7 +20,7 @@ from ..errors import OptionError
 from . import _console, _flags, _forecasts, _precision
 from ._inputs import check_times, read_task, require_labels
 from ._parser import FilePath, Parser
-from ._table import format_table
+from ._table import format_count, format_table, join_items
 
 EXAMPLES = """\
   tidegate score intent.safetensors test.csv
@@ -72,7 +72,7 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         _console.print_json(metrics)
     else:
-        print(format_report(metrics))
+        print(format_report(metrics, _console.terminal_width()))
     return 0
 
 
@@ -100,13 +100,13 @@ def measure(
     options = dataclasses.replace(options, text=text or options.text, label=label or options.label)
     columns = predictor.model.input_section.get("columns")
     try:
-        source = task.rows(file, options, columns)
+        source = task.read(file, options, columns)
     except MissingColumn as error:
         if options.group is None or error.wanted != options.group:
             raise
-        source = task.rows(file, dataclasses.replace(options, group=None), columns)  # scoring needs no groups
+        source = task.read(file, dataclasses.replace(options, group=None), columns)  # scoring needs no groups
     check_times(source, predictor.model)
-    targets, labels = task.targets(source, options, predictor.model.labels, unseen)
+    targets, labels = task.read_targets(source, options, predictor.model.labels, unseen)
     probabilities = predictor.predict(**task.predictor_inputs(source, options))
     metrics: dict[str, Any] = task.score(probabilities, list(targets), labels)
     return {**metrics, "warning": warn_of_training_data(predictor.model.document["provenance"], source.sha256)}
@@ -127,40 +127,39 @@ def warn_of_training_data(provenance: dict[str, Any], sha256: str) -> str:
     return ""
 
 
-def format_report(metrics: dict[str, Any]) -> str:
-    """Format the metrics for people: labels by number of rows, then confusions if a row has one label."""
-    parts = [format_summary(metrics), format_labels(metrics["labels"])]
+def format_report(metrics: dict[str, Any], width: int) -> str:
+    """Format the metrics for people: labels by number of rows, then confusions if a row has one label.
+
+    width: of the terminal.
+    """
+    parts = [format_summary(metrics, width), format_labels(metrics["labels"], width)]
     if metrics["warning"]:
-        parts.insert(1, f"warning: {metrics['warning']}")
+        parts.insert(1, join_items([f"warning: {metrics['warning']}"], width))
     if metrics.get("confusions"):
-        parts.append("most frequent confusions\n" + format_confusions(metrics["confusions"][:MAX_CONFUSIONS]))
+        parts.append("most frequent confusions\n" + format_confusions(metrics["confusions"][:MAX_CONFUSIONS], width))
     return "\n\n".join(parts)
 
 
-def format_summary(metrics: dict[str, Any]) -> str:
+def format_summary(metrics: dict[str, Any], width: int) -> str:
     figures = [f"{title} {metrics[name]:.4f}" for name, title in FIGURES if metrics.get(name) is not None]
     unseen = metrics.get("unseen", 0)
-    tail = f"  ({unseen} with labels unseen in training: counted as wrong, but not in macro F1 and log loss)"
-    tail *= bool(unseen)
-    return f"{metrics['rows']} rows  " + "  ".join(figures) + tail + format_label_counts(metrics)
+    tail = f"({unseen:,} with labels unseen in training: counted as wrong, but not in macro F1 and log loss)"
+    lines = [join_items([format_count(metrics["rows"], "row"), *figures, *([tail] if unseen else [])], width)]
+    if "threshold" in metrics:
+        labels, predicted, least = metrics["labels_a_row"], metrics["predicted_a_row"], metrics["threshold"]
+        counts = f"{labels:.2f} labels per row, {predicted:.2f} predicted (probability at least {least})"
+        lines.append(join_items([counts], width))
+    return "\n".join(lines)
 
 
-def format_label_counts(metrics: dict[str, Any]) -> str:
-    """Format the number of labels per row, if rows can have several."""
-    if "threshold" not in metrics:
-        return ""
-    labels, predicted = metrics["labels_a_row"], metrics["predicted_a_row"]
-    return f"\n{labels:.2f} labels per row, {predicted:.2f} predicted (probability at least {metrics['threshold']})"
-
-
-def format_labels(labels: dict[str, dict[str, float]]) -> str:
+def format_labels(labels: dict[str, dict[str, float]], width: int) -> str:
     ordered = sorted(labels.items(), key=lambda item: (-item[1]["support"], item[0]))
     rows = [
         [name, of["support"], *(f"{of[figure]:.3f}" for figure in ("precision", "recall", "f1"))]
         for name, of in ordered
     ]
-    return format_table(["label", "rows", "precision", "recall", "f1"], rows)
+    return format_table(["label", "rows", "precision", "recall", "f1"], rows, width=width)
 
 
-def format_confusions(pairs: list[list[Any]]) -> str:
-    return format_table(["label", "predicted", "rows"], pairs, left=2)
+def format_confusions(pairs: list[list[Any]], width: int) -> str:
+    return format_table(["label", "predicted", "rows"], pairs, left=2, width=width)

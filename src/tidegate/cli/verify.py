@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any
 from ..errors import error_context
 from . import _console, _precision
 from ._parser import FilePath, Parser
-from ._table import format_table
+from ._table import format_table, join_items
 
 if TYPE_CHECKING:
     from ..verify import Result
@@ -55,7 +55,8 @@ def run(args: argparse.Namespace) -> int:
         targets = [r.to_json() for r in results]
         _console.print_json({"file": args.model, "ok": is_ok(results), "sha256": sha256, "targets": targets})
     else:
-        print(f"{format_report(results)}\n{SHA256_OK if sha256 else NO_SHA256}")
+        width = _console.terminal_width()
+        print(format_report(results, width), join_items([SHA256_OK if sha256 else NO_SHA256], width), sep="\n")
     return exit_code(results)
 
 
@@ -80,10 +81,10 @@ def exit_code(results: list[Result]) -> int:
     return {True: 0, False: WRONG, None: UNDECIDED}[is_ok(results)]
 
 
-def format_report(results: list[Result]) -> str:
-    """Format the results as a table of targets and a summary."""
+def format_report(results: list[Result], width: int) -> str:
+    """Format the results as a table of targets and a summary. width: of the terminal."""
     head = ["target", "path", "largest error", "bound", "of bound", "in pieces", "verdict"]
-    rows = format_table(head, map(format_row, results), left=2, words_last=True)
+    rows = format_table(head, map(format_row, results), left=2, words_last=True, width=width)
     ran = sum(result.ran for result in results)
     wrong, undecided = (sum(result.ok is verdict for result in results) for verdict in (False, None))
     summary = f"{wrong} wrong" if wrong or undecided else "all within their bounds"
@@ -91,7 +92,7 @@ def format_report(results: list[Result]) -> str:
         summary += f"; {undecided} undecided: rounding errors grow too large for a bound, or values overflow float32"
     if moved := [result.moved for result in results if result.moved is not None]:
         summary += f"; rounding the weights moves the outputs by up to {max(moved):.1e}"
-    return f"{rows}\n\n{ran} of {len(results)} ran here, {summary}"
+    return f"{rows}\n\n{join_items([f'{ran} of {len(results)} ran here, {summary}'], width)}"
 
 
 def format_row(result: Result) -> list[str]:

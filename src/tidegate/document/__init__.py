@@ -7,16 +7,16 @@ expected.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Final, NamedTuple
 
 from .. import inputs as input_room
-from .. import layers as layer_modules
 from .. import outputs as output_room
 from ..errors import CellError, ModelFileError, OptionError, error_context
 from ..expect import check_integer, check_keys, check_list, check_object, check_tensor, check_text
 from ..inputs.base import Input
+from ..layers import Layer, name_states, parse, to_nodes, whole_window
 from ..limits import (
     MAX_CHECK_BYTES,
     MAX_CHECK_STEPS,
@@ -31,6 +31,7 @@ from ..outputs.base import Output
 from ..strictjson import canonical, show
 from ..tape import Tape
 from ..tensors import Array
+from . import baselines
 from .graph import GRAPH, INPUT, check_names, read_layers
 from .upgrade import chain_nodes, read_format
 
@@ -48,15 +49,17 @@ KEYS: Final = (
     "provenance",
     "check",
 )
+UNHASHED: Final = ("check.", baselines.PREFIX)  # names of tensors that decide no output begin with one of these
 
 Document = dict[str, Any]
 Tapes = dict[str, Tape]
 
 
 class Parts(NamedTuple):
-    """What a valid document describes: its tapes, inputs and outputs, each by name."""
+    """What a valid document describes: its tapes, its layers in order, and its inputs and outputs by name."""
 
     tapes: Tapes
+    layers: tuple[Layer, ...]
     inputs: dict[str, Input]
     outputs: dict[str, Output]
 
@@ -69,8 +72,8 @@ def validate(document: Any, tensors: Mapping[str, Array]) -> Parts:
     >>> from tidegate.verify.samples import sample
     >>> model = sample(size=4)
     >>> parts = validate(model.document, model.tensors)
-    >>> list(parts.tapes), parts.inputs["x"].kind, list(parts.outputs)
-    (['gru'], 'text', ['label'])
+    >>> list(parts.tapes), parts.inputs["x"].kind, [layer.width for layer in parts.layers], list(parts.outputs)
+    (['gru'], 'text', [4, 4, 4, 5, 5], ['label'])
     """
     read_format(document, FORMAT)
     check_keys("the document", document, *KEYS)
@@ -79,30 +82,33 @@ def validate(document: Any, tensors: Mapping[str, Array]) -> Parts:
     check_names(document)
     source = input_room.parse(INPUT, document["inputs"][INPUT], tensors)
     used = source.tensor_names()
-    layers = read_layers(document)
-    width = _check_layers(layers, tapes, source, tensors)
-    used |= {name for layer in layers for name in layer["tensors"].values()}
-    _check_vocabulary_rows(layers, source)
+    layers = _parse_layers(read_layers(document), tapes, source, tensors)
+    width = layers[-1].width
+    used |= {name for layer in layers for name in layer.tensors.values()}
+    _check_vocabulary_rows(layers[0], source)
     _refuse_unused_tapes(layers, tapes)
     outputs = _parse_outputs(document["outputs"], len(layers), width, {INPUT: source})
     source = source.serve(outputs.values())
     _check_streams(document["streams"], streams_entry(layers, source.rows is not None))
-    _check_state(document["state"], state_schema(layers, tapes))
+    _check_state(document["state"], state_schema(layers))
     check_object("provenance", document["provenance"])
-    if misnamed := sorted(name for name in used if name.startswith("check.")):
-        raise ModelFileError(f"tensor {show(misnamed[0])}: names that start with 'check.' are reserved for the check")
+    if misnamed := sorted(name for name in used if name.startswith(UNHASHED)):
+        raise ModelFileError(
+            f"tensor {show(misnamed[0])}: names that start with 'check.' are reserved for the check, and with "
+            "'baseline.' for baselines, as no output depends on them; rename it"
+        )
+    used |= baselines.check(document["provenance"], tensors)
     counts = {"output": width, "state": _count_floats(document["state"]["arrays"])}
     _refuse_unused_tensors(tensors, used | _check_self_check(document["check"], counts, tensors))
-    return Parts(tapes, {INPUT: source}, outputs)
+    return Parts(tapes, layers, {INPUT: source}, outputs)
 
 
 def assemble(
     kind: str,
     options: dict[str, Any],
     inputs: Mapping[str, Any],
-    layers: list[dict[str, Any]],
+    layers: Sequence[Layer],
     outputs: Mapping[str, Any],
-    tapes: Tapes,
     provenance: dict[str, Any],
 ) -> Document:
     """Make the document of a model, with its state, and without a check.
@@ -110,43 +116,42 @@ def assemble(
     kind, options: of the task. inputs, outputs: entries by name. layers: the nodes of the model's graph, in order.
 
     >>> entry = {"kind": "values", "from": "layers.0", "at": "step", "labels": None}
-    >>> layers = [{"kind": "softmax", "size": 2, "tensors": {}}]
-    >>> document = assemble("encode", {}, {"x": {"kind": "array", "features": 2}}, layers, {"values": entry}, {}, {})
-    >>> validate(document, {}).tapes, document["graphs"]["layers"]["nodes"][0]["from"]
-    ({}, ['x'])
+    >>> layers = [parse("softmax", {"size": 2, "tensors": {}}, 2, {})]
+    >>> document = assemble("encode", {}, {"x": {"kind": "array", "features": 2}}, layers, {"values": entry}, {})
+    >>> document["graphs"]["layers"]["nodes"]
+    [{'layer': 'softmax', 'from': ['x'], 'size': 2, 'tensors': {}}]
     """
     return {
         "format": FORMAT,
         "task": {"kind": kind, "options": options},
         "inputs": dict(inputs),
-        "graphs": {"layers": {"clock": "x", "nodes": chain_nodes(layers)}},
+        "graphs": {"layers": {"clock": "x", "nodes": chain_nodes(to_nodes(layers))}},
         "outputs": dict(outputs),
         "decoders": {},
-        "tapes": {name: tape.to_json() for name, tape in tapes.items()},
-        "state": state_schema(layers, tapes),
+        "tapes": {name: tape.to_json() for layer in layers for name, tape in layer.tapes.items()},
+        "state": state_schema(layers),
         "streams": streams_entry(layers, input_room.starts_anew(inputs[INPUT])),
         "provenance": provenance,
         "check": None,
     }
 
 
-def state_schema(layers: list[dict[str, Any]], tapes: Tapes) -> dict[str, Any]:
-    """Lay out the state of valid layers, as in the key `state`: {"bytes": size of the block, "arrays": [...]}.
+def state_schema(layers: Sequence[Layer]) -> dict[str, Any]:
+    """Lay out the state of layers, as in the key `state`: {"bytes": size of the block, "arrays": [...]}.
 
     The arrays are sorted by offset. Layers of which one needs whole rows have no state but `steps`. Raises:
     ModelFileError if the layers together carry over 16 MiB from step to step.
 
-    >>> state_schema([{"kind": "pool", "size": 2, "over": ["max"]}], {})["arrays"][1]
+    >>> state_schema([parse("pool", {"size": 2, "over": ["max"]}, 2, {})])["arrays"][1]
     {'name': 'layers.0.max', 'dtype': 'float32', 'shape': [2], 'offset': 8, 'fill': '-inf'}
     """
     arrays: list[dict[str, Any]] = [{"name": "steps", "dtype": "int64", "shape": [1], "offset": 0}]
     offset = 8
     for i, layer in enumerate(layers):
-        module = layer_modules.load(layer["kind"])
-        for name, (shape, fill) in getattr(module, "run_state", module.state)(layer, tapes).items():
+        for name, (shape, fill) in name_states(i, layer.carried()).items():
             arrays.append(
                 {
-                    "name": f"layers.{i}.{name}",
+                    "name": name,
                     "dtype": "float32",
                     "shape": list(shape),
                     "offset": offset,
@@ -158,21 +163,21 @@ def state_schema(layers: list[dict[str, Any]], tapes: Tapes) -> dict[str, Any]:
         raise ModelFileError(
             f"state: the layers carry {offset} bytes from step to step; at most {MAX_STATE_BYTES} are allowed"
         )
-    if layer_modules.whole_window(layers):
+    if whole_window(layers):
         arrays, offset = arrays[:1], 8
     return {"bytes": -(-offset // 8) * 8, "arrays": arrays}
 
 
-def streams_entry(layers: list[dict[str, Any]], starts_anew: bool = False) -> dict[str, Any]:
-    """Say whether valid layers can stream, as in the key `streams`.
+def streams_entry(layers: Sequence[Layer], starts_anew: bool = False) -> dict[str, Any]:
+    """Say whether layers can stream, as in the key `streams`.
 
     starts_anew: whether all rows of an answer are run again at each push, as those of a window are. Then layers that
     read whole rows can stream.
 
-    >>> streams_entry([{"kind": "softmax", "size": 2}])
+    >>> streams_entry([parse("softmax", {"size": 2}, 2, {})])
     {'yes': True}
     """
-    reason = layer_modules.whole_window(layers)
+    reason = whole_window(layers)
     return {"yes": False, "because": reason} if reason and not starts_anew else {"yes": True}
 
 
@@ -207,41 +212,36 @@ def _check_task(value: Any) -> None:
     check_object("task.options", value["options"])
 
 
-def _check_layers(value: Any, tapes: Tapes, source: Input, tensors: Mapping[str, Array]) -> int:
-    """Check all layers and return the width of the last one's output. Each layer's input is the output before it."""
+def _parse_layers(value: Any, tapes: Tapes, source: Input, tensors: Mapping[str, Array]) -> tuple[Layer, ...]:
+    """Check all layers and return them. Each layer's input is the output before it."""
     check_list("layers", value, 1, MAX_LAYERS)
     width, rows = source.features, source.rows
-    widths: list[int] = []
+    layers: list[Layer] = []
     numbers = 0
-    for i, layer in enumerate(value):
+    for i, node in enumerate(value):
         place = f"layers[{i}]"
-        check_object(place, layer)
+        check_object(place, node)
         with _file_errors(place):
-            module = layer_modules.load(layer.get("kind"))
-            width = int(module.check(layer, width, tapes))
-        if "add" in layer:
-            _check_add(f"{place}.add", layer["add"], widths, width)
-        if (numbers := numbers + width + _count_registers(layer, tapes)) > MAX_STEP_NUMBERS:
+            layer = parse(node.get("kind"), {key: v for key, v in node.items() if key != "kind"}, width, tapes)
+        if "add" in node:
+            _check_add(f"{place}.add", node["add"], layers, layer.width)
+        if (numbers := numbers + layer.width + layer.registers) > MAX_STEP_NUMBERS:
             most = f"at most {MAX_STEP_NUMBERS} are allowed"
             raise ModelFileError(f"{place}: the layers up to here compute {numbers} numbers per step; {most}")
         if (rows or 1) * numbers > MAX_WINDOW_NUMBERS:
             cost = f"the layers up to here compute {rows} x {numbers} numbers per window"
             raise ModelFileError(f"{place}: {cost}; at most {MAX_WINDOW_NUMBERS} are allowed")
-        _check_layer_tensors(f"{place}.tensors", layer.get("tensors"), module.tensors(layer, tapes), tensors)
-        widths.append(width)
-    return widths[-1]
+        _check_layer_tensors(f"{place}.tensors", node.get("tensors"), layer.shapes(), tensors)
+        layers.append(layer)
+        width = layer.width
+    return tuple(layers)
 
 
-def _count_registers(layer: dict[str, Any], tapes: Tapes) -> int:
-    """Count the numbers that a layer's tape computes in a step: they take time, but no bytes of the file."""
-    return sum(tapes[layer["tape"]].widths(layer["size"], layer.get("project"))) if "tape" in layer else 0
-
-
-def _check_add(place: str, index: Any, widths: list[int], width: int) -> None:
-    if type(index) is not int or not 0 <= index < len(widths):
+def _check_add(place: str, index: Any, layers: list[Layer], width: int) -> None:
+    if type(index) is not int or not 0 <= index < len(layers):
         raise ModelFileError(f"{place}: is {show(index)}; expected the index of an earlier layer")
-    if widths[index] != width:
-        raise ModelFileError(f"{place}: layer {index} is {widths[index]} wide and this one {width}; they must be equal")
+    if (other := layers[index].width) != width:
+        raise ModelFileError(f"{place}: layer {index} is {other} wide and this one {width}; they must be equal")
 
 
 def _check_layer_tensors(
@@ -252,11 +252,10 @@ def _check_layer_tensors(
         check_tensor(f"{place}.{role}", names[role], tensors, "F32", tuple(shape))
 
 
-def _check_vocabulary_rows(layers: list[dict[str, Any]], source: Input) -> None:
-    first, size = layers[0], source.size
-    if first["kind"] == "embed" and first["rows"] != size:
+def _check_vocabulary_rows(first: Layer, source: Input) -> None:
+    if first.ids is not None and first.ids != source.size:
         raise ModelFileError(
-            f"layers[0].rows: is {first['rows']}; it must be equal to inputs.{source.name}.size, {size}"
+            f"layers[0].rows: is {first.ids}; it must be equal to inputs.{source.name}.size, {source.size}"
         )
 
 
@@ -275,8 +274,8 @@ def _parse_outputs(value: Any, nodes: int, width: int, inputs: Mapping[str, Inpu
     return outputs
 
 
-def _refuse_unused_tapes(layers: list[dict[str, Any]], tapes: Tapes) -> None:
-    if unused := sorted(set(tapes) - {layer["tape"] for layer in layers if "tape" in layer}):
+def _refuse_unused_tapes(layers: Sequence[Layer], tapes: Tapes) -> None:
+    if unused := sorted(set(tapes).difference(*(layer.tapes for layer in layers))):
         raise ModelFileError(f"tapes.{show(unused[0])}: no layer uses it; remove it")
 
 

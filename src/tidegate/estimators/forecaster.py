@@ -257,7 +257,7 @@ class Forecaster(TidegateEstimator, Parameters):
         transform = SeriesTransform.from_json(model.input_section, model.tensors)
         assert transform.forecast
         future = self._future(X, transform.forecast.horizon)
-        source = forecast.rows(
+        source = forecast.read(
             make_collection(self._timelines, self._exogenous, future), self._fit_options, list(transform.columns)
         )
         values = [

@@ -5,68 +5,77 @@ Source: Schuster and Paliwal 1997, "Bidirectional recurrent neural networks", se
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any, Self
 
 import numpy as np
+import numpy.typing as npt
 
 from ..errors import OptionError
 from ..tape import Tape
-from . import recurrent
+from ._layer import Shape, States, Step, Use
+from .recurrent import Recurrent
 
 DIRECTIONS = ("forward", "backward")
 
 
-def check(layer: dict[str, Any], width_in: int | None, tapes: dict[str, Tape]) -> int:
-    if "initial" in layer:
-        raise OptionError("initial is present, but a bidirectional layer starts from zeros at both ends; remove it")
-    return 2 * recurrent.check(layer, width_in, tapes)
+@dataclass(frozen=True, kw_only=True)
+class Bidirectional(Recurrent):
+    @classmethod
+    def parse(cls, node: dict[str, Any], width: int | None, tapes: Mapping[str, Tape]) -> Self:
+        if "initial" in node:
+            raise OptionError("initial is present, but a bidirectional layer starts from zeros at both ends; remove it")
+        return super().parse(node, width, tapes)
+
+    def direction(self, way: str) -> Recurrent:
+        """Return the recurrence of one direction, with its own tensors and nothing added."""
+        shared = {f.name: getattr(self, f.name) for f in fields(self)}
+        return Recurrent(**(shared | {"tensors": select_direction(way, self.tensors), "add": None}))
+
+    @property
+    def width(self) -> int:
+        return 2 * super().width
+
+    def describe(self) -> str:
+        return super().describe() + ", both directions"
+
+    def shapes(self) -> dict[str, Shape]:
+        shapes = super().shapes()
+        return {f"{way}.{role}": shape for way in DIRECTIONS for role, shape in shapes.items()}
+
+    def use(self, role: str) -> Use:
+        return super().use(role.split(".", 1)[1])
+
+    def init(self, rng: np.random.Generator, role: str, params: Mapping[str, float]) -> npt.NDArray[np.float32]:
+        way, own = role.split(".", 1)
+        return self.direction(way).init(rng, own, params)
+
+    def state(self) -> States:
+        return {}
+
+    def carried(self) -> States:
+        return self.declared_state()
+
+    @property
+    def whole_window(self) -> str:
+        return "it reads each input in both directions"
+
+    def step(self, xp: Any, t: dict[str, Any], s: dict[str, Any], x: Any, steps: Any) -> tuple[Any, dict[str, Any]]:
+        return super(Recurrent, self).step(xp, t, s, x, steps)
+
+    def whole(self, xp: Any, t: dict[str, Any], xs: list[Any], step: Step | None = None) -> list[Any]:
+        """Run both directions over a whole row."""
+        forward, backward = (self.direction(way) for way in DIRECTIONS)
+        ahead = forward.whole(xp, select_direction("forward", t), xs, step)
+        back = backward.whole(xp, select_direction("backward", t), xs[::-1], step)[::-1]
+        return [xp.concat([a, b]) for a, b in zip(ahead, back, strict=True)]
 
 
-def tensors(layer: dict[str, Any], tapes: dict[str, Tape]) -> dict[str, tuple[int, ...]]:
-    shapes = recurrent.tensors(layer, tapes)
-    return {f"{way}.{role}": shape for way in DIRECTIONS for role, shape in shapes.items()}
-
-
-def state(layer: dict[str, Any], tapes: dict[str, Tape]) -> dict[str, tuple[tuple[int, ...], float]]:
-    return {}
-
-
-def run_state(layer: dict[str, Any], tapes: dict[str, Tape]) -> dict[str, tuple[tuple[int, ...], Any]]:
-    """Return the state that each direction carries from step to step within one run: name -> (shape, first value)."""
-    return recurrent.state(layer, tapes)
-
-
-def whole_window(layer: dict[str, Any]) -> str:
-    return "it reads each input in both directions"
-
-
-def select_direction(way: str, t: dict[str, Any]) -> dict[str, Any]:
+def select_direction(way: str, t: Mapping[str, Any]) -> dict[str, Any]:
     """Select the tensors of one direction, named by the roles of a recurrent layer.
 
     >>> select_direction("backward", {"forward.W": 1, "backward.W": 2, "backward.p.alpha": 3})
     {'W': 2, 'p.alpha': 3}
     """
     return {role.split(".", 1)[1]: v for role, v in t.items() if role.startswith(way + ".")}
-
-
-def whole(
-    xp: Any, layer: dict[str, Any], tapes: dict[str, Tape], t: dict[str, Any], xs: list[Any], step: Any = recurrent.step
-) -> list[Any]:
-    """Run both directions over a whole row. step: computes one step of a direction, as `recurrent.step` does."""
-    ahead = run_direction(xp, layer, tapes, select_direction("forward", t), xs, step)
-    back = run_direction(xp, layer, tapes, select_direction("backward", t), xs[::-1], step)[::-1]
-    return [xp.concat([a, b]) for a, b in zip(ahead, back, strict=True)]
-
-
-def run_direction(
-    xp: Any, layer: dict[str, Any], tapes: dict[str, Tape], t: dict[str, Any], xs: list[Any], step: Any
-) -> list[Any]:
-    """Run one recurrence over the steps in the order of `xs`, from zeros."""
-    s: dict[str, Any] = {
-        name: np.full((xs[0].shape[0], *shape), fill) for name, (shape, fill) in recurrent.state(layer, tapes).items()
-    }
-    out = []
-    for x in xs:
-        y, s = step(xp, layer, tapes, t, s, x, None)
-        out.append(y)
-    return out

@@ -6,66 +6,91 @@ If it is causal, the window is the last k steps, and the layer streams. If it is
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, Self
 
 from ..errors import OptionError
 from . import _options as options
-from .dense import ACTIVATIONS
+from ._layer import Layer, States, Step, Use
+from .dense import ACTIVATIONS, activate, describe_activation
 
 MAX_STEPS = 4096
 
 
-def check(layer: dict[str, Any], width: int | None, tapes: dict[str, Any]) -> int:
-    options.check_keys(layer, "inputs", "size", "width", "centred", "activation")
-    inputs, steps = options.check_width(layer, "inputs", width), options.check_size(layer, "width", MAX_STEPS)
-    if inputs * steps > options.MAX_WIDTH:
-        raise OptionError(f"width {steps} times inputs {inputs} is over {options.MAX_WIDTH}; use a narrower window")
-    if type(layer["centred"]) is not bool:
-        raise OptionError(f"centred is {layer['centred']!r}; expected true or false")
-    if layer["centred"] and steps == 1:
-        raise OptionError("centred is true and width is 1; a window of one step has no centre, so set centred to false")
-    if layer["activation"] not in ACTIVATIONS:
-        raise OptionError(f"activation is {layer['activation']!r}; choose one of {', '.join(ACTIVATIONS)}")
-    return options.check_size(layer, "size")
+@dataclass(frozen=True, kw_only=True)
+class Conv(Layer):
+    """window: k, the steps that one output reads; `width` in the model file."""
 
+    input_option = "inputs"
+    uses: ClassVar[Mapping[str, Use]] = {"weight": "matrix"}
 
-def tensors(layer: dict[str, Any], tapes: dict[str, Any]) -> dict[str, tuple[int, ...]]:
-    return {"weight": (layer["size"], layer["width"] * layer["inputs"]), "bias": (layer["size"],)}
+    inputs: int
+    size: int
+    window: int
+    centred: bool
+    activation: str
 
+    @classmethod
+    def parse(cls, node: dict[str, Any], width: int | None, tapes: Mapping[str, Any]) -> Self:
+        common = options.check_keys(cls.kind, node, "inputs", "size", "width", "centred", "activation")
+        inputs = options.check_width(cls.kind, node, "inputs", width)
+        window, centred = options.check_size(node, "width", MAX_STEPS), node["centred"]
+        if inputs * window > options.MAX_WIDTH:
+            raise OptionError(
+                f"width {window} times inputs {inputs} is over {options.MAX_WIDTH}; use a narrower window"
+            )
+        if type(centred) is not bool:
+            raise OptionError(f"centred is {centred!r}; expected true or false")
+        if centred and window == 1:
+            raise OptionError(
+                "centred is true and width is 1; a window of one step has no centre, so set centred to false"
+            )
+        activation = options.check_choice(node, "activation", ACTIVATIONS)
+        size = options.check_size(node, "size")
+        return cls(inputs=inputs, size=size, window=window, centred=centred, activation=activation, **common)
 
-def state(layer: dict[str, Any], tapes: dict[str, Any]) -> dict[str, tuple[tuple[int, ...], float]]:
-    if layer["centred"] or layer["width"] == 1:
-        return {}
-    return {"past": ((layer["width"] - 1, layer["inputs"]), 0.0)}
+    def options(self) -> dict[str, Any]:
+        return {("width" if name == "window" else name): v for name, v in super().options().items()}
 
+    @property
+    def width(self) -> int:
+        return self.size
 
-def whole_window(layer: dict[str, Any]) -> str:
-    ahead = layer["width"] // 2
-    return f"its convolution looks {ahead} step{'s' * (ahead > 1)} ahead" if layer["centred"] else ""
+    def describe(self) -> str:
+        where = "centred window" if self.centred else "window"
+        return f"{self.inputs} -> {self.size}, {where} of {self.window}{describe_activation(self.activation)}"
 
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        return {"weight": (self.size, self.window * self.inputs), "bias": (self.size,)}
 
-def step(
-    xp: Any, layer: dict[str, Any], tapes: dict[str, Any], t: dict[str, Any], s: dict[str, Any], x: Any, steps: Any
-) -> tuple[Any, dict[str, Any]]:
-    if not s:
-        return activate(xp, layer, xp.affine(x, t["weight"], t["bias"])), {}
-    k, wide = layer["width"], layer["inputs"]
-    window = [*xp.split(s["past"].reshape(-1, (k - 1) * wide), k - 1), x]
-    y = activate(xp, layer, xp.affine(xp.concat(window), t["weight"], t["bias"]))
-    return y, {"past": xp.concat(window[1:]).reshape(-1, k - 1, wide)}
+    def state(self) -> States:
+        return {} if self.centred or self.window == 1 else {"past": ((self.window - 1, self.inputs), 0.0)}
 
+    @property
+    def whole_window(self) -> str:
+        ahead = self.window // 2
+        return f"its convolution looks {ahead} step{'s' * (ahead > 1)} ahead" if self.centred else ""
 
-def whole(xp: Any, layer: dict[str, Any], tapes: dict[str, Any], t: dict[str, Any], xs: list[Any]) -> list[Any]:
-    """Run a centred convolution over a whole row. At its ends, steps outside the row are zeros and are left out."""
-    k, wide, out = layer["width"], layer["inputs"], []
-    for i in range(len(xs)):
-        first = i - (k - 1) // 2
-        here = range(max(0, first), min(len(xs), first + k))
-        W = t["weight"][:, (here.start - first) * wide : (here.stop - first) * wide]
-        out.append(activate(xp, layer, xp.affine(xp.concat(xs[here.start : here.stop]), W, t["bias"])))
-    return out
+    def step(self, xp: Any, t: dict[str, Any], s: dict[str, Any], x: Any, steps: Any) -> tuple[Any, dict[str, Any]]:
+        if not s:
+            return self.apply(xp, t, x), {}
+        older, wide = self.window - 1, self.inputs
+        window = [*xp.split(s["past"].reshape(-1, older * wide), older), x]
+        return self.apply(xp, t, xp.concat(window)), {"past": xp.concat(window[1:]).reshape(-1, older, wide)}
 
+    def whole(self, xp: Any, t: dict[str, Any], xs: list[Any], step: Step | None = None) -> list[Any]:
+        """Run over whole rows. At the ends of a centred one, steps outside the row are zeros and are left out."""
+        if not self.centred:
+            return super().whole(xp, t, xs, step)
+        k, wide, out = self.window, self.inputs, []
+        for i in range(len(xs)):
+            first = i - (k - 1) // 2
+            here = range(max(0, first), min(len(xs), first + k))
+            W = t["weight"][:, (here.start - first) * wide : (here.stop - first) * wide]
+            out.append(self.apply(xp, {**t, "weight": W}, xp.concat(xs[here.start : here.stop])))
+        return out
 
-def activate(xp: Any, layer: dict[str, Any], y: Any) -> Any:
-    """Apply the layer's activation."""
-    return y if layer["activation"] == "none" else getattr(xp, layer["activation"])(y)
+    def apply(self, xp: Any, t: dict[str, Any], window: Any) -> Any:
+        """Compute the output from the steps of the window, side by side, the oldest first."""
+        return activate(xp, self.activation, xp.affine(window, t["weight"], t["bias"]))

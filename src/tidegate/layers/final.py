@@ -6,33 +6,36 @@ comes from the first step, where the backward direction ends. In torch.nn: `torc
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Self
 
 from ..errors import OptionError
 from . import _options as options
+from ._layer import Layer, Step
 
 
-def check(layer: dict[str, Any], width: int | None, tapes: dict[str, Any]) -> int:
-    options.check_keys(layer, "size")
-    if (size := options.check_width(layer, "size", width)) % 2:
-        raise OptionError(f"size is {size}; expected an even number, half of it for each direction")
-    return size
+@dataclass(frozen=True, kw_only=True)
+class Final(Layer):
+    size: int
 
+    @classmethod
+    def parse(cls, node: dict[str, Any], width: int | None, tapes: Mapping[str, Any]) -> Self:
+        common = options.check_keys(cls.kind, node, "size")
+        if (size := options.check_width(cls.kind, node, "size", width)) % 2:
+            raise OptionError(f"size is {size}; expected an even number, half of it for each direction")
+        return cls(size=size, **common)
 
-def tensors(layer: dict[str, Any], tapes: dict[str, Any]) -> dict[str, tuple[int, ...]]:
-    return {}
+    @property
+    def width(self) -> int:
+        return self.size
 
+    @property
+    def whole_window(self) -> str:
+        return "it takes the final states of both directions"
 
-def state(layer: dict[str, Any], tapes: dict[str, Any]) -> dict[str, tuple[tuple[int, ...], float]]:
-    return {}
-
-
-def whole_window(layer: dict[str, Any]) -> str:
-    return "it takes the final states of both directions"
-
-
-def whole(xp: Any, layer: dict[str, Any], tapes: dict[str, Any], t: dict[str, Any], xs: list[Any]) -> list[Any]:
-    """Return the same output for every step, as only the whole row has final states."""
-    forward, _ = xp.split(xs[-1], 2)
-    _, backward = xp.split(xs[0], 2)
-    return [xp.concat([forward, backward])] * len(xs)
+    def whole(self, xp: Any, t: dict[str, Any], xs: list[Any], step: Step | None = None) -> list[Any]:
+        """Return the same output for every step, as only the whole row has final states."""
+        forward, _ = xp.split(xs[-1], 2)
+        _, backward = xp.split(xs[0], 2)
+        return [xp.concat([forward, backward])] * len(xs)

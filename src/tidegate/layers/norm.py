@@ -5,29 +5,40 @@ Source: Ba et al. 2016 (arXiv:1607.06450), equation 4, with the biased variance.
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
 
 from ..errors import OptionError
 from . import _options as options
+from ._layer import Layer
 
 
-def check(layer: dict[str, Any], width: int | None, tapes: dict[str, Any]) -> int:
-    options.check_keys(layer, "size", "eps")
-    if type(layer["eps"]) is not float or not 1e-12 <= layer["eps"] <= 1.0:
-        raise OptionError(f"eps is {layer['eps']!r}; expected a number of 1e-12 to 1")
-    return options.check_width(layer, "size", width)
+@dataclass(frozen=True, kw_only=True)
+class Norm(Layer):
+    size: int
+    eps: float = 1e-5
 
+    @classmethod
+    def parse(cls, node: dict[str, Any], width: int | None, tapes: Mapping[str, Any]) -> Self:
+        common = options.check_keys(cls.kind, node, "size", "eps")
+        if type(eps := node["eps"]) is not float or not 1e-12 <= eps <= 1.0:
+            raise OptionError(f"eps is {eps!r}; expected a number of 1e-12 to 1")
+        return cls(size=options.check_width(cls.kind, node, "size", width), eps=eps, **common)
 
-def tensors(layer: dict[str, Any], tapes: dict[str, Any]) -> dict[str, tuple[int, ...]]:
-    return {"gain": (layer["size"],), "bias": (layer["size"],)}
+    @property
+    def width(self) -> int:
+        return self.size
 
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        return {"gain": (self.size,), "bias": (self.size,)}
 
-def state(layer: dict[str, Any], tapes: dict[str, Any]) -> dict[str, tuple[tuple[int, ...], float]]:
-    return {}
+    def init(self, rng: np.random.Generator, role: str, params: Mapping[str, float]) -> npt.NDArray[np.float32]:
+        return np.full(self.size, role == "gain", np.float32)
 
-
-def step(
-    xp: Any, layer: dict[str, Any], tapes: dict[str, Any], t: dict[str, Any], s: dict[str, Any], x: Any, steps: Any
-) -> tuple[Any, dict[str, Any]]:
-    d = x - xp.mean(x)
-    return d / xp.sqrt(xp.mean(d * d) + layer["eps"]) * t["gain"] + t["bias"], {}
+    def step(self, xp: Any, t: dict[str, Any], s: dict[str, Any], x: Any, steps: Any) -> tuple[Any, dict[str, Any]]:
+        d = x - xp.mean(x)
+        return d / xp.sqrt(xp.mean(d * d) + self.eps) * t["gain"] + t["bias"], {}

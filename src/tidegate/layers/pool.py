@@ -8,57 +8,70 @@ arXiv:1805.02867).
 from __future__ import annotations
 
 import math
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Self
 
 from ..errors import OptionError
 from . import _options as options
+from ._layer import Layer, States
 
 OVER = ("last", "mean", "max", "attention")
 
 
-def check(layer: dict[str, Any], width: int | None, tapes: dict[str, Any]) -> int:
-    options.check_keys(layer, "size", "over")
-    H, over = options.check_width(layer, "size", width), layer["over"]
-    if not isinstance(over, list) or not over or not all(isinstance(k, str) and k in OVER for k in over):
-        raise OptionError(f"over is {over!r}; expected a list of {', '.join(OVER)}")
-    if len(set(over)) != len(over):
-        raise OptionError(f"over is {over!r}; an entry appears twice")
-    if H * len(over) > options.MAX_WIDTH:
-        raise OptionError(f"size {H} times {len(over)} entries is over {options.MAX_WIDTH}; pool fewer")
-    return H * len(over)
+@dataclass(frozen=True, kw_only=True)
+class Pool(Layer):
+    is_pool = True
 
+    size: int
+    over: tuple[str, ...]
 
-def tensors(layer: dict[str, Any], tapes: dict[str, Any]) -> dict[str, tuple[int, ...]]:
-    return {"score": (layer["size"],), "score_bias": (1,)} if "attention" in layer["over"] else {}
+    @classmethod
+    def parse(cls, node: dict[str, Any], width: int | None, tapes: Mapping[str, Any]) -> Self:
+        common = options.check_keys(cls.kind, node, "size", "over")
+        H, over = options.check_width(cls.kind, node, "size", width), node["over"]
+        if not isinstance(over, list) or not over or not all(isinstance(k, str) and k in OVER for k in over):
+            raise OptionError(f"over is {over!r}; expected a list of {', '.join(OVER)}")
+        if len(set(over)) != len(over):
+            raise OptionError(f"over is {over!r}; an entry appears twice")
+        if H * len(over) > options.MAX_WIDTH:
+            raise OptionError(f"size {H} times {len(over)} entries is over {options.MAX_WIDTH}; pool fewer")
+        return cls(size=H, over=tuple(over), **common)
 
+    @property
+    def width(self) -> int:
+        return self.size * len(self.over)
 
-def state(layer: dict[str, Any], tapes: dict[str, Any]) -> dict[str, tuple[tuple[int, ...], float]]:
-    H = layer["size"]
-    parts: dict[str, dict[str, tuple[tuple[int, ...], float]]] = {
-        "last": {},
-        "mean": {"mean": ((H,), 0.0)},
-        "max": {"max": ((H,), -math.inf)},
-        "attention": {"peak": ((1,), -math.inf), "weight": ((1,), 0.0), "sum": ((H,), 0.0)},
-    }
-    return {name: v for kind in layer["over"] for name, v in parts[kind].items()}
+    def describe(self) -> str:
+        return f"{', '.join(self.over)} of {self.size}"
 
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        return {"score": (self.size,), "score_bias": (1,)} if "attention" in self.over else {}
 
-def step(
-    xp: Any, layer: dict[str, Any], tapes: dict[str, Any], t: dict[str, Any], s: dict[str, Any], x: Any, steps: Any
-) -> tuple[Any, dict[str, Any]]:
-    s, out = dict(s), []
-    for kind in layer["over"]:
-        if kind == "last":
-            out.append(x)
-        elif kind == "mean":
-            s["mean"] = s["mean"] + x
-            out.append(s["mean"] / steps)
-        elif kind == "max":
-            s["max"] = xp.maximum(s["max"], x)
-            out.append(s["max"])
-        else:
-            out.append(attend(xp, t, s, x))
-    return xp.concat(out), s
+    def state(self) -> States:
+        H = self.size
+        parts: dict[str, States] = {
+            "last": {},
+            "mean": {"mean": ((H,), 0.0)},
+            "max": {"max": ((H,), -math.inf)},
+            "attention": {"peak": ((1,), -math.inf), "weight": ((1,), 0.0), "sum": ((H,), 0.0)},
+        }
+        return {name: v for one in self.over for name, v in parts[one].items()}
+
+    def step(self, xp: Any, t: dict[str, Any], s: dict[str, Any], x: Any, steps: Any) -> tuple[Any, dict[str, Any]]:
+        s, out = dict(s), []
+        for one in self.over:
+            if one == "last":
+                out.append(x)
+            elif one == "mean":
+                s["mean"] = s["mean"] + x
+                out.append(s["mean"] / steps)
+            elif one == "max":
+                s["max"] = xp.maximum(s["max"], x)
+                out.append(s["max"])
+            else:
+                out.append(attend(xp, t, s, x))
+        return xp.concat(out), s
 
 
 def attend(xp: Any, t: dict[str, Any], s: dict[str, Any], x: Any) -> Any:

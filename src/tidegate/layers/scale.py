@@ -2,25 +2,38 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, Self
+
+import numpy as np
+import numpy.typing as npt
 
 from . import _options as options
+from ._layer import Layer, Use
 
 
-def check(layer: dict[str, Any], width: int | None, tapes: dict[str, Any]) -> int:
-    options.check_keys(layer, "size")
-    return options.check_width(layer, "size", width)
+@dataclass(frozen=True, kw_only=True)
+class Scale(Layer):
+    uses: ClassVar[Mapping[str, Use]] = {"mean": "fixed", "deviation": "fixed"}
 
+    size: int
 
-def tensors(layer: dict[str, Any], tapes: dict[str, Any]) -> dict[str, tuple[int, ...]]:
-    return {"mean": (layer["size"],), "deviation": (layer["size"],)}
+    @classmethod
+    def parse(cls, node: dict[str, Any], width: int | None, tapes: Mapping[str, Any]) -> Self:
+        common = options.check_keys(cls.kind, node, "size")
+        return cls(size=options.check_width(cls.kind, node, "size", width), **common)
 
+    @property
+    def width(self) -> int:
+        return self.size
 
-def state(layer: dict[str, Any], tapes: dict[str, Any]) -> dict[str, tuple[tuple[int, ...], float]]:
-    return {}
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        return {"mean": (self.size,), "deviation": (self.size,)}
 
+    def init(self, rng: np.random.Generator, role: str, params: Mapping[str, float]) -> npt.NDArray[np.float32]:
+        """Return ones, which the task replaces by the statistics."""
+        return np.ones(self.size, np.float32)
 
-def step(
-    xp: Any, layer: dict[str, Any], tapes: dict[str, Any], t: dict[str, Any], s: dict[str, Any], x: Any, steps: Any
-) -> tuple[Any, dict[str, Any]]:
-    return (x - t["mean"]) / t["deviation"], {}
+    def step(self, xp: Any, t: dict[str, Any], s: dict[str, Any], x: Any, steps: Any) -> tuple[Any, dict[str, Any]]:
+        return (x - t["mean"]) / t["deviation"], {}

@@ -14,8 +14,9 @@ except ModuleNotFoundError as error:
 from .cell_modules import GRUCell, LSTMCell, RNNCell
 from .dialects import convert
 from .final import FinalStates
+from .layer_functions import Noise
 from .modules import GRU, LSTM, RNN, MinGRU
-from .network import Network, Noise
+from .network import Network
 from .recurrent import engine
 from .scale import Scale
 from .sequential import Sequential
@@ -50,7 +51,7 @@ def run(model: Model, x: Any, lengths: Any) -> tuple[Any, dict[str, Any]]:
 
     x: ids int [T, B] or float32 [T, B, features]. lengths: int [B], 1 to T.
     """
-    network = Network(model.layers, model.tapes, native=False)
+    network = Network(model.layers, native=False)
     network.load_tensors(dict(model.tensors))
     with torch.no_grad():
         ids = torch.as_tensor(x, dtype=torch.int64 if x.ndim == 2 else torch.float32)

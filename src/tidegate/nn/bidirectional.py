@@ -2,46 +2,42 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 
-from ..layers.bidirectional import DIRECTIONS, select_direction
-from ..layers.conv import activate
-from ..tape import Tape
+from ..layers.bidirectional import DIRECTIONS, Bidirectional, select_direction
+from ..layers.conv import Conv
+from ..layers.recurrent import Recurrent
 from . import packing
 from .ops import TorchOps
 from .packed import PackedLayout
 from .recurrent import engine, run_all_states, run_final_states
 
 Tensors = dict[str, torch.Tensor]
-Layer = dict[str, Any]
 
 
-def convolve(layer: Layer, t: Tensors, x: torch.Tensor, layout: PackedLayout) -> torch.Tensor:
+def convolve(layer: Conv, t: Tensors, x: torch.Tensor, layout: PackedLayout) -> torch.Tensor:
     """Return the outputs [N, size] of a conv layer over x [N, inputs]; steps outside a row count as zeros."""
-    k = layer["width"]
-    before, after = ((k - 1) // 2, k // 2) if layer["centred"] else (k - 1, 0)
+    k = layer.window
+    before, after = ((k - 1) // 2, k // 2) if layer.centred else (k - 1, 0)
     with_zeros = torch.cat([x, x.new_zeros(1, x.shape[1])])
     windows = torch.nn.functional.embedding(layout.window_indices(before, after), with_zeros).flatten(1)
-    return torch.as_tensor(activate(TorchOps, layer, TorchOps.affine(windows, t["weight"], t["bias"])))
+    return torch.as_tensor(layer.apply(TorchOps, t, windows))
 
 
-def compute_past(layer: Layer, x: torch.Tensor) -> Tensors:
+def compute_past(layer: Conv, x: torch.Tensor) -> Tensors:
     """Return the state of a conv layer after every step of x [T, B, inputs]: `past` [T, B, k - 1, inputs].
 
     Empty for a layer without a state: a centred one, or one of width 1.
     """
-    k, T = layer["width"], x.shape[0]
-    if layer["centred"] or k == 1:
+    k, T = layer.window, x.shape[0]
+    if not layer.state():
         return {}
     longer = torch.nn.functional.pad(x, (0, 0, 0, 0, k - 2, 0))
     return {"past": torch.stack([longer[j : j + T] for j in range(k - 1)], 2)}
 
 
 def run_direction(
-    layer: Layer,
-    tape: Tape,
+    layer: Recurrent,
     t: Tensors,
     x: torch.Tensor,
     layout: PackedLayout,
@@ -54,17 +50,16 @@ def run_direction(
     backward: go from each row's last step to its first. torch's kernels run on padded rows, because with packed rows
     the time of their gradients grows with the square of the steps.
     """
-    if not (fused and engine(tape, x.dtype, x.device.type, native).startswith("torch")):
-        return run_final_states(layer, tape, t, x, layout.batch_sizes, backward=backward, fused=fused, native=native)[0]
+    if not (fused and engine(layer.tape, x.dtype, x.device.type, native).startswith("torch")):
+        return run_final_states(layer, t, x, layout.batch_sizes, backward=backward, fused=fused, native=native)[0]
     ordered = packing.reverse_time(x, layout.batch_sizes) if backward else x
-    y, _ = run_all_states(layer, tape, t, layout.pad_longest_first(ordered), fused, native=native)
+    y, _ = run_all_states(layer, t, layout.pad_longest_first(ordered), fused, native=native)
     y = y.flatten(0, 1).index_select(0, layout.longest_first_indices)
     return packing.reverse_time(y, layout.batch_sizes) if backward else y
 
 
 def run_both_directions(
-    layer: Layer,
-    tape: Tape,
+    layer: Bidirectional,
     t: Tensors,
     x: torch.Tensor,
     layout: PackedLayout,
@@ -72,7 +67,8 @@ def run_both_directions(
     native: bool = True,
 ) -> torch.Tensor:
     """Return the outputs [N, 2 x outputs] of a bidirectional layer over x [N, inputs]."""
-    forward_t, backward_t = (select_direction(direction, t) for direction in DIRECTIONS)
-    forward_y = run_direction(layer, tape, forward_t, x, layout, fused, native)
-    backward_y = run_direction(layer, tape, backward_t, x, layout, fused, native, backward=True)
-    return torch.cat([forward_y, backward_y], -1)
+    halves = [
+        run_direction(layer.direction(way), select_direction(way, t), x, layout, fused, native, way == "backward")
+        for way in DIRECTIONS
+    ]
+    return torch.cat(halves, -1)

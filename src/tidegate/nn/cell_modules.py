@@ -28,6 +28,7 @@ class CellModule(dialects.DialectMixin):
         arguments.check_bool("bias", bias)
         self.input_size, self.hidden_size, self.bias = input_size, hidden_size, bias
         self._cell = (cell, tuple(sorted({**dialect, "bias": "yes" if bias else "no"}.items())))
+        recurrent.bare_layer(self._cell, input_size, hidden_size)
         for name, shape in dialects.weight_shapes(self.cell, input_size, hidden_size, hidden_size).items():
             self.register_parameter(name, torch.nn.Parameter(torch.empty(shape, device=device, dtype=dtype)))
         for name in () if bias else ("bias_ih", "bias_hh"):
@@ -89,7 +90,8 @@ class CellModule(dialects.DialectMixin):
         t = dialects.weights_by_role(self.cell, lambda name: getattr(self, name, None))
         if self.fused and not transforms.needs_tape() and (kernel := recurrent.find_kernel(tape)):
             return recurrent.step_with_kernel(kernel, t, x, state)
-        return recurrent.step_with_tape({"size": self.hidden_size}, tape, t, x, state)
+        layer = recurrent.bare_layer(self._cell, self.input_size, self.hidden_size)
+        return recurrent.step_with_tape(layer, t, x, state)
 
     def extra_repr(self) -> str:
         changed = {} if self.bias else {"bias": False}

@@ -17,6 +17,10 @@ import numpy.typing as npt
 import torch
 
 from ..errors import ModuleError
+from ..layers import Layer
+from ..layers.bidirectional import Bidirectional
+from ..layers.final import Final
+from ..layers.recurrent import Recurrent
 from ..model import Model
 from ..reference import Reference
 
@@ -63,7 +67,7 @@ def compare(model: Model, like: Any, example: Any) -> None:
     first, *more = example if isinstance(example, tuple) else (example,)
     x = check_example(model, first)
     y = run_like(like, x, more)
-    width, ends_in_softmax = output_width(model), model.layers[-1]["kind"] == "softmax"
+    width, ends_in_softmax = model.layers[-1].width, model.layers[-1].ends_in == "softmax"
     differing = []
     for aligned in align_example(x, y, width, is_batch_first(like), find_lengths(more)):
         ours = aligned.run_model(model)
@@ -81,15 +85,18 @@ def compare(model: Model, like: Any, example: Any) -> None:
 
 def warn_of_one_step(model: Model) -> None:
     """Warn if the output depends on a backward direction that has seen only one step."""
-    kinds = [layer["kind"] for layer in model.layers]
-    last = next((kind for kind in reversed(kinds) if kind in ("bidirectional", "recurrent", "final")), None)
-    if last == "bidirectional":
+    if isinstance(last_recurrence(model), Bidirectional):
         warnings.warn(
             "the last recurrence is bidirectional and the output is that of the last step, where the backward "
             f"direction has seen only that step; {FINAL_STATES_HINT}; pass like= and example= to compare the outputs",
             UserWarning,
             stacklevel=3,
         )
+
+
+def last_recurrence(model: Model) -> Layer | None:
+    """Return the last recurrence, or what selects its final states."""
+    return next((layer for layer in reversed(model.layers) if isinstance(layer, Recurrent | Final)), None)
 
 
 def check_example(model: Model, example: Any) -> torch.Tensor:
@@ -183,12 +190,6 @@ def align_example(
                 yield aligned._replace(y=np.where(aligned.mask, aligned.y, 0.0))
 
 
-def output_width(model: Model) -> int:
-    from ..layers import output_widths
-
-    return output_widths(model.layers, model.input_section.get("features"), model.tapes)[-1]
-
-
 def softmax(y: Floats) -> Floats:
     """Return the softmax of logits or of log-probabilities, which differ by one number a row."""
     e = np.exp(y - y.max(-1, keepdims=True))
@@ -206,11 +207,10 @@ def describe_difference(model: Model, ours: Floats, aligned: AlignedExample) -> 
     step, row, output = np.unravel_index(int(np.abs(ours - aligned.y).argmax()), ours.shape)
     when = f"step {step + 1}" if len(ours) > 1 else "the last step"
     our, their = ours[step, row, output], aligned.y[step, row, output]
-    kinds = {layer["kind"] for layer in model.layers}
-    if "final" in kinds:
+    if any(isinstance(layer, Final) for layer in model.layers):
         hint = "; leave FinalStates() out if its forward reads the outputs of the last step or of every step"
     else:
-        hint = f"; {FINAL_STATES_HINT}" if "bidirectional" in kinds else ""
+        hint = f"; {FINAL_STATES_HINT}" if any(isinstance(layer, Bidirectional) for layer in model.layers) else ""
     return (
         f"the model and like differ: the largest difference is {abs(our - their):.3g}, in row {row + 1} and output "
         f"{output + 1} after {when}: {their:.6g} in like and {our:.6g} in the model; pass everything that its forward "

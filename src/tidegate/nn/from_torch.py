@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,13 +12,14 @@ import numpy.typing as npt
 import torch
 from torch.nn.modules.lazy import LazyModuleMixin
 
-from .. import cells
 from ..document import assemble
 from ..document.upgrade import upgrade_outputs
 from ..errors import ModuleError, OptionError
-from ..layers import load
+from ..layers import Builder, Layer, to_nodes
+from ..layers.bidirectional import Bidirectional
+from ..layers.dense import Dense
+from ..layers.final import Final
 from ..model import Model
-from ..tape import Tape
 from . import torch_rnn
 from .final import FinalStates
 from .scale import Scale
@@ -48,7 +50,7 @@ def from_torch(modules: Sequence[Module], labels: Sequence[str] | None = None, i
             name = type(module).__name__ if len(modules) == 1 else f"[{i}]"
             for path, part in iterate_modules(name, module, ""):
                 builder.add_module(path, part)
-    if not builder.layers:
+    if not builder.chain.layers:
         raise ModuleError("there is no layer in the modules; pass at least one recurrence")
     builder.check_initial()
     return builder.build(labels)
@@ -144,19 +146,21 @@ def suggest_parts(module: Module) -> str:
 class ModelBuilder:
     """Builds a model from modules, one after the other.
 
-    initial: the initial state of the only recurrence, or path -> state. width: output width of the last layer; None
-    before the first layer.
+    initial: the initial state of the only recurrence, or path -> state.
     """
 
     def __init__(self, initial: Any = None) -> None:
         self.initial, self.recurrence_paths = initial, list[str]()
-        self.layers: list[dict[str, Any]] = []
-        self.tapes: dict[str, Tape] = {}
+        self.chain = Builder(None)
         self.tensors: dict[str, Array] = {}
         self.input: dict[str, Any] = {}
         self.sources: list[str] = []
         self.layouts: dict[str, tuple[str, bool]] = {}
-        self.width: int | None = None
+
+    @property
+    def last(self) -> Layer | None:
+        """The last layer so far."""
+        return self.chain.layers[-1] if self.chain.layers else None
 
     def add_module(self, path: str, module: Module) -> None:
         """Add the layers of a module. Raises ModuleError for one that cannot be converted."""
@@ -189,37 +193,28 @@ class ModelBuilder:
             f"{', '.join(sorted(known))}"
         )
 
-    def add_layer(
-        self, path: str, inputs: int | None, outputs: int, layer: dict[str, Any], weights: dict[str, Any]
-    ) -> None:
-        """Add a layer. inputs: its input width; None for ids."""
-        if not self.layers:
-            self.input = (
-                {"kind": "ids", "size": layer["rows"]} if inputs is None else {"kind": "array", "features": inputs}
-            )
+    def add_layer(self, path: str, inputs: int | None, kind: str, weights: dict[str, Array], **options: Any) -> None:
+        """Add a layer. inputs: its input width; None for ids. Errors name the path of the module."""
+        if self.last is None:
+            self.chain.width = inputs
         elif inputs is None:
             raise ModuleError(f"{path} takes token ids, so it must be the first layer")
-        elif inputs != self.width:
-            raise ModuleError(f"{path} has {inputs} inputs; the module before it has {self.width} outputs")
-        self.check_layer(path, inputs, layer, weights)
-        names = {role: f"layers.{len(self.layers)}.{role}" for role in weights}
-        self.tensors |= {names[role]: weight for role, weight in weights.items()}
-        self.layers.append({**layer, "tensors": names})
-        self.width = outputs
-
-    def check_layer(self, path: str, inputs: int | None, layer: dict[str, Any], weights: dict[str, Any]) -> None:
-        """Raise ModuleError with the module's path where the model file would name the index of the layer."""
-        layer_module = load(layer["kind"])
+        elif inputs != self.last.width:
+            raise ModuleError(f"{path} has {inputs} inputs; the module before it has {self.last.width} outputs")
         try:
-            layer_module.check(layer, inputs, self.tapes)
+            layer = self.chain.add(kind, **options)
         except OptionError as error:
             raise ModuleError(f"{path}: {error}") from None
-        for role, shape in layer_module.tensors(layer, self.tapes).items():
+        if len(self.chain.layers) == 1:
+            ids = {"kind": "ids", "size": layer.ids}
+            self.input = ids if inputs is None else {"kind": "array", "features": inputs}
+        for role, shape in layer.shapes().items():
             if (found := weights[role].shape) != shape:
                 raise ModuleError(f"{path}: the weights {role} have shape {list(found)}; expected {list(shape)}")
+            self.tensors[layer.tensors[role]] = weights[role]
 
     def add_recurrence(self, path: str, module: Module) -> None:
-        if any(layer["kind"] == "final" for layer in self.layers):
+        if any(isinstance(layer, Final) for layer in self.chain.layers):
             raise ModuleError(
                 f"{path} comes after a FinalStates, which leaves no steps to run over; remove one of them"
             )
@@ -228,22 +223,12 @@ class ModelBuilder:
         hx = self.initial.get(path) if isinstance(self.initial, Mapping) else self.initial
         initial = torch_rnn.read_initial(path, module, hx)
         for k, part in enumerate(torch_rnn.read_layers(path, module)):
-            tape, cell, width = self.add_tape(part.cell), part.cell, part.outputs
-            layer: dict[str, Any] = {
-                "kind": "bidirectional" if part.bidirectional else "recurrent",
-                "inputs": part.inputs,
-                "size": part.size,
-                "tape": tape,
-                "cell": cell.name,
-                "dialect": cell.dialect,
-            }
-            if cell.tape.has_projection:
-                layer["project"] = width
-            if initial:
-                layer["initial"] = initial[k]
-            if part.residual:
-                layer["add"] = len(self.layers) - 1
-            self.add_layer(path, part.inputs, 2 * width if part.bidirectional else width, layer, part.weights)
+            options: dict[str, Any] = {"project": part.outputs} if part.cell.tape.has_projection else {}
+            options |= {"initial": initial[k]} if initial else {}
+            options |= {"add": len(self.chain.layers) - 1} if part.residual else {}
+            kind, tape = "bidirectional" if part.bidirectional else "recurrent", self.chain.add_tape(part.cell)
+            cell = {"size": part.size, "tape": tape, "cell": part.cell.name, "dialect": part.cell.dialect}
+            self.add_layer(path, part.inputs, kind, part.weights, **cell, **options)
 
     def check_layout(self, path: str, module: Module) -> None:
         """Raise ModuleError for a container of recurrences that differ in batch_first."""
@@ -258,9 +243,9 @@ class ModelBuilder:
             )
 
     def add_final_states(self, path: str, module: FinalStates) -> None:
-        if not self.layers or self.layers[-1]["kind"] != "bidirectional" or self.width is None:
+        if not isinstance(self.last, Bidirectional):
             raise ModuleError(f"{path} (FinalStates) must come right after a recurrence with bidirectional=True")
-        self.add_layer(path, self.width, self.width, {"kind": "final", "size": self.width}, {})
+        self.add_layer(path, self.last.width, "final", {})
 
     def check_initial(self) -> None:
         """Raise ModuleError unless each initial state belongs to one recurrence."""
@@ -275,21 +260,14 @@ class ModelBuilder:
                 f"initial is one state, but the recurrences are {paths}; pass a dictionary from these names to states"
             )
 
-    def add_tape(self, cell: cells.Cell) -> str:
-        """Add the tape of a cell and return its name in the document; a further dialect gets a number."""
-        name, n = cell.name, 2
-        while self.tapes.setdefault(name, cell.tape) != cell.tape:
-            name, n = f"{cell.name}-{n}", n + 1
-        return name
-
     def add_embedding(self, path: str, module: torch.nn.Embedding) -> None:
         if module.max_norm is not None:
             raise ModuleError(
                 f"{path} has max_norm, which changes the table while it is read; pass one without max_norm"
             )
         rows, size = module.num_embeddings, module.embedding_dim
-        layer = {"kind": "embed", "rows": rows, "size": size}
-        self.add_layer(path, None, size, layer, {"weight": to_float32(f"{path}.weight", module.weight)})
+        weights = {"weight": to_float32(f"{path}.weight", module.weight)}
+        self.add_layer(path, None, "embed", weights, rows=rows, size=size)
 
     def add_linear(self, path: str, module: torch.nn.Linear) -> None:
         inputs, size = module.in_features, module.out_features
@@ -297,8 +275,7 @@ class ModelBuilder:
             "weight": to_float32(f"{path}.weight", module.weight),
             "bias": bias_or_zeros(f"{path}.bias", module.bias, size),
         }
-        layer = {"kind": "dense", "inputs": inputs, "size": size, "activation": "none"}
-        self.add_layer(path, inputs, size, layer, weights)
+        self.add_layer(path, inputs, "dense", weights, size=size, activation="none")
 
     def add_norm(self, path: str, module: torch.nn.LayerNorm) -> None:
         if len(module.normalized_shape) != 1:
@@ -308,9 +285,8 @@ class ModelBuilder:
             )
         size = module.normalized_shape[0]
         gain = np.ones(size, np.float32) if module.weight is None else to_float32(f"{path}.weight", module.weight)
-        layer = {"kind": "norm", "size": size, "eps": float(module.eps)}
         bias = bias_or_zeros(f"{path}.bias", module.bias, size)
-        self.add_layer(path, size, size, layer, {"gain": gain, "bias": bias})
+        self.add_layer(path, size, "norm", {"gain": gain, "bias": bias}, eps=float(module.eps))
 
     def add_scale(self, path: str, module: Scale) -> None:
         mean, deviation = to_float32(f"{path}.mean", module.mean), to_float32(f"{path}.deviation", module.deviation)
@@ -321,31 +297,30 @@ class ModelBuilder:
         if bad := int((deviation <= 0).sum()):
             raise ModuleError(f"{path}.deviation: {bad} of {deviation.size} values are not above 0")
         weights = {"mean": mean, "deviation": deviation}
-        self.add_layer(path, mean.size, mean.size, {"kind": "scale", "size": mean.size}, weights)
+        self.add_layer(path, mean.size, "scale", weights)
 
     def add_activation(self, path: str, module: Module) -> None:
-        last = self.layers[-1] if self.layers else {}
-        if last.get("kind") != "dense" or last.get("activation") != "none":
+        if not isinstance(self.last, Dense) or self.last.activation != "none":
             raise ModuleError(f"{path} ({type(module).__name__}) must come right after a Linear")
-        last["activation"] = type(module).__name__.lower()
+        self.chain.layers[-1] = replace(self.last, activation=type(module).__name__.lower())
 
     def add_softmax(self, path: str, module: torch.nn.Softmax) -> None:
         if module.dim not in (-1, 2):
             raise ModuleError(
                 f"{path} is a Softmax over dim {module.dim}; only one over the last dim, Softmax(-1), can be converted"
             )
-        if self.width is None:
+        if self.last is None:
             raise ModuleError(f"{path} is the first layer; put another layer before it")
-        self.add_layer(path, self.width, self.width, {"kind": "softmax", "size": self.width}, {})
+        self.add_layer(path, self.last.width, "softmax", {})
 
     def build(self, labels: Sequence[str] | None) -> Model:
+        layers, names = self.chain.layers, None if labels is None else list(labels)
         document = assemble(
             "encode" if labels is None else "classify",
             {},
             {"x": self.input},
-            self.layers,
-            upgrade_outputs(self.input, self.layers, None if labels is None else list(labels)),
-            self.tapes,
+            layers,
+            upgrade_outputs(self.input, to_nodes(layers), names),
             {"from": "torch modules", "torch": str(torch.__version__), "modules": self.sources},
         )
         return Model(document, self.tensors)

@@ -56,6 +56,7 @@ class RecurrentModule(dialects.DialectMixin):
         self.bidirectional, self.proj_size, self.residual = bidirectional, proj_size, residual
         choices = {**dialect, "bias": "yes" if bias else "no"} | ({"projection": "yes"} if proj_size else {})
         self._cell = (cell, tuple(sorted(choices.items())))
+        recurrent.bare_layer(self._cell, input_size, hidden_size, proj_size)
         for layer in range(num_layers):
             width = input_size if layer == 0 else self.width * len(self.directions)
             for direction in self.directions:
@@ -148,15 +149,14 @@ class RecurrentModule(dialects.DialectMixin):
 
     def run(self, rows: ModuleInput, initial: dict[str, Tensor] | None) -> tuple[Tensor, list[dict[str, Tensor]]]:
         """Return the outputs of the last layer, and the final states of each layer and direction."""
-        x = rows.x
+        x, one = rows.x, recurrent.bare_layer(self._cell, self.input_size, self.hidden_size, self.proj_size)
         last: list[dict[str, Tensor]] = []
         for layer in range(self.num_layers):
             outputs = []
             for direction in self.directions:
                 state = None if initial is None else {name: v[len(last)] for name, v in initial.items()}
                 y, final = recurrent.run_final_states(
-                    {"size": self.hidden_size, "inputs": x.shape[-1], "project": self.proj_size or None},
-                    self.cell.tape,
+                    one,
                     self.weights(layer, direction),
                     x,
                     rows.batch_sizes,

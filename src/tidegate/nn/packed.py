@@ -71,6 +71,25 @@ class PackedLayout:
         """Select the entries [N, ...] of x [at least T, B, ...]; padding is not read."""
         return x.flatten(0, 1).index_select(0, self.padded_indices)
 
+    @cached_property
+    def row_by_row_indices(self) -> Tensor:
+        """[N]: the index of each entry among the steps of all rows one after another, in the caller's order."""
+        first = self.lengths.cumsum(0) - self.lengths
+        return first[self.sorted_indices[self.row]] + self.step
+
+    def pack_rows(self, x: Tensor) -> Tensor:
+        """Select the entries [N, ...] of x [N, ...], the steps of all rows one after another.
+
+        >>> PackedLayout(torch.tensor([1, 3])).pack_rows(torch.tensor([10, 20, 21, 22])).tolist()
+        [20, 10, 21, 22]
+        """
+        return x.index_select(0, self.row_by_row_indices)
+
+    def unpack_rows(self, y: Tensor) -> Tensor:
+        """Return entries [N, ...] as the steps of all rows one after another, [N, ...]."""
+        steps = torch.arange(len(self.step))
+        return y.index_select(0, torch.empty_like(steps).scatter_(0, self.row_by_row_indices, steps))
+
     def pad_longest_first(self, y: Tensor) -> Tensor:
         """Return entries [N, ...] as [T, B, ...] with rows in sorted order, padded with zeros."""
         T, B = len(self.batch_sizes), len(self.sorted_indices)

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from .. import _native
-from ..layers.pool import OVER
+from ..layers.pool import OVER, Pool
 from . import native as native_engine
 from .native import as_array, target_name
 from .ops import TorchOps
@@ -18,32 +18,31 @@ from .packed import PackedLayout
 
 Tensor = torch.Tensor
 Tensors = dict[str, Tensor]
-Layer = dict[str, Any]
 
 
-def pool(layer: Layer, t: Tensors, x: Tensor, layout: PackedLayout, ends: list[Tensor], native: bool = True) -> Tensor:
+def pool(layer: Pool, t: Tensors, x: Tensor, layout: PackedLayout, ends: list[Tensor], native: bool = True) -> Tensor:
     """Pool the first `ends` steps of each row: [K, B, width], rows in the caller's order.
 
     x: packed entries [N, size]. ends: K tensors int64 [B], each from 1 to the row's length. native: allow the native
     engine, which runs for float32 on the CPU. Its values have the bits of the engine that runs the model file.
     """
     sorted_ends = torch.stack(ends).index_select(1, layout.sorted_indices)
-    weights = [t["score"].flatten(), t["score_bias"]] if "attention" in layer["over"] else []
+    weights = [t["score"].flatten(), t["score_bias"]] if "attention" in layer.over else []
     if native and native_engine.accepts(x, *weights):
 
         def recompute(x: Tensor, *weights: Tensor) -> Tensor:
-            return pool_in_torch(layer["over"], x, weights, layout, sorted_ends)
+            return pool_in_torch(layer.over, x, weights, layout, sorted_ends)
 
-        over = np.array([OVER.index(kind) for kind in layer["over"]], np.int32)
+        over = np.array([OVER.index(kind) for kind in layer.over], np.int32)
         inputs = over, layout.batch_sizes, sorted_ends, recompute, x, *weights
         out = NativePool.apply(*inputs)  # type: ignore[no-untyped-call]
     else:
-        out = pool_in_torch(layer["over"], x, tuple(weights), layout, sorted_ends)
+        out = pool_in_torch(layer.over, x, tuple(weights), layout, sorted_ends)
     return torch.as_tensor(out).index_select(1, layout.unsorted_indices)
 
 
 def pool_in_torch(
-    over: list[str], x: Tensor, weights: tuple[Tensor, ...], layout: PackedLayout, ends: Tensor
+    over: tuple[str, ...], x: Tensor, weights: tuple[Tensor, ...], layout: PackedLayout, ends: Tensor
 ) -> Tensor:
     """Pool in closed form, with rows in sorted order. Masks select, never blend."""
     padded, pooled = layout.pad_longest_first(x), []

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from .. import cells
-from ..layers import recurrent as recurrent_layer
+from ..layers.recurrent import Recurrent
 from ..tape import Tape, flat_width, interpret, is_linear, resolve_shape
 from . import native as native_engine
 from . import packing, scan
@@ -19,7 +19,6 @@ from .ops import TorchOps
 from .transforms import needs_tape
 
 Tensors = dict[str, torch.Tensor]
-Layer = dict[str, Any]
 
 # Kernel of torch, and the cell and dialect whose tape it computes. The parity tests compare kernel and tape.
 KERNELS: tuple[tuple[str, str, tuple[tuple[str, str], ...]], ...] = (
@@ -39,6 +38,17 @@ def load_cell(name: str, dialect: tuple[tuple[str, str], ...]) -> cells.Cell:
     if (name, dialect) not in LOADED_CELLS:  # torch.compile would trace through functools.cache
         LOADED_CELLS[name, dialect] = cells.load(name, dict(dialect))
     return LOADED_CELLS[name, dialect]
+
+
+BARE_LAYERS: dict[tuple[Any, int, int, int], Recurrent] = {}
+
+
+def bare_layer(cell: tuple[str, tuple[tuple[str, str], ...]], inputs: int, size: int, project: int = 0) -> Recurrent:
+    """Return the layer of a module, made once; its weights are in the module. cell: name and dialect. project: or 0."""
+    key = (cell, inputs, size, project)
+    if key not in BARE_LAYERS:  # as above
+        BARE_LAYERS[key] = Recurrent(inputs=inputs, size=size, tape=load_cell(*cell).tape, project=project or None)
+    return BARE_LAYERS[key]
 
 
 def find_kernel(tape: Tape) -> str | None:
@@ -68,8 +78,7 @@ def engine(tape: Tape, dtype: torch.dtype = torch.float32, device: str = "cpu", 
 
 
 def run_all_states(
-    layer: Layer,
-    tape: Tape,
+    layer: Recurrent,
     t: Tensors,
     x: torch.Tensor,
     fused: bool = True,
@@ -82,28 +91,28 @@ def run_all_states(
     allow code other than the tape, step by step. native: allow the native engine. A step does not depend on later ones,
     so right padding needs no mask here.
     """
-    flat, fused = flatten_initial(layer, tape, x, x.shape[1], initial), fused and not needs_tape()
-    if fused and (result := run_fused(layer, tape, t, x, None, flat, native)):
+    tape = layer.tape
+    flat, fused = flatten_initial(layer, x, x.shape[1], initial), fused and not needs_tape()
+    if fused and (result := run_fused(layer, t, x, None, flat, native)):
         y, _ = result
-        return y, LazyStates(tuple(tape.state), {"h": y}, lambda: run_tape(layer, tape, t, x, initial)[1])
+        return y, LazyStates(tuple(tape.state), {"h": y}, lambda: run_tape(layer, t, x, initial)[1])
     if fused and is_linear(tape):
-        y, states = scan.run_linear_tape(tape, *bind_tape(layer, tape, t, x), flat)
-        return y, unflatten_states(layer, tape, states)
-    return run_tape(layer, tape, t, x, initial)
+        y, states = scan.run_linear_tape(tape, *bind_tape(layer, t, x), flat)
+        return y, unflatten_states(layer, states)
+    return run_tape(layer, t, x, initial)
 
 
 def run_tape(
-    layer: Layer, tape: Tape, t: Tensors, x: torch.Tensor, initial: Tensors | None = None
+    layer: Recurrent, t: Tensors, x: torch.Tensor, initial: Tensors | None = None
 ) -> tuple[torch.Tensor, Tensors]:
     """Return what `run_all_states` does, for any cell: run its tape step by step."""
-    outputs, steps, _ = run_steps(layer, tape, t, x, None, flatten_initial(layer, tape, x, x.shape[1], initial))
-    states = {name: torch.stack([s[name] for s in steps]) for name in tape.state}
-    return torch.stack(outputs), unflatten_states(layer, tape, states)
+    outputs, steps, _ = run_steps(layer, t, x, None, flatten_initial(layer, x, x.shape[1], initial))
+    states = {name: torch.stack([s[name] for s in steps]) for name in layer.tape.state}
+    return torch.stack(outputs), unflatten_states(layer, states)
 
 
 def run_final_states(
-    layer: Layer,
-    tape: Tape,
+    layer: Recurrent,
     t: Tensors,
     x: torch.Tensor,
     batch_sizes: torch.Tensor | None = None,
@@ -119,21 +128,20 @@ def run_final_states(
     each row's last step to its first; each output stays at the step of its input.
     """
     rows = x.shape[1] if batch_sizes is None else int(batch_sizes[0])
-    flat, fused = flatten_initial(layer, tape, x, rows, initial), fused and not needs_tape()
+    flat, fused = flatten_initial(layer, x, rows, initial), fused and not needs_tape()
     x = packing.reverse_time(x, batch_sizes) if backward else x
-    if fused and (result := run_fused(layer, tape, t, x, batch_sizes, flat, native)):
+    if fused and (result := run_fused(layer, t, x, batch_sizes, flat, native)):
         y, s = result
-    elif fused and is_linear(tape):
-        y, s = run_scan(layer, tape, t, x, batch_sizes, flat)
+    elif fused and is_linear(layer.tape):
+        y, s = run_scan(layer, t, x, batch_sizes, flat)
     else:
-        outputs, _, s = run_steps(layer, tape, t, x, batch_sizes, flat)
+        outputs, _, s = run_steps(layer, t, x, batch_sizes, flat)
         y = torch.cat(outputs) if batch_sizes is not None else torch.stack(outputs)
-    return packing.reverse_time(y, batch_sizes) if backward else y, unflatten_states(layer, tape, s)
+    return packing.reverse_time(y, batch_sizes) if backward else y, unflatten_states(layer, s)
 
 
 def run_fused(
-    layer: Layer,
-    tape: Tape,
+    layer: Recurrent,
     t: Tensors,
     x: torch.Tensor,
     batch_sizes: torch.Tensor | None,
@@ -146,18 +154,19 @@ def run_fused(
     """
     if batch_sizes is not None and torch._C._functorch.get_interpreter_stack():  # torch.func hides their values
         return None
-    cell = native_engine.find_cell_name(tape) if native else None
+    cell = native_engine.find_cell_name(layer.tape) if native else None
     if cell and native_engine.accepts(x, *t.values(), *initial.values()):
-        return run_native(cell, layer, tape, t, x, batch_sizes, initial)
-    if kernel := find_kernel(tape):
-        return run_kernel(kernel, tape, t, x, batch_sizes, initial)
+        return run_native(cell, layer, t, x, batch_sizes, initial)
+    if kernel := find_kernel(layer.tape):
+        return run_kernel(kernel, layer.tape, t, x, batch_sizes, initial)
     return None
 
 
 def run_native(
-    cell: str, layer: Layer, tape: Tape, t: Tensors, x: torch.Tensor, batch_sizes: torch.Tensor | None, initial: Tensors
+    cell: str, layer: Recurrent, t: Tensors, x: torch.Tensor, batch_sizes: torch.Tensor | None, initial: Tensors
 ) -> tuple[torch.Tensor, Tensors]:
     """Run a cell in the native engine, by its name there: return the outputs and the final states."""
+    tape = layer.tape
     counts = np.full(x.shape[0], x.shape[1], np.int64) if batch_sizes is None else batch_sizes.numpy()
     names = native_engine.order_params(tape)
 
@@ -166,7 +175,7 @@ def run_native(
         roles = {role: v for role, v in zip(("W", "R", "b", "c"), shared, strict=True) if v is not None}
         roles |= {f"p.{name}": params[k] for k, name in enumerate(names)}
         initial = dict(zip(tape.state, states, strict=True))
-        y, _, s = run_steps(layer, tape, roles, x.flatten(0, -2), torch.from_numpy(counts), initial)
+        y, _, s = run_steps(layer, roles, x.flatten(0, -2), torch.from_numpy(counts), initial)
         return torch.cat(y).reshape(*x.shape[:-1], -1), torch.stack([s[name] for name in tape.state])
 
     parts = [initial[name] for name in tape.state]
@@ -207,30 +216,31 @@ def step_with_kernel(name: str, t: Tensors, x: torch.Tensor, state: Tensors) -> 
     return dict(zip(state, following if len(state) > 1 else (following,), strict=True))
 
 
-def step_with_tape(layer: Layer, tape: Tape, t: Tensors, x: torch.Tensor, state: Tensors) -> Tensors:
+def step_with_tape(layer: Recurrent, t: Tensors, x: torch.Tensor, state: Tensors) -> Tensors:
     """Return the next states of any cell, by its tape."""
-    return interpret(tape, TorchOps, *bind_tape(layer, tape, t, x), state)[1]
+    return interpret(layer.tape, TorchOps, *bind_tape(layer, t, x), state)[1]
 
 
 def run_scan(
-    layer: Layer, tape: Tape, t: Tensors, x: torch.Tensor, batch_sizes: torch.Tensor | None, initial: Tensors
+    layer: Recurrent, t: Tensors, x: torch.Tensor, batch_sizes: torch.Tensor | None, initial: Tensors
 ) -> tuple[torch.Tensor, Tensors]:
     """Run a linear tape over all steps at once: return the outputs and the final states."""
     padded, lengths = packing.pad(x, batch_sizes)
-    y, states = scan.run_linear_tape(tape, *bind_tape(layer, tape, t, padded), initial)
+    y, states = scan.run_linear_tape(layer.tape, *bind_tape(layer, t, padded), initial)
     rows = torch.arange(padded.shape[1], device=x.device)
     return packing.pack(y, lengths, batch_sizes), {n: v[lengths.to(x.device) - 1, rows] for n, v in states.items()}
 
 
 def run_steps(
-    layer: Layer, tape: Tape, t: Tensors, x: torch.Tensor, batch_sizes: torch.Tensor | None, initial: Tensors
+    layer: Recurrent, t: Tensors, x: torch.Tensor, batch_sizes: torch.Tensor | None, initial: Tensors
 ) -> tuple[list[torch.Tensor], list[Tensors], Tensors]:
     """Run a tape step by step: return the outputs and states of every step, and the states after each row's last step.
 
     A step is computed for the rows that have it.
     """
+    tape = layer.tape
     counts = [x.shape[1]] * x.shape[0] if batch_sizes is None else batch_sizes.tolist()
-    gates, maps, params = bind_tape(layer, tape, t, x if batch_sizes is not None else x.flatten(0, 1))
+    gates, maps, params = bind_tape(layer, t, x if batch_sizes is not None else x.flatten(0, 1))
     parts = {g: torch.split_with_sizes(v, counts) for g, v in gates.items()}
     outputs: list[torch.Tensor] = []
     states: list[Tensors] = []
@@ -246,35 +256,35 @@ def run_steps(
     return outputs, states, {name: torch.cat([part[name] for part in (s, *reversed(ended))]) for name in tape.state}
 
 
-def bind_tape(layer: Layer, tape: Tape, t: Tensors, x: torch.Tensor) -> tuple[Tensors, dict[str, Any], Tensors]:
+def bind_tape(layer: Recurrent, t: Tensors, x: torch.Tensor) -> tuple[Tensors, dict[str, Any], Tensors]:
     """Return what a tape reads besides its states: input parts, recurrent maps, params. Missing biases are zeros."""
-    H = layer["size"]
+    tape = layer.tape
     absent = {role: x.new_zeros(t[of].shape[0]) for role, of in (("b", "W"), ("c", "R")) if of in t and role not in t}
     t = {**t, **absent}
     parts = TorchOps.split(TorchOps.affine(x, t["W"], t["b"]), len(tape.gates))
     params = {name: t[f"p.{name}"].reshape(-1) for name in tape.params}
-    return dict(zip(tape.gates, parts, strict=True)), recurrent_layer.make_maps(TorchOps, t, tape, H), params
+    return dict(zip(tape.gates, parts, strict=True)), layer.make_maps(TorchOps, t), params
 
 
-def flatten_initial(layer: Layer, tape: Tape, x: torch.Tensor, rows: int, initial: Tensors | None) -> Tensors:
+def flatten_initial(layer: Recurrent, x: torch.Tensor, rows: int, initial: Tensors | None) -> Tensors:
     """Return the states before the first step as a tape reads them, [rows, width].
 
     Without `initial`, these are the layer's own, or zeros.
     """
-    widths = {name: flat_width(shape, *recurrent_layer.sizes(layer)) for name, shape in tape.state.items()}
+    widths = {name: flat_width(shape, *layer.sizes) for name, shape in layer.tape.state.items()}
     if initial is not None:
         return {name: initial[name].reshape(rows, n) for name, n in widths.items()}
-    own = {name: x.new_tensor(value).reshape(1, -1) for name, value in layer.get("initial", {}).items()}
+    own = {name: x.new_tensor(value).reshape(1, -1) for name, value in layer.initial.items()}
     return {
         name: own[name].expand(rows, n).contiguous() if name in own else x.new_zeros(rows, n)
         for name, n in widths.items()
     }
 
 
-def unflatten_states(layer: Layer, tape: Tape, states: Tensors) -> Tensors:
+def unflatten_states(layer: Recurrent, states: Tensors) -> Tensors:
     """Reshape flat states to their declared shapes."""
-    sizes = recurrent_layer.sizes(layer)
-    return {name: v.reshape(*v.shape[:-1], *resolve_shape(tape.state[name], *sizes)) for name, v in states.items()}
+    shapes = {name: resolve_shape(shape, *layer.sizes) for name, shape in layer.tape.state.items()}
+    return {name: v.reshape(*v.shape[:-1], *shapes[name]) for name, v in states.items()}
 
 
 class LazyStates(Mapping[str, torch.Tensor]):

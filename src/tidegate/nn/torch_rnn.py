@@ -12,6 +12,7 @@ import torch
 
 from .. import cells
 from ..errors import ModuleError
+from ..layers.recurrent import Recurrent
 from . import cell_modules, dialects, modules
 
 Array = npt.NDArray[np.float32]
@@ -155,7 +156,7 @@ def bias_or_zeros(name: str, value: Any, size: int) -> Array:
     return np.zeros(size, np.float32) if value is None else to_float32(name, value)
 
 
-def make_module(layer: dict[str, Any], cell: cells.Cell, count: int, options: dict[str, Any], residual: bool) -> Module:
+def make_module(layer: Recurrent, cell: cells.Cell, count: int, options: dict[str, Any], residual: bool) -> Module:
     """Create the module of tidegate.nn for `count` layers of a cell. options: those that torch.nn's modules have."""
     dialect = cell.dialect
     own_options: dict[str, dict[str, Any]] = {
@@ -167,4 +168,4 @@ def make_module(layer: dict[str, Any], cell: cells.Cell, count: int, options: di
     if cell.name not in OWN_STACKS:
         raise ModuleError(f"no module has the cell {cell.name!r}; the cells with a module are {', '.join(OWN_STACKS)}")
     extra = {"norm": dialect["norm"] == "layer", "residual": residual}
-    return OWN_STACKS[cell.name](layer["inputs"], layer["size"], count, **options, **own_options[cell.name], **extra)
+    return OWN_STACKS[cell.name](layer.inputs, layer.size, count, **options, **own_options[cell.name], **extra)

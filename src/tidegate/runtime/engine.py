@@ -11,16 +11,21 @@ import numpy as np
 from .. import _native
 from ..document import state_schema
 from ..errors import ModelFileError, OptionError, TargetError, error_context
-from ..layers import whole_window
-from ..layers.recurrent import sizes
+from ..layers import Layer, choose, state_names
+from ..layers.conv import Conv
+from ..layers.dense import Dense
+from ..layers.embed import Embed
+from ..layers.norm import Norm
+from ..layers.pool import Pool
+from ..layers.recurrent import Recurrent
+from ..layers.scale import Scale
+from ..layers.softmax import Softmax
 from ..model import Model
-from ..tape import Tape, flat_width
+from ..tape import flat_width
 from .precision import COMPUTE_BF16, FLOAT32, resolve_precision
 
-Layer = dict[str, Any]
 Tensors = dict[str, Any]
 Offsets = dict[str, int]
-Tapes = dict[str, Tape]
 
 
 def resolve_target(target: str | None, precision: str = FLOAT32) -> str:
@@ -66,10 +71,7 @@ class BoundLayer(NamedTuple):
 
 def bind_tensors(model: Model) -> list[BoundLayer]:
     """Return a model's layers with their tensors."""
-    return [
-        BoundLayer(layer, {role: model.tensors[name] for role, name in layer["tensors"].items()})
-        for layer in model.layers
-    ]
+    return [BoundLayer(layer, layer.select(model.tensors)) for layer in model.layers]
 
 
 def compile(
@@ -85,23 +87,23 @@ def compile(
     Raises: TargetError; ModelFileError if the engine refuses a layer; OptionError for an unknown precision, and for a
     model that does not stream, which `offline.make_runner` runs whole.
     """
-    if reason := whole_window(model.layers):
+    if reason := model.whole_window:
         raise OptionError(
             f"one engine cannot run this model, because {reason}; tidegate.runtime.make_runner runs whole inputs"
         )
-    return build_engine(bind_tensors(model), model.tapes, resolve_options(target, fused, weights, compute))
+    return build_engine(bind_tensors(model), resolve_options(target, fused, weights, compute))
 
 
-def build_engine(layers: list[BoundLayer], tapes: Tapes, options: EngineOptions, first: int = 0) -> _native.Engine:
+def build_engine(layers: list[BoundLayer], options: EngineOptions, first: int = 0) -> _native.Engine:
     """Build the engine of layers that run step by step. first: the index in the model of the first of them."""
-    schema = state_schema([bound.layer for bound in layers], tapes)
+    schema = state_schema([bound.layer for bound in layers])
     engine = _native.Engine(options.target, schema["bytes"], options.fused, options.precision)
+    at = {array["name"]: array["offset"] for array in schema["arrays"]}
     for i, (layer, tensors) in enumerate(layers):
-        prefix = f"layers.{i}."
-        states = [array for array in schema["arrays"] if array["name"].startswith(prefix)]
-        offsets = {array["name"].removeprefix(prefix): array["offset"] for array in states}
+        offsets = {name: at[full] for name, full in state_names(i, layer.state()).items()}
         with engine_errors(f"layers[{first + i}]"):
-            BUILDERS[layer["kind"]](engine, tapes, layer, tensors, offsets)
+            build = choose(BUILDERS, layer, "has no kernel in the native engine")
+            build(engine, layer, tensors, offsets, -1 if layer.add is None else layer.add)
     with engine_errors("layers"):
         engine.finish()
     return engine
@@ -117,25 +119,24 @@ def engine_errors(place: str) -> Iterator[None]:
             raise ModelFileError(f"refused by the native engine: {error}") from error
 
 
-def add_embed(engine: _native.Engine, tapes: Tapes, layer: Layer, t: Tensors, offsets: Offsets) -> None:
-    engine.embed(t["weight"], layer.get("add", -1))
+def add_embed(engine: _native.Engine, layer: Embed, t: Tensors, offsets: Offsets, add: int) -> None:
+    engine.embed(t["weight"], add)
 
 
-def add_dense(engine: _native.Engine, tapes: Tapes, layer: Layer, t: Tensors, offsets: Offsets) -> None:
-    engine.dense(t["weight"], t["bias"], layer["activation"], layer.get("add", -1))
+def add_dense(engine: _native.Engine, layer: Dense, t: Tensors, offsets: Offsets, add: int) -> None:
+    engine.dense(t["weight"], t["bias"], layer.activation, add)
 
 
-def add_conv(engine: _native.Engine, tapes: Tapes, layer: Layer, t: Tensors, offsets: Offsets) -> None:
-    past = offsets.get("past", -1)
-    engine.conv(t["weight"], t["bias"], layer["width"], layer["activation"], past, layer.get("add", -1))
+def add_conv(engine: _native.Engine, layer: Conv, t: Tensors, offsets: Offsets, add: int) -> None:
+    engine.conv(t["weight"], t["bias"], layer.window, layer.activation, offsets.get("past", -1), add)
 
 
-def add_norm(engine: _native.Engine, tapes: Tapes, layer: Layer, t: Tensors, offsets: Offsets) -> None:
-    engine.norm(t["gain"], t["bias"], layer["eps"], layer.get("add", -1))
+def add_norm(engine: _native.Engine, layer: Norm, t: Tensors, offsets: Offsets, add: int) -> None:
+    engine.norm(t["gain"], t["bias"], layer.eps, add)
 
 
-def add_recurrent(engine: _native.Engine, tapes: Tapes, layer: Layer, t: Tensors, offsets: Offsets) -> None:
-    tape, (H, P) = tapes[layer["tape"]], sizes(layer)
+def add_recurrent(engine: _native.Engine, layer: Recurrent, t: Tensors, offsets: Offsets, add: int) -> None:
+    tape, (H, P) = layer.tape, layer.sizes
     code = tape.encode(H, P)
     engine.recurrent(
         code.tape,
@@ -152,33 +153,33 @@ def add_recurrent(engine: _native.Engine, tapes: Tapes, layer: Layer, t: Tensors
         t["c"],
         [t[f"p.{name}"].reshape(-1) for name in tape.params],
         H,
-        layer.get("add", -1),
+        add,
         t.get("Q"),
     )
 
 
-def add_pool(engine: _native.Engine, tapes: Tapes, layer: Layer, t: Tensors, offsets: Offsets) -> None:
+def add_pool(engine: _native.Engine, layer: Pool, t: Tensors, offsets: Offsets, add: int) -> None:
     first = {"last": None, "mean": "mean", "max": "max", "attention": "peak"}
-    places = [-1 if first[kind] is None else offsets[str(first[kind])] for kind in layer["over"]]
+    places = [-1 if first[over] is None else offsets[str(first[over])] for over in layer.over]
     bias = float(t["score_bias"][0]) if "score_bias" in t else 0.0
-    engine.pool(layer["size"], layer["over"], t.get("score"), bias, places, layer.get("add", -1))
+    engine.pool(layer.size, list(layer.over), t.get("score"), bias, places, add)
 
 
-def add_scale(engine: _native.Engine, tapes: Tapes, layer: Layer, t: Tensors, offsets: Offsets) -> None:
-    engine.scale(t["mean"], t["deviation"], layer.get("add", -1))
+def add_scale(engine: _native.Engine, layer: Scale, t: Tensors, offsets: Offsets, add: int) -> None:
+    engine.scale(t["mean"], t["deviation"], add)
 
 
-def add_softmax(engine: _native.Engine, tapes: Tapes, layer: Layer, t: Tensors, offsets: Offsets) -> None:
-    engine.softmax(layer["size"], layer.get("add", -1))
+def add_softmax(engine: _native.Engine, layer: Softmax, t: Tensors, offsets: Offsets, add: int) -> None:
+    engine.softmax(layer.size, add)
 
 
-BUILDERS: dict[str, Callable[..., None]] = {
-    "embed": add_embed,
-    "dense": add_dense,
-    "conv": add_conv,
-    "norm": add_norm,
-    "recurrent": add_recurrent,
-    "pool": add_pool,
-    "scale": add_scale,
-    "softmax": add_softmax,
+BUILDERS: dict[type[Layer], Callable[..., None]] = {
+    Embed: add_embed,
+    Dense: add_dense,
+    Conv: add_conv,
+    Norm: add_norm,
+    Recurrent: add_recurrent,
+    Pool: add_pool,
+    Scale: add_scale,
+    Softmax: add_softmax,
 }

@@ -7,7 +7,8 @@ read some steps later, and final states are copied. The bits of a row therefore 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from itertools import pairwise
 from typing import Any, Final, NamedTuple
 
@@ -16,11 +17,12 @@ import numpy.typing as npt
 
 from .. import _native
 from ..document import state_schema
-from ..errors import OptionError
-from ..layers import is_whole_window, whole_window
-from ..layers.bidirectional import DIRECTIONS, select_direction
+from ..errors import OptionError, error_context
+from ..layers import Layer, choose, final
+from ..layers.bidirectional import DIRECTIONS, Bidirectional, select_direction
+from ..layers.conv import Conv
 from ..model import Model
-from .engine import BoundLayer, EngineOptions, Tapes, bind_tensors, build_engine, compile, resolve_options
+from .engine import BoundLayer, EngineOptions, Tensors, bind_tensors, build_engine, compile, resolve_options
 from .state import make_initial
 
 MOST_NUMBERS: Final = 1 << 24  # of all stages' outputs of the rows that run together
@@ -33,9 +35,9 @@ Lengths = npt.NDArray[np.int32]
 class StepStage:
     """Layers that run step by step, over whole rows. first: the index of the first of them in the model."""
 
-    def __init__(self, layers: list[BoundLayer], tapes: Tapes, options: EngineOptions, first: int) -> None:
-        schema = state_schema([bound.layer for bound in layers], tapes)
-        self.engine = build_engine(layers, tapes, options, first)
+    def __init__(self, layers: list[BoundLayer], options: EngineOptions, first: int) -> None:
+        schema = state_schema([bound.layer for bound in layers])
+        self.engine = build_engine(layers, options, first)
         self.initial = make_initial(schema["arrays"], schema["bytes"])
         self.outputs = int(self.engine.outputs)
         self.fused_layers = [first + i for i in self.engine.fused_layers]
@@ -55,13 +57,10 @@ class BidirectionalStage:
     """A bidirectional layer. before: an embed layer that both directions look up by themselves, or nothing."""
 
     def __init__(
-        self, before: list[BoundLayer], bound: BoundLayer, tapes: Tapes, options: EngineOptions, first: int
+        self, before: list[BoundLayer], layer: Bidirectional, tensors: Tensors, options: EngineOptions, first: int
     ) -> None:
-        layer = {key: v for key, v in bound.layer.items() if key != "add"} | {"kind": "recurrent"}
-        self.directions = [
-            StepStage([*before, BoundLayer(layer, select_direction(direction, bound.tensors))], tapes, options, first)
-            for direction in DIRECTIONS
-        ]
+        halves = [BoundLayer(layer.direction(way), select_direction(way, tensors)) for way in DIRECTIONS]
+        self.directions = [StepStage([*before, half], options, first) for half in halves]
         self.outputs = sum(stage.outputs for stage in self.directions)
         self.fused_layers = self.directions[0].fused_layers
 
@@ -74,10 +73,12 @@ class BidirectionalStage:
 class CentredConvStage:
     """A centred convolution: the causal one over rows padded by `ahead` zeros, read `ahead` steps later."""
 
-    def __init__(self, bound: BoundLayer, tapes: Tapes, options: EngineOptions, first: int) -> None:
-        layer = {key: v for key, v in bound.layer.items() if key != "add"} | {"centred": False}
-        self.causal = StepStage([BoundLayer(layer, bound.tensors)], tapes, options, first)
-        self.ahead: int = layer["width"] // 2
+    def __init__(
+        self, before: list[BoundLayer], layer: Conv, tensors: Tensors, options: EngineOptions, first: int
+    ) -> None:
+        causal = replace(layer, centred=False, add=None)
+        self.causal = StepStage([*before, BoundLayer(causal, tensors)], options, first)
+        self.ahead = layer.window // 2
         self.outputs, self.fused_layers = self.causal.outputs, self.causal.fused_layers
 
     def run(self, x: Array, lengths: Lengths, threads: int) -> Floats:
@@ -91,8 +92,10 @@ class CentredConvStage:
 class FinalStatesStage:
     """The final states of both directions: copies numbers, computes none."""
 
-    def __init__(self, bound: BoundLayer) -> None:
-        self.outputs: int = bound.layer["size"]
+    def __init__(
+        self, before: list[BoundLayer], layer: final.Final, tensors: Tensors, options: EngineOptions, first: int
+    ) -> None:
+        self.outputs = layer.size
         self.fused_layers: list[int] = []
 
     def run(self, x: Array, lengths: Lengths, threads: int) -> Floats:
@@ -103,6 +106,11 @@ class FinalStatesStage:
 
 
 Stage = StepStage | BidirectionalStage | CentredConvStage | FinalStatesStage
+WHOLE: dict[type[Layer], Callable[..., Stage]] = {
+    Bidirectional: BidirectionalStage,
+    Conv: CentredConvStage,
+    final.Final: FinalStatesStage,
+}
 
 
 class StageOutput(NamedTuple):
@@ -130,8 +138,8 @@ class OfflineEngine:
         compute: str | None = None,
     ) -> None:
         options = resolve_options(target, fused, weights, compute)
-        self.target, self._reason = options.target, whole_window(model.layers)
-        self._stages = list(build_stages(bind_tensors(model), model.tapes, options))
+        self.target, self._reason = options.target, model.whole_window
+        self._stages = list(build_stages(bind_tensors(model), options))
         self.outputs = self._stages[-1].stage.outputs
         self.fused_layers = sorted(i for entry in self._stages for i in entry.stage.fused_layers)
 
@@ -179,46 +187,43 @@ def make_runner(
     model: Model, target: str | None = None, fused: bool = True, weights: str | None = None, compute: str | None = None
 ) -> _native.Engine | OfflineEngine:
     """Compile a model: to one engine if it streams, else to stages. Arguments and errors are those of `compile`."""
-    make = OfflineEngine if whole_window(model.layers) else compile
+    make = OfflineEngine if model.whole_window else compile
     return make(model, target, fused, weights, compute)
 
 
-def build_stages(layers: list[BoundLayer], tapes: Tapes, options: EngineOptions) -> Iterator[StageOutput]:
+def build_stages(layers: list[BoundLayer], options: EngineOptions) -> Iterator[StageOutput]:
     """Build the stages of a model's layers, in order."""
     for first, end in split_stages([bound.layer for bound in layers]):
-        *before, last = layers[first:end]
-        add = last.layer.get("add")
+        *before, (last, tensors) = layers[first:end]
         stage: Stage
-        if last.layer["kind"] == "bidirectional":
-            stage = BidirectionalStage(before, last, tapes, options, first)
-        elif last.layer["kind"] == "final":
-            stage = FinalStatesStage(last)
-        elif is_whole_window(last.layer):
-            stage = CentredConvStage(last, tapes, options, first)
+        if last.whole_window:
+            with error_context(f"layers[{end - 1}]"):
+                make = choose(WHOLE, last, "has no code in the native engine")
+            stage = make(before, last, tensors, options, first)
         else:
-            stage = StepStage([rebase_add(bound, first) for bound in layers[first:end]], tapes, options, first)
-        yield StageOutput(stage, end - 1, add if add is not None and add < first else None)
+            stage = StepStage([rebase_add(bound, first) for bound in layers[first:end]], options, first)
+        yield StageOutput(stage, end - 1, last.add if last.add is not None and last.add < first else None)
 
 
 def rebase_add(bound: BoundLayer, first: int) -> BoundLayer:
     """Count the layer that this one adds from `first`, where its stage begins; drop one of an earlier stage."""
-    layer, add = {key: v for key, v in bound.layer.items() if key != "add"}, bound.layer.get("add", -1)
-    return BoundLayer(layer if add < first else {**layer, "add": add - first}, bound.tensors)
+    add = bound.layer.add
+    return bound._replace(layer=replace(bound.layer, add=None if add is None or add < first else add - first))
 
 
-def split_stages(layers: list[dict[str, Any]]) -> list[tuple[int, int]]:
+def split_stages(layers: Sequence[Layer]) -> list[tuple[int, int]]:
     """Split layers into stages: the first layer and the end of each.
 
     A stage only gives the output of its last layer, so it ends at a layer whose output another stage adds, and at a
-    layer that adds the output of another stage. An embed layer joins a bidirectional layer behind it, which then looks
-    up rows instead of multiplying.
+    layer that adds the output of another stage. A layer that takes ids joins a bidirectional layer behind it, which
+    then looks up rows instead of multiplying.
     """
-    cuts = {0, len(layers)} | {j for i, k in enumerate(layers) if is_whole_window(k) for j in (i, i + 1)}
-    adds = [(k["add"], i) for i, k in enumerate(layers) if k.get("add") is not None]
+    cuts = {0, len(layers)} | {j for i, layer in enumerate(layers) if layer.whole_window for j in (i, i + 1)}
+    adds = [(layer.add, i) for i, layer in enumerate(layers) if layer.add is not None]
     while more := {j + 1 for pair in adds if any(pair[0] < c <= pair[1] for c in cuts) for j in pair} - cuts:
         cuts |= more
-    kinds = [k["kind"] for k in layers]
-    if kinds[:2] == ["embed", "bidirectional"] and not any(add == 0 for add, _ in adds):
+    looks_up = len(layers) > 1 and layers[0].ids is not None and isinstance(layers[1], Bidirectional)
+    if looks_up and not any(add == 0 for add, _ in adds):
         cuts.remove(1)
     return list(pairwise(sorted(cuts)))
 

@@ -57,26 +57,13 @@ def round_to_bf16(values: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     return ((bits + 0x7FFF + (bits >> 16 & 1)) & np.uint32(0xFFFF0000)).view(np.float32)
 
 
-MULTIPLY: Final = ("weight", "W", "R", "Q")  # roles of tensors that multiply or are looked up
-
-
-def is_rounded(role: str) -> bool:
-    """Return whether a tensor of this role is rounded to bfloat16; a cell's own parameters are not.
-
-    >>> is_rounded("backward.W"), is_rounded("b"), is_rounded("forward.p.W")
-    (True, False, False)
-    """
-    *groups, name = role.split(".")
-    return name in MULTIPLY and "p" not in groups
-
-
 def round_weights(model: Model) -> Model:
     """Round the weights that multiply to bfloat16, as an engine with bfloat16 weights does; leave the others.
 
     Raises ModelFileError for a weight that would become infinite, as the engine does.
     """
-    roles = [item for layer in model.layers for item in layer["tensors"].items()]
-    names = {name for role, name in roles if is_rounded(role)}
+    used = [(layer.use(role), name) for layer in model.layers for role, name in layer.tensors.items()]
+    names = {name for use, name in used if use in ("matrix", "table")}
     halves = {name: round_to_bf16(model.tensors[name]) for name in sorted(names)}
     for name, half in halves.items():
         if (infinite := ~np.isfinite(half)).any():

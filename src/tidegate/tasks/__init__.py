@@ -8,16 +8,17 @@ from types import ModuleType
 
 from ..errors import OptionError
 
-FOLDER = os.path.dirname(__file__)
+CONTRACT = "base"  # the module that is no task
 
 
 def names() -> list[str]:
-    """List the names of all tasks.
+    """List the names of all tasks: the modules in this package's folders whose names have no _ in front.
 
     >>> names()
     ['classify', 'forecast']
     """
-    return sorted(f[:-3] for f in os.listdir(FOLDER) if f.endswith(".py") and not f.startswith("_"))
+    files = [name for folder in __path__ for name in os.listdir(folder)]
+    return sorted({f[:-3] for f in files if f.endswith(".py") and not f.startswith("_")} - {CONTRACT})
 
 
 def load(name: str) -> ModuleType:

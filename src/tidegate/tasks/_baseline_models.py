@@ -7,7 +7,7 @@ targets].
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -286,15 +286,30 @@ class Ridge:
 
         Raises: DataError where there is no window to fit or none to select the penalty by.
         """
-        if lookback > MAX_INPUTS:
-            raise DataError(f"ridge takes a look-back of at most {MAX_INPUTS:,} steps; this one has {lookback:,}")
         window = RidgeWindow(lookback, horizon, season, centre, spread)
+        return cls.fit_windows(window, history, hold_out)[0]
+
+    @classmethod
+    def fit_windows(
+        cls,
+        window: RidgeWindow,
+        history: npt.NDArray[Any] | Sequence[npt.NDArray[Any]],
+        hold_out: float = 1 / 3,
+        longer: Sequence[npt.NDArray[Any]] = (),
+    ) -> list[Ridge]:
+        """Fit like `fit`, then with the same penalties to `longer`, the series with later steps and further series.
+
+        The second fit takes only the time of the windows that are new.
+        """
+        if (L := window.lookback) > MAX_INPUTS:
+            raise DataError(f"ridge takes a look-back of at most {MAX_INPUTS:,} steps; this one has {L:,}")
         series = [as_history(x) for x in as_list(history)]
+        rest = [as_history(x) for x in longer]
         if len({x.shape[1] for x in series}) != 1:
             raise DataError(f"ridge got series of {sorted({x.shape[1] for x in series})} targets; expected one number")
-        fitted = [fit_target(window, [x[:, k] for x in series], hold_out) for k in range(series[0].shape[1])]
-        maps, penalties, counts = zip(*fitted, strict=True)
-        return cls(window, maps, penalties, counts)
+        targets = range(series[0].shape[1])
+        fits = [fit_target(window, [x[:, k] for x in series], hold_out, [x[:, k] for x in rest]) for k in targets]
+        return [cls(window, *zip(*of, strict=True)) for of in zip(*fits, strict=True)]
 
     def predict(self, history: npt.NDArray[Any], origins: npt.NDArray[Any]) -> Floats:
         """Forecast a series [T, targets] after each origin: float64 [origins, horizon, targets].
@@ -319,8 +334,10 @@ class Ridge:
         return forecasts
 
 
-def fit_target(window: RidgeWindow, series: list[Floats], hold_out: float) -> tuple[LinearMap, float, int]:
-    """Fit one target: its linear map, its penalty, and the number of windows that it was fitted on."""
+def fit_target(
+    window: RidgeWindow, series: list[Floats], hold_out: float, longer: list[Floats]
+) -> list[tuple[LinearMap, float, int]]:
+    """Fit one target, and again with the windows that `longer` adds: linear map, penalty and number of windows each."""
     moments = Moments(window.lookback, window.horizon)
     least = window.reach + window.horizon
     cuts = [min(max(math.floor(len(x) * (1 - hold_out)), least), len(x) - window.horizon) for x in series]
@@ -348,25 +365,14 @@ def fit_target(window: RidgeWindow, series: list[Floats], hold_out: float) -> tu
         for rows, y in window.examples(x, cut - window.horizon, len(x) - window.horizon - 1, every):
             moments.add(rows, y)
     penalty = PENALTIES[int(errors.argmin())]
-    return moments.solve([penalty])[0], penalty, moments.count
-
-
-# --- the verdict
-
-
-def baseline_warning(model_mae: float, baselines: Mapping[str, float]) -> str | None:
-    """Return a warning for a model that does not beat all baselines (name -> MAE); None for one that does.
-
-    >>> baseline_warning(2.0, {"seasonal naive": 2.5, "ridge": 1.9})
-    'the model does not beat ridge (MAE 2 against 1.9); use that, or give the model more data or another setting'
-    >>> baseline_warning(1.8, {"ridge": 1.9}) is None
-    True
-    """
-    ahead = sorted((mae, name) for name, mae in baselines.items() if not model_mae < mae)
-    if not ahead:
-        return None
-    figures = " and ".join(f"{name} (MAE {model_mae:.4g} against {mae:.4g})" for mae, name in ahead)
-    return f"the model does not beat {figures}; use that, or give the model more data or another setting"
+    fits = [(moments.solve([penalty])[0], penalty, moments.count)]
+    if longer:
+        firsts = [len(x) - window.horizon for x in series] + [0] * (len(longer) - len(series))
+        for x, first in zip(longer, firsts, strict=True):
+            for rows, y in window.examples(x, first, len(x) - window.horizon - 1, every):
+                moments.add(rows, y)
+        fits.append((moments.solve([penalty])[0], penalty, moments.count))
+    return fits
 
 
 # --- checks

@@ -1,32 +1,102 @@
-"""Evaluation of classifiers on held-out rows: accuracy or F1, then log loss; and their calibration."""
+"""The problem of a classifier: its loss, its figures on held-out rows, and its calibration, for each kind of output."""
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
+from ..layers import Builder
+from ..model import LABEL_THRESHOLD
 from ._calibration import binary_log_loss, fit_logit_scale, log_loss
+from ._holdout import HoldOut
+from ._labels import Cells, Targets, multi_targets, single_targets
 from ._metrics import micro_f1
-from ._problem import Indices
+from .base import Array, Batch, Calibration, Dropout, Forward, Indices, Predictions, Problem, Rows, Tensors
 
-Logits = npt.NDArray[Any]
-Targets = npt.NDArray[np.int64]
+if TYPE_CHECKING:
+    import torch
+
+OUTPUT = "label"  # the name of a classifier's output
 
 
-class SingleLabel:
-    """Evaluates rows with one label each: targets int64 [n], logits [n, classes]."""
+@dataclass(frozen=True)
+class Prepared:
+    """What a kind of input contributes to the problem of a classifier.
 
-    metric, lower_is_better = "accuracy", False
+    options: decided. rows: the data. part: how it is split. train_rows, valid_rows, groups: of `rows`. train_targets:
+    of the training rows. section, arrays: the input's entry in the model file, and its tensors. builder: has the first
+    layers. conv_width: the output width of a convolution. features, initial, provenance: as in `Problem`.
+    """
 
-    def figures(self, outputs: Logits, targets: Targets) -> dict[str, float]:
-        return {"accuracy": float((outputs.argmax(1) == targets).mean()), "log_loss": log_loss(outputs, targets)}
+    options: Any
+    rows: Rows
+    part: HoldOut
+    train_rows: Indices
+    valid_rows: Indices
+    groups: Indices
+    train_targets: Targets
+    section: dict[str, Any]
+    arrays: dict[str, Array]
+    builder: Builder
+    conv_width: int
+    features: int | None = None
+    initial: dict[str, Array] = field(default_factory=dict)
+    provenance: dict[str, Any] = field(default_factory=dict)
 
-    def value(self, figures: dict[str, float]) -> tuple[float, float]:
+
+@dataclass(frozen=True, kw_only=True)
+class Classification(Problem):
+    """Rows with labels; a subclass for each kind of output. class_weights: of each class in the loss, float32."""
+
+    class_weights: npt.NDArray[np.float32]
+    metric: str = ""
+
+    @classmethod
+    def read_targets(
+        cls, cells: Cells, options: Any, labels: list[str] | None, unseen: str, remedy: str
+    ) -> tuple[Targets, list[str]]:
+        """Turn the label cells of rows into targets, and return them with the labels; see `_labels`."""
+        raise NotImplementedError
+
+    @classmethod
+    def make_output(cls, labels: list[str]) -> dict[str, Any]:
+        """Make the output's entry in the model file."""
+        raise NotImplementedError
+
+    @classmethod
+    def add_head(cls, builder: Builder, classes: int) -> None:
+        """Add the last layers."""
+        raise NotImplementedError
+
+    def dropout(self, random: np.random.Generator) -> Dropout:
+        return Dropout(self.options.drop_embed, self.options.drop_pool, random)
+
+    def train_loss(self, network: Forward, batch: Batch, random: np.random.Generator) -> torch.Tensor:
+        """Compute the loss of the whole rows, and of a random prefix of each.
+
+        The prefix teaches the model to answer early, because a stream is scored after every step and not only at its
+        end. The body of a model with a whole-window layer has seen all steps, so the prefix gets a body of its own.
+        """
+        weight, dropout = self.options.prefix, self.dropout(random)
+        body = network.run(batch, dropout)
+        if not weight:
+            return self.loss(network.outputs(body, [batch.lengths], dropout)[0], batch)
+        shorter = random.integers(1, batch.lengths + 1)
+        if network.whole_window:
+            (first,) = network.outputs(body, [batch.lengths], dropout)
+            (second,) = network.outputs(network.run(batch.shorten(shorter), dropout), [shorter], dropout)
+        else:
+            first, second = network.outputs(body, [batch.lengths, shorter], dropout)
+        loss: torch.Tensor = (self.loss(first, batch) + weight * self.loss(second, batch)) / (1 + weight)
+        return loss
+
+    def rank(self, figures: dict[str, float]) -> tuple[float, float]:
         return figures[self.metric], -figures["log_loss"]
 
-    def tolerance(self, best: float, figures: dict[str, float], rows: int) -> float:
+    def tolerance(self, best: float, figures: dict[str, float]) -> float:
         """Return one standard error.
 
         With few held-out rows an early epoch can look best by luck, while it is the schedule's small late steps that
@@ -34,41 +104,88 @@ class SingleLabel:
 
         Source: the one-standard-error rule, Breiman et al. 1984, section 3.4.3.
         """
-        return float((best * (1 - best) / rows) ** 0.5)
-
-    def fit_adjustment(self, outputs: Logits, targets: Targets) -> list[float]:
-        return [fit_logit_scale(outputs, targets)]
-
-    def apply_adjustment(self, outputs: Logits, adjustment: list[float]) -> Logits:
-        return adjustment[0] * outputs
-
-    def cross_adjust(self, outputs: Logits, targets: Targets, folds: Indices) -> Logits:
-        """Scale each fold's outputs by the factor fitted on the other folds, so that no row influences its own factor.
-
-        folds: the fold of each row, int64 [n]. A single fold stays as it is.
-        """
-        scaled = outputs.copy()
-        for fold in np.unique(folds):
-            own, others = folds == fold, folds != fold
-            if others.any():
-                scaled[own] = self.apply_adjustment(outputs[own], self.fit_adjustment(outputs[others], targets[others]))
-        return scaled
-
-    def fold_adjustment(self, network: Any, adjustment: list[float]) -> None:
-        network.scale_scores(adjustment[0])
-
-    def provenance(self, adjustment: list[float]) -> dict[str, Any]:
-        return {"factor": adjustment[0], "of": "the last layer's weights, fitted on the held-out rows"}
+        return float((best * (1 - best) / len(self.valid_rows)) ** 0.5)
 
 
-class MultiLabel(SingleLabel):
-    """Evaluates rows with any number of labels: targets float32 [n, labels] of 0 and 1, logits [n, labels]."""
+@dataclass(frozen=True, kw_only=True)
+class SingleLabel(Classification):
+    """Rows with one label each: targets int64 [n], outputs [n, classes]."""
 
-    metric = "micro_f1"
+    metric: str = "accuracy"
 
-    def figures(self, outputs: Logits, targets: npt.NDArray[Any]) -> dict[str, float]:
-        loss = binary_log_loss(outputs, targets) / targets.shape[1]
-        return {"micro_f1": micro_f1(outputs >= 0, targets > 0), "log_loss": loss}
+    @classmethod
+    def read_targets(
+        cls, cells: Cells, options: Any, labels: list[str] | None, unseen: str, remedy: str
+    ) -> tuple[Targets, list[str]]:
+        return single_targets(cells, options.label, labels, unseen, remedy)
 
-    def fit_adjustment(self, outputs: Logits, targets: npt.NDArray[Any]) -> list[float]:
-        return [fit_logit_scale(outputs, targets, binary_log_loss)]
+    @classmethod
+    def make_output(cls, labels: list[str]) -> dict[str, Any]:
+        return {"kind": "labels", "at": "end", "labels": labels, "scores": "given", "calibration": None}
+
+    @classmethod
+    def add_head(cls, builder: Builder, classes: int) -> None:
+        builder.add("dense", size=classes, activation="none")
+        builder.add("softmax")
+
+    def loss(self, outputs: Tensors, batch: Batch) -> torch.Tensor:
+        """Compute the cross-entropy with label smoothing."""
+        import torch
+        from torch.nn.functional import cross_entropy
+
+        targets, weights = torch.from_numpy(batch.targets[OUTPUT]), torch.from_numpy(self.class_weights)
+        return cross_entropy(outputs[OUTPUT], targets, weights, label_smoothing=self.options.smoothing)
+
+    def measure(self, predictions: Predictions) -> dict[str, float]:
+        return measure_labels(predictions.outputs[OUTPUT], predictions.targets[OUTPUT])
+
+    def calibrate(self, predictions: Predictions) -> Calibration:
+        return {OUTPUT: {"factor": fit_logit_scale(predictions.outputs[OUTPUT], predictions.targets[OUTPUT])}}
+
+
+@dataclass(frozen=True, kw_only=True)
+class MultiLabel(Classification):
+    """Rows with any number of labels: targets float32 [n, labels] of 0 and 1, outputs [n, labels]."""
+
+    metric: str = "micro_f1"
+
+    @classmethod
+    def read_targets(
+        cls, cells: Cells, options: Any, labels: list[str] | None, unseen: str, remedy: str
+    ) -> tuple[Targets, list[str]]:
+        return multi_targets(cells, options.label, options.label_separator, labels, unseen, remedy)
+
+    @classmethod
+    def make_output(cls, labels: list[str]) -> dict[str, Any]:
+        return {**SingleLabel.make_output(labels), "kind": "multilabel", "threshold": LABEL_THRESHOLD}
+
+    @classmethod
+    def add_head(cls, builder: Builder, classes: int) -> None:
+        builder.add("dense", size=classes, activation="sigmoid")
+
+    def loss(self, outputs: Tensors, batch: Batch) -> torch.Tensor:
+        """Compute the binary cross-entropy with label smoothing, the mean over labels."""
+        import torch
+        from torch.nn.functional import binary_cross_entropy_with_logits
+
+        targets, weights = torch.from_numpy(batch.targets[OUTPUT]), torch.from_numpy(self.class_weights)
+        smooth = targets * (1 - self.options.smoothing) + self.options.smoothing / 2
+        return binary_cross_entropy_with_logits(outputs[OUTPUT], smooth, pos_weight=weights)
+
+    def measure(self, predictions: Predictions) -> dict[str, float]:
+        return measure_label_sets(predictions.outputs[OUTPUT], predictions.targets[OUTPUT])
+
+    def calibrate(self, predictions: Predictions) -> Calibration:
+        factor = fit_logit_scale(predictions.outputs[OUTPUT], predictions.targets[OUTPUT], binary_log_loss)
+        return {OUTPUT: {"factor": factor}}
+
+
+def measure_labels(outputs: npt.NDArray[Any], targets: npt.NDArray[np.int64]) -> dict[str, float]:
+    """Compute accuracy and log loss of outputs [n, classes] before the softmax."""
+    return {"accuracy": float((outputs.argmax(1) == targets).mean()), "log_loss": log_loss(outputs, targets)}
+
+
+def measure_label_sets(outputs: npt.NDArray[Any], targets: npt.NDArray[Any]) -> dict[str, float]:
+    """Compute micro F1, and the log loss as the mean over labels, of outputs [n, labels] before the sigmoid."""
+    loss = binary_log_loss(outputs, targets) / targets.shape[1]
+    return {"micro_f1": micro_f1(outputs >= 0, targets > 0), "log_loss": loss}

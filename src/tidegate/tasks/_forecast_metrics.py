@@ -16,7 +16,7 @@ Floats = npt.NDArray[np.float64]
 def score(
     forecasts: npt.NDArray[Any], truth: npt.NDArray[Any], quantiles: Sequence[float], scale: npt.NDArray[Any]
 ) -> dict[str, Any]:
-    """Compute the metrics of forecasts: of all together, of each target and of each step ahead.
+    """Compute the metrics of forecasts: of all together, and the mean absolute error of each step ahead.
 
     The 0.5 quantile is the point forecast; mae, mse, rmse, smape (percent) and mase are computed from it. `coverage`
     holds the share of true values within each symmetric pair of quantiles, bounds included; `crossing` is the share of
@@ -38,19 +38,25 @@ def score(
     >>> got["mae"], got["mase"], got["coverage"], got["per_step"]
     (1.5, 0.5, {'0.8': 0.5}, [1.0, 2.0])
     """
-    y = np.asarray(truth, np.float64)
-    q = np.asarray(forecasts, np.float64)
-    levels = check_quantiles(quantiles)
-    check_shapes(q, y, levels)
-    per_origin = broadcast_scale(scale, y)
-    targets = range(y.shape[2])
+    y, q = np.asarray(truth, np.float64), np.asarray(forecasts, np.float64)
+    of_all = score_group(q, y, quantiles, scale)
+    median = check_quantiles(quantiles).index(0.5)
     return {
         "origins": len(y),
         "unknown": int(np.isnan(y).sum()),
-        **figures(q, y, levels, per_origin),
-        "per_target": [figures(q[:, :, [k]], y[:, :, [k]], levels, per_origin[:, :, [k]]) for k in targets],
-        "per_step": [nan_mean(np.abs(y[:, h] - q[:, h, :, levels.index(0.5)])) for h in range(y.shape[1])],
+        **of_all,
+        "per_step": [nan_mean(np.abs(y[:, h] - q[:, h, :, median])) for h in range(y.shape[1])],
     }
+
+
+def score_group(
+    forecasts: npt.NDArray[Any], truth: npt.NDArray[Any], quantiles: Sequence[float], scale: npt.NDArray[Any]
+) -> dict[str, Any]:
+    """Compute the metrics of a group of forecasts, those of `score` that are about all of its values together."""
+    y, q = np.asarray(truth, np.float64), np.asarray(forecasts, np.float64)
+    levels = check_quantiles(quantiles)
+    check_shapes(q, y, levels)
+    return figures(q, y, levels, broadcast_scale(scale, y))
 
 
 def seasonal_scale(values: npt.NDArray[Any], season: int) -> Floats:
@@ -72,6 +78,16 @@ def seasonal_scale(values: npt.NDArray[Any], season: int) -> Floats:
     apart = np.abs(x[season:] - x[:-season])
     known = (~np.isnan(apart)).sum(0)
     return np.where(known > 0, np.nansum(apart, 0) / np.maximum(known, 1), np.nan)
+
+
+def stack_scales(scales: Sequence[npt.NDArray[Any] | None], targets: int) -> Floats:
+    """Stack the scales of several series, [targets] each, to float64 [series, targets]: NaN for None and for 0.
+
+    >>> stack_scales([np.array([2.0]), np.array([0.0]), None], 1).ravel().tolist()
+    [2.0, nan, nan]
+    """
+    stacked = np.stack([np.full(targets, np.nan) if each is None else each for each in scales])
+    return np.where(stacked > 0, stacked, np.nan)
 
 
 # --- checks

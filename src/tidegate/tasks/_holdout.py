@@ -14,7 +14,7 @@ from ..data.series import Collection
 from ..data.table import Table
 from ..errors import DataError
 from ._labels import Targets, format_count, strata_of
-from ._problem import Indices
+from .base import Indices
 
 Source = Table | Collection
 

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from ..data.lookalikes import describe_difference, visible_form
 from ..errors import DataError
-from ._problem import Indices
+from .base import Indices
 
 Cells = list[tuple[str, str]]  # of each row its place and its cell
 Targets = npt.NDArray[Any]  # one label per row: int64 [n]; several: float32 [n, labels], 1 where the row has the label

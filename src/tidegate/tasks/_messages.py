@@ -15,7 +15,7 @@ from ..data.table import Table, read_table
 from ..errors import DataError, error_context
 from ..features.text import Tokenizer, Vocabulary, encode
 from ._options import option
-from ._problem import Array, Indices, pad
+from .base import Array, Batch, Indices, concatenate
 
 Inputs = tuple[dict[str, Any], dict[str, npt.NDArray[Any]], Vocabulary, npt.NDArray[np.float32]]
 
@@ -57,22 +57,26 @@ class TextOptions:
 
 
 class Messages:
-    """Rows of token ids. hide_rates: how often training replaces each id by unknown, float32 [size]."""
+    """Rows of token ids. hide_rates: how often training replaces each id by unknown, float32 [size].
 
-    def __init__(self, ids: list[npt.NDArray[np.int32]], targets: Array, hide: npt.NDArray[np.float32]) -> None:
-        self.ids, self.targets, self.hide_rates = ids, targets, hide
+    targets: [n, ...], of the output of this name.
+    """
+
+    def __init__(
+        self, ids: list[npt.NDArray[np.int32]], output: str, targets: Array, hide: npt.NDArray[np.float32]
+    ) -> None:
+        self.ids, self.output, self.targets, self.hide_rates = ids, output, targets, hide
         self.lengths: Indices = np.array([len(row) for row in ids], np.int64)
 
-    def batch(self, rows: Indices, random: np.random.Generator | None = None) -> tuple[Array, Indices, Array]:
-        """See `Rows`: ids int64 [T, B].
+    def batch(self, rows: Indices, random: np.random.Generator | None = None) -> Batch:
+        """See `Rows`: ids int64 [N].
 
         Training replaces some ids by unknown: the model learns not to rely on any single word, and what unknown means.
         """
-        ids = [self.ids[i] for i in rows]
+        ids, lengths = concatenate([self.ids[i] for i in rows])
         if random is not None:
-            ids = [np.where(random.random(len(row)) < self.hide_rates[row], np.int32(0), row) for row in ids]
-        x, lengths = pad(ids)
-        return x.astype(np.int64), lengths, self.targets[rows]
+            ids = np.where(random.random(len(ids)) < self.hide_rates[ids], np.int32(0), ids)
+        return Batch({"x": ids.astype(np.int64)}, lengths, {self.output: self.targets[rows]})
 
 
 def read_messages(source: Any, options: TextOptions) -> Table:

@@ -13,11 +13,11 @@ from ..model import LABEL_THRESHOLD
 
 
 def score(probabilities: npt.NDArray[Any], truth: Sequence[Any], labels: Sequence[str]) -> dict[str, Any]:
-    """Compute accuracy, macro F1, log loss, each label's precision, recall and F1, and the most frequent confusions.
+    """Compute accuracy, macro F1, log loss, each label's precision, recall and F1, and all confusions.
 
     probabilities: float [n, classes]. truth: n indices, -1 for a label that the model does not know: it counts as wrong
     and is left out of the log loss, which is None if nothing is left. Where rows may have several labels, truth is
-    [n, labels]; see `score_multi_label`.
+    [n, labels]; see `score_multi_label`. The confusions are [truth, predicted, rows], most frequent first.
 
     >>> metrics = score(np.array([[.9, .1], [.2, .8], [.6, .4]]), [0, 1, 1], ["no", "yes"])
     >>> round(metrics["accuracy"], 3), metrics["confusions"]
@@ -40,7 +40,7 @@ def score(probabilities: npt.NDArray[Any], truth: Sequence[Any], labels: Sequenc
         "log_loss": float(-np.log(of_truth.clip(1e-12)).mean()) if of_truth.size else None,
         "unseen": int((~known).sum()),
         "labels": per_label,
-        "confusions": [[t, p, n] for (t, p), n in sorted(wrong.items(), key=lambda i: (-i[1], i[0]))[:20]],
+        "confusions": [[t, p, n] for (t, p), n in sorted(wrong.items(), key=lambda i: (-i[1], i[0]))],
     }
 
 

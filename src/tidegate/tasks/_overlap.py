@@ -11,8 +11,8 @@ import numpy.typing as npt
 from ..data.series import Collection
 from ..errors import DataError
 from ..features.series import SeriesTransform
-from ._problem import Indices
 from ._windows import GAP, VALID, Floats, Origins, Track, lead_of
+from .base import Indices
 
 Hashes = npt.NDArray[np.uint64]
 Times = npt.NDArray[np.datetime64]

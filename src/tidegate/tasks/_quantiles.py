@@ -1,81 +1,86 @@
-"""Evaluation of forecasters on held-out rows: the pinball loss of their quantiles."""
+"""The problem of a forecaster: the pinball loss of its quantiles, and its figures on held-out rows."""
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
+from ._windows import OUTPUT
+from .base import Batch, Dropout, Predictions, Problem, Tensors
+
+if TYPE_CHECKING:
+    import torch
+
 Floats = npt.NDArray[Any]
 
 
-class Quantiles:
-    """Evaluates outputs [n, horizon x targets x quantiles] in the model's units.
+@dataclass(frozen=True, kw_only=True)
+class Quantiles(Problem):
+    """Steps ahead of series: outputs [n, horizon x targets x quantiles] in the model's units.
 
-    Targets are float [n, 2, horizon, targets]: the true values in the model's units, NaN where unknown, and the unit of
-    each.
+    Targets are float32 [n, 3, horizon, targets]: the true values in the model's units, the unit of each, and what its
+    error is divided by in MASE, NaN where there is nothing to divide by; the mask [n, horizon, targets] says which are
+    known.
+
+    There is no calibration: the end of a series is too short, and too unlike what follows, to shift quantiles by it.
+    Offsets that made held-out intervals cover (Romano et al. 2019, arXiv:1905.03222) reduced the coverage of later
+    steps on half-hourly load and on etth1.
     """
 
-    metric, lower_is_better = "pinball", True
+    def step_outputs(self) -> set[str]:
+        """Return the output where rows have many origins; a window is a row with one, at its end."""
+        return set() if self.inputs["x"]["window"] else {OUTPUT}
 
-    def __init__(self, levels: tuple[float, ...]) -> None:
-        self.levels = np.array(levels)
+    def dropout(self, random: np.random.Generator) -> Dropout:
+        return Dropout(0.0, self.options.drop_pool, random)
 
-    def unpack(self, outputs: Floats, targets: Floats) -> tuple[Floats, Floats, Floats]:
-        """Split into outputs [n, horizon, targets, quantiles], and truth and units [n, horizon, targets]."""
-        y, unit = targets[:, 0].astype(np.float64), targets[:, 1].astype(np.float64)
-        return outputs.reshape(*y.shape, len(self.levels)), y, unit
+    def loss(self, outputs: Tensors, batch: Batch) -> torch.Tensor:
+        """Compute the pinball loss summed over the quantiles: the mean over the known targets.
 
-    def figures(self, outputs: Floats, targets: Floats) -> dict[str, float]:
-        """Compute the mean pinball loss in the model's units and its standard error, the median's mean absolute error
-        in the data's units, and the coverage of the outer quantiles.
-
-        Origins that share steps ahead have similar errors: only one in `horizon` counts for the standard error.
+        Source: Koenker and Bassett 1978, Regression quantiles, eq. 1.1.
         """
-        q, y, unit = self.unpack(outputs, targets)
-        known = ~np.isnan(y)
-        above = y[..., None] - q
-        losses = np.maximum(self.levels * above, (self.levels - 1) * above).mean(-1)
-        each = np.nansum(losses, (1, 2)) / known.sum((1, 2)).clip(1)
-        error = np.abs(above[..., self.median_index]) * unit
-        within = (q[..., 0] <= y) & (y <= q[..., -1])
-        return {
-            "pinball": float(losses[known].mean()),
-            "standard_error": float(each.std() / max(1.0, len(each) / y.shape[1]) ** 0.5),
-            "mae": float(error[known].mean()),
-            **({"coverage": float(within[known].mean())} if len(self.levels) > 1 else {}),
-        }
+        import torch
 
-    @property
-    def median_index(self) -> int:
-        """Return the index of the median."""
-        return int(np.flatnonzero(self.levels == 0.5)[0])
+        forecast, known = outputs[OUTPUT], torch.from_numpy(batch.mask[OUTPUT])
+        y = torch.from_numpy(batch.targets[OUTPUT][:, 0])
+        levels = torch.tensor(self.options.levels(), dtype=forecast.dtype)
+        above = y[..., None] - forecast.reshape(*y.shape, len(levels))
+        lost = torch.maximum(levels * above, (levels - 1) * above).sum(-1)
+        return (lost * known).sum() / known.sum().clamp(min=1)
 
-    def value(self, figures: dict[str, float]) -> tuple[float, float]:
-        return -figures["pinball"], 0.0
+    def measure(self, predictions: Predictions) -> dict[str, float]:
+        y, unit, scale = predictions.targets[OUTPUT].astype(np.float64).swapaxes(0, 1)
+        known, levels = predictions.mask[OUTPUT], self.options.levels()
+        return measure_quantiles(predictions.outputs[OUTPUT], y, unit, scale, known, levels)
 
-    def tolerance(self, best: float, figures: dict[str, float], rows: int) -> float:
+    def tolerance(self, best: float, figures: dict[str, float]) -> float:
         """Return one standard error: with few held-out weeks an early epoch can look best by luck."""
         return figures["standard_error"]
 
-    def fit_adjustment(self, outputs: Floats, targets: Floats) -> list[float]:
-        """Return no adjustment: the end of a series is too short, and too unlike what follows, to shift quantiles by
-        it.
 
-        Offsets that made held-out intervals cover (Romano et al. 2019, arXiv:1905.03222) reduced the coverage of later
-        steps on half-hourly load and on etth1.
-        """
-        return []
+def measure_quantiles(
+    outputs: Floats, y: Floats, unit: Floats, scale: Floats, known: npt.NDArray[np.bool_], quantiles: tuple[float, ...]
+) -> dict[str, float]:
+    """Compute the mean pinball loss in the model's units and its standard error, the median's mean absolute error in
+    the data's units and scaled as in MASE, and the coverage of the outer quantiles.
 
-    def apply_adjustment(self, outputs: Floats, adjustment: list[float]) -> Floats:
-        return outputs
-
-    def cross_adjust(self, outputs: Floats, targets: Floats, folds: npt.NDArray[np.int64]) -> Floats:
-        return outputs
-
-    def fold_adjustment(self, network: Any, adjustment: list[float]) -> None:
-        """Do nothing: there is no adjustment."""
-
-    def provenance(self, adjustment: list[float]) -> dict[str, Any]:
-        return {}
+    outputs: [n, horizon x targets x quantiles]. y, unit, scale, known: [n, horizon, targets], see `Quantiles`. Origins
+    that share steps ahead have similar errors: only one in `horizon` counts for the standard error.
+    """
+    levels = np.array(quantiles)
+    q = outputs.reshape(*y.shape, len(levels))
+    above = y[..., None] - q
+    losses = np.maximum(levels * above, (levels - 1) * above).mean(-1)
+    each = np.where(known, losses, 0.0).sum((1, 2)) / known.sum((1, 2)).clip(1)
+    error = np.abs(above[..., quantiles.index(0.5)]) * unit
+    within = (q[..., 0] <= y) & (y <= q[..., -1])
+    return {
+        "pinball": float(losses[known].mean()),
+        "standard_error": float(each.std() / max(1.0, len(each) / y.shape[1]) ** 0.5),
+        "mae": float(error[known].mean()),
+        **({"mase": float((error / scale)[scaled].mean())} if (scaled := known & (scale > 0)).any() else {}),
+        **({"coverage": float(within[known].mean())} if len(levels) > 1 else {}),
+    }

@@ -11,8 +11,8 @@ import numpy.typing as npt
 from ..data.series import Collection, Series
 from ..errors import DataError
 from ..features.series import SeriesTransform, Window
-from ._problem import Array, Indices, pad
 from ._series import impute_series, scale_in_float64, statistics, unscaled_transform
+from .base import Array, Batch, Indices, concatenate
 
 Steps = npt.NDArray[np.float32]
 
@@ -51,19 +51,24 @@ class Augmentation:
     shift: float
     gain: float
 
-    def apply(self, x: Steps, random: np.random.Generator) -> Steps:
-        """Return augmented rows, float32 [T, B, features]."""
+    def apply(self, x: Steps, lengths: Indices, random: np.random.Generator) -> Steps:
+        """Return augmented steps of rows one after another, float32 [N, features]."""
 
         def draws(shape: tuple[int, ...]) -> Steps:
             return random.standard_normal(shape, np.float32)
 
-        each = x.shape[1:]
+        own = np.repeat(np.arange(len(lengths)), lengths)
+        each = (len(lengths), x.shape[1])
         if self.gain:
             varied = (self.deviation > 0).astype(np.float32)
-            x = x + (x - self.mean) * np.float32(self.gain) * draws(each) * varied
+            x = x + (x - self.mean) * np.float32(self.gain) * draws(each)[own] * varied
         if self.shift:
-            x = x + draws(each) * self.deviation * np.float32(self.shift)
-        return x + draws(x.shape) * self.deviation * np.float32(self.noise) if self.noise else x
+            x = x + (draws(each) * self.deviation)[own] * np.float32(self.shift)
+        if not self.noise:
+            return x
+        step = np.arange(len(own)) - (np.cumsum(lengths) - lengths)[own]
+        noise = draws((int(lengths.max()), *each))[step, own]  # drawn step by step, in a fixed order whatever is packed
+        return x + noise * self.deviation * np.float32(self.noise)
 
 
 def make_augmentation(options: Any, mean: Array, deviation: Array, columns: int) -> Augmentation:
@@ -73,18 +78,18 @@ def make_augmentation(options: Any, mean: Array, deviation: Array, columns: int)
 
 
 class Sequences:
-    """Rows of steps float32 [T, features], augmented in training."""
+    """Rows of steps float32 [T, features], augmented in training. targets: [n, ...], of the output of this name."""
 
-    def __init__(self, steps: list[Steps], targets: Array, augmentation: Augmentation) -> None:
-        self.steps, self.targets, self.augmentation = steps, targets, augmentation
+    def __init__(self, steps: list[Steps], output: str, targets: Array, augmentation: Augmentation) -> None:
+        self.steps, self.output, self.targets, self.augmentation = steps, output, targets, augmentation
         self.lengths: Indices = np.array([len(row) for row in steps], np.int64)
 
-    def batch(self, rows: Indices, random: np.random.Generator | None = None) -> tuple[Array, Indices, Array]:
-        """See `Rows`: float32 [T, B, features]."""
-        x, lengths = pad([self.steps[i] for i in rows])
+    def batch(self, rows: Indices, random: np.random.Generator | None = None) -> Batch:
+        """See `Rows`: float32 [N, features]."""
+        x, lengths = concatenate([self.steps[i] for i in rows])
         if random is not None:
-            x = self.augmentation.apply(x, random)
-        return x, lengths, self.targets[rows]
+            x = self.augmentation.apply(x, lengths, random)
+        return Batch({"x": x}, lengths, {self.output: self.targets[rows]})
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from ..features.frequency import Frequency, infer_frequency
 from ..features.series import FLAT, MISSING, SeriesTransform
 from ._holdout import number_keys
 from ._options import option
-from ._problem import Array, Indices
+from .base import Array, Indices
 
 Steps = npt.NDArray[np.float32]
 Floats = npt.NDArray[np.float64]

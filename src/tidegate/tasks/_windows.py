@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -13,7 +11,8 @@ from ..data.series import Collection
 from ..errors import DataError, error_context
 from ..features.series import Scaling, SeriesTransform, shift_columns
 from . import _series
-from ._problem import Array, Indices, pad
+from ._forecast_metrics import stack_scales
+from .base import Array, Batch, Indices, concatenate
 
 Floats = npt.NDArray[np.float64]
 
@@ -24,7 +23,7 @@ class Track:
 
     steps: float64 [T, width], imputed. truth: float64 [T, targets], or [T + horizon, targets] where columns are known
     ahead; NaN where it is missing. kept: the indices of the steps in the source. fault: why there is no step to
-    forecast from, or "".
+    forecast from, or "". scale: what errors are divided by in MASE, [targets]; None where it is not needed.
     """
 
     name: str
@@ -32,6 +31,7 @@ class Track:
     truth: Floats
     kept: Indices
     fault: str = ""
+    scale: Floats | None = None
 
 
 def make_tracks(source: Collection, transform: SeriesTransform) -> list[Track]:
@@ -95,6 +95,7 @@ def check_static(source: Collection, i: int, transform: SeriesTransform) -> None
 
 FULL_WINDOWS = 16  # for each shorter one, in series that have full windows: most forecasts are made from full ones
 TRAIN, VALID, GAP = 0, 1, 2
+OUTPUT = "forecast"  # the name of a forecaster's output
 MAX_SCALED = 1e30  # units between the truth and its window: sums of larger numbers overflow float32
 
 
@@ -282,6 +283,7 @@ class Windows:
         self.steps = np.concatenate([t.steps for t in origins.tracks])
         self.truth = np.concatenate([t.truth for t in origins.tracks])
         self.series = origins.series
+        self.scale = stack_scales([t.scale for t in origins.tracks], transform.targets)
         self.first = first = np.cumsum([0, *(len(t.steps) for t in origins.tracks)])[origins.series]
         after = np.cumsum([0, *(len(t.truth) for t in origins.tracks)])[origins.series]
         self.ends, self.after, self.behind = first + origins.ends, after + origins.ends + 1, origins.ends + 1
@@ -303,10 +305,11 @@ class Windows:
         x, scaling = self.transform.make_windows(self.steps, self.ends[rows], self.behind[rows])
         return x, scaling, self.truth[self.after[rows][:, None] + np.arange(self.transform.forecast.horizon)]
 
-    def batch(self, rows: Indices, random: np.random.Generator | None = None) -> tuple[Array, Indices, Array]:
-        """See `Rows`: x float32 [K, B, features]; targets float32 [B, 2, horizon, targets] as in `Quantiles`."""
+    def batch(self, rows: Indices, random: np.random.Generator | None = None) -> Batch:
+        """See `Rows`: x float32 [N, features]; targets as `pack_targets` gives them."""
         x, scaling, y = self.read_windows(rows)
         unit = np.broadcast_to(scaling.spread[:, None].astype(np.float32), y.shape)
+        scale = np.broadcast_to(self.scale[self.series[rows]][:, None].astype(np.float32), y.shape)
         with np.errstate(over="ignore"):
             scaled = scaling.apply(y)
         if (wild := np.abs(scaled) > MAX_SCALED).any():
@@ -317,7 +320,19 @@ class Windows:
                 "small a scale to learn from; correct the value, or choose --spread training"
             )
         lengths = self.lengths[rows]
-        return np.ascontiguousarray(x.swapaxes(0, 1)[: lengths.max(initial=0)]), lengths, np.stack([scaled, unit], 1)
+        steps = x[np.arange(x.shape[1]) < lengths[:, None]]
+        return pack_targets(steps, lengths, scaled, unit, scale)
+
+
+def pack_targets(x: Array, lengths: Indices, y: Array, unit: Array, scale: Array) -> Batch:
+    """Return the batch of packed steps x [N, features], with its targets as `Quantiles` takes them.
+
+    y: the truth [n, horizon, targets] in the model's units, NaN where it is unknown. unit, scale: of the same
+    shape, see `Quantiles`.
+    """
+    known = ~np.isnan(y)
+    targets = np.stack([np.where(known, y, 0), unit, scale], 1).astype(np.float32)
+    return Batch({"x": x}, lengths, {OUTPUT: targets}, mask={OUTPUT: known})
 
 
 class Segments:
@@ -328,6 +343,7 @@ class Segments:
 
     def __init__(self, transform: SeriesTransform, origins: Origins, length: int, warmup: int) -> None:
         self.transform, self.tracks = transform, origins.tracks
+        self.scale = stack_scales([t.scale for t in origins.tracks], transform.targets)
         self.index = [transform.find_series(t.name if transform.names else None) for t in origins.tracks]
         rows = []
         for i in range(len(origins.tracks)):
@@ -341,19 +357,21 @@ class Segments:
     def rows_of(self, part: int) -> Indices:
         return np.flatnonzero(self.part == part)
 
-    def batch(self, rows: Indices, random: np.random.Generator | None = None) -> tuple[Array, Indices, Array]:
-        """See `Rows`: x float32 [T, B, features]; targets float32 [T, B, 2, horizon, targets], NaN if there is none."""
+    def batch(self, rows: Indices, random: np.random.Generator | None = None) -> Batch:
+        """See `Rows`: x float32 [N, features]; targets as `pack_targets` gives them, unknown in the warm-up."""
         assert self.transform.forecast
         H = self.transform.forecast.horizon
-        x, lengths = pad([self.row(int(i)) for i in rows])
-        targets = np.full((*x.shape[:2], 2, H, self.transform.targets), np.nan, np.float32)
-        for b, i in enumerate(rows):
+        x, lengths = concatenate([self.row(int(i)) for i in rows])
+        y = np.full((len(x), H, self.transform.targets), np.nan, np.float32)
+        unit, scale = np.ones_like(y), np.full_like(y, np.nan)
+        for i, end, length in zip(rows, np.cumsum(lengths), lengths, strict=True):
             of, index = self.tracks[self.series[i]], self.index[self.series[i]]
-            y = of.truth[np.arange(self.first[i], self.end[i])[:, None] + np.arange(1, H + 1)]
-            scaling = self.transform.fixed_scaling(index, len(y))
-            counted = slice(self.first[i] - self.begin[i], lengths[b])
-            targets[counted, b, 0], targets[counted, b, 1] = scaling.apply(y), scaling.spread[:, None]
-        return x, lengths, targets
+            truth = of.truth[np.arange(self.first[i], self.end[i])[:, None] + np.arange(1, H + 1)]
+            scaling = self.transform.fixed_scaling(index, len(truth))
+            counted = slice(end - length + self.first[i] - self.begin[i], end)
+            y[counted], unit[counted] = scaling.apply(truth), scaling.spread[:, None]
+            scale[counted] = self.scale[self.series[i]]
+        return pack_targets(x, lengths, y, unit, scale)
 
     def read_truth(self, rows: Indices) -> Floats:
         """Return the truth [n, horizon, targets] of all origins of these rows in the data's units."""
@@ -366,21 +384,3 @@ class Segments:
     def row(self, i: int) -> Array:
         of = self.series[i]
         return self.transform.scale_fixed(self.tracks[of].steps[self.begin[i] : self.end[i]], self.index[of])
-
-
-def track_fingerprints(tracks: list[Track]) -> list[dict[str, Any]]:
-    """Describe each series by its name, the number of steps up to its last known target, and a digest of those targets.
-
-    A back-test uses them to recognise a file that begins with the training rows.
-    """
-    ends = [int(np.flatnonzero(~np.isnan(t.truth).all(1)).max(initial=-1)) + 1 for t in tracks]
-    return [{"id": t.name, "steps": n, "digest": digest(t.truth[:n])} for t, n in zip(tracks, ends, strict=True)]
-
-
-def digest(truth: Floats) -> str:
-    """Hash targets [T, k] to 16 hexadecimal digits; all NaN are alike.
-
-    >>> digest(np.zeros((1, 1)))
-    'af5570f5a1810b7a'
-    """
-    return hashlib.sha256(np.where(np.isnan(truth), np.nan, truth).astype(np.float64).tobytes()).hexdigest()[:16]

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
-
-import numpy as np
-import numpy.typing as npt
+from typing import Any
 
 from .. import cells
 from ..data import lookalikes
@@ -15,19 +12,20 @@ from ..data.series import Collection
 from ..errors import DataError, OptionError
 from ..features.series import CENTRES, SPREADS, ForecastSpec, SeriesTransform, Window
 from ..features.window import MIN_LENGTH
+from ..layers import Builder, Layer
 from ..limits import MAX_QUANTILES, MAX_WIDTH
 from . import _series, _sizing
-from ._baselines import fill_targets, measure_baselines
+from ._baselines import fill_targets, make_baselines, scale_tracks
 from ._channels import ORDER, ChannelIndependent, is_joint, match_columns, role_of, select_columns, split_channels
-from ._graph_builder import GraphBuilder, RecurrenceOptions, TrainingOptions
-from ._graph_builder import init_weights as first_weights
+from ._fingerprints import track_fingerprints
+from ._graph_builder import RecurrenceOptions, TrainingOptions, add_recurrences
 from ._left_out import describe_omissions, describe_padding, find_omissions, find_short_series, list_left_out
 from ._options import check_options, option
 from ._overlap import remove_overlap
-from ._problem import Problem
 from ._quantiles import Quantiles
 from ._seasons import find_season
 from ._windows import (
+    OUTPUT,
     TRAIN,
     VALID,
     Segments,
@@ -38,11 +36,7 @@ from ._windows import (
     fit_scaling,
     lead_of,
     make_tracks,
-    track_fingerprints,
 )
-
-if TYPE_CHECKING:
-    import torch
 
 KIND = "forecast"
 ORIGINS_PER_SEGMENT = 128  # in a training row of consecutive steps
@@ -176,7 +170,7 @@ class Options(TrainingOptions, RecurrenceOptions, _series.SeriesOptions):
 # ---- sources
 
 
-def rows(source: Any, options: Options, columns: list[str] | None = None) -> Collection:
+def read(source: Any, options: Options, columns: list[str] | None = None) -> Collection:
     """Read the series of a source: targets first, then past, known and static columns.
 
     With channels apart each target becomes a series of its own. columns: those of a model. Raises DataError.
@@ -223,8 +217,8 @@ def summary(source: Collection, options: Options) -> str:
 # ---- training data
 
 
-def problem(options: Options, source: Collection, valid: Collection | None) -> Problem:
-    """Make the `Problem` of a source. valid: series that select the weights, instead of the end of the source's.
+def prepare(source: Collection, valid: Collection | None, options: Options) -> Quantiles:
+    """Make the problem of a source. valid: series that select the weights, instead of the end of the source's.
 
     Raises DataError.
     """
@@ -250,7 +244,7 @@ def problem(options: Options, source: Collection, valid: Collection | None) -> P
     omissions = find_omissions(origins, len(tracks))
     warnings = lookalikes.make_warnings({s.id: len(s) for s in source.series}, "id", "step")
     origins, notes = remove_overlap(origins, cuts, fitted, sources)
-    fitted, origins = fit_scaling(fitted, cuts, origins, source)
+    fitted, origins = fit_scaling(fitted, cuts, scale_tracks(origins, cuts, options.season), source)
     data = (
         Windows(fitted, origins)
         if fitted.window
@@ -267,21 +261,34 @@ def problem(options: Options, source: Collection, valid: Collection | None) -> P
     section, arrays = replace(fitted, forecast=transform.forecast).to_json()
     train_rows, valid_rows = (data.rows_of(part) for part in (TRAIN, VALID))
     counts = {name: int((origins.part == part).sum()) for name, part in (("trained", TRAIN), ("held_out", VALID))}
-    truth = data.read_truth(valid_rows)
-    return Problem(
-        options,
-        data,
-        train_rows,
-        valid_rows,
-        Quantiles(options.levels()),
-        section,
-        arrays,
-        fitted.features,
-        *make_layers(options, fitted),
-        None,
-        summaries,
-        np.ones(1, np.float32),
-        per_step=fitted.window is None,
+    baselines, arrays_of = make_baselines(options, fitted, origins, data.read_truth(valid_rows), cuts, source)
+    layers = make_layers(options, fitted)
+    forecasts, targets = transform.forecast, [transform.columns[c] for c in transform.find_columns("target")]
+    assert forecasts
+    return Quantiles(
+        options=options,
+        rows=data,
+        train_rows=train_rows,
+        valid_rows=valid_rows,
+        inputs={"x": section},
+        arrays=arrays | arrays_of,
+        features=fitted.features,
+        layers=layers,
+        outputs={
+            OUTPUT: {
+                "kind": "forecast",
+                "at": "step",
+                "of": "x",
+                "columns": targets,
+                "horizon": forecasts.horizon,
+                "quantiles": list(forecasts.quantiles),
+                "head": forecasts.head,
+            }
+        },
+        metric="pinball",
+        lower=True,
+        summaries=summaries,
+        notes=[[*warnings, *notes]] if valid is None else [warnings, notes],
         rows_per_epoch=options.windows_per_epoch if fitted.window else None,
         provenance={
             "rows": counts,
@@ -289,16 +296,14 @@ def problem(options: Options, source: Collection, valid: Collection | None) -> P
             "fitted_on": track_fingerprints(tracks),
             "not_learnt_from": untrained,
             "not_judged_by": unevaluated,
-            "judging_nothing": int(np.isnan(truth).all((1, 2)).sum()),
-            "baselines": measure_baselines(options, fitted, origins, truth, cuts),
+            **baselines,
         },
-        notes=[[*warnings, *notes]] if valid is None else [warnings, notes],
     )
 
 
 def unscaled_transform(options: Options, source: Collection) -> SeriesTransform:
-    """Make the transform of a source's columns as `rows` gives them, without statistics to scale by."""
-    assert options.horizon, "checked by rows"
+    """Make the transform of a source's columns as `read` gives them, without statistics to scale by."""
+    assert options.horizon, "checked by read"
     roles = tuple(role_of(name, options) for name in source.columns)
     if isinstance(source, ChannelIndependent):
         roles = ("target", *roles[1:])
@@ -360,8 +365,8 @@ def resolve_options(options: Options, source: Collection, tracks: list[Track], c
 # ---- the model
 
 
-def make_layers(options: Options, transform: SeriesTransform) -> tuple[list[dict[str, Any]], dict[str, Any]]:
-    """Make a forecaster's layers, and their tapes as JSON."""
+def make_layers(options: Options, transform: SeriesTransform) -> list[Layer]:
+    """Make a forecaster's layers."""
     cell, forecast = options.load_cell(), transform.forecast
     assert forecast
     assert options.hidden
@@ -371,30 +376,9 @@ def make_layers(options: Options, transform: SeriesTransform) -> tuple[list[dict
             f"a forecast of {H:,} steps, {k} targets and {q} quantiles has {H * k * q:,} numbers; at most "
             f"{MAX_WIDTH:,} are possible; shorten --horizon, or choose --channels apart"
         )
-    builder = GraphBuilder(transform.features)
-    builder.recurrent(cell, options.hidden, options.project, "causal", options.depth)
+    builder = Builder(transform.features)
+    add_recurrences(builder, cell, options.hidden, options.project, "causal", options.depth)
     if transform.window:
-        builder.pool(["last"])
-    builder.dense(H * k * q)
-    return builder.layers, {cell.name: cell.tape.to_json()}
-
-
-def init_weights(problem: Problem, shapes: dict[str, tuple[int, ...]]) -> dict[str, npt.NDArray[Any]]:
-    """Initialise the weights by tensor name, from the seed."""
-    options: Options = problem.options
-    return first_weights(options.seed, options.load_cell(), problem.layers, shapes)
-
-
-def loss(options: Options, outputs: torch.Tensor, targets: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
-    """Compute the pinball loss summed over the quantiles, a scalar: the mean over the known targets.
-
-    Source: Koenker and Bassett 1978, Regression quantiles, eq. 1.1.
-    """
-    import torch
-
-    levels = torch.tensor(options.levels(), dtype=outputs.dtype)
-    y = targets.select(-3, 0)
-    known = ~y.isnan()
-    above = y.masked_fill(~known, 0.0)[..., None] - outputs.reshape(*y.shape, len(levels))
-    lost = torch.maximum(levels * above, (levels - 1) * above).sum(-1)
-    return (lost * known).sum() / known.sum().clamp(min=1)
+        builder.add("pool", over=["last"])
+    builder.add("dense", size=H * k * q, activation="none")
+    return builder.layers

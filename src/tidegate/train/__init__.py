@@ -9,7 +9,10 @@ try:
 except ModuleNotFoundError as error:
     raise MissingExtra('training needs torch, which is not installed; pip install "tidegate[train]"') from error
 
-from .job import fit
+from . import job
+from .arguments import name_arguments
 from .progress import Progress
+
+fit = name_arguments(job.fit)  # the command line calls job.fit, whose errors name flags
 
 __all__ = ["Progress", "fit"]

@@ -16,7 +16,7 @@ from ..tasks._options import rename_options
 from .loop import STATE_FIELDS, Run
 
 KEY = "tidegate_checkpoint"
-VERSION = 2
+VERSION = 3
 KIND = tensors.kind_from_key(KEY, "a checkpoint of tidegate fit")
 MAX_COUNT = 1 << 53  # of a count
 MAX_CHARACTERS = 70  # characters: a SHA-256 is whole
@@ -95,16 +95,16 @@ def check_values(values: Any, run: Run) -> None:
     """Raises ModelFileError for a value that a run cannot have."""
     if not isinstance(values, dict) or set(values) != set(STATE_FIELDS):
         raise ModelFileError(f"its values must be {', '.join(STATE_FIELDS)}")
-    metric = run.evaluator.metric
+    metric = run.problem.metric
     kinds: dict[str, Callable[[Any], bool]] = {
         "best_value": lambda v: is_list(v, is_number) and len(v) == 2,
-        "adjustment": lambda v: is_list(v, is_number) and is_usable(run, v, values["epoch"]),
+        "calibration": lambda v: is_calibration(run, v, values["epoch"]),
         "kept_figures": is_figures,
         "loss_sum": is_number,
         "history": lambda v: is_list(v, lambda one: is_figures(one) and {"loss", metric} <= set(one)),
         "stopped_early": lambda v: type(v) is bool,
     }
-    for name in sorted(values, key=list(kinds).__contains__):  # counts first: `adjustment` is checked by `epoch`
+    for name in sorted(values, key=list(kinds).__contains__):  # counts first: `calibration` is checked by `epoch`
         if not kinds.get(name, is_count)(values[name]):
             raise ModelFileError(f"its value {name} is {show(values[name])}, which a run cannot have")
 
@@ -139,14 +139,11 @@ def is_figures(value: Any) -> bool:
     return isinstance(value, dict) and all(map(is_number, value.values()))
 
 
-def is_usable(run: Run, adjustment: list[float], epoch: int) -> bool:
-    """Check that the task's evaluator can use an adjustment; there is none before the refit epochs."""
+def is_calibration(run: Run, value: Any, epoch: int) -> bool:
+    """Check that the outputs of a run can have a calibration; there is none before the refit epochs."""
     if epoch < run.config.epochs:
-        return not adjustment
-    try:
-        return bool([run.evaluator.provenance(adjustment)])
-    except IndexError:
-        return False
+        return isinstance(value, dict) and not value
+    return isinstance(value, dict) and set(value) <= set(run.problem.outputs) and all(map(is_figures, value.values()))
 
 
 def describe_difference(key: str, then: Any, now: Any) -> str:

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from copy import copy
-from dataclasses import asdict, fields, replace
+from dataclasses import asdict, replace
 from functools import partial
 from typing import Any
 
@@ -18,23 +18,21 @@ import numpy as np
 import torch
 
 from .. import atomic, cells, tasks
-from .. import layers as layer_modules
 from .. import model as model_file
 from ..data.series import Collection
 from ..data.table import Table
 from ..document import assemble
-from ..document.upgrade import upgrade_input, upgrade_outputs
+from ..document.upgrade import upgrade_input
 from ..errors import OptionError, TidegateError, error_context
 from ..model import Model
 from ..nn import Network
 from ..nn.native import target_name
 from ..runtime.compiled_model import resolve_threads
-from ..tape import Tape
 from ..tasks._options import make_options
-from ..tasks._problem import Problem
+from ..tasks.base import Calibration, Problem, calibrate_outputs
 from ..verify.check import attach
 from . import checkpoint
-from .loop import Run, TrainConfig
+from .loop import Run
 from .progress import Report
 
 CHECKPOINT_SECONDS = 15.0
@@ -82,8 +80,8 @@ def fit(
     atomic.check(saved, checkpoint.KIND, read, force)
     with atomic.lock(out), torch_threads(threads):
         resuming = checkpoint.decide_resume(saved, resume, restart)
-        source = task_module.rows(data, options)
-        valid_source = None if valid is None else task_module.rows(valid, options)
+        source = task_module.read(data, options)
+        valid_source = None if valid is None else task_module.read(valid, options)
         job = TrainingJob(task_module, options, source, valid_source, threads)
         for path, summary in job.summaries:
             (say or discard)(f"{path}: {summary}")
@@ -129,9 +127,8 @@ class TrainingJob:
 
     def __init__(self, task_module: Any, options: Any, source: Any, valid: Any, threads: int) -> None:
         self.task_module, self.source, self.valid, self.threads = task_module, source, valid, threads
-        self.problem: Problem = task_module.problem(options, source, valid)
+        self.problem: Problem = task_module.prepare(source, valid, options)
         self.options = self.problem.options
-        self.tapes = {name: Tape.from_json(tape) for name, tape in self.problem.tapes.items()}
         sources = [source] if valid is None else [source, valid]
         self.summaries = [(each.path, text) for each, text in zip(sources, self.problem.summaries, strict=True)]
         self.notes = [
@@ -141,28 +138,11 @@ class TrainingJob:
     def run(self, progress: Report | None) -> Run:
         """Make a run with initial weights. Raises for layers that do not fit together, and as `draft` does."""
         problem = self.problem
-        layer_modules.output_widths(problem.layers, problem.features, self.tapes)  # raises where a layer does not fit
-        network = Network(problem.layers, self.tapes)
-        network.load_tensors(self.task_module.init_weights(problem, network.shapes()))
+        network = Network(problem.layers)
+        network.load_tensors(problem.init_weights())
         with error_context(NO_FILE):
-            self.draft(network, {})  # cheaper than `rehearse`, so it goes first
-        return Run(network, problem.rows, problem.train_rows, problem.valid_rows, self.config(), progress)
-
-    def config(self) -> TrainConfig:
-        """Make the loop's configuration from the options and the problem."""
-        problem = self.problem
-        of_options = {
-            f.name: getattr(self.options, f.name) for f in fields(TrainConfig) if hasattr(self.options, f.name)
-        }
-        return TrainConfig(
-            **of_options,
-            evaluator=problem.evaluator,
-            weights=problem.weights,
-            per_step=problem.per_step,
-            rows_per_epoch=problem.rows_per_epoch,
-            groups=problem.groups,
-            loss=partial(self.task_module.loss, self.options),
-        )
+            self.draft(network, {}, problem.provenance)  # cheaper than `rehearse`, so it goes first
+        return Run(network, problem, progress)
 
     def identity(self) -> dict[str, Any]:
         """Return all that the results' bits depend on, which must not change before a run is resumed."""
@@ -174,7 +154,7 @@ class TrainingJob:
             "threads": self.threads,
             "versions": versions(),
             "instructions": instructions,
-            "tapes": self.problem.tapes,
+            "tapes": {name: tape.to_json() for layer in self.problem.layers for name, tape in layer.tapes.items()},
         }
 
     def rehearse(self, run: Run, out: str) -> None:
@@ -183,34 +163,39 @@ class TrainingJob:
         Raises what the end of the run would raise: ModelFileError for options, labels or names that no model file can
         hold; TidegateError where there is no room for the model and the checkpoint.
         """
-        outputs, targets = run.predict(run.valid_rows)
-        figures = dict.fromkeys(run.evaluator.figures(outputs, targets), LONGEST_FLOAT)
+        predictions = run.predict(run.valid_rows)
+        figures = dict.fromkeys(self.problem.measure(predictions), LONGEST_FLOAT)
         done = copy(run)  # finished, as far as the provenance describes it, with the longest possible numbers
-        done.adjustment = run.evaluator.fit_adjustment(outputs, targets)
+        done.calibration = self.problem.calibrate(predictions)
         done.kept_epoch = run.config.epochs + run.config.refit_epochs
         done.kept_figures, done.history = figures, [{"loss": LONGEST_FLOAT, **figures}] * done.kept_epoch
         with error_context(NO_FILE):
-            model_bytes = attach(self.draft(run.network, self.provenance(done, figures))).file_bytes
+            model_bytes = attach(self.draft(run.network, done.calibration, self.provenance(done, figures))).file_bytes
             checkpoint_bytes = checkpoint.size(run, self.identity())
         atomic.check_space(out, [checkpoint_bytes, max(checkpoint_bytes, model_bytes)])
 
     def model(self, run: Run) -> Model:
         """Make the model of a finished run, with its check."""
-        outputs, targets = run.predict(run.valid_rows)
-        final = run.evaluator.figures(run.evaluator.apply_adjustment(outputs, run.adjustment), targets)
-        run.evaluator.fold_adjustment(run.network, run.adjustment)
-        return attach(self.draft(run.network, self.provenance(run, final)))
+        final = self.problem.measure(calibrate_outputs(run.predict(run.valid_rows), run.calibration))
+        for name, of in run.calibration.items():
+            if "factor" in of:
+                run.network.scale_scores(of["factor"], self.problem.outputs[name].get("part"))
+        return attach(self.draft(run.network, run.calibration, self.provenance(run, final)))
 
-    def draft(self, network: Network, provenance: dict[str, Any]) -> Model:
+    def draft(self, network: Network, calibration: Calibration, provenance: dict[str, Any]) -> Model:
         """Make the model without its check. Raises ModelFileError for one that no file can hold."""
         problem = self.problem
+        last, outputs = f"layers.{len(problem.layers) - 1}", {}
+        for name, entry in problem.outputs.items():
+            outputs[name] = {**entry, "from": last}
+            if name in calibration:
+                outputs[name]["calibration"] = calibration[name]
         document = assemble(
             self.task_module.KIND,
             self.options_to_json(),
-            {"x": upgrade_input(problem.input)},
+            {name: upgrade_input(entry) for name, entry in problem.inputs.items()},
             problem.layers,
-            upgrade_outputs(problem.input, problem.layers, problem.labels),
-            self.tapes,
+            outputs,
             provenance,
         )
         return Model(document, {**network.tensors(), **problem.arrays})
@@ -220,7 +205,7 @@ class TrainingJob:
         return asdict(replace(self.options, cell=os.path.basename(self.options.cell).removesuffix(".py")))
 
     def provenance(self, run: Run, final: dict[str, float]) -> dict[str, Any]:
-        on = f"held-out rows, which selected the weights{' and their calibration' * bool(run.adjustment)}"
+        on = f"held-out rows, which selected the weights{' and their calibration' * bool(run.calibration)}"
         on += "; the last epochs trained on them too" * bool(run.config.refit_epochs)
         return {
             "data": describe_source(self.source, self.summaries[0][1]),
@@ -229,7 +214,7 @@ class TrainingJob:
             "epochs": {"planned": run.config.epochs, "kept": run.kept_epoch + 1, "stopped_early": run.stopped_early},
             "metrics": {"held_out": run.kept_figures},
             "final": {**final, "on": on},
-            "calibration": run.evaluator.provenance(run.adjustment),
+            "calibration": describe_calibration(run.calibration),
             "history": run.history,
             "seed": self.options.seed,
             "threads": self.threads,
@@ -237,6 +222,15 @@ class TrainingJob:
             **({"notes": [note for _, note in self.notes]} if self.notes else {}),
             **self.problem.provenance,
         }
+
+
+def describe_calibration(calibration: Calibration) -> dict[str, Any]:
+    """Describe a calibration for the provenance: that of the only output, or of several by name."""
+    each = {
+        name: {**of, **({"of": "the last layer's weights, fitted on the held-out rows"} if "factor" in of else {})}
+        for name, of in calibration.items()
+    }
+    return next(iter(each.values())) if len(each) == 1 else each
 
 
 def describe_source(table: Table | Collection, summary: str) -> dict[str, Any]:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import math
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
@@ -13,29 +14,23 @@ import numpy.typing as npt
 import torch
 
 from ..errors import DataError
-from ..nn import Network, Noise
-from ..tasks._problem import Evaluator, Indices, Rows
+from ..nn import Network
+from ..tasks.base import Calibration, Indices, Predictions, Problem, cross_calibrate
 from .adamw import AdamW
 from .batches import plan
+from .forward import NetworkOutputs, join_predictions, match_targets
 from .progress import Progress, Report
 from .schedule import rate
 
 Tensors = dict[str, npt.NDArray[Any]]
-Loss = Callable[[torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor]
 FOLDS = 5  # of held-out rows; each is evaluated with the calibration of the others
 
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """The configuration of a run: the decided options of the task that the loop needs, and the task's own loss.
-
-    evaluator: how held-out rows select the weights. weights: of each class. prefix: weight of the loss of a random
-    prefix of each row. per_step: the loss covers the outputs of all steps. rows_per_epoch: drawn anew for each epoch;
-    None: all. groups: the number of each row's group; None: each is by itself.
-    """
+    """The options that the loop itself reads, all decided; a task without `refit_epochs` has none."""
 
     epochs: int
-    refit_epochs: int
     refit_rate: float
     batch: int
     rate: float
@@ -43,38 +38,26 @@ class TrainConfig:
     average: float
     patience: int
     seed: int
-    evaluator: Evaluator
-    weights: npt.NDArray[np.float32]
-    loss: Loss
-    drop_embed: float = 0.0
-    drop_pool: float = 0.0
-    prefix: float = 0.0
-    per_step: bool = False
-    rows_per_epoch: int | None = None
-    groups: Indices | None = None
+    refit_epochs: int = 0
 
 
 class Run:
-    """A network in training. `run()` continues from where it stands to the end."""
+    """A network in training on a problem. `run()` continues from where it stands to the end."""
 
-    def __init__(
-        self,
-        network: Network,
-        rows: Rows,
-        train_rows: Indices,
-        valid_rows: Indices,
-        config: TrainConfig,
-        report: Report | None = None,
-    ) -> None:
-        self.network, self.rows, self.train_rows, self.valid_rows = network, rows, train_rows, valid_rows
-        self.config, self.report, self.evaluator = config, report, config.evaluator
+    def __init__(self, network: Network, problem: Problem, report: Report | None = None) -> None:
+        self.network, self.problem, self.report, options = network, problem, report, problem.options
+        self.config = TrainConfig(
+            **{f.name: getattr(options, f.name) for f in fields(TrainConfig) if hasattr(options, f.name)}
+        )
+        self.rows, self.train_rows, self.valid_rows = problem.rows, problem.train_rows, problem.valid_rows
         self.parameters = dict(network.named_parameters())
-        self.optimiser = AdamW(self.parameters, network.matrices(), config.decay)
-        self.averaged = self.parameters if not config.average else copy_parameters(self.parameters)
+        self.optimiser = AdamW(self.parameters, network.matrices(), self.config.decay)
+        self.averaged_network = copy.deepcopy(network) if self.config.average else network
+        self.averaged = dict(self.averaged_network.named_parameters())
         self.best = copy_parameters(self.parameters)
         self.epoch = self.offset = self.step = self.since = 0
         self.kept_epoch, self.best_value = 0, (-1e300, 0.0)
-        self.adjustment: list[float] = []
+        self.calibration: Calibration = {}
         self.kept_figures: dict[str, float] = {}
         self.loss_sum = 0.0
         self.history: list[dict[str, float]] = []
@@ -86,7 +69,7 @@ class Run:
         """Yield every tensor of the run's state with its name."""
         for n, p in self.parameters.items():
             kinds = {"weight": p, "m": self.optimiser.mean[n], "v": self.optimiser.square[n], "best": self.best[n]}
-            if self.averaged is not self.parameters:
+            if self.averaged_network is not self.network:
                 kinds["average"] = self.averaged[n]
             yield from ((f"{n}/{kind}", t.detach()) for kind, t in kinds.items())
 
@@ -125,7 +108,7 @@ class Run:
 
     def count_steps_left(self) -> int:
         """Count the steps that are left, for the estimate of the time."""
-        most = self.config.rows_per_epoch or len(self.rows.lengths)
+        most = self.problem.rows_per_epoch or len(self.rows.lengths)
         train = -(-min(most, len(self.train_rows)) // self.config.batch)
         refit = -(-min(most, len(self.rows.lengths)) // self.config.batch)
         return train * self.config.epochs + refit * self.config.refit_epochs - self.step
@@ -138,47 +121,18 @@ class Run:
     def batches(self) -> list[Indices]:
         rows = np.arange(len(self.rows.lengths)) if self.refitting else self.train_rows
         return plan(
-            rows, self.rows.lengths, self.config.batch, self.config.seed, self.epoch, self.config.rows_per_epoch
+            rows, self.rows.lengths, self.config.batch, self.config.seed, self.epoch, self.problem.rows_per_epoch
         )
 
     def train_step(self, rows: Indices, count: int) -> None:
         """Take one step: loss, gradients, AdamW, average. Every random draw follows from (seed, step)."""
-        r = self.config
-        rng = np.random.default_rng([r.seed, 3, self.step])
-        noise = Noise(r.drop_embed, r.drop_pool, rng)
-        x, lengths, targets = self.rows.batch(rows, rng)
-        loss = self.loss(torch.from_numpy(x), lengths, torch.from_numpy(targets), noise, rng)
+        random = np.random.default_rng([self.config.seed, 3, self.step])
+        batch = self.rows.batch(rows, random)
+        loss = self.problem.train_loss(NetworkOutputs(self.network, self.problem), batch, random)
         self.network.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         self.update(self.current_rate(count))
         self.loss_sum += float(loss.detach())
-
-    def loss(
-        self,
-        x: torch.Tensor,
-        lengths: npt.NDArray[np.int64],
-        targets: torch.Tensor,
-        noise: Noise,
-        rng: np.random.Generator,
-    ) -> torch.Tensor:
-        """Compute the loss of a batch: of the whole rows, and of a random prefix of each.
-
-        The prefix teaches the model to answer early, because a stream is scored after every step and not only at its
-        end. The body of a model with a whole-window layer has seen all steps, so the prefix gets a body of its own.
-        """
-        r, whole = self.config, torch.from_numpy(lengths)
-        weights, body = torch.from_numpy(r.weights), self.network.forward_body(x, whole, noise)
-        if r.per_step:
-            return r.loss(body.layout.pad(body.outputs[-1]), targets, weights)
-        if not r.prefix:
-            return r.loss(self.network.forward_heads(body, [whole], noise)[0], targets, weights)
-        shorter = torch.from_numpy(rng.integers(1, lengths + 1))
-        if self.network.whole_window:
-            first = self.network.forward_heads(body, [whole], noise)[0]
-            second = self.network.forward_heads(self.network.forward_body(x, shorter, noise), [shorter], noise)[0]
-        else:
-            first, second = self.network.forward_heads(body, [whole, shorter], noise)
-        return (r.loss(first, targets, weights) + r.prefix * r.loss(second, targets, weights)) / (1 + r.prefix)
 
     def current_rate(self, count: int) -> float:
         """Return the learning rate: one schedule over the main epochs, a lower one over the refit epochs."""
@@ -191,7 +145,7 @@ class Run:
     def update(self, rate: float) -> None:
         """Take one step of the optimiser, and update the running average."""
         self.optimiser.step(rate, self.step + 1)
-        if self.averaged is not self.parameters:
+        if self.averaged_network is not self.network:
             keep = min(self.config.average, (self.step + 1) / (self.step + 11))
             for n, p in self.parameters.items():
                 self.averaged[n].lerp_(p, 1 - keep)
@@ -200,8 +154,7 @@ class Run:
 
     def finish_epoch(self, count: int) -> None:
         """Evaluate on the held-out rows, keep the weights if they are good, and go to the next epoch."""
-        outputs, targets = self.predict(self.valid_rows)
-        figures = self.evaluator.figures(outputs, targets)
+        figures = self.problem.measure(self.predict(self.valid_rows))
         self.check_finite(figures)
         self.history.append({"loss": self.loss_sum / count, **figures})
         if self.refitting:
@@ -217,16 +170,17 @@ class Run:
             self.finish_judged_epochs()
 
     def finish_judged_epochs(self) -> None:
-        """Load the selected weights into the network, fit the adjustment, and compute the final held-out figures."""
+        """Load the selected weights into the network, calibrate it, and compute the final held-out figures."""
         self.use_best()
-        outputs, targets = self.predict(self.valid_rows)
-        self.adjustment = self.evaluator.fit_adjustment(outputs, targets)
-        self.kept_figures = self.evaluator.figures(self.evaluator.cross_adjust(outputs, targets, self.folds()), targets)
+        predictions = self.predict(self.valid_rows)
+        self.calibration = self.problem.calibrate(predictions)
+        scaled = cross_calibrate(self.problem, predictions, self.folds()) if self.calibration else predictions
+        self.kept_figures = self.problem.measure(scaled)
 
     def folds(self) -> Indices:
         """Assign one of `FOLDS` folds to each held-out row, in the order of `predict`; groups stay whole."""
         order = self.sort_by_length(self.valid_rows)
-        group = order if self.config.groups is None else self.config.groups[order]
+        group = order if self.problem.groups is None else self.problem.groups[order]
         numbers = np.unique(group, return_inverse=True)[1]
         shuffled = np.random.default_rng([self.config.seed, 4]).permutation(numbers.max() + 1)
         return np.asarray(shuffled[numbers] % FOLDS)
@@ -242,11 +196,11 @@ class Run:
 
     def is_worth_keeping(self, figures: dict[str, float]) -> bool:
         """Check that this epoch is within the tolerance of the best one; the latest such epoch is kept."""
-        self.since, value = self.since + 1, self.evaluator.value(figures)
+        self.since, value = self.since + 1, self.problem.rank(figures)
         if value > self.best_value:
             self.best_value, self.since = value, 0
         best = self.best_value[0]
-        return value[0] >= best - self.evaluator.tolerance(best, figures, len(self.valid_rows))
+        return value[0] >= best - self.problem.tolerance(best, figures)
 
     @torch.no_grad()
     def keep_best(self) -> None:
@@ -265,36 +219,23 @@ class Run:
         """Sort rows by length, so that a batch has rows of similar length."""
         return np.asarray(rows[np.argsort(self.rows.lengths[rows], kind="stable")])
 
-    @torch.no_grad()
-    def predict(self, rows: Indices, batch: int = 128) -> tuple[npt.NDArray[np.float64], npt.NDArray[Any]]:
-        """Return the averaged weights' outputs [n, outputs] for rows, and their targets [n, ...], sorted by length.
-
-        With `per_step`, n counts the steps that have a target.
-        """
-        order = self.sort_by_length(rows)
-        predictions, truth = [], []
+    def predict(self, rows: Indices, batch: int = 128) -> Predictions:
+        """Return the averaged weights' outputs for rows, sorted by length, and their targets."""
+        network = NetworkOutputs(self.averaged_network, self.problem)
+        order, parts = self.sort_by_length(rows), []
         for k in range(0, len(order), batch):
-            x, lengths, targets = self.rows.batch(order[k : k + batch])
-            inputs = (torch.from_numpy(x), torch.from_numpy(lengths))
-            outputs = torch.func.functional_call(
-                self.network, dict(self.averaged), inputs, {"per_step": self.config.per_step}
-            )
-            y = outputs.double().numpy()
-            if self.config.per_step:
-                known = ~np.isnan(targets).all(tuple(range(2, targets.ndim)))
-                y, targets = y[known], targets[known]
-            predictions.append(y)
-            truth.append(targets)
-        return np.concatenate(predictions), np.concatenate(truth)
+            one = self.rows.batch(order[k : k + batch])
+            parts.append(match_targets(one, network.predict(one), network.step_outputs, k))
+        return join_predictions(parts)
 
     def report_progress(self, count: int, left: float, evaluated: bool) -> None:
         """Report the progress. count: steps of this epoch; left: seconds, estimated; evaluated: the epoch has ended."""
         if self.report is None:
             return
-        name = self.evaluator.metric
+        name = self.problem.metric
         metric = self.history[-1][name] if self.history else None
         metrics = [h[name] for h in self.history[: self.config.epochs]]
-        best = (min(metrics) if self.evaluator.lower_is_better else max(metrics)) if metrics else None
+        best = (min(metrics) if self.problem.lower else max(metrics)) if metrics else None
         epochs = self.config.epochs + self.config.refit_epochs
         done = self.offset if not evaluated else count
         self.report(
@@ -321,7 +262,7 @@ STATE_FIELDS = (
     "since",
     "kept_epoch",
     "best_value",
-    "adjustment",
+    "calibration",
     "kept_figures",
     "loss_sum",
     "history",

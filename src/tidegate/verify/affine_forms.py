@@ -17,13 +17,17 @@ lose its bound.
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
-from ..layers import recurrent
+from ..layers import Layer
+from ..reference import Reference
 from .bounds import BoundedValue, ErrorGraph, U, gamma
+
+if TYPE_CHECKING:
+    from ..model import Model
 
 Float = npt.NDArray[np.float64]
 MAX_STATES: Final = 520  # tracked at once
@@ -74,35 +78,33 @@ def diagonal(sizes: Float) -> Any:
     return np.diag(sizes * (1 + 2 * U)).astype(np.float32)
 
 
-class TrackedLayer:
-    """A layer's module that tells the graph which layer runs; the reference runs it in place of the module.
+class TrackedReference(Reference):
+    """A reference that tells its graph which layer runs.
 
-    tracks_states: whether the states of this layer are tracked here, apart from those of other layers. last_step: the
-    number of the last step, whose output is the result.
+    tracks_states: whether the states of each recurrence are tracked by themselves. last_step: the number of the last
+    step, whose output is the result.
     """
 
-    def __init__(self, module: Any, tracks_states: bool, last_step: int) -> None:
-        self.module, self.tracks_states, self.last_step = module, tracks_states, last_step
+    xp: ErrorGraph
 
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self.module, name)
+    def __init__(self, model: Model, graph: ErrorGraph, tracks_states: bool, last_step: int) -> None:
+        super().__init__(model, graph)
+        self.tracks_states, self.last_step = tracks_states, last_step
 
-    def step(self, xp: ErrorGraph, layer: Any, tapes: Any, t: Any, s: dict[str, Any], x: Any, steps: Any) -> Any:
-        xp.layer_kind, xp.is_last_step = layer["kind"], steps is not None and int(steps.item()) == self.last_step
-        tracked = TrackedStates(xp, s) if self.tracks_states and "tape" in layer else None
-        y, after = self.module.step(xp, layer, tapes, t, s, x, steps)
-        if isinstance(y, BoundedValue) and y.slopes is not None and layer["kind"] == "recurrent":
+    def step_layer(self, layer: Layer, *arguments: Any) -> tuple[Any, dict[str, Any]]:
+        xp, _, s, _, steps = arguments
+        xp.layer, xp.is_last_step = layer, int(steps.item()) == self.last_step
+        tracked = TrackedStates(xp, s) if self.tracks_states and layer.tapes else None
+        y, after = layer.step(*arguments)
+        if isinstance(y, BoundedValue) and y.slopes is not None and layer.tapes:
             y.radius = np.minimum(y.radius, xp.affine_form.radius_of(y))
         if tracked:
             tracked.finish(after)
         return y, after
 
-    def whole(self, xp: ErrorGraph, layer: Any, tapes: Any, t: Any, xs: list[Any]) -> Any:
-        """Run all steps of a layer that reads whole rows; each direction's states are tracked as a recurrence's are."""
-        xp.layer_kind, xp.is_last_step = layer["kind"], False
-        if layer["kind"] == "bidirectional":
-            return self.module.whole(xp, layer, tapes, t, xs, TrackedLayer(recurrent, True, self.last_step).step)
-        return self.module.whole(xp, layer, tapes, t, xs)
+    def run_layer(self, i: int, layer: Layer, xs: list[Any]) -> list[Any]:
+        self.xp.layer, self.xp.is_last_step = layer, False
+        return super().run_layer(i, layer, xs)
 
 
 class TrackedStates:

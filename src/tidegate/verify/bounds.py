@@ -54,6 +54,7 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from ..layers import Layer
 from ..runtime.precision import round_to_bf16
 from ..tape import NORM_EPS
 from .jacobians import Jacobian, elementwise, place_range, product, reshape, take_range, weighted_sum
@@ -179,7 +180,13 @@ class ErrorGraph:
         self.errors, self.rounds_exactly, self.steps = errors, rounds_exactly, steps
         self.values: list[BoundedValue] = []
         self.affine_form: Any = None  # of the states that are tracked through this step
-        self.layer_kind, self.is_last_step = "", False  # of the running layer, and whether this is the last step
+        self.layer: Layer | None = None  # which runs
+        self.is_last_step = False
+
+    @property
+    def is_matrix_product(self) -> bool:
+        """Whether the running layer multiplies by matrices; an attention's score rounds no operand, in no order."""
+        return self.layer is None or any(self.layer.use(role) == "matrix" for role in self.layer.tensors)
 
     def lift(self, value: Any) -> BoundedValue:
         """Return a BoundedValue as it is, a number or array with the error of storing it as float32."""
@@ -313,7 +320,7 @@ class ErrorGraph:
     def affine(self, x: Any, W: Float, b: Float) -> BoundedValue:
         """Return W x + b [1, N], for x [1, K], W [N, K], b [N]."""
         x, errors = self.lift(x), self.errors
-        rounds, loss = errors.operand_rel > 0 and self.layer_kind != "pool", 0.0  # an attention's score never rounds x
+        rounds, loss = errors.operand_rel > 0 and self.is_matrix_product, 0.0
         at, radius = x.value, x.radius
         if rounds and self.rounds_exactly:  # x is a float32 between these, and rounding keeps the order of numbers
             low, high = (round_to_bf16((at + sign * radius).astype(np.float32)).astype(np.float64) for sign in (-1, 1))
@@ -328,7 +335,7 @@ class ErrorGraph:
         y = BoundedValue(self, at @ W.T + b, own, [(x, product(W))])
         if y.slopes is not None:
             y.radius = np.minimum(y.radius, self.affine_form.radius_of(y))
-        if self.is_last_step and self.layer_kind == "dense":
+        if self.is_last_step and self.layer is not None and self.layer.is_affine:
             y.radius = np.minimum(y.radius, self.backward([(y, np.eye(len(W)))])[0])
         return y
 
@@ -337,7 +344,7 @@ class ErrorGraph:
         reference. radius: of x."""
         K = W.shape[1]
         n, size = K + self.errors.extra_roundings, abs(x) @ abs(W).T + abs(b) + change
-        if self.errors.ordered and self.layer_kind != "pool":
+        if self.errors.ordered and self.is_matrix_product:
             sums = abs(np.cumsum(W * x, 1) + b[:, None]).sum(1) + radius @ (abs(W) * np.arange(K, 0, -1)).T
         else:
             sums = n * ((size - change + abs(x @ W.T + b)) / 2 + change)

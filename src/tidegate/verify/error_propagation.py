@@ -19,8 +19,9 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from ..layers import name_states
 from ..reference import Reference
-from .affine_forms import TrackedLayer, TrackedStates
+from .affine_forms import TrackedReference, TrackedStates
 from .bounds import ActivationErrors, BoundedValue, ErrorGraph, U
 
 if TYPE_CHECKING:
@@ -100,22 +101,16 @@ def bound_sequence(model: Model, run: Trajectory, errors: ActivationErrors) -> S
     return SequenceBounds(bound[:Y], bound[Y:], indices)
 
 
-def track_layers(reference: Reference, tracks_states: bool, last_step: int) -> None:
-    """Let the layers of a reference tell its graph which of them runs."""
-    modules = [TrackedLayer(module, tracks_states, last_step) for module in reference.layer_modules]
-    reference.layer_modules = modules  # type: ignore[assignment]
-
-
 def run_on_graph(model: Model, graph: ErrorGraph, x: npt.NDArray[Any]) -> tuple[BoundedValue, list[BoundedValue]]:
     """Run a sequence from the initial state on a graph; return the last output and the last state's float arrays."""
-    reference = Reference(model, graph)
-    track_layers(reference, bool(reference.whole_window), len(x))
+    reference = TrackedReference(model, graph, bool(model.whole_window), len(x))
     xs = [graph.lift(one) if x.dtype.kind == "f" else one for one in np.split(x, len(x))]  # lifted: operations count
     if reference.whole_window:
         return graph.lift(reference.run_layers(xs)[-1]), []
     y, state = None, dict[str, Any](reference.initial_state(1))
     names = [name for name in state if name != "steps"]
-    recurrent = [name for name in names if "tape" in model.layers[int(name.split(".")[1])]]
+    carried = [name_states(i, layer.state()) for i, layer in enumerate(model.layers) if layer.tapes]
+    recurrent = [name for states in carried for name in states]
     for one in xs:
         tracked = TrackedStates(graph, {name: state[name] for name in recurrent})
         y, state = reference.step(state, one)
@@ -151,8 +146,7 @@ def bound_steps(
     lost = False
     for k in range(len(x)):
         graph = ErrorGraph(errors, rounds_exactly=True)
-        reference = Reference(model, graph)
-        track_layers(reference, False, -1)
+        reference = TrackedReference(model, graph, False, -1)
         before = {name: v if name == "steps" else graph.lift(v) for name, v in states[k].items()}
         one = x[k : k + 1]
         with np.errstate(all="ignore"):

@@ -9,6 +9,7 @@ import numpy as np
 
 from .. import cells
 from ..cells import gru
+from ..layers.recurrent import Recurrent
 from ..model import Model
 from ..tape import trace
 
@@ -69,24 +70,29 @@ def wrong_variants(model: Model) -> dict[str, Model]:
 
     The mistakes are the equations of other dialects with the same weights, two gates swapped, and biases left out.
     """
-    layer = next(layer for layer in model.layers if layer["kind"] == "recurrent")
+    layer = recurrences(model)[0]
     wrong = {}
-    for dialect in cells.list_dialects(layer["cell"]):
-        tape, own = cells.load(layer["cell"], dialect).tape, model.tapes[layer["tape"]]
+    for dialect in cells.list_dialects(layer.cell):
+        tape, own = cells.load(layer.cell, dialect).tape, layer.tape
         if tape != own and (tape.params, tape.state) == (own.params, own.state):
-            changed = [f"{k}={v}" for k, v in dialect.items() if layer["dialect"].get(k) != v]
+            changed = [f"{k}={v}" for k, v in dialect.items() if layer.dialect.get(k) != v]
             tapes = {name: tape.to_json() for name in model.tapes}
             wrong[", ".join(changed)] = Model({**model.document, "tapes": tapes}, model.tensors)
-    if len(model.tapes[layer["tape"]].gates) > 1:
+    if len(layer.tape.gates) > 1:
         wrong["gates swapped"] = swap_gates(model, layer)
-    roles = {what: role for what, role in BIASES.items() if model.tensors[layer["tensors"][role]].size}
+    roles = {what: role for what, role in BIASES.items() if model.tensors[layer.tensors[role]].size}
     return wrong | {what: zero_bias(model, role) for what, role in roles.items()}
 
 
-def swap_gates(model: Model, layer: dict[str, Any]) -> Model:
+def recurrences(model: Model) -> list[Recurrent]:
+    """Return the recurrences in one direction."""
+    return [layer for layer in model.layers if type(layer) is Recurrent]
+
+
+def swap_gates(model: Model, layer: Recurrent) -> Model:
     """Return the model with its first two gates swapped in W."""
-    name = layer["tensors"]["W"]
-    first, second, *rest = np.split(model.tensors[name], len(model.tapes[layer["tape"]].gates))
+    name = layer.tensors["W"]
+    first, second, *rest = np.split(model.tensors[name], len(layer.tape.gates))
     return Model(model.document, {**model.tensors, name: np.concatenate([second, first, *rest])})
 
 
@@ -96,5 +102,5 @@ def replace_step(model: Model, step: Step) -> Model:
 
 
 def zero_bias(model: Model, role: str) -> Model:
-    names = {layer["tensors"][role] for layer in model.layers if layer["kind"] == "recurrent"}
+    names = {layer.tensors[role] for layer in recurrences(model)}
     return Model(model.document, {n: np.zeros_like(v) if n in names else v for n, v in model.tensors.items()})

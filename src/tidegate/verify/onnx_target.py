@@ -9,7 +9,7 @@ The bound follows what onnxruntime computes, which differs from a native target 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any, Final
 
 import numpy as np
@@ -18,6 +18,7 @@ from ..cells import gru
 from ..errors import MissingExtra, ModelFileError, TargetError
 from ..formats.onnx import encode
 from ..formats.onnx.standard import StandardNode, find_standard_node
+from ..layers.recurrent import Recurrent
 from ..model import Model
 from ..tape import Tape, trace
 from .bounds import ActivationErrors
@@ -207,13 +208,10 @@ def activation_errors(model: Model) -> ActivationErrors:
     errors = ORT_ERRORS
     if any(node.op == "RNN" for node in standard_nodes(model)):
         errors = errors._replace(tanh_abs=RNN_TANH_ABS)
-    return errors._replace(extra_roundings=max([0, *map(extra_roundings(model), model.layers)]))
-
-
-def extra_roundings(model: Model) -> Callable[[dict[str, Any]], int]:
-    """Return layer -> how many terms a standard node adds to each sum: those of the other product, and its bias."""
-    tapes = model.tapes
-    return lambda k: max(k["inputs"], k["size"]) + 1 if "tape" in k and find_standard_node(tapes[k["tape"]]) else 0
+    standard = [
+        layer for layer in model.layers if isinstance(layer, Recurrent) and find_standard_node(layer.tape) is not None
+    ]
+    return errors._replace(extra_roundings=max([0, *(layer.longest_sum for layer in standard)]))
 
 
 def rewrite_grus(model: Model) -> Model:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 
 from ..errors import MissingExtra
+from ..layers.recurrent import Recurrent
 from .bounds import ActivationErrors
 from .error_propagation import bound_steps, flatten_state
 from .replay import Replay, Result, state_arrays
@@ -23,7 +24,9 @@ def verify_torch(replay: Replay) -> Result:
     except MissingExtra:
         return Result("torch", path, "not installed", ran=False)
     answers, results, model = [], [], replay.model
-    errors = TORCH_ERRORS._replace(extra_roundings=max([0, *map(longest_sum, model.layers)]))
+    recurrences = [layer for layer in model.layers if isinstance(layer, Recurrent)]
+    # torch's kernels may add R h and W x in one sum
+    errors = TORCH_ERRORS._replace(extra_roundings=max([0, *(layer.longest_sum for layer in recurrences)]))
     for x in replay.x:
         y, arrays = run(model, x[:, None], np.array([len(x)], np.int64))
         states = [state_arrays(model, replay.initial_state[0])]
@@ -36,8 +39,3 @@ def verify_torch(replay: Replay) -> Result:
             results.append(bound_steps(model, x, states, y[:, 0], errors))
     steps = (np.concatenate([e for e, _ in results]), np.concatenate([b for _, b in results])) if results else None
     return replay.compare("torch", path, answers, replay.bounds(TORCH_ERRORS), steps=steps)
-
-
-def longest_sum(layer: dict[str, Any]) -> int:
-    """Return how many terms torch's kernel may add to a sum of a recurrence: it may add R h and W x in one sum."""
-    return max(layer["inputs"], layer["size"]) + 1 if "tape" in layer else 0

@@ -74,7 +74,7 @@ def test_score_counts_and_names_the_series_that_it_leaves_out(
     file = written(folder / "scored.csv", long=30, four=4, three=3)
     assert main(["score", model, file]) == 0
     said = capsys.readouterr().out
-    assert "28 forecasts of 2 series of 2 steps, as soon as enough steps are known" in said
+    assert "28 forecasts of 2 series, each of 2 steps, as soon as enough steps are known" in said
     assert "5 forecasts use fewer steps than the look-back" in said
     assert "1 series left out: 'three' has 3 steps; a forecast needs 2 before it and 2 to be compared with" in said
     assert main(["score", model, file, "--json"]) == 0
@@ -94,3 +94,10 @@ def test_predict_names_the_series_of_each_calendar(
         "'daily', 'two': the steps ahead continue the times: one step every day",
         "'work': the steps ahead continue the times: one step each business day (Monday to Friday)",
     ]
+
+
+def test_one_forecast_is_in_the_singular(model: str, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["score", model, written(folder / "single.csv", a=4)]) == 0
+    said = capsys.readouterr().out
+    assert "1 forecast of 2 steps, as soon as enough steps are known" in said
+    assert "1 forecast uses fewer steps than the look-back" in said

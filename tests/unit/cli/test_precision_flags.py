@@ -37,9 +37,9 @@ def test_verify_lists_the_targets_of_the_precision(file: str, capsys: pytest.Cap
 
 
 def test_verify_says_how_far_rounded_weights_move_the_answers(file: str, capsys: pytest.CaptureFixture[str]) -> None:
-    moved = "rounding the weights moves the outputs by up to "
-    assert moved in said(["verify", file, "--weights", "bf16"], capsys)
-    assert moved not in said(["verify", file], capsys)
+    moved = "rounding the weights moves the outputs by up to"
+    assert moved in " ".join(said(["verify", file, "--weights", "bf16"], capsys).split())
+    assert moved not in " ".join(said(["verify", file], capsys).split())
 
 
 @pytest.mark.parametrize("flags", [["--weights", "bf16"], COMPUTE])

@@ -54,24 +54,24 @@ def test_the_error_names_the_candidates_and_what_to_say(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "t.csv").write_text(lines(id=IDS, when=DATES, utterance=TEXTS, category=LABELS))
     with pytest.raises(DataError) as caught:
-        classify.rows("t.csv", classify.Options())
+        classify.read("t.csv", classify.Options())
     assert str(caught.value) == (
         "t.csv: no column 'text'; the file has 'id', 'when', 'utterance', 'category'; 'utterance' looks like text, "
         "'category' has 3 distinct values: use --text utterance --label category"
     )
-    assert classify.rows("t.csv", classify.Options(text="utterance", label="category")).column("utterance") == TEXTS
+    assert classify.read("t.csv", classify.Options(text="utterance", label="category")).column("utterance") == TEXTS
 
 
 def test_what_is_there_as_asked_keeps_its_part(tmp_path):
     path = tmp_path / "t.csv"
     path.write_text(lines(intent=LABELS, lang=LABELS, message=TEXTS, id=IDS))
     with pytest.raises(DataError) as caught:
-        classify.rows(path, classify.Options(label="lang"))
+        classify.read(path, classify.Options(label="lang"))
     assert "did you mean" not in str(caught.value)  # 'intent', which is near to 'text', is not what was meant
     assert str(caught.value).endswith("'lang' has 3 distinct values: use --text message --label lang")
     path.write_text(lines(id=TEXTS, message=TEXTS))
     with pytest.raises(DataError, match="use --text id --label message"):
-        classify.rows(path, classify.Options(text="txt", label="message"))
+        classify.read(path, classify.Options(text="txt", label="message"))
 
 
 @pytest.mark.parametrize(
@@ -86,7 +86,7 @@ def test_what_is_there_as_asked_keeps_its_part(tmp_path):
 def test_nothing_is_said_where_it_would_be_a_guess(tmp_path, columns, end):
     (tmp_path / "t.csv").write_text(lines(**columns))
     with pytest.raises(DataError) as caught:
-        classify.rows(tmp_path / "t.csv", classify.Options())
+        classify.read(tmp_path / "t.csv", classify.Options())
     assert str(caught.value).endswith(end)
 
 
@@ -95,7 +95,7 @@ def test_columns_that_cannot_be_read_are_passed_over():
     frame = pd.DataFrame({"at": pd.to_datetime(["2024-01-01"] * 12), "said": TEXTS, "gap": [None] * 12, "of": LABELS})
     assert suggest_columns(frame, list(frame.columns), "text", "label").endswith("use --text said --label of")
     with pytest.raises(DataError, match="'said' looks like text"):
-        classify.rows(frame, classify.Options())
+        classify.read(frame, classify.Options())
     with pytest.raises(DataError, match="no value in column 'gap'"):
         read_table(frame, ["gap"])
 
@@ -104,4 +104,4 @@ def test_a_wide_table_of_numbers_says_what_a_table_of_series_needs(tmp_path):
     path = tmp_path / "w.csv"
     path.write_text("kind,t1,t2,t3,t4\na,1,2,3,4\nb,5,6,,8\n")
     with pytest.raises(DataError, match="'t1', 't2', 't3', ... hold numbers: if each row is a series, add --input s"):
-        classify.rows(path, classify.Options(label="kind"))
+        classify.read(path, classify.Options(label="kind"))

@@ -10,6 +10,7 @@ import pytest
 from tidegate.data.series import Collection, from_arrays, read_series
 from tidegate.errors import DataError, OptionError
 from tidegate.tasks import classify
+from tidegate.tasks._classified_series import read_unlabelled
 
 
 def groups(found: Collection) -> list[str | None]:
@@ -56,5 +57,5 @@ def test_a_model_that_was_fitted_with_groups_is_asked_without_and_with_them(tmp_
     options = classify.Options(input="series", layout="rows", group="who")
     for name, text in (("with.csv", "v1,v2,label,who\n1,2,u,9\n"), ("without.csv", "v1,v2,label\n1,2,u\n")):
         (tmp_path / name).write_text(text)
-        found = classify.read_unlabelled(tmp_path / name, options, ["value"])
+        found = read_unlabelled(tmp_path / name, options, ["value"])
         assert found.series[0].values[:, 0].tolist() == [1, 2]

@@ -8,7 +8,6 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -19,13 +18,14 @@ from tidegate.atomic import lock
 from tidegate.errors import ModelFileError, OptionError, TidegateError
 from tidegate.formats import ExpectedValues, names, write
 from tidegate.formats.c import export, generate_code, report
+from tidegate.layers import Builder
 from tidegate.model import Model
 from tidegate.runtime import compile
 from tidegate.tape import trace
 from tidegate.verify import attach
 from tidegate.verify.c_target import build_library, find_compiler
 from tidegate.verify.replay import Replay
-from tidegate.verify.samples import Stack, sample
+from tidegate.verify.samples import build_model, sample
 
 COMMAND = find_compiler()
 needs_compiler = pytest.mark.skipif(COMMAND is None, reason="no C compiler here")
@@ -236,9 +236,10 @@ def test_letters_that_c_has_not() -> None:
         return h, s.replace(h=h)
 
     tape = trace(step, ("ζ", "u03b6"), ("größe",), {"h": ("H",)}, {"ä": ("H",)})
-    stack = Stack(np.random.default_rng(0), SimpleNamespace(name="own", tape=tape))  # type: ignore[arg-type]
-    stack.add({"kind": "recurrent", "inputs": 2, "size": 4, "tape": "own", "cell": "własna", "dialect": {}})
-    model = stack.build_model(2, None)
+    builder = Builder(2)
+    builder.tapes["own"] = tape
+    builder.add("recurrent", size=4, tape="own", cell="własna", dialect={})
+    model = build_model(builder.layers, 0, 2, None)
     assert COMMAND is not None
     with build_library(model, COMMAND, *STRICT) as built:
         output, _ = built.run(np.zeros(model.state_bytes, np.uint8), np.ones((2, 2), np.float32))

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
+from dataclasses import FrozenInstanceError
 from typing import Any
 
 import numpy as np
@@ -9,7 +12,7 @@ import pytest
 import torch
 
 from tidegate import cells, layers
-from tidegate.errors import OptionError
+from tidegate.errors import ModelFileError, OptionError
 from tidegate.tape import NumpyOps
 
 TAPES = {"gru": cells.load("gru").tape}
@@ -34,18 +37,50 @@ def test_every_layer_of_the_folder_is_tested_here() -> None:
 @pytest.mark.parametrize("kind", VALID)
 def test_a_valid_layer_tells_its_width(kind: str) -> None:
     options, width, out = VALID[kind]
-    assert layers.load(kind).check({"kind": kind, **options}, width, TAPES) == out
+    layer = layers.parse(kind, options, width, TAPES)
+    assert (layer.kind, layer.width) == (kind, out)
+
+
+@pytest.mark.parametrize("kind", VALID)
+def test_a_layer_is_written_as_it_was_read(kind: str) -> None:
+    options, width, _ = VALID[kind]
+    node = {**options, "tensors": {"weight": "layers.0.weight"}, "add": 3}
+    layer = layers.parse(kind, node, width, TAPES)
+    assert layer.to_json() == node
+    for way in (copy.deepcopy, lambda layer: pickle.loads(pickle.dumps(layer))):
+        assert way(layer) == layer
+        assert way(layer).to_json() == node
+
+
+@pytest.mark.parametrize("kind", VALID)
+def test_nothing_changes_a_layer(kind: str) -> None:
+    options, width, _ = VALID[kind]
+    layer = layers.parse(kind, {**options, "tensors": {}}, width, TAPES)
+    with pytest.raises(TypeError):
+        layer.tensors["weight"] = "other"  # type: ignore[index]
+    with pytest.raises(FrozenInstanceError):
+        layer.add = 1  # type: ignore[misc]
+
+
+@pytest.mark.parametrize("kind", VALID)
+def test_first_weights_have_the_declared_shapes_and_uses(kind: str) -> None:
+    layer = make_layer(kind)
+    assert set(layer.uses) <= set(layer.shapes())
+    for role, shape in layer.shapes().items():
+        value = layer.init(np.random.default_rng(0), role, {})
+        assert (value.shape, value.dtype) == (shape, np.float32)
+        assert (layer.use(role) in ("matrix", "table")) == (len(shape) == 2)
+        assert (len(np.unique(value)) > 1) == (len(shape) == 2)
 
 
 @pytest.mark.parametrize("kind", VALID)
 def test_unknown_and_missing_options_are_named(kind: str) -> None:
     options, width, _ = VALID[kind]
-    module = layers.load(kind)
     with pytest.raises(OptionError, match="unknown option 'bogus'"):
-        module.check({"kind": kind, **options, "bogus": 1}, width, TAPES)
+        layers.parse(kind, {**options, "bogus": 1}, width, TAPES)
     for key in options:
         with pytest.raises(OptionError, match=f"'{key}' is missing"):
-            module.check({"kind": kind, **{k: v for k, v in options.items() if k != key}}, width, TAPES)
+            layers.parse(kind, {k: v for k, v in options.items() if k != key}, width, TAPES)
 
 
 @pytest.mark.parametrize(
@@ -80,7 +115,7 @@ def test_unknown_and_missing_options_are_named(kind: str) -> None:
 def test_values_that_cannot_be_are_refused(kind: str, change: dict[str, Any], width: int | None, sentence: str) -> None:
     options, _, _ = VALID[kind]
     with pytest.raises(OptionError) as caught:
-        layers.load(kind).check({"kind": kind, **options, **change}, width, TAPES)
+        layers.parse(kind, {**options, **change}, width, TAPES)
     assert sentence in str(caught.value)
 
 
@@ -90,10 +125,14 @@ def test_only_layers_of_the_folder_are_loaded(kind: Any) -> None:
         layers.load(kind)
 
 
-def weights(kind: str, seed: int = 0) -> tuple[dict[str, Any], dict[str, Any]]:
-    layer = {"kind": kind, **VALID[kind][0]}
-    rng = np.random.default_rng(seed)
-    return layer, {r: rng.normal(size=shape) for r, shape in layers.load(kind).tensors(layer, TAPES).items()}
+def make_layer(kind: str, **changes: Any) -> layers.Layer:
+    options, width, _ = VALID[kind]
+    return layers.parse(kind, {**options, **changes}, width, TAPES)
+
+
+def weights(kind: str, seed: int = 0, **changes: Any) -> tuple[layers.Layer, dict[str, Any]]:
+    layer, rng = make_layer(kind, **changes), np.random.default_rng(seed)
+    return layer, {r: rng.normal(size=shape) for r, shape in layer.shapes().items()}
 
 
 def test_the_gru_layer_is_torchs_gru() -> None:
@@ -105,7 +144,7 @@ def test_the_gru_layer_is_torchs_gru() -> None:
     want, _ = torch_gru(torch.from_numpy(x))
     s, got = {"h": np.zeros((3, 5))}, []
     for k in range(20):
-        y, s = layers.load("recurrent").step(NumpyOps, layer, TAPES, t, s, x[k], None)
+        y, s = layer.step(NumpyOps, t, s, x[k], None)
         got.append(y)
     assert np.abs(np.stack(got) - want.detach().numpy()).max() < 1e-14
 
@@ -113,18 +152,17 @@ def test_the_gru_layer_is_torchs_gru() -> None:
 def test_the_norm_layer_is_torchs_layer_norm() -> None:
     layer, t = weights("norm")
     x = np.random.default_rng(1).normal(size=(3, 4))
-    y, _ = layers.load("norm").step(NumpyOps, layer, {}, t, {}, x, None)
+    y, _ = layer.step(NumpyOps, t, {}, x, None)
     named = [torch.from_numpy(v) for v in (x, t["gain"], t["bias"])]
     assert np.allclose(y, torch.nn.functional.layer_norm(named[0], (4,), named[1], named[2], 1e-5).numpy(), atol=1e-14)
 
 
 def test_the_running_pools_are_the_pools_of_every_prefix() -> None:
     layer, t = weights("pool")
-    module = layers.load("pool")
     x = np.random.default_rng(1).normal(size=(9, 2, 4)) * 30
-    s = {n: np.full((2, *shape), fill) for n, (shape, fill) in module.state(layer, TAPES).items()}
+    s: dict[str, Any] = layer.initial_state(2)
     for k in range(9):
-        y, s = module.step(NumpyOps, layer, TAPES, t, s, x[k], k + 1)
+        y, s = layer.step(NumpyOps, t, s, x[k], k + 1)
         seen = x[: k + 1]
         e = seen @ t["score"] + t["score_bias"]
         a = np.exp(e - e.max(0))
@@ -135,15 +173,13 @@ def test_the_running_pools_are_the_pools_of_every_prefix() -> None:
 
 @pytest.mark.parametrize(("width", "centred"), [(1, False), (2, False), (5, False), (2, True), (4, True), (5, True)])
 def test_the_convolution_is_torchs(width: int, centred: bool) -> None:
-    layer, t = weights("conv")
-    layer |= {"width": width, "centred": centred, "activation": "tanh"}
-    t["weight"] = np.random.default_rng(2).normal(size=(3, width * 4))
+    layer, t = weights("conv", width=width, centred=centred, activation="tanh")
     x = np.random.default_rng(1).normal(size=(9, 2, 4))
     back, ahead = ((width - 1) // 2, width // 2) if centred else (width - 1, 0)
     kernel = torch.from_numpy(t["weight"].reshape(3, width, 4).transpose(0, 2, 1).copy())
     padded = torch.nn.functional.pad(torch.from_numpy(x).permute(1, 2, 0), (back, ahead))
     want = torch.nn.functional.conv1d(padded, kernel, torch.from_numpy(t["bias"])).tanh().permute(2, 0, 1)
-    assert np.abs(np.stack(run_layer(layer, t, x)) - want.numpy()).max() < 1e-14
+    assert np.abs(np.stack(layer.whole(NumpyOps, t, list(x))) - want.numpy()).max() < 1e-14
 
 
 def test_the_bidirectional_layer_is_torchs_bidirectional_gru() -> None:
@@ -154,37 +190,55 @@ def test_the_bidirectional_layer_is_torchs_bidirectional_gru() -> None:
         p.data = torch.from_numpy(t[role])
     x = np.random.default_rng(1).normal(size=(20, 3, 4))
     want, _ = torch_gru(torch.from_numpy(x))
-    assert np.abs(np.stack(run_layer(layer, t, x)) - want.detach().numpy()).max() < 1e-14
-
-
-def run_layer(layer: dict[str, Any], t: dict[str, Any], x: Any) -> list[Any]:
-    module = layers.load(layer["kind"])
-    if layers.is_whole_window(layer):
-        return list(module.whole(NumpyOps, layer, TAPES, t, list(x)))
-    s, out = {n: np.full((x.shape[1], *shape), v) for n, (shape, v) in module.state(layer, TAPES).items()}, []
-    for k in range(len(x)):
-        y, s = module.step(NumpyOps, layer, TAPES, t, s, x[k], None)
-        out.append(y)
-    return out
+    assert np.abs(np.stack(layer.whole(NumpyOps, t, list(x))) - want.detach().numpy()).max() < 1e-14
 
 
 def test_a_whole_window_layer_says_why_and_keeps_no_state() -> None:
-    two, both = {"kind": "conv", **VALID["conv"][0], "width": 5}, {"kind": "bidirectional", **VALID["bidirectional"][0]}
+    two, both = make_layer("conv", width=5), make_layer("bidirectional")
     assert layers.whole_window([two]) == ""
-    assert layers.load("conv").state(two, TAPES) == {"past": ((4, 4), 0.0)}
-    two["centred"] = True
+    assert two.state() == {"past": ((4, 4), 0.0)}
+    two = make_layer("conv", width=5, centred=True)
     reason = "its convolution looks 2 steps ahead and it reads each input in both directions"
     assert layers.whole_window([two, both, both]) == reason
     reason = "it reads each input in both directions and it takes the final states of both directions"
-    assert layers.whole_window([both, {"kind": "final", "size": 10}]) == reason
-    assert layers.load("conv").state(two, TAPES) == layers.load("bidirectional").state(both, TAPES) == {}
+    assert layers.whole_window([both, make_layer("final")]) == reason
+    assert two.state() == both.state() == {}
+    assert both.carried() == {"h": ((5,), 0.0)}
+
+
+@pytest.mark.parametrize("kind", ["bidirectional", "final"])
+def test_a_whole_window_layer_refuses_to_step(kind: str) -> None:
+    layer = make_layer(kind)
+    with pytest.raises(OptionError, match=f"{kind} has no steps, because it "):
+        layer.step(NumpyOps, {}, {}, np.zeros((1, 4)), 1)
 
 
 def test_final_states_are_where_each_direction_ends() -> None:
-    x = np.arange(12.0).reshape(3, 1, 4)
-    assert [y.tolist() for y in run_layer({"kind": "final", "size": 4}, {}, x)] == [[[8.0, 9.0, 2.0, 3.0]]] * 3
+    x = list(np.arange(12.0).reshape(3, 1, 4))
+    assert [y.tolist() for y in make_layer("final").whole(NumpyOps, {}, x)] == [[[8.0, 9.0, 2.0, 3.0]]] * 3
 
 
 def test_softmax_survives_large_scores() -> None:
-    y, _ = layers.load("softmax").step(NumpyOps, {}, {}, {}, {}, np.array([[1e4, 0.0, -1e4, 1e4]]), None)
+    y, _ = make_layer("softmax").step(NumpyOps, {}, {}, np.array([[1e4, 0.0, -1e4, 1e4]]), None)
     assert np.allclose(y, [[0.5, 0, 0, 0.5]])
+
+
+def test_a_layer_that_a_backend_lacks_is_refused_in_a_sentence() -> None:
+    table = {layers.load(kind): kind for kind in ("pool", "dense")}
+    assert layers.choose(table, make_layer("pool"), "cannot be drawn") == "pool"
+    with pytest.raises(ModelFileError, match="softmax cannot be drawn; choose one of dense, pool"):
+        layers.choose(table, make_layer("softmax"), "cannot be drawn")
+
+
+def test_what_makes_probabilities_tells_its_logits() -> None:
+    layer, t = weights("dense", activation="sigmoid")
+    x = np.ones((1, 4))
+    y, _ = layer.step(NumpyOps, t, {}, x, None)
+    assert layer.ends_in == "sigmoid"
+    assert np.allclose(NumpyOps.sigmoid(layer.logits(NumpyOps, t, x)), y)
+    assert make_layer("softmax").logits(NumpyOps, {}, x) is x
+    assert {kind: make_layer(kind).ends_in for kind in VALID if kind != "softmax"} == dict.fromkeys(
+        set(VALID) - {"softmax"}, ""
+    )
+    with pytest.raises(OptionError, match="norm gives no probabilities"):
+        make_layer("norm").logits(NumpyOps, {}, x)

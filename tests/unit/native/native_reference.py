@@ -211,9 +211,11 @@ class Model:
         self.calls.append((*call, add))
         return self
 
-    def embed(self, rows: int, size: int, add: int = -1) -> "Model":
+    def embed(self, rows: int, size: int, add: int = -1, ids: int = 1) -> "Model":
         E = self.weights(rows, size, scale=1.0)
-        return self.append(lambda x, s, n: E[x].astype(float), ("embed", E), add)
+        self.append(lambda x, s, n: E[x].astype(float).reshape(-1, size).sum(0), ("embed", E), add)
+        self.calls[-1] = (*self.calls[-1], ids)
+        return self
 
     def dense(self, inputs: int, size: int, activation: str = "none", add: int = -1) -> "Model":
         W, b = self.weights(size, inputs), self.bias(size)

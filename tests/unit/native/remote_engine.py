@@ -128,8 +128,8 @@ class Engine:
     def add(self, name: str, *arguments: Any) -> None:
         self.remote.call(name, self.handle, *arguments)
 
-    def embed(self, weight: Any, add: int = -1) -> None:
-        self.add("embed", *weight.shape, weight, add)
+    def embed(self, weight: Any, add: int = -1, ids: int = 1) -> None:
+        self.add("embed", *weight.shape, weight, add, ids)
 
     def dense(self, weight: Any, bias: Any, activation: str, add: int = -1) -> None:
         self.add("dense", weight.shape[1], weight.shape[0], weight, bias, ACTIVATIONS.index(activation), add)

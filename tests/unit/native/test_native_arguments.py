@@ -91,6 +91,22 @@ def test_step_refuses(model):
         engine.step(x, state, None)
 
 
+def test_every_id_of_a_step_is_checked():
+    model = Model().embed(6, 4, ids=3)
+    engine, out = model.engine(BEST), np.zeros((1, 4), np.float32)
+    for x, sentence in (
+        ([[0, 5, 6]], r"x\[2\] .* is id 6, expected from 0 to 5"),
+        ([[0, -1, 5]], r"x\[1\] .* is id -1"),
+    ):
+        with pytest.raises(ValueError, match=sentence):
+            engine.step_many(np.zeros(1, np.int64), np.array(x, np.int32), model.states(1), out, 1)
+    with pytest.raises(ValueError, match="x must have shape|x must have 3|axis 1"):
+        engine.step_many(np.zeros(1, np.int64), np.zeros((1, 2), np.int32), model.states(1), out, 1)
+    for ids in (0, 65):
+        with pytest.raises(ValueError, match=f"embed: ids must be from 1 to 64, found {ids}"):
+            Model().embed(6, 4, ids=ids).engine(BEST)
+
+
 def test_step_many_checks_all_before_it_changes_any():
     model = Model().embed(6, 4).pool(4, ["mean"])
     engine, states, out = model.engine(BEST), model.states(3), np.zeros((3, 4), np.float32)

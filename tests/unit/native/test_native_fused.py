@@ -33,7 +33,7 @@ def make_model(name: str, dialect: dict[str, str], size: int) -> Model:
 
 def with_tape(model: Model, tape: dict[str, Any]) -> Model:
     document = dict(model.document)
-    document["tapes"] = {model.layers[0]["tape"]: tape}
+    document["tapes"] = {model.layers[0].tape_name: tape}
     return Model(document, model.tensors)
 
 

@@ -39,6 +39,30 @@ def test_embed(target, size):
 
 @TARGETS
 @pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("ids", [2, 6, 64])
+def test_embed_sums_the_rows_of_several_ids(target, size, ids):
+    model = Model(3).embed(11, size, ids=ids)
+    x = model.random.integers(0, 11, (STEPS, 3, ids)).astype(np.int32)
+    engine = check(model, target, x, tolerance=1e-6 * ids)
+    assert (engine.inputs, engine.outputs) == (ids, size)
+    out = np.empty((1, size), np.float32)
+    engine.step_many(np.zeros(1, np.int64), x[0, :1], model.states(1), out, 1)
+    table, expected = model.calls[0][1], np.zeros(size, np.float32)
+    for k, i in enumerate(x[0, 0]):
+        expected = expected + table[i] if k else table[i]  # in the order of the ids, to the bit
+    np.testing.assert_array_equal(out[0], expected)
+
+
+@TARGETS
+def test_a_cell_behind_several_ids_is_not_merged_with_them(target):
+    """A row of the product of table and matrix would be another sum; the bits must be those of the sum's product."""
+    model = Model(4).embed(20, 24, ids=3).recurrent(GRU, 24, 24)
+    x = model.random.integers(0, 20, (STEPS, 3, 3)).astype(np.int32)
+    check(model, target, x)
+
+
+@TARGETS
+@pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("activation", ["none", "relu", "tanh", "sigmoid"])
 def test_dense(target, size, activation):
     model = Model(1).dense(13, size, activation)

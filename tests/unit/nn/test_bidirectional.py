@@ -31,7 +31,7 @@ ALL = pytest.mark.parametrize("name", MODELS)
 def make_network(name: str) -> tuple[Model, Network, torch.Tensor]:
     """Make a model, its network in float64, and a batch of rows of LENGTHS, T = 9."""
     model = sample(seed=4, **MODELS[name])
-    network = Network(model.layers, model.tapes)
+    network = Network(model.layers)
     network.load_tensors(dict(model.tensors))
     gen = torch.Generator().manual_seed(0)
     expected = model.document["inputs"]["x"]
@@ -105,7 +105,7 @@ def test_gradients_reach_every_weight(name: str) -> None:
 
 def test_the_matrices_of_both_directions_and_windows_decay() -> None:
     model = sample(features=5, size=6, direction="both", conv=3, dialect={"norm": "layer"})
-    network = Network(model.layers, model.tapes)
+    network = Network(model.layers)
     decaying = {id(p) for p in network.matrices()}
     names = {n for n, p in network.named_parameters() if id(p) in decaying}
     ways = {f"layers_1_{way}_{role}" for way in ("forward", "backward") for role in ("W", "R")}
@@ -114,7 +114,7 @@ def test_the_matrices_of_both_directions_and_windows_decay() -> None:
 
 def test_noise_leaves_the_embedding_out_before_the_window() -> None:
     model = sample(size=6, conv=3, direction="both")
-    network = Network(model.layers, model.tapes)
+    network = Network(model.layers)
     network.load_tensors(dict(model.tensors))
     x = torch.ones(4, 2, dtype=torch.int64)
     noise = [Noise(0.5, 0.0, np.random.default_rng(seed)) for seed in (0, 0, 1)]

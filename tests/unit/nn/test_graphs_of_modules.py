@@ -148,7 +148,7 @@ def test_a_network_cannot_be_traced_or_scripted():
     from tidegate.verify.samples import sample
 
     model = sample(features=3, size=4)
-    network = nn.Network(model.layers, model.tapes)
+    network = nn.Network(model.layers)
     with pytest.raises(ModuleError, match="Network cannot be traced: the lengths of the example"):
         torch.jit.trace(network, (random_input("GRU"), torch.tensor([2, 1])))
     with pytest.raises(ModuleError, match="Network cannot be scripted"):

@@ -12,6 +12,7 @@ import pytest
 import torch
 
 from tidegate import cells, layers
+from tidegate.layers.recurrent import Recurrent
 from tidegate.nn import Network, engine
 from tidegate.nn.ops import TorchOps
 from tidegate.nn.recurrent import run_all_states, run_tape
@@ -21,22 +22,21 @@ from tidegate.verify.samples import sample
 H, I, T, B = 6, 5, 9, 4  # noqa: E741
 
 
-def make_layer(name: str) -> tuple[dict[str, Any], Tape, dict[str, torch.Tensor]]:
-    cell = cells.load(name)
-    layer = {"kind": "recurrent", "inputs": I, "size": H, "tape": name, "cell": name, "dialect": cell.dialect}
-    shapes = layers.load("recurrent").tensors(layer, {name: cell.tape})
+def make_layer(name: str) -> tuple[Recurrent, dict[str, torch.Tensor]]:
+    layer = Recurrent(inputs=I, size=H, tape=cells.load(name).tape)
+    shapes = layer.shapes()
     gen = torch.Generator().manual_seed(1)
     weights = {k: torch.randn(v, generator=gen, dtype=torch.float64, requires_grad=True) for k, v in shapes.items()}
-    return layer, cell.tape, weights
+    return layer, weights
 
 
 @pytest.mark.parametrize("name", cells.names())
 def test_a_fused_sequence_has_the_values_and_gradients_of_the_equation(name: str) -> None:
-    layer, tape, t = make_layer(name)
+    layer, t = make_layer(name)
     x = torch.randn(T, B, I, dtype=torch.float64, requires_grad=True)
     results = []
     for run in (run_all_states, run_tape):
-        y, states = run(layer, tape, t, x)
+        y, states = run(layer, t, x)
         grads = torch.autograd.grad((y * torch.arange(1, H + 1)).square().sum(), [x, *t.values()], allow_unused=True)
         results.append((y, states, grads))
     (y, states, grads), (y2, states2, grads2) = results
@@ -50,11 +50,11 @@ def test_a_fused_sequence_has_the_values_and_gradients_of_the_equation(name: str
 
 @pytest.mark.parametrize("name", cells.names())
 def test_gradients_are_those_of_finite_differences(name: str) -> None:
-    layer, tape, t = make_layer(name)
+    layer, t = make_layer(name)
     x = torch.randn(3, 2, I, dtype=torch.float64, requires_grad=True)
     roles = list(t)
     assert torch.autograd.gradcheck(
-        lambda x, *w: run_tape(layer, tape, dict(zip(roles, w, strict=True)), x)[0], (x, *t.values())
+        lambda x, *w: run_tape(layer, dict(zip(roles, w, strict=True)), x)[0], (x, *t.values())
     )
 
 
@@ -82,26 +82,21 @@ def test_an_operation_on_two_operands_has_the_values_of_numpy(name: str) -> None
     assert np.allclose(scalar, getattr(NumpyOps, name)(a, 0.5), atol=1e-14)
 
 
-def make_stack(over: list[str]) -> tuple[list[dict[str, Any]], dict[str, Tape]]:
-    tape = {"gru": cells.load("gru").tape}
-    document_layers: list[dict[str, Any]] = [
-        {"kind": "embed", "rows": 11, "size": H},
-        {"kind": "recurrent", "inputs": H, "size": H, "tape": "gru", "cell": "gru", "dialect": {}},
-        {"kind": "norm", "size": H, "eps": 1e-5},
-        {"kind": "recurrent", "inputs": H, "size": H, "tape": "gru", "cell": "gru", "dialect": {}, "add": 1},
-        {"kind": "pool", "size": H, "over": over},
-        {"kind": "dense", "inputs": H * len(over), "size": 3, "activation": "none"},
-        {"kind": "softmax", "size": 3},
-    ]
-    for i, layer in enumerate(document_layers):
-        layer["tensors"] = {r: f"layers.{i}.{r}" for r in layers.load(layer["kind"]).tensors(layer, tape)}
-    return document_layers, tape
+def make_stack(over: list[str]) -> list[layers.Layer]:
+    builder, gru = layers.Builder(None), cells.load("gru")
+    builder.add("embed", rows=11, size=H)
+    builder.recurrence(gru, H)
+    builder.add("norm", eps=1e-5)
+    builder.recurrence(gru, H, add=1)
+    builder.add("pool", over=over)
+    builder.add("dense", size=3, activation="none")
+    builder.add("softmax")
+    return builder.layers
 
 
 @pytest.mark.parametrize("over", [["last"], ["mean", "max"], ["attention"], ["last", "mean", "max", "attention"]])
 def test_a_whole_batch_has_the_values_of_its_rows_step_by_step(over: list[str]) -> None:
-    document_layers, tapes = make_stack(over)
-    network = Network(document_layers, tapes)
+    network = Network(make_stack(over))
     gen = torch.Generator().manual_seed(0)
     for p in network.parameters():
         p.data.normal_(0, 0.7, generator=gen)
@@ -119,14 +114,10 @@ def test_a_whole_batch_has_the_values_of_its_rows_step_by_step(over: list[str]) 
 
 
 def test_padding_of_nan_changes_nothing() -> None:
-    tape = {"gru": cells.load("gru").tape}
-    document_layers: list[dict[str, Any]] = [
-        {"kind": "recurrent", "inputs": I, "size": H, "tape": "gru", "cell": "gru", "dialect": {}},
-        {"kind": "pool", "size": H, "over": ["last", "mean", "max", "attention"]},
-    ]
-    for i, layer in enumerate(document_layers):
-        layer["tensors"] = {r: f"layers.{i}.{r}" for r in layers.load(layer["kind"]).tensors(layer, tape)}
-    network = Network(document_layers, tape)
+    builder = layers.Builder(I)
+    builder.recurrence(cells.load("gru"), H)
+    builder.add("pool", over=["last", "mean", "max", "attention"])
+    network = Network(builder.layers)
     gen = torch.Generator().manual_seed(0)
     for p in network.parameters():
         p.data.normal_(0, 0.7, generator=gen)
@@ -139,10 +130,9 @@ def test_padding_of_nan_changes_nothing() -> None:
 
 def test_a_custom_cell_trains_by_its_tape() -> None:
     cell = cells.load(str(Path(__file__).parents[3] / "examples" / "leaky.py"))
-    layer = {"kind": "recurrent", "inputs": I, "size": H, "tape": "leaky", "cell": "leaky", "dialect": {}}
-    shapes = layers.load("recurrent").tensors(layer, {"leaky": cell.tape})
-    t = {k: torch.randn(v, requires_grad=True) for k, v in shapes.items()}
-    y, states = run_all_states(layer, cell.tape, t, torch.randn(T, B, I))
+    layer = Recurrent(inputs=I, size=H, tape=cell.tape)
+    t = {k: torch.randn(v, requires_grad=True) for k, v in layer.shapes().items()}
+    y, states = run_all_states(layer, t, torch.randn(T, B, I))
     y.sum().backward()
     assert set(states) == {"h", "trace"}
     assert all(p.grad is not None and torch.isfinite(p.grad).all() for p in t.values())
@@ -151,7 +141,7 @@ def test_a_custom_cell_trains_by_its_tape() -> None:
 @pytest.mark.parametrize("way", [copy.copy, copy.deepcopy, lambda network: pickle.loads(pickle.dumps(network))])
 def test_a_network_can_be_copied_and_pickled(way: Any) -> None:
     model = sample(size=6, over=("mean",))
-    network = Network(model.layers, model.tapes)
+    network = Network(model.layers)
     network.load_tensors(dict(model.tensors))
     x, lengths = torch.randint(0, 3, (4, 2)), torch.tensor([4, 3])
     copied = way(network)

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from tidegate import _native
-from tidegate.layers.pool import OVER
+from tidegate.layers.pool import OVER, Pool
 from tidegate.nn import pooling
 from tidegate.nn.packed import PackedLayout
 
@@ -20,13 +20,13 @@ POOLS = pytest.mark.parametrize("over", [["last"], ["mean"], ["max"], ["attentio
 SIZES = pytest.mark.parametrize("size", [5, 16, 37])
 
 
-def make_case(size: int, over: list[str]) -> tuple[dict[str, Any], dict[str, torch.Tensor], torch.Tensor, PackedLayout]:
+def make_case(size: int, over: list[str]) -> tuple[Pool, dict[str, torch.Tensor], torch.Tensor, PackedLayout]:
     """Return a layer, its weights, packed entries [N, size] and their layout."""
     gen, layout = torch.Generator().manual_seed(2), PackedLayout(LENGTHS)
     x = torch.randn(len(layout.step), size, generator=gen, requires_grad=True)
     t = {"score": torch.randn(size, generator=gen), "score_bias": torch.randn(1, generator=gen)}
     t = {name: v.requires_grad_() for name, v in t.items()} if "attention" in over else {}
-    return {"over": over, "size": size}, t, x, layout
+    return Pool(size=size, over=tuple(over)), t, x, layout
 
 
 @pytest.mark.parametrize("target", _native.targets())
@@ -77,7 +77,7 @@ def test_no_bit_depends_on_threads() -> None:
     before, found = torch.get_num_threads(), []
     for threads in (1, 3):
         torch.set_num_threads(threads)
-        y = pooling.pool({"over": ALL, "size": 64}, t, x, PackedLayout(lengths), [lengths])
+        y = pooling.pool(Pool(size=64, over=tuple(ALL)), t, x, PackedLayout(lengths), [lengths])
         found.append([y, *torch.autograd.grad(y.square().sum(), [x, *t.values()])])
     torch.set_num_threads(before)
     assert all(torch.equal(a, b) for a, b in zip(*found, strict=True))
@@ -86,7 +86,7 @@ def test_no_bit_depends_on_threads() -> None:
 def test_the_first_of_equal_largest_numbers_has_the_gradient() -> None:
     layout = PackedLayout(torch.tensor([3]))
     x = torch.tensor([[1.0], [2.0], [2.0]], requires_grad=True)
-    pooling.pool({"over": ["max"], "size": 1}, {}, x, layout, [torch.tensor([3])]).sum().backward()
+    pooling.pool(Pool(size=1, over=("max",)), {}, x, layout, [torch.tensor([3])]).sum().backward()
     assert x.grad is not None
     assert x.grad.flatten().tolist() == [0.0, 1.0, 0.0]
 
@@ -145,7 +145,7 @@ def test_the_first_of_equal_steps_has_the_gradient_of_a_maximum() -> None:
     def gradient(create_graph: bool, native: bool) -> list[float]:
         leaf = x.clone().requires_grad_()
         y = pooling.pool(
-            {"over": ["max"]}, {}, leaf, PackedLayout(torch.tensor([3, 2])), [torch.tensor([3, 2])], native
+            Pool(size=1, over=("max",)), {}, leaf, PackedLayout(torch.tensor([3, 2])), [torch.tensor([3, 2])], native
         )
         return list(torch.autograd.grad(y.sum(), leaf, create_graph=create_graph)[0].flatten())
 

@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 import torch
 
-from tidegate import cells, layers, nn
+from tidegate import cells, nn
 from tidegate.errors import CellError
+from tidegate.layers.recurrent import Recurrent
 from tidegate.nn import scan
 from tidegate.nn.recurrent import run_all_states, run_final_states, run_tape
 from tidegate.tape import Tape, solvable_states, trace
@@ -129,10 +130,9 @@ def write_cell(folder: Path, text: str) -> cells.Cell:
     return cells.load(str(path))
 
 
-def tensors(tape: Tape, H: int) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
-    layer = {"inputs": 3, "size": H, "tape": "mine"}
-    shapes = layers.load("recurrent").tensors(layer, {"mine": tape})
-    return layer, {k: torch.randn(v, dtype=D, requires_grad=True) for k, v in shapes.items()}
+def tensors(tape: Tape, H: int) -> tuple[Recurrent, dict[str, torch.Tensor]]:
+    layer = Recurrent(inputs=3, size=H, tape=tape)
+    return layer, {k: torch.randn(v, dtype=D, requires_grad=True) for k, v in layer.shapes().items()}
 
 
 def test_a_custom_linear_cell_with_states_that_depend_on_each_other_is_solved(tmp_path: Path) -> None:
@@ -147,7 +147,7 @@ def test_a_custom_linear_cell_with_states_that_depend_on_each_other_is_solved(tm
         "count": torch.randn(2, 1, dtype=D),
     }
     results = []
-    for y, every in (run_all_states(layer, cell.tape, t, x, True, start), run_tape(layer, cell.tape, t, x, start)):
+    for y, every in (run_all_states(layer, t, x, True, start), run_tape(layer, t, x, start)):
         used = [v for v in (x, *t.values()) if v.numel()]
         results.append((y, every, torch.autograd.grad(y.square().sum(), used, allow_unused=True)))
     (y, every, grads), (y2, every2, grads2) = results
@@ -158,7 +158,7 @@ def test_a_custom_linear_cell_with_states_that_depend_on_each_other_is_solved(tm
     for a, b in zip(grads, grads2, strict=True):
         assert (a is None and not b.any()) or torch.allclose(a, b, atol=1e-9)
     packed = torch.nn.utils.rnn.pack_padded_sequence(x, torch.tensor([30, 7]))
-    _, final = run_final_states(layer, cell.tape, t, packed.data, packed.batch_sizes, start)
+    _, final = run_final_states(layer, t, packed.data, packed.batch_sizes, start)
     assert torch.allclose(final["slow"][1], every2["slow"][6, 1], atol=1e-12)
 
 

@@ -224,7 +224,7 @@ def test_a_network_under_a_transform_has_the_values_of_the_reference():
     from tidegate.verify.samples import sample
 
     model, lengths = sample(features=3, size=4, over=("mean", "attention")), torch.tensor([2, 1])
-    found, right = (nn.Network(model.layers, model.tapes, native=native) for native in (True, False))
+    found, right = (nn.Network(model.layers, native=native) for native in (True, False))
     for network in (found, right):
         network.load_tensors(dict(model.tensors))
     x = random_input("GRU")

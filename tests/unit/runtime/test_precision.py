@@ -90,7 +90,7 @@ def test_a_model_of_stages_takes_it_too(precision: str) -> None:
 
 def test_a_weight_too_large_is_named_by_its_layer(tmp_path: Path) -> None:
     model = sample(features=3, size=4)
-    name = model.layers[0]["tensors"]["W"]
+    name = model.layers[0].tensors["W"]
     large = Model(model.document, {**model.tensors, name: np.full_like(model.tensors[name], 3.4e38)})
     with pytest.raises(ModelFileError, match=r"layers\[0\]: refused by the native engine: a weight of 3\.4.*bfloat16"):
         Predictor(large, weights="bf16")
@@ -98,7 +98,7 @@ def test_a_weight_too_large_is_named_by_its_layer(tmp_path: Path) -> None:
 
 def test_a_weight_too_large_is_named_by_verify_too() -> None:
     model = sample(features=3, size=4)
-    name = model.layers[0]["tensors"]["W"]
+    name = model.layers[0].tensors["W"]
     large = attach(Model(model.document, {**model.tensors, name: np.full_like(model.tensors[name], -3.4e38)}))
     with pytest.raises(ModelFileError, match=r"'layers.0.W': a weight of -3.4e\+38 is too large for bfloat16; keep"):
         verify(large, weights="bf16")

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from tidegate.errors import DataError
 from tidegate.features.series import ForecastSpec, SeriesTransform, Window
 from tidegate.tasks import _baseline_models
-from tidegate.tasks._baseline_models import Moments, Ridge, RidgeWindow, baseline_warning, best_season, seasonal_naive
+from tidegate.tasks._baseline_models import Moments, Ridge, RidgeWindow, best_season, seasonal_naive
+from tidegate.tasks._forecast_errors import baseline_warning
 
 Floats = np.ndarray[Any, Any]
 nan = math.nan

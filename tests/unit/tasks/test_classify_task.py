@@ -8,15 +8,15 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tidegate import layers, tasks
+from tidegate import cells, layers, tasks
 from tidegate.data.table import Table
 from tidegate.errors import DataError, OptionError
+from tidegate.layers.recurrent import Recurrent
 from tidegate.tape import Tape
 from tidegate.tasks import _messages, classify
-from tidegate.tasks._graph_builder import init_tensor
 from tidegate.tasks._metrics import score
 from tidegate.tasks._options import make_options, restore_options
-from tidegate.tasks._problem import Problem
+from tidegate.tasks.base import Problem
 
 
 def table(texts: list[str], labels: list[str]) -> Table:
@@ -24,7 +24,7 @@ def table(texts: list[str], labels: list[str]) -> Table:
 
 
 def make_problem(texts: list[str], labels: list[str], **values: Any) -> Problem:
-    return classify.problem(classify.Options(**values), table(texts, labels), None)
+    return classify.prepare(table(texts, labels), None, classify.Options(**values))
 
 
 def test_tasks_are_found_by_listing() -> None:
@@ -35,7 +35,7 @@ def test_tasks_are_found_by_listing() -> None:
 
 def test_labels_are_sorted_and_targets_index_them() -> None:
     rows = table(["a b", "c", "d"], ["y", "x", "y"])
-    targets, labels = classify.targets(rows, classify.Options())
+    targets, labels = classify.read_targets(rows, classify.Options())
     assert labels == ["x", "y"]
     assert targets.tolist() == [1, 0, 1]
     assert _messages.tokenize_rows(rows, classify.Options())[0] == [b"a", b"b"]
@@ -44,8 +44,8 @@ def test_labels_are_sorted_and_targets_index_them() -> None:
 def test_an_unseen_label_is_an_error_or_wrong_as_asked() -> None:
     rows = table(["a", "b"], ["x", "new"])
     with pytest.raises(DataError, match="t.csv:3: label 'new' was not seen in training.*--unseen wrong"):
-        classify.targets(rows, classify.Options(), ["x", "y"])
-    assert classify.targets(rows, classify.Options(), ["x", "y"], "wrong")[0].tolist() == [0, -1]
+        classify.read_targets(rows, classify.Options(), ["x", "y"])
+    assert classify.read_targets(rows, classify.Options(), ["x", "y"], "wrong")[0].tolist() == [0, -1]
 
 
 def test_a_text_without_a_token_names_its_line() -> None:
@@ -68,6 +68,12 @@ def test_an_unseen_label_counts_as_wrong_and_is_left_out_of_the_log_loss() -> No
     assert got["unseen"] == 1
     assert got["log_loss"] == pytest.approx(-np.log(0.8))
     assert got["confusions"] == [["(unseen)", "b", 1]]
+
+
+def test_every_confusion_is_listed() -> None:
+    labels = [f"label {i}" for i in range(60)]
+    got = score(np.roll(np.eye(60), 1, axis=1), list(range(60)), labels)
+    assert sorted(got["confusions"]) == sorted([labels[i], labels[(i + 1) % 60], 1] for i in range(60))
 
 
 def test_figures_equal_the_textbooks() -> None:
@@ -96,7 +102,9 @@ def test_unknown_options_name_the_nearest() -> None:
 
 
 def test_orthogonal_starts_per_gate(tmp_path: Path) -> None:
-    R = init_tensor(np.random.default_rng(0), "recurrent", "R", (12, 4), 4, None)
+    gru = Recurrent(inputs=4, size=4, tape=cells.load("gru").tape)
+    R = gru.init(np.random.default_rng(0), "R", {})
+    assert R.shape == (12, 4)
     for k in range(3):
         block = R[4 * k : 4 * k + 4].astype(np.float64)
         assert np.allclose(block @ block.T, np.eye(4), atol=1e-6)
@@ -119,18 +127,17 @@ def problem_of_defaults(**values: Any) -> Problem:
 )
 def test_the_layers_of_each_option_hold_together(values: dict[str, Any], kinds: list[str], pooled: int) -> None:
     found = problem_of_defaults(**values)
-    made, tapes = found.layers, found.tapes
-    assert [layer["kind"] for layer in made] == ["embed", *kinds, "pool", "dense", "softmax"]
-    read, width, shapes = {name: Tape.from_json(tape) for name, tape in tapes.items()}, None, {}
+    made = found.layers
+    assert [layer.kind for layer in made] == ["embed", *kinds, "pool", "dense", "softmax"]
+    read, width, shapes = {name: Tape.from_json(tape) for name, tape in found.tapes.items()}, None, {}
     for layer in made:
-        room = layers.load(layer["kind"])
-        needed = room.tensors(layer, read)
-        assert set(needed) == set(layer["tensors"])
-        shapes |= {layer["tensors"][role]: shape for role, shape in needed.items()}
-        if layer["kind"] == "pool":
+        assert layers.parse(layer.kind, layer.to_json(), width, read) == layer
+        assert set(layer.shapes()) == set(layer.tensors)
+        shapes |= {layer.tensors[role]: shape for role, shape in layer.shapes().items()}
+        if layer.is_pool:
             assert width == pooled
-        width = room.check(layer, width, read)
-    begun = classify.init_weights(found, shapes)
+        width = layer.width
+    begun = found.init_weights()
     assert {name: value.shape for name, value in begun.items()} == shapes
     if found.options.direction == "both":
         ways = [begun[f"layers.{1 + bool(found.options.conv)}.{way}.W"] for way in ("forward", "backward")]
@@ -146,7 +153,7 @@ def test_the_width_of_a_projection_is_for_any_cell_that_has_one(tmp_path: Path) 
         "    return h, s.replace(h=h)\n"
     )
     made = problem_of_defaults(cell=str(cell), project=4).layers
-    assert made[1]["project"] == made[2]["size"] == 4
+    assert made[1].project == made[2].size == 4
     with pytest.raises(OptionError, match="project is 4, and the cell lstm has no projection"):
         problem_of_defaults(cell="lstm", project=4)
 

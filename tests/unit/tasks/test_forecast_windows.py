@@ -9,12 +9,13 @@ from typing import Any
 import numpy as np
 import pytest
 
+from padded import pad_batch
 from tidegate.data.series import Collection, from_arrays
 from tidegate.errors import DataError
 from tidegate.features.memory import init, update
 from tidegate.features.series import ForecastSpec, SeriesTransform, Window
 from tidegate.tasks._channels import split_channels
-from tidegate.tasks._problem import Problem
+from tidegate.tasks._fingerprints import digest, track_fingerprints
 from tidegate.tasks._windows import (
     GAP,
     TRAIN,
@@ -22,14 +23,13 @@ from tidegate.tasks._windows import (
     Origins,
     Segments,
     Windows,
-    digest,
     find_origins,
     fit_scaling,
     make_tracks,
     shift_known,
-    track_fingerprints,
 )
-from tidegate.tasks.forecast import Options, problem, rows
+from tidegate.tasks.base import Problem
+from tidegate.tasks.forecast import Options, prepare, read
 
 RANDOM = np.random.default_rng(3)
 COLUMNS = ("y", "z", "k", "s")
@@ -88,7 +88,7 @@ def test_windows_are_those_worked_out_one_by_one(window: dict[str, Any]) -> None
             spread = own.std(0) if window.get("spread") == "window" else data.transform.deviation[0, :2]  # type: ignore[index]
             x[:, :2] = (own - centre) / spread
             x[:, 2:] = (x[:, 2:] - data.transform.mean[0, 2:]) / data.transform.deviation[0, 2:]  # type: ignore[index]
-            got, length, targets = data.batch(np.array([row]))
+            got, length, targets = pad_batch(data, np.array([row]))
             assert np.allclose(got[:, 0], x.reshape(L // w, -1), rtol=1e-5, atol=1e-6)
             base = [values[t + h - s * math.ceil(h / s), 0] if s else 0.0 for h in range(1, H + 1)]
             truth = (series.values[t + 1 : t + 1 + H, 0] - base - centre[0]) / spread[0]
@@ -120,7 +120,7 @@ def test_windows_are_a_streams_to_the_bit(window: dict[str, Any]) -> None:
             assert (frame.base == own.base).all()
             assert (frame.centre == own.centre).all()
             row += 1
-    many = data.batch(np.arange(row))[0]
+    many = pad_batch(data, np.arange(row))[0]
     assert many.swapaxes(0, 1).tobytes() == data.read_windows(np.arange(row))[0].tobytes()
     assert row == len(data.lengths)
 
@@ -136,10 +136,10 @@ def test_what_comes_later_changes_no_earlier_row_and_no_statistic() -> None:
     assert one.transform.deviation.tobytes() == other.transform.deviation.tobytes()  # type: ignore[union-attr]
     assert one.transform.mean.tobytes() == other.transform.mean.tobytes()  # type: ignore[union-attr]
     kept = one.rows_of(TRAIN)
-    for before, now in zip(one.batch(kept), other.batch(kept), strict=True):
+    for before, now in zip(pad_batch(one, kept), pad_batch(other, kept), strict=True):
         assert before.tobytes() == now.tobytes()
     held = one.rows_of(VALID)
-    assert one.batch(held)[2].tobytes() != other.batch(held)[2].tobytes()
+    assert pad_batch(one, held)[2].tobytes() != pad_batch(other, held)[2].tobytes()
 
 
 def test_no_learnt_truth_is_held_out_or_read_while_judging() -> None:
@@ -158,18 +158,18 @@ def test_no_learnt_truth_is_held_out_or_read_while_judging() -> None:
 def problem_with_gaps(missing: str, values: np.ndarray[Any, Any], **more: Any) -> Problem:
     source = from_arrays([values[:, None]], columns=["y"])
     options = Options(horizon=2, missing=missing, lookback=4, segment=1, season=0, hidden=2, **more)
-    return problem(options, rows(source, options), None)
+    return prepare(read(source, options), None, options)
 
 
 def test_a_mask_begins_with_the_mean_of_training_as_a_stream_does() -> None:
     y = 50 + RANDOM.standard_normal(60)
     y[[0, 1, 30, 59]] = np.nan
     made = problem_with_gaps("mask", y)
-    transform = SeriesTransform.from_json(made.input, made.arrays)
+    transform = SeriesTransform.from_json(made.inputs["x"], made.arrays)
     learnt = y[: 60 - math.ceil(0.15 * 60)]
     assert transform.mean is not None
     assert transform.mean[0, 0] == pytest.approx(np.nanmean(learnt), rel=1e-15)
-    x, _, targets = made.rows.batch(np.arange(len(made.rows.lengths)))
+    x, _, targets = pad_batch(made.rows, np.arange(len(made.rows.lengths)))
     assert np.isfinite(x).all()
     memory = init(transform, 0)
     for t in range(58):
@@ -185,10 +185,10 @@ def test_a_mask_begins_with_the_mean_of_training_as_a_stream_does() -> None:
 def test_a_mask_of_fixed_scaling_has_a_mean_for_each_series() -> None:
     source = from_arrays([np.r_[np.nan, np.arange(40.0)], np.r_[np.nan, 100 + np.arange(40.0)]], ids=["a", "b"])
     options = Options(horizon=2, missing="mask", scale="fixed", hidden=2)
-    made = problem(options, rows(source, options), None)
-    transform = SeriesTransform.from_json(made.input, made.arrays)
+    made = prepare(read(source, options), None, options)
+    transform = SeriesTransform.from_json(made.inputs["x"], made.arrays)
     assert transform.names == ("a", "b")
-    x, _lengths, _ = made.rows.batch(np.arange(len(made.rows.lengths)))
+    x, _lengths, _ = pad_batch(made.rows, np.arange(len(made.rows.lengths)))
     first = x[0, [0, int(np.argmax(np.diff(made.rows.series) > 0)) + 1]]  # type: ignore[attr-defined]
     assert first.tolist() == [[0.0, 1.0], [0.0, 1.0]]
     assert np.isfinite(x).all()
@@ -232,21 +232,21 @@ def test_what_cannot_be_learnt_from(values: Any, options: dict[str, Any], messag
     given = Options(**{"horizon": 2, "lookback": 4, "segment": 1, "season": 0, "hidden": 2, **options})
     source = from_arrays([values[:, None]], columns=["y"])
     with pytest.raises(DataError, match=message):
-        problem(given, rows(source, given), None)
+        prepare(read(source, given), None, given)
 
 
 def test_a_truth_far_off_its_window_is_refused_in_words() -> None:
     y = np.where(np.arange(60) % 20 == 19, 1e35, 1.0 + 1e-4 * np.sin(np.arange(60)))
     made = problem_with_gaps("error", y, spread="window")
     with pytest.raises(DataError, match=r"after step 1\d of series 1 comes 1e\+35, and its window varies by"):
-        made.rows.batch(made.train_rows)
+        pad_batch(made.rows, made.train_rows)
 
 
 def test_numbers_near_the_ends_of_float32_are_learnt_from() -> None:
     y = RANDOM.standard_normal(60)
-    plain = problem_with_gaps("error", y).rows.batch(np.arange(20))
+    plain = pad_batch(problem_with_gaps("error", y).rows, np.arange(20))
     for unit in (2.0**100, 2.0**-100):
-        scaled_by = problem_with_gaps("error", y * unit).rows.batch(np.arange(20))
+        scaled_by = pad_batch(problem_with_gaps("error", y * unit).rows, np.arange(20))
         assert np.allclose(scaled_by[0], plain[0], rtol=1e-5)
         assert np.allclose(scaled_by[2][:, 0], plain[2][:, 0], rtol=1e-5, atol=1e-6)
 
@@ -268,7 +268,7 @@ def test_stretches_count_each_origin_once_and_read_what_a_stream_has_read() -> N
     cuts = [60, 20]
     made, places = fit_scaling(transform, cuts, find_origins(found, [], cuts, transform), source)
     data = Segments(made, places, length=8, warmup=5)
-    x, lengths, targets = data.batch(np.arange(len(data.lengths)))
+    x, lengths, targets = pad_batch(data, np.arange(len(data.lengths)))
     counted: list[tuple[int, int]] = []
     for b in range(len(lengths)):
         i = int(data.series[b])
@@ -351,9 +351,9 @@ def test_an_offset_changes_nothing_that_is_learnt_from(options: dict[str, Any]) 
     for offset in (0.0, float(1 << 30)):
         values = {"horizon": 2, "lookback": 8, "segment": 1, "season": 0, "hidden": 2, **options}
         source = from_arrays([(y + offset)[:, None]], columns=["y"])
-        made.append(problem(Options(**values), rows(source, Options(**values)), None))
+        made.append(prepare(read(source, Options(**values)), None, Options(**values)))
     near, far = made
-    for before, now in zip(near.rows.batch(near.train_rows), far.rows.batch(far.train_rows), strict=True):
+    for before, now in zip(pad_batch(near.rows, near.train_rows), pad_batch(far.rows, far.train_rows), strict=True):
         if options.get("missing") == "mask" or options.get("scale") == "fixed":  # a mean of these has no exact sum
             np.testing.assert_allclose(now, before, rtol=1e-5, atol=1e-6)
         else:
@@ -370,11 +370,11 @@ def test_static_and_known_columns_beyond_float32s_integers_are_learnt_from() -> 
         sites.append(np.stack([t % 5 + i, 1.7e9 + 60.0 * t, np.full(40, (1 << 24) + 1.0 + i)], 1))
     source = from_arrays(sites, columns=["y", "epoch", "site"], ids=list("abc"))
     options = Options(horizon=2, targets="y", known="epoch", static="site", lookback=4, segment=1, season=0, hidden=2)
-    made = problem(options, rows(source, options), None)
-    x = made.rows.batch(made.train_rows)[0]
+    made = prepare(read(source, options), None, options)
+    x = pad_batch(made.rows, made.train_rows)[0]
     assert len(np.unique(x[0, :, 2])) == 3
     assert len(np.unique(x[..., 1])) == 30
     changing = from_arrays([np.array([[t, 2e7 + (t > 5)] for t in range(30)])], columns=["y", "site"])
     options = Options(horizon=2, targets="y", static="site")
     with pytest.raises(DataError, match="column 'site' is static, but changes from 20000000 to 20000001 within"):
-        problem(options, rows(changing, options), None)
+        prepare(read(changing, options), None, options)

@@ -14,9 +14,8 @@ from tidegate.data.series import from_arrays
 from tidegate.data.table import Table
 from tidegate.errors import DataError
 from tidegate.tasks import classify
-from tidegate.tasks._classes import SingleLabel
 from tidegate.tasks._holdout import split
-from tidegate.tasks._problem import Problem
+from tidegate.tasks.base import Predictions, Problem, cross_calibrate
 
 
 def table(texts: list[str], labels: list[str], sha256: str = "", **columns: list[str]) -> Table:
@@ -24,7 +23,7 @@ def table(texts: list[str], labels: list[str], sha256: str = "", **columns: list
 
 
 def make_problem(source: Any, judged: Any = None, **values: Any) -> Problem:
-    return classify.problem(classify.Options(**values), source, judged)
+    return classify.prepare(source, judged, classify.Options(**values))
 
 
 def are_apart(found: Problem, names: list[str]) -> bool:
@@ -142,15 +141,20 @@ def test_rows_to_judge_by_that_are_learnt_from_too_are_counted() -> None:
 
 
 def test_no_row_is_judged_by_a_factor_that_it_had_a_say_in() -> None:
-    rng, judge = np.random.default_rng(0), SingleLabel()
+    rng, problem = np.random.default_rng(0), make_problem(table(list("abcd"), ["x", "y"] * 2))
     outputs, targets = rng.normal(size=(60, 3)) * 5, rng.integers(0, 3, 60)
     folds = np.arange(60) % 5
-    found = judge.cross_adjust(outputs, targets, folds)
+
+    def calibrate(targets: Any, n: int = 60) -> Any:
+        predictions = Predictions(n, {"label": outputs[:n]}, {"label": targets[:n]}, {"label": np.arange(n)})
+        return cross_calibrate(problem, predictions, folds[:n]).outputs["label"]
+
+    found = calibrate(targets)
     for fold in range(5):
         changed = np.where(folds == fold, (targets + 1) % 3, targets)
-        again = judge.cross_adjust(outputs, changed, folds)
+        again = calibrate(changed)
         assert np.array_equal(found[folds == fold], again[folds == fold])
-    assert np.array_equal(judge.cross_adjust(outputs[:1], targets[:1], folds[:1]), outputs[:1])
+    assert np.array_equal(calibrate(targets, 1), outputs[:1])
 
 
 def test_labels_ids_and_groups_that_look_alike_are_warned_of() -> None:
@@ -171,7 +175,7 @@ def test_an_unseen_label_that_looks_like_a_seen_one_is_told_apart() -> None:
     with pytest.raises(
         DataError, match="label 'card\\\\xa0' was not seen in training; it differs from 'card' by a space"
     ):
-        classify.targets(table(["a", "b"], ["card", "card\u00a0"]), classify.Options(), ["card", "cash"])
+        classify.read_targets(table(["a", "b"], ["card", "card\u00a0"]), classify.Options(), ["card", "cash"])
 
 
 def test_rows_that_repeat_another_with_another_label_are_counted() -> None:
@@ -195,4 +199,4 @@ def test_held_out_windows_are_said_to_be_windows() -> None:
 def test_columns_that_only_look_like_a_models_are_told_apart() -> None:
     source = from_arrays(np.zeros((2, 5, 2)), labels=["a", "b"], columns=["x", "y\u00a0"])
     with pytest.raises(DataError, match=r"give it those; 'y\\xa0' differs from 'y' by a space at the end"):
-        classify.rows(source, classify.Options(), ["x", "y"])
+        classify.read(source, classify.Options(), ["x", "y"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +20,12 @@ from tidegate.model import Model
 from tidegate.runtime import Scores
 from tidegate.tasks import classify
 from tidegate.tasks._calibration import binary_log_loss, fit_logit_scale
-from tidegate.tasks._classes import MultiLabel
+from tidegate.tasks._classes import Classification, measure_label_sets
+from tidegate.tasks._classified_series import read_unlabelled
 from tidegate.tasks._holdout import split
 from tidegate.tasks._labels import class_weights, strata_of
 from tidegate.tasks._metrics import score
-from tidegate.tasks._problem import Problem
+from tidegate.tasks.base import Batch
 from tidegate.train import Progress, fit
 
 SMALL: dict[str, Any] = {"hidden": 12, "embed": 12, "epochs": 8, "batch": 8, "rate": 0.02, "refit_epochs": 0}
@@ -40,8 +42,8 @@ def table(labels: list[str]) -> Table:
     )
 
 
-def make_problem(labels: list[str], **values: Any) -> Problem:
-    return classify.problem(classify.Options(label_separator=";", **values), table(labels), None)
+def make_problem(labels: list[str], **values: Any) -> Classification:
+    return classify.prepare(table(labels), None, classify.Options(label_separator=";", **values))
 
 
 def write_rows(path: Path, count: int, seed: int) -> Path:
@@ -60,7 +62,7 @@ def write_rows(path: Path, count: int, seed: int) -> Path:
 
 
 def test_a_cell_holds_any_number_of_labels() -> None:
-    targets, labels = classify.targets(table(["b; a", "", "c", "a;b;c", " "]), SEVERAL)
+    targets, labels = classify.read_targets(table(["b; a", "", "c", "a;b;c", " "]), SEVERAL)
     assert labels == ["a", "b", "c"]
     assert targets.tolist() == [[1, 1, 0], [0, 0, 0], [0, 0, 1], [1, 1, 1], [0, 0, 0]]
     assert targets.dtype == np.float32
@@ -77,14 +79,14 @@ def test_a_cell_holds_any_number_of_labels() -> None:
 )
 def test_a_cell_that_is_no_list_of_labels_is_refused(cell: str, sentence: str) -> None:
     with pytest.raises(DataError) as caught:
-        classify.targets(table(["a", cell]), SEVERAL)
+        classify.read_targets(table(["a", cell]), SEVERAL)
     assert sentence in str(caught.value)
 
 
 def test_a_separator_may_be_anything_but_empty() -> None:
-    targets, labels = classify.targets(table(["a b", "a"]), classify.Options(label_separator=" "))
+    targets, labels = classify.read_targets(table(["a b", "a"]), classify.Options(label_separator=" "))
     assert (labels, targets.tolist()) == (["a", "b"], [[1, 1], [1, 0]])
-    assert classify.targets(table(["a, b", "c"]), classify.Options(label_separator=", "))[1] == ["a", "b", "c"]
+    assert classify.read_targets(table(["a, b", "c"]), classify.Options(label_separator=", "))[1] == ["a", "b", "c"]
     with pytest.raises(OptionError, match="label_separator is empty"):
         classify.Options(label_separator="")
 
@@ -92,8 +94,8 @@ def test_a_separator_may_be_anything_but_empty() -> None:
 def test_an_unseen_label_is_an_error_or_a_column_of_its_own() -> None:
     rows = table(["a", "b;new;newer"])
     with pytest.raises(DataError, match="t.csv:3: label 'new' was not seen in training.*--unseen wrong"):
-        classify.targets(rows, SEVERAL, ["a", "b"])
-    targets, labels = classify.targets(rows, SEVERAL, ["a", "b"], "wrong")
+        classify.read_targets(rows, SEVERAL, ["a", "b"])
+    targets, labels = classify.read_targets(rows, SEVERAL, ["a", "b"], "wrong")
     assert labels == ["a", "b"]
     assert targets.tolist() == [[1, 0, 0, 0], [0, 1, 1, 1]]
 
@@ -127,8 +129,8 @@ def test_rows_that_teach_nothing_are_refused(labels: list[str], sentence: str) -
 
 
 def test_one_label_that_some_rows_have_is_enough_and_one_that_all_have_is_no_fault() -> None:
-    assert make_problem(["spam", "", ""] * 4).labels == ["spam"]
-    assert make_problem(["all;a", "all", "all;b"] * 4).labels == ["a", "all", "b"]
+    assert make_problem(["spam", "", ""] * 4).outputs["label"]["labels"] == ["spam"]
+    assert make_problem(["all;a", "all", "all;b"] * 4).outputs["label"]["labels"] == ["a", "all", "b"]
 
 
 # ---- training data
@@ -153,8 +155,9 @@ def test_balanced_weights_make_rows_with_and_without_a_label_count_alike() -> No
 
 
 def test_the_loss_is_the_mean_binary_cross_entropy_of_smoothed_targets() -> None:
-    logits, targets = torch.tensor([[2.0, -1.0]]), torch.tensor([[1.0, 0.0]])
-    found = classify.loss(classify.Options(smoothing=0.2), logits, targets, torch.tensor([3.0, 1.0]))
+    problem = replace(make_problem(["a;b", "b"] * 10, smoothing=0.2), class_weights=np.array([3.0, 1.0], np.float32))
+    batch = Batch({}, np.array([1]), {"label": np.array([[1.0, 0.0]], np.float32)})
+    found = problem.loss({"label": torch.tensor([[2.0, -1.0]])}, batch)
     p = 1 / (1 + np.exp([-2.0, 1.0]))
     wanted = -(3 * 0.9 * np.log(p[0]) + 0.1 * np.log(1 - p[0])) - (0.1 * np.log(p[1]) + 0.9 * np.log(1 - p[1]))
     assert float(found) == pytest.approx(wanted / 2, rel=1e-6)
@@ -162,8 +165,8 @@ def test_the_loss_is_the_mean_binary_cross_entropy_of_smoothed_targets() -> None
 
 def test_the_layers_end_in_a_sigmoid_and_smoothing_is_left_out_unless_asked_for() -> None:
     found = make_problem(["a;b", "b"] * 10)
-    assert [layer["kind"] for layer in found.layers][-2:] == ["pool", "dense"]
-    assert found.layers[-1]["activation"] == "sigmoid"
+    assert [layer.kind for layer in found.layers][-2:] == ["pool", "dense"]
+    assert found.layers[-1].activation == "sigmoid"
     assert found.options.smoothing == 0.0
     assert make_problem(["a;b", "b"] * 10, smoothing=0.1).options.smoothing == 0.1
 
@@ -174,13 +177,12 @@ def test_the_layers_end_in_a_sigmoid_and_smoothing_is_left_out_unless_asked_for(
 def test_the_judge_looks_at_micro_f1_then_log_loss() -> None:
     logits = np.array([[3.0, -2.0], [1.0, 0.5], [-1.0, -1.0]])
     truth = np.array([[1, 0], [1, 0], [0, 1]], np.float32)
-    figures = MultiLabel().figures(logits, truth)
+    figures = measure_label_sets(logits, truth)
     assert figures["micro_f1"] == pytest.approx(2 * 2 / (3 + 3))
     p = 1 / (1 + np.exp(-logits))
     assert figures["log_loss"] == pytest.approx(-np.where(truth > 0, np.log(p), np.log(1 - p)).mean())
-    assert MultiLabel().value({"micro_f1": 0.5, "log_loss": 0.1}) > MultiLabel().value(
-        {"micro_f1": 0.5, "log_loss": 0.2}
-    )
+    problem = make_problem(["a;b", "b"] * 10)
+    assert problem.rank({"micro_f1": 0.5, "log_loss": 0.1}) > problem.rank({"micro_f1": 0.5, "log_loss": 0.2})
 
 
 @pytest.mark.parametrize("factor", [0.5, 2.0])
@@ -319,16 +321,16 @@ def test_series_may_have_several_labels_or_none(tmp_path: Path) -> None:
 
 def test_series_of_any_source_may_be_without_labels_where_several_are_allowed(tmp_path: Path) -> None:
     found = from_arrays(np.zeros((3, 4)), labels=["a;b", "", "b"], unlabelled=True)
-    assert classify.targets(found, SEVERAL)[0].tolist() == [[1, 1], [0, 0], [0, 1]]
+    assert classify.read_targets(found, SEVERAL)[0].tolist() == [[1, 1], [0, 0], [0, 1]]
     with pytest.raises(DataError, match="series 2: the label is empty; give it a name"):
         from_arrays(np.zeros((3, 4)), labels=["a;b", "", "b"])
     np.savez(tmp_path / "t.npz", x=np.zeros((2, 4)), y=np.array(["", "a"]))
     (tmp_path / "rows.csv").write_text("label,t1,t2\na;b,1,2\n,3,4\n")
     for source, labels in (("t.npz", ["", "a"]), ("rows.csv", ["a;b", ""])):
         options = classify.Options(label_separator=";", input="series", layout="rows")
-        assert [s.label for s in classify.rows(tmp_path / source, options).series] == labels
+        assert [s.label for s in classify.read(tmp_path / source, options).series] == labels
         with pytest.raises(DataError, match="empty; give it a name|no label in column 'label'"):
-            classify.rows(tmp_path / source, classify.Options(input="series", layout="rows"))
+            classify.read(tmp_path / source, classify.Options(input="series", layout="rows"))
 
 
 @pytest.mark.parametrize("layout", ["steps", "rows", "npz"])
@@ -342,5 +344,5 @@ def test_a_model_of_series_is_asked_without_labels(tmp_path: Path, layout: str) 
     else:
         (tmp_path / "new.csv").write_text("note,id,value\nx,p,0\nx,q,3\nx,p,1\nx,q,4\nx,p,2\nx,q,5\n")
         source, options, columns = tmp_path / "new.csv", classify.Options(input="series", id="id"), ["value"]
-    found = classify.read_unlabelled(source, options, columns)
+    found = read_unlabelled(source, options, columns)
     assert [s.values[:, 0].tolist() for s in found.series] == [[0, 1, 2], [3, 4, 5]]

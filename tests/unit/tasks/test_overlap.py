@@ -12,8 +12,8 @@ import pytest
 from tidegate.data.series import Collection, from_arrays
 from tidegate.errors import DataError
 from tidegate.tasks._overlap import StepIndex
-from tidegate.tasks._problem import Problem
-from tidegate.tasks.forecast import Options, problem, rows
+from tidegate.tasks.base import Problem
+from tidegate.tasks.forecast import Options, prepare, read
 
 WAVE = np.sin(np.arange(120) / 3) + np.random.default_rng(3).standard_normal(120) / 9
 DAY = np.timedelta64(1, "D")
@@ -21,7 +21,7 @@ DAY = np.timedelta64(1, "D")
 
 def make_problem(source: Collection, judged: Collection | None = None, **options: Any) -> Problem:
     given = Options(**{"horizon": 2, "hidden": 2, "lookback": 4, "season": 0, **options})
-    return problem(given, rows(source, given), None if judged is None else rows(judged, given))
+    return prepare(read(source, given), None if judged is None else read(judged, given), given)
 
 
 def daily(values: Any, first: int) -> Collection:

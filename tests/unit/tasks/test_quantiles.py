@@ -1,67 +1,75 @@
-"""The evaluator of forecasts: the training loss, errors in the data's units, and unknown targets."""
+"""The problem of a forecaster: the training loss, errors in the data's units, and unknown targets."""
 
 from __future__ import annotations
+
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
-from tidegate.tasks._quantiles import Quantiles
-from tidegate.tasks.forecast import Options, loss
+from tidegate.data.series import from_arrays
+from tidegate.tasks._quantiles import Quantiles, measure_quantiles
+from tidegate.tasks.base import Batch
+from tidegate.tasks.forecast import Options, prepare, read
 
 LEVELS = (0.1, 0.5, 0.9)
 OUTPUTS = np.array([[0.0, 1.0, 2.0, 1.0, 1.0, 1.0], [0.0, 0.0, 4.0, -1.0, 0.0, 1.0]])
-TRUTH = np.array([[3.0, 1.0], [2.0, np.nan]])
-TARGETS = np.stack([TRUTH, np.full((2, 2), 10.0)], 1)[..., None].astype(np.float32)
+TRUTH = np.array([[3.0, 1.0], [2.0, np.nan]])[..., None]
+KNOWN, UNIT = ~np.isnan(TRUTH), np.full(TRUTH.shape, 10.0)
+SCALE = np.array([[4.0, 4.0], [5.0, 5.0]])[..., None]
+
+
+def measure(outputs: Any, levels: tuple[float, ...]) -> dict[str, float]:
+    return measure_quantiles(outputs, TRUTH, UNIT, SCALE, KNOWN, levels)
+
+
+@pytest.fixture(scope="module")
+def problem() -> Quantiles:
+    options = Options(horizon=2, hidden=2)
+    return prepare(read(from_arrays([np.sin(np.arange(90) / 3)]), options), None, options)
+
+
+def compute_loss(problem: Quantiles, outputs: torch.Tensor, known: Any = KNOWN) -> torch.Tensor:
+    targets = np.stack([np.where(KNOWN, TRUTH, 0), UNIT, SCALE], 1)
+    batch = Batch({}, np.array([1, 1]), {"forecast": targets}, mask={"forecast": known})
+    return problem.loss({"forecast": outputs}, batch)
 
 
 def test_figures_by_hand() -> None:
-    found = Quantiles(LEVELS).figures(OUTPUTS, TARGETS)
+    found = measure(OUTPUTS, LEVELS)
     first, second, third = (0.3 + 1.0 + 0.9) / 3, 0.0, (0.2 + 1.0 + 0.2) / 3
     assert found["pinball"] == pytest.approx((first + second + third) / 3)
     assert found["mae"] == pytest.approx(10 * (2 + 0 + 2) / 3)
+    assert found["mase"] == pytest.approx((20 / 4 + 0 + 20 / 5) / 3)
     assert found["coverage"] == pytest.approx(2 / 3)
     each = np.array([(first + second) / 2, third])
     assert found["standard_error"] == pytest.approx(each.std() / 1.0)
-    assert "coverage" not in Quantiles((0.5,)).figures(OUTPUTS[:, [1, 4]], TARGETS)
+    assert "coverage" not in measure(OUTPUTS[:, [1, 4]], (0.5,))
 
 
 def test_origins_that_share_steps_ahead_count_as_few() -> None:
-    noise = np.random.default_rng(0).standard_normal((60, 3))
-    targets = np.zeros((60, 2, 3, 1), np.float32)
-    targets[:, 1] = 1
-    found = Quantiles((0.5,)).figures(noise, targets)
+    noise, zeros = np.random.default_rng(0).standard_normal((60, 3)), np.zeros((60, 3, 1))
+    found = measure_quantiles(noise, zeros, zeros + 1, zeros + np.nan, zeros == 0, (0.5,))
+    assert "mase" not in found
     assert found["standard_error"] == pytest.approx(np.abs(noise / 2).mean(1).std() / 20**0.5)
 
 
-def test_the_loss_is_the_sum_over_quantiles_of_the_judged_one() -> None:
-    judge = Quantiles(LEVELS)
-    got = loss(Options(horizon=2), torch.tensor(OUTPUTS), torch.tensor(TARGETS).double(), torch.ones(1))
-    assert float(got) == pytest.approx(3 * judge.figures(OUTPUTS, TARGETS)["pinball"])
+def test_the_loss_is_the_sum_over_quantiles_of_the_judged_one(problem: Quantiles) -> None:
+    assert float(compute_loss(problem, torch.tensor(OUTPUTS))) == pytest.approx(3 * measure(OUTPUTS, LEVELS)["pinball"])
 
 
-def test_an_unknown_truth_teaches_nothing() -> None:
+def test_an_unknown_truth_teaches_nothing(problem: Quantiles) -> None:
     outputs = torch.tensor(OUTPUTS, requires_grad=True)
-    loss(Options(horizon=2), outputs, torch.tensor(TARGETS).double(), torch.ones(1)).backward()
+    compute_loss(problem, outputs).backward()  # type: ignore[no-untyped-call]
     assert outputs.grad is not None
     assert outputs.grad[1, 3:].tolist() == [0, 0, 0]
     assert (outputs.grad[0, :3] != 0).all()
-    nothing = loss(Options(horizon=2), outputs, torch.full((2, 2, 2, 1), torch.nan).double(), torch.ones(1))
-    assert float(nothing.detach()) == 0
+    assert float(compute_loss(problem, outputs, np.zeros_like(KNOWN)).detach()) == 0
 
 
-def test_steps_of_a_row_are_judged_as_origins() -> None:
-    rows, targets = torch.tensor(OUTPUTS)[:, None], torch.tensor(TARGETS).double()[:, None]
-    flat = loss(Options(horizon=2), torch.tensor(OUTPUTS), torch.tensor(TARGETS).double(), torch.ones(1))
-    assert float(loss(Options(horizon=2), rows, targets, torch.ones(1))) == float(flat)
-
-
-def test_less_is_better_and_one_standard_error_is_no_difference() -> None:
-    judge = Quantiles(LEVELS)
+def test_less_is_better_and_one_standard_error_is_no_difference(problem: Quantiles) -> None:
     figures = {"pinball": 0.5, "standard_error": 0.1}
-    assert judge.value(figures) == (-0.5, 0.0)
-    assert judge.tolerance(-0.45, figures, 9) == 0.1
-    assert judge.lower_is_better
-    assert judge.median_index == 1
-    assert judge.fit_adjustment(OUTPUTS, TARGETS) == []
-    assert judge.apply_adjustment(OUTPUTS, []) is OUTPUTS
+    assert problem.rank(figures) == (-0.5, 0.0)
+    assert problem.tolerance(-0.45, figures) == 0.1
+    assert problem.lower

@@ -117,8 +117,8 @@ HOSTILE = {
     "a count too large": (put("values", "step", 10**18), "its value step is 1000000000000000000"),
     "one best value": (put("values", "best_value", [1.0]), r"its value best_value is \[1.0\]"),
     "best value of text": (put("values", "best_value", ["a", "b"]), "its value best_value is"),
-    "an adjustment too early": (put("values", "adjustment", [1.5]), r"its value adjustment is \[1.5\]"),
-    "adjustment of text": (put("values", "adjustment", ["a"]), "its value adjustment is"),
+    "a calibration too early": (put("values", "calibration", {"label": {"factor": 1.5}}), "its value calibration is"),
+    "calibration a list": (put("values", "calibration", [1.5]), r"its value calibration is \[1.5\]"),
     "figures a list": (put("values", "kept_figures", []), r"its value kept_figures is \[\]"),
     "figures null": (put("values", "kept_figures", {"a": None}), "its value kept_figures is"),
     "loss null": (put("values", "loss_sum", None), "its value loss_sum is None"),
@@ -200,6 +200,10 @@ def test_a_checkpoint_with_the_option_names_of_an_older_version_resumes(
         load(run)
 
 
-def test_a_run_past_its_judged_epochs_has_an_adjustment(run: Run) -> None:
-    assert checkpoint.is_usable(run, [1.5], run.config.epochs)
-    assert not checkpoint.is_usable(run, [], run.config.epochs)
+def test_a_calibration_is_of_the_outputs_and_comes_after_the_judged_epochs(run: Run) -> None:
+    epochs, factor = run.config.epochs, {"factor": 1.5}
+    assert checkpoint.is_calibration(run, {"label": factor}, epochs)
+    assert not checkpoint.is_calibration(run, {"label": factor}, epochs - 1)
+    assert not checkpoint.is_calibration(run, {"other": factor}, epochs)
+    assert not checkpoint.is_calibration(run, {"label": [1.5]}, epochs)
+    assert not checkpoint.is_calibration(run, [factor], epochs)

@@ -32,7 +32,7 @@ def one_thread() -> Iterator[None]:
 
 def job(source: Any, **values: Any) -> TrainingJob:
     options = make_options(forecast.Options, {**QUICK, **values})
-    return TrainingJob(forecast, options, forecast.rows(source, options), None, 1)
+    return TrainingJob(forecast, options, forecast.read(source, options), None, 1)
 
 
 VARIANTS: list[dict[str, Any]] = [
@@ -67,7 +67,8 @@ def test_what_training_answers_is_what_the_runtime_answers(values: dict[str, Any
     run = made.run(None)
     for _ in run.run():
         pass
-    outputs, targets = run.predict(run.valid_rows)
+    predictions = run.predict(run.valid_rows)
+    outputs, targets = predictions.outputs["forecast"], predictions.targets["forecast"]
     predictor = tidegate.Predictor(made.model(run))
     horizon = made.problem.provenance["steps_ahead"]
     assert horizon == (1 if values.get("head") else 3)
@@ -132,7 +133,7 @@ def test_provenance_tells_what_was_learnt_and_beaten(tmp_path: Path) -> None:
     found = model.document["provenance"]
     assert found["rows"] == {"trained": 127 - 7 - 3, "held_out": 23 - 3 + 1}
     assert list(found["baselines"]) == ["last value", "ridge on the same window"]
-    assert found["metrics"]["held_out"].keys() == {"pinball", "standard_error", "mae", "coverage"}
+    assert found["metrics"]["held_out"].keys() == {"pinball", "standard_error", "mae", "mase", "coverage"}
     assert found["fitted_on"][0]["steps"] == 150
     options = model.document["task"]["options"]
     assert (options["season"], options["channels"], options["spread"]) == (0, "together", "training")

@@ -106,7 +106,7 @@ def test_equal_rows_and_groups_calibrate_together(copies: Path) -> None:
     room = tasks.load("classify")
     for group in (None, "patient"):
         options = room.Options(**{**SMALL_OPTIONS, "group": group, "hold_out": 0.5})
-        run = TrainingJob(room, options, room.rows(copies, options), None, 1).run(None)
-        groups, folds = run.config.groups[run.sort_by_length(run.valid_rows)], run.folds()
+        run = TrainingJob(room, options, room.read(copies, options), None, 1).run(None)
+        groups, folds = run.problem.groups[run.sort_by_length(run.valid_rows)], run.folds()
         assert all(len(set(folds[groups == g])) == 1 for g in groups)
         assert set(folds) == {0, 1, 2, 3, 4}

@@ -10,7 +10,8 @@ import torch
 
 from tidegate import tasks
 from tidegate.data.table import Table
-from tidegate.nn import Noise
+from tidegate.tasks.base import Batch
+from tidegate.train.forward import NetworkOutputs
 from tidegate.train.job import TrainingJob
 
 LENGTHS = np.array([12, 3, 1, 8])
@@ -36,19 +37,20 @@ def run_of(**values: Any) -> Any:
 @pytest.mark.parametrize(("direction", "conv"), [("causal", 0), ("causal", 3), ("both", 0), ("both", 2)])
 def test_a_prefix_is_scored_as_if_it_were_the_row(direction: str, conv: int) -> None:
     run, x = run_of(direction=direction, conv=conv, prefix=0.5)
-    targets, weights = torch.tensor([0, 1, 2, 1]), torch.from_numpy(run.config.weights)
-    noise = Noise(0.0, 0.0, np.random.default_rng(0))
-    found = run.loss(x, LENGTHS, targets, noise, np.random.default_rng(7))
+    problem, network = run.problem, NetworkOutputs(run.network, run.problem)
+    packed = torch.cat([x[:n, i] for i, n in enumerate(LENGTHS)]).numpy()
+    batch = Batch({"x": packed}, LENGTHS, {"label": np.array([0, 1, 2, 1])})
+    found = problem.train_loss(network, batch, np.random.default_rng(7))
     shorter = np.random.default_rng(7).integers(1, LENGTHS + 1)
     assert (shorter < LENGTHS).any()
     whole = run.network(x, torch.from_numpy(LENGTHS))
     alone = [run.network(x[:n, i : i + 1], torch.tensor([n])) for i, n in enumerate(shorter.tolist())]
-    losses = [run.config.loss(logits, targets, weights) for logits in (whole, torch.cat(alone))]
+    losses = [problem.loss({"label": logits}, batch) for logits in (whole, torch.cat(alone))]
     assert torch.allclose(found, (losses[0] + 0.5 * losses[1]) / 1.5, atol=1e-6)
 
 
 def test_a_model_that_does_not_stream_has_no_such_loss_unless_asked() -> None:
-    assert run_of()[0].config.prefix == 0.3
-    assert run_of(direction="both")[0].config.prefix == 0.0
-    assert run_of(direction="both", prefix=0.2)[0].config.prefix == 0.2
-    assert run_of(prefix=0.0)[0].config.prefix == 0.0
+    assert run_of()[0].problem.options.prefix == 0.3
+    assert run_of(direction="both")[0].problem.options.prefix == 0.0
+    assert run_of(direction="both", prefix=0.2)[0].problem.options.prefix == 0.2
+    assert run_of(prefix=0.0)[0].problem.options.prefix == 0.0

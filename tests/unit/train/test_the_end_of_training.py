@@ -45,7 +45,7 @@ def test_training_does_not_replace_what_it_reads(table: Path, tmp_path: Path) ->
         with pytest.raises(OptionError, match="an input of this command"):
             fit("classify", table, out=out, valid=valid, cell=str(cell), force=True, **TINY)
     with pytest.raises(OptionError, match="an input of this command"):
-        fit("classify", classify.rows(str(table), classify.Options()), out=table, **TINY)
+        fit("classify", classify.read(str(table), classify.Options()), out=table, **TINY)
     assert {path: path.read_bytes() for path in before} == before
 
 
@@ -133,10 +133,10 @@ def test_a_save_that_fails_leaves_a_checkpoint_that_finishes_at_once(
 
 def test_a_figure_that_is_no_number_stops_the_run(table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
-    def broken(self: Any, outputs: Any, targets: Any) -> dict[str, float]:
+    def broken(self: Any, predictions: Any) -> dict[str, float]:
         return {"accuracy": 0.5, "log_loss": np.nan}
 
-    monkeypatch.setattr("tidegate.tasks._classes.SingleLabel.figures", broken)
+    monkeypatch.setattr("tidegate.tasks._classes.SingleLabel.measure", broken)
     with pytest.raises(DataError, match="epoch 1: log loss of the held-out rows is nan"):
         fit("classify", table, out=tmp_path / "m", **TINY)
 

@@ -17,7 +17,8 @@ from tidegate.data.table import read_table
 from tidegate.errors import DataError, ModelFileError, OptionError, TidegateError
 from tidegate.model import Model
 from tidegate.tasks._holdout import split
-from tidegate.tasks._problem import pad
+from tidegate.tasks._labels import class_weights
+from tidegate.tasks._messages import Messages
 from tidegate.train import Progress, fit
 from tidegate.train import checkpoint as checkpoints
 from tidegate.train.batches import plan
@@ -62,10 +63,15 @@ def test_rows_of_like_length_stand_together() -> None:
     assert padding < 0.1 * lengths.sum()
 
 
-def test_padding_is_on_the_right() -> None:
-    x, lengths = pad([np.array([1, 2, 3], np.int32), np.array([4], np.int32)])
-    assert x.tolist() == [[1, 4], [2, 0], [3, 0]]
-    assert lengths.tolist() == [3, 1]
+def test_rows_of_a_batch_stand_one_after_another() -> None:
+    rows = Messages([np.array([1, 2, 3], np.int32), np.array([4], np.int32)], "label", np.array([7, 8]), np.zeros(5))
+    batch = rows.batch(np.array([1, 0]))
+    assert batch.inputs["x"].tolist() == [4, 1, 2, 3]
+    assert batch.lengths.tolist() == [1, 3]
+    assert batch.targets["label"].tolist() == [8, 7]
+    shorter = batch.shorten(np.array([1, 2]))
+    assert shorter.inputs["x"].tolist() == [4, 1, 2]
+    assert shorter.lengths.tolist() == [1, 2]
 
 
 def test_the_split_keeps_one_row_of_every_class() -> None:
@@ -163,7 +169,7 @@ def test_an_interrupt_leaves_a_checkpoint_and_resume_ends_with_the_same_file(
     with pytest.raises(KeyboardInterrupt):
         fit("classify", str(table), out=str(out), progress=press, **SMALL)
     assert not out.exists()
-    with pytest.raises(OptionError, match="a run was not finished; continue with --resume"):
+    with pytest.raises(OptionError, match="a run was not finished; continue with resume=True"):
         fit("classify", str(table), out=str(out), **SMALL)
     with pytest.raises(OptionError, match="options seed was 0 and is 1 now; a resumed run must be the same run"):
         fit("classify", str(table), out=str(out), resume=True, **SMALL, seed=1)
@@ -229,10 +235,9 @@ def test_a_file_that_is_no_checkpoint_is_refused(table: Path, tmp_path: Path) ->
         checkpoints.load(str(tmp_path / "t"), other.run(None), other.identity(), type(other.options))
 
 
-def test_class_weights_balance_a_rare_class(tmp_path: Path) -> None:
-    task = tasks.load("classify")
+def test_class_weights_balance_a_rare_class() -> None:
     targets = np.array([0] * 90 + [1] * 10)
-    got = task.class_weights(task.Options(class_weights="balanced"), targets, 2)
+    got = class_weights(targets, 2, balanced=True)
     assert got[1] / got[0] == pytest.approx(9)
     assert got[targets].mean() == pytest.approx(1)
 

@@ -45,7 +45,7 @@ def test_the_default_model_of_long_series_is_not_rejected(tmp_path: Path) -> Non
     series = (draw.standard_normal((24, 40, 3)) * [1.0, 30.0, 1e-3] + [0.0, 500.0, 0.07]).astype(np.float32)
     np.savez(tmp_path / "train.npz", x=series, y=np.arange(24) % 3)
     model = built(tmp_path, "classify", tmp_path / "train.npz", label="y", input="series")
-    assert [layer["kind"] for layer in model.layers[:3]] == ["scale", "conv", "recurrent"]
+    assert [layer.kind for layer in model.layers[:3]] == ["scale", "conv", "recurrent"]
     assert faults(model) == []
     assert faults(model, compute="bf16") == []
 

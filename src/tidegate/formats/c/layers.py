@@ -7,6 +7,15 @@ from collections.abc import Callable
 import numpy as np
 import numpy.typing as npt
 
+from ...layers import Layer
+from ...layers.conv import Conv
+from ...layers.dense import Dense
+from ...layers.embed import Embed
+from ...layers.norm import Norm
+from ...layers.pool import Pool
+from ...layers.recurrent import Recurrent
+from ...layers.scale import Scale
+from ...layers.softmax import Softmax
 from .functions import ACTIVATIONS
 from .layer_code import LayerCode, LayerContext
 from .literals import format_float
@@ -31,7 +40,7 @@ def dense(context: LayerContext) -> LayerCode:
 
 def conv(context: LayerContext) -> LayerCode:
     """Generate a causal convolution, whose earlier steps are a state."""
-    code, older = LayerCode(), (context.layer["width"] - 1) * context.width
+    code, older = LayerCode(), (context.layer.window - 1) * context.width
     if not older:
         return dense(context)
     W, b = add_tables(code, context, "weight", "bias")
@@ -43,7 +52,7 @@ def conv(context: LayerContext) -> LayerCode:
 def norm(context: LayerContext) -> LayerCode:
     code = LayerCode()
     gain, bias = add_tables(code, context, "gain", "bias")
-    add_call(code, "norm", context.size, context.x, gain, bias, format_float(context.layer["eps"]), context.y)
+    add_call(code, "norm", context.size, context.x, gain, bias, format_float(context.layer.eps), context.y)
     return code
 
 
@@ -62,8 +71,8 @@ def softmax(context: LayerContext) -> LayerCode:
 
 
 def pool(context: LayerContext) -> LayerCode:
-    code, n = LayerCode(), context.width
-    for k, over in enumerate(context.layer["over"]):
+    code, n = LayerCode(note=f" over {', '.join(context.layer.over)}"), context.width
+    for k, over in enumerate(context.layer.over):
         y = f"{context.y} + {k * n}" if k else context.y
         if over == "last":
             add_call(code, "copy", n, context.x, y)
@@ -78,15 +87,15 @@ def pool(context: LayerContext) -> LayerCode:
     return code
 
 
-KINDS: dict[str, Callable[[LayerContext], LayerCode]] = {
-    "embed": embed,
-    "dense": dense,
-    "conv": conv,
-    "norm": norm,
-    "recurrent": recurrent,
-    "pool": pool,
-    "scale": scale,
-    "softmax": softmax,
+GENERATORS: dict[type[Layer], Callable[[LayerContext], LayerCode]] = {
+    Embed: embed,
+    Dense: dense,
+    Conv: conv,
+    Norm: norm,
+    Recurrent: recurrent,
+    Pool: pool,
+    Scale: scale,
+    Softmax: softmax,
 }
 
 
@@ -104,8 +113,8 @@ def add_call(code: LayerCode, function: str, *arguments: object) -> None:
 
 def add_activation(code: LayerCode, context: LayerContext) -> None:
     """Apply the activation of a dense or conv layer in place."""
-    kind, y = context.layer["activation"], context.y
-    if kind != "none":
-        function = ACTIVATIONS[kind]
+    activation, y = context.layer.activation, context.y
+    if activation != "none":
+        function = ACTIVATIONS[activation]
         code.functions.add(function)
         code.body.append(f"for (size_t i = 0; i < {context.size}; ++i) {y}[i] = {function}({y}[i]);")

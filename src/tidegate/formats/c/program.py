@@ -5,16 +5,15 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from ...errors import ModelFileError
-from ...layers import output_widths
+from ...errors import ModelFileError, error_context
+from ...layers import Layer, choose, output_widths, state_names
 from ...model import Model
 from .layer_code import LayerCode, LayerContext
-from .layers import KINDS
+from .layers import GENERATORS
 from .literals import format_comment
 
 
@@ -96,12 +95,7 @@ class BufferPlan:
 
     def __init__(self, model: Model) -> None:
         self.model, self.layers = model, model.layers
-        for i, layer in enumerate(self.layers):
-            if layer["kind"] not in KINDS:
-                raise ModelFileError(
-                    f"layers[{i}]: {layer['kind']} cannot be exported to C; choose one of {', '.join(sorted(KINDS))}"
-                )
-        self.widths = output_widths(self.layers, model.input_section.get("features"), model.tapes)
+        self.widths = output_widths(self.layers)
         self.buffers: list[int] = []
         self.buffer_of = list(self.assign_buffers())
 
@@ -109,7 +103,7 @@ class BufferPlan:
         """Assign buffers: for each layer the index of its buffer, or None."""
         busy: list[int] = []  # for each buffer, the last layer that reads it
         for i, layer in enumerate(self.layers):
-            if layer["kind"] == "embed" or i == len(self.layers) - 1:
+            if layer.ids is not None or i == len(self.layers) - 1:
                 yield None
                 continue
             free = [b for b, until in enumerate(busy) if until < i]
@@ -117,7 +111,7 @@ class BufferPlan:
                 free = [len(busy)]
                 busy.append(-1)
                 self.buffers.append(0)
-            busy[free[0]] = max([i + 1, *(j for j, other in enumerate(self.layers) if other.get("add") == i)])
+            busy[free[0]] = max([i + 1, *(j for j, other in enumerate(self.layers) if other.add == i)])
             self.buffers[free[0]] = max(self.buffers[free[0]], self.widths[i])
             yield free[0]
 
@@ -128,31 +122,31 @@ class BufferPlan:
 
     def expression(self, i: int) -> str:
         """Return the C expression for a layer's output."""
-        last = i == len(self.layers) - 1 and self.layers[i]["kind"] != "embed"
+        last = i == len(self.layers) - 1 and self.layers[i].ids is None
         return "out" if last else f"y_{i}"
 
     def generate_layers(self, width: int) -> Iterator[LayerCode]:
         """Generate the code of each layer. width: of the first layer's input."""
         offsets = {array["name"]: (array["offset"] - 8) // 4 for array in self.model.state_schema[1:]}
         for i, layer in enumerate(self.layers):
-            start = f"layers.{i}."
-            own = {name.removeprefix(start): at for name, at in offsets.items() if name.startswith(start)}
+            own = {name: offsets[full] for name, full in state_names(i, layer.state()).items()}
             x, before = (self.expression(i - 1), self.widths[i - 1]) if i else ("x", width)
-            code = KINDS[layer["kind"]](LayerContext(self.model, i, layer, before, x, self.expression(i), own))
+            with error_context(f"layers[{i}]"):
+                generate = choose(GENERATORS, layer, "cannot be exported to C")
+            code = generate(LayerContext(self.model, i, layer, before, x, self.expression(i), own))
             self.finish(code, i, layer)
             yield code
 
-    def finish(self, code: LayerCode, i: int, layer: dict[str, Any]) -> None:
+    def finish(self, code: LayerCode, i: int, layer: Layer) -> None:
         """Add what follows a layer of any kind, and the comment above it."""
-        if (added := layer.get("add")) is not None:
+        if (added := layer.add) is not None:
             code.functions.add("plus")
             code.body.append(
                 f"plus({self.widths[i]}, {self.expression(added)}, {self.expression(i)}); /* add: layers[{added}] */"
             )
-        if layer["kind"] == "embed":
+        if layer.ids is not None:
             code.body[0] = f"const float *const {code.body[0]}"
             if i == len(self.layers) - 1:
                 code.functions.add("copy")
                 code.body.append(f"copy({self.widths[i]}, {self.expression(i)}, out);")
-        over = f" over {', '.join(layer['over'])}" if layer["kind"] == "pool" else ""
-        code.body[:0] = [f"/* layers[{i}]: {layer['kind']}{over} */"]
+        code.body[:0] = [f"/* layers[{i}]: {layer.kind}{code.note} */"]

@@ -7,7 +7,8 @@ from textwrap import wrap
 import numpy as np
 import numpy.typing as npt
 
-from ...tape import NORM_EPS, Tape
+from ...layers.recurrent import Recurrent
+from ...tape import NORM_EPS
 from .functions import ACTIVATIONS
 from .layer_code import LayerCode, LayerContext
 from .literals import UniqueNames, format_comment, format_float
@@ -26,9 +27,9 @@ class TapeCompiler:
     """Compiles a tape to C. Register i is a number `v<i>` inside a loop or, if it is needed whole, an array."""
 
     def __init__(self, context: LayerContext) -> None:
-        self.context, self.layer = context, context.layer
-        self.tape: Tape = context.model.tapes[self.layer["tape"]]
-        self.H, self.P = self.layer["size"], self.layer.get("project")
+        layer: Recurrent = context.layer
+        self.context, self.layer, self.tape = context, layer, layer.tape
+        self.H, self.P = layer.sizes
         self.plan = schedule(self.tape)
         self.widths = self.tape.widths(self.H, self.P)
         self.names, self.code = UniqueNames(), LayerCode()
@@ -233,8 +234,8 @@ class TapeCompiler:
         self.code.body = [f"recurrent_{i}({', '.join(arguments)}, {self.context.y});"]
 
     def describe_cell(self) -> str:
-        dialect = ", ".join(f"{key} {value}" for key, value in self.layer["dialect"].items())
-        cell = f"{self.layer['cell']} ({dialect})" if dialect else self.layer["cell"]
+        dialect = ", ".join(f"{key} {value}" for key, value in self.layer.dialect.items())
+        cell = f"{self.layer.cell} ({dialect})" if dialect else self.layer.cell
         return f"layers[{self.context.i}]: {cell[:200]}, {self.context.width} -> {self.context.size}."
 
 

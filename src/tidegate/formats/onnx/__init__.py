@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from ...atomic import check, kind_from_start, replace
 from ...errors import ModelFileError, OptionError
+from ...layers.recurrent import Recurrent
 from ...model import Model
 from .build import MODES, build
 from .proto import FILE_START
@@ -38,7 +39,7 @@ def export(
 
     >>> import tempfile
     >>> from tidegate.verify.samples import sample
-    >>> model = sample(features=2, size=2, cell=None, over=("max",), outputs=None, softmax=False)
+    >>> model = sample(features=2, cell=None, over=("max",), outputs=None, softmax=False)
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     files = export(model, os.path.join(folder, "max.onnx"), mode="step")
     >>> [os.path.basename(file) for file in files]
@@ -58,7 +59,8 @@ def export(
 def report(model: Model, files: list[str], mode: str = "sequence") -> dict[str, Any]:
     """Return what `export` wrote: the mode, and what each recurrence became."""
     other = "Scan" if mode == "sequence" else "operations of its tape"
-    standard = {i: find_standard_node(model.tapes[k["tape"]]) for i, k in enumerate(model.layers) if "tape" in k}
+    tapes = {i: layer.tape for i, layer in enumerate(model.layers) if isinstance(layer, Recurrent)}
+    standard = {i: find_standard_node(tape) for i, tape in tapes.items()}
     nodes = [f"layers.{i}: {node.op if node else other}" for i, node in standard.items()]
     return {"mode": mode, **({"recurrence": ", ".join(nodes)} if nodes else {})}
 

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from ... import layers
+from ...layers import Layer, name_states, select_states, walk
 from ...model import Model
 from .._rows import describe_input, describe_output
 from . import context as contexts
@@ -32,13 +32,13 @@ class ModelGraph:
 
     def __init__(self, model: Model, sequence: bool) -> None:
         self.model, self.sequence, self.g = model, sequence, Operations()
-        self.layers, self.tapes = model.layers, model.tapes
+        self.layers = model.layers
         self.streams = not model.whole_window
         self.inputs: list[Message] = []
         self.outputs: list[Message] = []
         self.output_names: set[str] = set()
         for layer in self.layers:
-            for name in layer["tensors"].values():
+            for name in layer.tensors.values():
                 self.g.register(name, model.tensors[name])
 
     def graph(self) -> Message:
@@ -101,20 +101,15 @@ class ModelGraph:
     def add_layers(self, ctx: GraphContext, states: dict[str, Tensor], x: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
         """Add all layers; return the last one's output and the next states by name."""
         next_states: dict[str, Tensor] = {}
-        outputs: list[Tensor] = []
-        for i, layer in enumerate(self.layers):
-            self.g.scope = f"layers.{i}.{layer['kind']}"
-            s = {
-                name: states[f"layers.{i}.{name}"] if self.streams else ctx.fill(shape, fill)
-                for name, (shape, fill) in layers.load(layer["kind"]).state(layer, self.tapes).items()
-            }
-            t = {role: self.model.tensors[name] for role, name in layer["tensors"].items()}
-            x, last = layer_nodes.run(ctx, layer, self.tapes, t, s, x)
-            next_states |= {f"layers.{i}.{name}": v for name, v in last.items()}
-            if layer.get("add") is not None:
-                x = x + outputs[layer["add"]]
-            outputs.append(x)
-        return x, next_states
+
+        def run(i: int, layer: Layer, x: Tensor) -> Tensor:
+            self.g.scope = f"layers.{i}.{layer.kind}"
+            s = select_states(i, layer, states) if self.streams else ctx.fill_states(layer.state())
+            y, last = layer_nodes.run(ctx, layer, layer.select(self.model.tensors), s, x)
+            next_states.update(name_states(i, last))
+            return y
+
+        return walk(self.layers, x, run)[len(self.layers) - 1], next_states
 
     def output_doc(self, mode: str) -> str:
         """Describe the output."""
@@ -131,7 +126,7 @@ class ModelGraph:
         return {"steps": self.g.apply("Add", steps, lengths)}
 
     def add_outputs(self, ctx: GraphContext, y: Tensor, next_states: dict[str, Tensor]) -> None:
-        width = layers.output_widths(self.layers, self.model.input_section.get("features"), self.tapes)[-1]
+        width = self.layers[-1].width
         last = y
         if ctx.sequence:
             y = ctx.zero_padding(y)

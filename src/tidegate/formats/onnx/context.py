@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from ...layers import States
 from . import proto
 from .graph import Operations, Tensor
 
@@ -36,6 +37,10 @@ class GraphContext:
         value = np.array(fill, np.float32)
         first = self.g.constant(f"fill.{value.item()!r}", value) if value.ndim == 0 else self.g.lift(value)
         return self.g.apply("Expand", first, whole)
+
+    def fill_states(self, states: States) -> dict[str, Tensor]:
+        """Return the initial values of a layer's states by name."""
+        return {name: self.fill(shape, first) for name, (shape, first) in states.items()}
 
     def zero_padding(self, x: Tensor) -> Tensor:
         """Return a sequence [T, B, width] with zeros past each row's length."""

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from ...layers import conv
+from ...layers.conv import Conv
 from . import proto
 from .context import GraphContext
 from .graph import Tensor
@@ -12,22 +10,22 @@ from .standard import Weights
 
 
 def run(
-    ctx: GraphContext, layer: dict[str, Any], t: Weights, s: dict[str, Tensor], x: Tensor
+    ctx: GraphContext, layer: Conv, t: Weights, s: dict[str, Tensor], x: Tensor
 ) -> tuple[Tensor, dict[str, Tensor]]:
     """Return the outputs [T, B, size] and, for a causal layer, the last k - 1 inputs of each row.
 
     s: past [B, k - 1, inputs], for a causal layer. x: [T, B, inputs].
     """
-    g, k, x = ctx.g, layer["width"], ctx.zero_padding(x)
-    if layer["centred"]:
+    g, k, x = ctx.g, layer.window, ctx.zero_padding(x)
+    if layer.centred:
         pads = g.int64s((k - 1) // 2, 0, 0, k // 2, 0, 0)
         line = g.apply("Pad", x, pads)
     else:
         line = g.apply("Concat", g.apply("Transpose", s["past"], perm=[1, 0, 2]), x, axis=0)
     T = g.dim(x, 0)
     windows = [g.apply("Slice", line, g.int64s(j), g.apply("Add", T, g.int64s(j)), g.int64s(0)) for j in range(k)]
-    y = conv.activate(g, layer, g.affine(g.concat(windows), t["weight"], t["bias"]))
-    return y, {} if layer["centred"] else {"past": next_past(ctx, line, k)}
+    y = layer.apply(g, dict(t), g.concat(windows))
+    return y, {} if layer.centred else {"past": next_past(ctx, line, k)}
 
 
 def next_past(ctx: GraphContext, line: Tensor, k: int) -> Tensor:

@@ -2,83 +2,82 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
 
-from ... import layers
-from ...layers import bidirectional, recurrent
-from ...tape import Tape
+from ...layers import Layer
+from ...layers.bidirectional import DIRECTIONS, Bidirectional, select_direction
+from ...layers.conv import Conv
+from ...layers.final import Final
+from ...layers.recurrent import Recurrent
 from . import conv, proto, scan, standard
 from .context import GraphContext
 from .graph import Tensor
 from .standard import Weights
 
 States = dict[str, Tensor]
-Layer = dict[str, Any]
 
 
-def run(
-    ctx: GraphContext, layer: Layer, tapes: dict[str, Tape], t: Weights, s: States, x: Tensor
-) -> tuple[Tensor, States]:
+def run(ctx: GraphContext, layer: Layer, t: Weights, s: States, x: Tensor) -> tuple[Tensor, States]:
     """Add a layer; return its outputs and next states.
 
     t: role -> array. s: name -> [B, *shape]. x: [T, B, inputs] or [B, inputs]; ids without the last axis.
     """
-    module = layers.load(layer["kind"])
-    if layer["kind"] == "bidirectional":
-        return add_bidirectional(ctx, layer, tapes[layer["tape"]], t, x), {}
-    if layer["kind"] == "final":
-        return add_final(ctx, x), {}
-    if layer["kind"] == "recurrent" and s:
-        return add_recurrent(ctx, layer, tapes[layer["tape"]], t, s, x)
-    if layer["kind"] == "conv" and ctx.sequence and layer["width"] > 1:
-        return conv.run(ctx, layer, t, s, x)
+    return ADDERS.get(type(layer), add_equation)(ctx, layer, t, s, x)
+
+
+def add_equation(ctx: GraphContext, layer: Layer, t: Weights, s: States, x: Tensor) -> tuple[Tensor, States]:
+    """Add a layer by its own equation: over all steps at once, or inside a Scan if it has states."""
     if not s or not ctx.sequence:
-        y, following = module.step(ctx.g, layer, tapes, t, s, x, ctx.steps)
-        return y, following
+        return layer.step(ctx.g, dict(t), s, x, ctx.steps)
 
     def step(before: States, x: list[Tensor]) -> tuple[Tensor, States]:
-        y, after = module.step(ctx.g, layer, tapes, t, before, x[0], x[1])
-        return y, after
+        return layer.step(ctx.g, dict(t), before, x[0], x[1])
 
-    shapes = {name: shape for name, (shape, _) in module.state(layer, tapes).items()}
+    shapes = {name: shape for name, (shape, _) in layer.state().items()}
     y, last = scan.scan(ctx, step, s, shapes, [x, ctx.steps])
     return y, last
 
 
-def add_recurrent(
-    ctx: GraphContext, layer: Layer, tape: Tape, t: Weights, s: States, x: Tensor
-) -> tuple[Tensor, States]:
+def add_conv(ctx: GraphContext, layer: Conv, t: Weights, s: States, x: Tensor) -> tuple[Tensor, States]:
+    """Add a convolution, over a sequence as one product."""
+    return (conv.run if ctx.sequence and layer.window > 1 else add_equation)(ctx, layer, t, s, x)
+
+
+def add_recurrent(ctx: GraphContext, layer: Recurrent, t: Weights, s: States, x: Tensor) -> tuple[Tensor, States]:
     """Add a recurrent layer, by ONNX's own node if there is one."""
-    g, node = ctx.g, standard.find_standard_node(tape)
+    g, node = ctx.g, standard.find_standard_node(layer.tape)
+    if not s:
+        return add_equation(ctx, layer, t, s, x)
     if node is None:
-        return scan.run(ctx, layer, tape, t, s, x)
+        return scan.run(ctx, layer, t, s, x)
     if ctx.sequence:
-        return standard.run(ctx, node, tape, [t], s, x)
-    y, last = standard.run(ctx, node, tape, [t], s, g.apply("Unsqueeze", x, g.int64s(0)))
+        return standard.run(ctx, node, layer.tape, [t], s, x)
+    y, last = standard.run(ctx, node, layer.tape, [t], s, g.apply("Unsqueeze", x, g.int64s(0)))
     return g.apply("Squeeze", y, g.int64s(0)), last
 
 
-def add_bidirectional(ctx: GraphContext, layer: Layer, tape: Tape, t: Weights, x: Tensor) -> Tensor:
+def add_bidirectional(
+    ctx: GraphContext, layer: Bidirectional, t: Weights, s: States, x: Tensor
+) -> tuple[Tensor, States]:
     """Add a bidirectional layer [T, B, 2 H]; the backward part starts at each row's own last step."""
-    directions = [bidirectional.select_direction(direction, dict(t)) for direction in bidirectional.DIRECTIONS]
-    if node := standard.find_standard_node(tape):
-        return standard.run(ctx, node, tape, list[Weights](directions), {}, x)[0]
-    g = ctx.g
+    weights = {way: select_direction(way, dict(t)) for way in DIRECTIONS}
+    if node := standard.find_standard_node(layer.tape):
+        return standard.run(ctx, node, layer.tape, list[Weights](weights.values()), {}, x)[0], {}
     halves = []
-    for direction, own in zip(bidirectional.DIRECTIONS, directions, strict=True):
-        s = {name: ctx.fill(*first) for name, first in recurrent.state(layer, {layer["tape"]: tape}).items()}
-        y, _ = scan.run(ctx, layer, tape, own, s, reverse_rows(ctx, x, direction))
-        halves.append(reverse_rows(ctx, y, direction))
-    return g.concat(halves)
+    for way, own in weights.items():
+        half = layer.direction(way)
+        y, _ = scan.run(ctx, half, own, ctx.fill_states(half.state()), reverse_rows(ctx, x, way))
+        halves.append(reverse_rows(ctx, y, way))
+    return ctx.g.concat(halves), {}
 
 
-def add_final(ctx: GraphContext, x: Tensor) -> Tensor:
+def add_final(ctx: GraphContext, layer: Final, t: Weights, s: States, x: Tensor) -> tuple[Tensor, States]:
     """Add a final layer: for every step, the forward half at a row's last step and the backward half at its first."""
     g = ctx.g
     last, first = (
         g.apply("Slice", v, g.int64s(0), g.int64s(1), g.int64s(0)) for v in (reverse_rows(ctx, x, "backward"), x)
     )
-    return g.apply("Expand", g.concat([g.split(last, 2)[0], g.split(first, 2)[1]]), g.apply("Shape", x))
+    return g.apply("Expand", g.concat([g.split(last, 2)[0], g.split(first, 2)[1]]), g.apply("Shape", x)), {}
 
 
 def reverse_rows(ctx: GraphContext, x: Tensor, direction: str) -> Tensor:
@@ -88,3 +87,12 @@ def reverse_rows(ctx: GraphContext, x: Tensor, direction: str) -> Tensor:
         return x
     lengths = ctx.g.cast(ctx.lengths, proto.INT64)
     return ctx.g.apply("ReverseSequence", x, lengths, time_axis=0, batch_axis=1)
+
+
+# What is not here is added by its own equation.
+ADDERS: dict[type[Layer], Callable[..., tuple[Tensor, States]]] = {
+    Conv: add_conv,
+    Recurrent: add_recurrent,
+    Bidirectional: add_bidirectional,
+    Final: add_final,
+}

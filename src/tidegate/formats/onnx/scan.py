@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from ...layers import recurrent
-from ...tape import Tape, flat_width, interpret, resolve_shape
+from ...layers.recurrent import Recurrent
+from ...tape import flat_width, interpret, resolve_shape
 from . import proto
 from .context import GraphContext
 from .graph import Body, Tensor, prune
@@ -46,20 +46,18 @@ def expand_mask(mask: Tensor, shape: tuple[int, ...]) -> Tensor:
     return mask if len(shape) == 1 else mask.reshape(0, *[1] * len(shape))
 
 
-def run(
-    ctx: GraphContext, layer: dict[str, Any], tape: Tape, t: Weights, s: States, x: Tensor
-) -> tuple[Tensor, dict[str, Tensor]]:
+def run(ctx: GraphContext, layer: Recurrent, t: Weights, s: States, x: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
     """Add a recurrent layer by its tape, over a sequence or for a step; W x + b is computed for all steps at once.
 
     s: name -> [B, *shape]. x: [T, B, inputs] or [B, inputs].
     """
-    H, P = recurrent.sizes(layer)
+    tape, (H, P) = layer.tape, layer.sizes
     widths = {name: flat_width(shape, H, P) for name, shape in tape.state.items()}
     flat = {name: v if len(tape.state[name]) == 1 else v.reshape(0, widths[name]) for name, v in s.items()}
     parts = ctx.g.affine(x, t["W"], t["b"])
 
     def step(before: States, x: list[Tensor]) -> tuple[Tensor, States]:
-        return run_tape(ctx, layer, tape, t, before, x[0])
+        return run_tape(ctx, layer, t, before, x[0])
 
     if ctx.sequence:
         y, last = scan(ctx, step, flat, {name: (n,) for name, n in widths.items()}, [parts])
@@ -69,11 +67,9 @@ def run(
     return y, {name: v if len(shapes[name]) == 1 else v.reshape(0, *shapes[name]) for name, v in last.items()}
 
 
-def run_tape(
-    ctx: GraphContext, layer: dict[str, Any], tape: Tape, t: Weights, before: States, parts: Tensor
-) -> tuple[Tensor, States]:
+def run_tape(ctx: GraphContext, layer: Recurrent, t: Weights, before: States, parts: Tensor) -> tuple[Tensor, States]:
     """Add one step, instruction by instruction. parts: W x + b of all gates, [B, G H]."""
-    g, (H, _) = ctx.g, recurrent.sizes(layer)
+    g, tape = ctx.g, layer.tape
     x = dict(zip(tape.gates, g.split(parts, len(tape.gates)), strict=True))
     params = {name: t[f"p.{name}"].reshape(-1) for name in tape.params}
-    return interpret(tape, g, x, recurrent.make_maps(g, dict(t), tape, H), params, before)
+    return interpret(tape, g, x, layer.make_maps(g, dict(t)), params, before)

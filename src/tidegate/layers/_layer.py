@@ -1,0 +1,225 @@
+"""What every layer is and can be asked; each other file of this folder has one layer."""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
+from types import MappingProxyType
+from typing import Any, ClassVar, Literal, Self, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from ..errors import ModelFileError, OptionError
+from ..tape import Tape
+
+V = TypeVar("V")
+Use = Literal["matrix", "table", "vector", "fixed"]
+Shape = tuple[int, ...]
+States = dict[str, tuple[Shape, Any]]  # name -> shape and first value, a number or nested lists of that shape
+Step = Callable[..., tuple[Any, dict[str, Any]]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Layer(ABC):
+    """One layer: its options as fields, and what follows from them.
+
+    tensors: role -> name of a tensor in the model file. add: the index of an earlier layer whose output is added to
+    this layer's own; None: nothing is added. In equations, `xp` is a namespace of operations, `t` has the tensors by
+    role, and `s` the states by name, [B, *shape] each.
+    """
+
+    kind: ClassVar[str]  # the name of the layer's file
+    input_option: ClassVar[str] = "size"  # the option that is the width of the input; "" for token ids
+    uses: ClassVar[Mapping[str, Use]] = {}  # of tensors that are not vectors, by role
+    is_affine: ClassVar[bool] = False  # whether the output, before an activation, is W x + b of one step
+    is_pool: ClassVar[bool] = False  # whether an output combines all steps so far, so that training needs only the last
+
+    tensors: Mapping[str, str] = field(default_factory=dict)
+    add: int | None = None
+
+    def __post_init__(self) -> None:
+        for f in fields(self):
+            object.__setattr__(self, f.name, freeze(getattr(self, f.name)))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return restore, (type(self), {f.name: thaw(getattr(self, f.name)) for f in fields(self)})
+
+    def __init_subclass__(cls) -> None:
+        cls.kind = cls.__module__.rpartition(".")[2]
+
+    @classmethod
+    @abstractmethod
+    def parse(cls, node: dict[str, Any], width: int | None, tapes: Mapping[str, Tape]) -> Self:
+        """Check the options in a JSON object and return the layer.
+
+        width: of the input; None: token ids. tapes: those of the file. Raises OptionError with the option, what was
+        found and what was expected.
+        """
+
+    def options(self) -> dict[str, Any]:
+        """Return the options as they stand in the model file."""
+        return {f.name: thaw(getattr(self, f.name)) for f in fields(self) if f.name not in ("tensors", "add")}
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what the model file says about the layer, besides its kind and its input."""
+        added = {} if self.add is None else {"add": self.add}
+        return {**self.options(), "tensors": dict(self.tensors), **added}
+
+    @property
+    @abstractmethod
+    def width(self) -> int:
+        """The width of the output."""
+
+    @property
+    def ids(self) -> int | None:
+        """The number of token ids that the layer takes; None if it takes numbers."""
+        return None
+
+    @property
+    def tapes(self) -> dict[str, Tape]:
+        """The tapes that the layer runs, by name; empty for a layer without a recurrence."""
+        return {}
+
+    @property
+    def registers(self) -> int:
+        """How many numbers a step computes besides the output."""
+        return 0
+
+    @property
+    def ends_in(self) -> str:
+        """The function that the output ends in, if it makes probabilities: "softmax" or "sigmoid"; else ""."""
+        return ""
+
+    def describe(self) -> str:
+        """Describe the sizes and options in a few words."""
+        return f"of {self.width}"
+
+    # --- tensors
+
+    def shapes(self) -> dict[str, Shape]:
+        """Return the shape of each tensor by role."""
+        return {}
+
+    def use(self, role: str) -> Use:
+        """Tell how a tensor is used.
+
+        matrix: it multiplies, so weight decay applies to it. table: its rows are looked up. vector: everything else
+        that is trained. fixed: training does not change it.
+        """
+        return self.uses.get(role, "vector")
+
+    def select(self, tensors: Mapping[str, V]) -> dict[str, V]:
+        """Select the layer's own tensors from those of a model: role -> tensor."""
+        return {role: tensors[name] for role, name in self.tensors.items()}
+
+    def init(self, rng: np.random.Generator, role: str, params: Mapping[str, float]) -> npt.NDArray[np.float32]:
+        """Draw the first values of a tensor: matrices by Xavier, tables from a narrow normal, vectors zero.
+
+        params: the first values of a cell's own parameters by name; zero for those that are missing.
+        """
+        shape, use = self.shapes()[role], self.use(role)
+        if use == "matrix":
+            return draw_xavier(rng, shape, shape[0])
+        if use == "table":
+            return (rng.standard_normal(shape) * 0.1).astype(np.float32)
+        return np.zeros(shape, np.float32)
+
+    # --- states and equations
+
+    def state(self) -> States:
+        """Return the states that a stream keeps."""
+        return {}
+
+    def carried(self) -> States:
+        """Return the states that a run over one row carries from step to step; in a stream, these are `state`."""
+        return self.state()
+
+    def initial_state(self, rows: int) -> dict[str, npt.NDArray[Any]]:
+        """Return the states before the first step, name -> [rows, *shape]."""
+        return {name: np.full((rows, *shape), first) for name, (shape, first) in self.state().items()}
+
+    @property
+    def whole_window(self) -> str:
+        """Why the layer needs whole rows and has no step; "" if it runs step by step."""
+        return ""
+
+    def step(self, xp: Any, t: dict[str, Any], s: dict[str, Any], x: Any, steps: Any) -> tuple[Any, dict[str, Any]]:
+        """Compute one step: return the output and the next states.
+
+        x: [B, width], or ids [B]. steps: the number of steps of each row so far, with this one, [B, 1].
+        """
+        raise OptionError(f"{self.kind} has no steps, because {self.whole_window}; run it whole")
+
+    def whole(self, xp: Any, t: dict[str, Any], xs: list[Any], step: Step | None = None) -> list[Any]:
+        """Return the output after each step of rows of one length, from the initial state.
+
+        xs: the input of each step. step: computes a step of a given layer, in place of the layer's own.
+        """
+        step = run_step if step is None else step
+        s: dict[str, Any] = self.initial_state(xs[0].shape[0])
+        out = []
+        for k, x in enumerate(xs):
+            y, s = step(self, xp, t, s, x, np.full((x.shape[0], 1), k + 1))
+            out.append(y)
+        return out
+
+    def logits(self, xp: Any, t: dict[str, Any], x: Any) -> Any:
+        """Return what `ends_in` turns into probabilities. Raises OptionError for a layer that makes none."""
+        raise OptionError(f"{self.kind} gives no probabilities, so it has no logits")
+
+
+def freeze(value: Any) -> Any:
+    """Return JSON's lists and objects as tuples and read-only mappings; anything else as it is."""
+    if isinstance(value, dict):
+        return MappingProxyType({key: freeze(v) for key, v in value.items()})
+    return tuple(map(freeze, value)) if isinstance(value, list) else value
+
+
+def thaw(value: Any) -> Any:
+    """Undo `freeze`.
+
+    >>> thaw(freeze({"over": ["mean", "max"]}))
+    {'over': ['mean', 'max']}
+    """
+    if isinstance(value, MappingProxyType):
+        return {key: thaw(v) for key, v in value.items()}
+    return list(map(thaw, value)) if isinstance(value, tuple) else value
+
+
+def restore(cls: type[Layer], values: dict[str, Any]) -> Layer:
+    """Make the copy of a layer that was pickled."""
+    return cls(**values)
+
+
+def run_step(layer: Layer, *arguments: Any) -> tuple[Any, dict[str, Any]]:
+    """Compute a step of a layer by its own equation; see `Layer.step`."""
+    return layer.step(*arguments)
+
+
+def draw_xavier(rng: np.random.Generator, shape: Shape, outputs: int) -> npt.NDArray[np.float32]:
+    """Draw a matrix uniformly between the limits for its numbers of outputs and inputs.
+
+    Source: Glorot and Bengio 2010, equation 16.
+    """
+    limit = math.sqrt(6 / (outputs + shape[1]))
+    return rng.uniform(-limit, limit, shape).astype(np.float32)
+
+
+def choose(table: Mapping[type[Layer], V], layer: Layer, what: str) -> V:
+    """Return the entry of a layer's class in the table of a backend.
+
+    what: what the backend cannot do with a layer that it does not know, for the error. Raises ModelFileError.
+
+    >>> from .softmax import Softmax
+    >>> choose({}, Softmax(size=2), "cannot be drawn")
+    Traceback (most recent call last):
+        ...
+    tidegate.errors.ModelFileError: softmax cannot be drawn; choose one of none
+    """
+    if type(layer) not in table:
+        known = ", ".join(sorted(cls.kind for cls in table)) or "none"
+        raise ModelFileError(f"{layer.kind} {what}; choose one of {known}")
+    return table[type(layer)]

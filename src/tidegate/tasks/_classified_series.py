@@ -1,0 +1,123 @@
+"""Series that are classified: reading them, and the rows and first layers of a classifier of series."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from ..data import lookalikes
+from ..data.series import Collection, read_series
+from ..data.series_arrays import ONE_CHANNEL
+from ..data.table import read_table
+from ..features.series import SeriesTransform, Window
+from ..layers import Builder
+from . import _labels, _series, _sizing
+from ._classes import OUTPUT, Prepared
+from ._holdout import hold_out
+from ._labels import Targets
+from ._sequences import Sequences, make_augmentation, make_rows, make_transform, row_lengths, window_ends
+
+NOUN = "series"
+
+
+def read(source: Any, options: Any, columns: list[str] | None = None) -> Collection:
+    """Read the labelled series of a file or frame. columns: those of a model. Raises DataError."""
+    if columns is not None and isinstance(source, str | os.PathLike) and os.path.isdir(source):
+        options = replace(options, id=None)  # each file is a series there, whatever the model was fitted on
+    several = options.label_separator is not None
+    return _series.read_collection(source, options, options.label, columns, several, options.group)
+
+
+def read_unlabelled(source: Any, options: Any, columns: list[str]) -> Collection:
+    """Read series without labels, for a model to classify. columns: those of the model. Raises DataError."""
+    path = os.fspath(source) if isinstance(source, str | os.PathLike) else ""
+    archive = path.lower().endswith(".npz")
+    steps = not archive and (options.id or options.time or columns != [ONE_CHANNEL])
+    layout: str | None = options.layout or ("steps" if steps else "rows")  # as labels would have it
+    values, id = columns, options.id
+    if os.path.isdir(path):
+        layout, id = options.layout, None  # each file is a series there
+    elif layout == "rows" and not archive:
+        others = (options.id, options.label, options.group)
+        values = options.columns() or [n for n in read_table(source, for_series=True).columns if n not in others]
+    collection = read_series(source, values=values, time=options.time, id=id, layout=layout)
+    return _series.read_collection(collection, options, None, columns)
+
+
+def predictor_inputs(source: Collection, options: Any) -> dict[str, Any]:
+    """Return the series as the arguments of a predictor's `predict`. Raises DataError for what it would refuse."""
+    bare = SeriesTransform(tuple(source.columns), ("past",) * len(source.columns), missing=options.missing)
+    for i, (steps, _) in enumerate(_series.impute_series(source, bare)):
+        if options.window:
+            window_ends(len(steps), Window(options.window), source, i)
+    timed = {"times": [s.times for s in source.series]} if options.calendar else {}
+    return {"rows": [s.values for s in source.series], **timed}
+
+
+def label_cells(source: Collection, options: Any) -> _labels.Cells:
+    """Return the place and the label cell of every series."""
+    return [(source.locate(i, 0), s.label or "") for i, s in enumerate(source.series)]
+
+
+def summary(source: Collection, options: Any, labels: str) -> str:
+    """Describe how a source and its columns are read. labels: its labels in words."""
+    return f"{source.describe()}; {_series.summary(source, options)}; {labels}"
+
+
+def warn_of_names(source: Collection) -> list[str]:
+    """Warn of ids of series that look alike."""
+    return lookalikes.make_warnings({s.id: len(s) for s in source.series}, "id", "step")
+
+
+def prepare(options: Any, source: Collection, valid: Collection | None, y: Targets, labels: list[str]) -> Prepared:
+    """Make the rows, the input and, where it does not scale them, a layer that does. y: the targets of all series.
+
+    Raises DataError.
+    """
+    options = replace(options, hold_out=options.hold_out or _sizing.default_hold_out(len(source)))
+    options = _sizing.resolve_classifier(options, "series", row_lengths(source, options.window), len(labels))
+    statistics = make_transform(options, source, source.series)  # refuses constant columns before rows are compared
+    if valid is not None:
+        valid = _series.read_collection(valid, options, options.label, source.columns)
+    alike = _series.number_equal_series(
+        [each for each in (source, valid) if each is not None], _series.unscaled_transform(options, source)
+    )
+    part = hold_out(options, source, valid, y, labels, alike)
+    if not options.refit_epochs:
+        statistics = make_transform(options, source, [source.series[i] for i in part.train_rows])
+    transform, mean, deviation = statistics
+    rows = make_rows(source, transform)
+    steps, series = rows.steps, rows.series
+    if valid is not None:
+        more = make_rows(valid, transform)
+        steps, series = steps + more.steps, np.concatenate([series, more.series + len(source)])
+    builder = Builder(transform.features)
+    if layer := transform.window is None and transform.deviation is None:
+        builder.add("scale")
+    section, arrays = transform.to_json()
+    train_rows, valid_rows = (np.flatnonzero(np.isin(series, which)) for which in (part.train_rows, part.valid_rows))
+    provenance: dict[str, Any] = {"judged_on": part.description}
+    if transform.window:
+        provenance = {
+            "rows": {"trained": len(train_rows), "held_out": len(valid_rows), "of": "windows"},
+            "judged_on": f"{len(valid_rows):,} windows of {part.description}",
+        }
+    return Prepared(
+        options,
+        Sequences(steps, OUTPUT, y[series], make_augmentation(options, mean, deviation, len(source.columns))),
+        part,
+        train_rows,
+        valid_rows,
+        part.groups[series],
+        y[series][train_rows],
+        section,
+        arrays,
+        builder,
+        conv_width=options.hidden,
+        features=transform.features,
+        initial={"layers.0.mean": mean, "layers.0.deviation": deviation} if layer else {},
+        provenance=provenance,
+    )

@@ -1,0 +1,71 @@
+"""Texts that are classified: reading them, and the rows and first layers of a classifier of texts."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..data.table import Table
+from ..layers import Builder
+from . import _labels, _messages, _sizing
+from ._classes import OUTPUT, Prepared
+from ._holdout import hold_out, number_keys
+from ._labels import Targets
+
+NOUN = "row"
+
+
+def read(source: Any, options: Any, columns: list[str] | None = None) -> Table:
+    """Read the labelled texts of a file or frame. Raises DataError."""
+    return source if isinstance(source, Table) else _messages.read_messages(source, options)
+
+
+def predictor_inputs(source: Table, options: Any) -> dict[str, Any]:
+    """Return the texts as the arguments of a predictor's `predict`."""
+    return {"rows": source.column(options.text)}
+
+
+def label_cells(source: Table, options: Any) -> _labels.Cells:
+    """Return the place and the label cell of every row."""
+    return [(source.locate(i), cell) for i, cell in enumerate(source.labels(options.label))]
+
+
+def summary(source: Table, options: Any, labels: str) -> str:
+    """Describe how a source and its columns are read. labels: its labels in words."""
+    kind = source.kind(options.label)
+    how = "" if kind == "text" else f"{kind} read as text, "
+    return f"{source.describe()}; text: column {options.text!r}, label: column {options.label!r} ({how}{labels})"
+
+
+def warn_of_names(source: Table) -> list[str]:
+    """Warn of names in a source that look alike; texts have none."""
+    return []
+
+
+def prepare(options: Any, source: Table, valid: Table | None, y: Targets, labels: list[str]) -> Prepared:
+    """Make the rows, the input and its layer. y: the targets of all rows. Raises DataError."""
+    tokens = _messages.tokenize_rows(source, options)
+    options = _sizing.resolve_classifier(options, "text", [len(t) for t in tokens], len(labels))
+    tokens += [] if valid is None else _messages.tokenize_rows(valid, options)
+    parts, ids = _messages.build_input_and_ids(
+        options, tokens if options.refit_epochs else tokens[: len(source)], tokens
+    )
+    part = hold_out(options, source, valid, y, labels, number_keys(row.tobytes() for row in ids))
+    if not options.refit_epochs:
+        parts, ids = _messages.build_input_and_ids(options, [tokens[i] for i in part.train_rows], tokens)
+    section, arrays, vocabulary, hide_rates = parts
+    builder = Builder(None)
+    builder.add("embed", rows=len(vocabulary), size=options.embed)
+    return Prepared(
+        options,
+        _messages.Messages(ids, OUTPUT, y, hide_rates),
+        part,
+        part.train_rows,
+        part.valid_rows,
+        part.groups,
+        y[part.train_rows],
+        section,
+        arrays,
+        builder,
+        conv_width=options.embed or 0,
+        provenance={"judged_on": part.description},
+    )

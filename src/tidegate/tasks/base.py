@@ -1,0 +1,227 @@
+"""The public contract of a task: rows in packed batches, the problem that is trained, and what commands ask.
+
+A task is a module in this folder; README.md lists its functions and shows a whole one in 20 lines.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from ..layers import Layer
+from ._graph_builder import first_weights
+
+if TYPE_CHECKING:
+    import torch
+
+Array = npt.NDArray[Any]
+Indices = npt.NDArray[np.int64]
+Tensors = Mapping[str, "torch.Tensor"]
+Calibration = dict[str, dict[str, float]]  # output name -> what its entry in the model file records
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Some rows, packed: the steps of all rows one after another, without padding.
+
+    inputs: of each input by name its steps, [N, ...], where N is the sum of `lengths`. lengths: int64 [B], the number
+    of steps of each row, at least 1. targets: of each output by name, [M, ...], row after row. target_lengths: of each
+    output the number of targets of each row, int64 [B]; an output without an entry has one a step if there are N
+    targets, otherwise one a row. mask: of an output which of its targets count, bool [M] or [M, ...]; without an entry
+    all do.
+    """
+
+    inputs: dict[str, Array]
+    lengths: Indices
+    targets: dict[str, Array]
+    target_lengths: dict[str, Indices] = field(default_factory=dict)
+    mask: dict[str, npt.NDArray[np.bool_]] = field(default_factory=dict)
+
+    def count_targets(self, name: str) -> Indices:
+        """Return the number of targets of each row of an output, int64 [B].
+
+        >>> batch = Batch({"x": np.zeros(3)}, np.array([1, 2]), {"label": np.zeros(2), "tags": np.zeros(3)})
+        >>> batch.count_targets("label").tolist(), batch.count_targets("tags").tolist()
+        ([1, 1], [1, 2])
+        """
+        if name in self.target_lengths:
+            return self.target_lengths[name]
+        one_each = len(self.targets[name]) == len(self.lengths)
+        return np.ones_like(self.lengths) if one_each else self.lengths
+
+    def shorten(self, lengths: Indices) -> Batch:
+        """Return the batch with only the first `lengths` steps (int64 [B]) of each row, and the same targets."""
+        own = np.repeat(np.arange(len(lengths)), self.lengths)
+        step = np.arange(len(own)) - (np.cumsum(self.lengths) - self.lengths)[own]
+        kept = step < lengths[own]
+        return replace(self, inputs={name: x[kept] for name, x in self.inputs.items()}, lengths=lengths)
+
+
+class Rows(Protocol):
+    """Rows of training data. lengths: the number of steps of each."""
+
+    lengths: Indices
+
+    def batch(self, rows: Indices, random: np.random.Generator | None = None) -> Batch:
+        """Pack rows, in this order. random: given in training; what is hidden in or added to the input is drawn from
+        it.
+        """
+
+
+@dataclass(frozen=True)
+class Dropout:
+    """The dropout of a training step: the rates after an embedding and before the last layer, and the generator."""
+
+    embed: float
+    head: float
+    random: np.random.Generator
+
+
+class Forward(Protocol):
+    """A network in training, as a task sees it: it runs batches and gives each output by name.
+
+    whole_window: the reason why the layers read rows as a whole, so that the start of a row is not a shorter row; "" if
+    they do not.
+    """
+
+    whole_window: str
+
+    def run(self, batch: Batch, dropout: Dropout | None = None) -> Any:
+        """Run the layers that keep a value for every step; `outputs` takes the result."""
+
+    def outputs(self, body: Any, ends: Sequence[Indices], dropout: Dropout | None = None) -> Sequence[Tensors]:
+        """Return the outputs by name, once for each of `ends` (int64 [B], from 1 to a row's length).
+
+        An output that is trained at the end of a row has the values [B, ...] after the first `ends` steps; one that
+        is trained at every step has [N, ...], row after row, the same for all `ends`. They are the numbers before a
+        final softmax or sigmoid.
+        """
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """The outputs of some rows, and their targets, by output name. Only targets that count are there.
+
+    outputs: float64 [n, ...], before any softmax. targets: [n, ...]. row: int64 [n], the row of each, from 0 to rows -
+    1. mask: bool [n, ...], for outputs whose targets are known in part.
+    """
+
+    rows: int
+    outputs: dict[str, Array]
+    targets: dict[str, Array]
+    row: dict[str, Indices]
+    mask: dict[str, npt.NDArray[np.bool_]] = field(default_factory=dict)
+
+    def select(self, rows: npt.NDArray[np.bool_]) -> Predictions:
+        """Return the predictions of some rows, bool [rows]. Rows keep their numbers."""
+
+        def keep(part: dict[str, Array]) -> dict[str, Array]:
+            return {name: values[rows[self.row[name]]] for name, values in part.items()}
+
+        return Predictions(self.rows, keep(self.outputs), keep(self.targets), keep(self.row), keep(self.mask))
+
+
+def calibrate_outputs(predictions: Predictions, calibration: Calibration) -> Predictions:
+    """Return predictions whose outputs are multiplied by the factors of a calibration."""
+    scaled = {name: of["factor"] * predictions.outputs[name] for name, of in calibration.items() if "factor" in of}
+    return replace(predictions, outputs={**predictions.outputs, **scaled})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Problem:
+    """All that the training loop and the model file need. A task's own class adds `loss`, `measure` and more.
+
+    options: complete, with every default that depends on the data decided. rows: the data. train_rows, valid_rows:
+    indices of the training rows, and of the held-out rows that select the weights. inputs, outputs: their entries in
+    the model file by name. arrays: the inputs' tensors. features: width of a step, None for ids. layers: the graph.
+    metric: the figure of `measure` that selects the weights; lower: whether less of it is better. summaries: for each
+    source, how it was read. notes: for each source, sentences about its rows. initial: initial weights that the data
+    determine. rows_per_epoch: drawn anew for each epoch; None: all. groups: the number of each row's group; None: each
+    is by itself. provenance: further entries of the provenance.
+    """
+
+    options: Any
+    rows: Rows
+    train_rows: Indices
+    valid_rows: Indices
+    inputs: dict[str, dict[str, Any]]
+    arrays: dict[str, Array]
+    features: int | None
+    layers: list[Layer]
+    outputs: dict[str, dict[str, Any]]
+    summaries: list[str]
+    metric: str
+    lower: bool = False
+    notes: list[list[str]] = field(default_factory=list)
+    initial: dict[str, Array] = field(default_factory=dict)
+    rows_per_epoch: int | None = None
+    groups: Indices | None = None
+    provenance: dict[str, Any] = field(default_factory=dict)
+
+    def init_weights(self) -> dict[str, Array]:
+        """Initialise the weights by tensor name, from the seed and the data."""
+        return {**first_weights(self.options.seed, self.options.load_cell(), self.layers), **self.initial}
+
+    def step_outputs(self) -> set[str]:
+        """Return the names of the outputs that are trained at every step. The default: those that answer there."""
+        return {name for name, entry in self.outputs.items() if entry["at"] == "step"}
+
+    def dropout(self, random: np.random.Generator) -> Dropout:
+        """Return the dropout of a training step. The default is none."""
+        return Dropout(0.0, 0.0, random)
+
+    def train_loss(self, network: Forward, batch: Batch, random: np.random.Generator) -> torch.Tensor:
+        """Run a batch with its regularisers and return the loss of a training step, a scalar with gradients.
+
+        random: every draw of the step comes from it. The default is `loss` of the whole rows, with `dropout`.
+        """
+        dropout = self.dropout(random)
+        return self.loss(network.outputs(network.run(batch, dropout), [batch.lengths], dropout)[0], batch)
+
+    def loss(self, outputs: Tensors, batch: Batch) -> torch.Tensor:
+        """Return the loss of outputs by name, as `Forward.outputs` gives them, a scalar. torch is imported inside."""
+        raise NotImplementedError(f"{type(self).__name__} has no loss")
+
+    def measure(self, predictions: Predictions) -> dict[str, float]:
+        """Compute the figures of held-out rows by name, `metric` among them."""
+        raise NotImplementedError(f"{type(self).__name__} has no measure")
+
+    def rank(self, figures: dict[str, float]) -> tuple[float, float]:
+        """Rank an epoch by its figures: higher is better, and the second number breaks ties. The default: `metric`."""
+        return -figures[self.metric] if self.lower else figures[self.metric], 0.0
+
+    def tolerance(self, best: float, figures: dict[str, float]) -> float:
+        """Return how far below the best rank an epoch may be and still be kept. The default: not at all."""
+        return 0.0
+
+    def calibrate(self, predictions: Predictions) -> Calibration:
+        """Fit on held-out rows what is recorded as the calibration of outputs. The default: nothing.
+
+        A `factor` is what the output's numbers are multiplied by, which is folded into the last dense layer.
+        """
+        return {}
+
+
+def cross_calibrate(problem: Problem, predictions: Predictions, folds: Indices) -> Predictions:
+    """Calibrate the outputs of each fold by what the other folds give, so that no row influences its own.
+
+    folds: the fold of each row, int64 [rows]. A single fold stays as it is.
+    """
+    outputs = {name: y.copy() for name, y in predictions.outputs.items()}
+    for fold in np.unique(folds):
+        own, others = folds == fold, folds != fold
+        if others.any():
+            calibration = problem.calibrate(predictions.select(others))
+            scaled = calibrate_outputs(predictions.select(own), calibration)
+            for name, y in outputs.items():
+                y[own[predictions.row[name]]] = scaled.outputs[name]
+    return replace(predictions, outputs=outputs)
+
+
+def concatenate(rows: list[Array]) -> tuple[Array, Indices]:
+    """Concatenate rows [T, ...] of one dtype: their steps one after another [N, ...], and their lengths [B]."""
+    return np.concatenate(rows), np.array([len(row) for row in rows], np.int64)

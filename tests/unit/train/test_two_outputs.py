@@ -1,0 +1,80 @@
+"""A task in one file, outside the package, whose network has an output per step and one per row."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from tidegate import tasks
+from tidegate.data.table import Table
+from tidegate.nn import Network
+from tidegate.tape import Tape
+from tidegate.tasks.base import Batch
+from tidegate.train.forward import NetworkOutputs
+from tidegate.train.loop import Run
+
+FOLDER = Path(__file__).parents[2] / "toy_tasks"
+TEXTS = ["please open the window", "open it", "please wait", "the weather is unsure", "please", "quickly now"] * 8
+
+
+@pytest.fixture
+def toy(monkeypatch: pytest.MonkeyPatch) -> Any:
+    monkeypatch.setattr(tasks, "__path__", [*tasks.__path__, str(FOLDER)])
+    return tasks.load("polite")
+
+
+def make_run(toy: Any, **options: Any) -> Run:
+    table = Table("t.csv", {"text": TEXTS, "label": ["-"] * len(TEXTS)}, list(range(2, len(TEXTS) + 2)), "")
+    problem = toy.prepare(table, None, toy.Options(**options))
+    network = Network(problem.layers, {name: Tape.from_json(tape) for name, tape in problem.tapes.items()})
+    network.load_tensors(problem.init_weights(network.shapes()))
+    return Run(network, problem)
+
+
+def test_both_outputs_are_learnt_at_once_and_a_resumed_run_has_the_same_bits(toy: Any) -> None:
+    assert tasks.names() == ["classify", "forecast", "polite"]
+    whole, half, again = (make_run(toy, epochs=20, rate=0.02, average=0.5) for _ in range(3))
+    for _ in whole.run():
+        pass
+    assert whole.kept_figures == {"accuracy": 1.0, "word_accuracy": 1.0}
+    for _, _ in zip(range(33), half.run(), strict=False):
+        pass
+    again.restore(*half.state())
+    for _ in again.run():
+        pass
+    assert all(
+        a.tobytes() == b.tobytes() for a, b in zip(whole.state()[0].values(), again.state()[0].values(), strict=True)
+    )
+    assert whole.history == again.history
+
+
+def test_words_that_a_mask_leaves_out_are_not_measured(toy: Any) -> None:
+    run = make_run(toy)
+    predictions = run.predict(run.valid_rows)
+    words = [len(TEXTS[i].split()) - ("unsure" in TEXTS[i]) for i in run.sort_by_length(run.valid_rows)]
+    assert np.bincount(predictions.row["long"]).tolist() == words
+    assert predictions.row["polite"].tolist() == list(range(len(words)))
+    assert len(predictions.outputs["long"]) == sum(words)
+    half = predictions.select(np.arange(len(words)) % 2 == 0)
+    assert len(half.outputs["long"]) == sum(words[::2])
+
+
+def test_outputs_of_every_step_and_of_the_end_are_those_of_a_stream(toy: Any) -> None:
+    run, lengths = make_run(toy), np.array([2, 5, 1])
+    x = np.random.default_rng(0).integers(0, 5, (5, 3))
+    packed = np.concatenate([x[:n, b] for b, n in enumerate(lengths)])
+    batch = Batch({"x": packed}, lengths, {})
+    steps, _ = run.network.run(torch.from_numpy(x), torch.from_numpy(lengths))
+    network = NetworkOutputs(run.network, run.problem)
+    early = np.array([1, 3, 1])
+    whole, shorter = network.outputs(network.run(batch), [lengths, early])
+    wanted = torch.cat([steps[:n, b] for b, n in enumerate(lengths)])
+    assert torch.allclose(whole["long"], wanted[:, :2], atol=1e-6)
+    assert torch.allclose(shorter["long"], wanted[:, :2], atol=1e-6)
+    for found, ends in ((whole, lengths), (shorter, early)):
+        last = torch.stack([steps[n - 1, b] for b, n in enumerate(ends)])
+        assert torch.allclose(found["polite"], last[:, 2:], atol=1e-6)
