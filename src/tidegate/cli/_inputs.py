@@ -9,8 +9,6 @@ from ..errors import OptionError
 if TYPE_CHECKING:
     from ..model import Model
 
-INPUT_NAMES = {"text": "text", "series": "series of numbers", "array": "numbers", "ids": "token ids"}
-
 
 def read_task(file: str) -> str:
     """Read the task of the model in a file. Raises ModelFileError."""
@@ -21,10 +19,10 @@ def read_task(file: str) -> str:
 
 def require_labels(model: Model, file: str, command: str) -> None:
     """Raise OptionError unless the model predicts labels of texts or series."""
-    kind = model.input_section["kind"]
-    if kind in ("text", "series") and model.labels is not None:
+    (source,) = model.inputs.values()
+    if source.kind in ("text", "series") and model.labels is not None:
         return
-    what = "has no labels" if kind in ("text", "series") else f"takes {INPUT_NAMES[kind]}"
+    what = "has no labels" if source.kind in ("text", "series") else f"takes {source.takes}"
     raise OptionError(
         f"{file}: this model {what}, but {command} needs a model that predicts labels of texts or series; "
         "use tidegate stream, or tidegate.load in Python"
