@@ -170,7 +170,13 @@ class CompiledModel:
         if B == 1:
             block = self.initial[None]
             self.runner.run(
-                rows.reshape(K, 1, F), lengths.astype(np.int32), block, block.copy(), out, False, self.threads
+                np.ascontiguousarray(rows.reshape(K, 1, F)),
+                lengths.astype(np.int32),
+                block,
+                block.copy(),
+                out,
+                False,
+                self.threads,
             )
             return out
         for at in range(0, B, most := max(1, WINDOW_NUMBERS // (K * F))):

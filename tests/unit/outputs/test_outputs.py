@@ -156,3 +156,10 @@ def test_several_answers_are_a_mapping() -> None:
 def test_a_wrong_entry_is_refused_with_its_place(kind: str, changes: dict[str, Any], message: str) -> None:
     with pytest.raises(ModelFileError, match=message):
         parse(kind, **changes)
+
+
+def test_large_numbers_are_finite() -> None:
+    huge = floats(3e38, -3e38)
+    assert parse("values").answer(huge, Context()).values is not None
+    wide = Scaling(np.array([[0.0]]), np.array([[3e38]]), np.zeros((1, 1, 1)))
+    assert parse("forecast").answer(huge, Context(wide)).values is not None

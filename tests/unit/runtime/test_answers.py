@@ -117,3 +117,15 @@ def test_streams_pools_and_states_say_what_they_are() -> None:
     assert ", 1 step, Scores(" in repr(stream)
     assert repr(pool) == f"Pool({predictor.model!r}, 0 streams)"
     assert repr(stream.state).startswith("State(1 steps")
+
+
+def test_rows_that_are_not_contiguous_are_run_too() -> None:
+    compiled = MODELS["window"][0]()._compiled
+    rows = np.random.default_rng(0).standard_normal((1, 4, 4)).astype(np.float32)
+    every_other = rows[:, :, ::2]
+    assert not every_other.flags.c_contiguous
+    lengths = np.array([4])
+    assert (
+        compiled.run_windows(every_other, lengths).tobytes()
+        == compiled.run_windows(every_other.copy(), lengths).tobytes()
+    )
