@@ -26,7 +26,7 @@ class Builder:
     >>> builder = Builder(3)
     >>> builder.add("pool", over=["mean", "max"]).width
     6
-    >>> builder.add("dense", size=2, activation="none").tensors
+    >>> dict(builder.add("dense", size=2, activation="none").tensors)
     {'weight': 'layers.1.weight', 'bias': 'layers.1.bias'}
     """
 
