@@ -21,6 +21,7 @@ Inputs = tuple[dict[str, Any], dict[str, npt.NDArray[Any]], Vocabulary, npt.NDAr
 
 TOKENIZER_KINDS: Final = {
     "word": "word",
+    "space": "space",
     "character": "char",
     "byte": "byte",
 }  # unit -> the tokenizer's kind in a model file
@@ -37,7 +38,7 @@ class TextOptions:
     )
     unit: str = option(
         "word",
-        "what the model reads at each step",
+        "what the model reads at each step; space: what stands between white space",
         choices=tuple(TOKENIZER_KINDS),
         old_name="tokens",
         old_values={"char": "character"},
