@@ -9,9 +9,9 @@ import platform
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+from ..text_tables import format_pairs, format_size, format_table, shorten
 from . import _console, _series_info
 from ._parser import FilePath, Parser
-from ._table import format_pairs, format_size, format_table, shorten
 
 if TYPE_CHECKING:
     from ..model import Model
